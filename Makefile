@@ -1,0 +1,205 @@
+# Keyturn. `make help` lists the targets.
+#
+# One non-recursive Makefile. Sources are found, not listed: a new .c file in a program's folder is
+# part of that program, a new tests/unit/NAME_test.c is a test, a new tests/fuzz/NAME.c a target.
+# Objects mirror the tree below $(BUILD)/$(VARIANT); release programs land in $(BUILD)/bin.
+
+MAKEFLAGS += --no-builtin-rules
+SHELL     := /bin/bash
+CC        := gcc
+VARIANT   ?= release
+BUILD     ?= build
+V         ?= 0
+O         := $(BUILD)/$(VARIANT)
+BIN       := $(if $(filter release,$(VARIANT)),$(BUILD)/bin,$(O)/bin)
+Q         := $(if $(filter 1,$(V)),,@)
+
+VERSION   := $(shell cat VERSION)
+
+# ---- flags ------------------------------------------------------------------------------------
+IS_CLANG  := $(findstring clang,$(CC))
+
+WARN := -std=c17 -D_GNU_SOURCE -Wall -Wextra -Wpedantic -Werror \
+  -Wshadow -Wundef -Wvla -Walloca -Wdate-time -Wconversion -Wsign-conversion \
+  -Wstrict-prototypes -Wmissing-prototypes -Wredundant-decls -Wformat=2 -Wwrite-strings \
+  -Wcast-qual -Wpointer-arith -Wswitch-enum -Wimplicit-fallthrough -Wnull-dereference
+WARN_gcc := -Wduplicated-cond -Wduplicated-branches -Wlogical-op -Wformat-signedness \
+  -Wcast-align=strict -Wstack-usage=32768 -Wtrampolines
+WARN_clang := -Wcomma -Wassign-enum -Wconditional-uninitialized -Wunreachable-code-aggressive \
+  -Wmissing-variable-declarations
+
+HARD := -fstack-protector-strong -fstack-clash-protection -fcf-protection=full \
+  -fno-delete-null-pointer-checks -fno-common -fno-omit-frame-pointer -fno-strict-aliasing -fPIE
+HARD_gcc   := -ftrivial-auto-var-init=zero -fzero-call-used-regs=used-gpr
+HARD_clang := -ftrivial-auto-var-init=pattern
+
+ifeq ($(shell uname -m),aarch64)
+HARD := $(filter-out -fcf-protection=full,$(HARD)) -mbranch-protection=standard
+endif
+
+OPT_release := -O2 -g -D_FORTIFY_SOURCE=3
+OPT_asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -DKT_FAULT
+OPT_tsan    := -O1 -g -fsanitize=thread
+OPT_fault   := -O1 -g -DKT_FAULT
+OPT_fuzz    := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all \
+  -DFUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
+# A sanitiser's own code raises frame sizes and hides what flow analysis would need.
+SOFT_asan   := -Wno-stack-usage -Wno-null-dereference
+SOFT_tsan   := -Wno-stack-usage -Wno-null-dereference
+
+WARN_CC := $(WARN) $(if $(IS_CLANG),$(WARN_clang),$(WARN_gcc))
+HARD_CC := $(HARD) $(if $(IS_CLANG),$(HARD_clang),$(HARD_gcc))
+SOFT_CC := $(if $(IS_CLANG),,$(SOFT_$(VARIANT)))
+
+CPPFLAGS := -I. -DKT_VERSION='"$(VERSION)"'
+CFLAGS   := $(WARN_CC) $(SOFT_CC) $(HARD_CC) $(OPT_$(VARIANT)) -ffile-prefix-map=$(CURDIR)=. -pthread
+LDFLAGS  := -pie -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code,--as-needed -pthread \
+  $(filter -fsanitize=%,$(OPT_$(VARIANT)))
+LIBS     := -lsodium -llmdb -lmicrohttpd -lgnutls -ljansson -lcurl -lpq -lseccomp -lsystemd
+
+# ---- sources ----------------------------------------------------------------------------------
+LIB_SRC    := $(sort $(wildcard lib/*.c lib/*/*.c))
+WORKER_SRC := $(sort $(wildcard vaultd/worker/*.c))
+SPAWN_SRC  := $(sort $(wildcard vaultd/spawn/*.c))
+VAULTD_SRC := $(sort $(filter-out $(WORKER_SRC) $(SPAWN_SRC),$(wildcard vaultd/*.c vaultd/*/*.c)))
+AGENT_SRC  := $(sort $(wildcard agent/*.c))
+CLI_SRC    := $(sort $(wildcard cli/*.c))
+UNIT_SRC   := $(sort $(wildcard tests/unit/*_test.c))
+FUZZ_SRC   := $(sort $(filter-out tests/fuzz/replay.c,$(wildcard tests/fuzz/*.c)))
+BENCH_SRC  := $(sort $(wildcard tests/bench/*.c))
+SHIM_SRC   := $(sort $(wildcard tests/support/*_shim.c))
+SUPPORT_SRC := $(sort $(filter-out $(SHIM_SRC),$(wildcard tests/support/*.c)))
+
+obj = $(patsubst %.c,$(O)/%.o,$(1))
+
+PROGRAMS := vaultd vaultd-worker vaultd-spawn secret-agent secretctl
+UNIT     := $(patsubst tests/unit/%.c,$(O)/unit/%,$(UNIT_SRC))
+FUZZ     := $(patsubst tests/fuzz/%.c,$(O)/fuzz/%,$(FUZZ_SRC))
+REPLAY   := $(patsubst tests/fuzz/%.c,$(O)/replay/%,$(FUZZ_SRC))
+BENCH    := $(patsubst tests/bench/%.c,$(O)/bench/%,$(BENCH_SRC))
+SHIM     := $(patsubst tests/support/%.c,$(O)/support/%.so,$(SHIM_SRC))
+
+.DELETE_ON_ERROR:
+.SECONDARY:
+.PHONY: all programs unit-programs fuzz-programs replay-programs bench-programs shims
+
+all: programs  ## build the programs into build/bin (the default)
+programs: $(addprefix $(BIN)/,$(PROGRAMS))
+unit-programs: $(UNIT)
+fuzz-programs: $(FUZZ)
+replay-programs: $(REPLAY)
+bench-programs: $(BENCH)
+shims: $(SHIM)
+
+# ---- rules ------------------------------------------------------------------------------------
+$(O)/%.o: %.c VERSION Makefile
+	@mkdir -p $(@D)
+	@$(if $(filter 0,$(V)),echo "  CC    $<")
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+
+define archive
+	@mkdir -p $(@D)
+	@rm -f $@
+	$(Q)ar Dcr $@ $^
+endef
+
+$(O)/libkt.a: $(call obj,$(LIB_SRC));        $(archive)
+$(O)/libvaultd.a: $(call obj,$(filter-out vaultd/main.c,$(VAULTD_SRC))); $(archive)
+$(O)/libworker.a: $(call obj,$(filter-out vaultd/worker/main.c,$(WORKER_SRC))); $(archive)
+$(O)/libagent.a: $(call obj,$(filter-out agent/main.c,$(AGENT_SRC))); $(archive)
+$(O)/libcli.a: $(call obj,$(filter-out cli/main.c,$(CLI_SRC))); $(archive)
+$(O)/libsupport.a: $(call obj,$(SUPPORT_SRC)); $(archive)
+
+define link
+	@mkdir -p $(@D)
+	@$(if $(filter 0,$(V)),echo "  LD    $@")
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LIBS) $(EXTRA_LIBS)
+endef
+
+$(BIN)/vaultd: $(O)/vaultd/main.o $(O)/libvaultd.a $(O)/libkt.a; $(link)
+$(BIN)/vaultd-worker: $(O)/vaultd/worker/main.o $(O)/libworker.a $(O)/libkt.a; $(link)
+$(BIN)/vaultd-spawn: $(call obj,$(SPAWN_SRC)) $(O)/libkt.a; $(link)
+$(BIN)/secret-agent: $(O)/agent/main.o $(O)/libagent.a $(O)/libkt.a; $(link)
+$(BIN)/secretctl: $(O)/cli/main.o $(O)/libcli.a $(O)/libkt.a; $(link)
+
+TEST_ARCHIVES := $(O)/libsupport.a $(O)/libvaultd.a $(O)/libworker.a $(O)/libagent.a $(O)/libcli.a \
+  $(O)/libkt.a
+$(O)/unit/%: EXTRA_LIBS = -lcmocka
+$(O)/unit/%: $(O)/tests/unit/%.o $(TEST_ARCHIVES); $(link)
+$(O)/bench/%: $(O)/tests/bench/%.o $(TEST_ARCHIVES); $(link)
+$(O)/replay/%: $(O)/tests/fuzz/replay.o $(O)/tests/fuzz/%.o $(TEST_ARCHIVES); $(link)
+$(O)/fuzz/%: EXTRA_LIBS = -fsanitize=fuzzer
+$(O)/fuzz/%: $(O)/tests/fuzz/%.o $(TEST_ARCHIVES); $(link)
+
+$(O)/support/%_shim.so: tests/support/%_shim.c Makefile
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(WARN_CC) -O1 -g -fPIC -shared -o $@ $< -ldl -pthread
+
+-include $(shell test -d $(O) && find $(O) -name '*.d')
+
+# ---- what a person types ----------------------------------------------------------------------
+.PHONY: help deps test check demo bench torture fuzz lint tidy analyze asan tsan clang dev docs \
+  install clean format
+
+help:  ## list the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+
+deps:  ## install what is missing (Debian 12, as root) and create the system user keyturn
+	@tests/support/deps
+
+test: deps  ## build everything and pass all tests; ends with "N passed, N failed"
+	@$(MAKE) --no-print-directory -j$$(nproc) all unit-programs replay-programs shims
+	@tests/run $(ONLY)
+
+check: all unit-programs  ## build, lint and unit tests: under a minute
+	@tests/run unit lint
+
+demo: deps  ## the main job on a real PostgreSQL; KEEP=1 leaves it running
+	@$(MAKE) --no-print-directory -j$$(nproc) all
+	@tests/integration/demo $(if $(KEEP),--keep)
+
+bench: deps  ## print the figures, each beside its limit from the same run
+	@$(MAKE) --no-print-directory -j$$(nproc) all bench-programs shims
+	@tests/bench/run
+
+MINUTES ?= 10
+SEED    ?= 1
+torture: deps  ## kill, fill, cut: MINUTES=10 SEED=1
+	@$(MAKE) --no-print-directory -j$$(nproc) all shims
+	@tests/torture/run --minutes $(MINUTES) --seed $(SEED)
+
+SECONDS_EACH ?= 20
+fuzz: deps  ## run each fuzz target for SECONDS_EACH=20
+	@$(MAKE) --no-print-directory -j$$(nproc) CC=clang VARIANT=fuzz fuzz-programs
+	@tests/fuzz/run $(BUILD)/fuzz/fuzz $(SECONDS_EACH)
+
+lint:  ## includes go one way, headers stand alone, banned calls, exported names
+	@tests/run lint
+
+tidy:  ## clang-tidy, one file per call
+	@for f in $(LIB_SRC) $(VAULTD_SRC) $(WORKER_SRC) $(SPAWN_SRC) $(AGENT_SRC) $(CLI_SRC); do \
+	  clang-tidy-14 --quiet $$f -- -I. -std=c17 -D_GNU_SOURCE -DKT_VERSION='"$(VERSION)"' || exit 1; done
+
+asan:  ## unit and pipeline tests under ASan and UBSan
+	@$(MAKE) --no-print-directory VARIANT=asan unit-programs replay-programs
+	@tests/run --variant asan unit
+
+tsan:  ## what is threaded under ThreadSanitizer
+	@$(MAKE) --no-print-directory VARIANT=tsan unit-programs
+	@tests/run --variant tsan unit
+
+clang:  ## everything with the other compiler, warnings are errors
+	@$(MAKE) --no-print-directory CC=clang BUILD=$(BUILD)/clang all unit-programs
+
+dev: all  ## vaultd --dev
+	@$(BIN)/vaultd --dev
+
+format:  ## clang-format over the tree
+	@clang-format-14 -i $$(git ls-files '*.c' '*.h')
+
+PREFIX ?= /usr/local
+install: all  ## into PREFIX=/usr/local (DESTDIR is honoured)
+	@tests/support/install "$(DESTDIR)" "$(PREFIX)" "$(BIN)"
+
+clean:  ## remove what was built
+	@rm -rf $(BUILD)

@@ -1,0 +1,12 @@
+/* lib/num.h - text to number, strictly: the whole input, a range, a base; nothing else parses
+ * numbers in this project. False leaves *ret untouched. Threads: any thread. */
+#pragma once
+
+#include "lib/bytes.h"
+
+bool kt_u64_parse(struct kt_bytes text, uint64_t max, uint64_t *ret);           /* decimal */
+bool kt_i64_parse(struct kt_bytes text, int64_t min, int64_t max, int64_t *ret); /* decimal, '-' */
+/* Lower-case or upper-case hex of exactly out_len bytes. Constant time in the digits (libsodium). */
+bool kt_hex_decode(struct kt_bytes text, unsigned char *out, size_t out_len);
+/* out holds 2 * len + 1 bytes. */
+void kt_hex_encode(const unsigned char *at, size_t len, char *out);
