@@ -1,0 +1,61 @@
+/* vaultd/auth/token.h - tokens: who a request is, kept only as keyed hashes.
+ *
+ * What:    The decoded record of a token, its look-up, and the batch operations that make, renew and
+ *          end one. Expiry, use count and ancestors are checked at each use; the sweep only tidies.
+ *          A token is alive when its record is there, its time has not come, and its parent (if any)
+ *          is alive: so revoking a parent refuses its children at once, in one small batch.
+ * Owner:   struct token from token_find() belongs to a per-thread cache and lives until the next
+ *          token_find() on that thread: copy what must live longer.
+ * Threads: any thread, with the barrier entered. */
+#pragma once
+
+#include "vaultd/core/core.h"
+
+struct token {
+    unsigned char hash[32];
+    unsigned char parent[32];    /* zero: an orphan */
+    bool has_parent;
+    const char *accessor;
+    const char *display_name;    /* "token-ci" */
+    const char *entity_id;       /* "" */
+    const char *path;            /* "auth/token/create" */
+    const char *const *policies; /* sorted, unique */
+    size_t n_policies;
+    struct kt_bytes meta;        /* JSON object text, or "null" */
+    int64_t created_ms, expires_ms;  /* expires 0: never */
+    int64_t creation_ttl_s, explicit_max_ttl_s, period_s;
+    int64_t last_renewal_ms;     /* 0: never */
+    int64_t num_uses;            /* left; 0: unlimited */
+    bool renewable, is_root;
+    bool revoked;                /* kept only because its orphaned children still hang from it */
+    generation changed;          /* of the record that was read */
+};
+
+/* The identity that ledgers and acknowledgements stand on: the entity, else the accessor. */
+const char *token_identity(const struct token *token);
+
+/* KT_DENIED for every kind of no. */
+enum kt_kind token_find(struct core *core, struct snapshot *snapshot, struct kt_bytes text,
+                        int64_t now_ms, const struct token **ret, struct kt_err *err)
+    KT_MUST_CHECK;
+enum kt_kind token_find_hash(struct core *core, struct snapshot *snapshot,
+                             const unsigned char hash[32], int64_t now_ms,
+                             const struct token **ret, struct kt_err *err) KT_MUST_CHECK;
+enum kt_kind token_find_accessor(struct core *core, struct snapshot *snapshot,
+                                 const char *accessor, int64_t now_ms, const struct token **ret,
+                                 struct kt_err *err) KT_MUST_CHECK;
+
+/* Puts a new token and its indexes into batch. `text` empty: one is made and appended to ret_text.
+ * Sets token->hash, accessor (from arena). */
+enum kt_kind token_create(struct core *core, struct kt_arena *arena, struct batch *batch,
+                          struct token *token, struct kt_bytes text, struct kt_buf *ret_text,
+                          struct kt_err *err) KT_MUST_CHECK;
+/* Rewrites the record (renewal, use count), on condition that it is still the one that was read. */
+enum kt_kind token_update(struct core *core, struct batch *batch, const struct token *old,
+                          const struct token *new_, struct kt_err *err) KT_MUST_CHECK;
+/* Ends a token with all that hangs from it; keep_children: they become orphans. */
+enum kt_kind token_end(struct core *core, struct snapshot *snapshot, struct batch *batch,
+                       const struct token *token, bool keep_children, struct kt_err *err)
+    KT_MUST_CHECK;
+/* The sweep: ends up to 50 expired tokens and children of dead parents; *ret_more: call again. */
+enum kt_kind token_sweep(struct core *core, bool *ret_more, struct kt_err *err) KT_MUST_CHECK;

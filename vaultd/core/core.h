@@ -1,0 +1,67 @@
+/* vaultd/core/core.h - the vault as one object: what main() makes and everything hangs from.
+ *
+ * Owner:   core_new() gives one, core_free() ends it.
+ * Threads: the fields are set before threads start and stay; `audit` comes and goes with unsealing
+ *          and is valid between barrier_enter() and barrier_leave(). */
+#pragma once
+
+#include "lib/clock.h"
+#include "vaultd/audit/audit.h"
+#include "vaultd/barrier/barrier.h"
+#include "vaultd/core/wait.h"
+#include "vaultd/engine/engine.h"
+#include "vaultd/store/store.h"
+
+struct mounts;
+struct tokens;
+struct policies;
+struct rotation;
+struct fleet;
+struct spawner;
+
+struct core_config {
+    const char *cluster_name;
+    const char *data_folder;    /* for the audit log; NULL with inmem: a folder must be given */
+    const char *storage_type;   /* "lmdb", "inmem" */
+    const struct audit_device_config *devices;
+    size_t n_devices;
+    const char *worker_path;    /* vaultd-worker's */
+    struct spawner *spawner;    /* may be NULL: rotation with a target is refused */
+    bool dev;
+    const char *const *notes;   /* sandbox layers that are missing, for health; NULL ends */
+    int64_t tick_ms;            /* rotation's coarse timer; 0: 60 s */
+};
+
+struct core {
+    struct core_config config;
+    const struct kt_clock *clock;
+    struct store *store;
+    struct barrier *barrier;
+    struct audit *audit;        /* NULL while sealed */
+    struct wait_clock *waits;
+    struct mounts *mounts;
+    struct tokens *tokens;
+    struct policies *policies;
+    struct rotation *rotation;
+    struct fleet *fleet;
+    struct core_private *own;
+};
+
+enum kt_kind core_new(const struct core_config *config, struct store *store,
+                      const struct kt_clock *clock, struct core **ret, struct kt_err *err)
+    KT_MUST_CHECK;
+/* Wakes what waits, stops the vault's own timers, seals. Carriers must have no request left. */
+void core_free(struct core *core);
+
+/* After enough shares: opens the audit log, starts rotation, admits requests. Blocks. */
+enum kt_kind core_unsealed(struct core *core, bool accept_rollback, struct kt_err *err)
+    KT_MUST_CHECK;
+/* Refuses new requests, lets the running ones finish, closes the log, wipes the keys. Blocks. */
+void core_seal(struct core *core, const char *why);
+/* SIGHUP: reopen audit devices. */
+void core_reload(struct core *core);
+
+/* Makes everything a new vault has, as sys/init does; used by --dev and the tests. Blocks. */
+enum kt_kind core_init(struct core *core, unsigned shares, unsigned threshold,
+                       unsigned char ret_shares[][SHAMIR_SHARE_BYTES], struct kt_buf *ret_root_token,
+                       struct kt_err *err) KT_MUST_CHECK;

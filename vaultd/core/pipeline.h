@@ -1,0 +1,20 @@
+/* vaultd/core/pipeline.h - the one way from a request to its answer.
+ *
+ * route -> authenticate -> authorise -> audit -> handle -> commit -> audit -> reply. A refusal at
+ * any step is recorded too. Order of checks (vault-api 1.5): printable path, body size, relative
+ * path, sealed, trailing slash on write, token, existence, policy, audit, handler. */
+#pragma once
+
+#include "vaultd/core/request.h"
+
+enum pipeline_state {
+    PIPELINE_DONE, /* reply_status(), reply_body() are final; the carrier sends them */
+    PIPELINE_WAIT  /* the carrier was suspended; call pipeline_run() again after resume() */
+};
+enum pipeline_state pipeline_run(struct request *req);
+
+/* After PIPELINE_DONE: the status, the body (rendered once, lives until request_free()) and its
+ * content type. An empty body has length 0 (204, HEAD is the carrier's). */
+unsigned pipeline_status(const struct request *req);
+struct kt_bytes pipeline_body(const struct request *req);
+const char *pipeline_content_type(const struct request *req);

@@ -1,0 +1,197 @@
+/* vaultd/core/request.h - one request, from whoever makes it to its answer.
+ *
+ * What:    HTTP, the Unix socket, the vault's own timers and the tests all fill in a struct request
+ *          and hand it to pipeline_run(); nothing reaches a handler another way.
+ * Owner:   request_init() .. request_free() by whoever made it. Everything in it lives in its arena
+ *          (wiped at the end) or is borrowed from the origin until then.
+ * Handler: looks at req->snapshot, writes its answer into req->reply and its changes into
+ *          req->batch (request_batch()), and returns KT_OK; or returns an error. It has no other
+ *          effect, so the pipeline may call it again from a new snapshot when its conditions no
+ *          longer held. When the batch has operations, the pipeline commits it together with the
+ *          request's outcome and answers after that; else it answers at once.
+ * Waiting: a handler that has nothing to say yet calls request_wait() and returns KT_OK; when woken,
+ *          the whole pipeline runs again (seal, token and policy are checked anew).
+ * Threads: one thread at a time; which one may change across a wait or a commit. */
+#pragma once
+
+#include "lib/arena.h"
+#include "lib/buf.h"
+#include "lib/clock.h"
+#include "lib/err.h"
+#include "lib/json.h"
+#include "lib/jsonw.h"
+#include "vaultd/audit/audit.h"
+#include "vaultd/barrier/barrier.h"
+#include "vaultd/store/store.h"
+
+struct core;
+struct engine;
+struct mount;
+struct route;
+struct token;
+struct request;
+
+enum operation {
+    OP_NONE = 0,
+    OP_READ = 1 << 0,
+    OP_LIST = 1 << 1,
+    OP_CREATE = 1 << 2, /* a write to what does not exist yet, where the route can tell */
+    OP_UPDATE = 1 << 3,
+    OP_PATCH = 1 << 4,
+    OP_DELETE = 1 << 5,
+    OP_HELP = 1 << 6
+};
+const char *operation_name(enum operation op); /* "read" ... */
+
+enum request_origin {
+    ORIGIN_TCP,
+    ORIGIN_UNIX,
+    ORIGIN_INTERNAL /* the vault's own timers: no token; only request_internal() makes these */
+};
+
+/* How the pipeline stops and continues its carrier. suspend() is called on the carrier's thread
+ * before the request is handed to another one; resume() may come from any thread, once per
+ * suspend, perhaps before the call that suspended has returned; afterwards the carrier calls
+ * pipeline_run() again. */
+struct request_carrier {
+    void (*suspend)(struct request *req);
+    void (*resume)(struct request *req);
+};
+
+enum reply_form {
+    REPLY_ENVELOPE, /* Vault's envelope around data/auth; 204 when there is nothing to say */
+    REPLY_BARE,     /* data is the whole body */
+    REPLY_RAW       /* data is the whole body, of reply.content_type */
+};
+#define REPLY_WARNINGS_MAX 8
+struct reply {
+    unsigned status; /* 0: 200, or 204 when there is neither data nor auth nor warnings */
+    enum reply_form form;
+    struct kt_buf data; /* the JSON value of "data", or the body */
+    struct kt_buf auth; /* the JSON value of "auth"; empty: null */
+    const char *content_type; /* REPLY_RAW */
+    const char *lease_id;     /* NULL: "" */
+    int64_t lease_duration_s;
+    bool renewable;
+    const char *warnings[REPLY_WARNINGS_MAX];
+    unsigned n_warnings;
+    struct kt_bytes secret_token; /* a token text inside auth, for the audit record's HMAC */
+    unsigned retry_after_s;
+};
+
+#define REQUEST_PARAMS_MAX 4
+struct request_param {
+    const char *name;  /* from the route's pattern */
+    const char *value; /* NUL-terminated, decoded */
+};
+
+#define REQUEST_MAGIC 0x72657131u
+struct request {
+    uint32_t magic;
+    struct core *core;
+    struct kt_arena arena;
+
+    /* ---- set by the origin before pipeline_run() ---- */
+    enum request_origin origin;
+    const struct request_carrier *carrier;
+    void *carrier_data;
+    struct kt_bytes method;    /* "GET", as sent */
+    struct kt_bytes target;    /* path of the request line, percent-encoded, with its "/v1/" */
+    struct kt_bytes query;     /* after '?', raw; empty: none */
+    struct kt_bytes body;
+    bool body_too_large;
+    struct kt_bytes token_text;
+    struct kt_bytes ns;           /* X-Vault-Namespace */
+    struct kt_bytes wrap_ttl;     /* X-Vault-Wrap-TTL; at NULL: absent */
+    struct kt_bytes content_type; /* at NULL: absent */
+    struct kt_bytes request_key;  /* X-Keyturn-Request-Id; at NULL: absent */
+    const char *refusal;          /* a header rule was broken: 400 with this text */
+    char remote_address[64];
+    uint16_t remote_port;
+    uint32_t peer_uid; /* ORIGIN_UNIX */
+
+    /* ---- filled by the pipeline ---- */
+    char id[37];            /* UUID; the envelope's and the audit log's */
+    int64_t now_ms;         /* wall time, one for the whole request */
+    int64_t received_mono_ms;
+    enum operation op;
+    const char *path;       /* canonical, without "/v1/", decoded; no leading slash */
+    size_t path_len;
+    const struct mount *mount;    /* NULL for an unknown one */
+    const char *rest;             /* path behind the mount's */
+    const struct route *route;
+    struct request_param params[REQUEST_PARAMS_MAX];
+    unsigned n_params;
+    const struct token *token;    /* NULL on public routes */
+    struct snapshot *snapshot;
+    struct kt_json data;          /* the body's object (or the query's, made into one); checked */
+    bool has_data;
+    bool sudo;                    /* the deciding policy grants sudo on this path */
+    struct batch *batch;
+    struct reply reply;
+
+    /* ---- for handlers that need more than one pass ---- */
+    unsigned attempt; /* 0 first; grows by one each time conditions failed */
+    unsigned wakes;   /* how often a wait ended */
+    int64_t wait_deadline_ms; /* monotonic; 0: not waiting */
+    void *handler_data; /* arena memory that survives waits; NULL at first */
+    /* Called once on the pipeline's thread after the commit, before the answer; may change the
+     * reply. Set by a handler together with its batch. */
+    void (*after_commit)(struct request *req, const struct commit_result *result);
+
+    struct request_private *own; /* the pipeline's */
+};
+
+/* ---- for handlers ---- */
+/* The batch for this request's changes, made at the first call. NULL only out of memory: return
+ * kt_fail(err, KT_NO_MEMORY, ...). */
+struct batch *request_batch(struct request *req);
+/* The decoded part of the path that {name} in the route's pattern stands for; "" if it has none. */
+const char *request_param(const struct request *req, const char *name);
+/* A writer on reply.data: kt_jsonw_* into it. */
+void request_warn(struct request *req, const char *format, ...) KT_PRINTF(2, 3);
+/* Wait until request_wake() or until the monotonic deadline. The handler then returns KT_OK. */
+struct wait_list;
+void request_wait(struct request *req, struct wait_list *list, int64_t deadline_mono_ms);
+
+/* ---- typed fields of the body or query (vault-api 1.7: weakly typed) ----
+ * Absent (or null): KT_NOT_FOUND and *ret untouched, no error text. Wrong type: KT_INVALID with a
+ * text that names the field and never its value. */
+enum kt_kind request_string(struct request *req, const char *name, const char **ret,
+                            struct kt_err *err);
+enum kt_kind request_int(struct request *req, const char *name, int64_t *ret, struct kt_err *err);
+enum kt_kind request_bool(struct request *req, const char *name, bool *ret, struct kt_err *err);
+/* Seconds, "1h30m", "30d". Negative: KT_INVALID. */
+enum kt_kind request_duration_s(struct request *req, const char *name, int64_t *ret,
+                                struct kt_err *err);
+struct string_list {
+    const char **at;
+    size_t n;
+};
+/* comma: a string is split at commas (Vault's comma-string-list); else it is one element. */
+enum kt_kind request_list(struct request *req, const char *name, bool comma,
+                          struct string_list *ret, struct kt_err *err);
+enum kt_kind request_int_list(struct request *req, const char *name, int64_t **ret, size_t *ret_n,
+                              struct kt_err *err);
+/* kv-pairs: object of strings, array of "k=v", or "k=v": as a JSON object text of strings. */
+enum kt_kind request_pairs(struct request *req, const char *name, struct kt_bytes *ret,
+                           struct kt_err *err);
+/* The raw member. KT_NOT_FOUND when absent. */
+enum kt_kind request_member(struct request *req, const char *name, struct kt_json *ret);
+
+/* ---- records ---- */
+/* barrier_get() from the request's snapshot into arena memory. */
+enum kt_kind request_record(struct request *req, struct kt_bytes key, struct kt_bytes *ret,
+                            generation *ret_changed, struct kt_err *err);
+
+/* ---- for origins ---- */
+void request_init(struct request *req, struct core *core, enum request_origin origin,
+                  const struct request_carrier *carrier, void *carrier_data);
+void request_free(struct request *req);
+/* The vault's own work: runs fn through audit, commit and retry as a request without a token, named
+ * operation "update" on `path` ("rotation/runs/ID/step"), recorded with display name "keyturn".
+ * Blocks until done: never on an HTTP or the store thread. fn is a handler: req->handler_data is
+ * arg; it may run more than once. Returns the handler's or the commit's error. */
+typedef enum kt_kind handler_fn(struct request *req, struct kt_err *err);
+enum kt_kind request_internal(struct core *core, const char *path, handler_fn *fn, void *arg,
+                              struct kt_err *err) KT_MUST_CHECK;

@@ -1,0 +1,25 @@
+/* vaultd/core/wait.h - requests that wait for something to happen.
+ *
+ * What:    A list of suspended requests. Each has a deadline at which it is woken anyway: libmicro-
+ *          httpd never times a suspended connection out, so every wait has its own end.
+ * Owner:   the core owns the timer (wait_clock); whoever has something to wait for owns a list.
+ * Threads: any thread. Waking calls carrier->resume() outside of the list's lock. */
+#pragma once
+
+#include "vaultd/core/request.h"
+
+struct wait_clock;
+struct wait_list;
+
+struct wait_clock *wait_clock_new(const struct kt_clock *clock); /* starts a thread */
+void wait_clock_free(struct wait_clock *waits);  /* every list must be empty */
+
+struct wait_list *wait_list_new(struct wait_clock *waits);
+void wait_list_free(struct wait_list *list);
+/* Wakes all for which match(req, arg) is true; match NULL: all. Returns how many. */
+typedef bool wait_match_fn(const struct request *req, void *arg);
+size_t wait_list_wake(struct wait_list *list, wait_match_fn *match, void *arg);
+size_t wait_list_count(struct wait_list *list);
+/* Wakes every waiting request of every list and refuses new waits (seal, shutdown); false allows
+ * them again. A refused wait runs its handler again at once. */
+void wait_clock_drain(struct wait_clock *waits, bool draining);

@@ -1,0 +1,88 @@
+/* vaultd/engine/engine.h - what can be asked of a mount: its routes, one row each.
+ *
+ * What:    An engine is a table of routes. The pipeline finds the row, makes every check that the
+ *          row says, and only then calls the handler. No handler checks a permission itself.
+ *          Help text, the OpenAPI document and docs/compatibility.md come from the same rows.
+ * Pattern: segments separated by '/'; "{name}" is one segment, "{name...}" the rest of the path
+ *          (may be empty only in "{name...?}"); everything else is literal. Rows are tried in
+ *          order. "mounts/{path...}/tune" is allowed: a tail after the rest.
+ * Add one: one row, and a handler in a file of its own. */
+#pragma once
+
+#include "vaultd/core/request.h"
+
+enum field_type {
+    FIELD_STRING,
+    FIELD_INT,
+    FIELD_BOOL,
+    FIELD_DURATION,
+    FIELD_LIST,       /* string-list */
+    FIELD_COMMA_LIST, /* comma-string-list */
+    FIELD_INT_LIST,
+    FIELD_PAIRS,
+    FIELD_MAP,
+    FIELD_ANY
+};
+struct field {
+    const char *name; /* NULL ends the array */
+    enum field_type type;
+    const char *help;
+};
+
+enum route_flag {
+    ROUTE_PUBLIC = 1 << 0,      /* no token needed; one that comes along is not looked at */
+    ROUTE_ANY_TOKEN = 1 << 1,   /* a valid token, no policy */
+    ROUTE_SUDO = 1 << 2,        /* the deciding pattern must grant sudo as well */
+    ROUTE_WHILE_SEALED = 1 << 3,
+    ROUTE_NO_AUDIT = 1 << 4,    /* health, seal-status, leader, GET init only */
+    ROUTE_LIFT = 1 << 5,        /* data's members also at the top level (vault-api 1.4) */
+    ROUTE_ANY_FIELDS = 1 << 6,  /* takes arbitrary input: no "unrecognized parameters" warning */
+    ROUTE_TRAILING_SLASH = 1 << 7, /* writes to a path ending in '/' are fine */
+    ROUTE_INTERNAL = 1 << 8     /* reserved */
+};
+
+/* Whether the object that the path names exists: decides create against update. */
+typedef enum kt_kind exists_fn(struct request *req, bool *ret_exists, struct kt_err *err);
+
+struct route {
+    const char *pattern;
+    unsigned flags;
+    handler_fn *read, *list, *write, *patch, *delete_; /* NULL: 405 */
+    exists_fn *exists;
+    const struct field *fields; /* NULL: none */
+    unsigned body_max;          /* 0: 32 MiB */
+    const char *help;           /* one sentence */
+};
+
+struct engine {
+    const char *type;        /* "kv", "system", "token", "cubbyhole" */
+    const char *version;     /* options.version, or NULL */
+    const char *help;
+    const struct route *routes;
+    size_t n_routes;
+    /* Called for a path that no route matches, to answer better than 404; may be NULL. */
+    handler_fn *unmatched;
+};
+
+/* All engines, one array in engine/table.c. */
+extern const struct engine *const engines[];
+extern const size_t n_engines;
+const struct engine *engine_find(const char *type, const char *version);
+
+/* Tries the engine's rows against rest; fills req->route and req->params. False: none. */
+bool route_match(const struct engine *engine, const char *rest, struct request *req);
+
+/* A row of the mount table, immutable once published. */
+struct mount {
+    const char *path;        /* "secret/"; auth mounts "auth/token/" */
+    const struct engine *engine;
+    const char *type;        /* "kv" */
+    const char *description;
+    const char *accessor;    /* "kv_1a2b3c4d" */
+    const char *uuid;
+    const char *version;     /* options.version or NULL */
+    unsigned char scope[BARRIER_SCOPE]; /* the uuid's bytes: what the barrier's names hang from */
+    int64_t default_lease_ttl_s, max_lease_ttl_s; /* 0: the system's */
+    bool local, seal_wrap;
+    bool builtin;            /* sys, auth/token, cubbyhole: cannot be removed */
+};

@@ -1,0 +1,62 @@
+/* vaultd/engine/kv.h - KV version 2: versioned secrets, and what rotation needs of them.
+ *
+ * What:    The storage core that the kv routes and the rotation engine share. One metadata record a
+ *          secret; each version sealed under a key of its own that only the metadata holds, so a
+ *          destroyed version's key is gone. Name records beside them for listing.
+ * Stages:  a secret under rotation has `current`, `pending`, `previous`: GET without a version gives
+ *          `current`; a pending version is only given when asked for by number. A secret without a
+ *          rotation has current = newest version.
+ * Owner:   struct kv_secret lives in the arena it was loaded into.
+ * Threads: any thread with the barrier entered. */
+#pragma once
+
+#include "vaultd/core/core.h"
+
+struct kv_version {
+    uint32_t number;
+    int64_t created_ms;
+    int64_t deletion_ms;        /* 0: none; in the future: still readable */
+    bool destroyed;
+    bool accepted_maybe;        /* a target may accept it: cannot be destroyed or pruned */
+    int64_t dead_proven_ms;     /* the target was seen to refuse it */
+    unsigned char dek[32];      /* wiped with the arena */
+};
+struct kv_secret {
+    uint32_t newest;            /* 0: no version yet */
+    uint32_t current, pending, previous; /* 0: none */
+    bool has_driver;            /* readers go into the ledger */
+    int64_t created_ms, updated_ms;
+    uint32_t max_versions;      /* 0: the mount's */
+    bool cas_required;
+    int64_t delete_version_after_s; /* -1: disabled */
+    uint32_t oldest;            /* Vault's oldest_version */
+    struct kt_bytes custom_metadata; /* JSON object text of strings; empty: null */
+    struct kv_version *versions;     /* ascending */
+    size_t n_versions;
+    generation changed;         /* 0: does not exist */
+};
+
+/* KT_NOT_FOUND: no such secret (*ret is then a zeroed one, ready for kv_write()). */
+enum kt_kind kv_load(struct core *core, const struct mount *mount, struct snapshot *snapshot,
+                     struct kt_arena *arena, const char *path, struct kv_secret **ret,
+                     struct kt_err *err) KT_MUST_CHECK;
+const struct kv_version *kv_version(const struct kv_secret *secret, uint32_t number);
+/* The JSON text of a version's data into out. KT_NOT_FOUND: destroyed, or none. */
+enum kt_kind kv_value(struct core *core, const struct mount *mount, struct snapshot *snapshot,
+                      const char *path, const struct kv_version *version, struct kt_buf *out,
+                      struct kt_err *err) KT_MUST_CHECK;
+enum kv_stage { KV_CURRENT, KV_PENDING };
+/* Adds version newest+1 with this data to batch (and to *secret), on condition that the secret is
+ * still as loaded. KV_PENDING leaves current where it is. Prunes by the mount's and key's limits. */
+enum kt_kind kv_write(struct core *core, const struct mount *mount, struct snapshot *snapshot,
+                      struct kt_arena *arena, struct batch *batch, const char *path,
+                      struct kv_secret *secret, struct kt_bytes data, enum kv_stage stage,
+                      int64_t now_ms, struct kt_err *err) KT_MUST_CHECK;
+/* Puts changed metadata (stages, accepted_maybe, dead_proven ...) on the same condition. */
+enum kt_kind kv_save(struct core *core, const struct mount *mount, struct batch *batch,
+                     const char *path, const struct kv_secret *secret, struct kt_err *err)
+    KT_MUST_CHECK;
+/* Destroys one version: its key and its record. Refused (KT_INVALID) while accepted_maybe. */
+enum kt_kind kv_destroy(struct core *core, const struct mount *mount, struct batch *batch,
+                        const char *path, struct kv_secret *secret, uint32_t number,
+                        struct kt_err *err) KT_MUST_CHECK;

@@ -1,0 +1,71 @@
+/* vaultd/policy/policy.h - ACL policies in Vault's language, compiled once, asked often.
+ *
+ * What:    policy_parse() turns HCL (or its JSON form) into rules; acl_build() merges the policies of
+ *          a token per identical pattern; acl_check() finds the one pattern that decides.
+ * Rules:   exactly Vault's: exact, prefix '*', segment '+'; the most specific pattern decides; deny
+ *          wins among blocks of one pattern; parameters only with read, create, update, patch. For
+ *          LIST both forms of the path are asked, with and without the trailing slash: an explicit
+ *          deny deciding either wins, otherwise a grant of either is enough.
+ * Owner:   both are immutable and reference-counted: _ref() and _unref().
+ * Threads: any thread once made.
+ * Speed:   acl_check() over 1,000 rules must not look at 1,000 rules: exact patterns hash, prefixes a
+ *          sorted array or radix tree, '+' patterns a list. */
+#pragma once
+
+#include "lib/err.h"
+#include "lib/json.h"
+#include "vaultd/core/request.h"
+
+enum capability {
+    CAP_DENY = 1 << 0,
+    CAP_CREATE = 1 << 1,
+    CAP_READ = 1 << 2,
+    CAP_UPDATE = 1 << 3,
+    CAP_DELETE = 1 << 4,
+    CAP_LIST = 1 << 5,
+    CAP_SUDO = 1 << 6,
+    CAP_PATCH = 1 << 7
+};
+
+struct policy;
+enum kt_kind policy_parse(const char *name, struct kt_bytes text, struct policy **ret,
+                          struct kt_err *err) KT_MUST_CHECK;
+struct policy *policy_ref(struct policy *policy);
+void policy_unref(struct policy *policy);
+const char *policy_name(const struct policy *policy);
+
+struct acl;
+/* root: everything is allowed. policies may be empty. */
+struct acl *acl_build(struct policy *const *policies, size_t n, bool root);
+struct acl *acl_ref(struct acl *acl);
+void acl_unref(struct acl *acl);
+
+struct acl_request {
+    enum operation op;
+    const char *path; /* canonical; for LIST with its trailing '/' */
+    size_t path_len;
+    struct kt_json data; /* the parameters; only looked at when has_data */
+    bool has_data;
+    int64_t wrap_ttl_s; /* -1: no wrapping asked for */
+};
+struct acl_decision {
+    bool allowed;
+    unsigned capabilities;   /* of the deciding pattern; 0: nothing matched */
+    bool sudo;
+    const char *pattern;     /* deciding one, borrowed from the acl; NULL: none */
+    const char *policy;      /* name of a policy that has it */
+    const char *why;         /* static text when not allowed: "no pattern matches", "denied", ... */
+};
+void acl_check(const struct acl *acl, const struct acl_request *request,
+               struct acl_decision *ret);
+/* What sys/capabilities says of a path: CAP_ bits; CAP_DENY alone for none; root: ~0u. */
+unsigned acl_capabilities(const struct acl *acl, const char *path, size_t path_len);
+/* Whether any pattern could reach below this prefix (the mount preflight). */
+bool acl_touches(const struct acl *acl, const char *prefix);
+
+/* Sorted names ("create", "delete", ...) of CAP_ bits as Vault lists them, into out[8]; "root" and
+ * "deny" by themselves. Returns how many. */
+size_t capability_names(unsigned capabilities, const char *out[8]);
+
+/* Text of the built-in policy, NULL if there is no built-in of that name. */
+const char *policy_builtin(const char *name);
