@@ -1,0 +1,67 @@
+/* lib/generator.h - new secret values: uniform, of known entropy, harmless where they are pasted.
+ *
+ * What:    kt_generator_parse() checks what was asked for and computes its entropy exactly;
+ *          kt_generate() draws a value into guarded memory. Characters are chosen uniformly by
+ *          rejection; when a demanded class is missing everything is drawn again, so that the result
+ *          is uniform over all allowed strings.
+ * Kinds:   "password" (default): length characters of an alphabet, first a letter
+ *          "hex", "base64", "base64url": length random bytes, encoded (base64 with padding)
+ *          "uuid": a random UUID (122 bits)
+ * Default: 57 characters (base62 without 0 O 1 l I), 28 of them: 163 bits, no escaping anywhere.
+ * Owner:   configuration and generator are plain values; the value is the caller's kt_secret.
+ * Limits:  8 <= length <= 512 characters, 16..256 bytes; alphabets of 2..95 printable ASCII.
+ * Errors:  KT_INVALID: impossible, or below 96 bits without allow_weak; the hint says what to change.
+ * Threads: any thread. */
+#pragma once
+
+#include "lib/buf.h"
+#include "lib/err.h"
+#include "lib/secret.h"
+
+#define KT_GENERATOR_BITS       160 /* aimed at when neither length nor bits are given */
+#define KT_GENERATOR_BITS_FLOOR 96
+#define KT_GENERATOR_LENGTH_MAX 512u
+
+/* Zero and NULL mean "not given". */
+struct kt_generator_config {
+    const char *kind;
+    int64_t length;       /* characters, or bytes of hex and base64 */
+    int64_t bits;         /* instead of length: as short as gives so many */
+    const char *alphabet; /* a name from kt_alphabets[], or "custom:" and the characters */
+    const char *exclude;  /* characters never to use */
+    int64_t min_lower, min_upper, min_digits, min_symbols;
+    bool any_first;       /* the first character need not be a letter */
+    bool allow_weak;
+};
+
+struct kt_alphabet {
+    const char *name, *characters, *help;
+};
+/* Ends with a row of NULLs. */
+extern const struct kt_alphabet kt_alphabets[];
+
+enum kt_generator_kind {
+    KT_GENERATE_PASSWORD,
+    KT_GENERATE_HEX,
+    KT_GENERATE_BASE64,
+    KT_GENERATE_BASE64URL,
+    KT_GENERATE_UUID,
+};
+struct kt_generator {
+    enum kt_generator_kind kind;
+    size_t length;               /* characters, or bytes */
+    char alphabet[96], first[96]; /* the first character's; with NUL */
+    size_t n_alphabet, n_first;
+    size_t min[4];               /* lower, upper, digits, symbols */
+    double bits;
+};
+
+enum kt_kind kt_generator_parse(const struct kt_generator_config *config, struct kt_generator *ret,
+                                struct kt_err *err) KT_MUST_CHECK;
+/* avoid: values that must not be in the new one and account names likewise (compared without case;
+ * those under 3 bytes are not looked for). n_avoid may be 0. Never the same twice: the previous
+ * value belongs in it. */
+enum kt_kind kt_generate(const struct kt_generator *generator, const struct kt_bytes *avoid,
+                         size_t n_avoid, struct kt_secret **ret, struct kt_err *err) KT_MUST_CHECK;
+/* "28 characters of 57, first a letter: 162 bits". */
+void kt_generator_describe(const struct kt_generator *generator, struct kt_buf *out);
