@@ -52,8 +52,13 @@ void kt_context(struct kt_err *err, const char *format, ...)
     va_start(args, format);
     int n = vsnprintf(err->what, sizeof err->what, format, args);
     va_end(args);
-    if (n >= 0 && (size_t)n < sizeof err->what)
-        (void)snprintf(err->what + n, sizeof err->what - (size_t)n, ": %s", old);
+    if (n < 0 || (size_t)n + 3 > sizeof err->what)
+        return;
+    /* Cutting the old text is wanted; compilers take snprintf's cut for a mistake. */
+    size_t at = (size_t)n + 2, len = strnlen(old, sizeof err->what - at - 1);
+    memcpy(err->what + n, ": ", 2);
+    memcpy(err->what + at, old, len);
+    err->what[at + len] = '\0';
 }
 
 const char *kt_kind_name(enum kt_kind kind)
