@@ -14,6 +14,7 @@
  * Errors:  KT_SEALED when sealed; KT_CORRUPT when a record does not open where it stands. */
 #pragma once
 
+#include "lib/buf.h"
 #include "vaultd/barrier/shamir.h"
 #include "vaultd/barrier/tables.h"
 #include "vaultd/store/store.h"
@@ -69,6 +70,9 @@ enum kt_kind barrier_unseal_share(struct barrier *barrier,
 void barrier_unseal_reset(struct barrier *barrier);
 bool barrier_enter_early(struct barrier *barrier) KT_MUST_CHECK;
 void barrier_admit(struct barrier *barrier);
+/* Takes barrier_admit() back: waits for everybody inside, keeps the keys; only
+ * barrier_enter_early() still lets in, so that the audit log can be closed before sealing. */
+void barrier_close(struct barrier *barrier);
 /* Waits for everybody inside, then wipes all keys. */
 void barrier_seal(struct barrier *barrier);
 /* A new term: puts the new keyring into batch; call barrier_rotate_done() after its commit. */

@@ -139,6 +139,11 @@ struct request {
      * reply. Set by a handler together with its batch. */
     void (*after_commit)(struct request *req, const struct commit_result *result);
 
+    /* Set by a handler that returned KT_OK without a batch: blocking work (init, unseal, seal, a
+     * checkpoint) that runs on the core's desk thread, outside of barrier and snapshot, after the
+     * audit record; it fills in the reply. */
+    enum kt_kind (*defer)(struct request *req, struct kt_err *err);
+
     struct request_private *own; /* the pipeline's */
 };
 

@@ -23,3 +23,13 @@ size_t wait_list_count(struct wait_list *list);
 /* Wakes every waiting request of every list and refuses new waits (seal, shutdown); false allows
  * them again. A refused wait runs its handler again at once. */
 void wait_clock_drain(struct wait_clock *waits, bool draining);
+
+/* For the pipeline alone. wait_clock_wakes(): taken before a pass's snapshot. wait_list_add(): puts a
+ * suspended request into the list; entry is wait_entry_bytes() of the request's arena. If the list
+ * was woken since `seen`, what woke it may not be in the snapshot that the handler saw: the request
+ * is resumed at once. So is a refused wait. */
+struct wait_entry;
+uint64_t wait_clock_wakes(struct wait_clock *waits);
+void wait_list_add(struct wait_list *list, struct request *req, struct wait_entry *entry,
+                   uint64_t seen);
+size_t wait_entry_bytes(void);

@@ -1,0 +1,271 @@
+#include "vaultd/auth/token.h"
+
+#include <pthread.h>
+#include <sodium.h>
+#include <stdlib.h>
+
+#include "lib/cleanup.h"
+#include "lib/failpoint.h"
+#include "lib/token_text.h"
+#include "vaultd/auth/token_record.h"
+#include "vaultd/auth/tokens.h"
+
+#define SLOTS         256u  /* decoded tokens a thread keeps */
+#define ANCESTORS_MAX 256u  /* how long a chain of parents may be */
+#define TEXT_MAX      2048u
+#define RECORD_MAX    (256u * 1024u)
+
+/* One decoded record. It is good as long as the store's entry says the same `changed`: that pair
+ * names the bytes, so nothing has to be told when a token changes. */
+struct slot {
+    bool used, record_has_parent;
+    struct kt_arena arena;
+    struct token token;
+};
+/* What has to be known of an ancestor; no pointers, so it can be overwritten any time. */
+struct ancestor {
+    unsigned char hash[32], parent[32];
+    generation changed;
+    int64_t expires_ms;
+    bool has_parent, revoked;
+};
+struct cache {
+    struct slot slots[SLOTS];
+    struct ancestor ancestors[SLOTS];
+};
+
+static void cache_free(void *at)
+{
+    struct cache *cache = at;
+    if (cache == NULL)
+        return;
+    for (size_t i = 0; i < SLOTS; i++)
+        if (cache->slots[i].used)
+            kt_arena_free(&cache->slots[i].arena);
+    free(cache);
+}
+
+struct tokens *tokens_new(void)
+{
+    struct tokens *tokens = kt_calloc(1, sizeof *tokens);
+    if (tokens == NULL)
+        return NULL;
+    if (pthread_key_create(&tokens->cache, cache_free) != 0) {
+        free(tokens);
+        return NULL;
+    }
+    return tokens;
+}
+
+void tokens_free(struct tokens *tokens)
+{
+    if (tokens == NULL)
+        return;
+    cache_free(pthread_getspecific(tokens->cache));
+    (void)pthread_setspecific(tokens->cache, NULL);
+    (void)pthread_key_delete(tokens->cache);
+    free(tokens);
+}
+
+static struct cache *thread_cache(struct core *core)
+{
+    struct cache *cache = pthread_getspecific(core->tokens->cache);
+    if (cache == NULL) {
+        cache = kt_calloc(1, sizeof *cache);
+        if (cache != NULL && pthread_setspecific(core->tokens->cache, cache) != 0) {
+            free(cache);
+            cache = NULL;
+        }
+    }
+    return cache;
+}
+
+const char *token_identity(const struct token *token)
+{
+    return token->entity_id[0] != '\0' ? token->entity_id : token->accessor;
+}
+
+void token_key(const unsigned char hash[32], unsigned char key[BARRIER_HASH_KEY])
+{
+    key[0] = TABLE_TOKEN;
+    memcpy(key + 1, hash, 32);
+}
+
+/* One sentence for every reason (vault-api 1.5); the text satisfies agents that log in anew. */
+static enum kt_kind refused(struct kt_err *err)
+{
+    return kt_fail(err, KT_DENIED,
+                   "2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n");
+}
+
+static enum kt_kind slot_load(struct core *core, struct slot *slot, struct kt_bytes key,
+                              const struct entry *entry, struct kt_err *err)
+{
+    kt_autobuf struct kt_buf plain;
+    kt_buf_init(&plain, RECORD_MAX);
+    enum kt_kind kind = barrier_open_entry(core->barrier, key, entry->value, &plain, err);
+    if (kind != KT_OK)
+        return kind;
+    if (!slot->used)
+        kt_arena_init(&slot->arena, RECORD_MAX * 2);
+    else
+        kt_arena_reset(&slot->arena);
+    slot->used = true;
+    slot->token.changed = 0;
+    struct token token = {0};
+    kind = token_record_read(kt_buf_bytes(&plain), &slot->arena, &token, err);
+    if (kind != KT_OK)
+        return kind;
+    memcpy(token.hash, key.at + 1, sizeof token.hash);
+    token.changed = entry->changed;
+    slot->record_has_parent = token.has_parent;
+    slot->token = token;
+    return KT_OK;
+}
+
+static enum kt_kind ancestor_load(struct core *core, struct kt_bytes key, const struct entry *entry,
+                                  struct ancestor *ret, struct kt_err *err)
+{
+    kt_autobuf struct kt_buf plain;
+    kt_buf_init(&plain, RECORD_MAX);
+    enum kt_kind kind = barrier_open_entry(core->barrier, key, entry->value, &plain, err);
+    if (kind != KT_OK)
+        return kind;
+    struct kt_arena arena;
+    kt_arena_init(&arena, RECORD_MAX * 2);
+    struct token token = {0};
+    kind = token_record_read(kt_buf_bytes(&plain), &arena, &token, err);
+    kt_arena_free(&arena);
+    if (kind != KT_OK)
+        return kind;
+    memcpy(ret->hash, key.at + 1, sizeof ret->hash);
+    memcpy(ret->parent, token.parent, sizeof ret->parent);
+    ret->changed = entry->changed;
+    ret->expires_ms = token.expires_ms;
+    ret->has_parent = token.has_parent;
+    ret->revoked = token.revoked;
+    return KT_OK;
+}
+
+static enum kt_kind ancestor_find(struct core *core, struct snapshot *snapshot,
+                                  struct cache *cache, const unsigned char hash[32],
+                                  const struct ancestor **ret, struct kt_err *err)
+{
+    unsigned char key[BARRIER_HASH_KEY];
+    token_key(hash, key);
+    struct entry entry;
+    if (snapshot_get(snapshot, kt_bytes(key, sizeof key), &entry) != STORE_OK)
+        return KT_NOT_FOUND;
+    struct ancestor *ancestor = &cache->ancestors[hash[0] % SLOTS];
+    if (ancestor->changed != entry.changed || memcmp(ancestor->hash, hash, 32) != 0) {
+        ancestor->changed = 0;
+        enum kt_kind kind =
+            ancestor_load(core, kt_bytes(key, sizeof key), &entry, ancestor, err);
+        if (kind != KT_OK)
+            return kind;
+    }
+    *ret = ancestor;
+    return KT_OK;
+}
+
+/* A dead ancestor, gone or expired, takes its line with it; one that was revoked alone
+ * ("revoke-orphan") left its children orphans. */
+static bool ancestors_alive(struct core *core, struct snapshot *snapshot, struct cache *cache,
+                            const struct slot *slot, int64_t now_ms, bool *ret_orphaned)
+{
+    unsigned char hash[32];
+    memcpy(hash, slot->token.parent, sizeof hash);
+    *ret_orphaned = false;
+    for (unsigned depth = 0; depth < ANCESTORS_MAX; depth++) {
+        const struct ancestor *ancestor = NULL;
+        if (ancestor_find(core, snapshot, cache, hash, &ancestor, NULL) != KT_OK)
+            return false;
+        if (ancestor->revoked) {
+            *ret_orphaned = depth == 0;
+            return true;
+        }
+        if (ancestor->expires_ms != 0 && now_ms >= ancestor->expires_ms)
+            return false;
+        if (!ancestor->has_parent)
+            return true;
+        memcpy(hash, ancestor->parent, sizeof hash);
+    }
+    return false;
+}
+
+enum kt_kind token_load(struct core *core, struct snapshot *snapshot,
+                        const unsigned char hash[32], const struct token **ret,
+                        struct kt_err *err)
+{
+    struct cache *cache = thread_cache(core);
+    if (cache == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "looking a token up");
+    unsigned char key[BARRIER_HASH_KEY];
+    token_key(hash, key);
+    struct entry entry;
+    enum store_error found = snapshot_get(snapshot, kt_bytes(key, sizeof key), &entry);
+    if (found != STORE_OK)
+        return found == STORE_NOT_FOUND ? KT_NOT_FOUND : kt_fail(err, KT_IO, "reading a token");
+    struct slot *slot = &cache->slots[hash[0] % SLOTS];
+    if (!slot->used || slot->token.changed != entry.changed ||
+        memcmp(slot->token.hash, hash, 32) != 0) {
+        enum kt_kind kind = slot_load(core, slot, kt_bytes(key, sizeof key), &entry, err);
+        if (kind != KT_OK)
+            return kind;
+    }
+    slot->token.has_parent = slot->record_has_parent;
+    *ret = &slot->token;
+    return KT_OK;
+}
+
+enum kt_kind token_find_hash(struct core *core, struct snapshot *snapshot,
+                             const unsigned char hash[32], int64_t now_ms,
+                             const struct token **ret, struct kt_err *err)
+{
+    const struct token *token = NULL;
+    enum kt_kind kind = token_load(core, snapshot, hash, &token, err);
+    if (kind == KT_NOT_FOUND)
+        return refused(err);
+    if (kind != KT_OK)
+        return kind;
+    if (token->revoked || (token->expires_ms != 0 && now_ms >= token->expires_ms))
+        return refused(err);
+    struct cache *cache = thread_cache(core);
+    struct slot *slot = &cache->slots[hash[0] % SLOTS];
+    if (slot->record_has_parent) {
+        bool orphaned = false;
+        if (!ancestors_alive(core, snapshot, cache, slot, now_ms, &orphaned))
+            return refused(err);
+        slot->token.has_parent = !orphaned;
+    }
+    *ret = token;
+    return KT_OK;
+}
+
+enum kt_kind token_find(struct core *core, struct snapshot *snapshot, struct kt_bytes text,
+                        int64_t now_ms, const struct token **ret, struct kt_err *err)
+{
+    if (text.len == 0 || text.len > TEXT_MAX)
+        return refused(err);
+    unsigned char key[BARRIER_HASH_KEY];
+    barrier_hash_key(core->barrier, TABLE_TOKEN, text, key);
+    return token_find_hash(core, snapshot, key + 1, now_ms, ret, err);
+}
+
+enum kt_kind token_find_accessor(struct core *core, struct snapshot *snapshot,
+                                 const char *accessor, int64_t now_ms, const struct token **ret,
+                                 struct kt_err *err)
+{
+    unsigned char key[BARRIER_HASH_KEY];
+    barrier_hash_key(core->barrier, TABLE_ACCESSOR, kt_str(accessor), key);
+    kt_autobuf struct kt_buf hash;
+    kt_buf_init(&hash, 64);
+    enum kt_kind kind =
+        barrier_get(core->barrier, snapshot, kt_bytes(key, sizeof key), &hash, NULL, err);
+    if (kind == KT_NOT_FOUND || (kind == KT_OK && hash.len != 32))
+        return kt_fail(err, KT_INVALID, "invalid accessor");
+    if (kind != KT_OK)
+        return kind;
+    kind = token_find_hash(core, snapshot, hash.at, now_ms, ret, err);
+    return kind == KT_DENIED ? kt_fail(err, KT_INVALID, "invalid accessor") : kind;
+}

@@ -1,0 +1,25 @@
+/* vaultd/auth/tokens.h - what the token store's files share; nobody else includes it.
+ *
+ * Keys: token = TABLE_TOKEN ‖ hash32; child = TABLE_CHILD ‖ parent32 ‖ child16 (value: child32);
+ * due = TABLE_TOKEN_DUE ‖ u64be ms ‖ hash16 (value: hash32); job = TABLE_JOB ‖ hash16 (value:
+ * hash32): a token has ended whose children and cubbyhole are still there. */
+#pragma once
+
+#include <pthread.h>
+
+#include "vaultd/auth/token.h"
+
+struct tokens {
+    pthread_key_t cache;
+};
+struct tokens *tokens_new(void);
+void tokens_free(struct tokens *tokens);
+
+#define TOKEN_CHILD_KEY 49u
+#define TOKEN_DUE_KEY   25u
+#define TOKEN_JOB_KEY   17u
+void token_key(const unsigned char hash[32], unsigned char key[BARRIER_HASH_KEY]);
+/* The record alone, dead or alive. KT_NOT_FOUND. Same lifetime as token_find(). */
+enum kt_kind token_load(struct core *core, struct snapshot *snapshot,
+                        const unsigned char hash[32], const struct token **ret,
+                        struct kt_err *err) KT_MUST_CHECK;

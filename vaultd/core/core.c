@@ -1,0 +1,349 @@
+#include "vaultd/core/core.h"
+
+#include <errno.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "lib/assert.h"
+#include "lib/cleanup.h"
+#include "lib/failpoint.h"
+#include "lib/log.h"
+#include "vaultd/auth/tokens.h"
+#include "vaultd/core/mounts.h"
+#include "vaultd/core/private.h"
+#include "vaultd/fleet/fleet.h"
+#include "vaultd/rotation/rotation.h"
+
+#define HOUSEKEEPING_MS 1000
+
+/* ---- the housekeeper: what has to be looked at now and then ---------------------------------- */
+
+static void housekeep(struct core *core)
+{
+    bool more = true;
+    for (int i = 0; more && i < 50; i++) {
+        struct kt_err err = {0};
+        enum kt_kind kind = KT_SEALED;
+        more = false;
+        if (barrier_enter(core->barrier)) {
+            /* token_sweep() makes requests, which enter by themselves. */
+            barrier_leave(core->barrier);
+            kind = token_sweep(core, &more, &err);
+        }
+        if (kind != KT_OK && kind != KT_SEALED && kind != KT_BUSY)
+            kt_log_err(KT_LOG_WARNING, "token-sweep", &err);
+    }
+}
+
+static void *housekeeper_thread(void *arg)
+{
+    struct core *core = arg;
+    struct core_private *own = core->own;
+    (void)pthread_mutex_lock(&own->lock);
+    while (!own->stopping) {
+        struct timespec until;
+        (void)clock_gettime(CLOCK_MONOTONIC, &until);
+        until.tv_sec += HOUSEKEEPING_MS / 1000;
+        (void)pthread_cond_timedwait(&own->stop_signal, &own->lock, &until);
+        if (own->stopping)
+            break;
+        (void)pthread_mutex_unlock(&own->lock);
+        housekeep(core);
+        (void)pthread_mutex_lock(&own->lock);
+    }
+    (void)pthread_mutex_unlock(&own->lock);
+    return NULL;
+}
+
+static void stop_housekeeper(struct core_private *own)
+{
+    if (!own->housekeeping)
+        return;
+    (void)pthread_mutex_lock(&own->lock);
+    own->stopping = true;
+    (void)pthread_cond_signal(&own->stop_signal);
+    (void)pthread_mutex_unlock(&own->lock);
+    (void)pthread_join(own->housekeeper, NULL);
+    own->housekeeping = false;
+}
+
+/* ---- birth and end --------------------------------------------------------------------------- */
+
+static struct core_private *private_new(const struct kt_clock *clock)
+{
+    struct core_private *own = kt_calloc(1, sizeof *own);
+    if (own == NULL)
+        return NULL;
+    pthread_condattr_t monotonic;
+    (void)pthread_condattr_init(&monotonic);
+    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    (void)pthread_mutex_init(&own->lock, NULL);
+    (void)pthread_mutex_init(&own->sealing, NULL);
+    (void)pthread_cond_init(&own->idle, NULL);
+    (void)pthread_cond_init(&own->stop_signal, &monotonic);
+    (void)pthread_condattr_destroy(&monotonic);
+    own->started_ms = kt_wall_ms(clock);
+    own->desk = desk_new();
+    return own;
+}
+
+static void private_free(struct core_private *own)
+{
+    if (own == NULL)
+        return;
+    desk_free(own->desk);
+    (void)pthread_cond_destroy(&own->stop_signal);
+    (void)pthread_cond_destroy(&own->idle);
+    (void)pthread_mutex_destroy(&own->sealing);
+    (void)pthread_mutex_destroy(&own->lock);
+    free(own);
+}
+
+static void release(struct core *core)
+{
+    rotation_free(core->rotation);
+    fleet_free(core->fleet);
+    private_free(core->own);
+    tokens_free(core->tokens);
+    policies_free(core->policies);
+    mounts_free(core->mounts);
+    wait_clock_free(core->waits);
+    barrier_free(core->barrier);
+    free(core);
+}
+
+enum kt_kind core_new(const struct core_config *config, struct store *store,
+                      const struct kt_clock *clock, struct core **ret, struct kt_err *err)
+{
+    struct core *core = kt_calloc(1, sizeof *core);
+    if (core == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "starting the vault");
+    core->config = *config;
+    core->clock = clock;
+    core->store = store;
+    enum kt_kind kind = barrier_new(store, &core->barrier, err);
+    if (kind != KT_OK) {
+        release(core);
+        return kind;
+    }
+    core->own = private_new(clock);
+    core->waits = wait_clock_new(clock);
+    core->mounts = mounts_new();
+    core->tokens = tokens_new();
+    core->policies = policies_new();
+    bool made = core->own != NULL && core->own->desk != NULL && core->waits != NULL &&
+                core->mounts != NULL && core->tokens != NULL && core->policies != NULL;
+    if (made) {
+        core->rotation = rotation_new(core);
+        core->fleet = fleet_new(core);
+        made = core->rotation != NULL && core->fleet != NULL;
+    }
+    if (made)
+        made = core->own->housekeeping =
+            pthread_create(&core->own->housekeeper, NULL, housekeeper_thread, core) == 0;
+    if (!made) {
+        release(core);
+        return kt_fail(err, KT_NO_MEMORY, "starting the vault");
+    }
+    *ret = core;
+    return KT_OK;
+}
+
+void core_free(struct core *core)
+{
+    if (core == NULL)
+        return;
+    stop_housekeeper(core->own);
+    core_seal(core, "stop");
+    release(core);
+}
+
+/* ---- init ------------------------------------------------------------------------------------ */
+
+struct waited_commit {
+    pthread_mutex_t lock;
+    pthread_cond_t done;
+    bool ready;
+    struct commit_result result;
+};
+
+static void commit_done(void *arg, const struct commit_result *result)
+{
+    struct waited_commit *wait = arg;
+    (void)pthread_mutex_lock(&wait->lock);
+    wait->result = *result;
+    wait->ready = true;
+    (void)pthread_cond_signal(&wait->done);
+    (void)pthread_mutex_unlock(&wait->lock);
+}
+
+static struct commit_result commit_and_wait(struct store *store, struct batch *batch)
+{
+    struct waited_commit wait = {.ready = false};
+    (void)pthread_mutex_init(&wait.lock, NULL);
+    (void)pthread_cond_init(&wait.done, NULL);
+    store_commit(store, batch, commit_done, &wait);
+    (void)pthread_mutex_lock(&wait.lock);
+    while (!wait.ready)
+        (void)pthread_cond_wait(&wait.done, &wait.lock);
+    (void)pthread_mutex_unlock(&wait.lock);
+    (void)pthread_cond_destroy(&wait.done);
+    (void)pthread_mutex_destroy(&wait.lock);
+    return wait.result;
+}
+
+static enum kt_kind first_records(struct core *core, struct batch *batch, struct kt_arena *arena,
+                                  struct kt_buf *ret_root_token, struct kt_err *err)
+{
+    static const char *const root_policy[] = {"root"};
+    struct token root = {.display_name = "root",
+                         .entity_id = "",
+                         .path = "auth/token/root",
+                         .policies = root_policy,
+                         .n_policies = 1,
+                         .meta = kt_str("null"),
+                         .created_ms = kt_wall_ms(core->clock),
+                         .is_root = true};
+    enum kt_kind kind = mounts_init(core, batch, core->config.dev, err);
+    if (kind == KT_OK)
+        kind = policies_put(core, batch, "default", kt_str(policy_builtin("default")), err);
+    if (kind == KT_OK)
+        kind = token_create(core, arena, batch, &root, kt_bytes(NULL, 0), ret_root_token, err);
+    return kind;
+}
+
+enum kt_kind core_init(struct core *core, unsigned shares, unsigned threshold,
+                       unsigned char ret_shares[][SHAMIR_SHARE_BYTES],
+                       struct kt_buf *ret_root_token, struct kt_err *err)
+{
+    struct core_private *own = core->own;
+    struct batch *batch = batch_new();
+    if (batch == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "initialising the vault");
+    (void)pthread_mutex_lock(&own->sealing);
+    struct kt_arena arena;
+    kt_arena_init(&arena, 65536);
+    enum kt_kind kind = barrier_init(core->barrier, shares, threshold, kt_wall_ms(core->clock),
+                                     batch, ret_shares, err);
+    if (kind == KT_OK) {
+        kind = first_records(core, batch, &arena, ret_root_token, err);
+        struct commit_result result = {.error = STORE_BROKEN};
+        if (kind == KT_OK)
+            result = commit_and_wait(core->store, KT_TAKE(batch));
+        barrier_init_done(core->barrier, kind == KT_OK && result.error == STORE_OK);
+        if (kind == KT_OK && result.error == STORE_CONFLICT)
+            kind = kt_fail(err, KT_INVALID, "Vault is already initialized");
+        else if (kind == KT_OK && result.error != STORE_OK)
+            kind = kt_fail(err, KT_IO, "the new vault could not be written: %s",
+                           store_error_text(result.error));
+    }
+    batch_free(batch);
+    kt_arena_free(&arena);
+    (void)pthread_mutex_unlock(&own->sealing);
+    return kind;
+}
+
+/* ---- unseal and seal ------------------------------------------------------------------------- */
+
+static enum kt_kind open_log(struct core *core, bool accept_rollback, struct kt_err *err)
+{
+    struct leadership leadership = {0};
+    store_leader(core->store, &leadership);
+    char origin[160];
+    (void)snprintf(origin, sizeof origin, "keyturn/%s", core->config.cluster_name);
+    const struct audit_config config = {.folder = core->config.data_folder,
+                                        .origin = origin,
+                                        .devices = core->config.devices,
+                                        .n_devices = core->config.n_devices,
+                                        .fence = leadership.fence,
+                                        .sync_ms = 1000,
+                                        .checkpoint_ms = 10000,
+                                        .accept_rollback = accept_rollback};
+    struct audit *audit = NULL;
+    enum kt_kind kind =
+        audit_open(&config, core->barrier, core->store, core->clock, &audit, err);
+    if (kind != KT_OK)
+        return kind;
+    struct barrier_status status;
+    barrier_status(core->barrier, &status);
+    char id[40], counts[160];
+    (void)snprintf(id, sizeof id, "%s", status.vault_id);
+    (void)snprintf(counts, sizeof counts,
+                   "{\"failed_attempts\":%u,\"refused_while_sealed\":%llu}",
+                   status.failed_attempts,
+                   (unsigned long long)atomic_exchange(&core->own->refused_sealed, 0));
+    const struct audit_auth auth = {.display_name = "unseal key shares", .entity_id = ""};
+    const struct audit_event event = {.type = "response",
+                                      .request_id = "",
+                                      .time_ms = kt_wall_ms(core->clock),
+                                      .operation = "update",
+                                      .path = "sys/unseal",
+                                      .auth = &auth,
+                                      .response_data = kt_str(counts),
+                                      .status = 200};
+    kind = audit_append(audit, &event, err);
+    if (kind != KT_OK) {
+        audit_close(audit);
+        return kind;
+    }
+    core->audit = audit;
+    return KT_OK;
+}
+
+enum kt_kind core_unsealed(struct core *core, bool accept_rollback, struct kt_err *err)
+{
+    struct core_private *own = core->own;
+    (void)pthread_mutex_lock(&own->sealing);
+    enum kt_kind kind = KT_OK;
+    if (core->audit == NULL) {
+        if (!barrier_enter_early(core->barrier)) {
+            kind = kt_fail(err, KT_SEALED, "%s", kt_kind_text(KT_SEALED));
+        } else {
+            kind = open_log(core, accept_rollback, err);
+            barrier_leave(core->barrier);
+        }
+        if (kind == KT_OK) {
+            (void)pthread_mutex_lock(&own->lock);
+            own->refusing = false;
+            (void)pthread_mutex_unlock(&own->lock);
+            wait_clock_drain(core->waits, false);
+            barrier_admit(core->barrier);
+            kt_log(KT_LOG_NOTICE, "unsealed", "%s", "state=unsealed");
+            rotation_start(core->rotation);
+        } else {
+            barrier_seal(core->barrier);
+        }
+    }
+    (void)pthread_mutex_unlock(&own->sealing);
+    return kind;
+}
+
+void core_seal(struct core *core, const char *why)
+{
+    struct core_private *own = core->own;
+    (void)pthread_mutex_lock(&own->sealing);
+    if (core->audit != NULL) {
+        rotation_stop(core->rotation);
+        (void)pthread_mutex_lock(&own->lock);
+        own->refusing = true;
+        while (own->committing > 0)
+            (void)pthread_cond_wait(&own->idle, &own->lock);
+        (void)pthread_mutex_unlock(&own->lock);
+        barrier_close(core->barrier);  /* nobody is inside any more, the keys still are */
+        audit_close(core->audit);
+        core->audit = NULL;
+        kt_log(KT_LOG_NOTICE, "sealed", "why=%s", why);
+    }
+    barrier_seal(core->barrier);
+    wait_clock_drain(core->waits, true);
+    (void)pthread_mutex_unlock(&own->sealing);
+}
+
+void core_reload(struct core *core)
+{
+    (void)pthread_mutex_lock(&core->own->sealing);
+    if (core->audit != NULL)
+        audit_reopen(core->audit);
+    (void)pthread_mutex_unlock(&core->own->sealing);
+}

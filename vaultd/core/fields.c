@@ -1,0 +1,276 @@
+#include <stdlib.h>
+
+#include "lib/duration.h"
+#include "lib/num.h"
+#include "vaultd/core/request.h"
+
+/* Typed fields of a request, converted as Vault converts them (its "weak" decoding), so that no
+ * client is surprised. An error names the field and what is wanted, never the value. */
+
+static enum kt_kind wrong(struct kt_err *err, const char *name, const char *wanted)
+{
+    return kt_fail(err, KT_INVALID,
+                   "Field validation failed: error converting input for field \"%s\": wanted %s",
+                   name, wanted);
+}
+
+enum kt_kind request_member(struct request *req, const char *name, struct kt_json *ret)
+{
+    struct kt_json value;
+    if (req->data.at == NULL || !kt_json_member(req->data, name, &value))
+        return KT_NOT_FOUND;
+    *ret = value;
+    return KT_OK;
+}
+
+/* Null counts as absent. */
+static bool present(struct request *req, const char *name, struct kt_json *ret)
+{
+    return request_member(req, name, ret) == KT_OK && kt_json_type(*ret) != KT_JSON_NULL;
+}
+
+/* A scalar as text: strings decoded, numbers as written, booleans "1" and "0". NULL: no scalar. */
+static const char *scalar_text(struct kt_arena *arena, struct kt_json value)
+{
+    bool yes = false;
+    switch (kt_json_type(value)) {
+    case KT_JSON_STRING:
+        return kt_json_text(value, arena);
+    case KT_JSON_NUMBER:
+        return kt_arena_text(arena, kt_json_bytes(value));
+    case KT_JSON_BOOL:
+        return kt_json_bool(value, &yes) && yes ? "1" : "0";
+    case KT_JSON_NULL:
+        return "";
+    case KT_JSON_NONE:
+    case KT_JSON_ARRAY:
+    case KT_JSON_OBJECT:
+        break;
+    }
+    return NULL;
+}
+
+enum kt_kind request_string(struct request *req, const char *name, const char **ret,
+                            struct kt_err *err)
+{
+    struct kt_json value;
+    if (!present(req, name, &value))
+        return KT_NOT_FOUND;
+    const char *text = scalar_text(&req->arena, value);
+    if (text == NULL)
+        return wrong(err, name, "a string");
+    *ret = text;
+    return KT_OK;
+}
+
+enum kt_kind request_int(struct request *req, const char *name, int64_t *ret, struct kt_err *err)
+{
+    struct kt_json value;
+    if (!present(req, name, &value))
+        return KT_NOT_FOUND;
+    const char *text = scalar_text(&req->arena, value);
+    if (text == NULL)
+        return wrong(err, name, "a whole number");
+    if (text[0] == '\0') {
+        *ret = 0;
+        return KT_OK;
+    }
+    if (!kt_i64_parse(kt_str(text), INT64_MIN + 1, INT64_MAX, ret))
+        return wrong(err, name, "a whole number");
+    return KT_OK;
+}
+
+static bool word_bool(const char *text, bool *ret)
+{
+    static const char *const yes[] = {"1", "t", "T", "TRUE", "true", "True"};
+    static const char *const no[] = {"", "0", "f", "F", "FALSE", "false", "False"};
+    for (size_t i = 0; i < sizeof yes / sizeof yes[0]; i++)
+        if (strcmp(text, yes[i]) == 0) {
+            *ret = true;
+            return true;
+        }
+    for (size_t i = 0; i < sizeof no / sizeof no[0]; i++)
+        if (strcmp(text, no[i]) == 0) {
+            *ret = false;
+            return true;
+        }
+    return false;
+}
+
+enum kt_kind request_bool(struct request *req, const char *name, bool *ret, struct kt_err *err)
+{
+    struct kt_json value;
+    if (!present(req, name, &value))
+        return KT_NOT_FOUND;
+    const char *text = scalar_text(&req->arena, value);
+    if (text == NULL || !word_bool(text, ret))
+        return wrong(err, name, "true or false");
+    return KT_OK;
+}
+
+enum kt_kind request_duration_s(struct request *req, const char *name, int64_t *ret,
+                                struct kt_err *err)
+{
+    struct kt_json value;
+    if (!present(req, name, &value))
+        return KT_NOT_FOUND;
+    if (kt_json_type(value) == KT_JSON_BOOL)
+        return wrong(err, name, "a duration");
+    const char *text = scalar_text(&req->arena, value);
+    if (text == NULL)
+        return wrong(err, name, "a duration such as 30, \"90s\" or \"1h30m\"");
+    if (text[0] == '\0') {
+        *ret = 0;
+        return KT_OK;
+    }
+    if (text[0] == '-')
+        return kt_fail(err, KT_INVALID, "cannot provide negative value for field \"%s\"", name);
+    uint64_t ms = 0;
+    if (kt_duration_parse(kt_str(text), &ms, NULL) != KT_OK)
+        return wrong(err, name, "a duration such as 30, \"90s\" or \"1h30m\"");
+    *ret = (int64_t)(ms / 1000);
+    return KT_OK;
+}
+
+static struct kt_bytes trimmed(struct kt_bytes text)
+{
+    while (text.len > 0 && (text.at[0] == ' ' || text.at[0] == '\t' || text.at[0] == '\n'))
+        text = kt_bytes(text.at + 1, text.len - 1);
+    while (text.len > 0 && (text.at[text.len - 1] == ' ' || text.at[text.len - 1] == '\t' ||
+                            text.at[text.len - 1] == '\n'))
+        text.len--;
+    return text;
+}
+
+static enum kt_kind split_commas(struct kt_arena *arena, const char *text, struct string_list *ret)
+{
+    size_t most = 1;
+    for (const char *at = text; *at != '\0'; at++)
+        most += *at == ',';
+    struct string_list list = {kt_arena_take(arena, most * sizeof(char *)), 0};
+    if (list.at == NULL)
+        return KT_NO_MEMORY;
+    while (*text != '\0') {
+        size_t n = strcspn(text, ",");
+        const char *part = kt_arena_text(arena, trimmed(kt_bytes(text, n)));
+        if (part == NULL)
+            return KT_NO_MEMORY;
+        list.at[list.n++] = part;
+        text += n + (text[n] == ',');
+    }
+    *ret = list;
+    return KT_OK;
+}
+
+static enum kt_kind array_list(struct request *req, const char *name, struct kt_json value,
+                               struct string_list *ret, struct kt_err *err)
+{
+    struct string_list list = {
+        kt_arena_take(&req->arena, (kt_json_count(value) + 1) * sizeof(char *)), 0};
+    if (list.at == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "reading field \"%s\"", name);
+    struct kt_json_iter it = kt_json_iter(value);
+    while (kt_json_next(&it)) {
+        const char *text = scalar_text(&req->arena, it.value);
+        if (text == NULL)
+            return wrong(err, name, "a list of strings");
+        list.at[list.n++] = kt_arena_text(&req->arena, trimmed(kt_str(text)));
+    }
+    *ret = list;
+    return req->arena.failed ? kt_fail(err, KT_NO_MEMORY, "reading field \"%s\"", name) : KT_OK;
+}
+
+enum kt_kind request_list(struct request *req, const char *name, bool comma,
+                          struct string_list *ret, struct kt_err *err)
+{
+    struct kt_json value;
+    if (!present(req, name, &value))
+        return KT_NOT_FOUND;
+    if (kt_json_type(value) == KT_JSON_ARRAY)
+        return array_list(req, name, value, ret, err);
+    const char *text = scalar_text(&req->arena, value);
+    if (text == NULL)
+        return wrong(err, name, "a list of strings");
+    if (comma && split_commas(&req->arena, text, ret) == KT_OK)
+        return KT_OK;
+    const char **one = kt_arena_take(&req->arena, sizeof *one);
+    if (one == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "reading field \"%s\"", name);
+    one[0] = text;
+    *ret = (struct string_list){one, text[0] != '\0'};
+    return KT_OK;
+}
+
+enum kt_kind request_int_list(struct request *req, const char *name, int64_t **ret, size_t *ret_n,
+                              struct kt_err *err)
+{
+    struct string_list texts = {0};
+    enum kt_kind kind = request_list(req, name, true, &texts, err);
+    if (kind != KT_OK)
+        return kind;
+    int64_t *numbers = kt_arena_take(&req->arena, (texts.n + 1) * sizeof *numbers);
+    if (numbers == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "reading field \"%s\"", name);
+    for (size_t i = 0; i < texts.n; i++)
+        if (!kt_i64_parse(kt_str(texts.at[i]), INT64_MIN + 1, INT64_MAX, &numbers[i]))
+            return wrong(err, name, "a list of whole numbers");
+    *ret = numbers;
+    *ret_n = texts.n;
+    return KT_OK;
+}
+
+static bool add_pair(struct kt_jsonw *w, struct kt_bytes text)
+{
+    const unsigned char *equals = text.len == 0 ? NULL : memchr(text.at, '=', text.len);
+    if (equals == NULL || equals == text.at)
+        return false;
+    size_t n = (size_t)(equals - text.at);
+    kt_jsonw_key_bytes(w, trimmed(kt_bytes(text.at, n)));
+    kt_jsonw_bytes(w, kt_bytes(equals + 1, text.len - n - 1));
+    return true;
+}
+
+static bool write_pairs(struct request *req, struct kt_json value, struct kt_jsonw *w)
+{
+    const char *text = NULL;
+    if (kt_json_type(value) == KT_JSON_STRING) {
+        text = kt_json_text(value, &req->arena);
+        return text != NULL && (text[0] == '\0' || add_pair(w, kt_str(text)));
+    }
+    if (kt_json_type(value) != KT_JSON_ARRAY && kt_json_type(value) != KT_JSON_OBJECT)
+        return false;
+    struct kt_json_iter it = kt_json_iter(value);
+    while (kt_json_next(&it)) {
+        text = scalar_text(&req->arena, it.value);
+        if (text == NULL)
+            return false;
+        if (kt_json_type(value) == KT_JSON_ARRAY) {
+            if (!add_pair(w, kt_str(text)))
+                return false;
+            continue;
+        }
+        kt_jsonw_key(w, kt_json_text(it.key, &req->arena));
+        kt_jsonw_text(w, text);
+    }
+    return true;
+}
+
+enum kt_kind request_pairs(struct request *req, const char *name, struct kt_bytes *ret,
+                           struct kt_err *err)
+{
+    struct kt_json value;
+    if (!present(req, name, &value))
+        return KT_NOT_FOUND;
+    kt_autobuf struct kt_buf text;
+    kt_buf_init(&text, 1024u * 1024u);
+    struct kt_jsonw w = kt_jsonw(&text);
+    kt_jsonw_object(&w);
+    if (!write_pairs(req, value, &w))
+        return wrong(err, name, "an object of strings, or \"key=value\"");
+    kt_jsonw_end(&w);
+    char *copy = kt_buf_ok(&text) ? kt_arena_text(&req->arena, kt_buf_bytes(&text)) : NULL;
+    if (copy == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "reading field \"%s\"", name);
+    *ret = kt_bytes(copy, text.len);
+    return KT_OK;
+}

@@ -1,0 +1,128 @@
+#include "vaultd/core/path.h"
+
+static int hex_digit(unsigned char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F')
+        return c - 'A' + 10;
+    return -1;
+}
+
+/* Decodes text[*i] and moves on; -1 for a bad escape. */
+static int next_byte(struct kt_bytes text, size_t *i)
+{
+    unsigned char c = text.at[(*i)++];
+    if (c != '%')
+        return c;
+    if (text.len - *i < 2)
+        return -1;
+    int high = hex_digit(text.at[*i]), low = hex_digit(text.at[*i + 1]);
+    if (high < 0 || low < 0)
+        return -1;
+    *i += 2;
+    return high * 16 + low;
+}
+
+/* The length of a valid UTF-8 sequence at `at` (RFC 3629), 0 if there is none. */
+static size_t utf8_sequence(const unsigned char *at, size_t left)
+{
+    unsigned char c = at[0];
+    if (c < 0x80)
+        return 1;
+    size_t n = c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : 2;
+    if (c < 0xc2 || c > 0xf4 || left < n)
+        return 0;
+    for (size_t i = 1; i < n; i++)
+        if ((at[i] & 0xc0) != 0x80)
+            return 0;
+    if ((c == 0xe0 && at[1] < 0xa0) || (c == 0xed && at[1] > 0x9f) || (c == 0xf0 && at[1] < 0x90) ||
+        (c == 0xf4 && at[1] > 0x8f))
+        return 0;
+    return n;
+}
+
+static bool printable(const unsigned char *at, size_t len)
+{
+    for (size_t i = 0; i < len;) {
+        if (at[i] < 0x20 || at[i] == 0x7f)
+            return false;
+        size_t n = utf8_sequence(at + i, len - i);
+        if (n == 0 || (n == 2 && at[i] == 0xc2 && at[i + 1] < 0xa0))  /* C1 controls */
+            return false;
+        i += n;
+    }
+    return true;
+}
+
+static enum kt_kind check_segments(const char *path, size_t len, struct kt_err *err)
+{
+    unsigned depth = 0;
+    for (size_t start = 0; start < len;) {
+        size_t n = strcspn(path + start, "/");
+        const char *segment = path + start;
+        if ((n == 1 && segment[0] == '.') || (n == 2 && segment[0] == '.' && segment[1] == '.'))
+            return kt_fail(err, KT_INVALID, "relative paths not supported");
+        if (n == 0)
+            return kt_fail(err, KT_INVALID, "empty path segments ('//') are not supported");
+        if (n > PATH_MAX_SEGMENT || ++depth > PATH_MAX_DEPTH)
+            return kt_fail(err, KT_INVALID,
+                           "the path is too deep or a segment too long (%u segments of %u bytes)",
+                           PATH_MAX_DEPTH, PATH_MAX_SEGMENT);
+        start += n + 1;
+    }
+    return KT_OK;
+}
+
+enum kt_kind path_canonical(struct kt_arena *arena, struct kt_bytes target, const char **ret,
+                            size_t *ret_len, struct kt_err *err)
+{
+    if (!kt_bytes_starts(target, "/v1/"))
+        return kt_fail(err, KT_NOT_FOUND, "%s", "");
+    if (target.len > PATH_MAX_BYTES)
+        return kt_fail(err, KT_INVALID, "the path is longer than %u bytes", PATH_MAX_BYTES);
+    struct kt_bytes encoded = kt_bytes(target.at + 4, target.len - 4);
+    char *path = kt_arena_take(arena, encoded.len + 1);
+    if (path == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "reading the path");
+    size_t len = 0;
+    for (size_t i = 0; i < encoded.len;) {
+        int c = next_byte(encoded, &i);
+        if (c < 0)
+            return kt_fail(err, KT_INVALID, "the path has an invalid percent escape");
+        path[len++] = (char)c;
+    }
+    path[len] = '\0';
+    if (!printable((const unsigned char *)path, len))
+        return kt_fail(err, KT_INVALID,
+                       "the path has characters that are not printable or not UTF-8");
+    enum kt_kind kind = check_segments(path, len, err);
+    if (kind != KT_OK)
+        return kind;
+    *ret = path;
+    *ret_len = len;
+    return KT_OK;
+}
+
+enum kt_kind query_decode(struct kt_arena *arena, struct kt_bytes text, struct kt_bytes *ret,
+                          struct kt_err *err)
+{
+    unsigned char *out = kt_arena_take(arena, text.len + 1);
+    if (out == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "reading the query");
+    size_t len = 0;
+    for (size_t i = 0; i < text.len;) {
+        bool plus = text.at[i] == '+';
+        int c = next_byte(text, &i);
+        if (c <= 0)
+            return kt_fail(err, KT_INVALID, "the query has an invalid percent escape");
+        out[len++] = plus ? ' ' : (unsigned char)c;
+    }
+    if (!printable(out, len))
+        return kt_fail(err, KT_INVALID,
+                       "the query has characters that are not printable or not UTF-8");
+    *ret = kt_bytes(out, len);
+    return KT_OK;
+}

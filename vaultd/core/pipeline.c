@@ -1,0 +1,545 @@
+#include "vaultd/core/pipeline.h"
+
+#include <errno.h>
+
+#include "lib/assert.h"
+#include "lib/duration.h"
+#include "vaultd/auth/token.h"
+#include "vaultd/core/mounts.h"
+#include "vaultd/core/path.h"
+#include "vaultd/core/private.h"
+
+/* A write whose conditions failed is tried again from a new snapshot. Each round at least one of
+ * those who met on a record got through, so this many can meet. */
+#define ATTEMPTS_MAX 256u
+#define BODY_MAX     (32u * 1024u * 1024u)
+
+static const char denied_text[] = "1 error occurred:\n\t* permission denied\n\n";
+
+/* ---- before the vault is entered ------------------------------------------------------------ */
+
+static enum kt_kind check_namespace(const struct request *req, struct kt_err *err)
+{
+    struct kt_bytes ns = req->ns;
+    while (ns.len > 0 && ns.at[0] == '/')
+        ns = kt_bytes(ns.at + 1, ns.len - 1);
+    while (ns.len > 0 && ns.at[ns.len - 1] == '/')
+        ns.len--;
+    if (ns.len == 0 || kt_bytes_is(ns, "root"))
+        return KT_OK;
+    return kt_fail(err, KT_NOT_FOUND, "namespace not found");
+}
+
+static enum kt_kind check_wrapping(struct request *req, struct kt_err *err)
+{
+    req->own->wrap_ttl_s = -1;
+    if (req->wrap_ttl.at == NULL || req->wrap_ttl.len == 0)
+        return KT_OK;
+    uint64_t ms = 0;
+    if (kt_duration_parse(req->wrap_ttl, &ms, NULL) != KT_OK)
+        return kt_fail(err, KT_INVALID, "error parsing X-Vault-Wrap-TTL header: not a duration");
+    if (ms == 0)
+        return KT_OK;
+    (void)kt_fail(err, KT_INVALID, "response wrapping is not offered by this version");
+    kt_hint(err, "leave out X-Vault-Wrap-TTL");
+    return KT_INVALID;
+}
+
+/* Everything that can be said from the request alone. */
+static enum kt_kind prepare(struct request *req, struct kt_err *err)
+{
+    if (req->refusal != NULL)
+        return kt_fail(err, KT_INVALID, "%s", req->refusal);
+    enum kt_kind kind = path_canonical(&req->arena, req->target, &req->path, &req->path_len, err);
+    if (kind != KT_OK)
+        return kind;
+    if (req->body_too_large)
+        return kt_fail(err, KT_TOO_LARGE, "%s", kt_kind_text(KT_TOO_LARGE));
+    kind = input_operation(req, err);
+    if (kind == KT_OK)
+        kind = check_namespace(req, err);
+    if (kind == KT_OK)
+        kind = check_wrapping(req, err);
+    return kind;
+}
+
+/* ---- a pass --------------------------------------------------------------------------------- */
+
+static enum kt_kind check_route(struct request *req, struct kt_err *err)
+{
+    const struct route *route = req->route;
+    bool write = (req->op & (OP_UPDATE | OP_PATCH)) != 0;
+    if (write && req->path_len > 0 && req->path[req->path_len - 1] == '/' &&
+        (route == NULL || (route->flags & ROUTE_TRAILING_SLASH) == 0))
+        return kt_fail(err, KT_INVALID, "cannot write to a path ending in '/'");
+    if (route != NULL && req->body.len > (route->body_max != 0 ? route->body_max : BODY_MAX))
+        return kt_fail(err, KT_TOO_LARGE, "%s", kt_kind_text(KT_TOO_LARGE));
+    return KT_OK;
+}
+
+static enum kt_kind authenticate(struct request *req, struct kt_err *err)
+{
+    if (req->route != NULL && (req->route->flags & ROUTE_PUBLIC) != 0)
+        return KT_OK;
+    if (req->token_text.len == 0)
+        return kt_fail(err, KT_DENIED, "permission denied");
+    const struct token *token = NULL;
+    enum kt_kind kind =
+        token_find(req->core, req->snapshot, req->token_text, req->now_ms, &token, err);
+    if (kind != KT_OK)
+        return kind;
+    req->token = token;
+    req->own->authenticated = true;
+    return KT_OK;
+}
+
+/* The use is counted in the same commit as the request's effect, refusals included. */
+static enum kt_kind count_use(struct request *req, struct kt_err *err)
+{
+    const struct token *token = req->token;
+    if (token == NULL || token->num_uses == 0)
+        return KT_OK;
+    if (req->route != NULL && (req->route->flags & ROUTE_NO_USE) != 0)
+        return KT_OK;
+    struct batch *batch = request_batch(req);
+    if (batch == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "counting a token's use");
+    if (token->num_uses == 1)
+        return token_end(req->core, req->snapshot, batch, token, false, err);
+    struct token used = *token;
+    used.num_uses--;
+    return token_update(req->core, batch, token, &used, err);
+}
+
+/* "create" where the route can tell that the object does not exist yet. */
+static enum kt_kind refine_operation(struct request *req, struct kt_err *err)
+{
+    if (req->op != OP_UPDATE || req->route == NULL || req->route->exists == NULL)
+        return KT_OK;
+    bool exists = false;
+    enum kt_kind kind = req->route->exists(req, &exists, err);
+    if (kind == KT_OK && !exists)
+        req->op = OP_CREATE;
+    return kind;
+}
+
+static enum kt_kind authorise(struct request *req, struct kt_err *err)
+{
+    struct request_private *own = req->own;
+    const struct route *route = req->route;
+    if (req->op == OP_HELP)
+        return KT_OK;
+    if (route != NULL && (route->flags & (ROUTE_PUBLIC | ROUTE_ANY_TOKEN)) != 0)
+        return KT_OK;
+    acl_unref(own->acl);
+    own->acl = NULL;
+    enum kt_kind kind = policies_acl(req->core, req->snapshot, req->token, &own->acl, err);
+    if (kind != KT_OK)
+        return kind;
+    const struct acl_request ask = {.op = req->op,
+                                    .path = req->path,
+                                    .path_len = req->path_len,
+                                    .data = req->data,
+                                    .has_data = req->has_data,
+                                    .wrap_ttl_s = own->wrap_ttl_s};
+    struct acl_decision decision;
+    acl_check(own->acl, &ask, &decision);
+    bool needs_sudo = route != NULL && (route->flags & ROUTE_SUDO) != 0;
+    if (!decision.allowed || (needs_sudo && !decision.sudo))
+        return kt_fail(err, KT_DENIED, "%s", denied_text);
+    req->sudo = decision.sudo;
+    return KT_OK;
+}
+
+static enum kt_kind unknown_path(struct request *req, struct kt_err *err)
+{
+    if (req->mount == NULL)
+        return kt_fail(err, KT_NOT_FOUND, "no handler for route \"%s\". route entry not found.",
+                       req->path);
+    if (req->mount->engine->unmatched != NULL)
+        return req->mount->engine->unmatched(req, err);
+    return kt_fail(err, KT_NOT_FOUND, "1 error occurred:\n\t* unsupported path\n\n");
+}
+
+static enum kt_kind help(struct request *req, struct kt_err *err)
+{
+    if (req->route == NULL)
+        return kt_fail(err, KT_NOT_FOUND, "%s", "");
+    struct kt_jsonw w = kt_jsonw(&req->reply.data);
+    kt_jsonw_object(&w);
+    kt_jsonw_key(&w, "help");
+    kt_jsonw_text(&w, req->route->help);
+    kt_jsonw_key(&w, "see_also");
+    kt_jsonw_null(&w);
+    kt_jsonw_key(&w, "openapi");
+    kt_jsonw_null(&w);
+    kt_jsonw_end(&w);
+    req->reply.form = REPLY_BARE;
+    return KT_OK;
+}
+
+static handler_fn *handler_of(const struct route *route, enum operation op)
+{
+    switch (op) {
+    case OP_READ:
+        return route->read;
+    case OP_LIST:
+        return route->list;
+    case OP_CREATE:
+    case OP_UPDATE:
+        return route->write;
+    case OP_PATCH:
+        return route->patch;
+    case OP_DELETE:
+        return route->delete_;
+    case OP_HELP:
+        return help;
+    case OP_NONE:
+        break;
+    }
+    return NULL;
+}
+
+static enum kt_kind handle(struct request *req, struct kt_err *err)
+{
+    if (req->route == NULL)
+        return unknown_path(req, err);
+    handler_fn *handler = handler_of(req->route, req->op);
+    if (handler == NULL)
+        return kt_fail(err, KT_METHOD, "1 error occurred:\n\t* unsupported operation\n\n");
+    enum kt_kind kind = handler(req, err);
+    if (kind == KT_OK && req->own->wait_on == NULL)
+        input_warn_unknown(req);
+    return kind;
+}
+
+/* A public path's answer must not depend on what else the request says about mounts and tokens. */
+static enum kt_kind walk(struct request *req, struct kt_err *err)
+{
+    if (req->own->internal != NULL)
+        return req->own->internal(req, err);
+    enum kt_kind kind = mounts_route(req, err);
+    if (kind == KT_OK)
+        kind = check_route(req, err);
+    if (kind == KT_OK)
+        kind = authenticate(req, err);
+    if (kind == KT_OK)
+        kind = count_use(req, err);
+    if (kind == KT_OK)
+        kind = input_read(req, err);
+    if (kind == KT_OK)
+        kind = refine_operation(req, err);
+    if (kind == KT_OK)
+        kind = authorise(req, err);
+    return kind == KT_OK ? handle(req, err) : kind;
+}
+
+/* A refusal has no effect but the token's use: the handler's half-made batch is dropped. */
+static enum kt_kind only_the_use(struct request *req, struct kt_err *err)
+{
+    batch_free(req->batch);
+    req->batch = NULL;
+    return count_use(req, err);
+}
+
+static void reset_pass(struct request *req)
+{
+    struct request_private *own = req->own;
+    batch_free(req->batch);
+    req->batch = NULL;
+    kt_buf_reset(&req->reply.data);
+    kt_buf_reset(&req->reply.auth);
+    struct kt_buf data = req->reply.data, auth = req->reply.auth;
+    req->reply = (struct reply){.data = data, .auth = auth};
+    own->wait_on = NULL;
+    own->err = (struct kt_err){0};
+    req->after_commit = NULL;
+    req->defer = NULL;
+    if (req->op == OP_CREATE)
+        req->op = OP_UPDATE;
+}
+
+static void leave(struct request *req)
+{
+    snapshot_end(req->snapshot);
+    req->snapshot = NULL;
+    if (req->own->entered)
+        barrier_leave(req->core->barrier);
+    req->own->entered = false;
+    mounts_release(req);
+    req->token = NULL;
+    req->mount = NULL;
+}
+
+static enum pipeline_state finish(struct request *req, enum kt_kind kind)
+{
+    struct request_private *own = req->own;
+    own->outcome_kind = kind;
+    render_reply(req, kind, &own->err);
+    own->stage = STAGE_DONE;
+    if (own->entered)
+        leave(req);
+    return PIPELINE_DONE;
+}
+
+/* Records what happened; if that fails nothing may be told of it (fail-closed). */
+static enum pipeline_state record_and_finish(struct request *req, enum kt_kind kind)
+{
+    struct kt_err failed = {0};
+    struct request_private *own = req->own;
+    enum kt_kind recorded = record_result(req, kind, &own->err, &failed);
+    if (recorded == KT_OK)
+        return finish(req, kind);
+    kt_buf_reset(&req->reply.data);
+    kt_buf_reset(&req->reply.auth);
+    req->reply.n_warnings = 0;
+    req->reply.status = 0;
+    own->err = failed;
+    return finish(req, recorded);
+}
+
+/* ---- commit ---------------------------------------------------------------------------------- */
+
+static void uncount(struct core *core)
+{
+    struct core_private *own = core->own;
+    (void)pthread_mutex_lock(&own->lock);
+    if (--own->committing == 0)
+        (void)pthread_cond_broadcast(&own->idle);
+    (void)pthread_mutex_unlock(&own->lock);
+}
+
+static bool count_commit(struct core *core)
+{
+    struct core_private *own = core->own;
+    (void)pthread_mutex_lock(&own->lock);
+    bool admitted = !own->refusing;
+    if (admitted)
+        own->committing++;
+    (void)pthread_mutex_unlock(&own->lock);
+    return admitted;
+}
+
+/* On the store thread, once. The outcome's copy goes into the log before anybody is answered. */
+static void committed(void *arg, const struct commit_result *result)
+{
+    struct request *req = KT_OBJECT(struct request, arg, REQUEST_MAGIC);
+    struct core *core = req->core;
+    req->own->result = *result;
+    audit_outcome_done(core->audit, kt_buf_bytes(&req->own->outcome), result);
+    req->carrier->resume(req);  /* from here the carrier's thread owns req */
+    uncount(core);
+}
+
+static enum pipeline_state commit(struct request *req)
+{
+    struct request_private *own = req->own;
+    enum kt_kind kind = KT_OK;
+    if (!own->attempt_recorded)
+        kind = record_attempt(req, &own->err);
+    if (kind != KT_OK)
+        return finish(req, kind);
+    own->attempt_recorded = true;
+    if (!count_commit(req->core)) {
+        (void)kt_fail(&own->err, KT_SEALED, "%s", kt_kind_text(KT_SEALED));
+        return finish(req, KT_SEALED);
+    }
+    kt_buf_reset(&own->outcome);
+    kind = record_outcome(req, &own->err);
+    if (kind != KT_OK) {
+        uncount(req->core);
+        return finish(req, kind);
+    }
+    batch_outcome(req->batch, kt_buf_bytes(&own->outcome));
+    struct batch *batch = req->batch;
+    struct store *store = req->core->store;
+    req->batch = NULL;
+    own->stage = STAGE_COMMITTED;
+    leave(req);
+    req->carrier->suspend(req);
+    store_commit(store, batch, committed, req);  /* req is not ours any more */
+    return PIPELINE_WAIT;
+}
+
+static enum kt_kind store_failure(const struct commit_result *result, struct kt_err *err)
+{
+    static const struct {
+        enum store_error error;
+        enum kt_kind kind;
+        const char *what, *hint;
+    } rows[] = {
+        {STORE_TOO_LARGE, KT_TOO_LARGE, "the change is larger than one write may be",
+         "keep a secret below 512 KiB"},
+        {STORE_BUSY, KT_BUSY, "the store has too much to do", "try again in a second"},
+        {STORE_NOT_LEADER, KT_BUSY, "node is not active", ""},
+        {STORE_FULL, KT_FULL, "the store is full: nothing was changed",
+         "make room on the data folder's disk; deleting and revoking still work"},
+        {STORE_UNKNOWN, KT_UNKNOWN, "outcome unknown: the disk failed while it was written",
+         "look whether the change is there before you repeat it"},
+        {STORE_BROKEN, KT_IO, "the store has stopped after a disk error",
+         "look into vaultd's log, mend the disk, start vaultd again"},
+    };
+    errno = 0;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (rows[i].error == result->error) {
+            (void)kt_fail(err, rows[i].kind, "%s", rows[i].what);
+            kt_hint(err, "%s", rows[i].hint);
+            return rows[i].kind;
+        }
+    return kt_fail(err, KT_INTERNAL, "the store answered %s", store_error_text(result->error));
+}
+
+static enum pipeline_state after_commit(struct request *req, bool *ret_again)
+{
+    struct request_private *own = req->own;
+    if (own->result.error == STORE_CONFLICT && req->attempt + 1 < ATTEMPTS_MAX) {
+        req->attempt++;
+        own->stage = STAGE_PASS;
+        *ret_again = true;
+        return PIPELINE_DONE;
+    }
+    if (own->result.error == STORE_CONFLICT)
+        return finish(req, kt_fail(&own->err, KT_CONFLICT, "%s", kt_kind_text(KT_CONFLICT)));
+    if (own->result.error != STORE_OK)
+        return finish(req, store_failure(&own->result, &own->err));
+    if (req->after_commit != NULL)
+        req->after_commit(req, &own->result);
+    return finish(req, own->outcome_kind);
+}
+
+/* ---- waiting --------------------------------------------------------------------------------- */
+
+static enum pipeline_state wait(struct request *req)
+{
+    struct request_private *own = req->own;
+    if (own->wait_entry == NULL)
+        own->wait_entry = kt_arena_take(&req->arena, wait_entry_bytes());
+    if (own->wait_entry == NULL)
+        return finish(req, kt_fail(&own->err, KT_NO_MEMORY, "waiting"));
+    own->stage = STAGE_PASS;
+    struct wait_list *list = own->wait_on;
+    uint64_t seen = own->wakes_seen;
+    leave(req);
+    req->wakes++;
+    req->carrier->suspend(req);
+    wait_list_add(list, req, own->wait_entry, seen);  /* req is not ours any more */
+    return PIPELINE_WAIT;
+}
+
+static enum pipeline_state defer(struct request *req)
+{
+    struct kt_err failed = {0};
+    enum kt_kind recorded = record_result(req, KT_OK, NULL, &failed);
+    if (recorded != KT_OK) {
+        req->own->err = failed;
+        return finish(req, recorded);
+    }
+    req->own->stage = STAGE_DEFERRED;
+    struct desk *desk = req->core->own->desk;
+    leave(req);
+    req->carrier->suspend(req);
+    desk_post(desk, req);  /* req is not ours any more */
+    return PIPELINE_WAIT;
+}
+
+/* ---- the whole ------------------------------------------------------------------------------- */
+
+static enum kt_kind sealed_answer(struct request *req, struct kt_err *err)
+{
+    (void)atomic_fetch_add(&req->core->own->refused_sealed, 1);
+    return kt_fail(err, KT_SEALED, "%s", kt_kind_text(KT_SEALED));
+}
+
+/* While sealed only the rows that say so are there, all below sys/, without a snapshot. */
+static enum pipeline_state run_sealed(struct request *req)
+{
+    struct request_private *own = req->own;
+    if (own->internal != NULL)
+        return finish(req, sealed_answer(req, &own->err));
+    enum kt_kind kind = mounts_route_sealed(req);
+    if (kind != KT_OK)
+        return finish(req, sealed_answer(req, &own->err));
+    kind = check_route(req, &own->err);
+    if (kind == KT_OK)
+        kind = input_read(req, &own->err);
+    if (kind == KT_OK)
+        kind = handle(req, &own->err);
+    if (kind == KT_OK && req->defer != NULL)
+        return defer(req);
+    return finish(req, kind);
+}
+
+static enum pipeline_state run_pass(struct request *req)
+{
+    struct request_private *own = req->own;
+    struct core *core = req->core;
+    reset_pass(req);
+    own->wakes_seen = wait_clock_wakes(core->waits);
+    own->entered = barrier_enter(core->barrier);
+    if (!own->entered)
+        return run_sealed(req);
+    if (snapshot_begin(core->store, &req->snapshot) != STORE_OK)
+        return finish(req, kt_fail(&own->err, KT_BUSY, "the store cannot be read now"));
+    if (req->wakes > 0 || req->attempt > 0)
+        req->now_ms = kt_wall_ms(core->clock);
+    enum kt_kind kind = walk(req, &own->err);
+    if (kind == KT_OK && own->wait_on != NULL)
+        return wait(req);
+    if (kind == KT_OK && req->defer != NULL)
+        return defer(req);
+    if (kind != KT_OK && req->batch != NULL) {
+        struct kt_err first = own->err;
+        enum kt_kind counted = only_the_use(req, &own->err);
+        if (counted == KT_OK)
+            own->err = first;
+        else
+            kind = counted;
+    }
+    own->outcome_kind = kind;
+    if (req->batch != NULL && batch_ops(req->batch) > 0)
+        return commit(req);
+    return record_and_finish(req, kind);
+}
+
+enum pipeline_state pipeline_run(struct request *req)
+{
+    KT_ASSERT(req->magic == REQUEST_MAGIC);
+    struct request_private *own = req->own;
+    if (own == NULL) {
+        own = req->own = kt_arena_take(&req->arena, sizeof *own);
+        if (own == NULL)
+            return PIPELINE_DONE;  /* 503 without a body: pipeline_status() */
+    }
+    if (own->stage == STAGE_NEW) {
+        kt_buf_init(&own->outcome, STORE_OUTCOME_MAX);
+        kt_buf_init(&own->body, SIZE_MAX / 4);
+        own->stage = STAGE_PASS;
+        enum kt_kind kind = own->internal != NULL ? KT_OK : prepare(req, &own->err);
+        if (kind != KT_OK)
+            return finish(req, kind);
+    }
+    if (own->stage == STAGE_COMMITTED) {
+        bool again = false;
+        enum pipeline_state state = after_commit(req, &again);
+        if (!again)
+            return state;
+    }
+    if (own->stage == STAGE_DEFERRED)
+        return finish(req, own->outcome_kind);
+    return run_pass(req);
+}
+
+unsigned pipeline_status(const struct request *req)
+{
+    return req->own == NULL ? 503 : req->own->status;
+}
+
+struct kt_bytes pipeline_body(const struct request *req)
+{
+    return req->own == NULL ? kt_bytes(NULL, 0) : kt_buf_bytes(&req->own->body);
+}
+
+const char *pipeline_content_type(const struct request *req)
+{
+    return req->own == NULL ? "application/json" : req->own->content_type;
+}

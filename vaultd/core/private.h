@@ -1,0 +1,80 @@
+/* vaultd/core/private.h - what core's own files share; nobody else includes it. */
+#pragma once
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "vaultd/core/core.h"
+#include "vaultd/core/pipeline.h"
+#include "vaultd/policy/policies.h"
+
+struct mount_table;
+struct wait_entry;
+
+/* Where a request stands between two runs of the pipeline. */
+enum stage {
+    STAGE_NEW,       /* nothing was looked at yet */
+    STAGE_PASS,      /* a pass begins: first, after a conflict, after a wait */
+    STAGE_COMMITTED, /* the store answered: own->result */
+    STAGE_DEFERRED,  /* the desk did the blocking work */
+    STAGE_DONE
+};
+
+struct request_private {
+    enum stage stage;
+    bool entered;            /* barrier_enter() holds */
+    bool counted;            /* in core->own->committing */
+    bool attempt_recorded;
+    bool authenticated;
+    bool form_body;          /* the body announced itself as a form and is one */
+    int64_t wrap_ttl_s;      /* -1: none */
+    struct acl *acl;
+    struct mount_table *mounts;  /* held from mounts_route() to mounts_release() */
+    const char *mount_type;  /* static; outlives the table */
+    struct wait_list *wait_on;
+    struct wait_entry *wait_entry;
+    uint64_t wakes_seen;
+    struct kt_buf outcome;   /* sealed, as it went into the batch */
+    struct commit_result result;
+    handler_fn *internal;    /* ORIGIN_INTERNAL */
+    enum kt_kind outcome_kind;
+    struct kt_err err;       /* of the pass */
+    struct kt_buf body;      /* the rendered answer */
+    unsigned status;
+    const char *content_type;
+    struct request *next_deferred;
+};
+
+struct core_private {
+    pthread_mutex_t lock;
+    pthread_cond_t idle;        /* committing went to 0 */
+    unsigned committing;        /* guarded by lock; batches whose outcome is not in the log yet */
+    bool refusing;              /* guarded by lock; sealing: no new commits */
+    pthread_mutex_t sealing;    /* one init, unseal or seal at a time; ranked above lock */
+    struct desk *desk;
+    pthread_t housekeeper;
+    pthread_cond_t stop_signal; /* with lock */
+    bool stopping, housekeeping;/* guarded by lock */
+    atomic_uint_fast64_t refused_sealed; /* requests answered 503 while sealed */
+    int64_t started_ms;
+};
+
+/* render.c */
+void render_reply(struct request *req, enum kt_kind kind, const struct kt_err *err);
+/* input.c: the body or the query into req->data. */
+enum kt_kind input_read(struct request *req, struct kt_err *err);
+enum kt_kind input_operation(struct request *req, struct kt_err *err);
+void input_warn_unknown(struct request *req);
+/* record.c: the audit records of a request. */
+enum kt_kind record_attempt(struct request *req, struct kt_err *err);
+enum kt_kind record_result(struct request *req, enum kt_kind kind, const struct kt_err *err_of,
+                           struct kt_err *err);
+enum kt_kind record_outcome(struct request *req, struct kt_err *err);
+/* desk.c: one thread for blocking work. */
+struct desk;
+struct desk *desk_new(void);
+void desk_free(struct desk *desk);
+void desk_post(struct desk *desk, struct request *req);
+/* mounts.c */
+struct mounts *mounts_new(void);
+void mounts_free(struct mounts *mounts);

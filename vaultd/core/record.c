@@ -1,0 +1,104 @@
+#include "vaultd/auth/token.h"
+#include "vaultd/core/private.h"
+
+/* What the audit log is told of a request. */
+
+static bool recorded(const struct request *req)
+{
+    if (!req->own->entered || req->core->audit == NULL)
+        return false;
+    return req->route == NULL || (req->route->flags & ROUTE_NO_AUDIT) == 0;
+}
+
+static const struct audit_auth *describe_auth(const struct request *req, struct audit_auth *auth)
+{
+    if (req->origin == ORIGIN_INTERNAL) {
+        *auth = (struct audit_auth){.display_name = "keyturn", .accessor = "", .entity_id = ""};
+        return auth;
+    }
+    const struct token *token = req->token;
+    if (token == NULL && req->token_text.len == 0)
+        return NULL;
+    *auth = (struct audit_auth){.token = req->token_text};
+    if (token != NULL) {
+        auth->accessor = token->accessor;
+        auth->display_name = token->display_name;
+        auth->entity_id = token->entity_id;
+        auth->policies = token->policies;
+        auth->n_policies = token->n_policies;
+        auth->meta = token->meta;
+        auth->expires_ms = token->expires_ms;
+    }
+    return auth;
+}
+
+static void describe(const struct request *req, struct audit_auth *auth, struct audit_event *event)
+{
+    *event = (struct audit_event){
+        .type = "response",
+        .request_id = req->id,
+        .time_ms = kt_wall_ms(req->core->clock),
+        .operation = operation_name(req->op),
+        .path = req->path,
+        .mount_point = req->mount == NULL ? NULL : req->mount->path,
+        .mount_type = req->mount == NULL ? NULL : req->mount->type,
+        .remote_address = req->remote_address[0] == '\0' ? NULL : req->remote_address,
+        .remote_port = req->remote_port,
+        .auth = describe_auth(req, auth),
+    };
+    if (req->has_data)
+        event->request_data = kt_json_bytes(req->data);
+}
+
+static unsigned expected_status(const struct request *req, enum kt_kind kind)
+{
+    const struct reply *reply = &req->reply;
+    if (reply->status != 0)
+        return reply->status;
+    if (kind != KT_OK)
+        return kt_kind_http(kind);
+    bool nothing = reply->data.len == 0 && reply->auth.len == 0 && reply->n_warnings == 0;
+    return nothing ? (req->op == OP_LIST ? 404 : 204) : 200;
+}
+
+enum kt_kind record_attempt(struct request *req, struct kt_err *err)
+{
+    if (!recorded(req))
+        return KT_OK;
+    struct audit_auth auth;
+    struct audit_event event;
+    describe(req, &auth, &event);
+    event.type = "request";
+    return audit_append(req->core->audit, &event, err);
+}
+
+enum kt_kind record_result(struct request *req, enum kt_kind kind, const struct kt_err *err_of,
+                           struct kt_err *err)
+{
+    /* The vault's own look that found nothing to do is no event. */
+    if (!recorded(req) || (req->origin == ORIGIN_INTERNAL && kind == KT_OK))
+        return KT_OK;
+    struct audit_auth auth;
+    struct audit_event event;
+    describe(req, &auth, &event);
+    event.status = expected_status(req, kind);
+    if (kind != KT_OK)
+        event.error = err_of->what[0] != '\0' ? err_of->what : kt_kind_text(kind);
+    if (kind == KT_OK && req->reply.form == REPLY_ENVELOPE && req->reply.data.len > 0)
+        event.response_data = kt_buf_bytes(&req->reply.data);
+    event.wrapped = req->reply.secret_token;
+    return audit_append(req->core->audit, &event, err);
+}
+
+enum kt_kind record_outcome(struct request *req, struct kt_err *err)
+{
+    struct audit_auth auth;
+    struct audit_event event;
+    describe(req, &auth, &event);
+    event.request_data = kt_bytes(NULL, 0);
+    event.status = expected_status(req, req->own->outcome_kind);
+    if (req->own->outcome_kind != KT_OK)
+        event.error = req->own->err.what;
+    event.wrapped = req->reply.secret_token;
+    return audit_outcome_seal(req->core->audit, &event, &req->own->outcome, err);
+}

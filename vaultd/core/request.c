@@ -1,0 +1,164 @@
+#include "vaultd/core/request.h"
+
+#include <pthread.h>
+#include <sodium.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "lib/assert.h"
+#include "lib/random.h"
+#include "vaultd/core/private.h"
+
+#define ARENA_MAX ((size_t)64 * 1024 * 1024)
+#define REPLY_MAX ((size_t)16 * 1024 * 1024)
+
+static void make_uuid(char out[37])
+{
+    unsigned char b[16];
+    kt_random_id(b, sizeof b);
+    b[6] = (unsigned char)((b[6] & 0x0f) | 0x40);
+    b[8] = (unsigned char)((b[8] & 0x3f) | 0x80);
+    char hex[33];
+    (void)sodium_bin2hex(hex, sizeof hex, b, sizeof b);
+    (void)snprintf(out, 37, "%.8s-%.4s-%.4s-%.4s-%.12s", hex, hex + 8, hex + 12, hex + 16, hex + 20);
+}
+
+void request_init(struct request *req, struct core *core, enum request_origin origin,
+                  const struct request_carrier *carrier, void *carrier_data)
+{
+    *req = (struct request){.magic = REQUEST_MAGIC,
+                            .core = core,
+                            .origin = origin,
+                            .carrier = carrier,
+                            .carrier_data = carrier_data};
+    kt_arena_init(&req->arena, ARENA_MAX);
+    kt_buf_init(&req->reply.data, REPLY_MAX);
+    kt_buf_init(&req->reply.auth, REPLY_MAX);
+    make_uuid(req->id);
+    req->now_ms = kt_wall_ms(core->clock);
+    req->received_mono_ms = kt_mono_ms(core->clock);
+}
+
+void request_free(struct request *req)
+{
+    KT_ASSERT(req->magic == REQUEST_MAGIC);
+    struct request_private *own = req->own;
+    if (own != NULL) {
+        KT_ASSERT(!own->entered && req->snapshot == NULL);
+        acl_unref(own->acl);
+        kt_buf_free(&own->outcome);
+        kt_buf_free(&own->body);
+    }
+    batch_free(req->batch);
+    kt_buf_free(&req->reply.data);
+    kt_buf_free(&req->reply.auth);
+    kt_arena_free(&req->arena);
+    req->magic = 0;
+}
+
+struct batch *request_batch(struct request *req)
+{
+    if (req->batch == NULL)
+        req->batch = batch_new();
+    return req->batch;
+}
+
+void request_warn(struct request *req, const char *format, ...)
+{
+    if (req->reply.n_warnings >= REPLY_WARNINGS_MAX)
+        return;
+    char text[512];
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    char *copy = kt_arena_text(&req->arena, kt_str(text));
+    if (copy != NULL)
+        req->reply.warnings[req->reply.n_warnings++] = copy;
+}
+
+void request_wait(struct request *req, struct wait_list *list, int64_t deadline_mono_ms)
+{
+    req->own->wait_on = list;
+    req->wait_deadline_ms = deadline_mono_ms;
+}
+
+enum kt_kind request_record(struct request *req, struct kt_bytes key, struct kt_bytes *ret,
+                            generation *ret_changed, struct kt_err *err)
+{
+    kt_autobuf struct kt_buf plain;
+    kt_buf_init(&plain, STORE_VALUE_MAX);
+    enum kt_kind kind =
+        barrier_get(req->core->barrier, req->snapshot, key, &plain, ret_changed, err);
+    if (kind != KT_OK)
+        return kind;
+    struct kt_bytes bytes = kt_buf_bytes(&plain);
+    char *copy = kt_arena_text(&req->arena, bytes);
+    if (copy == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "reading a record");
+    *ret = kt_bytes(copy, bytes.len);
+    return KT_OK;
+}
+
+/* ---- the vault's own requests ---- */
+
+struct internal_carrier {
+    pthread_mutex_t lock;
+    pthread_cond_t resumed;
+    bool ready;
+};
+
+static void internal_suspend(struct request *req)
+{
+    struct internal_carrier *carrier = req->carrier_data;
+    (void)pthread_mutex_lock(&carrier->lock);
+    carrier->ready = false;
+    (void)pthread_mutex_unlock(&carrier->lock);
+}
+
+static void internal_resume(struct request *req)
+{
+    struct internal_carrier *carrier = req->carrier_data;
+    (void)pthread_mutex_lock(&carrier->lock);
+    carrier->ready = true;
+    (void)pthread_cond_signal(&carrier->resumed);
+    (void)pthread_mutex_unlock(&carrier->lock);
+}
+
+static const struct request_carrier internal_carrier = {internal_suspend, internal_resume};
+
+enum kt_kind request_internal(struct core *core, const char *path, handler_fn *fn, void *arg,
+                              struct kt_err *err)
+{
+    struct internal_carrier carrier = {.ready = true};
+    (void)pthread_mutex_init(&carrier.lock, NULL);
+    (void)pthread_cond_init(&carrier.resumed, NULL);
+    struct request req;
+    request_init(&req, core, ORIGIN_INTERNAL, &internal_carrier, &carrier);
+    req.handler_data = arg;
+    req.path = path;
+    req.path_len = strlen(path);
+    req.rest = path;
+    req.op = OP_UPDATE;
+    req.own = kt_arena_take(&req.arena, sizeof *req.own);
+    enum kt_kind kind = kt_fail(err, KT_NO_MEMORY, "running '%s'", path);
+    if (req.own != NULL) {
+        req.own->internal = fn;
+        while (pipeline_run(&req) == PIPELINE_WAIT) {
+            (void)pthread_mutex_lock(&carrier.lock);
+            while (!carrier.ready)
+                (void)pthread_cond_wait(&carrier.resumed, &carrier.lock);
+            (void)pthread_mutex_unlock(&carrier.lock);
+        }
+        kind = req.own->outcome_kind;
+        if (kind != KT_OK && err != NULL)
+            *err = req.own->err;
+        else if (err != NULL)
+            *err = (struct kt_err){0};
+    }
+    request_free(&req);
+    (void)pthread_cond_destroy(&carrier.resumed);
+    (void)pthread_mutex_destroy(&carrier.lock);
+    return kind;
+}
