@@ -94,7 +94,7 @@ void audit_hmac(struct audit *audit, struct kt_bytes text, char out[AUDIT_HMAC_T
 struct audit_status {
     uint64_t size, synced_size;
     unsigned char root[32];
-    char public_key[128]; /* name+hex8+base64 */
+    char public_key[256]; /* name+hex8+base64, KT_NOTE_KEY_TEXT */
     char origin[128];
     uint64_t bytes;
     unsigned devices, devices_failing;
