@@ -19,14 +19,18 @@
 
 #define KT_CRON_TEXT_MAX 256u
 
+enum kt_cron_field {
+    KT_CRON_SECOND,
+    KT_CRON_MINUTE,
+    KT_CRON_HOUR,
+    KT_CRON_DAY,
+    KT_CRON_MONTH,
+    KT_CRON_WEEKDAY,
+    KT_CRON_FIELDS
+};
 struct kt_cron {
-    uint64_t seconds, minutes; /* one bit a value */
-    uint32_t hours, days;
-    uint16_t months;
-    uint8_t weekdays;                          /* bit 0: Sunday */
-    bool day_star, weekday_star;               /* the field starts with '*' */
-    bool minute_star, hour_star, month_star;
-    bool with_seconds;                         /* six fields */
+    uint64_t set[KT_CRON_FIELDS]; /* bit v: the value v; Sunday is 0 */
+    bool star[KT_CRON_FIELDS];    /* the field starts with '*' */
 };
 
 enum kt_kind kt_cron_parse(struct kt_bytes text, struct kt_cron *ret, struct kt_err *err)
@@ -34,5 +38,10 @@ enum kt_kind kt_cron_parse(struct kt_bytes text, struct kt_cron *ret, struct kt_
 /* The first fire strictly after after_ms. False only when there is none before the year 9999. */
 bool kt_cron_next(const struct kt_cron *cron, const struct kt_zone *zone, int64_t after_ms,
                   int64_t *ret_ms);
-/* "at 02:30, on day 13 or on Friday": without the zone, for previews. */
-void kt_cron_describe(const struct kt_cron *cron, struct kt_buf *out);
+/* The calendar without a zone: the first matching day >= days (since 1970) and < limit, else limit;
+ * the first matching second of a day >= from_s, else KT_CRON_DAY_S. */
+#define KT_CRON_DAY_S ((int64_t)86400)
+int64_t kt_cron_next_day(const struct kt_cron *cron, int64_t days, int64_t limit);
+int64_t kt_cron_next_in_day(const struct kt_cron *cron, int64_t from_s);
+/* "at 02:30 Europe/Berlin, on day 13 or on Friday", for previews; zone NULL: left out. */
+void kt_cron_describe(const struct kt_cron *cron, const char *zone, struct kt_buf *out);

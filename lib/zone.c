@@ -45,7 +45,7 @@ const char *kt_zone_name(const struct kt_zone *zone)
     return zone->name;
 }
 
-/* ---- names ------------------------------------------------------------------------------------ */
+/* ---- names ---- */
 
 static bool name_has_form(const char *name)
 {
@@ -53,7 +53,8 @@ static bool name_has_form(const char *name)
     if (len == 0 || len > KT_ZONE_NAME_MAX || name[0] == '/' || name[len - 1] == '/' ||
         strstr(name, "//") != NULL)
         return false;
-    return strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_+-/") == len;
+    return strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_+-/") ==
+           len;
 }
 
 /* Folders of tzdata that hold the same zones otherwise, or none that follow a place. */
@@ -77,8 +78,9 @@ enum kt_kind kt_zone_name_check(const char *name, struct kt_err *err)
     }
     if (strchr(name, '/') == NULL) {
         (void)kt_fail(err, KT_INVALID, "time zone '%s' is an abbreviation or names no place", name);
-        kt_hint(err, "write an area and a place, as \"Europe/Berlin\": only a place's clock changes "
-                     "are known; \"UTC\" has none");
+        kt_hint(err,
+                "write an area and a place, as \"Europe/Berlin\": only a place's clock changes "
+                "are known; \"UTC\" has none");
         return KT_INVALID;
     }
     for (size_t i = 0; i < sizeof refused_areas / sizeof refused_areas[0]; i++)
@@ -90,7 +92,7 @@ enum kt_kind kt_zone_name_check(const char *name, struct kt_err *err)
     return KT_OK;
 }
 
-/* ---- TZif (RFC 8536) -------------------------------------------------------------------------- */
+/* ---- TZif (RFC 8536) ---- */
 
 struct header {
     unsigned version; /* 1, 2, ... */
@@ -186,19 +188,18 @@ static enum kt_kind keep_changes(struct kt_zone *zone, const struct block *block
 static enum kt_kind read_footer(struct kt_zone *zone, struct kt_reader *r, struct kt_err *err)
 {
     struct kt_bytes rest = kt_bytes(r->at, r->left);
-    const unsigned char *end = rest.len < 2 || rest.at[0] != '\n'
-                                   ? NULL
-                                   : memchr(rest.at + 1, '\n', rest.len - 1);
+    const unsigned char *end =
+        rest.len < 2 || rest.at[0] != '\n' ? NULL : memchr(rest.at + 1, '\n', rest.len - 1);
     if (end == NULL || (size_t)(end - rest.at) > FOOTER_MAX)
         return kt_fail(err, KT_CORRUPT, "time zone '%s': it has no footer", zone->name);
     struct kt_bytes text = kt_bytes(rest.at + 1, (size_t)(end - rest.at) - 1);
     if (text.len == 0)
         return KT_OK;
-    if (!zone_rule_parse(text, &zone->rule))
+    if (!kt_zone_rule_parse(text, &zone->rule))
         return kt_fail(err, KT_CORRUPT, "time zone '%s': its footer is not a TZ string",
                        zone->name);
     const struct change *last = zone->count == 0 ? NULL : &zone->changes[zone->count - 1];
-    if (last != NULL && zone_rule_offset(&zone->rule, last->at_s) != last->offset_s)
+    if (last != NULL && kt_zone_rule_offset(&zone->rule, last->at_s) != last->offset_s)
         return kt_fail(err, KT_CORRUPT, "time zone '%s': its footer contradicts its last change",
                        zone->name);
     zone->has_rule = true;
@@ -250,7 +251,7 @@ enum kt_kind kt_zone_parse(struct kt_bytes tzif, const char *name, struct kt_zon
     return kind;
 }
 
-/* ---- files ------------------------------------------------------------------------------------ */
+/* ---- files ---- */
 
 static enum kt_kind open_zone(const char *dir, const char *name, int *ret_fd, struct kt_err *err)
 {
@@ -355,7 +356,7 @@ void kt_zone_data_version(const char *dir, char out[KT_ZONE_VERSION_TEXT])
         (void)snprintf(out, KT_ZONE_VERSION_TEXT, "unknown");
 }
 
-/* ---- mapping ---------------------------------------------------------------------------------- */
+/* ---- mapping ---- */
 
 /* The number of changes at or before utc_s. */
 static size_t changes_until(const struct kt_zone *zone, int64_t utc_s)
@@ -375,7 +376,7 @@ int64_t kt_zone_offset(const struct kt_zone *zone, int64_t utc_s)
 {
     size_t n = changes_until(zone, utc_s);
     if (n == zone->count && zone->has_rule)
-        return zone_rule_offset(&zone->rule, utc_s);
+        return kt_zone_rule_offset(&zone->rule, utc_s);
     return n == 0 ? zone->first_offset_s : zone->changes[n - 1].offset_s;
 }
 
@@ -386,7 +387,7 @@ bool kt_zone_change_after(const struct kt_zone *zone, int64_t utc_s, int64_t *re
         *ret_s = zone->changes[n].at_s;
         return true;
     }
-    return zone->has_rule && zone_rule_change_after(&zone->rule, utc_s, ret_s);
+    return zone->has_rule && kt_zone_rule_change_after(&zone->rule, utc_s, ret_s);
 }
 
 struct kt_local kt_zone_local(const struct kt_zone *zone, int64_t local_s)

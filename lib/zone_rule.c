@@ -4,7 +4,7 @@
 
 #define DAY_S ((int64_t)86400)
 
-/* ---- reading ---------------------------------------------------------------------------------- */
+/* ---- reading ---- */
 
 struct cursor {
     const unsigned char *at, *end;
@@ -93,7 +93,7 @@ static struct zone_date read_date(struct cursor *c)
     return date;
 }
 
-bool zone_rule_parse(struct kt_bytes text, struct zone_rule *ret)
+bool kt_zone_rule_parse(struct kt_bytes text, struct zone_rule *ret)
 {
     struct cursor c = {text.at, text.at + text.len, false};
     struct zone_rule rule = {0};
@@ -116,7 +116,7 @@ bool zone_rule_parse(struct kt_bytes text, struct zone_rule *ret)
     return true;
 }
 
-/* ---- dates ------------------------------------------------------------------------------------ */
+/* ---- dates ---- */
 
 static unsigned weekday_of(int64_t days)
 {
@@ -189,7 +189,7 @@ static struct around changes_around(const struct zone_rule *rule, int64_t utc_s)
     return kept;
 }
 
-int64_t zone_rule_offset(const struct zone_rule *rule, int64_t utc_s)
+int64_t kt_zone_rule_offset(const struct zone_rule *rule, int64_t utc_s)
 {
     int64_t offset_s = rule->standard_s;
     if (!rule->has_summer)
@@ -200,7 +200,7 @@ int64_t zone_rule_offset(const struct zone_rule *rule, int64_t utc_s)
     return offset_s;
 }
 
-bool zone_rule_change_after(const struct zone_rule *rule, int64_t utc_s, int64_t *ret_s)
+bool kt_zone_rule_change_after(const struct zone_rule *rule, int64_t utc_s, int64_t *ret_s)
 {
     if (!rule->has_summer)
         return false;

@@ -25,6 +25,6 @@ struct zone_rule {
     struct zone_date start, end; /* of summer time */
 };
 
-bool zone_rule_parse(struct kt_bytes text, struct zone_rule *ret);
-int64_t zone_rule_offset(const struct zone_rule *rule, int64_t utc_s);
-bool zone_rule_change_after(const struct zone_rule *rule, int64_t utc_s, int64_t *ret_s);
+bool kt_zone_rule_parse(struct kt_bytes text, struct zone_rule *ret);
+int64_t kt_zone_rule_offset(const struct zone_rule *rule, int64_t utc_s);
+bool kt_zone_rule_change_after(const struct zone_rule *rule, int64_t utc_s, int64_t *ret_s);

@@ -145,7 +145,7 @@ int main(void)
     if (sodium_init() < 0)
         return 1;
     for (size_t i = 0; i < ROWS; i++)
-        tests[PLAIN + i] = (struct CMUnitTest){rows[i].name, has_form, NULL, NULL,
-                                               (void *)(uintptr_t)&rows[i]};
+        tests[PLAIN + i] =
+            (struct CMUnitTest){rows[i].name, has_form, NULL, NULL, (void *)(uintptr_t)&rows[i]};
     return cmocka_run_group_tests_name("token_text", tests, NULL, NULL);
 }

@@ -31,7 +31,7 @@ static struct kt_zone *load(const char *name)
     return zone;
 }
 
-/* ---- local to UTC ------------------------------------------------------------------------------ */
+/* ---- local to UTC ---- */
 
 static const struct local_row {
     const char *name, *zone, *local;
@@ -83,7 +83,8 @@ static void there_and_back(void **state)
         int64_t change_s = at("1900-01-01T00:00:00Z");
         while (kt_zone_change_after(zone, change_s, &change_s) &&
                change_s < at("2100-01-01T00:00:00Z")) {
-            assert_int_not_equal(kt_zone_offset(zone, change_s), kt_zone_offset(zone, change_s - 1));
+            assert_int_not_equal(kt_zone_offset(zone, change_s),
+                                 kt_zone_offset(zone, change_s - 1));
             for (int64_t t = change_s - 9000; t < change_s + 9000; t += 599) {
                 struct kt_local local = kt_zone_local(zone, t + kt_zone_offset(zone, t));
                 assert_int_not_equal(local.kind, KT_LOCAL_GAP);
@@ -93,7 +94,7 @@ static void there_and_back(void **state)
     }
 }
 
-/* ---- names ------------------------------------------------------------------------------------ */
+/* ---- names ---- */
 
 static const struct name_row {
     const char *name, *zone;
@@ -113,9 +114,8 @@ static const struct name_row {
     {"refuses a fixed offset of tzdata", "Etc/GMT+5", KT_INVALID, "UTC"},
     {"refuses the host's zone", "localtime", KT_INVALID, "Europe/Berlin"},
     {"refuses leap seconds", "right/Europe/Berlin", KT_INVALID, "leave out"},
-    {"refuses 64 characters",
-     "Europe/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", KT_INVALID,
-     "Europe/Berlin"},
+    {"refuses 64 characters", "Europe/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+     KT_INVALID, "Europe/Berlin"},
     {"refuses a place that is none", "Europe/Atlantis", KT_NOT_FOUND, "upper and lower case"},
     {"refuses lower case", "europe/berlin", KT_NOT_FOUND, "upper and lower case"},
     {"refuses a folder", "America/Argentina", KT_NOT_FOUND, ""},
@@ -164,7 +164,7 @@ static void reads_the_version(void **state)
     assert_string_equal(version, "2031c");
 }
 
-/* ---- TZif made by hand ------------------------------------------------------------------------- */
+/* ---- TZif made by hand ---- */
 
 static void add_be(struct kt_buf *out, uint64_t v, unsigned bytes)
 {
@@ -257,14 +257,14 @@ static void refuses_bad_tables(void **state)
         size_t at;
         unsigned char byte;
     } spoiled[] = {
-        {0, 'X'},              /* magic */
-        {4, 'A'},              /* version */
-        {second + 3, 'g'},     /* magic of the second part */
-        {second + 31, 1},      /* leap seconds */
-        {second + 39, 0},      /* no types */
-        {times + 0, 0x7F},     /* not ascending */
-        {times + 16, 2},       /* no such type */
-        {times + 18, 0x7F},    /* an offset of years */
+        {0, 'X'},           /* magic */
+        {4, 'A'},           /* version */
+        {second + 3, 'g'},  /* magic of the second part */
+        {second + 31, 1},   /* leap seconds */
+        {second + 39, 0},   /* no types */
+        {times + 0, 0x7F},  /* not ascending */
+        {times + 16, 2},    /* no such type */
+        {times + 18, 0x7F}, /* an offset of years */
     };
     for (size_t i = 0; i < sizeof spoiled / sizeof spoiled[0]; i++) {
         unsigned char saved = buf.at[spoiled[i].at];
@@ -356,12 +356,9 @@ static void survives_no_memory(void **state)
 int main(void)
 {
     static const struct CMUnitTest plain[] = {
-        cmocka_unit_test(there_and_back),
-        cmocka_unit_test(says_what_is_missing),
-        cmocka_unit_test(reads_the_version),
-        cmocka_unit_test(reads_version_1),
-        cmocka_unit_test(refuses_every_cut),
-        cmocka_unit_test(refuses_bad_tables),
+        cmocka_unit_test(there_and_back),     cmocka_unit_test(says_what_is_missing),
+        cmocka_unit_test(reads_the_version),  cmocka_unit_test(reads_version_1),
+        cmocka_unit_test(refuses_every_cut),  cmocka_unit_test(refuses_bad_tables),
         cmocka_unit_test(summer_all_year),
 #ifdef KT_FAULT
         cmocka_unit_test(survives_no_memory),

@@ -149,8 +149,9 @@ enum kt_kind shamir_share_parse(struct kt_bytes text, unsigned char ret[SHAMIR_S
     if (good)
         return KT_OK;
     (void)kt_fail(err, KT_INVALID, "'key' must be a valid hex or base64 string");
-    kt_hint(err, "a key share has %u hex or %u base64 characters, as 'operator init' printed it; "
-                 "look for a missing or doubled character",
+    kt_hint(err,
+            "a key share has %u hex or %u base64 characters, as 'operator init' printed it; "
+            "look for a missing or doubled character",
             HEX_CHARS, 4 * SHAMIR_SHARE_BYTES / 3);
     return KT_INVALID;
 }
