@@ -543,3 +543,13 @@ const char *pipeline_content_type(const struct request *req)
 {
     return req->own == NULL ? "application/json" : req->own->content_type;
 }
+
+bool pipeline_authenticated(const struct request *req)
+{
+    return req->own != NULL && req->own->authenticated;
+}
+
+bool pipeline_waited(const struct request *req)
+{
+    return req->own != NULL && req->own->stage == STAGE_PASS && req->own->wait_on != NULL;
+}

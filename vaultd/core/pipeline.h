@@ -18,3 +18,8 @@ enum pipeline_state pipeline_run(struct request *req);
 unsigned pipeline_status(const struct request *req);
 struct kt_bytes pipeline_body(const struct request *req);
 const char *pipeline_content_type(const struct request *req);
+/* After the request's first pass: a token was accepted. */
+bool pipeline_authenticated(const struct request *req);
+/* Between resume() and the next pipeline_run(): the request only waited for news, nothing of it is
+ * under way, and a carrier whose client has gone may request_free() it. */
+bool pipeline_waited(const struct request *req);

@@ -184,7 +184,7 @@ static enum MHD_Result answer(struct exchange *ex)
 {
     const struct request *req = &ex->req;
     const char *type = pipeline_content_type(req);
-    if (req->token != NULL)
+    if (pipeline_authenticated(req))
         conn_authenticated(ex->conn);
     return queue(ex, pipeline_status(req), response_of(pipeline_body(req), MHD_RESPMEM_PERSISTENT),
                  type == NULL ? "application/json" : type, req->reply.retry_after_s);
@@ -343,7 +343,7 @@ static enum MHD_Result body_done(struct exchange *ex)
 static bool client_left(const struct exchange *ex)
 {
     struct pollfd peer = {.fd = ex->conn->fd, .events = POLLRDHUP};
-    return ex->req.wait_deadline_ms != 0 && poll(&peer, 1, 0) == 1 &&
+    return pipeline_waited(&ex->req) && poll(&peer, 1, 0) == 1 &&
            (peer.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
 }
 
