@@ -31,6 +31,8 @@ struct ancestor {
 };
 struct cache {
     struct slot slots[SLOTS];
+    struct slot spare;         /* instead of the pinned one */
+    const struct slot *pinned; /* the request's own token */
     struct ancestor ancestors[SLOTS];
 };
 
@@ -42,6 +44,8 @@ static void cache_free(void *at)
     for (size_t i = 0; i < SLOTS; i++)
         if (cache->slots[i].used)
             kt_arena_free(&cache->slots[i].arena);
+    if (cache->spare.used)
+        kt_arena_free(&cache->spare.arena);
     free(cache);
 }
 
@@ -78,6 +82,21 @@ static struct cache *thread_cache(struct core *core)
         }
     }
     return cache;
+}
+
+/* A handler that looks other tokens up must not lose the one that its request came with. */
+static struct slot *slot_for(struct cache *cache, const unsigned char hash[32])
+{
+    struct slot *slot = &cache->slots[hash[0] % SLOTS];
+    bool taken = slot == cache->pinned && memcmp(slot->token.hash, hash, 32) != 0;
+    return taken ? &cache->spare : slot;
+}
+
+void token_pin(struct core *core, const struct token *token)
+{
+    struct cache *cache = thread_cache(core);
+    if (cache != NULL)
+        cache->pinned = token == NULL ? NULL : slot_for(cache, token->hash);
 }
 
 const char *token_identity(const struct token *token)
@@ -206,7 +225,7 @@ enum kt_kind token_load(struct core *core, struct snapshot *snapshot,
     enum store_error found = snapshot_get(snapshot, kt_bytes(key, sizeof key), &entry);
     if (found != STORE_OK)
         return found == STORE_NOT_FOUND ? KT_NOT_FOUND : kt_fail(err, KT_IO, "reading a token");
-    struct slot *slot = &cache->slots[hash[0] % SLOTS];
+    struct slot *slot = slot_for(cache, hash);
     if (!slot->used || slot->token.changed != entry.changed ||
         memcmp(slot->token.hash, hash, 32) != 0) {
         enum kt_kind kind = slot_load(core, slot, kt_bytes(key, sizeof key), &entry, err);
@@ -231,7 +250,7 @@ enum kt_kind token_find_hash(struct core *core, struct snapshot *snapshot,
     if (token->revoked || (token->expires_ms != 0 && now_ms >= token->expires_ms))
         return refused(err);
     struct cache *cache = thread_cache(core);
-    struct slot *slot = &cache->slots[hash[0] % SLOTS];
+    struct slot *slot = slot_for(cache, hash);
     if (slot->record_has_parent) {
         bool orphaned = false;
         if (!ancestors_alive(core, snapshot, cache, slot, now_ms, &orphaned))

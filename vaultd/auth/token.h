@@ -5,7 +5,8 @@
  *          A token is alive when its record is there, its time has not come, and its parent (if any)
  *          is alive: so revoking a parent refuses its children at once, in one small batch.
  * Owner:   struct token from token_find() belongs to a per-thread cache and lives until the next
- *          token_find() on that thread: copy what must live longer.
+ *          token_find() on that thread: copy what must live longer. req->token is pinned and stays
+ *          for the whole pass.
  * Threads: any thread, with the barrier entered. */
 #pragma once
 
@@ -44,6 +45,10 @@ enum kt_kind token_find_hash(struct core *core, struct snapshot *snapshot,
 enum kt_kind token_find_accessor(struct core *core, struct snapshot *snapshot,
                                  const char *accessor, int64_t now_ms, const struct token **ret,
                                  struct kt_err *err) KT_MUST_CHECK;
+
+/* Keeps this token where it is while others are looked up on this thread; NULL ends that. For the
+ * pipeline, which pins the request's own. */
+void token_pin(struct core *core, const struct token *token);
 
 /* Puts a new token and its indexes into batch. `text` empty: one is made and appended to ret_text.
  * Sets token->hash, accessor (from arena). */

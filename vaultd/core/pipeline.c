@@ -89,7 +89,7 @@ static enum kt_kind authenticate(struct request *req, struct kt_err *err)
     if (kind != KT_OK)
         return kind;
     req->token = token;
-    req->own->authenticated = true;
+    token_pin(req->core, token);
     return KT_OK;
 }
 
@@ -267,6 +267,7 @@ static void leave(struct request *req)
         barrier_leave(req->core->barrier);
     req->own->entered = false;
     mounts_release(req);
+    token_pin(req->core, NULL);
     req->token = NULL;
     req->mount = NULL;
 }
@@ -392,6 +393,8 @@ static enum kt_kind store_failure(const struct commit_result *result, struct kt_
 static enum pipeline_state after_commit(struct request *req, bool *ret_again)
 {
     struct request_private *own = req->own;
+    if (req->after_commit != NULL)
+        req->after_commit(req, &own->result);
     if (own->result.error == STORE_CONFLICT && req->attempt + 1 < ATTEMPTS_MAX) {
         req->attempt++;
         own->stage = STAGE_PASS;
@@ -402,8 +405,6 @@ static enum pipeline_state after_commit(struct request *req, bool *ret_again)
         return finish(req, kt_fail(&own->err, KT_CONFLICT, "%s", kt_kind_text(KT_CONFLICT)));
     if (own->result.error != STORE_OK)
         return finish(req, store_failure(&own->result, &own->err));
-    if (req->after_commit != NULL)
-        req->after_commit(req, &own->result);
     return finish(req, own->outcome_kind);
 }
 

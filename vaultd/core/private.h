@@ -23,10 +23,7 @@ enum stage {
 struct request_private {
     enum stage stage;
     bool entered;            /* barrier_enter() holds */
-    bool counted;            /* in core->own->committing */
     bool attempt_recorded;
-    bool authenticated;
-    bool form_body;          /* the body announced itself as a form and is one */
     int64_t wrap_ttl_s;      /* -1: none */
     struct acl *acl;
     struct mount_table *mounts;  /* held from mounts_route() to mounts_release() */

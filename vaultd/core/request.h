@@ -135,8 +135,9 @@ struct request {
     unsigned wakes;   /* how often a wait ended */
     int64_t wait_deadline_ms; /* monotonic; 0: not waiting */
     void *handler_data; /* arena memory that survives waits; NULL at first */
-    /* Called once on the pipeline's thread after the commit, before the answer; may change the
-     * reply. Set by a handler together with its batch. */
+    /* Called on the pipeline's thread after each commit that was tried, result->error says how it
+     * went; after a conflict the handler runs again. May change the reply. Set by a handler together
+     * with its batch. */
     void (*after_commit)(struct request *req, const struct commit_result *result);
 
     /* Set by a handler that returned KT_OK without a batch: blocking work (init, unseal, seal, a

@@ -1,0 +1,22 @@
+/* vaultd/engine/sys.h - handlers of the sys/ routes, file by file; the table is in sys.c. */
+#pragma once
+
+#include "vaultd/core/core.h"
+
+extern const struct engine system_engine;
+
+/* sys_status.c: answer also while sealed */
+handler_fn sys_init_read, sys_init_write, sys_seal_status, sys_unseal, sys_health, sys_leader;
+handler_fn sys_seal;
+/* sys_keys.c */
+handler_fn sys_rotate, sys_key_status;
+/* sys_mounts.c */
+handler_fn sys_mounts_list, sys_mounts_read, sys_mounts_write, sys_mounts_delete;
+handler_fn sys_tune_read, sys_tune_write, sys_ui_mount, sys_ui_mounts, sys_auth_list;
+/* sys_policy.c */
+handler_fn sys_policy_list, sys_policy_old_list, sys_policy_read, sys_policy_old_read;
+handler_fn sys_policy_write, sys_policy_delete;
+handler_fn sys_capabilities, sys_capabilities_self, sys_capabilities_accessor;
+/* sys_audit.c */
+handler_fn sys_audit_checkpoint_read, sys_audit_checkpoint_write, sys_audit_export;
+handler_fn sys_audit_leaves, sys_audit_checkpoints, sys_audit_proof, sys_audit_hash;

@@ -1,0 +1,227 @@
+#include <sodium.h>
+
+#include "vaultd/engine/sys.h"
+#include "vaultd/policy/policies.h"
+
+#define TEXT_MAX (1024u * 1024u)
+
+/* ---- policies ---- */
+
+static void write_names(struct kt_jsonw *w, const char *key, const struct string_list *names,
+                        bool with_root)
+{
+    kt_jsonw_key(w, key);
+    kt_jsonw_array(w);
+    for (size_t i = 0; i < names->n; i++)
+        kt_jsonw_text(w, names->at[i]);
+    if (with_root)
+        kt_jsonw_text(w, "root");
+    kt_jsonw_end(w);
+}
+
+static enum kt_kind list(struct request *req, bool old_form, struct kt_err *err)
+{
+    struct string_list names = {0};
+    enum kt_kind kind = policies_list(req->core, req->snapshot, &req->arena, &names, err);
+    if (kind != KT_OK)
+        return kind;
+    struct kt_jsonw w = kt_jsonw(&req->reply.data);
+    kt_jsonw_object(&w);
+    write_names(&w, "keys", &names, true);
+    if (old_form)
+        write_names(&w, "policies", &names, true);
+    kt_jsonw_end(&w);
+    return KT_OK;
+}
+
+enum kt_kind sys_policy_list(struct request *req, struct kt_err *err)
+{
+    return list(req, false, err);
+}
+
+enum kt_kind sys_policy_old_list(struct request *req, struct kt_err *err)
+{
+    return list(req, true, err);
+}
+
+static enum kt_kind read_policy(struct request *req, const char *member, struct kt_err *err)
+{
+    const char *name = NULL;
+    enum kt_kind kind = policy_name_normal(&req->arena, request_param(req, "name"), &name, err);
+    if (kind != KT_OK)
+        return kind;
+    kt_autobuf struct kt_buf text;
+    kt_buf_init(&text, TEXT_MAX);
+    if (strcmp(name, "root") != 0) {
+        kind = policies_text(req->core, req->snapshot, name, &text, NULL, err);
+        if (kind == KT_NOT_FOUND)
+            return kt_fail(err, KT_NOT_FOUND, "%s", "");
+        if (kind != KT_OK)
+            return kind;
+    }
+    struct kt_jsonw w = kt_jsonw(&req->reply.data);
+    kt_jsonw_object(&w);
+    kt_jsonw_kv_text(&w, "name", name);
+    kt_jsonw_key(&w, member);
+    kt_jsonw_bytes(&w, kt_buf_bytes(&text));
+    kt_jsonw_end(&w);
+    return KT_OK;
+}
+
+enum kt_kind sys_policy_read(struct request *req, struct kt_err *err)
+{
+    return read_policy(req, "policy", err);
+}
+
+enum kt_kind sys_policy_old_read(struct request *req, struct kt_err *err)
+{
+    return read_policy(req, "rules", err);
+}
+
+static const char *const immutable[] = {"root", "response-wrapping"};
+
+static enum kt_kind mutable_name(struct request *req, const char *verb, const char **ret,
+                                 struct kt_err *err)
+{
+    enum kt_kind kind = policy_name_normal(&req->arena, request_param(req, "name"), ret, err);
+    if (kind != KT_OK)
+        return kind;
+    for (size_t i = 0; i < sizeof immutable / sizeof immutable[0]; i++)
+        if (strcmp(*ret, immutable[i]) == 0)
+            return kt_fail(err, KT_INVALID, "cannot %s \"%s\" policy", verb, immutable[i]);
+    return KT_OK;
+}
+
+/* Raw HCL or JSON, or the standard base64 of it when the whole text decodes. */
+static struct kt_bytes decoded(struct request *req, const char *text)
+{
+    size_t len = strlen(text), out_len = 0;
+    unsigned char *out = kt_arena_take(&req->arena, len + 1);
+    const char *end = NULL;
+    if (out != NULL && len % 4 == 0 &&
+        sodium_base642bin(out, len + 1, text, len, NULL, &out_len, &end,
+                          sodium_base64_VARIANT_ORIGINAL) == 0 &&
+        end == text + len)
+        return kt_bytes(out, out_len);
+    return kt_bytes(text, len);
+}
+
+enum kt_kind sys_policy_write(struct request *req, struct kt_err *err)
+{
+    const char *name = NULL, *text = "";
+    enum kt_kind kind = mutable_name(req, "update", &name, err);
+    if (kind != KT_OK)
+        return kind;
+    kind = request_string(req, "policy", &text, err);
+    bool old_field = kind == KT_NOT_FOUND;
+    if (old_field)
+        kind = request_string(req, "rules", &text, err);
+    if (kind != KT_OK && kind != KT_NOT_FOUND)
+        return kind;
+    if (text[0] == '\0')
+        return kt_fail(err, KT_INVALID, "'policy' parameter not supplied or empty");
+    struct kt_bytes body = decoded(req, text);
+    struct policy *policy = NULL;
+    kind = policy_parse(name, body, &policy, err);
+    if (kind != KT_OK) {
+        kt_context(err, "failed to parse policy");
+        return kind;
+    }
+    policy_unref(policy);
+    struct batch *batch = request_batch(req);
+    if (batch == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "writing a policy");
+    if (old_field)
+        request_warn(req, "'rules' is deprecated, please use 'policy' instead");
+    if (strcmp(name, request_param(req, "name")) != 0)
+        request_warn(req, "policy name was converted to %s", name);
+    return policies_put(req->core, batch, name, body, err);
+}
+
+enum kt_kind sys_policy_delete(struct request *req, struct kt_err *err)
+{
+    const char *name = NULL;
+    enum kt_kind kind = mutable_name(req, "delete", &name, err);
+    if (kind != KT_OK)
+        return kind;
+    if (strcmp(name, "default") == 0)
+        return kt_fail(err, KT_INVALID, "cannot delete default policy");
+    struct batch *batch = request_batch(req);
+    if (batch == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "deleting a policy");
+    return policies_delete(req->core, batch, name, err);
+}
+
+/* ---- capabilities ---- */
+
+static void write_capabilities(struct kt_jsonw *w, const char *key, unsigned capabilities)
+{
+    const char *names[8];
+    size_t n = capability_names(capabilities, names);
+    kt_jsonw_key(w, key);
+    kt_jsonw_array(w);
+    for (size_t i = 0; i < n; i++)
+        kt_jsonw_text(w, names[i]);
+    kt_jsonw_end(w);
+}
+
+static enum kt_kind answer(struct request *req, const struct token *token, struct kt_err *err)
+{
+    struct string_list paths = {0};
+    enum kt_kind kind = request_list(req, "paths", true, &paths, err);
+    if (kind == KT_NOT_FOUND)
+        kind = request_list(req, "path", true, &paths, err);
+    if (kind == KT_NOT_FOUND || (kind == KT_OK && paths.n == 0))
+        return kt_fail(err, KT_INVALID, "paths must be supplied");
+    if (kind != KT_OK)
+        return kind;
+    struct acl *acl = NULL;
+    kind = policies_acl(req->core, req->snapshot, token, &acl, err);
+    if (kind != KT_OK)
+        return kind;
+    struct kt_jsonw w = kt_jsonw(&req->reply.data);
+    kt_jsonw_object(&w);
+    for (size_t i = 0; i < paths.n; i++) {
+        bool seen = false;
+        for (size_t j = 0; j < i; j++)
+            seen = seen || strcmp(paths.at[j], paths.at[i]) == 0;
+        const char *path = paths.at[i][0] == '/' ? paths.at[i] + 1 : paths.at[i];
+        unsigned capabilities = acl_capabilities(acl, path, strlen(path));
+        if (!seen)
+            write_capabilities(&w, paths.at[i], capabilities);
+        if (paths.n == 1)
+            write_capabilities(&w, "capabilities", capabilities);
+    }
+    kt_jsonw_end(&w);
+    acl_unref(acl);
+    return KT_OK;
+}
+
+enum kt_kind sys_capabilities_self(struct request *req, struct kt_err *err)
+{
+    return answer(req, req->token, err);
+}
+
+enum kt_kind sys_capabilities(struct request *req, struct kt_err *err)
+{
+    const char *text = "";
+    enum kt_kind kind = request_string(req, "token", &text, err);
+    if (kind != KT_OK && kind != KT_NOT_FOUND)
+        return kind;
+    const struct token *token = NULL;
+    kind = token_find(req->core, req->snapshot, kt_str(text), req->now_ms, &token, NULL);
+    if (kind != KT_OK)
+        return kt_fail(err, KT_INVALID, "invalid token");
+    return answer(req, token, err);
+}
+
+enum kt_kind sys_capabilities_accessor(struct request *req, struct kt_err *err)
+{
+    const char *accessor = "";
+    enum kt_kind kind = request_string(req, "accessor", &accessor, err);
+    if (kind != KT_OK && kind != KT_NOT_FOUND)
+        return kind;
+    const struct token *token = NULL;
+    kind = token_find_accessor(req->core, req->snapshot, accessor, req->now_ms, &token, err);
+    return kind == KT_OK ? answer(req, token, err) : kind;
+}

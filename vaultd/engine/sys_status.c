@@ -1,0 +1,342 @@
+#include <sodium.h>
+#include <stdio.h>
+
+#include "lib/num.h"
+#include "vaultd/engine/sys.h"
+
+/* Vault's clients take the server for a Vault of this line; the product's own version stands beside
+ * it, in "keyturn_version". */
+#define VAULT_VERSION "1.15.6"
+
+#define SHARES_MAX SHAMIR_SHARES_MAX
+
+/* ---- init ---- */
+
+enum kt_kind sys_init_read(struct request *req, struct kt_err *err)
+{
+    (void)err;
+    struct kt_jsonw w = kt_jsonw(&req->reply.data);
+    kt_jsonw_object(&w);
+    kt_jsonw_kv_bool(&w, "initialized", barrier_initialized(req->core->barrier));
+    kt_jsonw_end(&w);
+    req->reply.form = REPLY_BARE;
+    return KT_OK;
+}
+
+struct init_wish {
+    int64_t shares, threshold;
+};
+
+static void write_keys(struct kt_jsonw *w, const char *name, bool base64, unsigned shares,
+                       unsigned char keys[][SHAMIR_SHARE_BYTES])
+{
+    char text[2 * SHAMIR_SHARE_BYTES + 1];
+    kt_jsonw_key(w, name);
+    kt_jsonw_array(w);
+    for (unsigned i = 0; i < shares; i++) {
+        if (base64)
+            (void)sodium_bin2base64(text, sizeof text, keys[i], SHAMIR_SHARE_BYTES,
+                                    sodium_base64_VARIANT_ORIGINAL);
+        else
+            kt_hex_encode(keys[i], SHAMIR_SHARE_BYTES, text);
+        kt_jsonw_text(w, text);
+    }
+    kt_jsonw_end(w);
+    sodium_memzero(text, sizeof text);
+}
+
+static enum kt_kind do_init(struct request *req, struct kt_err *err)
+{
+    const struct init_wish *wish = req->handler_data;
+    unsigned char(*keys)[SHAMIR_SHARE_BYTES] = kt_arena_take(&req->arena, SHARES_MAX * sizeof *keys);
+    if (keys == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "initialising the vault");
+    kt_autobuf struct kt_buf token;
+    kt_buf_init(&token, 4096);
+    enum kt_kind kind = core_init(req->core, (unsigned)wish->shares, (unsigned)wish->threshold,
+                                  keys, &token, err);
+    if (kind != KT_OK)
+        return kind;
+    struct kt_jsonw w = kt_jsonw(&req->reply.data);
+    kt_jsonw_object(&w);
+    write_keys(&w, "keys", false, (unsigned)wish->shares, keys);
+    write_keys(&w, "keys_base64", true, (unsigned)wish->shares, keys);
+    kt_jsonw_key(&w, "root_token");
+    kt_jsonw_bytes(&w, kt_buf_bytes(&token));
+    kt_jsonw_end(&w);
+    req->reply.form = REPLY_BARE;
+    return KT_OK;
+}
+
+static enum kt_kind check_wish(const struct init_wish *wish, struct kt_err *err)
+{
+    const char *what = NULL;
+    if (wish->shares < 1)
+        what = "shares must be at least one";
+    else if (wish->threshold < 1)
+        what = "threshold must be at least one";
+    else if (wish->shares > SHARES_MAX)
+        what = "shares must be at most 255";
+    else if (wish->threshold > wish->shares)
+        what = "threshold cannot be larger than shares";
+    else if (wish->threshold == 1 && wish->shares > 1)
+        what = "threshold must be greater than one for multiple shares";
+    if (what == NULL)
+        return KT_OK;
+    (void)kt_fail(err, KT_INVALID, "invalid seal configuration: %s", what);
+    kt_hint(err, "for instance {\"secret_shares\": 5, \"secret_threshold\": 3}");
+    return KT_INVALID;
+}
+
+enum kt_kind sys_init_write(struct request *req, struct kt_err *err)
+{
+    if (barrier_initialized(req->core->barrier))
+        return kt_fail(err, KT_INVALID, "Vault is already initialized");
+    struct init_wish *wish = kt_arena_take(&req->arena, sizeof *wish);
+    if (wish == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "initialising the vault");
+    enum kt_kind kind = request_int(req, "secret_shares", &wish->shares, err);
+    if (kind == KT_OK || kind == KT_NOT_FOUND)
+        kind = request_int(req, "secret_threshold", &wish->threshold, err);
+    if (kind == KT_OK || kind == KT_NOT_FOUND)
+        kind = check_wish(wish, err);
+    struct kt_json pgp;
+    if (kind == KT_OK && request_member(req, "pgp_keys", &pgp) == KT_OK &&
+        kt_json_count(pgp) > 0)
+        kind = kt_fail(err, KT_INVALID, "PGP-encrypted shares are not offered");
+    if (kind != KT_OK)
+        return kind;
+    req->handler_data = wish;
+    req->defer = do_init;
+    return KT_OK;
+}
+
+/* ---- seal status, unseal, seal ---- */
+
+static void write_seal_status(struct request *req)
+{
+    struct barrier_status s;
+    barrier_status(req->core->barrier, &s);
+    struct kt_jsonw w = kt_jsonw(&req->reply.data);
+    kt_jsonw_object(&w);
+    kt_jsonw_kv_text(&w, "type", "shamir");
+    kt_jsonw_kv_bool(&w, "initialized", s.initialized);
+    kt_jsonw_kv_bool(&w, "sealed", s.sealed);
+    kt_jsonw_kv_int(&w, "t", s.threshold);
+    kt_jsonw_kv_int(&w, "n", s.shares);
+    kt_jsonw_kv_int(&w, "progress", s.progress);
+    kt_jsonw_kv_text(&w, "nonce", s.nonce);
+    kt_jsonw_kv_text(&w, "version", VAULT_VERSION);
+    kt_jsonw_kv_text(&w, "keyturn_version", KT_VERSION);
+    kt_jsonw_kv_text(&w, "build_date", "");
+    kt_jsonw_kv_bool(&w, "migration", false);
+    if (!s.sealed) {
+        kt_jsonw_kv_text(&w, "cluster_name", req->core->config.cluster_name);
+        kt_jsonw_kv_text(&w, "cluster_id", s.vault_id);
+    }
+    kt_jsonw_kv_bool(&w, "recovery_seal", false);
+    kt_jsonw_kv_text(&w, "storage_type", req->core->config.storage_type);
+    kt_jsonw_end(&w);
+    req->reply.form = REPLY_BARE;
+}
+
+enum kt_kind sys_seal_status(struct request *req, struct kt_err *err)
+{
+    (void)err;
+    write_seal_status(req);
+    return KT_OK;
+}
+
+static enum kt_kind do_unseal(struct request *req, struct kt_err *err)
+{
+    const bool *accept_rollback = req->handler_data;
+    enum kt_kind kind = core_unsealed(req->core, *accept_rollback, err);
+    if (kind != KT_OK)
+        return kind;
+    write_seal_status(req);
+    return KT_OK;
+}
+
+static enum kt_kind reset_unseal(struct request *req, struct kt_err *err)
+{
+    if (!barrier_sealed(req->core->barrier))
+        return kt_fail(err, KT_INVALID, "vault is unsealed");
+    barrier_unseal_reset(req->core->barrier);
+    write_seal_status(req);
+    return KT_OK;
+}
+
+static enum kt_kind add_share(struct request *req, const char *key, bool *ret_unsealed,
+                              struct kt_err *err)
+{
+    unsigned char share[SHAMIR_SHARE_BYTES];
+    enum kt_kind kind = shamir_share_parse(kt_str(key), share, NULL);
+    if (kind != KT_OK) {
+        (void)kt_fail(err, KT_INVALID, "'key' must be a valid hex or base64 string");
+        kt_hint(err, "an unseal key is 66 hex or 44 base64 characters, as init printed it");
+        return KT_INVALID;
+    }
+    kind = barrier_unseal_share(req->core->barrier, share, ret_unsealed, err);
+    sodium_memzero(share, sizeof share);
+    return kind;
+}
+
+enum kt_kind sys_unseal(struct request *req, struct kt_err *err)
+{
+    bool reset = false, unsealed = false;
+    bool *accept_rollback = kt_arena_take(&req->arena, sizeof *accept_rollback);
+    if (accept_rollback == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "unsealing");
+    const char *key = NULL;
+    enum kt_kind kinds[] = {request_bool(req, "reset", &reset, err),
+                            request_bool(req, "accept_rollback", accept_rollback, err),
+                            request_string(req, "key", &key, err)};
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+        if (kinds[i] != KT_OK && kinds[i] != KT_NOT_FOUND)
+            return kinds[i];
+    if (!barrier_initialized(req->core->barrier)) {
+        (void)kt_fail(err, KT_INVALID, "Vault is not initialized");
+        kt_hint(err, "secretctl operator init");
+        return KT_INVALID;
+    }
+    if (reset)
+        return reset_unseal(req, err);
+    if (key == NULL)
+        return kt_fail(err, KT_INVALID,
+                       "'key' must be specified in request body as JSON, or 'reset' set to true");
+    if (!barrier_sealed(req->core->barrier)) {
+        write_seal_status(req);
+        return KT_OK;
+    }
+    enum kt_kind kind = add_share(req, key, &unsealed, err);
+    if (kind != KT_OK)
+        return kind;
+    if (unsealed) {
+        req->handler_data = accept_rollback;
+        req->defer = do_unseal;
+        return KT_OK;
+    }
+    write_seal_status(req);
+    return KT_OK;
+}
+
+static enum kt_kind do_seal(struct request *req, struct kt_err *err)
+{
+    (void)err;
+    core_seal(req->core, "operator");
+    return KT_OK;
+}
+
+enum kt_kind sys_seal(struct request *req, struct kt_err *err)
+{
+    (void)err;
+    req->defer = do_seal;
+    return KT_OK;
+}
+
+/* ---- health, leader ---- */
+
+static enum kt_kind status_code(struct request *req, const char *name, unsigned *ret,
+                                struct kt_err *err)
+{
+    int64_t code = 0;
+    enum kt_kind kind = request_int(req, name, &code, err);
+    if (kind == KT_NOT_FOUND)
+        return KT_OK;
+    if (kind != KT_OK || code < 100 || code > 599)
+        return kt_fail(err, KT_INVALID, "%s", "");
+    *ret = (unsigned)code;
+    return KT_OK;
+}
+
+static enum kt_kind health_status(struct request *req, const struct barrier_status *s,
+                                  unsigned *ret, struct kt_err *err)
+{
+    const struct {
+        const char *name;
+        unsigned code;
+        bool applies;
+    } rows[] = {
+        {"uninitcode", 501, !s->initialized},
+        {"sealedcode", 503, s->initialized && s->sealed},
+        {"activecode", 200, s->initialized && !s->sealed},
+        {"standbycode", 429, false},
+        {"drsecondarycode", 472, false},
+        {"performancestandbycode", 473, false},
+        {"removedcode", 530, false},
+    };
+    unsigned answer = 500;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        unsigned code = rows[i].code;
+        enum kt_kind kind = status_code(req, rows[i].name, &code, err);
+        if (kind != KT_OK)
+            return kind;
+        if (rows[i].applies)
+            answer = code;
+    }
+    *ret = answer;
+    return KT_OK;
+}
+
+static void write_notes(struct kt_jsonw *w, const char *const *notes)
+{
+    kt_jsonw_key(w, "notes");
+    kt_jsonw_array(w);
+    for (; notes != NULL && *notes != NULL; notes++)
+        kt_jsonw_text(w, *notes);
+    kt_jsonw_end(w);
+}
+
+enum kt_kind sys_health(struct request *req, struct kt_err *err)
+{
+    struct barrier_status s;
+    barrier_status(req->core->barrier, &s);
+    unsigned status = 0;
+    enum kt_kind kind = health_status(req, &s, &status, err);
+    if (kind != KT_OK)
+        return kind;
+    struct kt_jsonw w = kt_jsonw(&req->reply.data);
+    kt_jsonw_object(&w);
+    kt_jsonw_kv_bool(&w, "initialized", s.initialized);
+    kt_jsonw_kv_bool(&w, "sealed", s.sealed);
+    kt_jsonw_kv_bool(&w, "standby", false);
+    kt_jsonw_kv_bool(&w, "performance_standby", false);
+    kt_jsonw_kv_text(&w, "replication_performance_mode", s.sealed ? "unknown" : "disabled");
+    kt_jsonw_kv_text(&w, "replication_dr_mode", s.sealed ? "unknown" : "disabled");
+    kt_jsonw_kv_int(&w, "server_time_utc", req->now_ms / 1000);
+    kt_jsonw_kv_text(&w, "version", VAULT_VERSION);
+    kt_jsonw_kv_text(&w, "keyturn_version", KT_VERSION);
+    kt_jsonw_kv_bool(&w, "enterprise", false);
+    if (!s.sealed) {
+        kt_jsonw_kv_text(&w, "cluster_name", req->core->config.cluster_name);
+        kt_jsonw_kv_text(&w, "cluster_id", s.vault_id);
+    }
+    kt_jsonw_kv_int(&w, "echo_duration_ms", 0);
+    kt_jsonw_kv_int(&w, "clock_skew_ms", 0);
+    kt_jsonw_kv_int(&w, "replication_primary_canary_age_ms", 0);
+    kt_jsonw_kv_bool(&w, "removed_from_cluster", false);
+    write_notes(&w, req->core->config.notes);
+    kt_jsonw_end(&w);
+    req->reply.form = REPLY_BARE;
+    req->reply.status = status;
+    return KT_OK;
+}
+
+enum kt_kind sys_leader(struct request *req, struct kt_err *err)
+{
+    (void)err;
+    struct leadership leadership = {0};
+    store_leader(req->core->store, &leadership);
+    struct kt_jsonw w = kt_jsonw(&req->reply.data);
+    kt_jsonw_object(&w);
+    kt_jsonw_kv_bool(&w, "ha_enabled", false);
+    kt_jsonw_kv_bool(&w, "is_self", false);
+    kt_jsonw_kv_text(&w, "active_time", "0001-01-01T00:00:00Z");
+    kt_jsonw_kv_text(&w, "leader_address", leadership.address);
+    kt_jsonw_kv_text(&w, "leader_cluster_address", "");
+    kt_jsonw_kv_bool(&w, "performance_standby", false);
+    kt_jsonw_kv_int(&w, "performance_standby_last_remote_wal", 0);
+    kt_jsonw_end(&w);
+    req->reply.form = REPLY_BARE;
+    return KT_OK;
+}
