@@ -148,3 +148,9 @@ void kt_keyslab_give(struct kt_keyslab *slab, unsigned char *key)
     slab->used[slot] = 0;
     (void)pthread_mutex_unlock(&slab->lock);
 }
+
+void kt_keyslab_readonly(struct kt_keyslab *slab, bool on)
+{
+    int failed = on ? sodium_mprotect_readonly(slab->keys) : sodium_mprotect_readwrite(slab->keys);
+    KT_ASSERT(failed == 0 || on);  /* read-only is a second layer; writable is needed */
+}

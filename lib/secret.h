@@ -37,6 +37,9 @@ struct kt_keyslab *kt_keyslab_new(size_t slots);
 void kt_keyslab_free(struct kt_keyslab *slab);          /* wipes everything; NULL is fine */
 unsigned char *kt_keyslab_take(struct kt_keyslab *slab); /* 32 zero bytes, or NULL when full */
 void kt_keyslab_give(struct kt_keyslab *slab, unsigned char *key);  /* wipes the slot */
+/* Forbids or allows writing to all slots; giving one back needs it allowed. For all threads: only
+ * who fills the slab may turn it. */
+void kt_keyslab_readonly(struct kt_keyslab *slab, bool on);
 
 static inline void kt_secret_free_at(struct kt_secret **secret)
 {
