@@ -11,7 +11,9 @@
  * Owner:   barrier_new() gives one for a store that outlives it; barrier_free() wipes it.
  * Threads: any thread, between barrier_enter() and barrier_leave(), which sealing waits for; the
  *          rest says so.
- * Errors:  KT_SEALED when sealed; KT_CORRUPT when a record does not open where it stands. */
+ * Errors:  KT_SEALED when sealed; KT_CORRUPT when a record does not open where it stands, or is of
+ *          a newer format; KT_NO_MEMORY. Hints say what to restore or install.
+ * Cost:    sealing or opening 400 bytes about 1 us, a name 0.3 us, entering and leaving 20 ns. */
 #pragma once
 
 #include "lib/buf.h"
@@ -62,8 +64,10 @@ enum kt_kind barrier_init(struct barrier *barrier, unsigned shares, unsigned thr
 void barrier_init_done(struct barrier *barrier, bool committed);
 /* One share of an attempt. KT_OK and *ret_unsealed when the threshold was reached and the keyring
  * opened; KT_INVALID "Unseal failed, invalid key" resets the progress. The same share twice changes
- * nothing. Unsealed already: KT_OK. The barrier stays closed to barrier_enter() until
- * barrier_admit(): the audit log has to be opened and checked first, with barrier_enter_early(). */
+ * nothing; two with one number that differ reset the progress. An attempt is forgotten 10 minutes
+ * after its newest share. Unsealed already: KT_OK, *ret_unsealed false. The barrier stays closed to
+ * barrier_enter() until barrier_admit(): the audit log has to be opened and checked first, with
+ * barrier_enter_early(). */
 enum kt_kind barrier_unseal_share(struct barrier *barrier,
                                   const unsigned char share[SHAMIR_SHARE_BYTES],
                                   bool *ret_unsealed, struct kt_err *err) KT_MUST_CHECK;
@@ -73,14 +77,15 @@ void barrier_admit(struct barrier *barrier);
 /* Takes barrier_admit() back: waits for everybody inside, keeps the keys; only
  * barrier_enter_early() still lets in, so that the audit log can be closed before sealing. */
 void barrier_close(struct barrier *barrier);
-/* Waits for everybody inside, then wipes all keys. */
+/* Waits for everybody inside, then wipes all keys; never called from inside. */
 void barrier_seal(struct barrier *barrier);
 /* A new term: puts the new keyring into batch; call barrier_rotate_done() after its commit. */
 enum kt_kind barrier_rotate(struct barrier *barrier, int64_t now_ms, struct batch *batch,
                             struct kt_err *err) KT_MUST_CHECK;
 void barrier_rotate_done(struct barrier *barrier, bool committed);
 
-/* ---- records ---- */
+/* ---- records ----
+ * What goes in must not lie in the memory of out, which may move. */
 /* Appends the sealed form of plain, bound to the store key, to out. */
 enum kt_kind barrier_seal_entry(struct barrier *barrier, struct kt_bytes key,
                                 struct kt_bytes plain, struct kt_buf *out, struct kt_err *err)

@@ -1,0 +1,79 @@
+/* vaultd/barrier/inside.h - the barrier's own state, for the files of this folder only.
+ *
+ * State:   SEALED -> INITIALIZING -> SEALED            barrier_init(), barrier_init_done()
+ *          SEALED -> EARLY -> OPEN -> EARLY -> SEALING -> SEALED   the last share, barrier_admit(),
+ *          barrier_close(), barrier_seal(), which any state but the first may skip to
+ *          `lock` guards all that is marked; whoever is inside the gate may read `ring` without it,
+ *          since it is set before the gate is raised and wiped after the gate was closed. Nobody
+ *          waits for the gate with the lock held. */
+#pragma once
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "lib/clock.h"
+#include "vaultd/barrier/barrier.h"
+#include "vaultd/barrier/entry.h"
+#include "vaultd/barrier/gate.h"
+#include "vaultd/barrier/keyring.h"
+#include "vaultd/barrier/seal_record.h"
+
+#define UNSEAL_ATTEMPT_MS (10 * 60 * 1000)
+#define UUID_TEXT         37u
+
+enum barrier_state {
+    BARRIER_SEALED,
+    BARRIER_INITIALIZING,
+    BARRIER_EARLY, /* the keys are here, the audit log is being opened */
+    BARRIER_OPEN,
+    BARRIER_SEALING
+};
+
+struct unseal_attempt {
+    struct kt_secret *shares; /* seal.threshold * SHAMIR_SHARE_BYTES; NULL: no attempt */
+    unsigned count;
+    int64_t touched_ms; /* monotonic, of the newest share */
+    char nonce[UUID_TEXT];
+};
+
+struct barrier {
+    struct store *store;
+    const struct kt_clock *clock;
+    const struct entry_format *extra_format;
+    struct gate gate;
+    struct keyring *ring; /* NULL while sealed */
+    atomic_bool initialized;
+
+    pthread_mutex_t lock;
+    pthread_cond_t sealed; /* SEALING ended */
+    enum barrier_state state;      /* guarded by lock, as all below */
+    struct seal_record seal;       /* zero before init */
+    struct unseal_attempt attempt;
+    unsigned failed_attempts;
+};
+
+/* The FIXED keys of TABLE_BARRIER. */
+struct kt_bytes barrier_seal_key(void);
+struct kt_bytes barrier_keyring_key(void);
+
+/* Reads the seal record into barrier->seal. KT_NOT_FOUND: the vault is not initialised. Needs lock. */
+enum kt_kind barrier_read_seal(struct barrier *barrier, struct kt_err *err) KT_MUST_CHECK;
+/* Closes the gate, waits, wipes; also waits for another thread that is doing so. Without lock. */
+void barrier_shut(struct barrier *barrier);
+/* Forgets the shares of an attempt that was left alone for too long. Needs lock. */
+void unseal_expire(struct barrier *barrier);
+void unseal_forget(struct barrier *barrier);
+enum kt_kind barrier_store_failed(enum store_error error, const char *doing, struct kt_err *err);
+void uuid_text(const unsigned char id[16], char out[UUID_TEXT]);
+/* 16 random bytes with the marks of a version 4 UUID (RFC 9562, section 5.4). */
+void uuid_random(unsigned char out[16]);
+
+/* Test seams: before threads start. The clock is the system's unless set. */
+void barrier_set_clock(struct barrier *barrier, const struct kt_clock *clock);
+void barrier_add_format(struct barrier *barrier, const struct entry_format *extra);
+
+static inline void snapshot_end_at(struct snapshot **snapshot)
+{
+    snapshot_end(*snapshot);
+}
+#define auto_snapshot __attribute__((cleanup(snapshot_end_at)))
