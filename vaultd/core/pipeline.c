@@ -90,6 +90,7 @@ static enum kt_kind authenticate(struct request *req, struct kt_err *err)
         return kind;
     req->token = token;
     token_pin(req->core, token);
+    req->own->authenticated = true;
     return KT_OK;
 }
 

@@ -24,6 +24,7 @@ struct request_private {
     enum stage stage;
     bool entered;            /* barrier_enter() holds */
     bool attempt_recorded;
+    bool authenticated;      /* a valid token came with it */
     int64_t wrap_ttl_s;      /* -1: none */
     struct acl *acl;
     struct mount_table *mounts;  /* held from mounts_route() to mounts_release() */
