@@ -1,0 +1,275 @@
+#include "vaultd/auth/token_routes.h"
+
+#include "vaultd/auth/token_reply.h"
+#include "vaultd/auth/token_ttl.h"
+#include "vaultd/auth/tokens.h"
+
+#define ACCESSORS_MAX 10000u
+
+/* ---- look up ---- */
+
+static enum kt_kind lookup_self(struct request *req, struct kt_err *err)
+{
+    (void)err;
+    token_reply_lookup(req, req->token, req->token_text);
+    return KT_OK;
+}
+
+static enum kt_kind lookup(struct request *req, struct kt_err *err)
+{
+    const char *text = "";
+    enum kt_kind kind = request_string(req, "token", &text, err);
+    if (kind == KT_NOT_FOUND || (kind == KT_OK && text[0] == '\0'))
+        return lookup_self(req, err);
+    const struct token *token = NULL;
+    if (kind == KT_OK)
+        kind = token_find(req->core, req->snapshot, kt_str(text), req->now_ms, &token, err);
+    if (kind == KT_DENIED)
+        return kt_fail(err, KT_DENIED, "bad token");
+    if (kind == KT_OK)
+        token_reply_lookup(req, token, kt_str(text));
+    return kind;
+}
+
+static enum kt_kind find_accessor(struct request *req, const struct token **ret,
+                                  struct kt_err *err)
+{
+    const char *accessor = "";
+    enum kt_kind kind = request_string(req, "accessor", &accessor, err);
+    if (kind == KT_NOT_FOUND || (kind == KT_OK && accessor[0] == '\0'))
+        return kt_fail(err, KT_INVALID, "missing accessor");
+    if (kind != KT_OK)
+        return kind;
+    return token_find_accessor(req->core, req->snapshot, accessor, req->now_ms, ret, err);
+}
+
+static enum kt_kind lookup_accessor(struct request *req, struct kt_err *err)
+{
+    const struct token *token = NULL;
+    enum kt_kind kind = find_accessor(req, &token, err);
+    if (kind == KT_OK)
+        token_reply_lookup(req, token, kt_bytes(NULL, 0));
+    return kind;
+}
+
+/* ---- renew ---- */
+
+static enum kt_kind renew(struct request *req, const struct token *token, struct kt_bytes text,
+                          struct kt_err *err)
+{
+    int64_t increment = 0;
+    enum kt_kind kind = request_duration_s(req, "increment", &increment, err);
+    if (kind != KT_OK && kind != KT_NOT_FOUND)
+        return kind;
+    if (token->expires_ms == 0)
+        return kt_fail(err, KT_INVALID, "invalid lease ID");
+    if (!token->renewable)
+        return kt_fail(err, KT_INVALID, "lease is not renewable");
+    const struct token_ttl_wish wish = {
+        .ttl_s = increment > 0 ? increment : token->creation_ttl_s,
+        .period_s = token->period_s,
+        .explicit_max_ttl_s = token->explicit_max_ttl_s,
+        .created_ms = token->created_ms,
+        .now_ms = req->now_ms};
+    struct token_ttl life = token_ttl(&wish);
+    if (life.past_max)
+        return kt_fail(err, KT_INVALID, "past the max TTL, cannot renew");
+    struct batch *batch = request_batch(req);
+    if (batch == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "renewing a token");
+    if (life.capped)
+        request_warn(req,
+                     "TTL of \"%llds\" exceeded the effective max_ttl of \"%llds\"; TTL value is "
+                     "capped accordingly",
+                     (long long)wish.ttl_s, (long long)life.max_s);
+    struct token renewed = *token;
+    renewed.expires_ms = life.expires_ms;
+    renewed.last_renewal_ms = req->now_ms;
+    /* The use of a limited token is already in this batch: keep its count. */
+    if (token == req->token && token->num_uses > 0)
+        renewed.num_uses--;
+    kind = token_update(req->core, batch, token, &renewed, err);
+    if (kind == KT_OK)
+        token_reply_auth(req, &renewed, text, life.ttl_s);
+    return kind;
+}
+
+static enum kt_kind renew_self(struct request *req, struct kt_err *err)
+{
+    if (req->token->num_uses == 1)
+        return kt_fail(err, KT_INVALID, "the token has no use left that could be renewed");
+    return renew(req, req->token, req->token_text, err);
+}
+
+static enum kt_kind renew_other(struct request *req, struct kt_err *err)
+{
+    const char *text = "";
+    enum kt_kind kind = request_string(req, "token", &text, err);
+    if (kind == KT_NOT_FOUND || (kind == KT_OK && text[0] == '\0'))
+        return kt_fail(err, KT_INVALID, "missing token ID");
+    const struct token *token = NULL;
+    if (kind == KT_OK)
+        kind = token_find(req->core, req->snapshot, kt_str(text), req->now_ms, &token, err);
+    if (kind == KT_DENIED)
+        return kt_fail(err, KT_INVALID, "token not found");
+    if (kind != KT_OK)
+        return kind;
+    if (memcmp(token->hash, req->token->hash, sizeof token->hash) == 0)
+        return renew_self(req, err);
+    return renew(req, token, kt_str(text), err);
+}
+
+static enum kt_kind renew_accessor(struct request *req, struct kt_err *err)
+{
+    const struct token *token = NULL;
+    enum kt_kind kind = find_accessor(req, &token, err);
+    return kind == KT_OK ? renew(req, token, kt_bytes(NULL, 0), err) : kind;
+}
+
+/* ---- revoke ---- */
+
+static enum kt_kind end(struct request *req, const struct token *token, bool keep_children,
+                        struct kt_err *err)
+{
+    /* A token with one use left is ended by this very use. */
+    bool self = memcmp(token->hash, req->token->hash, sizeof token->hash) == 0;
+    if (self && req->token->num_uses == 1 && !keep_children)
+        return KT_OK;
+    struct batch *batch = request_batch(req);
+    if (batch == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "revoking a token");
+    return token_end(req->core, req->snapshot, batch, token, keep_children, err);
+}
+
+static enum kt_kind revoke_self(struct request *req, struct kt_err *err)
+{
+    return end(req, req->token, false, err);
+}
+
+static enum kt_kind revoke_named(struct request *req, bool keep_children, struct kt_err *err)
+{
+    const char *text = "";
+    enum kt_kind kind = request_string(req, "token", &text, err);
+    if (kind == KT_NOT_FOUND || (kind == KT_OK && text[0] == '\0'))
+        return kt_fail(err, KT_INVALID, "missing token ID");
+    const struct token *token = NULL;
+    if (kind == KT_OK)
+        kind = token_find(req->core, req->snapshot, kt_str(text), req->now_ms, &token, err);
+    if (kind == KT_DENIED && keep_children)
+        return kt_fail(err, KT_INVALID, "token to revoke not found");
+    if (kind == KT_DENIED)
+        return KT_OK;
+    return kind == KT_OK ? end(req, token, keep_children, err) : kind;
+}
+
+static enum kt_kind revoke(struct request *req, struct kt_err *err)
+{
+    return revoke_named(req, false, err);
+}
+
+static enum kt_kind revoke_orphan(struct request *req, struct kt_err *err)
+{
+    return revoke_named(req, true, err);
+}
+
+static enum kt_kind revoke_accessor(struct request *req, struct kt_err *err)
+{
+    const struct token *token = NULL;
+    enum kt_kind kind = find_accessor(req, &token, err);
+    return kind == KT_OK ? end(req, token, false, err) : kind;
+}
+
+/* ---- accessors ---- */
+
+/* Tokens are keyed by hash, so all are opened; a list is for people and bounded. */
+static enum kt_kind accessors(struct request *req, struct kt_err *err)
+{
+    const unsigned char prefix[1] = {TABLE_TOKEN};
+    struct cursor *cursor = NULL;
+    if (cursor_open(req->snapshot, kt_bytes(prefix, 1), kt_bytes(NULL, 0), &cursor) != STORE_OK)
+        return kt_fail(err, KT_IO, "reading the tokens");
+    struct kt_jsonw w = kt_jsonw(&req->reply.data);
+    kt_jsonw_object(&w);
+    kt_jsonw_key(&w, "keys");
+    kt_jsonw_array(&w);
+    struct entry entry;
+    unsigned count = 0;
+    while (cursor_next(cursor, &entry) == STORE_OK && count < ACCESSORS_MAX) {
+        const struct token *token = NULL;
+        if (entry.key.len != BARRIER_HASH_KEY ||
+            token_find_hash(req->core, req->snapshot, entry.key.at + 1, req->now_ms, &token,
+                            NULL) != KT_OK)
+            continue;
+        kt_jsonw_text(&w, token->accessor);
+        count++;
+    }
+    cursor_close(cursor);
+    kt_jsonw_end(&w);
+    kt_jsonw_end(&w);
+    if (count == ACCESSORS_MAX)
+        request_warn(req, "only the first %u accessors are listed", ACCESSORS_MAX);
+    return KT_OK;
+}
+
+/* clang-format off */
+#define FIELDS(...) (const struct field[]){ __VA_ARGS__, { NULL, FIELD_ANY, NULL } }
+
+#define CREATE_FIELDS FIELDS( \
+    { "id", FIELD_STRING, "the token's text; needs sudo" }, \
+    { "policies", FIELD_LIST, "names of policies" }, \
+    { "meta", FIELD_PAIRS, "who it is for" }, \
+    { "no_parent", FIELD_BOOL, "an orphan; needs sudo" }, \
+    { "no_default_policy", FIELD_BOOL, "without \"default\"" }, \
+    { "renewable", FIELD_BOOL, "may be renewed" }, \
+    { "ttl", FIELD_DURATION, "how long it lives" }, \
+    { "lease", FIELD_DURATION, "old name of ttl" }, \
+    { "type", FIELD_STRING, "service" }, \
+    { "explicit_max_ttl", FIELD_DURATION, "it never lives longer" }, \
+    { "period", FIELD_DURATION, "each renewal gives this long; needs sudo" }, \
+    { "num_uses", FIELD_INT, "requests it is good for; 0: any number" }, \
+    { "display_name", FIELD_STRING, "for people and the audit log" }, \
+    { "entity_alias", FIELD_STRING, "ignored without a role" })
+
+static const struct route routes[] = {
+    { .pattern = "create", .write = token_route_create, .fields = CREATE_FIELDS,
+      .help = "Makes a token." },
+    { .pattern = "create-orphan", .write = token_route_create_orphan, .fields = CREATE_FIELDS,
+      .help = "Makes a token without a parent." },
+    { .pattern = "lookup", .read = lookup, .write = lookup,
+      .fields = FIELDS({ "token", FIELD_STRING, "which; absent: this one" }),
+      .help = "What is known of a token." },
+    { .pattern = "lookup-self", .flags = ROUTE_ANY_FIELDS, .read = lookup_self, .write = lookup_self,
+      .help = "What is known of this token." },
+    { .pattern = "lookup-accessor", .write = lookup_accessor,
+      .fields = FIELDS({ "accessor", FIELD_STRING, "whose" }),
+      .help = "What is known of an accessor's token." },
+    { .pattern = "renew", .write = renew_other,
+      .fields = FIELDS({ "token", FIELD_STRING, "which" }, { "increment", FIELD_DURATION, "how long" }),
+      .help = "Lets a token live on." },
+    { .pattern = "renew-self", .write = renew_self,
+      .fields = FIELDS({ "increment", FIELD_DURATION, "how long" }, { "token", FIELD_STRING, "ignored" }),
+      .help = "Lets this token live on." },
+    { .pattern = "renew-accessor", .write = renew_accessor,
+      .fields = FIELDS({ "accessor", FIELD_STRING, "whose" }, { "increment", FIELD_DURATION, "how long" }),
+      .help = "Lets an accessor's token live on." },
+    { .pattern = "revoke", .write = revoke, .fields = FIELDS({ "token", FIELD_STRING, "which" }),
+      .help = "Ends a token and all made with it." },
+    { .pattern = "revoke-self", .flags = ROUTE_ANY_FIELDS, .write = revoke_self,
+      .help = "Ends this token and all made with it." },
+    { .pattern = "revoke-accessor", .write = revoke_accessor,
+      .fields = FIELDS({ "accessor", FIELD_STRING, "whose" }),
+      .help = "Ends an accessor's token and all made with it." },
+    { .pattern = "revoke-orphan", .flags = ROUTE_SUDO, .write = revoke_orphan,
+      .fields = FIELDS({ "token", FIELD_STRING, "which" }),
+      .help = "Ends a token; its children live on as orphans." },
+    { .pattern = "accessors", .flags = ROUTE_SUDO, .list = accessors,
+      .help = "The accessors of all tokens." },
+};
+/* clang-format on */
+
+const struct engine token_engine = {
+    .type = "token",
+    .help = "Tokens: make, look up, renew, revoke.",
+    .routes = routes,
+    .n_routes = sizeof routes / sizeof routes[0],
+};

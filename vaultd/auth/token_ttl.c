@@ -1,0 +1,31 @@
+#include "vaultd/auth/token_ttl.h"
+
+static int64_t smaller(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+struct token_ttl token_ttl(const struct token_ttl_wish *wish)
+{
+    struct token_ttl ret = {.max_s = TOKEN_TTL_SYSTEM_S};
+    bool explicit_max = wish->explicit_max_ttl_s > 0;
+    if (wish->root && wish->ttl_s == 0 && wish->period_s == 0 && !explicit_max)
+        return ret;
+    if (explicit_max)
+        ret.max_s = smaller(ret.max_s, wish->explicit_max_ttl_s);
+    int64_t age_s = (wish->now_ms - wish->created_ms) / 1000;
+    int64_t wanted = wish->ttl_s > 0 ? wish->ttl_s : TOKEN_TTL_SYSTEM_S;
+    int64_t left = ret.max_s - age_s;
+    if (wish->period_s > 0) {
+        wanted = wish->period_s;
+        left = explicit_max ? wish->explicit_max_ttl_s - age_s : TOKEN_TTL_SYSTEM_S;
+    }
+    if (left <= 0) {
+        ret.past_max = true;
+        return ret;
+    }
+    ret.capped = wanted > left;
+    ret.ttl_s = smaller(wanted, left);
+    ret.expires_ms = wish->now_ms + ret.ttl_s * 1000;
+    return ret;
+}

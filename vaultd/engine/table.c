@@ -1,0 +1,11 @@
+#include "vaultd/auth/token_routes.h"
+#include "vaultd/engine/cubbyhole.h"
+#include "vaultd/engine/kv_routes.h"
+#include "vaultd/engine/sys.h"
+#include "vaultd/fleet/fleet.h"
+#include "vaultd/rotation/rotation.h"
+
+const struct engine *const engines[] = {
+    &cubbyhole_engine, &fleet_engine, &kv_v2_engine, &rotation_engine, &system_engine, &token_engine,
+};
+const size_t n_engines = sizeof engines / sizeof engines[0];
