@@ -11,15 +11,16 @@ static enum kt_kind put_records(const struct keyring *ring, const struct seal_re
     kt_buf_init(&ring_bytes, STORE_VALUE_MAX);
     seal_record_write(seal, &seal_bytes);
     enum kt_kind kind = keyring_store(ring, &ring_bytes, err);
+    if (kind == KT_OK && !kt_buf_ok(&seal_bytes))
+        kind = kt_fail(err, KT_NO_MEMORY, "writing the seal record");
     if (kind != KT_OK)
         return kind;
     batch_require(batch, KEY_ABSENT, barrier_seal_key(), 0);
     batch_require(batch, KEY_ABSENT, barrier_keyring_key(), 0);
     batch_put(batch, barrier_seal_key(), kt_buf_bytes(&seal_bytes));
     batch_put(batch, barrier_keyring_key(), kt_buf_bytes(&ring_bytes));
-    if (!kt_buf_ok(&seal_bytes) || batch_failed(batch))
-        return kt_fail(err, KT_NO_MEMORY, "writing the vault's first records");
-    return KT_OK;
+    return batch_failed(batch) ? kt_fail(err, KT_NO_MEMORY, "writing the vault's first records")
+                               : KT_OK;
 }
 
 /* Only a sealed barrier without a seal record can be initialised. */
