@@ -38,9 +38,8 @@ static void bare_aead(void)
     print("libsodium alone, seal 448", per_call(since));
     since = now_ns();
     for (int i = 0; i < CALLS; i++)
-        KT_ASSERT(crypto_aead_xchacha20poly1305_ietf_decrypt(plain, NULL, NULL, sealed,
-                                                             sizeof sealed, aad, sizeof aad, nonce,
-                                                             key) == 0);
+        KT_ASSERT(crypto_aead_xchacha20poly1305_ietf_decrypt(
+                      plain, NULL, NULL, sealed, sizeof sealed, aad, sizeof aad, nonce, key) == 0);
     print("libsodium alone, open 448", per_call(since));
 }
 

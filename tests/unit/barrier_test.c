@@ -238,8 +238,8 @@ static void put_record(struct vault *vault, const char *name, const char *text)
 {
     unsigned char key[BARRIER_NAME_KEY];
     struct batch *batch = batch_new();
-    assert_int_equal(
-        barrier_put(vault->barrier, batch, config_key(name, key), kt_str(text), NULL), KT_OK);
+    assert_int_equal(barrier_put(vault->barrier, batch, config_key(name, key), kt_str(text), NULL),
+                     KT_OK);
     assert_true(commit(&vault->store, batch));
 }
 
@@ -620,15 +620,15 @@ static void sizes(void **state)
         if (lens[i] >= 1024)
             assert_true(sealed.len - BARRIER_OVERHEAD <= (lens[i] + 4) * 17 / 16);
         kt_buf_init(&out, STORE_VALUE_MAX);
-        assert_int_equal(barrier_open_entry(vault->barrier, kt_str("vkey"), kt_buf_bytes(&sealed),
-                                            &out, NULL),
-                         KT_OK);
+        assert_int_equal(
+            barrier_open_entry(vault->barrier, kt_str("vkey"), kt_buf_bytes(&sealed), &out, NULL),
+            KT_OK);
         assert_true(kt_bytes_equal(kt_buf_bytes(&out), kt_bytes(plain, lens[i])));
         /* The padding needs no room of the caller's; what he did not want is refused. */
         kt_buf_init(&tight, lens[i]);
-        assert_int_equal(barrier_open_entry(vault->barrier, kt_str("vkey"), kt_buf_bytes(&sealed),
-                                            &tight, NULL),
-                         KT_OK);
+        assert_int_equal(
+            barrier_open_entry(vault->barrier, kt_str("vkey"), kt_buf_bytes(&sealed), &tight, NULL),
+            KT_OK);
         assert_true(kt_bytes_equal(kt_buf_bytes(&tight), kt_bytes(plain, lens[i])));
         if (lens[i] > 0) {
             kt_buf_free(&tight);
@@ -814,7 +814,8 @@ static void older_keyring(void **state)
     kt_buf_init(&out, 100);
     assert_int_equal(snapshot_begin(&vault->store, &snapshot), STORE_OK);
     assert_int_equal(
-        barrier_get(vault->barrier, snapshot, config_key("new", key), &out, NULL, &err), KT_CORRUPT);
+        barrier_get(vault->barrier, snapshot, config_key("new", key), &out, NULL, &err),
+        KT_CORRUPT);
     snapshot_end(snapshot);
     assert_non_null(strstr(err.what, "term 2"));
     vault_close(vault);
@@ -882,8 +883,9 @@ static void newer_keyring(void **state)
     find(&vault->store, barrier_keyring_key())->value[0] = 9;
     struct kt_err err = {0};
     assert_int_equal(third(vault, vault->shares[2], &err), KT_CORRUPT);
-    assert_string_equal(err.what, "the keyring: format 9 is newer than this vaultd (1): install the "
-                                  "newer version");
+    assert_string_equal(err.what,
+                        "the keyring: format 9 is newer than this vaultd (1): install the "
+                        "newer version");
     assert_true(barrier_sealed(vault->barrier));
     vault_free(vault);
 }
@@ -897,8 +899,9 @@ static void newer_seal(void **state)
     struct kt_err err = {0};
     struct barrier *second = NULL;
     assert_int_equal(barrier_new(&vault->store, &second, &err), KT_CORRUPT);
-    assert_string_equal(err.what, "the seal record: format 9 is newer than this vaultd (1): install "
-                                  "the newer version");
+    assert_string_equal(err.what,
+                        "the seal record: format 9 is newer than this vaultd (1): install "
+                        "the newer version");
     vault_free(vault);
 }
 
@@ -1112,8 +1115,8 @@ static void *reader(void *arg)
         kt_buf_init(&out, 1000);
         if (barrier_seal_entry(vault->barrier, kt_str("vkey"), kt_str("value"), &sealed, NULL) ==
                 KT_OK &&
-            barrier_open_entry(vault->barrier, kt_str("vkey"), kt_buf_bytes(&sealed), &out,
-                               NULL) == KT_OK)
+            barrier_open_entry(vault->barrier, kt_str("vkey"), kt_buf_bytes(&sealed), &out, NULL) ==
+                KT_OK)
             opened++;
         barrier_leave(vault->barrier);
     }
@@ -1174,7 +1177,8 @@ static void allocations_fail(void **state)
         while ((kinds[step] = barrier_new(&vault->store, &vault->barrier, &err)) != KT_OK)
             assert_int_equal(kinds[step], KT_NO_MEMORY);
         enum kt_kind kind = KT_OK;
-        while ((kind = barrier_init(vault->barrier, 5, 3, 1, batch, vault->shares, &err)) != KT_OK) {
+        while ((kind = barrier_init(vault->barrier, 5, 3, 1, batch, vault->shares, &err)) !=
+               KT_OK) {
             assert_int_equal(kind, KT_NO_MEMORY);
             batch->n = batch->required = 0;
         }

@@ -78,8 +78,9 @@ static enum kt_kind does_not_open(struct kt_bytes key, struct kt_err *err)
 {
     (void)kt_fail(err, KT_CORRUPT, "a record of table '%c' does not open where it stands",
                   key.at[0] >= ' ' && key.at[0] < 127 ? key.at[0] : '?');
-    kt_hint(err, "the data folder was damaged, altered, or mixed with another copy: stop vaultd and "
-                 "restore it whole from one backup");
+    kt_hint(err,
+            "the data folder was damaged, altered, or mixed with another copy: stop vaultd and "
+            "restore it whole from one backup");
     return KT_CORRUPT;
 }
 
@@ -88,8 +89,9 @@ static enum kt_kind term_missing(uint32_t term, uint32_t newest, struct kt_err *
     (void)kt_fail(err, KT_CORRUPT,
                   "a record was sealed under term %u, which the keyring (newest: %u) lacks", term,
                   newest);
-    kt_hint(err, "an older keyring was put back beside newer records: restore the data folder whole "
-                 "from one backup");
+    kt_hint(err,
+            "an older keyring was put back beside newer records: restore the data folder whole "
+            "from one backup");
     return KT_CORRUPT;
 }
 
@@ -122,7 +124,8 @@ static enum kt_kind open_format1(const struct keyring *ring, struct kt_bytes key
         if (kind != KT_OK)
             return kind;
         kt_buf_add_bytes(out, kt_buf_bytes(&aside));
-        return kt_buf_ok(out) ? KT_OK : kt_fail(err, KT_TOO_LARGE, "a record is larger than wanted");
+        return kt_buf_ok(out) ? KT_OK
+                              : kt_fail(err, KT_TOO_LARGE, "a record is larger than wanted");
     }
 
     unsigned char *at = kt_buf_grow(out, padded);
@@ -131,9 +134,9 @@ static enum kt_kind open_format1(const struct keyring *ring, struct kt_bytes key
     unsigned char aad[AAD_MAX];
     size_t aad_len = entry_aad(ring, sealed.at, key, aad);
     const unsigned char *nonce = sealed.at + HEAD_BYTES;
-    bool opened = crypto_aead_xchacha20poly1305_ietf_decrypt(
-                      at, NULL, NULL, nonce + NONCE_BYTES, padded + TAG_BYTES, aad, aad_len, nonce,
-                      entry_key) == 0 &&
+    bool opened = crypto_aead_xchacha20poly1305_ietf_decrypt(at, NULL, NULL, nonce + NONCE_BYTES,
+                                                             padded + TAG_BYTES, aad, aad_len,
+                                                             nonce, entry_key) == 0 &&
                   unpad(at, padded, &len);
     sodium_memzero(at + len, padded - len);
     out->len = before + len;

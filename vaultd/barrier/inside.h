@@ -45,9 +45,9 @@ struct barrier {
     atomic_bool initialized;
 
     pthread_mutex_t lock;
-    pthread_cond_t sealed; /* SEALING ended */
-    enum barrier_state state;      /* guarded by lock, as all below */
-    struct seal_record seal;       /* zero before init */
+    pthread_cond_t sealed;    /* SEALING ended */
+    enum barrier_state state; /* guarded by lock, as all below */
+    struct seal_record seal;  /* zero before init */
     struct unseal_attempt attempt;
     unsigned failed_attempts;
 };
@@ -56,7 +56,8 @@ struct barrier {
 struct kt_bytes barrier_seal_key(void);
 struct kt_bytes barrier_keyring_key(void);
 
-/* Reads the seal record into barrier->seal. KT_NOT_FOUND: the vault is not initialised. Needs lock. */
+/* Reads the seal record into barrier->seal. KT_NOT_FOUND: the vault is not initialised. Needs lock.
+ */
 enum kt_kind barrier_read_seal(struct barrier *barrier, struct kt_err *err) KT_MUST_CHECK;
 /* Closes the gate, waits, wipes; also waits for another thread that is doing so. Without lock. */
 void barrier_shut(struct barrier *barrier);

@@ -8,14 +8,14 @@
 #include "lib/failpoint.h"
 #include "lib/random.h"
 
-#define NONCE_BYTES   crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
-#define TAG_BYTES     crypto_aead_xchacha20poly1305_ietf_ABYTES
-#define HEADER_BYTES  (1u + 8u)
-#define TERM_BYTES    (4u + 8u + KT_KEY_BYTES)
-#define FIXED_BYTES   (3u * KT_KEY_BYTES + 4u)
-#define RING_LABEL    "kt/ring/1"
-#define LABEL_BYTES   (sizeof RING_LABEL - 1)
-#define AAD_BYTES     (LABEL_BYTES + VAULT_ID_BYTES + HEADER_BYTES)
+#define NONCE_BYTES  crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
+#define TAG_BYTES    crypto_aead_xchacha20poly1305_ietf_ABYTES
+#define HEADER_BYTES (1u + 8u)
+#define TERM_BYTES   (4u + 8u + KT_KEY_BYTES)
+#define FIXED_BYTES  (3u * KT_KEY_BYTES + 4u)
+#define RING_LABEL   "kt/ring/1"
+#define LABEL_BYTES  (sizeof RING_LABEL - 1)
+#define AAD_BYTES    (LABEL_BYTES + VAULT_ID_BYTES + HEADER_BYTES)
 
 /* clang-format off */
 static const struct derivation {
@@ -165,8 +165,7 @@ enum kt_kind keyring_store(const struct keyring *ring, struct kt_buf *out, struc
     unsigned char *nonce = at + HEADER_BYTES;
     kt_random(nonce, NONCE_BYTES);
     (void)crypto_aead_xchacha20poly1305_ietf_encrypt(nonce + NONCE_BYTES, NULL, plain->at, len, aad,
-                                                     sizeof aad, NULL, nonce,
-                                                     ring->key[RING_ROOT]);
+                                                     sizeof aad, NULL, nonce, ring->key[RING_ROOT]);
     return KT_OK;
 }
 

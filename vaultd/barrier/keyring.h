@@ -21,8 +21,8 @@
 #define VAULT_ID_BYTES    16u
 
 enum ring_key {
-    RING_ROOT,         /* wraps this keyring */
-    RING_INDEX,        /* stored, as the next two */
+    RING_ROOT,  /* wraps this keyring */
+    RING_INDEX, /* stored, as the next two */
     RING_AUDIT,
     RING_SIGN,         /* Ed25519 seed of the checkpoints */
     RING_NAMES,        /* derived, as the rest: keys of the store from names */
@@ -46,8 +46,8 @@ struct keyring {
     uint64_t epoch;
     uint64_t loaded; /* random, differs at each load: what per-thread caches compare */
     unsigned char *key[RING_KEYS];
-    _Atomic uint32_t count; /* of settled terms; the last is the newest */
-    bool staged;            /* terms[count] waits for its commit */
+    _Atomic uint32_t count;       /* of settled terms; the last is the newest */
+    bool staged;                  /* terms[count] waits for its commit */
     _Atomic uint64_t encryptions; /* under the newest term since it was loaded or settled */
     struct keyring_term terms[KEYRING_TERMS_MAX];
 };
@@ -59,8 +59,8 @@ enum kt_kind keyring_load(const unsigned char vault_id[VAULT_ID_BYTES],
                           struct keyring **ret, struct kt_err *err) KT_MUST_CHECK;
 void keyring_free(struct keyring *ring); /* NULL is fine */
 /* Appends the stored form, with the staged term if there is one. */
-enum kt_kind keyring_store(const struct keyring *ring, struct kt_buf *out, struct kt_err *err)
-    KT_MUST_CHECK;
+enum kt_kind keyring_store(const struct keyring *ring, struct kt_buf *out,
+                           struct kt_err *err) KT_MUST_CHECK;
 
 /* A new term that nothing is sealed under until it is settled. KT_CONFLICT: one is staged. */
 enum kt_kind keyring_stage(struct keyring *ring, int64_t now_ms, struct kt_err *err) KT_MUST_CHECK;

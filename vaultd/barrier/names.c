@@ -94,8 +94,7 @@ void barrier_name_key(struct barrier *barrier, enum table table,
         split--;
     out[0] = (unsigned char)table;
     parent_of(barrier->ring, table, scope, kt_bytes(path.at, split), out + 1);
-    child_hash(barrier->ring, out + 1, kt_bytes(path.at + split, path.len - split),
-               out + 1 + HALF);
+    child_hash(barrier->ring, out + 1, kt_bytes(path.at + split, path.len - split), out + 1 + HALF);
 }
 _Static_assert(BARRIER_NAME_KEY == 1 + 2 * HALF && BARRIER_FOLDER_PREFIX == 1 + HALF, "two halves");
 

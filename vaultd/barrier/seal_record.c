@@ -43,10 +43,9 @@ bool seal_record_open(const struct seal_record *seal, const unsigned char unseal
 {
     unsigned char aad[AAD_BYTES];
     seal_aad(seal, aad);
-    return crypto_aead_xchacha20poly1305_ietf_decrypt(ret_root, NULL, NULL,
-                                                      seal->wrap + NONCE_BYTES,
-                                                      SEAL_WRAP_BYTES - NONCE_BYTES, aad,
-                                                      sizeof aad, seal->wrap, unseal_key) == 0;
+    return crypto_aead_xchacha20poly1305_ietf_decrypt(
+               ret_root, NULL, NULL, seal->wrap + NONCE_BYTES, SEAL_WRAP_BYTES - NONCE_BYTES, aad,
+               sizeof aad, seal->wrap, unseal_key) == 0;
 }
 
 void seal_record_write(const struct seal_record *seal, struct kt_buf *out)

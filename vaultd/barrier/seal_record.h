@@ -32,5 +32,5 @@ void seal_record_wrap(struct seal_record *seal, const unsigned char unseal_key[K
 bool seal_record_open(const struct seal_record *seal, const unsigned char unseal_key[KT_KEY_BYTES],
                       unsigned char ret_root[KT_KEY_BYTES]);
 void seal_record_write(const struct seal_record *seal, struct kt_buf *out);
-enum kt_kind seal_record_read(struct kt_bytes stored, struct seal_record *ret, struct kt_err *err)
-    KT_MUST_CHECK;
+enum kt_kind seal_record_read(struct kt_bytes stored, struct seal_record *ret,
+                              struct kt_err *err) KT_MUST_CHECK;

@@ -26,16 +26,19 @@ static enum kt_kind refuse_shares(struct barrier *barrier, struct kt_err *err)
     unseal_forget(barrier);
     barrier->failed_attempts++;
     (void)kt_fail(err, KT_INVALID, "Unseal failed, invalid key");
-    kt_hint(err, "these shares are not this vault's (vault id %s), or one was mistyped: enter them "
-                 "again", vault_id);
+    kt_hint(err,
+            "these shares are not this vault's (vault id %s), or one was mistyped: enter them "
+            "again",
+            vault_id);
     return KT_INVALID;
 }
 
 static enum kt_kind refuse_contradiction(struct barrier *barrier, struct kt_err *err)
 {
     (void)refuse_shares(barrier, NULL);
-    (void)kt_fail(err, KT_INVALID, "Unseal failed, invalid key: two of the shares contradict each "
-                                   "other");
+    (void)kt_fail(err, KT_INVALID,
+                  "Unseal failed, invalid key: two of the shares contradict each "
+                  "other");
     kt_hint(err, "one was mistyped or is another vault's; the progress is back at 0: enter all "
                  "shares again");
     return KT_INVALID;
@@ -156,8 +159,8 @@ static enum kt_kind share_locked(struct barrier *barrier,
 }
 
 enum kt_kind barrier_unseal_share(struct barrier *barrier,
-                                  const unsigned char share[SHAMIR_SHARE_BYTES],
-                                  bool *ret_unsealed, struct kt_err *err)
+                                  const unsigned char share[SHAMIR_SHARE_BYTES], bool *ret_unsealed,
+                                  struct kt_err *err)
 {
     (void)pthread_mutex_lock(&barrier->lock);
     enum kt_kind kind = share_locked(barrier, share, ret_unsealed, err);
