@@ -1,6 +1,7 @@
 #include "vaultd/http/listener.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -88,8 +89,11 @@ static void listener_free(struct listener *listener)
     if (listener->fd >= 0) {
         (void)close(listener->fd);
         if (listener->config.is_unix)
-            (void)unlink(listener->config.address); /* its folder may be closed to us by now */
+            (void)unlink(listener->config.address);
     }
+    for (size_t i = 0; i < 2; i++)
+        if (listener->quiet[i] >= 0)
+            (void)close(listener->quiet[i]);
     free_retired(listener, INT64_MAX);
     certificate_free(atomic_load(&listener->certificate));
     free_text(listener->config.address);
@@ -130,7 +134,7 @@ enum kt_kind http_server_listen(struct http_server *server,
     struct listener *listener = kt_calloc(1, sizeof *listener);
     if (listener == NULL)
         return kt_fail(err, KT_NO_MEMORY, "no memory for a listener");
-    listener->fd = -1;
+    listener->fd = listener->quiet[0] = listener->quiet[1] = -1;
     listener->server = server;
     if (!copy_texts(listener, config)) {
         listener_free(listener);
@@ -156,15 +160,19 @@ unsigned http_server_port(const struct http_server *server, size_t i)
 
 /* ---- libmicrohttpd's callbacks that concern connections ---- */
 
+/* While a listener starts, what the library says is the reason why it does not; later it is about
+ * clients, one line for each bad request, and only want of resources concerns the operator. Its
+ * arguments may hold what a client sent, so only the format is said. */
 static void complain(void *cls, const char *format, va_list args)
 {
-    /* The arguments may hold what a client sent, so only the format is said, and not without end. */
     struct listener *listener = cls;
     (void)args;
     unsigned long n = atomic_fetch_add(&listener->complaints, 1);
-    if (n < 8 || (n & (n - 1)) == 0)
-        kt_log(KT_LOG_INFO, "http_library", "listener=\"%s\" count=%lu text=\"%.200s\"",
-               listener->config.address, n + 1, format);
+    bool starting = !atomic_load(&listener->serving);
+    bool resources = strncmp(format, "Hit process", 11) == 0;
+    if (starting || (resources && (n & (n - 1)) == 0))
+        kt_log(KT_LOG_WARNING, "http_library", "listener=\"%s\" text=\"%.200s\"",
+               listener->config.address, format);
 }
 
 static _Noreturn void panic(void *cls, const char *file, unsigned line, const char *reason)
@@ -248,24 +256,23 @@ static int give_certificate(gnutls_session_t session, const gnutls_datum_t *ca_n
 /* ---- starting ---- */
 
 /* As many connections as descriptors allow: beyond that, accepting fails in ways nobody expects. */
-static unsigned affordable(unsigned wanted)
+static unsigned affordable(unsigned connections)
 {
+    rlim_t wanted = (rlim_t)connections + SPARE_DESCRIPTORS;
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-        return wanted;
-    if (limit.rlim_cur < limit.rlim_max && limit.rlim_cur < (rlim_t)wanted + SPARE_DESCRIPTORS) {
-        limit.rlim_cur = limit.rlim_max < (rlim_t)wanted + SPARE_DESCRIPTORS
-                             ? limit.rlim_max
-                             : (rlim_t)wanted + SPARE_DESCRIPTORS;
-        (void)setrlimit(RLIMIT_NOFILE, &limit); /* the sum below takes what is there */
+        return connections;
+    if (limit.rlim_cur < limit.rlim_max && limit.rlim_cur < wanted) {
+        limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+        (void)setrlimit(RLIMIT_NOFILE, &limit); /* refused: what there is counts */
         (void)getrlimit(RLIMIT_NOFILE, &limit);
     }
+    if (limit.rlim_cur >= wanted)
+        return connections;
     rlim_t left = limit.rlim_cur > 2 * SPARE_DESCRIPTORS ? limit.rlim_cur - SPARE_DESCRIPTORS
                                                          : limit.rlim_cur / 2;
-    if (left >= wanted)
-        return wanted;
-    kt_log(KT_LOG_WARNING, "few_descriptors", "wanted=%u possible=%ju next=\"raise LimitNOFILE\"",
-           wanted, (uintmax_t)left);
+    kt_log(KT_LOG_WARNING, "few_descriptors", "connections=%u possible=%ju next=\"raise LimitNOFILE\"",
+           connections, (uintmax_t)left);
     return (unsigned)left;
 }
 
@@ -274,13 +281,16 @@ static enum kt_kind listener_start(struct listener *listener, struct kt_err *err
     struct http_server *server = listener->server;
     const struct http_limits *limits = &server->limits;
     bool is_unix = listener->config.is_unix;
-    unsigned connections = affordable(is_unix ? limits->max_unix_connections
-                                              : limits->max_connections);
+    unsigned connections = is_unix ? limits->max_unix_connections : limits->max_connections;
     unsigned threads = limits->threads < connections ? limits->threads : 1;
     unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
+    union {
+        gnutls_certificate_retrieve_function2 *function;
+        void *at; /* the library takes every pointer as one */
+    } callback = {give_certificate};
     struct MHD_OptionItem tls[] = {
         {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)TLS_PRIORITIES},
-        {MHD_OPTION_HTTPS_CERT_CALLBACK, (intptr_t)give_certificate, NULL},
+        {MHD_OPTION_HTTPS_CERT_CALLBACK, 0, callback.at},
         {MHD_OPTION_END, 0, NULL},
     };
     if (!listener->config.tls)
@@ -305,10 +315,11 @@ static enum kt_kind listener_start(struct listener *listener, struct kt_err *err
         MHD_OPTION_END);
     if (listener->daemon == NULL) {
         enum kt_kind kind =
-            kt_fail(err, KT_IO, "libmicrohttpd cannot serve %s", listener->config.address);
+            kt_fail(err, KT_INTERNAL, "libmicrohttpd cannot serve %s", listener->config.address);
         kt_hint(err, "see its reason in the log line before; often LimitNOFILE or TasksMax is low");
         return kind;
     }
+    atomic_store(&listener->serving, true);
     return KT_OK;
 }
 
@@ -331,6 +342,7 @@ enum kt_kind http_server_start(struct http_server *server, struct core *core, st
         if (kind == KT_OK)
             atomic_store(&server->listeners[i]->certificate, certificate);
     }
+    server->limits.max_connections = affordable(server->limits.max_connections);
     if (kind == KT_OK)
         kind = deadlines_new(&server->limits.deadlines, server->clock, &server->deadlines, err);
     if (kind != KT_OK)
@@ -377,17 +389,28 @@ void http_server_reload(struct http_server *server)
 
 /* ---- stopping ---- */
 
-/* The library gives the listening socket back but leaves it open, and the kernel would go on
- * completing handshakes for clients that then hang: so it is closed at once. */
+/* Nobody is accepted any more, and who knocks is refused. MHD_quiesce_daemon() does this by taking
+ * the socket out of each worker's epoll set, which races with the workers doing the same and then
+ * aborts the process (0.9.75). Here another file takes the descriptor's number: the last reference
+ * to the listening socket goes, and with it the socket and its place in every epoll set. */
 static void stop_accepting(struct listener *listener)
 {
-    if (listener->daemon == NULL || listener->fd < 0)
+    if (listener->daemon == NULL || listener->quiet[0] >= 0)
         return;
-    (void)MHD_quiesce_daemon(listener->daemon);
-    (void)close(listener->fd);
-    listener->fd = -1;
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, listener->quiet) != 0 ||
+        dup3(listener->quiet[0], listener->fd, O_CLOEXEC) < 0)
+        kt_log(KT_LOG_WARNING, "still_accepting", "listener=\"%s\"", listener->config.address);
     if (listener->config.is_unix)
-        (void)unlink(listener->config.address);
+        (void)unlink(listener->config.address); /* its folder may be closed to us by now */
+}
+
+static void listener_stop(struct listener *listener)
+{
+    if (listener->daemon == NULL)
+        return;
+    MHD_stop_daemon(listener->daemon); /* closes fd */
+    listener->daemon = NULL;
+    listener->fd = -1;
 }
 
 bool http_server_stop(struct http_server *server, int64_t drain_ms)
@@ -409,11 +432,8 @@ bool http_server_stop(struct http_server *server, int64_t drain_ms)
     /* The library aborts the process when it is stopped with a suspended connection. */
     if (atomic_load(&server->suspended) != 0)
         return false;
-    for (size_t i = 0; i < server->n_listeners; i++) {
-        if (server->listeners[i]->daemon != NULL)
-            MHD_stop_daemon(server->listeners[i]->daemon);
-        server->listeners[i]->daemon = NULL;
-    }
+    for (size_t i = 0; i < server->n_listeners; i++)
+        listener_stop(server->listeners[i]);
     return true;
 }
 

@@ -19,11 +19,13 @@ struct retired_certificate {
 struct listener {
     struct http_server *server;
     struct http_listener_config config; /* its strings are this struct's */
-    int fd;
+    int fd;        /* listens; libmicrohttpd closes it when the daemon stops */
+    int quiet[2];  /* what takes the place of fd when accepting ends; -1 before */
     unsigned port;
     struct MHD_Daemon *daemon;
     _Atomic(struct certificate *) certificate;
     struct retired_certificate *retired;
+    atomic_bool serving;
     atomic_ulong complaints; /* of libmicrohttpd's */
 };
 
