@@ -131,7 +131,7 @@ enum kt_kind core_new(const struct core_config *config, struct store *store,
     core->waits = wait_clock_new(clock);
     core->mounts = mounts_new();
     core->tokens = tokens_new();
-    core->policies = policies_new();
+    core->policies = policies_new(store);
     bool made = core->own != NULL && core->own->desk != NULL && core->waits != NULL &&
                 core->mounts != NULL && core->tokens != NULL && core->policies != NULL;
     if (made) {

@@ -9,7 +9,8 @@
 #include "vaultd/policy/policy.h"
 
 struct policies;
-struct policies *policies_new(void);
+/* Register before the first commit: it follows what changes a policy. */
+struct policies *policies_new(struct store *store);
 void policies_free(struct policies *policies);
 /* Lowers, trims and checks a name. KT_INVALID when it cannot be one. */
 enum kt_kind policy_name_normal(struct kt_arena *arena, const char *name, const char **ret,

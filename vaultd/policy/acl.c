@@ -1,0 +1,451 @@
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "lib/arena.h"
+#include "lib/failpoint.h"
+#include "vaultd/policy/rule.h"
+
+/* The merged rules of a token. Exact and prefix patterns stand in one hash table, keyed by kind and
+ * text: one walk over a path hashes all its prefixes and asks the table only at lengths that some
+ * prefix pattern has. Patterns with '+' are few and stand in a list. */
+struct acl {
+    atomic_uint refs;
+    struct kt_arena arena;
+    bool root;
+    struct policy **held; /* the rules' texts and parameters are theirs */
+    size_t n_held;
+    struct rule **slots; /* exact and prefix; open addressing */
+    size_t n_slots;      /* a power of two */
+    struct rule **plus;
+    size_t n_plus;
+    bool *prefix_length; /* by length: some prefix pattern has it */
+    size_t longest_prefix;
+};
+
+struct acl *acl_ref(struct acl *acl)
+{
+    (void)atomic_fetch_add(&acl->refs, 1);
+    return acl;
+}
+
+void acl_unref(struct acl *acl)
+{
+    if (acl == NULL || atomic_fetch_sub(&acl->refs, 1) != 1)
+        return;
+    for (size_t i = 0; i < acl->n_held; i++)
+        policy_unref(acl->held[i]);
+    kt_arena_free(&acl->arena);
+    free(acl);
+}
+
+/* FNV-1a; the patterns are the operators' own, nobody gains from making them collide. */
+#define FNV_START 0xcbf29ce484222325u
+static inline uint64_t fnv(uint64_t hash, unsigned char c)
+{
+    return (hash ^ c) * 0x100000001b3u;
+}
+
+static uint64_t hash_text(const char *text, size_t len)
+{
+    uint64_t hash = FNV_START;
+    for (size_t i = 0; i < len; i++)
+        hash = fnv(hash, (unsigned char)text[i]);
+    return hash;
+}
+
+static struct rule **slot_of(const struct acl *acl, enum pattern_kind kind, uint64_t hash,
+                             const char *text, size_t len)
+{
+    size_t at = (size_t)(hash ^ (hash >> 32) ^ (uint64_t)kind) & (acl->n_slots - 1);
+    while (acl->slots[at] != NULL) {
+        const struct rule *rule = acl->slots[at];
+        if (rule->kind == kind && rule->len == len && memcmp(rule->pattern, text, len) == 0)
+            break;
+        at = (at + 1) & (acl->n_slots - 1);
+    }
+    return &acl->slots[at];
+}
+
+/* ---- merging (vault-api 3.3) ---- */
+
+static bool merge_parameter(struct kt_arena *arena, struct rule_parameter *into,
+                            const struct rule_parameter *from)
+{
+    if (into->n_values == 0 || from->n_values == 0) {
+        into->n_values = 0;
+        return true;
+    }
+    size_t n = into->n_values + from->n_values;
+    struct rule_value *values = kt_arena_take(arena, n * sizeof *values);
+    if (values == NULL)
+        return false;
+    memcpy(values, into->values, into->n_values * sizeof *values);
+    memcpy(values + into->n_values, from->values, from->n_values * sizeof *values);
+    into->values = values;
+    into->n_values = n;
+    return true;
+}
+
+static bool merge_parameters(struct kt_arena *arena, struct rule_parameters *into,
+                             const struct rule_parameters *from)
+{
+    if (from->n == 0)
+        return true;
+    struct rule_parameter *at = kt_arena_take(arena, (into->n + from->n) * sizeof *at);
+    if (at == NULL)
+        return false;
+    size_t n = into->n;
+    if (n > 0)
+        memcpy(at, into->at, n * sizeof *at);
+    for (size_t i = 0; i < from->n; i++) {
+        size_t j = 0;
+        while (j < n && strcmp(at[j].name, from->at[i].name) != 0)
+            j++;
+        if (j == n)
+            at[n++] = from->at[i];
+        else if (!merge_parameter(arena, &at[j], &from->at[i]))
+            return false;
+    }
+    *into = (struct rule_parameters){at, n};
+    return true;
+}
+
+static bool merge_required(struct kt_arena *arena, struct rule *into, const struct rule *from)
+{
+    if (from->n_required == 0)
+        return true;
+    size_t n = into->n_required + from->n_required;
+    const char **names = kt_arena_take(arena, n * sizeof *names);
+    if (names == NULL)
+        return false;
+    for (size_t i = 0; i < n; i++)
+        names[i] = i < into->n_required ? into->required[i] : from->required[i - into->n_required];
+    into->required = names;
+    into->n_required = n;
+    return true;
+}
+
+static int64_t smaller_set(int64_t a, int64_t b)
+{
+    if (a == 0 || b == 0)
+        return a + b;
+    return a < b ? a : b;
+}
+
+static bool merge_rule(struct kt_arena *arena, struct rule *into, const struct rule *from)
+{
+    if (((into->capabilities | from->capabilities) & CAP_DENY) != 0) {
+        into->capabilities = CAP_DENY;
+        return true;
+    }
+    into->capabilities |= from->capabilities;
+    into->min_wrap_s = smaller_set(into->min_wrap_s, from->min_wrap_s);
+    into->max_wrap_s = smaller_set(into->max_wrap_s, from->max_wrap_s);
+    if (into->max_wrap_s != 0 && into->max_wrap_s < into->min_wrap_s)
+        into->capabilities = CAP_DENY;
+    return merge_parameters(arena, &into->allowed, &from->allowed) &&
+           merge_parameters(arena, &into->denied, &from->denied) &&
+           merge_required(arena, into, from);
+}
+
+/* A rule that may be merged into; its texts stay the policy's, which the acl holds. */
+static struct rule *own_rule(struct kt_arena *arena, const struct rule *from)
+{
+    struct rule *rule = kt_arena_take(arena, sizeof *rule);
+    if (rule != NULL)
+        *rule = *from;
+    return rule;
+}
+
+static bool add_rule(struct acl *acl, const struct rule *from)
+{
+    struct rule **slot = NULL;
+    if (from->kind == PATTERN_SEGMENTS) {
+        size_t i = 0;
+        while (i < acl->n_plus && (acl->plus[i]->len != from->len || acl->plus[i]->star != from->star ||
+                                   memcmp(acl->plus[i]->pattern, from->pattern, from->len) != 0))
+            i++;
+        slot = &acl->plus[i];
+        acl->n_plus += i == acl->n_plus;
+    } else {
+        slot = slot_of(acl, from->kind, hash_text(from->pattern, from->len), from->pattern,
+                       from->len);
+    }
+    if (*slot != NULL)
+        return merge_rule(&acl->arena, *slot, from);
+    *slot = own_rule(&acl->arena, from);
+    if (*slot != NULL && from->kind == PATTERN_PREFIX)
+        acl->prefix_length[from->len] = true;
+    return *slot != NULL;
+}
+
+static bool size_tables(struct acl *acl, struct policy *const *policies, size_t n)
+{
+    size_t rules = 0, plus = 0;
+    for (size_t i = 0; i < n; i++) {
+        size_t count = 0;
+        const struct rule *list = policy_rules(policies[i], &count);
+        rules += count;
+        for (size_t j = 0; j < count; j++) {
+            plus += list[j].kind == PATTERN_SEGMENTS;
+            if (list[j].kind == PATTERN_PREFIX && list[j].len > acl->longest_prefix)
+                acl->longest_prefix = list[j].len;
+        }
+    }
+    acl->n_slots = 16;
+    while (acl->n_slots < rules * 2)
+        acl->n_slots *= 2;
+    acl->slots = kt_arena_take(&acl->arena, acl->n_slots * sizeof(struct rule *));
+    acl->plus = kt_arena_take(&acl->arena, (plus + 1) * sizeof(struct rule *));
+    acl->held = kt_arena_take(&acl->arena, (n + 1) * sizeof(struct policy *));
+    acl->prefix_length = kt_arena_take(&acl->arena, acl->longest_prefix + 1);
+    return !acl->arena.failed;
+}
+
+struct acl *acl_build(struct policy *const *policies, size_t n, bool root)
+{
+    struct acl *acl = kt_calloc(1, sizeof *acl);
+    if (acl == NULL)
+        return NULL;
+    atomic_init(&acl->refs, 1);
+    kt_arena_init(&acl->arena, (size_t)256 * 1024 * 1024);
+    acl->root = root;
+    bool ok = size_tables(acl, policies, n);
+    for (size_t i = 0; ok && i < n; i++) {
+        size_t count = 0;
+        const struct rule *list = policy_rules(policies[i], &count);
+        acl->held[acl->n_held++] = policy_ref(policies[i]);
+        for (size_t j = 0; ok && j < count; j++)
+            ok = add_rule(acl, &list[j]);
+    }
+    if (ok)
+        return acl;
+    acl_unref(acl);
+    return NULL;
+}
+
+/* ---- which pattern decides (vault-api 3.4) ---- */
+
+/* `rest` of the path against `rest` of a '+' pattern, segment by segment. */
+static bool segments_match(const struct rule *rule, const char *path, size_t path_len)
+{
+    const char *p = rule->pattern, *p_end = p + rule->len;
+    const char *s = path, *s_end = path + path_len;
+    for (;;) {
+        const char *p_slash = memchr(p, '/', (size_t)(p_end - p));
+        const char *s_slash = memchr(s, '/', (size_t)(s_end - s));
+        size_t p_len = (size_t)((p_slash == NULL ? p_end : p_slash) - p);
+        size_t s_len = (size_t)((s_slash == NULL ? s_end : s_slash) - s);
+        bool last = p_slash == NULL;
+        bool any = p_len == 1 && p[0] == '+';
+        if (last && rule->star) {
+            /* The last segment of a pattern with '*' is a prefix, and the rest is free. */
+            return any ? true : (size_t)(s_end - s) >= p_len && memcmp(s, p, p_len) == 0;
+        }
+        if (!any && (p_len != s_len || memcmp(p, s, p_len) != 0))
+            return false;
+        if (last)
+            return s_slash == NULL;
+        if (s_slash == NULL)
+            return false;
+        p = p_slash + 1;
+        s = s_slash + 1;
+    }
+}
+
+static size_t first_wildcard(const struct rule *rule)
+{
+    if (rule->kind != PATTERN_SEGMENTS)
+        return rule->len;
+    for (size_t i = 0; i < rule->len; i++)
+        if (rule->pattern[i] == '+' && (i == 0 || rule->pattern[i - 1] == '/'))
+            return i;
+    return rule->len;
+}
+
+static size_t plus_segments(const struct rule *rule)
+{
+    size_t n = 0;
+    for (size_t i = 0; rule->kind == PATTERN_SEGMENTS && i < rule->len; i++)
+        n += rule->pattern[i] == '+' && (i == 0 || rule->pattern[i - 1] == '/') &&
+             (i + 1 == rule->len || rule->pattern[i + 1] == '/');
+    return n;
+}
+
+/* True if a is the more specific one: first difference decides. */
+static bool better(const struct rule *a, const struct rule *b)
+{
+    if (b == NULL)
+        return true;
+    size_t wild_a = first_wildcard(a), wild_b = first_wildcard(b);
+    if (wild_a != wild_b)
+        return wild_a > wild_b;
+    if (a->star != b->star)
+        return !a->star;
+    size_t plus_a = plus_segments(a), plus_b = plus_segments(b);
+    if (plus_a != plus_b)
+        return plus_a < plus_b;
+    if (a->len != b->len)
+        return a->len > b->len;
+    return memcmp(a->pattern, b->pattern, a->len) > 0;
+}
+
+static const struct rule *longest_prefix(const struct acl *acl, const char *path, size_t len)
+{
+    const struct rule *found = NULL;
+    uint64_t hash = FNV_START;
+    for (size_t i = 0; i <= len && i <= acl->longest_prefix; i++) {
+        if (acl->prefix_length[i]) {
+            const struct rule *rule = *slot_of(acl, PATTERN_PREFIX, hash, path, i);
+            if (rule != NULL)
+                found = rule;
+        }
+        if (i < len)
+            hash = fnv(hash, (unsigned char)path[i]);
+    }
+    return found;
+}
+
+static const struct rule *exactly(const struct acl *acl, const char *path, size_t len)
+{
+    return *slot_of(acl, PATTERN_EXACT, hash_text(path, len), path, len);
+}
+
+static const struct rule *decide(const struct acl *acl, const char *path, size_t len)
+{
+    const struct rule *rule = exactly(acl, path, len);
+    if (rule != NULL)
+        return rule;
+    rule = longest_prefix(acl, path, len);
+    for (size_t i = 0; i < acl->n_plus; i++)
+        if (segments_match(acl->plus[i], path, len) && better(acl->plus[i], rule))
+            rule = acl->plus[i];
+    return rule;
+}
+
+static bool denies(const struct rule *rule)
+{
+    return rule != NULL && (rule->capabilities & CAP_DENY) != 0;
+}
+
+/* A folder is named with and without its slash: an explicit deny deciding either wins, otherwise a
+ * grant of either is enough. */
+static const struct rule *decide_list(const struct acl *acl, const char *path, size_t len)
+{
+    const struct rule *with = decide(acl, path, len);
+    const struct rule *without =
+        len > 0 && path[len - 1] == '/' ? decide(acl, path, len - 1) : NULL;
+    if (denies(with))
+        return with;
+    if (denies(without))
+        return without;
+    if (with != NULL && (with->capabilities & CAP_LIST) != 0)
+        return with;
+    if (without != NULL && (without->capabilities & CAP_LIST) != 0)
+        return without;
+    return with != NULL ? with : without;
+}
+
+/* ---- the answer ---- */
+
+static unsigned needed(enum operation op)
+{
+    static const struct {
+        enum operation op;
+        unsigned capability;
+    } rows[] = {{OP_READ, CAP_READ},     {OP_LIST, CAP_LIST},   {OP_CREATE, CAP_CREATE},
+                {OP_UPDATE, CAP_UPDATE}, {OP_PATCH, CAP_PATCH}, {OP_DELETE, CAP_DELETE}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (rows[i].op == op)
+            return rows[i].capability;
+    return 0;
+}
+
+static const char *why_not(const struct rule *rule, const struct acl_request *request)
+{
+    if (rule == NULL)
+        return "no pattern matches";
+    if (denies(rule))
+        return "the deciding pattern denies";
+    unsigned capability = needed(request->op);
+    if (capability == 0 || (rule->capabilities & capability) == 0)
+        return "the deciding pattern does not grant this capability";
+    int64_t wrap = request->wrap_ttl_s;
+    if (rule->max_wrap_s > 0 && (wrap < 0 || wrap > rule->max_wrap_s))
+        return "the deciding pattern wants the answer wrapped for less";
+    if (rule->min_wrap_s > 0 && wrap < rule->min_wrap_s)
+        return "the deciding pattern wants the answer wrapped for longer";
+    unsigned with_data = OP_READ | OP_CREATE | OP_UPDATE | OP_PATCH;
+    if (((unsigned)request->op & with_data) != 0) {
+        struct kt_json data = request->has_data ? request->data : (struct kt_json){0};
+        if (!rule_allows_data(rule, data))
+            return "the deciding pattern does not allow these parameters";
+    }
+    return NULL;
+}
+
+void acl_check(const struct acl *acl, const struct acl_request *request, struct acl_decision *ret)
+{
+    if (acl->root) {
+        *ret = (struct acl_decision){
+            .allowed = true, .capabilities = ~0u, .sudo = true, .policy = "root"};
+        return;
+    }
+    const struct rule *rule = request->op == OP_LIST
+                                  ? decide_list(acl, request->path, request->path_len)
+                                  : decide(acl, request->path, request->path_len);
+    const char *why = why_not(rule, request);
+    *ret = (struct acl_decision){.allowed = why == NULL, .why = why};
+    if (rule != NULL) {
+        ret->capabilities = rule->capabilities;
+        ret->sudo = (rule->capabilities & CAP_SUDO) != 0;
+        ret->pattern = rule->pattern;
+        ret->policy = rule->policy;
+    }
+}
+
+unsigned acl_capabilities(const struct acl *acl, const char *path, size_t path_len)
+{
+    if (acl->root)
+        return ~0u;
+    const struct rule *rule = decide(acl, path, path_len);
+    if (rule == NULL && path_len > 0 && path[path_len - 1] == '/')
+        rule = decide(acl, path, path_len - 1);
+    if (rule == NULL) {
+        char *slashed = malloc(path_len + 1);
+        if (slashed != NULL) {
+            memcpy(slashed, path, path_len);
+            slashed[path_len] = '/';
+            rule = exactly(acl, slashed, path_len + 1);
+        }
+        free(slashed);
+    }
+    return rule == NULL || rule->capabilities == 0 ? CAP_DENY : rule->capabilities;
+}
+
+/* ---- the mount preflight ---- */
+
+static bool reaches(const struct rule *rule, const char *prefix, size_t len)
+{
+    if (denies(rule) || rule->capabilities == 0)
+        return false;
+    size_t fixed = first_wildcard(rule);
+    size_t shorter = fixed < len ? fixed : len;
+    if (memcmp(rule->pattern, prefix, shorter) != 0)
+        return false;
+    return fixed >= len || rule->kind != PATTERN_EXACT || fixed + 1 == len;
+}
+
+bool acl_touches(const struct acl *acl, const char *prefix)
+{
+    size_t len = strlen(prefix);
+    if (acl->root)
+        return true;
+    for (size_t i = 0; i < acl->n_slots; i++)
+        if (acl->slots[i] != NULL && reaches(acl->slots[i], prefix, len))
+            return true;
+    for (size_t i = 0; i < acl->n_plus; i++)
+        if (reaches(acl->plus[i], prefix, len))
+            return true;
+    return false;
+}

@@ -1,0 +1,42 @@
+/* vaultd/policy/rule.h - one compiled path block, and what policy's own files share of it. */
+#pragma once
+
+#include "vaultd/policy/policy.h"
+
+enum pattern_kind {
+    PATTERN_EXACT,
+    PATTERN_PREFIX,  /* ends in '*' */
+    PATTERN_SEGMENTS /* has a segment that begins with '+' */
+};
+
+/* A value that a parameter may have: a string, perhaps with a '*' at either end, or a boolean. */
+struct rule_value {
+    bool is_bool, truth;
+    bool star_before, star_after;
+    const char *text; /* without the stars */
+};
+struct rule_parameter {
+    const char *name; /* lower-case; "*": every name */
+    const struct rule_value *values;
+    size_t n_values;  /* 0: any value */
+};
+struct rule_parameters {
+    const struct rule_parameter *at;
+    size_t n;
+};
+struct rule {
+    const char *pattern; /* without a leading '/' and without the final '*' */
+    size_t len;
+    enum pattern_kind kind;
+    bool star;           /* PATTERN_SEGMENTS may end in '*' too */
+    unsigned capabilities;
+    struct rule_parameters allowed, denied;
+    const char *const *required;
+    size_t n_required;
+    int64_t min_wrap_s, max_wrap_s; /* 0: none */
+    const char *policy;  /* the name of a policy it came from */
+};
+
+const struct rule *policy_rules(const struct policy *policy, size_t *ret_n);
+/* Whether the rule's parameters let these data through (vault-api 3.5). */
+bool rule_allows_data(const struct rule *rule, struct kt_json data);
