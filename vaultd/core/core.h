@@ -18,6 +18,7 @@ struct policies;
 struct rotation;
 struct fleet;
 struct spawner;
+struct rotation_executor;
 
 struct core_config {
     const char *cluster_name;
@@ -27,6 +28,7 @@ struct core_config {
     size_t n_devices;
     const char *worker_path;    /* vaultd-worker's */
     struct spawner *spawner;    /* may be NULL: rotation with a target is refused */
+    const struct rotation_executor *executor; /* instead of the spawner, in tests; NULL: none */
     bool dev;
     const char *const *notes;   /* sandbox layers that are missing, for health; NULL ends */
     int64_t tick_ms;            /* rotation's coarse timer; 0: 60 s */

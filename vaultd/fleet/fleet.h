@@ -1,0 +1,15 @@
+/* vaultd/fleet/fleet.h - who runs which version: consumers, their acknowledgements, their watches.
+ *
+ * What:    The engine mounted at fleet/ (docs/api-rotation.md). A consumer is a service on a host
+ *          that uses a secret; agents register them, acknowledge versions for them, and watch one
+ *          long poll per host.
+ * Owner:   the core makes and frees it.
+ * Threads: any thread. */
+#pragma once
+
+#include "vaultd/core/core.h"
+
+struct fleet *fleet_new(struct core *core); /* NULL: out of memory */
+void fleet_free(struct fleet *fleet);       /* NULL is fine */
+
+extern const struct engine fleet_engine;

@@ -1,0 +1,52 @@
+/* vaultd/rotation/rotation.h - the part of the vault that rotates secrets, as the others see it.
+ *
+ * What:    Between unseal and seal one thread looks at what is due and drives the active runs; a
+ *          small pool of threads has drivers carry out steps at targets. Every change of a run is
+ *          one request of the vault's own (request_internal(): audited, committed), so a run goes on
+ *          after a crash from what is in the store and from what the target answers to a probe.
+ *          The engine mounted at rotation/ is the outside of it (docs/api-rotation.md).
+ * Owner:   the core makes one, starts it after unsealing, stops it before sealing.
+ * Threads: new, free, start, stop: the core's, one at a time. The rest: any thread with the barrier
+ *          entered. */
+#pragma once
+
+#include "lib/driver/driver.h"
+#include "vaultd/core/core.h"
+
+struct kv_secret;
+
+/* Who carries out a driver's step. run() blocks and may be called from several threads; it has
+ * spawner_run()'s contract. interrupt() makes all of them return soon. */
+struct rotation_executor {
+    enum kt_kind (*run)(void *arg, const struct driver_step *step, struct driver_result *ret,
+                        struct kt_err *err);
+    void (*interrupt)(void *arg);
+    void *arg;
+};
+
+struct rotation *rotation_new(struct core *core); /* NULL: out of memory */
+void rotation_free(struct rotation *rotation);    /* NULL is fine; must be stopped */
+/* Resumes what was under way, then watches the clock. Errors go to the log, and the runs stand. */
+void rotation_start(struct rotation *rotation);
+/* No new step begins; waits for the running ones (each has its own end). Blocks. */
+void rotation_stop(struct rotation *rotation);
+/* Somebody changed what the rotation thread may wait for. Cheap; any thread, also the store's. */
+void rotation_wake(struct rotation *rotation);
+
+/* For the KV read handler, for a secret with has_driver, before its answer leaves: queues one ledger
+ * row (secret, version, identity, host) unless it is known to be there. Never waits. */
+void rotation_note_read(struct request *req, const struct mount *mount, const char *path,
+                        uint32_t version);
+
+/* For KV's writing handlers, for a secret with has_driver: what people may not do to a secret behind
+ * its rotation's back. KT_OK, or KT_INVALID with the run that stands in the way and the way out. */
+enum rotation_change {
+    ROTATION_WRITE,   /* a new version by hand, patch and rollback included */
+    ROTATION_DELETE,  /* deletion or destruction of `version` */
+    ROTATION_METADATA /* removal of the whole secret */
+};
+enum kt_kind rotation_allows(struct request *req, const struct mount *mount, const char *path,
+                             const struct kv_secret *secret, enum rotation_change change,
+                             uint32_t version, struct kt_err *err) KT_MUST_CHECK;
+
+extern const struct engine rotation_engine;
