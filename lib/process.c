@@ -83,7 +83,8 @@ enum kt_kind kt_process_become(unsigned uid, unsigned gid, struct kt_err *err)
     if (setgroups(0, NULL) != 0 || setresgid(gid, gid, gid) != 0 || setresuid(uid, uid, uid) != 0)
         return kt_fail(err, KT_IO, "cannot change to user %u, group %u", uid, gid);
     if (uid != 0 && setuid(0) == 0)
-        return kt_fail(err, KT_INTERNAL, "still able to become root after changing to user %u", uid);
+        return kt_fail(err, KT_INTERNAL, "still able to become root after changing to user %u",
+                       uid);
     /* Changing the user resets it. */
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
         return kt_fail(err, KT_IO, "cannot make the process undumpable");

@@ -19,15 +19,16 @@
 
 #define LAYER(layer) (1u << (layer))
 
-/* ---- Landlock: constants newer than Debian 12's header, by ABI --------------------------------- */
+/* ---- Landlock: constants newer than Debian 12's header, by ABI ---------------------------------
+ */
 
-#define FS_ABI_1     ((UINT64_C(1) << 13) - 1) /* execute .. make_sym */
-#define FS_REFER     (UINT64_C(1) << 13)       /* ABI 2 */
-#define FS_TRUNCATE  (UINT64_C(1) << 14)       /* ABI 3 */
-#define FS_IOCTL_DEV (UINT64_C(1) << 15)       /* ABI 5 */
-#define NET_BIND     (UINT64_C(1) << 0)        /* ABI 4 */
-#define NET_CONNECT  (UINT64_C(1) << 1)
-#define SCOPE_ALL    UINT64_C(3)               /* ABI 6: abstract sockets, signals */
+#define FS_ABI_1      ((UINT64_C(1) << 13) - 1) /* execute .. make_sym */
+#define FS_REFER      (UINT64_C(1) << 13)       /* ABI 2 */
+#define FS_TRUNCATE   (UINT64_C(1) << 14)       /* ABI 3 */
+#define FS_IOCTL_DEV  (UINT64_C(1) << 15)       /* ABI 5 */
+#define NET_BIND      (UINT64_C(1) << 0)        /* ABI 4 */
+#define NET_CONNECT   (UINT64_C(1) << 1)
+#define SCOPE_ALL     UINT64_C(3) /* ABI 6: abstract sockets, signals */
 #define RULE_NET_PORT 2
 
 #define FS_FOR_FILES                                                                               \
@@ -156,7 +157,8 @@ static enum kt_kind enter_landlock(const struct kt_sandbox *sandbox, struct kt_e
     return KT_OK;
 }
 
-/* ---- seccomp ----------------------------------------------------------------------------------- */
+/* ---- seccomp -----------------------------------------------------------------------------------
+ */
 
 /* Only an attacker calls these in a process that has its sandbox on. Names unknown to libseccomp
  * 2.5.4 would not compile; calls newer than it fall under the default. */
@@ -372,7 +374,8 @@ static enum kt_kind enter_seccomp(enum kt_sandbox_calls calls, struct kt_err *er
     return KT_OK;
 }
 
-/* ---- both -------------------------------------------------------------------------------------- */
+/* ---- both --------------------------------------------------------------------------------------
+ */
 
 static uint32_t wanted_layers(const struct kt_sandbox *sandbox)
 {
@@ -389,8 +392,7 @@ enum kt_kind kt_sandbox_enter(const struct kt_sandbox *sandbox, uint32_t *ret_mi
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
         return kt_fail(err, KT_IO, "cannot forbid new privileges");
     enum kt_kind kind = enter_landlock(sandbox, err);
-    if (kind == KT_OK && sandbox->calls != KT_CALLS_ANY &&
-        (offered & LAYER(KT_LAYER_SECCOMP)) != 0)
+    if (kind == KT_OK && sandbox->calls != KT_CALLS_ANY && (offered & LAYER(KT_LAYER_SECCOMP)) != 0)
         kind = enter_seccomp(sandbox->calls, err);
     if (kind == KT_OK)
         *ret_missing = wanted_layers(sandbox) & ~offered;

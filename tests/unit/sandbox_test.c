@@ -87,9 +87,8 @@ static int try_datagram_socket(void)
 static int try_connect(uint16_t port)
 {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    struct sockaddr_in at = {.sin_family = AF_INET,
-                             .sin_port = htons(port),
-                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in at = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     return fd < 0 ? errno : result_of(connect(fd, (struct sockaddr *)&at, sizeof(at)));
 }
 static int try_open_port(void)
