@@ -1,0 +1,75 @@
+/* vaultd/config.h - vaultd's configuration file: HCL or its JSON form, with Vault's words where Vault
+ * has the word.
+ *
+ * What:    config_parse() reads the text into a struct config; what is wrong, odd or unknown becomes
+ *          a finding, so that one look names everything. config_check() adds what only the machine
+ *          can say: files, folders, ports. The settings are one table (config_describe() prints it).
+ * Owner:   struct config owns its texts; config_free() ends it. Findings are plain values.
+ * Errors:  a syntax error is KT_INVALID with its place; everything else is a finding, and KT_INVALID
+ *          comes back when one of them is an error. Values are quoted in findings only where they
+ *          name a file or an address.
+ * Threads: one thread at a time.
+ * Source:  Vault's server configuration (storage, listener, audit, cluster_name, log_level, ...). */
+#pragma once
+
+#include "lib/hcl/hcl.h"
+#include "vaultd/audit/audit.h"
+#include "vaultd/findings.h"
+#include "vaultd/http/listener.h"
+#include "vaultd/store/store.h"
+
+#define CONFIG_LISTENERS_MAX 16u
+#define CONFIG_DEVICES_MAX   8u
+
+enum config_sandbox { SANDBOX_AVAILABLE, SANDBOX_REQUIRED };
+
+struct config_storage {
+    enum store_engine engine;
+    const char *path; /* inmem: may be NULL, then vaultd makes a folder for the audit log */
+    uint64_t max_bytes, delay_ms;
+};
+struct config_listener {
+    bool is_unix;
+    struct kt_hcl_pos pos;
+    const char *address; /* or the path */
+    const char *cert_file, *key_file;
+    bool tls_disable;
+    uint64_t mode;
+};
+struct config_device {
+    const char *path;
+};
+struct config_limits {
+    uint64_t max_connections, max_unix_connections, max_connections_per_ip;
+    uint64_t header_bytes, max_request_size, anonymous_bodies, all_bodies, threads;
+    uint64_t header_ms, body_ms, idle_ms, reply_ms;
+};
+struct config {
+    struct kt_hcl_body *tree;
+    const char *cluster_name, *user, *pid_file;
+    uint64_t log_level; /* enum kt_log_level */
+    uint64_t sandbox;   /* enum config_sandbox */
+    bool has_storage;
+    struct config_storage storage;
+    struct config_listener listeners[CONFIG_LISTENERS_MAX];
+    size_t n_listeners;
+    struct config_device devices[CONFIG_DEVICES_MAX];
+    size_t n_devices;
+    struct config_limits limits;
+    uint64_t rotation_tick_ms;
+};
+
+/* All defaults, no storage and no listener. */
+void config_init(struct config *config);
+void config_free(struct config *config);
+/* file: the name for messages. */
+enum kt_kind config_parse(struct kt_bytes text, const char *file, struct config *ret,
+                          struct findings *findings, struct kt_err *err) KT_MUST_CHECK;
+enum kt_kind config_read(const char *file, struct config *ret, struct findings *findings,
+                         struct kt_err *err) KT_MUST_CHECK;
+/* Looks at the machine: certificates, folders, addresses in use. Changes nothing. */
+void config_check(const struct config *config, int64_t now_ms, struct findings *findings);
+/* What the listeners' limits come to. */
+void config_http_limits(const struct config *config, struct http_limits *ret);
+/* Every setting with its default and meaning, as text. */
+void config_describe(struct kt_buf *out);
