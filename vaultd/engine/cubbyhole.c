@@ -1,0 +1,211 @@
+#include "vaultd/engine/cubbyhole.h"
+
+#include <sodium.h>
+
+#include "vaultd/auth/token.h"
+#include "vaultd/engine/kv_record.h"
+
+#define VALUE_MAX (512u * 1024u)
+
+/* Names hang from the token's hash as those of a KV mount hang from the mount; the value's key
+ * comes from the token's text, which only its bearer has. */
+
+static void scope_mount(const unsigned char token_hash[32], struct mount *ret)
+{
+    *ret = (struct mount){.path = "cubbyhole/"};
+    memcpy(ret->scope, token_hash, sizeof ret->scope);
+}
+
+static void value_key(struct request *req, const struct mount *scope, const char *path,
+                      unsigned char key[BARRIER_NAME_KEY])
+{
+    barrier_name_key(req->core->barrier, TABLE_CUBBY, scope->scope, kt_str(path), key);
+}
+
+static void layer_key(struct request *req, unsigned char key[32])
+{
+    barrier_derive(req->core->barrier, "kt/cubby/1", req->token_text, key);
+}
+
+static enum kt_kind cubby_read(struct request *req, struct kt_err *err)
+{
+    struct mount scope;
+    scope_mount(req->token->hash, &scope);
+    unsigned char key[BARRIER_NAME_KEY], layer[32];
+    value_key(req, &scope, request_param(req, "path"), key);
+    struct entry entry;
+    enum store_error found = snapshot_get(req->snapshot, kt_bytes(key, sizeof key), &entry);
+    if (found == STORE_NOT_FOUND)
+        return kt_fail(err, KT_NOT_FOUND, "%s", "");
+    if (found != STORE_OK)
+        return kt_fail(err, KT_IO, "reading a cubbyhole");
+    layer_key(req, layer);
+    enum kt_kind kind =
+        kv_value_open(layer, kt_bytes(key, sizeof key), entry.value, &req->reply.data, err);
+    sodium_memzero(layer, sizeof layer);
+    return kind;
+}
+
+static enum kt_kind cubby_exists(struct request *req, bool *ret_exists, struct kt_err *err)
+{
+    struct mount scope;
+    scope_mount(req->token->hash, &scope);
+    unsigned char key[BARRIER_NAME_KEY];
+    value_key(req, &scope, request_param(req, "path"), key);
+    struct entry entry;
+    enum store_error found = snapshot_get(req->snapshot, kt_bytes(key, sizeof key), &entry);
+    if (found != STORE_OK && found != STORE_NOT_FOUND)
+        return kt_fail(err, KT_IO, "reading a cubbyhole");
+    *ret_exists = found == STORE_OK;
+    return KT_OK;
+}
+
+static enum kt_kind cubby_write(struct request *req, struct kt_err *err)
+{
+    if (!req->has_data) {
+        req->reply.status = 500;  /* Vault's own status for this one */
+        return kt_fail(err, KT_INVALID, "missing data fields");
+    }
+    struct batch *batch = request_batch(req);
+    if (batch == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "writing a cubbyhole");
+    struct mount scope;
+    scope_mount(req->token->hash, &scope);
+    unsigned char key[BARRIER_NAME_KEY], layer[32];
+    value_key(req, &scope, request_param(req, "path"), key);
+    kt_autobuf struct kt_buf text, sealed;
+    kt_buf_init(&text, VALUE_MAX);
+    kt_buf_init(&sealed, VALUE_MAX + 256);
+    if (!kt_json_compact(req->data, &text))
+        return kt_fail(err, KT_INVALID, "the data are larger than %u KiB", VALUE_MAX / 1024);
+    layer_key(req, layer);
+    enum kt_kind kind = kv_value_seal(layer, kt_bytes(key, sizeof key), kt_buf_bytes(&text),
+                                      &sealed, err);
+    sodium_memzero(layer, sizeof layer);
+    if (kind != KT_OK)
+        return kind;
+    batch_put(batch, kt_bytes(key, sizeof key), kt_buf_bytes(&sealed));
+    return kv_name_add(req->core, &scope, req->snapshot, batch, request_param(req, "path"), err);
+}
+
+static enum kt_kind cubby_delete(struct request *req, struct kt_err *err)
+{
+    bool exists = false;
+    enum kt_kind kind = cubby_exists(req, &exists, err);
+    if (kind != KT_OK || !exists)
+        return kind;
+    struct batch *batch = request_batch(req);
+    if (batch == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "deleting from a cubbyhole");
+    struct mount scope;
+    scope_mount(req->token->hash, &scope);
+    unsigned char key[BARRIER_NAME_KEY];
+    value_key(req, &scope, request_param(req, "path"), key);
+    batch_delete(batch, kt_bytes(key, sizeof key));
+    return kv_name_remove(req->core, &scope, req->snapshot, batch, request_param(req, "path"), err);
+}
+
+static enum kt_kind cubby_list(struct request *req, struct kt_err *err)
+{
+    struct mount scope;
+    scope_mount(req->token->hash, &scope);
+    const char *folder = request_param(req, "path");
+    size_t len = strlen(folder);
+    if (len > 0 && folder[len - 1] != '/')
+        folder = kt_arena_printf(&req->arena, "%s/", folder);
+    if (folder == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "listing a cubbyhole");
+    return kv_name_list(req->core, &scope, req->snapshot, &req->arena, folder, &req->reply.data,
+                        err);
+}
+
+/* Goes down into folders; deletes leaves, and folders once they are empty. */
+struct clearing {
+    struct request *req;
+    struct batch *batch;
+    struct mount scope;
+    unsigned left;
+    bool any, more;
+};
+
+static enum kt_kind clear_folder(struct clearing *c, const char *folder, struct kt_err *err);
+
+static enum kt_kind clear_child(struct clearing *c, const char *folder, const char *name,
+                                struct kt_err *err)
+{
+    struct request *req = c->req;
+    char *path = kt_arena_printf(&req->arena, "%s%s", folder, name);
+    if (path == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "clearing a cubbyhole");
+    unsigned char key[BARRIER_NAME_KEY];
+    size_t len = strlen(path);
+    if (path[len - 1] == '/') {
+        enum kt_kind kind = clear_folder(c, path, err);
+        if (kind != KT_OK || c->more)
+            return kind;
+    } else {
+        value_key(req, &c->scope, path, key);
+        batch_delete(c->batch, kt_bytes(key, sizeof key));
+    }
+    barrier_name_key(req->core->barrier, TABLE_KV_NAME, c->scope.scope, kt_str(path), key);
+    batch_delete(c->batch, kt_bytes(key, sizeof key));
+    c->any = true;
+    c->left--;
+    return KT_OK;
+}
+
+static enum kt_kind clear_folder(struct clearing *c, const char *folder, struct kt_err *err)
+{
+    struct request *req = c->req;
+    kt_autobuf struct kt_buf list;
+    kt_buf_init(&list, 16u * 1024u * 1024u);
+    enum kt_kind kind = kv_name_list(req->core, &c->scope, req->snapshot, &req->arena, folder,
+                                     &list, err);
+    if (kind != KT_OK || list.len == 0)
+        return kind;
+    struct kt_json keys;
+    if (!kt_json_member(kt_json_value(kt_buf_bytes(&list)), "keys", &keys))
+        return KT_OK;
+    struct kt_json_iter it = kt_json_iter(keys);
+    while (kind == KT_OK && kt_json_next(&it)) {
+        if (c->left == 0) {
+            c->more = true;
+            return KT_OK;
+        }
+        const char *name = kt_json_text(it.value, &req->arena);
+        kind = name == NULL ? kt_fail(err, KT_NO_MEMORY, "clearing a cubbyhole")
+                            : clear_child(c, folder, name, err);
+    }
+    return kind;
+}
+
+enum kt_kind cubbyhole_clear(struct request *req, const unsigned char token_hash[32], unsigned most,
+                             bool *ret_any, bool *ret_more, struct kt_err *err)
+{
+    struct clearing c = {.req = req, .batch = request_batch(req), .left = most};
+    if (c.batch == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "clearing a cubbyhole");
+    scope_mount(token_hash, &c.scope);
+    enum kt_kind kind = clear_folder(&c, "", err);
+    *ret_any = *ret_any || c.any;
+    *ret_more = *ret_more || c.more;
+    return kind;
+}
+
+static const struct route routes[] = {
+    {.pattern = "{path...?}",
+     .flags = ROUTE_ANY_FIELDS,
+     .read = cubby_read,
+     .write = cubby_write,
+     .delete_ = cubby_delete,
+     .list = cubby_list,
+     .exists = cubby_exists,
+     .help = "Storage that only this token sees, gone with it."},
+};
+
+const struct engine cubbyhole_engine = {
+    .type = "cubbyhole",
+    .help = "Storage private to a token.",
+    .routes = routes,
+    .n_routes = sizeof routes / sizeof routes[0],
+};

@@ -1,0 +1,196 @@
+#include "vaultd/engine/kv.h"
+
+#include <sodium.h>
+
+#include "lib/random.h"
+#include "vaultd/engine/kv_record.h"
+
+#define META_MAX         (768u * 1024u)
+#define VERSIONS_DEFAULT 10u
+#define PRUNE_MAX        60u /* a batch has room for 100 operations */
+
+enum kt_kind kv_load(struct core *core, const struct mount *mount, struct snapshot *snapshot,
+                     struct kt_arena *arena, const char *path, struct kv_secret **ret,
+                     struct kt_err *err)
+{
+    struct kv_secret *secret = kt_arena_take(arena, sizeof *secret);
+    if (secret == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "reading a secret");
+    unsigned char key[KV_KEY];
+    kv_key(core, mount, path, 0, key);
+    kt_autobuf struct kt_buf record;
+    kt_buf_init(&record, META_MAX);
+    generation changed = 0;
+    enum kt_kind kind =
+        barrier_get(core->barrier, snapshot, kt_bytes(key, sizeof key), &record, &changed, err);
+    if (kind == KT_OK)
+        kind = kv_meta_read(kt_buf_bytes(&record), arena, secret, err);
+    if (kind == KT_NOT_FOUND) {
+        secret->versions = kt_arena_take(arena, sizeof *secret->versions);
+        if (secret->versions == NULL)
+            return kt_fail(err, KT_NO_MEMORY, "reading a secret");
+    } else if (kind != KT_OK) {
+        return kind;
+    }
+    secret->changed = changed;
+    *ret = secret;
+    return kind;
+}
+
+const struct kv_version *kv_version(const struct kv_secret *secret, uint32_t number)
+{
+    for (size_t i = secret->n_versions; i > 0; i--)
+        if (secret->versions[i - 1].number == number)
+            return &secret->versions[i - 1];
+    return NULL;
+}
+
+enum kt_kind kv_value(struct core *core, const struct mount *mount, struct snapshot *snapshot,
+                      const char *path, const struct kv_version *version, struct kt_buf *out,
+                      struct kt_err *err)
+{
+    if (version == NULL || version->destroyed)
+        return KT_NOT_FOUND;
+    unsigned char key[KV_KEY];
+    kv_key(core, mount, path, version->number, key);
+    struct entry entry;
+    enum store_error found = snapshot_get(snapshot, kt_bytes(key, sizeof key), &entry);
+    if (found != STORE_OK)
+        return kt_fail(err, found == STORE_NOT_FOUND ? KT_CORRUPT : KT_IO,
+                       "version %u of the secret is missing in the store", version->number);
+    return kv_value_open(version->dek, kt_bytes(key, sizeof key), entry.value, out, err);
+}
+
+enum kt_kind kv_save(struct core *core, const struct mount *mount, struct batch *batch,
+                     const char *path, const struct kv_secret *secret, struct kt_err *err)
+{
+    unsigned char key[KV_KEY];
+    kv_key(core, mount, path, 0, key);
+    kt_autobuf struct kt_buf record;
+    kt_buf_init(&record, META_MAX);
+    kv_meta_write(secret, &record);
+    if (!kt_buf_ok(&record))
+        return kt_fail(err, KT_INVALID, "the secret's metadata would be larger than %u bytes",
+                       META_MAX);
+    batch_require(batch, secret->changed == 0 ? KEY_ABSENT : KEY_CHANGED_AT,
+                  kt_bytes(key, sizeof key), secret->changed);
+    return barrier_put(core->barrier, batch, kt_bytes(key, sizeof key), kt_buf_bytes(&record), err);
+}
+
+/* ---- writing a version ---- */
+
+static uint32_t versions_kept(const struct kv_secret *secret, const struct kv_settings *settings)
+{
+    uint32_t keep = secret->max_versions > settings->max_versions ? secret->max_versions
+                                                                  : settings->max_versions;
+    return keep == 0 ? VERSIONS_DEFAULT : keep;
+}
+
+/* Versions at or below newest - keep vanish, but never one that a target may accept, nor one that
+ * plays a part in a rotation. */
+static void prune(struct core *core, const struct mount *mount, struct batch *batch,
+                  const char *path, struct kv_secret *secret, uint32_t keep)
+{
+    if (secret->newest - secret->oldest >= keep)
+        secret->oldest = secret->newest - keep + 1;
+    size_t kept = 0;
+    unsigned removed = 0;
+    for (size_t i = 0; i < secret->n_versions; i++) {
+        struct kv_version *v = &secret->versions[i];
+        bool plays = v->number == secret->current || v->number == secret->pending ||
+                     v->number == secret->previous;
+        bool old = secret->newest >= keep && v->number <= secret->newest - keep;
+        if (old && !plays && !v->accepted_maybe && removed < PRUNE_MAX) {
+            unsigned char key[KV_KEY];
+            kv_key(core, mount, path, v->number, key);
+            batch_delete(batch, kt_bytes(key, sizeof key));
+            removed++;
+            continue;
+        }
+        if (kept != i)
+            secret->versions[kept] = *v;
+        kept++;
+    }
+    for (size_t i = kept; i < secret->n_versions; i++)
+        sodium_memzero(&secret->versions[i], sizeof secret->versions[i]);
+    secret->n_versions = kept;
+}
+
+static int64_t deletion_time(const struct kv_secret *secret, const struct kv_settings *settings,
+                             int64_t now_ms)
+{
+    int64_t a = secret->delete_version_after_s, b = settings->delete_version_after_s;
+    if (a < 0 || b < 0)
+        return 0;
+    int64_t after = a == 0 || (b != 0 && b < a) ? b : a;
+    return after == 0 ? 0 : now_ms + after * 1000;
+}
+
+enum kt_kind kv_write(struct core *core, const struct mount *mount, struct snapshot *snapshot,
+                      struct kt_arena *arena, struct batch *batch, const char *path,
+                      struct kv_secret *secret, struct kt_bytes data, enum kv_stage stage,
+                      int64_t now_ms, struct kt_err *err)
+{
+    (void)arena;
+    if (data.len > KV_DATA_MAX) {
+        (void)kt_fail(err, KT_INVALID, "the secret is larger than %u KiB", KV_DATA_MAX / 1024);
+        kt_hint(err, "keep the file elsewhere, and the key that opens it here");
+        return KT_INVALID;
+    }
+    if (secret->newest == UINT32_MAX)
+        return kt_fail(err, KT_INVALID, "the secret has no version number left");
+    struct kv_settings settings;
+    enum kt_kind kind = kv_settings_load(core, mount, snapshot, &settings, NULL, err);
+    if (kind == KT_OK && secret->changed == 0)
+        kind = kv_name_add(core, mount, snapshot, batch, path, err);
+    if (kind != KT_OK)
+        return kind;
+    struct kv_version *v = &secret->versions[secret->n_versions++];
+    *v = (struct kv_version){.number = ++secret->newest,
+                             .created_ms = now_ms,
+                             .deletion_ms = deletion_time(secret, &settings, now_ms)};
+    kt_random(v->dek, sizeof v->dek);
+    unsigned char key[KV_KEY];
+    kv_key(core, mount, path, v->number, key);
+    kt_autobuf struct kt_buf sealed;
+    kt_buf_init(&sealed, STORE_VALUE_MAX);
+    kind = kv_value_seal(v->dek, kt_bytes(key, sizeof key), data, &sealed, err);
+    if (kind != KT_OK)
+        return kind;
+    batch_put(batch, kt_bytes(key, sizeof key), kt_buf_bytes(&sealed));
+    if (stage == KV_PENDING)
+        secret->pending = v->number;
+    else
+        secret->current = v->number;
+    if (secret->created_ms == 0)
+        secret->created_ms = now_ms;
+    secret->updated_ms = now_ms;
+    prune(core, mount, batch, path, secret, versions_kept(secret, &settings));
+    return kv_save(core, mount, batch, path, secret, err);
+}
+
+/* ---- destroying ---- */
+
+enum kt_kind kv_destroy(struct core *core, const struct mount *mount, struct batch *batch,
+                        const char *path, struct kv_secret *secret, uint32_t number,
+                        struct kt_err *err)
+{
+    for (size_t i = 0; i < secret->n_versions; i++) {
+        struct kv_version *v = &secret->versions[i];
+        if (v->number != number || v->destroyed)
+            continue;
+        if (v->accepted_maybe) {
+            (void)kt_fail(err, KT_INVALID,
+                          "version %u may be the one that the target accepts: not destroyed",
+                          number);
+            kt_hint(err, "see what the rotation is at: secretctl run list");
+            return KT_INVALID;
+        }
+        v->destroyed = true;
+        sodium_memzero(v->dek, sizeof v->dek);
+        unsigned char key[KV_KEY];
+        kv_key(core, mount, path, number, key);
+        batch_delete(batch, kt_bytes(key, sizeof key));
+    }
+    return KT_OK;
+}

@@ -1,0 +1,23 @@
+/* vaultd/engine/kv_handlers.h - handlers of the KV version 2 routes; the table is in kv_routes.c. */
+#pragma once
+
+#include "vaultd/engine/kv.h"
+
+/* kv_data.c */
+exists_fn kv_exists;
+handler_fn kv_read, kv_put, kv_patch, kv_subkeys;
+/* kv_versions.c */
+handler_fn kv_delete_latest, kv_delete_versions, kv_undelete, kv_destroy_versions;
+/* kv_metadata.c */
+handler_fn kv_list, kv_metadata_read, kv_metadata_write, kv_metadata_patch, kv_metadata_delete;
+handler_fn kv_config_read, kv_config_write;
+
+/* The secret that the path parameter names, loaded into the request's arena. */
+enum kt_kind kv_load_named(struct request *req, struct kv_secret **ret, struct kt_err *err);
+/* Members of a version's "metadata": custom_metadata with_custom. */
+void kv_write_version_members(struct kt_jsonw *w, const struct kv_secret *secret,
+                              const struct kv_version *version, bool with_custom);
+bool kv_version_deleted(const struct kv_version *version, int64_t now_ms);
+/* A whole number of seconds, negative: -1 (disabled). KT_NOT_FOUND: absent. */
+enum kt_kind kv_signed_duration(struct request *req, const char *name, int64_t *ret,
+                                struct kt_err *err);

@@ -1,0 +1,186 @@
+#include <stdlib.h>
+
+#include "vaultd/engine/kv_record.h"
+
+#define FORMAT   1u
+#define NAME_MAX_BYTES 512u
+
+/* One small sealed record a child, file or folder. A folder's record is put anew whenever a child
+ * is added below it: so who removes the last child, and with it the folder, finds out that it was
+ * not the last ("the prefix is empty" cannot be a condition of a batch, "the folder's record is as
+ * it was" can). */
+
+static void name_key(struct core *core, const struct mount *mount, struct kt_bytes path,
+                     unsigned char key[BARRIER_NAME_KEY])
+{
+    barrier_name_key(core->barrier, TABLE_KV_NAME, mount->scope, path, key);
+}
+
+/* "a/b/" of "a/b/c" and "a/" of "a/b/"; empty for "c" and "a/". */
+static struct kt_bytes parent_of(struct kt_bytes path)
+{
+    size_t len = path.len;
+    if (len > 0 && path.at[len - 1] == '/')
+        len--;
+    while (len > 0 && path.at[len - 1] != '/')
+        len--;
+    return kt_bytes(path.at, len);
+}
+
+static enum kt_kind put_name(struct core *core, struct batch *batch,
+                             const unsigned char key[BARRIER_NAME_KEY], struct kt_bytes path,
+                             struct kt_err *err)
+{
+    struct kt_bytes parent = parent_of(path);
+    kt_autobuf struct kt_buf record;
+    kt_buf_init(&record, NAME_MAX_BYTES);
+    kt_buf_add_u8(&record, FORMAT);
+    kt_buf_add_field(&record, kt_bytes(path.at + parent.len, path.len - parent.len));
+    if (!kt_buf_ok(&record))
+        return kt_fail(err, KT_NO_MEMORY, "writing a name");
+    return barrier_put(core->barrier, batch, kt_bytes(key, BARRIER_NAME_KEY),
+                       kt_buf_bytes(&record), err);
+}
+
+enum kt_kind kv_name_add(struct core *core, const struct mount *mount, struct snapshot *snapshot,
+                         struct batch *batch, const char *path, struct kt_err *err)
+{
+    unsigned char key[BARRIER_NAME_KEY];
+    struct kt_bytes name = kt_str(path);
+    name_key(core, mount, name, key);
+    enum kt_kind kind = put_name(core, batch, key, name, err);
+    for (struct kt_bytes folder = parent_of(name); kind == KT_OK && folder.len > 0;
+         folder = parent_of(folder)) {
+        name_key(core, mount, folder, key);
+        struct entry entry;
+        bool there = snapshot_get(snapshot, kt_bytes(key, sizeof key), &entry) == STORE_OK;
+        if (there)
+            batch_require(batch, KEY_PRESENT, kt_bytes(key, sizeof key), 0);
+        kind = put_name(core, batch, key, folder, err);
+        if (there)
+            break;
+    }
+    return kind;
+}
+
+/* Whether a folder has a child besides the one with this key. */
+static enum kt_kind has_other_child(struct core *core, const struct mount *mount,
+                                    struct snapshot *snapshot, struct kt_bytes folder,
+                                    const unsigned char key[BARRIER_NAME_KEY], bool *ret,
+                                    struct kt_err *err)
+{
+    unsigned char prefix[BARRIER_FOLDER_PREFIX];
+    barrier_folder_prefix(core->barrier, TABLE_KV_NAME, mount->scope, folder, prefix);
+    struct cursor *cursor = NULL;
+    if (cursor_open(snapshot, kt_bytes(prefix, sizeof prefix), kt_bytes(NULL, 0), &cursor) !=
+        STORE_OK)
+        return kt_fail(err, KT_IO, "reading names");
+    struct entry entry;
+    *ret = false;
+    while (!*ret && cursor_next(cursor, &entry) == STORE_OK)
+        *ret = !kt_bytes_equal(entry.key, kt_bytes(key, BARRIER_NAME_KEY));
+    cursor_close(cursor);
+    return KT_OK;
+}
+
+enum kt_kind kv_name_remove(struct core *core, const struct mount *mount,
+                            struct snapshot *snapshot, struct batch *batch, const char *path,
+                            struct kt_err *err)
+{
+    unsigned char key[BARRIER_NAME_KEY];
+    struct kt_bytes name = kt_str(path);
+    name_key(core, mount, name, key);
+    batch_delete(batch, kt_bytes(key, sizeof key));
+    for (struct kt_bytes folder = parent_of(name); folder.len > 0; folder = parent_of(folder)) {
+        bool other = false;
+        enum kt_kind kind =
+            has_other_child(core, mount, snapshot, folder, key, &other, err);
+        if (kind != KT_OK)
+            return kind;
+        if (other)
+            return KT_OK;
+        name_key(core, mount, folder, key);
+        batch_require(batch, KEY_NOT_AFTER, kt_bytes(key, sizeof key),
+                      snapshot_generation(snapshot));
+        batch_delete(batch, kt_bytes(key, sizeof key));
+    }
+    return KT_OK;
+}
+
+/* ---- listing ---- */
+
+struct names {
+    const char **at;
+    size_t n, room;
+};
+
+static bool add_name(struct kt_arena *arena, struct names *names, struct kt_bytes name)
+{
+    if (names->n == names->room) {
+        size_t room = names->room == 0 ? 64 : names->room * 2;
+        const char **at = kt_arena_take(arena, room * sizeof *at);
+        if (at == NULL)
+            return false;
+        if (names->n > 0)
+            memcpy(at, names->at, names->n * sizeof *at);
+        names->at = at;
+        names->room = room;
+    }
+    return (names->at[names->n++] = kt_arena_text(arena, name)) != NULL;
+}
+
+static enum kt_kind read_names(struct core *core, struct cursor *cursor, struct kt_arena *arena,
+                               struct names *names, struct kt_err *err)
+{
+    kt_autobuf struct kt_buf record;
+    kt_buf_init(&record, NAME_MAX_BYTES);
+    struct entry entry;
+    while (cursor_next(cursor, &entry) == STORE_OK) {
+        kt_buf_reset(&record);
+        enum kt_kind kind =
+            barrier_open_entry(core->barrier, entry.key, entry.value, &record, err);
+        if (kind != KT_OK)
+            return kind;
+        struct kt_reader r = kt_reader(kt_buf_bytes(&record));
+        unsigned format = kt_read_u8(&r);
+        struct kt_bytes name = kt_read_field(&r);
+        if (format != FORMAT || !kt_reader_done(&r))
+            return kt_fail(err, KT_CORRUPT, "a name record of format %u cannot be read (newest: %u)",
+                           format, FORMAT);
+        if (!add_name(arena, names, name))
+            return kt_fail(err, KT_NO_MEMORY, "listing secrets");
+    }
+    return KT_OK;
+}
+
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+enum kt_kind kv_name_list(struct core *core, const struct mount *mount, struct snapshot *snapshot,
+                          struct kt_arena *arena, const char *folder, struct kt_buf *out,
+                          struct kt_err *err)
+{
+    unsigned char prefix[BARRIER_FOLDER_PREFIX];
+    barrier_folder_prefix(core->barrier, TABLE_KV_NAME, mount->scope, kt_str(folder), prefix);
+    struct cursor *cursor = NULL;
+    if (cursor_open(snapshot, kt_bytes(prefix, sizeof prefix), kt_bytes(NULL, 0), &cursor) !=
+        STORE_OK)
+        return kt_fail(err, KT_IO, "listing secrets");
+    struct names names = {0};
+    enum kt_kind kind = read_names(core, cursor, arena, &names, err);
+    cursor_close(cursor);
+    if (kind != KT_OK || names.n == 0)
+        return kind;
+    qsort(names.at, names.n, sizeof *names.at, by_text);
+    struct kt_jsonw w = kt_jsonw(out);
+    kt_jsonw_object(&w);
+    kt_jsonw_key(&w, "keys");
+    kt_jsonw_array(&w);
+    for (size_t i = 0; i < names.n; i++)
+        kt_jsonw_text(&w, names.at[i]);
+    kt_jsonw_end(&w);
+    kt_jsonw_end(&w);
+    return KT_OK;
+}

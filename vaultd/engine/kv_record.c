@@ -1,0 +1,216 @@
+#include "vaultd/engine/kv_record.h"
+
+#include <sodium.h>
+
+#include "lib/random.h"
+
+#define FORMAT       1u
+#define VERSIONS_MAX 4096u
+#define PAD          64u
+#define NONCE        crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
+#define TAG          crypto_aead_xchacha20poly1305_ietf_ABYTES
+
+enum meta_flag { META_DRIVER = 1, META_CAS = 2 };
+enum version_flag { VERSION_DESTROYED = 1, VERSION_ACCEPTED = 2 };
+
+void kv_key(struct core *core, const struct mount *mount, const char *path, uint32_t suffix,
+            unsigned char key[KV_KEY])
+{
+    barrier_name_key(core->barrier, TABLE_KV, mount->scope, kt_str(path), key);
+    kt_put_be32(key + BARRIER_NAME_KEY, suffix);
+}
+
+static enum kt_kind check_format(unsigned format, const char *what, struct kt_err *err)
+{
+    if (format == FORMAT)
+        return KT_OK;
+    (void)kt_fail(err, KT_CORRUPT, "%s of format %u cannot be read (newest: %u)", what, format,
+                  FORMAT);
+    kt_hint(err, "it was written by a newer vaultd: install that version");
+    return KT_CORRUPT;
+}
+
+/* ---- metadata ---- */
+
+void kv_meta_write(const struct kv_secret *secret, struct kt_buf *out)
+{
+    kt_buf_add_u8(out, FORMAT);
+    kt_buf_add_u32(out, secret->newest);
+    kt_buf_add_u32(out, secret->current);
+    kt_buf_add_u32(out, secret->pending);
+    kt_buf_add_u32(out, secret->previous);
+    kt_buf_add_u8(out, (uint8_t)((secret->has_driver ? META_DRIVER : 0) |
+                                 (secret->cas_required ? META_CAS : 0)));
+    kt_buf_add_i64(out, secret->created_ms);
+    kt_buf_add_i64(out, secret->updated_ms);
+    kt_buf_add_u32(out, secret->max_versions);
+    kt_buf_add_i64(out, secret->delete_version_after_s);
+    kt_buf_add_u32(out, secret->oldest);
+    kt_buf_add_field(out, secret->custom_metadata);
+    kt_buf_add_u32(out, (uint32_t)secret->n_versions);
+    for (size_t i = 0; i < secret->n_versions; i++) {
+        const struct kv_version *v = &secret->versions[i];
+        kt_buf_add_u32(out, v->number);
+        kt_buf_add_i64(out, v->created_ms);
+        kt_buf_add_i64(out, v->deletion_ms);
+        kt_buf_add_u8(out, (uint8_t)((v->destroyed ? VERSION_DESTROYED : 0) |
+                                     (v->accepted_maybe ? VERSION_ACCEPTED : 0)));
+        kt_buf_add_i64(out, v->dead_proven_ms);
+        kt_buf_add(out, v->dek, sizeof v->dek);
+    }
+}
+
+static void read_version(struct kt_reader *r, struct kv_version *v)
+{
+    v->number = kt_read_u32(r);
+    v->created_ms = kt_read_i64(r);
+    v->deletion_ms = kt_read_i64(r);
+    uint8_t flags = kt_read_u8(r);
+    v->destroyed = (flags & VERSION_DESTROYED) != 0;
+    v->accepted_maybe = (flags & VERSION_ACCEPTED) != 0;
+    v->dead_proven_ms = kt_read_i64(r);
+    struct kt_bytes dek = kt_read_bytes(r, sizeof v->dek);
+    if (dek.at != NULL)
+        memcpy(v->dek, dek.at, dek.len);
+}
+
+enum kt_kind kv_meta_read(struct kt_bytes record, struct kt_arena *arena, struct kv_secret *ret,
+                          struct kt_err *err)
+{
+    struct kt_reader r = kt_reader(record);
+    enum kt_kind kind = check_format(kt_read_u8(&r), "a secret's metadata", err);
+    if (kind != KT_OK)
+        return kind;
+    struct kv_secret secret = {0};
+    secret.newest = kt_read_u32(&r);
+    secret.current = kt_read_u32(&r);
+    secret.pending = kt_read_u32(&r);
+    secret.previous = kt_read_u32(&r);
+    uint8_t flags = kt_read_u8(&r);
+    secret.has_driver = (flags & META_DRIVER) != 0;
+    secret.cas_required = (flags & META_CAS) != 0;
+    secret.created_ms = kt_read_i64(&r);
+    secret.updated_ms = kt_read_i64(&r);
+    secret.max_versions = kt_read_u32(&r);
+    secret.delete_version_after_s = kt_read_i64(&r);
+    secret.oldest = kt_read_u32(&r);
+    struct kt_bytes custom = kt_read_field(&r);
+    const char *copy = kt_arena_text(arena, custom);
+    secret.custom_metadata = kt_bytes(copy, copy == NULL ? 0 : custom.len);
+    size_t n = kt_read_u32(&r);
+    if (r.failed || n > VERSIONS_MAX)
+        return kt_fail(err, KT_CORRUPT, "a secret's metadata is damaged");
+    /* One more: a writer adds its version to the array. */
+    secret.versions = kt_arena_take(arena, (n + 1) * sizeof *secret.versions);
+    if (secret.versions == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "reading a secret");
+    secret.n_versions = n;
+    for (size_t i = 0; i < n; i++)
+        read_version(&r, &secret.versions[i]);
+    if (!kt_reader_done(&r))
+        return kt_fail(err, KT_CORRUPT, "a secret's metadata is damaged");
+    *ret = secret;
+    return KT_OK;
+}
+
+/* ---- a version's value ---- */
+
+enum kt_kind kv_value_seal(const unsigned char dek[32], struct kt_bytes key, struct kt_bytes data,
+                           struct kt_buf *out, struct kt_err *err)
+{
+    size_t padded = (4 + data.len + PAD - 1) / PAD * PAD;
+    unsigned char *at = kt_buf_grow(out, 1 + NONCE + padded + TAG);
+    if (at == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "sealing a secret");
+    at[0] = FORMAT;
+    kt_random_id(at + 1, NONCE);
+    unsigned char *plain = at + 1 + NONCE;
+    memset(plain, 0, padded);
+    kt_put_u32(plain, (uint32_t)data.len);
+    if (data.len > 0)
+        memcpy(plain + 4, data.at, data.len);
+    unsigned long long len = 0;
+    (void)crypto_aead_xchacha20poly1305_ietf_encrypt(plain, &len, plain, padded, key.at, key.len,
+                                                     NULL, at + 1, dek);
+    return KT_OK;
+}
+
+enum kt_kind kv_value_open(const unsigned char dek[32], struct kt_bytes key,
+                           struct kt_bytes sealed, struct kt_buf *out, struct kt_err *err)
+{
+    if (sealed.len < 1 + NONCE + PAD + TAG)
+        return kt_fail(err, KT_CORRUPT, "a secret's version is damaged");
+    enum kt_kind kind = check_format(sealed.at[0], "a secret's version", err);
+    if (kind != KT_OK)
+        return kind;
+    size_t padded = sealed.len - 1 - NONCE - TAG;
+    kt_autobuf struct kt_buf plain;
+    kt_buf_init(&plain, padded);
+    unsigned char *at = kt_buf_grow(&plain, padded);
+    if (at == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "opening a secret");
+    if (crypto_aead_xchacha20poly1305_ietf_decrypt(at, NULL, NULL, sealed.at + 1 + NONCE,
+                                                   padded + TAG, key.at, key.len, sealed.at + 1,
+                                                   dek) != 0)
+        return kt_fail(err, KT_CORRUPT, "a secret's version does not open where it stands");
+    size_t len = kt_get_u32(at);
+    if (len > padded - 4)
+        return kt_fail(err, KT_CORRUPT, "a secret's version is damaged");
+    kt_buf_add(out, at + 4, len);
+    return kt_buf_ok(out) ? KT_OK : kt_fail(err, KT_NO_MEMORY, "opening a secret");
+}
+
+/* ---- the mount's settings ---- */
+
+static void settings_key(struct core *core, const struct mount *mount,
+                         unsigned char key[BARRIER_NAME_KEY])
+{
+    barrier_name_key(core->barrier, TABLE_CONFIG, mount->scope, kt_str("kv"), key);
+}
+
+enum kt_kind kv_settings_load(struct core *core, const struct mount *mount,
+                              struct snapshot *snapshot, struct kv_settings *ret,
+                              generation *ret_changed, struct kt_err *err)
+{
+    unsigned char key[BARRIER_NAME_KEY];
+    settings_key(core, mount, key);
+    kt_autobuf struct kt_buf record;
+    kt_buf_init(&record, 256);
+    enum kt_kind kind =
+        barrier_get(core->barrier, snapshot, kt_bytes(key, sizeof key), &record, ret_changed, err);
+    if (kind == KT_NOT_FOUND) {
+        *ret = (struct kv_settings){0};
+        if (ret_changed != NULL)
+            *ret_changed = 0;
+        return KT_OK;
+    }
+    if (kind != KT_OK)
+        return kind;
+    struct kt_reader r = kt_reader(kt_buf_bytes(&record));
+    kind = check_format(kt_read_u8(&r), "a mount's settings", err);
+    if (kind != KT_OK)
+        return kind;
+    struct kv_settings settings = {.max_versions = kt_read_u32(&r),
+                                   .cas_required = kt_read_u8(&r) != 0,
+                                   .delete_version_after_s = kt_read_i64(&r)};
+    if (!kt_reader_done(&r))
+        return kt_fail(err, KT_CORRUPT, "a mount's settings are damaged");
+    *ret = settings;
+    return KT_OK;
+}
+
+enum kt_kind kv_settings_put(struct core *core, const struct mount *mount, struct batch *batch,
+                             const struct kv_settings *settings, struct kt_err *err)
+{
+    unsigned char key[BARRIER_NAME_KEY];
+    settings_key(core, mount, key);
+    kt_autobuf struct kt_buf record;
+    kt_buf_init(&record, 256);
+    kt_buf_add_u8(&record, FORMAT);
+    kt_buf_add_u32(&record, settings->max_versions);
+    kt_buf_add_u8(&record, settings->cas_required);
+    kt_buf_add_i64(&record, settings->delete_version_after_s);
+    if (!kt_buf_ok(&record))
+        return kt_fail(err, KT_NO_MEMORY, "writing a mount's settings");
+    return barrier_put(core->barrier, batch, kt_bytes(key, sizeof key), kt_buf_bytes(&record), err);
+}

@@ -1,0 +1,52 @@
+/* vaultd/engine/kv_record.h - the stored forms of KV version 2; for the kv files only.
+ *
+ * Metadata (suffix 0), format 1: u8 format ‖ u32 newest, current, pending, previous ‖ u8 flags ‖ i64
+ * created, updated ‖ u32 max versions ‖ i64 delete after ‖ u32 oldest ‖ field custom metadata ‖ u32 n
+ * ‖ n × (u32 number ‖ i64 created, deletion ‖ u8 flags ‖ i64 dead proven ‖ 32 key). Sealed by the
+ * barrier.
+ * Version (suffix u32be number), format 1: u8 format ‖ nonce24 ‖ ciphertext ‖ tag16 under the
+ * version's own key, XChaCha20-Poly1305, AAD = the store key; plaintext u32 length ‖ JSON text ‖
+ * zeroes to a multiple of 64. That key stands in the metadata alone: without it the version is gone.
+ * Name: u8 format ‖ field name ("c" or "b/"). Sealed by the barrier.
+ * Mount settings: u8 format ‖ u32 max versions ‖ u8 cas required ‖ i64 delete after. */
+#pragma once
+
+#include "vaultd/engine/kv.h"
+
+#define KV_KEY       (BARRIER_NAME_KEY + 4u)
+#define KV_DATA_MAX  (512u * 1024u)
+#define KV_PATH_MAX  4096u
+
+struct kv_settings {
+    uint32_t max_versions;
+    bool cas_required;
+    int64_t delete_version_after_s; /* -1: disabled */
+};
+
+void kv_key(struct core *core, const struct mount *mount, const char *path, uint32_t suffix,
+            unsigned char key[KV_KEY]);
+void kv_meta_write(const struct kv_secret *secret, struct kt_buf *out);
+enum kt_kind kv_meta_read(struct kt_bytes record, struct kt_arena *arena, struct kv_secret *ret,
+                          struct kt_err *err) KT_MUST_CHECK;
+enum kt_kind kv_value_seal(const unsigned char dek[32], struct kt_bytes key, struct kt_bytes data,
+                           struct kt_buf *out, struct kt_err *err) KT_MUST_CHECK;
+enum kt_kind kv_value_open(const unsigned char dek[32], struct kt_bytes key,
+                           struct kt_bytes sealed, struct kt_buf *out, struct kt_err *err)
+    KT_MUST_CHECK;
+enum kt_kind kv_settings_load(struct core *core, const struct mount *mount,
+                              struct snapshot *snapshot, struct kv_settings *ret,
+                              generation *ret_changed, struct kt_err *err) KT_MUST_CHECK;
+enum kt_kind kv_settings_put(struct core *core, const struct mount *mount, struct batch *batch,
+                             const struct kv_settings *settings, struct kt_err *err)
+    KT_MUST_CHECK;
+
+/* ---- names (kv_names.c) ---- */
+enum kt_kind kv_name_add(struct core *core, const struct mount *mount, struct snapshot *snapshot,
+                         struct batch *batch, const char *path, struct kt_err *err) KT_MUST_CHECK;
+enum kt_kind kv_name_remove(struct core *core, const struct mount *mount,
+                            struct snapshot *snapshot, struct batch *batch, const char *path,
+                            struct kt_err *err) KT_MUST_CHECK;
+/* Children of a folder ("" or "a/b/"), sorted, as {"keys": [...]} into out; nothing when none. */
+enum kt_kind kv_name_list(struct core *core, const struct mount *mount, struct snapshot *snapshot,
+                          struct kt_arena *arena, const char *folder, struct kt_buf *out,
+                          struct kt_err *err) KT_MUST_CHECK;

@@ -1,0 +1,64 @@
+#include "vaultd/engine/kv_routes.h"
+
+#include "vaultd/engine/kv_handlers.h"
+
+static enum kt_kind wrong_path(struct request *req, struct kt_err *err)
+{
+    (void)err;
+    request_warn(req, "Invalid path for a versioned K/V secrets engine. See the API docs for the "
+                      "appropriate API endpoints to use. If using the Vault CLI, use 'vault kv get' "
+                      "for this operation.");
+    req->reply.status = 404;
+    return KT_OK;
+}
+
+/* clang-format off */
+#define FIELDS(...) (const struct field[]){ __VA_ARGS__, { NULL, FIELD_ANY, NULL } }
+
+static const struct field metadata_fields[] = {
+    { "max_versions", FIELD_INT, "how many versions are kept; 0: the mount's" },
+    { "cas_required", FIELD_BOOL, "writes must name the version they replace" },
+    { "delete_version_after", FIELD_DURATION, "versions delete themselves; negative: never" },
+    { "custom_metadata", FIELD_PAIRS, "at most 64 strings" },
+    { NULL, FIELD_ANY, NULL },
+};
+
+static const struct route routes[] = {
+    { .pattern = "data/{path...}", .read = kv_read, .write = kv_put, .patch = kv_patch,
+      .delete_ = kv_delete_latest, .exists = kv_exists, .body_max = 2 * 1024 * 1024,
+      .fields = FIELDS({ "data", FIELD_MAP, "the secret" }, { "options", FIELD_MAP, "cas" },
+                       { "version", FIELD_INT, "which version" }),
+      .help = "Reads, writes and deletes a secret." },
+    { .pattern = "metadata/{path...?}", .read = kv_metadata_read, .list = kv_list,
+      .write = kv_metadata_write, .patch = kv_metadata_patch, .delete_ = kv_metadata_delete,
+      .exists = kv_exists, .fields = metadata_fields,
+      .help = "A secret's versions and settings; lists names." },
+    { .pattern = "metadata", .list = kv_list, .help = "Lists names." },
+    { .pattern = "delete/{path...}", .write = kv_delete_versions,
+      .fields = FIELDS({ "versions", FIELD_INT_LIST, "which" }),
+      .help = "Deletes versions; they can come back." },
+    { .pattern = "undelete/{path...}", .write = kv_undelete,
+      .fields = FIELDS({ "versions", FIELD_INT_LIST, "which" }),
+      .help = "Brings deleted versions back." },
+    { .pattern = "destroy/{path...}", .write = kv_destroy_versions,
+      .fields = FIELDS({ "versions", FIELD_INT_LIST, "which" }),
+      .help = "Destroys versions for good." },
+    { .pattern = "subkeys/{path...}", .read = kv_subkeys,
+      .fields = FIELDS({ "version", FIELD_INT, "which version" }, { "depth", FIELD_INT, "levels" }),
+      .help = "The names inside a secret, without values." },
+    { .pattern = "config", .read = kv_config_read, .write = kv_config_write,
+      .fields = FIELDS({ "max_versions", FIELD_INT, "how many versions are kept" },
+                       { "cas_required", FIELD_BOOL, "writes must name the version they replace" },
+                       { "delete_version_after", FIELD_DURATION, "versions delete themselves" }),
+      .help = "Settings of the mount." },
+};
+/* clang-format on */
+
+const struct engine kv_v2_engine = {
+    .type = "kv",
+    .version = "2",
+    .help = "Versioned key-value secrets.",
+    .routes = routes,
+    .n_routes = sizeof routes / sizeof routes[0],
+    .unmatched = wrong_path,
+};

@@ -1,0 +1,128 @@
+#include "vaultd/engine/kv_handlers.h"
+#include "vaultd/rotation/rotation.h"
+
+/* Deleting marks a time, undeleting takes it back, destroying throws the version's key away. */
+
+static enum kt_kind save(struct request *req, struct kv_secret *secret, struct kt_err *err)
+{
+    struct batch *batch = request_batch(req);
+    if (batch == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "changing a secret's versions");
+    return kv_save(req->core, req->mount, batch, request_param(req, "path"), secret, err);
+}
+
+static enum kt_kind check_not_in_use(struct request *req, const struct kv_secret *secret,
+                                     const struct kv_version *v, struct kt_err *err)
+{
+    if (!secret->has_driver)
+        return KT_OK;
+    return rotation_allows(req, req->mount, request_param(req, "path"), secret, ROTATION_DELETE,
+                           v->number, err);
+}
+
+static struct kv_version *find(struct kv_secret *secret, int64_t number)
+{
+    for (size_t i = 0; i < secret->n_versions; i++)
+        if ((int64_t)secret->versions[i].number == number)
+            return &secret->versions[i];
+    return NULL;
+}
+
+enum kt_kind kv_delete_latest(struct request *req, struct kt_err *err)
+{
+    struct kv_secret *secret = NULL;
+    enum kt_kind kind = kv_load_named(req, &secret, err);
+    if (kind == KT_NOT_FOUND)
+        return KT_OK;
+    if (kind != KT_OK)
+        return kind;
+    struct kv_version *v = find(secret, secret->current);
+    if (v == NULL || kv_version_deleted(v, req->now_ms))
+        return KT_OK;
+    kind = check_not_in_use(req, secret, v, err);
+    if (kind != KT_OK)
+        return kind;
+    v->deletion_ms = req->now_ms;
+    return save(req, secret, err);
+}
+
+typedef enum kt_kind version_fn(struct request *req, struct kv_secret *secret,
+                                struct kv_version *version, bool *ret_changed, struct kt_err *err);
+
+static enum kt_kind each_version(struct request *req, version_fn *fn, struct kt_err *err)
+{
+    int64_t *numbers = NULL;
+    size_t n = 0;
+    enum kt_kind kind = request_int_list(req, "versions", &numbers, &n, err);
+    if (kind == KT_NOT_FOUND || (kind == KT_OK && n == 0))
+        return kt_fail(err, KT_INVALID, "no version number provided");
+    struct kv_secret *secret = NULL;
+    if (kind == KT_OK)
+        kind = kv_load_named(req, &secret, err);
+    if (kind == KT_NOT_FOUND)
+        return KT_OK;
+    bool changed = false;
+    for (size_t i = 0; kind == KT_OK && i < n; i++) {
+        struct kv_version *v = find(secret, numbers[i]);
+        if (v != NULL)
+            kind = fn(req, secret, v, &changed, err);
+    }
+    return kind == KT_OK && changed ? save(req, secret, err) : kind;
+}
+
+static enum kt_kind delete_one(struct request *req, struct kv_secret *secret,
+                               struct kv_version *version, bool *ret_changed, struct kt_err *err)
+{
+    if (kv_version_deleted(version, req->now_ms))
+        return KT_OK;
+    enum kt_kind kind = check_not_in_use(req, secret, version, err);
+    if (kind != KT_OK)
+        return kind;
+    version->deletion_ms = req->now_ms;
+    *ret_changed = true;
+    return KT_OK;
+}
+
+static enum kt_kind undelete_one(struct request *req, struct kv_secret *secret,
+                                 struct kv_version *version, bool *ret_changed, struct kt_err *err)
+{
+    (void)req;
+    (void)secret;
+    (void)err;
+    if (version->destroyed || version->deletion_ms == 0)
+        return KT_OK;
+    version->deletion_ms = 0;
+    *ret_changed = true;
+    return KT_OK;
+}
+
+static enum kt_kind destroy_one(struct request *req, struct kv_secret *secret,
+                                struct kv_version *version, bool *ret_changed, struct kt_err *err)
+{
+    if (version->destroyed)
+        return KT_OK;
+    enum kt_kind kind = check_not_in_use(req, secret, version, err);
+    struct batch *batch = kind == KT_OK ? request_batch(req) : NULL;
+    if (kind != KT_OK)
+        return kind;
+    if (batch == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "destroying versions");
+    *ret_changed = true;
+    return kv_destroy(req->core, req->mount, batch, request_param(req, "path"), secret,
+                      version->number, err);
+}
+
+enum kt_kind kv_delete_versions(struct request *req, struct kt_err *err)
+{
+    return each_version(req, delete_one, err);
+}
+
+enum kt_kind kv_undelete(struct request *req, struct kt_err *err)
+{
+    return each_version(req, undelete_one, err);
+}
+
+enum kt_kind kv_destroy_versions(struct request *req, struct kt_err *err)
+{
+    return each_version(req, destroy_one, err);
+}
