@@ -2,7 +2,7 @@
  * Threads: any thread. */
 #pragma once
 
-#include "lib/bytes.h"
+#include "lib/buf.h"
 
 /* The lowest value, or 64. */
 static inline unsigned kt_cron_lowest(uint64_t set)
@@ -17,3 +17,5 @@ static inline unsigned kt_cron_at_least(uint64_t set, unsigned from)
 }
 
 extern const char *const kt_cron_months[12]; /* "January", ... */
+/* "Monday to Friday, Sunday" */
+void kt_cron_describe_weekdays(uint64_t set, struct kt_buf *out);

@@ -33,6 +33,11 @@ static void describe_set(uint64_t set, const char *const *names, const char *ran
     }
 }
 
+void kt_cron_describe_weekdays(uint64_t set, struct kt_buf *out)
+{
+    describe_set(set, weekdays_long, " to ", out);
+}
+
 /* Is the set 0, n, 2n, ... up to max? Gives n, else 0. */
 static unsigned step_of(uint64_t set, unsigned count)
 {
@@ -124,7 +129,7 @@ static void describe_days(const struct kt_cron *cron, struct kt_buf *out)
     }
     if (with_weekdays) {
         kt_buf_add_text(out, !with_days ? ", on " : both ? " if that is a " : " or on ");
-        describe_set(weekdays, weekdays_long, " to ", out);
+        kt_cron_describe_weekdays(weekdays, out);
     }
 }
 

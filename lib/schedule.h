@@ -1,9 +1,8 @@
 /* lib/schedule.h - when a secret is rotated: cron, period or by hand, in a window, within an age.
  *
- * What:    A schedule is made from texts as an operator writes them, says what to write instead when
- *          they are wrong, and answers two questions: when is the next fire (kt_schedule_next), and
- *          may what is due start now (kt_schedule_judge).
- * Texts:   cron      "30 2 * * *" (lib/cron.h), or
+ * What:    A schedule is made from texts as an operator writes them, says what to write instead
+ * when they are wrong, and answers two questions: when is the next fire (kt_schedule_next), and may
+ * what is due start now (kt_schedule_judge). Texts:   cron      "30 2 * * *" (lib/cron.h), or
  *          period    "30d", counted from the last completed rotation; neither: only by hand
  *          zone      "Europe/Berlin", for cron; default "UTC"
  *          jitter    "10m", or "10%" of the period. After cron always later, never past the window;
@@ -55,9 +54,11 @@ struct kt_due {
 /* The next fire after after_ms that is not last_fire_ms or before it.
  * last_fire_ms: fire_ms of the last one that was started, 0 if none.
  * last_done_ms: the last completed rotation (or the version's creation), 0 if none: then a period
- * and max_age count from after_ms. A due by max_age may lie before after_ms. After a max_age fire
- * that did not lead to a completed rotation the next one is a day later (or max_age, if shorter).
- * False: no further fire (by hand only). */
+ * and max_age count from after_ms.
+ * A cron fire is always after after_ms. What is overdue by period or max_age lies before it: the
+ * last of all that were missed, so that a failure is not tried again at once for each of them. A
+ * fire of max_age that did not end in a completed rotation is followed by one a day later (or
+ * max_age later, if shorter). False: no further fire (by hand only). */
 bool kt_schedule_next(const struct kt_schedule *schedule, const struct kt_schedule_seed *seed,
                       int64_t after_ms, int64_t last_fire_ms, int64_t last_done_ms,
                       struct kt_due *ret);
@@ -67,13 +68,15 @@ enum kt_due_verdict {
     KT_DUE_WAIT,   /* not before *ret_ms: not due yet, or its window opens then */
     KT_DUE_MISSED, /* too late for this fire: take the next one after now */
 };
-/* Looks at the clock again when a due fire's turn comes. With catchup "none" and no window a fire
- * is missed KT_SCHEDULE_GRACE_MS after it was due. */
+/* Looks at the clock again when a due fire's turn comes. After KT_DUE_WAIT store *ret_ms as due_ms
+ * and keep fire_ms. A fire of max_age is never missed. With catchup "none" and no window a fire is
+ * missed KT_SCHEDULE_GRACE_MS after it was due; with a window, when that has closed; with catchup
+ * "one" only a window of the "2h" kind can be missed, others are waited for. */
 #define KT_SCHEDULE_GRACE_MS ((int64_t)5 * 60 * 1000)
 enum kt_due_verdict kt_schedule_judge(const struct kt_schedule *schedule, const struct kt_due *due,
                                       int64_t now_ms, int64_t *ret_ms);
 
-/* A sentence: "at 02:30 Europe/Berlin, every day, up to 10m later; starts only ...". */
+/* A sentence: "at 02:30 Europe/Berlin, every day, up to 10m later; starts only within ...". */
 void kt_schedule_describe(const struct kt_schedule *schedule, struct kt_buf *out);
 /* Appends what should be looked at before it is relied on (next fire over 4 years away or beyond
  * max_age), one sentence a line; nothing when all is well. */
