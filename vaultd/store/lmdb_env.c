@@ -1,0 +1,337 @@
+#include "vaultd/store/lmdb_env.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/cleanup.h"
+#include "lib/random.h"
+
+#define DATA_FILE STORE_FOLDER "/data.mdb"
+#define LOCK_FILE STORE_FOLDER "/lock.mdb"
+/* LMDB never writes the last pages of a transaction that it took and gave back, so a sound file may
+ * be a little shorter than its own count says. */
+#define SLACK_BYTES (UINT64_C(1024) * 1024)
+
+static const char *const database_names[] = {"data", "outcomes", "head"};
+
+static enum kt_kind damaged(const char *path, const char *how, struct kt_err *err)
+{
+    (void)kt_fail(err, KT_CORRUPT, "the store in '%s' is damaged: %s", path, how);
+    kt_hint(err, "keep the folder as it is and restore the newest backup into another one");
+    return KT_CORRUPT;
+}
+
+/* ---- what LMDB says at open, in words ---- */
+
+static enum kt_kind open_failed(const char *path, int rc, struct kt_err *err)
+{
+    switch (rc) {
+    case ENOSPC:
+    case EDQUOT:
+        (void)kt_fail(err, KT_FULL, "the disk of the data folder '%s' is full", path);
+        kt_hint(err, "make room: df -h %s; df -i %s", path, path);
+        return KT_FULL;
+    case ENOMEM:
+        (void)kt_fail(err, KT_NO_MEMORY,
+                      "cannot reserve address space for the store's map (64 GiB or max_bytes)");
+        kt_hint(err, "lift the limit of address space: LimitAS=infinity, ulimit -v unlimited");
+        return KT_NO_MEMORY;
+    case EAGAIN:
+        (void)kt_fail(err, KT_IO, "cannot map the store in '%s': locked memory does not suffice",
+                      path);
+        kt_hint(err, "the process must not lock all its memory (mlockall)");
+        return KT_IO;
+    case MDB_INVALID:
+    case MDB_CORRUPTED:
+    case MDB_PAGE_NOTFOUND:
+    case MDB_NOTFOUND:
+    case MDB_INCOMPATIBLE:
+        return damaged(path, "data.mdb is not what we wrote", err);
+    case MDB_VERSION_MISMATCH:
+        (void)kt_fail(err, KT_PRECONDITION, "the store in '%s' was written by another version of "
+                                            "LMDB than 0.9",
+                      path);
+        kt_hint(err, "install the liblmdb that the older vaultd was run with");
+        return KT_PRECONDITION;
+    default:
+        errno = rc > 0 ? rc : 0;
+        return kt_fail(err, KT_IO, "cannot open the store in '%s'%s%s", path, rc > 0 ? "" : ": ",
+                       rc > 0 ? "" : mdb_strerror(rc));
+    }
+}
+
+/* ---- the environment ---- */
+
+static bool larger_than_memory(int folder)
+{
+    struct stat st;
+    long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+    return fstatat(folder, DATA_FILE, &st, 0) == 0 && pages > 0 && size > 0 &&
+           st.st_size / size > pages;
+}
+
+/* LMDB makes the lock file sparse and maps it: on a full disk the first touch of a page would be a
+ * SIGBUS. So its blocks are taken before. Never while it is open: closing any descriptor of it
+ * drops LMDB's locks. */
+static int reserve_lock_file(int folder, const char *name)
+{
+    kt_autoclose int fd = openat(folder, name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return errno;
+    return posix_fallocate(fd, 0, 64 * 1024);
+}
+
+static int open_env(const char *path, uint64_t map_bytes, unsigned flags, MDB_env **ret)
+{
+    MDB_env *env = NULL;
+    int rc = mdb_env_create(&env);
+    if (rc != 0)
+        return rc;
+    rc = mdb_env_set_maxdbs(env, 4);
+    if (rc == 0)
+        rc = mdb_env_set_maxreaders(env, STORE_SNAPSHOTS + 64);
+    if (rc == 0)
+        rc = mdb_env_set_mapsize(env, map_bytes);
+    if (rc == 0)
+        rc = mdb_env_open(env, path, MDB_NOTLS | flags, 0600);
+    if (rc != 0) {
+        mdb_env_close(env);
+        return rc;
+    }
+    *ret = env;
+    return 0;
+}
+
+static bool join(char out[PATH_MAX], const char *path, const char *name)
+{
+    int n = snprintf(out, PATH_MAX, "%s/%s", path, name);
+    return n > 0 && n < PATH_MAX;
+}
+
+/* ---- a new store ---- */
+
+static int remove_newborn(int folder)
+{
+    static const char *const files[] = {STORE_NEWBORN "/data.mdb", STORE_NEWBORN "/lock.mdb"};
+    for (size_t i = 0; i < 2; i++)
+        if (unlinkat(folder, files[i], 0) != 0 && errno != ENOENT && errno != ENOTDIR)
+            return errno;
+    return unlinkat(folder, STORE_NEWBORN, AT_REMOVEDIR) == 0 || errno == ENOENT ? 0 : errno;
+}
+
+static int write_first_head(MDB_env *env)
+{
+    MDB_txn *txn = NULL;
+    int rc = mdb_txn_begin(env, NULL, 0, &txn);
+    MDB_dbi dbi = 0;
+    for (size_t i = 0; rc == 0 && i < sizeof database_names / sizeof database_names[0]; i++)
+        rc = mdb_dbi_open(txn, database_names[i], MDB_CREATE, &dbi);
+    if (rc == 0) {
+        struct store_head head = {0};
+        kt_random(head.history, sizeof head.history);
+        unsigned char record[STORE_HEAD_BYTES];
+        store_head_write(&head, record);
+        char name[] = LMDB_HEAD_KEY;
+        MDB_val key = {sizeof name - 1, name}, value = {sizeof record, record};
+        rc = mdb_put(txn, dbi, &key, &value, 0); /* the last one opened is "head" */
+    }
+    if (rc == 0)
+        return mdb_txn_commit(txn);
+    if (txn != NULL)
+        mdb_txn_abort(txn);
+    return rc;
+}
+
+static int sync_folder(int folder, const char *name)
+{
+    kt_autoclose int fd = openat(folder, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return errno;
+    return fsync(fd) == 0 ? 0 : errno;
+}
+
+/* Nothing of it counts before the rename, so a crash in here leaves what the next start removes. */
+static int make_store(int folder, const char *path)
+{
+    char full[PATH_MAX];
+    if (!join(full, path, STORE_NEWBORN))
+        return ENAMETOOLONG;
+    int rc = remove_newborn(folder);
+    if (rc == 0)
+        rc = mkdirat(folder, STORE_NEWBORN, 0700) == 0 ? 0 : errno;
+    if (rc == 0)
+        rc = reserve_lock_file(folder, STORE_NEWBORN "/lock.mdb");
+    MDB_env *env = NULL;
+    if (rc == 0)
+        rc = open_env(full, LMDB_MAP_BYTES, 0, &env);
+    if (rc == 0)
+        rc = write_first_head(env);
+    if (env != NULL)
+        mdb_env_close(env);
+    if (rc == 0)
+        rc = sync_folder(folder, STORE_NEWBORN);
+    if (rc == 0)
+        rc = renameat(folder, STORE_NEWBORN, folder, STORE_FOLDER) == 0 ? 0 : errno;
+    if (rc != 0)
+        (void)remove_newborn(folder); /* the next start tries again */
+    return rc;
+}
+
+static enum kt_kind find_or_make(const struct store_folder *folder, const char *path,
+                                 struct kt_err *err)
+{
+    enum kt_kind kind = store_folder_check(folder, path, STORE_FOLDER, true, err);
+    if (kind == KT_NOT_FOUND) {
+        int rc = make_store(folder->fd, path);
+        if (rc != 0)
+            return open_failed(path, rc, err);
+        kind = store_folder_check(folder, path, STORE_FOLDER, true, err);
+    }
+    if (kind != KT_OK)
+        return kind;
+    kind = store_folder_check(folder, path, DATA_FILE, false, err);
+    if (kind == KT_NOT_FOUND)
+        return damaged(path, "store/data.mdb is missing", err);
+    if (kind != KT_OK)
+        return kind;
+    kind = store_folder_check(folder, path, LOCK_FILE, false, err);
+    return kind == KT_NOT_FOUND ? KT_OK : kind;
+}
+
+/* ---- an old one ---- */
+
+/* A page behind the end of the file would be a SIGBUS; a page of zeroes is an error. */
+static enum kt_kind check_length(struct lmdb *lmdb, const char *path, struct kt_err *err)
+{
+    MDB_envinfo info;
+    MDB_stat stat;
+    mdb_filehandle_t fd = -1;
+    int rc = mdb_env_info(lmdb->env, &info);
+    if (rc == 0)
+        rc = mdb_env_stat(lmdb->env, &stat);
+    if (rc == 0)
+        rc = mdb_env_get_fd(lmdb->env, &fd);
+    if (rc != 0)
+        return open_failed(path, rc, err);
+    lmdb->page = stat.ms_psize;
+    struct stat st;
+    if (fstat(fd, &st) != 0)
+        return kt_fail(err, KT_IO, "cannot look at '%s/" DATA_FILE "'", path);
+    uint64_t size = (uint64_t)st.st_size, need = ((uint64_t)info.me_last_pgno + 1) * lmdb->page;
+    if (size >= need)
+        return KT_OK;
+    if (need - size > SLACK_BYTES) {
+        (void)kt_fail(err, KT_CORRUPT,
+                      "'%s/" DATA_FILE "' was cut off: it has %ju bytes of at least %ju", path,
+                      (uintmax_t)size, (uintmax_t)need);
+        kt_hint(err, "keep the folder as it is and restore the newest backup into another one");
+        return KT_CORRUPT;
+    }
+    if (ftruncate(fd, (off_t)need) != 0)
+        return kt_fail(err, KT_IO, "cannot extend '%s/" DATA_FILE "'", path);
+    return KT_OK;
+}
+
+uint64_t store_lmdb_used(struct lmdb *lmdb, MDB_txn *txn)
+{
+    /* 0 and 1 are LMDB's own: the free list and the list of databases. */
+    const MDB_dbi all[] = {0, 1, lmdb->data, lmdb->outcomes, lmdb->head};
+    uint64_t pages = 2;
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        MDB_stat stat;
+        if (mdb_stat(txn, all[i], &stat) == 0)
+            pages += stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages;
+    }
+    return pages * lmdb->page;
+}
+
+static enum kt_kind read_head(struct lmdb *lmdb, MDB_txn *txn, const char *path,
+                              const struct store_seam *seam, struct kt_err *err)
+{
+    char name[] = LMDB_HEAD_KEY;
+    MDB_val key = {sizeof name - 1, name}, value;
+    int rc = mdb_get(txn, lmdb->head, &key, &value);
+    if (rc == MDB_NOTFOUND)
+        return damaged(path, "it has no head record", err);
+    if (rc != 0)
+        return open_failed(path, rc, err);
+    bool own_formats = seam->formats != NULL;
+    return store_head_read(kt_bytes(value.mv_data, value.mv_size),
+                           own_formats ? seam->formats : store_formats,
+                           own_formats ? seam->n_formats : store_formats_count,
+                           &lmdb->engine.head, err);
+}
+
+static enum kt_kind open_databases(struct lmdb *lmdb, const char *path,
+                                   const struct store_seam *seam, struct kt_err *err)
+{
+    MDB_txn *txn = NULL;
+    int rc = mdb_txn_begin(lmdb->env, NULL, MDB_RDONLY, &txn);
+    MDB_dbi *const dbis[] = {&lmdb->data, &lmdb->outcomes, &lmdb->head};
+    for (size_t i = 0; rc == 0 && i < sizeof dbis / sizeof dbis[0]; i++)
+        rc = mdb_dbi_open(txn, database_names[i], 0, dbis[i]);
+    enum kt_kind kind = rc == 0 ? read_head(lmdb, txn, path, seam, err)
+                                : open_failed(path, rc, err);
+    if (kind != KT_OK) {
+        if (txn != NULL)
+            mdb_txn_abort(txn);
+        return kind;
+    }
+    lmdb->base = lmdb->engine.head.at - mdb_txn_id(txn);
+    lmdb->engine.used = store_lmdb_used(lmdb, txn);
+    rc = mdb_txn_commit(txn); /* the handles stay */
+    return rc == 0 ? KT_OK : open_failed(path, rc, err);
+}
+
+static enum kt_kind open_and_check(struct lmdb *lmdb, const char *path,
+                                   const struct store_seam *seam, struct kt_err *err)
+{
+    char full[PATH_MAX];
+    if (!join(full, path, STORE_FOLDER))
+        return open_failed(path, ENAMETOOLONG, err);
+    int rc = reserve_lock_file(lmdb->folder.fd, LOCK_FILE);
+    uint64_t map = lmdb->engine.max_bytes > LMDB_MAP_BYTES ? lmdb->engine.max_bytes
+                                                           : LMDB_MAP_BYTES;
+    if (rc == 0)
+        rc = open_env(full, seam->map_bytes != 0 ? seam->map_bytes : map,
+                      larger_than_memory(lmdb->folder.fd) ? MDB_NORDAHEAD : 0, &lmdb->env);
+    if (rc != 0)
+        return open_failed(path, rc, err);
+    enum kt_kind kind = check_length(lmdb, path, err);
+    if (kind == KT_OK)
+        kind = open_databases(lmdb, path, seam, err);
+    if (kind != KT_OK)
+        return kind;
+    int dead = 0;
+    (void)mdb_reader_check(lmdb->env, &dead); /* readers of a process that was killed */
+    /* Also when nothing was made: a start that made it may have ended before its sync. */
+    if (fsync(lmdb->folder.fd) != 0)
+        return kt_fail(err, KT_IO, "cannot sync the data folder '%s'", path);
+    return KT_OK;
+}
+
+enum kt_kind store_lmdb_env_open(struct lmdb *lmdb, const struct store_config *config,
+                                 const struct store_seam *seam, struct kt_err *err)
+{
+    enum kt_kind kind = store_folder_open(config->path, &lmdb->folder, err);
+    if (kind != KT_OK)
+        return kind;
+    kind = find_or_make(&lmdb->folder, config->path, err);
+    if (kind == KT_OK)
+        kind = open_and_check(lmdb, config->path, seam, err);
+    if (kind != KT_OK)
+        store_lmdb_env_close(lmdb);
+    return kind;
+}
+
+void store_lmdb_env_close(struct lmdb *lmdb)
+{
+    if (lmdb->env != NULL)
+        mdb_env_close(lmdb->env);
+    lmdb->env = NULL;
+    store_folder_close(&lmdb->folder);
+}
