@@ -1,0 +1,160 @@
+/* lib/http_failure.c - see lib/http_failure.h. */
+#include "lib/http_failure.h"
+
+#include <curl/curl.h>
+#include <errno.h>
+#include <gnutls/gnutls.h>
+#include <gnutls/x509.h>
+#include <stdio.h>
+
+#define SAID_MAX 160
+
+static enum kt_kind could_not_connect(const struct kt_http_failure *failure, struct kt_err *err)
+{
+    const char *address = failure->address->text;
+    if (failure->not_local) {
+        (void)kt_fail(err, KT_INVALID, "%s is not this machine, and plain http carries the token "
+                                       "for everyone to read", address);
+        kt_hint(err, "use https:// in VAULT_ADDR (-address)");
+        return KT_INVALID;
+    }
+    long number = 0;
+    (void)curl_easy_getinfo(failure->easy, CURLINFO_OS_ERRNO, &number);
+    errno = (int)number;
+    enum kt_kind kind = kt_fail(err, KT_IO, "cannot connect to %s", address);
+    if (failure->address->socket_path[0] != '\0' && number == EACCES)
+        kt_hint(err, "this user may not open the socket: see listener \"unix\" { mode } of vaultd");
+    else if (number == ECONNREFUSED || number == ENOENT || number == 0)
+        kt_hint(err, "is vaultd running there? Another address: VAULT_ADDR, or -address");
+    else
+        kt_hint(err, "check the address (VAULT_ADDR, or -address) and the way to it");
+    return kind;
+}
+
+static enum kt_kind not_found(const struct kt_http_failure *failure, struct kt_err *err)
+{
+    errno = 0;
+    enum kt_kind kind = kt_fail(err, KT_IO, "no address known for the host '%.100s'",
+                                failure->address->host);
+    kt_hint(err, "check the name in VAULT_ADDR (-address)");
+    return kind;
+}
+
+static enum kt_kind timed_out(const struct kt_http_failure *failure, struct kt_err *err)
+{
+    curl_off_t connected = 0;
+    (void)curl_easy_getinfo(failure->easy, CURLINFO_CONNECT_TIME_T, &connected);
+    errno = 0;
+    if (connected == 0) {
+        (void)kt_fail(err, KT_TIMEOUT, "no connection to %s in time", failure->address->text);
+        kt_hint(err, "check the address (VAULT_ADDR, or -address) and the firewalls on the way");
+    } else {
+        (void)kt_fail(err, KT_TIMEOUT, "%s did not answer in time", failure->address->text);
+        kt_hint(err, "look at the vault's log; a longer wait: VAULT_CLIENT_TIMEOUT=120s");
+    }
+    return KT_TIMEOUT;
+}
+
+/* gnutls_certificate_status_t bits, most telling first. */
+static const struct reason {
+    unsigned bit;
+    const char *what, *hint;
+} reasons[] = {
+    {GNUTLS_CERT_EXPIRED, "has expired", "give vaultd a new certificate and send it SIGHUP"},
+    {GNUTLS_CERT_NOT_ACTIVATED, "is not valid yet", "compare the clocks of both machines"},
+    {GNUTLS_CERT_REVOKED, "was revoked", "give vaultd a new certificate and send it SIGHUP"},
+    {GNUTLS_CERT_SIGNER_NOT_FOUND, "is signed by a CA that is not trusted here",
+     "VAULT_CACERT=FILE (-ca-cert FILE) names the CA's certificate"},
+    {GNUTLS_CERT_UNEXPECTED_OWNER, "is for another name",
+     "use the name in the certificate, or say it: -tls-server-name NAME"},
+};
+
+static enum kt_kind not_trusted(const struct kt_http_failure *failure, struct kt_err *err)
+{
+    long status = 0;
+    (void)curl_easy_getinfo(failure->easy, CURLINFO_SSL_VERIFYRESULT, &status);
+    errno = 0;
+    for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++) {
+        if (((unsigned long)status & reasons[i].bit) == 0)
+            continue;
+        (void)kt_fail(err, KT_IO, "the certificate of %s %s", failure->address->text,
+                      reasons[i].what);
+        kt_hint(err, "%s", reasons[i].hint);
+        return KT_IO;
+    }
+    bool name = strstr(failure->said, "host name") != NULL ||
+                strstr(failure->said, "subject name") != NULL;
+    (void)kt_fail(err, KT_IO, "the certificate of %s %s", failure->address->text,
+                  name ? "is for another name" : "cannot be verified");
+    if (name)
+        kt_hint(err, "use the name in the certificate, or say it: -tls-server-name NAME");
+    else
+        kt_hint(err, "VAULT_CACERT=FILE (-ca-cert FILE) names the CA's certificate; now: %.120s",
+                failure->ca_file[0] != '\0' ? failure->ca_file : "the system's");
+    return KT_IO;
+}
+
+static enum kt_kind tls_failed(const struct kt_http_failure *failure, struct kt_err *err)
+{
+    errno = 0;
+    enum kt_kind kind = kt_fail(err, KT_IO, "no TLS with %s: %.*s", failure->address->text,
+                                SAID_MAX, failure->said);
+    kt_hint(err, "does it speak plain http? Then VAULT_ADDR=http://%.100s:%u (only on this machine)",
+            failure->address->host, failure->address->port);
+    return kind;
+}
+
+static enum kt_kind no_http(const struct kt_http_failure *failure, struct kt_err *err)
+{
+    errno = 0;
+    enum kt_kind kind =
+        kt_fail(err, KT_IO, "%s closed the connection without an answer", failure->address->text);
+    if (!failure->address->tls && failure->address->socket_path[0] == '\0')
+        kt_hint(err, "does it speak TLS? Then VAULT_ADDR=https://%.100s:%u", failure->address->host,
+                failure->address->port);
+    else
+        kt_hint(err, "look at the vault's log; nothing is known about what was asked for");
+    return kind;
+}
+
+static enum kt_kind bad_ca_file(const struct kt_http_failure *failure, struct kt_err *err)
+{
+    errno = 0;
+    enum kt_kind kind = kt_fail(err, KT_IO, "cannot read certificates from '%.200s'",
+                                failure->ca_file);
+    kt_hint(err, "VAULT_CACERT (-ca-cert) names a PEM file with the CA's certificate");
+    return kind;
+}
+
+enum kt_kind kt_http_failed(const struct kt_http_failure *failure, struct kt_err *err)
+{
+    static const struct {
+        CURLcode code;
+        enum kt_kind (*tell)(const struct kt_http_failure *failure, struct kt_err *err);
+    } rows[] = {
+        {CURLE_COULDNT_CONNECT, could_not_connect}, {CURLE_COULDNT_RESOLVE_HOST, not_found},
+        {CURLE_OPERATION_TIMEDOUT, timed_out},      {CURLE_PEER_FAILED_VERIFICATION, not_trusted},
+        {CURLE_SSL_CONNECT_ERROR, tls_failed},      {CURLE_SSL_CACERT_BADFILE, bad_ca_file},
+        {CURLE_GOT_NOTHING, no_http},               {CURLE_WEIRD_SERVER_REPLY, no_http},
+        {CURLE_UNSUPPORTED_PROTOCOL, no_http},      {CURLE_RECV_ERROR, no_http},
+        {CURLE_SEND_ERROR, no_http},                {CURLE_PARTIAL_FILE, no_http},
+    };
+    errno = 0;
+    if (failure->too_large || failure->code == (int)CURLE_FILESIZE_EXCEEDED) {
+        (void)kt_fail(err, KT_TOO_LARGE, "the answer of %s is larger than allowed",
+                      failure->address->text);
+        return KT_TOO_LARGE;
+    }
+    if (failure->code == (int)CURLE_OUT_OF_MEMORY)
+        return kt_fail(err, KT_NO_MEMORY, "talking to %s", failure->address->text);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if ((int)rows[i].code == failure->code)
+            return rows[i].tell(failure, err);
+    const char *said = failure->said[0] != '\0'
+                           ? failure->said
+                           : curl_easy_strerror((CURLcode)failure->code);
+    enum kt_kind kind = kt_fail(err, KT_IO, "talking to %s: %.*s", failure->address->text, SAID_MAX,
+                                said);
+    kt_hint(err, "check the address (VAULT_ADDR, or -address) and the vault's log");
+    return kind;
+}

@@ -1,0 +1,16 @@
+/* lib/http_failure.h - libcurl's codes as errors that say what to do. For lib/http_client.c.
+ * Threads: any thread. */
+#pragma once
+
+#include "lib/http_address.h"
+
+struct kt_http_failure {
+    int code; /* a CURLcode */
+    void *easy;
+    const struct kt_http_address *address;
+    const char *ca_file; /* "" for the system's */
+    const char *said;    /* CURLOPT_ERRORBUFFER */
+    bool not_local, too_large;
+};
+
+enum kt_kind kt_http_failed(const struct kt_http_failure *failure, struct kt_err *err);
