@@ -1,0 +1,204 @@
+#include "tests/support/vault.h"
+
+#include <errno.h>
+#include <ftw.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/secret.h"
+
+static _Noreturn void give_up(const char *what, const struct kt_err *err)
+{
+    (void)fprintf(stderr, "test vault: %s: %s\n", what, err == NULL ? "" : err->what);
+    abort();
+}
+
+static int64_t wall(void *arg)
+{
+    return ((struct test_vault *)arg)->now_ms;
+}
+
+static int64_t mono(void *arg)
+{
+    return ((struct test_vault *)arg)->now_ms;
+}
+
+struct test_vault *test_vault_new(bool dev)
+{
+    struct test_vault *vault = calloc(1, sizeof *vault);
+    struct kt_err err = {0};
+    if (vault == NULL || kt_secret_init(&err) != KT_OK)
+        give_up("start", &err);
+    kt_json_init();
+    vault->now_ms = 1800000000000;
+    vault->clock = (struct kt_clock){wall, mono, vault};
+    (void)snprintf(vault->folder, sizeof vault->folder, "/tmp/kt-test-XXXXXX");
+    if (mkdtemp(vault->folder) == NULL)
+        give_up("folder", NULL);
+    const struct store_config store = {.engine = STORE_INMEM};
+    if (store_open(&store, &vault->store, &err) != KT_OK)
+        give_up("store", &err);
+    const struct core_config config = {.cluster_name = "test",
+                                       .data_folder = vault->folder,
+                                       .storage_type = "inmem",
+                                       .dev = dev};
+    if (core_new(&config, vault->store, &vault->clock, &vault->core, &err) != KT_OK)
+        give_up("core", &err);
+    struct kt_buf root;
+    kt_buf_init(&root, sizeof vault->root - 1);
+    if (core_init(vault->core, 5, 3, vault->shares, &root, &err) != KT_OK)
+        give_up("init", &err);
+    memcpy(vault->root, root.at, root.len);
+    kt_buf_free(&root);
+    for (unsigned i = 0; i < 3; i++) {
+        bool unsealed = false;
+        if (barrier_unseal_share(vault->core->barrier, vault->shares[i], &unsealed, &err) != KT_OK)
+            give_up("unseal", &err);
+    }
+    if (core_unsealed(vault->core, false, &err) != KT_OK)
+        give_up("unsealed", &err);
+    return vault;
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+    (void)st;
+    (void)type;
+    (void)ftw;
+    return remove(path);
+}
+
+void test_vault_free(struct test_vault *vault)
+{
+    if (vault == NULL)
+        return;
+    core_free(vault->core);
+    store_close(vault->store);
+    (void)nftw(vault->folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    free(vault->body);
+    free(vault);
+}
+
+struct carrier {
+    pthread_mutex_t lock;
+    pthread_cond_t resumed;
+    bool ready;
+};
+
+static void suspend(struct request *req)
+{
+    struct carrier *carrier = req->carrier_data;
+    (void)pthread_mutex_lock(&carrier->lock);
+    carrier->ready = false;
+    (void)pthread_mutex_unlock(&carrier->lock);
+}
+
+static void resume(struct request *req)
+{
+    struct carrier *carrier = req->carrier_data;
+    (void)pthread_mutex_lock(&carrier->lock);
+    carrier->ready = true;
+    (void)pthread_cond_signal(&carrier->resumed);
+    (void)pthread_mutex_unlock(&carrier->lock);
+}
+
+static const struct request_carrier carrier_calls = {suspend, resume};
+
+unsigned test_vault_call_as(struct test_vault *vault, const char *method, const char *path,
+                            const char *token, const char *body, const char *content_type)
+{
+    struct carrier carrier = {.ready = true};
+    (void)pthread_mutex_init(&carrier.lock, NULL);
+    (void)pthread_cond_init(&carrier.resumed, NULL);
+    char target[8192];
+    (void)snprintf(target, sizeof target, "/v1/%s", path);
+    char *query = strchr(target, '?');
+    struct request req;
+    request_init(&req, vault->core, ORIGIN_TCP, &carrier_calls, &carrier);
+    if (query != NULL) {
+        *query++ = '\0';
+        req.query = kt_str(query);
+    }
+    req.method = kt_str(method);
+    req.target = kt_str(target);
+    req.body = kt_str(body);
+    req.token_text = kt_str(token);
+    req.content_type = kt_str(content_type);
+    while (pipeline_run(&req) == PIPELINE_WAIT) {
+        (void)pthread_mutex_lock(&carrier.lock);
+        while (!carrier.ready)
+            (void)pthread_cond_wait(&carrier.resumed, &carrier.lock);
+        (void)pthread_mutex_unlock(&carrier.lock);
+    }
+    vault->status = pipeline_status(&req);
+    struct kt_bytes answer = pipeline_body(&req);
+    free(vault->body);
+    vault->body = calloc(1, answer.len + 1);
+    if (vault->body != NULL && answer.len > 0)
+        memcpy(vault->body, answer.at, answer.len);
+    request_free(&req);
+    (void)pthread_cond_destroy(&carrier.resumed);
+    (void)pthread_mutex_destroy(&carrier.lock);
+    return vault->status;
+}
+
+unsigned test_vault_call(struct test_vault *vault, const char *method, const char *path,
+                         const char *token, const char *body)
+{
+    const char *type = strcmp(method, "PATCH") == 0 ? "application/merge-patch+json" : NULL;
+    return test_vault_call_as(vault, method, path, token, body, type);
+}
+
+bool test_vault_said(const struct test_vault *vault, const char *text)
+{
+    return vault->body != NULL && strstr(vault->body, text) != NULL;
+}
+
+void test_vault_text(const struct test_vault *vault, const char *dotted, char *out, size_t size)
+{
+    struct kt_json at = kt_json_value(kt_str(vault->body));
+    while (*dotted != '\0') {
+        char name[64];
+        size_t n = strcspn(dotted, ".");
+        (void)snprintf(name, sizeof name, "%.*s", (int)n, dotted);
+        if (!kt_json_member(at, name, &at)) {
+            (void)fprintf(stderr, "no %s in: %s\n", name, vault->body);
+            abort();
+        }
+        dotted += n + (dotted[n] == '.');
+    }
+    struct kt_buf text;
+    kt_buf_init(&text, size - 1);
+    if (kt_json_string(at, &text))
+        (void)snprintf(out, size, "%s", kt_buf_text(&text));
+    else
+        (void)snprintf(out, size, "%.*s", (int)at.len, at.at);
+    kt_buf_free(&text);
+}
+
+void test_vault_token(struct test_vault *vault, const char *policy_name, const char *policy,
+                      char *out, size_t size)
+{
+    struct kt_buf body;
+    kt_buf_init(&body, 65536);
+    struct kt_jsonw w = kt_jsonw(&body);
+    kt_jsonw_object(&w);
+    kt_jsonw_kv_text(&w, "policy", policy);
+    kt_jsonw_end(&w);
+    char path[256];
+    (void)snprintf(path, sizeof path, "sys/policies/acl/%s", policy_name);
+    if (test_vault_call(vault, "PUT", path, vault->root, kt_buf_text(&body)) != 204) {
+        (void)fprintf(stderr, "policy: %u %s\n", vault->status, vault->body);
+        abort();
+    }
+    kt_buf_free(&body);
+    (void)snprintf(path, sizeof path, "{\"policies\":[\"%s\"]}", policy_name);
+    if (test_vault_call(vault, "POST", "auth/token/create", vault->root, path) != 200) {
+        (void)fprintf(stderr, "token: %u %s\n", vault->status, vault->body);
+        abort();
+    }
+    test_vault_text(vault, "auth.client_token", out, size);
+}

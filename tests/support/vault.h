@@ -1,0 +1,40 @@
+/* tests/support/vault.h - a whole vault in the test's own process, asked without a socket.
+ *
+ * A store in memory, a core, an audit log in a temporary folder; initialised and unsealed. Requests go
+ * through the same pipeline as over HTTP.
+ * Owner:   test_vault_new() .. test_vault_free() (which removes the folder). A reply belongs to the
+ *          vault until the next call.
+ * Threads: one thread at a time. */
+#pragma once
+
+#include "vaultd/core/core.h"
+#include "vaultd/core/pipeline.h"
+
+struct test_vault {
+    struct core *core;
+    struct store *store;
+    char folder[64];
+    char root[256];                 /* the root token */
+    unsigned char shares[5][SHAMIR_SHARE_BYTES];
+    unsigned status;                /* of the last call */
+    char *body;                     /* of the last call, NUL-terminated */
+    int64_t now_ms;                 /* the clock; starts in 2027 */
+    struct kt_clock clock;
+};
+
+/* Aborts with a message when it cannot be made: a test has no use for less. dev: KV at secret/. */
+struct test_vault *test_vault_new(bool dev);
+void test_vault_free(struct test_vault *vault);
+/* path without "/v1/", perhaps with "?query"; token NULL: none; body NULL: none. Returns the status. */
+unsigned test_vault_call(struct test_vault *vault, const char *method, const char *path,
+                         const char *token, const char *body);
+/* The same with a media type. */
+unsigned test_vault_call_as(struct test_vault *vault, const char *method, const char *path,
+                            const char *token, const char *body, const char *content_type);
+/* True if the last body contains the text. */
+bool test_vault_said(const struct test_vault *vault, const char *text);
+/* The string at a dotted path of the last body ("auth.client_token") into out; aborts if absent. */
+void test_vault_text(const struct test_vault *vault, const char *dotted, char *out, size_t size);
+/* Makes a policy and a token with it; the token's text into out. */
+void test_vault_token(struct test_vault *vault, const char *policy_name, const char *policy,
+                      char *out, size_t size);

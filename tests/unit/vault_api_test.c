@@ -1,0 +1,299 @@
+/* Vault's API as its clients know it, asked through the pipeline without a socket. Each scenario is a
+ * list of steps; a step that answers otherwise names itself. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "tests/support/vault.h"
+
+/* Steps leave out what they do not ask. */
+#pragma GCC diagnostic ignored "-Wmissing-field-initializers"
+
+#define ROOT "R"
+#define NONE "-"
+#define BAD  "bad"
+#define TEXT(s) "\"" s "\""
+
+struct step {
+    const char *method, *path;
+    const char *who;  /* R root, - nobody, bad: nonsense, T: the scenario's token */
+    const char *body; /* NULL: none */
+    unsigned status;
+    const char *says;     /* NULL: whatever */
+    const char *says_not; /* NULL: whatever */
+};
+struct scenario {
+    const char *name;
+    const char *policy; /* of T; NULL: there is no T */
+    const struct step *steps;
+    size_t n;
+};
+
+#define STEPS(...) (const struct step[]){__VA_ARGS__}, sizeof((const struct step[]){__VA_ARGS__}) / sizeof(struct step)
+
+/* clang-format off */
+static const struct scenario scenarios[] = {
+{ "envelope has all keys", NULL, STEPS(
+    { "POST", "secret/data/a", ROOT, "{\"data\":{\"k\":\"v\"}}", 200, "\"version\":1" },
+    { "GET", "secret/data/a", ROOT, NULL, 200, "\"lease_id\":\"\",\"renewable\":false,\"lease_duration\":0,\"data\":{\"data\":{\"k\":\"v\"},\"metadata\":{" },
+    { "GET", "secret/data/a", ROOT, NULL, 200, "\"wrap_info\":null,\"warnings\":null,\"auth\":null" }) },
+{ "PUT and POST are the same", NULL, STEPS(
+    { "PUT", "secret/data/a", ROOT, "{\"data\":{\"k\":1}}", 200, "\"version\":1" },
+    { "POST", "secret/data/a", ROOT, "{\"data\":{\"k\":2}}", 200, "\"version\":2" }) },
+{ "numbers keep every digit", NULL, STEPS(
+    { "PUT", "secret/data/n", ROOT, "{\"data\":{\"a\":12345678901234567890,\"b\":1.10,\"c\":1E2}}", 200 },
+    { "GET", "secret/data/n", ROOT, NULL, 200, "{\"a\":12345678901234567890,\"b\":1.10,\"c\":1E2}" }) },
+{ "every spelling of a list", NULL, STEPS(
+    { "PUT", "secret/data/x/y", ROOT, "{\"data\":{}}", 200 },
+    { "PUT", "secret/data/b", ROOT, "{\"data\":{}}", 200 },
+    { "LIST", "secret/metadata", ROOT, NULL, 200, "{\"keys\":[\"b\",\"x/\"]}" },
+    { "LIST", "secret/metadata/", ROOT, NULL, 200, "{\"keys\":[\"b\",\"x/\"]}" },
+    { "GET", "secret/metadata?list=true", ROOT, NULL, 200, "{\"keys\":[\"b\",\"x/\"]}" },
+    { "GET", "secret/metadata?list=1", ROOT, NULL, 200, "{\"keys\":[\"b\",\"x/\"]}" },
+    { "GET", "secret/metadata?list=True", ROOT, NULL, 200, "{\"keys\":[\"b\",\"x/\"]}" },
+    { "GET", "secret/metadata?list=yes", ROOT, NULL, 400, "{\"errors\":[]}" },
+    { "LIST", "secret/metadata/x", ROOT, NULL, 200, "{\"keys\":[\"y\"]}" },
+    { "LIST", "secret/metadata/none", ROOT, NULL, 404, "{\"errors\":[]}" },
+    { "DELETE", "secret/metadata/x/y", ROOT, NULL, 204 },
+    { "LIST", "secret/metadata", ROOT, NULL, 200, "{\"keys\":[\"b\"]}" },
+    { "LIST", "secret/data/b", ROOT, NULL, 405, "unsupported operation" }) },
+{ "methods and paths that are not there", "path \"none\" { capabilities = [\"read\"] }", STEPS(
+    { "DELETE", "sys/health", ROOT, NULL, 405 },
+    { "FOO", "sys/mounts", ROOT, NULL, 405, "{\"errors\":[]}" },
+    { "GET", "sys/nope", ROOT, NULL, 404, "unsupported path" },
+    { "GET", "nope/x", ROOT, NULL, 404, "no handler for route \\\"nope/x\\\"" },
+    { "GET", "sys/nope", "T", NULL, 403 }, { "GET", "nope/x", "T", NULL, 403 },
+    { "GET", "nope/x", NONE, NULL, 403, "permission denied" },
+    { "POST", "secret/data/a/", NONE, "{}", 400, "cannot write to a path ending in '/'" },
+    { "GET", "secret/data/%2e%2e/x", ROOT, NULL, 400, "relative paths not supported" },
+    { "GET", "secret/data//x", ROOT, NULL, 400 },
+    { "GET", "secret/data/a%00b", ROOT, NULL, 400 }, { "GET", "secret/data/a%zz", ROOT, NULL, 400 },
+    { "GET", "secret/data/%ff", ROOT, NULL, 400 } ) },
+{ "an escaped slash separates", NULL, STEPS(
+    { "PUT", "secret/data/a%2Fb", ROOT, "{\"data\":{\"k\":\"v\"}}", 200 },
+    { "GET", "secret/data/a/b", ROOT, NULL, 200, "\"k\":\"v\"" }) },
+{ "bodies that are not right", NULL, STEPS(
+    { "POST", "secret/data/a", ROOT, "[1]", 400, "failed to decode JSON input" },
+    { "POST", "secret/data/a", ROOT, "{\"data\":", 400, "failed to decode JSON input" },
+    { "POST", "secret/data/a", ROOT, "{\"data\":{\"a\":1,\"a\":2}}", 400, "failed to decode JSON input" },
+    { "POST", "secret/data/a", ROOT, "{\"x\":1}", 400, "no data provided" },
+    { "POST", "secret/data/a", ROOT, "{\"data\":\"hunter2\"}", 400, "object", "hunter2" },
+    { "POST", "secret/data/a", ROOT, "{\"data\":{}}", 200 },
+    { "POST", "secret/data/a", ROOT, "{\"data\":null}", 200 },
+    { "POST", "auth/token/create", ROOT, "{\"ttl\":\"hunter2\"}", 400, "ttl", "hunter2" },
+    { "POST", "auth/token/create", ROOT, "{\"num_uses\":[\"hunter2\"]}", 400, "num_uses", "hunter2" },
+    { "PATCH", "secret/data/a", ROOT, "{\"data\":{\"k\":1}}", 200 } ) },
+{ "check and set", NULL, STEPS(
+    { "POST", "secret/data/a", ROOT, "{\"data\":{},\"options\":{\"cas\":0}}", 200, "\"version\":1" },
+    { "POST", "secret/data/a", ROOT, "{\"data\":{},\"options\":{\"cas\":0}}", 400, "check-and-set parameter did not match" },
+    { "POST", "secret/data/a", ROOT, "{\"data\":{},\"options\":{\"cas\":\"1\"}}", 200, "\"version\":2" },
+    { "POST", "secret/metadata/a", ROOT, "{\"cas_required\":true}", 204 },
+    { "POST", "secret/data/a", ROOT, "{\"data\":{}}", 400, "check-and-set parameter required" } ) },
+{ "delete, undelete, destroy", NULL, STEPS(
+    { "POST", "secret/data/a", ROOT, "{\"data\":{\"k\":\"1\"}}", 200 },
+    { "POST", "secret/data/a", ROOT, "{\"data\":{\"k\":\"2\"}}", 200 },
+    { "DELETE", "secret/data/a", ROOT, NULL, 204 },
+    { "GET", "secret/data/a", ROOT, NULL, 404, "\"data\":{\"data\":null,\"metadata\"", "\"deletion_time\":\"\"" },
+    { "GET", "secret/data/a?version=1", ROOT, NULL, 200, "\"k\":\"1\"" },
+    { "POST", "secret/undelete/a", ROOT, "{\"versions\":\"2\"}", 204 },
+    { "GET", "secret/data/a", ROOT, NULL, 200, "\"k\":\"2\"" },
+    { "POST", "secret/destroy/a", ROOT, "{\"versions\":[2]}", 204 },
+    { "GET", "secret/data/a", ROOT, NULL, 404, "\"destroyed\":true" },
+    { "POST", "secret/undelete/a", ROOT, "{\"versions\":[2]}", 204 },
+    { "GET", "secret/data/a", ROOT, NULL, 404, "\"destroyed\":true" },
+    { "POST", "secret/destroy/a", ROOT, "{}", 400, "no version number provided" },
+    { "GET", "secret/data/a?version=99", ROOT, NULL, 404, "{\"errors\":[]}" },
+    { "GET", "secret/data/a?version=-1", ROOT, NULL, 404, "\"destroyed\":true" },
+    { "GET", "secret/data/none", ROOT, NULL, 404, "{\"errors\":[]}" },
+    { "DELETE", "secret/data/none", ROOT, NULL, 204 } ) },
+{ "metadata and custom metadata", NULL, STEPS(
+    { "POST", "secret/metadata/n", ROOT, "{\"custom_metadata\":{\"a\":\"b\"}}", 204 },
+    { "GET", "secret/metadata/n", ROOT, NULL, 200, "\"current_version\":0" },
+    { "GET", "secret/data/n", ROOT, NULL, 404, "{\"errors\":[]}" },
+    { "PATCH", "secret/metadata/n", ROOT, "{\"custom_metadata\":{\"a\":null,\"c\":1}}", 204 },
+    { "GET", "secret/metadata/n", ROOT, NULL, 200, "\"custom_metadata\":{\"c\":\"1\"}" },
+    { "POST", "secret/data/n", ROOT, "{\"data\":{\"k\":1},\"options\":{\"cas\":0}}", 200 },
+    { "POST", "secret/metadata/none", ROOT, "{\"bogus\":1}", 204 },
+    { "GET", "secret/metadata/none", ROOT, NULL, 404 },
+    { "PATCH", "secret/metadata/none", ROOT, "{\"max_versions\":1}", 404 },
+    { "POST", "secret/metadata/n", ROOT, "{\"custom_metadata\":{\"a\":{\"b\":1}}}", 400, "custom_metadata validation failed" },
+    { "DELETE", "secret/metadata/n", ROOT, NULL, 204 },
+    { "GET", "secret/metadata/n", ROOT, NULL, 404 } ) },
+{ "patch merges", NULL, STEPS(
+    { "POST", "secret/data/a", ROOT, "{\"data\":{\"x\":{\"y\":1,\"w\":2},\"k\":\"v\"}}", 200 },
+    { "PATCH", "secret/data/a", ROOT, "{\"data\":{\"x\":{\"y\":null},\"z\":[1]}}", 200, "\"version\":2" },
+    { "GET", "secret/data/a", ROOT, NULL, 200, "{\"x\":{\"w\":2},\"k\":\"v\",\"z\":[1]}" },
+    { "PATCH", "secret/data/none", ROOT, "{\"data\":{}}", 404 },
+    { "DELETE", "secret/data/a", ROOT, NULL, 204 },
+    { "PATCH", "secret/data/a", ROOT, "{\"data\":{}}", 404, "\"version\":2" } ) },
+{ "subkeys, config, wrong paths", NULL, STEPS(
+    { "POST", "secret/data/a", ROOT, "{\"data\":{\"x\":{\"y\":1},\"k\":[1]}}", 200 },
+    { "GET", "secret/subkeys/a", ROOT, NULL, 200, "\"subkeys\":{\"x\":{\"y\":null},\"k\":null}" },
+    { "GET", "secret/subkeys/a?depth=1", ROOT, NULL, 200, "\"subkeys\":{\"x\":null,\"k\":null}" },
+    { "GET", "secret/config", ROOT, NULL, 200, "\"delete_version_after\":\"0s\"" },
+    { "POST", "secret/config", ROOT, "{\"max_versions\":5,\"delete_version_after\":\"3h25m19s\"}", 204 },
+    { "GET", "secret/config", ROOT, NULL, 200, "\"delete_version_after\":\"3h25m19s\",\"max_versions\":5" },
+    { "GET", "secret/a", ROOT, NULL, 404, "Invalid path for a versioned K/V secrets engine" } ) },
+{ "who is asked for", "path \"secret/data/ok\" { capabilities = [\"read\"] }", STEPS(
+    { "GET", "secret/data/a", NONE, NULL, 403, "permission denied" },
+    { "GET", "secret/data/a", BAD, NULL, 403, "invalid token" },
+    { "GET", "secret/data/a", "T", NULL, 403, "permission denied", "invalid token" },
+    { "GET", "secret/data/ok", "T", NULL, 404 },
+    { "GET", "auth/token/lookup-self", "T", NULL, 200, "\"policies\":[\"default\",\"t\"]" } ) },
+{ "create against update", "path \"secret/data/c\" { capabilities = [\"create\"] } path \"secret/data/u\" { capabilities = [\"update\"] }", STEPS(
+    { "POST", "secret/data/c", "T", "{\"data\":{}}", 200 },
+    { "POST", "secret/data/c", "T", "{\"data\":{}}", 403 },
+    { "POST", "secret/data/u", "T", "{\"data\":{}}", 403 },
+    { "POST", "secret/data/u", ROOT, "{\"data\":{}}", 200 },
+    { "DELETE", "secret/data/u", ROOT, NULL, 204 },
+    { "POST", "secret/data/u", "T", "{\"data\":{}}", 200 } ) },
+{ "the most specific pattern decides", "path \"secret/data/*\" { capabilities = [\"read\"] } path \"secret/data/super\" { capabilities = [\"deny\"] } path \"secret/data/a/*\" { capabilities = [\"list\"] } path \"secret/metadata\" { capabilities = [\"list\"] }", STEPS(
+    { "GET", "secret/data/super", "T", NULL, 403 }, { "GET", "secret/data/superb", "T", NULL, 404 },
+    { "GET", "secret/data/a/b", "T", NULL, 403 },
+    { "POST", "secret/data/k", ROOT, "{\"data\":{}}", 200 },
+    { "LIST", "secret/metadata", "T", NULL, 200 }, { "LIST", "secret/metadata/", "T", NULL, 200 } ) },
+{ "tokens: root's look-up", NULL, STEPS(
+    { "GET", "auth/token/lookup-self", ROOT, NULL, 200, "\"expire_time\":null" },
+    { "GET", "auth/token/lookup-self", ROOT, NULL, 200, "\"meta\":null,\"num_uses\":0,\"orphan\":true,\"path\":\"auth/token/root\",\"policies\":[\"root\"]" },
+    { "POST", "auth/token/renew-self", ROOT, NULL, 400 } ) },
+{ "tokens: life", NULL, STEPS(
+    { "POST", "auth/token/create", ROOT, "{\"policies\":[\"default\"],\"ttl\":\"30m\",\"explicit_max_ttl\":\"5m\"}", 200, "\"lease_duration\":300" },
+    { "POST", "auth/token/create", ROOT, "{\"policies\":[\"default\"],\"ttl\":\"2000h\"}", 200, "\"lease_duration\":2764800" },
+    { "POST", "auth/token/create", ROOT, "{\"policies\":[\"default\"],\"period\":\"30m\"}", 200, "\"lease_duration\":1800" },
+    { "POST", "auth/token/create", ROOT, "{\"policies\":[\"default\"],\"bogus\":1}", 200, "Endpoint ignored these unrecognized parameters: [bogus]" },
+    { "POST", "auth/token/create", ROOT, "{\"policies\":[\"zz\"]}", 200, "Policy \\\"zz\\\" does not exist" },
+    { "POST", "auth/token/create", ROOT, "{\"policies\":[\"default\"],\"meta\":{\"k\":\"v\"}}", 200, "\"metadata\":{\"k\":\"v\"}" },
+    { "POST", "auth/token/create", ROOT, "{\"policies\":[\"default\"],\"meta\":\"k=v\"}", 200, "\"metadata\":{\"k\":\"v\"}" },
+    { "POST", "auth/token/create", ROOT, "{\"policies\":[\"default\"]}", 200, "\"metadata\":null" },
+    { "POST", "auth/token/create", ROOT, "{\"type\":\"bogus\"}", 400, "invalid 'token_type' value" },
+    { "POST", "auth/token/create", ROOT, "{\"id\":\"my-id\"}", 200, "\"client_token\":\"my-id\"" },
+    { "POST", "auth/token/create", ROOT, "{\"id\":\"my-id\"}", 400, "duplicate" },
+    { "POST", "auth/token/create", ROOT, "{\"id\":\"a.b\"}", 400 },
+    { "POST", "auth/token/lookup", ROOT, "{\"token\":\"nope\"}", 403, "bad token" },
+    { "POST", "auth/token/lookup-accessor", ROOT, "{\"accessor\":\"nope\"}", 400, "invalid accessor" },
+    { "POST", "auth/token/revoke", ROOT, "{\"token\":\"nope\"}", 204 } ) },
+{ "tokens: children", "path \"auth/token/create\" { capabilities = [\"update\"] }", STEPS(
+    { "POST", "auth/token/create", "T", "{\"policies\":[\"b\"]}", 400, "child policies must be subset of parent" },
+    { "POST", "auth/token/create", "T", "{}", 200, "\"policies\":[\"default\",\"t\"]" },
+    { "POST", "auth/token/create", "T", "{\"policies\":[\"t\"],\"no_default_policy\":true}", 200, "\"policies\":[\"t\"]" },
+    { "POST", "auth/token/create", "T", "{\"period\":\"30m\"}", 400, "root or sudo privileges required" },
+    { "POST", "auth/token/create", "T", "{\"no_parent\":true}", 400, "root or sudo privileges required" },
+    { "POST", "auth/token/create", "T", "{\"id\":\"x\"}", 400, "root or sudo privileges required" },
+    { "LIST", "auth/token/accessors", "T", NULL, 403 }, { "LIST", "auth/token/accessors", ROOT, NULL, 200, "keys" } ) },
+{ "policies", "path \"sys/policies/acl/*\" { capabilities = [\"update\"] }", STEPS(
+    { "PUT", "sys/policies/acl/FOO", ROOT, "{\"policy\":\"path \\\"a\\\" { policy = \\\"write\\\" }\"}", 200, "policy name was converted to foo" },
+    { "GET", "sys/policy/foo", ROOT, NULL, 200, "\"rules\":" },
+    { "GET", "sys/policies/acl/foo", ROOT, NULL, 200, "\"policy\":" },
+    { "GET", "sys/policy", ROOT, NULL, 200, "\"policies\":[\"default\",\"foo\",\"t\",\"root\"]" },
+    { "GET", "sys/policies/acl", ROOT, NULL, 405 },
+    { "LIST", "sys/policies/acl", ROOT, NULL, 200, "\"keys\"" },
+    { "PUT", "sys/policies/acl/root", ROOT, "{\"policy\":\"x\"}", 400, "cannot update \\\"root\\\" policy" },
+    { "DELETE", "sys/policies/acl/default", ROOT, NULL, 400, "cannot delete default policy" },
+    { "PUT", "sys/policies/acl/bar", ROOT, "{\"policy\":\"path \\\"a\\\" { capabilities = [\\\"raed\\\"] }\"}", 400, "invalid capability" },
+    { "PUT", "sys/policies/acl/bar", ROOT, "{\"policy\":\"\"}", 400, "not supplied or empty" },
+    { "PUT", "sys/policies/acl/bar", ROOT, "{\"policy\":\"cGF0aCAiYSIgeyBjYXBhYmlsaXRpZXMgPSBbInJlYWQiXSB9\"}", 204 },
+    { "GET", "sys/policies/acl/bar", ROOT, NULL, 200, "path \\\"a\\\"" },
+    { "GET", "sys/policies/acl/none", ROOT, NULL, 404 },
+    { "DELETE", "sys/policies/acl/none", ROOT, NULL, 204 } ) },
+{ "capabilities", "path \"secret/data/a\" { capabilities = [\"read\",\"update\",\"create\"] } path \"secret/metadata\" { capabilities = [\"list\"] }", STEPS(
+    { "POST", "sys/capabilities-self", "T", "{\"paths\":[\"secret/data/a\",\"b\"]}", 200, "\"data\":{\"secret/data/a\":[\"create\",\"read\",\"update\"],\"b\":[\"deny\"]}" },
+    { "POST", "sys/capabilities-self", "T", "{\"path\":\"secret/data/a\"}", 200, "\"capabilities\":[\"create\",\"read\",\"update\"]" },
+    { "POST", "sys/capabilities-self", ROOT, "{\"paths\":\"x\"}", 200, "[\"root\"]" },
+    { "POST", "sys/capabilities-self", ROOT, "{}", 400, "paths must be supplied" } ) },
+{ "mounts", "path \"kv/data/a\" { capabilities = [\"read\"] }", STEPS(
+    { "POST", "sys/mounts/kv", ROOT, "{\"type\":\"kv\",\"options\":{\"version\":2}}", 204 },
+    { "GET", "sys/mounts", ROOT, NULL, 200, "\"kv/\":{\"accessor\":\"kv_" },
+    { "GET", "sys/mounts/kv", ROOT, NULL, 200, "\"options\":{\"version\":\"2\"}" },
+    { "POST", "sys/mounts/kv", ROOT, "{\"type\":\"kv-v2\"}", 400, "path is already in use at kv/" },
+    { "POST", "sys/mounts/kv/sub", ROOT, "{\"type\":\"kv-v2\"}", 400, "existing mount at kv/" },
+    { "POST", "sys/mounts/x", ROOT, "{\"type\":\"bogus\"}", 400, "plugin not found in the catalog" },
+    { "POST", "sys/mounts/x", ROOT, "{}", 400, "backend type must be specified as a string" },
+    { "GET", "sys/mounts/kv/tune", ROOT, NULL, 200, "\"default_lease_ttl\":2764800" },
+    { "POST", "sys/mounts/kv/tune", ROOT, "{\"default_lease_ttl\":\"3600s\"}", 204 },
+    { "GET", "sys/mounts/kv/tune", ROOT, NULL, 200, "\"default_lease_ttl\":3600" },
+    { "POST", "sys/mounts/kv/tune", ROOT, "{\"options\":{\"version\":\"1\"}}", 400 },
+    { "GET", "sys/internal/ui/mounts/kv/data/a", "T", NULL, 200, "\"path\":\"kv/\"" },
+    { "GET", "sys/internal/ui/mounts/secret/data/a", "T", NULL, 403, "preflight capability check returned 403" },
+    { "GET", "sys/internal/ui/mounts/unknown/x", "T", NULL, 403, "preflight capability check returned 403" },
+    { "GET", "sys/mounts/unknown", ROOT, NULL, 400 },
+    { "DELETE", "sys/mounts/kv", ROOT, NULL, 204 }, { "DELETE", "sys/mounts/kv", ROOT, NULL, 204 },
+    { "DELETE", "sys/mounts/sys", ROOT, NULL, 400, "cannot unmount" },
+    { "GET", "kv/data/a", ROOT, NULL, 404, "no handler for route" } ) },
+{ "cubbyhole is the token's own", "path \"none\" { capabilities = [\"read\"] }", STEPS(
+    { "POST", "cubbyhole/a/b", "T", "{\"k\":\"v\"}", 204 },
+    { "GET", "cubbyhole/a/b", "T", NULL, 200, "\"data\":{\"k\":\"v\"}" },
+    { "GET", "cubbyhole/a/b", ROOT, NULL, 404 },
+    { "LIST", "cubbyhole/", "T", NULL, 200, "{\"keys\":[\"a/\"]}" },
+    { "POST", "cubbyhole/x", "T", "{}", 500, "missing data fields" },
+    { "DELETE", "cubbyhole/a/b", "T", NULL, 204 }, { "GET", "cubbyhole/a/b", "T", NULL, 404 } ) },
+{ "status", NULL, STEPS(
+    { "GET", "sys/init", NONE, NULL, 200, "{\"initialized\":true}" },
+    { "PUT", "sys/init", NONE, "{\"secret_shares\":5,\"secret_threshold\":3}", 400, "already initialized" },
+    { "GET", "sys/health", NONE, NULL, 200, "\"sealed\":false" },
+    { "GET", "sys/health?activecode=299", NONE, NULL, 299 },
+    { "GET", "sys/health?sealedcode=abc", NONE, NULL, 400, "{\"errors\":[]}" },
+    { "GET", "sys/seal-status", NONE, NULL, 200, "\"t\":3,\"n\":5,\"progress\":0" },
+    { "GET", "sys/leader", NONE, NULL, 200, "\"ha_enabled\":false" },
+    { "PUT", "sys/unseal", NONE, "{\"reset\":true}", 400, "vault is unsealed" },
+    { "GET", "sys/key-status", ROOT, NULL, 200, "\"term\":1" },
+    { "PUT", "sys/rotate", ROOT, NULL, 204 },
+    { "GET", "sys/key-status", ROOT, NULL, 200, "\"term\":2" } ) },
+{ "help and unknown headers", "path \"none\" { capabilities = [\"read\"] }", STEPS(
+    { "GET", "sys/mounts?help=1", "T", NULL, 200, "{\"help\":" },
+    { "GET", "sys/mounts?help=1", NONE, NULL, 403 } ) },
+{ "the audit log over the API", NULL, STEPS(
+    { "POST", "secret/data/a", ROOT, "{\"data\":{\"k\":\"hunter2\"}}", 200 },
+    { "POST", "sys/audit-log/checkpoint", ROOT, NULL, 200, "\"checkpoint\":\"keyturn/test/f1\\n" },
+    { "GET", "sys/audit-log/export", ROOT, NULL, 200, "\"path\":\"secret/data/a\"", "hunter2" },
+    { "GET", "sys/audit-log/proof?index=0&size=1", ROOT, NULL, 200, "\"proof\":[]" },
+    { "GET", "sys/audit-log/leaves?from=0&to=1", ROOT, NULL, 200, "\"leaves\":\"" },
+    { "POST", "sys/audit-hash/file", ROOT, "{\"input\":\"hunter2\"}", 200, "hmac-sha256:", "hunter2" } ) },
+};
+/* clang-format on */
+
+static const char *who(const struct step *step, const struct test_vault *vault, const char *token)
+{
+    if (strcmp(step->who, ROOT) == 0)
+        return vault->root;
+    if (strcmp(step->who, NONE) == 0)
+        return NULL;
+    return strcmp(step->who, "T") == 0 ? token : "hvs.nonsense";
+}
+
+static void plays(void **state)
+{
+    const struct scenario *scenario = *state;
+    struct test_vault *vault = test_vault_new(true);
+    char token[256] = "";
+    if (scenario->policy != NULL)
+        test_vault_token(vault, "t", scenario->policy, token, sizeof token);
+    for (size_t i = 0; i < scenario->n; i++) {
+        const struct step *step = &scenario->steps[i];
+        unsigned status = test_vault_call(vault, step->method, step->path,
+                                          who(step, vault, token), step->body);
+        bool said = step->says == NULL || test_vault_said(vault, step->says);
+        bool silent = step->says_not == NULL || !test_vault_said(vault, step->says_not);
+        if (status != step->status || !said || !silent)
+            fail_msg("%s step %zu: %s %s: expected %u%s%s, got %u %.1500s", scenario->name, i + 1,
+                     step->method, step->path, step->status, step->says == NULL ? "" : " and ",
+                     step->says == NULL ? "" : step->says, status, vault->body);
+    }
+    test_vault_free(vault);
+}
+
+#define N (sizeof scenarios / sizeof scenarios[0])
+
+int main(int argc, char **argv)
+{
+    struct CMUnitTest tests[N];
+    for (size_t i = 0; i < N; i++)
+        tests[i] = (struct CMUnitTest){.name = scenarios[i].name,
+                                       .test_func = plays,
+                                       .initial_state = (void *)(uintptr_t)&scenarios[i]};
+    if (argc > 1)
+        cmocka_set_test_filter(argv[1]);
+    return cmocka_run_group_tests_name("vault_api", tests, NULL, NULL);
+}
