@@ -16,6 +16,8 @@ static struct kt_json span(const unsigned char *at, const unsigned char *end)
 
 struct kt_json kt_json_value(struct kt_bytes checked)
 {
+    if (checked.len == 0)
+        return (struct kt_json){0};
     const unsigned char *end = checked.at + checked.len;
     const unsigned char *at = json_skip_space(checked.at, end);
     if (at == end)

@@ -3,8 +3,11 @@
  * What:    kt_json_check() validates a document in one pass and bounds it; the span readers then walk
  *          the checked text without making a tree, so numbers keep every digit. kt_json_load() makes
  *          a jansson tree, for the clients' side.
+ * Limits:  struct kt_json_limits. Values count as nodes, keys do not; strings and keys are measured
+ *          decoded; depth is 256 at most.
  * Refused: everything RFC 8259 refuses, invalid UTF-8, lone surrogates, \u0000, duplicate keys, and
  *          what passes a limit. An error gives line and column and a phrase, never content.
+ * Errors:  KT_INVALID; KT_TOO_LARGE for the whole text; KT_NO_MEMORY.
  * Owner:   a struct kt_json is a span of somebody's text; it lives as long as that.
  * Threads: any thread. kt_json_init() before threads.
  * Source:  RFC 8259, RFC 7396 (merge patch). */
@@ -27,6 +30,14 @@ void kt_json_init(void);
 /* limits NULL: the defaults. Leading and trailing white space is fine; one value. */
 enum kt_kind kt_json_check(struct kt_bytes text, const struct kt_json_limits *limits,
                            struct kt_err *err) KT_MUST_CHECK;
+/* The same for callers that word the error themselves: KT_OK, or *ret says what is wrong and where. */
+struct kt_json_fault {
+    size_t offset;
+    const char *problem; /* a phrase; static */
+    size_t limit;        /* the limit that was passed, 0: none */
+};
+enum kt_kind kt_json_find_fault(struct kt_bytes text, const struct kt_json_limits *limits,
+                                struct kt_json_fault *ret) KT_MUST_CHECK;
 
 /* ---- spans of checked text ---- */
 enum kt_json_type {

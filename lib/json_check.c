@@ -371,14 +371,18 @@ static bool document(struct scan *s)
     return true;
 }
 
-enum kt_kind kt_json_check(struct kt_bytes text, const struct kt_json_limits *limits,
-                           struct kt_err *err)
+enum kt_kind kt_json_find_fault(struct kt_bytes text, const struct kt_json_limits *limits,
+                                struct kt_json_fault *ret)
 {
     if (limits == NULL)
         limits = &kt_json_default_limits;
-    if (text.len > limits->bytes || text.len > UINT32_MAX)
-        return kt_fail(err, KT_TOO_LARGE, "the text is longer than the limit of %zu bytes",
-                       limits->bytes);
+    if (text.len > limits->bytes || text.len > UINT32_MAX) {
+        *ret = (struct kt_json_fault){0, "the text is longer than the limit, in bytes",
+                                      limits->bytes};
+        return KT_TOO_LARGE;
+    }
+    if (text.len == 0)
+        text = kt_str("");
     struct scan s;
     s.start = s.at = text.at;
     s.end = text.at + text.len;
@@ -396,12 +400,25 @@ enum kt_kind kt_json_check(struct kt_bytes text, const struct kt_json_limits *li
     if (ok)
         return KT_OK;
     KT_ASSERT(s.kind != KT_OK && s.problem != NULL);
-    if (s.kind == KT_NO_MEMORY)
-        return kt_fail(err, KT_NO_MEMORY, "out of memory");
+    *ret = (struct kt_json_fault){(size_t)(s.at - s.start), s.problem, s.limit};
+    return s.kind;
+}
+
+enum kt_kind kt_json_check(struct kt_bytes text, const struct kt_json_limits *limits,
+                           struct kt_err *err)
+{
+    struct kt_json_fault fault;
+    enum kt_kind kind = kt_json_find_fault(text, limits, &fault);
+    if (kind == KT_OK)
+        return KT_OK;
+    if (kind != KT_INVALID)
+        return kind == KT_TOO_LARGE
+                   ? kt_fail(err, kind, "%s (%zu)", fault.problem, fault.limit)
+                   : kt_fail(err, kind, "%s", fault.problem);
     unsigned line, column;
-    kt_text_place(text, (size_t)(s.at - s.start), &line, &column);
-    if (s.limit != 0)
-        return kt_fail(err, s.kind, "line %u, column %u: %s (%zu)", line, column, s.problem,
-                       s.limit);
-    return kt_fail(err, s.kind, "line %u, column %u: %s", line, column, s.problem);
+    kt_text_place(text, fault.offset, &line, &column);
+    if (fault.limit != 0)
+        return kt_fail(err, kind, "line %u, column %u: %s (%zu)", line, column, fault.problem,
+                       fault.limit);
+    return kt_fail(err, kind, "line %u, column %u: %s", line, column, fault.problem);
 }

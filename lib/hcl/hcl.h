@@ -12,10 +12,10 @@
  *          interpolation, functions or includes: "${x}" and "{{x}}" are just characters.
  * Refused: duplicate attributes in one body, an attribute named like a block of the same body,
  *          invalid UTF-8, NUL, null (JSON form), and what passes a limit.
- * Limits:  1 MiB, 32 levels, 10,000 tokens (JSON form: values and keys).
+ * Limits:  1 MiB, 32 levels (the file itself is one), 10,000 keys, labels and values.
  * Owner:   kt_hcl_parse() gives the root, which owns everything below it, texts included;
  *          kt_hcl_free() wipes and frees it all; NULL is fine.
- * Errors:  KT_INVALID with "file:line:column: ..." in front. Keys may be quoted, values never are.
+ * Errors:  KT_TOO_LARGE, KT_NO_MEMORY, else KT_INVALID with "file:line:column: ..." in front. Keys may be quoted, values never are.
  * Threads: any thread; a parsed tree is only read.
  * Source:  github.com/hashicorp/hcl v1: parser/, scanner/, json/, decoder.go. */
 #pragma once
@@ -25,7 +25,7 @@
 
 #define KT_HCL_MAX_BYTES  ((size_t)1024 * 1024)
 #define KT_HCL_MAX_DEPTH  32u
-#define KT_HCL_MAX_TOKENS 10000u
+#define KT_HCL_MAX_NODES  10000u
 #define KT_HCL_MAX_LABELS 4u
 
 /* Column counts characters, both from 1. The file name belongs to the tree. */
@@ -145,8 +145,8 @@ enum kt_kind kt_hcl_check_known(const struct kt_hcl_body *body, const char *cons
     KT_MUST_CHECK;
 
 /* ---- writing ---- */
-/* Canonical text: one item a line, two spaces of indentation. Parsing it gives the same tree, and
- * printing that the same text. Check kt_buf_ok(). */
+/* Canonical text: one item a line, two spaces of indentation. Parsing it gives the same tree (if it
+ * is within KT_HCL_MAX_BYTES), and printing that the same text. Check kt_buf_ok(). */
 void kt_hcl_print(const struct kt_hcl_body *body, struct kt_buf *out);
 
 static inline void kt_hcl_free_at(struct kt_hcl_body **root)

@@ -272,7 +272,7 @@ static void limits_can_be_given(void **state)
     assert_int_equal(kt_json_check(kt_buf_bytes(&buf), &own, NULL), KT_OK);
     kt_buf_add_text(&buf, " ");
     assert_int_equal(kt_json_check(kt_buf_bytes(&buf), &own, &err), KT_TOO_LARGE);
-    assert_string_equal(err.what, "the text is longer than the limit of 10 bytes");
+    assert_string_equal(err.what, "the text is longer than the limit, in bytes (10)");
 }
 
 /* Many keys move the key table to the heap; a duplicate is found across the moves. */
