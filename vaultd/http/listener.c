@@ -413,22 +413,36 @@ static void listener_stop(struct listener *listener)
     listener->fd = -1;
 }
 
-bool http_server_stop(struct http_server *server, int64_t drain_ms)
+/* Until the connections are gone, or only suspended requests are left if that is enough. */
+static void wait_for_clients(struct http_server *server, int64_t wait_ms, bool all)
 {
-    atomic_store(&server->draining, true);
-    for (size_t i = 0; i < server->n_listeners; i++)
-        stop_accepting(server->listeners[i]);
-    if (server->deadlines == NULL)
-        return true;
-    int64_t until_ms = kt_mono_ms(server->clock) + drain_ms;
+    int64_t until_ms = kt_mono_ms(server->clock) + wait_ms;
     for (;;) {
         struct deadline_counts counts;
         deadlines_shut_idle(server->deadlines);
         deadlines_counts(server->deadlines, &counts);
-        if (counts.open == 0 || kt_mono_ms(server->clock) >= until_ms)
-            break;
-        (void)poll(NULL, 0, 10);
+        bool quiet = atomic_load(&server->active) == atomic_load(&server->suspended);
+        if (counts.open == 0 || (!all && quiet) || kt_mono_ms(server->clock) >= until_ms)
+            return;
+        (void)poll(NULL, 0, 5);
     }
+}
+
+void http_server_drain(struct http_server *server, int64_t wait_ms)
+{
+    atomic_store(&server->draining, true);
+    for (size_t i = 0; i < server->n_listeners; i++)
+        stop_accepting(server->listeners[i]);
+    if (server->deadlines != NULL)
+        wait_for_clients(server, wait_ms, false);
+}
+
+bool http_server_stop(struct http_server *server, int64_t wait_ms)
+{
+    http_server_drain(server, 0);
+    if (server->deadlines == NULL)
+        return true;
+    wait_for_clients(server, wait_ms, true);
     /* The library aborts the process when it is stopped with a suspended connection. */
     if (atomic_load(&server->suspended) != 0)
         return false;

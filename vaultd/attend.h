@@ -1,0 +1,30 @@
+/* vaultd/attend.h - what the main thread does while the others serve: signals, the store's bad news,
+ * and the word with the service manager.
+ *
+ * SIGTERM, SIGINT: stop. SIGHUP: the caller's reload. A broken store ends the loop too. SIGBUS, which
+ * the kernel sends when a mapped database file was cut short, says so and ends the process.
+ * Owner:   attend_begin() opens, attend_end() closes.
+ * Threads: attend_begin(): before threads, so that every thread has the signals blocked.
+ *          attend_broken(): any thread; it only writes to a descriptor.
+ * Source:  sd_notify(3), sd_watchdog_enabled(3), signalfd(2). */
+#pragma once
+
+#include "lib/err.h"
+
+struct attend {
+    int signals, broken;
+    int64_t beat_ms; /* of the service manager's watchdog; 0: none */
+};
+enum attend_end { ATTEND_STOP, ATTEND_BROKEN };
+typedef void attend_reload_fn(void *arg);
+
+enum kt_kind attend_begin(struct attend *ret, struct kt_err *err) KT_MUST_CHECK;
+void attend_end(struct attend *attend);
+/* Until a signal to stop, or a broken store. */
+enum attend_end attend_loop(struct attend *attend, attend_reload_fn *reload, void *arg);
+/* A store_broken_fn; arg is the struct attend. */
+void attend_broken(void *arg, const char *what);
+/* "READY=1" and the like; nothing happens without a service manager. */
+void attend_notify(const char *state);
+/* After this many seconds the process ends by itself, whatever hangs. */
+void attend_deadline(unsigned seconds);

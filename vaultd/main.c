@@ -1,0 +1,418 @@
+/* vaultd/main.c - from a command line to a vault that serves, and down again.
+ *
+ * The order matters: nothing is read from the environment before it is cleaned; ports are bound as
+ * root and data is touched only as the vault's user; the process that starts workers is started
+ * before any key exists; the sandbox comes before the first thread. */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/cleanup.h"
+#include "lib/json.h"
+#include "lib/log.h"
+#include "lib/process.h"
+#include "lib/secret.h"
+#include "vaultd/args.h"
+#include "vaultd/attend.h"
+#include "vaultd/confine.h"
+#include "vaultd/core/core.h"
+#include "vaultd/dev.h"
+#include "vaultd/privileges.h"
+#include "vaultd/rotation/spawner.h"
+
+#ifndef KT_VERSION
+#define KT_VERSION "0"
+#endif
+
+/* Beside the connections: database, log, devices, workers' sockets. */
+#define SPARE_DESCRIPTORS 512u
+#define DRAIN_MS          5000
+#define STOP_S            25u /* below the service manager's 30 */
+
+struct vaultd {
+    struct args args;
+    struct config config;
+    struct identity identity;
+    struct dev dev;
+    struct scratch scratch; /* of an inmem store without a folder */
+    struct confinement confinement;
+    struct attend attend;
+    char spawn_path[PATH_MAX], worker_path[PATH_MAX];
+    const char *folder;
+    struct audit_device_config devices[CONFIG_DEVICES_MAX];
+    struct spawner *spawner;
+    struct store *store;
+    struct core *core;
+    struct http_server *http;
+    size_t n_tcp; /* listeners bound before the Unix sockets */
+};
+
+/* ---- what a person reads --------------------------------------------------------------------- */
+
+static int refuse(const struct kt_err *err)
+{
+    if (!isatty(STDERR_FILENO))
+        kt_log_err(KT_LOG_ERROR, "not_started", err);
+    else if (err->hint[0] != '\0')
+        (void)fprintf(stderr, "vaultd: %s\n  next: %s\n", err->what, err->hint);
+    else
+        (void)fprintf(stderr, "vaultd: %s\n", err->what);
+    return 1;
+}
+
+static int print(void (*describe)(struct kt_buf *out))
+{
+    kt_autobuf struct kt_buf text;
+    kt_buf_init(&text, (size_t)64 * 1024);
+    describe(&text);
+    return fputs(kt_buf_text(&text), stdout) < 0 || fflush(stdout) != 0 ? 1 : 0;
+}
+
+static void print_findings(const struct findings *findings)
+{
+    for (size_t i = 0; i < findings->n; i++) {
+        const struct finding *at = &findings->at[i];
+        (void)fprintf(stderr, "%s: %s\n", at->error ? "error" : "warning", at->text.what);
+        if (at->text.hint[0] != '\0')
+            (void)fprintf(stderr, "  next: %s\n", at->text.hint);
+    }
+    if (findings->dropped > 0)
+        (void)fprintf(stderr, "and %zu more\n", findings->dropped);
+}
+
+static void log_findings(const struct findings *findings)
+{
+    for (size_t i = 0; i < findings->n; i++)
+        kt_log_err(findings->at[i].error ? KT_LOG_ERROR : KT_LOG_WARNING, "configuration",
+                   &findings->at[i].text);
+}
+
+/* ---- the configuration ----------------------------------------------------------------------- */
+
+static enum kt_kind choose_log_level(struct vaultd *vaultd, struct kt_err *err)
+{
+    static const struct {
+        const char *word;
+        enum kt_log_level level;
+    } levels[] = {{"error", KT_LOG_ERROR},   {"warn", KT_LOG_WARNING}, {"notice", KT_LOG_NOTICE},
+                  {"info", KT_LOG_INFO},     {"debug", KT_LOG_INFO},   {"trace", KT_LOG_INFO}};
+    const char *wanted = vaultd->args.log_level;
+    if (wanted == NULL) {
+        kt_log_set_level((enum kt_log_level)vaultd->config.log_level);
+        return KT_OK;
+    }
+    for (size_t i = 0; i < sizeof levels / sizeof levels[0]; i++)
+        if (strcmp(levels[i].word, wanted) == 0) {
+            kt_log_set_level(levels[i].level);
+            return KT_OK;
+        }
+    return kt_fail(err, KT_INVALID, "--log-level is error, warn, notice or info");
+}
+
+static enum kt_kind configure(struct vaultd *vaultd, struct kt_err *err)
+{
+    static struct findings findings; /* too large for the stack; main runs once */
+    enum kt_kind kind;
+    if (vaultd->args.dev)
+        kind = dev_config(&vaultd->args, &vaultd->dev, &vaultd->config, err);
+    else
+        kind = config_read(vaultd->args.config, &vaultd->config, &findings, err);
+    log_findings(&findings);
+    if (kind != KT_OK && findings.errors > 0)
+        kt_hint(err, "mend them; vaultd --config FILE --check shows all at once");
+    if (kind == KT_OK)
+        kind = choose_log_level(vaultd, err);
+    return kind;
+}
+
+/* Everything that can be wrong, seen with the eyes of the user that would run. */
+static int check(struct vaultd *vaultd)
+{
+    static struct findings findings;
+    struct kt_err err = {0};
+    enum kt_kind kind = config_read(vaultd->args.config, &vaultd->config, &findings, &err);
+    if (kind == KT_OK) {
+        const char *user = vaultd->args.user != NULL ? vaultd->args.user : vaultd->config.user;
+        if (privileges_find(user, &vaultd->identity, &err) != KT_OK ||
+            privileges_drop(&vaultd->identity, &err) != KT_OK)
+            findings_add(&findings, true, &err);
+        config_check(&vaultd->config, kt_wall_ms(&kt_system_clock), &findings);
+    } else if (findings.errors == 0) {
+        findings_add(&findings, true, &err); /* not readable, or not HCL */
+    }
+    print_findings(&findings);
+    if (findings.errors == 0)
+        (void)printf("%s: no mistakes\n", vaultd->args.config);
+    config_free(&vaultd->config);
+    return findings.errors == 0 ? 0 : 1;
+}
+
+/* ---- up ------------------------------------------------------------------------------------- */
+
+/* The helpers stand beside this program, wherever that was installed. */
+static enum kt_kind find_helpers(struct vaultd *vaultd, struct kt_err *err)
+{
+    char self[PATH_MAX];
+    ssize_t len = readlink("/proc/self/exe", self, sizeof self - 1);
+    if (len <= 0)
+        return kt_fail(err, KT_IO, "cannot find where this program stands (is /proc mounted?)");
+    self[len] = '\0';
+    char *slash = strrchr(self, '/');
+    if (slash != NULL)
+        *slash = '\0';
+    int a = snprintf(vaultd->spawn_path, sizeof vaultd->spawn_path, "%.4000s/vaultd-spawn", self);
+    int b = snprintf(vaultd->worker_path, sizeof vaultd->worker_path, "%.4000s/vaultd-worker", self);
+    return a > 0 && b > 0 ? KT_OK : kt_fail(err, KT_INTERNAL, "the program's path is too long");
+}
+
+static enum kt_kind bind_listeners(struct vaultd *vaultd, bool unix_ones, struct kt_err *err)
+{
+    enum kt_kind kind = KT_OK;
+    for (size_t i = 0; kind == KT_OK && i < vaultd->config.n_listeners; i++) {
+        const struct config_listener *from = &vaultd->config.listeners[i];
+        const struct http_listener_config listener = {.is_unix = from->is_unix,
+                                                      .address = from->address,
+                                                      .mode = (unsigned)from->mode,
+                                                      .tls = !from->is_unix && !from->tls_disable,
+                                                      .cert_file = from->cert_file,
+                                                      .key_file = from->key_file};
+        if (from->is_unix != unix_ones)
+            continue;
+        kind = http_server_listen(vaultd->http, &listener, err);
+        if (kind == KT_OK && !from->is_unix)
+            vaultd->n_tcp++;
+    }
+    return kind;
+}
+
+static enum kt_kind write_pid_file(const struct vaultd *vaultd, struct kt_err *err)
+{
+    const char *path = vaultd->config.pid_file;
+    char text[24];
+    if (path == NULL)
+        return KT_OK;
+    kt_autoclose int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+    int len = snprintf(text, sizeof text, "%d\n", (int)getpid());
+    if (fd < 0 || fchmod(fd, 0644) != 0 || write(fd, text, (size_t)len) != len)
+        return kt_fail(err, KT_IO, "cannot write pid_file '%s'", path);
+    return KT_OK;
+}
+
+/* As root where that is needed, else as whoever we are; afterwards never root again. */
+static enum kt_kind settle(struct vaultd *vaultd, struct kt_err *err)
+{
+    const struct config_storage *storage = &vaultd->config.storage;
+    const char *user = vaultd->args.user != NULL ? vaultd->args.user : vaultd->config.user;
+    struct http_limits limits;
+    config_http_limits(&vaultd->config, &limits);
+    enum kt_kind kind = privileges_find(user, &vaultd->identity, err);
+    if (kind == KT_OK)
+        kind = http_server_new(&limits, &kt_system_clock, &vaultd->http, err);
+    if (kind == KT_OK)
+        kind = bind_listeners(vaultd, false, err);
+    if (kind == KT_OK && storage->path != NULL)
+        kind = privileges_give_folder(&vaultd->identity, storage->path, err);
+    if (kind != KT_OK)
+        return kind;
+    privileges_raise_limits(limits.max_connections + SPARE_DESCRIPTORS);
+    return privileges_drop(&vaultd->identity, err);
+}
+
+/* As the vault's user, alone: folders, the process that starts workers, the sandbox. */
+static enum kt_kind prepare(struct vaultd *vaultd, struct kt_err *err)
+{
+    enum kt_kind kind = KT_OK;
+    if (vaultd->args.dev) {
+        kind = dev_prepare(&vaultd->dev, &vaultd->config, err);
+        if (kind == KT_OK)
+            kind = bind_listeners(vaultd, false, err);
+    } else if (vaultd->config.storage.path == NULL) {
+        kind = scratch_new(&vaultd->scratch, err);
+    }
+    vaultd->folder = vaultd->config.storage.path != NULL ? vaultd->config.storage.path
+                                                         : vaultd->scratch.path;
+    if (kind == KT_OK)
+        kind = bind_listeners(vaultd, true, err);
+    if (kind == KT_OK)
+        kind = write_pid_file(vaultd, err);
+    if (kind == KT_OK)
+        kind = find_helpers(vaultd, err);
+    if (kind == KT_OK)
+        kind = kt_secret_init(err);
+    if (kind != KT_OK)
+        return kind;
+    kt_json_init();
+    kind = spawner_start(vaultd->spawn_path, vaultd->worker_path, &vaultd->spawner, err);
+    if (kind == KT_OK)
+        kind = confine(&vaultd->confinement, &vaultd->config, vaultd->args.config, vaultd->folder,
+                       err);
+    return kind;
+}
+
+static enum kt_kind start(struct vaultd *vaultd, struct kt_err *err)
+{
+    const struct config *config = &vaultd->config;
+    const struct store_config storage = {.engine = config->storage.engine,
+                                         .path = vaultd->folder,
+                                         .max_bytes = config->storage.max_bytes,
+                                         .delay_ms = (int64_t)config->storage.delay_ms};
+    for (size_t i = 0; i < config->n_devices; i++)
+        vaultd->devices[i] = (struct audit_device_config){"file", "file", config->devices[i].path};
+    const struct core_config core = {
+        .cluster_name = config->cluster_name,
+        .data_folder = vaultd->folder,
+        .storage_type = config->storage.engine == STORE_LMDB ? "lmdb" : "inmem",
+        .devices = vaultd->devices,
+        .n_devices = config->n_devices,
+        .worker_path = vaultd->worker_path,
+        .spawner = vaultd->spawner,
+        .dev = vaultd->args.dev,
+        .notes = vaultd->confinement.notes,
+        .tick_ms = (int64_t)config->rotation_tick_ms};
+    enum kt_kind kind = store_open(&storage, &vaultd->store, err);
+    if (kind != KT_OK)
+        return kind;
+    store_on_broken(vaultd->store, attend_broken, &vaultd->attend);
+    kind = core_new(&core, vaultd->store, &kt_system_clock, &vaultd->core, err);
+    if (kind == KT_OK)
+        kind = http_server_start(vaultd->http, vaultd->core, err);
+    if (kind == KT_OK && vaultd->args.dev)
+        kind = dev_begin(&vaultd->dev, vaultd->core, http_server_port(vaultd->http, 0), err);
+    return kind;
+}
+
+static void say_ready(const struct vaultd *vaultd)
+{
+    size_t tcp = 0;
+    for (size_t i = 0; i < vaultd->config.n_listeners; i++) {
+        const struct config_listener *listener = &vaultd->config.listeners[i];
+        if (listener->is_unix)
+            kt_log(KT_LOG_NOTICE, "listening", "path=\"%s\"", listener->address);
+        else
+            kt_log(KT_LOG_NOTICE, "listening", "address=\"%s\" port=%u tls=%s", listener->address,
+                   http_server_port(vaultd->http, tcp++), listener->tls_disable ? "no" : "yes");
+    }
+    kt_log(KT_LOG_NOTICE, "ready", "version=%s storage=%s sealed=%s", KT_VERSION,
+           vaultd->config.storage.engine == STORE_LMDB ? "lmdb" : "inmem",
+           barrier_sealed(vaultd->core->barrier) ? "yes" : "no");
+    attend_notify("READY=1");
+}
+
+/* ---- while it runs -------------------------------------------------------------------------- */
+
+static void reload(void *arg)
+{
+    struct vaultd *vaultd = arg;
+    static struct findings findings;
+    struct kt_err err = {0};
+    findings = (struct findings){0};
+    if (vaultd->args.config != NULL) {
+        struct config fresh;
+        if (config_read(vaultd->args.config, &fresh, &findings, &err) == KT_OK) {
+            vaultd->config.log_level = fresh.log_level;
+            (void)choose_log_level(vaultd, &err);
+            config_free(&fresh);
+        } else {
+            log_findings(&findings);
+            kt_log_err(KT_LOG_ERROR, "configuration_kept", &err);
+        }
+    }
+    http_server_reload(vaultd->http);
+    core_reload(vaultd->core);
+    kt_log(KT_LOG_NOTICE, "reloaded", "what=\"certificates, log level, audit devices\"");
+}
+
+/* ---- down ----------------------------------------------------------------------------------- */
+
+/* False: a request is stuck, and nothing it may still touch can be freed. */
+static bool stop(struct vaultd *vaultd)
+{
+    attend_notify("STOPPING=1");
+    attend_deadline(STOP_S);
+    if (vaultd->core != NULL) {
+        http_server_drain(vaultd->http, DRAIN_MS / 5);
+        if (vaultd->spawner != NULL)
+            spawner_interrupt(vaultd->spawner);
+        core_seal(vaultd->core, "stop");
+    }
+    return vaultd->http == NULL || http_server_stop(vaultd->http, DRAIN_MS);
+}
+
+static void release(struct vaultd *vaultd)
+{
+    http_server_free(vaultd->http);
+    core_free(vaultd->core);
+    store_close(vaultd->store);
+    spawner_stop(vaultd->spawner);
+    if (vaultd->config.pid_file != NULL)
+        (void)unlink(vaultd->config.pid_file);
+    if (vaultd->args.dev)
+        dev_end(&vaultd->dev);
+    scratch_free(&vaultd->scratch);
+    attend_end(&vaultd->attend);
+    config_free(&vaultd->config);
+}
+
+static int serve(struct vaultd *vaultd)
+{
+    struct kt_err err = {0};
+    int code = 0;
+    enum kt_kind kind = attend_begin(&vaultd->attend, &err);
+    if (kind == KT_OK)
+        kind = configure(vaultd, &err);
+    if (kind == KT_OK)
+        kind = settle(vaultd, &err);
+    if (kind == KT_OK)
+        kind = prepare(vaultd, &err);
+    if (kind == KT_OK)
+        kind = start(vaultd, &err);
+    if (kind == KT_OK) {
+        say_ready(vaultd);
+        code = attend_loop(&vaultd->attend, reload, vaultd) == ATTEND_STOP ? 0 : 1;
+    } else {
+        code = refuse(&err);
+    }
+    if (!stop(vaultd)) {
+        kt_log(KT_LOG_ERROR, "stopped_hard", "reason=\"a request did not end\"");
+        _exit(1);
+    }
+    release(vaultd);
+    if (kind == KT_OK)
+        kt_log(KT_LOG_NOTICE, "stopped", "code=%d", code);
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    static const char *const environment[] = {
+        "HOME", "TZ", "LANG", "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID",
+        "CREDENTIALS_DIRECTORY", "VAULT_DEV_ROOT_TOKEN_ID", "VAULT_DEV_LISTEN_ADDRESS",
+#ifdef KT_FAULT
+        "KEYTURN_FAILPOINTS", "ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS",
+#endif
+        NULL};
+    static struct vaultd vaultd = {.attend = {-1, -1, 0}, .dev = {.token_fd = -1}};
+    const struct kt_process_options options = {.keep_env = environment};
+    struct kt_err err = {0};
+    if (kt_process_start(&options, &err) != KT_OK ||
+        args_parse(argc, argv, &vaultd.args, &err) != KT_OK)
+        return refuse(&err);
+    if (vaultd.args.help)
+        return print(args_help);
+    if (vaultd.args.settings)
+        return print(config_describe);
+    if (vaultd.args.version)
+        return printf("Keyturn vaultd v%s\n", KT_VERSION) < 0 ? 1 : 0;
+    if (vaultd.args.dev == (vaultd.args.config != NULL)) {
+        (void)kt_fail(&err, KT_INVALID,
+                      vaultd.args.dev ? "--dev takes no configuration" : "nothing to serve");
+        kt_hint(&err, "vaultd --dev to try it out, vaultd --config FILE in earnest, vaultd --help");
+        return refuse(&err);
+    }
+    return vaultd.args.check ? check(&vaultd) : serve(&vaultd);
+}
