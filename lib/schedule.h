@@ -12,7 +12,7 @@
  *                    "2h": only so long after the scheduled time
  *          max_age   "90d" since the last completed rotation: due even outside the window
  *          catchup   "one" (default): missed fires become one run; "none": they are dropped
- *          Durations are a number and s, m, h, d or w, or several ("1h30m"); from 1s to 100 years.
+ *          Durations as in lib/duration.h ("90s", "1h30m", "30d"), from 1s to 100 years.
  * Owner:   kt_schedule_parse() gives the caller a schedule, kt_schedule_free() takes it; NULL is
  *          fine. A schedule never changes and holds no reference to the texts.
  * Errors:  KT_INVALID with a hint; KT_NOT_FOUND for a zone that tzdata does not know.
@@ -82,7 +82,7 @@ void kt_schedule_describe(const struct kt_schedule *schedule, struct kt_buf *out
  * max_age), one sentence a line; nothing when all is well. */
 void kt_schedule_warn(const struct kt_schedule *schedule, int64_t now_ms, struct kt_buf *out);
 
-/* "90s", "1h30m", "30d", "2w". */
+/* A duration of lib/duration.h in the schedule's range; the error names the setting and forms. */
 enum kt_kind kt_schedule_duration(const char *name, const char *text, int64_t *ret_ms,
                                   struct kt_err *err) KT_MUST_CHECK;
 

@@ -3,13 +3,12 @@
 #include <stdlib.h>
 
 #include "lib/cleanup.h"
+#include "lib/duration.h"
 #include "lib/failpoint.h"
 #include "lib/num.h"
 #include "lib/schedule_parts.h"
 
-#define SECOND_MS    ((int64_t)1000)
-#define DAY_MS       ((int64_t)86400 * SECOND_MS)
-#define LONGEST_MS   (100 * 365 * DAY_MS)
+#define LONGEST_MS   ((int64_t)100 * 365 * 86400 * 1000)
 #define WINDOW_PARTS 4u
 #define TEXT_MAX     128u
 
@@ -20,54 +19,18 @@ static bool given(const char *text)
 
 /* ---- durations ---- */
 
-static const struct unit {
-    char letter;
-    int64_t ms;
-} units[] = {
-    {'s', SECOND_MS}, {'m', 60 * SECOND_MS}, {'h', 3600 * SECOND_MS},
-    {'d', DAY_MS},    {'w', 7 * DAY_MS},
-};
-
-static int64_t unit_of(char letter)
-{
-    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++)
-        if (units[i].letter == letter)
-            return units[i].ms;
-    return 0;
-}
-
-/* The sum of "1h30m"; 0 if it is not a duration or too long. */
-static int64_t duration_of(const char *text)
-{
-    int64_t sum_ms = 0;
-    if (strlen(text) > TEXT_MAX)
-        return 0;
-    while (*text != '\0') {
-        size_t digits = strspn(text, "0123456789");
-        int64_t unit_ms = unit_of(text[digits]), part_ms = 0;
-        uint64_t n = 0;
-        if (unit_ms == 0 || !kt_u64_parse(kt_bytes(text, digits), INT64_MAX, &n) ||
-            __builtin_mul_overflow((int64_t)n, unit_ms, &part_ms) ||
-            __builtin_add_overflow(sum_ms, part_ms, &sum_ms))
-            return 0;
-        text += digits + 1;
-    }
-    return sum_ms > LONGEST_MS ? 0 : sum_ms;
-}
-
 enum kt_kind kt_schedule_duration(const char *name, const char *text, int64_t *ret_ms,
                                   struct kt_err *err)
 {
-    int64_t ms = duration_of(text);
-    if (ms > 0) {
-        *ret_ms = ms;
+    uint64_t ms = 0;
+    if (kt_duration_parse(kt_str(text), &ms, NULL) == KT_OK && ms >= 1000 &&
+        ms <= (uint64_t)LONGEST_MS) {
+        *ret_ms = (int64_t)ms;
         return KT_OK;
     }
     (void)kt_fail(err, KT_INVALID, "%s is not a duration from 1s to 100 years", name);
-    if (text[0] != '\0' && strlen(text) < 10 && strspn(text, "0123456789") == strlen(text))
-        kt_hint(err, "add a unit: %s = \"%ss\"", name, text);
-    else
-        kt_hint(err, "write a number and s, m, h, d or w: %s = \"90s\", \"1h30m\", \"30d\"", name);
+    kt_hint(err, "write a number and s, m or h, or whole days: %s = \"90s\", \"1h30m\", \"30d\"",
+            name);
     return KT_INVALID;
 }
 
