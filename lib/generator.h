@@ -5,12 +5,19 @@
  *          rejection; when a demanded class is missing everything is drawn again, so that the result
  *          is uniform over all allowed strings.
  * Kinds:   "password" (default): length characters of an alphabet, first a letter
- *          "hex", "base64", "base64url": length random bytes, encoded (base64 with padding)
+ *          "hex", "base64", "base64url": length random bytes (default 32), encoded (base64 with
+ *          padding)
  *          "uuid": a random UUID (122 bits)
  * Default: 57 characters (base62 without 0 O 1 l I), 28 of them: 163 bits, no escaping anywhere.
+ * Entropy: of the first character's alphabet and L-1 times the other's, less what the demanded
+ *          classes exclude, which is counted exactly: with one of each class it is the inclusion-
+ *          exclusion sum over the sets S of classes, (-1)^#S (A - size of S)^L. What kt_generate()
+ *          must avoid is not counted; it is far below a thousandth of a bit.
  * Owner:   configuration and generator are plain values; the value is the caller's kt_secret.
- * Limits:  8 <= length <= 512 characters, 16..256 bytes; alphabets of 2..95 printable ASCII.
- * Errors:  KT_INVALID: impossible, or below 96 bits without allow_weak; the hint says what to change.
+ * Limits:  4..512 characters, 4..256 bytes; alphabets of 2..94 characters of printable ASCII
+ *          without the blank.
+ * Errors:  KT_INVALID: impossible, or below 96 bits without allow_weak, or fewer than one drawing in
+ *          64 would have the demanded classes; the hint says what to change.
  * Threads: any thread. */
 #pragma once
 
@@ -50,17 +57,16 @@ enum kt_generator_kind {
 struct kt_generator {
     enum kt_generator_kind kind;
     size_t length;               /* characters, or bytes */
-    char alphabet[96], first[96]; /* the first character's; with NUL */
+    char alphabet[96], first[96]; /* first: the first character's; both with NUL */
     size_t n_alphabet, n_first;
-    size_t min[4];               /* lower, upper, digits, symbols */
+    size_t min[4]; /* lower, upper, digits, symbols */
     double bits;
 };
 
 enum kt_kind kt_generator_parse(const struct kt_generator_config *config, struct kt_generator *ret,
                                 struct kt_err *err) KT_MUST_CHECK;
-/* avoid: values that must not be in the new one and account names likewise (compared without case;
- * those under 3 bytes are not looked for). n_avoid may be 0. Never the same twice: the previous
- * value belongs in it. */
+/* avoid: texts that the new value must not contain: the previous value, account names. Compared
+ * without case; those under 3 bytes are not looked for. n_avoid may be 0. */
 enum kt_kind kt_generate(const struct kt_generator *generator, const struct kt_bytes *avoid,
                          size_t n_avoid, struct kt_secret **ret, struct kt_err *err) KT_MUST_CHECK;
 /* "28 characters of 57, first a letter: 162 bits". */

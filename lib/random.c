@@ -42,5 +42,7 @@ uint32_t kt_random_below(uint32_t bound)
     do
         kt_random(&v, sizeof v);
     while (v < floor);
-    return v % bound;
+    uint32_t below = v % bound;
+    sodium_memzero(&v, sizeof v);
+    return below;
 }
