@@ -8,7 +8,8 @@
  *          with all leaves and `partial` set: a record's place is the "seq" that ends its line.
  * Trust:   in the key. The one inside the bundle proves no more than that the bundle is of one
  *          piece; a key kept from elsewhere, and a checkpoint kept from earlier, prove the rest.
- * Owner:   paths are borrowed for the call. Memory is constant: files are streamed.
+ * Owner:   paths are borrowed for the call. Records and leaves are streamed; the checkpoints are read
+ *          whole (KT_AUDIT_CHECKPOINTS_MAX).
  * Errors:  the return value says whether the check could be made (KT_IO, KT_INVALID: a file is
  *          missing or not of its form, KT_NO_MEMORY); the verdict says what it found.
  * Threads: any thread. */
@@ -21,6 +22,7 @@
 #define KT_AUDIT_CHECKPOINTS_FILE "checkpoints.txt"
 #define KT_AUDIT_KEY_FILE         "key.pub"
 #define KT_AUDIT_LINE_MAX         (4u * 1024u * 1024u)
+#define KT_AUDIT_CHECKPOINTS_MAX  (64u * 1024u * 1024u)
 
 struct kt_audit_bundle {
     const char *records;     /* paths */
