@@ -34,6 +34,7 @@ struct audit_config {
     int64_t sync_ms;        /* 1000 */
     int64_t checkpoint_ms;  /* 10000 */
     bool accept_rollback;   /* operator unseal -accept-rollback: begin a new history */
+    size_t segment_bytes;   /* of a new log; 0: 8 MiB */
 };
 
 /* Opens or creates the log, checks it against the store's head (rollback), cuts a torn tail at the

@@ -150,6 +150,13 @@ static void break_log(struct audit_log *log, const struct kt_err *by)
     log->broken = true;
 }
 
+void audit_log_break(struct audit_log *log, const struct kt_err *why)
+{
+    (void)pthread_mutex_lock(&log->lock);
+    break_log(log, why);
+    (void)pthread_mutex_unlock(&log->lock);
+}
+
 /* The lock is held. */
 static void publish_ready(struct audit_log *log)
 {

@@ -50,7 +50,7 @@ struct audit_found {
 enum kt_kind audit_log_create(int parent, const char *name, const struct audit_sealer *sealer,
                               size_t segment_bytes, struct audit_log **ret, struct kt_err *err)
     KT_MUST_CHECK;
-/* Opens, checks and mends. KT_PRECONDITION with found->trouble: nothing was changed. The log is
+/* Opens, checks and mends. KT_PRECONDITION with found->trouble: no record was changed. The log is
  * synced when this returns. */
 enum kt_kind audit_log_open(int parent, const char *name, const struct audit_sealer *sealer,
                             const struct audit_trust *trust, struct audit_log **ret,
@@ -84,7 +84,13 @@ struct audit_synced {
 enum kt_kind audit_log_sync(struct audit_log *log, struct audit_synced *ret, struct kt_err *err)
     KT_MUST_CHECK;
 
+/* Something that must not be passed over went wrong: every append fails from now on. */
+void audit_log_break(struct audit_log *log, const struct kt_err *why);
+
 /* ---- reading ---- */
+/* The root of the first `size` records. */
+enum kt_kind audit_log_root(struct audit_log *log, uint64_t size,
+                            unsigned char out[KT_HASH_BYTES], struct kt_err *err) KT_MUST_CHECK;
 uint64_t audit_log_size(struct audit_log *log); /* published records */
 struct audit_mark audit_log_mark(struct audit_log *log);
 void audit_log_synced(struct audit_log *log, struct audit_synced *ret);

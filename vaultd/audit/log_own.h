@@ -8,7 +8,7 @@
 
 #define LOG_SLOTS       256u /* records being sealed at one time */
 #define LOG_RETIRED_MAX 64u  /* full segments that are not synced yet */
-#define LOG_SLACK       (4096u + AUDIT_OVERHEAD)
+#define LOG_SLACK       AUDIT_OUTCOME_ROOM_MAX
 
 struct log_slot {
     bool ready;

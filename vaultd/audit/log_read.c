@@ -82,6 +82,18 @@ static enum kt_kind grow(struct audit_log *log, uint64_t size, struct kt_err *er
     return audit_tree_grow(&log->tree, size, err);
 }
 
+enum kt_kind audit_log_root(struct audit_log *log, uint64_t size,
+                            unsigned char out[KT_HASH_BYTES], struct kt_err *err)
+{
+    (void)pthread_mutex_lock(&log->keep_lock);
+    enum kt_kind kind = grow(log, size, err);
+    struct kt_merkle_source source = audit_tree_source(&log->tree);
+    if (kind == KT_OK)
+        kind = kt_merkle_root_at(&source, size, out, err);
+    (void)pthread_mutex_unlock(&log->keep_lock);
+    return kind;
+}
+
 enum kt_kind audit_log_inclusion(struct audit_log *log, uint64_t index, uint64_t size,
                                  struct kt_buf *out, struct kt_err *err)
 {

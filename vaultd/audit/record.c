@@ -1,0 +1,486 @@
+#include "vaultd/audit/record.h"
+
+#include <gnutls/crypto.h>
+#include <gnutls/gnutls.h>
+#include <sodium.h>
+#include <stdio.h>
+
+#include "lib/json.h"
+#include "lib/jsonw.h"
+#include "lib/num.h"
+#include "lib/random.h"
+
+#define LINE_USUAL   2048u /* one allocation for nearly every record */
+#define SUFFIX_ROOM  32u
+#define DATA_DEPTH   70u   /* lib/json.h checks for less */
+#define STRING_MAX   (1024u * 1024u)
+#define PATH_MAX_OUT 1024u /* of an outcome */
+#define TEXT_MAX_OUT 255u
+#define SALT_BYTES   16u
+
+/* ---- HMACs ---- */
+
+void audit_hmac_bytes(const unsigned char key[32], struct kt_bytes text,
+                      unsigned char out[AUDIT_HMAC_BYTES])
+{
+    /* libsodium's is four times slower, and is there if a library policy refuses GnuTLS's. */
+    if (gnutls_hmac_fast(GNUTLS_MAC_SHA256, key, 32, text.at, text.len, out) < 0)
+        (void)crypto_auth_hmacsha256(out, text.at, text.len, key);
+}
+
+void audit_hmac_text(const unsigned char hmac[AUDIT_HMAC_BYTES], char out[AUDIT_HMAC_TEXT])
+{
+    memcpy(out, "hmac-sha256:", 12);
+    kt_hex_encode(hmac, AUDIT_HMAC_BYTES, out + 12);
+}
+
+static void hash(const unsigned char key[32], struct kt_bytes text, char out[AUDIT_HMAC_TEXT])
+{
+    unsigned char hmac[AUDIT_HMAC_BYTES];
+    audit_hmac_bytes(key, text, hmac);
+    audit_hmac_text(hmac, out);
+}
+
+static void kv_hashed(struct kt_jsonw *w, const char *name, const unsigned char key[32],
+                      struct kt_bytes text)
+{
+    char hashed[AUDIT_HMAC_TEXT];
+    if (text.len == 0)
+        return;
+    hash(key, text, hashed);
+    kt_jsonw_kv_text(w, name, hashed);
+}
+
+static void kv_text(struct kt_jsonw *w, const char *name, const char *text)
+{
+    if (text != NULL && text[0] != '\0')
+        kt_jsonw_kv_text(w, name, text);
+}
+
+/* ---- data ---- */
+
+static void redact_string(const unsigned char key[32], struct kt_json value, struct kt_buf *out)
+{
+    char hashed[AUDIT_HMAC_TEXT];
+    struct kt_bytes raw = kt_json_bytes(value);
+    struct kt_bytes text = raw;
+    int64_t ms = 0;
+    kt_autobuf struct kt_buf decoded;
+    kt_buf_init(&decoded, STRING_MAX);
+    if (raw.len >= 2 && memchr(raw.at, '\\', raw.len) == NULL)
+        text = kt_bytes(raw.at + 1, raw.len - 2);
+    else if (kt_json_string(value, &decoded))
+        text = kt_buf_bytes(&decoded);
+    if (text.len < 64 && kt_time_parse((const char *)text.at, text.len, &ms)) {
+        kt_buf_add_bytes(out, raw);
+        return;
+    }
+    hash(key, text, hashed);
+    kt_buf_add_char(out, '"');
+    kt_buf_add(out, hashed, AUDIT_HMAC_TEXT - 1);
+    kt_buf_add_char(out, '"');
+}
+
+/* Whatever is not a plain number, boolean or null is hashed: a type that nobody thought of must not
+ * pass in clear. */
+static void redact(const unsigned char key[32], struct kt_json value, unsigned depth,
+                   struct kt_buf *out)
+{
+    enum kt_json_type type = kt_json_type(value);
+    if (depth > 0 && (type == KT_JSON_ARRAY || type == KT_JSON_OBJECT)) {
+        struct kt_json_iter it = kt_json_iter(value);
+        char separator = it.object ? '{' : '[';
+        bool any = false;
+        while (kt_json_next(&it)) {
+            kt_buf_add_char(out, any ? ',' : separator);
+            any = true;
+            if (it.object) {
+                kt_buf_add_bytes(out, kt_json_bytes(it.key));
+                kt_buf_add_char(out, ':');
+            }
+            redact(key, it.value, depth - 1, out);
+        }
+        if (!any)
+            kt_buf_add_char(out, separator);
+        kt_buf_add_char(out, separator == '{' ? '}' : ']');
+    } else if (type == KT_JSON_NULL || type == KT_JSON_BOOL || type == KT_JSON_NUMBER) {
+        kt_buf_add_bytes(out, kt_json_bytes(value));
+    } else {
+        redact_string(key, value, out);
+    }
+}
+
+static void kv_data(struct kt_jsonw *w, const unsigned char key[32], struct kt_bytes data,
+                    bool whole)
+{
+    char hashed[AUDIT_HMAC_TEXT];
+    if (data.len == 0)
+        return;
+    kt_jsonw_key(w, "data");
+    if (whole) {
+        kt_jsonw_raw(w, kt_bytes(NULL, 0)); /* the value is written behind the writer's back */
+        redact(key, kt_json_value(data), DATA_DEPTH, w->out);
+    } else {
+        hash(key, data, hashed);
+        kt_jsonw_text(w, hashed);
+    }
+}
+
+/* ---- events ---- */
+
+static void begin(struct kt_buf *line)
+{
+    kt_buf_reset(line);
+    if (line->room < LINE_USUAL && kt_buf_grow(line, LINE_USUAL) != NULL)
+        line->len = 0;
+    kt_buf_add_u8(line, 0);
+}
+
+static enum kt_kind end(const struct kt_buf *line, struct kt_err *err)
+{
+    return kt_buf_ok(line) ? KT_OK : kt_fail(err, KT_NO_MEMORY, "writing an audit record");
+}
+
+static void write_auth(struct kt_jsonw *w, const unsigned char key[32],
+                       const struct audit_auth *auth)
+{
+    kt_jsonw_key(w, "auth");
+    kt_jsonw_object(w);
+    kv_hashed(w, "client_token", key, auth->token);
+    kv_hashed(w, "accessor", key, kt_str(auth->accessor));
+    kv_text(w, "display_name", auth->display_name);
+    if (auth->n_policies > 0) {
+        kt_jsonw_key(w, "policies");
+        kt_jsonw_array(w);
+        for (size_t i = 0; i < auth->n_policies; i++)
+            kt_jsonw_text(w, auth->policies[i]);
+        kt_jsonw_end(w);
+    }
+    if (auth->meta.len > 0)
+        kt_jsonw_kv_raw(w, "metadata", auth->meta);
+    kv_text(w, "entity_id", auth->entity_id);
+    if (auth->expires_ms != 0)
+        kt_jsonw_kv_time(w, "token_expire_time", auth->expires_ms);
+    kt_jsonw_end(w);
+}
+
+static void write_request(struct kt_jsonw *w, const unsigned char key[32],
+                          const struct audit_event *event, bool whole)
+{
+    kt_jsonw_key(w, "request");
+    kt_jsonw_object(w);
+    kv_text(w, "id", event->request_id);
+    kv_text(w, "operation", event->operation);
+    kv_text(w, "mount_point", event->mount_point);
+    kv_text(w, "mount_type", event->mount_type);
+    if (event->auth != NULL) {
+        kv_hashed(w, "client_token", key, event->auth->token);
+        kv_hashed(w, "client_token_accessor", key, kt_str(event->auth->accessor));
+    }
+    kt_jsonw_kv_raw(w, "namespace", kt_str("{\"id\":\"root\"}"));
+    kv_text(w, "path", event->path);
+    kv_data(w, key, event->request_data, whole);
+    kv_text(w, "remote_address", event->remote_address);
+    if (event->remote_port != 0)
+        kt_jsonw_kv_int(w, "remote_port", event->remote_port);
+    kt_jsonw_end(w);
+}
+
+static void write_response(struct kt_jsonw *w, const unsigned char key[32],
+                           const struct audit_event *event, bool whole)
+{
+    if (event->response_data.len == 0 && event->wrapped.len == 0)
+        return;
+    kt_jsonw_key(w, "response");
+    kt_jsonw_object(w);
+    if (event->wrapped.len > 0) {
+        kt_jsonw_key(w, "auth");
+        kt_jsonw_object(w);
+        kv_hashed(w, "client_token", key, event->wrapped);
+        kt_jsonw_end(w);
+    }
+    kv_text(w, "mount_point", event->mount_point);
+    kv_text(w, "mount_type", event->mount_type);
+    kv_data(w, key, event->response_data, whole);
+    kt_jsonw_end(w);
+}
+
+static void kv_time(struct kt_jsonw *w, int64_t ms)
+{
+    char text[KT_TIME_TEXT];
+    kt_time_text(ms, text);
+    kt_jsonw_kv_text(w, "time", text);
+}
+
+static void kv_salt(struct kt_jsonw *w)
+{
+    unsigned char salt[SALT_BYTES];
+    char hex[2 * SALT_BYTES + 1];
+    kt_random_id(salt, sizeof salt);
+    kt_hex_encode(salt, sizeof salt, hex);
+    kt_jsonw_kv_text(w, "salt", hex);
+}
+
+static void write_event(const unsigned char key[32], const struct audit_event *event, bool whole,
+                        struct kt_buf *line)
+{
+    begin(line);
+    struct kt_jsonw w = kt_jsonw(line);
+    kt_jsonw_object(&w);
+    kv_time(&w, event->time_ms);
+    kv_text(&w, "type", event->type);
+    if (event->auth != NULL)
+        write_auth(&w, key, event->auth);
+    write_request(&w, key, event, whole);
+    write_response(&w, key, event, whole);
+    kv_text(&w, "error", event->error);
+    if (event->status != 0)
+        kt_jsonw_kv_int(&w, "status", event->status);
+    /* A leaf hash stands in clear: nobody may find a record by guessing its text. */
+    if (event->request_id == NULL || event->request_id[0] == '\0')
+        kv_salt(&w);
+}
+
+enum kt_kind audit_line_event(const unsigned char hmac_key[32], const struct audit_event *event,
+                              struct kt_buf *line, struct kt_err *err)
+{
+    write_event(hmac_key, event, true, line);
+    if (!kt_buf_ok(line) || line->len + SUFFIX_ROOM > AUDIT_LINE_MAX)
+        write_event(hmac_key, event, false, line);
+    return end(line, err);
+}
+
+enum kt_kind audit_line_note(const struct audit_note *note, struct kt_buf *line,
+                             struct kt_err *err)
+{
+    begin(line);
+    struct kt_jsonw w = kt_jsonw(line);
+    kt_jsonw_object(&w);
+    kv_time(&w, note->time_ms);
+    kt_jsonw_kv_text(&w, "type", note->type);
+    if (note->body.len > 0)
+        kt_jsonw_kv_raw(&w, note->type, note->body);
+    kv_salt(&w);
+    return end(line, err);
+}
+
+/* ---- outcomes ---- */
+
+enum outcome_flag {
+    OUTCOME_ACCESSOR = 1 << 0,
+    OUTCOME_TOKEN = 1 << 1,
+    OUTCOME_ID_UUID = 1 << 2,
+    OUTCOME_ENTITY_UUID = 1 << 3
+};
+
+/* "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx", lower case. */
+static bool uuid_pack(struct kt_bytes text, unsigned char out[16])
+{
+    char hex[33] = {0};
+    size_t n = 0;
+    if (text.len != 36)
+        return false;
+    for (size_t i = 0; i < 36; i++) {
+        bool dash = i == 8 || i == 13 || i == 18 || i == 23;
+        bool upper = text.at[i] >= 'A' && text.at[i] <= 'F';
+        if (upper || dash != (text.at[i] == '-'))
+            return false;
+        if (!dash)
+            hex[n++] = (char)text.at[i];
+    }
+    return kt_hex_decode(kt_bytes(hex, 32), out, 16);
+}
+
+static void uuid_text(const unsigned char bytes[16], char out[37])
+{
+    char hex[33];
+    kt_hex_encode(bytes, 16, hex);
+    (void)snprintf(out, 37, "%.8s-%.4s-%.4s-%.4s-%.12s", hex, hex + 8, hex + 12, hex + 16,
+                   hex + 20);
+}
+
+static void pack_text(struct kt_buf *out, struct kt_bytes text, size_t max)
+{
+    if (text.len > max)
+        text.len = max;
+    kt_buf_add_u16(out, (uint16_t)text.len);
+    kt_buf_add_bytes(out, text);
+}
+
+static void pack_id(struct kt_buf *out, struct kt_bytes text, bool uuid)
+{
+    unsigned char bytes[16];
+    if (uuid && uuid_pack(text, bytes))
+        kt_buf_add(out, bytes, sizeof bytes);
+    else
+        pack_text(out, text, TEXT_MAX_OUT);
+}
+
+static void pack(const unsigned char key[32], const struct audit_event *event,
+                 struct kt_bytes path, struct kt_buf *out)
+{
+    unsigned char uuid[16], hmac[AUDIT_HMAC_BYTES];
+    const struct audit_auth *auth = event->auth;
+    struct kt_bytes id = kt_str(event->request_id);
+    struct kt_bytes entity = kt_str(auth == NULL ? NULL : auth->entity_id);
+    struct kt_bytes accessor = kt_str(auth == NULL ? NULL : auth->accessor);
+    unsigned flags = 0;
+    flags |= accessor.len > 0 ? OUTCOME_ACCESSOR : 0u;
+    flags |= event->wrapped.len > 0 ? OUTCOME_TOKEN : 0u;
+    flags |= uuid_pack(id, uuid) ? OUTCOME_ID_UUID : 0u;
+    flags |= uuid_pack(entity, uuid) ? OUTCOME_ENTITY_UUID : 0u;
+    kt_buf_add_i64(out, event->time_ms);
+    kt_buf_add_u16(out, (uint16_t)event->status);
+    kt_buf_add_u8(out, (uint8_t)flags);
+    if (flags & OUTCOME_ACCESSOR) {
+        audit_hmac_bytes(key, accessor, hmac);
+        kt_buf_add(out, hmac, sizeof hmac);
+    }
+    if (flags & OUTCOME_TOKEN) {
+        audit_hmac_bytes(key, event->wrapped, hmac);
+        kt_buf_add(out, hmac, sizeof hmac);
+    }
+    pack_id(out, id, flags & OUTCOME_ID_UUID);
+    pack_id(out, entity, flags & OUTCOME_ENTITY_UUID);
+    /* Who it was, where no token says so: the vault's own work. */
+    const char *name = auth == NULL || accessor.len > 0 ? NULL : auth->display_name;
+    pack_text(out, kt_str(name), TEXT_MAX_OUT);
+    pack_text(out, kt_str(event->operation), TEXT_MAX_OUT);
+    pack_text(out, path, PATH_MAX_OUT);
+    pack_text(out, kt_str(event->error), TEXT_MAX_OUT);
+}
+
+static struct kt_bytes read_text(struct kt_reader *r)
+{
+    return kt_read_bytes(r, kt_read_u16(r));
+}
+
+static void kv_bytes(struct kt_jsonw *w, const char *name, struct kt_bytes text)
+{
+    if (text.len == 0)
+        return;
+    kt_jsonw_key(w, name);
+    kt_jsonw_bytes(w, text);
+}
+
+static void kv_hmac(struct kt_jsonw *w, const char *name, struct kt_bytes hmac)
+{
+    char text[AUDIT_HMAC_TEXT];
+    if (hmac.len != AUDIT_HMAC_BYTES)
+        return;
+    audit_hmac_text(hmac.at, text);
+    kt_jsonw_kv_text(w, name, text);
+}
+
+struct outcome {
+    int64_t time_ms;
+    unsigned status;
+    char id[37], entity[37];
+    struct kt_bytes accessor, token, id_text, entity_text, name, operation, path, error;
+};
+
+static struct kt_bytes read_id(struct kt_reader *r, bool uuid, char text[37])
+{
+    if (!uuid)
+        return read_text(r);
+    struct kt_bytes bytes = kt_read_bytes(r, 16);
+    if (bytes.len != 16)
+        return bytes;
+    uuid_text(bytes.at, text);
+    return kt_str(text);
+}
+
+static bool unpack(struct kt_bytes packed, struct outcome *ret)
+{
+    struct kt_reader r = kt_reader(packed);
+    ret->time_ms = kt_read_i64(&r);
+    ret->status = kt_read_u16(&r);
+    unsigned flags = kt_read_u8(&r);
+    ret->accessor = kt_read_bytes(&r, flags & OUTCOME_ACCESSOR ? AUDIT_HMAC_BYTES : 0);
+    ret->token = kt_read_bytes(&r, flags & OUTCOME_TOKEN ? AUDIT_HMAC_BYTES : 0);
+    ret->id_text = read_id(&r, flags & OUTCOME_ID_UUID, ret->id);
+    ret->entity_text = read_id(&r, flags & OUTCOME_ENTITY_UUID, ret->entity);
+    ret->name = read_text(&r);
+    ret->operation = read_text(&r);
+    ret->path = read_text(&r);
+    ret->error = read_text(&r);
+    return kt_reader_done(&r);
+}
+
+enum kt_kind audit_line_outcome(struct kt_bytes packed, struct audit_mark mark,
+                                struct kt_buf *line, struct kt_err *err)
+{
+    struct outcome outcome;
+    if (!unpack(packed, &outcome))
+        return kt_fail(err, KT_CORRUPT, "an audit outcome in the store is damaged");
+    begin(line);
+    struct kt_jsonw w = kt_jsonw(line);
+    kt_jsonw_object(&w);
+    kv_time(&w, outcome.time_ms);
+    kt_jsonw_kv_text(&w, "type", "response");
+    if (outcome.accessor.len + outcome.entity_text.len + outcome.name.len > 0) {
+        kt_jsonw_key(&w, "auth");
+        kt_jsonw_object(&w);
+        kv_hmac(&w, "accessor", outcome.accessor);
+        kv_bytes(&w, "display_name", outcome.name);
+        kv_bytes(&w, "entity_id", outcome.entity_text);
+        kt_jsonw_end(&w);
+    }
+    kt_jsonw_key(&w, "request");
+    kt_jsonw_object(&w);
+    kv_bytes(&w, "id", outcome.id_text);
+    kv_bytes(&w, "operation", outcome.operation);
+    kv_bytes(&w, "path", outcome.path);
+    kt_jsonw_end(&w);
+    if (outcome.token.len > 0) {
+        kt_jsonw_key(&w, "response");
+        kt_jsonw_object(&w);
+        kt_jsonw_key(&w, "auth");
+        kt_jsonw_object(&w);
+        kv_hmac(&w, "client_token", outcome.token);
+        kt_jsonw_end(&w);
+        kt_jsonw_end(&w);
+    }
+    kv_bytes(&w, "error", outcome.error);
+    if (outcome.status != 0)
+        kt_jsonw_kv_int(&w, "status", outcome.status);
+    if (outcome.id_text.len == 0)
+        kv_salt(&w);
+    /* Written by hand: a generation may pass what a signed integer holds. */
+    kt_buf_printf(line, ",\"generation\":%ju,\"place\":%u", (uintmax_t)mark.generation, mark.place);
+    return end(line, err);
+}
+
+enum kt_kind audit_outcome_pack(const unsigned char hmac_key[32], const struct audit_event *event,
+                                struct kt_buf *out, uint16_t *ret_room, struct kt_err *err)
+{
+    const struct audit_mark widest = {UINT64_MAX, UINT32_MAX};
+    char hashed[AUDIT_HMAC_TEXT];
+    struct kt_bytes path = kt_str(event->path);
+    kt_autobuf struct kt_buf line, packed;
+    kt_buf_init(&line, AUDIT_LINE_MAX);
+    kt_buf_init(&packed, AUDIT_LINE_MAX);
+    for (;;) {
+        size_t room = SIZE_MAX;
+        if (path.len <= PATH_MAX_OUT) {
+            kt_buf_reset(&packed);
+            pack(hmac_key, event, path, &packed);
+            if (!kt_buf_ok(&packed))
+                return kt_fail(err, KT_NO_MEMORY, "packing an audit outcome");
+            enum kt_kind kind = audit_line_outcome(kt_buf_bytes(&packed), widest, &line, err);
+            if (kind != KT_OK)
+                return kind;
+            room = AUDIT_OVERHEAD + line.len + SUFFIX_ROOM;
+        }
+        if (room <= AUDIT_OUTCOME_ROOM_MAX) {
+            kt_buf_add_bytes(out, kt_buf_bytes(&packed));
+            *ret_room = (uint16_t)room;
+            return kt_buf_ok(out) ? KT_OK : kt_fail(err, KT_NO_MEMORY, "packing an audit outcome");
+        }
+        if (path.len == AUDIT_HMAC_TEXT - 1)
+            return kt_fail(err, KT_TOO_LARGE, "an audit outcome is too large");
+        /* A path that long is named by its HMAC; the attempt has it whole. */
+        hash(hmac_key, path, hashed);
+        path = kt_str(hashed);
+    }
+}
