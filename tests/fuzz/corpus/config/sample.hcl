@@ -1,0 +1,30 @@
+# vaultd's configuration: /etc/vaultd/vaultd.hcl. `vaultd --settings` lists every setting,
+# `vaultd --config FILE --check` names every mistake at once.
+
+cluster_name = "keyturn"
+
+storage "lmdb" {
+  path = "/var/lib/vaultd"
+}
+
+# Clients over the network. The key must be readable by the group keyturn and nobody else:
+#   chown root:keyturn key.pem && chmod 640 key.pem
+# After renewing: systemctl reload vaultd
+listener "tcp" {
+  address       = "0.0.0.0:8200"
+  tls_cert_file = "/etc/vaultd/tls/cert.pem"
+  tls_key_file  = "/etc/vaultd/tls/key.pem"
+}
+
+# Operators on this host; it is served even when every network connection is taken.
+listener "unix" {
+  path = "/run/vaultd/vaultd.sock"
+  mode = "0660"
+}
+
+# A clear copy of the audit log for other tools; vaultd keeps its own sealed log beside the data.
+audit "file" {
+  path = "/var/log/vaultd/audit.log"
+}
+
+log_level = "info"
