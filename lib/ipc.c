@@ -78,7 +78,11 @@ enum kt_kind kt_ipc_send(int fd, struct kt_bytes message, const int *fds, size_t
     if (message.len > KT_IPC_MESSAGE_MAX || n_fds > KT_IPC_FDS_MAX)
         return kt_fail(err, KT_TOO_LARGE, "a message of %zu bytes, %zu descriptors is too large",
                        message.len, n_fds);
-    struct iovec part = {.iov_base = (void *)(uintptr_t)message.at, .iov_len = message.len};
+    union {
+        const unsigned char *in;
+        void *out;
+    } bytes = {.in = message.at}; /* sendmsg() only reads */
+    struct iovec part = {.iov_base = bytes.out, .iov_len = message.len};
     struct msghdr header = {.msg_iov = &part, .msg_iovlen = 1};
     union control control;
     if (n_fds > 0)
@@ -146,6 +150,7 @@ static ssize_t receive_some(int fd, struct msghdr *header, int64_t deadline, enu
     }
 }
 
+// NOLINTNEXTLINE(readability-non-const-parameter): recvmsg() writes into `at`
 enum kt_kind kt_ipc_receive(int fd, unsigned char *at, size_t room, size_t *ret_len, int *fds,
                             size_t *ret_n_fds, int64_t deadline, struct kt_err *err)
 {
@@ -166,7 +171,7 @@ enum kt_kind kt_ipc_receive(int fd, unsigned char *at, size_t room, size_t *ret_
     else if (!fits || (header.msg_flags & MSG_TRUNC) != 0)
         kind = kt_fail(err, KT_CORRUPT, "the other process sent more than a message may hold");
     if (kind != KT_OK) {
-        for (size_t i = 0; i < n_fds; i++)
+        for (size_t i = 0; fds != NULL && i < n_fds; i++)
             (void)close(fds[i]);
         return kind;
     }

@@ -46,8 +46,9 @@ static enum kt_kind keep_environment(const char *const *keep, struct kt_err *err
         else
             memcpy(values[n], value, size);
     }
-    ok = ok && clearenv() == 0;
+    ok = ok && clearenv() == 0; // NOLINT(concurrency-mt-unsafe): before threads
     for (size_t i = 0; i < n; i++) {
+        // NOLINTNEXTLINE(concurrency-mt-unsafe): before threads
         if (ok && values[i] != NULL && setenv(keep[i], values[i], 1) != 0)
             ok = false;
         if (values[i] != NULL)

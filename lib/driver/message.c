@@ -381,7 +381,7 @@ static bool decode_array(struct kt_reader *r, char *array, size_t size)
     if (text.len >= size)
         return false;
     for (size_t i = 0; i < text.len; i++)
-        array[i] = text.at[i] >= 0x20 && text.at[i] < 0x7f ? (char)text.at[i] : '?';
+        array[i] = (char)(text.at[i] >= 0x20 && text.at[i] < 0x7f ? text.at[i] : '?');
     array[text.len] = '\0';
     return true;
 }

@@ -42,7 +42,7 @@ _Noreturn static void become_spawn(const char *spawn_path, const char *worker_pa
     /* dup2() onto itself would leave close-on-exec set. */
     int moved = control == SPAWN_FD ? dup(control) : control;
     if (moved < 0 || dup2(moved, SPAWN_FD) < 0 || close_range(SPAWN_FD + 1, ~0u, 0) != 0 ||
-        sigprocmask(SIG_SETMASK, &none, NULL) != 0)
+        pthread_sigmask(SIG_SETMASK, &none, NULL) != 0)
         _exit(127);
     (void)execve(spawn_path, argv.out, env);
     _exit(127);

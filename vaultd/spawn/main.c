@@ -49,7 +49,7 @@ _Noreturn static void become_worker(int worker_file, int socket)
         dup2(null, 2) < 0 || dup2(moved, SPAWN_FD) < 0)
         _exit(127);
     if (close_range(SPAWN_FD + 1, ~0u, CLOSE_RANGE_CLOEXEC) != 0 ||
-        sigprocmask(SIG_SETMASK, &none, NULL) != 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
+        pthread_sigmask(SIG_SETMASK, &none, NULL) != 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
         _exit(127);
     (void)fexecve(file, argv, env);
     _exit(127);
@@ -183,7 +183,7 @@ static int prepare_signals(void)
     sigset_t mask;
     (void)sigemptyset(&mask);
     (void)sigaddset(&mask, SIGCHLD);
-    if (sigprocmask(SIG_SETMASK, &mask, NULL) != 0)
+    if (pthread_sigmask(SIG_SETMASK, &mask, NULL) != 0)
         return -1;
     (void)setsid();
     return signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
