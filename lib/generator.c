@@ -12,7 +12,7 @@
 #define UUID_BITS     122
 #define UUID_CHARS    36u
 #define CLASSES       4
-#define DRAWINGS      100000 /* at 1 in 64 the chance to need more is below 10^-680 */
+#define DRAWINGS      20000 /* at 1 in 64 the chance to need more is below 10^-136 */
 
 #define LOWER  "abcdefghijklmnopqrstuvwxyz"
 #define UPPER  "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
