@@ -23,5 +23,5 @@ enum kt_kind kt_http_address_parse(const char *text, struct kt_http_address *ret
 /* Another name for the certificate: base then names it, and *connect_to ("::host:port" for
  * CURLOPT_CONNECT_TO) is where the connection goes. */
 enum kt_kind kt_http_address_rename(struct kt_http_address *address, const char *server_name,
-                                    char *connect_to, size_t connect_to_size, struct kt_err *err)
-    KT_MUST_CHECK;
+                                    char *connect_to, size_t connect_to_size,
+                                    struct kt_err *err) KT_MUST_CHECK;

@@ -334,8 +334,7 @@ static void let_go(struct kt_http *http)
     http->response = NULL;
 }
 
-static enum kt_kind drive(struct kt_http *http, int wake_fd, CURLcode *ret_code,
-                          struct kt_err *err)
+static enum kt_kind drive(struct kt_http *http, int wake_fd, CURLcode *ret_code, struct kt_err *err)
 {
     if (curl_multi_add_handle(http->multi, http->easy) != CURLM_OK)
         return kt_fail(err, KT_NO_MEMORY, "making the request");
@@ -441,8 +440,7 @@ enum kt_kind kt_http_perform(struct kt_http *http, const struct kt_http_request 
     if (!kt_buf_ok(&url) || request->path[0] != '/')
         return kt_fail(err, KT_INVALID, "the path is too long, or no path");
     for (unsigned hops = 0;; hops++) {
-        enum kt_kind kind =
-            perform_once(http, request, kt_buf_text(&url), wake_fd, response, err);
+        enum kt_kind kind = perform_once(http, request, kt_buf_text(&url), wake_fd, response, err);
         if (kind != KT_OK || response->status != 307 || http->location[0] == '\0')
             return kind;
         if (hops == REDIRECTS_MAX)

@@ -13,8 +13,10 @@ static enum kt_kind could_not_connect(const struct kt_http_failure *failure, str
 {
     const char *address = failure->address->text;
     if (failure->not_local) {
-        (void)kt_fail(err, KT_INVALID, "%s is not this machine, and plain http carries the token "
-                                       "for everyone to read", address);
+        (void)kt_fail(err, KT_INVALID,
+                      "%s is not this machine, and plain http carries the token "
+                      "for everyone to read",
+                      address);
         kt_hint(err, "use https:// in VAULT_ADDR (-address)");
         return KT_INVALID;
     }
@@ -34,8 +36,8 @@ static enum kt_kind could_not_connect(const struct kt_http_failure *failure, str
 static enum kt_kind not_found(const struct kt_http_failure *failure, struct kt_err *err)
 {
     errno = 0;
-    enum kt_kind kind = kt_fail(err, KT_IO, "no address known for the host '%.100s'",
-                                failure->address->host);
+    enum kt_kind kind =
+        kt_fail(err, KT_IO, "no address known for the host '%.100s'", failure->address->host);
     kt_hint(err, "check the name in VAULT_ADDR (-address)");
     return kind;
 }
@@ -82,8 +84,8 @@ static enum kt_kind not_trusted(const struct kt_http_failure *failure, struct kt
         kt_hint(err, "%s", reasons[i].hint);
         return KT_IO;
     }
-    bool name = strstr(failure->said, "host name") != NULL ||
-                strstr(failure->said, "subject name") != NULL;
+    bool name =
+        strstr(failure->said, "host name") != NULL || strstr(failure->said, "subject name") != NULL;
     (void)kt_fail(err, KT_IO, "the certificate of %s %s", failure->address->text,
                   name ? "is for another name" : "cannot be verified");
     if (name)
@@ -99,7 +101,8 @@ static enum kt_kind tls_failed(const struct kt_http_failure *failure, struct kt_
     errno = 0;
     enum kt_kind kind = kt_fail(err, KT_IO, "no TLS with %s: %.*s", failure->address->text,
                                 SAID_MAX, failure->said);
-    kt_hint(err, "does it speak plain http? Then VAULT_ADDR=http://%.100s:%u (only on this machine)",
+    kt_hint(err,
+            "does it speak plain http? Then VAULT_ADDR=http://%.100s:%u (only on this machine)",
             failure->address->host, failure->address->port);
     return kind;
 }
@@ -120,8 +123,8 @@ static enum kt_kind no_http(const struct kt_http_failure *failure, struct kt_err
 static enum kt_kind bad_ca_file(const struct kt_http_failure *failure, struct kt_err *err)
 {
     errno = 0;
-    enum kt_kind kind = kt_fail(err, KT_IO, "cannot read certificates from '%.200s'",
-                                failure->ca_file);
+    enum kt_kind kind =
+        kt_fail(err, KT_IO, "cannot read certificates from '%.200s'", failure->ca_file);
     kt_hint(err, "VAULT_CACERT (-ca-cert) names a PEM file with the CA's certificate");
     return kind;
 }
@@ -132,12 +135,18 @@ enum kt_kind kt_http_failed(const struct kt_http_failure *failure, struct kt_err
         CURLcode code;
         enum kt_kind (*tell)(const struct kt_http_failure *failure, struct kt_err *err);
     } rows[] = {
-        {CURLE_COULDNT_CONNECT, could_not_connect}, {CURLE_COULDNT_RESOLVE_HOST, not_found},
-        {CURLE_OPERATION_TIMEDOUT, timed_out},      {CURLE_PEER_FAILED_VERIFICATION, not_trusted},
-        {CURLE_SSL_CONNECT_ERROR, tls_failed},      {CURLE_SSL_CACERT_BADFILE, bad_ca_file},
-        {CURLE_GOT_NOTHING, no_http},               {CURLE_WEIRD_SERVER_REPLY, no_http},
-        {CURLE_UNSUPPORTED_PROTOCOL, no_http},      {CURLE_RECV_ERROR, no_http},
-        {CURLE_SEND_ERROR, no_http},                {CURLE_PARTIAL_FILE, no_http},
+        {CURLE_COULDNT_CONNECT, could_not_connect},
+        {CURLE_COULDNT_RESOLVE_HOST, not_found},
+        {CURLE_OPERATION_TIMEDOUT, timed_out},
+        {CURLE_PEER_FAILED_VERIFICATION, not_trusted},
+        {CURLE_SSL_CONNECT_ERROR, tls_failed},
+        {CURLE_SSL_CACERT_BADFILE, bad_ca_file},
+        {CURLE_GOT_NOTHING, no_http},
+        {CURLE_WEIRD_SERVER_REPLY, no_http},
+        {CURLE_UNSUPPORTED_PROTOCOL, no_http},
+        {CURLE_RECV_ERROR, no_http},
+        {CURLE_SEND_ERROR, no_http},
+        {CURLE_PARTIAL_FILE, no_http},
     };
     errno = 0;
     if (failure->too_large || failure->code == (int)CURLE_FILESIZE_EXCEEDED) {
@@ -150,11 +159,10 @@ enum kt_kind kt_http_failed(const struct kt_http_failure *failure, struct kt_err
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         if ((int)rows[i].code == failure->code)
             return rows[i].tell(failure, err);
-    const char *said = failure->said[0] != '\0'
-                           ? failure->said
-                           : curl_easy_strerror((CURLcode)failure->code);
-    enum kt_kind kind = kt_fail(err, KT_IO, "talking to %s: %.*s", failure->address->text, SAID_MAX,
-                                said);
+    const char *said =
+        failure->said[0] != '\0' ? failure->said : curl_easy_strerror((CURLcode)failure->code);
+    enum kt_kind kind =
+        kt_fail(err, KT_IO, "talking to %s: %.*s", failure->address->text, SAID_MAX, said);
     kt_hint(err, "check the address (VAULT_ADDR, or -address) and the vault's log");
     return kind;
 }

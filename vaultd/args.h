@@ -11,14 +11,14 @@
 
 struct args {
     const char *config;
-    const char *user;       /* NULL: the configuration's */
-    const char *log_level;  /* NULL: the configuration's */
+    const char *user;      /* NULL: the configuration's */
+    const char *log_level; /* NULL: the configuration's */
     bool check, settings, version, help;
     bool dev, dev_no_store_token, dev_tls;
-    const char *dev_root_token_id;  /* NULL: a random one */
+    const char *dev_root_token_id; /* NULL: a random one */
     const char *dev_listen_address;
 };
 
-enum kt_kind args_parse(int argc, char *const *argv, struct args *ret, struct kt_err *err)
-    KT_MUST_CHECK;
+enum kt_kind args_parse(int argc, char *const *argv, struct args *ret,
+                        struct kt_err *err) KT_MUST_CHECK;
 void args_help(struct kt_buf *out);

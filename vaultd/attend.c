@@ -82,7 +82,8 @@ void attend_broken(void *arg, const char *what)
     const struct attend *attend = arg;
     uint64_t one = 1;
     kt_log(KT_LOG_ERROR, "store_broken",
-           "error=\"%.300s\" next=\"look at the data folder's disk, then start vaultd again\"", what);
+           "error=\"%.300s\" next=\"look at the data folder's disk, then start vaultd again\"",
+           what);
     (void)!write(attend->broken, &one, sizeof one);
 }
 

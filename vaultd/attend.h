@@ -1,8 +1,8 @@
-/* vaultd/attend.h - what the main thread does while the others serve: signals, the store's bad news,
- * and the word with the service manager.
+/* vaultd/attend.h - what the main thread does while the others serve: signals, the store's bad
+ * news, and the word with the service manager.
  *
- * SIGTERM, SIGINT: stop. SIGHUP: the caller's reload. A broken store ends the loop too. SIGBUS, which
- * the kernel sends when a mapped database file was cut short, says so and ends the process.
+ * SIGTERM, SIGINT: stop. SIGHUP: the caller's reload. A broken store ends the loop too. SIGBUS,
+ * which the kernel sends when a mapped database file was cut short, says so and ends the process.
  * Owner:   attend_begin() opens, attend_end() closes.
  * Threads: attend_begin(): before threads, so that every thread has the signals blocked.
  *          attend_broken(): any thread; it only writes to a descriptor.

@@ -12,10 +12,10 @@
 
 /* ---- the settings ---------------------------------------------------------------------------- */
 
-static const struct choice log_levels[] = {
-    {"error", KT_LOG_ERROR}, {"warn", KT_LOG_WARNING}, {"warning", KT_LOG_WARNING},
-    {"notice", KT_LOG_NOTICE}, {"info", KT_LOG_INFO}, {"debug", KT_LOG_INFO},
-    {"trace", KT_LOG_INFO}, {NULL, 0}};
+static const struct choice log_levels[] = {{"error", KT_LOG_ERROR},     {"warn", KT_LOG_WARNING},
+                                           {"warning", KT_LOG_WARNING}, {"notice", KT_LOG_NOTICE},
+                                           {"info", KT_LOG_INFO},       {"debug", KT_LOG_INFO},
+                                           {"trace", KT_LOG_INFO},      {NULL, 0}};
 static const struct choice sandboxes[] = {
     {"available", SANDBOX_AVAILABLE}, {"required", SANDBOX_REQUIRED}, {NULL, 0}};
 
@@ -86,8 +86,8 @@ static const struct {
 };
 
 /* A finding at a place of the file. */
-static void complain(struct findings *findings, struct kt_hcl_pos pos, bool error,
-                     const char *hint, const char *what)
+static void complain(struct findings *findings, struct kt_hcl_pos pos, bool error, const char *hint,
+                     const char *what)
 {
     struct kt_err text = {0};
     (void)kt_hcl_fail(pos, &text, "%s", what);
@@ -211,8 +211,8 @@ static void unknown_setting(const struct kt_hcl_item *item, const char *nearest,
 
 #define KNOWN_MAX 32u
 
-static void read_settings(const struct kt_hcl_body *body, const struct block_row *row,
-                          char *target, struct findings *findings)
+static void read_settings(const struct kt_hcl_body *body, const struct block_row *row, char *target,
+                          struct findings *findings)
 {
     const char *known[KNOWN_MAX] = {0};
     size_t n = 0;
@@ -349,9 +349,9 @@ void config_init(struct config *config)
     *config = (struct config){0};
     settings_default(top_settings, sizeof top_settings / sizeof top_settings[0], (char *)config);
     settings_default(rotation_settings, sizeof rotation_settings / sizeof rotation_settings[0],
-                 (char *)config);
+                     (char *)config);
     settings_default(limit_settings, sizeof limit_settings / sizeof limit_settings[0],
-                 (char *)&config->limits);
+                     (char *)&config->limits);
 }
 
 void config_free(struct config *config)

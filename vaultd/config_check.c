@@ -63,8 +63,9 @@ static void check_folder(const char *path, const char *what, struct findings *fi
         findings_addf(findings, true, "chown keyturn: and chmod 700 the folder",
                       "%s '%s' cannot be read and written by this user", what, path);
     else if ((st.st_mode & 0077) != 0)
-        findings_addf(findings, true, "chmod 700 the folder", "%s '%s' is open to others (mode %04o)",
-                      what, path, (unsigned)st.st_mode & 07777u);
+        findings_addf(findings, true, "chmod 700 the folder",
+                      "%s '%s' is open to others (mode %04o)", what, path,
+                      (unsigned)st.st_mode & 07777u);
 }
 
 static void check_certificate(const struct config_listener *listener, int64_t now_ms,

@@ -27,8 +27,8 @@ static char *folder_of(const char *path)
     return slash == path ? strdup("/") : strndup(path, (size_t)(slash - path));
 }
 
-/* The folder a file stands in, since files are replaced by renaming; and the one it really stands in
- * when the name is a link, as certificates of Let's Encrypt are. */
+/* The folder a file stands in, since files are replaced by renaming; and the one it really stands
+ * in when the name is a link, as certificates of Let's Encrypt are. */
 static enum kt_kind keep_folder_of(struct confinement *confinement, const char *path, bool write,
                                    struct kt_err *err)
 {
@@ -72,26 +72,25 @@ static enum kt_kind judge(struct confinement *confinement, uint32_t missing,
                           enum config_sandbox wanted, struct kt_err *err)
 {
     size_t n = 0;
-    char names[160] = "";
+    kt_autobuf struct kt_buf names;
+    kt_buf_init(&names, 512);
     for (unsigned layer = 0; layer < KT_LAYER_COUNT; layer++) {
         if ((missing & (1u << layer)) == 0)
             continue;
         enum kt_sandbox_layer at = (enum kt_sandbox_layer)layer;
         confinement->notes[n++] = kt_sandbox_layer_missing(at);
-        if (strlen(names) + strlen(kt_sandbox_layer_text(at)) + 3 < sizeof names) {
-            strncat(names, names[0] == '\0' ? "" : ", ", sizeof names - strlen(names) - 1);
-            strncat(names, kt_sandbox_layer_text(at), sizeof names - strlen(names) - 1);
-        }
+        kt_buf_printf(&names, "%s%s", n > 1 ? ", " : "", kt_sandbox_layer_text(at));
     }
     if (n == 0)
         return KT_OK;
     if (wanted == SANDBOX_REQUIRED) {
-        enum kt_kind kind = kt_fail(err, KT_PRECONDITION,
-                                    "sandbox = \"required\", and this kernel lacks: %s", names);
+        enum kt_kind kind =
+            kt_fail(err, KT_PRECONDITION, "sandbox = \"required\", and this kernel lacks: %s",
+                    kt_buf_text(&names));
         kt_hint(err, "use a newer kernel (6.12 has them all), or sandbox = \"available\"");
         return kind;
     }
-    kt_log(KT_LOG_NOTICE, "sandbox_incomplete", "missing=\"%s\"", names);
+    kt_log(KT_LOG_NOTICE, "sandbox_incomplete", "missing=\"%s\"", kt_buf_text(&names));
     return KT_OK;
 }
 

@@ -1,4 +1,5 @@
-/* vaultd/confine.h - vaultd's own sandbox: what it still needs once everything is bound and started.
+/* vaultd/confine.h - vaultd's own sandbox: what it still needs once everything is bound and
+ * started.
  *
  * What:    From the configuration the few folders that stay reachable; then system calls, files and
  *          connections are limited (lib/sandbox.h). What this kernel lacks is logged and kept as

@@ -43,7 +43,8 @@ static int open_token_file(void)
 enum kt_kind dev_config(const struct args *args, struct dev *ret, struct config *ret_config,
                         struct kt_err *err)
 {
-    struct dev dev = {.tls = args->dev_tls, .root_token_id = args->dev_root_token_id, .token_fd = -1};
+    struct dev dev = {
+        .tls = args->dev_tls, .root_token_id = args->dev_root_token_id, .token_fd = -1};
     struct socket_address address;
     const char *wanted = args->dev_listen_address;
     if (wanted == NULL)
@@ -109,8 +110,7 @@ static enum kt_kind unseal(struct core *core, const char *key, struct kt_err *er
     kt_buf_init(&body, TEXT_MAX);
     kt_buf_init(&answer, (size_t)64 * 1024);
     kt_buf_printf(&body, "{\"key\":\"%s\"}", key);
-    unsigned status =
-        local_call(core, "PUT", "/v1/sys/unseal", NULL, kt_buf_text(&body), &answer);
+    unsigned status = local_call(core, "PUT", "/v1/sys/unseal", NULL, kt_buf_text(&body), &answer);
     return status == 200 ? KT_OK : refused(err, "unsealing", status);
 }
 
@@ -132,8 +132,8 @@ static enum kt_kind take_wished_token(struct core *core, const char *wished, str
                                  kt_buf_text(&body), &answer);
     if (status != 200)
         return refused(err, "making the token of --dev-root-token-id", status);
-    status = local_call(core, "POST", "/v1/auth/token/revoke-self", kt_buf_text(root), NULL,
-                        &answer);
+    status =
+        local_call(core, "POST", "/v1/auth/token/revoke-self", kt_buf_text(root), NULL, &answer);
     if (status != 204)
         return refused(err, "revoking the first root token", status);
     kt_buf_reset(root);

@@ -99,8 +99,8 @@ static enum kt_kind choose_log_level(struct vaultd *vaultd, struct kt_err *err)
     static const struct {
         const char *word;
         enum kt_log_level level;
-    } levels[] = {{"error", KT_LOG_ERROR},   {"warn", KT_LOG_WARNING}, {"notice", KT_LOG_NOTICE},
-                  {"info", KT_LOG_INFO},     {"debug", KT_LOG_INFO},   {"trace", KT_LOG_INFO}};
+    } levels[] = {{"error", KT_LOG_ERROR}, {"warn", KT_LOG_WARNING}, {"notice", KT_LOG_NOTICE},
+                  {"info", KT_LOG_INFO},   {"debug", KT_LOG_INFO},   {"trace", KT_LOG_INFO}};
     const char *wanted = vaultd->args.log_level;
     if (wanted == NULL) {
         kt_log_set_level((enum kt_log_level)vaultd->config.log_level);
@@ -166,7 +166,8 @@ static enum kt_kind find_helpers(struct vaultd *vaultd, struct kt_err *err)
     if (slash != NULL)
         *slash = '\0';
     int a = snprintf(vaultd->spawn_path, sizeof vaultd->spawn_path, "%.4000s/vaultd-spawn", self);
-    int b = snprintf(vaultd->worker_path, sizeof vaultd->worker_path, "%.4000s/vaultd-worker", self);
+    int b =
+        snprintf(vaultd->worker_path, sizeof vaultd->worker_path, "%.4000s/vaultd-worker", self);
     return a > 0 && b > 0 ? KT_OK : kt_fail(err, KT_INTERNAL, "the program's path is too long");
 }
 
@@ -234,8 +235,8 @@ static enum kt_kind prepare(struct vaultd *vaultd, struct kt_err *err)
     } else if (vaultd->config.storage.path == NULL) {
         kind = scratch_new(&vaultd->scratch, err);
     }
-    vaultd->folder = vaultd->config.storage.path != NULL ? vaultd->config.storage.path
-                                                         : vaultd->scratch.path;
+    vaultd->folder =
+        vaultd->config.storage.path != NULL ? vaultd->config.storage.path : vaultd->scratch.path;
     if (kind == KT_OK)
         kind = bind_listeners(vaultd, true, err);
     if (kind == KT_OK)
@@ -263,17 +264,17 @@ static enum kt_kind start(struct vaultd *vaultd, struct kt_err *err)
                                          .delay_ms = (int64_t)config->storage.delay_ms};
     for (size_t i = 0; i < config->n_devices; i++)
         vaultd->devices[i] = (struct audit_device_config){"file", "file", config->devices[i].path};
-    const struct core_config core = {
-        .cluster_name = config->cluster_name,
-        .data_folder = vaultd->folder,
-        .storage_type = config->storage.engine == STORE_LMDB ? "lmdb" : "inmem",
-        .devices = vaultd->devices,
-        .n_devices = config->n_devices,
-        .worker_path = vaultd->worker_path,
-        .spawner = vaultd->spawner,
-        .dev = vaultd->args.dev,
-        .notes = vaultd->confinement.notes,
-        .tick_ms = (int64_t)config->rotation_tick_ms};
+    const struct core_config core = {.cluster_name = config->cluster_name,
+                                     .data_folder = vaultd->folder,
+                                     .storage_type =
+                                         config->storage.engine == STORE_LMDB ? "lmdb" : "inmem",
+                                     .devices = vaultd->devices,
+                                     .n_devices = config->n_devices,
+                                     .worker_path = vaultd->worker_path,
+                                     .spawner = vaultd->spawner,
+                                     .dev = vaultd->args.dev,
+                                     .notes = vaultd->confinement.notes,
+                                     .tick_ms = (int64_t)config->rotation_tick_ms};
     enum kt_kind kind = store_open(&storage, &vaultd->store, err);
     if (kind != KT_OK)
         return kind;
@@ -389,13 +390,22 @@ static int serve(struct vaultd *vaultd)
 
 int main(int argc, char **argv)
 {
-    static const char *const environment[] = {
-        "HOME", "TZ", "LANG", "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID",
-        "CREDENTIALS_DIRECTORY", "VAULT_DEV_ROOT_TOKEN_ID", "VAULT_DEV_LISTEN_ADDRESS",
+    static const char *const environment[] = {"HOME",
+                                              "TZ",
+                                              "LANG",
+                                              "NOTIFY_SOCKET",
+                                              "WATCHDOG_USEC",
+                                              "WATCHDOG_PID",
+                                              "CREDENTIALS_DIRECTORY",
+                                              "VAULT_DEV_ROOT_TOKEN_ID",
+                                              "VAULT_DEV_LISTEN_ADDRESS",
 #ifdef KT_FAULT
-        "KEYTURN_FAILPOINTS", "ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS",
+                                              "KEYTURN_FAILPOINTS",
+                                              "ASAN_OPTIONS",
+                                              "UBSAN_OPTIONS",
+                                              "LSAN_OPTIONS",
 #endif
-        NULL};
+                                              NULL};
     static struct vaultd vaultd = {.attend = {-1, -1, 0}, .dev = {.token_fd = -1}};
     const struct kt_process_options options = {.keep_env = environment};
     struct kt_err err = {0};

@@ -21,10 +21,11 @@ enum kt_kind privileges_find(const char *user, struct identity *ret, struct kt_e
     struct passwd entry, *found = NULL;
     char texts[4096];
     if (getpwnam_r(user, &entry, texts, sizeof texts, &found) != 0 || found == NULL) {
-        enum kt_kind kind = kt_fail(err, KT_NOT_FOUND,
-                                    "started as root, and there is no user '%s' to change to", user);
-        kt_hint(err, "useradd --system --home-dir /var/lib/vaultd --shell /usr/sbin/nologin %s "
-                     "(make deps does it for keyturn), or --user NAME",
+        enum kt_kind kind = kt_fail(
+            err, KT_NOT_FOUND, "started as root, and there is no user '%s' to change to", user);
+        kt_hint(err,
+                "useradd --system --home-dir /var/lib/vaultd --shell /usr/sbin/nologin %s "
+                "(make deps does it for keyturn), or --user NAME",
                 user);
         return kind;
     }

@@ -18,8 +18,8 @@ struct identity {
 };
 /* KT_NOT_FOUND, with what to type, when started as root and there is no such user; KT_INVALID when
  * the user is root itself. */
-enum kt_kind privileges_find(const char *user, struct identity *ret, struct kt_err *err)
-    KT_MUST_CHECK;
+enum kt_kind privileges_find(const char *user, struct identity *ret,
+                             struct kt_err *err) KT_MUST_CHECK;
 /* Makes the folder if it is missing; gives it to the identity if it is empty and root's. */
 enum kt_kind privileges_give_folder(const struct identity *identity, const char *path,
                                     struct kt_err *err) KT_MUST_CHECK;

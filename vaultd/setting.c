@@ -8,7 +8,7 @@ static enum kt_kind parse_size(const struct kt_hcl_value *value, uint64_t *ret, 
     static const struct {
         const char *unit;
         uint64_t factor;
-    } units[] = {{"", 1},     {"B", 1},     {"KiB", KIB}, {"KB", KIB}, {"MiB", MIB},
+    } units[] = {{"", 1},     {"B", 1},     {"KiB", KIB}, {"KB", KIB},  {"MiB", MIB},
                  {"MB", MIB}, {"GiB", GIB}, {"GB", GIB},  {"TiB", TIB}, {"TB", TIB}};
     const char *text = value->text;
     if (value->type == KT_HCL_STRING || value->type == KT_HCL_NUMBER) {

@@ -1,8 +1,8 @@
 /* bare - the limit that vaultd's reads are measured against.
  *
- * libmicrohttpd with vaultd's settings (epoll, a thread a core, connection memory, time-out, strict)
- * and one prepared answer of the same size with the same header lines; nothing else happens.
- * Prints "port N" once it serves, and ends on SIGTERM or when its standard input ends. */
+ * libmicrohttpd with vaultd's settings (epoll, a thread a core, connection memory, time-out,
+ * strict) and one prepared answer of the same size with the same header lines; nothing else
+ * happens. Prints "port N" once it serves, and ends on SIGTERM or when its standard input ends. */
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -40,7 +40,8 @@ static struct MHD_Response *prepare(uint64_t size, bool tls)
     return response;
 }
 
-/* As in vaultd, the answer is queued in the last call: in the first it would close the connection. */
+/* As in vaultd, the answer is queued in the last call: in the first it would close the connection.
+ */
 static enum MHD_Result answer(void *cls, struct MHD_Connection *mhd, const char *url,
                               const char *method, const char *version, const char *upload,
                               size_t *upload_size, void **state)
@@ -73,9 +74,8 @@ static char *read_all(const char *path)
 
 static int listen_on(uint16_t port, unsigned *ret_port)
 {
-    struct sockaddr_in at = {.sin_family = AF_INET,
-                             .sin_port = htons(port),
-                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in at = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t len = sizeof at;
     int one = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
@@ -90,7 +90,8 @@ static int listen_on(uint16_t port, unsigned *ret_port)
     return fd;
 }
 
-static struct MHD_Daemon *serve(const struct options *options, int fd, struct MHD_Response *response)
+static struct MHD_Daemon *serve(const struct options *options, int fd,
+                                struct MHD_Response *response)
 {
     bool tls = options->cert != NULL;
     struct MHD_OptionItem items[] = {
@@ -112,11 +113,13 @@ static struct MHD_Daemon *serve(const struct options *options, int fd, struct MH
 
 static bool parse(int argc, char **argv, struct options *options)
 {
-    static const struct option names[] = {
-        {"port", required_argument, NULL, 'p'},    {"size", required_argument, NULL, 's'},
-        {"threads", required_argument, NULL, 't'}, {"memory", required_argument, NULL, 'm'},
-        {"cert", required_argument, NULL, 'c'},    {"key", required_argument, NULL, 'k'},
-        {NULL, 0, NULL, 0}};
+    static const struct option names[] = {{"port", required_argument, NULL, 'p'},
+                                          {"size", required_argument, NULL, 's'},
+                                          {"threads", required_argument, NULL, 't'},
+                                          {"memory", required_argument, NULL, 'm'},
+                                          {"cert", required_argument, NULL, 'c'},
+                                          {"key", required_argument, NULL, 'k'},
+                                          {NULL, 0, NULL, 0}};
     bool fine = true;
     for (int c; (c = getopt_long(argc, argv, "", names, NULL)) != -1;) {
         struct kt_bytes text = kt_str(optarg);
@@ -142,16 +145,16 @@ int main(int argc, char **argv)
 {
     struct options options = {.size = 459, .threads = 2, .memory = 8192};
     if (!parse(argc, argv, &options)) {
-        (void)fprintf(stderr, "usage: bare [--port N] [--size BYTES] [--threads N] [--memory BYTES] "
-                              "[--cert FILE --key FILE]\n");
+        (void)fprintf(stderr,
+                      "usage: bare [--port N] [--size BYTES] [--threads N] [--memory BYTES] "
+                      "[--cert FILE --key FILE]\n");
         return 1;
     }
     (void)signal(SIGPIPE, SIG_IGN);
     unsigned port = 0;
     int fd = listen_on((uint16_t)options.port, &port);
     struct MHD_Response *response = prepare(options.size, options.cert != NULL);
-    struct MHD_Daemon *daemon =
-        fd < 0 || response == NULL ? NULL : serve(&options, fd, response);
+    struct MHD_Daemon *daemon = fd < 0 || response == NULL ? NULL : serve(&options, fd, response);
     if (daemon == NULL) {
         perror("bare");
         return 1;

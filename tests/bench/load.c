@@ -1,9 +1,9 @@
 /* load - HTTP/1.1 load on keep-alive connections, and what it measured as one JSON line.
  *
  * Each connection has one request under way. A thread serves its share of the connections with its
- * own epoll. In --path and --body each "%d" becomes the same random number below --keys (with --walk
- * the numbers go up one by one). The token comes from VAULT_TOKEN. Latencies are counted in buckets
- * 1/32 of a power of two wide. --pid adds the CPU time that process took for each request.
+ * own epoll. In --path and --body each "%d" becomes the same random number below --keys (with
+ * --walk the numbers go up one by one). The token comes from VAULT_TOKEN. Latencies are counted in
+ * buckets 1/32 of a power of two wide. --pid adds the CPU time that process took for each request.
  * An answer of another status than the first row of --expect, or a lost connection, is an error. */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -42,8 +42,8 @@ struct client {
     int fd;
     gnutls_session_t tls;
     uint64_t began_ns;
-    size_t sent, length;     /* of the request in `out` */
-    size_t have;             /* bytes of the answer's header in `in` */
+    size_t sent, length; /* of the request in `out` */
+    size_t have;         /* bytes of the answer's header in `in` */
     uint64_t body_left;
     bool in_body;
     unsigned status;
@@ -135,7 +135,8 @@ static void compose(const struct options *options, struct client *client)
     if (options->body != NULL) {
         static _Thread_local char body[REQUEST_MAX];
         size_t len = (size_t)(fill(body, body + sizeof body / 2, options->body, key) - body);
-        at += snprintf(at, 512, "Content-Type: %s\r\nContent-Length: %zu\r\n\r\n", options->type, len);
+        at += snprintf(at, 512, "Content-Type: %s\r\nContent-Length: %zu\r\n\r\n", options->type,
+                       len);
         memcpy(at, body, len);
         at += len;
     } else {
@@ -492,9 +493,15 @@ static bool set(struct options *options, const struct flag *flag, const char *va
 
 int main(int argc, char **argv)
 {
-    struct options options = {.host = "127.0.0.1", .method = "GET", .path = "/v1/sys/health",
-                              .type = "application/json", .connections = 64, .threads = 1,
-                              .keys = 1, .seconds = 5, .first_class = 2};
+    struct options options = {.host = "127.0.0.1",
+                              .method = "GET",
+                              .path = "/v1/sys/health",
+                              .type = "application/json",
+                              .connections = 64,
+                              .threads = 1,
+                              .keys = 1,
+                              .seconds = 5,
+                              .first_class = 2};
     options.token = secure_getenv("VAULT_TOKEN");
     bool timed = false;
     for (int i = 1; i < argc; i++) {

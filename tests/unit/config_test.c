@@ -194,8 +194,8 @@ static void looks_at_the_machine(void **state)
     char text[2048], data[64], key[64];
     struct kt_err err = {0};
     int64_t now_ms = kt_wall_ms(&kt_system_clock);
-    assert_int_equal(certificate_make(folder, "localhost", now_ms - 1000000, now_ms + 86400000, &err),
-                     KT_OK);
+    assert_int_equal(
+        certificate_make(folder, "localhost", now_ms - 1000000, now_ms + 86400000, &err), KT_OK);
     (void)snprintf(data, sizeof data, "%s/data", folder);
     (void)snprintf(key, sizeof key, "%s/key.pem", folder);
     assert_int_equal(mkdir(data, 0755), 0);
@@ -238,9 +238,9 @@ static void describes_every_setting(void **state)
     kt_autobuf struct kt_buf text;
     kt_buf_init(&text, 65536);
     config_describe(&text);
-    static const char *const parts[] = {"cluster_name", "tls_cert_file", "max_connections_per_ip",
-                                        "storage \"lmdb\" { }", "(default 32MiB)", "(default 10s)",
-                                        "(default 0660)"};
+    static const char *const parts[] = {
+        "cluster_name",    "tls_cert_file", "max_connections_per_ip", "storage \"lmdb\" { }",
+        "(default 32MiB)", "(default 10s)", "(default 0660)"};
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
         if (strstr(kt_buf_text(&text), parts[i]) == NULL)
             fail_msg("'%s' is missing in:\n%s", parts[i], kt_buf_text(&text));

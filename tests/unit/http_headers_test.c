@@ -15,7 +15,7 @@ struct row {
     const char *lines[LINES_MAX]; /* "Name: value"; the name ends at the first ':' */
     const char *refusal;          /* a part of it; NULL: fine */
     bool framing;
-    const char *token;            /* NULL: "" */
+    const char *token; /* NULL: "" */
 };
 
 /* clang-format off */

@@ -293,8 +293,8 @@ static struct got hear(int fd, bool head_only)
     got.body = calloc(1, wanted + 1);
     assert_non_null(got.body);
     while (got.body_len < wanted) {
-        ssize_t n = readable(fd, 3000) ? recv(fd, got.body + got.body_len, wanted - got.body_len, 0)
-                                       : -1;
+        ssize_t n =
+            readable(fd, 3000) ? recv(fd, got.body + got.body_len, wanted - got.body_len, 0) : -1;
         if (n <= 0) {
             got.closed = true;
             break;
@@ -715,7 +715,8 @@ static void puts_out_the_oldest_of_one_address(void **state)
     }
 }
 
-/* ---- Unix socket, TLS, the end ---------------------------------------------------------------- */
+/* ---- Unix socket, TLS, the end ----------------------------------------------------------------
+ */
 
 static void serves_a_unix_socket(void **state)
 {
@@ -777,8 +778,8 @@ static void make_certificate(int64_t from_now_s)
 {
     struct kt_err err = {0};
     int64_t now_ms = kt_wall_ms(&kt_system_clock);
-    if (certificate_make(folder, "localhost", now_ms - 86400000, now_ms + from_now_s * 1000, &err) !=
-        KT_OK)
+    if (certificate_make(folder, "localhost", now_ms - 86400000, now_ms + from_now_s * 1000,
+                         &err) != KT_OK)
         fail_msg("%s", err.what);
 }
 
@@ -820,8 +821,8 @@ static void refuses_a_bad_pair(void **state)
     assert_int_equal(certificate_load(other, key_path, now_ms, &certificate, &err), KT_INVALID);
     assert_non_null(strstr(err.what, "does not belong"));
     assert_int_equal(unlink(other), 0);
-    assert_int_equal(
-        certificate_load(cert_path, key_path, now_ms + 7200000, &certificate, &err), KT_INVALID);
+    assert_int_equal(certificate_load(cert_path, key_path, now_ms + 7200000, &certificate, &err),
+                     KT_INVALID);
     assert_non_null(strstr(err.what, "expired on"));
     assert_int_equal(
         certificate_load(cert_path, key_path, now_ms - 2 * 86400000, &certificate, &err),

@@ -10,16 +10,11 @@
 static const struct row {
     const char *name, *word, *nearest;
 } rows[] = {
-    {"the word itself", "config", "config"},
-    {"one letter missing", "confg", "config"},
-    {"two letters swapped", "cnofig", "config"},
-    {"one letter wrong", "confog", "config"},
-    {"two edits", "cofnigg", "config"},
-    {"three edits are too far", "coxxxig", NULL},
-    {"a short word bears one edit", "de", "dev"},
-    {"and not two", "d", NULL},
-    {"another word", "listener", NULL},
-    {"nothing", "", NULL},
+    {"the word itself", "config", "config"},      {"one letter missing", "confg", "config"},
+    {"two letters swapped", "cnofig", "config"},  {"one letter wrong", "confog", "config"},
+    {"two edits", "cofnigg", "config"},           {"three edits are too far", "coxxxig", NULL},
+    {"a short word bears one edit", "de", "dev"}, {"and not two", "d", NULL},
+    {"another word", "listener", NULL},           {"nothing", "", NULL},
 };
 
 static void finds(void **state)
@@ -48,9 +43,8 @@ int main(void)
     struct CMUnitTest tests[sizeof rows / sizeof rows[0] + 1];
     size_t n = 0;
     for (; n < sizeof rows / sizeof rows[0]; n++)
-        tests[n] = (struct CMUnitTest){.name = rows[n].name,
-                                       .test_func = finds,
-                                       .initial_state = (void *)(uintptr_t)&rows[n]};
+        tests[n] = (struct CMUnitTest){
+            .name = rows[n].name, .test_func = finds, .initial_state = (void *)(uintptr_t)&rows[n]};
     tests[n] = (struct CMUnitTest)cmocka_unit_test(leaves_long_words_alone);
     return cmocka_run_group_tests_name("nearest", tests, NULL, NULL);
 }

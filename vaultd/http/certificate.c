@@ -63,12 +63,12 @@ static enum kt_kind load_file(const char *file, bool is_key, struct kt_buf *out,
     kt_autoclose int fd = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (fd < 0) {
         bool denied = errno == EACCES;
-        enum kt_kind kind =
-            kt_fail(err, KT_IO, "cannot open the %s '%s'", is_key ? "private key" : "certificate",
-                    file);
-        kt_hint(err, denied ? "the user that vaultd runs as must be able to read it: "
-                              "chown root:keyturn and chmod 640"
-                            : "check the path in the listener's %s",
+        enum kt_kind kind = kt_fail(err, KT_IO, "cannot open the %s '%s'",
+                                    is_key ? "private key" : "certificate", file);
+        kt_hint(err,
+                denied ? "the user that vaultd runs as must be able to read it: "
+                         "chown root:keyturn and chmod 640"
+                       : "check the path in the listener's %s",
                 is_key ? "tls_key_file" : "tls_cert_file");
         return kind;
     }
@@ -90,14 +90,14 @@ static enum kt_kind parse_chain(struct certificate *certificate, const char *fil
     return KT_OK;
 }
 
-static enum kt_kind parse_key(struct certificate *certificate, const char *file,
-                              struct kt_buf *pem, struct kt_err *err)
+static enum kt_kind parse_key(struct certificate *certificate, const char *file, struct kt_buf *pem,
+                              struct kt_err *err)
 {
     gnutls_datum_t data = {pem->at, (unsigned)pem->len};
     int code = gnutls_privkey_init(&certificate->key);
     if (code == 0)
-        code = gnutls_privkey_import_x509_raw(certificate->key, &data, GNUTLS_X509_FMT_PEM, NULL,
-                                              0);
+        code =
+            gnutls_privkey_import_x509_raw(certificate->key, &data, GNUTLS_X509_FMT_PEM, NULL, 0);
     if (code == 0)
         return KT_OK;
     enum kt_kind kind = tls_fail(err, "no private key in", file, code);
@@ -111,12 +111,12 @@ static bool same_key(struct certificate *certificate)
     unsigned char ours[64], theirs[64];
     size_t ours_len = sizeof ours, theirs_len = sizeof theirs;
     gnutls_pubkey_t public_key = NULL;
-    bool same = gnutls_pubkey_init(&public_key) == 0 &&
-                gnutls_pubkey_import_privkey(public_key, certificate->key, 0, 0) == 0 &&
-                gnutls_pubkey_get_key_id(public_key, 0, ours, &ours_len) == 0 &&
-                gnutls_pubkey_get_key_id(certificate->chain[0].pubkey, 0, theirs, &theirs_len) ==
-                    0 &&
-                ours_len == theirs_len && memcmp(ours, theirs, ours_len) == 0;
+    bool same =
+        gnutls_pubkey_init(&public_key) == 0 &&
+        gnutls_pubkey_import_privkey(public_key, certificate->key, 0, 0) == 0 &&
+        gnutls_pubkey_get_key_id(public_key, 0, ours, &ours_len) == 0 &&
+        gnutls_pubkey_get_key_id(certificate->chain[0].pubkey, 0, theirs, &theirs_len) == 0 &&
+        ours_len == theirs_len && memcmp(ours, theirs, ours_len) == 0;
     if (public_key != NULL)
         gnutls_pubkey_deinit(public_key);
     return same;

@@ -21,7 +21,9 @@ static void wipe_at(gnutls_datum_t *data)
 static int add_address(gnutls_x509_crt_t crt, const char *text)
 {
     unsigned char ip[16];
-    unsigned len = inet_pton(AF_INET, text, ip) == 1 ? 4 : inet_pton(AF_INET6, text, ip) == 1 ? 16 : 0;
+    unsigned len = inet_pton(AF_INET, text, ip) == 1    ? 4
+                   : inet_pton(AF_INET6, text, ip) == 1 ? 16
+                                                        : 0;
     if (len == 0)
         return gnutls_x509_crt_set_subject_alt_name(crt, GNUTLS_SAN_DNSNAME, text,
                                                     (unsigned)strlen(text), GNUTLS_FSAN_APPEND);
@@ -43,8 +45,8 @@ static int fill(gnutls_x509_crt_t crt, gnutls_x509_privkey_t key, const char *ho
     bad |= gnutls_x509_crt_set_dn(crt, "CN=Keyturn development", NULL);
     bad |= gnutls_x509_crt_set_key(crt, key);
     bad |= gnutls_x509_crt_set_basic_constraints(crt, 1, 0);
-    bad |= gnutls_x509_crt_set_key_usage(crt, GNUTLS_KEY_DIGITAL_SIGNATURE |
-                                                  GNUTLS_KEY_KEY_CERT_SIGN);
+    bad |=
+        gnutls_x509_crt_set_key_usage(crt, GNUTLS_KEY_DIGITAL_SIGNATURE | GNUTLS_KEY_KEY_CERT_SIGN);
     bad |= gnutls_x509_crt_set_key_purpose_oid(crt, GNUTLS_KP_TLS_WWW_SERVER, 0);
     bool named = false;
     for (size_t i = 0; i < sizeof always / sizeof always[0]; i++) {
@@ -83,14 +85,14 @@ enum kt_kind certificate_make(const char *folder, const char *host, int64_t not_
     gnutls_x509_crt_t crt = NULL;
     KT_AUTO(wipe_at) gnutls_datum_t cert_pem = {0};
     KT_AUTO(wipe_at) gnutls_datum_t key_pem = {0};
-    bool made = gnutls_x509_privkey_init(&key) == 0 && gnutls_x509_crt_init(&crt) == 0 &&
-                gnutls_x509_privkey_generate(key, GNUTLS_PK_ECDSA,
-                                             GNUTLS_CURVE_TO_BITS(GNUTLS_ECC_CURVE_SECP256R1),
-                                             0) == 0 &&
-                fill(crt, key, host, not_before_ms, not_after_ms) == 0 &&
-                gnutls_x509_crt_sign2(crt, crt, key, GNUTLS_DIG_SHA256, 0) == 0 &&
-                gnutls_x509_crt_export2(crt, GNUTLS_X509_FMT_PEM, &cert_pem) == 0 &&
-                gnutls_x509_privkey_export2(key, GNUTLS_X509_FMT_PEM, &key_pem) == 0;
+    bool made =
+        gnutls_x509_privkey_init(&key) == 0 && gnutls_x509_crt_init(&crt) == 0 &&
+        gnutls_x509_privkey_generate(key, GNUTLS_PK_ECDSA,
+                                     GNUTLS_CURVE_TO_BITS(GNUTLS_ECC_CURVE_SECP256R1), 0) == 0 &&
+        fill(crt, key, host, not_before_ms, not_after_ms) == 0 &&
+        gnutls_x509_crt_sign2(crt, crt, key, GNUTLS_DIG_SHA256, 0) == 0 &&
+        gnutls_x509_crt_export2(crt, GNUTLS_X509_FMT_PEM, &cert_pem) == 0 &&
+        gnutls_x509_privkey_export2(key, GNUTLS_X509_FMT_PEM, &key_pem) == 0;
     if (crt != NULL)
         gnutls_x509_crt_deinit(crt);
     if (key != NULL)

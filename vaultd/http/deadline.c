@@ -36,8 +36,8 @@ struct deadlines {
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t wake;
-    bool ending;                 /* guarded by lock, as all below */
-    struct conn *first, *last;   /* oldest first */
+    bool ending;               /* guarded by lock, as all below */
+    struct conn *first, *last; /* oldest first */
     struct deadline_counts counts;
     struct address_count *buckets[BUCKETS];
     unsigned char seed[crypto_shorthash_KEYBYTES];
@@ -287,7 +287,7 @@ static void look(struct deadlines *table, int64_t now_ms)
 
 static int64_t tick_ms(const struct deadline_limits *limits)
 {
-    const int64_t spans[] = {limits->header_ms, limits->body_ms,  limits->body_grace_ms,
+    const int64_t spans[] = {limits->header_ms, limits->body_ms, limits->body_grace_ms,
                              limits->reply_ms,  limits->idle_ms, limits->address_grace_ms};
     int64_t tick = TICK_MS_MAX;
     for (size_t i = 0; i < sizeof spans / sizeof spans[0]; i++)

@@ -1,12 +1,11 @@
 /* vaultd/http/deadline.h - the connections that are open, and how long each may take.
  *
- * What:    libmicrohttpd's own time-outs only see inactivity, so a byte a second lives for ever. Here
- *          every connection stands in a table with the phase it is in and when that began; one
- *          thread looks through it and shuts down what is past its deadline. libmicrohttpd then
- *          notices the end of the socket and drops the connection.
- *          It also holds one address to a number of connections that never authenticated: a burst
- *          is let in, the oldest of them that are not being served are shut down after a grace.
- *          Connections that authenticated are bounded only by the listeners' limit.
+ * What:    libmicrohttpd's own time-outs only see inactivity, so a byte a second lives for ever.
+ * Here every connection stands in a table with the phase it is in and when that began; one thread
+ * looks through it and shuts down what is past its deadline. libmicrohttpd then notices the end of
+ * the socket and drops the connection. It also holds one address to a number of connections that
+ * never authenticated: a burst is let in, the oldest of them that are not being served are shut
+ * down after a grace. Connections that authenticated are bounded only by the listeners' limit.
  * Owner:   deadlines_new() starts the thread, deadlines_free() ends it; the table must be empty.
  *          conn_add() gives a connection, conn_remove() ends it; in between its descriptor is open,
  *          so a shutdown never hits a stranger's.
@@ -24,19 +23,19 @@
 enum conn_phase {
     CONN_HEADER, /* from accept, or from the request line, until the header is whole */
     CONN_BODY,
-    CONN_BUSY,   /* being served or suspended: whoever serves it has its own deadline */
+    CONN_BUSY, /* being served or suspended: whoever serves it has its own deadline */
     CONN_REPLY,
-    CONN_IDLE    /* kept alive, nothing asked */
+    CONN_IDLE /* kept alive, nothing asked */
 };
 
 struct deadline_limits {
-    int64_t header_ms;     /* TLS handshake and header together */
+    int64_t header_ms; /* TLS handshake and header together */
     int64_t body_ms;
     int64_t body_grace_ms; /* after this long a body must keep up body_rate */
     uint64_t body_rate;    /* bytes a second */
     int64_t reply_ms;
     int64_t idle_ms;
-    unsigned per_address;  /* connections of one address that never authenticated; 0: no limit */
+    unsigned per_address; /* connections of one address that never authenticated; 0: no limit */
     int64_t address_grace_ms;
 };
 

@@ -14,7 +14,7 @@
 enum exchange_step {
     STEP_HEADER, /* the header is whole */
     STEP_BODY,
-    STEP_RUN     /* the request is whole; or refused before its body */
+    STEP_RUN /* the request is whole; or refused before its body */
 };
 
 struct exchange {

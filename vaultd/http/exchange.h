@@ -2,7 +2,8 @@
  *
  * begin (request line) -> first step (header) -> steps (body) -> last step -> [suspended, step]*
  * -> end. What each may do is libmicrohttpd's rule:
- * - A reply queued in the first step closes the connection and reads no body: used for refusals only.
+ * - A reply queued in the first step closes the connection and reads no body: used for refusals
+ * only.
  * - In between nothing can be queued; a body that grew too large is read and thrown away, bounded.
  * - A suspended connection has no time-out and does not notice its client going: whoever suspended
  *   it resumes it by a deadline.

@@ -18,7 +18,10 @@ struct header_row {
     bool guard_longer;
 };
 
-#define ROW(text, rule, guard) {text, sizeof text - 1, rule, guard}
+#define ROW(text, rule, guard)                                                                     \
+    {                                                                                              \
+        text, sizeof text - 1, rule, guard                                                         \
+    }
 /* clang-format off */
 static const struct header_row rows[HEADER_COUNT] = {
     [HEADER_AUTHORIZATION]     = ROW("Authorization",        REPEAT_SAME,  false),

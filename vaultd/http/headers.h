@@ -4,10 +4,9 @@
  *          them, keeps those that have a meaning here, and judges. Two kinds of refusal:
  *          - framing: the lines leave doubt about where the body ends, or were damaged (smuggling).
  *            The answer is 400 and the connection ends; nothing behind it is read.
- *          - meaning: a line that matters says two different things (two tokens). The answer is 400.
- * Owner:   a struct headers lives on the stack; values point into the connection's memory and live
- *          as long as the request.
- * Limits:  HEADERS_MAX lines, HEADERS_TOKEN_MAX bytes of token text.
+ *          - meaning: a line that matters says two different things (two tokens). The answer is
+ * 400. Owner:   a struct headers lives on the stack; values point into the connection's memory and
+ * live as long as the request. Limits:  HEADERS_MAX lines, HEADERS_TOKEN_MAX bytes of token text.
  * Threads: one thread at a time.
  * Source:  RFC 9110 section 5.1 (names are tokens), RFC 9112 sections 3.2 (Host), 5.2 (folded
  *          lines), 6.3 (length of a body); Vault's wire contract for the names. */
@@ -25,19 +24,19 @@ enum header_name {
     HEADER_HOST,
     HEADER_REQUEST_KEY, /* X-Keyturn-Request-Id */
     HEADER_TRANSFER_ENCODING,
-    HEADER_NAMESPACE, /* X-Vault-Namespace */
+    HEADER_NAMESPACE,    /* X-Vault-Namespace */
     HEADER_REQUEST_MARK, /* X-Vault-Request */
-    HEADER_TOKEN, /* X-Vault-Token */
-    HEADER_WRAP_TTL, /* X-Vault-Wrap-TTL */
+    HEADER_TOKEN,        /* X-Vault-Token */
+    HEADER_WRAP_TTL,     /* X-Vault-Wrap-TTL */
     HEADER_COUNT
 };
 
 struct headers {
     struct kt_bytes value[HEADER_COUNT]; /* at NULL: absent */
     unsigned lines;
-    const char *refusal; /* the first rule that was broken; NULL: none */
-    unsigned status;     /* 400 or 431 beside a refusal */
-    bool framing;        /* the refusal leaves the connection unusable */
+    const char *refusal;     /* the first rule that was broken; NULL: none */
+    unsigned status;         /* 400 or 431 beside a refusal */
+    bool framing;            /* the refusal leaves the connection unusable */
     uint64_t content_length; /* announced; 0 when absent or chunked */
     bool chunked;
 };

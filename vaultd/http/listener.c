@@ -141,9 +141,8 @@ enum kt_kind http_server_listen(struct http_server *server,
         return kt_fail(err, KT_NO_MEMORY, "no memory for a listener");
     }
     enum kt_kind kind =
-        config->is_unix
-            ? socket_listen_unix(config->address, config->mode, &listener->fd, err)
-            : socket_listen_tcp(config->address, &listener->fd, &listener->port, err);
+        config->is_unix ? socket_listen_unix(config->address, config->mode, &listener->fd, err)
+                        : socket_listen_tcp(config->address, &listener->fd, &listener->port, err);
     if (kind != KT_OK) {
         listener_free(listener);
         return kind;
@@ -192,7 +191,8 @@ static enum MHD_Result admit(void *cls, const struct sockaddr *peer, socklen_t l
 
 static void conn_opened(struct listener *listener, struct MHD_Connection *mhd, void **state)
 {
-    const union MHD_ConnectionInfo *fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
+    const union MHD_ConnectionInfo *fd =
+        MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
     const union MHD_ConnectionInfo *peer =
         MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
     KT_ASSERT(fd != NULL);
@@ -271,8 +271,8 @@ static unsigned affordable(unsigned connections)
         return connections;
     rlim_t left = limit.rlim_cur > 2 * SPARE_DESCRIPTORS ? limit.rlim_cur - SPARE_DESCRIPTORS
                                                          : limit.rlim_cur / 2;
-    kt_log(KT_LOG_WARNING, "few_descriptors", "connections=%u possible=%ju next=\"raise LimitNOFILE\"",
-           connections, (uintmax_t)left);
+    kt_log(KT_LOG_WARNING, "few_descriptors",
+           "connections=%u possible=%ju next=\"raise LimitNOFILE\"", connections, (uintmax_t)left);
     return (unsigned)left;
 }
 
@@ -297,10 +297,10 @@ static enum kt_kind listener_start(struct listener *listener, struct kt_err *err
         tls[0] = tls[2];
     else
         flags |= MHD_USE_TLS;
+    /* clang-format off */
     listener->daemon = MHD_start_daemon(
         flags, 0, is_unix ? NULL : admit, listener, exchange_step, listener,
-        /* the logger comes first, so that it hears of the others */
-        MHD_OPTION_EXTERNAL_LOGGER, complain, listener,
+        MHD_OPTION_EXTERNAL_LOGGER, complain, listener, /* first, so that it hears of the others */
         MHD_OPTION_LISTEN_SOCKET, listener->fd,
         MHD_OPTION_STRICT_FOR_CLIENT, 1,
         MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL,
@@ -313,6 +313,7 @@ static enum kt_kind listener_start(struct listener *listener, struct kt_err *err
         MHD_OPTION_THREAD_POOL_SIZE, threads > 1 ? threads : 0,
         MHD_OPTION_ARRAY, tls,
         MHD_OPTION_END);
+    /* clang-format on */
     if (listener->daemon == NULL) {
         enum kt_kind kind =
             kt_fail(err, KT_INTERNAL, "libmicrohttpd cannot serve %s", listener->config.address);

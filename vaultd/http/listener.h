@@ -1,14 +1,14 @@
 /* vaultd/http/listener.h - the sockets through which requests come in, and their whole life.
  *
- * What:    TCP (plain or TLS) and Unix-socket listeners over libmicrohttpd, each its own daemon with
- *          epoll and a thread for each core, so that a full one never locks out another. Requests
- *          go to pipeline_run(); a request that must wait is suspended and no thread waits for it.
- * Owner:   http_server_new() gives one, http_server_free() ends it after http_server_stop().
- * Order:   new, listen (each socket; may need root for a low port), drop privileges, start, [reload],
- *          [drain], stop, free. No thread exists before start.
- * Threads: one thread at a time, but for http_server_counts(): any thread.
- * Limits:  struct http_limits. They bind connections that never authenticated, unless said otherwise.
- * Source:  microhttpd.h 0.9.75 and its observed behaviour, noted where it matters. */
+ * What:    TCP (plain or TLS) and Unix-socket listeners over libmicrohttpd, each its own daemon
+ * with epoll and a thread for each core, so that a full one never locks out another. Requests go to
+ * pipeline_run(); a request that must wait is suspended and no thread waits for it. Owner:
+ * http_server_new() gives one, http_server_free() ends it after http_server_stop(). Order:   new,
+ * listen (each socket; may need root for a low port), drop privileges, start, [reload], [drain],
+ * stop, free. No thread exists before start. Threads: one thread at a time, but for
+ * http_server_counts(): any thread. Limits:  struct http_limits. They bind connections that never
+ * authenticated, unless said otherwise. Source:  microhttpd.h 0.9.75 and its observed behaviour,
+ * noted where it matters. */
 #pragma once
 
 #include "vaultd/http/deadline.h"
@@ -46,16 +46,16 @@ enum kt_kind http_server_listen(struct http_server *server,
 /* The TCP port of the i-th listener, in the order of http_server_listen(); 0 for a Unix socket. */
 unsigned http_server_port(const struct http_server *server, size_t i);
 /* Reads the certificates and begins to serve. On error nothing serves. */
-enum kt_kind http_server_start(struct http_server *server, struct core *core, struct kt_err *err)
-    KT_MUST_CHECK;
+enum kt_kind http_server_start(struct http_server *server, struct core *core,
+                               struct kt_err *err) KT_MUST_CHECK;
 /* Reads every certificate anew. A pair that would not work is logged and the old one stays. */
 void http_server_reload(struct http_server *server);
 /* Accepts nothing new, ends idle connections, and waits at most wait_ms until no request is being
  * served but those that are suspended. Every answer from now on closes its connection. */
 void http_server_drain(struct http_server *server, int64_t wait_ms);
-/* Drains, waits at most wait_ms for the last answers to be taken, and ends all threads. Whatever was
- * suspended must have been woken (core_seal). False: some request still is, nothing was stopped and
- * nothing may be freed: the process has to end without cleaning up. */
+/* Drains, waits at most wait_ms for the last answers to be taken, and ends all threads. Whatever
+ * was suspended must have been woken (core_seal). False: some request still is, nothing was stopped
+ * and nothing may be freed: the process has to end without cleaning up. */
 bool http_server_stop(struct http_server *server, int64_t wait_ms) KT_MUST_CHECK;
 
 struct http_counts {

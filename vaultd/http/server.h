@@ -19,8 +19,8 @@ struct retired_certificate {
 struct listener {
     struct http_server *server;
     struct http_listener_config config; /* its strings are this struct's */
-    int fd;        /* listens; libmicrohttpd closes it when the daemon stops */
-    int quiet[2];  /* what takes the place of fd when accepting ends; -1 before */
+    int fd;                             /* listens; libmicrohttpd closes it when the daemon stops */
+    int quiet[2]; /* what takes the place of fd when accepting ends; -1 before */
     unsigned port;
     struct MHD_Daemon *daemon;
     _Atomic(struct certificate *) certificate;

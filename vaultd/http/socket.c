@@ -170,7 +170,8 @@ enum kt_kind socket_listen_unix(const char *path, unsigned mode, int *ret_fd, st
     struct sockaddr_un name = {.sun_family = AF_UNIX};
     if (path[0] != '/' || strlen(path) >= sizeof name.sun_path) {
         enum kt_kind kind = kt_fail(err, KT_INVALID, "'%.120s' cannot be a Unix socket", path);
-        kt_hint(err, "give an absolute path shorter than %zu bytes, such as /run/vaultd/vaultd.sock",
+        kt_hint(err,
+                "give an absolute path shorter than %zu bytes, such as /run/vaultd/vaultd.sock",
                 sizeof name.sun_path);
         return kind;
     }
