@@ -10,7 +10,7 @@
 
 static const struct row {
     const char *name;
-    char *words[WORDS_MAX];
+    const char *words[WORDS_MAX];
     bool ok;
     const char *says, *hints; /* parts of the error */
 } rows[] = {
@@ -35,10 +35,16 @@ static const struct row {
      ""},
 };
 
+/* main()'s argv is not const, though nobody changes it. */
+static char *const *plain(const char *const *argv)
+{
+    return (char *const *)(uintptr_t)argv;
+}
+
 static void parses(void **state)
 {
     const struct row *row = *state;
-    char *argv[WORDS_MAX + 2] = {"vaultd"};
+    const char *argv[WORDS_MAX + 2] = {"vaultd"};
     int argc = 1;
     while (argc <= WORDS_MAX && row->words[argc - 1] != NULL) {
         argv[argc] = row->words[argc - 1];
@@ -46,7 +52,7 @@ static void parses(void **state)
     }
     struct args args = {0};
     struct kt_err err = {0};
-    enum kt_kind kind = args_parse(argc, argv, &args, &err);
+    enum kt_kind kind = args_parse(argc, plain(argv), &args, &err);
     assert_int_equal(kind == KT_OK, row->ok);
     if (row->says != NULL &&
         (strstr(err.what, row->says) == NULL || strstr(err.hint, row->hints) == NULL))
@@ -57,12 +63,12 @@ static void parses(void **state)
 static void reads_values(void **state)
 {
     (void)state;
-    char *argv[] = {"vaultd", "-dev", "--dev-listen-address=127.0.0.1:0",
-                    "--user", "me",   "--dev-no-store-token",
-                    NULL};
+    const char *argv[] = {"vaultd", "-dev", "--dev-listen-address=127.0.0.1:0",
+                          "--user", "me",   "--dev-no-store-token",
+                          NULL};
     struct args args = {0};
     struct kt_err err = {0};
-    assert_int_equal(args_parse(6, argv, &args, &err), KT_OK);
+    assert_int_equal(args_parse(6, plain(argv), &args, &err), KT_OK);
     assert_true(args.dev && args.dev_no_store_token && !args.dev_tls && !args.check);
     assert_string_equal(args.dev_listen_address, "127.0.0.1:0");
     assert_string_equal(args.user, "me");
