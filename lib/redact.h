@@ -1,12 +1,14 @@
 /* lib/redact.h - takes known secret values out of a text before it is logged, stored or shown.
  *
- * What:    Finds every registered value as it is, URL-encoded, JSON- or C-escaped, in hex, and in
- *          base64 at any of its three alignments (both alphabets, also when wrapped), in any mixture
- *          of case and escaping, and puts "[redacted]" in its place.
+ * What:    Finds every registered value and puts "[redacted]" in its place, in these forms: as it is;
+ *          URL-encoded (any choice of escaped characters, '+' for a blank); escaped as in JSON, C
+ *          and connection strings (\" \n \u00e4 \x2f \057 \'); with SQL's doubled quotes; in hex;
+ *          in base64 at any of its three alignments (both alphabets, also when wrapped). Not one
+ *          encoding inside another, and not a value that was cut.
  * Owner:   kt_redactor_new() gives one, kt_redactor_free() takes it and wipes its copies; NULL is fine.
- *          The copies live in one guarded allocation.
- * Limits:  64 values of 1..4096 bytes, 64 KiB of them and of text. Encoded forms under 4 characters
- *          are not looked for, since they would be everywhere.
+ *          The copies live in guarded memory.
+ * Limits:  64 values of 1..4096 bytes; text of 64 KiB. Hex and base64 under 4 characters are not
+ *          looked for, since they would be everywhere.
  * Errors:  when kt_redact() fails the text must be dropped, not shown.
  * Threads: adding: one thread; kt_redact(): any thread once all are added. */
 #pragma once
