@@ -19,8 +19,7 @@
 
 #define LAYER(layer) (1u << (layer))
 
-/* ---- Landlock: constants newer than Debian 12's header, by ABI ---------------------------------
- */
+/* ---- Landlock: constants newer than Debian 12's header, by ABI ----------------------------- */
 
 #define FS_ABI_1      ((UINT64_C(1) << 13) - 1) /* execute .. make_sym */
 #define FS_REFER      (UINT64_C(1) << 13)       /* ABI 2 */
@@ -157,8 +156,7 @@ static enum kt_kind enter_landlock(const struct kt_sandbox *sandbox, struct kt_e
     return KT_OK;
 }
 
-/* ---- seccomp -----------------------------------------------------------------------------------
- */
+/* ---- seccomp ------------------------------------------------------------------------------- */
 
 /* Only an attacker calls these in a process that has its sandbox on. Names unknown to libseccomp
  * 2.5.4 would not compile; calls newer than it fall under the default. */
@@ -374,8 +372,7 @@ static enum kt_kind enter_seccomp(enum kt_sandbox_calls calls, struct kt_err *er
     return KT_OK;
 }
 
-/* ---- both --------------------------------------------------------------------------------------
- */
+/* ---- both ---------------------------------------------------------------------------------- */
 
 static uint32_t wanted_layers(const struct kt_sandbox *sandbox)
 {

@@ -13,8 +13,7 @@
 
 #define COUNT(rows) (sizeof(rows) / sizeof((rows)[0]))
 
-/* ---- texts of the enums
- * -------------------------------------------------------------------------*/
+/* ---- texts of the enums -------------------------------------------------------------------- */
 
 #define X(name, text) [name] = (text),
 static const char *const op_texts[] = {DRIVER_OPS(X)};
@@ -54,8 +53,7 @@ bool kt_driver_op_parse(struct kt_bytes text, enum driver_op *ret)
     return false;
 }
 
-/* ---- a step
- * -------------------------------------------------------------------------------------*/
+/* ---- a step -------------------------------------------------------------------------------- */
 
 enum alphabet { ANY_TEXT, LINES, WORD };
 
@@ -312,8 +310,7 @@ enum kt_kind kt_driver_step_decode(struct kt_bytes message, struct kt_arena *are
     return kind;
 }
 
-/* ---- a result
- * -----------------------------------------------------------------------------------*/
+/* ---- a result ------------------------------------------------------------------------------ */
 
 static const struct array_row {
     size_t at, size;

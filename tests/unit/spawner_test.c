@@ -20,6 +20,7 @@
 
 #include <cmocka.h>
 
+#include "lib/failpoint.h"
 #include "lib/num.h"
 #include "lib/secret.h"
 #include "vaultd/rotation/spawner.h"
@@ -59,8 +60,7 @@ static struct spawner *start(void)
     return spawner;
 }
 
-/* ---- what comes back
- * ---------------------------------------------------------------------------*/
+/* ---- what comes back ----------------------------------------------------------------------- */
 
 static uint32_t free_port(void)
 {
@@ -176,8 +176,59 @@ static void a_worker_past_its_time_is_killed(void **state)
     spawner_stop(spawner); /* would wait for a worker that is still there */
 }
 
-/* ---- at work
- * -----------------------------------------------------------------------------------*/
+static int count_fds(void)
+{
+    int n = 0;
+    for (int fd = 0; fd < 256; fd++)
+        n += fcntl(fd, F_GETFD) >= 0;
+    return n;
+}
+
+static void nothing_is_left_open(void **state)
+{
+    (void)state;
+    int before = count_fds();
+    struct spawner *spawner = start();
+    int started = count_fds();
+    struct driver_step step = step_for("127.0.0.1", free_port());
+    struct driver_result result = {0};
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(spawner_run(spawner, &step, &result, NULL), KT_OK);
+    assert_int_equal(count_fds(), started);
+    spawner_stop(spawner);
+    assert_int_equal(count_fds(), before);
+}
+
+#ifdef KT_FAULT
+static void every_allocation_may_fail(void **state)
+{
+    (void)state;
+    struct spawner *spawner = NULL;
+    if (!programs_there)
+        skip();
+    (void)kt_fail_allocation(1);
+    enum kt_kind kind = spawner_start(spawn_path, worker_path, &spawner, NULL);
+    (void)kt_fail_allocation(0);
+    assert_int_equal(kind, KT_NO_MEMORY);
+    spawner = start();
+    struct driver_step step = step_for("127.0.0.1", free_port());
+    for (unsigned long nth = 1; nth < 50; nth++) {
+        struct driver_result result = {0};
+        (void)kt_fail_allocation(nth);
+        kind = spawner_run(spawner, &step, &result, NULL);
+        bool untouched = kt_fail_allocation(0) < nth;
+        /* Without memory for the question nothing was started; for the answer, nothing is known. */
+        assert_true(kind == KT_NO_MEMORY || (kind == KT_OK && result.class == DRIVER_UNREACH));
+        if (untouched) {
+            assert_string_equal(result.code, "connect");
+            break;
+        }
+    }
+    spawner_stop(spawner);
+}
+#endif
+
+/* ---- at work ------------------------------------------------------------------------------- */
 
 struct call {
     pthread_t thread;
@@ -396,8 +447,7 @@ static void workers_end_with_vaultd(void **state)
     (void)close(fd);
 }
 
-/* ---- the programs and the server
- * ---------------------------------------------------------------*/
+/* ---- the programs and the server ----------------------------------------------------------- */
 
 static bool find_programs(void)
 {
@@ -438,6 +488,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nobody_listens),
+        cmocka_unit_test(nothing_is_left_open),
+#ifdef KT_FAULT
+        cmocka_unit_test(every_allocation_may_fail),
+#endif
         cmocka_unit_test(localhost_is_looked_up),
         cmocka_unit_test(an_unknown_driver_is_refused),
         cmocka_unit_test(a_step_that_is_not_well_formed_starts_nothing),
