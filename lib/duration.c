@@ -18,7 +18,7 @@ static const struct unit {
     const char *name;
     uint64_t ns;
 } units[] = {
-    {"ns", 1},         {"us", 1000},   {"\xc2\xb5s", 1000},  {"\xce\xbcs", 1000},
+    {"ns", 1},         {"us", 1000},    {"\xc2\xb5s", 1000},  {"\xce\xbcs", 1000},
     {"ms", NS_PER_MS}, {"s", NS_PER_S}, {"m", 60 * NS_PER_S}, {"h", 3600 * NS_PER_S},
 };
 
@@ -156,8 +156,8 @@ void kt_duration_text(uint64_t ms, char out[KT_DURATION_TEXT])
     if (s >= 3600)
         len = snprintf(out, KT_DURATION_TEXT, "%juh", (uintmax_t)(s / 3600));
     if (s >= 60)
-        len += snprintf(out + len, KT_DURATION_TEXT - (size_t)len, "%um",
-                        (unsigned)(s % 3600 / 60));
+        len +=
+            snprintf(out + len, KT_DURATION_TEXT - (size_t)len, "%um", (unsigned)(s % 3600 / 60));
     (void)snprintf(out + len, KT_DURATION_TEXT - (size_t)len, "%u%ss", (unsigned)(s % 60),
                    fraction);
 }

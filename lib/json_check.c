@@ -146,7 +146,8 @@ static bool string(struct scan *s)
     }
     if ((size_t)(s->at - start) - shrink > s->limits->string_bytes) {
         s->at = start - 1;
-        return fail_limit(s, "a string is longer than the limit, in bytes", s->limits->string_bytes);
+        return fail_limit(s, "a string is longer than the limit, in bytes",
+                          s->limits->string_bytes);
     }
     s->at++;
     return true;
@@ -158,8 +159,7 @@ static struct key *slot_for(const struct scan *s, uint64_t hash, uint32_t object
 {
     uint64_t mixed = (hash + object) * UINT64_C(0x9e3779b97f4a7c15);
     size_t i = (size_t)(mixed >> 32) & (s->room - 1);
-    while (s->table[i].object != 0 &&
-           (s->table[i].object != object || s->table[i].hash != hash))
+    while (s->table[i].object != 0 && (s->table[i].object != object || s->table[i].hash != hash))
         i = (i + 1) & (s->room - 1);
     return &s->table[i];
 }
@@ -332,7 +332,8 @@ static bool after_value(struct scan *s, bool *ret_more)
         bool object = s->stack[s->depth - 1].object != 0;
         skip_space(s);
         if (s->at >= s->end)
-            return fail(s, object ? "the text ends inside an object" : "the text ends inside an array");
+            return fail(s, object ? "the text ends inside an object"
+                                  : "the text ends inside an array");
         unsigned char c = *s->at;
         if (c == ',') {
             s->at++;
@@ -377,8 +378,8 @@ enum kt_kind kt_json_find_fault(struct kt_bytes text, const struct kt_json_limit
     if (limits == NULL)
         limits = &kt_json_default_limits;
     if (text.len > limits->bytes || text.len > UINT32_MAX) {
-        *ret = (struct kt_json_fault){0, "the text is longer than the limit, in bytes",
-                                      limits->bytes};
+        *ret =
+            (struct kt_json_fault){0, "the text is longer than the limit, in bytes", limits->bytes};
         return KT_TOO_LARGE;
     }
     if (text.len == 0)
@@ -412,9 +413,8 @@ enum kt_kind kt_json_check(struct kt_bytes text, const struct kt_json_limits *li
     if (kind == KT_OK)
         return KT_OK;
     if (kind != KT_INVALID)
-        return kind == KT_TOO_LARGE
-                   ? kt_fail(err, kind, "%s (%zu)", fault.problem, fault.limit)
-                   : kt_fail(err, kind, "%s", fault.problem);
+        return kind == KT_TOO_LARGE ? kt_fail(err, kind, "%s (%zu)", fault.problem, fault.limit)
+                                    : kt_fail(err, kind, "%s", fault.problem);
     unsigned line, column;
     kt_text_place(text, fault.offset, &line, &column);
     if (fault.limit != 0)

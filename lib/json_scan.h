@@ -25,8 +25,7 @@ static inline bool json_plain(unsigned char c)
 }
 
 /* Eight bytes at once: long plain strings are what makes documents large. */
-static inline const unsigned char *json_plain_end(const unsigned char *at,
-                                                  const unsigned char *end)
+static inline const unsigned char *json_plain_end(const unsigned char *at, const unsigned char *end)
 {
     const uint64_t ones = UINT64_C(0x0101010101010101), highs = ones * 0x80;
     while (end - at >= 8) {

@@ -140,8 +140,8 @@ static size_t distance(const char *a, const char *b)
         const size_t *before = rows[(i + 2) % 3], *earlier = rows[(i + 1) % 3];
         now[0] = i;
         for (size_t j = 1; j <= b_len; j++) {
-            now[j] = least(before[j - 1] + (a[i - 1] != b[j - 1]),
-                           least(before[j], now[j - 1]) + 1);
+            now[j] =
+                least(before[j - 1] + (a[i - 1] != b[j - 1]), least(before[j], now[j - 1]) + 1);
             if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
                 now[j] = least(now[j], earlier[j - 2] + 1);
         }
@@ -174,7 +174,7 @@ static bool is_known(const char *key, const char *const *known)
 
 static void list_known(const char *const *known, struct kt_err *err)
 {
-    char text[sizeof ((struct kt_err *)NULL)->hint];
+    char text[sizeof((struct kt_err *)NULL)->hint];
     size_t len = 0;
     text[0] = '\0';
     for (; *known != NULL; known++) {

@@ -1,12 +1,13 @@
 /* lib/hcl/hcl.h - reads HCL as Vault's policies and configuration use it, and its JSON form.
  *
  * What:    Text to a tree of items. An item is an attribute (key = value) or a block (key "label" {
- *          ... }); an object value has a body just as a block has one. Text whose first character is
+ *          ... }); an object value has a body just as a block has one. Text whose first character
+ * is
  *          '{' is the JSON form; it gives the same tree, in which everything is an attribute.
  *          kt_hcl_blocks() reads both: `path "a" { ... }` and `{"path": {"a": { ... }}}`.
  * Grammar: keys and labels bare (ASCII letter or _, then letters, digits, _ - .) or quoted; strings
- *          with \n \t \r \a \b \f \v \" \\ \uXXXX \UXXXXXXXX; heredocs <<EOF and <<-EOF (which takes
- *          the closing line's indentation off every line, if every line has it); numbers (decimal,
+ *          with \n \t \r \a \b \f \v \" \\ \uXXXX \UXXXXXXXX; heredocs <<EOF and <<-EOF (which
+ * takes the closing line's indentation off every line, if every line has it); numbers (decimal,
  *          fraction, exponent, 0x hex, leading 0 octal); true, false; lists; objects; comments # //
  *          and slash-star. New lines mean nothing outside strings; a comma may follow each item. No
  *          interpolation, functions or includes: "${x}" and "{{x}}" are just characters.
@@ -15,9 +16,9 @@
  * Limits:  1 MiB, 32 levels (the file itself is one), 10,000 keys, labels and values.
  * Owner:   kt_hcl_parse() gives the root, which owns everything below it, texts included;
  *          kt_hcl_free() wipes and frees it all; NULL is fine.
- * Errors:  KT_TOO_LARGE, KT_NO_MEMORY, else KT_INVALID with "file:line:column: ..." in front. Keys may be quoted, values never are.
- * Threads: any thread; a parsed tree is only read.
- * Source:  github.com/hashicorp/hcl v1: parser/, scanner/, json/, decoder.go. */
+ * Errors:  KT_TOO_LARGE, KT_NO_MEMORY, else KT_INVALID with "file:line:column: ..." in front. Keys
+ * may be quoted, values never are. Threads: any thread; a parsed tree is only read. Source:
+ * github.com/hashicorp/hcl v1: parser/, scanner/, json/, decoder.go. */
 #pragma once
 
 #include "lib/buf.h"
@@ -39,12 +40,12 @@ enum kt_hcl_type { KT_HCL_STRING, KT_HCL_NUMBER, KT_HCL_BOOL, KT_HCL_LIST, KT_HC
 struct kt_hcl_value {
     enum kt_hcl_type type;
     struct kt_hcl_pos pos;
-    bool truth;                         /* BOOL */
-    const char *text;                   /* STRING: decoded; NUMBER: as written */
-    const struct kt_hcl_value *first;   /* LIST: its elements, linked by next */
-    size_t count;                       /* LIST */
-    const char *const *texts;           /* LIST of strings only: them, NULL at the end; else NULL */
-    const struct kt_hcl_body *object;   /* OBJECT */
+    bool truth;                       /* BOOL */
+    const char *text;                 /* STRING: decoded; NUMBER: as written */
+    const struct kt_hcl_value *first; /* LIST: its elements, linked by next */
+    size_t count;                     /* LIST */
+    const char *const *texts;         /* LIST of strings only: them, NULL at the end; else NULL */
+    const struct kt_hcl_body *object; /* OBJECT */
     const struct kt_hcl_value *next;
 };
 
@@ -97,22 +98,22 @@ struct kt_hcl_blocks {
 };
 struct kt_hcl_blocks kt_hcl_blocks(const struct kt_hcl_body *body, const char *type,
                                    size_t label_count);
-bool kt_hcl_next(struct kt_hcl_blocks *it, struct kt_hcl_block *ret, struct kt_err *err)
-    KT_MUST_CHECK;
+bool kt_hcl_next(struct kt_hcl_blocks *it, struct kt_hcl_block *ret,
+                 struct kt_err *err) KT_MUST_CHECK;
 /* The only block of its type without labels; *ret is NULL when there is none; two are an error. */
 enum kt_kind kt_hcl_only_block(const struct kt_hcl_body *body, const char *type,
                                const struct kt_hcl_body **ret, struct kt_err *err) KT_MUST_CHECK;
 
 /* ---- typed values: an error names the place and the expected form ---- */
 /* Exactly a string. */
-enum kt_kind kt_hcl_as_text(const struct kt_hcl_value *value, const char **ret, struct kt_err *err)
-    KT_MUST_CHECK;
+enum kt_kind kt_hcl_as_text(const struct kt_hcl_value *value, const char **ret,
+                            struct kt_err *err) KT_MUST_CHECK;
 /* true, false, 1, 0, and as strings "true" "t" "1" "false" "f" "0" in Go's ParseBool spellings. */
-enum kt_kind kt_hcl_as_bool(const struct kt_hcl_value *value, bool *ret, struct kt_err *err)
-    KT_MUST_CHECK;
+enum kt_kind kt_hcl_as_bool(const struct kt_hcl_value *value, bool *ret,
+                            struct kt_err *err) KT_MUST_CHECK;
 /* A whole number or a string that holds one; min..max is named in the error. */
-enum kt_kind kt_hcl_as_int(const struct kt_hcl_value *value, int64_t min, int64_t max,
-                           int64_t *ret, struct kt_err *err) KT_MUST_CHECK;
+enum kt_kind kt_hcl_as_int(const struct kt_hcl_value *value, int64_t min, int64_t max, int64_t *ret,
+                           struct kt_err *err) KT_MUST_CHECK;
 /* Whole seconds or a string for lib/duration.h. */
 enum kt_kind kt_hcl_as_duration(const struct kt_hcl_value *value, uint64_t *ret_ms,
                                 struct kt_err *err) KT_MUST_CHECK;
@@ -130,8 +131,8 @@ enum kt_kind kt_hcl_get_int(const struct kt_hcl_body *body, const char *key, int
 enum kt_kind kt_hcl_get_duration(const struct kt_hcl_body *body, const char *key, uint64_t *ret_ms,
                                  struct kt_err *err) KT_MUST_CHECK;
 enum kt_kind kt_hcl_get_texts(const struct kt_hcl_body *body, const char *key,
-                              const char *const **ret, size_t *ret_count, struct kt_err *err)
-    KT_MUST_CHECK;
+                              const char *const **ret, size_t *ret_count,
+                              struct kt_err *err) KT_MUST_CHECK;
 
 /* ---- errors at a place ---- */
 /* "file:line:column: " and the text, as KT_INVALID. */
@@ -141,8 +142,7 @@ enum kt_kind kt_hcl_fail(struct kt_hcl_pos pos, struct kt_err *err, const char *
  * NULL, arg), and the answer is KT_OK. fn NULL: the first one is the error. */
 typedef void kt_hcl_unknown_fn(const struct kt_hcl_item *item, const char *nearest, void *arg);
 enum kt_kind kt_hcl_check_known(const struct kt_hcl_body *body, const char *const *known,
-                                kt_hcl_unknown_fn *fn, void *arg, struct kt_err *err)
-    KT_MUST_CHECK;
+                                kt_hcl_unknown_fn *fn, void *arg, struct kt_err *err) KT_MUST_CHECK;
 
 /* ---- writing ---- */
 /* Canonical text: one item a line, two spaces of indentation. Parsing it gives the same tree (if it

@@ -50,8 +50,7 @@ static enum kt_kind skip_blank(struct lexer *l)
         } else if (c == '#' || (c == '/' && peek(l, 1, '/'))) {
             skip_line(l);
         } else if (c == '/' && peek(l, 1, '*')) {
-            const unsigned char *end =
-                memmem(l->at + 2, (size_t)(l->end - l->at) - 2, "*/", 2);
+            const unsigned char *end = memmem(l->at + 2, (size_t)(l->end - l->at) - 2, "*/", 2);
             if (end == NULL)
                 return fail_here(l, l->at, "a comment does not end: '*/' is missing");
             l->at = end + 2;
@@ -82,8 +81,9 @@ static enum kt_kind unicode_escape(struct lexer *l, char **out)
     for (size_t i = 0; i < count; i++) {
         unsigned char d = (size_t)(l->end - l->at) > i + 2 ? l->at[i + 2] : 0;
         if (!hex_digit(d))
-            return fail_here(l, l->at, count == 4 ? "\\u needs four hexadecimal digits"
-                                                  : "\\U needs eight hexadecimal digits");
+            return fail_here(l, l->at,
+                             count == 4 ? "\\u needs four hexadecimal digits"
+                                        : "\\U needs eight hexadecimal digits");
         c = c << 4 | (uint32_t)(d <= '9' ? d - '0' : (d | 0x20) - 'a' + 10);
     }
     unsigned char bytes[4];
@@ -198,7 +198,8 @@ static enum kt_kind heredoc(struct lexer *l, struct token *token)
     if (peek(l, 0, '\r'))
         l->at++;
     if (marker.len == 0 || !peek(l, 0, '\n'))
-        return fail_here(l, start, "a heredoc begins with << and a word, and its text on a new line");
+        return fail_here(l, start,
+                         "a heredoc begins with << and a word, and its text on a new line");
     const unsigned char *body = l->at + 1;
     for (const unsigned char *line = body; line < l->end;) {
         const unsigned char *end = memchr(line, '\n', (size_t)(l->end - line));

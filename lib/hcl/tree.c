@@ -126,7 +126,7 @@ const char *hcl_shown(const char *key, char out[HCL_SHOWN])
 
 enum kt_kind kt_hcl_fail(struct kt_hcl_pos pos, struct kt_err *err, const char *format, ...)
 {
-    char what[sizeof ((struct kt_err *)NULL)->what];
+    char what[sizeof((struct kt_err *)NULL)->what];
     va_list args;
     va_start(args, format);
     (void)vsnprintf(what, sizeof what, format, args);

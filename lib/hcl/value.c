@@ -13,8 +13,7 @@ static enum kt_kind wrong(const struct kt_hcl_value *value, const char *key, con
     };
     if (key == NULL)
         return kt_hcl_fail(value->pos, err, "expected %s, not %s", wanted, found[value->type]);
-    return kt_hcl_fail(value->pos, err, "'%s' must be %s, not %s", key, wanted,
-                       found[value->type]);
+    return kt_hcl_fail(value->pos, err, "'%s' must be %s, not %s", key, wanted, found[value->type]);
 }
 
 static enum kt_kind as_text(const struct kt_hcl_value *value, const char *key, const char **ret,
@@ -96,8 +95,8 @@ static enum kt_kind as_int(const struct kt_hcl_value *value, const char *key, in
     return KT_OK;
 }
 
-static enum kt_kind as_duration(const struct kt_hcl_value *value, const char *key,
-                                uint64_t *ret_ms, struct kt_err *err)
+static enum kt_kind as_duration(const struct kt_hcl_value *value, const char *key, uint64_t *ret_ms,
+                                struct kt_err *err)
 {
     if ((value->type != KT_HCL_NUMBER && value->type != KT_HCL_STRING) ||
         kt_duration_parse(kt_str(value->text), ret_ms, NULL) != KT_OK)
@@ -131,8 +130,8 @@ enum kt_kind kt_hcl_as_bool(const struct kt_hcl_value *value, bool *ret, struct 
     return as_bool(value, NULL, ret, err);
 }
 
-enum kt_kind kt_hcl_as_int(const struct kt_hcl_value *value, int64_t min, int64_t max,
-                           int64_t *ret, struct kt_err *err)
+enum kt_kind kt_hcl_as_int(const struct kt_hcl_value *value, int64_t min, int64_t max, int64_t *ret,
+                           struct kt_err *err)
 {
     return as_int(value, NULL, min, max, ret, err);
 }

@@ -133,8 +133,8 @@ int main(void)
     struct CMUnitTest tests[COUNT(rows) + COUNT(text_rows) + 2];
     size_t n = 0;
     for (size_t i = 0; i < COUNT(rows); i++)
-        tests[n++] = (struct CMUnitTest){rows[i].name, reads, NULL, NULL,
-                                         (void *)(uintptr_t)&rows[i]};
+        tests[n++] =
+            (struct CMUnitTest){rows[i].name, reads, NULL, NULL, (void *)(uintptr_t)&rows[i]};
     for (size_t i = 0; i < COUNT(text_rows); i++)
         tests[n++] = (struct CMUnitTest){text_rows[i].name, writes, NULL, NULL,
                                          (void *)(uintptr_t)&text_rows[i]};

@@ -264,7 +264,7 @@ static void holds_limit(void **state)
     kt_autobuf struct kt_buf buf;
     kt_buf_init(&buf, (size_t)4 * 1024 * 1024);
     row->make(&buf, row->limit);
-    kt_autohcl struct kt_hcl_body *root = parse(kt_buf_text(&buf));
+    kt_hcl_free(parse(kt_buf_text(&buf)));
     kt_buf_reset(&buf);
     row->make(&buf, row->limit + 1);
     struct kt_hcl_body *none = NULL;
@@ -384,8 +384,7 @@ static void finds_the_only_block(void **state)
     (void)state;
     struct kt_err err = {0};
     const struct kt_hcl_body *body = NULL;
-    kt_autohcl struct kt_hcl_body *root =
-        parse("a { x = 1 }\nb {}\nb {}\nc = 1\nd = { x = 2 }");
+    kt_autohcl struct kt_hcl_body *root = parse("a { x = 1 }\nb {}\nb {}\nc = 1\nd = { x = 2 }");
     assert_int_equal(kt_hcl_only_block(root, "a", &body, &err), KT_OK);
     assert_non_null(kt_hcl_find(body, "x"));
     assert_int_equal(kt_hcl_only_block(root, "d", &body, &err), KT_OK);
@@ -535,8 +534,7 @@ static void values_alone_have_no_name(void **state)
     assert_int_equal(kt_hcl_as_int(v, 2, 3, &n, &err), KT_INVALID);
     assert_string_equal(err.what, "f.hcl:1:6: this number must be between 2 and 3");
     assert_int_equal(kt_hcl_as_text(v, &text, &err), KT_INVALID);
-    assert_string_equal(err.what,
-                        "f.hcl:1:6: expected a string in double quotes, not this number");
+    assert_string_equal(err.what, "f.hcl:1:6: expected a string in double quotes, not this number");
     v = v->next;
     assert_int_equal(kt_hcl_as_duration(v, &ms, &err), KT_OK);
     assert_int_equal(ms, 5000);
@@ -580,8 +578,7 @@ static void names_unknown(void **state)
 
 static void note(const struct kt_hcl_item *item, const char *nearest, void *arg)
 {
-    kt_buf_printf(arg, "%u %s %s\n", item->pos.line, item->key,
-                  nearest != NULL ? nearest : "-");
+    kt_buf_printf(arg, "%u %s %s\n", item->pos.line, item->key, nearest != NULL ? nearest : "-");
 }
 
 static void warns_of_every_unknown(void **state)
@@ -602,10 +599,11 @@ static void out_of_memory_is_said(void **state)
     kt_buf_init(&text, (size_t)1024 * 1024);
     for (unsigned json = 0; json < 2; json++) {
         kt_buf_reset(&text);
-        kt_buf_add_text(&text, json ? "{\"a\":[\"x\",{\"k\":\"y\"}]" : "a = [\"x\", { k = \"y\" }]");
+        kt_buf_add_text(&text,
+                        json ? "{\"a\":[\"x\",{\"k\":\"y\"}]" : "a = [\"x\", { k = \"y\" }]");
         for (unsigned i = 0; i < 200; i++)
-            kt_buf_printf(&text, json ? ",\"b%u\":{\"c\":[\"%u\"]}" : "\nb%u \"l\" { c = [\"%u\"] }",
-                          i, i);
+            kt_buf_printf(
+                &text, json ? ",\"b%u\":{\"c\":[\"%u\"]}" : "\nb%u \"l\" { c = [\"%u\"] }", i, i);
         kt_buf_add_text(&text, json ? "}" : "");
         for (unsigned long nth = 1;; nth++) {
             struct kt_hcl_body *root = NULL;

@@ -151,11 +151,16 @@ static void refuses_raw_nul(void **state)
 static void errors_hold_no_content(void **state)
 {
     (void)state;
-    static const char *const texts[] = {
-        "{\"hunter2\":hunter2}",           "{\"hunter2\":1,\"hunter2\":2}", "[hunter2]",
-        "{hunter2:1}",                     "\"hunter2\\q\"",                "{\"hunter2\" hunter2}",
-        "[1 hunter2]",                     "\"hunter2\xff\"",               "\"hunter2",
-        "{\"hunter2\":\"hunter2\"}hunter2"};
+    static const char *const texts[] = {"{\"hunter2\":hunter2}",
+                                        "{\"hunter2\":1,\"hunter2\":2}",
+                                        "[hunter2]",
+                                        "{hunter2:1}",
+                                        "\"hunter2\\q\"",
+                                        "{\"hunter2\" hunter2}",
+                                        "[1 hunter2]",
+                                        "\"hunter2\xff\"",
+                                        "\"hunter2",
+                                        "{\"hunter2\":\"hunter2\"}hunter2"};
     for (size_t i = 0; i < COUNT(texts); i++) {
         struct kt_err err = {0};
         assert_int_equal(kt_json_check(kt_str(texts[i]), NULL, &err), KT_INVALID);
@@ -369,7 +374,8 @@ static void iterates(void **state)
     }
     assert_false(kt_json_next(&it));
     assert_false(kt_json_next(&it));
-    it = kt_json_iter(doc("{ \"x\" : \"\xf0\x9f\x94\x91 long enough for a word of eight\", \"y\":[1,{\"z\":2}]}"));
+    it = kt_json_iter(doc(
+        "{ \"x\" : \"\xf0\x9f\x94\x91 long enough for a word of eight\", \"y\":[1,{\"z\":2}]}"));
     assert_true(kt_json_next(&it));
     assert_true(kt_json_is(it.key, "x"));
     assert_json(it.value, "\"\xf0\x9f\x94\x91 long enough for a word of eight\"");
