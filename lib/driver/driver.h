@@ -54,12 +54,12 @@ enum driver_who { DRIVER_LOGINS(X) DRIVER_LOGIN_COUNT };
 
 /* What a step came to. A zeroed result says that nothing is known. */
 #define DRIVER_CLASSES(X)                                                                          \
-    X(DRIVER_UNREACH, "unreach")     /* no answer, or one that says nothing: it may have happened */ \
+    X(DRIVER_UNREACH, "unreach")     /* no answer, or none that says much: may have happened */    \
     X(DRIVER_OK, "ok")               /* done, and committed at the target */                       \
     X(DRIVER_REFUSED, "refused")     /* the login was refused: admin's, or new's in verify */      \
     X(DRIVER_PERMANENT, "permanent") /* the target said no (privilege, policy); nothing changed,   \
                                         but for revoke: see text and evidence.sessions */          \
-    X(DRIVER_WRONG_SERVER, "wrong-server") /* not the server that target.server_id names; no effect */
+    X(DRIVER_WRONG_SERVER, "wrong-server") /* not the one that target.server_id names; no effect */
 #define X(name, text) name,
 enum driver_class { DRIVER_CLASSES(X) DRIVER_CLASS_COUNT };
 #undef X
@@ -133,7 +133,7 @@ struct driver_result {
     struct driver_reply replies[DRIVER_LOGIN_COUNT]; /* probe */
     char server_version[DRIVER_EVIDENCE];
     char server_id[DRIVER_EVIDENCE];   /* postgresql: the system identifier */
-    char comment[DRIVER_EVIDENCE];     /* inspect, apply: "keyturn run=... attempt=... sha256=..." */
+    char comment[DRIVER_EVIDENCE];     /* inspect, apply: "keyturn run=... attempt=..." */
     char session_user[DRIVER_EVIDENCE], current_user[DRIVER_EVIDENCE]; /* verify */
     uint32_t sessions;                 /* inspect, revoke: of the account, at the last look */
     uint32_t ended_sessions;           /* revoke */
