@@ -62,7 +62,7 @@ struct kt_json_iter kt_json_iter(struct kt_json container)
 static struct kt_json take_value(const unsigned char **at, const unsigned char *end)
 {
     const unsigned char *start = json_skip_space(*at, end);
-    *at = json_value_end(start, end);
+    *at = kt_json_value_end(start, end);
     return span(start, *at);
 }
 
@@ -107,7 +107,7 @@ bool kt_json_is(struct kt_json string, const char *text)
     struct json_chars chars = {start_of(string) + 1, start_of(string) + string.len - 1};
     unsigned char store[4];
     for (;;) {
-        struct kt_bytes piece = json_chars_next(&chars, store);
+        struct kt_bytes piece = kt_json_chars_next(&chars, store);
         if (piece.len == 0)
             return *text == '\0';
         if (strnlen(text, piece.len) < piece.len || memcmp(text, piece.at, piece.len) != 0)
@@ -134,11 +134,11 @@ bool kt_json_string(struct kt_json value, struct kt_buf *out)
 {
     if (kt_json_type(value) != KT_JSON_STRING || value.len < 2)
         return false;
-    struct kt_bytes raw = json_raw(value);
+    struct kt_bytes raw = kt_json_raw(value);
     struct json_chars chars = {raw.at, raw.at + raw.len};
     unsigned char store[4];
     for (;;) {
-        struct kt_bytes piece = json_chars_next(&chars, store);
+        struct kt_bytes piece = kt_json_chars_next(&chars, store);
         if (piece.len == 0)
             return kt_buf_ok(out);
         kt_buf_add_bytes(out, piece);
@@ -149,7 +149,7 @@ char *kt_json_text(struct kt_json value, struct kt_arena *arena)
 {
     if (kt_json_type(value) != KT_JSON_STRING || value.len < 2)
         return NULL;
-    struct kt_bytes raw = json_raw(value);
+    struct kt_bytes raw = kt_json_raw(value);
     /* No escape decodes to more bytes than it is written with. */
     char *text = kt_arena_take(arena, raw.len + 1);
     if (text == NULL)
@@ -158,7 +158,7 @@ char *kt_json_text(struct kt_json value, struct kt_arena *arena)
     unsigned char store[4];
     size_t len = 0;
     for (;;) {
-        struct kt_bytes piece = json_chars_next(&chars, store);
+        struct kt_bytes piece = kt_json_chars_next(&chars, store);
         if (piece.len == 0)
             break;
         KT_ASSERT(piece.len <= raw.len - len);

@@ -1,16 +1,14 @@
 /* lib/json.h - strict JSON for a server that gives back values as the text it got.
  *
- * What:    kt_json_check() validates a document in one pass and bounds it; the span readers then walk
- *          the checked text without making a tree, so numbers keep every digit. kt_json_load() makes
- *          a jansson tree, for the clients' side.
- * Limits:  struct kt_json_limits. Values count as nodes, keys do not; strings and keys are measured
- *          decoded; depth is 256 at most.
- * Refused: everything RFC 8259 refuses, invalid UTF-8, lone surrogates, \u0000, duplicate keys, and
- *          what passes a limit. An error gives line and column and a phrase, never content.
- * Errors:  KT_INVALID; KT_TOO_LARGE for the whole text; KT_NO_MEMORY.
- * Owner:   a struct kt_json is a span of somebody's text; it lives as long as that.
- * Threads: any thread. kt_json_init() before threads.
- * Source:  RFC 8259, RFC 7396 (merge patch). */
+ * What:    kt_json_check() validates a document in one pass and bounds it; the span readers then
+ * walk the checked text without making a tree, so numbers keep every digit. kt_json_load() makes a
+ * jansson tree, for the clients' side. Limits:  struct kt_json_limits. Values count as nodes, keys
+ * do not; strings and keys are measured decoded; depth is 256 at most. Refused: everything RFC 8259
+ * refuses, invalid UTF-8, lone surrogates, \u0000, duplicate keys, and what passes a limit. An
+ * error gives line and column and a phrase, never content. Errors:  KT_INVALID; KT_TOO_LARGE for
+ * the whole text; KT_NO_MEMORY. Owner:   a struct kt_json is a span of somebody's text; it lives as
+ * long as that. Threads: any thread. kt_json_init() before threads. Source:  RFC 8259, RFC 7396
+ * (merge patch). */
 #pragma once
 
 #include <jansson.h>
@@ -30,7 +28,8 @@ void kt_json_init(void);
 /* limits NULL: the defaults. Leading and trailing white space is fine; one value. */
 enum kt_kind kt_json_check(struct kt_bytes text, const struct kt_json_limits *limits,
                            struct kt_err *err) KT_MUST_CHECK;
-/* The same for callers that word the error themselves: KT_OK, or *ret says what is wrong and where. */
+/* The same for callers that word the error themselves: KT_OK, or *ret says what is wrong and where.
+ */
 struct kt_json_fault {
     size_t offset;
     const char *problem; /* a phrase; static */
@@ -86,5 +85,5 @@ bool kt_json_subkeys(struct kt_json value, unsigned depth, struct kt_buf *out);
 
 /* ---- a tree, for the clients' side ---- */
 /* json_decref() it. Numbers out of int64 are an error here. */
-json_t *kt_json_load(struct kt_bytes text, const struct kt_json_limits *limits, struct kt_err *err)
-    KT_MUST_CHECK;
+json_t *kt_json_load(struct kt_bytes text, const struct kt_json_limits *limits,
+                     struct kt_err *err) KT_MUST_CHECK;

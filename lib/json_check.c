@@ -11,7 +11,7 @@
 #include "lib/utf8.h"
 
 #define DEPTH_MAX   256u
-#define KEYS_INLINE 128u /* keys; the table has twice as many slots */
+#define KEYS_INLINE ((size_t)128) /* keys; the table has twice as many slots */
 
 const struct kt_json_limits kt_json_default_limits = {
     .bytes = (size_t)32 * 1024 * 1024,
@@ -73,7 +73,7 @@ static bool unicode_escape(struct scan *s, size_t *ret_written, size_t *ret_deco
 {
     uint32_t unit[2] = {0, 0};
     for (unsigned i = 0; i < 2; i++) {
-        const unsigned char *at = s->at + 6 * i;
+        const unsigned char *at = s->at + (size_t)6 * i;
         if (s->end - at < 6 || at[0] != '\\' || at[1] != 'u')
             return fail(s, i == 0 ? "\\u needs four hexadecimal digits" : "a lone surrogate");
         for (unsigned j = 2; j < 6; j++) {
@@ -192,7 +192,7 @@ static bool remember_key(struct scan *s, const unsigned char *start)
     if (s->used * 2 >= s->room && !grow_table(s))
         return false;
     struct kt_bytes raw = kt_bytes(start, (size_t)(s->at - 1 - start));
-    uint64_t hash = json_key_hash(raw);
+    uint64_t hash = kt_json_key_hash(raw);
     struct key *slot = slot_for(s, hash, top->object);
     if (slot->object != 0) {
         /* Equal hashes of different keys do not happen (1 in 2^60), but the answer stays right:
@@ -200,8 +200,8 @@ static bool remember_key(struct scan *s, const unsigned char *start)
         const unsigned char *other = s->start + slot->at - 1;
         while (slot->object != 0) {
             struct kt_json seen = {(const char *)other,
-                                   (size_t)(json_value_end(other, s->end) - other)};
-            if (json_raw_equal(raw, json_raw(seen))) {
+                                   (size_t)(kt_json_value_end(other, s->end) - other)};
+            if (kt_json_raw_equal(raw, kt_json_raw(seen))) {
                 s->at = start - 1;
                 return fail(s, "a key stands twice in one object");
             }

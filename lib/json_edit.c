@@ -14,7 +14,7 @@ bool kt_json_compact(struct kt_json value, struct kt_buf *out)
     const unsigned char *run = at;
     while (at < end) {
         if (*at == '"') {
-            at = json_value_end(at, end);
+            at = kt_json_value_end(at, end);
         } else if (json_space(*at)) {
             kt_buf_add(out, run, (size_t)(at - run));
             run = at = json_skip_space(at, end);
@@ -60,7 +60,8 @@ static bool index_patch(struct kt_json patch, struct change **ret, size_t *ret_c
         return false;
     struct kt_json_iter it = kt_json_iter(patch);
     while (i < count && kt_json_next(&it))
-        changes[i++] = (struct change){json_key_hash(json_raw(it.key)), it.key, it.value, false};
+        changes[i++] =
+            (struct change){kt_json_key_hash(kt_json_raw(it.key)), it.key, it.value, false};
     qsort(changes, count, sizeof *changes, by_hash);
     *ret = changes;
     *ret_count = count;
@@ -69,8 +70,8 @@ static bool index_patch(struct kt_json patch, struct change **ret, size_t *ret_c
 
 static struct change *find_change(struct change *changes, size_t count, struct kt_json key)
 {
-    struct kt_bytes raw = json_raw(key);
-    uint64_t hash = json_key_hash(raw);
+    struct kt_bytes raw = kt_json_raw(key);
+    uint64_t hash = kt_json_key_hash(raw);
     size_t low = 0, high = count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
@@ -80,12 +81,13 @@ static struct change *find_change(struct change *changes, size_t count, struct k
             high = middle;
     }
     for (; low < count && changes[low].hash == hash; low++) {
-        if (json_raw_equal(json_raw(changes[low].key), raw))
+        if (kt_json_raw_equal(kt_json_raw(changes[low].key), raw))
             return &changes[low];
     }
     return NULL;
 }
 
+// NOLINTBEGIN(misc-no-recursion): checked text is at most 256 levels deep
 static void merge(struct kt_json target, struct kt_json patch, struct kt_buf *out);
 
 static void merge_members(struct kt_json target, struct kt_json patch, struct change *changes,
@@ -137,6 +139,8 @@ static void merge(struct kt_json target, struct kt_json patch, struct kt_buf *ou
     free(changes);
 }
 
+// NOLINTEND(misc-no-recursion)
+
 bool kt_json_merge_patch(struct kt_json target, struct kt_json patch, struct kt_buf *out)
 {
     if (kt_json_type(patch) == KT_JSON_NONE)
@@ -147,6 +151,7 @@ bool kt_json_merge_patch(struct kt_json target, struct kt_json patch, struct kt_
 
 /* ---- subkeys ---- */
 
+// NOLINTBEGIN(misc-no-recursion): as above
 static void subkeys(struct kt_json object, unsigned level, unsigned depth, struct kt_buf *out)
 {
     bool any = false;
@@ -163,6 +168,8 @@ static void subkeys(struct kt_json object, unsigned level, unsigned depth, struc
     }
     kt_buf_add_char(out, '}');
 }
+
+// NOLINTEND(misc-no-recursion)
 
 bool kt_json_subkeys(struct kt_json value, unsigned depth, struct kt_buf *out)
 {

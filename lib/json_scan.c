@@ -26,14 +26,14 @@ static uint64_t hash_step(uint64_t h, uint64_t chunk)
     return (sum & HASH_PRIME) + (sum >> 61);
 }
 
-uint64_t json_key_hash(struct kt_bytes raw)
+uint64_t kt_json_key_hash(struct kt_bytes raw)
 {
     struct json_chars chars = {raw.at, raw.at + raw.len};
     unsigned char store[4];
     uint64_t h = 1, chunk = 0;
     unsigned in_chunk = 0;
     for (;;) {
-        struct kt_bytes piece = json_chars_next(&chars, store);
+        struct kt_bytes piece = kt_json_chars_next(&chars, store);
         if (piece.len == 0)
             break;
         for (size_t i = 0; i < piece.len; i++) {
@@ -59,7 +59,7 @@ static uint32_t hex4(const unsigned char *at)
     return v;
 }
 
-struct kt_bytes json_chars_next(struct json_chars *chars, unsigned char store[4])
+struct kt_bytes kt_json_chars_next(struct json_chars *chars, unsigned char store[4])
 {
     const unsigned char *at = chars->at;
     size_t left = (size_t)(chars->end - at);
@@ -90,16 +90,16 @@ struct kt_bytes json_chars_next(struct json_chars *chars, unsigned char store[4]
     return kt_bytes(store, kt_utf8_write(c, store));
 }
 
-bool json_raw_equal(struct kt_bytes a, struct kt_bytes b)
+bool kt_json_raw_equal(struct kt_bytes a, struct kt_bytes b)
 {
     struct json_chars left = {a.at, a.at + a.len}, right = {b.at, b.at + b.len};
     unsigned char left_store[4], right_store[4];
     struct kt_bytes l = kt_bytes(NULL, 0), r = l;
     for (;;) {
         if (l.len == 0)
-            l = json_chars_next(&left, left_store);
+            l = kt_json_chars_next(&left, left_store);
         if (r.len == 0)
-            r = json_chars_next(&right, right_store);
+            r = kt_json_chars_next(&right, right_store);
         size_t len = l.len < r.len ? l.len : r.len;
         if (len == 0)
             return l.len == r.len;
@@ -110,7 +110,7 @@ bool json_raw_equal(struct kt_bytes a, struct kt_bytes b)
     }
 }
 
-struct kt_bytes json_raw(struct kt_json string)
+struct kt_bytes kt_json_raw(struct kt_json string)
 {
     return kt_bytes(string.at + 1, string.len - 2);
 }
@@ -150,7 +150,7 @@ static bool scalar_char(unsigned char c)
     return c != ',' && c != ']' && c != '}' && c != ':' && !json_space(c);
 }
 
-const unsigned char *json_value_end(const unsigned char *at, const unsigned char *end)
+const unsigned char *kt_json_value_end(const unsigned char *at, const unsigned char *end)
 {
     size_t depth = 0;
     while (at < end) {

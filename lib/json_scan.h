@@ -47,12 +47,12 @@ struct json_chars {
     const unsigned char *at, *end;
 };
 /* The next piece: a run of the text itself, or up to 4 decoded bytes in `store`. Empty: the end. */
-struct kt_bytes json_chars_next(struct json_chars *chars, unsigned char store[4]);
+struct kt_bytes kt_json_chars_next(struct json_chars *chars, unsigned char store[4]);
 
 /* Of the decoded characters, so that differently escaped spellings are equal. */
-uint64_t json_key_hash(struct kt_bytes raw);
-bool json_raw_equal(struct kt_bytes a, struct kt_bytes b);
+uint64_t kt_json_key_hash(struct kt_bytes raw);
+bool kt_json_raw_equal(struct kt_bytes a, struct kt_bytes b);
 /* A string span without its quotes. */
-struct kt_bytes json_raw(struct kt_json string);
+struct kt_bytes kt_json_raw(struct kt_json string);
 /* The first character after the value at `at`. */
-const unsigned char *json_value_end(const unsigned char *at, const unsigned char *end);
+const unsigned char *kt_json_value_end(const unsigned char *at, const unsigned char *end);

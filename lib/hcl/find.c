@@ -192,7 +192,7 @@ static enum kt_kind fail_unknown(const struct kt_hcl_item *item, const char *con
 {
     const char *name = nearest(item->key, known);
     char shown[HCL_SHOWN];
-    (void)hcl_shown(item->key, shown);
+    (void)kt_hcl_shown(item->key, shown);
     if (name != NULL)
         (void)kt_hcl_fail(item->pos, err, "unknown key '%s'; did you mean '%s'?", shown, name);
     else

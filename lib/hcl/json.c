@@ -11,12 +11,13 @@ static const struct kt_json_limits limits = {
     .number_bytes = 64,
 };
 
+// NOLINTBEGIN(misc-no-recursion): the check bounded the depth
 static enum kt_kind read_object(struct hcl_tree *tree, struct kt_json json,
                                 struct kt_hcl_body *body);
 
 static struct kt_hcl_pos place(struct hcl_tree *tree, struct kt_json json)
 {
-    return hcl_place(tree, (const unsigned char *)json.at);
+    return kt_hcl_place(tree, (const unsigned char *)json.at);
 }
 
 static enum kt_kind read_value(struct hcl_tree *tree, struct kt_json json,
@@ -31,7 +32,7 @@ static enum kt_kind read_list(struct hcl_tree *tree, struct kt_json json,
     while (kt_json_next(&it)) {
         struct kt_hcl_value *element = kt_arena_take(&tree->arena, sizeof *element);
         if (element == NULL)
-            return hcl_no_memory(tree);
+            return kt_hcl_no_memory(tree);
         *tail = element;
         tail = &element->next;
         value->count++;
@@ -39,25 +40,25 @@ static enum kt_kind read_list(struct hcl_tree *tree, struct kt_json json,
         if (kind != KT_OK)
             return kind;
     }
-    return hcl_finish_list(tree, value);
+    return kt_hcl_finish_list(tree, value);
 }
 
 static enum kt_kind read_value(struct hcl_tree *tree, struct kt_json json,
                                struct kt_hcl_value *value)
 {
     value->pos = place(tree, json);
-    enum kt_kind kind = hcl_count(tree, value->pos);
+    enum kt_kind kind = kt_hcl_count(tree, value->pos);
     if (kind != KT_OK)
         return kind;
     switch (kt_json_type(json)) {
     case KT_JSON_STRING:
         value->type = KT_HCL_STRING;
         value->text = kt_json_text(json, &tree->arena);
-        return value->text != NULL ? KT_OK : hcl_no_memory(tree);
+        return value->text != NULL ? KT_OK : kt_hcl_no_memory(tree);
     case KT_JSON_NUMBER:
         value->type = KT_HCL_NUMBER;
         value->text = kt_arena_text(&tree->arena, kt_json_bytes(json));
-        return value->text != NULL ? KT_OK : hcl_no_memory(tree);
+        return value->text != NULL ? KT_OK : kt_hcl_no_memory(tree);
     case KT_JSON_BOOL:
         value->type = KT_HCL_BOOL;
         (void)kt_json_bool(json, &value->truth); /* it is one */
@@ -65,10 +66,10 @@ static enum kt_kind read_value(struct hcl_tree *tree, struct kt_json json,
     case KT_JSON_ARRAY:
         return read_list(tree, json, value);
     case KT_JSON_OBJECT: {
-        struct kt_hcl_body *body = hcl_new_body(tree, value->pos);
+        struct kt_hcl_body *body = kt_hcl_new_body(tree, value->pos);
         value->type = KT_HCL_OBJECT;
         value->object = body;
-        return body != NULL ? read_object(tree, json, body) : hcl_no_memory(tree);
+        return body != NULL ? read_object(tree, json, body) : kt_hcl_no_memory(tree);
     }
     case KT_JSON_NULL:
     case KT_JSON_NONE:
@@ -84,16 +85,16 @@ static enum kt_kind read_object(struct hcl_tree *tree, struct kt_json json,
     struct kt_json_iter it = kt_json_iter(json);
     while (kt_json_next(&it)) {
         struct kt_hcl_pos pos = place(tree, it.key);
-        enum kt_kind kind = hcl_count(tree, pos);
+        enum kt_kind kind = kt_hcl_count(tree, pos);
         if (kind != KT_OK)
             return kind;
-        struct kt_hcl_item *item = hcl_add_item(tree, body, &tail);
+        struct kt_hcl_item *item = kt_hcl_add_item(tree, body, &tail);
         if (item == NULL)
-            return hcl_no_memory(tree);
+            return kt_hcl_no_memory(tree);
         item->pos = pos;
         item->key = kt_json_text(it.key, &tree->arena);
         if (item->key == NULL)
-            return hcl_no_memory(tree);
+            return kt_hcl_no_memory(tree);
         kind = read_value(tree, it.value, &item->value);
         if (kind != KT_OK)
             return kind;
@@ -101,14 +102,16 @@ static enum kt_kind read_object(struct hcl_tree *tree, struct kt_json json,
     return KT_OK;
 }
 
-enum kt_kind hcl_read_json(struct hcl_tree *tree)
+// NOLINTEND(misc-no-recursion)
+
+enum kt_kind kt_hcl_read_json(struct hcl_tree *tree)
 {
     struct kt_json_fault fault;
     enum kt_kind kind = kt_json_find_fault(tree->text, &limits, &fault);
     if (kind == KT_NO_MEMORY)
-        return hcl_no_memory(tree);
+        return kt_hcl_no_memory(tree);
     if (kind != KT_OK) {
-        struct kt_hcl_pos pos = hcl_place(tree, tree->text.at + fault.offset);
+        struct kt_hcl_pos pos = kt_hcl_place(tree, tree->text.at + fault.offset);
         if (fault.limit != 0)
             return kt_hcl_fail(pos, tree->err, "%s (%zu)", fault.problem, fault.limit);
         return kt_hcl_fail(pos, tree->err, "%s", fault.problem);

@@ -26,7 +26,7 @@ static bool name_char(unsigned char c)
 
 static enum kt_kind fail_here(struct lexer *l, const unsigned char *at, const char *what)
 {
-    return kt_hcl_fail(hcl_place(l->tree, at), l->tree->err, "%s", what);
+    return kt_hcl_fail(kt_hcl_place(l->tree, at), l->tree->err, "%s", what);
 }
 
 static bool peek(const struct lexer *l, size_t ahead, unsigned char c)
@@ -66,7 +66,7 @@ static enum kt_kind take_text(struct lexer *l, const unsigned char *end, struct 
 {
     token->text = kt_arena_text(&l->tree->arena, kt_bytes(l->at, (size_t)(end - l->at)));
     if (token->text == NULL)
-        return hcl_no_memory(l->tree);
+        return kt_hcl_no_memory(l->tree);
     l->at = end;
     return KT_OK;
 }
@@ -121,7 +121,7 @@ static enum kt_kind quoted(struct lexer *l, struct token *token)
     /* No escape is shorter than what it means. */
     char *text = kt_arena_take(&l->tree->arena, (size_t)(close - start) + 1);
     if (text == NULL)
-        return hcl_no_memory(l->tree);
+        return kt_hcl_no_memory(l->tree);
     token->text = text;
     l->at = start;
     while (l->at < close) {
@@ -209,7 +209,7 @@ static enum kt_kind heredoc(struct lexer *l, struct token *token)
             token->text = unindent(l, kt_bytes(body, (size_t)(line - body)),
                                    kt_bytes(line, indented ? indent : 0));
             if (token->text == NULL)
-                return hcl_no_memory(l->tree);
+                return kt_hcl_no_memory(l->tree);
             l->at = line_end;
             return KT_OK;
         }
@@ -289,12 +289,12 @@ static enum kt_kind mark(struct lexer *l, struct token *token)
     return KT_OK;
 }
 
-enum kt_kind lex_next(struct lexer *l, struct token *ret)
+enum kt_kind kt_hcl_lex_next(struct lexer *l, struct token *ret)
 {
     enum kt_kind kind = skip_blank(l);
     if (kind != KT_OK)
         return kind;
-    *ret = (struct token){.kind = TOKEN_END, .pos = hcl_place(l->tree, l->at)};
+    *ret = (struct token){.kind = TOKEN_END, .pos = kt_hcl_place(l->tree, l->at)};
     if (l->at == l->end)
         return KT_OK;
     unsigned char c = *l->at;

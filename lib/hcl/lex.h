@@ -29,4 +29,4 @@ struct lexer {
     const unsigned char *at, *end;
 };
 
-enum kt_kind lex_next(struct lexer *lexer, struct token *ret) KT_MUST_CHECK;
+enum kt_kind kt_hcl_lex_next(struct lexer *lexer, struct token *ret) KT_MUST_CHECK;

@@ -15,7 +15,7 @@ static enum kt_kind fail(struct parser *p, const char *what)
 
 static enum kt_kind advance(struct parser *p)
 {
-    return lex_next(&p->lexer, &p->token);
+    return kt_hcl_lex_next(&p->lexer, &p->token);
 }
 
 static enum kt_kind enter(struct parser *p)
@@ -34,6 +34,7 @@ static enum kt_kind leave(struct parser *p)
     return advance(p);
 }
 
+// NOLINTBEGIN(misc-no-recursion): enter() bounds it
 static enum kt_kind read_items(struct parser *p, struct kt_hcl_body *body, enum token_kind close);
 static enum kt_kind read_value(struct parser *p, struct kt_hcl_value *value);
 
@@ -41,9 +42,9 @@ static enum kt_kind read_object(struct parser *p, struct kt_hcl_value *value)
 {
     value->type = KT_HCL_OBJECT;
     value->pos = p->token.pos;
-    struct kt_hcl_body *body = hcl_new_body(p->lexer.tree, p->token.pos);
+    struct kt_hcl_body *body = kt_hcl_new_body(p->lexer.tree, p->token.pos);
     if (body == NULL)
-        return hcl_no_memory(p->lexer.tree);
+        return kt_hcl_no_memory(p->lexer.tree);
     value->object = body;
     enum kt_kind kind = enter(p);
     if (kind == KT_OK)
@@ -60,7 +61,7 @@ static enum kt_kind read_list(struct parser *p, struct kt_hcl_value *value)
     while (kind == KT_OK && p->token.kind != TOKEN_CLOSE_LIST) {
         struct kt_hcl_value *element = kt_arena_take(&tree->arena, sizeof *element);
         if (element == NULL)
-            return hcl_no_memory(tree);
+            return kt_hcl_no_memory(tree);
         *tail = element;
         tail = &element->next;
         value->count++;
@@ -73,13 +74,13 @@ static enum kt_kind read_list(struct parser *p, struct kt_hcl_value *value)
             return fail(p, "expected ',' or ']' in a list");
     }
     if (kind == KT_OK)
-        kind = hcl_finish_list(tree, value);
+        kind = kt_hcl_finish_list(tree, value);
     return kind == KT_OK ? leave(p) : kind;
 }
 
 static enum kt_kind read_value(struct parser *p, struct kt_hcl_value *value)
 {
-    enum kt_kind kind = hcl_count(p->lexer.tree, p->token.pos);
+    enum kt_kind kind = kt_hcl_count(p->lexer.tree, p->token.pos);
     if (kind != KT_OK)
         return kind;
     value->pos = p->token.pos;
@@ -118,7 +119,7 @@ static enum kt_kind read_rest(struct parser *p, struct kt_hcl_item *item)
     struct hcl_tree *tree = p->lexer.tree;
     enum kt_kind kind = advance(p);
     while (kind == KT_OK && (p->token.kind == TOKEN_NAME || p->token.kind == TOKEN_STRING)) {
-        kind = hcl_count(tree, p->token.pos);
+        kind = kt_hcl_count(tree, p->token.pos);
         if (kind != KT_OK)
             return kind;
         if (item->label_count == KT_HCL_MAX_LABELS)
@@ -151,12 +152,12 @@ static enum kt_kind read_items(struct parser *p, struct kt_hcl_body *body, enum 
             return fail(p, "a '}' too many");
         if (p->token.kind != TOKEN_NAME && p->token.kind != TOKEN_STRING)
             return fail(p, "expected a key");
-        enum kt_kind kind = hcl_count(tree, p->token.pos);
+        enum kt_kind kind = kt_hcl_count(tree, p->token.pos);
         if (kind != KT_OK)
             return kind;
-        struct kt_hcl_item *item = hcl_add_item(tree, body, &tail);
+        struct kt_hcl_item *item = kt_hcl_add_item(tree, body, &tail);
         if (item == NULL)
-            return hcl_no_memory(tree);
+            return kt_hcl_no_memory(tree);
         item->key = p->token.text;
         item->pos = p->token.pos;
         kind = read_rest(p, item);
@@ -165,10 +166,12 @@ static enum kt_kind read_items(struct parser *p, struct kt_hcl_body *body, enum 
         if (kind != KT_OK)
             return kind;
     }
-    return hcl_finish_body(tree, body);
+    return kt_hcl_finish_body(tree, body);
 }
 
-enum kt_kind hcl_read_native(struct hcl_tree *tree)
+// NOLINTEND(misc-no-recursion)
+
+enum kt_kind kt_hcl_read_native(struct hcl_tree *tree)
 {
     struct parser p = {
         .lexer = {tree, tree->text.at, tree->text.at + tree->text.len},

@@ -32,6 +32,7 @@ static void indent(struct kt_buf *out, unsigned level)
         kt_buf_add_text(out, "  ");
 }
 
+// NOLINTBEGIN(misc-no-recursion): KT_HCL_MAX_DEPTH bounds it
 static void print_items(const struct kt_hcl_body *body, unsigned level, struct kt_buf *out);
 
 static void print_object(const struct kt_hcl_body *body, unsigned level, struct kt_buf *out)
@@ -101,6 +102,8 @@ static void print_items(const struct kt_hcl_body *body, unsigned level, struct k
         kt_buf_add_char(out, '\n');
     }
 }
+
+// NOLINTEND(misc-no-recursion)
 
 void kt_hcl_print(const struct kt_hcl_body *body, struct kt_buf *out)
 {

@@ -7,7 +7,7 @@
 #include "lib/failpoint.h"
 #include "lib/utf8.h"
 
-struct kt_hcl_pos hcl_place(struct hcl_tree *tree, const unsigned char *at)
+struct kt_hcl_pos kt_hcl_place(struct hcl_tree *tree, const unsigned char *at)
 {
     for (; tree->mark < at; tree->mark++) {
         if (*tree->mark == '\n') {
@@ -20,7 +20,7 @@ struct kt_hcl_pos hcl_place(struct hcl_tree *tree, const unsigned char *at)
     return (struct kt_hcl_pos){tree->file, tree->line, tree->column};
 }
 
-enum kt_kind hcl_count(struct hcl_tree *tree, struct kt_hcl_pos pos)
+enum kt_kind kt_hcl_count(struct hcl_tree *tree, struct kt_hcl_pos pos)
 {
     if (++tree->nodes > KT_HCL_MAX_NODES)
         return kt_hcl_fail(pos, tree->err, "more than %u keys, labels and values",
@@ -28,12 +28,12 @@ enum kt_kind hcl_count(struct hcl_tree *tree, struct kt_hcl_pos pos)
     return KT_OK;
 }
 
-enum kt_kind hcl_no_memory(struct hcl_tree *tree)
+enum kt_kind kt_hcl_no_memory(struct hcl_tree *tree)
 {
     return kt_fail(tree->err, KT_NO_MEMORY, "%s: out of memory", tree->file);
 }
 
-struct kt_hcl_body *hcl_new_body(struct hcl_tree *tree, struct kt_hcl_pos pos)
+struct kt_hcl_body *kt_hcl_new_body(struct hcl_tree *tree, struct kt_hcl_pos pos)
 {
     struct kt_hcl_body *body = kt_arena_take(&tree->arena, sizeof *body);
     if (body != NULL)
@@ -41,8 +41,8 @@ struct kt_hcl_body *hcl_new_body(struct hcl_tree *tree, struct kt_hcl_pos pos)
     return body;
 }
 
-struct kt_hcl_item *hcl_add_item(struct hcl_tree *tree, struct kt_hcl_body *body,
-                                 const struct kt_hcl_item ***tail)
+struct kt_hcl_item *kt_hcl_add_item(struct hcl_tree *tree, struct kt_hcl_body *body,
+                                    const struct kt_hcl_item ***tail)
 {
     struct kt_hcl_item *item = kt_arena_take(&tree->arena, sizeof *item);
     if (item == NULL)
@@ -53,7 +53,7 @@ struct kt_hcl_item *hcl_add_item(struct hcl_tree *tree, struct kt_hcl_body *body
     return item;
 }
 
-enum kt_kind hcl_finish_list(struct hcl_tree *tree, struct kt_hcl_value *list)
+enum kt_kind kt_hcl_finish_list(struct hcl_tree *tree, struct kt_hcl_value *list)
 {
     for (const struct kt_hcl_value *v = list->first; v != NULL; v = v->next) {
         if (v->type != KT_HCL_STRING)
@@ -61,7 +61,7 @@ enum kt_kind hcl_finish_list(struct hcl_tree *tree, struct kt_hcl_value *list)
     }
     const char **texts = kt_arena_take(&tree->arena, (list->count + 1) * sizeof *texts);
     if (texts == NULL)
-        return hcl_no_memory(tree);
+        return kt_hcl_no_memory(tree);
     size_t n = 0;
     for (const struct kt_hcl_value *v = list->first; v != NULL; v = v->next)
         texts[n++] = v->text;
@@ -83,29 +83,29 @@ static int by_key(const void *a, const void *b)
 }
 
 /* Sorted, so that a body of thousands of keys does not cost their square. */
-enum kt_kind hcl_finish_body(struct hcl_tree *tree, const struct kt_hcl_body *body)
+enum kt_kind kt_hcl_finish_body(struct hcl_tree *tree, const struct kt_hcl_body *body)
 {
     if (body->count < 2)
         return KT_OK;
-    const struct kt_hcl_item **items = kt_arena_take(&tree->arena, body->count * sizeof *items);
+    const struct kt_hcl_item **items = kt_arena_take(&tree->arena, body->count * sizeof(void *));
     if (items == NULL)
-        return hcl_no_memory(tree);
+        return kt_hcl_no_memory(tree);
     size_t n = 0;
     for (const struct kt_hcl_item *item = body->first; item != NULL; item = item->next)
         items[n++] = item;
-    qsort(items, n, sizeof *items, by_key);
+    qsort(items, n, sizeof(void *), by_key);
     for (size_t i = 1; i < n; i++) {
         const struct kt_hcl_item *before = items[i - 1], *item = items[i];
         char shown[HCL_SHOWN];
         if ((before->block && item->block) || strcmp(before->key, item->key) != 0)
             continue;
         return kt_hcl_fail(item->pos, tree->err, "'%s' stands here already, on line %u",
-                           hcl_shown(item->key, shown), before->pos.line);
+                           kt_hcl_shown(item->key, shown), before->pos.line);
     }
     return KT_OK;
 }
 
-const char *hcl_shown(const char *key, char out[HCL_SHOWN])
+const char *kt_hcl_shown(const char *key, char out[HCL_SHOWN])
 {
     size_t n = 0, len = strlen(key);
     for (size_t i = 0; i < len;) {
@@ -140,12 +140,12 @@ static enum kt_kind check_text(struct hcl_tree *tree)
 {
     struct kt_bytes text = tree->text;
     if (text.len >= 3 && memcmp(text.at, "\xef\xbb\xbf", 3) == 0)
-        return kt_hcl_fail(hcl_place(tree, text.at), tree->err,
+        return kt_hcl_fail(kt_hcl_place(tree, text.at), tree->err,
                            "a byte order mark; save the file without it");
     for (size_t i = 0; i < text.len;) {
         size_t step = kt_utf8_step(text.at + i, text.len - i);
         if (step == 0 || text.at[i] == '\0')
-            return kt_hcl_fail(hcl_place(tree, text.at + i), tree->err, "%s",
+            return kt_hcl_fail(kt_hcl_place(tree, text.at + i), tree->err, "%s",
                                step == 0 ? "invalid UTF-8" : "a NUL byte");
         i += step;
     }
@@ -178,10 +178,10 @@ enum kt_kind kt_hcl_parse(struct kt_bytes text, const char *file, struct kt_hcl_
     tree->err = err;
     char *name = kt_arena_text(&tree->arena, kt_str(file));
     tree->file = name != NULL ? name : file;
-    tree->root.pos = hcl_place(tree, text.at);
-    enum kt_kind kind = name != NULL ? check_text(tree) : hcl_no_memory(tree);
+    tree->root.pos = kt_hcl_place(tree, text.at);
+    enum kt_kind kind = name != NULL ? check_text(tree) : kt_hcl_no_memory(tree);
     if (kind == KT_OK)
-        kind = is_json(text) ? hcl_read_json(tree) : hcl_read_native(tree);
+        kind = is_json(text) ? kt_hcl_read_json(tree) : kt_hcl_read_native(tree);
     if (kind != KT_OK) {
         kt_hcl_free(&tree->root);
         return kind;

@@ -22,22 +22,23 @@ struct hcl_tree {
 };
 
 /* at must not lie before the place of the last call. */
-struct kt_hcl_pos hcl_place(struct hcl_tree *tree, const unsigned char *at);
+struct kt_hcl_pos kt_hcl_place(struct hcl_tree *tree, const unsigned char *at);
 /* Counts a key, a label or a value. */
-enum kt_kind hcl_count(struct hcl_tree *tree, struct kt_hcl_pos pos) KT_MUST_CHECK;
-enum kt_kind hcl_no_memory(struct hcl_tree *tree) KT_MUST_CHECK;
+enum kt_kind kt_hcl_count(struct hcl_tree *tree, struct kt_hcl_pos pos) KT_MUST_CHECK;
+enum kt_kind kt_hcl_no_memory(struct hcl_tree *tree) KT_MUST_CHECK;
 /* A new item or value at the end of its list; NULL: no memory. *tail is the list's last link. */
-struct kt_hcl_item *hcl_add_item(struct hcl_tree *tree, struct kt_hcl_body *body,
-                                 const struct kt_hcl_item ***tail);
+struct kt_hcl_item *kt_hcl_add_item(struct hcl_tree *tree, struct kt_hcl_body *body,
+                                    const struct kt_hcl_item ***tail);
 /* After the last item: duplicates. */
-enum kt_kind hcl_finish_body(struct hcl_tree *tree, const struct kt_hcl_body *body) KT_MUST_CHECK;
+enum kt_kind kt_hcl_finish_body(struct hcl_tree *tree,
+                                const struct kt_hcl_body *body) KT_MUST_CHECK;
 /* After the last element: sets `texts` if all are strings. */
-enum kt_kind hcl_finish_list(struct hcl_tree *tree, struct kt_hcl_value *list) KT_MUST_CHECK;
-struct kt_hcl_body *hcl_new_body(struct hcl_tree *tree, struct kt_hcl_pos pos);
+enum kt_kind kt_hcl_finish_list(struct hcl_tree *tree, struct kt_hcl_value *list) KT_MUST_CHECK;
+struct kt_hcl_body *kt_hcl_new_body(struct hcl_tree *tree, struct kt_hcl_pos pos);
 
-enum kt_kind hcl_read_native(struct hcl_tree *tree) KT_MUST_CHECK;
-enum kt_kind hcl_read_json(struct hcl_tree *tree) KT_MUST_CHECK;
+enum kt_kind kt_hcl_read_native(struct hcl_tree *tree) KT_MUST_CHECK;
+enum kt_kind kt_hcl_read_json(struct hcl_tree *tree) KT_MUST_CHECK;
 
 /* A key as it may stand in a message: short, without control characters. */
 #define HCL_SHOWN 68
-const char *hcl_shown(const char *key, char out[HCL_SHOWN]);
+const char *kt_hcl_shown(const char *key, char out[HCL_SHOWN]);
