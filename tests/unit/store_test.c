@@ -924,7 +924,7 @@ int main(void)
     for (size_t i = 0; i < 2 * TESTS; i++) {
         runs[i].test = &tests[i % TESTS];
         runs[i].engine = i < TESTS ? STORE_LMDB : STORE_INMEM;
-        (void)snprintf(names[i], sizeof names[i], "%s: %s", i < TESTS ? "lmdb" : "inmem",
+        (void)snprintf(names[i], sizeof names[i], "%s, %s", i < TESTS ? "lmdb" : "inmem",
                        runs[i].test->name);
         units[i] = (struct CMUnitTest){.name = names[i],
                                        .test_func = run_one,
