@@ -9,25 +9,37 @@ struct kt_jsonw kt_jsonw(struct kt_buf *out)
     return (struct kt_jsonw){.out = out};
 }
 
-/* The comma before a key or an element. A value after its key has none. */
-static void begin(struct kt_jsonw *w)
+/* Is a comma due before the key or element that comes now? A value after its key has none. */
+static bool comma(struct kt_jsonw *w)
 {
     if (w->after_key) {
         w->after_key = false;
-        return;
+        return false;
     }
     if (w->depth == 0 || w->depth > KT_JSONW_DEPTH)
-        return;
-    if (w->comma[w->depth - 1])
-        kt_buf_add_char(w->out, ',');
+        return false;
+    bool due = w->comma[w->depth - 1];
     w->comma[w->depth - 1] = true;
+    return due;
+}
+
+/* An element's text, with its comma in one step: replies are made of many small pieces. */
+static void add_element(struct kt_jsonw *w, const void *text, size_t len)
+{
+    bool due = comma(w);
+    unsigned char *to = kt_buf_grow(w->out, len + due);
+    if (to == NULL)
+        return;
+    if (due)
+        *to++ = ',';
+    if (len > 0)
+        memcpy(to, text, len);
 }
 
 /* Counts on beyond the limit, so that the ends still match, but the buffer has failed. */
 static void open(struct kt_jsonw *w, char first, char last)
 {
-    begin(w);
-    kt_buf_add_char(w->out, first);
+    add_element(w, &first, 1);
     if (w->depth < KT_JSONW_DEPTH) {
         w->comma[w->depth] = false;
         w->close[w->depth] = last;
@@ -61,6 +73,30 @@ static bool plain(unsigned char c)
     return c >= 0x20 && c < 0x80 && c != '"' && c != '\\' && c != '<' && c != '>' && c != '&';
 }
 
+/* Sets bits where a byte of x is c (and perhaps above the first such byte). */
+static uint64_t match(uint64_t x, unsigned char c)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    return (x ^ (ones * c)) - ones;
+}
+
+static const unsigned char *plain_end(const unsigned char *at, const unsigned char *end)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    while (end - at >= 8) {
+        uint64_t x;
+        memcpy(&x, at, 8);
+        uint64_t found = match(x, '"') | match(x, '\\') | match(x, '<') | match(x, '>') |
+                         match(x, '&') | (x - ones * 0x20) | x;
+        if ((found & (ones * 0x80)) != 0)
+            break;
+        at += 8;
+    }
+    while (at < end && plain(*at))
+        at++;
+    return at;
+}
+
 static void add_escape(struct kt_buf *out, unsigned char c)
 {
     static const char digits[] = "0123456789abcdef";
@@ -75,20 +111,15 @@ static void add_escape(struct kt_buf *out, unsigned char c)
     }
 }
 
-static void add_string(struct kt_buf *out, struct kt_bytes text)
+/* What needs escapes, from `at` on; the text before it is plain. */
+static void add_escaped(struct kt_buf *out, struct kt_bytes text, const unsigned char *at)
 {
-    const unsigned char *at = text.at, *end = text.len == 0 ? at : at + text.len;
-    const unsigned char *run = at;
-    kt_buf_add_char(out, '"');
+    const unsigned char *end = text.at + text.len, *run = text.at;
     while (at < end) {
-        if (plain(*at)) {
-            at++;
-            continue;
-        }
         size_t step = *at < 0x80 ? 0 : kt_utf8_step(at, (size_t)(end - at));
         bool separator = step == 3 && at[0] == 0xe2 && at[1] == 0x80 && (at[2] & 0xfe) == 0xa8;
         if (step > 0 && !separator) {
-            at += step;
+            at = plain_end(at + step, end);
             continue;
         }
         kt_buf_add(out, run, (size_t)(at - run));
@@ -98,19 +129,40 @@ static void add_string(struct kt_buf *out, struct kt_bytes text)
             add_escape(out, *at);
         else
             kt_buf_add(out, "\\ufffd", 6);
-        at += separator ? 3 : 1;
-        run = at;
+        run = at + (separator ? 3 : 1);
+        at = plain_end(run, end);
     }
     kt_buf_add(out, run, (size_t)(at - run));
-    kt_buf_add_char(out, '"');
+}
+
+static void add_string(struct kt_jsonw *w, struct kt_bytes text, bool key)
+{
+    bool due = comma(w);
+    if (text.len == 0)
+        text = kt_str("");
+    const unsigned char *stop = plain_end(text.at, text.at + text.len);
+    if (stop == text.at + text.len) {
+        unsigned char *to = kt_buf_grow(w->out, text.len + 2 + due + key);
+        if (to == NULL)
+            return;
+        if (due)
+            *to++ = ',';
+        *to++ = '"';
+        memcpy(to, text.at, text.len);
+        to[text.len] = '"';
+        if (key)
+            to[text.len + 1] = ':';
+        return;
+    }
+    kt_buf_add(w->out, due ? ",\"" : "\"", due ? 2 : 1);
+    add_escaped(w->out, text, stop);
+    kt_buf_add(w->out, key ? "\":" : "\"", key ? 2 : 1);
 }
 
 void kt_jsonw_key_bytes(struct kt_jsonw *w, struct kt_bytes key)
 {
     KT_ASSERT(!w->after_key && w->depth > 0);
-    begin(w);
-    add_string(w->out, key);
-    kt_buf_add_char(w->out, ':');
+    add_string(w, key, true);
     w->after_key = true;
 }
 
@@ -121,8 +173,7 @@ void kt_jsonw_key(struct kt_jsonw *w, const char *key)
 
 void kt_jsonw_bytes(struct kt_jsonw *w, struct kt_bytes text)
 {
-    begin(w);
-    add_string(w->out, text);
+    add_string(w, text, false);
 }
 
 void kt_jsonw_text(struct kt_jsonw *w, const char *text)
@@ -144,26 +195,22 @@ void kt_jsonw_int(struct kt_jsonw *w, int64_t value)
     } while (rest != 0);
     if (value < 0)
         text[--at] = '-';
-    begin(w);
-    kt_buf_add(w->out, text + at, sizeof text - at);
+    add_element(w, text + at, sizeof text - at);
 }
 
 void kt_jsonw_bool(struct kt_jsonw *w, bool value)
 {
-    begin(w);
-    kt_buf_add_text(w->out, value ? "true" : "false");
+    add_element(w, value ? "true" : "false", value ? 4 : 5);
 }
 
 void kt_jsonw_null(struct kt_jsonw *w)
 {
-    begin(w);
-    kt_buf_add_text(w->out, "null");
+    add_element(w, "null", 4);
 }
 
 void kt_jsonw_raw(struct kt_jsonw *w, struct kt_bytes json)
 {
-    begin(w);
-    kt_buf_add_bytes(w->out, json);
+    add_element(w, json.at, json.len);
 }
 
 void kt_jsonw_kv_time(struct kt_jsonw *w, const char *key, int64_t ms)

@@ -78,6 +78,21 @@ static void rewrite(struct kt_json value, struct kt_buf *out)
     kt_buf_add_bytes(out, kt_json_bytes(value));
 }
 
+/* Whatever the bytes, what the writer makes of them is JSON (NUL apart, which the check refuses).
+ */
+static void write_bytes(struct kt_bytes text)
+{
+    struct kt_buf out;
+    kt_buf_init(&out, 1u << 23);
+    struct kt_jsonw w = kt_jsonw(&out);
+    kt_jsonw_array(&w);
+    kt_jsonw_bytes(&w, text);
+    kt_jsonw_end(&w);
+    if (memchr(text.at, '\0', text.len) == NULL)
+        KT_ASSERT(kt_json_check(kt_buf_bytes(&out), &wide, NULL) == KT_OK);
+    kt_buf_free(&out);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct kt_bytes text = kt_bytes(data, size);
@@ -85,6 +100,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     bool accepted = kt_json_check(text, &wide, &err) == KT_OK;
     KT_ASSERT(accepted || kt_json_check(text, NULL, &err) != KT_OK);
     compare(text);
+    write_bytes(text);
     if (!accepted)
         return 0;
     struct kt_buf walked, compact, keys;

@@ -3,6 +3,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <cmocka.h>
+#include <stdio.h>
 
 #include "lib/failpoint.h"
 #include "lib/json.h"
@@ -138,6 +139,34 @@ static void every_byte_is_valid_json(void **state)
     }
 }
 
+/* Long texts are looked through eight bytes at a time. */
+static void escapes_are_found_everywhere(void **state)
+{
+    (void)state;
+    static const struct {
+        char c;
+        const char *written;
+    } specials[] = {{'"', "\\\""},       {'\\', "\\\\"},    {'<', "\\u003c"},
+                    {'>', "\\u003e"},    {'&', "\\u0026"},  {'\n', "\\n"},
+                    {'\x1f', "\\u001f"}, {'\0', "\\u0000"}, {'\xff', "\\ufffd"}};
+    for (size_t i = 0; i < sizeof specials / sizeof specials[0]; i++) {
+        for (size_t at = 0; at < 40; at++) {
+            char text[40], wanted[64];
+            memset(text, 'x', sizeof text);
+            text[at] = specials[i].c;
+            int len = snprintf(wanted, sizeof wanted, "\"%.*s%s%.*s\"", (int)at,
+                               "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", specials[i].written,
+                               39 - (int)at, "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx");
+            assert_true(len > 0 && len < (int)sizeof wanted);
+            kt_autobuf struct kt_buf out;
+            kt_buf_init(&out, 1000);
+            struct kt_jsonw w = kt_jsonw(&out);
+            kt_jsonw_bytes(&w, kt_bytes(text, sizeof text));
+            assert_string_equal(kt_buf_text(&out), wanted);
+        }
+    }
+}
+
 static void a_full_buffer_shows(void **state)
 {
     (void)state;
@@ -170,7 +199,7 @@ static void out_of_memory_shows(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[COUNT(rows) + COUNT(int_rows) + (FAULT ? 5 : 4)];
+    struct CMUnitTest tests[COUNT(rows) + COUNT(int_rows) + (FAULT ? 6 : 5)];
     size_t n = 0;
     for (size_t i = 0; i < COUNT(rows); i++)
         tests[n++] = (struct CMUnitTest){rows[i].name, writes_string, NULL, NULL,
@@ -181,6 +210,7 @@ int main(void)
     tests[n++] = (struct CMUnitTest)cmocka_unit_test(commas_are_its_business);
     tests[n++] = (struct CMUnitTest)cmocka_unit_test(nests_to_its_limit_and_fails_beyond);
     tests[n++] = (struct CMUnitTest)cmocka_unit_test(every_byte_is_valid_json);
+    tests[n++] = (struct CMUnitTest)cmocka_unit_test(escapes_are_found_everywhere);
     tests[n++] = (struct CMUnitTest)cmocka_unit_test(a_full_buffer_shows);
 #ifdef KT_FAULT
     tests[n++] = (struct CMUnitTest)cmocka_unit_test(out_of_memory_shows);
