@@ -12,7 +12,7 @@
 
 #define LINE_USUAL   2048u /* one allocation for nearly every record */
 #define SUFFIX_ROOM  32u
-#define DATA_DEPTH   70u   /* lib/json.h checks for less */
+#define DATA_DEPTH   60u   /* the line around it stays within what lib/json.h reads */
 #define STRING_MAX   (1024u * 1024u)
 #define PATH_MAX_OUT 1024u /* of an outcome */
 #define TEXT_MAX_OUT 255u
@@ -63,15 +63,16 @@ static void redact_string(const unsigned char key[32], struct kt_json value, str
 {
     char hashed[AUDIT_HMAC_TEXT];
     struct kt_bytes raw = kt_json_bytes(value);
-    struct kt_bytes text = raw;
+    struct kt_bytes text = raw; /* of what is no string, or does not decode: all of it */
     int64_t ms = 0;
     kt_autobuf struct kt_buf decoded;
     kt_buf_init(&decoded, STRING_MAX);
-    if (raw.len >= 2 && memchr(raw.at, '\\', raw.len) == NULL)
+    bool string = kt_json_type(value) == KT_JSON_STRING;
+    if (string && memchr(raw.at, '\\', raw.len) == NULL)
         text = kt_bytes(raw.at + 1, raw.len - 2);
-    else if (kt_json_string(value, &decoded))
+    else if (string && kt_json_string(value, &decoded))
         text = kt_buf_bytes(&decoded);
-    if (text.len < 64 && kt_time_parse((const char *)text.at, text.len, &ms)) {
+    if (string && text.len < 64 && kt_time_parse((const char *)text.at, text.len, &ms)) {
         kt_buf_add_bytes(out, raw);
         return;
     }
@@ -82,7 +83,7 @@ static void redact_string(const unsigned char key[32], struct kt_json value, str
 }
 
 /* Whatever is not a plain number, boolean or null is hashed: a type that nobody thought of must not
- * pass in clear. */
+ * pass in clear. So is what is nested too deep. */
 static void redact(const unsigned char key[32], struct kt_json value, unsigned depth,
                    struct kt_buf *out)
 {

@@ -1,0 +1,412 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+#include <sodium.h>
+#include <stdio.h>
+
+#include "lib/json.h"
+#include "lib/num.h"
+#include "vaultd/audit/record.h"
+
+static const unsigned char key[32] = "the key of these tests is public";
+
+static void hmac(const char *text, char out[AUDIT_HMAC_TEXT])
+{
+    unsigned char bytes[AUDIT_HMAC_BYTES];
+    audit_hmac_bytes(key, kt_str(text), bytes);
+    audit_hmac_text(bytes, out);
+}
+
+/* RFC 4231 has no 32-byte key; libsodium's own function is the other implementation. */
+static void hmac_vector(void **state)
+{
+    (void)state;
+    unsigned char ours[AUDIT_HMAC_BYTES], theirs[AUDIT_HMAC_BYTES];
+    static unsigned char text[300];
+    for (size_t len = 0; len < sizeof text; len++) {
+        text[len] = (unsigned char)(len * 7);
+        audit_hmac_bytes(key, kt_bytes(text, len), ours);
+        assert_int_equal(crypto_auth_hmacsha256(theirs, text, len, key), 0);
+        assert_memory_equal(ours, theirs, sizeof ours);
+    }
+    char form[AUDIT_HMAC_TEXT];
+    hmac("", form);
+    assert_int_equal(strlen(form), AUDIT_HMAC_TEXT - 1);
+    assert_memory_equal(form, "hmac-sha256:", 12);
+}
+
+/* The finished line of an event: the leaf's byte goes, the brace comes. */
+static const char *line_of(const struct audit_event *event, struct kt_buf *line)
+{
+    kt_buf_init(line, AUDIT_LINE_MAX + 64);
+    assert_int_equal(audit_line_event(key, event, line, NULL), KT_OK);
+    assert_int_equal(line->at[0], 0);
+    kt_buf_add_text(line, ",\"seq\":0}");
+    const char *text = kt_buf_text(line) + 1;
+    struct kt_err err = {0};
+    if (kt_json_check(kt_str(text), NULL, &err) != KT_OK)
+        fail_msg("%s: %s", err.what, text);
+    assert_null(strchr(text, '\n'));
+    return text;
+}
+
+/* ---- data: what stays and what is hashed ---- */
+
+/* In `want`, <text> stands for the HMAC of text. */
+static const struct row {
+    const char *name, *data, *want;
+} rows[] = {
+    {"string", "{\"a\":\"x\"}", "{\"a\":<x>}"},
+    {"empty string", "{\"a\":\"\"}", "{\"a\":<>}"},
+    {"number", "{\"a\":12345678901234567890.00}", "{\"a\":12345678901234567890.00}"},
+    {"booleans and null", "{\"a\":true,\"b\":false,\"c\":null}",
+     "{\"a\":true,\"b\":false,\"c\":null}"},
+    {"nested", "{\"a\":{\"b\":[\"x\",1,{\"c\":\"y\"}]}}", "{\"a\":{\"b\":[<x>,1,{\"c\":<y>}]}}"},
+    {"empty containers", "{\"a\":{},\"b\":[],\"c\":[[],{}]}", "{\"a\":{},\"b\":[],\"c\":[[],{}]}"},
+    {"keys stay", "{\"p\\u0061ss\":\"x\"}", "{\"p\\u0061ss\":<x>}"},
+    {"escapes are decoded before", "{\"a\":\"\\u0078\\n\"}", "{\"a\":<x\n>}"},
+    {"a time stays", "{\"a\":\"2025-01-02T03:04:05.678Z\"}", "{\"a\":\"2025-01-02T03:04:05.678Z\"}"},
+    {"a time with an offset stays", "{\"a\":\"2025-01-02T03:04:05+01:00\"}",
+     "{\"a\":\"2025-01-02T03:04:05+01:00\"}"},
+    {"nearly a time", "{\"a\":\"2025-01-02 03:04:05Z!\"}", "{\"a\":<2025-01-02 03:04:05Z!>}"},
+    {"a number in quotes", "{\"a\":\"1234\"}", "{\"a\":<1234>}"},
+    {"white space goes", "{ \"a\" : [ \"x\" , 2 ] }", "{\"a\":[<x>,2]}"},
+    {"an array at the top", "[\"x\"]", "[<x>]"},
+    {"a string at the top", "\"x\"", "<x>"},
+    {"looks like a hash", "{\"a\":\"hmac-sha256:00\"}", "{\"a\":<hmac-sha256:00>}"},
+};
+
+static void redacts(void **state)
+{
+    const struct row *row = *state;
+    kt_autobuf struct kt_buf want, line = {0};
+    kt_buf_init(&want, 1 << 16);
+    kt_buf_add_text(&want, "\"data\":");
+    for (const char *at = row->want; *at != '\0'; at++) {
+        char text[64] = {0}, form[AUDIT_HMAC_TEXT];
+        const char *end = *at == '<' ? strchr(at, '>') : NULL;
+        if (end == NULL) {
+            kt_buf_add_char(&want, *at);
+            continue;
+        }
+        memcpy(text, at + 1, (size_t)(end - at - 1));
+        hmac(text, form);
+        kt_buf_printf(&want, "\"%s\"", form);
+        at = end;
+    }
+    struct audit_event event = {.type = "request", .request_id = "id", .path = "p"};
+    for (unsigned i = 0; i < 2; i++) {
+        event.request_data = i == 0 ? kt_str(row->data) : kt_bytes(NULL, 0);
+        event.response_data = i == 1 ? kt_str(row->data) : kt_bytes(NULL, 0);
+        const char *text = line_of(&event, &line);
+        if (strstr(text, kt_buf_text(&want)) == NULL)
+            fail_msg("no %s in %s", kt_buf_text(&want), text);
+        kt_buf_free(&line);
+    }
+}
+
+/* A marked secret at every place where a string can be: none is in the line. */
+static void nothing_leaks(void **state)
+{
+    (void)state;
+    static const char *const places[] = {
+        "{\"a\":\"SECRET\"}", "{\"a\":[\"SECRET\"]}", "{\"a\":{\"b\":{\"c\":\"SECRET\"}}}",
+        "{\"a\":\"xSECRETx\"}", "{\"a\":\"\\u0053ECRET\"}", "[[[\"SECRET\"]]]", "\"SECRET\"",
+        "{\"a\":\"2025-01-02T03:04:05ZSECRET\"}"};
+    kt_autobuf struct kt_buf line = {0};
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+        const struct audit_auth auth = {.token = kt_str("SECRET"), .accessor = "SECRET"};
+        const struct audit_event event = {.type = "response",
+                                          .auth = &auth,
+                                          .path = "secret/data/x",
+                                          .request_data = kt_str(places[i]),
+                                          .response_data = kt_str(places[i]),
+                                          .wrapped = kt_str("SECRET")};
+        const char *text = line_of(&event, &line);
+        assert_null(strstr(text, "SECRET"));
+        assert_null(strstr(text, "ECRET"));
+        kt_buf_free(&line);
+    }
+}
+
+static void whole_event(void **state)
+{
+    (void)state;
+    static const char *const policies[] = {"default", "app"};
+    const struct audit_auth auth = {.token = kt_str("token"),
+                                    .accessor = "accessor",
+                                    .display_name = "token-<app>",
+                                    .entity_id = "e1",
+                                    .policies = policies,
+                                    .n_policies = 2,
+                                    .meta = kt_str("{\"host\":\"db1\"}"),
+                                    .expires_ms = 1735787045000};
+    const struct audit_event event = {.type = "response",
+                                      .request_id = "11111111-2222-3333-4444-555555555555",
+                                      .time_ms = 1735787045678,
+                                      .operation = "read",
+                                      .path = "secret/data/a\"b",
+                                      .mount_point = "secret/",
+                                      .mount_type = "kv",
+                                      .remote_address = "127.0.0.1",
+                                      .remote_port = 4711,
+                                      .auth = &auth,
+                                      .response_data = kt_str("{\"a\":1}"),
+                                      .status = 200,
+                                      .error = "none\n",
+                                      .wrapped = kt_str("child")};
+    char token[AUDIT_HMAC_TEXT], accessor[AUDIT_HMAC_TEXT], child[AUDIT_HMAC_TEXT];
+    hmac("token", token);
+    hmac("accessor", accessor);
+    hmac("child", child);
+    kt_autobuf struct kt_buf line = {0}, want;
+    kt_buf_init(&want, 8192);
+    kt_buf_printf(&want,
+                  "{\"time\":\"2025-01-02T03:04:05.678Z\",\"type\":\"response\",\"auth\":{"
+                  "\"client_token\":\"%s\",\"accessor\":\"%s\",\"display_name\":"
+                  "\"token-\\u003capp\\u003e\",\"policies\":[\"default\",\"app\"],\"metadata\":"
+                  "{\"host\":\"db1\"},\"entity_id\":\"e1\",\"token_expire_time\":"
+                  "\"2025-01-02T03:04:05Z\"},\"request\":{\"id\":"
+                  "\"11111111-2222-3333-4444-555555555555\",\"operation\":\"read\",\"mount_point\":"
+                  "\"secret/\",\"mount_type\":\"kv\",\"client_token\":\"%s\","
+                  "\"client_token_accessor\":\"%s\",\"namespace\":{\"id\":\"root\"},\"path\":"
+                  "\"secret/data/a\\\"b\",\"remote_address\":\"127.0.0.1\",\"remote_port\":4711},"
+                  "\"response\":{\"auth\":{\"client_token\":\"%s\"},\"mount_point\":\"secret/\","
+                  "\"mount_type\":\"kv\",\"data\":{\"a\":1}},\"error\":\"none\\n\",\"status\":200,"
+                  "\"seq\":0}",
+                  token, accessor, token, accessor, child);
+    assert_string_equal(line_of(&event, &line), kt_buf_text(&want));
+}
+
+/* Every record carries 16 random bytes: its request's id, or its own. */
+static void salted(void **state)
+{
+    (void)state;
+    kt_autobuf struct kt_buf a = {0}, b = {0}, c = {0};
+    const struct audit_event event = {.type = "response", .path = "sys/unseal", .request_id = ""};
+    const char *first = line_of(&event, &a), *second = line_of(&event, &b);
+    assert_non_null(strstr(first, "\"salt\":\""));
+    assert_string_not_equal(first, second);
+    const struct audit_event with_id = {.type = "response", .request_id = "x"};
+    assert_null(strstr(line_of(&with_id, &c), "salt"));
+}
+
+/* Data that would not fit becomes one HMAC; the record itself is always made. */
+static void large_data(void **state)
+{
+    (void)state;
+    kt_autobuf struct kt_buf data, line = {0};
+    char form[AUDIT_HMAC_TEXT], want[200];
+    kt_buf_init(&data, 1 << 20);
+    kt_buf_add_text(&data, "{\"a\":[0");
+    for (unsigned i = 0; i < 10000; i++)
+        kt_buf_add_text(&data, ",\"x\"");
+    kt_buf_add_text(&data, "]}");
+    const struct audit_event event = {
+        .type = "request", .request_id = "x", .path = "p", .request_data = kt_buf_bytes(&data)};
+    hmac(kt_buf_text(&data), form);
+    (void)snprintf(want, sizeof want, "\"data\":\"%s\"", form);
+    const char *text = line_of(&event, &line);
+    assert_non_null(strstr(text, want));
+    assert_true(strlen(text) < 500);
+}
+
+static void deep_data(void **state)
+{
+    (void)state;
+    kt_autobuf struct kt_buf data, line = {0};
+    kt_buf_init(&data, 1 << 20);
+    for (unsigned i = 0; i < 63; i++)
+        kt_buf_add_char(&data, '[');
+    kt_buf_add_text(&data, "\"SECRET\"");
+    for (unsigned i = 0; i < 63; i++)
+        kt_buf_add_char(&data, ']');
+    const struct audit_event event = {
+        .type = "request", .request_id = "x", .path = "p", .request_data = kt_buf_bytes(&data)};
+    const char *text = line_of(&event, &line);
+    assert_null(strstr(text, "SECRET"));
+    assert_non_null(strstr(text, "[[[[\"hmac-sha256:"));
+}
+
+/* ---- outcomes ---- */
+
+static const char uuid[] = "01234567-89ab-cdef-0123-456789abcdef";
+
+static void outcome_line(struct kt_bytes packed, struct kt_buf *line)
+{
+    kt_buf_init(line, AUDIT_LINE_MAX);
+    const struct audit_mark mark = {77, 3};
+    assert_int_equal(audit_line_outcome(packed, mark, line, NULL), KT_OK);
+    kt_buf_add_text(line, ",\"seq\":0}");
+    struct kt_err err = {0};
+    if (kt_json_check(kt_str(kt_buf_text(line) + 1), NULL, &err) != KT_OK)
+        fail_msg("%s: %s", err.what, kt_buf_text(line) + 1);
+}
+
+static void outcome(void **state)
+{
+    (void)state;
+    const struct audit_auth auth = {.accessor = "accessor", .display_name = "not needed",
+                                    .entity_id = uuid};
+    const struct audit_event event = {.type = "response",
+                                      .request_id = uuid,
+                                      .time_ms = 1735787045678,
+                                      .operation = "update",
+                                      .path = "secret/data/app/db",
+                                      .auth = &auth,
+                                      .status = 200};
+    kt_autobuf struct kt_buf packed, line = {0}, want;
+    uint16_t room = 0;
+    kt_buf_init(&packed, 4096);
+    kt_buf_init(&want, 4096);
+    assert_int_equal(audit_outcome_pack(key, &event, &packed, &room, NULL), KT_OK);
+    assert_true(packed.len + AUDIT_OUTCOME_OVERHEAD <= 256); /* what goes into the store */
+    outcome_line(kt_buf_bytes(&packed), &line);
+    char accessor[AUDIT_HMAC_TEXT];
+    hmac("accessor", accessor);
+    kt_buf_printf(&want,
+                  "{\"time\":\"2025-01-02T03:04:05.678Z\",\"type\":\"response\",\"auth\":{"
+                  "\"accessor\":\"%s\",\"entity_id\":\"%s\"},\"request\":{\"id\":\"%s\","
+                  "\"operation\":\"update\",\"path\":\"secret/data/app/db\"},\"status\":200,"
+                  "\"generation\":77,\"place\":3,\"seq\":0}",
+                  accessor, uuid, uuid);
+    assert_string_equal(kt_buf_text(&line) + 1, kt_buf_text(&want));
+    assert_true(room >= AUDIT_OVERHEAD + line.len);
+}
+
+/* Odd ids, a token handed out, an error, a path of any length, and the vault's own work. */
+static void odd_outcomes(void **state)
+{
+    (void)state;
+    static char longest[5000];
+    memset(longest, '"', sizeof longest - 1);
+    static const char *const ids[] = {uuid, "", "not-a-uuid", "01234567-89AB-cdef-0123-456789abcdef",
+                                      "0123456789abcdef0123456789abcdef0123"};
+    for (size_t i = 0; i < 5; i++) {
+        for (size_t len = 0; len < sizeof longest; len += 331) {
+            kt_autobuf struct kt_buf packed, line = {0};
+            uint16_t room = 0;
+            const struct audit_auth auth = {.display_name = "keyturn", .entity_id = ids[i]};
+            const struct audit_event event = {.type = "response",
+                                              .request_id = ids[i],
+                                              .operation = "update",
+                                              .path = longest + (sizeof longest - 1 - len),
+                                              .auth = i == 3 ? NULL : &auth,
+                                              .error = i == 2 ? longest : NULL,
+                                              .wrapped = kt_str(i == 1 ? "child" : "")};
+            kt_buf_init(&packed, 4096);
+            assert_int_equal(audit_outcome_pack(key, &event, &packed, &room, NULL), KT_OK);
+            outcome_line(kt_buf_bytes(&packed), &line);
+            const char *text = kt_buf_text(&line);
+            assert_true(room >= AUDIT_OVERHEAD + line.len && room <= AUDIT_OUTCOME_ROOM_MAX);
+            assert_true(line.len >= AUDIT_LINE_MIN);
+            assert_int_equal(strstr(text + 1, "\"salt\"") != NULL, i == 1);
+            if (i > 0 && i != 1)
+                assert_non_null(strstr(text + 1, ids[i]));
+            if (i == 1)
+                assert_non_null(strstr(text + 1, "\"client_token\":\"hmac-sha256:"));
+            if (len > 1024)
+                assert_non_null(strstr(text + 1, "\"path\":\"hmac-sha256:"));
+        }
+    }
+}
+
+static void damaged_outcomes(void **state)
+{
+    (void)state;
+    const struct audit_event event = {.type = "response", .request_id = uuid, .path = "p",
+                                      .operation = "update"};
+    kt_autobuf struct kt_buf packed, line;
+    uint16_t room = 0;
+    kt_buf_init(&packed, 4096);
+    kt_buf_init(&line, 4096);
+    assert_int_equal(audit_outcome_pack(key, &event, &packed, &room, NULL), KT_OK);
+    for (size_t len = 0; len < packed.len; len++)
+        assert_int_equal(audit_line_outcome(kt_bytes(packed.at, len), (struct audit_mark){1, 1},
+                                            &line, NULL),
+                         KT_CORRUPT);
+}
+
+/* ---- sealed forms ---- */
+
+static void sealed_records(void **state)
+{
+    (void)state;
+    const struct audit_sealer sealer = {.key = key, .vault = "sixteen bytes id", .log = 1};
+    unsigned char line[200], record[200 + AUDIT_OVERHEAD], back[200];
+    const struct audit_header header = {
+        .len = sizeof line, .kind = AUDIT_OUTCOME, .mark = {12, 5}};
+    memset(line, 'x', sizeof line);
+    audit_record_seal(&sealer, 42, &header, line, record);
+    struct kt_bytes bytes = kt_bytes(record, sizeof record);
+    assert_true(audit_record_open(&sealer, 42, bytes, back));
+    assert_memory_equal(line, back, sizeof line);
+    struct audit_header read;
+    assert_true(audit_header_read(record, &read));
+    assert_int_equal(read.len, sizeof line);
+    assert_int_equal(read.kind, AUDIT_OUTCOME);
+    assert_int_equal(audit_mark_compare(read.mark, header.mark), 0);
+    /* Nowhere else, under no other number, with no bit changed. */
+    struct audit_sealer other = sealer;
+    other.log = 2;
+    assert_false(audit_record_open(&other, 42, bytes, back));
+    other = sealer;
+    other.vault[3] ^= 1;
+    assert_false(audit_record_open(&other, 42, bytes, back));
+    assert_false(audit_record_open(&sealer, 43, bytes, back));
+    assert_false(audit_record_open(&sealer, 42, kt_bytes(record, sizeof record - 1), back));
+    for (size_t i = 0; i < sizeof record * 8; i++) {
+        record[i / 8] ^= (unsigned char)(1u << i % 8);
+        assert_false(audit_record_open(&sealer, 42, bytes, back));
+        record[i / 8] ^= (unsigned char)(1u << i % 8);
+    }
+}
+
+static void sealed_outcomes(void **state)
+{
+    (void)state;
+    const struct audit_sealer sealer = {.key = key, .vault = "sixteen bytes id", .log = 1};
+    kt_autobuf struct kt_buf sealed, back;
+    kt_buf_init(&sealed, 4096);
+    kt_buf_init(&back, 4096);
+    struct kt_err err = {0};
+    assert_int_equal(audit_outcome_wrap(&sealer, kt_str("packed"), 513, &sealed, NULL), KT_OK);
+    assert_int_equal(audit_outcome_room(kt_buf_bytes(&sealed)), 513);
+    assert_int_equal(audit_outcome_unwrap(&sealer, kt_buf_bytes(&sealed), &back, NULL), KT_OK);
+    assert_true(kt_bytes_is(kt_buf_bytes(&back), "packed"));
+    for (size_t i = 0; i < sealed.len * 8; i++) {
+        sealed.at[i / 8] ^= (unsigned char)(1u << i % 8);
+        assert_int_equal(audit_outcome_unwrap(&sealer, kt_buf_bytes(&sealed), &back, &err),
+                         KT_CORRUPT);
+        sealed.at[i / 8] ^= (unsigned char)(1u << i % 8);
+    }
+    for (size_t len = 0; len < sealed.len; len++)
+        assert_int_equal(audit_outcome_unwrap(&sealer, kt_bytes(sealed.at, len), &back, &err),
+                         KT_CORRUPT);
+    sealed.at[0] = AUDIT_OUTCOME_FORMAT + 1;
+    assert_int_equal(audit_outcome_unwrap(&sealer, kt_buf_bytes(&sealed), &back, &err), KT_CORRUPT);
+    assert_non_null(strstr(err.what, "format 2"));
+}
+
+#define N(a) (sizeof(a) / sizeof(a)[0])
+
+int main(void)
+{
+    struct CMUnitTest tests[11 + N(rows)] = {
+        cmocka_unit_test(hmac_vector),    cmocka_unit_test(nothing_leaks),
+        cmocka_unit_test(whole_event),    cmocka_unit_test(salted),
+        cmocka_unit_test(large_data),     cmocka_unit_test(deep_data),
+        cmocka_unit_test(outcome),        cmocka_unit_test(odd_outcomes),
+        cmocka_unit_test(damaged_outcomes), cmocka_unit_test(sealed_records),
+        cmocka_unit_test(sealed_outcomes),
+    };
+    size_t n = 11;
+    for (size_t i = 0; i < N(rows); i++)
+        tests[n++] = (struct CMUnitTest){.name = rows[i].name, .test_func = redacts,
+                                         .initial_state = (void *)(uintptr_t)&rows[i]};
+    return cmocka_run_group_tests_name("audit_record", tests, NULL, NULL);
+}
