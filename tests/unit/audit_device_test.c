@@ -1,0 +1,389 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+#include <signal.h>
+#include <sys/resource.h>
+
+#include "lib/log.h"
+#include "lib/secret.h"
+#include "tests/unit/audit_fake.h"
+#include "tests/unit/audit_folder.h"
+#include "vaultd/audit/own.h"
+
+struct fixture {
+    char path[FOLDER_NAME], file[FOLDER_NAME + 32], second[FOLDER_NAME + 32];
+    struct store *store;
+    struct audit *audit;
+    struct audit_device_config devices[2];
+    struct audit_config config;
+    struct kt_err err;
+    unsigned n; /* events appended */
+};
+
+static int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof *f);
+    if (f == NULL || kt_secret_init(NULL) != KT_OK)
+        return -1;
+    folder_make(f->path);
+    (void)snprintf(f->file, sizeof f->file, "%s/out/audit.log", f->path);
+    (void)snprintf(f->second, sizeof f->second, "%s/second.log", f->path);
+    char out[FOLDER_NAME + 32];
+    (void)snprintf(out, sizeof out, "%s/out", f->path);
+    if (mkdir(out, 0700) != 0)
+        return -1;
+    f->store = fake_store_new();
+    f->devices[0] = (struct audit_device_config){"file", "file", f->file};
+    f->devices[1] = (struct audit_device_config){"full", "file", "/dev/full"};
+    f->config = (struct audit_config){.folder = f->path,
+                                      .origin = "keyturn/test",
+                                      .devices = f->devices,
+                                      .n_devices = 1,
+                                      .fence = 1,
+                                      .sync_ms = 3600000,
+                                      .checkpoint_ms = 3600000,
+                                      .segment_bytes = 64 * 1024};
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+    audit_close(f->audit);
+    fake_store_free(f->store);
+    folder_remove(f->path);
+    free(f);
+    return 0;
+}
+
+static enum kt_kind open_kind(struct fixture *f)
+{
+    memset(&f->err, 0, sizeof f->err);
+    return audit_open(&f->config, NULL, f->store, &kt_system_clock, &f->audit, &f->err);
+}
+
+static void open_audit(struct fixture *f)
+{
+    if (open_kind(f) != KT_OK)
+        fail_msg("%s", f->err.what);
+}
+
+static void close_audit(struct fixture *f)
+{
+    audit_close(f->audit);
+    f->audit = NULL;
+}
+
+static enum kt_kind append_kind(struct fixture *f)
+{
+    char id[40];
+    (void)snprintf(id, sizeof id, "event-%06u", f->n);
+    const struct audit_event event = {.type = "response", .request_id = id, .path = "secret/data/x"};
+    enum kt_kind kind = audit_append(f->audit, &event, &f->err);
+    f->n += kind == KT_OK;
+    return kind;
+}
+
+static void append(struct fixture *f, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        if (append_kind(f) != KT_OK)
+            fail_msg("%s", f->err.what);
+}
+
+/* The files, one after the other, hold exactly the log from record `from` on. */
+static void expect_copy(struct fixture *f, uint64_t from, const char *const *files)
+{
+    kt_autobuf struct kt_buf want, got;
+    uint64_t next = 0;
+    kt_buf_init(&want, 1 << 24);
+    kt_buf_init(&got, 1 << 24);
+    assert_int_equal(audit_export(f->audit, from, UINT64_MAX, 1 << 24, &want, &next, NULL), KT_OK);
+    for (; *files != NULL; files++) {
+        size_t len = 0;
+        unsigned char *at = file_read(*files, &len);
+        if (len > 0)
+            kt_buf_add(&got, at, len);
+        free(at);
+    }
+    if (!kt_bytes_equal(kt_buf_bytes(&want), kt_buf_bytes(&got)))
+        fail_msg("the copy differs:\n%.2000s\n%.2000s", kt_buf_text(&got), kt_buf_text(&want));
+}
+#define EXPECT_COPY(f, from, ...)                                                                  \
+    do {                                                                                           \
+        const char *const files[] = {__VA_ARGS__, NULL};                                           \
+        expect_copy((f), (from), files);                                                           \
+    } while (0)
+
+static unsigned failing(struct fixture *f)
+{
+    struct audit_status status;
+    audit_status(f->audit, &status);
+    assert_int_equal(status.devices, f->config.n_devices);
+    return status.devices_failing;
+}
+
+static void copies(void **state)
+{
+    struct fixture *f = *state;
+    struct stat st;
+    open_audit(f);
+    EXPECT_COPY(f, 0, f->file);
+    append(f, 100);
+    EXPECT_COPY(f, 0, f->file);
+    assert_int_equal(stat(f->file, &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0600);
+    assert_int_equal(failing(f), 0);
+}
+
+static void outcomes_are_copied(void **state)
+{
+    struct fixture *f = *state;
+    kt_autobuf struct kt_buf sealed;
+    const struct audit_event event = {.type = "response", .request_id = "x", .path = "secret/data/x"};
+    open_audit(f);
+    kt_buf_init(&sealed, STORE_OUTCOME_MAX);
+    for (unsigned i = 0; i < 5; i++) {
+        kt_buf_reset(&sealed);
+        assert_int_equal(audit_outcome_seal(f->audit, &event, &sealed, NULL), KT_OK);
+        const struct commit_result result = {.error = STORE_OK, .at = 10 + i};
+        audit_outcome_done(f->audit, kt_buf_bytes(&sealed), &result);
+    }
+    append(f, 1); /* whoever comes next brings them along */
+    EXPECT_COPY(f, 0, f->file);
+}
+
+static void deleted(void **state)
+{
+    struct fixture *f = *state;
+    open_audit(f);
+    append(f, 10);
+    audit_devices_keep(f->audit->devices, true);
+    append(f, 5); /* into a file that is gone before anybody looked again */
+    assert_int_equal(unlink(f->file), 0);
+    append(f, 5);
+    audit_devices_keep(f->audit->devices, true);
+    append(f, 5);
+    EXPECT_COPY(f, 11, f->file);
+}
+
+static void rotated(void **state)
+{
+    struct fixture *f = *state;
+    open_audit(f);
+    append(f, 10);
+    assert_int_equal(rename(f->file, f->second), 0);
+    append(f, 10);
+    audit_devices_keep(f->audit->devices, true); /* without a signal */
+    append(f, 10);
+    EXPECT_COPY(f, 0, f->second, f->file);
+    char third[FOLDER_NAME + 40];
+    (void)snprintf(third, sizeof third, "%s.2", f->file);
+    assert_int_equal(rename(f->file, third), 0);
+    append(f, 1);
+    audit_reopen(f->audit); /* with one */
+    append(f, 10);
+    EXPECT_COPY(f, 0, f->second, third, f->file);
+}
+
+static void one_of_two_fails(void **state)
+{
+    struct fixture *f = *state;
+    f->config.n_devices = 2;
+    open_audit(f);
+    append(f, 10);
+    assert_int_equal(failing(f), 1);
+    EXPECT_COPY(f, 0, f->file);
+    /* Now the other one: nothing may go on. */
+    char out[FOLDER_NAME + 32], away[FOLDER_NAME + 32];
+    (void)snprintf(out, sizeof out, "%s/out", f->path);
+    (void)snprintf(away, sizeof away, "%s/away", f->path);
+    assert_int_equal(rename(out, away), 0);
+    audit_devices_keep(f->audit->devices, true);
+    assert_int_equal(failing(f), 2);
+    uint64_t size = audit_log_size(f->audit->log);
+    assert_int_equal(append_kind(f), KT_IO);
+    assert_non_null(strstr(f->err.what, "audit device"));
+    assert_int_equal(audit_log_size(f->audit->log), size);
+    assert_int_equal(rename(away, out), 0);
+    append(f, 10); /* by itself, at the next request */
+    assert_int_equal(failing(f), 1);
+    EXPECT_COPY(f, 0, f->file);
+}
+
+static void none_at_start(void **state)
+{
+    struct fixture *f = *state;
+    f->devices[0].path = "/nonexistent/audit.log";
+    assert_int_equal(open_kind(f), KT_IO);
+    assert_non_null(strstr(f->err.what, "/nonexistent/audit.log"));
+    f->devices[0].type = "syslog";
+    assert_int_equal(open_kind(f), KT_INVALID);
+    assert_non_null(strstr(f->err.what, "there is: file"));
+}
+
+/* It failed for a while beside another; before it counts again it gets all it missed. */
+static void back_filled(void **state)
+{
+    struct fixture *f = *state;
+    char out[FOLDER_NAME + 32], away[FOLDER_NAME + 32];
+    (void)snprintf(out, sizeof out, "%s/out", f->path);
+    (void)snprintf(away, sizeof away, "%s/away", f->path);
+    f->devices[1].path = f->second;
+    f->config.n_devices = 2;
+    open_audit(f);
+    append(f, 5);
+    assert_int_equal(rename(out, away), 0);
+    audit_devices_keep(f->audit->devices, true);
+    assert_int_equal(failing(f), 1);
+    append(f, 3000);
+    assert_int_equal(rename(away, out), 0);
+    audit_devices_keep(f->audit->devices, false);
+    assert_int_equal(failing(f), 1);
+    audit_devices_keep(f->audit->devices, true);
+    assert_int_equal(failing(f), 0);
+    append(f, 5);
+    EXPECT_COPY(f, 0, f->file);
+    EXPECT_COPY(f, 0, f->second);
+}
+
+static void restarted(void **state)
+{
+    struct fixture *f = *state;
+    open_audit(f);
+    append(f, 10);
+    close_audit(f);
+    open_audit(f);
+    append(f, 5);
+    EXPECT_COPY(f, 0, f->file);
+    close_audit(f);
+    /* The last lines are gone, the last of them half. */
+    size_t len = 0;
+    unsigned char *at = file_read(f->file, &len);
+    file_write(f->file, at, len - 700);
+    free(at);
+    open_audit(f);
+    append(f, 1);
+    size_t now = 0;
+    at = file_read(f->file, &now);
+    kt_autobuf struct kt_buf want;
+    uint64_t next = 0;
+    kt_buf_init(&want, 1 << 20);
+    assert_int_equal(audit_export(f->audit, 10, UINT64_MAX, 1 << 20, &want, &next, NULL), KT_OK);
+    assert_true(now > want.len);
+    assert_memory_equal(at + now - want.len, want.at, want.len); /* whole lines again */
+    assert_int_equal(at[now - want.len - 1], '\n');
+    free(at);
+}
+
+static void begins_with_what_is_new(void **state)
+{
+    struct fixture *f = *state;
+    f->config.n_devices = 0;
+    open_audit(f);
+    append(f, 10);
+    close_audit(f);
+    f->config.n_devices = 1;
+    file_write(f->file, "somebody else's\n", 16);
+    open_audit(f);
+    append(f, 5);
+    size_t len = 0;
+    unsigned char *at = file_read(f->file, &len);
+    kt_autobuf struct kt_buf want;
+    uint64_t next = 0;
+    kt_buf_init(&want, 1 << 20);
+    kt_buf_add_text(&want, "somebody else's\n");
+    assert_int_equal(audit_export(f->audit, 11, UINT64_MAX, 1 << 20, &want, &next, NULL), KT_OK);
+    assert_int_equal(len, want.len);
+    assert_memory_equal(at, want.at, len);
+    free(at);
+}
+
+/* Half a line gets through before the disk is full. */
+static void short_write(void **state)
+{
+    struct fixture *f = *state;
+    struct rlimit limit;
+    struct stat st;
+    (void)signal(SIGXFSZ, SIG_IGN);
+    f->devices[1].path = "/dev/null";
+    f->config.n_devices = 2;
+    open_audit(f);
+    append(f, 10);
+    assert_int_equal(stat(f->file, &st), 0);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = (rlim_t)st.st_size + 50;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    append(f, 3);
+    limit.rlim_cur = limit.rlim_max;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    assert_int_equal(failing(f), 1);
+    audit_devices_keep(f->audit->devices, true);
+    assert_int_equal(failing(f), 0);
+    append(f, 3);
+    size_t len = 0;
+    unsigned char *at = file_read(f->file, &len);
+    kt_autobuf struct kt_buf want;
+    uint64_t next = 0;
+    kt_buf_init(&want, 1 << 20);
+    assert_int_equal(audit_export(f->audit, 11, UINT64_MAX, 1 << 20, &want, &next, NULL), KT_OK);
+    assert_int_equal(len, (size_t)st.st_size + 50 + 1 + want.len);
+    assert_memory_equal(at + st.st_size + 51, want.at, want.len);
+    free(at);
+}
+
+static void symbolic_link(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(symlink(f->second, f->file), 0);
+    assert_int_equal(open_kind(f), KT_IO);
+}
+
+static void *appender(void *arg)
+{
+    struct fixture *f = arg;
+    unsigned failed = 0;
+    for (unsigned i = 0; i < 1000; i++) {
+        const struct audit_event event = {.type = "response", .path = "secret/data/x"};
+        failed += audit_append(f->audit, &event, NULL) != KT_OK;
+        if (i % 100 == 0)
+            audit_reopen(f->audit);
+    }
+    return failed == 0 ? NULL : f;
+}
+
+static void threads(void **state)
+{
+    struct fixture *f = *state;
+    pthread_t ids[3];
+    f->devices[1].path = f->second;
+    f->config.n_devices = 2;
+    open_audit(f);
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(pthread_create(&ids[i], NULL, appender, f), 0);
+    for (size_t i = 0; i < 3; i++) {
+        void *failed = NULL;
+        assert_int_equal(pthread_join(ids[i], &failed), 0);
+        assert_null(failed);
+    }
+    EXPECT_COPY(f, 0, f->file);
+    EXPECT_COPY(f, 0, f->second);
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    kt_log_set_level((enum kt_log_level)0); /* failing devices are what is tested here */
+    const struct CMUnitTest tests[] = {
+        T(copies),      T(outcomes_are_copied), T(deleted),     T(rotated),   T(one_of_two_fails),
+        T(none_at_start), T(back_filled),       T(restarted),   T(begins_with_what_is_new),
+        T(short_write), T(symbolic_link),       T(threads),
+    };
+    return cmocka_run_group_tests_name("audit_device", tests, NULL, NULL);
+}
