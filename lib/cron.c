@@ -5,6 +5,7 @@
 
 #define GAP_MADE_UP_S ((int64_t)3 * 3600)     /* a longer jump is a correction, no clock change */
 #define LAST_S        ((int64_t)253402300799) /* 9999-12-31T23:59:59Z */
+#define FAR_S         ((int64_t)500 * 366 * 86400) /* calendars and rules repeat after 400 years */
 
 /* ---- dates and times of day ---- */
 
@@ -132,10 +133,11 @@ bool kt_cron_next(const struct kt_cron *cron, const struct kt_zone *zone, int64_
     bool fixed = !cron->star[KT_CRON_MINUTE] && !cron->star[KT_CRON_HOUR];
     int64_t from_s = after_ms / 1000 - (after_ms % 1000 < 0) + 1;
     int64_t before_s = kt_zone_offset(zone, from_s - 1);
-    while (from_s <= LAST_S) {
+    int64_t last_s = from_s < LAST_S - FAR_S ? from_s + FAR_S : LAST_S;
+    while (from_s <= last_s) {
         int64_t offset_s = kt_zone_offset(zone, from_s), to_s = 0;
-        if (!kt_zone_change_after(zone, from_s, &to_s) || to_s > LAST_S)
-            to_s = LAST_S + 1;
+        if (!kt_zone_change_after(zone, from_s, &to_s) || to_s > last_s)
+            to_s = last_s + 1;
         int64_t found_s = from_s;
         if (!fixed || !made_up_at(cron, zone, from_s, before_s, offset_s))
             found_s = next_between(cron, zone, fixed, from_s, to_s, offset_s);

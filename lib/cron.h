@@ -35,7 +35,9 @@ struct kt_cron {
 
 enum kt_kind kt_cron_parse(struct kt_bytes text, struct kt_cron *ret, struct kt_err *err)
     KT_MUST_CHECK;
-/* The first fire strictly after after_ms. False only when there is none before the year 9999. */
+/* The first fire strictly after after_ms. False when there is none for 500 years or before the year
+ * 9999: in a zone a wildcard may only ever meet gaps (any minute from 02:00 on a 29 March that is a
+ * Sunday, in Berlin). */
 bool kt_cron_next(const struct kt_cron *cron, const struct kt_zone *zone, int64_t after_ms,
                   int64_t *ret_ms);
 /* The calendar without a zone: the first matching day >= days (since 1970) and < limit, else limit;

@@ -10,3 +10,6 @@ bool kt_i64_parse(struct kt_bytes text, int64_t min, int64_t max, int64_t *ret);
 bool kt_hex_decode(struct kt_bytes text, unsigned char *out, size_t out_len);
 /* out holds 2 * len + 1 bytes. */
 void kt_hex_encode(const unsigned char *at, size_t len, char *out);
+/* Standard base64 with padding, nothing else in it. Constant time in the characters (libsodium).
+ * Use this, not sodium_base642bin: up to 1.0.18 that takes bytes over 0x7F for characters. */
+bool kt_base64_decode(struct kt_bytes text, unsigned char *out, size_t out_max, size_t *ret_len);

@@ -9,6 +9,7 @@
 #include "lib/schedule_parts.h"
 
 #define LONGEST_MS   ((int64_t)100 * 365 * 86400 * 1000)
+#define A_TIME_MS    ((int64_t)1577836800000) /* 2020: any will do, years repeat */
 #define WINDOW_PARTS 4u
 #define TEXT_MAX     128u
 
@@ -216,6 +217,20 @@ static enum kt_kind read_max_age(const char *text, struct kt_schedule *schedule,
     return kind;
 }
 
+/* The calendar alone was looked at by kt_cron_parse(). */
+static enum kt_kind check_fires(const struct kt_schedule *schedule, struct kt_err *err)
+{
+    int64_t fire_ms = 0;
+    if (schedule->kind != KT_SCHEDULE_CRON ||
+        kt_cron_next(&schedule->cron, schedule->zone, A_TIME_MS, &fire_ms))
+        return KT_OK;
+    (void)kt_fail(err, KT_INVALID, "cron: this never fires in %s: its clock leaves these times out",
+                  kt_zone_name(schedule->zone));
+    kt_hint(err, "choose another hour, or write minute and hour without '*': a fixed time is made "
+                 "up for when the clock changes");
+    return KT_INVALID;
+}
+
 static enum kt_kind read_all(const struct kt_schedule_text *text, struct kt_schedule *schedule,
                              struct kt_err *err)
 {
@@ -226,6 +241,8 @@ static enum kt_kind read_all(const struct kt_schedule_text *text, struct kt_sche
         if (kind != KT_OK)
             kt_context(err, "zone");
     }
+    if (kind == KT_OK)
+        kind = check_fires(schedule, err);
     if (kind == KT_OK && given(text->jitter))
         kind = read_jitter(text->jitter, schedule, err);
     if (kind == KT_OK && given(text->window))

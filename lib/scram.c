@@ -177,9 +177,7 @@ enum kt_kind kt_scram_matches(struct kt_bytes verifier, struct kt_bytes password
     size_t len = 0;
     uint64_t iterations = 0;
     if (!split(verifier, &parts) || !kt_u64_parse(parts.iterations, ITERATIONS_MAX, &iterations) ||
-        sodium_base642bin(salt, sizeof salt, (const char *)parts.salt.at, parts.salt.len, NULL,
-                          &len, NULL, sodium_base64_VARIANT_ORIGINAL) != 0 ||
-        len != sizeof salt)
+        !kt_base64_decode(parts.salt, salt, sizeof salt, &len) || len != sizeof salt)
         return kt_fail(err, KT_INVALID, "this is not a SCRAM-SHA-256 verifier");
     struct keys keys = {{0}, {0}};
     enum kt_kind kind = compute(password, salt, (unsigned)iterations, &keys, err);

@@ -149,12 +149,15 @@ static int64_t date_in(const struct zone_date *date, int64_t year)
     return days * DAY_S + date->time_s;
 }
 
-/* The changes of three years around an instant, ascending, each with a different offset than the
- * one before it. Where both fall on one instant summer time's start decides (all-year summer). */
+/* The changes of the years around an instant, ascending, each with another offset than the one
+ * before it. Where two fall on one instant summer time's start decides (all-year summer). A change
+ * may lie a week and a day outside its year, so that two years on each side are needed to know what
+ * comes before each of the year's own. */
+#define YEARS_AROUND 2
 struct around {
     struct {
         int64_t at_s, offset_s;
-    } changes[6];
+    } changes[2 * (2 * YEARS_AROUND + 1)];
     size_t count;
 };
 
@@ -167,16 +170,20 @@ static void around_add(struct around *a, int64_t at_s, int64_t offset_s)
     a->changes[i].offset_s = offset_s;
 }
 
-static struct around changes_around(const struct zone_rule *rule, int64_t utc_s)
+static int64_t year_of(int64_t utc_s)
 {
     int64_t year = 0;
     unsigned month = 0, day = 0;
-    int64_t days = utc_s / DAY_S - (utc_s % DAY_S < 0);
-    kt_date_from_days(days, &year, &month, &day);
+    kt_date_from_days(utc_s / DAY_S - (utc_s % DAY_S < 0), &year, &month, &day);
+    return year;
+}
+
+static struct around changes_around(const struct zone_rule *rule, int64_t year)
+{
     struct around all = {.count = 0}, kept = {.count = 0};
-    for (int64_t y = year - 1; y <= year + 1; y++)
+    for (int64_t y = year - YEARS_AROUND; y <= year + YEARS_AROUND; y++)
         around_add(&all, date_in(&rule->end, y) - rule->summer_s, rule->standard_s);
-    for (int64_t y = year - 1; y <= year + 1; y++)
+    for (int64_t y = year - YEARS_AROUND; y <= year + YEARS_AROUND; y++)
         around_add(&all, date_in(&rule->start, y) - rule->standard_s, rule->summer_s);
     /* The last one is left out: the next year's first may undo it at the same instant. */
     for (size_t i = 0; i + 1 < all.count; i++) {
@@ -194,7 +201,7 @@ int64_t kt_zone_rule_offset(const struct zone_rule *rule, int64_t utc_s)
     int64_t offset_s = rule->standard_s;
     if (!rule->has_summer)
         return offset_s;
-    struct around a = changes_around(rule, utc_s);
+    struct around a = changes_around(rule, year_of(utc_s));
     for (size_t i = 0; i < a.count && a.changes[i].at_s <= utc_s; i++)
         offset_s = a.changes[i].offset_s;
     return offset_s;
@@ -204,11 +211,15 @@ bool kt_zone_rule_change_after(const struct zone_rule *rule, int64_t utc_s, int6
 {
     if (!rule->has_summer)
         return false;
-    struct around a = changes_around(rule, utc_s);
-    for (size_t i = 0; i < a.count; i++)
-        if (a.changes[i].at_s > utc_s && i > 0) {
-            *ret_s = a.changes[i].at_s;
-            return true;
-        }
+    /* Dates that agree in most years may differ in leap years, which lie up to 8 years apart. */
+    int64_t year = year_of(utc_s);
+    for (int64_t last = year + 10; year <= last; year += YEARS_AROUND) {
+        struct around a = changes_around(rule, year);
+        for (size_t i = 1; i < a.count; i++)
+            if (a.changes[i].at_s > utc_s) {
+                *ret_s = a.changes[i].at_s;
+                return true;
+            }
+    }
     return false;
 }

@@ -312,6 +312,7 @@ static const struct refusal_row {
     {"refuses cron and period", {.cron = "0 0 * * *", .period = "30d"}, KT_INVALID, "not both", "max_age"},
     {"refuses a bad cron", {.cron = "0 24 * * *"}, KT_INVALID, "cron: hour field: 24", "midnight"},
     {"refuses a cron that never fires", {.cron = "0 0 30 2 *"}, KT_INVALID, "February has no day 30", "28"},
+    {"refuses what only a gap would have", {.cron = "* 2 29 3 */7", .zone = "Europe/Berlin"}, KT_INVALID, "never fires in Europe/Berlin", "fixed time"},
     {"refuses an abbreviated zone", {.cron = "0 0 * * *", .zone = "CET"}, KT_INVALID, "zone: time zone 'CET'", "Europe/Berlin"},
     {"refuses an unknown zone", {.cron = "0 0 * * *", .zone = "Europe/Atlantis"}, KT_NOT_FOUND, "zone: there is no", "timedatectl"},
     {"refuses half a second", {.period = "500ms"}, KT_INVALID, "period is not a duration", "period = \"90s\""},

@@ -210,6 +210,8 @@ static const struct text_row {
     {"refuses number 0 in base64", "EREREREREREREREREREREREREREREREREREREREREREA"},
     {"refuses a newline at the end", "ERERERERERERERERERERERERERERERERERERERERERER\n"},
     {"refuses the URL alphabet", "_RERERERERERERERERERERERERERERERERERERERERER"},
+    {"refuses bytes over 0x7f in base64", "ERERERERER\xb0\xb9"
+                                          "RERERERERERERERERERERERERERERERE"},
     {"refuses 32 bytes of base64", "ERERERERERERERERERERERERERERERERERERERERERE="},
     {"refuses 34 bytes of base64", "ERERERERERERERERERERERERERERERERERERERERERERERE="},
 };

@@ -332,6 +332,47 @@ static void summer_all_year(void **state)
     }
 }
 
+static void parse_rule(const char *footer, struct kt_zone **ret)
+{
+    kt_autobuf struct kt_buf buf;
+    kt_buf_init(&buf, 4096);
+    for (int part = 0; part < 2; part++) {
+        add_header(&buf, '3', 0, 0, 1);
+        add_type(&buf, 0);
+        kt_buf_add(&buf, "ABC\0", 4);
+    }
+    kt_buf_add_text(&buf, footer);
+    assert_int_equal(kt_zone_parse(kt_buf_bytes(&buf), "A/B", ret, NULL), KT_OK);
+}
+
+/* Rules that tzdata does not have: summers that overlap, that begin and end in another year, that
+ * exist in leap years only. The two questions must agree on them. */
+static void unusual_rules_are_consistent(void **state)
+{
+    (void)state;
+    static const char *const footers[] = {
+        "\nXXX2EDT4,0/0,J365/23\n",   "\nAAA0BBB,J1/-167,J365/167\n",
+        "\nAAA0BBB,365/167,0/-167\n", "\nAAA0BBB,J60/2,59/3\n",
+        "\nAAA0BBB,J59/26,59/3\n",    "\nAAA24BBB-24,M1.1.0,M12.5.6\n",
+    };
+    for (size_t i = 0; i < sizeof footers / sizeof footers[0]; i++) {
+        kt_autozone struct kt_zone *zone = NULL;
+        parse_rule(footers[i], &zone);
+        int64_t from_s = at("2003-06-01T00:00:00Z"), next_s = 0;
+        int64_t offset_s = kt_zone_offset(zone, from_s);
+        bool changes = kt_zone_change_after(zone, from_s, &next_s);
+        for (int64_t t = from_s; t < at("2017-01-01T00:00:00Z"); t += 1800) {
+            if (changes && t >= next_s) {
+                offset_s = kt_zone_offset(zone, next_s);
+                assert_int_not_equal(kt_zone_offset(zone, next_s - 1), offset_s);
+                changes = kt_zone_change_after(zone, next_s, &next_s);
+            }
+            if (kt_zone_offset(zone, t) != offset_s)
+                fail_msg("rule %zu: another offset at %jd", i, (intmax_t)t);
+        }
+    }
+}
+
 #ifdef KT_FAULT
 static void survives_no_memory(void **state)
 {
@@ -359,7 +400,7 @@ int main(void)
         cmocka_unit_test(there_and_back),     cmocka_unit_test(says_what_is_missing),
         cmocka_unit_test(reads_the_version),  cmocka_unit_test(reads_version_1),
         cmocka_unit_test(refuses_every_cut),  cmocka_unit_test(refuses_bad_tables),
-        cmocka_unit_test(summer_all_year),
+        cmocka_unit_test(summer_all_year),    cmocka_unit_test(unusual_rules_are_consistent),
 #ifdef KT_FAULT
         cmocka_unit_test(survives_no_memory),
 #endif

@@ -132,9 +132,7 @@ static bool decode(struct kt_bytes text, unsigned char share[SHAMIR_SHARE_BYTES]
     size_t len = 0;
     if (text.len == HEX_CHARS)
         return kt_hex_decode(text, share, SHAMIR_SHARE_BYTES);
-    return text.len > 0 &&
-           sodium_base642bin(share, SHAMIR_SHARE_BYTES, (const char *)text.at, text.len, NULL, &len,
-                             NULL, sodium_base64_VARIANT_ORIGINAL) == 0 &&
+    return text.len > 0 && kt_base64_decode(text, share, SHAMIR_SHARE_BYTES, &len) &&
            len == SHAMIR_SHARE_BYTES;
 }
 
