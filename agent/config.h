@@ -1,0 +1,81 @@
+/* agent/config.h - what one service needs, as its file says.
+ *
+ * What:    HCL (or JSON):
+ *            host = "web1"                          # default: the host's name
+ *            vault { address ca_file token_file namespace }
+ *            service "orders" {
+ *              env "PGPASSWORD" { secret = "secret/db/orders"  field = "password" }
+ *              file "/run/orders/pg_service.conf" {
+ *                template = "/etc/orders/service.tpl"      # or contents = "..."
+ *                owner group mode                          # mode = "0400"
+ *              }
+ *              activate = "none" | "signal" | "command" | "restart"
+ *              signal = "HUP"   command = ["/path", "arg"]   stop_timeout = "30s"
+ *              health "command" { command = ["/path"]  interval timeout pass fail window samples }
+ *              health "http"    { url = "http://127.0.0.1:8080/healthz"  expect = 200 }
+ *              health "tcp"     { address = "127.0.0.1:5432" }
+ *            }
+ *          Unknown keys are errors with file:line and the nearest known key.
+ * Owner:   config_read() gives one, config_free() takes it; every text in it lives as long.
+ * Threads: before threads. */
+#pragma once
+
+#include <sys/types.h>
+
+#include "lib/arena.h"
+#include "lib/err.h"
+
+#define CONFIG_SECRETS_MAX 64u
+
+struct config_env {
+    const char *name, *secret, *field;
+};
+struct config_file {
+    const char *path, *source; /* source: the template's name for errors */
+    const char *contents;
+    uid_t owner;
+    gid_t group;
+    mode_t mode;
+};
+enum activation { ACTIVATE_NONE, ACTIVATE_SIGNAL, ACTIVATE_COMMAND, ACTIVATE_RESTART };
+enum health_kind { HEALTH_NONE, HEALTH_COMMAND, HEALTH_HTTP, HEALTH_TCP };
+struct config_health {
+    enum health_kind kind;
+    char *const *command;   /* NULL ends */
+    const char *url;        /* HEALTH_HTTP; HEALTH_TCP: "host:port" */
+    unsigned expect;        /* HTTP status */
+    int64_t interval_ms, timeout_ms, window_ms, grace_ms;
+    unsigned pass, fail;    /* in a row */
+    unsigned samples;       /* of the baseline */
+    int64_t latency_floor_ms;
+    double latency_factor;  /* 0: latency does not judge */
+};
+struct config {
+    struct kt_arena arena;
+    const char *host, *service;
+    const char *address, *ca_file, *token_file, *namespace_path;
+    struct config_env *env;
+    size_t n_env;
+    struct config_file *files;
+    size_t n_files;
+    const char *secrets[CONFIG_SECRETS_MAX]; /* all that env and files name, each once */
+    size_t n_secrets;
+    enum activation activate;
+    int signal;
+    char *const *command;
+    int64_t stop_timeout_ms;
+    int64_t debounce_ms;    /* changes closer than this are one activation */
+    int64_t restart_gap_ms; /* least time between two restarts */
+    bool allow_unsafe_env;
+    struct config_health health;
+};
+
+/* path NULL: an empty one, for --env alone. service NULL: the only one of the file. */
+enum kt_kind config_read(const char *path, const char *service, struct config **ret,
+                         struct kt_err *err) KT_MUST_CHECK;
+void config_free(struct config *config);
+/* "--env NAME=secret/db/orders#password" */
+enum kt_kind config_add_env(struct config *config, const char *text, struct kt_err *err)
+    KT_MUST_CHECK;
+/* What only makes sense together: at least one secret, a signal with "signal", ... */
+enum kt_kind config_check(const struct config *config, struct kt_err *err) KT_MUST_CHECK;

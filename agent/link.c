@@ -1,0 +1,252 @@
+#include "agent/link.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "lib/cleanup.h"
+#include "lib/failpoint.h"
+#include "lib/log.h"
+#include "lib/random.h"
+
+#define PAUSE_MIN_MS 500u
+#define PAUSE_MAX_MS 60000u
+
+struct link {
+    const struct config *config;
+    struct supervisor *s;
+    struct kt_api *api;
+    struct kt_api_mount mounts[CONFIG_SECRETS_MAX];
+    bool mount_known[CONFIG_SECRETS_MAX];
+    char cursor[128];
+    uint32_t pause_ms;
+    int64_t renew_at_ms; /* monotonic; 0: not looked at yet, INT64_MAX: never */
+};
+
+enum kt_kind link_open(const struct config *config, const struct kt_secret *token,
+                       struct supervisor *s, struct link **ret, struct kt_err *err)
+{
+    struct link *link = kt_calloc(1, sizeof *link);
+    if (link == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "opening the line to the vault");
+    link->config = config;
+    link->s = s;
+    link->pause_ms = PAUSE_MIN_MS;
+    const struct kt_api_options options = {.address = config->address,
+                                           .ca_file = config->ca_file,
+                                           .namespace_path = config->namespace_path,
+                                           .user_agent = "secret-agent/" KT_VERSION,
+                                           .token = kt_secret_bytes(token),
+                                           .timeout_ms = 15000,
+                                           .body_max = (size_t)2 * 1024 * 1024};
+    enum kt_kind kind = kt_api_open(&options, &link->api, err);
+    if (kind != KT_OK) {
+        free(link);
+        return kind;
+    }
+    *ret = link;
+    return KT_OK;
+}
+
+void link_close(struct link *link)
+{
+    if (link == NULL)
+        return;
+    kt_api_close(link->api);
+    free(link);
+}
+
+static bool over(const struct link *link)
+{
+    return link->s->ending || link->s->state == CHILD_ENDED;
+}
+
+
+/* ---- fetching ---- */
+
+static size_t index_of(const struct link *link, const char *secret)
+{
+    size_t i = 0;
+    while (i < link->config->n_secrets && strcmp(link->config->secrets[i], secret) != 0)
+        i++;
+    return i;
+}
+
+static enum kt_kind mount_of(struct link *link, const char *secret,
+                             const struct kt_api_mount **ret, struct kt_err *err)
+{
+    size_t i = index_of(link, secret);
+    if (i == link->config->n_secrets)
+        return kt_fail(err, KT_INTERNAL, "secret %s is not of this service", secret);
+    if (!link->mount_known[i]) {
+        enum kt_kind kind = KT_GONE;
+        while (kind == KT_GONE) {
+            kind = kt_api_mount_of(link->api, secret, &link->mounts[i], err);
+            if (kind == KT_GONE)
+                (void)child_events(link->s, 0);
+        }
+        if (kind != KT_OK)
+            return kind;
+        link->mount_known[i] = true;
+    }
+    *ret = &link->mounts[i];
+    return KT_OK;
+}
+
+enum kt_kind link_fetch(struct link *link, const char *secret, uint64_t version,
+                        struct value *value, struct kt_err *err)
+{
+    const struct kt_api_mount *mount = NULL;
+    enum kt_kind kind = mount_of(link, secret, &mount, err);
+    if (kind != KT_OK)
+        return kind;
+    kt_autoapireply struct kt_api_reply reply;
+    kt_api_reply_init(&reply);
+    uint64_t read_version = 0;
+    kind = kt_api_kv_read(link->api, mount, secret, version, &reply, &read_version, err);
+    if (kind == KT_NOT_FOUND) {
+        (void)kt_fail(err, KT_NOT_FOUND, "secret %s does not exist in the vault", secret);
+        kt_hint(err, "secretctl kv get %s; is the path right, and was it deleted?", secret);
+    }
+    if (kind != KT_OK)
+        return kind;
+    struct kt_json data;
+    if (!kt_json_member(reply.data, "data", &data) || kt_json_type(data) != KT_JSON_OBJECT)
+        return kt_fail(err, KT_CORRUPT, "the vault's answer for %s has no data", secret);
+    kt_buf_reset(&value->data);
+    kt_buf_add_bytes(&value->data, kt_json_bytes(data));
+    value->version = read_version;
+    return kt_buf_ok(&value->data) ? KT_OK : kt_fail(err, KT_NO_MEMORY, "fetching %s", secret);
+}
+
+/* ---- watching ---- */
+
+static void note_wanted(const struct link *link, struct kt_json item, struct wanted *wanted)
+{
+    char secret[1024];
+    int64_t version = 0;
+    if (!kt_api_text(item, "secret", secret, sizeof secret) ||
+        !kt_api_i64(item, "want", &version) || version <= 0)
+        return;
+    size_t i = index_of(link, secret);
+    if (i < link->config->n_secrets)
+        wanted[i].version = (uint64_t)version;
+}
+
+enum kt_kind link_watch(struct link *link, unsigned wait_s, struct wanted *wanted, bool *ret_news,
+                        struct kt_err *err)
+{
+    kt_autoapireply struct kt_api_reply reply;
+    kt_api_reply_init(&reply);
+    *ret_news = false;
+    enum kt_kind kind = KT_GONE;
+    while (kind == KT_GONE) {
+        kind = kt_api_watch(link->api, link->config->host, link->cursor, wait_s, link->s->fd,
+                            &reply, err);
+        if (kind != KT_GONE)
+            break;
+        (void)child_events(link->s, 0);
+        if (over(link))
+            return kt_fail(err, KT_GONE, "the service ended");
+    }
+    if (kind != KT_OK)
+        return kind;
+    (void)kt_api_text(reply.data, "cursor", link->cursor, sizeof link->cursor);
+    struct kt_json secrets;
+    if (!kt_json_member(reply.data, "secrets", &secrets))
+        return KT_OK;
+    struct kt_json_iter it = kt_json_iter(secrets);
+    while (kt_json_next(&it)) {
+        note_wanted(link, it.value, wanted);
+        *ret_news = true;
+    }
+    return KT_OK;
+}
+
+/* ---- reporting ---- */
+
+enum kt_kind link_report(struct link *link, const struct report *report, struct kt_err *err)
+{
+    char instance[64];
+    child_instance(link->s, instance);
+    struct kt_api_consumer consumer = {.host = link->config->host,
+                                       .secret = report->secret,
+                                       .service = link->config->service,
+                                       .state = report->state,
+                                       .instance = instance,
+                                       .evidence = report->evidence,
+                                       .detail = report->detail,
+                                       .version = report->version};
+    if (report->health != NULL) {
+        consumer.samples = report->health->samples;
+        consumer.p95_ms = report->health->p95_ms;
+    }
+    if (report->baseline != NULL)
+        consumer.baseline_p95_ms = report->baseline->p95_ms;
+    kt_autoapireply struct kt_api_reply reply;
+    kt_api_reply_init(&reply);
+    return kt_api_consumer_report(link->api, &consumer, &reply, err);
+}
+
+/* ---- pacing ---- */
+
+bool link_pause(struct link *link)
+{
+    uint32_t ms = kt_random_below(link->pause_ms) + 50;
+    link->pause_ms = link->pause_ms * 2 > PAUSE_MAX_MS ? PAUSE_MAX_MS : link->pause_ms * 2;
+    int64_t end = kt_mono_ms(&kt_system_clock) + ms;
+    while (!over(link)) {
+        int64_t left = end - kt_mono_ms(&kt_system_clock);
+        if (left <= 0)
+            return true;
+        (void)child_events(link->s, (int)left);
+    }
+    return false;
+}
+
+void link_worked(struct link *link)
+{
+    link->pause_ms = PAUSE_MIN_MS;
+}
+
+/* ---- the token ---- */
+
+static bool token_call(struct link *link, const char *method, const char *path,
+                       struct kt_api_reply *reply)
+{
+    const struct kt_api_request request = {.method = method, .path = path, .timeout_ms = 10000};
+    struct kt_err err = {0};
+    return kt_api_call(link->api, &request, -1, reply, &err) == KT_OK;
+}
+
+static void plan_renewal(struct link *link, int64_t ttl_s)
+{
+    link->renew_at_ms =
+        ttl_s <= 0 ? INT64_MAX : kt_mono_ms(&kt_system_clock) + ttl_s * 1000 / 2;
+}
+
+void link_keep_token(struct link *link)
+{
+    if (link->renew_at_ms != 0 && kt_mono_ms(&kt_system_clock) < link->renew_at_ms)
+        return;
+    kt_autoapireply struct kt_api_reply reply;
+    kt_api_reply_init(&reply);
+    int64_t ttl_s = 0;
+    bool renewable = false;
+    if (link->renew_at_ms == 0) {
+        if (!token_call(link, "GET", "auth/token/lookup-self", &reply))
+            return;
+        (void)kt_api_i64(reply.data, "ttl", &ttl_s);
+        (void)kt_api_bool(reply.data, "renewable", &renewable);
+        if (ttl_s > 0 && !renewable)
+            kt_log(KT_LOG_WARNING, "token-not-renewable",
+                   "ends_in_s=%lld next=\"give the agent a periodic token\"", (long long)ttl_s);
+        plan_renewal(link, renewable ? ttl_s : 0);
+        return;
+    }
+    if (!token_call(link, "POST", "auth/token/renew-self", &reply)) {
+        link->renew_at_ms = kt_mono_ms(&kt_system_clock) + 10000;
+        return;
+    }
+    (void)kt_api_i64(reply.auth, "lease_duration", &ttl_s);
+    plan_renewal(link, ttl_s);
+}

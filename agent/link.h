@@ -1,0 +1,51 @@
+/* agent/link.h - the agent's line to the vault: fetch, watch, report.
+ *
+ * What:    One kept-alive connection. Every call gives up when the supervisor has events, takes care of
+ *          them, and goes on; so no signal waits for the network. While the vault is away, calls fail
+ *          and the caller keeps what it has; link_pause() waits before the next try (full jitter,
+ *          half a second doubling up to a minute).
+ * Owner:   link_open() .. link_close(), which wipes the token.
+ * Errors:  KT_GONE: the service ended or a person asked for the end; the rest as lib/api.h.
+ * Threads: one. */
+#pragma once
+
+#include "agent/child.h"
+#include "agent/health.h"
+#include "agent/values.h"
+#include "lib/api.h"
+#include "lib/secret.h"
+
+struct link;
+enum kt_kind link_open(const struct config *config, const struct kt_secret *token,
+                       struct supervisor *s, struct link **ret, struct kt_err *err) KT_MUST_CHECK;
+void link_close(struct link *link);
+
+/* Fetches a secret into *value; version 0: the current one. */
+enum kt_kind link_fetch(struct link *link, const char *secret, uint64_t version,
+                        struct value *value, struct kt_err *err) KT_MUST_CHECK;
+
+struct wanted {
+    const char *secret; /* the configuration's */
+    uint64_t version;   /* 0: nothing is known of this secret */
+};
+/* One long poll. Fills the versions that are wanted now (of the configuration's secrets, in their
+ * order); *ret_news: something came. */
+enum kt_kind link_watch(struct link *link, unsigned wait_s, struct wanted *wanted, bool *ret_news,
+                        struct kt_err *err) KT_MUST_CHECK;
+
+struct report {
+    const char *secret;
+    uint64_t version;
+    const char *state, *detail, *evidence;
+    const struct health_result *health, *baseline; /* may be NULL */
+};
+enum kt_kind link_report(struct link *link, const struct report *report, struct kt_err *err)
+    KT_MUST_CHECK;
+
+/* Renews the token when half of its life is over; a token that cannot be renewed is said once. */
+void link_keep_token(struct link *link);
+
+/* Waits before the next try, longer each time; link_worked() starts over. False: stop trying, the
+ * service ended or a person asked for the end. */
+bool link_pause(struct link *link);
+void link_worked(struct link *link);

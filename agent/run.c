@@ -1,0 +1,112 @@
+#include "agent/run.h"
+
+#include "agent/service.h"
+#include "lib/log.h"
+
+#define WATCH_S   300u
+#define RUN_LIVED (-2) /* the program ran and ended */
+
+struct runner {
+    struct supervisor s;
+    struct link *link;
+    struct service service;
+    struct wanted wanted[CONFIG_SECRETS_MAX];
+    bool vault_away;
+};
+
+static void note_away(struct runner *r, enum kt_kind kind, const struct kt_err *err)
+{
+    /* Once, not at every try: an hour's outage is two lines. */
+    if (!r->vault_away)
+        kt_log_err(KT_LOG_WARNING, "vault-away", err);
+    r->vault_away = kind != KT_OK;
+}
+
+static void note_back(struct runner *r)
+{
+    if (r->vault_away)
+        kt_log(KT_LOG_NOTICE, "vault-back", "service=%s", r->service.config->service);
+    r->vault_away = false;
+    link_worked(r->link);
+}
+
+/* Changes that come close together are one activation. */
+static void gather(struct runner *r)
+{
+    int64_t end = kt_mono_ms(&kt_system_clock) + r->service.config->debounce_ms;
+    for (;;) {
+        int64_t left = end - kt_mono_ms(&kt_system_clock);
+        if (left <= 0 || r->s.ending || r->s.state != CHILD_RUNNING)
+            return;
+        (void)child_events(&r->s, (int)left);
+    }
+}
+
+static void watch_loop(struct runner *r)
+{
+    struct kt_err err = {0};
+    while (r->s.state == CHILD_RUNNING) {
+        if (r->s.ending) {
+            (void)child_events(&r->s, -1);
+            continue;
+        }
+        link_keep_token(r->link);
+        bool news = false;
+        unsigned wait_s = service_report_again(&r->service) ? WATCH_S : 5;
+        enum kt_kind kind = link_watch(r->link, wait_s, r->wanted, &news, &err);
+        if (kind == KT_GONE)
+            continue;
+        if (kind != KT_OK) {
+            note_away(r, kind, &err);
+            (void)link_pause(r->link);
+            continue;
+        }
+        note_back(r);
+        if (!news)
+            continue;
+        gather(r);
+        service_move(&r->service, r->wanted);
+    }
+}
+
+static int program_failed(enum kt_kind kind, struct kt_err *err)
+{
+    if (kind != KT_NOT_FOUND && kind != KT_DENIED)
+        return RUN_FAILED;
+    kt_log_err(KT_LOG_ERROR, "cannot-run", err);
+    return kind == KT_NOT_FOUND ? 127 : 126;
+}
+
+static int live(struct runner *r, const struct run_options *options, struct kt_err *err)
+{
+    const struct config *config = options->config;
+    enum kt_kind kind = link_open(config, options->token, &r->s, &r->link, err);
+    if (kind == KT_OK)
+        kind = service_init(&r->service, config, &r->s, r->link, err);
+    if (kind == KT_OK)
+        kind = service_fetch(&r->service, options->wait_ms, err);
+    if (kind != KT_OK)
+        return RUN_FAILED;
+    for (size_t i = 0; i < config->n_secrets; i++)
+        r->wanted[i].secret = config->secrets[i];
+    kind = service_start(&r->service, err);
+    if (kind != KT_OK)
+        return program_failed(kind, err);
+    service_announce(&r->service);
+    watch_loop(r);
+    service_gone(&r->service);
+    return RUN_LIVED;
+}
+
+int run_service(const struct run_options *options, struct kt_err *err)
+{
+    struct runner r = {.link = NULL};
+    enum kt_kind kind = supervisor_open(&r.s, options->argv, options->base_env, options->umask,
+                                        options->config->stop_timeout_ms, err);
+    int status = kind == KT_OK ? live(&r, options, err) : RUN_FAILED;
+    service_free(&r.service);
+    link_close(r.link);
+    supervisor_close(&r.s);
+    /* Last, with everything wiped: a death by signal is repeated here and does not return. */
+    return status == RUN_LIVED ? child_exit_status(&r.s) : status;
+}

@@ -1,0 +1,392 @@
+#include "agent/service.h"
+
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "agent/file.h"
+#include "agent/template.h"
+#include "lib/failpoint.h"
+#include "lib/log.h"
+
+#define FILE_MAX ((size_t)1024 * 1024)
+
+enum kt_kind service_init(struct service *service, const struct config *config,
+                          struct supervisor *s, struct link *link, struct kt_err *err)
+{
+    *service = (struct service){.config = config, .s = s, .link = link, .values = values_new()};
+    return service->values == NULL ? kt_fail(err, KT_NO_MEMORY, "starting") : KT_OK;
+}
+
+void service_free(struct service *service)
+{
+    values_free(service->values);
+    service->values = NULL;
+}
+
+/* ---- values ---- */
+
+static enum kt_kind fetch_all(struct service *service, struct values *values, struct kt_err *err)
+{
+    for (size_t i = 0; i < service->config->n_secrets; i++) {
+        struct value *value = values_add(values, service->config->secrets[i]);
+        if (value == NULL)
+            return kt_fail(err, KT_NO_MEMORY, "fetching secrets");
+        enum kt_kind kind = link_fetch(service->link, value->secret, 0, value, err);
+        if (kind != KT_OK)
+            return kind;
+    }
+    return KT_OK;
+}
+
+static bool may_come_back(enum kt_kind kind)
+{
+    return kind == KT_IO || kind == KT_TIMEOUT || kind == KT_SEALED || kind == KT_BUSY ||
+           kind == KT_TOO_MANY || kind == KT_INTERNAL || kind == KT_UNKNOWN;
+}
+
+enum kt_kind service_fetch(struct service *service, int64_t wait_ms, struct kt_err *err)
+{
+    int64_t end = kt_mono_ms(&kt_system_clock) + wait_ms;
+    for (;;) {
+        values_free(service->values);
+        service->values = values_new();
+        if (service->values == NULL)
+            return kt_fail(err, KT_NO_MEMORY, "fetching secrets");
+        enum kt_kind kind = fetch_all(service, service->values, err);
+        if (kind == KT_OK)
+            link_worked(service->link);
+        if (kind == KT_OK || !may_come_back(kind) || kt_mono_ms(&kt_system_clock) >= end)
+            return kind;
+        if (!link_pause(service->link))
+            return kt_fail(err, KT_GONE, "ended while waiting for the vault");
+    }
+}
+
+/* The running set with the secrets that differ replaced by their wanted versions. */
+static enum kt_kind fetch_wanted(struct service *service, const struct wanted *wanted,
+                                 struct values *values, struct kt_err *err)
+{
+    for (size_t i = 0; i < service->values->n; i++) {
+        const struct value *old = &service->values->at[i];
+        struct value *value = values_add(values, old->secret);
+        if (value == NULL)
+            return kt_fail(err, KT_NO_MEMORY, "fetching secrets");
+        if (wanted[i].version == 0 || wanted[i].version == old->version) {
+            value->version = old->version;
+            kt_buf_add_bytes(&value->data, kt_buf_bytes(&old->data));
+            continue;
+        }
+        enum kt_kind kind =
+            link_fetch(service->link, old->secret, wanted[i].version, value, err);
+        if (kind != KT_OK)
+            return kind;
+    }
+    return KT_OK;
+}
+
+/* ---- files ---- */
+
+/* All are rendered before the first is written, so an error leaves every file as it was. */
+static enum kt_kind write_files(struct service *service, const struct values *values,
+                                struct kt_err *err)
+{
+    const struct config *config = service->config;
+    struct kt_buf *rendered = kt_calloc(config->n_files + 1, sizeof *rendered);
+    if (rendered == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "rendering files");
+    enum kt_kind kind = KT_OK;
+    for (size_t i = 0; i < config->n_files; i++)
+        kt_buf_init(&rendered[i], FILE_MAX);
+    for (size_t i = 0; i < config->n_files && kind == KT_OK; i++)
+        kind = template_render(kt_str(config->files[i].contents), config->files[i].source,
+                               config->host, values, &rendered[i], err);
+    for (size_t i = 0; i < config->n_files && kind == KT_OK; i++) {
+        const struct config_file *file = &config->files[i];
+        const struct file_wish wish = {file->path, file->owner, file->group, file->mode};
+        bool changed = false;
+        kind = file_put(&wish, kt_buf_bytes(&rendered[i]), &changed, err);
+    }
+    for (size_t i = 0; i < config->n_files; i++)
+        kt_buf_free(&rendered[i]);
+    free(rendered);
+    return kind;
+}
+
+/* ---- the program ---- */
+
+struct env {
+    char **at; /* NULL ends */
+    size_t n;
+};
+
+static void env_free(struct env *env)
+{
+    for (size_t i = 0; i < env->n; i++) {
+        sodium_memzero(env->at[i], strlen(env->at[i]));
+        free(env->at[i]);
+    }
+    free(env->at);
+    *env = (struct env){0};
+}
+
+static enum kt_kind make_env(const struct config *config, const struct values *values,
+                             struct env *env, struct kt_err *err)
+{
+    env->at = kt_calloc(config->n_env + 1, sizeof(char *));
+    if (env->at == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "making the environment");
+    for (size_t i = 0; i < config->n_env; i++) {
+        const struct config_env *entry = &config->env[i];
+        kt_autobuf struct kt_buf text;
+        kt_buf_init(&text, FILE_MAX);
+        kt_buf_printf(&text, "%s=", entry->name);
+        enum kt_kind kind = values_field(values, entry->secret, entry->field, &text, err);
+        if (kind != KT_OK)
+            return kind;
+        if (memchr(text.at, '\0', text.len) != NULL)
+            return kt_fail(err, KT_INVALID, "%s: the value has a NUL byte", entry->name);
+        char *copy = kt_calloc(1, text.len + 1);
+        if (copy == NULL)
+            return kt_fail(err, KT_NO_MEMORY, "making the environment");
+        memcpy(copy, text.at, text.len);
+        env->at[env->n++] = copy;
+    }
+    return KT_OK;
+}
+
+static enum kt_kind start_program(struct service *service, const struct values *values,
+                                  struct kt_err *err)
+{
+    struct env env = {0};
+    enum kt_kind kind = make_env(service->config, values, &env, err);
+    if (kind == KT_OK)
+        kind = child_start(service->s, env.at, err);
+    env_free(&env);
+    return kind;
+}
+
+enum kt_kind service_start(struct service *service, struct kt_err *err)
+{
+    enum kt_kind kind = write_files(service, service->values, err);
+    if (kind != KT_OK)
+        return kind == KT_NOT_FOUND || kind == KT_DENIED ? KT_IO : kind;
+    service->last_restart_ms = kt_mono_ms(&kt_system_clock);
+    return start_program(service, service->values, err);
+}
+
+/* ---- reports ---- */
+
+static void say(struct service *service, size_t i, uint64_t version, const char *state,
+                const char *detail, const struct health_result *health,
+                const struct health_result *baseline)
+{
+    static const char *const evidence[] = {[ACTIVATE_NONE] = "healthcheck",
+                                           [ACTIVATE_SIGNAL] = "healthcheck",
+                                           [ACTIVATE_COMMAND] = "healthcheck",
+                                           [ACTIVATE_RESTART] = "exec"};
+    const struct report report = {.secret = service->config->secrets[i],
+                                  .version = version,
+                                  .state = state,
+                                  .detail = detail != NULL && detail[0] != '\0' ? detail : NULL,
+                                  .evidence = evidence[service->config->activate],
+                                  .health = health,
+                                  .baseline = baseline};
+    struct kt_err err = {0};
+    enum kt_kind kind = link_report(service->link, &report, &err);
+    if (kind == KT_INVALID && strstr(err.what, "KT-F-002") != NULL) {
+        /* The vault lost its note of our reading (a power loss): read again, then say it again. */
+        struct values *again = values_new();
+        struct value *value = again == NULL ? NULL : values_add(again, report.secret);
+        if (value != NULL &&
+            link_fetch(service->link, report.secret, version, value, &err) == KT_OK)
+            kind = link_report(service->link, &report, &err);
+        values_free(again);
+    }
+    service->unreported[i] = kind != KT_OK && strcmp(state, "healthy") == 0;
+    if (kind != KT_OK && kind != KT_GONE) {
+        kt_context(&err, "reporting %s", report.secret);
+        kt_log_err(KT_LOG_WARNING, "report-failed", &err);
+    }
+}
+
+static void say_all(struct service *service, const struct values *values, const char *state,
+                    const char *detail, const struct health_result *health,
+                    const struct health_result *baseline)
+{
+    for (size_t i = 0; i < values->n; i++)
+        say(service, i, values->at[i].version, state, detail, health, baseline);
+}
+
+void service_announce(struct service *service)
+{
+    say_all(service, service->values, "registered", NULL, NULL, NULL);
+    const struct health_result nothing = {.healthy = true};
+    struct health_result health =
+        health_verdict(service->s, &service->config->health, &nothing);
+    if (service->s->state != CHILD_RUNNING)
+        return;
+    say_all(service, service->values, health.healthy ? "healthy" : "unhealthy", health.detail,
+            &health, NULL);
+}
+
+bool service_report_again(struct service *service)
+{
+    bool all = true;
+    for (size_t i = 0; i < service->values->n; i++)
+        if (service->unreported[i]) {
+            say(service, i, service->values->at[i].version, "healthy", NULL, NULL, NULL);
+            all = all && !service->unreported[i];
+        }
+    return all;
+}
+
+void service_gone(struct service *service)
+{
+    say_all(service, service->values, "gone", NULL, NULL, NULL);
+}
+
+/* ---- moving to another version ---- */
+
+static void wait_until(struct service *service, int64_t at_ms)
+{
+    for (;;) {
+        int64_t left = at_ms - kt_mono_ms(&kt_system_clock);
+        if (left <= 0 || service->s->ending || service->s->state != CHILD_RUNNING)
+            return;
+        (void)child_events(service->s, (int)left);
+    }
+}
+
+static bool activate(struct service *service, const struct values *values, char detail[160])
+{
+    const struct config *config = service->config;
+    struct kt_err err = {0};
+    switch (config->activate) {
+    case ACTIVATE_NONE:
+        return true;
+    case ACTIVATE_SIGNAL:
+        child_signal(service->s, config->signal);
+        return true;
+    case ACTIVATE_COMMAND:
+        if (child_helper(service->s, config->command, 30000))
+            return true;
+        (void)snprintf(detail, 160, "the command that activates a version failed");
+        return false;
+    case ACTIVATE_RESTART:
+        break;
+    }
+    wait_until(service, service->last_restart_ms + config->restart_gap_ms);
+    if (service->s->ending)
+        return false;
+    child_stop(service->s);
+    if (service->s->ending)
+        return false;
+    service->last_restart_ms = kt_mono_ms(&kt_system_clock);
+    if (start_program(service, values, &err) == KT_OK)
+        return true;
+    kt_log_err(KT_LOG_ERROR, "restart-failed", &err);
+    (void)snprintf(detail, 160, "%.150s", err.what);
+    return false;
+}
+
+static struct health_result run_with(struct service *service, const struct values *values,
+                                     const struct health_result *baseline)
+{
+    struct health_result health = {0};
+    struct kt_err err = {0};
+    if (write_files(service, values, &err) != KT_OK) {
+        kt_log_err(KT_LOG_ERROR, "files-failed", &err);
+        (void)snprintf(health.detail, sizeof health.detail, "%.150s", err.what);
+        return health;
+    }
+    if (!activate(service, values, health.detail))
+        return health;
+    return health_verdict(service->s, &service->config->health, baseline);
+}
+
+static void go_back(struct service *service, struct values *tried,
+                    const struct health_result *failed, const struct health_result *baseline)
+{
+    for (size_t i = 0; i < tried->n; i++)
+        if (tried->at[i].version != service->values->at[i].version) {
+            service->refused[i] = tried->at[i].version;
+            say(service, i, tried->at[i].version, "unhealthy", failed->detail, failed, baseline);
+        }
+    struct health_result old = run_with(service, service->values, baseline);
+    for (size_t i = 0; i < tried->n; i++)
+        if (tried->at[i].version != service->values->at[i].version)
+            say(service, i, service->values->at[i].version,
+                old.healthy ? "rolled_back" : "unhealthy",
+                old.healthy ? failed->detail : "neither the new nor the old version is healthy",
+                &old, baseline);
+    kt_log(KT_LOG_WARNING, "went-back", "service=%s healthy=%s why=\"%.150s\"",
+           service->config->service, old.healthy ? "yes" : "no", failed->detail);
+}
+
+static bool differs(const struct service *service, const struct wanted *wanted)
+{
+    for (size_t i = 0; i < service->values->n; i++) {
+        uint64_t version = wanted[i].version;
+        if (version != 0 && version != service->values->at[i].version &&
+            version != service->refused[i])
+            return true;
+    }
+    return false;
+}
+
+static void take_over(struct service *service, struct values *values,
+                      const struct health_result *health, const struct health_result *baseline)
+{
+    struct values *old = service->values;
+    service->values = values;
+    for (size_t i = 0; i < values->n; i++) {
+        if (values->at[i].version == old->at[i].version)
+            continue;
+        service->refused[i] = 0;
+        say(service, i, values->at[i].version, "healthy", NULL, health, baseline);
+        kt_log(KT_LOG_NOTICE, "version-applied", "service=%s secret=%s from=%llu to=%llu p95_ms=%u",
+               service->config->service, values->at[i].secret,
+               (unsigned long long)old->at[i].version, (unsigned long long)values->at[i].version,
+               health->p95_ms);
+    }
+    values_free(old);
+}
+
+void service_move(struct service *service, const struct wanted *wanted)
+{
+    if (!differs(service, wanted))
+        return;
+    struct kt_err err = {0};
+    struct values *values = values_new();
+    enum kt_kind kind = values == NULL ? kt_fail(&err, KT_NO_MEMORY, "fetching secrets")
+                                       : fetch_wanted(service, wanted, values, &err);
+    if (kind != KT_OK) {
+        kt_log_err(KT_LOG_WARNING, "fetch-failed", &err);
+        values_free(values);
+        return;
+    }
+    struct health_result baseline = health_baseline(service->s, &service->config->health);
+    if (!baseline.healthy || service->s->ending) {
+        for (size_t i = 0; i < values->n && !service->s->ending; i++)
+            if (values->at[i].version != service->values->at[i].version)
+                say(service, i, service->values->at[i].version, "unhealthy",
+                    "unhealthy before the change: not touched", &baseline, NULL);
+        values_free(values);
+        return;
+    }
+    for (size_t i = 0; i < values->n; i++)
+        if (values->at[i].version != service->values->at[i].version)
+            say(service, i, service->values->at[i].version, "applying", NULL, NULL, &baseline);
+    struct health_result health = run_with(service, values, &baseline);
+    if (service->s->ending) {
+        values_free(values);
+        return;
+    }
+    if (health.healthy) {
+        take_over(service, values, &health, &baseline);
+        return;
+    }
+    go_back(service, values, &health, &baseline);
+    values_free(values);
+}

@@ -1,0 +1,38 @@
+/* agent/service.h - one service and its secrets: start it with them, move it to new ones, go back.
+ *
+ * What:    The procedure for a new version: baseline health before anything is touched; render all
+ *          files, write all, one activation; health after it; acknowledge, or put the previous
+ *          version back the same way and report.
+ * Owner:   service_init() .. service_free(), which wipes the values.
+ * Threads: one. */
+#pragma once
+
+#include "agent/link.h"
+
+struct service {
+    const struct config *config;
+    struct supervisor *s;
+    struct link *link;
+    struct values *values;                    /* what the service runs with */
+    uint64_t refused[CONFIG_SECRETS_MAX];     /* a version that was tried and did not do; 0: none */
+    int64_t last_restart_ms;
+    bool unreported[CONFIG_SECRETS_MAX];      /* the vault has not heard of the running version */
+};
+
+enum kt_kind service_init(struct service *service, const struct config *config,
+                          struct supervisor *s, struct link *link, struct kt_err *err)
+    KT_MUST_CHECK;
+void service_free(struct service *service);
+/* Fetches all secrets, waiting up to wait_ms for the vault. */
+enum kt_kind service_fetch(struct service *service, int64_t wait_ms, struct kt_err *err)
+    KT_MUST_CHECK;
+/* Writes the files and starts the program. KT_NOT_FOUND, KT_DENIED: of the program. */
+enum kt_kind service_start(struct service *service, struct kt_err *err) KT_MUST_CHECK;
+/* Registers as a consumer and, once its check passes, acknowledges what it started with. */
+void service_announce(struct service *service);
+/* Moves to the wanted versions, if any differs and was not refused before. */
+void service_move(struct service *service, const struct wanted *wanted);
+/* Tells the vault what it has not heard yet; false: it is still away. */
+bool service_report_again(struct service *service);
+/* The last word: no consumer any more. One try. */
+void service_gone(struct service *service);

@@ -1,0 +1,439 @@
+#include "agent/template.h"
+
+#include <sodium.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "lib/http_client.h"
+#include "lib/jsonw.h"
+
+#define ACTIONS_MAX 10000u
+#define WORDS_MAX   8u
+#define WORD_MAX    1024u
+#define FIELD_MAX   ((size_t)1024 * 1024)
+
+struct word {
+    char text[WORD_MAX];
+    bool quoted, pipe;
+};
+
+struct renderer {
+    const char *file, *host;
+    struct kt_bytes text;
+    size_t at;
+    const struct values *values; /* NULL: only checking */
+    struct kt_buf *out;          /* NULL: only checking */
+    template_secret_fn *each;
+    void *each_arg;
+    char with[WORD_MAX]; /* the secret of the open {{ with }}; "" outside */
+    unsigned actions;
+    bool trim_next;      /* the last action ended in "-}}" */
+    struct word words[WORDS_MAX];
+    size_t n_words;
+    struct kt_err *err;
+};
+
+static enum kt_kind fail(struct renderer *r, size_t at, const char *format, ...) KT_PRINTF(3, 4);
+static enum kt_kind fail(struct renderer *r, size_t at, const char *format, ...)
+{
+    unsigned line = 1, column = 1;
+    for (size_t i = 0; i < at && i < r->text.len; i++) {
+        column++;
+        if (r->text.at[i] == '\n') {
+            line++;
+            column = 1;
+        }
+    }
+    char what[256];
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(what, sizeof what, format, args);
+    va_end(args);
+    return kt_fail(r->err, KT_INVALID, "%s:%u:%u: %s", r->file, line, column, what);
+}
+
+/* ---- pipes ---- */
+
+typedef bool pipe_fn(struct kt_bytes value, struct kt_buf *out);
+
+static bool pipe_json(struct kt_bytes value, struct kt_buf *out)
+{
+    struct kt_jsonw w = kt_jsonw(out);
+    kt_jsonw_bytes(&w, value);
+    return true;
+}
+
+static bool pipe_base64(struct kt_bytes value, struct kt_buf *out)
+{
+    size_t len = sodium_base64_ENCODED_LEN(value.len, sodium_base64_VARIANT_ORIGINAL);
+    unsigned char *at = kt_buf_grow(out, len);
+    if (at == NULL)
+        return false;
+    (void)sodium_bin2base64((char *)at, len, value.at, value.len, sodium_base64_VARIANT_ORIGINAL);
+    out->len--; /* its NUL */
+    return true;
+}
+
+static bool pipe_shell(struct kt_bytes value, struct kt_buf *out)
+{
+    kt_buf_add_char(out, '\'');
+    for (size_t i = 0; i < value.len; i++) {
+        if (value.at[i] == '\'')
+            kt_buf_add_text(out, "'\\''");
+        else
+            kt_buf_add_char(out, (char)value.at[i]);
+    }
+    kt_buf_add_char(out, '\'');
+    return true;
+}
+
+static bool pipe_url(struct kt_bytes value, struct kt_buf *out)
+{
+    kt_url_escape(out, value, false);
+    return true;
+}
+
+/* libpq's service file has no quoting: a line is the value up to its end, blanks at the end cut. */
+static bool pipe_pg_service(struct kt_bytes value, struct kt_buf *out)
+{
+    for (size_t i = 0; i < value.len; i++)
+        if (value.at[i] < 0x20)
+            return false;
+    if (value.len > 0 && (value.at[0] == ' ' || value.at[value.len - 1] == ' '))
+        return false;
+    kt_buf_add_bytes(out, value);
+    return true;
+}
+
+static bool pipe_pgpass(struct kt_bytes value, struct kt_buf *out)
+{
+    for (size_t i = 0; i < value.len; i++) {
+        if (value.at[i] == '\n' || value.at[i] == '\0')
+            return false;
+        if (value.at[i] == ':' || value.at[i] == '\\')
+            kt_buf_add_char(out, '\\');
+        kt_buf_add_char(out, (char)value.at[i]);
+    }
+    return true;
+}
+
+static const struct {
+    const char *name;
+    pipe_fn *apply;
+} pipes[] = {
+    {"json", pipe_json},         {"base64", pipe_base64},        {"shellQuote", pipe_shell},
+    {"urlquery", pipe_url},      {"pgService", pipe_pg_service}, {"pgpass", pipe_pgpass},
+};
+#define N_PIPES (sizeof pipes / sizeof pipes[0])
+
+/* ---- words of an action ---- */
+
+static bool blank(unsigned char c)
+{
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+/* A Go string: \" \\ \n \t, or a `raw` one. */
+static enum kt_kind read_quoted(struct renderer *r, size_t end, struct word *word)
+{
+    size_t start = r->at;
+    unsigned char quote = r->text.at[r->at++];
+    size_t n = 0;
+    while (r->at < end && r->text.at[r->at] != quote) {
+        unsigned char c = r->text.at[r->at++];
+        if (c == '\\' && quote == '"' && r->at < end) {
+            c = r->text.at[r->at++];
+            c = c == 'n' ? '\n' : c == 't' ? '\t' : c;
+        }
+        if (n + 1 >= WORD_MAX)
+            return fail(r, start, "a string is longer than %u bytes", WORD_MAX);
+        word->text[n++] = (char)c;
+    }
+    if (r->at >= end)
+        return fail(r, start, "a string does not end");
+    r->at++;
+    word->text[n] = '\0';
+    word->quoted = true;
+    return KT_OK;
+}
+
+static enum kt_kind read_words(struct renderer *r, size_t end)
+{
+    r->n_words = 0;
+    while (r->at < end) {
+        unsigned char c = r->text.at[r->at];
+        if (blank(c)) {
+            r->at++;
+            continue;
+        }
+        if (r->n_words == WORDS_MAX)
+            return fail(r, r->at, "too many words in one action");
+        struct word *word = &r->words[r->n_words++];
+        *word = (struct word){.pipe = c == '|'};
+        enum kt_kind kind = KT_OK;
+        if (c == '|') {
+            r->at++;
+        } else if (c == '"' || c == '`') {
+            kind = read_quoted(r, end, word);
+        } else {
+            size_t n = 0;
+            while (r->at < end && !blank(r->text.at[r->at]) && r->text.at[r->at] != '|' &&
+                   n + 1 < WORD_MAX)
+                word->text[n++] = (char)r->text.at[r->at++];
+            word->text[n] = '\0';
+        }
+        if (kind != KT_OK)
+            return kind;
+    }
+    return KT_OK;
+}
+
+static bool is_word(const struct renderer *r, size_t i, const char *text)
+{
+    return i < r->n_words && !r->words[i].quoted && strcmp(r->words[i].text, text) == 0;
+}
+
+/* ---- actions ---- */
+
+static enum kt_kind named(struct renderer *r, const char *secret)
+{
+    return r->each == NULL ? KT_OK : r->each(r->each_arg, secret, r->err);
+}
+
+/* Passes a value through the pipes from word i on; found: false is fine only with a default. */
+static enum kt_kind through_pipes(struct renderer *r, size_t start, size_t i, bool found,
+                                  struct kt_buf *value)
+{
+    kt_autobuf struct kt_buf next;
+    kt_buf_init(&next, FIELD_MAX);
+    for (; i < r->n_words; i += 2) {
+        if (!r->words[i].pipe || i + 1 >= r->n_words)
+            return fail(r, start, "a '|' and a word were expected after the value");
+        if (is_word(r, i + 1, "default")) {
+            if (i + 2 >= r->n_words || !r->words[i + 2].quoted)
+                return fail(r, start, "default needs a \"text\"");
+            if (!found)
+                kt_buf_add_text(value, r->words[i + 2].text);
+            found = true;
+            i++;
+            continue;
+        }
+        size_t p = 0;
+        while (p < N_PIPES && !is_word(r, i + 1, pipes[p].name))
+            p++;
+        if (p == N_PIPES)
+            return fail(r, start, "no pipe \"%.40s\"; known: json base64 shellQuote urlquery "
+                                  "pgService pgpass default",
+                        r->words[i + 1].text);
+        if (r->out == NULL || !found)
+            continue;
+        kt_buf_reset(&next);
+        if (!pipes[p].apply(kt_buf_bytes(value), &next))
+            return fail(r, start, "a value cannot be written with %s", pipes[p].name);
+        kt_buf_reset(value);
+        kt_buf_add_bytes(value, kt_buf_bytes(&next));
+    }
+    if (r->out == NULL)
+        return KT_OK;
+    if (!found)
+        return KT_NOT_FOUND;
+    kt_buf_add_bytes(r->out, kt_buf_bytes(value));
+    return kt_buf_ok(value) && kt_buf_ok(r->out)
+               ? KT_OK
+               : fail(r, start, "the output is larger than 1 MiB");
+}
+
+static enum kt_kind emit_field(struct renderer *r, size_t start, const char *secret,
+                               const char *field, size_t next)
+{
+    kt_autobuf struct kt_buf value;
+    kt_buf_init(&value, FIELD_MAX);
+    struct kt_err missing = {0};
+    bool found = r->values != NULL &&
+                 values_field(r->values, secret, field, &value, &missing) == KT_OK;
+    enum kt_kind kind = through_pipes(r, start, next, found, &value);
+    if (kind != KT_NOT_FOUND)
+        return kind;
+    kind = fail(r, start, "%s", missing.what);
+    kt_hint(r->err, "%s", missing.hint);
+    return kind;
+}
+
+static enum kt_kind act_secret(struct renderer *r, size_t start)
+{
+    if (r->n_words < 3 || !r->words[1].quoted || !r->words[2].quoted)
+        return fail(r, start, "write it as {{ secret \"path\" \"field\" }}");
+    enum kt_kind kind = named(r, r->words[1].text);
+    return kind == KT_OK ? emit_field(r, start, r->words[1].text, r->words[2].text, 3) : kind;
+}
+
+static enum kt_kind act_with(struct renderer *r, size_t start)
+{
+    if (!is_word(r, 1, "secret") || r->n_words != 3 || !r->words[2].quoted)
+        return fail(r, start, "write it as {{ with secret \"path\" }}");
+    if (r->with[0] != '\0')
+        return fail(r, start, "a {{ with }} inside a {{ with }} is not offered");
+    memcpy(r->with, r->words[2].text, sizeof r->with);
+    return named(r, r->with);
+}
+
+static enum kt_kind act_end(struct renderer *r, size_t start)
+{
+    if (r->with[0] == '\0')
+        return fail(r, start, "{{ end }} without {{ with }}");
+    r->with[0] = '\0';
+    return KT_OK;
+}
+
+static enum kt_kind act_version(struct renderer *r, size_t start)
+{
+    if (r->n_words != 2 || !r->words[1].quoted)
+        return fail(r, start, "write it as {{ version \"path\" }}");
+    enum kt_kind kind = named(r, r->words[1].text);
+    if (kind != KT_OK || r->out == NULL)
+        return kind;
+    const struct value *value = values_find(r->values, r->words[1].text);
+    if (value == NULL)
+        return fail(r, start, "secret %.200s was not fetched", r->words[1].text);
+    kt_buf_printf(r->out, "%llu", (unsigned long long)value->version);
+    return KT_OK;
+}
+
+static enum kt_kind act_host(struct renderer *r, size_t start)
+{
+    if (r->n_words != 1)
+        return fail(r, start, "write it as {{ host }}");
+    if (r->out != NULL)
+        kt_buf_add_text(r->out, r->host);
+    return KT_OK;
+}
+
+static const struct {
+    const char *word;
+    enum kt_kind (*act)(struct renderer *r, size_t start);
+} actions[] = {{"secret", act_secret},
+               {"with", act_with},
+               {"end", act_end},
+               {"version", act_version},
+               {"host", act_host}};
+
+static enum kt_kind act_dot(struct renderer *r, size_t start)
+{
+    static const char prefix[] = ".Data.data.";
+    if (r->with[0] == '\0')
+        return fail(r, start, "a field is only known inside {{ with secret \"path\" }}");
+    if (strncmp(r->words[0].text, prefix, sizeof prefix - 1) != 0)
+        return fail(r, start, "write the field as .Data.data.NAME");
+    char secret[WORD_MAX], field[WORD_MAX];
+    memcpy(secret, r->with, sizeof secret);
+    (void)snprintf(field, sizeof field, "%s", r->words[0].text + sizeof prefix - 1);
+    return emit_field(r, start, secret, field, 1);
+}
+
+static enum kt_kind act(struct renderer *r, size_t start)
+{
+    if (++r->actions > ACTIONS_MAX)
+        return fail(r, start, "more than %u actions", ACTIONS_MAX);
+    if (r->n_words == 0)
+        return fail(r, start, "an empty action");
+    if (!r->words[0].quoted && r->words[0].text[0] == '.')
+        return act_dot(r, start);
+    for (size_t i = 0; i < sizeof actions / sizeof actions[0]; i++)
+        if (is_word(r, 0, actions[i].word))
+            return actions[i].act(r, start);
+    return fail(r, start, "no function \"%.40s\"; known: secret, with, end, version, host",
+                r->words[0].text);
+}
+
+/* ---- the text ---- */
+
+static bool at_text(const struct renderer *r, size_t at, const char *text)
+{
+    size_t n = strlen(text);
+    return r->text.len - at >= n && memcmp(r->text.at + at, text, n) == 0;
+}
+
+static void emit_text(struct renderer *r, size_t from, size_t to, bool trim_end)
+{
+    if (r->trim_next)
+        while (from < to && blank(r->text.at[from]))
+            from++;
+    if (trim_end)
+        while (to > from && blank(r->text.at[to - 1]))
+            to--;
+    if (r->out != NULL)
+        kt_buf_add(r->out, r->text.at + from, to - from);
+    r->trim_next = false;
+}
+
+/* From "{{" on; leaves r->at behind "}}". */
+static enum kt_kind one_action(struct renderer *r)
+{
+    size_t start = r->at;
+    r->at += 2;
+    if (at_text(r, r->at, "-"))
+        r->at++;
+    size_t end = r->at;
+    bool quoted = false;
+    while (end < r->text.len && (quoted || !at_text(r, end, "}}"))) {
+        if (r->text.at[end] == '"' && r->text.at[end - 1] != '\\')
+            quoted = !quoted;
+        end++;
+    }
+    if (end >= r->text.len)
+        return fail(r, start, "\"{{\" without \"}}\"");
+    size_t inner_end = end;
+    if (inner_end > r->at && r->text.at[inner_end - 1] == '-') {
+        inner_end--;
+        r->trim_next = true;
+    }
+    enum kt_kind kind = KT_OK;
+    if (!at_text(r, r->at, "!") && !at_text(r, r->at, "/*")) {
+        kind = read_words(r, inner_end);
+        if (kind == KT_OK)
+            kind = act(r, start);
+    }
+    r->at = end + 2;
+    return kind;
+}
+
+static enum kt_kind walk(struct renderer *r)
+{
+    size_t from = 0;
+    while (r->at < r->text.len) {
+        if (!at_text(r, r->at, "{{")) {
+            r->at++;
+            continue;
+        }
+        emit_text(r, from, r->at, at_text(r, r->at, "{{-"));
+        enum kt_kind kind = one_action(r);
+        if (kind != KT_OK)
+            return kind;
+        from = r->at;
+    }
+    emit_text(r, from, r->at, false);
+    if (r->with[0] != '\0')
+        return fail(r, r->text.len, "{{ with }} without {{ end }}");
+    if (r->out != NULL && !kt_buf_ok(r->out))
+        return fail(r, r->text.len, "the output is larger than 1 MiB");
+    return KT_OK;
+}
+
+enum kt_kind template_check(struct kt_bytes text, const char *file, template_secret_fn *each,
+                            void *arg, struct kt_err *err)
+{
+    struct renderer r = {.file = file, .text = text, .each = each, .each_arg = arg, .err = err};
+    return walk(&r);
+}
+
+enum kt_kind template_render(struct kt_bytes text, const char *file, const char *host,
+                             const struct values *values, struct kt_buf *out, struct kt_err *err)
+{
+    struct renderer r = {.file = file,
+                         .host = host,
+                         .text = text,
+                         .values = values,
+                         .out = out,
+                         .err = err};
+    return walk(&r);
+}

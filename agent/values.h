@@ -1,0 +1,32 @@
+/* agent/values.h - the secrets of a service as they were fetched: one frozen set, versions included.
+ *
+ * What:    For each secret its version and its data (JSON text), in guarded buffers. Everything that is
+ *          rendered or injected comes from one such set, so a file never mixes versions.
+ * Owner:   values_new() .. values_free(), which wipes; NULL is fine.
+ * Threads: one thread at a time. */
+#pragma once
+
+#include "lib/buf.h"
+#include "lib/json.h"
+
+#define VALUES_MAX 64u
+
+struct value {
+    const char *secret; /* "secret/db/orders"; borrowed from the configuration */
+    uint64_t version;
+    struct kt_buf data; /* the JSON object */
+};
+struct values {
+    struct value at[VALUES_MAX];
+    size_t n;
+};
+
+struct values *values_new(void);
+void values_free(struct values *values);
+/* Adds an empty one; NULL when there are VALUES_MAX already. */
+struct value *values_add(struct values *values, const char *secret);
+const struct value *values_find(const struct values *values, const char *secret);
+/* A field as text: strings decoded, numbers and booleans as JSON writes them, objects and arrays as
+ * JSON. KT_NOT_FOUND: no such secret or field, or null. The error names both, never a value. */
+enum kt_kind values_field(const struct values *values, const char *secret, const char *field,
+                          struct kt_buf *out, struct kt_err *err) KT_MUST_CHECK;
