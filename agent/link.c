@@ -132,12 +132,24 @@ static void note_wanted(const struct link *link, struct kt_json item, struct wan
         wanted[i].version = (uint64_t)version;
 }
 
+/* A poll does not outlast the time at which the token wants to be renewed. */
+static unsigned before_renewal(const struct link *link, unsigned wait_s)
+{
+    if (link->renew_at_ms == 0 || link->renew_at_ms == INT64_MAX)
+        return wait_s;
+    int64_t left_s = (link->renew_at_ms - kt_mono_ms(&kt_system_clock)) / 1000 + 1;
+    if (left_s < 1)
+        left_s = 1;
+    return left_s < (int64_t)wait_s ? (unsigned)left_s : wait_s;
+}
+
 enum kt_kind link_watch(struct link *link, unsigned wait_s, struct wanted *wanted, bool *ret_news,
                         struct kt_err *err)
 {
     kt_autoapireply struct kt_api_reply reply;
     kt_api_reply_init(&reply);
     *ret_news = false;
+    wait_s = before_renewal(link, wait_s);
     enum kt_kind kind = KT_GONE;
     while (kind == KT_GONE) {
         kind = kt_api_watch(link->api, link->config->host, link->cursor, wait_s, link->s->fd,

@@ -18,8 +18,6 @@
 
 #define EXIT_OURS 125
 
-extern char **environ;
-
 /* Not for a child of ours: credentials and sockets that were meant for the agent itself. */
 static const char *const withheld[] = {"VAULT_TOKEN=", "CREDENTIALS_DIRECTORY=", "NOTIFY_SOCKET=",
                                        "LISTEN_FDS=", "LISTEN_PID=", "LISTEN_FDNAMES=",
