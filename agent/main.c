@@ -112,7 +112,9 @@ int main(int argc, char **argv)
 {
     struct kt_err err = {0};
     struct kt_secret *env_token = NULL, *token = NULL;
-    enum kt_kind kind = kt_token_env_take("VAULT_TOKEN", &env_token, &err);
+    enum kt_kind kind = kt_secret_init(&err);
+    if (kind == KT_OK)
+        kind = kt_token_env_take("VAULT_TOKEN", &env_token, &err);
     if (kind != KT_OK && kind != KT_NOT_FOUND)
         return fail_with(&err, EXIT_OURS);
     char **base_env = copy_environment();
@@ -140,9 +142,7 @@ int main(int argc, char **argv)
         config_free(config);
         return 0;
     }
-    kind = kt_secret_init(&err);
-    if (kind == KT_OK)
-        kind = find_token(env_token, config, &token, &err);
+    kind = find_token(env_token, config, &token, &err);
     if (kind != KT_OK)
         return fail_with(&err, EXIT_OURS);
     const struct run_options run = {.config = config,
