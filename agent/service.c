@@ -160,8 +160,8 @@ static enum kt_kind start_program(struct service *service, const struct values *
 {
     struct env env = {0};
     enum kt_kind kind = make_env(service->config, values, &env, err);
-    if (kind == KT_OK)
-        kind = child_start(service->s, env.at, err);
+    /* NOT_FOUND and DENIED are words about the program here, not about a field. */
+    kind = kind == KT_OK ? child_start(service->s, env.at, err) : KT_INVALID;
     env_free(&env);
     return kind;
 }
