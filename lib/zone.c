@@ -11,6 +11,7 @@
 #include "lib/zone_rule.h"
 
 #define OFFSET_MAX_S ((int64_t)26 * 3600) /* RFC 8536 3.2: offsets lie in -25h..+26h */
+#define FAR_S        ((int64_t)1 << 40)   /* 34,865 years; old files begin at -2^59 */
 #define HEADER_BYTES 44u
 #define TYPE_BYTES   6u
 #define FOOTER_MAX   128u
@@ -151,14 +152,6 @@ static int64_t block_time(const struct block *block, size_t i, size_t time_bytes
                            : (int32_t)kt_get_be32(block->times.at + i * 4);
 }
 
-/* Times far outside the years anybody asks for (old files begin at -2^59) would overflow when an
- * offset is added; they are clamped. */
-static int64_t clamp_time(int64_t at_s)
-{
-    const int64_t limit = (int64_t)1 << 56;
-    return at_s < -limit ? -limit : at_s > limit ? limit : at_s;
-}
-
 static enum kt_kind keep_changes(struct kt_zone *zone, const struct block *block, size_t time_bytes,
                                  struct kt_err *err)
 {
@@ -176,10 +169,13 @@ static enum kt_kind keep_changes(struct kt_zone *zone, const struct block *block
             return kt_fail(err, KT_CORRUPT, "time zone '%s': its change %zu is not valid",
                            zone->name, i);
         before_s = at_s;
-        if (next_s == offset_s)
+        if (next_s == offset_s || at_s > FAR_S)
             continue;
-        zone->changes[zone->count++] = (struct change){clamp_time(at_s), next_s};
         offset_s = next_s;
+        if (at_s < -FAR_S)
+            zone->first_offset_s = next_s;
+        else
+            zone->changes[zone->count++] = (struct change){at_s, next_s};
     }
     return KT_OK;
 }
