@@ -1,7 +1,8 @@
 /* Kills, failing syncs, power losses. The program is its own victim: with arguments it is the writer
  * or the checker, and tests/support/store_powerloss.py runs it as both.
  *
- *   store_crash_test write FOLDER FIRST COUNT   commits batches, prints each number when acknowledged
+ *   store_crash_test write FOLDER FIRST COUNT [IN-FLIGHT]
+ *                                               commits batches, prints each number when acknowledged
  *   store_crash_test check                      answers lines "FOLDER ACKNOWLEDGED" with "ok LAST" or
  *                                               what is wrong */
 #include <setjmp.h>
@@ -69,7 +70,7 @@ static void wait_room(struct writer *writer)
 }
 
 /* 0: all committed; 3: the open was refused; 4: it broke, and everything after was refused. */
-static int write_load(const char *folder, uint32_t first, uint32_t count)
+static int write_load(const char *folder, uint32_t first, uint32_t count, unsigned in_flight)
 {
     struct writer writer = {.next_done = first};
     struct store_config config = {.engine = STORE_LMDB, .path = folder};
@@ -78,7 +79,7 @@ static int write_load(const char *folder, uint32_t first, uint32_t count)
         (void)fprintf(stderr, "refused: %s\n", err.what);
         return 3;
     }
-    (void)sem_init(&writer.room, 0, IN_FLIGHT);
+    (void)sem_init(&writer.room, 0, in_flight);
     store_on_broken(writer.store, on_broken, &writer);
     for (uint32_t i = first; i - first < count; i++) {
         struct batch *batch = store_load_batch(i);
@@ -87,7 +88,7 @@ static int write_load(const char *folder, uint32_t first, uint32_t count)
         wait_room(&writer);
         store_commit(writer.store, batch, on_done, &writer);
     }
-    for (unsigned i = 0; i < IN_FLIGHT; i++)
+    for (unsigned i = 0; i < in_flight; i++)
         wait_room(&writer);
     struct snapshot *snapshot = NULL;
     int result = 0;
@@ -137,9 +138,10 @@ struct child {
 };
 
 static void start_writer(struct child *child, const char *folder, uint32_t first, uint32_t count,
-                         char *const *environment)
+                         unsigned in_flight, char *const *environment)
 {
-    char first_text[16], count_text[16];
+    char first_text[16], count_text[16], in_flight_text[16];
+    (void)snprintf(in_flight_text, sizeof in_flight_text, "%u", in_flight);
     (void)snprintf(first_text, sizeof first_text, "%u", first);
     (void)snprintf(count_text, sizeof count_text, "%u", count);
     int out[2];
@@ -151,7 +153,7 @@ static void start_writer(struct child *child, const char *folder, uint32_t first
         (void)dup2(out[1], 1);
         (void)dup2(open("/dev/null", O_WRONLY | O_CLOEXEC), 2);
         char *arguments[] = {self, (char[]){"write"}, (char *)(uintptr_t)folder, first_text,
-                             count_text, NULL};
+                             count_text, in_flight_text, NULL};
         (void)execve(self, arguments, environment);
         _exit(127);
     }
@@ -199,7 +201,7 @@ static void kill_at_random_moments(void **state)
     char *const environment[] = {NULL};
     for (unsigned round = 0; round < 30; round++) {
         struct child child;
-        start_writer(&child, folder, last + 1, 1000000, environment);
+        start_writer(&child, folder, last + 1, 1000000, IN_FLIGHT, environment);
         assert_true(read_acknowledged(&child)); /* it is under way */
         struct timespec pause = {0, (long)kt_random_below(8000) * 1000};
         (void)nanosleep(&pause, NULL);
@@ -245,7 +247,7 @@ static void each_sync_may_fail(void **state)
         char *const environment[] = {preload, dir, at,
                                      (char[]){"ASAN_OPTIONS=verify_asan_link_order=0"}, NULL};
         struct child child;
-        start_writer(&child, folder, 1, 20, environment);
+        start_writer(&child, folder, 1, 20, IN_FLIGHT, environment);
         int status = finish_child(&child);
         assert_true(WIFEXITED(status));
         int code = WEXITSTATUS(status);
@@ -263,6 +265,52 @@ static void each_sync_may_fail(void **state)
     print_message("    refused at open %u, broke %u times\n", refused, broke);
     assert_true(refused >= 3);
     assert_true(broke >= 4);
+}
+
+/* How many syncs the shim wrote down; its log's form is at the head of sync_shim.c. */
+static unsigned logged_syncs(const char *path)
+{
+    FILE *file = fopen(path, "re");
+    assert_non_null(file);
+    unsigned char head[64];
+    unsigned syncs = 0;
+    while (fread(head, sizeof head, 1, file) == 1) {
+        syncs += head[4] >= 2 && head[4] <= 4; /* SYNC, SYNC_DIR, WRITE_SYNC */
+        assert_int_equal(fseek(file, (long)kt_get_u32(head) - 64, SEEK_CUR), 0);
+    }
+    (void)fclose(file);
+    return syncs;
+}
+
+static unsigned syncs_of(const char *shim, uint32_t batches)
+{
+    char folder[64], log[80], preload[640], dir[100], log_text[100];
+    assert_int_equal(folder_make(folder), 0);
+    (void)snprintf(log, sizeof log, "%s.log", folder);
+    (void)snprintf(preload, sizeof preload, "LD_PRELOAD=%s", shim);
+    (void)snprintf(dir, sizeof dir, "KT_SYNC_DIR=%s", folder);
+    (void)snprintf(log_text, sizeof log_text, "KT_SYNC_LOG=%s", log);
+    char *const environment[] = {preload, dir, log_text,
+                                 (char[]){"ASAN_OPTIONS=verify_asan_link_order=0"}, NULL};
+    struct child child;
+    start_writer(&child, folder, 1, batches, 1, environment);
+    assert_int_equal(finish_child(&child), 0);
+    assert_int_equal(child.acknowledged, batches);
+    unsigned syncs = logged_syncs(log);
+    (void)unlink(log);
+    folder_remove(folder);
+    return syncs;
+}
+
+static void a_lone_commit_costs_two_syncs(void **state)
+{
+    (void)state;
+    char shim[600];
+    if (!shim_path(shim))
+        skip();
+    unsigned none = syncs_of(shim, 0);
+    assert_true(none > 0);
+    assert_int_equal(syncs_of(shim, 10) - none, 20);
 }
 
 static void power_losses(void **state)
@@ -297,16 +345,18 @@ int main(int argc, char **argv)
         return 1;
     if (argc == 2 && strcmp(argv[1], "check") == 0)
         return check_lines();
-    if (argc == 5 && strcmp(argv[1], "write") == 0) {
-        uint64_t first = 0, count = 0;
+    if ((argc == 5 || argc == 6) && strcmp(argv[1], "write") == 0) {
+        uint64_t first = 0, count = 0, in_flight = IN_FLIGHT;
         if (!kt_u64_parse(kt_str(argv[3]), UINT32_MAX, &first) ||
-            !kt_u64_parse(kt_str(argv[4]), UINT32_MAX, &count))
+            !kt_u64_parse(kt_str(argv[4]), UINT32_MAX, &count) ||
+            (argc == 6 && !kt_u64_parse(kt_str(argv[5]), 1000, &in_flight)))
             return 2;
-        return write_load(argv[2], (uint32_t)first, (uint32_t)count);
+        return write_load(argv[2], (uint32_t)first, (uint32_t)count, (unsigned)in_flight);
     }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(kill_at_random_moments),
         cmocka_unit_test(each_sync_may_fail),
+        cmocka_unit_test(a_lone_commit_costs_two_syncs),
         cmocka_unit_test(power_losses),
     };
     return cmocka_run_group_tests_name("store_crash", tests, NULL, NULL);

@@ -126,7 +126,7 @@ static enum store_error scan_open(struct cursor *cursor)
             snapshot->spare = NULL;
     } else {
         rc = mdb_cursor_open(snapshot->view,
-                             cursor->space == STORE_DATA ? lmdb->data : lmdb->outcomes, &own);
+                             cursor->space == STORE_DATA ? lmdb->data : lmdb->head, &own);
     }
     if (rc == 0)
         cursor->own = own;
@@ -138,6 +138,8 @@ static enum store_error scan_next(struct cursor *cursor, struct entry *ret)
     MDB_val key = val(kt_bytes(cursor->at, cursor->at_len)), value;
     MDB_cursor_op op = cursor->started ? MDB_NEXT : key.mv_size == 0 ? MDB_FIRST : MDB_SET_RANGE;
     int rc = mdb_cursor_get(cursor->own, &key, &value, op);
+    if (rc == 0 && cursor->space == STORE_OUTCOMES && key.mv_size != LMDB_OUTCOME_KEY)
+        rc = MDB_NOTFOUND; /* the head, behind all of them */
     return rc == 0 ? fill(value, kt_bytes(key.mv_data, key.mv_size), ret) : error_of(rc);
 }
 
@@ -180,11 +182,9 @@ static enum store_error fold_put(struct engine *engine, enum store_space space,
                                  struct kt_bytes key, generation changed, struct kt_bytes value)
 {
     struct lmdb *lmdb = lmdb_of(engine);
-    bool data = space == STORE_DATA;
     MDB_val k = val(key), room = {.mv_size = CHANGED_BYTES + value.len};
-    /* Outcomes are dropped at the front and added behind all others: full pages. */
-    int rc = mdb_put(lmdb->fold, data ? lmdb->data : lmdb->outcomes, &k, &room,
-                     MDB_RESERVE | (data ? 0 : MDB_APPEND));
+    int rc = mdb_put(lmdb->fold, space == STORE_DATA ? lmdb->data : lmdb->head, &k, &room,
+                     MDB_RESERVE);
     if (rc != 0)
         return fold_error(lmdb, "cannot write", rc);
     unsigned char *at = room.mv_data;
@@ -206,14 +206,14 @@ static enum store_error fold_drop(struct engine *engine, struct kt_bytes upto, u
 {
     struct lmdb *lmdb = lmdb_of(engine);
     MDB_cursor *cursor = NULL;
-    int rc = mdb_cursor_open(lmdb->fold, lmdb->outcomes, &cursor);
+    int rc = mdb_cursor_open(lmdb->fold, lmdb->head, &cursor);
     if (rc != 0)
         return fold_error(lmdb, "cannot write", rc);
     unsigned dropped = 0;
     while (dropped < max) {
         MDB_val key, value;
         rc = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
-        if (rc != 0 || key.mv_size != upto.len || memcmp(key.mv_data, upto.at, upto.len) > 0)
+        if (rc != 0 || key.mv_size != LMDB_OUTCOME_KEY || memcmp(key.mv_data, upto.at, upto.len) > 0)
             break;
         rc = mdb_cursor_del(cursor, 0);
         if (rc != 0)

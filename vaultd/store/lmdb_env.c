@@ -16,7 +16,7 @@
  * be a little shorter than its own count says. */
 #define SLACK_BYTES (UINT64_C(1024) * 1024)
 
-static const char *const database_names[] = {"data", "outcomes", "head"};
+static const char *const database_names[] = {"data", "head"};
 
 static enum kt_kind damaged(const char *path, const char *how, struct kt_err *err)
 {
@@ -239,7 +239,7 @@ static enum kt_kind check_length(struct lmdb *lmdb, const char *path, struct kt_
 uint64_t store_lmdb_used(struct lmdb *lmdb, MDB_txn *txn)
 {
     /* 0 and 1 are LMDB's own: the free list and the list of databases. */
-    const MDB_dbi all[] = {0, 1, lmdb->data, lmdb->outcomes, lmdb->head};
+    const MDB_dbi all[] = {0, 1, lmdb->data, lmdb->head};
     uint64_t pages = 2;
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
         MDB_stat stat;
@@ -271,7 +271,7 @@ static enum kt_kind open_databases(struct lmdb *lmdb, const char *path,
 {
     MDB_txn *txn = NULL;
     int rc = mdb_txn_begin(lmdb->env, NULL, MDB_RDONLY, &txn);
-    MDB_dbi *const dbis[] = {&lmdb->data, &lmdb->outcomes, &lmdb->head};
+    MDB_dbi *const dbis[] = {&lmdb->data, &lmdb->head};
     for (size_t i = 0; rc == 0 && i < sizeof dbis / sizeof dbis[0]; i++)
         rc = mdb_dbi_open(txn, database_names[i], 0, dbis[i]);
     enum kt_kind kind = rc == 0 ? read_head(lmdb, txn, path, seam, err)
