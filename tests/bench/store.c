@@ -8,6 +8,7 @@
 #include <lmdb.h>
 #include <pthread.h>
 #include <semaphore.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +20,8 @@
 #include "lib/assert.h"
 #include "lib/num.h"
 #include "lib/secret.h"
-#include "tests/support/store_fixture.h"
+#include "tests/support/folder.h"
+#include "vaultd/store/store.h"
 
 #define KEY_BYTES   32u
 #define VALUE_BYTES 256u

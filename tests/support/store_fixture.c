@@ -1,32 +1,15 @@
 #include "tests/support/store_fixture.h"
 
-#include <ftw.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include <cmocka.h>
 
+
+#include "lib/secret.h"
 #include "vaultd/store/inmem.h"
-
-int folder_make(char out[64])
-{
-    /* In memory where that is possible: what is tested here is meaning, not the disk. */
-    (void)snprintf(out, 64, "%s/kt-XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
-    return mkdtemp(out) == NULL ? -1 : 0;
-}
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
-{
-    (void)st;
-    (void)type;
-    (void)at;
-    return remove(path);
-}
-
-void folder_remove(const char *folder)
-{
-    (void)nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-}
 
 static void end_test(const char *what, const struct kt_err *err)
 {
@@ -186,4 +169,56 @@ void fixture_hold_relief(struct store_fixture *f)
 void fixture_release(struct store_fixture *f)
 {
     (void)sem_post(&f->release);
+}
+
+/* ---- a suite on both engines ---- */
+
+struct run {
+    const struct fixture_test *test;
+    enum store_engine engine;
+    struct store_fixture f;
+    char name[80];
+};
+
+static int set_up(void **state)
+{
+    struct run *run = *state;
+    return fixture_init(&run->f, run->engine);
+}
+
+static int tear_down(void **state)
+{
+    struct run *run = *state;
+    fixture_done(&run->f);
+    return 0;
+}
+
+static void run_one(void **state)
+{
+    struct run *run = *state;
+    run->test->run(&run->f);
+}
+
+int fixture_run(const char *group, const struct fixture_test *tests, size_t n)
+{
+    struct run *runs = calloc(2 * n, sizeof *runs);
+    struct CMUnitTest *units = calloc(2 * n, sizeof *units);
+    if (runs == NULL || units == NULL || kt_secret_init(NULL) != KT_OK)
+        return 1;
+    for (size_t i = 0; i < 2 * n; i++) {
+        bool lmdb = i < n;
+        runs[i].test = &tests[i % n];
+        runs[i].engine = lmdb ? STORE_LMDB : STORE_INMEM;
+        (void)snprintf(runs[i].name, sizeof runs[i].name, "%s, %s", lmdb ? "lmdb" : "inmem",
+                       runs[i].test->name);
+        units[i] = (struct CMUnitTest){.name = runs[i].name,
+                                       .test_func = run_one,
+                                       .setup_func = set_up,
+                                       .teardown_func = tear_down,
+                                       .initial_state = &runs[i]};
+    }
+    int failed = _cmocka_run_group_tests(group, units, 2 * n, NULL, NULL);
+    free(units);
+    free(runs);
+    return failed;
 }

@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 
 #include "lib/clock.h"
+#include "tests/support/folder.h"
 #include "vaultd/store/engine.h"
 
 struct fixture_wait {
@@ -48,6 +49,10 @@ void fixture_hold(struct store_fixture *f);
 void fixture_hold_relief(struct store_fixture *f);
 void fixture_release(struct store_fixture *f);
 
-/* A new folder, mode 0700, on a tmpfs if there is one; and its end with all that is in it. */
-int folder_make(char out[64]);
-void folder_remove(const char *folder);
+/* Runs each test on a new store of each engine, as a cmocka group; "lmdb, NAME" and "inmem, NAME".
+ * Returns what main() is to return. */
+struct fixture_test {
+    const char *name;
+    void (*run)(struct store_fixture *f);
+};
+int fixture_run(const char *group, const struct fixture_test *tests, size_t n);
