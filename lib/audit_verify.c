@@ -13,7 +13,8 @@
 #include "lib/num.h"
 
 #define LINES_AT_ONCE  ((size_t)1024 * 1024)
-#define LEAVES_AT_ONCE 2048u
+#define WHOLE_AT_ONCE  ((size_t)64 * 1024)
+#define LEAVES_AT_ONCE ((size_t)2048)
 #define NO_LINE        UINT64_MAX
 
 #define X(name, text) [name] = text,
@@ -68,7 +69,8 @@ static enum kt_kind read_whole(const char *path, size_t max, struct kt_buf *out,
     enum kt_kind kind = open_file(path, &fd, err);
     kt_buf_init(out, max + 1);
     while (kind == KT_OK) {
-        size_t got = 0, want = 64 * 1024 < max + 1 - out->len ? 64 * 1024 : max + 1 - out->len;
+        size_t got = 0, left = max + 1 - out->len;
+        size_t want = left < WHOLE_AT_ONCE ? left : WHOLE_AT_ONCE;
         unsigned char *to = kt_buf_grow(out, want);
         if (to == NULL)
             return kt_fail(err, KT_NO_MEMORY, "reading '%s'", path);
@@ -318,7 +320,7 @@ static enum kt_kind next_record(struct verifier *v, struct record *ret, struct k
     unsigned char *line = NULL;
     size_t len = 0;
     enum kt_kind kind = next_line(&v->lines, &line, &len, &ret->any, err);
-    if (kind != KT_OK || !ret->any)
+    if (kind != KT_OK || !ret->any || line == NULL)
         return kind;
     ret->claimed = NO_LINE;
     (void)line_seq(line, len, &ret->claimed); /* stays NO_LINE */

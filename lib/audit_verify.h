@@ -21,8 +21,8 @@
 #define KT_AUDIT_LEAVES_FILE      "leaves.bin"
 #define KT_AUDIT_CHECKPOINTS_FILE "checkpoints.txt"
 #define KT_AUDIT_KEY_FILE         "key.pub"
-#define KT_AUDIT_LINE_MAX         (4u * 1024u * 1024u)
-#define KT_AUDIT_CHECKPOINTS_MAX  (64u * 1024u * 1024u)
+#define KT_AUDIT_LINE_MAX         ((size_t)4 * 1024 * 1024)
+#define KT_AUDIT_CHECKPOINTS_MAX  ((size_t)64 * 1024 * 1024)
 
 struct kt_audit_bundle {
     const char *records;     /* paths */

@@ -15,7 +15,7 @@
 
 #include "lib/merkle.h"
 
-#define KT_CHECKPOINT_NOTE_MAX       (64u * 1024u)
+#define KT_CHECKPOINT_NOTE_MAX       ((size_t)64 * 1024)
 #define KT_CHECKPOINT_SIGNATURES_MAX 100u
 #define KT_CHECKPOINT_NAME_MAX       127u /* of an origin or key name, without the NUL */
 #define KT_NOTE_KEY_TEXT             256u

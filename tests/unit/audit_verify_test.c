@@ -481,7 +481,7 @@ static void unusable(void **state)
 static void long_lines(void **state)
 {
     struct export *e = *state;
-    static unsigned char line[3 * 1024 * 1024 + 1];
+    static unsigned char line[3 * 1024 * 1024 + 1000];
     unsigned char leaf[KT_HASH_BYTES];
     memset(line, 'y', sizeof line);
     for (unsigned i = 0; i < 4; i++) {

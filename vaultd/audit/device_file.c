@@ -7,7 +7,7 @@
 #include "lib/cleanup.h"
 #include "vaultd/audit/device.h"
 
-#define TAIL_BYTES (2u * AUDIT_LINE_MAX) /* holds the last whole line and a torn one */
+#define TAIL_BYTES (2 * AUDIT_LINE_MAX) /* holds the last whole line and a torn one */
 
 static bool ends_torn(int fd, off_t size)
 {

@@ -11,7 +11,7 @@
 #define WINDOW_ENTRIES 65536u
 #define WINDOW_BYTES   ((size_t)WINDOW_ENTRIES * AUDIT_ENTRY_BYTES) /* a whole number of pages */
 #define ROOM_STEP      4096u                                        /* entries, 160 KiB */
-#define LEAVES_AT_ONCE 512u
+#define LEAVES_AT_ONCE ((size_t)512)
 
 _Static_assert(WINDOW_BYTES % 4096 == 0, "windows are mapped");
 

@@ -13,7 +13,7 @@
 #define LINE_USUAL   2048u /* one allocation for nearly every record */
 #define SUFFIX_ROOM  32u
 #define DATA_DEPTH   60u   /* the line around it stays within what lib/json.h reads */
-#define STRING_MAX   (1024u * 1024u)
+#define STRING_MAX   ((size_t)1024 * 1024)
 #define PATH_MAX_OUT 1024u /* of an outcome */
 #define TEXT_MAX_OUT 255u
 #define SALT_BYTES   16u

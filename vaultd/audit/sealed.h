@@ -23,7 +23,7 @@
 #define AUDIT_OVERHEAD       (AUDIT_HEADER_BYTES + AUDIT_NONCE_BYTES + AUDIT_TAG_BYTES)
 #define AUDIT_LINE_MIN       71u                               /* shorter lines are not written */
 #define AUDIT_RECORD_MIN     (AUDIT_OVERHEAD + AUDIT_LINE_MIN) /* so many records fit a segment */
-#define AUDIT_LINE_MAX       (256u * 1024u)
+#define AUDIT_LINE_MAX       ((size_t)256 * 1024)
 #define AUDIT_OUTCOME_ROOM_MAX (AUDIT_OVERHEAD + 4096u) /* of an outcome's record */
 #define AUDIT_OUTCOME_FORMAT   1u
 #define AUDIT_OUTCOME_OVERHEAD (3u + AUDIT_NONCE_BYTES + AUDIT_TAG_BYTES)

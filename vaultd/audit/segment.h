@@ -10,8 +10,8 @@
 
 #include "vaultd/audit/sealed.h"
 
-#define AUDIT_SEGMENT_BYTES (8u * 1024u * 1024u)
-#define AUDIT_SEGMENT_MIN   (32u * 1024u)
+#define AUDIT_SEGMENT_BYTES ((size_t)8 * 1024 * 1024)
+#define AUDIT_SEGMENT_MIN   ((size_t)32 * 1024)
 #define AUDIT_SEGMENT_NAME  16u
 
 struct audit_segment {
