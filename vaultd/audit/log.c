@@ -12,6 +12,7 @@
 #include "vaultd/audit/log_own.h"
 
 #define POPULATE_BYTES ((size_t)128 * 1024)
+#define SUFFIX_MIN     9u    /* ,"seq":0} */
 #define SUFFIX_MAX     32u   /* ,"seq":18446744073709551615} */
 #define SPINS          2000u /* some microseconds: what sealing a record takes */
 
@@ -227,7 +228,7 @@ static enum kt_kind line_ready(struct kt_buf *line, struct kt_err *err)
         return kt_fail(err, line->len + SUFFIX_MAX > line->max ? KT_TOO_LARGE : KT_NO_MEMORY,
                        "an audit record does not fit");
     line->len -= SUFFIX_MAX;
-    if (line->len < AUDIT_LINE_MIN || line->len + SUFFIX_MAX > AUDIT_LINE_MAX)
+    if (line->len - 1 + SUFFIX_MIN < AUDIT_LINE_MIN || line->len + SUFFIX_MAX > AUDIT_LINE_MAX)
         return kt_fail(err, KT_INTERNAL, "an audit record of %zu bytes", line->len);
     return KT_OK;
 }
