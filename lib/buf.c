@@ -7,6 +7,8 @@
 
 #include "lib/failpoint.h"
 
+#define ROOM_MIN 512u /* most answers and records fit without growing twice */
+
 void kt_buf_init(struct kt_buf *buf, size_t max)
 {
     *buf = (struct kt_buf){.max = max};
@@ -44,7 +46,7 @@ static bool make_room(struct kt_buf *buf, size_t len)
     size_t need = buf->len + len + 1;  /* one spare for kt_buf_text's NUL */
     if (need <= buf->room)
         return true;
-    size_t room = buf->room < 128 ? 128 : buf->room;
+    size_t room = buf->room < ROOM_MIN ? ROOM_MIN : buf->room;
     while (room < need)
         room *= 2;
     if (room > buf->max + 1)
