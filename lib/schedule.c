@@ -5,8 +5,9 @@
 #include "lib/assert.h"
 #include "lib/schedule_parts.h"
 
-#define DAY_S  ((int64_t)86400)
-#define DAY_MS (DAY_S * 1000)
+#define DAY_S   ((int64_t)86400)
+#define DAY_MIN ((int64_t)1440)
+#define DAY_MS  (DAY_S * 1000)
 
 bool kt_schedule_is_manual(const struct kt_schedule *schedule)
 {
@@ -38,7 +39,7 @@ struct kt_opening kt_schedule_opening(const struct kt_schedule *schedule, int64_
     int64_t days = local_s / DAY_S - (local_s % DAY_S < 0) - 2;
     int64_t length_min = (int64_t)window->to_min - window->from_min;
     if (length_min <= 0)
-        length_min += 24 * 60;
+        length_min += DAY_MIN;
     /* Two days back, a week on, and a day or two that a place may have left out. */
     for (int64_t last = days + 14; days < last; days++) {
         if (!((window->weekdays >> (((days % 7) + 7 + 4) % 7)) & 1))

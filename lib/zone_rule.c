@@ -72,7 +72,7 @@ static int64_t read_time(struct cursor *c, unsigned max_hours)
 
 static struct zone_date read_date(struct cursor *c)
 {
-    struct zone_date date = {.time_s = 2 * 3600};
+    struct zone_date date = {.time_s = 7200};
     expect(c, ',');
     if (next_is(c, 'M')) {
         date.kind = ZONE_DATE_MONTH;
@@ -126,7 +126,7 @@ static unsigned weekday_of(int64_t days)
 /* Local seconds of the date in that year. */
 static int64_t date_in(const struct zone_date *date, int64_t year)
 {
-    int64_t first = kt_days_from_date(year, 1, 1), days = first;
+    int64_t first = kt_days_from_date(year, 1, 1), days = 0;
     switch (date->kind) {
     case ZONE_DATE_MONTH: {
         int64_t month = kt_days_from_date(year, date->month, 1);

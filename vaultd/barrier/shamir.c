@@ -6,7 +6,7 @@
 #include "lib/random.h"
 
 #define POLYNOMIAL 0x11Bu
-#define HEX_CHARS  (2 * SHAMIR_SHARE_BYTES)
+#define HEX_CHARS  ((size_t)2 * SHAMIR_SHARE_BYTES)
 #define X_AT       SHAMIR_SECRET_BYTES
 
 /* All ones if the bit is set, else zero: what a branch would decide, without one. */
@@ -62,7 +62,7 @@ enum kt_kind shamir_split(const unsigned char secret[SHAMIR_SECRET_BYTES], unsig
 
     /* The coefficients of x^1 .. x^(threshold-1). The highest may be zero: excluding it would tell
      * whoever holds threshold-1 shares one value that the secret is not. */
-    unsigned char coefficients[SHAMIR_SHARES_MAX - 1][SHAMIR_SECRET_BYTES];
+    unsigned char coefficients[SHAMIR_SHARES_MAX - 1][SHAMIR_SECRET_BYTES] = {{0}};
     if (threshold > 1)
         kt_random(coefficients, (threshold - 1) * sizeof coefficients[0]);
     for (unsigned n = 0; n < shares; n++) {
@@ -148,7 +148,7 @@ enum kt_kind shamir_share_parse(struct kt_bytes text, unsigned char ret[SHAMIR_S
         return KT_OK;
     (void)kt_fail(err, KT_INVALID, "'key' must be a valid hex or base64 string");
     kt_hint(err,
-            "a key share has %u hex or %u base64 characters, as 'operator init' printed it; "
+            "a key share has %zu hex or %u base64 characters, as 'operator init' printed it; "
             "look for a missing or doubled character",
             HEX_CHARS, 4 * SHAMIR_SHARE_BYTES / 3);
     return KT_INVALID;
