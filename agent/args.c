@@ -60,7 +60,8 @@ static enum kt_kind take_version(struct args *args, const char *value, struct kt
 static const struct flag flags[] = {
     {"config", "FILE", "the service's configuration (HCL or JSON)", take_config},
     {"service", "NAME", "which service of the file, when it has several", take_service},
-    {"env", "NAME=secret/path#field", "put a field into the environment; may be repeated", take_env},
+    {"env", "NAME=secret/path#field", "put a field into the environment; may be repeated",
+     take_env},
     {"wait", "TIME", "how long to wait for the vault at start, 30s", take_wait},
     {"help", NULL, "this text", take_help},
     {"version", NULL, "the version", take_version},
@@ -133,7 +134,7 @@ static enum kt_kind finish(const struct args *args, bool have_verb, struct kt_er
     return KT_OK;
 }
 
-enum kt_kind args_parse(int argc, char **argv, struct args *ret, struct kt_err *err)
+enum kt_kind agent_args_parse(int argc, char **argv, struct args *ret, struct kt_err *err)
 {
     struct args args = {.wait_ms = 30000};
     bool have_verb = false;
@@ -167,17 +168,18 @@ enum kt_kind args_parse(int argc, char **argv, struct args *ret, struct kt_err *
     return kind;
 }
 
-void args_print(const struct args *args)
+void agent_args_print(const struct args *args)
 {
     if (args->version) {
         (void)printf("Keyturn secret-agent v%s\n", KT_VERSION);
         return;
     }
-    (void)printf("secret-agent gives a service its credentials, moves it to new versions, and tells\n"
-                 "the vault which version really runs.\n\n"
-                 "    secret-agent run --config orders.hcl -- /usr/bin/orders --port 8080\n"
-                 "    secret-agent run --env PGPASSWORD=secret/db/orders#password -- psql orders\n\n"
-                 "Commands:\n");
+    (void)printf(
+        "secret-agent gives a service its credentials, moves it to new versions, and tells\n"
+        "the vault which version really runs.\n\n"
+        "    secret-agent run --config orders.hcl -- /usr/bin/orders --port 8080\n"
+        "    secret-agent run --env PGPASSWORD=secret/db/orders#password -- psql orders\n\n"
+        "Commands:\n");
     for (size_t i = 0; i < N_VERBS; i++)
         (void)printf("  %-10s %s\n", verbs[i].name, verbs[i].help);
     (void)printf("\nFlags:\n");
@@ -187,9 +189,10 @@ void args_print(const struct args *args)
                        flags[i].value == NULL ? "" : flags[i].value);
         (void)printf("  %-32s %s\n", left, flags[i].help);
     }
-    (void)printf("\nIt authenticates with vault { token_file } of the configuration, VAULT_TOKEN, or\n"
-                 "~/.vault-token; VAULT_ADDR and VAULT_CACERT are honoured.\n"
-                 "Exit status: the program's own; 125 when the agent failed, 126 or 127 when the\n"
-                 "program cannot be run or found, 2 for a mistyped command line.\n"
-                 "The configuration is explained in docs/agent.md.\n");
+    (void)printf(
+        "\nIt authenticates with vault { token_file } of the configuration, VAULT_TOKEN, or\n"
+        "~/.vault-token; VAULT_ADDR and VAULT_CACERT are honoured.\n"
+        "Exit status: the program's own; 125 when the agent failed, 126 or 127 when the\n"
+        "program cannot be run or found, 2 for a mistyped command line.\n"
+        "The configuration is explained in docs/agent.md.\n");
 }

@@ -1,8 +1,8 @@
 /* agent/args.h - secret-agent's command line: one row a flag, one row a verb.
  *
- *     secret-agent run [--config F] [--service NAME] [--env N=secret/path#field] [--wait 30s] -- cmd ...
- *     secret-agent check --config F
- * Errors: KT_INVALID names the word and the nearest known one. Threads: before threads. */
+ *     secret-agent run [--config F] [--service NAME] [--env N=secret/path#field] [--wait 30s] --
+ * cmd ... secret-agent check --config F Errors: KT_INVALID names the word and the nearest known
+ * one. Threads: before threads. */
 #pragma once
 
 #include "lib/err.h"
@@ -19,6 +19,7 @@ struct args {
     int64_t wait_ms;
     char **command; /* NULL ends */
 };
-enum kt_kind args_parse(int argc, char **argv, struct args *ret, struct kt_err *err) KT_MUST_CHECK;
+enum kt_kind agent_args_parse(int argc, char **argv, struct args *ret,
+                              struct kt_err *err) KT_MUST_CHECK;
 /* --help or --version on standard output. */
-void args_print(const struct args *args);
+void agent_args_print(const struct args *args);

@@ -16,7 +16,7 @@
 #include "lib/failpoint.h"
 #include "lib/log.h"
 
-static const int forwarded[] = {SIGHUP,   SIGINT,  SIGQUIT, SIGTERM, SIGUSR1,
+static const int forwarded[] = {SIGHUP,  SIGINT,   SIGQUIT, SIGTERM, SIGUSR1,
                                 SIGUSR2, SIGWINCH, SIGCONT, SIGTSTP};
 
 static void signal_set(sigset_t *set)
@@ -41,12 +41,11 @@ enum kt_kind supervisor_open(struct supervisor *s, char *const *argv, char **bas
     if (sigprocmask(SIG_BLOCK, &set, NULL) != 0)
         return kt_fail(err, KT_IO, "cannot block signals");
     (void)signal(SIGPIPE, SIG_IGN);
-    (void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);  /* orphans come to us, and are reaped */
+    (void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); /* orphans come to us, and are reaped */
     s->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     s->fd = epoll_create1(EPOLL_CLOEXEC);
     struct epoll_event event = {.events = EPOLLIN};
-    if (s->signal_fd < 0 || s->fd < 0 ||
-        epoll_ctl(s->fd, EPOLL_CTL_ADD, s->signal_fd, &event) != 0)
+    if (s->signal_fd < 0 || s->fd < 0 || epoll_ctl(s->fd, EPOLL_CTL_ADD, s->signal_fd, &event) != 0)
         return kt_fail(err, KT_IO, "cannot watch signals");
     return KT_OK;
 }
@@ -63,8 +62,8 @@ void supervisor_close(struct supervisor *s)
 /* ---- starting ---- */
 
 /* In the child, between fork and exec: only async-signal-safe calls. */
-static _Noreturn void become(const struct supervisor *s, char *const *argv, char **env, int error_fd,
-                             bool quiet)
+static _Noreturn void become(const struct supervisor *s, char *const *argv, char **env,
+                             int error_fd, bool quiet)
 {
     sigset_t none;
     (void)sigemptyset(&none);
@@ -208,8 +207,8 @@ static void forward(struct supervisor *s, const struct signalfd_siginfo *info)
             s->kill_at_ms = kt_mono_ms(&kt_system_clock) + s->stop_timeout_ms;
     }
     /* A terminal's Ctrl-C went to the whole foreground group already. */
-    bool whole_group = info->ssi_code == SI_KERNEL && s->state == CHILD_RUNNING &&
-                       getpgid(s->pid) == getpgrp();
+    bool whole_group =
+        info->ssi_code == SI_KERNEL && s->state == CHILD_RUNNING && getpgid(s->pid) == getpgrp();
     if (!whole_group)
         child_signal(s, signal);
 }
@@ -228,8 +227,8 @@ static void kill_if_due(struct supervisor *s)
     if (s->kill_at_ms == 0 || s->state != CHILD_RUNNING ||
         kt_mono_ms(&kt_system_clock) < s->kill_at_ms)
         return;
-    kt_log(KT_LOG_WARNING, "service-killed", "pid=%d why=\"it did not end within its stop_timeout\"",
-           (int)s->pid);
+    kt_log(KT_LOG_WARNING, "service-killed",
+           "pid=%d why=\"it did not end within its stop_timeout\"", (int)s->pid);
     child_signal(s, SIGKILL);
     s->kill_at_ms = 0;
 }

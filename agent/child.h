@@ -20,11 +20,11 @@
 enum child_state { CHILD_NONE, CHILD_RUNNING, CHILD_ENDED };
 
 struct supervisor {
-    int fd;             /* epoll: readable when there is something for child_events() */
+    int fd; /* epoll: readable when there is something for child_events() */
     int signal_fd;
-    char *const *argv;  /* of the service */
-    char **base_env;    /* what every child gets: the caller's, without ours */
-    mode_t umask;       /* the caller's */
+    char *const *argv; /* of the service */
+    char **base_env;   /* what every child gets: the caller's, without ours */
+    mode_t umask;      /* the caller's */
     int64_t stop_timeout_ms;
     enum child_state state;
     pid_t pid;
@@ -46,8 +46,8 @@ void supervisor_close(struct supervisor *s);
 
 /* Starts the service with extra "NAME=value" entries (NULL ends); they are wiped by the caller.
  * KT_NOT_FOUND: no such program (127); KT_DENIED: cannot be run (126). */
-enum kt_kind child_start(struct supervisor *s, char *const *extra_env, struct kt_err *err)
-    KT_MUST_CHECK;
+enum kt_kind child_start(struct supervisor *s, char *const *extra_env,
+                         struct kt_err *err) KT_MUST_CHECK;
 /* Waits up to timeout_ms (-1: for ever, 0: not) for something to happen, and takes care of all that
  * did. True: the service is still running. */
 bool child_events(struct supervisor *s, int timeout_ms);

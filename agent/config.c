@@ -50,8 +50,9 @@ static enum kt_kind add_secret(void *arg, const char *secret, struct kt_err *err
 static enum kt_kind check_env_name(const struct config *config, const char *name,
                                    struct kt_err *err)
 {
-    static const char *const unsafe[] = {"LD_",     "GLIBC_TUNABLES", "PATH",   "IFS",         "BASH_ENV",
-                                         "PYTHON",  "NODE_OPTIONS",   "PERL5OPT", "MALLOC_"};
+    static const char *const unsafe[] = {"LD_",          "GLIBC_TUNABLES", "PATH",
+                                         "IFS",          "BASH_ENV",       "PYTHON",
+                                         "NODE_OPTIONS", "PERL5OPT",       "MALLOC_"};
     bool ok = name[0] != '\0' && strspn(name, "0123456789") == 0;
     for (const char *c = name; *c != '\0'; c++)
         ok = ok && ((*c >= 'A' && *c <= 'Z') || (*c >= 'a' && *c <= 'z') ||
@@ -89,7 +90,7 @@ static enum kt_kind push_env(struct config *config, const char *name, const char
     return config->arena.failed ? kt_fail(err, KT_NO_MEMORY, "reading the configuration") : KT_OK;
 }
 
-enum kt_kind config_add_env(struct config *config, const char *text, struct kt_err *err)
+enum kt_kind agent_config_add_env(struct config *config, const char *text, struct kt_err *err)
 {
     const char *equals = strchr(text, '='), *hash = strrchr(text, '#');
     if (equals == NULL || hash == NULL || hash < equals || hash[1] == '\0' || equals == text) {
@@ -115,8 +116,8 @@ static enum kt_kind read_env(struct reader *r, const struct kt_hcl_block *block)
     if (kind == KT_OK)
         kind = kt_hcl_get_text(block->body, "field", &field, r->err);
     if (kind == KT_OK && (secret == NULL || field == NULL))
-        kind = kt_hcl_fail(block->pos, r->err, "env \"%s\" needs secret and field",
-                           block->labels[0]);
+        kind =
+            kt_hcl_fail(block->pos, r->err, "env \"%s\" needs secret and field", block->labels[0]);
     return kind == KT_OK ? push_env(r->config, block->labels[0], secret, field, r->err) : kind;
 }
 
@@ -201,7 +202,8 @@ static enum kt_kind read_file(struct reader *r, const struct kt_hcl_block *block
 {
     static const char *const known[] = {"template", "contents", "owner", "group", "mode", NULL};
     const char *source = NULL;
-    *file = (struct config_file){.path = kt_arena_text(&r->config->arena, kt_str(block->labels[0]))};
+    *file =
+        (struct config_file){.path = kt_arena_text(&r->config->arena, kt_str(block->labels[0]))};
     enum kt_kind kind = kt_hcl_check_known(block->body, known, NULL, NULL, r->err);
     if (kind == KT_OK)
         kind = kt_hcl_get_text(block->body, "template", &source, r->err);
@@ -316,19 +318,21 @@ static enum kt_kind read_activation(struct reader *r, const struct kt_hcl_body *
         return kt_hcl_fail(body->pos, r->err,
                            "activate must be \"none\", \"signal\", \"command\" or \"restart\"");
     for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++)
-        if (signal != NULL && strcmp(signals[i].name, strncmp(signal, "SIG", 3) == 0 ? signal + 3 : signal) == 0)
+        if (signal != NULL &&
+            strcmp(signals[i].name, strncmp(signal, "SIG", 3) == 0 ? signal + 3 : signal) == 0)
             config->signal = signals[i].number;
     if (signal != NULL && config->signal == 0)
-        return kt_hcl_fail(body->pos, r->err, "signal must be one of HUP INT TERM QUIT USR1 USR2 "
-                                              "WINCH CONT");
+        return kt_hcl_fail(body->pos, r->err,
+                           "signal must be one of HUP INT TERM QUIT USR1 USR2 "
+                           "WINCH CONT");
     return KT_OK;
 }
 
 /* ---- health ---- */
 
-static const char *const health_keys[] = {"command", "url",    "address", "expect", "interval",
-                                          "timeout", "pass",   "fail",    "window", "samples",
-                                          "grace",   "latency_factor", "latency_floor", NULL};
+static const char *const health_keys[] = {
+    "command", "url",    "address", "expect", "interval",       "timeout",       "pass",
+    "fail",    "window", "samples", "grace",  "latency_factor", "latency_floor", NULL};
 
 static enum kt_kind get_count(struct reader *r, const struct kt_hcl_body *body, const char *key,
                               int64_t min, int64_t max, unsigned *ret)
@@ -412,8 +416,8 @@ static enum kt_kind read_service(struct reader *r, const struct kt_hcl_block *bl
     r->config->service = kt_arena_text(&r->config->arena, kt_str(block->labels[0]));
     enum kt_kind kind = kt_hcl_check_known(block->body, known, NULL, NULL, r->err);
     if (kind == KT_OK)
-        kind = kt_hcl_get_bool(block->body, "allow_unsafe_env", &r->config->allow_unsafe_env,
-                               r->err);
+        kind =
+            kt_hcl_get_bool(block->body, "allow_unsafe_env", &r->config->allow_unsafe_env, r->err);
     if (kind == KT_OK)
         kind = each_block(r, block->body, "env", read_env);
     if (kind == KT_OK)
@@ -471,8 +475,8 @@ static enum kt_kind choose_service(struct reader *r, const struct kt_hcl_body *r
     if (n == 1)
         return read_service(r, &chosen);
     if (n == 0)
-        return kt_hcl_fail(root->pos, r->err, service == NULL ? "no service block"
-                                                              : "no service of that name");
+        return kt_hcl_fail(root->pos, r->err,
+                           service == NULL ? "no service block" : "no service of that name");
     (void)kt_hcl_fail(root->pos, r->err, "there are %zu services", n);
     kt_hint(r->err, "say which one: secret-agent run --service NAME ...");
     return KT_INVALID;
@@ -499,8 +503,8 @@ static enum kt_kind read_root(struct reader *r, const char *path, const char *se
     return kind;
 }
 
-enum kt_kind config_read(const char *path, const char *service, struct config **ret,
-                         struct kt_err *err)
+enum kt_kind agent_config_read(const char *path, const char *service, struct config **ret,
+                               struct kt_err *err)
 {
     struct config *config = kt_calloc(1, sizeof *config);
     if (config == NULL)
@@ -528,14 +532,14 @@ enum kt_kind config_read(const char *path, const char *service, struct config **
     if (kind == KT_OK && config->arena.failed)
         kind = kt_fail(err, KT_NO_MEMORY, "reading the configuration");
     if (kind != KT_OK) {
-        config_free(config);
+        agent_config_free(config);
         return kind;
     }
     *ret = config;
     return KT_OK;
 }
 
-void config_free(struct config *config)
+void agent_config_free(struct config *config)
 {
     if (config == NULL)
         return;
@@ -543,7 +547,7 @@ void config_free(struct config *config)
     free(config);
 }
 
-enum kt_kind config_check(const struct config *config, struct kt_err *err)
+enum kt_kind agent_config_check(const struct config *config, struct kt_err *err)
 {
     if (config->n_secrets == 0) {
         (void)kt_fail(err, KT_INVALID, "no secret is asked for");

@@ -16,8 +16,8 @@
  *              health "tcp"     { address = "127.0.0.1:5432" }
  *            }
  *          Unknown keys are errors with file:line and the nearest known key.
- * Owner:   config_read() gives one, config_free() takes it; every text in it lives as long.
- * Threads: before threads. */
+ * Owner:   agent_config_read() gives one, agent_config_free() takes it; every text in it lives as
+ * long. Threads: before threads. */
 #pragma once
 
 #include <sys/types.h>
@@ -41,14 +41,14 @@ enum activation { ACTIVATE_NONE, ACTIVATE_SIGNAL, ACTIVATE_COMMAND, ACTIVATE_RES
 enum health_kind { HEALTH_NONE, HEALTH_COMMAND, HEALTH_HTTP, HEALTH_TCP };
 struct config_health {
     enum health_kind kind;
-    char *const *command;   /* NULL ends */
-    const char *url;        /* HEALTH_HTTP; HEALTH_TCP: "host:port" */
-    unsigned expect;        /* HTTP status */
+    char *const *command; /* NULL ends */
+    const char *url;      /* HEALTH_HTTP; HEALTH_TCP: "host:port" */
+    unsigned expect;      /* HTTP status */
     int64_t interval_ms, timeout_ms, window_ms, grace_ms;
-    unsigned pass, fail;    /* in a row */
-    unsigned samples;       /* of the baseline */
+    unsigned pass, fail; /* in a row */
+    unsigned samples;    /* of the baseline */
     int64_t latency_floor_ms;
-    double latency_factor;  /* 0: latency does not judge */
+    double latency_factor; /* 0: latency does not judge */
 };
 struct config {
     struct kt_arena arena;
@@ -71,11 +71,11 @@ struct config {
 };
 
 /* path NULL: an empty one, for --env alone. service NULL: the only one of the file. */
-enum kt_kind config_read(const char *path, const char *service, struct config **ret,
-                         struct kt_err *err) KT_MUST_CHECK;
-void config_free(struct config *config);
+enum kt_kind agent_config_read(const char *path, const char *service, struct config **ret,
+                               struct kt_err *err) KT_MUST_CHECK;
+void agent_config_free(struct config *config);
 /* "--env NAME=secret/db/orders#password" */
-enum kt_kind config_add_env(struct config *config, const char *text, struct kt_err *err)
-    KT_MUST_CHECK;
+enum kt_kind agent_config_add_env(struct config *config, const char *text,
+                                  struct kt_err *err) KT_MUST_CHECK;
 /* What only makes sense together: at least one secret, a signal with "signal", ... */
-enum kt_kind config_check(const struct config *config, struct kt_err *err) KT_MUST_CHECK;
+enum kt_kind agent_config_check(const struct config *config, struct kt_err *err) KT_MUST_CHECK;

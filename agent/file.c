@@ -33,15 +33,16 @@ static enum kt_kind check_folder(int fd, const char *folder, struct kt_err *err)
         return kt_fail(err, KT_IO, "cannot look at '%s'", folder);
     bool others = (st.st_mode & (S_IWGRP | S_IWOTH)) != 0 && (st.st_mode & S_ISVTX) == 0;
     if (others || (st.st_uid != 0 && st.st_uid != geteuid())) {
-        (void)kt_fail(err, KT_DENIED, "'%s' may be written by others: no secret goes there", folder);
-        kt_hint(err, "chmod go-w '%s', and let it belong to root or to the user of the agent", folder);
+        (void)kt_fail(err, KT_DENIED, "'%s' may be written by others: no secret goes there",
+                      folder);
+        kt_hint(err, "chmod go-w '%s', and let it belong to root or to the user of the agent",
+                folder);
         return KT_DENIED;
     }
     return KT_OK;
 }
 
-static enum kt_kind write_all(int fd, struct kt_bytes content, const char *path,
-                              struct kt_err *err)
+static enum kt_kind write_all(int fd, struct kt_bytes content, const char *path, struct kt_err *err)
 {
     size_t done = 0;
     while (done < content.len) {
@@ -74,7 +75,7 @@ static bool same(int folder, const char *name, const struct file_wish *wish,
     kt_buf_init(&old, FILE_MAX);
     unsigned char *at = kt_buf_grow(&old, content.len);
     return at != NULL && read(fd, at, content.len) == (ssize_t)content.len &&
-           memcmp(at, content.at, content.len) == 0;  /* public to whoever may read the file */
+           memcmp(at, content.at, content.len) == 0; /* public to whoever may read the file */
 }
 
 static enum kt_kind put(int folder, const char *name, const struct file_wish *wish,

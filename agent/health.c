@@ -84,8 +84,7 @@ static bool parse_address(const char *text, struct sockaddr_in *ret)
                      &ret->sin_addr) == 1;
 }
 
-static void probe_tcp(struct supervisor *s, const struct config_health *health,
-                      struct probe *probe)
+static void probe_tcp(struct supervisor *s, const struct config_health *health, struct probe *probe)
 {
     (void)s;
     struct sockaddr_in address;

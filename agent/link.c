@@ -60,7 +60,6 @@ static bool over(const struct link *link)
     return link->s->ending || link->s->state == CHILD_ENDED;
 }
 
-
 /* ---- fetching ---- */
 
 static size_t index_of(const struct link *link, const char *secret)
@@ -71,8 +70,8 @@ static size_t index_of(const struct link *link, const char *secret)
     return i;
 }
 
-static enum kt_kind mount_of(struct link *link, const char *secret,
-                             const struct kt_api_mount **ret, struct kt_err *err)
+static enum kt_kind mount_of(struct link *link, const char *secret, const struct kt_api_mount **ret,
+                             struct kt_err *err)
 {
     size_t i = index_of(link, secret);
     if (i == link->config->n_secrets)
@@ -232,8 +231,7 @@ static bool token_call(struct link *link, const char *method, const char *path,
 
 static void plan_renewal(struct link *link, int64_t ttl_s)
 {
-    link->renew_at_ms =
-        ttl_s <= 0 ? INT64_MAX : kt_mono_ms(&kt_system_clock) + ttl_s * 1000 / 2;
+    link->renew_at_ms = ttl_s <= 0 ? INT64_MAX : kt_mono_ms(&kt_system_clock) + ttl_s * 1000 / 2;
 }
 
 void link_keep_token(struct link *link)

@@ -1,10 +1,9 @@
 /* agent/link.h - the agent's line to the vault: fetch, watch, report.
  *
- * What:    One kept-alive connection. Every call gives up when the supervisor has events, takes care of
- *          them, and goes on; so no signal waits for the network. While the vault is away, calls fail
- *          and the caller keeps what it has; link_pause() waits before the next try (full jitter,
- *          half a second doubling up to a minute).
- * Owner:   link_open() .. link_close(), which wipes the token.
+ * What:    One kept-alive connection. Every call gives up when the supervisor has events, takes
+ * care of them, and goes on; so no signal waits for the network. While the vault is away, calls
+ * fail and the caller keeps what it has; link_pause() waits before the next try (full jitter, half
+ * a second doubling up to a minute). Owner:   link_open() .. link_close(), which wipes the token.
  * Errors:  KT_GONE: the service ended or a person asked for the end; the rest as lib/api.h.
  * Threads: one. */
 #pragma once
@@ -39,8 +38,8 @@ struct report {
     const char *state, *detail, *evidence;
     const struct health_result *health, *baseline; /* may be NULL */
 };
-enum kt_kind link_report(struct link *link, const struct report *report, struct kt_err *err)
-    KT_MUST_CHECK;
+enum kt_kind link_report(struct link *link, const struct report *report,
+                         struct kt_err *err) KT_MUST_CHECK;
 
 /* Renews the token when half of its life is over; a token that cannot be renewed is said once. */
 void link_keep_token(struct link *link);

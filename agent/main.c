@@ -19,9 +19,9 @@
 #define EXIT_OURS 125
 
 /* Not for a child of ours: credentials and sockets that were meant for the agent itself. */
-static const char *const withheld[] = {"VAULT_TOKEN=", "CREDENTIALS_DIRECTORY=", "NOTIFY_SOCKET=",
-                                       "LISTEN_FDS=", "LISTEN_PID=", "LISTEN_FDNAMES=",
-                                       "SSLKEYLOGFILE="};
+static const char *const withheld[] = {
+    "VAULT_TOKEN=", "CREDENTIALS_DIRECTORY=", "NOTIFY_SOCKET=", "LISTEN_FDS=",
+    "LISTEN_PID=",  "LISTEN_FDNAMES=",        "SSLKEYLOGFILE="};
 
 static bool is_withheld(const char *entry)
 {
@@ -87,9 +87,9 @@ static enum kt_kind find_token(struct kt_secret *from_env, const struct config *
 static enum kt_kind read_config(const struct args *args, struct config **ret, struct kt_err *err)
 {
     struct config *config = NULL;
-    enum kt_kind kind = config_read(args->config, args->service, &config, err);
+    enum kt_kind kind = agent_config_read(args->config, args->service, &config, err);
     for (size_t i = 0; kind == KT_OK && i < args->n_env; i++)
-        kind = config_add_env(config, args->env[i], err);
+        kind = agent_config_add_env(config, args->env[i], err);
     if (kind == KT_OK && config->service == NULL)
         config->service = args->command == NULL ? "service" : args->command[0];
     if (kind == KT_OK && strrchr(config->service, '/') != NULL)
@@ -99,9 +99,9 @@ static enum kt_kind read_config(const struct args *args, struct config **ret, st
     if (kind == KT_OK && config->ca_file == NULL)
         config->ca_file = secure_getenv("VAULT_CACERT");
     if (kind == KT_OK)
-        kind = config_check(config, err);
+        kind = agent_config_check(config, err);
     if (kind != KT_OK) {
-        config_free(config);
+        agent_config_free(config);
         return kind;
     }
     *ret = config;
@@ -119,17 +119,17 @@ int main(int argc, char **argv)
         return fail_with(&err, EXIT_OURS);
     char **base_env = copy_environment();
     mode_t mask = umask(077);
-    static const char *const keep[] = {"PATH", "HOME", "TZ", "LANG", "VAULT_ADDR", "VAULT_CACERT",
-                                       NULL};
+    static const char *const keep[] = {"PATH",       "HOME",         "TZ", "LANG",
+                                       "VAULT_ADDR", "VAULT_CACERT", NULL};
     const struct kt_process_options options = {.keep_env = keep, .may_gain_privileges = true};
     kind = kt_process_start(&options, &err);
     struct args args;
     if (kind == KT_OK)
-        kind = args_parse(argc, argv, &args, &err);
+        kind = agent_args_parse(argc, argv, &args, &err);
     if (kind != KT_OK || base_env == NULL)
         return fail_with(&err, kind == KT_INVALID ? 2 : EXIT_OURS);
     if (args.help || args.version) {
-        args_print(&args);
+        agent_args_print(&args);
         return 0;
     }
     struct config *config = NULL;
@@ -139,7 +139,7 @@ int main(int argc, char **argv)
     if (args.verb == VERB_CHECK) {
         (void)printf("%s: service \"%s\", %zu secrets: fine\n", args.config, config->service,
                      config->n_secrets);
-        config_free(config);
+        agent_config_free(config);
         return 0;
     }
     kind = find_token(env_token, config, &token, &err);
@@ -153,6 +153,6 @@ int main(int argc, char **argv)
                                     .wait_ms = args.wait_ms};
     int status = run_service(&run, &err);
     kt_secret_free(token);
-    config_free(config);
+    agent_config_free(config);
     return status == RUN_FAILED ? fail_with(&err, EXIT_OURS) : status;
 }

@@ -77,8 +77,7 @@ static enum kt_kind fetch_wanted(struct service *service, const struct wanted *w
             kt_buf_add_bytes(&value->data, kt_buf_bytes(&old->data));
             continue;
         }
-        enum kt_kind kind =
-            link_fetch(service->link, old->secret, wanted[i].version, value, err);
+        enum kt_kind kind = link_fetch(service->link, old->secret, wanted[i].version, value, err);
         if (kind != KT_OK)
             return kind;
     }
@@ -222,8 +221,7 @@ void service_announce(struct service *service)
 {
     say_all(service, service->values, "registered", NULL, NULL, NULL);
     const struct health_result nothing = {.healthy = true};
-    struct health_result health =
-        health_verdict(service->s, &service->config->health, &nothing);
+    struct health_result health = health_verdict(service->s, &service->config->health, &nothing);
     if (service->s->state != CHILD_RUNNING)
         return;
     say_all(service, service->values, health.healthy ? "healthy" : "unhealthy", health.detail,

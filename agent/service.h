@@ -13,19 +13,19 @@ struct service {
     const struct config *config;
     struct supervisor *s;
     struct link *link;
-    struct values *values;                    /* what the service runs with */
-    uint64_t refused[CONFIG_SECRETS_MAX];     /* a version that was tried and did not do; 0: none */
+    struct values *values;                /* what the service runs with */
+    uint64_t refused[CONFIG_SECRETS_MAX]; /* a version that was tried and did not do; 0: none */
     int64_t last_restart_ms;
-    bool unreported[CONFIG_SECRETS_MAX];      /* the vault has not heard of the running version */
+    bool unreported[CONFIG_SECRETS_MAX]; /* the vault has not heard of the running version */
 };
 
 enum kt_kind service_init(struct service *service, const struct config *config,
-                          struct supervisor *s, struct link *link, struct kt_err *err)
-    KT_MUST_CHECK;
+                          struct supervisor *s, struct link *link,
+                          struct kt_err *err) KT_MUST_CHECK;
 void service_free(struct service *service);
 /* Fetches all secrets, waiting up to wait_ms for the vault. */
-enum kt_kind service_fetch(struct service *service, int64_t wait_ms, struct kt_err *err)
-    KT_MUST_CHECK;
+enum kt_kind service_fetch(struct service *service, int64_t wait_ms,
+                           struct kt_err *err) KT_MUST_CHECK;
 /* Writes the files and starts the program. KT_NOT_FOUND, KT_DENIED: of the program. */
 enum kt_kind service_start(struct service *service, struct kt_err *err) KT_MUST_CHECK;
 /* Registers as a consumer and, once its check passes, acknowledges what it started with. */

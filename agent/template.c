@@ -27,7 +27,7 @@ struct renderer {
     void *each_arg;
     char with[WORD_MAX]; /* the secret of the open {{ with }}; "" outside */
     unsigned actions;
-    bool trim_next;      /* the last action ended in "-}}" */
+    bool trim_next; /* the last action ended in "-}}" */
     struct word words[WORDS_MAX];
     size_t n_words;
     struct kt_err *err;
@@ -121,8 +121,8 @@ static const struct {
     const char *name;
     pipe_fn *apply;
 } pipes[] = {
-    {"json", pipe_json},         {"base64", pipe_base64},        {"shellQuote", pipe_shell},
-    {"urlquery", pipe_url},      {"pgService", pipe_pg_service}, {"pgpass", pipe_pgpass},
+    {"json", pipe_json},    {"base64", pipe_base64},        {"shellQuote", pipe_shell},
+    {"urlquery", pipe_url}, {"pgService", pipe_pg_service}, {"pgpass", pipe_pgpass},
 };
 #define N_PIPES (sizeof pipes / sizeof pipes[0])
 
@@ -222,8 +222,9 @@ static enum kt_kind through_pipes(struct renderer *r, size_t start, size_t i, bo
         while (p < N_PIPES && !is_word(r, i + 1, pipes[p].name))
             p++;
         if (p == N_PIPES)
-            return fail(r, start, "no pipe \"%.40s\"; known: json base64 shellQuote urlquery "
-                                  "pgService pgpass default",
+            return fail(r, start,
+                        "no pipe \"%.40s\"; known: json base64 shellQuote urlquery "
+                        "pgService pgpass default",
                         r->words[i + 1].text);
         if (r->out == NULL || !found)
             continue;
@@ -249,8 +250,8 @@ static enum kt_kind emit_field(struct renderer *r, size_t start, const char *sec
     kt_autobuf struct kt_buf value;
     kt_buf_init(&value, FIELD_MAX);
     struct kt_err missing = {0};
-    bool found = r->values != NULL &&
-                 values_field(r->values, secret, field, &value, &missing) == KT_OK;
+    bool found =
+        r->values != NULL && values_field(r->values, secret, field, &value, &missing) == KT_OK;
     enum kt_kind kind = through_pipes(r, start, next, found, &value);
     if (kind != KT_NOT_FOUND)
         return kind;
@@ -429,11 +430,7 @@ enum kt_kind template_check(struct kt_bytes text, const char *file, template_sec
 enum kt_kind template_render(struct kt_bytes text, const char *file, const char *host,
                              const struct values *values, struct kt_buf *out, struct kt_err *err)
 {
-    struct renderer r = {.file = file,
-                         .host = host,
-                         .text = text,
-                         .values = values,
-                         .out = out,
-                         .err = err};
+    struct renderer r = {
+        .file = file, .host = host, .text = text, .values = values, .out = out, .err = err};
     return walk(&r);
 }

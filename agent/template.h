@@ -21,5 +21,5 @@ typedef enum kt_kind template_secret_fn(void *arg, const char *secret, struct kt
 enum kt_kind template_check(struct kt_bytes text, const char *file, template_secret_fn *each,
                             void *arg, struct kt_err *err) KT_MUST_CHECK;
 enum kt_kind template_render(struct kt_bytes text, const char *file, const char *host,
-                             const struct values *values, struct kt_buf *out, struct kt_err *err)
-    KT_MUST_CHECK;
+                             const struct values *values, struct kt_buf *out,
+                             struct kt_err *err) KT_MUST_CHECK;

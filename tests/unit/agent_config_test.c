@@ -1,0 +1,126 @@
+/* The agent's configuration: what is accepted, what is refused and where. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "agent/config.h"
+
+static const char whole[] =
+    "host = \"web1\"\n"
+    "vault { address = \"https://v:8200\" ca_file = \"/ca\" token_file = \"/t\" }\n"
+    "service \"orders\" {\n"
+    "  file \"/dev/shm/x/service.conf\" { contents = \"{{ secret \\\"secret/db/orders\\\" \\\"password\\\" }}\" mode = \"0440\" }\n"
+    "  activate = \"signal\" signal = \"SIGHUP\" stop_timeout = \"5s\"\n"
+    "  health \"command\" { command = [\"/bin/true\", \"x\"] pass = 2 interval = \"100ms\" }\n"
+    "}\n";
+
+static const struct row {
+    const char *name, *text, *error; /* error NULL: fine */
+} rows[] = {
+    {"whole", whole, NULL},
+    {"env", "service \"a\" { env \"X\" { secret = \"secret/a\" field = \"b\" } }", NULL},
+    {"unknown key", "service \"a\" { activat = \"none\" }", "activat"},
+    {"unknown health", "service \"a\" { health \"magic\" { } }", "health must be"},
+    {"env that decides how programs run",
+     "service \"a\" { env \"LD_PRELOAD\" { secret = \"secret/a\" field = \"b\" } }",
+     "decides how programs run"},
+    {"env that is no name", "service \"a\" { env \"1X\" { secret = \"secret/a\" field = \"b\" } }",
+     "not a name"},
+    {"no mount in a path", "service \"a\" { env \"X\" { secret = \"orders\" field = \"b\" } }",
+     "not a secret's path"},
+    {"mode for everybody to write",
+     "service \"a\" { file \"/x/y\" { contents = \"a\" mode = \"0666\" } }", "mode must be"},
+    {"neither template nor contents", "service \"a\" { file \"/x/y\" { } }",
+     "either template or contents"},
+    {"a template's mistake", "service \"a\" { file \"/x/y\" { contents = \"{{ nope }}\" } }",
+     "no function"},
+    {"signal of no name", "service \"a\" { activate = \"signal\" signal = \"FOO\" }",
+     "signal must be"},
+    {"activation of no name", "service \"a\" { activate = \"reboot\" }", "activate must be"},
+    {"two services", "service \"a\" { } service \"b\" { }", "there are 2 services"},
+    {"no service", "host = \"x\"", "no service block"},
+};
+#define N (sizeof rows / sizeof rows[0])
+
+static enum kt_kind read_text(const char *text, struct config **ret, struct kt_err *err)
+{
+    char path[] = "/tmp/kt-agent-config-XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+    (void)close(fd);
+    enum kt_kind kind = agent_config_read(path, NULL, ret, err);
+    (void)unlink(path);
+    return kind;
+}
+
+static void reads(void **state)
+{
+    const struct row *row = *state;
+    struct config *config = NULL;
+    struct kt_err err = {0};
+    enum kt_kind kind = read_text(row->text, &config, &err);
+    bool right =
+        row->error == NULL ? kind == KT_OK : kind != KT_OK && strstr(err.what, row->error) != NULL;
+    if (!right)
+        fail_msg("%s: expected %s, got %s %s", row->name,
+                 row->error == NULL ? "success" : row->error, kt_kind_name(kind), err.what);
+    agent_config_free(config);
+}
+
+static void keeps_what_it_read(void **state)
+{
+    (void)state;
+    struct config *config = NULL;
+    struct kt_err err = {0};
+    assert_int_equal(read_text(whole, &config, &err), KT_OK);
+    assert_string_equal(config->host, "web1");
+    assert_string_equal(config->service, "orders");
+    assert_string_equal(config->address, "https://v:8200");
+    assert_int_equal(config->n_secrets, 1);
+    assert_string_equal(config->secrets[0], "secret/db/orders");
+    assert_int_equal(config->files[0].mode, 0440);
+    assert_int_equal(config->activate, ACTIVATE_SIGNAL);
+    assert_int_equal(config->signal, SIGHUP);
+    assert_int_equal(config->stop_timeout_ms, 5000);
+    assert_int_equal(config->health.kind, HEALTH_COMMAND);
+    assert_int_equal(config->health.pass, 2);
+    assert_int_equal(config->health.interval_ms, 100);
+    assert_string_equal(config->health.command[1], "x");
+    agent_config_free(config);
+}
+
+static void takes_env_words(void **state)
+{
+    (void)state;
+    struct config *config = NULL;
+    struct kt_err err = {0};
+    assert_int_equal(agent_config_read(NULL, "s", &config, &err), KT_OK);
+    assert_int_equal(agent_config_check(config, &err), KT_INVALID);
+    assert_int_equal(agent_config_add_env(config, "A=secret/x#y", &err), KT_OK);
+    assert_int_equal(agent_config_add_env(config, "A", &err), KT_INVALID);
+    assert_int_equal(agent_config_add_env(config, "A=secret/x", &err), KT_INVALID);
+    assert_int_equal(agent_config_check(config, &err), KT_OK);
+    assert_string_equal(config->env[0].field, "y");
+    agent_config_free(config);
+}
+
+int main(int argc, char **argv)
+{
+    struct CMUnitTest tests[N + 2];
+    for (size_t i = 0; i < N; i++)
+        tests[i] = (struct CMUnitTest){
+            .name = rows[i].name, .test_func = reads, .initial_state = (void *)(uintptr_t)&rows[i]};
+    tests[N] = (struct CMUnitTest){.name = "keeps what it read", .test_func = keeps_what_it_read};
+    tests[N + 1] = (struct CMUnitTest){.name = "takes --env words", .test_func = takes_env_words};
+    if (argc > 1)
+        cmocka_set_test_filter(argv[1]);
+    return cmocka_run_group_tests_name("agent_config", tests, NULL, NULL);
+}
