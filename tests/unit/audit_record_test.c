@@ -14,10 +14,12 @@
 
 static const unsigned char key[32] = "the key of these tests is public";
 
+static struct audit_hasher *hasher; /* made in main(), before any test */
+
 static void hmac(const char *text, char out[AUDIT_HMAC_TEXT])
 {
     unsigned char bytes[AUDIT_HMAC_BYTES];
-    audit_hmac_bytes(key, kt_str(text), bytes);
+    (void)crypto_auth_hmacsha256(bytes, (const unsigned char *)text, strlen(text), key);
     audit_hmac_text(bytes, out);
 }
 
@@ -29,11 +31,22 @@ static void hmac_vector(void **state)
     static unsigned char text[300];
     for (size_t len = 0; len < sizeof text; len++) {
         text[len] = (unsigned char)(len * 7);
-        audit_hmac_bytes(key, kt_bytes(text, len), ours);
+        audit_hasher_bytes(hasher, kt_bytes(text, len), ours);
         assert_int_equal(crypto_auth_hmacsha256(theirs, text, len, key), 0);
         assert_memory_equal(ours, theirs, sizeof ours);
     }
-    char form[AUDIT_HMAC_TEXT];
+    /* Remembered or not, evicted or not, long or short: the same. */
+    char form[AUDIT_HMAC_TEXT], want[AUDIT_HMAC_TEXT];
+    static char number[1000];
+    for (unsigned round = 0; round < 3; round++)
+        for (unsigned i = 0; i < 20000; i++) {
+            int len = snprintf(number, sizeof number, "%*u", i % 1000 == 7 ? 900 : 4, i);
+            audit_hasher_text(hasher, kt_bytes(number, (size_t)len), form);
+            if (i % 100 != 7)
+                continue;
+            hmac(number, want);
+            assert_string_equal(form, want);
+        }
     hmac("", form);
     assert_int_equal(strlen(form), AUDIT_HMAC_TEXT - 1);
     assert_memory_equal(form, "hmac-sha256:", 12);
@@ -43,7 +56,7 @@ static void hmac_vector(void **state)
 static const char *line_of(const struct audit_event *event, struct kt_buf *line)
 {
     kt_buf_init(line, AUDIT_LINE_MAX + 64);
-    assert_int_equal(audit_line_event(key, event, line, NULL), KT_OK);
+    assert_int_equal(audit_line_event(hasher, event, line, NULL), KT_OK);
     assert_int_equal(line->at[0], 0);
     kt_buf_add_text(line, ",\"seq\":0}");
     const char *text = kt_buf_text(line) + 1;
@@ -263,7 +276,7 @@ static void outcome(void **state)
     uint16_t room = 0;
     kt_buf_init(&packed, 4096);
     kt_buf_init(&want, 4096);
-    assert_int_equal(audit_outcome_pack(key, &event, &packed, &room, NULL), KT_OK);
+    assert_int_equal(audit_outcome_pack(hasher, &event, &packed, &room, NULL), KT_OK);
     assert_true(packed.len + AUDIT_OUTCOME_OVERHEAD <= 256); /* what goes into the store */
     outcome_line(kt_buf_bytes(&packed), &line);
     char accessor[AUDIT_HMAC_TEXT];
@@ -299,7 +312,7 @@ static void odd_outcomes(void **state)
                                               .error = i == 2 ? longest : NULL,
                                               .wrapped = kt_str(i == 1 ? "child" : "")};
             kt_buf_init(&packed, 4096);
-            assert_int_equal(audit_outcome_pack(key, &event, &packed, &room, NULL), KT_OK);
+            assert_int_equal(audit_outcome_pack(hasher, &event, &packed, &room, NULL), KT_OK);
             outcome_line(kt_buf_bytes(&packed), &line);
             const char *text = kt_buf_text(&line);
             assert_true(room >= AUDIT_OVERHEAD + line.len && room <= AUDIT_OUTCOME_ROOM_MAX);
@@ -324,7 +337,7 @@ static void damaged_outcomes(void **state)
     uint16_t room = 0;
     kt_buf_init(&packed, 4096);
     kt_buf_init(&line, 4096);
-    assert_int_equal(audit_outcome_pack(key, &event, &packed, &room, NULL), KT_OK);
+    assert_int_equal(audit_outcome_pack(hasher, &event, &packed, &room, NULL), KT_OK);
     for (size_t len = 0; len < packed.len; len++)
         assert_int_equal(audit_line_outcome(kt_bytes(packed.at, len), (struct audit_mark){1, 1},
                                             &line, NULL),
@@ -408,5 +421,8 @@ int main(void)
     for (size_t i = 0; i < N(rows); i++)
         tests[n++] = (struct CMUnitTest){.name = rows[i].name, .test_func = redacts,
                                          .initial_state = (void *)(uintptr_t)&rows[i]};
-    return cmocka_run_group_tests_name("audit_record", tests, NULL, NULL);
+    hasher = audit_hasher_new(key);
+    int failed = cmocka_run_group_tests_name("audit_record", tests, NULL, NULL);
+    audit_hasher_free(hasher);
+    return failed;
 }

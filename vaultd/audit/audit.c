@@ -18,7 +18,7 @@ enum kt_kind audit_append(struct audit *audit, const struct audit_event *event, 
     kt_buf_init(&line, AUDIT_LINE_MAX + 64);
     enum kt_kind kind = audit->n_devices == 0 ? KT_OK : audit_devices_ready(audit->devices, err);
     if (kind == KT_OK)
-        kind = audit_line_event(audit->hmac_key, event, &line, err);
+        kind = audit_line_event(audit->hasher, event, &line, err);
     if (kind == KT_OK)
         kind = audit_log_append(audit->log, &line, &seq, err);
     if (kind == KT_OK && audit->n_devices > 0) {
@@ -38,7 +38,7 @@ enum kt_kind audit_outcome_seal(struct audit *audit, const struct audit_event *e
     uint16_t room = 0;
     kt_autobuf struct kt_buf packed;
     kt_buf_init(&packed, STORE_OUTCOME_MAX);
-    enum kt_kind kind = audit_outcome_pack(audit->hmac_key, event, &packed, &room, err);
+    enum kt_kind kind = audit_outcome_pack(audit->hasher, event, &packed, &room, err);
     if (kind == KT_OK)
         kind = audit_outcome_wrap(&audit->sealer, kt_buf_bytes(&packed), room, out, err);
     if (kind == KT_OK)
@@ -85,9 +85,7 @@ void audit_outcome_done(struct audit *audit, struct kt_bytes sealed,
 
 void audit_hmac(struct audit *audit, struct kt_bytes text, char out[AUDIT_HMAC_TEXT])
 {
-    unsigned char hmac[AUDIT_HMAC_BYTES];
-    audit_hmac_bytes(audit->hmac_key, text, hmac);
-    audit_hmac_text(hmac, out);
+    audit_hasher_text(audit->hasher, text, out);
 }
 
 /* ---- proofs and export ---- */
@@ -202,6 +200,7 @@ void audit_free(struct audit *audit, bool clean)
     if (audit->has_notes)
         audit_notes_close(&audit->notes);
     audit_log_close(audit->log, clean);
+    audit_hasher_free(audit->hasher);
     kt_keyslab_free(audit->slab); /* wipes */
     kt_secret_free(audit->sign_key);
     kt_buf_free(&audit->outcome);

@@ -524,6 +524,11 @@ static enum kt_kind make(struct opening *o, struct barrier *barrier, struct kt_e
     (void)crypto_sign_seed_keypair(public_key, audit->sign_key->at, seed);
     kt_keyslab_give(audit->slab, seed);
     audit->sealer.key = audit->record_key;
+    audit->hasher = audit_hasher_new(audit->hmac_key);
+    if (audit->hasher == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "opening the audit log");
+    kt_buf_reset(&audit->outcome);
+    kt_buf_reset(&audit->outcome_line);
     return KT_OK;
 }
 

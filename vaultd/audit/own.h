@@ -21,6 +21,7 @@ struct audit {
 
     struct kt_keyslab *slab;
     unsigned char *record_key, *hmac_key; /* in slab */
+    struct audit_hasher *hasher;
     struct kt_secret *sign_key;           /* 64 bytes, libsodium's form */
     struct audit_sealer sealer;
     struct kt_note_key note_key;          /* its name is the origin */

@@ -1,8 +1,5 @@
 #include "vaultd/audit/record.h"
 
-#include <gnutls/crypto.h>
-#include <gnutls/gnutls.h>
-#include <sodium.h>
 #include <stdio.h>
 
 #include "lib/json.h"
@@ -20,34 +17,13 @@
 
 /* ---- HMACs ---- */
 
-void audit_hmac_bytes(const unsigned char key[32], struct kt_bytes text,
-                      unsigned char out[AUDIT_HMAC_BYTES])
-{
-    /* libsodium's is four times slower, and is there if a library policy refuses GnuTLS's. */
-    if (gnutls_hmac_fast(GNUTLS_MAC_SHA256, key, 32, text.at, text.len, out) < 0)
-        (void)crypto_auth_hmacsha256(out, text.at, text.len, key);
-}
-
-void audit_hmac_text(const unsigned char hmac[AUDIT_HMAC_BYTES], char out[AUDIT_HMAC_TEXT])
-{
-    memcpy(out, "hmac-sha256:", 12);
-    kt_hex_encode(hmac, AUDIT_HMAC_BYTES, out + 12);
-}
-
-static void hash(const unsigned char key[32], struct kt_bytes text, char out[AUDIT_HMAC_TEXT])
-{
-    unsigned char hmac[AUDIT_HMAC_BYTES];
-    audit_hmac_bytes(key, text, hmac);
-    audit_hmac_text(hmac, out);
-}
-
-static void kv_hashed(struct kt_jsonw *w, const char *name, const unsigned char key[32],
+static void kv_hashed(struct kt_jsonw *w, const char *name, struct audit_hasher *hasher,
                       struct kt_bytes text)
 {
     char hashed[AUDIT_HMAC_TEXT];
     if (text.len == 0)
         return;
-    hash(key, text, hashed);
+    audit_hasher_text(hasher, text, hashed);
     kt_jsonw_kv_text(w, name, hashed);
 }
 
@@ -59,7 +35,7 @@ static void kv_text(struct kt_jsonw *w, const char *name, const char *text)
 
 /* ---- data ---- */
 
-static void redact_string(const unsigned char key[32], struct kt_json value, struct kt_buf *out)
+static void redact_string(struct audit_hasher *hasher, struct kt_json value, struct kt_buf *out)
 {
     char hashed[AUDIT_HMAC_TEXT];
     struct kt_bytes raw = kt_json_bytes(value);
@@ -76,7 +52,7 @@ static void redact_string(const unsigned char key[32], struct kt_json value, str
         kt_buf_add_bytes(out, raw);
         return;
     }
-    hash(key, text, hashed);
+    audit_hasher_text(hasher, text, hashed);
     kt_buf_add_char(out, '"');
     kt_buf_add(out, hashed, AUDIT_HMAC_TEXT - 1);
     kt_buf_add_char(out, '"');
@@ -84,7 +60,7 @@ static void redact_string(const unsigned char key[32], struct kt_json value, str
 
 /* Whatever is not a plain number, boolean or null is hashed: a type that nobody thought of must not
  * pass in clear. So is what is nested too deep. */
-static void redact(const unsigned char key[32], struct kt_json value, unsigned depth,
+static void redact(struct audit_hasher *hasher, struct kt_json value, unsigned depth,
                    struct kt_buf *out)
 {
     enum kt_json_type type = kt_json_type(value);
@@ -99,7 +75,7 @@ static void redact(const unsigned char key[32], struct kt_json value, unsigned d
                 kt_buf_add_bytes(out, kt_json_bytes(it.key));
                 kt_buf_add_char(out, ':');
             }
-            redact(key, it.value, depth - 1, out);
+            redact(hasher, it.value, depth - 1, out);
         }
         if (!any)
             kt_buf_add_char(out, separator);
@@ -107,11 +83,11 @@ static void redact(const unsigned char key[32], struct kt_json value, unsigned d
     } else if (type == KT_JSON_NULL || type == KT_JSON_BOOL || type == KT_JSON_NUMBER) {
         kt_buf_add_bytes(out, kt_json_bytes(value));
     } else {
-        redact_string(key, value, out);
+        redact_string(hasher, value, out);
     }
 }
 
-static void kv_data(struct kt_jsonw *w, const unsigned char key[32], struct kt_bytes data,
+static void kv_data(struct kt_jsonw *w, struct audit_hasher *hasher, struct kt_bytes data,
                     bool whole)
 {
     char hashed[AUDIT_HMAC_TEXT];
@@ -120,9 +96,9 @@ static void kv_data(struct kt_jsonw *w, const unsigned char key[32], struct kt_b
     kt_jsonw_key(w, "data");
     if (whole) {
         kt_jsonw_raw(w, kt_bytes(NULL, 0)); /* the value is written behind the writer's back */
-        redact(key, kt_json_value(data), DATA_DEPTH, w->out);
+        redact(hasher, kt_json_value(data), DATA_DEPTH, w->out);
     } else {
-        hash(key, data, hashed);
+        audit_hasher_text(hasher, data, hashed);
         kt_jsonw_text(w, hashed);
     }
 }
@@ -142,13 +118,13 @@ static enum kt_kind end(const struct kt_buf *line, struct kt_err *err)
     return kt_buf_ok(line) ? KT_OK : kt_fail(err, KT_NO_MEMORY, "writing an audit record");
 }
 
-static void write_auth(struct kt_jsonw *w, const unsigned char key[32],
+static void write_auth(struct kt_jsonw *w, struct audit_hasher *hasher,
                        const struct audit_auth *auth)
 {
     kt_jsonw_key(w, "auth");
     kt_jsonw_object(w);
-    kv_hashed(w, "client_token", key, auth->token);
-    kv_hashed(w, "accessor", key, kt_str(auth->accessor));
+    kv_hashed(w, "client_token", hasher, auth->token);
+    kv_hashed(w, "accessor", hasher, kt_str(auth->accessor));
     kv_text(w, "display_name", auth->display_name);
     if (auth->n_policies > 0) {
         kt_jsonw_key(w, "policies");
@@ -165,7 +141,7 @@ static void write_auth(struct kt_jsonw *w, const unsigned char key[32],
     kt_jsonw_end(w);
 }
 
-static void write_request(struct kt_jsonw *w, const unsigned char key[32],
+static void write_request(struct kt_jsonw *w, struct audit_hasher *hasher,
                           const struct audit_event *event, bool whole)
 {
     kt_jsonw_key(w, "request");
@@ -175,19 +151,19 @@ static void write_request(struct kt_jsonw *w, const unsigned char key[32],
     kv_text(w, "mount_point", event->mount_point);
     kv_text(w, "mount_type", event->mount_type);
     if (event->auth != NULL) {
-        kv_hashed(w, "client_token", key, event->auth->token);
-        kv_hashed(w, "client_token_accessor", key, kt_str(event->auth->accessor));
+        kv_hashed(w, "client_token", hasher, event->auth->token);
+        kv_hashed(w, "client_token_accessor", hasher, kt_str(event->auth->accessor));
     }
     kt_jsonw_kv_raw(w, "namespace", kt_str("{\"id\":\"root\"}"));
     kv_text(w, "path", event->path);
-    kv_data(w, key, event->request_data, whole);
+    kv_data(w, hasher, event->request_data, whole);
     kv_text(w, "remote_address", event->remote_address);
     if (event->remote_port != 0)
         kt_jsonw_kv_int(w, "remote_port", event->remote_port);
     kt_jsonw_end(w);
 }
 
-static void write_response(struct kt_jsonw *w, const unsigned char key[32],
+static void write_response(struct kt_jsonw *w, struct audit_hasher *hasher,
                            const struct audit_event *event, bool whole)
 {
     if (event->response_data.len == 0 && event->wrapped.len == 0)
@@ -197,12 +173,12 @@ static void write_response(struct kt_jsonw *w, const unsigned char key[32],
     if (event->wrapped.len > 0) {
         kt_jsonw_key(w, "auth");
         kt_jsonw_object(w);
-        kv_hashed(w, "client_token", key, event->wrapped);
+        kv_hashed(w, "client_token", hasher, event->wrapped);
         kt_jsonw_end(w);
     }
     kv_text(w, "mount_point", event->mount_point);
     kv_text(w, "mount_type", event->mount_type);
-    kv_data(w, key, event->response_data, whole);
+    kv_data(w, hasher, event->response_data, whole);
     kt_jsonw_end(w);
 }
 
@@ -222,7 +198,7 @@ static void kv_salt(struct kt_jsonw *w)
     kt_jsonw_kv_text(w, "salt", hex);
 }
 
-static void write_event(const unsigned char key[32], const struct audit_event *event, bool whole,
+static void write_event(struct audit_hasher *hasher, const struct audit_event *event, bool whole,
                         struct kt_buf *line)
 {
     begin(line);
@@ -231,9 +207,9 @@ static void write_event(const unsigned char key[32], const struct audit_event *e
     kv_time(&w, event->time_ms);
     kv_text(&w, "type", event->type);
     if (event->auth != NULL)
-        write_auth(&w, key, event->auth);
-    write_request(&w, key, event, whole);
-    write_response(&w, key, event, whole);
+        write_auth(&w, hasher, event->auth);
+    write_request(&w, hasher, event, whole);
+    write_response(&w, hasher, event, whole);
     kv_text(&w, "error", event->error);
     if (event->status != 0)
         kt_jsonw_kv_int(&w, "status", event->status);
@@ -242,12 +218,12 @@ static void write_event(const unsigned char key[32], const struct audit_event *e
         kv_salt(&w);
 }
 
-enum kt_kind audit_line_event(const unsigned char hmac_key[32], const struct audit_event *event,
+enum kt_kind audit_line_event(struct audit_hasher *hasher, const struct audit_event *event,
                               struct kt_buf *line, struct kt_err *err)
 {
-    write_event(hmac_key, event, true, line);
+    write_event(hasher, event, true, line);
     if (!kt_buf_ok(line) || line->len + SUFFIX_ROOM > AUDIT_LINE_MAX)
-        write_event(hmac_key, event, false, line);
+        write_event(hasher, event, false, line);
     return end(line, err);
 }
 
@@ -317,7 +293,7 @@ static void pack_id(struct kt_buf *out, struct kt_bytes text, bool uuid)
         pack_text(out, text, TEXT_MAX_OUT);
 }
 
-static void pack(const unsigned char key[32], const struct audit_event *event,
+static void pack(struct audit_hasher *hasher, const struct audit_event *event,
                  struct kt_bytes path, struct kt_buf *out)
 {
     unsigned char uuid[16], hmac[AUDIT_HMAC_BYTES];
@@ -334,11 +310,11 @@ static void pack(const unsigned char key[32], const struct audit_event *event,
     kt_buf_add_u16(out, (uint16_t)event->status);
     kt_buf_add_u8(out, (uint8_t)flags);
     if (flags & OUTCOME_ACCESSOR) {
-        audit_hmac_bytes(key, accessor, hmac);
+        audit_hasher_bytes(hasher, accessor, hmac);
         kt_buf_add(out, hmac, sizeof hmac);
     }
     if (flags & OUTCOME_TOKEN) {
-        audit_hmac_bytes(key, event->wrapped, hmac);
+        audit_hasher_bytes(hasher, event->wrapped, hmac);
         kt_buf_add(out, hmac, sizeof hmac);
     }
     pack_id(out, id, flags & OUTCOME_ID_UUID);
@@ -452,7 +428,7 @@ enum kt_kind audit_line_outcome(struct kt_bytes packed, struct audit_mark mark,
     return end(line, err);
 }
 
-enum kt_kind audit_outcome_pack(const unsigned char hmac_key[32], const struct audit_event *event,
+enum kt_kind audit_outcome_pack(struct audit_hasher *hasher, const struct audit_event *event,
                                 struct kt_buf *out, uint16_t *ret_room, struct kt_err *err)
 {
     const struct audit_mark widest = {UINT64_MAX, UINT32_MAX};
@@ -465,7 +441,7 @@ enum kt_kind audit_outcome_pack(const unsigned char hmac_key[32], const struct a
         size_t room = SIZE_MAX;
         if (path.len <= PATH_MAX_OUT) {
             kt_buf_reset(&packed);
-            pack(hmac_key, event, path, &packed);
+            pack(hasher, event, path, &packed);
             if (!kt_buf_ok(&packed))
                 return kt_fail(err, KT_NO_MEMORY, "packing an audit outcome");
             enum kt_kind kind = audit_line_outcome(kt_buf_bytes(&packed), widest, &line, err);
@@ -481,7 +457,7 @@ enum kt_kind audit_outcome_pack(const unsigned char hmac_key[32], const struct a
         if (path.len == AUDIT_HMAC_TEXT - 1)
             return kt_fail(err, KT_TOO_LARGE, "an audit outcome is too large");
         /* A path that long is named by its HMAC; the attempt has it whole. */
-        hash(hmac_key, path, hashed);
+        audit_hasher_text(hasher, path, hashed);
         path = kt_str(hashed);
     }
 }

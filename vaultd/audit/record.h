@@ -14,19 +14,14 @@
 #pragma once
 
 #include "vaultd/audit/audit.h"
+#include "vaultd/audit/hasher.h"
 #include "vaultd/audit/sealed.h"
 
-#define AUDIT_HMAC_BYTES 32u
-
-void audit_hmac_bytes(const unsigned char key[32], struct kt_bytes text,
-                      unsigned char out[AUDIT_HMAC_BYTES]);
-void audit_hmac_text(const unsigned char hmac[AUDIT_HMAC_BYTES], char out[AUDIT_HMAC_TEXT]);
-
 /* line is emptied first. */
-enum kt_kind audit_line_event(const unsigned char hmac_key[32], const struct audit_event *event,
+enum kt_kind audit_line_event(struct audit_hasher *hasher, const struct audit_event *event,
                               struct kt_buf *line, struct kt_err *err) KT_MUST_CHECK;
 /* The outcome of an event, packed, appended to out; and the bytes that its record may take. */
-enum kt_kind audit_outcome_pack(const unsigned char hmac_key[32], const struct audit_event *event,
+enum kt_kind audit_outcome_pack(struct audit_hasher *hasher, const struct audit_event *event,
                                 struct kt_buf *out, uint16_t *ret_room, struct kt_err *err)
     KT_MUST_CHECK;
 /* KT_CORRUPT: not a packed outcome. */
