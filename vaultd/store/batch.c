@@ -44,7 +44,7 @@ static bool make_room(struct batch *batch, size_t len)
     unsigned char *bytes = kt_malloc(room);
     if (bytes == NULL)
         return false;
-    if (batch->len != 0)
+    if (batch->bytes != NULL)
         memcpy(bytes, batch->bytes, batch->len);
     free(batch->bytes);
     batch->bytes = bytes;

@@ -10,7 +10,7 @@
 
 #define STORE_FOLLOWERS   32u
 #define STORE_QUEUE_MAX   4096u
-#define STORE_QUEUE_BYTES (64u * 1024u * 1024u)
+#define STORE_QUEUE_BYTES ((size_t)64 * 1024 * 1024)
 
 struct batch_list {
     struct batch *first, **end;

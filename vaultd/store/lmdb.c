@@ -52,7 +52,9 @@ static enum store_error fold_error(struct lmdb *lmdb, const char *doing, int rc)
 /* LMDB takes what it only reads through a pointer that is not const. */
 static MDB_val val(struct kt_bytes bytes)
 {
-    return (MDB_val){.mv_size = bytes.len, .mv_data = (void *)(uintptr_t)bytes.at};
+    MDB_val result = {.mv_size = bytes.len};
+    memcpy(&result.mv_data, &bytes.at, sizeof result.mv_data);
+    return result;
 }
 
 static enum store_error fill(MDB_val value, struct kt_bytes key, struct entry *ret)
@@ -332,7 +334,7 @@ static void close_lmdb(struct engine *engine)
 static const struct engine_kind lmdb_kind = {
     .name = "lmdb",
     .fold_ops = 1000,
-    .fold_bytes = 4u * 1024 * 1024,
+    .fold_bytes = (size_t)4 * 1024 * 1024,
     .fold_drops = 64,
     .ordinary_percent = 90,
     .relief_percent = 100,

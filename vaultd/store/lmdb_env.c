@@ -12,6 +12,7 @@
 
 #define DATA_FILE STORE_FOLDER "/data.mdb"
 #define LOCK_FILE STORE_FOLDER "/lock.mdb"
+#define LOCK_BYTES 65536 /* room for 1,000 readers */
 /* LMDB never writes the last pages of a transaction that it took and gave back, so a sound file may
  * be a little shorter than its own count says. */
 #define SLACK_BYTES (UINT64_C(1024) * 1024)
@@ -82,7 +83,7 @@ static int reserve_lock_file(int folder, const char *name)
     kt_autoclose int fd = openat(folder, name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return errno;
-    return posix_fallocate(fd, 0, 64 * 1024);
+    return posix_fallocate(fd, 0, LOCK_BYTES);
 }
 
 static int open_env(const char *path, uint64_t map_bytes, unsigned flags, MDB_env **ret)

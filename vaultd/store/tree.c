@@ -34,11 +34,13 @@ static void unref_record(struct tree_record *record)
         free(record);
 }
 
+/* A treap of n nodes is some 2 log n deep, so recursion is bounded.
+ * NOLINTNEXTLINE(misc-no-recursion) */
 static void unref_node(struct tree_node *node)
 {
     if (node == NULL || atomic_fetch_sub_explicit(&node->refs, 1, memory_order_acq_rel) != 1)
         return;
-    unref_node(node->left); /* a treap of n nodes is some 2 log n deep */
+    unref_node(node->left);
     unref_node(node->right);
     unref_record(node->record);
     free(node);
@@ -141,7 +143,8 @@ static uint64_t next_random(struct tree *tree)
     return x ^ (x >> 31);
 }
 
-/* Takes the record when it returns true. */
+/* Takes the record when it returns true.
+ * NOLINTNEXTLINE(misc-no-recursion): as above. */
 static bool insert(struct tree *tree, struct tree_node **at, struct tree_record *record)
 {
     if (*at == NULL) {
