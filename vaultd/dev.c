@@ -71,6 +71,7 @@ enum kt_kind dev_config(const struct args *args, struct dev *ret, struct config 
     config_init(ret_config);
     ret_config->has_storage = true;
     ret_config->storage.engine = STORE_LMDB;
+    ret_config->limits.max_connections_per_ip = 0; /* everybody comes from loopback */
     *ret = dev;
     return KT_OK;
 }

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "lib/failpoint.h"
 #include "vaultd/http/certificate.h"
 
 #define STORE    "storage \"lmdb\" { path = \"/var/lib/vaultd\" }\n"
@@ -259,6 +260,29 @@ static void reads_the_sample(void **state)
     config_free(&config);
 }
 
+#ifdef KT_FAULT
+/* Every allocation fails once: an error each time, nothing half-made, nothing leaked. */
+static void survives_want_of_memory(void **state)
+{
+    (void)state;
+    for (unsigned long nth = 1; nth < 10000; nth++) {
+        findings_forget();
+        struct config config = {0};
+        struct kt_err err = {0};
+        (void)kt_fail_allocation(nth);
+        enum kt_kind kind = config_parse(kt_str(STORE LISTENER "limits { threads = 2 }"), "f",
+                                         &config, &findings, &err);
+        unsigned long made = kt_fail_allocation(0);
+        if (kind == KT_OK)
+            config_free(&config);
+        if (made < nth)
+            return; /* untouched: every allocation has had its turn */
+        assert_true(kind == KT_NO_MEMORY || kind == KT_INVALID);
+    }
+    fail_msg("does not come to an end");
+}
+#endif
+
 static int make_folder(void **state)
 {
     (void)state;
@@ -281,6 +305,9 @@ int main(void)
         cmocka_unit_test(looks_at_the_machine),
         cmocka_unit_test(describes_every_setting),
         cmocka_unit_test(reads_the_sample),
+#ifdef KT_FAULT
+        cmocka_unit_test(survives_want_of_memory),
+#endif
     };
     enum { ROWS = sizeof rows / sizeof rows[0], OTHERS = sizeof others / sizeof others[0] };
     static struct CMUnitTest tests[ROWS + OTHERS];

@@ -388,6 +388,17 @@ static void arrives(void **state)
     (void)close(fd);
 }
 
+static void echoes_the_namespace(void **state)
+{
+    (void)state;
+    int fd = dial();
+    say_text(fd, "GET /v1/x HTTP/1.1\r\nHost: a\r\nX-Vault-Namespace: n/\r\n\r\n");
+    struct got got = hear(fd, false);
+    assert_true(header_is(&got, "X-Vault-Namespace: n/\r\n"));
+    forget(&got);
+    (void)close(fd);
+}
+
 static void nul_in_the_target(void **state)
 {
     (void)state;
@@ -903,6 +914,7 @@ static int remove_folder(void **state)
 
 #define SERVED(test) cmocka_unit_test_setup_teardown(test, begin, end)
 static const struct CMUnitTest others[] = {
+    SERVED(echoes_the_namespace),
     SERVED(nul_in_the_target),
     SERVED(target_length),
     SERVED(header_block_limit),

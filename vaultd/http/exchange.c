@@ -160,6 +160,8 @@ static enum MHD_Result queue(struct exchange *ex, unsigned status, struct MHD_Re
     if (ex->tls)
         fine = fine && add(response, MHD_HTTP_HEADER_STRICT_TRANSPORT_SECURITY,
                            "max-age=31536000; includeSubDomains");
+    if (ex->req.ns.len > 0) /* the library ends every value with a NUL */
+        fine = fine && add(response, "X-Vault-Namespace", (const char *)ex->req.ns.at);
     if (retry_after_s != 0)
         fine = fine && add_number(response, MHD_HTTP_HEADER_RETRY_AFTER, retry_after_s);
     if (atomic_load_explicit(&ex->server->draining, memory_order_relaxed))
