@@ -2,9 +2,9 @@
  *
  *   store [FOLDER [KEYS]]     prints the figures; FOLDER (default: here) says which disk is meant
  *
- * The second half runs this program again under tests/support/sync_shim.c, each sync 5 ms long: there
- * the rate of 64 clients against that of one shows the folding alone. It is 32 when two groups take
- * turns, and more as far as clients are back before the next fold begins. */
+ * The second half runs this program again under tests/support/sync_shim.c, each sync 5 ms long:
+ * there the rate of 64 clients against that of one shows the folding alone. It is 32 when two
+ * groups take turns, and more as far as clients are back before the next fold begins. */
 #include <lmdb.h>
 #include <pthread.h>
 #include <semaphore.h>

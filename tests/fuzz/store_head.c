@@ -1,5 +1,5 @@
-/* Any bytes as a store's head record: it is read, or refused with a reason; what is read and written
- * again is what was there. */
+/* Any bytes as a store's head record: it is read, or refused with a reason; what is read and
+ * written again is what was there. */
 #include <stdlib.h>
 
 #include "vaultd/store/format.h"

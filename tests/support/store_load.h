@@ -1,9 +1,10 @@
 /* tests/support/store_load.h - a row of batches of which any part of the front can be checked.
  *
- * What:    Batch i (from 1) puts three keys and "last" = i, deletes the third key of batch i - 20, and
- *          has an outcome. store_load_check() opens a folder and proves that some batches 1..L are
- *          there, each whole and in its right form, that L >= acknowledged, that the outcomes kept
- *          are those of the newest batches without a gap, and that the head is at the newest change.
+ * What:    Batch i (from 1) puts three keys and "last" = i, deletes the third key of batch i - 20,
+ *          and has an outcome. store_load_check() opens a folder and proves that some batches 1..L
+ *          are there, each whole and in its right form, that L >= acknowledged, that the outcomes
+ *          kept are those of the newest batches without a gap, and that the head is at the newest
+ *          change.
  * Threads: the check: one thread. */
 #pragma once
 

@@ -1,8 +1,8 @@
-/* tests/support/sync_shim.c - LD_PRELOAD: makes syncs slow, makes them fail, writes down what reached
- * the disk and when. The environment says what it does:
+/* tests/support/sync_shim.c - LD_PRELOAD: makes syncs slow, makes them fail, writes down what
+ * reached the disk and when. The environment says what it does:
  *
- *   KT_SYNC_DIR=/abs/folder   only files below it are meant (no symbolic links on the way); needed for
- *                             a log. Without it the two next mean every file.
+ *   KT_SYNC_DIR=/abs/folder   only files below it are meant (no symbolic links on the way); needed
+ *                             for a log. Without it the two next mean every file.
  *   KT_SYNC_DELAY_US=n        each fdatasync, fsync, msync(MS_SYNC) and each write to a descriptor
  *                             opened with O_DSYNC (LMDB's meta page) takes so much longer
  *   KT_SYNC_FAIL_AT=n         the n-th of those fails with EIO and does nothing
@@ -10,10 +10,11 @@
  *   KT_SYNC_ANSWERS=1         also records what is written to sockets and pipes: an acknowledgement
  *                             leaves the process no earlier than its record's start
  *
- * The log is a row of records, little-endian, each written by one append when its call has returned:
+ * The log is a row of records, little-endian, each written by one append when its call has
+ * returned:
  *
  *    0  u32  length of the whole record          40  u64  inode
- *    4  u8   kind (enum kind)                    48  u64  offset in the file; TRUNCATE: the new size
+ *    4  u8   kind (enum kind)                    48  u64  offset; TRUNCATE: the new size
  *    5  u8   0                                   56  u64  length
  *    6  u16  length of the path                  64  path, absolute, no NUL
  *    8  u32  process                                 the rest: the bytes written; RENAME: the new
@@ -23,13 +24,13 @@
  *   32  u32  errno, 0 if it succeeded
  *   36  u32  0
  *
- * A write W is durable at time t if a successful SYNC of its inode has W.end < SYNC.start and SYNC.end
- * <= t, or if it is a WRITE_SYNC and W.end <= t. A change of a folder is durable after a SYNC_DIR of
- * that folder in the same sense (the inode is then the folder's).
+ * A write W is durable at time t if a successful SYNC of its inode has W.end < SYNC.start and
+ * SYNC.end <= t, or if it is a WRITE_SYNC and W.end <= t. A change of a folder is durable after a
+ * SYNC_DIR of that folder in the same sense (the inode is then the folder's).
  *
- * Files that are written through a MAP_SHARED mapping: at every sync below the folder, whatever file
- * it is of, all mappings are compared with what they held before, and what changed is recorded as MAP
- * before the sync begins. So bytes stored after that moment count as not yet written.
+ * Files that are written through a MAP_SHARED mapping: at every sync below the folder, whatever
+ * file it is of, all mappings are compared with what they held before, and what changed is recorded
+ * as MAP before the sync begins. So bytes stored after that moment count as not yet written.
  * What libc writes by itself (stdio) is not seen. */
 #include <dlfcn.h>
 #include <errno.h>
@@ -268,7 +269,8 @@ static void capture_one(struct map *map)
             end += n;
         }
         struct iovec data = {map->copy + at, end - at};
-        record(MAP, map->path, map->inode, now(), 0, (uint64_t)map->offset + at, end - at, &data, 1);
+        record(MAP, map->path, map->inode, now(), 0, (uint64_t)map->offset + at, end - at,
+               &data, 1);
         at = end;
     }
 }
@@ -383,8 +385,8 @@ static int sync_fd(int fd, int (*real)(int))
         int saved = errno;
         struct stat st;
         bool is_dir = fstat(fd, &st) == 0 && S_ISDIR(st.st_mode);
-        record(is_dir ? SYNC_DIR : SYNC, path, st.st_ino, began, result == 0 ? 0 : saved, 0, 0, NULL,
-               0);
+        record(is_dir ? SYNC_DIR : SYNC, path, st.st_ino, began, result == 0 ? 0 : saved, 0, 0,
+               NULL, 0);
         errno = saved;
     }
     return result;
@@ -665,7 +667,8 @@ static void note_name(enum kind kind, int folder, const char *path, uint64_t ino
 static int opened(int folder, const char *path, int flags, mode_t mode)
 {
     struct stat st;
-    bool watch = logging() && (flags & (O_CREAT | O_TRUNC)) != 0 && (flags & O_TMPFILE) != O_TMPFILE;
+    bool watch =
+        logging() && (flags & (O_CREAT | O_TRUNC)) != 0 && (flags & O_TMPFILE) != O_TMPFILE;
     int saved = errno;
     bool was = watch && fstatat(folder, path, &st, 0) == 0;
     errno = saved;

@@ -1,10 +1,11 @@
-/* Kills, failing syncs, power losses. The program is its own victim: with arguments it is the writer
- * or the checker, and tests/support/store_powerloss.py runs it as both.
+/* Kills, failing syncs, power losses. The program is its own victim: with arguments it is the
+ * writer or the checker, and tests/support/store_powerloss.py runs it as both.
  *
  *   store_crash_test write FOLDER FIRST COUNT [IN-FLIGHT]
- *                                               commits batches, prints each number when acknowledged
- *   store_crash_test check                      answers lines "FOLDER ACKNOWLEDGED" with "ok LAST" or
- *                                               what is wrong */
+ *                                               commits batches, prints each number when
+ *                                               acknowledged
+ *   store_crash_test check                      answers lines "FOLDER ACKNOWLEDGED" with "ok LAST"
+ *                                               or what is wrong */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,5 @@
-/* The suite's second half, on every engine: outcomes, witness, head, followers, close and reopen. */
+/* The suite's second half, on every engine: outcomes, witness, head, followers, close and
+ * reopen. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>

@@ -215,7 +215,8 @@ static void network_file_systems_have_names(void **state)
     (void)state;
     assert_string_equal(store_folder_foreign(0x6969), "NFS");
     assert_string_equal(store_folder_foreign(0x65735546), "FUSE");
-    assert_string_equal(store_folder_foreign(0xffffffffff534d42), "CIFS"); /* as a signed long has it */
+    /* As a signed long has it. */
+    assert_string_equal(store_folder_foreign(0xffffffffff534d42), "CIFS");
     assert_null(store_folder_foreign(0xef53));     /* ext4 */
     assert_null(store_folder_foreign(0x01021994)); /* tmpfs */
 }

@@ -1,6 +1,6 @@
 /* One suite for every engine: what vaultd/store/store.h promises must not depend on where the bytes
- * lie. Hooks and the end are in store_hooks_test.c, what only one engine has in store_lmdb_test.c and
- * store_inmem_test.c, crashes in store_crash_test.c. */
+ * lie. Hooks and the end are in store_hooks_test.c, what only one engine has in store_lmdb_test.c
+ * and store_inmem_test.c, crashes in store_crash_test.c. */
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -4,9 +4,9 @@
  *          reading on any thread and one write transaction, the fold, on the store thread. Batches,
  *          conditions, queue, limits, completions and followers are the store's and the same for
  *          every engine. Only vaultd/store includes this.
- * Rules:   fold_begin, then any of the fold_ calls, then fold_commit or fold_abort; both end it. What
- *          fold_commit made durable becomes visible to new views no earlier than it is durable.
- *          A fold_ call that fails spoils the fold: only fold_abort may follow. */
+ * Rules:   fold_begin, then any of the fold_ calls, then fold_commit or fold_abort; both end it.
+ *          What fold_commit made durable becomes visible to new views no earlier than it is
+ *          durable. A fold_ call that fails spoils the fold: only fold_abort may follow. */
 #pragma once
 
 #include <pthread.h>
@@ -31,8 +31,8 @@ struct cursor {
     void *own;
 };
 
-/* One slot of the pool. `view` and `spare` belong to the engine and outlive the snapshot, so that the
- * next one in this slot need not make them anew. */
+/* One slot of the pool. `view` and `spare` belong to the engine and outlive the snapshot, so that
+ * the next one in this slot need not make them anew. */
 struct snapshot {
     _Alignas(64) atomic_bool taken;
     _Atomic int64_t began_ms;

@@ -1,5 +1,5 @@
-/* One fold: checks and applies each batch in order within one engine transaction, commits, tells the
- * followers, completes the batches. All of it on the store thread. */
+/* One fold: checks and applies each batch in order within one engine transaction, commits, tells
+ * the followers, completes the batches. All of it on the store thread. */
 #include "vaultd/store/fold.h"
 
 #include <limits.h>
@@ -291,8 +291,8 @@ static void break_store(struct store *store)
         on_broken(arg, store->engine->trouble);
 }
 
-/* Completes the list with what try_fold() returned. After STORE_UNKNOWN and STORE_BROKEN no snapshot
- * and no commit follows: the kernel may have dropped what it could not write. */
+/* Completes the list with what try_fold() returned. After STORE_UNKNOWN and STORE_BROKEN no
+ * snapshot and no commit follows: the kernel may have dropped what it could not write. */
 static void settle(struct store *store, struct batch *first, enum store_error error)
 {
     bool broke = error == STORE_UNKNOWN || error == STORE_BROKEN;

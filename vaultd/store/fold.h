@@ -63,7 +63,7 @@ struct store {
     pthread_mutex_t head_lock;
     struct store_head head; /* written by the store thread; guarded by head_lock */
 
-    pthread_mutex_t witness_lock; /* held while the witness is asked, so that it can be taken away */
+    pthread_mutex_t witness_lock; /* held while the witness is asked: so it can be taken away */
     store_witness_fn *witness;
     void *witness_arg;
 

@@ -20,8 +20,8 @@ struct store_folder {
 enum kt_kind store_folder_open(const char *path, struct store_folder *ret, struct kt_err *err)
     KT_MUST_CHECK;
 void store_folder_close(struct store_folder *folder);
-/* The file or folder `name` in it is a plain one of its kind, ours, and closed to others. `path` and
- * `name` are for messages. KT_NOT_FOUND: there is none. */
+/* The file or folder `name` in it is a plain one of its kind, ours, and closed to others. `path`
+ * and `name` are for messages. KT_NOT_FOUND: there is none. */
 enum kt_kind store_folder_check(const struct store_folder *folder, const char *path,
                                 const char *name, bool is_folder, struct kt_err *err) KT_MUST_CHECK;
 /* NULL, or the name of a file system on which memory maps and locks cannot be trusted, by statfs's

@@ -36,7 +36,8 @@ enum kt_kind store_head_read(struct kt_bytes record, const struct store_format *
     struct kt_reader r = kt_reader(record);
     uint32_t number = kt_read_u32(&r);
     if (r.failed) {
-        (void)kt_fail(err, KT_CORRUPT, "the store's head record is damaged (%zu bytes)", record.len);
+        (void)kt_fail(err, KT_CORRUPT, "the store's head record is damaged (%zu bytes)",
+                      record.len);
         kt_hint(err, "restore the newest backup");
         return KT_CORRUPT;
     }
@@ -54,7 +55,8 @@ enum kt_kind store_head_read(struct kt_bytes record, const struct store_format *
     }
     if (number > newest) {
         (void)kt_fail(err, KT_PRECONDITION,
-                      "the store has format %u, written by a newer Keyturn; this one reads up to %u",
+                      "the store has format %u, written by a newer Keyturn; this one reads "
+                      "up to %u",
                       number, newest);
         kt_hint(err, "start the newer vaultd again, or restore a backup made before the upgrade");
         return KT_PRECONDITION;

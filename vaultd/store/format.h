@@ -1,8 +1,8 @@
 /* vaultd/store/format.h - the head record, and the readers of all its formats.
  *
- * What:    Every store has one head. It begins with u32 format number, which stands for the layout of
- *          the whole store. Older formats are read through a table by number and written anew in the
- *          newest form by the next fold; a newer one is refused by name.
+ * What:    Every store has one head. It begins with u32 format number, which stands for the layout
+ *          of the whole store. Older formats are read through a table by number and written anew in
+ *          the newest form by the next fold; a newer one is refused by name.
  * Form:    little-endian: u32 format = 1, 16 bytes history, u64 generation, 48 bytes witness, 32
  *          bytes reserved (zero; a set hash of all entries may come here).
  * Threads: any thread; plain values. */

@@ -1,5 +1,6 @@
-/* The memory engine, with etcd's limits and its rhythm: a fold has at most 128 operations and 1 MiB,
- * and is acknowledged, and visible, only after a delay; meanwhile the next one collects itself. */
+/* The memory engine, with etcd's limits and its rhythm: a fold has at most 128 operations and
+ * 1 MiB, and is acknowledged, and visible, only after a delay; meanwhile the next one collects
+ * itself. */
 #include "vaultd/store/inmem.h"
 
 #include <stdlib.h>

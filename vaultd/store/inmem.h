@@ -2,10 +2,12 @@
  *
  * What:    An image is what outlives a process: open a store on it, close or lose the store, open
  *          another one on it. Without an image the data ends with the store.
- *          store_inmem_lose() lets the n-th fold from now (1: the next) end without acknowledgement,
- *          as when the process dies with a transaction under way: its batches get STORE_UNKNOWN,
- *          the store is broken, and the image has the fold or not, as `applied` says.
- * Owner:   the caller; an image outlives the stores on it. One store at a time: a second is refused.
+ *          store_inmem_lose() lets the n-th fold from now (1: the next) end without
+ *          acknowledgement, as when the process dies with a transaction under way: its batches get
+ *          STORE_UNKNOWN, the store is broken, and the image has the fold or not, as `applied`
+ *          says.
+ * Owner:   the caller; an image outlives the stores on it. One store at a time: a second is
+ *          refused.
  * Threads: before the fold in question is committed. */
 #pragma once
 

@@ -215,7 +215,8 @@ static enum store_error fold_drop(struct engine *engine, struct kt_bytes upto, u
     while (dropped < max) {
         MDB_val key, value;
         rc = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
-        if (rc != 0 || key.mv_size != LMDB_OUTCOME_KEY || memcmp(key.mv_data, upto.at, upto.len) > 0)
+        if (rc != 0 || key.mv_size != LMDB_OUTCOME_KEY ||
+            memcmp(key.mv_data, upto.at, upto.len) > 0)
             break;
         rc = mdb_cursor_del(cursor, 0);
         if (rc != 0)

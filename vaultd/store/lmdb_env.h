@@ -1,13 +1,13 @@
 /* vaultd/store/lmdb_env.h - the LMDB environment of a data folder: made, checked, opened.
  *
- * What:    store/data.mdb with two named databases. "data": all tables; record = u64 changed, then the
- *          bytes. "head": the head (key "head", vaultd/store/format.h) and before it the outcomes (key:
- *          generation, big-endian; record: the same form, its bytes the fold's outcomes, each u32
- *          length and bytes). Together, because each commit writes both: one page less.
- *          A new one is made as store.new and renamed when it is whole and synced.
+ * What:    store/data.mdb with two named databases. "data": all tables; record = u64 changed, then
+ *          the bytes. "head": the head (key "head", vaultd/store/format.h) and before it the
+ *          outcomes (key: generation, big-endian; record: the same form, its bytes the fold's
+ *          outcomes, each u32 length and bytes). Together, because each commit writes both: one
+ *          page less. A new one is made as store.new and renamed when it is whole and synced.
  *          Flags are LMDB's defaults and MDB_NOTLS: nothing that trades durability for speed.
- * Owner:   one environment per folder and process: a second would drop the first one's locks (lmdb.h,
- *          "Caveats"). The folder's lock refuses it.
+ * Owner:   one environment per folder and process: a second would drop the first one's locks
+ *          (lmdb.h, "Caveats"). The folder's lock refuses it.
  * Source:  lmdb.h of 0.9.24. Only vaultd/store/lmdb*.c includes this. */
 #pragma once
 
@@ -26,8 +26,9 @@ struct lmdb {
     MDB_env *env;
     MDB_dbi data, head;
     uint64_t page;
-    /* Each commit of this process is one fold, so a transaction's generation is its LMDB number plus
-     * this; no read of the head. (A compacting copy begins LMDB's numbers anew; hence the sum.) */
+    /* Each commit of this process is one fold, so a transaction's generation is its LMDB number
+     * plus this; no read of the head. (A compacting copy begins LMDB's numbers anew; hence the
+     * sum.) */
     uint64_t base;
     _Atomic generation committing;
     MDB_txn *fold;

@@ -1,7 +1,7 @@
-/* Snapshots and cursors. A snapshot is a slot of a fixed pool. A thread begins its search at a place
- * that its own id gives, so it nearly always gets the same slot back, with the engine's view in it
- * ready to be renewed, and meets no other thread: one uncontended exchange, no lock, nothing to clean
- * up when a thread ends. */
+/* Snapshots and cursors. A snapshot is a slot of a fixed pool. A thread begins its search at a
+ * place that its own id gives, so it nearly always gets the same slot back, with the engine's view
+ * in it ready to be renewed, and meets no other thread: one uncontended exchange, no lock, nothing
+ * to clean up when a thread ends. */
 #include <stdlib.h>
 
 #include "lib/assert.h"

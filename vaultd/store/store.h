@@ -55,8 +55,8 @@ generation snapshot_generation(const struct snapshot *snapshot);
 void snapshot_end(struct snapshot *snapshot); /* NULL is fine */
 enum store_error snapshot_get(struct snapshot *snapshot, struct kt_bytes key,
                               struct entry *ret) KT_MUST_CHECK;
-/* Entries with that prefix and key >= from (empty: the prefix's start), ascending as bytes. Close every
- * cursor before its snapshot ends. STORE_TOO_LARGE: longer than a key can be. */
+/* Entries with that prefix and key >= from (empty: the prefix's start), ascending as bytes. Close
+ * every cursor before its snapshot ends. STORE_TOO_LARGE: longer than a key can be. */
 enum store_error cursor_open(struct snapshot *snapshot, struct kt_bytes prefix,
                              struct kt_bytes from, struct cursor **ret) KT_MUST_CHECK;
 enum store_error cursor_next(struct cursor *cursor, struct entry *ret) KT_MUST_CHECK;
@@ -102,9 +102,9 @@ void store_commit(struct store *store, struct batch *take_batch, store_done_fn *
 
 /* ---- the audit log's hooks -------------------------------------------------------------------
  * Asked on the store thread before each commit: what the head is to say of the log (u64 fence, u64
- * size, 32 bytes root; all of it synced). Without a witness the head goes on saying what it said: at
- * first zeroes. store_set_witness() returns when no witness is being asked any more; do not call it
- * with a lock held that the witness takes. */
+ * size, 32 bytes root; all of it synced). Without a witness the head goes on saying what it said:
+ * at first zeroes. store_set_witness() returns when no witness is being asked any more; do not call
+ * it with a lock held that the witness takes. */
 #define STORE_WITNESS_BYTES 48u
 typedef void store_witness_fn(void *arg, unsigned char out[STORE_WITNESS_BYTES]);
 void store_set_witness(struct store *store, store_witness_fn *witness, void *arg);

@@ -2,8 +2,8 @@
  *
  * What:    A change copies the path to it and shares the rest, so sharing a whole tree costs one
  *          reference. Nodes that nobody else holds are changed in place.
- * Owner:   store_tree_share() gives a second owner, store_tree_drop() ends one. Records live as long
- *          as any tree that holds them.
+ * Owner:   store_tree_share() gives a second owner, store_tree_drop() ends one. Records live as
+ *          long as any tree that holds them.
  * Threads: one thread changes a tree; others read and drop the ones shared with them.
  * Errors:  false is out of memory; the tree is then whole, but may lack the change. */
 #pragma once
