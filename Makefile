@@ -26,7 +26,7 @@ WARN := -std=c17 -D_GNU_SOURCE -Wall -Wextra -Wpedantic -Werror \
 WARN_gcc := -Wduplicated-cond -Wduplicated-branches -Wlogical-op -Wformat-signedness \
   -Wcast-align=strict -Wstack-usage=32768 -Wtrampolines
 WARN_clang := -Wcomma -Wassign-enum -Wconditional-uninitialized -Wunreachable-code-aggressive \
-  -Wmissing-variable-declarations
+  -Wmissing-variable-declarations -Wno-string-conversion
 
 HARD := -fstack-protector-strong -fstack-clash-protection -fcf-protection=full \
   -fno-delete-null-pointer-checks -fno-common -fno-omit-frame-pointer -fno-strict-aliasing -fPIE

@@ -71,12 +71,9 @@ static bool text_ok(struct kt_bytes text)
 static bool decode(struct kt_bytes text, unsigned char *out, size_t out_len)
 {
     size_t len = 0;
-    const char *end = NULL;
     if (text.len == 0 || text.len > BASE64_MAX)
         return false;
-    return sodium_base642bin(out, out_len, (const char *)text.at, text.len, NULL, &len, &end,
-                             sodium_base64_VARIANT_ORIGINAL) == 0 &&
-           len == out_len && end == (const char *)text.at + text.len;
+    return kt_base64_decode(text, out, out_len, &len) && len == out_len;
 }
 
 static void encode(const unsigned char *at, size_t len, char out[BASE64_MAX])
@@ -236,11 +233,8 @@ static enum signature check_signature(struct kt_bytes line, struct kt_bytes text
     struct kt_bytes base64 = kt_bytes(space + 1, line.len - name.len - 1);
     unsigned char blob[BASE64_MAX];
     size_t len = 0;
-    const char *end = NULL;
     if (!name_ok(name) || base64.len > BASE64_MAX ||
-        sodium_base642bin(blob, sizeof blob, (const char *)base64.at, base64.len, NULL, &len, &end,
-                          sodium_base64_VARIANT_ORIGINAL) != 0 ||
-        end != (const char *)base64.at + base64.len || len < 5)
+        !kt_base64_decode(base64, blob, sizeof blob, &len) || len < 5)
         return SIGNATURE_MALFORMED;
     if (key == NULL || !kt_bytes_is(name, key->name) || memcmp(blob, key->id, 4) != 0)
         return SIGNATURE_OTHER;

@@ -159,7 +159,7 @@ enum kt_kind kv_subkeys(struct request *req, struct kt_err *err)
 static enum kt_kind check_cas(struct request *req, const struct kv_secret *secret,
                               struct kt_err *err)
 {
-    struct kt_json options, cas;
+    struct kt_json options = {0}, cas = {0};
     bool given = request_member(req, "options", &options) == KT_OK &&
                  kt_json_member(options, "cas", &cas) && kt_json_type(cas) != KT_JSON_NULL;
     if (!given) {

@@ -1,5 +1,4 @@
-#include <sodium.h>
-
+#include "lib/num.h"
 #include "vaultd/engine/sys.h"
 #include "vaultd/policy/policies.h"
 
@@ -97,11 +96,7 @@ static struct kt_bytes decoded(struct request *req, const char *text)
 {
     size_t len = strlen(text), out_len = 0;
     unsigned char *out = kt_arena_take(&req->arena, len + 1);
-    const char *end = NULL;
-    if (out != NULL && len % 4 == 0 &&
-        sodium_base642bin(out, len + 1, text, len, NULL, &out_len, &end,
-                          sodium_base64_VARIANT_ORIGINAL) == 0 &&
-        end == text + len)
+    if (out != NULL && kt_base64_decode(kt_bytes(text, len), out, len + 1, &out_len))
         return kt_bytes(out, out_len);
     return kt_bytes(text, len);
 }

@@ -153,7 +153,7 @@ enum kt_kind policies_text(struct core *core, struct snapshot *snapshot, const c
         barrier_get(core->barrier, snapshot, kt_bytes(key, sizeof key), &record, ret_changed, err);
     if (kind != KT_OK)
         return kind;
-    struct kt_bytes stored, text;
+    struct kt_bytes stored = {0}, text = {0};
     kind = open_record(kt_buf_bytes(&record), &stored, &text, err);
     if (kind == KT_OK)
         kt_buf_add_bytes(out, text);
@@ -202,7 +202,7 @@ static enum kt_kind list_names(struct core *core, struct cursor *cursor, struct 
     while (cursor_next(cursor, &entry) == STORE_OK) {
         kt_autobuf struct kt_buf record;
         kt_buf_init(&record, RECORD_MAX);
-        struct kt_bytes name, text;
+        struct kt_bytes name = {0}, text = {0};
         enum kt_kind kind =
             barrier_open_entry(core->barrier, entry.key, entry.value, &record, err);
         if (kind == KT_OK)
