@@ -5,8 +5,10 @@
 #include <stdlib.h>
 
 #include <cmocka.h>
+#include <sched.h>
 
 #include "lib/audit_verify.h"
+#include "lib/failpoint.h"
 #include "lib/log.h"
 #include "lib/secret.h"
 #include "tests/unit/audit_fake.h"
@@ -650,6 +652,117 @@ static void unusable_folder(void **state)
     assert_int_equal(open_kind(f), KT_INVALID);
 }
 
+/* The thread syncs and signs by itself while the log grows, and the database is told. */
+static void keeper(void **state)
+{
+    struct fixture *f = *state;
+    struct audit_status status = {0};
+    f->config.sync_ms = 2;
+    f->config.checkpoint_ms = 5;
+    open_audit(f);
+    writes(f, 10, true);
+    generation last = f->store->disk.at;
+    int64_t deadline = kt_mono_ms(&kt_system_clock) + 10000;
+    struct kt_checkpoint checkpoint = {0};
+    while (checkpoint.size < 11 && kt_mono_ms(&kt_system_clock) < deadline) {
+        kt_autobuf struct kt_buf note;
+        kt_buf_init(&note, 65536);
+        audit_status(f->audit, &status);
+        if (audit_last_checkpoint(f->audit, &note, NULL) == KT_OK)
+            assert_int_equal(kt_checkpoint_open(kt_buf_bytes(&note), NULL, &checkpoint, NULL),
+                             KT_OK);
+        (void)sched_yield();
+    }
+    assert_int_equal(checkpoint.size, 11);
+    assert_int_equal(status.synced_size, 11);
+    audit_keeper_stop(f->audit);
+    fake_store_wait(f->store);
+    assert_true(f->store->synced >= last - 1);
+}
+
+/* The database may be full: the log goes on, and the next checkpoint gets through. */
+static void checkpoint_not_stored(void **state)
+{
+    struct fixture *f = *state;
+    kt_autobuf struct kt_buf note;
+    kt_buf_init(&note, 65536);
+    open_audit(f);
+    append(f, "secret/data/a");
+    f->store->error = STORE_FULL;
+    assert_int_equal(audit_checkpoint(f->audit, &note, NULL), KT_OK);
+    assert_int_equal(audit_commits_wait(f->audit), STORE_FULL);
+    f->store->error = STORE_OK;
+    append(f, "secret/data/a");
+    assert_int_equal(audit_checkpoint(f->audit, &note, NULL), KT_OK);
+    assert_int_equal(audit_commits_wait(f->audit), STORE_OK);
+    assert_int_equal(kt_get_u64(f->store->disk.head + 8), 3);
+}
+
+#ifdef KT_FAULT
+static void failpoints(void **state)
+{
+    struct fixture *f = *state;
+    struct audit_synced synced;
+    const struct audit_event event = {.type = "response", .path = "secret/data/x"};
+    open_audit(f);
+    append(f, "secret/data/a");
+    assert_int_equal(setenv("KEYTURN_FAILPOINTS", "audit_append=error", 1), 0);
+    assert_int_equal(audit_append(f->audit, &event, &f->err), KT_FULL);
+    assert_int_equal(setenv("KEYTURN_FAILPOINTS", "audit_sync=error", 1), 0);
+    append(f, "secret/data/b");
+    assert_int_equal(audit_sync_now(f->audit, &synced, &f->err), KT_IO);
+    assert_int_equal(unsetenv("KEYTURN_FAILPOINTS"), 0);
+    /* What a failed sync lost cannot be known: nothing more until the log is opened anew. */
+    assert_int_equal(audit_append(f->audit, &event, &f->err), KT_IO);
+    assert_non_null(strstr(f->err.what, "the audit log stopped"));
+    crash(f);
+    open_audit(f);
+    assert_int_equal(count_records(f, "secret/data/b"), 1);
+    append(f, "secret/data/c");
+}
+
+/* Every allocation fails once, at opening, appending, sealing and checkpoints. */
+static void allocations(void **state)
+{
+    struct fixture *f = *state;
+    const struct audit_event event = {.type = "response", .path = "secret/data/x",
+                                      .request_data = kt_str("{\"a\":\"\\u0062\"}")};
+    for (unsigned long nth = 1;; nth++) {
+        (void)kt_fail_allocation(nth);
+        enum kt_kind kind = open_kind(f);
+        (void)kt_fail_allocation(0);
+        if (kind == KT_OK)
+            break;
+        assert_true(kind == KT_NO_MEMORY || kind == KT_TOO_LARGE);
+        assert_null(f->audit);
+        assert_true(nth < 200);
+    }
+    writes(f, 3, true);
+    for (unsigned long nth = 1;; nth++) {
+        kt_autobuf struct kt_buf sealed, note;
+        kt_buf_init(&sealed, STORE_OUTCOME_MAX);
+        kt_buf_init(&note, 65536);
+        (void)kt_fail_allocation(nth);
+        enum kt_kind kind = audit_append(f->audit, &event, &f->err);
+        if (kind == KT_OK)
+            kind = audit_outcome_seal(f->audit, &event, &sealed, &f->err);
+        if (kind == KT_OK) {
+            const struct commit_result result = {.error = STORE_FULL};
+            audit_outcome_done(f->audit, kt_buf_bytes(&sealed), &result);
+            kind = audit_checkpoint(f->audit, &note, &f->err);
+        }
+        (void)kt_fail_allocation(0);
+        if (kind == KT_OK)
+            break;
+        assert_true(kind == KT_NO_MEMORY || kind == KT_TOO_LARGE);
+        assert_true(nth < 200);
+    }
+    writes(f, 3, true);
+    sync_all(f);
+    assert_int_equal(count_records(f, "\"place\":"), 6);
+}
+#endif
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -660,7 +773,10 @@ int main(void)
         T(missing_outcomes), T(failed_commits), T(old_database), T(old_database_after_crash),
         T(old_log),       T(no_log),        T(other_log),        T(newer_checkpoints),
         T(newer_history), T(other_vault),   T(crash_at_first),   T(power_loss),
-        T(damaged_outcome), T(unusable_folder),
+        T(damaged_outcome), T(unusable_folder), T(keeper),       T(checkpoint_not_stored),
+#ifdef KT_FAULT
+        T(failpoints),    T(allocations),
+#endif
     };
     return cmocka_run_group_tests_name("audit_open", tests, NULL, NULL);
 }
