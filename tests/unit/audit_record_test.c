@@ -195,6 +195,23 @@ static void whole_event(void **state)
     assert_string_equal(line_of(&event, &line), kt_buf_text(&want));
 }
 
+/* As in Vault's log, what is empty has no key. */
+static void empty_fields(void **state)
+{
+    (void)state;
+    static const char *const metas[] = {"", "null", "{}"};
+    for (size_t i = 0; i < 3; i++) {
+        const struct audit_auth auth = {.accessor = "", .entity_id = "", .meta = kt_str(metas[i])};
+        const struct audit_event event = {.type = "response", .request_id = "x", .path = NULL,
+                                          .auth = &auth, .error = ""};
+        kt_autobuf struct kt_buf line = {0};
+        assert_string_equal(line_of(&event, &line),
+                            "{\"time\":\"1970-01-01T00:00:00Z\",\"type\":\"response\",\"auth\":{},"
+                            "\"request\":{\"id\":\"x\",\"namespace\":{\"id\":\"root\"}},"
+                            "\"seq\":0}");
+    }
+}
+
 /* Every record carries 16 random bytes: its request's id, or its own. */
 static void salted(void **state)
 {
@@ -409,15 +426,15 @@ static void sealed_outcomes(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[11 + N(rows)] = {
+    struct CMUnitTest tests[12 + N(rows)] = {
         cmocka_unit_test(hmac_vector),    cmocka_unit_test(nothing_leaks),
         cmocka_unit_test(whole_event),    cmocka_unit_test(salted),
         cmocka_unit_test(large_data),     cmocka_unit_test(deep_data),
         cmocka_unit_test(outcome),        cmocka_unit_test(odd_outcomes),
         cmocka_unit_test(damaged_outcomes), cmocka_unit_test(sealed_records),
-        cmocka_unit_test(sealed_outcomes),
+        cmocka_unit_test(sealed_outcomes), cmocka_unit_test(empty_fields),
     };
-    size_t n = 11;
+    size_t n = 12;
     for (size_t i = 0; i < N(rows); i++)
         tests[n++] = (struct CMUnitTest){.name = rows[i].name, .test_func = redacts,
                                          .initial_state = (void *)(uintptr_t)&rows[i]};

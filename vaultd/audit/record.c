@@ -133,7 +133,7 @@ static void write_auth(struct kt_jsonw *w, struct audit_hasher *hasher,
             kt_jsonw_text(w, auth->policies[i]);
         kt_jsonw_end(w);
     }
-    if (auth->meta.len > 0)
+    if (auth->meta.len > 0 && !kt_bytes_is(auth->meta, "null") && !kt_bytes_is(auth->meta, "{}"))
         kt_jsonw_kv_raw(w, "metadata", auth->meta);
     kv_text(w, "entity_id", auth->entity_id);
     if (auth->expires_ms != 0)
