@@ -31,10 +31,10 @@ static const struct flag flags[] = {
 
 static const struct flag *find(const char *name, size_t len)
 {
-    if (len == 1 && name[0] == 'h')
-        return find("help", 4);
-    if (len == 1 && name[0] == 'v')
-        return find("version", 7);
+    if (len == 1 && (name[0] == 'h' || name[0] == 'v')) {
+        name = name[0] == 'h' ? "help" : "version";
+        len = strlen(name);
+    }
     for (size_t i = 0; i < FLAGS; i++)
         if (strlen(flags[i].name) == len && memcmp(flags[i].name, name, len) == 0)
             return &flags[i];

@@ -15,7 +15,7 @@
 
 /* ---- handlers: only what is safe in one ---- */
 
-#define SAY(text) (void)!write(STDERR_FILENO, text, sizeof text - 1)
+#define SAY(text) (void)!write(STDERR_FILENO, text, sizeof(text) - 1)
 
 static void on_bus_error(int number)
 {
@@ -51,7 +51,7 @@ enum kt_kind attend_begin(struct attend *ret, struct kt_err *err)
             (void)sigaddset(&taken, ours[i]);
     }
     struct attend attend = {.signals = -1, .broken = -1};
-    if (sigprocmask(SIG_BLOCK, &blocked, NULL) != 0 || !handle(SIGPIPE, SIG_IGN) ||
+    if (pthread_sigmask(SIG_BLOCK, &blocked, NULL) != 0 || !handle(SIGPIPE, SIG_IGN) ||
         !handle(SIGBUS, on_bus_error) || !handle(SIGALRM, on_deadline))
         return kt_fail(err, KT_IO, "cannot set up signals");
     attend.signals = signalfd(-1, &taken, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -97,7 +97,7 @@ void attend_deadline(unsigned seconds)
     sigset_t deadline;
     (void)sigemptyset(&deadline);
     (void)sigaddset(&deadline, SIGALRM);
-    (void)sigprocmask(SIG_UNBLOCK, &deadline, NULL);
+    (void)pthread_sigmask(SIG_UNBLOCK, &deadline, NULL);
     (void)alarm(seconds);
 }
 

@@ -21,7 +21,7 @@ typedef void attend_reload_fn(void *arg);
 enum kt_kind attend_begin(struct attend *ret, struct kt_err *err) KT_MUST_CHECK;
 void attend_end(struct attend *attend);
 /* Until a signal to stop, or a broken store. */
-enum attend_end attend_loop(struct attend *attend, attend_reload_fn *reload, void *arg);
+enum attend_end attend_loop(struct attend *attend, attend_reload_fn *fn, void *arg);
 /* A store_broken_fn; arg is the struct attend. */
 void attend_broken(void *arg, const char *what);
 /* "READY=1" and the like; nothing happens without a service manager. */

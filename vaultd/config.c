@@ -178,7 +178,7 @@ struct block_row {
     size_t n;
     block_target_fn *target;
 };
-#define SETTINGS(of) of, sizeof of / sizeof of[0]
+#define SETTINGS(of) (of), sizeof(of) / sizeof((of)[0])
 static const struct block_row block_rows[] = {
     {"storage", "lmdb", SETTINGS(lmdb_settings), lmdb_target},
     {"storage", "inmem", SETTINGS(inmem_settings), inmem_target},

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/assert.h"
 #include "lib/cleanup.h"
 #include "lib/json.h"
 #include "lib/log.h"
@@ -289,6 +290,7 @@ static enum kt_kind start(struct vaultd *vaultd, struct kt_err *err)
 
 static void say_ready(const struct vaultd *vaultd)
 {
+    KT_ASSERT(vaultd->core != NULL);
     size_t tcp = 0;
     for (size_t i = 0; i < vaultd->config.n_listeners; i++) {
         const struct config_listener *listener = &vaultd->config.listeners[i];

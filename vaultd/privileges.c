@@ -50,7 +50,8 @@ static bool is_empty(int fd)
         return false;
     }
     bool empty = true;
-    for (const struct dirent *at; empty && (at = readdir(dir)) != NULL;)
+    for (const struct dirent *at;
+         empty && (at = readdir(dir)) != NULL;) // NOLINT(concurrency-mt-unsafe): dir is ours
         empty = strcmp(at->d_name, ".") == 0 || strcmp(at->d_name, "..") == 0;
     (void)closedir(dir);
     return empty;

@@ -25,10 +25,11 @@ static _Noreturn void wait_and_remove(int leash, const char *path)
     char byte;
     sigset_t all;
     (void)sigfillset(&all);
-    (void)sigprocmask(SIG_BLOCK, &all, NULL);
+    (void)pthread_sigmask(SIG_BLOCK, &all, NULL);
     (void)setsid();
     while (read(leash, &byte, 1) < 0 && errno == EINTR)
         continue;
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): this process has one thread
     (void)nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
     _exit(0);
 }

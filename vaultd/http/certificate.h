@@ -15,7 +15,7 @@
 #include "lib/err.h"
 
 #define CERTIFICATE_CHAIN_MAX  8u
-#define CERTIFICATE_FILE_BYTES (256u * 1024u)
+#define CERTIFICATE_FILE_BYTES ((size_t)256 * 1024)
 
 struct certificate;
 

@@ -11,18 +11,15 @@ enum repeat_rule {
 
 struct header_row {
     const char *name;
-    unsigned char len;
     enum repeat_rule repeat;
+    unsigned char len;
     /* A folded line arrives glued to the *name* of the line before it (libmicrohttpd 0.9.75), so a
      * longer name that begins with this one may hide it. */
     bool guard_longer;
 };
 
-#define ROW(text, rule, guard)                                                                     \
-    {                                                                                              \
-        text, sizeof text - 1, rule, guard                                                         \
-    }
 /* clang-format off */
+#define ROW(text, rule, guard) {(text), (rule), sizeof(text) - 1, (guard)}
 static const struct header_row rows[HEADER_COUNT] = {
     [HEADER_AUTHORIZATION]     = ROW("Authorization",        REPEAT_SAME,  false),
     [HEADER_CONTENT_LENGTH]    = ROW("Content-Length",       REPEAT_NEVER, true),

@@ -24,16 +24,16 @@
 /* Inactivity, seconds: the library's own time-out, for replies that nobody reads. */
 #define STALL_S 60u
 /* Descriptors that are not connections: database, log, devices, sockets, pipes. */
-#define SPARE_DESCRIPTORS 256u
+#define SPARE_DESCRIPTORS ((rlim_t)256)
 
 const struct http_limits http_default_limits = {
     .max_connections = 32768,
     .max_unix_connections = 4096,
     .threads = 0,
     .header_bytes = 8192,
-    .max_request_bytes = 32u * 1024 * 1024,
-    .anonymous_body_bytes = 256u * 1024 * 1024,
-    .body_bytes = 1024u * 1024 * 1024,
+    .max_request_bytes = UINT64_C(32) << 20,
+    .anonymous_body_bytes = UINT64_C(256) << 20,
+    .body_bytes = UINT64_C(1) << 30,
     .deadlines = {.header_ms = 10000,
                   .body_ms = 60000,
                   .body_grace_ms = 10000,
@@ -288,8 +288,9 @@ static enum kt_kind listener_start(struct listener *listener, struct kt_err *err
         gnutls_certificate_retrieve_function2 *function;
         void *at; /* the library takes every pointer as one */
     } callback = {give_certificate};
+    static char tls_priorities[] = TLS_PRIORITIES; /* not const in the library's type; read only */
     struct MHD_OptionItem tls[] = {
-        {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)TLS_PRIORITIES},
+        {MHD_OPTION_HTTPS_PRIORITIES, 0, tls_priorities},
         {MHD_OPTION_HTTPS_CERT_CALLBACK, 0, callback.at},
         {MHD_OPTION_END, 0, NULL},
     };

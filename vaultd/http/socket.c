@@ -94,7 +94,7 @@ static enum kt_kind bind_one(const struct addrinfo *info, const char *address, i
     set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, 90000);
     if (bind(fd, info->ai_addr, info->ai_addrlen) != 0 || listen(fd, BACKLOG) != 0)
         return bind_fail(address, err);
-    struct sockaddr_storage bound;
+    struct sockaddr_storage bound = {0};
     socklen_t len = sizeof bound;
     if (getsockname(fd, (struct sockaddr *)&bound, &len) != 0)
         return kt_fail(err, KT_IO, "cannot read the port of %s", address);
@@ -110,7 +110,7 @@ static enum kt_kind bind_one(const struct addrinfo *info, const char *address, i
 enum kt_kind socket_listen_tcp(const char *address, int *ret_fd, unsigned *ret_port,
                                struct kt_err *err)
 {
-    struct socket_address parts;
+    struct socket_address parts = {0};
     enum kt_kind kind = socket_address_parse(address, &parts, err);
     if (kind != KT_OK)
         return kind;
@@ -119,7 +119,7 @@ enum kt_kind socket_listen_tcp(const char *address, int *ret_fd, unsigned *ret_p
                              .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
     struct addrinfo *info = NULL;
     int code = getaddrinfo(parts.host[0] == '\0' ? NULL : parts.host, parts.port, &hints, &info);
-    if (code != 0) {
+    if (code != 0 || info == NULL) {
         kind = kt_fail(err, KT_INVALID, "cannot find the address of '%s': %s", parts.host,
                        gai_strerror(code));
         kt_hint(err, "write an address of this machine, such as 127.0.0.1:8200");
