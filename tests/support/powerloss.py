@@ -30,9 +30,10 @@ import struct
 import sys
 
 (WRITE, SYNC, SYNC_DIR, WRITE_SYNC, TRUNCATE, ALLOCATE, CREATE, RENAME, UNLINK, MKDIR, RMDIR, MAP,
- ANSWER) = range(1, 14)
+ ANSWER, ZERO) = range(1, 15)
 NAMES = ("? WRITE SYNC SYNC_DIR WRITE_SYNC TRUNCATE ALLOCATE CREATE RENAME UNLINK MKDIR RMDIR MAP "
-         "ANSWER").split()
+         "ANSWER ZERO").split()
+SIZES = (TRUNCATE, ALLOCATE, ZERO)  # without bytes; they arrive or do not
 HEAD = struct.Struct("<IBBHIIQQIIQQQ")
 SECTOR = 512
 CHUNK = 65536
@@ -101,6 +102,8 @@ class File:
         elif r.kind == ALLOCATE:
             if r.offset + r.length > len(content):
                 content.extend(bytes(r.offset + r.length - len(content)))
+        elif r.kind == ZERO:
+            File.put(content, r.offset, bytes(r.length))
         elif sectors is None:
             File.put(content, r.offset, r.data)
         else:
@@ -143,7 +146,7 @@ class File:
                 self.apply(content, r)
                 continue
             fate = mode if mode != "mixed" else rng.choice(("lost", "whole", "torn"))
-            if fate == "torn" and r.kind in (TRUNCATE, ALLOCATE):
+            if fate == "torn" and r.kind in SIZES:
                 fate = rng.choice(("lost", "whole"))
             words.append("%s %s %d+%d" % (fate, os.path.basename(r.path), r.offset, len(r.data)))
             if fate == "whole":
@@ -254,9 +257,9 @@ class Disk:
     def take(self, r):
         if r.kind == ANSWER or (r.error != 0 and r.kind not in (WRITE, WRITE_SYNC)):
             return
-        if r.kind in (WRITE, WRITE_SYNC, TRUNCATE, ALLOCATE, MAP):
+        if r.kind in (WRITE, WRITE_SYNC, MAP) + SIZES:
             file = self.file_of(r)
-            if file is not None and (r.data or r.kind in (TRUNCATE, ALLOCATE)):
+            if file is not None and (r.data or r.kind in SIZES):
                 file.events.append(r)
         elif r.kind == SYNC:
             file = self.file_of(r)
@@ -340,19 +343,22 @@ def moments(records, count, rng):
     return sorted(chosen)
 
 
-def states(log, root, start=None, out=None, count=200, seed=1, since=0):
-    """since: only moments after it (CLOCK_MONOTONIC ns)."""
+def states(log, root, start=None, out=None, count=200, seed=1, since=0, cuts=None, mode=None):
+    """since: only moments after it (CLOCK_MONOTONIC ns). cuts: exactly these moments, for example the
+    starts of all answers. mode "lost": of what no sync covers nothing survives; "whole": all of it;
+    "mixed": a part; None: each in turn."""
     rng = random.Random(seed)
     records = read_log(log)
     disk = Disk(records, root, start)
     answers = [r for r in records if r.kind == ANSWER]
     usable = [r for r in records if r.start >= since]
-    for number, cut in enumerate(moments(usable, count, rng)):
+    chosen = moments(usable, count, rng) if cuts is None else sorted(cuts)
+    for number, cut in enumerate(chosen):
         disk.advance(cut)
-        mode = rng.choice(("lost", "whole", "mixed", "mixed", "mixed"))
-        words = [mode]
+        how = mode or rng.choice(("lost", "whole", "mixed", "mixed", "mixed"))
+        words = [how]
         shutil.rmtree(out, ignore_errors=True)
-        disk.write(out, cut, random.Random(rng.random()), mode, words)
+        disk.write(out, cut, random.Random(rng.random()), how, words)
         yield State(number, cut, out, words, answers)
     shutil.rmtree(out, ignore_errors=True)
 

@@ -4,9 +4,11 @@ store_powerloss.py STORE_CRASH_TEST SYNC_SHIM COUNT [SEED]
 
 Lets the program write under the shim, twice in a row on one folder (so that both a new store and an
 old one are met), makes COUNT states that a power loss could have left, and has each one opened and
-checked: every batch acknowledged by then is there, none is half there. Exits 1 on the first that is
-not, and says how to make it again.
+checked: every batch acknowledged by then is there, none is half there. Then, for the moment at which
+each acknowledgement began to leave, the state that only completed syncs vouch for. Exits 1 on the
+first that is wrong, and says how to make it again.
 """
+import itertools
 import os
 import random
 import shutil
@@ -49,7 +51,10 @@ def main():
                                text=True, bufsize=1)
     lost = 0
     out = os.path.join(work, "state")
-    for state in powerloss.states(log, folder, None, out, count, seed):
+    left = [r.start + 1 for r in powerloss.read_log(log) if r.kind == powerloss.ANSWER]
+    for state in itertools.chain(
+            powerloss.states(log, folder, None, out, count, seed),
+            powerloss.states(log, folder, None, out, cuts=left, mode="lost")):
         need = acknowledged(state)
         checker.stdin.write("%s %d\n" % (state.folder, need))
         answer = checker.stdout.readline().strip()
@@ -61,7 +66,8 @@ def main():
     checker.stdin.close()
     checker.wait()
     shutil.rmtree(work)
-    print("    power loss: %d states, %d with writes under way, seed %d" % (count, lost, seed))
+    print("    power loss: %d states, %d with writes under way, and at each of %d answers, seed %d" %
+          (count, lost, len(left), seed))
     return 0
 
 

@@ -65,7 +65,8 @@ enum kind {
     MKDIR,
     RMDIR,
     MAP,
-    ANSWER
+    ANSWER,
+    ZERO, /* fallocate(FALLOC_FL_ZERO_RANGE): zeroes from offset to offset + length */
 };
 
 #define HEAD  64u
@@ -608,8 +609,8 @@ int fallocate(int fd, int mode, off_t offset, off_t length)
     REAL(fallocate)
     uint64_t began = now();
     int result = real(fd, mode, offset, length);
-    if (mode == 0)
-        note_size(fd, ALLOCATE, began, result == 0 ? 0 : errno, offset, length);
+    if (mode == 0 || mode == FALLOC_FL_ZERO_RANGE)
+        note_size(fd, mode == 0 ? ALLOCATE : ZERO, began, result == 0 ? 0 : errno, offset, length);
     return result;
 }
 
