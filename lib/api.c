@@ -302,6 +302,8 @@ enum kt_kind kt_api_call(struct kt_api *api, const struct kt_api_request *reques
         .header_count = count,
         .body = request->body,
         .timeout_ms = request->timeout_ms,
+        .tick = request->tick,
+        .tick_arg = request->tick_arg,
     };
     enum kt_kind kind = kt_http_perform(api->http, &http, wake_fd, &reply->http, err);
     if (kind != KT_OK) {

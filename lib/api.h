@@ -51,6 +51,8 @@ struct kt_api_request {
     const char *content_type;  /* NULL: none; PATCH: application/merge-patch+json */
     unsigned timeout_ms;       /* 0: the client's. A long poll: its wait and 15 s */
     bool raw;                  /* the answer is no JSON: leave it in reply.http.body */
+    void (*tick)(void *arg);   /* as in struct kt_http_request */
+    void *tick_arg;
 };
 struct kt_api_reply {
     struct kt_http_response http; /* status and the whole body */

@@ -24,6 +24,7 @@
 #define BODY_MAX           ((size_t)33 * 1024 * 1024)
 #define CONNECT_TIMEOUT_MS 10000u
 #define TIMEOUT_MS         60000u
+#define TICK_MS            1000
 
 struct kt_http {
     struct kt_http_address address;
@@ -334,8 +335,10 @@ static void let_go(struct kt_http *http)
     http->response = NULL;
 }
 
-static enum kt_kind drive(struct kt_http *http, int wake_fd, CURLcode *ret_code, struct kt_err *err)
+static enum kt_kind drive(struct kt_http *http, const struct kt_http_request *request,
+                          int wake_fd, CURLcode *ret_code, struct kt_err *err)
 {
+    int wait_ms = request->tick != NULL ? TICK_MS : 60000;
     if (curl_multi_add_handle(http->multi, http->easy) != CURLM_OK)
         return kt_fail(err, KT_NO_MEMORY, "making the request");
     for (;;) {
@@ -349,8 +352,10 @@ static enum kt_kind drive(struct kt_http *http, int wake_fd, CURLcode *ret_code,
             return KT_OK;
         }
         struct curl_waitfd extra = {.fd = wake_fd, .events = CURL_WAIT_POLLIN};
-        if (curl_multi_poll(http->multi, &extra, wake_fd >= 0 ? 1 : 0, 60000, NULL) != CURLM_OK)
+        if (curl_multi_poll(http->multi, &extra, wake_fd >= 0 ? 1 : 0, wait_ms, NULL) != CURLM_OK)
             return kt_fail(err, KT_INTERNAL, "libcurl cannot wait");
+        if (request->tick != NULL)
+            request->tick(request->tick_arg);
         if (wake_fd >= 0 && extra.revents != 0)
             return kt_fail(err, KT_GONE, "the request was given up");
     }
@@ -367,7 +372,7 @@ static enum kt_kind perform_once(struct kt_http *http, const struct kt_http_requ
     if (kind == KT_OK)
         kind = prepare(http, request, url, headers, err);
     if (kind == KT_OK)
-        kind = drive(http, wake_fd, &code, err);
+        kind = drive(http, request, wake_fd, &code, err);
     if (kind == KT_OK && code != CURLE_OK) {
         struct kt_http_failure failure = {
             .code = (int)code,

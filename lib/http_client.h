@@ -46,6 +46,8 @@ struct kt_http_request {
     size_t header_count;
     struct kt_bytes body; /* sent unless empty; POST, PUT and PATCH send an empty one too */
     unsigned timeout_ms;  /* 0: the client's; a long poll sets its wait and some more */
+    void (*tick)(void *arg); /* called about once a second while waiting; NULL: not at all */
+    void *tick_arg;
 };
 struct kt_http_response {
     unsigned status;

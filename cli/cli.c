@@ -1,0 +1,420 @@
+/* cli/cli.c - see cli/cli.h. */
+#include "cli/cli.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "cli/help.h"
+#include "cli/output.h"
+#include "lib/cleanup.h"
+#include "lib/clock.h"
+#include "lib/duration.h"
+#include "lib/token_file.h"
+
+#define OUT_MAX ((size_t)512 * 1024 * 1024)
+
+void cli_init(struct cli *cli)
+{
+    *cli = (struct cli){.in_fd = 0, .out_fd = 1, .err_fd = 2};
+    kt_buf_init(&cli->out, OUT_MAX);
+    cli->in_terminal = isatty(0) == 1;
+    cli->out_terminal = isatty(1) == 1;
+    cli->err_terminal = isatty(2) == 1;
+    cli->now_ms = kt_wall_ms(&kt_system_clock);
+}
+
+void cli_free(struct cli *cli)
+{
+    kt_buf_free(&cli->out);
+    kt_api_close(cli->api);
+    kt_secret_free(cli->token);
+    kt_zone_free(cli->zone);
+}
+
+/* ---- saying things ---- */
+
+static bool write_all(int fd, struct kt_bytes bytes)
+{
+    while (bytes.len > 0) {
+        ssize_t n = write(fd, bytes.at, bytes.len);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return false;
+        bytes = kt_bytes(bytes.at + n, bytes.len - (size_t)n);
+    }
+    return true;
+}
+
+bool cli_flush(struct cli *cli)
+{
+    bool complete = kt_buf_ok(&cli->out);
+    errno = 0;
+    bool written = write_all(cli->out_fd, kt_buf_bytes(&cli->out));
+    int error = errno;
+    kt_buf_reset(&cli->out);
+    if (!complete)
+        cli_note(cli, "Error: not enough memory for the output");
+    else if (!written)
+        cli_note(cli, "Error: cannot write the output: %s", kt_errno_text(error));
+    return complete && written;
+}
+
+static void note(struct cli *cli, const char *format, va_list args)
+{
+    char text[4096];
+    kt_autobuf struct kt_buf line = {0};
+    kt_buf_init(&line, 4 * sizeof text);
+    (void)vsnprintf(text, sizeof text, format, args);
+    output_safe(&line, kt_str(text));
+    kt_buf_add_char(&line, '\n');
+    (void)write_all(cli->err_fd, kt_buf_bytes(&line)); /* nobody is left to tell */
+}
+
+void cli_note(struct cli *cli, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    note(cli, format, args);
+    va_end(args);
+}
+
+int cli_fail(struct cli *cli, const struct kt_err *err)
+{
+    cli_note(cli, "Error: %s", err->what);
+    if (err->hint[0] != '\0')
+        cli_note(cli, "next   %s", err->hint);
+    return CLI_WRONG;
+}
+
+int cli_wrong(struct cli *cli, const char *hint, const char *format, ...)
+{
+    char text[1024];
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    cli_note(cli, "Error: %s", text);
+    if (hint[0] != '\0')
+        cli_note(cli, "next   %s", hint);
+    return CLI_WRONG;
+}
+
+void cli_success(struct cli *cli, const char *format, ...)
+{
+    char text[1024];
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    if (cli->format == CLI_JSON)
+        return;
+    kt_buf_add_text(&cli->out, "Success! ");
+    output_safe(&cli->out, kt_str(text));
+    kt_buf_add_char(&cli->out, '\n');
+}
+
+/* ---- asking the vault ---- */
+
+int cli_remote_code(const struct cli *cli)
+{
+    return (cli->command->traits & COMMAND_ASKS) != 0 ? CLI_WRONG : CLI_REFUSED;
+}
+
+static const char *setting(const struct cli *cli, enum flag_id id, const char *variable)
+{
+    const char *text = flags_text(&cli->flags, id);
+    if (text == NULL)
+        text = secure_getenv(variable);
+    return text != NULL && text[0] != '\0' ? text : NULL;
+}
+
+/* VAULT_TOKEN was taken by main; else ~/.vault-token. */
+static enum kt_kind find_token(struct cli *cli, struct kt_err *err)
+{
+    const char *home = secure_getenv("HOME");
+    char path[4096];
+    if (cli->token != NULL || home == NULL || home[0] == '\0')
+        return KT_OK;
+    int n = snprintf(path, sizeof path, "%s/.vault-token", home);
+    if (n < 0 || (size_t)n >= sizeof path)
+        return KT_OK;
+    enum kt_kind kind = kt_token_file_read(path, &cli->token, err);
+    return kind == KT_NOT_FOUND ? KT_OK : kind;
+}
+
+bool cli_open(struct cli *cli)
+{
+    struct kt_err err = {0};
+    uint64_t timeout_ms = 0;
+    const char *timeout = secure_getenv("VAULT_CLIENT_TIMEOUT");
+    enum kt_kind kind = KT_OK;
+    if (cli->api != NULL)
+        return true;
+    if ((cli->command->traits & COMMAND_TOKENLESS) == 0)
+        kind = find_token(cli, &err);
+    if (kind == KT_OK && timeout != NULL && timeout[0] != '\0') {
+        kind = kt_duration_parse(kt_str(timeout), &timeout_ms, &err);
+        if (kind != KT_OK)
+            kt_context(&err, "VAULT_CLIENT_TIMEOUT");
+    }
+    struct kt_api_options options = {
+        .address = setting(cli, FLAG_ADDRESS, "VAULT_ADDR"),
+        .ca_file = setting(cli, FLAG_CA_CERT, "VAULT_CACERT"),
+        .server_name = setting(cli, FLAG_TLS_SERVER_NAME, "VAULT_TLS_SERVER_NAME"),
+        .namespace_path = setting(cli, FLAG_NAMESPACE, "VAULT_NAMESPACE"),
+        .user_agent = "secretctl/" KT_VERSION,
+        .token = kt_secret_bytes(cli->token),
+        .timeout_ms = timeout_ms < 86400000 ? (unsigned)timeout_ms : 86400000u,
+    };
+    if (kind == KT_OK)
+        kind = kt_api_open(&options, &cli->api, &err);
+    if (kind == KT_OK)
+        return true;
+    cli->exit_code = cli_fail(cli, &err);
+    return false;
+}
+
+/* Inside single quotes everything but a single quote stands for itself. */
+static void add_quoted(struct kt_buf *out, struct kt_bytes text)
+{
+    kt_buf_add_char(out, '\'');
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.at[i] == '\'')
+            kt_buf_add_text(out, "'\\''");
+        else
+            kt_buf_add_char(out, (char)text.at[i]);
+    }
+    kt_buf_add_char(out, '\'');
+}
+
+static void print_curl(struct cli *cli, const struct cli_call *call,
+                       const struct kt_api_request *request)
+{
+    static const char scheme[] = "unix://";
+    struct kt_buf *out = &cli->out;
+    kt_autobuf struct kt_buf url = {0};
+    kt_buf_init(&url, OUT_MAX);
+    kt_api_url(cli->api, request, &url);
+    const char *ca = setting(cli, FLAG_CA_CERT, "VAULT_CACERT");
+    const char *ns = setting(cli, FLAG_NAMESPACE, "VAULT_NAMESPACE");
+    const char *address = kt_api_address(cli->api);
+    struct kt_bytes rest = kt_buf_bytes(&url);
+    kt_buf_printf(out, "curl -X %s", call->method);
+    if (ca != NULL) {
+        kt_buf_add_text(out, " --cacert ");
+        add_quoted(out, kt_str(ca));
+    }
+    kt_buf_add_text(out, " -H \"X-Vault-Token: $VAULT_TOKEN\" -H \"X-Vault-Request: true\"");
+    if (ns != NULL) {
+        kt_buf_add_text(out, " -H ");
+        kt_autobuf struct kt_buf header = {0};
+        kt_buf_init(&header, 1024);
+        kt_buf_printf(&header, "X-Vault-Namespace: %s", ns);
+        add_quoted(out, kt_buf_bytes(&header));
+    }
+    if (strcmp(call->method, "PATCH") == 0)
+        kt_buf_add_text(out, " -H 'Content-Type: application/merge-patch+json'");
+    if (call->body.len > 0 && call->secret_body) {
+        kt_buf_add_text(out, " -d @body.json");
+    } else if (call->body.len > 0) {
+        kt_buf_add_text(out, " -d ");
+        add_quoted(out, call->body);
+    }
+    if (strncmp(address, scheme, sizeof scheme - 1) == 0) {
+        kt_buf_add_text(out, " --unix-socket ");
+        add_quoted(out, kt_str(address + sizeof scheme - 1));
+        kt_buf_add_text(out, " 'http://localhost");
+        kt_buf_add(out, rest.at + strlen(address), rest.len - strlen(address));
+        kt_buf_add_text(out, "'\n");
+    } else {
+        kt_buf_add_char(out, ' ');
+        add_quoted(out, rest);
+        kt_buf_add_char(out, '\n');
+    }
+}
+
+int cli_refused(struct cli *cli, const struct cli_call *call, const struct kt_api_reply *reply,
+                const struct kt_err *err)
+{
+    cli_note(cli, "Error %s: %s", call->doing, err->what);
+    if (reply->http.status >= 400) {
+        struct kt_api_request request = {
+            .method = call->method, .path = call->path, .query = call->query};
+        kt_autobuf struct kt_buf url = {0};
+        kt_buf_init(&url, OUT_MAX);
+        kt_api_url(cli->api, &request, &url);
+        cli_note(cli, "%s", "");
+        cli_note(cli, "URL    %s %s", call->method, kt_buf_text(&url));
+        cli_note(cli, "code   %u", reply->http.status);
+        if (reply->request_id[0] != '\0')
+            cli_note(cli, "id     %s", reply->request_id);
+    }
+    if (err->hint[0] != '\0')
+        cli_note(cli, "next   %s", err->hint);
+    else if (err->kind == KT_DENIED && cli->token == NULL)
+        cli_note(cli, "next   there is no token: secretctl login, or VAULT_TOKEN");
+    else if (err->kind == KT_DENIED)
+        cli_note(cli, "next   what may this token do there? secretctl token capabilities %s; "
+                      "is it still valid? secretctl token lookup", call->path);
+    else if (err->kind == KT_SEALED)
+        cli_note(cli, "next   secretctl operator unseal");
+    else if (err->kind == KT_TOO_MANY || err->kind == KT_BUSY)
+        cli_note(cli, "next   the same again in %u s",
+                 reply->http.retry_after_s != 0 ? reply->http.retry_after_s : 1u);
+    return cli_remote_code(cli);
+}
+
+enum kt_kind cli_call(struct cli *cli, const struct cli_call *call, struct kt_api_reply *reply)
+{
+    struct kt_err err = {0};
+    if (!cli_open(cli))
+        return KT_INVALID;
+    struct kt_api_request request = {
+        .method = call->method,
+        .path = call->path,
+        .query = call->query,
+        .body = call->body,
+        .timeout_ms = call->timeout_ms,
+        .raw = call->raw,
+    };
+    if (flags_on(&cli->flags, FLAG_CURL) && !call->aside) {
+        print_curl(cli, call, &request);
+        cli->exit_code = CLI_DONE;
+        return KT_GONE;
+    }
+    enum kt_kind kind = kt_api_call(cli->api, &request, -1, reply, &err);
+    if (kind == KT_OK) {
+        cli_warnings(cli, reply);
+        return KT_OK;
+    }
+    cli->exit_code = cli_remote_code(cli);
+    if (call->err != NULL)
+        *call->err = err;
+    else if (!call->aside)
+        cli->exit_code = cli_refused(cli, call, reply, &err);
+    return kind;
+}
+
+/* ---- the answer as it is ---- */
+
+void cli_warnings(struct cli *cli, const struct kt_api_reply *reply)
+{
+    kt_autobuf struct kt_buf text = {0};
+    kt_buf_init(&text, OUT_MAX);
+    struct kt_json_iter it = kt_json_iter(reply->warnings);
+    while (kt_json_next(&it)) {
+        kt_buf_reset(&text);
+        if (kt_json_string(it.value, &text))
+            cli_note(cli, "WARNING! %s", kt_buf_text(&text));
+    }
+}
+
+static int print_field(struct cli *cli, struct kt_json object, const char *field)
+{
+    struct kt_json value = {0};
+    if (!kt_json_member(object, field, &value) || kt_json_type(value) == KT_JSON_NULL)
+        return cli_wrong(cli, "without -field everything is shown", "there is no field '%s'", field);
+    if (cli->format == CLI_JSON) {
+        output_json(&cli->out, value);
+        return CLI_DONE;
+    }
+    output_value(&cli->out, value);
+    if (cli->out_terminal)
+        kt_buf_add_char(&cli->out, '\n');
+    return CLI_DONE;
+}
+
+bool cli_print_plain(struct cli *cli, struct kt_json object, const struct kt_api_reply *reply,
+                     int *ret_code)
+{
+    const char *field = flags_text(&cli->flags, FLAG_FIELD);
+    if (field != NULL) {
+        *ret_code = print_field(cli, object, field);
+        return true;
+    }
+    if (cli->format != CLI_JSON)
+        return false;
+    if (kt_json_type(reply->root) == KT_JSON_NONE)
+        kt_buf_add_text(&cli->out, "{}\n");
+    else
+        output_json(&cli->out, reply->root);
+    *ret_code = CLI_DONE;
+    return true;
+}
+
+/* ---- running a command ---- */
+
+static int check_words(struct cli *cli)
+{
+    const struct command *command = cli->command;
+    if (cli->word_count >= command->min_words && cli->word_count <= command->max_words)
+        return CLI_DONE;
+    bool more = cli->word_count > command->max_words;
+    cli_note(cli, "Error: %s after \"%s\"", more ? "too many words" : "something is missing",
+             command->words);
+    cli_note(cli, "next   secretctl %s%s%s", command->words, command->usage[0] != '\0' ? " " : "",
+             command->usage);
+    cli_note(cli, "       examples: secretctl %s --help", command->words);
+    return CLI_WRONG;
+}
+
+static int choose_format(struct cli *cli)
+{
+    const char *format = setting(cli, FLAG_FORMAT, "VAULT_FORMAT");
+    if (format == NULL || strcmp(format, "table") == 0)
+        cli->format = CLI_TABLE;
+    else if (strcmp(format, "json") == 0)
+        cli->format = CLI_JSON;
+    else
+        return cli_wrong(cli, "-format=table or -format=json (also -o json, VAULT_FORMAT)",
+                         "no such format: %.60s", format);
+    return CLI_DONE;
+}
+
+static int run_found(struct cli *cli)
+{
+    struct kt_err err = {0};
+    enum flag_id allowed[FLAG_ID_COUNT];
+    size_t count = command_flags(cli->command, allowed);
+    if (flags_on(&cli->flags, FLAG_HELP)) {
+        help_command(cli->command, &cli->out);
+        return CLI_DONE;
+    }
+    if (flags_check(&cli->flags, allowed, count, cli->command->words, &err) != KT_OK)
+        return cli_fail(cli, &err);
+    int code = choose_format(cli);
+    if (code == CLI_DONE)
+        code = check_words(cli);
+    return code != CLI_DONE ? code : cli->command->run(cli);
+}
+
+static bool asks_version(int argc, char *const *argv)
+{
+    return argc == 2 && (strcmp(argv[1], "-version") == 0 || strcmp(argv[1], "--version") == 0 ||
+                         strcmp(argv[1], "-v") == 0);
+}
+
+int cli_run(struct cli *cli, int argc, char *const *argv)
+{
+    struct kt_err err = {0};
+    size_t used = 0;
+    int code = CLI_WRONG;
+    static const char *const version[] = {"version"};
+    if (asks_version(argc, argv)) {
+        cli->command = command_find(version, 1, &used);
+        code = cli->command->run(cli);
+    } else if (flags_split(argc, argv, &cli->flags, &err) != KT_OK) {
+        code = cli_fail(cli, &err);
+    } else {
+        cli->command = command_find(cli->flags.words, cli->flags.word_count, &used);
+        cli->words = cli->flags.words + used;
+        cli->word_count = cli->flags.word_count - used;
+        code = cli->command != NULL ? run_found(cli) : help_without_command(cli);
+    }
+    if (!cli_flush(cli) && code == CLI_DONE)
+        code = CLI_WRONG;
+    return code;
+}

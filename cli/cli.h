@@ -1,0 +1,83 @@
+/* cli/cli.h - what every command works with: settings, the vault, the output.
+ *
+ * What:    cli_call() sends one request and, when it fails, says what failed, with the URL, the code
+ *          and what to do next. Output is collected in cli->out and written at the end of the command
+ *          or by cli_flush(); it may hold secrets and is wiped.
+ * Owner:   main() owns the struct cli.
+ * Threads: one thread. */
+#pragma once
+
+#include "cli/commands.h"
+#include "lib/api.h"
+#include "lib/cleanup.h"
+#include "lib/secret.h"
+#include "lib/zone.h"
+
+enum cli_exit { CLI_DONE = 0, CLI_WRONG = 1, CLI_REFUSED = 2 };
+enum cli_format { CLI_TABLE, CLI_JSON };
+
+struct cli {
+    const struct command *command;
+    struct flags flags;
+    const char *const *words; /* after the command's own */
+    size_t word_count;
+    enum cli_format format;
+    int in_fd, out_fd, err_fd;
+    bool in_terminal, out_terminal, err_terminal;
+    struct kt_buf out;
+    struct kt_secret *token; /* from VAULT_TOKEN */
+    struct kt_api *api;      /* opened by the first call */
+    struct kt_zone *zone;    /* the person's, loaded by the first time that is printed */
+    bool zone_loaded;
+    int64_t now_ms;
+    int exit_code;           /* set by cli_call() when it fails */
+};
+
+/* cli->flags, command and words are set; the rest is started. */
+void cli_init(struct cli *cli);
+void cli_free(struct cli *cli);
+/* Finds the command, checks flags and words, runs it; the exit code. */
+int cli_run(struct cli *cli, int argc, char *const *argv);
+
+/* ---- saying things ---- */
+/* Writes cli->out to out_fd and empties it. False (and a message) when it cannot be written. */
+bool cli_flush(struct cli *cli);
+/* A line to err_fd. */
+void cli_note(struct cli *cli, const char *format, ...) KT_PRINTF(2, 3);
+/* "Error WHAT: err->what", then what to do next; returns the exit code for used wrongly. */
+int cli_fail(struct cli *cli, const struct kt_err *err);
+/* The same with a text of its own and a hint ("" for none). */
+int cli_wrong(struct cli *cli, const char *hint, const char *format, ...) KT_PRINTF(3, 4);
+/* "Success! ..." on stdout unless JSON is wanted. */
+void cli_success(struct cli *cli, const char *format, ...) KT_PRINTF(2, 3);
+
+/* ---- asking the vault ---- */
+struct cli_call {
+    const char *doing; /* "reading secret/db/orders" */
+    const char *method, *path, *query;
+    struct kt_bytes body;
+    bool secret_body;  /* not shown by -output-curl-string */
+    bool raw;
+    bool aside;        /* not what was asked for: sent in spite of -output-curl-string, and its
+                          failure is not told */
+    struct kt_err *err; /* not NULL: the vault's refusal goes here and the caller tells it; its kind
+                           stays KT_OK when all was said already */
+    unsigned timeout_ms;
+};
+/* KT_OK, or: said what failed, cli->exit_code is set (0 after -output-curl-string). */
+enum kt_kind cli_call(struct cli *cli, const struct cli_call *call, struct kt_api_reply *reply)
+    KT_MUST_CHECK;
+/* What cli_call() says; for a caller that gave it an err. Returns the exit code. */
+int cli_refused(struct cli *cli, const struct cli_call *call, const struct kt_api_reply *reply,
+                const struct kt_err *err);
+/* The exit code for a vault that refused or cannot be reached. */
+int cli_remote_code(const struct cli *cli);
+/* Opens cli->api; says what failed. */
+bool cli_open(struct cli *cli);
+
+/* ---- the answer as it is ---- */
+/* With -field: that field of the object, and true. With JSON: the whole answer, and true. */
+bool cli_print_plain(struct cli *cli, struct kt_json object, const struct kt_api_reply *reply,
+                     int *ret_code);
+/* Warnings of the answer, on stderr. */
+void cli_warnings(struct cli *cli, const struct kt_api_reply *reply);

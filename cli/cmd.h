@@ -1,0 +1,81 @@
+/* cli/cmd.h - the handlers that cli/commands.c's rows name; each stands in a cmd_*.c file.
+ *
+ * They return the exit code and have said what failed. Threads: one thread. */
+#pragma once
+
+struct cli;
+
+int cmd_operator_init(struct cli *cli);
+int cmd_operator_unseal(struct cli *cli);
+int cmd_operator_seal(struct cli *cli);
+int cmd_operator_key_status(struct cli *cli);
+int cmd_operator_rotate(struct cli *cli);
+int cmd_status(struct cli *cli);
+
+int cmd_login(struct cli *cli);
+int cmd_token_create(struct cli *cli);
+int cmd_token_lookup(struct cli *cli);
+int cmd_token_renew(struct cli *cli);
+int cmd_token_revoke(struct cli *cli);
+int cmd_token_capabilities(struct cli *cli);
+
+int cmd_kv_get(struct cli *cli);
+int cmd_kv_put(struct cli *cli);
+int cmd_kv_patch(struct cli *cli);
+int cmd_kv_list(struct cli *cli);
+int cmd_kv_delete(struct cli *cli);
+int cmd_kv_undelete(struct cli *cli);
+int cmd_kv_destroy(struct cli *cli);
+int cmd_kv_history(struct cli *cli);
+int cmd_kv_rollback(struct cli *cli);
+int cmd_kv_metadata_get(struct cli *cli);
+int cmd_kv_metadata_put(struct cli *cli);
+int cmd_kv_metadata_patch(struct cli *cli);
+int cmd_kv_metadata_delete(struct cli *cli);
+
+int cmd_read(struct cli *cli);
+int cmd_write(struct cli *cli);
+int cmd_list(struct cli *cli);
+int cmd_delete(struct cli *cli);
+
+int cmd_secrets_list(struct cli *cli);
+int cmd_secrets_enable(struct cli *cli);
+int cmd_secrets_disable(struct cli *cli);
+int cmd_policy_list(struct cli *cli);
+int cmd_policy_read(struct cli *cli);
+int cmd_policy_write(struct cli *cli);
+int cmd_policy_delete(struct cli *cli);
+int cmd_policy_fmt(struct cli *cli);
+
+int cmd_schedule_set(struct cli *cli);
+int cmd_schedule_show(struct cli *cli);
+int cmd_schedule_list(struct cli *cli);
+int cmd_schedule_remove(struct cli *cli);
+int cmd_schedule_preview(struct cli *cli);
+int cmd_target_set(struct cli *cli);
+int cmd_target_show(struct cli *cli);
+int cmd_target_list(struct cli *cli);
+int cmd_target_remove(struct cli *cli);
+int cmd_target_check(struct cli *cli);
+int cmd_rotate(struct cli *cli);
+int cmd_run_list(struct cli *cli);
+int cmd_run_show(struct cli *cli);
+int cmd_run_watch(struct cli *cli);
+int cmd_run_report(struct cli *cli);
+int cmd_run_cancel(struct cli *cli);
+int cmd_run_thaw(struct cli *cli);
+int cmd_run_why(struct cli *cli);
+int cmd_due(struct cli *cli);
+
+int cmd_agent_list(struct cli *cli);
+int cmd_consumer_list(struct cli *cli);
+
+int cmd_audit_export(struct cli *cli);
+int cmd_audit_verify(struct cli *cli);
+int cmd_audit_tail(struct cli *cli);
+int cmd_audit_checkpoint(struct cli *cli);
+
+int cmd_explain(struct cli *cli);
+int cmd_completion(struct cli *cli);
+int cmd_docs(struct cli *cli);
+int cmd_version(struct cli *cli);

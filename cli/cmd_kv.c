@@ -1,0 +1,307 @@
+/* cli/cmd_kv.c - kv get, put, patch, list: the secrets themselves. */
+#include <stdio.h>
+
+#include "cli/cli.h"
+#include "cli/cmd.h"
+#include "cli/input.h"
+#include "cli/kv_place.h"
+#include "cli/output.h"
+#include "lib/cleanup.h"
+#include "lib/jsonw.h"
+
+/* ---- get ---- */
+
+static void print_heading(struct cli *cli, const struct kv_place *place, struct kt_json metadata)
+{
+    char time[OUTPUT_TIME];
+    char age[OUTPUT_TIME];
+    int64_t version = 0;
+    int64_t ms = output_time_of(metadata, "created_time");
+    (void)kt_api_i64(metadata, "version", &version);
+    output_time(cli, ms, time);
+    output_age(cli, ms, age);
+    output_safe(&cli->out, kt_str(place->secret));
+    kt_buf_printf(&cli->out, "   version %jd, written %s (%s)\n", (intmax_t)version, time, age);
+}
+
+static int tell_deleted(struct cli *cli, const struct kv_place *place, struct kt_json metadata)
+{
+    char time[OUTPUT_TIME];
+    int64_t version = 0;
+    bool destroyed = false;
+    (void)kt_api_i64(metadata, "version", &version);
+    (void)kt_api_bool(metadata, "destroyed", &destroyed);
+    output_time(cli, output_time_of(metadata, "deletion_time"), time);
+    if (destroyed) {
+        cli_note(cli, "Error: version %jd of %s was destroyed: its value is gone for good",
+                 (intmax_t)version, place->secret);
+        cli_note(cli, "next   secretctl kv history %s", place->secret);
+    } else {
+        cli_note(cli, "Error: version %jd of %s was deleted at %s", (intmax_t)version,
+                 place->secret, time);
+        cli_note(cli, "next   secretctl kv undelete -versions=%jd %s", (intmax_t)version,
+                 place->secret);
+    }
+    return CLI_REFUSED;
+}
+
+static int get_failed(struct cli *cli, const struct kv_place *place, const struct cli_call *call,
+                      const struct kt_api_reply *reply, const struct kt_err *err)
+{
+    struct kt_json metadata = {0};
+    if (err->kind == KT_OK)
+        return cli->exit_code;
+    if (err->kind == KT_NOT_FOUND && kt_json_member(reply->data, "metadata", &metadata))
+        return tell_deleted(cli, place, metadata);
+    if (err->kind == KT_NOT_FOUND) {
+        cli_note(cli, "Error: there is no %s%s%s", place->secret, call->query[0] != '\0' ? "?" : "",
+                 call->query);
+        cli_note(cli, "next   secretctl kv list %s", place->mount.path);
+        return CLI_REFUSED;
+    }
+    return cli_refused(cli, call, reply, err);
+}
+
+static int print_secret(struct cli *cli, const struct kv_place *place,
+                        const struct kt_api_reply *reply)
+{
+    struct kt_json data = {0};
+    struct kt_json metadata = {0};
+    struct kt_json found = {0};
+    int code = CLI_DONE;
+    (void)kt_json_member(reply->data, "data", &data);
+    (void)kt_json_member(reply->data, "metadata", &metadata);
+    const char *field = flags_text(&cli->flags, FLAG_FIELD);
+    bool of_metadata = field != NULL && !kt_json_member(data, field, &found) &&
+                       kt_json_member(metadata, field, &found);
+    if (cli_print_plain(cli, of_metadata ? metadata : data, reply, &code))
+        return code;
+    print_heading(cli, place, metadata);
+    static const char *const names[] = {"Key", "Value"};
+    KT_AUTO(table_free) struct table table = {0};
+    table_init(&table, 2, names);
+    table_members(&table, data);
+    kt_buf_add_char(&cli->out, '\n');
+    table_print(&table, 0, &cli->out);
+    return CLI_DONE;
+}
+
+int cmd_kv_get(struct cli *cli)
+{
+    struct kv_place place;
+    char path[KV_API_PATH];
+    char query[40] = "";
+    struct kt_err err = {0};
+    if (!kv_place_find(cli, cli->words[0], &place))
+        return cli->exit_code;
+    kv_place_path(&place, "data", path);
+    if (flags_has(&cli->flags, FLAG_VERSION))
+        (void)snprintf(query, sizeof query, "version=%ju",
+                       (uintmax_t)flags_number(&cli->flags, FLAG_VERSION, 0));
+    kt_autoapireply struct kt_api_reply reply;
+    kt_api_reply_init(&reply);
+    struct cli_call call = {.doing = "reading the secret", .method = "GET", .path = path,
+                            .query = query, .err = &err};
+    if (cli_call(cli, &call, &reply) != KT_OK)
+        return get_failed(cli, &place, &call, &reply, &err);
+    return print_secret(cli, &place, &reply);
+}
+
+/* ---- put ---- */
+
+static bool has_member(struct kt_json object, struct kt_json key)
+{
+    kt_autobuf struct kt_buf name = {0};
+    struct kt_json found = {0};
+    kt_buf_init(&name, INPUT_ALL_MAX);
+    return kt_json_string(key, &name) && kt_json_member(object, kt_buf_text(&name), &found);
+}
+
+/* A put replaces the whole secret. The keys that vanish are named; a person has to say -replace. */
+static bool may_replace(struct cli *cli, const struct kv_place *place, struct kt_json data)
+{
+    char path[KV_API_PATH];
+    int64_t version = 0;
+    struct kt_json subkeys = {0};
+    struct kt_json metadata = {0};
+    kv_place_path(place, "subkeys", path);
+    kt_autoapireply struct kt_api_reply reply;
+    kt_autobuf struct kt_buf gone = {0};
+    kt_api_reply_init(&reply);
+    kt_buf_init(&gone, 2048);
+    struct cli_call call = {.doing = "looking at the keys", .method = "GET", .path = path,
+                            .query = "depth=1", .aside = true};
+    /* Who may write but not read cannot be told. */
+    if (cli_call(cli, &call, &reply) != KT_OK || !kt_json_member(reply.data, "subkeys", &subkeys))
+        return true;
+    struct kt_json_iter it = kt_json_iter(subkeys);
+    while (kt_json_next(&it)) {
+        if (has_member(data, it.key))
+            continue;
+        if (gone.len > 0)
+            kt_buf_add_text(&gone, ", ");
+        (void)kt_json_string(it.key, &gone);
+    }
+    if (gone.len == 0 || flags_on(&cli->flags, FLAG_REPLACE))
+        return true;
+    (void)(kt_json_member(reply.data, "metadata", &metadata) &&
+           kt_api_i64(metadata, "version", &version));
+    const char *names = kt_buf_ok(&gone) ? kt_buf_text(&gone) : "many";
+    if (!cli->in_terminal) {
+        cli_note(cli, "note   no longer in %s: %s   (back: secretctl kv rollback -version=%jd %s)",
+                 place->secret, names, (intmax_t)version, place->secret);
+        return true;
+    }
+    cli_note(cli, "Error: this would drop from %s: %s", place->secret, names);
+    cli_note(cli, "next   only change what is given: secretctl kv patch %s ...", place->secret);
+    cli_note(cli, "       drop them: the same again with --replace");
+    cli->exit_code = CLI_WRONG;
+    return false;
+}
+
+static void write_body(struct cli *cli, struct kt_bytes data, struct kt_buf *body)
+{
+    struct kt_jsonw w = kt_jsonw(body);
+    kt_jsonw_object(&w);
+    kt_jsonw_kv_raw(&w, "data", data);
+    kt_jsonw_key(&w, "options");
+    kt_jsonw_object(&w);
+    if (flags_has(&cli->flags, FLAG_CAS))
+        kt_jsonw_kv_int(&w, "cas", (int64_t)flags_number(&cli->flags, FLAG_CAS, 0));
+    kt_jsonw_end(&w);
+    kt_jsonw_end(&w);
+}
+
+static int write_secret(struct cli *cli, const struct kv_place *place, const char *method,
+                        struct kt_bytes data)
+{
+    char path[KV_API_PATH];
+    int code = CLI_DONE;
+    int64_t version = 0;
+    kt_autobuf struct kt_buf body = {0};
+    kt_autoapireply struct kt_api_reply reply;
+    kt_buf_init(&body, 2 * INPUT_ALL_MAX);
+    kt_api_reply_init(&reply);
+    kv_place_path(place, "data", path);
+    write_body(cli, data, &body);
+    struct cli_call call = {.doing = "writing the secret", .method = method, .path = path,
+                            .body = kt_buf_bytes(&body), .secret_body = true};
+    if (cli_call(cli, &call, &reply) != KT_OK)
+        return cli->exit_code;
+    if (cli_print_plain(cli, reply.data, &reply, &code))
+        return code;
+    (void)kt_api_i64(reply.data, "version", &version);
+    cli_success(cli, "%s is version %jd now", place->secret, (intmax_t)version);
+    return CLI_DONE;
+}
+
+int cmd_kv_put(struct cli *cli)
+{
+    struct kv_place place;
+    struct kt_err err = {0};
+    kt_autobuf struct kt_buf data = {0};
+    char line[KT_API_PATH_MAX + 16];
+    kt_buf_init(&data, INPUT_ALL_MAX * 2);
+    (void)snprintf(line, sizeof line, "kv put %.*s", (int)KT_API_PATH_MAX - 1, cli->words[0]);
+    if (input_secrets(cli, cli->words + 1, cli->word_count - 1, line, &data, &err) != KT_OK)
+        return cli_fail(cli, &err);
+    if (!kv_place_find(cli, cli->words[0], &place))
+        return cli->exit_code;
+    if (!flags_on(&cli->flags, FLAG_CURL) &&
+        !may_replace(cli, &place, kt_json_value(kt_buf_bytes(&data))))
+        return cli->exit_code;
+    return write_secret(cli, &place, "PUT", kt_buf_bytes(&data));
+}
+
+/* ---- patch ---- */
+
+/* {"a": ...} and -remove-data=b become {"a": ..., "b": null}. */
+static void add_removals(struct cli *cli, struct kt_bytes data, struct kt_buf *ret)
+{
+    size_t at = 0;
+    struct kt_jsonw w = kt_jsonw(ret);
+    kt_jsonw_object(&w);
+    struct kt_json_iter it = kt_json_iter(kt_json_value(data));
+    while (kt_json_next(&it)) {
+        kt_autobuf struct kt_buf key = {0};
+        kt_buf_init(&key, INPUT_ALL_MAX);
+        (void)kt_json_string(it.key, &key);
+        kt_jsonw_key_bytes(&w, kt_buf_bytes(&key));
+        kt_jsonw_raw(&w, kt_json_bytes(it.value));
+    }
+    for (;;) {
+        const char *key = flags_next(&cli->flags, FLAG_REMOVE, &at);
+        if (key == NULL)
+            break;
+        kt_jsonw_kv_null(&w, key);
+    }
+    kt_jsonw_end(&w);
+}
+
+int cmd_kv_patch(struct cli *cli)
+{
+    struct kv_place place;
+    struct kt_err err = {0};
+    kt_autobuf struct kt_buf data = {0};
+    kt_autobuf struct kt_buf patch = {0};
+    char line[KT_API_PATH_MAX + 16];
+    kt_buf_init(&data, INPUT_ALL_MAX * 2);
+    kt_buf_init(&patch, INPUT_ALL_MAX * 2);
+    if (cli->word_count == 1 && !flags_has(&cli->flags, FLAG_REMOVE))
+        return cli_wrong(cli, "secretctl kv patch PATH key=@FILE, or -remove-data=KEY",
+                         "nothing to change is given");
+    (void)snprintf(line, sizeof line, "kv patch %.*s", (int)KT_API_PATH_MAX - 1, cli->words[0]);
+    if (input_secrets(cli, cli->words + 1, cli->word_count - 1, line, &data, &err) != KT_OK)
+        return cli_fail(cli, &err);
+    add_removals(cli, kt_buf_bytes(&data), &patch);
+    if (!kt_buf_ok(&patch))
+        return cli_wrong(cli, "", "the values are too large");
+    if (!kv_place_find(cli, cli->words[0], &place))
+        return cli->exit_code;
+    return write_secret(cli, &place, "PATCH", kt_buf_bytes(&patch));
+}
+
+/* ---- list ---- */
+
+int cmd_kv_list(struct cli *cli)
+{
+    struct kv_place place;
+    char path[KV_API_PATH];
+    struct kt_json keys = {0};
+    const char *mount = flags_text(&cli->flags, FLAG_MOUNT);
+    if (cli->word_count == 0 && mount == NULL)
+        return cli_wrong(cli, "secretctl kv list secret/; the mounts: secretctl secrets list",
+                         "which mount, or which folder?");
+    if (!kv_place_find(cli, cli->word_count > 0 ? cli->words[0] : "", &place))
+        return cli->exit_code;
+    kt_autoapireply struct kt_api_reply reply;
+    kt_api_reply_init(&reply);
+    kv_place_path(&place, "metadata", path);
+    struct kt_err err = {0};
+    struct cli_call call = {.doing = "listing", .method = "LIST", .path = path, .err = &err};
+    enum kt_kind kind = cli_call(cli, &call, &reply);
+    if (kind != KT_OK && err.kind == KT_OK)
+        return cli->exit_code;
+    if (kind == KT_NOT_FOUND) {
+        cli_note(cli, "there is nothing below %s", place.secret);
+        if (cli->format == CLI_JSON)
+            kt_buf_add_text(&cli->out, "[]\n");
+        return CLI_REFUSED;
+    }
+    if (kind != KT_OK)
+        return cli_refused(cli, &call, &reply, &err);
+    (void)kt_json_member(reply.data, "keys", &keys);
+    if (cli->format == CLI_JSON) {
+        output_json(&cli->out, keys);
+        return CLI_DONE;
+    }
+    struct kt_json_iter it = kt_json_iter(keys);
+    while (kt_json_next(&it)) {
+        kt_autobuf struct kt_buf key = {0};
+        kt_buf_init(&key, KT_API_PATH_MAX * 4);
+        (void)kt_json_string(it.value, &key);
+        output_safe(&cli->out, kt_buf_bytes(&key));
+        kt_buf_add_char(&cli->out, '\n');
+    }
+    return CLI_DONE;
+}

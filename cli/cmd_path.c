@@ -1,0 +1,79 @@
+/* cli/cmd_path.c - read, write, list, delete: any path of the API. */
+#include "cli/cli.h"
+#include "cli/cmd.h"
+#include "cli/input.h"
+#include "cli/output.h"
+
+static int print_object(struct cli *cli, const struct kt_api_reply *reply)
+{
+    static const char *const names[] = {"Key", "Value"};
+    int code = CLI_DONE;
+    struct kt_json object = kt_json_type(reply->data) != KT_JSON_NONE ? reply->data : reply->auth;
+    if (kt_json_type(reply->root) == KT_JSON_NONE) {
+        cli_success(cli, "done: %s", cli->words[0]);
+        return CLI_DONE;
+    }
+    if (cli_print_plain(cli, object, reply, &code))
+        return code;
+    KT_AUTO(table_free) struct table table = {0};
+    table_init(&table, 2, names);
+    table_members(&table, object);
+    table_print(&table, 0, &cli->out);
+    return CLI_DONE;
+}
+
+static int call_path(struct cli *cli, const char *doing, const char *method, struct kt_bytes body)
+{
+    kt_autoapireply struct kt_api_reply reply;
+    kt_api_reply_init(&reply);
+    struct cli_call call = {.doing = doing, .method = method, .path = cli->words[0], .body = body,
+                            .secret_body = true};
+    if (cli_call(cli, &call, &reply) != KT_OK)
+        return cli->exit_code;
+    return print_object(cli, &reply);
+}
+
+int cmd_read(struct cli *cli)
+{
+    return call_path(cli, "reading", "GET", kt_bytes(NULL, 0));
+}
+
+int cmd_delete(struct cli *cli)
+{
+    return call_path(cli, "deleting", "DELETE", kt_bytes(NULL, 0));
+}
+
+int cmd_write(struct cli *cli)
+{
+    struct kt_err err = {0};
+    kt_autobuf struct kt_buf body = {0};
+    kt_buf_init(&body, INPUT_ALL_MAX * 2);
+    if (cli->word_count > 1 &&
+        input_secrets(cli, cli->words + 1, cli->word_count - 1, "write PATH", &body, &err) != KT_OK)
+        return cli_fail(cli, &err);
+    return call_path(cli, "writing", "PUT", kt_buf_bytes(&body));
+}
+
+int cmd_list(struct cli *cli)
+{
+    struct kt_json keys = {0};
+    kt_autoapireply struct kt_api_reply reply;
+    kt_api_reply_init(&reply);
+    struct cli_call call = {.doing = "listing", .method = "LIST", .path = cli->words[0]};
+    if (cli_call(cli, &call, &reply) != KT_OK)
+        return cli->exit_code;
+    (void)kt_json_member(reply.data, "keys", &keys);
+    if (cli->format == CLI_JSON) {
+        output_json(&cli->out, keys);
+        return CLI_DONE;
+    }
+    struct kt_json_iter it = kt_json_iter(keys);
+    while (kt_json_next(&it)) {
+        kt_autobuf struct kt_buf key = {0};
+        kt_buf_init(&key, INPUT_ALL_MAX);
+        output_value(&key, it.value);
+        output_safe(&cli->out, kt_buf_bytes(&key));
+        kt_buf_add_char(&cli->out, '\n');
+    }
+    return CLI_DONE;
+}

@@ -1,0 +1,179 @@
+/* cli/cmd_schedule.c - schedule set, show, list, remove: how a secret is rotated. */
+#include <stdio.h>
+
+#include "cli/cli.h"
+#include "cli/cmd.h"
+#include "cli/output.h"
+#include "cli/rotation_fields.h"
+#include "cli/secret_path.h"
+
+int cmd_schedule_set(struct cli *cli)
+{
+    char path[SECRET_API_PATH];
+    struct kt_err err = {0};
+    kt_autobuf struct kt_buf body = {0};
+    kt_autoapireply struct kt_api_reply reply;
+    kt_buf_init(&body, INPUT_ALL_MAX * 2);
+    kt_api_reply_init(&reply);
+    if (!secret_path(cli, "rotation/secrets/", cli->words[0], path))
+        return cli->exit_code;
+    if (input_fields(cli, cli->words + 1, cli->word_count - 1, schedule_fields, &body, &err) !=
+        KT_OK)
+        return cli_fail(cli, &err);
+    struct cli_call call = {.doing = "setting the rotation", .method = "POST", .path = path,
+                            .body = kt_buf_bytes(&body)};
+    if (cli_call(cli, &call, &reply) != KT_OK)
+        return cli->exit_code;
+    cli_success(cli, "the rotation of %s is set; when it runs: secretctl schedule preview %s",
+                cli->words[0], cli->words[0]);
+    return CLI_DONE;
+}
+
+/* Version numbers as "v4"; 0 and absent as "-". */
+static void version_row(struct table *table, struct kt_json state, const char *name)
+{
+    int64_t version = 0;
+    (void)kt_api_i64(state, name, &version);
+    table_text(table, name);
+    if (version > 0)
+        table_printf(table, "v%jd", (intmax_t)version);
+    else
+        table_text(table, "-");
+}
+
+static void time_row(struct cli *cli, struct table *table, struct kt_json state, const char *name,
+                     const char *shown)
+{
+    char time[OUTPUT_TIME];
+    char age[OUTPUT_TIME];
+    int64_t ms = output_time_of(state, name);
+    table_text(table, shown);
+    output_time(cli, ms, time);
+    output_age(cli, ms, age);
+    if (ms == 0)
+        table_text(table, "-");
+    else
+        table_printf(table, "%s   %s", time, age);
+}
+
+static void print_state(struct cli *cli, struct kt_json state)
+{
+    static const char *const versions[] = {"current", "pending", "previous"};
+    KT_AUTO(table_free) struct table table = {0};
+    char text[256];
+    table_init(&table, 2, NULL);
+    for (size_t i = 0; i < sizeof versions / sizeof versions[0]; i++)
+        version_row(&table, state, versions[i]);
+    time_row(cli, &table, state, "next_due", "next");
+    time_row(cli, &table, state, "last_done", "last done");
+    if (kt_api_text(state, "last_result", text, sizeof text) && text[0] != '\0') {
+        table_text(&table, "last result");
+        table_text(&table, text);
+    }
+    if (kt_api_text(state, "run", text, sizeof text) && text[0] != '\0') {
+        table_text(&table, "running");
+        table_printf(&table, "%s   secretctl run watch %s", text, text);
+    }
+    if (kt_api_text(state, "held", text, sizeof text) && text[0] != '\0') {
+        table_text(&table, "held");
+        table_text(&table, text);
+    }
+    table_print(&table, 2, &cli->out);
+}
+
+static void print_settings(struct cli *cli, struct kt_json data)
+{
+    KT_AUTO(table_free) struct table table = {0};
+    table_init(&table, 2, NULL);
+    for (const struct input_field *field = schedule_fields; field->name != NULL; field++) {
+        struct kt_json value = {0};
+        if (!kt_json_member(data, field->name, &value) || kt_json_type(value) == KT_JSON_NULL ||
+            (kt_json_type(value) != KT_JSON_NUMBER && value.len <= 2))
+            continue;
+        table_text(&table, field->name);
+        table_json(&table, value);
+    }
+    table_print(&table, 2, &cli->out);
+}
+
+int cmd_schedule_show(struct cli *cli)
+{
+    char path[SECRET_API_PATH];
+    int code = CLI_DONE;
+    struct kt_err err = {0};
+    struct kt_json state = {0};
+    kt_autoapireply struct kt_api_reply reply;
+    kt_api_reply_init(&reply);
+    if (!secret_path(cli, "rotation/secrets/", cli->words[0], path))
+        return cli->exit_code;
+    struct cli_call call = {.doing = "reading the rotation", .method = "GET", .path = path,
+                            .err = &err};
+    if (cli_call(cli, &call, &reply) != KT_OK) {
+        if (err.kind == KT_NOT_FOUND) {
+            cli_note(cli, "Error: %s is not rotated by the vault", cli->words[0]);
+            cli_note(cli, "next   secretctl schedule set %s --help", cli->words[0]);
+            return CLI_REFUSED;
+        }
+        return err.kind == KT_OK ? cli->exit_code : cli_refused(cli, &call, &reply, &err);
+    }
+    if (cli_print_plain(cli, reply.data, &reply, &code))
+        return code;
+    output_safe(&cli->out, kt_str(cli->words[0]));
+    kt_buf_add_char(&cli->out, '\n');
+    if (kt_json_member(reply.data, "state", &state))
+        print_state(cli, state);
+    kt_buf_add_char(&cli->out, '\n');
+    print_settings(cli, reply.data);
+    return CLI_DONE;
+}
+
+int cmd_schedule_list(struct cli *cli)
+{
+    char path[SECRET_API_PATH] = "rotation/secrets";
+    struct kt_err err = {0};
+    struct kt_json keys = {0};
+    kt_autoapireply struct kt_api_reply reply;
+    kt_api_reply_init(&reply);
+    if (cli->word_count == 1 && !secret_path(cli, "rotation/secrets/", cli->words[0], path))
+        return cli->exit_code;
+    struct cli_call call = {.doing = "listing what is rotated", .method = "LIST", .path = path,
+                            .err = &err};
+    if (cli_call(cli, &call, &reply) != KT_OK) {
+        if (err.kind == KT_NOT_FOUND) {
+            cli_note(cli, "nothing is rotated there");
+            if (cli->format == CLI_JSON)
+                kt_buf_add_text(&cli->out, "[]\n");
+            return CLI_DONE;
+        }
+        return err.kind == KT_OK ? cli->exit_code : cli_refused(cli, &call, &reply, &err);
+    }
+    (void)kt_json_member(reply.data, "keys", &keys);
+    if (cli->format == CLI_JSON) {
+        output_json(&cli->out, keys);
+        return CLI_DONE;
+    }
+    struct kt_json_iter it = kt_json_iter(keys);
+    while (kt_json_next(&it)) {
+        kt_autobuf struct kt_buf key = {0};
+        kt_buf_init(&key, INPUT_ALL_MAX);
+        output_value(&key, it.value);
+        output_safe(&cli->out, kt_buf_bytes(&key));
+        kt_buf_add_char(&cli->out, '\n');
+    }
+    return CLI_DONE;
+}
+
+int cmd_schedule_remove(struct cli *cli)
+{
+    char path[SECRET_API_PATH];
+    kt_autoapireply struct kt_api_reply reply;
+    kt_api_reply_init(&reply);
+    if (!secret_path(cli, "rotation/secrets/", cli->words[0], path))
+        return cli->exit_code;
+    struct cli_call call = {.doing = "removing the rotation", .method = "DELETE", .path = path};
+    if (cli_call(cli, &call, &reply) != KT_OK)
+        return cli->exit_code;
+    cli_success(cli, "%s is not rotated any more; its value and its accounts are as they were",
+                cli->words[0]);
+    return CLI_DONE;
+}

@@ -1,0 +1,25 @@
+/* cli/cmd_self.c - version, completion, docs: about this program. */
+#include "cli/cli.h"
+#include "cli/cmd.h"
+#include "cli/help.h"
+
+int cmd_version(struct cli *cli)
+{
+    kt_buf_add_text(&cli->out, "secretctl (Keyturn) v" KT_VERSION "\n");
+    return CLI_DONE;
+}
+
+int cmd_completion(struct cli *cli)
+{
+    if (strcmp(cli->words[0], "bash") != 0)
+        return cli_wrong(cli, "secretctl completion bash", "no completion for '%.40s'",
+                         cli->words[0]);
+    help_bash(&cli->out);
+    return CLI_DONE;
+}
+
+int cmd_docs(struct cli *cli)
+{
+    help_markdown(&cli->out);
+    return CLI_DONE;
+}

@@ -1,0 +1,145 @@
+/* cli/cmd_target.c - target set, show, list, remove, check: the systems that accept credentials. */
+#include <stdio.h>
+
+#include "cli/cli.h"
+#include "cli/cmd.h"
+#include "cli/output.h"
+#include "cli/rotation_fields.h"
+
+#define PATH_MAX_LEN 512
+/* A check waits for a database; its own time-outs are below this. */
+#define CHECK_TIMEOUT_MS 120000u
+
+static bool target_path(struct cli *cli, const char *tail, char out[PATH_MAX_LEN])
+{
+    int n = snprintf(out, PATH_MAX_LEN, "rotation/targets/%s%s", cli->words[0], tail);
+    if (n > 0 && n < PATH_MAX_LEN)
+        return true;
+    cli->exit_code = cli_wrong(cli, "", "the target's name is too long");
+    return false;
+}
+
+int cmd_target_set(struct cli *cli)
+{
+    char path[PATH_MAX_LEN];
+    struct kt_err err = {0};
+    kt_autobuf struct kt_buf body = {0};
+    kt_autoapireply struct kt_api_reply reply;
+    kt_buf_init(&body, INPUT_ALL_MAX * 2);
+    kt_api_reply_init(&reply);
+    if (!target_path(cli, "", path))
+        return cli->exit_code;
+    if (input_fields(cli, cli->words + 1, cli->word_count - 1, target_fields, &body, &err) != KT_OK)
+        return cli_fail(cli, &err);
+    struct cli_call call = {.doing = "writing the target", .method = "POST", .path = path,
+                            .body = kt_buf_bytes(&body), .secret_body = true};
+    if (cli_call(cli, &call, &reply) != KT_OK)
+        return cli->exit_code;
+    cli_success(cli, "target %s is set; try it: secretctl target check %s", cli->words[0],
+                cli->words[0]);
+    return CLI_DONE;
+}
+
+int cmd_target_show(struct cli *cli)
+{
+    static const char *const names[] = {"Key", "Value"};
+    char path[PATH_MAX_LEN];
+    int code = CLI_DONE;
+    kt_autoapireply struct kt_api_reply reply;
+    kt_api_reply_init(&reply);
+    if (!target_path(cli, "", path))
+        return cli->exit_code;
+    struct cli_call call = {.doing = "reading the target", .method = "GET", .path = path};
+    if (cli_call(cli, &call, &reply) != KT_OK)
+        return cli->exit_code;
+    if (cli_print_plain(cli, reply.data, &reply, &code))
+        return code;
+    KT_AUTO(table_free) struct table table = {0};
+    table_init(&table, 2, names);
+    table_members(&table, reply.data);
+    table_print(&table, 0, &cli->out);
+    return CLI_DONE;
+}
+
+int cmd_target_list(struct cli *cli)
+{
+    struct kt_err err = {0};
+    struct kt_json keys = {0};
+    kt_autoapireply struct kt_api_reply reply;
+    kt_api_reply_init(&reply);
+    struct cli_call call = {.doing = "listing the targets", .method = "LIST",
+                            .path = "rotation/targets", .err = &err};
+    if (cli_call(cli, &call, &reply) != KT_OK) {
+        if (err.kind == KT_NOT_FOUND) {
+            cli_note(cli, "there is no target yet");
+            cli_note(cli, "next   secretctl target set --help");
+            if (cli->format == CLI_JSON)
+                kt_buf_add_text(&cli->out, "[]\n");
+            return CLI_DONE;
+        }
+        return err.kind == KT_OK ? cli->exit_code : cli_refused(cli, &call, &reply, &err);
+    }
+    (void)kt_json_member(reply.data, "keys", &keys);
+    if (cli->format == CLI_JSON) {
+        output_json(&cli->out, keys);
+        return CLI_DONE;
+    }
+    struct kt_json_iter it = kt_json_iter(keys);
+    while (kt_json_next(&it)) {
+        output_value(&cli->out, it.value);
+        kt_buf_add_char(&cli->out, '\n');
+    }
+    return CLI_DONE;
+}
+
+int cmd_target_remove(struct cli *cli)
+{
+    char path[PATH_MAX_LEN];
+    kt_autoapireply struct kt_api_reply reply;
+    kt_api_reply_init(&reply);
+    if (!target_path(cli, "", path))
+        return cli->exit_code;
+    struct cli_call call = {.doing = "removing the target", .method = "DELETE", .path = path};
+    if (cli_call(cli, &call, &reply) != KT_OK)
+        return cli->exit_code;
+    cli_success(cli, "target %s is removed; the system itself was not touched", cli->words[0]);
+    return CLI_DONE;
+}
+
+int cmd_target_check(struct cli *cli)
+{
+    char path[PATH_MAX_LEN];
+    int code = CLI_DONE;
+    bool ok = false;
+    struct kt_json steps = {0};
+    kt_autoapireply struct kt_api_reply reply;
+    kt_api_reply_init(&reply);
+    if (!target_path(cli, "/check", path))
+        return cli->exit_code;
+    struct cli_call call = {.doing = "checking the target", .method = "POST", .path = path,
+                            .timeout_ms = CHECK_TIMEOUT_MS};
+    if (cli_call(cli, &call, &reply) != KT_OK)
+        return cli->exit_code;
+    (void)kt_api_bool(reply.data, "ok", &ok);
+    if (cli_print_plain(cli, reply.data, &reply, &code))
+        return code != CLI_DONE ? code : ok ? CLI_DONE : CLI_REFUSED;
+    KT_AUTO(table_free) struct table table = {0};
+    table_init(&table, 3, NULL);
+    (void)kt_json_member(reply.data, "steps", &steps);
+    struct kt_json_iter it = kt_json_iter(steps);
+    while (kt_json_next(&it)) {
+        struct kt_json value = {0};
+        bool good = false;
+        (void)kt_api_bool(it.value, "ok", &good);
+        table_text(&table, good ? "ok" : "FAILED");
+        (void)kt_json_member(it.value, "name", &value);
+        table_json(&table, value);
+        value = (struct kt_json){0};
+        (void)kt_json_member(it.value, "text", &value);
+        table_json(&table, value);
+    }
+    output_safe(&cli->out, kt_str(cli->words[0]));
+    kt_buf_add_text(&cli->out, ok ? ": ready to rotate\n" : ": NOT ready to rotate\n");
+    table_print(&table, 2, &cli->out);
+    return ok ? CLI_DONE : CLI_REFUSED;
+}

@@ -1,0 +1,181 @@
+/* cli/cmd_why.c - run why, due: why a secret is where it is, and what comes next. */
+#include <stdio.h>
+
+#include "cli/cli.h"
+#include "cli/cmd.h"
+#include "cli/output.h"
+#include "cli/run_view.h"
+#include "cli/secret_path.h"
+
+#define PATH_MAX_LEN 512
+
+static bool read_run(struct cli *cli, const char *id, struct run_model *ret)
+{
+    char path[PATH_MAX_LEN];
+    kt_autoapireply struct kt_api_reply reply;
+    kt_api_reply_init(&reply);
+    (void)snprintf(path, sizeof path, "rotation/runs/%.400s", id);
+    struct cli_call call = {.doing = "reading the run", .method = "GET", .path = path};
+    return cli_call(cli, &call, &reply) == KT_OK && run_model_take(ret, reply.data);
+}
+
+static void explain_run(struct cli *cli, const struct run_model *run)
+{
+    char time[OUTPUT_TIME];
+    if (run_ended(run) || run_frozen(run)) {
+        run_view_verdict(cli, run, &cli->out);
+        return;
+    }
+    output_safe(&cli->out, kt_str(run->secret));
+    kt_buf_printf(&cli->out, ": run %s is %s\n", run->id, run->state);
+    if (run->waits_for[0] != '\0') {
+        kt_buf_add_text(&cli->out, "waits   for ");
+        output_safe(&cli->out, kt_str(run->waits_for));
+        output_clock(cli, run->waits_until_ms, time);
+        if (run->waits_until_ms != 0)
+            kt_buf_printf(&cli->out, ", until %s at most", time);
+        kt_buf_add_char(&cli->out, '\n');
+    }
+    if (run_why(run)[0] != '\0') {
+        kt_buf_add_text(&cli->out, "so far  ");
+        output_safe(&cli->out, kt_str(run_why(run)));
+        kt_buf_add_char(&cli->out, '\n');
+    }
+    run_view_consumers(run, 8, RUN_CONSUMERS_MAX, &cli->out);
+    kt_buf_printf(&cli->out, "next    secretctl run watch %s%s%s\n", run->id,
+                  run->can_go_back ? "; going back: secretctl run cancel " : "",
+                  run->can_go_back ? run->id : "");
+}
+
+/* No run is active: the schedule answers. */
+static void explain_state(struct cli *cli, const char *secret, struct kt_json state)
+{
+    char time[OUTPUT_TIME];
+    char age[OUTPUT_TIME];
+    char text[256];
+    int64_t due = output_time_of(state, "next_due");
+    int64_t done = output_time_of(state, "last_done");
+    output_safe(&cli->out, kt_str(secret));
+    kt_buf_add_text(&cli->out, ": nothing is running\n");
+    output_time(cli, done, time);
+    output_age(cli, done, age);
+    if (done != 0)
+        kt_buf_printf(&cli->out, "last    %s   %s", time, age);
+    else
+        kt_buf_add_text(&cli->out, "last    never");
+    if (kt_api_text(state, "last_result", text, sizeof text) && text[0] != '\0') {
+        kt_buf_add_text(&cli->out, "; ");
+        output_safe(&cli->out, kt_str(text));
+    }
+    kt_buf_add_char(&cli->out, '\n');
+    if (kt_api_text(state, "held", text, sizeof text) && text[0] != '\0') {
+        kt_buf_add_text(&cli->out, "held    ");
+        output_safe(&cli->out, kt_str(text));
+        kt_buf_add_char(&cli->out, '\n');
+    }
+    output_time(cli, due, time);
+    output_age(cli, due, age);
+    if (due != 0)
+        kt_buf_printf(&cli->out, "next    %s   %s", time, age);
+    else
+        kt_buf_add_text(&cli->out, "next    only by hand: secretctl rotate ");
+    if (due == 0)
+        output_safe(&cli->out, kt_str(secret));
+    kt_buf_printf(&cli->out, "\nthen    secretctl schedule preview %s\n", secret);
+}
+
+static int why_secret(struct cli *cli, struct run_model *run)
+{
+    char path[SECRET_API_PATH];
+    char id[64];
+    int code = CLI_DONE;
+    struct kt_err err = {0};
+    struct kt_json state = {0};
+    kt_autoapireply struct kt_api_reply reply;
+    kt_api_reply_init(&reply);
+    if (!secret_path(cli, "rotation/secrets/", cli->words[0], path))
+        return cli->exit_code;
+    struct cli_call call = {.doing = "reading the rotation", .method = "GET", .path = path,
+                            .err = &err};
+    if (cli_call(cli, &call, &reply) != KT_OK) {
+        if (err.kind == KT_NOT_FOUND) {
+            cli_note(cli, "%s has no rotation, so nothing changes it", cli->words[0]);
+            cli_note(cli, "next   secretctl schedule set %s --help", cli->words[0]);
+            return CLI_REFUSED;
+        }
+        return err.kind == KT_OK ? cli->exit_code : cli_refused(cli, &call, &reply, &err);
+    }
+    if (cli_print_plain(cli, reply.data, &reply, &code))
+        return code;
+    (void)kt_json_member(reply.data, "state", &state);
+    if (kt_api_text(state, "run", id, sizeof id) && id[0] != '\0') {
+        if (!read_run(cli, id, run))
+            return cli->exit_code;
+        explain_run(cli, run);
+        return CLI_DONE;
+    }
+    explain_state(cli, cli->words[0], state);
+    return CLI_DONE;
+}
+
+int cmd_run_why(struct cli *cli)
+{
+    struct run_model run;
+    int code = CLI_DONE;
+    run_model_init(&run);
+    if (strchr(cli->words[0], '/') != NULL)
+        code = why_secret(cli, &run);
+    else if (read_run(cli, cli->words[0], &run))
+        explain_run(cli, &run);
+    else
+        code = cli->exit_code;
+    run_model_free(&run);
+    return code;
+}
+
+/* ---- due ---- */
+
+int cmd_due(struct cli *cli)
+{
+    static const char *const names[] = {"Secret", "Due", "", "Overdue", "Blocked by"};
+    char query[40];
+    int code = CLI_DONE;
+    struct kt_json due = {0};
+    kt_autoapireply struct kt_api_reply reply;
+    kt_api_reply_init(&reply);
+    (void)snprintf(query, sizeof query, "limit=%ju",
+                   (uintmax_t)flags_number(&cli->flags, FLAG_LIMIT, 50));
+    struct cli_call call = {.doing = "asking what is due", .method = "GET", .path = "rotation/due",
+                            .query = query};
+    if (cli_call(cli, &call, &reply) != KT_OK)
+        return cli->exit_code;
+    if (cli_print_plain(cli, reply.data, &reply, &code))
+        return code;
+    (void)kt_json_member(reply.data, "due", &due);
+    if (kt_json_count(due) == 0) {
+        kt_buf_add_text(&cli->out, "nothing has a schedule\n");
+        return CLI_DONE;
+    }
+    KT_AUTO(table_free) struct table table = {0};
+    table_init(&table, 5, names);
+    struct kt_json_iter it = kt_json_iter(due);
+    while (kt_json_next(&it)) {
+        char text[512];
+        char time[OUTPUT_TIME];
+        int64_t at = output_time_of(it.value, "next_due");
+        int64_t overdue = 0;
+        (void)kt_api_text(it.value, "secret", text, sizeof text);
+        table_text(&table, text);
+        output_time(cli, at, time);
+        table_text(&table, time);
+        output_age(cli, at, time);
+        table_text(&table, time);
+        (void)kt_api_i64(it.value, "overdue_s", &overdue);
+        output_span(overdue * 1000, time);
+        table_text(&table, overdue > 0 ? time : "");
+        (void)kt_api_text(it.value, "blocked_by", text, sizeof text);
+        table_text(&table, text);
+    }
+    table_print(&table, 0, &cli->out);
+    return CLI_DONE;
+}

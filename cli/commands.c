@@ -1,0 +1,371 @@
+/* cli/commands.c - see cli/commands.h. Rows stand in the order of the help. */
+#include "cli/commands.h"
+
+#include <string.h>
+
+#include "cli/cmd.h"
+
+#define MANY CLI_WORDS_MAX
+#define END  {FLAG_ID_COUNT, NULL}
+
+const char *const command_group_titles[GROUP_COUNT] = {
+    [GROUP_SECRETS] = "Keep secrets",
+    [GROUP_ROTATION] = "Rotate them",
+    [GROUP_FLEET] = "See who uses them",
+    [GROUP_AUDIT] = "Prove what happened",
+    [GROUP_ACCESS] = "Say who may do what",
+    [GROUP_VAULT] = "Run the vault",
+    [GROUP_SELF] = "This program",
+};
+
+static const enum flag_id common_flags[] = {
+    FLAG_ADDRESS, FLAG_CA_CERT, FLAG_TLS_SERVER_NAME, FLAG_NAMESPACE, FLAG_CURL,
+};
+
+/* clang-format off */
+static const struct command_flag kv_get_flags[] = {
+    {FLAG_FIELD, NULL}, {FLAG_VERSION, NULL}, {FLAG_MOUNT, NULL}, END};
+static const struct command_flag kv_put_flags[] = {
+    {FLAG_CAS, NULL}, {FLAG_REPLACE, NULL}, {FLAG_FIELD, NULL}, {FLAG_MOUNT, NULL}, END};
+static const struct command_flag kv_patch_flags[] = {
+    {FLAG_CAS, NULL}, {FLAG_REMOVE, NULL}, {FLAG_FIELD, NULL}, {FLAG_MOUNT, NULL}, END};
+static const struct command_flag kv_path_flags[] = {{FLAG_MOUNT, NULL}, END};
+static const struct command_flag kv_versions_flags[] = {
+    {FLAG_VERSIONS, NULL}, {FLAG_MOUNT, NULL}, END};
+static const struct command_flag kv_rollback_flags[] = {
+    {FLAG_VERSION, "back to what this version holds"}, {FLAG_FIELD, NULL}, {FLAG_MOUNT, NULL}, END};
+static const struct command_flag kv_read_flags[] = {{FLAG_FIELD, NULL}, {FLAG_MOUNT, NULL}, END};
+static const struct command_flag kv_metadata_flags[] = {
+    {FLAG_MAX_VERSIONS, NULL}, {FLAG_CAS_REQUIRED, NULL}, {FLAG_DELETE_AFTER, NULL},
+    {FLAG_CUSTOM, NULL}, {FLAG_MOUNT, NULL}, END};
+static const struct command_flag kv_metadata_delete_flags[] = {
+    {FLAG_FORCE, NULL}, {FLAG_MOUNT, NULL}, END};
+static const struct command_flag field_flags[] = {{FLAG_FIELD, NULL}, END};
+static const struct command_flag init_flags[] = {
+    {FLAG_SHARES, NULL}, {FLAG_THRESHOLD, NULL}, {FLAG_STATUS, NULL}, {FLAG_FIELD, NULL}, END};
+static const struct command_flag unseal_flags[] = {
+    {FLAG_RESET, NULL}, {FLAG_ACCEPT_ROLLBACK, NULL}, {FLAG_FIELD, NULL}, END};
+static const struct command_flag login_flags[] = {
+    {FLAG_NO_STORE, NULL}, {FLAG_NO_PRINT, NULL}, {FLAG_FIELD, NULL}, END};
+static const struct command_flag token_create_flags[] = {
+    {FLAG_POLICY, NULL}, {FLAG_TTL, NULL}, {FLAG_PERIOD, NULL}, {FLAG_MAX_TTL, NULL},
+    {FLAG_USE_LIMIT, NULL}, {FLAG_DISPLAY_NAME, NULL}, {FLAG_METADATA, NULL}, {FLAG_ORPHAN, NULL},
+    {FLAG_NO_DEFAULT, NULL}, {FLAG_RENEWABLE, NULL}, {FLAG_FIELD, "token, or another field"}, END};
+static const struct command_flag token_lookup_flags[] = {
+    {FLAG_ACCESSOR, NULL}, {FLAG_FIELD, NULL}, END};
+static const struct command_flag token_renew_flags[] = {
+    {FLAG_INCREMENT, NULL}, {FLAG_ACCESSOR, NULL}, {FLAG_FIELD, NULL}, END};
+static const struct command_flag token_revoke_flags[] = {
+    {FLAG_SELF, NULL}, {FLAG_ACCESSOR, NULL}, END};
+static const struct command_flag accessor_flags[] = {{FLAG_ACCESSOR, NULL}, END};
+static const struct command_flag detailed_flags[] = {{FLAG_DETAILED, NULL}, END};
+static const struct command_flag enable_flags[] = {
+    {FLAG_PATH, NULL}, {FLAG_VERSION, "version of the KV engine, 2"}, {FLAG_DESCRIPTION, NULL}, END};
+static const struct command_flag force_flags[] = {{FLAG_FORCE, NULL}, END};
+static const struct command_flag fmt_flags[] = {{FLAG_WRITE, NULL}, END};
+static const struct command_flag preview_flags[] = {{FLAG_COUNT, "so many times, 10"}, END};
+static const struct command_flag rotate_flags[] = {
+    {FLAG_BACK, NULL}, {FLAG_DETACH, NULL}, {FLAG_JOIN, NULL}, {FLAG_REASON, NULL}, END};
+static const struct command_flag run_list_flags[] = {
+    {FLAG_SECRET, NULL}, {FLAG_LIMIT, NULL}, {FLAG_FIELD, NULL}, END};
+static const struct command_flag detach_flags[] = {{FLAG_DETACH, NULL}, END};
+static const struct command_flag limit_flags[] = {{FLAG_LIMIT, NULL}, {FLAG_FIELD, NULL}, END};
+static const struct command_flag export_flags[] = {
+    {FLAG_FROM, "records from this number on"}, {FLAG_TO, NULL}, END};
+static const struct command_flag verify_flags[] = {
+    {FLAG_KEY, NULL}, {FLAG_CHECKPOINT, NULL}, {FLAG_PARTIAL, NULL}, END};
+static const struct command_flag tail_flags[] = {
+    {FLAG_COUNT, "so many of the last records first, 20"}, {FLAG_FOLLOW, NULL},
+    {FLAG_ALL, "these questions themselves too"}, END};
+
+const struct command command_table[] = {
+    /* ---- Keep secrets ---- */
+    {"kv get", "get", GROUP_SECRETS, 0, "Read a secret.", "PATH", 1, 1, kv_get_flags, NULL,
+     "secretctl kv get secret/db/orders\n"
+     "secretctl kv get -field=password secret/db/orders", cmd_kv_get},
+    {"kv put", "put", GROUP_SECRETS, 0, "Write a new version of a secret, all keys of it.",
+     "PATH KEY=@FILE|KEY=-|KEY= ...", 2, MANY, kv_put_flags,
+     "A value is never an argument: key=@FILE takes a file, key=- the standard input, key= asks.\n"
+     "\"-\" or @FILE alone is a whole JSON object. A single line's newline at the end is dropped.\n"
+     "Keys that are not given again are gone in the new version; at a terminal that wants --replace.",
+     "secretctl kv put secret/db/orders username= password=\n"
+     "secretctl kv put secret/tls/web key=@key.pem cert=@cert.pem\n"
+     "generate | secretctl kv put secret/api/key token=-\n"
+     "secretctl kv put -cas=0 secret/new - < secret.json", cmd_kv_put},
+    {"kv patch", "patch", GROUP_SECRETS, 0, "Change some keys of a secret.",
+     "PATH KEY=@FILE|KEY=-|KEY= ...", 1, MANY, kv_patch_flags,
+     "Values are given as for kv put; the other keys stay as they are.",
+     "secretctl kv patch secret/db/orders password=@new.txt\n"
+     "secretctl kv patch -remove-data=old_key secret/db/orders", cmd_kv_patch},
+    {"kv list", "ls", GROUP_SECRETS, 0, "List what is in a folder.", "PATH", 0, 1, kv_path_flags, NULL,
+     "secretctl kv list secret/\n"
+     "secretctl kv list secret/db/", cmd_kv_list},
+    {"kv history", "history", GROUP_SECRETS, 0, "List the versions of a secret and their state.",
+     "PATH", 1, 1, kv_read_flags, NULL, "secretctl kv history secret/db/orders", cmd_kv_history},
+    {"kv rollback", "rollback", GROUP_SECRETS, 0, "Write an old version again as the newest.", "PATH",
+     1, 1, kv_rollback_flags,
+     "Refused for a secret that a driver rotates, since its target would not accept the old value:\n"
+     "there it is secretctl rotate --back SECRET.",
+     "secretctl kv rollback -version=3 secret/app/config", cmd_kv_rollback},
+    {"kv delete", "rm", GROUP_SECRETS, 0, "Delete the current version, or others; they can be brought back.",
+     "PATH", 1, 1, kv_versions_flags, NULL,
+     "secretctl kv delete secret/app/config\n"
+     "secretctl kv delete -versions=1,2 secret/app/config", cmd_kv_delete},
+    {"kv undelete", "undelete", GROUP_SECRETS, 0, "Bring deleted versions back.", "PATH", 1, 1,
+     kv_versions_flags, NULL, "secretctl kv undelete -versions=2 secret/app/config", cmd_kv_undelete},
+    {"kv destroy", "destroy", GROUP_SECRETS, 0, "Remove versions for good.", "PATH", 1, 1,
+     kv_versions_flags, NULL, "secretctl kv destroy -versions=1,2 secret/app/config", cmd_kv_destroy},
+    {"kv metadata get", NULL, GROUP_SECRETS, 0, "Show what stands beside a secret: limits, notes, times.",
+     "PATH", 1, 1, kv_read_flags, NULL, "secretctl kv metadata get secret/app/config",
+     cmd_kv_metadata_get},
+    {"kv metadata put", NULL, GROUP_SECRETS, 0, "Set limits and notes of a secret; notes are replaced.",
+     "PATH", 1, 1, kv_metadata_flags, NULL,
+     "secretctl kv metadata put -max-versions=20 secret/app/config\n"
+     "secretctl kv metadata put -custom-metadata=owner=team-orders secret/app/config",
+     cmd_kv_metadata_put},
+    {"kv metadata patch", NULL, GROUP_SECRETS, 0, "Change some limits and notes of a secret.", "PATH", 1, 1,
+     kv_metadata_flags, NULL,
+     "secretctl kv metadata patch -custom-metadata=owner=team-orders secret/app/config",
+     cmd_kv_metadata_patch},
+    {"kv metadata delete", NULL, GROUP_SECRETS, 0, "Remove a secret with all its versions for good.",
+     "PATH", 1, 1, kv_metadata_delete_flags, NULL, "secretctl kv metadata delete secret/app/config",
+     cmd_kv_metadata_delete},
+
+    /* ---- Rotate them ---- */
+    {"rotate", NULL, GROUP_ROTATION, 0, "Rotate a secret now and watch until it is over.", "SECRET", 1, 1,
+     rotate_flags,
+     "Waits: exit code 0 when done; 2 when it was rolled back, frozen or refused. If the terminal is\n"
+     "closed the run goes on.",
+     "secretctl rotate secret/db/orders\n"
+     "secretctl rotate --back --reason=\"orders cannot log in\" secret/db/orders", cmd_rotate},
+    {"due", NULL, GROUP_ROTATION, 0, "List what is rotated next, soonest first.", "", 0, 0, limit_flags, NULL,
+     "secretctl due", cmd_due},
+    {"schedule set", NULL, GROUP_ROTATION, 0, "Say how and when a secret is rotated.",
+     "SECRET NAME=VALUE ...", 2, MANY, NULL,
+     "What is not given keeps its value. Durations: 90s, 5m, 1h30m, 30d.\n\n"
+     "  target=NAME           a target (target set); without one only the vault's value changes\n"
+     "  strategy=             alternate (two accounts in turn), in-place (one), generate (no target)\n"
+     "  accounts=a,b          the login roles; group=ROLE owns everything, both are in it\n"
+     "  username_field= password_field=      the secret's keys that change (username, password)\n"
+     "  generator.length=32   also .alphabet .exclude .min_upper .min_lower .min_digit .min_symbol\n"
+     "                        .type=password|hex|base64|uuid .allow_weak\n"
+     "  cron=\"30 2 * * sun\"   five fields, or six with seconds first; zone=Europe/Berlin (UTC)\n"
+     "  period=30d            after the last success, instead of cron; jitter=10m or 10%\n"
+     "  window=\"22:00-04:00 mon-fri\"         starts only then; or 2h: not later than that\n"
+     "  max_age=90d           due then, outside the window too\n"
+     "  catchup=one|none      what becomes of missed times\n"
+     "  overlap= soak= ack_timeout= max_overlap=    60s 60s 120s 24h\n"
+     "  on_unhealthy= on_ack_timeout=        rollback|hold\n"
+     "  loose_readers=hold|ignore            readers that are no agents\n"
+     "  require_healthy=true old_is_dead=false\n"
+     "  owner= risk= notify=  free words",
+     "secretctl schedule set secret/db/orders target=pg strategy=alternate accounts=app_a,app_b \\\n"
+     "    group=app cron=\"0 3 * * sun\" zone=Europe/Berlin\n"
+     "secretctl schedule set secret/api/key strategy=generate period=30d", cmd_schedule_set},
+    {"schedule show", NULL, GROUP_ROTATION, 0, "Show how a secret is rotated, and where it stands.",
+     "SECRET", 1, 1, field_flags, NULL, "secretctl schedule show secret/db/orders", cmd_schedule_show},
+    {"schedule list", NULL, GROUP_ROTATION, 0, "List the secrets that are rotated.", "[PREFIX]", 0, 1, NULL,
+     NULL, "secretctl schedule list\nsecretctl schedule list secret/db", cmd_schedule_list},
+    {"schedule remove", NULL, GROUP_ROTATION, 0, "Rotate a secret no more.", "SECRET", 1, 1, NULL,
+     "The value, its versions and the accounts at the target stay as they are.",
+     "secretctl schedule remove secret/db/orders", cmd_schedule_remove},
+    {"schedule preview", "preview", GROUP_ROTATION, 0,
+     "Show the next times of a schedule, and what clock changes do to it.",
+     "SECRET|NAME=VALUE ...", 1, MANY, preview_flags,
+     "With words instead of a secret nothing is asked of the vault: cron= zone= period= jitter= window=\n"
+     "max_age= catchup=. Behind a secret they say what would be different.",
+     "secretctl schedule preview secret/db/orders\n"
+     "secretctl schedule preview cron=\"30 2 * * sun\" zone=Europe/Berlin", cmd_schedule_preview},
+    {"target set", NULL, GROUP_ROTATION, 0, "Describe a system that accepts credentials.",
+     "NAME NAME=VALUE ...", 2, MANY, NULL,
+     "What is not given keeps its value. The administrative password is never an argument:\n"
+     "admin_password=@FILE, admin_password=- (standard input) or admin_password= (asks).\n\n"
+     "  driver=postgresql  host= port= database=     host=/run/postgresql is a socket's folder\n"
+     "  sslmode=verify-full|verify-ca|require|disable   ca=@FILE\n"
+     "  admin_username= admin_password=\n"
+     "  connect_timeout=5s statement_timeout=10s\n"
+     "  max_refusals_per_hour=3 probe_spacing=30s",
+     "secretctl target set pg driver=postgresql host=db1.example database=orders \\\n"
+     "    admin_username=keyturn admin_password=", cmd_target_set},
+    {"target check", NULL, GROUP_ROTATION, COMMAND_ASKS,
+     "Try a target: reach it, log in, see a wrong password refused.", "NAME", 1, 1, field_flags,
+     "Exit code 2 when it is not ready to rotate, 1 for an error.", "secretctl target check pg",
+     cmd_target_check},
+    {"target show", NULL, GROUP_ROTATION, 0, "Show a target, without its password.", "NAME", 1, 1,
+     field_flags, NULL, "secretctl target show pg", cmd_target_show},
+    {"target list", NULL, GROUP_ROTATION, 0, "List the targets.", "", 0, 0, NULL, NULL,
+     "secretctl target list", cmd_target_list},
+    {"target remove", NULL, GROUP_ROTATION, 0, "Forget a target that no secret names.", "NAME", 1, 1, NULL,
+     NULL, "secretctl target remove pg", cmd_target_remove},
+    {"run list", NULL, GROUP_ROTATION, 0, "List rotations, newest first.", "[SECRET]", 0, 1, run_list_flags,
+     NULL, "secretctl run list\nsecretctl run list secret/db/orders", cmd_run_list},
+    {"run show", NULL, GROUP_ROTATION, 0, "Show a rotation with every step.", "RUN|SECRET", 1, 1, field_flags,
+     "A secret stands for its newest run.",
+     "secretctl run show 01JD7K\nsecretctl run show secret/db/orders", cmd_run_show},
+    {"run watch", "watch", GROUP_ROTATION, 0, "Follow a rotation to its end.", "RUN|SECRET", 1, 1, NULL,
+     "Exit codes as those of rotate.", "secretctl run watch 01JD7K", cmd_run_watch},
+    {"run report", "report", GROUP_ROTATION, 0, "Print the report that was written when a rotation ended.",
+     "RUN|SECRET", 1, 1, NULL, NULL,
+     "secretctl report 01JD7K > report.md\nsecretctl report -o json 01JD7K", cmd_run_report},
+    {"run cancel", "cancel", GROUP_ROTATION, 0, "Take a rotation back while that is possible.", "RUN|SECRET", 1,
+     1, field_flags, NULL, "secretctl run cancel 01JD7K", cmd_run_cancel},
+    {"run why", "why", GROUP_ROTATION, 0, "Say why a secret is not rotated, late, waiting or frozen.",
+     "SECRET|RUN", 1, 1, field_flags, NULL, "secretctl run why secret/db/orders", cmd_run_why},
+    {"run thaw", "thaw", GROUP_ROTATION, 0, "Let a frozen rotation go on when its cause is mended.",
+     "RUN|SECRET", 1, 1, detach_flags, "Looks at the target first; safe to repeat.",
+     "secretctl run thaw 01JD7K", cmd_run_thaw},
+
+    /* ---- See who uses them ---- */
+    {"agent list", NULL, GROUP_FLEET, 0, "List the hosts whose agents report.", "", 0, 0, field_flags, NULL,
+     "secretctl agent list", cmd_agent_list},
+    {"consumer list", NULL, GROUP_FLEET, 0, "List services with the version that each runs now.",
+     "[HOST [SECRET]]", 0, 2, NULL, NULL,
+     "secretctl consumer list\nsecretctl consumer list h1 secret/db/orders", cmd_consumer_list},
+
+    /* ---- Prove what happened ---- */
+    {"audit export", NULL, GROUP_AUDIT, 0, "Write the audit log into a folder that anyone can verify.", "DIR",
+     1, 1, export_flags,
+     "The folder holds records.jsonl, leaves.bin, checkpoints.txt and key.pub. With -from or -to the\n"
+     "records are a selection: verify it with -partial.",
+     "secretctl audit export ./audit-2025-11", cmd_audit_export},
+    {"audit verify", "verify", GROUP_AUDIT, COMMAND_ASKS | COMMAND_LOCAL,
+     "Check an exported audit log with the public key alone.", "DIR", 1, 1, verify_flags,
+     "Needs no vault. Names the record that was altered. Exit code 2 when it is bad, 1 for an error.\n"
+     "Only a key and a checkpoint kept elsewhere prove that nothing was replaced as a whole.",
+     "secretctl audit verify ./audit-2025-11 --key \"$(cat vault-key.pub)\"\n"
+     "secretctl audit verify ./audit-2025-11 --checkpoint kept-checkpoint.txt", cmd_audit_verify},
+    {"audit tail", "tail", GROUP_AUDIT, 0, "Show the newest records of the audit log.", "", 0, 0, tail_flags,
+     NULL, "secretctl audit tail -count=50\nsecretctl audit tail -follow", cmd_audit_tail},
+    {"audit checkpoint", NULL, GROUP_AUDIT, 0, "Have the audit log signed as it is now, and print that.", "", 0,
+     0, field_flags, "Kept outside the vault's host it shows later that nothing was put back.",
+     "secretctl audit checkpoint > kept-checkpoint.txt", cmd_audit_checkpoint},
+
+    /* ---- Say who may do what ---- */
+    {"login", NULL, GROUP_ACCESS, COMMAND_TOKENLESS, "Try a token and keep it in ~/.vault-token.", "[-]", 0, 1,
+     login_flags, "The token is asked for, or read from the standard input.",
+     "secretctl login\nsecretctl login - < token.txt", cmd_login},
+    {"token create", NULL, GROUP_ACCESS, 0, "Make a token.", "", 0, 0, token_create_flags, NULL,
+     "secretctl token create -policy=deploy -ttl=8h -display-name=ci\n"
+     "secretctl token create -policy=agent -period=24h -field=token", cmd_token_create},
+    {"token lookup", NULL, GROUP_ACCESS, 0, "Show what a token is and how long it lives.", "[-|ACCESSOR]", 0, 1,
+     token_lookup_flags, NULL,
+     "secretctl token lookup\nsecretctl token lookup -accessor 8mPmRQJ0KcUxnJH0SsbEnWQh",
+     cmd_token_lookup},
+    {"token renew", NULL, GROUP_ACCESS, 0, "Let a token live longer.", "[-|ACCESSOR]", 0, 1,
+     token_renew_flags, NULL, "secretctl token renew -increment=8h", cmd_token_renew},
+    {"token revoke", NULL, GROUP_ACCESS, 0, "End a token, and those made with it.", "[-|ACCESSOR]", 0, 1,
+     token_revoke_flags, NULL,
+     "secretctl token revoke -self\n"
+     "secretctl token revoke -accessor 8mPmRQJ0KcUxnJH0SsbEnWQh", cmd_token_revoke},
+    {"token capabilities", NULL, GROUP_ACCESS, 0, "Say what a token may do with a path.", "[-|ACCESSOR] PATH",
+     1, 2, accessor_flags, NULL, "secretctl token capabilities secret/data/db/orders",
+     cmd_token_capabilities},
+    {"policy list", NULL, GROUP_ACCESS, 0, "List the policies.", "", 0, 0, NULL, NULL,
+     "secretctl policy list", cmd_policy_list},
+    {"policy read", NULL, GROUP_ACCESS, 0, "Print a policy.", "NAME", 1, 1, field_flags, NULL,
+     "secretctl policy read deploy", cmd_policy_read},
+    {"policy write", NULL, GROUP_ACCESS, 0, "Write a policy from a file.", "NAME FILE|-", 2, 2, NULL, NULL,
+     "secretctl policy write deploy policies/deploy.hcl", cmd_policy_write},
+    {"policy delete", NULL, GROUP_ACCESS, 0, "Delete a policy; tokens lose what it granted.", "NAME", 1, 1, NULL,
+     NULL, "secretctl policy delete deploy", cmd_policy_delete},
+    {"policy fmt", NULL, GROUP_ACCESS, COMMAND_LOCAL, "Check a policy file and lay it out.", "FILE|-", 1, 1,
+     fmt_flags, NULL, "secretctl policy fmt -w deploy.hcl", cmd_policy_fmt},
+    {"secrets list", NULL, GROUP_ACCESS, 0, "List the mounts.", "", 0, 0, detailed_flags, NULL,
+     "secretctl secrets list", cmd_secrets_list},
+    {"secrets enable", NULL, GROUP_ACCESS, 0, "Mount a KV engine.", "TYPE", 1, 1, enable_flags, NULL,
+     "secretctl secrets enable -path=team-a kv-v2", cmd_secrets_enable},
+    {"secrets disable", NULL, GROUP_ACCESS, 0, "Unmount an engine and remove everything in it.", "PATH", 1, 1,
+     force_flags, NULL, "secretctl secrets disable -force team-a", cmd_secrets_disable},
+
+    /* ---- Run the vault ---- */
+    {"status", NULL, GROUP_VAULT, COMMAND_ASKS | COMMAND_TOKENLESS, "Say whether the vault is sealed.", "", 0, 0,
+     field_flags, "Exit code 0 when it is unsealed, 2 when it is sealed, 1 for an error.",
+     "secretctl status", cmd_status},
+    {"operator init", "init", GROUP_VAULT, COMMAND_TOKENLESS, "Make the keys of a new vault.", "", 0, 0,
+     init_flags, "With -status: exit code 0 when it is done already, 2 when not, 1 for an error.",
+     "secretctl operator init\nsecretctl operator init -key-shares=1 -key-threshold=1", cmd_operator_init},
+    {"operator unseal", "unseal", GROUP_VAULT, COMMAND_TOKENLESS, "Give unseal keys, one after the other.",
+     "[-]", 0, 1, unseal_flags,
+     "Each key is asked for, or stands in a line of the standard input. -accept-rollback needs all of\n"
+     "the threshold with it.",
+     "secretctl operator unseal\nsecretctl operator unseal - < three-keys.txt", cmd_operator_unseal},
+    {"operator seal", "seal", GROUP_VAULT, 0, "Take the vault's keys out of memory.", "", 0, 0, NULL, NULL,
+     "secretctl operator seal", cmd_operator_seal},
+    {"operator key-status", NULL, GROUP_VAULT, 0, "Show the term of the keyring.", "", 0, 0, field_flags, NULL,
+     "secretctl operator key-status", cmd_operator_key_status},
+    {"operator rotate", NULL, GROUP_VAULT, 0, "Seal what is written from now on with a new key.", "", 0, 0, NULL,
+     NULL, "secretctl operator rotate", cmd_operator_rotate},
+    {"read", NULL, GROUP_VAULT, 0, "Read any path of the API.", "PATH", 1, 1, field_flags, NULL,
+     "secretctl read sys/health", cmd_read},
+    {"write", NULL, GROUP_VAULT, 0, "Write to any path of the API.", "PATH KEY=@FILE|KEY=-|KEY=|@FILE|-", 1,
+     MANY, field_flags, NULL, "secretctl write sys/mounts/team-a/tune @tune.json", cmd_write},
+    {"list", NULL, GROUP_VAULT, 0, "List any path of the API.", "PATH", 1, 1, NULL, NULL,
+     "secretctl list auth/token/accessors", cmd_list},
+    {"delete", NULL, GROUP_VAULT, 0, "Delete any path of the API.", "PATH", 1, 1, NULL, NULL,
+     "secretctl delete sys/policies/acl/old", cmd_delete},
+
+    /* ---- This program ---- */
+    {"explain", NULL, GROUP_SELF, COMMAND_LOCAL, "Say what a code like KT-R-021 means.", "[CODE]", 0, 1, NULL, NULL,
+     "secretctl explain KT-R-021", cmd_explain},
+    {"completion", NULL, GROUP_SELF, COMMAND_LOCAL, "Print the completion file of a shell.", "bash", 1, 1, NULL,
+     NULL, "secretctl completion bash > /usr/share/bash-completion/completions/secretctl",
+     cmd_completion},
+    {"version", NULL, GROUP_SELF, COMMAND_LOCAL, "Print this program's version.", "", 0, 0, NULL, NULL,
+     "secretctl version", cmd_version},
+    {"docs", NULL, GROUP_SELF, COMMAND_LOCAL | COMMAND_HIDDEN, "Print docs/secretctl.md.", "", 0, 0, NULL, NULL,
+     "secretctl docs > docs/secretctl.md", cmd_docs},
+};
+/* clang-format on */
+const size_t command_count = sizeof command_table / sizeof command_table[0];
+
+bool command_has_alias(const struct command *command, const char *word)
+{
+    return command->alias != NULL && strcmp(command->alias, word) == 0;
+}
+
+/* How many of the words are the command's; 0 when it is not this one. */
+static size_t words_used(const struct command *command, const char *const *words, size_t count)
+{
+    const char *at = command->words;
+    size_t used = 0;
+    while (*at != '\0') {
+        size_t len = strcspn(at, " ");
+        if (used == count || strlen(words[used]) != len || strncmp(words[used], at, len) != 0)
+            return 0;
+        used++;
+        at += len + (at[len] == ' ' ? 1 : 0);
+    }
+    return used;
+}
+
+const struct command *command_find(const char *const *words, size_t count, size_t *ret_used)
+{
+    const struct command *found = NULL;
+    size_t most = 0;
+    for (size_t i = 0; i < command_count; i++) {
+        size_t used = words_used(&command_table[i], words, count);
+        if (used == 0 && count > 0 && command_has_alias(&command_table[i], words[0]))
+            used = 1;
+        if (used > most) {
+            most = used;
+            found = &command_table[i];
+        }
+    }
+    *ret_used = most;
+    return found;
+}
+
+size_t command_flags(const struct command *command, enum flag_id ret[FLAG_ID_COUNT])
+{
+    size_t count = 0;
+    for (const struct command_flag *use = command->flags; use != NULL && use->id != FLAG_ID_COUNT;
+         use++)
+        ret[count++] = use->id;
+    for (size_t i = 0; (command->traits & COMMAND_LOCAL) == 0 &&
+                       i < sizeof common_flags / sizeof common_flags[0];
+         i++)
+        ret[count++] = common_flags[i];
+    ret[count++] = FLAG_FORMAT;
+    ret[count++] = FLAG_HELP;
+    return count;
+}

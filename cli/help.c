@@ -1,0 +1,315 @@
+/* cli/help.c - see cli/help.h. */
+#include "cli/help.h"
+
+#include <stdio.h>
+
+#include "cli/cli.h"
+#include "cli/output.h"
+#include "lib/nearest.h"
+
+#define LEFT 30
+
+static const enum flag_id common[] = {
+    FLAG_ADDRESS, FLAG_CA_CERT, FLAG_TLS_SERVER_NAME, FLAG_NAMESPACE, FLAG_FORMAT, FLAG_CURL,
+};
+
+static void pad(struct kt_buf *out, size_t from, size_t to)
+{
+    do
+        kt_buf_add_char(out, ' ');
+    while (++from < to);
+}
+
+static void add_flag(struct kt_buf *out, enum flag_id id, const char *help)
+{
+    const struct flag *flag = &cli_flag_table[id];
+    char left[96];
+    (void)snprintf(left, sizeof left, "  -%s%s%s%s%s", flag->name,
+                   flag->other != NULL ? ", -" : "", flag->other != NULL ? flag->other : "",
+                   flag->value != NULL ? "=" : "", flag->value != NULL ? flag->value : "");
+    kt_buf_add_text(out, left);
+    pad(out, strlen(left), LEFT);
+    kt_buf_printf(out, "%s\n", help != NULL ? help : flag->help);
+}
+
+/* Every line of a text with an indentation. */
+static void add_lines(struct kt_buf *out, const char *text, const char *indent)
+{
+    while (*text != '\0') {
+        size_t len = strcspn(text, "\n");
+        if (len > 0)
+            kt_buf_printf(out, "%s%.*s", indent, (int)len, text);
+        kt_buf_add_char(out, '\n');
+        text += len + (text[len] == '\n' ? 1 : 0);
+    }
+}
+
+static void add_usage(struct kt_buf *out, const struct command *command)
+{
+    kt_buf_printf(out, "secretctl %s%s%s", command->words, command->usage[0] != '\0' ? " " : "",
+                  command->usage);
+}
+
+void help_command(const struct command *command, struct kt_buf *out)
+{
+    add_usage(out, command);
+    if (command->alias != NULL)
+        kt_buf_printf(out, "      (also: secretctl %s)", command->alias);
+    kt_buf_printf(out, "\n\n%s\n\n", command->summary);
+    if (command->details != NULL) {
+        add_lines(out, command->details, "");
+        kt_buf_add_char(out, '\n');
+    }
+    kt_buf_add_text(out, "Examples\n");
+    add_lines(out, command->examples, "  ");
+    if (command->flags != NULL) {
+        kt_buf_add_text(out, "\nFlags (one dash or two, before or after the words)\n");
+        for (const struct command_flag *use = command->flags; use->id != FLAG_ID_COUNT; use++)
+            add_flag(out, use->id, use->help);
+    }
+    if ((command->traits & COMMAND_LOCAL) == 0) {
+        kt_buf_add_text(out, "\nFlags of every command\n");
+        for (size_t i = 0; i < sizeof common / sizeof common[0]; i++)
+            add_flag(out, common[i], NULL);
+    }
+}
+
+static void add_row(struct kt_buf *out, const struct command *command)
+{
+    size_t len = strlen(command->words) + 2;
+    kt_buf_printf(out, "  %s", command->words);
+    if (command->alias != NULL) {
+        kt_buf_printf(out, " (%s)", command->alias);
+        len += strlen(command->alias) + 3;
+    }
+    pad(out, len, LEFT);
+    kt_buf_printf(out, "%s\n", command->summary);
+}
+
+void help_all(struct kt_buf *out)
+{
+    kt_buf_add_text(out, "Usage: secretctl COMMAND [words] [flags]\n"
+                         "       secretctl COMMAND --help      flags, examples to paste\n\n"
+                         "The vault is at VAULT_ADDR (https://127.0.0.1:8200), the token in "
+                         "VAULT_TOKEN or ~/.vault-token.\n");
+    for (unsigned group = 0; group < GROUP_COUNT; group++) {
+        kt_buf_printf(out, "\n%s\n", command_group_titles[group]);
+        for (size_t i = 0; i < command_count; i++)
+            if (command_table[i].group == (enum command_group)group &&
+                (command_table[i].traits & COMMAND_HIDDEN) == 0)
+                add_row(out, &command_table[i]);
+    }
+    kt_buf_add_text(out, "\nExit codes: 0 done; 1 used wrongly, or an error here; 2 the vault "
+                         "refused or could not be reached.\n"
+                         "status and audit verify answer a question: 2 is the bad answer, 1 an "
+                         "error.\n");
+}
+
+static bool begins_with_word(const char *words, const char *word)
+{
+    size_t len = strlen(word);
+    return strncmp(words, word, len) == 0 && words[len] == ' ';
+}
+
+static size_t add_family(struct kt_buf *out, const char *word)
+{
+    size_t found = 0;
+    for (size_t i = 0; i < command_count; i++) {
+        if (!begins_with_word(command_table[i].words, word) ||
+            (command_table[i].traits & COMMAND_HIDDEN) != 0)
+            continue;
+        if (found++ == 0)
+            kt_buf_printf(out, "Usage: secretctl %s COMMAND [words] [flags]\n\n", word);
+        add_row(out, &command_table[i]);
+    }
+    if (found > 0)
+        kt_buf_printf(out, "\nFlags and examples: secretctl %s COMMAND --help\n", word);
+    return found;
+}
+
+/* The word that was mistyped is the last one given of a family, or the first. */
+static int unknown_command(struct cli *cli)
+{
+    enum { NAMES_MAX = 256 };
+    const char *names[NAMES_MAX + 1] = {NULL};
+    size_t count = 0;
+    const char *first = cli->flags.words[0];
+    const char *second = cli->flags.word_count > 1 ? cli->flags.words[1] : NULL;
+    for (size_t i = 0; i < command_count && count < NAMES_MAX; i++) {
+        const char *words = command_table[i].words;
+        if (second != NULL && begins_with_word(words, first))
+            names[count++] = words + strlen(first) + 1;
+    }
+    bool family = count > 0;
+    static const char *const firsts[] = {
+        "kv",    "operator", "token",  "secrets", "policy", "schedule", "target", "run", "audit",
+        "agent", "consumer", "rotate", "status",  "login",  "due",      "help",   NULL,
+    };
+    for (size_t i = 0; !family && firsts[i] != NULL; i++)
+        names[count++] = firsts[i];
+    for (size_t i = 0; !family && i < command_count && count < NAMES_MAX; i++)
+        if (command_table[i].alias != NULL)
+            names[count++] = command_table[i].alias;
+    names[count] = NULL;
+    const char *near = kt_nearest(family ? second : first, names);
+    char hint[128];
+    if (near != NULL)
+        (void)snprintf(hint, sizeof hint, "secretctl %.40s%s%.60s?", family ? first : "",
+                       family ? " " : "", near);
+    else
+        (void)snprintf(hint, sizeof hint, "secretctl %.40s%s--help", family ? first : "",
+                       family ? " " : "");
+    return cli_wrong(cli, hint, "no command '%.60s%s%.60s'", first, family ? " " : "",
+                     family ? second : "");
+}
+
+int help_without_command(struct cli *cli)
+{
+    bool wanted = flags_on(&cli->flags, FLAG_HELP);
+    if (cli->flags.word_count == 0 ||
+        (cli->flags.word_count == 1 && strcmp(cli->flags.words[0], "help") == 0)) {
+        help_all(&cli->out);
+        return wanted || cli->flags.word_count == 1 ? CLI_DONE : CLI_WRONG;
+    }
+    if ((cli->flags.word_count == 1 || wanted) && add_family(&cli->out, cli->flags.words[0]) > 0)
+        return wanted ? CLI_DONE : CLI_WRONG;
+    return unknown_command(cli);
+}
+
+/* ---- docs/secretctl.md ---- */
+
+static void add_markdown_flags(struct kt_buf *out, const struct command *command)
+{
+    if (command->flags == NULL)
+        return;
+    kt_buf_add_text(out, "\n| flag | |\n|---|---|\n");
+    for (const struct command_flag *use = command->flags; use->id != FLAG_ID_COUNT; use++) {
+        const struct flag *flag = &cli_flag_table[use->id];
+        kt_buf_printf(out, "| `-%s%s%s` | %s |\n", flag->name, flag->value != NULL ? "=" : "",
+                      flag->value != NULL ? flag->value : "",
+                      use->help != NULL ? use->help : flag->help);
+    }
+}
+
+void help_markdown(struct kt_buf *out)
+{
+    kt_buf_add_text(out,
+        "# secretctl\n\n"
+        "Written by `secretctl docs` from the table in `cli/commands.c`; do not edit it by hand.\n\n"
+        "The vault is at `VAULT_ADDR` (or `-address`; default `https://127.0.0.1:8200`), the token in\n"
+        "`VAULT_TOKEN` or `~/.vault-token`, the CA in `VAULT_CACERT` (or `-ca-cert`). Flags have one\n"
+        "dash or two and stand before or after the words. `-o json` (also `-format=json`,\n"
+        "`VAULT_FORMAT=json`) prints what the vault answered; `-output-curl-string` prints the request\n"
+        "instead of sending it. A secret value is never an argument: `key=@FILE`, `key=-` (standard\n"
+        "input) or `key=` (asks).\n\n"
+        "Exit codes: 0 done; 1 used wrongly, or an error here; 2 the vault refused or could not be\n"
+        "reached. `status` and `audit verify` answer a question: 2 is the bad answer, 1 an error.\n");
+    for (unsigned group = 0; group < GROUP_COUNT; group++) {
+        kt_buf_printf(out, "\n## %s\n", command_group_titles[group]);
+        for (size_t i = 0; i < command_count; i++) {
+            const struct command *command = &command_table[i];
+            if (command->group != (enum command_group)group ||
+                (command->traits & COMMAND_HIDDEN) != 0)
+                continue;
+            kt_buf_printf(out, "\n### %s\n\n", command->words);
+            kt_buf_add_text(out, "`");
+            add_usage(out, command);
+            kt_buf_add_text(out, "`");
+            if (command->alias != NULL)
+                kt_buf_printf(out, " (also `%s`)", command->alias);
+            kt_buf_printf(out, "\n\n%s\n", command->summary);
+            if (command->details != NULL) {
+                kt_buf_add_text(out, "\n```text\n");
+                add_lines(out, command->details, "");
+                kt_buf_add_text(out, "```\n");
+            }
+            kt_buf_add_text(out, "\n```sh\n");
+            add_lines(out, command->examples, "");
+            kt_buf_add_text(out, "```\n");
+            add_markdown_flags(out, command);
+        }
+    }
+}
+
+/* ---- completion ---- */
+
+static bool seen_before(size_t at, const char *word, size_t len)
+{
+    for (size_t i = 0; i < at; i++)
+        if (strncmp(command_table[i].words, word, len) == 0 &&
+            (command_table[i].words[len] == ' ' || command_table[i].words[len] == '\0'))
+            return true;
+    return false;
+}
+
+static void add_first_words(struct kt_buf *out)
+{
+    for (size_t i = 0; i < command_count; i++) {
+        const struct command *command = &command_table[i];
+        size_t len = strcspn(command->words, " ");
+        if ((command->traits & COMMAND_HIDDEN) != 0)
+            continue;
+        if (!seen_before(i, command->words, len))
+            kt_buf_printf(out, "%.*s ", (int)len, command->words);
+        if (command->alias != NULL)
+            kt_buf_printf(out, "%s ", command->alias);
+    }
+}
+
+static void add_flags_of(struct kt_buf *out, const struct command *command)
+{
+    enum flag_id ids[FLAG_ID_COUNT];
+    size_t count = command_flags(command, ids);
+    for (size_t i = 0; i < count; i++)
+        kt_buf_printf(out, "-%s%s ", cli_flag_table[ids[i]].name,
+                      cli_flag_table[ids[i]].kind == FLAG_SWITCH ? "" : "=");
+}
+
+void help_bash(struct kt_buf *out)
+{
+    kt_buf_add_text(out,
+        "# Completion of secretctl for bash, made by `secretctl completion bash`.\n"
+        "_secretctl()\n{\n"
+        "    local cur=${COMP_WORDS[COMP_CWORD]} words=() w next='' flags=''\n"
+        "    for w in \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"; do\n"
+        "        [[ $w == -* || $w == '=' ]] || words+=(\"$w\")\n"
+        "    done\n"
+        "    case \"${words[0]-}\" in\n"
+        "    '') next='");
+    add_first_words(out);
+    kt_buf_add_text(out, "';;\n");
+    for (size_t i = 0; i < command_count; i++) {
+        const char *words = command_table[i].words;
+        size_t len = strcspn(words, " ");
+        if (words[len] == '\0' || seen_before(i, words, len))
+            continue;
+        kt_buf_printf(out, "    %.*s) [[ ${#words[@]} -gt 1 ]] || next='", (int)len, words);
+        for (size_t k = i; k < command_count; k++)
+            if (strncmp(command_table[k].words, words, len + 1) == 0 &&
+                (command_table[k].traits & COMMAND_HIDDEN) == 0)
+                kt_buf_printf(out, "%s ", command_table[k].words + len + 1);
+        kt_buf_add_text(out, "';;\n");
+    }
+    kt_buf_add_text(out, "    esac\n    case \"${words[*]-} \" in\n");
+    for (size_t i = 0; i < command_count; i++) {
+        const struct command *command = &command_table[i];
+        if ((command->traits & COMMAND_HIDDEN) != 0)
+            continue;
+        kt_buf_printf(out, "    '%s '*", command->words);
+        if (command->alias != NULL)
+            kt_buf_printf(out, "|'%s '*", command->alias);
+        kt_buf_add_text(out, ") flags='");
+        add_flags_of(out, command);
+        kt_buf_add_text(out, "';;\n");
+    }
+    kt_buf_add_text(out,
+        "    esac\n"
+        "    if [[ $cur == -* ]]; then\n"
+        "        mapfile -t COMPREPLY < <(compgen -W \"$flags\" -- \"-${cur#\"${cur%%[!-]*}\"}\")\n"
+        "        [[ ${COMPREPLY-} == *= ]] && compopt -o nospace\n"
+        "    elif [[ -n $next ]]; then\n"
+        "        mapfile -t COMPREPLY < <(compgen -W \"$next\" -- \"$cur\")\n"
+        "    fi\n"
+        "}\n"
+        "complete -o default -F _secretctl secretctl\n");
+}

@@ -1,0 +1,79 @@
+/* cli/kv_place.c - see cli/kv_place.h. */
+#include "cli/kv_place.h"
+
+#include <stdio.h>
+
+#include "cli/cli.h"
+
+/* "secret/" + "data/db" was meant as "secret/" + "db" when it comes from a policy or from curl. */
+static const char *without_part(struct cli *cli, const struct kt_api_mount *mount, const char *path)
+{
+    static const char *const parts[] = {"data/", "metadata/"};
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        size_t len = strlen(parts[i]);
+        if (strncmp(path, parts[i], len) != 0 || path[len] == '\0')
+            continue;
+        cli_note(cli, "note   '%s' belongs to the API's path, not to the secret's: %s%s", parts[i],
+                 mount->path, path + len);
+        return path + len;
+    }
+    return path;
+}
+
+static bool fits(struct cli *cli, struct kv_place *place, const char *inside)
+{
+    if (strlen(inside) < sizeof place->path) {
+        (void)snprintf(place->path, sizeof place->path, "%s", inside);
+        (void)snprintf(place->secret, sizeof place->secret, "%s%s", place->mount.path, inside);
+        return true;
+    }
+    cli->exit_code = cli_wrong(cli, "", "the path is too long");
+    return false;
+}
+
+bool kv_place_find(struct cli *cli, const char *word, struct kv_place *ret)
+{
+    struct kt_err err = {0};
+    struct kv_place place = {0};
+    const char *mount = flags_text(&cli->flags, FLAG_MOUNT);
+    if (!cli_open(cli))
+        return false;
+    while (*word == '/')
+        word++;
+    const char *asked = mount != NULL ? mount : word;
+    enum kt_kind kind = kt_api_mount_of(cli->api, asked, &place.mount, &err);
+    if (kind == KT_DENIED || kind == KT_NOT_FOUND) {
+        cli_note(cli, "Error: there is no KV mount for '%.200s' that this token may see", asked);
+        cli_note(cli, "next   secretctl secrets list; a policy has to grant something below the "
+                      "mount; is the token valid? secretctl token lookup");
+        cli->exit_code = cli_remote_code(cli);
+        return false;
+    }
+    if (kind != KT_OK) {
+        (void)cli_fail(cli, &err);
+        if (err.kind == KT_SEALED)
+            cli_note(cli, "next   secretctl operator unseal");
+        cli->exit_code = cli_remote_code(cli);
+        return false;
+    }
+    if (place.mount.version != 2) {
+        cli->exit_code = cli_wrong(cli, "secretctl secrets list -detailed",
+                                   "'%s' is no KV mount of version 2", place.mount.path);
+        return false;
+    }
+    size_t len = strlen(place.mount.path);
+    const char *inside = word;
+    if (mount == NULL)
+        inside = strncmp(word, place.mount.path, len) == 0 ? word + len : "";
+    if (mount == NULL)
+        inside = without_part(cli, &place.mount, inside);
+    if (!fits(cli, &place, inside))
+        return false;
+    *ret = place;
+    return true;
+}
+
+void kv_place_path(const struct kv_place *place, const char *part, char out[KV_API_PATH])
+{
+    (void)snprintf(out, KV_API_PATH, "%s%s/%s", place->mount.path, part, place->path);
+}

@@ -1,0 +1,19 @@
+/* cli/run_view.h - a run as text: one line a step, the picture that a terminal redraws, the verdict.
+ *
+ * The verdict's first line says in plain words what is the case, the next who is hurt, the last what
+ * to type. Threads: one thread. */
+#pragma once
+
+#include "cli/run_model.h"
+
+struct cli;
+
+/* "14:02:11  ok      apply     the target accepts it for app_b (110 ms)" */
+void run_view_step(struct cli *cli, const struct run_model *run, const struct run_step *step,
+                   struct kt_buf *out);
+/* The whole picture, each line at most columns wide, at most rows lines. */
+void run_view_picture(struct cli *cli, const struct run_model *run, unsigned columns, unsigned rows,
+                      struct kt_buf *out);
+void run_view_verdict(struct cli *cli, const struct run_model *run, struct kt_buf *out);
+void run_view_consumers(const struct run_model *run, unsigned indent, size_t most,
+                        struct kt_buf *out);
