@@ -26,6 +26,13 @@ static const char *put(int which, struct kt_bytes bytes)
     return names[which];
 }
 
+static void remove_files(const struct kt_audit_bundle *bundle)
+{
+    (void)unlink(bundle->records);
+    (void)unlink(bundle->leaves);
+    (void)unlink(bundle->checkpoints);
+}
+
 static uint64_t leaves_of(struct kt_bytes records, struct kt_buf *leaves)
 {
     uint64_t n = 0;
@@ -100,6 +107,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                            .partial = (mode & 4) != 0};
     struct kt_audit_verdict verdict;
     enum kt_kind kind = kt_audit_verify(&bundle, &verdict, NULL);
+    remove_files(&bundle);
     KT_ASSERT((kind == KT_OK) == (leaves.len % KT_HASH_BYTES == 0));
     if (kind != KT_OK)
         return 0;

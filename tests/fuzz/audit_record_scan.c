@@ -20,19 +20,8 @@
 static const unsigned char key[32] = {1};
 static const struct audit_sealer sealer = {.key = key, .vault = {1}, .log = 1};
 
-static int the_folder(void)
-{
-    static int folder = -1;
-    char path[64] = "/dev/shm/keyturn-fuzz-log-XXXXXX";
-    if (folder < 0) {
-        KT_ASSERT(mkdtemp(path) != NULL);
-        folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    }
-    return folder;
-}
-
 static const char *const files[] = {"000000.seg", "000001.seg", "index", "tree.8", "running",
-                                    "log", "tree.16", "tree.24", "000002.seg"};
+                                    "log", "tree.16", "tree.24", "000002.seg", "000003.seg"};
 
 static void empty(int folder)
 {
@@ -41,6 +30,36 @@ static void empty(int folder)
         (void)unlinkat(log, files[i], 0); /* not each is there */
     if (log >= 0)
         (void)close(log);
+}
+
+struct folder {
+    char path[64];
+    int fd;
+};
+
+static struct folder *the_folder(void)
+{
+    static struct folder folder = {"/dev/shm/keyturn-fuzz-log-XXXXXX", -1};
+    return &folder;
+}
+
+static void remove_folder(void)
+{
+    struct folder *folder = the_folder();
+    empty(folder->fd);
+    (void)unlinkat(folder->fd, "f1", AT_REMOVEDIR);
+    (void)rmdir(folder->path);
+}
+
+static int open_folder(void)
+{
+    struct folder *folder = the_folder();
+    if (folder->fd < 0) {
+        KT_ASSERT(mkdtemp(folder->path) != NULL);
+        folder->fd = open(folder->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        KT_ASSERT(folder->fd >= 0 && atexit(remove_folder) == 0);
+    }
+    return folder->fd;
 }
 
 static void append(struct audit_log *log, uint64_t n)
@@ -103,7 +122,7 @@ static void damage(int folder, const uint8_t *at)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct audit_log *log = NULL;
-    int folder = the_folder();
+    int folder = open_folder();
     if (size < 1)
         return 0;
     empty(folder);
