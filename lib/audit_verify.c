@@ -62,8 +62,7 @@ static enum kt_kind read_some(int fd, unsigned char *to, size_t len, size_t *ret
     return KT_OK;
 }
 
-static enum kt_kind read_whole(const char *path, size_t max, struct kt_buf *out,
-                               struct kt_err *err)
+static enum kt_kind read_whole(const char *path, size_t max, struct kt_buf *out, struct kt_err *err)
 {
     kt_autoclose int fd = -1;
     enum kt_kind kind = open_file(path, &fd, err);
@@ -164,12 +163,11 @@ struct leaves {
     size_t at, len;
 };
 
-static enum kt_kind next_leaf(struct leaves *leaves, const unsigned char **ret,
-                              struct kt_err *err)
+static enum kt_kind next_leaf(struct leaves *leaves, const unsigned char **ret, struct kt_err *err)
 {
     if (leaves->at == leaves->len) {
-        enum kt_kind kind = read_some(leaves->fd, leaves->buf, sizeof leaves->buf, &leaves->len,
-                                      leaves->path, err);
+        enum kt_kind kind =
+            read_some(leaves->fd, leaves->buf, sizeof leaves->buf, &leaves->len, leaves->path, err);
         if (kind != KT_OK)
             return kind;
         leaves->at = 0;
@@ -201,8 +199,8 @@ struct verifier {
     bool bad_kept;
     struct lines lines;
     struct leaves leaves;
-    struct kt_merkle tree;    /* of leaves.bin */
-    struct kt_merkle mended;  /* the same with the first altered leaf taken from its line */
+    struct kt_merkle tree;   /* of leaves.bin */
+    struct kt_merkle mended; /* the same with the first altered leaf taken from its line */
     /* the first record that is not as its leaf says */
     bool differs, missing;
     uint64_t line, seq;
@@ -502,8 +500,7 @@ static bool say_cut(struct verifier *v)
         "Records %ju to %ju are missing at the end: %s says that there were %ju. The log was cut or "
         "an old one was put back, or only a part was exported.",
         (uintmax_t)v->leaves.total, (uintmax_t)last->size - 1,
-        last->note == 0 ? "the checkpoint you kept" : "a signed checkpoint",
-        (uintmax_t)last->size);
+        last->note == 0 ? "the checkpoint you kept" : "a signed checkpoint", (uintmax_t)last->size);
     return true;
 }
 

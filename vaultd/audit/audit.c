@@ -48,8 +48,8 @@ enum kt_kind audit_outcome_seal(struct audit *audit, const struct audit_event *e
     return kind;
 }
 
-enum kt_kind audit_copy_outcome(struct audit *audit, struct kt_bytes sealed,
-                                struct audit_mark mark, struct kt_err *err)
+enum kt_kind audit_copy_outcome(struct audit *audit, struct kt_bytes sealed, struct audit_mark mark,
+                                struct kt_err *err)
 {
     uint64_t seq = 0;
     kt_buf_reset(&audit->outcome);
@@ -57,8 +57,8 @@ enum kt_kind audit_copy_outcome(struct audit *audit, struct kt_bytes sealed,
     if (kind == KT_OK)
         kind = audit_line_outcome(kt_buf_bytes(&audit->outcome), mark, &audit->outcome_line, err);
     if (kind == KT_OK)
-        return audit_log_outcome(audit->log, &audit->outcome_line, mark,
-                                 audit_outcome_room(sealed), &seq, err);
+        return audit_log_outcome(audit->log, &audit->outcome_line, mark, audit_outcome_room(sealed),
+                                 &seq, err);
     audit_log_release(audit->log, audit_outcome_room(sealed));
     return kind;
 }
@@ -174,8 +174,8 @@ enum kt_kind audit_leaves(struct audit *audit, uint64_t from, uint64_t to, struc
     return audit_log_leaves(audit->log, from, to - from, at, err);
 }
 
-enum kt_kind audit_inclusion(struct audit *audit, uint64_t index, uint64_t size,
-                             struct kt_buf *out, struct kt_err *err)
+enum kt_kind audit_inclusion(struct audit *audit, uint64_t index, uint64_t size, struct kt_buf *out,
+                             struct kt_err *err)
 {
     return audit_log_inclusion(audit->log, index, size, out, err);
 }

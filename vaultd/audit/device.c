@@ -23,8 +23,8 @@ static const struct audit_device_type *const types[] = {&audit_device_file};
 /* ---- bringing one up to date; its lock is held ---- */
 
 /* Records [next, upto) from the log. */
-static enum kt_kind fill(struct audit_devices *devices, struct audit_device *device,
-                         uint64_t upto, struct kt_err *err)
+static enum kt_kind fill(struct audit_devices *devices, struct audit_device *device, uint64_t upto,
+                         struct kt_err *err)
 {
     struct audit_reader reader;
     kt_autobuf struct kt_buf lines;
@@ -163,8 +163,8 @@ static enum kt_kind write_one(struct audit_devices *devices, struct audit_device
     return kind;
 }
 
-enum kt_kind audit_devices_write(struct audit_devices *devices, uint64_t seq,
-                                 struct kt_bytes line, struct kt_err *err)
+enum kt_kind audit_devices_write(struct audit_devices *devices, uint64_t seq, struct kt_bytes line,
+                                 struct kt_err *err)
 {
     bool any = devices->n == 0;
     enum kt_kind last = KT_IO;

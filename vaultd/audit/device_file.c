@@ -18,9 +18,9 @@ static bool ends_torn(int fd, off_t size)
 static enum kt_kind file_open(struct audit_device *device, struct kt_err *err)
 {
     /* Not blocking: opening a pipe that nobody reads would stop every request. */
-    kt_autoclose int fd = open(
-        device->path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK,
-        0600);
+    kt_autoclose int fd =
+        open(device->path,
+             O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK, 0600);
     struct stat st;
     if (fd < 0 || fstat(fd, &st) != 0) {
         (void)kt_fail(err, KT_IO, "cannot open the audit device '%s'", device->path);

@@ -76,8 +76,7 @@ static void compute(const struct audit_hasher *hasher, struct kt_bytes text,
     audit_hmac_text(hmac, out);
 }
 
-void audit_hasher_text(struct audit_hasher *hasher, struct kt_bytes text,
-                       char out[AUDIT_HMAC_TEXT])
+void audit_hasher_text(struct audit_hasher *hasher, struct kt_bytes text, char out[AUDIT_HMAC_TEXT])
 {
     unsigned char tag[TAG_BYTES];
     if (text.len > CACHED_MAX) {

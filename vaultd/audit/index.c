@@ -34,8 +34,8 @@ enum kt_kind audit_read_at(int fd, uint64_t offset, void *to, size_t len, const 
     return KT_OK;
 }
 
-enum kt_kind audit_write_at(int fd, uint64_t offset, const void *from, size_t len,
-                            const char *what, struct kt_err *err)
+enum kt_kind audit_write_at(int fd, uint64_t offset, const void *from, size_t len, const char *what,
+                            struct kt_err *err)
 {
     const unsigned char *at = from;
     while (len > 0) {
@@ -119,8 +119,8 @@ enum kt_kind audit_index_put(struct audit_index *index, uint64_t seq,
     return KT_OK;
 }
 
-enum kt_kind audit_index_get(const struct audit_index *index, uint64_t seq,
-                             struct audit_entry *ret, struct kt_err *err)
+enum kt_kind audit_index_get(const struct audit_index *index, uint64_t seq, struct audit_entry *ret,
+                             struct kt_err *err)
 {
     unsigned char bytes[AUDIT_ENTRY_BYTES];
     enum kt_kind kind =

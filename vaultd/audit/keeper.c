@@ -70,8 +70,7 @@ enum store_error audit_commits_wait(struct audit *audit)
     return error;
 }
 
-static enum kt_kind sign(struct audit *audit, const struct audit_synced *synced,
-                         struct kt_err *err)
+static enum kt_kind sign(struct audit *audit, const struct audit_synced *synced, struct kt_err *err)
 {
     struct kt_checkpoint checkpoint = {.size = synced->size};
     memcpy(checkpoint.origin, audit->note_key.name, sizeof checkpoint.origin);
@@ -151,7 +150,8 @@ static void *keep(void *arg)
 {
     struct audit *audit = KT_OBJECT(struct audit, arg, AUDIT_MAGIC);
     struct said sync_said = {false}, segment_said = {false}, checkpoint_said = {false};
-    int64_t sync_due = mono_ms() + audit->sync_ms, checkpoint_due = mono_ms() + audit->checkpoint_ms;
+    int64_t sync_due = mono_ms() + audit->sync_ms,
+            checkpoint_due = mono_ms() + audit->checkpoint_ms;
     while (wait_until(audit, sync_due < checkpoint_due ? sync_due : checkpoint_due)) {
         struct kt_err err = {0};
         struct audit_synced synced;

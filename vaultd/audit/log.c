@@ -130,8 +130,7 @@ static void take(struct audit_log *log, size_t open_len, enum audit_kind kind,
     *ret = (struct ticket){.seq = seq,
                            .to = log->current.map + log->at,
                            .header = {.len = len, .kind = kind, .mark = log->mark},
-                           .entry = {.segment = log->current.number,
-                                     .offset = (uint32_t)log->at}};
+                           .entry = {.segment = log->current.number, .offset = (uint32_t)log->at}};
     log->at += AUDIT_OVERHEAD + len;
     if (log->at > log->populated) {
         size_t from = log->populated, left = log->segment_bytes - from;
@@ -306,8 +305,7 @@ static enum kt_kind promise_now(struct audit_log *log, size_t room, struct kt_er
         return no_room(log, err);
     if (log->promised + room + LOG_SLACK > log->segment_bytes / 2)
         return kt_fail(err, KT_BUSY, "too many writes at once for the audit log");
-    if (log->spare.map == NULL &&
-        log->at + log->promised + room + LOG_SLACK > log->segment_bytes)
+    if (log->spare.map == NULL && log->at + log->promised + room + LOG_SLACK > log->segment_bytes)
         return KT_FULL;
     log->promised += room;
     return KT_OK;

@@ -1,4 +1,5 @@
-/* Opening a log: is it ours, is what the store knows in it, where does it end, and mending the rest.
+/* Opening a log: is it ours, is what the store knows in it, where does it end, and mending the
+ * rest.
  *
  * Up to the trusted size the index and the tree are believed if they give the trusted root, else
  * made anew from the records. Behind it every record is opened. The log ends before the first that
@@ -187,8 +188,8 @@ static enum kt_kind scan_one(struct scan *scan, struct audit_entry *ret, struct 
 {
     kt_buf_reset(&scan->line);
     kt_buf_add_u8(&scan->line, 0);
-    enum kt_kind kind = audit_reader_next(&scan->reader, &scan->log->sealer, scan->size,
-                                          &scan->line, err);
+    enum kt_kind kind =
+        audit_reader_next(&scan->reader, &scan->log->sealer, scan->size, &scan->line, err);
     if (kind != KT_OK)
         return kind;
     kt_merkle_leaf_in_place(scan->line.at, scan->line.len - 1, ret->leaf);
@@ -401,8 +402,7 @@ static enum kt_kind mend(struct audit_log *log, struct scan *scan, uint32_t trus
                          uint32_t last, struct audit_found *found, struct kt_err *err)
 {
     uint32_t number = scan->reader.number;
-    enum kt_kind kind =
-        cut_tail(log, number, scan->reader.offset, last, &found->bytes_cut, err);
+    enum kt_kind kind = cut_tail(log, number, scan->reader.offset, last, &found->bytes_cut, err);
     if (kind == KT_OK)
         kind = sync_segments(log, trusted_segment, number, err);
     if (kind == KT_OK)
@@ -510,8 +510,9 @@ enum kt_kind audit_log_create(int parent, const char *name, const struct audit_s
     if (kind != KT_OK)
         return kind;
     if (any) {
-        (void)kt_fail(err, KT_PRECONDITION, "the folder of the audit log '%s' holds segments "
-                                            "but not the file 'log' that says whose they are",
+        (void)kt_fail(err, KT_PRECONDITION,
+                      "the folder of the audit log '%s' holds segments "
+                      "but not the file 'log' that says whose they are",
                       name);
         kt_hint(err, "put the whole folder back from where it came, or move it away");
         return KT_PRECONDITION;

@@ -57,10 +57,10 @@ enum kt_kind audit_log_read(struct audit_log *log, struct audit_reader *reader, 
 {
     enum kt_kind kind = audit_reader_next(reader, &log->sealer, seq, line, err);
     if (kind == KT_NOT_FOUND) {
-        (void)kt_fail(err, KT_CORRUPT, "record %ju of the audit log does not open",
-                      (uintmax_t)seq);
-        kt_hint(err, "segment %06u at byte %zu was altered or damaged; an export up to there and "
-                     "'secretctl audit verify' still prove the rest",
+        (void)kt_fail(err, KT_CORRUPT, "record %ju of the audit log does not open", (uintmax_t)seq);
+        kt_hint(err,
+                "segment %06u at byte %zu was altered or damaged; an export up to there and "
+                "'secretctl audit verify' still prove the rest",
                 reader->number, reader->offset);
         return KT_CORRUPT;
     }
@@ -82,8 +82,8 @@ static enum kt_kind grow(struct audit_log *log, uint64_t size, struct kt_err *er
     return audit_tree_grow(&log->tree, size, err);
 }
 
-enum kt_kind audit_log_root(struct audit_log *log, uint64_t size,
-                            unsigned char out[KT_HASH_BYTES], struct kt_err *err)
+enum kt_kind audit_log_root(struct audit_log *log, uint64_t size, unsigned char out[KT_HASH_BYTES],
+                            struct kt_err *err)
 {
     (void)pthread_mutex_lock(&log->keep_lock);
     enum kt_kind kind = grow(log, size, err);

@@ -60,8 +60,8 @@ static enum kt_kind read_tail(struct audit_notes *notes, const struct kt_note_ke
     return KT_OK;
 }
 
-enum kt_kind audit_notes_open(int folder, const struct kt_note_key *key,
-                              struct audit_notes *notes, struct kt_err *err)
+enum kt_kind audit_notes_open(int folder, const struct kt_note_key *key, struct audit_notes *notes,
+                              struct kt_err *err)
 {
     struct stat st;
     memset(notes, 0, sizeof *notes);

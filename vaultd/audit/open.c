@@ -159,8 +159,8 @@ static void read_head(struct opening *o)
 
 /* ---- refusing ---- */
 
-#define WAYS_ON                                                                                    \
-    "put back the database and the audit log of one and the same moment (the newest there is), or "  \
+#define WAYS_ON                                                                                     \
+    "put back the database and the audit log of one and the same moment (the newest there is), or " \
     "accept the loss with all unseal keys: secretctl operator unseal -accept-rollback"
 
 static enum kt_kind refuse(struct opening *o, struct kt_err *err)
@@ -385,8 +385,7 @@ static enum kt_kind note_init(struct opening *o, struct barrier *barrier, struct
 static void kv_root(struct kt_jsonw *w, const unsigned char root[KT_HASH_BYTES])
 {
     char text[64];
-    (void)sodium_bin2base64(text, sizeof text, root, KT_HASH_BYTES,
-                            sodium_base64_VARIANT_ORIGINAL);
+    (void)sodium_bin2base64(text, sizeof text, root, KT_HASH_BYTES, sodium_base64_VARIANT_ORIGINAL);
     kt_jsonw_kv_text(w, "root", text);
 }
 
@@ -443,9 +442,8 @@ static enum kt_kind note_recovery(struct opening *o, struct kt_err *err)
     kt_jsonw_kv_int(&w, "generation", (int64_t)o->at);
     kt_jsonw_end(&w);
     kt_log(KT_LOG_NOTICE, "audit-log-recovered",
-           "records=%ju after_head=%ju bytes_cut=%ju outcomes_copied=%u",
-           (uintmax_t)found->size, (uintmax_t)found->after_trust, (uintmax_t)found->bytes_cut,
-           o->copied);
+           "records=%ju after_head=%ju bytes_cut=%ju outcomes_copied=%u", (uintmax_t)found->size,
+           (uintmax_t)found->after_trust, (uintmax_t)found->bytes_cut, o->copied);
     return append_note(o, "recovery", &body, err);
 }
 
@@ -458,8 +456,7 @@ static void copy_missing(void *arg, generation at, unsigned place, struct kt_byt
     const struct audit_mark mark = {at, place};
     if (o->copy_kind != KT_OK || audit_mark_compare(mark, audit_log_mark(audit->log)) <= 0)
         return;
-    enum kt_kind kind =
-        audit_log_promise(audit->log, audit_outcome_room(record), o->copy_err);
+    enum kt_kind kind = audit_log_promise(audit->log, audit_outcome_room(record), o->copy_err);
     if (kind == KT_OK)
         kind = audit_copy_outcome(audit, record, mark, o->copy_err);
     if (kind == KT_OK) {
@@ -585,8 +582,8 @@ static enum kt_kind open_all(struct opening *o, struct barrier *barrier, struct 
     if (kind == KT_OK)
         kind = note_recovery(o, err);
     if (kind == KT_OK)
-        kind = audit_devices_open(o->config->devices, o->config->n_devices, o->audit->log,
-                                  o->start, &o->audit->devices, err);
+        kind = audit_devices_open(o->config->devices, o->config->n_devices, o->audit->log, o->start,
+                                  &o->audit->devices, err);
     if (kind == KT_OK && o->config->n_devices > 0)
         audit_devices_keep(o->audit->devices, false);
     return kind;

@@ -9,7 +9,7 @@
 
 #define LINE_USUAL   2048u /* one allocation for nearly every record */
 #define SUFFIX_ROOM  32u
-#define DATA_DEPTH   60u   /* the line around it stays within what lib/json.h reads */
+#define DATA_DEPTH   60u /* the line around it stays within what lib/json.h reads */
 #define STRING_MAX   ((size_t)1024 * 1024)
 #define PATH_MAX_OUT 1024u /* of an outcome */
 #define TEXT_MAX_OUT 255u
@@ -227,8 +227,7 @@ enum kt_kind audit_line_event(struct audit_hasher *hasher, const struct audit_ev
     return end(line, err);
 }
 
-enum kt_kind audit_line_note(const struct audit_note *note, struct kt_buf *line,
-                             struct kt_err *err)
+enum kt_kind audit_line_note(const struct audit_note *note, struct kt_buf *line, struct kt_err *err)
 {
     begin(line);
     struct kt_jsonw w = kt_jsonw(line);
@@ -293,8 +292,8 @@ static void pack_id(struct kt_buf *out, struct kt_bytes text, bool uuid)
         pack_text(out, text, TEXT_MAX_OUT);
 }
 
-static void pack(struct audit_hasher *hasher, const struct audit_event *event,
-                 struct kt_bytes path, struct kt_buf *out)
+static void pack(struct audit_hasher *hasher, const struct audit_event *event, struct kt_bytes path,
+                 struct kt_buf *out)
 {
     unsigned char uuid[16], hmac[AUDIT_HMAC_BYTES];
     const struct audit_auth *auth = event->auth;
@@ -384,8 +383,8 @@ static bool unpack(struct kt_bytes packed, struct outcome *ret)
     return kt_reader_done(&r);
 }
 
-enum kt_kind audit_line_outcome(struct kt_bytes packed, struct audit_mark mark,
-                                struct kt_buf *line, struct kt_err *err)
+enum kt_kind audit_line_outcome(struct kt_bytes packed, struct audit_mark mark, struct kt_buf *line,
+                                struct kt_err *err)
 {
     struct outcome outcome;
     if (!unpack(packed, &outcome))

@@ -44,8 +44,8 @@ bool audit_header_read(const unsigned char *at, struct audit_header *ret)
     return true;
 }
 
-static void record_aad(const struct audit_sealer *sealer, uint64_t seq,
-                       const unsigned char *header, unsigned char out[RECORD_AAD])
+static void record_aad(const struct audit_sealer *sealer, uint64_t seq, const unsigned char *header,
+                       unsigned char out[RECORD_AAD])
 {
     unsigned char *at = out;
     memcpy(at, RECORD_LABEL, sizeof RECORD_LABEL - 1);
@@ -81,9 +81,9 @@ bool audit_record_open(const struct audit_sealer *sealer, uint64_t seq, struct k
     unsigned char aad[RECORD_AAD];
     record_aad(sealer, seq, record.at, aad);
     const unsigned char *nonce = record.at + AUDIT_HEADER_BYTES;
-    return crypto_aead_xchacha20poly1305_ietf_decrypt(
-               line, NULL, NULL, nonce + AUDIT_NONCE_BYTES, header.len + AUDIT_TAG_BYTES, aad,
-               sizeof aad, nonce, sealer->key) == 0;
+    return crypto_aead_xchacha20poly1305_ietf_decrypt(line, NULL, NULL, nonce + AUDIT_NONCE_BYTES,
+                                                      header.len + AUDIT_TAG_BYTES, aad, sizeof aad,
+                                                      nonce, sealer->key) == 0;
 }
 
 /* ---- outcomes in the store ---- */

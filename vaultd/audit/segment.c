@@ -122,8 +122,7 @@ void audit_segment_close(struct audit_segment *segment)
     segment->fd = -1;
 }
 
-enum kt_kind audit_segment_cut(const struct audit_segment *segment, size_t from,
-                               struct kt_err *err)
+enum kt_kind audit_segment_cut(const struct audit_segment *segment, size_t from, struct kt_err *err)
 {
     enum kt_kind kind = zero(segment->fd, from, segment->bytes, err);
     if (kind != KT_OK)
@@ -137,8 +136,8 @@ enum kt_kind audit_segment_cut(const struct audit_segment *segment, size_t from,
 
 void audit_reader_init(struct audit_reader *reader, int folder, size_t segment_bytes, size_t chunk)
 {
-    *reader = (struct audit_reader){
-        .folder = folder, .fd = -1, .bytes = segment_bytes, .chunk = chunk};
+    *reader =
+        (struct audit_reader){.folder = folder, .fd = -1, .bytes = segment_bytes, .chunk = chunk};
 }
 
 static void forget(struct audit_reader *reader)

@@ -67,8 +67,8 @@ static void reduce(unsigned char (*at)[KT_HASH_BYTES], unsigned levels)
             kt_merkle_node(at[2 * i], at[2 * i + 1], at[i]);
 }
 
-static enum kt_kind get(void *arg, unsigned level, uint64_t index,
-                        unsigned char out[KT_HASH_BYTES], struct kt_err *err)
+static enum kt_kind get(void *arg, unsigned level, uint64_t index, unsigned char out[KT_HASH_BYTES],
+                        struct kt_err *err)
 {
     struct audit_tree *tree = arg;
     unsigned file = level / LEVELS_A_FILE; /* 0: the leaves */
@@ -87,10 +87,9 @@ static enum kt_kind get(void *arg, unsigned level, uint64_t index,
     unsigned char hashes[(size_t)1 << LEVELS_A_FILE][KT_HASH_BYTES];
     size_t n = (size_t)1 << above;
     uint64_t first = index << above;
-    enum kt_kind kind =
-        file == 0 ? audit_index_leaves(tree->index, first, n, hashes[0], err)
-                  : audit_read_at(tree->fds[file - 1], first * KT_HASH_BYTES, hashes,
-                                  n * KT_HASH_BYTES, "tree", err);
+    enum kt_kind kind = file == 0 ? audit_index_leaves(tree->index, first, n, hashes[0], err)
+                                  : audit_read_at(tree->fds[file - 1], first * KT_HASH_BYTES,
+                                                  hashes, n * KT_HASH_BYTES, "tree", err);
     if (kind != KT_OK)
         return kind;
     reduce(hashes, above);
