@@ -236,6 +236,33 @@ static void print_curl(struct cli *cli, const struct cli_call *call,
     }
 }
 
+bool cli_is_empty(const struct kt_api_reply *reply, const struct kt_err *err)
+{
+    return err->kind == KT_NOT_FOUND && kt_json_count(reply->errors) == 0;
+}
+
+/* What to do next, when the vault did not say so itself. */
+static void suggest(struct cli *cli, const struct cli_call *call, const struct kt_api_reply *reply,
+                    const struct kt_err *err)
+{
+    bool denied = err->kind == KT_DENIED;
+    if (err->hint[0] != '\0')
+        cli_note(cli, "next   %s", err->hint);
+    else if (denied && cli->token == NULL)
+        cli_note(cli, "next   there is no token: secretctl login, or VAULT_TOKEN");
+    else if (denied && strstr(err->what, "invalid token") != NULL)
+        cli_note(cli, "next   it expired, was revoked or mistyped, or is another vault's: "
+                      "secretctl login");
+    else if (denied)
+        cli_note(cli, "next   what this token may do there: secretctl token capabilities %s",
+                 call->path);
+    else if (err->kind == KT_SEALED)
+        cli_note(cli, "next   secretctl operator unseal");
+    else if (err->kind == KT_TOO_MANY || err->kind == KT_BUSY)
+        cli_note(cli, "next   the same again in %u s",
+                 reply->http.retry_after_s != 0 ? reply->http.retry_after_s : 1u);
+}
+
 int cli_refused(struct cli *cli, const struct cli_call *call, const struct kt_api_reply *reply,
                 const struct kt_err *err)
 {
@@ -252,18 +279,7 @@ int cli_refused(struct cli *cli, const struct cli_call *call, const struct kt_ap
         if (reply->request_id[0] != '\0')
             cli_note(cli, "id     %s", reply->request_id);
     }
-    if (err->hint[0] != '\0')
-        cli_note(cli, "next   %s", err->hint);
-    else if (err->kind == KT_DENIED && cli->token == NULL)
-        cli_note(cli, "next   there is no token: secretctl login, or VAULT_TOKEN");
-    else if (err->kind == KT_DENIED)
-        cli_note(cli, "next   what may this token do there? secretctl token capabilities %s; "
-                      "is it still valid? secretctl token lookup", call->path);
-    else if (err->kind == KT_SEALED)
-        cli_note(cli, "next   secretctl operator unseal");
-    else if (err->kind == KT_TOO_MANY || err->kind == KT_BUSY)
-        cli_note(cli, "next   the same again in %u s",
-                 reply->http.retry_after_s != 0 ? reply->http.retry_after_s : 1u);
+    suggest(cli, call, reply, err);
     return cli_remote_code(cli);
 }
 

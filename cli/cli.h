@@ -70,6 +70,8 @@ enum kt_kind cli_call(struct cli *cli, const struct cli_call *call, struct kt_ap
 /* What cli_call() says; for a caller that gave it an err. Returns the exit code. */
 int cli_refused(struct cli *cli, const struct cli_call *call, const struct kt_api_reply *reply,
                 const struct kt_err *err);
+/* Nothing is there (Vault's 404 without a word), as opposed to no such path. */
+bool cli_is_empty(const struct kt_api_reply *reply, const struct kt_err *err);
 /* The exit code for a vault that refused or cannot be reached. */
 int cli_remote_code(const struct cli *cli);
 /* Opens cli->api; says what failed. */

@@ -181,8 +181,10 @@ static void print_record(struct cli *cli, struct kt_json record)
             kt_buf_printf(&line, "  %s%s", parts[i].before, text);
     }
     text_of(record, "response", "error", text, sizeof text);
-    if (text[0] != '\0')
-        kt_buf_printf(&line, "   %s", text);
+    if (text[0] != '\0') {
+        kt_buf_add_text(&line, "   ");
+        output_line(&line, kt_str(text));
+    }
     output_safe(&cli->out, kt_buf_bytes(&line));
     kt_buf_add_char(&cli->out, '\n');
 }

@@ -16,7 +16,7 @@ static bool list(struct cli *cli, const char *doing, const char *path, const cha
     struct cli_call call = {.doing = doing, .method = "LIST", .path = path, .err = &err};
     if (cli_call(cli, &call, reply) == KT_OK)
         return true;
-    if (err.kind == KT_NOT_FOUND) {
+    if (cli_is_empty(reply, &err)) {
         cli_note(cli, "%s", nothing);
         if (cli->format == CLI_JSON)
             kt_buf_add_text(&cli->out, "{}\n");

@@ -53,7 +53,7 @@ static int get_failed(struct cli *cli, const struct kv_place *place, const struc
         return cli->exit_code;
     if (err->kind == KT_NOT_FOUND && kt_json_member(reply->data, "metadata", &metadata))
         return tell_deleted(cli, place, metadata);
-    if (err->kind == KT_NOT_FOUND) {
+    if (cli_is_empty(reply, err)) {
         cli_note(cli, "Error: there is no %s%s%s", place->secret, call->query[0] != '\0' ? "?" : "",
                  call->query);
         cli_note(cli, "next   secretctl kv list %s", place->mount.path);
@@ -282,7 +282,7 @@ int cmd_kv_list(struct cli *cli)
     enum kt_kind kind = cli_call(cli, &call, &reply);
     if (kind != KT_OK && err.kind == KT_OK)
         return cli->exit_code;
-    if (kind == KT_NOT_FOUND) {
+    if (kind != KT_OK && cli_is_empty(&reply, &err)) {
         cli_note(cli, "there is nothing below %s", place.secret);
         if (cli->format == CLI_JSON)
             kt_buf_add_text(&cli->out, "[]\n");

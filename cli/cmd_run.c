@@ -34,7 +34,7 @@ static bool newest_run(struct cli *cli, const char *secret, char id[ID_MAX])
                             .path = "rotation/runs", .query = kt_buf_text(&query), .aside = true,
                             .err = &err};
     enum kt_kind kind = cli_call(cli, &call, &reply);
-    if (kind != KT_OK && err.kind != KT_NOT_FOUND) {
+    if (kind != KT_OK && !cli_is_empty(&reply, &err)) {
         if (err.kind != KT_OK)
             cli->exit_code = cli_refused(cli, &call, &reply, &err);
         return false;
@@ -118,9 +118,9 @@ int cmd_run_list(struct cli *cli)
         add_query(&query, secret);
     struct cli_call call = {.doing = "listing the runs", .method = "LIST", .path = "rotation/runs",
                             .query = kt_buf_text(&query), .err = &err};
-    if (cli_call(cli, &call, &reply) != KT_OK && err.kind != KT_NOT_FOUND)
+    if (cli_call(cli, &call, &reply) != KT_OK && !cli_is_empty(&reply, &err))
         return err.kind == KT_OK ? cli->exit_code : cli_refused(cli, &call, &reply, &err);
-    if (err.kind == KT_NOT_FOUND) {
+    if (err.kind != KT_OK) {
         cli_note(cli, "nothing was rotated yet");
         if (cli->format == CLI_JSON)
             kt_buf_add_text(&cli->out, "{}\n");

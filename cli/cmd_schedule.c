@@ -109,7 +109,7 @@ int cmd_schedule_show(struct cli *cli)
     struct cli_call call = {.doing = "reading the rotation", .method = "GET", .path = path,
                             .err = &err};
     if (cli_call(cli, &call, &reply) != KT_OK) {
-        if (err.kind == KT_NOT_FOUND) {
+        if (cli_is_empty(&reply, &err)) {
             cli_note(cli, "Error: %s is not rotated by the vault", cli->words[0]);
             cli_note(cli, "next   secretctl schedule set %s --help", cli->words[0]);
             return CLI_REFUSED;
@@ -139,7 +139,7 @@ int cmd_schedule_list(struct cli *cli)
     struct cli_call call = {.doing = "listing what is rotated", .method = "LIST", .path = path,
                             .err = &err};
     if (cli_call(cli, &call, &reply) != KT_OK) {
-        if (err.kind == KT_NOT_FOUND) {
+        if (cli_is_empty(&reply, &err)) {
             cli_note(cli, "nothing is rotated there");
             if (cli->format == CLI_JSON)
                 kt_buf_add_text(&cli->out, "[]\n");

@@ -163,7 +163,7 @@ int cmd_policy_read(struct cli *cli)
     struct cli_call call = {.doing = "reading the policy", .method = "GET", .path = path,
                             .err = &err};
     if (cli_call(cli, &call, &reply) != KT_OK) {
-        if (err.kind == KT_NOT_FOUND) {
+        if (cli_is_empty(&reply, &err)) {
             cli_note(cli, "Error: there is no policy '%s'", cli->words[0]);
             cli_note(cli, "next   secretctl policy list");
             return CLI_REFUSED;

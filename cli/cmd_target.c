@@ -70,7 +70,7 @@ int cmd_target_list(struct cli *cli)
     struct cli_call call = {.doing = "listing the targets", .method = "LIST",
                             .path = "rotation/targets", .err = &err};
     if (cli_call(cli, &call, &reply) != KT_OK) {
-        if (err.kind == KT_NOT_FOUND) {
+        if (cli_is_empty(&reply, &err)) {
             cli_note(cli, "there is no target yet");
             cli_note(cli, "next   secretctl target set --help");
             if (cli->format == CLI_JSON)

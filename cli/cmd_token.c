@@ -6,6 +6,7 @@
 #include "cli/input.h"
 #include "cli/output.h"
 #include "cli/prompt.h"
+#include "lib/duration.h"
 #include "lib/jsonw.h"
 #include "lib/token_file.h"
 
@@ -52,8 +53,10 @@ static void print_token_table(struct cli *cli, struct kt_json data)
     for (size_t i = 0; i < sizeof shown / sizeof shown[0]; i++) {
         struct kt_json value = {0};
         char time[OUTPUT_TIME];
+        char span[KT_DURATION_TEXT];
         int64_t seconds = 0;
-        if (!kt_json_member(data, shown[i], &value) || value.len == 2)
+        if (!kt_json_member(data, shown[i], &value) || value.len == 2 ||
+            (kt_json_type(value) == KT_JSON_NULL && strcmp(shown[i], "expire_time") != 0))
             continue;
         table_text(&table, shown[i]);
         if (strstr(shown[i], "time") != NULL) {
@@ -63,10 +66,10 @@ static void print_token_table(struct cli *cli, struct kt_json data)
             output_time(cli, ms, time);
             table_text(&table, ms == 0 ? "never" : time);
         } else if (strstr(shown[i], "ttl") != NULL && kt_json_i64(value, &seconds)) {
-            output_took(seconds * 1000, time);
-            table_text(&table, seconds == 0 ? "none" : time);
+            kt_duration_text((uint64_t)seconds * 1000, span);
+            table_text(&table, seconds == 0 ? "none" : span);
         } else {
-            table_json(&table, value);
+            table_list(&table, value);
         }
     }
     table_print(&table, 0, &cli->out);
@@ -191,16 +194,16 @@ static void print_auth(struct cli *cli, struct kt_json auth)
     table_init(&table, 2, names);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct kt_json value = {0};
-        char took[OUTPUT_TIME];
+        char span[KT_DURATION_TEXT];
         int64_t seconds = 0;
         if (!kt_json_member(auth, rows[i].name, &value))
             continue;
         table_text(&table, rows[i].shown);
         if (strcmp(rows[i].shown, "token_duration") == 0 && kt_json_i64(value, &seconds)) {
-            output_took(seconds * 1000, took);
-            table_text(&table, seconds == 0 ? "none: it lives until it is revoked" : took);
+            kt_duration_text((uint64_t)seconds * 1000, span);
+            table_text(&table, seconds == 0 ? "none: it lives until it is revoked" : span);
         } else {
-            table_json(&table, value);
+            table_list(&table, value);
         }
     }
     table_print(&table, 0, &cli->out);

@@ -98,7 +98,7 @@ static int why_secret(struct cli *cli, struct run_model *run)
     struct cli_call call = {.doing = "reading the rotation", .method = "GET", .path = path,
                             .err = &err};
     if (cli_call(cli, &call, &reply) != KT_OK) {
-        if (err.kind == KT_NOT_FOUND) {
+        if (cli_is_empty(&reply, &err)) {
             cli_note(cli, "%s has no rotation, so nothing changes it", cli->words[0]);
             cli_note(cli, "next   secretctl schedule set %s --help", cli->words[0]);
             return CLI_REFUSED;

@@ -72,7 +72,7 @@ enum flag_kind {
     X(FLAG_ALL, "all", NULL, FLAG_SWITCH, NULL, "all of them")                                     \
     X(FLAG_FOLLOW, "follow", "f", FLAG_SWITCH, NULL, "go on as they come")                         \
     X(FLAG_KEY, "key", NULL, FLAG_TEXT, "KEY", "the public key, kept from elsewhere")              \
-    X(FLAG_CHECKPOINT, "checkpoint", NULL, FLAG_TEXT, "FILE", "a checkpoint kept from earlier")    \
+    X(FLAG_CHECKPOINT, "checkpoint", "kept", FLAG_TEXT, "FILE", "a checkpoint kept from earlier")    \
     X(FLAG_PARTIAL, "partial", NULL, FLAG_SWITCH, NULL, "the records are a selection")             \
     X(FLAG_BACK, "back", NULL, FLAG_SWITCH, NULL, "go back to the version before")                 \
     X(FLAG_DETACH, "detach", "d", FLAG_SWITCH, NULL, "do not wait for the end")                    \

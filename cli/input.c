@@ -154,14 +154,15 @@ static bool named_before(const char *const *words, size_t at, const char *name)
     return false;
 }
 
-static enum kt_kind value_as_word(const char *name, const char *path, struct kt_err *err)
+/* line: a command that takes a whole object from "-"; or NULL. */
+static enum kt_kind value_as_word(const char *name, const char *line, struct kt_err *err)
 {
     (void)kt_fail(err, KT_INVALID,
                   "the value of '%.60s' stands on the command line, where the list of processes and "
                   "the shell's history show it to others", name);
-    kt_hint(err, "%.60s= (asks), %.60s=@FILE, or %.60s=- (standard input); all at once: "
-                 "secretctl %s - < FILE.json. And change that value: it was seen", name, name, name,
-            path);
+    kt_hint(err, "%.60s= (asks), %.60s=@FILE, or %.60s=- (standard input)%s%.80s%s. And change that "
+                 "value: it was seen", name, name, name, line != NULL ? "; all: secretctl " : "",
+            line != NULL ? line : "", line != NULL ? " - < FILE.json" : "");
     return KT_INVALID;
 }
 
@@ -186,7 +187,7 @@ static enum kt_kind whole_object(struct cli *cli, const char *word, struct kt_bu
 }
 
 enum kt_kind input_secrets(struct cli *cli, const char *const *words, size_t count,
-                           const char *path, struct kt_buf *ret, struct kt_err *err)
+                           const char *line, struct kt_buf *ret, struct kt_err *err)
 {
     bool stdin_used = false;
     if (count == 1 && (strcmp(words[0], "-") == 0 || words[0][0] == '@'))
@@ -207,7 +208,7 @@ enum kt_kind input_secrets(struct cli *cli, const char *const *words, size_t cou
         kt_buf_init(&value, INPUT_ALL_MAX);
         enum kt_kind kind = fetch(cli, name, text, &stdin_used, &value, err);
         if (kind == KT_DENIED)
-            return value_as_word(name, path, err);
+            return value_as_word(name, line, err);
         if (kind != KT_OK)
             return kind;
         kt_jsonw_key(&w, name);
@@ -324,7 +325,7 @@ static enum kt_kind write_fetched(struct cli *cli, struct kt_jsonw *w,
     kt_buf_init(&value, INPUT_ALL_MAX);
     enum kt_kind kind = fetch(cli, field->name, text, stdin_used, &value, err);
     if (kind == KT_DENIED)
-        return value_as_word(field->name, cli->command->words, err);
+        return value_as_word(field->name, NULL, err);
     if (kind == KT_OK)
         kt_jsonw_bytes(w, kt_buf_bytes(&value));
     return kind;

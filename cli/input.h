@@ -20,9 +20,9 @@ struct cli;
 #define INPUT_VALUE_MAX ((size_t)512 * 1024)
 #define INPUT_ALL_MAX   ((size_t)1024 * 1024)
 
-/* Words of secret values. Appends a JSON object; path is for hints. */
+/* Words of secret values. Appends a JSON object; line is the command for hints. */
 enum kt_kind input_secrets(struct cli *cli, const char *const *words, size_t count,
-                           const char *path, struct kt_buf *ret, struct kt_err *err)
+                           const char *line, struct kt_buf *ret, struct kt_err *err)
     KT_MUST_CHECK;
 
 enum input_kind {

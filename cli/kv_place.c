@@ -43,9 +43,17 @@ bool kv_place_find(struct cli *cli, const char *word, struct kv_place *ret)
     const char *asked = mount != NULL ? mount : word;
     enum kt_kind kind = kt_api_mount_of(cli->api, asked, &place.mount, &err);
     if (kind == KT_DENIED || kind == KT_NOT_FOUND) {
-        cli_note(cli, "Error: there is no KV mount for '%.200s' that this token may see", asked);
-        cli_note(cli, "next   secretctl secrets list; a policy has to grant something below the "
-                      "mount; is the token valid? secretctl token lookup");
+        bool invalid = strstr(err.what, "invalid token") != NULL;
+        if (cli->token == NULL)
+            cli_note(cli, "Error: there is no token");
+        else if (invalid)
+            cli_note(cli, "Error: the token is not valid: it expired, was revoked or mistyped");
+        else
+            cli_note(cli, "Error: there is no KV mount for '%.200s' that this token may see", asked);
+        cli_note(cli, "next   %s", cli->token == NULL || invalid
+                                       ? "secretctl login, or VAULT_TOKEN"
+                                       : "secretctl secrets list; a policy has to grant something "
+                                         "below the mount");
         cli->exit_code = cli_remote_code(cli);
         return false;
     }

@@ -91,6 +91,23 @@ void table_json(struct table *table, struct kt_json value)
     table_bytes(table, kt_buf_bytes(&text));
 }
 
+void table_list(struct table *table, struct kt_json value)
+{
+    kt_autobuf struct kt_buf text = {0};
+    kt_buf_init(&text, TABLE_TEXT_MAX);
+    if (kt_json_type(value) != KT_JSON_ARRAY) {
+        table_json(table, value);
+        return;
+    }
+    struct kt_json_iter it = kt_json_iter(value);
+    while (kt_json_next(&it)) {
+        if (text.len > 0)
+            kt_buf_add_text(&text, ", ");
+        output_value(&text, it.value);
+    }
+    table_bytes(table, kt_buf_bytes(&text));
+}
+
 void table_members(struct table *table, struct kt_json object)
 {
     kt_autobuf struct kt_buf key = {0};
@@ -205,6 +222,25 @@ void output_value(struct kt_buf *out, struct kt_json value)
         (void)kt_json_string(value, out);
     else
         kt_buf_add_bytes(out, kt_json_bytes(value));
+}
+
+void output_line(struct kt_buf *out, struct kt_bytes text)
+{
+    static const char many[] = "occurred:\n\t* ";
+    const unsigned char *found =
+        text.len > 0 ? memmem(text.at, text.len, many, sizeof many - 1) : NULL;
+    if (found != NULL) {
+        size_t skip = (size_t)(found - text.at) + sizeof many - 1;
+        text = kt_bytes(text.at + skip, text.len - skip);
+    }
+    while (text.len > 0 && text.at[text.len - 1] <= 0x20)
+        text.len--;
+    kt_autobuf struct kt_buf line = {0};
+    kt_buf_init(&line, text.len + 1);
+    for (size_t i = 0; i < text.len; i++)
+        if (text.at[i] > 0x20 || (line.len > 0 && line.at[line.len - 1] != ' '))
+            kt_buf_add_char(&line, text.at[i] <= 0x20 ? ' ' : (char)text.at[i]);
+    output_safe(out, kt_buf_bytes(&line));
 }
 
 static void json_newline(struct kt_buf *out, size_t depth)

@@ -29,6 +29,8 @@ void table_bytes(struct table *table, struct kt_bytes text);
 void table_printf(struct table *table, const char *format, ...) KT_PRINTF(2, 3);
 /* A string decoded, anything else as it is written; null and absent: "-". */
 void table_json(struct table *table, struct kt_json value);
+/* A list of texts as "a, b"; else as table_json(). */
+void table_list(struct table *table, struct kt_json value);
 size_t table_rows(const struct table *table); /* without the heading */
 /* Appends it; every line is begun with indent blanks. */
 void table_print(const struct table *table, unsigned indent, struct kt_buf *out);
@@ -50,6 +52,8 @@ void output_clock(struct cli *cli, int64_t ms, char out[OUTPUT_TIME]);
 /* "3 minutes", "2 days"; "3 minutes ago" and "in 2 days" for a time. */
 void output_span(int64_t ms, char out[OUTPUT_TIME]);
 void output_age(struct cli *cli, int64_t ms, char out[OUTPUT_TIME]);
+/* A text of the vault's on one line: "1 error occurred:\n\t* x\n\n" is "x". */
+void output_line(struct kt_buf *out, struct kt_bytes text);
 /* "2m 10s", "340 ms": for durations of steps. */
 void output_took(int64_t ms, char out[OUTPUT_TIME]);
 /* A member that is RFC 3339, as milliseconds; 0 when absent. */
