@@ -197,7 +197,7 @@ int cmd_run_show(struct cli *cli)
         run_view_step(cli, &run, &run.steps[i], &cli->out);
     if (run_ended(&run) && run.consumer_count > 0) {
         kt_buf_add_text(&cli->out, "\nconsumers\n");
-        run_view_consumers(&run, 2, RUN_CONSUMERS_MAX, &cli->out);
+        run_view_consumers(&run, 2, RUN_CONSUMERS_MAX, RUN_VIEW_WIDE, &cli->out);
     }
     print_readers(reply.data, &cli->out);
     kt_buf_add_char(&cli->out, '\n');

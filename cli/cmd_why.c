@@ -41,7 +41,7 @@ static void explain_run(struct cli *cli, const struct run_model *run)
         output_safe(&cli->out, kt_str(run_why(run)));
         kt_buf_add_char(&cli->out, '\n');
     }
-    run_view_consumers(run, 8, RUN_CONSUMERS_MAX, &cli->out);
+    run_view_consumers(run, 8, RUN_CONSUMERS_MAX, RUN_VIEW_WIDE, &cli->out);
     kt_buf_printf(&cli->out, "next    secretctl run watch %s%s%s\n", run->id,
                   run->can_go_back ? "; going back: secretctl run cancel " : "",
                   run->can_go_back ? run->id : "");

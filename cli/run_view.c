@@ -11,6 +11,22 @@
 
 /* ---- lines ---- */
 
+/* One line of at most columns characters: a picture is only drawn anew right if no line wraps. */
+static void add_cut(struct kt_buf *out, struct kt_bytes line, unsigned columns)
+{
+    size_t width = 0;
+    kt_autobuf struct kt_buf safe = {0};
+    kt_buf_init(&safe, 8 * LINE_MAX_BYTES);
+    output_safe(&safe, line);
+    for (size_t i = 0; i < safe.len; i++) {
+        width += (safe.at[i] & 0xC0) != 0x80;
+        if (width > columns)
+            break;
+        kt_buf_add_char(out, safe.at[i] == '\n' || safe.at[i] == '\t' ? ' ' : (char)safe.at[i]);
+    }
+    kt_buf_add_char(out, '\n');
+}
+
 void run_view_step(struct cli *cli, const struct run_model *run, const struct run_step *step,
                    struct kt_buf *out)
 {
@@ -47,19 +63,21 @@ static void consumer_line(const struct run_consumer *consumer, struct kt_buf *ou
 }
 
 void run_view_consumers(const struct run_model *run, unsigned indent, size_t most,
-                        struct kt_buf *out)
+                        unsigned columns, struct kt_buf *out)
 {
+    kt_autobuf struct kt_buf line = {0};
+    kt_buf_init(&line, LINE_MAX_BYTES);
     for (size_t i = 0; i < run->consumer_count && i < most; i++) {
-        kt_autobuf struct kt_buf line = {0};
-        kt_buf_init(&line, LINE_MAX_BYTES);
+        kt_buf_reset(&line);
+        kt_buf_printf(&line, "%*s", (int)indent, "");
         consumer_line(&run->consumers[i], &line);
-        for (unsigned k = 0; k < indent; k++)
-            kt_buf_add_char(out, ' ');
-        output_safe(out, kt_buf_bytes(&line));
-        kt_buf_add_char(out, '\n');
+        add_cut(out, kt_buf_bytes(&line), columns);
     }
-    if (run->consumer_count > most)
-        kt_buf_printf(out, "%*s... and %zu more\n", (int)indent, "", run->consumer_count - most);
+    if (run->consumer_count <= most)
+        return;
+    kt_buf_reset(&line);
+    kt_buf_printf(&line, "%*s... and %zu more", (int)indent, "", run->consumer_count - most);
+    add_cut(out, kt_buf_bytes(&line), columns);
 }
 
 /* ---- the picture ---- */
@@ -118,21 +136,6 @@ static size_t collect(const struct run_model *run, struct shown shown[PHASES + 1
             shown[now].failed = true;
     }
     return now;
-}
-
-static void add_cut(struct kt_buf *out, struct kt_bytes line, unsigned columns)
-{
-    size_t width = 0;
-    size_t len = 0;
-    while (len < line.len) {
-        bool start = (line.at[len] & 0xC0) != 0x80;
-        if (start && width == columns)
-            break;
-        width += start;
-        len++;
-    }
-    output_safe(out, kt_bytes(line.at, len));
-    kt_buf_add_char(out, '\n');
 }
 
 static void add_head(struct cli *cli, const struct run_model *run, unsigned columns,
@@ -205,7 +208,7 @@ void run_view_picture(struct cli *cli, const struct run_model *run, unsigned col
         if (i == now)
             add_wait(run, columns, out);
         if (i == now && strcmp(phases[i].label, "consumers") == 0)
-            run_view_consumers(run, 6, most, out);
+            run_view_consumers(run, 6, most, columns, out);
     }
     if (shown[PHASES].reached && !run_done(run))
         add_phase(&back, &shown[PHASES], !run_ended(run), false, columns, out);

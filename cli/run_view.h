@@ -15,5 +15,7 @@ void run_view_step(struct cli *cli, const struct run_model *run, const struct ru
 void run_view_picture(struct cli *cli, const struct run_model *run, unsigned columns, unsigned rows,
                       struct kt_buf *out);
 void run_view_verdict(struct cli *cli, const struct run_model *run, struct kt_buf *out);
+/* At most `most` of them, each line cut at columns. */
 void run_view_consumers(const struct run_model *run, unsigned indent, size_t most,
-                        struct kt_buf *out);
+                        unsigned columns, struct kt_buf *out);
+#define RUN_VIEW_WIDE 400u /* columns, where nothing is drawn anew */
