@@ -63,6 +63,39 @@ enum kt_kind request_string(struct request *req, const char *name, const char **
     return KT_OK;
 }
 
+/* Decimal; or with Go's prefixes 0x, 0o, 0b, and a leading zero for octal: "0x10", "-010". */
+static bool parse_int(const char *text, int64_t *ret)
+{
+    static const struct {
+        char letter;
+        unsigned base;
+    } prefixes[] = {{'x', 16}, {'o', 8}, {'b', 2}};
+    const char *digits = text + (text[0] == '-');
+    if (digits[0] != '0' || digits[1] == '\0')
+        return kt_i64_parse(kt_str(text), INT64_MIN + 1, INT64_MAX, ret);
+    unsigned base = 8;
+    digits++;
+    for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++)
+        if ((digits[0] | 0x20) == prefixes[i].letter) {
+            base = prefixes[i].base;
+            digits++;
+            break;
+        }
+    int64_t value = 0;
+    if (*digits == '\0')
+        return false;
+    for (; *digits != '\0'; digits++) {
+        char c = (char)(*digits | (*digits > '9' ? 0x20 : 0));
+        unsigned digit = c >= '0' && c <= '9' ? (unsigned)(c - '0')
+                         : c >= 'a' && c <= 'f' ? (unsigned)(c - 'a') + 10 : base;
+        if (digit >= base || __builtin_mul_overflow(value, (int64_t)base, &value) ||
+            __builtin_add_overflow(value, (int64_t)digit, &value))
+            return false;
+    }
+    *ret = text[0] == '-' ? -value : value;
+    return true;
+}
+
 enum kt_kind request_int(struct request *req, const char *name, int64_t *ret, struct kt_err *err)
 {
     struct kt_json value;
@@ -75,9 +108,10 @@ enum kt_kind request_int(struct request *req, const char *name, int64_t *ret, st
         *ret = 0;
         return KT_OK;
     }
-    if (!kt_i64_parse(kt_str(text), INT64_MIN + 1, INT64_MAX, ret))
-        return wrong(err, name, "a whole number");
-    return KT_OK;
+    bool ok = kt_json_type(value) == KT_JSON_NUMBER
+                  ? kt_i64_parse(kt_str(text), INT64_MIN + 1, INT64_MAX, ret)
+                  : parse_int(text, ret);
+    return ok ? KT_OK : wrong(err, name, "a whole number");
 }
 
 static bool word_bool(const char *text, bool *ret)

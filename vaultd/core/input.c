@@ -1,4 +1,5 @@
 #include <stdlib.h>
+#include <strings.h>
 
 #include "lib/duration.h"
 #include "lib/num.h"
@@ -14,7 +15,7 @@ static const struct {
     const char *method;
     enum operation op;
 } methods[] = {
-    {"GET", OP_READ},     {"HEAD", OP_READ},  {"LIST", OP_LIST},     {"POST", OP_UPDATE},
+    {"GET", OP_READ},     {"HEAD", OP_HEAD},   {"LIST", OP_LIST},     {"POST", OP_UPDATE},
     {"PUT", OP_UPDATE},   {"PATCH", OP_PATCH}, {"DELETE", OP_DELETE}, {"HELP", OP_HELP},
 };
 
@@ -162,13 +163,13 @@ static enum kt_kind query_data(struct request *req, struct kt_err *err)
     return KT_OK;
 }
 
-/* The media type without its parameters. */
-static struct kt_bytes media_type(struct kt_bytes header)
+/* Media types know no upper and lower case; parameters do not matter here. */
+static bool media_type_is(struct kt_bytes header, const char *wanted)
 {
     size_t n = 0;
     while (n < header.len && header.at[n] != ';' && header.at[n] != ' ')
         n++;
-    return kt_bytes(header.at, n);
+    return n == strlen(wanted) && strncasecmp((const char *)header.at, wanted, n) == 0;
 }
 
 static enum kt_kind check_patch_type(const struct request *req, struct kt_err *err)
@@ -176,7 +177,7 @@ static enum kt_kind check_patch_type(const struct request *req, struct kt_err *e
     static const char wanted[] = "application/merge-patch+json";
     if (req->content_type.at == NULL || req->content_type.len == 0)
         return kt_fail(err, KT_INVALID, "PATCH requires Content-Type of %s, provided none", wanted);
-    if (!kt_bytes_is(media_type(req->content_type), wanted))
+    if (!media_type_is(req->content_type, wanted))
         return kt_fail(err, KT_MEDIA_TYPE, "PATCH requires Content-Type of %s", wanted);
     return KT_OK;
 }
@@ -190,7 +191,7 @@ static enum kt_kind body_data(struct request *req, struct kt_err *err)
     if (start == body.len)
         return KT_OK;
     bool json = body.at[start] == '{' || body.at[start] == '[';
-    if (!json && kt_bytes_is(media_type(req->content_type), "application/x-www-form-urlencoded")) {
+    if (!json && media_type_is(req->content_type, "application/x-www-form-urlencoded")) {
         (void)kt_fail(err, KT_INVALID, "a form body is not accepted");
         kt_hint(err, "send a JSON object: curl -d '{\"key\":\"value\"}'");
         return KT_INVALID;

@@ -45,7 +45,13 @@ static enum kt_kind check_wrapping(struct request *req, struct kt_err *err)
     return KT_INVALID;
 }
 
-/* Everything that can be said from the request alone. */
+static enum kt_kind check_headers(struct request *req, struct kt_err *err)
+{
+    enum kt_kind kind = check_namespace(req, err);
+    return kind == KT_OK ? check_wrapping(req, err) : kind;
+}
+
+/* Everything that is said before it matters whether the vault is sealed. */
 static enum kt_kind prepare(struct request *req, struct kt_err *err)
 {
     if (req->refusal != NULL)
@@ -55,12 +61,7 @@ static enum kt_kind prepare(struct request *req, struct kt_err *err)
         return kind;
     if (req->body_too_large)
         return kt_fail(err, KT_TOO_LARGE, "%s", kt_kind_text(KT_TOO_LARGE));
-    kind = input_operation(req, err);
-    if (kind == KT_OK)
-        kind = check_namespace(req, err);
-    if (kind == KT_OK)
-        kind = check_wrapping(req, err);
-    return kind;
+    return input_operation(req, err);
 }
 
 /* ---- a pass --------------------------------------------------------------------------------- */
@@ -152,8 +153,25 @@ static enum kt_kind authorise(struct request *req, struct kt_err *err)
     return KT_OK;
 }
 
+static void write_help(struct request *req, const char *text)
+{
+    struct kt_jsonw w = kt_jsonw(&req->reply.data);
+    kt_jsonw_object(&w);
+    kt_jsonw_kv_text(&w, "help", text);
+    kt_jsonw_kv_null(&w, "see_also");
+    kt_jsonw_kv_null(&w, "openapi");
+    kt_jsonw_end(&w);
+    req->reply.form = REPLY_BARE;
+}
+
 static enum kt_kind unknown_path(struct request *req, struct kt_err *err)
 {
+    if (req->op == OP_HELP && req->mount != NULL && req->rest[0] == '\0') {
+        write_help(req, req->mount->engine->help);
+        return KT_OK;
+    }
+    if (req->op == OP_HELP)
+        return kt_fail(err, KT_NOT_FOUND, "%s", "");
     if (req->mount == NULL)
         return kt_fail(err, KT_NOT_FOUND, "no handler for route \"%s\". route entry not found.",
                        req->path);
@@ -164,18 +182,8 @@ static enum kt_kind unknown_path(struct request *req, struct kt_err *err)
 
 static enum kt_kind help(struct request *req, struct kt_err *err)
 {
-    if (req->route == NULL)
-        return kt_fail(err, KT_NOT_FOUND, "%s", "");
-    struct kt_jsonw w = kt_jsonw(&req->reply.data);
-    kt_jsonw_object(&w);
-    kt_jsonw_key(&w, "help");
-    kt_jsonw_text(&w, req->route->help);
-    kt_jsonw_key(&w, "see_also");
-    kt_jsonw_null(&w);
-    kt_jsonw_key(&w, "openapi");
-    kt_jsonw_null(&w);
-    kt_jsonw_end(&w);
-    req->reply.form = REPLY_BARE;
+    (void)err;
+    write_help(req, req->route->help);
     return KT_OK;
 }
 
@@ -184,6 +192,8 @@ static handler_fn *handler_of(const struct route *route, enum operation op)
     switch (op) {
     case OP_READ:
         return route->read;
+    case OP_HEAD:
+        return (route->flags & ROUTE_PUBLIC) != 0 ? route->read : NULL;
     case OP_LIST:
         return route->list;
     case OP_CREATE:
@@ -206,8 +216,12 @@ static enum kt_kind handle(struct request *req, struct kt_err *err)
     if (req->route == NULL)
         return unknown_path(req, err);
     handler_fn *handler = handler_of(req->route, req->op);
-    if (handler == NULL)
-        return kt_fail(err, KT_METHOD, "1 error occurred:\n\t* unsupported operation\n\n");
+    if (handler == NULL) {
+        /* The status paths answer without a text, as those that Vault serves outside of its router. */
+        bool plain = (req->route->flags & ROUTE_WHILE_SEALED) != 0;
+        return kt_fail(err, KT_METHOD, "%s",
+                       plain ? "" : "1 error occurred:\n\t* unsupported operation\n\n");
+    }
     enum kt_kind kind = handler(req, err);
     if (kind == KT_OK && req->own->wait_on == NULL)
         input_warn_unknown(req);
@@ -219,7 +233,9 @@ static enum kt_kind walk(struct request *req, struct kt_err *err)
 {
     if (req->own->internal != NULL)
         return req->own->internal(req, err);
-    enum kt_kind kind = mounts_route(req, err);
+    enum kt_kind kind = check_headers(req, err);
+    if (kind == KT_OK)
+        kind = mounts_route(req, err);
     if (kind == KT_OK)
         kind = check_route(req, err);
     if (kind == KT_OK)
@@ -461,7 +477,9 @@ static enum pipeline_state run_sealed(struct request *req)
     enum kt_kind kind = mounts_route_sealed(req);
     if (kind != KT_OK)
         return finish(req, sealed_answer(req, &own->err));
-    kind = check_route(req, &own->err);
+    kind = check_headers(req, &own->err);
+    if (kind == KT_OK)
+        kind = check_route(req, &own->err);
     if (kind == KT_OK)
         kind = input_read(req, &own->err);
     if (kind == KT_OK)

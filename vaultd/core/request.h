@@ -39,7 +39,8 @@ enum operation {
     OP_UPDATE = 1 << 3,
     OP_PATCH = 1 << 4,
     OP_DELETE = 1 << 5,
-    OP_HELP = 1 << 6
+    OP_HELP = 1 << 6,
+    OP_HEAD = 1 << 7  /* no capability grants it: it is for the public status paths */
 };
 const char *operation_name(enum operation op); /* "read" ... */
 

@@ -193,7 +193,8 @@ enum kt_kind cubbyhole_clear(struct request *req, const unsigned char token_hash
 }
 
 static const struct route routes[] = {
-    {.pattern = "{path...?}",
+    {.pattern = "", .list = cubby_list, .help = "Lists what is in it."},
+    {.pattern = "{path...}",
      .flags = ROUTE_ANY_FIELDS,
      .read = cubby_read,
      .write = cubby_write,

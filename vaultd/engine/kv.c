@@ -116,8 +116,8 @@ static void prune(struct core *core, const struct mount *mount, struct batch *ba
     secret->n_versions = kept;
 }
 
-static int64_t deletion_time(const struct kv_secret *secret, const struct kv_settings *settings,
-                             int64_t now_ms)
+int64_t kv_deletion_time(const struct kv_secret *secret, const struct kv_settings *settings,
+                         int64_t now_ms)
 {
     int64_t a = secret->delete_version_after_s, b = settings->delete_version_after_s;
     if (a < 0 || b < 0)
@@ -148,7 +148,7 @@ enum kt_kind kv_write(struct core *core, const struct mount *mount, struct snaps
     struct kv_version *v = &secret->versions[secret->n_versions++];
     *v = (struct kv_version){.number = ++secret->newest,
                              .created_ms = now_ms,
-                             .deletion_ms = deletion_time(secret, &settings, now_ms)};
+                             .deletion_ms = kv_deletion_time(secret, &settings, now_ms)};
     kt_random(v->dek, sizeof v->dek);
     unsigned char key[KV_KEY];
     kv_key(core, mount, path, v->number, key);

@@ -52,6 +52,10 @@ enum kt_kind kv_write(struct core *core, const struct mount *mount, struct snaps
                       struct kt_arena *arena, struct batch *batch, const char *path,
                       struct kv_secret *secret, struct kt_bytes data, enum kv_stage stage,
                       int64_t now_ms, struct kt_err *err) KT_MUST_CHECK;
+/* When a version that is made or undeleted now deletes itself; 0: never. */
+struct kv_settings;
+int64_t kv_deletion_time(const struct kv_secret *secret, const struct kv_settings *settings,
+                         int64_t now_ms);
 /* Puts changed metadata (stages, accepted_maybe, dead_proven ...) on the same condition. */
 enum kt_kind kv_save(struct core *core, const struct mount *mount, struct batch *batch,
                      const char *path, const struct kv_secret *secret, struct kt_err *err)

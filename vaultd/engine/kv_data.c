@@ -1,5 +1,4 @@
-#include <stdio.h>
-
+#include "lib/num.h"
 #include "vaultd/engine/kv_handlers.h"
 #include "vaultd/engine/kv_record.h"
 #include "vaultd/rotation/rotation.h"
@@ -156,30 +155,37 @@ enum kt_kind kv_subkeys(struct request *req, struct kt_err *err)
 
 /* ---- writing ---- */
 
+/* options.cas: KT_NOT_FOUND when it is absent. */
+static enum kt_kind read_cas(struct request *req, int64_t *ret, struct kt_err *err)
+{
+    struct kt_json options, cas;
+    if (request_member(req, "options", &options) != KT_OK ||
+        kt_json_type(options) == KT_JSON_NULL)
+        return KT_NOT_FOUND;
+    if (kt_json_type(options) != KT_JSON_OBJECT)
+        return kt_fail(err, KT_INVALID, "\"options\" must be an object");
+    if (!kt_json_member(options, "cas", &cas) || kt_json_type(cas) == KT_JSON_NULL)
+        return KT_NOT_FOUND;
+    char *text = kt_json_text(cas, &req->arena);
+    bool ok = text != NULL ? kt_i64_parse(kt_str(text), 0, INT64_MAX, ret)
+                           : kt_json_i64(cas, ret) && *ret >= 0;
+    return ok ? KT_OK : kt_fail(err, KT_INVALID, "error parsing check-and-set parameter");
+}
+
 static enum kt_kind check_cas(struct request *req, const struct kv_secret *secret,
                               struct kt_err *err)
 {
-    struct kt_json options = {0}, cas = {0};
-    bool given = request_member(req, "options", &options) == KT_OK &&
-                 kt_json_member(options, "cas", &cas) && kt_json_type(cas) != KT_JSON_NULL;
-    if (!given) {
-        struct kv_settings settings;
-        enum kt_kind kind =
-            kv_settings_load(req->core, req->mount, req->snapshot, &settings, NULL, err);
-        if (kind != KT_OK)
-            return kind;
-        if (settings.cas_required || secret->cas_required)
-            return kt_fail(err, KT_INVALID, "check-and-set parameter required for this call");
-        return KT_OK;
-    }
     int64_t wanted = -1;
-    char *text = kt_json_type(cas) == KT_JSON_STRING ? kt_json_text(cas, &req->arena) : NULL;
-    unsigned long long from_text = 0;
-    char rest = 0;
-    if (text != NULL && sscanf(text, "%10llu%c", &from_text, &rest) == 1)
-        wanted = (int64_t)from_text;
-    else if (text != NULL || !kt_json_i64(cas, &wanted) || wanted < 0)
-        return kt_fail(err, KT_INVALID, "error parsing check-and-set parameter");
+    enum kt_kind kind = read_cas(req, &wanted, err);
+    if (kind == KT_NOT_FOUND) {
+        struct kv_settings settings;
+        kind = kv_settings_load(req->core, req->mount, req->snapshot, &settings, NULL, err);
+        if (kind == KT_OK && (settings.cas_required || secret->cas_required))
+            return kt_fail(err, KT_INVALID, "check-and-set parameter required for this call");
+        return kind;
+    }
+    if (kind != KT_OK)
+        return kind;
     if (wanted != (int64_t)secret->newest) {
         (void)kt_fail(err, KT_INVALID,
                       "check-and-set parameter did not match the current version");

@@ -8,6 +8,7 @@
 #define CUSTOM_KEYS_MAX  64u
 #define CUSTOM_KEY_MAX   128u
 #define CUSTOM_VALUE_MAX 512u
+#define CUSTOM_BYTES_MAX (1024u * 1024u)
 #define VERSIONS_MAX     1000
 #define DELETE_MAX       80u /* versions whose records one batch deletes */
 
@@ -100,11 +101,13 @@ enum kt_kind kv_signed_duration(struct request *req, const char *name, int64_t *
     enum kt_kind kind = request_string(req, name, &text, err);
     if (kind != KT_OK)
         return kind;
-    if (text[0] == '-') {
-        *ret = -1;
-        return KT_OK;
-    }
-    return request_duration_s(req, name, ret, err);
+    if (text[0] != '-')
+        return request_duration_s(req, name, ret, err);
+    uint64_t ms = 0;
+    if (kt_duration_parse(kt_str(text + 1), &ms, NULL) != KT_OK)
+        return kt_fail(err, KT_INVALID, "\"%s\" must be a duration; a negative one disables", name);
+    *ret = ms == 0 ? 0 : -1;
+    return KT_OK;
 }
 
 static enum kt_kind invalid_custom(struct kt_err *err, const char *why)
@@ -137,27 +140,41 @@ static enum kt_kind check_custom(struct request *req, struct kt_bytes text, stru
     return KT_OK;
 }
 
+/* What a PATCH makes of the custom metadata, as an object in the arena that has them as a member. */
+static enum kt_kind merge_custom(struct request *req, const struct kv_secret *secret,
+                                 struct kt_json given, struct kt_json *ret, struct kt_err *err)
+{
+    kt_autobuf struct kt_buf merged;
+    kt_buf_init(&merged, CUSTOM_BYTES_MAX);
+    struct kt_bytes old =
+        secret->custom_metadata.len > 0 ? secret->custom_metadata : kt_str("{}");
+    kt_buf_add_text(&merged, "{\"custom_metadata\":");
+    bool ok = kt_json_merge_patch(kt_json_value(old), given, &merged);
+    kt_buf_add_char(&merged, '}');
+    char *text = ok && kt_buf_ok(&merged) ? kt_arena_text(&req->arena, kt_buf_bytes(&merged)) : NULL;
+    if (text == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "changing a secret's metadata");
+    *ret = kt_json_value(kt_bytes(text, merged.len));
+    return KT_OK;
+}
+
 /* POST replaces the map; PATCH merges, null removes. */
 static enum kt_kind read_custom(struct request *req, struct kv_secret *secret, bool *ret_given,
                                 struct kt_err *err)
 {
-    struct kt_json given;
+    struct kt_json given, whole = req->data, merged = req->data;
     if (request_member(req, "custom_metadata", &given) != KT_OK)
         return KT_OK;
     *ret_given = true;
+    enum kt_kind kind = KT_OK;
+    if (req->op == OP_PATCH)
+        kind = merge_custom(req, secret, given, &merged, err);
+    if (kind != KT_OK)
+        return kind;
     struct kt_bytes text = {0};
-    kt_autobuf struct kt_buf merged;
-    kt_buf_init(&merged, 1024u * 1024u);
-    if (req->op == OP_PATCH) {
-        struct kt_bytes old =
-            secret->custom_metadata.len > 0 ? secret->custom_metadata : kt_str("{}");
-        if (!kt_json_merge_patch(kt_json_value(old), given, &merged))
-            return kt_fail(err, KT_NO_MEMORY, "changing a secret's metadata");
-        req->data = kt_json_value(kt_bytes(
-            kt_arena_printf(&req->arena, "{\"custom_metadata\":%s}", kt_buf_text(&merged)),
-            merged.len + 20));
-    }
-    enum kt_kind kind = request_pairs(req, "custom_metadata", &text, err);
+    req->data = merged;
+    kind = request_pairs(req, "custom_metadata", &text, err);
+    req->data = whole;
     if (kind == KT_NOT_FOUND)
         text = kt_bytes(NULL, 0);
     else if (kind != KT_OK)
@@ -205,17 +222,36 @@ static enum kt_kind save(struct request *req, struct kv_secret *secret, struct k
     return kv_save(req->core, req->mount, batch, path, secret, err);
 }
 
+static enum kt_kind warn_of_cas(struct request *req, struct kt_err *err)
+{
+    bool wanted = true;
+    if (request_bool(req, "cas_required", &wanted, NULL) != KT_OK || wanted)
+        return KT_OK;
+    struct kv_settings settings;
+    enum kt_kind kind =
+        kv_settings_load(req->core, req->mount, req->snapshot, &settings, NULL, err);
+    if (kind == KT_OK && settings.cas_required)
+        request_warn(req, "\"cas_required\" set to false, but is mandated by backend config. This "
+                          "value will be ignored.");
+    return kind;
+}
+
+static enum kt_kind change(struct request *req, struct kv_secret *secret, struct kt_err *err)
+{
+    bool given = false;
+    enum kt_kind kind = read_limits(req, secret, &given, err);
+    if (kind == KT_OK)
+        kind = read_custom(req, secret, &given, err);
+    if (kind == KT_OK)
+        kind = warn_of_cas(req, err);
+    return kind == KT_OK && given ? save(req, secret, err) : kind;
+}
+
 enum kt_kind kv_metadata_write(struct request *req, struct kt_err *err)
 {
     struct kv_secret *secret = NULL;
     enum kt_kind kind = kv_load_named(req, &secret, err);
-    if (kind != KT_OK && kind != KT_NOT_FOUND)
-        return kind;
-    bool given = false;
-    kind = read_limits(req, secret, &given, err);
-    if (kind == KT_OK)
-        kind = read_custom(req, secret, &given, err);
-    return kind == KT_OK && given ? save(req, secret, err) : kind;
+    return kind == KT_OK || kind == KT_NOT_FOUND ? change(req, secret, err) : kind;
 }
 
 enum kt_kind kv_metadata_patch(struct request *req, struct kt_err *err)
@@ -227,13 +263,7 @@ enum kt_kind kv_metadata_patch(struct request *req, struct kt_err *err)
         req->reply.status = 404;
         return KT_OK;
     }
-    if (kind != KT_OK)
-        return kind;
-    bool given = false;
-    kind = read_limits(req, secret, &given, err);
-    if (kind == KT_OK)
-        kind = read_custom(req, secret, &given, err);
-    return kind == KT_OK && given ? save(req, secret, err) : kind;
+    return kind == KT_OK ? change(req, secret, err) : kind;
 }
 
 enum kt_kind kv_metadata_delete(struct request *req, struct kt_err *err)

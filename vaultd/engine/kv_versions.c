@@ -1,4 +1,5 @@
 #include "vaultd/engine/kv_handlers.h"
+#include "vaultd/engine/kv_record.h"
 #include "vaultd/rotation/rotation.h"
 
 /* Deleting marks a time, undeleting takes it back, destroying throws the version's key away. */
@@ -83,16 +84,20 @@ static enum kt_kind delete_one(struct request *req, struct kv_secret *secret,
     return KT_OK;
 }
 
+/* With "delete_version_after" its time begins anew. */
 static enum kt_kind undelete_one(struct request *req, struct kv_secret *secret,
                                  struct kv_version *version, bool *ret_changed, struct kt_err *err)
 {
-    (void)req;
-    (void)secret;
-    (void)err;
-    if (version->destroyed || version->deletion_ms == 0)
+    if (version->destroyed)
         return KT_OK;
-    version->deletion_ms = 0;
-    *ret_changed = true;
+    struct kv_settings settings;
+    enum kt_kind kind =
+        kv_settings_load(req->core, req->mount, req->snapshot, &settings, NULL, err);
+    if (kind != KT_OK)
+        return kind;
+    int64_t deletion_ms = kv_deletion_time(secret, &settings, req->now_ms);
+    *ret_changed = *ret_changed || version->deletion_ms != deletion_ms;
+    version->deletion_ms = deletion_ms;
     return KT_OK;
 }
 

@@ -10,6 +10,7 @@ const char *operation_name(enum operation op)
     } names[] = {
         {OP_READ, "read"},   {OP_LIST, "list"},     {OP_CREATE, "create"}, {OP_UPDATE, "update"},
         {OP_PATCH, "patch"}, {OP_DELETE, "delete"}, {OP_HELP, "help"},
+        {OP_HEAD, "head"},
     };
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (names[i].op == op)
