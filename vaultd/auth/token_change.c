@@ -26,6 +26,14 @@ static void job_key(const unsigned char hash[32], unsigned char key[TOKEN_JOB_KE
     memcpy(key + 1, hash, 16);
 }
 
+bool token_leaves_traces(struct snapshot *snapshot, const unsigned char hash[32])
+{
+    unsigned char key[TOKEN_JOB_KEY];
+    job_key(hash, key);
+    struct entry entry;
+    return snapshot_get(snapshot, kt_bytes(key, sizeof key), &entry) != STORE_NOT_FOUND;
+}
+
 static enum kt_kind put_record(struct core *core, struct batch *batch, const struct token *token,
                                struct kt_err *err)
 {
@@ -84,6 +92,10 @@ enum kt_kind token_create(struct core *core, struct kt_arena *arena, struct batc
     if (token->accessor == NULL)
         return kt_fail(err, KT_NO_MEMORY, "making a token");
 
+    /* A token of an old one's text must not find the old one's cubbyhole. */
+    unsigned char job[TOKEN_JOB_KEY];
+    job_key(token->hash, job);
+    batch_require(batch, KEY_ABSENT, kt_bytes(job, sizeof job), 0);
     batch_require(batch, KEY_ABSENT, kt_bytes(key, sizeof key), 0);
     kind = put_record(core, batch, token, err);
     if (kind == KT_OK)

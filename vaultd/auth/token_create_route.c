@@ -150,6 +150,10 @@ static enum kt_kind choose_policies(struct request *req, const struct wish *wish
         for (size_t i = 0; i < token->n_policies; i++)
             if (!contains(parent->policies, parent->n_policies, token->policies[i]))
                 return kt_fail(err, KT_INVALID, "child policies must be subset of parent");
+    /* Else "sudo" on this path would be as good as root. */
+    if (token->is_root && !parent->is_root)
+        return kt_fail(err, KT_INVALID,
+                       "root tokens may not be created without parent token being root");
     bool may_default = req->sudo || contains(parent->policies, parent->n_policies, "default");
     if (wish->no_default || token->is_root || !may_default)
         return KT_OK;
@@ -208,8 +212,7 @@ static enum kt_kind choose_life(struct request *req, const struct wish *wish, st
         request_warn(req,
                      "TTL of \"%llds\" exceeded the effective max_ttl of \"%llds\"; TTL value is "
                      "capped accordingly",
-                     (long long)(wish->period_s > 0 ? wish->period_s : wish->ttl_s),
-                     (long long)life.max_s);
+                     (long long)life.wanted_s, (long long)life.max_s);
     token->expires_ms = life.expires_ms;
     token->creation_ttl_s = life.ttl_s;
     token->renewable = wish->renewable && life.expires_ms != 0;
@@ -225,6 +228,10 @@ static enum kt_kind check_duplicate(struct request *req, const struct wish *wish
     barrier_hash_key(req->core->barrier, TABLE_TOKEN, kt_str(wish->id), key);
     const struct token *other = NULL;
     enum kt_kind kind = token_load(req->core, req->snapshot, key + 1, &other, err);
+    if (kind == KT_NOT_FOUND && token_leaves_traces(req->snapshot, key + 1))
+        return kt_fail(err, KT_INVALID,
+                       "cannot create a token with a duplicate ID: the last one of this ID is still "
+                       "being removed, try again in a second");
     if (kind == KT_OK)
         return kt_fail(err, KT_INVALID, "cannot create a token with a duplicate ID");
     return kind == KT_NOT_FOUND ? KT_OK : kind;

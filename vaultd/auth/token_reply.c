@@ -76,7 +76,10 @@ void token_reply_lookup(struct request *req, const struct token *token, struct k
     kt_jsonw_key(&w, "id");
     kt_jsonw_bytes(&w, id);
     write_meta(&w, "meta", token);
-    kt_jsonw_kv_int(&w, "num_uses", token->num_uses);
+    /* Who looks himself up has used the token with that. */
+    bool used = token->num_uses > 0 && req->token != NULL &&
+                memcmp(token->hash, req->token->hash, sizeof token->hash) == 0;
+    kt_jsonw_kv_int(&w, "num_uses", token->num_uses - used);
     kt_jsonw_kv_bool(&w, "orphan", !token->has_parent);
     kt_jsonw_kv_text(&w, "path", token->path);
     write_policies(&w, "policies", token);

@@ -81,7 +81,7 @@ static enum kt_kind renew(struct request *req, const struct token *token, struct
         request_warn(req,
                      "TTL of \"%llds\" exceeded the effective max_ttl of \"%llds\"; TTL value is "
                      "capped accordingly",
-                     (long long)wish.ttl_s, (long long)life.max_s);
+                     (long long)life.wanted_s, (long long)life.max_s);
     struct token renewed = *token;
     renewed.expires_ms = life.expires_ms;
     renewed.last_renewal_ms = req->now_ms;

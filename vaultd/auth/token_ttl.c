@@ -13,19 +13,20 @@ struct token_ttl token_ttl(const struct token_ttl_wish *wish)
         return ret;
     if (explicit_max)
         ret.max_s = smaller(ret.max_s, wish->explicit_max_ttl_s);
-    int64_t age_s = (wish->now_ms - wish->created_ms) / 1000;
-    int64_t wanted = wish->ttl_s > 0 ? wish->ttl_s : TOKEN_TTL_SYSTEM_S;
-    int64_t left = ret.max_s - age_s;
+    int64_t age_ms = wish->now_ms > wish->created_ms ? wish->now_ms - wish->created_ms : 0;
+    ret.wanted_s = wish->ttl_s > 0 ? wish->ttl_s : TOKEN_TTL_SYSTEM_S;
+    int64_t left = (ret.max_s * 1000 - age_ms) / 1000;
     if (wish->period_s > 0) {
-        wanted = wish->period_s;
-        left = explicit_max ? wish->explicit_max_ttl_s - age_s : TOKEN_TTL_SYSTEM_S;
+        ret.wanted_s = wish->period_s;
+        left = explicit_max ? (wish->explicit_max_ttl_s * 1000 - age_ms) / 1000
+                            : TOKEN_TTL_SYSTEM_S;
     }
     if (left <= 0) {
         ret.past_max = true;
         return ret;
     }
-    ret.capped = wanted > left;
-    ret.ttl_s = smaller(wanted, left);
+    ret.capped = ret.wanted_s > left;
+    ret.ttl_s = smaller(ret.wanted_s, left);
     ret.expires_ms = wish->now_ms + ret.ttl_s * 1000;
     return ret;
 }

@@ -21,6 +21,7 @@ struct token_ttl_wish {
 struct token_ttl {
     int64_t ttl_s;      /* granted from now; 0: for ever (root only) */
     int64_t expires_ms; /* 0: never */
+    int64_t wanted_s;   /* the wish, or what stands for one */
     bool capped;
     int64_t max_s;      /* what capped it */
     bool past_max;      /* a renewal that comes too late */

@@ -18,6 +18,8 @@ void tokens_free(struct tokens *tokens);
 #define TOKEN_CHILD_KEY 49u
 #define TOKEN_DUE_KEY   25u
 #define TOKEN_JOB_KEY   17u
+/* A token has ended, and what hung from it is not gone yet. */
+bool token_leaves_traces(struct snapshot *snapshot, const unsigned char hash[32]);
 void token_key(const unsigned char hash[32], unsigned char key[BARRIER_HASH_KEY]);
 /* The record alone, dead or alive. KT_NOT_FOUND. Same lifetime as token_find(). */
 enum kt_kind token_load(struct core *core, struct snapshot *snapshot,
