@@ -265,6 +265,13 @@ static enum kt_kind health_status(struct request *req, const struct barrier_stat
         {"performancestandbycode", 473, false},
         {"removedcode", 530, false},
     };
+    static const char *const flags[] = {"standbyok", "perfstandbyok"};
+    for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
+        bool yes = false;
+        enum kt_kind kind = request_bool(req, flags[i], &yes, NULL);
+        if (kind != KT_OK && kind != KT_NOT_FOUND)
+            return kt_fail(err, KT_INVALID, "%s", "");
+    }
     unsigned answer = 500;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         unsigned code = rows[i].code;
