@@ -62,7 +62,7 @@ bool cli_flush(struct cli *cli)
     return complete && written;
 }
 
-static void note(struct cli *cli, const char *format, va_list args)
+KT_PRINTF(2, 0) static void note(struct cli *cli, const char *format, va_list args)
 {
     char text[4096];
     kt_autobuf struct kt_buf line = {0};

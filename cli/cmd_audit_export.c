@@ -108,7 +108,9 @@ static bool write_leaves(struct cli *cli, int dir, uint64_t size)
 /* The newest one may have been made after the others were asked for. */
 static void add_note(struct kt_buf *notes, struct kt_bytes note)
 {
-    if (note.len > 0 && memmem(notes->at, notes->len, note.at, note.len) == NULL)
+    bool there = note.len > 0 && notes->len > 0 &&
+                 memmem(notes->at, notes->len, note.at, note.len) != NULL;
+    if (note.len > 0 && !there)
         kt_buf_add_bytes(notes, note);
 }
 

@@ -227,28 +227,18 @@ void run_view_picture(struct cli *cli, const struct run_model *run, unsigned col
 /* "known   first line" and the further lines below it. */
 static void add_item(struct kt_buf *out, const char *label, const char *text)
 {
-    kt_autobuf struct kt_buf safe = {0};
-    kt_buf_init(&safe, 8192);
-    if (text[0] == '\0')
-        return;
-    output_safe(&safe, kt_str(text));
-    const char *at = kt_buf_text(&safe);
-    while (*at != '\0') {
-        size_t len = strcspn(at, "\n");
-        kt_buf_printf(out, "%-8s%.*s\n", label, (int)len, at);
+    while (*text != '\0') {
+        size_t len = strcspn(text, "\n");
+        kt_buf_printf(out, "%-8s%.*s\n", label, (int)len, text);
         label = "";
-        at += len + (at[len] == '\n' ? 1 : 0);
+        text += len + (text[len] == '\n' ? 1 : 0);
     }
 }
 
 static void add_verdict(struct kt_buf *out, const char *word, const char *secret,
                         const char *text)
 {
-    kt_buf_printf(out, "%s  ", word);
-    output_safe(out, kt_str(secret));
-    kt_buf_add_text(out, ": ");
-    output_safe(out, kt_str(text));
-    kt_buf_add_char(out, '\n');
+    kt_buf_printf(out, "%s  %s: %s\n", word, secret, text);
 }
 
 static void add_hurt(const struct run_model *run, struct kt_buf *out)
@@ -323,14 +313,17 @@ static void verdict_frozen(const struct run_model *run, struct kt_buf *out)
 
 void run_view_verdict(struct cli *cli, const struct run_model *run, struct kt_buf *out)
 {
+    kt_autobuf struct kt_buf text = {0};
+    kt_buf_init(&text, 32 * LINE_MAX_BYTES);
     (void)cli;
     if (run_done(run))
-        verdict_done(run, out);
+        verdict_done(run, &text);
     else if (run_frozen(run))
-        verdict_frozen(run, out);
+        verdict_frozen(run, &text);
     else if (run_ended(run))
-        verdict_back(run, out);
+        verdict_back(run, &text);
     else
-        kt_buf_printf(out, "%s is %s; it goes on by itself: secretctl run watch %s\n", run->secret,
+        kt_buf_printf(&text, "%s is %s; it goes on by itself: secretctl run watch %s\n", run->secret,
                       run->state, run->id);
+    output_safe(out, kt_buf_bytes(&text));
 }

@@ -166,7 +166,8 @@ static enum kt_kind kind_of(unsigned status)
 static void add_tidied(struct kt_buf *out, struct kt_bytes text)
 {
     static const char many[] = "occurred:\n\t* ";
-    const unsigned char *found = memmem(text.at, text.len, many, sizeof many - 1);
+    const unsigned char *found =
+        text.len > 0 ? memmem(text.at, text.len, many, sizeof many - 1) : NULL;
     if (found != NULL) {
         size_t skip = (size_t)(found - text.at) + sizeof many - 1;
         text = kt_bytes(text.at + skip, text.len - skip);
