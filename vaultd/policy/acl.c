@@ -216,7 +216,7 @@ struct acl *acl_build(struct policy *const *policies, size_t n, bool root)
         const struct rule *list = policy_rules(policies[i], &count);
         acl->held[acl->n_held++] = policy_ref(policies[i]);
         for (size_t j = 0; ok && j < count; j++)
-            ok = add_rule(acl, &list[j]);
+            ok = list[j].is_template || add_rule(acl, &list[j]);
     }
     if (ok)
         return acl;
@@ -257,10 +257,8 @@ static size_t first_wildcard(const struct rule *rule)
 {
     if (rule->kind != PATTERN_SEGMENTS)
         return rule->len;
-    for (size_t i = 0; i < rule->len; i++)
-        if (rule->pattern[i] == '+' && (i == 0 || rule->pattern[i - 1] == '/'))
-            return i;
-    return rule->len;
+    const char *plus = memchr(rule->pattern, '+', rule->len);
+    return plus == NULL ? rule->len : (size_t)(plus - rule->pattern);
 }
 
 static size_t plus_segments(const struct rule *rule)
@@ -323,6 +321,16 @@ static const struct rule *decide(const struct acl *acl, const char *path, size_t
     return rule;
 }
 
+/* The better of two that grant a list: one that has sudo as well. */
+static const struct rule *grants_list(const struct rule *a, const struct rule *b)
+{
+    bool a_lists = a != NULL && (a->capabilities & CAP_LIST) != 0;
+    bool b_lists = b != NULL && (b->capabilities & CAP_LIST) != 0;
+    if (a_lists && b_lists)
+        return (a->capabilities & CAP_SUDO) == 0 && (b->capabilities & CAP_SUDO) != 0 ? b : a;
+    return a_lists ? a : b_lists ? b : NULL;
+}
+
 static bool denies(const struct rule *rule)
 {
     return rule != NULL && (rule->capabilities & CAP_DENY) != 0;
@@ -339,10 +347,9 @@ static const struct rule *decide_list(const struct acl *acl, const char *path, s
         return with;
     if (denies(without))
         return without;
-    if (with != NULL && (with->capabilities & CAP_LIST) != 0)
-        return with;
-    if (without != NULL && (without->capabilities & CAP_LIST) != 0)
-        return without;
+    const struct rule *granting = grants_list(with, without);
+    if (granting != NULL)
+        return granting;
     return with != NULL ? with : without;
 }
 

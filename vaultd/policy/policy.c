@@ -133,9 +133,29 @@ static enum kt_kind read_capabilities(struct reader *r, const struct kt_hcl_body
 
 /* ---- patterns ---- */
 
+/* As Vault tells them, by where a '+' stands: "a/+b" is one of these too, though it is literal. */
 static bool has_plus_segment(const char *text)
 {
-    return text[0] == '+' || strstr(text, "/+") != NULL;
+    return (text[0] == '+' && (text[1] == '\0' || text[1] == '/')) || strstr(text, "/+") != NULL;
+}
+
+/* Whether a path has directives in braces; *ret_fine: each is closed before the next opens. */
+static bool has_template(const char *text, bool *ret_fine)
+{
+    bool any = false;
+    *ret_fine = true;
+    for (;;) {
+        const char *open = strstr(text, "{{"), *close = strstr(text, "}}");
+        if (open == NULL && close == NULL)
+            return any;
+        any = true;
+        const char *next = open == NULL ? NULL : strstr(open + 2, "{{");
+        if (open == NULL || close == NULL || close < open || (next != NULL && next < close)) {
+            *ret_fine = false;
+            return true;
+        }
+        text = close + 2;
+    }
 }
 
 static enum kt_kind read_pattern(struct reader *r, const char *path, struct kt_hcl_pos pos,
@@ -146,6 +166,10 @@ static enum kt_kind read_pattern(struct reader *r, const char *path, struct kt_h
     if (strstr(path, "+*") != NULL)
         return kt_hcl_fail(pos, r->err,
                            "path \"%s\": invalid use of wildcards ('+*' is forbidden)", path);
+    bool fine = true;
+    rule->is_template = has_template(path, &fine);
+    if (!fine)
+        return kt_hcl_fail(pos, r->err, "path \"%s\": a template's braces do not close", path);
     rule->pattern = kt_arena_text(&r->policy->arena, kt_str(path));
     if (rule->pattern == NULL)
         return kt_fail(r->err, KT_NO_MEMORY, "reading a policy");

@@ -29,6 +29,7 @@ struct rule {
     size_t len;
     enum pattern_kind kind;
     bool star;           /* PATTERN_SEGMENTS may end in '*' too */
+    bool is_template;    /* has {{directives}}: void, as no token here has an entity to fill them */
     unsigned capabilities;
     struct rule_parameters allowed, denied;
     const char *const *required;
