@@ -80,7 +80,9 @@ static enum kt_kind check_route(struct request *req, struct kt_err *err)
 
 static enum kt_kind authenticate(struct request *req, struct kt_err *err)
 {
-    if (req->route != NULL && (req->route->flags & ROUTE_PUBLIC) != 0)
+    unsigned flags = req->route == NULL ? 0 : req->route->flags;
+    bool without = (flags & ROUTE_MAYBE_TOKEN) != 0 && req->token_text.len == 0;
+    if ((flags & ROUTE_PUBLIC) != 0 || without)
         return KT_OK;
     if (req->token_text.len == 0)
         return kt_fail(err, KT_DENIED, "permission denied");

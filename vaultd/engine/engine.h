@@ -38,7 +38,8 @@ enum route_flag {
     ROUTE_LIFT = 1 << 5,        /* data's members also at the top level (vault-api 1.4) */
     ROUTE_ANY_FIELDS = 1 << 6,  /* takes arbitrary input: no "unrecognized parameters" warning */
     ROUTE_TRAILING_SLASH = 1 << 7, /* writes to a path ending in '/' are fine */
-    ROUTE_NO_USE = 1 << 8       /* does not count against a token's uses */
+    ROUTE_NO_USE = 1 << 8,      /* does not count against a token's uses */
+    ROUTE_MAYBE_TOKEN = 1 << 9  /* with ROUTE_ANY_TOKEN: none at all is fine too; req->token NULL */
 };
 
 /* Whether the object that the path names exists: decides create against update. */

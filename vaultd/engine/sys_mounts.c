@@ -275,7 +275,7 @@ enum kt_kind sys_tune_write(struct request *req, struct kt_err *err)
 static bool may_touch(struct request *req, const struct mount *mount)
 {
     struct acl *acl = NULL;
-    if (policies_acl(req->core, req->snapshot, req->token, &acl, NULL) != KT_OK)
+    if (req->token == NULL || policies_acl(req->core, req->snapshot, req->token, &acl, NULL) != KT_OK)
         return false;
     bool touches = acl_touches(acl, mount->path);
     acl_unref(acl);
@@ -284,12 +284,14 @@ static bool may_touch(struct request *req, const struct mount *mount)
 
 enum kt_kind sys_ui_mount(struct request *req, struct kt_err *err)
 {
-    const char *path = request_param(req, "path"), *rest = NULL;
+    const char *path = wanted_path(req), *rest = NULL;
+    if (path == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "looking for a mount");
     const struct mount *mount = mounts_find(req, path, &rest);
     if (mount == NULL || !may_touch(req, mount))
         return kt_fail(err, KT_DENIED,
                        "preflight capability check returned 403, please ensure client's policies "
-                       "grant access to path \"%s/\"",
+                       "grant access to path \"%s\"",
                        path);
     struct kt_jsonw w = kt_jsonw(&req->reply.data);
     write_info(&w, mount, is_auth(mount) ? mount->path + 5 : mount->path);
