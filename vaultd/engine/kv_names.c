@@ -8,7 +8,8 @@
 /* One small sealed record a child, file or folder. A folder's record is put anew whenever a child
  * is added below it: so who removes the last child, and with it the folder, finds out that it was
  * not the last ("the prefix is empty" cannot be a condition of a batch, "the folder's record is as
- * it was" can). */
+ * it was" can). And who removes a child and leaves the folder because of another one makes it a
+ * condition that the other one is still there: of two who remove the last two, one finds out. */
 
 static void name_key(struct core *core, const struct mount *mount, struct kt_bytes path,
                      unsigned char key[BARRIER_NAME_KEY])
@@ -63,11 +64,11 @@ enum kt_kind kv_name_add(struct core *core, const struct mount *mount, struct sn
     return kind;
 }
 
-/* Whether a folder has a child besides the one with this key. */
-static enum kt_kind has_other_child(struct core *core, const struct mount *mount,
-                                    struct snapshot *snapshot, struct kt_bytes folder,
-                                    const unsigned char key[BARRIER_NAME_KEY], bool *ret,
-                                    struct kt_err *err)
+/* Whether a folder has a child besides the one with this key, and the key of one such. */
+static enum kt_kind find_other_child(struct core *core, const struct mount *mount,
+                                     struct snapshot *snapshot, struct kt_bytes folder,
+                                     const unsigned char key[BARRIER_NAME_KEY], bool *ret,
+                                     unsigned char ret_other[BARRIER_NAME_KEY], struct kt_err *err)
 {
     unsigned char prefix[BARRIER_FOLDER_PREFIX];
     barrier_folder_prefix(core->barrier, TABLE_KV_NAME, mount->scope, folder, prefix);
@@ -78,7 +79,10 @@ static enum kt_kind has_other_child(struct core *core, const struct mount *mount
     struct entry entry;
     *ret = false;
     while (!*ret && cursor_next(cursor, &entry) == STORE_OK)
-        *ret = !kt_bytes_equal(entry.key, kt_bytes(key, BARRIER_NAME_KEY));
+        *ret = entry.key.len == BARRIER_NAME_KEY &&
+               !kt_bytes_equal(entry.key, kt_bytes(key, BARRIER_NAME_KEY));
+    if (*ret)
+        memcpy(ret_other, entry.key.at, BARRIER_NAME_KEY);
     cursor_close(cursor);
     return KT_OK;
 }
@@ -93,12 +97,15 @@ enum kt_kind kv_name_remove(struct core *core, const struct mount *mount,
     batch_delete(batch, kt_bytes(key, sizeof key));
     for (struct kt_bytes folder = parent_of(name); folder.len > 0; folder = parent_of(folder)) {
         bool other = false;
+        unsigned char other_key[BARRIER_NAME_KEY];
         enum kt_kind kind =
-            has_other_child(core, mount, snapshot, folder, key, &other, err);
+            find_other_child(core, mount, snapshot, folder, key, &other, other_key, err);
         if (kind != KT_OK)
             return kind;
-        if (other)
+        if (other) {
+            batch_require(batch, KEY_PRESENT, kt_bytes(other_key, sizeof other_key), 0);
             return KT_OK;
+        }
         name_key(core, mount, folder, key);
         batch_require(batch, KEY_NOT_AFTER, kt_bytes(key, sizeof key),
                       snapshot_generation(snapshot));
