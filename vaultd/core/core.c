@@ -21,6 +21,10 @@
 
 static void housekeep(struct core *core)
 {
+    if (!barrier_enter(core->barrier))
+        return;
+    record_counts(core, false);
+    barrier_leave(core->barrier);
     bool more = true;
     for (int i = 0; more && i < 50; i++) {
         struct kt_err err = {0};
@@ -84,6 +88,7 @@ static struct core_private *private_new(const struct kt_clock *clock)
     (void)pthread_cond_init(&own->stop_signal, &monotonic);
     (void)pthread_condattr_destroy(&monotonic);
     own->started_ms = kt_wall_ms(clock);
+    own->refusals = refusals_new();
     own->desk = desk_new();
     return own;
 }
@@ -93,6 +98,7 @@ static void private_free(struct core_private *own)
     if (own == NULL)
         return;
     desk_free(own->desk);
+    refusals_free(own->refusals);
     (void)pthread_cond_destroy(&own->stop_signal);
     (void)pthread_cond_destroy(&own->idle);
     (void)pthread_mutex_destroy(&own->sealing);
@@ -132,7 +138,8 @@ enum kt_kind core_new(const struct core_config *config, struct store *store,
     core->mounts = mounts_new();
     core->tokens = tokens_new();
     core->policies = policies_new(store);
-    bool made = core->own != NULL && core->own->desk != NULL && core->waits != NULL &&
+    bool made = core->own != NULL && core->own->desk != NULL &&
+                core->own->refusals != NULL && core->waits != NULL &&
                 core->mounts != NULL && core->tokens != NULL && core->policies != NULL;
     if (made) {
         core->rotation = rotation_new(core);
@@ -331,6 +338,7 @@ void core_seal(struct core *core, const char *why)
             (void)pthread_cond_wait(&own->idle, &own->lock);
         (void)pthread_mutex_unlock(&own->lock);
         barrier_close(core->barrier);  /* nobody is inside any more, the keys still are */
+        record_counts(core, true);
         audit_close(core->audit);
         core->audit = NULL;
         kt_log(KT_LOG_NOTICE, "sealed", "why=%s", why);

@@ -66,13 +66,20 @@ static enum kt_kind prepare(struct request *req, struct kt_err *err)
 
 /* ---- a pass --------------------------------------------------------------------------------- */
 
-static enum kt_kind check_route(struct request *req, struct kt_err *err)
+static enum kt_kind check_slash(struct request *req, struct kt_err *err)
 {
     const struct route *route = req->route;
     bool write = (req->op & (OP_UPDATE | OP_PATCH)) != 0;
     if (write && req->path_len > 0 && req->path[req->path_len - 1] == '/' &&
         (route == NULL || (route->flags & ROUTE_TRAILING_SLASH) == 0))
         return kt_fail(err, KT_INVALID, "cannot write to a path ending in '/'");
+    return KT_OK;
+}
+
+/* A row's own limit is only told to whom the row is: else it would tell what is mounted where. */
+static enum kt_kind check_body(const struct request *req, struct kt_err *err)
+{
+    const struct route *route = req->route;
     if (route != NULL && req->body.len > (route->body_max != 0 ? route->body_max : BODY_MAX))
         return kt_fail(err, KT_TOO_LARGE, "%s", kt_kind_text(KT_TOO_LARGE));
     return KT_OK;
@@ -168,7 +175,8 @@ static void write_help(struct request *req, const char *text)
 
 static enum kt_kind unknown_path(struct request *req, struct kt_err *err)
 {
-    if (req->op == OP_HELP && req->mount != NULL && req->rest[0] == '\0') {
+    if (req->op == OP_HELP && req->mount != NULL && req->mount->engine != NULL &&
+        req->rest[0] == '\0') {
         write_help(req, req->mount->engine->help);
         return KT_OK;
     }
@@ -177,6 +185,12 @@ static enum kt_kind unknown_path(struct request *req, struct kt_err *err)
     if (req->mount == NULL)
         return kt_fail(err, KT_NOT_FOUND, "no handler for route \"%s\". route entry not found.",
                        req->path);
+    if (req->mount->engine == NULL) {
+        (void)kt_fail(err, KT_INTERNAL, "no engine of type \"%s\" is in this vaultd",
+                      req->mount->type);
+        kt_hint(err, "a newer vaultd made this mount: install that version");
+        return KT_INTERNAL;
+    }
     if (req->mount->engine->unmatched != NULL)
         return req->mount->engine->unmatched(req, err);
     return kt_fail(err, KT_NOT_FOUND, "1 error occurred:\n\t* unsupported path\n\n");
@@ -227,6 +241,9 @@ static enum kt_kind handle(struct request *req, struct kt_err *err)
     enum kt_kind kind = handler(req, err);
     if (kind == KT_OK && req->own->wait_on == NULL)
         input_warn_unknown(req);
+    /* Said before anything is committed or recorded: an answer that cannot be given is none. */
+    if (kind == KT_OK && (!kt_buf_ok(&req->reply.data) || !kt_buf_ok(&req->reply.auth)))
+        return kt_fail(err, KT_NO_MEMORY, "the answer is too large, or memory is out");
     return kind;
 }
 
@@ -239,11 +256,13 @@ static enum kt_kind walk(struct request *req, struct kt_err *err)
     if (kind == KT_OK)
         kind = mounts_route(req, err);
     if (kind == KT_OK)
-        kind = check_route(req, err);
+        kind = check_slash(req, err);
     if (kind == KT_OK)
         kind = authenticate(req, err);
     if (kind == KT_OK)
         kind = count_use(req, err);
+    if (kind == KT_OK)
+        kind = check_body(req, err);
     if (kind == KT_OK)
         kind = input_read(req, err);
     if (kind == KT_OK)
@@ -253,12 +272,24 @@ static enum kt_kind walk(struct request *req, struct kt_err *err)
     return kind == KT_OK ? handle(req, err) : kind;
 }
 
+/* A batch that will not be committed. Who wanted to hear of its end does. */
+static void drop_batch(struct request *req)
+{
+    static const struct commit_result not_tried = {.error = STORE_BUSY};
+    batch_free(req->batch);
+    req->batch = NULL;
+    if (req->after_commit != NULL)
+        req->after_commit(req, &not_tried);
+    req->after_commit = NULL;
+}
+
 /* A refusal has no effect but the token's use: the handler's half-made batch is dropped. */
 static enum kt_kind only_the_use(struct request *req, struct kt_err *err)
 {
-    batch_free(req->batch);
-    req->batch = NULL;
-    return count_use(req, err);
+    bool used = req->batch != NULL;
+    drop_batch(req);
+    req->defer = NULL;
+    return used ? count_use(req, err) : KT_OK;
 }
 
 static void reset_pass(struct request *req)
@@ -295,6 +326,11 @@ static enum pipeline_state finish(struct request *req, enum kt_kind kind)
 {
     struct request_private *own = req->own;
     own->outcome_kind = kind;
+    if (kind != KT_OK) { /* nothing of what the handler had begun to say */
+        kt_buf_reset(&req->reply.data);
+        kt_buf_reset(&req->reply.auth);
+        req->reply.n_warnings = 0;
+    }
     render_reply(req, kind, &own->err);
     own->stage = STAGE_DONE;
     if (own->entered)
@@ -305,17 +341,23 @@ static enum pipeline_state finish(struct request *req, enum kt_kind kind)
 /* Records what happened; if that fails nothing may be told of it (fail-closed). */
 static enum pipeline_state record_and_finish(struct request *req, enum kt_kind kind)
 {
+    drop_batch(req);
     struct kt_err failed = {0};
     struct request_private *own = req->own;
     enum kt_kind recorded = record_result(req, kind, &own->err, &failed);
     if (recorded == KT_OK)
         return finish(req, kind);
-    kt_buf_reset(&req->reply.data);
-    kt_buf_reset(&req->reply.auth);
-    req->reply.n_warnings = 0;
     req->reply.status = 0;
     own->err = failed;
     return finish(req, recorded);
+}
+
+/* The barrier was left for a commit or the desk that then failed. If the vault was sealed meanwhile,
+ * the attempt's record has to stand alone. */
+static enum pipeline_state record_late(struct request *req, enum kt_kind kind)
+{
+    req->own->entered = barrier_enter(req->core->barrier);
+    return record_and_finish(req, kind);
 }
 
 /* ---- commit ---------------------------------------------------------------------------------- */
@@ -358,17 +400,15 @@ static enum pipeline_state commit(struct request *req)
     if (!own->attempt_recorded)
         kind = record_attempt(req, &own->err);
     if (kind != KT_OK)
-        return finish(req, kind);
+        return record_and_finish(req, kind);
     own->attempt_recorded = true;
-    if (!count_commit(req->core)) {
-        (void)kt_fail(&own->err, KT_SEALED, "%s", kt_kind_text(KT_SEALED));
-        return finish(req, KT_SEALED);
-    }
+    if (!count_commit(req->core))
+        return record_and_finish(req, kt_fail(&own->err, KT_SEALED, "%s", kt_kind_text(KT_SEALED)));
     kt_buf_reset(&own->outcome);
     kind = record_outcome(req, &own->err);
     if (kind != KT_OK) {
         uncount(req->core);
-        return finish(req, kind);
+        return record_and_finish(req, kind);
     }
     batch_outcome(req->batch, kt_buf_bytes(&own->outcome));
     struct batch *batch = req->batch;
@@ -409,22 +449,30 @@ static enum kt_kind store_failure(const struct commit_result *result, struct kt_
     return kt_fail(err, KT_INTERNAL, "the store answered %s", store_error_text(result->error));
 }
 
+static enum pipeline_state post(struct request *req);
+
 static enum pipeline_state after_commit(struct request *req, bool *ret_again)
 {
     struct request_private *own = req->own;
     if (req->after_commit != NULL)
         req->after_commit(req, &own->result);
+    req->after_commit = NULL;
     if (own->result.error == STORE_CONFLICT && req->attempt + 1 < ATTEMPTS_MAX) {
         req->attempt++;
         own->stage = STAGE_PASS;
         *ret_again = true;
         return PIPELINE_DONE;
     }
+    enum kt_kind failed = KT_OK;
     if (own->result.error == STORE_CONFLICT)
-        return finish(req, kt_fail(&own->err, KT_CONFLICT, "%s", kt_kind_text(KT_CONFLICT)));
-    if (own->result.error != STORE_OK)
-        return finish(req, store_failure(&own->result, &own->err));
-    return finish(req, own->outcome_kind);
+        failed = kt_fail(&own->err, KT_CONFLICT, "%s", kt_kind_text(KT_CONFLICT));
+    else if (own->result.error != STORE_OK)
+        failed = store_failure(&own->result, &own->err);
+    if (failed != KT_OK) {
+        req->reply.status = 0;
+        return record_late(req, failed);
+    }
+    return req->defer != NULL ? post(req) : finish(req, own->outcome_kind);
 }
 
 /* ---- waiting --------------------------------------------------------------------------------- */
@@ -435,7 +483,7 @@ static enum pipeline_state wait(struct request *req)
     if (own->wait_entry == NULL)
         own->wait_entry = kt_arena_take(&req->arena, wait_entry_bytes());
     if (own->wait_entry == NULL)
-        return finish(req, kt_fail(&own->err, KT_NO_MEMORY, "waiting"));
+        return record_and_finish(req, kt_fail(&own->err, KT_NO_MEMORY, "waiting"));
     own->stage = STAGE_PASS;
     struct wait_list *list = own->wait_on;
     uint64_t seen = own->wakes_seen;
@@ -446,14 +494,8 @@ static enum pipeline_state wait(struct request *req)
     return PIPELINE_WAIT;
 }
 
-static enum pipeline_state defer(struct request *req)
+static enum pipeline_state post(struct request *req)
 {
-    struct kt_err failed = {0};
-    enum kt_kind recorded = record_result(req, KT_OK, NULL, &failed);
-    if (recorded != KT_OK) {
-        req->own->err = failed;
-        return finish(req, recorded);
-    }
     req->own->stage = STAGE_DEFERRED;
     struct desk *desk = req->core->own->desk;
     leave(req);
@@ -462,11 +504,22 @@ static enum pipeline_state defer(struct request *req)
     return PIPELINE_WAIT;
 }
 
+static enum pipeline_state defer(struct request *req)
+{
+    struct kt_err failed = {0};
+    enum kt_kind recorded = record_result(req, KT_OK, NULL, &failed);
+    if (recorded == KT_OK)
+        return post(req);
+    req->own->err = failed;
+    return finish(req, recorded);
+}
+
 /* ---- the whole ------------------------------------------------------------------------------- */
 
 static enum kt_kind sealed_answer(struct request *req, struct kt_err *err)
 {
-    (void)atomic_fetch_add(&req->core->own->refused_sealed, 1);
+    if (req->origin != ORIGIN_INTERNAL)
+        (void)atomic_fetch_add(&req->core->own->refused_sealed, 1);
     return kt_fail(err, KT_SEALED, "%s", kt_kind_text(KT_SEALED));
 }
 
@@ -481,7 +534,9 @@ static enum pipeline_state run_sealed(struct request *req)
         return finish(req, sealed_answer(req, &own->err));
     kind = check_headers(req, &own->err);
     if (kind == KT_OK)
-        kind = check_route(req, &own->err);
+        kind = check_slash(req, &own->err);
+    if (kind == KT_OK)
+        kind = check_body(req, &own->err);
     if (kind == KT_OK)
         kind = input_read(req, &own->err);
     if (kind == KT_OK)
@@ -501,15 +556,17 @@ static enum pipeline_state run_pass(struct request *req)
     if (!own->entered)
         return run_sealed(req);
     if (snapshot_begin(core->store, &req->snapshot) != STORE_OK)
-        return finish(req, kt_fail(&own->err, KT_BUSY, "the store cannot be read now"));
+        return record_and_finish(req,
+                                 kt_fail(&own->err, KT_BUSY, "the store cannot be read now"));
     if (req->wakes > 0 || req->attempt > 0)
         req->now_ms = kt_wall_ms(core->clock);
     enum kt_kind kind = walk(req, &own->err);
     if (kind == KT_OK && own->wait_on != NULL)
         return wait(req);
-    if (kind == KT_OK && req->defer != NULL)
+    bool changes = req->batch != NULL && batch_ops(req->batch) > 0;
+    if (kind == KT_OK && req->defer != NULL && !changes)
         return defer(req);
-    if (kind != KT_OK && req->batch != NULL) {
+    if (kind != KT_OK) {
         struct kt_err first = own->err;
         enum kt_kind counted = only_the_use(req, &own->err);
         if (counted == KT_OK)
@@ -538,7 +595,7 @@ enum pipeline_state pipeline_run(struct request *req)
         own->stage = STAGE_PASS;
         enum kt_kind kind = own->internal != NULL ? KT_OK : prepare(req, &own->err);
         if (kind != KT_OK)
-            return finish(req, kind);
+            return record_late(req, kind);
     }
     if (own->stage == STAGE_COMMITTED) {
         bool again = false;
@@ -547,7 +604,7 @@ enum pipeline_state pipeline_run(struct request *req)
             return state;
     }
     if (own->stage == STAGE_DEFERRED)
-        return finish(req, own->outcome_kind);
+        return own->outcome_kind == KT_OK ? finish(req, KT_OK) : record_late(req, own->outcome_kind);
     return run_pass(req);
 }
 

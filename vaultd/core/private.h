@@ -6,6 +6,7 @@
 
 #include "vaultd/core/core.h"
 #include "vaultd/core/pipeline.h"
+#include "vaultd/core/refusals.h"
 #include "vaultd/policy/policies.h"
 
 struct mount_table;
@@ -54,6 +55,7 @@ struct core_private {
     pthread_cond_t stop_signal; /* with lock */
     bool stopping, housekeeping;/* guarded by lock */
     atomic_uint_fast64_t refused_sealed; /* requests answered 503 while sealed */
+    struct refusals *refusals;
     int64_t started_ms;
 };
 
@@ -68,6 +70,8 @@ enum kt_kind record_attempt(struct request *req, struct kt_err *err);
 enum kt_kind record_result(struct request *req, enum kt_kind kind, const struct kt_err *err_of,
                            struct kt_err *err);
 enum kt_kind record_outcome(struct request *req, struct kt_err *err);
+/* Writes the records of refusals that were counted: those due, or all. Inside of the barrier. */
+void record_counts(struct core *core, bool all);
 /* desk.c: one thread for blocking work. */
 struct desk;
 struct desk *desk_new(void);

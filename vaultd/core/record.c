@@ -1,13 +1,31 @@
+#include <stdio.h>
+
+#include "lib/log.h"
 #include "vaultd/auth/token.h"
 #include "vaultd/core/private.h"
 
 /* What the audit log is told of a request. */
 
+/* Of the public status paths only looking is free: who writes to them is recorded. */
 static bool recorded(const struct request *req)
 {
     if (!req->own->entered || req->core->audit == NULL)
         return false;
-    return req->route == NULL || (req->route->flags & ROUTE_NO_AUDIT) == 0;
+    bool looks = (req->op & (OP_READ | OP_HEAD | OP_HELP)) != 0;
+    return req->route == NULL || (req->route->flags & ROUTE_NO_AUDIT) == 0 || !looks;
+}
+
+/* Without a token nobody is accountable, and records of it are rationed. */
+static bool rationed(struct request *req)
+{
+    char source[REFUSALS_SOURCE];
+    if (req->own->authenticated || req->origin == ORIGIN_INTERNAL)
+        return false;
+    if (req->origin == ORIGIN_UNIX)
+        (void)snprintf(source, sizeof source, "uid %u", req->peer_uid);
+    else
+        refusals_source(req->remote_address, source);
+    return !refusals_admit(req->core->own->refusals, source, kt_mono_ms(req->core->clock));
 }
 
 static const struct audit_auth *describe_auth(const struct request *req, struct audit_auth *auth)
@@ -57,6 +75,8 @@ static unsigned expected_status(const struct request *req, enum kt_kind kind)
         return reply->status;
     if (kind != KT_OK)
         return kt_kind_http(kind);
+    if (reply->form != REPLY_ENVELOPE)
+        return 200;
     bool nothing = reply->data.len == 0 && reply->auth.len == 0 && reply->n_warnings == 0;
     return nothing ? (req->op == OP_LIST ? 404 : 204) : 200;
 }
@@ -76,7 +96,7 @@ enum kt_kind record_result(struct request *req, enum kt_kind kind, const struct 
                            struct kt_err *err)
 {
     /* The vault's own look that found nothing to do is no event. */
-    if (!recorded(req) || (req->origin == ORIGIN_INTERNAL && kind == KT_OK))
+    if (!recorded(req) || (req->origin == ORIGIN_INTERNAL && kind == KT_OK) || rationed(req))
         return KT_OK;
     struct audit_auth auth;
     struct audit_event event;
@@ -101,4 +121,33 @@ enum kt_kind record_outcome(struct request *req, struct kt_err *err)
         event.error = req->own->err.what;
     event.wrapped = req->reply.secret_token;
     return audit_outcome_seal(req->core->audit, &event, &req->own->outcome, err);
+}
+
+void record_counts(struct core *core, bool all)
+{
+    struct refusals *refusals = core->own->refusals;
+    struct refusal_count counted;
+    while (refusals_take(refusals, kt_mono_ms(core->clock), all, &counted)) {
+        char data[96], error[96];
+        (void)snprintf(data, sizeof data, "{\"refused\":%llu,\"milliseconds\":%lld,\"shared\":%s}",
+                       (unsigned long long)counted.refused,
+                       (long long)(counted.until_ms - counted.since_ms),
+                       counted.shared ? "true" : "false");
+        (void)snprintf(error, sizeof error, "%llu more requests without a token were refused",
+                       (unsigned long long)counted.refused);
+        const struct audit_event event = {.type = "response",
+                                          .request_id = "",
+                                          .time_ms = kt_wall_ms(core->clock),
+                                          .operation = "refused",
+                                          .path = "",
+                                          .remote_address = counted.source,
+                                          .response_data = kt_str(data),
+                                          .error = error};
+        struct kt_err err = {0};
+        if (audit_append(core->audit, &event, &err) == KT_OK)
+            continue;
+        refusals_give_back(refusals, &counted);
+        kt_log_err(KT_LOG_WARNING, "refusals-not-recorded", &err);
+        return;
+    }
 }

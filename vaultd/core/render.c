@@ -69,7 +69,7 @@ static void envelope(struct request *req, struct kt_buf *out)
     add_literal(out, "\"}\n");
 }
 
-static void errors(struct request *req, const struct kt_err *err, struct kt_buf *out)
+static void errors(const struct kt_err *err, struct kt_buf *out)
 {
     struct kt_jsonw w = kt_jsonw(out);
     kt_jsonw_object(&w);
@@ -80,8 +80,6 @@ static void errors(struct request *req, const struct kt_err *err, struct kt_buf 
     if (err->hint[0] != '\0')
         kt_jsonw_text(&w, err->hint);
     kt_jsonw_end(&w);
-    if (req->reply.data.len > 0)
-        kt_jsonw_kv_raw(&w, "data", kt_buf_bytes(&req->reply.data));
     kt_jsonw_end(&w);
     kt_buf_add_char(out, '\n');
 }
@@ -130,7 +128,7 @@ void render_reply(struct request *req, enum kt_kind kind, const struct kt_err *e
         success(req, out);
     } else {
         req->own->content_type = "application/json";
-        errors(req, err, out);
+        errors(err, out);
         req->own->status = req->reply.status != 0 ? req->reply.status : kt_kind_http(kind);
     }
     if (!kt_buf_ok(out) || !kt_buf_ok(&req->reply.data)) {

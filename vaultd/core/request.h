@@ -136,14 +136,14 @@ struct request {
     unsigned wakes;   /* how often a wait ended */
     int64_t wait_deadline_ms; /* monotonic; 0: not waiting */
     void *handler_data; /* arena memory that survives waits; NULL at first */
-    /* Called on the pipeline's thread after each commit that was tried, result->error says how it
-     * went; after a conflict the handler runs again. May change the reply. Set by a handler together
-     * with its batch. */
+    /* Called on the pipeline's thread after each commit, result->error says how it went; a batch that
+     * was dropped before it was tried is told as STORE_BUSY. After a conflict the handler runs again.
+     * May change the reply. Set by a handler together with its batch. */
     void (*after_commit)(struct request *req, const struct commit_result *result);
 
-    /* Set by a handler that returned KT_OK without a batch: blocking work (init, unseal, seal, a
-     * checkpoint) that runs on the core's desk thread, outside of barrier and snapshot, after the
-     * audit record; it fills in the reply. */
+    /* Set by a handler that returned KT_OK: blocking work (init, unseal, seal, a checkpoint) that
+     * runs on the core's desk thread, outside of barrier and snapshot, after the audit record and
+     * the commit of the batch, if there is one; it fills in the reply. */
     enum kt_kind (*defer)(struct request *req, struct kt_err *err);
 
     struct request_private *own; /* the pipeline's */

@@ -1,0 +1,213 @@
+/* What the pipeline itself promises: every answer has its record, a use is counted whatever the
+ * request was, and a refusal tells nothing. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "tests/support/vault.h"
+#include "vaultd/core/mounts.h"
+#include "vaultd/engine/kv_record.h"
+
+static int make(void **state)
+{
+    *state = test_vault_new(true);
+    return 0;
+}
+
+static int end(void **state)
+{
+    test_vault_free(*state);
+    return 0;
+}
+
+/* How often the exported audit log says a text. */
+static unsigned logged(struct test_vault *vault, const char *text)
+{
+    assert_int_equal(
+        test_vault_call(vault, "GET", "sys/audit-log/export", vault->root, NULL), 200);
+    unsigned n = 0;
+    for (const char *at = vault->body; (at = strstr(at, text)) != NULL; at++)
+        n++;
+    return n;
+}
+
+static void unseal(struct test_vault *vault)
+{
+    for (unsigned i = 0; i < 3; i++) {
+        bool unsealed = false;
+        assert_int_equal(
+            barrier_unseal_share(vault->core->barrier, vault->shares[i], &unsealed, NULL), KT_OK);
+    }
+    assert_int_equal(core_unsealed(vault->core, false, NULL), KT_OK);
+}
+
+static void limited_token(struct test_vault *vault, const char *policy, unsigned uses, char *out,
+                          size_t size)
+{
+    char body[128];
+    test_vault_token(vault, "t", policy, out, size);
+    (void)snprintf(body, sizeof body, "{\"policies\":[\"t\"],\"num_uses\":%u}", uses);
+    assert_int_equal(test_vault_call(vault, "POST", "auth/token/create", vault->root, body), 200);
+    test_vault_text(vault, "auth.client_token", out, size);
+}
+
+/* ---- records ---- */
+
+static void refusals_are_recorded(void **state)
+{
+    struct test_vault *vault = *state;
+    static const struct {
+        const char *method, *path;
+        unsigned status;
+        const char *says;
+    } rows[] = {
+        {"GET", "secret/data/%zz", 400, "invalid percent escape"},
+        {"GET", "secret/data/../x", 400, "relative paths not supported"},
+        {"FOO", "secret/data/a", 405, "\"operation\":\"none\""},
+        {"GET", "secret/data/a?list=maybe", 400, "\"status\":400"},
+        {"GET", "secret/data/unknown", 403, "secret/data/unknown"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        unsigned before = logged(vault, rows[i].says);
+        assert_int_equal(test_vault_call(vault, rows[i].method, rows[i].path, NULL, NULL),
+                         rows[i].status);
+        assert_int_equal(logged(vault, rows[i].says), before + 1);
+    }
+}
+
+static void a_flood_is_one_record(void **state)
+{
+    struct test_vault *vault = *state;
+    for (unsigned i = 0; i < 35; i++)
+        assert_int_equal(test_vault_call(vault, "GET", "secret/data/flood", "wrong", NULL), 403);
+    assert_int_equal(logged(vault, "secret/data/flood"), 10);
+    core_seal(vault->core, "test");
+    unseal(vault);
+    assert_int_equal(logged(vault, "25 more requests without a token were refused"), 1);
+}
+
+static void tokens_are_not_rationed(void **state)
+{
+    struct test_vault *vault = *state;
+    char token[256];
+    test_vault_token(vault, "t", "path \"x\" { capabilities = [\"read\"] }", token, sizeof token);
+    for (unsigned i = 0; i < 35; i++)
+        assert_int_equal(test_vault_call(vault, "GET", "secret/data/denied", token, NULL), 403);
+    assert_int_equal(logged(vault, "secret/data/denied"), 35);
+}
+
+static void writing_to_status_paths_is_recorded(void **state)
+{
+    struct test_vault *vault = *state;
+    assert_int_equal(test_vault_call(vault, "POST", "sys/unseal", NULL, "{\"key\":\"x\"}"), 200);
+    assert_int_equal(test_vault_call(vault, "POST", "sys/init", NULL, "{}"), 400);
+    assert_int_equal(test_vault_call(vault, "GET", "sys/init", NULL, NULL), 200);
+    assert_int_equal(test_vault_call(vault, "GET", "sys/seal-status", NULL, NULL), 200);
+    assert_int_equal(logged(vault, "already initialized"), 1);
+    assert_int_equal(logged(vault, "seal-status"), 0);
+    assert_int_equal(logged(vault, "\"path\":\"sys/unseal\""), 2);
+}
+
+static enum kt_kind too_much(struct request *req, struct kt_err *err)
+{
+    struct batch *batch = request_batch(req);
+    if (batch == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "testing");
+    for (unsigned char i = 0; i < 101; i++) {
+        const unsigned char key[3] = {'v', 'x', i};
+        batch_put(batch, kt_bytes(key, sizeof key), kt_str("x"));
+    }
+    return KT_OK;
+}
+
+static void a_commit_that_fails_is_recorded(void **state)
+{
+    struct test_vault *vault = *state;
+    struct kt_err err = {0};
+    assert_int_equal(request_internal(vault->core, "test/too-much", too_much, NULL, &err),
+                     KT_TOO_LARGE);
+    assert_int_equal(logged(vault, "\"path\":\"test/too-much\""), 2);
+    assert_int_equal(logged(vault, "larger than one write may be"), 1);
+}
+
+/* ---- uses ---- */
+
+static void blocking_work_costs_a_use(void **state)
+{
+    struct test_vault *vault = *state;
+    char token[256];
+    limited_token(vault, "path \"sys/audit-log/*\" { capabilities = [\"update\"] }", 2, token,
+                  sizeof token);
+    for (unsigned i = 0; i < 3; i++)
+        assert_int_equal(
+            test_vault_call(vault, "POST", "sys/audit-log/checkpoint", token, NULL),
+            i < 2 ? 200 : 403);
+}
+
+/* ---- what a refusal tells ---- */
+
+static void limits_do_not_tell_what_is_mounted(void **state)
+{
+    struct test_vault *vault = *state;
+    size_t size = (size_t)3 * 1024 * 1024;
+    char *body = malloc(size + 1), *kept;
+    assert_non_null(body);
+    memset(body, ' ', size);
+    body[size] = '\0';
+    assert_int_equal(test_vault_call(vault, "POST", "secret/data/a", NULL, body), 403);
+    kept = strdup(vault->body);
+    assert_int_equal(test_vault_call(vault, "POST", "nothing/data/a", NULL, body), 403);
+    assert_string_equal(vault->body, kept);
+    assert_int_equal(test_vault_call(vault, "POST", "secret/data/a", vault->root, body), 413);
+    free(kept);
+    free(body);
+}
+
+
+static enum kt_kind spoil(struct request *req, struct kt_err *err)
+{
+    const char *rest = NULL;
+    const struct mount *mount = mounts_find(req, "secret/a", &rest);
+    unsigned char key[KV_KEY], junk[200] = {1};
+    struct batch *batch = request_batch(req);
+    if (mount == NULL || batch == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "testing");
+    kv_key(req->core, mount, "a", 1, key);
+    batch_put(batch, kt_bytes(key, sizeof key), kt_bytes(junk, sizeof junk));
+    return KT_OK;
+}
+
+static void half_an_answer_is_not_sent(void **state)
+{
+    struct test_vault *vault = *state;
+    assert_int_equal(
+        test_vault_call(vault, "PUT", "secret/data/a", vault->root, "{\"data\":{\"k\":\"v\"}}"),
+        200);
+    assert_int_equal(request_internal(vault->core, "test/spoil", spoil, NULL, NULL), KT_OK);
+    assert_int_equal(test_vault_call(vault, "GET", "secret/data/a", vault->root, NULL), 500);
+    assert_true(test_vault_said(vault, "\"errors\":[\"a secret's version does not open"));
+    assert_false(test_vault_said(vault, "\"data\""));
+    assert_int_equal(kt_json_check(kt_str(vault->body), NULL, NULL), KT_OK);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(refusals_are_recorded, make, end),
+        cmocka_unit_test_setup_teardown(a_flood_is_one_record, make, end),
+        cmocka_unit_test_setup_teardown(tokens_are_not_rationed, make, end),
+        cmocka_unit_test_setup_teardown(writing_to_status_paths_is_recorded, make, end),
+        cmocka_unit_test_setup_teardown(a_commit_that_fails_is_recorded, make, end),
+        cmocka_unit_test_setup_teardown(blocking_work_costs_a_use, make, end),
+        cmocka_unit_test_setup_teardown(limits_do_not_tell_what_is_mounted, make, end),
+        cmocka_unit_test_setup_teardown(half_an_answer_is_not_sent, make, end),
+    };
+    if (argc > 1)
+        cmocka_set_test_filter(argv[1]);
+    return cmocka_run_group_tests_name("pipeline", tests, NULL, NULL);
+}

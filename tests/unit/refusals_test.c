@@ -1,0 +1,130 @@
+/* Rationed records of refusals: what gets one each, what is counted, and how counts come out. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "vaultd/core/refusals.h"
+
+#define START 1000000
+
+static unsigned admitted(struct refusals *refusals, const char *source, unsigned n, int64_t now_ms)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < n; i++)
+        count += refusals_admit(refusals, source, now_ms);
+    return count;
+}
+
+static void ten_a_second(void **state)
+{
+    (void)state;
+    struct refusals *refusals = refusals_new();
+    assert_int_equal(admitted(refusals, "10.0.0.1", 50, START), 10);
+    assert_int_equal(admitted(refusals, "10.0.0.1", 50, START + 500), 5);
+    assert_int_equal(admitted(refusals, "10.0.0.1", 50, START + 1000), 5);
+    assert_int_equal(admitted(refusals, "10.0.0.1", 50, START + 60000), 10);
+    refusals_free(refusals);
+}
+
+static void all_sources_share_a_hundred(void **state)
+{
+    (void)state;
+    struct refusals *refusals = refusals_new();
+    unsigned count = 0;
+    for (unsigned i = 0; i < 1000; i++) {
+        char source[REFUSALS_SOURCE];
+        (void)snprintf(source, sizeof source, "10.0.%u.%u", i / 256, i % 256);
+        count += admitted(refusals, source, 1, START);
+    }
+    assert_int_equal(count, 100);
+    refusals_free(refusals);
+}
+
+static void a_count_comes_after_a_pause(void **state)
+{
+    (void)state;
+    struct refusals *refusals = refusals_new();
+    struct refusal_count counted;
+    assert_int_equal(admitted(refusals, "10.0.0.1", 25, START), 10);
+    assert_false(refusals_take(refusals, START + 999, false, &counted));
+    assert_true(refusals_take(refusals, START + 1000, false, &counted));
+    assert_int_equal(counted.refused, 15);
+    assert_string_equal(counted.source, "10.0.0.1");
+    assert_false(counted.shared);
+    assert_false(refusals_take(refusals, START + 9000, true, &counted));
+    refusals_free(refusals);
+}
+
+static void a_flood_is_told_every_ten_seconds(void **state)
+{
+    (void)state;
+    struct refusals *refusals = refusals_new();
+    struct refusal_count counted;
+    unsigned told = 0;
+    uint64_t refused = 0, records = 0;
+    for (int64_t now = START; now < START + 60000; now += 10) {
+        records += admitted(refusals, "::1", 5, now);
+        if (refusals_take(refusals, now, false, &counted)) {
+            told++;
+            refused += counted.refused;
+        }
+    }
+    assert_in_range(told, 5, 6);
+    assert_true(refusals_take(refusals, START + 60000, true, &counted));
+    assert_int_equal(records + refused + counted.refused, 30000);
+    assert_in_range(records, 590, 620);
+    refusals_free(refusals);
+}
+
+static void nothing_is_lost_by_giving_back(void **state)
+{
+    (void)state;
+    struct refusals *refusals = refusals_new();
+    struct refusal_count counted;
+    assert_int_equal(admitted(refusals, "a", 20, START), 10);
+    assert_true(refusals_take(refusals, START, true, &counted));
+    refusals_give_back(refusals, &counted);
+    assert_int_equal(admitted(refusals, "a", 5, START), 0);
+    assert_true(refusals_take(refusals, START, true, &counted));
+    assert_int_equal(counted.refused, 15);
+    refusals_free(refusals);
+}
+
+static void sources(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *address, *source;
+    } rows[] = {
+        {"10.1.2.3", "10.1.2.3"},
+        {"::ffff:10.1.2.3", "::ffff:10.1.2.3"},
+        {"2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"},
+        {"2001:db8:1:2::9", "2001:db8:1:2::/64"},
+        {"", ""},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char source[REFUSALS_SOURCE];
+        refusals_source(rows[i].address, source);
+        assert_string_equal(source, rows[i].source);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(ten_a_second),
+        cmocka_unit_test(all_sources_share_a_hundred),
+        cmocka_unit_test(a_count_comes_after_a_pause),
+        cmocka_unit_test(a_flood_is_told_every_ten_seconds),
+        cmocka_unit_test(nothing_is_lost_by_giving_back),
+        cmocka_unit_test(sources),
+    };
+    if (argc > 1)
+        cmocka_set_test_filter(argv[1]);
+    return cmocka_run_group_tests_name("refusals", tests, NULL, NULL);
+}
