@@ -174,6 +174,19 @@ static void print_readers(struct kt_json data, struct kt_buf *out)
     }
 }
 
+/* "  started by the operator maria: orders cannot log in" */
+static void print_origin(const struct run_model *run, struct kt_buf *out)
+{
+    kt_autobuf struct kt_buf line = {0};
+    kt_buf_init(&line, 1024);
+    if (run->trigger[0] == '\0')
+        return;
+    kt_buf_printf(&line, "  started by %s %s%s%s", run->trigger, run->by,
+                  run->reason[0] != '\0' ? ": " : "", run->reason);
+    output_safe(out, kt_buf_bytes(&line));
+    kt_buf_add_char(out, '\n');
+}
+
 int cmd_run_show(struct cli *cli)
 {
     char path[PATH_MAX_LEN];
@@ -192,6 +205,7 @@ int cmd_run_show(struct cli *cli)
     run_model_init(&run);
     bool complete = run_model_take(&run, reply.data);
     run_view_picture(cli, &run, 160, 80, &cli->out);
+    print_origin(&run, &cli->out);
     kt_buf_add_char(&cli->out, '\n');
     for (size_t i = 0; i < run.step_count; i++)
         run_view_step(cli, &run, &run.steps[i], &cli->out);

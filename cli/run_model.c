@@ -109,6 +109,8 @@ bool run_model_take(struct run_model *run, struct kt_json data)
         {"state", run->state, sizeof run->state},
         {"why", run->why, sizeof run->why},
         {"trigger", run->trigger, sizeof run->trigger},
+        {"by", run->by, sizeof run->by},
+        {"reason", run->reason, sizeof run->reason},
         {"waits_for", run->waits_for, sizeof run->waits_for},
     };
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
@@ -123,6 +125,7 @@ bool run_model_take(struct run_model *run, struct kt_json data)
     run->waits_until_ms = output_time_of(data, "waits_until");
     if (kt_json_member(data, "frozen", &value) && kt_json_type(value) == KT_JSON_OBJECT) {
         (void)kt_api_text(value, "code", run->frozen_code, sizeof run->frozen_code);
+        (void)kt_api_text(value, "word", run->frozen_word, sizeof run->frozen_word);
         (void)kt_api_text(value, "text", run->frozen_text, sizeof run->frozen_text);
         (void)kt_api_text(value, "next", run->frozen_next, sizeof run->frozen_next);
         take_known(run, value);

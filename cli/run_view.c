@@ -306,8 +306,8 @@ static void verdict_frozen(const struct run_model *run, struct kt_buf *out)
         kt_buf_printf(&next, "when the cause is mended: secretctl run thaw %s", run->id);
     add_item(out, "next", kt_buf_text(&next));
     if (run->frozen_code[0] != '\0')
-        kt_buf_printf(out, "code    %s     secretctl explain %.*s\n", run->frozen_code,
-                      (int)strcspn(run->frozen_code, " "), run->frozen_code);
+        kt_buf_printf(out, "code    %s %s     secretctl explain %s\n", run->frozen_code,
+                      run->frozen_word, run->frozen_code);
     kt_buf_printf(out, "run     %s\n", run->id);
 }
 

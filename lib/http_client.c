@@ -163,8 +163,14 @@ static bool set_rules(struct kt_http *http)
     SET(CURLOPT_HEADERDATA, http);
     SET(CURLOPT_OPENSOCKETFUNCTION, socket_wanted);
     SET(CURLOPT_OPENSOCKETDATA, http);
+    /* The folder of the system's certificates would be trusted beside the file that is named; and
+     * beside the system's file it says the same again, in 140 small files. */
+    char *system_file = NULL;
     if (http->ca_file[0] != '\0')
         SET(CURLOPT_CAINFO, http->ca_file);
+    if (http->ca_file[0] != '\0' ||
+        (curl_easy_getinfo(easy, CURLINFO_CAINFO, &system_file) == CURLE_OK && system_file != NULL))
+        SET(CURLOPT_CAPATH, NULL);
     if (http->address.socket_path[0] != '\0')
         SET(CURLOPT_UNIX_SOCKET_PATH, http->address.socket_path);
     if (http->connect_to != NULL)

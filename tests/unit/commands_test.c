@@ -279,7 +279,7 @@ static const struct end_row {
      "ROLLED BACK  secret/db: v4 is in use, v5 is not.\nbecause orders@h1 failed\n"},
     {"cancelled", "\"state\":\"cancelled\"", "CANCELLED  secret/db: v4 is in use, v5 is not.\n"},
     {"frozen",
-     "\"state\":\"frozen\",\"frozen\":{\"code\":\"KT-R-021 both-dead\",\"text\":\"the target refuses "
+     "\"state\":\"frozen\",\"frozen\":{\"code\":\"KT-R-021\",\"word\":\"both-dead\",\"text\":\"the target refuses "
      "BOTH passwords.\",\"known\":\"v4 refused\\nv5 refused\",\"next\":\"secretctl run thaw 01J\"}",
      "FROZEN  secret/db: the target refuses BOTH passwords.\n"
      "known   v4 refused\n"

@@ -1,0 +1,585 @@
+#!/usr/bin/env python3
+"""secretctl against a real vaultd: every command, on a terminal and in a pipeline.
+
+    tests/integration/cli.py ['part of a case name']
+"""
+import glob
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+from keyturn import ROOT, Report, Vault, contains, equal, free_port, program, wait_for  # noqa: E402
+from terminal import Terminal  # noqa: E402
+
+report = Report()
+CTL = program("secretctl")
+scratch = tempfile.mkdtemp(prefix="kt-cli-")
+vault = Vault(tls=True)
+
+
+def ctl(*words, **more):
+    return vault.ctl(*words, check=False, **more)
+
+
+def good(*words, **more):
+    """Its output; the exit code is 0."""
+    done = ctl(*words, **more)
+    equal(done.returncode, 0, "exit code of %s (%s%s)" % (" ".join(words), done.stdout, done.stderr))
+    return done.stdout
+
+
+def bad(code, *words, says=(), **more):
+    """It fails with the code and says each of the texts, and nothing of what it was given."""
+    done = ctl(*words, **more)
+    equal(done.returncode, code, "exit code of %s (%s%s)" % (" ".join(words), done.stdout, done.stderr))
+    for text in [says] if isinstance(says, str) else says:
+        contains(done.stderr, text, "%s: " % " ".join(words))
+    return done.stderr
+
+
+def file(name, text):
+    path = os.path.join(scratch, name)
+    with open(path, "w") as f:
+        f.write(text)
+    return path
+
+
+def at_terminal(*words, token=None, **more):
+    return Terminal([CTL, *words], vault.environment(token, **more))
+
+
+# ---- the vault itself ----
+
+def init_and_unseal():
+    bad(2, "operator", "init", "-status")
+    bad(2, "status")
+    out = good("operator", "init", "-key-shares=5", "-key-threshold=3")
+    keys = re.findall(r"^Unseal Key \d: (\S+)$", out, re.M)
+    equal(len(keys), 5, "keys in %r" % out)
+    vault.shares, vault.threshold = keys, 3
+    vault.root = vault.token = re.search(r"^Initial Root Token: (\S+)$", out, re.M).group(1)
+    good("operator", "init", "-status")
+    bad(2, "operator", "init", says="already initialized")
+    bad(2, "kv", "get", "secret/x", says="secretctl operator unseal")
+    # Two on the standard input, the same one twice; the third at a terminal.
+    done = ctl("operator", "unseal", "-", input="\n%s\n%s\n%s\n" % (keys[0], keys[0], keys[1]))
+    equal(done.returncode, 0)
+    contains(done.stderr, "given already: 1 of 3")
+    contains(done.stderr, "1 more")
+    with at_terminal("operator", "unseal") as t:
+        t.expect("Unseal Key (not shown): ")
+        equal(t.echoes(), False, "echo")
+        t.send("wrong\n")
+        equal(t.end(), 2)
+        contains(t.text, "44 base64 characters")
+        equal("wrong" in t.text, False, "the key on the screen")
+    with at_terminal("operator", "unseal") as t:
+        t.expect("Unseal Key (not shown): ")
+        t.send(keys[2] + "\n")
+        equal(t.end(), 0)
+        contains(t.text, "Sealed             false")
+        equal(keys[2] in t.text, False, "the key on the screen")
+    good("status")
+    good("secrets", "enable", "-path=secret", "kv-v2")
+    good("kv", "put", "secret/fixed", "password=-", input="geheim")
+
+
+def a_key_is_no_argument():
+    bad(1, "operator", "unseal", vault.shares[0], says="never an argument")
+
+
+def seal_and_unseal_again():
+    good("operator", "seal")
+    bad(2, "status")
+    good("unseal", "-", input="\n".join(vault.shares[1:4]))
+    good("status")
+
+
+def the_keyring():
+    before = int(json.loads(good("operator", "key-status", "-o", "json"))["data"]["term"])
+    contains(good("operator", "rotate"), "Key Term            %d" % (before + 1))
+
+
+# ---- login and tokens ----
+
+def login():
+    home = os.path.join(scratch, "home")
+    os.mkdir(home)
+    env = dict(vault.environment(), HOME=home)
+    env.pop("VAULT_TOKEN")
+    run = lambda *words, **more: subprocess.run([CTL, *words], env=env, text=True,
+                                                capture_output=True, **more)
+    equal(run("token", "lookup", stdin=subprocess.DEVNULL).returncode, 2)
+    done = run("login", "-", input=vault.root + "\n")
+    equal(done.returncode, 0, done.stderr)
+    path = os.path.join(home, ".vault-token")
+    equal(oct(os.stat(path).st_mode & 0o777), "0o600")
+    equal(open(path).read(), vault.root)
+    equal(run("token", "lookup", stdin=subprocess.DEVNULL).returncode, 0)
+    os.chmod(path, 0o644)
+    done = run("token", "lookup", stdin=subprocess.DEVNULL)
+    equal(done.returncode, 1)
+    contains(done.stderr, "chmod 600")
+    os.chmod(path, 0o600)
+    done = run("login", "-", input="hvs.nonsense\n")
+    equal(done.returncode, 2)
+    contains(done.stderr, "expired, was revoked or mistyped")
+    equal("hvs.nonsense" in done.stdout + done.stderr, False, "the token in the message")
+    equal(open(path).read(), vault.root, "the old token after a failed login")
+
+
+def login_at_a_terminal():
+    home = os.path.join(scratch, "home2")
+    os.mkdir(home)
+    with at_terminal("login", HOME=home, VAULT_TOKEN="") as t:
+        t.expect("Token (not shown): ")
+        t.send(vault.root + "\n")
+        equal(t.end(), 0)
+        contains(t.text, "You are logged in")
+
+
+def a_signal_while_asking_puts_the_echo_back():
+    with at_terminal("login") as t:
+        t.expect("Token (not shown): ")
+        equal(t.echoes(), False)
+        os.kill(t.pid, signal.SIGINT)
+        code = t.end()
+        equal(code, -signal.SIGINT)
+
+
+def tokens():
+    out = json.loads(good("token", "create", "-policy=default", "-ttl=1h", "-display-name=ci",
+                          "-metadata=team=orders", "-o", "json"))["auth"]
+    token, accessor = out["client_token"], out["accessor"]
+    equal(out["metadata"], {"team": "orders"})
+    contains(good("token", "lookup", token=token), "token-ci")
+    contains(good("token", "lookup", "-", input=token), accessor)
+    contains(good("token", "lookup", "-accessor", accessor), "team")
+    contains(good("token", "renew", "-increment=30m", token=token), "token_duration     30m")
+    equal(good("token", "capabilities", "sys/mounts", token=token), "deny\n")
+    equal(good("token", "capabilities", "sys/mounts"), "root\n")
+    equal(good("token", "capabilities", "-accessor", accessor, "sys/mounts"), "deny\n")
+    bad(1, "token", "lookup", token, says="never an argument")
+    bad(2, "secrets", "list", token=token, says="token capabilities sys/mounts")
+    bad(1, "token", "revoke", says="-self")
+    good("token", "revoke", "-accessor", accessor)
+    bad(2, "token", "lookup", token=token, says="secretctl login")
+    short = good("token", "create", "-policy=default", "-field=token").strip()
+    good("token", "revoke", "-self", token=short)
+    bad(2, "token", "lookup", token=short)
+    bad(1, "token", "create", "-token=" + vault.root, says="never an argument")
+
+
+# ---- secrets ----
+
+def put_and_get():
+    contains(good("kv", "put", "secret/app", "user=@" + file("user", "app\n"), "password=-",
+                  input="geheim\n"), "secret/app is version 1 now")
+    equal(good("kv", "get", "-field=password", "secret/app"), "geheim")
+    equal(good("kv", "get", "--field", "user", "secret/app"), "app")
+    table = good("get", "secret/app")
+    contains(table, "secret/app   version 1, written ")
+    contains(table, "password    geheim")
+    got = json.loads(good("kv", "get", "secret/app", "-o", "json"))
+    equal(got["data"]["data"], {"user": "app", "password": "geheim"})
+    equal(json.loads(good("kv", "get", "-format=json", "-field=user", "secret/app")), "app")
+    equal(good("kv", "get", "-mount=secret", "-field=user", "app"), "app")
+    contains(ctl("kv", "get", "secret/data/app").stderr, "belongs to the API's path")
+    bad(1, "kv", "get", "-field=nope", "secret/app", says="no field 'nope'")
+    bad(2, "kv", "get", "secret/none", says="there is no secret/none")
+    bad(2, "kv", "get", "elsewhere/x", says="no KV mount")
+
+
+def a_file_from_the_shell():
+    """<(command), which an undumpable process must not open by its name."""
+    done = subprocess.run(["bash", "-c", '"$0" kv put secret/sub a=@<(echo one) b=@<(echo two)', CTL],
+                          env=vault.environment(), text=True, capture_output=True)
+    equal(done.returncode, 0, done.stderr)
+    equal(good("kv", "get", "-field=b", "secret/sub"), "two")
+
+
+def numbers_keep_their_digits():
+    text = '{"n":12345678901234567890,"f":1.0,"e":1e3}'
+    good("kv", "put", "secret/numbers", "-", input=text)
+    contains(good("kv", "get", "secret/numbers"), "12345678901234567890")
+    equal(good("kv", "get", "-field=f", "secret/numbers"), "1.0")
+    equal(good("kv", "get", "-field=e", "secret/numbers"), "1e3")
+
+
+def a_value_is_no_argument():
+    said = bad(1, "kv", "put", "secret/app", "password=hunter2",
+               says=["stands on the command line", "password=@FILE", "secretctl kv put secret/app -"])
+    equal("hunter2" in said, False, "the value in the message")
+    equal(good("kv", "get", "-field=password", "secret/app"), "geheim")
+
+
+def put_asks_at_a_terminal():
+    with at_terminal("kv", "put", "secret/asked", "password=") as t:
+        t.expect("password (not shown): ")
+        equal(t.echoes(), False)
+        t.send("typed in\n")
+        t.expect("password once more: ")
+        t.send("typed on\n")
+        equal(t.end(), 1)
+        contains(t.text, "differ; nothing was written")
+    with at_terminal("kv", "put", "secret/asked", "password=") as t:
+        t.expect("password (not shown): ")
+        t.send("typed in\n")
+        t.expect("password once more: ")
+        t.send("typed in\n")
+        equal(t.end(), 0)
+        equal("typed in" in t.text, False, "the value on the screen")
+    equal(good("kv", "get", "-field=password", "secret/asked"), "typed in")
+    with at_terminal("kv", "get", "-field=password", "secret/asked") as t:
+        equal(t.end(), 0)
+        contains(t.text, "typed in\r\n", "a newline at a terminal")
+
+
+def put_names_what_it_drops():
+    good("kv", "put", "secret/keys", "-", input='{"a":"1","b":"2","c":"3"}')
+    done = ctl("kv", "put", "secret/keys", "-", input='{"a":"1"}')
+    equal(done.returncode, 0)
+    contains(done.stderr, "no longer in secret/keys: b, c")
+    contains(done.stderr, "kv rollback -version=1 secret/keys")
+    good("kv", "put", "secret/keys", "-", input='{"a":"1","b":"2"}')
+    value = file("a", "new")
+    with at_terminal("kv", "put", "secret/keys", "a=@" + value) as t:
+        equal(t.end(), 1)
+        contains(t.text, "this would drop from secret/keys: b")
+        contains(t.text, "--replace")
+    equal(good("kv", "get", "-field=b", "secret/keys"), "2")
+    with at_terminal("kv", "put", "--replace", "secret/keys", "a=@" + value) as t:
+        equal(t.end(), 0)
+    bad(1, "kv", "get", "-field=b", "secret/keys")
+
+
+def patch_and_cas():
+    good("kv", "put", "secret/cas", "-cas=0", "-", input='{"a":"1","b":"2"}')
+    bad(2, "kv", "put", "-cas=0", "secret/cas", "-", input="{}", says="check-and-set")
+    good("kv", "patch", "-cas=1", "secret/cas", "a=-", input="9")
+    good("kv", "patch", "-remove-data=b", "secret/cas")
+    equal(json.loads(good("kv", "get", "-o", "json", "secret/cas"))["data"]["data"], {"a": "9"})
+    bad(1, "kv", "patch", "secret/cas", says="nothing to change")
+
+
+def versions():
+    for i in range(3):
+        good("kv", "put", "secret/v", "a=-", input="value %d" % (i + 1))
+    good("kv", "delete", "secret/v")
+    bad(2, "kv", "get", "secret/v", says=["was deleted at", "kv undelete -versions=3"])
+    equal(good("kv", "get", "-version=2", "-field=a", "secret/v"), "value 2")
+    good("kv", "undelete", "-versions=3", "secret/v")
+    good("kv", "destroy", "-versions=1", "secret/v")
+    bad(2, "kv", "get", "-version=1", "secret/v", says="destroyed")
+    rows = good("kv", "history", "secret/v").splitlines()
+    equal(len(rows), 5)
+    contains(rows[2], "current")
+    contains(rows[4], "destroyed")
+    good("kv", "rollback", "-version=2", "secret/v")
+    equal(good("kv", "get", "-field=a", "secret/v"), "value 2")
+    equal(json.loads(good("kv", "get", "-o", "json", "secret/v"))["data"]["metadata"]["version"], 4)
+    bad(1, "kv", "rollback", "secret/v", says="back to which version")
+    bad(1, "kv", "destroy", "secret/v", says="which versions")
+    bad(1, "kv", "destroy", "-versions=0", "secret/v", says="from 1 on")
+
+
+def listing():
+    good("kv", "put", "secret/dir/x", "a=-", input="1")
+    contains(good("kv", "list", "secret/"), "dir/\n")
+    equal(good("kv", "list", "secret/dir"), "x\n")
+    equal(json.loads(good("ls", "-o", "json", "secret/dir/")), ["x"])
+    bad(2, "kv", "list", "secret/nothing/", says="there is nothing below")
+
+
+def metadata():
+    good("kv", "metadata", "put", "-max-versions=7", "-custom-metadata=owner=orders", "secret/v")
+    contains(good("kv", "metadata", "get", "secret/v"), "owner")
+    good("kv", "metadata", "patch", "-cas-required", "secret/v")
+    bad(2, "kv", "put", "secret/v", "a=-", input="1", says="check-and-set parameter required")
+    with at_terminal("kv", "metadata", "delete", "secret/v") as t:
+        equal(t.end(), 1)
+        contains(t.text, "-force")
+    good("kv", "metadata", "delete", "secret/v")
+    bad(2, "kv", "get", "secret/v")
+
+
+def curl_string():
+    line = good("kv", "get", "-output-curl-string", "secret/fixed")
+    contains(line, "$VAULT_TOKEN")
+    equal(vault.root in line, False, "the token in the command")
+    done = subprocess.run(["bash", "-c", line], env=vault.environment(), text=True,
+                          capture_output=True)
+    equal(json.loads(done.stdout)["data"]["data"]["password"], "geheim")
+    line = good("kv", "put", "-output-curl-string", "secret/fixed", "password=-", input="hunter2")
+    contains(line, "-d @body.json")
+    equal("hunter2" in line, False, "the value in the command")
+    equal(good("kv", "get", "-field=password", "secret/fixed"), "geheim", "nothing was sent")
+
+
+# ---- mounts and policies ----
+
+def mounts():
+    good("secrets", "enable", "-path=team", "-description=of a team", "kv-v2")
+    contains(good("secrets", "list"), "of a team")
+    equal(json.loads(good("secrets", "list", "-o", "json"))["team/"]["options"], {"version": "2"})
+    with at_terminal("secrets", "disable", "team") as t:
+        equal(t.end(), 1)
+    good("secrets", "disable", "team")
+    equal("team/" in good("secrets", "list"), False)
+
+
+def policies():
+    path = file("p.hcl", 'path "secret/data/*" { capabilities = ["read"] }\n')
+    good("policy", "write", "reader", path)
+    contains(good("policy", "list"), "reader\n")
+    contains(good("policy", "read", "reader"), 'path "secret/data/*"')
+    bad(2, "policy", "read", "none", says="there is no policy 'none'")
+    bad(1, "policy", "write", "reader", file("broken.hcl", 'path "x {'), says="broken.hcl:1:")
+    bad(2, "policy", "write", "reader", "-", input='path "x" { capabilities = ["fly"] }')
+    good("policy", "delete", "reader")
+
+
+def policy_fmt():
+    messy = 'path "a"   {\n# why\ncapabilities=["read",\n\n\n"list"]\n}\n\n\n\npath "b" {capabilities=["deny"]}\n'
+    neat = good("policy", "fmt", "-", input=messy)
+    equal(good("policy", "fmt", "-", input=neat), neat, "laid out twice")
+    contains(neat, '  # why\n  capabilities = ["read",\n')
+    path = file("fmt.hcl", messy)
+    good("policy", "fmt", "-w", path)
+    equal(open(path).read(), neat)
+    for shipped in sorted(glob.glob(os.path.join(ROOT, "policies/*.hcl"))):
+        good("policy", "write", "shipped", shipped)
+    good("policy", "delete", "shipped")
+
+
+def any_path():
+    contains(good("read", "sys/health"), "initialized")
+    equal(good("read", "-field=initialized", "sys/health"), "true")
+    good("write", "secret/data/raw", "-", input='{"data":{"a":"b"}}')
+    equal(good("kv", "get", "-field=a", "secret/raw"), "b")
+    contains(good("list", "secret/metadata"), "raw\n")
+    good("delete", "secret/data/raw")
+    bad(1, "write", "secret/data/raw", "data=x", says="stands on the command line")
+
+
+# ---- the audit log ----
+
+def audit_export_and_verify():
+    folder = os.path.join(scratch, "export")
+    out = good("audit", "export", folder)
+    equal(sorted(os.listdir(folder)), ["checkpoints.txt", "key.pub", "leaves.bin", "records.jsonl"])
+    equal(oct(os.stat(folder).st_mode & 0o777), "0o700")
+    key = open(os.path.join(folder, "key.pub")).read().strip()
+    contains(out, key)
+    env = {"PATH": os.environ["PATH"]}  # no vault, no token
+    verify = lambda *words: subprocess.run([CTL, "audit", "verify", *words], env=env, text=True,
+                                           capture_output=True)
+    done = verify(folder, "--key", key)
+    equal(done.returncode, 0, done.stdout + done.stderr)
+    contains(done.stdout, "GOOD")
+    equal(json.loads(verify(folder, "-o", "json").stdout)["good"], True)
+    bad(1, "audit", "export", folder, says="new folder")
+
+    altered = os.path.join(scratch, "altered")
+    shutil.copytree(folder, altered)
+    path = os.path.join(altered, "records.jsonl")
+    lines = open(path, "rb").read().split(b"\n")
+    lines[5] = lines[5].replace(b'"operation":"', b'"operation":"x', 1)
+    open(path, "wb").write(b"\n".join(lines))
+    done = verify(altered, "--key", key)
+    equal(done.returncode, 2, done.stdout + done.stderr)
+    contains(done.stdout, "BAD")
+    equal(re.search(r"\b5\b", done.stdout) is not None, True, "record 5 named in %r" % done.stdout)
+    equal(json.loads(verify(altered, "-o", "json", "--key", key).stdout)["seq"], 5)
+    done = verify(folder, "--key", key[:-6] + "AAAAA=")
+    equal(done.returncode in (1, 2), True)
+    os.unlink(os.path.join(altered, "leaves.bin"))
+    equal(verify(altered).returncode, 1, "a missing file")
+    equal(verify(scratch + "/none").returncode, 1)
+    # The words and values of all the cases above are not in it.
+    text = open(os.path.join(folder, "records.jsonl")).read()
+    for secret in (vault.root, "geheim", vault.shares[0]):
+        equal(secret in text, False, "a secret in the export")
+
+
+def audit_of_a_part_and_a_kept_checkpoint():
+    kept = file("kept.txt", good("audit", "checkpoint"))
+    good("kv", "put", "secret/later", "a=-", input="1")
+    folder = os.path.join(scratch, "later")
+    good("audit", "export", folder)
+    contains(good("audit", "verify", folder, "--checkpoint", kept), "GOOD")
+    part = os.path.join(scratch, "part")
+    good("audit", "export", "-from=3", "-to=9", part)
+    equal(len(open(os.path.join(part, "records.jsonl")).readlines()), 6)
+    bad(2, "audit", "verify", part)
+    good("audit", "verify", "-partial", part)
+
+
+def audit_tail():
+    good("kv", "put", "secret/tailed", "a=-", input="1")
+    contains(good("audit", "tail"), "secret/data/tailed")
+    lines = good("audit", "tail", "-count=3", "-o", "json", "-all").splitlines()
+    equal(all("seq" in json.loads(line) for line in lines), True)
+    process = subprocess.Popen([CTL, "audit", "tail", "-follow", "-count=1"], text=True,
+                               stdout=subprocess.PIPE, env=vault.environment())
+    try:
+        good("kv", "put", "secret/followed", "a=-", input="1")
+        found = []
+        reader = threading.Thread(target=lambda: found.extend(
+            line for line in iter(process.stdout.readline, "") if "followed" in line
+            and not process.kill()))
+        reader.start()
+        reader.join(20)
+        equal(bool(found), True, "the record is followed")
+    finally:
+        process.kill()
+        process.wait()
+
+
+# ---- the program ----
+
+def help_and_completion():
+    contains(good("--help"), "Rotate them")
+    equal(good("docs"), open(os.path.join(ROOT, "docs/secretctl.md")).read(),
+          "docs/secretctl.md; write it anew: build/bin/secretctl docs > docs/secretctl.md")
+    script = good("completion", "bash")
+    path = file("completion", script)
+
+    def complete(*words):
+        line = 'source "$0"; COMP_WORDS=("$@"); COMP_CWORD=$((${#COMP_WORDS[@]}-1)); compopt() { :; }; ' \
+               '_secretctl; printf "%s\\n" "${COMPREPLY[@]}"'
+        done = subprocess.run(["bash", "-c", line, path, *words], text=True, capture_output=True)
+        equal(done.stderr, "")
+        return done.stdout.split()
+
+    equal(complete("secretctl", "sched"), ["schedule"])
+    equal("put" in complete("secretctl", "kv", "p"), True)
+    equal(complete("secretctl", "kv", "get", "-fie"), ["-field="])
+    equal(complete("secretctl", "-address=x", "operator", "uns"), ["unseal"])
+
+
+def the_token_is_not_in_the_process():
+    """While it waits for an answer: environment, arguments, core."""
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        env = vault.environment(VAULT_ADDR="http://127.0.0.1:%d" % silent.getsockname()[1])
+        env["SSLKEYLOGFILE"] = os.path.join(scratch, "keys")
+        process = subprocess.Popen([CTL, "kv", "get", "secret/fixed"], env=env,
+                                   stderr=subprocess.DEVNULL)
+        try:
+            silent.settimeout(20)
+            link, _ = silent.accept()
+            contains(link.recv(4096).decode(), vault.root, "what it sends")
+            folder = "/proc/%d/" % process.pid
+            for name in ("environ", "cmdline"):
+                equal(vault.root.encode() in open(folder + name, "rb").read(), False, name)
+            contains(open(folder + "limits").read(), "Max core file size        0")
+            equal(os.stat(folder + "environ").st_uid, 0, "undumpable")
+            link.close()
+        finally:
+            process.kill()
+            process.wait()
+    equal(os.path.exists(os.path.join(scratch, "keys")), False, "keys of TLS sessions")
+
+
+def what_a_wrong_address_says():
+    port = free_port()
+    bad(2, "kv", "get", "-address=http://127.0.0.1:%d" % port, "secret/fixed",
+        says="is vaultd running there?")
+    bad(1, "status", "-address=http://127.0.0.1:%d" % port)
+    bad(2, "kv", "get", "-address=http://127.0.0.1:%d" % vault.port, "secret/fixed",
+        says="VAULT_ADDR=https://127.0.0.1:%d" % vault.port)
+    bad(2, "kv", "get", "-ca-cert=/etc/ssl/certs/ca-certificates.crt", "secret/fixed",
+        says="VAULT_CACERT")
+    bad(2, "kv", "get", "-tls-server-name=other.example", "secret/fixed", says="another name")
+    good("kv", "get", "-tls-server-name=localhost", "secret/fixed")
+    bad(1, "kv", "get", "-ca-cert=/nope", "secret/fixed", says="cannot read the CA file")
+
+
+def a_full_disk_is_said():
+    done = subprocess.run([CTL, "kv", "get", "secret/fixed"], env=vault.environment(), text=True,
+                          stdout=open("/dev/full", "w"), stderr=subprocess.PIPE)
+    equal(done.returncode, 1)
+    contains(done.stderr, "cannot write the output")
+
+
+def fast_to_start():
+    """Not much slower than curl on the same request, which is what people would use instead."""
+    def best(argv):
+        times = []
+        for _ in range(15):
+            begun = time.monotonic()
+            subprocess.run(argv, env=env, stdout=subprocess.DEVNULL, check=True)
+            times.append(time.monotonic() - begun)
+        return min(times)
+    env = vault.environment()
+    url = vault.address + "/v1/secret/data/fixed"
+    curl = best(["curl", "-sf", "--cacert", vault.cacert, "-H", "X-Vault-Token: " + vault.root, url])
+    ours = best([CTL, "kv", "get", "secret/fixed"])
+    print("   kv get %.1f ms, curl %.1f ms" % (ours * 1000, curl * 1000))
+    if ours > curl + 0.010:
+        raise AssertionError("kv get takes %.1f ms, curl %.1f ms" % (ours * 1000, curl * 1000))
+
+
+CASES = [
+    ("init and unseal", init_and_unseal),
+    ("an unseal key is no argument", a_key_is_no_argument),
+    ("seal and unseal again", seal_and_unseal_again),
+    ("keyring", the_keyring),
+    ("login", login),
+    ("login at a terminal", login_at_a_terminal),
+    ("a signal while asking puts the echo back", a_signal_while_asking_puts_the_echo_back),
+    ("tokens", tokens),
+    ("put and get", put_and_get),
+    ("files from the shell", a_file_from_the_shell),
+    ("numbers keep their digits", numbers_keep_their_digits),
+    ("a value is no argument", a_value_is_no_argument),
+    ("put asks at a terminal", put_asks_at_a_terminal),
+    ("put names what it drops", put_names_what_it_drops),
+    ("patch and check-and-set", patch_and_cas),
+    ("versions", versions),
+    ("list", listing),
+    ("metadata", metadata),
+    ("curl string", curl_string),
+    ("mounts", mounts),
+    ("policies", policies),
+    ("policy fmt", policy_fmt),
+    ("any path", any_path),
+    ("audit export and verify", audit_export_and_verify),
+    ("audit: a part, a kept checkpoint", audit_of_a_part_and_a_kept_checkpoint),
+    ("audit tail", audit_tail),
+    ("help, manual, completion", help_and_completion),
+    ("the token is not in the process", the_token_is_not_in_the_process),
+    ("what a wrong address says", what_a_wrong_address_says),
+    ("a full disk is said", a_full_disk_is_said),
+    ("fast to start", fast_to_start),
+]
+
+
+def main():
+    only = report.only
+    try:
+        vault.start()
+        if only and only not in CASES[0][0]:
+            report.only = None
+            report.case(*CASES[0])
+            report.only = only
+        for name, function in CASES:
+            report.case(name, function)
+    finally:
+        vault.remove()
+        shutil.rmtree(scratch, ignore_errors=True)
+    report.end()
+
+
+main()
