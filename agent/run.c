@@ -52,7 +52,7 @@ static void watch_loop(struct runner *r)
         }
         link_keep_token(r->link);
         bool news = false;
-        unsigned wait_s = service_report_again(&r->service) ? WATCH_S : 5;
+        unsigned wait_s = service_report_again(&r->service, r->wanted) ? WATCH_S : 5;
         enum kt_kind kind = link_watch(r->link, wait_s, r->wanted, &news, &err);
         if (kind == KT_GONE)
             continue;

@@ -203,6 +203,7 @@ static void say(struct service *service, size_t i, uint64_t version, const char 
         values_free(again);
     }
     service->unreported[i] = kind != KT_OK && strcmp(state, "healthy") == 0;
+    service->uneasy[i] = strcmp(state, "unhealthy") == 0 || strcmp(state, "rolled_back") == 0;
     if (kind != KT_OK && kind != KT_GONE) {
         kt_context(&err, "reporting %s", report.secret);
         kt_log_err(KT_LOG_WARNING, "report-failed", &err);
@@ -228,14 +229,29 @@ void service_announce(struct service *service)
             &health, NULL);
 }
 
-bool service_report_again(struct service *service)
+/* While the vault still wants the version that did not do, "rolled back" is the word that counts. */
+static bool asks_again(const struct service *service, const struct wanted *wanted, size_t i)
 {
-    bool all = true;
-    for (size_t i = 0; i < service->values->n; i++)
-        if (service->unreported[i]) {
-            say(service, i, service->values->at[i].version, "healthy", NULL, NULL, NULL);
-            all = all && !service->unreported[i];
-        }
+    return service->uneasy[i] && (wanted[i].version == 0 ||
+                                  wanted[i].version == service->values->at[i].version);
+}
+
+bool service_report_again(struct service *service, const struct wanted *wanted)
+{
+    struct health_result health = {0};
+    bool all = true, asked = false;
+    for (size_t i = 0; i < service->values->n; i++) {
+        bool again = asks_again(service, wanted, i);
+        if (again && !asked)
+            health = health_baseline(service->s, &service->config->health);
+        asked = asked || again;
+        if (service->s->ending || service->s->state != CHILD_RUNNING)
+            return true;
+        if (service->unreported[i] || (again && health.healthy))
+            say(service, i, service->values->at[i].version, "healthy", NULL,
+                again ? &health : NULL, NULL);
+        all = all && !service->unreported[i] && !asks_again(service, wanted, i);
+    }
     return all;
 }
 

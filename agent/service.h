@@ -17,6 +17,7 @@ struct service {
     uint64_t refused[CONFIG_SECRETS_MAX]; /* a version that was tried and did not do; 0: none */
     int64_t last_restart_ms;
     bool unreported[CONFIG_SECRETS_MAX]; /* the vault has not heard of the running version */
+    bool uneasy[CONFIG_SECRETS_MAX];     /* the last word about it was not "healthy" */
 };
 
 enum kt_kind service_init(struct service *service, const struct config *config,
@@ -32,7 +33,8 @@ enum kt_kind service_start(struct service *service, struct kt_err *err) KT_MUST_
 void service_announce(struct service *service);
 /* Moves to the wanted versions, if any differs and was not refused before. */
 void service_move(struct service *service, const struct wanted *wanted);
-/* Tells the vault what it has not heard yet; false: it is still away. */
-bool service_report_again(struct service *service);
+/* Tells the vault what it has not heard yet, and asks again how a service is that was not well when
+ * it was last reported, once the vault wants the version that it runs. False: call it again soon. */
+bool service_report_again(struct service *service, const struct wanted *wanted);
 /* The last word: no consumer any more. One try. */
 void service_gone(struct service *service);
