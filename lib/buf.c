@@ -14,12 +14,24 @@ void kt_buf_init(struct kt_buf *buf, size_t max)
     *buf = (struct kt_buf){.max = max};
 }
 
+void kt_buf_init_in(struct kt_buf *buf, size_t max, void *memory, size_t size)
+{
+    *buf = (struct kt_buf){
+        .at = memory, .room = size > max + 1 ? max + 1 : size, .max = max, .lent = true};
+}
+
+static void give_back(struct kt_buf *buf)
+{
+    sodium_memzero(buf->at, buf->len);
+    if (!buf->lent)
+        free(buf->at);
+}
+
 void kt_buf_free(struct kt_buf *buf)
 {
     if (buf == NULL || buf->at == NULL)
         return;
-    sodium_memzero(buf->at, buf->len);
-    free(buf->at);
+    give_back(buf);
     *buf = (struct kt_buf){.max = buf->max};
 }
 
@@ -58,15 +70,15 @@ static bool make_room(struct kt_buf *buf, size_t len)
     }
     if (buf->at != NULL) {
         memcpy(at, buf->at, buf->len);
-        sodium_memzero(buf->at, buf->len);
-        free(buf->at);
+        give_back(buf);
     }
     buf->at = at;
     buf->room = room;
+    buf->lent = false;
     return true;
 }
 
-unsigned char *kt_buf_grow(struct kt_buf *buf, size_t len)
+unsigned char *kt_buf_grow_more(struct kt_buf *buf, size_t len)
 {
     if (!make_room(buf, len))
         return NULL;
@@ -75,28 +87,14 @@ unsigned char *kt_buf_grow(struct kt_buf *buf, size_t len)
     return at;
 }
 
-void kt_buf_add(struct kt_buf *buf, const void *at, size_t len)
+void kt_buf_add_decimal(struct kt_buf *buf, uint64_t v)
 {
-    if (len == 0)
-        return;
-    unsigned char *to = kt_buf_grow(buf, len);
-    if (to != NULL)
-        memcpy(to, at, len);
-}
-
-void kt_buf_add_bytes(struct kt_buf *buf, struct kt_bytes bytes)
-{
-    kt_buf_add(buf, bytes.at, bytes.len);
-}
-
-void kt_buf_add_text(struct kt_buf *buf, const char *text)
-{
-    kt_buf_add(buf, text, strlen(text));
-}
-
-void kt_buf_add_char(struct kt_buf *buf, char c)
-{
-    kt_buf_add(buf, &c, 1);
+    char text[20];
+    size_t at = sizeof text;
+    do
+        text[--at] = (char)('0' + v % 10);
+    while ((v /= 10) != 0);
+    kt_buf_add(buf, text + at, sizeof text - at);
 }
 
 void kt_buf_printf(struct kt_buf *buf, const char *format, ...)

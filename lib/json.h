@@ -83,6 +83,12 @@ bool kt_json_merge_patch(struct kt_json target, struct kt_json patch, struct kt_
 /* Leaves, arrays and empty objects become null, below depth levels too (0: all levels). */
 bool kt_json_subkeys(struct kt_json value, unsigned depth, struct kt_buf *out);
 
+/* Copies the value; each string that is not a key, whatever is no JSON scalar, and each container
+ * below `depth` levels, is what replace() writes for it instead. One pass. */
+typedef void kt_json_replace_fn(void *arg, struct kt_json value, struct kt_buf *out);
+void kt_json_replace(struct kt_json value, unsigned depth, kt_json_replace_fn *replace, void *arg,
+                     struct kt_buf *out);
+
 /* ---- a tree, for the clients' side ---- */
 /* json_decref() it. Numbers out of int64 are an error here. */
 json_t *kt_json_load(struct kt_bytes text, const struct kt_json_limits *limits,

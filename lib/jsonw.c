@@ -135,6 +135,23 @@ static void add_escaped(struct kt_buf *out, struct kt_bytes text, const unsigned
     kt_buf_add(out, run, (size_t)(at - run));
 }
 
+void kt_json_quote(struct kt_buf *out, struct kt_bytes text)
+{
+    const unsigned char *end = text.at + text.len;
+    const unsigned char *stop = text.len == 0 ? end : plain_end(text.at, end);
+    unsigned char *to = stop == end ? kt_buf_grow(out, text.len + 2) : NULL;
+    if (to != NULL) {
+        to[0] = '"';
+        if (text.len > 0)
+            memcpy(to + 1, text.at, text.len);
+        to[text.len + 1] = '"';
+    } else if (stop != end) {
+        kt_buf_add_char(out, '"');
+        add_escaped(out, text, stop);
+        kt_buf_add_char(out, '"');
+    }
+}
+
 static void add_string(struct kt_jsonw *w, struct kt_bytes text, bool key)
 {
     bool due = comma(w);

@@ -30,6 +30,9 @@ void kt_jsonw_bool(struct kt_jsonw *w, bool value);
 void kt_jsonw_null(struct kt_jsonw *w);
 void kt_jsonw_raw(struct kt_jsonw *w, struct kt_bytes json); /* one whole JSON value */
 
+/* The string alone, quoted and escaped the same way, without a writer. */
+void kt_json_quote(struct kt_buf *out, struct kt_bytes text);
+
 /* key and value in one call */
 static inline void kt_jsonw_kv_text(struct kt_jsonw *w, const char *key, const char *text)
 {

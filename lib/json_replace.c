@@ -1,0 +1,72 @@
+/* One pass over checked text that lets names, numbers, booleans and null through and nothing else:
+ * what the audit log does with each request's and answer's data. Strings are told from keys by what
+ * stands before them, so that even text that nobody checked cannot smuggle one through as a key
+ * where no key may stand. */
+#include "lib/json_scan.h"
+
+#define LEVELS_MAX 64u
+
+struct place {
+    uint64_t objects; /* bit n: level n + 1 is an object */
+    unsigned depth;
+    bool key_next; /* an object's '{' or ',' came last */
+};
+
+static bool inside_object(const struct place *place)
+{
+    return place->depth > 0 && (place->objects >> (place->depth - 1) & 1) != 0;
+}
+
+static void descend(struct place *place, bool object)
+{
+    uint64_t bit = UINT64_C(1) << place->depth;
+    place->objects = object ? place->objects | bit : place->objects & ~bit;
+    place->depth++;
+    place->key_next = object;
+}
+
+static bool is_plain_scalar(struct kt_bytes text)
+{
+    if (text.at[0] >= 'a')
+        return kt_bytes_is(text, "true") || kt_bytes_is(text, "false") || kt_bytes_is(text, "null");
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned char c = text.at[i];
+        if ((c < '0' || c > '9') && c != '-' && c != '.' && c != 'e' && c != 'E' && c != '+')
+            return false;
+    }
+    return true;
+}
+
+void kt_json_replace(struct kt_json value, unsigned depth, kt_json_replace_fn *replace, void *arg,
+                     struct kt_buf *out)
+{
+    const unsigned char *at = (const unsigned char *)value.at, *end = at + value.len;
+    struct place place = {0};
+    if (depth > LEVELS_MAX)
+        depth = LEVELS_MAX;
+    while (at < end) {
+        unsigned char c = *at;
+        bool opens = (c == '{' || c == '[') && place.depth < depth;
+        if (json_space(c)) {
+            at++;
+        } else if (opens || c == ',' || c == ':' || c == '}' || c == ']') {
+            if (opens)
+                descend(&place, c == '{');
+            else if (c == '}' || c == ']')
+                place.depth -= place.depth > 0;
+            if (!opens)
+                place.key_next = c == ',' && inside_object(&place);
+            kt_buf_add_char(out, (char)c);
+            at++;
+        } else {
+            const unsigned char *stop = kt_json_value_end(at, end);
+            struct kt_bytes text = kt_bytes(at, (size_t)(stop - at));
+            if (c == '"' ? place.key_next : c != '{' && c != '[' && is_plain_scalar(text))
+                kt_buf_add_bytes(out, text);
+            else
+                replace(arg, (struct kt_json){(const char *)at, text.len}, out);
+            place.key_next = false;
+            at = stop;
+        }
+    }
+}
