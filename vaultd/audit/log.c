@@ -11,7 +11,6 @@
 #include "lib/failpoint.h"
 #include "vaultd/audit/log_own.h"
 
-#define POPULATE_BYTES ((size_t)128 * 1024)
 #define SUFFIX_MIN     9u    /* ,"seq":0} */
 #define SUFFIX_MAX     32u   /* ,"seq":18446744073709551615} */
 #define SPINS          2000u /* some microseconds: what sealing a record takes */
@@ -74,8 +73,6 @@ struct ticket {
     unsigned char *to;
     struct audit_header header;
     struct audit_entry entry;
-    unsigned char *populate;
-    size_t populate_len;
 };
 
 static enum kt_kind refuse_broken(const struct audit_log *log, struct kt_err *err)
@@ -93,7 +90,7 @@ static void switch_segment(struct audit_log *log)
     log->spare = (struct audit_segment){.fd = -1};
     atomic_store(&log->wants_spare, true);
     log->at = 0;
-    log->populated = 0;
+    log->unmapped = 0;
 }
 
 /* Whether a record of that size has its room now, and the promised room stays. Switches. */
@@ -132,13 +129,6 @@ static void take(struct audit_log *log, size_t open_len, enum audit_kind kind,
                            .header = {.len = len, .kind = kind, .mark = log->mark},
                            .entry = {.segment = log->current.number, .offset = (uint32_t)log->at}};
     log->at += AUDIT_OVERHEAD + len;
-    if (log->at > log->populated) {
-        size_t from = log->populated, left = log->segment_bytes - from;
-        size_t n = log->at - from > POPULATE_BYTES ? log->at - from : POPULATE_BYTES;
-        ret->populate = log->current.map + from;
-        ret->populate_len = n < left ? n : left;
-        log->populated = from + ret->populate_len;
-    }
 }
 
 /* ---- publishing ---- */
@@ -201,9 +191,9 @@ static void wait_published(struct audit_log *log, uint64_t seq)
 
 static void finish(struct audit_log *log, struct ticket *ticket, struct kt_buf *line)
 {
-    if (ticket->populate != NULL) /* fewer traps; older kernels do without */
-        (void)madvise(ticket->populate, ticket->populate_len, 23 /* MADV_POPULATE_WRITE */);
-    kt_buf_printf(line, ",\"seq\":%ju}", (uintmax_t)ticket->seq);
+    kt_buf_add_text(line, ",\"seq\":");
+    kt_buf_add_decimal(line, ticket->seq);
+    kt_buf_add_char(line, '}');
     KT_ASSERT(kt_buf_ok(line) && line->len == (size_t)ticket->header.len + 1);
     audit_record_seal(&log->sealer, ticket->seq, &ticket->header, line->at + 1, ticket->to);
     kt_merkle_leaf_in_place(line->at, ticket->header.len, ticket->entry.leaf);
@@ -369,11 +359,32 @@ enum kt_kind audit_log_outcome(struct audit_log *log, struct kt_buf *line, struc
 
 /* ---- syncing ---- */
 
+struct sync_file {
+    int fd;
+    unsigned char *full; /* pages that are written to the end */
+    size_t full_len;
+};
 struct sync_list {
-    int fds[LOG_RETIRED_MAX + 1];
+    struct sync_file files[LOG_RETIRED_MAX + 1];
     unsigned n;
     bool folder;
 };
+
+/* The lock is held. */
+static void list_files(struct audit_log *log, struct sync_list *list)
+{
+    for (unsigned i = 0; i < log->n_retired; i++) {
+        const struct audit_segment *retired = &log->retired[i].segment;
+        list->files[list->n++] = (struct sync_file){retired->fd, retired->map, retired->bytes};
+    }
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), upto = log->at / page * page;
+    size_t from = log->unmapped < upto ? log->unmapped : upto;
+    list->files[list->n++] =
+        (struct sync_file){log->current.fd, log->current.map + from, upto - from};
+    log->unmapped = upto;
+    list->folder = log->folder_dirty;
+    log->folder_dirty = false;
+}
 
 static enum kt_kind sync_files(struct audit_log *log, const struct sync_list *list,
                                struct kt_err *err)
@@ -382,9 +393,15 @@ static enum kt_kind sync_files(struct audit_log *log, const struct sync_list *li
         errno = EIO;
         return kt_fail(err, KT_IO, "cannot sync the audit log");
     }
-    for (unsigned i = 0; i < list->n; i++)
-        if (fdatasync(list->fds[i]) != 0)
+    for (unsigned i = 0; i < list->n; i++) {
+        const struct sync_file *file = &list->files[i];
+        /* Takes the pages out of our page tables, not out of the file: else the kernel has to
+         * write-protect each by itself, with an interrupt to every processor. */
+        if (file->full_len > 0)
+            (void)madvise(file->full, file->full_len, MADV_DONTNEED);
+        if (fdatasync(file->fd) != 0)
             return kt_fail(err, KT_IO, "cannot sync the audit log");
+    }
     if (list->folder && fsync(log->folder) != 0)
         return kt_fail(err, KT_IO, "cannot sync the audit log's folder");
     return KT_OK;
@@ -438,11 +455,7 @@ enum kt_kind audit_log_sync(struct audit_log *log, struct audit_synced *ret, str
         kind = refuse_broken(log, err);
     synced.size = atomic_load(&log->published);
     synced.mark = log->published_mark;
-    for (unsigned i = 0; i < log->n_retired; i++)
-        list.fds[list.n++] = log->retired[i].segment.fd;
-    list.fds[list.n++] = log->current.fd;
-    list.folder = log->folder_dirty;
-    log->folder_dirty = false;
+    list_files(log, &list);
     (void)pthread_mutex_unlock(&log->lock);
 
     struct kt_err why = {0};

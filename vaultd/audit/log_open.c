@@ -395,7 +395,7 @@ static void set_state(struct audit_log *log, const struct scan *scan)
     log->next = scan->size;
     atomic_store(&log->published, scan->size);
     log->mark = log->published_mark = scan->mark;
-    log->at = log->populated = scan->reader.offset;
+    log->at = scan->reader.offset;
 }
 
 static enum kt_kind mend(struct audit_log *log, struct scan *scan, uint32_t trusted_segment,

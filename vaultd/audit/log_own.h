@@ -29,7 +29,7 @@ struct audit_log {
     pthread_cond_t published_more;
     /* guarded by lock */
     struct audit_segment current, spare; /* spare.map NULL: none */
-    size_t at, populated;                /* in current: next record; pages made ready */
+    size_t at, unmapped;                 /* in current: next record; pages given up by a sync */
     size_t promised;                     /* bytes, to outcomes */
     uint64_t next;                       /* number of the next record */
     struct audit_mark mark;              /* of the last outcome that has a number */

@@ -7,7 +7,6 @@
 #include "lib/num.h"
 #include "lib/random.h"
 
-#define LINE_USUAL   2048u /* one allocation for nearly every record */
 #define SUFFIX_ROOM  32u
 #define DATA_DEPTH   60u /* the line around it stays within what lib/json.h reads */
 #define STRING_MAX   ((size_t)1024 * 1024)
@@ -15,35 +14,70 @@
 #define TEXT_MAX_OUT 255u
 #define SALT_BYTES   16u
 
-/* ---- HMACs ---- */
+/* ---- members ----
+ * An event is written for every request, so its line is put together from literals: a writer that
+ * counts levels and escapes each name would be a tenth of a read. */
 
-static void kv_hashed(struct kt_jsonw *w, const char *name, struct audit_hasher *hasher,
-                      struct kt_bytes text)
+#define ADD(line, literal)       kt_buf_add((line), (literal), sizeof(literal) - 1)
+#define NAME(line, name)         add_name((line), ",\"" name "\":", sizeof(",\"" name "\":") - 1)
+#define TEXT(line, name, text)   add_text((line), ",\"" name "\":", sizeof(",\"" name "\":") - 1, (text))
+#define HASHED(line, name, form) add_hashed((line), ",\"" name "\":", sizeof(",\"" name "\":") - 1, (form))
+
+/* name begins with a comma, which the first member of an object does not get. */
+static void add_name(struct kt_buf *line, const char *name, size_t len)
 {
-    char hashed[AUDIT_HMAC_TEXT];
-    if (text.len == 0)
-        return;
-    audit_hasher_text(hasher, text, hashed);
-    kt_jsonw_kv_text(w, name, hashed);
+    bool first = line->len > 0 && line->at[line->len - 1] == '{';
+    kt_buf_add(line, name + first, len - first);
 }
 
-static void kv_text(struct kt_jsonw *w, const char *name, const char *text)
+static void add_text(struct kt_buf *line, const char *name, size_t len, const char *text)
 {
-    if (text != NULL && text[0] != '\0')
-        kt_jsonw_kv_text(w, name, text);
+    if (text == NULL || text[0] == '\0')
+        return;
+    add_name(line, name, len);
+    kt_json_quote(line, kt_str(text));
+}
+
+/* form: "" leaves it out. */
+static void add_hashed(struct kt_buf *line, const char *name, size_t len,
+                       const char form[AUDIT_HMAC_TEXT])
+{
+    if (form[0] == '\0')
+        return;
+    add_name(line, name, len);
+    kt_buf_add_char(line, '"');
+    kt_buf_add(line, form, AUDIT_HMAC_TEXT - 1);
+    kt_buf_add_char(line, '"');
+}
+
+static void add_time(struct kt_buf *line, int64_t ms)
+{
+    char text[KT_TIME_TEXT];
+    kt_time_text(ms, text);
+    kt_buf_add_char(line, '"');
+    kt_buf_add_text(line, text);
+    kt_buf_add_char(line, '"');
+}
+
+static void hash(struct audit_hasher *hasher, struct kt_bytes text, char form[AUDIT_HMAC_TEXT])
+{
+    form[0] = '\0';
+    if (text.len > 0)
+        audit_hasher_text(hasher, text, form);
 }
 
 /* ---- data ---- */
 
-static void redact_string(struct audit_hasher *hasher, struct kt_json value, struct kt_buf *out)
+static void redact(void *arg, struct kt_json value, struct kt_buf *out)
 {
+    struct audit_hasher *hasher = arg;
     char hashed[AUDIT_HMAC_TEXT];
     struct kt_bytes raw = kt_json_bytes(value);
     struct kt_bytes text = raw; /* of what is no string, or does not decode: all of it */
     int64_t ms = 0;
     kt_autobuf struct kt_buf decoded;
     kt_buf_init(&decoded, STRING_MAX);
-    bool string = kt_json_type(value) == KT_JSON_STRING;
+    bool string = raw.len >= 2 && kt_json_type(value) == KT_JSON_STRING;
     if (string && memchr(raw.at, '\\', raw.len) == NULL)
         text = kt_bytes(raw.at + 1, raw.len - 2);
     else if (string && kt_json_string(value, &decoded))
@@ -60,46 +94,18 @@ static void redact_string(struct audit_hasher *hasher, struct kt_json value, str
 
 /* Whatever is not a plain number, boolean or null is hashed: a type that nobody thought of must not
  * pass in clear. So is what is nested too deep. */
-static void redact(struct audit_hasher *hasher, struct kt_json value, unsigned depth,
-                   struct kt_buf *out)
-{
-    enum kt_json_type type = kt_json_type(value);
-    if (depth > 0 && (type == KT_JSON_ARRAY || type == KT_JSON_OBJECT)) {
-        struct kt_json_iter it = kt_json_iter(value);
-        char separator = it.object ? '{' : '[';
-        bool any = false;
-        while (kt_json_next(&it)) {
-            kt_buf_add_char(out, any ? ',' : separator);
-            any = true;
-            if (it.object) {
-                kt_buf_add_bytes(out, kt_json_bytes(it.key));
-                kt_buf_add_char(out, ':');
-            }
-            redact(hasher, it.value, depth - 1, out);
-        }
-        if (!any)
-            kt_buf_add_char(out, separator);
-        kt_buf_add_char(out, separator == '{' ? '}' : ']');
-    } else if (type == KT_JSON_NULL || type == KT_JSON_BOOL || type == KT_JSON_NUMBER) {
-        kt_buf_add_bytes(out, kt_json_bytes(value));
-    } else {
-        redact_string(hasher, value, out);
-    }
-}
-
-static void kv_data(struct kt_jsonw *w, struct audit_hasher *hasher, struct kt_bytes data,
-                    bool whole)
+static void add_data(struct kt_buf *line, struct audit_hasher *hasher, struct kt_bytes data,
+                     bool whole)
 {
     char hashed[AUDIT_HMAC_TEXT];
     if (data.len == 0)
         return;
-    kt_jsonw_key(w, "data");
     if (whole) {
-        kt_jsonw_raw(w, kt_bytes(NULL, 0)); /* the value is written behind the writer's back */
-        redact(hasher, kt_json_value(data), DATA_DEPTH, w->out);
+        NAME(line, "data");
+        kt_json_replace(kt_json_value(data), DATA_DEPTH, redact, hasher, line);
     } else {
-        audit_hasher_text(hasher, data, hashed);
-        kt_jsonw_text(w, hashed);
+        hash(hasher, data, hashed);
+        HASHED(line, "data", hashed);
     }
 }
 
@@ -108,7 +114,7 @@ static void kv_data(struct kt_jsonw *w, struct audit_hasher *hasher, struct kt_b
 static void begin(struct kt_buf *line)
 {
     kt_buf_reset(line);
-    if (line->room < LINE_USUAL && kt_buf_grow(line, LINE_USUAL) != NULL)
+    if (line->room < AUDIT_LINE_USUAL && kt_buf_grow(line, AUDIT_LINE_USUAL) != NULL)
         line->len = 0;
     kt_buf_add_u8(line, 0);
 }
@@ -118,104 +124,111 @@ static enum kt_kind end(const struct kt_buf *line, struct kt_err *err)
     return kt_buf_ok(line) ? KT_OK : kt_fail(err, KT_NO_MEMORY, "writing an audit record");
 }
 
-static void write_auth(struct kt_jsonw *w, struct audit_hasher *hasher,
-                       const struct audit_auth *auth)
+/* Who: the same two HMACs stand in "auth" and in "request". */
+struct who {
+    char token[AUDIT_HMAC_TEXT], accessor[AUDIT_HMAC_TEXT];
+};
+
+static void write_auth(struct kt_buf *line, const struct audit_auth *auth, const struct who *who)
 {
-    kt_jsonw_key(w, "auth");
-    kt_jsonw_object(w);
-    kv_hashed(w, "client_token", hasher, auth->token);
-    kv_hashed(w, "accessor", hasher, kt_str(auth->accessor));
-    kv_text(w, "display_name", auth->display_name);
+    ADD(line, ",\"auth\":{");
+    HASHED(line, "client_token", who->token);
+    HASHED(line, "accessor", who->accessor);
+    TEXT(line, "display_name", auth->display_name);
     if (auth->n_policies > 0) {
-        kt_jsonw_key(w, "policies");
-        kt_jsonw_array(w);
-        for (size_t i = 0; i < auth->n_policies; i++)
-            kt_jsonw_text(w, auth->policies[i]);
-        kt_jsonw_end(w);
+        NAME(line, "policies");
+        for (size_t i = 0; i < auth->n_policies; i++) {
+            kt_buf_add_char(line, i == 0 ? '[' : ',');
+            kt_json_quote(line, kt_str(auth->policies[i]));
+        }
+        kt_buf_add_char(line, ']');
     }
-    if (auth->meta.len > 0 && !kt_bytes_is(auth->meta, "null") && !kt_bytes_is(auth->meta, "{}"))
-        kt_jsonw_kv_raw(w, "metadata", auth->meta);
-    kv_text(w, "entity_id", auth->entity_id);
-    if (auth->expires_ms != 0)
-        kt_jsonw_kv_time(w, "token_expire_time", auth->expires_ms);
-    kt_jsonw_end(w);
+    if (auth->meta.len > 0 && !kt_bytes_is(auth->meta, "null") && !kt_bytes_is(auth->meta, "{}")) {
+        NAME(line, "metadata");
+        kt_buf_add_bytes(line, auth->meta);
+    }
+    TEXT(line, "entity_id", auth->entity_id);
+    if (auth->expires_ms != 0) {
+        NAME(line, "token_expire_time");
+        add_time(line, auth->expires_ms);
+    }
+    kt_buf_add_char(line, '}');
 }
 
-static void write_request(struct kt_jsonw *w, struct audit_hasher *hasher,
-                          const struct audit_event *event, bool whole)
+static void write_request(struct kt_buf *line, struct audit_hasher *hasher,
+                          const struct audit_event *event, const struct who *who, bool whole)
 {
-    kt_jsonw_key(w, "request");
-    kt_jsonw_object(w);
-    kv_text(w, "id", event->request_id);
-    kv_text(w, "operation", event->operation);
-    kv_text(w, "mount_point", event->mount_point);
-    kv_text(w, "mount_type", event->mount_type);
-    if (event->auth != NULL) {
-        kv_hashed(w, "client_token", hasher, event->auth->token);
-        kv_hashed(w, "client_token_accessor", hasher, kt_str(event->auth->accessor));
+    ADD(line, ",\"request\":{");
+    TEXT(line, "id", event->request_id);
+    TEXT(line, "operation", event->operation);
+    TEXT(line, "mount_point", event->mount_point);
+    TEXT(line, "mount_type", event->mount_type);
+    HASHED(line, "client_token", who->token);
+    HASHED(line, "client_token_accessor", who->accessor);
+    NAME(line, "namespace");
+    ADD(line, "{\"id\":\"root\"}");
+    TEXT(line, "path", event->path);
+    add_data(line, hasher, event->request_data, whole);
+    TEXT(line, "remote_address", event->remote_address);
+    if (event->remote_port != 0) {
+        NAME(line, "remote_port");
+        kt_buf_add_decimal(line, event->remote_port);
     }
-    kt_jsonw_kv_raw(w, "namespace", kt_str("{\"id\":\"root\"}"));
-    kv_text(w, "path", event->path);
-    kv_data(w, hasher, event->request_data, whole);
-    kv_text(w, "remote_address", event->remote_address);
-    if (event->remote_port != 0)
-        kt_jsonw_kv_int(w, "remote_port", event->remote_port);
-    kt_jsonw_end(w);
+    kt_buf_add_char(line, '}');
 }
 
-static void write_response(struct kt_jsonw *w, struct audit_hasher *hasher,
+static void write_response(struct kt_buf *line, struct audit_hasher *hasher,
                            const struct audit_event *event, bool whole)
 {
     if (event->response_data.len == 0 && event->wrapped.len == 0)
         return;
-    kt_jsonw_key(w, "response");
-    kt_jsonw_object(w);
+    ADD(line, ",\"response\":{");
     if (event->wrapped.len > 0) {
-        kt_jsonw_key(w, "auth");
-        kt_jsonw_object(w);
-        kv_hashed(w, "client_token", hasher, event->wrapped);
-        kt_jsonw_end(w);
+        char token[AUDIT_HMAC_TEXT];
+        hash(hasher, event->wrapped, token);
+        ADD(line, "\"auth\":{");
+        HASHED(line, "client_token", token);
+        kt_buf_add_char(line, '}');
     }
-    kv_text(w, "mount_point", event->mount_point);
-    kv_text(w, "mount_type", event->mount_type);
-    kv_data(w, hasher, event->response_data, whole);
-    kt_jsonw_end(w);
+    TEXT(line, "mount_point", event->mount_point);
+    TEXT(line, "mount_type", event->mount_type);
+    add_data(line, hasher, event->response_data, whole);
+    kt_buf_add_char(line, '}');
 }
 
-static void kv_time(struct kt_jsonw *w, int64_t ms)
-{
-    char text[KT_TIME_TEXT];
-    kt_time_text(ms, text);
-    kt_jsonw_kv_text(w, "time", text);
-}
-
-static void kv_salt(struct kt_jsonw *w)
+static void salt_text(char hex[2 * SALT_BYTES + 1])
 {
     unsigned char salt[SALT_BYTES];
-    char hex[2 * SALT_BYTES + 1];
     kt_random_id(salt, sizeof salt);
     kt_hex_encode(salt, sizeof salt, hex);
-    kt_jsonw_kv_text(w, "salt", hex);
 }
 
 static void write_event(struct audit_hasher *hasher, const struct audit_event *event, bool whole,
                         struct kt_buf *line)
 {
+    struct who who;
+    const struct audit_auth *auth = event->auth;
+    hash(hasher, auth == NULL ? kt_bytes(NULL, 0) : auth->token, who.token);
+    hash(hasher, kt_str(auth == NULL ? NULL : auth->accessor), who.accessor);
     begin(line);
-    struct kt_jsonw w = kt_jsonw(line);
-    kt_jsonw_object(&w);
-    kv_time(&w, event->time_ms);
-    kv_text(&w, "type", event->type);
-    if (event->auth != NULL)
-        write_auth(&w, hasher, event->auth);
-    write_request(&w, hasher, event, whole);
-    write_response(&w, hasher, event, whole);
-    kv_text(&w, "error", event->error);
-    if (event->status != 0)
-        kt_jsonw_kv_int(&w, "status", event->status);
+    ADD(line, "{\"time\":");
+    add_time(line, event->time_ms);
+    TEXT(line, "type", event->type);
+    if (auth != NULL)
+        write_auth(line, auth, &who);
+    write_request(line, hasher, event, &who, whole);
+    write_response(line, hasher, event, whole);
+    TEXT(line, "error", event->error);
+    if (event->status != 0) {
+        NAME(line, "status");
+        kt_buf_add_decimal(line, event->status);
+    }
     /* A leaf hash stands in clear: nobody may find a record by guessing its text. */
-    if (event->request_id == NULL || event->request_id[0] == '\0')
-        kv_salt(&w);
+    if (event->request_id == NULL || event->request_id[0] == '\0') {
+        char salt[2 * SALT_BYTES + 1];
+        salt_text(salt);
+        TEXT(line, "salt", salt);
+    }
 }
 
 enum kt_kind audit_line_event(struct audit_hasher *hasher, const struct audit_event *event,
@@ -227,7 +240,22 @@ enum kt_kind audit_line_event(struct audit_hasher *hasher, const struct audit_ev
     return end(line, err);
 }
 
-enum kt_kind audit_line_note(const struct audit_note *note, struct kt_buf *line, struct kt_err *err)
+static void kv_time(struct kt_jsonw *w, int64_t ms)
+{
+    char text[KT_TIME_TEXT];
+    kt_time_text(ms, text);
+    kt_jsonw_kv_text(w, "time", text);
+}
+
+static void kv_salt(struct kt_jsonw *w)
+{
+    char salt[2 * SALT_BYTES + 1];
+    salt_text(salt);
+    kt_jsonw_kv_text(w, "salt", salt);
+}
+
+enum kt_kind audit_line_note(const struct audit_note *note, struct kt_buf *line,
+                             struct kt_err *err)
 {
     begin(line);
     struct kt_jsonw w = kt_jsonw(line);

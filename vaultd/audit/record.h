@@ -17,6 +17,8 @@
 #include "vaultd/audit/hasher.h"
 #include "vaultd/audit/sealed.h"
 
+#define AUDIT_LINE_USUAL 2048u /* bytes that nearly every line in the making needs at most */
+
 /* line is emptied first. */
 enum kt_kind audit_line_event(struct audit_hasher *hasher, const struct audit_event *event,
                               struct kt_buf *line, struct kt_err *err) KT_MUST_CHECK;

@@ -43,14 +43,10 @@ static enum kt_kind map(struct audit_segment *segment, int *take_fd, struct kt_e
     return KT_OK;
 }
 
-static enum kt_kind zero(int fd, size_t from, size_t to, struct kt_err *err)
+static enum kt_kind write_zeroes(int fd, size_t from, size_t to, struct kt_err *err)
 {
-    if (from >= to)
-        return KT_OK;
-    if (fallocate(fd, FALLOC_FL_ZERO_RANGE, (off_t)from, (off_t)(to - from)) == 0)
-        return KT_OK;
-    static const unsigned char zeroes[64 * 1024];
-    while (from < to) { /* a file system without that call */
+    static const unsigned char zeroes[256 * 1024];
+    while (from < to) {
         size_t n = to - from < sizeof zeroes ? to - from : sizeof zeroes;
         ssize_t done = pwrite(fd, zeroes, n, (off_t)from);
         if (done < 0 && errno == EINTR)
@@ -60,6 +56,14 @@ static enum kt_kind zero(int fd, size_t from, size_t to, struct kt_err *err)
         from += (size_t)done;
     }
     return KT_OK;
+}
+
+static enum kt_kind zero(int fd, size_t from, size_t to, struct kt_err *err)
+{
+    if (from >= to ||
+        fallocate(fd, FALLOC_FL_ZERO_RANGE, (off_t)from, (off_t)(to - from)) == 0)
+        return KT_OK;
+    return write_zeroes(fd, from, to, err); /* a file system without that call */
 }
 
 enum kt_kind audit_segment_create(int folder, uint32_t number, size_t bytes,
@@ -75,12 +79,14 @@ enum kt_kind audit_segment_create(int folder, uint32_t number, size_t bytes,
     if (fstat(fd, &st) != 0)
         return kt_fail(err, KT_IO, "cannot look at a segment of the audit log");
     size_t there = st.st_size > 0 ? (size_t)st.st_size : 0;
-    enum kt_kind kind = zero(fd, 0, there < bytes ? there : bytes, err);
-    if (kind == KT_OK) {
-        errno = posix_fallocate(fd, 0, (off_t)bytes);
-        if (errno != 0)
-            kind = audit_disk_error(err, "no room for the next segment of the audit log");
-    }
+    enum kt_kind kind = KT_OK;
+    errno = posix_fallocate(fd, 0, (off_t)bytes);
+    if (errno != 0)
+        kind = audit_disk_error(err, "no room for the next segment of the audit log");
+    /* The pages that records are sealed into are in memory before, and large: a third of the price
+     * of faulting each in as an append meets it. */
+    if (kind == KT_OK)
+        kind = write_zeroes(fd, 0, bytes, err);
     struct audit_segment segment = {.number = number, .bytes = bytes, .fd = -1};
     if (kind == KT_OK)
         kind = map(&segment, &fd, err);
