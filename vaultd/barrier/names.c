@@ -3,10 +3,14 @@
 #include <sodium.h>
 
 #include "lib/assert.h"
+#include "lib/random.h"
 
 #define HALF         16u
 #define CACHE_SLOTS  16u
 #define CACHE_FOLDER 112u
+#define CACHE_CHILD  96u
+#define HASH_SLOTS   64u
+#define HASH_TAG     crypto_shorthash_siphashx24_BYTES
 
 /* The newest parent halves that this thread computed. A folder's name lies here in clear, as it
  * does in a request's memory; it is never written anywhere. */
@@ -16,6 +20,20 @@ struct cached_parent {
     unsigned char table, len;
     unsigned char folder[CACHE_FOLDER];
     unsigned char parent[HALF];
+};
+
+/* The newest child half: a record and its parts have keys that begin alike. */
+struct cached_child {
+    uint64_t loaded;
+    size_t len;
+    unsigned char parent[HALF], name[CACHE_CHILD], child[HALF];
+};
+
+/* The newest hashes of texts, under a SipHash tag with a key of this thread's own, so that no token
+ * lies here. */
+struct cached_hash {
+    uint64_t loaded;
+    unsigned char table, tag[HASH_TAG], hash[32];
 };
 
 static void parent_hash(const struct keyring *ring, enum table table,
@@ -83,6 +101,25 @@ static void parent_of(const struct keyring *ring, enum table table,
     memcpy(out, slot->parent, HALF);
 }
 
+static void child_of(const struct keyring *ring, const unsigned char parent[HALF],
+                     struct kt_bytes name, unsigned char out[HALF])
+{
+    static _Thread_local struct cached_child last;
+    if (name.len == 0 || name.len > CACHE_CHILD) {
+        child_hash(ring, parent, name, out);
+        return;
+    }
+    if (last.loaded != ring->loaded || last.len != name.len ||
+        memcmp(last.parent, parent, HALF) != 0 || memcmp(last.name, name.at, name.len) != 0) {
+        child_hash(ring, parent, name, last.child);
+        last.loaded = ring->loaded;
+        last.len = name.len;
+        memcpy(last.parent, parent, HALF);
+        memcpy(last.name, name.at, name.len);
+    }
+    memcpy(out, last.child, HALF);
+}
+
 void barrier_name_key(struct barrier *barrier, enum table table,
                       const unsigned char scope[BARRIER_SCOPE], struct kt_bytes path,
                       unsigned char out[BARRIER_NAME_KEY])
@@ -94,7 +131,7 @@ void barrier_name_key(struct barrier *barrier, enum table table,
         split--;
     out[0] = (unsigned char)table;
     parent_of(barrier->ring, table, scope, kt_bytes(path.at, split), out + 1);
-    child_hash(barrier->ring, out + 1, kt_bytes(path.at + split, path.len - split), out + 1 + HALF);
+    child_of(barrier->ring, out + 1, kt_bytes(path.at + split, path.len - split), out + 1 + HALF);
 }
 _Static_assert(BARRIER_NAME_KEY == 1 + 2 * HALF && BARRIER_FOLDER_PREFIX == 1 + HALF, "two halves");
 
@@ -108,18 +145,40 @@ void barrier_folder_prefix(struct barrier *barrier, enum table table,
     parent_of(barrier->ring, table, scope, folder, out + 1);
 }
 
+static void text_hash(const struct keyring *ring, unsigned char table, struct kt_bytes text,
+                      unsigned char out[32])
+{
+    static const char label[] = "kt/hash/1";
+    crypto_generichash_state state;
+    (void)crypto_generichash_init(&state, ring->key[RING_HASHES], KT_KEY_BYTES, 32);
+    (void)crypto_generichash_update(&state, (const unsigned char *)label, sizeof label - 1);
+    (void)crypto_generichash_update(&state, &table, 1);
+    (void)crypto_generichash_update(&state, text.at, text.len);
+    (void)crypto_generichash_final(&state, out, 32);
+    sodium_memzero(&state, sizeof state); /* it has seen a token */
+}
+
 void barrier_hash_key(struct barrier *barrier, enum table table, struct kt_bytes text,
                       unsigned char out[BARRIER_HASH_KEY])
 {
-    static const char label[] = "kt/hash/1";
-    KT_ASSERT(barrier->ring != NULL);
-    unsigned char which = (unsigned char)table;
-    crypto_generichash_state state;
-    (void)crypto_generichash_init(&state, barrier->ring->key[RING_HASHES], KT_KEY_BYTES, 32);
-    (void)crypto_generichash_update(&state, (const unsigned char *)label, sizeof label - 1);
-    (void)crypto_generichash_update(&state, &which, 1);
-    (void)crypto_generichash_update(&state, text.at, text.len);
-    (void)crypto_generichash_final(&state, out + 1, 32);
-    out[0] = which;
-    sodium_memzero(&state, sizeof state); /* it has seen a token */
+    static _Thread_local struct cached_hash cache[HASH_SLOTS];
+    static _Thread_local unsigned char tag_key[crypto_shorthash_siphashx24_KEYBYTES];
+    static _Thread_local bool keyed;
+    const struct keyring *ring = barrier->ring;
+    KT_ASSERT(ring != NULL);
+    if (!keyed)
+        kt_random(tag_key, sizeof tag_key);
+    keyed = true;
+    unsigned char tag[HASH_TAG];
+    (void)crypto_shorthash_siphashx24(tag, text.at, text.len, tag_key);
+    struct cached_hash *slot = &cache[tag[0] % HASH_SLOTS];
+    out[0] = (unsigned char)table;
+    if (slot->loaded != ring->loaded || slot->table != out[0] ||
+        memcmp(slot->tag, tag, sizeof tag) != 0) {
+        text_hash(ring, out[0], text, slot->hash);
+        slot->loaded = ring->loaded;
+        slot->table = out[0];
+        memcpy(slot->tag, tag, sizeof tag);
+    }
+    memcpy(out + 1, slot->hash, 32);
 }

@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 #include <sodium.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -24,18 +25,20 @@ struct mount_table {
     size_t n;
 };
 
+/* What a thread's requests use, one after the other: good for every snapshot between which no
+ * configuration record changed. */
+struct thread_mounts {
+    struct mounts *mounts;
+    struct mount_table *table; /* one reference */
+    generation checked_at;
+};
+
 struct mounts {
+    pthread_key_t thread;
+    atomic_uint_fast64_t last_change; /* newest fold that touched a configuration record */
     pthread_mutex_t lock;
     struct mount_table *table; /* guarded by lock; NULL: nothing read yet */
 };
-
-struct mounts *mounts_new(void)
-{
-    struct mounts *mounts = kt_calloc(1, sizeof *mounts);
-    if (mounts != NULL)
-        (void)pthread_mutex_init(&mounts->lock, NULL);
-    return mounts;
-}
 
 static void table_unref(struct mounts *mounts, struct mount_table *table)
 {
@@ -50,10 +53,47 @@ static void table_unref(struct mounts *mounts, struct mount_table *table)
     free(table);
 }
 
+static void thread_mounts_free(void *at)
+{
+    struct thread_mounts *own = at;
+    if (own == NULL)
+        return;
+    table_unref(own->mounts, own->table);
+    free(own);
+}
+
+/* Followers run before anybody hears of the commit. */
+static void config_changed(void *arg, const struct fold_event *event)
+{
+    struct mounts *mounts = arg;
+    atomic_store(&mounts->last_change, event->at);
+}
+
+struct mounts *mounts_new(struct store *store)
+{
+    struct mounts *mounts = kt_calloc(1, sizeof *mounts);
+    if (mounts == NULL)
+        return NULL;
+    if (pthread_key_create(&mounts->thread, thread_mounts_free) != 0) {
+        free(mounts);
+        return NULL;
+    }
+    (void)pthread_mutex_init(&mounts->lock, NULL);
+    const unsigned char prefix[1] = {TABLE_CONFIG};
+    if (store_on_fold(store, kt_bytes(prefix, 1), config_changed, mounts) != STORE_OK) {
+        mounts_free(mounts);
+        return NULL;
+    }
+    return mounts;
+}
+
 void mounts_free(struct mounts *mounts)
 {
     if (mounts == NULL)
         return;
+    thread_mounts_free(pthread_getspecific(mounts->thread));
+    (void)pthread_setspecific(mounts->thread, NULL);
+    (void)pthread_key_delete(mounts->thread);
     table_unref(mounts, mounts->table);
     (void)pthread_mutex_destroy(&mounts->lock);
     free(mounts);
@@ -203,8 +243,36 @@ static enum kt_kind load_table(struct request *req, struct kt_bytes key, struct 
     return KT_OK;
 }
 
-/* The table of the request's snapshot: the cached one if the record is still the same. */
-static enum kt_kind hold_table(struct request *req, struct kt_err *err)
+static struct thread_mounts *thread_mounts(struct mounts *mounts)
+{
+    struct thread_mounts *own = pthread_getspecific(mounts->thread);
+    if (own == NULL) {
+        own = kt_calloc(1, sizeof *own);
+        if (own != NULL && pthread_setspecific(mounts->thread, own) != 0) {
+            free(own);
+            return NULL;
+        }
+        if (own != NULL)
+            own->mounts = mounts;
+    }
+    return own;
+}
+
+/* The one that all threads share, if it is that of the record's `changed`; with a reference. */
+static struct mount_table *shared_table(struct mounts *mounts, generation changed)
+{
+    struct mount_table *table = NULL;
+    (void)pthread_mutex_lock(&mounts->lock);
+    if (mounts->table != NULL && mounts->table->changed == changed) {
+        table = mounts->table;
+        table->refs++;
+    }
+    (void)pthread_mutex_unlock(&mounts->lock);
+    return table;
+}
+
+/* Makes the thread's table that of the request's snapshot. */
+static enum kt_kind refresh(struct request *req, struct thread_mounts *own, struct kt_err *err)
 {
     struct mounts *mounts = req->core->mounts;
     unsigned char key[BARRIER_NAME_KEY];
@@ -213,33 +281,44 @@ static enum kt_kind hold_table(struct request *req, struct kt_err *err)
     enum store_error found = snapshot_get(req->snapshot, kt_bytes(key, sizeof key), &entry);
     if (found != STORE_OK && found != STORE_NOT_FOUND)
         return kt_fail(err, KT_IO, "reading the mount table");
-    (void)pthread_mutex_lock(&mounts->lock);
-    if (mounts->table != NULL && mounts->table->changed == entry.changed) {
-        mounts->table->refs++;
-        req->own->mounts = mounts->table;
+    if (own->table == NULL || own->table->changed != entry.changed) {
+        struct mount_table *table = shared_table(mounts, entry.changed), *old = NULL;
+        if (table == NULL) {
+            enum kt_kind kind = load_table(req, kt_bytes(key, sizeof key), &table, err);
+            if (kind != KT_OK)
+                return kind;
+            table->refs = 2; /* the shared one and this thread's */
+            (void)pthread_mutex_lock(&mounts->lock);
+            old = mounts->table;
+            mounts->table = table;
+            (void)pthread_mutex_unlock(&mounts->lock);
+        }
+        table_unref(mounts, old);
+        table_unref(mounts, own->table);
+        own->table = table;
     }
-    (void)pthread_mutex_unlock(&mounts->lock);
-    if (req->own->mounts != NULL)
-        return KT_OK;
-    struct mount_table *table = NULL;
-    enum kt_kind kind = load_table(req, kt_bytes(key, sizeof key), &table, err);
-    if (kind != KT_OK || table == NULL)
-        return kind;
-    (void)pthread_mutex_lock(&mounts->lock);
-    struct mount_table *old = mounts->table;
-    table->refs = 2;  /* the cache's and the request's */
-    mounts->table = table;
-    (void)pthread_mutex_unlock(&mounts->lock);
-    table_unref(mounts, old);
-    req->own->mounts = table;
+    own->checked_at = snapshot_generation(req->snapshot);
     return KT_OK;
+}
+
+static enum kt_kind hold_table(struct request *req, struct kt_err *err)
+{
+    struct mounts *mounts = req->core->mounts;
+    struct thread_mounts *own = thread_mounts(mounts);
+    if (own == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "reading the mount table");
+    generation last_change = atomic_load(&mounts->last_change);
+    enum kt_kind kind = KT_OK;
+    if (own->table == NULL || last_change > own->checked_at ||
+        last_change > snapshot_generation(req->snapshot))
+        kind = refresh(req, own, err);
+    if (kind == KT_OK)
+        req->own->mounts = own->table;
+    return kind;
 }
 
 void mounts_release(struct request *req)
 {
-    if (req->own->mounts == NULL)
-        return;
-    table_unref(req->core->mounts, req->own->mounts);
     req->own->mounts = NULL;
 }
 

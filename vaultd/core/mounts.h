@@ -1,8 +1,9 @@
 /* vaultd/core/mounts.h - the mount table: which engine answers below which path.
  *
  * What:    One sealed record in the store; in memory an immutable, reference-counted table that is
- *          read anew when the record's `changed` differs. A request holds its table from
- *          mounts_route() until mounts_release().
+ *          read anew when the record's `changed` differs; each thread keeps one, and looks again
+ *          after a fold that changed a configuration record. A request uses its thread's from
+ *          mounts_route() until mounts_release(), within which no other request runs there.
  * Threads: any thread with the barrier entered. */
 #pragma once
 

@@ -28,7 +28,7 @@ struct request_private {
     bool authenticated;      /* a valid token came with it */
     int64_t wrap_ttl_s;      /* -1: none */
     struct acl *acl;
-    struct mount_table *mounts;  /* held from mounts_route() to mounts_release() */
+    struct mount_table *mounts;  /* the thread's, from mounts_route() to mounts_release() */
     const char *mount_type;  /* static; outlives the table */
     struct wait_list *wait_on;
     struct wait_entry *wait_entry;
@@ -78,5 +78,6 @@ struct desk *desk_new(void);
 void desk_free(struct desk *desk);
 void desk_post(struct desk *desk, struct request *req);
 /* mounts.c */
-struct mounts *mounts_new(void);
+/* Before the first commit: it follows what changes the table. */
+struct mounts *mounts_new(struct store *store);
 void mounts_free(struct mounts *mounts);
