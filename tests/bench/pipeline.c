@@ -22,7 +22,7 @@ static double now_s(void)
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-static unsigned read_once(struct test_vault *vault, const char *token)
+__attribute__((noinline)) static unsigned read_once(struct test_vault *vault, const char *token)
 {
     struct request req;
     request_init(&req, vault->core, ORIGIN_TCP, &carrier, NULL);
