@@ -1,0 +1,212 @@
+// npm's node-vault, unchanged, over TLS. Run by tests/conformance/with_node_vault, which starts a new
+// vaultd and says where: VAULT_ADDR, KT_CACERT. Arguments: parts of names of the cases to run; those that
+// make the vault always run.
+'use strict';
+
+const assert = require('assert').strict;
+const fs = require('fs');
+const nodeVault = require('node-vault');
+
+const options = {
+    endpoint: process.env.VAULT_ADDR,
+    requestOptions: { ca: fs.readFileSync(process.env.KT_CACERT) },
+};
+const vault = nodeVault(options);
+const as = (token, more) => nodeVault({ ...options, ...more, token });
+
+async function refused(promise, status, text) {
+    let error;
+    try {
+        const got = await promise;
+        error = new Error(`expected status ${status}, got ${JSON.stringify(got)}`);
+    } catch (caught) {
+        if (!caught.response) throw caught;
+        assert.equal(caught.response.statusCode, status, caught.message);
+        if (text !== undefined) assert.match(caught.message, text);
+        return caught;
+    }
+    throw error;
+}
+
+// A client that makes or renews a token goes on with that token: such calls get a client of their own.
+const create = async (fields, token) => (await as(token || vault.token).tokenCreate(fields)).auth;
+
+async function policy(name, rules) {
+    await vault.addPolicy({ name, rules });
+    return (await create({ policies: [name] })).client_token;
+}
+
+const making = [
+    ['before initialising', async () => {
+        assert.deepEqual(await vault.initialized(), { initialized: false });
+        assert.equal((await vault.health()).initialized, false);
+        assert.equal((await vault.status()).sealed, true);
+        await refused(vault.read('secret/data/a'), 503, /Vault is sealed/);
+    }],
+    ['init', async () => {
+        const got = await vault.init({ secret_shares: 5, secret_threshold: 3 });
+        assert.equal(got.keys.length, 5);
+        assert.equal(got.keys_base64.length, 5);
+        vault.keys = got.keys;
+        vault.token = got.root_token;
+        await refused(vault.init({ secret_shares: 5, secret_threshold: 3 }), 400, /already initialized/);
+    }],
+    ['unseal', async () => {
+        assert.equal((await vault.unseal({ secret_shares: 1, key: vault.keys[0] })).progress, 1);
+        assert.equal((await vault.unseal({ secret_shares: 1, key: vault.keys[1] })).progress, 2);
+        const got = await vault.unseal({ secret_shares: 1, key: vault.keys[4] });
+        assert.equal(got.sealed, false);
+        assert.equal((await vault.health()).sealed, false);
+    }],
+    ['mount', async () => {
+        await vault.mount({ mount_point: 'secret', type: 'kv', options: { version: '2' } });
+        const mounts = await vault.mounts();
+        assert.deepEqual(mounts['secret/'].options, { version: '2' });
+        assert.deepEqual(mounts.data['secret/'], mounts['secret/']);
+    }],
+];
+
+const cases = [
+    ['write, read, list', async () => {
+        const first = await vault.write('secret/data/a/b', { data: { k: 'v', n: [1, { x: null }] } });
+        assert.equal(first.data.version, 1);
+        assert.equal((await vault.write('secret/data/a/b', { data: { k: 'w' } })).data.version, 2);
+        assert.deepEqual((await vault.read('secret/data/a/b')).data.data, { k: 'w' });
+        assert.deepEqual((await vault.read('secret/data/a/b?version=1')).data.data, { k: 'v', n: [1, { x: null }] });
+        assert.deepEqual((await vault.list('secret/metadata/a')).data.keys, ['b']);
+        assert.deepEqual((await as(vault.token, { noCustomHTTPVerbs: true }).list('secret/metadata')).data.keys.includes('a/'), true);
+        await refused(vault.list('secret/metadata/none'), 404, /Status 404/);
+        await refused(vault.read('secret/data/none'), 404, /Status 404/);
+    }],
+    ['update is PATCH', async () => {
+        await vault.write('secret/data/p', { data: { a: 1, b: { c: 2, d: 3 } } });
+        assert.equal((await vault.update('secret/data/p', { data: { b: { c: null }, e: 4 } })).data.version, 2);
+        assert.deepEqual((await vault.read('secret/data/p')).data.data, { a: 1, b: { d: 3 }, e: 4 });
+        await refused(vault.update('secret/data/none', { data: {} }), 404);
+        await vault.write('secret/metadata/p', { custom_metadata: { a: 'x', b: 'y' } });
+        await vault.update('secret/metadata/p', { custom_metadata: { a: null } });
+        assert.deepEqual((await vault.read('secret/metadata/p')).data.custom_metadata, { b: 'y' });
+    }],
+    ['check-and-set', async () => {
+        await vault.write('secret/data/cas', { data: {}, options: { cas: 0 } });
+        await refused(vault.write('secret/data/cas', { data: {}, options: { cas: 0 } }), 400, /check-and-set/);
+    }],
+    ['delete, undelete, destroy', async () => {
+        await vault.write('secret/data/d', { data: { n: 1 } });
+        assert.equal(await vault.delete('secret/data/d'), '');
+        const gone = await refused(vault.read('secret/data/d'), 404);
+        assert.equal(gone.response.body.data.metadata.version, 1);
+        assert.notEqual(gone.response.body.data.metadata.deletion_time, '');
+        await vault.write('secret/undelete/d', { versions: [1] });
+        assert.equal((await vault.read('secret/data/d')).data.data.n, 1);
+        await vault.destroySecretVersions({ path: 'd', versions: [1] });
+        assert.equal((await refused(vault.read('secret/data/d'), 404)).response.body.data.metadata.destroyed, true);
+        await vault.delete('secret/metadata/d');
+        await refused(vault.read('secret/metadata/d'), 404);
+    }],
+    ['names that mustache would escape', async () => {
+        await vault.write('secret/data/path/with+marks-and_more.txt', { data: { k: 1 } });
+        assert.equal((await vault.read('secret/data/path/with+marks-and_more.txt')).data.data.k, 1);
+    }],
+    ['mounts', async () => {
+        await vault.mount({ mount_point: 'team', type: 'kv-v2', description: 'x' });
+        assert.equal((await vault.mounts()).data['team/'].description, 'x');
+        await refused(vault.mount({ mount_point: 'team', type: 'kv-v2' }), 400, /path is already in use at team\//);
+        await vault.unmount({ mount_point: 'team' });
+        assert.equal((await vault.mounts()).data['team/'], undefined);
+        assert.equal((await vault.auths()).data['token/'].type, 'token');
+    }],
+    ['policies', async () => {
+        const rules = 'path "secret/data/a/*" { capabilities = ["read"] }';
+        await vault.addPolicy({ name: 'reader', rules });
+        assert.equal((await vault.getPolicy({ name: 'reader' })).rules, rules);
+        assert.ok((await vault.policies()).policies.includes('reader'));
+        const reader = as((await create({ policies: ['reader'] })).client_token);
+        assert.equal((await reader.read('secret/data/a/b')).data.data.k, 'w');
+        await refused(reader.write('secret/data/a/b', { data: {} }), 403, /permission denied/);
+        await vault.removePolicy({ name: 'reader' });
+        await refused(reader.read('secret/data/a/b'), 403, /permission denied/);
+        await refused(vault.getPolicy({ name: 'reader' }), 404);
+        await refused(vault.addPolicy({ name: 'bad', rules: 'path {' }), 400, /failed to parse policy/);
+    }],
+    ['tokens', async () => {
+        const made = await create({ policies: ['default'], ttl: '1h', meta: { a: 'b' }, num_uses: 0 });
+        assert.deepEqual([made.policies, made.lease_duration, made.metadata], [['default'], 3600, { a: 'b' }]);
+        const own = as(made.client_token);
+        assert.equal((await own.tokenLookupSelf()).data.accessor, made.accessor);
+        assert.equal((await own.tokenRenewSelf({ increment: '2h' })).auth.lease_duration, 7200);
+        assert.equal((await vault.tokenLookup({ token: made.client_token })).data.id, made.client_token);
+        assert.equal((await vault.tokenLookupAccessor({ accessor: made.accessor })).data.id, '');
+        assert.equal((await as(vault.token).tokenRenew({ token: made.client_token, increment: 60 })).auth.lease_duration, 60);
+        assert.ok((await vault.tokenAccessors()).data.keys.includes(made.accessor));
+        await vault.tokenRevoke({ token: made.client_token });
+        await refused(own.tokenLookupSelf(), 403, /permission denied/);
+        const other = await create({ policies: ['default'] });
+        await vault.tokenRevokeAccessor({ accessor: other.accessor });
+        await refused(as(other.client_token).tokenLookupSelf(), 403);
+        const orphan = (await as(vault.token).tokenCreateOrphan({ policies: ['default'] })).auth;
+        assert.equal(orphan.orphan, true);
+        await as(orphan.client_token).tokenRevokeSelf();
+        await refused(as(orphan.client_token).tokenLookupSelf(), 403);
+    }],
+    ['a client goes on with the token it made', async () => {
+        const own = as(vault.token);
+        const made = (await own.tokenCreate({ policies: ['default'] })).auth;
+        assert.equal(own.token, made.client_token);
+        assert.equal((await own.tokenLookupSelf()).data.accessor, made.accessor);
+    }],
+    ['a revoked parent takes its children', async () => {
+        const parent = await policy('maker', 'path "auth/token/create" { capabilities = ["update"] }');
+        const child = (await create({}, parent)).client_token;
+        await as(child).tokenLookupSelf();
+        await vault.tokenRevoke({ token: parent });
+        await refused(as(child).tokenLookupSelf(), 403, /invalid token/);
+    }],
+    ['health, leader, help, rotate', async () => {
+        const health = await vault.health();
+        assert.deepEqual([health.initialized, health.sealed, health.standby], [true, false, false]);
+        assert.equal((await vault.health({ sealedcode: 200 })).sealed, false);
+        assert.equal((await vault.leader()).ha_enabled, false);
+        assert.equal(typeof (await vault.help('sys/mounts')).help, 'string');
+        assert.equal(typeof (await vault.help('secret')).help, 'string');
+        await vault.rotate();
+    }],
+    ['error objects', async () => {
+        const denied = await refused(as('nonsense').read('secret/data/a/b'), 403, /permission denied/);
+        assert.deepEqual(Object.keys(denied.response.body), ['errors']);
+        const bad = await refused(vault.write('secret/data/a/b', { nodata: 1 }), 400, /^no data provided$/);
+        assert.deepEqual(bad.response.body.errors[0], 'no data provided');
+        await refused(vault.write('auth/token/create', { ttl: 'soon' }), 400, /ttl/);
+        await refused(vault.read('nope/x'), 404, /no handler for route "nope\/x"/);
+        await refused(vault.read('sys/nope'), 404, /unsupported path/);
+        await refused(vault.audits(), 404, /unsupported path/);
+        await refused(vault.revokePrefix({ path_prefix: 'x' }), 404);
+    }],
+    ['seal', async () => {
+        await vault.seal();
+        assert.equal((await vault.status()).sealed, true);
+        assert.equal((await vault.health()).sealed, true);
+        await refused(vault.read('secret/data/a/b'), 503, /Vault is sealed/);
+        for (const key of vault.keys.slice(1, 4)) await vault.unseal({ secret_shares: 1, key });
+        assert.equal((await vault.read('secret/data/a/b')).data.data.k, 'w');
+    }],
+];
+
+async function main(wanted) {
+    let failed = 0;
+    for (const [name, run] of making.concat(cases)) {
+        const chosen = wanted.length === 0 || wanted.some((part) => name.includes(part));
+        if (!chosen && !making.some((row) => row[0] === name)) continue;
+        try {
+            await run();
+            console.log(`ok - ${name}`);
+        } catch (error) {
+            failed += 1;
+            const said = String(error.message).replace(/\s+/g, ' ');
+            console.log(`not ok - ${name}: expected no error, got ${said}; alone: tests/conformance/with_node_vault '${name}'`);
+        }
+    }
+    process.exitCode = failed === 0 ? 0 : 1;
+}
+
+main(process.argv.slice(2));

@@ -1,0 +1,411 @@
+#!/usr/bin/python3
+"""Debian's python3-hvac, unchanged, over TLS: the life of a vault as its users script it.
+
+    tests/conformance/with_hvac.py ['part of a case name']
+
+The first cases make the vault; they run before any other.
+"""
+import os
+import sys
+import time
+import warnings
+
+import hvac
+from hvac import exceptions
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+from keyturn import Vault, wait_for  # noqa: E402
+from tap import Mismatch, Tap, equal, true  # noqa: E402
+
+tap = Tap("tests/conformance/with_hvac.py")
+vault = Vault(tls=True)
+client = None
+
+
+def connect(token=None, **more):
+    return hvac.Client(url=vault.address, token=token or vault.token, verify=vault.cacert, **more)
+
+
+def raises(kind, function, *args, says=None, **more):
+    try:
+        got = function(*args, **more)
+    except kind as error:
+        if says is not None and says not in str(error):
+            raise Mismatch("expected %r in %r" % (says, str(error)))
+        return error
+    raise Mismatch("expected %s, got %r" % (kind.__name__, got))
+
+
+# ---- making the vault ----------------------------------------------------------------------------
+
+def first(c):
+    @tap.case("not initialised yet")
+    def _():
+        equal((False, True), (c.sys.is_initialized(), c.sys.is_sealed()))
+        equal(501, c.sys.read_health_status().status_code)
+        got = c.sys.read_health_status(method="GET")
+        equal((501, False), (got.status_code, got.json()["initialized"]))
+        raises(exceptions.VaultDown, c.secrets.kv.v2.read_secret_version, "a", says="Vault is sealed")
+
+    @tap.case("initialize")
+    def _():
+        raises(exceptions.InvalidRequest, c.sys.initialize, 3, 5, says="cannot be larger")
+        got = c.sys.initialize(secret_shares=5, secret_threshold=3)
+        equal((5, 5), (len(got["keys"]), len(got["keys_base64"])))
+        vault.shares, vault.token, vault.threshold = got["keys"], got["root_token"], 3
+        vault.base64 = got["keys_base64"]
+        c.token = vault.token
+        equal((True, True), (c.sys.is_initialized(), c.sys.is_sealed()))
+        raises(exceptions.InvalidRequest, c.sys.initialize, says="already initialized")
+        equal(503, c.sys.read_health_status().status_code)
+
+    @tap.case("submit_unseal_keys")
+    def _():
+        got = c.sys.submit_unseal_key(vault.shares[0])
+        equal((1, 3, 5), (got["progress"], got["t"], got["n"]))
+        equal(0, c.sys.submit_unseal_key(reset=True)["progress"])
+        got = c.sys.submit_unseal_keys(vault.base64[1:])
+        equal(False, got["sealed"])
+        equal(False, c.sys.is_sealed())
+
+    @tap.case("KV version 2 at secret/")
+    def _():
+        c.sys.enable_secrets_engine("kv", path="secret", options={"version": 2}, description="tests")
+        got = c.sys.list_mounted_secrets_engines()
+        equal({"version": "2"}, got["data"]["secret/"]["options"])
+        equal(got["data"]["secret/"], got["secret/"])
+        equal("2", c.sys.retrieve_mount_option("secret", "version"))
+
+
+# ---- health, seal, keys --------------------------------------------------------------------------
+
+@tap.case("health by HEAD and GET, leader, seal status")
+def _():
+    equal(200, client.sys.read_health_status().status_code)
+    got = client.sys.read_health_status(method="GET")
+    equal((True, False, False), tuple(got[k] for k in ("initialized", "sealed", "standby")))
+    equal(299, client.sys.read_health_status(active_code=299, method="GET").status_code)
+    equal(False, client.sys.read_leader_status()["ha_enabled"])
+    equal(False, client.ha_status["ha_enabled"])
+    equal("shamir", client.sys.read_seal_status()["type"])
+    equal("shamir", client.seal_status["type"])
+
+
+@tap.case("seal and unseal")
+def _():
+    equal(204, client.sys.seal().status_code)
+    true(client.sys.is_sealed(), "sealed")
+    equal(503, client.sys.read_health_status().status_code)
+    true(client.sys.read_health_status(sealed_code=200, method="GET")["sealed"], "sealed with status 200")
+    raises(exceptions.VaultDown, client.auth.token.lookup_self, says="Vault is sealed")
+    raises(exceptions.VaultDown, client.is_authenticated)
+    client.sys.submit_unseal_keys(vault.shares)
+    true(client.is_authenticated(), "authenticated again")
+
+
+@tap.case("rotating the keyring")
+def _():
+    before = client.sys.get_encryption_key_status()
+    equal(204, client.sys.rotate_encryption_key().status_code)
+    after = client.sys.get_encryption_key_status()
+    equal(before["data"]["term"] + 1, after["data"]["term"])
+    equal(after["data"]["term"], client.key_status["term"])
+
+
+# ---- KV ------------------------------------------------------------------------------------------
+
+@tap.case("kv: create, read, versions")
+def _():
+    kv = client.secrets.kv.v2
+    equal(1, kv.create_or_update_secret("a/b", {"k": "v", "n": 1})["data"]["version"])
+    equal(2, kv.create_or_update_secret("a/b", {"k": "w", "list": [1, {"x": None}]})["data"]["version"])
+    equal({"k": "w", "list": [1, {"x": None}]}, kv.read_secret("a/b")["data"]["data"])
+    equal({"k": "v", "n": 1}, kv.read_secret_version("a/b", version=1)["data"]["data"])
+    got = kv.read_secret_version("a/b")["data"]["metadata"]
+    equal((2, False, ""), (got["version"], got["destroyed"], got["deletion_time"]))
+    raises(exceptions.InvalidPath, kv.read_secret_version, "a/none")
+    raises(exceptions.InvalidPath, kv.read_secret_version, "a/b", version=9)
+    client.secrets.kv.default_kv_version = "2"
+    equal("w", client.secrets.kv.read_secret_version("a/b")["data"]["data"]["k"])
+
+
+@tap.case("kv: check-and-set")
+def _():
+    kv = client.secrets.kv.v2
+    kv.create_or_update_secret("cas", {"n": 1}, cas=0)
+    raises(exceptions.InvalidRequest, kv.create_or_update_secret, "cas", {"n": 2}, cas=0, says="check-and-set")
+    equal(2, kv.create_or_update_secret("cas", {"n": 2}, cas=1)["data"]["version"])
+    kv.update_metadata("cas", cas_required=True)
+    raises(exceptions.InvalidRequest, kv.create_or_update_secret, "cas", {"n": 3}, says="check-and-set parameter required")
+
+
+@tap.case("kv: patch")
+def _():
+    kv = client.secrets.kv.v2
+    kv.create_or_update_secret("patch", {"a": 1, "b": 2})
+    equal(2, kv.patch("patch", {"b": 3, "c": 4})["data"]["version"])
+    equal({"a": 1, "b": 3, "c": 4}, kv.read_secret("patch")["data"]["data"])
+    raises(exceptions.InvalidPath, kv.patch, "patch-none", {"a": 1})
+
+
+@tap.case("kv: delete, undelete, destroy")
+def _():
+    kv = client.secrets.kv.v2
+    for n in range(3):
+        kv.create_or_update_secret("del", {"n": n})
+    equal(204, kv.delete_latest_version_of_secret("del").status_code)
+    raises(exceptions.InvalidPath, kv.read_secret_version, "del")
+    equal(204, kv.undelete_secret_versions("del", [3]).status_code)
+    equal(2, kv.read_secret("del")["data"]["data"]["n"])
+    equal(204, kv.delete_secret_versions("del", [1, 2]).status_code)
+    raises(exceptions.InvalidPath, kv.read_secret_version, "del", version=1)
+    kv.undelete_secret_versions("del", [1])
+    equal(0, kv.read_secret_version("del", version=1)["data"]["data"]["n"])
+    equal(204, kv.destroy_secret_versions("del", [1]).status_code)
+    kv.undelete_secret_versions("del", [1])
+    raises(exceptions.InvalidPath, kv.read_secret_version, "del", version=1)
+    versions = kv.read_secret_metadata("del")["data"]["versions"]
+    equal([True, False, False], [versions[str(n)]["destroyed"] for n in (1, 2, 3)])
+
+
+@tap.case("kv: metadata, custom metadata, deleting all")
+def _():
+    kv = client.secrets.kv.v2
+    kv.create_or_update_secret("meta", {"k": 1})
+    equal(204, kv.update_metadata("meta", max_versions=3, delete_version_after="10h").status_code)
+    got = kv.read_secret_metadata("meta")["data"]
+    equal((3, "10h0m0s", 1), (got["max_versions"], got["delete_version_after"], got["current_version"]))
+    client.write("secret/metadata/meta", custom_metadata={"owner": "orders"})
+    equal({"owner": "orders"}, kv.read_secret_metadata("meta")["data"]["custom_metadata"])
+    equal({"owner": "orders"}, kv.read_secret("meta")["data"]["metadata"]["custom_metadata"])
+    equal(204, kv.delete_metadata_and_all_versions("meta").status_code)
+    raises(exceptions.InvalidPath, kv.read_secret_metadata, "meta")
+
+
+@tap.case("kv: a version that deletes itself")
+def _():
+    kv = client.secrets.kv.v2
+    kv.update_metadata("soon", delete_version_after="1s")
+    true(kv.create_or_update_secret("soon", {"k": 1})["data"]["deletion_time"], "a deletion_time")
+
+    def gone():
+        try:
+            kv.read_secret_version("soon")
+        except exceptions.InvalidPath:
+            return True
+        return False
+    wait_for("the version's end", gone, 10)
+
+
+@tap.case("kv: lists")
+def _():
+    kv = client.secrets.kv.v2
+    for path in ("ls/a", "ls/b/c", "ls/d e"):
+        kv.create_or_update_secret(path, {})
+    equal(["a", "b/", "d e"], kv.list_secrets("ls")["data"]["keys"])
+    equal(["c"], kv.list_secrets("/ls//b/")["data"]["keys"])
+    raises(exceptions.InvalidPath, kv.list_secrets, "ls/none")
+    equal(["a", "b/", "d e"], client.list("secret/metadata/ls")["data"]["keys"])
+    equal(None, client.list("secret/metadata/none"))
+    strict = connect(strict_http=True)
+    equal(["a", "b/", "d e"], strict.secrets.kv.v2.list_secrets("ls")["data"]["keys"])
+
+
+@tap.case("kv: settings of the mount")
+def _():
+    client.sys.enable_secrets_engine("kv-v2", path="conf")
+    kv = client.secrets.kv.v2
+    equal(204, kv.configure(max_versions=2, cas_required=False, mount_point="conf").status_code)
+    equal(2, kv.read_configuration(mount_point="conf")["data"]["max_versions"])
+    for n in range(5):
+        kv.create_or_update_secret("a", {"n": n}, mount_point="conf")
+    equal(["4", "5"], list(kv.read_secret_metadata("a", mount_point="conf")["data"]["versions"]))
+
+
+@tap.case("read, write, list, delete without an engine's help")
+def _():
+    client.write("secret/data/plain", data={"k": "v"})
+    equal({"k": "v"}, client.read("secret/data/plain")["data"]["data"])
+    equal(None, client.read("secret/data/no-such"))
+    client.delete("secret/data/plain")
+    equal(None, client.read("secret/data/plain"))
+    client.write("cubbyhole/mine", k="v")
+    equal({"k": "v"}, client.read("cubbyhole/mine")["data"])
+    raises(exceptions.InvalidRequest, client.write, "secret/data/plain", nodata=1, says="no data provided")
+
+
+# ---- policies ------------------------------------------------------------------------------------
+
+@tap.case("policies as text and as a dictionary")
+def _():
+    text = 'path "secret/data/p" { capabilities = ["read"] }'
+    equal(204, client.sys.create_or_update_policy("text", text).status_code)
+    equal(text, client.sys.read_policy("text")["data"]["rules"])
+    equal(text, client.sys.read_policy("text")["rules"])
+    equal(text, client.get_policy("text"))
+    document = {"path": {"secret/data/p": {"capabilities": ["read"]}}}
+    for pretty in (True, False):
+        client.sys.create_or_update_policy("dict", document, pretty_print=pretty)
+        client.secrets.kv.v2.create_or_update_secret("p", {"k": "v"})
+        for name in ("text", "dict"):
+            token = client.auth.token.create(policies=[name])["auth"]["client_token"]
+            equal("v", connect(token).secrets.kv.v2.read_secret("p")["data"]["data"]["k"])
+    equal({"default", "dict", "root", "text"}, set(client.sys.list_policies()["data"]["policies"]) - {"cap", "t"})
+    equal(204, client.sys.delete_policy("dict").status_code)
+    raises(exceptions.InvalidPath, client.sys.read_policy, "dict")
+    equal(None, client.get_policy("dict"))
+    raises(exceptions.InvalidRequest, client.sys.create_or_update_policy, "bad", "path {", says="failed to parse policy")
+    raises(exceptions.InvalidRequest, client.sys.delete_policy, "root")
+
+
+@tap.case("capabilities")
+def _():
+    client.sys.create_or_update_policy("cap", 'path "x/*" { capabilities = ["read", "list"] }')
+    made = client.auth.token.create(policies=["cap"])["auth"]
+    for more in ({"token": made["client_token"]}, {"accessor": made["accessor"]}):
+        equal(["list", "read"], client.sys.get_capabilities(["x/y"], **more)["data"]["capabilities"])
+    own = connect(made["client_token"])
+    got = own.sys.get_capabilities(["x/y", "z"])
+    equal({"x/y": ["list", "read"], "z": ["deny"]}, got["data"])
+    equal(["root"], client.sys.get_capabilities(["anything"])["capabilities"])
+
+
+# ---- tokens --------------------------------------------------------------------------------------
+
+@tap.case("tokens: create with everything")
+def _():
+    client.sys.create_or_update_policy("t", 'path "auth/token/*" { capabilities = ["update", "sudo", "read"] }')
+    reply = client.auth.token.create(id="chosen-id", policies=["t"], meta={"app": "x"}, no_parent=True,
+                                     no_default_policy=True, renewable=True, ttl="30m", explicit_max_ttl="2h",
+                                     display_name="ci", num_uses=50)
+    got = reply["auth"]
+    equal(("chosen-id", ["t"], {"app": "x"}, 1800, True, 50, True),
+          tuple(got[k] for k in ("client_token", "policies", "metadata", "lease_duration", "renewable", "num_uses",
+                                 "orphan")))
+    data = client.auth.token.lookup("chosen-id")["data"]
+    equal((7200, "token-ci", "auth/token/create", 50), tuple(data[k] for k in (
+        "explicit_max_ttl", "display_name", "path", "num_uses")))
+    raises(exceptions.InvalidRequest, client.auth.token.create, id="chosen-id", says="duplicate")
+    equal(1800, client.auth.token.create(policies=["t"], period="30m")["auth"]["lease_duration"])
+    with warnings.catch_warnings(record=True):  # the old call, which hvac itself advises against
+        equal(3600, client.create_token(policies=["t"], lease="1h")["auth"]["lease_duration"])
+
+
+@tap.case("tokens: lookup, renew, revoke, accessors")
+def _():
+    made = client.auth.token.create(policies=["default"], ttl="1h")["auth"]
+    own = connect(made["client_token"])
+    true(own.is_authenticated(), "authenticated")
+    equal(made["accessor"], own.auth.token.lookup_self()["data"]["accessor"])
+    equal(made["client_token"], own.lookup_token()["data"]["id"])
+    equal(["default"], client.auth.token.lookup(made["client_token"])["data"]["policies"])
+    equal("", client.auth.token.lookup_accessor(made["accessor"])["data"]["id"])
+    equal(7200, own.auth.token.renew_self(increment="2h")["auth"]["lease_duration"])
+    equal(60, client.auth.token.renew(made["client_token"], increment=60)["auth"]["lease_duration"])
+    equal(3600, client.auth.token.renew_accessor(made["accessor"], increment="1h")["auth"]["lease_duration"])
+    true(made["accessor"] in client.auth.token.list_accessors()["data"]["keys"], "the accessor")
+    equal(204, own.auth.token.revoke_self().status_code)
+    equal(False, own.is_authenticated())
+    raises(exceptions.Forbidden, own.auth.token.lookup_self, says="permission denied")
+    raises(exceptions.Forbidden, client.auth.token.lookup, made["client_token"], says="bad token")
+    raises(exceptions.InvalidRequest, client.auth.token.lookup_accessor, made["accessor"], says="invalid accessor")
+    equal(204, client.auth.token.revoke("unknown").status_code)
+    made = client.auth.token.create(policies=["default"])["auth"]
+    equal(204, client.auth.token.revoke_accessor(made["accessor"]).status_code)
+    equal(False, connect(made["client_token"]).is_authenticated())
+
+
+@tap.case("tokens: trees")
+def _():
+    client.sys.create_or_update_policy("t", 'path "auth/token/*" { capabilities = ["update", "sudo", "read"] }')
+    parent = client.auth.token.create(policies=["t"])["auth"]["client_token"]
+    child = connect(parent).auth.token.create()["auth"]["client_token"]
+    grandchild = connect(child).auth.token.create()["auth"]["client_token"]
+    client.auth.token.revoke_and_orphan_children(parent)
+    equal((False, True, True), tuple(connect(t).is_authenticated() for t in (parent, child, grandchild)))
+    client.auth.token.revoke(child)
+    equal((False, False), tuple(connect(t).is_authenticated() for t in (child, grandchild)))
+
+
+@tap.case("tokens: uses and expiry")
+def _():
+    token = client.auth.token.create(policies=["default"], num_uses=2)["auth"]["client_token"]
+    equal((True, True, False), tuple(connect(token).is_authenticated() for _ in range(3)))
+    token = client.auth.token.create(policies=["default"], ttl="1s")["auth"]["client_token"]
+    wait_for("the token's end", lambda: not connect(token).is_authenticated(), 10)
+
+
+@tap.case("is_authenticated and logout")
+def _():
+    equal(False, hvac.Client(url=vault.address, verify=vault.cacert).is_authenticated())
+    equal(False, connect("nonsense").is_authenticated())
+    made = client.auth.token.create(policies=["default"])["auth"]["client_token"]
+    own = connect(made)
+    own.logout(revoke_token=True)
+    equal(False, connect(made).is_authenticated())
+
+
+# ---- mounts --------------------------------------------------------------------------------------
+
+@tap.case("mounts")
+def _():
+    client.sys.enable_secrets_engine("kv", path="team/a", options={"version": "2"},
+                                     config={"default_lease_ttl": "1h", "max_lease_ttl": "2h"})
+    got = client.sys.list_mounted_secrets_engines()["data"]["team/a/"]
+    equal((3600, 7200, "kv"), (got["config"]["default_lease_ttl"], got["config"]["max_lease_ttl"], got["type"]))
+    equal(204, client.sys.tune_mount_configuration("team/a", default_lease_ttl="90m", description="x").status_code)
+    equal((5400, "x"), tuple(client.sys.read_mount_configuration("team/a")["data"][k] for k in (
+        "default_lease_ttl", "description")))
+    client.secrets.kv.v2.create_or_update_secret("k", {"v": 1}, mount_point="team/a")
+    raises(exceptions.InvalidRequest, client.sys.enable_secrets_engine, "kv-v2", path="team/a", says="already in use")
+    equal(204, client.sys.disable_secrets_engine("team/a").status_code)
+    raises(exceptions.InvalidPath, client.secrets.kv.v2.read_secret, "k", mount_point="team/a")
+    raises(exceptions.InvalidRequest, client.sys.enable_secrets_engine, "nope", says="nope")
+    equal("token", client.sys.list_auth_methods()["data"]["token/"]["type"])
+
+
+# ---- errors --------------------------------------------------------------------------------------
+
+@tap.case("each error has its class and its texts")
+def _():
+    token = client.auth.token.create(policies=["default"])["auth"]["client_token"]
+    weak = connect(token)
+    error = raises(exceptions.Forbidden, weak.secrets.kv.v2.read_secret, "a/b", says="permission denied")
+    true("invalid token" not in str(error), "no word of an invalid token")
+    raises(exceptions.Forbidden, connect("nonsense").secrets.kv.v2.read_secret, "a/b", says="invalid token")
+    raises(exceptions.Forbidden, weak.sys.seal)
+    raises(exceptions.InvalidPath, client.secrets.kv.v2.read_secret, "none")
+    raises(exceptions.InvalidRequest, client.auth.token.create, ttl="soon", says="ttl")
+    error = raises(exceptions.InvalidRequest, client.secrets.kv.v2.create_or_update_secret, "a", "text", says="data")
+    true(isinstance(error.errors, list) and error.errors, "a list of errors")
+    raises(exceptions.InvalidPath, client.sys.list_enabled_audit_devices, says="unsupported path")
+
+
+@tap.case("a certificate of nobody is not accepted")
+def _():
+    import requests
+    stranger = hvac.Client(url=vault.address, token=vault.token, verify=True)
+    raises(requests.exceptions.SSLError, stranger.sys.read_seal_status)
+
+
+def main():
+    global client
+    rest, tap.cases = tap.cases, []
+    started = time.monotonic()
+    try:
+        vault.start()
+        client = hvac.Client(url=vault.address, verify=vault.cacert)
+        first(client)
+        tap.run()
+        if tap.failed:
+            return 1
+        tap.cases = rest
+        status = tap.run(sys.argv[1:])
+        if time.monotonic() - started > 120:
+            print("# slow: %d s" % (time.monotonic() - started))
+        return status
+    finally:
+        vault.remove()
+
+
+sys.exit(main())
