@@ -23,7 +23,9 @@
     X(TABLE_TARGET, 'g', "NAME: rotation targets")                                                \
     X(TABLE_ROTATION, 'r', "NAME: a secret's rotation settings and state")                        \
     X(TABLE_DUE, 'd', "TIME: secrets by the time their rotation is due")                          \
-    X(TABLE_RUN, 'R', "ID: runs, ordered by time of creation")                                    \
+    X(TABLE_RUN, 'R', "ID, complemented: runs, the newest first")                                 \
+    X(TABLE_RUN_OF, 'q', "ID of a secret ‖ a run's ID, complemented: its runs, the newest first") \
+    X(TABLE_ACTIVE, 'A', "ID: runs that have not ended")                                          \
     X(TABLE_STEP, 's', "ID ‖ u32be: steps of a run")                                              \
     X(TABLE_LOCK, 'l', "HASH: target and account group locks")                                    \
     X(TABLE_CONSUMER, 'f', "NAME: consumers, scope is the secret")                                \

@@ -1,0 +1,144 @@
+#include "vaultd/fleet/consumer.h"
+
+#define RECORD_MAX (16u * 1024u)
+
+#define ROW(member, type, most) RECORD_ROW(struct consumer, member, type, most)
+static const struct record_row rows_1[] = {
+    ROW(host, RECORD_TEXT, HOST_MAX),
+    ROW(service, RECORD_TEXT, SERVICE_MAX),
+    ROW(identity, RECORD_TEXT, 256),
+    ROW(instance, RECORD_TEXT, 512),
+    ROW(evidence, RECORD_TEXT, 64),
+    ROW(detail, RECORD_TEXT, 1024),
+    ROW(version, RECORD_U32, 0),
+    ROW(state, RECORD_ENUM, CONSUMER_STATE_COUNT),
+    ROW(at_ms, RECORD_I64, 1),
+    ROW(samples, RECORD_I64, 1),
+    ROW(p95_ms, RECORD_I64, 1),
+    ROW(baseline_p95_ms, RECORD_I64, 1),
+};
+static const struct record_form forms[] = {RECORD_FORM(1, rows_1)};
+const struct record_kind consumer_kind = {"consumer", forms, 1, sizeof(struct consumer)};
+
+#define X(name, text) [name] = text,
+static const char *const state_texts[] = {CONSUMER_STATES(X)};
+#undef X
+
+const char *consumer_state_text(enum consumer_state state)
+{
+    return state_texts[state];
+}
+
+bool consumer_state_parse(const char *text, enum consumer_state *ret)
+{
+    for (size_t i = 0; i < CONSUMER_STATE_COUNT; i++)
+        if (strcmp(text, state_texts[i]) == 0) {
+            *ret = (enum consumer_state)i;
+            return true;
+        }
+    return false;
+}
+
+static enum kt_kind read_entry(struct request *req, const struct entry *entry, struct kt_buf *plain,
+                               struct consumer *ret, struct kt_err *err)
+{
+    kt_buf_reset(plain);
+    enum kt_kind kind =
+        barrier_open_entry(req->core->barrier, entry->key, entry->value, plain, err);
+    if (kind == KT_OK)
+        kind = record_read(&consumer_kind, kt_buf_bytes(plain), &req->arena, ret, err);
+    if (kind == KT_OK)
+        ret->changed = entry->changed;
+    return kind;
+}
+
+enum kt_kind consumers_load(struct request *req, const unsigned char secret[RUN_ID],
+                            const char *host, struct consumer **ret, size_t *ret_n,
+                            struct kt_err *err)
+{
+    unsigned char prefix[BARRIER_FOLDER_PREFIX], head[BARRIER_NAME_KEY];
+    consumers_prefix(req->core, secret, prefix);
+    consumers_head(req->core, secret, head);
+    struct cursor *cursor = NULL;
+    if (cursor_open(req->snapshot, kt_bytes(prefix, sizeof prefix), kt_bytes(NULL, 0), &cursor) !=
+        STORE_OK)
+        return kt_fail(err, KT_IO, "reading the consumers of a secret");
+    kt_autobuf struct kt_buf plain;
+    kt_buf_init(&plain, RECORD_MAX);
+    struct consumer *all = NULL;
+    size_t n = 0, room = 0;
+    enum kt_kind kind = KT_OK;
+    struct entry entry;
+    while (kind == KT_OK && n < CONSUMERS_MAX && cursor_next(cursor, &entry) == STORE_OK) {
+        if (kt_bytes_equal(entry.key, kt_bytes(head, sizeof head)))
+            continue;
+        if (n == room) {
+            room = room == 0 ? 16 : room * 2;
+            struct consumer *more = kt_arena_take(&req->arena, room * sizeof *more);
+            if (more == NULL) {
+                kind = kt_fail(err, KT_NO_MEMORY, "reading the consumers of a secret");
+                break;
+            }
+            if (n > 0)
+                memcpy(more, all, n * sizeof *more);
+            all = more;
+        }
+        kind = read_entry(req, &entry, &plain, &all[n], err);
+        if (kind == KT_OK && (host == NULL || strcmp(all[n].host, host) == 0))
+            n++;
+    }
+    cursor_close(cursor);
+    if (kind != KT_OK)
+        return kind;
+    *ret = all;
+    *ret_n = n;
+    return KT_OK;
+}
+
+enum kt_kind consumer_load(struct request *req, const unsigned char secret[RUN_ID],
+                           const char *host, const char *service, struct consumer *ret,
+                           struct kt_err *err)
+{
+    unsigned char key[BARRIER_NAME_KEY];
+    consumer_key(req->core, secret, host, service, key);
+    struct kt_bytes record;
+    generation changed = 0;
+    enum kt_kind kind = request_record(req, kt_bytes(key, sizeof key), &record, &changed, err);
+    if (kind == KT_OK)
+        kind = record_read(&consumer_kind, record, &req->arena, ret, err);
+    if (kind == KT_OK)
+        ret->changed = changed;
+    return kind;
+}
+
+enum kt_kind consumer_save(struct request *req, const unsigned char secret[RUN_ID],
+                           const struct consumer *consumer, struct kt_err *err)
+{
+    struct batch *batch = request_batch(req);
+    kt_autobuf struct kt_buf record;
+    kt_buf_init(&record, RECORD_MAX);
+    record_write(&consumer_kind, consumer, &record);
+    if (batch == NULL || !kt_buf_ok(&record))
+        return kt_fail(err, KT_NO_MEMORY, "writing a consumer");
+    unsigned char key[BARRIER_NAME_KEY], head[BARRIER_NAME_KEY];
+    consumer_key(req->core, secret, consumer->host, consumer->service, key);
+    consumers_head(req->core, secret, head);
+    batch_require(batch, consumer->changed == 0 ? KEY_ABSENT : KEY_CHANGED_AT,
+                  kt_bytes(key, sizeof key), consumer->changed);
+    batch_put(batch, kt_bytes(head, sizeof head), kt_bytes("\x01", 1));
+    if (consumer->state == CONSUMER_GONE) {
+        batch_delete(batch, kt_bytes(key, sizeof key));
+        return KT_OK;
+    }
+    return barrier_put(req->core->barrier, batch, kt_bytes(key, sizeof key), kt_buf_bytes(&record),
+                       err);
+}
+
+void consumers_require(struct request *req, const unsigned char secret[RUN_ID],
+                       struct batch *batch)
+{
+    unsigned char head[BARRIER_NAME_KEY];
+    consumers_head(req->core, secret, head);
+    batch_require(batch, KEY_NOT_AFTER, kt_bytes(head, sizeof head),
+                  snapshot_generation(req->snapshot));
+}

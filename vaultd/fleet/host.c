@@ -1,0 +1,90 @@
+#include "vaultd/fleet/consumer.h"
+
+#define RECORD_MAX (512u * 1024u)
+#define HOSTS_MAX  20000u
+
+#define ROW(member, type, most) RECORD_ROW(struct host, member, type, most)
+static const struct record_row rows_1[] = {
+    ROW(name, RECORD_TEXT, HOST_MAX),
+    ROW(at_ms, RECORD_I64, 1),
+    ROW(secrets, RECORD_LIST, HOST_SECRETS_MAX),
+};
+static const struct record_form forms[] = {RECORD_FORM(1, rows_1)};
+const struct record_kind host_kind = {"host", forms, 1, sizeof(struct host)};
+
+enum kt_kind host_load(struct request *req, const char *name, struct host *ret, struct kt_err *err)
+{
+    unsigned char key[BARRIER_NAME_KEY];
+    host_key(req->core, name, key);
+    struct kt_bytes record;
+    generation changed = 0;
+    enum kt_kind kind = request_record(req, kt_bytes(key, sizeof key), &record, &changed, err);
+    if (kind == KT_OK)
+        kind = record_read(&host_kind, record, &req->arena, ret, err);
+    else if (kind == KT_NOT_FOUND)
+        *ret = (struct host){.name = name};
+    if (kind == KT_OK)
+        ret->changed = changed;
+    return kind;
+}
+
+enum kt_kind host_save(struct request *req, const struct host *host, struct kt_err *err)
+{
+    struct batch *batch = request_batch(req);
+    kt_autobuf struct kt_buf record;
+    kt_buf_init(&record, RECORD_MAX);
+    record_write(&host_kind, host, &record);
+    if (batch == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "writing a host");
+    if (!kt_buf_ok(&record))
+        return kt_fail(err, KT_INVALID, "the host's list of secrets would be too long");
+    unsigned char key[BARRIER_NAME_KEY];
+    host_key(req->core, host->name, key);
+    batch_require(batch, host->changed == 0 ? KEY_ABSENT : KEY_CHANGED_AT,
+                  kt_bytes(key, sizeof key), host->changed);
+    if (host->secrets.n == 0) {
+        batch_delete(batch, kt_bytes(key, sizeof key));
+        return KT_OK;
+    }
+    return barrier_put(req->core->barrier, batch, kt_bytes(key, sizeof key), kt_buf_bytes(&record),
+                       err);
+}
+
+enum kt_kind hosts_load(struct request *req, struct host **ret, size_t *ret_n, struct kt_err *err)
+{
+    unsigned char prefix[BARRIER_FOLDER_PREFIX];
+    hosts_prefix(req->core, prefix);
+    struct cursor *cursor = NULL;
+    if (cursor_open(req->snapshot, kt_bytes(prefix, sizeof prefix), kt_bytes(NULL, 0), &cursor) !=
+        STORE_OK)
+        return kt_fail(err, KT_IO, "reading the hosts");
+    kt_autobuf struct kt_buf plain;
+    kt_buf_init(&plain, RECORD_MAX);
+    struct host *all = NULL;
+    size_t n = 0, room = 0;
+    enum kt_kind kind = KT_OK;
+    struct entry entry;
+    while (kind == KT_OK && n < HOSTS_MAX && cursor_next(cursor, &entry) == STORE_OK) {
+        if (n == room) {
+            room = room == 0 ? 16 : room * 2;
+            struct host *more = kt_arena_take(&req->arena, room * sizeof *more);
+            if (more == NULL) {
+                kind = kt_fail(err, KT_NO_MEMORY, "reading the hosts");
+                break;
+            }
+            if (n > 0)
+                memcpy(more, all, n * sizeof *more);
+            all = more;
+        }
+        kt_buf_reset(&plain);
+        kind = barrier_open_entry(req->core->barrier, entry.key, entry.value, &plain, err);
+        if (kind == KT_OK)
+            kind = record_read(&host_kind, kt_buf_bytes(&plain), &req->arena, &all[n++], err);
+    }
+    cursor_close(cursor);
+    if (kind != KT_OK)
+        return kind;
+    *ret = all;
+    *ret_n = n;
+    return KT_OK;
+}

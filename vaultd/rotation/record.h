@@ -1,0 +1,54 @@
+/* vaultd/rotation/record.h - stored forms as tables: one row a field, one list a format number.
+ *
+ * What:    A record is u8 format, then its fields in the order of the rows: texts and lists as u32
+ *          lengths and bytes, numbers little-endian. Reading is strict: a surplus, a missing byte, a
+ *          number above the row's bound is KT_CORRUPT; so is a newer format, by name. An older
+ *          format is another list; fields it does not have stay zero ("" for texts).
+ * Owner:   what was read lives in the arena.
+ * Threads: plain values. */
+#pragma once
+
+#include "lib/arena.h"
+#include "lib/buf.h"
+#include "lib/err.h"
+
+enum record_type {
+    RECORD_TEXT,  /* const char *; `most` bytes */
+    RECORD_LIST,  /* struct record_list; `most` texts */
+    RECORD_I64,   /* int64_t[most], or one */
+    RECORD_U32,   /* uint32_t */
+    RECORD_U16,
+    RECORD_U8,
+    RECORD_BOOL,
+    RECORD_ENUM,  /* an enum; values below `most` */
+    RECORD_BYTES  /* unsigned char[most] */
+};
+struct record_list {
+    const char **at;
+    size_t n;
+};
+struct record_row {
+    enum record_type type;
+    size_t offset;
+    uint32_t most;
+};
+struct record_form {
+    uint8_t format;
+    const struct record_row *rows;
+    size_t n;
+};
+struct record_kind {
+    const char *name;                /* "rotation target" */
+    const struct record_form *forms; /* the newest first: it is written */
+    size_t n, size;
+};
+
+#define RECORD_TEXT_MAX 65536u
+/* X-macro rows become these: RECORD_ROW(struct target, host, RECORD_TEXT, 255) */
+#define RECORD_ROW(object, member, kind, bound) {kind, offsetof(object, member), bound}
+#define RECORD_FORM(number, table) {number, table, sizeof(table) / sizeof(table)[0]}
+
+void record_write(const struct record_kind *kind, const void *object, struct kt_buf *out);
+/* `object` is overwritten on success only. */
+enum kt_kind record_read(const struct record_kind *kind, struct kt_bytes record,
+                         struct kt_arena *arena, void *object, struct kt_err *err) KT_MUST_CHECK;

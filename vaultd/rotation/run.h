@@ -1,0 +1,122 @@
+/* vaultd/rotation/run.h - one rotation of one secret, as it stands in the store.
+ *
+ * What:    The machine (machine.h), the settings of the moment it was made, both public parts (a
+ *          verifier has a random salt: applying the same one again is what can be repeated), and
+ *          what a person wants to know.
+ * Stored:  TABLE_RUN, sealed; TABLE_ACTIVE while it has not ended; TABLE_RUN_OF by secret.
+ * Time:    deadlines are wall times of the engine's steady clock (engine.h); after a restart at
+ *          least 30 s, or their whole span, remain.
+ * Threads: any thread with the barrier entered. */
+#pragma once
+
+#include "vaultd/rotation/secret.h"
+
+#define RUN_TRIGGERS(X)                                                                            \
+    X(TRIGGER_SCHEDULE, "schedule")                                                                \
+    X(TRIGGER_OPERATOR, "operator")                                                                \
+    X(TRIGGER_MAX_AGE, "max_age")                                                                  \
+    X(TRIGGER_BACK, "back")
+#define X(name, text) name,
+enum run_trigger { RUN_TRIGGERS(X) RUN_TRIGGER_COUNT };
+#undef X
+const char *run_trigger_text(enum run_trigger trigger);
+
+struct run {
+    unsigned char id[RUN_ID];
+    unsigned char secret_id[RUN_ID];
+    const char *name;                    /* "secret/db/orders" */
+    unsigned char scope[BARRIER_SCOPE];  /* of its mount */
+    const char *driver;
+    struct rotation_settings settings;
+    struct machine machine;
+    uint32_t from, to;                   /* versions; to 0: not made yet */
+    uint32_t back_to;                    /* the value of this version again; 0: a new one */
+    uint32_t slot_old, slot_new;         /* which of the accounts */
+    const char *public_old, *public_new; /* verifiers */
+    enum run_trigger trigger;
+    const char *reason, *by;
+    bool cancel;                         /* asked to go back */
+    const char *cancel_why;
+    const char *because;                 /* why it went back, was cancelled or froze; "" */
+    int64_t started_ms, ended_ms;
+    int64_t state_ms;                    /* when this state began */
+    int64_t promoted_ms, acked_ms;       /* acked: since when all acknowledgements are in */
+    int64_t deadline_ms, span_ms;        /* of this state; 0: none */
+    uint32_t next_seq, attempt, tries;
+    uint32_t last_step;                  /* seq of the last step, for counting repeats */
+    unsigned char last_digest[16];
+    uint32_t repeats;
+    const char *frozen_text, *frozen_known, *frozen_next;
+    struct probe_budget budgets[2];      /* of accounts[0], accounts[1] */
+    uint32_t sessions;                   /* of the old account, when last looked */
+    int64_t unused_ms;                   /* when it was seen without any; 0: not yet */
+    bool drained;                        /* that was enough, or waiting for it ended */
+    bool loose_passed;                   /* readers held it until max_overlap */
+    const char *server_id, *server_version;
+    generation changed;                  /* not stored */
+};
+extern const struct record_kind run_kind;
+
+enum kt_kind run_load(struct request *req, const unsigned char id[RUN_ID], struct run *ret,
+                      struct kt_err *err) KT_MUST_CHECK;
+enum kt_kind run_save(struct request *req, const struct run *run, struct kt_err *err)
+    KT_MUST_CHECK;
+/* The account of a slot; "" when the run has none. */
+const char *run_account(const struct run *run, uint32_t slot);
+bool run_touches_target(const struct run *run);
+
+/* ---- steps: what happened, for people; run->next_seq grows ---- */
+#define STEP_KINDS(X)                                                                              \
+    X(STEP_STATE, "state")                                                                         \
+    X(STEP_INTENT, "intent")                                                                       \
+    X(STEP_OUTCOME, "outcome")                                                                     \
+    X(STEP_PROBE, "probe")                                                                         \
+    X(STEP_ACK, "ack")                                                                             \
+    X(STEP_NOTE, "note")
+#define X(name, text) name,
+enum step_kind { STEP_KINDS(X) STEP_KIND_COUNT };
+#undef X
+const char *step_kind_text(enum step_kind kind);
+struct run_step {
+    uint32_t seq;
+    enum step_kind kind;
+    const char *name; /* the state or the operation */
+    bool ok;
+    const char *text; /* a sentence without any value */
+    int64_t at_ms;
+    uint32_t took_ms;
+    uint32_t count;   /* how often in a row; 0 is 1 */
+    const char *host, *service; /* of an acknowledgement */
+    uint32_t version;
+    int64_t stamp_ms; /* of the acknowledgement */
+};
+extern const struct record_kind step_kind;
+#define STEPS_MAX 4000u
+/* Fills in seq and at_ms; a repeat of the last step is counted in it. KT_OK and nothing written when
+ * the run has STEPS_MAX already. */
+enum kt_kind step_add(struct request *req, struct run *run, struct run_step step,
+                      struct kt_err *err) KT_MUST_CHECK;
+/* Steps with seq > since, ascending, into arena memory. */
+enum kt_kind steps_load(struct request *req, const unsigned char id[RUN_ID], uint32_t since,
+                        struct run_step **ret, size_t *ret_n, struct kt_err *err) KT_MUST_CHECK;
+void step_show(const struct run_step *step, struct kt_jsonw *w);
+
+/* ---- start.c: making one ---- */
+struct run_wish {
+    enum run_trigger trigger;
+    const char *reason, *by;
+};
+/* Puts a new run of the secret into req's batch, with its lock and without its due row; a run
+ * without target is done in the same batch. KT_INVALID (KT-R-003) when one is active: its id is
+ * secret->run. */
+enum kt_kind run_start(struct request *req, struct rotation_secret *secret,
+                       const struct run_wish *wish, struct run *ret, struct kt_err *err)
+    KT_MUST_CHECK;
+
+/* Routes (run_routes.c). */
+enum kt_kind runs_list(struct request *req, struct kt_err *err);
+enum kt_kind run_read(struct request *req, struct kt_err *err);
+enum kt_kind run_cancel(struct request *req, struct kt_err *err);
+enum kt_kind run_thaw(struct request *req, struct kt_err *err);
+enum kt_kind run_report(struct request *req, struct kt_err *err);
+enum kt_kind rotate_write(struct request *req, struct kt_err *err);

@@ -1,0 +1,76 @@
+/* vaultd/rotation/secret.h - one secret's rotation: its settings, and where it is in time.
+ *
+ * Stored:  TABLE_ROTATION under the mount's scope and the path, sealed; TABLE_DUE has a row at
+ *          due_ms while one is due; TABLE_LOCK has a claim for each account, so that no two secrets
+ *          rotate the same one.
+ * Threads: any thread with the barrier entered. */
+#pragma once
+
+#include "vaultd/engine/kv.h"
+#include "vaultd/rotation/names.h"
+#include "vaultd/rotation/settings.h"
+#include "vaultd/rotation/target.h"
+
+#define REFUSALS_KEPT TARGET_REFUSALS_MAX
+
+/* What an account was asked lately: probing must not lock it. */
+struct probe_budget {
+    int64_t last_ms;
+    int64_t refused_ms[REFUSALS_KEPT]; /* a ring; 0: free */
+};
+
+struct rotation_secret {
+    unsigned char id[RUN_ID]; /* consumers, first reads and runs hang from it */
+    const char *name;         /* "secret/db/orders" */
+    struct rotation_settings settings;
+
+    bool active;              /* there is a run that has not ended */
+    unsigned char run[RUN_ID]; /* that one, else the last; zero: none yet */
+    bool due;                 /* TABLE_DUE has a row at due_ms */
+    int64_t fire_ms, due_ms, closes_ms;
+    enum kt_due_reason reason;
+    int64_t last_fire_ms;
+    int64_t last_done_ms;     /* last success, or the adoption */
+    enum run_state last_state; /* of the last run that ended; RUN_PLANNED: none */
+    uint32_t failures;        /* runs that did not end in done, in a row */
+    uint32_t done_from, done_to; /* versions of the last run that was done */
+    const char *held;         /* why nothing starts; "" */
+    struct probe_budget budgets[2]; /* of accounts[0], accounts[1] */
+    generation changed;       /* not stored */
+
+    /* Not stored. */
+    const struct mount *mount;
+    const char *path; /* inside the mount */
+};
+extern const struct record_kind secret_kind;
+
+/* The mount and path of a logical name. KT_NOT_FOUND: no such mount, or it is no KV. */
+enum kt_kind secret_place(struct request *req, const char *name, const struct mount **ret_mount,
+                          const char **ret_path, struct kt_err *err) KT_MUST_CHECK;
+/* KT_NOT_FOUND, no text: it has no rotation; *ret then has name, mount, path and defaults. */
+enum kt_kind secret_load(struct request *req, const char *name, struct rotation_secret *ret,
+                         struct kt_err *err) KT_MUST_CHECK;
+enum kt_kind secret_save(struct request *req, const struct rotation_secret *secret,
+                         struct kt_err *err) KT_MUST_CHECK;
+
+/* ---- due.c ---- */
+/* Takes the row out of the index, or puts the next one in; both change *secret only, and batch. */
+enum kt_kind due_remove(struct request *req, struct rotation_secret *secret, struct kt_err *err)
+    KT_MUST_CHECK;
+/* after_ms: fires up to then are passed over. Removes an old row. */
+enum kt_kind due_plan(struct request *req, struct rotation_secret *secret, int64_t after_ms,
+                      struct kt_err *err) KT_MUST_CHECK;
+/* The row at another time: the window opens then, or the caps bind. */
+enum kt_kind due_move(struct request *req, struct rotation_secret *secret, int64_t due_ms,
+                      struct kt_err *err) KT_MUST_CHECK;
+/* The logical name in a row of TABLE_DUE. */
+enum kt_kind due_row_name(struct request *req, const struct entry *entry, const char **ret,
+                          struct kt_err *err) KT_MUST_CHECK;
+
+/* Routes (secret_routes.c). */
+enum kt_kind secrets_list(struct request *req, struct kt_err *err);
+enum kt_kind secret_read(struct request *req, struct kt_err *err);
+enum kt_kind secret_write(struct request *req, struct kt_err *err);
+enum kt_kind secret_delete(struct request *req, struct kt_err *err);
+enum kt_kind secret_exists(struct request *req, bool *ret_exists, struct kt_err *err);
+enum kt_kind due_list(struct request *req, struct kt_err *err);

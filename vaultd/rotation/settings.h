@@ -1,0 +1,88 @@
+/* vaultd/rotation/settings.h - how one secret is rotated, as its owner wants it.
+ *
+ * What:    The fields of POST rotation/secrets/SECRET: one table for reading them from a request,
+ *          for showing them, for the route's list of fields. A run keeps a copy: later changes apply
+ *          from the next run.
+ * Owner:   texts live in the arena they were read into.
+ * Threads: plain values. */
+#pragma once
+
+#include "lib/generator.h"
+#include "lib/schedule.h"
+#include "vaultd/core/core.h"
+#include "vaultd/rotation/machine.h"
+#include "vaultd/rotation/record.h"
+
+struct rotation_settings {
+    const char *target; /* "": no target, only a new random value in the vault */
+    enum run_strategy strategy;
+    const char *accounts[2]; /* in-place: the first only */
+    const char *group;
+    const char *username_field, *password_field;
+
+    const char *gen_type, *gen_alphabet, *gen_exclude;
+    int64_t gen_length, gen_bits, gen_min_lower, gen_min_upper, gen_min_digit, gen_min_symbol;
+    bool gen_any_first, gen_allow_weak;
+
+    const char *cron, *zone, *period, *jitter, *window, *max_age, *catchup;
+
+    int64_t overlap_s, max_overlap_s, soak_s, drain_s, ack_timeout_s, propagation_s;
+    bool hold_unhealthy, hold_silent, ignore_loose, require_healthy, old_is_dead;
+
+    const char *owner, *risk, *notify;
+};
+
+void settings_defaults(struct rotation_settings *ret);
+/* Overwrites what the request names. KT_INVALID names the field. */
+enum kt_kind settings_read(struct request *req, struct rotation_settings *settings,
+                           struct kt_err *err) KT_MUST_CHECK;
+/* The members, into an open object. */
+void settings_show(const struct rotation_settings *settings, struct kt_jsonw *w);
+extern const struct field settings_fields[];
+
+bool settings_has_target(const struct rotation_settings *settings);
+size_t settings_accounts(const struct rotation_settings *settings); /* 0, 1, 2 */
+void settings_schedule(const struct rotation_settings *settings, struct kt_schedule_text *ret);
+enum kt_kind settings_generator(const struct rotation_settings *settings,
+                                struct kt_generator *ret, struct kt_err *err) KT_MUST_CHECK;
+
+/* Rows of a record in which a struct rotation_settings is the member `m` of `object`. */
+#define SETTINGS_ROWS(object, m)                                                                   \
+    RECORD_ROW(object, m.target, RECORD_TEXT, 128),                                                \
+        RECORD_ROW(object, m.strategy, RECORD_ENUM, STRATEGY_COUNT),                               \
+        RECORD_ROW(object, m.accounts[0], RECORD_TEXT, 128),                                       \
+        RECORD_ROW(object, m.accounts[1], RECORD_TEXT, 128),                                       \
+        RECORD_ROW(object, m.group, RECORD_TEXT, 128),                                             \
+        RECORD_ROW(object, m.username_field, RECORD_TEXT, 256),                                    \
+        RECORD_ROW(object, m.password_field, RECORD_TEXT, 256),                                    \
+        RECORD_ROW(object, m.gen_type, RECORD_TEXT, 32),                                           \
+        RECORD_ROW(object, m.gen_alphabet, RECORD_TEXT, 256),                                      \
+        RECORD_ROW(object, m.gen_exclude, RECORD_TEXT, 256),                                       \
+        RECORD_ROW(object, m.gen_length, RECORD_I64, 1),                                           \
+        RECORD_ROW(object, m.gen_bits, RECORD_I64, 1),                                             \
+        RECORD_ROW(object, m.gen_min_lower, RECORD_I64, 1),                                        \
+        RECORD_ROW(object, m.gen_min_upper, RECORD_I64, 1),                                        \
+        RECORD_ROW(object, m.gen_min_digit, RECORD_I64, 1),                                        \
+        RECORD_ROW(object, m.gen_min_symbol, RECORD_I64, 1),                                       \
+        RECORD_ROW(object, m.gen_any_first, RECORD_BOOL, 1),                                       \
+        RECORD_ROW(object, m.gen_allow_weak, RECORD_BOOL, 1),                                      \
+        RECORD_ROW(object, m.cron, RECORD_TEXT, 256),                                              \
+        RECORD_ROW(object, m.zone, RECORD_TEXT, 256),                                              \
+        RECORD_ROW(object, m.period, RECORD_TEXT, 256),                                            \
+        RECORD_ROW(object, m.jitter, RECORD_TEXT, 256),                                            \
+        RECORD_ROW(object, m.window, RECORD_TEXT, 256),                                            \
+        RECORD_ROW(object, m.max_age, RECORD_TEXT, 256),                                           \
+        RECORD_ROW(object, m.catchup, RECORD_TEXT, 256),                                           \
+        RECORD_ROW(object, m.overlap_s, RECORD_I64, 1),                                            \
+        RECORD_ROW(object, m.max_overlap_s, RECORD_I64, 1),                                        \
+        RECORD_ROW(object, m.soak_s, RECORD_I64, 1), RECORD_ROW(object, m.drain_s, RECORD_I64, 1), \
+        RECORD_ROW(object, m.ack_timeout_s, RECORD_I64, 1),                                        \
+        RECORD_ROW(object, m.propagation_s, RECORD_I64, 1),                                        \
+        RECORD_ROW(object, m.hold_unhealthy, RECORD_BOOL, 1),                                      \
+        RECORD_ROW(object, m.hold_silent, RECORD_BOOL, 1),                                         \
+        RECORD_ROW(object, m.ignore_loose, RECORD_BOOL, 1),                                        \
+        RECORD_ROW(object, m.require_healthy, RECORD_BOOL, 1),                                     \
+        RECORD_ROW(object, m.old_is_dead, RECORD_BOOL, 1),                                         \
+        RECORD_ROW(object, m.owner, RECORD_TEXT, 256),                                             \
+        RECORD_ROW(object, m.risk, RECORD_TEXT, 256),                                              \
+        RECORD_ROW(object, m.notify, RECORD_TEXT, 256)

@@ -1,0 +1,81 @@
+#include "vaultd/rotation/target.h"
+
+#include "vaultd/rotation/names.h"
+
+#define RECORD_MAX (128u * 1024u)
+
+#define ROW(member, type, most) RECORD_ROW(struct rotation_target, member, type, most)
+static const struct record_row rows_1[] = {
+    ROW(name, RECORD_TEXT, TARGET_NAME_MAX),
+    ROW(driver, RECORD_TEXT, 64),
+    ROW(host, RECORD_TEXT, 255),
+    ROW(database, RECORD_TEXT, 128),
+    ROW(sslmode, RECORD_TEXT, 16),
+    ROW(ca, RECORD_TEXT, DRIVER_CA_MAX),
+    ROW(port, RECORD_U32, 65535),
+    ROW(admin_username, RECORD_TEXT, 128),
+    ROW(admin_password, RECORD_TEXT, DRIVER_PASSWORD_MAX),
+    ROW(connect_timeout_s, RECORD_I64, 1),
+    ROW(statement_timeout_s, RECORD_I64, 1),
+    ROW(max_refusals_per_hour, RECORD_I64, 1),
+    ROW(probe_spacing_s, RECORD_I64, 1),
+    ROW(server_id, RECORD_TEXT, 256),
+    ROW(users, RECORD_U32, 0),
+    ROW(failures, RECORD_U32, 0),
+};
+static const struct record_form forms[] = {RECORD_FORM(1, rows_1)};
+const struct record_kind target_kind = {"rotation target", forms, 1,
+                                        sizeof(struct rotation_target)};
+
+enum kt_kind target_load(struct request *req, const char *name, struct rotation_target *ret,
+                         struct kt_err *err)
+{
+    unsigned char key[BARRIER_NAME_KEY];
+    target_key(req->core, name, key);
+    struct kt_bytes record;
+    generation changed = 0;
+    enum kt_kind kind = request_record(req, kt_bytes(key, sizeof key), &record, &changed, err);
+    if (kind != KT_OK)
+        return kind;
+    kind = record_read(&target_kind, record, &req->arena, ret, err);
+    if (kind == KT_OK)
+        ret->changed = changed;
+    return kind;
+}
+
+enum kt_kind target_save(struct request *req, const struct rotation_target *target,
+                         struct kt_err *err)
+{
+    struct batch *batch = request_batch(req);
+    kt_autobuf struct kt_buf record;
+    kt_buf_init(&record, RECORD_MAX);
+    record_write(&target_kind, target, &record);
+    if (batch == NULL || !kt_buf_ok(&record))
+        return kt_fail(err, KT_NO_MEMORY, "writing a target");
+    unsigned char key[BARRIER_NAME_KEY];
+    target_key(req->core, target->name, key);
+    batch_require(batch, target->changed == 0 ? KEY_ABSENT : KEY_CHANGED_AT,
+                  kt_bytes(key, sizeof key), target->changed);
+    return barrier_put(req->core->barrier, batch, kt_bytes(key, sizeof key), kt_buf_bytes(&record),
+                       err);
+}
+
+void target_step(const struct rotation_target *target, struct driver_step *step)
+{
+    step->driver = target->driver;
+    step->target = (struct driver_target){
+        .host = target->host,
+        .port = target->port,
+        .database = target->database,
+        .sslmode = target->sslmode,
+        .ca = target->ca,
+        .server_id = target->server_id,
+        .connect_timeout_ms = (uint32_t)(target->connect_timeout_s * 1000),
+        .statement_timeout_ms = (uint32_t)(target->statement_timeout_s * 1000),
+    };
+    step->logins[DRIVER_ADMIN] = (struct driver_login){
+        .username = target->admin_username, .password = kt_str(target->admin_password)};
+    /* Connecting, waiting for a lock, the statement, and room for a slow machine. */
+    step->timeout_ms =
+        (uint32_t)((target->connect_timeout_s + 2 * target->statement_timeout_s + 20) * 1000);
+}

@@ -1,0 +1,46 @@
+/* vaultd/rotation/target.h - a system that accepts a credential, and the login that may change it.
+ *
+ * Stored:  TABLE_TARGET, sealed. The administrative password never leaves it but for a worker.
+ * Threads: any thread with the barrier entered. */
+#pragma once
+
+#include "lib/driver/driver.h"
+#include "vaultd/core/core.h"
+#include "vaultd/rotation/record.h"
+
+#define TARGET_NAME_MAX     128u
+#define TARGET_REFUSALS_MAX 16
+
+struct rotation_target {
+    const char *name;
+    const char *driver;
+    const char *host, *database, *sslmode, *ca;
+    uint32_t port;
+    const char *admin_username, *admin_password;
+    int64_t connect_timeout_s, statement_timeout_s;
+    int64_t max_refusals_per_hour; /* 0: no limit; else at most TARGET_REFUSALS_MAX */
+    int64_t probe_spacing_s;
+    const char *server_id;  /* what it said when it was first reached */
+    uint32_t users;         /* secrets that name it */
+    uint32_t failures;      /* runs that did not end well, in a row */
+    generation changed;     /* not stored */
+};
+extern const struct record_kind target_kind;
+
+/* KT_NOT_FOUND: no such target, no text. */
+enum kt_kind target_load(struct request *req, const char *name, struct rotation_target *ret,
+                         struct kt_err *err) KT_MUST_CHECK;
+/* Into req's batch, on condition that it is as it was loaded (changed 0: absent). */
+enum kt_kind target_save(struct request *req, const struct rotation_target *target,
+                         struct kt_err *err) KT_MUST_CHECK;
+/* How a step reaches it; texts are borrowed. */
+void target_step(const struct rotation_target *target, struct driver_step *step);
+
+/* Routes. */
+enum kt_kind targets_list(struct request *req, struct kt_err *err);
+enum kt_kind target_read(struct request *req, struct kt_err *err);
+enum kt_kind target_write(struct request *req, struct kt_err *err);
+enum kt_kind target_delete(struct request *req, struct kt_err *err);
+enum kt_kind target_check(struct request *req, struct kt_err *err);
+enum kt_kind target_exists(struct request *req, bool *ret_exists, struct kt_err *err);
+extern const struct field target_fields[];
