@@ -51,7 +51,7 @@ static void pack(const struct world *w, unsigned char out[32])
     const unsigned char all[] = {
         (unsigned char)m->state, (unsigned char)m->back, (unsigned char)m->intent, m->open,
         m->promoted, m->past, m->applied_again, m->both_dead, m->revoked_again, m->restored,
-        m->refused_back,
+        m->refused_back, m->said_no,
         (unsigned char)m->frozen, (unsigned char)m->frozen_in, m->fresh, m->doubt, w->stored,
         w->new_ok, w->old_ok, w->can_lose, w->lost_new, w->lost_old, w->promoted, w->runs_new,
         w->faults, w->cancels};
@@ -86,17 +86,14 @@ static const char *wrong(const struct world *w)
     bool saved = w->old_ok || (w->new_ok && w->stored);
     if (!saved)
         return "the target accepts nothing that the vault has";
-    switch (w->m.state) {
-    case RUN_DONE:
+    bool old_only = w->old_ok && !w->new_ok && !w->promoted;
+    if (w->m.state == RUN_DONE)
         return w->new_ok && !w->old_ok && w->promoted && w->runs_new ? NULL : "done, but it is not";
-    case RUN_ROLLED_BACK:
-        return w->old_ok && !w->new_ok && !w->promoted && !w->runs_new ? NULL
-                                                                       : "rolled back, but it is not";
-    case RUN_CANCELLED:
-        return w->old_ok && !w->new_ok && !w->promoted ? NULL : "cancelled, but something happened";
-    default:
-        return w->m.promoted == w->promoted ? NULL : "the stage is not what the run thinks";
-    }
+    if (w->m.state == RUN_ROLLED_BACK)
+        return old_only && !w->runs_new ? NULL : "rolled back, but it is not";
+    if (w->m.state == RUN_CANCELLED)
+        return old_only ? NULL : "cancelled, but something happened";
+    return w->m.promoted == w->promoted ? NULL : "the stage is not what the run thinks";
 }
 
 static void reach(struct model *model, const struct world *w)

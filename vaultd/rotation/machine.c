@@ -244,11 +244,11 @@ static void in_place_now(struct machine *m, bool old_accepted, unsigned *fx)
 static void apply_again(struct machine *m, unsigned *fx)
 {
     bool never_said_yes = m->state == RUN_APPLYING && m->open;
-    if (!never_said_yes) {
+    if (m->said_no || !never_said_yes) {
         unsigned most = m->promoted ? APPLY_AGAIN_PROMOTED : APPLY_AGAIN;
         if (m->promoted)
             *fx |= FX_PAGE;
-        if (m->applied_again >= most) {
+        if (m->said_no || m->applied_again >= most) {
             if (m->past)
                 freeze(m, FROZEN_NEW_DEAD, fx);
             else
@@ -459,6 +459,7 @@ static void went(struct machine *m, enum run_state next, unsigned *fx)
 
 static void thaw(struct machine *m)
 {
+    m->said_no = false;
     m->applied_again = m->both_dead = m->revoked_again = m->restored = m->refused_back = 0;
     m->frozen = FROZEN_NOT;
     go(m, m->frozen_in);
@@ -521,6 +522,7 @@ bool machine_event(struct machine *m, enum run_event event, unsigned *ret_fx)
         break;
     case ACT_PROBE:
         m->fresh = false;
+        m->said_no = m->said_no || (event == EV_PERMANENT && m->state == RUN_APPLYING);
         m->doubt = event == EV_UNHEALTHY;
         break;
     case ACT_GO:

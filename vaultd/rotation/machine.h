@@ -167,6 +167,7 @@ struct machine {
     bool past;              /* the point of no return */
     bool hold_unhealthy;    /* an unhealthy consumer holds the run, it does not go back */
     bool hold_silent;       /* so does one that does not acknowledge in time */
+    bool said_no;           /* the target did not take the new one for a reason of its own */
     uint8_t applied_again, both_dead, revoked_again, restored, refused_back; /* how often */
     enum frozen_code frozen;
     enum run_state frozen_in;

@@ -1,66 +1,329 @@
 #include "vaultd/rotation/rotation.h"
 
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
 
 #include "lib/failpoint.h"
-#include "vaultd/engine/kv.h"
+#include "lib/log.h"
+#include "vaultd/rotation/engine.h"
+#include "vaultd/rotation/spawner.h"
 
-struct rotation {
-    struct core *core;
-};
+#define TICK_MS      60000
+#define FAKE_TICK_MS 20     /* a test's clock may jump at any time */
+#define ROUNDS_MAX   64     /* steps of one run before the others have a turn */
+#define CHECK_KEEP_MS 60000 /* a check's result that nobody fetched */
 
-struct rotation *rotation_new(struct core *core)
+/* ---- what the others use ---- */
+
+int64_t rotation_steady_ms(const struct rotation *rotation)
 {
-    struct rotation *rotation = kt_calloc(1, sizeof *rotation);
-    if (rotation != NULL)
-        rotation->core = core;
-    return rotation;
+    return kt_mono_ms(rotation->core->clock) + rotation->clock.base_ms;
 }
 
-void rotation_free(struct rotation *rotation)
+bool rotation_can_run(const struct rotation *rotation)
 {
-    free(rotation);
+    const struct core_config *config = &rotation->core->config;
+    return config->executor != NULL || config->spawner != NULL;
 }
 
-void rotation_start(struct rotation *rotation)
+static void no_answer(struct driver_result *ret, enum driver_class class, const char *code,
+                      const char *text)
 {
-    (void)rotation;
+    *ret = (struct driver_result){.class = class};
+    (void)snprintf(ret->code, sizeof ret->code, "%s", code);
+    (void)snprintf(ret->text, sizeof ret->text, "%s", text);
 }
 
-void rotation_stop(struct rotation *rotation)
+void rotation_run_step(struct rotation *rotation, const struct driver_step *step,
+                       struct driver_result *ret)
 {
-    (void)rotation;
+    const struct core_config *config = &rotation->core->config;
+    struct kt_err err = {0};
+    enum kt_kind kind = KT_IO;
+    if (config->executor != NULL)
+        kind = config->executor->run(config->executor->arg, step, ret, &err);
+    else if (config->spawner != NULL)
+        kind = spawner_run(config->spawner, step, ret, &err);
+    if (kind == KT_OK)
+        return;
+    /* Nothing was started. A step that is not well-formed stays so however often it is tried. */
+    no_answer(ret, kind == KT_INVALID ? DRIVER_PERMANENT : DRIVER_UNREACH, "worker", err.what);
+}
+
+static bool is_run(const struct request *req, void *arg)
+{
+    return req->handler_data != NULL && memcmp(req->handler_data, arg, RUN_ID) == 0;
+}
+
+void rotation_tell(struct rotation *rotation, const unsigned char run[RUN_ID])
+{
+    unsigned char id[RUN_ID];
+    memcpy(id, run, sizeof id);
+    (void)wait_list_wake(rotation->news, is_run, id);
 }
 
 void rotation_wake(struct rotation *rotation)
 {
-    (void)rotation;
+    uint64_t one = 1;
+    if (!atomic_exchange(&rotation->poked, true))
+        (void)!write(rotation->wake_fd, &one, sizeof one);
 }
 
 void rotation_note_read(struct request *req, const struct mount *mount, const char *path,
                         uint32_t version)
 {
-    (void)req;
-    (void)mount;
-    (void)path;
-    (void)version;
+    unsigned char id[RUN_ID];
+    secret_id(req->core, mount->scope, path, id);
+    ledger_note(req->core->rotation->ledger, req, id, version);
 }
 
-enum kt_kind rotation_allows(struct request *req, const struct mount *mount, const char *path,
-                             const struct kv_secret *secret, enum rotation_change change,
-                             uint32_t version, struct kt_err *err)
+/* ---- the thread ---- */
+
+static void free_active(struct active *active)
 {
-    (void)req;
-    (void)mount;
-    (void)path;
-    (void)secret;
-    (void)change;
-    (void)version;
-    (void)err;
-    return KT_OK;
+    job_free(active->finished);
+    free(active->noted);
+    free(active);
 }
 
-const struct engine rotation_engine = {
-    .type = "rotation",
-    .help = "Rotation of credentials: targets, schedules, runs.",
-};
+static void drop_ended(struct rotation *rotation)
+{
+    (void)pthread_mutex_lock(&rotation->lock);
+    struct active **link = &rotation->actives;
+    while (*link != NULL) {
+        struct active *active = *link;
+        if (!active->ended) {
+            link = &active->next;
+            continue;
+        }
+        *link = active->next;
+        free_active(active);
+    }
+    (void)pthread_mutex_unlock(&rotation->lock);
+}
+
+static void hand_out(struct rotation *rotation, struct job *job)
+{
+    for (struct active *a = rotation->actives; a != NULL; a = a->next)
+        if (memcmp(a->id, job->run, RUN_ID) == 0 && a->working) {
+            a->working = false;
+            a->finished = job;
+            a->wake_ms = 0;
+            return;
+        }
+    job_free(job);
+}
+
+static void drive(struct rotation *rotation, struct active *active, bool poked)
+{
+    for (int i = 0; i < ROUNDS_MAX && !atomic_load(&rotation->stopping); i++) {
+        int64_t now = rotation_steady_ms(rotation);
+        bool due = active->wake_ms <= now || (poked && i == 0 && active->finished == NULL);
+        if (active->working || active->ended || !due || active->not_before_ms > now)
+            return;
+        /* A step of before the last sealing may still be under way. */
+        if (!active->loaded && job_in_flight(rotation, active->id)) {
+            active->wake_ms = now + 200;
+            return;
+        }
+        run_advance(rotation, active);
+    }
+}
+
+static void forget_checks(struct rotation *rotation)
+{
+    int64_t now = kt_mono_ms(rotation->core->clock);
+    struct job *old = NULL;
+    (void)pthread_mutex_lock(&rotation->lock);
+    struct job **link = &rotation->jobs;
+    while (*link != NULL) {
+        struct job *job = *link;
+        if (job->kind != JOB_CHECK || job->stage != JOB_FINISHED ||
+            now - job->finished_ms < CHECK_KEEP_MS) {
+            link = &job->next;
+            continue;
+        }
+        *link = job->next;
+        job->next = old;
+        old = job;
+    }
+    (void)pthread_mutex_unlock(&rotation->lock);
+    while (old != NULL) {
+        struct job *next = old->next;
+        job_free(old);
+        old = next;
+    }
+}
+
+/* One look at everything. A poke means: somebody changed what a run may wait for. */
+static void look(struct rotation *rotation, bool poked)
+{
+    bool alarm = rotation_clock_look(rotation);
+    if (poked)
+        actives_scan(rotation);
+    if (!alarm && (poked || kt_wall_ms(rotation->core->clock) >= rotation->next_due_ms))
+        due_scan(rotation);
+    for (struct job *job = job_take(rotation); job != NULL; job = job_take(rotation))
+        hand_out(rotation, job);
+    bool ended = false;
+    for (struct active *a = rotation->actives; a != NULL; a = a->next) {
+        drive(rotation, a, poked);
+        ended = ended || a->ended;
+    }
+    drop_ended(rotation);
+    forget_checks(rotation);
+    /* A slot came free, or a secret's next fire was planned. */
+    if (ended)
+        rotation_wake(rotation);
+}
+
+static int wait_ms(struct rotation *rotation)
+{
+    int64_t tick = rotation->core->config.tick_ms > 0 ? rotation->core->config.tick_ms : TICK_MS;
+    int64_t now = rotation_steady_ms(rotation), until = now + tick;
+    for (const struct active *a = rotation->actives; a != NULL; a = a->next)
+        if (!a->working && !a->ended && a->wake_ms < until)
+            until = a->wake_ms;
+    int64_t left = until > now ? until - now : 0;
+    if (rotation->core->clock != &kt_system_clock && left > FAKE_TICK_MS)
+        left = FAKE_TICK_MS;
+    return (int)left;
+}
+
+/* A clock that is set wakes it (ECANCELED on reading), as does the time of the next row. */
+static void arm(const struct rotation *rotation)
+{
+    struct itimerspec at = {0};
+    int64_t due = rotation->next_due_ms;
+    at.it_value.tv_sec = due == INT64_MAX ? (time_t)1 << 40 : (time_t)(due / 1000);
+    at.it_value.tv_nsec = due == INT64_MAX ? 0 : (long)(due % 1000) * 1000000 + 1;
+    (void)timerfd_settime(rotation->timer_fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &at,
+                          NULL);
+}
+
+static void sleep_until_news(struct rotation *rotation)
+{
+    arm(rotation);
+    struct pollfd fds[] = {{.fd = rotation->wake_fd, .events = POLLIN},
+                           {.fd = rotation->timer_fd, .events = POLLIN}};
+    (void)poll(fds, 2, wait_ms(rotation));
+    uint64_t count;
+    (void)!read(rotation->wake_fd, &count, sizeof count);
+    (void)!read(rotation->timer_fd, &count, sizeof count);
+}
+
+static void *rotation_thread(void *arg)
+{
+    struct rotation *rotation = arg;
+    rotation_clock_start(rotation);
+    atomic_store(&rotation->poked, true);
+    while (!atomic_load(&rotation->stopping)) {
+        bool poked = atomic_exchange(&rotation->poked, false);
+        look(rotation, poked);
+        if (!atomic_load(&rotation->stopping) && !atomic_load(&rotation->poked))
+            sleep_until_news(rotation);
+    }
+    return NULL;
+}
+
+/* ---- birth and end ---- */
+
+/* Rotation settings, consumers and first reads change what a run may wait for. */
+static void follow(void *arg, const struct fold_event *event)
+{
+    (void)event;
+    rotation_wake(arg);
+}
+
+static bool follow_tables(struct rotation *rotation)
+{
+    static const unsigned char tables[] = {TABLE_CONSUMER, TABLE_LEDGER};
+    for (size_t i = 0; i < sizeof tables; i++)
+        if (store_on_fold(rotation->core->store, kt_bytes(&tables[i], 1), follow, rotation) !=
+            STORE_OK)
+            return false;
+    return true;
+}
+
+struct rotation *rotation_new(struct core *core)
+{
+    struct rotation *rotation = kt_calloc(1, sizeof *rotation);
+    if (rotation == NULL)
+        return NULL;
+    rotation->core = core;
+    rotation->next_due_ms = 0;
+    (void)pthread_mutex_init(&rotation->lock, NULL);
+    (void)pthread_cond_init(&rotation->posted, NULL);
+    rotation->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    rotation->timer_fd = timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+    rotation->ledger = ledger_new(core);
+    rotation->news = wait_list_new(core->waits);
+    if (rotation->wake_fd < 0 || rotation->timer_fd < 0 || rotation->ledger == NULL ||
+        rotation->news == NULL || !follow_tables(rotation)) {
+        rotation_free(rotation);
+        return NULL;
+    }
+    return rotation;
+}
+
+void rotation_free(struct rotation *rotation)
+{
+    if (rotation == NULL)
+        return;
+    const struct core_config *config = &rotation->core->config;
+    if (config->executor != NULL && config->executor->interrupt != NULL)
+        config->executor->interrupt(config->executor->arg);
+    else if (config->executor == NULL && config->spawner != NULL)
+        spawner_interrupt(config->spawner);
+    jobs_stop(rotation);
+    ledger_free(rotation->ledger);
+    wait_list_free(rotation->news);
+    if (rotation->wake_fd >= 0)
+        (void)close(rotation->wake_fd);
+    if (rotation->timer_fd >= 0)
+        (void)close(rotation->timer_fd);
+    (void)pthread_cond_destroy(&rotation->posted);
+    (void)pthread_mutex_destroy(&rotation->lock);
+    free(rotation);
+}
+
+void rotation_start(struct rotation *rotation)
+{
+    if (rotation->running)
+        return;
+    atomic_store(&rotation->stopping, false);
+    rotation->next_due_ms = 0;
+    if (!jobs_start(rotation)) {
+        kt_log(KT_LOG_ERROR, "rotation-not-started", "why=%s", "threads");
+        return;
+    }
+    rotation->running =
+        pthread_create(&rotation->thread, NULL, rotation_thread, rotation) == 0;
+    if (!rotation->running)
+        kt_log(KT_LOG_ERROR, "rotation-not-started", "why=%s", "threads");
+}
+
+void rotation_stop(struct rotation *rotation)
+{
+    if (!rotation->running)
+        return;
+    atomic_store(&rotation->stopping, true);
+    atomic_store(&rotation->poked, false);
+    rotation_wake(rotation);
+    (void)pthread_join(rotation->thread, NULL);
+    rotation->running = false;
+    /* What is at work ends by itself and is looked into by probing, as after a crash. */
+    jobs_abandon(rotation);
+    (void)pthread_mutex_lock(&rotation->lock);
+    while (rotation->actives != NULL) {
+        struct active *next = rotation->actives->next;
+        free_active(rotation->actives);
+        rotation->actives = next;
+    }
+    (void)pthread_mutex_unlock(&rotation->lock);
+}

@@ -19,6 +19,7 @@ static const struct record_row rows_1[] = {
     ROW(machine.past, RECORD_BOOL, 1),
     ROW(machine.hold_unhealthy, RECORD_BOOL, 1),
     ROW(machine.hold_silent, RECORD_BOOL, 1),
+    ROW(machine.said_no, RECORD_BOOL, 1),
     ROW(machine.applied_again, RECORD_U8, 0),
     ROW(machine.both_dead, RECORD_U8, 0),
     ROW(machine.revoked_again, RECORD_U8, 0),

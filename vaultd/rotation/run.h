@@ -21,6 +21,34 @@ enum run_trigger { RUN_TRIGGERS(X) RUN_TRIGGER_COUNT };
 #undef X
 const char *run_trigger_text(enum run_trigger trigger);
 
+#define STEP_KINDS(X)                                                                              \
+    X(STEP_STATE, "state")                                                                         \
+    X(STEP_INTENT, "intent")                                                                       \
+    X(STEP_OUTCOME, "outcome")                                                                     \
+    X(STEP_PROBE, "probe")                                                                         \
+    X(STEP_ACK, "ack")                                                                             \
+    X(STEP_NOTE, "note")
+#define X(name, text) name,
+enum step_kind { STEP_KINDS(X) STEP_KIND_COUNT };
+#undef X
+const char *step_kind_text(enum step_kind kind);
+/* What happened, for people. */
+struct run_step {
+    uint32_t seq;
+    enum step_kind kind;
+    const char *name; /* the state or the operation */
+    bool ok;
+    const char *text; /* a sentence without any value */
+    int64_t at_ms;
+    uint32_t took_ms;
+    uint32_t count;   /* how often in a row; 0 is 1 */
+    const char *host, *service; /* of an acknowledgement */
+    uint32_t version;
+    int64_t stamp_ms; /* of the acknowledgement */
+};
+#define STEPS_MAX   4000u
+#define STEPS_ADDED 48u /* in one request */
+
 struct run {
     unsigned char id[RUN_ID];
     unsigned char secret_id[RUN_ID];
@@ -53,7 +81,11 @@ struct run {
     bool drained;                        /* that was enough, or waiting for it ended */
     bool loose_passed;                   /* readers held it until max_overlap */
     const char *server_id, *server_version;
-    generation changed;                  /* not stored */
+
+    /* Not stored. */
+    generation changed;
+    struct run_step added[STEPS_ADDED];  /* by this request: not in its snapshot yet */
+    unsigned n_added;
 };
 extern const struct record_kind run_kind;
 
@@ -66,32 +98,7 @@ const char *run_account(const struct run *run, uint32_t slot);
 bool run_touches_target(const struct run *run);
 
 /* ---- steps: what happened, for people; run->next_seq grows ---- */
-#define STEP_KINDS(X)                                                                              \
-    X(STEP_STATE, "state")                                                                         \
-    X(STEP_INTENT, "intent")                                                                       \
-    X(STEP_OUTCOME, "outcome")                                                                     \
-    X(STEP_PROBE, "probe")                                                                         \
-    X(STEP_ACK, "ack")                                                                             \
-    X(STEP_NOTE, "note")
-#define X(name, text) name,
-enum step_kind { STEP_KINDS(X) STEP_KIND_COUNT };
-#undef X
-const char *step_kind_text(enum step_kind kind);
-struct run_step {
-    uint32_t seq;
-    enum step_kind kind;
-    const char *name; /* the state or the operation */
-    bool ok;
-    const char *text; /* a sentence without any value */
-    int64_t at_ms;
-    uint32_t took_ms;
-    uint32_t count;   /* how often in a row; 0 is 1 */
-    const char *host, *service; /* of an acknowledgement */
-    uint32_t version;
-    int64_t stamp_ms; /* of the acknowledgement */
-};
 extern const struct record_kind step_kind;
-#define STEPS_MAX 4000u
 /* Fills in seq and at_ms; a repeat of the last step is counted in it. KT_OK and nothing written when
  * the run has STEPS_MAX already. */
 enum kt_kind step_add(struct request *req, struct run *run, struct run_step step,

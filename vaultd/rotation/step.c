@@ -54,6 +54,8 @@ enum kt_kind step_add(struct request *req, struct run *run, struct run_step step
     step.seq = run->last_step;
     step.at_ms = req->now_ms;
     step.count = ++run->repeats;
+    if (run->n_added < STEPS_ADDED)
+        run->added[run->n_added++] = step;
     struct batch *batch = request_batch(req);
     kt_autobuf struct kt_buf record;
     kt_buf_init(&record, RECORD_MAX);

@@ -1,0 +1,384 @@
+#include <stdlib.h>
+
+#include "vaultd/auth/token.h"
+#include "vaultd/fleet/own.h"
+#include "vaultd/rotation/ledger.h"
+#include "vaultd/rotation/work.h"
+
+/* What agents say: who uses a secret, which version it runs, and how it is. */
+
+struct place {
+    const char *host, *name; /* "secret/db/orders" */
+    struct rotation_secret secret;
+    struct kv_secret *kv;
+};
+
+static enum kt_kind find_place(struct request *req, struct place *ret, struct kt_err *err)
+{
+    ret->host = request_param(req, "host");
+    ret->name = request_param(req, "path");
+    if (strlen(ret->host) > HOST_MAX)
+        return kt_fail(err, KT_INVALID, "the host's name is longer than %u bytes", HOST_MAX);
+    enum kt_kind kind = secret_load(req, ret->name, &ret->secret, err);
+    if (kind == KT_NOT_FOUND && err->what[0] != '\0')
+        return kind;
+    if (kind != KT_OK && kind != KT_NOT_FOUND)
+        return kind;
+    kind = kv_load(req->core, ret->secret.mount, req->snapshot, &req->arena, ret->secret.path,
+                   &ret->kv, err);
+    if (kind == KT_NOT_FOUND)
+        return kt_fail(err, KT_NOT_FOUND, "KT-F-001 there is no secret '%s'", ret->name);
+    return kind;
+}
+
+static void show_stages(const struct place *place, struct kt_jsonw *w)
+{
+    char id[RUN_ID_TEXT];
+    run_id_text(place->secret.run, id);
+    kt_jsonw_kv_int(w, "want", place->kv->current);
+    kt_jsonw_kv_int(w, "current", place->kv->current);
+    kt_jsonw_kv_int(w, "pending", place->kv->pending);
+    kt_jsonw_kv_int(w, "previous", place->kv->previous);
+    kt_jsonw_kv_text(w, "run", place->secret.active ? id : "");
+}
+
+/* ---- reading the report ---- */
+
+/* Foreign text that people read: cut to what has room, control characters become blanks. */
+static enum kt_kind read_text(struct request *req, const char *name, size_t most, const char **ret,
+                              struct kt_err *err)
+{
+    const char *text = NULL;
+    enum kt_kind kind = request_string(req, name, &text, err);
+    if (kind == KT_NOT_FOUND) {
+        *ret = "";
+        return KT_OK;
+    }
+    if (kind != KT_OK)
+        return kind;
+    size_t len = strnlen(text, most);
+    while (len > 0 && text[len] != '\0' && ((unsigned char)text[len] & 0xc0) == 0x80)
+        len--;
+    char *copy = kt_arena_text(&req->arena, kt_bytes(text, len));
+    if (copy == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "reading a report");
+    for (char *at = copy; *at != '\0'; at++)
+        if ((unsigned char)*at < 0x20 || *at == 0x7f)
+            *at = ' ';
+    *ret = copy;
+    return KT_OK;
+}
+
+static enum kt_kind read_service(struct request *req, const char **ret, struct kt_err *err)
+{
+    enum kt_kind kind = request_string(req, "service", ret, err);
+    if (kind != KT_OK && kind != KT_NOT_FOUND)
+        return kind;
+    if (kind == KT_NOT_FOUND || (*ret)[0] == '\0' || strlen(*ret) > SERVICE_MAX ||
+        strchr(*ret, '/') != NULL)
+        return kt_fail(err, KT_INVALID,
+                       "service must name the service: 1 to %u characters without '/'",
+                       SERVICE_MAX);
+    for (const char *at = *ret; *at != '\0'; at++)
+        if ((unsigned char)*at < 0x20 || *at == 0x7f)
+            return kt_fail(err, KT_INVALID, "service has a control character");
+    return KT_OK;
+}
+
+static enum kt_kind read_count(struct request *req, const char *name, int64_t *ret,
+                               struct kt_err *err)
+{
+    *ret = 0;
+    enum kt_kind kind = request_int(req, name, ret, err);
+    if (kind != KT_OK && kind != KT_NOT_FOUND)
+        return kind;
+    if (*ret < 0)
+        return kt_fail(err, KT_INVALID, "%s must not be negative", name);
+    return KT_OK;
+}
+
+static enum kt_kind read_state(struct request *req, struct consumer *consumer, struct kt_err *err)
+{
+    const char *text = NULL;
+    enum kt_kind kind = request_string(req, "state", &text, err);
+    if (kind == KT_OK && consumer_state_parse(text, &consumer->state))
+        return KT_OK;
+    if (kind != KT_OK && kind != KT_NOT_FOUND)
+        return kind;
+    return kt_fail(err, KT_INVALID, "state must be registered, applying, healthy, unhealthy, "
+                                    "rolled_back or gone");
+}
+
+static enum kt_kind read_report(struct request *req, struct consumer *consumer, struct kt_err *err)
+{
+    int64_t version = 0;
+    enum kt_kind kind = read_state(req, consumer, err);
+    if (kind == KT_OK)
+        kind = read_count(req, "version", &version, err);
+    if (kind == KT_OK && version > UINT32_MAX)
+        return kt_fail(err, KT_INVALID, "version must be the number of a version");
+    consumer->version = (uint32_t)version;
+    if (kind == KT_OK)
+        kind = read_text(req, "instance", 500, &consumer->instance, err);
+    if (kind == KT_OK)
+        kind = read_text(req, "evidence", 60, &consumer->evidence, err);
+    if (kind == KT_OK)
+        kind = read_text(req, "detail", 900, &consumer->detail, err);
+    if (kind == KT_OK)
+        kind = read_count(req, "samples", &consumer->samples, err);
+    if (kind == KT_OK)
+        kind = read_count(req, "p95_ms", &consumer->p95_ms, err);
+    if (kind == KT_OK)
+        kind = read_count(req, "baseline_p95_ms", &consumer->baseline_p95_ms, err);
+    return kind;
+}
+
+/* An acknowledgement counts only for a version that this identity read. The row may be on its way:
+ * only the order of the batches tells, so the first attempt leaves it to them. */
+static enum kt_kind check_read(struct request *req, const struct place *place,
+                               const struct consumer *consumer, struct kt_err *err)
+{
+    if (consumer->state != CONSUMER_HEALTHY)
+        return KT_OK;
+    if (consumer->version == 0 || kv_version(place->kv, consumer->version) == NULL)
+        return kt_fail(err, KT_INVALID, "KT-F-003 '%s' has no version %u", place->name,
+                       consumer->version);
+    if (!place->kv->has_driver)
+        return KT_OK;
+    const char *identity = consumer->identity;
+    if (req->attempt > 0 &&
+        !reader_is_there(req, place->secret.id, identity, consumer->version)) {
+        (void)kt_fail(err, KT_INVALID, "KT-F-002 read version %u of %s first", consumer->version,
+                      place->name);
+        kt_hint(err, "an acknowledgement counts only from who read that version with this token");
+        return KT_INVALID;
+    }
+    reader_require(req, place->secret.id, identity, consumer->version, req->batch);
+    return KT_OK;
+}
+
+/* ---- the host's list of secrets ---- */
+
+static enum kt_kind list_secret(struct request *req, const char *host_name, const char *name,
+                                bool there, struct kt_err *err)
+{
+    struct host host;
+    enum kt_kind kind = host_load(req, host_name, &host, err);
+    if (kind != KT_OK && kind != KT_NOT_FOUND)
+        return kind;
+    size_t n = 0;
+    bool had = false;
+    const char **names = kt_arena_take(&req->arena, (host.secrets.n + 1) * sizeof *names);
+    if (names == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "listing a host's secrets");
+    for (size_t i = 0; i < host.secrets.n; i++) {
+        bool same = strcmp(host.secrets.at[i], name) == 0;
+        had = had || same;
+        if (!same || there)
+            names[n++] = host.secrets.at[i];
+    }
+    if (had == there)
+        return KT_OK;
+    if (there && n >= HOST_SECRETS_MAX)
+        return kt_fail(err, KT_INVALID, "host '%s' has %u secrets already", host_name,
+                       HOST_SECRETS_MAX);
+    if (there)
+        names[n++] = name;
+    host.secrets = (struct record_list){names, n};
+    host.at_ms = req->now_ms;
+    return host_save(req, &host, err);
+}
+
+static enum kt_kind used_otherwise(struct request *req, const struct place *place,
+                                   const char *service, bool *ret, struct kt_err *err)
+{
+    struct consumer *all = NULL;
+    size_t n = 0;
+    enum kt_kind kind = consumers_load(req, place->secret.id, place->host, &all, &n, err);
+    *ret = false;
+    for (size_t i = 0; i < n && kind == KT_OK; i++)
+        *ret = *ret || strcmp(all[i].service, service) != 0;
+    return kind;
+}
+
+static enum kt_kind store_consumer(struct request *req, const struct place *place,
+                                   const struct consumer *consumer, struct kt_err *err)
+{
+    enum kt_kind kind = consumer_save(req, place->secret.id, consumer, err);
+    bool gone = consumer->state == CONSUMER_GONE, other = false;
+    if (kind == KT_OK && !gone && consumer->changed == 0)
+        return list_secret(req, place->host, place->name, true, err);
+    if (kind == KT_OK && gone)
+        kind = used_otherwise(req, place, consumer->service, &other, err);
+    if (kind == KT_OK && gone && !other)
+        kind = list_secret(req, place->host, place->name, false, err);
+    return kind;
+}
+
+enum kt_kind consumer_write(struct request *req, struct kt_err *err)
+{
+    struct place place;
+    const char *service = NULL;
+    enum kt_kind kind = find_place(req, &place, err);
+    if (kind == KT_OK)
+        kind = read_service(req, &service, err);
+    if (kind != KT_OK)
+        return kind;
+    struct consumer consumer;
+    kind = consumer_load(req, place.secret.id, place.host, service, &consumer, err);
+    if (kind == KT_NOT_FOUND)
+        consumer = (struct consumer){.host = place.host, .service = service};
+    else if (kind != KT_OK)
+        return kind;
+    generation changed = consumer.changed;
+    kind = read_report(req, &consumer, err);
+    if (kind != KT_OK)
+        return kind;
+    consumer.identity = token_identity(req->token);
+    consumer.at_ms = req->now_ms;
+    consumer.changed = changed;
+    fleet_saw(req->core->fleet, place.host, req->now_ms);
+    bool nothing = consumer.state == CONSUMER_GONE && changed == 0;
+    if (request_batch(req) == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "writing a consumer");
+    if (!nothing)
+        kind = check_read(req, &place, &consumer, err);
+    if (kind == KT_OK && !nothing)
+        kind = store_consumer(req, &place, &consumer, err);
+    if (kind != KT_OK)
+        return kind;
+    struct kt_jsonw w = kt_jsonw(&req->reply.data);
+    kt_jsonw_object(&w);
+    show_stages(&place, &w);
+    kt_jsonw_end(&w);
+    return KT_OK;
+}
+
+/* ---- reading ---- */
+
+enum kt_kind consumer_read(struct request *req, struct kt_err *err)
+{
+    struct place place;
+    struct consumer *all = NULL;
+    size_t n = 0;
+    enum kt_kind kind = find_place(req, &place, err);
+    if (kind == KT_OK)
+        kind = consumers_load(req, place.secret.id, place.host, &all, &n, err);
+    if (kind == KT_OK && n == 0)
+        return kt_fail(err, KT_NOT_FOUND, "nothing on '%s' uses '%s'", place.host, place.name);
+    if (kind != KT_OK)
+        return kind;
+    struct kt_jsonw w = kt_jsonw(&req->reply.data);
+    kt_jsonw_object(&w);
+    show_stages(&place, &w);
+    kt_jsonw_key(&w, "services");
+    kt_jsonw_array(&w);
+    for (size_t i = 0; i < n; i++)
+        consumer_show(&all[i], &w);
+    kt_jsonw_end(&w);
+    kt_jsonw_end(&w);
+    return KT_OK;
+}
+
+enum kt_kind consumer_delete(struct request *req, struct kt_err *err)
+{
+    struct place place;
+    struct consumer *all = NULL;
+    size_t n = 0;
+    const char *service = "";
+    enum kt_kind kind = request_string(req, "service", &service, err);
+    if (kind == KT_OK || kind == KT_NOT_FOUND)
+        kind = find_place(req, &place, err);
+    if (kind == KT_OK)
+        kind = consumers_load(req, place.secret.id, place.host, &all, &n, err);
+    bool left = false;
+    unsigned removed = 0;
+    for (size_t i = 0; i < n && kind == KT_OK; i++) {
+        if ((service[0] != '\0' && strcmp(all[i].service, service) != 0) || removed == 20) {
+            left = true;
+            continue;
+        }
+        all[i].state = CONSUMER_GONE;
+        kind = consumer_save(req, place.secret.id, &all[i], err);
+        removed++;
+    }
+    if (kind == KT_OK && removed > 0 && !left)
+        kind = list_secret(req, place.host, place.name, false, err);
+    return kind;
+}
+
+static void show_keys(struct kt_jsonw *w, const char *const *names, size_t n)
+{
+    kt_jsonw_key(w, "keys");
+    kt_jsonw_array(w);
+    for (size_t i = 0; i < n; i++)
+        kt_jsonw_text(w, names[i]);
+    kt_jsonw_end(w);
+}
+
+enum kt_kind consumer_list(struct request *req, struct kt_err *err)
+{
+    struct host host;
+    enum kt_kind kind = host_load(req, request_param(req, "host"), &host, err);
+    if (kind == KT_NOT_FOUND) {
+        *err = (struct kt_err){0};
+        return KT_OK;
+    }
+    if (kind != KT_OK)
+        return kind;
+    struct kt_jsonw w = kt_jsonw(&req->reply.data);
+    kt_jsonw_object(&w);
+    show_keys(&w, host.secrets.at, host.secrets.n);
+    kt_jsonw_end(&w);
+    return KT_OK;
+}
+
+/* ---- hosts ---- */
+
+#define LATE_MS ((int64_t)630 * 1000)
+#define LOST_MS ((int64_t)900 * 1000)
+
+static const char *host_state(int64_t age_ms)
+{
+    return age_ms < LATE_MS ? "live" : age_ms < LOST_MS ? "late" : "lost";
+}
+
+static int by_name(const void *a, const void *b)
+{
+    const struct host *x = a, *y = b;
+    return strcmp(x->name, y->name);
+}
+
+enum kt_kind agent_list(struct request *req, struct kt_err *err)
+{
+    struct host *hosts = NULL;
+    size_t n = 0;
+    enum kt_kind kind = hosts_load(req, &hosts, &n, err);
+    if (kind != KT_OK || n == 0)
+        return kind;
+    qsort(hosts, n, sizeof *hosts, by_name);
+    const char **names = kt_arena_take(&req->arena, n * sizeof *names);
+    if (names == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "listing hosts");
+    for (size_t i = 0; i < n; i++)
+        names[i] = hosts[i].name;
+    struct kt_jsonw w = kt_jsonw(&req->reply.data);
+    kt_jsonw_object(&w);
+    show_keys(&w, names, n);
+    kt_jsonw_key(&w, "key_info");
+    kt_jsonw_object(&w);
+    for (size_t i = 0; i < n; i++) {
+        int64_t seen = fleet_last_saw(req->core->fleet, hosts[i].name);
+        if (hosts[i].at_ms > seen)
+            seen = hosts[i].at_ms;
+        kt_jsonw_key(&w, hosts[i].name);
+        kt_jsonw_object(&w);
+        kt_jsonw_kv_time(&w, "last_seen", seen);
+        kt_jsonw_kv_int(&w, "consumers", (int64_t)hosts[i].secrets.n);
+        kt_jsonw_kv_text(&w, "state", host_state(req->now_ms - seen));
+        kt_jsonw_end(&w);
+    }
+    kt_jsonw_end(&w);
+    kt_jsonw_end(&w);
+    return KT_OK;
+}

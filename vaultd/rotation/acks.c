@@ -1,0 +1,113 @@
+#include "vaultd/rotation/acks.h"
+
+#include "vaultd/auth/token.h"
+
+bool consumer_acked(const struct run *run, const struct consumer *consumer)
+{
+    return consumer->state == CONSUMER_HEALTHY && consumer->version >= run->to;
+}
+
+/* It tried the new version and is not well, or went back from it by itself. */
+static bool in_trouble(const struct run *run, const struct consumer *consumer)
+{
+    if (consumer->state == CONSUMER_UNHEALTHY)
+        return consumer->version == run->to;
+    return consumer->state == CONSUMER_ROLLED_BACK && run->promoted_ms != 0 &&
+           consumer->at_ms >= run->promoted_ms;
+}
+
+void acks_judge(const struct run *run, const struct consumer *consumers, size_t n,
+                struct acks *ret)
+{
+    *ret = (struct acks){.required = n};
+    for (size_t i = 0; i < n; i++) {
+        const struct consumer *c = &consumers[i];
+        if (c->at_ms > ret->moved_ms)
+            ret->moved_ms = c->at_ms;
+        if (c->version == run->to)
+            ret->on_new++;
+        if (consumer_acked(run, c))
+            ret->acked++;
+        else if (ret->missing == NULL)
+            ret->missing = c;
+        if (in_trouble(run, c) && (ret->trouble == NULL || c->at_ms > ret->trouble->at_ms))
+            ret->trouble = c;
+        if (c->state == CONSUMER_UNHEALTHY && c->version != run->to && ret->sick == NULL)
+            ret->sick = c;
+    }
+}
+
+/* ---- readers that are no agents ---- */
+
+static bool is_agent(const char *identity, const struct consumer *consumers, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(consumers[i].identity, identity) == 0)
+            return true;
+    return false;
+}
+
+static bool token_ended(struct request *req, const struct reader *reader)
+{
+    const struct token *token = NULL;
+    enum kt_kind kind = token_find_accessor(req->core, req->snapshot, reader->accessor,
+                                            req->now_ms, &token, NULL);
+    return kind == KT_INVALID || kind == KT_DENIED;
+}
+
+/* Rows of one identity adjoin, whatever their version. */
+static bool read_newer(const struct run *run, const struct reader *readers, size_t n,
+                       const char *identity)
+{
+    for (size_t i = 0; i < n; i++)
+        if (readers[i].version >= run->to && strcmp(readers[i].identity, identity) == 0)
+            return true;
+    return false;
+}
+
+static enum kt_kind each_loose(struct request *req, const struct run *run,
+                               const struct consumer *consumers, size_t n_consumers,
+                               struct loose *ret, struct kt_jsonw *w, struct kt_err *err)
+{
+    struct reader *readers = NULL;
+    size_t n = 0;
+    enum kt_kind kind = readers_load(req, run->secret_id, &readers, &n, err);
+    if (kind != KT_OK)
+        return kind;
+    for (size_t i = 0; i < n; i++) {
+        const struct reader *reader = &readers[i];
+        if (reader->version != run->from || is_agent(reader->identity, consumers, n_consumers) ||
+            read_newer(run, readers, n, reader->identity) || token_ended(req, reader))
+            continue;
+        if (ret->n++ == 0)
+            ret->first = reader;
+        if (w == NULL)
+            continue;
+        kt_jsonw_object(w);
+        kt_jsonw_kv_text(w, "identity", reader->identity);
+        kt_jsonw_kv_text(w, "host", reader->host);
+        kt_jsonw_kv_int(w, "version", reader->version);
+        kt_jsonw_kv_time(w, "at", reader->at_ms);
+        kt_jsonw_end(w);
+    }
+    return KT_OK;
+}
+
+enum kt_kind loose_look(struct request *req, const struct run *run,
+                        const struct consumer *consumers, size_t n_consumers, struct loose *ret,
+                        struct kt_err *err)
+{
+    *ret = (struct loose){0};
+    return each_loose(req, run, consumers, n_consumers, ret, NULL, err);
+}
+
+enum kt_kind loose_show(struct request *req, const struct run *run,
+                        const struct consumer *consumers, size_t n_consumers, struct kt_jsonw *w,
+                        struct kt_err *err)
+{
+    struct loose loose = {0};
+    kt_jsonw_array(w);
+    enum kt_kind kind = each_loose(req, run, consumers, n_consumers, &loose, w, err);
+    kt_jsonw_end(w);
+    return kind;
+}

@@ -1,0 +1,34 @@
+/* vaultd/rotation/acks.h - what the consumers' words mean for a run, and who else holds it.
+ *
+ * Threads: plain functions; loose_look() any thread with the barrier entered. */
+#pragma once
+
+#include "vaultd/fleet/consumer.h"
+#include "vaultd/rotation/ledger.h"
+#include "vaultd/rotation/run.h"
+
+struct acks {
+    size_t required, acked;
+    size_t on_new;                  /* that run the new version, healthy or not */
+    const struct consumer *missing; /* one that has not acknowledged */
+    const struct consumer *trouble; /* the newest that could not take the new version */
+    const struct consumer *sick;    /* one that is unhealthy on another version */
+    int64_t moved_ms;               /* the last word of any */
+};
+void acks_judge(const struct run *run, const struct consumer *consumers, size_t n,
+                struct acks *ret);
+/* It says now that it runs the new version and is healthy. */
+bool consumer_acked(const struct run *run, const struct consumer *consumer);
+
+/* Readers of the old version that are no agents, and have not read a newer one. */
+struct loose {
+    size_t n;
+    const struct reader *first;
+};
+enum kt_kind loose_look(struct request *req, const struct run *run,
+                        const struct consumer *consumers, size_t n_consumers, struct loose *ret,
+                        struct kt_err *err) KT_MUST_CHECK;
+/* Those that hold, shown as the run's "readers". */
+enum kt_kind loose_show(struct request *req, const struct run *run,
+                        const struct consumer *consumers, size_t n_consumers, struct kt_jsonw *w,
+                        struct kt_err *err) KT_MUST_CHECK;

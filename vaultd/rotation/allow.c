@@ -1,0 +1,69 @@
+#include "vaultd/rotation/rotation.h"
+#include "vaultd/rotation/run.h"
+
+/* What people may not do to a secret behind its rotation's back. */
+
+static enum kt_kind refuse(const char *what, const struct rotation_secret *secret,
+                           struct kt_err *err)
+{
+    char id[RUN_ID_TEXT];
+    run_id_text(secret->run, id);
+    (void)kt_fail(err, KT_INVALID, "KT-R-005 %s while run %s of '%s' is under way", what, id,
+                  secret->name);
+    kt_hint(err, "wait for it (secretctl run watch %s), or go back first: secretctl run cancel %s",
+            id, id);
+    return KT_INVALID;
+}
+
+static bool plays(const struct kv_secret *kv, uint32_t version)
+{
+    const struct kv_version *v = kv_version(kv, version);
+    return version == kv->current || version == kv->pending || version == kv->previous ||
+           (v != NULL && v->accepted_maybe);
+}
+
+static enum kt_kind refuse_delete(const struct rotation_secret *secret, const struct kv_secret *kv,
+                                  uint32_t version, struct kt_err *err)
+{
+    if (!plays(kv, version))
+        return KT_OK;
+    if (secret->active)
+        return refuse("the version cannot be deleted", secret, err);
+    (void)kt_fail(err, KT_INVALID, "KT-R-005 version %u may be the one that the target accepts",
+                  version);
+    kt_hint(err, "rotate it away first (secretctl rotate %s), or end its rotation: secretctl "
+                 "schedule remove %s",
+            secret->name, secret->name);
+    return KT_INVALID;
+}
+
+enum kt_kind rotation_allows(struct request *req, const struct mount *mount, const char *path,
+                             const struct kv_secret *secret, enum rotation_change change,
+                             uint32_t version, struct kt_err *err)
+{
+    const char *name = kt_arena_printf(&req->arena, "%s%s", mount->path, path);
+    if (name == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "asking a secret's rotation");
+    struct rotation_secret rotation;
+    enum kt_kind kind = secret_load(req, name, &rotation, err);
+    if (kind == KT_NOT_FOUND)
+        return KT_OK;
+    if (kind != KT_OK)
+        return kind;
+    switch (change) {
+    case ROTATION_WRITE:
+        if (rotation.active)
+            return refuse("the secret cannot be written", &rotation, err);
+        request_warn(req, "the target was not told: this value is tested by the next rotation");
+        return KT_OK;
+    case ROTATION_DELETE:
+        return refuse_delete(&rotation, secret, version, err);
+    case ROTATION_METADATA:
+        if (rotation.active)
+            return refuse("the secret cannot be removed", &rotation, err);
+        (void)kt_fail(err, KT_INVALID, "KT-R-005 '%s' is rotated by the vault", name);
+        kt_hint(err, "end its rotation first: secretctl schedule remove %s", name);
+        return KT_INVALID;
+    }
+    return KT_OK;
+}

@@ -1,0 +1,113 @@
+#include "vaultd/rotation/credential.h"
+
+#include "lib/scram.h"
+
+#define VALUE_MAX (1024u * 1024u)
+
+static const char *text_member(struct kt_json object, const char *name, struct kt_arena *arena)
+{
+    struct kt_json value;
+    if (!kt_json_member(object, name, &value))
+        return NULL;
+    return kt_json_text(value, arena);
+}
+
+enum kt_kind credential_read(const struct rotation_settings *settings, struct kt_bytes json,
+                             struct kt_arena *arena, struct credential *ret, struct kt_err *err)
+{
+    struct kt_json object = kt_json_value(json);
+    const char *password = text_member(object, settings->password_field, arena);
+    const char *username = "";
+    if (settings_has_target(settings)) {
+        username = text_member(object, settings->username_field, arena);
+        if (username == NULL)
+            return kt_fail(err, KT_INVALID, "the secret has no text member \"%s\"",
+                           settings->username_field);
+        if (password == NULL || password[0] == '\0')
+            return kt_fail(err, KT_INVALID, "the secret has no text member \"%s\"",
+                           settings->password_field);
+    }
+    *ret = (struct credential){username, password == NULL ? "" : password};
+    return KT_OK;
+}
+
+enum kt_kind credential_write(const struct rotation_settings *settings, struct kt_bytes json,
+                              const struct credential *credential, struct kt_buf *out,
+                              struct kt_err *err)
+{
+    kt_autobuf struct kt_buf patch;
+    kt_buf_init(&patch, VALUE_MAX);
+    struct kt_jsonw w = kt_jsonw(&patch);
+    kt_jsonw_object(&w);
+    if (settings_has_target(settings))
+        kt_jsonw_kv_text(&w, settings->username_field, credential->username);
+    kt_jsonw_kv_text(&w, settings->password_field, credential->password);
+    kt_jsonw_end(&w);
+    struct kt_json old = kt_json_value(json.len == 0 ? kt_str("{}") : json);
+    if (!kt_buf_ok(&patch) ||
+        !kt_json_merge_patch(old, kt_json_value(kt_buf_bytes(&patch)), out))
+        return kt_fail(err, KT_NO_MEMORY, "making a new version");
+    return KT_OK;
+}
+
+enum kt_kind credential_generate(const struct rotation_settings *settings,
+                                 const struct credential *old, struct kt_arena *arena,
+                                 const char **ret, struct kt_err *err)
+{
+    struct kt_generator generator;
+    enum kt_kind kind = settings_generator(settings, &generator, err);
+    if (kind != KT_OK)
+        return kind;
+    const struct kt_bytes avoid[] = {kt_str(old->password), kt_str(old->username),
+                                     kt_str(settings->accounts[0]), kt_str(settings->accounts[1])};
+    kt_autosecret struct kt_secret *value = NULL;
+    kind = kt_generate(&generator, avoid, sizeof avoid / sizeof avoid[0], &value, err);
+    if (kind != KT_OK)
+        return kind;
+    const char *text = kt_arena_text(arena, kt_secret_bytes(value));
+    if (text == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "making a new value");
+    *ret = text;
+    return KT_OK;
+}
+
+enum kt_kind credential_public(const char *driver, const char *password, struct kt_arena *arena,
+                               const char **ret, struct kt_err *err)
+{
+    const struct driver_info *info = kt_driver_info(driver);
+    if (info == NULL || !info->scram)
+        return kt_fail(err, KT_INVALID, "no driver \"%s\" is in this vaultd", driver);
+    char verifier[KT_SCRAM_VERIFIER_TEXT];
+    enum kt_kind kind =
+        kt_scram_verifier(kt_str(password), NULL, KT_SCRAM_ITERATIONS, verifier, err);
+    if (kind != KT_OK)
+        return kind;
+    const char *text = kt_arena_text(arena, kt_str(verifier));
+    if (text == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "making a verifier");
+    *ret = text;
+    return KT_OK;
+}
+
+enum kt_kind credential_load(struct request *req, const struct rotation_secret *secret,
+                             const struct rotation_settings *settings, const struct kv_secret *kv,
+                             uint32_t version, struct credential *ret, struct kt_bytes *ret_json,
+                             struct kt_err *err)
+{
+    kt_autobuf struct kt_buf value;
+    kt_buf_init(&value, VALUE_MAX);
+    enum kt_kind kind = kv_value(req->core, secret->mount, req->snapshot, secret->path,
+                                 kv_version(kv, version), &value, err);
+    if (kind == KT_NOT_FOUND)
+        return kt_fail(err, KT_NOT_FOUND, "version %u of the secret is gone", version);
+    if (kind != KT_OK)
+        return kind;
+    const char *copy = kt_arena_text(&req->arena, kt_buf_bytes(&value));
+    if (copy == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "reading a version");
+    struct kt_bytes json = kt_bytes(copy, value.len);
+    kind = credential_read(settings, json, &req->arena, ret, err);
+    if (kind == KT_OK && ret_json != NULL)
+        *ret_json = json;
+    return kind;
+}

@@ -1,0 +1,98 @@
+/* vaultd/rotation/engine.h - what the rotation thread works with; for vaultd/rotation/ only.
+ *
+ * Time:    waits of runs are measured on a steady clock: the wall time at start plus monotonic time
+ *          since. It does not jump, and after a restart it is the wall time again.
+ * Threads: see the fields. */
+#pragma once
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "vaultd/fleet/consumer.h"
+#include "vaultd/rotation/job.h"
+#include "vaultd/rotation/ledger.h"
+#include "vaultd/rotation/rotation.h"
+
+#define ROTATION_POOL      4u
+#define ROTATION_RUNS_MAX  4u  /* that touch a target at a time */
+#define ROTATION_STARTS    10u /* scheduled ones a minute */
+#define ROTATION_BREAKER   3u  /* runs in a row that failed at a target: no scheduled start there */
+
+/* A consumer's word that is among the run's steps already. */
+struct noted {
+    unsigned char digest[16];
+    int64_t at_ms;
+};
+
+/* A run that has not ended, in memory. */
+struct active {
+    struct active *next;
+    unsigned char id[RUN_ID];
+    char text[RUN_ID_TEXT];
+    /* The rotation thread's own. */
+    bool loaded, fresh, doubt, ended;
+    struct job *finished;  /* its outcome is to be stored */
+    bool working;          /* a job is in flight */
+    int64_t wake_ms;       /* steady; 0: now */
+    int64_t not_before_ms; /* steady; after a failure nobody's news makes it try earlier */
+    int64_t pause_ms;      /* the last back-off */
+    int64_t look_ms;       /* steady; not before that are sessions looked at again */
+    int64_t floor_ms, floor_of_ms; /* after a restart: this deadline is not over before floor_ms */
+    int64_t blamed_ms;     /* consumers' words up to then were looked into */
+    struct noted *noted;
+    size_t n_noted, noted_room;
+    bool touches;          /* counts against the caps */
+    char target[TARGET_NAME_MAX + 1];
+    enum run_state state;
+    char waits_for[300];   /* guarded by rotation->lock, as is the next */
+    int64_t waits_until_ms;
+};
+
+struct rotation_clock {
+    int64_t base_ms;      /* wall minus monotonic at start */
+    int64_t offset_ms;    /* the same when last trusted */
+    bool alarm;           /* guarded by rotation->lock, as is text */
+    char text[200];
+    int64_t saved_ms;     /* wall time that is in the store */
+    atomic_bool accept;
+};
+
+struct rotation {
+    struct core *core;
+    struct ledger *ledger;
+    struct wait_list *news; /* requests that wait for a run's next step, or for a check */
+    pthread_mutex_t lock;
+    pthread_cond_t posted;
+    struct job *jobs;       /* guarded by lock; all that exist: waiting, at work, finished */
+    bool pool_stopping;     /* guarded by lock */
+    pthread_t pool[ROTATION_POOL];
+    unsigned n_pool;
+    pthread_t thread;
+    bool running;
+    atomic_bool stopping, poked;
+    int wake_fd, timer_fd;
+    struct active *actives; /* guarded by lock; changed by the rotation thread only */
+    struct rotation_clock clock;
+    int64_t next_due_ms;    /* the rotation thread's; INT64_MAX: nothing */
+    int64_t starts_ms[ROTATION_STARTS];
+};
+
+int64_t rotation_steady_ms(const struct rotation *rotation);
+/* What carries out steps: the executor of a test, or the spawner; false: none. */
+bool rotation_can_run(const struct rotation *rotation);
+void rotation_run_step(struct rotation *rotation, const struct driver_step *step,
+                       struct driver_result *ret);
+/* Tells who waits for this run. */
+void rotation_tell(struct rotation *rotation, const unsigned char run[RUN_ID]);
+
+/* clock.c: notices a wall clock that jumps; true: nothing scheduled may start. */
+bool rotation_clock_look(struct rotation *rotation);
+void rotation_clock_start(struct rotation *rotation);
+
+/* advance.c: one step of one run: at most one commit, at most one job. */
+void run_advance(struct rotation *rotation, struct active *active);
+/* scan.c: starts what is due. */
+void due_scan(struct rotation *rotation);
+void actives_scan(struct rotation *rotation);
+/* May a run at this target do something there now? */
+bool slot_free(struct rotation *rotation, const struct active *self, const char *target);

@@ -1,0 +1,76 @@
+#include "lib/log.h"
+#include "vaultd/rotation/engine.h"
+#include "vaultd/rotation/work.h"
+
+/* The end of a run, in the commit that ends it: nothing is left to be tidied up after a crash. */
+
+#define FORGET_MOST 30u /* a batch has room for 100 operations */
+
+static void release_locks(struct work *w, struct batch *batch)
+{
+    unsigned char active[RUN_KEY], lock[BARRIER_HASH_KEY];
+    active_key(w->run.id, active);
+    batch_delete(batch, kt_bytes(active, sizeof active));
+    if (!run_touches_target(&w->run))
+        return;
+    const struct rotation_settings *s = &w->run.settings;
+    lock_key(w->req->core, "run", s->target, s->group[0] != '\0' ? s->group : s->accounts[0], lock);
+    batch_delete(batch, kt_bytes(lock, sizeof lock));
+}
+
+static enum kt_kind settle_secret(struct work *w, struct kt_err *err)
+{
+    struct rotation_secret *secret = &w->secret;
+    const struct run *run = &w->run;
+    secret->active = false;
+    secret->last_state = run->machine.state;
+    memcpy(secret->budgets, run->budgets, sizeof secret->budgets);
+    if (run->machine.state == RUN_DONE) {
+        secret->last_done_ms = w->req->now_ms;
+        secret->failures = 0;
+        secret->done_from = run->from;
+        secret->done_to = run->to;
+        secret->settings.old_is_dead = false; /* it was said of one run */
+    } else if (!run->cancel) {
+        secret->failures++;
+    }
+    enum kt_kind kind = due_plan(w->req, secret, w->req->now_ms, err);
+    return kind == KT_OK ? secret_save(w->req, secret, err) : kind;
+}
+
+static enum kt_kind settle_target(struct work *w, struct kt_err *err)
+{
+    if (!run_touches_target(&w->run))
+        return KT_OK;
+    uint32_t failures = w->target.failures;
+    if (w->run.machine.state == RUN_DONE)
+        failures = 0;
+    else if (!w->run.cancel)
+        failures++;
+    if (failures == w->target.failures && !w->target_news)
+        return KT_OK;
+    w->target.failures = failures;
+    if (failures == ROTATION_BREAKER)
+        kt_log(KT_LOG_WARNING, "rotation-target-held",
+               "failures=%u next=\"secretctl run list; a rotation by hand that passes its preflight "
+               "lets the schedules go on\"",
+               failures);
+    return target_save(w->req, &w->target, err);
+}
+
+enum kt_kind work_finish(struct work *w, struct kt_err *err)
+{
+    struct batch *batch = request_batch(w->req);
+    if (batch == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "ending a run");
+    w->run.ended_ms = w->req->now_ms;
+    release_locks(w, batch);
+    enum kt_kind kind = settle_secret(w, err);
+    if (kind == KT_OK)
+        kind = settle_target(w, err);
+    if (kind == KT_OK && w->run.machine.state == RUN_DONE)
+        kind = readers_forget(w->req, w->run.secret_id, w->run.to, FORGET_MOST, err);
+    if (kind == KT_OK)
+        kind = report_write(w, err);
+    return kind;
+}

@@ -1,0 +1,258 @@
+#include "vaultd/rotation/job.h"
+
+#include <stdlib.h>
+
+#include "lib/failpoint.h"
+#include "vaultd/rotation/engine.h"
+#include "vaultd/rotation/probe.h"
+
+#define ARENA_MAX ((size_t)512 * 1024)
+
+const char *job_kind_text(enum job_kind kind)
+{
+    static const char *const texts[] = {
+        [JOB_PREFLIGHT] = "preflight", [JOB_APPLY] = "apply",
+        [JOB_VERIFY] = "verify",       [JOB_PROBE] = "probe",
+        [JOB_REVOKE] = "revoke",       [JOB_REVOKE_NEW] = "revoke_new",
+        [JOB_RESTORE] = "restore_old", [JOB_SESSIONS] = "sessions",
+        [JOB_CHECK] = "check"};
+    return texts[kind];
+}
+
+struct job *job_new(enum job_kind kind, const unsigned char run[RUN_ID])
+{
+    struct job *job = kt_calloc(1, sizeof *job);
+    if (job == NULL)
+        return NULL;
+    job->kind = kind;
+    memcpy(job->run, run, RUN_ID);
+    kt_arena_init(&job->arena, ARENA_MAX);
+    return job;
+}
+
+void job_free(struct job *job)
+{
+    if (job == NULL)
+        return;
+    kt_arena_free(&job->arena);
+    free(job);
+}
+
+struct job_part *job_add(struct job *job, enum driver_op op, enum job_rule rule)
+{
+    if (job->n == JOB_PARTS)
+        return NULL;
+    struct job_part *part = &job->parts[job->n++];
+    part->step.op = op;
+    part->rule = rule;
+    return part;
+}
+
+const char *job_text(struct job *job, const char *text)
+{
+    if (text == NULL || text[0] == '\0')
+        return "";
+    const char *copy = kt_arena_text(&job->arena, kt_str(text));
+    return copy == NULL ? "" : copy;
+}
+
+/* ---- a thread of the pool ---- */
+
+static bool allowed(const struct job *job, size_t i)
+{
+    const struct job_part *before = i == 0 ? NULL : &job->parts[i - 1];
+    struct evidence evidence;
+    switch (job->parts[i].rule) {
+    case PART_ALWAYS:
+        return true;
+    case PART_IF_OK:
+        return before != NULL && before->ran && before->result.class == DRIVER_OK;
+    case PART_IF_MISSING:
+        return before != NULL && before->ran && before->result.class == DRIVER_PERMANENT &&
+               strcmp(before->result.code, "42704") == 0;
+    case PART_IF_NEW:
+        return before != NULL && before->ran && before->result.class == DRIVER_OK &&
+               before->result.replies[DRIVER_NEW].answer == ANSWER_ACCEPTED;
+    case PART_IF_BOTH:
+        if (before == NULL || !before->ran)
+            return false;
+        probe_judge(&before->result, true, true,
+                    job->kind == JOB_REVOKE ? DEATH_OF_OLD : DEATH_OF_NEW, &evidence);
+        return evidence.valid && evidence.new_accepted && evidence.old_accepted;
+    }
+    return false;
+}
+
+static void lose_reply(struct driver_result *result)
+{
+    *result = (struct driver_result){.class = DRIVER_UNREACH, .code = "lost"};
+    memcpy(result->text, "the answer was lost", sizeof "the answer was lost");
+}
+
+static void carry_out(struct rotation *rotation, struct job *job)
+{
+    for (size_t i = 0; i < job->n; i++) {
+        struct job_part *part = &job->parts[i];
+        if (!allowed(job, i))
+            continue;
+        rotation_run_step(rotation, &part->step, &part->result);
+        part->ran = true;
+        if (part->step.op == DRIVER_APPLY && KT_FAILPOINT(run_apply_sent))
+            lose_reply(&part->result);
+        if (part->step.op == DRIVER_REVOKE && KT_FAILPOINT(run_revoke_sent))
+            lose_reply(&part->result);
+    }
+}
+
+/* The oldest that waits. */
+static struct job *next_waiting(const struct rotation *rotation)
+{
+    struct job *found = NULL;
+    for (struct job *job = rotation->jobs; job != NULL; job = job->next)
+        if (job->stage == JOB_WAITING)
+            found = job;
+    return found;
+}
+
+static void unlink_job(struct rotation *rotation, const struct job *job)
+{
+    for (struct job **link = &rotation->jobs; *link != NULL; link = &(*link)->next)
+        if (*link == job) {
+            *link = job->next;
+            return;
+        }
+}
+
+static void work_on(struct rotation *rotation, struct job *job)
+{
+    job->stage = JOB_AT_WORK;
+    bool abandoned = job->abandoned;
+    (void)pthread_mutex_unlock(&rotation->lock);
+    if (!abandoned)
+        carry_out(rotation, job);
+    (void)pthread_mutex_lock(&rotation->lock);
+    job->stage = JOB_FINISHED;
+    job->finished_ms = kt_mono_ms(rotation->core->clock);
+    abandoned = job->abandoned;
+    bool check = job->kind == JOB_CHECK;
+    unsigned char run[RUN_ID];
+    memcpy(run, job->run, sizeof run);
+    if (abandoned)
+        unlink_job(rotation, job);
+    (void)pthread_mutex_unlock(&rotation->lock);
+    if (abandoned)
+        job_free(job);
+    if (check)
+        rotation_tell(rotation, run);
+    rotation_wake(rotation);
+    (void)pthread_mutex_lock(&rotation->lock);
+}
+
+static void *pool_thread(void *arg)
+{
+    struct rotation *rotation = arg;
+    (void)pthread_mutex_lock(&rotation->lock);
+    while (!rotation->pool_stopping) {
+        struct job *job = next_waiting(rotation);
+        if (job == NULL)
+            (void)pthread_cond_wait(&rotation->posted, &rotation->lock);
+        else
+            work_on(rotation, job);
+    }
+    (void)pthread_mutex_unlock(&rotation->lock);
+    return NULL;
+}
+
+/* ---- from outside ---- */
+
+void job_post(struct rotation *rotation, struct job *take_job)
+{
+    (void)pthread_mutex_lock(&rotation->lock);
+    take_job->next = rotation->jobs;
+    rotation->jobs = take_job;
+    (void)pthread_cond_signal(&rotation->posted);
+    (void)pthread_mutex_unlock(&rotation->lock);
+}
+
+struct job *job_take(struct rotation *rotation)
+{
+    struct job *found = NULL;
+    (void)pthread_mutex_lock(&rotation->lock);
+    for (struct job *job = rotation->jobs; job != NULL && found == NULL; job = job->next)
+        if (job->stage == JOB_FINISHED && !job->abandoned && job->kind != JOB_CHECK)
+            found = job;
+    if (found != NULL)
+        unlink_job(rotation, found);
+    (void)pthread_mutex_unlock(&rotation->lock);
+    return found;
+}
+
+bool job_in_flight(struct rotation *rotation, const unsigned char run[RUN_ID])
+{
+    bool found = false;
+    (void)pthread_mutex_lock(&rotation->lock);
+    for (struct job *job = rotation->jobs; job != NULL; job = job->next)
+        found = found || memcmp(job->run, run, RUN_ID) == 0;
+    (void)pthread_mutex_unlock(&rotation->lock);
+    return found;
+}
+
+struct job *job_take_check(struct rotation *rotation, const unsigned char id[RUN_ID])
+{
+    struct job *found = NULL;
+    (void)pthread_mutex_lock(&rotation->lock);
+    for (struct job *job = rotation->jobs; job != NULL && found == NULL; job = job->next)
+        if (job->kind == JOB_CHECK && job->stage == JOB_FINISHED &&
+            memcmp(job->run, id, RUN_ID) == 0)
+            found = job;
+    if (found != NULL)
+        unlink_job(rotation, found);
+    (void)pthread_mutex_unlock(&rotation->lock);
+    return found;
+}
+
+void jobs_abandon(struct rotation *rotation)
+{
+    struct job *free_these = NULL;
+    (void)pthread_mutex_lock(&rotation->lock);
+    struct job **link = &rotation->jobs;
+    while (*link != NULL) {
+        struct job *job = *link;
+        job->abandoned = true;
+        if (job->stage == JOB_AT_WORK) {
+            link = &job->next;
+            continue;
+        }
+        *link = job->next;
+        job->next = free_these;
+        free_these = job;
+    }
+    (void)pthread_mutex_unlock(&rotation->lock);
+    while (free_these != NULL) {
+        struct job *next = free_these->next;
+        job_free(free_these);
+        free_these = next;
+    }
+}
+
+bool jobs_start(struct rotation *rotation)
+{
+    rotation->pool_stopping = false;
+    while (rotation->n_pool < ROTATION_POOL) {
+        if (pthread_create(&rotation->pool[rotation->n_pool], NULL, pool_thread, rotation) != 0)
+            break;
+        rotation->n_pool++;
+    }
+    return rotation->n_pool > 0;
+}
+
+void jobs_stop(struct rotation *rotation)
+{
+    jobs_abandon(rotation);
+    (void)pthread_mutex_lock(&rotation->lock);
+    rotation->pool_stopping = true;
+    (void)pthread_cond_broadcast(&rotation->posted);
+    (void)pthread_mutex_unlock(&rotation->lock);
+    while (rotation->n_pool > 0)
+        (void)pthread_join(rotation->pool[--rotation->n_pool], NULL);
+}

@@ -1,0 +1,73 @@
+/* vaultd/rotation/job.h - driver steps that one thread of the pool carries out after each other.
+ *
+ * What:    A job is a short program: each part runs when the one before allows it. So a revocation
+ *          follows in the same job upon the probe that permits it, and nothing of the vault waits
+ *          for a target.
+ * Owner:   job_new() gives one to the caller; job_post() takes it until it is finished, then the
+ *          engine takes it back by job_take(). job_free() wipes it.
+ * Threads: job_post(), job_take(): any thread. */
+#pragma once
+
+#include "vaultd/rotation/run.h"
+
+struct rotation;
+
+enum job_kind {
+    JOB_PREFLIGHT,
+    JOB_APPLY,
+    JOB_VERIFY,
+    JOB_PROBE,
+    JOB_REVOKE,
+    JOB_REVOKE_NEW,
+    JOB_RESTORE,
+    JOB_SESSIONS,
+    JOB_CHECK /* of a target, for a person */
+};
+const char *job_kind_text(enum job_kind kind);
+
+enum job_rule {
+    PART_ALWAYS,
+    PART_IF_OK,      /* the part before ran and came out ok */
+    PART_IF_MISSING, /* it said that there is no such account */
+    PART_IF_NEW,     /* it was a probe, and the new credential is accepted */
+    PART_IF_BOTH     /* both are, and the batch is evidence */
+};
+struct job_part {
+    struct driver_step step;
+    enum job_rule rule;
+    bool ran;
+    struct driver_result result;
+};
+#define JOB_PARTS 4u
+struct job {
+    struct job *next;
+    enum job_kind kind;
+    unsigned char run[RUN_ID];
+    enum job_stage { JOB_WAITING, JOB_AT_WORK, JOB_FINISHED } stage; /* guarded by the lock */
+    bool abandoned;        /* guarded by the lock; nobody waits for it any more */
+    int64_t finished_ms;   /* monotonic */
+    struct kt_arena arena; /* what the steps point at */
+    struct job_part parts[JOB_PARTS];
+    size_t n;
+};
+
+struct job *job_new(enum job_kind kind, const unsigned char run[RUN_ID]); /* NULL: no memory */
+void job_free(struct job *job); /* NULL is fine */
+/* The next part, zeroed; NULL: the job is full. */
+struct job_part *job_add(struct job *job, enum driver_op op, enum job_rule rule);
+/* A copy in the job's arena; "" when memory ran out (job->arena.failed). */
+const char *job_text(struct job *job, const char *text);
+
+void job_post(struct rotation *rotation, struct job *take_job);
+/* A finished job that is not abandoned, of any run; NULL: none. */
+struct job *job_take(struct rotation *rotation);
+/* One of this run is waiting, at work, or finished and not taken; abandoned ones count. */
+bool job_in_flight(struct rotation *rotation, const unsigned char run[RUN_ID]);
+/* What is at work is left to end by itself and is then thrown away. */
+void jobs_abandon(struct rotation *rotation);
+/* What a person's check found; NULL: not finished. The caller frees it. */
+struct job *job_take_check(struct rotation *rotation, const unsigned char id[RUN_ID]);
+
+/* The pool's life. */
+bool jobs_start(struct rotation *rotation);
+void jobs_stop(struct rotation *rotation); /* waits for the steps at work */

@@ -1,0 +1,283 @@
+#include "vaultd/rotation/work.h"
+
+#include "lib/duration.h"
+
+/* The report of a run: written once, in the commit that ends it, as data and as a text for people.
+ * Verdict first, then who is hurt, then what comes next; nothing in it is a value. */
+
+#define FORMAT     1u
+#define REPORT_MAX (512u * 1024u)
+
+struct report {
+    struct work *w;
+    struct run_step *steps;
+    size_t n;
+};
+
+static enum kt_kind all_steps(struct work *w, struct report *ret, struct kt_err *err)
+{
+    struct run_step *stored = NULL;
+    size_t n = 0;
+    enum kt_kind kind = steps_load(w->req, w->run.id, 0, &stored, &n, err);
+    if (kind != KT_OK)
+        return kind;
+    struct run_step *all = kt_arena_take(&w->req->arena, (n + STEPS_ADDED) * sizeof *all);
+    if (all == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "writing a report");
+    uint32_t first_new = w->run.n_added > 0 ? w->run.added[0].seq : UINT32_MAX;
+    size_t kept = 0;
+    for (size_t i = 0; i < n && stored[i].seq < first_new; i++)
+        all[kept++] = stored[i];
+    for (unsigned i = 0; i < w->run.n_added; i++) {
+        if (kept > 0 && all[kept - 1].seq == w->run.added[i].seq)
+            kept--;
+        all[kept++] = w->run.added[i];
+    }
+    *ret = (struct report){w, all, kept};
+    return KT_OK;
+}
+
+/* When the state that a step begins ended: at the next state's step, or with the run. */
+static int64_t state_end(const struct report *report, size_t i)
+{
+    for (size_t k = i + 1; k < report->n; k++)
+        if (report->steps[k].kind == STEP_STATE)
+            return report->steps[k].at_ms;
+    return report->w->run.ended_ms;
+}
+
+static const char *verdict_word(enum run_state state)
+{
+    return state == RUN_DONE ? "DONE" : state == RUN_ROLLED_BACK ? "ROLLED BACK" : "CANCELLED";
+}
+
+static void add_verdict(const struct run *run, struct kt_buf *out)
+{
+    kt_buf_printf(out, "%s  %s: ", verdict_word(run->machine.state), run->name);
+    if (run->machine.state == RUN_DONE && run_touches_target(run))
+        kt_buf_printf(out, "v%u is in use, v%u is refused.  Nobody was cut off.", run->to,
+                      run->from);
+    else if (run->machine.state == RUN_DONE)
+        kt_buf_printf(out, "v%u has a new value.", run->to);
+    else if (run->machine.state == RUN_ROLLED_BACK)
+        kt_buf_printf(out, "v%u is in use everywhere, v%u is dead.  Nobody was cut off.", run->from,
+                      run->to);
+    else
+        kt_buf_printf(out, "v%u is as it was; nothing was changed at the target.", run->from);
+}
+
+/* ---- as data ---- */
+
+static void data_timeline(const struct report *report, struct kt_jsonw *w)
+{
+    kt_jsonw_key(w, "timeline");
+    kt_jsonw_array(w);
+    for (size_t i = 0; i < report->n; i++) {
+        const struct run_step *step = &report->steps[i];
+        if (step->kind != STEP_STATE)
+            continue;
+        kt_jsonw_object(w);
+        kt_jsonw_kv_text(w, "state", step->name);
+        kt_jsonw_kv_time(w, "at", step->at_ms);
+        kt_jsonw_kv_int(w, "took_ms", state_end(report, i) - step->at_ms);
+        kt_jsonw_end(w);
+    }
+    kt_jsonw_end(w);
+}
+
+static void data_deviations(const struct report *report, struct kt_jsonw *w)
+{
+    const struct run *run = &report->w->run;
+    kt_jsonw_key(w, "deviations");
+    kt_jsonw_array(w);
+    if (run->loose_passed)
+        kt_jsonw_text(w, "readers that are no agents had not read the new version when max_overlap "
+                         "ended");
+    if (run->machine.applied_again > 0)
+        kt_jsonw_text(w, "the target lost the new credential and got it again");
+    if (run->machine.revoked_again > 0)
+        kt_jsonw_text(w, "a credential had to be ended more than once");
+    if (run->cancel)
+        kt_jsonw_text(w, "somebody asked to go back");
+    kt_jsonw_end(w);
+}
+
+static void write_data(const struct report *report, struct kt_buf *out)
+{
+    const struct run *run = &report->w->run;
+    struct kt_jsonw w = kt_jsonw(out);
+    kt_autobuf struct kt_buf verdict;
+    kt_buf_init(&verdict, 16384);
+    add_verdict(run, &verdict);
+    kt_jsonw_object(&w);
+    kt_jsonw_kv_text(&w, "verdict", kt_buf_text(&verdict));
+    run_show(run, "", 0, 0, &w);
+    kt_jsonw_kv_int(&w, "took_ms", run->ended_ms - run->started_ms);
+    kt_jsonw_kv_text(&w, "server_id", run->server_id);
+    kt_jsonw_kv_text(&w, "server_version", run->server_version);
+    kt_jsonw_kv_int(&w, "sessions_of_old", run->sessions);
+    kt_jsonw_kv_time(&w, "promoted", run->promoted_ms);
+    kt_jsonw_kv_time(&w, "acknowledged", run->acked_ms);
+    data_timeline(report, &w);
+    data_deviations(report, &w);
+    kt_jsonw_key(&w, "consumers");
+    kt_jsonw_array(&w);
+    for (size_t i = 0; i < report->w->n_consumers; i++)
+        consumer_show(&report->w->consumers[i], &w);
+    kt_jsonw_end(&w);
+    kt_jsonw_key(&w, "steps");
+    kt_jsonw_array(&w);
+    for (size_t i = 0; i < report->n; i++)
+        step_show(&report->steps[i], &w);
+    kt_jsonw_end(&w);
+    kt_jsonw_key(&w, "settings");
+    kt_jsonw_object(&w);
+    settings_show(&run->settings, &w);
+    kt_jsonw_end(&w);
+    kt_jsonw_kv_time(&w, "next_due", report->w->secret.due ? report->w->secret.due_ms : 0);
+    kt_jsonw_end(&w);
+}
+
+/* ---- as text ---- */
+
+static void text_row(struct kt_buf *out, const char *name, const char *text)
+{
+    if (text != NULL && text[0] != '\0')
+        kt_buf_printf(out, "- %s: %s\n", name, text);
+}
+
+static void text_time(struct kt_buf *out, const char *name, int64_t ms)
+{
+    char time[KT_TIME_TEXT];
+    if (ms == 0)
+        return;
+    kt_time_text(ms, time);
+    kt_buf_printf(out, "- %s: %s\n", name, time);
+}
+
+static void text_head(const struct run *run, struct kt_buf *out)
+{
+    char id[RUN_ID_TEXT], took[KT_DURATION_TEXT];
+    run_id_text(run->id, id);
+    kt_duration_text((uint64_t)(run->ended_ms - run->started_ms), took);
+    kt_buf_add_text(out, "# ");
+    add_verdict(run, out);
+    kt_buf_add_text(out, "\n\n");
+    text_row(out, "because", run->because);
+    text_row(out, "run", id);
+    kt_buf_printf(out, "- versions: %u to %u\n", run->from, run->to);
+    text_row(out, "strategy", run_strategy_text(run->machine.strategy));
+    text_row(out, "target", run->settings.target);
+    text_row(out, "server", run->server_version);
+    if (run_touches_target(run))
+        kt_buf_printf(out, "- accounts: %s to %s\n", run_account(run, run->slot_old),
+                      run_account(run, run->slot_new));
+    kt_buf_printf(out, "- started by: %s (%s)%s%s\n", run->by, run_trigger_text(run->trigger),
+                  run->reason[0] == '\0' ? "" : ": ", run->reason);
+    text_time(out, "started", run->started_ms);
+    text_time(out, "ended", run->ended_ms);
+    text_row(out, "took", took);
+}
+
+static void text_timeline(const struct report *report, struct kt_buf *out)
+{
+    kt_buf_add_text(out, "\n## Timeline\n\n| state | took | |\n|---|---|---|\n");
+    for (size_t i = 0; i < report->n; i++) {
+        const struct run_step *step = &report->steps[i];
+        if (step->kind != STEP_STATE)
+            continue;
+        kt_buf_printf(out, "| %s | %lld ms | %s |\n", step->name,
+                      (long long)(state_end(report, i) - step->at_ms), step->text);
+    }
+}
+
+static void text_consumers(const struct report *report, struct kt_buf *out)
+{
+    kt_buf_add_text(out, "\n## Consumers\n\n");
+    if (report->w->n_consumers == 0)
+        kt_buf_add_text(out, "None is registered.\n");
+    else
+        kt_buf_add_text(out, "| consumer | version | state | p95 | before | |\n|---|---|---|---|---|---|\n");
+    for (size_t i = 0; i < report->w->n_consumers; i++) {
+        const struct consumer *c = &report->w->consumers[i];
+        kt_buf_printf(out, "| %s@%s | %u | %s | %lld ms | %lld ms | %s |\n", c->service, c->host,
+                      c->version, consumer_state_text(c->state), (long long)c->p95_ms,
+                      (long long)c->baseline_p95_ms, c->detail);
+    }
+}
+
+static void text_evidence(const struct report *report, struct kt_buf *out)
+{
+    char time[KT_TIME_TEXT];
+    kt_buf_add_text(out, "\n## What happened\n\n");
+    for (size_t i = 0; i < report->n; i++) {
+        const struct run_step *step = &report->steps[i];
+        if (step->kind == STEP_STATE)
+            continue;
+        kt_time_text(step->at_ms, time);
+        kt_buf_printf(out, "- %s %s %s%s: %s", time, step_kind_text(step->kind), step->name,
+                      step->ok ? "" : " (not ok)", step->text);
+        if (step->count > 1)
+            kt_buf_printf(out, " (%u times)", step->count);
+        kt_buf_add_text(out, "\n");
+    }
+}
+
+static void write_text(const struct report *report, struct kt_buf *out)
+{
+    const struct rotation_secret *secret = &report->w->secret;
+    text_head(&report->w->run, out);
+    text_time(out, "next due", secret->due ? secret->due_ms : 0);
+    text_timeline(report, out);
+    text_consumers(report, out);
+    text_evidence(report, out);
+}
+
+enum kt_kind report_write(struct work *w, struct kt_err *err)
+{
+    struct report report = {.w = w};
+    enum kt_kind kind = all_steps(w, &report, err);
+    if (kind != KT_OK)
+        return kind;
+    kt_autobuf struct kt_buf data, text, record;
+    kt_buf_init(&data, REPORT_MAX);
+    kt_buf_init(&text, REPORT_MAX);
+    kt_buf_init(&record, REPORT_MAX * 2);
+    write_data(&report, &data);
+    write_text(&report, &text);
+    /* A run of thousands of steps would not fit into a batch: then the data alone tells it. */
+    if (!kt_buf_ok(&text) || data.len + text.len > REPORT_MAX)
+        kt_buf_reset(&text);
+    kt_buf_add_u8(&record, FORMAT);
+    kt_buf_add_field(&record, kt_buf_bytes(&data));
+    kt_buf_add_field(&record, kt_buf_bytes(&text));
+    if (!kt_buf_ok(&data) || !kt_buf_ok(&record))
+        return kt_fail(err, KT_NO_MEMORY, "writing a report");
+    unsigned char key[STEP_KEY];
+    step_key(w->run.id, STEP_REPORT, key);
+    batch_require(request_batch(w->req), KEY_ABSENT, kt_bytes(key, sizeof key), 0);
+    return barrier_put(w->req->core->barrier, request_batch(w->req), kt_bytes(key, sizeof key),
+                       kt_buf_bytes(&record), err);
+}
+
+enum kt_kind report_load(struct request *req, const unsigned char id[RUN_ID],
+                         struct kt_bytes *ret_json, const char **ret_text, struct kt_err *err)
+{
+    unsigned char key[STEP_KEY];
+    step_key(id, STEP_REPORT, key);
+    struct kt_bytes record;
+    enum kt_kind kind = request_record(req, kt_bytes(key, sizeof key), &record, NULL, err);
+    if (kind != KT_OK)
+        return kind;
+    struct kt_reader r = kt_reader(record);
+    unsigned format = kt_read_u8(&r);
+    struct kt_bytes data = kt_read_field(&r), text = kt_read_field(&r);
+    if (format != FORMAT)
+        return kt_fail(err, KT_CORRUPT, "a report of format %u cannot be read (newest known: %u)",
+                       format, FORMAT);
+    if (!kt_reader_done(&r))
+        return kt_fail(err, KT_CORRUPT, "a report is damaged");
+    *ret_json = data;
+    *ret_text = kt_arena_text(&req->arena, text);
+    return *ret_text == NULL ? kt_fail(err, KT_NO_MEMORY, "reading a report") : KT_OK;
+}

@@ -1,0 +1,83 @@
+#include "vaultd/rotation/engine.h"
+#include "vaultd/rotation/run.h"
+
+/* ---- the clock ---- */
+
+static enum kt_kind clock_read(struct request *req, struct kt_err *err)
+{
+    struct rotation *rotation = req->core->rotation;
+    char text[sizeof rotation->clock.text];
+    (void)err;
+    (void)pthread_mutex_lock(&rotation->lock);
+    bool alarm = rotation->clock.alarm;
+    memcpy(text, rotation->clock.text, sizeof text);
+    (void)pthread_mutex_unlock(&rotation->lock);
+    struct kt_jsonw w = kt_jsonw(&req->reply.data);
+    kt_jsonw_object(&w);
+    kt_jsonw_kv_time(&w, "now", req->now_ms);
+    kt_jsonw_kv_bool(&w, "alarm", alarm);
+    kt_jsonw_kv_text(&w, "text", text);
+    kt_jsonw_end(&w);
+    return KT_OK;
+}
+
+static enum kt_kind clock_write(struct request *req, struct kt_err *err)
+{
+    bool accept = false;
+    enum kt_kind kind = request_bool(req, "accept", &accept, err);
+    if (kind != KT_OK && kind != KT_NOT_FOUND)
+        return kind;
+    if (!accept)
+        return kt_fail(err, KT_INVALID, "accept must be true");
+    atomic_store(&req->core->rotation->clock.accept, true);
+    rotation_wake(req->core->rotation);
+    return KT_OK;
+}
+
+/* clang-format off */
+#define FIELDS(...) (const struct field[]){ __VA_ARGS__, { NULL, FIELD_ANY, NULL } }
+
+static const struct route routes[] = {
+    { .pattern = "targets", .list = targets_list, .help = "Names of the targets." },
+    { .pattern = "targets/{name}", .read = target_read, .write = target_write,
+      .delete_ = target_delete, .exists = target_exists, .fields = target_fields,
+      .body_max = 128 * 1024, .help = "A system that accepts credentials." },
+    { .pattern = "targets/{name}/check", .write = target_check,
+      .help = "Reaches a target, logs in as its administrator, has a wrong password refused." },
+    { .pattern = "secrets", .list = secrets_list, .help = "Secrets that are rotated." },
+    { .pattern = "secrets/{path...}", .read = secret_read, .write = secret_write,
+      .delete_ = secret_delete, .list = secrets_list, .exists = secret_exists,
+      .fields = settings_fields, .body_max = 64 * 1024,
+      .help = "How a secret is rotated; lists those below a path." },
+    { .pattern = "rotate/{path...}", .write = rotate_write, .body_max = 16 * 1024,
+      .fields = FIELDS({ "reason", FIELD_STRING, "for the report" },
+                       { "back", FIELD_BOOL, "go back to the version before" }),
+      .help = "Rotates a secret now." },
+    { .pattern = "runs", .list = runs_list,
+      .fields = FIELDS({ "secret", FIELD_STRING, "only of this secret" },
+                       { "limit", FIELD_INT, "how many, 100" }),
+      .help = "Runs, the newest first." },
+    { .pattern = "runs/{id}", .read = run_read,
+      .fields = FIELDS({ "wait", FIELD_DURATION, "wait for a step after since" },
+                       { "since", FIELD_INT, "only steps after this number" }),
+      .help = "A run with its steps, consumers and readers." },
+    { .pattern = "runs/{id}/cancel", .write = run_cancel,
+      .fields = FIELDS({ "reason", FIELD_STRING, "for the report" }),
+      .help = "Goes back, as long as that is possible." },
+    { .pattern = "runs/{id}/thaw", .write = run_thaw, .help = "Lets a frozen run go on." },
+    { .pattern = "runs/{id}/report", .read = run_report, .help = "The report of an ended run." },
+    { .pattern = "due", .read = due_list,
+      .fields = FIELDS({ "limit", FIELD_INT, "how many, 50" }),
+      .help = "What is due, soonest first." },
+    { .pattern = "clock", .read = clock_read, .write = clock_write,
+      .fields = FIELDS({ "accept", FIELD_BOOL, "the clock is right as it is" }),
+      .help = "Whether the clock is trusted; accepting it after a jump." },
+};
+/* clang-format on */
+
+const struct engine rotation_engine = {
+    .type = "rotation",
+    .help = "Rotation of credentials: targets, schedules, runs.",
+    .routes = routes,
+    .n_routes = sizeof routes / sizeof routes[0],
+};

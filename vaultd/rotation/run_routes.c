@@ -1,0 +1,384 @@
+#include "vaultd/auth/token.h"
+#include "vaultd/rotation/engine.h"
+#include "vaultd/rotation/text.h"
+#include "vaultd/rotation/work.h"
+
+#define LIST_DEFAULT 100
+#define LIST_MAX     1000
+#define WAIT_MAX_S   300
+
+static void wake_after(struct request *req, const struct commit_result *result)
+{
+    if (result->error == STORE_OK)
+        rotation_wake(req->core->rotation);
+}
+
+static const char *who(const struct request *req)
+{
+    if (req->token == NULL)
+        return "keyturn";
+    return req->token->display_name[0] != '\0' ? req->token->display_name
+                                               : token_identity(req->token);
+}
+
+static enum kt_kind read_reason(struct request *req, const char **ret, struct kt_err *err)
+{
+    *ret = "";
+    enum kt_kind kind = request_string(req, "reason", ret, err);
+    if (kind != KT_OK && kind != KT_NOT_FOUND)
+        return kind;
+    if (strlen(*ret) > 500)
+        return kt_fail(err, KT_INVALID, "reason is longer than 500 bytes");
+    return KT_OK;
+}
+
+static enum kt_kind param_id(struct request *req, unsigned char ret[RUN_ID], struct kt_err *err)
+{
+    if (!run_id_parse(request_param(req, "id"), ret))
+        return kt_fail(err, KT_NOT_FOUND, "no such run");
+    return KT_OK;
+}
+
+/* ---- lists ---- */
+
+static void list_info(const struct run *run, struct kt_jsonw *w)
+{
+    kt_jsonw_object(w);
+    kt_jsonw_kv_text(w, "secret", run->name);
+    kt_jsonw_kv_text(w, "state", run_state_text(run->machine.state));
+    kt_jsonw_kv_int(w, "from", run->from);
+    kt_jsonw_kv_int(w, "to", run->to);
+    kt_jsonw_kv_time(w, "started", run->started_ms);
+    kt_jsonw_kv_time(w, "ended", run->ended_ms);
+    kt_jsonw_kv_text(w, "trigger", run_trigger_text(run->trigger));
+    kt_jsonw_kv_text(w, "why", run->machine.state == RUN_FROZEN ? run->frozen_text : run->because);
+    kt_jsonw_end(w);
+}
+
+static enum kt_kind list_prefix(struct request *req, unsigned char prefix[1 + RUN_ID],
+                                size_t *ret_len, struct kt_err *err)
+{
+    const char *name = NULL;
+    enum kt_kind kind = request_string(req, "secret", &name, err);
+    prefix[0] = TABLE_RUN;
+    *ret_len = 1;
+    if (kind == KT_NOT_FOUND || (kind == KT_OK && name[0] == '\0'))
+        return KT_OK;
+    const struct mount *mount = NULL;
+    const char *path = NULL;
+    if (kind == KT_OK)
+        kind = secret_place(req, name, &mount, &path, err);
+    if (kind != KT_OK)
+        return kind;
+    prefix[0] = TABLE_RUN_OF;
+    secret_id(req->core, mount->scope, path, prefix + 1);
+    *ret_len = 1 + RUN_ID;
+    return KT_OK;
+}
+
+enum kt_kind runs_list(struct request *req, struct kt_err *err)
+{
+    int64_t limit = LIST_DEFAULT;
+    enum kt_kind kind = request_int(req, "limit", &limit, err);
+    if (kind != KT_OK && kind != KT_NOT_FOUND)
+        return kind;
+    if (limit < 1 || limit > LIST_MAX)
+        return kt_fail(err, KT_INVALID, "limit must be from 1 to %d", LIST_MAX);
+    unsigned char prefix[1 + RUN_ID];
+    size_t len = 0;
+    kind = list_prefix(req, prefix, &len, err);
+    if (kind != KT_OK)
+        return kind;
+    struct cursor *cursor = NULL;
+    if (cursor_open(req->snapshot, kt_bytes(prefix, len), kt_bytes(NULL, 0), &cursor) != STORE_OK)
+        return kt_fail(err, KT_IO, "listing runs");
+    struct run *runs = kt_arena_take(&req->arena, (size_t)limit * sizeof *runs);
+    size_t n = 0;
+    struct entry entry;
+    if (runs == NULL)
+        kind = kt_fail(err, KT_NO_MEMORY, "listing runs");
+    while (kind == KT_OK && n < (size_t)limit && cursor_next(cursor, &entry) == STORE_OK) {
+        unsigned char id[RUN_ID];
+        run_id_of_key(entry.key, id);
+        kind = run_load(req, id, &runs[n++], err);
+    }
+    cursor_close(cursor);
+    if (kind != KT_OK || n == 0)
+        return kind;
+    char text[RUN_ID_TEXT];
+    struct kt_jsonw w = kt_jsonw(&req->reply.data);
+    kt_jsonw_object(&w);
+    kt_jsonw_key(&w, "keys");
+    kt_jsonw_array(&w);
+    for (size_t i = 0; i < n; i++) {
+        run_id_text(runs[i].id, text);
+        kt_jsonw_text(&w, text);
+    }
+    kt_jsonw_end(&w);
+    kt_jsonw_key(&w, "key_info");
+    kt_jsonw_object(&w);
+    for (size_t i = 0; i < n; i++) {
+        run_id_text(runs[i].id, text);
+        kt_jsonw_key(&w, text);
+        list_info(&runs[i], &w);
+    }
+    kt_jsonw_end(&w);
+    kt_jsonw_end(&w);
+    return KT_OK;
+}
+
+/* ---- one run ---- */
+
+struct waiting {
+    char for_what[300];
+    int64_t until_ms;
+};
+
+static void read_waiting(struct rotation *rotation, const struct run *run, struct waiting *ret)
+{
+    *ret = (struct waiting){.for_what = ""};
+    if (run_state_ended(run->machine.state))
+        return;
+    (void)pthread_mutex_lock(&rotation->lock);
+    for (const struct active *a = rotation->actives; a != NULL; a = a->next) {
+        if (memcmp(a->id, run->id, RUN_ID) != 0)
+            continue;
+        memcpy(ret->for_what, a->waits_for, sizeof ret->for_what);
+        ret->until_ms = a->waits_until_ms;
+    }
+    (void)pthread_mutex_unlock(&rotation->lock);
+    if (ret->for_what[0] == '\0') {
+        const char *text = run_state_waits(run->machine.state);
+        memcpy(ret->for_what, text, strnlen(text, sizeof ret->for_what - 1));
+    }
+}
+
+static enum kt_kind show_people(struct request *req, const struct run *run, struct kt_jsonw *w,
+                                struct kt_err *err)
+{
+    struct consumer *consumers = NULL;
+    size_t n = 0;
+    enum kt_kind kind = consumers_load(req, run->secret_id, NULL, &consumers, &n, err);
+    if (kind != KT_OK)
+        return kind;
+    kt_jsonw_key(w, "consumers");
+    kt_jsonw_array(w);
+    for (size_t i = 0; i < n; i++)
+        consumer_show(&consumers[i], w);
+    kt_jsonw_end(w);
+    kt_jsonw_key(w, "readers");
+    if (run_state_ended(run->machine.state) || run->to == 0) {
+        kt_jsonw_array(w);
+        kt_jsonw_end(w);
+        return KT_OK;
+    }
+    return loose_show(req, run, consumers, n, w, err);
+}
+
+static enum kt_kind answer_run(struct request *req, const struct run *run,
+                               const struct run_step *steps, size_t n, struct kt_err *err)
+{
+    struct waiting waiting;
+    read_waiting(req->core->rotation, run, &waiting);
+    int64_t left = waiting.until_ms - req->now_ms;
+    struct kt_jsonw w = kt_jsonw(&req->reply.data);
+    kt_jsonw_object(&w);
+    run_show(run, waiting.for_what, waiting.until_ms,
+             waiting.until_ms != 0 && left > 0 ? (left + 999) / 1000 : 0, &w);
+    enum kt_kind kind = show_people(req, run, &w, err);
+    kt_jsonw_key(&w, "steps");
+    kt_jsonw_array(&w);
+    for (size_t i = 0; i < n; i++)
+        step_show(&steps[i], &w);
+    kt_jsonw_end(&w);
+    kt_jsonw_end(&w);
+    return kind;
+}
+
+enum kt_kind run_read(struct request *req, struct kt_err *err)
+{
+    unsigned char id[RUN_ID];
+    int64_t wait_s = 0, since = 0;
+    enum kt_kind kind = param_id(req, id, err);
+    if (kind == KT_OK)
+        kind = request_duration_s(req, "wait", &wait_s, err);
+    if (kind == KT_OK || kind == KT_NOT_FOUND)
+        kind = request_int(req, "since", &since, err);
+    if (kind != KT_OK && kind != KT_NOT_FOUND)
+        return kind;
+    if (since < 0 || since > UINT32_MAX - 1)
+        return kt_fail(err, KT_INVALID, "since must be the number of a step");
+    struct run run;
+    kind = run_load(req, id, &run, err);
+    struct run_step *steps = NULL;
+    size_t n = 0;
+    if (kind == KT_OK)
+        kind = steps_load(req, id, (uint32_t)since, &steps, &n, err);
+    if (kind != KT_OK)
+        return kind;
+    if (wait_s > WAIT_MAX_S)
+        wait_s = WAIT_MAX_S;
+    int64_t deadline = req->received_mono_ms + wait_s * 1000;
+    bool waits = wait_s > 0 && n == 0 && !run_state_ended(run.machine.state) &&
+                 kt_mono_ms(req->core->clock) < deadline;
+    if (!waits)
+        return answer_run(req, &run, steps, n, err);
+    if (req->handler_data == NULL)
+        req->handler_data = kt_arena_take(&req->arena, RUN_ID);
+    if (req->handler_data == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "waiting for a run");
+    memcpy(req->handler_data, id, RUN_ID);
+    request_wait(req, req->core->rotation->news, deadline);
+    return KT_OK;
+}
+
+enum kt_kind run_report(struct request *req, struct kt_err *err)
+{
+    unsigned char id[RUN_ID];
+    struct run run;
+    struct kt_bytes report;
+    const char *text = NULL;
+    enum kt_kind kind = param_id(req, id, err);
+    if (kind == KT_OK)
+        kind = run_load(req, id, &run, err);
+    if (kind == KT_OK)
+        kind = report_load(req, id, &report, &text, err);
+    if (kind == KT_NOT_FOUND && err->what[0] == '\0') {
+        (void)kt_fail(err, KT_NOT_FOUND, "the run has not ended: there is no report yet");
+        kt_hint(err, "follow it: secretctl run watch %s", request_param(req, "id"));
+    }
+    if (kind != KT_OK)
+        return kind;
+    struct kt_jsonw w = kt_jsonw(&req->reply.data);
+    kt_jsonw_object(&w);
+    kt_jsonw_kv_raw(&w, "report", report);
+    kt_jsonw_kv_text(&w, "text", text);
+    kt_jsonw_end(&w);
+    return KT_OK;
+}
+
+/* ---- changing one ---- */
+
+static void answer_state(struct request *req, const struct run *run)
+{
+    char id[RUN_ID_TEXT];
+    run_id_text(run->id, id);
+    struct kt_jsonw w = kt_jsonw(&req->reply.data);
+    kt_jsonw_object(&w);
+    kt_jsonw_kv_text(&w, "run", id);
+    kt_jsonw_kv_text(&w, "state", run_state_text(run->machine.state));
+    kt_jsonw_kv_int(&w, "from", run->from);
+    kt_jsonw_kv_int(&w, "to", run->to);
+    kt_jsonw_kv_bool(&w, "cancelling", run->cancel);
+    kt_jsonw_end(&w);
+}
+
+static enum kt_kind ask_back(struct request *req, struct run *run, const char *reason,
+                             struct kt_err *err)
+{
+    if (!machine_can_go_back(&run->machine)) {
+        (void)kt_fail(err, KT_INVALID, "KT-R-008 the run is %s: it cannot go back any more",
+                      run_state_text(run->machine.state));
+        kt_hint(err, "%s", text_way_forward(req, run));
+        return KT_INVALID;
+    }
+    req->after_commit = wake_after;
+    const char *why = kt_arena_printf(&req->arena, "%s asked to go back%s%s", who(req),
+                                      reason[0] == '\0' ? "" : ": ", reason);
+    if (why == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "cancelling a run");
+    run->cancel = true;
+    run->cancel_why = why;
+    enum kt_kind kind = step_add(
+        req, run, (struct run_step){.kind = STEP_NOTE, .name = "cancel", .ok = true, .text = why},
+        err);
+    if (kind == KT_OK)
+        kind = run_save(req, run, err);
+    if (kind == KT_OK)
+        answer_state(req, run);
+    return kind;
+}
+
+enum kt_kind run_cancel(struct request *req, struct kt_err *err)
+{
+    unsigned char id[RUN_ID];
+    struct run run;
+    const char *reason = "";
+    enum kt_kind kind = read_reason(req, &reason, err);
+    if (kind == KT_OK)
+        kind = param_id(req, id, err);
+    if (kind == KT_OK)
+        kind = run_load(req, id, &run, err);
+    return kind == KT_OK ? ask_back(req, &run, reason, err) : kind;
+}
+
+enum kt_kind run_thaw(struct request *req, struct kt_err *err)
+{
+    unsigned char id[RUN_ID];
+    struct work *w = kt_arena_take(&req->arena, sizeof *w);
+    enum kt_kind kind = w == NULL ? kt_fail(err, KT_NO_MEMORY, "thawing a run")
+                                  : param_id(req, id, err);
+    if (kind == KT_OK)
+        kind = work_load(req, id, w, err);
+    if (kind != KT_OK)
+        return kind;
+    if (w->run.machine.state != RUN_FROZEN)
+        return kt_fail(err, KT_INVALID, "KT-R-009 the run is %s, not frozen",
+                       run_state_text(w->run.machine.state));
+    req->after_commit = wake_after;
+    const char *text = kt_arena_printf(&req->arena, "%s let it go on", who(req));
+    kind = work_note(w, STEP_NOTE, "thaw", true, text == NULL ? "" : text, 0, err);
+    if (kind == KT_OK)
+        kind = work_event(w, EV_THAW, rotation_steady_ms(req->core->rotation), NULL, err);
+    if (kind == KT_OK)
+        answer_state(req, &w->run);
+    return kind;
+}
+
+/* ---- rotate ---- */
+
+static void answer_active(struct request *req, const struct rotation_secret *secret)
+{
+    char id[RUN_ID_TEXT];
+    run_id_text(secret->run, id);
+    struct kt_jsonw w = kt_jsonw(&req->reply.data);
+    kt_jsonw_object(&w);
+    kt_jsonw_kv_text(&w, "run", id);
+    kt_jsonw_end(&w);
+}
+
+enum kt_kind rotate_write(struct request *req, struct kt_err *err)
+{
+    const char *name = request_param(req, "path"), *reason = "";
+    bool back = false;
+    struct rotation_secret secret;
+    enum kt_kind kind = read_reason(req, &reason, err);
+    if (kind == KT_OK)
+        kind = request_bool(req, "back", &back, err);
+    if (kind != KT_OK && kind != KT_NOT_FOUND)
+        return kind;
+    kind = secret_load(req, name, &secret, err);
+    if (kind == KT_NOT_FOUND && err->what[0] == '\0') {
+        (void)kt_fail(err, KT_INVALID, "KT-R-004 '%s' has no rotation", name);
+        kt_hint(err, "say how it is rotated first: secretctl schedule set %s --help", name);
+        return KT_INVALID;
+    }
+    if (kind != KT_OK)
+        return kind;
+    struct run run;
+    if (back && secret.active) {
+        kind = run_load(req, secret.run, &run, err);
+        return kind == KT_OK ? ask_back(req, &run, reason, err) : kind;
+    }
+    const struct run_wish wish = {.trigger = back ? TRIGGER_BACK : TRIGGER_OPERATOR,
+                                  .reason = reason,
+                                  .by = who(req)};
+    kind = run_start(req, &secret, &wish, &run, err);
+    if (kind == KT_OK) {
+        req->after_commit = wake_after;
+        answer_state(req, &run);
+    } else if (secret.active) {
+        answer_active(req, &secret);
+    }
+    return kind;
+}

@@ -1,0 +1,319 @@
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "lib/failpoint.h"
+#include "lib/log.h"
+#include "vaultd/rotation/engine.h"
+#include "vaultd/rotation/run.h"
+
+/* What is due is looked at from the front of its index, a row at a time: started, moved, or passed
+ * over while the caps bind. */
+
+#define ROWS_MOST   256u /* looked at in one pass */
+#define PASSES_MOST 64u
+#define HELD_MS     ((int64_t)10 * 1000)
+
+struct scan_pass {
+    struct rotation *rotation;
+    unsigned char from[DUE_KEY]; /* rows up to here were passed over */
+    bool has_from;
+    int64_t next_ms; /* when the next row is due */
+    bool more, started, touches;
+    unsigned char run[RUN_ID];
+    char target[TARGET_NAME_MAX + 1];
+};
+
+bool slot_free(struct rotation *rotation, const struct active *self, const char *target)
+{
+    unsigned running = 0;
+    if (target[0] == '\0')
+        return true;
+    for (const struct active *a = rotation->actives; a != NULL; a = a->next) {
+        if (a == self || !a->touches)
+            continue;
+        if (strcmp(a->target, target) == 0)
+            return false;
+        running++;
+    }
+    return running < ROTATION_RUNS_MAX;
+}
+
+static bool started_too_often(const struct rotation *rotation, int64_t now_ms)
+{
+    for (size_t i = 0; i < ROTATION_STARTS; i++)
+        if (rotation->starts_ms[i] == 0 || now_ms - rotation->starts_ms[i] >= 60000)
+            return false;
+    return true;
+}
+
+static void count_start(struct rotation *rotation, int64_t now_ms)
+{
+    size_t oldest = 0;
+    for (size_t i = 1; i < ROTATION_STARTS; i++)
+        if (rotation->starts_ms[i] < rotation->starts_ms[oldest])
+            oldest = i;
+    rotation->starts_ms[oldest] = now_ms;
+}
+
+/* Another row of the same secret, or of one that is gone. */
+static enum kt_kind drop_row(struct scan_pass *p, struct request *req, struct kt_bytes key,
+                             struct kt_err *err)
+{
+    struct batch *batch = request_batch(req);
+    if (batch == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "looking at what is due");
+    batch_delete(batch, key);
+    p->more = true;
+    return KT_OK;
+}
+
+static void pass_over(struct scan_pass *p, struct kt_bytes key)
+{
+    memcpy(p->from, key.at, DUE_KEY);
+    p->has_from = true;
+}
+
+/* Nothing starts where runs fail one after the other, until one passes its preflight. */
+static bool target_held(struct request *req, const struct rotation_secret *secret)
+{
+    if (!settings_has_target(&secret->settings))
+        return false;
+    struct rotation_target target;
+    return target_load(req, secret->settings.target, &target, NULL) == KT_OK &&
+           target.failures >= ROTATION_BREAKER;
+}
+
+static enum kt_kind start_due(struct scan_pass *p, struct request *req,
+                              struct rotation_secret *secret, struct kt_err *err)
+{
+    const struct run_wish wish = {
+        .trigger = secret->reason == KT_DUE_MAX_AGE ? TRIGGER_MAX_AGE : TRIGGER_SCHEDULE,
+        .reason = "",
+        .by = "keyturn"};
+    struct run run;
+    enum kt_kind kind = run_start(req, secret, &wish, &run, err);
+    if (kind == KT_OK) {
+        p->started = true;
+        p->touches = run_touches_target(&run);
+        p->more = true;
+        memcpy(p->run, run.id, RUN_ID);
+        (void)snprintf(p->target, sizeof p->target, "%s", run.settings.target);
+        return KT_OK;
+    }
+    if (kind != KT_INVALID)
+        return kind;
+    /* It cannot start as it is set: said, and tried again later. */
+    batch_free(req->batch);
+    req->batch = NULL;
+    secret->failures++;
+    secret->held = kt_arena_text(&req->arena, kt_str(err->what));
+    *err = (struct kt_err){0};
+    p->more = true;
+    if (secret->held == NULL)
+        secret->held = "";
+    secret->last_fire_ms = secret->fire_ms;
+    kind = due_plan(req, secret, req->now_ms, err);
+    return kind == KT_OK ? secret_save(req, secret, err) : kind;
+}
+
+static enum kt_kind judge(struct scan_pass *p, struct request *req, struct rotation_secret *secret,
+                          struct kt_bytes key, struct kt_err *err)
+{
+    struct kt_schedule_text text;
+    settings_schedule(&secret->settings, &text);
+    kt_autoschedule struct kt_schedule *schedule = NULL;
+    enum kt_kind kind = kt_schedule_parse(&text, &schedule, err);
+    if (kind != KT_OK)
+        return kind;
+    const struct kt_due due = {.fire_ms = secret->fire_ms,
+                               .due_ms = secret->due_ms,
+                               .closes_ms = secret->closes_ms,
+                               .reason = secret->reason};
+    int64_t when = 0;
+    switch (kt_schedule_judge(schedule, &due, req->now_ms, &when)) {
+    case KT_DUE_START:
+        if (settings_has_target(&secret->settings) &&
+            (!slot_free(p->rotation, NULL, secret->settings.target) || target_held(req, secret) ||
+             started_too_often(p->rotation, rotation_steady_ms(p->rotation)))) {
+            pass_over(p, key);
+            p->next_ms = req->now_ms + HELD_MS;
+            return KT_OK;
+        }
+        return start_due(p, req, secret, err);
+    case KT_DUE_WAIT:
+        p->more = true;
+        kind = due_move(req, secret, when > req->now_ms ? when : req->now_ms + HELD_MS, err);
+        break;
+    case KT_DUE_MISSED:
+        p->more = true;
+        secret->last_fire_ms = secret->fire_ms;
+        kind = due_plan(req, secret, req->now_ms, err);
+        break;
+    }
+    return kind == KT_OK ? secret_save(req, secret, err) : kind;
+}
+
+static enum kt_kind look_at_row(struct scan_pass *p, struct request *req,
+                                const struct entry *entry, struct kt_err *err)
+{
+    const char *name = NULL;
+    enum kt_kind kind = due_row_name(req, entry, &name, err);
+    struct rotation_secret secret;
+    if (kind == KT_OK)
+        kind = secret_load(req, name, &secret, err);
+    if (kind == KT_NOT_FOUND) {
+        *err = (struct kt_err){0};
+        return drop_row(p, req, entry->key, err);
+    }
+    if (kind != KT_OK)
+        return kind;
+    if (!secret.due || secret.due_ms != due_time_of_key(entry->key))
+        return drop_row(p, req, entry->key, err);
+    if (secret.active) {
+        p->more = true;
+        kind = due_remove(req, &secret, err);
+        return kind == KT_OK ? secret_save(req, &secret, err) : kind;
+    }
+    return judge(p, req, &secret, entry->key, err);
+}
+
+static enum kt_kind scan_handler(struct request *req, struct kt_err *err)
+{
+    struct scan_pass *p = req->handler_data;
+    unsigned char table = TABLE_DUE;
+    p->more = p->started = p->touches = false;
+    p->next_ms = INT64_MAX;
+    struct cursor *cursor = NULL;
+    if (cursor_open(req->snapshot, kt_bytes(&table, 1),
+                    p->has_from ? kt_bytes(p->from, DUE_KEY) : kt_bytes(NULL, 0), &cursor) !=
+        STORE_OK)
+        return kt_fail(err, KT_IO, "looking at what is due");
+    enum kt_kind kind = KT_OK;
+    struct entry entry;
+    for (unsigned i = 0; i < ROWS_MOST && kind == KT_OK && !p->more; i++) {
+        if (cursor_next(cursor, &entry) != STORE_OK)
+            break;
+        if (entry.key.len != DUE_KEY ||
+            (p->has_from && memcmp(entry.key.at, p->from, DUE_KEY) == 0))
+            continue;
+        int64_t due = due_time_of_key(entry.key);
+        if (due > req->now_ms) {
+            p->next_ms = due < p->next_ms ? due : p->next_ms;
+            break;
+        }
+        kind = look_at_row(p, req, &entry, err);
+    }
+    cursor_close(cursor);
+    return kind;
+}
+
+/* Counts against the caps from now on, not only when it was looked at. */
+static void note_started(struct rotation *rotation, const struct scan_pass *p)
+{
+    count_start(rotation, rotation_steady_ms(rotation));
+    for (struct active *a = rotation->actives; a != NULL; a = a->next) {
+        if (memcmp(a->id, p->run, RUN_ID) != 0)
+            continue;
+        a->touches = true;
+        memcpy(a->target, p->target, sizeof a->target);
+    }
+}
+
+void due_scan(struct rotation *rotation)
+{
+    struct scan_pass pass = {.rotation = rotation};
+    int64_t held_ms = INT64_MAX;
+    rotation->next_due_ms = INT64_MAX;
+    for (unsigned i = 0; i < PASSES_MOST && !atomic_load(&rotation->stopping); i++) {
+        struct kt_err err = {0};
+        enum kt_kind kind =
+            request_internal(rotation->core, "rotation/due", scan_handler, &pass, &err);
+        if (kind != KT_OK) {
+            if (kind != KT_SEALED)
+                kt_log_err(KT_LOG_WARNING, "rotation-due", &err);
+            held_ms = kt_wall_ms(rotation->core->clock) + HELD_MS;
+            break;
+        }
+        if (pass.started && pass.touches) {
+            actives_scan(rotation);
+            note_started(rotation, &pass);
+        }
+        if (!pass.more)
+            break;
+    }
+    rotation->next_due_ms = pass.more ? 0 : pass.next_ms < held_ms ? pass.next_ms : held_ms;
+}
+
+/* ---- runs that have not ended ---- */
+
+struct actives_pass {
+    unsigned char (*ids)[RUN_ID];
+    size_t n;
+};
+
+static enum kt_kind actives_handler(struct request *req, struct kt_err *err)
+{
+    struct actives_pass *p = req->handler_data;
+    unsigned char table = TABLE_ACTIVE;
+    struct cursor *cursor = NULL;
+    free(p->ids);
+    p->ids = NULL;
+    p->n = 0;
+    if (cursor_open(req->snapshot, kt_bytes(&table, 1), kt_bytes(NULL, 0), &cursor) != STORE_OK)
+        return kt_fail(err, KT_IO, "looking for runs");
+    size_t room = 0;
+    struct entry entry;
+    enum kt_kind kind = KT_OK;
+    while (kind == KT_OK && cursor_next(cursor, &entry) == STORE_OK) {
+        if (entry.key.len != RUN_KEY)
+            continue;
+        if (p->n == room) {
+            room = room == 0 ? 16 : room * 2;
+            unsigned char(*more)[RUN_ID] = realloc(p->ids, room * sizeof *more);
+            if (more == NULL) {
+                kind = kt_fail(err, KT_NO_MEMORY, "looking for runs");
+                break;
+            }
+            p->ids = more;
+        }
+        memcpy(p->ids[p->n++], entry.key.at + 1, RUN_ID);
+    }
+    cursor_close(cursor);
+    return kind;
+}
+
+static bool is_known(const struct rotation *rotation, const unsigned char id[RUN_ID])
+{
+    for (const struct active *a = rotation->actives; a != NULL; a = a->next)
+        if (memcmp(a->id, id, RUN_ID) == 0)
+            return true;
+    return false;
+}
+
+/* A run of unknown state counts against the caps until it was looked at. */
+static void add_active(struct rotation *rotation, const unsigned char id[RUN_ID])
+{
+    struct active *active = kt_calloc(1, sizeof *active);
+    if (active == NULL)
+        return; /* found again at the next look */
+    memcpy(active->id, id, RUN_ID);
+    run_id_text(id, active->text);
+    (void)pthread_mutex_lock(&rotation->lock);
+    active->next = rotation->actives;
+    rotation->actives = active;
+    (void)pthread_mutex_unlock(&rotation->lock);
+}
+
+void actives_scan(struct rotation *rotation)
+{
+    struct actives_pass pass = {0};
+    struct kt_err err = {0};
+    enum kt_kind kind =
+        request_internal(rotation->core, "rotation/runs", actives_handler, &pass, &err);
+    if (kind != KT_OK && kind != KT_SEALED)
+        kt_log_err(KT_LOG_WARNING, "rotation-runs", &err);
+    for (size_t i = 0; i < pass.n; i++)
+        if (!is_known(rotation, pass.ids[i]))
+            add_active(rotation, pass.ids[i]);
+    free(pass.ids);
+}

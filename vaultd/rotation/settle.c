@@ -1,0 +1,327 @@
+#include "lib/log.h"
+#include "vaultd/rotation/plan.h"
+#include "vaultd/rotation/probe.h"
+
+/* From the results of a job to the run's next state: evidence is noted first, then the machine
+ * moves, and all of it is one commit. */
+
+#define GIVE_UP_AFTER 5u /* tries before the point of no return */
+#define PAGE_AFTER    3u
+
+static const char *text_of(struct work *w, const struct kt_buf *buf)
+{
+    const char *text = kt_arena_text(&w->req->arena, kt_buf_bytes(buf));
+    return text == NULL ? "" : text;
+}
+
+/* ---- what is noted ---- */
+
+static uint32_t slot_of(const struct run *run, const char *username)
+{
+    return username != NULL && strcmp(username, run->settings.accounts[1]) == 0 ? 1 : 0;
+}
+
+static void note_budgets(struct work *w, const struct job_part *part, int64_t now_ms)
+{
+    unsigned refusals[2] = {0, 0};
+    bool asked[2] = {false, false};
+    for (size_t who = DRIVER_CONTROL; who < DRIVER_LOGIN_COUNT; who++) {
+        const struct driver_login *login = &part->step.logins[who];
+        if (login->username == NULL)
+            continue;
+        uint32_t slot = slot_of(&w->run, login->username);
+        asked[slot] = true;
+        refusals[slot] += part->result.replies[who].answer == ANSWER_REFUSED;
+    }
+    for (size_t slot = 0; slot < 2; slot++)
+        if (asked[slot])
+            budget_note(&w->run.budgets[slot], refusals[slot], now_ms);
+}
+
+static void note_server(struct work *w, const struct driver_result *result)
+{
+    if (result->server_version[0] != '\0') {
+        const char *text = kt_arena_text(&w->req->arena, kt_str(result->server_version));
+        w->run.server_version = text == NULL ? "" : text;
+    }
+    if (result->server_id[0] == '\0')
+        return;
+    const char *id = kt_arena_text(&w->req->arena, kt_str(result->server_id));
+    w->run.server_id = id == NULL ? "" : id;
+    if (w->target.server_id[0] == '\0') {
+        w->target.server_id = w->run.server_id;
+        w->target_news = true;
+    }
+}
+
+static enum kt_kind note_probe(struct work *w, const struct job_part *part, int64_t now_ms,
+                               struct kt_err *err)
+{
+    note_budgets(w, part, now_ms);
+    kt_autobuf struct kt_buf text;
+    kt_buf_init(&text, 3000);
+    probe_text(&part->result, &text);
+    bool asks_new = part->step.logins[DRIVER_NEW].username != NULL;
+    bool asks_old = part->step.logins[DRIVER_OLD].username != NULL;
+    struct evidence evidence;
+    probe_judge(&part->result, asks_new, asks_old, DEATH_OF_NONE, &evidence);
+    return work_note(w, STEP_PROBE, run_state_text(w->run.machine.state),
+                     evidence.event != EV_OPEN && evidence.event != EV_ADMIN &&
+                         part->result.class == DRIVER_OK,
+                     text_of(w, &text), part->result.took_ms, err);
+}
+
+static enum kt_kind note_outcome(struct work *w, const struct job_part *part, struct kt_err *err)
+{
+    const struct driver_result *r = &part->result;
+    kt_autobuf struct kt_buf text;
+    kt_buf_init(&text, 3500);
+    kt_buf_add_text(&text, r->text[0] != '\0' ? r->text : kt_driver_class_text(r->class));
+    if (r->code[0] != '\0')
+        kt_buf_printf(&text, " (%s)", r->code);
+    if (part->step.op == DRIVER_INSPECT && r->class == DRIVER_OK)
+        kt_buf_printf(&text, "; %u sessions of %s", r->sessions, part->step.account);
+    if (part->step.op == DRIVER_REVOKE && r->ended_sessions > 0)
+        kt_buf_printf(&text, "; %u sessions were ended", r->ended_sessions);
+    for (size_t i = 0; i < DRIVER_FINDINGS_MAX && r->findings[i][0] != '\0'; i++)
+        kt_buf_printf(&text, "; %s", r->findings[i]);
+    return work_note(w, STEP_OUTCOME, kt_driver_op_text(part->step.op), r->class == DRIVER_OK,
+                     text_of(w, &text), r->took_ms, err);
+}
+
+static enum kt_kind note_parts(struct work *w, const struct job *job, int64_t now_ms,
+                               struct kt_err *err)
+{
+    enum kt_kind kind = KT_OK;
+    for (size_t i = 0; i < job->n && kind == KT_OK; i++) {
+        const struct job_part *part = &job->parts[i];
+        if (!part->ran)
+            continue;
+        note_server(w, &part->result);
+        kind = part->step.op == DRIVER_PROBE ? note_probe(w, part, now_ms, err)
+                                             : note_outcome(w, part, err);
+    }
+    return kind;
+}
+
+/* ---- moving ---- */
+
+/* What the last part that ran said, as an event. */
+static enum run_event event_of(const struct driver_result *result)
+{
+    static const enum run_event events[DRIVER_CLASS_COUNT] = {
+        [DRIVER_UNREACH] = EV_UNREACH,     [DRIVER_OK] = EV_OK,
+        [DRIVER_REFUSED] = EV_ADMIN,       [DRIVER_PERMANENT] = EV_PERMANENT,
+        [DRIVER_WRONG_SERVER] = EV_SERVER,
+    };
+    return events[result->class];
+}
+
+static const struct job_part *last_of(const struct job *job, enum driver_op op)
+{
+    const struct job_part *found = NULL;
+    for (size_t i = 0; i < job->n; i++)
+        if (job->parts[i].ran && job->parts[i].step.op == op)
+            found = &job->parts[i];
+    return found;
+}
+
+static const char *reason(struct work *w, const struct job_part *part)
+{
+    kt_autobuf struct kt_buf text;
+    kt_buf_init(&text, 2000);
+    if (part->step.op == DRIVER_PROBE)
+        probe_text(&part->result, &text);
+    else
+        kt_buf_printf(&text, "%s: %s", kt_driver_op_text(part->step.op), part->result.text);
+    return text_of(w, &text);
+}
+
+static enum kt_kind move(struct work *w, enum run_event event, const struct job_part *part,
+                         int64_t now_ms, struct kt_err *err)
+{
+    struct run *run = &w->run;
+    bool before_return = run->machine.state == RUN_PREFLIGHT ||
+                         run->machine.state == RUN_VERIFYING;
+    const char *why = event == EV_OK || part == NULL ? NULL : reason(w, part);
+    if (event != EV_UNREACH)
+        return work_event(w, event, now_ms, why, err);
+    run->tries++;
+    if (run->tries == PAGE_AFTER && (run->machine.past || run->machine.state == RUN_ROLLING_BACK)) {
+        char id[RUN_ID_TEXT];
+        run_id_text(run->id, id);
+        kt_log(KT_LOG_WARNING, "rotation-target-away",
+               "run=%s state=%s next=\"secretctl run show %s\"", id,
+               run_state_text(run->machine.state), id);
+    }
+    if (before_return && run->tries >= GIVE_UP_AFTER && !run->machine.past)
+        return work_event(w, EV_TIMEOUT, now_ms, why, err);
+    uint32_t tries = run->tries;
+    enum kt_kind kind = work_event(w, EV_UNREACH, now_ms, NULL, err);
+    run->tries = run->machine.state == w->before ? tries : run->tries;
+    return kind;
+}
+
+/* The consumer that could not take the new version, once it is known that the target did. */
+static const char *trouble_of(struct work *w)
+{
+    struct acks acks;
+    acks_judge(&w->run, w->consumers, w->n_consumers, &acks);
+    if (acks.trouble == NULL)
+        return "a consumer could not take the new version";
+    const char *text = kt_arena_printf(
+        &w->req->arena, "%s@%s is not healthy on v%u%s%s", acks.trouble->service,
+        acks.trouble->host, w->run.to, acks.trouble->detail[0] == '\0' ? "" : ": ",
+        acks.trouble->detail);
+    return text == NULL ? "a consumer could not take the new version" : text;
+}
+
+/* Four answers, or the event that says why they are none. */
+static enum kt_kind move_by(struct work *w, const struct job_part *probe, enum probe_death death,
+                            int64_t now_ms, struct kt_err *err)
+{
+    if (probe == NULL)
+        return move(w, EV_UNREACH, NULL, now_ms, err);
+    struct evidence evidence;
+    probe_judge(&probe->result, true, true, death, &evidence);
+    if (!evidence.valid)
+        return move(w, evidence.event, probe, now_ms, err);
+    const char *why = w->run.machine.doubt ? trouble_of(w) : reason(w, probe);
+    return work_answers(w, evidence.new_accepted, evidence.old_accepted, now_ms, why, err);
+}
+
+/* ---- one function a kind of job ---- */
+
+static enum kt_kind settle_preflight(struct work *w, const struct job *job, int64_t now_ms,
+                                     struct kt_err *err)
+{
+    const struct job_part *inspect = last_of(job, DRIVER_INSPECT);
+    if (inspect != NULL && (inspect->result.class == DRIVER_WRONG_SERVER ||
+                            inspect->result.class == DRIVER_REFUSED))
+        return move(w, event_of(&inspect->result), inspect, now_ms, err);
+    for (size_t i = 1; i < job->n; i++) {
+        const struct job_part *probe = &job->parts[i];
+        if (!probe->ran)
+            continue;
+        bool asks_old = probe->step.logins[DRIVER_OLD].username != NULL;
+        bool may_be_dead = w->run.settings.old_is_dead;
+        struct evidence evidence;
+        probe_judge(&probe->result, false, asks_old && !may_be_dead, DEATH_OF_NONE, &evidence);
+        if (!evidence.valid)
+            return move(w, evidence.event, probe, now_ms, err);
+        if (asks_old && !may_be_dead && !evidence.old_accepted)
+            return move(w, EV_REFUSED, probe, now_ms, err);
+    }
+    return move(w, EV_OK, NULL, now_ms, err);
+}
+
+/* In-place the probe came with it: applied, verified and promoted in one commit, since the old one
+ * is dead from now on. */
+static enum kt_kind settle_in_place(struct work *w, const struct job *job, int64_t now_ms,
+                                    struct kt_err *err)
+{
+    struct machine *m = &w->run.machine;
+    const struct job_part *probe = last_of(job, DRIVER_PROBE);
+    unsigned fx = 0, more = 0;
+    struct evidence evidence = {.event = EV_UNREACH};
+    if (probe != NULL)
+        probe_judge(&probe->result, true, true, DEATH_OF_NONE, &evidence);
+    (void)machine_event(m, EV_OK, &fx);
+    (void)machine_event(m, EV_OK, &more);
+    fx |= more;
+    if (evidence.valid)
+        machine_answers(m, evidence.new_accepted, evidence.old_accepted, &more);
+    else if (!machine_event(m, evidence.event, &more))
+        more = 0;
+    return work_commit(w, fx | more, now_ms, evidence.valid ? NULL : reason(w, &job->parts[0]),
+                       err);
+}
+
+static enum kt_kind settle_apply(struct work *w, const struct job *job, int64_t now_ms,
+                                 struct kt_err *err)
+{
+    const struct job_part *apply = last_of(job, DRIVER_APPLY);
+    const struct job_part *create = last_of(job, DRIVER_CREATE);
+    const struct job_part *last =
+        create != NULL && create->result.class != DRIVER_OK ? create : apply;
+    if (last == NULL)
+        return move(w, EV_UNREACH, NULL, now_ms, err);
+    enum run_event event = event_of(&last->result);
+    if (event == EV_OK && w->run.machine.strategy == STRATEGY_IN_PLACE)
+        return settle_in_place(w, job, now_ms, err);
+    return move(w, event, last, now_ms, err);
+}
+
+static enum kt_kind settle_verify(struct work *w, const struct job *job, int64_t now_ms,
+                                  struct kt_err *err)
+{
+    const struct job_part *verify = last_of(job, DRIVER_VERIFY);
+    struct evidence evidence;
+    probe_judge(&job->parts[0].result, true, true, DEATH_OF_NONE, &evidence);
+    bool looked = evidence.valid && evidence.new_accepted && verify != NULL && !w->run.machine.past;
+    if (looked && verify->result.class == DRIVER_PERMANENT)
+        return move(w, EV_PERMANENT, verify, now_ms, err);
+    if (looked && verify->result.class != DRIVER_OK)
+        return move(w, EV_UNREACH, verify, now_ms, err);
+    return move_by(w, last_of(job, DRIVER_PROBE), DEATH_OF_NONE, now_ms, err);
+}
+
+static enum kt_kind settle_probe(struct work *w, const struct job *job, int64_t now_ms,
+                                 struct kt_err *err)
+{
+    enum probe_death death = DEATH_OF_NONE;
+    if (w->run.machine.state == RUN_CONFIRMING)
+        death = DEATH_OF_OLD;
+    else if (w->run.machine.back == BACK_CONFIRM_OLD)
+        death = DEATH_OF_NEW;
+    return move_by(w, last_of(job, DRIVER_PROBE), death, now_ms, err);
+}
+
+static enum kt_kind settle_revoke(struct work *w, const struct job *job, int64_t now_ms,
+                                  struct kt_err *err)
+{
+    const struct job_part *revoke = last_of(job, DRIVER_REVOKE);
+    if (revoke != NULL)
+        return move(w, event_of(&revoke->result), revoke, now_ms, err);
+    return move_by(w, last_of(job, DRIVER_PROBE),
+                   job->kind == JOB_REVOKE ? DEATH_OF_OLD : DEATH_OF_NEW, now_ms, err);
+}
+
+static enum kt_kind settle_restore(struct work *w, const struct job *job, int64_t now_ms,
+                                   struct kt_err *err)
+{
+    const struct job_part *restore = last_of(job, DRIVER_RESTORE);
+    return move(w, restore == NULL ? EV_UNREACH : event_of(&restore->result), restore, now_ms, err);
+}
+
+static enum kt_kind settle_sessions(struct work *w, const struct job *job, int64_t now_ms,
+                                    struct kt_err *err)
+{
+    const struct driver_result *result = &job->parts[0].result;
+    struct run *run = &w->run;
+    if (!job->parts[0].ran || result->class != DRIVER_OK) {
+        run->drained = true; /* without the right to look there is nothing to wait for */
+        return run_save(w->req, run, err);
+    }
+    run->sessions = result->sessions;
+    if (result->sessions > 0)
+        run->unused_ms = 0;
+    else if (run->unused_ms == 0)
+        run->unused_ms = now_ms;
+    else
+        run->drained = true; /* seen unused twice in a row */
+    return run_save(w->req, run, err);
+}
+
+enum kt_kind job_settle(struct work *w, const struct job *job, int64_t now_ms, struct kt_err *err)
+{
+    static enum kt_kind (*const settlers[])(struct work *, const struct job *, int64_t,
+                                            struct kt_err *) = {
+        [JOB_PREFLIGHT] = settle_preflight, [JOB_APPLY] = settle_apply,
+        [JOB_VERIFY] = settle_verify,       [JOB_PROBE] = settle_probe,
+        [JOB_REVOKE] = settle_revoke,       [JOB_REVOKE_NEW] = settle_revoke,
+        [JOB_RESTORE] = settle_restore,     [JOB_SESSIONS] = settle_sessions,
+    };
+    enum kt_kind kind = note_parts(w, job, now_ms, err);
+    return kind == KT_OK ? settlers[job->kind](w, job, now_ms, err) : kind;
+}

@@ -1,0 +1,262 @@
+#include "lib/log.h"
+#include "vaultd/rotation/work.h"
+
+/* Making a run: the record, its lock, its place in the lists; the due row goes. A run without a
+ * target has nothing to wait for and is done in the same commit. */
+
+#define VALUE_MAX (1024u * 1024u)
+
+static enum kt_kind refuse_active(const struct rotation_secret *secret, struct kt_err *err)
+{
+    char id[RUN_ID_TEXT];
+    run_id_text(secret->run, id);
+    (void)kt_fail(err, KT_INVALID, "KT-R-003 run %s of '%s' is active already", id, secret->name);
+    kt_hint(err, "follow it: secretctl run watch %s", id);
+    return KT_INVALID;
+}
+
+/* Which of the accounts the current version names, and which comes next. */
+static enum kt_kind choose_slots(struct request *req, const struct rotation_secret *secret,
+                                 const struct kv_secret *kv, struct run *run, struct kt_err *err)
+{
+    struct credential old;
+    enum kt_kind kind =
+        credential_load(req, secret, &secret->settings, kv, run->from, &old, NULL, err);
+    if (kind != KT_OK)
+        return kind;
+    const struct rotation_settings *s = &secret->settings;
+    bool second = strcmp(old.username, s->accounts[1]) == 0;
+    if (!second && strcmp(old.username, s->accounts[0]) != 0) {
+        (void)kt_fail(err, KT_INVALID,
+                      "KT-R-004 the secret's \"%s\" is none of the accounts of its rotation",
+                      s->username_field);
+        kt_hint(err, "write the account that is in use: secretctl kv patch %s %s=%s", secret->name,
+                s->username_field, s->accounts[0]);
+        return KT_INVALID;
+    }
+    if (s->strategy == STRATEGY_ALTERNATE) {
+        run->slot_old = second ? 1 : 0;
+        run->slot_new = second ? 0 : 1;
+    }
+    return KT_OK;
+}
+
+/* Back after the revocation: the value before, again, at the account that it was of. */
+static enum kt_kind choose_back(struct request *req, const struct rotation_secret *secret,
+                                const struct kv_secret *kv, struct run *run, struct kt_err *err)
+{
+    struct credential before;
+    if (secret->done_to == 0 || secret->done_to != kv->current)
+        return kt_fail(err, KT_INVALID, "KT-R-006 there is no rotation to go back from");
+    enum kt_kind kind = credential_load(req, secret, &secret->settings, kv, secret->done_from,
+                                        &before, NULL, err);
+    if (kind != KT_OK) {
+        (void)kt_fail(err, KT_INVALID, "KT-R-006 version %u cannot be read any more",
+                      secret->done_from);
+        kt_hint(err, "make a new value instead: secretctl rotate %s", secret->name);
+        return KT_INVALID;
+    }
+    if (run_touches_target(run) && strcmp(before.username, run_account(run, run->slot_new)) != 0)
+        return kt_fail(err, KT_INVALID, "KT-R-006 version %u is not of account '%s'",
+                       secret->done_from, run_account(run, run->slot_new));
+    run->back_to = secret->done_from;
+    return KT_OK;
+}
+
+static enum kt_kind put_run(struct request *req, struct run *run, struct kt_err *err)
+{
+    struct batch *batch = request_batch(req);
+    unsigned char of[RUN_OF_KEY], active[RUN_KEY], lock[BARRIER_HASH_KEY];
+    run_of_key(run->secret_id, run->id, of);
+    batch_put(batch, kt_bytes(of, sizeof of), kt_bytes("\x01", 1));
+    if (run_state_ended(run->machine.state))
+        return run_save(req, run, err);
+    active_key(run->id, active);
+    batch_put(batch, kt_bytes(active, sizeof active), kt_bytes("\x01", 1));
+    const struct rotation_settings *s = &run->settings;
+    lock_key(req->core, "run", s->target, s->group[0] != '\0' ? s->group : s->accounts[0], lock);
+    batch_require(batch, KEY_ABSENT, kt_bytes(lock, sizeof lock), 0);
+    enum kt_kind kind = barrier_put(req->core->barrier, batch, kt_bytes(lock, sizeof lock),
+                                    kt_bytes(run->id, RUN_ID), err);
+    return kind == KT_OK ? run_save(req, run, err) : kind;
+}
+
+/* The lock of another run is no conflict that goes away by trying again at once. */
+static enum kt_kind check_lock(struct request *req, const struct run *run, struct kt_err *err)
+{
+    const struct rotation_settings *s = &run->settings;
+    unsigned char lock[BARRIER_HASH_KEY], other[RUN_ID];
+    lock_key(req->core, "run", s->target, s->group[0] != '\0' ? s->group : s->accounts[0], lock);
+    struct kt_bytes record;
+    enum kt_kind kind = request_record(req, kt_bytes(lock, sizeof lock), &record, NULL, err);
+    if (kind == KT_NOT_FOUND)
+        return KT_OK;
+    if (kind != KT_OK)
+        return kind;
+    char id[RUN_ID_TEXT] = "";
+    if (record.len == RUN_ID) {
+        memcpy(other, record.at, RUN_ID);
+        run_id_text(other, id);
+    }
+    return kt_fail(err, KT_INVALID, "KT-R-003 run %s changes an account of this group", id);
+}
+
+/* ---- without a target ---- */
+
+static enum kt_kind add_state(struct work *w, enum run_state state, const char *text,
+                              struct kt_err *err)
+{
+    w->run.machine.state = state;
+    w->run.state_ms = w->req->now_ms;
+    return work_note(w, STEP_STATE, run_state_text(state), true, text, 0, err);
+}
+
+static enum kt_kind new_value(struct work *w, struct kt_err *err)
+{
+    struct request *req = w->req;
+    struct credential old = {"", ""}, made = {"", ""};
+    struct kt_bytes json = {0};
+    enum kt_kind kind = KT_OK;
+    uint32_t source = w->run.back_to != 0 ? w->run.back_to : w->run.from;
+    if (source != 0)
+        kind = credential_load(req, &w->secret, &w->run.settings, w->kv, source, &old, &json, err);
+    if (kind == KT_OK && w->run.back_to != 0)
+        made = old;
+    else if (kind == KT_OK)
+        kind = credential_generate(&w->run.settings, &old, &req->arena, &made.password, err);
+    if (kind != KT_OK)
+        return kind;
+    kt_autobuf struct kt_buf value;
+    kt_buf_init(&value, VALUE_MAX);
+    kind = credential_write(&w->run.settings, json, &made, &value, err);
+    if (kind == KT_OK)
+        kind = kv_write(req->core, w->secret.mount, req->snapshot, &req->arena, request_batch(req),
+                        w->secret.path, w->kv, kt_buf_bytes(&value), KV_CURRENT, req->now_ms, err);
+    w->run.to = w->kv->newest;
+    return kind;
+}
+
+static enum kt_kind done_at_once(struct work *w, struct kt_err *err)
+{
+    enum kt_kind kind = new_value(w, err);
+    if (kind == KT_OK)
+        kind = consumers_load(w->req, w->run.secret_id, NULL, &w->consumers, &w->n_consumers, err);
+    if (kind == KT_OK)
+        kind = add_state(w, RUN_GENERATED, "a new random value is made", err);
+    if (kind == KT_OK)
+        kind = add_state(w, RUN_DONE, "it is current; there is no target to tell", err);
+    if (kind == KT_OK)
+        kind = work_finish(w, err);
+    return kind;
+}
+
+/* ---- the whole ---- */
+
+static void fill_run(struct request *req, const struct rotation_secret *secret,
+                     const struct mount *mount, const struct run_wish *wish, struct run *run)
+{
+    const struct rotation_settings *s = &secret->settings;
+    *run = (struct run){.name = secret->name,
+                        .driver = "",
+                        .settings = *s,
+                        .machine = {.strategy = s->strategy,
+                                    .hold_unhealthy = s->hold_unhealthy,
+                                    .hold_silent = s->hold_silent},
+                        .public_old = "",
+                        .public_new = "",
+                        .trigger = wish->trigger,
+                        .reason = wish->reason,
+                        .by = wish->by,
+                        .cancel_why = "",
+                        .because = "",
+                        .started_ms = req->now_ms,
+                        .state_ms = req->now_ms,
+                        .frozen_text = "",
+                        .frozen_known = "",
+                        .frozen_next = "",
+                        .server_id = "",
+                        .server_version = ""};
+    run_id_make(req->now_ms, run->id);
+    memcpy(run->secret_id, secret->id, RUN_ID);
+    memcpy(run->scope, mount->scope, BARRIER_SCOPE);
+    memcpy(run->budgets, secret->budgets, sizeof run->budgets);
+}
+
+static enum kt_kind load_kv(struct request *req, const struct rotation_secret *secret,
+                            struct kv_secret **ret, struct kt_err *err)
+{
+    enum kt_kind kind = kv_load(req->core, secret->mount, req->snapshot, &req->arena, secret->path,
+                                ret, err);
+    if (kind == KT_NOT_FOUND && !settings_has_target(&secret->settings))
+        return KT_OK;
+    if (kind == KT_NOT_FOUND || (kind == KT_OK && settings_has_target(&secret->settings) &&
+                                 (*ret)->current == 0)) {
+        (void)kt_fail(err, KT_INVALID, "KT-R-004 '%s' has no version that could be rotated",
+                      secret->name);
+        kt_hint(err, "write the credential that is in use first: secretctl kv put %s username=...",
+                secret->name);
+        return KT_INVALID;
+    }
+    return kind;
+}
+
+static enum kt_kind prepare(struct request *req, struct work *w, const struct run_wish *wish,
+                            struct kt_err *err)
+{
+    struct run *run = &w->run;
+    run->from = w->kv->current;
+    enum kt_kind kind = KT_OK;
+    if (run_touches_target(run)) {
+        kind = target_load(req, run->settings.target, &w->target, err);
+        if (kind == KT_NOT_FOUND)
+            return kt_fail(err, KT_INVALID, "KT-R-004 there is no target '%s'",
+                           run->settings.target);
+        if (kind == KT_OK)
+            kind = choose_slots(req, &w->secret, w->kv, run, err);
+        if (kind == KT_OK)
+            kind = check_lock(req, run, err);
+        run->driver = w->target.driver;
+    }
+    if (kind == KT_OK && wish->trigger == TRIGGER_BACK)
+        kind = choose_back(req, &w->secret, w->kv, run, err);
+    return kind;
+}
+
+enum kt_kind run_start(struct request *req, struct rotation_secret *secret,
+                       const struct run_wish *wish, struct run *ret, struct kt_err *err)
+{
+    if (secret->active)
+        return refuse_active(secret, err);
+    struct work *w = kt_arena_take(&req->arena, sizeof *w);
+    if (w == NULL || request_batch(req) == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "starting a rotation");
+    *w = (struct work){.req = req, .secret = *secret, .target = {.name = "", .driver = ""}};
+    enum kt_kind kind = load_kv(req, secret, &w->kv, err);
+    if (kind != KT_OK)
+        return kind;
+    fill_run(req, secret, secret->mount, wish, &w->run);
+    kind = prepare(req, w, wish, err);
+    if (kind == KT_OK)
+        kind = due_remove(req, &w->secret, err);
+    if (kind != KT_OK)
+        return kind;
+    if (wish->trigger == TRIGGER_SCHEDULE || wish->trigger == TRIGGER_MAX_AGE)
+        w->secret.last_fire_ms = w->secret.fire_ms;
+    memcpy(w->secret.run, w->run.id, RUN_ID);
+    w->secret.held = "";
+    kind = work_note(w, STEP_STATE, run_state_text(RUN_PLANNED), true,
+                     "its turn comes when nothing else is done at the target", 0, err);
+    if (kind == KT_OK && run_touches_target(&w->run)) {
+        w->secret.active = true;
+        kind = secret_save(req, &w->secret, err);
+    } else if (kind == KT_OK) {
+        kind = done_at_once(w, err);
+    }
+    if (kind == KT_OK)
+        kind = put_run(req, &w->run, err);
+    if (kind == KT_OK) {
+        *secret = w->secret;
+        *ret = w->run;
+    }
+    return kind;
+}

@@ -1,0 +1,400 @@
+#include <stdlib.h>
+
+#include "vaultd/rotation/engine.h"
+#include "vaultd/rotation/plan.h"
+#include "vaultd/rotation/target.h"
+
+#define CHECK_WAIT_MS ((int64_t)90 * 1000)
+#define CHECKS_MAX    8u
+
+const struct field target_fields[] = {
+    {"driver", FIELD_STRING, "postgresql"},
+    {"host", FIELD_STRING, "a name, an address, or a socket folder that begins with /"},
+    {"port", FIELD_INT, "the driver's own"},
+    {"database", FIELD_STRING, "the database to log in to"},
+    {"sslmode", FIELD_STRING, "verify-full (default), verify-ca, require, disable"},
+    {"ca", FIELD_STRING, "the CA of the server's certificate, PEM; empty: the system's"},
+    {"admin_username", FIELD_STRING, "the administrative login"},
+    {"admin_password", FIELD_STRING, "its password; cannot be read back"},
+    {"connect_timeout", FIELD_DURATION, "5"},
+    {"statement_timeout", FIELD_DURATION, "10"},
+    {"max_refusals_per_hour", FIELD_INT, "refused logins that probes may cause an account, 3; 0: no limit"},
+    {"probe_spacing", FIELD_DURATION, "between two probes of an account, 30"},
+    {"server_id", FIELD_STRING, "what the server said it is; empty: learn it anew"},
+    {NULL, FIELD_ANY, NULL},
+};
+
+static void wake_after(struct request *req, const struct commit_result *result)
+{
+    if (result->error == STORE_OK)
+        rotation_wake(req->core->rotation);
+}
+
+/* ---- reading ---- */
+
+enum kt_kind target_exists(struct request *req, bool *ret_exists, struct kt_err *err)
+{
+    struct rotation_target target;
+    enum kt_kind kind = target_load(req, request_param(req, "name"), &target, err);
+    if (kind != KT_OK && kind != KT_NOT_FOUND)
+        return kind;
+    *ret_exists = kind == KT_OK;
+    return KT_OK;
+}
+
+static int by_text(const void *a, const void *b)
+{
+    const char *const *x = a, *const *y = b;
+    return strcmp(*x, *y);
+}
+
+enum kt_kind targets_list(struct request *req, struct kt_err *err)
+{
+    unsigned char prefix[BARRIER_FOLDER_PREFIX];
+    targets_prefix(req->core, prefix);
+    struct cursor *cursor = NULL;
+    if (cursor_open(req->snapshot, kt_bytes(prefix, sizeof prefix), kt_bytes(NULL, 0), &cursor) !=
+        STORE_OK)
+        return kt_fail(err, KT_IO, "listing the targets");
+    const char *names[1024];
+    size_t n = 0;
+    kt_autobuf struct kt_buf plain;
+    kt_buf_init(&plain, 128u * 1024u);
+    struct entry entry;
+    enum kt_kind kind = KT_OK;
+    while (kind == KT_OK && n < sizeof names / sizeof names[0] &&
+           cursor_next(cursor, &entry) == STORE_OK) {
+        struct rotation_target target;
+        kt_buf_reset(&plain);
+        kind = barrier_open_entry(req->core->barrier, entry.key, entry.value, &plain, err);
+        if (kind == KT_OK)
+            kind = record_read(&target_kind, kt_buf_bytes(&plain), &req->arena, &target, err);
+        if (kind == KT_OK)
+            names[n++] = target.name;
+    }
+    cursor_close(cursor);
+    if (kind != KT_OK || n == 0)
+        return kind;
+    qsort(names, n, sizeof names[0], by_text);
+    struct kt_jsonw w = kt_jsonw(&req->reply.data);
+    kt_jsonw_object(&w);
+    kt_jsonw_key(&w, "keys");
+    kt_jsonw_array(&w);
+    for (size_t i = 0; i < n; i++)
+        kt_jsonw_text(&w, names[i]);
+    kt_jsonw_end(&w);
+    kt_jsonw_end(&w);
+    return KT_OK;
+}
+
+static enum kt_kind load_named(struct request *req, struct rotation_target *ret,
+                               struct kt_err *err)
+{
+    const char *name = request_param(req, "name");
+    enum kt_kind kind = target_load(req, name, ret, err);
+    if (kind == KT_NOT_FOUND)
+        return kt_fail(err, KT_NOT_FOUND, "there is no target '%s'", name);
+    return kind;
+}
+
+enum kt_kind target_read(struct request *req, struct kt_err *err)
+{
+    struct rotation_target target;
+    enum kt_kind kind = load_named(req, &target, err);
+    if (kind != KT_OK)
+        return kind;
+    struct kt_jsonw w = kt_jsonw(&req->reply.data);
+    kt_jsonw_object(&w);
+    kt_jsonw_kv_text(&w, "driver", target.driver);
+    kt_jsonw_kv_text(&w, "host", target.host);
+    kt_jsonw_kv_int(&w, "port", target.port);
+    kt_jsonw_kv_text(&w, "database", target.database);
+    kt_jsonw_kv_text(&w, "sslmode", target.sslmode);
+    kt_jsonw_kv_text(&w, "ca", target.ca);
+    kt_jsonw_kv_text(&w, "admin_username", target.admin_username);
+    kt_jsonw_kv_int(&w, "connect_timeout", target.connect_timeout_s);
+    kt_jsonw_kv_int(&w, "statement_timeout", target.statement_timeout_s);
+    kt_jsonw_kv_int(&w, "max_refusals_per_hour", target.max_refusals_per_hour);
+    kt_jsonw_kv_int(&w, "probe_spacing", target.probe_spacing_s);
+    kt_jsonw_kv_text(&w, "server_id", target.server_id);
+    kt_jsonw_kv_int(&w, "secrets", target.users);
+    kt_jsonw_kv_int(&w, "failures", target.failures);
+    kt_jsonw_end(&w);
+    return KT_OK;
+}
+
+/* ---- writing ---- */
+
+static enum kt_kind read_text(struct request *req, const char *name, size_t most, bool lines,
+                              const char **ret, struct kt_err *err)
+{
+    const char *text = NULL;
+    enum kt_kind kind = request_string(req, name, &text, err);
+    if (kind == KT_NOT_FOUND)
+        return KT_OK;
+    if (kind != KT_OK)
+        return kind;
+    if (strlen(text) > most)
+        return kt_fail(err, KT_INVALID, "%s is longer than %zu bytes", name, most);
+    for (const char *at = text; *at != '\0'; at++) {
+        bool control = (unsigned char)*at < 0x20 || *at == 0x7f;
+        if (control && !(lines && (*at == '\n' || *at == '\r' || *at == '\t')))
+            return kt_fail(err, KT_INVALID, "%s has a control character", name);
+    }
+    *ret = text;
+    return KT_OK;
+}
+
+static enum kt_kind read_texts(struct request *req, struct rotation_target *t, struct kt_err *err)
+{
+    const struct {
+        const char *name;
+        size_t most;
+        bool lines;
+        const char **at;
+    } rows[] = {
+        {"driver", 64, false, &t->driver},
+        {"host", DRIVER_NAME_MAX - 1, false, &t->host},
+        {"database", DRIVER_NAME_MAX - 1, false, &t->database},
+        {"sslmode", 16, false, &t->sslmode},
+        {"ca", DRIVER_CA_MAX - 1, true, &t->ca},
+        {"admin_username", DRIVER_NAME_MAX - 1, false, &t->admin_username},
+        {"admin_password", DRIVER_PASSWORD_MAX - 1, false, &t->admin_password},
+        {"server_id", 160, false, &t->server_id},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        enum kt_kind kind =
+            read_text(req, rows[i].name, rows[i].most, rows[i].lines, rows[i].at, err);
+        if (kind != KT_OK)
+            return kind;
+    }
+    return KT_OK;
+}
+
+static enum kt_kind read_number(struct request *req, const char *name, int64_t least, int64_t most,
+                                bool duration, int64_t *ret, struct kt_err *err)
+{
+    int64_t number = 0;
+    enum kt_kind kind = duration ? request_duration_s(req, name, &number, err)
+                                 : request_int(req, name, &number, err);
+    if (kind == KT_NOT_FOUND)
+        return KT_OK;
+    if (kind != KT_OK)
+        return kind;
+    if (number < least || number > most)
+        return kt_fail(err, KT_INVALID, "%s must be from %lld to %lld", name, (long long)least,
+                       (long long)most);
+    *ret = number;
+    return KT_OK;
+}
+
+static enum kt_kind read_numbers(struct request *req, struct rotation_target *t,
+                                 struct kt_err *err)
+{
+    int64_t port = t->port;
+    enum kt_kind kind = read_number(req, "port", 0, 65535, false, &port, err);
+    if (kind == KT_OK)
+        kind = read_number(req, "connect_timeout", 1, 60, true, &t->connect_timeout_s, err);
+    if (kind == KT_OK)
+        kind = read_number(req, "statement_timeout", 1, 120, true, &t->statement_timeout_s, err);
+    if (kind == KT_OK)
+        kind = read_number(req, "max_refusals_per_hour", 0, TARGET_REFUSALS_MAX, false,
+                           &t->max_refusals_per_hour, err);
+    if (kind == KT_OK)
+        kind = read_number(req, "probe_spacing", 0, 3600, true, &t->probe_spacing_s, err);
+    t->port = (uint32_t)port;
+    return kind;
+}
+
+static enum kt_kind check_target(struct request *req, struct rotation_target *t,
+                                 struct kt_err *err)
+{
+    const struct driver_info *info = kt_driver_info(t->driver);
+    if (info == NULL) {
+        (void)kt_fail(err, KT_INVALID, "driver must name a driver of this vaultd");
+        kt_hint(err, "it has: postgresql");
+        return KT_INVALID;
+    }
+    if (t->port == 0)
+        t->port = info->default_port;
+    static const char *const modes[] = {"verify-full", "verify-ca", "require", "disable"};
+    bool known = false;
+    for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++)
+        known = known || strcmp(t->sslmode, modes[i]) == 0;
+    if (!known)
+        return kt_fail(err, KT_INVALID,
+                       "sslmode must be verify-full, verify-ca, require or disable");
+    if (t->host[0] == '\0' || strchr(t->host, ',') != NULL)
+        return kt_fail(err, KT_INVALID, "host must name one host, or a socket folder");
+    if (t->database[0] == '\0')
+        return kt_fail(err, KT_INVALID, "database must name the database to log in to");
+    if (t->admin_username[0] == '\0' || t->admin_password[0] == '\0')
+        return kt_fail(err, KT_INVALID,
+                       "admin_username and admin_password must give the administrative login");
+    if (t->ca[0] != '\0' && strstr(t->ca, "-----BEGIN CERTIFICATE-----") == NULL)
+        return kt_fail(err, KT_INVALID, "ca must be a certificate in PEM, not the name of a file");
+    bool socket = t->host[0] == '/';
+    if (strcmp(t->sslmode, "disable") == 0 && !socket)
+        request_warn(req, "sslmode=disable: logins cross the network without protection");
+    else if (strcmp(t->sslmode, "require") == 0 && !socket)
+        request_warn(req, "sslmode=require does not check who answers: use verify-full");
+    return KT_OK;
+}
+
+enum kt_kind target_write(struct request *req, struct kt_err *err)
+{
+    const char *name = request_param(req, "name");
+    if (strlen(name) > TARGET_NAME_MAX)
+        return kt_fail(err, KT_INVALID, "the name is longer than %u bytes", TARGET_NAME_MAX);
+    struct rotation_target t;
+    enum kt_kind kind = target_load(req, name, &t, err);
+    if (kind == KT_NOT_FOUND)
+        t = (struct rotation_target){.name = name,
+                                     .driver = "",
+                                     .host = "",
+                                     .database = "",
+                                     .sslmode = "verify-full",
+                                     .ca = "",
+                                     .admin_username = "",
+                                     .admin_password = "",
+                                     .server_id = "",
+                                     .connect_timeout_s = 5,
+                                     .statement_timeout_s = 10,
+                                     .max_refusals_per_hour = 3,
+                                     .probe_spacing_s = 30};
+    else if (kind != KT_OK)
+        return kind;
+    const struct rotation_target before = t;
+    kind = read_texts(req, &t, err);
+    if (kind == KT_OK)
+        kind = read_numbers(req, &t, err);
+    if (kind == KT_OK)
+        kind = check_target(req, &t, err);
+    if (kind != KT_OK)
+        return kind;
+    /* Another place is meant: what the old one said it is does not hold it back. */
+    if (before.changed != 0 && (strcmp(before.host, t.host) != 0 || before.port != t.port))
+        t.server_id = "";
+    req->after_commit = wake_after;
+    return target_save(req, &t, err);
+}
+
+enum kt_kind target_delete(struct request *req, struct kt_err *err)
+{
+    struct rotation_target target;
+    enum kt_kind kind = target_load(req, request_param(req, "name"), &target, err);
+    if (kind == KT_NOT_FOUND)
+        return KT_OK;
+    if (kind != KT_OK)
+        return kind;
+    if (target.users > 0) {
+        (void)kt_fail(err, KT_INVALID, "%u secrets are rotated at target '%s'", target.users,
+                      target.name);
+        kt_hint(err, "see them: secretctl schedule list; end each: secretctl schedule remove SECRET");
+        return KT_INVALID;
+    }
+    struct batch *batch = request_batch(req);
+    if (batch == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "removing a target");
+    unsigned char key[BARRIER_NAME_KEY];
+    target_key(req->core, target.name, key);
+    batch_require(batch, KEY_CHANGED_AT, kt_bytes(key, sizeof key), target.changed);
+    batch_delete(batch, kt_bytes(key, sizeof key));
+    return KT_OK;
+}
+
+/* ---- check: the only look at a target that a person can ask for ---- */
+
+static void check_step(struct kt_jsonw *w, const char *name, bool ok, const char *text)
+{
+    kt_jsonw_object(w);
+    kt_jsonw_kv_text(w, "name", name);
+    kt_jsonw_kv_bool(w, "ok", ok);
+    kt_jsonw_kv_text(w, "text", text);
+    kt_jsonw_end(w);
+}
+
+static void show_check(struct request *req, const struct driver_result *r)
+{
+    const struct driver_reply *admin = &r->replies[DRIVER_ADMIN];
+    const struct driver_reply *control = &r->replies[DRIVER_CONTROL];
+    bool answered = r->class == DRIVER_OK || r->class == DRIVER_REFUSED ||
+                    r->class == DRIVER_WRONG_SERVER;
+    bool in = answered && admin->answer == ANSWER_ACCEPTED;
+    bool refused = control->answer == ANSWER_REFUSED;
+    struct kt_jsonw w = kt_jsonw(&req->reply.data);
+    kt_jsonw_object(&w);
+    kt_jsonw_kv_bool(&w, "ok", r->class == DRIVER_OK && in && refused);
+    kt_jsonw_key(&w, "steps");
+    kt_jsonw_array(&w);
+    check_step(&w, "reach", answered,
+               answered ? r->server_version[0] != '\0' ? r->server_version : "it answers"
+                        : r->text);
+    check_step(&w, "server", r->class != DRIVER_WRONG_SERVER,
+               r->class == DRIVER_WRONG_SERVER ? r->text
+               : r->server_id[0] != '\0'       ? r->server_id
+                                               : "not told");
+    check_step(&w, "admin login", in,
+               in ? "accepted" : admin->code[0] != '\0' ? admin->code : r->text);
+    check_step(&w, "wrong password", refused,
+               refused                                ? "refused, as it has to be"
+               : control->answer == ANSWER_ACCEPTED ? "ACCEPTED: look for trust or peer lines"
+                                                      : "not tried");
+    kt_jsonw_end(&w);
+    kt_jsonw_kv_int(&w, "took_ms", r->took_ms);
+    kt_jsonw_end(&w);
+}
+
+static unsigned checks_open(struct rotation *rotation)
+{
+    unsigned n = 0;
+    (void)pthread_mutex_lock(&rotation->lock);
+    for (const struct job *job = rotation->jobs; job != NULL; job = job->next)
+        n += job->kind == JOB_CHECK;
+    (void)pthread_mutex_unlock(&rotation->lock);
+    return n;
+}
+
+static enum kt_kind begin_check(struct request *req, struct kt_err *err)
+{
+    struct rotation *rotation = req->core->rotation;
+    struct rotation_target target;
+    enum kt_kind kind = load_named(req, &target, err);
+    if (kind != KT_OK)
+        return kind;
+    if (!rotation_can_run(rotation))
+        return kt_fail(err, KT_INVALID, "this vaultd was started without what runs drivers");
+    if (checks_open(rotation) >= CHECKS_MAX)
+        return kt_fail(err, KT_BUSY, "%u checks are under way", CHECKS_MAX);
+    unsigned char *id = kt_arena_take(&req->arena, RUN_ID);
+    if (id == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "checking a target");
+    run_id_make(req->now_ms, id);
+    struct job *job = NULL;
+    kind = plan_check(req, &target, id, &job, err);
+    if (kind != KT_OK)
+        return kind;
+    req->handler_data = id;
+    job_post(rotation, job);
+    request_wait(req, rotation->news, req->received_mono_ms + CHECK_WAIT_MS);
+    return KT_OK;
+}
+
+enum kt_kind target_check(struct request *req, struct kt_err *err)
+{
+    struct rotation *rotation = req->core->rotation;
+    const unsigned char *id = req->handler_data;
+    if (id == NULL)
+        return begin_check(req, err);
+    struct job *job = job_take_check(rotation, id);
+    if (job == NULL) {
+        int64_t deadline = req->received_mono_ms + CHECK_WAIT_MS;
+        if (kt_mono_ms(req->core->clock) >= deadline)
+            return kt_fail(err, KT_TIMEOUT, "the check did not come to an end");
+        request_wait(req, rotation->news, deadline);
+        return KT_OK;
+    }
+    show_check(req, &job->parts[0].result);
+    job_free(job);
+    return KT_OK;
+}

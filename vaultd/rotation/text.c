@@ -1,0 +1,194 @@
+#include "vaultd/rotation/text.h"
+
+/* ---- filling in names ---- */
+
+static void add_value(struct kt_buf *out, const struct run *run, const char *name, size_t len)
+{
+    char id[RUN_ID_TEXT];
+    run_id_text(run->id, id);
+    const struct {
+        const char *name, *text;
+        uint32_t number;
+    } values[] = {
+        {"run", id, 0},
+        {"secret", run->name, 0},
+        {"target", run->settings.target, 0},
+        {"old", NULL, run->from},
+        {"new", NULL, run->to},
+        {"account_old", run_account(run, run->slot_old), 0},
+        {"account_new", run_account(run, run->slot_new), 0},
+        {"password_field", run->settings.password_field, 0},
+        {"because", run->because, 0},
+    };
+    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
+        if (strlen(values[i].name) != len || memcmp(values[i].name, name, len) != 0)
+            continue;
+        if (values[i].text != NULL)
+            kt_buf_add_text(out, values[i].text);
+        else
+            kt_buf_printf(out, "%u", values[i].number);
+    }
+}
+
+static const char *fill(struct request *req, const struct run *run, const char *form)
+{
+    kt_autobuf struct kt_buf out;
+    kt_buf_init(&out, 4000);
+    while (*form != '\0') {
+        size_t plain = strcspn(form, "{");
+        kt_buf_add(&out, form, plain);
+        form += plain;
+        if (*form == '\0')
+            break;
+        size_t len = strcspn(form + 1, "}");
+        add_value(&out, run, form + 1, len);
+        form += len + 1 + (form[len + 1] == '}');
+    }
+    const char *text = kt_arena_text(&req->arena, kt_buf_bytes(&out));
+    return text == NULL ? "" : text;
+}
+
+/* ---- states ---- */
+
+static const char *const state_forms[RUN_STATE_COUNT] = {
+    [RUN_PLANNED] = "version {old} is to be replaced",
+    [RUN_PREFLIGHT] = "asking the target and the consumers before anything is changed",
+    [RUN_GENERATED] = "version {new} is stored as pending; the target does not have it yet",
+    [RUN_APPLYING] = "telling the target the new credential of {account_new}",
+    [RUN_APPLIED] = "the target took it",
+    [RUN_VERIFYING] = "logging in with version {new}",
+    [RUN_PROMOTED] = "version {new} is current, version {old} is still accepted",
+    [RUN_ACKING] = "waiting for the consumers to run version {new}",
+    [RUN_OVERLAPPING] = "all consumers run version {new}; version {old} stays for the overlap",
+    [RUN_REVOKING] = "ending version {old} at the target",
+    [RUN_CONFIRMING] = "proving that version {old} is dead and version {new} works",
+    [RUN_DONE] = "version {new} is in use, version {old} is refused",
+    [RUN_ROLLED_BACK] = "version {old} is in use, version {new} is dead; nobody was cut off",
+    [RUN_CANCELLED] = "nothing was changed",
+    [RUN_FROZEN] = "a person has to look",
+};
+static const char *const in_place_forms[RUN_STATE_COUNT] = {
+    [RUN_PROMOTED] = "version {new} is current; version {old} is not accepted any more",
+    [RUN_OVERLAPPING] = "all consumers run version {new} and have to stay healthy",
+};
+static const char *const back_forms[BACK_STEP_COUNT] = {
+    [BACK_RESTORE_OLD] = "going back: version {old} is set again at the target",
+    [BACK_DEMOTE] = "going back: version {old} becomes current again",
+    [BACK_REDISTRIBUTE] = "going back: waiting for the consumers to run version {old} again",
+    [BACK_REVOKE_NEW] = "going back: ending version {new} at the target",
+    [BACK_CONFIRM_OLD] = "going back: proving that version {new} is dead and version {old} works",
+};
+static const char *const generate_forms[RUN_STATE_COUNT] = {
+    [RUN_GENERATED] = "version {new} has a new random value",
+    [RUN_PROMOTED] = "version {new} is current",
+    [RUN_DONE] = "version {new} is current; there is no target to tell",
+};
+
+const char *text_of_state(struct request *req, const struct run *run)
+{
+    enum run_state state = run->machine.state;
+    const char *form = state_forms[state];
+    if (state == RUN_ROLLING_BACK)
+        form = back_forms[run->machine.back];
+    else if (run->machine.strategy == STRATEGY_IN_PLACE && in_place_forms[state] != NULL)
+        form = in_place_forms[state];
+    else if (run->machine.strategy == STRATEGY_GENERATE && generate_forms[state] != NULL)
+        form = generate_forms[state];
+    return form == NULL ? "" : fill(req, run, form);
+}
+
+const char *text_of_intent(struct request *req, const struct run *run)
+{
+    static const char *const forms[RUN_INTENT_COUNT] = {
+        [INTENT_APPLY] = "about to set the public part of version {new} for {account_new}",
+        [INTENT_REVOKE] = "about to end {account_old}, version {old}: no way back from here",
+        [INTENT_REVOKE_NEW] = "about to end {account_new}, version {new}",
+        [INTENT_RESTORE] = "about to set the public part of version {old} for {account_old} again",
+    };
+    const char *form = forms[run->machine.intent];
+    return form == NULL ? "" : fill(req, run, form);
+}
+
+/* ---- frozen ---- */
+
+static const struct frozen_words words[] = {
+    {FROZEN_DRIFT,
+     "{target} refuses the password that the vault has as current (version {old}). Nothing was "
+     "changed.",
+     "secretctl run cancel {run}\n"
+     "then put the password that works into the vault, and rotate:\n"
+     "secretctl kv put {secret} username={account_old} {password_field}=-\n"
+     "secretctl rotate {secret}\n"
+     "or, if the old one is meant to be dead: secretctl schedule set {secret} old_is_dead=true"},
+    {FROZEN_ADMIN,
+     "{target} refuses the administrative login. Nothing more is changed until it works.",
+     "secretctl target set {target} admin_password=-\n"
+     "secretctl run thaw {run}      asks the target again and goes on where it was"},
+    {FROZEN_OPEN,
+     "{target} lets a wrong password in: no test there proves anything.",
+     "look for trust, peer or cert lines that match {account_old} and {account_new} (PostgreSQL: "
+     "pg_hba.conf), mend and reload it, then\n"
+     "secretctl run thaw {run}"},
+    {FROZEN_SERVER,
+     "Another server answers where {target} was: its identifier is not the one seen before.",
+     "if the move was meant: secretctl target set {target} server_id=\"\"\n"
+     "secretctl run thaw {run}      probes before it does anything"},
+    {FROZEN_BOTH_DEAD,
+     "{target} refuses BOTH passwords. New connections fail; open sessions still work.",
+     "somebody with rights at the target looks at {account_old} and {account_new} (changed by "
+     "hand? locked? may {target}'s administrative login still change them?), then\n"
+     "secretctl run thaw {run}      sets version {new} again, probes, goes on; safe to repeat"},
+    {FROZEN_OLD_ALIVE,
+     "{target} still accepts the old password (version {old}) after it was ended. Nobody is cut "
+     "off; it is a security problem, not an outage.",
+     "look for a second server or an other way in for {account_old}, then\n"
+     "secretctl run thaw {run}      ends it again and asks for the proof"},
+    {FROZEN_NEW_DEAD,
+     "{target} refuses the NEW password (version {new}), which all consumers run. New connections "
+     "fail.",
+     "somebody with rights at the target looks at {account_new}, then\n"
+     "secretctl run thaw {run}      sets version {new} again, probes, goes on; safe to repeat"},
+    {FROZEN_CANNOT_REVOKE,
+     "{target} does not let the old account be closed. Version {new} is in use everywhere; version "
+     "{old} still works: a security problem, not an outage.",
+     "give {target}'s administrative login the right to change {account_old}, then\n"
+     "secretctl run thaw {run}      tries again; or close {account_old} by hand first"},
+    {FROZEN_ROLLBACK,
+     "Going back did not come to an end: version {new} could not be ended, or version {old} not be "
+     "set again.",
+     "see what the target said: secretctl run show {run}\n"
+     "mend that at the target, then\n"
+     "secretctl run thaw {run}      goes on going back; safe to repeat"},
+    {FROZEN_STORE,
+     "The vault does not have the version that this run needs. Nothing more is changed.",
+     "secretctl kv metadata get {secret}\n"
+     "if a backup was restored: put the password that {target} accepts into the vault, then\n"
+     "secretctl run cancel {run}"},
+};
+
+const struct frozen_words *frozen_words_of(enum frozen_code code)
+{
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (words[i].code == code)
+            return &words[i];
+    return NULL;
+}
+
+void text_freeze(struct request *req, struct run *run, const char *known)
+{
+    const struct frozen_words *row = frozen_words_of(run->machine.frozen);
+    run->frozen_known = known;
+    run->frozen_text = row == NULL ? "" : fill(req, run, row->text);
+    run->frozen_next = row == NULL ? "" : fill(req, run, row->next);
+}
+
+const char *text_way_forward(struct request *req, const struct run *run)
+{
+    if (run_state_ended(run->machine.state))
+        return fill(req, run, "it has ended; secretctl rotate {secret} --back makes a new run");
+    if (run->machine.state == RUN_ROLLING_BACK)
+        return fill(req, run, "it is going back already; secretctl run watch {run}");
+    return fill(req, run,
+                "version {old} may be dead already, so it goes forward: secretctl run watch {run}; "
+                "afterwards: secretctl rotate {secret} --back");
+}

@@ -1,0 +1,316 @@
+#include "vaultd/rotation/work.h"
+
+#include "lib/assert.h"
+#include "lib/log.h"
+#include "vaultd/rotation/engine.h"
+#include "vaultd/rotation/text.h"
+
+#define VALUE_MAX (1024u * 1024u)
+
+/* ---- loading ---- */
+
+static enum kt_kind check_place(const struct work *w, struct kt_err *err)
+{
+    if (memcmp(w->secret.mount->scope, w->run.scope, BARRIER_SCOPE) == 0)
+        return KT_OK;
+    return kt_fail(err, KT_NOT_FOUND, "the mount of '%s' is another one now", w->run.name);
+}
+
+static enum kt_kind load_target(struct work *w, struct kt_err *err)
+{
+    if (!run_touches_target(&w->run)) {
+        w->target = (struct rotation_target){.name = "", .driver = ""};
+        return KT_OK;
+    }
+    enum kt_kind kind = target_load(w->req, w->run.settings.target, &w->target, err);
+    if (kind == KT_NOT_FOUND)
+        return kt_fail(err, KT_NOT_FOUND, "there is no target '%s' any more",
+                       w->run.settings.target);
+    return kind;
+}
+
+enum kt_kind work_load(struct request *req, const unsigned char id[RUN_ID], struct work *ret,
+                       struct kt_err *err)
+{
+    *ret = (struct work){.req = req};
+    enum kt_kind kind = run_load(req, id, &ret->run, err);
+    if (kind != KT_OK || run_state_ended(ret->run.machine.state))
+        return kind;
+    kind = secret_load(req, ret->run.name, &ret->secret, err);
+    if (kind == KT_NOT_FOUND)
+        return kt_fail(err, KT_NOT_FOUND, "'%s' has no rotation any more", ret->run.name);
+    if (kind == KT_OK)
+        kind = check_place(ret, err);
+    if (kind == KT_OK)
+        kind = kv_load(req->core, ret->secret.mount, req->snapshot, &req->arena, ret->secret.path,
+                       &ret->kv, err);
+    if (kind == KT_NOT_FOUND)
+        return kt_fail(err, KT_NOT_FOUND, "the secret '%s' is gone", ret->run.name);
+    if (kind == KT_OK)
+        kind = load_target(ret, err);
+    if (kind == KT_OK)
+        kind = consumers_load(req, ret->run.secret_id, NULL, &ret->consumers, &ret->n_consumers,
+                              err);
+    if (kind == KT_OK)
+        work_mark(ret);
+    return kind;
+}
+
+/* ---- effects on the secret ---- */
+
+static struct kv_version *version_of(struct work *w, uint32_t number)
+{
+    for (size_t i = 0; i < w->kv->n_versions; i++)
+        if (w->kv->versions[i].number == number)
+            return &w->kv->versions[i];
+    return NULL;
+}
+
+/* A version that the run is about is gone, or the stages are not where the run left them: somebody
+ * put an old store back, or removed what must not be removed. */
+static bool stages_agree(const struct work *w)
+{
+    const struct kv_secret *kv = w->kv;
+    const struct run *run = &w->run;
+    if (run->to == 0)
+        return kv->current == run->from;
+    return run->machine.promoted ? kv->current == run->to : kv->current == run->from;
+}
+
+static enum kt_kind make_value(struct work *w, struct kt_err *err)
+{
+    struct request *req = w->req;
+    struct run *run = &w->run;
+    struct credential old, made;
+    struct kt_bytes json;
+    enum kt_kind kind =
+        credential_load(req, &w->secret, &run->settings, w->kv, run->from, &old, &json, err);
+    if (kind == KT_OK && run->back_to != 0)
+        kind = credential_load(req, &w->secret, &run->settings, w->kv, run->back_to, &made, &json,
+                               err);
+    else if (kind == KT_OK)
+        kind = credential_generate(&run->settings, &old, &req->arena, &made.password, err);
+    if (kind != KT_OK)
+        return kind;
+    made.username = run_account(run, run->slot_new);
+    kt_autobuf struct kt_buf value;
+    kt_buf_init(&value, VALUE_MAX);
+    kind = credential_public(run->driver, made.password, &req->arena, &run->public_new, err);
+    if (kind == KT_OK)
+        kind = credential_public(run->driver, old.password, &req->arena, &run->public_old, err);
+    if (kind == KT_OK)
+        kind = credential_write(&run->settings, json, &made, &value, err);
+    struct batch *batch = request_batch(req);
+    if (kind == KT_OK && batch == NULL)
+        kind = kt_fail(err, KT_NO_MEMORY, "storing a new version");
+    if (kind == KT_OK)
+        kind = kv_write(req->core, w->secret.mount, req->snapshot, &req->arena, batch,
+                        w->secret.path, w->kv, kt_buf_bytes(&value), KV_PENDING, req->now_ms, err);
+    if (kind == KT_OK)
+        run->to = w->kv->newest;
+    return kind;
+}
+
+static void mark_dead(struct work *w, uint32_t number)
+{
+    struct kv_version *v = version_of(w, number);
+    if (v == NULL)
+        return;
+    v->accepted_maybe = false;
+    v->dead_proven_ms = w->req->now_ms;
+}
+
+static enum kt_kind drop_new(struct work *w, struct kt_err *err)
+{
+    if (w->run.to == 0)
+        return KT_OK;
+    w->kv->pending = 0;
+    return kv_destroy(w->req->core, w->secret.mount, request_batch(w->req), w->secret.path, w->kv,
+                      w->run.to, err);
+}
+
+static void move_stages(struct work *w, unsigned fx)
+{
+    struct kv_secret *kv = w->kv;
+    if ((fx & FX_PROMOTE) != 0) {
+        kv->current = w->run.to;
+        kv->previous = w->run.from;
+        kv->pending = 0;
+        w->run.promoted_ms = w->req->now_ms;
+    }
+    if ((fx & FX_DEMOTE) != 0) {
+        kv->current = w->run.from;
+        kv->previous = 0;
+        kv->pending = w->run.to;
+    }
+    struct kv_version *v = version_of(w, w->run.to);
+    if ((fx & FX_MARK_NEW) != 0 && v != NULL)
+        v->accepted_maybe = true;
+    if ((fx & FX_DEAD_OLD) != 0) {
+        mark_dead(w, w->run.from);
+        kv->previous = 0;
+    }
+    if ((fx & FX_DEAD_NEW) != 0)
+        mark_dead(w, w->run.to);
+}
+
+#define FX_ON_SECRET                                                                               \
+    (FX_VALUE | FX_MARK_NEW | FX_PROMOTE | FX_DEMOTE | FX_DROP_NEW | FX_DEAD_NEW | FX_DEAD_OLD)
+
+static enum kt_kind change_secret(struct work *w, unsigned fx, struct kt_err *err)
+{
+    if ((fx & FX_ON_SECRET) == 0)
+        return KT_OK;
+    struct batch *batch = request_batch(w->req);
+    if (batch == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "changing a secret's stages");
+    enum kt_kind kind = (fx & FX_VALUE) != 0 ? make_value(w, err) : KT_OK;
+    if (kind != KT_OK)
+        return kind;
+    move_stages(w, fx);
+    /* What never left the vault, or is proven dead, is not kept readable. */
+    if ((fx & (FX_DROP_NEW | FX_DEAD_NEW)) != 0)
+        kind = drop_new(w, err);
+    if (kind != KT_OK)
+        return kind;
+    w->kv->updated_ms = w->req->now_ms;
+    return kv_save(w->req->core, w->secret.mount, batch, w->secret.path, w->kv, err);
+}
+
+/* ---- moving ---- */
+
+void work_mark(struct work *w)
+{
+    w->before = w->run.machine.state;
+    w->before_back = w->run.machine.back;
+}
+
+static void set_deadline(struct run *run, int64_t now_ms)
+{
+    int64_t span_s = 0;
+    if (run->machine.state == RUN_ACKING ||
+        (run->machine.state == RUN_ROLLING_BACK && run->machine.back == BACK_REDISTRIBUTE))
+        span_s = run->settings.ack_timeout_s;
+    else if (run->machine.state == RUN_PREFLIGHT)
+        span_s = 3600;
+    run->span_ms = span_s * 1000;
+    run->deadline_ms = span_s == 0 ? 0 : now_ms + run->span_ms;
+}
+
+static enum kt_kind entered(struct work *w, unsigned fx, int64_t now_ms, struct kt_err *err)
+{
+    struct run *run = &w->run;
+    bool moved =
+        run->machine.state != w->before || run->machine.back != w->before_back;
+    if (moved) {
+        run->tries = 0;
+        run->state_ms = now_ms;
+        set_deadline(run, now_ms);
+        enum run_state state = run->machine.state;
+        if (state == RUN_ACKING || state == RUN_PROMOTED) {
+            run->acked_ms = 0;
+            run->drained = false;
+            run->unused_ms = 0;
+        }
+        if (state == RUN_OVERLAPPING)
+            run->acked_ms = now_ms;
+        enum kt_kind kind = step_add(
+            w->req, run,
+            (struct run_step){.kind = STEP_STATE,
+                              .name = run_state_text(state),
+                              .ok = state != RUN_FROZEN && state != RUN_ROLLED_BACK &&
+                                    state != RUN_CANCELLED && state != RUN_ROLLING_BACK,
+                              .text = text_of_state(w->req, run)},
+            err);
+        if (kind != KT_OK)
+            return kind;
+    }
+    if ((fx & FX_INTENT) == 0)
+        return KT_OK;
+    run->attempt++;
+    return step_add(w->req, run,
+                    (struct run_step){.kind = STEP_INTENT,
+                                      .name = run_intent_text(run->machine.intent),
+                                      .ok = true,
+                                      .text = text_of_intent(w->req, run)},
+                    err);
+}
+
+static const char *last_known(struct work *w)
+{
+    struct run_step *steps = NULL;
+    size_t n = 0;
+    uint32_t since = w->run.next_seq > 12 ? w->run.next_seq - 12 : 0;
+    if (steps_load(w->req, w->run.id, since, &steps, &n, NULL) != KT_OK)
+        return "";
+    while (n > 0 && steps[n - 1].kind != STEP_PROBE && steps[n - 1].kind != STEP_OUTCOME)
+        n--;
+    return n == 0 ? "" : steps[n - 1].text;
+}
+
+static enum kt_kind save_target(struct work *w, struct kt_err *err)
+{
+    if (!w->target_news || (w->run.machine.state == RUN_FROZEN))
+        return KT_OK;
+    return target_save(w->req, &w->target, err);
+}
+
+enum kt_kind work_commit(struct work *w, unsigned fx, int64_t now_ms, const char *why,
+                         struct kt_err *err)
+{
+    struct run *run = &w->run;
+    enum run_state state = run->machine.state;
+    w->fx |= fx;
+    if (why != NULL && state != w->before &&
+        (state == RUN_ROLLING_BACK || state == RUN_FROZEN || state == RUN_CANCELLED))
+        run->because = why;
+    if (run->machine.state == RUN_FROZEN && w->before != RUN_FROZEN)
+        text_freeze(w->req, run, why != NULL ? why : last_known(w));
+    enum kt_kind kind = change_secret(w, fx, err);
+    if (kind == KT_OK)
+        kind = entered(w, fx, now_ms, err);
+    if (kind == KT_OK && (fx & FX_END) != 0)
+        kind = work_finish(w, err);
+    else if (kind == KT_OK)
+        kind = save_target(w, err);
+    if (kind == KT_OK)
+        kind = run_save(w->req, run, err);
+    return kind;
+}
+
+enum kt_kind work_event(struct work *w, enum run_event event, int64_t now_ms, const char *why,
+                        struct kt_err *err)
+{
+    unsigned fx = 0;
+    struct machine *m = &w->run.machine;
+    /* A secret whose stages are not where the run left them is looked at before it is changed. */
+    bool looks = event == EV_OK && m->state != RUN_PLANNED && m->state != RUN_PREFLIGHT;
+    bool passed = event == EV_OK && m->state == RUN_PREFLIGHT;
+    if (passed && w->target.failures >= ROTATION_BREAKER) {
+        w->target.failures = 0; /* schedules may start there again */
+        w->target_news = true;
+    }
+    if (looks && !stages_agree(w))
+        machine_freeze(m, FROZEN_STORE, &fx);
+    else if (!machine_event(m, event, &fx))
+        return kt_fail(err, KT_INVALID, "'%s' is not possible while the run is %s",
+                       run_event_text(event), run_state_text(m->state));
+    return work_commit(w, fx, now_ms, why, err);
+}
+
+enum kt_kind work_answers(struct work *w, bool new_accepted, bool old_accepted, int64_t now_ms,
+                          const char *why, struct kt_err *err)
+{
+    unsigned fx = 0;
+    machine_answers(&w->run.machine, new_accepted, old_accepted, &fx);
+    return work_commit(w, fx, now_ms, why, err);
+}
+
+enum kt_kind work_note(struct work *w, enum step_kind kind, const char *name, bool ok,
+                       const char *text, uint32_t took_ms, struct kt_err *err)
+{
+    return step_add(w->req, &w->run,
+                    (struct run_step){
+                        .kind = kind, .name = name, .ok = ok, .text = text, .took_ms = took_ms},
+                    err);
+}
