@@ -28,7 +28,7 @@ struct token {
     int64_t last_renewal_ms;     /* 0: never */
     int64_t num_uses;            /* left; 0: unlimited */
     bool renewable, is_root;
-    bool revoked;                /* kept only because its orphaned children still hang from it */
+    bool revoked;                /* kept only until a job has made its children orphans */
     generation changed;          /* of the record that was read */
 };
 
@@ -58,9 +58,15 @@ enum kt_kind token_create(struct core *core, struct kt_arena *arena, struct batc
 /* Rewrites the record (renewal, use count), on condition that it is still the one that was read. */
 enum kt_kind token_update(struct core *core, struct batch *batch, const struct token *old,
                           const struct token *new_, struct kt_err *err) KT_MUST_CHECK;
-/* Ends a token with all that hangs from it; keep_children: they become orphans. */
-enum kt_kind token_end(struct core *core, struct snapshot *snapshot, struct batch *batch,
-                       const struct token *token, bool keep_children, struct kt_err *err)
+/* Ends a token with all that hangs from it; keep_children: they become orphans. Six operations. */
+enum kt_kind token_end(struct core *core, struct batch *batch, const struct token *token,
+                       bool keep_children, struct kt_err *err) KT_MUST_CHECK;
+
+/* ---- for core/jobs.c ---- */
+struct job_step;
+/* Ends tokens whose time has come, as long as there is room; *ret_more: there are others. */
+enum kt_kind token_due(struct job_step *step, bool *ret_more, struct kt_err *err) KT_MUST_CHECK;
+bool token_any_due(struct snapshot *snapshot, int64_t now_ms);
+/* Children and cubbyhole of an ended token, then the record if it was kept. */
+enum kt_kind token_job(struct job_step *step, struct kt_bytes subject, struct kt_err *err)
     KT_MUST_CHECK;
-/* The sweep: ends up to 50 expired tokens and children of dead parents; *ret_more: call again. */
-enum kt_kind token_sweep(struct core *core, bool *ret_more, struct kt_err *err) KT_MUST_CHECK;

@@ -20,15 +20,9 @@ static void due_key(int64_t ms, const unsigned char hash[32], unsigned char key[
     memcpy(key + 9, hash, 16);
 }
 
-static void job_key(const unsigned char hash[32], unsigned char key[TOKEN_JOB_KEY])
-{
-    key[0] = TABLE_JOB;
-    memcpy(key + 1, hash, 16);
-}
-
 bool token_leaves_traces(struct snapshot *snapshot, const unsigned char hash[32])
 {
-    unsigned char key[TOKEN_JOB_KEY];
+    unsigned char key[1 + JOB_ID];
     job_key(hash, key);
     struct entry entry;
     return snapshot_get(snapshot, kt_bytes(key, sizeof key), &entry) != STORE_NOT_FOUND;
@@ -93,7 +87,7 @@ enum kt_kind token_create(struct core *core, struct kt_arena *arena, struct batc
         return kt_fail(err, KT_NO_MEMORY, "making a token");
 
     /* A token of an old one's text must not find the old one's cubbyhole. */
-    unsigned char job[TOKEN_JOB_KEY];
+    unsigned char job[1 + JOB_ID];
     job_key(token->hash, job);
     batch_require(batch, KEY_ABSENT, kt_bytes(job, sizeof job), 0);
     batch_require(batch, KEY_ABSENT, kt_bytes(key, sizeof key), 0);
@@ -132,27 +126,11 @@ enum kt_kind token_update(struct core *core, struct batch *batch, const struct t
     return put_record(core, batch, new_, err);
 }
 
-static bool has_children(struct snapshot *snapshot, const unsigned char hash[32])
-{
-    unsigned char prefix[33];
-    prefix[0] = TABLE_CHILD;
-    memcpy(prefix + 1, hash, 32);
-    struct cursor *cursor = NULL;
-    if (cursor_open(snapshot, kt_bytes(prefix, sizeof prefix), kt_bytes(NULL, 0), &cursor) !=
-        STORE_OK)
-        return true;  /* cannot tell: the job will look again */
-    struct entry entry;
-    bool any = cursor_next(cursor, &entry) == STORE_OK;
-    cursor_close(cursor);
-    return any;
-}
-
 /* What hangs from an ended token is more than one batch may hold: a job ends it bit by bit. */
-enum kt_kind token_end(struct core *core, struct snapshot *snapshot, struct batch *batch,
-                       const struct token *token, bool keep_children, struct kt_err *err)
+enum kt_kind token_end(struct core *core, struct batch *batch, const struct token *token,
+                       bool keep_children, struct kt_err *err)
 {
-    unsigned char key[BARRIER_HASH_KEY], due[TOKEN_DUE_KEY], child[TOKEN_CHILD_KEY],
-        job[TOKEN_JOB_KEY];
+    unsigned char key[BARRIER_HASH_KEY], due[TOKEN_DUE_KEY], child[TOKEN_CHILD_KEY];
     token_key(token->hash, key);
     batch_relief(batch);
     batch_require(batch, KEY_CHANGED_AT, kt_bytes(key, sizeof key), token->changed);
@@ -166,7 +144,7 @@ enum kt_kind token_end(struct core *core, struct snapshot *snapshot, struct batc
         batch_delete(batch, kt_bytes(child, sizeof child));
     }
     enum kt_kind kind = KT_OK;
-    if (keep_children && has_children(snapshot, token->hash)) {
+    if (keep_children) {
         struct token ghost = *token;
         ghost.revoked = true;
         ghost.expires_ms = 0;
@@ -178,6 +156,5 @@ enum kt_kind token_end(struct core *core, struct snapshot *snapshot, struct batc
     batch_delete(batch, kt_bytes(key, sizeof key));
     if (kind != KT_OK)
         return kind;
-    job_key(token->hash, job);
-    return put_hash(core, batch, kt_bytes(job, sizeof job), token->hash, err);
+    return job_put(core, batch, JOB_TOKEN, token->hash, kt_bytes(token->hash, 32), err);
 }

@@ -10,6 +10,8 @@
 
 #define POLICIES_MAX 64u
 #define META_MAX     65536u
+#define ID_MAX       1024u
+#define NAME_MAX_BYTES 1024u /* of display_name */
 
 /* What the caller asks for. */
 struct wish {
@@ -61,6 +63,8 @@ static enum kt_kind check_type(const struct wish *wish, struct kt_err *err)
         return kt_fail(err, KT_INVALID, "invalid 'token_type' value");
     if (wish->num_uses < 0)
         return kt_fail(err, KT_INVALID, "number of uses cannot be negative");
+    if (strlen(wish->display_name) > NAME_MAX_BYTES)
+        return kt_fail(err, KT_INVALID, "\"display_name\" is longer than %u bytes", NAME_MAX_BYTES);
     if (wish->meta.len > META_MAX)
         return kt_fail(err, KT_INVALID, "\"meta\" is larger than %u bytes", META_MAX);
     return KT_OK;
@@ -70,6 +74,8 @@ static enum kt_kind check_id(const struct wish *wish, struct kt_err *err)
 {
     if (wish->id[0] == '\0')
         return KT_OK;
+    if (strlen(wish->id) > ID_MAX)
+        return kt_fail(err, KT_INVALID, "custom token ID is longer than %u bytes", ID_MAX);
     if (kt_token_form(kt_str(wish->id)) == KT_TOKEN_DAMAGED)
         return kt_fail(err, KT_INVALID, "the id looks like a token with a wrong checksum");
     if (strchr(wish->id, '.') != NULL)
@@ -98,6 +104,19 @@ static bool contains(const char *const *list, size_t n, const char *name)
     return false;
 }
 
+static char *lowered(struct kt_arena *arena, const char *text)
+{
+    while (isspace((unsigned char)*text))
+        text++;
+    size_t len = strlen(text);
+    while (len > 0 && isspace((unsigned char)text[len - 1]))
+        len--;
+    char *name = kt_arena_text(arena, kt_bytes(text, len));
+    for (char *c = name; c != NULL && *c != '\0'; c++)
+        *c = (char)tolower((unsigned char)*c);
+    return name;
+}
+
 /* Lowered, trimmed, unique, sorted; "root" is alone. */
 static enum kt_kind normalise(struct request *req, struct token *token, struct kt_err *err)
 {
@@ -106,25 +125,21 @@ static enum kt_kind normalise(struct request *req, struct token *token, struct k
         return kt_fail(err, KT_NO_MEMORY, "making a token");
     size_t n = 0;
     for (size_t i = 0; i < token->n_policies; i++) {
-        if (token->policies[i][0] == '\0')
-            continue;
-        char *name = kt_arena_text(&req->arena, kt_str(token->policies[i]));
+        char *name = lowered(&req->arena, token->policies[i]);
         if (name == NULL)
             return kt_fail(err, KT_NO_MEMORY, "making a token");
-        for (char *c = name; *c != '\0'; c++)
-            *c = (char)tolower((unsigned char)*c);
         if (strcmp(name, "response-wrapping") == 0)
             return kt_fail(err, KT_INVALID, "cannot assign policy \"response-wrapping\"");
-        if (!contains(list, n, name))
+        if (name[0] != '\0' && !contains(list, n, name))
             list[n++] = name;
+        if (n > POLICIES_MAX)
+            return kt_fail(err, KT_INVALID, "a token has at most %u policies", POLICIES_MAX);
     }
     if (contains(list, n, "root")) {
         list[0] = "root";
         n = 1;
         token->is_root = true;
     }
-    if (n > POLICIES_MAX)
-        return kt_fail(err, KT_INVALID, "a token has at most %u policies", POLICIES_MAX);
     qsort(list, n, sizeof *list, by_text);
     token->policies = list;
     token->n_policies = n;
@@ -250,6 +265,15 @@ static enum kt_kind check_rights(struct request *req, const struct wish *wish, b
     return kind;
 }
 
+/* As it was looked at: one that was revoked alone meanwhile is still there, but must not have new
+ * children. */
+static void require_parent(struct request *req, struct batch *batch)
+{
+    unsigned char key[BARRIER_HASH_KEY];
+    token_key(req->token->hash, key);
+    batch_require(batch, KEY_CHANGED_AT, kt_bytes(key, sizeof key), req->token->changed);
+}
+
 static enum kt_kind create(struct request *req, bool orphan_route, struct kt_err *err)
 {
     struct wish wish;
@@ -288,6 +312,8 @@ static enum kt_kind create(struct request *req, bool orphan_route, struct kt_err
         return kind;
     kt_autobuf struct kt_buf text;
     kt_buf_init(&text, 4096);
+    if (!orphan)
+        require_parent(req, batch);
     kind = token_create(req->core, &req->arena, batch, &token, kt_str(wish.id), &text, err);
     if (kind != KT_OK)
         return kind;

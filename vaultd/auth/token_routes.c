@@ -65,6 +65,10 @@ static enum kt_kind renew(struct request *req, const struct token *token, struct
         return kt_fail(err, KT_INVALID, "invalid lease ID");
     if (!token->renewable)
         return kt_fail(err, KT_INVALID, "lease is not renewable");
+    /* This very request is the last use, by whatever name it calls the token. */
+    bool self = memcmp(token->hash, req->token->hash, sizeof token->hash) == 0;
+    if (self && token->num_uses == 1)
+        return kt_fail(err, KT_INVALID, "the token has no use left that could be renewed");
     const struct token_ttl_wish wish = {
         .ttl_s = increment > 0 ? increment : token->creation_ttl_s,
         .period_s = token->period_s,
@@ -86,7 +90,7 @@ static enum kt_kind renew(struct request *req, const struct token *token, struct
     renewed.expires_ms = life.expires_ms;
     renewed.last_renewal_ms = req->now_ms;
     /* The use of a limited token is already in this batch: keep its count. */
-    if (token == req->token && token->num_uses > 0)
+    if (self && token->num_uses > 0)
         renewed.num_uses--;
     kind = token_update(req->core, batch, token, &renewed, err);
     if (kind == KT_OK)
@@ -96,8 +100,6 @@ static enum kt_kind renew(struct request *req, const struct token *token, struct
 
 static enum kt_kind renew_self(struct request *req, struct kt_err *err)
 {
-    if (req->token->num_uses == 1)
-        return kt_fail(err, KT_INVALID, "the token has no use left that could be renewed");
     return renew(req, req->token, req->token_text, err);
 }
 
@@ -114,8 +116,6 @@ static enum kt_kind renew_other(struct request *req, struct kt_err *err)
         return kt_fail(err, KT_INVALID, "token not found");
     if (kind != KT_OK)
         return kind;
-    if (memcmp(token->hash, req->token->hash, sizeof token->hash) == 0)
-        return renew_self(req, err);
     return renew(req, token, kt_str(text), err);
 }
 
@@ -138,7 +138,7 @@ static enum kt_kind end(struct request *req, const struct token *token, bool kee
     struct batch *batch = request_batch(req);
     if (batch == NULL)
         return kt_fail(err, KT_NO_MEMORY, "revoking a token");
-    return token_end(req->core, req->snapshot, batch, token, keep_children, err);
+    return token_end(req->core, batch, token, keep_children, err);
 }
 
 static enum kt_kind revoke_self(struct request *req, struct kt_err *err)

@@ -1,156 +1,157 @@
-#include "lib/cleanup.h"
 #include "vaultd/auth/tokens.h"
 #include "vaultd/engine/cubbyhole.h"
 
-#define STEP 20u  /* rows a batch looks at: each ends in at most five operations */
+/* The operations of token_end(), and of giving a child away. */
+#define END_COSTS  6u
+#define FREE_COSTS 3u
 
-struct work {
-    int64_t now_ms;
-    bool any, more;
-};
+typedef enum kt_kind row_fn(struct job_step *step, const struct entry *row,
+                            const unsigned char hash[32], struct kt_err *err);
 
-typedef enum kt_kind row_fn(struct request *req, const struct entry *row,
-                            const unsigned char hash[32], struct work *work, struct kt_err *err);
-
-/* Calls fn for up to STEP rows of an index whose values are sealed token hashes. */
-static enum kt_kind each_row(struct request *req, struct kt_bytes prefix, row_fn *fn,
-                             struct work *work, struct kt_err *err)
+/* Calls fn for the rows of an index whose values are sealed token hashes, as long as there is room.
+ * KT_GONE from fn: the rest is not due yet. A row that does not open is left alone: it must not keep
+ * the others from ending. *ret_all: the end was seen. */
+static enum kt_kind each_row(struct job_step *step, struct kt_bytes prefix, row_fn *fn,
+                             bool *ret_all, struct kt_err *err)
 {
     struct cursor *cursor = NULL;
-    if (cursor_open(req->snapshot, prefix, kt_bytes(NULL, 0), &cursor) != STORE_OK)
+    if (cursor_open(step->req->snapshot, prefix, kt_bytes(NULL, 0), &cursor) != STORE_OK)
         return kt_fail(err, KT_IO, "reading the token indexes");
     enum kt_kind kind = KT_OK;
-    struct entry row;
-    unsigned count = 0;
-    while (kind == KT_OK && count < STEP && cursor_next(cursor, &row) == STORE_OK) {
+    enum store_error found = STORE_OK;
+    *ret_all = false;
+    while (kind == KT_OK && step->room >= END_COSTS) {
+        struct entry row;
+        found = cursor_next(cursor, &row);
+        if (found != STORE_OK)
+            break;
         kt_autobuf struct kt_buf hash;
         kt_buf_init(&hash, 64);
-        kind = barrier_open_entry(req->core->barrier, row.key, row.value, &hash, err);
+        kind = barrier_open_entry(step->req->core->barrier, row.key, row.value, &hash, err);
         if (kind == KT_OK && hash.len == 32)
-            kind = fn(req, &row, hash.at, work, err);
-        if (kind == KT_GONE) {  /* the rest of the index is not due yet */
+            kind = fn(step, &row, hash.at, err);
+        if (kind == KT_CORRUPT)
             kind = KT_OK;
-            break;
-        }
-        count++;
     }
     cursor_close(cursor);
-    if (count == STEP)
-        work->more = true;
-    return kind;
+    if (found != STORE_OK && found != STORE_NOT_FOUND)
+        return kt_fail(err, KT_IO, "reading the token indexes");
+    *ret_all = found == STORE_NOT_FOUND || kind == KT_GONE;
+    return kind == KT_GONE ? KT_OK : kind;
 }
 
-static enum kt_kind end_due(struct request *req, const struct entry *row,
-                            const unsigned char hash[32], struct work *work, struct kt_err *err)
+static void delete_row(struct job_step *step, const struct entry *row)
 {
-    if ((int64_t)kt_get_be64(row->key.at + 1) > work->now_ms)
+    batch_delete(step->batch, row->key);
+    step->room--;
+}
+
+static enum kt_kind end_token(struct job_step *step, const struct token *token, struct kt_err *err)
+{
+    step->room -= END_COSTS;
+    return token_end(step->req->core, step->batch, token, false, err);
+}
+
+static enum kt_kind end_due(struct job_step *step, const struct entry *row,
+                            const unsigned char hash[32], struct kt_err *err)
+{
+    if ((int64_t)kt_get_be64(row->key.at + 1) > step->now_ms)
         return KT_GONE;
-    work->any = true;
-    struct batch *batch = request_batch(req);
-    if (batch == NULL)
-        return kt_fail(err, KT_NO_MEMORY, "tidying tokens");
     const struct token *token = NULL;
-    enum kt_kind kind = token_load(req->core, req->snapshot, hash, &token, err);
-    if (kind == KT_OK && token->expires_ms != 0 && token->expires_ms <= work->now_ms)
-        return token_end(req->core, req->snapshot, batch, token, false, err);
+    enum kt_kind kind = token_load(step->req->core, step->req->snapshot, hash, &token, err);
+    if (kind == KT_OK && token->expires_ms != 0 && token->expires_ms <= step->now_ms)
+        return end_token(step, token, err);
     if (kind != KT_OK && kind != KT_NOT_FOUND)
         return kind;
-    batch_delete(batch, row->key);  /* left over from a renewal that moved it */
+    delete_row(step, row); /* left over from a renewal that moved it */
     return KT_OK;
 }
 
-static enum kt_kind end_child(struct request *req, const struct entry *row,
-                              const unsigned char hash[32], struct work *work, struct kt_err *err)
+enum kt_kind token_due(struct job_step *step, bool *ret_more, struct kt_err *err)
 {
-    work->any = true;
-    struct batch *batch = request_batch(req);
-    if (batch == NULL)
-        return kt_fail(err, KT_NO_MEMORY, "tidying tokens");
-    const struct token *token = NULL;
-    enum kt_kind kind = token_load(req->core, req->snapshot, hash, &token, err);
-    if (kind == KT_OK)
-        return token_end(req->core, req->snapshot, batch, token, false, err);
-    if (kind == KT_NOT_FOUND)
-        batch_delete(batch, row->key);
-    return kind == KT_NOT_FOUND ? KT_OK : kind;
-}
-
-/* A cubbyhole's rows all begin with folders' prefixes under its token's scope; what a folder holds
- * is found through the folder, so the whole tree goes level by level. */
-static enum kt_kind clear_cubby(struct request *req, const unsigned char hash[32],
-                                struct work *work, struct kt_err *err)
-{
-    return cubbyhole_clear(req, hash, STEP, &work->any, &work->more, err);
-}
-
-/* One job row: children first, then the cubbyhole, then the row (and the ghost) itself. */
-static enum kt_kind do_job(struct request *req, const struct entry *row,
-                           const unsigned char hash[32], struct work *work, struct kt_err *err)
-{
-    struct batch *batch = request_batch(req);
-    if (batch == NULL)
-        return kt_fail(err, KT_NO_MEMORY, "tidying tokens");
-    work->any = true;
-    const struct token *token = NULL;
-    enum kt_kind kind = token_load(req->core, req->snapshot, hash, &token, err);
-    bool ghost = kind == KT_OK && token->revoked;
-    struct work children = {.now_ms = work->now_ms};
-    unsigned char prefix[33] = {TABLE_CHILD};
-    memcpy(prefix + 1, hash, 32);
-    if (!ghost)
-        kind = each_row(req, kt_bytes(prefix, sizeof prefix), end_child, &children, err);
-    if (kind == KT_OK)
-        kind = clear_cubby(req, hash, &children, err);
-    if (kind != KT_OK)
-        return kind;
-    if (children.more || (children.any && batch_ops(batch) > 0)) {
-        work->more = true;
-        return KT_GONE;  /* one job a batch */
-    }
-    batch_delete(batch, row->key);
-    return KT_GONE;
-}
-
-static enum kt_kind sweep_step(struct request *req, struct kt_err *err)
-{
-    struct work *work = req->handler_data;
-    work->any = work->more = false;
-    const unsigned char due[1] = {TABLE_TOKEN_DUE}, jobs[1] = {TABLE_JOB};
-    enum kt_kind kind = each_row(req, kt_bytes(due, 1), end_due, work, err);
-    if (kind == KT_OK && !work->any)
-        kind = each_row(req, kt_bytes(jobs, 1), do_job, work, err);
+    const unsigned char due[1] = {TABLE_TOKEN_DUE};
+    bool all = false;
+    enum kt_kind kind = each_row(step, kt_bytes(due, 1), end_due, &all, err);
+    *ret_more = !all;
     return kind;
 }
 
-/* A look without a request: nothing due means nothing to record. */
-static bool anything_due(struct core *core, int64_t now_ms)
+bool token_any_due(struct snapshot *snapshot, int64_t now_ms)
 {
-    struct snapshot *snapshot = NULL;
-    if (snapshot_begin(core->store, &snapshot) != STORE_OK)
+    const unsigned char prefix[1] = {TABLE_TOKEN_DUE};
+    struct cursor *cursor = NULL;
+    struct entry row;
+    if (cursor_open(snapshot, kt_bytes(prefix, 1), kt_bytes(NULL, 0), &cursor) != STORE_OK)
         return false;
-    bool due = false;
-    const unsigned char prefixes[2] = {TABLE_TOKEN_DUE, TABLE_JOB};
-    for (int i = 0; i < 2 && !due; i++) {
-        struct cursor *cursor = NULL;
-        struct entry row;
-        if (cursor_open(snapshot, kt_bytes(&prefixes[i], 1), kt_bytes(NULL, 0), &cursor) !=
-            STORE_OK)
-            continue;
-        if (cursor_next(cursor, &row) == STORE_OK)
-            due = prefixes[i] == TABLE_JOB || (int64_t)kt_get_be64(row.key.at + 1) <= now_ms;
-        cursor_close(cursor);
-    }
-    snapshot_end(snapshot);
+    bool due = cursor_next(cursor, &row) == STORE_OK &&
+               (int64_t)kt_get_be64(row.key.at + 1) <= now_ms;
+    cursor_close(cursor);
     return due;
 }
 
-enum kt_kind token_sweep(struct core *core, bool *ret_more, struct kt_err *err)
+/* ---- what hangs from an ended token ---- */
+
+static enum kt_kind end_child(struct job_step *step, const struct entry *row,
+                              const unsigned char hash[32], struct kt_err *err)
 {
-    struct work work = {.now_ms = kt_wall_ms(core->clock)};
-    *ret_more = false;
-    if (!anything_due(core, work.now_ms))
-        return KT_OK;
-    enum kt_kind kind = request_internal(core, "sys/token-sweep", sweep_step, &work, err);
-    *ret_more = kind == KT_OK && (work.more || work.any);
-    return kind;
+    const struct token *token = NULL;
+    enum kt_kind kind = token_load(step->req->core, step->req->snapshot, hash, &token, err);
+    if (kind == KT_OK)
+        return end_token(step, token, err);
+    if (kind != KT_NOT_FOUND)
+        return kind;
+    delete_row(step, row);
+    return KT_OK;
+}
+
+/* The children of a token that was revoked alone become orphans, each by itself; until then they
+ * are ones because their parent's record says that it was revoked. */
+static enum kt_kind free_child(struct job_step *step, const struct entry *row,
+                               const unsigned char hash[32], struct kt_err *err)
+{
+    const struct token *token = NULL;
+    enum kt_kind kind = token_load(step->req->core, step->req->snapshot, hash, &token, err);
+    if (kind != KT_OK && kind != KT_NOT_FOUND)
+        return kind;
+    if (kind == KT_OK) {
+        struct token orphan = *token;
+        orphan.has_parent = false;
+        memset(orphan.parent, 0, sizeof orphan.parent);
+        kind = token_update(step->req->core, step->batch, token, &orphan, err);
+        step->room -= FREE_COSTS - 1;
+        if (kind != KT_OK)
+            return kind;
+    }
+    delete_row(step, row);
+    return KT_OK;
+}
+
+enum kt_kind token_job(struct job_step *step, struct kt_bytes subject, struct kt_err *err)
+{
+    if (subject.len != 32)
+        return kt_fail(err, KT_CORRUPT, "a token's job is damaged");
+    struct request *req = step->req;
+    const struct token *token = NULL;
+    enum kt_kind kind = token_load(req->core, req->snapshot, subject.at, &token, err);
+    if (kind != KT_OK && kind != KT_NOT_FOUND)
+        return kind;
+    bool ghost = kind == KT_OK && token->revoked;
+    generation changed = kind == KT_OK ? token->changed : 0;
+    unsigned char prefix[33] = {TABLE_CHILD};
+    memcpy(prefix + 1, subject.at, 32);
+    bool all = false;
+    kind = each_row(step, kt_bytes(prefix, sizeof prefix), ghost ? free_child : end_child, &all, err);
+    if (kind == KT_OK && all)
+        kind = cubbyhole_clear(step, subject.at, &all, err);
+    if (kind != KT_OK || !all || step->room < 2)
+        return kind;
+    if (ghost) {
+        unsigned char key[BARRIER_HASH_KEY];
+        token_key(subject.at, key);
+        batch_require(step->batch, KEY_CHANGED_AT, kt_bytes(key, sizeof key), changed);
+        batch_delete(step->batch, kt_bytes(key, sizeof key));
+        step->room -= 2;
+    }
+    step->done = true;
+    return KT_OK;
 }

@@ -18,8 +18,9 @@ struct token_ttl token_ttl(const struct token_ttl_wish *wish)
     int64_t left = (ret.max_s * 1000 - age_ms) / 1000;
     if (wish->period_s > 0) {
         ret.wanted_s = wish->period_s;
-        left = explicit_max ? (wish->explicit_max_ttl_s * 1000 - age_ms) / 1000
-                            : TOKEN_TTL_SYSTEM_S;
+        left = TOKEN_TTL_SYSTEM_S;
+        if (explicit_max)
+            left = smaller(left, (wish->explicit_max_ttl_s * 1000 - age_ms) / 1000);
     }
     if (left <= 0) {
         ret.past_max = true;

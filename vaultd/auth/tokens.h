@@ -1,13 +1,14 @@
 /* vaultd/auth/tokens.h - what the token store's files share; nobody else includes it.
  *
  * Keys: token = TABLE_TOKEN ‖ hash32; child = TABLE_CHILD ‖ parent32 ‖ child16 (value: child32);
- * due = TABLE_TOKEN_DUE ‖ u64be ms ‖ hash16 (value: hash32); job = TABLE_JOB ‖ hash16 (value:
- * hash32): a token has ended whose children and cubbyhole are still there. */
+ * due = TABLE_TOKEN_DUE ‖ u64be ms ‖ hash16 (value: hash32); JOB_TOKEN's
+ * id is hash16, its subject hash32: a token has ended whose children and cubbyhole are still there. */
 #pragma once
 
 #include <pthread.h>
 
 #include "vaultd/auth/token.h"
+#include "vaultd/core/jobs.h"
 
 struct tokens {
     pthread_key_t cache;
@@ -17,7 +18,6 @@ void tokens_free(struct tokens *tokens);
 
 #define TOKEN_CHILD_KEY 49u
 #define TOKEN_DUE_KEY   25u
-#define TOKEN_JOB_KEY   17u
 /* A token has ended, and what hung from it is not gone yet. */
 bool token_leaves_traces(struct snapshot *snapshot, const unsigned char hash[32]);
 void token_key(const unsigned char hash[32], unsigned char key[BARRIER_HASH_KEY]);

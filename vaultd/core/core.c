@@ -10,14 +10,24 @@
 #include "lib/failpoint.h"
 #include "lib/log.h"
 #include "vaultd/auth/tokens.h"
+#include "vaultd/core/jobs.h"
 #include "vaultd/core/mounts.h"
 #include "vaultd/core/private.h"
 #include "vaultd/fleet/fleet.h"
 #include "vaultd/rotation/rotation.h"
 
-#define HOUSEKEEPING_MS 1000
+#define HOUSEKEEPING_MS        1000
+#define HOUSEKEEPING_FAILED_MS 60000
 
 /* ---- the housekeeper: what has to be looked at now and then ---------------------------------- */
+
+static bool stopping(struct core_private *own)
+{
+    (void)pthread_mutex_lock(&own->lock);
+    bool stop = own->stopping;
+    (void)pthread_mutex_unlock(&own->lock);
+    return stop;
+}
 
 static void housekeep(struct core *core)
 {
@@ -25,18 +35,19 @@ static void housekeep(struct core *core)
         return;
     record_counts(core, false);
     barrier_leave(core->barrier);
+    struct core_private *own = core->own;
+    int64_t begun_ms = kt_mono_ms(&kt_system_clock);
+    if (begun_ms < own->jobs_not_before_ms)
+        return;
     bool more = true;
-    for (int i = 0; more && i < 50; i++) {
+    while (more && kt_mono_ms(&kt_system_clock) - begun_ms < HOUSEKEEPING_MS && !stopping(own)) {
         struct kt_err err = {0};
-        enum kt_kind kind = KT_SEALED;
-        more = false;
-        if (barrier_enter(core->barrier)) {
-            /* token_sweep() makes requests, which enter by themselves. */
-            barrier_leave(core->barrier);
-            kind = token_sweep(core, &more, &err);
-        }
-        if (kind != KT_OK && kind != KT_SEALED && kind != KT_BUSY)
-            kt_log_err(KT_LOG_WARNING, "token-sweep", &err);
+        enum kt_kind kind = jobs_run(core, &more, &err);
+        if (kind == KT_OK || kind == KT_SEALED || kind == KT_BUSY)
+            continue;
+        /* Each failure is recorded: not every second. */
+        kt_log_err(KT_LOG_WARNING, "housekeeping", &err);
+        own->jobs_not_before_ms = begun_ms + HOUSEKEEPING_FAILED_MS;
     }
 }
 
@@ -84,6 +95,7 @@ static struct core_private *private_new(const struct kt_clock *clock)
     (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     (void)pthread_mutex_init(&own->lock, NULL);
     (void)pthread_mutex_init(&own->sealing, NULL);
+    (void)pthread_mutex_init(&own->tidying, NULL);
     (void)pthread_cond_init(&own->idle, NULL);
     (void)pthread_cond_init(&own->stop_signal, &monotonic);
     (void)pthread_condattr_destroy(&monotonic);
@@ -101,6 +113,7 @@ static void private_free(struct core_private *own)
     refusals_free(own->refusals);
     (void)pthread_cond_destroy(&own->stop_signal);
     (void)pthread_cond_destroy(&own->idle);
+    (void)pthread_mutex_destroy(&own->tidying);
     (void)pthread_mutex_destroy(&own->sealing);
     (void)pthread_mutex_destroy(&own->lock);
     free(own);

@@ -10,6 +10,7 @@
 #include "lib/cleanup.h"
 #include "lib/failpoint.h"
 #include "lib/random.h"
+#include "vaultd/core/jobs.h"
 #include "vaultd/core/private.h"
 
 #define FORMAT     1u
@@ -508,6 +509,39 @@ static enum kt_kind copy_rows(struct request *req, const char *path, struct moun
     return KT_NOT_FOUND;
 }
 
+/* A secret under rotation is a live account at a target: its mount stays until its schedule is gone. */
+static enum kt_kind check_not_rotated(struct request *req, const struct mount *mount,
+                                      struct kt_err *err)
+{
+    unsigned char prefix[BARRIER_FOLDER_PREFIX];
+    barrier_folder_prefix(req->core->barrier, TABLE_ROTATION, mount->scope, kt_bytes(NULL, 0),
+                          prefix);
+    struct cursor *cursor = NULL;
+    struct entry entry;
+    if (cursor_open(req->snapshot, kt_bytes(prefix, sizeof prefix), kt_bytes(NULL, 0), &cursor) !=
+        STORE_OK)
+        return kt_fail(err, KT_IO, "removing a mount");
+    enum store_error found = cursor_next(cursor, &entry);
+    cursor_close(cursor);
+    if (found == STORE_NOT_FOUND)
+        return KT_OK;
+    if (found != STORE_OK)
+        return kt_fail(err, KT_IO, "removing a mount");
+    (void)kt_fail(err, KT_INVALID, "secrets in \"%s\" are rotated", mount->path);
+    kt_hint(err, "end their rotation first: secretctl schedule remove PATH");
+    return KT_INVALID;
+}
+
+void mounts_require(struct request *req, struct batch *batch)
+{
+    if (req->mount == NULL || req->mount->builtin)
+        return;
+    unsigned char key[BARRIER_NAME_KEY];
+    key_of_table(req->core, key);
+    batch_require(batch, KEY_CHANGED_AT, kt_bytes(key, sizeof key), req->own->mounts->changed);
+}
+
+/* What was in it goes bit by bit: a mount of the same path made later has another scope. */
 enum kt_kind mounts_remove(struct request *req, const char *path, struct kt_err *err)
 {
     struct mount *rows = NULL;
@@ -519,6 +553,15 @@ enum kt_kind mounts_remove(struct request *req, const char *path, struct kt_err 
         return kind;
     if (rows[at].builtin)
         return kt_fail(err, KT_INVALID, "cannot unmount \"%s\"", path);
+    kind = check_not_rotated(req, &rows[at], err);
+    struct batch *batch = request_batch(req);
+    if (kind == KT_OK && batch == NULL)
+        kind = kt_fail(err, KT_NO_MEMORY, "removing a mount");
+    if (kind == KT_OK)
+        kind = job_put(req->core, batch, JOB_MOUNT, rows[at].scope,
+                       kt_bytes(rows[at].scope, sizeof rows[at].scope), err);
+    if (kind != KT_OK)
+        return kind;
     size_t n = req->own->mounts->n;
     memmove(&rows[at], &rows[at + 1], (n - at - 1) * sizeof *rows);
     return put_table(req, rows, n - 1, err);

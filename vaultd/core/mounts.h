@@ -35,6 +35,9 @@ enum kt_kind mounts_add(struct request *req, const struct mount_wish *wish, stru
 enum kt_kind mounts_remove(struct request *req, const char *path, struct kt_err *err) KT_MUST_CHECK;
 enum kt_kind mounts_tune(struct request *req, const char *path, const struct mount_wish *wish,
                          struct kt_err *err) KT_MUST_CHECK;
+/* For the pipeline: the batch only applies while the request's mount is what it was, so that nothing
+ * is written into one that was removed. */
+void mounts_require(struct request *req, struct batch *batch);
 /* A new vault's table (dev: with KV v2 at secret/), into batch. */
 enum kt_kind mounts_init(struct core *core, struct batch *batch, bool with_secret,
                          struct kt_err *err) KT_MUST_CHECK;

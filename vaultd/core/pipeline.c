@@ -116,7 +116,7 @@ static enum kt_kind count_use(struct request *req, struct kt_err *err)
     if (batch == NULL)
         return kt_fail(err, KT_NO_MEMORY, "counting a token's use");
     if (token->num_uses == 1)
-        return token_end(req->core, req->snapshot, batch, token, false, err);
+        return token_end(req->core, batch, token, false, err);
     struct token used = *token;
     used.num_uses--;
     return token_update(req->core, batch, token, &used, err);
@@ -410,6 +410,7 @@ static enum pipeline_state commit(struct request *req)
         uncount(req->core);
         return record_and_finish(req, kind);
     }
+    mounts_require(req, req->batch);
     batch_outcome(req->batch, kt_buf_bytes(&own->outcome));
     struct batch *batch = req->batch;
     struct store *store = req->core->store;

@@ -56,6 +56,10 @@ struct core_private {
     bool stopping, housekeeping;/* guarded by lock */
     atomic_uint_fast64_t refused_sealed; /* requests answered 503 while sealed */
     struct refusals *refusals;
+    pthread_mutex_t tidying;     /* one jobs_run() at a time; ranked above lock */
+    unsigned char jobs_from[17]; /* guarded by tidying: the job that is next, and whether jobs ... */
+    bool jobs_first;             /* ... or due tokens come first */
+    int64_t jobs_not_before_ms;  /* the housekeeper's */
     int64_t started_ms;
 };
 

@@ -3,6 +3,7 @@
 #include <sodium.h>
 
 #include "vaultd/auth/token.h"
+#include "vaultd/engine/kv_clear.h"
 #include "vaultd/engine/kv_record.h"
 
 #define VALUE_MAX (512u * 1024u)
@@ -60,6 +61,14 @@ static enum kt_kind cubby_exists(struct request *req, bool *ret_exists, struct k
     return KT_OK;
 }
 
+/* What is written after the token ended would stay for ever. */
+static void require_token(struct request *req, struct batch *batch)
+{
+    unsigned char key[BARRIER_HASH_KEY] = {TABLE_TOKEN};
+    memcpy(key + 1, req->token->hash, sizeof req->token->hash);
+    batch_require(batch, KEY_CHANGED_AT, kt_bytes(key, sizeof key), req->token->changed);
+}
+
 static enum kt_kind cubby_write(struct request *req, struct kt_err *err)
 {
     if (!req->has_data) {
@@ -85,6 +94,7 @@ static enum kt_kind cubby_write(struct request *req, struct kt_err *err)
     if (kind != KT_OK)
         return kind;
     batch_put(batch, kt_bytes(key, sizeof key), kt_buf_bytes(&sealed));
+    require_token(req, batch);
     return kv_name_add(req->core, &scope, req->snapshot, batch, request_param(req, "path"), err);
 }
 
@@ -119,77 +129,12 @@ static enum kt_kind cubby_list(struct request *req, struct kt_err *err)
                         err);
 }
 
-/* Goes down into folders; deletes leaves, and folders once they are empty. */
-struct clearing {
-    struct request *req;
-    struct batch *batch;
+enum kt_kind cubbyhole_clear(struct job_step *step, const unsigned char token_hash[32],
+                             bool *ret_done, struct kt_err *err)
+{
     struct mount scope;
-    unsigned left;
-    bool any, more;
-};
-
-static enum kt_kind clear_folder(struct clearing *c, const char *folder, struct kt_err *err);
-
-static enum kt_kind clear_child(struct clearing *c, const char *folder, const char *name,
-                                struct kt_err *err)
-{
-    struct request *req = c->req;
-    char *path = kt_arena_printf(&req->arena, "%s%s", folder, name);
-    if (path == NULL)
-        return kt_fail(err, KT_NO_MEMORY, "clearing a cubbyhole");
-    unsigned char key[BARRIER_NAME_KEY];
-    size_t len = strlen(path);
-    if (path[len - 1] == '/') {
-        enum kt_kind kind = clear_folder(c, path, err);
-        if (kind != KT_OK || c->more)
-            return kind;
-    } else {
-        value_key(req, &c->scope, path, key);
-        batch_delete(c->batch, kt_bytes(key, sizeof key));
-    }
-    barrier_name_key(req->core->barrier, TABLE_KV_NAME, c->scope.scope, kt_str(path), key);
-    batch_delete(c->batch, kt_bytes(key, sizeof key));
-    c->any = true;
-    c->left--;
-    return KT_OK;
-}
-
-static enum kt_kind clear_folder(struct clearing *c, const char *folder, struct kt_err *err)
-{
-    struct request *req = c->req;
-    kt_autobuf struct kt_buf list;
-    kt_buf_init(&list, 16u * 1024u * 1024u);
-    enum kt_kind kind = kv_name_list(req->core, &c->scope, req->snapshot, &req->arena, folder,
-                                     &list, err);
-    if (kind != KT_OK || list.len == 0)
-        return kind;
-    struct kt_json keys;
-    if (!kt_json_member(kt_json_value(kt_buf_bytes(&list)), "keys", &keys))
-        return KT_OK;
-    struct kt_json_iter it = kt_json_iter(keys);
-    while (kind == KT_OK && kt_json_next(&it)) {
-        if (c->left == 0) {
-            c->more = true;
-            return KT_OK;
-        }
-        const char *name = kt_json_text(it.value, &req->arena);
-        kind = name == NULL ? kt_fail(err, KT_NO_MEMORY, "clearing a cubbyhole")
-                            : clear_child(c, folder, name, err);
-    }
-    return kind;
-}
-
-enum kt_kind cubbyhole_clear(struct request *req, const unsigned char token_hash[32], unsigned most,
-                             bool *ret_any, bool *ret_more, struct kt_err *err)
-{
-    struct clearing c = {.req = req, .batch = request_batch(req), .left = most};
-    if (c.batch == NULL)
-        return kt_fail(err, KT_NO_MEMORY, "clearing a cubbyhole");
-    scope_mount(token_hash, &c.scope);
-    enum kt_kind kind = clear_folder(&c, "", err);
-    *ret_any = *ret_any || c.any;
-    *ret_more = *ret_more || c.more;
-    return kind;
+    scope_mount(token_hash, &scope);
+    return kv_clear(step, TABLE_CUBBY, scope.scope, ret_done, err);
 }
 
 static const struct route routes[] = {

@@ -9,7 +9,7 @@
 
 extern const struct engine cubbyhole_engine;
 
-/* Deletes up to `most` entries of an ended token's cubbyhole in req's batch. *ret_any is set when
- * there were some, *ret_more when there may be more; neither is cleared. */
-enum kt_kind cubbyhole_clear(struct request *req, const unsigned char token_hash[32], unsigned most,
-                             bool *ret_any, bool *ret_more, struct kt_err *err) KT_MUST_CHECK;
+/* Deletes an ended token's cubbyhole as far as there is room; *ret_done: nothing is left. */
+struct job_step;
+enum kt_kind cubbyhole_clear(struct job_step *step, const unsigned char token_hash[32],
+                             bool *ret_done, struct kt_err *err) KT_MUST_CHECK;

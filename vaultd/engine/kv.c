@@ -171,6 +171,20 @@ enum kt_kind kv_write(struct core *core, const struct mount *mount, struct snaps
 
 /* ---- destroying ---- */
 
+enum kt_kind kv_forget(struct kv_version *version, struct kt_err *err)
+{
+    if (version->accepted_maybe) {
+        (void)kt_fail(err, KT_INVALID,
+                      "version %u may be the one that the target accepts: not destroyed",
+                      version->number);
+        kt_hint(err, "see what the rotation is at: secretctl run list");
+        return KT_INVALID;
+    }
+    version->destroyed = true;
+    sodium_memzero(version->dek, sizeof version->dek);
+    return KT_OK;
+}
+
 enum kt_kind kv_destroy(struct core *core, const struct mount *mount, struct batch *batch,
                         const char *path, struct kv_secret *secret, uint32_t number,
                         struct kt_err *err)
@@ -179,15 +193,9 @@ enum kt_kind kv_destroy(struct core *core, const struct mount *mount, struct bat
         struct kv_version *v = &secret->versions[i];
         if (v->number != number || v->destroyed)
             continue;
-        if (v->accepted_maybe) {
-            (void)kt_fail(err, KT_INVALID,
-                          "version %u may be the one that the target accepts: not destroyed",
-                          number);
-            kt_hint(err, "see what the rotation is at: secretctl run list");
-            return KT_INVALID;
-        }
-        v->destroyed = true;
-        sodium_memzero(v->dek, sizeof v->dek);
+        enum kt_kind kind = kv_forget(v, err);
+        if (kind != KT_OK)
+            return kind;
         unsigned char key[KV_KEY];
         kv_key(core, mount, path, number, key);
         batch_delete(batch, kt_bytes(key, sizeof key));

@@ -60,6 +60,8 @@ int64_t kv_deletion_time(const struct kv_secret *secret, const struct kv_setting
 enum kt_kind kv_save(struct core *core, const struct mount *mount, struct batch *batch,
                      const char *path, const struct kv_secret *secret, struct kt_err *err)
     KT_MUST_CHECK;
+/* Throws a version's key away; its record is left to the caller. KT_INVALID while accepted_maybe. */
+enum kt_kind kv_forget(struct kv_version *version, struct kt_err *err) KT_MUST_CHECK;
 /* Destroys one version: its key and its record. Refused (KT_INVALID) while accepted_maybe. */
 enum kt_kind kv_destroy(struct core *core, const struct mount *mount, struct batch *batch,
                         const char *path, struct kv_secret *secret, uint32_t number,

@@ -1,6 +1,7 @@
 #include <stdio.h>
 
 #include "lib/duration.h"
+#include "vaultd/engine/kv_clear.h"
 #include "vaultd/engine/kv_handlers.h"
 #include "vaultd/engine/kv_record.h"
 #include "vaultd/rotation/rotation.h"
@@ -10,7 +11,9 @@
 #define CUSTOM_VALUE_MAX 512u
 #define CUSTOM_BYTES_MAX (1024u * 1024u)
 #define VERSIONS_MAX     1000
-#define DELETE_MAX       80u /* versions whose records one batch deletes */
+/* Versions whose records the batch itself deletes; the others are a job's. A path of 32 segments takes
+ * 63 of the batch's 100 operations for its names. */
+#define DELETE_MAX       20u
 
 enum kt_kind kv_list(struct request *req, struct kt_err *err)
 {
@@ -284,7 +287,6 @@ enum kt_kind kv_metadata_delete(struct request *req, struct kt_err *err)
     if (batch == NULL)
         return kt_fail(err, KT_NO_MEMORY, "deleting a secret");
     unsigned char key[KV_KEY];
-    /* Values beyond one batch's room stay as ciphertext whose key goes with the metadata. */
     for (size_t i = 0; i < secret->n_versions && i < DELETE_MAX; i++) {
         kv_key(req->core, req->mount, path, secret->versions[i].number, key);
         batch_delete(batch, kt_bytes(key, sizeof key));
@@ -292,6 +294,10 @@ enum kt_kind kv_metadata_delete(struct request *req, struct kt_err *err)
     kv_key(req->core, req->mount, path, 0, key);
     batch_require(batch, KEY_CHANGED_AT, kt_bytes(key, sizeof key), secret->changed);
     batch_delete(batch, kt_bytes(key, sizeof key));
+    if (secret->n_versions > DELETE_MAX)
+        kind = kv_leave_job(req->core, req->mount, batch, path, err);
+    if (kind != KT_OK)
+        return kind;
     return kv_name_remove(req->core, req->mount, req->snapshot, batch, path, err);
 }
 
@@ -316,8 +322,9 @@ enum kt_kind kv_config_read(struct request *req, struct kt_err *err)
 enum kt_kind kv_config_write(struct request *req, struct kt_err *err)
 {
     struct kv_settings settings;
+    generation changed = 0;
     enum kt_kind kind =
-        kv_settings_load(req->core, req->mount, req->snapshot, &settings, NULL, err);
+        kv_settings_load(req->core, req->mount, req->snapshot, &settings, &changed, err);
     if (kind != KT_OK)
         return kind;
     int64_t max_versions = settings.max_versions;
@@ -335,5 +342,5 @@ enum kt_kind kv_config_write(struct request *req, struct kt_err *err)
     struct batch *batch = request_batch(req);
     if (batch == NULL)
         return kt_fail(err, KT_NO_MEMORY, "writing a mount's settings");
-    return kv_settings_put(req->core, req->mount, batch, &settings, err);
+    return kv_settings_put(req->core, req->mount, batch, &settings, changed, err);
 }

@@ -136,28 +136,57 @@ static bool add_name(struct kt_arena *arena, struct names *names, struct kt_byte
     return (names->at[names->n++] = kt_arena_text(arena, name)) != NULL;
 }
 
+/* The name in a record that was opened; it points into it. */
+static enum kt_kind parse_name(const struct kt_buf *record, struct kt_bytes *ret, struct kt_err *err)
+{
+    struct kt_reader r = kt_reader(kt_buf_bytes(record));
+    unsigned format = kt_read_u8(&r);
+    struct kt_bytes name = kt_read_field(&r);
+    if (format != FORMAT || !kt_reader_done(&r))
+        return kt_fail(err, KT_CORRUPT, "a name record of format %u cannot be read (newest: %u)",
+                       format, FORMAT);
+    *ret = name;
+    return KT_OK;
+}
+
+enum kt_kind kv_name_read(struct core *core, const struct entry *entry, struct kt_arena *arena,
+                          struct kt_bytes *ret, struct kt_err *err)
+{
+    kt_autobuf struct kt_buf record;
+    kt_buf_init(&record, NAME_MAX_BYTES);
+    struct kt_bytes name = {0};
+    enum kt_kind kind = barrier_open_entry(core->barrier, entry->key, entry->value, &record, err);
+    if (kind == KT_OK)
+        kind = parse_name(&record, &name, err);
+    if (kind != KT_OK)
+        return kind;
+    const char *copy = kt_arena_text(arena, name);
+    if (copy == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "reading a name");
+    *ret = kt_bytes(copy, name.len);
+    return KT_OK;
+}
+
 static enum kt_kind read_names(struct core *core, struct cursor *cursor, struct kt_arena *arena,
                                struct names *names, struct kt_err *err)
 {
     kt_autobuf struct kt_buf record;
     kt_buf_init(&record, NAME_MAX_BYTES);
     struct entry entry;
-    while (cursor_next(cursor, &entry) == STORE_OK) {
+    enum store_error found = STORE_OK;
+    while ((found = cursor_next(cursor, &entry)) == STORE_OK) {
         kt_buf_reset(&record);
+        struct kt_bytes name = {0};
         enum kt_kind kind =
             barrier_open_entry(core->barrier, entry.key, entry.value, &record, err);
+        if (kind == KT_OK)
+            kind = parse_name(&record, &name, err);
         if (kind != KT_OK)
             return kind;
-        struct kt_reader r = kt_reader(kt_buf_bytes(&record));
-        unsigned format = kt_read_u8(&r);
-        struct kt_bytes name = kt_read_field(&r);
-        if (format != FORMAT || !kt_reader_done(&r))
-            return kt_fail(err, KT_CORRUPT, "a name record of format %u cannot be read (newest: %u)",
-                           format, FORMAT);
         if (!add_name(arena, names, name))
             return kt_fail(err, KT_NO_MEMORY, "listing secrets");
     }
-    return KT_OK;
+    return found == STORE_NOT_FOUND ? KT_OK : kt_fail(err, KT_IO, "listing secrets");
 }
 
 static int by_text(const void *a, const void *b)

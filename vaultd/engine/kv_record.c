@@ -200,10 +200,13 @@ enum kt_kind kv_settings_load(struct core *core, const struct mount *mount,
 }
 
 enum kt_kind kv_settings_put(struct core *core, const struct mount *mount, struct batch *batch,
-                             const struct kv_settings *settings, struct kt_err *err)
+                             const struct kv_settings *settings, generation changed,
+                             struct kt_err *err)
 {
     unsigned char key[BARRIER_NAME_KEY];
     settings_key(core, mount, key);
+    batch_require(batch, changed == 0 ? KEY_ABSENT : KEY_CHANGED_AT, kt_bytes(key, sizeof key),
+                  changed);
     kt_autobuf struct kt_buf record;
     kt_buf_init(&record, 256);
     kt_buf_add_u8(&record, FORMAT);
@@ -213,4 +216,11 @@ enum kt_kind kv_settings_put(struct core *core, const struct mount *mount, struc
     if (!kt_buf_ok(&record))
         return kt_fail(err, KT_NO_MEMORY, "writing a mount's settings");
     return barrier_put(core->barrier, batch, kt_bytes(key, sizeof key), kt_buf_bytes(&record), err);
+}
+
+void kv_settings_delete(struct core *core, const struct mount *mount, struct batch *batch)
+{
+    unsigned char key[BARRIER_NAME_KEY];
+    settings_key(core, mount, key);
+    batch_delete(batch, kt_bytes(key, sizeof key));
 }

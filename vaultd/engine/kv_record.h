@@ -37,8 +37,9 @@ enum kt_kind kv_settings_load(struct core *core, const struct mount *mount,
                               struct snapshot *snapshot, struct kv_settings *ret,
                               generation *ret_changed, struct kt_err *err) KT_MUST_CHECK;
 enum kt_kind kv_settings_put(struct core *core, const struct mount *mount, struct batch *batch,
-                             const struct kv_settings *settings, struct kt_err *err)
-    KT_MUST_CHECK;
+                             const struct kv_settings *settings, generation changed,
+                             struct kt_err *err) KT_MUST_CHECK;
+void kv_settings_delete(struct core *core, const struct mount *mount, struct batch *batch);
 
 /* ---- names (kv_names.c) ---- */
 enum kt_kind kv_name_add(struct core *core, const struct mount *mount, struct snapshot *snapshot,
@@ -46,6 +47,9 @@ enum kt_kind kv_name_add(struct core *core, const struct mount *mount, struct sn
 enum kt_kind kv_name_remove(struct core *core, const struct mount *mount,
                             struct snapshot *snapshot, struct batch *batch, const char *path,
                             struct kt_err *err) KT_MUST_CHECK;
+/* The name in an entry of TABLE_KV_NAME, "c" or "b/"; in the arena, with a NUL behind it. */
+enum kt_kind kv_name_read(struct core *core, const struct entry *entry, struct kt_arena *arena,
+                          struct kt_bytes *ret, struct kt_err *err) KT_MUST_CHECK;
 /* Children of a folder ("" or "a/b/"), sorted, as {"keys": [...]} into out; nothing when none. */
 enum kt_kind kv_name_list(struct core *core, const struct mount *mount, struct snapshot *snapshot,
                           struct kt_arena *arena, const char *folder, struct kt_buf *out,

@@ -1,6 +1,9 @@
+#include "vaultd/engine/kv_clear.h"
 #include "vaultd/engine/kv_handlers.h"
 #include "vaultd/engine/kv_record.h"
 #include "vaultd/rotation/rotation.h"
+
+#define DESTROY_MAX 60u /* records that the batch itself deletes; the others are a job's */
 
 /* Deleting marks a time, undeleting takes it back, destroying throws the version's key away. */
 
@@ -48,7 +51,7 @@ enum kt_kind kv_delete_latest(struct request *req, struct kt_err *err)
 }
 
 typedef enum kt_kind version_fn(struct request *req, struct kv_secret *secret,
-                                struct kv_version *version, bool *ret_changed, struct kt_err *err);
+                                struct kv_version *version, unsigned *changed, struct kt_err *err);
 
 static enum kt_kind each_version(struct request *req, version_fn *fn, struct kt_err *err)
 {
@@ -62,17 +65,17 @@ static enum kt_kind each_version(struct request *req, version_fn *fn, struct kt_
         kind = kv_load_named(req, &secret, err);
     if (kind == KT_NOT_FOUND)
         return KT_OK;
-    bool changed = false;
+    unsigned changed = 0;
     for (size_t i = 0; kind == KT_OK && i < n; i++) {
         struct kv_version *v = find(secret, numbers[i]);
         if (v != NULL)
             kind = fn(req, secret, v, &changed, err);
     }
-    return kind == KT_OK && changed ? save(req, secret, err) : kind;
+    return kind == KT_OK && changed > 0 ? save(req, secret, err) : kind;
 }
 
 static enum kt_kind delete_one(struct request *req, struct kv_secret *secret,
-                               struct kv_version *version, bool *ret_changed, struct kt_err *err)
+                               struct kv_version *version, unsigned *changed, struct kt_err *err)
 {
     if (kv_version_deleted(version, req->now_ms))
         return KT_OK;
@@ -80,13 +83,13 @@ static enum kt_kind delete_one(struct request *req, struct kv_secret *secret,
     if (kind != KT_OK)
         return kind;
     version->deletion_ms = req->now_ms;
-    *ret_changed = true;
+    ++*changed;
     return KT_OK;
 }
 
 /* With "delete_version_after" its time begins anew. */
 static enum kt_kind undelete_one(struct request *req, struct kv_secret *secret,
-                                 struct kv_version *version, bool *ret_changed, struct kt_err *err)
+                                 struct kv_version *version, unsigned *changed, struct kt_err *err)
 {
     if (version->destroyed)
         return KT_OK;
@@ -96,25 +99,34 @@ static enum kt_kind undelete_one(struct request *req, struct kv_secret *secret,
     if (kind != KT_OK)
         return kind;
     int64_t deletion_ms = kv_deletion_time(secret, &settings, req->now_ms);
-    *ret_changed = *ret_changed || version->deletion_ms != deletion_ms;
+    *changed += version->deletion_ms != deletion_ms;
     version->deletion_ms = deletion_ms;
     return KT_OK;
 }
 
 static enum kt_kind destroy_one(struct request *req, struct kv_secret *secret,
-                                struct kv_version *version, bool *ret_changed, struct kt_err *err)
+                                struct kv_version *version, unsigned *changed, struct kt_err *err)
 {
     if (version->destroyed)
         return KT_OK;
     enum kt_kind kind = check_not_in_use(req, secret, version, err);
-    struct batch *batch = kind == KT_OK ? request_batch(req) : NULL;
+    if (kind == KT_OK)
+        kind = kv_forget(version, err);
     if (kind != KT_OK)
         return kind;
+    struct batch *batch = request_batch(req);
     if (batch == NULL)
         return kt_fail(err, KT_NO_MEMORY, "destroying versions");
-    *ret_changed = true;
-    return kv_destroy(req->core, req->mount, batch, request_param(req, "path"), secret,
-                      version->number, err);
+    const char *path = request_param(req, "path");
+    if (*changed < DESTROY_MAX) {
+        unsigned char key[KV_KEY];
+        kv_key(req->core, req->mount, path, version->number, key);
+        batch_delete(batch, kt_bytes(key, sizeof key));
+    } else if (*changed == DESTROY_MAX) {
+        kind = kv_leave_job(req->core, req->mount, batch, path, err);
+    }
+    ++*changed;
+    return kind;
 }
 
 enum kt_kind kv_delete_versions(struct request *req, struct kt_err *err)

@@ -1,0 +1,179 @@
+#include "vaultd/core/jobs.h"
+
+#include "vaultd/auth/token.h"
+#include "vaultd/core/private.h"
+#include "vaultd/engine/kv_clear.h"
+
+#define FORMAT   1u
+#define ROOM     96u /* of STORE_BATCH_OPS */
+#define ROW_ROOM 2u  /* to delete a job's row, on condition that it was not put anew */
+#define SUBJECT_MAX 8192u
+
+static const struct {
+    enum job_kind kind;
+    job_fn *step;
+} kinds[] = {
+    {JOB_TOKEN, token_job},
+    {JOB_MOUNT, kv_mount_job},
+    {JOB_SECRET, kv_secret_job},
+};
+
+void job_key(const unsigned char id[JOB_ID], unsigned char key[1 + JOB_ID])
+{
+    key[0] = TABLE_JOB;
+    memcpy(key + 1, id, JOB_ID);
+}
+
+enum kt_kind job_put(struct core *core, struct batch *batch, enum job_kind kind,
+                     const unsigned char id[JOB_ID], struct kt_bytes subject, struct kt_err *err)
+{
+    unsigned char key[1 + JOB_ID];
+    job_key(id, key);
+    kt_autobuf struct kt_buf record;
+    kt_buf_init(&record, SUBJECT_MAX);
+    kt_buf_add_u8(&record, FORMAT);
+    kt_buf_add_u8(&record, (uint8_t)kind);
+    kt_buf_add_bytes(&record, subject);
+    if (!kt_buf_ok(&record))
+        return kt_fail(err, KT_NO_MEMORY, "noting what is left to do");
+    return barrier_put(core->barrier, batch, kt_bytes(key, sizeof key), kt_buf_bytes(&record), err);
+}
+
+static enum kt_kind step_of(struct job_step *step, const struct entry *row, struct kt_err *err)
+{
+    kt_autobuf struct kt_buf record;
+    kt_buf_init(&record, SUBJECT_MAX);
+    enum kt_kind kind =
+        barrier_open_entry(step->req->core->barrier, row->key, row->value, &record, err);
+    if (kind != KT_OK)
+        return kind;
+    struct kt_reader r = kt_reader(kt_buf_bytes(&record));
+    unsigned format = kt_read_u8(&r), what = kt_read_u8(&r);
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+        if (!r.failed && format == FORMAT && kinds[i].kind == what)
+            return kinds[i].step(step, kt_bytes(r.at, r.left), err);
+    (void)kt_fail(err, KT_CORRUPT, "a job of format %u, kind %u cannot be done", format, what);
+    kt_hint(err, "it was written by a newer vaultd: install that version");
+    return KT_CORRUPT;
+}
+
+struct run {
+    int64_t now_ms;
+    unsigned char from[1 + JOB_ID]; /* where this step begins ... */
+    unsigned char next[1 + JOB_ID]; /* ... and the next one */
+    bool jobs_first, more;
+};
+
+/* The jobs from run->from on that there is room for; one that fails is left for later. */
+static enum kt_kind do_jobs(struct job_step *step, struct cursor *cursor, struct run *run,
+                            struct kt_err *err)
+{
+    enum kt_kind first = KT_OK;
+    struct entry row;
+    enum store_error found = STORE_OK;
+    job_key((const unsigned char[JOB_ID]){0}, run->next);
+    while ((found = cursor_next(cursor, &row)) == STORE_OK) {
+        struct kt_err why = {0};
+        memcpy(run->next, row.key.at, sizeof run->next);
+        run->more = step->room <= ROW_ROOM;
+        if (run->more)
+            return first;
+        step->done = false;
+        step->room -= ROW_ROOM;
+        enum kt_kind kind = step_of(step, &row, &why);
+        if (kind == KT_OK && !step->done) {
+            run->more = true; /* it took all the room */
+            return first;
+        }
+        if (kind == KT_OK) {
+            batch_require(step->batch, KEY_CHANGED_AT, row.key, row.changed);
+            batch_delete(step->batch, row.key);
+        } else if (first == KT_OK) {
+            first = kind;
+            *err = why;
+        }
+    }
+    job_key((const unsigned char[JOB_ID]){0}, run->next);
+    if (found != STORE_NOT_FOUND)
+        return kt_fail(err, KT_IO, "reading the jobs");
+    return first;
+}
+
+static enum kt_kind take_jobs(struct job_step *step, struct run *run, struct kt_err *err)
+{
+    const unsigned char prefix[1] = {TABLE_JOB};
+    struct cursor *cursor = NULL;
+    if (cursor_open(step->req->snapshot, kt_bytes(prefix, 1), kt_bytes(run->from, sizeof run->from),
+                    &cursor) != STORE_OK)
+        return kt_fail(err, KT_IO, "reading the jobs");
+    enum kt_kind kind = do_jobs(step, cursor, run, err);
+    cursor_close(cursor);
+    return kind;
+}
+
+static enum kt_kind run_step(struct request *req, struct kt_err *err)
+{
+    struct run *run = req->handler_data;
+    struct job_step step = {
+        .req = req, .batch = request_batch(req), .now_ms = run->now_ms, .room = ROOM};
+    if (step.batch == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "tidying");
+    batch_relief(step.batch);
+    struct kt_err of_jobs = {0}, of_due = {0};
+    enum kt_kind jobs = KT_OK;
+    bool more_due = false;
+    run->more = false;
+    if (run->jobs_first)
+        jobs = take_jobs(&step, run, &of_jobs);
+    enum kt_kind due = token_due(&step, &more_due, &of_due);
+    if (!run->jobs_first)
+        jobs = take_jobs(&step, run, &of_jobs);
+    /* Who ends a token leaves a job: what was done is a reason to look again. */
+    run->more = run->more || more_due || batch_ops(step.batch) > 0;
+    /* What could be done is committed; a failure is told when there was nothing else. */
+    if (batch_ops(step.batch) > 0 || (due == KT_OK && jobs == KT_OK))
+        return KT_OK;
+    *err = due != KT_OK ? of_due : of_jobs;
+    return due != KT_OK ? due : jobs;
+}
+
+/* A look without a request: nothing due means nothing to record. */
+static bool anything_due(struct core *core, int64_t now_ms)
+{
+    struct snapshot *snapshot = NULL;
+    if (snapshot_begin(core->store, &snapshot) != STORE_OK)
+        return false;
+    const unsigned char prefix[1] = {TABLE_JOB};
+    struct cursor *cursor = NULL;
+    struct entry row;
+    bool due = token_any_due(snapshot, now_ms);
+    if (!due && cursor_open(snapshot, kt_bytes(prefix, 1), kt_bytes(NULL, 0), &cursor) == STORE_OK)
+        due = cursor_next(cursor, &row) == STORE_OK;
+    cursor_close(cursor);
+    snapshot_end(snapshot);
+    return due;
+}
+
+static enum kt_kind run(struct core *core, bool *ret_more, struct kt_err *err)
+{
+    struct core_private *own = core->own;
+    struct run run = {.now_ms = kt_wall_ms(core->clock), .jobs_first = own->jobs_first};
+    if (!anything_due(core, run.now_ms))
+        return KT_OK;
+    memcpy(run.from, own->jobs_from, sizeof run.from);
+    memcpy(run.next, own->jobs_from, sizeof run.next);
+    enum kt_kind kind = request_internal(core, "sys/housekeeping", run_step, &run, err);
+    own->jobs_first = !own->jobs_first;
+    memcpy(own->jobs_from, run.next, sizeof own->jobs_from);
+    *ret_more = kind == KT_OK && run.more;
+    return kind;
+}
+
+enum kt_kind jobs_run(struct core *core, bool *ret_more, struct kt_err *err)
+{
+    *ret_more = false;
+    (void)pthread_mutex_lock(&core->own->tidying);
+    enum kt_kind kind = run(core, ret_more, err);
+    (void)pthread_mutex_unlock(&core->own->tidying);
+    return kind;
+}

@@ -1,0 +1,40 @@
+/* vaultd/core/jobs.h - work that one batch cannot hold, done bit by bit until nothing is left of it.
+ *
+ * What:    A job is a row in the store, put in the transaction that makes it necessary: a token has
+ *          ended, a mount was removed, a secret left versions behind. The housekeeper takes jobs in
+ *          turn, gives each what room is left in a batch, and deletes the row when the job is done.
+ *          A step may be repeated; after a crash the row is still there.
+ * Format:  TABLE_JOB ‖ id16 -> sealed u8 format ‖ u8 kind ‖ subject.
+ * Threads: job_put(): any thread with the barrier entered. jobs_run(): any thread that
+ *          may block. */
+#pragma once
+
+#include "vaultd/core/core.h"
+
+#define JOB_ID 16u
+
+enum job_kind {
+    JOB_TOKEN = 1,  /* subject: the token's hash. id: its first half */
+    JOB_MOUNT = 2,  /* subject: the scope of its names. id: the same */
+    JOB_SECRET = 3  /* subject: scope ‖ path. id: derived */
+};
+
+/* Puts the job, or puts it anew. One operation. */
+enum kt_kind job_put(struct core *core, struct batch *batch, enum job_kind kind,
+                     const unsigned char id[JOB_ID], struct kt_bytes subject, struct kt_err *err)
+    KT_MUST_CHECK;
+void job_key(const unsigned char id[JOB_ID], unsigned char key[1 + JOB_ID]);
+
+/* One step of a job: it puts into the batch what fits, subtracts from room what that takes
+ * (conditions count too), and sets done when it saw that nothing will be left. */
+struct job_step {
+    struct request *req;
+    struct batch *batch;
+    int64_t now_ms;
+    unsigned room;
+    bool done;
+};
+typedef enum kt_kind job_fn(struct job_step *step, struct kt_bytes subject, struct kt_err *err);
+
+/* One batch of due tokens and jobs; *ret_more: call again. Blocks for the commit. */
+enum kt_kind jobs_run(struct core *core, bool *ret_more, struct kt_err *err) KT_MUST_CHECK;
