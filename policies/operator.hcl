@@ -28,11 +28,14 @@ path "fleet/consumers/*" {
   capabilities = ["read", "list"]
 }
 
-# Tokens for hosts and pipelines: only with the policies that are named here.
+# Tokens for hosts, pipelines and people: only with the policies that are named here. Policies of
+# single hosts go by a pattern, one at a time: {"policies": "agent-web1"}. Without "sudo" only an
+# operator's own policies could be given.
 path "auth/token/create-orphan" {
-  capabilities       = ["update"]
-  allowed_parameters = {
-    "policies"     = []
+  capabilities        = ["update", "sudo"]
+  required_parameters = ["policies"]
+  allowed_parameters  = {
+    "policies"     = [["agent"], ["pipeline"], ["rotator"], ["auditor"], "agent-*", "pipeline-*"]
     "meta"         = []
     "display_name" = []
     "ttl"          = []

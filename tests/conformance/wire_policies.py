@@ -255,7 +255,7 @@ def parameters(block, *questions):
 @tap.case("required parameters")
 def _():
     parameters('required_parameters = ["ttl"]', ({}, False), (None, False), ({"num_uses": 1}, False),
-               ({"ttl": "1h"}, True), ({"TTL": "1h"}, True))
+               ({"ttl": "1h"}, True), ({"TTL": "1h"}, False))
 
 
 @tap.case("allowed parameters")
@@ -274,6 +274,14 @@ def _():
     parameters('allowed_parameters = { "display_name" = ["**"] }', ({"display_name": "x"}, True))
     parameters('allowed_parameters = { "renewable" = [true] }', ({"renewable": True}, True),
                ({"renewable": False}, False), ({"renewable": "true"}, False))
+    parameters('allowed_parameters = { "policies" = [["a", "b"], [], "c"] }', ({"policies": ["a", "b"]}, True),
+               ({"policies": ["b", "a"]}, False), ({"policies": ["a"]}, False), ({"policies": "c"}, True),
+               ({"policies": ["a", "b", "c"]}, False), ({"policies": []}, True), ({"policies": ""}, False),
+               ({"policies": {"0": "a"}}, False), ({"policies": ["a*", "b"]}, False))
+    parameters('allowed_parameters = { "meta" = [{ "k" = "v", "l" = ["x", true] }] }',
+               ({"meta": {"l": ["x", True], "k": "v"}}, True), ({"meta": {"k": "v"}}, False),
+               ({"meta": {"l": ["x", True], "k": "v", "m": 1}}, False), ({"meta": {"l": ["x", False], "k": "v"}}, False))
+    parameters('allowed_parameters = { "meta" = [[1]] }', ({"meta": [1]}, False), ({"meta": [None]}, False))
     parameters('allowed_parameters = { "num_uses" = [3, "3"] }', ({"num_uses": 3}, False), ({"num_uses": "3"}, True))
 
 

@@ -5,6 +5,7 @@
 #include "vaultd/policy/rule.h"
 
 #define NAME_MAX_BYTES 1024u
+#define TEXT_MAX       ((size_t)1024 * 1024)
 
 /* Parameters of a request against those of a rule. Names are compared in lower case; numbers in a
  * request never equal anything a policy can write (vault-api 3.5). */
@@ -31,17 +32,73 @@ static bool text_matches(const struct rule_value *value, struct kt_bytes text)
     return text.len == len && memcmp(text.at, value->text, len) == 0;
 }
 
+static bool texts_equal(struct kt_json a, struct kt_json b)
+{
+    kt_autobuf struct kt_buf x, y;
+    kt_buf_init(&x, TEXT_MAX);
+    kt_buf_init(&y, TEXT_MAX);
+    return kt_json_string(a, &x) && kt_json_string(b, &y) &&
+           kt_bytes_equal(kt_buf_bytes(&x), kt_buf_bytes(&y));
+}
+
+static bool deep_equal(struct kt_json ours, struct kt_json theirs);
+
+static bool members_equal(struct kt_json ours, struct kt_json theirs)
+{
+    if (kt_json_count(ours) != kt_json_count(theirs))
+        return false;
+    bool list = kt_json_type(ours) == KT_JSON_ARRAY, equal = true;
+    struct kt_json_iter a = kt_json_iter(ours);
+    struct kt_json_iter b = kt_json_iter(theirs);
+    while (equal && kt_json_next(&a)) {
+        if (!list)
+            b = kt_json_iter(theirs);
+        bool found = kt_json_next(&b);
+        while (!list && found && !texts_equal(a.key, b.key))
+            found = kt_json_next(&b);
+        equal = found && deep_equal(a.value, b.value);
+    }
+    return equal;
+}
+
+/* Both are as deep as the policy's text may be at most. Keys in a checked text are unique. */
+static bool deep_equal(struct kt_json ours, struct kt_json theirs)
+{
+    bool x = false, y = false;
+    if (kt_json_type(ours) != kt_json_type(theirs))
+        return false;
+    switch (kt_json_type(ours)) {
+    case KT_JSON_STRING:
+        return texts_equal(ours, theirs);
+    case KT_JSON_BOOL:
+        return kt_json_bool(ours, &x) && kt_json_bool(theirs, &y) && x == y;
+    case KT_JSON_ARRAY:
+    case KT_JSON_OBJECT:
+        return members_equal(ours, theirs);
+    case KT_JSON_NONE:
+    case KT_JSON_NULL:
+    case KT_JSON_NUMBER:
+        break;
+    }
+    return false;
+}
+
 static bool value_matches(const struct rule_parameter *parameter, struct kt_json value)
 {
     if (parameter->n_values == 0)
         return true;
     bool truth = false;
     kt_autobuf struct kt_buf text;
-    kt_buf_init(&text, (size_t)1024 * 1024);
+    kt_buf_init(&text, TEXT_MAX);
     bool is_text = kt_json_string(value, &text);
     bool is_bool = !is_text && kt_json_bool(value, &truth);
     for (size_t i = 0; i < parameter->n_values; i++) {
         const struct rule_value *allowed = &parameter->values[i];
+        if (allowed->json != NULL) {
+            if (deep_equal(kt_json_value(kt_str(allowed->json)), value))
+                return true;
+            continue;
+        }
         if (is_text && !allowed->is_bool && text_matches(allowed, kt_buf_bytes(&text)))
             return true;
         if (is_bool && allowed->is_bool && allowed->truth == truth)
@@ -61,18 +118,13 @@ static bool lowered(struct kt_json key, struct kt_buf *out)
     return true;
 }
 
+/* Exactly so spelt: a handler reads no other spelling, so another one would be as good as absent. */
 static bool has_required(const struct rule *rule, struct kt_json data)
 {
-    kt_autobuf struct kt_buf name;
-    kt_buf_init(&name, NAME_MAX_BYTES);
-    for (size_t i = 0; i < rule->n_required; i++) {
-        bool there = false;
-        struct kt_json_iter it = kt_json_iter(data);
-        while (!there && kt_json_next(&it))
-            there = lowered(it.key, &name) && strcmp(kt_buf_text(&name), rule->required[i]) == 0;
-        if (!there)
+    struct kt_json value;
+    for (size_t i = 0; i < rule->n_required; i++)
+        if (!kt_json_member(data, rule->required[i], &value))
             return false;
-    }
     return true;
 }
 

@@ -185,6 +185,36 @@ static enum kt_kind read_pattern(struct reader *r, const char *path, struct kt_h
 
 /* ---- parameters ---- */
 
+/* Numbers become null: a number in a request never equals one that a policy can write. */
+static void write_json(struct kt_jsonw *w, const struct kt_hcl_value *from)
+{
+    switch (from->type) {
+    case KT_HCL_STRING:
+        kt_jsonw_text(w, from->text);
+        return;
+    case KT_HCL_BOOL:
+        kt_jsonw_bool(w, from->truth);
+        return;
+    case KT_HCL_NUMBER:
+        kt_jsonw_null(w);
+        return;
+    case KT_HCL_LIST:
+        kt_jsonw_array(w);
+        for (const struct kt_hcl_value *v = from->first; v != NULL; v = v->next)
+            write_json(w, v);
+        kt_jsonw_end(w);
+        return;
+    case KT_HCL_OBJECT:
+        kt_jsonw_object(w);
+        for (const struct kt_hcl_item *item = from->object->first; item != NULL; item = item->next) {
+            kt_jsonw_key(w, item->key);
+            write_json(w, &item->value);
+        }
+        kt_jsonw_end(w);
+        return;
+    }
+}
+
 static void read_value(struct kt_arena *arena, const struct kt_hcl_value *from,
                        struct rule_value *ret)
 {
@@ -194,8 +224,16 @@ static void read_value(struct kt_arena *arena, const struct kt_hcl_value *from,
         ret->truth = from->truth;
         return;
     }
-    if (from->text == NULL)
+    if (from->text == NULL) {
+        kt_autobuf struct kt_buf json;
+        kt_buf_init(&json, KT_HCL_MAX_BYTES * 8);
+        struct kt_jsonw w = kt_jsonw(&json);
+        write_json(&w, from);
+        ret->json = kt_buf_ok(&json) ? kt_arena_text(arena, kt_buf_bytes(&json)) : NULL;
+        if (ret->json == NULL)
+            arena->failed = true;
         return;
+    }
     struct kt_bytes text = kt_str(from->text);
     /* A bare "*" is a literal star; "**" matches every string (vault-api 3.5). */
     if (text.len > 1) {
@@ -359,6 +397,8 @@ enum kt_kind policy_parse(const char *name, struct kt_bytes text, struct policy 
     struct reader reader = {policy, err};
     kind = policy->name == NULL ? kt_fail(err, KT_NO_MEMORY, "reading a policy")
                                 : read_blocks(&reader, root);
+    if (kind == KT_OK && policy->arena.failed)
+        kind = kt_fail(err, KT_NO_MEMORY, "reading a policy");
     kt_hcl_free(root);
     if (kind != KT_OK) {
         policy_unref(policy);

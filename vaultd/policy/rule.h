@@ -9,9 +9,11 @@ enum pattern_kind {
     PATTERN_SEGMENTS /* has a segment that begins with '+' */
 };
 
-/* A value that a parameter may have: a string, perhaps with a '*' at either end, or a boolean. */
+/* A value that a parameter may have: a string, perhaps with a '*' at either end, a boolean, or a list
+ * or object, which must be equal member by member (without stars inside). */
 struct rule_value {
     bool is_bool, truth;
+    const char *json; /* a list or object as JSON text; else NULL */
     bool star_before, star_after;
     const char *text; /* without the stars */
 };
