@@ -12,13 +12,16 @@ bool audit_log_open(struct cli *cli, struct audit_log *ret)
     int64_t size = 0;
     kt_autoapireply struct kt_api_reply reply;
     kt_api_reply_init(&reply);
-    struct cli_call make = {.doing = "making a checkpoint", .method = "POST",
-                            .path = "sys/audit-log/checkpoint", .err = &err};
+    struct cli_call make = {.doing = "making a checkpoint",
+                            .method = "POST",
+                            .path = "sys/audit-log/checkpoint",
+                            .err = &err};
     enum kt_kind kind = cli_call(cli, &make, &reply);
     if (kind != KT_OK && err.kind == KT_OK)
         return false;
     if (kind == KT_DENIED || kind == KT_METHOD) {
-        struct cli_call read = {.doing = "reading the last checkpoint", .method = "GET",
+        struct cli_call read = {.doing = "reading the last checkpoint",
+                                .method = "GET",
                                 .path = "sys/audit-log/checkpoint"};
         if (cli_call(cli, &read, &reply) != KT_OK)
             return false;
@@ -53,8 +56,11 @@ bool audit_log_records(struct cli *cli, uint64_t from, uint64_t to, struct kt_ap
 {
     char query[64];
     range(from, to, query);
-    struct cli_call call = {.doing = "reading records", .method = "GET",
-                            .path = "sys/audit-log/export", .query = query, .raw = true};
+    struct cli_call call = {.doing = "reading records",
+                            .method = "GET",
+                            .path = "sys/audit-log/export",
+                            .query = query,
+                            .raw = true};
     return cli_call(cli, &call, reply) == KT_OK;
 }
 
@@ -66,8 +72,10 @@ bool audit_log_leaves(struct cli *cli, uint64_t from, uint64_t to, struct kt_buf
     kt_autobuf struct kt_buf text = {0};
     kt_api_reply_init(&reply);
     range(from, to, query);
-    struct cli_call call = {.doing = "reading leaf hashes", .method = "GET",
-                            .path = "sys/audit-log/leaves", .query = query};
+    struct cli_call call = {.doing = "reading leaf hashes",
+                            .method = "GET",
+                            .path = "sys/audit-log/leaves",
+                            .query = query};
     if (cli_call(cli, &call, &reply) != KT_OK)
         return false;
     (void)kt_json_member(reply.data, "leaves", &leaves);
@@ -89,8 +97,8 @@ bool audit_log_checkpoints(struct cli *cli, struct kt_buf *out)
     struct kt_json notes = {0};
     kt_autoapireply struct kt_api_reply reply;
     kt_api_reply_init(&reply);
-    struct cli_call call = {.doing = "reading the checkpoints", .method = "GET",
-                            .path = "sys/audit-log/checkpoints"};
+    struct cli_call call = {
+        .doing = "reading the checkpoints", .method = "GET", .path = "sys/audit-log/checkpoints"};
     if (cli_call(cli, &call, &reply) != KT_OK)
         return false;
     if (kt_json_member(reply.data, "notes", &notes)) {

@@ -332,7 +332,8 @@ static int print_field(struct cli *cli, struct kt_json object, const char *field
 {
     struct kt_json value = {0};
     if (!kt_json_member(object, field, &value) || kt_json_type(value) == KT_JSON_NULL)
-        return cli_wrong(cli, "without -field everything is shown", "there is no field '%s'", field);
+        return cli_wrong(cli, "without -field everything is shown", "there is no field '%s'",
+                         field);
     if (cli->format == CLI_JSON) {
         output_json(&cli->out, value);
         return CLI_DONE;

@@ -1,8 +1,8 @@
 /* cli/cli.h - what every command works with: settings, the vault, the output.
  *
- * What:    cli_call() sends one request and, when it fails, says what failed, with the URL, the code
- *          and what to do next. Output is collected in cli->out and written at the end of the command
- *          or by cli_flush(); it may hold secrets and is wiped.
+ * What:    cli_call() sends one request and, when it fails, says what failed, with the URL, the
+ *          code and what to do next. Output is collected in cli->out and written at the end of the
+ *          command or by cli_flush(); it may hold secrets and is wiped.
  * Owner:   main() owns the struct cli.
  * Threads: one thread. */
 #pragma once
@@ -30,7 +30,7 @@ struct cli {
     struct kt_zone *zone;    /* the person's, loaded by the first time that is printed */
     bool zone_loaded;
     int64_t now_ms;
-    int exit_code;           /* set by cli_call() when it fails */
+    int exit_code; /* set by cli_call() when it fails */
 };
 
 /* cli->flags, command and words are set; the rest is started. */
@@ -56,17 +56,17 @@ struct cli_call {
     const char *doing; /* "reading secret/db/orders" */
     const char *method, *path, *query;
     struct kt_bytes body;
-    bool secret_body;  /* not shown by -output-curl-string */
+    bool secret_body; /* not shown by -output-curl-string */
     bool raw;
-    bool aside;        /* not what was asked for: sent in spite of -output-curl-string, and its
+    bool aside;         /* not what was asked for: sent in spite of -output-curl-string, and its
                           failure is not told */
     struct kt_err *err; /* not NULL: the vault's refusal goes here and the caller tells it; its kind
                            stays KT_OK when all was said already */
     unsigned timeout_ms;
 };
 /* KT_OK, or: said what failed, cli->exit_code is set (0 after -output-curl-string). */
-enum kt_kind cli_call(struct cli *cli, const struct cli_call *call, struct kt_api_reply *reply)
-    KT_MUST_CHECK;
+enum kt_kind cli_call(struct cli *cli, const struct cli_call *call,
+                      struct kt_api_reply *reply) KT_MUST_CHECK;
 /* What cli_call() says; for a caller that gave it an err. Returns the exit code. */
 int cli_refused(struct cli *cli, const struct cli_call *call, const struct kt_api_reply *reply,
                 const struct kt_err *err);

@@ -22,7 +22,8 @@ static void print_verdict(struct cli *cli, const struct kt_audit_verdict *verdic
     kt_buf_printf(out, "%s  ", good ? "GOOD" : "BAD");
     output_safe(out, kt_str(verdict->sentence));
     kt_buf_printf(out, "\nlog      %s\n", verdict->origin);
-    kt_buf_printf(out, "records  %ju, leaf hashes %ju, good checkpoints %ju; proven: the first %ju\n",
+    kt_buf_printf(out,
+                  "records  %ju, leaf hashes %ju, good checkpoints %ju; proven: the first %ju\n",
                   (uintmax_t)verdict->records, (uintmax_t)verdict->leaves,
                   (uintmax_t)verdict->checkpoints, (uintmax_t)verdict->proven);
     kt_buf_printf(out, "root     %s\n", root);
@@ -56,10 +57,15 @@ static void print_verdict_json(struct cli *cli, const struct kt_audit_verdict *v
         const char *name;
         uint64_t value;
     } numbers[] = {
-        {"records", verdict->records}, {"leaves", verdict->leaves},
-        {"checkpoints", verdict->checkpoints}, {"proven", verdict->proven},
-        {"line", verdict->line}, {"seq", verdict->seq}, {"from", verdict->from},
-        {"to", verdict->to}, {"note", verdict->note},
+        {"records", verdict->records},
+        {"leaves", verdict->leaves},
+        {"checkpoints", verdict->checkpoints},
+        {"proven", verdict->proven},
+        {"line", verdict->line},
+        {"seq", verdict->seq},
+        {"from", verdict->from},
+        {"to", verdict->to},
+        {"note", verdict->note},
     };
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
         kt_jsonw_kv_int(&w, numbers[i].name, (int64_t)numbers[i].value);
@@ -68,8 +74,8 @@ static void print_verdict_json(struct cli *cli, const struct kt_audit_verdict *v
     output_json(&cli->out, kt_json_value(kt_buf_bytes(&text)));
 }
 
-static enum kt_kind verify_folder(struct cli *cli, const char *folder,
-                                  struct kt_audit_verdict *ret, struct kt_err *err)
+static enum kt_kind verify_folder(struct cli *cli, const char *folder, struct kt_audit_verdict *ret,
+                                  struct kt_err *err)
 {
     static const char *const names[] = {KT_AUDIT_RECORDS_FILE, KT_AUDIT_LEAVES_FILE,
                                         KT_AUDIT_CHECKPOINTS_FILE, KT_AUDIT_KEY_FILE};
@@ -118,8 +124,8 @@ int cmd_audit_checkpoint(struct cli *cli)
     struct kt_json note = {0};
     kt_autoapireply struct kt_api_reply reply;
     kt_api_reply_init(&reply);
-    struct cli_call call = {.doing = "asking for a checkpoint", .method = "POST",
-                            .path = "sys/audit-log/checkpoint"};
+    struct cli_call call = {
+        .doing = "asking for a checkpoint", .method = "POST", .path = "sys/audit-log/checkpoint"};
     if (cli_call(cli, &call, &reply) != KT_OK)
         return cli->exit_code;
     if (cli_print_plain(cli, reply.data, &reply, &code))
@@ -136,8 +142,7 @@ static bool is_own_question(struct kt_json record)
 {
     char path[64];
     struct kt_json request = {0};
-    if (!kt_json_member(record, "request", &request) &&
-        !kt_json_member(record, "path", &request))
+    if (!kt_json_member(record, "request", &request) && !kt_json_member(record, "path", &request))
         return false;
     if (kt_json_type(request) == KT_JSON_OBJECT)
         (void)kt_api_text(request, "path", path, sizeof path);
@@ -163,8 +168,10 @@ static void print_record(struct cli *cli, struct kt_json record)
     static const struct {
         const char *outer, *name, *before;
     } parts[] = {
-        {"request", "operation", ""},        {"request", "path", ""},
-        {"auth", "display_name", "by "},     {"request", "remote_address", "from "},
+        {"request", "operation", ""},
+        {"request", "path", ""},
+        {"auth", "display_name", "by "},
+        {"request", "remote_address", "from "},
     };
     char text[256];
     char clock[OUTPUT_TIME];

@@ -94,8 +94,8 @@ static bool write_leaves(struct cli *cli, int dir, uint64_t size)
         if (!audit_log_leaves(cli, from, to, &leaves))
             return false;
         if (leaves.len == 0 || leaves.len % KT_HASH_BYTES != 0) {
-            cli->exit_code = cli_wrong(cli, "", "the vault gave no leaf hashes from %ju on",
-                                       (uintmax_t)from);
+            cli->exit_code =
+                cli_wrong(cli, "", "the vault gave no leaf hashes from %ju on", (uintmax_t)from);
             return false;
         }
         if (!write_all(cli, fd, kt_buf_bytes(&leaves), KT_AUDIT_LEAVES_FILE))
@@ -108,8 +108,8 @@ static bool write_leaves(struct cli *cli, int dir, uint64_t size)
 /* The newest one may have been made after the others were asked for. */
 static void add_note(struct kt_buf *notes, struct kt_bytes note)
 {
-    bool there = note.len > 0 && notes->len > 0 &&
-                 memmem(notes->at, notes->len, note.at, note.len) != NULL;
+    bool there =
+        note.len > 0 && notes->len > 0 && memmem(notes->at, notes->len, note.at, note.len) != NULL;
     if (note.len > 0 && !there)
         kt_buf_add_bytes(notes, note);
 }
@@ -118,7 +118,7 @@ static bool write_bundle(struct cli *cli, int dir, const struct audit_log *log,
                          struct kt_buf *notes_before, uint64_t from, uint64_t to)
 {
     kt_autobuf struct kt_buf key = {0};
-    kt_buf_init(&key, 2 * KT_NOTE_KEY_TEXT);
+    kt_buf_init(&key, (size_t)2 * KT_NOTE_KEY_TEXT);
     kt_buf_printf(&key, "%s\n", log->public_key);
     add_note(notes_before, kt_buf_bytes(&log->note));
     return write_records(cli, dir, from, to) && write_leaves(cli, dir, log->size) &&
@@ -145,8 +145,10 @@ static void tell(struct cli *cli, const char *folder, const struct audit_log *lo
     }
     kt_buf_printf(&cli->out, "%ju records in %s\n", (uintmax_t)(to - from), folder);
     kt_buf_printf(&cli->out, "verify   secretctl audit verify %s\n", folder);
-    kt_buf_printf(&cli->out, "keep     this key, where the vault's host cannot change it:\n"
-                             "         %s\n", log->public_key);
+    kt_buf_printf(&cli->out,
+                  "keep     this key, where the vault's host cannot change it:\n"
+                  "         %s\n",
+                  log->public_key);
 }
 
 int cmd_audit_export(struct cli *cli)

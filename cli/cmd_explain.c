@@ -1,4 +1,5 @@
-/* cli/cmd_explain.c - explain CODE: what the stable codes in errors and runs mean, and what to do. */
+/* cli/cmd_explain.c - explain CODE: what the stable codes in errors and runs mean, and what to do.
+ * */
 #include <stdio.h>
 #include <strings.h>
 

@@ -73,9 +73,10 @@ int cmd_agent_list(struct cli *cli)
 
 /* ---- consumers ---- */
 
-/* The services of an answer stand in a list "services" or "consumers", or in "keys" and "key_info". */
-static void service_rows(struct cli *cli, struct table *table, const char *host,
-                         const char *secret, struct kt_json data)
+/* The services of an answer stand in a list "services" or "consumers", or in "keys" and "key_info".
+ * */
+static void service_rows(struct cli *cli, struct table *table, const char *host, const char *secret,
+                         struct kt_json data)
 {
     static const char *const lists[] = {"services", "consumers"};
     struct kt_json services = {0};
@@ -176,11 +177,11 @@ static int one_as_json(struct cli *cli)
     kt_api_reply_init(&reply);
     kt_buf_printf(&prefix, "fleet/consumers/%s/", cli->words[0]);
     (void)snprintf(path, sizeof path, "fleet/consumers/%.400s", cli->words[0]);
-    if (!host_only && (!kt_buf_ok(&prefix) ||
-                       !secret_path(cli, kt_buf_text(&prefix), cli->words[1], path)))
+    if (!host_only &&
+        (!kt_buf_ok(&prefix) || !secret_path(cli, kt_buf_text(&prefix), cli->words[1], path)))
         return cli->exit_code;
-    struct cli_call call = {.doing = "reading the consumers",
-                            .method = host_only ? "LIST" : "GET", .path = path};
+    struct cli_call call = {
+        .doing = "reading the consumers", .method = host_only ? "LIST" : "GET", .path = path};
     if (cli_call(cli, &call, &reply) != KT_OK)
         return cli->exit_code;
     (void)cli_print_plain(cli, reply.data, &reply, &code);
@@ -189,8 +190,8 @@ static int one_as_json(struct cli *cli)
 
 int cmd_consumer_list(struct cli *cli)
 {
-    static const char *const names[] = {"Host", "Secret", "Service", "Version", "State", "Since",
-                                        "Detail"};
+    static const char *const names[] = {"Host",  "Secret", "Service", "Version",
+                                        "State", "Since",  "Detail"};
     int code = CLI_DONE;
     bool good = false;
     if (cli->format == CLI_JSON && cli->word_count > 0)

@@ -100,8 +100,8 @@ int cmd_kv_get(struct cli *cli)
                        (uintmax_t)flags_number(&cli->flags, FLAG_VERSION, 0));
     kt_autoapireply struct kt_api_reply reply;
     kt_api_reply_init(&reply);
-    struct cli_call call = {.doing = "reading the secret", .method = "GET", .path = path,
-                            .query = query, .err = &err};
+    struct cli_call call = {
+        .doing = "reading the secret", .method = "GET", .path = path, .query = query, .err = &err};
     if (cli_call(cli, &call, &reply) != KT_OK)
         return get_failed(cli, &place, &call, &reply, &err);
     return print_secret(cli, &place, &reply);
@@ -129,8 +129,11 @@ static bool may_replace(struct cli *cli, const struct kv_place *place, struct kt
     kt_autobuf struct kt_buf gone = {0};
     kt_api_reply_init(&reply);
     kt_buf_init(&gone, 2048);
-    struct cli_call call = {.doing = "looking at the keys", .method = "GET", .path = path,
-                            .query = "depth=1", .aside = true};
+    struct cli_call call = {.doing = "looking at the keys",
+                            .method = "GET",
+                            .path = path,
+                            .query = "depth=1",
+                            .aside = true};
     /* Who may write but not read cannot be told. */
     if (cli_call(cli, &call, &reply) != KT_OK || !kt_json_member(reply.data, "subkeys", &subkeys))
         return true;
@@ -184,8 +187,11 @@ static int write_secret(struct cli *cli, const struct kv_place *place, const cha
     kt_api_reply_init(&reply);
     kv_place_path(place, "data", path);
     write_body(cli, data, &body);
-    struct cli_call call = {.doing = "writing the secret", .method = method, .path = path,
-                            .body = kt_buf_bytes(&body), .secret_body = true};
+    struct cli_call call = {.doing = "writing the secret",
+                            .method = method,
+                            .path = path,
+                            .body = kt_buf_bytes(&body),
+                            .secret_body = true};
     if (cli_call(cli, &call, &reply) != KT_OK)
         return cli->exit_code;
     if (cli_print_plain(cli, reply.data, &reply, &code))
@@ -298,7 +304,7 @@ int cmd_kv_list(struct cli *cli)
     struct kt_json_iter it = kt_json_iter(keys);
     while (kt_json_next(&it)) {
         kt_autobuf struct kt_buf key = {0};
-        kt_buf_init(&key, KT_API_PATH_MAX * 4);
+        kt_buf_init(&key, (size_t)4 * KT_API_PATH_MAX);
         (void)kt_json_string(it.value, &key);
         output_safe(&cli->out, kt_buf_bytes(&key));
         kt_buf_add_char(&cli->out, '\n');

@@ -1,5 +1,5 @@
-/* cli/cmd_kv_versions.c - kv delete, undelete, destroy, history, rollback, metadata: the versions of a
- * secret and what stands beside it. */
+/* cli/cmd_kv_versions.c - kv delete, undelete, destroy, history, rollback, metadata: the versions
+ * of a secret and what stands beside it. */
 #include <stdio.h>
 
 #include "cli/cli.h"
@@ -23,8 +23,8 @@ static bool write_versions(struct cli *cli, struct kt_buf *body)
         uint64_t version = 0;
         size_t len = strcspn(text, ",");
         if (!kt_u64_parse(kt_bytes(text, len), INT64_MAX, &version) || version == 0) {
-            cli->exit_code = cli_wrong(cli, "-versions=3, -versions=1,2,3",
-                                       "-versions are numbers from 1 on");
+            cli->exit_code =
+                cli_wrong(cli, "-versions=3, -versions=1,2,3", "-versions are numbers from 1 on");
             return false;
         }
         kt_jsonw_int(&w, (int64_t)version);
@@ -50,8 +50,8 @@ static int change_versions(struct cli *cli, const char *part, const char *doing,
     if (!write_versions(cli, &body) || !kv_place_find(cli, cli->words[0], &place))
         return cli->exit_code;
     kv_place_path(&place, part, path);
-    struct cli_call call = {.doing = doing, .method = "PUT", .path = path,
-                            .body = kt_buf_bytes(&body)};
+    struct cli_call call = {
+        .doing = doing, .method = "PUT", .path = path, .body = kt_buf_bytes(&body)};
     if (cli_call(cli, &call, &reply) != KT_OK)
         return cli->exit_code;
     cli_success(cli, "%s: version %s %s", place.secret, versions, done);
@@ -70,8 +70,8 @@ int cmd_kv_delete(struct cli *cli)
     kt_autoapireply struct kt_api_reply reply;
     kt_api_reply_init(&reply);
     kv_place_path(&place, "data", path);
-    struct cli_call call = {.doing = "deleting the current version", .method = "DELETE",
-                            .path = path};
+    struct cli_call call = {
+        .doing = "deleting the current version", .method = "DELETE", .path = path};
     if (cli_call(cli, &call, &reply) != KT_OK)
         return cli->exit_code;
     cli_success(cli, "the current version of %s is deleted; kv undelete brings it back",
@@ -160,8 +160,8 @@ static bool has_driver(struct cli *cli, const struct kv_place *place)
     (void)snprintf(path, sizeof path, "rotation/secrets/%s", place->secret);
     kt_autoapireply struct kt_api_reply reply;
     kt_api_reply_init(&reply);
-    struct cli_call call = {.doing = "asking for the rotation", .method = "GET", .path = path,
-                            .aside = true};
+    struct cli_call call = {
+        .doing = "asking for the rotation", .method = "GET", .path = path, .aside = true};
     enum kt_kind kind = cli_call(cli, &call, &reply);
     if (kind == KT_DENIED)
         cli_note(cli, "note   this token may not see whether %s is rotated by a driver",
@@ -191,8 +191,11 @@ static int copy_forward(struct cli *cli, const struct kv_place *place, struct kt
     kt_jsonw_end(&w);
     kt_jsonw_end(&w);
     kv_place_path(place, "data", path);
-    struct cli_call call = {.doing = "writing the old version again", .method = "PUT",
-                            .path = path, .body = kt_buf_bytes(&body), .secret_body = true};
+    struct cli_call call = {.doing = "writing the old version again",
+                            .method = "PUT",
+                            .path = path,
+                            .body = kt_buf_bytes(&body),
+                            .secret_body = true};
     if (cli_call(cli, &call, &reply) != KT_OK)
         return cli->exit_code;
     if (cli_print_plain(cli, reply.data, &reply, &code))
@@ -233,8 +236,8 @@ int cmd_kv_rollback(struct cli *cli)
     (void)kt_api_i64(metadata.data, "current_version", &current);
     kv_place_path(&place, "data", path);
     (void)snprintf(query, sizeof query, "version=%ju", (uintmax_t)from);
-    struct cli_call read = {.doing = "reading the old version", .method = "GET", .path = path,
-                            .query = query};
+    struct cli_call read = {
+        .doing = "reading the old version", .method = "GET", .path = path, .query = query};
     if (cli_call(cli, &read, &old) != KT_OK)
         return cli->exit_code;
     if (!kt_json_member(old.data, "data", &data) || kt_json_type(data) != KT_JSON_OBJECT)
@@ -328,7 +331,9 @@ static int write_metadata(struct cli *cli, const char *method)
     if (!kv_place_find(cli, cli->words[0], &place))
         return cli->exit_code;
     kv_place_path(&place, "metadata", path);
-    struct cli_call call = {.doing = "writing the metadata", .method = method, .path = path,
+    struct cli_call call = {.doing = "writing the metadata",
+                            .method = method,
+                            .path = path,
                             .body = kt_buf_bytes(&body)};
     if (cli_call(cli, &call, &reply) != KT_OK)
         return cli->exit_code;

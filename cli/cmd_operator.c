@@ -1,4 +1,5 @@
-/* cli/cmd_operator.c - status, operator init, unseal, seal, key-status, rotate: the vault itself. */
+/* cli/cmd_operator.c - status, operator init, unseal, seal, key-status, rotate: the vault itself.
+ * */
 #include <sodium.h>
 #include <stdio.h>
 
@@ -15,10 +16,17 @@ static void status_table(struct cli *cli, struct kt_json status)
     static const struct {
         const char *name, *shown;
     } rows[] = {
-        {"type", "Seal Type"},       {"initialized", "Initialized"}, {"sealed", "Sealed"},
-        {"n", "Total Shares"},       {"t", "Threshold"},             {"progress", "Unseal Progress"},
-        {"nonce", "Unseal Nonce"},   {"keyturn_version", "Version"}, {"storage_type", "Storage Type"},
-        {"cluster_name", "Cluster Name"}, {"cluster_id", "Cluster ID"},
+        {"type", "Seal Type"},
+        {"initialized", "Initialized"},
+        {"sealed", "Sealed"},
+        {"n", "Total Shares"},
+        {"t", "Threshold"},
+        {"progress", "Unseal Progress"},
+        {"nonce", "Unseal Nonce"},
+        {"keyturn_version", "Version"},
+        {"storage_type", "Storage Type"},
+        {"cluster_name", "Cluster Name"},
+        {"cluster_id", "Cluster ID"},
     };
     static const char *const names[] = {"Key", "Value"};
     KT_AUTO(table_free) struct table table = {0};
@@ -40,8 +48,8 @@ int cmd_status(struct cli *cli)
     int code = CLI_DONE;
     kt_autoapireply struct kt_api_reply reply;
     kt_api_reply_init(&reply);
-    struct cli_call call = {.doing = "asking for the status", .method = "GET",
-                            .path = "sys/seal-status"};
+    struct cli_call call = {
+        .doing = "asking for the status", .method = "GET", .path = "sys/seal-status"};
     if (cli_call(cli, &call, &reply) != KT_OK)
         return cli->exit_code;
     (void)kt_api_bool(reply.data, "sealed", &sealed);
@@ -57,12 +65,13 @@ static int init_status(struct cli *cli)
     bool initialized = false;
     kt_autoapireply struct kt_api_reply reply;
     kt_api_reply_init(&reply);
-    struct cli_call call = {.doing = "asking whether it is initialized", .method = "GET",
-                            .path = "sys/init"};
+    struct cli_call call = {
+        .doing = "asking whether it is initialized", .method = "GET", .path = "sys/init"};
     if (cli_call(cli, &call, &reply) != KT_OK)
         return cli->exit_code == CLI_DONE ? CLI_DONE : CLI_WRONG;
     (void)kt_api_bool(reply.data, "initialized", &initialized);
-    kt_buf_add_text(&cli->out, initialized ? "Vault is initialized\n" : "Vault is not initialized\n");
+    kt_buf_add_text(&cli->out,
+                    initialized ? "Vault is initialized\n" : "Vault is not initialized\n");
     return initialized ? CLI_DONE : CLI_REFUSED;
 }
 
@@ -98,8 +107,8 @@ int cmd_operator_init(struct cli *cli)
     kt_jsonw_kv_int(&w, "secret_shares", (int64_t)shares);
     kt_jsonw_kv_int(&w, "secret_threshold", (int64_t)threshold);
     kt_jsonw_end(&w);
-    struct cli_call call = {.doing = "initializing", .method = "PUT", .path = "sys/init",
-                            .body = kt_buf_bytes(&body)};
+    struct cli_call call = {
+        .doing = "initializing", .method = "PUT", .path = "sys/init", .body = kt_buf_bytes(&body)};
     if (cli_call(cli, &call, &reply) != KT_OK)
         return cli->exit_code;
     if (cli_print_plain(cli, reply.data, &reply, &code))
@@ -107,12 +116,13 @@ int cmd_operator_init(struct cli *cli)
     (void)kt_json_member(reply.data, "keys_base64", &keys);
     (void)kt_json_member(reply.data, "root_token", &token);
     print_shares(cli, keys, token);
-    kt_buf_printf(&cli->out,
-                  "\nThis is shown once. Give each key to another person; any %ju of the %ju unseal "
-                  "the vault,\nfewer tell nothing. It is sealed now, and after every start:\n\n"
-                  "  secretctl operator unseal      (%ju times, or with several keys on the standard "
-                  "input)\n",
-                  (uintmax_t)threshold, (uintmax_t)shares, (uintmax_t)threshold);
+    kt_buf_printf(
+        &cli->out,
+        "\nThis is shown once. Give each key to another person; any %ju of the %ju unseal "
+        "the vault,\nfewer tell nothing. It is sealed now, and after every start:\n\n"
+        "  secretctl operator unseal      (%ju times, or with several keys on the standard "
+        "input)\n",
+        (uintmax_t)threshold, (uintmax_t)shares, (uintmax_t)threshold);
     return CLI_DONE;
 }
 
@@ -135,8 +145,12 @@ static enum kt_kind send_share(struct cli *cli, struct kt_bytes share, struct kt
     if (flags_on(&cli->flags, FLAG_ACCEPT_ROLLBACK))
         kt_jsonw_kv_bool(&w, "accept_rollback", true);
     kt_jsonw_end(&w);
-    struct cli_call call = {.doing = "unsealing", .method = "PUT", .path = "sys/unseal",
-                            .body = kt_buf_bytes(&body), .secret_body = true, .err = err};
+    struct cli_call call = {.doing = "unsealing",
+                            .method = "PUT",
+                            .path = "sys/unseal",
+                            .body = kt_buf_bytes(&body),
+                            .secret_body = true,
+                            .err = err};
     enum kt_kind kind = cli_call(cli, &call, reply);
     if (kind != KT_OK && err->kind != KT_OK)
         cli->exit_code = cli_refused(cli, &call, reply, err);
@@ -197,8 +211,8 @@ static int finish_unseal(struct cli *cli, const struct kt_api_reply *reply)
 static bool ask_status(struct cli *cli, struct kt_api_reply *reply, bool *ret_sealed,
                        int64_t *ret_progress)
 {
-    struct cli_call call = {.doing = "asking for the status", .method = "GET",
-                            .path = "sys/seal-status"};
+    struct cli_call call = {
+        .doing = "asking for the status", .method = "GET", .path = "sys/seal-status"};
     if (flags_on(&cli->flags, FLAG_CURL))
         return true;
     if (cli_call(cli, &call, reply) != KT_OK)
@@ -219,9 +233,11 @@ int cmd_operator_unseal(struct cli *cli)
     kt_buf_init(&share, PROMPT_ANSWER_MAX);
     kt_api_reply_init(&reply);
     if (cli->word_count == 1 && strcmp(cli->words[0], "-") != 0)
-        return cli_wrong(cli, "secretctl operator unseal asks for it; or \"-\" and one key a line on "
-                              "the standard input. This one was seen: make new ones with rekey",
-                         "an unseal key is never an argument: others see it in the list of processes");
+        return cli_wrong(
+            cli,
+            "secretctl operator unseal asks for it; or \"-\" and one key a line on "
+            "the standard input. This one was seen: make new ones with rekey",
+            "an unseal key is never an argument: others see it in the list of processes");
     if (flags_on(&cli->flags, FLAG_RESET))
         return send_share(cli, kt_bytes(NULL, 0), &reply, &err) == KT_OK
                    ? finish_unseal(cli, &reply)
@@ -292,8 +308,8 @@ int cmd_operator_key_status(struct cli *cli)
 {
     kt_autoapireply struct kt_api_reply reply;
     kt_api_reply_init(&reply);
-    struct cli_call call = {.doing = "asking for the key's status", .method = "GET",
-                            .path = "sys/key-status"};
+    struct cli_call call = {
+        .doing = "asking for the key's status", .method = "GET", .path = "sys/key-status"};
     if (cli_call(cli, &call, &reply) != KT_OK)
         return cli->exit_code;
     return print_key_status(cli, &reply);
@@ -303,8 +319,8 @@ int cmd_operator_rotate(struct cli *cli)
 {
     kt_autoapireply struct kt_api_reply reply;
     kt_api_reply_init(&reply);
-    struct cli_call call = {.doing = "rotating the keyring", .method = "POST",
-                            .path = "sys/rotate"};
+    struct cli_call call = {
+        .doing = "rotating the keyring", .method = "POST", .path = "sys/rotate"};
     if (cli_call(cli, &call, &reply) != KT_OK)
         return cli->exit_code;
     cli_success(cli, "what is written from now on is sealed with a new key");

@@ -26,8 +26,8 @@ static int call_path(struct cli *cli, const char *doing, const char *method, str
 {
     kt_autoapireply struct kt_api_reply reply;
     kt_api_reply_init(&reply);
-    struct cli_call call = {.doing = doing, .method = method, .path = cli->words[0], .body = body,
-                            .secret_body = true};
+    struct cli_call call = {
+        .doing = doing, .method = method, .path = cli->words[0], .body = body, .secret_body = true};
     if (cli_call(cli, &call, &reply) != KT_OK)
         return cli->exit_code;
     return print_object(cli, &reply);

@@ -1,4 +1,5 @@
-/* cli/cmd_preview.c - schedule preview: the next times, computed here, and what clock changes do. */
+/* cli/cmd_preview.c - schedule preview: the next times, computed here, and what clock changes do.
+ * */
 #include <stdio.h>
 
 #include "cli/cli.h"
@@ -10,9 +11,9 @@
 #include "lib/nearest.h"
 #include "lib/schedule.h"
 
-#define TEXT_MAX   300
-#define TIMES_MAX  1000u
-#define DAY_S      86400
+#define TEXT_MAX  300
+#define TIMES_MAX 1000u
+#define DAY_S     86400
 
 enum { CRON, ZONE, PERIOD, JITTER, WINDOW, MAX_AGE, CATCHUP, TEXTS };
 static const char *const names[TEXTS + 1] = {"cron",   "zone",    "period",  "jitter",
@@ -33,8 +34,7 @@ static void preview_free(struct preview *preview)
 
 /* ---- where the schedule comes from ---- */
 
-static bool from_words(struct cli *cli, const char *const *words, size_t count,
-                       struct preview *ret)
+static bool from_words(struct cli *cli, const char *const *words, size_t count, struct preview *ret)
 {
     for (size_t i = 0; i < count; i++) {
         size_t len = strcspn(words[i], "=");
@@ -48,7 +48,8 @@ static bool from_words(struct cli *cli, const char *const *words, size_t count,
             const char *near = kt_nearest(name, names);
             char hint[128];
             (void)snprintf(hint, sizeof hint, "%s=...%s", near != NULL ? near : "cron",
-                           near != NULL ? "?" : "  zone= period= jitter= window= max_age= catchup=");
+                           near != NULL ? "?"
+                                        : "  zone= period= jitter= window= max_age= catchup=");
             cli->exit_code = cli_wrong(cli, hint, "'%.60s' is no part of a schedule", words[i]);
             return false;
         }
@@ -120,8 +121,7 @@ static void local_text(const struct kt_zone *zone, int64_t ms, bool with_day, ch
 }
 
 /* What the clocks did since the time before, and what that does to this one. */
-static void clock_note(const struct kt_zone *zone, int64_t before_ms, int64_t at_ms,
-                       char out[160])
+static void clock_note(const struct kt_zone *zone, int64_t before_ms, int64_t at_ms, char out[160])
 {
     int64_t at_s = at_ms / 1000;
     int64_t change_s = before_ms / 1000;

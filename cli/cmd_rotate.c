@@ -41,15 +41,19 @@ int cmd_rotate(struct cli *cli)
         return cli->exit_code;
     if (!start_body(cli, &body))
         return cli_wrong(cli, "", "the reason is too long");
-    struct cli_call call = {.doing = "rotating", .method = "POST", .path = path,
-                            .body = kt_buf_bytes(&body), .err = &err};
+    struct cli_call call = {.doing = "rotating",
+                            .method = "POST",
+                            .path = path,
+                            .body = kt_buf_bytes(&body),
+                            .err = &err};
     if (cli_call(cli, &call, &reply) != KT_OK) {
         if (err.kind == KT_OK)
             return cli->exit_code;
         if (!active_run(&reply, id) || !flags_on(&cli->flags, FLAG_JOIN)) {
             code = cli_refused(cli, &call, &reply, &err);
             if (id[0] != '\0')
-                cli_note(cli, "active secretctl run watch %s   (or the same again with --join)", id);
+                cli_note(cli, "active secretctl run watch %s   (or the same again with --join)",
+                         id);
             return code;
         }
         return follow_run(cli, id, true);
@@ -60,7 +64,7 @@ int cmd_rotate(struct cli *cli)
         return follow_run(cli, id, true);
     if (cli_print_plain(cli, reply.data, &reply, &code))
         return code;
-    kt_buf_printf(&cli->out, "run %s is planned; it goes on by itself: secretctl run watch %s\n", id,
-                  id);
+    kt_buf_printf(&cli->out, "run %s is planned; it goes on by itself: secretctl run watch %s\n",
+                  id, id);
     return CLI_DONE;
 }

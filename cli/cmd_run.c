@@ -30,8 +30,11 @@ static bool newest_run(struct cli *cli, const char *secret, char id[ID_MAX])
     kt_buf_init(&query, 8192);
     kt_api_reply_init(&reply);
     add_query(&query, secret);
-    struct cli_call call = {.doing = "looking for the run", .method = "LIST",
-                            .path = "rotation/runs", .query = kt_buf_text(&query), .aside = true,
+    struct cli_call call = {.doing = "looking for the run",
+                            .method = "LIST",
+                            .path = "rotation/runs",
+                            .query = kt_buf_text(&query),
+                            .aside = true,
                             .err = &err};
     enum kt_kind kind = cli_call(cli, &call, &reply);
     if (kind != KT_OK && !cli_is_empty(&reply, &err)) {
@@ -101,8 +104,8 @@ static void list_row(struct cli *cli, struct table *table, struct kt_json id, st
 
 int cmd_run_list(struct cli *cli)
 {
-    static const char *const names[] = {"Run", "Secret", "State", "Version", "Started", "Took",
-                                        "Why"};
+    static const char *const names[] = {"Run",     "Secret", "State", "Version",
+                                        "Started", "Took",   "Why"};
     kt_autobuf struct kt_buf query = {0};
     kt_autoapireply struct kt_api_reply reply;
     struct kt_json keys = {0};
@@ -110,14 +113,17 @@ int cmd_run_list(struct cli *cli)
     struct kt_err err = {0};
     int code = CLI_DONE;
     uint64_t limit = flags_number(&cli->flags, FLAG_LIMIT, 50);
-    const char *secret = cli->word_count == 1 ? cli->words[0]
-                                              : flags_text(&cli->flags, FLAG_SECRET);
+    const char *secret =
+        cli->word_count == 1 ? cli->words[0] : flags_text(&cli->flags, FLAG_SECRET);
     kt_buf_init(&query, 8192);
     kt_api_reply_init(&reply);
     if (secret != NULL)
         add_query(&query, secret);
-    struct cli_call call = {.doing = "listing the runs", .method = "LIST", .path = "rotation/runs",
-                            .query = kt_buf_text(&query), .err = &err};
+    struct cli_call call = {.doing = "listing the runs",
+                            .method = "LIST",
+                            .path = "rotation/runs",
+                            .query = kt_buf_text(&query),
+                            .err = &err};
     if (cli_call(cli, &call, &reply) != KT_OK && !cli_is_empty(&reply, &err))
         return err.kind == KT_OK ? cli->exit_code : cli_refused(cli, &call, &reply, &err);
     if (err.kind != KT_OK) {
@@ -239,8 +245,7 @@ int cmd_run_report(struct cli *cli)
     if (cli_call(cli, &call, &reply) != KT_OK)
         return cli->exit_code;
     if (cli->format == CLI_JSON) {
-        if (kt_json_member(reply.data, "report", &part) &&
-            kt_json_type(part) == KT_JSON_STRING) {
+        if (kt_json_member(reply.data, "report", &part) && kt_json_type(part) == KT_JSON_STRING) {
             output_value(&cli->out, part);
             kt_buf_add_char(&cli->out, '\n');
         } else {

@@ -20,7 +20,9 @@ int cmd_schedule_set(struct cli *cli)
     if (input_fields(cli, cli->words + 1, cli->word_count - 1, schedule_fields, &body, &err) !=
         KT_OK)
         return cli_fail(cli, &err);
-    struct cli_call call = {.doing = "setting the rotation", .method = "POST", .path = path,
+    struct cli_call call = {.doing = "setting the rotation",
+                            .method = "POST",
+                            .path = path,
                             .body = kt_buf_bytes(&body)};
     if (cli_call(cli, &call, &reply) != KT_OK)
         return cli->exit_code;
@@ -106,8 +108,8 @@ int cmd_schedule_show(struct cli *cli)
     kt_api_reply_init(&reply);
     if (!secret_path(cli, "rotation/secrets/", cli->words[0], path))
         return cli->exit_code;
-    struct cli_call call = {.doing = "reading the rotation", .method = "GET", .path = path,
-                            .err = &err};
+    struct cli_call call = {
+        .doing = "reading the rotation", .method = "GET", .path = path, .err = &err};
     if (cli_call(cli, &call, &reply) != KT_OK) {
         if (cli_is_empty(&reply, &err)) {
             cli_note(cli, "Error: %s is not rotated by the vault", cli->words[0]);
@@ -136,8 +138,8 @@ int cmd_schedule_list(struct cli *cli)
     kt_api_reply_init(&reply);
     if (cli->word_count == 1 && !secret_path(cli, "rotation/secrets/", cli->words[0], path))
         return cli->exit_code;
-    struct cli_call call = {.doing = "listing what is rotated", .method = "LIST", .path = path,
-                            .err = &err};
+    struct cli_call call = {
+        .doing = "listing what is rotated", .method = "LIST", .path = path, .err = &err};
     if (cli_call(cli, &call, &reply) != KT_OK) {
         if (cli_is_empty(&reply, &err)) {
             cli_note(cli, "nothing is rotated there");

@@ -8,7 +8,7 @@
 #include "lib/hcl/hcl.h"
 #include "lib/jsonw.h"
 
-#define BODY_MAX ((size_t)4 * 1024 * 1024)
+#define BODY_MAX     ((size_t)4 * 1024 * 1024)
 #define PATH_MAX_LEN 512
 
 static bool api_path(struct cli *cli, const char *prefix, const char *name, char out[PATH_MAX_LEN])
@@ -100,8 +100,8 @@ int cmd_secrets_enable(struct cli *cli)
         kt_jsonw_end(&w);
     }
     kt_jsonw_end(&w);
-    struct cli_call call = {.doing = "mounting", .method = "POST", .path = path,
-                            .body = kt_buf_bytes(&body)};
+    struct cli_call call = {
+        .doing = "mounting", .method = "POST", .path = path, .body = kt_buf_bytes(&body)};
     if (cli_call(cli, &call, &reply) != KT_OK)
         return cli->exit_code;
     cli_success(cli, "Enabled the %s secrets engine at: %s%s", type, where,
@@ -133,8 +133,8 @@ int cmd_policy_list(struct cli *cli)
     struct kt_json keys = {0};
     kt_autoapireply struct kt_api_reply reply;
     kt_api_reply_init(&reply);
-    struct cli_call call = {.doing = "listing the policies", .method = "LIST",
-                            .path = "sys/policies/acl"};
+    struct cli_call call = {
+        .doing = "listing the policies", .method = "LIST", .path = "sys/policies/acl"};
     if (cli_call(cli, &call, &reply) != KT_OK)
         return cli->exit_code;
     (void)kt_json_member(reply.data, "keys", &keys);
@@ -160,8 +160,8 @@ int cmd_policy_read(struct cli *cli)
         return cli->exit_code;
     kt_autoapireply struct kt_api_reply reply;
     kt_api_reply_init(&reply);
-    struct cli_call call = {.doing = "reading the policy", .method = "GET", .path = path,
-                            .err = &err};
+    struct cli_call call = {
+        .doing = "reading the policy", .method = "GET", .path = path, .err = &err};
     if (cli_call(cli, &call, &reply) != KT_OK) {
         if (cli_is_empty(&reply, &err)) {
             cli_note(cli, "Error: there is no policy '%s'", cli->words[0]);
@@ -214,8 +214,8 @@ int cmd_policy_write(struct cli *cli)
     kt_jsonw_key(&w, "policy");
     kt_jsonw_bytes(&w, kt_buf_bytes(&text));
     kt_jsonw_end(&w);
-    struct cli_call call = {.doing = "writing the policy", .method = "PUT", .path = path,
-                            .body = kt_buf_bytes(&body)};
+    struct cli_call call = {
+        .doing = "writing the policy", .method = "PUT", .path = path, .body = kt_buf_bytes(&body)};
     if (cli_call(cli, &call, &reply) != KT_OK)
         return cli->exit_code;
     cli_success(cli, "Uploaded policy: %s", cli->words[0]);

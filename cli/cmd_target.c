@@ -31,8 +31,11 @@ int cmd_target_set(struct cli *cli)
         return cli->exit_code;
     if (input_fields(cli, cli->words + 1, cli->word_count - 1, target_fields, &body, &err) != KT_OK)
         return cli_fail(cli, &err);
-    struct cli_call call = {.doing = "writing the target", .method = "POST", .path = path,
-                            .body = kt_buf_bytes(&body), .secret_body = true};
+    struct cli_call call = {.doing = "writing the target",
+                            .method = "POST",
+                            .path = path,
+                            .body = kt_buf_bytes(&body),
+                            .secret_body = true};
     if (cli_call(cli, &call, &reply) != KT_OK)
         return cli->exit_code;
     cli_success(cli, "target %s is set; try it: secretctl target check %s", cli->words[0],
@@ -67,8 +70,8 @@ int cmd_target_list(struct cli *cli)
     struct kt_json keys = {0};
     kt_autoapireply struct kt_api_reply reply;
     kt_api_reply_init(&reply);
-    struct cli_call call = {.doing = "listing the targets", .method = "LIST",
-                            .path = "rotation/targets", .err = &err};
+    struct cli_call call = {
+        .doing = "listing the targets", .method = "LIST", .path = "rotation/targets", .err = &err};
     if (cli_call(cli, &call, &reply) != KT_OK) {
         if (cli_is_empty(&reply, &err)) {
             cli_note(cli, "there is no target yet");
@@ -116,7 +119,9 @@ int cmd_target_check(struct cli *cli)
     kt_api_reply_init(&reply);
     if (!target_path(cli, "/check", path))
         return cli->exit_code;
-    struct cli_call call = {.doing = "checking the target", .method = "POST", .path = path,
+    struct cli_call call = {.doing = "checking the target",
+                            .method = "POST",
+                            .path = path,
                             .timeout_ms = CHECK_TIMEOUT_MS};
     if (cli_call(cli, &call, &reply) != KT_OK)
         return cli->exit_code;

@@ -21,8 +21,8 @@ static enum kt_kind take_token(struct cli *cli, const char *question, struct kt_
     kt_autobuf struct kt_buf text = {0};
     struct kt_bytes token = {0};
     kt_buf_init(&text, PROMPT_ANSWER_MAX);
-    enum kt_kind kind = cli->in_terminal ? prompt_secret(cli, question, &text, err)
-                                         : prompt_line(cli, &text, err);
+    enum kt_kind kind =
+        cli->in_terminal ? prompt_secret(cli, question, &text, err) : prompt_line(cli, &text, err);
     if (kind == KT_OK)
         kind = kt_token_check(kt_buf_bytes(&text), &token, err);
     if (kind != KT_OK)
@@ -33,8 +33,9 @@ static enum kt_kind take_token(struct cli *cli, const char *question, struct kt_
 
 static int token_as_word(struct cli *cli)
 {
-    return cli_wrong(cli, "\"-\" asks for it, or reads it from the standard input. This one was seen: "
-                          "revoke it (-accessor takes an accessor, which is no secret)",
+    return cli_wrong(cli,
+                     "\"-\" asks for it, or reads it from the standard input. This one was seen: "
+                     "revoke it (-accessor takes an accessor, which is no secret)",
                      "a token is never an argument: others see it in the list of processes");
 }
 
@@ -43,9 +44,24 @@ static int token_as_word(struct cli *cli)
 static void print_token_table(struct cli *cli, struct kt_json data)
 {
     static const char *const shown[] = {
-        "display_name", "policies", "identity_policies", "accessor",  "id",      "type",
-        "orphan",       "renewable", "ttl",              "creation_ttl", "explicit_max_ttl",
-        "period",       "num_uses",  "creation_time",    "expire_time", "entity_id", "meta", "path",
+        "display_name",
+        "policies",
+        "identity_policies",
+        "accessor",
+        "id",
+        "type",
+        "orphan",
+        "renewable",
+        "ttl",
+        "creation_ttl",
+        "explicit_max_ttl",
+        "period",
+        "num_uses",
+        "creation_time",
+        "expire_time",
+        "entity_id",
+        "meta",
+        "path",
     };
     static const char *const names[] = {"Key", "Value"};
     KT_AUTO(table_free) struct table table = {0};
@@ -100,11 +116,14 @@ int cmd_login(struct cli *cli)
         return cli->exit_code;
     if (kt_api_set_token(cli->api, kt_secret_bytes(token), &err) != KT_OK)
         return cli_fail(cli, &err);
-    struct cli_call call = {.doing = "asking whose token this is", .method = "GET",
-                            .path = "auth/token/lookup-self", .err = &err};
+    struct cli_call call = {.doing = "asking whose token this is",
+                            .method = "GET",
+                            .path = "auth/token/lookup-self",
+                            .err = &err};
     if (cli_call(cli, &call, &reply) != KT_OK) {
         if (err.kind == KT_DENIED)
-            kt_hint(&err, "it expired, was revoked or mistyped, or belongs to another vault (%.100s)",
+            kt_hint(&err,
+                    "it expired, was revoked or mistyped, or belongs to another vault (%.100s)",
                     kt_api_address(cli->api));
         return err.kind == KT_OK ? cli->exit_code : cli_refused(cli, &call, &reply, &err);
     }
@@ -184,9 +203,12 @@ static void print_auth(struct cli *cli, struct kt_json auth)
     static const struct {
         const char *name, *shown;
     } rows[] = {
-        {"client_token", "token"},          {"accessor", "token_accessor"},
-        {"lease_duration", "token_duration"}, {"renewable", "token_renewable"},
-        {"policies", "policies"},           {"orphan", "orphan"},
+        {"client_token", "token"},
+        {"accessor", "token_accessor"},
+        {"lease_duration", "token_duration"},
+        {"renewable", "token_renewable"},
+        {"policies", "policies"},
+        {"orphan", "orphan"},
         {"num_uses", "num_uses"},
     };
     static const char *const names[] = {"Key", "Value"};
@@ -235,8 +257,10 @@ int cmd_token_create(struct cli *cli)
     kt_api_reply_init(&reply);
     if (write_create(cli, &body, &err) != KT_OK)
         return cli_fail(cli, &err);
-    struct cli_call call = {.doing = "creating a token", .method = "POST",
-                            .path = "auth/token/create", .body = kt_buf_bytes(&body)};
+    struct cli_call call = {.doing = "creating a token",
+                            .method = "POST",
+                            .path = "auth/token/create",
+                            .body = kt_buf_bytes(&body)};
     if (cli_call(cli, &call, &reply) != KT_OK)
         return cli->exit_code;
     return print_auth_reply(cli, &reply);
@@ -302,7 +326,8 @@ int cmd_token_lookup(struct cli *cli)
                 &which))
         return cli->exit_code;
     bool self = cli->word_count == 0;
-    struct cli_call call = {.doing = "looking the token up", .method = self ? "GET" : "POST",
+    struct cli_call call = {.doing = "looking the token up",
+                            .method = self ? "GET" : "POST",
                             .path = which.path,
                             .body = self ? kt_bytes(NULL, 0) : kt_buf_bytes(&which.body),
                             .secret_body = which.token != NULL};
@@ -321,8 +346,11 @@ int cmd_token_renew(struct cli *cli)
     if (!choose(cli, "auth/token/renew-self", "auth/token/renew", "auth/token/renew-accessor",
                 &which))
         return cli->exit_code;
-    struct cli_call call = {.doing = "renewing the token", .method = "POST", .path = which.path,
-                            .body = kt_buf_bytes(&which.body), .secret_body = which.token != NULL};
+    struct cli_call call = {.doing = "renewing the token",
+                            .method = "POST",
+                            .path = which.path,
+                            .body = kt_buf_bytes(&which.body),
+                            .secret_body = which.token != NULL};
     if (cli_call(cli, &call, &reply) != KT_OK)
         return cli->exit_code;
     return print_auth_reply(cli, &reply);
@@ -339,8 +367,11 @@ int cmd_token_revoke(struct cli *cli)
     if (!choose(cli, "auth/token/revoke-self", "auth/token/revoke", "auth/token/revoke-accessor",
                 &which))
         return cli->exit_code;
-    struct cli_call call = {.doing = "revoking the token", .method = "POST", .path = which.path,
-                            .body = kt_buf_bytes(&which.body), .secret_body = which.token != NULL};
+    struct cli_call call = {.doing = "revoking the token",
+                            .method = "POST",
+                            .path = which.path,
+                            .body = kt_buf_bytes(&which.body),
+                            .secret_body = which.token != NULL};
     if (cli_call(cli, &call, &reply) != KT_OK)
         return cli->exit_code;
     cli_success(cli, "the token is revoked, and those made with it");
@@ -378,11 +409,13 @@ int cmd_token_capabilities(struct cli *cli)
     kt_jsonw_text(&w, path);
     kt_jsonw_end(&w);
     kt_jsonw_end(&w);
-    struct cli_call call = {.doing = "asking for capabilities", .method = "POST",
+    struct cli_call call = {.doing = "asking for capabilities",
+                            .method = "POST",
                             .path = by_accessor     ? "sys/capabilities-accessor"
                                     : token != NULL ? "sys/capabilities"
                                                     : "sys/capabilities-self",
-                            .body = kt_buf_bytes(&body), .secret_body = token != NULL};
+                            .body = kt_buf_bytes(&body),
+                            .secret_body = token != NULL};
     if (cli_call(cli, &call, &reply) != KT_OK)
         return cli->exit_code;
     (void)kt_json_member(reply.data, "capabilities", &found);

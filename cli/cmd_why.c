@@ -95,8 +95,8 @@ static int why_secret(struct cli *cli, struct run_model *run)
     kt_api_reply_init(&reply);
     if (!secret_path(cli, "rotation/secrets/", cli->words[0], path))
         return cli->exit_code;
-    struct cli_call call = {.doing = "reading the rotation", .method = "GET", .path = path,
-                            .err = &err};
+    struct cli_call call = {
+        .doing = "reading the rotation", .method = "GET", .path = path, .err = &err};
     if (cli_call(cli, &call, &reply) != KT_OK) {
         if (cli_is_empty(&reply, &err)) {
             cli_note(cli, "%s has no rotation, so nothing changes it", cli->words[0]);
@@ -145,8 +145,8 @@ int cmd_due(struct cli *cli)
     kt_api_reply_init(&reply);
     (void)snprintf(query, sizeof query, "limit=%ju",
                    (uintmax_t)flags_number(&cli->flags, FLAG_LIMIT, 50));
-    struct cli_call call = {.doing = "asking what is due", .method = "GET", .path = "rotation/due",
-                            .query = query};
+    struct cli_call call = {
+        .doing = "asking what is due", .method = "GET", .path = "rotation/due", .query = query};
     if (cli_call(cli, &call, &reply) != KT_OK)
         return cli->exit_code;
     if (cli_print_plain(cli, reply.data, &reply, &code))

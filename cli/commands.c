@@ -6,15 +6,15 @@
 #include "cli/cmd.h"
 
 #define MANY CLI_WORDS_MAX
-#define END  {FLAG_ID_COUNT, NULL}
+#define END                                                                                        \
+    {                                                                                              \
+        FLAG_ID_COUNT, NULL                                                                        \
+    }
 
 const char *const command_group_titles[GROUP_COUNT] = {
-    [GROUP_SECRETS] = "Keep secrets",
-    [GROUP_ROTATION] = "Rotate them",
-    [GROUP_FLEET] = "See who uses them",
-    [GROUP_AUDIT] = "Prove what happened",
-    [GROUP_ACCESS] = "Say who may do what",
-    [GROUP_VAULT] = "Run the vault",
+    [GROUP_SECRETS] = "Keep secrets",       [GROUP_ROTATION] = "Rotate them",
+    [GROUP_FLEET] = "See who uses them",    [GROUP_AUDIT] = "Prove what happened",
+    [GROUP_ACCESS] = "Say who may do what", [GROUP_VAULT] = "Run the vault",
     [GROUP_SELF] = "This program",
 };
 
@@ -361,8 +361,8 @@ size_t command_flags(const struct command *command, enum flag_id ret[FLAG_ID_COU
     for (const struct command_flag *use = command->flags; use != NULL && use->id != FLAG_ID_COUNT;
          use++)
         ret[count++] = use->id;
-    for (size_t i = 0; (command->traits & COMMAND_LOCAL) == 0 &&
-                       i < sizeof common_flags / sizeof common_flags[0];
+    for (size_t i = 0;
+         (command->traits & COMMAND_LOCAL) == 0 && i < sizeof common_flags / sizeof common_flags[0];
          i++)
         ret[count++] = common_flags[i];
     ret[count++] = FLAG_FORMAT;

@@ -2,9 +2,9 @@
  * docs/secretctl.md come.
  *
  * One more command: one row in cli/commands.c and a handler in a cmd_*.c file. A handler prints, or
- * says what failed (cli_fail), and returns the exit code: 0 done, 1 used wrongly or a local error, 2
- * the vault refused or could not be reached. A command that asks a question (COMMAND_ASKS) returns 2
- * for the bad answer and 1 for every error.
+ * says what failed (cli_fail), and returns the exit code: 0 done, 1 used wrongly or a local error,
+ * 2 the vault refused or could not be reached. A command that asks a question (COMMAND_ASKS)
+ * returns 2 for the bad answer and 1 for every error.
  * Threads: constant. */
 #pragma once
 
@@ -25,9 +25,9 @@ enum command_group {
 extern const char *const command_group_titles[GROUP_COUNT];
 
 enum {
-    COMMAND_ASKS = 1,    /* exit code 2 is the bad answer, 1 an error */
-    COMMAND_LOCAL = 2,   /* talks to no vault: takes no -address and the like */
-    COMMAND_HIDDEN = 4,  /* not in the help */
+    COMMAND_ASKS = 1,      /* exit code 2 is the bad answer, 1 an error */
+    COMMAND_LOCAL = 2,     /* talks to no vault: takes no -address and the like */
+    COMMAND_HIDDEN = 4,    /* not in the help */
     COMMAND_TOKENLESS = 8, /* needs no token */
 };
 
@@ -37,7 +37,7 @@ struct command_flag {
 };
 
 struct command {
-    const char *words;   /* "kv put" */
+    const char *words; /* "kv put" */
     const char *alias; /* "put", or NULL */
     enum command_group group;
     unsigned traits;

@@ -10,7 +10,7 @@
 #include "lib/err.h"
 
 enum flag_kind {
-    FLAG_SWITCH,   /* -force, -force=false */
+    FLAG_SWITCH, /* -force, -force=false */
     FLAG_TEXT,
     FLAG_NUMBER,   /* whole, not negative */
     FLAG_DURATION, /* lib/duration.h */
@@ -72,7 +72,7 @@ enum flag_kind {
     X(FLAG_ALL, "all", NULL, FLAG_SWITCH, NULL, "all of them")                                     \
     X(FLAG_FOLLOW, "follow", "f", FLAG_SWITCH, NULL, "go on as they come")                         \
     X(FLAG_KEY, "key", NULL, FLAG_TEXT, "KEY", "the public key, kept from elsewhere")              \
-    X(FLAG_CHECKPOINT, "checkpoint", "kept", FLAG_TEXT, "FILE", "a checkpoint kept from earlier")    \
+    X(FLAG_CHECKPOINT, "checkpoint", "kept", FLAG_TEXT, "FILE", "a checkpoint kept from earlier")  \
     X(FLAG_PARTIAL, "partial", NULL, FLAG_SWITCH, NULL, "the records are a selection")             \
     X(FLAG_BACK, "back", NULL, FLAG_SWITCH, NULL, "go back to the version before")                 \
     X(FLAG_DETACH, "detach", "d", FLAG_SWITCH, NULL, "do not wait for the end")                    \
@@ -104,13 +104,13 @@ struct flags {
         const char *text; /* NULL for a switch without "=" */
     } given[CLI_FLAGS_MAX];
     size_t given_count;
-    const char *unknown;  /* the first flag that no command has, without its dashes */
+    const char *unknown; /* the first flag that no command has, without its dashes */
 };
 
 /* Separates flags from words. Unknown flags are only noted: which words there are decides what may
  * be suggested. argv[0] is skipped. */
-enum kt_kind flags_split(int argc, char *const *argv, struct flags *ret, struct kt_err *err)
-    KT_MUST_CHECK;
+enum kt_kind flags_split(int argc, char *const *argv, struct flags *ret,
+                         struct kt_err *err) KT_MUST_CHECK;
 /* Is every flag one of the allowed ones (FLAG_ID_COUNT ends), and its value of its kind? */
 enum kt_kind flags_check(const struct flags *flags, const enum flag_id *allowed, size_t count,
                          const char *command, struct kt_err *err) KT_MUST_CHECK;

@@ -1,8 +1,8 @@
 /* cli/follow.h - follows a run to its end.
  *
- * What:    On a terminal the run's picture is drawn anew, once a second and at each step; else a line
- *          is written for each step; with JSON nothing until the whole run at the end. A vault that
- *          goes away meanwhile does not end the run, so it is waited for (FOLLOW_AWAY_MS).
+ * What:    On a terminal the run's picture is drawn anew, once a second and at each step; else a
+ *          line is written for each step; with JSON nothing until the whole run at the end. A vault
+ *          that goes away meanwhile does not end the run, so it is waited for (FOLLOW_AWAY_MS).
  * Returns: the exit code: 0 done; 2 rolled back, cancelled, frozen, or out of sight.
  * Threads: one thread. */
 #pragma once
@@ -13,5 +13,6 @@ struct cli;
 
 #define FOLLOW_AWAY_MS ((int64_t)10 * 60 * 1000)
 
-/* patient: the vault was there just now, so that even the first question may have to wait for it. */
+/* patient: the vault was there just now, so that even the first question may have to wait for it.
+ * */
 int follow_run(struct cli *cli, const char *id, bool patient);

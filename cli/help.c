@@ -24,9 +24,9 @@ static void add_flag(struct kt_buf *out, enum flag_id id, const char *help)
 {
     const struct flag *flag = &cli_flag_table[id];
     char left[96];
-    (void)snprintf(left, sizeof left, "  -%s%s%s%s%s", flag->name,
-                   flag->other != NULL ? ", -" : "", flag->other != NULL ? flag->other : "",
-                   flag->value != NULL ? "=" : "", flag->value != NULL ? flag->value : "");
+    (void)snprintf(left, sizeof left, "  -%s%s%s%s%s", flag->name, flag->other != NULL ? ", -" : "",
+                   flag->other != NULL ? flag->other : "", flag->value != NULL ? "=" : "",
+                   flag->value != NULL ? flag->value : "");
     kt_buf_add_text(out, left);
     pad(out, strlen(left), LEFT);
     kt_buf_printf(out, "%s\n", help != NULL ? help : flag->help);
@@ -193,7 +193,8 @@ static void add_markdown_flags(struct kt_buf *out, const struct command *command
 
 void help_markdown(struct kt_buf *out)
 {
-    kt_buf_add_text(out,
+    kt_buf_add_text(
+        out,
         "# secretctl\n\n"
         "Written by `secretctl docs` from the table in `cli/commands.c`; do not edit it by hand.\n\n"
         "The vault is at `VAULT_ADDR` (or `-address`; default `https://127.0.0.1:8200`), the token in\n"
@@ -268,14 +269,14 @@ static void add_flags_of(struct kt_buf *out, const struct command *command)
 void help_bash(struct kt_buf *out)
 {
     kt_buf_add_text(out,
-        "# Completion of secretctl for bash, made by `secretctl completion bash`.\n"
-        "_secretctl()\n{\n"
-        "    local cur=${COMP_WORDS[COMP_CWORD]} words=() w next='' flags=''\n"
-        "    for w in \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"; do\n"
-        "        [[ $w == -* || $w == '=' ]] || words+=(\"$w\")\n"
-        "    done\n"
-        "    case \"${words[0]-}\" in\n"
-        "    '') next='");
+                    "# Completion of secretctl for bash, made by `secretctl completion bash`.\n"
+                    "_secretctl()\n{\n"
+                    "    local cur=${COMP_WORDS[COMP_CWORD]} words=() w next='' flags=''\n"
+                    "    for w in \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"; do\n"
+                    "        [[ $w == -* || $w == '=' ]] || words+=(\"$w\")\n"
+                    "    done\n"
+                    "    case \"${words[0]-}\" in\n"
+                    "    '') next='");
     add_first_words(out);
     kt_buf_add_text(out, "';;\n");
     for (size_t i = 0; i < command_count; i++) {
@@ -302,7 +303,8 @@ void help_bash(struct kt_buf *out)
         add_flags_of(out, command);
         kt_buf_add_text(out, "';;\n");
     }
-    kt_buf_add_text(out,
+    kt_buf_add_text(
+        out,
         "    esac\n"
         "    if [[ $cur == -* ]]; then\n"
         "        mapfile -t COMPREPLY < <(compgen -W \"$flags\" -- \"-${cur#\"${cur%%[!-]*}\"}\")\n"

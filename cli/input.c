@@ -61,8 +61,11 @@ static bool is_utf8(struct kt_bytes text)
 {
     for (size_t i = 0; i < text.len;) {
         unsigned char c = text.at[i];
-        size_t more = c < 0x80 ? 0 : c >= 0xC2 && c < 0xE0 ? 1 : c >= 0xE0 && c < 0xF0 ? 2 :
-                      c >= 0xF0 && c < 0xF5 ? 3 : SIZE_MAX;
+        size_t more = c < 0x80                ? 0
+                      : c >= 0xC2 && c < 0xE0 ? 1
+                      : c >= 0xE0 && c < 0xF0 ? 2
+                      : c >= 0xF0 && c < 0xF5 ? 3
+                                              : SIZE_MAX;
         if (more == SIZE_MAX || c == 0 || text.len - i <= more)
             return false;
         for (size_t k = 1; k <= more; k++)
@@ -102,7 +105,8 @@ static enum kt_kind ask(struct cli *cli, const char *name, struct kt_buf *ret, s
         return kind;
     if (kt_bytes_equal(kt_buf_bytes(ret), kt_buf_bytes(&again)))
         return KT_OK;
-    return kt_fail(err, KT_INVALID, "the two answers for '%.60s' differ; nothing was written", name);
+    return kt_fail(err, KT_INVALID, "the two answers for '%.60s' differ; nothing was written",
+                   name);
 }
 
 /* The text after "=" of a secret's word: "", "-" or "@FILE". KT_DENIED: it is the value itself. */
@@ -110,11 +114,10 @@ static enum kt_kind fetch(struct cli *cli, const char *name, const char *text, b
                           struct kt_buf *ret, struct kt_err *err)
 {
     enum kt_kind kind = KT_OK;
-    if (text[0] == '\0') {
+    bool input = strcmp(text, "-") == 0;
+    if (text[0] == '\0' || (input && cli->in_terminal)) {
         kind = ask(cli, name, ret, err);
-    } else if (strcmp(text, "-") == 0 && cli->in_terminal) {
-        kind = ask(cli, name, ret, err);
-    } else if (strcmp(text, "-") == 0) {
+    } else if (input) {
         if (*stdin_used)
             return kt_fail(err, KT_INVALID, "only one value can come from the standard input");
         *stdin_used = true;
@@ -157,12 +160,16 @@ static bool named_before(const char *const *words, size_t at, const char *name)
 /* line: a command that takes a whole object from "-"; or NULL. */
 static enum kt_kind value_as_word(const char *name, const char *line, struct kt_err *err)
 {
-    (void)kt_fail(err, KT_INVALID,
-                  "the value of '%.60s' stands on the command line, where the list of processes and "
-                  "the shell's history show it to others", name);
-    kt_hint(err, "%.60s= (asks), %.60s=@FILE, or %.60s=- (standard input)%s%.80s%s. And change that "
-                 "value: it was seen", name, name, name, line != NULL ? "; all: secretctl " : "",
-            line != NULL ? line : "", line != NULL ? " - < FILE.json" : "");
+    (void)kt_fail(
+        err, KT_INVALID,
+        "the value of '%.60s' stands on the command line, where the list of processes and "
+        "the shell's history show it to others",
+        name);
+    kt_hint(err,
+            "%.60s= (asks), %.60s=@FILE, or %.60s=- (standard input)%s%.80s%s. And change that "
+            "value: it was seen",
+            name, name, name, line != NULL ? "; all: secretctl " : "", line != NULL ? line : "",
+            line != NULL ? " - < FILE.json" : "");
     return KT_INVALID;
 }
 
@@ -404,8 +411,7 @@ static enum kt_kind write_field(struct cli *cli, struct kt_jsonw *w, const char 
 }
 
 enum kt_kind input_fields(struct cli *cli, const char *const *words, size_t count,
-                          const struct input_field *fields, struct kt_buf *ret,
-                          struct kt_err *err)
+                          const struct input_field *fields, struct kt_buf *ret, struct kt_err *err)
 {
     bool stdin_used = false;
     struct kt_jsonw w = kt_jsonw(ret);

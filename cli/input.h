@@ -1,11 +1,12 @@
 /* cli/input.h - "key=@FILE", "key=-" and the like: words that become a JSON object.
  *
- * What:    @FILE and - alone are a whole JSON object. key=@FILE is a file's text, key=- the standard
- *          input, key= is asked for at a terminal. The newline at the end of a single line is
- *          dropped: it is the editor's or echo's, and no password ends with one.
- *          A secret value as an argument word is refused: others see it in the list of processes and
- *          it stays in the shell's history.
- * Files:   "/dev/stdin" and "/dev/fd/N", which a shell makes of <(command), are read as descriptors.
+ * What:    @FILE and - alone are a whole JSON object. key=@FILE is a file's text, key=- the
+ *          standard input, key= is asked for at a terminal. The newline at the end of a single line
+ *          is dropped: it is the editor's or echo's, and no password ends with one. A secret value
+ *          as an argument word is refused: others see it in the list of processes and it stays in
+ *          the shell's history.
+ * Files:   "/dev/stdin" and "/dev/fd/N", which a shell makes of <(command), are read as
+ *          descriptors.
  * Limits:  a value 512 KiB, all of them 1 MiB.
  * Errors:  KT_INVALID with the right way in the hint.
  * Threads: one thread. */
@@ -22,18 +23,17 @@ struct cli;
 
 /* Words of secret values. Appends a JSON object; line is the command for hints. */
 enum kt_kind input_secrets(struct cli *cli, const char *const *words, size_t count,
-                           const char *line, struct kt_buf *ret, struct kt_err *err)
-    KT_MUST_CHECK;
+                           const char *line, struct kt_buf *ret, struct kt_err *err) KT_MUST_CHECK;
 
 enum input_kind {
     INPUT_TEXT,
     INPUT_NUMBER,
     INPUT_DURATION, /* sent as it is written */
     INPUT_BOOL,
-    INPUT_LIST,     /* "a,b" */
-    INPUT_MAP,      /* name.member=value, or name={JSON} */
-    INPUT_FILE,     /* text, or @FILE */
-    INPUT_SECRET,   /* never a word: @FILE, - or asked for */
+    INPUT_LIST,   /* "a,b" */
+    INPUT_MAP,    /* name.member=value, or name={JSON} */
+    INPUT_FILE,   /* text, or @FILE */
+    INPUT_SECRET, /* never a word: @FILE, - or asked for */
 };
 struct input_field {
     const char *name;
@@ -45,8 +45,8 @@ enum kt_kind input_fields(struct cli *cli, const char *const *words, size_t coun
                           const struct input_field *fields, struct kt_buf *ret,
                           struct kt_err *err) KT_MUST_CHECK;
 /* "KEY=VALUE" list flags as an object of texts. */
-enum kt_kind input_pairs(const struct cli *cli, int flag, struct kt_buf *ret, struct kt_err *err)
-    KT_MUST_CHECK;
+enum kt_kind input_pairs(const struct cli *cli, int flag, struct kt_buf *ret,
+                         struct kt_err *err) KT_MUST_CHECK;
 
 /* A whole file ("-": standard input). */
 enum kt_kind input_file(struct cli *cli, const char *path, size_t max, struct kt_buf *ret,

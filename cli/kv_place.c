@@ -49,11 +49,13 @@ bool kv_place_find(struct cli *cli, const char *word, struct kv_place *ret)
         else if (invalid)
             cli_note(cli, "Error: the token is not valid: it expired, was revoked or mistyped");
         else
-            cli_note(cli, "Error: there is no KV mount for '%.200s' that this token may see", asked);
-        cli_note(cli, "next   %s", cli->token == NULL || invalid
-                                       ? "secretctl login, or VAULT_TOKEN"
-                                       : "secretctl secrets list; a policy has to grant something "
-                                         "below the mount");
+            cli_note(cli, "Error: there is no KV mount for '%.200s' that this token may see",
+                     asked);
+        cli_note(cli, "next   %s",
+                 cli->token == NULL || invalid
+                     ? "secretctl login, or VAULT_TOKEN"
+                     : "secretctl secrets list; a policy has to grant something "
+                       "below the mount");
         cli->exit_code = cli_remote_code(cli);
         return false;
     }

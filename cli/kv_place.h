@@ -1,8 +1,8 @@
 /* cli/kv_place.h - where a secret is: its mount, and its path inside it.
  *
- * What:    Vault's preflight: the vault says to which KV mount a path belongs. With -mount the words
- *          are already inside it. A word copied out of a policy ("secret/data/db") is put right, with
- *          a note.
+ * What:    Vault's preflight: the vault says to which KV mount a path belongs. With -mount the
+ *          words are already inside it. A word copied out of a policy ("secret/data/db") is put
+ *          right, with a note.
  * Owner:   a plain value.
  * Threads: one thread. */
 #pragma once
@@ -13,7 +13,7 @@ struct cli;
 
 struct kv_place {
     struct kt_api_mount mount;
-    char path[KT_API_PATH_MAX];        /* "db/orders" */
+    char path[KT_API_PATH_MAX];         /* "db/orders" */
     char secret[KT_API_PATH_MAX + 256]; /* "secret/db/orders" */
 };
 /* False: said what failed; cli->exit_code is set. */

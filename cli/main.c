@@ -8,8 +8,15 @@
 
 /* What may be read later; all else, and VAULT_TOKEN, leaves the environment at once. */
 static const char *const kept[] = {
-    "VAULT_ADDR", "VAULT_CACERT", "VAULT_NAMESPACE", "VAULT_FORMAT", "VAULT_TLS_SERVER_NAME",
-    "VAULT_CLIENT_TIMEOUT", "HOME", "TZ", NULL,
+    "VAULT_ADDR",
+    "VAULT_CACERT",
+    "VAULT_NAMESPACE",
+    "VAULT_FORMAT",
+    "VAULT_TLS_SERVER_NAME",
+    "VAULT_CLIENT_TIMEOUT",
+    "HOME",
+    "TZ",
+    NULL,
 };
 
 /* The token is taken first: what remains in the old environment block could be read by others. */

@@ -227,6 +227,7 @@ void output_value(struct kt_buf *out, struct kt_json value)
 void output_line(struct kt_buf *out, struct kt_bytes text)
 {
     static const char many[] = "occurred:\n\t* ";
+    static const unsigned char blank[] = " ";
     const unsigned char *found =
         text.len > 0 ? memmem(text.at, text.len, many, sizeof many - 1) : NULL;
     if (found != NULL) {
@@ -239,7 +240,7 @@ void output_line(struct kt_buf *out, struct kt_bytes text)
     kt_buf_init(&line, text.len + 1);
     for (size_t i = 0; i < text.len; i++)
         if (text.at[i] > 0x20 || (line.len > 0 && line.at[line.len - 1] != ' '))
-            kt_buf_add_char(&line, text.at[i] <= 0x20 ? ' ' : (char)text.at[i]);
+            kt_buf_add(&line, text.at[i] <= 0x20 ? blank : text.at + i, 1);
     output_safe(out, kt_buf_bytes(&line));
 }
 
@@ -302,9 +303,8 @@ static struct kt_zone *load_zone(void)
         kt_autobuf struct kt_buf text = {0};
         kt_buf_init(&text, KT_ZONE_FILE_MAX);
         struct stat st = {0};
-        unsigned char *at = fstat(fd, &st) == 0 && st.st_size > 0
-                                ? kt_buf_grow(&text, (size_t)st.st_size)
-                                : NULL;
+        unsigned char *at =
+            fstat(fd, &st) == 0 && st.st_size > 0 ? kt_buf_grow(&text, (size_t)st.st_size) : NULL;
         if (at != NULL && read(fd, at, (size_t)st.st_size) == st.st_size &&
             kt_zone_parse(kt_buf_bytes(&text), "local", &zone, NULL) == KT_OK)
             return zone;
@@ -372,7 +372,10 @@ void output_span(int64_t ms, char out[OUTPUT_TIME])
         const char *name;
         int64_t ms;
     } units[] = {
-        {"day", 86400000}, {"hour", 3600000}, {"minute", 60000}, {"second", 1000},
+        {"day", 86400000},
+        {"hour", 3600000},
+        {"minute", 60000},
+        {"second", 1000},
     };
     if (ms < 0)
         ms = -ms;
@@ -425,8 +428,7 @@ int64_t output_time_of(struct kt_json object, const char *name)
         return 0;
     kt_autobuf struct kt_buf decoded = {0};
     kt_buf_init(&decoded, sizeof text - 1);
-    if (!kt_json_string(value, &decoded) ||
-        !kt_time_parse(kt_buf_text(&decoded), decoded.len, &ms))
+    if (!kt_json_string(value, &decoded) || !kt_time_parse(kt_buf_text(&decoded), decoded.len, &ms))
         return 0;
     return ms;
 }

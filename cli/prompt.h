@@ -1,9 +1,10 @@
 /* cli/prompt.h - asks a person, without showing what is typed.
  *
- * What:    Reads a line from the terminal with echo off. A signal that ends or stops the program puts
- *          the echo back first.
+ * What:    Reads a line from the terminal with echo off. A signal that ends or stops the program
+ *          puts the echo back first.
  * Owner:   the answer is appended to the caller's buffer, which wipes.
- * Errors:  KT_INVALID: the input is no terminal. KT_GONE: nothing was typed, the input ended. KT_IO.
+ * Errors:  KT_INVALID: the input is no terminal. KT_GONE: nothing was typed, the input ended.
+ *          KT_IO.
  * Threads: one thread. */
 #pragma once
 

@@ -165,7 +165,7 @@ size_t run_healthy(const struct run_model *run)
 {
     size_t healthy = 0;
     for (size_t i = 0; i < run->consumer_count; i++)
-        healthy += strcmp(run->consumers[i].state, "healthy") == 0 &&
-                   run->consumers[i].version == run->to;
+        healthy +=
+            strcmp(run->consumers[i].state, "healthy") == 0 && run->consumers[i].version == run->to;
     return healthy;
 }

@@ -40,7 +40,7 @@ void run_model_free(struct run_model *run);
 /* False: memory is out. */
 bool run_model_take(struct run_model *run, struct kt_json data);
 
-bool run_ended(const struct run_model *run);  /* done, rolled_back, cancelled */
+bool run_ended(const struct run_model *run); /* done, rolled_back, cancelled */
 bool run_frozen(const struct run_model *run);
 bool run_done(const struct run_model *run);
 /* Why it went wrong: what the vault says, else the last failed step; "" when nothing did. */

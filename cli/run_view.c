@@ -7,13 +7,14 @@
 #include "cli/output.h"
 #include "lib/clock.h"
 
-#define LINE_MAX_BYTES 1024u
+#define LINE_MAX_BYTES ((size_t)1024)
 
 /* ---- lines ---- */
 
 /* One line of at most columns characters: a picture is only drawn anew right if no line wraps. */
 static void add_cut(struct kt_buf *out, struct kt_bytes line, unsigned columns)
 {
+    static const unsigned char blank[] = " ";
     size_t width = 0;
     kt_autobuf struct kt_buf safe = {0};
     kt_buf_init(&safe, 8 * LINE_MAX_BYTES);
@@ -22,7 +23,8 @@ static void add_cut(struct kt_buf *out, struct kt_bytes line, unsigned columns)
         width += (safe.at[i] & 0xC0) != 0x80;
         if (width > columns)
             break;
-        kt_buf_add_char(out, safe.at[i] == '\n' || safe.at[i] == '\t' ? ' ' : (char)safe.at[i]);
+        bool moves = safe.at[i] == '\n' || safe.at[i] == '\t';
+        kt_buf_add(out, moves ? blank : safe.at + i, 1);
     }
     kt_buf_add_char(out, '\n');
 }
@@ -62,8 +64,8 @@ static void consumer_line(const struct run_consumer *consumer, struct kt_buf *ou
         kt_buf_printf(out, "  %s", consumer->detail);
 }
 
-void run_view_consumers(const struct run_model *run, unsigned indent, size_t most,
-                        unsigned columns, struct kt_buf *out)
+void run_view_consumers(const struct run_model *run, unsigned indent, size_t most, unsigned columns,
+                        struct kt_buf *out)
 {
     kt_autobuf struct kt_buf line = {0};
     kt_buf_init(&line, LINE_MAX_BYTES);
@@ -87,14 +89,10 @@ static const struct phase {
     const char *label;
     const char *states[3];
 } phases[] = {
-    {"checked", {"planned", "preflight", NULL}},
-    {"new value", {"generated", NULL, NULL}},
-    {"accepted", {"applying", "applied", NULL}},
-    {"verified", {"verifying", NULL, NULL}},
-    {"consumers", {"promoted", "acking", NULL}},
-    {"overlap", {"overlapping", NULL, NULL}},
-    {"old one off", {"revoking", NULL, NULL}},
-    {"proof", {"confirming", NULL, NULL}},
+    {"checked", {"planned", "preflight", NULL}}, {"new value", {"generated", NULL, NULL}},
+    {"accepted", {"applying", "applied", NULL}}, {"verified", {"verifying", NULL, NULL}},
+    {"consumers", {"promoted", "acking", NULL}}, {"overlap", {"overlapping", NULL, NULL}},
+    {"old one off", {"revoking", NULL, NULL}},   {"proof", {"confirming", NULL, NULL}},
 };
 #define PHASES (sizeof phases / sizeof phases[0])
 
@@ -200,8 +198,7 @@ void run_view_picture(struct cli *cli, const struct run_model *run, unsigned col
     for (size_t i = 0; i < PHASES; i++) {
         if (!shown[i].reached) {
             if (now != PHASES)
-                kt_buf_printf(&rest, "%s\xc2\xb7 %s", rest.len > 0 ? "   " : "  ",
-                              phases[i].label);
+                kt_buf_printf(&rest, "%s\xc2\xb7 %s", rest.len > 0 ? "   " : "  ", phases[i].label);
             continue;
         }
         add_phase(&phases[i], &shown[i], i == now && !run_ended(run), false, columns, out);
@@ -216,7 +213,8 @@ void run_view_picture(struct cli *cli, const struct run_model *run, unsigned col
         add_cut(out, kt_buf_bytes(&rest), columns);
     if (run->can_go_back && !run_ended(run)) {
         kt_buf_reset(&rest);
-        kt_buf_printf(&rest, "  going back is possible until \"old one off\":  secretctl run cancel %s",
+        kt_buf_printf(&rest,
+                      "  going back is possible until \"old one off\":  secretctl run cancel %s",
                       run->id);
         add_cut(out, kt_buf_bytes(&rest), columns);
     }
@@ -235,8 +233,7 @@ static void add_item(struct kt_buf *out, const char *label, const char *text)
     }
 }
 
-static void add_verdict(struct kt_buf *out, const char *word, const char *secret,
-                        const char *text)
+static void add_verdict(struct kt_buf *out, const char *word, const char *secret, const char *text)
 {
     kt_buf_printf(out, "%s  %s: %s\n", word, secret, text);
 }
@@ -246,7 +243,8 @@ static void add_hurt(const struct run_model *run, struct kt_buf *out)
     const char *label = "hurt";
     for (size_t i = 0; i < run->consumer_count; i++) {
         const struct run_consumer *consumer = &run->consumers[i];
-        if (strcmp(consumer->state, "unhealthy") != 0 && strcmp(consumer->state, "rolled_back") != 0)
+        if (strcmp(consumer->state, "unhealthy") != 0 &&
+            strcmp(consumer->state, "rolled_back") != 0)
             continue;
         kt_autobuf struct kt_buf line = {0};
         kt_buf_init(&line, LINE_MAX_BYTES);
@@ -323,7 +321,7 @@ void run_view_verdict(struct cli *cli, const struct run_model *run, struct kt_bu
     else if (run_ended(run))
         verdict_back(run, &text);
     else
-        kt_buf_printf(&text, "%s is %s; it goes on by itself: secretctl run watch %s\n", run->secret,
-                      run->state, run->id);
+        kt_buf_printf(&text, "%s is %s; it goes on by itself: secretctl run watch %s\n",
+                      run->secret, run->state, run->id);
     output_safe(out, kt_buf_bytes(&text));
 }

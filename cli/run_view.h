@@ -1,7 +1,8 @@
-/* cli/run_view.h - a run as text: one line a step, the picture that a terminal redraws, the verdict.
+/* cli/run_view.h - a run as text: one line a step, the picture that a terminal redraws, the
+ * verdict.
  *
- * The verdict's first line says in plain words what is the case, the next who is hurt, the last what
- * to type. Threads: one thread. */
+ * The verdict's first line says in plain words what is the case, the next who is hurt, the last
+ * what to type. Threads: one thread. */
 #pragma once
 
 #include "cli/run_model.h"
@@ -16,6 +17,6 @@ void run_view_picture(struct cli *cli, const struct run_model *run, unsigned col
                       struct kt_buf *out);
 void run_view_verdict(struct cli *cli, const struct run_model *run, struct kt_buf *out);
 /* At most `most` of them, each line cut at columns. */
-void run_view_consumers(const struct run_model *run, unsigned indent, size_t most,
-                        unsigned columns, struct kt_buf *out);
+void run_view_consumers(const struct run_model *run, unsigned indent, size_t most, unsigned columns,
+                        struct kt_buf *out);
 #define RUN_VIEW_WIDE 400u /* columns, where nothing is drawn anew */

@@ -5,8 +5,7 @@
 
 #include "cli/cli.h"
 
-bool secret_path(struct cli *cli, const char *prefix, const char *secret,
-                 char out[SECRET_API_PATH])
+bool secret_path(struct cli *cli, const char *prefix, const char *secret, char out[SECRET_API_PATH])
 {
     while (*secret == '/')
         secret++;

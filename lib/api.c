@@ -11,6 +11,7 @@
 #define BODY_MAX       ((size_t)33 * 1024 * 1024)
 #define MERGE_PATCH    "application/merge-patch+json"
 #define NAMESPACE_MAX  256u
+#define REPORT_MAX     ((size_t)64 * 1024)
 #define LONG_POLL_MORE 15000u
 
 /* What a vault may answer: long lists, and what others stored. */
@@ -33,12 +34,14 @@ struct kt_api {
 enum kt_kind kt_api_open(const struct kt_api_options *options, struct kt_api **ret,
                          struct kt_err *err)
 {
-    kt_autoapi struct kt_api *api = kt_calloc(1, sizeof *api);
+    const char *ns = options->namespace_path != NULL ? options->namespace_path : "";
+    if (strlen(ns) >= NAMESPACE_MAX)
+        return kt_fail(err, KT_INVALID, "the namespace is too long");
+    struct kt_api *api = kt_calloc(1, sizeof *api);
     if (api == NULL)
         return kt_fail(err, KT_NO_MEMORY, "setting up the connection");
-    const char *address = options->address != NULL && options->address[0] != '\0'
-                              ? options->address
-                              : KT_API_ADDRESS;
+    const char *address =
+        options->address != NULL && options->address[0] != '\0' ? options->address : KT_API_ADDRESS;
     struct kt_http_options http = {
         .address = address,
         .ca_file = options->ca_file,
@@ -48,18 +51,16 @@ enum kt_kind kt_api_open(const struct kt_api_options *options, struct kt_api **r
         .body_max = options->body_max,
     };
     api->body_max = options->body_max != 0 ? options->body_max : BODY_MAX;
-    if (options->namespace_path != NULL) {
-        if (strlen(options->namespace_path) >= sizeof api->namespace_path)
-            return kt_fail(err, KT_INVALID, "the namespace is too long");
-        (void)snprintf(api->namespace_path, sizeof api->namespace_path, "%s",
-                       options->namespace_path);
-    }
+    (void)snprintf(api->namespace_path, sizeof api->namespace_path, "%s", ns);
     enum kt_kind kind = kt_http_open(&http, &api->http, err);
     if (kind == KT_OK)
         kind = kt_api_set_token(api, options->token, err);
-    if (kind == KT_OK)
-        *ret = KT_TAKE(api);
-    return kind;
+    if (kind != KT_OK) {
+        kt_api_close(api);
+        return kind;
+    }
+    *ret = api;
+    return KT_OK;
 }
 
 void kt_api_close(struct kt_api *api)
@@ -150,10 +151,9 @@ static enum kt_kind kind_of(unsigned status)
         unsigned status;
         enum kt_kind kind;
     } rows[] = {
-        {400, KT_INVALID},    {403, KT_DENIED},     {404, KT_NOT_FOUND},
-        {405, KT_METHOD},     {409, KT_CONFLICT},   {410, KT_GONE},
-        {412, KT_PRECONDITION}, {413, KT_TOO_LARGE}, {415, KT_MEDIA_TYPE},
-        {429, KT_TOO_MANY},   {503, KT_BUSY},       {504, KT_TIMEOUT},
+        {400, KT_INVALID},    {403, KT_DENIED},   {404, KT_NOT_FOUND},    {405, KT_METHOD},
+        {409, KT_CONFLICT},   {410, KT_GONE},     {412, KT_PRECONDITION}, {413, KT_TOO_LARGE},
+        {415, KT_MEDIA_TYPE}, {429, KT_TOO_MANY}, {503, KT_BUSY},         {504, KT_TIMEOUT},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         if (rows[i].status == status)
@@ -166,6 +166,7 @@ static enum kt_kind kind_of(unsigned status)
 static void add_tidied(struct kt_buf *out, struct kt_bytes text)
 {
     static const char many[] = "occurred:\n\t* ";
+    static const unsigned char blank[] = " ";
     const unsigned char *found =
         text.len > 0 ? memmem(text.at, text.len, many, sizeof many - 1) : NULL;
     if (found != NULL) {
@@ -179,7 +180,7 @@ static void add_tidied(struct kt_buf *out, struct kt_bytes text)
             kt_buf_add_text(out, "; ");
             i += 3;
         } else {
-            kt_buf_add_char(out, text.at[i] < 0x20 || text.at[i] == 0x7f ? ' ' : (char)text.at[i]);
+            kt_buf_add(out, text.at[i] < 0x20 || text.at[i] == 0x7f ? blank : text.at + i, 1);
         }
     }
 }
@@ -221,8 +222,7 @@ enum kt_kind kt_api_reply_read(struct kt_api_reply *reply, bool raw, struct kt_e
 {
     struct kt_bytes body = kt_buf_bytes(&reply->http.body);
     bool failed = reply->http.status >= 400;
-    reply->root = reply->data = reply->auth = reply->warnings = reply->errors =
-        (struct kt_json){0};
+    reply->root = reply->data = reply->auth = reply->warnings = reply->errors = (struct kt_json){0};
     reply->request_id[0] = '\0';
     if (body.len > 0 && (!raw || failed)) {
         enum kt_kind kind = kt_json_check(body, &reply_limits, err);
@@ -261,8 +261,7 @@ static void add_path(struct kt_buf *out, const struct kt_api_request *request)
     }
 }
 
-void kt_api_url(const struct kt_api *api, const struct kt_api_request *request,
-                struct kt_buf *out)
+void kt_api_url(const struct kt_api *api, const struct kt_api_request *request, struct kt_buf *out)
 {
     kt_buf_add_text(out, kt_api_address(api));
     add_path(out, request);
@@ -280,8 +279,7 @@ enum kt_kind kt_api_call(struct kt_api *api, const struct kt_api_request *reques
     size_t count = 0;
     headers[count++] = (struct kt_http_header){"X-Vault-Request", kt_str("true")};
     if (api->token != NULL)
-        headers[count++] =
-            (struct kt_http_header){"X-Vault-Token", kt_secret_bytes(api->token)};
+        headers[count++] = (struct kt_http_header){"X-Vault-Token", kt_secret_bytes(api->token)};
     if (api->namespace_path[0] != '\0')
         headers[count++] =
             (struct kt_http_header){"X-Vault-Namespace", kt_str(api->namespace_path)};
@@ -369,9 +367,8 @@ enum kt_kind kt_api_kv_read(struct kt_api *api, const struct kt_api_mount *mount
     return KT_OK;
 }
 
-enum kt_kind kt_api_watch(struct kt_api *api, const char *host, const char *cursor,
-                          unsigned wait_s, int wake_fd, struct kt_api_reply *reply,
-                          struct kt_err *err)
+enum kt_kind kt_api_watch(struct kt_api *api, const char *host, const char *cursor, unsigned wait_s,
+                          int wake_fd, struct kt_api_reply *reply, struct kt_err *err)
 {
     kt_autobuf struct kt_buf path = {0};
     kt_autobuf struct kt_buf query = {0};
@@ -418,7 +415,7 @@ enum kt_kind kt_api_consumer_report(struct kt_api *api, const struct kt_api_cons
     kt_autobuf struct kt_buf path = {0};
     kt_autobuf struct kt_buf body = {0};
     kt_buf_init(&path, KT_API_PATH_MAX);
-    kt_buf_init(&body, 64 * 1024);
+    kt_buf_init(&body, REPORT_MAX);
     kt_buf_printf(&path, "fleet/consumers/%s/%s", report->host, report->secret);
     const struct {
         const char *name, *text;

@@ -3,9 +3,9 @@
  * What:    kt_api_call() sends one request below /v1/ with token and namespace, checks the answer's
  *          JSON and finds its parts. Bodies are never made into a tree: the reply's parts are spans
  *          (lib/json.h) of one wiped buffer, so numbers keep every digit.
- * Owner:   kt_api_open() gives one, kt_api_close() takes it and wipes the token; NULL is fine. A reply
- *          is started with kt_api_reply_init(), may be used for one call after the other, and is ended
- *          with kt_api_reply_free(). Spans live until the reply's next call.
+ * Owner:   kt_api_open() gives one, kt_api_close() takes it and wipes the token; NULL is fine. A
+ *          reply is started with kt_api_reply_init(), may be used for one call after the other, and
+ *          is ended with kt_api_reply_free(). Spans live until the reply's next call.
  * Errors:  what the transport says (lib/http_client.h), and for a status >= 400 its kind: 400
  *          KT_INVALID, 403 KT_DENIED, 404 KT_NOT_FOUND, 503 KT_SEALED or KT_BUSY ... `what` is the
  *          server's errors, joined; when there are two or more, the last is the hint. The reply is
@@ -38,25 +38,25 @@ enum kt_kind kt_api_open(const struct kt_api_options *options, struct kt_api **r
                          struct kt_err *err) KT_MUST_CHECK;
 void kt_api_close(struct kt_api *api);
 /* Takes a copy; empty: no token is sent from now on. */
-enum kt_kind kt_api_set_token(struct kt_api *api, struct kt_bytes token, struct kt_err *err)
-    KT_MUST_CHECK;
+enum kt_kind kt_api_set_token(struct kt_api *api, struct kt_bytes token,
+                              struct kt_err *err) KT_MUST_CHECK;
 bool kt_api_has_token(const struct kt_api *api);
 const char *kt_api_address(const struct kt_api *api);
 
 struct kt_api_request {
     const char *method; /* "GET", "LIST", "POST", "PUT", "PATCH", "DELETE" */
-    const char *path;   /* below /v1/, as a person writes it: "secret/data/team a/db"; escaped here */
-    const char *query;  /* "version=2&wait=30", escaped already; or NULL */
-    struct kt_bytes body;      /* JSON; may be empty */
-    const char *content_type;  /* NULL: none; PATCH: application/merge-patch+json */
-    unsigned timeout_ms;       /* 0: the client's. A long poll: its wait and 15 s */
-    bool raw;                  /* the answer is no JSON: leave it in reply.http.body */
-    void (*tick)(void *arg);   /* as in struct kt_http_request */
+    const char *path; /* below /v1/, as a person writes it: "secret/data/team a/db"; escaped here */
+    const char *query;        /* "version=2&wait=30", escaped already; or NULL */
+    struct kt_bytes body;     /* JSON; may be empty */
+    const char *content_type; /* NULL: none; PATCH: application/merge-patch+json */
+    unsigned timeout_ms;      /* 0: the client's. A long poll: its wait and 15 s */
+    bool raw;                 /* the answer is no JSON: leave it in reply.http.body */
+    void (*tick)(void *arg);  /* as in struct kt_http_request */
     void *tick_arg;
 };
 struct kt_api_reply {
     struct kt_http_response http; /* status and the whole body */
-    struct kt_json root;     /* absent after a 204 and after raw */
+    struct kt_json root;          /* absent after a 204 and after raw */
     struct kt_json data;     /* the envelope's data; of a bare object (sys/health) the object */
     struct kt_json auth;     /* absent when null */
     struct kt_json warnings; /* an array, absent when null */
@@ -70,12 +70,11 @@ void kt_api_reply_free(struct kt_api_reply *reply);
 enum kt_kind kt_api_call(struct kt_api *api, const struct kt_api_request *request, int wake_fd,
                          struct kt_api_reply *reply, struct kt_err *err) KT_MUST_CHECK;
 /* The URL of a request, for messages and -output-curl-string. */
-void kt_api_url(const struct kt_api *api, const struct kt_api_request *request,
-                struct kt_buf *out);
-/* What kt_api_call() does with an answer that has arrived in reply->http: finds the parts, makes the
- * error. Public for its tests. */
-enum kt_kind kt_api_reply_read(struct kt_api_reply *reply, bool raw, struct kt_err *err)
-    KT_MUST_CHECK;
+void kt_api_url(const struct kt_api *api, const struct kt_api_request *request, struct kt_buf *out);
+/* What kt_api_call() does with an answer that has arrived in reply->http: finds the parts, makes
+ * the error. Public for its tests. */
+enum kt_kind kt_api_reply_read(struct kt_api_reply *reply, bool raw,
+                               struct kt_err *err) KT_MUST_CHECK;
 
 /* ---- parts of an answer; absent members leave *ret alone and give false ---- */
 bool kt_api_i64(struct kt_json object, const char *name, int64_t *ret);
@@ -87,25 +86,25 @@ bool kt_api_text(struct kt_json object, const char *name, char *out, size_t out_
 
 /* Which KV mount a secret's path belongs to (Vault's preflight, sys/internal/ui/mounts/PATH). */
 struct kt_api_mount {
-    char path[256]; /* "secret/" */
+    char path[256];   /* "secret/" */
     unsigned version; /* 1 or 2 */
 };
 enum kt_kind kt_api_mount_of(struct kt_api *api, const char *path, struct kt_api_mount *ret,
                              struct kt_err *err) KT_MUST_CHECK;
-/* MOUNT/data/PATH?version=N of a secret "secret/db/orders"; version 0: the current one. The values are
- * reply->data's member "data"; *ret_version is the version that was read. */
+/* MOUNT/data/PATH?version=N of a secret "secret/db/orders"; version 0: the current one. The values
+ * are reply->data's member "data"; *ret_version is the version that was read. */
 enum kt_kind kt_api_kv_read(struct kt_api *api, const struct kt_api_mount *mount,
                             const char *secret, uint64_t version, struct kt_api_reply *reply,
                             uint64_t *ret_version, struct kt_err *err) KT_MUST_CHECK;
 
 /* GET fleet/watch/HOST: the long poll of an agent. cursor "" asks for everything at once. */
-enum kt_kind kt_api_watch(struct kt_api *api, const char *host, const char *cursor,
-                          unsigned wait_s, int wake_fd, struct kt_api_reply *reply,
+enum kt_kind kt_api_watch(struct kt_api *api, const char *host, const char *cursor, unsigned wait_s,
+                          int wake_fd, struct kt_api_reply *reply,
                           struct kt_err *err) KT_MUST_CHECK;
 /* GET rotation/runs/ID?wait=&since=. */
 enum kt_kind kt_api_run_wait(struct kt_api *api, const char *run, uint64_t since, unsigned wait_s,
-                             int wake_fd, struct kt_api_reply *reply, struct kt_err *err)
-    KT_MUST_CHECK;
+                             int wake_fd, struct kt_api_reply *reply,
+                             struct kt_err *err) KT_MUST_CHECK;
 
 /* POST fleet/consumers/HOST/SECRET; NULL texts are left out, so are samples and p95 of 0. */
 struct kt_api_consumer {
@@ -116,8 +115,7 @@ struct kt_api_consumer {
     unsigned p95_ms, baseline_p95_ms;
 };
 enum kt_kind kt_api_consumer_report(struct kt_api *api, const struct kt_api_consumer *report,
-                                    struct kt_api_reply *reply, struct kt_err *err)
-    KT_MUST_CHECK;
+                                    struct kt_api_reply *reply, struct kt_err *err) KT_MUST_CHECK;
 
 static inline void kt_api_close_at(struct kt_api **api)
 {

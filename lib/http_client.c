@@ -20,7 +20,7 @@
 #include "lib/wipe_alloc.h"
 
 #define REDIRECTS_MAX      3u
-#define HEADER_LINE_MAX    (8u * 1024u)
+#define HEADER_LINE_MAX    ((size_t)8 * 1024)
 #define BODY_MAX           ((size_t)33 * 1024 * 1024)
 #define CONNECT_TIMEOUT_MS 10000u
 #define TIMEOUT_MS         60000u
@@ -341,8 +341,8 @@ static void let_go(struct kt_http *http)
     http->response = NULL;
 }
 
-static enum kt_kind drive(struct kt_http *http, const struct kt_http_request *request,
-                          int wake_fd, CURLcode *ret_code, struct kt_err *err)
+static enum kt_kind drive(struct kt_http *http, const struct kt_http_request *request, int wake_fd,
+                          CURLcode *ret_code, struct kt_err *err)
 {
     int wait_ms = request->tick != NULL ? TICK_MS : 60000;
     if (curl_multi_add_handle(http->multi, http->easy) != CURLM_OK)

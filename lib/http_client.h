@@ -20,7 +20,7 @@
 #include "lib/err.h"
 
 #define KT_HTTP_ADDRESS_MAX 1024u
-#define KT_HTTP_PATH_MAX    (16u * 1024u)
+#define KT_HTTP_PATH_MAX    ((size_t)16 * 1024)
 #define KT_HTTP_HEADERS_MAX 16u
 
 struct kt_http;
@@ -44,8 +44,8 @@ struct kt_http_request {
     const char *path;   /* "/v1/secret/data/a%20b?version=2": escaped already */
     const struct kt_http_header *headers;
     size_t header_count;
-    struct kt_bytes body; /* sent unless empty; POST, PUT and PATCH send an empty one too */
-    unsigned timeout_ms;  /* 0: the client's; a long poll sets its wait and some more */
+    struct kt_bytes body;    /* sent unless empty; POST, PUT and PATCH send an empty one too */
+    unsigned timeout_ms;     /* 0: the client's; a long poll sets its wait and some more */
     void (*tick)(void *arg); /* called about once a second while waiting; NULL: not at all */
     void *tick_arg;
 };

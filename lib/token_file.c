@@ -13,12 +13,16 @@
 #include "lib/cleanup.h"
 #include "lib/random.h"
 
+static bool is_blank(unsigned char c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
 enum kt_kind kt_token_check(struct kt_bytes text, struct kt_bytes *ret, struct kt_err *err)
 {
-    static const char blank[] = " \t\r\n";
-    while (text.len > 0 && memchr(blank, text.at[0], 4) != NULL)
+    while (text.len > 0 && is_blank(text.at[0]))
         text = kt_bytes(text.at + 1, text.len - 1);
-    while (text.len > 0 && memchr(blank, text.at[text.len - 1], 4) != NULL)
+    while (text.len > 0 && is_blank(text.at[text.len - 1]))
         text.len--;
     if (text.len == 0)
         return kt_fail(err, KT_INVALID, "the token is empty");
@@ -51,6 +55,7 @@ enum kt_kind kt_token_env_take(const char *name, struct kt_secret **ret, struct 
         return kt_fail(err, KT_NOT_FOUND, "%s is not set", name);
     enum kt_kind kind = keep(kt_str(value), ret, err);
     sodium_memzero(value, strlen(value));
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): before threads, the header says
     (void)unsetenv(name);
     if (kind != KT_OK)
         kt_context(err, "%s", name);
@@ -65,13 +70,14 @@ static enum kt_kind check_mode(int fd, const char *path, struct kt_err *err)
     if (!S_ISREG(st.st_mode))
         return kt_fail(err, KT_DENIED, "'%.200s' is not a regular file", path);
     if (st.st_uid != geteuid() && st.st_uid != 0) {
-        enum kt_kind kind = kt_fail(err, KT_DENIED, "the token file '%.200s' belongs to another user",
-                                    path);
+        enum kt_kind kind =
+            kt_fail(err, KT_DENIED, "the token file '%.200s' belongs to another user", path);
         kt_hint(err, "remove it, or give it to the user who runs this");
         return kind;
     }
     if ((st.st_mode & 077) != 0) {
-        enum kt_kind kind = kt_fail(err, KT_DENIED, "others may read the token file '%.200s'", path);
+        enum kt_kind kind =
+            kt_fail(err, KT_DENIED, "others may read the token file '%.200s'", path);
         kt_hint(err, "chmod 600 %.200s", path);
         return kind;
     }
@@ -125,7 +131,8 @@ enum kt_kind kt_token_file_write(const char *path, struct kt_bytes token, struct
     int n = snprintf(temporary, sizeof temporary, "%s.%016jx", path, (uintmax_t)id);
     if (n < 0 || (size_t)n >= sizeof temporary)
         return kt_fail(err, KT_INVALID, "the path of the token file is too long");
-    kt_autoclose int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    kt_autoclose int fd =
+        open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return kt_fail(err, KT_IO, "cannot write '%.200s'", path);
     if (!write_all(fd, token) || fsync(fd) != 0 || rename(temporary, path) != 0) {

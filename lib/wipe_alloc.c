@@ -9,7 +9,7 @@
 
 void *kt_wipe_malloc(size_t size)
 {
-    return kt_malloc(size);
+    return kt_malloc(size == 0 ? 1 : size);
 }
 
 void *kt_wipe_calloc(size_t count, size_t size)

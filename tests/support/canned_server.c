@@ -13,8 +13,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define ANSWERS_MAX  64u
-#define REQUEST_MAX  65536u
+#define ANSWERS_MAX 64u
+#define REQUEST_MAX 65536u
 
 struct canned {
     int listener, stop;
@@ -191,10 +191,10 @@ struct canned *canned_start(const struct canned_options *options)
     (void)pthread_mutex_init(&server->lock, NULL);
     server->stop = eventfd(0, EFD_CLOEXEC);
     server->tls = options->cert_file != NULL;
-    if (server->tls && (gnutls_certificate_allocate_credentials(&server->credentials) != 0 ||
-                        gnutls_certificate_set_x509_key_file(server->credentials,
-                                                             options->cert_file, options->key_file,
-                                                             GNUTLS_X509_FMT_PEM) != 0))
+    if (server->tls &&
+        (gnutls_certificate_allocate_credentials(&server->credentials) != 0 ||
+         gnutls_certificate_set_x509_key_file(server->credentials, options->cert_file,
+                                              options->key_file, GNUTLS_X509_FMT_PEM) != 0))
         abort();
     if (!(options->local ? listen_local(server) : listen_port(server)) ||
         pthread_create(&server->thread, NULL, run, server) != 0)
@@ -242,9 +242,10 @@ void canned_json(struct canned *server, unsigned status, const char *json)
     char *text = calloc(1, room);
     if (text == NULL)
         abort();
-    (void)snprintf(text, room,
-                   "HTTP/1.1 %u x\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
-                   status, strlen(json), json);
+    (void)snprintf(
+        text, room,
+        "HTTP/1.1 %u x\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s", status,
+        strlen(json), json);
     canned_answer(server, text);
     free(text);
 }

@@ -1,8 +1,8 @@
 /* tests/support/canned_server.h - a server that gives prepared answers and keeps what it was asked.
  *
- * What:    Answers the n-th request with the n-th answer, the last one from then on. An answer is the
- *          bytes that go out, status line and all; canned_json() makes one. CANNED_CLOSE closes the
- *          connection instead, CANNED_SILENT answers nothing.
+ * What:    Answers the n-th request with the n-th answer, the last one from then on. An answer is
+ *          the bytes that go out, status line and all; canned_json() makes one. CANNED_CLOSE closes
+ *          the connection instead, CANNED_SILENT answers nothing.
  * Owner:   canned_start() gives one, canned_stop() ends its thread and frees it.
  * Limits:  64 answers, requests of 64 KiB, one connection at a time.
  * Threads: its own; what it was asked is read after the client got its answer. */

@@ -21,21 +21,25 @@ static const struct row {
     enum kt_kind kind;
     const char *what, *hint, *data;
 } rows[] = {
-    {"envelope", 200, "{\"request_id\":\"7d\",\"data\":{\"a\":1.0},\"auth\":null,\"warnings\":null}",
-     KT_OK, "", "", "{\"a\":1.0}"},
+    {"envelope", 200,
+     "{\"request_id\":\"7d\",\"data\":{\"a\":1.0},\"auth\":null,\"warnings\":null}", KT_OK, "", "",
+     "{\"a\":1.0}"},
     {"bare object", 200, "{\"initialized\":true,\"sealed\":false}", KT_OK, "", "",
      "{\"initialized\":true,\"sealed\":false}"},
     {"no content", 204, "", KT_OK, "", "", ""},
-    {"login", 200, "{\"request_id\":\"7d\",\"data\":null,\"auth\":{\"accessor\":\"x\"}}", KT_OK, "", "",
-     ""},
+    {"login", 200, "{\"request_id\":\"7d\",\"data\":null,\"auth\":{\"accessor\":\"x\"}}", KT_OK, "",
+     "", ""},
     {"huge number", 200, "{\"request_id\":\"7d\",\"data\":{\"n\":123456789012345678901234567890}}",
      KT_OK, "", "", "{\"n\":123456789012345678901234567890}"},
-    {"one error", 400, "{\"errors\":[\"no data provided\"]}", KT_INVALID, "no data provided", "", ""},
-    {"denied", 403, "{\"errors\":[\"2 errors occurred:\\n\\t* permission denied\\n\\t* invalid token\\n\\n\"]}",
+    {"one error", 400, "{\"errors\":[\"no data provided\"]}", KT_INVALID, "no data provided", "",
+     ""},
+    {"denied", 403,
+     "{\"errors\":[\"2 errors occurred:\\n\\t* permission denied\\n\\t* invalid token\\n\\n\"]}",
      KT_DENIED, "permission denied; invalid token", "", ""},
-    {"the second is what to do", 400, "{\"errors\":[\"KT-R-003 a run is active\",\"run watch 1\"],"
-     "\"data\":{\"run\":\"1\"}}", KT_INVALID, "KT-R-003 a run is active", "run watch 1",
-     "{\"run\":\"1\"}"},
+    {"the second is what to do", 400,
+     "{\"errors\":[\"KT-R-003 a run is active\",\"run watch 1\"],"
+     "\"data\":{\"run\":\"1\"}}",
+     KT_INVALID, "KT-R-003 a run is active", "run watch 1", "{\"run\":\"1\"}"},
     {"nothing there", 404, "{\"errors\":[]}", KT_NOT_FOUND, "no such thing", "", ""},
     {"deleted version", 404, "{\"request_id\":\"7d\",\"data\":{\"data\":null,\"metadata\":{}}}",
      KT_NOT_FOUND, "no such thing", "", "{\"data\":null,\"metadata\":{}}"},
@@ -48,7 +52,8 @@ static const struct row {
     {"internal", 500, "{\"errors\":[\"internal error\"]}", KT_INTERNAL, "internal error", "", ""},
     {"error without JSON", 502, "<html>bad gateway</html>", KT_INTERNAL, "internal error", "", ""},
     {"error without a body", 400, "", KT_INVALID, "the request is not valid", "", ""},
-    {"errors of a wrong type", 400, "{\"errors\":7}", KT_INVALID, "the request is not valid", "", ""},
+    {"errors of a wrong type", 400, "{\"errors\":7}", KT_INVALID, "the request is not valid", "",
+     ""},
     {"control characters", 400, "{\"errors\":[\"a\\u001b[31mb\"]}", KT_INVALID, "a [31mb", "", ""},
     {"no JSON", 200, "hello", KT_CORRUPT, "the answer is not what a vault sends",
      "is there a vault at this address?", ""},
@@ -91,7 +96,8 @@ static void parts_are_found_or_left_alone(void **state)
     char text[8] = "x";
     int64_t number = 7;
     bool truth = true;
-    struct kt_bytes json = kt_str("{\"n\":5,\"b\":false,\"t\":\"abcdefghij\",\"s\":\"ok\",\"f\":1.5}");
+    struct kt_bytes json =
+        kt_str("{\"n\":5,\"b\":false,\"t\":\"abcdefghij\",\"s\":\"ok\",\"f\":1.5}");
     assert_int_equal(kt_json_check(json, NULL, NULL), KT_OK);
     struct kt_json object = kt_json_value(json);
     assert_true(kt_api_i64(object, "n", &number));
@@ -203,9 +209,11 @@ static void mounts(void **state)
     (void)state;
     struct fixture f = begin(NULL);
     struct kt_api_mount mount = {0};
-    canned_json(f.server, 200, "{\"request_id\":\"7d\",\"data\":{\"path\":\"secret/\",\"type\":\"kv\","
-                               "\"options\":{\"version\":\"2\"}}}");
-    canned_json(f.server, 200, "{\"request_id\":\"7d\",\"data\":{\"path\":\"old/\",\"options\":null}}");
+    canned_json(f.server, 200,
+                "{\"request_id\":\"7d\",\"data\":{\"path\":\"secret/\",\"type\":\"kv\","
+                "\"options\":{\"version\":\"2\"}}}");
+    canned_json(f.server, 200,
+                "{\"request_id\":\"7d\",\"data\":{\"path\":\"old/\",\"options\":null}}");
     canned_json(f.server, 200, "{\"request_id\":\"7d\",\"data\":{}}");
     assert_int_equal(kt_api_mount_of(f.api, "secret/db", &mount, &f.err), KT_OK);
     assert_string_equal(mount.path, "secret/");
@@ -223,12 +231,14 @@ static void reading_a_secret(void **state)
     struct fixture f = begin(NULL);
     struct kt_api_mount mount = {.path = "secret/", .version = 2};
     uint64_t version = 0;
-    canned_json(f.server, 200, "{\"request_id\":\"7d\",\"data\":{\"data\":{\"p\":\"v\"},"
-                               "\"metadata\":{\"version\":4}}}");
+    canned_json(f.server, 200,
+                "{\"request_id\":\"7d\",\"data\":{\"data\":{\"p\":\"v\"},"
+                "\"metadata\":{\"version\":4}}}");
     assert_int_equal(
         kt_api_kv_read(f.api, &mount, "secret/db/orders", 4, &f.reply, &version, &f.err), KT_OK);
     assert_int_equal(version, 4);
-    assert_non_null(strstr(canned_request(f.server, 0), "GET /v1/secret/data/db/orders?version=4 "));
+    assert_non_null(
+        strstr(canned_request(f.server, 0), "GET /v1/secret/data/db/orders?version=4 "));
     assert_int_equal(kt_api_kv_read(f.api, &mount, "other/db", 0, &f.reply, &version, &f.err),
                      KT_INVALID);
     end(&f);
@@ -239,9 +249,13 @@ static void what_an_agent_says(void **state)
     (void)state;
     struct fixture f = begin(NULL);
     canned_json(f.server, 200, "{\"request_id\":\"7d\",\"data\":{\"want\":5}}");
-    struct kt_api_consumer report = {.host = "h1", .secret = "secret/db/orders",
-                                     .service = "orders", .state = "healthy", .version = 5,
-                                     .samples = 10, .p95_ms = 41};
+    struct kt_api_consumer report = {.host = "h1",
+                                     .secret = "secret/db/orders",
+                                     .service = "orders",
+                                     .state = "healthy",
+                                     .version = 5,
+                                     .samples = 10,
+                                     .p95_ms = 41};
     assert_int_equal(kt_api_consumer_report(f.api, &report, &f.reply, &f.err), KT_OK);
     const char *asked = canned_request(f.server, 0);
     assert_non_null(strstr(asked, "POST /v1/fleet/consumers/h1/secret/db/orders "));
@@ -251,7 +265,8 @@ static void what_an_agent_says(void **state)
     assert_non_null(
         strstr(canned_request(f.server, 1), "GET /v1/fleet/watch/h1?wait=300&since=12%3Aa%20b "));
     assert_int_equal(kt_api_run_wait(f.api, "01J", 7, 30, -1, &f.reply, &f.err), KT_OK);
-    assert_non_null(strstr(canned_request(f.server, 2), "GET /v1/rotation/runs/01J?wait=30&since=7 "));
+    assert_non_null(
+        strstr(canned_request(f.server, 2), "GET /v1/rotation/runs/01J?wait=30&since=7 "));
     end(&f);
 }
 

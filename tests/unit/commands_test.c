@@ -15,6 +15,7 @@
 #include "cli/cli.h"
 #include "cli/help.h"
 #include "lib/cleanup.h"
+#include "lib/failpoint.h"
 #include "lib/secret.h"
 #include "tests/support/canned_server.h"
 
@@ -30,9 +31,9 @@ static void words_are_unique(void **state)
             const struct command *a = &command_table[i];
             const struct command *b = &command_table[k];
             bool same = i != k && strcmp(a->words, b->words) == 0;
-            bool alias = a->alias != NULL && (strcmp(a->alias, b->words) == 0 ||
-                                              (i != k && b->alias != NULL &&
-                                               strcmp(a->alias, b->alias) == 0));
+            bool alias = a->alias != NULL &&
+                         (strcmp(a->alias, b->words) == 0 ||
+                          (i != k && b->alias != NULL && strcmp(a->alias, b->alias) == 0));
             if (same || alias)
                 fail_msg("'%s' and '%s' are the same to a person", a->words, b->words);
         }
@@ -215,7 +216,8 @@ static const struct run_row {
      "the value of 'admin_password' stands on the command line"},
     {"unknown setting", "secretctl schedule set secret/x crn=x", 1, "", "cron=...?"},
     {"wrong duration", "secretctl schedule set secret/x overlap=9x", 1, "", "overlap"},
-    {"wrong boolean", "secretctl schedule set secret/x require_healthy=yes", 1, "", "true or false"},
+    {"wrong boolean", "secretctl schedule set secret/x require_healthy=yes", 1, "",
+     "true or false"},
     {"a schedule that never fires", "secretctl schedule preview cron=0_0_30_2_*", 1, "", "Error: "},
     {"preview", "secretctl schedule preview cron=@daily zone=Europe/Berlin -count=2", 0,
      "Europe/Berlin", ""},
@@ -251,16 +253,19 @@ static void a_run_is_followed_to_its_end(void **state)
     (void)state;
     struct canned *server = canned_start(&(struct canned_options){0});
     char line[256];
-    canned_json(server, 200, "{\"request_id\":\"7\",\"data\":{\"run\":\"01J\",\"state\":\"planned\"}}");
     canned_json(server, 200,
-                "{\"request_id\":\"7\",\"data\":{\"id\":\"01J\",\"secret\":\"secret/db\",\"from\":4,"
-                "\"to\":5,\"state\":\"applying\",\"steps\":[{\"seq\":1,\"kind\":\"state\",\"name\":"
-                "\"generated\",\"ok\":true,\"text\":\"a new password\",\"at\":\"2025-01-02T03:04:05Z\","
-                "\"took_ms\":12}]}}");
-    canned_json(server, 200,
-                "{\"request_id\":\"7\",\"data\":{\"id\":\"01J\",\"secret\":\"secret/db\",\"from\":4,"
-                "\"to\":5,\"state\":\"done\",\"steps\":[{\"seq\":2,\"kind\":\"state\",\"name\":\"done\","
-                "\"ok\":true,\"text\":\"\",\"at\":\"2025-01-02T03:04:06Z\",\"took_ms\":0}]}}");
+                "{\"request_id\":\"7\",\"data\":{\"run\":\"01J\",\"state\":\"planned\"}}");
+    canned_json(
+        server, 200,
+        "{\"request_id\":\"7\",\"data\":{\"id\":\"01J\",\"secret\":\"secret/db\",\"from\":4,"
+        "\"to\":5,\"state\":\"applying\",\"steps\":[{\"seq\":1,\"kind\":\"state\",\"name\":"
+        "\"generated\",\"ok\":true,\"text\":\"a new password\",\"at\":\"2025-01-02T03:04:05Z\","
+        "\"took_ms\":12}]}}");
+    canned_json(
+        server, 200,
+        "{\"request_id\":\"7\",\"data\":{\"id\":\"01J\",\"secret\":\"secret/db\",\"from\":4,"
+        "\"to\":5,\"state\":\"done\",\"steps\":[{\"seq\":2,\"kind\":\"state\",\"name\":\"done\","
+        "\"ok\":true,\"text\":\"\",\"at\":\"2025-01-02T03:04:06Z\",\"took_ms\":0}]}}");
     (void)snprintf(line, sizeof line, "secretctl rotate secret/db -address=%s",
                    canned_address(server));
     struct ran ran = run(line);
@@ -294,11 +299,14 @@ static void ends_that_are_not_good(void **state)
     struct canned *server = canned_start(&(struct canned_options){0});
     char json[1024];
     char line[256];
-    (void)snprintf(json, sizeof json,
-                   "{\"request_id\":\"7\",\"data\":{\"id\":\"01J\",\"secret\":\"secret/db\",\"from\":4,"
-                   "\"to\":5,\"steps\":[],%s}}", row->members);
+    (void)snprintf(
+        json, sizeof json,
+        "{\"request_id\":\"7\",\"data\":{\"id\":\"01J\",\"secret\":\"secret/db\",\"from\":4,"
+        "\"to\":5,\"steps\":[],%s}}",
+        row->members);
     canned_json(server, 200, json);
-    (void)snprintf(line, sizeof line, "secretctl run watch 01J -address=%s", canned_address(server));
+    (void)snprintf(line, sizeof line, "secretctl run watch 01J -address=%s",
+                   canned_address(server));
     struct ran ran = run(line);
     assert_int_equal(ran.code, 2);
     if (strstr(ran.out, row->out) == NULL)
@@ -321,8 +329,9 @@ static void an_active_run_is_named_or_joined(void **state)
     assert_non_null(strstr(ran.err, "secretctl run watch 01J"));
     canned_json(server, 400,
                 "{\"errors\":[\"KT-R-003 a run is active\"],\"data\":{\"run\":\"01J\"}}");
-    canned_json(server, 200, "{\"request_id\":\"7\",\"data\":{\"id\":\"01J\",\"secret\":\"secret/db\","
-                             "\"from\":4,\"to\":5,\"state\":\"done\",\"steps\":[]}}");
+    canned_json(server, 200,
+                "{\"request_id\":\"7\",\"data\":{\"id\":\"01J\",\"secret\":\"secret/db\","
+                "\"from\":4,\"to\":5,\"state\":\"done\",\"steps\":[]}}");
     (void)snprintf(line, sizeof line, "secretctl rotate --join secret/db -address=%s",
                    canned_address(server));
     assert_int_equal(run(line).code, 0);
@@ -347,6 +356,44 @@ static void an_escape_from_the_vault_does_not_reach_the_terminal(void **state)
     canned_stop(server);
 }
 
+#ifdef KT_FAULT
+/* Every allocation fails once: an exit code, a message, no crash, no leak. */
+static void when_memory_is_out(void **state)
+{
+    static const char *const lines[] = {
+        "secretctl --help",
+        "secretctl schedule preview cron=@daily zone=Europe/Berlin window=22:00-04:00",
+        "secretctl kv put secret/x a=@/dev/null",
+        "secretctl kv get secret/x -o json",
+        "secretctl run show 01J",
+        "secretctl docs",
+    };
+    (void)state;
+    struct canned *server = canned_start(&(struct canned_options){0});
+    canned_json(
+        server, 200,
+        "{\"request_id\":\"7\",\"data\":{\"path\":\"secret/\",\"options\":{\"version\":"
+        "\"2\"},\"data\":{\"a\":\"b\"},\"metadata\":{\"version\":1},\"id\":\"01J\","
+        "\"state\":\"done\",\"steps\":[{\"seq\":1,\"kind\":\"state\",\"name\":\"done\"}]}}");
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+        for (unsigned long nth = 1; nth < 400; nth++) {
+            char line[256];
+            (void)snprintf(line, sizeof line, "%s%s%s", lines[i],
+                           i >= 2 && i < 5 ? " -address=" : "",
+                           i >= 2 && i < 5 ? canned_address(server) : "");
+            (void)kt_fail_allocation(nth);
+            struct ran ran = run(line);
+            unsigned long made = kt_fail_allocation(0);
+            if (ran.code < 0 || ran.code > 2 || (ran.code != 0 && ran.err[0] == '\0'))
+                fail_msg("%s, allocation %lu: exit code %d and '%s'", line, nth, ran.code, ran.err);
+            if (made < nth)
+                break;
+        }
+    }
+    canned_stop(server);
+}
+#endif
+
 /* ---- */
 
 static struct CMUnitTest row_test(const char *what, const char *name, CMUnitTestFunction function,
@@ -355,9 +402,8 @@ static struct CMUnitTest row_test(const char *what, const char *name, CMUnitTest
     char *text = NULL;
     if (asprintf(&text, "%s: %s", what, name) < 0)
         abort();
-    return (struct CMUnitTest){.name = text,
-                               .test_func = function,
-                               .initial_state = (void *)(uintptr_t)row};
+    return (struct CMUnitTest){
+        .name = text, .test_func = function, .initial_state = (void *)(uintptr_t)row};
 }
 
 int main(void)
@@ -366,18 +412,23 @@ int main(void)
         PER_COMMAND = 6,
         RUNS = sizeof run_rows / sizeof run_rows[0],
         ENDS = sizeof end_rows / sizeof end_rows[0],
+#ifdef KT_FAULT
+        FIXED = 5
+#else
         FIXED = 4
+#endif
     };
     static const struct {
         const char *name;
         CMUnitTestFunction function;
     } per[PER_COMMAND] = {
-        {"complete", a_row_is_complete},          {"flags", a_row_takes_each_flag_once},
-        {"found", a_row_is_found_by_its_words},   {"help", help_fits_a_screen},
-        {"examples", examples_are_right},         {NULL, NULL},
+        {"complete", a_row_is_complete},        {"flags", a_row_takes_each_flag_once},
+        {"found", a_row_is_found_by_its_words}, {"help", help_fits_a_screen},
+        {"examples", examples_are_right},       {NULL, NULL},
     };
     size_t n = 0;
-    struct CMUnitTest *tests = calloc(command_count * PER_COMMAND + RUNS + ENDS + FIXED, sizeof *tests);
+    struct CMUnitTest *tests =
+        calloc(command_count * PER_COMMAND + RUNS + ENDS + FIXED, sizeof *tests);
     if (tests == NULL || kt_secret_init(NULL) != KT_OK)
         return 1;
     tests[n++] = (struct CMUnitTest)cmocka_unit_test(words_are_unique);
@@ -385,10 +436,13 @@ int main(void)
     tests[n++] = (struct CMUnitTest)cmocka_unit_test(an_active_run_is_named_or_joined);
     tests[n++] =
         (struct CMUnitTest)cmocka_unit_test(an_escape_from_the_vault_does_not_reach_the_terminal);
+#ifdef KT_FAULT
+    tests[n++] = (struct CMUnitTest)cmocka_unit_test(when_memory_is_out);
+#endif
     for (size_t i = 0; i < command_count; i++)
         for (size_t k = 0; per[k].name != NULL; k++)
-            tests[n++] = row_test(command_table[i].words, per[k].name, per[k].function,
-                                  &command_table[i]);
+            tests[n++] =
+                row_test(command_table[i].words, per[k].name, per[k].function, &command_table[i]);
     for (size_t i = 0; i < RUNS; i++)
         tests[n++] = row_test("run", run_rows[i].name, runs, &run_rows[i]);
     for (size_t i = 0; i < ENDS; i++)

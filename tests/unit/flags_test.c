@@ -10,8 +10,8 @@
 #define ARGV(...) ((char *[]){(char[]){"secretctl"}, __VA_ARGS__, NULL})
 #define W(text)   ((char[]){text})
 
-static const enum flag_id allowed[] = {FLAG_FIELD, FLAG_FORCE, FLAG_CAS, FLAG_POLICY, FLAG_FORMAT,
-                                       FLAG_HELP};
+static const enum flag_id allowed[] = {FLAG_FIELD,  FLAG_FORCE,  FLAG_CAS,
+                                       FLAG_POLICY, FLAG_FORMAT, FLAG_HELP};
 #define ALLOWED (sizeof allowed / sizeof allowed[0])
 
 static int count(char *const *argv)

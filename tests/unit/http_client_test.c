@@ -177,7 +177,8 @@ static void the_token_is_not_sent_on(void **state)
     struct fixture f = begin(&(struct canned_options){0}, NULL, NULL);
     struct canned *other = canned_start(&(struct canned_options){0});
     char answer[256];
-    (void)snprintf(answer, sizeof answer, "HTTP/1.1 307 x\r\nLocation: %s/\r\nContent-Length: 0\r\n\r\n",
+    (void)snprintf(answer, sizeof answer,
+                   "HTTP/1.1 307 x\r\nLocation: %s/\r\nContent-Length: 0\r\n\r\n",
                    canned_address(other));
     canned_answer(f.server, answer);
     assert_int_equal(get(&f, "/"), KT_DENIED);
@@ -327,8 +328,8 @@ static void tls_row(const char *host, int64_t from_ms, bool trusted, const char 
 {
     struct certs certs = make_certs(host, from_ms, 10);
     struct canned_options options = {.cert_file = certs.cert, .key_file = certs.key};
-    struct fixture f = begin(&options, trusted ? certs.cert : "/etc/ssl/certs/ca-certificates.crt",
-                             server_name);
+    struct fixture f =
+        begin(&options, trusted ? certs.cert : "/etc/ssl/certs/ca-certificates.crt", server_name);
     canned_json(f.server, 200, "{}");
     enum kt_kind kind = get(&f, "/v1/x");
     if (what == NULL) {
@@ -500,8 +501,9 @@ int main(void)
     struct CMUnitTest tests[FIXED + ADDRESSES];
     memcpy(tests, fixed, sizeof fixed);
     for (size_t i = 0; i < ADDRESSES; i++)
-        tests[FIXED + i] = (struct CMUnitTest){.name = address_rows[i].name,
-                                               .test_func = addresses,
-                                               .initial_state = (void *)(uintptr_t)&address_rows[i]};
+        tests[FIXED + i] =
+            (struct CMUnitTest){.name = address_rows[i].name,
+                                .test_func = addresses,
+                                .initial_state = (void *)(uintptr_t)&address_rows[i]};
     return cmocka_run_group_tests_name("http_client", tests, NULL, NULL);
 }

@@ -262,7 +262,7 @@ int main(void)
     for (size_t i = 0; i < (count); i++)                                                           \
     tests[n++] = (struct CMUnitTest){.name = (rows)[i].name,                                       \
                                      .test_func = function,                                        \
-                                     .initial_state = (void *)(uintptr_t)&(rows)[i]}
+                                     .initial_state = (void *)(uintptr_t) & (rows)[i]}
     ROWS(safe_rows, SAFE, controls_are_made_visible);
     ROWS(json_rows, JSON, json_is_laid_out);
     ROWS(time_rows, TIMES, times_have_their_offset);
