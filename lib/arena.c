@@ -1,5 +1,6 @@
 #include "lib/arena.h"
 
+#include <pthread.h>
 #include <sodium.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -8,12 +9,94 @@
 #include "lib/failpoint.h"
 
 #define CHUNK_BYTES 4000u
+/* Chunks that a thread keeps for its next arenas. Not under AddressSanitizer, which shall see who
+ * uses memory of an arena that is gone. */
+#ifdef __SANITIZE_ADDRESS__
+#define SPARES 0u
+#else
+#define SPARES 4u
+#endif
 
 struct kt_arena_chunk {
     struct kt_arena_chunk *next;
     size_t used, room;
     _Alignas(16) unsigned char at[];
 };
+
+/* ---- spare chunks: of the usual size, all zero ---- */
+
+struct spares {
+    struct kt_arena_chunk *first;
+    unsigned n;
+};
+static pthread_once_t spares_once = PTHREAD_ONCE_INIT;
+static pthread_key_t spares_key; /* only so that a thread's end frees them */
+static bool spares_kept;
+
+static void spares_free(void *at)
+{
+    struct spares *spares = at;
+    while (spares->first != NULL) {
+        struct kt_arena_chunk *next = spares->first->next;
+        free(spares->first);
+        spares->first = next;
+    }
+    spares->n = SPARES; /* no more on this thread */
+}
+
+static void spares_begin(void)
+{
+    spares_kept = pthread_key_create(&spares_key, spares_free) == 0;
+}
+
+static struct spares *thread_spares(void)
+{
+    static _Thread_local struct spares spares;
+    return &spares;
+}
+
+static struct kt_arena_chunk *take_spare(void)
+{
+    struct spares *spares = thread_spares();
+    struct kt_arena_chunk *chunk = spares->first;
+    if (chunk != NULL) {
+        spares->first = chunk->next;
+        spares->n--;
+        chunk->next = NULL;
+    }
+    return chunk;
+}
+
+/* The chunk is wiped. */
+static void give_chunk(struct kt_arena_chunk *chunk)
+{
+    struct spares *spares = thread_spares();
+    bool keep = chunk->room == CHUNK_BYTES && spares->n != SPARES;
+    if (keep && spares->first == NULL) {
+        (void)pthread_once(&spares_once, spares_begin);
+        keep = spares_kept && pthread_setspecific(spares_key, spares) == 0;
+    }
+    if (!keep) {
+        free(chunk);
+        return;
+    }
+    chunk->used = 0;
+    chunk->next = spares->first;
+    spares->first = chunk;
+    spares->n++;
+}
+
+static struct kt_arena_chunk *new_chunk(size_t room)
+{
+    struct kt_arena_chunk *chunk = room == CHUNK_BYTES ? take_spare() : NULL;
+    if (chunk == NULL)
+        chunk = kt_calloc(1, sizeof *chunk + room);
+    if (chunk != NULL)
+        chunk->room = room;
+    return chunk;
+}
+
+/* ---- arenas ---- */
 
 void kt_arena_init(struct kt_arena *arena, size_t max)
 {
@@ -25,7 +108,7 @@ static void free_chunks(struct kt_arena_chunk *chunk)
     while (chunk != NULL) {
         struct kt_arena_chunk *next = chunk->next;
         sodium_memzero(chunk->at, chunk->used);
-        free(chunk);
+        give_chunk(chunk);
         chunk = next;
     }
 }
@@ -60,12 +143,11 @@ void *kt_arena_take(struct kt_arena *arena, size_t size)
     struct kt_arena_chunk *chunk = arena->chunks;
     if (chunk == NULL || chunk->room - chunk->used < want) {
         size_t room = want > CHUNK_BYTES ? want : CHUNK_BYTES;
-        chunk = kt_calloc(1, sizeof *chunk + room);
+        chunk = new_chunk(room);
         if (chunk == NULL) {
             arena->failed = true;
             return NULL;
         }
-        chunk->room = room;
         /* A large piece goes behind the first chunk, so that the small ones keep filling it. */
         if (arena->chunks != NULL && want > CHUNK_BYTES) {
             chunk->next = arena->chunks->next;

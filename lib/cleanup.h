@@ -39,6 +39,9 @@ static inline int kt_take_fd(int *fd)
     return taken;
 }
 
+/* A buffer on the stack that is written before it is read: the compiler need not zero it first. */
+#define KT_UNINIT __attribute__((uninitialized))
+
 #define kt_autofree  __attribute__((cleanup(kt_free_at)))
 #define kt_autoclose __attribute__((cleanup(kt_close_at)))
 #define kt_autofile  __attribute__((cleanup(kt_fclose_at)))

@@ -230,10 +230,26 @@ void kt_jsonw_raw(struct kt_jsonw *w, struct kt_bytes json)
     add_element(w, json.at, json.len);
 }
 
+void kt_jsonw_name(struct kt_jsonw *w, const char *quoted, size_t len)
+{
+    KT_ASSERT(!w->after_key && w->depth > 0);
+    bool first = !comma(w);
+    kt_buf_add(w->out, quoted + first, len - first);
+    w->after_key = true;
+}
+
+void kt_jsonw_time(struct kt_jsonw *w, int64_t ms)
+{
+    char text[KT_TIME_TEXT + 2] = "\"";
+    if (ms != 0)
+        kt_time_text(ms, text + 1);
+    size_t len = strlen(text);
+    text[len++] = '"';
+    add_element(w, text, len);
+}
+
 void kt_jsonw_kv_time(struct kt_jsonw *w, const char *key, int64_t ms)
 {
-    char text[KT_TIME_TEXT] = "";
-    if (ms != 0)
-        kt_time_text(ms, text);
-    kt_jsonw_kv_text(w, key, text);
+    kt_jsonw_key(w, key);
+    kt_jsonw_time(w, ms);
 }

@@ -30,6 +30,12 @@ void kt_jsonw_bool(struct kt_jsonw *w, bool value);
 void kt_jsonw_null(struct kt_jsonw *w);
 void kt_jsonw_raw(struct kt_jsonw *w, struct kt_bytes json); /* one whole JSON value */
 
+/* A key that is a literal and needs no escapes, put together at compile time: for what is written
+ * with every read. */
+#define KT_JSONW_NAME(w, name)                                                                     \
+    kt_jsonw_name((w), ",\"" name "\":", sizeof(",\"" name "\":") - 1)
+void kt_jsonw_name(struct kt_jsonw *w, const char *quoted, size_t len);
+
 /* The string alone, quoted and escaped the same way, without a writer. */
 void kt_json_quote(struct kt_buf *out, struct kt_bytes text);
 
@@ -60,4 +66,5 @@ static inline void kt_jsonw_kv_raw(struct kt_jsonw *w, const char *key, struct k
     kt_jsonw_raw(w, json);
 }
 /* RFC 3339, "" for 0. */
+void kt_jsonw_time(struct kt_jsonw *w, int64_t ms);
 void kt_jsonw_kv_time(struct kt_jsonw *w, const char *key, int64_t ms);

@@ -20,13 +20,18 @@ void kt_random(void *out, size_t len)
         randombytes_buf(out, len);
 }
 
+/* A system call each would be a twentieth of a read: 32 bytes of the system's randomness are drawn
+ * out into a pool. */
 void kt_random_id(void *out, size_t len)
 {
-    static _Thread_local unsigned char pool[1024];
+    static _Thread_local unsigned char pool[2048];
     static _Thread_local size_t left;
     KT_ASSERT(len <= 256);
     if (left < len) {
-        kt_random(pool, sizeof pool);
+        unsigned char seed[randombytes_SEEDBYTES];
+        kt_random(seed, sizeof seed);
+        randombytes_buf_deterministic(pool, sizeof pool, seed);
+        sodium_memzero(seed, sizeof seed);
         left = sizeof pool;
     }
     left -= len;

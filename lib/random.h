@@ -1,9 +1,9 @@
 /* lib/random.h - the one seam through which randomness comes in.
  *
  * What:    kt_random() fills from getrandom through libsodium, which aborts rather than return bad
- *          bytes. kt_random_id() gives public random bytes (request ids, nonces) out of a buffer
- *          per thread: a system call each would cost 0.5 us on the read path. Keys and passwords
- *          always come from kt_random().
+ *          bytes. kt_random_id() gives public random bytes (request ids, nonces) out of a pool
+ *          per thread, which ChaCha20 fills from a fresh seed: a system call each would cost 0.5 us
+ *          on the read path. Keys and passwords always come from kt_random().
  * Threads: any thread. Tests may replace the source before threads start: kt_random_source(). */
 #pragma once
 

@@ -14,7 +14,7 @@
 enum kt_kind audit_append(struct audit *audit, const struct audit_event *event, struct kt_err *err)
 {
     uint64_t seq = 0;
-    unsigned char usual[AUDIT_LINE_USUAL];
+    KT_UNINIT unsigned char usual[AUDIT_LINE_USUAL];
     kt_autobuf struct kt_buf line;
     kt_buf_init_in(&line, AUDIT_LINE_MAX + 64, usual, sizeof usual);
     enum kt_kind kind = audit->n_devices == 0 ? KT_OK : audit_devices_ready(audit->devices, err);

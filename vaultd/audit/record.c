@@ -18,10 +18,13 @@
  * An event is written for every request, so its line is put together from literals: a writer that
  * counts levels and escapes each name would be a tenth of a read. */
 
-#define ADD(line, literal)       kt_buf_add((line), (literal), sizeof(literal) - 1)
-#define NAME(line, name)         add_name((line), ",\"" name "\":", sizeof(",\"" name "\":") - 1)
-#define TEXT(line, name, text)   add_text((line), ",\"" name "\":", sizeof(",\"" name "\":") - 1, (text))
-#define HASHED(line, name, form) add_hashed((line), ",\"" name "\":", sizeof(",\"" name "\":") - 1, (form))
+#define LITERAL(text)            (text), sizeof(text) - 1
+#define ADD(line, literal)       kt_buf_add((line), LITERAL(literal))
+#define NAME(line, name)         add_name((line), LITERAL(",\"" name "\":"))
+#define TEXT(line, name, text)   add_text((line), LITERAL(",\"" name "\":"), (text))
+#define HASHED(line, name, form) add_hashed((line), LITERAL(",\"" name "\":"), (form))
+/* Of ours, never in need of escapes. */
+#define PLAIN(line, name, text)  add_plain((line), LITERAL(",\"" name "\":\""), (text))
 
 /* name begins with a comma, which the first member of an object does not get. */
 static void add_name(struct kt_buf *line, const char *name, size_t len)
@@ -36,6 +39,15 @@ static void add_text(struct kt_buf *line, const char *name, size_t len, const ch
         return;
     add_name(line, name, len);
     kt_json_quote(line, kt_str(text));
+}
+
+static void add_plain(struct kt_buf *line, const char *name, size_t len, const char *text)
+{
+    if (text == NULL || text[0] == '\0')
+        return;
+    add_name(line, name, len);
+    kt_buf_add_text(line, text);
+    kt_buf_add_char(line, '"');
 }
 
 /* form: "" leaves it out. */
@@ -159,17 +171,17 @@ static void write_request(struct kt_buf *line, struct audit_hasher *hasher,
                           const struct audit_event *event, const struct who *who, bool whole)
 {
     ADD(line, ",\"request\":{");
-    TEXT(line, "id", event->request_id);
-    TEXT(line, "operation", event->operation);
+    PLAIN(line, "id", event->request_id);
+    PLAIN(line, "operation", event->operation);
     TEXT(line, "mount_point", event->mount_point);
-    TEXT(line, "mount_type", event->mount_type);
+    PLAIN(line, "mount_type", event->mount_type);
     HASHED(line, "client_token", who->token);
     HASHED(line, "client_token_accessor", who->accessor);
     NAME(line, "namespace");
     ADD(line, "{\"id\":\"root\"}");
     TEXT(line, "path", event->path);
     add_data(line, hasher, event->request_data, whole);
-    TEXT(line, "remote_address", event->remote_address);
+    PLAIN(line, "remote_address", event->remote_address);
     if (event->remote_port != 0) {
         NAME(line, "remote_port");
         kt_buf_add_decimal(line, event->remote_port);
@@ -191,7 +203,7 @@ static void write_response(struct kt_buf *line, struct audit_hasher *hasher,
         kt_buf_add_char(line, '}');
     }
     TEXT(line, "mount_point", event->mount_point);
-    TEXT(line, "mount_type", event->mount_type);
+    PLAIN(line, "mount_type", event->mount_type);
     add_data(line, hasher, event->response_data, whole);
     kt_buf_add_char(line, '}');
 }
@@ -213,7 +225,7 @@ static void write_event(struct audit_hasher *hasher, const struct audit_event *e
     begin(line);
     ADD(line, "{\"time\":");
     add_time(line, event->time_ms);
-    TEXT(line, "type", event->type);
+    PLAIN(line, "type", event->type);
     if (auth != NULL)
         write_auth(line, auth, &who);
     write_request(line, hasher, event, &who, whole);
