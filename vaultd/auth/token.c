@@ -16,9 +16,13 @@
 #define RECORD_MAX    (256u * 1024u)
 
 /* One decoded record. It is good as long as the store's entry says the same `changed`: that pair
- * names the bytes, so nothing has to be told when a token changes. */
+ * names the bytes, so nothing has to be told when a token changes. What was found of its line at
+ * the generation `checked_at` holds for every snapshot up to the next fold that touched a token. */
 struct slot {
     bool used, record_has_parent;
+    bool has_parent;         /* as checked: false if the parent was revoked alone */
+    generation checked_at;   /* 0: not checked */
+    int64_t line_expires_ms; /* the first of its ancestors to expire; 0: none will */
     struct kt_arena arena;
     struct token token;
 };
@@ -49,13 +53,26 @@ static void cache_free(void *at)
     free(cache);
 }
 
-struct tokens *tokens_new(void)
+/* Followers run before anybody hears of the commit, so who was told that a token is revoked never
+ * sees it accepted again. */
+static void token_changed(void *arg, const struct fold_event *event)
+{
+    struct tokens *tokens = arg;
+    atomic_store(&tokens->last_change, event->at);
+}
+
+struct tokens *tokens_new(struct store *store)
 {
     struct tokens *tokens = kt_calloc(1, sizeof *tokens);
     if (tokens == NULL)
         return NULL;
+    const unsigned char prefix[1] = {TABLE_TOKEN};
     if (pthread_key_create(&tokens->cache, cache_free) != 0) {
         free(tokens);
+        return NULL;
+    }
+    if (store_on_fold(store, kt_bytes(prefix, 1), token_changed, tokens) != STORE_OK) {
+        tokens_free(tokens);
         return NULL;
     }
     return tokens;
@@ -130,6 +147,7 @@ static enum kt_kind slot_load(struct core *core, struct slot *slot, struct kt_by
     else
         kt_arena_reset(&slot->arena);
     slot->used = true;
+    slot->checked_at = 0;
     slot->token.changed = 0;
     struct token token = {0};
     kind = token_record_read(kt_buf_bytes(&plain), &slot->arena, &token, err);
@@ -190,21 +208,27 @@ static enum kt_kind ancestor_find(struct core *core, struct snapshot *snapshot,
 /* A dead ancestor, gone or expired, takes its line with it; one that was revoked alone
  * ("revoke-orphan") left its children orphans. */
 static bool ancestors_alive(struct core *core, struct snapshot *snapshot, struct cache *cache,
-                            const struct slot *slot, int64_t now_ms, bool *ret_orphaned)
+                            struct slot *slot, int64_t now_ms)
 {
     unsigned char hash[32];
     memcpy(hash, slot->token.parent, sizeof hash);
-    *ret_orphaned = false;
+    slot->has_parent = slot->record_has_parent;
+    slot->line_expires_ms = 0;
+    if (!slot->has_parent)
+        return true;
     for (unsigned depth = 0; depth < ANCESTORS_MAX; depth++) {
         const struct ancestor *ancestor = NULL;
         if (ancestor_find(core, snapshot, cache, hash, &ancestor, NULL) != KT_OK)
             return false;
         if (ancestor->revoked) {
-            *ret_orphaned = depth == 0;
+            slot->has_parent = depth != 0;
             return true;
         }
-        if (ancestor->expires_ms != 0 && now_ms >= ancestor->expires_ms)
+        int64_t expires_ms = ancestor->expires_ms;
+        if (expires_ms != 0 && now_ms >= expires_ms)
             return false;
+        if (expires_ms != 0 && (slot->line_expires_ms == 0 || expires_ms < slot->line_expires_ms))
+            slot->line_expires_ms = expires_ms;
         if (!ancestor->has_parent)
             return true;
         memcpy(hash, ancestor->parent, sizeof hash);
@@ -237,26 +261,48 @@ enum kt_kind token_load(struct core *core, struct snapshot *snapshot,
     return KT_OK;
 }
 
+static bool is_over(int64_t expires_ms, int64_t now_ms)
+{
+    return expires_ms != 0 && now_ms >= expires_ms;
+}
+
+/* The slot, if what is known of the token and its line holds at this generation. */
+static struct slot *find_checked(struct core *core, struct cache *cache, generation at,
+                                 const unsigned char hash[32])
+{
+    generation last_change = atomic_load(&core->tokens->last_change);
+    struct slot *slot = slot_for(cache, hash);
+    bool good = slot->used && slot->checked_at != 0 && last_change <= slot->checked_at &&
+                last_change <= at && memcmp(slot->token.hash, hash, 32) == 0;
+    return good ? slot : NULL;
+}
+
 enum kt_kind token_find_hash(struct core *core, struct snapshot *snapshot,
                              const unsigned char hash[32], int64_t now_ms,
                              const struct token **ret, struct kt_err *err)
 {
-    const struct token *token = NULL;
-    enum kt_kind kind = token_load(core, snapshot, hash, &token, err);
-    if (kind == KT_NOT_FOUND)
-        return refused(err);
-    if (kind != KT_OK)
-        return kind;
-    if (token->revoked || (token->expires_ms != 0 && now_ms >= token->expires_ms))
-        return refused(err);
     struct cache *cache = thread_cache(core);
-    struct slot *slot = slot_for(cache, hash);
-    if (slot->record_has_parent) {
-        bool orphaned = false;
-        if (!ancestors_alive(core, snapshot, cache, slot, now_ms, &orphaned))
+    if (cache == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "looking a token up");
+    generation at = snapshot_generation(snapshot);
+    struct slot *slot = find_checked(core, cache, at, hash);
+    if (slot == NULL) {
+        const struct token *token = NULL;
+        enum kt_kind kind = token_load(core, snapshot, hash, &token, err);
+        if (kind == KT_NOT_FOUND)
             return refused(err);
-        slot->token.has_parent = !orphaned;
+        if (kind != KT_OK)
+            return kind;
+        slot = slot_for(cache, hash);
+        if (!ancestors_alive(core, snapshot, cache, slot, now_ms))
+            return refused(err);
+        slot->checked_at = at;
     }
+    struct token *token = &slot->token;
+    if (token->revoked || is_over(token->expires_ms, now_ms) ||
+        is_over(slot->line_expires_ms, now_ms))
+        return refused(err);
+    token->has_parent = slot->has_parent;
     *ret = token;
     return KT_OK;
 }

@@ -6,14 +6,17 @@
 #pragma once
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "vaultd/auth/token.h"
 #include "vaultd/core/jobs.h"
 
 struct tokens {
     pthread_key_t cache;
+    atomic_uint_fast64_t last_change; /* newest fold that touched a token's record */
 };
-struct tokens *tokens_new(void);
+/* Before the first commit: it follows what changes a token. */
+struct tokens *tokens_new(struct store *store);
 void tokens_free(struct tokens *tokens);
 
 #define TOKEN_CHILD_KEY 49u

@@ -149,7 +149,7 @@ enum kt_kind core_new(const struct core_config *config, struct store *store,
     core->own = private_new(clock);
     core->waits = wait_clock_new(clock);
     core->mounts = mounts_new(store);
-    core->tokens = tokens_new();
+    core->tokens = tokens_new(store);
     core->policies = policies_new(store);
     bool made = core->own != NULL && core->own->desk != NULL &&
                 core->own->refusals != NULL && core->waits != NULL &&

@@ -2,10 +2,12 @@
 
 #include <sodium.h>
 
+#include "lib/cleanup.h"
 #include "lib/random.h"
 #include "vaultd/engine/kv_record.h"
 
 #define META_MAX         (768u * 1024u)
+#define META_USUAL       1024u /* a dozen versions */
 #define VERSIONS_DEFAULT 10u
 #define PRUNE_MAX        60u /* a batch has room for 100 operations */
 
@@ -18,8 +20,9 @@ enum kt_kind kv_load(struct core *core, const struct mount *mount, struct snapsh
         return kt_fail(err, KT_NO_MEMORY, "reading a secret");
     unsigned char key[KV_KEY];
     kv_key(core, mount, path, 0, key);
+    KT_UNINIT unsigned char usual[META_USUAL];
     kt_autobuf struct kt_buf record;
-    kt_buf_init(&record, META_MAX);
+    kt_buf_init_in(&record, META_MAX, usual, sizeof usual);
     generation changed = 0;
     enum kt_kind kind =
         barrier_get(core->barrier, snapshot, kt_bytes(key, sizeof key), &record, &changed, err);

@@ -29,17 +29,21 @@ bool kv_version_deleted(const struct kv_version *version, int64_t now_ms)
 void kv_write_version_members(struct kt_jsonw *w, const struct kv_secret *secret,
                               const struct kv_version *version, bool with_custom)
 {
-    kt_jsonw_kv_time(w, "created_time", version->created_ms);
+    KT_JSONW_NAME(w, "created_time");
+    kt_jsonw_time(w, version->created_ms);
     if (with_custom) {
-        kt_jsonw_key(w, "custom_metadata");
+        KT_JSONW_NAME(w, "custom_metadata");
         if (secret->custom_metadata.len == 0)
             kt_jsonw_null(w);
         else
             kt_jsonw_raw(w, secret->custom_metadata);
     }
-    kt_jsonw_kv_time(w, "deletion_time", version->deletion_ms);
-    kt_jsonw_kv_bool(w, "destroyed", version->destroyed);
-    kt_jsonw_kv_int(w, "version", version->number);
+    KT_JSONW_NAME(w, "deletion_time");
+    kt_jsonw_time(w, version->deletion_ms);
+    KT_JSONW_NAME(w, "destroyed");
+    kt_jsonw_bool(w, version->destroyed);
+    KT_JSONW_NAME(w, "version");
+    kt_jsonw_int(w, version->number);
 }
 
 static void write_version(struct kt_jsonw *w, const char *key, const struct kv_secret *secret,
