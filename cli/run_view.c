@@ -258,7 +258,10 @@ static void verdict_done(const struct run_model *run, struct kt_buf *out)
 {
     char text[160];
     char took[OUTPUT_TIME];
-    if (run->from > 0)
+    if (run->target[0] == '\0')
+        (void)snprintf(text, sizeof text, "v%jd has a new value; there is no target to tell.",
+                       (intmax_t)run->to);
+    else if (run->from > 0)
         (void)snprintf(text, sizeof text, "v%jd is in use, v%jd is dead.", (intmax_t)run->to,
                        (intmax_t)run->from);
     else

@@ -96,6 +96,8 @@ enum kt_kind request_record(struct request *req, struct kt_bytes key, struct kt_
     kt_buf_init(&plain, STORE_VALUE_MAX);
     enum kt_kind kind =
         barrier_get(req->core->barrier, req->snapshot, key, &plain, ret_changed, err);
+    if (kind == KT_NOT_FOUND && err != NULL)
+        err->what[0] = '\0';
     if (kind != KT_OK)
         return kind;
     struct kt_bytes bytes = kt_buf_bytes(&plain);

@@ -187,7 +187,8 @@ enum kt_kind request_pairs(struct request *req, const char *name, struct kt_byte
 enum kt_kind request_member(struct request *req, const char *name, struct kt_json *ret);
 
 /* ---- records ---- */
-/* barrier_get() from the request's snapshot into arena memory. */
+/* barrier_get() from the request's snapshot into arena memory. KT_NOT_FOUND comes without a text, as
+ * Vault's 404 does: who knows what is missing says it. */
 enum kt_kind request_record(struct request *req, struct kt_bytes key, struct kt_bytes *ret,
                             generation *ret_changed, struct kt_err *err);
 

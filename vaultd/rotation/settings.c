@@ -323,11 +323,27 @@ static void show_accounts(const struct rotation_settings *settings, struct kt_js
     kt_jsonw_end(w);
 }
 
+/* All of a generator's members are off by default. */
+static bool is_set(const struct rotation_settings *settings, const struct row *row)
+{
+    const char *text = "";
+    int64_t number = 0;
+    bool flag = false;
+    if (row->kind == TEXT)
+        memcpy(&text, member_of(settings, row), sizeof text);
+    else if (row->kind == SECONDS)
+        memcpy(&number, member_of(settings, row), sizeof number);
+    else
+        memcpy(&flag, member_of(settings, row), sizeof flag);
+    return text[0] != '\0' || number != 0 || flag;
+}
+
 static void show_generator(const struct rotation_settings *settings, struct kt_jsonw *w)
 {
     kt_jsonw_object(w);
     for (size_t i = 0; i < sizeof generator_rows / sizeof generator_rows[0]; i++)
-        show_row(settings, &generator_rows[i], w);
+        if (is_set(settings, &generator_rows[i]))
+            show_row(settings, &generator_rows[i], w);
     kt_jsonw_end(w);
 }
 
