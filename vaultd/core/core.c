@@ -311,6 +311,22 @@ static enum kt_kind open_log(struct core *core, bool accept_rollback, struct kt_
     return KT_OK;
 }
 
+enum kt_kind core_unseal_share(struct core *core, const unsigned char share[SHAMIR_SHARE_BYTES],
+                               bool accept_rollback, bool *ret_unsealed, bool *ret_all,
+                               struct kt_err *err)
+{
+    struct core_private *own = core->own;
+    struct barrier_status status;
+    (void)pthread_mutex_lock(&own->lock);
+    barrier_status(core->barrier, &status);
+    bool all = accept_rollback && (status.progress == 0 || own->accepted_by_all);
+    enum kt_kind kind = barrier_unseal_share(core->barrier, share, ret_unsealed, err);
+    own->accepted_by_all = all;
+    (void)pthread_mutex_unlock(&own->lock);
+    *ret_all = all;
+    return kind;
+}
+
 enum kt_kind core_unsealed(struct core *core, bool accept_rollback, struct kt_err *err)
 {
     struct core_private *own = core->own;

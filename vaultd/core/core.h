@@ -55,6 +55,11 @@ enum kt_kind core_new(const struct core_config *config, struct store *store,
 /* Wakes what waits, stops the vault's own timers, seals. Carriers must have no request left. */
 void core_free(struct core *core);
 
+/* One share of an attempt, as barrier_unseal_share(). accept_rollback is what its holder says; *ret_all:
+ * all holders of this attempt's shares said so, which it takes to begin a new history. */
+enum kt_kind core_unseal_share(struct core *core, const unsigned char share[SHAMIR_SHARE_BYTES],
+                               bool accept_rollback, bool *ret_unsealed, bool *ret_all,
+                               struct kt_err *err) KT_MUST_CHECK;
 /* After enough shares: opens the audit log, starts rotation, admits requests. Blocks. */
 enum kt_kind core_unsealed(struct core *core, bool accept_rollback, struct kt_err *err)
     KT_MUST_CHECK;

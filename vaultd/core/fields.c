@@ -4,11 +4,17 @@
 #include "lib/num.h"
 #include "vaultd/core/request.h"
 
+/* A list's items: more than anybody needs, few enough for handlers that compare each with each. */
+#define ITEMS_MAX 4096u
+
 /* Typed fields of a request, converted as Vault converts them (its "weak" decoding), so that no
  * client is surprised. An error names the field and what is wanted, never the value. */
 
-static enum kt_kind wrong(struct kt_err *err, const char *name, const char *wanted)
+static enum kt_kind wrong(const struct request *req, struct kt_err *err, const char *name,
+                          const char *wanted)
 {
+    if (req->arena.failed)
+        return kt_fail(err, KT_NO_MEMORY, "reading field \"%s\"", name);
     return kt_fail(err, KT_INVALID,
                    "Field validation failed: error converting input for field \"%s\": wanted %s",
                    name, wanted);
@@ -58,7 +64,7 @@ enum kt_kind request_string(struct request *req, const char *name, const char **
         return KT_NOT_FOUND;
     const char *text = scalar_text(&req->arena, value);
     if (text == NULL)
-        return wrong(err, name, "a string");
+        return wrong(req, err, name, "a string");
     *ret = text;
     return KT_OK;
 }
@@ -103,7 +109,7 @@ enum kt_kind request_int(struct request *req, const char *name, int64_t *ret, st
         return KT_NOT_FOUND;
     const char *text = scalar_text(&req->arena, value);
     if (text == NULL)
-        return wrong(err, name, "a whole number");
+        return wrong(req, err, name, "a whole number");
     if (text[0] == '\0') {
         *ret = 0;
         return KT_OK;
@@ -111,7 +117,7 @@ enum kt_kind request_int(struct request *req, const char *name, int64_t *ret, st
     bool ok = kt_json_type(value) == KT_JSON_NUMBER
                   ? kt_i64_parse(kt_str(text), INT64_MIN + 1, INT64_MAX, ret)
                   : parse_int(text, ret);
-    return ok ? KT_OK : wrong(err, name, "a whole number");
+    return ok ? KT_OK : wrong(req, err, name, "a whole number");
 }
 
 static bool word_bool(const char *text, bool *ret)
@@ -138,7 +144,7 @@ enum kt_kind request_bool(struct request *req, const char *name, bool *ret, stru
         return KT_NOT_FOUND;
     const char *text = scalar_text(&req->arena, value);
     if (text == NULL || !word_bool(text, ret))
-        return wrong(err, name, "true or false");
+        return wrong(req, err, name, "true or false");
     return KT_OK;
 }
 
@@ -149,10 +155,10 @@ enum kt_kind request_duration_s(struct request *req, const char *name, int64_t *
     if (!present(req, name, &value))
         return KT_NOT_FOUND;
     if (kt_json_type(value) == KT_JSON_BOOL)
-        return wrong(err, name, "a duration");
+        return wrong(req, err, name, "a duration");
     const char *text = scalar_text(&req->arena, value);
     if (text == NULL)
-        return wrong(err, name, "a duration such as 30, \"90s\" or \"1h30m\"");
+        return wrong(req, err, name, "a duration such as 30, \"90s\" or \"1h30m\"");
     if (text[0] == '\0') {
         *ret = 0;
         return KT_OK;
@@ -161,7 +167,7 @@ enum kt_kind request_duration_s(struct request *req, const char *name, int64_t *
         return kt_fail(err, KT_INVALID, "cannot provide negative value for field \"%s\"", name);
     uint64_t ms = 0;
     if (kt_duration_parse(kt_str(text), &ms, NULL) != KT_OK)
-        return wrong(err, name, "a duration such as 30, \"90s\" or \"1h30m\"");
+        return wrong(req, err, name, "a duration such as 30, \"90s\" or \"1h30m\"");
     *ret = (int64_t)(ms / 1000);
     return KT_OK;
 }
@@ -176,22 +182,27 @@ static struct kt_bytes trimmed(struct kt_bytes text)
     return text;
 }
 
-static enum kt_kind split_commas(struct kt_arena *arena, const char *text, struct string_list *ret)
+static enum kt_kind too_long(struct kt_err *err, const char *name)
+{
+    return kt_fail(err, KT_INVALID, "field \"%s\" has more than %u items", name, ITEMS_MAX);
+}
+
+static enum kt_kind split_commas(struct kt_arena *arena, const char *name, const char *text,
+                                 struct string_list *ret, struct kt_err *err)
 {
     size_t most = 1;
     for (const char *at = text; *at != '\0'; at++)
         most += *at == ',';
+    if (most > ITEMS_MAX)
+        return too_long(err, name);
     struct string_list list = {kt_arena_take(arena, most * sizeof(char *)), 0};
-    if (list.at == NULL)
-        return KT_NO_MEMORY;
-    while (*text != '\0') {
+    while (list.at != NULL && *text != '\0') {
         size_t n = strcspn(text, ",");
-        const char *part = kt_arena_text(arena, trimmed(kt_bytes(text, n)));
-        if (part == NULL)
-            return KT_NO_MEMORY;
-        list.at[list.n++] = part;
+        list.at[list.n++] = kt_arena_text(arena, trimmed(kt_bytes(text, n)));
         text += n + (text[n] == ',');
     }
+    if (arena->failed)
+        return kt_fail(err, KT_NO_MEMORY, "reading field \"%s\"", name);
     *ret = list;
     return KT_OK;
 }
@@ -199,6 +210,8 @@ static enum kt_kind split_commas(struct kt_arena *arena, const char *text, struc
 static enum kt_kind array_list(struct request *req, const char *name, struct kt_json value,
                                struct string_list *ret, struct kt_err *err)
 {
+    if (kt_json_count(value) > ITEMS_MAX)
+        return too_long(err, name);
     struct string_list list = {
         kt_arena_take(&req->arena, (kt_json_count(value) + 1) * sizeof(char *)), 0};
     if (list.at == NULL)
@@ -207,7 +220,7 @@ static enum kt_kind array_list(struct request *req, const char *name, struct kt_
     while (kt_json_next(&it)) {
         const char *text = scalar_text(&req->arena, it.value);
         if (text == NULL)
-            return wrong(err, name, "a list of strings");
+            return wrong(req, err, name, "a list of strings");
         list.at[list.n++] = kt_arena_text(&req->arena, trimmed(kt_str(text)));
     }
     *ret = list;
@@ -224,9 +237,9 @@ enum kt_kind request_list(struct request *req, const char *name, bool comma,
         return array_list(req, name, value, ret, err);
     const char *text = scalar_text(&req->arena, value);
     if (text == NULL)
-        return wrong(err, name, "a list of strings");
-    if (comma && split_commas(&req->arena, text, ret) == KT_OK)
-        return KT_OK;
+        return wrong(req, err, name, "a list of strings");
+    if (comma)
+        return split_commas(&req->arena, name, text, ret, err);
     const char **one = kt_arena_take(&req->arena, sizeof *one);
     if (one == NULL)
         return kt_fail(err, KT_NO_MEMORY, "reading field \"%s\"", name);
@@ -247,7 +260,7 @@ enum kt_kind request_int_list(struct request *req, const char *name, int64_t **r
         return kt_fail(err, KT_NO_MEMORY, "reading field \"%s\"", name);
     for (size_t i = 0; i < texts.n; i++)
         if (!kt_i64_parse(kt_str(texts.at[i]), INT64_MIN + 1, INT64_MAX, &numbers[i]))
-            return wrong(err, name, "a list of whole numbers");
+            return wrong(req, err, name, "a list of whole numbers");
     *ret = numbers;
     *ret_n = texts.n;
     return KT_OK;
@@ -283,7 +296,10 @@ static bool write_pairs(struct request *req, struct kt_json value, struct kt_jso
                 return false;
             continue;
         }
-        kt_jsonw_key(w, kt_json_text(it.key, &req->arena));
+        const char *key = kt_json_text(it.key, &req->arena);
+        if (key == NULL)
+            return false;
+        kt_jsonw_key(w, key);
         kt_jsonw_text(w, text);
     }
     return true;
@@ -300,7 +316,7 @@ enum kt_kind request_pairs(struct request *req, const char *name, struct kt_byte
     struct kt_jsonw w = kt_jsonw(&text);
     kt_jsonw_object(&w);
     if (!write_pairs(req, value, &w))
-        return wrong(err, name, "an object of strings, or \"key=value\"");
+        return wrong(req, err, name, "an object of strings, or \"key=value\"");
     kt_jsonw_end(&w);
     char *copy = kt_buf_ok(&text) ? kt_arena_text(&req->arena, kt_buf_bytes(&text)) : NULL;
     if (copy == NULL)

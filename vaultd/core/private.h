@@ -49,6 +49,8 @@ struct core_private {
     pthread_cond_t idle;        /* committing went to 0 */
     unsigned committing;        /* guarded by lock; batches whose outcome is not in the log yet */
     bool refusing;              /* guarded by lock; sealing: no new commits */
+    bool accepted_by_all;       /* guarded by lock; every share of this unseal attempt came with
+                                 * accept_rollback */
     pthread_mutex_t sealing;    /* one init, unseal or seal at a time; ranked above lock */
     struct desk *desk;
     pthread_t housekeeper;

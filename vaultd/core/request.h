@@ -176,6 +176,7 @@ struct string_list {
     size_t n;
 };
 /* comma: a string is split at commas (Vault's comma-string-list); else it is one element. */
+/* At most 4096 items. */
 enum kt_kind request_list(struct request *req, const char *name, bool comma,
                           struct string_list *ret, struct kt_err *err);
 enum kt_kind request_int_list(struct request *req, const char *name, int64_t **ret, size_t *ret_n,

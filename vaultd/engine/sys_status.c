@@ -166,8 +166,8 @@ static enum kt_kind reset_unseal(struct request *req, struct kt_err *err)
     return KT_OK;
 }
 
-static enum kt_kind add_share(struct request *req, const char *key, bool *ret_unsealed,
-                              struct kt_err *err)
+static enum kt_kind add_share(struct request *req, const char *key, bool *accept_rollback,
+                              bool *ret_unsealed, struct kt_err *err)
 {
     unsigned char share[SHAMIR_SHARE_BYTES];
     enum kt_kind kind = shamir_share_parse(kt_str(key), share, NULL);
@@ -176,7 +176,7 @@ static enum kt_kind add_share(struct request *req, const char *key, bool *ret_un
         kt_hint(err, "an unseal key is 66 hex or 44 base64 characters, as init printed it");
         return KT_INVALID;
     }
-    kind = barrier_unseal_share(req->core->barrier, share, ret_unsealed, err);
+    kind = core_unseal_share(req->core, share, *accept_rollback, ret_unsealed, accept_rollback, err);
     sodium_memzero(share, sizeof share);
     return kind;
 }
@@ -208,7 +208,7 @@ enum kt_kind sys_unseal(struct request *req, struct kt_err *err)
         write_seal_status(req);
         return KT_OK;
     }
-    enum kt_kind kind = add_share(req, key, &unsealed, err);
+    enum kt_kind kind = add_share(req, key, accept_rollback, &unsealed, err);
     if (kind != KT_OK)
         return kind;
     if (unsealed) {
