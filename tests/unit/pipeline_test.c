@@ -195,6 +195,51 @@ static void half_an_answer_is_not_sent(void **state)
     assert_int_equal(kt_json_check(kt_str(vault->body), NULL, NULL), KT_OK);
 }
 
+static void lists_are_bounded(void **state)
+{
+    struct test_vault *vault = *state;
+    size_t n = 5000;
+    struct kt_buf body;
+    kt_buf_init(&body, (size_t)1024 * 1024);
+    kt_buf_add_text(&body, "{\"paths\":\"a");
+    for (size_t i = 0; i < n; i++)
+        kt_buf_add_text(&body, ",a");
+    kt_buf_add_text(&body, "\"}");
+    assert_int_equal(test_vault_call(vault, "POST", "sys/capabilities-self", vault->root,
+                                     kt_buf_text(&body)),
+                     400);
+    assert_true(test_vault_said(vault, "more than 4096 items"));
+    kt_buf_free(&body);
+}
+
+/* ---- unsealing ---- */
+
+static void a_rollback_takes_all_holders(void **state)
+{
+    struct test_vault *vault = *state;
+    struct core *core = vault->core;
+    static const struct {
+        bool says[3], all;
+    } rows[] = {
+        {{true, true, true}, true},
+        {{false, true, true}, false},
+        {{true, false, true}, false},
+        {{true, true, false}, false},
+        {{true, true, true}, true},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        core_seal(core, "test");
+        bool unsealed = false, all = false;
+        for (unsigned j = 0; j < 3; j++)
+            assert_int_equal(core_unseal_share(core, vault->shares[j], rows[i].says[j], &unsealed,
+                                               &all, NULL),
+                             KT_OK);
+        assert_true(unsealed);
+        assert_int_equal(all, rows[i].all);
+        assert_int_equal(core_unsealed(core, all, NULL), KT_OK);
+    }
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -206,6 +251,8 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(blocking_work_costs_a_use, make, end),
         cmocka_unit_test_setup_teardown(limits_do_not_tell_what_is_mounted, make, end),
         cmocka_unit_test_setup_teardown(half_an_answer_is_not_sent, make, end),
+        cmocka_unit_test_setup_teardown(lists_are_bounded, make, end),
+        cmocka_unit_test_setup_teardown(a_rollback_takes_all_holders, make, end),
     };
     if (argc > 1)
         cmocka_set_test_filter(argv[1]);

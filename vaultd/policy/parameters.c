@@ -32,18 +32,22 @@ static bool text_matches(const struct rule_value *value, struct kt_bytes text)
     return text.len == len && memcmp(text.at, value->text, len) == 0;
 }
 
-static bool texts_equal(struct kt_json a, struct kt_json b)
+/* *failed: a text could not be decoded for want of memory; what the values are is then unknown, and the
+ * request is refused whatever the rule says of them. */
+static bool texts_equal(struct kt_json a, struct kt_json b, bool *failed)
 {
     kt_autobuf struct kt_buf x, y;
     kt_buf_init(&x, TEXT_MAX);
     kt_buf_init(&y, TEXT_MAX);
-    return kt_json_string(a, &x) && kt_json_string(b, &y) &&
-           kt_bytes_equal(kt_buf_bytes(&x), kt_buf_bytes(&y));
+    bool equal = kt_json_string(a, &x) && kt_json_string(b, &y) &&
+                 kt_bytes_equal(kt_buf_bytes(&x), kt_buf_bytes(&y));
+    *failed = *failed || !kt_buf_ok(&x) || !kt_buf_ok(&y);
+    return equal;
 }
 
-static bool deep_equal(struct kt_json ours, struct kt_json theirs);
+static bool deep_equal(struct kt_json ours, struct kt_json theirs, bool *failed);
 
-static bool members_equal(struct kt_json ours, struct kt_json theirs)
+static bool members_equal(struct kt_json ours, struct kt_json theirs, bool *failed)
 {
     if (kt_json_count(ours) != kt_json_count(theirs))
         return false;
@@ -54,27 +58,27 @@ static bool members_equal(struct kt_json ours, struct kt_json theirs)
         if (!list)
             b = kt_json_iter(theirs);
         bool found = kt_json_next(&b);
-        while (!list && found && !texts_equal(a.key, b.key))
+        while (!list && found && !texts_equal(a.key, b.key, failed))
             found = kt_json_next(&b);
-        equal = found && deep_equal(a.value, b.value);
+        equal = found && deep_equal(a.value, b.value, failed);
     }
     return equal;
 }
 
 /* Both are as deep as the policy's text may be at most. Keys in a checked text are unique. */
-static bool deep_equal(struct kt_json ours, struct kt_json theirs)
+static bool deep_equal(struct kt_json ours, struct kt_json theirs, bool *failed)
 {
     bool x = false, y = false;
     if (kt_json_type(ours) != kt_json_type(theirs))
         return false;
     switch (kt_json_type(ours)) {
     case KT_JSON_STRING:
-        return texts_equal(ours, theirs);
+        return texts_equal(ours, theirs, failed);
     case KT_JSON_BOOL:
         return kt_json_bool(ours, &x) && kt_json_bool(theirs, &y) && x == y;
     case KT_JSON_ARRAY:
     case KT_JSON_OBJECT:
-        return members_equal(ours, theirs);
+        return members_equal(ours, theirs, failed);
     case KT_JSON_NONE:
     case KT_JSON_NULL:
     case KT_JSON_NUMBER:
@@ -83,7 +87,7 @@ static bool deep_equal(struct kt_json ours, struct kt_json theirs)
     return false;
 }
 
-static bool value_matches(const struct rule_parameter *parameter, struct kt_json value)
+static bool value_matches(const struct rule_parameter *parameter, struct kt_json value, bool *failed)
 {
     if (parameter->n_values == 0)
         return true;
@@ -91,11 +95,12 @@ static bool value_matches(const struct rule_parameter *parameter, struct kt_json
     kt_autobuf struct kt_buf text;
     kt_buf_init(&text, TEXT_MAX);
     bool is_text = kt_json_string(value, &text);
+    *failed = *failed || !kt_buf_ok(&text);
     bool is_bool = !is_text && kt_json_bool(value, &truth);
     for (size_t i = 0; i < parameter->n_values; i++) {
         const struct rule_value *allowed = &parameter->values[i];
         if (allowed->json != NULL) {
-            if (deep_equal(kt_json_value(kt_str(allowed->json)), value))
+            if (deep_equal(kt_json_value(kt_str(allowed->json)), value, failed))
                 return true;
             continue;
         }
@@ -147,18 +152,22 @@ bool rule_allows_data(const struct rule *rule, struct kt_json data)
     const struct rule_parameter *star = find(&rule->allowed, "*");
     kt_autobuf struct kt_buf name;
     kt_buf_init(&name, NAME_MAX_BYTES);
+    bool failed = false;
     struct kt_json_iter it = kt_json_iter(data);
     while (kt_json_next(&it)) {
         if (!lowered(it.key, &name))
             return false;
-        const struct rule_parameter *denied = find(&rule->denied, kt_buf_text(&name));
-        if (denied != NULL && value_matches(denied, it.value))
+        const char *key = kt_buf_text(&name);
+        if (!kt_buf_ok(&name))
+            return false;
+        const struct rule_parameter *denied = find(&rule->denied, key);
+        if (denied != NULL && value_matches(denied, it.value, &failed))
             return false;
         if (open)
             continue;
-        const struct rule_parameter *allowed = find(&rule->allowed, kt_buf_text(&name));
-        if (allowed == NULL ? star == NULL : !value_matches(allowed, it.value))
+        const struct rule_parameter *allowed = find(&rule->allowed, key);
+        if (allowed == NULL ? star == NULL : !value_matches(allowed, it.value, &failed))
             return false;
     }
-    return true;
+    return !failed;
 }

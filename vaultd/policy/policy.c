@@ -335,11 +335,27 @@ static const char *const known_keys[] = {
     "mfa_methods",        "control_group",    "pagination_limit",   "subscribe_event_types",
     NULL};
 
+/* Words that restrict and that nothing here would heed: better no policy than one that opens. */
+static enum kt_kind check_kept(struct reader *r, const struct kt_hcl_body *body)
+{
+    static const char *const words[] = {"mfa_methods", "control_group"};
+    for (const struct kt_hcl_item *item = body->first; item != NULL; item = item->next)
+        for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+            if (strcmp(item->key, words[i]) == 0)
+                return kt_hcl_fail(item->pos, r->err,
+                                   "\"%s\" cannot be kept by this version: leave it out only if the "
+                                   "path may be used without",
+                                   words[i]);
+    return KT_OK;
+}
+
 static enum kt_kind read_block(struct reader *r, const struct kt_hcl_block *block,
                                struct rule *rule)
 {
     *rule = (struct rule){.policy = r->policy->name};
     enum kt_kind kind = kt_hcl_check_known(block->body, known_keys, NULL, NULL, r->err);
+    if (kind == KT_OK)
+        kind = check_kept(r, block->body);
     if (kind == KT_OK)
         kind = read_pattern(r, block->labels[0], block->pos, rule);
     if (kind == KT_OK)
