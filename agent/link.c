@@ -119,16 +119,33 @@ enum kt_kind link_fetch(struct link *link, const char *secret, uint64_t version,
 
 /* ---- watching ---- */
 
+bool wanted_is_dead(const struct wanted *wanted, uint64_t version)
+{
+    if (wanted->alive[0] == 0)
+        return false;
+    for (size_t i = 0; i < sizeof wanted->alive / sizeof wanted->alive[0]; i++)
+        if (wanted->alive[i] == version)
+            return false;
+    return true;
+}
+
 static void note_wanted(const struct link *link, struct kt_json item, struct wanted *wanted)
 {
+    static const char *const stages[] = {"current", "previous", "pending"};
     char secret[1024];
     int64_t version = 0;
     if (!kt_api_text(item, "secret", secret, sizeof secret) ||
         !kt_api_i64(item, "want", &version) || version <= 0)
         return;
     size_t i = index_of(link, secret);
-    if (i < link->config->n_secrets)
-        wanted[i].version = (uint64_t)version;
+    if (i == link->config->n_secrets)
+        return;
+    wanted[i].version = (uint64_t)version;
+    for (size_t stage = 0; stage < sizeof stages / sizeof stages[0]; stage++) {
+        int64_t number = 0;
+        (void)kt_api_i64(item, stages[stage], &number);
+        wanted[i].alive[stage] = number > 0 ? (uint64_t)number : 0;
+    }
 }
 
 /* A poll does not outlast the time at which the token wants to be renewed. */

@@ -26,7 +26,10 @@ enum kt_kind link_fetch(struct link *link, const char *secret, uint64_t version,
 struct wanted {
     const char *secret; /* the configuration's */
     uint64_t version;   /* 0: nothing is known of this secret */
+    uint64_t alive[3];  /* what the target may still accept: current, previous, pending; 0: none */
 };
+/* The vault knows that the target refuses this version. */
+bool wanted_is_dead(const struct wanted *wanted, uint64_t version);
 /* One long poll. Fills the versions that are wanted now (of the configuration's secrets, in their
  * order); *ret_news: something came. */
 enum kt_kind link_watch(struct link *link, unsigned wait_s, struct wanted *wanted, bool *ret_news,

@@ -4,6 +4,7 @@
 #include "lib/log.h"
 
 #define WATCH_S   300u
+#define AGAIN_S   5u /* while something is left to be done */
 #define RUN_LIVED (-2) /* the program ran and ended */
 
 struct runner {
@@ -45,6 +46,7 @@ static void gather(struct runner *r)
 static void watch_loop(struct runner *r)
 {
     struct kt_err err = {0};
+    bool settled = true;
     while (r->s.state == CHILD_RUNNING) {
         if (r->s.ending) {
             (void)child_events(&r->s, -1);
@@ -52,7 +54,8 @@ static void watch_loop(struct runner *r)
         }
         link_keep_token(r->link);
         bool news = false;
-        unsigned wait_s = service_report_again(&r->service, r->wanted) ? WATCH_S : 5;
+        bool reported = service_report_again(&r->service, r->wanted);
+        unsigned wait_s = reported && settled ? WATCH_S : AGAIN_S;
         enum kt_kind kind = link_watch(r->link, wait_s, r->wanted, &news, &err);
         if (kind == KT_GONE)
             continue;
@@ -62,10 +65,10 @@ static void watch_loop(struct runner *r)
             continue;
         }
         note_back(r);
-        if (!news)
-            continue;
-        gather(r);
-        service_move(&r->service, r->wanted);
+        if (news)
+            gather(r);
+        if (news || !settled)
+            settled = service_move(&r->service, r->wanted);
     }
 }
 

@@ -367,10 +367,31 @@ static void take_over(struct service *service, struct values *values,
     values_free(old);
 }
 
-void service_move(struct service *service, const struct wanted *wanted)
+/* Where one account has one password, the old one ends before anybody can have the new one: then
+ * nothing can be healthy before the change. */
+static bool runs_dead_version(const struct service *service, const struct values *values,
+                              const struct wanted *wanted)
+{
+    for (size_t i = 0; i < values->n; i++) {
+        uint64_t running = service->values->at[i].version;
+        if (values->at[i].version != running && wanted_is_dead(&wanted[i], running))
+            return true;
+    }
+    return false;
+}
+
+static struct health_result look_before(struct service *service, const struct values *values,
+                                        const struct wanted *wanted)
+{
+    if (runs_dead_version(service, values, wanted))
+        return (struct health_result){.healthy = true};
+    return health_baseline(service->s, &service->config->health);
+}
+
+bool service_move(struct service *service, const struct wanted *wanted)
 {
     if (!differs(service, wanted))
-        return;
+        return true;
     struct kt_err err = {0};
     struct values *values = values_new();
     enum kt_kind kind = values == NULL ? kt_fail(&err, KT_NO_MEMORY, "fetching secrets")
@@ -378,16 +399,16 @@ void service_move(struct service *service, const struct wanted *wanted)
     if (kind != KT_OK) {
         kt_log_err(KT_LOG_WARNING, "fetch-failed", &err);
         values_free(values);
-        return;
+        return false;
     }
-    struct health_result baseline = health_baseline(service->s, &service->config->health);
+    struct health_result baseline = look_before(service, values, wanted);
     if (!baseline.healthy || service->s->ending) {
         for (size_t i = 0; i < values->n && !service->s->ending; i++)
             if (values->at[i].version != service->values->at[i].version)
                 say(service, i, service->values->at[i].version, "unhealthy",
                     "unhealthy before the change: not touched", &baseline, NULL);
         values_free(values);
-        return;
+        return false;
     }
     for (size_t i = 0; i < values->n; i++)
         if (values->at[i].version != service->values->at[i].version)
@@ -395,12 +416,13 @@ void service_move(struct service *service, const struct wanted *wanted)
     struct health_result health = run_with(service, values, &baseline);
     if (service->s->ending) {
         values_free(values);
-        return;
+        return true;
     }
     if (health.healthy) {
         take_over(service, values, &health, &baseline);
-        return;
+        return true;
     }
     go_back(service, values, &health, &baseline);
     values_free(values);
+    return true;
 }

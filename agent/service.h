@@ -31,8 +31,9 @@ enum kt_kind service_fetch(struct service *service, int64_t wait_ms,
 enum kt_kind service_start(struct service *service, struct kt_err *err) KT_MUST_CHECK;
 /* Registers as a consumer and, once its check passes, acknowledges what it started with. */
 void service_announce(struct service *service);
-/* Moves to the wanted versions, if any differs and was not refused before. */
-void service_move(struct service *service, const struct wanted *wanted);
+/* Moves to the wanted versions, if any differs and was not refused before. False: it could not be
+ * fetched, or the service was not well before; call it again soon. */
+bool service_move(struct service *service, const struct wanted *wanted);
 /* Tells the vault what it has not heard yet, and asks again how a service is that was not well when
  * it was last reported, once the vault wants the version that it runs. False: call it again soon. */
 bool service_report_again(struct service *service, const struct wanted *wanted);

@@ -132,16 +132,18 @@ static enum kt_kind drop_new(struct work *w, struct kt_err *err)
 static void move_stages(struct work *w, unsigned fx)
 {
     struct kv_secret *kv = w->kv;
+    /* In-place the other one ended with the change: no consumer could go on with it. */
+    bool two_live = w->run.machine.strategy != STRATEGY_IN_PLACE;
     if ((fx & FX_PROMOTE) != 0) {
         kv->current = w->run.to;
-        kv->previous = w->run.from;
+        kv->previous = two_live ? w->run.from : 0;
         kv->pending = 0;
         w->run.promoted_ms = w->req->now_ms;
     }
     if ((fx & FX_DEMOTE) != 0) {
         kv->current = w->run.from;
         kv->previous = 0;
-        kv->pending = w->run.to;
+        kv->pending = two_live ? w->run.to : 0;
     }
     struct kv_version *v = version_of(w, w->run.to);
     if ((fx & FX_MARK_NEW) != 0 && v != NULL)
