@@ -1,14 +1,11 @@
 #include "tests/support/vault.h"
 
-#include <errno.h>
-#include <ftw.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "lib/secret.h"
+#include "tests/support/folder.h"
 
 static _Noreturn void give_up(const char *what, const struct kt_err *err)
 {
@@ -26,7 +23,30 @@ static int64_t mono(void *arg)
     return ((struct test_vault *)arg)->now_ms;
 }
 
+static void unseal(struct test_vault *vault)
+{
+    struct kt_err err = {0};
+    for (unsigned i = 0; i < 3; i++) {
+        bool unsealed = false;
+        if (barrier_unseal_share(vault->core->barrier, vault->shares[i], &unsealed, &err) != KT_OK)
+            give_up("unseal", &err);
+    }
+    if (core_unsealed(vault->core, false, &err) != KT_OK)
+        give_up("unsealed", &err);
+}
+
+void test_vault_reseal(struct test_vault *vault)
+{
+    core_seal(vault->core, "test");
+    unseal(vault);
+}
+
 struct test_vault *test_vault_new(bool dev)
+{
+    return test_vault_with(dev, NULL);
+}
+
+struct test_vault *test_vault_with(bool dev, const struct rotation_executor *executor)
 {
     struct test_vault *vault = calloc(1, sizeof *vault);
     struct kt_err err = {0};
@@ -35,8 +55,7 @@ struct test_vault *test_vault_new(bool dev)
     kt_json_init();
     vault->now_ms = 1800000000000;
     vault->clock = (struct kt_clock){wall, mono, vault};
-    (void)snprintf(vault->folder, sizeof vault->folder, "/tmp/kt-test-XXXXXX");
-    if (mkdtemp(vault->folder) == NULL)
+    if (folder_make(vault->folder) != 0)
         give_up("folder", NULL);
     const struct store_config store = {.engine = STORE_INMEM};
     if (store_open(&store, &vault->store, &err) != KT_OK)
@@ -44,6 +63,7 @@ struct test_vault *test_vault_new(bool dev)
     const struct core_config config = {.cluster_name = "test",
                                        .data_folder = vault->folder,
                                        .storage_type = "inmem",
+                                       .executor = executor,
                                        .dev = dev};
     if (core_new(&config, vault->store, &vault->clock, &vault->core, &err) != KT_OK)
         give_up("core", &err);
@@ -53,22 +73,8 @@ struct test_vault *test_vault_new(bool dev)
         give_up("init", &err);
     memcpy(vault->root, root.at, root.len);
     kt_buf_free(&root);
-    for (unsigned i = 0; i < 3; i++) {
-        bool unsealed = false;
-        if (barrier_unseal_share(vault->core->barrier, vault->shares[i], &unsealed, &err) != KT_OK)
-            give_up("unseal", &err);
-    }
-    if (core_unsealed(vault->core, false, &err) != KT_OK)
-        give_up("unsealed", &err);
+    unseal(vault);
     return vault;
-}
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-    (void)st;
-    (void)type;
-    (void)ftw;
-    return remove(path);
 }
 
 void test_vault_free(struct test_vault *vault)
@@ -77,7 +83,7 @@ void test_vault_free(struct test_vault *vault)
         return;
     core_free(vault->core);
     store_close(vault->store);
-    (void)nftw(vault->folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    folder_remove(vault->folder);
     free(vault->body);
     free(vault);
 }

@@ -18,12 +18,17 @@ struct test_vault {
     unsigned char shares[5][SHAMIR_SHARE_BYTES];
     unsigned status;                /* of the last call */
     char *body;                     /* of the last call, NUL-terminated */
-    int64_t now_ms;                 /* the clock; starts in 2027 */
+    _Atomic int64_t now_ms;         /* the clock; starts in 2027; the vault's threads read it, too */
     struct kt_clock clock;
 };
 
 /* Aborts with a message when it cannot be made: a test has no use for less. dev: KV at secret/. */
 struct test_vault *test_vault_new(bool dev);
+/* With something else than vaultd-spawn that carries out the steps of rotations. */
+struct rotation_executor;
+struct test_vault *test_vault_with(bool dev, const struct rotation_executor *executor);
+/* Seals, and unseals with the same shares: rotation starts anew from what is in the store. */
+void test_vault_reseal(struct test_vault *vault);
 void test_vault_free(struct test_vault *vault);
 /* path without "/v1/", perhaps with "?query"; token NULL: none; body NULL: none. Returns the status. */
 unsigned test_vault_call(struct test_vault *vault, const char *method, const char *path,

@@ -236,7 +236,7 @@ enum kt_kind run_report(struct request *req, struct kt_err *err)
 {
     unsigned char id[RUN_ID];
     struct run run;
-    struct kt_bytes report;
+    struct kt_bytes report = {0};
     const char *text = NULL;
     enum kt_kind kind = param_id(req, id, err);
     if (kind == KT_OK)

@@ -257,15 +257,27 @@ static enum kt_kind save_target(struct work *w, struct kt_err *err)
     return target_save(w->req, &w->target, err);
 }
 
+/* What the target said first stays the reason, whatever the probes after it say. */
+static void set_because(struct work *w, const char *why)
+{
+    struct run *run = &w->run;
+    enum run_state state = run->machine.state;
+    bool told = run->machine.said_no && run->because[0] != '\0';
+    bool turned = state != w->before && (state == RUN_ROLLING_BACK || state == RUN_FROZEN ||
+                                         state == RUN_CANCELLED);
+    bool says_no = run->machine.said_no && state == RUN_APPLYING;
+    if (why != NULL && !told && (turned || says_no))
+        run->because = why;
+    if (state == RUN_DONE)
+        run->because = "";
+}
+
 enum kt_kind work_commit(struct work *w, unsigned fx, int64_t now_ms, const char *why,
                          struct kt_err *err)
 {
     struct run *run = &w->run;
-    enum run_state state = run->machine.state;
     w->fx |= fx;
-    if (why != NULL && state != w->before &&
-        (state == RUN_ROLLING_BACK || state == RUN_FROZEN || state == RUN_CANCELLED))
-        run->because = why;
+    set_because(w, why);
     if (run->machine.state == RUN_FROZEN && w->before != RUN_FROZEN)
         text_freeze(w->req, run, why != NULL ? why : last_known(w));
     enum kt_kind kind = change_secret(w, fx, err);

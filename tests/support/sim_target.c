@@ -1,0 +1,282 @@
+#include "tests/support/sim_target.h"
+
+#include <stdio.h>
+
+#include "lib/scram.h"
+#include "vaultd/core/mounts.h"
+#include "vaultd/engine/kv.h"
+
+void sim_init(struct sim *sim)
+{
+    *sim = (struct sim){.n_accounts = 0};
+    (void)pthread_mutex_init(&sim->lock, NULL);
+    (void)snprintf(sim->admin_password, sizeof sim->admin_password, "admin");
+    (void)snprintf(sim->server_id, sizeof sim->server_id, "7000000000000000001");
+}
+
+void sim_free(struct sim *sim)
+{
+    (void)pthread_mutex_destroy(&sim->lock);
+}
+
+struct sim_account *sim_account(struct sim *sim, const char *name)
+{
+    for (unsigned i = 0; i < sim->n_accounts; i++)
+        if (strcmp(sim->accounts[i].name, name) == 0)
+            return &sim->accounts[i];
+    return NULL;
+}
+
+void sim_add(struct sim *sim, const char *name, const char *password)
+{
+    struct sim_account *a = &sim->accounts[sim->n_accounts++];
+    (void)snprintf(a->name, sizeof a->name, "%s", name);
+    a->login = password != NULL;
+    if (password != NULL &&
+        kt_scram_verifier(kt_str(password), NULL, KT_SCRAM_ITERATIONS, a->verifier, NULL) != KT_OK)
+        a->login = false;
+}
+
+static bool matches(const struct sim_account *a, struct kt_bytes password)
+{
+    bool same = false;
+    return a != NULL && a->login && a->verifier[0] != '\0' &&
+           kt_scram_matches(kt_str(a->verifier), password, &same, NULL) == KT_OK && same;
+}
+
+bool sim_accepts(struct sim *sim, const char *name, const char *password)
+{
+    (void)pthread_mutex_lock(&sim->lock);
+    bool yes = matches(sim_account(sim, name), kt_str(password));
+    (void)pthread_mutex_unlock(&sim->lock);
+    return yes;
+}
+
+void sim_lose_last(struct sim *sim)
+{
+    (void)pthread_mutex_lock(&sim->lock);
+    memcpy(sim->accounts, sim->undo, sizeof sim->accounts);
+    (void)pthread_mutex_unlock(&sim->lock);
+}
+
+unsigned sim_ops(struct sim *sim, enum driver_op op)
+{
+    (void)pthread_mutex_lock(&sim->lock);
+    unsigned n = sim->ops[op];
+    (void)pthread_mutex_unlock(&sim->lock);
+    return n;
+}
+
+/* ---- the watcher ---- */
+
+static bool version_works(struct sim *sim, struct request *req, const struct mount *mount,
+                          const struct kv_version *version)
+{
+    struct kt_buf value;
+    kt_buf_init(&value, 65536);
+    bool works = false;
+    if (kv_value(req->core, mount, req->snapshot, sim->secret, version, &value, NULL) == KT_OK) {
+        struct kt_json object = kt_json_value(kt_buf_bytes(&value)), member;
+        const char *user = NULL, *password = NULL;
+        if (kt_json_member(object, "username", &member))
+            user = kt_json_text(member, &req->arena);
+        if (kt_json_member(object, "password", &member))
+            password = kt_json_text(member, &req->arena);
+        works = user != NULL && password != NULL &&
+                matches(sim_account(sim, user), kt_str(password));
+    }
+    kt_buf_free(&value);
+    return works;
+}
+
+static enum kt_kind watch_handler(struct request *req, struct kt_err *err)
+{
+    struct sim *sim = req->handler_data;
+    const char *rest = NULL;
+    const struct mount *mount = mounts_find(req, "secret/x", &rest);
+    struct kv_secret *secret = NULL;
+    enum kt_kind kind =
+        kv_load(req->core, mount, req->snapshot, &req->arena, sim->secret, &secret, err);
+    if (kind != KT_OK)
+        return kind;
+    bool saved = false;
+    for (size_t i = 0; i < secret->n_versions && !saved; i++)
+        saved = version_works(sim, req, mount, &secret->versions[i]);
+    if (!saved && sim->locked_out[0] == '\0')
+        (void)snprintf(sim->locked_out, sizeof sim->locked_out,
+                       "apply %u, revoke %u, restore %u: the target accepts nothing that is stored",
+                       sim->ops[DRIVER_APPLY], sim->ops[DRIVER_REVOKE], sim->ops[DRIVER_RESTORE]);
+    return KT_OK;
+}
+
+static void look_into_the_vault(struct sim *sim)
+{
+    struct kt_err err = {0};
+    if (sim->vault == NULL)
+        return;
+    enum kt_kind kind = request_internal(sim->vault->core, "test/watch", watch_handler, sim, &err);
+    if (kind != KT_OK && kind != KT_SEALED)
+        (void)snprintf(sim->locked_out, sizeof sim->locked_out, "watcher: %.100s", err.what);
+}
+
+/* ---- steps ---- */
+
+static void say(struct driver_result *ret, enum driver_class class, const char *code,
+                const char *text)
+{
+    ret->class = class;
+    (void)snprintf(ret->code, sizeof ret->code, "%s", code);
+    (void)snprintf(ret->text, sizeof ret->text, "%s", text);
+}
+
+static struct driver_reply ask(struct sim *sim, const struct driver_login *login, bool is_admin)
+{
+    struct driver_reply reply = {.answer = ANSWER_NONE};
+    if (login->username == NULL)
+        return reply;
+    const struct sim_account *a = sim_account(sim, login->username);
+    bool right = is_admin ? kt_bytes_is(login->password, sim->admin_password)
+                          : matches(a, login->password);
+    reply.answer = right || (sim->trust && !is_admin) ? ANSWER_ACCEPTED : ANSWER_REFUSED;
+    reply.unasked = sim->trust && !is_admin;
+    if (reply.answer == ANSWER_REFUSED) {
+        (void)snprintf(reply.code, sizeof reply.code, "28P01");
+        sim->refusals++;
+    }
+    return reply;
+}
+
+static void probe(struct sim *sim, const struct driver_step *step, struct driver_result *ret)
+{
+    say(ret, DRIVER_OK, "", "");
+    ret->replies[DRIVER_ADMIN] = ask(sim, &step->logins[DRIVER_ADMIN], true);
+    bool in = ret->replies[DRIVER_ADMIN].answer == ANSWER_ACCEPTED;
+    ret->replies[DRIVER_CONTROL] = ask(sim, &step->logins[DRIVER_CONTROL], false);
+    bool proves = in && ret->replies[DRIVER_CONTROL].answer == ANSWER_REFUSED;
+    for (size_t who = DRIVER_NEW; who <= DRIVER_OLD; who++) {
+        if (step->logins[who].username == NULL)
+            continue;
+        if (proves)
+            ret->replies[who] = ask(sim, &step->logins[who], false);
+        else
+            ret->replies[who].answer = ANSWER_UNKNOWN;
+    }
+}
+
+static void set_verifier(struct sim *sim, const struct driver_step *step,
+                         struct driver_result *ret)
+{
+    struct sim_account *a = sim_account(sim, step->account);
+    if (sim->says_no) {
+        say(ret, DRIVER_PERMANENT, "42501", "permission denied");
+        return;
+    }
+    if (a == NULL) {
+        say(ret, DRIVER_PERMANENT, "42704", "there is no such role");
+        return;
+    }
+    if (!kt_scram_is_verifier(step->public_part)) {
+        say(ret, DRIVER_PERMANENT, "form", "this is no verifier");
+        return;
+    }
+    memcpy(sim->undo, sim->accounts, sizeof sim->undo);
+    if (!sim->ignores) {
+        (void)snprintf(a->verifier, sizeof a->verifier, "%.*s", (int)step->public_part.len,
+                       (const char *)step->public_part.at);
+        a->login = true;
+    }
+    say(ret, DRIVER_OK, "", "the server has the verifier");
+}
+
+static void revoke(struct sim *sim, const struct driver_step *step, struct driver_result *ret)
+{
+    struct sim_account *a = sim_account(sim, step->account);
+    if (sim->no_revoke) {
+        say(ret, DRIVER_PERMANENT, "42501", "permission denied");
+        return;
+    }
+    memcpy(sim->undo, sim->accounts, sizeof sim->undo);
+    if (a != NULL && !sim->old_survives) {
+        a->verifier[0] = '\0';
+        a->login = false;
+        a->sessions = 0;
+    }
+    say(ret, DRIVER_OK, "", "the account accepts nothing");
+}
+
+static void carry_out(struct sim *sim, const struct driver_step *step, struct driver_result *ret)
+{
+    const struct sim_account *a = NULL;
+    switch (step->op) {
+    case DRIVER_INSPECT:
+        a = sim_account(sim, step->account);
+        ret->sessions = a == NULL ? 0 : a->sessions;
+        say(ret, DRIVER_OK, "", "looked");
+        break;
+    case DRIVER_CREATE:
+        if (sim_account(sim, step->account) == NULL)
+            sim_add(sim, step->account, NULL);
+        say(ret, DRIVER_OK, "", "the account exists");
+        break;
+    case DRIVER_APPLY:
+    case DRIVER_RESTORE:
+        set_verifier(sim, step, ret);
+        break;
+    case DRIVER_VERIFY:
+        if (matches(sim_account(sim, step->logins[DRIVER_NEW].username),
+                    step->logins[DRIVER_NEW].password))
+            say(ret, DRIVER_OK, "", "the new login works");
+        else
+            say(ret, DRIVER_REFUSED, "28P01", "refused");
+        break;
+    case DRIVER_PROBE:
+        probe(sim, step, ret);
+        break;
+    case DRIVER_REVOKE:
+        revoke(sim, step, ret);
+        break;
+    case DRIVER_OP_COUNT:
+        break;
+    }
+}
+
+static bool changes(enum driver_op op)
+{
+    return op == DRIVER_APPLY || op == DRIVER_RESTORE || op == DRIVER_REVOKE;
+}
+
+static enum kt_kind run(void *arg, const struct driver_step *step, struct driver_result *ret,
+                        struct kt_err *err)
+{
+    struct sim *sim = arg;
+    (void)err;
+    *ret = (struct driver_result){.class = DRIVER_UNREACH};
+    (void)pthread_mutex_lock(&sim->lock);
+    sim->ops[step->op]++;
+    if (sim->down) {
+        say(ret, DRIVER_UNREACH, "connect", "connection refused");
+    } else if (step->target.server_id != NULL && step->target.server_id[0] != '\0' &&
+               strcmp(step->target.server_id, sim->server_id) != 0) {
+        say(ret, DRIVER_WRONG_SERVER, "server", "this is another server");
+    } else if (changes(step->op) && !kt_bytes_is(step->logins[DRIVER_ADMIN].password,
+                                                 sim->admin_password)) {
+        say(ret, DRIVER_REFUSED, "28P01", "the administrative login was refused");
+    } else {
+        carry_out(sim, step, ret);
+        (void)snprintf(ret->server_id, sizeof ret->server_id, "%s", sim->server_id);
+        if (changes(step->op))
+            look_into_the_vault(sim);
+        if (changes(step->op) && sim->lose_reply > 0) {
+            sim->lose_reply--;
+            *ret = (struct driver_result){.class = DRIVER_UNREACH};
+            say(ret, DRIVER_UNREACH, "timeout", "no answer");
+        }
+    }
+    (void)pthread_mutex_unlock(&sim->lock);
+    return KT_OK;
+}
+
+void sim_executor(struct sim *sim, struct rotation_executor *ret)
+{
+    *ret = (struct rotation_executor){.run = run, .interrupt = NULL, .arg = sim};
+}

@@ -1,0 +1,53 @@
+/* tests/support/sim_target.h - a database's logins in memory, for a vault that rotates them.
+ *
+ * What:    Carries out driver steps as PostgreSQL would, with faults on demand. After each step that
+ *          changed something it looks into the vault as if that had died just now: is there a value
+ *          in the store that is accepted? If ever not, `locked_out` says when.
+ * Owner:   plain memory of the test; sim_init() .. sim_free().
+ * Threads: the vault's step threads and the test's; a lock inside. */
+#pragma once
+
+#include <pthread.h>
+
+#include "tests/support/vault.h"
+#include "vaultd/rotation/rotation.h"
+
+struct sim_account {
+    char name[64];
+    char verifier[160]; /* "": no password */
+    bool login;
+    uint32_t sessions;
+};
+
+struct sim {
+    pthread_mutex_t lock;
+    struct test_vault *vault; /* whose store is looked into; NULL: not */
+    const char *secret;       /* "db/orders", in secret/ */
+    struct sim_account accounts[4];
+    unsigned n_accounts;
+    char admin_password[64];
+    char server_id[32];
+    /* faults */
+    bool trust;               /* lets anybody in */
+    bool down;
+    bool no_revoke;           /* says no to revocations */
+    bool says_no;             /* says no to changes */
+    bool ignores;             /* says yes to changes and does nothing */
+    unsigned lose_reply;      /* of so many changes the answer is lost */
+    bool old_survives;        /* revoking has no effect */
+    /* counts */
+    unsigned ops[DRIVER_OP_COUNT], refusals, undo_n;
+    struct sim_account undo[4]; /* before the last change */
+    char locked_out[128];
+};
+
+void sim_init(struct sim *sim);
+void sim_free(struct sim *sim);
+/* The account as it is; NULL: none. */
+struct sim_account *sim_account(struct sim *sim, const char *name);
+void sim_add(struct sim *sim, const char *name, const char *password);
+bool sim_accepts(struct sim *sim, const char *name, const char *password);
+/* The last change is lost, as with synchronous_commit = off and a crash. */
+void sim_lose_last(struct sim *sim);
+unsigned sim_ops(struct sim *sim, enum driver_op op);
+void sim_executor(struct sim *sim, struct rotation_executor *ret);
