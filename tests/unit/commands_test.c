@@ -257,13 +257,13 @@ static void a_run_is_followed_to_its_end(void **state)
                 "{\"request_id\":\"7\",\"data\":{\"run\":\"01J\",\"state\":\"planned\"}}");
     canned_json(
         server, 200,
-        "{\"request_id\":\"7\",\"data\":{\"id\":\"01J\",\"secret\":\"secret/db\",\"from\":4,"
+        "{\"request_id\":\"7\",\"data\":{\"id\":\"01J\",\"secret\":\"secret/db\",\"target\":\"pg\",\"from\":4,"
         "\"to\":5,\"state\":\"applying\",\"steps\":[{\"seq\":1,\"kind\":\"state\",\"name\":"
         "\"generated\",\"ok\":true,\"text\":\"a new password\",\"at\":\"2025-01-02T03:04:05Z\","
         "\"took_ms\":12}]}}");
     canned_json(
         server, 200,
-        "{\"request_id\":\"7\",\"data\":{\"id\":\"01J\",\"secret\":\"secret/db\",\"from\":4,"
+        "{\"request_id\":\"7\",\"data\":{\"id\":\"01J\",\"secret\":\"secret/db\",\"target\":\"pg\",\"from\":4,"
         "\"to\":5,\"state\":\"done\",\"steps\":[{\"seq\":2,\"kind\":\"state\",\"name\":\"done\","
         "\"ok\":true,\"text\":\"\",\"at\":\"2025-01-02T03:04:06Z\",\"took_ms\":0}]}}");
     (void)snprintf(line, sizeof line, "secretctl rotate secret/db -address=%s",
@@ -301,7 +301,7 @@ static void ends_that_are_not_good(void **state)
     char line[256];
     (void)snprintf(
         json, sizeof json,
-        "{\"request_id\":\"7\",\"data\":{\"id\":\"01J\",\"secret\":\"secret/db\",\"from\":4,"
+        "{\"request_id\":\"7\",\"data\":{\"id\":\"01J\",\"secret\":\"secret/db\",\"target\":\"pg\",\"from\":4,"
         "\"to\":5,\"steps\":[],%s}}",
         row->members);
     canned_json(server, 200, json);
