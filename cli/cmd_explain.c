@@ -10,19 +10,47 @@
 static const struct code {
     const char *code, *name, *meaning, *next;
 } codes[] = {
+    {"KT-F-001", "no-such-secret",
+     "A consumer registered for a secret that the vault does not have.",
+     "The path is mount and path, as in secret/db/orders, without data/. secretctl kv list secret/"},
     {"KT-F-002", "read-first",
      "A consumer acknowledged a version that its identity never read from the vault. An\n"
      "acknowledgement counts only together with such a read.",
      "The agent reads the version and acknowledges again by itself. By hand: read MOUNT/data/PATH\n"
      "with ?version=N and the same token, then report again."},
+    {"KT-F-003", "no-such-version",
+     "A consumer acknowledged a version that the secret does not have (any more).",
+     "The agent reads the current version by itself. secretctl kv history SECRET"},
     {"KT-R-003", "run-active",
      "A rotation of this secret is under way; a second one cannot start beside it.",
      "secretctl run watch RUN, or secretctl rotate --join SECRET; going back: secretctl run cancel RUN"},
+    {"KT-R-004", "cannot-rotate",
+     "The secret cannot be rotated as it is set up: it has no version, no rotation, or its target or\n"
+     "its data do not fit the strategy.",
+     "secretctl schedule show SECRET and secretctl target list; what is missing stands in the message"},
+    {"KT-R-005", "run-in-the-way",
+     "What was asked for would change a secret behind the back of its rotation: the version may be the\n"
+     "one that the target accepts.",
+     "Wait for the run (secretctl run watch RUN), go back first (secretctl run cancel RUN), or end the\n"
+     "rotation: secretctl schedule remove SECRET"},
+    {"KT-R-006", "nothing-to-go-back-to",
+     "There is no finished rotation to go back from, or the version before it cannot be read any more.",
+     "Make a new value instead: secretctl rotate SECRET"},
+    {"KT-R-007", "account-taken",
+     "Another secret rotates the same account at the same target; two would undo each other.",
+     "Name other accounts, or end the other rotation: secretctl schedule remove OTHER"},
+    {"KT-R-008", "too-late",
+     "The run is past the point from which it can be taken back: the old value is being ended.",
+     "It goes on by itself: secretctl run watch RUN. Afterwards: secretctl rotate --back SECRET"},
+    {"KT-R-009", "not-frozen",
+     "Only a frozen run can be thawed; this one goes on by itself, or has ended.",
+     "secretctl run show RUN"},
     {"KT-R-010", "drift",
-     "What the target has is not what the vault left there: somebody changed the account, its group\n"
-     "or its password by other means.",
-     "secretctl run show RUN says what differs. Put it right at the target, then\n"
-     "secretctl run thaw RUN. If the old value is known to be dead: schedule set SECRET old_is_dead=true"},
+     "The target refuses the password that the vault has as current: somebody changed it by other\n"
+     "means. Nothing was changed.",
+     "secretctl run cancel RUN; then the password that works goes into the vault:\n"
+     "secretctl kv patch SECRET password=- and secretctl rotate SECRET. If the old one is meant to be\n"
+     "dead: secretctl schedule set SECRET old_is_dead=true"},
     {"KT-R-011", "admin",
      "The administrative login of the target is refused, or lacks a right that the step needs.\n"
      "Nothing was changed.",
@@ -34,8 +62,8 @@ static const struct code {
      "Make the target ask for passwords for these accounts, then secretctl run thaw RUN"},
     {"KT-R-013", "wrong-server",
      "Behind the target's address is another server than before: its identity changed.",
-     "If that is right (rebuilt, failed over to another cluster): secretctl target set TARGET host=...\n"
-     "again, then secretctl run thaw RUN"},
+     "If the move was meant: secretctl target set TARGET server_id= and secretctl run thaw RUN, which\n"
+     "probes before it does anything"},
     {"KT-R-021", "both-dead",
      "The target refuses the old and the new password, while the administrative login works. Services\n"
      "cannot open new connections; open ones go on.",
@@ -46,8 +74,9 @@ static const struct code {
      "often). Nobody is hurt; it is a matter of security.",
      "Wait until the server caught up, then secretctl run thaw RUN"},
     {"KT-R-023", "new-is-dead",
-     "The target accepted the new password before and refuses it now; the old one works.",
-     "secretctl run cancel RUN goes back to the old one; secretctl run thaw RUN sets the new one again"},
+     "The target refuses the new password, which all consumers run. New connections fail.",
+     "Look at the new account at the target, then secretctl run thaw RUN: it sets the version again,\n"
+     "probes and goes on; it is safe to repeat"},
     {"KT-R-024", "cannot-revoke",
      "The old account cannot be shut: the target refuses the step for good.",
      "secretctl run show RUN has the target's words; mend the right it names, then\n"
@@ -57,9 +86,9 @@ static const struct code {
      "secretctl run show RUN says which of both passwords works now. Mend the target, then\n"
      "secretctl run thaw RUN"},
     {"KT-R-026", "store-disagrees",
-     "The vault's store and the target disagree about the versions, as after putting a backup back.",
-     "secretctl kv history SECRET, secretctl run show RUN; the value that the target accepts has to be\n"
-     "written into the secret by hand, then secretctl run thaw RUN"},
+     "The vault does not have the version that this run needs, as after putting a backup back.",
+     "secretctl kv metadata get SECRET; put the password that the target accepts into the vault\n"
+     "(secretctl kv patch SECRET password=-), then secretctl run cancel RUN"},
 };
 /* clang-format on */
 

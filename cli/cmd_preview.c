@@ -7,6 +7,7 @@
 #include "cli/output.h"
 #include "cli/secret_path.h"
 #include "lib/clock.h"
+#include "lib/duration.h"
 #include "lib/jsonw.h"
 #include "lib/nearest.h"
 #include "lib/schedule.h"
@@ -120,9 +121,21 @@ static void local_text(const struct kt_zone *zone, int64_t ms, bool with_day, ch
                    offset < 0 ? '-' : '+', away / 60 % 100, away % 60);
 }
 
-/* What the clocks did since the time before, and what that does to this one. */
-static void clock_note(const struct kt_zone *zone, int64_t before_ms, int64_t at_ms, char out[160])
+/* Does the expression name the local time at which this fire happens? If not, it is made up for. */
+static bool is_named(const struct preview *preview, int64_t at_s)
 {
+    struct kt_cron cron;
+    int64_t local = at_s + kt_zone_offset(preview->zone, at_s);
+    int64_t in_day = local % DAY_S;
+    return kt_cron_parse(kt_str(preview->text[CRON]), &cron, NULL) != KT_OK ||
+           kt_cron_next_in_day(&cron, in_day) == in_day;
+}
+
+/* What the clocks did since the time before, and what that does to this one. */
+static void clock_note(const struct preview *preview, int64_t before_ms, int64_t at_ms,
+                       char out[160])
+{
+    const struct kt_zone *zone = preview->zone;
     int64_t at_s = at_ms / 1000;
     int64_t change_s = before_ms / 1000;
     int64_t last = 0;
@@ -130,17 +143,15 @@ static void clock_note(const struct kt_zone *zone, int64_t before_ms, int64_t at
     out[0] = '\0';
     while (kt_zone_change_after(zone, change_s, &change_s) && change_s <= at_s)
         last = change_s;
-    if (last == 0)
-        return;
-    int64_t jump = kt_zone_offset(zone, last) - kt_zone_offset(zone, last - 1);
+    int64_t jump = last != 0 ? kt_zone_offset(zone, last) - kt_zone_offset(zone, last - 1) : 0;
     if (jump != 0) {
-        char span[OUTPUT_TIME];
-        output_took(jump < 0 ? -jump * 1000 : jump * 1000, span);
+        char span[KT_DURATION_TEXT];
+        kt_duration_text((uint64_t)(jump < 0 ? -jump : jump) * 1000, span);
         used = (size_t)snprintf(out, 160, "clocks went %s by %.20s before",
                                 jump > 0 ? "forward" : "back", span);
     }
     struct kt_local local = kt_zone_local(zone, at_s + kt_zone_offset(zone, at_s));
-    if (last == at_s && jump > 0)
+    if (last == at_s && jump > 0 && !is_named(preview, at_s))
         (void)snprintf(out, 160, "its local time does not exist that day: runs at the change");
     else if (local.kind == KT_LOCAL_FOLD && used < 160)
         (void)snprintf(out + used, 160 - used, "%sthis hour happens twice: this is its %s time",
@@ -164,7 +175,7 @@ static void print_json_times(struct cli *cli, const struct preview *preview, uin
         char note[160];
         char local[48];
         local_text(preview->zone, due.due_ms, false, local);
-        clock_note(preview->zone, after, due.due_ms, note);
+        clock_note(preview, after, due.due_ms, note);
         kt_jsonw_object(&w);
         kt_jsonw_kv_time(&w, "at", due.due_ms);
         kt_jsonw_kv_text(&w, "local", local);
@@ -202,7 +213,7 @@ static void print_times(struct cli *cli, const struct preview *preview, uint64_t
         local_text(preview->zone, due.due_ms, true, local);
         kt_time_text(due.due_ms, utc);
         output_time(cli, due.due_ms, here);
-        clock_note(preview->zone, after, due.due_ms, note);
+        clock_note(preview, after, due.due_ms, note);
         table_text(&table, local);
         table_text(&table, utc);
         table_text(&table, here);

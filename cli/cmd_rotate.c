@@ -49,6 +49,8 @@ int cmd_rotate(struct cli *cli)
     if (cli_call(cli, &call, &reply) != KT_OK) {
         if (err.kind == KT_OK)
             return cli->exit_code;
+        if (err.kind == KT_NOT_FOUND && err.hint[0] == '\0')
+            kt_hint(&err, "it needs a rotation: secretctl schedule set --help");
         if (!active_run(&reply, id) || !flags_on(&cli->flags, FLAG_JOIN)) {
             code = cli_refused(cli, &call, &reply, &err);
             if (id[0] != '\0')

@@ -83,6 +83,26 @@ static void print_state(struct cli *cli, struct kt_json state)
     table_print(&table, 2, &cli->out);
 }
 
+/* What differs from a map's defaults: "length=30 type=hex". */
+static void map_cell(struct table *table, struct kt_json map)
+{
+    kt_autobuf struct kt_buf text = {0};
+    kt_buf_init(&text, INPUT_ALL_MAX);
+    struct kt_json_iter it = kt_json_iter(map);
+    while (kt_json_next(&it)) {
+        struct kt_bytes value = kt_json_bytes(it.value);
+        if (kt_bytes_is(value, "0") || kt_bytes_is(value, "false") || kt_bytes_is(value, "\"\"") ||
+            kt_bytes_is(value, "null"))
+            continue;
+        if (text.len > 0)
+            kt_buf_add_char(&text, ' ');
+        (void)kt_json_string(it.key, &text);
+        kt_buf_add_char(&text, '=');
+        output_value(&text, it.value);
+    }
+    table_bytes(table, kt_buf_bytes(&text));
+}
+
 static void print_settings(struct cli *cli, struct kt_json data)
 {
     KT_AUTO(table_free) struct table table = {0};
@@ -93,7 +113,10 @@ static void print_settings(struct cli *cli, struct kt_json data)
             (kt_json_type(value) != KT_JSON_NUMBER && value.len <= 2))
             continue;
         table_text(&table, field->name);
-        table_json(&table, value);
+        if (field->kind == INPUT_MAP)
+            map_cell(&table, value);
+        else
+            table_list(&table, value);
     }
     table_print(&table, 2, &cli->out);
 }
@@ -111,11 +134,8 @@ int cmd_schedule_show(struct cli *cli)
     struct cli_call call = {
         .doing = "reading the rotation", .method = "GET", .path = path, .err = &err};
     if (cli_call(cli, &call, &reply) != KT_OK) {
-        if (cli_is_empty(&reply, &err)) {
-            cli_note(cli, "Error: %s is not rotated by the vault", cli->words[0]);
-            cli_note(cli, "next   secretctl schedule set %s --help", cli->words[0]);
-            return CLI_REFUSED;
-        }
+        if (err.kind == KT_NOT_FOUND)
+            kt_hint(&err, "how to set one: secretctl schedule set --help");
         return err.kind == KT_OK ? cli->exit_code : cli_refused(cli, &call, &reply, &err);
     }
     if (cli_print_plain(cli, reply.data, &reply, &code))

@@ -98,11 +98,8 @@ static int why_secret(struct cli *cli, struct run_model *run)
     struct cli_call call = {
         .doing = "reading the rotation", .method = "GET", .path = path, .err = &err};
     if (cli_call(cli, &call, &reply) != KT_OK) {
-        if (cli_is_empty(&reply, &err)) {
-            cli_note(cli, "%s has no rotation, so nothing changes it", cli->words[0]);
-            cli_note(cli, "next   secretctl schedule set %s --help", cli->words[0]);
-            return CLI_REFUSED;
-        }
+        if (err.kind == KT_NOT_FOUND)
+            kt_hint(&err, "so nothing changes it; how to set one: secretctl schedule set --help");
         return err.kind == KT_OK ? cli->exit_code : cli_refused(cli, &call, &reply, &err);
     }
     if (cli_print_plain(cli, reply.data, &reply, &code))

@@ -445,7 +445,154 @@ def audit_tail():
         process.wait()
 
 
+# ---- rotation, without a target: what only secretctl shows ----
+
+def rotation_of_a_value():
+    good("kv", "put", "secret/key", "-", input='{"token":"old","other":"kept"}')
+    bad(2, "run", "why", "secret/key", says="has no rotation")
+    bad(2, "schedule", "show", "secret/key", says="schedule set")
+    bad(2, "run", "show", "secret/key", says="was not rotated yet")
+    good("schedule", "set", "secret/key", "strategy=generate", "password_field=token",
+         "generator.length=40", "cron=0 3 * * sun", "zone=Europe/Berlin", "owner=orders")
+    shown = good("schedule", "show", "secret/key")
+    for text in ("length=40", "0 3 * * sun", "Europe/Berlin", "current      v1"):
+        contains(shown, text)
+    equal(good("schedule", "list"), "secret/key\n")
+    contains(good("due"), "secret/key")
+    out = good("rotate", "secret/key", "--reason=to see it")
+    contains(out, "DONE  secret/key: v2 has a new value")
+    for line in out.splitlines()[:2]:
+        equal(re.match(r"^\d\d:\d\d:\d\d  \S+ +\S+ ", line) is not None, True, line)
+    equal(len(good("kv", "get", "-field=token", "secret/key")), 40)
+    equal(good("kv", "get", "-field=other", "secret/key"), "kept")
+    run = json.loads(good("rotate", "-o", "json", "secret/key"))
+    equal((run["state"], run["from"], run["to"], len(run["steps"]) > 1), ("done", 2, 3, True))
+    equal(len(good("run", "list").splitlines()), 4)
+    equal(len(good("run", "list", "secret/key", "-limit=1").splitlines()), 3)
+    contains(good("run", "show", "secret/key"), "DONE  secret/key")
+    contains(good("run", "show", run["id"]), run["id"])
+    contains(good("run", "watch", run["id"]), "DONE")
+    contains(good("report", run["id"]), "# DONE")
+    equal(json.loads(good("report", run["id"], "-o", "json"))["id"], run["id"])
+    contains(good("run", "why", "secret/key"), "nothing is running")
+    contains(good("run", "why", run["id"]), "DONE")
+    bad(2, "run", "cancel", run["id"], says="KT-R-008")
+    bad(2, "run", "thaw", run["id"], says="KT-R-009")
+    bad(2, "run", "show", "01JNOPE")
+    detached = good("rotate", "--detach", "secret/key")
+    good("run", "watch", re.search(r"run (\S+) is planned", detached).group(1))
+    bad(2, "schedule", "set", "secret/key", "cron=0 0 30 2 *", says="February has no day 30")
+    bad(2, "rotate", "secret/nothing")
+    good("schedule", "remove", "secret/key")
+
+
+def a_run_on_a_terminal():
+    good("kv", "put", "secret/live", "password=-", input="old")
+    good("schedule", "set", "secret/live", "strategy=generate")
+    with at_terminal("rotate", "secret/live") as t:
+        equal(t.end(), 0)
+        contains(t.text, "secret/live (run ")
+        contains(t.text, "new value")
+        contains(t.text, "DONE  secret/live")
+    good("schedule", "remove", "secret/live")
+
+
+def previews():
+    out = good("schedule", "preview", "cron=30 2 * * *", "zone=Europe/Berlin", "-count=400")
+    contains(out, "its local time does not exist that day: runs at the change")
+    contains(out, "this hour happens twice: this is its first time")
+    contains(out, "clocks went back by 1h")
+    out = good("schedule", "preview", "cron=0 3 * * *", "zone=Europe/Berlin", "-count=400")
+    equal("does not exist" in out, False, "03:00 exists")
+    rows = json.loads(good("schedule", "preview", "period=30d", "-o", "json", "-count=3"))
+    equal(len(rows), 3)
+    contains(good("schedule", "preview", "cron=0 0 29 2 *"), "29 00:00:00")
+    bad(1, "schedule", "preview", "cron=0 0 30 2 *", says="February")
+    bad(1, "schedule", "preview", "cron=* * *", says="Error: ")
+    bad(1, "schedule", "preview", "zon=UTC", says="zone=...?")
+
+
+def targets():
+    contains(ctl("target", "list").stderr, "no target yet")
+    password = file("admin", "hunter2\n")
+    good("target", "set", "pg", "driver=postgresql", "host=127.0.0.1", "port=%d" % free_port(),
+         "database=x", "sslmode=disable", "admin_username=a", "admin_password=@" + password)
+    equal(good("target", "list"), "pg\n")
+    equal("hunter2" in good("target", "show", "pg") + good("target", "show", "pg", "-o", "json"), False)
+    done = ctl("target", "check", "pg")
+    equal(done.returncode, 2, done.stderr)
+    contains(done.stdout, "NOT ready to rotate")
+    bad(1, "target", "check", "pg", "-address=http://127.0.0.1:%d" % free_port())
+    said = bad(1, "target", "set", "pg", "admin_password=hunter2", says="stands on the command line")
+    equal("hunter2" in said, False)
+    with at_terminal("target", "set", "pg", "admin_password=") as t:
+        t.expect("admin_password (not shown): ")
+        t.send("typed\n")
+        t.expect("once more: ")
+        t.send("typed\n")
+        equal(t.end(), 0)
+    bad(1, "target", "set", "pg", "prot=1", says="port=...?")
+    good("target", "remove", "pg")
+
+
+def nobody_reports_yet():
+    for words in (("agent", "list"), ("consumer", "list")):
+        done = ctl(*words)
+        equal(done.returncode, 0)
+        contains(done.stderr, "no agent has reported yet")
+
+
+def a_consumer_is_listed():
+    good("kv", "put", "secret/used", "password=-", input="1")
+    good("schedule", "set", "secret/used", "strategy=generate")
+    vault.ok("POST", "fleet/consumers/h1/secret/used", {"service": "orders", "version": 0,
+                                                        "state": "registered"})
+    contains(good("agent", "list"), "h1")
+    contains(good("consumer", "list"), "orders")
+    contains(good("consumer", "list", "h1"), "secret/used")
+    contains(good("consumer", "list", "h1", "secret/used"), "registered")
+    contains(good("consumer", "list", "h1", "secret/used", "-o", "json"), '"orders"')
+
+
+def a_vault_that_goes_away_is_waited_for():
+    """SIGKILL while a run is watched: the watcher goes on when the vault is back."""
+    good("target", "set", "gone", "driver=postgresql", "host=127.0.0.1", "port=%d" % free_port(),
+         "database=x", "sslmode=disable", "admin_username=a", "admin_password=-",
+         "connect_timeout=1", input="x")
+    good("kv", "put", "secret/away", "-", input='{"username":"a1","password":"old"}')
+    good("schedule", "set", "secret/away", "target=gone", "strategy=in-place", "accounts=a1")
+    watcher = subprocess.Popen([CTL, "rotate", "secret/away"], text=True, stdout=subprocess.PIPE,
+                               stderr=subprocess.STDOUT, env=vault.environment())
+    try:
+        first = watcher.stdout.readline()
+        equal(bool(first), True, "a step is shown")
+        vault.kill()
+        said = watcher.stdout.readline()
+        while said and "the vault is away" not in said:
+            said = watcher.stdout.readline()
+        contains(said, "the vault is away")
+        vault.start()
+        good("operator", "unseal", "-", input="\n".join(vault.shares[:3]))
+        good("run", "cancel", "secret/away")
+        out, _ = watcher.communicate(timeout=60)
+        equal(watcher.returncode, 2, out)
+        equal("CANCELLED" in out or "ROLLED BACK" in out, True, out)
+    finally:
+        watcher.kill()
+        watcher.wait()
+
+
 # ---- the program ----
+
+def every_code_is_explained():
+    codes = set()
+    for path in glob.glob(os.path.join(ROOT, "vaultd", "**", "*.[ch]"), recursive=True):
+        codes |= set(re.findall(r"KT-[A-Z]-\d{3}", open(path).read()))
+    equal(len(codes) > 10, True)
+    for code in sorted(codes):
+        contains(good("explain", code), code)
+    bad(1, "explain", "KT-R-999", says="secretctl explain")
+
 
 def help_and_completion():
     contains(good("--help"), "Rotate them")
@@ -558,6 +705,14 @@ CASES = [
     ("audit export and verify", audit_export_and_verify),
     ("audit: a part, a kept checkpoint", audit_of_a_part_and_a_kept_checkpoint),
     ("audit tail", audit_tail),
+    ("rotation of a value", rotation_of_a_value),
+    ("a run on a terminal", a_run_on_a_terminal),
+    ("previews", previews),
+    ("targets", targets),
+    ("nobody reports yet", nobody_reports_yet),
+    ("a consumer is listed", a_consumer_is_listed),
+    ("a vault that goes away is waited for", a_vault_that_goes_away_is_waited_for),
+    ("every code is explained", every_code_is_explained),
     ("help, manual, completion", help_and_completion),
     ("the token is not in the process", the_token_is_not_in_the_process),
     ("what a wrong address says", what_a_wrong_address_says),

@@ -117,7 +117,7 @@ static const struct frozen_words words[] = {
      "changed.",
      "secretctl run cancel {run}\n"
      "then put the password that works into the vault, and rotate:\n"
-     "secretctl kv put {secret} username={account_old} {password_field}=-\n"
+     "secretctl kv patch {secret} {password_field}=-\n"
      "secretctl rotate {secret}\n"
      "or, if the old one is meant to be dead: secretctl schedule set {secret} old_is_dead=true"},
     {FROZEN_ADMIN,
