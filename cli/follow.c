@@ -42,6 +42,8 @@ static void draw(void *arg)
 {
     struct follower *follower = arg;
     struct winsize size = {0};
+    if (follower->run.id[0] == '\0')
+        return;
     kt_autobuf struct kt_buf picture = {0};
     kt_buf_init(&picture, (size_t)256 * 1024);
     if (ioctl(follower->cli->out_fd, TIOCGWINSZ, &size) != 0 || size.ws_col == 0)
