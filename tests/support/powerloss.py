@@ -37,6 +37,7 @@ SIZES = (TRUNCATE, ALLOCATE, ZERO)  # without bytes; they arrive or do not
 HEAD = struct.Struct("<IBBHIIQQIIQQQ")
 SECTOR = 512
 CHUNK = 65536
+ZERO = bytes(CHUNK)
 NEVER = 1 << 63
 
 
@@ -120,6 +121,18 @@ class File:
             content.extend(bytes(offset - len(content)))
         content[offset:offset + len(data)] = data
 
+    def take_left(self, moment, path, content):
+        known = bytearray(self.base)
+        for r in self.events:
+            self.apply(known, r)
+        for at in range(0, len(content), CHUNK):
+            if known[at:at + CHUNK] == content[at:at + CHUNK]:
+                continue
+            r = Record()
+            r.kind, r.start, r.end, r.error, r.path = MAP, moment, moment, 0, path
+            r.offset, r.data = at, content[at:at + CHUNK]
+            self.events.append(r)
+
     def settle(self):
         """Once all is read."""
         ends = [r.end for r in self.events]
@@ -192,15 +205,21 @@ class Folder:
 class Disk:
     """All that the log says of the folder."""
 
-    def __init__(self, records, root, start=None):
+    def __init__(self, records, root, start=None, left=()):
+        """left: (moment, copy of the folder) after each kill, in order: what a killed process had
+        stored through mappings since its last sync is in the kernel's hands, but in no record."""
         self.root_path = root.rstrip("/")
         self.folders = []
         self.root = self.new_folder()
         self.files = []
         self.by_inode = {}
+        self.answers = [r for r in records if r.kind == ANSWER]
         if start is not None:
             self.load(start, self.root)
+        left = list(left)
         for r in records:
+            while left and left[0][0] < r.end:
+                self.take_left(*left.pop(0))
             self.take(r)
         for node in self.files + self.folders:
             node.settle()
@@ -214,6 +233,16 @@ class Disk:
                 with open(entry.path, "rb") as file:
                     node = self.new_file(file.read())
             folder.start[entry.name] = folder.live[entry.name] = node
+
+    def take_left(self, moment, path, folder=None):
+        folder = folder or self.root
+        for entry in os.scandir(path):
+            node = folder.live.get(entry.name)
+            if isinstance(node, Folder):
+                self.take_left(moment, entry.path, node)
+            elif node is not None:
+                with open(entry.path, "rb") as file:
+                    node.take_left(moment, entry.path, file.read())
 
     def new_file(self, content=b""):
         file = File(content)
@@ -311,13 +340,10 @@ def write_sparse(path, content):
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         os.ftruncate(fd, len(content))
-        view = memoryview(content)
-        zero = bytes(CHUNK)
         for at in range(0, len(content), CHUNK):
-            chunk = view[at:at + CHUNK]
-            if chunk != zero[:len(chunk)]:
+            chunk = content[at:at + CHUNK]  # a copy: comparing a memoryview costs far more
+            if chunk != ZERO[:len(chunk)]:
                 os.pwrite(fd, chunk, at)
-        view.release()
     finally:
         os.close(fd)
 
@@ -343,23 +369,30 @@ def moments(records, count, rng):
     return sorted(chosen)
 
 
-def states(log, root, start=None, out=None, count=200, seed=1, since=0, cuts=None, mode=None):
-    """since: only moments after it (CLOCK_MONOTONIC ns). cuts: exactly these moments, for example the
-    starts of all answers. mode "lost": of what no sync covers nothing survives; "whole": all of it;
-    "mixed": a part; None: each in turn."""
-    rng = random.Random(seed)
-    records = read_log(log)
-    disk = Disk(records, root, start)
-    answers = [r for r in records if r.kind == ANSWER]
-    usable = [r for r in records if r.start >= since]
-    chosen = moments(usable, count, rng) if cuts is None else sorted(cuts)
-    for number, cut in enumerate(chosen):
+def states_at(disk, cuts, out, seed=1, mode=None, wanted=lambda number: True):
+    """A state for each of these moments, which go upwards. wanted: makes only those, the same ones
+    as if all were made, so that several processes can share them."""
+    for number, cut in enumerate(cuts):
+        if not wanted(number):
+            continue
+        rng = random.Random("%d %d" % (seed, number))
         disk.advance(cut)
         how = mode or rng.choice(("lost", "whole", "mixed", "mixed", "mixed"))
         words = [how]
         shutil.rmtree(out, ignore_errors=True)
-        disk.write(out, cut, random.Random(rng.random()), how, words)
-        yield State(number, cut, out, words, answers)
+        disk.write(out, cut, rng, how, words)
+        yield State(number, cut, out, words, disk.answers)
+
+
+def states(log, root, start=None, out=None, count=200, seed=1, since=0, cuts=None, mode=None):
+    """since: only moments after it (CLOCK_MONOTONIC ns). cuts: exactly these moments, for example the
+    starts of all answers. mode "lost": of what no sync covers nothing survives; "whole": all of it;
+    "mixed": a part; None: each in turn."""
+    records = read_log(log)
+    if cuts is None:
+        usable = [r for r in records if r.start >= since]
+        cuts = moments(usable, count, random.Random(seed))
+    yield from states_at(Disk(records, root, start), sorted(cuts), out, seed, mode)
     shutil.rmtree(out, ignore_errors=True)
 
 

@@ -102,6 +102,8 @@ static struct map *maps[MAPS];
         memcpy(&real, &found, sizeof found);                                                       \
     }
 
+static int open_log(void);
+
 __attribute__((constructor)) static void start(void)
 {
     const char *text;
@@ -114,6 +116,8 @@ __attribute__((constructor)) static void start(void)
     if ((text = getenv("KT_SYNC_LOG")) != NULL && set.dir_len != 0)
         (void)snprintf(set.log_path, sizeof set.log_path, "%s", text);
     set.answers = getenv("KT_SYNC_ANSWERS") != NULL;
+    if (set.log_path[0] != '\0')
+        (void)open_log(); /* before the program gives up its rights to it */
 }
 
 static uint64_t now(void)

@@ -77,13 +77,54 @@ struct test_vault *test_vault_with(bool dev, const struct rotation_executor *exe
     return vault;
 }
 
+enum kt_kind test_vault_on_disk(const char *folder, struct test_vault **ret, struct kt_err *err)
+{
+    struct test_vault *vault = calloc(1, sizeof *vault);
+    if (vault == NULL || kt_secret_init(NULL) != KT_OK)
+        give_up("start", NULL);
+    kt_json_init();
+    vault->clock = kt_system_clock;
+    vault->keeps_folder = true;
+    (void)snprintf(vault->folder, sizeof vault->folder, "%s", folder);
+    const struct store_config store = {.engine = STORE_LMDB, .path = vault->folder};
+    const struct core_config config = {.cluster_name = "keyturn",
+                                       .data_folder = vault->folder,
+                                       .storage_type = "lmdb"};
+    enum kt_kind kind = store_open(&store, &vault->store, err);
+    if (kind == KT_OK)
+        kind = core_new(&config, vault->store, &vault->clock, &vault->core, err);
+    if (kind == KT_OK)
+        *ret = vault;
+    else
+        test_vault_free(vault);
+    return kind;
+}
+
+enum kt_kind test_vault_unseal(struct test_vault *vault, const char *const *shares, size_t n,
+                               bool accept_rollback, struct kt_err *err)
+{
+    bool unsealed = false;
+    for (size_t i = 0; i < n && !unsealed; i++) {
+        unsigned char share[SHAMIR_SHARE_BYTES];
+        enum kt_kind kind = shamir_share_parse(kt_str(shares[i]), share, err);
+        if (kind == KT_OK)
+            kind = barrier_unseal_share(vault->core->barrier, share, &unsealed, err);
+        if (kind != KT_OK)
+            return kind;
+    }
+    if (!unsealed)
+        return kt_fail(err, KT_SEALED, "%zu shares are not enough", n);
+    return core_unsealed(vault->core, accept_rollback, err);
+}
+
 void test_vault_free(struct test_vault *vault)
 {
     if (vault == NULL)
         return;
     core_free(vault->core);
     store_close(vault->store);
-    folder_remove(vault->folder);
+    if (!vault->keeps_folder)
+        folder_remove(vault->folder);
     free(vault->body);
     free(vault);
 }

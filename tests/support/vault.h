@@ -20,6 +20,7 @@ struct test_vault {
     char *body;                     /* of the last call, NUL-terminated */
     _Atomic int64_t now_ms;         /* the clock; starts in 2027; the vault's threads read it, too */
     struct kt_clock clock;
+    bool keeps_folder;              /* it was there before */
 };
 
 /* Aborts with a message when it cannot be made: a test has no use for less. dev: KV at secret/. */
@@ -30,6 +31,12 @@ struct test_vault *test_vault_with(bool dev, const struct rotation_executor *exe
 /* Seals, and unseals with the same shares: rotation starts anew from what is in the store. */
 void test_vault_reseal(struct test_vault *vault);
 void test_vault_free(struct test_vault *vault);
+/* A vault over LMDB in a folder that is there and stays, with the real time: sealed, or not yet
+ * initialised. Errors are returned. */
+enum kt_kind test_vault_on_disk(const char *folder, struct test_vault **ret, struct kt_err *err);
+/* With shares in hexadecimal, as many as the threshold wants. */
+enum kt_kind test_vault_unseal(struct test_vault *vault, const char *const *shares, size_t n,
+                               bool accept_rollback, struct kt_err *err);
 /* path without "/v1/", perhaps with "?query"; token NULL: none; body NULL: none. Returns the status. */
 unsigned test_vault_call(struct test_vault *vault, const char *method, const char *path,
                          const char *token, const char *body);

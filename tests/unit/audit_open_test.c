@@ -627,6 +627,33 @@ static void power_loss(void **state)
     }
 }
 
+/* The newest checkpoint was being written when the power went: its sectors arrive in any order. */
+static void torn_checkpoint(void **state)
+{
+    struct fixture *f = *state;
+    char path[2 * FOLDER_NAME];
+    (void)snprintf(path, sizeof path, "%.200s/audit/f1/checkpoints", f->path);
+    for (unsigned round = 0; round < 8; round++) {
+        open_audit(f);
+        writes(f, 3, true);
+        crash(f);
+        size_t before = 0, len = 0;
+        free(file_read(path, &before));
+        open_audit(f); /* adds one */
+        crash(f);
+        unsigned char *notes = file_read(path, &len);
+        assert_true(len > before);
+        size_t size = len - before, half = round < 2 ? size : size * round / 8;
+        memset(notes + before + (round % 2 == 0 ? 0 : size - half), 0, half);
+        file_write(path, notes, len);
+        free(notes);
+        f->store->synced = 0;
+        open_audit(f);
+        verify_export(f, audit_log_size(f->audit->log));
+        crash(f);
+    }
+}
+
 static void damaged_outcome(void **state)
 {
     struct fixture *f = *state;
@@ -773,7 +800,8 @@ int main(void)
         T(missing_outcomes), T(failed_commits), T(old_database), T(old_database_after_crash),
         T(old_log),       T(no_log),        T(other_log),        T(newer_checkpoints),
         T(newer_history), T(other_vault),   T(crash_at_first),   T(power_loss),
-        T(damaged_outcome), T(unusable_folder), T(keeper),       T(checkpoint_not_stored),
+        T(torn_checkpoint), T(damaged_outcome), T(unusable_folder), T(keeper),
+        T(checkpoint_not_stored),
 #ifdef KT_FAULT
         T(failpoints),    T(allocations),
 #endif

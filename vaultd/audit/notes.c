@@ -27,7 +27,22 @@ static struct kt_bytes first_note(struct kt_bytes tail, const char *origin)
     return kt_bytes(NULL, 0);
 }
 
-/* Finds the newest good note and the end of the last whole one. */
+/* A note is synced before the next is written, so no more than one can be torn, at the end: its
+ * sectors may arrive in any order, and half of it can look like a whole one of a wrong key. */
+#define TORN_MAX 1024u
+
+static enum kt_kind cut(struct audit_notes *notes, uint64_t len, struct kt_err *err)
+{
+    if (len == notes->len)
+        return KT_OK;
+    if (ftruncate(notes->fd, (off_t)len) != 0)
+        return kt_fail(err, KT_IO, "cannot mend the file of checkpoints");
+    notes->len = len;
+    return KT_OK;
+}
+
+/* Finds the newest good note and cuts off what a crash left behind it. What is more than that was
+ * not left by a crash: it stays, and verification will name it. */
 static enum kt_kind read_tail(struct audit_notes *notes, const struct kt_note_key *key,
                               struct kt_err *err)
 {
@@ -41,12 +56,12 @@ static enum kt_kind read_tail(struct audit_notes *notes, const struct kt_note_ke
     if (kind != KT_OK)
         return kind;
     struct kt_bytes rest = first_note(kt_bytes(at, n), key->name), note;
-    if (rest.len == 0)
-        return KT_OK; /* foreign or torn from its first byte: verification will say so */
+    size_t unknown = n; /* bytes behind the last good note */
     while (kt_note_next(&rest, &note)) {
         struct kt_checkpoint checkpoint;
         if (kt_checkpoint_open(note, key, &checkpoint, NULL) != KT_OK)
             continue;
+        unknown = rest.len;
         notes->last = checkpoint;
         notes->any = true;
         kt_buf_reset(&notes->note);
@@ -54,10 +69,7 @@ static enum kt_kind read_tail(struct audit_notes *notes, const struct kt_note_ke
     }
     if (!kt_buf_ok(&notes->note))
         return kt_fail(err, KT_NO_MEMORY, "reading the checkpoints");
-    if (rest.len > 0 && ftruncate(notes->fd, (off_t)(notes->len - rest.len)) != 0)
-        return kt_fail(err, KT_IO, "cannot mend the file of checkpoints");
-    notes->len -= rest.len;
-    return KT_OK;
+    return cut(notes, notes->len - (unknown <= TORN_MAX ? unknown : rest.len), err);
 }
 
 enum kt_kind audit_notes_open(int folder, const struct kt_note_key *key, struct audit_notes *notes,
