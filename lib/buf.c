@@ -40,7 +40,7 @@ void kt_buf_reset(struct kt_buf *buf)
     if (buf->at != NULL)
         sodium_memzero(buf->at, buf->len);
     buf->len = 0;
-    buf->failed = false;
+    buf->failed = buf->full = false;
 }
 
 bool kt_buf_ok(const struct kt_buf *buf)
@@ -51,10 +51,10 @@ bool kt_buf_ok(const struct kt_buf *buf)
 /* realloc would leave the old bytes behind unwiped. */
 static bool make_room(struct kt_buf *buf, size_t len)
 {
-    if (buf->failed || len > buf->max || buf->len > buf->max - len) {
-        buf->failed = true;
+    if (!buf->failed && (len > buf->max || buf->len > buf->max - len))
+        buf->failed = buf->full = true;
+    if (buf->failed)
         return false;
-    }
     size_t need = buf->len + len + 1;  /* one spare for kt_buf_text's NUL */
     if (need <= buf->room)
         return true;

@@ -13,6 +13,7 @@ struct kt_buf {
     unsigned char *at;
     size_t len, room, max;
     bool failed;
+    bool full; /* it failed because max was passed; else memory ran out */
     bool lent; /* `at` is somebody else's: wiped, not freed */
 };
 

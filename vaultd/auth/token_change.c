@@ -34,8 +34,10 @@ static enum kt_kind put_record(struct core *core, struct batch *batch, const str
     kt_autobuf struct kt_buf record;
     kt_buf_init(&record, RECORD_MAX);
     token_record_write(token, &record);
-    if (!kt_buf_ok(&record))
+    if (record.full)
         return kt_fail(err, KT_INVALID, "the token's policies and metadata are too large");
+    if (!kt_buf_ok(&record))
+        return kt_fail(err, KT_NO_MEMORY, "writing a token");
     unsigned char key[BARRIER_HASH_KEY];
     token_key(token->hash, key);
     return barrier_put(core->barrier, batch, kt_bytes(key, sizeof key), kt_buf_bytes(&record), err);

@@ -412,7 +412,9 @@ static enum kt_kind put_table(struct request *req, const struct mount *rows, siz
     for (size_t i = 0; i < n; i++)
         if (!rows[i].builtin)
             write_row(&rows[i], &record);
-    if (!kt_buf_ok(&record))
+    if (!kt_buf_ok(&record) && !record.full)
+        return kt_fail(err, KT_NO_MEMORY, "writing the mount table");
+    if (record.full)
         return kt_fail(err, KT_INVALID, "the mount table would be larger than %u bytes",
                        RECORD_MAX);
     unsigned char key[BARRIER_NAME_KEY];

@@ -85,7 +85,9 @@ static enum kt_kind cubby_write(struct request *req, struct kt_err *err)
     kt_autobuf struct kt_buf text, sealed;
     kt_buf_init(&text, VALUE_MAX);
     kt_buf_init(&sealed, VALUE_MAX + 256);
-    if (!kt_json_compact(req->data, &text))
+    if (!kt_json_compact(req->data, &text) && !text.full)
+        return kt_fail(err, KT_NO_MEMORY, "writing a cubbyhole");
+    if (text.full)
         return kt_fail(err, KT_INVALID, "the data are larger than %u KiB", VALUE_MAX / 1024);
     layer_key(req, layer);
     enum kt_kind kind = kv_value_seal(layer, kt_bytes(key, sizeof key), kt_buf_bytes(&text),

@@ -72,7 +72,9 @@ enum kt_kind kv_save(struct core *core, const struct mount *mount, struct batch 
     kt_autobuf struct kt_buf record;
     kt_buf_init(&record, META_MAX);
     kv_meta_write(secret, &record);
-    if (!kt_buf_ok(&record))
+    if (!kt_buf_ok(&record) && !record.full)
+        return kt_fail(err, KT_NO_MEMORY, "writing a secret's metadata");
+    if (record.full)
         return kt_fail(err, KT_INVALID, "the secret's metadata would be larger than %u bytes",
                        META_MAX);
     batch_require(batch, secret->changed == 0 ? KEY_ABSENT : KEY_CHANGED_AT,

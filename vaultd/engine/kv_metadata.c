@@ -180,6 +180,8 @@ static enum kt_kind read_custom(struct request *req, struct kv_secret *secret, b
     req->data = whole;
     if (kind == KT_NOT_FOUND)
         text = kt_bytes(NULL, 0);
+    else if (kind == KT_NO_MEMORY)
+        return kind;
     else if (kind != KT_OK)
         return invalid_custom(err, "it must be an object of strings");
     kind = check_custom(req, text, err);
