@@ -59,8 +59,9 @@ enum kt_kind audit_log_read(struct audit_log *log, struct audit_reader *reader, 
     if (kind == KT_NOT_FOUND) {
         (void)kt_fail(err, KT_CORRUPT, "record %ju of the audit log does not open", (uintmax_t)seq);
         kt_hint(err,
-                "segment %06u at byte %zu was altered or damaged; an export up to there and "
-                "'secretctl audit verify' still prove the rest",
+                "segment %06u at byte %zu was altered or damaged, or the index was: removed while "
+                "vaultd is stopped, it is made anew; an export up to there and 'secretctl audit "
+                "verify' still prove the rest",
                 reader->number, reader->offset);
         return KT_CORRUPT;
     }

@@ -348,6 +348,7 @@ enum kt_kind core_unsealed(struct core *core, bool accept_rollback, struct kt_er
             kt_log(KT_LOG_NOTICE, "unsealed", "%s", "state=unsealed");
             rotation_start(core->rotation);
         } else {
+            kt_log_err(KT_LOG_ERROR, "not_unsealed", err);
             barrier_seal(core->barrier);
         }
     }
