@@ -187,7 +187,8 @@ static enum kt_kind load_kv(struct request *req, const struct rotation_secret *s
 {
     enum kt_kind kind = kv_load(req->core, secret->mount, req->snapshot, &req->arena, secret->path,
                                 ret, err);
-    if (kind == KT_NOT_FOUND && !settings_has_target(&secret->settings))
+    /* Without a target the first rotation may make the secret; one that was removed stays so. */
+    if (kind == KT_NOT_FOUND && !settings_has_target(&secret->settings) && secret->done_to == 0)
         return KT_OK;
     if (kind == KT_NOT_FOUND || (kind == KT_OK && settings_has_target(&secret->settings) &&
                                  (*ret)->current == 0)) {

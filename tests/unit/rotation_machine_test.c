@@ -1,0 +1,292 @@
+/* The tables of a run: every pair of state and event, every intent with every answer; and that
+ * docs/rotation.md shows exactly these tables. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "lib/buf.h"
+#include "vaultd/rotation/machine.h"
+
+#define DOCS "docs/rotation.md"
+
+/* ---- all pairs ---- */
+
+static struct machine at(enum run_strategy strategy, enum run_state state, bool past)
+{
+    struct machine m = {.strategy = strategy, .state = state, .past = past};
+    if (state == RUN_ROLLING_BACK) {
+        m.back = BACK_REVOKE_NEW;
+        m.intent = INTENT_REVOKE_NEW;
+    }
+    if (state == RUN_FROZEN) {
+        m.frozen = FROZEN_ADMIN;
+        m.frozen_in = past ? RUN_REVOKING : RUN_VERIFYING;
+    }
+    return m;
+}
+
+/* These come out of a probe, not out of an event. */
+static bool by_answers(enum run_state state, enum run_event event)
+{
+    return event == EV_OK && (state == RUN_VERIFYING || state == RUN_CONFIRMING);
+}
+
+static void refused_pairs_change_nothing(void **state)
+{
+    (void)state;
+    for (unsigned s = 0; s < RUN_STATE_COUNT; s++)
+        for (unsigned e = 0; e < RUN_EVENT_COUNT; e++) {
+            const struct transition *t = transition_find((enum run_state)s, (enum run_event)e);
+            if (t->act != ACT_UNKNOWN && t->act != ACT_REFUSE)
+                continue;
+            struct machine m = at(STRATEGY_ALTERNATE, (enum run_state)s, false), before = m;
+            unsigned fx = 77;
+            assert_false(machine_event(&m, (enum run_event)e, &fx));
+            assert_memory_equal(&m, &before, sizeof m);
+            assert_int_equal(fx, 77);
+        }
+}
+
+static void known_pairs_go_where_the_table_says(void **state)
+{
+    (void)state;
+    for (unsigned strategy = STRATEGY_ALTERNATE; strategy < STRATEGY_COUNT; strategy++)
+        for (unsigned s = 0; s < RUN_STATE_COUNT; s++)
+            for (unsigned e = 0; e < RUN_EVENT_COUNT; e++) {
+                enum run_state from = (enum run_state)s;
+                const struct transition *t = transition_find(from, (enum run_event)e);
+                struct machine m = at((enum run_strategy)strategy, from, false);
+                unsigned fx = 0;
+                if (t->act == ACT_UNKNOWN || t->act == ACT_REFUSE ||
+                    by_answers(from, (enum run_event)e))
+                    continue;
+                assert_true(machine_event(&m, (enum run_event)e, &fx));
+                bool to_confirming = from == RUN_OVERLAPPING && t->next == RUN_REVOKING &&
+                                     strategy == STRATEGY_IN_PLACE;
+                if (t->act == ACT_GO)
+                    assert_int_equal(m.state, to_confirming ? RUN_CONFIRMING : t->next);
+                if (t->act == ACT_FREEZE && e != EV_PERMANENT) {
+                    assert_int_equal(m.state, RUN_FROZEN);
+                    assert_int_equal(m.frozen, t->code);
+                    assert_int_equal(m.frozen_in, from);
+                    assert_true((fx & FX_PAGE) != 0);
+                }
+                if (t->act == ACT_CANCEL)
+                    assert_int_equal(m.state, RUN_CANCELLED);
+                if (t->act == ACT_STAY || t->act == ACT_RETRY || t->act == ACT_PROBE)
+                    assert_int_equal(m.state, from);
+                if (t->act == ACT_BACK && from != RUN_FROZEN)
+                    assert_int_equal(m.state, RUN_ROLLING_BACK);
+            }
+}
+
+static void every_state_has_a_crash_and_every_end_is_one(void **state)
+{
+    (void)state;
+    for (unsigned s = 0; s < RUN_STATE_COUNT; s++) {
+        const struct transition *t = transition_find((enum run_state)s, EV_CRASH);
+        assert_int_equal(t->act == ACT_UNKNOWN, run_state_ended((enum run_state)s));
+        /* Somebody always gets an answer to a cancel. */
+        assert_int_not_equal(transition_find((enum run_state)s, EV_CANCEL)->act, ACT_UNKNOWN);
+    }
+}
+
+/* After the intent to revoke nothing goes back by itself, whatever happens. */
+static void nothing_goes_back_past_the_point(void **state)
+{
+    (void)state;
+    static const enum run_state states[] = {RUN_APPLYING, RUN_APPLIED, RUN_VERIFYING, RUN_REVOKING,
+                                            RUN_CONFIRMING, RUN_FROZEN};
+    for (size_t s = 0; s < sizeof states / sizeof states[0]; s++)
+        for (unsigned e = 0; e < RUN_EVENT_COUNT; e++) {
+            struct machine m = at(STRATEGY_ALTERNATE, states[s], true);
+            unsigned fx = 0;
+            assert_false(machine_can_go_back(&m));
+            if (by_answers(states[s], (enum run_event)e))
+                continue;
+            bool took = machine_event(&m, (enum run_event)e, &fx);
+            if (e == EV_CANCEL)
+                assert_false(took);
+            assert_int_not_equal(m.state, RUN_ROLLING_BACK);
+            assert_int_not_equal(m.state, RUN_CANCELLED);
+        }
+}
+
+static void texts_are_there(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < RUN_STATE_COUNT; i++)
+        assert_true(run_state_text((enum run_state)i)[0] != '\0');
+    for (unsigned i = 0; i < RUN_EVENT_COUNT; i++)
+        assert_true(run_event_text((enum run_event)i)[0] != '\0');
+    for (unsigned i = 1; i < FROZEN_CODE_COUNT; i++)
+        for (unsigned k = 1; k < i; k++)
+            assert_string_not_equal(frozen_code_text((enum frozen_code)i),
+                                    frozen_code_text((enum frozen_code)k));
+    for (unsigned i = 0; i < STRATEGY_COUNT; i++) {
+        enum run_strategy back;
+        assert_true(run_strategy_parse(run_strategy_text((enum run_strategy)i), &back));
+        assert_int_equal(back, i);
+    }
+    enum run_strategy none;
+    assert_false(run_strategy_parse("sideways", &none));
+}
+
+/* ---- what a probe decides ---- */
+
+static void answers(void **state)
+{
+    (void)state;
+    static const struct {
+        enum run_strategy strategy;
+        enum run_intent intent;
+        bool new_, old;
+        enum decision want;
+    } rows[] = {
+        {STRATEGY_ALTERNATE, INTENT_APPLY, true, true, DECIDE_APPLIED},
+        {STRATEGY_ALTERNATE, INTENT_APPLY, false, true, DECIDE_APPLY},
+        {STRATEGY_ALTERNATE, INTENT_APPLY, true, false, DECIDE_PROMOTE},
+        {STRATEGY_ALTERNATE, INTENT_APPLY, false, false, DECIDE_REAPPLY},
+        {STRATEGY_IN_PLACE, INTENT_APPLY, true, false, DECIDE_PROMOTE},
+        {STRATEGY_IN_PLACE, INTENT_APPLY, false, true, DECIDE_APPLY},
+        {STRATEGY_ALTERNATE, INTENT_REVOKE, true, true, DECIDE_REVOKE},
+        {STRATEGY_ALTERNATE, INTENT_REVOKE, false, true, DECIDE_APPLY},
+        {STRATEGY_ALTERNATE, INTENT_REVOKE, true, false, DECIDE_REVOKED},
+        {STRATEGY_ALTERNATE, INTENT_REVOKE, false, false, DECIDE_REAPPLY},
+        {STRATEGY_ALTERNATE, INTENT_REVOKE_NEW, true, true, DECIDE_REVOKE_NEW},
+        {STRATEGY_ALTERNATE, INTENT_REVOKE_NEW, false, true, DECIDE_RETURNED},
+        {STRATEGY_ALTERNATE, INTENT_REVOKE_NEW, true, false, DECIDE_RESTORE},
+        {STRATEGY_ALTERNATE, INTENT_REVOKE_NEW, false, false, DECIDE_RESTORE},
+        {STRATEGY_IN_PLACE, INTENT_RESTORE, false, true, DECIDE_RETURNED},
+        {STRATEGY_IN_PLACE, INTENT_RESTORE, true, false, DECIDE_RESTORE},
+        {STRATEGY_IN_PLACE, INTENT_RESTORE, false, false, DECIDE_RESTORE},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (resume_decide(rows[i].strategy, rows[i].intent, rows[i].new_, rows[i].old) !=
+            rows[i].want)
+            fail_msg("row %zu", i);
+}
+
+/* ---- the manual ---- */
+
+static void print_transitions(struct kt_buf *out)
+{
+    for (unsigned s = 0; s < RUN_STATE_COUNT; s++) {
+        kt_buf_printf(out, "**%s**", run_state_text((enum run_state)s));
+        if (run_state_waits((enum run_state)s)[0] != '\0')
+            kt_buf_printf(out, " waits for %s.", run_state_waits((enum run_state)s));
+        kt_buf_add_text(out, "\n\n");
+        for (unsigned e = 0; e < RUN_EVENT_COUNT; e++) {
+            const struct transition *t = transition_find((enum run_state)s, (enum run_event)e);
+            if (t->act == ACT_UNKNOWN)
+                continue;
+            kt_buf_printf(out, "- %s: %s", run_event_text((enum run_event)e), run_act_text(t->act));
+            if (t->act == ACT_GO)
+                kt_buf_printf(out, " %s", run_state_text(t->next));
+            if (t->act == ACT_FREEZE)
+                kt_buf_printf(out, " (%s %s)", frozen_code_text(t->code), frozen_code_word(t->code));
+            kt_buf_add_text(out, "\n");
+        }
+        kt_buf_add_text(out, "\n");
+    }
+}
+
+static void print_answers(struct kt_buf *out)
+{
+    static const struct {
+        const char *name;
+        enum run_strategy strategy;
+        enum run_intent intent;
+    } rows[] = {
+        {"apply, alternate", STRATEGY_ALTERNATE, INTENT_APPLY},
+        {"apply, in-place", STRATEGY_IN_PLACE, INTENT_APPLY},
+        {"revoke", STRATEGY_ALTERNATE, INTENT_REVOKE},
+        {"revoke_new (going back)", STRATEGY_ALTERNATE, INTENT_REVOKE_NEW},
+        {"restore_old (going back)", STRATEGY_IN_PLACE, INTENT_RESTORE},
+    };
+    kt_buf_add_text(out, "| last intent | both accepted | only the old one | only the new one | "
+                         "neither |\n|---|---|---|---|---|\n");
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        kt_buf_printf(out, "| %s |", rows[i].name);
+        for (int column = 0; column < 4; column++)
+            kt_buf_printf(out, " %s |",
+                          decision_text(resume_decide(rows[i].strategy, rows[i].intent,
+                                                      column == 0 || column == 2,
+                                                      column == 0 || column == 1)));
+        kt_buf_add_text(out, "\n");
+    }
+    kt_buf_add_text(out, "\n");
+}
+
+static char *read_file(const char *path)
+{
+    FILE *file = fopen(path, "r");
+    if (file == NULL)
+        return NULL;
+    char *text = calloc(1, 1u << 20);
+    if (text != NULL && fread(text, 1, (1u << 20) - 1, file) == 0)
+        text[0] = '\0';
+    (void)fclose(file);
+    return text;
+}
+
+/* Between "<!-- NAME begin -->" and "<!-- NAME end -->" stands what the tables print.
+ * KT_WRITE_DOCS=1 writes it there. */
+static void section(const char *name, struct kt_buf *printed)
+{
+    char begin[64], end[64];
+    (void)snprintf(begin, sizeof begin, "<!-- %s begin -->\n\n", name);
+    (void)snprintf(end, sizeof end, "<!-- %s end -->", name);
+    char *text = read_file(DOCS);
+    if (text == NULL)
+        skip(); /* not started at the top of the tree */
+    char *from = strstr(text, begin), *to = from == NULL ? NULL : strstr(from, end);
+    assert_non_null(to);
+    from += strlen(begin);
+    size_t len = (size_t)(to - from);
+    bool same = len == printed->len && memcmp(from, printed->at, len) == 0;
+    if (!same && getenv("KT_WRITE_DOCS") != NULL) {
+        FILE *file = fopen(DOCS, "w");
+        assert_non_null(file);
+        (void)fwrite(text, 1, (size_t)(from - text), file);
+        (void)fwrite(printed->at, 1, printed->len, file);
+        (void)fputs(to, file);
+        (void)fclose(file);
+    } else if (!same) {
+        fail_msg("%s: section '%s' is not what the tables say; KT_WRITE_DOCS=1 %s writes it", DOCS,
+                 name, "build/release/unit/rotation_machine_test");
+    }
+    free(text);
+}
+
+static void manual_shows_the_tables(void **state)
+{
+    (void)state;
+    struct kt_buf out;
+    kt_buf_init(&out, 1u << 18);
+    print_transitions(&out);
+    section("transitions", &out);
+    kt_buf_reset(&out);
+    print_answers(&out);
+    section("answers", &out);
+    kt_buf_free(&out);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(refused_pairs_change_nothing),
+        cmocka_unit_test(known_pairs_go_where_the_table_says),
+        cmocka_unit_test(every_state_has_a_crash_and_every_end_is_one),
+        cmocka_unit_test(nothing_goes_back_past_the_point),
+        cmocka_unit_test(texts_are_there),
+        cmocka_unit_test(answers),
+        cmocka_unit_test(manual_shows_the_tables),
+    };
+    return cmocka_run_group_tests_name("rotation_machine", tests, NULL, NULL);
+}

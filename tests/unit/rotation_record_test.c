@@ -1,0 +1,293 @@
+/* The stored forms of rotation and fleet: what was written is read, every truncation and every
+ * surplus is damage, a newer format is refused by name, an older one is another list of rows. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "vaultd/fleet/consumer.h"
+#include "vaultd/rotation/ledger.h"
+#include "vaultd/rotation/run.h"
+#include "vaultd/rotation/target.h"
+
+#define ROOM ((size_t)1 << 20)
+
+/* Fills every field by its row, so that a new row is tried without a new test. */
+static void fill(const struct record_kind *kind, unsigned char *object, unsigned seed)
+{
+    static const char *const texts[] = {"", "x", "a longer text, with \"quotes\" and ü"};
+    static const char *list[] = {"one", "", "three"};
+    for (size_t i = 0; i < kind->forms[0].n; i++) {
+        const struct record_row *row = &kind->forms[0].rows[i];
+        unsigned char *at = object + row->offset;
+        unsigned n = seed + (unsigned)i;
+        const char *text = texts[row->most < 40 ? n % 2 : n % 3];
+        const struct record_list names = {list, n % 4};
+        uint32_t number = n * 2654435761u;
+        uint16_t small = (uint16_t)number;
+        switch (row->type) {
+        case RECORD_TEXT:
+            memcpy(at, &text, sizeof text);
+            break;
+        case RECORD_LIST:
+            memcpy(at, &names, sizeof names);
+            break;
+        case RECORD_I64:
+            for (uint32_t k = 0; k < (row->most == 0 ? 1 : row->most); k++) {
+                int64_t value = (int64_t)n * 1000003 - k;
+                memcpy(at + k * sizeof value, &value, sizeof value);
+            }
+            break;
+        case RECORD_U32:
+            memcpy(at, &number, sizeof number);
+            break;
+        case RECORD_ENUM:
+            number %= row->most;
+            memcpy(at, &number, sizeof number);
+            break;
+        case RECORD_U16:
+            memcpy(at, &small, sizeof small);
+            break;
+        case RECORD_U8:
+            *at = (unsigned char)n;
+            break;
+        case RECORD_BOOL:
+            *at = n % 2;
+            break;
+        case RECORD_BYTES:
+            memset(at, (int)(n & 0xff), row->most);
+            break;
+        }
+    }
+}
+
+static const struct record_kind *const kinds[] = {
+    &target_kind, &secret_kind, &run_kind, &step_kind, &reader_kind, &consumer_kind, &host_kind,
+};
+
+struct tried {
+    struct kt_arena arena;
+    unsigned char *object, *read;
+    struct kt_buf written, again;
+};
+
+static void begin(struct tried *t, const struct record_kind *kind, unsigned seed)
+{
+    kt_arena_init(&t->arena, ROOM);
+    kt_buf_init(&t->written, ROOM);
+    kt_buf_init(&t->again, ROOM);
+    t->object = calloc(1, kind->size);
+    t->read = calloc(1, kind->size);
+    assert_non_null(t->object);
+    assert_non_null(t->read);
+    fill(kind, t->object, seed);
+    record_write(kind, t->object, &t->written);
+    assert_true(kt_buf_ok(&t->written));
+}
+
+static void end(struct tried *t)
+{
+    kt_arena_free(&t->arena);
+    kt_buf_free(&t->written);
+    kt_buf_free(&t->again);
+    free(t->object);
+    free(t->read);
+}
+
+static void round_trip(void **state)
+{
+    const struct record_kind *kind = *state;
+    for (unsigned seed = 0; seed < 12; seed++) {
+        struct tried t;
+        begin(&t, kind, seed);
+        struct kt_err err = {0};
+        if (record_read(kind, kt_buf_bytes(&t.written), &t.arena, t.read, &err) != KT_OK)
+            fail_msg("%s: %s", kind->name, err.what);
+        record_write(kind, t.read, &t.again);
+        assert_int_equal(t.again.len, t.written.len);
+        assert_memory_equal(t.again.at, t.written.at, t.written.len);
+        end(&t);
+    }
+}
+
+static void truncated(void **state)
+{
+    const struct record_kind *kind = *state;
+    struct tried t;
+    begin(&t, kind, 2);
+    for (size_t len = 0; len < t.written.len; len++) {
+        struct kt_err err = {0};
+        assert_int_equal(record_read(kind, kt_bytes(t.written.at, len), &t.arena, t.read, &err),
+                         KT_CORRUPT);
+        kt_arena_reset(&t.arena);
+    }
+    kt_buf_add_u8(&t.written, 0);
+    assert_int_equal(record_read(kind, kt_buf_bytes(&t.written), &t.arena, t.read, NULL),
+                     KT_CORRUPT);
+    /* Nothing was written into the object. */
+    for (size_t i = 0; i < kind->size; i++)
+        assert_int_equal(t.read[i], 0);
+    end(&t);
+}
+
+static void newer_format(void **state)
+{
+    const struct record_kind *kind = *state;
+    struct tried t;
+    begin(&t, kind, 1);
+    t.written.at[0]++;
+    struct kt_err err = {0};
+    assert_int_equal(record_read(kind, kt_buf_bytes(&t.written), &t.arena, t.read, &err),
+                     KT_CORRUPT);
+    assert_non_null(strstr(err.what, kind->name));
+    assert_non_null(strstr(err.what, "format 2"));
+    assert_non_null(strstr(err.hint, "newer vaultd"));
+    end(&t);
+}
+
+static void flipped_bytes_do_no_harm(void **state)
+{
+    const struct record_kind *kind = *state;
+    struct tried t;
+    begin(&t, kind, 5);
+    for (size_t i = 1; i < t.written.len; i++) {
+        t.written.at[i] ^= 0xff;
+        if (record_read(kind, kt_buf_bytes(&t.written), &t.arena, t.read, NULL) == KT_OK) {
+            kt_buf_reset(&t.again);
+            record_write(kind, t.read, &t.again);
+            assert_memory_equal(t.again.at, t.written.at, t.written.len);
+        }
+        t.written.at[i] ^= 0xff;
+        kt_arena_reset(&t.arena);
+    }
+    end(&t);
+}
+
+static void older_format(void **state)
+{
+    (void)state;
+    /* Format 0 of a kind knew fewer fields: they are zero, and "". */
+    struct small {
+        const char *name, *later;
+        int64_t number, added;
+    };
+    static const struct record_row now[] = {
+        RECORD_ROW(struct small, name, RECORD_TEXT, 20),
+        RECORD_ROW(struct small, number, RECORD_I64, 1),
+        RECORD_ROW(struct small, later, RECORD_TEXT, 20),
+        RECORD_ROW(struct small, added, RECORD_I64, 1),
+    };
+    static const struct record_row before[] = {
+        RECORD_ROW(struct small, number, RECORD_I64, 1),
+        RECORD_ROW(struct small, name, RECORD_TEXT, 20),
+    };
+    static const struct record_form forms[] = {RECORD_FORM(1, now), RECORD_FORM(0, before)};
+    static const struct record_kind kind = {"small thing", forms, 2, sizeof(struct small)};
+    struct kt_arena arena;
+    struct kt_buf record;
+    kt_arena_init(&arena, 4096);
+    kt_buf_init(&record, 4096);
+    kt_buf_add_u8(&record, 0);
+    kt_buf_add_i64(&record, -7);
+    kt_buf_add_field(&record, kt_str("old"));
+    struct small read = {.name = "?"};
+    assert_int_equal(record_read(&kind, kt_buf_bytes(&record), &arena, &read, NULL), KT_OK);
+    assert_string_equal(read.name, "old");
+    assert_int_equal(read.number, -7);
+    assert_string_equal(read.later, "");
+    assert_int_equal(read.added, 0);
+    kt_buf_free(&record);
+    kt_arena_free(&arena);
+}
+
+static void without_memory(void **state)
+{
+    const struct record_kind *kind = *state;
+    struct tried t;
+    begin(&t, kind, 4);
+    kt_arena_free(&t.arena);
+    kt_arena_init(&t.arena, 64);
+    assert_int_equal(record_read(kind, kt_buf_bytes(&t.written), &t.arena, t.read, NULL),
+                     KT_NO_MEMORY);
+    end(&t);
+}
+
+/* ---- ids ---- */
+
+static void ids(void **state)
+{
+    (void)state;
+    unsigned char id[RUN_ID], back[RUN_ID];
+    char text[RUN_ID_TEXT], before[RUN_ID_TEXT] = "";
+    for (int64_t ms = 0; ms < (int64_t)1 << 47; ms = ms * 3 + 1) {
+        run_id_make(ms, id);
+        run_id_text(id, text);
+        assert_int_equal(strlen(text), RUN_ID_TEXT - 1);
+        assert_true(run_id_parse(text, back));
+        assert_memory_equal(id, back, sizeof id);
+        assert_true(strcmp(text, before) > 0);
+        memcpy(before, text, sizeof text);
+        for (char *at = text; *at != '\0'; at++)
+            if (*at >= 'A' && *at <= 'Z')
+                *at = (char)(*at - 'A' + 'a');
+        assert_true(run_id_parse(text, back));
+        assert_memory_equal(id, back, sizeof id);
+    }
+    static const char *const wrong[] = {
+        "", "01JD7K", "01JD7KAAAAAAAAAAAAAAAAAAAAA", "81JD7KAAAAAAAAAAAAAAAAAAAA",
+        "01JD7KAAAAAAAAAAAAAAAAAAAU", "01JD7KAAAAAAAAAAAAAAAAAA/A",
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+        assert_false(run_id_parse(wrong[i], back));
+}
+
+static void newest_first(void **state)
+{
+    (void)state;
+    unsigned char a[RUN_ID], b[RUN_ID], key_a[RUN_KEY], key_b[RUN_KEY], back[RUN_ID];
+    run_id_make(1000, a);
+    run_id_make(2000, b);
+    run_key(a, key_a);
+    run_key(b, key_b);
+    assert_true(memcmp(key_b, key_a, sizeof key_a) < 0);
+    run_id_of_key(kt_bytes(key_a, sizeof key_a), back);
+    assert_memory_equal(back, a, sizeof a);
+    unsigned char soon[DUE_KEY], later[DUE_KEY];
+    due_key(5, b, soon);
+    due_key(6, a, later);
+    assert_true(memcmp(soon, later, sizeof soon) < 0);
+    assert_int_equal(due_time_of_key(kt_bytes(later, sizeof later)), 6);
+}
+
+int main(void)
+{
+    static const struct {
+        const char *name;
+        CMUnitTestFunction fn;
+    } each[] = {
+        {"round trip", round_trip},
+        {"truncated", truncated},
+        {"newer format", newer_format},
+        {"flipped bytes", flipped_bytes_do_no_harm},
+        {"without memory", without_memory},
+    };
+    enum { KINDS = sizeof kinds / sizeof kinds[0], EACH = sizeof each / sizeof each[0], MORE = 3 };
+    struct CMUnitTest tests[KINDS * EACH + MORE] = {
+        cmocka_unit_test(older_format),
+        cmocka_unit_test(ids),
+        cmocka_unit_test(newest_first),
+    };
+    static char names[KINDS * EACH][64];
+    for (size_t k = 0; k < KINDS; k++)
+        for (size_t e = 0; e < EACH; e++) {
+            size_t i = k * EACH + e;
+            (void)snprintf(names[i], sizeof names[i], "%s: %s", kinds[k]->name, each[e].name);
+            tests[MORE + i] = (struct CMUnitTest){
+                names[i], each[e].fn, NULL, NULL, (void *)(uintptr_t)kinds[k]};
+        }
+    return cmocka_run_group_tests_name("rotation_record", tests, NULL, NULL);
+}
