@@ -246,6 +246,8 @@ static void suggest(struct cli *cli, const struct cli_call *call, const struct k
                     const struct kt_err *err)
 {
     bool denied = err->kind == KT_DENIED;
+    if (err->kind == KT_UNKNOWN)
+        cli_note(cli, "note   it may have been done all the same: look before doing it again");
     if (err->hint[0] != '\0')
         cli_note(cli, "next   %s", err->hint);
     else if (denied && cli->token == NULL)

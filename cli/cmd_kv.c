@@ -145,12 +145,12 @@ static bool may_replace(struct cli *cli, const struct kv_place *place, struct kt
             kt_buf_add_text(&gone, ", ");
         (void)kt_json_string(it.key, &gone);
     }
-    if (gone.len == 0 || flags_on(&cli->flags, FLAG_REPLACE))
+    if (gone.len == 0)
         return true;
     (void)(kt_json_member(reply.data, "metadata", &metadata) &&
            kt_api_i64(metadata, "version", &version));
     const char *names = kt_buf_ok(&gone) ? kt_buf_text(&gone) : "many";
-    if (!cli->in_terminal) {
+    if (!cli->in_terminal || flags_on(&cli->flags, FLAG_REPLACE)) {
         cli_note(cli, "note   no longer in %s: %s   (back: secretctl kv rollback -version=%jd %s)",
                  place->secret, names, (intmax_t)version, place->secret);
         return true;

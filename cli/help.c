@@ -99,6 +99,9 @@ void help_all(struct kt_buf *out)
                 (command_table[i].traits & COMMAND_HIDDEN) == 0)
                 add_row(out, &command_table[i]);
     }
+    kt_buf_add_text(out, "\nExamples\n"
+                         "  secretctl kv get secret/db/orders\n"
+                         "  secretctl rotate secret/db/orders\n");
     kt_buf_add_text(out, "\nExit codes: 0 done; 1 used wrongly, or an error here; 2 the vault "
                          "refused or could not be reached.\n"
                          "status and audit verify answer a question: 2 is the bad answer, 1 an "
@@ -109,6 +112,24 @@ static bool begins_with_word(const char *words, const char *word)
 {
     size_t len = strlen(word);
     return strncmp(words, word, len) == 0 && words[len] == ' ';
+}
+
+/* The first line of the first two. */
+static void add_family_examples(struct kt_buf *out, const char *word)
+{
+    size_t shown = 0;
+    kt_buf_add_text(out, "\nExamples\n");
+    for (size_t i = 0; i < command_count && shown < 2; i++) {
+        const char *text = command_table[i].examples;
+        if (!begins_with_word(command_table[i].words, word) ||
+            (command_table[i].traits & COMMAND_HIDDEN) != 0)
+            continue;
+        size_t len = strcspn(text, "\n");
+        if (len > 0 && text[len - 1] == '\\')
+            continue;
+        kt_buf_printf(out, "  %.*s\n", (int)len, text);
+        shown++;
+    }
 }
 
 static size_t add_family(struct kt_buf *out, const char *word)
@@ -123,7 +144,10 @@ static size_t add_family(struct kt_buf *out, const char *word)
         add_row(out, &command_table[i]);
     }
     if (found > 0)
-        kt_buf_printf(out, "\nFlags and examples: secretctl %s COMMAND --help\n", word);
+        if (found > 0) {
+            add_family_examples(out, word);
+            kt_buf_printf(out, "\nFlags and more examples: secretctl %s COMMAND --help\n", word);
+        }
     return found;
 }
 

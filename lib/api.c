@@ -272,6 +272,17 @@ static bool is_write(const char *method)
     return strcmp(method, "GET") != 0 && strcmp(method, "LIST") != 0 && strcmp(method, "HEAD") != 0;
 }
 
+/* An answer that did not arrive: after a write nobody knows whether it was done. */
+static enum kt_kind lost(enum kt_kind kind, const char *method, struct kt_err *err)
+{
+    if (kind != KT_TIMEOUT && kind != KT_UNKNOWN)
+        return kind;
+    enum kt_kind now = is_write(method) ? KT_UNKNOWN : kind == KT_UNKNOWN ? KT_IO : kind;
+    if (err != NULL)
+        err->kind = now;
+    return now;
+}
+
 enum kt_kind kt_api_call(struct kt_api *api, const struct kt_api_request *request, int wake_fd,
                          struct kt_api_reply *reply, struct kt_err *err)
 {
@@ -308,7 +319,7 @@ enum kt_kind kt_api_call(struct kt_api *api, const struct kt_api_request *reques
     if (kind != KT_OK) {
         reply->root = reply->data = reply->auth = reply->warnings = reply->errors =
             (struct kt_json){0};
-        return kind == KT_TIMEOUT && is_write(request->method) ? KT_UNKNOWN : kind;
+        return lost(kind, request->method, err);
     }
     return kt_api_reply_read(reply, request->raw, err);
 }

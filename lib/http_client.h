@@ -2,18 +2,21 @@
  *
  * What:    One client is one server and one kept-alive connection. No redirect is followed but 307
  *          to the same origin (at most 3); no proxy, no netrc, no cookies, no decompression, no
- * user name in an address. TLS 1.2 or newer, always verified; plain http only to this machine (the
- * address that is connected to is checked, not just the name) or over a Unix socket. Header lines
- * are wiped after the request, libcurl's own memory when it frees it. Address:
- * "https://vault.example:8200", "http://127.0.0.1:8200", "unix:///run/keyturn/vaultd.sock". Owner:
- * kt_http_open() gives one, kt_http_close() takes it; NULL is fine. What a request points at is
- * borrowed for the call. A response is initialised by the caller with kt_http_response_init() and
- * ended with kt_http_response_free(), which wipes. Limits:  address <= 1024, path <= 16 KiB, 16
- * headers, response body options.body_max. Errors:  KT_INVALID: the address, or a request that
- * breaks a limit. KT_IO: could not be reached, TLS failed. KT_TIMEOUT. KT_TOO_LARGE: the answer
- * passes body_max. KT_GONE: woken. Each with a hint that says what to do. Any HTTP status is KT_OK:
- * it is in the response. Threads: kt_http_init() once, before threads; a client: one thread at a
- * time. */
+ *          user name in an address. TLS 1.2 or newer, always verified; plain http only to this
+ *          machine (the address that is connected to is checked, not just the name) or over a Unix
+ *          socket. Header lines are wiped after the request, libcurl's own memory when it frees it.
+ * Address: "https://vault.example:8200", "http://127.0.0.1:8200",
+ *          "unix:///run/keyturn/vaultd.sock".
+ * Owner:   kt_http_open() gives one, kt_http_close() takes it; NULL is fine. What a request points
+ *          at is borrowed for the call. A response is initialised by the caller with
+ *          kt_http_response_init() and ended with kt_http_response_free(), which wipes.
+ * Limits:  address <= 1024, path <= 16 KiB, 16 headers, response body options.body_max.
+ * Errors:  KT_INVALID: the address, or a request that breaks a limit. KT_IO: could not be reached,
+ *          TLS failed. KT_TIMEOUT. KT_UNKNOWN: the connection ended in place of an answer, so what
+ *          was asked for may have been done. KT_TOO_LARGE: the answer passes body_max. KT_GONE:
+ *          woken. Each with a hint that says what to do. Any HTTP status is KT_OK: it is in the
+ *          response.
+ * Threads: kt_http_init() once, before threads; a client: one thread at a time. */
 #pragma once
 
 #include "lib/buf.h"

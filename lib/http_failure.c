@@ -110,13 +110,13 @@ static enum kt_kind tls_failed(const struct kt_http_failure *failure, struct kt_
 static enum kt_kind no_http(const struct kt_http_failure *failure, struct kt_err *err)
 {
     errno = 0;
-    enum kt_kind kind =
-        kt_fail(err, KT_IO, "%s closed the connection without an answer", failure->address->text);
+    enum kt_kind kind = kt_fail(err, KT_UNKNOWN, "%s closed the connection without an answer",
+                                failure->address->text);
     if (!failure->address->tls && failure->address->socket_path[0] == '\0')
         kt_hint(err, "does it speak TLS? Then VAULT_ADDR=https://%.100s:%u", failure->address->host,
                 failure->address->port);
     else
-        kt_hint(err, "look at the vault's log; nothing is known about what was asked for");
+        kt_hint(err, "look at the vault's log");
     return kind;
 }
 

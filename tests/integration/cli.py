@@ -662,20 +662,20 @@ def a_full_disk_is_said():
 
 def fast_to_start():
     """Not much slower than curl on the same request, which is what people would use instead."""
-    def best(argv):
-        times = []
-        for _ in range(15):
-            begun = time.monotonic()
-            subprocess.run(argv, env=env, stdout=subprocess.DEVNULL, check=True)
-            times.append(time.monotonic() - begun)
-        return min(times)
     env = vault.environment()
     url = vault.address + "/v1/secret/data/fixed"
-    curl = best(["curl", "-sf", "--cacert", vault.cacert, "-H", "X-Vault-Token: " + vault.root, url])
-    ours = best([CTL, "kv", "get", "secret/fixed"])
-    print("   kv get %.1f ms, curl %.1f ms" % (ours * 1000, curl * 1000))
-    if ours > curl + 0.010:
-        raise AssertionError("kv get takes %.1f ms, curl %.1f ms" % (ours * 1000, curl * 1000))
+    programs = {"curl": ["curl", "-sf", "--cacert", vault.cacert, "-H",
+                         "X-Vault-Token: " + vault.root, url],
+                "kv get": [CTL, "kv", "get", "secret/fixed"]}
+    best = {name: 9.0 for name in programs}
+    for _ in range(60):  # in turn, since the machine has other things to do; the best counts
+        for name, argv in programs.items():
+            begun = time.monotonic()
+            subprocess.run(argv, env=env, stdout=subprocess.DEVNULL, check=True)
+            best[name] = min(best[name], time.monotonic() - begun)
+    print("   kv get %.1f ms, curl %.1f ms" % (best["kv get"] * 1000, best["curl"] * 1000))
+    if best["kv get"] > best["curl"] + 0.010:
+        raise AssertionError("kv get takes %(kv get).4f s, curl %(curl).4f s" % best)
 
 
 CASES = [

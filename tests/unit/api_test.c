@@ -201,6 +201,13 @@ static void a_lost_write_is_unknown(void **state)
     canned_answer(f.server, CANNED_SILENT);
     struct kt_api_request request = {.method = "POST", .path = "x", .timeout_ms = 60};
     assert_int_equal(kt_api_call(f.api, &request, -1, &f.reply, &f.err), KT_UNKNOWN);
+    assert_int_equal(f.err.kind, KT_UNKNOWN);
+    end(&f);
+    f = begin(NULL);
+    canned_answer(f.server, CANNED_CLOSE);
+    assert_int_equal(kt_api_call(f.api, &request, -1, &f.reply, &f.err), KT_UNKNOWN);
+    request.method = "GET";
+    assert_int_equal(kt_api_call(f.api, &request, -1, &f.reply, &f.err), KT_IO);
     end(&f);
 }
 

@@ -282,7 +282,7 @@ static void the_connection_is_closed_without_an_answer(void **state)
     (void)state;
     struct fixture f = begin(&(struct canned_options){0}, NULL, NULL);
     canned_answer(f.server, CANNED_CLOSE);
-    assert_int_equal(get(&f, "/"), KT_IO);
+    assert_int_equal(get(&f, "/"), KT_UNKNOWN);
     expect_error(&f, "without an answer", "VAULT_ADDR=https://");
     end(&f);
 }
@@ -293,7 +293,7 @@ static void what_is_not_http(void **state)
     struct fixture f = begin(&(struct canned_options){0}, NULL, NULL);
     canned_answer(f.server, "\x15\x03\x01 no\r\n\r\n");
     struct kt_http_request request = {.method = "GET", .path = "/", .timeout_ms = 2000};
-    assert_int_equal(kt_http_perform(f.http, &request, -1, &f.response, &f.err), KT_IO);
+    assert_int_equal(kt_http_perform(f.http, &request, -1, &f.response, &f.err), KT_UNKNOWN);
     expect_error(&f, "", "https://");
     end(&f);
 }
