@@ -40,7 +40,14 @@ enum kt_kind test_vault_unseal(struct test_vault *vault, const char *const *shar
 /* path without "/v1/", perhaps with "?query"; token NULL: none; body NULL: none. Returns the status. */
 unsigned test_vault_call(struct test_vault *vault, const char *method, const char *path,
                          const char *token, const char *body);
-/* The same with a media type. */
+/* A request of any bytes; what is not set is absent. */
+struct test_request {
+    struct kt_bytes method, target, query, token, body;
+    struct kt_bytes content_type; /* at NULL: absent */
+    bool hurry; /* a request that waits for news is not waited for: the vault's clock goes on */
+};
+unsigned test_vault_ask(struct test_vault *vault, const struct test_request *request);
+/* test_vault_call() with a media type. */
 unsigned test_vault_call_as(struct test_vault *vault, const char *method, const char *path,
                             const char *token, const char *body, const char *content_type);
 /* True if the last body contains the text. */
