@@ -141,6 +141,7 @@ static void note_wanted(const struct link *link, struct kt_json item, struct wan
     if (i == link->config->n_secrets)
         return;
     wanted[i].version = (uint64_t)version;
+    wanted[i].news = true;
     for (size_t stage = 0; stage < sizeof stages / sizeof stages[0]; stage++) {
         int64_t number = 0;
         (void)kt_api_i64(item, stages[stage], &number);
@@ -165,6 +166,8 @@ enum kt_kind link_watch(struct link *link, unsigned wait_s, struct wanted *wante
     kt_autoapireply struct kt_api_reply reply;
     kt_api_reply_init(&reply);
     *ret_news = false;
+    for (size_t i = 0; i < link->config->n_secrets; i++)
+        wanted[i].news = false;
     wait_s = before_renewal(link, wait_s);
     enum kt_kind kind = KT_GONE;
     while (kind == KT_GONE) {

@@ -388,8 +388,17 @@ static struct health_result look_before(struct service *service, const struct va
     return health_baseline(service->s, &service->config->health);
 }
 
+/* A version that did not do may do now that the vault speaks of it again: it set it anew. */
+static void forgive(struct service *service, const struct wanted *wanted)
+{
+    for (size_t i = 0; i < service->values->n; i++)
+        if (wanted[i].news && wanted[i].version == service->refused[i])
+            service->refused[i] = 0;
+}
+
 bool service_move(struct service *service, const struct wanted *wanted)
 {
+    forgive(service, wanted);
     if (!differs(service, wanted))
         return true;
     struct kt_err err = {0};

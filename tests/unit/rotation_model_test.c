@@ -167,11 +167,15 @@ static void sent_well(const struct model *model, struct world *w, enum machine_w
     }
 }
 
+static bool may_not_revoke(const struct world *w, enum machine_want want)
+{
+    return (want == WANT_REVOKE && !w->new_ok) || (want == WANT_REVOKE_NEW && !w->old_ok);
+}
+
 static void send(struct model *model, const struct world *from, enum machine_want want)
 {
     struct world w = *from;
-    bool revokes = want == WANT_REVOKE || want == WANT_REVOKE_NEW;
-    if (revokes && !(w.new_ok && w.old_ok) && model->mutation != NO_RULE_A) {
+    if (may_not_revoke(&w, want) && model->mutation != NO_RULE_A) {
         answers(model, &w);
         reach(model, &w);
         return;
@@ -391,8 +395,7 @@ static void always_ends(void **state)
             } else if (want == WANT_RETURN) {
                 w.runs_new = false;
                 event(&model, &w, EV_OK);
-            } else if ((want == WANT_REVOKE || want == WANT_REVOKE_NEW) &&
-                       !(w.new_ok && w.old_ok)) {
+            } else if (may_not_revoke(&w, want)) {
                 answers(&model, &w);
             } else {
                 target_takes(&w, want);

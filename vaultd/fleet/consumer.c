@@ -16,6 +16,7 @@ static const struct record_row rows_1[] = {
     ROW(samples, RECORD_I64, 1),
     ROW(p95_ms, RECORD_I64, 1),
     ROW(baseline_p95_ms, RECORD_I64, 1),
+    ROW(failed_ms, RECORD_I64, 1),
 };
 static const struct record_form forms[] = {RECORD_FORM(1, rows_1)};
 const struct record_kind consumer_kind = {"consumer", forms, 1, sizeof(struct consumer)};

@@ -34,6 +34,7 @@ struct consumer {
     uint32_t version;
     enum consumer_state state;
     int64_t at_ms;
+    int64_t failed_ms; /* when a version did not do: unhealthy, and kept while it goes back from it */
     int64_t samples, p95_ms, baseline_p95_ms;
     generation changed; /* not stored */
 };

@@ -215,6 +215,15 @@ static enum kt_kind store_consumer(struct request *req, const struct place *plac
     return kind;
 }
 
+/* "unhealthy", then "rolled_back": one failure, told twice. */
+static int64_t failure_time(const struct request *req, const struct consumer *before,
+                            enum consumer_state state)
+{
+    if (state == CONSUMER_ROLLED_BACK && before->state == CONSUMER_UNHEALTHY)
+        return before->failed_ms;
+    return state == CONSUMER_ROLLED_BACK || state == CONSUMER_UNHEALTHY ? req->now_ms : 0;
+}
+
 enum kt_kind consumer_write(struct request *req, struct kt_err *err)
 {
     struct place place;
@@ -230,15 +239,16 @@ enum kt_kind consumer_write(struct request *req, struct kt_err *err)
         consumer = (struct consumer){.host = place.host, .service = service};
     else if (kind != KT_OK)
         return kind;
-    generation changed = consumer.changed;
+    const struct consumer before = consumer;
     kind = read_report(req, &consumer, err);
     if (kind != KT_OK)
         return kind;
+    consumer.failed_ms = failure_time(req, &before, consumer.state);
     consumer.identity = token_identity(req->token);
     consumer.at_ms = req->now_ms;
-    consumer.changed = changed;
+    consumer.changed = before.changed;
     fleet_saw(req->core->fleet, place.host, req->now_ms);
-    bool nothing = consumer.state == CONSUMER_GONE && changed == 0;
+    bool nothing = consumer.state == CONSUMER_GONE && before.changed == 0;
     if (request_batch(req) == NULL)
         return kt_fail(err, KT_NO_MEMORY, "writing a consumer");
     if (!nothing)

@@ -7,13 +7,14 @@ bool consumer_acked(const struct run *run, const struct consumer *consumer)
     return consumer->state == CONSUMER_HEALTHY && consumer->version >= run->to;
 }
 
-/* It tried the new version and is not well, or went back from it by itself. */
+/* It tried the new version and is not well, or went back from it by itself; and since then the target
+ * did not get it again. */
 static bool in_trouble(const struct run *run, const struct consumer *consumer)
 {
-    if (consumer->state == CONSUMER_UNHEALTHY)
-        return consumer->version == run->to;
-    return consumer->state == CONSUMER_ROLLED_BACK && run->promoted_ms != 0 &&
-           consumer->at_ms >= run->promoted_ms;
+    if (run->promoted_ms == 0 || consumer->failed_ms < run->promoted_ms)
+        return false;
+    return consumer->state == CONSUMER_ROLLED_BACK ||
+           (consumer->state == CONSUMER_UNHEALTHY && consumer->version == run->to);
 }
 
 void acks_judge(const struct run *run, const struct consumer *consumers, size_t n,
@@ -30,7 +31,7 @@ void acks_judge(const struct run *run, const struct consumer *consumers, size_t 
             ret->acked++;
         else if (ret->missing == NULL)
             ret->missing = c;
-        if (in_trouble(run, c) && (ret->trouble == NULL || c->at_ms > ret->trouble->at_ms))
+        if (in_trouble(run, c) && (ret->trouble == NULL || c->failed_ms > ret->trouble->failed_ms))
             ret->trouble = c;
         if (c->state == CONSUMER_UNHEALTHY && c->version != run->to && ret->sick == NULL)
             ret->sick = c;

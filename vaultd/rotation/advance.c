@@ -172,13 +172,13 @@ static bool deadline_over(const struct pass *p, const struct run *run, int64_t *
 
 static bool has_news(const struct pass *p, const struct acks *acks)
 {
-    return acks->trouble != NULL && acks->trouble->at_ms > p->active->blamed_ms;
+    return acks->trouble != NULL && acks->trouble->failed_ms > p->active->blamed_ms;
 }
 
 static enum kt_kind blame(struct pass *p, struct work *w, const struct acks *acks,
                           struct kt_err *err)
 {
-    p->blamed_ms = acks->trouble->at_ms;
+    p->blamed_ms = acks->trouble->failed_ms;
     return event(p, w, EV_UNHEALTHY, NULL, err);
 }
 

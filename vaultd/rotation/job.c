@@ -58,6 +58,18 @@ const char *job_text(struct job *job, const char *text)
 
 /* ---- a thread of the pool ---- */
 
+static bool asks(const struct job_part *part, enum driver_who who)
+{
+    return part->step.logins[who].username != NULL;
+}
+
+static enum probe_death death_of(enum job_kind kind)
+{
+    return kind == JOB_REVOKE       ? DEATH_OF_OLD
+           : kind == JOB_REVOKE_NEW ? DEATH_OF_NEW
+                                    : DEATH_OF_NONE;
+}
+
 static bool allowed(const struct job *job, size_t i)
 {
     const struct job_part *before = i == 0 ? NULL : &job->parts[i - 1];
@@ -71,14 +83,13 @@ static bool allowed(const struct job *job, size_t i)
         return before != NULL && before->ran && before->result.class == DRIVER_PERMANENT &&
                strcmp(before->result.code, "42704") == 0;
     case PART_IF_NEW:
-        return before != NULL && before->ran && before->result.class == DRIVER_OK &&
-               before->result.replies[DRIVER_NEW].answer == ANSWER_ACCEPTED;
-    case PART_IF_BOTH:
+    case PART_IF_OLD:
         if (before == NULL || !before->ran)
             return false;
-        probe_judge(&before->result, true, true,
-                    job->kind == JOB_REVOKE ? DEATH_OF_OLD : DEATH_OF_NEW, &evidence);
-        return evidence.valid && evidence.new_accepted && evidence.old_accepted;
+        probe_judge(&before->result, asks(before, DRIVER_NEW), asks(before, DRIVER_OLD),
+                    death_of(job->kind), &evidence);
+        return evidence.valid &&
+               (job->parts[i].rule == PART_IF_NEW ? evidence.new_accepted : evidence.old_accepted);
     }
     return false;
 }

@@ -29,8 +29,8 @@ enum job_rule {
     PART_ALWAYS,
     PART_IF_OK,      /* the part before ran and came out ok */
     PART_IF_MISSING, /* it said that there is no such account */
-    PART_IF_NEW,     /* it was a probe, and the new credential is accepted */
-    PART_IF_BOTH     /* both are, and the batch is evidence */
+    PART_IF_NEW,     /* it was a probe that is evidence, and the new credential is accepted */
+    PART_IF_OLD      /* the same with the old one */
 };
 struct job_part {
     struct driver_step step;

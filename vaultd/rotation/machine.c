@@ -190,10 +190,12 @@ static void end(struct machine *m, enum run_state state, unsigned effects, unsig
 
 /* ---- the probe's decisions ---- */
 
-static void forward_from(struct machine *m, unsigned *fx)
+static void forward_from(struct machine *m, bool old_accepted, unsigned *fx)
 {
+    *fx |= old_accepted ? 0u : FX_ALONE;
     if (m->promoted) {
         go(m, RUN_ACKING);
+        *fx |= FX_AGAIN;
         return;
     }
     m->promoted = true;
@@ -208,12 +210,12 @@ static void in_place_now(struct machine *m, bool old_accepted, unsigned *fx)
     switch (m->state) {
     case RUN_APPLYING:
         if (m->strategy == STRATEGY_IN_PLACE || !old_accepted)
-            forward_from(m, fx);
+            forward_from(m, old_accepted, fx);
         else
             go(m, RUN_APPLIED);
         break;
     case RUN_VERIFYING:
-        forward_from(m, fx);
+        forward_from(m, old_accepted, fx);
         break;
     case RUN_ACKING:
     case RUN_OVERLAPPING:

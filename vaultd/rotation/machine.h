@@ -154,7 +154,9 @@ enum run_effect {
     FX_DEAD_OLD = 1 << 6,
     FX_END = 1 << 7,      /* report, lock, next due */
     FX_PAGE = 1 << 8,     /* somebody should know now */
-    FX_INTENT = 1 << 9    /* an intent is recorded: something is about to be sent */
+    FX_INTENT = 1 << 9,   /* an intent is recorded: something is about to be sent */
+    FX_AGAIN = 1 << 10,   /* consumers that gave the new version up may try it again */
+    FX_ALONE = 1 << 11    /* promoted, and the old version is refused already */
 };
 
 struct machine {
@@ -185,7 +187,8 @@ enum machine_want {
     WANT_VERIFY,     /* the same, and the login's own check */
     WANT_APPLY,      /* send; then EV_OK, EV_UNREACH, EV_PERMANENT */
     WANT_RESTORE,    /* the same */
-    WANT_REVOKE,     /* probe, and only when both are accepted send; else machine_answers() */
+    WANT_REVOKE,     /* probe, and only when the other one is accepted send, even if this one is dead
+                        already: its sessions may live; else machine_answers() */
     WANT_REVOKE_NEW, /* the same */
     WANT_ACKS,       /* wait for consumers; EV_OK, EV_UNHEALTHY, EV_SILENT */
     WANT_OVERLAP,    /* wait; EV_OK, EV_UNHEALTHY, EV_LATE */

@@ -248,12 +248,12 @@ static enum kt_kind fill(struct job *job, const struct work *w, const struct log
     case JOB_REVOKE:
         kind = add_probe(job, w, l, PART_ALWAYS, true, true, run->slot_old, err);
         if (kind == KT_OK)
-            kind = add_change(job, w, DRIVER_REVOKE, PART_IF_BOTH, run->slot_old, NULL, err);
+            kind = add_change(job, w, DRIVER_REVOKE, PART_IF_NEW, run->slot_old, NULL, err);
         return kind;
     case JOB_REVOKE_NEW:
         kind = add_probe(job, w, l, PART_ALWAYS, true, true, run->slot_new, err);
         if (kind == KT_OK)
-            kind = add_change(job, w, DRIVER_REVOKE, PART_IF_BOTH, run->slot_new, NULL, err);
+            kind = add_change(job, w, DRIVER_REVOKE, PART_IF_OLD, run->slot_new, NULL, err);
         return kind;
     case JOB_RESTORE:
         return add_change(job, w, DRIVER_RESTORE, PART_ALWAYS, run->slot_old, run->public_old, err);

@@ -1,6 +1,7 @@
 #include "vaultd/rotation/work.h"
 
 #include "lib/duration.h"
+#include "vaultd/rotation/acks.h"
 
 /* The report of a run: written once, in the commit that ends it, as data and as a text for people.
  * Verdict first, then who is hurt, then what comes next; nothing in it is a value. */
@@ -12,6 +13,7 @@ struct report {
     struct work *w;
     struct run_step *steps;
     size_t n;
+    struct loose loose; /* when they held it until max_overlap */
 };
 
 static enum kt_kind all_steps(struct work *w, struct report *ret, struct kt_err *err)
@@ -33,7 +35,7 @@ static enum kt_kind all_steps(struct work *w, struct report *ret, struct kt_err 
             kept--;
         all[kept++] = w->run.added[i];
     }
-    *ret = (struct report){w, all, kept};
+    *ret = (struct report){.w = w, .steps = all, .n = kept};
     return KT_OK;
 }
 
@@ -51,19 +53,52 @@ static const char *verdict_word(enum run_state state)
     return state == RUN_DONE ? "DONE" : state == RUN_ROLLED_BACK ? "ROLLED BACK" : "CANCELLED";
 }
 
-static void add_verdict(const struct run *run, struct kt_buf *out)
+/* How long at most somebody could not log in with what he had: in-place, from the first change of the
+ * password to the last consumer's word. 0: nobody was there to notice. */
+static int64_t gap_ms(const struct report *report)
 {
-    kt_buf_printf(out, "%s  %s: ", verdict_word(run->machine.state), run->name);
-    if (run->machine.state == RUN_DONE && run_touches_target(run))
-        kt_buf_printf(out, "v%u is in use, v%u is refused.  Nobody was cut off.", run->to,
-                      run->from);
-    else if (run->machine.state == RUN_DONE)
-        kt_buf_printf(out, "v%u has a new value.", run->to);
-    else if (run->machine.state == RUN_ROLLED_BACK)
-        kt_buf_printf(out, "v%u is in use everywhere, v%u is dead.  Nobody was cut off.", run->from,
-                      run->to);
+    const struct run *run = &report->w->run;
+    int64_t changed = 0, moved = 0;
+    if (run->machine.strategy != STRATEGY_IN_PLACE)
+        return 0;
+    for (size_t i = 0; i < report->n; i++) {
+        const struct run_step *step = &report->steps[i];
+        if (step->kind == STEP_INTENT && changed == 0)
+            changed = step->at_ms;
+        else if (step->kind == STEP_ACK && step->ok)
+            moved = step->stamp_ms > step->at_ms ? step->stamp_ms : step->at_ms;
+    }
+    return changed != 0 && moved > changed ? moved - changed : 0;
+}
+
+static void add_harm(const struct report *report, struct kt_buf *out)
+{
+    char text[KT_DURATION_TEXT];
+    int64_t gap = gap_ms(report);
+    kt_duration_text((uint64_t)gap, text);
+    if (report->w->run.machine.both_dead > 0)
+        kt_buf_add_text(out, "For a while the target refused both: new connections failed.");
+    else if (gap > 0)
+        kt_buf_printf(out, "One password at a time: new connections failed for up to %s.", text);
     else
+        kt_buf_add_text(out, "Nobody was cut off.");
+}
+
+static void add_verdict(const struct report *report, struct kt_buf *out)
+{
+    const struct run *run = &report->w->run;
+    kt_buf_printf(out, "%s  %s: ", verdict_word(run->machine.state), run->name);
+    if (run->machine.state == RUN_DONE && run_touches_target(run)) {
+        kt_buf_printf(out, "v%u is in use, v%u is refused.  ", run->to, run->from);
+        add_harm(report, out);
+    } else if (run->machine.state == RUN_DONE) {
+        kt_buf_printf(out, "v%u has a new value.", run->to);
+    } else if (run->machine.state == RUN_ROLLED_BACK) {
+        kt_buf_printf(out, "v%u is in use, v%u is dead.  ", run->from, run->to);
+        add_harm(report, out);
+    } else {
         kt_buf_printf(out, "v%u is as it was; nothing was changed at the target.", run->from);
+    }
 }
 
 /* ---- as data ---- */
@@ -85,20 +120,34 @@ static void data_timeline(const struct report *report, struct kt_jsonw *w)
     kt_jsonw_end(w);
 }
 
+/* What was not as it should be; NULL behind the last. */
+static const char *deviation(const struct run *run, size_t i)
+{
+    const struct {
+        bool is;
+        const char *text;
+    } rows[] = {
+        {run->loose_passed, "readers that are no agents had not read the new version when "
+                            "max_overlap ended"},
+        {run->machine.applied_again > 0, "the target lost the new credential and got it again"},
+        {run->machine.both_dead > 0, "the target refused both credentials, the new one was set "
+                                     "again"},
+        {run->machine.revoked_again > 0, "a credential had to be ended more than once"},
+        {run->cancel, "somebody asked to go back"},
+    };
+    for (size_t row = 0; row < sizeof rows / sizeof rows[0]; row++)
+        if (rows[row].is && i-- == 0)
+            return rows[row].text;
+    return NULL;
+}
+
 static void data_deviations(const struct report *report, struct kt_jsonw *w)
 {
-    const struct run *run = &report->w->run;
     kt_jsonw_key(w, "deviations");
     kt_jsonw_array(w);
-    if (run->loose_passed)
-        kt_jsonw_text(w, "readers that are no agents had not read the new version when max_overlap "
-                         "ended");
-    if (run->machine.applied_again > 0)
-        kt_jsonw_text(w, "the target lost the new credential and got it again");
-    if (run->machine.revoked_again > 0)
-        kt_jsonw_text(w, "a credential had to be ended more than once");
-    if (run->cancel)
-        kt_jsonw_text(w, "somebody asked to go back");
+    const char *text = NULL;
+    for (size_t i = 0; (text = deviation(&report->w->run, i)) != NULL; i++)
+        kt_jsonw_text(w, text);
     kt_jsonw_end(w);
 }
 
@@ -108,7 +157,7 @@ static void write_data(const struct report *report, struct kt_buf *out)
     struct kt_jsonw w = kt_jsonw(out);
     kt_autobuf struct kt_buf verdict;
     kt_buf_init(&verdict, 16384);
-    add_verdict(run, &verdict);
+    add_verdict(report, &verdict);
     kt_jsonw_object(&w);
     kt_jsonw_kv_text(&w, "verdict", kt_buf_text(&verdict));
     run_show(run, "", 0, 0, &w);
@@ -155,13 +204,14 @@ static void text_time(struct kt_buf *out, const char *name, int64_t ms)
     kt_buf_printf(out, "- %s: %s\n", name, time);
 }
 
-static void text_head(const struct run *run, struct kt_buf *out)
+static void text_head(const struct report *report, struct kt_buf *out)
 {
+    const struct run *run = &report->w->run;
     char id[RUN_ID_TEXT], took[KT_DURATION_TEXT];
     run_id_text(run->id, id);
     kt_duration_text((uint64_t)(run->ended_ms - run->started_ms), took);
     kt_buf_add_text(out, "# ");
-    add_verdict(run, out);
+    add_verdict(report, out);
     kt_buf_add_text(out, "\n\n");
     text_row(out, "because", run->because);
     text_row(out, "run", id);
@@ -189,6 +239,20 @@ static void text_timeline(const struct report *report, struct kt_buf *out)
         kt_buf_printf(out, "| %s | %lld ms | %s |\n", step->name,
                       (long long)(state_end(report, i) - step->at_ms), step->text);
     }
+}
+
+static void text_deviations(const struct report *report, struct kt_buf *out)
+{
+    const struct loose *loose = &report->loose;
+    const char *text = deviation(&report->w->run, 0);
+    if (text == NULL)
+        return;
+    kt_buf_add_text(out, "\n## Not as it should be\n\n");
+    for (size_t i = 0; (text = deviation(&report->w->run, i)) != NULL; i++)
+        kt_buf_printf(out, "- %s\n", text);
+    if (report->w->run.loose_passed && loose->n > 0)
+        kt_buf_printf(out, "- so many readers that still have version %u: %zu, the first is %s from %s\n",
+                      report->w->run.from, loose->n, loose->first->identity, loose->first->host);
 }
 
 static void text_consumers(const struct report *report, struct kt_buf *out)
@@ -226,8 +290,9 @@ static void text_evidence(const struct report *report, struct kt_buf *out)
 static void write_text(const struct report *report, struct kt_buf *out)
 {
     const struct rotation_secret *secret = &report->w->secret;
-    text_head(&report->w->run, out);
+    text_head(report, out);
     text_time(out, "next due", secret->due ? secret->due_ms : 0);
+    text_deviations(report, out);
     text_timeline(report, out);
     text_consumers(report, out);
     text_evidence(report, out);
@@ -237,6 +302,8 @@ enum kt_kind report_write(struct work *w, struct kt_err *err)
 {
     struct report report = {.w = w};
     enum kt_kind kind = all_steps(w, &report, err);
+    if (kind == KT_OK && w->run.loose_passed)
+        kind = loose_look(w->req, &w->run, w->consumers, w->n_consumers, &report.loose, err);
     if (kind != KT_OK)
         return kind;
     kt_autobuf struct kt_buf data, text, record;

@@ -68,7 +68,9 @@ struct run {
     const char *because;                 /* why it went back, was cancelled or froze; "" */
     int64_t started_ms, ended_ms;
     int64_t state_ms;                    /* when this state began */
-    int64_t promoted_ms, acked_ms;       /* acked: since when all acknowledgements are in */
+    int64_t promoted_ms;                 /* since when consumers may run the new version: it was
+                                            promoted, or the target got it once more */
+    int64_t acked_ms;                    /* since when all acknowledgements are in */
     int64_t deadline_ms, span_ms;        /* of this state; 0: none */
     uint32_t next_seq, attempt, tries;
     uint32_t last_step;                  /* seq of the last step, for counting repeats */

@@ -132,18 +132,22 @@ static enum kt_kind drop_new(struct work *w, struct kt_err *err)
 static void move_stages(struct work *w, unsigned fx)
 {
     struct kv_secret *kv = w->kv;
-    /* In-place the other one ended with the change: no consumer could go on with it. */
-    bool two_live = w->run.machine.strategy != STRATEGY_IN_PLACE;
+    /* The way back ended the new one: no consumer could go on with it. */
+    bool in_place = w->run.machine.strategy == STRATEGY_IN_PLACE;
     if ((fx & FX_PROMOTE) != 0) {
         kv->current = w->run.to;
-        kv->previous = two_live ? w->run.from : 0;
+        kv->previous = w->run.from;
         kv->pending = 0;
         w->run.promoted_ms = w->req->now_ms;
     }
+    if ((fx & FX_AGAIN) != 0)
+        w->run.promoted_ms = w->req->now_ms;
+    if ((fx & FX_ALONE) != 0)
+        kv->previous = 0;
     if ((fx & FX_DEMOTE) != 0) {
         kv->current = w->run.from;
         kv->previous = 0;
-        kv->pending = two_live ? w->run.to : 0;
+        kv->pending = in_place ? 0 : w->run.to;
     }
     struct kv_version *v = version_of(w, w->run.to);
     if ((fx & FX_MARK_NEW) != 0 && v != NULL)
@@ -157,10 +161,15 @@ static void move_stages(struct work *w, unsigned fx)
 }
 
 #define FX_ON_SECRET                                                                               \
-    (FX_VALUE | FX_MARK_NEW | FX_PROMOTE | FX_DEMOTE | FX_DROP_NEW | FX_DEAD_NEW | FX_DEAD_OLD)
+    (FX_VALUE | FX_MARK_NEW | FX_PROMOTE | FX_DEMOTE | FX_DROP_NEW | FX_DEAD_NEW | FX_DEAD_OLD |   \
+     FX_AGAIN | FX_ALONE)
 
 static enum kt_kind change_secret(struct work *w, unsigned fx, struct kt_err *err)
 {
+    /* Watchers take each change of the secret for news: that it is set again is none until it is. */
+    const struct kv_version *new_ = version_of(w, w->run.to);
+    if (new_ != NULL && new_->accepted_maybe)
+        fx &= ~(unsigned)FX_MARK_NEW;
     if ((fx & FX_ON_SECRET) == 0)
         return KT_OK;
     struct batch *batch = request_batch(w->req);
