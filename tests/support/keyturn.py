@@ -22,8 +22,8 @@ BIN = os.environ.get("KT_BIN", os.path.join(ROOT, "build/bin"))
 DEADLINE = 60
 
 
-def program(name):
-    return os.path.join(BIN, name)
+def program(name, folder=None):
+    return os.path.join(folder or BIN, name)
 
 
 def free_port():
@@ -61,9 +61,11 @@ class Answer:
 
 
 class Vault:
-    """A vaultd process. tls: with a certificate made for it; env: added to its environment."""
+    """A vaultd process. tls: with a certificate made for it; env: added to its environment;
+    programs: the folder of another build variant's."""
 
-    def __init__(self, folder=None, tls=False, config="", env=None, user=None, args=(), wrap=()):
+    def __init__(self, folder=None, tls=False, config="", env=None, user=None, args=(), wrap=(),
+                 programs=None):
         self.own_folder = folder is None
         self.folder = folder or tempfile.mkdtemp(prefix="kt-vault-")
         os.chmod(self.folder, 0o755)
@@ -77,6 +79,7 @@ class Vault:
         self.shares = []
         self.process = None
         self.user = user
+        self.programs = programs
         self.log_path = os.path.join(self.folder, "vaultd.log")
         if not os.path.isdir(self.data):
             os.mkdir(self.data, 0o700)
@@ -131,7 +134,7 @@ class Vault:
         env = dict(os.environ, NOTIFY_SOCKET=path, **self.env)
         env.pop("VAULT_TOKEN", None)
         self.log = open(self.log_path, "ab")
-        argv = self.wrap + [program("vaultd"), "--config", self.config_path] + self.args
+        argv = self.wrap + [program("vaultd", self.programs), "--config", self.config_path] + self.args
         if self.user:
             argv += ["--user", self.user]
         self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=self.log,
