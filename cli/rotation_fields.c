@@ -37,6 +37,8 @@ const struct input_field schedule_fields[] = {
     {"overlap",         INPUT_DURATION, "both are accepted at least so long, 60s"},
     {"max_overlap",     INPUT_DURATION, "how long a reader that is no agent holds the old one, 24h"},
     {"soak",            INPUT_DURATION, "consumers have to stay healthy so long, 60s"},
+    {"drain",           INPUT_DURATION, "sessions of the old account may take so long to end, 300s"},
+    {"propagation",     INPUT_DURATION, "the target takes so long to spread a change, 0"},
     {"ack_timeout",     INPUT_DURATION, "a consumer may take so long, 120s"},
     {"on_unhealthy",    INPUT_TEXT,     "rollback (default), hold"},
     {"on_ack_timeout",  INPUT_TEXT,     "rollback (default), hold"},
