@@ -165,7 +165,7 @@ bench: deps  ## print the figures, each beside its limit from the same run
 MINUTES ?= 10
 SEED    ?= 1
 torture: deps  ## kill, fill, cut: MINUTES=10 SEED=1
-	@$(MAKE) --no-print-directory -j$$(nproc) all shims
+	@$(MAKE) --no-print-directory -j$$(nproc) all unit-programs shims
 	@tests/torture/run --minutes $(MINUTES) --seed $(SEED)
 
 SECONDS_EACH ?= 20
