@@ -302,7 +302,7 @@ class Agent:
     """secret-agent run with a file, a health check that logs in, and a program that sleeps."""
 
     def __init__(self, scene, secret, service="main", command=("sleep", "infinity"), health=True,
-                 wait=True, files=None):
+                 wait=True, files=None, env=None):
         self.scene, self.secret, self.service = scene, secret, service
         self.host = "%s-%s" % (secret.name, service)
         self.folder = tempfile.mkdtemp(prefix="kt-agent-", dir="/dev/shm")
@@ -310,7 +310,7 @@ class Agent:
         self.log_path = os.path.join(self.folder, "agent.log")
         self.token = scene.agent_token(self.host)
         self.command = list(command)
-        self.write_config(health)
+        self.write_config(health, env)
         for name, text in (files or {}).items():
             self.write(name, text.format(folder=self.folder))
         self.command = [w.format(folder=self.folder) for w in self.command]
@@ -328,7 +328,7 @@ class Agent:
         os.chmod(self.path(name), mode)
         return self.path(name)
 
-    def write_config(self, health):
+    def write_config(self, health, env):
         self.write("token", self.token)
         # `broken` holds the number of the last version with which the check passes.
         self.write("health", """#!/bin/sh
@@ -357,13 +357,18 @@ service "{service}" {{
   file "{folder}/version" {{
     contents = "{{{{ version \\"{path}\\" }}}}"
   }}
-  activate = "none"
+  {activate}
   debounce = "20ms"
   {health}
 }}
 '''.format(host=self.host, address=self.scene.vault.address, folder=self.folder,
            ca='ca_file = "%s"' % self.scene.vault.cacert if self.scene.vault.tls else "",
-           port=self.scene.pg.port, path=self.secret.path, service=self.service, health='''
+           port=self.scene.pg.port, path=self.secret.path, service=self.service,
+           activate='activate = "none"' if not env else '''
+  env "%s" { secret = "%s"  field = "password" }
+  activate     = "restart"
+  restart_gap  = "0s"
+  stop_timeout = "2s"''' % (env, self.secret.path), health='''
   health "command" {
     command  = ["%s/health"]
     interval = "50ms"
@@ -387,6 +392,11 @@ service "{service}" {{
         out.close()
         if wait:
             wait_for("%s to be healthy" % self.service, self.healthy, 30)
+
+    def child(self):
+        """The process id of its program."""
+        with open("/proc/{0}/task/{0}/children".format(self.process.pid)) as f:
+            return int(f.read().split()[0])
 
     def told(self):
         """What the vault knows of this service, or None."""
