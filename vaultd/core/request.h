@@ -157,7 +157,8 @@ struct batch *request_batch(struct request *req);
 const char *request_param(const struct request *req, const char *name);
 /* A writer on reply.data: kt_jsonw_* into it. */
 void request_warn(struct request *req, const char *format, ...) KT_PRINTF(2, 3);
-/* Wait until request_wake() or until the monotonic deadline. The handler then returns KT_OK. */
+/* Wait until wait_list_wake() or until the monotonic deadline, but at most 30 s at a time: the handler
+ * then runs again, perhaps with nothing new and its deadline still to come. Returns KT_OK next. */
 struct wait_list;
 void request_wait(struct request *req, struct wait_list *list, int64_t deadline_mono_ms);
 

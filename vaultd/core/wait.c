@@ -8,6 +8,8 @@
 #include "lib/assert.h"
 #include "lib/failpoint.h"
 
+#define PAUSE_NS 20000000 /* 20 ms */
+
 /* A waiting request's place in its list. It lives in the request's arena; whoever takes it out of
  * the list, under the clock's lock, owes the one resume(). */
 struct wait_entry {
@@ -106,6 +108,22 @@ static void sleep_until(struct wait_clock *waits, int64_t at_ms)
     (void)pthread_cond_timedwait(&waits->changed, &waits->lock, &until);
 }
 
+/* A look at the deadlines walks all lists, so thousands of deadlines that differ by a millisecond each
+ * must not be looked at one by one: after each look there is a pause. The lock is held. */
+static void pause_briefly(struct wait_clock *waits)
+{
+    struct timespec until;
+    (void)clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += PAUSE_NS;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_nsec -= 1000000000;
+        until.tv_sec++;
+    }
+    while (!waits->stopping &&
+           pthread_cond_timedwait(&waits->changed, &waits->lock, &until) != ETIMEDOUT)
+        continue;
+}
+
 static void *wait_thread(void *arg)
 {
     struct wait_clock *waits = arg;
@@ -123,6 +141,7 @@ static void *wait_thread(void *arg)
         (void)pthread_mutex_unlock(&waits->lock);
         resume_chain(chain);
         (void)pthread_mutex_lock(&waits->lock);
+        pause_briefly(waits);
     }
     (void)pthread_mutex_unlock(&waits->lock);
     return NULL;

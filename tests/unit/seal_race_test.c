@@ -1,0 +1,167 @@
+/* Sealing and unsealing under load: every request has an answer, nothing acknowledged is lost. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <pthread.h>
+
+#include "tests/support/vault.h"
+
+#define WORKERS 3u
+#define ROUNDS  8u
+#define BETWEEN 40u /* requests answered between two changes */
+
+struct carrier {
+    pthread_mutex_t lock;
+    pthread_cond_t resumed;
+    bool ready;
+};
+
+static void suspend(struct request *req)
+{
+    struct carrier *carrier = req->carrier_data;
+    (void)pthread_mutex_lock(&carrier->lock);
+    carrier->ready = false;
+    (void)pthread_mutex_unlock(&carrier->lock);
+}
+
+static void resume(struct request *req)
+{
+    struct carrier *carrier = req->carrier_data;
+    (void)pthread_mutex_lock(&carrier->lock);
+    carrier->ready = true;
+    (void)pthread_cond_signal(&carrier->resumed);
+    (void)pthread_mutex_unlock(&carrier->lock);
+}
+
+static const struct request_carrier carrier_calls = {suspend, resume};
+
+struct worker {
+    pthread_t thread;
+    struct test_vault *vault;
+    unsigned number, acknowledged, refused, wrong;
+    char first_wrong[200];
+    atomic_bool *stop;
+    atomic_uint *answered;
+};
+
+static unsigned ask(struct test_vault *vault, const char *method, const char *path,
+                    const char *body, char *out, size_t size)
+{
+    struct carrier carrier = {.ready = true};
+    (void)pthread_mutex_init(&carrier.lock, NULL);
+    (void)pthread_cond_init(&carrier.resumed, NULL);
+    struct request req;
+    request_init(&req, vault->core, ORIGIN_TCP, &carrier_calls, &carrier);
+    req.method = kt_str(method);
+    req.target = kt_str(path);
+    req.body = kt_str(body);
+    req.token_text = kt_str(vault->root);
+    while (pipeline_run(&req) == PIPELINE_WAIT) {
+        (void)pthread_mutex_lock(&carrier.lock);
+        while (!carrier.ready)
+            (void)pthread_cond_wait(&carrier.resumed, &carrier.lock);
+        (void)pthread_mutex_unlock(&carrier.lock);
+    }
+    unsigned status = pipeline_status(&req);
+    struct kt_bytes answer = pipeline_body(&req);
+    (void)snprintf(out, size, "%.*s", (int)answer.len, (const char *)answer.at);
+    request_free(&req);
+    (void)pthread_cond_destroy(&carrier.resumed);
+    (void)pthread_mutex_destroy(&carrier.lock);
+    return status;
+}
+
+static void *work(void *arg)
+{
+    struct worker *worker = arg;
+    char path[64], answer[4096];
+    (void)snprintf(path, sizeof path, "/v1/secret/data/w%u", worker->number);
+    while (!atomic_load(worker->stop)) {
+        const struct {
+            const char *method, *path, *body;
+            bool write;
+        } steps[] = {
+            {"POST", path, "{\"data\":{\"k\":\"v\"}}", true},
+            {"GET", path, NULL, false},
+            {"POST", "/v1/auth/token/create", "{\"ttl\":\"1h\"}", false},
+            {"LIST", "/v1/secret/metadata", NULL, false},
+            {"POST", "/v1/sys/audit-log/checkpoint", "{}", false},
+        };
+        for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+            unsigned status = ask(worker->vault, steps[i].method, steps[i].path, steps[i].body,
+                                  answer, sizeof answer);
+            worker->acknowledged += steps[i].write && status == 200;
+            worker->refused += status == 503;
+            bool absent = status == 404 && !steps[i].write; /* nothing was written yet */
+            if (status != 200 && status != 503 && !absent && worker->wrong++ == 0)
+                (void)snprintf(worker->first_wrong, sizeof worker->first_wrong, "%s %s: %u %.100s",
+                               steps[i].method, steps[i].path, status, answer);
+            atomic_fetch_add(worker->answered, 1);
+        }
+    }
+    return NULL;
+}
+
+static void let_them_work(atomic_uint *answered)
+{
+    unsigned until = atomic_load(answered) + BETWEEN;
+    while (atomic_load(answered) < until)
+        (void)sched_yield();
+}
+
+static void nothing_acknowledged_is_lost(void **state)
+{
+    (void)state;
+    struct test_vault *vault = test_vault_new(true);
+    struct worker workers[WORKERS];
+    atomic_bool stop = false;
+    atomic_uint answered = 0;
+    for (unsigned i = 0; i < WORKERS; i++) {
+        workers[i] = (struct worker){
+            .vault = vault, .number = i, .stop = &stop, .answered = &answered};
+        assert_int_equal(pthread_create(&workers[i].thread, NULL, work, &workers[i]), 0);
+    }
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        let_them_work(&answered);
+        core_seal(vault->core, "test");
+        let_them_work(&answered);
+        bool unsealed = false, all = false;
+        for (unsigned i = 0; i < 3; i++)
+            assert_int_equal(core_unseal_share(vault->core, vault->shares[i], false, &unsealed,
+                                               &all, NULL),
+                             KT_OK);
+        assert_int_equal(core_unsealed(vault->core, false, NULL), KT_OK);
+    }
+    let_them_work(&answered);
+    atomic_store(&stop, true);
+    for (unsigned i = 0; i < WORKERS; i++)
+        (void)pthread_join(workers[i].thread, NULL);
+    for (unsigned i = 0; i < WORKERS; i++) {
+        char path[64], version[16];
+        if (workers[i].wrong > 0)
+            fail_msg("%u wrong answers, the first: %s", workers[i].wrong, workers[i].first_wrong);
+        assert_true(workers[i].refused > 0 && workers[i].acknowledged > 0);
+        (void)snprintf(path, sizeof path, "secret/metadata/w%u", i);
+        assert_int_equal(test_vault_call(vault, "GET", path, vault->root, NULL), 200);
+        test_vault_text(vault, "data.current_version", version, sizeof version);
+        assert_int_equal(strtoul(version, NULL, 10), workers[i].acknowledged);
+    }
+    test_vault_free(vault);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(nothing_acknowledged_is_lost),
+    };
+    if (argc > 1)
+        cmocka_set_test_filter(argv[1]);
+    return cmocka_run_group_tests_name("seal_race", tests, NULL, NULL);
+}
