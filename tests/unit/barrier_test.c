@@ -1029,7 +1029,7 @@ static void names_cached(void **state)
     for (unsigned round = 0; round < 3; round++)
         for (unsigned i = 0; i < 200; i++) {
             char path[300];
-            int len = snprintf(path, sizeof path, "%.*s/f%u/x", (int)(i < 20 ? i * 10 : 1),
+            int len = snprintf(path, sizeof path, "%.*s/folder-%u/x", (int)(i < 20 ? i * 10 : 1),
                                "0123456789012345678901234567890123456789012345678901234567890123456"
                                "7890123456789012345678901234567890123456789012345678901234567890123"
                                "45678901234567890123456789012345678901234567890123456789",
@@ -1040,7 +1040,7 @@ static void names_cached(void **state)
                 assert_memory_equal(first[i], again, sizeof again);
             barrier_name_key(other->barrier, TABLE_KV, scope, bytes, again);
             assert_memory_not_equal(first[i] + 1, again + 1, 16);
-            assert_false(contains(kt_bytes(first[i], sizeof first[i]), "f1"));
+            assert_false(contains(kt_bytes(first[i], sizeof first[i]), "folder-"));
         }
     vault_close(other);
     vault_close(vault);
