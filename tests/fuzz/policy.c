@@ -1,5 +1,5 @@
-/* A policy's text, then NUL, a path, NUL, a request's data: whatever parses can be asked everything,
- * and its answers fit together. */
+/* A policy's text, then NUL, a path, NUL, a request's data: whatever parses can be asked
+ * everything, and its answers fit together. */
 #include "vaultd/policy/policy.h"
 
 #include "lib/assert.h"

@@ -1,10 +1,10 @@
 /* Requests as text, through the whole pipeline of a vault in memory, several in one input:
  *
- *     METHOD TARGET[?QUERY] WHO [MEDIA-TYPE]     WHO: R root, T a token of one folder, - nobody, other text
- *     body lines, up to an empty line
+ *     METHOD TARGET[?QUERY] WHO [MEDIA-TYPE]     WHO: R root, T a token of one folder, - nobody,
+ * other text body lines, up to an empty line
  *
- * No answer is an internal error, every body is JSON, strangers reach only the public paths, and the
- * token of one folder changes and sees nothing of other secrets. */
+ * No answer is an internal error, every body is JSON, strangers reach only the public paths, and
+ * the token of one folder changes and sees nothing of other secrets. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -74,7 +74,7 @@ static struct kt_bytes body_of(struct kt_bytes *rest)
 
 static bool is_public(const char *path)
 {
-    static const char *const paths[] = {"sys/init",   "sys/seal-status",       "sys/unseal",
+    static const char *const paths[] = {"sys/init",   "sys/seal-status",        "sys/unseal",
                                         "sys/health", "sys/internal/ui/mounts", "sys/leader"};
     for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++)
         if (strcmp(paths[i], path) == 0)
@@ -143,8 +143,12 @@ static void check_answer(const struct test_request *request, struct kt_bytes who
     check_rights(request, who, path);
     bool lines = strcmp(path, "sys/audit-log/export") == 0;
     struct kt_bytes body = kt_str(vault->body);
-    const struct kt_json_limits limits = {
-        .bytes = SIZE_MAX, .depth = 128, .nodes = SIZE_MAX, .keys = SIZE_MAX, .string_bytes = SIZE_MAX, .number_bytes = 64};
+    const struct kt_json_limits limits = {.bytes = SIZE_MAX,
+                                          .depth = 128,
+                                          .nodes = SIZE_MAX,
+                                          .keys = SIZE_MAX,
+                                          .string_bytes = SIZE_MAX,
+                                          .number_bytes = 64};
     if (body.len > 0 && !lines)
         KT_ASSERT(kt_json_check(body, &limits, NULL) == KT_OK);
     kt_arena_free(&arena);
@@ -161,8 +165,9 @@ static void one(struct kt_bytes *rest)
     request.query = target;
     request.content_type = line;
     if (line.len == 0)
-        request.content_type =
-            kt_bytes_is(request.method, "PATCH") ? kt_str("application/merge-patch+json") : kt_str(NULL);
+        request.content_type = kt_bytes_is(request.method, "PATCH")
+                                   ? kt_str("application/merge-patch+json")
+                                   : kt_str(NULL);
     request.token = kt_bytes_is(who, "R")   ? kt_str(vault->root)
                     : kt_bytes_is(who, "T") ? kt_str(folder_token)
                     : kt_bytes_is(who, "-") ? kt_bytes(NULL, 0)

@@ -11,6 +11,7 @@
 
 enum type { STRING, INT, BOOL, DURATION, LIST, COMMA_LIST, INT_LIST, PAIRS };
 
+/* clang-format off */
 static const struct row {
     enum type type;
     const char *value;  /* JSON of the field "f"; NULL: absent */
@@ -63,6 +64,7 @@ static const struct row {
     {PAIRS, "\"hidden\"", NULL}, {PAIRS, "[\"hidden\"]", NULL}, {PAIRS, "{\"k\":[\"hidden\"]}", NULL},
     {PAIRS, "\"=hidden\"", NULL}, {PAIRS, "5", NULL}, {PAIRS, "{\"k\":{\"hidden\":1}}", NULL},
 };
+/* clang-format on */
 
 static const char *const type_names[] = {"string", "int",        "bool",     "duration",
                                          "list",   "comma-list", "int-list", "pairs"};
@@ -151,7 +153,8 @@ static void converts(void **state)
     kt_buf_init(&out, 1024);
     enum kt_kind kind = read_field(&req, row->type, &out, &err);
     const char *got = kind == KT_OK ? kt_buf_text(&out) : kind == KT_NOT_FOUND ? "absent" : NULL;
-    bool fine = (got == NULL) == (row->result == NULL) && (got == NULL || strcmp(got, row->result) == 0);
+    bool fine =
+        (got == NULL) == (row->result == NULL) && (got == NULL || strcmp(got, row->result) == 0);
     if (fine && got == NULL)
         fine = kind == KT_INVALID && strstr(err.what, "\"f\"") != NULL &&
                strstr(err.what, "hidden") == NULL;
@@ -185,9 +188,8 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < N; i++) {
         (void)snprintf(names[i], sizeof names[i], "%s of %s", type_names[rows[i].type],
                        rows[i].value == NULL ? "nothing" : rows[i].value);
-        tests[i + 1] = (struct CMUnitTest){.name = names[i],
-                                           .test_func = converts,
-                                           .initial_state = (void *)(uintptr_t)&rows[i]};
+        tests[i + 1] = (struct CMUnitTest){
+            .name = names[i], .test_func = converts, .initial_state = (void *)(uintptr_t)&rows[i]};
     }
     if (argc > 1)
         cmocka_set_test_filter(argv[1]);

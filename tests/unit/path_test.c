@@ -12,6 +12,7 @@
 #define BYTES_240 BYTES_40 BYTES_40 BYTES_40 BYTES_40 BYTES_40 BYTES_40
 #define DEEP_8    "a/a/a/a/a/a/a/a/"
 
+/* clang-format off */
 static const struct row {
     const char *name, *target;
     const char *path; /* NULL: refused */
@@ -74,6 +75,7 @@ static const struct row {
     {"deepest", "/v1/" DEEP_8 DEEP_8 DEEP_8 DEEP_8, DEEP_8 DEEP_8 DEEP_8 DEEP_8, KT_OK, NULL},
     {"too deep", "/v1/" DEEP_8 DEEP_8 DEEP_8 DEEP_8 "a", NULL, KT_INVALID, "too deep"},
 };
+/* clang-format on */
 
 static void canonical(void **state)
 {
@@ -113,12 +115,14 @@ static void too_many_bytes(void **state)
     assert_int_equal(path_canonical(&arena, kt_bytes(target, PATH_MAX_BYTES), &path, &len, &err),
                      KT_OK);
     assert_int_equal(len, PATH_MAX_BYTES - 4);
-    assert_int_equal(path_canonical(&arena, kt_bytes(target, PATH_MAX_BYTES + 1), &path, &len, &err),
-                     KT_INVALID);
+    assert_int_equal(
+        path_canonical(&arena, kt_bytes(target, PATH_MAX_BYTES + 1), &path, &len, &err),
+        KT_INVALID);
     assert_non_null(strstr(err.what, "longer than 4096"));
     kt_arena_free(&arena);
 }
 
+/* clang-format off */
 static const struct query_row {
     const char *text, *decoded; /* NULL: refused */
 } queries[] = {
@@ -127,6 +131,7 @@ static const struct query_row {
     {"%0a", NULL},     {"%ff", NULL},           {"%", NULL},       {"a%2", NULL},
     {"a=b&c", "a=b&c"}, {"\x01", NULL},
 };
+/* clang-format on */
 
 static void query(void **state)
 {

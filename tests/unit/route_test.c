@@ -20,10 +20,10 @@ static const struct route routes[] = {
     {.pattern = "of/{host}/{path...}", .help = "8"},
     {.pattern = "two/{a}/and/{b}", .help = "9"},
 };
-static const struct engine engine = {.type = "test",
-                                     .routes = routes,
-                                     .n_routes = sizeof routes / sizeof routes[0]};
+static const struct engine engine = {
+    .type = "test", .routes = routes, .n_routes = sizeof routes / sizeof routes[0]};
 
+/* clang-format off */
 static const struct row {
     const char *rest;
     enum operation op;
@@ -65,6 +65,7 @@ static const struct row {
     {"two/x/or/y", OP_READ, -1, NULL, NULL, NULL, NULL},
     {"two/{a}/and/{b}", OP_READ, 9, "a", "{a}", "b", "{b}"},
 };
+/* clang-format on */
 
 static void matches(void **state)
 {
@@ -80,8 +81,8 @@ static void matches(void **state)
     if (fine && row->name2 != NULL)
         fine = strcmp(request_param(&req, row->name2), row->value2) == 0;
     if (!fine)
-        fail_msg("'%s': expected row %d with %s, got row %d with %u parameters, first '%s'", row->rest,
-                 row->route, row->name == NULL ? "none" : row->value, got, req.n_params,
+        fail_msg("'%s': expected row %d with %s, got row %d with %u parameters, first '%s'",
+                 row->rest, row->route, row->name == NULL ? "none" : row->value, got, req.n_params,
                  req.n_params == 0 ? "" : req.params[0].value);
     assert_string_equal(request_param(&req, "nothing"), "");
     kt_arena_free(&req.arena);
@@ -118,8 +119,8 @@ static void help_is_a_sentence(void **state)
 
 static void check_handler(const struct engine *of, const struct route *route)
 {
-    if (route->read == NULL && route->list == NULL && route->write == NULL && route->patch == NULL &&
-        route->delete_ == NULL)
+    if (route->read == NULL && route->list == NULL && route->write == NULL &&
+        route->patch == NULL && route->delete_ == NULL)
         fail_msg("%s %s does nothing", of->type, route->pattern);
     if (route->exists != NULL && route->write == NULL)
         fail_msg("%s %s: an existence check without a write", of->type, route->pattern);
@@ -157,14 +158,16 @@ static void check_flags(const struct engine *of, const struct route *route)
 {
     const unsigned sealed = ROUTE_WHILE_SEALED | ROUTE_NO_AUDIT, open = ROUTE_PUBLIC;
     bool system = strcmp(of->type, "system") == 0;
-    bool may = system && listed(public_rows, sizeof public_rows / sizeof *public_rows, route->pattern);
+    bool may =
+        system && listed(public_rows, sizeof public_rows / sizeof *public_rows, route->pattern);
     if (((route->flags & open) != 0) != may)
         fail_msg("%s %s is public, or should be", of->type, route->pattern);
     if ((route->flags & sealed) != 0 && !may)
         fail_msg("%s %s: only the status paths answer while sealed or without a record", of->type,
                  route->pattern);
     bool free_of_policy =
-        system && listed(without_policy, sizeof without_policy / sizeof *without_policy, route->pattern);
+        system &&
+        listed(without_policy, sizeof without_policy / sizeof *without_policy, route->pattern);
     if (((route->flags & ROUTE_ANY_TOKEN) != 0) != free_of_policy)
         fail_msg("%s %s asks no policy, or should not", of->type, route->pattern);
     if ((route->flags & ROUTE_ANY_TOKEN) != 0 &&
@@ -195,9 +198,10 @@ int main(int argc, char **argv)
         {.name = "flags are consistent", .test_func = flags_are_consistent},
     };
     for (size_t i = 0; i < N; i++)
-        tests[i + TABLE] = (struct CMUnitTest){.name = rows[i].rest[0] == '\0' ? "(empty)" : rows[i].rest,
-                                               .test_func = matches,
-                                               .initial_state = (void *)(uintptr_t)&rows[i]};
+        tests[i + TABLE] =
+            (struct CMUnitTest){.name = rows[i].rest[0] == '\0' ? "(empty)" : rows[i].rest,
+                                .test_func = matches,
+                                .initial_state = (void *)(uintptr_t)&rows[i]};
     if (argc > 1)
         cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests_name("route", tests, NULL, NULL);

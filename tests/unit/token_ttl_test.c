@@ -12,6 +12,7 @@
 #define MONTH TOKEN_TTL_SYSTEM_S
 #define BORN  1800000000000
 
+/* clang-format off */
 static const struct row {
     const char *name;
     int64_t ttl_s, period_s, explicit_s;
@@ -48,6 +49,7 @@ static const struct row {
     {"renewed: past the system's maximum", H, 0, 0, MONTH * 1000LL, false, 0, false, true},
     {"a clock that went back gives no more", 48 * H, 0, 24 * H, -5 * H * 1000LL, false, 24 * H, true, false},
 };
+/* clang-format on */
 
 static void grants(void **state)
 {
@@ -62,9 +64,10 @@ static void grants(void **state)
     int64_t expires = row->granted_s == 0 ? 0 : wish.now_ms + row->granted_s * 1000;
     if (got.ttl_s != row->granted_s || got.capped != row->capped || got.past_max != row->past ||
         got.expires_ms != expires)
-        fail_msg("expected %jd s until %jd capped %d past %d, got %jd s until %jd capped %d past %d",
-                 (intmax_t)row->granted_s, (intmax_t)expires, row->capped, row->past,
-                 (intmax_t)got.ttl_s, (intmax_t)got.expires_ms, got.capped, got.past_max);
+        fail_msg(
+            "expected %jd s until %jd capped %d past %d, got %jd s until %jd capped %d past %d",
+            (intmax_t)row->granted_s, (intmax_t)expires, row->capped, row->past,
+            (intmax_t)got.ttl_s, (intmax_t)got.expires_ms, got.capped, got.past_max);
 }
 
 /* Whatever is asked and whenever: only root without a wish lives for ever, nobody beyond its own
@@ -84,7 +87,8 @@ static void never_more(void **state)
                                             .root = i % 2 == 1};
         struct token_ttl got = token_ttl(&wish);
         bool for_ever = got.expires_ms == 0 && !got.past_max;
-        bool may = wish.root && wish.ttl_s == 0 && wish.period_s == 0 && wish.explicit_max_ttl_s == 0;
+        bool may =
+            wish.root && wish.ttl_s == 0 && wish.period_s == 0 && wish.explicit_max_ttl_s == 0;
         assert_int_equal(for_ever, may);
         if (for_ever || got.past_max)
             continue;
