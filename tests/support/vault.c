@@ -17,7 +17,8 @@ static _Noreturn void give_up(const char *what, const struct kt_err *err)
 
 static int64_t wall(void *arg)
 {
-    return ((struct test_vault *)arg)->now_ms;
+    struct test_vault *vault = arg;
+    return vault->now_ms + vault->wall_ahead_ms;
 }
 
 static int64_t mono(void *arg)

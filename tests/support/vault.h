@@ -19,6 +19,7 @@ struct test_vault {
     unsigned status;                /* of the last call */
     char *body;                     /* of the last call, NUL-terminated */
     _Atomic int64_t now_ms;         /* the clock; starts in 2027; the vault's threads read it, too */
+    _Atomic int64_t wall_ahead_ms;  /* the wall clock alone, set by somebody */
     struct kt_clock clock;
     bool keeps_folder;              /* it was there before */
 };

@@ -52,10 +52,11 @@ static void alarm_on(struct rotation *rotation, const char *how, int64_t by_ms)
     (void)pthread_mutex_lock(&rotation->lock);
     bool news = !rotation->clock.alarm;
     rotation->clock.alarm = true;
-    (void)snprintf(rotation->clock.text, sizeof rotation->clock.text,
-                   "the clock %s by %lld minutes: nothing is started by schedule until it is set "
-                   "right, or: POST rotation/clock accept=true",
-                   how, (long long)(by_ms / 60000));
+    if (news)
+        (void)snprintf(rotation->clock.text, sizeof rotation->clock.text,
+                       "the clock %s by %lld minutes: nothing is started by schedule until it is "
+                       "set right, or: POST rotation/clock accept=true",
+                       how, (long long)(by_ms / 60000));
     (void)pthread_mutex_unlock(&rotation->lock);
     if (news)
         kt_log(KT_LOG_ERROR, "clock-jumped", "how=\"%s\" minutes=%lld next=\"set the clock, or "

@@ -1,0 +1,574 @@
+/* What is refused when it is written, and why; schedules that start runs; the clock; what the
+ * fleet's routes answer. Without a target, or with one that nobody has to reach. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "lib/log.h"
+#include "tests/support/sim_target.h"
+
+static struct sim sim;
+static struct rotation_executor executor;
+static struct test_vault *vault;
+
+static unsigned call(const char *method, const char *path, const char *body)
+{
+    return test_vault_call(vault, method, path, vault->root, body);
+}
+
+static void need(unsigned wanted, const char *method, const char *path, const char *body)
+{
+    unsigned status = call(method, path, body);
+    if (status != wanted)
+        fail_msg("%s %s %s: %u, wanted %u: %s", method, path, body == NULL ? "" : body, status,
+                 wanted, vault->body);
+}
+
+static void says(const char *text)
+{
+    if (!test_vault_said(vault, text))
+        fail_msg("no '%s' in %.2000s", text, vault->body);
+}
+
+static void pause_ms(long ms)
+{
+    const struct timespec left = {.tv_nsec = ms * 1000000};
+    (void)nanosleep(&left, NULL);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    sim_init(&sim);
+    sim_executor(&sim, &executor);
+    vault = test_vault_with(true, &executor);
+    sim_add(&sim, "app_a", "first-password-of-a");
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    test_vault_free(vault);
+    sim_free(&sim);
+    return 0;
+}
+
+static const char target_body[] =
+    "{\"driver\":\"postgresql\",\"host\":\"/run/sim\",\"database\":\"d\",\"sslmode\":\"disable\","
+    "\"admin_username\":\"kt\",\"admin_password\":\"admin\",\"max_refusals_per_hour\":0,"
+    "\"probe_spacing\":0}";
+
+static void make_secret(const char *path, const char *user)
+{
+    char body[256], full[128];
+    (void)snprintf(full, sizeof full, "secret/data/%s", path);
+    (void)snprintf(body, sizeof body,
+                   "{\"data\":{\"username\":\"%s\",\"password\":\"first-password-of-a\"}}", user);
+    need(200, "POST", full, body);
+}
+
+/* ---- targets ---- */
+
+static void targets(void **state)
+{
+    (void)state;
+    need(404, "LIST", "rotation/targets", NULL);
+    need(404, "GET", "rotation/targets/pg", NULL);
+    need(204, "POST", "rotation/targets/pg", target_body);
+    need(200, "GET", "rotation/targets/pg", NULL);
+    assert_false(test_vault_said(vault, "admin_password"));
+    assert_false(test_vault_said(vault, "\"admin\""));
+    says("\"port\":5432");
+    need(204, "POST", "rotation/targets/pg", "{\"port\":5433}"); /* the rest stays */
+    need(200, "GET", "rotation/targets/pg", NULL);
+    says("\"port\":5433");
+    says("\"admin_username\":\"kt\"");
+    need(200, "LIST", "rotation/targets", NULL);
+    says("[\"pg\"]");
+    need(204, "DELETE", "rotation/targets/pg", NULL);
+    need(204, "DELETE", "rotation/targets/pg", NULL);
+    need(404, "GET", "rotation/targets/pg", NULL);
+}
+
+static void wrong_targets(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *body, *text;
+    } rows[] = {
+        {"{}", "driver must name"},
+        {"{\"driver\":\"oracle\"}", "driver must name"},
+        {"{\"driver\":\"postgresql\"}", "host must name"},
+        {"{\"driver\":\"postgresql\",\"host\":\"a,b\"}", "host must name one host"},
+        {"{\"driver\":\"postgresql\",\"host\":\"h\"}", "database must name"},
+        {"{\"driver\":\"postgresql\",\"host\":\"h\",\"database\":\"d\"}", "administrative login"},
+        {"{\"driver\":\"postgresql\",\"host\":\"h\",\"sslmode\":\"prefer\"}", "sslmode must be"},
+        {"{\"driver\":\"postgresql\",\"port\":70000}", "port must be from 0 to 65535"},
+        {"{\"driver\":\"postgresql\",\"max_refusals_per_hour\":-1}", "max_refusals_per_hour"},
+        {"{\"driver\":\"postgresql\",\"connect_timeout\":\"1h\"}", "connect_timeout must be"},
+        {"{\"driver\":\"postgresql\",\"host\":\"a\\nb\"}", "control character"},
+        {"{\"driver\":\"postgresql\",\"host\":\"h\",\"database\":\"d\",\"admin_username\":\"u\","
+         "\"admin_password\":\"p\",\"ca\":\"/etc/ca.pem\"}",
+         "not the name of a file"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        need(400, "POST", "rotation/targets/pg", rows[i].body);
+        says(rows[i].text);
+    }
+}
+
+static void checking_a_target(void **state)
+{
+    (void)state;
+    need(404, "POST", "rotation/targets/pg/check", NULL);
+    need(204, "POST", "rotation/targets/pg", target_body);
+    need(200, "POST", "rotation/targets/pg/check", NULL);
+    says("\"ok\":true");
+    says("refused, as it has to be");
+    sim.trust = true;
+    need(200, "POST", "rotation/targets/pg/check", NULL);
+    says("\"ok\":false");
+    says("ACCEPTED: look for trust");
+    sim.trust = false;
+    sim.down = true;
+    need(200, "POST", "rotation/targets/pg/check", NULL);
+    says("\"ok\":false");
+    says("connection refused");
+    sim.down = false;
+    need(204, "POST", "rotation/targets/pg", "{\"admin_password\":\"wrong\"}");
+    need(200, "POST", "rotation/targets/pg/check", NULL);
+    says("\"ok\":false");
+}
+
+/* ---- settings ---- */
+
+static void wrong_settings(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *body, *text;
+    } rows[] = {
+        {"{\"cron\":\"0 0 30 2 *\"}", "30"},
+        {"{\"cron\":\"61 * * * *\"}", "minute"},
+        {"{\"cron\":\"5/15 * * * *\"}", "5-59/15"},
+        {"{\"cron\":\"0 0 * * *\",\"zone\":\"Mars/Olympus\"}", "Mars/Olympus"},
+        {"{\"period\":\"soon\"}", "period"},
+        {"{\"cron\":\"@daily\",\"period\":\"1d\"}", "period"},
+        {"{\"generator\":{\"length\":4}}", "length"},
+        {"{\"generator\":{\"length\":10}}", "bits"},
+        {"{\"generator\":{\"size\":10}}", "unknown member"},
+        {"{\"generator\":12}", "must be an object"},
+        {"{\"strategy\":\"sideways\"}", "alternate, in-place or generate"},
+        {"{\"strategy\":\"alternate\"}", "needs a target"},
+        {"{\"target\":\"nowhere\",\"strategy\":\"in-place\",\"accounts\":[\"app_a\"]}",
+         "no target 'nowhere'"},
+        {"{\"target\":\"pg\"}", "strategy generate has no target"},
+        {"{\"target\":\"pg\",\"strategy\":\"alternate\",\"accounts\":[\"app_a\"]}",
+         "two different accounts"},
+        {"{\"target\":\"pg\",\"strategy\":\"alternate\",\"accounts\":[\"app_a\",\"app_a\"],"
+         "\"group\":\"app\"}",
+         "two different accounts"},
+        {"{\"target\":\"pg\",\"strategy\":\"alternate\",\"accounts\":[\"app_a\",\"app_b\"]}",
+         "needs group"},
+        {"{\"target\":\"pg\",\"strategy\":\"alternate\",\"accounts\":[\"app_a\",\"app_b\"],"
+         "\"group\":\"app_b\"}",
+         "another role"},
+        {"{\"target\":\"pg\",\"strategy\":\"in-place\",\"accounts\":[\"app_a\",\"app_b\"]}",
+         "needs one account"},
+        {"{\"target\":\"pg\",\"strategy\":\"in-place\",\"accounts\":[\"other\"]}",
+         "none of the accounts"},
+        {"{\"accounts\":[\"a\",\"b\",\"c\"]}", "two at most"},
+        {"{\"overlap\":\"-1\"}", "negative"},
+        {"{\"overlap\":\"long\"}", "overlap"},
+        {"{\"on_unhealthy\":\"panic\"}", "rollback or hold"},
+        {"{\"require_healthy\":\"perhaps\"}", "require_healthy"},
+        {"{\"password_field\":\"username\"}", "two members"},
+        {"{\"owner\":\"a\\u0001b\"}", "control character"},
+    };
+    need(204, "POST", "rotation/targets/pg", target_body);
+    make_secret("db/orders", "app_a");
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        unsigned status = call("POST", "rotation/secrets/secret/db/orders", rows[i].body);
+        if (status != 400 || !test_vault_said(vault, rows[i].text))
+            fail_msg("%s: %u, wanted 400 and '%s': %s", rows[i].body, status, rows[i].text,
+                     vault->body);
+    }
+    need(404, "GET", "rotation/secrets/secret/db/orders", NULL);
+}
+
+static void wrong_secrets(void **state)
+{
+    (void)state;
+    static const char in_place[] =
+        "{\"target\":\"pg\",\"strategy\":\"in-place\",\"accounts\":[\"app_a\"]}";
+    need(204, "POST", "rotation/targets/pg", target_body);
+    need(400, "POST", "rotation/secrets/secret/none", in_place);
+    says("nothing to rotate");
+    need(400, "POST", "rotation/secrets/nowhere/x", in_place);
+    says("is not the path of a secret");
+    need(200, "POST", "secret/data/x", "{\"data\":{\"username\":\"app_a\"}}");
+    need(400, "POST", "rotation/secrets/secret/x", in_place);
+    says("no text member \\\"password\\\"");
+    need(200, "POST", "secret/data/x", "{\"data\":{\"username\":\"app_a\",\"password\":12}}");
+    need(400, "POST", "rotation/secrets/secret/x", in_place);
+    need(200, "POST", "secret/data/x",
+         "{\"data\":{\"username\":\"app_a\",\"password\":\"gr\\u00fc\\u00dfe-und-noch-mehr\"}}");
+    need(400, "POST", "rotation/secrets/secret/x", in_place);
+    says("printable ASCII");
+}
+
+static void one_account_one_secret(void **state)
+{
+    (void)state;
+    need(204, "POST", "rotation/targets/pg", target_body);
+    make_secret("a", "app_a");
+    make_secret("b", "app_a");
+    need(204, "POST", "rotation/secrets/secret/a",
+         "{\"target\":\"pg\",\"strategy\":\"in-place\",\"accounts\":[\"app_a\"]}");
+    need(400, "POST", "rotation/secrets/secret/b",
+         "{\"target\":\"pg\",\"strategy\":\"alternate\",\"accounts\":[\"app_a\",\"app_b\"],"
+         "\"group\":\"app\"}");
+    says("KT-R-007");
+    says("secret/a");
+    need(400, "DELETE", "rotation/targets/pg", NULL);
+    says("1 secrets are rotated");
+    need(204, "DELETE", "rotation/secrets/secret/a", NULL);
+    need(204, "POST", "rotation/secrets/secret/b",
+         "{\"target\":\"pg\",\"strategy\":\"alternate\",\"accounts\":[\"app_a\",\"app_b\"],"
+         "\"group\":\"app\"}");
+    /* Another choice of accounts lets go of the one that is not named any more. */
+    need(204, "POST", "rotation/secrets/secret/b",
+         "{\"accounts\":[\"app_a\",\"app_c\"]}");
+    make_secret("c", "app_b");
+    need(204, "POST", "rotation/secrets/secret/c",
+         "{\"target\":\"pg\",\"strategy\":\"in-place\",\"accounts\":[\"app_b\"]}");
+}
+
+static void adopting(void **state)
+{
+    (void)state;
+    need(204, "POST", "rotation/targets/pg", target_body);
+    make_secret("a", "app_a");
+    need(204, "POST", "rotation/secrets/secret/a",
+         "{\"target\":\"pg\",\"strategy\":\"in-place\",\"accounts\":\"app_a\",\"cron\":\"@yearly\","
+         "\"owner\":\"db\",\"generator\":{\"length\":40}}");
+    need(200, "GET", "rotation/secrets/secret/a", NULL);
+    says("\"accounts\":[\"app_a\"]");
+    says("\"length\":40");
+    says("\"overlap\":60");
+    says("\"next_reason\":\"cron\"");
+    says("\"next_due\":\"2028-01-01T00:00:00Z\"");
+    need(204, "POST", "rotation/secrets/secret/a", "{\"overlap\":\"5m\"}");
+    need(200, "GET", "rotation/secrets/secret/a", NULL);
+    says("\"overlap\":300");
+    says("\"owner\":\"db\"");
+    /* What the target accepts cannot be lost. */
+    need(400, "POST", "secret/destroy/a", "{\"versions\":[1]}");
+    need(400, "DELETE", "secret/data/a", NULL);
+    says("KT-R-005");
+    need(400, "DELETE", "secret/metadata/a", NULL);
+    says("schedule remove");
+    need(200, "LIST", "rotation/secrets", NULL);
+    says("[\"secret/a\"]");
+    need(404, "LIST", "rotation/secrets/other", NULL);
+    need(204, "DELETE", "rotation/secrets/secret/a", NULL);
+    need(204, "POST", "secret/destroy/a", "{\"versions\":[1]}");
+}
+
+/* ---- without a target, and schedules ---- */
+
+static void generating(void **state)
+{
+    (void)state;
+    need(204, "POST", "rotation/secrets/secret/api",
+         "{\"generator\":{\"type\":\"hex\",\"length\":32},\"password_field\":\"key\"}");
+    need(200, "POST", "rotation/rotate/secret/api", "{}");
+    says("\"state\":\"done\"");
+    char run[64], first[128], second[128], path[128];
+    test_vault_text(vault, "data.run", run, sizeof run);
+    need(200, "GET", "secret/data/api", NULL);
+    test_vault_text(vault, "data.data.key", first, sizeof first);
+    assert_int_equal(strlen(first), 64);
+    need(204, "POST", "rotation/secrets/secret/api", "{\"period\":\"30d\"}");
+    need(200, "POST", "rotation/rotate/secret/api", "{}");
+    need(200, "GET", "secret/data/api", NULL);
+    test_vault_text(vault, "data.data.key", second, sizeof second);
+    assert_string_not_equal(first, second);
+    (void)snprintf(path, sizeof path, "rotation/runs/%s/report", run);
+    need(200, "GET", path, NULL);
+    says("# DONE");
+    assert_false(test_vault_said(vault, first));
+    /* And back: the value of before. */
+    need(200, "POST", "rotation/rotate/secret/api", "{\"back\":true}");
+    need(200, "GET", "secret/data/api", NULL);
+    says(first);
+    need(200, "LIST", "rotation/runs?secret=secret/api", NULL);
+    says("\"trigger\":\"back\"");
+    /* A secret that was removed does not come back by its schedule. */
+    need(204, "DELETE", "secret/metadata/api", NULL);
+    need(400, "POST", "rotation/rotate/secret/api", "{}");
+    says("KT-R-004");
+}
+
+static char version_text[16];
+static const char *version_of(const char *path)
+{
+    char full[128];
+    (void)snprintf(full, sizeof full, "secret/data/%s", path);
+    (void)call("GET", full, NULL);
+    if (vault->status == 200)
+        test_vault_text(vault, "data.metadata.version", version_text, sizeof version_text);
+    else
+        (void)snprintf(version_text, sizeof version_text, "0");
+    return version_text;
+}
+
+static void becomes(const char *path, const char *version)
+{
+    for (int i = 0; i < 3000 && strcmp(version_of(path), version) != 0; i++)
+        pause_ms(1);
+    assert_string_equal(version_of(path), version);
+}
+
+static void by_schedule(void **state)
+{
+    (void)state;
+    need(204, "POST", "rotation/secrets/secret/s", "{\"cron\":\"0 * * * *\"}");
+    pause_ms(60);
+    assert_string_equal(version_of("s"), "0");
+    vault->now_ms += 3600000;
+    becomes("s", "1");
+    vault->now_ms += 3600000;
+    becomes("s", "2");
+    /* Ten days away: one run, not two hundred and forty. */
+    need(204, "POST", "rotation/secrets/secret/p", "{\"period\":\"1h\"}");
+    test_vault_reseal(vault);
+    for (int i = 0; i < 10; i++)
+        vault->now_ms += 23 * 3600000;
+    rotation_wake(vault->core->rotation);
+    pause_ms(100);
+    test_vault_reseal(vault); /* as a start after the time passed */
+    becomes("s", "3");
+    pause_ms(60);
+    assert_string_equal(version_of("s"), "3");
+    need(200, "GET", "rotation/due?limit=10", NULL);
+    says("\"secret\":\"secret/s\"");
+}
+
+static void clock_that_jumps(void **state)
+{
+    (void)state;
+    need(204, "POST", "rotation/secrets/secret/s", "{\"cron\":\"0 0 1 1 *\"}");
+    pause_ms(60);
+    need(200, "GET", "rotation/clock", NULL);
+    says("\"alarm\":false");
+    /* A year ahead, while no time passed: nothing starts. */
+    vault->wall_ahead_ms = (int64_t)366 * 24 * 3600000;
+    pause_ms(100);
+    rotation_wake(vault->core->rotation);
+    pause_ms(100);
+    assert_string_equal(version_of("s"), "0");
+    need(200, "GET", "rotation/clock", NULL);
+    says("\"alarm\":true");
+    need(200, "GET", "rotation/due", NULL);
+    says("the clock went ahead");
+    need(400, "POST", "rotation/clock", "{}");
+    need(204, "POST", "rotation/clock", "{\"accept\":true}");
+    becomes("s", "1");
+    need(200, "GET", "rotation/clock", NULL);
+    says("\"alarm\":false");
+}
+
+static void clock_of_yesterday(void **state)
+{
+    (void)state;
+    pause_ms(60); /* the time was stored */
+    vault->wall_ahead_ms = -(int64_t)5 * 3600000;
+    test_vault_reseal(vault);
+    pause_ms(60);
+    need(200, "GET", "rotation/clock", NULL);
+    says("is behind the last stored time");
+    vault->wall_ahead_ms = 0;
+    rotation_wake(vault->core->rotation);
+    pause_ms(100);
+    need(200, "GET", "rotation/clock", NULL);
+    says("\"alarm\":false");
+}
+
+/* ---- the fleet ---- */
+
+static void wrong_reports(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *body, *text;
+        unsigned status;
+    } rows[] = {
+        {"{}", "service must name", 400},
+        {"{\"service\":\"a/b\",\"state\":\"healthy\"}", "service must name", 400},
+        {"{\"service\":\"s\"}", "state must be", 400},
+        {"{\"service\":\"s\",\"state\":\"fine\"}", "state must be", 400},
+        {"{\"service\":\"s\",\"state\":\"healthy\"}", "KT-F-003", 400},
+        {"{\"service\":\"s\",\"state\":\"healthy\",\"version\":9}", "KT-F-003", 400},
+        {"{\"service\":\"s\",\"state\":\"healthy\",\"version\":-1}", "negative", 400},
+        {"{\"service\":\"s\",\"state\":\"registered\",\"samples\":\"x\"}", "samples", 400},
+        {"{\"service\":\"s\",\"state\":\"gone\"}", "\"current\":1", 200},
+    };
+    make_secret("a", "u");
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        need(rows[i].status, "POST", "fleet/consumers/h1/secret/a", rows[i].body);
+        says(rows[i].text);
+    }
+    need(404, "POST", "fleet/consumers/h1/secret/none",
+         "{\"service\":\"s\",\"state\":\"registered\"}");
+    need(404, "LIST", "fleet/agents", NULL);
+}
+
+static void consumers(void **state)
+{
+    (void)state;
+    make_secret("a", "u");
+    make_secret("b", "u");
+    need(200, "POST", "fleet/consumers/h1/secret/a",
+         "{\"service\":\"s\",\"state\":\"healthy\",\"version\":1,\"detail\":\"two\\nlines\"}");
+    need(200, "POST", "fleet/consumers/h1/secret/b", "{\"service\":\"s\",\"state\":\"registered\"}");
+    need(200, "POST", "fleet/consumers/h2/secret/a", "{\"service\":\"t\",\"state\":\"registered\"}");
+    need(200, "LIST", "fleet/agents", NULL);
+    says("[\"h1\",\"h2\"]");
+    says("\"state\":\"live\"");
+    need(200, "LIST", "fleet/consumers/h1", NULL);
+    says("[\"secret/a\",\"secret/b\"]");
+    need(200, "GET", "fleet/consumers/h1/secret/a", NULL);
+    says("two lines");
+    vault->now_ms += 16 * 60000;
+    need(200, "LIST", "fleet/agents", NULL);
+    says("\"state\":\"lost\"");
+    need(200, "POST", "fleet/consumers/h1/secret/b", "{\"service\":\"s\",\"state\":\"gone\"}");
+    need(200, "LIST", "fleet/consumers/h1", NULL);
+    says("[\"secret/a\"]");
+    need(204, "DELETE", "fleet/consumers/h1/secret/a", NULL);
+    need(404, "GET", "fleet/consumers/h1/secret/a", NULL);
+    need(404, "LIST", "fleet/consumers/h1", NULL);
+    need(200, "LIST", "fleet/agents", NULL);
+    says("[\"h2\"]");
+}
+
+struct poll {
+    pthread_t thread;
+    char path[256], token[256];
+    unsigned status;
+    char body[4096];
+    struct test_vault own; /* a call's state is one thread's */
+};
+
+static void *poll_thread(void *arg)
+{
+    struct poll *poll = arg;
+    poll->status = test_vault_call(&poll->own, "GET", poll->path, poll->token, NULL);
+    (void)snprintf(poll->body, sizeof poll->body, "%s", poll->own.body);
+    free(poll->own.body);
+    return NULL;
+}
+
+static void begin_poll(struct poll *poll, const char *host, const char *cursor, const char *token)
+{
+    poll->own.core = vault->core;
+    poll->own.body = NULL;
+    (void)snprintf(poll->path, sizeof poll->path, "fleet/watch/%s?since=%s&wait=300", host, cursor);
+    (void)snprintf(poll->token, sizeof poll->token, "%s", token);
+    assert_int_equal(pthread_create(&poll->thread, NULL, poll_thread, poll), 0);
+    pause_ms(30);
+}
+
+static void watching(void **state)
+{
+    (void)state;
+    static struct poll one, two;
+    char cursor[128], token[128];
+    make_secret("a", "u");
+    make_secret("b", "u");
+    need(200, "POST", "fleet/consumers/h1/secret/a", "{\"service\":\"s\",\"state\":\"registered\"}");
+    need(200, "POST", "fleet/consumers/h2/secret/b", "{\"service\":\"s\",\"state\":\"registered\"}");
+    need(200, "GET", "fleet/watch/h1", NULL);
+    says("\"secret\":\"secret/a\"");
+    says("\"want\":1");
+    assert_false(test_vault_said(vault, "secret/b"));
+    test_vault_text(vault, "data.cursor", cursor, sizeof cursor);
+    /* Another history: everything at once. */
+    need(200, "GET", "fleet/watch/h1?since=00000000000000000000000000000000.5&wait=300", NULL);
+    says("\"secret\":\"secret/a\"");
+    need(200, "GET", "fleet/watch/h1?since=rubbish&wait=300", NULL);
+    says("\"secret\":\"secret/a\"");
+    test_vault_token(vault, "agent",
+                     "path \"fleet/watch/*\" { capabilities = [\"read\"] }", token, sizeof token);
+    begin_poll(&one, "h1", cursor, token);
+    begin_poll(&two, "h2", cursor, token);
+    /* Each hears of its own secret only. */
+    make_secret("a", "u2");
+    (void)pthread_join(one.thread, NULL);
+    assert_int_equal(one.status, 200);
+    assert_non_null(strstr(one.body, "\"want\":2"));
+    make_secret("b", "u2");
+    (void)pthread_join(two.thread, NULL);
+    assert_int_equal(two.status, 200);
+    assert_null(strstr(two.body, "secret/a"));
+    assert_non_null(strstr(two.body, "secret/b"));
+}
+
+static void watch_ends_with_its_token(void **state)
+{
+    (void)state;
+    static struct poll poll;
+    char cursor[128], token[128], body[256];
+    make_secret("b", "u");
+    need(200, "POST", "fleet/consumers/h2/secret/b", "{\"service\":\"s\",\"state\":\"registered\"}");
+    need(200, "GET", "fleet/watch/h2", NULL);
+    test_vault_text(vault, "data.cursor", cursor, sizeof cursor);
+    test_vault_token(vault, "agent",
+                     "path \"fleet/watch/*\" { capabilities = [\"read\"] }", token, sizeof token);
+    begin_poll(&poll, "h2", cursor, token);
+    (void)snprintf(body, sizeof body, "{\"token\":\"%s\"}", token);
+    need(204, "POST", "auth/token/revoke", body);
+    (void)pthread_join(poll.thread, NULL);
+    assert_int_equal(poll.status, 403);
+}
+
+static void watch_ends_in_time(void **state)
+{
+    (void)state;
+    static struct poll poll;
+    char cursor[128];
+    make_secret("b", "u");
+    need(200, "POST", "fleet/consumers/h2/secret/b", "{\"service\":\"s\",\"state\":\"registered\"}");
+    need(200, "GET", "fleet/watch/h2", NULL);
+    test_vault_text(vault, "data.cursor", cursor, sizeof cursor);
+    begin_poll(&poll, "h2", cursor, vault->root);
+    vault->now_ms += 301000;
+    (void)pthread_join(poll.thread, NULL);
+    assert_int_equal(poll.status, 200);
+    assert_non_null(strstr(poll.body, "\"secrets\":[]"));
+}
+
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(targets),         TEST(wrong_targets),      TEST(checking_a_target),
+        TEST(wrong_settings),  TEST(wrong_secrets),      TEST(one_account_one_secret),
+        TEST(adopting),        TEST(generating),         TEST(by_schedule),
+        TEST(clock_that_jumps), TEST(clock_of_yesterday), TEST(wrong_reports),
+        TEST(consumers),       TEST(watching),           TEST(watch_ends_with_its_token),
+        TEST(watch_ends_in_time),
+    };
+    kt_log_set_level(KT_LOG_ERROR);
+    return cmocka_run_group_tests_name("rotation_routes", tests, NULL, NULL);
+}
