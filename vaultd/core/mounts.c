@@ -426,14 +426,22 @@ static enum kt_kind put_table(struct request *req, const struct mount *rows, siz
                        err);
 }
 
+/* What is repeated in an error may be a name, and not a secret in the wrong place. */
+static bool is_word(const char *text)
+{
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyz0123456789-";
+    return text != NULL && strlen(text) <= 24 && text[strspn(text, allowed)] == '\0';
+}
+
 static enum kt_kind make_row(struct kt_arena *arena, const struct mount_wish *wish,
                              struct mount *ret, struct kt_err *err)
 {
     const struct engine *engine = engine_find(wish->type, wish->version);
     if (engine == NULL) {
-        (void)kt_fail(err, KT_INVALID, "plugin not found in the catalog: %s%s%s", wish->type,
-                      wish->version != NULL ? " version " : "",
-                      wish->version != NULL ? wish->version : "");
+        (void)kt_fail(err, KT_INVALID, "plugin not found in the catalog: %s%s%s",
+                      is_word(wish->type) ? wish->type : "\"type\" is no engine's name",
+                      is_word(wish->version) ? " version " : "",
+                      is_word(wish->version) ? wish->version : "");
         kt_hint(err, "this version offers: kv (version 2)");
         return KT_INVALID;
     }
