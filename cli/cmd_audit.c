@@ -3,7 +3,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include "cli/audit_log.h"
+#include "cli/audit_source.h"
 #include "cli/cli.h"
 #include "cli/cmd.h"
 #include "cli/output.h"
@@ -235,16 +235,16 @@ static void pause_a_second(void)
 
 int cmd_audit_tail(struct cli *cli)
 {
-    KT_AUTO(audit_log_close) struct audit_log log = {0};
+    KT_AUTO(audit_source_close) struct audit_source log = {0};
     uint64_t count = flags_number(&cli->flags, FLAG_COUNT, 20);
     bool follow = flags_on(&cli->flags, FLAG_FOLLOW);
-    if (!audit_log_open(cli, &log))
+    if (!audit_source_open(cli, &log))
         return cli->exit_code;
     uint64_t from = log.size > count ? log.size - count : 0;
     kt_autoapireply struct kt_api_reply reply;
     kt_api_reply_init(&reply);
     for (;;) {
-        if (!audit_log_records(cli, from, 0, &reply))
+        if (!audit_source_records(cli, from, 0, &reply))
             return cli->exit_code;
         uint64_t lines = show_lines(cli, kt_buf_bytes(&reply.http.body));
         from += lines;

@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cli/audit_log.h"
+#include "cli/audit_source.h"
 #include "cli/cli.h"
 #include "cli/cmd.h"
 #include "cli/output.h"
@@ -65,7 +65,7 @@ static bool write_records(struct cli *cli, int dir, uint64_t from, uint64_t to)
     if (fd < 0)
         return failed(cli, KT_AUDIT_RECORDS_FILE);
     while (from < to) {
-        if (!audit_log_records(cli, from, to, &reply))
+        if (!audit_source_records(cli, from, to, &reply))
             return false;
         struct kt_bytes text = kt_buf_bytes(&reply.http.body);
         uint64_t lines = count_lines(text);
@@ -91,7 +91,7 @@ static bool write_leaves(struct cli *cli, int dir, uint64_t size)
     for (uint64_t from = 0; from < size;) {
         uint64_t to = size - from > LEAVES_AT_ONCE ? from + LEAVES_AT_ONCE : size;
         kt_buf_reset(&leaves);
-        if (!audit_log_leaves(cli, from, to, &leaves))
+        if (!audit_source_leaves(cli, from, to, &leaves))
             return false;
         if (leaves.len == 0 || leaves.len % KT_HASH_BYTES != 0) {
             cli->exit_code =
@@ -114,7 +114,7 @@ static void add_note(struct kt_buf *notes, struct kt_bytes note)
         kt_buf_add_bytes(notes, note);
 }
 
-static bool write_bundle(struct cli *cli, int dir, const struct audit_log *log,
+static bool write_bundle(struct cli *cli, int dir, const struct audit_source *log,
                          struct kt_buf *notes_before, uint64_t from, uint64_t to)
 {
     kt_autobuf struct kt_buf key = {0};
@@ -127,7 +127,7 @@ static bool write_bundle(struct cli *cli, int dir, const struct audit_log *log,
            (fsync(dir) == 0 || failed(cli, cli->words[0]));
 }
 
-static void tell(struct cli *cli, const char *folder, const struct audit_log *log, uint64_t from,
+static void tell(struct cli *cli, const char *folder, const struct audit_source *log, uint64_t from,
                  uint64_t to)
 {
     if (cli->format == CLI_JSON) {
@@ -155,7 +155,7 @@ int cmd_audit_export(struct cli *cli)
 {
     const char *folder = cli->words[0];
     struct kt_err err = {0};
-    KT_AUTO(audit_log_close) struct audit_log log = {0};
+    KT_AUTO(audit_source_close) struct audit_source log = {0};
     kt_autobuf struct kt_buf notes = {0};
     kt_buf_init(&notes, NOTES_MAX);
     uint64_t from = flags_number(&cli->flags, FLAG_FROM, 0);
@@ -171,7 +171,7 @@ int cmd_audit_export(struct cli *cli)
         return cli_fail(cli, &err);
     }
     /* First the notes there are: none of them may cover more than what is exported after. */
-    if (!audit_log_checkpoints(cli, &notes) || !audit_log_open(cli, &log)) {
+    if (!audit_source_checkpoints(cli, &notes) || !audit_source_open(cli, &log)) {
         (void)rmdir(folder); /* it is empty; if it stays, it says so next time */
         return cli->exit_code;
     }

@@ -17,7 +17,7 @@ int cmd_schedule_set(struct cli *cli)
     kt_api_reply_init(&reply);
     if (!secret_path(cli, "rotation/secrets/", cli->words[0], path))
         return cli->exit_code;
-    if (input_fields(cli, cli->words + 1, cli->word_count - 1, schedule_fields, &body, &err) !=
+    if (input_fields(cli, cli->words + 1, cli->word_count - 1, cli_schedule_fields, &body, &err) !=
         KT_OK)
         return cli_fail(cli, &err);
     struct cli_call call = {.doing = "setting the rotation",
@@ -107,7 +107,7 @@ static void print_settings(struct cli *cli, struct kt_json data)
 {
     KT_AUTO(table_free) struct table table = {0};
     table_init(&table, 2, NULL);
-    for (const struct input_field *field = schedule_fields; field->name != NULL; field++) {
+    for (const struct input_field *field = cli_schedule_fields; field->name != NULL; field++) {
         struct kt_json value = {0};
         if (!kt_json_member(data, field->name, &value) || kt_json_type(value) == KT_JSON_NULL ||
             (kt_json_type(value) != KT_JSON_NUMBER && value.len <= 2))

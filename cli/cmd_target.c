@@ -29,7 +29,8 @@ int cmd_target_set(struct cli *cli)
     kt_api_reply_init(&reply);
     if (!target_path(cli, "", path))
         return cli->exit_code;
-    if (input_fields(cli, cli->words + 1, cli->word_count - 1, target_fields, &body, &err) != KT_OK)
+    if (input_fields(cli, cli->words + 1, cli->word_count - 1, cli_target_fields, &body, &err) !=
+        KT_OK)
         return cli_fail(cli, &err);
     struct cli_call call = {.doing = "writing the target",
                             .method = "POST",

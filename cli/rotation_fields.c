@@ -2,7 +2,7 @@
 #include "cli/rotation_fields.h"
 
 /* clang-format off */
-const struct input_field target_fields[] = {
+const struct input_field cli_target_fields[] = {
     {"driver",                INPUT_TEXT,     "postgresql"},
     {"host",                  INPUT_TEXT,     "name, address, or a socket folder that begins with /"},
     {"port",                  INPUT_NUMBER,   "5432"},
@@ -19,7 +19,7 @@ const struct input_field target_fields[] = {
     {NULL, INPUT_TEXT, NULL},
 };
 
-const struct input_field schedule_fields[] = {
+const struct input_field cli_schedule_fields[] = {
     {"target",          INPUT_TEXT,     "a target's name (target list); without: a new value in the vault only"},
     {"strategy",        INPUT_TEXT,     "alternate (two accounts), in-place (one), generate (no target)"},
     {"accounts",        INPUT_LIST,     "app_a,app_b for alternate, one for in-place"},
@@ -51,9 +51,3 @@ const struct input_field schedule_fields[] = {
     {NULL, INPUT_TEXT, NULL},
 };
 /* clang-format on */
-
-void fields_help(const struct input_field *fields, struct kt_buf *out)
-{
-    for (; fields->name != NULL; fields++)
-        kt_buf_printf(out, "  %-22s %s\n", fields->name, fields->help);
-}

@@ -14,6 +14,7 @@
 
 #include "cli/cli.h"
 #include "cli/help.h"
+#include "cli/rotation_fields.h"
 #include "lib/cleanup.h"
 #include "lib/failpoint.h"
 #include "lib/secret.h"
@@ -141,6 +142,26 @@ static void examples_are_right(void **state)
         if (flags_check(&flags, ids, command_flags(command, ids), command->words, &err) != KT_OK)
             fail_msg("%s: %s", at, err.what);
         at++;
+    }
+}
+
+/* The help of "set" names every setting there is. */
+static void settings_are_in_the_help(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *words[2];
+        const struct input_field *fields;
+    } rows[] = {
+        {{"schedule", "set"}, cli_schedule_fields},
+        {{"target", "set"}, cli_target_fields},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        size_t used = 0;
+        const struct command *command = command_find(rows[i].words, 2, &used);
+        for (const struct input_field *field = rows[i].fields; field->name != NULL; field++)
+            if (strstr(command->details, field->name) == NULL)
+                fail_msg("'%s' does not say %s", command->words, field->name);
     }
 }
 
@@ -413,9 +434,9 @@ int main(void)
         RUNS = sizeof run_rows / sizeof run_rows[0],
         ENDS = sizeof end_rows / sizeof end_rows[0],
 #ifdef KT_FAULT
-        FIXED = 5
+        FIXED = 6
 #else
-        FIXED = 4
+        FIXED = 5
 #endif
     };
     static const struct {
@@ -432,6 +453,7 @@ int main(void)
     if (tests == NULL || kt_secret_init(NULL) != KT_OK)
         return 1;
     tests[n++] = (struct CMUnitTest)cmocka_unit_test(words_are_unique);
+    tests[n++] = (struct CMUnitTest)cmocka_unit_test(settings_are_in_the_help);
     tests[n++] = (struct CMUnitTest)cmocka_unit_test(a_run_is_followed_to_its_end);
     tests[n++] = (struct CMUnitTest)cmocka_unit_test(an_active_run_is_named_or_joined);
     tests[n++] =

@@ -128,7 +128,7 @@ static void fields(void **state)
     kt_buf_init(&out, 65536);
     while (count < 4 && row->words[count] != NULL)
         count++;
-    enum kt_kind kind = input_fields(&cli, row->words, count, schedule_fields, &out, &err);
+    enum kt_kind kind = input_fields(&cli, row->words, count, cli_schedule_fields, &out, &err);
     if (row->json != NULL) {
         if (kind != KT_OK)
             fail_msg("expected %s, got '%s'", row->json, err.what);

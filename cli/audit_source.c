@@ -1,12 +1,12 @@
-/* cli/audit_log.c - see cli/audit_log.h. */
-#include "cli/audit_log.h"
+/* cli/audit_source.c - see cli/audit_source.h. */
+#include "cli/audit_source.h"
 
 #include <sodium.h>
 #include <stdio.h>
 
 #include "cli/cli.h"
 
-bool audit_log_open(struct cli *cli, struct audit_log *ret)
+bool audit_source_open(struct cli *cli, struct audit_source *ret)
 {
     struct kt_err err = {0};
     int64_t size = 0;
@@ -30,7 +30,7 @@ bool audit_log_open(struct cli *cli, struct audit_log *ret)
         return false;
     }
     struct kt_json note = {0};
-    *ret = (struct audit_log){0};
+    *ret = (struct audit_source){0};
     kt_buf_init(&ret->note, KT_CHECKPOINT_NOTE_MAX);
     if (kt_json_member(reply.data, "checkpoint", &note))
         (void)kt_json_string(note, &ret->note);
@@ -40,7 +40,7 @@ bool audit_log_open(struct cli *cli, struct audit_log *ret)
     return true;
 }
 
-void audit_log_close(struct audit_log *log)
+void audit_source_close(struct audit_source *log)
 {
     kt_buf_free(&log->note);
 }
@@ -52,7 +52,7 @@ static void range(uint64_t from, uint64_t to, char out[64])
         (void)snprintf(out + n, 64 - (size_t)n, "&to=%ju", (uintmax_t)to);
 }
 
-bool audit_log_records(struct cli *cli, uint64_t from, uint64_t to, struct kt_api_reply *reply)
+bool audit_source_records(struct cli *cli, uint64_t from, uint64_t to, struct kt_api_reply *reply)
 {
     char query[64];
     range(from, to, query);
@@ -64,7 +64,7 @@ bool audit_log_records(struct cli *cli, uint64_t from, uint64_t to, struct kt_ap
     return cli_call(cli, &call, reply) == KT_OK;
 }
 
-bool audit_log_leaves(struct cli *cli, uint64_t from, uint64_t to, struct kt_buf *out)
+bool audit_source_leaves(struct cli *cli, uint64_t from, uint64_t to, struct kt_buf *out)
 {
     char query[64];
     struct kt_json leaves = {0};
@@ -92,7 +92,7 @@ bool audit_log_leaves(struct cli *cli, uint64_t from, uint64_t to, struct kt_buf
     return true;
 }
 
-bool audit_log_checkpoints(struct cli *cli, struct kt_buf *out)
+bool audit_source_checkpoints(struct cli *cli, struct kt_buf *out)
 {
     struct kt_json notes = {0};
     kt_autoapireply struct kt_api_reply reply;
