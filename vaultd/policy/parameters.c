@@ -23,8 +23,10 @@ static bool text_matches(const struct rule_value *value, struct kt_bytes text)
     size_t len = strlen(value->text);
     if (text.len < len)
         return false;
+    if (len == 0)
+        return value->star_before || value->star_after || text.len == 0;
     if (value->star_before && value->star_after)
-        return len == 0 || memmem(text.at, text.len, value->text, len) != NULL;
+        return memmem(text.at, text.len, value->text, len) != NULL;
     if (value->star_before)
         return memcmp(text.at + text.len - len, value->text, len) == 0;
     if (value->star_after)
