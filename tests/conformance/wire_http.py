@@ -294,6 +294,8 @@ def _():
     got = wire.ok("POST", "auth/token/create", {"policies": ["default"], "zz": 1, "bogus": 2})
     true("Endpoint ignored these unrecognized parameters: [bogus zz]" in got.warnings, "the warning")
     wants(wire.ask("POST", "secret/metadata/u", {"max_versions": 1, "bogus": 1}), 204)
+    got = wire.ok("POST", "auth/token/create", {"policies": ["default"], "a": 1, "b" * 500: 1, "c" * 350: 1})
+    true("Endpoint ignored these unrecognized parameters: [a ...]" in got.warnings, "a warning that is cut")
     got = wire.ok("POST", "secret/data/u", {"data": {}, "bogus": 1})
     true("Endpoint ignored these unrecognized parameters: [bogus]" in got.warnings, "the warning")
 

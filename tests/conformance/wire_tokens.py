@@ -189,7 +189,9 @@ def _():
     equal("my-id", reply.auth["client_token"])
     true(any("SHA1" in w for w in reply.warnings), "Vault's warning")
     error(wire.ask("POST", "auth/token/create", {"id": "my-id"}), 400, "duplicate ID")
-    error(wire.ask("POST", "auth/token/create", {"id": "a.b"}), 400, "cannot contain")
+    for bad in ("a.b", "a b", "a\n", "\u007f"):
+        error(wire.ask("POST", "auth/token/create", {"id": bad}), 400, "cannot contain")
+    error(wire.ask("POST", "auth/token/create", {"id": "x" * 5000}), 400, "longer than")
     wants(wire.ask("GET", SELF, token="my-id"), 200)
 
 

@@ -80,6 +80,11 @@ static enum kt_kind check_id(const struct wish *wish, struct kt_err *err)
         return kt_fail(err, KT_INVALID, "the id looks like a token with a wrong checksum");
     if (strchr(wish->id, '.') != NULL)
         return kt_fail(err, KT_INVALID, "custom token ID cannot contain the '.' character");
+    for (const char *c = wish->id; *c != '\0'; c++)
+        if ((unsigned char)*c <= ' ' || *c == 0x7f)
+            return kt_fail(err, KT_INVALID,
+                           "custom token ID cannot contain spaces or control characters: no header "
+                           "could carry it");
     return KT_OK;
 }
 

@@ -8,6 +8,7 @@
 
 #define QUERY_MAX    (64u * 1024u)
 #define QUERY_FIELDS 128u
+#define WARNED_MAX   400u /* bytes of names in one warning */
 
 /* ---- the operation --------------------------------------------------------------------------- */
 
@@ -261,10 +262,13 @@ void input_warn_unknown(struct request *req)
         return;
     qsort(names, n, sizeof names[0], by_text);
     kt_autobuf struct kt_buf list;
-    kt_buf_init(&list, 400);
+    kt_buf_init(&list, WARNED_MAX);
     for (size_t i = 0; i < n; i++) {
+        bool fits = list.len + strlen(names[i]) + sizeof " ..." < WARNED_MAX;
         kt_buf_add_text(&list, i == 0 ? "" : " ");
-        kt_buf_add_text(&list, names[i]);
+        kt_buf_add_text(&list, fits ? names[i] : "...");
+        if (!fits)
+            break;
     }
     request_warn(req, "Endpoint ignored these unrecognized parameters: [%s]", kt_buf_text(&list));
 }
