@@ -51,6 +51,20 @@ def _():
           error(wire.ask("GET", "secret/data/a", token=able), 403, "permission denied").errors)
 
 
+@tap.case("a token of another vault")
+def _():
+    with Vault() as other:
+        other.start().init().unseal()
+        stranger = Wire(other)
+        stranger.root = other.token
+        made = stranger.ok("POST", "auth/token/create", {"policies": ["default"]}).auth["client_token"]
+        stranger.close()
+        for text in (other.token, made):
+            dead(text)
+            error(wire.ask("POST", "auth/token/lookup", {"token": text}), 403, "bad token")
+            wants(wire.ask("POST", "auth/token/revoke", {"token": text}), 204)
+
+
 # ---- looking up ----------------------------------------------------------------------------------
 
 @tap.case("root looks itself up")
@@ -361,6 +375,32 @@ def _():
     error(wire.ask("POST", "auth/token/revoke", {}), 400, "missing token")
     error(wire.ask("POST", "auth/token/revoke-accessor", {"accessor": two["accessor"]}), 400, "invalid accessor")
     error(wire.ask("POST", "auth/token/revoke-orphan", {"token": "unknown"}), 400, "token to revoke not found")
+
+
+@tap.case("a token that ends takes its waiting requests with it")
+def _():
+    import threading
+    for end in ("revoke", "revoke-parent"):
+        wire.policy("watch", 'path "fleet/watch/*" { capabilities = ["read"] }'
+                             'path "auth/token/create" { capabilities = ["update"] }')
+        parent = create(policies=["watch"])["client_token"]
+        token = create(parent)["client_token"] if end == "revoke-parent" else parent
+        own, got = Wire(vault), []
+        cursor = own.ok("GET", "fleet/watch/web1", token=token).data["cursor"]
+
+        def watch(own=own, got=got, token=token, cursor=cursor):
+            begun = time.monotonic()
+            got.append((own.ask("GET", "fleet/watch/web1?wait=30&since=%s" % cursor, token=token).status,
+                        time.monotonic() - begun))
+        thread = threading.Thread(target=watch)
+        thread.start()
+        thread.join(0.5)
+        true(thread.is_alive(), "a watch that waits, not %s" % got)
+        wants(wire.ask("POST", "auth/token/revoke", {"token": parent}), 204)
+        thread.join(30)
+        equal(403, got[0][0], end)
+        true(got[0][1] < 5, "an end at once, not after %.1f s" % got[0][1])
+        own.close()
 
 
 @tap.case("parents and children")
