@@ -279,7 +279,9 @@ int cmd_run_cancel(struct cli *cli)
         return code;
     char state[32];
     (void)kt_api_text(reply.data, "state", state, sizeof state);
-    cli_success(cli, "run %s is %s now; secretctl run watch %s", id, state, id);
+    bool over = strcmp(state, "cancelled") == 0 || strcmp(state, "rolled_back") == 0;
+    cli_success(cli, over ? "run %s is %s" : "run %s (%s) goes back; secretctl run watch %s", id,
+                state, id);
     return CLI_DONE;
 }
 

@@ -147,5 +147,11 @@ int cmd_target_check(struct cli *cli)
     output_safe(&cli->out, kt_str(cli->words[0]));
     kt_buf_add_text(&cli->out, ok ? ": ready to rotate\n" : ": NOT ready to rotate\n");
     table_print(&table, 2, &cli->out);
+    char next[512] = "";
+    if (kt_api_text(reply.data, "next", next, sizeof next) && next[0] != '\0') {
+        kt_buf_add_text(&cli->out, "next    ");
+        output_safe(&cli->out, kt_str(next));
+        kt_buf_add_char(&cli->out, '\n');
+    }
     return ok ? CLI_DONE : CLI_REFUSED;
 }

@@ -329,7 +329,8 @@ static enum pipeline_state finish(struct request *req, enum kt_kind kind)
     struct request_private *own = req->own;
     own->outcome_kind = kind;
     if (kind != KT_OK) { /* nothing of what the handler had begun to say */
-        kt_buf_reset(&req->reply.data);
+        if (kind != KT_INVALID || !req->reply.explains)
+            kt_buf_reset(&req->reply.data);
         kt_buf_reset(&req->reply.auth);
         req->reply.n_warnings = 0;
     }
@@ -350,6 +351,7 @@ static enum pipeline_state record_and_finish(struct request *req, enum kt_kind k
     if (recorded == KT_OK)
         return finish(req, kind);
     req->reply.status = 0;
+    req->reply.explains = false;
     own->err = failed;
     return finish(req, recorded);
 }

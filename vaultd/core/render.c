@@ -69,7 +69,7 @@ static void envelope(struct request *req, struct kt_buf *out)
     add_literal(out, "\"}\n");
 }
 
-static void errors(const struct kt_err *err, struct kt_buf *out)
+static void errors(const struct reply *reply, const struct kt_err *err, struct kt_buf *out)
 {
     struct kt_jsonw w = kt_jsonw(out);
     kt_jsonw_object(&w);
@@ -80,6 +80,8 @@ static void errors(const struct kt_err *err, struct kt_buf *out)
     if (err->hint[0] != '\0')
         kt_jsonw_text(&w, err->hint);
     kt_jsonw_end(&w);
+    if (reply->explains && reply->data.len > 0)
+        kt_jsonw_kv_raw(&w, "data", kt_buf_bytes(&reply->data));
     kt_jsonw_end(&w);
     kt_buf_add_char(out, '\n');
 }
@@ -128,7 +130,7 @@ void render_reply(struct request *req, enum kt_kind kind, const struct kt_err *e
         success(req, out);
     } else {
         req->own->content_type = "application/json";
-        errors(err, out);
+        errors(&req->reply, err, out);
         req->own->status = req->reply.status != 0 ? req->reply.status : kt_kind_http(kind);
     }
     if (!kt_buf_ok(out) || !kt_buf_ok(&req->reply.data)) {

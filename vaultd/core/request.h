@@ -78,6 +78,7 @@ struct reply {
     unsigned n_warnings;
     struct kt_bytes secret_token; /* a token text inside auth, for the audit record's HMAC */
     unsigned retry_after_s;
+    bool explains; /* data goes along with a KT_INVALID */
 };
 
 #define REQUEST_PARAMS_MAX 4

@@ -273,6 +273,26 @@ static void answer_state(struct request *req, const struct run *run)
     kt_jsonw_end(&w);
 }
 
+/* Nothing is under way at the target: it goes back in this very commit, so that what a person does
+ * next finds it so. */
+static enum kt_kind go_back_now(struct request *req, const unsigned char id[RUN_ID],
+                                const char *why, struct kt_err *err)
+{
+    struct work *w = kt_arena_take(&req->arena, sizeof *w);
+    enum kt_kind kind = w == NULL ? kt_fail(err, KT_NO_MEMORY, "cancelling a run")
+                                  : work_load(req, id, w, err);
+    if (kind != KT_OK)
+        return kind;
+    w->run.cancel = true;
+    w->run.cancel_why = why;
+    kind = work_note(w, STEP_NOTE, "cancel", true, why, 0, err);
+    if (kind == KT_OK)
+        kind = work_event(w, EV_CANCEL, rotation_steady_ms(req->core->rotation), why, err);
+    if (kind == KT_OK)
+        answer_state(req, &w->run);
+    return kind;
+}
+
 static enum kt_kind ask_back(struct request *req, struct run *run, const char *reason,
                              struct kt_err *err)
 {
@@ -287,6 +307,8 @@ static enum kt_kind ask_back(struct request *req, struct run *run, const char *r
                                       reason[0] == '\0' ? "" : ": ", reason);
     if (why == NULL)
         return kt_fail(err, KT_NO_MEMORY, "cancelling a run");
+    if (run->machine.state == RUN_FROZEN)
+        return go_back_now(req, run->id, why, err);
     run->cancel = true;
     run->cancel_why = why;
     enum kt_kind kind = step_add(
@@ -345,6 +367,7 @@ static void answer_active(struct request *req, const struct rotation_secret *sec
     kt_jsonw_object(&w);
     kt_jsonw_kv_text(&w, "run", id);
     kt_jsonw_end(&w);
+    req->reply.explains = true;
 }
 
 enum kt_kind rotate_write(struct request *req, struct kt_err *err)

@@ -98,7 +98,9 @@ static enum kt_kind check_lock(struct request *req, const struct run *run, struc
         memcpy(other, record.at, RUN_ID);
         run_id_text(other, id);
     }
-    return kt_fail(err, KT_INVALID, "KT-R-003 run %s changes an account of this group", id);
+    (void)kt_fail(err, KT_INVALID, "KT-R-003 run %s changes an account of this group", id);
+    kt_hint(err, "wait for it: secretctl run watch %s", id);
+    return KT_INVALID;
 }
 
 /* ---- without a target ---- */

@@ -314,33 +314,74 @@ static void check_step(struct kt_jsonw *w, const char *name, bool ok, const char
     kt_jsonw_end(w);
 }
 
-static void show_check(struct request *req, const struct driver_result *r)
+/* What a person does next; "" when all is well. */
+static const char *check_next(struct request *req, const struct driver_result *r)
 {
-    const struct driver_reply *admin = &r->replies[DRIVER_ADMIN];
+    static const struct {
+        enum driver_class class;
+        const char *text;
+    } rows[] = {
+        {DRIVER_WRONG_SERVER, "only if the move was meant: secretctl target set %s server_id="},
+        {DRIVER_REFUSED, "give it the password that works: secretctl target set %s admin_password="},
+        {DRIVER_UNREACH, "is it up, and are host, port and sslmode right? secretctl target show %s"},
+        {DRIVER_PERMANENT, "see what it lacks, then: secretctl target show %s"},
+    };
+    if (r->class == DRIVER_OK)
+        return r->replies[DRIVER_CONTROL].answer == ANSWER_ACCEPTED
+                   ? "look for trust, peer or cert lines (PostgreSQL: pg_hba.conf), mend and reload it"
+                   : "";
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (rows[i].class == r->class) {
+            kt_autobuf struct kt_buf text;
+            kt_buf_init(&text, 1024);
+            const char *mark = strstr(rows[i].text, "%s");
+            kt_buf_add(&text, rows[i].text, (size_t)(mark - rows[i].text));
+            kt_buf_printf(&text, "%s%s", request_param(req, "name"), mark + 2);
+            const char *copy = kt_arena_text(&req->arena, kt_buf_bytes(&text));
+            return copy == NULL ? "" : copy;
+        }
+    return "";
+}
+
+/* The steps that were made: what comes behind the first that failed was not. */
+static void show_steps(struct kt_jsonw *w, const struct driver_result *r, bool in, bool refused)
+{
     const struct driver_reply *control = &r->replies[DRIVER_CONTROL];
     bool answered = r->class == DRIVER_OK || r->class == DRIVER_REFUSED ||
                     r->class == DRIVER_WRONG_SERVER;
-    bool in = answered && admin->answer == ANSWER_ACCEPTED;
-    bool refused = control->answer == ANSWER_REFUSED;
+    check_step(w, "reach", answered,
+               !answered                       ? r->text
+               : r->server_version[0] != '\0' ? r->server_version
+                                               : "it answers");
+    if (!answered)
+        return;
+    check_step(w, "admin login", in, in ? "accepted" : r->text);
+    if (!in)
+        return;
+    bool same = r->class != DRIVER_WRONG_SERVER;
+    check_step(w, "server", same,
+               !same                      ? r->text
+               : r->server_id[0] != '\0' ? r->server_id
+                                          : "it does not tell its identifier");
+    if (same)
+        check_step(w, "wrong password", refused,
+                   refused                                ? "refused, as it has to be"
+                   : control->answer == ANSWER_ACCEPTED ? "ACCEPTED: no test proves anything here"
+                                                          : r->text);
+}
+
+static void show_check(struct request *req, const struct driver_result *r)
+{
+    bool in = r->replies[DRIVER_ADMIN].answer == ANSWER_ACCEPTED;
+    bool refused = r->replies[DRIVER_CONTROL].answer == ANSWER_REFUSED;
     struct kt_jsonw w = kt_jsonw(&req->reply.data);
     kt_jsonw_object(&w);
     kt_jsonw_kv_bool(&w, "ok", r->class == DRIVER_OK && in && refused);
     kt_jsonw_key(&w, "steps");
     kt_jsonw_array(&w);
-    check_step(&w, "reach", answered,
-               answered ? r->server_version[0] != '\0' ? r->server_version : "it answers"
-                        : r->text);
-    check_step(&w, "server", r->class != DRIVER_WRONG_SERVER,
-               r->class == DRIVER_WRONG_SERVER ? r->text
-               : r->server_id[0] != '\0'       ? r->server_id
-                                               : "not told");
-    check_step(&w, "admin login", in,
-               in ? "accepted" : admin->code[0] != '\0' ? admin->code : r->text);
-    check_step(&w, "wrong password", refused,
-               refused                                ? "refused, as it has to be"
-               : control->answer == ANSWER_ACCEPTED ? "ACCEPTED: look for trust or peer lines"
-                                                      : "not tried");
+    show_steps(&w, r, in, refused);
     kt_jsonw_end(&w);
+    kt_jsonw_kv_text(&w, "next", check_next(req, r));
     kt_jsonw_kv_int(&w, "took_ms", r->took_ms);
     kt_jsonw_end(&w);
 }

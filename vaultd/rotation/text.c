@@ -111,58 +111,58 @@ const char *text_of_intent(struct request *req, const struct run *run)
 
 /* ---- frozen ---- */
 
+/* `next` can be pasted into a shell as it is: what is no command is a comment. */
 static const struct frozen_words words[] = {
     {FROZEN_DRIFT,
      "{target} refuses the password that the vault has as current (version {old}). Nothing was "
      "changed.",
      "secretctl run cancel {run}\n"
-     "then put the password that works into the vault, and rotate:\n"
-     "secretctl kv patch {secret} {password_field}=-\n"
+     "secretctl kv patch {secret} {password_field}=-   # the password that works, on standard input\n"
      "secretctl rotate {secret}\n"
-     "or, if the old one is meant to be dead: secretctl schedule set {secret} old_is_dead=true"},
+     "# where the old one is meant to be dead, instead of the patch: secretctl schedule set {secret} "
+     "old_is_dead=true"},
     {FROZEN_ADMIN,
      "{target} refuses the administrative login. Nothing more is changed until it works.",
-     "secretctl target set {target} admin_password=-\n"
-     "secretctl run thaw {run}      asks the target again and goes on where it was"},
+     "secretctl target set {target} admin_password=-   # on standard input, if it is another now\n"
+     "secretctl run thaw {run}   # asks the target again and goes on where it was"},
     {FROZEN_OPEN,
      "{target} lets a wrong password in: no test there proves anything.",
-     "look for trust, peer or cert lines that match {account_old} and {account_new} (PostgreSQL: "
-     "pg_hba.conf), mend and reload it, then\n"
+     "# look for trust, peer or cert lines that match {account_old} and {account_new} (PostgreSQL: "
+     "pg_hba.conf), mend and reload it\n"
      "secretctl run thaw {run}"},
     {FROZEN_SERVER,
      "Another server answers where {target} was: its identifier is not the one seen before.",
-     "if the move was meant: secretctl target set {target} server_id=\"\"\n"
-     "secretctl run thaw {run}      probes before it does anything"},
+     "secretctl target set {target} server_id=   # only if the move was meant\n"
+     "secretctl run thaw {run}   # probes before it does anything"},
     {FROZEN_BOTH_DEAD,
      "{target} refuses BOTH passwords. New connections fail; open sessions still work.",
-     "somebody with rights at the target looks at {account_old} and {account_new} (changed by "
-     "hand? locked? may {target}'s administrative login still change them?), then\n"
-     "secretctl run thaw {run}      sets version {new} again, probes, goes on; safe to repeat"},
+     "# somebody with rights at the target looks at {account_old} and {account_new}: changed by "
+     "hand? locked? may the administrative login still change them?\n"
+     "secretctl run thaw {run}   # sets version {new} again, probes, goes on; safe to repeat"},
     {FROZEN_OLD_ALIVE,
      "{target} still accepts the old password (version {old}) after it was ended. Nobody is cut "
      "off; it is a security problem, not an outage.",
-     "look for a second server or an other way in for {account_old}, then\n"
-     "secretctl run thaw {run}      ends it again and asks for the proof"},
+     "# look for a second server or another way in for {account_old}\n"
+     "secretctl run thaw {run}   # ends it again and asks for the proof"},
     {FROZEN_NEW_DEAD,
      "{target} refuses the NEW password (version {new}), which all consumers run. New connections "
      "fail.",
-     "somebody with rights at the target looks at {account_new}, then\n"
-     "secretctl run thaw {run}      sets version {new} again, probes, goes on; safe to repeat"},
+     "# somebody with rights at the target looks at {account_new}\n"
+     "secretctl run thaw {run}   # sets version {new} again, probes, goes on; safe to repeat"},
     {FROZEN_CANNOT_REVOKE,
      "{target} does not let the old account be closed. Version {new} is in use everywhere; version "
      "{old} still works: a security problem, not an outage.",
-     "give {target}'s administrative login the right to change {account_old}, then\n"
-     "secretctl run thaw {run}      tries again; or close {account_old} by hand first"},
+     "# give {target}'s administrative login the right to change {account_old}\n"
+     "secretctl run thaw {run}   # tries again; or close {account_old} by hand first"},
     {FROZEN_ROLLBACK,
      "Going back did not come to an end: version {new} could not be ended, or version {old} not be "
      "set again.",
-     "see what the target said: secretctl run show {run}\n"
-     "mend that at the target, then\n"
-     "secretctl run thaw {run}      goes on going back; safe to repeat"},
+     "secretctl run show {run}   # what the target said; mend that there\n"
+     "secretctl run thaw {run}   # goes on going back; safe to repeat"},
     {FROZEN_STORE,
      "The vault does not have the version that this run needs. Nothing more is changed.",
      "secretctl kv metadata get {secret}\n"
-     "if a backup was restored: put the password that {target} accepts into the vault, then\n"
+     "# if a backup was restored: put the password that {target} accepts into the vault\n"
      "secretctl run cancel {run}"},
 };
 
