@@ -11,7 +11,6 @@ import concurrent.futures
 import itertools
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -20,7 +19,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from keyturn import Report, contains, equal, wait_for  # noqa: E402
 from libpq import Session  # noqa: E402
 from pgproxy import PgProxy  # noqa: E402
-from rotation import Scene, fault_programs, make_postgres, story  # noqa: E402
+from rotation import Lock, Scene, fault_programs, make_postgres, story  # noqa: E402
 
 BOTH = ("alternate", "in-place")
 ALTERNATE = ("alternate",)
@@ -139,30 +138,6 @@ def worker_killed(pg, strategy):
                 equal(len(victims), 1, "workers")
                 os.kill(victims[0], signal.SIGKILL)
             case.ended(run_id, "done")
-
-
-class Lock:
-    """Holds the advisory lock that the driver takes first."""
-
-    def __init__(self, pg, key):
-        self.pg, self.key = pg, key
-
-    def __enter__(self):
-        self.process = subprocess.Popen(
-            [os.path.join(self.pg.bin, "psql"), "-XqAt", "-h", self.pg.socket_folder, "-p",
-             str(self.pg.port), "-U", "postgres", "-d", "orders"], env=self.pg.environment(),
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
-        self.process.stdin.write("select 'held' from pg_advisory_lock(hashtext('%s'));\n" % self.key)
-        equal(self.process.stdout.readline().strip(), "held")
-        return self
-
-    def __exit__(self, *_):
-        self.process.stdin.close()
-        self.process.wait(20)
-
-    def somebody_waits(self):
-        wait_for("a worker to wait for the lock", lambda: self.pg.rows(
-            "select 1 from pg_locks where locktype = 'advisory' and not granted"), 30)
 
 
 def workers(vaultd):

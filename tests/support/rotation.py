@@ -536,6 +536,30 @@ class Scene:
         self.vault.unseal()
 
 
+class Lock:
+    """Holds the advisory lock that the driver takes first."""
+
+    def __init__(self, pg, key):
+        self.pg, self.key = pg, key
+
+    def __enter__(self):
+        self.process = subprocess.Popen(
+            [os.path.join(self.pg.bin, "psql"), "-XqAt", "-h", self.pg.socket_folder, "-p",
+             str(self.pg.port), "-U", "postgres", "-d", "orders"], env=self.pg.environment(),
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+        self.process.stdin.write("select 'held' from pg_advisory_lock(hashtext('%s'));\n" % self.key)
+        same(self.process.stdout.readline().strip(), "held", "the lock")
+        return self
+
+    def __exit__(self, *_):
+        self.process.stdin.close()
+        self.process.wait(20)
+
+    def somebody_waits(self):
+        wait_for("a worker to wait for the lock", lambda: self.pg.rows(
+            "select 1 from pg_locks where locktype = 'advisory' and not granted"), 30)
+
+
 def make_postgres(settings=None):
     pg = Postgres(settings=settings)
     pg.start()
