@@ -55,7 +55,10 @@ bool sim_accepts(struct sim *sim, const char *name, const char *password)
 void sim_lose_last(struct sim *sim)
 {
     (void)pthread_mutex_lock(&sim->lock);
-    memcpy(sim->accounts, sim->undo, sizeof sim->accounts);
+    for (unsigned i = 0; i < sim->n_accounts; i++) {
+        memcpy(sim->accounts[i].verifier, sim->undo[i].verifier, sizeof sim->undo[i].verifier);
+        sim->accounts[i].login = sim->undo[i].login;
+    }
     (void)pthread_mutex_unlock(&sim->lock);
 }
 
@@ -134,7 +137,7 @@ static struct driver_reply ask(struct sim *sim, const struct driver_login *login
     struct driver_reply reply = {.answer = ANSWER_NONE};
     if (login->username == NULL)
         return reply;
-    const struct sim_account *a = sim_account(sim, login->username);
+    struct sim_account *a = sim_account(sim, login->username);
     bool right = is_admin ? kt_bytes_is(login->password, sim->admin_password)
                           : matches(a, login->password);
     reply.answer = right || (sim->trust && !is_admin) ? ANSWER_ACCEPTED : ANSWER_REFUSED;
@@ -142,17 +145,39 @@ static struct driver_reply ask(struct sim *sim, const struct driver_login *login
     if (reply.answer == ANSWER_REFUSED) {
         (void)snprintf(reply.code, sizeof reply.code, "28P01");
         sim->refusals++;
+        if (a != NULL)
+            a->refusals++;
     }
     return reply;
 }
 
+static void note_gap(struct sim *sim, struct sim_account *a)
+{
+    int64_t now = sim->vault->now_ms;
+    if (a->asked_ms != 0 && (a->least_gap_ms == 0 || now - a->asked_ms < a->least_gap_ms))
+        a->least_gap_ms = now - a->asked_ms;
+    a->asked_ms = now;
+}
+
+static void note_gaps(struct sim *sim, const struct driver_step *step)
+{
+    for (unsigned i = 0; i < sim->n_accounts && sim->vault != NULL; i++)
+        for (size_t who = DRIVER_CONTROL; who < DRIVER_LOGIN_COUNT; who++)
+            if (step->logins[who].username != NULL &&
+                strcmp(step->logins[who].username, sim->accounts[i].name) == 0) {
+                note_gap(sim, &sim->accounts[i]);
+                break;
+            }
+}
+
 static void probe(struct sim *sim, const struct driver_step *step, struct driver_result *ret)
 {
+    note_gaps(sim, step);
     say(ret, DRIVER_OK, "", "");
     ret->replies[DRIVER_ADMIN] = ask(sim, &step->logins[DRIVER_ADMIN], true);
     bool in = ret->replies[DRIVER_ADMIN].answer == ANSWER_ACCEPTED;
     ret->replies[DRIVER_CONTROL] = ask(sim, &step->logins[DRIVER_CONTROL], false);
-    bool proves = in && ret->replies[DRIVER_CONTROL].answer == ANSWER_REFUSED;
+    bool proves = in && ret->replies[DRIVER_CONTROL].answer != ANSWER_ACCEPTED;
     for (size_t who = DRIVER_NEW; who <= DRIVER_OLD; who++) {
         if (step->logins[who].username == NULL)
             continue;

@@ -17,6 +17,8 @@ struct sim_account {
     char verifier[160]; /* "": no password */
     bool login;
     uint32_t sessions;
+    unsigned refusals;            /* logins that were refused */
+    int64_t asked_ms, least_gap_ms; /* between two probe batches, by the vault's clock */
 };
 
 struct sim {

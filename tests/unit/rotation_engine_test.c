@@ -711,6 +711,117 @@ static void down_while_revoking(void **state)
     scene_end(s);
 }
 
+/* ---- how often it may ask ---- */
+
+static void default_limits(struct scene *s)
+{
+    need(s, 204, "POST", "rotation/targets/pg",
+         "{\"max_refusals_per_hour\":3,\"probe_spacing\":30}");
+}
+
+static void within_limits(struct scene *s, int64_t started_ms)
+{
+    for (unsigned i = 0; i < s->sim.n_accounts; i++) {
+        assert_true(s->sim.accounts[i].refusals <= 3);
+        assert_true(s->sim.accounts[i].least_gap_ms >= 30000);
+    }
+    /* It did not have to wait for an hour to pass. */
+    assert_true(s->vault->now_ms - started_ms < 600000);
+}
+
+static void default_limits_suffice(void **state)
+{
+    struct scene *s = scene(*state);
+    default_limits(s);
+    int64_t started = s->vault->now_ms;
+    rotate(s);
+    until(s, "done");
+    within_limits(s, started);
+    scene_end(s);
+}
+
+static void default_limits_suffice_to_go_back(void **state)
+{
+    struct scene *s = scene(*state);
+    default_limits(s);
+    int64_t started = s->vault->now_ms;
+    register_agent(s, "h1");
+    rotate(s);
+    until(s, "acking");
+    read_version(s, 2);
+    assert_int_equal(report(s, "h1", 2, "unhealthy"), 200);
+    until(s, "rolling_back");
+    assert_int_equal(report(s, "h1", 1, "healthy"), 200);
+    if (!alternates(s)) {
+        /* The old one works again; only the proof that the new one is dead has to wait. */
+        s->vault->now_ms += 5000;
+        soon_says(s, "\"back_step\":\"confirm_old\"");
+        current_is(s, 1, "app_a");
+        started = s->vault->now_ms += 3600000;
+    }
+    until(s, "rolled_back");
+    if (alternates(s))
+        within_limits(s, started);
+    scene_end(s);
+}
+
+static void one_run_at_a_target(void **state)
+{
+    struct scene *s = scene(*state);
+    char first[64];
+    sim_add(&s->sim, "web_a", "first-password-of-a");
+    need(s, 200, "POST", "secret/data/db/web",
+         "{\"data\":{\"username\":\"web_a\",\"password\":\"first-password-of-a\"}}");
+    need(s, 204, "POST", "rotation/secrets/secret/db/web",
+         "{\"target\":\"pg\",\"strategy\":\"in-place\",\"accounts\":\"web_a\",\"overlap\":1}");
+    register_agent(s, "h1");
+    assert_int_equal(report(s, "h1", 1, "unhealthy"), 200); /* holds it in preflight */
+    rotate(s);
+    soon(s, "preflight");
+    (void)snprintf(first, sizeof first, "%s", s->run);
+    need(s, 200, "POST", "rotation/rotate/secret/db/web", "{}");
+    text_at(s, "data.run", s->run, sizeof s->run);
+    soon_says(s, "another run at pg");
+    assert_true(is_in(s, "planned"));
+    (void)snprintf(s->run, sizeof s->run, "%s", first);
+    cancel(s, 200);
+    soon(s, "cancelled");
+    need(s, 200, "LIST", "rotation/runs?secret=secret/db/web", NULL);
+    s->sim.secret = "db/web";
+    for (int i = 0; i < 2000 && !test_vault_said(s->vault, "\"state\":\"done\""); i++) {
+        s->vault->now_ms += 500;
+        rotation_wake(s->vault->core->rotation);
+        pause_ms(1);
+        need(s, 200, "LIST", "rotation/runs?secret=secret/db/web", NULL);
+    }
+    says(s, "\"state\":\"done\"");
+    scene_end(s);
+}
+
+static void schedules_rest_where_runs_fail(void **state)
+{
+    struct scene *s = scene(*state);
+    change_rotation(s, "{\"cron\":\"0 * * * *\"}");
+    s->sim.down = true;
+    for (int hour = 0; hour < 12; hour++)
+        for (int i = 0; i < 12; i++) {
+            s->vault->now_ms += 300000;
+            rotation_wake(s->vault->core->rotation);
+            pause_ms(4);
+        }
+    need(s, 200, "GET", "rotation/targets/pg", NULL);
+    says(s, "\"failures\":3");
+    need(s, 200, "GET", "rotation/due", NULL);
+    says(s, "3 runs in a row failed at target pg");
+    /* By hand, and it works: schedules go on. */
+    s->sim.down = false;
+    rotate(s);
+    ends_done(s);
+    need(s, 200, "GET", "rotation/targets/pg", NULL);
+    says(s, "\"failures\":0");
+    scene_end(s);
+}
+
 /* ---- people and tokens ---- */
 
 static void acknowledging_without_reading(void **state)
@@ -885,6 +996,10 @@ int main(void)
         BOTH(says_no),
         BOTH(down_before),
         BOTH(down_while_revoking),
+        BOTH(default_limits_suffice),
+        BOTH(default_limits_suffice_to_go_back),
+        ALTERNATE(one_run_at_a_target),
+        ALTERNATE(schedules_rest_where_runs_fail),
         BOTH(acknowledging_without_reading),
         BOTH(twice_at_once),
         BOTH(going_back_afterwards),

@@ -58,6 +58,11 @@ static void name_account(struct job *job, struct job_part *part, const struct ru
     part->step.group = alternates ? job_text(job, run->settings.group) : "";
 }
 
+static bool is_alternate(const struct work *w)
+{
+    return w->run.machine.strategy == STRATEGY_ALTERNATE;
+}
+
 /* A value never issued, made as the real ones are. */
 static enum kt_kind add_control(struct job *job, struct job_part *part, const struct work *w,
                                 uint32_t slot, const struct credential *old, struct kt_err *err)
@@ -72,7 +77,7 @@ static enum kt_kind add_control(struct job *job, struct job_part *part, const st
 
 static enum kt_kind add_probe(struct job *job, const struct work *w, const struct logins *l,
                               enum job_rule rule, bool asks_new, bool asks_old,
-                              uint32_t control_slot, struct kt_err *err)
+                              uint32_t slot, struct kt_err *err)
 {
     struct job_part *part = add_part(job, &w->target, DRIVER_PROBE, rule);
     if (part == NULL)
@@ -82,7 +87,9 @@ static enum kt_kind add_probe(struct job *job, const struct work *w, const struc
         copy_login(job, part, DRIVER_NEW, run_account(run, run->slot_new), l->new_.password);
     if (asks_old)
         copy_login(job, part, DRIVER_OLD, run_account(run, run->slot_old), l->old.password);
-    return add_control(job, part, w, control_slot, &l->old, err);
+    if (asks_new && asks_old && !is_alternate(w))
+        return KT_OK; /* of two values for one account one is a wrong password */
+    return add_control(job, part, w, slot, &l->old, err);
 }
 
 static void set_public(struct job *job, struct job_part *part, const struct run *run,
@@ -128,55 +135,65 @@ static enum kt_kind add_verify(struct job *job, const struct work *w, const stru
     return KT_OK;
 }
 
-static bool is_alternate(const struct work *w)
-{
-    return w->run.machine.strategy == STRATEGY_ALTERNATE;
-}
-
 /* ---- how often the target may be asked ---- */
 
-/* How many refusals of each slot's account a job is meant to cause; false: it does not ask that
- * account anything. */
+/* Whose account the wrong password is tried on: spread, so that a run that goes back does not use up
+ * either account's refusals. What decides is asked where the answer counts. */
+static uint32_t control_slot(const struct run *run, enum job_kind kind)
+{
+    enum run_state state = run->machine.state;
+    if (kind == JOB_PREFLIGHT || kind == JOB_REVOKE || kind == JOB_REVOKE_NEW)
+        return run->slot_old;
+    if (kind == JOB_PROBE && (state == RUN_ACKING || state == RUN_OVERLAPPING ||
+                              run->machine.back == BACK_RESTORE_OLD))
+        return run->slot_old;
+    return run->slot_new;
+}
+
+static bool uses_control(const struct work *w, enum job_kind kind)
+{
+    return kind == JOB_PREFLIGHT || is_alternate(w);
+}
+
+/* The login that a job's probe should find dead, if all is well: one more refusal. */
+static bool finds_dead(const struct run *run, enum job_kind kind, uint32_t *ret_slot)
+{
+    if (kind == JOB_PREFLIGHT)
+        return false;
+    *ret_slot = run->machine.state == RUN_ROLLING_BACK ? run->slot_new : run->slot_old;
+    if (run->machine.strategy == STRATEGY_IN_PLACE)
+        return true;
+    return kind == JOB_PROBE && (run->machine.state == RUN_CONFIRMING ||
+                                 run->machine.back == BACK_CONFIRM_OLD);
+}
+
+/* False: the job does not ask that account anything. */
 static bool asks_slot(const struct work *w, enum job_kind kind, uint32_t slot, unsigned *ret)
 {
     const struct run *run = &w->run;
-    bool old = slot == run->slot_old, new_ = slot == run->slot_new;
-    bool one = !is_alternate(w);
-    unsigned refusals = 0;
-    switch (kind) {
-    case JOB_PREFLIGHT:
-        refusals = 1;
-        break;
-    case JOB_APPLY:
-        if (!one)
-            return false;
-        refusals = 2;
-        break;
-    case JOB_VERIFY:
-    case JOB_PROBE:
-        refusals = one ? 2 : (new_ ? 1 : (run->machine.state == RUN_CONFIRMING ? 1 : 0));
-        break;
-    case JOB_REVOKE:
-        refusals = old ? 1 : 0;
-        break;
-    case JOB_REVOKE_NEW:
-        refusals = new_ ? 1 : 0;
-        break;
-    case JOB_RESTORE:
-    case JOB_SESSIONS:
-    case JOB_CHECK:
+    uint32_t dead = 0;
+    bool probes = kind == JOB_PREFLIGHT || kind == JOB_VERIFY || kind == JOB_PROBE ||
+                  kind == JOB_REVOKE || kind == JOB_REVOKE_NEW ||
+                  (kind == JOB_APPLY && !is_alternate(w));
+    if (!probes || (slot != run->slot_old && slot != run->slot_new) ||
+        (kind == JOB_PREFLIGHT && slot != run->slot_old))
         return false;
-    }
-    *ret = refusals;
-    return one ? slot == 0 : old || new_;
+    *ret = uses_control(w, kind) && control_slot(run, kind) == slot;
+    if (finds_dead(run, kind, &dead) && dead == slot)
+        ++*ret;
+    return true;
 }
 
-/* The second account's control in preflight is made when there is room for the whole run. */
+/* The second account's control in preflight is made when there is room for all that a run, or going
+ * back, may need after it. */
+#define REFUSALS_OF_A_RUN 4u
 static bool asks_new_control(const struct work *w, int64_t now_ms)
 {
     int64_t when = 0;
-    return is_alternate(w) &&
-           budget_allows(&w->run.budgets[w->run.slot_new], &w->target, 3, now_ms, &when);
+    return is_alternate(w) && budget_allows(&w->run.budgets[w->run.slot_new], &w->target,
+                                            REFUSALS_OF_A_RUN, now_ms, &when) &&
+           (w->target.max_refusals_per_hour == 0 ||
+            w->target.max_refusals_per_hour >= REFUSALS_OF_A_RUN);
 }
 
 bool plan_allowed(const struct work *w, enum job_kind kind, int64_t now_ms, int64_t *ret_ms)
@@ -187,9 +204,6 @@ bool plan_allowed(const struct work *w, enum job_kind kind, int64_t now_ms, int6
         unsigned refusals = 0;
         int64_t when = 0;
         if (!asks_slot(w, kind, slot, &refusals))
-            continue;
-        /* Preflight can do without asking the new account anything. */
-        if (kind == JOB_PREFLIGHT && slot != w->run.slot_old)
             continue;
         if (!budget_allows(&w->run.budgets[slot], &w->target, refusals, now_ms, &when)) {
             allowed = false;
@@ -209,7 +223,7 @@ static enum kt_kind program_preflight(struct job *job, const struct work *w,
     const struct run *run = &w->run;
     enum kt_kind kind = add_change(job, w, DRIVER_INSPECT, PART_ALWAYS, run->slot_new, NULL, err);
     if (kind == KT_OK)
-        kind = add_probe(job, w, l, PART_ALWAYS, false, true, run->slot_old, err);
+        kind = add_probe(job, w, l, PART_ALWAYS, false, true, control_slot(run, job->kind), err);
     if (kind == KT_OK && asks_new_control(w, rotation_steady_ms(w->req->core->rotation)))
         kind = add_probe(job, w, l, PART_IF_OK, false, false, run->slot_new, err);
     return kind;
@@ -222,7 +236,7 @@ static enum kt_kind program_apply(struct job *job, const struct work *w, const s
     enum kt_kind kind = add_change(job, w, DRIVER_APPLY, PART_ALWAYS, run->slot_new,
                                    run->public_new, err);
     if (kind == KT_OK && !is_alternate(w))
-        return add_probe(job, w, l, PART_IF_OK, true, true, run->slot_new, err);
+        return add_probe(job, w, l, PART_IF_OK, true, true, control_slot(run, job->kind), err);
     if (kind == KT_OK)
         kind = add_change(job, w, DRIVER_CREATE, PART_IF_MISSING, run->slot_new, NULL, err);
     if (kind == KT_OK)
@@ -234,6 +248,7 @@ static enum kt_kind fill(struct job *job, const struct work *w, const struct log
                          struct kt_err *err)
 {
     const struct run *run = &w->run;
+    uint32_t control = control_slot(run, job->kind);
     enum kt_kind kind = KT_OK;
     switch (job->kind) {
     case JOB_PREFLIGHT:
@@ -241,17 +256,17 @@ static enum kt_kind fill(struct job *job, const struct work *w, const struct log
     case JOB_APPLY:
         return program_apply(job, w, l, err);
     case JOB_VERIFY:
-        kind = add_probe(job, w, l, PART_ALWAYS, true, true, run->slot_new, err);
+        kind = add_probe(job, w, l, PART_ALWAYS, true, true, control, err);
         return kind == KT_OK ? add_verify(job, w, l, err) : kind;
     case JOB_PROBE:
-        return add_probe(job, w, l, PART_ALWAYS, true, true, run->slot_new, err);
+        return add_probe(job, w, l, PART_ALWAYS, true, true, control, err);
     case JOB_REVOKE:
-        kind = add_probe(job, w, l, PART_ALWAYS, true, true, run->slot_old, err);
+        kind = add_probe(job, w, l, PART_ALWAYS, true, true, control, err);
         if (kind == KT_OK)
             kind = add_change(job, w, DRIVER_REVOKE, PART_IF_NEW, run->slot_old, NULL, err);
         return kind;
     case JOB_REVOKE_NEW:
-        kind = add_probe(job, w, l, PART_ALWAYS, true, true, run->slot_new, err);
+        kind = add_probe(job, w, l, PART_ALWAYS, true, true, control, err);
         if (kind == KT_OK)
             kind = add_change(job, w, DRIVER_REVOKE, PART_IF_OLD, run->slot_new, NULL, err);
         return kind;

@@ -53,13 +53,18 @@ void probe_judge(const struct driver_result *result, bool asks_new, bool asks_ol
         ret->event = EV_OPEN;
         return;
     }
+    enum driver_answer control = result->replies[DRIVER_CONTROL].answer;
     if (result->replies[DRIVER_ADMIN].answer != ANSWER_ACCEPTED ||
-        result->replies[DRIVER_CONTROL].answer != ANSWER_REFUSED)
+        (control != ANSWER_REFUSED && control != ANSWER_NONE))
         return;
     enum life new_ = life_of(&result->replies[DRIVER_NEW], asks_new, death == DEATH_OF_NEW);
     enum life old = life_of(&result->replies[DRIVER_OLD], asks_old, death == DEATH_OF_OLD);
     if (new_ == NOT_KNOWN || old == NOT_KNOWN)
         return;
+    if (control == ANSWER_NONE && new_ == ALIVE && old == ALIVE) {
+        ret->event = EV_OPEN; /* nothing was refused: then nothing is proven */
+        return;
+    }
     *ret = (struct evidence){
         .valid = true, .event = EV_OK, .new_accepted = new_ == ALIVE, .old_accepted = old == ALIVE};
 }

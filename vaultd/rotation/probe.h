@@ -1,7 +1,8 @@
 /* vaultd/rotation/probe.h - what a probe batch proves, and how often one may ask.
  *
  * What:    A batch proves something only when the administrative login got in and a wrong password
- *          was refused; then each answer that is accepted or refused is evidence. "Barred but right"
+ *          was refused; then each answer that is accepted or refused is evidence. Two values for one
+ *          account need no third: one of them is the wrong password. "Barred but right"
  *          (the password was right, something else keeps the login out) proves life where death is
  *          to be shown, and nothing where life is.
  * Threads: plain functions. */
