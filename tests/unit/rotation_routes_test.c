@@ -136,7 +136,7 @@ static void checking_a_target(void **state)
     sim.trust = true;
     need(200, "POST", "rotation/targets/pg/check", NULL);
     says("\"ok\":false");
-    says("ACCEPTED: look for trust");
+    says("ACCEPTED: no test proves anything here");
     sim.trust = false;
     sim.down = true;
     need(200, "POST", "rotation/targets/pg/check", NULL);

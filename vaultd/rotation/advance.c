@@ -583,7 +583,10 @@ static void took(struct rotation *rotation, struct active *active, struct pass *
     active->doubt = p->doubt;
     active->blamed_ms = p->blamed_ms;
     active->state = p->state;
+    bool touched = active->touches;
     active->touches = p->touches && touches_now(p->state);
+    if (touched && !active->touches)
+        rotation_wake(rotation); /* another one may have its turn at the target */
     memcpy(active->target, p->target, sizeof active->target);
     active->ended = run_state_ended(p->state);
     for (size_t i = 0; i < p->n_noted; i++)

@@ -91,7 +91,7 @@ static int64_t offset_now(const struct rotation *rotation)
 void rotation_clock_start(struct rotation *rotation)
 {
     struct rotation_clock *clock = &rotation->clock;
-    clock->base_ms = clock->offset_ms = offset_now(rotation);
+    clock->offset_ms = clock->base_ms;
     clock->saved_ms = 0;
     struct clock_pass pass = {.save = false};
     struct kt_err err = {0};

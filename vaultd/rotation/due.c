@@ -85,9 +85,16 @@ enum kt_kind due_plan(struct request *req, struct rotation_secret *secret, int64
     struct kt_schedule_text text;
     settings_schedule(&secret->settings, &text);
     kt_autoschedule struct kt_schedule *schedule = NULL;
-    kind = kt_schedule_parse(&text, &schedule, err);
+    struct kt_err why = {0};
+    kind = kt_schedule_parse(&text, &schedule, &why);
+    if (kind == KT_INVALID || kind == KT_NOT_FOUND) {
+        /* It was right when it was written: a time zone is gone, say. No run may hang on that. */
+        const char *held = kt_arena_text(&req->arena, kt_str(why.what));
+        secret->held = held == NULL ? "its schedule cannot be read any more" : held;
+        return KT_OK;
+    }
     if (kind != KT_OK)
-        return kind;
+        return kt_fail(err, kind, "%s", why.what);
     unsigned char jitter_key[32];
     barrier_derive(req->core->barrier, "rotation jitter", kt_bytes(NULL, 0), jitter_key);
     const struct kt_schedule_seed seed = {.key = kt_bytes(jitter_key, sizeof jitter_key),

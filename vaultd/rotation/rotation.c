@@ -296,8 +296,10 @@ void rotation_start(struct rotation *rotation)
 {
     if (rotation->running)
         return;
+    const struct kt_clock *clock = rotation->core->clock;
     atomic_store(&rotation->stopping, false);
     rotation->next_due_ms = 0;
+    rotation->clock.base_ms = kt_wall_ms(clock) - kt_mono_ms(clock);
     if (!jobs_start(rotation)) {
         kt_log(KT_LOG_ERROR, "rotation-not-started", "why=%s", "threads");
         return;

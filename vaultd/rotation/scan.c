@@ -12,6 +12,7 @@
 #define ROWS_MOST   256u /* looked at in one pass */
 #define PASSES_MOST 64u
 #define HELD_MS     ((int64_t)10 * 1000)
+#define LATER_MS    ((int64_t)10 * 60 * 1000)
 
 struct scan_pass {
     struct rotation *rotation;
@@ -202,6 +203,17 @@ static enum kt_kind scan_handler(struct request *req, struct kt_err *err)
             break;
         }
         kind = look_at_row(p, req, &entry, err);
+        if (kind == KT_CORRUPT || kind == KT_INVALID || kind == KT_NOT_FOUND) {
+            /* One row that cannot be read does not hold up all behind it. */
+            kt_log_err(KT_LOG_WARNING, "rotation-due", err);
+            pass_over(p, entry.key);
+            batch_free(req->batch);
+            req->batch = NULL;
+            p->more = p->started = false;
+            *err = (struct kt_err){0};
+            kind = KT_OK;
+            p->next_ms = req->now_ms + LATER_MS;
+        }
     }
     cursor_close(cursor);
     return kind;

@@ -149,9 +149,12 @@ static void move_stages(struct work *w, unsigned fx)
         kv->previous = 0;
         kv->pending = in_place ? 0 : w->run.to;
     }
-    struct kv_version *v = version_of(w, w->run.to);
+    struct kv_version *v = version_of(w, w->run.to), *old = version_of(w, w->run.from);
     if ((fx & FX_MARK_NEW) != 0 && v != NULL)
         v->accepted_maybe = true;
+    /* Preflight saw it accepted, whoever wrote it. */
+    if ((fx & FX_MARK_NEW) != 0 && old != NULL && old->dead_proven_ms == 0)
+        old->accepted_maybe = true;
     if ((fx & FX_DEAD_OLD) != 0) {
         mark_dead(w, w->run.from);
         kv->previous = 0;
