@@ -7,7 +7,6 @@ Each case is one vault (built with failpoints), one secret at a real PostgreSQL,
 after the mishap the run has the state that the matrix wants, store, PostgreSQL and agent agree, there
 is exactly one final report, and meanwhile (every 50 ms) a value in the durable store was accepted.
 """
-import concurrent.futures
 import itertools
 import os
 import signal
@@ -19,11 +18,10 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from keyturn import Report, contains, equal, wait_for  # noqa: E402
 from libpq import Session  # noqa: E402
 from pgproxy import PgProxy  # noqa: E402
-from rotation import Lock, Scene, fault_programs, make_postgres, story  # noqa: E402
+from rotation import Lock, Scene, fault_programs, make_postgres, story, together  # noqa: E402
 
 BOTH = ("alternate", "in-place")
 ALTERNATE = ("alternate",)
-TOGETHER = 3  # cases at a time: most of a case is waiting
 numbers = itertools.count(1)
 
 
@@ -387,24 +385,18 @@ ALONE = [
 ]
 
 
-def cases(rows):
-    return [("%s: %s" % (strategy, name), how, strategy, more)
-            for name, strategies, how, *more in rows for strategy in strategies]
-
-
 def main():
     report = Report()
     pg = make_postgres()
     fault_programs()
 
-    def one(case):
-        name, how, strategy, more = case
-        report.case(name, how, pg, strategy, *more)
+    def cases(rows):
+        return [("%s: %s" % (strategy, name), how, pg, strategy, *more)
+                for name, strategies, how, *more in rows for strategy in strategies]
 
-    with concurrent.futures.ThreadPoolExecutor(TOGETHER) as pool:
-        list(pool.map(one, cases(ROWS)))
+    together(report, cases(ROWS))
     for case in cases(ALONE):
-        one(case)
+        report.case(*case)
     pg.remove()
     report.end()
 

@@ -5,13 +5,15 @@
 
 Consumers are played here over the API, so that they can lie.
 """
+import itertools
 import os
 import sys
+import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from keyturn import Report, contains, equal, wait_for  # noqa: E402
-from rotation import Scene, story  # noqa: E402
+from keyturn import Report, contains, equal  # noqa: E402
+from rotation import Scene, story, together  # noqa: E402
 
 BEFORE_REVOKING = ("promoted", "acking", "overlapping")
 
@@ -65,14 +67,13 @@ def refused(answer, status, *words):
 class Test:
     def __init__(self, scene):
         self.scene = scene
-        self.count = 0
+        self.numbers = itertools.count(1)
 
     def secret(self, **settings):
-        self.count += 1
-        return self.scene.secret("lie%d" % self.count, settings=settings)
+        return self.scene.secret("lie%d" % next(self.numbers), settings=settings)
 
     def token(self, policy):
-        name = "p%d" % self.count
+        name = "p%d" % next(self.numbers)
         self.scene.vault.ok("PUT", "sys/policies/acl/" + name, {"policy": policy})
         return self.scene.vault.ok("POST", "auth/token/create-orphan", {
             "policies": [name], "period": "1h"}).json["auth"]["client_token"]
@@ -82,7 +83,7 @@ class Test:
 
     def waiting_for_acks(self, secret):
         """A run that waits for the consumer that is returned."""
-        honest = Voice(self.scene, secret, "h%d" % self.count).runs(1)
+        honest = Voice(self.scene, secret, "h-" + secret.name).runs(1)
         run_id = secret.rotate()
         run = secret.reached(run_id, "acking")
         return honest, run_id, run["to"]
@@ -158,7 +159,7 @@ class Test:
         honest, run_id, to = self.waiting_for_acks(secret)
         honest.runs(to)
         secret.reached(run_id, "overlapping")
-        late = Voice(self.scene, secret, "late%d" % self.count).runs(1)
+        late = Voice(self.scene, secret, "late-" + secret.name).runs(1)
         secret.reached(run_id, "acking")
         stays(secret, run_id, 3.5)
         late.runs(to)
@@ -168,7 +169,7 @@ class Test:
 
     def loose(self, **settings):
         secret = self.secret(**settings)
-        honest = Voice(self.scene, secret, "h%d" % self.count).runs(1)
+        honest = Voice(self.scene, secret, "h-" + secret.name).runs(1)
         reader = Voice(self.scene, secret, "", token=self.reader())
         reader.read()
         run_id = secret.rotate()
@@ -217,10 +218,9 @@ class Test:
 
     def watch_ends_with_its_token(self):
         secret = self.secret()
-        agent = Voice(self.scene, secret, "w%d" % self.count).runs(1)
+        agent = Voice(self.scene, secret, "w-" + secret.name).runs(1)
         first = self.scene.vault.ok("GET", "fleet/watch/%s" % agent.host, token=agent.token).data
         equal([(s["secret"], s["want"]) for s in first["secrets"]], [(secret.path, 1)])
-        import threading
         got = []
         poll = threading.Thread(target=lambda: got.append(self.scene.vault.call(
             "GET", "fleet/watch/%s?since=%s&wait=60" % (agent.host, first["cursor"]),
@@ -240,20 +240,21 @@ def main():
     report = Report()
     with Scene() as scene:
         test = Test(scene)
-        report.case("registering and acknowledging without the capability", test.without_capability)
-        report.case("speaking for another host", test.for_another_host)
-        report.case("speaking without a token", test.without_token)
-        report.case("an acknowledgement of a version never read", test.never_read_it)
-        report.case("an acknowledgement of a version that is not", test.a_version_that_is_not)
-        report.case("an acknowledgement is withdrawn by the old version",
-                    test.went_back_to_the_old_one)
-        report.case("a late consumer is waited for", test.late_comer)
-        report.case("a loose reader holds until it reads the new version", test.reads_the_new_one)
-        report.case("a loose reader holds until its token ends", test.its_token_ends)
-        report.case("a loose reader holds until max_overlap", test.max_overlap)
+        together(report, [
+            ("registering and acknowledging without the capability", test.without_capability),
+            ("speaking for another host", test.for_another_host),
+            ("speaking without a token", test.without_token),
+            ("an acknowledgement of a version never read", test.never_read_it),
+            ("an acknowledgement of a version that is not", test.a_version_that_is_not),
+            ("an acknowledgement is withdrawn by the old version", test.went_back_to_the_old_one),
+            ("a late consumer is waited for", test.late_comer),
+            ("a loose reader holds until it reads the new version", test.reads_the_new_one),
+            ("a loose reader holds until its token ends", test.its_token_ends),
+            ("a loose reader holds until max_overlap", test.max_overlap),
+            ("loose readers are ignored if so set", test.ignored_if_so_set),
+            ("revoking a token ends its watch", test.watch_ends_with_its_token),
+        ])
         report.case("a loose reader holds after vaultd was killed", test.it_still_holds_after_a_kill)
-        report.case("loose readers are ignored if so set", test.ignored_if_so_set)
-        report.case("revoking a token ends its watch", test.watch_ends_with_its_token)
     report.end()
 
 

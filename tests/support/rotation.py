@@ -11,6 +11,7 @@
 What is in the vault is looked at from outside (store_peek_test), so that a look is no read: it stands
 in no ledger and holds no revocation. Waiting times are as low as they go.
 """
+import concurrent.futures
 import json
 import os
 import secrets as random_secrets
@@ -558,6 +559,12 @@ class Lock:
     def somebody_waits(self):
         wait_for("a worker to wait for the lock", lambda: self.pg.rows(
             "select 1 from pg_locks where locktype = 'advisory' and not granted"), 30)
+
+
+def together(report, cases, threads=3):
+    """Cases that do not mind each other; most of a case is waiting."""
+    with concurrent.futures.ThreadPoolExecutor(threads) as pool:
+        list(pool.map(lambda case: report.case(*case), cases))
 
 
 def make_postgres(settings=None):

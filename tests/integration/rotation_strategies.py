@@ -1,0 +1,332 @@
+#!/usr/bin/python3
+"""What a rotation can be: in-place, generated only, gone back; and when it starts by itself.
+
+    tests/integration/rotation_strategies.py ['part of a case name']
+"""
+import itertools
+import os
+import re
+import signal
+import sys
+import threading
+import time
+from datetime import datetime, timedelta, timezone
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+from keyturn import Report, contains, equal, wait_for  # noqa: E402
+from rotation import Scene, make_postgres, story, together  # noqa: E402
+
+
+def parse(time_text):
+    return datetime.fromisoformat(re.sub(r"\.(\d+)Z$", lambda m: "." + m.group(1).ljust(6, "0") +
+                                         "+00:00", time_text).replace("Z", "+00:00"))
+
+
+class Generated:
+    """A secret without a target."""
+
+    def __init__(self, scene, name, **settings):
+        self.scene, self.path, self.inner = scene, "secret/gen/" + name, "gen/" + name
+        scene.vault.ok("POST", "secret/data/" + self.inner, {"data": {"password": "first", "n": 1}})
+        scene.vault.ok("POST", "rotation/secrets/" + self.path,
+                       dict({"strategy": "generate"}, **settings))
+
+    def set(self, **settings):
+        self.scene.vault.ok("POST", "rotation/secrets/" + self.path, settings)
+
+    def state(self):
+        return self.scene.vault.ok("GET", "rotation/secrets/" + self.path).data["state"]
+
+    def runs(self):
+        answer = self.scene.vault.call("LIST", "rotation/runs?secret=" + self.path)
+        if answer.status != 200:
+            return []
+        return [self.scene.vault.ok("GET", "rotation/runs/" + key).data
+                for key in answer.data["keys"]][::-1]
+
+    def values(self):
+        return {v["number"]: v["data"] for v in self.scene.peek(self.inner)["versions"]
+                if v.get("data")}
+
+
+class Test:
+    def __init__(self, scene):
+        self.scene = scene
+        self.numbers = itertools.count(1)
+
+    def secret(self, strategy="alternate", **more):
+        return self.scene.secret("s%d" % next(self.numbers), strategy, **more)
+
+    # ---- in-place ----
+
+    def in_place(self):
+        secret = self.secret("in-place")
+        agent = self.scene.agent(secret)
+        with self.scene.watch(secret):
+            for _ in range(3):
+                run = secret.ended(secret.rotate())
+                equal(run["state"], "done", story(run))
+                current = secret.agrees(run["id"])
+        equal(current, 4, "current")
+        equal(secret.stored()["previous"], 0, "previous: there is none in-place")
+        equal(agent.told()["version"], 4, "the version that the agent acknowledged")
+        contains(secret.one_report(run["id"])["text"], "new connections failed for up to")
+
+    def in_place_goes_back(self):
+        """The health check fails with the new version: the old password is set again."""
+        secret = self.secret("in-place")
+        agent = self.scene.agent(secret)
+        before = secret.value(1)
+        verifier = "select rolpassword from pg_authid where rolname = '%s'" % secret.accounts[0]
+        agent.write("broken", "1")
+        with self.scene.watch(secret):
+            run = secret.ended(secret.rotate())
+        equal(run["state"], "rolled_back", story(run))
+        equal(secret.agrees(run["id"]), 1, "current")
+        equal(secret.value(1), before, "the value")
+        equal(secret.value(2), None, "the new value is destroyed")
+        os.unlink(agent.path("broken"))
+        set_again = self.scene.pg.rows(verifier)
+        run = secret.ended(secret.rotate())
+        equal(run["state"], "done", story(run))
+        equal(self.scene.pg.rows(verifier) == set_again, False, "the same verifier")
+        secret.agrees(run["id"])
+
+    def in_place_cancelled(self):
+        secret = self.secret("in-place")
+        agent = self.scene.agent(secret)
+        agent.process.send_signal(signal.SIGSTOP)
+        with self.scene.watch(secret):
+            run_id = secret.rotate()
+            secret.reached(run_id, "acking")
+            self.scene.vault.ctl("run", "cancel", run_id)
+            run = secret.ended(run_id)
+        agent.process.send_signal(signal.SIGCONT)
+        equal(run["state"], "rolled_back", story(run))
+        equal(secret.agrees(run_id), 1, "current")
+
+    # ---- generated only ----
+
+    def generated(self):
+        for kind, form in (("password", r"[A-Za-z][A-Za-z0-9]{27}"), ("hex", r"[0-9a-f]{64}"),
+                           ("base64", r"[A-Za-z0-9+/]{43}="),
+                           ("uuid", r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")):
+            secret = Generated(self.scene, kind, generator={"type": kind})
+            for expected in (2, 3):
+                answer = self.scene.vault.ok("POST", "rotation/rotate/" + secret.path, {}).data
+                equal(answer["state"], "done")
+                value = secret.values()[expected]
+                equal(value["n"], 1, "the member that is not rotated")
+                if not re.fullmatch(form, value["password"]):
+                    raise AssertionError("%s: the value has the form %r" % (
+                        kind, re.sub(r"\w", "x", value["password"])))
+            equal(len({v["password"] for v in secret.values().values()}), 3, "different values")
+            equal(secret.state()["current"], 3, "current")
+            contains(self.scene.vault.ctl("run", "report", secret.path).stdout, "DONE")
+
+    # ---- going back ----
+
+    def back_before(self):
+        secret = self.secret()
+        agent = self.scene.agent(secret)
+        agent.process.send_signal(signal.SIGSTOP)
+        run_id = secret.rotate()
+        secret.reached(run_id, "acking")
+        done = threading.Timer(1, lambda: agent.process.send_signal(signal.SIGCONT))
+        done.start()
+        said = self.scene.vault.ctl("rotate", "--back", secret.path, check=False)
+        equal(said.returncode, 2, said.stdout + said.stderr)
+        contains(said.stdout, "ROLLED BACK")
+        equal(secret.runs(), [run_id], "runs: the same one went back")
+        equal(secret.agrees(run_id), 1, "current")
+
+    def back_after(self, strategy):
+        """A new run, with the value before the last one."""
+        secret = self.secret(strategy)
+        self.scene.agent(secret)
+        first = secret.value(1)
+        equal(secret.ended(secret.rotate())["state"], "done")
+        with self.scene.watch(secret):
+            said = self.scene.vault.ctl("rotate", "--back", "--reason=too new", secret.path)
+        contains(said.stdout, "DONE")
+        run = secret.run(secret.runs()[0])
+        equal((run["trigger"], run["from"], run["to"], run["reason"]), ("back", 2, 3, "too new"))
+        equal(secret.value(3), first, "the value of version 1")
+        # agrees() would ask for version 1 to be refused: it is the same value as version 3.
+        equal((secret.stored()["current"], secret.accepted(3), secret.accepted(2)), (3, True, False),
+              "current, accepted")
+
+    def back_from_nothing(self):
+        secret = self.secret()
+        said = self.scene.vault.ctl("rotate", "--back", secret.path, check=False)
+        equal(said.returncode, 2, said.stdout + said.stderr)
+        contains(said.stderr, "KT-R-006")
+        equal(secret.accepted(1), True, "version 1 is accepted")
+
+    # ---- when ----
+
+    def cron_with_seconds(self):
+        secret = Generated(self.scene, "cron", cron="*/2 * * * * *")
+        wait_for("three runs", lambda: len(secret.runs()) >= 3, 12)
+        secret.set(cron="", period="10h")
+        starts = []
+        for run in secret.runs()[:3]:
+            equal((run["state"], run["trigger"]), ("done", "schedule"))
+            starts.append(parse(run["started"]).timestamp())
+        late = [start % 2 for start in starts]
+        if max(late) > 1:
+            raise AssertionError("started at %r" % starts)
+        equal([round((b - a) / 2) for a, b in zip(starts, starts[1:])], [1, 1], "every two seconds")
+
+    def period_after_success(self):
+        secret = Generated(self.scene, "period", period="2s")
+        wait_for("two runs", lambda: len(secret.runs()) >= 2, 12)
+        secret.set(period="10h")
+        first, second = [parse(run["started"]).timestamp() for run in secret.runs()[:2]]
+        if second - first < 2:
+            raise AssertionError("the second came %.2f s after the first" % (second - first))
+
+    def closed_window(self):
+        now = datetime.now(timezone.utc)
+        opens = now + timedelta(hours=2)
+        window = "%s-%s" % (opens.strftime("%H:00"), (opens + timedelta(hours=1)).strftime("%H:00"))
+        secret = Generated(self.scene, "window", cron="*/2 * * * * *", window=window)
+        time.sleep(2.5)
+        equal(secret.runs(), [], "runs outside of the window")
+        due = parse(secret.state()["next_due"])
+        equal(due.strftime("%H:%M"), opens.strftime("%H:00"), "due when the window opens")
+        # max_age is due in spite of it.
+        secret.set(max_age="1s")
+        run = wait_for("a run", lambda: (secret.runs() or [None])[0], 10)
+        secret.set(max_age="100d")
+        equal((run["state"], run["trigger"]), ("done", "max_age"))
+
+    def open_window(self):
+        now = datetime.now(timezone.utc)
+        window = "%s-%s" % ((now - timedelta(hours=1)).strftime("%H:%M"),
+                            (now + timedelta(hours=1)).strftime("%H:%M"))
+        secret = Generated(self.scene, "open", cron="*/2 * * * * *", window=window)
+        wait_for("a run", lambda: secret.runs(), 10)
+        secret.set(cron="", window="", period="10h")
+
+    def catch_up(self):
+        """vaultd is away for several fires: they become one run, and then the schedule goes on."""
+        secret = Generated(self.scene, "catchup", cron="*/5 * * * * *")
+        wait_for("a run", lambda: secret.runs(), 12)
+        self.scene.vault.kill()
+        before = time.time()
+        away = 15 - (before % 5) + 1  # back one second after a fire
+        time.sleep(away)
+        self.scene.again()
+        opened = time.time()
+        wait_for("the run of after the downtime",
+                 lambda: [r for r in secret.runs() if parse(r["started"]).timestamp() > before], 10)
+        next_fire = (int(opened) // 5 + 1) * 5
+        while time.time() < next_fire - 0.5:
+            time.sleep(0.1)
+        meanwhile = [r for r in secret.runs() if parse(r["started"]).timestamp() > before]
+        equal(len(meanwhile), 1, "runs between the start and the next fire, %.0f s away" % away)
+        wait_for("the next fire", lambda: [r for r in secret.runs() if parse(
+            r["started"]).timestamp() >= next_fire], 8)
+        secret.set(cron="", period="10h")
+
+    def settings_of_the_start(self):
+        """What is changed during a run applies from the next one."""
+        secret = self.secret()
+        agent = self.scene.agent(secret)
+        agent.process.send_signal(signal.SIGSTOP)
+        run_id = secret.rotate()
+        secret.reached(run_id, "acking")
+        secret.set(overlap="300s")
+        agent.process.send_signal(signal.SIGCONT)
+        run = secret.ended(run_id, 30)
+        equal(run["state"], "done", story(run))
+        secret.agrees(run_id)
+
+    # ---- many, and unwilling targets ----
+
+    def many_at_once(self):
+        secrets = [self.secret() for _ in range(6)]
+        ids = [secret.rotate() for secret in secrets]
+        for secret, run_id in zip(secrets, ids):
+            run = secret.ended(run_id, 90)
+            equal(run["state"], "done", story(run))
+            secret.agrees(run_id)
+
+    def breaker(self):
+        """Three failures in a row at a target: its schedules rest until a run by hand gets through."""
+        secret = self.secret()
+        agent = self.scene.agent(secret)
+        agent.write("broken", "1")
+        for _ in range(3):
+            equal(secret.ended(secret.rotate())["state"], "rolled_back")
+        os.unlink(agent.path("broken"))
+        other = self.secret(target=secret.target, settings={"period": "1s"})
+        time.sleep(3)
+        equal(other.runs(), [], "scheduled runs at a target where three failed")
+        due = self.scene.vault.ok("GET", "rotation/due").data["due"]
+        blocked = [row["blocked_by"] for row in due if row["secret"] == other.path]
+        if not blocked or not blocked[0]:
+            raise AssertionError("nothing says why it is blocked: %r" % due)
+        equal(secret.ended(secret.rotate())["state"], "done")
+        wait_for("the schedule to go on", lambda: other.runs(), 30)
+        other.set(period="10h")
+        other.ended(other.runs()[0])
+
+    def sessions_start_as_another(self):
+        """An account that does not act as the group: found before anybody gets it."""
+        secret = self.secret()
+        self.scene.pg.psql("alter role %s reset role" % secret.accounts[1])
+        run = secret.ended(secret.rotate())
+        equal(run["state"], "rolled_back", story(run))
+        contains(secret.one_report(run["id"])["text"],
+                 "ALTER ROLE %s SET role" % secret.accounts[1])
+        equal(secret.agrees(run["id"]), 1, "current")
+
+    def hba_names_one_account(self):
+        """pg_hba.conf lets in only the first account: nothing is changed."""
+        pg = make_postgres()
+        with Scene(pg=pg) as scene:
+            secret = scene.secret("narrow")
+            pg.hba("host all %s 127.0.0.1/32 scram-sha-256" % scene.admin[0],
+                   "host all narrow_a 127.0.0.1/32 scram-sha-256")
+            run_id = secret.rotate()
+            wait_for("the run to have tried twice", lambda: len(
+                [s for s in secret.run(run_id)["steps"] if s["kind"] == "probe"]) >= 2, 20)
+            run = secret.run(run_id)
+            equal([s for s in run["steps"] if s["kind"] == "intent"], [], "intents")
+            contains(scene.vault.ctl("run", "why", secret.path).stdout, "pg_hba.conf")
+            scene.vault.ctl("run", "cancel", run_id)
+            equal(secret.ended(run_id)["state"], "cancelled")
+            equal(secret.accepted(1), True, "version 1 is accepted")
+        pg.remove()
+
+
+def main():
+    report = Report()
+    with Scene() as scene:
+        test = Test(scene)
+        together(report, [
+            ("in-place", test.in_place),
+            ("in-place goes back", test.in_place_goes_back),
+            ("in-place is cancelled", test.in_place_cancelled),
+            ("generated only", test.generated),
+            ("back before the old one is ended", test.back_before),
+            ("back afterwards: alternate", test.back_after, "alternate"),
+            ("back afterwards: in-place", test.back_after, "in-place"),
+            ("back from nothing", test.back_from_nothing),
+            ("cron with seconds", test.cron_with_seconds),
+            ("period after the last success", test.period_after_success),
+            ("a closed window, and max_age", test.closed_window),
+            ("an open window", test.open_window),
+            ("settings are those of the start", test.settings_of_the_start),
+            ("three failures hold a target's schedules", test.breaker),
+            ("an account that does not act as the group", test.sessions_start_as_another),
+            ("pg_hba.conf names one account", test.hba_names_one_account),
+        ])
+        report.case("many at once", test.many_at_once)
+        report.case("missed fires become one run", test.catch_up)
+    report.end()
+
+
+main()
