@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -16,6 +17,9 @@
 #include "lib/failpoint.h"
 #include "lib/log.h"
 
+#define GROUP_LOOK_MS    20
+#define GROUP_GIVE_UP_MS 2000
+
 static const int forwarded[] = {SIGHUP,  SIGINT,   SIGQUIT, SIGTERM, SIGUSR1,
                                 SIGUSR2, SIGWINCH, SIGCONT, SIGTSTP};
 
@@ -23,6 +27,8 @@ static void signal_set(sigset_t *set)
 {
     (void)sigemptyset(set);
     (void)sigaddset(set, SIGCHLD);
+    for (int signal = SIGRTMIN; signal <= SIGRTMAX; signal++)
+        (void)sigaddset(set, signal);
     for (size_t i = 0; i < sizeof forwarded / sizeof forwarded[0]; i++)
         (void)sigaddset(set, forwarded[i]);
 }
@@ -71,9 +77,11 @@ static _Noreturn void become(const struct supervisor *s, char *const *argv, char
     for (int i = 1; i < NSIG; i++)
         (void)sigaction(i, &plain, NULL);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
-    if (!isatty(STDIN_FILENO))
+    if (quiet || !isatty(STDIN_FILENO))
         (void)setpgid(0, 0);
     (void)umask(s->umask);
+    /* Libraries may have opened some without close-on-exec. */
+    (void)close_range(3, ~0u, CLOSE_RANGE_CLOEXEC);
     if (quiet) {
         int null = open("/dev/null", O_RDWR);
         if (null >= 0) {
@@ -160,6 +168,7 @@ enum kt_kind child_start(struct supervisor *s, char *const *extra_env, struct kt
     if (kind != KT_OK)
         return kind;
     s->pid = pid;
+    s->group = getpgid(pid) == pid ? pid : 0; /* exec came after it made its group */
     s->state = CHILD_RUNNING;
     s->kill_at_ms = 0;
     s->started_ms = s->last_start_ms = kt_mono_ms(&kt_system_clock);
@@ -173,10 +182,7 @@ void child_signal(struct supervisor *s, int signal)
     if (s->state != CHILD_RUNNING)
         return;
     /* Its group if it has one of its own: a shell's children belong to the service. */
-    if (getpgid(s->pid) == s->pid)
-        (void)kill(-s->pid, signal);
-    else
-        (void)kill(s->pid, signal);
+    (void)kill(s->group != 0 ? -s->group : s->pid, signal);
 }
 
 static void reap(struct supervisor *s)
@@ -201,16 +207,22 @@ static void forward(struct supervisor *s, const struct signalfd_siginfo *info)
 {
     int signal = (int)info->ssi_signo;
     bool end = signal == SIGTERM || signal == SIGINT || signal == SIGQUIT;
-    if (end) {
+    /* What a terminal's key sent went to the whole foreground group. What it means is the service's
+     * to say: psql only gives up a query. */
+    bool whole_group = info->ssi_code == SI_KERNEL && s->state == CHILD_RUNNING && s->group == 0;
+    if (end && !whole_group) {
         s->ending = true;
+        if (s->state == CHILD_NONE) { /* nobody to forward it to: it is ours */
+            s->code = CLD_KILLED;
+            s->status = signal;
+        }
         if (s->kill_at_ms == 0)
             s->kill_at_ms = kt_mono_ms(&kt_system_clock) + s->stop_timeout_ms;
     }
-    /* A terminal's Ctrl-C went to the whole foreground group already. */
-    bool whole_group =
-        info->ssi_code == SI_KERNEL && s->state == CHILD_RUNNING && getpgid(s->pid) == getpgrp();
     if (!whole_group)
         child_signal(s, signal);
+    if (signal == SIGTSTP)
+        (void)raise(SIGSTOP); /* whoever stopped us both waits for us */
 }
 
 static void read_signals(struct supervisor *s)
@@ -254,14 +266,38 @@ bool child_events(struct supervisor *s, int timeout_ms)
     return s->state == CHILD_RUNNING;
 }
 
+/* What the service started may outlive it, and keep its port or its files: all of it has to be gone
+ * before the next one is started. Orphans come to us and are reaped like children. */
+static void end_group(struct supervisor *s)
+{
+    bool killed = false;
+    while (s->group != 0 && kill(-s->group, 0) == 0) {
+        int64_t left = s->kill_at_ms - kt_mono_ms(&kt_system_clock);
+        if (left <= 0 && !killed) {
+            kt_log(KT_LOG_WARNING, "service-rest-killed", "group=%d", (int)s->group);
+            (void)kill(-s->group, SIGKILL);
+            killed = true;
+        } else if (left <= -GROUP_GIVE_UP_MS) {
+            return; /* not ours to end: it became another user's */
+        }
+        (void)child_events(s, GROUP_LOOK_MS);
+    }
+}
+
 void child_stop(struct supervisor *s)
 {
-    if (s->state != CHILD_RUNNING)
+    if (s->state == CHILD_NONE)
         return;
     s->kill_at_ms = kt_mono_ms(&kt_system_clock) + s->stop_timeout_ms;
-    child_signal(s, SIGTERM);
-    while (child_events(s, -1))
-        continue;
+    if (s->state == CHILD_RUNNING)
+        child_signal(s, SIGTERM);
+    else if (s->group != 0)
+        (void)kill(-s->group, SIGTERM); /* it ended by itself, what it started may not have */
+    int64_t end_ms = s->kill_at_ms;
+    while (s->state == CHILD_RUNNING)
+        (void)child_events(s, -1);
+    s->kill_at_ms = end_ms;
+    end_group(s);
     s->kill_at_ms = 0;
 }
 
@@ -277,9 +313,8 @@ bool child_helper(struct supervisor *s, char *const *argv, int64_t timeout_ms)
     int64_t end = kt_mono_ms(&kt_system_clock) + timeout_ms;
     while (!s->helper_ended) {
         int64_t left = end - kt_mono_ms(&kt_system_clock);
-        if (left <= 0) {
+        if (left <= 0 || (s->ending && s->state == CHILD_ENDED)) {
             (void)kill(-s->helper, SIGKILL);
-            (void)kill(s->helper, SIGKILL);
             left = -1;
         }
         (void)child_events(s, (int)left);

@@ -3,9 +3,11 @@
  * What:    child_events() is the one place where signals arrive and processes end. Whoever blocks
  *          somewhere else (an HTTP request) gives up when `fd` gets readable, calls child_events(),
  *          and goes on; so a signal is forwarded at once, whatever the agent is doing.
- * Signals: all that a person sends are forwarded to the service; the first TERM or INT begins its
- *          stop time, then KILL goes to its group. The service starts with default dispositions, an
- *          empty mask, its own process group (unless it has the terminal), the caller's umask.
+ * Signals: all that a person sends are forwarded to the service; the first TERM, INT or QUIT begins
+ *          its stop time, then KILL goes to its group. What the terminal sends (Ctrl-C) has reached
+ *          the service already and asks the agent for nothing; Ctrl-Z stops both. The service starts
+ *          with default dispositions, an empty mask, its own process group (unless it has the
+ *          terminal), the caller's umask, and none of the agent's descriptors.
  * Owner:   supervisor_open() .. supervisor_close(). One a process.
  * Threads: one. */
 #pragma once
@@ -28,6 +30,7 @@ struct supervisor {
     int64_t stop_timeout_ms;
     enum child_state state;
     pid_t pid;
+    pid_t group;        /* of the service and what it started; 0: it has the terminal, and ours */
     int status;         /* waitid's si_status */
     int code;           /* waitid's si_code */
     int64_t started_ms; /* monotonic */
@@ -51,14 +54,15 @@ enum kt_kind child_start(struct supervisor *s, char *const *extra_env,
 /* Waits up to timeout_ms (-1: for ever, 0: not) for something to happen, and takes care of all that
  * did. True: the service is still running. */
 bool child_events(struct supervisor *s, int timeout_ms);
-/* TERM, the stop time, KILL; returns when it has ended. */
+/* TERM, the stop time, KILL; returns when it and all of its group have ended. */
 void child_stop(struct supervisor *s);
 void child_signal(struct supervisor *s, int signal);
 /* Runs a helper (health check, reload command) to its end; its output goes to /dev/null. True: it
- * exited with 0 within the time. Takes care of events meanwhile. */
+ * exited with 0 within the time. Takes care of events meanwhile; ends early when the service has
+ * ended for good. */
 bool child_helper(struct supervisor *s, char *const *argv, int64_t timeout_ms);
 /* A text that names this start of the service among all: pid and start time. */
 void child_instance(const struct supervisor *s, char out[64]);
-/* What the agent exits with for an ended service; a death by signal is repeated on the agent
- * itself (and does not return). */
+/* What the agent exits with for an ended service, or for a signal that came before it was started; a
+ * death by signal is repeated on the agent itself (and does not return). */
 int child_exit_status(const struct supervisor *s);

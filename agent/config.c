@@ -15,7 +15,8 @@
 #include "lib/hcl/hcl.h"
 #include "lib/num.h"
 
-#define TEXT_MAX_BYTES ((size_t)1024 * 1024)
+#define TEXT_MAX_BYTES  ((size_t)1024 * 1024)
+#define DURATION_MAX_MS (7u * 86400u * 1000u)
 
 struct reader {
     struct config *config;
@@ -287,6 +288,8 @@ static enum kt_kind get_ms(struct reader *r, const struct kt_hcl_body *body, con
 {
     uint64_t value = (uint64_t)*ms;
     enum kt_kind kind = kt_hcl_get_duration(body, key, &value, r->err);
+    if (kind == KT_OK && value > DURATION_MAX_MS)
+        return kt_hcl_fail(kt_hcl_find(body, key)->pos, r->err, "%s is longer than a week", key);
     *ms = (int64_t)value;
     return kind;
 }
@@ -306,6 +309,8 @@ static enum kt_kind read_activation(struct reader *r, const struct kt_hcl_body *
         kind = get_ms(r, body, "debounce", &config->debounce_ms);
     if (kind == KT_OK)
         kind = get_ms(r, body, "restart_gap", &config->restart_gap_ms);
+    if (kind == KT_OK)
+        kind = get_ms(r, body, "settle", &config->health.settle_ms);
     if (kind != KT_OK)
         return kind;
     bool known = false;
@@ -410,9 +415,9 @@ static enum kt_kind each_block(struct reader *r, const struct kt_hcl_body *body,
 
 static enum kt_kind read_service(struct reader *r, const struct kt_hcl_block *block)
 {
-    static const char *const known[] = {
-        "env",          "file",     "activate",    "signal",           "command", "health",
-        "stop_timeout", "debounce", "restart_gap", "allow_unsafe_env", NULL};
+    static const char *const known[] = {"env",         "file",   "activate",         "signal",
+                                        "command",     "health", "stop_timeout",     "debounce",
+                                        "restart_gap", "settle", "allow_unsafe_env", NULL};
     r->config->service = kt_arena_text(&r->config->arena, kt_str(block->labels[0]));
     enum kt_kind kind = kt_hcl_check_known(block->body, known, NULL, NULL, r->err);
     if (kind == KT_OK)
@@ -519,6 +524,7 @@ enum kt_kind agent_config_read(const char *path, const char *service, struct con
                                             .timeout_ms = 2000,
                                             .window_ms = 30000,
                                             .grace_ms = 10000,
+                                            .settle_ms = 3000,
                                             .latency_floor_ms = 20,
                                             .pass = 3,
                                             .fail = 3,

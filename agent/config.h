@@ -10,7 +10,7 @@
  *                owner group mode                          # mode = "0400"
  *              }
  *              activate = "none" | "signal" | "command" | "restart"
- *              signal = "HUP"   command = ["/path", "arg"]   stop_timeout = "30s"
+ *              signal = "HUP"   command = ["/path", "arg"]   stop_timeout = "30s"   settle = "3s"
  *              health "command" { command = ["/path"]  interval timeout pass fail window samples }
  *              health "http"    { url = "http://127.0.0.1:8080/healthz"  expect = 200 }
  *              health "tcp"     { address = "127.0.0.1:5432" }
@@ -45,6 +45,7 @@ struct config_health {
     const char *url;      /* HEALTH_HTTP; HEALTH_TCP: "host:port" */
     unsigned expect;      /* HTTP status */
     int64_t interval_ms, timeout_ms, window_ms, grace_ms;
+    int64_t settle_ms;   /* without a check: who lives so long after a start is well */
     unsigned pass, fail; /* in a row */
     unsigned samples;    /* of the baseline */
     int64_t latency_floor_ms;

@@ -84,24 +84,34 @@ static bool parse_address(const char *text, struct sockaddr_in *ret)
                      &ret->sin_addr) == 1;
 }
 
+/* 0: connected. Takes care of events meanwhile. */
+static int wait_connected(struct supervisor *s, int fd, int64_t timeout_ms)
+{
+    int64_t end = kt_mono_ms(&kt_system_clock) + timeout_ms;
+    for (;;) {
+        int64_t left = end - kt_mono_ms(&kt_system_clock);
+        struct pollfd fds[2] = {{.fd = fd, .events = POLLOUT}, {.fd = s->fd, .events = POLLIN}};
+        if (left <= 0 || poll(fds, 2, (int)left) <= 0)
+            return -1;
+        int error = 0;
+        socklen_t len = sizeof error;
+        if (fds[0].revents != 0)
+            return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) == 0 && error == 0 ? 0 : -1;
+        (void)child_events(s, 0);
+    }
+}
+
 static void probe_tcp(struct supervisor *s, const struct config_health *health, struct probe *probe)
 {
-    (void)s;
     struct sockaddr_in address;
     if (!parse_address(health->url, &address)) {
         (void)snprintf(probe->detail, sizeof probe->detail, "the health address is not IP:PORT");
         return;
     }
     kt_autoclose int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    int error = 0;
-    socklen_t len = sizeof error;
     int connected = connect(fd, (struct sockaddr *)&address, sizeof address);
-    if (connected != 0 && errno == EINPROGRESS) {
-        struct pollfd poll_fd = {.fd = fd, .events = POLLOUT};
-        if (poll(&poll_fd, 1, (int)health->timeout_ms) == 1 &&
-            getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) == 0 && error == 0)
-            connected = 0;
-    }
+    if (connected != 0 && errno == EINPROGRESS)
+        connected = wait_connected(s, fd, health->timeout_ms);
     probe->ok = fd >= 0 && connected == 0;
     if (!probe->ok)
         (void)snprintf(probe->detail, sizeof probe->detail, "cannot connect to %.60s", health->url);
@@ -202,6 +212,7 @@ struct health_result health_verdict(struct supervisor *s, const struct config_he
 {
     struct health_result result = {0};
     if (health->kind == HEALTH_NONE) {
+        pause_between(s, s->last_start_ms + health->settle_ms);
         result.healthy = s->state == CHILD_RUNNING;
         if (!result.healthy)
             (void)snprintf(result.detail, sizeof result.detail, "the service ended");

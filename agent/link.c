@@ -7,20 +7,38 @@
 #include "lib/failpoint.h"
 #include "lib/log.h"
 #include "lib/random.h"
+#include "lib/token_file.h"
 
 #define PAUSE_MIN_MS 500u
 #define PAUSE_MAX_MS 60000u
+#define LAST_WORD_MS 3000u
 
 struct link {
     const struct config *config;
     struct supervisor *s;
     struct kt_api *api;
+    struct kt_secret *token; /* the one that api has */
     struct kt_api_mount mounts[CONFIG_SECRETS_MAX];
     bool mount_known[CONFIG_SECRETS_MAX];
     char cursor[128];
     uint32_t pause_ms;
     int64_t renew_at_ms; /* monotonic; 0: not looked at yet, INT64_MAX: never */
+    bool renewal_failed; /* and was said */
+    bool last_word;
 };
+
+static bool over(const struct link *link)
+{
+    return link->s->ending || link->s->state == CHILD_ENDED;
+}
+
+/* While a call waits. */
+static bool take_care(void *arg)
+{
+    struct link *link = arg;
+    (void)child_events(link->s, 0);
+    return link->last_word || !over(link);
+}
 
 enum kt_kind link_open(const struct config *config, const struct kt_secret *token,
                        struct supervisor *s, struct link **ret, struct kt_err *err)
@@ -37,10 +55,16 @@ enum kt_kind link_open(const struct config *config, const struct kt_secret *toke
                                            .user_agent = "secret-agent/" KT_VERSION,
                                            .token = kt_secret_bytes(token),
                                            .timeout_ms = 15000,
-                                           .body_max = (size_t)2 * 1024 * 1024};
-    enum kt_kind kind = kt_api_open(&options, &link->api, err);
+                                           .body_max = (size_t)2 * 1024 * 1024,
+                                           .wake_fd = s->fd,
+                                           .woken = take_care,
+                                           .woken_arg = link};
+    link->token = kt_secret_copy(kt_secret_bytes(token));
+    enum kt_kind kind = link->token == NULL
+                            ? kt_fail(err, KT_NO_MEMORY, "opening the line to the vault")
+                            : kt_api_open(&options, &link->api, err);
     if (kind != KT_OK) {
-        free(link);
+        link_close(link);
         return kind;
     }
     *ret = link;
@@ -52,12 +76,8 @@ void link_close(struct link *link)
     if (link == NULL)
         return;
     kt_api_close(link->api);
+    kt_secret_free(link->token);
     free(link);
-}
-
-static bool over(const struct link *link)
-{
-    return link->s->ending || link->s->state == CHILD_ENDED;
 }
 
 /* ---- fetching ---- */
@@ -77,12 +97,7 @@ static enum kt_kind mount_of(struct link *link, const char *secret, const struct
     if (i == link->config->n_secrets)
         return kt_fail(err, KT_INTERNAL, "secret %s is not of this service", secret);
     if (!link->mount_known[i]) {
-        enum kt_kind kind = KT_GONE;
-        while (kind == KT_GONE) {
-            kind = kt_api_mount_of(link->api, secret, &link->mounts[i], err);
-            if (kind == KT_GONE)
-                (void)child_events(link->s, 0);
-        }
+        enum kt_kind kind = kt_api_mount_of(link->api, secret, &link->mounts[i], err);
         if (kind != KT_OK)
             return kind;
         link->mount_known[i] = true;
@@ -169,16 +184,8 @@ enum kt_kind link_watch(struct link *link, unsigned wait_s, struct wanted *wante
     for (size_t i = 0; i < link->config->n_secrets; i++)
         wanted[i].news = false;
     wait_s = before_renewal(link, wait_s);
-    enum kt_kind kind = KT_GONE;
-    while (kind == KT_GONE) {
-        kind = kt_api_watch(link->api, link->config->host, link->cursor, wait_s, link->s->fd,
-                            &reply, err);
-        if (kind != KT_GONE)
-            break;
-        (void)child_events(link->s, 0);
-        if (over(link))
-            return kt_fail(err, KT_GONE, "the service ended");
-    }
+    enum kt_kind kind =
+        kt_api_watch(link->api, link->config->host, link->cursor, wait_s, -1, &reply, err);
     if (kind != KT_OK)
         return kind;
     (void)kt_api_text(reply.data, "cursor", link->cursor, sizeof link->cursor);
@@ -206,7 +213,8 @@ enum kt_kind link_report(struct link *link, const struct report *report, struct 
                                        .instance = instance,
                                        .evidence = report->evidence,
                                        .detail = report->detail,
-                                       .version = report->version};
+                                       .version = report->version,
+                                       .timeout_ms = link->last_word ? LAST_WORD_MS : 0};
     if (report->health != NULL) {
         consumer.samples = report->health->samples;
         consumer.p95_ms = report->health->p95_ms;
@@ -220,11 +228,13 @@ enum kt_kind link_report(struct link *link, const struct report *report, struct 
 
 /* ---- pacing ---- */
 
-bool link_pause(struct link *link)
+bool link_pause(struct link *link, int64_t end_ms)
 {
     uint32_t ms = kt_random_below(link->pause_ms) + 50;
     link->pause_ms = link->pause_ms * 2 > PAUSE_MAX_MS ? PAUSE_MAX_MS : link->pause_ms * 2;
     int64_t end = kt_mono_ms(&kt_system_clock) + ms;
+    if (end > end_ms)
+        end = end_ms;
     while (!over(link)) {
         int64_t left = end - kt_mono_ms(&kt_system_clock);
         if (left <= 0)
@@ -239,7 +249,30 @@ void link_worked(struct link *link)
     link->pause_ms = PAUSE_MIN_MS;
 }
 
+void link_last_word(struct link *link)
+{
+    link->last_word = true;
+}
+
 /* ---- the token ---- */
+
+bool link_new_token(struct link *link)
+{
+    kt_autosecret struct kt_secret *token = NULL;
+    struct kt_err err = {0};
+    if (link->config->token_file == NULL ||
+        kt_token_file_read(link->config->token_file, &token, &err) != KT_OK)
+        return false;
+    if (kt_secret_equal(kt_secret_bytes(token), kt_secret_bytes(link->token)) ||
+        kt_api_set_token(link->api, kt_secret_bytes(token), &err) != KT_OK)
+        return false;
+    kt_secret_free(link->token);
+    link->token = KT_TAKE(token);
+    link->renew_at_ms = 0;
+    link->renewal_failed = false;
+    kt_log(KT_LOG_NOTICE, "token-read-again", "file=\"%s\"", link->config->token_file);
+    return true;
+}
 
 static bool token_call(struct link *link, const char *method, const char *path,
                        struct kt_api_reply *reply)
@@ -275,8 +308,13 @@ void link_keep_token(struct link *link)
     }
     if (!token_call(link, "POST", "auth/token/renew-self", &reply)) {
         link->renew_at_ms = kt_mono_ms(&kt_system_clock) + 10000;
+        if (!link->renewal_failed)
+            kt_log(KT_LOG_WARNING, "token-not-renewed", "%s",
+                   "next=\"secretctl token lookup; a new token may be put into its file\"");
+        link->renewal_failed = true;
         return;
     }
+    link->renewal_failed = false;
     (void)kt_api_i64(reply.auth, "lease_duration", &ttl_s);
     plan_renewal(link, ttl_s);
 }

@@ -1,9 +1,10 @@
 /* agent/link.h - the agent's line to the vault: fetch, watch, report.
  *
- * What:    One kept-alive connection. Every call gives up when the supervisor has events, takes
- * care of them, and goes on; so no signal waits for the network. While the vault is away, calls
- * fail and the caller keeps what it has; link_pause() waits before the next try (full jitter, half
- * a second doubling up to a minute). Owner:   link_open() .. link_close(), which wipes the token.
+ * What:    One kept-alive connection. While a call waits, the supervisor's events are taken care of,
+ *          so no signal waits for the network. While the vault is away, calls fail and the caller
+ *          keeps what it has; link_pause() waits before the next try (full jitter, half a second
+ *          doubling up to a minute). A token that is not valid any more is read anew from its file.
+ * Owner:   link_open() .. link_close(), which wipes the token.
  * Errors:  KT_GONE: the service ended or a person asked for the end; the rest as lib/api.h.
  * Threads: one. */
 #pragma once
@@ -48,7 +49,12 @@ enum kt_kind link_report(struct link *link, const struct report *report,
 /* Renews the token when half of its life is over; a token that cannot be renewed is said once. */
 void link_keep_token(struct link *link);
 
-/* Waits before the next try, longer each time; link_worked() starts over. False: stop trying, the
- * service ended or a person asked for the end. */
-bool link_pause(struct link *link);
+/* Reads the token file anew after KT_DENIED. True: it has another token than before. */
+bool link_new_token(struct link *link);
+
+/* Waits before the next try, longer each time, but not past end_ms (monotonic); link_worked() starts
+ * over. False: stop trying, the service ended or a person asked for the end. */
+bool link_pause(struct link *link, int64_t end_ms);
 void link_worked(struct link *link);
+/* From now on calls go on although the service has ended, but for 3 s at most each. */
+void link_last_word(struct link *link);

@@ -4,7 +4,7 @@
 #include "lib/log.h"
 
 #define WATCH_S   300u
-#define AGAIN_S   5u /* while something is left to be done */
+#define AGAIN_S   5u   /* while something is left to be done */
 #define RUN_LIVED (-2) /* the program ran and ended */
 
 struct runner {
@@ -61,7 +61,9 @@ static void watch_loop(struct runner *r)
             continue;
         if (kind != KT_OK) {
             note_away(r, kind, &err);
-            (void)link_pause(r->link);
+            if (kind == KT_DENIED && link_new_token(r->link))
+                continue;
+            (void)link_pause(r->link, INT64_MAX);
             continue;
         }
         note_back(r);
@@ -98,7 +100,14 @@ static int live(struct runner *r, const struct run_options *options, struct kt_e
     service_announce(&r->service);
     watch_loop(r);
     service_gone(&r->service);
-    return RUN_LIVED;
+    if (!r->service.lost)
+        return RUN_LIVED;
+    (void)kt_fail(err, KT_INTERNAL,
+                  "service %s was stopped for a new version and could not be "
+                  "started again",
+                  config->service);
+    kt_hint(err, "the log above says why; start secret-agent again once it is mended");
+    return RUN_FAILED;
 }
 
 int run_service(const struct run_options *options, struct kt_err *err)
@@ -111,5 +120,7 @@ int run_service(const struct run_options *options, struct kt_err *err)
     link_close(r.link);
     supervisor_close(&r.s);
     /* Last, with everything wiped: a death by signal is repeated here and does not return. */
+    if (status == RUN_FAILED && r.s.state == CHILD_NONE && r.s.ending)
+        return child_exit_status(&r.s);
     return status == RUN_LIVED ? child_exit_status(&r.s) : status;
 }

@@ -58,7 +58,7 @@ enum kt_kind service_fetch(struct service *service, int64_t wait_ms, struct kt_e
             link_worked(service->link);
         if (kind == KT_OK || !may_come_back(kind) || kt_mono_ms(&kt_system_clock) >= end)
             return kind;
-        if (!link_pause(service->link))
+        if (!link_pause(service->link, end))
             return kt_fail(err, KT_GONE, "ended while waiting for the vault");
     }
 }
@@ -162,12 +162,26 @@ static enum kt_kind start_program(struct service *service, const struct values *
     /* NOT_FOUND and DENIED are words about the program here, not about a field. */
     kind = kind == KT_OK ? child_start(service->s, env.at, err) : KT_INVALID;
     env_free(&env);
+    service->lost = kind != KT_OK;
     return kind;
+}
+
+/* A field that is not there is found out before a file is written. */
+static enum kt_kind check_env(struct service *service, struct kt_err *err)
+{
+    struct env env = {0};
+    enum kt_kind kind = make_env(service->config, service->values, &env, err);
+    env_free(&env);
+    return kind == KT_OK ? KT_OK : KT_INVALID;
 }
 
 enum kt_kind service_start(struct service *service, struct kt_err *err)
 {
-    enum kt_kind kind = write_files(service, service->values, err);
+    for (size_t i = 0; i < service->config->n_files; i++)
+        file_sweep(service->config->files[i].path);
+    enum kt_kind kind = check_env(service, err);
+    if (kind == KT_OK)
+        kind = write_files(service, service->values, err);
     if (kind != KT_OK)
         return kind == KT_NOT_FOUND || kind == KT_DENIED ? KT_IO : kind;
     service->last_restart_ms = kt_mono_ms(&kt_system_clock);
@@ -176,9 +190,9 @@ enum kt_kind service_start(struct service *service, struct kt_err *err)
 
 /* ---- reports ---- */
 
-static void say(struct service *service, size_t i, uint64_t version, const char *state,
-                const char *detail, const struct health_result *health,
-                const struct health_result *baseline)
+static enum kt_kind say(struct service *service, size_t i, uint64_t version, const char *state,
+                        const char *detail, const struct health_result *health,
+                        const struct health_result *baseline)
 {
     static const char *const evidence[] = {[ACTIVATE_NONE] = "healthcheck",
                                            [ACTIVATE_SIGNAL] = "healthcheck",
@@ -208,14 +222,22 @@ static void say(struct service *service, size_t i, uint64_t version, const char 
         kt_context(&err, "reporting %s", report.secret);
         kt_log_err(KT_LOG_WARNING, "report-failed", &err);
     }
+    return kind;
 }
 
 static void say_all(struct service *service, const struct values *values, const char *state,
                     const char *detail, const struct health_result *health,
                     const struct health_result *baseline)
 {
-    for (size_t i = 0; i < values->n; i++)
-        say(service, i, values->at[i].version, state, detail, health, baseline);
+    bool away = false; /* then it is not asked to wait for each secret anew */
+    for (size_t i = 0; i < values->n; i++) {
+        if (away) {
+            service->unreported[i] = strcmp(state, "healthy") == 0;
+            continue;
+        }
+        away =
+            may_come_back(say(service, i, values->at[i].version, state, detail, health, baseline));
+    }
 }
 
 void service_announce(struct service *service)
@@ -229,11 +251,12 @@ void service_announce(struct service *service)
             &health, NULL);
 }
 
-/* While the vault still wants the version that did not do, "rolled back" is the word that counts. */
+/* While the vault still wants the version that did not do, "rolled back" is the word that counts.
+ */
 static bool asks_again(const struct service *service, const struct wanted *wanted, size_t i)
 {
-    return service->uneasy[i] && (wanted[i].version == 0 ||
-                                  wanted[i].version == service->values->at[i].version);
+    return service->uneasy[i] &&
+           (wanted[i].version == 0 || wanted[i].version == service->values->at[i].version);
 }
 
 bool service_report_again(struct service *service, const struct wanted *wanted)
@@ -248,8 +271,8 @@ bool service_report_again(struct service *service, const struct wanted *wanted)
         if (service->s->ending || service->s->state != CHILD_RUNNING)
             return true;
         if (service->unreported[i] || (again && health.healthy))
-            say(service, i, service->values->at[i].version, "healthy", NULL,
-                again ? &health : NULL, NULL);
+            (void)say(service, i, service->values->at[i].version, "healthy", NULL,
+                      again ? &health : NULL, NULL);
         all = all && !service->unreported[i] && !asks_again(service, wanted, i);
     }
     return all;
@@ -257,6 +280,7 @@ bool service_report_again(struct service *service, const struct wanted *wanted)
 
 void service_gone(struct service *service)
 {
+    link_last_word(service->link);
     say_all(service, service->values, "gone", NULL, NULL, NULL);
 }
 
@@ -325,15 +349,17 @@ static void go_back(struct service *service, struct values *tried,
     for (size_t i = 0; i < tried->n; i++)
         if (tried->at[i].version != service->values->at[i].version) {
             service->refused[i] = tried->at[i].version;
-            say(service, i, tried->at[i].version, "unhealthy", failed->detail, failed, baseline);
+            (void)say(service, i, tried->at[i].version, "unhealthy", failed->detail, failed,
+                      baseline);
         }
     struct health_result old = run_with(service, service->values, baseline);
     for (size_t i = 0; i < tried->n; i++)
         if (tried->at[i].version != service->values->at[i].version)
-            say(service, i, service->values->at[i].version,
-                old.healthy ? "rolled_back" : "unhealthy",
-                old.healthy ? failed->detail : "neither the new nor the old version is healthy",
-                &old, baseline);
+            (void)say(service, i, service->values->at[i].version,
+                      old.healthy ? "rolled_back" : "unhealthy",
+                      old.healthy ? failed->detail
+                                  : "neither the new nor the old version is healthy",
+                      &old, baseline);
     kt_log(KT_LOG_WARNING, "went-back", "service=%s healthy=%s why=\"%.150s\"",
            service->config->service, old.healthy ? "yes" : "no", failed->detail);
 }
@@ -358,7 +384,7 @@ static void take_over(struct service *service, struct values *values,
         if (values->at[i].version == old->at[i].version)
             continue;
         service->refused[i] = 0;
-        say(service, i, values->at[i].version, "healthy", NULL, health, baseline);
+        (void)say(service, i, values->at[i].version, "healthy", NULL, health, baseline);
         kt_log(KT_LOG_NOTICE, "version-applied", "service=%s secret=%s from=%llu to=%llu p95_ms=%u",
                service->config->service, values->at[i].secret,
                (unsigned long long)old->at[i].version, (unsigned long long)values->at[i].version,
@@ -414,14 +440,15 @@ bool service_move(struct service *service, const struct wanted *wanted)
     if (!baseline.healthy || service->s->ending) {
         for (size_t i = 0; i < values->n && !service->s->ending; i++)
             if (values->at[i].version != service->values->at[i].version)
-                say(service, i, service->values->at[i].version, "unhealthy",
-                    "unhealthy before the change: not touched", &baseline, NULL);
+                (void)say(service, i, service->values->at[i].version, "unhealthy",
+                          "unhealthy before the change: not touched", &baseline, NULL);
         values_free(values);
         return false;
     }
     for (size_t i = 0; i < values->n; i++)
         if (values->at[i].version != service->values->at[i].version)
-            say(service, i, service->values->at[i].version, "applying", NULL, NULL, &baseline);
+            (void)say(service, i, service->values->at[i].version, "applying", NULL, NULL,
+                      &baseline);
     struct health_result health = run_with(service, values, &baseline);
     if (service->s->ending) {
         values_free(values);

@@ -16,6 +16,7 @@ struct service {
     struct values *values;                /* what the service runs with */
     uint64_t refused[CONFIG_SECRETS_MAX]; /* a version that was tried and did not do; 0: none */
     int64_t last_restart_ms;
+    bool lost; /* it was stopped for a restart and could not be started */
     bool unreported[CONFIG_SECRETS_MAX]; /* the vault has not heard of the running version */
     bool uneasy[CONFIG_SECRETS_MAX];     /* the last word about it was not "healthy" */
 };

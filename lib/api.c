@@ -28,6 +28,9 @@ struct kt_api {
     struct kt_http *http;
     struct kt_secret *token;
     size_t body_max;
+    int wake_fd;
+    bool (*woken)(void *arg);
+    void *woken_arg;
     char namespace_path[NAMESPACE_MAX];
 };
 
@@ -51,6 +54,9 @@ enum kt_kind kt_api_open(const struct kt_api_options *options, struct kt_api **r
         .body_max = options->body_max,
     };
     api->body_max = options->body_max != 0 ? options->body_max : BODY_MAX;
+    api->wake_fd = options->wake_fd;
+    api->woken = options->woken;
+    api->woken_arg = options->woken_arg;
     (void)snprintf(api->namespace_path, sizeof api->namespace_path, "%s", ns);
     enum kt_kind kind = kt_http_open(&http, &api->http, err);
     if (kind == KT_OK)
@@ -315,6 +321,11 @@ enum kt_kind kt_api_call(struct kt_api *api, const struct kt_api_request *reques
         .tick = request->tick,
         .tick_arg = request->tick_arg,
     };
+    if (wake_fd < 0 && api->woken != NULL) {
+        wake_fd = api->wake_fd;
+        http.woken = api->woken;
+        http.woken_arg = api->woken_arg;
+    }
     enum kt_kind kind = kt_http_perform(api->http, &http, wake_fd, &reply->http, err);
     if (kind != KT_OK) {
         reply->root = reply->data = reply->auth = reply->warnings = reply->errors =
@@ -455,6 +466,9 @@ enum kt_kind kt_api_consumer_report(struct kt_api *api, const struct kt_api_cons
     if (!kt_buf_ok(&path) || !kt_buf_ok(&body))
         return kt_fail(err, KT_INVALID, "the report about a consumer is too long");
     struct kt_api_request request = {
-        .method = "POST", .path = kt_buf_text(&path), .body = kt_buf_bytes(&body)};
+        .method = "POST",
+        .path = kt_buf_text(&path),
+        .body = kt_buf_bytes(&body),
+        .timeout_ms = report->timeout_ms};
     return kt_api_call(api, &request, -1, reply, err);
 }

@@ -31,6 +31,11 @@ struct kt_api_options {
     struct kt_bytes token;      /* copied into guarded memory; empty: none */
     unsigned timeout_ms;        /* 0: 60 s */
     size_t body_max;            /* 0: 33 MiB */
+    /* For calls that are given no wake_fd: while they wait, woken() is called when wake_fd gets
+     * readable; false: the call is given up with KT_GONE. NULL: nothing wakes them. */
+    int wake_fd;
+    bool (*woken)(void *arg);
+    void *woken_arg;
 };
 #define KT_API_ADDRESS "https://127.0.0.1:8200"
 
@@ -113,6 +118,7 @@ struct kt_api_consumer {
     uint64_t version;
     unsigned samples;
     unsigned p95_ms, baseline_p95_ms;
+    unsigned timeout_ms; /* 0: the client's */
 };
 enum kt_kind kt_api_consumer_report(struct kt_api *api, const struct kt_api_consumer *report,
                                     struct kt_api_reply *reply, struct kt_err *err) KT_MUST_CHECK;

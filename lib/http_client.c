@@ -362,7 +362,8 @@ static enum kt_kind drive(struct kt_http *http, const struct kt_http_request *re
             return kt_fail(err, KT_INTERNAL, "libcurl cannot wait");
         if (request->tick != NULL)
             request->tick(request->tick_arg);
-        if (wake_fd >= 0 && extra.revents != 0)
+        if (wake_fd >= 0 && extra.revents != 0 &&
+            (request->woken == NULL || !request->woken(request->woken_arg)))
             return kt_fail(err, KT_GONE, "the request was given up");
     }
 }

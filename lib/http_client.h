@@ -51,6 +51,8 @@ struct kt_http_request {
     unsigned timeout_ms;     /* 0: the client's; a long poll sets its wait and some more */
     void (*tick)(void *arg); /* called about once a second while waiting; NULL: not at all */
     void *tick_arg;
+    bool (*woken)(void *arg); /* called when wake_fd gets readable; true: it was read, go on */
+    void *woken_arg;
 };
 struct kt_http_response {
     unsigned status;

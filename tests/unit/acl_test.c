@@ -1,5 +1,5 @@
-/* Which pattern decides: a table of Vault's rules, then many random policies against an evaluator that
- * looks at every rule, segment by segment, and knows no index. */
+/* Which pattern decides: a table of Vault's rules, then many random policies against an evaluator
+ * that looks at every rule, segment by segment, and knows no index. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -211,7 +211,9 @@ static const struct {
     unsigned bit;
     enum operation op;
 } capabilities[] = {
-    {"read", CAP_READ, OP_READ}, {"list", CAP_LIST, OP_LIST}, {"deny", CAP_DENY, OP_NONE},
+    {"read", CAP_READ, OP_READ},
+    {"list", CAP_LIST, OP_LIST},
+    {"deny", CAP_DENY, OP_NONE},
 };
 
 static void add_block(struct kt_buf *text, const struct plain *rule)
@@ -242,17 +244,15 @@ static void compare_decisions(const struct acl *acl, const struct plain *rules, 
         char path[TEXT_MAX];
         make_path(path);
         for (size_t j = 0; j < 2; j++) {
-            const struct acl_request ask = {.op = capabilities[j].op,
-                                            .path = path,
-                                            .path_len = strlen(path),
-                                            .wrap_ttl_s = -1};
+            const struct acl_request ask = {
+                .op = capabilities[j].op, .path = path, .path_len = strlen(path), .wrap_ttl_s = -1};
             struct acl_decision decision;
             acl_check(acl, &ask, &decision);
             bool wanted = plain_allows(rules, n, path, capabilities[j].bit);
             if (decision.allowed != wanted)
                 fail_msg("%s '%s': expected %d, got %d by '%s' in:\n%s", capabilities[j].word, path,
-                         wanted, decision.allowed,
-                         decision.pattern == NULL ? "" : decision.pattern, kt_buf_text(texts));
+                         wanted, decision.allowed, decision.pattern == NULL ? "" : decision.pattern,
+                         kt_buf_text(texts));
         }
     }
 }

@@ -1,5 +1,5 @@
-/* What is left of ended tokens, removed mounts and deleted secrets goes away, all of it, and nothing
- * else does. */
+/* What is left of ended tokens, removed mounts and deleted secrets goes away, all of it, and
+ * nothing else does. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -26,8 +26,8 @@ static int end(void **state)
 
 /* ---- asking ---- */
 
-static unsigned call(struct test_vault *vault, const char *who, const char *method, const char *path,
-                     const char *body)
+static unsigned call(struct test_vault *vault, const char *who, const char *method,
+                     const char *path, const char *body)
 {
     return test_vault_call(vault, method, path, who == NULL ? vault->root : who, body);
 }
@@ -85,9 +85,9 @@ struct counts {
 
 static struct counts count(struct test_vault *vault)
 {
-    return (struct counts){rows(vault, TABLE_TOKEN),     rows(vault, TABLE_ACCESSOR),
-                           rows(vault, TABLE_CHILD),     rows(vault, TABLE_TOKEN_DUE),
-                           rows(vault, TABLE_KV_NAME),   rows(vault, TABLE_CUBBY),
+    return (struct counts){rows(vault, TABLE_TOKEN),   rows(vault, TABLE_ACCESSOR),
+                           rows(vault, TABLE_CHILD),   rows(vault, TABLE_TOKEN_DUE),
+                           rows(vault, TABLE_KV_NAME), rows(vault, TABLE_CUBBY),
                            rows(vault, TABLE_KV)};
 }
 
@@ -163,7 +163,8 @@ static void the_last_use_is_the_last(void **state)
     char token[256], accessor[256], body[512];
     test_vault_token(vault, "r", "path \"auth/token/*\" { capabilities = [\"update\"] }", token,
                      sizeof token);
-    make_token(vault, NULL, "{\"policies\":[\"r\"],\"num_uses\":1,\"ttl\":\"1h\"}", token, sizeof token);
+    make_token(vault, NULL, "{\"policies\":[\"r\"],\"num_uses\":1,\"ttl\":\"1h\"}", token,
+               sizeof token);
     test_vault_text(vault, "auth.accessor", accessor, sizeof accessor);
     (void)snprintf(body, sizeof body, "{\"accessor\":\"%s\"}", accessor);
     expect(vault, token, "POST", "auth/token/renew-accessor", body, 400);

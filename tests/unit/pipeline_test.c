@@ -28,8 +28,7 @@ static int end(void **state)
 /* How often the exported audit log says a text. */
 static unsigned logged(struct test_vault *vault, const char *text)
 {
-    assert_int_equal(
-        test_vault_call(vault, "GET", "sys/audit-log/export", vault->root, NULL), 200);
+    assert_int_equal(test_vault_call(vault, "GET", "sys/audit-log/export", vault->root, NULL), 200);
     unsigned n = 0;
     for (const char *at = vault->body; (at = strstr(at, text)) != NULL; at++)
         n++;
@@ -144,9 +143,8 @@ static void blocking_work_costs_a_use(void **state)
     limited_token(vault, "path \"sys/audit-log/*\" { capabilities = [\"update\"] }", 2, token,
                   sizeof token);
     for (unsigned i = 0; i < 3; i++)
-        assert_int_equal(
-            test_vault_call(vault, "POST", "sys/audit-log/checkpoint", token, NULL),
-            i < 2 ? 200 : 403);
+        assert_int_equal(test_vault_call(vault, "POST", "sys/audit-log/checkpoint", token, NULL),
+                         i < 2 ? 200 : 403);
 }
 
 /* ---- what a refusal tells ---- */
@@ -167,7 +165,6 @@ static void limits_do_not_tell_what_is_mounted(void **state)
     free(kept);
     free(body);
 }
-
 
 static enum kt_kind spoil(struct request *req, struct kt_err *err)
 {
@@ -205,9 +202,9 @@ static void lists_are_bounded(void **state)
     for (size_t i = 0; i < n; i++)
         kt_buf_add_text(&body, ",a");
     kt_buf_add_text(&body, "\"}");
-    assert_int_equal(test_vault_call(vault, "POST", "sys/capabilities-self", vault->root,
-                                     kt_buf_text(&body)),
-                     400);
+    assert_int_equal(
+        test_vault_call(vault, "POST", "sys/capabilities-self", vault->root, kt_buf_text(&body)),
+        400);
     assert_true(test_vault_said(vault, "more than 4096 items"));
     kt_buf_free(&body);
 }
@@ -221,19 +218,16 @@ static void a_rollback_takes_all_holders(void **state)
     static const struct {
         bool says[3], all;
     } rows[] = {
-        {{true, true, true}, true},
-        {{false, true, true}, false},
-        {{true, false, true}, false},
-        {{true, true, false}, false},
-        {{true, true, true}, true},
+        {{true, true, true}, true},   {{false, true, true}, false}, {{true, false, true}, false},
+        {{true, true, false}, false}, {{true, true, true}, true},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         core_seal(core, "test");
         bool unsealed = false, all = false;
         for (unsigned j = 0; j < 3; j++)
-            assert_int_equal(core_unseal_share(core, vault->shares[j], rows[i].says[j], &unsealed,
-                                               &all, NULL),
-                             KT_OK);
+            assert_int_equal(
+                core_unseal_share(core, vault->shares[j], rows[i].says[j], &unsealed, &all, NULL),
+                KT_OK);
         assert_true(unsealed);
         assert_int_equal(all, rows[i].all);
         assert_int_equal(core_unsealed(core, all, NULL), KT_OK);

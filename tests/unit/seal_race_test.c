@@ -124,8 +124,8 @@ static void nothing_acknowledged_is_lost(void **state)
     atomic_bool stop = false;
     atomic_uint answered = 0;
     for (unsigned i = 0; i < WORKERS; i++) {
-        workers[i] = (struct worker){
-            .vault = vault, .number = i, .stop = &stop, .answered = &answered};
+        workers[i] =
+            (struct worker){.vault = vault, .number = i, .stop = &stop, .answered = &answered};
         assert_int_equal(pthread_create(&workers[i].thread, NULL, work, &workers[i]), 0);
     }
     for (unsigned round = 0; round < ROUNDS; round++) {
@@ -134,9 +134,9 @@ static void nothing_acknowledged_is_lost(void **state)
         let_them_work(&answered);
         bool unsealed = false, all = false;
         for (unsigned i = 0; i < 3; i++)
-            assert_int_equal(core_unseal_share(vault->core, vault->shares[i], false, &unsealed,
-                                               &all, NULL),
-                             KT_OK);
+            assert_int_equal(
+                core_unseal_share(vault->core, vault->shares[i], false, &unsealed, &all, NULL),
+                KT_OK);
         assert_int_equal(core_unsealed(vault->core, false, NULL), KT_OK);
     }
     let_them_work(&answered);

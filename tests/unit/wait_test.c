@@ -36,7 +36,8 @@ static enum kt_kind wait_for_news(struct request *req, struct kt_err *err)
 static void *ask(void *arg)
 {
     struct waiting *waiting = arg;
-    waiting->kind = request_internal(waiting->vault->core, "test/wait", wait_for_news, waiting, NULL);
+    waiting->kind =
+        request_internal(waiting->vault->core, "test/wait", wait_for_news, waiting, NULL);
     return NULL;
 }
 

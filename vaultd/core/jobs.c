@@ -4,9 +4,9 @@
 #include "vaultd/core/private.h"
 #include "vaultd/engine/kv_clear.h"
 
-#define FORMAT   1u
-#define ROOM     96u /* of STORE_BATCH_OPS */
-#define ROW_ROOM 2u  /* to delete a job's row, on condition that it was not put anew */
+#define FORMAT      1u
+#define ROOM        96u /* of STORE_BATCH_OPS */
+#define ROW_ROOM    2u  /* to delete a job's row, on condition that it was not put anew */
 #define SUBJECT_MAX 8192u
 
 static const struct {

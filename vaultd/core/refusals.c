@@ -29,7 +29,7 @@ struct slot {
 struct refusals {
     pthread_mutex_t lock;
     unsigned char hash_key[crypto_shorthash_KEYBYTES]; /* nobody may aim at another's bucket */
-    struct bucket all;          /* guarded by lock, as are the slots */
+    struct bucket all;                                 /* guarded by lock, as are the slots */
     struct slot slots[BUCKETS];
 };
 
@@ -93,8 +93,7 @@ static void count(struct slot *slot, const char *source, int64_t now_ms)
 bool refusals_admit(struct refusals *refusals, const char *source, int64_t now_ms)
 {
     unsigned char hash[crypto_shorthash_BYTES];
-    (void)crypto_shorthash(hash, (const unsigned char *)source, strlen(source),
-                           refusals->hash_key);
+    (void)crypto_shorthash(hash, (const unsigned char *)source, strlen(source), refusals->hash_key);
     (void)pthread_mutex_lock(&refusals->lock);
     struct slot *slot = &refusals->slots[hash[0] % BUCKETS];
     fill(&slot->bucket, PER_SOURCE, now_ms);
@@ -102,8 +101,7 @@ bool refusals_admit(struct refusals *refusals, const char *source, int64_t now_m
     /* A full bucket means that its source was quiet: it may change hands. */
     if (slot->count.refused == 0 && slot->bucket.level == PER_SOURCE * RECORD_COSTS)
         (void)snprintf(slot->source, sizeof slot->source, "%s", source);
-    bool admitted =
-        slot->bucket.level >= RECORD_COSTS && refusals->all.level >= RECORD_COSTS;
+    bool admitted = slot->bucket.level >= RECORD_COSTS && refusals->all.level >= RECORD_COSTS;
     if (admitted) {
         slot->bucket.level -= RECORD_COSTS;
         refusals->all.level -= RECORD_COSTS;
@@ -120,9 +118,8 @@ bool refusals_take(struct refusals *refusals, int64_t now_ms, bool all, struct r
     (void)pthread_mutex_lock(&refusals->lock);
     for (size_t i = 0; i < BUCKETS && !found; i++) {
         struct refusal_count *counted = &refusals->slots[i].count;
-        found = counted->refused > 0 &&
-                (all || now_ms - counted->until_ms >= PAUSE_MS ||
-                 now_ms - counted->since_ms >= LONGEST_MS);
+        found = counted->refused > 0 && (all || now_ms - counted->until_ms >= PAUSE_MS ||
+                                         now_ms - counted->since_ms >= LONGEST_MS);
         if (found) {
             *ret = *counted;
             counted->refused = 0;
