@@ -155,6 +155,7 @@ const struct command command_table[] = {
      "  max_age=90d           due then, outside the window too\n"
      "  catchup=one|none      what becomes of missed times\n"
      "  overlap= soak= ack_timeout= max_overlap=    60s 60s 120s 24h\n"
+     "  drain= propagation=                         300s 0\n"
      "  on_unhealthy= on_ack_timeout=        rollback|hold\n"
      "  loose_readers=hold|ignore            readers that are no agents\n"
      "  require_healthy=true old_is_dead=false\n"
