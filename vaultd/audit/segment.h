@@ -1,7 +1,8 @@
 /* vaultd/audit/segment.h - the files that hold the records, and reading them in order.
  *
  * What:    NNNNNN.seg, all of one size, allocated whole before they are mapped, so that a full disk
- *          is an error of audit_segment_create() and never a SIGBUS in the middle of a record.
+ *          is an error of audit_segment_create() and never a SIGBUS in the middle of a record, and
+ *          written with zeroes, so that no record waits for a page.
  *          Records stand one after the other from offset 0; none crosses an end. Zeroes follow.
  * Owner:   audit_segment_close() unmaps and closes. A reader is freed by audit_reader_done().
  * Threads: one thread at a time per struct. Writing into a mapping is the log's business (log.h).
