@@ -429,7 +429,7 @@ static void full_disk(void **state)
     struct store_fixture *f = *state;
     store_close(f->store);
     f->store = NULL;
-    mount_over(f->folder, "size=3m");
+    mount_over(f->folder, "size=7m"); /* of which 4 are the reserve */
     struct kt_err err = {0};
     fill_rest(f->folder, "filler", 0);
     assert_int_equal(store_open_seamed(&f->config, &f->seam, &f->store, &err), KT_FULL);
@@ -474,6 +474,56 @@ static void full_disk(void **state)
     assert_int_equal(store_open_seamed(&f->config, &f->seam, &f->store, &err), KT_PRECONDITION);
     assert_non_null(strstr(err.what, "read-only"));
     assert_int_equal(umount(f->folder), 0);
+}
+
+/* Nothing at all is left on the disk: deleting and revoking go on from the reserve, all others wait
+ * until it could be filled again. */
+static void relief_on_a_full_disk(void **state)
+{
+    struct store_fixture *f = *state;
+    store_close(f->store);
+    f->store = NULL;
+    mount_over(f->folder, "size=7m");
+    struct kt_err err = {0};
+    assert_int_equal(store_open_seamed(&f->config, &f->seam, &f->store, &err), KT_OK);
+    static unsigned char value[2000];
+    for (unsigned i = 0; i < 200; i++) {
+        char key[16];
+        int n = snprintf(key, sizeof key, "\x01%03u", i);
+        struct batch *batch = batch_new();
+        batch_put(batch, kt_bytes(key, (size_t)n), kt_bytes(value, sizeof value));
+        assert_int_equal(fixture_commit(f, batch).error, STORE_OK);
+    }
+    fill_rest(f->folder, "filler", 0);
+    enum store_error error = STORE_OK;
+    for (unsigned i = 0; i < 400 && error == STORE_OK; i++)
+        error = fixture_put(f, "\x01more", "x"); /* pages that were freed before are used up */
+    static unsigned char big[64 * 1024];
+    struct batch *batch = batch_new();
+    batch_put(batch, kt_str("\x01" "big"), kt_bytes(big, sizeof big));
+    assert_int_equal(fixture_commit(f, batch).error, STORE_FULL);
+    for (unsigned i = 0; i < 200; i++) {
+        char key[16];
+        int n = snprintf(key, sizeof key, "\x01%03u", i);
+        batch = batch_new();
+        batch_delete(batch, kt_bytes(key, (size_t)n));
+        if (i % 2 != 0) { /* as revoking a token does */
+            batch_put(batch, kt_str("\x02revoked"), kt_bytes(key, (size_t)n));
+            batch_relief(batch);
+        }
+        error = fixture_commit(f, batch).error;
+        if (error != STORE_OK)
+            fail_msg("relief %u: %s", i, store_error_text(error));
+    }
+    char path[160];
+    path_of(f, "filler", path);
+    assert_int_equal(unlink(path), 0);
+    batch = batch_new();
+    batch_put(batch, kt_str("\x01" "big"), kt_bytes(big, sizeof big));
+    assert_int_equal(fixture_commit(f, batch).error, STORE_OK);
+    fixture_reopen(f);
+    assert_int_equal(fixture_get(f, "\x01" "007", NULL), STORE_NOT_FOUND);
+    assert_int_equal(fixture_get(f, "\x01" "big", NULL), STORE_OK);
 }
 
 /* ---- out of memory ---- */
@@ -551,6 +601,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(each_allocation_may_fail, set_up, tear_down),
 #endif
         cmocka_unit_test_setup_teardown(full_disk, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(relief_on_a_full_disk, set_up, tear_down),
     };
     if (kt_secret_init(NULL) != KT_OK)
         return 1;

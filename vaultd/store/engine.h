@@ -76,6 +76,12 @@ struct engine_kind {
     /* head NULL: only what was dropped. STORE_UNKNOWN: a sync failed, see engine->trouble. */
     enum store_error (*fold_commit)(struct engine *engine, const struct store_head *head);
     void (*fold_abort)(struct engine *engine);
+
+    /* Outside of folds, NULL: the engine has no disk that others can fill. Room for relief on a full
+     * disk: reserve_give() true: a batch that found none may be tried again. Until reserve_take()
+     * is true nothing but relief is written. */
+    bool (*reserve_take)(struct engine *engine);
+    bool (*reserve_give)(struct engine *engine);
 };
 
 struct engine {

@@ -153,13 +153,20 @@ static enum store_error apply(struct store *store, struct fold *fold, struct bat
 
 /* Ordinary batches leave a reserve to those that revoke, expire and seal. Who only deletes makes
  * room, though it needs some to do so. */
+static bool relieves(const struct batch *batch)
+{
+    return batch->relief || batch->puts == 0;
+}
+
 static bool has_room(struct store *store, const struct batch *batch)
 {
     struct engine *engine = store->engine;
     if (batch->writes == 0 && !batch->has_outcome)
         return true;
-    unsigned percent = batch->relief || batch->puts == 0 ? engine->kind->relief_percent
-                                                         : engine->kind->ordinary_percent;
+    if (store->relief_only && !relieves(batch))
+        return false;
+    unsigned percent =
+        relieves(batch) ? engine->kind->relief_percent : engine->kind->ordinary_percent;
     uint64_t limit = engine->max_bytes / 100 * percent;
     uint64_t used = engine->kind->fold_used(engine);
     return used <= limit && batch->len <= limit - used;
@@ -252,12 +259,21 @@ static enum store_error finish(struct store *store, const struct fold *fold)
     return STORE_OK;
 }
 
+static bool has_ordinary(const struct batch *batch)
+{
+    while (batch != NULL && relieves(batch))
+        batch = batch->next;
+    return batch != NULL;
+}
+
 /* Sets each batch's result but does not complete it. What is returned holds for all of them. */
 static enum store_error try_fold(struct store *store, struct batch *first)
 {
     struct engine *engine = store->engine;
     struct fold fold = {.first = first, .at = store->head.at + 1};
     kt_buf_reset(&store->outcomes);
+    if (engine->kind->reserve_take != NULL && has_ordinary(first))
+        store->relief_only = !engine->kind->reserve_take(engine);
     enum store_error error = engine->kind->fold_begin(engine);
     if (error != STORE_OK)
         return error;
@@ -318,8 +334,14 @@ static bool refuse_broken(struct store *store, struct batch *first)
 static void run_alone(struct store *store, struct batch *batch)
 {
     batch->next = NULL;
-    if (!refuse_broken(store, batch))
-        settle(store, batch, try_fold(store, batch));
+    struct engine *engine = store->engine;
+    if (refuse_broken(store, batch))
+        return;
+    enum store_error error = try_fold(store, batch);
+    if (error == STORE_FULL && relieves(batch) && engine->kind->reserve_give != NULL &&
+        engine->kind->reserve_give(engine))
+        error = try_fold(store, batch);
+    settle(store, batch, error);
 }
 
 /* The disk is full for all of them together. Alone, relief first, what fits gets through. To keep
@@ -333,7 +355,7 @@ static void run_each_alone(struct store *store, struct batch *first)
     batch_list_init(&given_up);
     struct batch *last_relief = NULL;
     for (struct batch *batch = first; batch != NULL; batch = batch->next)
-        if (batch->relief)
+        if (relieves(batch))
             last_relief = batch;
     bool before = last_relief != NULL;
     while (first != NULL) {
@@ -341,7 +363,7 @@ static void run_each_alone(struct store *store, struct batch *first)
         first = batch->next;
         if (batch == last_relief)
             before = false;
-        batch_list_add(batch->relief ? &relief : before ? &given_up : &ordinary, batch);
+        batch_list_add(relieves(batch) ? &relief : before ? &given_up : &ordinary, batch);
     }
     fail_all(given_up.first, STORE_FULL);
     store_complete(given_up.first);
@@ -362,7 +384,7 @@ void store_fold_run(struct store *store, struct batch *first)
     if (refuse_broken(store, first))
         return;
     enum store_error error = try_fold(store, first);
-    if (error == STORE_FULL && first->next != NULL)
+    if (error == STORE_FULL)
         run_each_alone(store, first);
     else
         settle(store, first, error);

@@ -71,6 +71,7 @@ struct store {
     atomic_uint n_followers;
 
     _Atomic generation outcomes_synced;
+    bool relief_only;            /* the store thread's: the engine's reserve is spent */
     generation outcomes_dropped; /* the store thread's: none is kept up to and including this one */
 
     _Atomic uint64_t used, folds, batches;

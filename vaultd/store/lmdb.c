@@ -325,6 +325,18 @@ static enum store_error fold_commit(struct engine *engine, const struct store_he
     return STORE_OK;
 }
 
+/* ---- the reserve ---- */
+
+static bool reserve_take(struct engine *engine)
+{
+    return store_reserve_take(&lmdb_of(engine)->reserve);
+}
+
+static bool reserve_give(struct engine *engine)
+{
+    return store_reserve_give(&lmdb_of(engine)->reserve);
+}
+
 static void close_lmdb(struct engine *engine)
 {
     struct lmdb *lmdb = lmdb_of(engine);
@@ -355,6 +367,8 @@ static const struct engine_kind lmdb_kind = {
     .fold_used = fold_used,
     .fold_commit = fold_commit,
     .fold_abort = fold_abort,
+    .reserve_take = reserve_take,
+    .reserve_give = reserve_give,
 };
 
 enum kt_kind store_lmdb_open(const struct store_config *config, const struct store_seam *seam,
@@ -364,6 +378,7 @@ enum kt_kind store_lmdb_open(const struct store_config *config, const struct sto
     if (lmdb == NULL)
         return kt_fail(err, KT_NO_MEMORY, "opening the store");
     lmdb->engine.kind = &lmdb_kind;
+    lmdb->reserve.fd = -1;
     lmdb->engine.max_bytes = config->max_bytes != 0 ? config->max_bytes : LMDB_MAP_BYTES;
     enum kt_kind kind = store_lmdb_env_open(lmdb, config, seam, err);
     if (kind != KT_OK) {

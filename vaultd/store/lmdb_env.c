@@ -12,6 +12,7 @@
 
 #define DATA_FILE STORE_FOLDER "/data.mdb"
 #define LOCK_FILE STORE_FOLDER "/lock.mdb"
+#define RESERVE_FILE STORE_FOLDER "/reserve"
 #define LOCK_BYTES 65536 /* room for 1,000 readers */
 /* LMDB never writes the last pages of a transaction that it took and gave back, so a sound file may
  * be a little shorter than its own count says. */
@@ -117,8 +118,9 @@ static bool join(char out[PATH_MAX], const char *path, const char *name)
 
 static int remove_newborn(int folder)
 {
-    static const char *const files[] = {STORE_NEWBORN "/data.mdb", STORE_NEWBORN "/lock.mdb"};
-    for (size_t i = 0; i < 2; i++)
+    static const char *const files[] = {STORE_NEWBORN "/data.mdb", STORE_NEWBORN "/lock.mdb",
+                                        STORE_NEWBORN "/reserve"};
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
         if (unlinkat(folder, files[i], 0) != 0 && errno != ENOENT && errno != ENOTDIR)
             return errno;
     return unlinkat(folder, STORE_NEWBORN, AT_REMOVEDIR) == 0 || errno == ENOENT ? 0 : errno;
@@ -324,6 +326,8 @@ enum kt_kind store_lmdb_env_open(struct lmdb *lmdb, const struct store_config *c
     kind = find_or_make(&lmdb->folder, config->path, err);
     if (kind == KT_OK)
         kind = open_and_check(lmdb, config->path, seam, err);
+    if (kind == KT_OK)
+        store_reserve_open(lmdb->folder.fd, RESERVE_FILE, &lmdb->reserve);
     if (kind != KT_OK)
         store_lmdb_env_close(lmdb);
     return kind;
@@ -334,5 +338,6 @@ void store_lmdb_env_close(struct lmdb *lmdb)
     if (lmdb->env != NULL)
         mdb_env_close(lmdb->env);
     lmdb->env = NULL;
+    store_reserve_close(&lmdb->reserve);
     store_folder_close(&lmdb->folder);
 }

@@ -5,6 +5,7 @@
  *          outcomes (key: generation, big-endian; record: the same form, its bytes the fold's
  *          outcomes, each u32 length and bytes). Together, because each commit writes both: one
  *          page less. A new one is made as store.new and renamed when it is whole and synced.
+ *          store/reserve holds nothing (vaultd/store/reserve.h).
  *          Flags are LMDB's defaults and MDB_NOTLS: nothing that trades durability for speed.
  * Owner:   one environment per folder and process: a second would drop the first one's locks
  *          (lmdb.h, "Caveats"). The folder's lock refuses it.
@@ -15,6 +16,7 @@
 
 #include "vaultd/store/engine.h"
 #include "vaultd/store/folder.h"
+#include "vaultd/store/reserve.h"
 
 #define LMDB_MAP_BYTES   (UINT64_C(64) * 1024 * 1024 * 1024) /* of address space, not of disk */
 #define LMDB_HEAD_KEY    "head"
@@ -32,6 +34,7 @@ struct lmdb {
     uint64_t base;
     _Atomic generation committing;
     MDB_txn *fold;
+    struct store_reserve reserve;
     int64_t check_readers_at_ms;
 };
 
