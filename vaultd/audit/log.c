@@ -17,13 +17,14 @@
 
 /* ---- room ---- */
 
-/* The index has to hold what fits the rest of this segment, the spare and one more. */
-enum kt_kind log_room(struct audit_log *log, uint64_t records, struct kt_err *err)
+/* The tree first: what has room in the index has room in the tree. */
+enum kt_kind log_room(struct audit_log *log, uint64_t records, unsigned segments,
+                      struct kt_err *err)
 {
-    records += 3 * (log->segment_bytes / AUDIT_RECORD_MIN + 1);
-    enum kt_kind kind = audit_index_room(&log->index, records, err);
+    records += segments * (log->segment_bytes / AUDIT_RECORD_MIN + 1);
+    enum kt_kind kind = audit_tree_room(&log->tree, records, err);
     if (kind == KT_OK)
-        kind = audit_tree_room(&log->tree, records, err);
+        kind = audit_index_room(&log->index, records, err);
     return kind;
 }
 
@@ -38,7 +39,9 @@ static enum kt_kind make_spare(struct audit_log *log, struct kt_err *err)
     if (there)
         return KT_OK;
     struct audit_segment spare = {.fd = -1};
-    enum kt_kind kind = log_room(log, next, err);
+    /* For the rest of this segment, the spare, and one more, so that a restart on a full disk finds
+     * room for what still fits here. */
+    enum kt_kind kind = log_room(log, next, 3, err);
     if (kind == KT_OK)
         kind = audit_segment_create(log->folder, number, log->segment_bytes, &spare, err);
     if (kind != KT_OK)
@@ -93,6 +96,13 @@ static void switch_segment(struct audit_log *log)
     log->unmapped = 0;
 }
 
+/* Room in the index for one more besides all outcomes that were promised theirs. */
+static bool index_fits(const struct audit_log *log)
+{
+    return log->next + log->promised / AUDIT_RECORD_MIN + 2 <=
+           atomic_load_explicit(&log->index.room, memory_order_relaxed);
+}
+
 /* Whether a record of that size has its room now, and the promised room stays. Switches. */
 static bool fits(struct audit_log *log, size_t size, bool promised)
 {
@@ -103,7 +113,11 @@ static bool fits(struct audit_log *log, size_t size, bool promised)
             return false;
         switch_segment(log);
     }
-    if (promised || log->spare.map != NULL)
+    if (promised)
+        return true;
+    if (!index_fits(log))
+        return false;
+    if (log->spare.map != NULL)
         return true;
     return log->at + size + log->promised + LOG_SLACK <= log->segment_bytes;
 }
@@ -296,6 +310,8 @@ static enum kt_kind promise_now(struct audit_log *log, size_t room, struct kt_er
     if (log->promised + room + LOG_SLACK > log->segment_bytes / 2)
         return kt_fail(err, KT_BUSY, "too many writes at once for the audit log");
     if (log->spare.map == NULL && log->at + log->promised + room + LOG_SLACK > log->segment_bytes)
+        return KT_FULL;
+    if (!index_fits(log))
         return KT_FULL;
     log->promised += room;
     return KT_OK;

@@ -285,7 +285,9 @@ static enum kt_kind find_end(struct scan *scan, const struct audit_trust *trust,
     found->size = scan->size;
     found->mark = scan->mark;
     memcpy(found->last_time, scan->last_time, sizeof found->last_time);
-    kind = log_room(log, scan->size, err);
+    kind = log_room(log, scan->size, 3, err);
+    if (kind == KT_FULL)
+        kind = log_room(log, scan->size, 1, err); /* was made long ago */
     if (kind == KT_FULL)
         kind = audit_tree_room(&log->tree, scan->size, err); /* enough to read and to refuse */
     if (kind == KT_OK)
@@ -531,7 +533,7 @@ enum kt_kind audit_log_create(int parent, const char *name, const struct audit_s
     struct scan scan = {.log = log};
     kind = open_files(log, err);
     if (kind == KT_OK)
-        kind = log_room(log, 0, err);
+        kind = log_room(log, 0, 3, err);
     if (kind == KT_OK)
         kind = mend(log, &scan, 0, 0, &found, err);
     if (kind == KT_OK)

@@ -50,6 +50,7 @@ struct audit_log {
     pthread_mutex_t make_lock; /* one maker of segments at a time; taken before lock */
 };
 
-/* Room in index and tree for all records that could fit the segments up to `number`. */
-enum kt_kind log_room(struct audit_log *log, uint64_t records, struct kt_err *err) KT_MUST_CHECK;
+/* Room in tree and index for so many records and for all that could fit so many segments more. */
+enum kt_kind log_room(struct audit_log *log, uint64_t records, unsigned segments,
+                      struct kt_err *err) KT_MUST_CHECK;
 struct audit_log *log_new(int folder, const struct audit_sealer *sealer, size_t segment_bytes);
