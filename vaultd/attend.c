@@ -77,14 +77,23 @@ void attend_end(struct attend *attend)
     attend->signals = attend->broken = -1;
 }
 
-void attend_broken(void *arg, const char *what)
+static void broken(const struct attend *attend, const char *event, const char *what)
 {
-    const struct attend *attend = arg;
     uint64_t one = 1;
-    kt_log(KT_LOG_ERROR, "store_broken",
+    kt_log(KT_LOG_ERROR, event,
            "error=\"%.300s\" next=\"look at the data folder's disk, then start vaultd again\"",
            what);
     (void)!write(attend->broken, &one, sizeof one);
+}
+
+void attend_store_broken(void *arg, const char *what)
+{
+    broken(arg, "store_broken", what);
+}
+
+void attend_audit_broken(void *arg, const char *what)
+{
+    broken(arg, "audit_log_broken", what);
 }
 
 void attend_notify(const char *state)

@@ -5,7 +5,7 @@
  * which the kernel sends when a mapped database file was cut short, says so and ends the process.
  * Owner:   attend_begin() opens, attend_end() closes.
  * Threads: attend_begin(): before threads, so that every thread has the signals blocked.
- *          attend_broken(): any thread; it only writes to a descriptor.
+ *          attend_..._broken(): any thread; they only write to a descriptor.
  * Source:  sd_notify(3), sd_watchdog_enabled(3), signalfd(2). */
 #pragma once
 
@@ -20,10 +20,11 @@ typedef void attend_reload_fn(void *arg);
 
 enum kt_kind attend_begin(struct attend *ret, struct kt_err *err) KT_MUST_CHECK;
 void attend_end(struct attend *attend);
-/* Until a signal to stop, or a broken store. */
+/* Until a signal to stop, or until the store or the audit log broke. */
 enum attend_end attend_loop(struct attend *attend, attend_reload_fn *fn, void *arg);
-/* A store_broken_fn; arg is the struct attend. */
-void attend_broken(void *arg, const char *what);
+/* A store_broken_fn, and the audit log's; arg is the struct attend. */
+void attend_store_broken(void *arg, const char *what);
+void attend_audit_broken(void *arg, const char *what);
 /* "READY=1" and the like; nothing happens without a service manager. */
 void attend_notify(const char *state);
 /* After this many seconds the process ends by itself, whatever hangs. */

@@ -275,11 +275,13 @@ static enum kt_kind start(struct vaultd *vaultd, struct kt_err *err)
                                      .spawner = vaultd->spawner,
                                      .dev = vaultd->args.dev,
                                      .notes = vaultd->confinement.notes,
-                                     .tick_ms = (int64_t)config->rotation_tick_ms};
+                                     .tick_ms = (int64_t)config->rotation_tick_ms,
+                                     .audit_broken = attend_audit_broken,
+                                     .audit_broken_arg = &vaultd->attend};
     enum kt_kind kind = store_open(&storage, &vaultd->store, err);
     if (kind != KT_OK)
         return kind;
-    store_on_broken(vaultd->store, attend_broken, &vaultd->attend);
+    store_on_broken(vaultd->store, attend_store_broken, &vaultd->attend);
     kind = core_new(&core, vaultd->store, &kt_system_clock, &vaultd->core, err);
     if (kind == KT_OK)
         kind = http_server_start(vaultd->http, vaultd->core, err);

@@ -26,6 +26,10 @@ class Gone(Exception):
     """No answer: the change may have happened or not."""
 
 
+class Refused(Exception):
+    """Not even a look was allowed: 5xx."""
+
+
 ABSENT = "absent"
 
 
@@ -174,6 +178,12 @@ class Client:
             self.hang_up()
             raise Gone(str(error)) from error
 
+    def look(self, *question):
+        status, answer = self.ask(*question)
+        if status >= 500:
+            raise Refused(status, answer)
+        return status, answer
+
     def hang_up(self):
         if self.connection is not None:
             self.connection.close()
@@ -183,7 +193,11 @@ class Client:
         """One change. False: the vault is gone."""
         thing = self.rng.choices(self.things, self.weights)[0]
         if thing.maybe:
-            thing.settle(thing.look(self.ask))
+            try:
+                thing.settle(thing.look(self.look))
+            except Refused as error:
+                self.load.on_refusal(*error.args)
+                return True
         self.made += 1
         method, path, body, state = thing.next(self.rng, "%d.%d" % (self.number, self.made))
         try:
@@ -215,7 +229,7 @@ class Client:
 
     def look_at_all(self):
         for thing in self.things:
-            thing.settle(thing.look(self.ask))
+            thing.settle(thing.look(self.look))
         for token in self.dead_tokens[-3:] + self.rng.sample(self.dead_tokens,
                                                              min(3, len(self.dead_tokens))):
             if self.ask("POST", "auth/token/lookup", {"token": token})[0] == 200:
@@ -240,6 +254,8 @@ class Workload:
     def start(self, seconds):
         """Lets the clients work in the background."""
         self.until = time.monotonic() + seconds
+        for client in self.clients:
+            client.hang_up()  # the vault may be another process now
         self.threads = [threading.Thread(target=self.work, args=(c,)) for c in self.clients]
         for thread in self.threads:
             thread.start()

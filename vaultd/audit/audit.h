@@ -35,6 +35,10 @@ struct audit_config {
     int64_t checkpoint_ms;  /* 10000 */
     bool accept_rollback;   /* operator unseal -accept-rollback: begin a new history */
     size_t segment_bytes;   /* of a new log; 0: 8 MiB */
+    /* Called once, on the log's thread, when the log stopped for good (a sync failed: what the kernel
+     * dropped cannot be known): every request is refused from now on, so the process should end. */
+    void (*broken)(void *arg, const char *what);
+    void *broken_arg;
 };
 
 /* Opens or creates the log, checks it against the store's head (rollback), cuts a torn tail at the

@@ -155,13 +155,19 @@ static void *keep(void *arg)
     while (wait_until(audit, sync_due < checkpoint_due ? sync_due : checkpoint_due)) {
         struct kt_err err = {0};
         struct audit_synced synced;
-        if (audit_log_wants_segment(audit->log))
-            say(&segment_said, "audit-log-full", audit_log_prepare(audit->log, &err), &err);
+        /* A request that needed it may have made the segment. */
+        enum kt_kind segment = audit_log_wants_segment(audit->log)
+                                   ? audit_log_prepare(audit->log, &err)
+                                   : KT_OK;
+        say(&segment_said, "audit-log-full", segment, &err);
         bool tick = mono_ms() >= sync_due;
         if (audit->n_devices > 0)
             audit_devices_keep(audit->devices, tick);
         if (tick) {
-            say(&sync_said, "audit-log-sync", audit_sync_now(audit, &synced, &err), &err);
+            enum kt_kind kind = audit_sync_now(audit, &synced, &err);
+            if (kind != KT_OK && !sync_said.failing && audit->broken != NULL)
+                audit->broken(audit->broken_arg, err.what);
+            say(&sync_said, "audit-log-sync", kind, &err);
             sync_due = mono_ms() + audit->sync_ms;
         }
         if (mono_ms() >= checkpoint_due) {

@@ -505,6 +505,8 @@ static enum kt_kind make(struct opening *o, struct barrier *barrier, struct kt_e
     audit->sync_ms = o->config->sync_ms > 0 ? o->config->sync_ms : 1000;
     audit->checkpoint_ms = o->config->checkpoint_ms > 0 ? o->config->checkpoint_ms : 10000;
     audit->n_devices = o->config->n_devices;
+    audit->broken = o->config->broken;
+    audit->broken_arg = o->config->broken_arg;
     kt_buf_init(&audit->outcome, OUTCOME_ROOM);
     kt_buf_init(&audit->outcome_line, OUTCOME_ROOM);
     audit->slab = kt_keyslab_new(3);

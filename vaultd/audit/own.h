@@ -18,6 +18,8 @@ struct audit {
     struct store *store;
     const struct kt_clock *clock;
     int64_t sync_ms, checkpoint_ms;
+    void (*broken)(void *arg, const char *what); /* may be NULL */
+    void *broken_arg;
 
     struct kt_keyslab *slab;
     unsigned char *record_key, *hmac_key; /* in slab */

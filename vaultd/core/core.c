@@ -279,7 +279,9 @@ static enum kt_kind open_log(struct core *core, bool accept_rollback, struct kt_
                                         .fence = leadership.fence,
                                         .sync_ms = 1000,
                                         .checkpoint_ms = 10000,
-                                        .accept_rollback = accept_rollback};
+                                        .accept_rollback = accept_rollback,
+                                        .broken = core->config.audit_broken,
+                                        .broken_arg = core->config.audit_broken_arg};
     struct audit *audit = NULL;
     enum kt_kind kind =
         audit_open(&config, core->barrier, core->store, core->clock, &audit, err);

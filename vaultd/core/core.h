@@ -32,6 +32,9 @@ struct core_config {
     bool dev;
     const char *const *notes;   /* sandbox layers that are missing, for health; NULL ends */
     int64_t tick_ms;            /* rotation's coarse timer; 0: 60 s */
+    /* The audit log stopped after a disk error: the process should end. Any thread; NULL: nobody. */
+    void (*audit_broken)(void *arg, const char *what);
+    void *audit_broken_arg;
 };
 
 struct core {

@@ -4,6 +4,7 @@
 
 #include "lib/assert.h"
 #include "lib/duration.h"
+#include "lib/log.h"
 #include "vaultd/auth/token.h"
 #include "vaultd/core/mounts.h"
 #include "vaultd/core/path.h"
@@ -456,9 +457,24 @@ static enum kt_kind store_failure(const struct commit_result *result, struct kt_
 
 static enum pipeline_state post(struct request *req);
 
+/* Once when the store gets full, once when it has room again. */
+static void note_room(struct core *core, enum store_error error)
+{
+    bool full = error == STORE_FULL;
+    if ((error != STORE_OK && !full) || atomic_load(&core->own->store_full) == full ||
+        atomic_exchange(&core->own->store_full, full) == full)
+        return;
+    if (full)
+        kt_log(KT_LOG_ERROR, "store_full", "next=\"%s\"",
+               "make room on the data folder's disk; deleting and revoking still work");
+    else
+        kt_log(KT_LOG_NOTICE, "store_has_room", "%s", "after=store_full");
+}
+
 static enum pipeline_state after_commit(struct request *req, bool *ret_again)
 {
     struct request_private *own = req->own;
+    note_room(req->core, own->result.error);
     if (req->after_commit != NULL)
         req->after_commit(req, &own->result);
     req->after_commit = NULL;
