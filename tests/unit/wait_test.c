@@ -93,7 +93,7 @@ static void the_deadline_ends_it(void **state)
 {
     (void)state;
     struct waiting *waiting = begin(5000);
-    __atomic_store_n(&waiting->vault->now_ms, waiting->deadline_ms, __ATOMIC_SEQ_CST);
+    atomic_store(&waiting->vault->now_ms, waiting->deadline_ms);
     (void)pthread_join(waiting->thread, NULL);
     assert_int_equal(waiting->kind, KT_OK);
     assert_int_equal(waiting->passes, 2);
@@ -106,7 +106,7 @@ static void it_looks_again_every_30_seconds(void **state)
     struct waiting *waiting = begin(300000);
     int64_t begun = waiting->vault->now_ms;
     for (unsigned i = 1; i <= 3; i++) {
-        __atomic_store_n(&waiting->vault->now_ms, begun + i * 30000, __ATOMIC_SEQ_CST);
+        atomic_store(&waiting->vault->now_ms, begun + i * 30000);
         while (atomic_load(&waiting->passes) <= i)
             (void)sched_yield();
         until_it_waits(waiting);
