@@ -106,7 +106,7 @@ enum pipeline_state pipeline_run(struct request *req)
     }
     answer->status = 200;
     if (req->refusal != NULL) {
-        answer->status = 400;
+        answer->status = req->refusal_status != 0 ? req->refusal_status : 400;
         kt_buf_printf(&answer->body, "{\"errors\":[\"%s\"]}\n", req->refusal);
     } else if (req->body_too_large) {
         answer->status = 413;

@@ -79,6 +79,33 @@ static void refusals_are_recorded(void **state)
     }
 }
 
+/* Refused by whoever made the request: a header too large, too many bodies at once. */
+static void refusals_of_the_origin_are_recorded(void **state)
+{
+    struct test_vault *vault = *state;
+    static const struct {
+        const char *text;
+        unsigned status, wanted, retry_after_s;
+    } rows[] = {
+        {"a header rule was broken", 0, 400, 0},
+        {"the header is too large", 431, 431, 0},
+        {"too many bodies", 503, 503, 1},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct request req;
+        request_init(&req, vault->core, ORIGIN_TCP, NULL, NULL);
+        req.method = kt_str("GET");
+        req.target = kt_str("/v1/secret/data/a");
+        req.refusal = rows[i].text;
+        req.refusal_status = rows[i].status;
+        assert_int_equal(pipeline_run(&req), PIPELINE_DONE);
+        assert_int_equal(pipeline_status(&req), rows[i].wanted);
+        assert_int_equal(req.reply.retry_after_s, rows[i].retry_after_s);
+        request_free(&req);
+        assert_int_equal(logged(vault, rows[i].text), 1);
+    }
+}
+
 static void a_flood_is_one_record(void **state)
 {
     struct test_vault *vault = *state;
@@ -238,6 +265,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(refusals_are_recorded, make, end),
+        cmocka_unit_test_setup_teardown(refusals_of_the_origin_are_recorded, make, end),
         cmocka_unit_test_setup_teardown(a_flood_is_one_record, make, end),
         cmocka_unit_test_setup_teardown(tokens_are_not_rationed, make, end),
         cmocka_unit_test_setup_teardown(writing_to_status_paths_is_recorded, make, end),

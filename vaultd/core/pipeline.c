@@ -57,8 +57,11 @@ static enum kt_kind check_headers(struct request *req, struct kt_err *err)
 /* Everything that is said before it matters whether the vault is sealed. */
 static enum kt_kind prepare(struct request *req, struct kt_err *err)
 {
-    if (req->refusal != NULL)
+    if (req->refusal != NULL) {
+        req->reply.status = req->refusal_status;
+        req->reply.retry_after_s = req->refusal_status == 503 ? 1 : 0;
         return kt_fail(err, KT_INVALID, "%s", req->refusal);
+    }
     enum kt_kind kind = path_canonical(&req->arena, req->target, &req->path, &req->path_len, err);
     if (kind != KT_OK)
         return kind;

@@ -107,7 +107,8 @@ struct request {
     struct kt_bytes wrap_ttl;     /* X-Vault-Wrap-TTL; at NULL: absent */
     struct kt_bytes content_type; /* at NULL: absent */
     struct kt_bytes request_key;  /* X-Keyturn-Request-Id; at NULL: absent */
-    const char *refusal;          /* a header rule was broken: 400 with this text */
+    const char *refusal;          /* the origin refuses it with this text: a header rule was broken ... */
+    unsigned refusal_status;      /* 0: 400 */
     char remote_address[64];
     uint16_t remote_port;
     uint32_t peer_uid; /* ORIGIN_UNIX */

@@ -25,7 +25,7 @@ struct exchange {
     struct MHD_Connection *mhd;
     bool tls;
     const char *uri; /* where the target stood in the connection's memory; never read */
-    /* A refusal of ours, without the pipeline; 0: none. */
+    /* A refusal of ours; 0: none. The pipeline says it, for it is recorded. */
     unsigned refused_status;
     const char *refused_text;
     bool body_dropped;    /* too large or over a budget: the rest is thrown away */
@@ -172,16 +172,6 @@ static enum MHD_Result queue(struct exchange *ex, unsigned status, struct MHD_Re
     return result;
 }
 
-static enum MHD_Result refuse(struct exchange *ex)
-{
-    char body[160];
-    int len = snprintf(body, sizeof body, "{\"errors\":[\"%s\"]}\n", ex->refused_text);
-    KT_ASSERT(len > 0 && (size_t)len < sizeof body);
-    return queue(ex, ex->refused_status,
-                 response_of(kt_bytes(body, (size_t)len), MHD_RESPMEM_MUST_COPY),
-                 "application/json", ex->refused_status == MHD_HTTP_SERVICE_UNAVAILABLE ? 1 : 0);
-}
-
 static enum MHD_Result answer(struct exchange *ex)
 {
     const struct request *req = &ex->req;
@@ -196,8 +186,10 @@ static enum MHD_Result run(struct exchange *ex)
 {
     ex->step = STEP_RUN;
     conn_phase(ex->conn, CONN_BUSY);
-    if (ex->refused_status != 0)
-        return refuse(ex);
+    if (ex->refused_status != 0) {
+        ex->req.refusal = ex->refused_text;
+        ex->req.refusal_status = ex->refused_status;
+    }
     if (pipeline_run(&ex->req) == PIPELINE_WAIT)
         return MHD_YES; /* suspended; the next step comes after resume() */
     return answer(ex);
