@@ -107,6 +107,7 @@ enum pipeline_state pipeline_run(struct request *req)
     answer->status = 200;
     if (req->refusal != NULL) {
         answer->status = req->refusal_status != 0 ? req->refusal_status : 400;
+        req->reply.retry_after_s = answer->status == 503 ? 1 : 0;
         kt_buf_printf(&answer->body, "{\"errors\":[\"%s\"]}\n", req->refusal);
     } else if (req->body_too_large) {
         answer->status = 413;
