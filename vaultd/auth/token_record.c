@@ -1,5 +1,7 @@
 #include "vaultd/auth/token_record.h"
 
+#include "vaultd/barrier/format.h"
+
 #define FORMAT 1u
 
 enum flag { FLAG_PARENT = 1, FLAG_RENEWABLE = 2, FLAG_ROOT = 4, FLAG_REVOKED = 8 };
@@ -77,15 +79,11 @@ enum kt_kind token_record_read(struct kt_bytes record, struct kt_arena *arena, s
 {
     struct kt_reader r = kt_reader(record);
     unsigned format = kt_read_u8(&r);
-    size_t known = sizeof readers / sizeof readers[0];
-    if (format >= known || readers[format] == NULL) {
-        (void)kt_fail(err, KT_CORRUPT, "a token record of format %u cannot be read (newest: %u)",
-                      format, FORMAT);
-        kt_hint(err, "it was written by a newer vaultd: install that version");
-        return KT_CORRUPT;
-    }
+    read_fn *read = FORMAT_ROW(readers, format);
+    if (read == NULL)
+        return format_refuse("a token record", format, FORMAT, err);
     struct token token = {0};
-    readers[format](&r, arena, &token);
+    read(&r, arena, &token);
     if (!kt_reader_done(&r))
         return kt_fail(err, KT_CORRUPT, "a token record is damaged");
     if (arena->failed)

@@ -15,6 +15,7 @@
 #include "lib/buf.h"
 #include "lib/err.h"
 #include "lib/secret.h"
+#include "vaultd/barrier/format.h"
 
 #define KEYRING_FORMAT    1u
 #define KEYRING_TERMS_MAX 1024u
@@ -72,6 +73,3 @@ static inline const struct keyring_term *keyring_newest(const struct keyring *ri
 }
 /* The key that seals entries of a term; NULL if the ring does not hold it. */
 const unsigned char *keyring_entry_key(const struct keyring *ring, uint32_t term);
-
-/* What every reader of a numbered form says of a number that it does not know. */
-enum kt_kind format_refuse(const char *what, unsigned number, unsigned newest, struct kt_err *err);

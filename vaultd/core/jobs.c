@@ -1,6 +1,7 @@
 #include "vaultd/core/jobs.h"
 
 #include "vaultd/auth/token.h"
+#include "vaultd/barrier/format.h"
 #include "vaultd/core/private.h"
 #include "vaultd/engine/kv_clear.h"
 
@@ -52,7 +53,9 @@ static enum kt_kind step_of(struct job_step *step, const struct entry *row, stru
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
         if (!r.failed && format == FORMAT && kinds[i].kind == what)
             return kinds[i].step(step, kt_bytes(r.at, r.left), err);
-    (void)kt_fail(err, KT_CORRUPT, "a job of format %u, kind %u cannot be done", format, what);
+    if (format != FORMAT)
+        return format_refuse("a job", format, FORMAT, err);
+    (void)kt_fail(err, KT_CORRUPT, "a job of kind %u cannot be done", what);
     kt_hint(err, "it was written by a newer vaultd: install that version");
     return KT_CORRUPT;
 }

@@ -10,6 +10,7 @@
 #include "lib/cleanup.h"
 #include "lib/failpoint.h"
 #include "lib/random.h"
+#include "vaultd/barrier/format.h"
 #include "vaultd/core/jobs.h"
 #include "vaultd/core/private.h"
 
@@ -161,7 +162,7 @@ static const char *uuid_text(struct kt_arena *arena, const unsigned char b[16])
     return uuid == NULL ? "" : uuid;
 }
 
-static void read_row(struct kt_reader *r, struct kt_arena *arena, struct mount *ret)
+static void read_row_1(struct kt_reader *r, struct kt_arena *arena, struct mount *ret)
 {
     ret->path = text(r, arena);
     ret->type = text(r, arena);
@@ -182,6 +183,9 @@ static void read_row(struct kt_reader *r, struct kt_arena *arena, struct mount *
     ret->engine = engine_find(ret->type, ret->version);
 }
 
+typedef void read_row_fn(struct kt_reader *r, struct kt_arena *arena, struct mount *ret);
+static read_row_fn *const row_readers[] = {[FORMAT] = read_row_1};
+
 static int by_path(const void *a, const void *b)
 {
     const struct mount *x = a, *y = b;
@@ -192,12 +196,12 @@ static enum kt_kind fill_table(struct mount_table *table, struct kt_bytes record
 {
     struct kt_reader r = kt_reader(record);
     size_t n = 0;
+    read_row_fn *read_row = NULL;
     if (record.len > 0) {
         unsigned format = kt_read_u8(&r);
-        if (format != FORMAT)
-            return kt_fail(err, KT_CORRUPT,
-                           "the mount table's format %u cannot be read (newest: %u)", format,
-                           FORMAT);
+        read_row = FORMAT_ROW(row_readers, format);
+        if (read_row == NULL)
+            return format_refuse("the mount table", format, FORMAT, err);
         n = kt_read_u32(&r);
     }
     if (n > MOUNTS_MAX)

@@ -1,5 +1,6 @@
 #include <stdlib.h>
 
+#include "vaultd/barrier/format.h"
 #include "vaultd/engine/kv_record.h"
 
 #define FORMAT   1u
@@ -141,10 +142,11 @@ static enum kt_kind parse_name(const struct kt_buf *record, struct kt_bytes *ret
 {
     struct kt_reader r = kt_reader(kt_buf_bytes(record));
     unsigned format = kt_read_u8(&r);
+    if (format != FORMAT)
+        return format_refuse("a name record", format, FORMAT, err);
     struct kt_bytes name = kt_read_field(&r);
-    if (format != FORMAT || !kt_reader_done(&r))
-        return kt_fail(err, KT_CORRUPT, "a name record of format %u cannot be read (newest: %u)",
-                       format, FORMAT);
+    if (!kt_reader_done(&r))
+        return kt_fail(err, KT_CORRUPT, "a name record is damaged");
     *ret = name;
     return KT_OK;
 }

@@ -3,6 +3,7 @@
 #include <sodium.h>
 
 #include "lib/random.h"
+#include "vaultd/barrier/format.h"
 
 #define FORMAT       1u
 #define VERSIONS_MAX 4096u
@@ -18,16 +19,6 @@ void kv_key(struct core *core, const struct mount *mount, const char *path, uint
 {
     barrier_name_key(core->barrier, TABLE_KV, mount->scope, kt_str(path), key);
     kt_put_be32(key + BARRIER_NAME_KEY, suffix);
-}
-
-static enum kt_kind check_format(unsigned format, const char *what, struct kt_err *err)
-{
-    if (format == FORMAT)
-        return KT_OK;
-    (void)kt_fail(err, KT_CORRUPT, "%s of format %u cannot be read (newest: %u)", what, format,
-                  FORMAT);
-    kt_hint(err, "it was written by a newer vaultd: install that version");
-    return KT_CORRUPT;
 }
 
 /* ---- metadata ---- */
@@ -74,13 +65,9 @@ static void read_version(struct kt_reader *r, struct kv_version *v)
         memcpy(v->dek, dek.at, dek.len);
 }
 
-enum kt_kind kv_meta_read(struct kt_bytes record, struct kt_arena *arena, struct kv_secret *ret,
-                          struct kt_err *err)
+static enum kt_kind read_meta_1(struct kt_reader r, struct kt_arena *arena, struct kv_secret *ret,
+                                struct kt_err *err)
 {
-    struct kt_reader r = kt_reader(record);
-    enum kt_kind kind = check_format(kt_read_u8(&r), "a secret's metadata", err);
-    if (kind != KT_OK)
-        return kind;
     struct kv_secret secret = {0};
     secret.newest = kt_read_u32(&r);
     secret.current = kt_read_u32(&r);
@@ -113,6 +100,21 @@ enum kt_kind kv_meta_read(struct kt_bytes record, struct kt_arena *arena, struct
     return KT_OK;
 }
 
+typedef enum kt_kind read_meta_fn(struct kt_reader r, struct kt_arena *arena,
+                                  struct kv_secret *ret, struct kt_err *err);
+static read_meta_fn *const meta_readers[] = {[FORMAT] = read_meta_1};
+
+enum kt_kind kv_meta_read(struct kt_bytes record, struct kt_arena *arena, struct kv_secret *ret,
+                          struct kt_err *err)
+{
+    struct kt_reader r = kt_reader(record);
+    unsigned format = kt_read_u8(&r);
+    read_meta_fn *read = FORMAT_ROW(meta_readers, format);
+    if (read == NULL)
+        return format_refuse("a secret's metadata", format, FORMAT, err);
+    return read(r, arena, ret, err);
+}
+
 /* ---- a version's value ---- */
 
 enum kt_kind kv_value_seal(const unsigned char dek[32], struct kt_bytes key, struct kt_bytes data,
@@ -135,14 +137,11 @@ enum kt_kind kv_value_seal(const unsigned char dek[32], struct kt_bytes key, str
     return KT_OK;
 }
 
-enum kt_kind kv_value_open(const unsigned char dek[32], struct kt_bytes key,
-                           struct kt_bytes sealed, struct kt_buf *out, struct kt_err *err)
+static enum kt_kind open_value_1(const unsigned char dek[32], struct kt_bytes key,
+                                 struct kt_bytes sealed, struct kt_buf *out, struct kt_err *err)
 {
     if (sealed.len < 1 + NONCE + PAD + TAG)
         return kt_fail(err, KT_CORRUPT, "a secret's version is damaged");
-    enum kt_kind kind = check_format(sealed.at[0], "a secret's version", err);
-    if (kind != KT_OK)
-        return kind;
     size_t padded = sealed.len - 1 - NONCE - TAG;
     kt_autobuf struct kt_buf plain;
     kt_buf_init(&plain, padded);
@@ -158,6 +157,20 @@ enum kt_kind kv_value_open(const unsigned char dek[32], struct kt_bytes key,
         return kt_fail(err, KT_CORRUPT, "a secret's version is damaged");
     kt_buf_add(out, at + 4, len);
     return kt_buf_ok(out) ? KT_OK : kt_fail(err, KT_NO_MEMORY, "opening a secret");
+}
+
+typedef enum kt_kind open_value_fn(const unsigned char dek[32], struct kt_bytes key,
+                                   struct kt_bytes sealed, struct kt_buf *out, struct kt_err *err);
+static open_value_fn *const value_openers[] = {[FORMAT] = open_value_1};
+
+enum kt_kind kv_value_open(const unsigned char dek[32], struct kt_bytes key,
+                           struct kt_bytes sealed, struct kt_buf *out, struct kt_err *err)
+{
+    unsigned format = sealed.len == 0 ? 0 : sealed.at[0];
+    open_value_fn *open_value = FORMAT_ROW(value_openers, format);
+    if (open_value == NULL)
+        return format_refuse("a secret's version", format, FORMAT, err);
+    return open_value(dek, key, sealed, out, err);
 }
 
 /* ---- the mount's settings ---- */
@@ -187,9 +200,9 @@ enum kt_kind kv_settings_load(struct core *core, const struct mount *mount,
     if (kind != KT_OK)
         return kind;
     struct kt_reader r = kt_reader(kt_buf_bytes(&record));
-    kind = check_format(kt_read_u8(&r), "a mount's settings", err);
-    if (kind != KT_OK)
-        return kind;
+    unsigned format = kt_read_u8(&r);
+    if (format != FORMAT)
+        return format_refuse("a mount's settings", format, FORMAT, err);
     struct kv_settings settings = {.max_versions = kt_read_u32(&r),
                                    .cas_required = kt_read_u8(&r) != 0,
                                    .delete_version_after_s = kt_read_i64(&r)};

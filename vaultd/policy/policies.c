@@ -7,6 +7,7 @@
 
 #include "lib/cleanup.h"
 #include "lib/failpoint.h"
+#include "vaultd/barrier/format.h"
 
 #define NAME_MAX_BYTES 128u
 #define TEXT_MAX       (1024u * 1024u)
@@ -126,19 +127,24 @@ static void key_of(struct core *core, const char *name, unsigned char key[BARRIE
 
 /* ---- the record: u8 format ‖ name field ‖ text field ---- */
 
+static void read_format_1(struct kt_reader *r, struct kt_bytes *ret_name, struct kt_bytes *ret_text)
+{
+    *ret_name = kt_read_field(r);
+    *ret_text = kt_read_field(r);
+}
+
+typedef void read_fn(struct kt_reader *r, struct kt_bytes *ret_name, struct kt_bytes *ret_text);
+static read_fn *const readers[] = {[FORMAT] = read_format_1};
+
 static enum kt_kind open_record(struct kt_bytes record, struct kt_bytes *ret_name,
                                 struct kt_bytes *ret_text, struct kt_err *err)
 {
     struct kt_reader r = kt_reader(record);
     unsigned format = kt_read_u8(&r);
-    if (format != FORMAT) {
-        (void)kt_fail(err, KT_CORRUPT, "a policy record of format %u cannot be read (newest: %u)",
-                      format, FORMAT);
-        kt_hint(err, "it was written by a newer vaultd: install that version");
-        return KT_CORRUPT;
-    }
-    *ret_name = kt_read_field(&r);
-    *ret_text = kt_read_field(&r);
+    read_fn *read = FORMAT_ROW(readers, format);
+    if (read == NULL)
+        return format_refuse("a policy record", format, FORMAT, err);
+    read(&r, ret_name, ret_text);
     return kt_reader_done(&r) ? KT_OK : kt_fail(err, KT_CORRUPT, "a policy record is damaged");
 }
 

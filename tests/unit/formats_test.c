@@ -1,0 +1,187 @@
+/* Each kind of stored record with a format number of the future, in a whole vault: it is refused by
+ * name, and what was refused reads as before once the old number stands there again. That readers
+ * are tables by format number is shown where the tables are: barrier_test and store_lmdb_test add a
+ * format 0 and read it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <semaphore.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/support/vault.h"
+
+/* Rows leave out what they do not need. */
+#pragma GCC diagnostic ignored "-Wmissing-field-initializers"
+
+#define FUTURE 9u
+#define ANY    UINT32_MAX
+
+struct row {
+    const char *name;
+    const char *set_path, *set_body; /* the write that makes the record; POST */
+    enum table table;
+    uint32_t suffix; /* of a NAMEn key; ANY: whatever */
+    bool bare;       /* not an entry of the barrier: the number is the stored value's first byte */
+    const char *method, *path, *body; /* what reads it */
+    const char *says;
+};
+
+#define TARGET "{\"driver\":\"postgresql\",\"host\":\"127.0.0.1\",\"port\":5432,\"database\":\"x\"," \
+               "\"admin_username\":\"a\",\"admin_password\":\"b\"}"
+#define SECRET "{\"data\":{\"k\":\"v\"}}"
+
+/* clang-format off */
+static const struct row rows[] = {
+    { "a policy", "sys/policies/acl/p", "{\"policy\":\"path \\\"a\\\" {capabilities=[\\\"read\\\"]}\"}",
+      TABLE_POLICY, ANY, false, "GET", "sys/policies/acl/p", NULL,
+      "a policy record: format 9 is newer than this vaultd (1)" },
+    { "the mount table", "sys/mounts/m", "{\"type\":\"kv\",\"options\":{\"version\":\"2\"}}",
+      TABLE_CONFIG, ANY, false, "GET", "sys/mounts", NULL,
+      "the mount table: format 9 is newer than this vaultd (1)" },
+    { "a mount's settings", "secret/config", "{\"max_versions\":5}",
+      TABLE_CONFIG, ANY, false, "GET", "secret/config", NULL,
+      "a mount's settings: format 9 is newer than this vaultd (1)" },
+    { "a secret's metadata", "secret/data/a", SECRET,
+      TABLE_KV, 0, false, "GET", "secret/data/a", NULL,
+      "a secret's metadata: format 9 is newer than this vaultd (1)" },
+    { "a secret's version", "secret/data/a", SECRET,
+      TABLE_KV, 1, true, "GET", "secret/data/a", NULL,
+      "a secret's version: format 9 is newer than this vaultd (1)" },
+    { "a name", "secret/data/a", SECRET,
+      TABLE_KV_NAME, ANY, false, "LIST", "secret/metadata/", NULL,
+      "a name record: format 9 is newer than this vaultd (1)" },
+    { "a token", "auth/token/create", "{\"id\":\"other\"}",
+      TABLE_TOKEN, ANY, false, "POST", "auth/token/lookup", "{\"token\":\"other\"}",
+      "a token record: format 9 is newer than this vaultd (1)" },
+    { "a cubbyhole", "cubbyhole/a", "{\"k\":\"v\"}",
+      TABLE_CUBBY, ANY, true, "GET", "cubbyhole/a", NULL,
+      "a secret's version: format 9 is newer than this vaultd (1)" },
+    { "a rotation target", "rotation/targets/t", TARGET,
+      TABLE_TARGET, ANY, false, "GET", "rotation/targets/t", NULL, "format 9" },
+    { "an entry of the barrier", "sys/policies/acl/p",
+      "{\"policy\":\"path \\\"a\\\" {capabilities=[\\\"read\\\"]}\"}",
+      TABLE_POLICY, ANY, true, "GET", "sys/policies/acl/p", NULL,
+      "a record: format 9 is newer than this vaultd (1)" },
+};
+/* clang-format on */
+
+/* ---- changing what is stored ---- */
+
+struct waited {
+    sem_t done;
+    struct commit_result result;
+};
+
+static void committed(void *arg, const struct commit_result *result)
+{
+    struct waited *waited = arg;
+    waited->result = *result;
+    (void)sem_post(&waited->done);
+}
+
+static void commit(struct test_vault *vault, struct batch *batch)
+{
+    struct waited waited;
+    (void)sem_init(&waited.done, 0, 0);
+    store_commit(vault->store, batch, committed, &waited);
+    (void)sem_wait(&waited.done);
+    (void)sem_destroy(&waited.done);
+    assert_int_equal(waited.result.error, STORE_OK);
+}
+
+static generation now(struct test_vault *vault)
+{
+    struct store_status status;
+    store_status(vault->store, &status);
+    return status.at;
+}
+
+static bool meant(const struct row *row, const struct entry *entry, generation since)
+{
+    if (entry->changed <= since)
+        return false;
+    return row->suffix == ANY ||
+           (entry->key.len == BARRIER_NAME_KEY + 4 &&
+            kt_get_be32(entry->key.at + BARRIER_NAME_KEY) == row->suffix);
+}
+
+static void renumber(struct test_vault *vault, const struct row *row, const struct entry *entry,
+                     unsigned char number, struct batch *batch)
+{
+    struct kt_buf value, plain;
+    struct kt_err err = {0};
+    kt_buf_init(&value, 65536);
+    kt_buf_init(&plain, 65536);
+    if (row->bare) {
+        kt_buf_add_bytes(&value, entry->value);
+        value.at[0] = number;
+    } else {
+        struct barrier *barrier = vault->core->barrier;
+        assert_true(barrier_enter(barrier));
+        assert_int_equal(barrier_open_entry(barrier, entry->key, entry->value, &plain, &err), KT_OK);
+        plain.at[0] = number;
+        assert_int_equal(
+            barrier_seal_entry(barrier, entry->key, kt_buf_bytes(&plain), &value, &err), KT_OK);
+        barrier_leave(barrier);
+    }
+    batch_put(batch, entry->key, kt_buf_bytes(&value));
+    kt_buf_free(&value);
+    kt_buf_free(&plain);
+}
+
+/* Gives every record of the row that was written since then that number. */
+static void renumber_all(struct test_vault *vault, const struct row *row, generation since,
+                         unsigned char number)
+{
+    const unsigned char table = (unsigned char)row->table;
+    struct snapshot *snapshot = NULL;
+    struct cursor *cursor = NULL;
+    struct entry entry;
+    struct batch *batch = batch_new();
+    assert_int_equal(snapshot_begin(vault->store, &snapshot), STORE_OK);
+    assert_int_equal(cursor_open(snapshot, kt_bytes(&table, 1), kt_bytes(NULL, 0), &cursor),
+                     STORE_OK);
+    while (cursor_next(cursor, &entry) == STORE_OK)
+        if (meant(row, &entry, since))
+            renumber(vault, row, &entry, number, batch);
+    cursor_close(cursor);
+    snapshot_end(snapshot);
+    assert_true(batch_ops(batch) > 0);
+    commit(vault, batch);
+}
+
+static void refused_by_name(void **state)
+{
+    const struct row *row = *state;
+    struct test_vault *vault = test_vault_new(true);
+    generation since = now(vault);
+    unsigned status = test_vault_call(vault, "POST", row->set_path, vault->root, row->set_body);
+    if (status >= 300)
+        fail_msg("%s: %u %s", row->set_path, status, vault->body);
+    renumber_all(vault, row, since, FUTURE);
+    status = test_vault_call(vault, row->method, row->path, vault->root, row->body);
+    if (status != 500 || !test_vault_said(vault, row->says))
+        fail_msg("expected 500 and '%s', got %u %s", row->says, status, vault->body);
+    renumber_all(vault, row, since, 1);
+    status = test_vault_call(vault, row->method, row->path, vault->root, row->body);
+    if (status >= 300)
+        fail_msg("with its own number again: %u %s", status, vault->body);
+    test_vault_free(vault);
+}
+
+int main(void)
+{
+    struct CMUnitTest tests[sizeof rows / sizeof rows[0]];
+    memset(tests, 0, sizeof tests);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        tests[i].name = rows[i].name;
+        tests[i].test_func = refused_by_name;
+        tests[i].initial_state = (void *)(uintptr_t)&rows[i];
+    }
+    return cmocka_run_group_tests_name("formats", tests, NULL, NULL);
+}
