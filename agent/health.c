@@ -195,6 +195,24 @@ struct health_result health_baseline(struct supervisor *s, const struct config_h
     return result;
 }
 
+struct health_result health_glance(struct supervisor *s, const struct config_health *health)
+{
+    struct health_result result = {.healthy = true};
+    int64_t next = kt_mono_ms(&kt_system_clock);
+    for (unsigned failed = 0; health->kind != HEALTH_NONE && failed < health->fail; failed++) {
+        pause_between(s, next);
+        if (s->ending || s->state != CHILD_RUNNING)
+            return (struct health_result){.healthy = true};
+        next = kt_mono_ms(&kt_system_clock) + health->interval_ms;
+        struct probe probe = probe_once(s, health);
+        result.healthy = probe.ok;
+        if (probe.ok)
+            break;
+        (void)snprintf(result.detail, sizeof result.detail, "%s", probe.detail);
+    }
+    return result;
+}
+
 /* A p95 above both bounds is a regression. */
 static bool slower(const struct config_health *health, const struct health_result *baseline,
                    const struct health_result *now)

@@ -19,5 +19,7 @@ struct health_result {
 };
 
 struct health_result health_baseline(struct supervisor *s, const struct config_health *health);
+/* Is it still well? Over at the first probe that succeeds, or when `fail` in a row failed. */
+struct health_result health_glance(struct supervisor *s, const struct config_health *health);
 struct health_result health_verdict(struct supervisor *s, const struct config_health *health,
                                     const struct health_result *baseline);

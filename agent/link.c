@@ -157,6 +157,9 @@ static void note_wanted(const struct link *link, struct kt_json item, struct wan
         return;
     wanted[i].version = (uint64_t)version;
     wanted[i].news = true;
+    char run[64] = "";
+    (void)kt_api_text(item, "run", run, sizeof run);
+    wanted[i].active = run[0] != '\0';
     for (size_t stage = 0; stage < sizeof stages / sizeof stages[0]; stage++) {
         int64_t number = 0;
         (void)kt_api_i64(item, stages[stage], &number);

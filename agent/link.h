@@ -29,6 +29,7 @@ struct wanted {
     uint64_t version;   /* 0: nothing is known of this secret */
     uint64_t alive[3];  /* what the target may still accept: current, previous, pending; 0: none */
     bool news;          /* it came with the last answer */
+    bool active;        /* a rotation is under way */
 };
 /* The vault knows that the target refuses this version. */
 bool wanted_is_dead(const struct wanted *wanted, uint64_t version);

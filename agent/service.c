@@ -216,8 +216,10 @@ static enum kt_kind say(struct service *service, size_t i, uint64_t version, con
             kind = link_report(service->link, &report, &err);
         values_free(again);
     }
-    service->unreported[i] = kind != KT_OK && strcmp(state, "healthy") == 0;
-    service->uneasy[i] = strcmp(state, "unhealthy") == 0 || strcmp(state, "rolled_back") == 0;
+    bool uneasy = strcmp(state, "unhealthy") == 0 || strcmp(state, "rolled_back") == 0;
+    bool matters = uneasy || strcmp(state, "healthy") == 0;
+    service->unreported[i] = kind != KT_OK && matters ? state : NULL;
+    service->uneasy[i] = uneasy;
     if (kind != KT_OK && kind != KT_GONE) {
         kt_context(&err, "reporting %s", report.secret);
         kt_log_err(KT_LOG_WARNING, "report-failed", &err);
@@ -232,7 +234,7 @@ static void say_all(struct service *service, const struct values *values, const 
     bool away = false; /* then it is not asked to wait for each secret anew */
     for (size_t i = 0; i < values->n; i++) {
         if (away) {
-            service->unreported[i] = strcmp(state, "healthy") == 0;
+            service->unreported[i] = strcmp(state, "healthy") == 0 ? state : NULL;
             continue;
         }
         away =
@@ -259,22 +261,41 @@ static bool asks_again(const struct service *service, const struct wanted *wante
            (wanted[i].version == 0 || wanted[i].version == service->values->at[i].version);
 }
 
+/* Acknowledged, and its rotation may still go back. */
+static bool is_on_trial(const struct service *service, const struct wanted *wanted, size_t i)
+{
+    return wanted[i].active && !service->uneasy[i] &&
+           service->config->health.kind != HEALTH_NONE &&
+           wanted[i].version == service->values->at[i].version;
+}
+
+static bool report_one(struct service *service, const struct wanted *wanted, size_t i,
+                       const struct health_result *health)
+{
+    uint64_t version = service->values->at[i].version;
+    bool again = asks_again(service, wanted, i);
+    if (again && health->healthy)
+        (void)say(service, i, version, "healthy", NULL, health, NULL);
+    else if (is_on_trial(service, wanted, i) && !health->healthy)
+        (void)say(service, i, version, "unhealthy", health->detail, health, NULL);
+    else if (service->unreported[i] != NULL)
+        (void)say(service, i, version, service->unreported[i], NULL, NULL, NULL);
+    return service->unreported[i] == NULL && !asks_again(service, wanted, i) &&
+           !is_on_trial(service, wanted, i);
+}
+
 bool service_report_again(struct service *service, const struct wanted *wanted)
 {
-    struct health_result health = {0};
-    bool all = true, asked = false;
-    for (size_t i = 0; i < service->values->n; i++) {
-        bool again = asks_again(service, wanted, i);
-        if (again && !asked)
-            health = health_baseline(service->s, &service->config->health);
-        asked = asked || again;
-        if (service->s->ending || service->s->state != CHILD_RUNNING)
-            return true;
-        if (service->unreported[i] || (again && health.healthy))
-            (void)say(service, i, service->values->at[i].version, "healthy", NULL,
-                      again ? &health : NULL, NULL);
-        all = all && !service->unreported[i] && !asks_again(service, wanted, i);
-    }
+    struct health_result health = {.healthy = true};
+    bool all = true, asks = false;
+    for (size_t i = 0; i < service->values->n; i++)
+        asks = asks || asks_again(service, wanted, i) || is_on_trial(service, wanted, i);
+    if (asks)
+        health = health_glance(service->s, &service->config->health);
+    if (service->s->ending || service->s->state != CHILD_RUNNING)
+        return true;
+    for (size_t i = 0; i < service->values->n; i++)
+        all = report_one(service, wanted, i, &health) && all;
     return all;
 }
 
@@ -375,6 +396,7 @@ static bool differs(const struct service *service, const struct wanted *wanted)
     return false;
 }
 
+/* On the way back there is no other version to try: it stays, well or not. */
 static void take_over(struct service *service, struct values *values,
                       const struct health_result *health, const struct health_result *baseline)
 {
@@ -384,7 +406,8 @@ static void take_over(struct service *service, struct values *values,
         if (values->at[i].version == old->at[i].version)
             continue;
         service->refused[i] = 0;
-        (void)say(service, i, values->at[i].version, "healthy", NULL, health, baseline);
+        (void)say(service, i, values->at[i].version, health->healthy ? "healthy" : "unhealthy",
+                  health->detail, health, baseline);
         kt_log(KT_LOG_NOTICE, "version-applied", "service=%s secret=%s from=%llu to=%llu p95_ms=%u",
                service->config->service, values->at[i].secret,
                (unsigned long long)old->at[i].version, (unsigned long long)values->at[i].version,
@@ -406,10 +429,19 @@ static bool runs_dead_version(const struct service *service, const struct values
     return false;
 }
 
+/* The vault takes a rotation back: what is put in place is known to have worked. */
+static bool goes_back(const struct service *service, const struct values *values)
+{
+    for (size_t i = 0; i < values->n; i++)
+        if (values->at[i].version < service->values->at[i].version)
+            return true;
+    return false;
+}
+
 static struct health_result look_before(struct service *service, const struct values *values,
                                         const struct wanted *wanted)
 {
-    if (runs_dead_version(service, values, wanted))
+    if (goes_back(service, values) || runs_dead_version(service, values, wanted))
         return (struct health_result){.healthy = true};
     return health_baseline(service->s, &service->config->health);
 }
@@ -454,7 +486,7 @@ bool service_move(struct service *service, const struct wanted *wanted)
         values_free(values);
         return true;
     }
-    if (health.healthy) {
+    if (health.healthy || goes_back(service, values)) {
         take_over(service, values, &health, &baseline);
         return true;
     }

@@ -17,7 +17,8 @@ struct service {
     uint64_t refused[CONFIG_SECRETS_MAX]; /* a version that was tried and did not do; 0: none */
     int64_t last_restart_ms;
     bool lost; /* it was stopped for a restart and could not be started */
-    bool unreported[CONFIG_SECRETS_MAX]; /* the vault has not heard of the running version */
+    /* The last word that the vault has not heard; NULL: it knows. */
+    const char *unreported[CONFIG_SECRETS_MAX];
     bool uneasy[CONFIG_SECRETS_MAX];     /* the last word about it was not "healthy" */
 };
 
@@ -35,8 +36,9 @@ void service_announce(struct service *service);
 /* Moves to the wanted versions, if any differs and was not refused before. False: it could not be
  * fetched, or the service was not well before; call it again soon. */
 bool service_move(struct service *service, const struct wanted *wanted);
-/* Tells the vault what it has not heard yet, and asks again how a service is that was not well when
- * it was last reported, once the vault wants the version that it runs. False: call it again soon. */
+/* Tells the vault what it has not heard yet; asks again how a service is that was not well when it
+ * was last reported, once the vault wants the version that it runs; and, while a rotation is under
+ * way, whether the service is still well with the new version. False: call it again soon. */
 bool service_report_again(struct service *service, const struct wanted *wanted);
 /* The last word: no consumer any more. One try. */
 void service_gone(struct service *service);

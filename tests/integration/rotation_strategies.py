@@ -105,6 +105,36 @@ class Test:
         equal(run["state"], "rolled_back", story(run))
         equal(secret.agrees(run_id), 1, "current")
 
+    # ---- after the acknowledgement ----
+
+    def sick_during_soak(self, strategy):
+        """Acknowledged, and then not healthy any more: it goes back."""
+        secret = self.secret(strategy, settings={"soak": "30s"})
+        agent = self.scene.agent(secret)
+        with self.scene.watch(secret):
+            run_id = secret.rotate()
+            secret.reached(run_id, "overlapping")
+            agent.write("broken", "1")
+            run = secret.ended(run_id)
+        equal(run["state"], "rolled_back", story(run))
+        contains(secret.one_report(run_id)["text"], "not healthy on v2")
+        equal(secret.agrees(run_id), 1, "current")
+
+    def sick_for_good(self):
+        """Neither version helps: it is back on the old one, and that is said."""
+        secret = self.secret(settings={"soak": "30s"})
+        agent = self.scene.agent(secret)
+        run_id = secret.rotate()
+        secret.reached(run_id, "overlapping")
+        agent.write("broken", "0")
+        run = secret.ended(run_id)
+        equal(run["state"], "rolled_back", story(run))
+        equal(secret.agrees(run_id), 1, "current")
+        told = agent.told()
+        equal((told["version"], told["state"]), (1, "unhealthy"), "what the vault knows")
+        os.unlink(agent.path("broken"))
+        wait_for("it to be well again", agent.healthy, 20)
+
     # ---- generated only ----
 
     def generated(self):
@@ -310,6 +340,9 @@ def main():
             ("in-place", test.in_place),
             ("in-place goes back", test.in_place_goes_back),
             ("in-place is cancelled", test.in_place_cancelled),
+            ("alternate: unhealthy during the soak", test.sick_during_soak, "alternate"),
+            ("in-place: unhealthy during the soak", test.sick_during_soak, "in-place"),
+            ("unhealthy with either version", test.sick_for_good),
             ("generated only", test.generated),
             ("back before the old one is ended", test.back_before),
             ("back afterwards: alternate", test.back_after, "alternate"),
