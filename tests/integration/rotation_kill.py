@@ -140,7 +140,7 @@ def main():
             for number in range(args.rounds):
                 this = Round(rng, number)
                 report.case("ended %d of %d times: %s" % (number + 1, args.rounds, this.strategy),
-                            test.round, this)
+                            scene.alive, test.round, this)
                 if report.failed:
                     break
             report.case("at every moment a stored value is accepted", watcher.check)

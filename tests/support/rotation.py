@@ -11,6 +11,7 @@
 What is in the vault is looked at from outside (store_peek_test), so that a look is no read: it stands
 in no ledger and holds no revocation. Waiting times are as low as they go.
 """
+import collections
 import concurrent.futures
 import json
 import os
@@ -521,6 +522,17 @@ class Scene:
         if "error" in state:
             raise AssertionError("the copied store does not open: " + state["error"])
         return state
+
+    def alive(self, function, *args):
+        """Calls it; when vaultd does not answer, its last words are told."""
+        try:
+            function(*args)
+        except OSError as error:
+            code = self.vault.process.poll()
+            last = collections.Counter(self.vault.log_text().splitlines()[-300:])
+            raise AssertionError("%s; vaultd %s: %s" % (
+                error, "runs" if code is None else "ended by itself (%d)" % code,
+                "\n".join("%d x %s" % (n, line) for line, n in last.items())[-4000:])) from error
 
     def died(self, seconds=30):
         """Waits until vaultd ended by itself (a failpoint)."""
