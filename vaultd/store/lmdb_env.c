@@ -269,11 +269,25 @@ static enum kt_kind read_head(struct lmdb *lmdb, MDB_txn *txn, const char *path,
                            &lmdb->engine.head, err);
 }
 
+/* A vaultd that was killed after it wrote a commit's last page and before it said so in the lock file
+ * leaves the commit invisible to readers, if somebody else (a backup tool) has the store open and so
+ * keeps that file from being made anew. Whoever takes the writers' lock next sets it right. */
+static int see_last_commit(MDB_env *env)
+{
+    MDB_txn *txn = NULL;
+    int rc = mdb_txn_begin(env, NULL, 0, &txn);
+    if (rc == 0)
+        mdb_txn_abort(txn);
+    return rc;
+}
+
 static enum kt_kind open_databases(struct lmdb *lmdb, const char *path,
                                    const struct store_seam *seam, struct kt_err *err)
 {
     MDB_txn *txn = NULL;
-    int rc = mdb_txn_begin(lmdb->env, NULL, MDB_RDONLY, &txn);
+    int rc = see_last_commit(lmdb->env);
+    if (rc == 0)
+        rc = mdb_txn_begin(lmdb->env, NULL, MDB_RDONLY, &txn);
     MDB_dbi *const dbis[] = {&lmdb->data, &lmdb->head};
     for (size_t i = 0; rc == 0 && i < sizeof dbis / sizeof dbis[0]; i++)
         rc = mdb_dbi_open(txn, database_names[i], 0, dbis[i]);
