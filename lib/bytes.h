@@ -46,21 +46,30 @@ static inline bool kt_bytes_starts(struct kt_bytes a, const char *prefix)
     return a.len >= n && memcmp(a.at, prefix, n) == 0;
 }
 
-/* Little-endian integers at any alignment: the stored forms of this project. */
+/* Little-endian integers at any alignment: the stored forms of this project. Spelt out byte by byte,
+ * for then compilers see one load or store in it; in a loop they do not. */
 static inline void kt_put_u16(unsigned char *at, uint16_t v)
 {
-    for (int i = 0; i < 2; i++)
-        at[i] = (unsigned char)(v >> (8 * i));
+    at[0] = (unsigned char)v;
+    at[1] = (unsigned char)(v >> 8);
 }
 static inline void kt_put_u32(unsigned char *at, uint32_t v)
 {
-    for (int i = 0; i < 4; i++)
-        at[i] = (unsigned char)(v >> (8 * i));
+    at[0] = (unsigned char)v;
+    at[1] = (unsigned char)(v >> 8);
+    at[2] = (unsigned char)(v >> 16);
+    at[3] = (unsigned char)(v >> 24);
 }
 static inline void kt_put_u64(unsigned char *at, uint64_t v)
 {
-    for (int i = 0; i < 8; i++)
-        at[i] = (unsigned char)(v >> (8 * i));
+    at[0] = (unsigned char)v;
+    at[1] = (unsigned char)(v >> 8);
+    at[2] = (unsigned char)(v >> 16);
+    at[3] = (unsigned char)(v >> 24);
+    at[4] = (unsigned char)(v >> 32);
+    at[5] = (unsigned char)(v >> 40);
+    at[6] = (unsigned char)(v >> 48);
+    at[7] = (unsigned char)(v >> 56);
 }
 static inline uint16_t kt_get_u16(const unsigned char *at)
 {
@@ -68,17 +77,13 @@ static inline uint16_t kt_get_u16(const unsigned char *at)
 }
 static inline uint32_t kt_get_u32(const unsigned char *at)
 {
-    uint32_t v = 0;
-    for (int i = 3; i >= 0; i--)
-        v = (v << 8) | at[i];
-    return v;
+    return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
 }
 static inline uint64_t kt_get_u64(const unsigned char *at)
 {
-    uint64_t v = 0;
-    for (int i = 7; i >= 0; i--)
-        v = (v << 8) | at[i];
-    return v;
+    return (uint64_t)at[0] | (uint64_t)at[1] << 8 | (uint64_t)at[2] << 16 | (uint64_t)at[3] << 24 |
+           (uint64_t)at[4] << 32 | (uint64_t)at[5] << 40 | (uint64_t)at[6] << 48 |
+           (uint64_t)at[7] << 56;
 }
 /* Big-endian: only inside store keys, whose byte order must be the numbers' order. */
 static inline void kt_put_be64(unsigned char *at, uint64_t v)

@@ -84,7 +84,8 @@ bool kt_json_merge_patch(struct kt_json target, struct kt_json patch, struct kt_
 bool kt_json_subkeys(struct kt_json value, unsigned depth, struct kt_buf *out);
 
 /* Copies the value; each string that is not a key, whatever is no JSON scalar, and each container
- * below `depth` levels, is what replace() writes for it instead. One pass. */
+ * below `depth` levels, is what replace() writes for it instead. One pass. What is copied
+ * holds no byte below 0x20. */
 typedef void kt_json_replace_fn(void *arg, struct kt_json value, struct kt_buf *out);
 void kt_json_replace(struct kt_json value, unsigned depth, kt_json_replace_fn *replace, void *arg,
                      struct kt_buf *out);

@@ -25,6 +25,15 @@ static void descend(struct place *place, bool object)
     place->key_next = object;
 }
 
+/* A raw control character makes it no key of checked text. */
+static bool is_clean(struct kt_bytes text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if (text.at[i] < 0x20)
+            return false;
+    return true;
+}
+
 static bool is_plain_scalar(struct kt_bytes text)
 {
     if (text.at[0] >= 'a')
@@ -61,7 +70,7 @@ void kt_json_replace(struct kt_json value, unsigned depth, kt_json_replace_fn *r
         } else {
             const unsigned char *stop = kt_json_value_end(at, end);
             struct kt_bytes text = kt_bytes(at, (size_t)(stop - at));
-            if (c == '"' ? place.key_next : c != '{' && c != '[' && is_plain_scalar(text))
+            if (c == '"' ? place.key_next && is_clean(text) : c != '{' && c != '[' && is_plain_scalar(text))
                 kt_buf_add_bytes(out, text);
             else
                 replace(arg, (struct kt_json){(const char *)at, text.len}, out);
