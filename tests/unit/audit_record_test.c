@@ -52,14 +52,18 @@ static void hmac_vector(void **state)
     assert_memory_equal(form, "hmac-sha256:", 12);
 }
 
-/* The finished line of an event: the leaf's byte goes, the brace comes. */
+/* The finished line of an event: expanded, with its end. */
 static const char *line_of(const struct audit_event *event, struct kt_buf *line)
 {
+    kt_autobuf struct kt_buf terse;
+    kt_buf_init(&terse, AUDIT_LINE_MAX);
     kt_buf_init(line, AUDIT_LINE_MAX + 64);
-    assert_int_equal(audit_line_event(hasher, event, line, NULL), KT_OK);
-    assert_int_equal(line->at[0], 0);
+    assert_int_equal(audit_line_event(hasher, event, &terse, NULL), KT_OK);
+    assert_true(audit_terse_expand(kt_buf_bytes(&terse), line));
+    assert_int_equal(audit_terse_length(kt_buf_bytes(&terse)), line->len);
+    assert_true(terse.len < line->len);
     kt_buf_add_text(line, ",\"seq\":0}");
-    const char *text = kt_buf_text(line) + 1;
+    const char *text = kt_buf_text(line);
     struct kt_err err = {0};
     if (kt_json_check(kt_str(text), NULL, &err) != KT_OK)
         fail_msg("%s: %s", err.what, text);
@@ -273,8 +277,13 @@ static void outcome_line(struct kt_bytes packed, struct kt_buf *line)
     assert_int_equal(audit_line_outcome(packed, mark, line, NULL), KT_OK);
     kt_buf_add_text(line, ",\"seq\":0}");
     struct kt_err err = {0};
-    if (kt_json_check(kt_str(kt_buf_text(line) + 1), NULL, &err) != KT_OK)
-        fail_msg("%s: %s", err.what, kt_buf_text(line) + 1);
+    if (kt_json_check(kt_str(kt_buf_text(line)), NULL, &err) != KT_OK)
+        fail_msg("%s: %s", err.what, kt_buf_text(line));
+    kt_autobuf struct kt_buf expanded; /* it is its own terse form */
+    kt_buf_init(&expanded, AUDIT_LINE_MAX);
+    assert_true(audit_terse_expand(kt_buf_bytes(line), &expanded));
+    assert_int_equal(expanded.len, line->len);
+    assert_memory_equal(expanded.at, line->at, line->len);
 }
 
 static void outcome(void **state)
@@ -304,7 +313,7 @@ static void outcome(void **state)
                   "\"operation\":\"update\",\"path\":\"secret/data/app/db\"},\"status\":200,"
                   "\"generation\":77,\"place\":3,\"seq\":0}",
                   accessor, uuid, uuid);
-    assert_string_equal(kt_buf_text(&line) + 1, kt_buf_text(&want));
+    assert_string_equal(kt_buf_text(&line), kt_buf_text(&want));
     assert_true(room >= AUDIT_OVERHEAD + line.len);
 }
 
@@ -422,19 +431,92 @@ static void sealed_outcomes(void **state)
     assert_non_null(strstr(err.what, "format 2"));
 }
 
+/* The codes are in logs on disks: this row is what they meant when it was written. */
+static void terse_pieces(void **state)
+{
+    (void)state;
+    unsigned char codes[0x1d - 2 + 1];
+    for (size_t i = 0; i < sizeof codes; i++)
+        codes[i] = (unsigned char)(i + 2);
+    codes[sizeof codes - 1] = 0;
+    kt_autobuf struct kt_buf line;
+    kt_buf_init(&line, 4096);
+    assert_true(audit_terse_expand(kt_bytes(codes, sizeof codes), &line));
+    assert_string_equal(
+        kt_buf_text(&line),
+        "{\"time\":,\"type\":\"request\",\"type\":\"response\"\"auth\":{\"request\":{\"response\":{"
+        "\"client_token\":\"accessor\":\"display_name\":\"policies\":\"metadata\":\"entity_id\":"
+        "\"token_expire_time\":\"id\":\"operation\":\"mount_point\":\"mount_type\":"
+        "\"client_token_accessor\":\"namespace\":{\"id\":\"root\"}\"path\":\"data\":"
+        "\"remote_address\":\"remote_port\":\"error\":\"status\":\"salt\":,\"seq\":");
+    assert_int_equal(audit_terse_length(kt_bytes(codes, sizeof codes)), line.len);
+    for (unsigned code = 0x1d; code < 0x20; code++) {
+        unsigned char unknown[] = {'{', (unsigned char)code, '}'};
+        assert_false(audit_terse_expand(kt_bytes(unknown, sizeof unknown), &line));
+        assert_int_equal(audit_terse_length(kt_bytes(unknown, sizeof unknown)), 0);
+    }
+}
+
+static void terse_hmacs(void **state)
+{
+    (void)state;
+    unsigned char terse[1 + AUDIT_HMAC_BYTES + 1] = {PIECE_HMAC};
+    char form[AUDIT_HMAC_TEXT], hex[2 * AUDIT_HMAC_BYTES + 1];
+    for (unsigned first = 0; first < 256; first++) {
+        for (unsigned i = 0; i < AUDIT_HMAC_BYTES; i++)
+            terse[1 + i] = (unsigned char)(first + i * 37);
+        terse[1 + AUDIT_HMAC_BYTES] = '}';
+        kt_autobuf struct kt_buf line, want;
+        kt_buf_init(&line, 4096);
+        kt_buf_init(&want, 4096);
+        audit_hmac_text(terse + 1, form);
+        (void)sodium_bin2hex(hex, sizeof hex, terse + 1, AUDIT_HMAC_BYTES);
+        assert_memory_equal(form, "hmac-sha256:", 12);
+        assert_string_equal(form + 12, hex);
+        kt_buf_printf(&want, "\"%s\"}", form);
+        assert_true(audit_terse_expand(kt_bytes(terse, sizeof terse), &line));
+        assert_string_equal(kt_buf_text(&line), kt_buf_text(&want));
+    }
+    kt_autobuf struct kt_buf line;
+    kt_buf_init(&line, 4096);
+    for (size_t len = 1; len < 1 + AUDIT_HMAC_BYTES; len++)
+        assert_false(audit_terse_expand(kt_bytes(terse, len), &line));
+}
+
+/* Data as it nears the limit: the line still fits, whole or with one HMAC instead. */
+static void large_lines(void **state)
+{
+    (void)state;
+    for (size_t strings = 3300; strings < 3420; strings++) { /* 34 bytes terse, 79 in the line */
+        kt_autobuf struct kt_buf data, line = {0};
+        kt_buf_init(&data, 1 << 20);
+        for (size_t i = 0; i < strings; i++)
+            kt_buf_add_text(&data, i == 0 ? "[\"x\"" : ",\"x\"");
+        kt_buf_add_char(&data, ']');
+        const struct audit_event event = {
+            .type = "request", .request_id = "x", .path = "p", .request_data = kt_buf_bytes(&data)};
+        const char *text = line_of(&event, &line);
+        assert_true(line.len <= AUDIT_LINE_MAX);
+        assert_int_equal(strstr(text, "\"data\":[") != NULL, line.len > 1000);
+        kt_buf_free(&line);
+    }
+}
+
 #define N(a) (sizeof(a) / sizeof(a)[0])
 
 int main(void)
 {
-    struct CMUnitTest tests[12 + N(rows)] = {
+    struct CMUnitTest tests[15 + N(rows)] = {
         cmocka_unit_test(hmac_vector),    cmocka_unit_test(nothing_leaks),
         cmocka_unit_test(whole_event),    cmocka_unit_test(salted),
         cmocka_unit_test(large_data),     cmocka_unit_test(deep_data),
         cmocka_unit_test(outcome),        cmocka_unit_test(odd_outcomes),
         cmocka_unit_test(damaged_outcomes), cmocka_unit_test(sealed_records),
         cmocka_unit_test(sealed_outcomes), cmocka_unit_test(empty_fields),
+        cmocka_unit_test(terse_pieces),   cmocka_unit_test(terse_hmacs),
+        cmocka_unit_test(large_lines),
     };
-    size_t n = 12;
+    size_t n = 15;
     for (size_t i = 0; i < N(rows); i++)
         tests[n++] = (struct CMUnitTest){.name = rows[i].name, .test_func = redacts,
                                          .initial_state = (void *)(uintptr_t)&rows[i]};

@@ -112,6 +112,7 @@ static const struct row {
     {"depth 0", "{\"a\":1}", "<{\"a\":1}>", 0},
     {"two strings where one key may stand", "{\"a\"\"b\":1}", "{\"a\"<\"b\">:1}", 9},
     {"a string behind a closed object", "{\"a\":1}\"b\"", "{\"a\":1}<\"b\">", 9},
+    {"a key with a raw control character", "{\"a\x01\":1}", "{<\"a\x01\">:1}", 9},
     {"too many ends", "]]]\"a\",\"b\"", "]]]<\"a\">,<\"b\">", 9},
     {"a string that does not end", "{\"a\":\"b", "{\"a\":<\"b>", 9},
 };

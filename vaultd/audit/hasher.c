@@ -16,8 +16,8 @@
 #define TAG_BYTES  crypto_shorthash_siphashx24_BYTES
 
 struct slot {
-    unsigned char tag[TAG_BYTES];
-    char text[AUDIT_HMAC_TEXT]; /* "": empty */
+    bool used;
+    unsigned char tag[TAG_BYTES], hmac[AUDIT_HMAC_BYTES];
 };
 
 struct audit_hasher {
@@ -57,30 +57,28 @@ void audit_hasher_bytes(const struct audit_hasher *hasher, struct kt_bytes text,
         (void)crypto_auth_hmacsha256(out, text.at, text.len, hasher->key);
 }
 
+/* Eight digits at once, each in a byte of its own: digit + '0', and 39 more from ten on. */
 void audit_hmac_text(const unsigned char hmac[AUDIT_HMAC_BYTES], char out[AUDIT_HMAC_TEXT])
 {
-    static const char digits[] = "0123456789abcdef";
+    const uint64_t ones = UINT64_C(0x0101010101010101), pairs = UINT64_C(0x000f000f000f000f);
     memcpy(out, "hmac-sha256:", PREFIX);
-    for (unsigned i = 0; i < AUDIT_HMAC_BYTES; i++) {
-        out[PREFIX + 2 * i] = digits[hmac[i] >> 4];
-        out[PREFIX + 2 * i + 1] = digits[hmac[i] & 15];
+    for (unsigned i = 0; i < AUDIT_HMAC_BYTES; i += 4) {
+        uint64_t x = kt_get_u32(hmac + i);
+        x = (x | x << 16) & UINT64_C(0x0000ffff0000ffff);
+        x = (x | x << 8) & UINT64_C(0x00ff00ff00ff00ff);
+        x = (x >> 4 & pairs) | (x & pairs) << 8;
+        x += ones * '0' + ((x + ones * 6) >> 4 & ones) * ('a' - '0' - 10);
+        kt_put_u64((unsigned char *)out + PREFIX + (size_t)2 * i, x);
     }
     out[AUDIT_HMAC_TEXT - 1] = '\0';
 }
 
-static void compute(const struct audit_hasher *hasher, struct kt_bytes text,
-                    char out[AUDIT_HMAC_TEXT])
-{
-    unsigned char hmac[AUDIT_HMAC_BYTES];
-    audit_hasher_bytes(hasher, text, hmac);
-    audit_hmac_text(hmac, out);
-}
-
-void audit_hasher_text(struct audit_hasher *hasher, struct kt_bytes text, char out[AUDIT_HMAC_TEXT])
+void audit_hasher_get(struct audit_hasher *hasher, struct kt_bytes text,
+                      unsigned char out[AUDIT_HMAC_BYTES])
 {
     unsigned char tag[TAG_BYTES];
     if (text.len > CACHED_MAX) {
-        compute(hasher, text, out);
+        audit_hasher_bytes(hasher, text, out);
         return;
     }
     (void)crypto_shorthash_siphashx24(tag, text.at, text.len, hasher->tag_key);
@@ -88,15 +86,24 @@ void audit_hasher_text(struct audit_hasher *hasher, struct kt_bytes text, char o
     struct slot *slot = &hasher->slots[number];
     pthread_mutex_t *lock = &hasher->locks[number % SHARDS];
     (void)pthread_mutex_lock(lock);
-    bool known = slot->text[0] != '\0' && memcmp(slot->tag, tag, sizeof tag) == 0;
+    bool known = slot->used && memcmp(slot->tag, tag, sizeof tag) == 0;
     if (known)
-        memcpy(out, slot->text, AUDIT_HMAC_TEXT);
+        memcpy(out, slot->hmac, AUDIT_HMAC_BYTES);
     (void)pthread_mutex_unlock(lock);
     if (known)
         return;
-    compute(hasher, text, out);
+    audit_hasher_bytes(hasher, text, out);
     (void)pthread_mutex_lock(lock);
+    slot->used = true;
     memcpy(slot->tag, tag, sizeof tag);
-    memcpy(slot->text, out, AUDIT_HMAC_TEXT);
+    memcpy(slot->hmac, out, AUDIT_HMAC_BYTES);
     (void)pthread_mutex_unlock(lock);
+}
+
+void audit_hasher_text(struct audit_hasher *hasher, struct kt_bytes text,
+                       char out[AUDIT_HMAC_TEXT])
+{
+    unsigned char hmac[AUDIT_HMAC_BYTES];
+    audit_hasher_get(hasher, text, hmac);
+    audit_hmac_text(hmac, out);
 }

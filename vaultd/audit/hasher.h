@@ -9,17 +9,18 @@
 
 #include "lib/bytes.h"
 #include "vaultd/audit/audit.h"
-
-#define AUDIT_HMAC_BYTES 32u
+#include "vaultd/audit/terse.h"
 
 struct audit_hasher;
 
 /* NULL: out of memory. */
 struct audit_hasher *audit_hasher_new(const unsigned char key[32]);
 void audit_hasher_free(struct audit_hasher *hasher);
+void audit_hasher_get(struct audit_hasher *hasher, struct kt_bytes text,
+                      unsigned char out[AUDIT_HMAC_BYTES]);
 void audit_hasher_text(struct audit_hasher *hasher, struct kt_bytes text,
                        char out[AUDIT_HMAC_TEXT]);
-/* The 32 bytes, not remembered. */
+/* Not remembered. */
 void audit_hasher_bytes(const struct audit_hasher *hasher, struct kt_bytes text,
                         unsigned char out[AUDIT_HMAC_BYTES]);
 /* Their text form; for public values. */

@@ -8,11 +8,14 @@
 #include <unistd.h>
 
 #include "lib/assert.h"
+#include "lib/cleanup.h"
 #include "lib/failpoint.h"
 #include "vaultd/audit/log_own.h"
+#include "vaultd/audit/terse.h"
 
-#define SUFFIX_MIN     9u    /* ,"seq":0} */
-#define SUFFIX_MAX     32u   /* ,"seq":18446744073709551615} */
+#define SUFFIX_MIN 3u  /* terse: ,"seq":0} */
+#define SUFFIX_MAX 32u /* ,"seq":18446744073709551615} */
+#define TEXT_USUAL (AUDIT_OUTCOME_ROOM_MAX + SUFFIX_MAX) /* every outcome fits: no allocation */
 #define SPINS          2000u /* some microseconds: what sealing a record takes */
 
 /* ---- room ---- */
@@ -137,7 +140,7 @@ static void take(struct audit_log *log, size_t open_len, enum audit_kind kind,
     uint64_t seq = log->next++;
     if (mark != NULL)
         log->mark = *mark;
-    uint32_t len = (uint32_t)(open_len + strlen(",\"seq\":}") + seq_digits(seq));
+    uint32_t len = (uint32_t)(open_len + 2 + seq_digits(seq)); /* PIECE_SEQ, number, brace */
     *ret = (struct ticket){.seq = seq,
                            .to = log->current.map + log->at,
                            .header = {.len = len, .kind = kind, .mark = log->mark},
@@ -203,14 +206,51 @@ static void wait_published(struct audit_log *log, uint64_t seq)
     (void)pthread_mutex_unlock(&log->lock);
 }
 
-static void finish(struct audit_log *log, struct ticket *ticket, struct kt_buf *line)
+/* The two forms of a line: what is sealed, and what is hashed (with a byte for the leaf's prefix). */
+struct lines {
+    struct kt_buf *terse;
+    struct kt_buf text;
+};
+
+/* Neither form may fail to grow once there is a number: each gets room for it now. */
+static bool reserve_suffix(struct kt_buf *line)
 {
-    kt_buf_add_text(line, ",\"seq\":");
-    kt_buf_add_decimal(line, ticket->seq);
+    bool room = kt_buf_grow(line, SUFFIX_MAX) != NULL;
+    if (room)
+        line->len -= SUFFIX_MAX;
+    return room;
+}
+
+static enum kt_kind lines_ready(struct lines *lines, struct kt_err *err)
+{
+    struct kt_buf *terse = lines->terse, *text = &lines->text;
+    while (terse->len + SUFFIX_MIN < AUDIT_LINE_MIN && kt_buf_ok(terse))
+        kt_buf_add_char(terse, PIECE_NOTHING);
+    kt_buf_add_u8(text, 0);
+    if (!audit_terse_expand(kt_buf_bytes(terse), text))
+        return kt_fail(err, KT_INTERNAL, "an audit record does not expand");
+    if (reserve_suffix(terse) && reserve_suffix(text))
+        return KT_OK;
+    bool large = audit_terse_length(kt_bytes(terse->at, terse->len)) + SUFFIX_MAX > AUDIT_LINE_MAX;
+    return kt_fail(err, large ? KT_TOO_LARGE : KT_NO_MEMORY, "an audit record does not fit");
+}
+
+static void add_suffix(struct kt_buf *line, uint64_t seq)
+{
+    kt_buf_add_decimal(line, seq);
     kt_buf_add_char(line, '}');
-    KT_ASSERT(kt_buf_ok(line) && line->len == (size_t)ticket->header.len + 1);
-    audit_record_seal(&log->sealer, ticket->seq, &ticket->header, line->at + 1, ticket->to);
-    kt_merkle_leaf_in_place(line->at, ticket->header.len, ticket->entry.leaf);
+}
+
+static void finish(struct audit_log *log, struct ticket *ticket, struct lines *lines)
+{
+    struct kt_buf *terse = lines->terse, *text = &lines->text;
+    kt_buf_add_char(terse, PIECE_SEQ);
+    add_suffix(terse, ticket->seq);
+    kt_buf_add_text(text, ",\"seq\":");
+    add_suffix(text, ticket->seq);
+    KT_ASSERT(kt_buf_ok(terse) && kt_buf_ok(text) && terse->len == ticket->header.len);
+    audit_record_seal(&log->sealer, ticket->seq, &ticket->header, terse->at, ticket->to);
+    kt_merkle_leaf_in_place(text->at, text->len - 1, ticket->entry.leaf);
 
     (void)pthread_mutex_lock(&log->lock);
     struct log_slot *slot = &log->slots[ticket->seq % LOG_SLOTS];
@@ -223,18 +263,6 @@ static void finish(struct audit_log *log, struct ticket *ticket, struct kt_buf *
 }
 
 /* ---- appending ---- */
-
-/* The line must not fail to grow once it has a number. */
-static enum kt_kind line_ready(struct kt_buf *line, struct kt_err *err)
-{
-    if (kt_buf_grow(line, SUFFIX_MAX) == NULL)
-        return kt_fail(err, line->len + SUFFIX_MAX > line->max ? KT_TOO_LARGE : KT_NO_MEMORY,
-                       "an audit record does not fit");
-    line->len -= SUFFIX_MAX;
-    if (line->len - 1 + SUFFIX_MIN < AUDIT_LINE_MIN || line->len + SUFFIX_MAX > AUDIT_LINE_MAX)
-        return kt_fail(err, KT_INTERNAL, "an audit record of %zu bytes", line->len);
-    return KT_OK;
-}
 
 /* Waits for a free slot: 256 others are being sealed. The lock is held. */
 static void wait_slot(struct audit_log *log)
@@ -256,18 +284,15 @@ static enum kt_kind no_room(struct audit_log *log, struct kt_err *err)
     return KT_BUSY;
 }
 
-enum kt_kind audit_log_append(struct audit_log *log, struct kt_buf *line, uint64_t *ret_seq,
-                              struct kt_err *err)
+/* lines is ready. */
+static enum kt_kind append(struct audit_log *log, struct lines *lines, uint64_t *ret_seq,
+                           struct kt_err *err)
 {
-    enum kt_kind kind = line_ready(line, err);
-    if (kind != KT_OK)
-        return kind;
-    if (KT_FAILPOINT(audit_append))
-        return kt_fail(err, KT_FULL, "no room for the next segment of the audit log");
-    if (AUDIT_OVERHEAD + line->len + SUFFIX_MAX + LOG_SLACK > log->segment_bytes)
-        return kt_fail(err, KT_TOO_LARGE, "an audit record does not fit a segment");
+    size_t most = AUDIT_OVERHEAD + lines->terse->len + SUFFIX_MAX;
+    enum kt_kind kind = KT_OK;
     struct ticket ticket;
-    size_t most = AUDIT_OVERHEAD + line->len - 1 + SUFFIX_MAX;
+    if (most + LOG_SLACK > log->segment_bytes)
+        return kt_fail(err, KT_TOO_LARGE, "an audit record does not fit a segment");
     (void)pthread_mutex_lock(&log->lock);
     /* Twice: the second time after an attempt to make the segment that is missing. */
     for (unsigned round = 0;; round++) {
@@ -277,9 +302,9 @@ enum kt_kind audit_log_append(struct audit_log *log, struct kt_buf *line, uint64
             break;
         }
         if (fits(log, most, false)) {
-            take(log, line->len - 1, AUDIT_RECORD, NULL, &ticket);
+            take(log, lines->terse->len, AUDIT_RECORD, NULL, &ticket);
             (void)pthread_mutex_unlock(&log->lock);
-            finish(log, &ticket, line);
+            finish(log, &ticket, lines);
             *ret_seq = ticket.seq;
             return KT_OK;
         }
@@ -296,6 +321,21 @@ enum kt_kind audit_log_append(struct audit_log *log, struct kt_buf *line, uint64
     if (kind == KT_FULL)
         (void)kt_fail(err, KT_BUSY, "the audit log grows faster than its segments can be made");
     return kind == KT_FULL ? KT_BUSY : kind;
+}
+
+enum kt_kind audit_log_append(struct audit_log *log, struct kt_buf *line, uint64_t *ret_seq,
+                              struct kt_err *err)
+{
+    KT_UNINIT unsigned char usual[TEXT_USUAL];
+    struct lines lines = {.terse = line};
+    kt_buf_init_in(&lines.text, AUDIT_LINE_MAX + 1, usual, sizeof usual);
+    enum kt_kind kind = lines_ready(&lines, err);
+    if (kind == KT_OK && KT_FAILPOINT(audit_append))
+        kind = kt_fail(err, KT_FULL, "no room for the next segment of the audit log");
+    if (kind == KT_OK)
+        kind = append(log, &lines, ret_seq, err);
+    kt_buf_free(&lines.text);
+    return kind;
 }
 
 /* ---- outcomes ---- */
@@ -346,8 +386,12 @@ void audit_log_release(struct audit_log *log, size_t room)
 enum kt_kind audit_log_outcome(struct audit_log *log, struct kt_buf *line, struct audit_mark mark,
                                size_t room, uint64_t *ret_seq, struct kt_err *err)
 {
-    enum kt_kind kind = line_ready(line, err);
-    if (kind == KT_OK && AUDIT_OVERHEAD + line->len - 1 + SUFFIX_MAX > room)
+    KT_UNINIT unsigned char usual[TEXT_USUAL];
+    struct lines lines = {.terse = line};
+    kt_buf_init_in(&lines.text, AUDIT_LINE_MAX + 1, usual, sizeof usual);
+    enum kt_kind kind = lines_ready(&lines, err);
+    size_t most = AUDIT_OVERHEAD + line->len + SUFFIX_MAX;
+    if (kind == KT_OK && most > room)
         kind = kt_fail(err, KT_INTERNAL, "an outcome is larger than the room it was promised");
     struct ticket ticket;
     (void)pthread_mutex_lock(&log->lock);
@@ -360,17 +404,18 @@ enum kt_kind audit_log_outcome(struct audit_log *log, struct kt_buf *line, struc
     if (kind == KT_OK && audit_mark_compare(mark, log->mark) <= 0)
         kind = kt_fail(err, KT_CONFLICT, "outcome %ju.%u is in the audit log already",
                        (uintmax_t)mark.generation, mark.place);
-    if (kind == KT_OK && !fits(log, AUDIT_OVERHEAD + line->len - 1 + SUFFIX_MAX, true))
+    if (kind == KT_OK && !fits(log, most, true))
         kind = kt_fail(err, KT_FULL, "no room in the audit log for outcome %ju.%u",
                        (uintmax_t)mark.generation, mark.place);
     if (kind == KT_OK)
-        take(log, line->len - 1, AUDIT_OUTCOME, &mark, &ticket);
+        take(log, line->len, AUDIT_OUTCOME, &mark, &ticket);
     (void)pthread_mutex_unlock(&log->lock);
-    if (kind != KT_OK)
-        return kind;
-    finish(log, &ticket, line);
-    *ret_seq = ticket.seq;
-    return KT_OK;
+    if (kind == KT_OK) {
+        finish(log, &ticket, &lines);
+        *ret_seq = ticket.seq;
+    }
+    kt_buf_free(&lines.text);
+    return kind;
 }
 
 /* ---- syncing ---- */

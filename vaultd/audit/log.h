@@ -59,8 +59,8 @@ enum kt_kind audit_log_open(int parent, const char *name, const struct audit_sea
 void audit_log_close(struct audit_log *log, bool clean);
 
 /* ---- appending ---- */
-/* line: one byte of room for the leaf's prefix, then a JSON object without its closing brace. It
- * gets ,"seq":N} and is then the record. */
+/* line: terse (terse.h), a JSON object without its closing brace. It gets ,"seq":N} and is then
+ * sealed; the leaf is the hash of what it expands to. */
 enum kt_kind audit_log_append(struct audit_log *log, struct kt_buf *line, uint64_t *ret_seq,
                               struct kt_err *err) KT_MUST_CHECK;
 /* Sets room aside for one outcome's record of at most that many bytes, overhead included. */

@@ -14,76 +14,125 @@
 #define TEXT_MAX_OUT 255u
 #define SALT_BYTES   16u
 
-/* ---- members ----
- * An event is written for every request, so its line is put together from literals: a writer that
- * counts levels and escapes each name would be a tenth of a read. */
+/* ---- members ---- */
 
-#define LITERAL(text)            (text), sizeof(text) - 1
-#define ADD(line, literal)       kt_buf_add((line), LITERAL(literal))
-#define NAME(line, name)         add_name((line), LITERAL(",\"" name "\":"))
-#define TEXT(line, name, text)   add_text((line), LITERAL(",\"" name "\":"), (text))
-#define HASHED(line, name, form) add_hashed((line), LITERAL(",\"" name "\":"), (form))
+/* A terse line (terse.h) in the making. */
+struct pen {
+    struct kt_buf *out;
+    bool first;      /* an object was just opened: no comma is due */
+    size_t expanded; /* how much longer than out the line is */
+};
+
+static size_t longer_by(enum audit_piece piece)
+{
+    static const unsigned char lengths[0x20] = {
+#define X(name, code, text) [name] = sizeof(text) - 1,
+        AUDIT_PIECES(X)
+#undef X
+    };
+    return lengths[piece] - 1u;
+}
+
+/* A piece as it is: it brings its own comma. */
+static void add_piece(struct pen *pen, enum audit_piece piece)
+{
+    kt_buf_add_char(pen->out, (char)piece);
+    pen->expanded += longer_by(piece);
+    pen->first = false;
+}
+
+static void add_name(struct pen *pen, enum audit_piece piece)
+{
+    if (!pen->first)
+        kt_buf_add_char(pen->out, ',');
+    add_piece(pen, piece);
+}
+
+static void open_object(struct pen *pen, enum audit_piece piece)
+{
+    add_name(pen, piece);
+    pen->first = true;
+}
+
+static void close_object(struct pen *pen)
+{
+    kt_buf_add_char(pen->out, '}');
+    pen->first = false;
+}
+
+static void add_text(struct pen *pen, enum audit_piece piece, const char *text)
+{
+    if (text == NULL || text[0] == '\0')
+        return;
+    add_name(pen, piece);
+    kt_json_quote(pen->out, kt_str(text));
+}
+
 /* Of ours, never in need of escapes. */
-#define PLAIN(line, name, text)  add_plain((line), LITERAL(",\"" name "\":\""), (text))
-
-/* name begins with a comma, which the first member of an object does not get. */
-static void add_name(struct kt_buf *line, const char *name, size_t len)
-{
-    bool first = line->len > 0 && line->at[line->len - 1] == '{';
-    kt_buf_add(line, name + first, len - first);
-}
-
-static void add_text(struct kt_buf *line, const char *name, size_t len, const char *text)
+static void add_plain(struct pen *pen, enum audit_piece piece, const char *text)
 {
     if (text == NULL || text[0] == '\0')
         return;
-    add_name(line, name, len);
-    kt_json_quote(line, kt_str(text));
+    add_name(pen, piece);
+    kt_buf_add_char(pen->out, '"');
+    kt_buf_add_text(pen->out, text);
+    kt_buf_add_char(pen->out, '"');
 }
 
-static void add_plain(struct kt_buf *line, const char *name, size_t len, const char *text)
+static void add_number(struct pen *pen, enum audit_piece piece, uint64_t number)
 {
-    if (text == NULL || text[0] == '\0')
-        return;
-    add_name(line, name, len);
-    kt_buf_add_text(line, text);
-    kt_buf_add_char(line, '"');
+    add_name(pen, piece);
+    kt_buf_add_decimal(pen->out, number);
 }
 
-/* form: "" leaves it out. */
-static void add_hashed(struct kt_buf *line, const char *name, size_t len,
-                       const char form[AUDIT_HMAC_TEXT])
-{
-    if (form[0] == '\0')
-        return;
-    add_name(line, name, len);
-    kt_buf_add_char(line, '"');
-    kt_buf_add(line, form, AUDIT_HMAC_TEXT - 1);
-    kt_buf_add_char(line, '"');
-}
-
-static void add_time(struct kt_buf *line, int64_t ms)
+static void add_time(struct kt_buf *out, int64_t ms)
 {
     char text[KT_TIME_TEXT];
     kt_time_text(ms, text);
-    kt_buf_add_char(line, '"');
-    kt_buf_add_text(line, text);
-    kt_buf_add_char(line, '"');
+    kt_buf_add_char(out, '"');
+    kt_buf_add_text(out, text);
+    kt_buf_add_char(out, '"');
 }
 
-static void hash(struct audit_hasher *hasher, struct kt_bytes text, char form[AUDIT_HMAC_TEXT])
+static void add_hmac(struct pen *pen, const unsigned char hmac[AUDIT_HMAC_BYTES])
 {
-    form[0] = '\0';
-    if (text.len > 0)
-        audit_hasher_text(hasher, text, form);
+    kt_buf_add_char(pen->out, PIECE_HMAC);
+    kt_buf_add(pen->out, hmac, AUDIT_HMAC_BYTES);
+    pen->expanded += AUDIT_HMAC_TEXT + 1 - AUDIT_TERSE_HMAC;
+}
+
+/* The HMAC of a text, if there is one. */
+struct hashed {
+    bool any;
+    unsigned char hmac[AUDIT_HMAC_BYTES];
+};
+
+static void hash(struct audit_hasher *hasher, struct kt_bytes text, struct hashed *ret)
+{
+    ret->any = text.len > 0;
+    if (ret->any)
+        audit_hasher_get(hasher, text, ret->hmac);
+}
+
+static void add_hashed(struct pen *pen, enum audit_piece piece, const struct hashed *hashed)
+{
+    if (!hashed->any)
+        return;
+    add_name(pen, piece);
+    add_hmac(pen, hashed->hmac);
 }
 
 /* ---- data ---- */
 
+struct redaction {
+    struct audit_hasher *hasher;
+    struct pen *pen;
+};
+
 static void redact(void *arg, struct kt_json value, struct kt_buf *out)
 {
-    struct audit_hasher *hasher = arg;
-    char hashed[AUDIT_HMAC_TEXT];
+    const struct redaction *redaction = arg;
+    unsigned char hmac[AUDIT_HMAC_BYTES];
     struct kt_bytes raw = kt_json_bytes(value);
     struct kt_bytes text = raw; /* of what is no string, or does not decode: all of it */
     int64_t ms = 0;
@@ -98,26 +147,41 @@ static void redact(void *arg, struct kt_json value, struct kt_buf *out)
         kt_buf_add_bytes(out, raw);
         return;
     }
-    audit_hasher_text(hasher, text, hashed);
-    kt_buf_add_char(out, '"');
-    kt_buf_add(out, hashed, AUDIT_HMAC_TEXT - 1);
-    kt_buf_add_char(out, '"');
+    audit_hasher_get(redaction->hasher, text, hmac);
+    add_hmac(redaction->pen, hmac);
 }
 
 /* Whatever is not a plain number, boolean or null is hashed: a type that nobody thought of must not
  * pass in clear. So is what is nested too deep. */
-static void add_data(struct kt_buf *line, struct audit_hasher *hasher, struct kt_bytes data,
-                     bool whole)
+static void add_data(struct pen *pen, struct audit_hasher *hasher, struct kt_bytes data, bool whole)
 {
-    char hashed[AUDIT_HMAC_TEXT];
+    struct redaction redaction = {hasher, pen};
+    struct hashed hashed;
     if (data.len == 0)
         return;
     if (whole) {
-        NAME(line, "data");
-        kt_json_replace(kt_json_value(data), DATA_DEPTH, redact, hasher, line);
+        add_name(pen, PIECE_DATA);
+        kt_json_replace(kt_json_value(data), DATA_DEPTH, redact, &redaction, pen->out);
     } else {
-        hash(hasher, data, hashed);
-        HASHED(line, "data", hashed);
+        hash(hasher, data, &hashed);
+        add_hashed(pen, PIECE_DATA, &hashed);
+    }
+}
+
+/* JSON of ours, checked when it was stored: in clear, but for what would be read as a piece. */
+static void add_json(struct pen *pen, struct audit_hasher *hasher, enum audit_piece piece,
+                     struct kt_bytes json)
+{
+    struct hashed hashed;
+    bool raw = true;
+    for (size_t i = 0; i < json.len; i++)
+        raw = raw && json.at[i] >= 0x20;
+    if (raw) {
+        add_name(pen, piece);
+        kt_buf_add_bytes(pen->out, json);
+    } else {
+        hash(hasher, json, &hashed);
+        add_hashed(pen, piece, &hashed);
     }
 }
 
@@ -128,7 +192,6 @@ static void begin(struct kt_buf *line)
     kt_buf_reset(line);
     if (line->room < AUDIT_LINE_USUAL && kt_buf_grow(line, AUDIT_LINE_USUAL) != NULL)
         line->len = 0;
-    kt_buf_add_u8(line, 0);
 }
 
 static enum kt_kind end(const struct kt_buf *line, struct kt_err *err)
@@ -138,74 +201,70 @@ static enum kt_kind end(const struct kt_buf *line, struct kt_err *err)
 
 /* Who: the same two HMACs stand in "auth" and in "request". */
 struct who {
-    char token[AUDIT_HMAC_TEXT], accessor[AUDIT_HMAC_TEXT];
+    struct hashed token, accessor;
 };
 
-static void write_auth(struct kt_buf *line, const struct audit_auth *auth, const struct who *who)
+static void write_auth(struct pen *pen, struct audit_hasher *hasher, const struct audit_auth *auth,
+                       const struct who *who)
 {
-    ADD(line, ",\"auth\":{");
-    HASHED(line, "client_token", who->token);
-    HASHED(line, "accessor", who->accessor);
-    TEXT(line, "display_name", auth->display_name);
+    open_object(pen, PIECE_AUTH);
+    add_hashed(pen, PIECE_TOKEN, &who->token);
+    add_hashed(pen, PIECE_ACCESSOR, &who->accessor);
+    add_text(pen, PIECE_DISPLAY_NAME, auth->display_name);
     if (auth->n_policies > 0) {
-        NAME(line, "policies");
+        add_name(pen, PIECE_POLICIES);
         for (size_t i = 0; i < auth->n_policies; i++) {
-            kt_buf_add_char(line, i == 0 ? '[' : ',');
-            kt_json_quote(line, kt_str(auth->policies[i]));
+            kt_buf_add_char(pen->out, i == 0 ? '[' : ',');
+            kt_json_quote(pen->out, kt_str(auth->policies[i]));
         }
-        kt_buf_add_char(line, ']');
+        kt_buf_add_char(pen->out, ']');
     }
-    if (auth->meta.len > 0 && !kt_bytes_is(auth->meta, "null") && !kt_bytes_is(auth->meta, "{}")) {
-        NAME(line, "metadata");
-        kt_buf_add_bytes(line, auth->meta);
-    }
-    TEXT(line, "entity_id", auth->entity_id);
+    if (auth->meta.len > 0 && !kt_bytes_is(auth->meta, "null") && !kt_bytes_is(auth->meta, "{}"))
+        add_json(pen, hasher, PIECE_METADATA, auth->meta);
+    add_text(pen, PIECE_ENTITY, auth->entity_id);
     if (auth->expires_ms != 0) {
-        NAME(line, "token_expire_time");
-        add_time(line, auth->expires_ms);
+        add_name(pen, PIECE_EXPIRES);
+        add_time(pen->out, auth->expires_ms);
     }
-    kt_buf_add_char(line, '}');
+    close_object(pen);
 }
 
-static void write_request(struct kt_buf *line, struct audit_hasher *hasher,
+static void write_request(struct pen *pen, struct audit_hasher *hasher,
                           const struct audit_event *event, const struct who *who, bool whole)
 {
-    ADD(line, ",\"request\":{");
-    PLAIN(line, "id", event->request_id);
-    PLAIN(line, "operation", event->operation);
-    TEXT(line, "mount_point", event->mount_point);
-    PLAIN(line, "mount_type", event->mount_type);
-    HASHED(line, "client_token", who->token);
-    HASHED(line, "client_token_accessor", who->accessor);
-    NAME(line, "namespace");
-    ADD(line, "{\"id\":\"root\"}");
-    TEXT(line, "path", event->path);
-    add_data(line, hasher, event->request_data, whole);
-    PLAIN(line, "remote_address", event->remote_address);
-    if (event->remote_port != 0) {
-        NAME(line, "remote_port");
-        kt_buf_add_decimal(line, event->remote_port);
-    }
-    kt_buf_add_char(line, '}');
+    open_object(pen, PIECE_REQUEST);
+    add_plain(pen, PIECE_ID, event->request_id);
+    add_plain(pen, PIECE_OPERATION, event->operation);
+    add_text(pen, PIECE_MOUNT_POINT, event->mount_point);
+    add_plain(pen, PIECE_MOUNT_TYPE, event->mount_type);
+    add_hashed(pen, PIECE_TOKEN, &who->token);
+    add_hashed(pen, PIECE_TOKEN_ACCESSOR, &who->accessor);
+    add_name(pen, PIECE_NAMESPACE);
+    add_text(pen, PIECE_PATH, event->path);
+    add_data(pen, hasher, event->request_data, whole);
+    add_plain(pen, PIECE_ADDRESS, event->remote_address);
+    if (event->remote_port != 0)
+        add_number(pen, PIECE_PORT, event->remote_port);
+    close_object(pen);
 }
 
-static void write_response(struct kt_buf *line, struct audit_hasher *hasher,
+static void write_response(struct pen *pen, struct audit_hasher *hasher,
                            const struct audit_event *event, bool whole)
 {
     if (event->response_data.len == 0 && event->wrapped.len == 0)
         return;
-    ADD(line, ",\"response\":{");
+    open_object(pen, PIECE_RESPONSE);
     if (event->wrapped.len > 0) {
-        char token[AUDIT_HMAC_TEXT];
-        hash(hasher, event->wrapped, token);
-        ADD(line, "\"auth\":{");
-        HASHED(line, "client_token", token);
-        kt_buf_add_char(line, '}');
+        struct hashed token;
+        hash(hasher, event->wrapped, &token);
+        open_object(pen, PIECE_AUTH);
+        add_hashed(pen, PIECE_TOKEN, &token);
+        close_object(pen);
     }
-    TEXT(line, "mount_point", event->mount_point);
-    PLAIN(line, "mount_type", event->mount_type);
-    add_data(line, hasher, event->response_data, whole);
-    kt_buf_add_char(line, '}');
+    add_text(pen, PIECE_MOUNT_POINT, event->mount_point);
+    add_plain(pen, PIECE_MOUNT_TYPE, event->mount_type);
+    add_data(pen, hasher, event->response_data, whole);
+    close_object(pen);
 }
 
 static void salt_text(char hex[2 * SALT_BYTES + 1])
@@ -215,40 +274,42 @@ static void salt_text(char hex[2 * SALT_BYTES + 1])
     kt_hex_encode(salt, sizeof salt, hex);
 }
 
-static void write_event(struct audit_hasher *hasher, const struct audit_event *event, bool whole,
-                        struct kt_buf *line)
+/* Returns how long the line is when it is expanded. */
+static size_t write_event(struct audit_hasher *hasher, const struct audit_event *event, bool whole,
+                          struct kt_buf *line)
 {
+    struct pen pen = {.out = line};
     struct who who;
     const struct audit_auth *auth = event->auth;
-    hash(hasher, auth == NULL ? kt_bytes(NULL, 0) : auth->token, who.token);
-    hash(hasher, kt_str(auth == NULL ? NULL : auth->accessor), who.accessor);
+    hash(hasher, auth == NULL ? kt_bytes(NULL, 0) : auth->token, &who.token);
+    hash(hasher, kt_str(auth == NULL ? NULL : auth->accessor), &who.accessor);
     begin(line);
-    ADD(line, "{\"time\":");
+    add_piece(&pen, PIECE_TIME);
     add_time(line, event->time_ms);
-    PLAIN(line, "type", event->type);
+    bool attempt = strcmp(event->type, "request") == 0;
+    add_piece(&pen, attempt ? PIECE_REQUEST_TYPE : PIECE_RESPONSE_TYPE);
     if (auth != NULL)
-        write_auth(line, auth, &who);
-    write_request(line, hasher, event, &who, whole);
-    write_response(line, hasher, event, whole);
-    TEXT(line, "error", event->error);
-    if (event->status != 0) {
-        NAME(line, "status");
-        kt_buf_add_decimal(line, event->status);
-    }
+        write_auth(&pen, hasher, auth, &who);
+    write_request(&pen, hasher, event, &who, whole);
+    write_response(&pen, hasher, event, whole);
+    add_text(&pen, PIECE_ERROR, event->error);
+    if (event->status != 0)
+        add_number(&pen, PIECE_STATUS, event->status);
     /* A leaf hash stands in clear: nobody may find a record by guessing its text. */
     if (event->request_id == NULL || event->request_id[0] == '\0') {
         char salt[2 * SALT_BYTES + 1];
         salt_text(salt);
-        TEXT(line, "salt", salt);
+        add_plain(&pen, PIECE_SALT, salt);
     }
+    return line->len + pen.expanded;
 }
 
 enum kt_kind audit_line_event(struct audit_hasher *hasher, const struct audit_event *event,
                               struct kt_buf *line, struct kt_err *err)
 {
-    write_event(hasher, event, true, line);
-    if (!kt_buf_ok(line) || line->len + SUFFIX_ROOM > AUDIT_LINE_MAX)
-        write_event(hasher, event, false, line);
+    size_t len = write_event(hasher, event, true, line);
+    if (!kt_buf_ok(line) || len + SUFFIX_ROOM > AUDIT_LINE_MAX)
+        (void)write_event(hasher, event, false, line);
     return end(line, err);
 }
 

@@ -5,8 +5,8 @@
  *          and RFC 3339 times stay. Data that would not fit the line becomes one HMAC of its text.
  *          Ours beside Vault's fields: status, salt (16 random bytes, where there is no request id),
  *          generation and place of an outcome, seq.
- * Format:  a line in the making: one byte of room, then the object without its closing brace (what
- *          log.h wants). "time" stands first.
+ * Format:  a line in the making: terse (terse.h), the object without its closing brace (what log.h
+ *          wants). "time" stands first.
  *          a packed outcome: i64 time ‖ u16 status ‖ u8 flags ‖ accessor's HMAC 32 ‖ new token's HMAC
  *          32 ‖ texts (u16 length each, or 16 bytes where a flag says UUID): request id, entity id,
  *          display name, operation, path, error. The HMACs only if their flag says so.

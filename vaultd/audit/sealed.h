@@ -2,10 +2,10 @@
  *
  * Format:  a record in a segment:
  *            u32 length of the line ‖ u8 kind ‖ u64 generation ‖ u32 place ‖ nonce24 ‖ line ‖ tag16
- *          XChaCha20-Poly1305-IETF over the JSON line. Generation and place are, for an outcome, its
- *          own; for any other record those of the last outcome before it (0: none). So whoever opens
- *          the last record of a log knows the last outcome in it, and nobody without the key can
- *          say otherwise.
+ *          XChaCha20-Poly1305-IETF over the terse line (terse.h). Generation and place are, for an
+ *          outcome, its own; for any other record those of the last outcome before it (0: none). So
+ *          whoever opens the last record of a log knows the last outcome in it, and nobody without
+ *          the key can say otherwise.
  *          AAD = "kt/audit/1" ‖ vault id ‖ u64 log ‖ u64 sequence number ‖ the first 17 bytes: a
  *          record opens only in its log and at its number.
  *          an outcome in the store: u8 format ‖ u16 room ‖ nonce24 ‖ packed outcome ‖ tag16, AAD =
@@ -21,9 +21,9 @@
 #define AUDIT_NONCE_BYTES    24u
 #define AUDIT_TAG_BYTES      16u
 #define AUDIT_OVERHEAD       (AUDIT_HEADER_BYTES + AUDIT_NONCE_BYTES + AUDIT_TAG_BYTES)
-#define AUDIT_LINE_MIN       71u                               /* shorter lines are not written */
+#define AUDIT_LINE_MIN       71u                               /* terse; shorter ones are filled up */
 #define AUDIT_RECORD_MIN     (AUDIT_OVERHEAD + AUDIT_LINE_MIN) /* so many records fit a segment */
-#define AUDIT_LINE_MAX       ((size_t)256 * 1024)
+#define AUDIT_LINE_MAX       ((size_t)256 * 1024) /* terse, and expanded */
 #define AUDIT_OUTCOME_ROOM_MAX (AUDIT_OVERHEAD + 4096u) /* of an outcome's record */
 #define AUDIT_OUTCOME_FORMAT   1u
 #define AUDIT_OUTCOME_OVERHEAD (3u + AUDIT_NONCE_BYTES + AUDIT_TAG_BYTES)

@@ -11,6 +11,7 @@
 #include "lib/assert.h"
 #include "lib/cleanup.h"
 #include "lib/failpoint.h"
+#include "vaultd/audit/terse.h"
 
 void audit_segment_name(uint32_t number, char out[AUDIT_SEGMENT_NAME])
 {
@@ -144,6 +145,7 @@ void audit_reader_init(struct audit_reader *reader, int folder, size_t segment_b
 {
     *reader =
         (struct audit_reader){.folder = folder, .fd = -1, .bytes = segment_bytes, .chunk = chunk};
+    kt_buf_init(&reader->terse, AUDIT_LINE_MAX);
 }
 
 static void forget(struct audit_reader *reader)
@@ -157,6 +159,7 @@ static void forget(struct audit_reader *reader)
 void audit_reader_done(struct audit_reader *reader)
 {
     forget(reader);
+    kt_buf_free(&reader->terse);
     free(reader->window);
     reader->window = NULL;
     reader->window_room = 0;
@@ -222,6 +225,19 @@ static enum kt_kind fetch(struct audit_reader *reader, size_t offset, size_t len
     return KT_OK;
 }
 
+/* What opened is ours: if it does not expand, a newer vaultd knows more pieces. */
+static enum kt_kind expand(const struct audit_reader *reader, struct kt_buf *line,
+                           struct kt_err *err)
+{
+    size_t before = line->len;
+    if (audit_terse_expand(kt_buf_bytes(&reader->terse), line))
+        return kt_buf_ok(line) ? KT_OK : kt_fail(err, KT_NO_MEMORY, "reading the audit log");
+    line->len = before;
+    (void)kt_fail(err, KT_CORRUPT, "a record of the audit log is of a form that is not known here");
+    kt_hint(err, "it was written by a newer vaultd: install that version");
+    return KT_CORRUPT;
+}
+
 /* The record at (number, offset). KT_NOT_FOUND: none with that sequence number opens there. */
 static enum kt_kind read_here(struct audit_reader *reader, const struct audit_sealer *sealer,
                               uint64_t seq, struct kt_buf *line, struct kt_err *err)
@@ -244,13 +260,15 @@ static enum kt_kind read_here(struct audit_reader *reader, const struct audit_se
     kind = fetch(reader, reader->offset, size, &at, err);
     if (kind != KT_OK)
         return kind;
-    unsigned char *to = kt_buf_grow(line, header.len);
+    kt_buf_reset(&reader->terse);
+    unsigned char *to = kt_buf_grow(&reader->terse, header.len);
     if (to == NULL)
         return kt_fail(err, KT_NO_MEMORY, "reading the audit log");
-    if (!audit_record_open(sealer, seq, kt_bytes(at, size), to)) {
-        line->len -= header.len;
+    if (!audit_record_open(sealer, seq, kt_bytes(at, size), to))
         return KT_NOT_FOUND;
-    }
+    kind = expand(reader, line, err);
+    if (kind != KT_OK)
+        return kind;
     reader->header = header;
     reader->record_number = reader->number;
     reader->record_offset = reader->offset;

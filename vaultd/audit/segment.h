@@ -42,6 +42,7 @@ struct audit_reader {
     size_t offset;
     unsigned char *window;
     size_t window_at, window_len, window_room, chunk;
+    struct kt_buf terse; /* the record that was read last, before it was expanded */
     /* the record that was read last */
     struct audit_header header;
     uint32_t record_number;
