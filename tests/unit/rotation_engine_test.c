@@ -770,7 +770,7 @@ static void default_limits_suffice_to_go_back(void **state)
         /* The old one works again; only the proof that the new one is dead has to wait. */
         until_says(s, "\"back_step\":\"confirm_old\"");
         current_is(s, 1, "app_a");
-        started = s->vault->now_ms += 3600000;
+        s->vault->now_ms += 3600000;
     }
     until(s, "rolled_back");
     if (alternates(s))
