@@ -158,9 +158,9 @@ demo: deps  ## the main job on a real PostgreSQL; KEEP=1 leaves it running
 	@$(MAKE) --no-print-directory -j$$(nproc) all
 	@tests/integration/demo $(if $(KEEP),--keep)
 
-bench: deps  ## print the figures, each beside its limit from the same run
+bench: deps  ## print the figures, each beside its limit; ONLY="reads", QUICK=1, LONG=1
 	@$(MAKE) --no-print-directory -j$$(nproc) all bench-programs shims
-	@tests/bench/run
+	@tests/bench/run $(if $(QUICK),--quick) $(if $(LONG),--long) $(ONLY)
 
 MINUTES ?= 10
 SEED    ?= 1
