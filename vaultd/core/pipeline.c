@@ -430,7 +430,7 @@ static enum pipeline_state commit(struct request *req)
     return PIPELINE_WAIT;
 }
 
-static enum kt_kind store_failure(const struct commit_result *result, struct kt_err *err)
+static enum kt_kind store_failure(enum store_error error, struct kt_err *err)
 {
     static const struct {
         enum store_error error;
@@ -450,12 +450,12 @@ static enum kt_kind store_failure(const struct commit_result *result, struct kt_
     };
     errno = 0;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-        if (rows[i].error == result->error) {
+        if (rows[i].error == error) {
             (void)kt_fail(err, rows[i].kind, "%s", rows[i].what);
             kt_hint(err, "%s", rows[i].hint);
             return rows[i].kind;
         }
-    return kt_fail(err, KT_INTERNAL, "the store answered %s", store_error_text(result->error));
+    return kt_fail(err, KT_INTERNAL, "the store answered %s", store_error_text(error));
 }
 
 static enum pipeline_state post(struct request *req);
@@ -491,7 +491,7 @@ static enum pipeline_state after_commit(struct request *req, bool *ret_again)
     if (own->result.error == STORE_CONFLICT)
         failed = kt_fail(&own->err, KT_CONFLICT, "%s", kt_kind_text(KT_CONFLICT));
     else if (own->result.error != STORE_OK)
-        failed = store_failure(&own->result, &own->err);
+        failed = store_failure(own->result.error, &own->err);
     if (failed != KT_OK) {
         req->reply.status = 0;
         return record_late(req, failed);
@@ -582,9 +582,9 @@ static enum pipeline_state run_pass(struct request *req)
     own->entered = barrier_enter(core->barrier);
     if (!own->entered)
         return run_sealed(req);
-    if (snapshot_begin(core->store, &req->snapshot) != STORE_OK)
-        return record_and_finish(req,
-                                 kt_fail(&own->err, KT_BUSY, "the store cannot be read now"));
+    enum store_error error = snapshot_begin(core->store, &req->snapshot);
+    if (error != STORE_OK)
+        return record_and_finish(req, store_failure(error, &own->err));
     if (req->wakes > 0 || req->attempt > 0)
         req->now_ms = kt_wall_ms(core->clock);
     enum kt_kind kind = walk(req, &own->err);

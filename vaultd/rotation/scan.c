@@ -233,7 +233,7 @@ static void note_started(struct rotation *rotation, const struct scan_pass *p)
 
 void due_scan(struct rotation *rotation)
 {
-    struct scan_pass pass = {.rotation = rotation};
+    struct scan_pass pass = {.rotation = rotation, .next_ms = INT64_MAX};
     int64_t held_ms = INT64_MAX;
     rotation->next_due_ms = INT64_MAX;
     for (unsigned i = 0; i < PASSES_MOST && !atomic_load(&rotation->stopping); i++) {
