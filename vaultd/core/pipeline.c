@@ -311,6 +311,7 @@ static void reset_pass(struct request *req)
     own->err = (struct kt_err){0};
     req->after_commit = NULL;
     req->defer = NULL;
+    req->defer_seals = false;
     if (req->op == OP_CREATE)
         req->op = OP_UPDATE;
 }
@@ -534,11 +535,21 @@ static enum pipeline_state post(struct request *req)
 static enum pipeline_state defer(struct request *req)
 {
     struct kt_err failed = {0};
-    enum kt_kind recorded = record_result(req, KT_OK, NULL, &failed);
-    if (recorded == KT_OK)
-        return post(req);
-    req->own->err = failed;
-    return finish(req, recorded);
+    enum kt_kind recorded = req->defer_seals ? record_result(req, KT_OK, NULL, &failed)
+                                             : record_attempt(req, &failed);
+    if (recorded != KT_OK) {
+        req->own->err = failed;
+        return finish(req, recorded);
+    }
+    req->own->attempt_recorded = req->own->entered && !req->defer_seals;
+    return post(req);
+}
+
+/* What began while the vault was sealed has no attempt in the log, and the core's own record. */
+static enum pipeline_state deferred_done(struct request *req)
+{
+    enum kt_kind kind = req->own->outcome_kind;
+    return kind == KT_OK && !req->own->attempt_recorded ? finish(req, KT_OK) : record_late(req, kind);
 }
 
 /* ---- the whole ------------------------------------------------------------------------------- */
@@ -631,7 +642,7 @@ enum pipeline_state pipeline_run(struct request *req)
             return state;
     }
     if (own->stage == STAGE_DEFERRED)
-        return own->outcome_kind == KT_OK ? finish(req, KT_OK) : record_late(req, own->outcome_kind);
+        return deferred_done(req);
     return run_pass(req);
 }
 

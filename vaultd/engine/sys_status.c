@@ -237,6 +237,7 @@ enum kt_kind sys_seal(struct request *req, struct kt_err *err)
 {
     (void)err;
     req->defer = do_seal;
+    req->defer_seals = true;
     return KT_OK;
 }
 
