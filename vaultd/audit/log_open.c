@@ -17,8 +17,10 @@
 #include "lib/failpoint.h"
 #include "lib/num.h"
 #include "vaultd/audit/log_own.h"
+#include "vaultd/barrier/format.h"
 
 #define IDENTITY_BYTES (1u + 16u + 8u + 4u)
+#define IDENTITY_MAX   64u /* of any format that is known */
 #define SCAN_CHUNK     ((size_t)256 * 1024)
 
 /* ---- making and freeing the object ---- */
@@ -93,6 +95,24 @@ static enum kt_kind write_identity(int folder, const struct audit_sealer *sealer
     return KT_OK;
 }
 
+struct identity {
+    unsigned char vault[16];
+    uint64_t log;
+    size_t segment_bytes;
+};
+
+static void read_identity_1(struct kt_reader *r, void *ret)
+{
+    struct identity *identity = ret;
+    struct kt_bytes vault = kt_read_bytes(r, sizeof identity->vault);
+    if (vault.at != NULL)
+        memcpy(identity->vault, vault.at, vault.len);
+    identity->log = kt_read_u64(r);
+    identity->segment_bytes = kt_read_u32(r);
+}
+
+static format_reader *const identity_readers[] = {[AUDIT_LOG_FORMAT] = read_identity_1};
+
 /* KT_NOT_FOUND: there is none. */
 static enum kt_kind read_identity(int folder, const struct audit_sealer *sealer,
                                   size_t *ret_segment_bytes, struct audit_found *found,
@@ -103,26 +123,22 @@ static enum kt_kind read_identity(int folder, const struct audit_sealer *sealer,
         return KT_NOT_FOUND;
     if (fd < 0)
         return kt_fail(err, KT_IO, "cannot open the audit log");
-    unsigned char bytes[IDENTITY_BYTES];
-    enum kt_kind kind = audit_read_at(fd, 0, bytes, 1, "identity", err);
-    if (kind == KT_OK && bytes[0] > AUDIT_LOG_FORMAT) {
-        (void)kt_fail(err, KT_CORRUPT, "the audit log has the format %u, newer than %u", bytes[0],
-                      AUDIT_LOG_FORMAT);
-        kt_hint(err, "start the newer vaultd that wrote this data folder");
-        return KT_CORRUPT;
-    }
-    if (kind == KT_OK)
-        kind = audit_read_at(fd, 0, bytes, sizeof bytes, "identity", err);
+    unsigned char bytes[IDENTITY_MAX];
+    ssize_t n = pread(fd, bytes, sizeof bytes, 0);
+    if (n < 0)
+        return kt_fail(err, KT_IO, "cannot read the audit log's identity");
+    struct identity identity = {0};
+    enum kt_kind kind = FORMAT_READ("the audit log's identity", kt_bytes(bytes, (size_t)n),
+                                    identity_readers, &identity, err);
+    if (kind == KT_OK && identity.segment_bytes < AUDIT_SEGMENT_MIN)
+        kind = kt_fail(err, KT_CORRUPT, "the audit log's identity is damaged");
     if (kind != KT_OK)
         return kind;
-    size_t segment_bytes = kt_get_u32(bytes + 25);
-    if (bytes[0] != AUDIT_LOG_FORMAT || segment_bytes < AUDIT_SEGMENT_MIN)
-        return kt_fail(err, KT_CORRUPT, "the audit log's identity is damaged");
-    if (memcmp(bytes + 1, sealer->vault, 16) != 0 || kt_get_u64(bytes + 17) != sealer->log) {
+    if (memcmp(identity.vault, sealer->vault, 16) != 0 || identity.log != sealer->log) {
         found->trouble = AUDIT_OTHER_VAULT;
         return kt_fail(err, KT_PRECONDITION, "the audit log belongs to another vault");
     }
-    *ret_segment_bytes = segment_bytes;
+    *ret_segment_bytes = identity.segment_bytes;
     return KT_OK;
 }
 

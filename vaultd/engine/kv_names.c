@@ -137,18 +137,18 @@ static bool add_name(struct kt_arena *arena, struct names *names, struct kt_byte
     return (names->at[names->n++] = kt_arena_text(arena, name)) != NULL;
 }
 
+static void read_name_1(struct kt_reader *r, void *ret)
+{
+    struct kt_bytes *name = ret;
+    *name = kt_read_field(r);
+}
+
+static format_reader *const name_readers[] = {[FORMAT] = read_name_1};
+
 /* The name in a record that was opened; it points into it. */
 static enum kt_kind parse_name(const struct kt_buf *record, struct kt_bytes *ret, struct kt_err *err)
 {
-    struct kt_reader r = kt_reader(kt_buf_bytes(record));
-    unsigned format = kt_read_u8(&r);
-    if (format != FORMAT)
-        return format_refuse("a name record", format, FORMAT, err);
-    struct kt_bytes name = kt_read_field(&r);
-    if (!kt_reader_done(&r))
-        return kt_fail(err, KT_CORRUPT, "a name record is damaged");
-    *ret = name;
-    return KT_OK;
+    return FORMAT_READ("a name record", kt_buf_bytes(record), name_readers, ret, err);
 }
 
 enum kt_kind kv_name_read(struct core *core, const struct entry *entry, struct kt_arena *arena,
