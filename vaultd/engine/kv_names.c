@@ -55,7 +55,10 @@ enum kt_kind kv_name_add(struct core *core, const struct mount *mount, struct sn
          folder = parent_of(folder)) {
         name_key(core, mount, folder, key);
         struct entry entry;
-        bool there = snapshot_get(snapshot, kt_bytes(key, sizeof key), &entry) == STORE_OK;
+        enum store_error found = snapshot_get(snapshot, kt_bytes(key, sizeof key), &entry);
+        if (found != STORE_OK && found != STORE_NOT_FOUND)
+            return kt_fail(err, KT_IO, "reading names");
+        bool there = found == STORE_OK;
         if (there)
             batch_require(batch, KEY_PRESENT, kt_bytes(key, sizeof key), 0);
         kind = put_name(core, batch, key, folder, err);
@@ -78,14 +81,16 @@ static enum kt_kind find_other_child(struct core *core, const struct mount *moun
         STORE_OK)
         return kt_fail(err, KT_IO, "reading names");
     struct entry entry;
+    enum store_error found = STORE_OK;
     *ret = false;
-    while (!*ret && cursor_next(cursor, &entry) == STORE_OK)
+    while (!*ret && (found = cursor_next(cursor, &entry)) == STORE_OK)
         *ret = entry.key.len == BARRIER_NAME_KEY &&
                !kt_bytes_equal(entry.key, kt_bytes(key, BARRIER_NAME_KEY));
     if (*ret)
         memcpy(ret_other, entry.key.at, BARRIER_NAME_KEY);
     cursor_close(cursor);
-    return KT_OK;
+    return found == STORE_OK || found == STORE_NOT_FOUND ? KT_OK
+                                                         : kt_fail(err, KT_IO, "reading names");
 }
 
 enum kt_kind kv_name_remove(struct core *core, const struct mount *mount,
