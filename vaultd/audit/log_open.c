@@ -382,17 +382,41 @@ static enum kt_kind cut_tail(struct audit_log *log, uint32_t number, size_t offs
     return kind;
 }
 
-/* What a crash left in the kernel's hands alone may be called synced only after this. */
-static enum kt_kind sync_segments(struct audit_log *log, uint32_t from, uint32_t to,
-                                  struct kt_err *err)
+static enum kt_kind rewrite(int fd, size_t from, size_t to, struct kt_err *err)
 {
-    for (uint32_t number = from; number <= to; number++) {
+    unsigned char bytes[16384];
+    while (from < to) {
+        size_t n = to - from < sizeof bytes ? to - from : sizeof bytes;
+        enum kt_kind kind = audit_read_at(fd, from, bytes, n, "segments", err);
+        if (kind == KT_OK)
+            kind = audit_write_at(fd, from, bytes, n, "segments", err);
+        if (kind != KT_OK)
+            return kind;
+        from += n;
+    }
+    return KT_OK;
+}
+
+/* What a crash left in the kernel's hands alone may be called synced only after this. After a sync that
+ * failed (here, a moment ago, or in the process before) the kernel may hold pages that it takes for
+ * written and that are not on the disk: a second sync alone would pass over them, so all that is not
+ * known to be synced is written once more. */
+static enum kt_kind sync_segments(struct audit_log *log, const struct audit_entry *trusted,
+                                  const struct audit_reader *end, struct kt_err *err)
+{
+    for (uint32_t number = trusted->segment; number <= end->number; number++) {
         char name[AUDIT_SEGMENT_NAME];
         audit_segment_name(number, name);
         kt_autoclose int fd = openat(log->folder, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
         if (fd < 0 && errno == ENOENT)
             continue;
-        if (fd < 0 || fdatasync(fd) != 0)
+        if (fd < 0)
+            return kt_fail(err, KT_IO, "cannot open segment %s of the audit log", name);
+        enum kt_kind kind = rewrite(fd, number == trusted->segment ? trusted->offset : 0,
+                                    number == end->number ? end->offset : log->segment_bytes, err);
+        if (kind != KT_OK)
+            return kind;
+        if (fdatasync(fd) != 0)
             return kt_fail(err, KT_IO, "cannot sync segment %s of the audit log", name);
     }
     return KT_OK;
@@ -416,13 +440,14 @@ static void set_state(struct audit_log *log, const struct scan *scan)
     log->at = scan->reader.offset;
 }
 
-static enum kt_kind mend(struct audit_log *log, struct scan *scan, uint32_t trusted_segment,
+/* trusted: where the last record stands that the store knows to be synced. */
+static enum kt_kind mend(struct audit_log *log, struct scan *scan, const struct audit_entry *trusted,
                          uint32_t last, struct audit_found *found, struct kt_err *err)
 {
     uint32_t number = scan->reader.number;
     enum kt_kind kind = cut_tail(log, number, scan->reader.offset, last, &found->bytes_cut, err);
     if (kind == KT_OK)
-        kind = sync_segments(log, trusted_segment, number, err);
+        kind = sync_segments(log, trusted, &scan->reader, err);
     if (kind == KT_OK)
         kind = mark_running(log->folder, err);
     if (kind != KT_OK)
@@ -503,11 +528,11 @@ enum kt_kind audit_log_open(int parent, const char *name, const struct audit_sea
     kt_buf_init(&scan.line, AUDIT_LINE_MAX + 1);
     audit_reader_init(&scan.reader, log->folder, segment_bytes, SCAN_CHUNK);
     kind = find_end(&scan, trust, found, err);
-    struct audit_entry entry = {.segment = 0};
+    struct audit_entry trusted = {.segment = 0};
     if (kind == KT_OK && trust->size > 0)
-        kind = audit_index_get(&log->index, trust->size - 1, &entry, err);
+        kind = audit_index_get(&log->index, trust->size - 1, &trusted, err);
     if (kind == KT_OK)
-        kind = mend(log, &scan, entry.segment, last, found, err);
+        kind = mend(log, &scan, &trusted, last, found, err);
     if (kind == KT_OK)
         *ret = KT_TAKE(log);
     return kind;
@@ -547,11 +572,12 @@ enum kt_kind audit_log_create(int parent, const char *name, const struct audit_s
     (void)KT_TAKE_FD(folder);
     struct audit_found found = {0};
     struct scan scan = {.log = log};
+    const struct audit_entry none = {.segment = 0};
     kind = open_files(log, err);
     if (kind == KT_OK)
         kind = log_room(log, 0, 3, err);
     if (kind == KT_OK)
-        kind = mend(log, &scan, 0, 0, &found, err);
+        kind = mend(log, &scan, &none, 0, &found, err);
     if (kind == KT_OK)
         kind = audit_log_prepare(log, err); /* a new log begins with its spare, or not at all */
     if (kind == KT_OK)
