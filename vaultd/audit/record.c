@@ -129,9 +129,16 @@ struct redaction {
     struct pen *pen;
 };
 
+static bool pen_is_over(const struct pen *pen)
+{
+    return pen->out->len + pen->expanded > AUDIT_LINE_MAX;
+}
+
 static void redact(void *arg, struct kt_json value, struct kt_buf *out)
 {
     const struct redaction *redaction = arg;
+    if (pen_is_over(redaction->pen))
+        return; /* what is written here is thrown away */
     unsigned char hmac[AUDIT_HMAC_BYTES];
     struct kt_bytes raw = kt_json_bytes(value);
     struct kt_bytes text = raw; /* of what is no string, or does not decode: all of it */
