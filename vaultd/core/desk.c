@@ -4,9 +4,11 @@
 #include "lib/failpoint.h"
 #include "vaultd/core/private.h"
 
-/* One thread for what may block: init, unseal, seal, a checkpoint on demand. First come, first
- * served; at most one such thing at a time is wanted anyway. */
+/* One thread for what the carriers' threads must not do: what may block (init, unseal, seal, a
+ * checkpoint on demand), or what takes long. First come, first served; at most one such thing at a time
+ * is wanted anyway. */
 struct desk {
+    desk_work_fn *work;
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t posted;
@@ -28,20 +30,19 @@ static void *desk_thread(void *arg)
         if (desk->first == NULL)
             desk->last = &desk->first;
         (void)pthread_mutex_unlock(&desk->lock);
-        req->own->err = (struct kt_err){0};
-        req->own->outcome_kind = req->defer(req, &req->own->err);
-        req->carrier->resume(req);  /* from here the carrier's thread owns req */
+        desk->work(req); /* from here the carrier's thread owns req */
         (void)pthread_mutex_lock(&desk->lock);
     }
     (void)pthread_mutex_unlock(&desk->lock);
     return NULL;
 }
 
-struct desk *desk_new(void)
+struct desk *desk_new(desk_work_fn *work)
 {
     struct desk *desk = kt_calloc(1, sizeof *desk);
     if (desk == NULL)
         return NULL;
+    desk->work = work;
     desk->last = &desk->first;
     (void)pthread_mutex_init(&desk->lock, NULL);
     (void)pthread_cond_init(&desk->posted, NULL);

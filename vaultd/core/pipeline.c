@@ -245,7 +245,7 @@ static enum kt_kind handle(struct request *req, struct kt_err *err)
                        plain ? "" : "1 error occurred:\n\t* unsupported operation\n\n");
     }
     enum kt_kind kind = handler(req, err);
-    if (kind == KT_OK && req->own->wait_on == NULL)
+    if (kind == KT_OK && req->own->wait_on == NULL && !req->own->wants_aside)
         input_warn_unknown(req);
     /* Said before anything is committed or recorded: an answer that cannot be given is none. */
     if (kind == KT_OK && (!kt_buf_ok(&req->reply.data) || !kt_buf_ok(&req->reply.auth)))
@@ -308,10 +308,10 @@ static void reset_pass(struct request *req)
     struct kt_buf data = req->reply.data, auth = req->reply.auth;
     req->reply = (struct reply){.data = data, .auth = auth};
     own->wait_on = NULL;
+    own->wants_aside = false;
     own->err = (struct kt_err){0};
     req->after_commit = NULL;
     req->defer = NULL;
-    req->defer_seals = false;
     if (req->op == OP_CREATE)
         req->op = OP_UPDATE;
 }
@@ -367,6 +367,14 @@ static enum pipeline_state record_late(struct request *req, enum kt_kind kind)
 {
     req->own->entered = barrier_enter(req->core->barrier);
     return record_and_finish(req, kind);
+}
+
+/* Whoever runs it aside has suspended the carrier already; now somebody else owes the resume. */
+static void suspend(struct request *req)
+{
+    if (!req->own->aside)
+        req->carrier->suspend(req);
+    req->own->aside = false;
 }
 
 /* ---- commit ---------------------------------------------------------------------------------- */
@@ -426,12 +434,12 @@ static enum pipeline_state commit(struct request *req)
     req->batch = NULL;
     own->stage = STAGE_COMMITTED;
     leave(req);
-    req->carrier->suspend(req);
+    suspend(req);
     store_commit(store, batch, committed, req);  /* req is not ours any more */
     return PIPELINE_WAIT;
 }
 
-static enum kt_kind store_failure(enum store_error error, struct kt_err *err)
+static enum kt_kind store_failure(const struct commit_result *result, struct kt_err *err)
 {
     static const struct {
         enum store_error error;
@@ -451,12 +459,12 @@ static enum kt_kind store_failure(enum store_error error, struct kt_err *err)
     };
     errno = 0;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-        if (rows[i].error == error) {
+        if (rows[i].error == result->error) {
             (void)kt_fail(err, rows[i].kind, "%s", rows[i].what);
             kt_hint(err, "%s", rows[i].hint);
             return rows[i].kind;
         }
-    return kt_fail(err, KT_INTERNAL, "the store answered %s", store_error_text(error));
+    return kt_fail(err, KT_INTERNAL, "the store answered %s", store_error_text(result->error));
 }
 
 static enum pipeline_state post(struct request *req);
@@ -492,7 +500,7 @@ static enum pipeline_state after_commit(struct request *req, bool *ret_again)
     if (own->result.error == STORE_CONFLICT)
         failed = kt_fail(&own->err, KT_CONFLICT, "%s", kt_kind_text(KT_CONFLICT));
     else if (own->result.error != STORE_OK)
-        failed = store_failure(own->result.error, &own->err);
+        failed = store_failure(&own->result, &own->err);
     if (failed != KT_OK) {
         req->reply.status = 0;
         return record_late(req, failed);
@@ -517,7 +525,7 @@ static enum pipeline_state wait(struct request *req)
     uint64_t seen = own->wakes_seen;
     leave(req);
     req->wakes++;
-    req->carrier->suspend(req);
+    suspend(req);
     wait_list_add(list, req, own->wait_entry, seen);  /* req is not ours any more */
     return PIPELINE_WAIT;
 }
@@ -527,7 +535,7 @@ static enum pipeline_state post(struct request *req)
     req->own->stage = STAGE_DEFERRED;
     struct desk *desk = req->core->own->desk;
     leave(req);
-    req->carrier->suspend(req);
+    suspend(req);
     desk_post(desk, req);  /* req is not ours any more */
     return PIPELINE_WAIT;
 }
@@ -535,21 +543,40 @@ static enum pipeline_state post(struct request *req)
 static enum pipeline_state defer(struct request *req)
 {
     struct kt_err failed = {0};
-    enum kt_kind recorded = req->defer_seals ? record_result(req, KT_OK, NULL, &failed)
-                                             : record_attempt(req, &failed);
-    if (recorded != KT_OK) {
-        req->own->err = failed;
-        return finish(req, recorded);
-    }
-    req->own->attempt_recorded = req->own->entered && !req->defer_seals;
-    return post(req);
+    enum kt_kind recorded = record_result(req, KT_OK, NULL, &failed);
+    if (recorded == KT_OK)
+        return post(req);
+    req->own->err = failed;
+    return finish(req, recorded);
 }
 
-/* What began while the vault was sealed has no attempt in the log, and the core's own record. */
-static enum pipeline_state deferred_done(struct request *req)
+/* ---- aside ----------------------------------------------------------------------------------- */
+
+static enum pipeline_state go_aside(struct request *req)
 {
-    enum kt_kind kind = req->own->outcome_kind;
-    return kind == KT_OK && !req->own->attempt_recorded ? finish(req, KT_OK) : record_late(req, kind);
+    struct request_private *own = req->own;
+    struct desk *desk = req->core->own->aside;
+    drop_batch(req);
+    leave(req);
+    suspend(req);
+    own->aside = true;
+    desk_post(desk, req);  /* req is not ours any more */
+    return PIPELINE_WAIT;
+}
+
+void pipeline_aside(struct request *req)
+{
+    if (pipeline_run(req) == PIPELINE_WAIT)
+        return; /* committing: it is resumed after that */
+    req->own->aside = false;
+    req->carrier->resume(req);
+}
+
+void pipeline_deferred(struct request *req)
+{
+    req->own->err = (struct kt_err){0};
+    req->own->outcome_kind = req->defer(req, &req->own->err);
+    req->carrier->resume(req);
 }
 
 /* ---- the whole ------------------------------------------------------------------------------- */
@@ -593,14 +620,16 @@ static enum pipeline_state run_pass(struct request *req)
     own->entered = barrier_enter(core->barrier);
     if (!own->entered)
         return run_sealed(req);
-    enum store_error error = snapshot_begin(core->store, &req->snapshot);
-    if (error != STORE_OK)
-        return record_and_finish(req, store_failure(error, &own->err));
+    if (snapshot_begin(core->store, &req->snapshot) != STORE_OK)
+        return record_and_finish(req,
+                                 kt_fail(&own->err, KT_BUSY, "the store cannot be read now"));
     if (req->wakes > 0 || req->attempt > 0)
         req->now_ms = kt_wall_ms(core->clock);
     enum kt_kind kind = walk(req, &own->err);
     if (kind == KT_OK && own->wait_on != NULL)
         return wait(req);
+    if (kind == KT_OK && own->wants_aside)
+        return go_aside(req);
     bool changes = req->batch != NULL && batch_ops(req->batch) > 0;
     if (kind == KT_OK && req->defer != NULL && !changes)
         return defer(req);
@@ -641,8 +670,10 @@ enum pipeline_state pipeline_run(struct request *req)
         if (!again)
             return state;
     }
+    if (own->stage == STAGE_DONE)
+        return PIPELINE_DONE; /* aside */
     if (own->stage == STAGE_DEFERRED)
-        return deferred_done(req);
+        return own->outcome_kind == KT_OK ? finish(req, KT_OK) : record_late(req, own->outcome_kind);
     return run_pass(req);
 }
 

@@ -23,3 +23,7 @@ bool pipeline_authenticated(const struct request *req);
 /* Between resume() and the next pipeline_run(): the request only waited for news, nothing of it is
  * under way, and a carrier whose client has gone may request_free() it. */
 bool pipeline_waited(const struct request *req);
+
+/* For the core's desks: finish what was deferred to them, or run a long read there. */
+void pipeline_deferred(struct request *req);
+void pipeline_aside(struct request *req);

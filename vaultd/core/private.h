@@ -5,7 +5,6 @@
 #include <stdatomic.h>
 
 #include "vaultd/core/core.h"
-#include "vaultd/core/meter.h"
 #include "vaultd/core/pipeline.h"
 #include "vaultd/core/refusals.h"
 #include "vaultd/policy/policies.h"
@@ -27,6 +26,8 @@ struct request_private {
     bool entered;            /* barrier_enter() holds */
     bool attempt_recorded;
     bool authenticated;      /* a valid token came with it */
+    bool wants_aside;        /* the handler does not go on here: request_aside() */
+    bool aside;              /* it runs on the thread for long reads, its carrier suspended */
     int64_t wrap_ttl_s;      /* -1: none */
     struct acl *acl;
     struct mount_table *mounts;  /* the thread's, from mounts_route() to mounts_release() */
@@ -53,14 +54,14 @@ struct core_private {
     bool accepted_by_all;       /* guarded by lock; every share of this unseal attempt came with
                                  * accept_rollback */
     pthread_mutex_t sealing;    /* one init, unseal or seal at a time; ranked above lock */
-    struct desk *desk;
+    struct desk *desk;  /* what may block */
+    struct desk *aside; /* long reads */
     pthread_t housekeeper;
     pthread_cond_t stop_signal; /* with lock */
     bool stopping, housekeeping;/* guarded by lock */
     atomic_uint_fast64_t refused_sealed; /* requests answered 503 while sealed */
     atomic_bool store_full; /* what was last said of it in our own log */
     struct refusals *refusals;
-    struct meter *unseals;       /* what each source may still send to sys/unseal */
     pthread_mutex_t tidying;     /* one jobs_run() at a time; ranked above lock */
     unsigned char jobs_from[17]; /* guarded by tidying: the job that is next, and whether jobs ... */
     bool jobs_first;             /* ... or due tokens come first */
@@ -79,13 +80,12 @@ enum kt_kind record_attempt(struct request *req, struct kt_err *err);
 enum kt_kind record_result(struct request *req, enum kt_kind kind, const struct kt_err *err_of,
                            struct kt_err *err);
 enum kt_kind record_outcome(struct request *req, struct kt_err *err);
-/* Who asks, as far as those without a token are told apart: an address, or a user of the Unix socket. */
-void request_source(const struct request *req, char out[REFUSALS_SOURCE]);
 /* Writes the records of refusals that were counted: those due, or all. Inside of the barrier. */
 void record_counts(struct core *core, bool all);
-/* desk.c: one thread for blocking work. */
+/* desk.c: one thread to which requests are handed; work() owes each its resume(). */
 struct desk;
-struct desk *desk_new(void);
+typedef void desk_work_fn(struct request *req);
+struct desk *desk_new(desk_work_fn *work);
 void desk_free(struct desk *desk);
 void desk_post(struct desk *desk, struct request *req);
 /* mounts.c */

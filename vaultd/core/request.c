@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "lib/assert.h"
+#include "lib/failpoint.h"
 #include "lib/random.h"
 #include "vaultd/core/private.h"
 
@@ -108,64 +109,130 @@ enum kt_kind request_record(struct request *req, struct kt_bytes key, struct kt_
     return KT_OK;
 }
 
+bool request_aside(struct request *req)
+{
+    if (req->own->aside || req->origin == ORIGIN_INTERNAL)
+        return false;
+    req->own->wants_aside = true;
+    return true;
+}
+
 /* ---- the vault's own requests ---- */
 
-struct internal_carrier {
+struct internal_crew {
     pthread_mutex_t lock;
     pthread_cond_t resumed;
-    bool ready;
+};
+
+struct internal_call {
+    struct internal_crew *crew;
+    struct request req;
+    bool ready; /* guarded by the crew's lock: pipeline_run() is to be called */
 };
 
 static void internal_suspend(struct request *req)
 {
-    struct internal_carrier *carrier = req->carrier_data;
-    (void)pthread_mutex_lock(&carrier->lock);
-    carrier->ready = false;
-    (void)pthread_mutex_unlock(&carrier->lock);
+    struct internal_call *call = req->carrier_data;
+    (void)pthread_mutex_lock(&call->crew->lock);
+    call->ready = false;
+    (void)pthread_mutex_unlock(&call->crew->lock);
 }
 
 static void internal_resume(struct request *req)
 {
-    struct internal_carrier *carrier = req->carrier_data;
-    (void)pthread_mutex_lock(&carrier->lock);
-    carrier->ready = true;
-    (void)pthread_cond_signal(&carrier->resumed);
-    (void)pthread_mutex_unlock(&carrier->lock);
+    struct internal_call *call = req->carrier_data;
+    (void)pthread_mutex_lock(&call->crew->lock);
+    call->ready = true;
+    (void)pthread_cond_signal(&call->crew->resumed);
+    (void)pthread_mutex_unlock(&call->crew->lock);
 }
 
 static const struct request_carrier internal_carrier = {internal_suspend, internal_resume};
 
+static void begin_call(struct core *core, struct internal_crew *crew, struct internal_call *call,
+                       struct internal_request *wanted)
+{
+    struct request *req = &call->req;
+    call->crew = crew;
+    call->ready = true;
+    request_init(req, core, ORIGIN_INTERNAL, &internal_carrier, call);
+    req->handler_data = wanted->arg;
+    req->path = wanted->path;
+    req->path_len = strlen(wanted->path);
+    req->rest = wanted->path;
+    req->op = OP_UPDATE;
+    req->own = kt_arena_take(&req->arena, sizeof *req->own);
+    if (req->own != NULL)
+        req->own->internal = wanted->fn;
+    else
+        wanted->kind = kt_fail(&wanted->err, KT_NO_MEMORY, "running '%s'", wanted->path);
+}
+
+static void end_call(struct internal_call *call, struct internal_request *wanted)
+{
+    if (call->req.own != NULL) {
+        wanted->kind = call->req.own->outcome_kind;
+        wanted->err = wanted->kind == KT_OK ? (struct kt_err){0} : call->req.own->err;
+    }
+    request_free(&call->req);
+    call->crew = NULL;
+}
+
+/* One that can go on; NULL: none is left. */
+static struct internal_call *next_call(struct internal_crew *crew, struct internal_call *calls,
+                                       size_t n)
+{
+    struct internal_call *found = NULL;
+    bool left = true;
+    (void)pthread_mutex_lock(&crew->lock);
+    while (found == NULL && left) {
+        left = false;
+        for (size_t i = 0; i < n && found == NULL; i++) {
+            left = left || calls[i].crew != NULL;
+            if (calls[i].crew != NULL && calls[i].ready)
+                found = &calls[i];
+        }
+        if (found == NULL && left)
+            (void)pthread_cond_wait(&crew->resumed, &crew->lock);
+    }
+    (void)pthread_mutex_unlock(&crew->lock);
+    return found;
+}
+
+static void run_calls(struct core *core, struct internal_call *calls,
+                      struct internal_request *requests, size_t n)
+{
+    struct internal_crew crew;
+    (void)pthread_mutex_init(&crew.lock, NULL);
+    (void)pthread_cond_init(&crew.resumed, NULL);
+    for (size_t i = 0; i < n; i++)
+        begin_call(core, &crew, &calls[i], &requests[i]);
+    struct internal_call *call = NULL;
+    while ((call = next_call(&crew, calls, n)) != NULL)
+        if (call->req.own == NULL || pipeline_run(&call->req) == PIPELINE_DONE)
+            end_call(call, &requests[call - calls]);
+    (void)pthread_cond_destroy(&crew.resumed);
+    (void)pthread_mutex_destroy(&crew.lock);
+}
+
 enum kt_kind request_internal(struct core *core, const char *path, handler_fn *fn, void *arg,
                               struct kt_err *err)
 {
-    struct internal_carrier carrier = {.ready = true};
-    (void)pthread_mutex_init(&carrier.lock, NULL);
-    (void)pthread_cond_init(&carrier.resumed, NULL);
-    struct request req;
-    request_init(&req, core, ORIGIN_INTERNAL, &internal_carrier, &carrier);
-    req.handler_data = arg;
-    req.path = path;
-    req.path_len = strlen(path);
-    req.rest = path;
-    req.op = OP_UPDATE;
-    req.own = kt_arena_take(&req.arena, sizeof *req.own);
-    enum kt_kind kind = kt_fail(err, KT_NO_MEMORY, "running '%s'", path);
-    if (req.own != NULL) {
-        req.own->internal = fn;
-        while (pipeline_run(&req) == PIPELINE_WAIT) {
-            (void)pthread_mutex_lock(&carrier.lock);
-            while (!carrier.ready)
-                (void)pthread_cond_wait(&carrier.resumed, &carrier.lock);
-            (void)pthread_mutex_unlock(&carrier.lock);
-        }
-        kind = req.own->outcome_kind;
-        if (kind != KT_OK && err != NULL)
-            *err = req.own->err;
-        else if (err != NULL)
-            *err = (struct kt_err){0};
-    }
-    request_free(&req);
-    (void)pthread_cond_destroy(&carrier.resumed);
-    (void)pthread_mutex_destroy(&carrier.lock);
-    return kind;
+    struct internal_request wanted = {.path = path, .fn = fn, .arg = arg};
+    struct internal_call call;
+    run_calls(core, &call, &wanted, 1);
+    if (err != NULL)
+        *err = wanted.err;
+    return wanted.kind;
+}
+
+void request_internal_all(struct core *core, struct internal_request *requests, size_t n)
+{
+    struct internal_call *calls = n == 0 ? NULL : kt_calloc(n, sizeof *calls);
+    if (calls != NULL)
+        run_calls(core, calls, requests, n);
+    for (size_t i = 0; calls == NULL && i < n; i++)
+        requests[i].kind =
+            kt_fail(&requests[i].err, KT_NO_MEMORY, "running '%s'", requests[i].path);
+    free(calls);
 }

@@ -144,11 +144,9 @@ struct request {
     void (*after_commit)(struct request *req, const struct commit_result *result);
 
     /* Set by a handler that returned KT_OK: blocking work (init, unseal, seal, a checkpoint) that
-     * runs on the core's desk thread, outside of barrier and snapshot, after the attempt's record and
-     * the commit of the batch, if there is one; it fills in the reply, and its result is recorded
-     * then. defer_seals: nothing can be recorded after it, so that it succeeds is recorded before. */
+     * runs on the core's desk thread, outside of barrier and snapshot, after the audit record and
+     * the commit of the batch, if there is one; it fills in the reply. */
     enum kt_kind (*defer)(struct request *req, struct kt_err *err);
-    bool defer_seals;
 
     struct request_private *own; /* the pipeline's */
 };
@@ -165,6 +163,9 @@ void request_warn(struct request *req, const char *format, ...) KT_PRINTF(2, 3);
  * then runs again, perhaps with nothing new and its deadline still to come. Returns KT_OK next. */
 struct wait_list;
 void request_wait(struct request *req, struct wait_list *list, int64_t deadline_mono_ms);
+/* For a read that turned out to be long: true: say nothing, return KT_OK next; the handler runs again
+ * from the start on a thread where it holds nobody up. False: it is there already, go on. */
+bool request_aside(struct request *req);
 
 /* ---- typed fields of the body or query (vault-api 1.7: weakly typed) ----
  * Absent (or null): KT_NOT_FOUND and *ret untouched, no error text. Wrong type: KT_INVALID with a
@@ -209,3 +210,13 @@ void request_free(struct request *req);
 typedef enum kt_kind handler_fn(struct request *req, struct kt_err *err);
 enum kt_kind request_internal(struct core *core, const char *path, handler_fn *fn, void *arg,
                               struct kt_err *err) KT_MUST_CHECK;
+/* Several such requests: each begins before the first has to be done, so they share commits. Fills in
+ * kind and err of each; blocks until all are done. */
+struct internal_request {
+    const char *path;
+    handler_fn *fn;
+    void *arg;
+    enum kt_kind kind;
+    struct kt_err err;
+};
+void request_internal_all(struct core *core, struct internal_request *requests, size_t n);

@@ -127,8 +127,7 @@ static enum kt_kind cubby_list(struct request *req, struct kt_err *err)
         folder = kt_arena_printf(&req->arena, "%s/", folder);
     if (folder == NULL)
         return kt_fail(err, KT_NO_MEMORY, "listing a cubbyhole");
-    return kv_name_list(req->core, &scope, req->snapshot, &req->arena, folder, &req->reply.data,
-                        err);
+    return kv_name_list(req, &scope, folder, err);
 }
 
 enum kt_kind cubbyhole_clear(struct job_step *step, const unsigned char token_hash[32],

@@ -23,8 +23,7 @@ enum kt_kind kv_list(struct request *req, struct kt_err *err)
         folder = kt_arena_printf(&req->arena, "%s/", folder);
     if (folder == NULL)
         return kt_fail(err, KT_NO_MEMORY, "listing secrets");
-    return kv_name_list(req->core, req->mount, req->snapshot, &req->arena, folder,
-                        &req->reply.data, err);
+    return kv_name_list(req, req->mount, folder, err);
 }
 
 /* ---- reading ---- */

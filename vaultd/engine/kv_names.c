@@ -5,6 +5,7 @@
 
 #define FORMAT   1u
 #define NAME_MAX_BYTES 512u
+#define NAMES_HERE     2000u /* listed on the carrier's thread: a millisecond or two */
 
 /* One small sealed record a child, file or folder. A folder's record is put anew whenever a child
  * is added below it: so who removes the last child, and with it the folder, finds out that it was
@@ -55,10 +56,7 @@ enum kt_kind kv_name_add(struct core *core, const struct mount *mount, struct sn
          folder = parent_of(folder)) {
         name_key(core, mount, folder, key);
         struct entry entry;
-        enum store_error found = snapshot_get(snapshot, kt_bytes(key, sizeof key), &entry);
-        if (found != STORE_OK && found != STORE_NOT_FOUND)
-            return kt_fail(err, KT_IO, "reading names");
-        bool there = found == STORE_OK;
+        bool there = snapshot_get(snapshot, kt_bytes(key, sizeof key), &entry) == STORE_OK;
         if (there)
             batch_require(batch, KEY_PRESENT, kt_bytes(key, sizeof key), 0);
         kind = put_name(core, batch, key, folder, err);
@@ -81,16 +79,14 @@ static enum kt_kind find_other_child(struct core *core, const struct mount *moun
         STORE_OK)
         return kt_fail(err, KT_IO, "reading names");
     struct entry entry;
-    enum store_error found = STORE_OK;
     *ret = false;
-    while (!*ret && (found = cursor_next(cursor, &entry)) == STORE_OK)
+    while (!*ret && cursor_next(cursor, &entry) == STORE_OK)
         *ret = entry.key.len == BARRIER_NAME_KEY &&
                !kt_bytes_equal(entry.key, kt_bytes(key, BARRIER_NAME_KEY));
     if (*ret)
         memcpy(ret_other, entry.key.at, BARRIER_NAME_KEY);
     cursor_close(cursor);
-    return found == STORE_OK || found == STORE_NOT_FOUND ? KT_OK
-                                                         : kt_fail(err, KT_IO, "reading names");
+    return KT_OK;
 }
 
 enum kt_kind kv_name_remove(struct core *core, const struct mount *mount,
@@ -122,16 +118,29 @@ enum kt_kind kv_name_remove(struct core *core, const struct mount *mount,
 
 /* ---- listing ---- */
 
+struct child {
+    uint64_t head; /* the first eight bytes, so that most comparisons stay in one place */
+    const char *text;
+};
+
 struct names {
-    const char **at;
+    struct child *at;
     size_t n, room;
 };
+
+static uint64_t head_of(const char *text)
+{
+    uint64_t head = 0;
+    for (unsigned i = 0; i < sizeof head && text[i] != '\0'; i++)
+        head |= (uint64_t)(unsigned char)text[i] << (56 - 8 * i);
+    return head;
+}
 
 static bool add_name(struct kt_arena *arena, struct names *names, struct kt_bytes name)
 {
     if (names->n == names->room) {
         size_t room = names->room == 0 ? 64 : names->room * 2;
-        const char **at = kt_arena_take(arena, room * sizeof *at);
+        struct child *at = kt_arena_take(arena, room * sizeof *at);
         if (at == NULL)
             return false;
         if (names->n > 0)
@@ -139,21 +148,25 @@ static bool add_name(struct kt_arena *arena, struct names *names, struct kt_byte
         names->at = at;
         names->room = room;
     }
-    return (names->at[names->n++] = kt_arena_text(arena, name)) != NULL;
+    const char *text = kt_arena_text(arena, name);
+    if (text == NULL)
+        return false;
+    names->at[names->n++] = (struct child){head_of(text), text};
+    return true;
 }
-
-static void read_name_1(struct kt_reader *r, void *ret)
-{
-    struct kt_bytes *name = ret;
-    *name = kt_read_field(r);
-}
-
-static format_reader *const name_readers[] = {[FORMAT] = read_name_1};
 
 /* The name in a record that was opened; it points into it. */
 static enum kt_kind parse_name(const struct kt_buf *record, struct kt_bytes *ret, struct kt_err *err)
 {
-    return FORMAT_READ("a name record", kt_buf_bytes(record), name_readers, ret, err);
+    struct kt_reader r = kt_reader(kt_buf_bytes(record));
+    unsigned format = kt_read_u8(&r);
+    if (format != FORMAT)
+        return format_refuse("a name record", format, FORMAT, err);
+    struct kt_bytes name = kt_read_field(&r);
+    if (!kt_reader_done(&r))
+        return kt_fail(err, KT_CORRUPT, "a name record is damaged");
+    *ret = name;
+    return KT_OK;
 }
 
 enum kt_kind kv_name_read(struct core *core, const struct entry *entry, struct kt_arena *arena,
@@ -174,14 +187,21 @@ enum kt_kind kv_name_read(struct core *core, const struct entry *entry, struct k
     return KT_OK;
 }
 
+/* *ret_whole: false: there are more than `most`. */
 static enum kt_kind read_names(struct core *core, struct cursor *cursor, struct kt_arena *arena,
-                               struct names *names, struct kt_err *err)
+                               size_t most, struct names *names, bool *ret_whole,
+                               struct kt_err *err)
 {
     kt_autobuf struct kt_buf record;
     kt_buf_init(&record, NAME_MAX_BYTES);
     struct entry entry;
     enum store_error found = STORE_OK;
+    *ret_whole = true;
     while ((found = cursor_next(cursor, &entry)) == STORE_OK) {
+        if (names->n == most) {
+            *ret_whole = false;
+            return KT_OK;
+        }
         kt_buf_reset(&record);
         struct kt_bytes name = {0};
         enum kt_kind kind =
@@ -198,31 +218,48 @@ static enum kt_kind read_names(struct core *core, struct cursor *cursor, struct 
 
 static int by_text(const void *a, const void *b)
 {
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
+    const struct child *x = a, *y = b;
+    if (x->head != y->head)
+        return x->head < y->head ? -1 : 1;
+    return strcmp(x->text, y->text);
 }
 
-enum kt_kind kv_name_list(struct core *core, const struct mount *mount, struct snapshot *snapshot,
-                          struct kt_arena *arena, const char *folder, struct kt_buf *out,
-                          struct kt_err *err)
+/* A folder of more names than a carrier's thread has time for is read on another one. */
+static enum kt_kind collect(struct request *req, const struct mount *mount, const char *folder,
+                            size_t most, struct names *names, bool *ret_whole, struct kt_err *err)
 {
     unsigned char prefix[BARRIER_FOLDER_PREFIX];
-    barrier_folder_prefix(core->barrier, TABLE_KV_NAME, mount->scope, kt_str(folder), prefix);
+    barrier_folder_prefix(req->core->barrier, TABLE_KV_NAME, mount->scope, kt_str(folder), prefix);
     struct cursor *cursor = NULL;
-    if (cursor_open(snapshot, kt_bytes(prefix, sizeof prefix), kt_bytes(NULL, 0), &cursor) !=
+    if (cursor_open(req->snapshot, kt_bytes(prefix, sizeof prefix), kt_bytes(NULL, 0), &cursor) !=
         STORE_OK)
         return kt_fail(err, KT_IO, "listing secrets");
-    struct names names = {0};
-    enum kt_kind kind = read_names(core, cursor, arena, &names, err);
+    enum kt_kind kind = read_names(req->core, cursor, &req->arena, most, names, ret_whole, err);
     cursor_close(cursor);
+    return kind;
+}
+
+enum kt_kind kv_name_list(struct request *req, const struct mount *mount, const char *folder,
+                          struct kt_err *err)
+{
+    struct names names = {0};
+    bool whole = false;
+    enum kt_kind kind = collect(req, mount, folder, NAMES_HERE, &names, &whole, err);
+    if (kind == KT_OK && !whole) {
+        if (request_aside(req))
+            return KT_OK;
+        names = (struct names){0};
+        kind = collect(req, mount, folder, SIZE_MAX, &names, &whole, err);
+    }
     if (kind != KT_OK || names.n == 0)
         return kind;
     qsort(names.at, names.n, sizeof *names.at, by_text);
-    struct kt_jsonw w = kt_jsonw(out);
+    struct kt_jsonw w = kt_jsonw(&req->reply.data);
     kt_jsonw_object(&w);
     kt_jsonw_key(&w, "keys");
     kt_jsonw_array(&w);
     for (size_t i = 0; i < names.n; i++)
-        kt_jsonw_text(&w, names.at[i]);
+        kt_jsonw_text(&w, names.at[i].text);
     kt_jsonw_end(&w);
     kt_jsonw_end(&w);
     return KT_OK;

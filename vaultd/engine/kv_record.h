@@ -50,7 +50,7 @@ enum kt_kind kv_name_remove(struct core *core, const struct mount *mount,
 /* The name in an entry of TABLE_KV_NAME, "c" or "b/"; in the arena, with a NUL behind it. */
 enum kt_kind kv_name_read(struct core *core, const struct entry *entry, struct kt_arena *arena,
                           struct kt_bytes *ret, struct kt_err *err) KT_MUST_CHECK;
-/* Children of a folder ("" or "a/b/"), sorted, as {"keys": [...]} into out; nothing when none. */
-enum kt_kind kv_name_list(struct core *core, const struct mount *mount, struct snapshot *snapshot,
-                          struct kt_arena *arena, const char *folder, struct kt_buf *out,
+/* Answers with the children of a folder ("" or "a/b/"), sorted, as {"keys": [...]}; with nothing when
+ * there are none. A long list goes aside. */
+enum kt_kind kv_name_list(struct request *req, const struct mount *mount, const char *folder,
                           struct kt_err *err) KT_MUST_CHECK;

@@ -11,6 +11,7 @@
 
 #define ROWS_MOST   256u /* looked at in one pass */
 #define PASSES_MOST 64u
+#define BURST       128u /* runs without a target that are made at a time */
 #define HELD_MS     ((int64_t)10 * 1000)
 #define LATER_MS    ((int64_t)10 * 60 * 1000)
 
@@ -219,6 +220,108 @@ static enum kt_kind scan_handler(struct request *req, struct kt_err *err)
     return kind;
 }
 
+/* ---- many at a time ----
+ *
+ * A run without a target is one commit and binds nothing, so many of them are made side by side and
+ * share commits. Those with a target are passed over here: the caps want them one after the other. */
+
+struct burst_row {
+    struct scan_pass pass;
+    unsigned char key[DUE_KEY];
+};
+
+struct burst {
+    struct rotation *rotation;
+    struct burst_row rows[BURST];
+    struct internal_request requests[BURST];
+    size_t n;
+    unsigned char from[DUE_KEY]; /* rows up to here were looked at */
+    bool has_from, ended;
+};
+
+static bool binds_nothing(struct request *req, const struct entry *entry)
+{
+    const char *name = NULL;
+    struct rotation_secret secret;
+    return due_row_name(req, entry, &name, NULL) == KT_OK &&
+           secret_load(req, name, &secret, NULL) == KT_OK &&
+           !settings_has_target(&secret.settings);
+}
+
+static enum kt_kind gather_handler(struct request *req, struct kt_err *err)
+{
+    struct burst *burst = req->handler_data;
+    unsigned char table = TABLE_DUE;
+    struct cursor *cursor = NULL;
+    burst->n = 0;
+    burst->ended = false;
+    if (cursor_open(req->snapshot, kt_bytes(&table, 1),
+                    burst->has_from ? kt_bytes(burst->from, DUE_KEY) : kt_bytes(NULL, 0),
+                    &cursor) != STORE_OK)
+        return kt_fail(err, KT_IO, "looking at what is due");
+    struct entry entry;
+    for (unsigned i = 0; i < ROWS_MOST && burst->n < BURST && !burst->ended; i++) {
+        if (cursor_next(cursor, &entry) != STORE_OK || entry.key.len != DUE_KEY ||
+            due_time_of_key(entry.key) > req->now_ms) {
+            burst->ended = true;
+            continue;
+        }
+        bool seen = burst->has_from && memcmp(entry.key.at, burst->from, DUE_KEY) == 0;
+        if (!seen && binds_nothing(req, &entry))
+            memcpy(burst->rows[burst->n++].key, entry.key.at, DUE_KEY);
+        memcpy(burst->from, entry.key.at, DUE_KEY);
+        burst->has_from = true;
+    }
+    cursor_close(cursor);
+    return KT_OK;
+}
+
+static enum kt_kind row_handler(struct request *req, struct kt_err *err)
+{
+    struct burst_row *row = req->handler_data;
+    struct entry entry;
+    enum store_error found = snapshot_get(req->snapshot, kt_bytes(row->key, DUE_KEY), &entry);
+    if (found == STORE_NOT_FOUND)
+        return KT_OK;
+    if (found != STORE_OK)
+        return kt_fail(err, KT_IO, "looking at what is due");
+    return binds_nothing(req, &entry) ? look_at_row(&row->pass, req, &entry, err) : KT_OK;
+}
+
+/* False: there are no more, or something failed that the other way is to find and say. */
+static bool burst_once(struct burst *burst)
+{
+    struct kt_err err = {0};
+    if (request_internal(burst->rotation->core, "rotation/due", gather_handler, burst, &err) !=
+        KT_OK)
+        return false;
+    for (size_t i = 0; i < burst->n; i++) {
+        burst->rows[i].pass = (struct scan_pass){.rotation = burst->rotation};
+        burst->requests[i] = (struct internal_request){
+            .path = "rotation/due", .fn = row_handler, .arg = &burst->rows[i]};
+    }
+    request_internal_all(burst->rotation->core, burst->requests, burst->n);
+    for (size_t i = 0; i < burst->n; i++)
+        if (burst->requests[i].kind != KT_OK)
+            return false;
+    return !burst->ended;
+}
+
+/* True: there may be more of them. */
+static bool burst_scan(struct rotation *rotation)
+{
+    struct burst *burst = kt_calloc(1, sizeof *burst);
+    bool more = burst != NULL;
+    if (burst != NULL)
+        burst->rotation = rotation;
+    for (unsigned i = 0; more && i < PASSES_MOST && !atomic_load(&rotation->stopping); i++)
+        more = burst_once(burst);
+    free(burst);
+    return more;
+}
+
+/* ---- one after the other ---- */
+
 /* Counts against the caps from now on, not only when it was looked at. */
 static void note_started(struct rotation *rotation, const struct scan_pass *p)
 {
@@ -233,8 +336,12 @@ static void note_started(struct rotation *rotation, const struct scan_pass *p)
 
 void due_scan(struct rotation *rotation)
 {
-    struct scan_pass pass = {.rotation = rotation, .next_ms = INT64_MAX};
+    struct scan_pass pass = {.rotation = rotation};
     int64_t held_ms = INT64_MAX;
+    if (burst_scan(rotation)) {
+        rotation->next_due_ms = 0;
+        return;
+    }
     rotation->next_due_ms = INT64_MAX;
     for (unsigned i = 0; i < PASSES_MOST && !atomic_load(&rotation->stopping); i++) {
         struct kt_err err = {0};
