@@ -6,12 +6,11 @@
 #include "lib/cleanup.h"
 #include "lib/failpoint.h"
 #include "lib/log.h"
-#include "lib/random.h"
+#include "lib/pace.h"
 #include "lib/token_file.h"
 
-#define PAUSE_MIN_MS 500u
-#define PAUSE_MAX_MS 60000u
 #define LAST_WORD_MS 3000u
+#define SPREAD_MAX_MS 60000 /* however many hosts there are */
 
 struct link {
     const struct config *config;
@@ -21,7 +20,8 @@ struct link {
     struct kt_api_mount mounts[CONFIG_SECRETS_MAX];
     bool mount_known[CONFIG_SECRETS_MAX];
     char cursor[128];
-    uint32_t pause_ms;
+    struct kt_pace pace;
+    int64_t next_poll_ms; /* monotonic; the vault spreads the polls after a change */
     int64_t renew_at_ms; /* monotonic; 0: not looked at yet, INT64_MAX: never */
     bool renewal_failed; /* and was said */
     bool last_word;
@@ -48,7 +48,7 @@ enum kt_kind link_open(const struct config *config, const struct kt_secret *toke
         return kt_fail(err, KT_NO_MEMORY, "opening the line to the vault");
     link->config = config;
     link->s = s;
-    link->pause_ms = PAUSE_MIN_MS;
+    kt_pace_init(&link->pace);
     const struct kt_api_options options = {.address = config->address,
                                            .ca_file = config->ca_file,
                                            .namespace_path = config->namespace_path,
@@ -167,6 +167,31 @@ static void note_wanted(const struct link *link, struct kt_json item, struct wan
     }
 }
 
+/* False: the service ended or a person asked for the end. */
+static bool wait_until(struct link *link, int64_t end_ms)
+{
+    while (!over(link)) {
+        int64_t left = end_ms - kt_mono_ms(&kt_system_clock);
+        if (left <= 0)
+            return true;
+        (void)child_events(link->s, (int)left);
+    }
+    return false;
+}
+
+/* How many hosts watch, and when this one is to ask again, so that they do not come all at once. */
+static void note_crowd(struct link *link, struct kt_json answer)
+{
+    int64_t hosts = 0, poll_ms = 0;
+    (void)kt_api_i64(answer, "hosts", &hosts);
+    (void)kt_api_i64(answer, "next_poll_ms", &poll_ms);
+    bool tls = strncmp(kt_api_address(link->api), "https:", 6) == 0;
+    kt_pace_crowd(&link->pace, hosts > 0 ? (uint64_t)hosts : 0, tls);
+    if (poll_ms < 0 || poll_ms > SPREAD_MAX_MS)
+        poll_ms = poll_ms < 0 ? 0 : SPREAD_MAX_MS;
+    link->next_poll_ms = kt_mono_ms(&kt_system_clock) + poll_ms;
+}
+
 /* A poll does not outlast the time at which the token wants to be renewed. */
 static unsigned before_renewal(const struct link *link, unsigned wait_s)
 {
@@ -187,11 +212,14 @@ enum kt_kind link_watch(struct link *link, unsigned wait_s, struct wanted *wante
     for (size_t i = 0; i < link->config->n_secrets; i++)
         wanted[i].news = false;
     wait_s = before_renewal(link, wait_s);
+    if (!wait_until(link, link->next_poll_ms))
+        return kt_fail(err, KT_GONE, "the service ended");
     enum kt_kind kind =
         kt_api_watch(link->api, link->config->host, link->cursor, wait_s, -1, &reply, err);
     if (kind != KT_OK)
         return kind;
     (void)kt_api_text(reply.data, "cursor", link->cursor, sizeof link->cursor);
+    note_crowd(link, reply.data);
     struct kt_json secrets;
     if (!kt_json_member(reply.data, "secrets", &secrets))
         return KT_OK;
@@ -233,23 +261,13 @@ enum kt_kind link_report(struct link *link, const struct report *report, struct 
 
 bool link_pause(struct link *link, int64_t end_ms)
 {
-    uint32_t ms = kt_random_below(link->pause_ms) + 50;
-    link->pause_ms = link->pause_ms * 2 > PAUSE_MAX_MS ? PAUSE_MAX_MS : link->pause_ms * 2;
-    int64_t end = kt_mono_ms(&kt_system_clock) + ms;
-    if (end > end_ms)
-        end = end_ms;
-    while (!over(link)) {
-        int64_t left = end - kt_mono_ms(&kt_system_clock);
-        if (left <= 0)
-            return true;
-        (void)child_events(link->s, (int)left);
-    }
-    return false;
+    int64_t end = kt_mono_ms(&kt_system_clock) + kt_pace_next_ms(&link->pace);
+    return wait_until(link, end < end_ms ? end : end_ms);
 }
 
 void link_worked(struct link *link)
 {
-    link->pause_ms = PAUSE_MIN_MS;
+    kt_pace_worked(&link->pace);
 }
 
 void link_last_word(struct link *link)

@@ -139,11 +139,13 @@ static enum kt_kind look_at_all(struct request *req, generation since, bool all,
     return kind;
 }
 
-static void show_rest(struct request *req, struct kt_jsonw *w)
+/* News may have come to all hosts at once: what they do next is spread. */
+static void show_rest(struct request *req, bool news, struct kt_jsonw *w)
 {
     size_t hosts = wait_list_count(req->core->fleet->watches);
-    uint32_t spread = (uint32_t)(hosts / SPREAD_HOSTS_MS) + 1;
+    uint32_t spread = news ? (uint32_t)(hosts / SPREAD_HOSTS_MS) + 1 : 1;
     kt_jsonw_kv_int(w, "next_poll_ms", kt_random_below(spread));
+    kt_jsonw_kv_int(w, "hosts", (int64_t)hosts);
     kt_autobuf struct kt_buf note;
     kt_buf_init(&note, 8192);
     kt_jsonw_key(w, "vault");
@@ -205,7 +207,7 @@ enum kt_kind watch_read(struct request *req, struct kt_err *err)
         return KT_OK;
     }
     show_cursor(req, &w);
-    show_rest(req, &w);
+    show_rest(req, shown > 0, &w);
     kt_jsonw_end(&w);
     return KT_OK;
 }
