@@ -5,6 +5,8 @@ A subject is a module beside this one with a function measure(); tests/bench/run
 import hashlib
 import json
 import os
+import resource
+import shutil
 import statistics
 import subprocess
 import sys
@@ -12,7 +14,7 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from keyturn import ROOT, Vault, program  # noqa: E402,F401
+from keyturn import ROOT, Vault, program, wait_for  # noqa: E402,F401
 
 QUICK = "--quick" in sys.argv[1:]
 LONG = "--long" in sys.argv[1:]  # the figures that take ten minutes and more
@@ -29,6 +31,13 @@ LINE = "%-46s %10s  %-24s %7s  %-9s %s"
 
 def heading(text):
     print("\n" + text, flush=True)
+
+
+def bar_row(what, value, bar, unit, note="", form="%.1f"):
+    """A figure with a bar of its own unit, which it must not pass."""
+    print((LINE % (what, form % value + " " + unit, "", "", "<= %g" % bar,
+                   " ".join(filter(None, ("holds" if value <= bar else "does not hold", note))))).rstrip(),
+          flush=True)
 
 
 def row(what, figure, limit="", ratio=None, bar=None, least=True, aim=False, note=""):
@@ -48,8 +57,8 @@ def spread(values):
 
 # ---- programs ----
 
-def load(server, path, token=None, pid=None, tls=False, **options):
-    """Runs tests/bench/load; returns what it measured. options: its flags, True for a bare one."""
+def start_load(server, path, token=None, pid=None, tls=False, **options):
+    """Starts tests/bench/load. options: its flags, True for a bare one."""
     args = [os.path.join(BENCH, "load"), "--port", str(server), "--path", path]
     options.setdefault("connections", 64)
     for name, value in options.items():
@@ -61,19 +70,30 @@ def load(server, path, token=None, pid=None, tls=False, **options):
     env = {k: v for k, v in os.environ.items() if not k.startswith("VAULT_")}
     if token:
         env["VAULT_TOKEN"] = token
-    done = subprocess.run(args, env=env, capture_output=True, text=True)
-    if not done.stdout:
-        raise RuntimeError("load measured nothing: " + done.stderr)
-    measured = json.loads(done.stdout)
+    return subprocess.Popen(args, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def end_load(process):
+    """Waits for it; returns what it measured."""
+    out, complaint = process.communicate()
+    if not out:
+        raise RuntimeError("load measured nothing: " + complaint)
+    measured = json.loads(out)
     if measured["errors"] or not measured["requests"]:
-        raise RuntimeError("load met errors: " + done.stdout)
+        raise RuntimeError("load met errors: " + out)
     return measured
 
 
+def load(server, path, token=None, pid=None, tls=False, **options):
+    return end_load(start_load(server, path, token, pid, tls, **options))
+
+
 class Bare:
-    def __init__(self, size, vault):
+    """The bare handler; vault: whose certificate it takes, None: it answers in clear."""
+
+    def __init__(self, size, vault=None):
         args = [os.path.join(BENCH, "bare"), "--size", str(size), "--threads", str(os.cpu_count())]
-        if vault.tls:
+        if vault is not None and vault.tls:
             args += ["--cert", vault.cacert, "--key", os.path.join(vault.folder, "tls.key")]
         self.process = subprocess.Popen(args, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.port = int(self.process.stdout.readline().split()[1])
@@ -86,11 +106,47 @@ class Bare:
         self.process.wait()
 
 
+class Many:
+    """Very many connections to a vault that mostly wait: tests/bench/many."""
+
+    def __init__(self, vault, connections, *more, tokens=None):
+        args = [os.path.join(BENCH, "many"), "--port", str(vault.port), "--connections",
+                str(connections), "--addresses", "16", *more]
+        if vault.tls:
+            args.append("--tls")
+        if tokens is not None:
+            args += ["--tokens", tokens]
+        self.process = subprocess.Popen(args, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def ready(self):
+        if self.process.stdout.readline() != "ready\n":
+            raise RuntimeError("tests/bench/many ended")
+        return self
+
+    def ask(self, *words):
+        self.process.stdin.write(" ".join(map(str, words)) + "\n")
+        self.process.stdin.flush()
+        return json.loads(self.process.stdout.readline())
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def bench_policy(vault):
+    vault.ok("PUT", "sys/policies/acl/bench", {"policy":
+             'path "secret/*" { capabilities = ["create", "read", "update", "list"] }\n'
+             'path "fleet/watch/*" { capabilities = ["read"] }\n'
+             'path "fleet/consumers/*" { capabilities = ["create", "update"] }'})
+
+
 def ready(**options):
     vault = Vault(**options)
     vault.ready()
-    vault.ok("PUT", "sys/policies/acl/bench", {"policy": 'path "secret/data/*" '
-             '{ capabilities = ["create", "read", "update"] }'})
+    bench_policy(vault)
     vault.client = vault.ok("POST", "auth/token/create", {"policies": ["bench"]}).json["auth"]["client_token"]
     return vault
 
@@ -100,9 +156,105 @@ def write_keys(vault, count):
          keys=count, count=count, body=SECRET)
 
 
+def fill(vault, **counts):
+    """Stops the vault, puts objects into its store by tests/bench/fill, starts it again. Returns the
+    path of the file of token texts, and what fill said."""
+    vault.stop()
+    fast = tempfile.mkdtemp(prefix="kt-fill-", dir="/dev/shm" if room("/dev/shm") > 8 << 30 else None)
+    try:
+        folder, tokens = os.path.join(fast, "data"), os.path.join(vault.folder, "tokens")
+        subprocess.run(["cp", "-a", "--sparse=always", vault.data, folder], check=True)
+        if os.getuid() == 0:
+            subprocess.run(["chown", "-R", "0:0", folder], check=True)
+        args = [os.path.join(BENCH, "fill"), "--folder", folder, "--token-file", tokens]
+        for name, count in counts.items():
+            args += ["--" + name.replace("_", "-"), str(count)]
+        done = subprocess.run(args, input="\n".join(vault.shares[:vault.threshold]), text=True,
+                              capture_output=True)
+        if done.returncode != 0:
+            raise RuntimeError("tests/bench/fill failed: " + done.stderr)
+        subprocess.run(["rm", "-rf", vault.data], check=True)
+        subprocess.run(["cp", "-a", "--sparse=always", folder, vault.data], check=True)
+    finally:
+        shutil.rmtree(fast)
+    if os.getuid() == 0:
+        subprocess.run(["chown", "-R", "keyturn:keyturn", vault.data], check=True)
+    vault.start().unseal()
+    return tokens, json.loads(done.stdout)
+
+
+def room(folder):
+    at = os.statvfs(folder) if os.path.isdir(folder) else None
+    return 0 if at is None else at.f_bavail * at.f_frsize
+
+
+def cpu_seconds(pid):
+    return time.clock_gettime(pid_clock(pid))
+
+
+def pid_clock(pid):
+    """clock_getcpuclockid(): the kernel's clock of a process's CPU time."""
+    return (~pid << 3) | 2
+
+
 def anonymous_kib(pid):
     with open("/proc/%d/status" % pid) as status:
         return next(int(line.split()[1]) for line in status if line.startswith("RssAnon"))
+
+
+# ---- others' reads meanwhile ----
+
+def tails(vault, path, disturb, seconds=4, rounds=None):
+    """The p99 of reads offered at 1,000/s while disturb(seconds) goes on, against the same reads while
+    clients of the bare handler burn the same processor time. disturb starts its work and returns a
+    function that waits for its end. Returns (p99s, p99s of the control), in microseconds."""
+    pid = vault.process.pid
+
+    def reads():
+        return start_load(vault.port, path, vault.client, tls=vault.tls, rate=1000, seconds=seconds,
+                          connections=64, keys=KEYS)
+
+    def spent():
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return cpu_seconds(pid) + used.ru_utime + used.ru_stime
+
+    def alone():
+        begun, process = spent(), reads()
+        end_load(process)
+        return spent() - begun
+
+    with Bare(459) as bare:
+        cost = burn_cost(bare)
+        idle = statistics.median(alone() for _ in range(3))
+        disturbed, control = [], []
+        for _ in range(rounds or (3 if QUICK else 5)):
+            begun = spent()
+            end = disturb(seconds)
+            p99 = end_load(reads())["p99_us"]
+            end()
+            disturbed.append(p99)
+            burn = max(0.0, spent() - begun - idle) / seconds
+            burner = start_load(bare.port, "/", rate=max(1, int(burn / cost)), seconds=seconds,
+                                connections=64)
+            control.append(end_load(reads())["p99_us"])
+            end_load(burner)
+    return disturbed, control
+
+
+def burn_cost(bare):
+    """Processor seconds that one request to the bare handler takes, client and server."""
+    begun = resource.getrusage(resource.RUSAGE_CHILDREN)
+    got = load(bare.port, "/", pid=bare.process.pid, rate=10000, seconds=1)
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    client = ended.ru_utime + ended.ru_stime - begun.ru_utime - begun.ru_stime
+    return client / got["requests"] + got["server_cpu_us"] / 1e6
+
+
+def tails_row(what, disturbed, control, note=""):
+    ratios = [d / c for d, c in zip(disturbed, control)]
+    row(what, "%.2f ms" % (statistics.median(disturbed) / 1000),
+        "idle %.2f ms" % (statistics.median(control) / 1000), statistics.median(ratios), 3.0,
+        least=False, note=" ".join(filter(None, (spread(ratios), note))))
 
 
 # ---- the fixed control ----

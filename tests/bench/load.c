@@ -1,9 +1,11 @@
 /* load - HTTP/1.1 load on keep-alive connections, and what it measured as one JSON line.
  *
  * Each connection has one request under way. A thread serves its share of the connections with its
- * own epoll. In --path and --body each "%d" becomes the same random number below --keys (with
- * --walk the numbers go up one by one). The token comes from VAULT_TOKEN. Latencies are counted in
- * buckets 1/32 of a power of two wide. --pid adds the CPU time that process took for each request.
+ * own epoll. In --path and --body each "%d" becomes the same random number below --keys, and
+ * "%t" its thousands (with --walk the numbers go up one by one). The token comes from VAULT_TOKEN, or a random one from the lines
+ * of --tokens. With --rate the requests are offered at fixed times, whatever became of those before,
+ * and a latency counts from the time at which its request was due. Latencies are counted in buckets
+ * 1/32 of a power of two wide. --pid adds the CPU time that process took for each request.
  * An answer of another status than the first row of --expect, or a lost connection, is an error. */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -21,6 +23,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -33,12 +36,15 @@
 #define BUCKETS     (40u << SUB_BITS)
 
 struct options {
-    const char *host, *unix_path, *method, *path, *body, *type, *token;
-    uint64_t port, connections, threads, keys, seconds, count, pid, first_class;
+    const char *host, *unix_path, *method, *path, *body, *type, *token, *token_file;
+    uint64_t port, connections, threads, keys, seconds, count, rate, pid, first_class;
     bool tls, walk;
+    char **tokens; /* the lines of token_file */
+    size_t n_tokens;
 };
 
 struct client {
+    struct client *next_free;
     int fd;
     gnutls_session_t tls;
     uint64_t began_ns;
@@ -59,7 +65,9 @@ struct crowd {
     uint64_t requests, errors, statuses[6];
     uint64_t buckets[BUCKETS];
     uint64_t max_ns;
-    int epoll;
+    int epoll, timer;
+    struct client *free; /* with --rate: those without a request */
+    uint64_t due_ns;     /* with --rate: of the next request */
 };
 
 static atomic_uint_fast64_t left, walked;
@@ -108,12 +116,13 @@ static double percentile(const struct crowd *total, double share)
 
 /* ---- requests ---- */
 
-/* Copies text with each %d replaced; returns the end. */
+/* Copies text with each %d and %t replaced; returns the end. */
 static char *fill(char *to, const char *end, const char *text, uint64_t number)
 {
     while (*text != '\0' && to + 24 < end) {
-        if (text[0] == '%' && text[1] == 'd') {
-            to += snprintf(to, 24, "%llu", (unsigned long long)number);
+        if (text[0] == '%' && (text[1] == 'd' || text[1] == 't')) {
+            uint64_t shown = text[1] == 'd' ? number : number / 1000;
+            to += snprintf(to, 24, "%llu", (unsigned long long)shown);
             text += 2;
         } else {
             *to++ = *text++;
@@ -130,8 +139,11 @@ static void compose(const struct options *options, struct client *client)
     at += snprintf(at, 32, "%s ", options->method);
     at = fill(at, end, options->path, key);
     at += snprintf(at, 512, " HTTP/1.1\r\nHost: bench\r\n");
-    if (options->token != NULL)
-        at += snprintf(at, 512, "X-Vault-Token: %.400s\r\n", options->token);
+    const char *token = options->n_tokens == 0
+                            ? options->token
+                            : options->tokens[kt_random_below((uint32_t)options->n_tokens)];
+    if (token != NULL)
+        at += snprintf(at, 512, "X-Vault-Token: %.400s\r\n", token);
     if (options->body != NULL) {
         static _Thread_local char body[REQUEST_MAX];
         size_t len = (size_t)(fill(body, body + sizeof body / 2, options->body, key) - body);
@@ -252,7 +264,13 @@ static void finish(struct crowd *crowd, struct client *client)
     crowd->statuses[class < 6 ? class : 0]++;
     crowd->errors += class != crowd->options->first_class;
     crowd->busy--;
-    ask(crowd, client);
+    if (crowd->options->rate == 0) {
+        ask(crowd, client);
+        return;
+    }
+    client->length = 0;
+    client->next_free = crowd->free;
+    crowd->free = client;
 }
 
 /* The header is whole: status and length. What came behind it belongs to the body. */
@@ -336,8 +354,11 @@ static bool open_all(struct crowd *crowd)
     if (crowd->options->tls && gnutls_certificate_allocate_credentials(&trust) != 0)
         return false;
     crowd->epoll = epoll_create1(EPOLL_CLOEXEC);
+    crowd->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
     crowd->clients = calloc(crowd->n, sizeof *crowd->clients);
-    if (crowd->epoll < 0 || crowd->clients == NULL)
+    struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.ptr = NULL};
+    if (crowd->epoll < 0 || crowd->timer < 0 || crowd->clients == NULL ||
+        epoll_ctl(crowd->epoll, EPOLL_CTL_ADD, crowd->timer, &event) != 0)
         return false;
     for (size_t i = 0; i < crowd->n; i++)
         if (!open_client(crowd, &crowd->clients[i], trust)) {
@@ -345,6 +366,54 @@ static bool open_all(struct crowd *crowd)
             return false;
         }
     return true;
+}
+
+static void ask_and_go(struct crowd *crowd, struct client *client)
+{
+    ask(crowd, client);
+    if (!progress(crowd, client))
+        lose(crowd, client);
+}
+
+/* What is due by now is asked on connections that are free; if none is, it is late and stays due. */
+static void offer(struct crowd *crowd)
+{
+    const struct options *options = crowd->options;
+    while (crowd->free != NULL && crowd->due_ns <= now_ns() && atomic_load(&over) == false) {
+        struct client *client = crowd->free;
+        uint64_t due_ns = crowd->due_ns;
+        crowd->free = client->next_free;
+        crowd->due_ns += options->threads * 1000000000u / options->rate;
+        ask(crowd, client);
+        client->began_ns = due_ns;
+        if (!progress(crowd, client))
+            lose(crowd, client);
+    }
+    const struct itimerspec at = {
+        .it_value = {.tv_sec = (time_t)(crowd->due_ns / 1000000000u),
+                     .tv_nsec = (long)(crowd->due_ns % 1000000000u)}};
+    if (crowd->free != NULL)
+        (void)timerfd_settime(crowd->timer, TFD_TIMER_ABSTIME, &at, NULL);
+}
+
+static void begin(struct crowd *crowd)
+{
+    crowd->due_ns = now_ns();
+    for (size_t i = 0; i < crowd->n; i++) {
+        if (crowd->options->rate == 0) {
+            ask_and_go(crowd, &crowd->clients[i]);
+            continue;
+        }
+        crowd->clients[i].next_free = crowd->free;
+        crowd->free = &crowd->clients[i];
+    }
+}
+
+static bool goes_on(const struct crowd *crowd)
+{
+    if (atomic_load_explicit(&over, memory_order_relaxed))
+        return false;
+    return crowd->busy > 0 || (crowd->options->rate != 0 && crowd->free != NULL);
 }
 
 static void *run(void *arg)
@@ -355,17 +424,16 @@ static void *run(void *arg)
         atomic_store(&over, true);
     (void)pthread_barrier_wait(&ready);
     (void)pthread_barrier_wait(&ready);
-    for (size_t i = 0; opened && i < crowd->n; i++) {
-        ask(crowd, &crowd->clients[i]);
-        if (!progress(crowd, &crowd->clients[i]))
-            lose(crowd, &crowd->clients[i]);
-    }
-    while (crowd->busy > 0 && !atomic_load_explicit(&over, memory_order_relaxed)) {
+    if (opened)
+        begin(crowd);
+    while (opened && goes_on(crowd)) {
         struct epoll_event events[256];
+        if (crowd->options->rate != 0)
+            offer(crowd);
         int n = epoll_wait(crowd->epoll, events, 256, 100);
         for (int i = 0; i < n; i++) {
             struct client *client = events[i].data.ptr;
-            if (client->fd >= 0 && !progress(crowd, client))
+            if (client != NULL && client->fd >= 0 && !progress(crowd, client))
                 lose(crowd, client);
         }
     }
@@ -458,12 +526,14 @@ static const struct flag flags[] = {
     {"connections", "kept open (64)", NUMBER(connections)},
     {"threads", "of this program (1)", NUMBER(threads)},
     {"method", "GET, POST, ...", TEXT(method)},
-    {"path", "of the request; %d is a number below --keys", TEXT(path)},
+    {"path", "of the request; %d is a number below --keys, %t its thousands", TEXT(path)},
     {"body", "of the request, the same", TEXT(body)},
     {"type", "its Content-Type (application/json)", TEXT(type)},
     {"keys", "how many different numbers (1)", NUMBER(keys)},
     {"seconds", "how long (5)", NUMBER(seconds)},
     {"count", "how many requests instead", NUMBER(count)},
+    {"rate", "how many requests a second are offered (as many as are answered)", NUMBER(rate)},
+    {"tokens", "a file with a token a line, instead of VAULT_TOKEN", TEXT(token_file)},
     {"pid", "of the server, to measure its CPU time", NUMBER(pid)},
     {"expect", "2: 2xx is right (the default), 4: 4xx", NUMBER(first_class)},
 };
@@ -489,6 +559,30 @@ static bool set(struct options *options, const struct flag *flag, const char *va
         return false;
     memcpy(at + flag->number, &number, sizeof number);
     return true;
+}
+
+static bool read_tokens(struct options *options)
+{
+    FILE *file = fopen(options->token_file, "re");
+    char *line = NULL;
+    size_t room = 0;
+    ssize_t len;
+    while (file != NULL && (len = getline(&line, &room, file)) > 0) {
+        if ((options->n_tokens & (options->n_tokens - 1)) == 0) {
+            size_t more = options->n_tokens == 0 ? 1 : options->n_tokens * 2;
+            char **at = realloc(options->tokens, more * sizeof *at);
+            if (at == NULL)
+                return false;
+            options->tokens = at;
+        }
+        line[strcspn(line, "\n")] = '\0';
+        options->tokens[options->n_tokens++] = line;
+        line = NULL;
+    }
+    free(line);
+    if (file != NULL)
+        (void)fclose(file);
+    return options->n_tokens > 0 && options->n_tokens <= UINT32_MAX;
 }
 
 int main(int argc, char **argv)
@@ -521,6 +615,10 @@ int main(int argc, char **argv)
         options.seconds = 0;
     if (options.threads == 0 || options.keys == 0 || options.connections < options.threads)
         return usage();
+    if (options.token_file != NULL && !read_tokens(&options)) {
+        (void)fprintf(stderr, "load: no tokens in %s\n", options.token_file);
+        return 1;
+    }
     (void)signal(SIGPIPE, SIG_IGN);
     return measure(&options);
 }

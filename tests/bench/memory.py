@@ -1,40 +1,141 @@
-"""Anonymous memory of vaultd: at rest, for each connection, and whether it grows."""
-import socket
+"""Anonymous memory of vaultd and of the agent: at rest, for each connection, under load, afterwards."""
+import os
+import signal
+import statistics
+import subprocess
+import time
 
-from common import anonymous_kib, load, ready, row
+import big
+from common import (LONG, QUICK, SECRET, Many, anonymous_kib, bar_row, bench_policy, end_load, fill,
+                    load, program, ready, row, start_load, wait_for)
+
+MANY = 2000 if QUICK else 10000
+MIXED_S = 600 if LONG else 10 if QUICK else 60
+GIVEN_BACK_S = 30
 
 
-def memory():
-    vault = ready(config="limits { max_connections_per_ip = 0 }")
+def mib(vault):
+    return anonymous_kib(vault.process.pid) / 1024
+
+
+def idle_connections(tls):
+    name = "TLS" if tls else "plain"
+    vault = ready(tls=tls, config="limits { max_connections_per_ip = 0 }")
     try:
         vault.ok("POST", "secret/data/app/1", {"data": {"k": "v"}})
-        began = anonymous_kib(vault.process.pid)
-        row("memory, anonymous, at rest", "%.1f MB" % (began / 1024))
-        request = ("GET /v1/secret/data/app/1 HTTP/1.1\r\nHost: b\r\nX-Vault-Token: %s\r\n\r\n"
-                   % vault.client).encode()
-        idle, steps = [], [began]
-        for used in (False, True):
-            for i in range(400):
-                if not used:
-                    idle.append(socket.create_connection(("127.0.0.1", vault.port)))
-                else:
-                    idle[i].sendall(request)
-                    idle[i].recv(4096)
-            vault.ok("GET", "sys/health")  # by now all of them were accepted
-            steps.append(anonymous_kib(vault.process.pid))
-        row("memory, an idle connection, before a request", "%.1f KiB" % ((steps[1] - steps[0]) / 400))
-        row("memory, an idle connection, after one", "%.1f KiB" % ((steps[2] - steps[0]) / 400))
-        for s in idle:
-            s.close()
-        load(vault.port, "/v1/secret/data/app/1", vault.client, seconds=2)
-        began = anonymous_kib(vault.process.pid)
-        load(vault.port, "/v1/secret/data/app/1", vault.client, count=100000, seconds=60)
-        grown = anonymous_kib(vault.process.pid) - began
-        row("memory, more after 100,000 more reads", "%d KiB" % grown, "1 MiB", grown / 1024, 1.0,
-            least=False)
+        tokens = os.path.join(vault.folder, "token")
+        with open(tokens, "w") as f:
+            f.write(vault.client + "\n")
+        load(vault.port, "/v1/secret/data/app/1", vault.client, tls=tls, count=20000)
+        rest = mib(vault)
+        row("memory at rest, %s" % name, "%.1f MiB" % rest)
+        for what, more in (("before a request", ()), ("after one", ("--once", "/v1/secret/data/app/1"))):
+            begun = mib(vault)
+            with Many(vault, MANY, *more, tokens=tokens) as crowd:
+                crowd.ready()
+                vault.ok("GET", "sys/health")  # by now all of them were accepted
+                bar_row("an idle connection, %s, %s" % (name, what), (mib(vault) - begun) * 1024 / MANY,
+                        20 if tls else 12, "KiB")
+                crowd.ask("close")
+                began = time.monotonic()
+                while time.monotonic() - began < GIVEN_BACK_S and mib(vault) > rest + 2:
+                    time.sleep(0.2)  # for vaultd to give back, which nothing tells
+                bar_row("given back but for, %s, %s" % (name, what), mib(vault) - rest, 2, "MiB",
+                        note="%.0f s after %d closed" % (time.monotonic() - began, MANY))
+    finally:
+        vault.remove()
+
+
+class Mixed:
+    """Reads, writes, lists, new tokens, connections that come and go, for a number of seconds."""
+
+    def __init__(self, vault, seconds):
+        a = "/v1/secret/data/app/%t/%d"
+        common = {"seconds": seconds, "keys": 20000}
+        self.parts = [
+            start_load(vault.port, a, tokens=vault.tokens, connections=64, **common),
+            start_load(vault.port, a, tokens=vault.tokens, connections=16, rate=300, method="POST",
+                       body=SECRET, **common),
+            start_load(vault.port, "/v1/secret/metadata/app/%t", vault.token, method="LIST",
+                       connections=2, rate=20, **common),
+            start_load(vault.port, "/v1/auth/token/create", vault.token, method="POST",
+                       body='{"policies":["bench"],"ttl":"1h"}', connections=4, rate=50, **common),
+        ]
+
+    def end(self):
+        return sum(end_load(part)["requests"] for part in self.parts)
+
+
+def slope(samples):
+    """KiB an hour's worth of requests (1,000 a second), by least squares; and its standard error."""
+    n = len(samples)
+    mean_x, mean_y = (sum(column) / n for column in zip(*samples))
+    spread = sum((x - mean_x) ** 2 for x, _ in samples)
+    rise = sum((x - mean_x) * (y - mean_y) for x, y in samples) / spread
+    rest = sum((y - mean_y - rise * (x - mean_x)) ** 2 for x, y in samples)
+    return rise * 3.6e6, (rest / max(1, n - 2) / spread) ** 0.5 * 3.6e6
+
+
+def loaded(name, vault, bar):
+    Mixed(vault, MIXED_S).end()
+    bar_row("%s, after %d s of mixed load" % (name, MIXED_S), mib(vault), bar, "MiB")
+
+
+def growth(vault):
+    """More requests of the same kind; an hour's worth in the long run."""
+    done, samples = 0, [(0, anonymous_kib(vault.process.pid))]
+    wanted = 3600000 if LONG else 60000 if QUICK else 600000
+    while done < wanted:
+        done += Mixed(vault, 5 if QUICK else 10).end()
+        samples.append((done, anonymous_kib(vault.process.pid)))
+    rise, error = slope(samples[len(samples) // 3:])
+    row("growth an hour's worth of requests", "%.0f KiB" % rise, "noise %.0f KiB" % error,
+        note="%s over %d requests: %d to %d KiB" % (
+            "none" if rise <= 2 * error or rise < 1024 else "grows", done, samples[0][1], samples[-1][1]))
+
+
+def hundred_thousand():
+    vault = ready(config="limits { max_connections_per_ip = 0 }")
+    try:
+        few = 20000 if QUICK else 100000
+        vault.tokens, _ = fill(vault, secrets=few, schedules=few, tokens=few // 10)
+        loaded("%d secrets, %d tokens, %d schedules" % (few, few // 10, few), vault, 24)
+        growth(vault)
+    finally:
+        vault.remove()
+
+
+def million():
+    vault = big.vault()
+    vault.stop()
+    vault.start().unseal()
+    loaded("%d secrets" % big.SECRETS, vault, 28)
+
+
+def agent():
+    vault = ready()
+    try:
+        vault.ok("POST", "secret/data/app/1", {"data": {"password": "x"}})
+        process = subprocess.Popen([program("secret-agent"), "run", "--env",
+                                    "PASSWORD=secret/app/1#password", "--", "sleep", "1000"],
+                                   env=vault.environment(vault.token), stderr=subprocess.DEVNULL)
+        try:
+            wait_for("the agent to watch",
+                     lambda: vault.ok("GET", "fleet/watch/nobody?wait=0").data["hosts"] == 1)
+            with open("/proc/%d/status" % process.pid) as status:
+                rss = next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
+            bar_row("the agent of one service", anonymous_kib(process.pid) / 1024, 8, "MiB",
+                    note="%.1f MiB with its libraries' pages" % (rss / 1024))
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait()
     finally:
         vault.remove()
 
 
 def measure():
-    memory()
+    idle_connections(tls=False)
+    idle_connections(tls=True)
+    hundred_thousand()
+    million()
+    agent()

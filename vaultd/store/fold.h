@@ -88,8 +88,6 @@ enum kt_kind store_thread_start(struct store *store, struct kt_err *err) KT_MUST
 /* Lets the thread finish what is queued, and joins it. */
 void store_thread_stop(struct store *store);
 
-/* Once broken, always: no snapshot and no commit follows. Tells it once. Any thread. */
-void store_break(struct store *store, const char *what);
 /* Folds and completes them. */
 void store_fold_run(struct store *store, struct batch *first);
 /* At the end: drops the outcomes that the log holds, so that the next start has less to compare. */

@@ -1,0 +1,26 @@
+"""Lists of 1,000 and 100,000 children, and what they cost everybody else's reads."""
+import statistics
+
+import big
+from common import QUICK, SECONDS, bar_row, load, start_load, end_load, tails, tails_row
+
+
+def took(vault, path, count):
+    got = load(vault.port, path, vault.client, method="LIST", connections=1, count=count)
+    return got["p50_us"] / 1000, got["p99_us"] / 1000
+
+
+def measure():
+    vault = big.vault()
+    for children, path, bar, count in ((1000, "/v1/secret/metadata/app/3", 2, 200),
+                                       (big.CHILDREN, "/v1/secret/metadata/many", 150, 11)):
+        median, worst = took(vault, path, count)
+        bar_row("list of %d children" % children, median, bar, "ms", note="p99 %.1f ms" % worst,
+                form="%.2f")
+
+    def lists(seconds):
+        process = start_load(vault.port, "/v1/secret/metadata/many", vault.client, method="LIST",
+                             connections=1, seconds=seconds)
+        return lambda: end_load(process)
+    tails_row("reads' p99 while 100,000 children are listed",
+              *tails(vault, "/v1/secret/data/app/%t/%d", lists))
