@@ -144,19 +144,24 @@ int cmd_login(struct cli *cli)
 
 /* ---- create ---- */
 
+/* One is sent as a text: allowed_parameters compares a text with patterns ("agent-*"), a list only
+ * with whole lists. */
 static void write_policies(struct cli *cli, struct kt_jsonw *w)
 {
     size_t at = 0;
-    if (!flags_has(&cli->flags, FLAG_POLICY))
+    const char *policy = flags_next(&cli->flags, FLAG_POLICY, &at);
+    const char *next = flags_next(&cli->flags, FLAG_POLICY, &at);
+    if (policy == NULL)
         return;
     kt_jsonw_key(w, "policies");
-    kt_jsonw_array(w);
-    for (;;) {
-        const char *policy = flags_next(&cli->flags, FLAG_POLICY, &at);
-        if (policy == NULL)
-            break;
+    if (next == NULL) {
         kt_jsonw_text(w, policy);
+        return;
     }
+    kt_jsonw_array(w);
+    kt_jsonw_text(w, policy);
+    for (; next != NULL; next = flags_next(&cli->flags, FLAG_POLICY, &at))
+        kt_jsonw_text(w, next);
     kt_jsonw_end(w);
 }
 
@@ -181,8 +186,6 @@ static enum kt_kind write_create(struct cli *cli, struct kt_buf *body, struct kt
             kt_jsonw_kv_text(&w, texts[i].name, flags_text(&cli->flags, texts[i].flag));
     if (flags_has(&cli->flags, FLAG_USE_LIMIT))
         kt_jsonw_kv_int(&w, "num_uses", (int64_t)flags_number(&cli->flags, FLAG_USE_LIMIT, 0));
-    if (flags_on(&cli->flags, FLAG_ORPHAN))
-        kt_jsonw_kv_bool(&w, "no_parent", true);
     if (flags_on(&cli->flags, FLAG_NO_DEFAULT))
         kt_jsonw_kv_bool(&w, "no_default_policy", true);
     if (flags_has(&cli->flags, FLAG_RENEWABLE))
@@ -257,9 +260,11 @@ int cmd_token_create(struct cli *cli)
     kt_api_reply_init(&reply);
     if (write_create(cli, &body, &err) != KT_OK)
         return cli_fail(cli, &err);
+    /* The path for orphans can be granted alone; "no_parent" on the other one needs sudo there. */
+    bool orphan = flags_on(&cli->flags, FLAG_ORPHAN);
     struct cli_call call = {.doing = "creating a token",
                             .method = "POST",
-                            .path = "auth/token/create",
+                            .path = orphan ? "auth/token/create-orphan" : "auth/token/create",
                             .body = kt_buf_bytes(&body)};
     if (cli_call(cli, &call, &reply) != KT_OK)
         return cli->exit_code;

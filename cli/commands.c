@@ -246,9 +246,12 @@ const struct command command_table[] = {
     {"login", NULL, GROUP_ACCESS, COMMAND_TOKENLESS, "Try a token and keep it in ~/.vault-token.", "[-]", 0, 1,
      login_flags, "The token is asked for, or read from the standard input.",
      "secretctl login\nsecretctl login - < token.txt", cmd_login},
-    {"token create", NULL, GROUP_ACCESS, 0, "Make a token.", "", 0, 0, token_create_flags, NULL,
+    {"token create", NULL, GROUP_ACCESS, 0, "Make a token.", "", 0, 0, token_create_flags,
+     "-orphan asks auth/token/create-orphan, all else auth/token/create. One -policy is sent as a text,\n"
+     "which allowed_parameters may allow by a pattern (\"agent-*\"); several are sent as a list, which it\n"
+     "allows as a whole (\"policies\" = [[\"a\", \"b\"]]).",
      "secretctl token create -policy=deploy -ttl=8h -display-name=ci\n"
-     "secretctl token create -policy=agent -period=24h -field=token", cmd_token_create},
+     "secretctl token create -orphan -policy=agent-web1 -period=24h -field=token", cmd_token_create},
     {"token lookup", NULL, GROUP_ACCESS, 0, "Show what a token is and how long it lives.", "[-|ACCESSOR]", 0, 1,
      token_lookup_flags, NULL,
      "secretctl token lookup\nsecretctl token lookup -accessor 8mPmRQJ0KcUxnJH0SsbEnWQh",

@@ -1,4 +1,4 @@
-# Sets up secrets, targets and rotations. Reads no value of a rotated secret.
+# Sets up secrets, targets and rotations. Reads no value.
 
 path "secret/data/*" {
   capabilities = ["create", "update", "patch"]
@@ -8,6 +8,10 @@ path "secret/metadata" {
 }
 path "secret/metadata/*" {
   capabilities = ["create", "read", "update", "patch", "list"]
+}
+# The names of a secret's keys, never a value: secretctl kv put says which of them it would drop.
+path "secret/subkeys/*" {
+  capabilities = ["read"]
 }
 path "secret/delete/*" {
   capabilities = ["update"]
@@ -28,14 +32,16 @@ path "fleet/consumers/*" {
   capabilities = ["read", "list"]
 }
 
-# Tokens for hosts, pipelines and people: only with the policies that are named here. Policies of
-# single hosts go by a pattern, one at a time: {"policies": "agent-web1"}. Without "sudo" only an
-# operator's own policies could be given.
+# Tokens for hosts, pipelines and people, only with the policies that are named here, one at a time:
+#   secretctl token create -orphan -policy=agent-web1 -period=24h
+# A pattern allows a text, {"policies": "agent-web1"}, as secretctl sends it; a list is allowed as a
+# whole. Without "sudo" only an operator's own policies could be given.
 path "auth/token/create-orphan" {
   capabilities        = ["update", "sudo"]
   required_parameters = ["policies"]
   allowed_parameters  = {
-    "policies"     = [["agent"], ["pipeline"], ["rotator"], ["auditor"], "agent-*", "pipeline-*"]
+    "policies"     = ["agent", "pipeline", "rotator", "auditor", "agent-*", "pipeline-*",
+                      ["agent"], ["pipeline"], ["rotator"], ["auditor"]]
     "meta"         = []
     "display_name" = []
     "ttl"          = []

@@ -40,6 +40,7 @@ ROWS = {
          ("list", "secret/metadata/db", None), ("read", "secret/metadata/db/orders", None),
          ("update", "secret/metadata/db/orders", {"custom_metadata": {"owner": "x"}}),
          ("update", "secret/delete/db/orders", {"versions": [99]}), ("update", "secret/undelete/db/orders", {"versions": [99]}),
+         ("read", "secret/subkeys/db/orders", None),
          ("update", "rotation/targets/orders-db", {}), ("read", "rotation/targets/orders-db", None),
          ("delete", "rotation/targets/none", None), ("update", "rotation/secrets/secret/db/orders", {}),
          ("update", "rotation/rotate/secret/db/orders", {}), ("list", "rotation/runs", None),
@@ -47,8 +48,7 @@ ROWS = {
          ("list", "fleet/agents", None), ("list", "fleet/consumers/web1", None),
          ("read", "sys/mounts", None), ("list", "sys/policies/acl", None), ("read", "sys/policies/acl/agent", None),
          ("read", "sys/audit-log/checkpoint", None), ("update", "sys/audit-log/checkpoint", {})],
-        [("read", "secret/data/db/orders", None), ("read", "secret/subkeys/db/orders", None),
-         ("delete", "secret/data/db/orders", None), ("update", "fleet/consumers/web1/secret/db/orders", {}),
+        [("read", "secret/data/db/orders", None), ("delete", "secret/data/db/orders", None), ("update", "fleet/consumers/web1/secret/db/orders", {}),
          ("read", "fleet/watch/web1", None), ("update", "sys/audit-hash/file", {"input": "x"})]),
     "rotator": (
         [("update", "rotation/rotate/secret/db/orders", {}), ("list", "rotation/runs", None),
@@ -148,7 +148,8 @@ def cases(tokens):
     @tap.case("an operator gives tokens of the named policies and no others")
     def _():
         token = tokens["operator"]
-        for policies in (["agent"], ["pipeline"], ["rotator"], ["auditor"], "agent-web1", "pipeline-x"):
+        for policies in (["agent"], ["pipeline"], ["rotator"], ["auditor"], "agent", "auditor",
+                         "agent-web1", "pipeline-x", "agent-x,root"):  # the last is one strange name
             reply = wants(create(token, policies=policies, ttl="1h"), 200)
             wanted = policies if isinstance(policies, list) else [policies]
             equal((sorted(wanted + ["default"]), True), (reply.auth["policies"], reply.auth["orphan"]))
@@ -160,6 +161,21 @@ def cases(tokens):
             equal(403, create(token, **fields).status, str(fields))
         equal(403, wire.ask("POST", "auth/token/create", {"policies": ["agent"]}, token=token).status)
 
+    @tap.case("secretctl makes a host's token with an operator's token")
+    def _():
+        made = vault.ctl("token", "create", "-orphan", "-policy=agent-web1", "-period=24h", "-display-name=web1",
+                         "-field=token", token=tokens["operator"]).stdout.strip()
+        equal(["agent-web1", "default"], wire.ok("GET", "auth/token/lookup-self", token=made).data["policies"])
+        for words in (["-policy=agent-web1"], ["-orphan", "-policy=root"], ["-orphan"],
+                      ["-orphan", "-policy=agent", "-policy=auditor"]):
+            equal(2, vault.ctl("token", "create", *words, token=tokens["operator"], check=False).returncode, str(words))
+
+    @tap.case("secretctl kv put says to an operator which keys it drops")
+    def _():
+        wire.ok("POST", "secret/data/db/keys", {"data": {"a": "1", "b": "2"}})
+        done = vault.ctl("kv", "put", "secret/db/keys", "a=-", input="3", token=tokens["operator"])
+        true("no longer in secret/db/keys: b " in done.stderr, done.stderr)
+
     @tap.case("no shipped policy reads a value through what it may write")
     def _():
         for name in ("operator", "rotator", "auditor"):
@@ -167,6 +183,7 @@ def cases(tokens):
                                        ("GET", "secret/data/db/orders?version=1", None),
                                        ("PATCH", "secret/data/db/orders", {"data": {}}),
                                        ("GET", "secret/metadata/db/orders", None),
+                                       ("GET", "secret/subkeys/db/orders", None),
                                        ("GET", "sys/audit-log/export", None),
                                        ("GET", "rotation/secrets/secret/db/orders", None)]:
                 reply = wire.ask(method, path, body, token=tokens[name], by_library=True)
