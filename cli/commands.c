@@ -86,7 +86,8 @@ const struct command command_table[] = {
     {"kv put", "put", GROUP_SECRETS, 0, "Write a new version of a secret, all keys of it.",
      "PATH KEY=@FILE|KEY=-|KEY= ...", 2, MANY, kv_put_flags,
      "A value is never an argument: key=@FILE takes a file, key=- the standard input, key= asks.\n"
-     "\"-\" or @FILE alone is a whole JSON object. A single line's newline at the end is dropped.\n"
+     "\"-\" or @FILE alone is a whole JSON object. Every byte is kept, a newline at the end too: a password\n"
+     "comes from printf %s or echo -n (where it is one line, the newline is pointed out).\n"
      "Keys that are not given again are gone in the new version; at a terminal that wants --replace.",
      "secretctl kv put secret/db/orders username= password=\n"
      "secretctl kv put secret/tls/web key=@key.pem cert=@cert.pem\n"

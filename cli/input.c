@@ -76,9 +76,15 @@ static bool is_utf8(struct kt_bytes text)
     return true;
 }
 
+/* One line, with its newline: what echo and editors make of a password. */
+static bool is_line(const struct kt_buf *text)
+{
+    return text->len > 0 && memchr(text->at, '\n', text->len) == text->at + text->len - 1;
+}
+
 static void drop_single_newline(struct kt_buf *text)
 {
-    if (text->len == 0 || memchr(text->at, '\n', text->len) != text->at + text->len - 1)
+    if (!is_line(text))
         return;
     text->len--;
     if (text->len > 0 && text->at[text->len - 1] == '\r')
@@ -129,7 +135,6 @@ static enum kt_kind fetch(struct cli *cli, const char *name, const char *text, b
     }
     if (kind != KT_OK)
         return kind;
-    drop_single_newline(ret);
     if (is_utf8(kt_buf_bytes(ret)))
         return KT_OK;
     (void)kt_fail(err, KT_INVALID, "the value of '%.60s' is not text", name);
@@ -218,6 +223,11 @@ enum kt_kind input_secrets(struct cli *cli, const char *const *words, size_t cou
             return value_as_word(name, line, err);
         if (kind != KT_OK)
             return kind;
+        if (is_line(&value))
+            cli_note(
+                cli,
+                "note   the newline at the end of '%.60s' is kept; without it: printf %%s, echo -n",
+                name);
         kt_jsonw_key(&w, name);
         kt_jsonw_bytes(&w, kt_buf_bytes(&value));
     }
@@ -333,9 +343,11 @@ static enum kt_kind write_fetched(struct cli *cli, struct kt_jsonw *w,
     enum kt_kind kind = fetch(cli, field->name, text, stdin_used, &value, err);
     if (kind == KT_DENIED)
         return value_as_word(field->name, NULL, err);
-    if (kind == KT_OK)
-        kt_jsonw_bytes(w, kt_buf_bytes(&value));
-    return kind;
+    if (kind != KT_OK)
+        return kind;
+    drop_single_newline(&value);
+    kt_jsonw_bytes(w, kt_buf_bytes(&value));
+    return KT_OK;
 }
 
 /* All words "map.member=value" as one object, when the first of them is met. */

@@ -1,8 +1,9 @@
 /* cli/input.h - "key=@FILE", "key=-" and the like: words that become a JSON object.
  *
  * What:    @FILE and - alone are a whole JSON object. key=@FILE is a file's text, key=- the
- *          standard input, key= is asked for at a terminal. The newline at the end of a single line
- *          is dropped: it is the editor's or echo's, and no password ends with one. A secret value
+ *          standard input, key= is asked for at a terminal. Every byte of a secret is kept, as
+ * Vault keeps it; of a single line's newline at the end (echo's, an editor's) the person is told.
+ *          A setting's value (a target's password) is taken without that newline. A secret value
  *          as an argument word is refused: others see it in the list of processes and it stays in
  *          the shell's history.
  * Files:   "/dev/stdin" and "/dev/fd/N", which a shell makes of <(command), are read as

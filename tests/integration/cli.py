@@ -182,8 +182,8 @@ def tokens():
 # ---- secrets ----
 
 def put_and_get():
-    contains(good("kv", "put", "secret/app", "user=@" + file("user", "app\n"), "password=-",
-                  input="geheim\n"), "secret/app is version 1 now")
+    contains(good("kv", "put", "secret/app", "user=@" + file("user", "app"), "password=-",
+                  input="geheim"), "secret/app is version 1 now")
     equal(good("kv", "get", "-field=password", "secret/app"), "geheim")
     equal(good("kv", "get", "--field", "user", "secret/app"), "app")
     table = good("get", "secret/app")
@@ -201,9 +201,11 @@ def put_and_get():
 
 def a_file_from_the_shell():
     """<(command), which an undumpable process must not open by its name."""
-    done = subprocess.run(["bash", "-c", '"$0" kv put secret/sub a=@<(echo one) b=@<(echo two)', CTL],
+    done = subprocess.run(["bash", "-c", '"$0" kv put secret/sub a=@<(echo one) b=@<(echo -n two)', CTL],
                           env=vault.environment(), text=True, capture_output=True)
     equal(done.returncode, 0, done.stderr)
+    contains(done.stderr, "the newline at the end of 'a' is kept")
+    equal("'b'" in done.stderr, False, "nothing is said of b")
     equal(good("kv", "get", "-field=b", "secret/sub"), "two")
 
 

@@ -40,10 +40,10 @@ static const struct secret_row {
     const char *json, *what;
 } secret_rows[] = {
     {"a file", {"a=@", NULL}, "value", "", "{\"a\":\"value\"}", NULL},
-    {"a line's newline is dropped", {"a=@", NULL}, "value\n", "", "{\"a\":\"value\"}", NULL},
-    {"of the other kind too", {"a=@", NULL}, "value\r\n", "", "{\"a\":\"value\"}", NULL},
+    {"a line's newline stays", {"a=@", NULL}, "value\n", "", "{\"a\":\"value\\n\"}", NULL},
+    {"of the other kind too", {"a=@", NULL}, "value\r\n", "", "{\"a\":\"value\\r\\n\"}", NULL},
     {"several lines stay", {"a=@", NULL}, "one\ntwo\n", "", "{\"a\":\"one\\ntwo\\n\"}", NULL},
-    {"standard input", {"a=-", NULL}, "", "from input\n", "{\"a\":\"from input\"}", NULL},
+    {"standard input", {"a=-", NULL}, "", "from input\n", "{\"a\":\"from input\\n\"}", NULL},
     {"an empty file", {"a=@", NULL}, "", "", "{\"a\":\"\"}", NULL},
     {"quotes", {"a=@", NULL}, "\"<x>\\", "", "{\"a\":\"\\\"\\u003cx\\u003e\\\\\"}", NULL},
     {"a key with a blank", {"a b=@", NULL}, "x", "", "{\"a b\":\"x\"}", NULL},
@@ -141,6 +141,42 @@ static void fields(void **state)
     }
 }
 
+/* What is said of a newline at the end, and that a target's password has none. */
+static const struct newline_row {
+    const char *name, *text, *setting;
+    bool told;
+} newline_rows[] = {
+    {"no newline", "value", "value", false},
+    {"a line", "value\n", "value", true},
+    {"a line of the other kind", "value\r\n", "value", true},
+    {"two lines", "a\nb\n", "a\\nb\\n", false},
+    {"only a newline", "\n", "", true},
+};
+
+static void newline_at_the_end(void **state)
+{
+    const struct newline_row *row = *state;
+    static const char *const secret[] = {"a=-"}, *const setting[] = {"admin_password=-"};
+    struct kt_err err = {0};
+    char said[256] = "", wanted[128];
+    kt_autoclose int in = file_of(row->text, strlen(row->text));
+    kt_autoclose int told = memfd_create("said", MFD_CLOEXEC);
+    struct cli cli = cli_with(in);
+    cli.err_fd = told;
+    kt_autobuf struct kt_buf out;
+    kt_buf_init(&out, 65536);
+    assert_int_equal(input_secrets(&cli, secret, 1, "kv put x", &out, &err), KT_OK);
+    assert_true(pread(told, said, sizeof said - 1, 0) >= 0);
+    assert_int_equal(strstr(said, "the newline at the end of 'a' is kept") != NULL, row->told);
+    assert_int_equal(ftruncate(told, 0), 0);
+    assert_int_equal(lseek(in, 0, SEEK_SET), 0);
+    kt_buf_reset(&out);
+    assert_int_equal(input_fields(&cli, setting, 1, cli_target_fields, &out, &err), KT_OK);
+    (void)snprintf(wanted, sizeof wanted, "{\"admin_password\":\"%s\"}", row->setting);
+    assert_string_equal(kt_buf_text(&out), wanted);
+    assert_int_equal(lseek(told, 0, SEEK_END), 0);
+}
+
 static void a_file_that_is_too_large(void **state)
 {
     (void)state;
@@ -159,9 +195,11 @@ int main(void)
 {
     enum {
         SECRETS = sizeof secret_rows / sizeof secret_rows[0],
-        FIELDS = sizeof field_rows / sizeof field_rows[0]
+        FIELDS = sizeof field_rows / sizeof field_rows[0],
+        NEWLINES = sizeof newline_rows / sizeof newline_rows[0]
     };
-    struct CMUnitTest tests[1 + SECRETS + FIELDS] = {cmocka_unit_test(a_file_that_is_too_large)};
+    struct CMUnitTest tests[1 + SECRETS + FIELDS + NEWLINES] = {
+        cmocka_unit_test(a_file_that_is_too_large)};
     size_t n = 1;
     for (size_t i = 0; i < SECRETS; i++)
         tests[n++] = (struct CMUnitTest){.name = secret_rows[i].name,
@@ -171,5 +209,9 @@ int main(void)
         tests[n++] = (struct CMUnitTest){.name = field_rows[i].name,
                                          .test_func = fields,
                                          .initial_state = (void *)(uintptr_t)&field_rows[i]};
+    for (size_t i = 0; i < NEWLINES; i++)
+        tests[n++] = (struct CMUnitTest){.name = newline_rows[i].name,
+                                         .test_func = newline_at_the_end,
+                                         .initial_state = (void *)(uintptr_t)&newline_rows[i]};
     return cmocka_run_group_tests_name("input", tests, NULL, NULL);
 }
