@@ -5,6 +5,8 @@
 
 #include "cli/cli.h"
 #include "cli/cmd.h"
+#include "cli/output.h"
+#include "lib/jsonw.h"
 
 /* clang-format off */
 static const struct code {
@@ -98,21 +100,58 @@ static void print_code(struct cli *cli, const struct code *code)
                   code->next);
 }
 
+static void write_code(struct kt_jsonw *w, const struct code *code)
+{
+    kt_jsonw_object(w);
+    kt_jsonw_kv_text(w, "code", code->code);
+    kt_jsonw_kv_text(w, "name", code->name);
+    kt_jsonw_kv_text(w, "meaning", code->meaning);
+    kt_jsonw_kv_text(w, "next", code->next);
+    kt_jsonw_end(w);
+}
+
+/* One code as an object; NULL: all of them, as a list. */
+static int print_json(struct cli *cli, const struct code *one)
+{
+    kt_autobuf struct kt_buf text = {0};
+    kt_buf_init(&text, 65536);
+    struct kt_jsonw w = kt_jsonw(&text);
+    if (one != NULL) {
+        write_code(&w, one);
+    } else {
+        kt_jsonw_array(&w);
+        for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
+            write_code(&w, &codes[i]);
+        kt_jsonw_end(&w);
+    }
+    if (!kt_buf_ok(&text))
+        return cli_wrong(cli, "", "not enough memory for the codes");
+    output_json(&cli->out, kt_json_value(kt_buf_bytes(&text)));
+    return CLI_DONE;
+}
+
+static const struct code *find(const char *word)
+{
+    for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
+        if (strcasecmp(codes[i].code, word) == 0 || strcasecmp(codes[i].name, word) == 0)
+            return &codes[i];
+    return NULL;
+}
+
 int cmd_explain(struct cli *cli)
 {
-    for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
-        if (cli->word_count == 0)
-            kt_buf_printf(&cli->out, "%s  %s\n", codes[i].code, codes[i].name);
-        else if (strcasecmp(codes[i].code, cli->words[0]) == 0 ||
-                 strcasecmp(codes[i].name, cli->words[0]) == 0) {
-            print_code(cli, &codes[i]);
-            return CLI_DONE;
-        }
-    }
-    if (cli->word_count == 0) {
-        kt_buf_add_text(&cli->out, "\nwhat one means: secretctl explain CODE\n");
+    const struct code *one = cli->word_count == 1 ? find(cli->words[0]) : NULL;
+    if (cli->word_count == 1 && one == NULL)
+        return cli_wrong(cli, "all of them: secretctl explain", "there is no code '%.60s'",
+                         cli->words[0]);
+    if (cli->format == CLI_JSON)
+        return print_json(cli, one);
+    if (one != NULL) {
+        print_code(cli, one);
         return CLI_DONE;
     }
-    return cli_wrong(cli, "all of them: secretctl explain", "there is no code '%.60s'",
-                     cli->words[0]);
+    for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
+        kt_buf_printf(&cli->out, "%s  %s\n", codes[i].code, codes[i].name);
+    kt_buf_add_text(&cli->out, "\nwhat one means: secretctl explain CODE\n");
+    return CLI_DONE;
 }

@@ -5,12 +5,15 @@
 #include "cli/cmd.h"
 #include "cli/output.h"
 #include "cli/secret_path.h"
+#include "lib/cleanup.h"
+#include "lib/jsonw.h"
 
 #define PATH_MAX_LEN 512
+#define TEXT_MAX     ((size_t)256 * 1024 * 1024)
 
 /* LIST of something that may be empty. False: all was said; *ret_code is the exit code. */
 static bool list(struct cli *cli, const char *doing, const char *path, const char *nothing,
-                 struct kt_api_reply *reply, int *ret_code)
+                 const char *json, struct kt_api_reply *reply, int *ret_code)
 {
     struct kt_err err = {0};
     struct cli_call call = {.doing = doing, .method = "LIST", .path = path, .err = &err};
@@ -19,7 +22,7 @@ static bool list(struct cli *cli, const char *doing, const char *path, const cha
     if (cli_is_empty(reply, &err)) {
         cli_note(cli, "%s", nothing);
         if (cli->format == CLI_JSON)
-            kt_buf_add_text(&cli->out, "{}\n");
+            kt_buf_printf(&cli->out, "%s\n", json);
         *ret_code = CLI_DONE;
         return false;
     }
@@ -35,7 +38,7 @@ int cmd_agent_list(struct cli *cli)
     struct kt_json all = {0};
     kt_autoapireply struct kt_api_reply reply;
     kt_api_reply_init(&reply);
-    if (!list(cli, "listing the agents", "fleet/agents", "no agent has reported yet", &reply,
+    if (!list(cli, "listing the agents", "fleet/agents", "no agent has reported yet", "{}", &reply,
               &code) ||
         cli_print_plain(cli, reply.data, &reply, &code))
         return code;
@@ -104,33 +107,64 @@ static void service_rows(struct cli *cli, struct table *table, const char *host,
     }
 }
 
-static bool read_services(struct cli *cli, struct table *table, const char *host,
+/* What "consumer list" collects: rows, or a list of {host, secret, consumers}. */
+struct consumers {
+    struct table table;
+    struct kt_buf text;
+    struct kt_jsonw json;
+};
+
+static void consumers_free(struct consumers *all)
+{
+    table_free(&all->table);
+    kt_buf_free(&all->text);
+}
+
+static bool services_path(struct cli *cli, const char *host, const char *secret,
+                          char path[SECRET_API_PATH])
+{
+    kt_autobuf struct kt_buf prefix = {0};
+    kt_buf_init(&prefix, PATH_MAX_LEN);
+    kt_buf_printf(&prefix, "fleet/consumers/%s/", host);
+    if (kt_buf_ok(&prefix))
+        return secret_path(cli, kt_buf_text(&prefix), secret, path);
+    cli->exit_code = cli_wrong(cli, "secretctl agent list", "the host's name is too long");
+    return false;
+}
+
+static bool read_services(struct cli *cli, struct consumers *all, const char *host,
                           const char *secret)
 {
     char path[SECRET_API_PATH];
-    kt_autobuf struct kt_buf prefix = {0};
     kt_autoapireply struct kt_api_reply reply;
-    kt_buf_init(&prefix, PATH_MAX_LEN);
     kt_api_reply_init(&reply);
-    kt_buf_printf(&prefix, "fleet/consumers/%s/", host);
-    if (!kt_buf_ok(&prefix) || !secret_path(cli, kt_buf_text(&prefix), secret, path))
+    if (!services_path(cli, host, secret, path))
         return false;
     struct cli_call call = {.doing = "reading the consumers", .method = "GET", .path = path};
     if (cli_call(cli, &call, &reply) != KT_OK)
         return false;
-    service_rows(cli, table, host, secret, reply.data);
+    if (cli->format == CLI_TABLE) {
+        service_rows(cli, &all->table, host, secret, reply.data);
+        return true;
+    }
+    kt_jsonw_object(&all->json);
+    kt_jsonw_kv_text(&all->json, "host", host);
+    kt_jsonw_kv_text(&all->json, "secret", secret);
+    kt_jsonw_kv_raw(&all->json, "consumers", kt_json_bytes(reply.data));
+    kt_jsonw_end(&all->json);
     return true;
 }
 
 /* The secrets of one host. */
-static bool host_rows(struct cli *cli, struct table *table, const char *host, int *ret_code)
+static bool host_rows(struct cli *cli, struct consumers *all, const char *host, int *ret_code)
 {
     char path[PATH_MAX_LEN];
     struct kt_json keys = {0};
     kt_autoapireply struct kt_api_reply reply;
     kt_api_reply_init(&reply);
     (void)snprintf(path, sizeof path, "fleet/consumers/%.400s", host);
-    if (!list(cli, "listing the consumers", path, "this host has no consumers", &reply, ret_code))
+    if (!list(cli, "listing the consumers", path, "this host has no consumers", "[]", &reply,
+              ret_code))
         return false;
     (void)kt_json_member(reply.data, "keys", &keys);
     struct kt_json_iter it = kt_json_iter(keys);
@@ -138,7 +172,7 @@ static bool host_rows(struct cli *cli, struct table *table, const char *host, in
         kt_autobuf struct kt_buf secret = {0};
         kt_buf_init(&secret, 4096);
         (void)kt_json_string(it.value, &secret);
-        if (!read_services(cli, table, host, kt_buf_text(&secret))) {
+        if (!read_services(cli, all, host, kt_buf_text(&secret))) {
             *ret_code = cli->exit_code;
             return false;
         }
@@ -146,12 +180,12 @@ static bool host_rows(struct cli *cli, struct table *table, const char *host, in
     return true;
 }
 
-static bool all_rows(struct cli *cli, struct table *table, int *ret_code)
+static bool all_rows(struct cli *cli, struct consumers *all, int *ret_code)
 {
     struct kt_json keys = {0};
     kt_autoapireply struct kt_api_reply reply;
     kt_api_reply_init(&reply);
-    if (!list(cli, "listing the agents", "fleet/agents", "no agent has reported yet", &reply,
+    if (!list(cli, "listing the agents", "fleet/agents", "no agent has reported yet", "[]", &reply,
               ret_code))
         return false;
     (void)kt_json_member(reply.data, "keys", &keys);
@@ -160,32 +194,23 @@ static bool all_rows(struct cli *cli, struct table *table, int *ret_code)
         kt_autobuf struct kt_buf host = {0};
         kt_buf_init(&host, 4096);
         (void)kt_json_string(it.value, &host);
-        if (!host_rows(cli, table, kt_buf_text(&host), ret_code))
+        if (!host_rows(cli, all, kt_buf_text(&host), ret_code))
             return false;
     }
     return true;
 }
 
-static int one_as_json(struct cli *cli)
+static int print_consumers(struct cli *cli, struct consumers *all)
 {
-    char path[SECRET_API_PATH];
-    int code = CLI_DONE;
-    bool host_only = cli->word_count == 1;
-    kt_autobuf struct kt_buf prefix = {0};
-    kt_autoapireply struct kt_api_reply reply;
-    kt_buf_init(&prefix, PATH_MAX_LEN);
-    kt_api_reply_init(&reply);
-    kt_buf_printf(&prefix, "fleet/consumers/%s/", cli->words[0]);
-    (void)snprintf(path, sizeof path, "fleet/consumers/%.400s", cli->words[0]);
-    if (!host_only &&
-        (!kt_buf_ok(&prefix) || !secret_path(cli, kt_buf_text(&prefix), cli->words[1], path)))
-        return cli->exit_code;
-    struct cli_call call = {
-        .doing = "reading the consumers", .method = host_only ? "LIST" : "GET", .path = path};
-    if (cli_call(cli, &call, &reply) != KT_OK)
-        return cli->exit_code;
-    (void)cli_print_plain(cli, reply.data, &reply, &code);
-    return code;
+    if (cli->format == CLI_TABLE) {
+        table_print(&all->table, 0, &cli->out);
+        return CLI_DONE;
+    }
+    kt_jsonw_end(&all->json);
+    if (!kt_buf_ok(&all->text))
+        return cli_wrong(cli, "name a host", "the consumers are too many");
+    output_json(&cli->out, kt_json_value(kt_buf_bytes(&all->text)));
+    return CLI_DONE;
 }
 
 int cmd_consumer_list(struct cli *cli)
@@ -194,17 +219,16 @@ int cmd_consumer_list(struct cli *cli)
                                         "State", "Since",  "Detail"};
     int code = CLI_DONE;
     bool good = false;
-    if (cli->format == CLI_JSON && cli->word_count > 0)
-        return one_as_json(cli);
-    KT_AUTO(table_free) struct table table = {0};
-    table_init(&table, 7, names);
+    KT_AUTO(consumers_free) struct consumers all = {0};
+    table_init(&all.table, 7, names);
+    kt_buf_init(&all.text, TEXT_MAX);
+    all.json = kt_jsonw(&all.text);
+    kt_jsonw_array(&all.json);
     if (cli->word_count == 0)
-        good = all_rows(cli, &table, &code);
+        good = all_rows(cli, &all, &code);
     else if (cli->word_count == 1)
-        good = host_rows(cli, &table, cli->words[0], &code);
-    else if (!(good = read_services(cli, &table, cli->words[0], cli->words[1])))
+        good = host_rows(cli, &all, cli->words[0], &code);
+    else if (!(good = read_services(cli, &all, cli->words[0], cli->words[1])))
         code = cli->exit_code;
-    if (good)
-        table_print(&table, 0, &cli->out);
-    return code;
+    return good ? print_consumers(cli, &all) : code;
 }

@@ -63,6 +63,7 @@ int cmd_status(struct cli *cli)
 static int init_status(struct cli *cli)
 {
     bool initialized = false;
+    int code = CLI_DONE;
     kt_autoapireply struct kt_api_reply reply;
     kt_api_reply_init(&reply);
     struct cli_call call = {
@@ -70,6 +71,8 @@ static int init_status(struct cli *cli)
     if (cli_call(cli, &call, &reply) != KT_OK)
         return cli->exit_code == CLI_DONE ? CLI_DONE : CLI_WRONG;
     (void)kt_api_bool(reply.data, "initialized", &initialized);
+    if (cli_print_plain(cli, reply.data, &reply, &code))
+        return code != CLI_DONE ? code : initialized ? CLI_DONE : CLI_REFUSED;
     kt_buf_add_text(&cli->out,
                     initialized ? "Vault is initialized\n" : "Vault is not initialized\n");
     return initialized ? CLI_DONE : CLI_REFUSED;

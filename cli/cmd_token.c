@@ -41,7 +41,8 @@ static int token_as_word(struct cli *cli)
 
 /* ---- login ---- */
 
-static void print_token_table(struct cli *cli, struct kt_json data)
+/* with_id: the token itself too. */
+static void print_token_table(struct cli *cli, struct kt_json data, bool with_id)
 {
     static const char *const shown[] = {
         "display_name",
@@ -71,6 +72,8 @@ static void print_token_table(struct cli *cli, struct kt_json data)
         char time[OUTPUT_TIME];
         char span[KT_DURATION_TEXT];
         int64_t seconds = 0;
+        if (!with_id && strcmp(shown[i], "id") == 0)
+            continue;
         if (!kt_json_member(data, shown[i], &value) || value.len == 2 ||
             (kt_json_type(value) == KT_JSON_NULL && strcmp(shown[i], "expire_time") != 0))
             continue;
@@ -138,7 +141,7 @@ int cmd_login(struct cli *cli)
         return code;
     kt_buf_printf(&cli->out, "Success! You are logged in%s%s.\n\n",
                   store ? "; the token is in " : "", store ? path : "");
-    print_token_table(cli, reply.data);
+    print_token_table(cli, reply.data, false);
     return CLI_DONE;
 }
 
@@ -339,7 +342,7 @@ int cmd_token_lookup(struct cli *cli)
     if (cli_call(cli, &call, &reply) != KT_OK)
         return cli->exit_code;
     if (!cli_print_plain(cli, reply.data, &reply, &code))
-        print_token_table(cli, reply.data);
+        print_token_table(cli, reply.data, true);
     return code;
 }
 

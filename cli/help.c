@@ -143,11 +143,10 @@ static size_t add_family(struct kt_buf *out, const char *word)
             kt_buf_printf(out, "Usage: secretctl %s COMMAND [words] [flags]\n\n", word);
         add_row(out, &command_table[i]);
     }
-    if (found > 0)
-        if (found > 0) {
-            add_family_examples(out, word);
-            kt_buf_printf(out, "\nFlags and more examples: secretctl %s COMMAND --help\n", word);
-        }
+    if (found > 0) {
+        add_family_examples(out, word);
+        kt_buf_printf(out, "\nFlags and more examples: secretctl %s COMMAND --help\n", word);
+    }
     return found;
 }
 
@@ -187,13 +186,30 @@ static int unknown_command(struct cli *cli)
                      family ? second : "");
 }
 
+/* "help kv get" is "kv get --help". */
+static bool take_help_word(struct flags *flags)
+{
+    if (flags->word_count == 0 || strcmp(flags->words[0], "help") != 0)
+        return false;
+    flags->word_count--;
+    memmove(flags->words, flags->words + 1, flags->word_count * sizeof flags->words[0]);
+    return true;
+}
+
 int help_without_command(struct cli *cli)
 {
-    bool wanted = flags_on(&cli->flags, FLAG_HELP);
-    if (cli->flags.word_count == 0 ||
-        (cli->flags.word_count == 1 && strcmp(cli->flags.words[0], "help") == 0)) {
+    size_t used = 0;
+    bool asked = take_help_word(&cli->flags);
+    bool wanted = asked || flags_on(&cli->flags, FLAG_HELP);
+    const struct command *command =
+        asked ? command_find(cli->flags.words, cli->flags.word_count, &used) : NULL;
+    if (command != NULL) {
+        help_command(command, &cli->out);
+        return CLI_DONE;
+    }
+    if (cli->flags.word_count == 0) {
         help_all(&cli->out);
-        return wanted || cli->flags.word_count == 1 ? CLI_DONE : CLI_WRONG;
+        return wanted ? CLI_DONE : CLI_WRONG;
     }
     if ((cli->flags.word_count == 1 || wanted) && add_family(&cli->out, cli->flags.words[0]) > 0)
         return wanted ? CLI_DONE : CLI_WRONG;

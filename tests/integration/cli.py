@@ -68,6 +68,7 @@ def init_and_unseal():
     vault.shares, vault.threshold = keys, 3
     vault.root = vault.token = re.search(r"^Initial Root Token: (\S+)$", out, re.M).group(1)
     good("operator", "init", "-status")
+    equal(json.loads(good("operator", "init", "-status", "-o", "json")), {"initialized": True})
     bad(2, "operator", "init", says="already initialized")
     bad(2, "kv", "get", "secret/x", says="secretctl operator unseal")
     # Two on the standard input, the same one twice; the third at a terminal.
@@ -145,6 +146,7 @@ def login_at_a_terminal():
         t.send(vault.root + "\n")
         equal(t.end(), 0)
         contains(t.text, "You are logged in")
+        equal(vault.root in t.text, False, "the token on the screen")
 
 
 def a_signal_while_asking_puts_the_echo_back():
@@ -542,6 +544,7 @@ def nobody_reports_yet():
         done = ctl(*words)
         equal(done.returncode, 0)
         contains(done.stderr, "no agent has reported yet")
+    equal(json.loads(good("consumer", "list", "-o", "json")), [])
 
 
 def a_consumer_is_listed():
@@ -553,7 +556,12 @@ def a_consumer_is_listed():
     contains(good("consumer", "list"), "orders")
     contains(good("consumer", "list", "h1"), "secret/used")
     contains(good("consumer", "list", "h1", "secret/used"), "registered")
-    contains(good("consumer", "list", "h1", "secret/used", "-o", "json"), '"orders"')
+    for words in ((), ("h1",), ("h1", "secret/used")):
+        rows = json.loads(good("consumer", "list", *words, "-o", "json"))
+        equal([(row["host"], row["secret"], [s["service"] for s in row["consumers"]["services"]])
+               for row in rows], [("h1", "secret/used", ["orders"])])
+    contains(ctl("consumer", "list", "h2").stderr, "this host has no consumers")
+    equal(json.loads(good("consumer", "list", "h2", "-o", "json")), [])
 
 
 def a_vault_that_goes_away_is_waited_for():
