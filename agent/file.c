@@ -10,6 +10,7 @@
 #include "lib/buf.h"
 #include "lib/cleanup.h"
 #include "lib/random.h"
+#include "lib/write.h"
 
 #define FILE_MAX  ((size_t)1024 * 1024)
 #define NAME_PART 200u /* of the name in a temporary one */
@@ -91,19 +92,11 @@ static enum kt_kind open_folder(const char *folder, uid_t owner, int *ret, struc
 
 static enum kt_kind write_all(int fd, struct kt_bytes content, const char *path, struct kt_err *err)
 {
-    size_t done = 0;
-    while (done < content.len) {
-        ssize_t n = write(fd, content.at + done, content.len - done);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0) {
-            (void)kt_fail(err, KT_IO, "cannot write '%s'", path);
-            kt_hint(err, "make room in its file system, or give the file another place");
-            return KT_IO;
-        }
-        done += (size_t)n;
-    }
-    return KT_OK;
+    if (kt_write_all(fd, content))
+        return KT_OK;
+    (void)kt_fail(err, KT_IO, "cannot write '%s'", path);
+    kt_hint(err, "make room in its file system, or give the file another place");
+    return KT_IO;
 }
 
 /* True when the file there has these bytes, this owner and this mode already. */

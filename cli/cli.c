@@ -12,6 +12,7 @@
 #include "lib/clock.h"
 #include "lib/duration.h"
 #include "lib/token_file.h"
+#include "lib/write.h"
 
 #define OUT_MAX ((size_t)512 * 1024 * 1024)
 
@@ -35,24 +36,11 @@ void cli_free(struct cli *cli)
 
 /* ---- saying things ---- */
 
-static bool write_all(int fd, struct kt_bytes bytes)
-{
-    while (bytes.len > 0) {
-        ssize_t n = write(fd, bytes.at, bytes.len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return false;
-        bytes = kt_bytes(bytes.at + n, bytes.len - (size_t)n);
-    }
-    return true;
-}
-
 bool cli_flush(struct cli *cli)
 {
     bool complete = kt_buf_ok(&cli->out);
     errno = 0;
-    bool written = write_all(cli->out_fd, kt_buf_bytes(&cli->out));
+    bool written = kt_write_all(cli->out_fd, kt_buf_bytes(&cli->out));
     int error = errno;
     kt_buf_reset(&cli->out);
     if (!complete)
@@ -70,7 +58,7 @@ KT_PRINTF(2, 0) static void note(struct cli *cli, const char *format, va_list ar
     (void)vsnprintf(text, sizeof text, format, args);
     output_safe(&line, kt_str(text));
     kt_buf_add_char(&line, '\n');
-    (void)write_all(cli->err_fd, kt_buf_bytes(&line)); /* nobody is left to tell */
+    (void)kt_write_all(cli->err_fd, kt_buf_bytes(&line)); /* nobody is left to tell */
 }
 
 void cli_note(struct cli *cli, const char *format, ...)
@@ -362,6 +350,55 @@ bool cli_print_plain(struct cli *cli, struct kt_json object, const struct kt_api
         output_json(&cli->out, reply->root);
     *ret_code = CLI_DONE;
     return true;
+}
+
+#define KEY_MAX ((size_t)1024 * 1024)
+
+void cli_print_keys(struct cli *cli, const struct kt_api_reply *reply)
+{
+    struct kt_json keys = {0};
+    (void)kt_json_member(reply->data, "keys", &keys);
+    if (cli->format == CLI_JSON) {
+        output_json(&cli->out, keys);
+        return;
+    }
+    struct kt_json_iter it = kt_json_iter(keys);
+    while (kt_json_next(&it)) {
+        kt_autobuf struct kt_buf key = {0};
+        kt_buf_init(&key, KEY_MAX);
+        output_value(&key, it.value);
+        output_safe(&cli->out, kt_buf_bytes(&key));
+        kt_buf_add_char(&cli->out, '\n');
+    }
+}
+
+int cli_list_keys(struct cli *cli, const char *doing, const char *path, const char *nothing,
+                  const char *next)
+{
+    struct kt_err err = {0};
+    kt_autoapireply struct kt_api_reply reply;
+    kt_api_reply_init(&reply);
+    struct cli_call call = {.doing = doing, .method = "LIST", .path = path, .err = &err};
+    if (cli_call(cli, &call, &reply) == KT_OK) {
+        cli_print_keys(cli, &reply);
+        return CLI_DONE;
+    }
+    if (!cli_is_empty(&reply, &err))
+        return err.kind == KT_OK ? cli->exit_code : cli_refused(cli, &call, &reply, &err);
+    cli_note(cli, "%s", nothing);
+    if (next[0] != '\0')
+        cli_note(cli, "next   %s", next);
+    if (cli->format == CLI_JSON)
+        kt_buf_add_text(&cli->out, "[]\n");
+    return CLI_DONE;
+}
+
+bool cli_do(struct cli *cli, const char *doing, const char *method, const char *path)
+{
+    kt_autoapireply struct kt_api_reply reply;
+    kt_api_reply_init(&reply);
+    struct cli_call call = {.doing = doing, .method = method, .path = path};
+    return cli_call(cli, &call, &reply) == KT_OK;
 }
 
 /* ---- running a command ---- */

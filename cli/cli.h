@@ -81,5 +81,13 @@ bool cli_open(struct cli *cli);
 /* With -field: that field of the object, and true. With JSON: the whole answer, and true. */
 bool cli_print_plain(struct cli *cli, struct kt_json object, const struct kt_api_reply *reply,
                      int *ret_code);
+/* The answer's "keys", one a line, or as a list. */
+void cli_print_keys(struct cli *cli, const struct kt_api_reply *reply);
+/* LIST of a path, printed like that. nothing (and next, or ""): what is said when it is empty, with
+ * the exit code done. Returns the exit code. */
+int cli_list_keys(struct cli *cli, const char *doing, const char *path, const char *nothing,
+                  const char *next);
+/* A request without a body whose answer says nothing: DELETE and the like. False: said why. */
+bool cli_do(struct cli *cli, const char *doing, const char *method, const char *path);
 /* Warnings of the answer, on stderr. */
 void cli_warnings(struct cli *cli, const struct kt_api_reply *reply);

@@ -11,6 +11,7 @@
 #include "cli/output.h"
 #include "lib/audit_verify.h"
 #include "lib/jsonw.h"
+#include "lib/write.h"
 
 #define LEAVES_AT_ONCE 100000u
 #define NOTES_MAX      ((size_t)512 * 1024 * 1024)
@@ -25,15 +26,7 @@ static bool failed(struct cli *cli, const char *name)
 
 static bool write_all(struct cli *cli, int fd, struct kt_bytes bytes, const char *name)
 {
-    while (bytes.len > 0) {
-        ssize_t n = write(fd, bytes.at, bytes.len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return failed(cli, name);
-        bytes = kt_bytes(bytes.at + n, bytes.len - (size_t)n);
-    }
-    return true;
+    return kt_write_all(fd, bytes) || failed(cli, name);
 }
 
 static int create(int dir, const char *name)

@@ -273,7 +273,6 @@ int cmd_kv_list(struct cli *cli)
 {
     struct kv_place place;
     char path[KV_API_PATH];
-    struct kt_json keys = {0};
     const char *mount = flags_text(&cli->flags, FLAG_MOUNT);
     if (cli->word_count == 0 && mount == NULL)
         return cli_wrong(cli, "secretctl kv list secret/; the mounts: secretctl secrets list",
@@ -296,18 +295,6 @@ int cmd_kv_list(struct cli *cli)
     }
     if (kind != KT_OK)
         return cli_refused(cli, &call, &reply, &err);
-    (void)kt_json_member(reply.data, "keys", &keys);
-    if (cli->format == CLI_JSON) {
-        output_json(&cli->out, keys);
-        return CLI_DONE;
-    }
-    struct kt_json_iter it = kt_json_iter(keys);
-    while (kt_json_next(&it)) {
-        kt_autobuf struct kt_buf key = {0};
-        kt_buf_init(&key, (size_t)4 * KT_API_PATH_MAX);
-        (void)kt_json_string(it.value, &key);
-        output_safe(&cli->out, kt_buf_bytes(&key));
-        kt_buf_add_char(&cli->out, '\n');
-    }
+    cli_print_keys(cli, &reply);
     return CLI_DONE;
 }

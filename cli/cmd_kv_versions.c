@@ -67,12 +67,8 @@ int cmd_kv_delete(struct cli *cli)
                                "deleted; kv undelete brings it back");
     if (!kv_place_find(cli, cli->words[0], &place))
         return cli->exit_code;
-    kt_autoapireply struct kt_api_reply reply;
-    kt_api_reply_init(&reply);
     kv_place_path(&place, "data", path);
-    struct cli_call call = {
-        .doing = "deleting the current version", .method = "DELETE", .path = path};
-    if (cli_call(cli, &call, &reply) != KT_OK)
+    if (!cli_do(cli, "deleting the current version", "DELETE", path))
         return cli->exit_code;
     cli_success(cli, "the current version of %s is deleted; kv undelete brings it back",
                 place.secret);
@@ -360,11 +356,8 @@ int cmd_kv_metadata_delete(struct cli *cli)
     if (cli->in_terminal && !flags_on(&cli->flags, FLAG_FORCE))
         return cli_wrong(cli, "if that is meant: the same again with -force",
                          "this would remove every version of %.200s for good", place.secret);
-    kt_autoapireply struct kt_api_reply reply;
-    kt_api_reply_init(&reply);
     kv_place_path(&place, "metadata", path);
-    struct cli_call call = {.doing = "removing the secret", .method = "DELETE", .path = path};
-    if (cli_call(cli, &call, &reply) != KT_OK)
+    if (!cli_do(cli, "removing the secret", "DELETE", path))
         return cli->exit_code;
     cli_success(cli, "%s and all its versions are gone", place.secret);
     return CLI_DONE;

@@ -272,10 +272,7 @@ int cmd_operator_unseal(struct cli *cli)
 
 int cmd_operator_seal(struct cli *cli)
 {
-    kt_autoapireply struct kt_api_reply reply;
-    kt_api_reply_init(&reply);
-    struct cli_call call = {.doing = "sealing", .method = "PUT", .path = "sys/seal"};
-    if (cli_call(cli, &call, &reply) != KT_OK)
+    if (!cli_do(cli, "sealing", "PUT", "sys/seal"))
         return cli->exit_code;
     cli_success(cli, "the vault is sealed; its keys are out of memory");
     return CLI_DONE;
@@ -320,11 +317,7 @@ int cmd_operator_key_status(struct cli *cli)
 
 int cmd_operator_rotate(struct cli *cli)
 {
-    kt_autoapireply struct kt_api_reply reply;
-    kt_api_reply_init(&reply);
-    struct cli_call call = {
-        .doing = "rotating the keyring", .method = "POST", .path = "sys/rotate"};
-    if (cli_call(cli, &call, &reply) != KT_OK)
+    if (!cli_do(cli, "rotating the keyring", "POST", "sys/rotate"))
         return cli->exit_code;
     cli_success(cli, "what is written from now on is sealed with a new key");
     return cmd_operator_key_status(cli);

@@ -56,24 +56,11 @@ int cmd_write(struct cli *cli)
 
 int cmd_list(struct cli *cli)
 {
-    struct kt_json keys = {0};
     kt_autoapireply struct kt_api_reply reply;
     kt_api_reply_init(&reply);
     struct cli_call call = {.doing = "listing", .method = "LIST", .path = cli->words[0]};
     if (cli_call(cli, &call, &reply) != KT_OK)
         return cli->exit_code;
-    (void)kt_json_member(reply.data, "keys", &keys);
-    if (cli->format == CLI_JSON) {
-        output_json(&cli->out, keys);
-        return CLI_DONE;
-    }
-    struct kt_json_iter it = kt_json_iter(keys);
-    while (kt_json_next(&it)) {
-        kt_autobuf struct kt_buf key = {0};
-        kt_buf_init(&key, INPUT_ALL_MAX);
-        output_value(&key, it.value);
-        output_safe(&cli->out, kt_buf_bytes(&key));
-        kt_buf_add_char(&cli->out, '\n');
-    }
+    cli_print_keys(cli, &reply);
     return CLI_DONE;
 }

@@ -1,8 +1,8 @@
 /* cli/cmd_policy_fmt.c - policy fmt: a policy file checked and laid out anew. */
-#include <stdio.h>
-#include <unistd.h>
-#include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "cli/cli.h"
 #include "cli/cmd.h"
@@ -11,21 +11,24 @@
 #include "cli/output.h"
 #include "lib/hcl/hcl.h"
 #include "lib/random.h"
+#include "lib/write.h"
 
-/* The new text beside the old, then renamed over it. */
+/* The new text beside the old, with its mode, then renamed over it. */
 static enum kt_kind replace_file(const char *path, struct kt_bytes text, struct kt_err *err)
 {
     char temporary[4096];
     uint64_t id = 0;
+    struct stat st = {0};
     kt_random_id(&id, sizeof id);
     int n = snprintf(temporary, sizeof temporary, "%s.%016jx", path, (uintmax_t)id);
     if (n < 0 || (size_t)n >= sizeof temporary)
         return kt_fail(err, KT_INVALID, "the file's path is too long");
-    kt_autoclose int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    if (lstat(path, &st) != 0 || !S_ISREG(st.st_mode))
+        return kt_fail(err, KT_INVALID, "'%.200s' is no regular file, and is not written", path);
+    kt_autoclose int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0)
         return kt_fail(err, KT_IO, "cannot write beside '%.200s'", path);
-    ssize_t written = write(fd, text.at, text.len);
-    if (written < 0 || (size_t)written != text.len || fsync(fd) != 0 ||
+    if (!kt_write_all(fd, text) || fchmod(fd, st.st_mode & 0777) != 0 || fsync(fd) != 0 ||
         rename(temporary, path) != 0) {
         enum kt_kind kind = kt_fail(err, KT_IO, "cannot write '%.200s'", path);
         (void)unlink(temporary);

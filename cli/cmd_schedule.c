@@ -152,48 +152,16 @@ int cmd_schedule_show(struct cli *cli)
 int cmd_schedule_list(struct cli *cli)
 {
     char path[SECRET_API_PATH] = "rotation/secrets";
-    struct kt_err err = {0};
-    struct kt_json keys = {0};
-    kt_autoapireply struct kt_api_reply reply;
-    kt_api_reply_init(&reply);
     if (cli->word_count == 1 && !secret_path(cli, "rotation/secrets/", cli->words[0], path))
         return cli->exit_code;
-    struct cli_call call = {
-        .doing = "listing what is rotated", .method = "LIST", .path = path, .err = &err};
-    if (cli_call(cli, &call, &reply) != KT_OK) {
-        if (cli_is_empty(&reply, &err)) {
-            cli_note(cli, "nothing is rotated there");
-            if (cli->format == CLI_JSON)
-                kt_buf_add_text(&cli->out, "[]\n");
-            return CLI_DONE;
-        }
-        return err.kind == KT_OK ? cli->exit_code : cli_refused(cli, &call, &reply, &err);
-    }
-    (void)kt_json_member(reply.data, "keys", &keys);
-    if (cli->format == CLI_JSON) {
-        output_json(&cli->out, keys);
-        return CLI_DONE;
-    }
-    struct kt_json_iter it = kt_json_iter(keys);
-    while (kt_json_next(&it)) {
-        kt_autobuf struct kt_buf key = {0};
-        kt_buf_init(&key, INPUT_ALL_MAX);
-        output_value(&key, it.value);
-        output_safe(&cli->out, kt_buf_bytes(&key));
-        kt_buf_add_char(&cli->out, '\n');
-    }
-    return CLI_DONE;
+    return cli_list_keys(cli, "listing what is rotated", path, "nothing is rotated there", "");
 }
 
 int cmd_schedule_remove(struct cli *cli)
 {
     char path[SECRET_API_PATH];
-    kt_autoapireply struct kt_api_reply reply;
-    kt_api_reply_init(&reply);
-    if (!secret_path(cli, "rotation/secrets/", cli->words[0], path))
-        return cli->exit_code;
-    struct cli_call call = {.doing = "removing the rotation", .method = "DELETE", .path = path};
-    if (cli_call(cli, &call, &reply) != KT_OK)
+    if (!secret_path(cli, "rotation/secrets/", cli->words[0], path) ||
+        !cli_do(cli, "removing the rotation", "DELETE", path))
         return cli->exit_code;
     cli_success(cli, "%s is not rotated any more; its value and its accounts are as they were",
                 cli->words[0]);

@@ -117,10 +117,7 @@ int cmd_secrets_disable(struct cli *cli)
     if (cli->in_terminal && !flags_on(&cli->flags, FLAG_FORCE))
         return cli_wrong(cli, "if that is meant: the same again with -force",
                          "this would remove every secret in %.200s for good", cli->words[0]);
-    kt_autoapireply struct kt_api_reply reply;
-    kt_api_reply_init(&reply);
-    struct cli_call call = {.doing = "unmounting", .method = "DELETE", .path = path};
-    if (cli_call(cli, &call, &reply) != KT_OK)
+    if (!cli_do(cli, "unmounting", "DELETE", path))
         return cli->exit_code;
     cli_success(cli, "Disabled the secrets engine (if it existed) at: %s", cli->words[0]);
     return CLI_DONE;
@@ -130,24 +127,7 @@ int cmd_secrets_disable(struct cli *cli)
 
 int cmd_policy_list(struct cli *cli)
 {
-    struct kt_json keys = {0};
-    kt_autoapireply struct kt_api_reply reply;
-    kt_api_reply_init(&reply);
-    struct cli_call call = {
-        .doing = "listing the policies", .method = "LIST", .path = "sys/policies/acl"};
-    if (cli_call(cli, &call, &reply) != KT_OK)
-        return cli->exit_code;
-    (void)kt_json_member(reply.data, "keys", &keys);
-    if (cli->format == CLI_JSON) {
-        output_json(&cli->out, keys);
-        return CLI_DONE;
-    }
-    struct kt_json_iter it = kt_json_iter(keys);
-    while (kt_json_next(&it)) {
-        output_value(&cli->out, it.value);
-        kt_buf_add_char(&cli->out, '\n');
-    }
-    return CLI_DONE;
+    return cli_list_keys(cli, "listing the policies", "sys/policies/acl", "there is no policy", "");
 }
 
 int cmd_policy_read(struct cli *cli)
@@ -225,12 +205,8 @@ int cmd_policy_write(struct cli *cli)
 int cmd_policy_delete(struct cli *cli)
 {
     char path[PATH_MAX_LEN];
-    if (!api_path(cli, "sys/policies/acl/", cli->words[0], path))
-        return cli->exit_code;
-    kt_autoapireply struct kt_api_reply reply;
-    kt_api_reply_init(&reply);
-    struct cli_call call = {.doing = "deleting the policy", .method = "DELETE", .path = path};
-    if (cli_call(cli, &call, &reply) != KT_OK)
+    if (!api_path(cli, "sys/policies/acl/", cli->words[0], path) ||
+        !cli_do(cli, "deleting the policy", "DELETE", path))
         return cli->exit_code;
     cli_success(cli, "Deleted policy: %s", cli->words[0]);
     return CLI_DONE;

@@ -67,44 +67,14 @@ int cmd_target_show(struct cli *cli)
 
 int cmd_target_list(struct cli *cli)
 {
-    struct kt_err err = {0};
-    struct kt_json keys = {0};
-    kt_autoapireply struct kt_api_reply reply;
-    kt_api_reply_init(&reply);
-    struct cli_call call = {
-        .doing = "listing the targets", .method = "LIST", .path = "rotation/targets", .err = &err};
-    if (cli_call(cli, &call, &reply) != KT_OK) {
-        if (cli_is_empty(&reply, &err)) {
-            cli_note(cli, "there is no target yet");
-            cli_note(cli, "next   secretctl target set --help");
-            if (cli->format == CLI_JSON)
-                kt_buf_add_text(&cli->out, "[]\n");
-            return CLI_DONE;
-        }
-        return err.kind == KT_OK ? cli->exit_code : cli_refused(cli, &call, &reply, &err);
-    }
-    (void)kt_json_member(reply.data, "keys", &keys);
-    if (cli->format == CLI_JSON) {
-        output_json(&cli->out, keys);
-        return CLI_DONE;
-    }
-    struct kt_json_iter it = kt_json_iter(keys);
-    while (kt_json_next(&it)) {
-        output_value(&cli->out, it.value);
-        kt_buf_add_char(&cli->out, '\n');
-    }
-    return CLI_DONE;
+    return cli_list_keys(cli, "listing the targets", "rotation/targets", "there is no target yet",
+                         "secretctl target set --help");
 }
 
 int cmd_target_remove(struct cli *cli)
 {
     char path[PATH_MAX_LEN];
-    kt_autoapireply struct kt_api_reply reply;
-    kt_api_reply_init(&reply);
-    if (!target_path(cli, "", path))
-        return cli->exit_code;
-    struct cli_call call = {.doing = "removing the target", .method = "DELETE", .path = path};
-    if (cli_call(cli, &call, &reply) != KT_OK)
+    if (!target_path(cli, "", path) || !cli_do(cli, "removing the target", "DELETE", path))
         return cli->exit_code;
     cli_success(cli, "target %s is removed; the system itself was not touched", cli->words[0]);
     return CLI_DONE;

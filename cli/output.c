@@ -226,21 +226,9 @@ void output_value(struct kt_buf *out, struct kt_json value)
 
 void output_line(struct kt_buf *out, struct kt_bytes text)
 {
-    static const char many[] = "occurred:\n\t* ";
-    static const unsigned char blank[] = " ";
-    const unsigned char *found =
-        text.len > 0 ? memmem(text.at, text.len, many, sizeof many - 1) : NULL;
-    if (found != NULL) {
-        size_t skip = (size_t)(found - text.at) + sizeof many - 1;
-        text = kt_bytes(text.at + skip, text.len - skip);
-    }
-    while (text.len > 0 && text.at[text.len - 1] <= 0x20)
-        text.len--;
     kt_autobuf struct kt_buf line = {0};
-    kt_buf_init(&line, text.len + 1);
-    for (size_t i = 0; i < text.len; i++)
-        if (text.at[i] > 0x20 || (line.len > 0 && line.at[line.len - 1] != ' '))
-            kt_buf_add(&line, text.at[i] <= 0x20 ? blank : text.at + i, 1);
+    kt_buf_init(&line, 2 * text.len + 1);
+    kt_api_tidy(&line, text);
     output_safe(out, kt_buf_bytes(&line));
 }
 

@@ -52,7 +52,7 @@ void output_clock(struct cli *cli, int64_t ms, char out[OUTPUT_TIME]);
 /* "3 minutes", "2 days"; "3 minutes ago" and "in 2 days" for a time. */
 void output_span(int64_t ms, char out[OUTPUT_TIME]);
 void output_age(struct cli *cli, int64_t ms, char out[OUTPUT_TIME]);
-/* A text of the vault's on one line: "1 error occurred:\n\t* x\n\n" is "x". */
+/* An error's text on one line (kt_api_tidy). */
 void output_line(struct kt_buf *out, struct kt_bytes text);
 /* "2m 10s", "340 ms": for durations of steps. */
 void output_took(int64_t ms, char out[OUTPUT_TIME]);

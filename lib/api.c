@@ -91,11 +91,6 @@ enum kt_kind kt_api_set_token(struct kt_api *api, struct kt_bytes token, struct 
     return KT_OK;
 }
 
-bool kt_api_has_token(const struct kt_api *api)
-{
-    return api->token != NULL;
-}
-
 const char *kt_api_address(const struct kt_api *api)
 {
     return kt_http_address(api->http);
@@ -167,9 +162,7 @@ static enum kt_kind kind_of(unsigned status)
     return status < 500 ? KT_INVALID : KT_INTERNAL;
 }
 
-/* "2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n" becomes "permission denied;
- * invalid token"; control characters of a strange server become blanks. */
-static void add_tidied(struct kt_buf *out, struct kt_bytes text)
+void kt_api_tidy(struct kt_buf *out, struct kt_bytes text)
 {
     static const char many[] = "occurred:\n\t* ";
     static const unsigned char blank[] = " ";
@@ -212,7 +205,7 @@ static enum kt_kind server_error(struct kt_api_reply *reply, struct kt_err *err)
         struct kt_buf *to = count > 1 && at == count ? &last : &joined;
         if (to->len > 0)
             kt_buf_add_text(to, "; ");
-        add_tidied(to, kt_buf_bytes(&one));
+        kt_api_tidy(to, kt_buf_bytes(&one));
     }
     const char *text = joined.len > 0 ? kt_buf_text(&joined) : kt_kind_text(kind);
     if (status == 503 && strstr(text, "sealed") != NULL)
@@ -408,24 +401,6 @@ enum kt_kind kt_api_watch(struct kt_api *api, const char *host, const char *curs
         .method = "GET",
         .path = kt_buf_text(&path),
         .query = kt_buf_text(&query),
-        .timeout_ms = wait_s * 1000u + LONG_POLL_MORE,
-    };
-    return kt_api_call(api, &request, wake_fd, reply, err);
-}
-
-enum kt_kind kt_api_run_wait(struct kt_api *api, const char *run, uint64_t since, unsigned wait_s,
-                             int wake_fd, struct kt_api_reply *reply, struct kt_err *err)
-{
-    char path[256];
-    char query[64];
-    int n = snprintf(path, sizeof path, "rotation/runs/%s", run);
-    if (n < 0 || (size_t)n >= sizeof path)
-        return kt_fail(err, KT_INVALID, "this is too long for the id of a run");
-    (void)snprintf(query, sizeof query, "wait=%u&since=%ju", wait_s, (uintmax_t)since);
-    struct kt_api_request request = {
-        .method = "GET",
-        .path = path,
-        .query = query,
         .timeout_ms = wait_s * 1000u + LONG_POLL_MORE,
     };
     return kt_api_call(api, &request, wake_fd, reply, err);

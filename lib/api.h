@@ -45,7 +45,6 @@ void kt_api_close(struct kt_api *api);
 /* Takes a copy; empty: no token is sent from now on. */
 enum kt_kind kt_api_set_token(struct kt_api *api, struct kt_bytes token,
                               struct kt_err *err) KT_MUST_CHECK;
-bool kt_api_has_token(const struct kt_api *api);
 const char *kt_api_address(const struct kt_api *api);
 
 struct kt_api_request {
@@ -87,6 +86,10 @@ bool kt_api_bool(struct kt_json object, const char *name, bool *ret);
 /* Decoded into out, cut at its size; "" when absent. True when it was there and fitted. */
 bool kt_api_text(struct kt_json object, const char *name, char *out, size_t out_size);
 
+/* An error's text on one line: "2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n"
+ * is "permission denied; invalid token"; control characters become blanks. */
+void kt_api_tidy(struct kt_buf *out, struct kt_bytes text);
+
 /* ---- what both programs ask for ---- */
 
 /* Which KV mount a secret's path belongs to (Vault's preflight, sys/internal/ui/mounts/PATH). */
@@ -106,10 +109,6 @@ enum kt_kind kt_api_kv_read(struct kt_api *api, const struct kt_api_mount *mount
 enum kt_kind kt_api_watch(struct kt_api *api, const char *host, const char *cursor, unsigned wait_s,
                           int wake_fd, struct kt_api_reply *reply,
                           struct kt_err *err) KT_MUST_CHECK;
-/* GET rotation/runs/ID?wait=&since=. */
-enum kt_kind kt_api_run_wait(struct kt_api *api, const char *run, uint64_t since, unsigned wait_s,
-                             int wake_fd, struct kt_api_reply *reply,
-                             struct kt_err *err) KT_MUST_CHECK;
 
 /* POST fleet/consumers/HOST/SECRET; NULL texts are left out, so are samples and p95 of 0. */
 struct kt_api_consumer {

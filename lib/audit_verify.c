@@ -635,11 +635,11 @@ enum kt_kind kt_audit_verify(const struct kt_audit_bundle *bundle, struct kt_aud
 }
 
 enum kt_kind kt_audit_verify_folder(const char *folder, const char *public_key, const char *kept,
-                                    struct kt_audit_verdict *ret, struct kt_err *err)
+                                    bool partial, struct kt_audit_verdict *ret, struct kt_err *err)
 {
     static const char *const files[] = {KT_AUDIT_RECORDS_FILE, KT_AUDIT_LEAVES_FILE,
                                         KT_AUDIT_CHECKPOINTS_FILE, KT_AUDIT_KEY_FILE};
-    char paths[4][1024];
+    char paths[4][4096];
     for (size_t i = 0; i < 4; i++) {
         int n = snprintf(paths[i], sizeof paths[i], "%s/%s", folder, files[i]);
         if (n < 0 || (size_t)n >= sizeof paths[i])
@@ -650,6 +650,7 @@ enum kt_kind kt_audit_verify_folder(const char *folder, const char *public_key, 
                                            .checkpoints = paths[2],
                                            .key_file = paths[3],
                                            .public_key = public_key,
-                                           .kept = kept};
+                                           .kept = kept,
+                                           .partial = partial};
     return kt_audit_verify(&bundle, ret, err);
 }

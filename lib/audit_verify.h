@@ -72,5 +72,5 @@ enum kt_kind kt_audit_verify(const struct kt_audit_bundle *bundle, struct kt_aud
                              struct kt_err *err) KT_MUST_CHECK;
 /* The same for a folder with the names above; public_key and kept may be NULL. */
 enum kt_kind kt_audit_verify_folder(const char *folder, const char *public_key, const char *kept,
-                                    struct kt_audit_verdict *ret, struct kt_err *err)
+                                    bool partial, struct kt_audit_verdict *ret, struct kt_err *err)
     KT_MUST_CHECK;

@@ -12,6 +12,7 @@
 #include "lib/buf.h"
 #include "lib/cleanup.h"
 #include "lib/random.h"
+#include "lib/write.h"
 
 static bool is_blank(unsigned char c)
 {
@@ -110,19 +111,6 @@ enum kt_kind kt_token_file_read(const char *path, struct kt_secret **ret, struct
     return kind;
 }
 
-static bool write_all(int fd, struct kt_bytes bytes)
-{
-    while (bytes.len > 0) {
-        ssize_t n = write(fd, bytes.at, bytes.len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return false;
-        bytes = kt_bytes(bytes.at + n, bytes.len - (size_t)n);
-    }
-    return true;
-}
-
 enum kt_kind kt_token_file_write(const char *path, struct kt_bytes token, struct kt_err *err)
 {
     uint64_t id = 0;
@@ -135,7 +123,7 @@ enum kt_kind kt_token_file_write(const char *path, struct kt_bytes token, struct
         open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return kt_fail(err, KT_IO, "cannot write '%.200s'", path);
-    if (!write_all(fd, token) || fsync(fd) != 0 || rename(temporary, path) != 0) {
+    if (!kt_write_all(fd, token) || fsync(fd) != 0 || rename(temporary, path) != 0) {
         enum kt_kind kind = kt_fail(err, KT_IO, "cannot write '%.200s'", path);
         (void)unlink(temporary);
         return kind;

@@ -4,7 +4,6 @@
 
 #include <arpa/inet.h>
 #include <dlfcn.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
 #include <stdio.h>
@@ -14,6 +13,7 @@
 #include "lib/cleanup.h"
 #include "lib/driver/pg_session.h"
 #include "lib/scram.h"
+#include "lib/write.h"
 
 #define ROLE_MAX  ((size_t)63)
 #define SYSTEM_CA "/etc/ssl/certs/ca-certificates.crt"
@@ -101,27 +101,13 @@ static bool resolve(const struct driver_run *run, struct pg_target *target,
     return true;
 }
 
-static bool write_all(int fd, const char *at, size_t len)
-{
-    while (len > 0) {
-        ssize_t n = write(fd, at, len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return false;
-        at += n;
-        len -= (size_t)n;
-    }
-    return true;
-}
-
 static bool copy_system_ca(int to)
 {
     kt_autoclose int from = open(SYSTEM_CA, O_RDONLY | O_CLOEXEC);
     char part[16384];
     ssize_t n = 0;
     while (from >= 0 && (n = read(from, part, sizeof(part))) > 0) {
-        if (!write_all(to, part, (size_t)n))
+        if (!kt_write_all(to, kt_bytes(part, (size_t)n)))
             return false;
     }
     return from >= 0 && n == 0;
@@ -139,7 +125,7 @@ static bool keep_ca(const struct driver_run *run, struct pg_target *target,
     if (fd < 0)
         return kt_driver_say(run, ret, DRIVER_UNREACH, "tls",
                              "no memory for the target's CA certificates");
-    if (!(lacks(ca) ? copy_system_ca(fd) : write_all(fd, ca, strlen(ca)))) {
+    if (!(lacks(ca) ? copy_system_ca(fd) : kt_write_all(fd, kt_str(ca)))) {
         (void)close(fd);
         return kt_driver_say(run, ret, DRIVER_PERMANENT, "tls",
                              "no CA certificates to verify the server with: give the target a `ca` "

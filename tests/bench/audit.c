@@ -185,7 +185,7 @@ static void verify(struct audit *audit, const char *folder)
     put(folder, KT_AUDIT_CHECKPOINTS_FILE, kt_buf_bytes(&notes));
     put(folder, KT_AUDIT_KEY_FILE, kt_str(status.public_key));
     since = now_ns();
-    KT_ASSERT(kt_audit_verify_folder(folder, status.public_key, NULL, &verdict, NULL) == KT_OK);
+    KT_ASSERT(kt_audit_verify_folder(folder, status.public_key, NULL, false, &verdict, NULL) == KT_OK);
     double took = now_ns() - since;
     KT_ASSERT(kt_audit_good(&verdict) && verdict.proven == status.size);
     (void)snprintf(rate, sizeof rate, "%.0f records/s", (double)status.size / (took / 1e9));

@@ -358,8 +358,12 @@ def policy_fmt():
     equal(good("policy", "fmt", "-", input=neat), neat, "laid out twice")
     contains(neat, '  # why\n  capabilities = ["read",\n')
     path = file("fmt.hcl", messy)
+    os.chmod(path, 0o644)
     good("policy", "fmt", "-w", path)
     equal(open(path).read(), neat)
+    equal(oct(os.stat(path).st_mode & 0o777), "0o644", "the mode stays")
+    os.symlink(path, path + ".link")
+    bad(1, "policy", "fmt", "-w", path + ".link", says="is no regular file")
     for shipped in sorted(glob.glob(os.path.join(ROOT, "policies/*.hcl"))):
         good("policy", "write", "shipped", shipped)
     good("policy", "delete", "shipped")

@@ -197,7 +197,7 @@ static const char *check_log(struct look *look)
     (void)snprintf(kept, sizeof kept, "%s/kept", look->bundle);
     if (note != NULL && !write_file(look->bundle, "kept", kt_str(note)))
         return say(look, "cannot write the bundle");
-    if (kt_audit_verify_folder(look->bundle, NULL, note == NULL ? NULL : kept, &verdict, &err) !=
+    if (kt_audit_verify_folder(look->bundle, NULL, note == NULL ? NULL : kept, false, &verdict, &err) !=
         KT_OK)
         return say(look, "verify: %s", err.what);
     if (!kt_audit_good(&verdict))

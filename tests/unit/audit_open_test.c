@@ -197,7 +197,7 @@ static void verify_export(struct fixture *f, uint64_t proven)
         (void)snprintf(path, sizeof path, "%.200s/%s", f->other, files[i]);
         file_write(path, content[i].at, content[i].len);
     }
-    if (kt_audit_verify_folder(f->other, status.public_key, NULL, &verdict, &f->err) != KT_OK)
+    if (kt_audit_verify_folder(f->other, status.public_key, NULL, false, &verdict, &f->err) != KT_OK)
         fail_msg("%s", f->err.what);
     if (verdict.finding != KT_AUDIT_INTACT || verdict.proven != proven)
         fail_msg("%ju proven: %s", (uintmax_t)verdict.proven, verdict.sentence);

@@ -122,7 +122,7 @@ static struct kt_audit_verdict verify(struct export *e, const char *kept)
     struct kt_err err = {0};
     char path[128];
     (void)snprintf(path, sizeof path, "%s/kept", e->folder);
-    enum kt_kind kind = kt_audit_verify_folder(e->folder, e->key_text, kept == NULL ? NULL : path,
+    enum kt_kind kind = kt_audit_verify_folder(e->folder, e->key_text, kept == NULL ? NULL : path, false,
                                                &verdict, &err);
     if (kind != KT_OK)
         fail_msg("%s: %s", kt_kind_name(kind), err.what);
@@ -175,7 +175,7 @@ static void own_key(void **state)
     struct kt_audit_verdict verdict;
     e->records.len--;
     write_files(e);
-    assert_int_equal(kt_audit_verify_folder(e->folder, NULL, NULL, &verdict, NULL), KT_OK);
+    assert_int_equal(kt_audit_verify_folder(e->folder, NULL, NULL, false, &verdict, NULL), KT_OK);
     EXPECT(verdict, KT_AUDIT_INTACT);
     assert_true(verdict.key_from_bundle);
     assert_non_null(strstr(verdict.sentence, "The key came with the export"));
@@ -468,13 +468,13 @@ static void unusable(void **state)
     char path[128];
     e->leaves.len -= 5;
     write_files(e);
-    assert_int_equal(kt_audit_verify_folder(e->folder, NULL, NULL, &verdict, &err), KT_INVALID);
+    assert_int_equal(kt_audit_verify_folder(e->folder, NULL, NULL, false, &verdict, &err), KT_INVALID);
     assert_non_null(strstr(err.what, "leaf hashes"));
     put(e->folder, KT_AUDIT_KEY_FILE, kt_str("nonsense"));
-    assert_int_equal(kt_audit_verify_folder(e->folder, NULL, NULL, &verdict, &err), KT_INVALID);
+    assert_int_equal(kt_audit_verify_folder(e->folder, NULL, NULL, false, &verdict, &err), KT_INVALID);
     (void)snprintf(path, sizeof path, "%s/%s", e->folder, KT_AUDIT_KEY_FILE);
     assert_int_equal(unlink(path), 0);
-    assert_int_equal(kt_audit_verify_folder(e->folder, NULL, NULL, &verdict, &err), KT_NOT_FOUND);
+    assert_int_equal(kt_audit_verify_folder(e->folder, NULL, NULL, false, &verdict, &err), KT_NOT_FOUND);
     assert_non_null(strstr(err.what, KT_AUDIT_KEY_FILE));
 }
 

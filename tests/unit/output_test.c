@@ -154,7 +154,7 @@ static void errors_on_one_line(void **state)
     kt_autobuf struct kt_buf out;
     kt_buf_init(&out, 256);
     output_line(&out, kt_str("2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n"));
-    assert_string_equal(kt_buf_text(&out), "permission denied * invalid token");
+    assert_string_equal(kt_buf_text(&out), "permission denied; invalid token");
     kt_buf_reset(&out);
     output_line(&out, kt_bytes(NULL, 0));
     assert_string_equal(kt_buf_text(&out), "");
