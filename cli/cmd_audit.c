@@ -11,6 +11,9 @@
 #include "lib/jsonw.h"
 #include "lib/num.h"
 
+#define TAIL_STEP_MAX UINT64_C(4096)  /* records asked for at once on the way back */
+#define TAIL_BACK_MAX UINT64_C(65536) /* and so many more than wanted are looked at */
+
 /* ---- verify ---- */
 
 static void print_verdict(struct cli *cli, const struct kt_audit_verdict *verdict)
@@ -74,30 +77,6 @@ static void print_verdict_json(struct cli *cli, const struct kt_audit_verdict *v
     output_json(&cli->out, kt_json_value(kt_buf_bytes(&text)));
 }
 
-static enum kt_kind verify_folder(struct cli *cli, const char *folder, struct kt_audit_verdict *ret,
-                                  struct kt_err *err)
-{
-    static const char *const names[] = {KT_AUDIT_RECORDS_FILE, KT_AUDIT_LEAVES_FILE,
-                                        KT_AUDIT_CHECKPOINTS_FILE, KT_AUDIT_KEY_FILE};
-    char paths[4][4096];
-    const char *key = flags_text(&cli->flags, FLAG_KEY);
-    for (size_t i = 0; i < 4; i++) {
-        int n = snprintf(paths[i], sizeof paths[i], "%s/%s", folder, names[i]);
-        if (n < 0 || (size_t)n >= sizeof paths[i])
-            return kt_fail(err, KT_INVALID, "the folder's path is too long");
-    }
-    struct kt_audit_bundle bundle = {
-        .records = paths[0],
-        .leaves = paths[1],
-        .checkpoints = paths[2],
-        .key_file = key == NULL ? paths[3] : NULL,
-        .public_key = key,
-        .kept = flags_text(&cli->flags, FLAG_CHECKPOINT),
-        .partial = flags_on(&cli->flags, FLAG_PARTIAL),
-    };
-    return kt_audit_verify(&bundle, ret, err);
-}
-
 int cmd_audit_verify(struct cli *cli)
 {
     struct kt_err err = {0};
@@ -107,7 +86,9 @@ int cmd_audit_verify(struct cli *cli)
     if (stat(folder, &st) != 0 || !S_ISDIR(st.st_mode))
         return cli_wrong(cli, "secretctl audit export DIR makes one", "'%.200s' is no folder",
                          folder);
-    if (verify_folder(cli, folder, &verdict, &err) != KT_OK)
+    if (kt_audit_verify_folder(folder, flags_text(&cli->flags, FLAG_KEY),
+                               flags_text(&cli->flags, FLAG_CHECKPOINT),
+                               flags_on(&cli->flags, FLAG_PARTIAL), &verdict, &err) != KT_OK)
         return cli_fail(cli, &err);
     if (cli->format == CLI_JSON)
         print_verdict_json(cli, &verdict);
@@ -196,34 +177,90 @@ static void print_record(struct cli *cli, struct kt_json record)
     kt_buf_add_char(&cli->out, '\n');
 }
 
-static bool show_line(struct cli *cli, struct kt_bytes line)
+static bool is_wanted(const struct cli *cli, struct kt_bytes line)
 {
-    if (kt_json_check(line, NULL, NULL) != KT_OK)
-        return false;
-    struct kt_json record = kt_json_value(line);
-    if (!flags_on(&cli->flags, FLAG_ALL) && is_own_question(record))
-        return false;
+    return kt_json_check(line, NULL, NULL) == KT_OK &&
+           (flags_on(&cli->flags, FLAG_ALL) || !is_own_question(kt_json_value(line)));
+}
+
+static void show_line(struct cli *cli, struct kt_bytes line)
+{
     if (cli->format == CLI_JSON) {
         kt_buf_add_bytes(&cli->out, line);
         kt_buf_add_char(&cli->out, '\n');
     } else {
-        print_record(cli, record);
+        print_record(cli, kt_json_value(line));
     }
+}
+
+/* Takes the first line off; without its newline. */
+static struct kt_bytes next_line(struct kt_bytes *text)
+{
+    const unsigned char *end = memchr(text->at, '\n', text->len);
+    size_t len = end != NULL ? (size_t)(end - text->at) : text->len;
+    struct kt_bytes line = kt_bytes(text->at, len);
+    len += end != NULL ? 1 : 0;
+    *text = kt_bytes(text->at + len, text->len - len);
+    return line;
+}
+
+/* Shows the wanted lines after the first skip of them; how many lines there are. */
+static uint64_t show_lines(struct cli *cli, struct kt_bytes text, uint64_t *skip)
+{
+    uint64_t lines = 0;
+    for (; text.len > 0; lines++) {
+        struct kt_bytes line = next_line(&text);
+        if (!is_wanted(cli, line))
+            continue;
+        if (*skip > 0)
+            (*skip)--;
+        else
+            show_line(cli, line);
+    }
+    return lines;
+}
+
+/* Of the records from..to: *ret_lines as many as one answer holds, *ret_wanted of them to be shown.
+ */
+static bool count_lines(struct cli *cli, uint64_t from, uint64_t to, uint64_t *ret_lines,
+                        uint64_t *ret_wanted)
+{
+    kt_autoapireply struct kt_api_reply reply;
+    kt_api_reply_init(&reply);
+    *ret_lines = *ret_wanted = 0;
+    if (!audit_source_records(cli, from, to, &reply))
+        return false;
+    struct kt_bytes text = kt_buf_bytes(&reply.http.body);
+    for (; text.len > 0; (*ret_lines)++)
+        *ret_wanted += is_wanted(cli, next_line(&text));
     return true;
 }
 
-static uint64_t show_lines(struct cli *cli, struct kt_bytes text)
+/* Where the last count wanted records begin: looks back in steps that grow, since questions like
+ * this one may be most of what was recorded lately. *ret_skip of the wanted ones come before them.
+ */
+static bool find_start(struct cli *cli, uint64_t size, uint64_t count, uint64_t *ret_from,
+                       uint64_t *ret_skip)
 {
-    uint64_t lines = 0;
-    while (text.len > 0) {
-        const unsigned char *end = memchr(text.at, '\n', text.len);
-        size_t len = end != NULL ? (size_t)(end - text.at) : text.len;
-        (void)show_line(cli, kt_bytes(text.at, len));
-        lines++;
-        len += end != NULL ? 1 : 0;
-        text = kt_bytes(text.at + len, text.len - len);
+    uint64_t from = size;
+    uint64_t found = 0;
+    uint64_t step = count < TAIL_STEP_MAX ? count : TAIL_STEP_MAX;
+    while (found < count && from > 0 && size - from < count + TAIL_BACK_MAX) {
+        uint64_t to = from;
+        from = to > step ? to - step : 0;
+        for (uint64_t at = from; at < to;) {
+            uint64_t lines = 0;
+            uint64_t wanted = 0;
+            if (!count_lines(cli, at, to, &lines, &wanted))
+                return false;
+            found += wanted;
+            at = lines > 0 ? at + lines : to;
+        }
+        step = step < TAIL_STEP_MAX / 4 ? step * 4 : TAIL_STEP_MAX;
     }
-    return lines;
+    *ret_from = from;
+    *ret_skip = found > count ? found - count : 0;
+    return true;
 }
 
 static void pause_a_second(void)
@@ -240,21 +277,24 @@ int cmd_audit_tail(struct cli *cli)
     bool follow = flags_on(&cli->flags, FLAG_FOLLOW);
     if (!audit_source_open(cli, &log))
         return cli->exit_code;
-    uint64_t from = log.size > count ? log.size - count : 0;
+    uint64_t from = 0;
+    uint64_t skip = 0;
+    if (!find_start(cli, log.size, count, &from, &skip))
+        return cli->exit_code;
     kt_autoapireply struct kt_api_reply reply;
     kt_api_reply_init(&reply);
     for (;;) {
-        if (!audit_source_records(cli, from, 0, &reply))
+        if (!follow && from >= log.size)
+            return CLI_DONE;
+        if (!audit_source_records(cli, from, follow ? 0 : log.size, &reply))
             return cli->exit_code;
-        uint64_t lines = show_lines(cli, kt_buf_bytes(&reply.http.body));
+        uint64_t lines = show_lines(cli, kt_buf_bytes(&reply.http.body), &skip);
         from += lines;
         if (!cli_flush(cli))
             return CLI_WRONG;
         if (lines == 0 && !follow)
             return CLI_DONE;
-        if (!follow && from >= log.size)
-            return CLI_DONE;
-        if (follow)
+        if (lines == 0 || from >= log.size)
             pause_a_second();
     }
 }

@@ -238,7 +238,8 @@ const struct command command_table[] = {
      "secretctl audit verify ./audit-2025-11 --key \"$(cat vault-key.pub)\"\n"
      "secretctl audit verify ./audit-2025-11 --checkpoint kept-checkpoint.txt", cmd_audit_verify},
     {"audit tail", "tail", GROUP_AUDIT, 0, "Show the newest records of the audit log.", "", 0, 0, tail_flags,
-     NULL, "secretctl audit tail -count=50\nsecretctl audit tail -follow", cmd_audit_tail},
+     "Records of questions to the audit log itself are left out: -all shows them too. -follow asks once a\n"
+     "second.", "secretctl audit tail -count=50\nsecretctl audit tail -follow", cmd_audit_tail},
     {"audit checkpoint", NULL, GROUP_AUDIT, 0, "Have the audit log signed as it is now, and print that.", "", 0,
      0, field_flags, "Kept outside the vault's host it shows later that nothing was put back.",
      "secretctl audit checkpoint > kept-checkpoint.txt", cmd_audit_checkpoint},
