@@ -77,5 +77,6 @@ int cmd_audit_checkpoint(struct cli *cli);
 
 int cmd_explain(struct cli *cli);
 int cmd_completion(struct cli *cli);
+int cmd_complete(struct cli *cli);
 int cmd_docs(struct cli *cli);
 int cmd_version(struct cli *cli);

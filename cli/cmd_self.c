@@ -1,4 +1,4 @@
-/* cli/cmd_self.c - version, completion, docs: about this program. */
+/* cli/cmd_self.c - version, docs: about this program. */
 #include "cli/cli.h"
 #include "cli/cmd.h"
 #include "cli/help.h"
@@ -11,15 +11,6 @@ int cmd_version(struct cli *cli)
         return CLI_DONE;
     }
     kt_buf_add_text(&cli->out, "secretctl (Keyturn) v" KT_VERSION "\n");
-    return CLI_DONE;
-}
-
-int cmd_completion(struct cli *cli)
-{
-    if (strcmp(cli->words[0], "bash") != 0)
-        return cli_wrong(cli, "secretctl completion bash", "no completion for '%.40s'",
-                         cli->words[0]);
-    help_bash(&cli->out);
     return CLI_DONE;
 }
 

@@ -225,7 +225,8 @@ static void add_markdown_flags(struct kt_buf *out, const struct command *command
     kt_buf_add_text(out, "\n| flag | |\n|---|---|\n");
     for (const struct command_flag *use = command->flags; use->id != FLAG_ID_COUNT; use++) {
         const struct flag *flag = &cli_flag_table[use->id];
-        kt_buf_printf(out, "| `-%s%s%s` | %s |\n", flag->name, flag->value != NULL ? "=" : "",
+        kt_buf_printf(out, "| `-%s%s%s%s%s` | %s |\n", flag->name, flag->other != NULL ? ", -" : "",
+                      flag->other != NULL ? flag->other : "", flag->value != NULL ? "=" : "",
                       flag->value != NULL ? flag->value : "",
                       use->help != NULL ? use->help : flag->help);
     }
@@ -270,88 +271,4 @@ void help_markdown(struct kt_buf *out)
             add_markdown_flags(out, command);
         }
     }
-}
-
-/* ---- completion ---- */
-
-static bool seen_before(size_t at, const char *word, size_t len)
-{
-    for (size_t i = 0; i < at; i++)
-        if (strncmp(command_table[i].words, word, len) == 0 &&
-            (command_table[i].words[len] == ' ' || command_table[i].words[len] == '\0'))
-            return true;
-    return false;
-}
-
-static void add_first_words(struct kt_buf *out)
-{
-    for (size_t i = 0; i < command_count; i++) {
-        const struct command *command = &command_table[i];
-        size_t len = strcspn(command->words, " ");
-        if ((command->traits & COMMAND_HIDDEN) != 0)
-            continue;
-        if (!seen_before(i, command->words, len))
-            kt_buf_printf(out, "%.*s ", (int)len, command->words);
-        if (command->alias != NULL)
-            kt_buf_printf(out, "%s ", command->alias);
-    }
-}
-
-static void add_flags_of(struct kt_buf *out, const struct command *command)
-{
-    enum flag_id ids[FLAG_ID_COUNT];
-    size_t count = command_flags(command, ids);
-    for (size_t i = 0; i < count; i++)
-        kt_buf_printf(out, "-%s%s ", cli_flag_table[ids[i]].name,
-                      cli_flag_table[ids[i]].kind == FLAG_SWITCH ? "" : "=");
-}
-
-void help_bash(struct kt_buf *out)
-{
-    kt_buf_add_text(out,
-                    "# Completion of secretctl for bash, made by `secretctl completion bash`.\n"
-                    "_secretctl()\n{\n"
-                    "    local cur=${COMP_WORDS[COMP_CWORD]} words=() w next='' flags=''\n"
-                    "    for w in \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"; do\n"
-                    "        [[ $w == -* || $w == '=' ]] || words+=(\"$w\")\n"
-                    "    done\n"
-                    "    case \"${words[0]-}\" in\n"
-                    "    '') next='");
-    add_first_words(out);
-    kt_buf_add_text(out, "';;\n");
-    for (size_t i = 0; i < command_count; i++) {
-        const char *words = command_table[i].words;
-        size_t len = strcspn(words, " ");
-        if (words[len] == '\0' || seen_before(i, words, len))
-            continue;
-        kt_buf_printf(out, "    %.*s) [[ ${#words[@]} -gt 1 ]] || next='", (int)len, words);
-        for (size_t k = i; k < command_count; k++)
-            if (strncmp(command_table[k].words, words, len + 1) == 0 &&
-                (command_table[k].traits & COMMAND_HIDDEN) == 0)
-                kt_buf_printf(out, "%s ", command_table[k].words + len + 1);
-        kt_buf_add_text(out, "';;\n");
-    }
-    kt_buf_add_text(out, "    esac\n    case \"${words[*]-} \" in\n");
-    for (size_t i = 0; i < command_count; i++) {
-        const struct command *command = &command_table[i];
-        if ((command->traits & COMMAND_HIDDEN) != 0)
-            continue;
-        kt_buf_printf(out, "    '%s '*", command->words);
-        if (command->alias != NULL)
-            kt_buf_printf(out, "|'%s '*", command->alias);
-        kt_buf_add_text(out, ") flags='");
-        add_flags_of(out, command);
-        kt_buf_add_text(out, "';;\n");
-    }
-    kt_buf_add_text(
-        out,
-        "    esac\n"
-        "    if [[ $cur == -* ]]; then\n"
-        "        mapfile -t COMPREPLY < <(compgen -W \"$flags\" -- \"-${cur#\"${cur%%[!-]*}\"}\")\n"
-        "        [[ ${COMPREPLY-} == *= ]] && compopt -o nospace\n"
-        "    elif [[ -n $next ]]; then\n"
-        "        mapfile -t COMPREPLY < <(compgen -W \"$next\" -- \"$cur\")\n"
-        "    fi\n"
-        "}\n"
-        "complete -o default -F _secretctl secretctl\n");
 }

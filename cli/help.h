@@ -1,5 +1,4 @@
-/* cli/help.h - everything that is printed from the table of commands: help, the manual's page, the
- * completion of bash.
+/* cli/help.h - everything that a person reads of the table of commands: help, the manual's page.
  * Threads: one thread. */
 #pragma once
 
@@ -15,4 +14,3 @@ void help_all(struct kt_buf *out);
 int help_without_command(struct cli *cli);
 /* docs/secretctl.md */
 void help_markdown(struct kt_buf *out);
-void help_bash(struct kt_buf *out);

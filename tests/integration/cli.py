@@ -618,20 +618,59 @@ def help_and_completion():
     contains(good("--help"), "Rotate them")
     equal(good("docs"), open(os.path.join(ROOT, "docs/secretctl.md")).read(),
           "docs/secretctl.md; write it anew: build/bin/secretctl docs > docs/secretctl.md")
-    script = good("completion", "bash")
-    path = file("completion", script)
-
-    def complete(*words):
-        line = 'source "$0"; COMP_WORDS=("$@"); COMP_CWORD=$((${#COMP_WORDS[@]}-1)); compopt() { :; }; ' \
-               '_secretctl; printf "%s\\n" "${COMPREPLY[@]}"'
-        done = subprocess.run(["bash", "-c", line, path, *words], text=True, capture_output=True)
-        equal(done.stderr, "")
-        return done.stdout.split()
-
+    complete = completer()
     equal(complete("secretctl", "sched"), ["schedule"])
     equal("put" in complete("secretctl", "kv", "p"), True)
     equal(complete("secretctl", "kv", "get", "-fie"), ["-field="])
-    equal(complete("secretctl", "-address=x", "operator", "uns"), ["unseal"])
+    equal(complete("secretctl", "-address", "=", "x", "operator", "uns"), ["unseal"])
+
+
+def completer():
+    path = file("completion", good("completion", "bash"))
+
+    def complete(*words, **env):
+        """What bash would offer for the last word; "=" stands alone, as bash splits."""
+        line = 'source "$0"; COMP_WORDS=("$@"); COMP_CWORD=$((${#COMP_WORDS[@]}-1)); compopt() { :; }; ' \
+               '_secretctl "$CTL"; printf "%s\\n" "${COMPREPLY[@]}"'
+        done = subprocess.run(["bash", "-c", line, path, *words], text=True, capture_output=True,
+                              env=dict(vault.environment(), CTL=CTL, **env), stdin=subprocess.DEVNULL)
+        equal(done.stderr, "")
+        return sorted(done.stdout.split("\n")[:-1]) if done.stdout != "\n" else []
+
+    return complete
+
+
+def completion_asks_the_vault():
+    complete = completer()
+    for path in ("comp/a", "comp/ab", "comp/deep/x", "comp/two words"):
+        good("kv", "put", "secret/" + path, "a=-", input="1")
+    good("secrets", "enable", "-path=seen/inner", "kv-v2")
+    good("kv", "put", "seen/inner/y", "a=-", input="1")
+    good("schedule", "set", "secret/comp/a", "strategy=generate", "password_field=a")
+    equal(complete("secretctl", "kv", "get", "see"), ["seen/inner/"])
+    equal(complete("secretctl", "get", "seen/inner/"), ["seen/inner/y"])
+    equal(complete("secretctl", "kv", "put", "secret/comp/"),
+          ["secret/comp/a", "secret/comp/ab", "secret/comp/deep/", "secret/comp/two words"])
+    equal(complete("secretctl", "kv", "list", "secret/comp/d"), ["secret/comp/deep/"])
+    equal(complete("secretctl", "kv", "metadata", "get", "secret/comp/deep/"), ["secret/comp/deep/x"])
+    equal(complete("secretctl", "rotate", "secret/comp"), ["secret/comp/a"])
+    equal(complete("secretctl", "run", "why", "secret/comp"), ["secret/comp/a"])
+    equal(complete("secretctl", "schedule", "set", "secret/comp/ab"), ["secret/comp/ab"])
+    equal("default" in complete("secretctl", "policy", "read", ""), True)
+    # The second word is none of the vault's; another vault is not asked in this one's name.
+    equal(complete("secretctl", "kv", "put", "secret/comp/a", "secret/"), [])
+    equal(complete("secretctl", "-address", "=", "https://x", "kv", "get", "secret/comp/"), [])
+    # Nothing is said and nobody is asked when there is no answer: no token, a foreign one, no vault.
+    equal(complete("secretctl", "kv", "get", "secret/comp/", VAULT_TOKEN=""), [])
+    equal(complete("secretctl", "kv", "get", "secret/comp/", VAULT_TOKEN="hvs.nonsense"), [])
+    equal(complete("secretctl", "kv", "get", "secret/comp/", VAULT_ADDR="no address"), [])
+    with socket.socket() as silent:  # it takes the connection and never answers
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        equal(complete("secretctl", "kv", "get", "secret/comp/",
+                       VAULT_ADDR="http://127.0.0.1:%d" % silent.getsockname()[1]), [])
+    good("schedule", "remove", "secret/comp/a")
+    good("secrets", "disable", "seen/inner")
 
 
 def the_token_is_not_in_the_process():
@@ -734,6 +773,7 @@ CASES = [
     ("a vault that goes away is waited for", a_vault_that_goes_away_is_waited_for),
     ("every code is explained", every_code_is_explained),
     ("help, manual, completion", help_and_completion),
+    ("completion asks the vault", completion_asks_the_vault),
     ("the token is not in the process", the_token_is_not_in_the_process),
     ("what a wrong address says", what_a_wrong_address_says),
     ("a full disk is said", a_full_disk_is_said),
