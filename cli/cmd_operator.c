@@ -239,7 +239,7 @@ int cmd_operator_unseal(struct cli *cli)
         return cli_wrong(
             cli,
             "secretctl operator unseal asks for it; or \"-\" and one key a line on "
-            "the standard input. This one was seen: make new ones with rekey",
+            "the standard input. This one was seen: it counts as known to others from now on",
             "an unseal key is never an argument: others see it in the list of processes");
     if (flags_on(&cli->flags, FLAG_RESET))
         return send_share(cli, kt_bytes(NULL, 0), &reply, &err) == KT_OK

@@ -614,6 +614,76 @@ def every_code_is_explained():
     bad(1, "explain", "KT-R-999", says="secretctl explain")
 
 
+def what_is_installed_is_of_one_piece():
+    """make install: programs, completion, and documents whose links lead somewhere, as in the tree."""
+    dest = os.path.join(scratch, "dest")
+    subprocess.run([os.path.join(ROOT, "tests/support/install"), dest, "/opt/kt", os.path.dirname(CTL)],
+                   cwd=ROOT, check=True, capture_output=True)
+    equal(subprocess.run([dest + "/opt/kt/bin/secretctl", "version"], capture_output=True).returncode, 0)
+    contains(open(dest + "/opt/kt/lib/systemd/system/vaultd.service").read(), "ExecStart=/opt/kt/bin/vaultd ")
+    contains(open(dest + "/opt/kt/share/bash-completion/completions/secretctl").read(), "complete -o default")
+    links = 0
+    for top in (ROOT, dest + "/opt/kt/share/doc/keyturn"):
+        for path in [os.path.join(top, name) for name in ("README.md", "CONTRIBUTING.md")] + \
+                glob.glob(os.path.join(top, "docs", "**", "*.md"), recursive=True):
+            for link in re.findall(r"\]\(([^)#:\s]+)[^)]*\)", open(path).read()):
+                links += 1
+                equal(os.path.exists(os.path.join(os.path.dirname(path), link)), True,
+                      "%s leads to %s" % (path, link))
+    equal(links > 20, True, "%d links" % links)
+
+
+def manual():
+    """Each command with its aliases' words, and the flags it takes, from docs/secretctl.md."""
+    text = open(os.path.join(ROOT, "docs/secretctl.md")).read()
+    common = set(re.findall(r"^  -(\S+?)(?:, -(\w+))?[= ]", good("status", "--help"), re.M))
+    common = {name for pair in common for name in pair if name} | {"help", "h"}
+    found = {"complete": common, "docs": common}  # for shells and for the manual itself
+    for part in text.split("\n### ")[1:]:
+        words = part.split("\n", 1)[0]
+        flags = {name for pair in re.findall(r"^\| `-([a-z-]+)(?:, -(\w+))?", part, re.M)
+                 for name in pair if name} | common
+        found[words] = flags
+        for alias in re.findall(r"\(also `(\S+)`\)", part):
+            found[alias] = flags
+    return found
+
+
+def commands_that_are_named_exist():
+    """What README, docs, policies, the installer and each hint of our programs tell a person to type."""
+    known = manual()
+    places = ["README.md", "CONTRIBUTING.md", "policies/README.md", "tests/support/install"]
+    places += glob.glob("docs/*.md", root_dir=ROOT) and ["docs/" + f for f in os.listdir(
+        os.path.join(ROOT, "docs")) if f.endswith(".md") and f != "secretctl.md"]
+    for folder in ("vaultd", "agent", "lib", "cli"):
+        places += [os.path.relpath(p, ROOT) for p in glob.glob(
+            os.path.join(ROOT, folder, "**", "*.c"), recursive=True)]
+    seen = 0
+    for place in places:
+        text = open(os.path.join(ROOT, place)).read()
+        if place.endswith(".c"):
+            text = re.sub(r'"\s*\n\s*"', "", text)  # adjacent strings are one
+            text = "\n".join(re.findall(r'"((?:[^"\\\n]|\\.)*)"', text)).replace("\\n", "\n")
+        for line in re.findall(r"\bsecretctl ((?:-[a-z]|[a-z])[^`;\n(|#]*)", text):
+            line = re.split(r"[,:] | or | and |secretctl", line)[0]
+            words = [word.rstrip(",.:") for word in line.split()]
+            fits = [n for n in (3, 2, 1) if " ".join(words[:n]) in known]
+            if not fits:
+                family = [name for name in known if name.startswith(words[0].rstrip(":,.") + " ")]
+                if (place.endswith((".c", "install")) and words[0] not in ("for", "and")) or family:
+                    equal(bool(family), True, "%s: secretctl %s" % (place, line))
+                continue  # prose: "secretctl against ..."
+            seen += 1
+            name = " ".join(words[:fits[0]])
+            for flag in re.findall(r"(?<=\s)--?([a-z][a-z-]+)", line):
+                equal(flag in known[name], True, "%s: secretctl %s: -%s" % (place, line, flag))
+            if name in ("kv put", "kv patch", "put", "patch"):
+                for value in re.findall(r"\s[\w%{}<>]+=([^\s)]*)", line):
+                    equal(value in ("", "-", "...") or value[0] == "@", True,
+                          "a value as a word, which is refused: %s: secretctl %s" % (place, line))
+    equal(seen > 100, True, "%d commands found" % seen)
+
+
 def help_and_completion():
     contains(good("--help"), "Rotate them")
     equal(good("docs"), open(os.path.join(ROOT, "docs/secretctl.md")).read(),
@@ -772,6 +842,8 @@ CASES = [
     ("a consumer is listed", a_consumer_is_listed),
     ("a vault that goes away is waited for", a_vault_that_goes_away_is_waited_for),
     ("every code is explained", every_code_is_explained),
+    ("what is installed is of one piece", what_is_installed_is_of_one_piece),
+    ("commands that are named exist", commands_that_are_named_exist),
     ("help, manual, completion", help_and_completion),
     ("completion asks the vault", completion_asks_the_vault),
     ("the token is not in the process", the_token_is_not_in_the_process),

@@ -278,8 +278,8 @@ static enum kt_kind check_current(struct request *req, const struct rotation_sec
     if (kv->current == 0) {
         (void)kt_fail(err, KT_INVALID, "'%s' has no version: there is nothing to rotate",
                       secret->name);
-        kt_hint(err, "write the credential that is in use first: secretctl kv put %s %s=%s %s=-",
-                secret->name, s->username_field, s->accounts[0], s->password_field);
+        kt_hint(err, "write the credential that is in use first: secretctl kv put %s %s= %s=",
+                secret->name, s->username_field, s->password_field);
         return KT_INVALID;
     }
     struct credential now;
@@ -292,9 +292,10 @@ static enum kt_kind check_current(struct request *req, const struct rotation_sec
         (s->accounts[1][0] == '\0' || strcmp(now.username, s->accounts[1]) != 0)) {
         (void)kt_fail(err, KT_INVALID, "the secret's \"%s\" is none of the accounts",
                       s->username_field);
-        kt_hint(err, "name the account that is in use in accounts, or mend the secret: secretctl kv "
-                     "patch %s %s=%s",
-                secret->name, s->username_field, s->accounts[0]);
+        kt_hint(err,
+                "name the account that is in use in accounts, or mend the secret (%s?): secretctl kv "
+                "patch %s %s=",
+                s->accounts[0], secret->name, s->username_field);
         return KT_INVALID;
     }
     for (const char *at = now.password; *at != '\0'; at++)

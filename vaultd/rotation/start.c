@@ -30,8 +30,8 @@ static enum kt_kind choose_slots(struct request *req, const struct rotation_secr
         (void)kt_fail(err, KT_INVALID,
                       "KT-R-004 the secret's \"%s\" is none of the accounts of its rotation",
                       s->username_field);
-        kt_hint(err, "write the account that is in use: secretctl kv patch %s %s=%s", secret->name,
-                s->username_field, s->accounts[0]);
+        kt_hint(err, "write the account that is in use (%s?): secretctl kv patch %s %s=",
+                s->accounts[0], secret->name, s->username_field);
         return KT_INVALID;
     }
     if (s->strategy == STRATEGY_ALTERNATE) {
@@ -196,8 +196,8 @@ static enum kt_kind load_kv(struct request *req, const struct rotation_secret *s
                                  (*ret)->current == 0)) {
         (void)kt_fail(err, KT_INVALID, "KT-R-004 '%s' has no version that could be rotated",
                       secret->name);
-        kt_hint(err, "write the credential that is in use first: secretctl kv put %s username=...",
-                secret->name);
+        kt_hint(err, "write the credential that is in use first: secretctl kv put %s %s= %s=",
+                secret->name, secret->settings.username_field, secret->settings.password_field);
         return KT_INVALID;
     }
     return kind;
