@@ -209,6 +209,7 @@ def a_file_from_the_shell():
     contains(done.stderr, "the newline at the end of 'a' is kept")
     equal("'b'" in done.stderr, False, "nothing is said of b")
     equal(good("kv", "get", "-field=b", "secret/sub"), "two")
+    equal(good("kv", "get", "-field=a", "secret/sub"), "one\n", "every byte")
 
 
 def numbers_keep_their_digits():
@@ -442,6 +443,7 @@ def audit_tail():
     equal(len(lines), 2)
     equal(good("audit", "tail", "-count=0"), "")
     lines = good("audit", "tail", "-count=3", "-o", "json", "-all").splitlines()
+    equal(len(lines), 3)
     equal(all("seq" in json.loads(line) for line in lines), True)
     process = subprocess.Popen([CTL, "audit", "tail", "-follow", "-count=1"], text=True,
                                stdout=subprocess.PIPE, env=vault.environment())
