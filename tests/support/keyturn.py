@@ -125,13 +125,8 @@ class Vault:
 
     def start(self, wait=True):
         """Starts vaultd and waits until it says READY=1 (listening, sealed)."""
-        notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        path = os.path.join(self.folder, "notify.sock")
-        if os.path.exists(path):
-            os.unlink(path)
-        notify.bind(path)
-        os.chmod(path, 0o777)
-        env = dict(os.environ, NOTIFY_SOCKET=path, **self.env)
+        notify = self.listen_for_notices()
+        env = dict(os.environ, NOTIFY_SOCKET=notify.getsockname(), **self.env)
         env.pop("VAULT_TOKEN", None)
         self.log = open(self.log_path, "ab")
         argv = self.wrap + [program("vaultd", self.programs), "--config", self.config_path] + self.args
@@ -140,19 +135,39 @@ class Vault:
         self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=self.log,
                                         stderr=self.log, env=env)
         if wait:
-            notify.settimeout(0.2)
-            end = time.monotonic() + DEADLINE
-            while True:
-                try:
-                    if b"READY=1" in notify.recv(4096):
-                        break
-                except socket.timeout:
-                    pass
-                if self.process.poll() is not None or time.monotonic() > end:
-                    raise AssertionError("vaultd did not start (%s):\n%s" % (
-                        self.process.poll(), self.log_text()[-3000:]))
+            self.wait_for_notice(notify, b"READY=1", "start")
         notify.close()
         return self
+
+    def reload(self):
+        """SIGHUP; returns when vaultd has read everything anew."""
+        with self.listen_for_notices() as notify:
+            self.process.send_signal(signal.SIGHUP)
+            self.wait_for_notice(notify, b"RELOADING=1", "reload")
+            self.wait_for_notice(notify, b"READY=1", "reload")
+
+    def listen_for_notices(self):
+        """What vaultd tells the service manager (sd_notify)."""
+        notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        path = os.path.join(self.folder, "notify.sock")
+        if os.path.exists(path):
+            os.unlink(path)
+        notify.bind(path)
+        os.chmod(path, 0o777)
+        notify.settimeout(0.2)
+        return notify
+
+    def wait_for_notice(self, notify, wanted, doing):
+        end = time.monotonic() + DEADLINE
+        while True:
+            try:
+                if wanted in notify.recv(4096):
+                    return
+            except socket.timeout:
+                pass
+            if self.process.poll() is not None or time.monotonic() > end:
+                raise AssertionError("vaultd did not %s (%s):\n%s" % (
+                    doing, self.process.poll(), self.log_text()[-3000:]))
 
     def log_text(self):
         with open(self.log_path, "rb") as f:
