@@ -36,6 +36,19 @@ static bool by_answers(enum run_state state, enum run_event event)
     return event == EV_OK && (state == RUN_VERIFYING || state == RUN_CONFIRMING);
 }
 
+/* Field by field: there is padding between them. */
+static bool same(const struct machine *a, const struct machine *b)
+{
+    return a->strategy == b->strategy && a->state == b->state && a->back == b->back &&
+           a->intent == b->intent && a->open == b->open && a->promoted == b->promoted &&
+           a->past == b->past && a->hold_unhealthy == b->hold_unhealthy &&
+           a->hold_silent == b->hold_silent && a->said_no == b->said_no &&
+           a->applied_again == b->applied_again && a->both_dead == b->both_dead &&
+           a->revoked_again == b->revoked_again && a->restored == b->restored &&
+           a->refused_back == b->refused_back && a->frozen == b->frozen &&
+           a->frozen_in == b->frozen_in && a->fresh == b->fresh && a->doubt == b->doubt;
+}
+
 static void refused_pairs_change_nothing(void **state)
 {
     (void)state;
@@ -47,7 +60,7 @@ static void refused_pairs_change_nothing(void **state)
             struct machine m = at(STRATEGY_ALTERNATE, (enum run_state)s, false), before = m;
             unsigned fx = 77;
             assert_false(machine_event(&m, (enum run_event)e, &fx));
-            assert_memory_equal(&m, &before, sizeof m);
+            assert_true(same(&m, &before));
             assert_int_equal(fx, 77);
         }
 }
