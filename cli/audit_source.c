@@ -94,20 +94,16 @@ bool audit_source_leaves(struct cli *cli, uint64_t from, uint64_t to, struct kt_
 
 bool audit_source_checkpoints(struct cli *cli, struct kt_buf *out)
 {
-    struct kt_json notes = {0};
+    struct kt_json notes;
     kt_autoapireply struct kt_api_reply reply;
     kt_api_reply_init(&reply);
     struct cli_call call = {
         .doing = "reading the checkpoints", .method = "GET", .path = "sys/audit-log/checkpoints"};
     if (cli_call(cli, &call, &reply) != KT_OK)
         return false;
-    if (kt_json_member(reply.data, "notes", &notes)) {
-        (void)kt_json_string(notes, out);
-        return true;
+    if (!kt_json_member(reply.data, "checkpoints", &notes) || !kt_json_string(notes, out)) {
+        cli->exit_code = cli_wrong(cli, "", "the vault's checkpoints cannot be read");
+        return false;
     }
-    (void)kt_json_member(reply.data, "checkpoints", &notes);
-    struct kt_json_iter it = kt_json_iter(notes);
-    while (kt_json_next(&it))
-        (void)kt_json_string(it.value, out);
     return true;
 }

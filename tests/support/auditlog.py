@@ -250,7 +250,7 @@ def fetch(vault, have=None):
     only what is new travels (all of it is verified again all the same)."""
     checkpoint(vault)
     told = vault.ok("GET", "sys/audit-log/checkpoints").data
-    notes = notes_of(told["notes"])
+    notes = notes_of(told["checkpoints"])
     size = notes[-1].size
     lines, leaves = (list(have.lines), list(have.leaves)) if have else ([], [])
     while len(lines) < size:

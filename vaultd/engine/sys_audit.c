@@ -69,7 +69,7 @@ enum kt_kind sys_audit_checkpoints(struct request *req, struct kt_err *err)
     audit_status(req->core->audit, &status);
     struct kt_jsonw w = kt_jsonw(&req->reply.data);
     kt_jsonw_object(&w);
-    kt_jsonw_key(&w, "notes");
+    kt_jsonw_key(&w, "checkpoints");
     kt_jsonw_bytes(&w, kt_buf_bytes(&notes));
     kt_jsonw_kv_text(&w, "origin", status.origin);
     kt_jsonw_kv_text(&w, "public_key", status.public_key);
