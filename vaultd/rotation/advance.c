@@ -1,49 +1,21 @@
-#include <stdio.h>
-#include <stdlib.h>
+#include "vaultd/rotation/pass.h"
 
-#include <sodium.h>
+#include <stdio.h>
 
 #include "lib/failpoint.h"
 #include "lib/log.h"
 #include "lib/random.h"
 #include "vaultd/rotation/plan.h"
-#include "vaultd/rotation/probe.h"
 
-/* What a run needs next: one request decides, stores at most one change, and may leave a job for
- * the pool, sent only after the change is stored. The request may be run again when somebody else
- * changed what it rests on, so all that it leaves is in struct pass until it was committed. */
+/* What a run needs next, what is done for it, and what becomes of the run in memory. */
 
 #define PAUSE_BASE_MS  1000
 #define PAUSE_MOST_MS  (300 * 1000)
 #define LATER_MS       ((int64_t)60 * 1000)
 #define SESSIONS_MS    1000
-#define ACK_STEPS_MAX  30u
 #define RESTART_MS     ((int64_t)30 * 1000)
 
-struct pass {
-    struct rotation *rotation;
-    struct active *active;
-    int64_t now_ms;
-    /* left behind */
-    struct job *job;
-    bool moved;         /* look again at once */
-    int64_t wake_ms;
-    char waits_for[300];
-    int64_t waits_until_ms;
-    int64_t blamed_ms;
-    enum run_state before, state;
-    enum back_step before_back, back;
-    enum run_intent intent;
-    enum frozen_code frozen;
-    unsigned fx;
-    bool fresh, doubt, intended, touches;
-    char target[TARGET_NAME_MAX + 1];
-    struct noted noted[ACK_STEPS_MAX];
-    size_t n_noted;
-};
-
-static void wait_for(struct pass *p, int64_t until_ms, const char *format, ...) KT_PRINTF(3, 4);
-static void wait_for(struct pass *p, int64_t until_ms, const char *format, ...)
+void pass_wait(struct pass *p, int64_t until_ms, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
@@ -53,23 +25,28 @@ static void wait_for(struct pass *p, int64_t until_ms, const char *format, ...)
     p->wake_ms = until_ms == 0 ? p->now_ms + LATER_MS : until_ms;
 }
 
-static enum kt_kind event(struct pass *p, struct work *w, enum run_event event, const char *why,
-                          struct kt_err *err)
+enum kt_kind pass_event(struct pass *p, struct work *w, enum run_event event, const char *why,
+                        struct kt_err *err)
 {
     enum kt_kind kind = work_event(w, event, p->now_ms, why, err);
     p->moved = kind == KT_OK;
     return kind;
 }
 
-static enum kt_kind send_job(struct pass *p, struct work *w, enum job_kind job_kind,
-                             struct kt_err *err)
+bool pass_allows(struct pass *p, const struct work *w, enum job_kind job_kind)
 {
     int64_t when = 0;
-    if (!plan_allowed(w, job_kind, p->now_ms, &when)) {
-        wait_for(p, when, "the target's limit for tests of a login (probe_spacing, "
-                          "max_refusals_per_hour)");
-        return KT_OK;
-    }
+    if (plan_allowed(w, job_kind, p->now_ms, &when))
+        return true;
+    pass_wait(p, when, "the target's limit for tests of a login (probe_spacing, "
+                       "max_refusals_per_hour)");
+    return false;
+}
+
+/* Without asking the limits: what was decided upon is sent. */
+static enum kt_kind leave_job(struct pass *p, struct work *w, enum job_kind job_kind,
+                              struct kt_err *err)
+{
     enum kt_kind kind = plan_job(w, job_kind, &p->job, err);
     if (kind == KT_NOT_FOUND) {
         unsigned fx = 0;
@@ -80,88 +57,12 @@ static enum kt_kind send_job(struct pass *p, struct work *w, enum job_kind job_k
     return kind;
 }
 
-/* ---- consumers ---- */
-
-static void noted_digest(const char *host, const char *service, unsigned char out[16])
+enum kt_kind pass_job(struct pass *p, struct work *w, enum job_kind job_kind, struct kt_err *err)
 {
-    unsigned char text[1024];
-    size_t a = strnlen(host, 400), b = strnlen(service, 400);
-    memcpy(text, host, a);
-    text[a] = '\0';
-    memcpy(text + a + 1, service, b);
-    (void)crypto_generichash(out, 16, text, a + 1 + b, NULL, 0);
+    return pass_allows(p, w, job_kind) ? leave_job(p, w, job_kind, err) : KT_OK;
 }
 
-static bool is_noted(const struct active *active, const unsigned char digest[16], int64_t at_ms)
-{
-    for (size_t i = 0; i < active->n_noted; i++)
-        if (memcmp(active->noted[i].digest, digest, 16) == 0)
-            return active->noted[i].at_ms >= at_ms;
-    return false;
-}
-
-static void remember_ack(struct active *active, const struct noted *noted)
-{
-    size_t at = 0;
-    while (at < active->n_noted && memcmp(active->noted[at].digest, noted->digest, 16) != 0)
-        at++;
-    if (at == active->noted_room) {
-        size_t room = active->noted_room == 0 ? 16 : active->noted_room * 2;
-        struct noted *more = kt_calloc(room, sizeof *more);
-        if (more == NULL)
-            return; /* it is noted once more, that is all */
-        if (active->n_noted > 0)
-            memcpy(more, active->noted, active->n_noted * sizeof *more);
-        free(active->noted);
-        active->noted = more;
-        active->noted_room = room;
-    }
-    active->noted[at] = *noted;
-    if (at == active->n_noted)
-        active->n_noted++;
-}
-
-/* Words that came since the promotion become steps, a few a commit. */
-static enum kt_kind note_acks(struct pass *p, struct work *w, struct kt_err *err)
-{
-    const struct run *run = &w->run;
-    if (run->promoted_ms == 0 || run->machine.state == RUN_FROZEN)
-        return KT_OK;
-    enum kt_kind kind = KT_OK;
-    for (size_t i = 0; i < w->n_consumers && kind == KT_OK && p->n_noted < ACK_STEPS_MAX; i++) {
-        const struct consumer *c = &w->consumers[i];
-        unsigned char digest[16];
-        noted_digest(c->host, c->service, digest);
-        if (c->at_ms < run->promoted_ms || is_noted(p->active, digest, c->at_ms))
-            continue;
-        const char *text = kt_arena_printf(&w->req->arena, "%s@%s: v%u %s%s%s", c->service, c->host,
-                                           c->version, consumer_state_text(c->state),
-                                           c->detail[0] == '\0' ? "" : ": ", c->detail);
-        kind = step_add(w->req, &w->run,
-                        (struct run_step){.kind = STEP_ACK,
-                                          .name = consumer_state_text(c->state),
-                                          .ok = c->state != CONSUMER_UNHEALTHY &&
-                                                c->state != CONSUMER_ROLLED_BACK,
-                                          .text = text == NULL ? "" : text,
-                                          .host = c->host,
-                                          .service = c->service,
-                                          .version = c->version,
-                                          .stamp_ms = c->at_ms},
-                        err);
-        struct noted *noted = &p->noted[p->n_noted++];
-        memcpy(noted->digest, digest, sizeof digest);
-        noted->at_ms = c->at_ms;
-    }
-    if (kind == KT_OK && p->n_noted > 0) {
-        p->moved = true;
-        kind = run_save(w->req, &w->run, err);
-    }
-    return kind;
-}
-
-/* ---- waiting for consumers ---- */
-
-static bool deadline_over(const struct pass *p, const struct run *run, int64_t *ret_at)
+bool pass_deadline_over(const struct pass *p, const struct run *run, int64_t *ret_at)
 {
     int64_t at = run->deadline_ms;
     if (p->active->floor_of_ms == run->deadline_ms && p->active->floor_ms > at)
@@ -170,159 +71,7 @@ static bool deadline_over(const struct pass *p, const struct run *run, int64_t *
     return run->deadline_ms != 0 && p->now_ms >= at;
 }
 
-static bool has_news(const struct pass *p, const struct acks *acks)
-{
-    return acks->trouble != NULL && acks->trouble->failed_ms > p->active->blamed_ms;
-}
-
-static enum kt_kind blame(struct pass *p, struct work *w, const struct acks *acks,
-                          struct kt_err *err)
-{
-    p->blamed_ms = acks->trouble->failed_ms;
-    return event(p, w, EV_UNHEALTHY, NULL, err);
-}
-
-static enum kt_kind want_acks(struct pass *p, struct work *w, struct kt_err *err)
-{
-    const struct run *run = &w->run;
-    struct acks acks;
-    int64_t at = 0;
-    acks_judge(run, w->consumers, w->n_consumers, &acks);
-    if (acks.acked == acks.required)
-        return event(p, w, EV_OK, NULL, err);
-    if (has_news(p, &acks))
-        return blame(p, w, &acks, err);
-    if (deadline_over(p, run, &at) && !run->machine.hold_silent) {
-        const char *why = kt_arena_printf(
-            &w->req->arena, "%s@%s did not acknowledge v%u within %lld s (it is %s on v%u)",
-            acks.missing->service, acks.missing->host, run->to,
-            (long long)run->settings.ack_timeout_s, consumer_state_text(acks.missing->state),
-            acks.missing->version);
-        return event(p, w, EV_SILENT, why, err);
-    }
-    wait_for(p, p->now_ms >= at ? 0 : at, "consumers %zu/%zu on v%u and healthy; %s@%s is %s on v%u",
-             acks.acked, acks.required, run->to, acks.missing->service, acks.missing->host,
-             consumer_state_text(acks.missing->state), acks.missing->version);
-    return KT_OK;
-}
-
-static enum kt_kind want_return(struct pass *p, struct work *w, struct kt_err *err)
-{
-    struct run *run = &w->run;
-    struct acks acks;
-    int64_t at = 0;
-    acks_judge(run, w->consumers, w->n_consumers, &acks);
-    int64_t moved = acks.moved_ms > run->state_ms ? acks.moved_ms : run->state_ms;
-    int64_t until = moved + run->settings.overlap_s * 1000;
-    int64_t most = run->state_ms + run->settings.max_overlap_s * 1000;
-    /* Without consumers nobody says that it went back; then only the overlap counts. */
-    if (acks.on_new == 0 || p->now_ms >= most) {
-        if (p->now_ms >= until || p->now_ms >= most)
-            return event(p, w, EV_OK, NULL, err);
-        wait_for(p, until, "the overlap after the last consumer went back to v%u", run->from);
-        return KT_OK;
-    }
-    (void)deadline_over(p, run, &at);
-    wait_for(p, p->now_ms < at ? at : most, "%zu consumers that still run v%u to go back to v%u",
-             acks.on_new, run->to, run->from);
-    return KT_OK;
-}
-
-/* ---- the overlap ---- */
-
-static enum kt_kind held_by_readers(struct pass *p, struct work *w, bool *ret_held,
-                                    struct kt_err *err)
-{
-    struct run *run = &w->run;
-    *ret_held = false;
-    if (run->settings.ignore_loose)
-        return KT_OK;
-    struct loose loose;
-    enum kt_kind kind = loose_look(w->req, run, w->consumers, w->n_consumers, &loose, err);
-    if (kind != KT_OK || loose.n == 0)
-        return kind;
-    int64_t most = run->promoted_ms + run->settings.max_overlap_s * 1000;
-    if (p->now_ms >= most) {
-        run->loose_passed = true;
-        return KT_OK;
-    }
-    *ret_held = true;
-    wait_for(p, most, "%zu readers of v%u that are no agents (%s from %s) to read v%u, or "
-                      "max_overlap",
-             loose.n, run->from, loose.first->identity, loose.first->host, run->to);
-    return KT_OK;
-}
-
-/* Sessions of the old account: looked at until there is none twice, or `drain` is over. */
-static enum kt_kind held_by_sessions(struct pass *p, struct work *w, bool *ret_held,
-                                     struct kt_err *err)
-{
-    struct run *run = &w->run;
-    *ret_held = false;
-    if (run->drained || run->machine.strategy == STRATEGY_IN_PLACE || run->settings.drain_s == 0)
-        return KT_OK;
-    int64_t most = run->acked_ms + run->settings.drain_s * 1000;
-    if (p->now_ms >= most)
-        return KT_OK;
-    *ret_held = true;
-    wait_for(p, most, "%u sessions of %s to end by themselves", run->sessions,
-             run_account(run, run->slot_old));
-    if (p->now_ms >= p->active->look_ms)
-        return plan_job(w, JOB_SESSIONS, &p->job, err);
-    p->wake_ms = p->active->look_ms < most ? p->active->look_ms : most;
-    return KT_OK;
-}
-
-static enum kt_kind go_revoking(struct pass *p, struct work *w, struct kt_err *err)
-{
-    struct run *run = &w->run;
-    int64_t when = 0;
-    enum job_kind next = run->machine.strategy == STRATEGY_IN_PLACE ? JOB_PROBE : JOB_REVOKE;
-    if (!slot_free(p->rotation, p->active, run->settings.target)) {
-        wait_for(p, 0, "another run at %s", run->settings.target);
-        return KT_OK;
-    }
-    if (!plan_allowed(w, next, p->now_ms, &when)) {
-        wait_for(p, when, "the target's limit for tests of a login (probe_spacing, "
-                          "max_refusals_per_hour)");
-        return KT_OK;
-    }
-    /* Whoever reads or registers while this is on its way makes it look again. */
-    struct batch *batch = request_batch(w->req);
-    if (batch == NULL)
-        return kt_fail(err, KT_NO_MEMORY, "ending the overlap");
-    consumers_require(w->req, run->secret_id, batch);
-    readers_require(w->req, run->secret_id, batch);
-    return event(p, w, EV_OK, NULL, err);
-}
-
-static enum kt_kind want_overlap(struct pass *p, struct work *w, struct kt_err *err)
-{
-    struct run *run = &w->run;
-    struct acks acks;
-    acks_judge(run, w->consumers, w->n_consumers, &acks);
-    if (has_news(p, &acks))
-        return blame(p, w, &acks, err);
-    if (acks.acked < acks.required)
-        return event(p, w, EV_LATE, NULL, err);
-    int64_t overlap = run->settings.overlap_s > run->settings.soak_s ? run->settings.overlap_s
-                                                                     : run->settings.soak_s;
-    int64_t until = run->acked_ms + overlap * 1000;
-    /* A clock that was set back does not make it longer than it is. */
-    if (until > p->now_ms + overlap * 1000)
-        until = p->now_ms + overlap * 1000;
-    if (p->now_ms < until) {
-        wait_for(p, until, "the overlap and the soak");
-        return KT_OK;
-    }
-    bool held = false;
-    enum kt_kind kind = held_by_readers(p, w, &held, err);
-    if (kind == KT_OK && !held)
-        kind = held_by_sessions(p, w, &held, err);
-    return kind != KT_OK || held ? kind : go_revoking(p, w, err);
-}
-
-/* ---- the rest ---- */
+/* ---- what it needs ---- */
 
 static enum kt_kind want_preflight(struct pass *p, struct work *w, struct kt_err *err)
 {
@@ -331,48 +80,44 @@ static enum kt_kind want_preflight(struct pass *p, struct work *w, struct kt_err
     int64_t at = 0;
     acks_judge(run, w->consumers, w->n_consumers, &acks);
     if (!run->settings.require_healthy || acks.sick == NULL)
-        return send_job(p, w, JOB_PREFLIGHT, err);
-    if (deadline_over(p, run, &at)) {
+        return pass_job(p, w, JOB_PREFLIGHT, err);
+    if (pass_deadline_over(p, run, &at)) {
         const char *why = kt_arena_printf(&w->req->arena, "%s@%s was unhealthy before the change: %s",
                                           acks.sick->service, acks.sick->host, acks.sick->detail);
-        return event(p, w, EV_TIMEOUT, why, err);
+        return pass_event(p, w, EV_TIMEOUT, why, err);
     }
-    wait_for(p, at, "%s@%s to be healthy before anything is changed (%s)", acks.sick->service,
-             acks.sick->host, acks.sick->detail);
+    pass_wait(p, at, "%s@%s to be healthy before anything is changed (%s)", acks.sick->service,
+              acks.sick->host, acks.sick->detail);
     return KT_OK;
 }
 
 static enum kt_kind want_commit(struct pass *p, struct work *w, struct kt_err *err)
 {
     struct run *run = &w->run;
-    int64_t when = 0;
     if (run->machine.state == RUN_PLANNED &&
         !slot_free(p->rotation, p->active, run->settings.target)) {
-        wait_for(p, 0, "another run at %s, or one of %u at a time", run->settings.target,
-                 ROTATION_RUNS_MAX);
+        pass_wait(p, 0, "another run at %s, or one of %u at a time", run->settings.target,
+                  ROTATION_RUNS_MAX);
         return KT_OK;
     }
     if (run->machine.state == RUN_PLANNED && !rotation_can_run(p->rotation)) {
-        wait_for(p, 0, "this vaultd was started without what runs drivers");
+        pass_wait(p, 0, "this vaultd was started without what runs drivers");
         return KT_OK;
     }
     /* In-place the probe follows the change at once, so there has to be room for it. */
-    if (run->machine.state == RUN_GENERATED && !plan_allowed(w, JOB_APPLY, p->now_ms, &when)) {
-        wait_for(p, when, "the target's limit for tests of a login (probe_spacing, "
-                          "max_refusals_per_hour)");
+    if (run->machine.state == RUN_GENERATED && !pass_allows(p, w, JOB_APPLY))
         return KT_OK;
-    }
-    return event(p, w, EV_OK, NULL, err);
+    return pass_event(p, w, EV_OK, NULL, err);
 }
 
 static enum kt_kind want_verify(struct pass *p, struct work *w, struct kt_err *err)
 {
     int64_t spread = w->run.state_ms + w->run.settings.propagation_s * 1000;
     if (p->now_ms < spread) {
-        wait_for(p, spread, "the target to spread the change");
+        pass_wait(p, spread, "the target to spread the change");
         return KT_OK;
     }
-    return send_job(p, w, JOB_VERIFY, err);
+    return pass_job(p, w, JOB_VERIFY, err);
 }
 
 static enum kt_kind next_step(struct pass *p, struct work *w, struct kt_err *err)
@@ -381,30 +126,30 @@ static enum kt_kind next_step(struct pass *p, struct work *w, struct kt_err *err
     case WANT_NOTHING:
         return KT_OK;
     case WANT_PERSON:
-        wait_for(p, 0, "a person: %s", w->run.frozen_text);
+        pass_wait(p, 0, "a person: %s", w->run.frozen_text);
         return KT_OK;
     case WANT_COMMIT:
         return want_commit(p, w, err);
     case WANT_PREFLIGHT:
         return want_preflight(p, w, err);
     case WANT_PROBE:
-        return send_job(p, w, JOB_PROBE, err);
+        return pass_job(p, w, JOB_PROBE, err);
     case WANT_VERIFY:
         return want_verify(p, w, err);
     case WANT_APPLY:
-        return plan_job(w, JOB_APPLY, &p->job, err);
+        return leave_job(p, w, JOB_APPLY, err);
     case WANT_RESTORE:
-        return plan_job(w, JOB_RESTORE, &p->job, err);
+        return leave_job(p, w, JOB_RESTORE, err);
     case WANT_REVOKE:
-        return send_job(p, w, JOB_REVOKE, err);
+        return pass_job(p, w, JOB_REVOKE, err);
     case WANT_REVOKE_NEW:
-        return send_job(p, w, JOB_REVOKE_NEW, err);
+        return pass_job(p, w, JOB_REVOKE_NEW, err);
     case WANT_ACKS:
-        return want_acks(p, w, err);
+        return await_acks(p, w, err);
     case WANT_OVERLAP:
-        return want_overlap(p, w, err);
+        return await_overlap(p, w, err);
     case WANT_RETURN:
-        return want_return(p, w, err);
+        return await_return(p, w, err);
     }
     return kt_fail(err, KT_INTERNAL, "a run wants what nobody knows");
 }
@@ -420,8 +165,8 @@ static enum kt_kind decide(struct pass *p, struct work *w, struct kt_err *err)
         return kind;
     }
     if (w->run.cancel && machine_can_go_back(&w->run.machine))
-        return event(p, w, EV_CANCEL, w->run.cancel_why, err);
-    enum kt_kind kind = note_acks(p, w, err);
+        return pass_event(p, w, EV_CANCEL, w->run.cancel_why, err);
+    enum kt_kind kind = pass_note_acks(p, w, err);
     return kind != KT_OK || p->moved ? kind : next_step(p, w, err);
 }
 
@@ -447,20 +192,7 @@ static enum kt_kind first_look(struct pass *p, struct work *w, struct kt_err *er
     int64_t least = w->run.span_ms < RESTART_MS ? w->run.span_ms : RESTART_MS;
     active->floor_of_ms = w->run.deadline_ms;
     active->floor_ms = p->now_ms + least;
-    active->n_noted = 0;
-    if (w->run.promoted_ms == 0)
-        return KT_OK;
-    struct run_step *steps = NULL;
-    size_t n = 0;
-    enum kt_kind kind = steps_load(w->req, w->run.id, 0, &steps, &n, err);
-    for (size_t i = 0; i < n && kind == KT_OK; i++) {
-        struct noted noted = {.at_ms = steps[i].stamp_ms};
-        if (steps[i].kind != STEP_ACK)
-            continue;
-        noted_digest(steps[i].host, steps[i].service, noted.digest);
-        remember_ack(active, &noted);
-    }
-    return kind;
+    return noted_load(active, w->req, &w->run, err);
 }
 
 static enum kt_kind pass_handler(struct request *req, struct kt_err *err)
@@ -590,7 +322,7 @@ static void took(struct rotation *rotation, struct active *active, struct pass *
     memcpy(active->target, p->target, sizeof active->target);
     active->ended = run_state_ended(p->state);
     for (size_t i = 0; i < p->n_noted; i++)
-        remember_ack(active, &p->noted[i]);
+        noted_add(active, &p->noted[i]);
     if (p->state != p->before)
         active->pause_ms = 0;
     (void)pthread_mutex_lock(&rotation->lock);

@@ -89,7 +89,7 @@ void rotation_tell(struct rotation *rotation, const unsigned char run[RUN_ID]);
 bool rotation_clock_look(struct rotation *rotation);
 void rotation_clock_start(struct rotation *rotation);
 
-/* advance.c: one step of one run: at most one commit, at most one job. */
+/* advance.c (pass.h): one step of one run: at most one commit, at most one job. */
 void run_advance(struct rotation *rotation, struct active *active);
 /* scan.c: starts what is due. */
 void due_scan(struct rotation *rotation);

@@ -1,0 +1,155 @@
+#include "vaultd/rotation/pass.h"
+#include "vaultd/rotation/plan.h"
+
+/* What a run waits for that is not the target: consumers, time, readers, open sessions. */
+
+/* ---- consumers ---- */
+
+static bool has_news(const struct pass *p, const struct acks *acks)
+{
+    return acks->trouble != NULL && acks->trouble->failed_ms > p->active->blamed_ms;
+}
+
+static enum kt_kind blame(struct pass *p, struct work *w, const struct acks *acks,
+                          struct kt_err *err)
+{
+    p->blamed_ms = acks->trouble->failed_ms;
+    return pass_event(p, w, EV_UNHEALTHY, NULL, err);
+}
+
+enum kt_kind await_acks(struct pass *p, struct work *w, struct kt_err *err)
+{
+    const struct run *run = &w->run;
+    struct acks acks;
+    int64_t at = 0;
+    acks_judge(run, w->consumers, w->n_consumers, &acks);
+    if (acks.acked == acks.required)
+        return pass_event(p, w, EV_OK, NULL, err);
+    if (has_news(p, &acks))
+        return blame(p, w, &acks, err);
+    if (pass_deadline_over(p, run, &at) && !run->machine.hold_silent) {
+        const char *why = kt_arena_printf(
+            &w->req->arena, "%s@%s did not acknowledge v%u within %lld s (it is %s on v%u)",
+            acks.missing->service, acks.missing->host, run->to,
+            (long long)run->settings.ack_timeout_s, consumer_state_text(acks.missing->state),
+            acks.missing->version);
+        return pass_event(p, w, EV_SILENT, why, err);
+    }
+    pass_wait(p, p->now_ms >= at ? 0 : at,
+              "consumers %zu/%zu on v%u and healthy; %s@%s is %s on v%u", acks.acked,
+              acks.required, run->to, acks.missing->service, acks.missing->host,
+              consumer_state_text(acks.missing->state), acks.missing->version);
+    return KT_OK;
+}
+
+enum kt_kind await_return(struct pass *p, struct work *w, struct kt_err *err)
+{
+    struct run *run = &w->run;
+    struct acks acks;
+    int64_t at = 0;
+    acks_judge(run, w->consumers, w->n_consumers, &acks);
+    int64_t moved = acks.moved_ms > run->state_ms ? acks.moved_ms : run->state_ms;
+    int64_t until = moved + run->settings.overlap_s * 1000;
+    int64_t most = run->state_ms + run->settings.max_overlap_s * 1000;
+    /* Without consumers nobody says that it went back; then only the overlap counts. */
+    if (acks.on_new == 0 || p->now_ms >= most) {
+        if (p->now_ms >= until || p->now_ms >= most)
+            return pass_event(p, w, EV_OK, NULL, err);
+        pass_wait(p, until, "the overlap after the last consumer went back to v%u", run->from);
+        return KT_OK;
+    }
+    (void)pass_deadline_over(p, run, &at);
+    pass_wait(p, p->now_ms < at ? at : most, "%zu consumers that still run v%u to go back to v%u",
+              acks.on_new, run->to, run->from);
+    return KT_OK;
+}
+
+/* ---- the overlap ---- */
+
+static enum kt_kind held_by_readers(struct pass *p, struct work *w, bool *ret_held,
+                                    struct kt_err *err)
+{
+    struct run *run = &w->run;
+    *ret_held = false;
+    if (run->settings.ignore_loose)
+        return KT_OK;
+    struct loose loose;
+    enum kt_kind kind = loose_look(w->req, run, w->consumers, w->n_consumers, &loose, err);
+    if (kind != KT_OK || loose.n == 0)
+        return kind;
+    int64_t most = run->promoted_ms + run->settings.max_overlap_s * 1000;
+    if (p->now_ms >= most) {
+        run->loose_passed = true;
+        return KT_OK;
+    }
+    *ret_held = true;
+    pass_wait(p, most,
+              "%zu readers of v%u that are no agents (%s from %s) to read v%u, or max_overlap",
+              loose.n, run->from, loose.first->identity, loose.first->host, run->to);
+    return KT_OK;
+}
+
+/* Sessions of the old account: looked at until there is none twice, or `drain` is over. */
+static enum kt_kind held_by_sessions(struct pass *p, struct work *w, bool *ret_held,
+                                     struct kt_err *err)
+{
+    struct run *run = &w->run;
+    *ret_held = false;
+    if (run->drained || run->machine.strategy == STRATEGY_IN_PLACE || run->settings.drain_s == 0)
+        return KT_OK;
+    int64_t most = run->acked_ms + run->settings.drain_s * 1000;
+    if (p->now_ms >= most)
+        return KT_OK;
+    *ret_held = true;
+    pass_wait(p, most, "%u sessions of %s to end by themselves", run->sessions,
+              run_account(run, run->slot_old));
+    if (p->now_ms >= p->active->look_ms)
+        return plan_job(w, JOB_SESSIONS, &p->job, err);
+    p->wake_ms = p->active->look_ms < most ? p->active->look_ms : most;
+    return KT_OK;
+}
+
+static enum kt_kind go_revoking(struct pass *p, struct work *w, struct kt_err *err)
+{
+    struct run *run = &w->run;
+    enum job_kind next = run->machine.strategy == STRATEGY_IN_PLACE ? JOB_PROBE : JOB_REVOKE;
+    if (!slot_free(p->rotation, p->active, run->settings.target)) {
+        pass_wait(p, 0, "another run at %s", run->settings.target);
+        return KT_OK;
+    }
+    if (!pass_allows(p, w, next))
+        return KT_OK;
+    /* Whoever reads or registers while this is on its way makes it look again. */
+    struct batch *batch = request_batch(w->req);
+    if (batch == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "ending the overlap");
+    consumers_require(w->req, run->secret_id, batch);
+    readers_require(w->req, run->secret_id, batch);
+    return pass_event(p, w, EV_OK, NULL, err);
+}
+
+enum kt_kind await_overlap(struct pass *p, struct work *w, struct kt_err *err)
+{
+    struct run *run = &w->run;
+    struct acks acks;
+    acks_judge(run, w->consumers, w->n_consumers, &acks);
+    if (has_news(p, &acks))
+        return blame(p, w, &acks, err);
+    if (acks.acked < acks.required)
+        return pass_event(p, w, EV_LATE, NULL, err);
+    int64_t overlap = run->settings.overlap_s > run->settings.soak_s ? run->settings.overlap_s
+                                                                     : run->settings.soak_s;
+    int64_t until = run->acked_ms + overlap * 1000;
+    /* A clock that was set back does not make it longer than it is. */
+    if (until > p->now_ms + overlap * 1000)
+        until = p->now_ms + overlap * 1000;
+    if (p->now_ms < until) {
+        pass_wait(p, until, "the overlap and the soak");
+        return KT_OK;
+    }
+    bool held = false;
+    enum kt_kind kind = held_by_readers(p, w, &held, err);
+    if (kind == KT_OK && !held)
+        kind = held_by_sessions(p, w, &held, err);
+    return kind != KT_OK || held ? kind : go_revoking(p, w, err);
+}

@@ -1,0 +1,61 @@
+/* vaultd/rotation/pass.h - one look at one run: what it leaves behind; for advance.c and its parts.
+ *
+ * What:    One request decides what a run needs next, stores at most one change, and may leave a job
+ *          for the pool, sent only after the change is stored. The request may be run again when
+ *          somebody else changed what it rests on, so all that it leaves is in struct pass until it
+ *          was committed.
+ * Threads: the rotation thread's. */
+#pragma once
+
+#include "vaultd/rotation/engine.h"
+#include "vaultd/rotation/work.h"
+
+#define PASS_ACKS_MAX 30u /* consumers' words that become steps in one commit */
+
+struct pass {
+    struct rotation *rotation;
+    struct active *active;
+    int64_t now_ms;
+    /* left behind */
+    struct job *job;
+    bool moved;         /* look again at once */
+    int64_t wake_ms;
+    char waits_for[300];
+    int64_t waits_until_ms;
+    int64_t blamed_ms;
+    enum run_state before, state;
+    enum back_step before_back, back;
+    enum run_intent intent;
+    enum frozen_code frozen;
+    unsigned fx;
+    bool fresh, doubt, intended, touches;
+    char target[TARGET_NAME_MAX + 1];
+    struct noted noted[PASS_ACKS_MAX];
+    size_t n_noted;
+};
+
+/* ---- advance.c ---- */
+/* Nothing is to be done before until_ms (0: unless there is news); a person reads why. */
+void pass_wait(struct pass *p, int64_t until_ms, const char *format, ...) KT_PRINTF(3, 4);
+enum kt_kind pass_event(struct pass *p, struct work *w, enum run_event event, const char *why,
+                        struct kt_err *err) KT_MUST_CHECK;
+/* The target's limits allow what the job asks of a login; else the pass waits until they do. */
+bool pass_allows(struct pass *p, const struct work *w, enum job_kind job_kind);
+/* Leaves the job behind, or waits for the target's limits, or freezes without the versions. */
+enum kt_kind pass_job(struct pass *p, struct work *w, enum job_kind job_kind,
+                      struct kt_err *err) KT_MUST_CHECK;
+/* The state's deadline, not before what a restart leaves it; true: it is over. */
+bool pass_deadline_over(const struct pass *p, const struct run *run, int64_t *ret_at);
+
+/* ---- noted.c: consumers' words become steps, each once ---- */
+enum kt_kind pass_note_acks(struct pass *p, struct work *w, struct kt_err *err) KT_MUST_CHECK;
+/* After the commit. */
+void noted_add(struct active *active, const struct noted *noted);
+/* After a restart: those that are steps already. */
+enum kt_kind noted_load(struct active *active, struct request *req, const struct run *run,
+                        struct kt_err *err) KT_MUST_CHECK;
+
+/* ---- await.c: waiting for people and programs ---- */
+enum kt_kind await_acks(struct pass *p, struct work *w, struct kt_err *err) KT_MUST_CHECK;
+enum kt_kind await_overlap(struct pass *p, struct work *w, struct kt_err *err) KT_MUST_CHECK;
+enum kt_kind await_return(struct pass *p, struct work *w, struct kt_err *err) KT_MUST_CHECK;
