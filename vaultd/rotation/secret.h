@@ -67,7 +67,13 @@ enum kt_kind due_move(struct request *req, struct rotation_secret *secret, int64
 enum kt_kind due_row_name(struct request *req, const struct entry *entry, const char **ret,
                           struct kt_err *err) KT_MUST_CHECK;
 
-/* Routes (secret_routes.c). */
+/* ---- claims.c ---- */
+/* From the accounts and target that `before` names to those of secret->settings (no target: none).
+ * KT_INVALID (KT-R-007): another secret rotates one of them. */
+enum kt_kind claims_move(struct request *req, const struct rotation_settings *before,
+                         const struct rotation_secret *secret, struct kt_err *err) KT_MUST_CHECK;
+
+/* Routes (secret_routes.c, secret_write.c). */
 enum kt_kind secrets_list(struct request *req, struct kt_err *err);
 enum kt_kind secret_read(struct request *req, struct kt_err *err);
 enum kt_kind secret_write(struct request *req, struct kt_err *err);

@@ -1,0 +1,265 @@
+#include "vaultd/rotation/credential.h"
+#include "vaultd/rotation/engine.h"
+
+/* What people say about a secret's rotation: checked, adopted, stored. */
+
+static void wake_after(struct request *req, const struct commit_result *result)
+{
+    if (result->error == STORE_OK)
+        rotation_wake(req->core->rotation);
+}
+
+static enum kt_kind load_named(struct request *req, struct rotation_secret *ret,
+                               struct kt_err *err)
+{
+    return secret_load(req, request_param(req, "path"), ret, err);
+}
+
+/* ---- checking what is written ---- */
+
+static enum kt_kind check_strategy(const struct rotation_settings *s,
+                                   const struct rotation_target *target, struct kt_err *err)
+{
+    const struct driver_info *info = kt_driver_info(target->driver);
+    if (info == NULL)
+        return kt_fail(err, KT_INVALID, "target '%s' has a driver that this vaultd does not have",
+                       target->name);
+    if (s->strategy == STRATEGY_GENERATE) {
+        (void)kt_fail(err, KT_INVALID, "strategy generate has no target");
+        kt_hint(err, "strategy=alternate with two accounts and a group changes the password without "
+                     "a gap; strategy=in-place has one account and a gap");
+        return KT_INVALID;
+    }
+    bool alternate = s->strategy == STRATEGY_ALTERNATE;
+    if (alternate ? !info->alternate : !info->in_place)
+        return kt_fail(err, KT_INVALID, "driver %s cannot do strategy %s", target->driver,
+                       run_strategy_text(s->strategy));
+    if (alternate && (settings_accounts(s) != 2 || strcmp(s->accounts[0], s->accounts[1]) == 0)) {
+        (void)kt_fail(err, KT_INVALID, "strategy alternate needs two different accounts");
+        kt_hint(err, "accounts=app_a,app_b, both in group=app");
+        return KT_INVALID;
+    }
+    if (alternate && s->group[0] == '\0')
+        return kt_fail(err, KT_INVALID,
+                       "strategy alternate needs group: the role that owns everything");
+    if (alternate && (strcmp(s->group, s->accounts[0]) == 0 ||
+                      strcmp(s->group, s->accounts[1]) == 0))
+        return kt_fail(err, KT_INVALID, "group must be another role than the accounts");
+    if (!alternate && settings_accounts(s) != 1)
+        return kt_fail(err, KT_INVALID, "strategy in-place needs one account");
+    return KT_OK;
+}
+
+static enum kt_kind check_current(struct request *req, const struct rotation_secret *secret,
+                                  const struct kv_secret *kv, struct kt_err *err)
+{
+    const struct rotation_settings *s = &secret->settings;
+    if (kv->current == 0) {
+        (void)kt_fail(err, KT_INVALID, "'%s' has no version: there is nothing to rotate",
+                      secret->name);
+        kt_hint(err, "write the credential that is in use first: secretctl kv put %s %s= %s=",
+                secret->name, s->username_field, s->password_field);
+        return KT_INVALID;
+    }
+    struct credential now;
+    enum kt_kind kind = credential_load(req, secret, s, kv, kv->current, &now, NULL, err);
+    if (kind == KT_NOT_FOUND)
+        return kt_fail(err, KT_INVALID, "the current version of '%s' is gone", secret->name);
+    if (kind != KT_OK)
+        return kind;
+    if (strcmp(now.username, s->accounts[0]) != 0 &&
+        (s->accounts[1][0] == '\0' || strcmp(now.username, s->accounts[1]) != 0)) {
+        (void)kt_fail(err, KT_INVALID, "the secret's \"%s\" is none of the accounts",
+                      s->username_field);
+        kt_hint(err,
+                "name the account that is in use in accounts, or mend the secret (%s?): secretctl kv "
+                "patch %s %s=",
+                s->accounts[0], secret->name, s->username_field);
+        return KT_INVALID;
+    }
+    for (const char *at = now.password; *at != '\0'; at++)
+        if ((unsigned char)*at < 0x20 || (unsigned char)*at > 0x7e)
+            return kt_fail(err, KT_INVALID,
+                           "the current password has characters that are not printable ASCII: "
+                           "this driver cannot tell how the server reads them");
+    return KT_OK;
+}
+
+static enum kt_kind check_settings(struct request *req, const struct rotation_secret *secret,
+                                   struct kt_err *err)
+{
+    const struct rotation_settings *s = &secret->settings;
+    struct kt_generator generator;
+    enum kt_kind kind = settings_generator(s, &generator, err);
+    if (kind != KT_OK)
+        return kind;
+    struct kt_schedule_text text;
+    settings_schedule(s, &text);
+    kt_autoschedule struct kt_schedule *schedule = NULL;
+    kind = kt_schedule_parse(&text, &schedule, err);
+    if (kind != KT_OK)
+        return kind == KT_NOT_FOUND ? KT_INVALID : kind;
+    kt_autobuf struct kt_buf warnings;
+    kt_buf_init(&warnings, 4096);
+    kt_schedule_warn(schedule, req->now_ms, &warnings);
+    if (warnings.len > 0)
+        request_warn(req, "%s", kt_buf_text(&warnings));
+    if (s->password_field[0] == '\0' || strcmp(s->username_field, s->password_field) == 0)
+        return kt_fail(err, KT_INVALID,
+                       "password_field and username_field must name two members of the secret");
+    if (!settings_has_target(s) && s->strategy != STRATEGY_GENERATE) {
+        (void)kt_fail(err, KT_INVALID, "strategy %s needs a target", run_strategy_text(s->strategy));
+        kt_hint(err, "target=NAME; make one: secretctl target set NAME driver=postgresql ...");
+        return KT_INVALID;
+    }
+    if (s->max_overlap_s < s->overlap_s)
+        request_warn(req, "max_overlap is shorter than overlap: it has no effect");
+    return KT_OK;
+}
+
+/* ---- writing ---- */
+
+static bool same_place(const struct rotation_settings *a, const struct rotation_settings *b)
+{
+    return strcmp(a->target, b->target) == 0 && a->strategy == b->strategy &&
+           strcmp(a->accounts[0], b->accounts[0]) == 0 &&
+           strcmp(a->accounts[1], b->accounts[1]) == 0 && strcmp(a->group, b->group) == 0 &&
+           strcmp(a->username_field, b->username_field) == 0 &&
+           strcmp(a->password_field, b->password_field) == 0;
+}
+
+static enum kt_kind refuse_active(const struct rotation_secret *secret, struct kt_err *err)
+{
+    char id[RUN_ID_TEXT];
+    run_id_text(secret->run, id);
+    (void)kt_fail(err, KT_INVALID, "KT-R-005 run %s of '%s' is under way: it would not know whom to "
+                                   "change",
+                  id, secret->name);
+    kt_hint(err, "wait for it (secretctl run watch %s), or go back first: secretctl run cancel %s",
+            id, id);
+    return KT_INVALID;
+}
+
+/* The value that is there is what the target accepts: it stays as it is, and cannot be destroyed. */
+static enum kt_kind adopt(struct request *req, struct rotation_secret *secret,
+                          struct kv_secret *kv, struct kt_err *err)
+{
+    bool driven = settings_has_target(&secret->settings);
+    if (kv->changed == 0 || (kv->has_driver == driven && !driven))
+        return KT_OK;
+    bool changed = kv->has_driver != driven;
+    kv->has_driver = driven;
+    for (size_t i = 0; i < kv->n_versions; i++) {
+        struct kv_version *v = &kv->versions[i];
+        bool accepted = driven && (v->accepted_maybe || v->number == kv->current);
+        changed = changed || v->accepted_maybe != accepted;
+        v->accepted_maybe = accepted;
+        if (secret->last_done_ms == 0 && v->number == kv->current)
+            secret->last_done_ms = v->created_ms;
+    }
+    if (!changed)
+        return KT_OK;
+    return kv_save(req->core, secret->mount, request_batch(req), secret->path, kv, err);
+}
+
+static enum kt_kind check_target_side(struct request *req, const struct rotation_secret *secret,
+                                      const struct kv_secret *kv, struct kt_err *err)
+{
+    if (!settings_has_target(&secret->settings))
+        return KT_OK;
+    struct rotation_target target;
+    enum kt_kind kind = target_load(req, secret->settings.target, &target, err);
+    if (kind == KT_NOT_FOUND) {
+        (void)kt_fail(err, KT_INVALID, "there is no target '%s'", secret->settings.target);
+        kt_hint(err, "make it first: secretctl target set %s driver=postgresql host=...",
+                secret->settings.target);
+        return KT_INVALID;
+    }
+    if (kind != KT_OK)
+        return kind;
+    if (!rotation_can_run(req->core->rotation))
+        return kt_fail(err, KT_INVALID, "this vaultd was started without what runs drivers");
+    kind = check_strategy(&secret->settings, &target, err);
+    return kind == KT_OK ? check_current(req, secret, kv, err) : kind;
+}
+
+static enum kt_kind store_settings(struct request *req, const struct rotation_settings *before,
+                                   struct rotation_secret *secret, struct kv_secret *kv,
+                                   struct kt_err *err)
+{
+    enum kt_kind kind = claims_move(req, before, secret, err);
+    if (kind == KT_OK && !secret->active)
+        kind = adopt(req, secret, kv, err);
+    if (kind == KT_OK && !secret->active) {
+        secret->held = "";
+        kind = due_plan(req, secret, req->now_ms, err);
+    }
+    if (kind == KT_OK)
+        kind = secret_save(req, secret, err);
+    return kind;
+}
+
+enum kt_kind secret_write(struct request *req, struct kt_err *err)
+{
+    struct rotation_secret secret;
+    enum kt_kind kind = load_named(req, &secret, err);
+    if (kind == KT_NOT_FOUND && secret_place(req, request_param(req, "path"), &secret.mount,
+                                             &secret.path, err) != KT_OK)
+        return KT_INVALID;
+    if (kind != KT_OK && kind != KT_NOT_FOUND)
+        return kind;
+    const struct rotation_settings before = secret.settings;
+    kind = settings_read(req, &secret.settings, err);
+    if (kind == KT_OK)
+        kind = check_settings(req, &secret, err);
+    struct kv_secret *kv = NULL;
+    if (kind == KT_OK)
+        kind = kv_load(req->core, secret.mount, req->snapshot, &req->arena, secret.path, &kv, err);
+    if (kind != KT_OK && (kind != KT_NOT_FOUND || kv == NULL))
+        return kind;
+    if (secret.active && !same_place(&before, &secret.settings))
+        return refuse_active(&secret, err);
+    if (secret.active)
+        request_warn(req, "a run is under way: this applies from the next run");
+    kind = check_target_side(req, &secret, kv, err);
+    if (kind != KT_OK)
+        return kind;
+    if (request_batch(req) == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "writing a rotation");
+    req->after_commit = wake_after;
+    return store_settings(req, &before, &secret, kv, err);
+}
+
+enum kt_kind secret_delete(struct request *req, struct kt_err *err)
+{
+    struct rotation_secret secret;
+    enum kt_kind kind = load_named(req, &secret, err);
+    if (kind == KT_NOT_FOUND) {
+        *err = (struct kt_err){0};
+        return KT_OK;
+    }
+    if (kind != KT_OK)
+        return kind;
+    if (secret.active)
+        return refuse_active(&secret, err);
+    struct batch *batch = request_batch(req);
+    if (batch == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "removing a rotation");
+    const struct rotation_settings before = secret.settings;
+    secret.settings.target = "";
+    kind = claims_move(req, &before, &secret, err);
+    if (kind == KT_OK)
+        kind = due_remove(req, &secret, err);
+    struct kv_secret *kv = NULL;
+    if (kind == KT_OK)
+        kind = kv_load(req->core, secret.mount, req->snapshot, &req->arena, secret.path, &kv, err);
+    if (kind == KT_OK)
+        kind = adopt(req, &secret, kv, err);
+    if (kind != KT_OK && kind != KT_NOT_FOUND)
+        return kind;
+    unsigned char key[BARRIER_NAME_KEY];
+    secret_key(req->core, secret.mount->scope, secret.path, key);
+    batch_require(batch, KEY_CHANGED_AT, kt_bytes(key, sizeof key), secret.changed);
+    batch_delete(batch, kt_bytes(key, sizeof key));
+    return KT_OK;
+}
