@@ -23,6 +23,10 @@ static const struct code {
     {"KT-F-003", "no-such-version",
      "A consumer acknowledged a version that the secret does not have (any more).",
      "The agent reads the current version by itself. secretctl kv history SECRET"},
+    {"KT-F-004", "too-many-consumers",
+     "A secret has as many consumers as a rotation can wait for.",
+     "Remove those that are gone: secretctl agent list, then DELETE fleet/consumers/HOST/SECRET; or\n"
+     "give some of the services a secret of their own."},
     {"KT-R-003", "run-active",
      "A rotation of this secret is under way; a second one cannot start beside it.",
      "secretctl run watch RUN, or secretctl rotate --join SECRET; going back: secretctl run cancel RUN"},

@@ -16,6 +16,7 @@ static const struct record_row rows_1[] = {
     ROW(samples, RECORD_I64, 1),
     ROW(p95_ms, RECORD_I64, 1),
     ROW(baseline_p95_ms, RECORD_I64, 1),
+    ROW(failed_version, RECORD_U32, 0),
     ROW(failed_ms, RECORD_I64, 1),
 };
 static const struct record_form forms[] = {RECORD_FORM(1, rows_1)};
@@ -70,7 +71,7 @@ enum kt_kind consumers_load(struct request *req, const unsigned char secret[RUN_
     size_t n = 0, room = 0;
     enum kt_kind kind = KT_OK;
     struct entry entry;
-    while (kind == KT_OK && n < CONSUMERS_MAX && cursor_next(cursor, &entry) == STORE_OK) {
+    while (kind == KT_OK && cursor_next(cursor, &entry) == STORE_OK) {
         if (kt_bytes_equal(entry.key, kt_bytes(head, sizeof head)))
             continue;
         if (n == room) {
@@ -93,6 +94,25 @@ enum kt_kind consumers_load(struct request *req, const unsigned char secret[RUN_
         return kind;
     *ret = all;
     *ret_n = n;
+    return KT_OK;
+}
+
+enum kt_kind consumers_count(struct request *req, const unsigned char secret[RUN_ID], size_t *ret,
+                             struct kt_err *err)
+{
+    unsigned char prefix[BARRIER_FOLDER_PREFIX], head[BARRIER_NAME_KEY];
+    consumers_prefix(req->core, secret, prefix);
+    consumers_head(req->core, secret, head);
+    struct cursor *cursor = NULL;
+    if (cursor_open(req->snapshot, kt_bytes(prefix, sizeof prefix), kt_bytes(NULL, 0), &cursor) !=
+        STORE_OK)
+        return kt_fail(err, KT_IO, "counting the consumers of a secret");
+    size_t n = 0;
+    struct entry entry;
+    while (cursor_next(cursor, &entry) == STORE_OK)
+        n += !kt_bytes_equal(entry.key, kt_bytes(head, sizeof head));
+    cursor_close(cursor);
+    *ret = n;
     return KT_OK;
 }
 

@@ -9,7 +9,7 @@
 #include "vaultd/rotation/names.h"
 #include "vaultd/rotation/record.h"
 
-#define CONSUMERS_MAX    4096u /* of one secret */
+#define CONSUMERS_MAX    4096u /* of one secret; one more is refused */
 #define HOST_SECRETS_MAX 4096u
 #define HOST_MAX         253u
 #define SERVICE_MAX      128u
@@ -34,16 +34,22 @@ struct consumer {
     uint32_t version;
     enum consumer_state state;
     int64_t at_ms;
-    int64_t failed_ms; /* when a version did not do: unhealthy, and kept while it goes back from it */
+    /* Which version did not do, and when: kept while it goes back from it, well or not. */
+    uint32_t failed_version;
+    int64_t failed_ms;
     int64_t samples, p95_ms, baseline_p95_ms;
     generation changed; /* not stored */
 };
 extern const struct record_kind consumer_kind;
 
-/* All of a secret, or of one host (NULL: all), in key order. */
+/* All of a secret, or of one host (NULL: all), in key order. Never only a part: nothing may be
+ * revoked while one is overlooked. */
 enum kt_kind consumers_load(struct request *req, const unsigned char secret[RUN_ID],
                             const char *host, struct consumer **ret, size_t *ret_n,
                             struct kt_err *err) KT_MUST_CHECK;
+/* How many the secret has; no record is opened for it. */
+enum kt_kind consumers_count(struct request *req, const unsigned char secret[RUN_ID], size_t *ret,
+                             struct kt_err *err) KT_MUST_CHECK;
 /* KT_NOT_FOUND, no text: none. */
 enum kt_kind consumer_load(struct request *req, const unsigned char secret[RUN_ID],
                            const char *host, const char *service, struct consumer *ret,

@@ -201,11 +201,25 @@ static enum kt_kind used_otherwise(struct request *req, const struct place *plac
     return kind;
 }
 
+static enum kt_kind check_room(struct request *req, const struct place *place, struct kt_err *err)
+{
+    size_t n = 0;
+    enum kt_kind kind = consumers_count(req, place->secret.id, &n, err);
+    if (kind != KT_OK || n < CONSUMERS_MAX)
+        return kind;
+    (void)kt_fail(err, KT_INVALID, "KT-F-004 '%s' has %u consumers already", place->name,
+                  CONSUMERS_MAX);
+    kt_hint(err, "remove those that are gone: DELETE fleet/consumers/HOST/%s", place->name);
+    return KT_INVALID;
+}
+
 static enum kt_kind store_consumer(struct request *req, const struct place *place,
                                    const struct consumer *consumer, struct kt_err *err)
 {
-    enum kt_kind kind = consumer_save(req, place->secret.id, consumer, err);
     bool gone = consumer->state == CONSUMER_GONE, other = false;
+    enum kt_kind kind = consumer->changed == 0 && !gone ? check_room(req, place, err) : KT_OK;
+    if (kind == KT_OK)
+        kind = consumer_save(req, place->secret.id, consumer, err);
     if (kind == KT_OK && !gone && consumer->changed == 0)
         return list_secret(req, place->host, place->name, true, err);
     if (kind == KT_OK && gone)
@@ -215,13 +229,19 @@ static enum kt_kind store_consumer(struct request *req, const struct place *plac
     return kind;
 }
 
-/* "unhealthy", then "rolled_back": one failure, told twice. */
-static int64_t failure_time(const struct request *req, const struct consumer *before,
-                            enum consumer_state state)
+/* "unhealthy" with a new version, then "rolled_back" or "unhealthy" with the one before it: one
+ * failure, told twice. Who went back without the first of these words failed with the current one. */
+static void note_failure(const struct request *req, const struct kv_secret *kv,
+                         const struct consumer *before, struct consumer *now)
 {
-    if (state == CONSUMER_ROLLED_BACK && before->state == CONSUMER_UNHEALTHY)
-        return before->failed_ms;
-    return state == CONSUMER_ROLLED_BACK || state == CONSUMER_UNHEALTHY ? req->now_ms : 0;
+    bool failed = now->state == CONSUMER_UNHEALTHY || now->state == CONSUMER_ROLLED_BACK;
+    bool again = before->failed_version > now->version &&
+                 (before->state == CONSUMER_UNHEALTHY || before->state == CONSUMER_ROLLED_BACK);
+    if (failed && again)
+        return;
+    bool went_back = now->state == CONSUMER_ROLLED_BACK && kv->current > now->version;
+    now->failed_version = !failed ? 0 : went_back ? kv->current : now->version;
+    now->failed_ms = failed ? req->now_ms : 0;
 }
 
 enum kt_kind consumer_write(struct request *req, struct kt_err *err)
@@ -243,7 +263,7 @@ enum kt_kind consumer_write(struct request *req, struct kt_err *err)
     kind = read_report(req, &consumer, err);
     if (kind != KT_OK)
         return kind;
-    consumer.failed_ms = failure_time(req, &before, consumer.state);
+    note_failure(req, place.kv, &before, &consumer);
     consumer.identity = token_identity(req->token);
     consumer.at_ms = req->now_ms;
     consumer.changed = before.changed;

@@ -7,14 +7,12 @@ bool consumer_acked(const struct run *run, const struct consumer *consumer)
     return consumer->state == CONSUMER_HEALTHY && consumer->version >= run->to;
 }
 
-/* It tried the new version and is not well, or went back from it by itself; and since then the target
- * did not get it again. */
+/* It tried the new version and could not keep it, whether it is well with the one before again or
+ * not; and since then the target did not get it once more. */
 static bool in_trouble(const struct run *run, const struct consumer *consumer)
 {
-    if (run->promoted_ms == 0 || consumer->failed_ms < run->promoted_ms)
-        return false;
-    return consumer->state == CONSUMER_ROLLED_BACK ||
-           (consumer->state == CONSUMER_UNHEALTHY && consumer->version == run->to);
+    return run->promoted_ms != 0 && consumer->failed_ms >= run->promoted_ms &&
+           consumer->failed_version == run->to;
 }
 
 void acks_judge(const struct run *run, const struct consumer *consumers, size_t n,
