@@ -328,6 +328,11 @@ void child_instance(const struct supervisor *s, char out[64])
     (void)snprintf(out, 64, "%d-%lld", (int)s->pid, (long long)s->started_ms);
 }
 
+bool child_failed(const struct supervisor *s)
+{
+    return s->state == CHILD_ENDED && (s->code != CLD_EXITED || s->status != 0);
+}
+
 int child_exit_status(const struct supervisor *s)
 {
     if (s->code == CLD_EXITED)

@@ -63,6 +63,8 @@ void child_signal(struct supervisor *s, int signal);
 bool child_helper(struct supervisor *s, char *const *argv, int64_t timeout_ms);
 /* A text that names this start of the service among all: pid and start time. */
 void child_instance(const struct supervisor *s, char out[64]);
+/* It ended, and not with exit status 0. */
+bool child_failed(const struct supervisor *s);
 /* What the agent exits with for an ended service, or for a signal that came before it was started; a
  * death by signal is repeated on the agent itself (and does not return). */
 int child_exit_status(const struct supervisor *s);

@@ -233,7 +233,8 @@ enum kt_kind link_watch(struct link *link, unsigned wait_s, struct wanted *wante
 
 /* ---- reporting ---- */
 
-enum kt_kind link_report(struct link *link, const struct report *report, struct kt_err *err)
+enum kt_kind link_report(struct link *link, const struct report *report, bool *ret_rotating,
+                         struct kt_err *err)
 {
     char instance[64];
     child_instance(link->s, instance);
@@ -254,7 +255,11 @@ enum kt_kind link_report(struct link *link, const struct report *report, struct 
         consumer.baseline_p95_ms = report->baseline->p95_ms;
     kt_autoapireply struct kt_api_reply reply;
     kt_api_reply_init(&reply);
-    return kt_api_consumer_report(link->api, &consumer, &reply, err);
+    enum kt_kind kind = kt_api_consumer_report(link->api, &consumer, &reply, err);
+    char run[64] = "";
+    if (kind == KT_OK && kt_api_text(reply.data, "run", run, sizeof run))
+        *ret_rotating = run[0] != '\0';
+    return kind;
 }
 
 /* ---- pacing ---- */

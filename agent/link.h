@@ -43,7 +43,8 @@ struct report {
     const char *state, *detail, *evidence;
     const struct health_result *health, *baseline; /* may be NULL */
 };
-enum kt_kind link_report(struct link *link, const struct report *report,
+/* *ret_rotating: is a rotation of the secret under way? */
+enum kt_kind link_report(struct link *link, const struct report *report, bool *ret_rotating,
                          struct kt_err *err) KT_MUST_CHECK;
 
 /* Renews the token when half of its life is over; a token that cannot be renewed is said once. */

@@ -1,5 +1,6 @@
 #include "agent/service.h"
 
+#include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -190,6 +191,22 @@ enum kt_kind service_start(struct service *service, struct kt_err *err)
 
 /* ---- reports ---- */
 
+static bool is_uneasy(const char *state)
+{
+    return strcmp(state, "unhealthy") == 0 || strcmp(state, "rolled_back") == 0;
+}
+
+/* The last word about a secret; one that matters and was not heard is said again later. */
+static void remember(struct service *service, size_t i, const char *state, const char *detail,
+                     bool unheard)
+{
+    service->uneasy[i] = is_uneasy(state);
+    bool matters = service->uneasy[i] || strcmp(state, "healthy") == 0;
+    service->unreported[i] = unheard && matters ? state : NULL;
+    (void)snprintf(service->because[i], sizeof service->because[i], "%s",
+                   detail == NULL ? "" : detail);
+}
+
 static enum kt_kind say(struct service *service, size_t i, uint64_t version, const char *state,
                         const char *detail, const struct health_result *health,
                         const struct health_result *baseline)
@@ -206,20 +223,17 @@ static enum kt_kind say(struct service *service, size_t i, uint64_t version, con
                                   .health = health,
                                   .baseline = baseline};
     struct kt_err err = {0};
-    enum kt_kind kind = link_report(service->link, &report, &err);
+    enum kt_kind kind = link_report(service->link, &report, &service->rotating[i], &err);
     if (kind == KT_INVALID && strstr(err.what, "KT-F-002") != NULL) {
         /* The vault lost its note of our reading (a power loss): read again, then say it again. */
         struct values *again = values_new();
         struct value *value = again == NULL ? NULL : values_add(again, report.secret);
         if (value != NULL &&
             link_fetch(service->link, report.secret, version, value, &err) == KT_OK)
-            kind = link_report(service->link, &report, &err);
+            kind = link_report(service->link, &report, &service->rotating[i], &err);
         values_free(again);
     }
-    bool uneasy = strcmp(state, "unhealthy") == 0 || strcmp(state, "rolled_back") == 0;
-    bool matters = uneasy || strcmp(state, "healthy") == 0;
-    service->unreported[i] = kind != KT_OK && matters ? state : NULL;
-    service->uneasy[i] = uneasy;
+    remember(service, i, state, detail, kind != KT_OK);
     if (kind != KT_OK && kind != KT_GONE) {
         kt_context(&err, "reporting %s", report.secret);
         kt_log_err(KT_LOG_WARNING, "report-failed", &err);
@@ -234,7 +248,7 @@ static void say_all(struct service *service, const struct values *values, const 
     bool away = false; /* then it is not asked to wait for each secret anew */
     for (size_t i = 0; i < values->n; i++) {
         if (away) {
-            service->unreported[i] = strcmp(state, "healthy") == 0 ? state : NULL;
+            remember(service, i, state, detail, true);
             continue;
         }
         away =
@@ -269,6 +283,22 @@ static bool is_on_trial(const struct service *service, const struct wanted *want
            wanted[i].version == service->values->at[i].version;
 }
 
+/* Word by word what the vault has not heard: that a version did not do comes before that it was gone
+ * back from, else nobody would know which one it was. */
+static void say_again(struct service *service, size_t i)
+{
+    uint64_t version = service->values->at[i].version, refused = service->refused[i];
+    const char *state = service->unreported[i];
+    char because[sizeof service->because[i]];
+    memcpy(because, service->because[i], sizeof because);
+    if (is_uneasy(state) && refused != 0 && refused != version &&
+        say(service, i, refused, "unhealthy", because, NULL, NULL) != KT_OK) {
+        remember(service, i, state, because, true);
+        return;
+    }
+    (void)say(service, i, version, state, because, NULL, NULL);
+}
+
 static bool report_one(struct service *service, const struct wanted *wanted, size_t i,
                        const struct health_result *health)
 {
@@ -279,7 +309,7 @@ static bool report_one(struct service *service, const struct wanted *wanted, siz
     else if (is_on_trial(service, wanted, i) && !health->healthy)
         (void)say(service, i, version, "unhealthy", health->detail, health, NULL);
     else if (service->unreported[i] != NULL)
-        (void)say(service, i, version, service->unreported[i], NULL, NULL, NULL);
+        say_again(service, i);
     return service->unreported[i] == NULL && !asks_again(service, wanted, i) &&
            !is_on_trial(service, wanted, i);
 }
@@ -299,10 +329,26 @@ bool service_report_again(struct service *service, const struct wanted *wanted)
     return all;
 }
 
+/* A program that fails while a rotation is under way is no consumer less, but one in trouble: whoever
+ * starts it again finds the vault waiting. */
 void service_gone(struct service *service)
 {
+    const struct supervisor *s = service->s;
+    bool failed = !s->ending && (service->lost || child_failed(s));
+    char detail[160];
+    if (service->lost)
+        (void)snprintf(detail, sizeof detail, "the service could not be started again");
+    else
+        (void)snprintf(detail, sizeof detail, "the service ended with %s %d",
+                       s->code == CLD_EXITED ? "exit status" : "signal", s->status);
     link_last_word(service->link);
-    say_all(service, service->values, "gone", NULL, NULL, NULL);
+    bool away = false;
+    for (size_t i = 0; i < service->values->n && !away; i++) {
+        bool trouble = failed && service->rotating[i];
+        away = may_come_back(say(service, i, service->values->at[i].version,
+                                 trouble ? "unhealthy" : "gone", trouble ? detail : NULL, NULL,
+                                 NULL));
+    }
 }
 
 /* ---- moving to another version ---- */
@@ -447,16 +493,20 @@ static struct health_result look_before(struct service *service, const struct va
 }
 
 /* A version that did not do may do now that the vault speaks of it again: it set it anew. */
-static void forgive(struct service *service, const struct wanted *wanted)
+static void take_news(struct service *service, const struct wanted *wanted)
 {
-    for (size_t i = 0; i < service->values->n; i++)
-        if (wanted[i].news && wanted[i].version == service->refused[i])
+    for (size_t i = 0; i < service->values->n; i++) {
+        if (!wanted[i].news)
+            continue;
+        service->rotating[i] = wanted[i].active;
+        if (wanted[i].version == service->refused[i])
             service->refused[i] = 0;
+    }
 }
 
 bool service_move(struct service *service, const struct wanted *wanted)
 {
-    forgive(service, wanted);
+    take_news(service, wanted);
     if (!differs(service, wanted))
         return true;
     struct kt_err err = {0};

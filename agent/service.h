@@ -20,6 +20,8 @@ struct service {
     /* The last word that the vault has not heard; NULL: it knows. */
     const char *unreported[CONFIG_SECRETS_MAX];
     bool uneasy[CONFIG_SECRETS_MAX];     /* the last word about it was not "healthy" */
+    char because[CONFIG_SECRETS_MAX][160]; /* the last word's reason; "" */
+    bool rotating[CONFIG_SECRETS_MAX];   /* a rotation of it is under way, as far as is known */
 };
 
 enum kt_kind service_init(struct service *service, const struct config *config,
@@ -40,5 +42,6 @@ bool service_move(struct service *service, const struct wanted *wanted);
  * was last reported, once the vault wants the version that it runs; and, while a rotation is under
  * way, whether the service is still well with the new version. False: call it again soon. */
 bool service_report_again(struct service *service, const struct wanted *wanted);
-/* The last word: no consumer any more. One try. */
+/* The last word: no consumer any more, or, when it failed while a rotation is under way, that it is
+ * not well. One try. */
 void service_gone(struct service *service);
