@@ -459,6 +459,47 @@ static void loose_reader_is_passed(void **state)
     scene_end(s);
 }
 
+static unsigned first_reads(struct scene *s, uint32_t version)
+{
+    const unsigned char table = TABLE_LEDGER;
+    struct snapshot *snapshot = NULL;
+    struct cursor *cursor = NULL;
+    struct entry entry;
+    unsigned n = 0;
+    assert_int_equal(snapshot_begin(s->vault->store, &snapshot), STORE_OK);
+    assert_int_equal(cursor_open(snapshot, kt_bytes(&table, 1), kt_bytes(NULL, 0), &cursor),
+                     STORE_OK);
+    while (cursor_next(cursor, &entry) == STORE_OK)
+        n += entry.key.len == BARRIER_NAME_KEY + 4 &&
+             kt_get_be32(entry.key.at + BARRIER_NAME_KEY) == version;
+    cursor_close(cursor);
+    snapshot_end(snapshot);
+    return n;
+}
+
+/* More of them than fit into the commit that ends the run. */
+static void many_readers_are_forgotten(void **state)
+{
+    enum { READERS = 250 };
+    struct scene *s = scene(*state);
+    char person[128];
+    change_rotation(s, "{\"loose_readers\":\"ignore\"}");
+    for (unsigned i = 0; i < READERS; i++) {
+        test_vault_token(s->vault, "person", "path \"secret/data/*\" { capabilities = [\"read\"] }",
+                         person, sizeof person);
+        assert_int_equal(test_vault_call(s->vault, "GET", "secret/data/db/orders", person, NULL),
+                         200);
+    }
+    rotate(s);
+    soon(s, "overlapping");
+    assert_int_equal(first_reads(s, 1), READERS);
+    until(s, "done");
+    for (int i = 0; i < 3000 && first_reads(s, 1) > 0; i++)
+        pause_ms(1);
+    assert_int_equal(first_reads(s, 1), 0);
+    scene_end(s);
+}
+
 static void sessions_drain(void **state)
 {
     struct scene *s = scene(*state);

@@ -54,42 +54,40 @@ static bool token_ended(struct request *req, const struct reader *reader)
     return kind == KT_INVALID || kind == KT_DENIED;
 }
 
-/* Rows of one identity adjoin, whatever their version. */
-static bool read_newer(const struct run *run, const struct reader *readers, size_t n,
-                       const char *identity)
+struct look {
+    struct request *req;
+    const struct consumer *consumers;
+    size_t n_consumers;
+    struct loose *loose;
+    struct kt_jsonw *w; /* NULL: they are only counted */
+};
+
+static bool take_reader(void *arg, const struct reader *reader)
 {
-    for (size_t i = 0; i < n; i++)
-        if (readers[i].version >= run->to && strcmp(readers[i].identity, identity) == 0)
-            return true;
-    return false;
+    struct look *look = arg;
+    struct loose *loose = look->loose;
+    if (is_agent(reader->identity, look->consumers, look->n_consumers) ||
+        token_ended(look->req, reader))
+        return true;
+    if (loose->n++ == 0)
+        loose->first = *reader;
+    if (look->w == NULL)
+        return true;
+    kt_jsonw_object(look->w);
+    kt_jsonw_kv_text(look->w, "identity", reader->identity);
+    kt_jsonw_kv_text(look->w, "host", reader->host);
+    kt_jsonw_kv_int(look->w, "version", reader->version);
+    kt_jsonw_kv_time(look->w, "at", reader->at_ms);
+    kt_jsonw_end(look->w);
+    return true;
 }
 
 static enum kt_kind each_loose(struct request *req, const struct run *run,
                                const struct consumer *consumers, size_t n_consumers,
                                struct loose *ret, struct kt_jsonw *w, struct kt_err *err)
 {
-    struct reader *readers = NULL;
-    size_t n = 0;
-    enum kt_kind kind = readers_load(req, run->secret_id, &readers, &n, err);
-    if (kind != KT_OK)
-        return kind;
-    for (size_t i = 0; i < n; i++) {
-        const struct reader *reader = &readers[i];
-        if (reader->version != run->from || is_agent(reader->identity, consumers, n_consumers) ||
-            read_newer(run, readers, n, reader->identity) || token_ended(req, reader))
-            continue;
-        if (ret->n++ == 0)
-            ret->first = reader;
-        if (w == NULL)
-            continue;
-        kt_jsonw_object(w);
-        kt_jsonw_kv_text(w, "identity", reader->identity);
-        kt_jsonw_kv_text(w, "host", reader->host);
-        kt_jsonw_kv_int(w, "version", reader->version);
-        kt_jsonw_kv_time(w, "at", reader->at_ms);
-        kt_jsonw_end(w);
-    }
-    return KT_OK;
+    struct look look = {req, consumers, n_consumers, ret, w};
+    return readers_behind(req, run->secret_id, run->from, run->to, take_reader, &look, err);
 }
 
 enum kt_kind loose_look(struct request *req, const struct run *run,

@@ -23,7 +23,7 @@ bool consumer_acked(const struct run *run, const struct consumer *consumer);
 /* Readers of the old version that are no agents, and have not read a newer one. */
 struct loose {
     size_t n;
-    const struct reader *first;
+    struct reader first;
 };
 enum kt_kind loose_look(struct request *req, const struct run *run,
                         const struct consumer *consumers, size_t n_consumers, struct loose *ret,

@@ -14,6 +14,7 @@
 #define LATER_MS       ((int64_t)60 * 1000)
 #define SESSIONS_MS    1000
 #define RESTART_MS     ((int64_t)30 * 1000)
+#define FORGET_AT_ONCE 90u /* a batch has room for 100 operations */
 
 void pass_wait(struct pass *p, int64_t until_ms, const char *format, ...)
 {
@@ -182,6 +183,9 @@ static void leave_behind(struct pass *p, const struct work *w)
     p->intent = m->intent;
     p->intended = m->open && m->fresh;
     p->touches = run_touches_target(&w->run);
+    p->readers_left = w->readers_left;
+    p->version = w->run.to;
+    memcpy(p->secret, w->run.secret_id, RUN_ID);
     (void)snprintf(p->target, sizeof p->target, "%s", w->run.settings.target);
 }
 
@@ -303,6 +307,22 @@ static void say(const struct active *active, const struct pass *p)
                active->text, run_state_text(p->state), active->text);
 }
 
+static enum kt_kind forget_handler(struct request *req, struct kt_err *err)
+{
+    struct pass *p = req->handler_data;
+    return readers_forget(req, p->secret, p->version, FORGET_AT_ONCE, &p->readers_left, err);
+}
+
+/* Who read versions that are dead by now: a fleet's rows do not fit into the run's last commit. What a
+ * crash leaves, the next run of the secret removes. */
+static void forget_readers(struct rotation *rotation, struct pass *p)
+{
+    struct kt_err err = {0};
+    while (p->readers_left && !atomic_load(&rotation->stopping))
+        if (request_internal(rotation->core, "rotation/readers", forget_handler, p, &err) != KT_OK)
+            return;
+}
+
 static void took(struct rotation *rotation, struct active *active, struct pass *p)
 {
     bool retried = active->finished != NULL && p->state == p->before &&
@@ -338,6 +358,8 @@ static void took(struct rotation *rotation, struct active *active, struct pass *
     if (p->moved)
         rotation_tell(rotation, active->id);
     say(active, p);
+    if (active->ended)
+        forget_readers(rotation, p);
 }
 
 static void failed(struct rotation *rotation, struct active *active, enum kt_kind kind,

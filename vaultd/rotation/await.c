@@ -42,6 +42,13 @@ enum kt_kind await_acks(struct pass *p, struct work *w, struct kt_err *err)
     return KT_OK;
 }
 
+/* A clock that was set back does not make it longer than it is. */
+static int64_t overlap_end(const struct pass *p, int64_t from_ms, int64_t seconds)
+{
+    int64_t until = from_ms + seconds * 1000, most = p->now_ms + seconds * 1000;
+    return until < most ? until : most;
+}
+
 enum kt_kind await_return(struct pass *p, struct work *w, struct kt_err *err)
 {
     struct run *run = &w->run;
@@ -49,7 +56,7 @@ enum kt_kind await_return(struct pass *p, struct work *w, struct kt_err *err)
     int64_t at = 0;
     acks_judge(run, w->consumers, w->n_consumers, &acks);
     int64_t moved = acks.moved_ms > run->state_ms ? acks.moved_ms : run->state_ms;
-    int64_t until = moved + run->settings.overlap_s * 1000;
+    int64_t until = overlap_end(p, moved, run->settings.overlap_s);
     int64_t most = run->state_ms + run->settings.max_overlap_s * 1000;
     /* Without consumers nobody says that it went back; then only the overlap counts. */
     if (acks.on_new == 0 || p->now_ms >= most) {
@@ -85,7 +92,7 @@ static enum kt_kind held_by_readers(struct pass *p, struct work *w, bool *ret_he
     *ret_held = true;
     pass_wait(p, most,
               "%zu readers of v%u that are no agents (%s from %s) to read v%u, or max_overlap",
-              loose.n, run->from, loose.first->identity, loose.first->host, run->to);
+              loose.n, run->from, loose.first.identity, loose.first.host, run->to);
     return KT_OK;
 }
 
@@ -139,10 +146,7 @@ enum kt_kind await_overlap(struct pass *p, struct work *w, struct kt_err *err)
         return pass_event(p, w, EV_LATE, NULL, err);
     int64_t overlap = run->settings.overlap_s > run->settings.soak_s ? run->settings.overlap_s
                                                                      : run->settings.soak_s;
-    int64_t until = run->acked_ms + overlap * 1000;
-    /* A clock that was set back does not make it longer than it is. */
-    if (until > p->now_ms + overlap * 1000)
-        until = p->now_ms + overlap * 1000;
+    int64_t until = overlap_end(p, run->acked_ms, overlap);
     if (p->now_ms < until) {
         pass_wait(p, until, "the overlap and the soak");
         return KT_OK;

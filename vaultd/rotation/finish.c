@@ -4,7 +4,7 @@
 
 /* The end of a run, in the commit that ends it: nothing is left to be tidied up after a crash. */
 
-#define FORGET_MOST 30u /* a batch has room for 100 operations */
+#define FORGET_MOST 30u /* a batch has room for 100 operations; the engine removes the rest */
 
 static void release_locks(struct work *w, struct batch *batch)
 {
@@ -69,7 +69,8 @@ enum kt_kind work_finish(struct work *w, struct kt_err *err)
     if (kind == KT_OK)
         kind = settle_target(w, err);
     if (kind == KT_OK && w->run.machine.state == RUN_DONE)
-        kind = readers_forget(w->req, w->run.secret_id, w->run.to, FORGET_MOST, err);
+        kind = readers_forget(w->req, w->run.secret_id, w->run.to, FORGET_MOST, &w->readers_left,
+                              err);
     if (kind == KT_OK)
         kind = report_write(w, err);
     return kind;

@@ -166,23 +166,40 @@ static enum kt_kind open_cursor(struct request *req, const unsigned char secret[
     return KT_OK;
 }
 
-static bool grow(struct request *req, struct reader **all, size_t n, size_t *room)
+static enum kt_kind open_row(struct request *req, struct kt_bytes key, struct reader *ret,
+                             struct kt_err *err)
 {
-    if (n < *room)
-        return true;
-    size_t wanted = *room == 0 ? 32 : *room * 2;
-    struct reader *more = kt_arena_take(&req->arena, wanted * sizeof *more);
-    if (more == NULL)
-        return false;
-    if (n > 0)
-        memcpy(more, *all, n * sizeof *more);
-    *all = more;
-    *room = wanted;
-    return true;
+    struct kt_bytes record;
+    enum kt_kind kind = request_record(req, key, &record, NULL, err);
+    return kind == KT_OK ? record_read(&reader_kind, record, &req->arena, ret, err) : kind;
 }
 
-enum kt_kind readers_load(struct request *req, const unsigned char secret[RUN_ID],
-                          struct reader **ret, size_t *ret_n, struct kt_err *err)
+/* One identity's rows, which adjoin: what their keys tell. */
+struct group {
+    unsigned char name[BARRIER_NAME_KEY];
+    bool any, read_it, went_on;
+};
+
+static enum kt_kind end_group(struct request *req, const struct group *group, uint32_t version,
+                              bool (*each)(void *arg, const struct reader *reader), void *arg,
+                              bool *ret_on, struct kt_err *err)
+{
+    if (!group->any || !group->read_it || group->went_on)
+        return KT_OK;
+    unsigned char key[LEDGER_KEY];
+    memcpy(key, group->name, sizeof group->name);
+    kt_put_be32(key + BARRIER_NAME_KEY, version);
+    struct reader reader;
+    enum kt_kind kind = open_row(req, kt_bytes(key, sizeof key), &reader, err);
+    if (kind == KT_OK)
+        *ret_on = each(arg, &reader);
+    return kind;
+}
+
+enum kt_kind readers_behind(struct request *req, const unsigned char secret[RUN_ID],
+                            uint32_t version, uint32_t newer,
+                            bool (*each)(void *arg, const struct reader *reader), void *arg,
+                            struct kt_err *err)
 {
     unsigned char head[LEDGER_KEY];
     ledger_head(req->core, secret, head);
@@ -190,29 +207,25 @@ enum kt_kind readers_load(struct request *req, const unsigned char secret[RUN_ID
     enum kt_kind kind = open_cursor(req, secret, &cursor, err);
     if (kind != KT_OK)
         return kind;
-    kt_autobuf struct kt_buf plain;
-    kt_buf_init(&plain, RECORD_MAX);
-    struct reader *all = NULL;
-    size_t n = 0, room = 0;
+    struct group group = {.any = false};
     struct entry entry;
-    while (kind == KT_OK && n < LEDGER_ROWS_MAX && cursor_next(cursor, &entry) == STORE_OK) {
-        if (kt_bytes_equal(entry.key, kt_bytes(head, sizeof head)))
+    bool on = true;
+    while (kind == KT_OK && on && cursor_next(cursor, &entry) == STORE_OK) {
+        if (entry.key.len != LEDGER_KEY || kt_bytes_equal(entry.key, kt_bytes(head, sizeof head)))
             continue;
-        if (!grow(req, &all, n, &room)) {
-            kind = kt_fail(err, KT_NO_MEMORY, "reading who read a secret");
-            break;
+        if (!group.any || memcmp(group.name, entry.key.at, sizeof group.name) != 0) {
+            kind = end_group(req, &group, version, each, arg, &on, err);
+            group = (struct group){.any = true};
+            memcpy(group.name, entry.key.at, sizeof group.name);
         }
-        kt_buf_reset(&plain);
-        kind = barrier_open_entry(req->core->barrier, entry.key, entry.value, &plain, err);
-        if (kind == KT_OK)
-            kind = record_read(&reader_kind, kt_buf_bytes(&plain), &req->arena, &all[n++], err);
+        uint32_t number = kt_get_be32(entry.key.at + BARRIER_NAME_KEY);
+        group.read_it = group.read_it || number == version;
+        group.went_on = group.went_on || number >= newer;
     }
+    if (kind == KT_OK && on)
+        kind = end_group(req, &group, version, each, arg, &on, err);
     cursor_close(cursor);
-    if (kind != KT_OK)
-        return kind;
-    *ret = all;
-    *ret_n = n;
-    return KT_OK;
+    return kind;
 }
 
 bool reader_is_there(struct request *req, const unsigned char secret[RUN_ID], const char *identity,
@@ -241,7 +254,7 @@ void readers_require(struct request *req, const unsigned char secret[RUN_ID], st
 }
 
 enum kt_kind readers_forget(struct request *req, const unsigned char secret[RUN_ID],
-                            uint32_t version, unsigned most, struct kt_err *err)
+                            uint32_t version, unsigned most, bool *ret_more, struct kt_err *err)
 {
     struct batch *batch = request_batch(req);
     unsigned char head[LEDGER_KEY];
@@ -251,14 +264,19 @@ enum kt_kind readers_forget(struct request *req, const unsigned char secret[RUN_
                                       : open_cursor(req, secret, &cursor, err);
     if (kind != KT_OK)
         return kind;
+    bool more = false;
     struct entry entry;
-    while (most > 0 && cursor_next(cursor, &entry) == STORE_OK) {
+    while (!more && cursor_next(cursor, &entry) == STORE_OK) {
         if (entry.key.len != LEDGER_KEY || kt_bytes_equal(entry.key, kt_bytes(head, sizeof head)) ||
             kt_get_be32(entry.key.at + BARRIER_NAME_KEY) >= version)
             continue;
-        batch_delete(batch, entry.key);
-        most--;
+        more = most == 0;
+        if (!more) {
+            batch_delete(batch, entry.key);
+            most--;
+        }
     }
     cursor_close(cursor);
+    *ret_more = more;
     return KT_OK;
 }

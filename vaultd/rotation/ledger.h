@@ -11,8 +11,7 @@
 #include "vaultd/rotation/names.h"
 #include "vaultd/rotation/record.h"
 
-#define LEDGER_KNOWN   65536u
-#define LEDGER_ROWS_MAX 20000u
+#define LEDGER_KNOWN 65536u
 
 struct ledger;
 struct ledger *ledger_new(struct core *core); /* NULL: out of memory */
@@ -27,9 +26,12 @@ struct reader {
     int64_t at_ms;
 };
 extern const struct record_kind reader_kind;
-/* Every row of the secret, those of one identity together. */
-enum kt_kind readers_load(struct request *req, const unsigned char secret[RUN_ID],
-                          struct reader **ret, size_t *ret_n, struct kt_err *err) KT_MUST_CHECK;
+/* Identities that read `version`, and none from `newer` on: each once, in key order, until the callback
+ * says false. Its reader's texts live in the request's arena. Rows of who went on are not opened. */
+enum kt_kind readers_behind(struct request *req, const unsigned char secret[RUN_ID],
+                            uint32_t version, uint32_t newer,
+                            bool (*each)(void *arg, const struct reader *reader), void *arg,
+                            struct kt_err *err) KT_MUST_CHECK;
 bool reader_is_there(struct request *req, const unsigned char secret[RUN_ID], const char *identity,
                      uint32_t version);
 /* Conditions on a batch. */
@@ -37,6 +39,7 @@ void reader_require(struct request *req, const unsigned char secret[RUN_ID], con
                     uint32_t version, struct batch *batch);
 void readers_require(struct request *req, const unsigned char secret[RUN_ID],
                      struct batch *batch);
-/* Removes up to `most` rows of versions below `version` in req's batch. */
+/* Removes up to `most` rows of versions below `version` in req's batch; *ret_more: there are others. */
 enum kt_kind readers_forget(struct request *req, const unsigned char secret[RUN_ID],
-                            uint32_t version, unsigned most, struct kt_err *err) KT_MUST_CHECK;
+                            uint32_t version, unsigned most, bool *ret_more,
+                            struct kt_err *err) KT_MUST_CHECK;

@@ -29,6 +29,9 @@ struct pass {
     enum frozen_code frozen;
     unsigned fx;
     bool fresh, doubt, intended, touches;
+    bool readers_left;
+    unsigned char secret[RUN_ID];
+    uint32_t version; /* that the secret has now */
     char target[TARGET_NAME_MAX + 1];
     struct noted noted[PASS_ACKS_MAX];
     size_t n_noted;

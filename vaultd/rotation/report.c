@@ -252,7 +252,7 @@ static void text_deviations(const struct report *report, struct kt_buf *out)
         kt_buf_printf(out, "- %s\n", text);
     if (report->w->run.loose_passed && loose->n > 0)
         kt_buf_printf(out, "- so many readers that still have version %u: %zu, the first is %s from %s\n",
-                      report->w->run.from, loose->n, loose->first->identity, loose->first->host);
+                      report->w->run.from, loose->n, loose->first.identity, loose->first.host);
 }
 
 static void text_consumers(const struct report *report, struct kt_buf *out)

@@ -18,7 +18,8 @@ struct work {
     struct rotation_target target; /* without one: name "" */
     struct consumer *consumers;
     size_t n_consumers;
-    bool target_news; /* the target's record is to be put */
+    bool target_news;  /* the target's record is to be put */
+    bool readers_left; /* first reads of dead versions are still there */
     enum run_state before;
     enum back_step before_back;
     unsigned fx; /* of all that was put into the batch */
