@@ -20,6 +20,7 @@ struct scan_pass {
     unsigned char from[DUE_KEY]; /* rows up to here were passed over */
     bool has_from;
     int64_t next_ms; /* when the next row is due */
+    int64_t held_ms; /* when to look again at rows that were passed over, of all passes */
     bool more, started, touches;
     unsigned char run[RUN_ID];
     char target[TARGET_NAME_MAX + 1];
@@ -69,10 +70,12 @@ static enum kt_kind drop_row(struct scan_pass *p, struct request *req, struct kt
     return KT_OK;
 }
 
-static void pass_over(struct scan_pass *p, struct kt_bytes key)
+static void pass_over(struct scan_pass *p, struct kt_bytes key, int64_t until_ms)
 {
     memcpy(p->from, key.at, DUE_KEY);
     p->has_from = true;
+    if (until_ms < p->held_ms)
+        p->held_ms = until_ms;
 }
 
 /* Nothing starts where runs fail one after the other, until one passes its preflight. */
@@ -137,8 +140,7 @@ static enum kt_kind judge(struct scan_pass *p, struct request *req, struct rotat
         if (settings_has_target(&secret->settings) &&
             (!slot_free(p->rotation, NULL, secret->settings.target) || target_held(req, secret) ||
              started_too_often(p->rotation, rotation_steady_ms(p->rotation)))) {
-            pass_over(p, key);
-            p->next_ms = req->now_ms + HELD_MS;
+            pass_over(p, key, req->now_ms + HELD_MS);
             return KT_OK;
         }
         return start_due(p, req, secret, err);
@@ -207,13 +209,12 @@ static enum kt_kind scan_handler(struct request *req, struct kt_err *err)
         if (kind == KT_CORRUPT || kind == KT_INVALID || kind == KT_NOT_FOUND) {
             /* One row that cannot be read does not hold up all behind it. */
             kt_log_err(KT_LOG_WARNING, "rotation-due", err);
-            pass_over(p, entry.key);
+            pass_over(p, entry.key, req->now_ms + LATER_MS);
             batch_free(req->batch);
             req->batch = NULL;
             p->more = p->started = false;
             *err = (struct kt_err){0};
             kind = KT_OK;
-            p->next_ms = req->now_ms + LATER_MS;
         }
     }
     cursor_close(cursor);
@@ -336,8 +337,7 @@ static void note_started(struct rotation *rotation, const struct scan_pass *p)
 
 void due_scan(struct rotation *rotation)
 {
-    struct scan_pass pass = {.rotation = rotation};
-    int64_t held_ms = INT64_MAX;
+    struct scan_pass pass = {.rotation = rotation, .held_ms = INT64_MAX};
     if (burst_scan(rotation)) {
         rotation->next_due_ms = 0;
         return;
@@ -350,7 +350,8 @@ void due_scan(struct rotation *rotation)
         if (kind != KT_OK) {
             if (kind != KT_SEALED)
                 kt_log_err(KT_LOG_WARNING, "rotation-due", &err);
-            held_ms = kt_wall_ms(rotation->core->clock) + HELD_MS;
+            pass.held_ms = kt_wall_ms(rotation->core->clock) + HELD_MS;
+            pass.more = false;
             break;
         }
         if (pass.started && pass.touches) {
@@ -360,7 +361,9 @@ void due_scan(struct rotation *rotation)
         if (!pass.more)
             break;
     }
-    rotation->next_due_ms = pass.more ? 0 : pass.next_ms < held_ms ? pass.next_ms : held_ms;
+    rotation->next_due_ms = pass.more                        ? 0
+                            : pass.next_ms < pass.held_ms ? pass.next_ms
+                                                          : pass.held_ms;
 }
 
 /* ---- runs that have not ended ---- */
