@@ -299,10 +299,10 @@ static enum kt_kind settle_sessions(struct work *w, const struct job *job, int64
 {
     const struct driver_result *result = &job->parts[0].result;
     struct run *run = &w->run;
-    if (!job->parts[0].ran || result->class != DRIVER_OK) {
+    if (result->class == DRIVER_PERMANENT)
         run->drained = true; /* without the right to look there is nothing to wait for */
+    if (!job->parts[0].ran || result->class != DRIVER_OK)
         return run_save(w->req, run, err);
-    }
     run->sessions = result->sessions;
     if (result->sessions > 0)
         run->unused_ms = 0;
