@@ -352,7 +352,7 @@ static void verify(struct change *c)
 {
     const struct driver_step *step = c->run->step;
     const struct driver_login *login = &step->logins[DRIVER_NEW];
-    const char *wanted = has_group(step) ? step->group : login->username;
+    const char *wanted = text(step->group);
     c->doing = phrase(c->run, "logging in as", login->username);
     if (!kt_pg_open(c->run, login, PROBE, PG_BINDING, &c->s) ||
         !kt_pg_ask(&c->s, "SELECT session_user, current_user, pg_catalog.pg_is_in_recovery()", 0,
@@ -369,7 +369,7 @@ static void verify(struct change *c)
     if (!kt_pg_is(&c->s, 0, 2, "f"))
         (void)kt_driver_say(c->run, c->ret, DRIVER_UNREACH, "standby",
                             "this is a standby, not the primary");
-    else if (!kt_pg_is(&c->s, 0, 1, wanted))
+    else if (has_group(step) && !kt_pg_is(&c->s, 0, 1, wanted))
         (void)kt_driver_say(c->run, c->ret, DRIVER_PERMANENT, "role",
                             "sessions of '%s' start as '%s', not as '%s': what they make the other "
                             "account could not use; ALTER ROLE %s SET role = '%s'",
