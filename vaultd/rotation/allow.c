@@ -37,6 +37,22 @@ static enum kt_kind refuse_delete(const struct rotation_secret *secret, const st
     return KT_INVALID;
 }
 
+/* No run may start between this look and the commit: it would rotate another version than is there. */
+static enum kt_kind allow_write(struct request *req, const struct rotation_secret *secret,
+                                struct kt_err *err)
+{
+    unsigned char key[BARRIER_NAME_KEY];
+    struct batch *batch = request_batch(req);
+    if (secret->active)
+        return refuse("the secret cannot be written", secret, err);
+    if (batch == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "asking a secret's rotation");
+    secret_key(req->core, secret->mount->scope, secret->path, key);
+    batch_require(batch, KEY_CHANGED_AT, kt_bytes(key, sizeof key), secret->changed);
+    request_warn(req, "the target was not told: this value is tested by the next rotation");
+    return KT_OK;
+}
+
 enum kt_kind rotation_allows(struct request *req, const struct mount *mount, const char *path,
                              const struct kv_secret *secret, enum rotation_change change,
                              uint32_t version, struct kt_err *err)
@@ -52,10 +68,7 @@ enum kt_kind rotation_allows(struct request *req, const struct mount *mount, con
         return kind;
     switch (change) {
     case ROTATION_WRITE:
-        if (rotation.active)
-            return refuse("the secret cannot be written", &rotation, err);
-        request_warn(req, "the target was not told: this value is tested by the next rotation");
-        return KT_OK;
+        return allow_write(req, &rotation, err);
     case ROTATION_DELETE:
         return refuse_delete(&rotation, secret, version, err);
     case ROTATION_METADATA:
