@@ -28,7 +28,8 @@ struct rotation *rotation_new(struct core *core); /* NULL: out of memory */
 void rotation_free(struct rotation *rotation);    /* NULL is fine; must be stopped */
 /* Resumes what was under way, then watches the clock. Errors go to the log, and the runs stand. */
 void rotation_start(struct rotation *rotation);
-/* No new step begins; waits for the running ones (each has its own end). Blocks. */
+/* No new step begins. One that is at work at a target ends by itself, at its own time limit; nobody
+ * takes its result, and the next start looks into what came of it. Blocks for the rotation thread. */
 void rotation_stop(struct rotation *rotation);
 /* Somebody changed what the rotation thread may wait for. Cheap; any thread, also the store's. */
 void rotation_wake(struct rotation *rotation);

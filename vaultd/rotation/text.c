@@ -70,6 +70,7 @@ static const char *const state_forms[RUN_STATE_COUNT] = {
 static const char *const in_place_forms[RUN_STATE_COUNT] = {
     [RUN_PROMOTED] = "version {new} is current; version {old} is not accepted any more",
     [RUN_OVERLAPPING] = "all consumers run version {new} and have to stay healthy",
+    [RUN_ROLLED_BACK] = "version {old} is in use again, version {new} is dead",
 };
 static const char *const back_forms[BACK_STEP_COUNT] = {
     [BACK_RESTORE_OLD] = "going back: version {old} is set again at the target",
