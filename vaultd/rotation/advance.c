@@ -74,6 +74,14 @@ bool pass_deadline_over(const struct pass *p, const struct run *run, int64_t *re
 
 /* ---- what it needs ---- */
 
+/* A window says when a scheduled run may begin to change something; it goes to the next one. */
+static bool too_late_to_begin(const struct pass *p, const struct run *run)
+{
+    enum run_state state = run->machine.state;
+    bool begun = state != RUN_PLANNED && state != RUN_PREFLIGHT && state != RUN_GENERATED;
+    return !begun && run->closes_ms != 0 && p->now_ms >= run->closes_ms;
+}
+
 static enum kt_kind want_preflight(struct pass *p, struct work *w, struct kt_err *err)
 {
     struct run *run = &w->run;
@@ -87,6 +95,8 @@ static enum kt_kind want_preflight(struct pass *p, struct work *w, struct kt_err
                                           acks.sick->service, acks.sick->host, acks.sick->detail);
         return pass_event(p, w, EV_TIMEOUT, why, err);
     }
+    if (run->closes_ms != 0 && run->closes_ms < at)
+        at = run->closes_ms;
     pass_wait(p, at, "%s@%s to be healthy before anything is changed (%s)", acks.sick->service,
               acks.sick->host, acks.sick->detail);
     return KT_OK;
@@ -167,6 +177,8 @@ static enum kt_kind decide(struct pass *p, struct work *w, struct kt_err *err)
     }
     if (w->run.cancel && machine_can_go_back(&w->run.machine))
         return pass_event(p, w, EV_CANCEL, w->run.cancel_why, err);
+    if (too_late_to_begin(p, &w->run))
+        return pass_event(p, w, EV_CANCEL, "its window closed before it could begin", err);
     enum kt_kind kind = pass_note_acks(p, w, err);
     return kind != KT_OK || p->moved ? kind : next_step(p, w, err);
 }

@@ -14,7 +14,16 @@ struct report {
     struct run_step *steps;
     size_t n;
     struct loose loose; /* when they held it until max_overlap */
+    int64_t audit_to;
 };
+
+int64_t audit_size_now(const struct request *req)
+{
+    struct audit_status status = {0};
+    if (req->core->audit != NULL)
+        audit_status(req->core->audit, &status);
+    return (int64_t)status.size;
+}
 
 static enum kt_kind all_steps(struct work *w, struct report *ret, struct kt_err *err)
 {
@@ -35,7 +44,8 @@ static enum kt_kind all_steps(struct work *w, struct report *ret, struct kt_err 
             kept--;
         all[kept++] = w->run.added[i];
     }
-    *ret = (struct report){.w = w, .steps = all, .n = kept};
+    *ret = (struct report){
+        .w = w, .steps = all, .n = kept, .audit_to = audit_size_now(w->req)};
     return KT_OK;
 }
 
@@ -167,6 +177,11 @@ static void write_data(const struct report *report, struct kt_buf *out)
     kt_jsonw_kv_int(&w, "sessions_of_old", run->sessions);
     kt_jsonw_kv_time(&w, "promoted", run->promoted_ms);
     kt_jsonw_kv_time(&w, "acknowledged", run->acked_ms);
+    kt_jsonw_key(&w, "audit");
+    kt_jsonw_object(&w);
+    kt_jsonw_kv_int(&w, "from", run->audit_from);
+    kt_jsonw_kv_int(&w, "to", report->audit_to);
+    kt_jsonw_end(&w);
     data_timeline(report, &w);
     data_deviations(report, &w);
     kt_jsonw_key(&w, "consumers");
@@ -227,6 +242,8 @@ static void text_head(const struct report *report, struct kt_buf *out)
     text_time(out, "started", run->started_ms);
     text_time(out, "ended", run->ended_ms);
     text_row(out, "took", took);
+    kt_buf_printf(out, "- audit records: %lld to %lld, and this run's end right behind them\n",
+                  (long long)run->audit_from, (long long)report->audit_to);
 }
 
 static void text_timeline(const struct report *report, struct kt_buf *out)

@@ -42,6 +42,8 @@ static const struct record_row rows_1[] = {
     ROW(because, RECORD_TEXT, 2048),
     ROW(started_ms, RECORD_I64, 1),
     ROW(ended_ms, RECORD_I64, 1),
+    ROW(closes_ms, RECORD_I64, 1),
+    ROW(audit_from, RECORD_I64, 1),
     ROW(state_ms, RECORD_I64, 1),
     ROW(promoted_ms, RECORD_I64, 1),
     ROW(acked_ms, RECORD_I64, 1),

@@ -67,6 +67,8 @@ struct run {
     const char *cancel_why;
     const char *because;                 /* why it went back, was cancelled or froze; "" */
     int64_t started_ms, ended_ms;
+    int64_t closes_ms;                   /* by schedule in a window: nothing begins after; 0: none */
+    int64_t audit_from;                  /* the audit log's size when the run was made */
     int64_t state_ms;                    /* when this state began */
     int64_t promoted_ms;                 /* since when consumers may run the new version: it was
                                             promoted, or the target got it once more */

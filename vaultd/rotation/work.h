@@ -46,6 +46,8 @@ enum kt_kind work_note(struct work *w, enum step_kind kind, const char *name, bo
 enum kt_kind work_finish(struct work *w, struct kt_err *err) KT_MUST_CHECK;
 
 /* ---- report.c ---- */
+/* How many records the audit log has; 0 without one. */
+int64_t audit_size_now(const struct request *req);
 enum kt_kind report_write(struct work *w, struct kt_err *err) KT_MUST_CHECK;
 /* KT_NOT_FOUND: there is none yet. */
 enum kt_kind report_load(struct request *req, const unsigned char id[RUN_ID],
