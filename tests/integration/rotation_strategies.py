@@ -135,6 +135,29 @@ class Test:
         os.unlink(agent.path("broken"))
         wait_for("it to be well again", agent.healthy, 20)
 
+    def dies_during_soak(self):
+        """The program fails with the new version after its acknowledgement: that is no consumer less."""
+        secret = self.secret(settings={"soak": "30s"})
+        agent = self.scene.agent(secret)
+        run_id = secret.rotate()
+        secret.reached(run_id, "overlapping")
+        os.kill(agent.child(), signal.SIGKILL)
+        agent.process.wait(20)
+        secret.reached(run_id, "rolling_back")
+        told = agent.told()
+        equal((told["version"], told["state"]), (2, "unhealthy"), "what the vault knows")
+        contains(told["detail"], "signal 9")
+        agent.start()
+        run = secret.ended(run_id)
+        equal(run["state"], "rolled_back", story(run))
+        contains(secret.one_report(run_id)["text"], "not healthy on v2: the service ended with signal 9")
+        equal(secret.agrees(run_id), 1, "current")
+        # Without a rotation, or with exit status 0, it is gone.
+        os.kill(agent.child(), signal.SIGKILL)
+        agent.process.wait(20)
+        wait_for("it to be gone", lambda: agent.told() is None, 20)
+        agent.start()
+
     # ---- generated only ----
 
     def generated(self):
@@ -343,6 +366,7 @@ def main():
             ("alternate: unhealthy during the soak", test.sick_during_soak, "alternate"),
             ("in-place: unhealthy during the soak", test.sick_during_soak, "in-place"),
             ("unhealthy with either version", test.sick_for_good),
+            ("the program fails during the soak", test.dies_during_soak),
             ("generated only", test.generated),
             ("back before the old one is ended", test.back_before),
             ("back afterwards: alternate", test.back_after, "alternate"),
