@@ -186,7 +186,7 @@ const struct command command_table[] = {
      "  sslmode=verify-full|verify-ca|require|disable   ca=@FILE\n"
      "  admin_username= admin_password=\n"
      "  connect_timeout=5s statement_timeout=10s\n"
-     "  max_refusals_per_hour=3 probe_spacing=30s\n"
+     "  max_refusals_per_hour=3 probe_spacing=30s settle=1s recheck=15m\n"
      "  server_id=            take the server that answers next for the right one",
      "secretctl target set pg driver=postgresql host=db1.example database=orders \\\n"
      "    admin_username=keyturn admin_password=", cmd_target_set},

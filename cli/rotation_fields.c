@@ -15,6 +15,8 @@ const struct input_field cli_target_fields[] = {
     {"statement_timeout",     INPUT_DURATION, "10s"},
     {"max_refusals_per_hour", INPUT_NUMBER,   "refused logins that probes may cause an account, 3"},
     {"probe_spacing",         INPUT_DURATION, "between two probes, 30s"},
+    {"settle",                INPUT_DURATION, "between two looks for open sessions, 1s"},
+    {"recheck",               INPUT_DURATION, "between two looks at what a frozen run froze at, 15m; 0: none"},
     {"server_id",             INPUT_TEXT,     "nothing behind \"=\": take the server that answers next"},
     {NULL, INPUT_TEXT, NULL},
 };

@@ -128,6 +128,7 @@ bool run_model_take(struct run_model *run, struct kt_json data)
         (void)kt_api_text(value, "word", run->frozen_word, sizeof run->frozen_word);
         (void)kt_api_text(value, "text", run->frozen_text, sizeof run->frozen_text);
         (void)kt_api_text(value, "next", run->frozen_next, sizeof run->frozen_next);
+        (void)kt_api_text(value, "now", run->frozen_now, sizeof run->frozen_now);
         take_known(run, value);
     }
     if (kt_json_member(data, "consumers", &value))

@@ -300,6 +300,7 @@ static void verdict_frozen(const struct run_model *run, struct kt_buf *out)
                                             : "it can neither go on nor back by itself.");
     add_hurt(run, out);
     add_item(out, "known", run->frozen_known);
+    add_item(out, "now", run->frozen_now);
     add_item(out, "because", run_why(run));
     if (run->frozen_next[0] != '\0')
         kt_buf_printf(&next, "%s", run->frozen_next);

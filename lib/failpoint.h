@@ -23,6 +23,10 @@
     X(run_apply_sent)       /* sent, no reply */                                                   \
     X(run_apply_done)       /* effect done, outcome not stored */                                  \
     X(run_outcome_commit)   /* the outcome commit fails */                                         \
+    X(run_full_generate)    /* no room for the new version */                                      \
+    X(run_full_apply)       /* no room for intent(apply) */                                        \
+    X(run_full_promote)     /* no room for the promotion */                                        \
+    X(run_full_revoke)      /* no room for intent(revoke) */                                       \
     X(run_verified)         /* after verify, before promote */                                     \
     X(run_promoted)         /* after promote, before fan-out */                                    \
     X(run_intent_revoke)    /* after intent(revoke), before send */                                \

@@ -501,7 +501,7 @@ class Scene:
         self.vault.ok("POST", "rotation/targets/" + name, dict({
             "driver": "postgresql", "host": "127.0.0.1", "port": self.pg.port, "database": "orders",
             "sslmode": "disable", "admin_username": user, "admin_password": password,
-            "probe_spacing": 0, "max_refusals_per_hour": 0}, **more))
+            "probe_spacing": 0, "max_refusals_per_hour": 0, "settle": 0}, **more))
         return name
 
     def agent_token(self, host):

@@ -264,6 +264,7 @@ static void ends_done(struct scene *s)
     (void)snprintf(path, sizeof path, "rotation/runs/%s/report", s->run);
     need(s, 200, "GET", path, NULL);
     says(s, "# DONE");
+    says(s, "\"audit\":{\"from\":");
 }
 
 static void ends_back(struct scene *s)
@@ -523,6 +524,29 @@ static void sessions_drain(void **state)
 
 /* ---- cancel ---- */
 
+/* No answer is no evidence of anything: it goes on looking. */
+static void sessions_of_a_silent_target(void **state)
+{
+    struct scene *s = scene(*state);
+    change_rotation(s, "{\"drain\":3600}");
+    sim_account(&s->sim, "app_a")->sessions = 1;
+    rotate(s);
+    soon(s, "overlapping");
+    unsigned inspected = sim_ops(&s->sim, DRIVER_INSPECT);
+    s->sim.down = true;
+    sim_account(&s->sim, "app_a")->sessions = 0;
+    for (int i = 0; i < 60 || sim_ops(&s->sim, DRIVER_INSPECT) < inspected + 3; i++) {
+        assert_true(i < 3000);
+        s->vault->now_ms += 1000;
+        rotation_wake(s->vault->core->rotation);
+        pause_ms(2);
+    }
+    assert_true(is_in(s, "overlapping"));
+    s->sim.down = false;
+    ends_done(s);
+    scene_end(s);
+}
+
 static void cancel(struct scene *s, unsigned wanted)
 {
     char path[128];
@@ -638,6 +662,55 @@ static void frozen_admin(void **state)
     need(s, 204, "POST", "rotation/targets/pg", "{\"admin_password\":\"changed\"}");
     thaw(s);
     ends_done(s);
+    scene_end(s);
+}
+
+/* It is looked at again, changes nothing, and says when thawing is worth a try. */
+static void frozen_is_looked_at(void **state)
+{
+    struct scene *s = scene(*state);
+    (void)snprintf(s->sim.admin_password, sizeof s->sim.admin_password, "changed");
+    rotate(s);
+    freezes(s, "KT-R-011");
+    says(s, "\"looked\":\"\"");
+    s->vault->now_ms += 901000;
+    rotation_wake(s->vault->core->rotation);
+    soon_says(s, "\"now\":\"the administrative login refused");
+    (void)snprintf(s->sim.admin_password, sizeof s->sim.admin_password, "admin");
+    s->vault->now_ms += 901000;
+    rotation_wake(s->vault->core->rotation);
+    soon_says(s, "worth a try: secretctl run thaw");
+    assert_true(is_in(s, "frozen"));
+    assert_int_equal(sim_ops(&s->sim, DRIVER_APPLY), 0);
+    thaw(s);
+    ends_done(s);
+    scene_end(s);
+}
+
+/* A day of looking costs an account no refusal that who thaws it needs. */
+static void looks_are_few(void **state)
+{
+    struct scene *s = scene(*state);
+    need(s, 204, "POST", "rotation/targets/pg", "{\"max_refusals_per_hour\":3}");
+    sim_account(&s->sim, "app_a")->verifier[0] = '\0';
+    rotate(s);
+    freezes(s, "KT-R-010");
+    unsigned before = sim_account(&s->sim, "app_a")->refusals;
+    for (int i = 0; i < 24 * 12; i++) {
+        s->vault->now_ms += 300000;
+        rotation_wake(s->vault->core->rotation);
+        pause_ms(2);
+    }
+    unsigned seen = sim_account(&s->sim, "app_a")->refusals - before;
+    if (seen < 2 || seen > 24)
+        fail_msg("%u refused logins in a day", seen);
+    need(s, 204, "POST", "rotation/targets/pg", "{\"recheck\":0}");
+    s->vault->now_ms += 7200000;
+    rotation_wake(s->vault->core->rotation);
+    pause_ms(20);
+    assert_in_range(sim_account(&s->sim, "app_a")->refusals - before - seen, 0, 1);
+    cancel(s, 200);
+    soon(s, "cancelled");
     scene_end(s);
 }
 
@@ -876,6 +949,80 @@ static void schedules_rest_where_runs_fail(void **state)
     scene_end(s);
 }
 
+/* The run that the schedule made, once it is there. */
+static void scheduled_run(struct scene *s)
+{
+    for (int i = 0; i < 3000; i++) {
+        rotation_wake(s->vault->core->rotation);
+        pause_ms(1);
+        need(s, 200, "GET", "rotation/secrets/" SECRET, NULL);
+        text_at(s, "data.state.last_run", s->run, sizeof s->run);
+        if (s->run[0] != '\0')
+            return;
+    }
+    fail_msg("no run: %s", s->vault->body);
+}
+
+/* It is 08:00. */
+static void keeps_to_its_window(void **state)
+{
+    struct scene *s = scene(*state);
+    register_agent(s, "h1");
+    assert_int_equal(report(s, "h1", 1, "unhealthy"), 200);
+    change_rotation(s, "{\"cron\":\"30 8 * * *\",\"window\":\"08:00-09:00\"}");
+    s->vault->now_ms += 31 * 60000;
+    scheduled_run(s);
+    soon_says(s, "to be healthy before anything is changed");
+    s->vault->now_ms += 28 * 60000;
+    rotation_wake(s->vault->core->rotation);
+    pause_ms(20);
+    assert_true(is_in(s, "preflight"));
+    s->vault->now_ms += 2 * 60000;
+    rotation_wake(s->vault->core->rotation);
+    soon(s, "cancelled");
+    says(s, "its window closed before it could begin");
+    assert_int_equal(sim_ops(&s->sim, DRIVER_APPLY), 0);
+    need(s, 200, "GET", "rotation/secrets/" SECRET, NULL);
+    says(s, "\"next_due\":\"2027-01-16T08:30:00");
+    scene_end(s);
+}
+
+static void missed_fires(void **state)
+{
+    struct scene *s = scene(*state);
+    change_rotation(s, "{\"cron\":\"0 * * * *\",\"catchup\":\"none\"}");
+    s->vault->now_ms += 135 * 60000; /* 10:15: two are missed */
+    for (int i = 0; i < 3000; i++) {
+        rotation_wake(s->vault->core->rotation);
+        pause_ms(1);
+        need(s, 200, "GET", "rotation/secrets/" SECRET, NULL);
+        if (test_vault_said(s->vault, "\"next_due\":\"2027-01-15T11:00:00"))
+            break;
+    }
+    says(s, "\"next_due\":\"2027-01-15T11:00:00");
+    says(s, "\"last_run\":\"\"");
+    s->vault->now_ms += 46 * 60000; /* 11:01 */
+    scheduled_run(s);
+    ends_done(s);
+    /* The default: one run for all of them. */
+    change_rotation(s, "{\"catchup\":\"one\"}");
+    s->vault->now_ms += 5 * 3600000;
+    char first[64];
+    (void)snprintf(first, sizeof first, "%s", s->run);
+    for (int i = 0; i < 3000 && strcmp(first, s->run) == 0; i++)
+        scheduled_run(s);
+    assert_string_not_equal(first, s->run);
+    soon(s, "overlapping");
+    let_go(s);
+    until(s, "done");
+    need(s, 200, "LIST", "rotation/runs?secret=" SECRET, NULL);
+    unsigned runs = 0;
+    for (const char *at = s->vault->body; (at = strstr(at, "\"trigger\":")) != NULL; at++)
+        runs++;
+    assert_int_equal(runs, 2);
+    scene_end(s);
+}
+
 /* ---- people and tokens ---- */
 
 static void acknowledging_without_reading(void **state)
@@ -997,7 +1144,8 @@ static void crashes(void **state)
     static const char *const names[] = {
         "run_generated",      "run_intent_apply", "run_apply_sent",    "run_apply_done",
         "run_outcome_commit", "run_verified",     "run_promoted",      "run_intent_revoke",
-        "run_revoke_sent",    "run_revoke_done",
+        "run_revoke_sent",    "run_revoke_done",  "run_full_generate", "run_full_apply",
+        "run_full_promote",   "run_full_revoke",
     };
     for (size_t i = 0; i < 2 * sizeof names / sizeof names[0]; i++) {
         const char *name = names[i / 2];
@@ -1035,13 +1183,17 @@ int main(void)
         BOTH(loose_reader),
         BOTH(loose_reader_ends),
         BOTH(loose_reader_is_passed),
+        ALTERNATE(many_readers_are_forgotten),
         ALTERNATE(sessions_drain),
+        ALTERNATE(sessions_of_a_silent_target),
         BOTH(cancel_before),
         BOTH(cancel_while_acking),
         BOTH(cancel_while_overlapping),
         ALTERNATE(cancel_too_late),
         ALTERNATE(frozen_drift),
         BOTH(frozen_admin),
+        BOTH(frozen_is_looked_at),
+        BOTH(looks_are_few),
         BOTH(frozen_trust),
         BOTH(frozen_server),
         ALTERNATE(frozen_old_alive),
@@ -1054,6 +1206,8 @@ int main(void)
         BOTH(default_limits_suffice_to_go_back),
         ALTERNATE(one_run_at_a_target),
         ALTERNATE(schedules_rest_where_runs_fail),
+        ALTERNATE(keeps_to_its_window),
+        ALTERNATE(missed_fires),
         BOTH(acknowledging_without_reading),
         BOTH(twice_at_once),
         BOTH(going_back_afterwards),

@@ -13,6 +13,7 @@
 
 #include "lib/log.h"
 #include "tests/support/sim_target.h"
+#include "vaultd/fleet/consumer.h"
 
 static struct sim sim;
 static struct rotation_executor executor;
@@ -87,6 +88,7 @@ static void targets(void **state)
     assert_false(test_vault_said(vault, "admin_password"));
     assert_false(test_vault_said(vault, "\"admin\""));
     says("\"port\":5432");
+    says("\"settle\":1,\"recheck\":900");
     need(204, "POST", "rotation/targets/pg", "{\"port\":5433}"); /* the rest stays */
     need(200, "GET", "rotation/targets/pg", NULL);
     says("\"port\":5433");
@@ -114,6 +116,8 @@ static void wrong_targets(void **state)
         {"{\"driver\":\"postgresql\",\"port\":70000}", "port must be from 0 to 65535"},
         {"{\"driver\":\"postgresql\",\"max_refusals_per_hour\":-1}", "max_refusals_per_hour"},
         {"{\"driver\":\"postgresql\",\"connect_timeout\":\"1h\"}", "connect_timeout must be"},
+        {"{\"driver\":\"postgresql\",\"settle\":61}", "settle must be from 0 to 60"},
+        {"{\"driver\":\"postgresql\",\"recheck\":\"25h\"}", "recheck must be from 0 to 86400"},
         {"{\"driver\":\"postgresql\",\"host\":\"a\\nb\"}", "control character"},
         {"{\"driver\":\"postgresql\",\"host\":\"h\",\"database\":\"d\",\"admin_username\":\"u\","
          "\"admin_password\":\"p\",\"ca\":\"/etc/ca.pem\"}",
@@ -469,6 +473,24 @@ struct poll {
     struct test_vault own; /* a call's state is one thread's */
 };
 
+/* A run waits for all of a secret's consumers, so there are only as many as it can wait for. */
+static void too_many_consumers(void **state)
+{
+    (void)state;
+    const char *path = "fleet/consumers/h1/secret/db/orders";
+    char body[64];
+    make_secret("db/orders", "app_a");
+    for (unsigned i = 0; i < CONSUMERS_MAX; i++) {
+        (void)snprintf(body, sizeof body, "{\"service\":\"s%u\",\"state\":\"registered\"}", i);
+        need(200, "POST", path, body);
+    }
+    need(400, "POST", path, "{\"service\":\"one-more\",\"state\":\"registered\"}");
+    says("KT-F-004");
+    need(200, "POST", path, "{\"service\":\"s7\",\"state\":\"applying\"}");
+    need(200, "POST", path, "{\"service\":\"s7\",\"state\":\"gone\"}");
+    need(200, "POST", path, "{\"service\":\"one-more\",\"state\":\"registered\"}");
+}
+
 static void *poll_thread(void *arg)
 {
     struct poll *poll = arg;
@@ -566,7 +588,7 @@ int main(void)
         TEST(wrong_settings),  TEST(wrong_secrets),      TEST(one_account_one_secret),
         TEST(adopting),        TEST(generating),         TEST(by_schedule),
         TEST(clock_that_jumps), TEST(clock_of_yesterday), TEST(wrong_reports),
-        TEST(consumers),       TEST(watching),           TEST(watch_ends_with_its_token),
+        TEST(consumers),       TEST(too_many_consumers), TEST(watching),           TEST(watch_ends_with_its_token),
         TEST(watch_ends_in_time),
     };
     kt_log_set_level(KT_LOG_ERROR);

@@ -12,7 +12,7 @@
 #define PAUSE_BASE_MS  1000
 #define PAUSE_MOST_MS  (300 * 1000)
 #define LATER_MS       ((int64_t)60 * 1000)
-#define SESSIONS_MS    1000
+#define LOOK_LEAST_MS  100 /* between two looks for sessions, however low `settle` is */
 #define RESTART_MS     ((int64_t)30 * 1000)
 #define FORGET_AT_ONCE 90u /* a batch has room for 100 operations */
 
@@ -137,8 +137,7 @@ static enum kt_kind next_step(struct pass *p, struct work *w, struct kt_err *err
     case WANT_NOTHING:
         return KT_OK;
     case WANT_PERSON:
-        pass_wait(p, 0, "a person: %s", w->run.frozen_text);
-        return KT_OK;
+        return await_person(p, w, err);
     case WANT_COMMIT:
         return want_commit(p, w, err);
     case WANT_PREFLIGHT:
@@ -196,9 +195,44 @@ static void leave_behind(struct pass *p, const struct work *w)
     p->intended = m->open && m->fresh;
     p->touches = run_touches_target(&w->run);
     p->readers_left = w->readers_left;
+    p->settle_ms = w->target.settle_s * 1000 > LOOK_LEAST_MS ? w->target.settle_s * 1000
+                                                             : LOOK_LEAST_MS;
+    p->recheck_ms = w->target.recheck_s * 1000;
     p->version = w->run.to;
     memcpy(p->secret, w->run.secret_id, RUN_ID);
     (void)snprintf(p->target, sizeof p->target, "%s", w->run.settings.target);
+}
+
+/* The named places at which a test has a commit fail, or ends the vault after it. */
+enum place { PLACE_NONE, PLACE_GENERATED, PLACE_INTENT_APPLY, PLACE_INTENT_REVOKE, PLACE_PROMOTED };
+
+static enum place place_of(const struct pass *p)
+{
+    bool entered = p->state != p->before;
+    if (entered && p->state == RUN_GENERATED)
+        return PLACE_GENERATED;
+    if (p->intended && p->job == NULL && p->intent == INTENT_APPLY)
+        return PLACE_INTENT_APPLY;
+    if (entered && p->state == RUN_REVOKING)
+        return PLACE_INTENT_REVOKE;
+    return entered && p->state == RUN_PROMOTED ? PLACE_PROMOTED : PLACE_NONE;
+}
+
+static bool has_no_room(const struct pass *p)
+{
+    switch (place_of(p)) {
+    case PLACE_GENERATED:
+        return KT_FAILPOINT(run_full_generate);
+    case PLACE_INTENT_APPLY:
+        return KT_FAILPOINT(run_full_apply);
+    case PLACE_INTENT_REVOKE:
+        return KT_FAILPOINT(run_full_revoke);
+    case PLACE_PROMOTED:
+        return KT_FAILPOINT(run_full_promote);
+    case PLACE_NONE:
+        break;
+    }
+    return false;
 }
 
 /* After a restart: what is noted already, and time for what had no chance meanwhile. */
@@ -241,9 +275,10 @@ static enum kt_kind pass_handler(struct request *req, struct kt_err *err)
     w->run.machine.fresh = active->fresh;
     w->run.machine.doubt = active->doubt;
     kind = decide(p, w, err);
-    if (kind == KT_OK)
-        leave_behind(p, w);
-    return kind;
+    if (kind != KT_OK)
+        return kind;
+    leave_behind(p, w);
+    return has_no_room(p) ? kt_fail(err, KT_FULL, "storing a run's step") : KT_OK;
 }
 
 /* ---- around the request ---- */
@@ -255,7 +290,7 @@ static void forget(struct active *active)
     job_free(active->finished);
     active->finished = NULL;
     active->wake_ms = active->not_before_ms = 0;
-    active->look_ms = 0;
+    active->look_ms = active->recheck_ms = 0;
     active->blamed_ms = 0;
     active->loaded = false;
 }
@@ -270,20 +305,21 @@ static int64_t next_pause(struct active *active)
     return active->pause_ms;
 }
 
-/* The named places at which a test ends the vault; an error there is the same as a crash. */
-static bool crashes(const struct pass *p, const struct active *active)
+/* As after the commit: an error there is the same as a crash. */
+static bool crashes(const struct pass *p)
 {
-    bool entered = p->state != p->before;
-    if (entered && p->state == RUN_GENERATED && KT_FAILPOINT(run_generated))
-        return true;
-    if (p->intended && p->job == NULL && p->intent == INTENT_APPLY &&
-        KT_FAILPOINT(run_intent_apply))
-        return true;
-    if (entered && p->state == RUN_REVOKING && KT_FAILPOINT(run_intent_revoke))
-        return true;
-    if (entered && p->state == RUN_PROMOTED && KT_FAILPOINT(run_promoted))
-        return true;
-    (void)active;
+    switch (place_of(p)) {
+    case PLACE_GENERATED:
+        return KT_FAILPOINT(run_generated);
+    case PLACE_INTENT_APPLY:
+        return KT_FAILPOINT(run_intent_apply);
+    case PLACE_INTENT_REVOKE:
+        return KT_FAILPOINT(run_intent_revoke);
+    case PLACE_PROMOTED:
+        return KT_FAILPOINT(run_promoted);
+    case PLACE_NONE:
+        break;
+    }
     return false;
 }
 
@@ -335,11 +371,22 @@ static void forget_readers(struct rotation *rotation, struct pass *p)
             return;
 }
 
+/* True: what finished was a look, which is no try of anything. */
+static bool note_look(struct active *active, const struct pass *p)
+{
+    enum job_kind kind = active->finished == NULL ? JOB_CHECK : active->finished->kind;
+    if (kind == JOB_SESSIONS)
+        active->look_ms = p->now_ms + p->settle_ms;
+    else if (kind == JOB_LOOK)
+        active->recheck_ms = p->now_ms + p->recheck_ms;
+    return kind == JOB_SESSIONS || kind == JOB_LOOK;
+}
+
 static void took(struct rotation *rotation, struct active *active, struct pass *p)
 {
     bool retried = active->finished != NULL && p->state == p->before &&
                    p->back == p->before_back && p->job == NULL;
-    bool looked = active->finished != NULL && active->finished->kind == JOB_SESSIONS;
+    bool looked = note_look(active, p);
     job_free(active->finished);
     active->finished = NULL;
     active->loaded = true;
@@ -362,8 +409,6 @@ static void took(struct rotation *rotation, struct active *active, struct pass *
     active->waits_until_ms = p->waits_until_ms;
     (void)pthread_mutex_unlock(&rotation->lock);
     active->wake_ms = p->moved ? 0 : p->wake_ms;
-    if (looked)
-        active->look_ms = p->now_ms + SESSIONS_MS;
     active->not_before_ms = 0;
     if (retried && !looked && !active->fresh && !active->ended)
         active->wake_ms = active->not_before_ms = p->now_ms + next_pause(active);
@@ -416,7 +461,7 @@ void run_advance(struct rotation *rotation, struct active *active)
         return;
     }
     took(rotation, active, &pass);
-    if (crashes(&pass, active)) {
+    if (crashes(&pass)) {
         job_free(pass.job);
         forget(active);
         return;

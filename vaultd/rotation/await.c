@@ -157,3 +157,28 @@ enum kt_kind await_overlap(struct pass *p, struct work *w, struct kt_err *err)
         kind = held_by_sessions(p, w, &held, err);
     return kind != KT_OK || held ? kind : go_revoking(p, w, err);
 }
+
+/* ---- a person ---- */
+
+/* Frozen: nothing is changed, but what the target says now is worth knowing to who comes. */
+enum kt_kind await_person(struct pass *p, struct work *w, struct kt_err *err)
+{
+    const struct run *run = &w->run;
+    int64_t every = w->target.recheck_s * 1000, next = run->state_ms + every, when = 0;
+    pass_wait(p, 0, "a person: %s", run->frozen_text);
+    if (every == 0 || run->machine.frozen == FROZEN_STORE || !rotation_can_run(p->rotation))
+        return KT_OK;
+    if (next < p->active->recheck_ms)
+        next = p->active->recheck_ms;
+    if (p->now_ms >= next && !plan_allowed(w, JOB_LOOK, p->now_ms, &when))
+        next = when;
+    if (p->now_ms < next) {
+        p->wake_ms = next;
+        return KT_OK;
+    }
+    enum kt_kind kind = plan_job(w, JOB_LOOK, &p->job, err);
+    if (kind != KT_NOT_FOUND)
+        return kind;
+    *err = (struct kt_err){0}; /* what it would ask with is gone */
+    return KT_OK;
+}

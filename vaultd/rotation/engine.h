@@ -37,6 +37,7 @@ struct active {
     int64_t not_before_ms; /* steady; after a failure nobody's news makes it try earlier */
     int64_t pause_ms;      /* the last back-off */
     int64_t look_ms;       /* steady; not before that are sessions looked at again */
+    int64_t recheck_ms;    /* steady; nor, before that, what a frozen run froze at */
     int64_t floor_ms, floor_of_ms; /* after a restart: this deadline is not over before floor_ms */
     int64_t blamed_ms;     /* consumers' words up to then were looked into */
     struct noted *noted;

@@ -15,6 +15,7 @@ const char *job_kind_text(enum job_kind kind)
         [JOB_VERIFY] = "verify",       [JOB_PROBE] = "probe",
         [JOB_REVOKE] = "revoke",       [JOB_REVOKE_NEW] = "revoke_new",
         [JOB_RESTORE] = "restore_old", [JOB_SESSIONS] = "sessions",
+        [JOB_LOOK] = "look",
         [JOB_CHECK] = "check"};
     return texts[kind];
 }

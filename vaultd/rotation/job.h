@@ -21,6 +21,7 @@ enum job_kind {
     JOB_REVOKE_NEW,
     JOB_RESTORE,
     JOB_SESSIONS,
+    JOB_LOOK, /* of a frozen run: what would a person find now? */
     JOB_CHECK /* of a target, for a person */
 };
 const char *job_kind_text(enum job_kind kind);

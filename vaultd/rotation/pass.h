@@ -29,6 +29,7 @@ struct pass {
     enum frozen_code frozen;
     unsigned fx;
     bool fresh, doubt, intended, touches;
+    int64_t settle_ms, recheck_ms; /* the target's */
     bool readers_left;
     unsigned char secret[RUN_ID];
     uint32_t version; /* that the secret has now */
@@ -61,4 +62,5 @@ enum kt_kind noted_load(struct active *active, struct request *req, const struct
 /* ---- await.c: waiting for people and programs ---- */
 enum kt_kind await_acks(struct pass *p, struct work *w, struct kt_err *err) KT_MUST_CHECK;
 enum kt_kind await_overlap(struct pass *p, struct work *w, struct kt_err *err) KT_MUST_CHECK;
+enum kt_kind await_person(struct pass *p, struct work *w, struct kt_err *err) KT_MUST_CHECK;
 enum kt_kind await_return(struct pass *p, struct work *w, struct kt_err *err) KT_MUST_CHECK;

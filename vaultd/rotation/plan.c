@@ -5,6 +5,8 @@
 #include "lib/num.h"
 #include "vaultd/rotation/probe.h"
 
+#define LOOK_NEVER_MS ((int64_t)60 * 60 * 1000)
+
 /* Both credentials of a run; what a step does not need is not copied into it. */
 struct logins {
     struct credential old, new_;
@@ -196,10 +198,49 @@ static bool asks_new_control(const struct work *w, int64_t now_ms)
             w->target.max_refusals_per_hour >= REFUSALS_OF_A_RUN);
 }
 
+/* What a look at a frozen run asks: the administrative login, and the login that has to work, with two
+ * accounts both; a wrong password only where one was accepted. That costs an account one refusal at
+ * most. It proves nothing: going on begins with a whole batch. */
+struct asked {
+    bool control, new_, old;
+};
+
+static struct asked look_asks(const struct work *w)
+{
+    const struct machine *m = &w->run.machine;
+    bool both = is_alternate(w);
+    if (m->frozen == FROZEN_OPEN)
+        return (struct asked){.control = true};
+    return (struct asked){.new_ = w->run.to != 0 && (both || m->promoted),
+                          .old = both || !m->promoted};
+}
+
+/* Who comes to thaw the run has to find room for a batch and its proof. */
+#define REFUSALS_OF_A_THAW 2u
+static bool look_allowed(const struct work *w, int64_t now_ms, int64_t *ret_ms)
+{
+    const struct asked asked = look_asks(w);
+    int64_t limit = w->target.max_refusals_per_hour;
+    if (limit != 0 && limit <= (int64_t)REFUSALS_OF_A_THAW) {
+        *ret_ms = now_ms + LOOK_NEVER_MS;
+        return false;
+    }
+    for (uint32_t slot = 0; slot < 2; slot++) {
+        bool is_asked = ((asked.control || asked.old) && slot == w->run.slot_old) ||
+                        (asked.new_ && slot == w->run.slot_new);
+        if (is_asked && !budget_allows(&w->run.budgets[slot], &w->target, 1 + REFUSALS_OF_A_THAW,
+                                       now_ms, ret_ms))
+            return false;
+    }
+    return true;
+}
+
 bool plan_allowed(const struct work *w, enum job_kind kind, int64_t now_ms, int64_t *ret_ms)
 {
     bool allowed = true;
     int64_t latest = 0;
+    if (kind == JOB_LOOK)
+        return look_allowed(w, now_ms, ret_ms);
     for (uint32_t slot = 0; slot < 2; slot++) {
         unsigned refusals = 0;
         int64_t when = 0;
@@ -244,6 +285,21 @@ static enum kt_kind program_apply(struct job *job, const struct work *w, const s
     return kind;
 }
 
+static enum kt_kind program_look(struct job *job, const struct work *w, const struct logins *l,
+                                 struct kt_err *err)
+{
+    const struct run *run = &w->run;
+    const struct asked asked = look_asks(w);
+    struct job_part *part = add_part(job, &w->target, DRIVER_PROBE, PART_ALWAYS);
+    if (part == NULL)
+        return kt_fail(err, KT_INTERNAL, "a job has too many parts");
+    if (asked.new_)
+        copy_login(job, part, DRIVER_NEW, run_account(run, run->slot_new), l->new_.password);
+    if (asked.old)
+        copy_login(job, part, DRIVER_OLD, run_account(run, run->slot_old), l->old.password);
+    return asked.control ? add_control(job, part, w, run->slot_old, &l->old, err) : KT_OK;
+}
+
 static enum kt_kind fill(struct job *job, const struct work *w, const struct logins *l,
                          struct kt_err *err)
 {
@@ -274,6 +330,8 @@ static enum kt_kind fill(struct job *job, const struct work *w, const struct log
         return add_change(job, w, DRIVER_RESTORE, PART_ALWAYS, run->slot_old, run->public_old, err);
     case JOB_SESSIONS:
         return add_change(job, w, DRIVER_INSPECT, PART_ALWAYS, run->slot_old, NULL, err);
+    case JOB_LOOK:
+        return program_look(job, w, l, err);
     case JOB_CHECK:
         break;
     }

@@ -58,6 +58,8 @@ static const struct record_row rows_1[] = {
     ROW(frozen_text, RECORD_TEXT, 4096),
     ROW(frozen_known, RECORD_TEXT, 4096),
     ROW(frozen_next, RECORD_TEXT, 4096),
+    ROW(frozen_now, RECORD_TEXT, 4096),
+    ROW(looked_ms, RECORD_I64, 1),
     ROW(budgets[0].last_ms, RECORD_I64, 1),
     ROW(budgets[0].refused_ms, RECORD_I64, REFUSALS_KEPT),
     ROW(budgets[1].last_ms, RECORD_I64, 1),

@@ -79,6 +79,8 @@ struct run {
     unsigned char last_digest[16];
     uint32_t repeats;
     const char *frozen_text, *frozen_known, *frozen_next;
+    const char *frozen_now;              /* what a look found since; "" */
+    int64_t looked_ms;
     struct probe_budget budgets[2];      /* of accounts[0], accounts[1] */
     uint32_t sessions;                   /* of the old account, when last looked */
     int64_t unused_ms;                   /* when it was seen without any; 0: not yet */

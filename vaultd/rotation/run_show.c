@@ -14,6 +14,8 @@ static void show_frozen(const struct run *run, struct kt_jsonw *w)
     kt_jsonw_kv_text(w, "text", run->frozen_text);
     kt_jsonw_kv_text(w, "known", run->frozen_known);
     kt_jsonw_kv_text(w, "next", run->frozen_next);
+    kt_jsonw_kv_text(w, "now", run->frozen_now);
+    kt_jsonw_kv_time(w, "looked", run->looked_ms);
     kt_jsonw_end(w);
 }
 

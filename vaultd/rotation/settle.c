@@ -313,6 +313,57 @@ static enum kt_kind settle_sessions(struct work *w, const struct job *job, int64
     return run_save(w->req, run, err);
 }
 
+/* What the run froze at may be mended: then thawing it is worth a try. */
+static bool hopeful(const struct run *run, const struct driver_result *r)
+{
+    enum driver_who alive = run->machine.promoted ? DRIVER_NEW : DRIVER_OLD;
+    if (r->class != DRIVER_OK || r->replies[DRIVER_ADMIN].answer != ANSWER_ACCEPTED)
+        return false;
+    switch (run->machine.frozen) {
+    case FROZEN_ADMIN:
+    case FROZEN_SERVER:
+        return true;
+    case FROZEN_OPEN:
+        return r->replies[DRIVER_CONTROL].answer == ANSWER_REFUSED;
+    case FROZEN_CANNOT_REVOKE:
+    case FROZEN_OLD_ALIVE:
+        return r->replies[DRIVER_OLD].answer == ANSWER_REFUSED;
+    case FROZEN_DRIFT:
+    case FROZEN_BOTH_DEAD:
+    case FROZEN_NEW_DEAD:
+    case FROZEN_ROLLBACK:
+        return r->replies[alive].answer == ANSWER_ACCEPTED;
+    case FROZEN_NOT:
+    case FROZEN_STORE:
+    case FROZEN_CODE_COUNT:
+        break;
+    }
+    return false;
+}
+
+/* It is told, and nothing else: only a person thaws. */
+static enum kt_kind settle_look(struct work *w, const struct job *job, int64_t now_ms,
+                                struct kt_err *err)
+{
+    const struct job_part *part = &job->parts[0];
+    struct run *run = &w->run;
+    char id[RUN_ID_TEXT];
+    if (!part->ran || run->machine.state != RUN_FROZEN)
+        return run_save(w->req, run, err);
+    kt_autobuf struct kt_buf text;
+    kt_buf_init(&text, 3500);
+    run_id_text(run->id, id);
+    bool better = hopeful(run, &part->result);
+    probe_text(&part->result, &text);
+    if (better)
+        kt_buf_printf(&text, ": worth a try: secretctl run thaw %s", id);
+    run->frozen_now = text_of(w, &text);
+    run->looked_ms = now_ms;
+    enum kt_kind kind = work_note(w, STEP_PROBE, run_state_text(RUN_FROZEN), better,
+                                  run->frozen_now, part->result.took_ms, err);
+    return kind == KT_OK ? run_save(w->req, run, err) : kind;
+}
+
 enum kt_kind job_settle(struct work *w, const struct job *job, int64_t now_ms, struct kt_err *err)
 {
     static enum kt_kind (*const settlers[])(struct work *, const struct job *, int64_t,
@@ -321,7 +372,10 @@ enum kt_kind job_settle(struct work *w, const struct job *job, int64_t now_ms, s
         [JOB_VERIFY] = settle_verify,       [JOB_PROBE] = settle_probe,
         [JOB_REVOKE] = settle_revoke,       [JOB_REVOKE_NEW] = settle_revoke,
         [JOB_RESTORE] = settle_restore,     [JOB_SESSIONS] = settle_sessions,
+        [JOB_LOOK] = settle_look,
     };
-    enum kt_kind kind = note_parts(w, job, now_ms, err);
+    if (job->kind == JOB_LOOK && job->parts[0].ran)
+        note_budgets(w, &job->parts[0], now_ms);
+    enum kt_kind kind = job->kind == JOB_LOOK ? KT_OK : note_parts(w, job, now_ms, err);
     return kind == KT_OK ? settlers[job->kind](w, job, now_ms, err) : kind;
 }

@@ -176,6 +176,7 @@ static void fill_run(struct request *req, const struct rotation_secret *secret,
                         .frozen_text = "",
                         .frozen_known = "",
                         .frozen_next = "",
+                        .frozen_now = "",
                         .server_id = "",
                         .server_version = ""};
     if (wish->trigger == TRIGGER_SCHEDULE && secret->closes_ms != INT64_MAX)

@@ -19,6 +19,8 @@ static const struct record_row rows_1[] = {
     ROW(statement_timeout_s, RECORD_I64, 1),
     ROW(max_refusals_per_hour, RECORD_I64, 1),
     ROW(probe_spacing_s, RECORD_I64, 1),
+    ROW(settle_s, RECORD_I64, 1),
+    ROW(recheck_s, RECORD_I64, 1),
     ROW(server_id, RECORD_TEXT, 256),
     ROW(users, RECORD_U32, 0),
     ROW(failures, RECORD_U32, 0),
@@ -75,7 +77,10 @@ void target_step(const struct rotation_target *target, struct driver_step *step)
     };
     step->logins[DRIVER_ADMIN] = (struct driver_login){
         .username = target->admin_username, .password = kt_str(target->admin_password)};
-    /* Connecting, waiting for a lock, the statement, and room for a slow machine. */
-    step->timeout_ms =
-        (uint32_t)((target->connect_timeout_s + 2 * target->statement_timeout_s + 20) * 1000);
+    /* 0 is the driver's own default; what is meant is: at once. */
+    step->settle_ms = target->settle_s == 0 ? 1 : (uint32_t)(target->settle_s * 1000);
+    /* Connecting, waiting for a lock, the statement, sessions to end, and room for a slow machine. */
+    step->timeout_ms = (uint32_t)((target->connect_timeout_s + 2 * target->statement_timeout_s +
+                                   2 * target->settle_s + 20) *
+                                  1000);
 }

@@ -20,6 +20,8 @@ struct rotation_target {
     int64_t connect_timeout_s, statement_timeout_s;
     int64_t max_refusals_per_hour; /* 0: no limit; else at most TARGET_REFUSALS_MAX */
     int64_t probe_spacing_s;
+    int64_t settle_s;  /* between two looks for sessions of an account that is no longer used */
+    int64_t recheck_s; /* between two looks at what a frozen run froze at; 0: none */
     const char *server_id;  /* what it said when it was first reached */
     uint32_t users;         /* secrets that name it */
     uint32_t failures;      /* runs that did not end well, in a row */

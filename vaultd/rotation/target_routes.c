@@ -20,6 +20,8 @@ const struct field target_fields[] = {
     {"statement_timeout", FIELD_DURATION, "10"},
     {"max_refusals_per_hour", FIELD_INT, "refused logins that probes may cause an account, 3; 0: no limit"},
     {"probe_spacing", FIELD_DURATION, "between two probes of an account, 30"},
+    {"settle", FIELD_DURATION, "between two looks for open sessions of an account that is ended, 1"},
+    {"recheck", FIELD_DURATION, "between two looks of a frozen run at what it froze at, 900; 0: none"},
     {"server_id", FIELD_STRING, "what the server said it is; empty: learn it anew"},
     {NULL, FIELD_ANY, NULL},
 };
@@ -116,6 +118,8 @@ enum kt_kind target_read(struct request *req, struct kt_err *err)
     kt_jsonw_kv_int(&w, "statement_timeout", target.statement_timeout_s);
     kt_jsonw_kv_int(&w, "max_refusals_per_hour", target.max_refusals_per_hour);
     kt_jsonw_kv_int(&w, "probe_spacing", target.probe_spacing_s);
+    kt_jsonw_kv_int(&w, "settle", target.settle_s);
+    kt_jsonw_kv_int(&w, "recheck", target.recheck_s);
     kt_jsonw_kv_text(&w, "server_id", target.server_id);
     kt_jsonw_kv_int(&w, "secrets", target.users);
     kt_jsonw_kv_int(&w, "failures", target.failures);
@@ -202,6 +206,10 @@ static enum kt_kind read_numbers(struct request *req, struct rotation_target *t,
                            &t->max_refusals_per_hour, err);
     if (kind == KT_OK)
         kind = read_number(req, "probe_spacing", 0, 3600, true, &t->probe_spacing_s, err);
+    if (kind == KT_OK)
+        kind = read_number(req, "settle", 0, 60, true, &t->settle_s, err);
+    if (kind == KT_OK)
+        kind = read_number(req, "recheck", 0, 86400, true, &t->recheck_s, err);
     t->port = (uint32_t)port;
     return kind;
 }
@@ -261,7 +269,9 @@ enum kt_kind target_write(struct request *req, struct kt_err *err)
                                      .connect_timeout_s = 5,
                                      .statement_timeout_s = 10,
                                      .max_refusals_per_hour = 3,
-                                     .probe_spacing_s = 30};
+                                     .probe_spacing_s = 30,
+                                     .settle_s = 1,
+                                     .recheck_s = 900};
     else if (kind != KT_OK)
         return kind;
     const struct rotation_target before = t;

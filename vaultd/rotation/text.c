@@ -179,6 +179,8 @@ void text_freeze(struct request *req, struct run *run, const char *known)
 {
     const struct frozen_words *row = frozen_words_of(run->machine.frozen);
     run->frozen_known = known;
+    run->frozen_now = "";
+    run->looked_ms = 0;
     run->frozen_text = row == NULL ? "" : fill(req, run, row->text);
     run->frozen_next = row == NULL ? "" : fill(req, run, row->next);
 }
