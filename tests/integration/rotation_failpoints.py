@@ -168,6 +168,15 @@ def outcome_not_stored(pg, strategy):
             case.ended(secret.rotate(), "done")
 
 
+def no_room(pg, strategy, point):
+    """The disk is full at one commit: nothing of it happened, and with room again it goes on."""
+    with Case(pg, strategy, point + "=error@1") as case:
+        secret = case.begin()
+        with case.scene.watch(secret):
+            case.ended(secret.rotate(), "done")
+        contains(case.scene.vault.log_text(), "rotation-run")
+
+
 def stalled(pg, strategy):
     """vaultd stands still for some seconds between the intent and the sending."""
     with Case(pg, strategy, "run_intent_apply=stop@1") as case:
@@ -224,6 +233,51 @@ def target_lost_it(pg, strategy):
                 "'%s'" % before[0] if before[0] else "null"))
             case.go_on()
             case.ended(run_id, "done")
+
+
+def new_one_lost_before_the_end(pg, strategy):
+    """The new credential is lost when the old one is about to be ended: that one is left alone until
+    the new one is there again."""
+    with Case(pg, strategy, "run_intent_revoke=stop@1") as case:
+        secret = case.begin()
+        with case.scene.watch(secret):
+            run_id = secret.rotate()
+            case.stopped()
+            pg.psql("alter role %s nologin password null" % case.new_account())
+            case.go_on()
+            run = case.ended(run_id, "done")
+        applied = [s for s in run["steps"] if s["kind"] == "intent" and s["name"] == "apply"]
+        equal(len(applied), 2, "intents to apply: the first, and once again")
+
+
+def new_one_lost_after_the_end(pg, strategy):
+    """The same when the old one is gone already: the new one is set again at once, never the old one.
+    The watcher cannot be asked: for a moment the target accepts nothing, and that is its own doing."""
+    with Case(pg, strategy, "run_revoke_done=stop@1") as case:
+        secret = case.begin()
+        run_id = secret.rotate()
+        case.stopped()
+        pg.psql("alter role %s nologin password null" % case.new_account())
+        case.go_on()
+        run = case.ended(run_id, "done")
+        if [s for s in run["steps"] if s["kind"] == "intent" and s["name"] == "restore_old"]:
+            raise AssertionError("the old one was set again: " + story(run))
+
+
+def end_lost(pg, strategy):
+    """The target took the end of the old credential and lost it: it is ended again."""
+    with Case(pg, strategy, "run_revoke_done=stop@1") as case:
+        secret = case.begin()
+        old = secret.accounts[0]
+        before = pg.rows("select rolpassword from pg_authid where rolname = '%s'" % old)[0][0]
+        with case.scene.watch(secret):
+            run_id = secret.rotate()
+            case.stopped()
+            pg.psql("alter role %s login password '%s'" % (old, before))
+            case.go_on()
+            run = case.ended(run_id, "done")
+        ended = [s for s in run["steps"] if s["kind"] == "intent" and s["name"] == "revoke"]
+        equal(len(ended), 2, "intents to end it")
 
 
 def crash_without_sync(pg, strategy):
@@ -363,6 +417,10 @@ ROWS = [
     ("sent, no reply: the worker is killed", BOTH, worker_killed),
     ("effect done, outcome not stored: killed", BOTH, killed, "run_apply_done"),
     ("outcome commit fails", BOTH, outcome_not_stored),
+    ("no room for the new version", BOTH, no_room, "run_full_generate"),
+    ("no room for the intent", BOTH, no_room, "run_full_apply"),
+    ("no room for the promotion", BOTH, no_room, "run_full_promote"),
+    ("no room for the intent to revoke", ALTERNATE, no_room, "run_full_revoke"),
     ("after verify, before promote: killed", ALTERNATE, killed, "run_verified"),
     ("after promote, before fan-out: killed", BOTH, killed, "run_promoted"),
     ("consumer unhealthy", BOTH, unhealthy),
@@ -372,6 +430,9 @@ ROWS = [
     ("revoke sent, no reply: cut after the COMMIT", ALTERNATE, cut, REVOKE, True),
     ("revoke done, outcome not stored: killed", ALTERNATE, killed, "run_revoke_done"),
     ("target loses the committed change", BOTH, target_lost_it),
+    ("target loses the new one before the revocation", ALTERNATE, new_one_lost_before_the_end),
+    ("target loses the new one after the revocation", ALTERNATE, new_one_lost_after_the_end),
+    ("target loses the revocation", ALTERNATE, end_lost),
     ("vaultd stands still", BOTH, stalled),
     ("admin credential refused", BOTH, admin_refused),
     ("both refused", BOTH, both_refused),
