@@ -675,7 +675,7 @@ static void frozen_is_looked_at(void **state)
     says(s, "\"looked\":\"\"");
     s->vault->now_ms += 901000;
     rotation_wake(s->vault->core->rotation);
-    soon_says(s, "\"now\":\"the administrative login refused");
+    soon_says(s, "\"now\":\"the old one unknown, the administrative login refused");
     (void)snprintf(s->sim.admin_password, sizeof s->sim.admin_password, "admin");
     s->vault->now_ms += 901000;
     rotation_wake(s->vault->core->rotation);
