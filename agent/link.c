@@ -32,6 +32,14 @@ static bool over(const struct link *link)
     return link->s->ending || link->s->state == CHILD_ENDED;
 }
 
+/* What was noticed between two calls wakes none of them any more. */
+static enum kt_kind check_over(const struct link *link, struct kt_err *err)
+{
+    if (link->last_word || !over(link))
+        return KT_OK;
+    return kt_fail(err, KT_GONE, "the service ended");
+}
+
 /* While a call waits. */
 static bool take_care(void *arg)
 {
@@ -110,7 +118,9 @@ enum kt_kind link_fetch(struct link *link, const char *secret, uint64_t version,
                         struct value *value, struct kt_err *err)
 {
     const struct kt_api_mount *mount = NULL;
-    enum kt_kind kind = mount_of(link, secret, &mount, err);
+    enum kt_kind kind = check_over(link, err);
+    if (kind == KT_OK)
+        kind = mount_of(link, secret, &mount, err);
     if (kind != KT_OK)
         return kind;
     kt_autoapireply struct kt_api_reply reply;
@@ -237,6 +247,9 @@ enum kt_kind link_report(struct link *link, const struct report *report, bool *r
                          struct kt_err *err)
 {
     char instance[64];
+    enum kt_kind kind = check_over(link, err);
+    if (kind != KT_OK)
+        return kind;
     child_instance(link->s, instance);
     struct kt_api_consumer consumer = {.host = link->config->host,
                                        .secret = report->secret,
@@ -255,7 +268,7 @@ enum kt_kind link_report(struct link *link, const struct report *report, bool *r
         consumer.baseline_p95_ms = report->baseline->p95_ms;
     kt_autoapireply struct kt_api_reply reply;
     kt_api_reply_init(&reply);
-    enum kt_kind kind = kt_api_consumer_report(link->api, &consumer, &reply, err);
+    kind = kt_api_consumer_report(link->api, &consumer, &reply, err);
     char run[64] = "";
     if (kind == KT_OK && kt_api_text(reply.data, "run", run, sizeof run))
         *ret_rotating = run[0] != '\0';

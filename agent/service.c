@@ -514,7 +514,8 @@ bool service_move(struct service *service, const struct wanted *wanted)
     enum kt_kind kind = values == NULL ? kt_fail(&err, KT_NO_MEMORY, "fetching secrets")
                                        : fetch_wanted(service, wanted, values, &err);
     if (kind != KT_OK) {
-        kt_log_err(KT_LOG_WARNING, "fetch-failed", &err);
+        if (kind != KT_GONE)
+            kt_log_err(KT_LOG_WARNING, "fetch-failed", &err);
         values_free(values);
         return false;
     }
