@@ -317,6 +317,26 @@ service "app" {
             equal(time.monotonic() - begun < 10, True, "it waited for the helper")
 
 
+def ends_while_a_helper_runs(vault):
+    """The program dies while its health is looked at: no long poll is waited for."""
+    with Folder() as folder:
+        pid, calls = os.path.join(folder, "pid"), os.path.join(folder, "calls")
+        config = config_of(folder, """
+service "app" {
+  env "P" { secret = "secret/app"  field = "password" }
+  activate = "restart"
+  health "command" {
+    command = ["/bin/sh", "-c",
+               "echo x >> %s; [ $(wc -l < %s) -lt 3 ] || kill -9 $(cat %s); exit 1"]
+    fail  = 1
+    grace = "0s"
+  }
+}
+""" % (calls, calls, pid))
+        with Agent(vault, [config], shell("echo $$ > %s; exec sleep 600" % pid)) as agent:
+            equal(agent.end(30), -signal.SIGKILL)
+
+
 # ---- what leaks ----
 
 def hygiene(vault):
@@ -651,6 +671,7 @@ CASES = [
     ("a terminal's Ctrl-C kills nobody", interrupt_key),
     ("TERM while the vault hangs", term_while_the_vault_hangs),
     ("TERM while a helper runs", term_while_a_helper_runs),
+    ("the program ends while a helper runs", ends_while_a_helper_runs),
     ("nothing of ours in child, command line, environment, log", hygiene),
     ("files are whole at any time", files_are_whole),
     ("files in bad places", files_in_bad_places),
