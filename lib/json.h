@@ -83,12 +83,15 @@ bool kt_json_merge_patch(struct kt_json target, struct kt_json patch, struct kt_
 /* Leaves, arrays and empty objects become null, below depth levels too (0: all levels). */
 bool kt_json_subkeys(struct kt_json value, unsigned depth, struct kt_buf *out);
 
-/* Copies the value; each string that is not a key, whatever is no JSON scalar, and each container
- * below `depth` levels, is what replace() writes for it instead. One pass. What is copied
- * holds no byte below 0x20. */
-typedef void kt_json_replace_fn(void *arg, struct kt_json value, struct kt_buf *out);
-void kt_json_replace(struct kt_json value, unsigned depth, kt_json_replace_fn *replace, void *arg,
-                     struct kt_buf *out);
+/* Passes the value on in pieces, in order and without white space: keep() gets what may stay as it is,
+ * replace() each string that is not a key, whatever is no JSON scalar, and each container below
+ * `depth` levels. One pass. What is kept holds no byte below 0x20. */
+struct kt_json_replacer {
+    void (*keep)(void *arg, struct kt_bytes text);
+    void (*replace)(void *arg, struct kt_json value);
+};
+void kt_json_replace(struct kt_json value, unsigned depth, const struct kt_json_replacer *to,
+                     void *arg);
 
 /* ---- a tree, for the clients' side ---- */
 /* json_decref() it. Numbers out of int64 are an error here. */

@@ -46,10 +46,17 @@ static bool is_plain_scalar(struct kt_bytes text)
     return true;
 }
 
-void kt_json_replace(struct kt_json value, unsigned depth, kt_json_replace_fn *replace, void *arg,
-                     struct kt_buf *out)
+static void keep(const struct kt_json_replacer *to, void *arg, const unsigned char *from,
+                 const unsigned char *end)
 {
-    const unsigned char *at = (const unsigned char *)value.at, *end = at + value.len;
+    if (from < end)
+        to->keep(arg, kt_bytes(from, (size_t)(end - from)));
+}
+
+void kt_json_replace(struct kt_json value, unsigned depth, const struct kt_json_replacer *to,
+                     void *arg)
+{
+    const unsigned char *at = (const unsigned char *)value.at, *end = at + value.len, *kept = at;
     struct place place = {0};
     if (depth > LEVELS_MAX)
         depth = LEVELS_MAX;
@@ -57,7 +64,8 @@ void kt_json_replace(struct kt_json value, unsigned depth, kt_json_replace_fn *r
         unsigned char c = *at;
         bool opens = (c == '{' || c == '[') && place.depth < depth;
         if (json_space(c)) {
-            at++;
+            keep(to, arg, kept, at);
+            kept = ++at;
         } else if (opens || c == ',' || c == ':' || c == '}' || c == ']') {
             if (opens)
                 descend(&place, c == '{');
@@ -65,17 +73,20 @@ void kt_json_replace(struct kt_json value, unsigned depth, kt_json_replace_fn *r
                 place.depth -= place.depth > 0;
             if (!opens)
                 place.key_next = c == ',' && inside_object(&place);
-            kt_buf_add_char(out, (char)c);
             at++;
         } else {
             const unsigned char *stop = kt_json_value_end(at, end);
             struct kt_bytes text = kt_bytes(at, (size_t)(stop - at));
-            if (c == '"' ? place.key_next && is_clean(text) : c != '{' && c != '[' && is_plain_scalar(text))
-                kt_buf_add_bytes(out, text);
-            else
-                replace(arg, (struct kt_json){(const char *)at, text.len}, out);
+            bool stays = c == '"' ? place.key_next && is_clean(text)
+                                  : c != '{' && c != '[' && is_plain_scalar(text);
             place.key_next = false;
+            if (!stays) {
+                keep(to, arg, kept, at);
+                to->replace(arg, (struct kt_json){(const char *)at, text.len});
+                kept = stop;
+            }
             at = stop;
         }
     }
+    keep(to, arg, kept, at);
 }

@@ -52,16 +52,23 @@ static void hmac_vector(void **state)
     assert_memory_equal(form, "hmac-sha256:", 12);
 }
 
-/* The finished line of an event: expanded, with its end. */
+/* The finished line of an event: expanded, with its end. Made on the heap and in lent memory. */
 static const char *line_of(const struct audit_event *event, struct kt_buf *line)
 {
-    kt_autobuf struct kt_buf terse;
-    kt_buf_init(&terse, AUDIT_LINE_MAX);
+    static unsigned char lent[AUDIT_LINE_USUAL];
     kt_buf_init(line, AUDIT_LINE_MAX + 64);
-    assert_int_equal(audit_line_event(hasher, event, &terse, NULL), KT_OK);
-    assert_true(audit_terse_expand(kt_buf_bytes(&terse), line));
-    assert_int_equal(audit_terse_length(kt_buf_bytes(&terse)), line->len);
-    assert_true(terse.len < line->len);
+    for (size_t size = 0; size <= sizeof lent; size += sizeof lent / 2) {
+        struct audit_line made;
+        audit_line_init_in(&made, size == 0 ? NULL : lent, size);
+        assert_int_equal(audit_line_event(hasher, event, &made, NULL), KT_OK);
+        kt_buf_reset(line);
+        assert_true(audit_terse_expand(kt_buf_bytes(&made.terse), line));
+        assert_int_equal(audit_terse_length(kt_buf_bytes(&made.terse)), line->len);
+        assert_true(made.terse.len < line->len);
+        assert_int_equal(audit_line_length(&made), line->len);
+        assert_memory_equal(audit_line_text(&made).at, line->at, line->len);
+        audit_line_free(&made);
+    }
     kt_buf_add_text(line, ",\"seq\":0}");
     const char *text = kt_buf_text(line);
     struct kt_err err = {0};
@@ -197,6 +204,43 @@ static void whole_event(void **state)
                   "\"seq\":0}",
                   token, accessor, token, accessor, child);
     assert_string_equal(line_of(&event, &line), kt_buf_text(&want));
+}
+
+/* What a thread keeps of a token is what would be written anew: hash and changed name it, whether its
+ * place was another token's before, and whatever else the event says. */
+static void kept_owners(void **state)
+{
+    (void)state;
+    static const char *const policies[] = {"default", "app"};
+    for (unsigned i = 0; i < 1000; i++) {
+        char accessor[32], name[32];
+        (void)snprintf(accessor, sizeof accessor, "accessor-%u", i % 13);
+        (void)snprintf(name, sizeof name, "name-%u", i % 13);
+        struct audit_auth auth = {.token = kt_str(accessor),
+                                  .accessor = accessor,
+                                  .display_name = name,
+                                  .policies = policies,
+                                  .n_policies = i % 3 % 2,
+                                  .expires_ms = i % 5 == 0 ? 0 : 1735787045000 + i % 5};
+        bool bare = i % 7 == 0;
+        const struct audit_event event = {.type = "response",
+                                          .request_id = bare ? NULL : "x",
+                                          .operation = bare ? NULL : "read",
+                                          .path = "p",
+                                          .auth = &auth,
+                                          .wrapped = kt_str("w"),
+                                          .status = 200};
+        kt_autobuf struct kt_buf plain = {0}, kept = {0};
+        char *salt = strstr(line_of(&event, &plain), ",\"salt\"");
+        auth.hash[0] = (unsigned char)(i % 2 * 128); /* all in one place */
+        auth.hash[31] = (unsigned char)(i % 13);
+        auth.changed = 1 + i % 3 * 5 + i % 5;
+        char *kept_salt = strstr(line_of(&event, &kept), ",\"salt\"");
+        assert_true((salt != NULL) == bare && (kept_salt != NULL) == bare);
+        if (bare)
+            *salt = *kept_salt = '\0';
+        assert_string_equal((const char *)plain.at, (const char *)kept.at);
+    }
 }
 
 /* As in Vault's log, what is empty has no key. */
@@ -514,7 +558,7 @@ int main(void)
         cmocka_unit_test(damaged_outcomes), cmocka_unit_test(sealed_records),
         cmocka_unit_test(sealed_outcomes), cmocka_unit_test(empty_fields),
         cmocka_unit_test(terse_pieces),   cmocka_unit_test(terse_hmacs),
-        cmocka_unit_test(large_lines),
+        cmocka_unit_test(large_lines),    cmocka_unit_test(kept_owners),
     };
     size_t n = 15;
     for (size_t i = 0; i < N(rows); i++)

@@ -85,12 +85,25 @@ static void decimals(void **state)
 
 /* ---- kt_json_replace(): what passes, what is replaced by <...> ---- */
 
-static void mark(void *arg, struct kt_json value, struct kt_buf *out)
+struct marked {
+    struct kt_buf out;
+    unsigned calls;
+};
+
+static void pass(void *arg, struct kt_bytes text)
 {
-    ++*(unsigned *)arg;
-    kt_buf_add_char(out, '<');
-    kt_buf_add_bytes(out, kt_json_bytes(value));
-    kt_buf_add_char(out, '>');
+    struct marked *marked = arg;
+    assert_true(text.len > 0);
+    kt_buf_add_bytes(&marked->out, text);
+}
+
+static void mark(void *arg, struct kt_json value)
+{
+    struct marked *marked = arg;
+    marked->calls++;
+    kt_buf_add_char(&marked->out, '<');
+    kt_buf_add_bytes(&marked->out, kt_json_bytes(value));
+    kt_buf_add_char(&marked->out, '>');
 }
 
 static const struct row {
@@ -120,15 +133,17 @@ static const struct row {
 static void replaces(void **state)
 {
     const struct row *row = *state;
-    unsigned calls = 0, wanted = 0;
-    kt_autobuf struct kt_buf out;
-    kt_buf_init(&out, 10000);
+    static const struct kt_json_replacer replacer = {pass, mark};
+    unsigned wanted = 0;
+    struct marked marked = {.calls = 0};
+    kt_buf_init(&marked.out, 10000);
     const struct kt_json value = {row->text, strlen(row->text)};
-    kt_json_replace(value, row->depth, mark, &calls, &out);
-    assert_string_equal(kt_buf_text(&out), row->want);
+    kt_json_replace(value, row->depth, &replacer, &marked);
+    assert_string_equal(kt_buf_text(&marked.out), row->want);
     for (const char *at = row->want; (at = strchr(at, '<')) != NULL; at++)
         wanted++;
-    assert_int_equal(calls, wanted);
+    assert_int_equal(marked.calls, wanted);
+    kt_buf_free(&marked.out);
 }
 
 int main(void)

@@ -6,38 +6,34 @@
 #include "lib/cleanup.h"
 #include "lib/log.h"
 #include "vaultd/audit/own.h"
-#include "vaultd/audit/terse.h"
 
 #define EXPORT_CHUNK ((size_t)256 * 1024)
 
 /* ---- appending ---- */
 
-static enum kt_kind copy_to_devices(struct audit *audit, uint64_t seq, struct kt_bytes terse,
+static enum kt_kind copy_to_devices(struct audit *audit, uint64_t seq, struct audit_line *line,
                                     struct kt_err *err)
 {
-    kt_autobuf struct kt_buf line;
-    kt_buf_init(&line, AUDIT_LINE_MAX + 1);
-    if (!audit_terse_expand(terse, &line))
-        return kt_fail(err, KT_INTERNAL, "an audit record does not expand");
-    kt_buf_add_char(&line, '\n');
-    if (!kt_buf_ok(&line))
+    kt_buf_add_char(&line->text, '\n');
+    if (!audit_line_ok(line))
         return kt_fail(err, KT_NO_MEMORY, "copying an audit record");
-    return audit_devices_write(audit->devices, seq, kt_buf_bytes(&line), err);
+    return audit_devices_write(audit->devices, seq, audit_line_text(line), err);
 }
 
 enum kt_kind audit_append(struct audit *audit, const struct audit_event *event, struct kt_err *err)
 {
     uint64_t seq = 0;
     KT_UNINIT unsigned char usual[AUDIT_LINE_USUAL];
-    kt_autobuf struct kt_buf line;
-    kt_buf_init_in(&line, AUDIT_LINE_MAX, usual, sizeof usual);
+    struct audit_line line;
+    audit_line_init_in(&line, usual, sizeof usual);
     enum kt_kind kind = audit->n_devices == 0 ? KT_OK : audit_devices_ready(audit->devices, err);
     if (kind == KT_OK)
         kind = audit_line_event(audit->hasher, event, &line, err);
     if (kind == KT_OK)
-        kind = audit_log_append(audit->log, &line, &seq, err);
+        kind = audit_log_append_line(audit->log, &line, &seq, err);
     if (kind == KT_OK && audit->n_devices > 0)
-        kind = copy_to_devices(audit, seq, kt_buf_bytes(&line), err);
+        kind = copy_to_devices(audit, seq, &line, err);
+    audit_line_free(&line);
     if (audit_log_wants_segment(audit->log))
         audit_keeper_wake(audit);
     return kind;

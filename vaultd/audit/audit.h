@@ -61,6 +61,10 @@ struct audit_auth {
     size_t n_policies;
     struct kt_bytes meta;       /* JSON object text or empty; recorded in clear */
     int64_t expires_ms;         /* 0: never */
+    /* Two auths whose hash and changed are the same say the same in all of the above, which is then
+     * written once a thread; changed 0: nobody knows. */
+    unsigned char hash[32];
+    uint64_t changed;
 };
 struct audit_event {
     const char *type;           /* "request": an attempt; "response": with its result */

@@ -1,27 +1,45 @@
-/* vaultd/audit/hasher.h - "hmac-sha256:..." of a text, remembered for what comes again.
+/* vaultd/audit/hasher.h - HMACs of texts, and what else one record leaves for a thread's next.
  *
- * What:    Every read records the HMACs of the same token and accessor, and often of the same values.
- *          Under a SipHash of the text, with a key of its own from the system's randomness, the last
- *          few thousand are kept: a third of the price, and no text is kept.
- * Owner:   audit_hasher_new() borrows the key; audit_hasher_free() wipes, NULL is fine.
- * Threads: any thread. */
+ * What:    Every read records the same token and accessor, and often the same values. Each thread keeps
+ *          some hundred HMACs, under a SipHash of the text with a key from the system's randomness, so
+ *          that no text is kept; for its last tokens, what records say of their owners; and the time of
+ *          its last record as text. Nothing is shared, so no thread waits for another.
+ * Owner:   audit_hasher_new() borrows the key; audit_hasher_free() wipes what all threads kept, NULL is
+ *          fine. A thread's end frees its part before.
+ * Threads: any thread; what is handed out is the thread's own, and good until its next call. */
 #pragma once
 
 #include "lib/bytes.h"
 #include "vaultd/audit/audit.h"
-#include "vaultd/audit/terse.h"
+#include "vaultd/audit/line.h"
 
 struct audit_hasher;
 
 /* NULL: out of memory. */
 struct audit_hasher *audit_hasher_new(const unsigned char key[32]);
 void audit_hasher_free(struct audit_hasher *hasher);
-void audit_hasher_get(struct audit_hasher *hasher, struct kt_bytes text,
-                      unsigned char out[AUDIT_HMAC_BYTES]);
+/* The thread's, or *own, filled in, where none is kept. */
+const struct audit_hmac *audit_hasher_get(struct audit_hasher *hasher, struct kt_bytes text,
+                                          struct audit_hmac *own);
 void audit_hasher_text(struct audit_hasher *hasher, struct kt_bytes text,
                        char out[AUDIT_HMAC_TEXT]);
 /* Not remembered. */
 void audit_hasher_bytes(const struct audit_hasher *hasher, struct kt_bytes text,
                         unsigned char out[AUDIT_HMAC_BYTES]);
-/* Their text form; for public values. */
-void audit_hmac_text(const unsigned char hmac[AUDIT_HMAC_BYTES], char out[AUDIT_HMAC_TEXT]);
+
+/* The time as text in quotes; the thread's last one, or made in own. */
+#define AUDIT_TIME_QUOTED (KT_TIME_TEXT + 2u)
+struct kt_bytes audit_hasher_time(struct audit_hasher *hasher, int64_t ms,
+                                  char own[AUDIT_TIME_QUOTED]);
+
+/* What records say of a token's owner: the members of "auth" up to `end_auth`, then those of "request"
+ * that are the token's. */
+struct audit_who {
+    unsigned char hash[32];
+    uint64_t changed; /* 0: not filled in */
+    struct audit_line line;
+    struct audit_part begin, end_auth, end;
+};
+/* The thread's place for this token: filled in if its hash and changed are those asked for, else the
+ * caller resets its line and fills it in. NULL: no memory. */
+struct audit_who *audit_hasher_who(struct audit_hasher *hasher, const unsigned char hash[32]);

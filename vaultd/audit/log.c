@@ -208,8 +208,7 @@ static void wait_published(struct audit_log *log, uint64_t seq)
 
 /* The two forms of a line: what is sealed, and what is hashed (with a byte for the leaf's prefix). */
 struct lines {
-    struct kt_buf *terse;
-    struct kt_buf text;
+    struct kt_buf *terse, *text;
 };
 
 /* Neither form may fail to grow once there is a number: each gets room for it now. */
@@ -223,16 +222,22 @@ static bool reserve_suffix(struct kt_buf *line)
 
 static enum kt_kind lines_ready(struct lines *lines, struct kt_err *err)
 {
-    struct kt_buf *terse = lines->terse, *text = &lines->text;
+    struct kt_buf *terse = lines->terse, *text = lines->text;
     while (terse->len + SUFFIX_MIN < AUDIT_LINE_MIN && kt_buf_ok(terse))
         kt_buf_add_char(terse, PIECE_NOTHING);
-    kt_buf_add_u8(text, 0);
-    if (!audit_terse_expand(kt_buf_bytes(terse), text))
-        return kt_fail(err, KT_INTERNAL, "an audit record does not expand");
     if (reserve_suffix(terse) && reserve_suffix(text))
         return KT_OK;
-    bool large = audit_terse_length(kt_bytes(terse->at, terse->len)) + SUFFIX_MAX > AUDIT_LINE_MAX;
+    bool large = terse->full || text->full;
     return kt_fail(err, large ? KT_TOO_LARGE : KT_NO_MEMORY, "an audit record does not fit");
+}
+
+/* A line that came in its terse form alone. */
+static enum kt_kind lines_expand(struct lines *lines, struct kt_err *err)
+{
+    kt_buf_add_u8(lines->text, 0);
+    if (!audit_terse_expand(kt_bytes(lines->terse->at, lines->terse->len), lines->text))
+        return kt_fail(err, KT_INTERNAL, "an audit record does not expand");
+    return lines_ready(lines, err);
 }
 
 static void add_suffix(struct kt_buf *line, uint64_t seq)
@@ -243,7 +248,7 @@ static void add_suffix(struct kt_buf *line, uint64_t seq)
 
 static void finish(struct audit_log *log, struct ticket *ticket, struct lines *lines)
 {
-    struct kt_buf *terse = lines->terse, *text = &lines->text;
+    struct kt_buf *terse = lines->terse, *text = lines->text;
     kt_buf_add_char(terse, PIECE_SEQ);
     add_suffix(terse, ticket->seq);
     kt_buf_add_text(text, ",\"seq\":");
@@ -293,6 +298,8 @@ static enum kt_kind append(struct audit_log *log, struct lines *lines, uint64_t 
     struct ticket ticket;
     if (most + LOG_SLACK > log->segment_bytes)
         return kt_fail(err, KT_TOO_LARGE, "an audit record does not fit a segment");
+    if (KT_FAILPOINT(audit_append))
+        return kt_fail(err, KT_FULL, "no room for the next segment of the audit log");
     (void)pthread_mutex_lock(&log->lock);
     /* Twice: the second time after an attempt to make the segment that is missing. */
     for (unsigned round = 0;; round++) {
@@ -327,15 +334,19 @@ enum kt_kind audit_log_append(struct audit_log *log, struct kt_buf *line, uint64
                               struct kt_err *err)
 {
     KT_UNINIT unsigned char usual[TEXT_USUAL];
-    struct lines lines = {.terse = line};
-    kt_buf_init_in(&lines.text, AUDIT_LINE_MAX + 1, usual, sizeof usual);
+    kt_autobuf struct kt_buf text;
+    struct lines lines = {.terse = line, .text = &text};
+    kt_buf_init_in(&text, AUDIT_LINE_MAX + 1, usual, sizeof usual);
+    enum kt_kind kind = lines_expand(&lines, err);
+    return kind == KT_OK ? append(log, &lines, ret_seq, err) : kind;
+}
+
+enum kt_kind audit_log_append_line(struct audit_log *log, struct audit_line *line,
+                                   uint64_t *ret_seq, struct kt_err *err)
+{
+    struct lines lines = {.terse = &line->terse, .text = &line->text};
     enum kt_kind kind = lines_ready(&lines, err);
-    if (kind == KT_OK && KT_FAILPOINT(audit_append))
-        kind = kt_fail(err, KT_FULL, "no room for the next segment of the audit log");
-    if (kind == KT_OK)
-        kind = append(log, &lines, ret_seq, err);
-    kt_buf_free(&lines.text);
-    return kind;
+    return kind == KT_OK ? append(log, &lines, ret_seq, err) : kind;
 }
 
 /* ---- outcomes ---- */
@@ -387,9 +398,10 @@ enum kt_kind audit_log_outcome(struct audit_log *log, struct kt_buf *line, struc
                                size_t room, uint64_t *ret_seq, struct kt_err *err)
 {
     KT_UNINIT unsigned char usual[TEXT_USUAL];
-    struct lines lines = {.terse = line};
-    kt_buf_init_in(&lines.text, AUDIT_LINE_MAX + 1, usual, sizeof usual);
-    enum kt_kind kind = lines_ready(&lines, err);
+    kt_autobuf struct kt_buf text;
+    struct lines lines = {.terse = line, .text = &text};
+    kt_buf_init_in(&text, AUDIT_LINE_MAX + 1, usual, sizeof usual);
+    enum kt_kind kind = lines_expand(&lines, err);
     size_t most = AUDIT_OVERHEAD + line->len + SUFFIX_MAX;
     if (kind == KT_OK && most > room)
         kind = kt_fail(err, KT_INTERNAL, "an outcome is larger than the room it was promised");
@@ -414,7 +426,6 @@ enum kt_kind audit_log_outcome(struct audit_log *log, struct kt_buf *line, struc
         finish(log, &ticket, &lines);
         *ret_seq = ticket.seq;
     }
-    kt_buf_free(&lines.text);
     return kind;
 }
 

@@ -15,6 +15,7 @@
  *          append then fails until the log is opened anew. */
 #pragma once
 
+#include "vaultd/audit/line.h"
 #include "vaultd/audit/segment.h"
 #include "vaultd/audit/tree.h"
 
@@ -63,6 +64,9 @@ void audit_log_close(struct audit_log *log, bool clean);
  * sealed; the leaf is the hash of what it expands to. */
 enum kt_kind audit_log_append(struct audit_log *log, struct kt_buf *line, uint64_t *ret_seq,
                               struct kt_err *err) KT_MUST_CHECK;
+/* The same for a line that was made in both forms. */
+enum kt_kind audit_log_append_line(struct audit_log *log, struct audit_line *line,
+                                   uint64_t *ret_seq, struct kt_err *err) KT_MUST_CHECK;
 /* Sets room aside for one outcome's record of at most that many bytes, overhead included. */
 enum kt_kind audit_log_promise(struct audit_log *log, size_t room, struct kt_err *err)
     KT_MUST_CHECK;

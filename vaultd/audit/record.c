@@ -16,35 +16,23 @@
 
 /* ---- members ---- */
 
-/* A terse line (terse.h) in the making. */
 struct pen {
-    struct kt_buf *out;
-    bool first;      /* an object was just opened: no comma is due */
-    size_t expanded; /* how much longer than out the line is */
+    struct audit_hasher *hasher;
+    struct audit_line *line;
+    bool first; /* an object was just opened: no comma is due */
 };
-
-static size_t longer_by(enum audit_piece piece)
-{
-    static const unsigned char lengths[0x20] = {
-#define X(name, code, text) [name] = sizeof(text) - 1,
-        AUDIT_PIECES(X)
-#undef X
-    };
-    return lengths[piece] - 1u;
-}
 
 /* A piece as it is: it brings its own comma. */
 static void add_piece(struct pen *pen, enum audit_piece piece)
 {
-    kt_buf_add_char(pen->out, (char)piece);
-    pen->expanded += longer_by(piece);
+    audit_line_piece(pen->line, piece);
     pen->first = false;
 }
 
 static void add_name(struct pen *pen, enum audit_piece piece)
 {
     if (!pen->first)
-        kt_buf_add_char(pen->out, ',');
+        audit_line_char(pen->line, ',');
     add_piece(pen, piece);
 }
 
@@ -56,7 +44,7 @@ static void open_object(struct pen *pen, enum audit_piece piece)
 
 static void close_object(struct pen *pen)
 {
-    kt_buf_add_char(pen->out, '}');
+    audit_line_char(pen->line, '}');
     pen->first = false;
 }
 
@@ -65,81 +53,48 @@ static void add_text(struct pen *pen, enum audit_piece piece, const char *text)
     if (text == NULL || text[0] == '\0')
         return;
     add_name(pen, piece);
-    kt_json_quote(pen->out, kt_str(text));
-}
-
-/* Of ours, never in need of escapes. */
-static void add_plain(struct pen *pen, enum audit_piece piece, const char *text)
-{
-    if (text == NULL || text[0] == '\0')
-        return;
-    add_name(pen, piece);
-    kt_buf_add_char(pen->out, '"');
-    kt_buf_add_text(pen->out, text);
-    kt_buf_add_char(pen->out, '"');
+    audit_line_quote(pen->line, kt_str(text));
 }
 
 static void add_number(struct pen *pen, enum audit_piece piece, uint64_t number)
 {
     add_name(pen, piece);
-    kt_buf_add_decimal(pen->out, number);
+    audit_line_decimal(pen->line, number);
 }
 
-static void add_time(struct kt_buf *out, int64_t ms)
+static void add_time(struct pen *pen, int64_t ms)
 {
-    char text[KT_TIME_TEXT];
-    kt_time_text(ms, text);
-    kt_buf_add_char(out, '"');
-    kt_buf_add_text(out, text);
-    kt_buf_add_char(out, '"');
+    char own[AUDIT_TIME_QUOTED];
+    audit_line_add(pen->line, audit_hasher_time(pen->hasher, ms, own));
 }
 
-static void add_hmac(struct pen *pen, const unsigned char hmac[AUDIT_HMAC_BYTES])
+static void add_hmac(struct pen *pen, struct kt_bytes text)
 {
-    kt_buf_add_char(pen->out, PIECE_HMAC);
-    kt_buf_add(pen->out, hmac, AUDIT_HMAC_BYTES);
-    pen->expanded += AUDIT_HMAC_TEXT + 1 - AUDIT_TERSE_HMAC;
+    struct audit_hmac own;
+    audit_line_hmac(pen->line, audit_hasher_get(pen->hasher, text, &own));
 }
 
-/* The HMAC of a text, if there is one. */
-struct hashed {
-    bool any;
-    unsigned char hmac[AUDIT_HMAC_BYTES];
-};
-
-static void hash(struct audit_hasher *hasher, struct kt_bytes text, struct hashed *ret)
+static void add_hashed(struct pen *pen, enum audit_piece piece, struct kt_bytes text)
 {
-    ret->any = text.len > 0;
-    if (ret->any)
-        audit_hasher_get(hasher, text, ret->hmac);
-}
-
-static void add_hashed(struct pen *pen, enum audit_piece piece, const struct hashed *hashed)
-{
-    if (!hashed->any)
+    if (text.len == 0)
         return;
     add_name(pen, piece);
-    add_hmac(pen, hashed->hmac);
+    add_hmac(pen, text);
 }
 
 /* ---- data ---- */
 
-struct redaction {
-    struct audit_hasher *hasher;
-    struct pen *pen;
-};
-
-static bool pen_is_over(const struct pen *pen)
+static void keep(void *arg, struct kt_bytes text)
 {
-    return pen->out->len + pen->expanded > AUDIT_LINE_MAX;
+    const struct pen *pen = arg;
+    audit_line_add(pen->line, text);
 }
 
-static void redact(void *arg, struct kt_json value, struct kt_buf *out)
+static void redact(void *arg, struct kt_json value)
 {
-    const struct redaction *redaction = arg;
-    if (pen_is_over(redaction->pen))
-        return; /* what is written here is thrown away */
-    unsigned char hmac[AUDIT_HMAC_BYTES];
+    struct pen *pen = arg;
+    if (!audit_line_ok(pen->line))
+        return; /* it is over, and what is written here is thrown away */
     struct kt_bytes raw = kt_json_bytes(value);
     struct kt_bytes text = raw; /* of what is no string, or does not decode: all of it */
     int64_t ms = 0;
@@ -150,127 +105,150 @@ static void redact(void *arg, struct kt_json value, struct kt_buf *out)
         text = kt_bytes(raw.at + 1, raw.len - 2);
     else if (string && kt_json_string(value, &decoded))
         text = kt_buf_bytes(&decoded);
-    if (string && text.len < 64 && kt_time_parse((const char *)text.at, text.len, &ms)) {
-        kt_buf_add_bytes(out, raw);
-        return;
-    }
-    audit_hasher_get(redaction->hasher, text, hmac);
-    add_hmac(redaction->pen, hmac);
+    if (string && text.len < 64 && kt_time_parse((const char *)text.at, text.len, &ms))
+        audit_line_add(pen->line, raw);
+    else
+        add_hmac(pen, text);
 }
 
 /* Whatever is not a plain number, boolean or null is hashed: a type that nobody thought of must not
  * pass in clear. So is what is nested too deep. */
-static void add_data(struct pen *pen, struct audit_hasher *hasher, struct kt_bytes data, bool whole)
+static void add_data(struct pen *pen, struct kt_bytes data, bool whole)
 {
-    struct redaction redaction = {hasher, pen};
-    struct hashed hashed;
-    if (data.len == 0)
-        return;
-    if (whole) {
+    static const struct kt_json_replacer replacer = {keep, redact};
+    if (data.len > 0 && whole) {
         add_name(pen, PIECE_DATA);
-        kt_json_replace(kt_json_value(data), DATA_DEPTH, redact, &redaction, pen->out);
+        kt_json_replace(kt_json_value(data), DATA_DEPTH, &replacer, pen);
     } else {
-        hash(hasher, data, &hashed);
-        add_hashed(pen, PIECE_DATA, &hashed);
+        add_hashed(pen, PIECE_DATA, data);
     }
 }
 
 /* JSON of ours, checked when it was stored: in clear, but for what would be read as a piece. */
-static void add_json(struct pen *pen, struct audit_hasher *hasher, enum audit_piece piece,
-                     struct kt_bytes json)
+static void add_json(struct pen *pen, enum audit_piece piece, struct kt_bytes json)
 {
-    struct hashed hashed;
     bool raw = true;
     for (size_t i = 0; i < json.len; i++)
         raw = raw && json.at[i] >= 0x20;
     if (raw) {
         add_name(pen, piece);
-        kt_buf_add_bytes(pen->out, json);
+        audit_line_add(pen->line, json);
     } else {
-        hash(hasher, json, &hashed);
-        add_hashed(pen, piece, &hashed);
+        add_hashed(pen, piece, json);
     }
 }
 
-/* ---- events ---- */
+/* ---- whose token it was: the same for all records of a token ---- */
 
-static void begin(struct kt_buf *line)
+static void write_auth(struct pen *pen, const struct audit_auth *auth)
 {
-    kt_buf_reset(line);
-    if (line->room < AUDIT_LINE_USUAL && kt_buf_grow(line, AUDIT_LINE_USUAL) != NULL)
-        line->len = 0;
-}
-
-static enum kt_kind end(const struct kt_buf *line, struct kt_err *err)
-{
-    return kt_buf_ok(line) ? KT_OK : kt_fail(err, KT_NO_MEMORY, "writing an audit record");
-}
-
-/* Who: the same two HMACs stand in "auth" and in "request". */
-struct who {
-    struct hashed token, accessor;
-};
-
-static void write_auth(struct pen *pen, struct audit_hasher *hasher, const struct audit_auth *auth,
-                       const struct who *who)
-{
-    open_object(pen, PIECE_AUTH);
-    add_hashed(pen, PIECE_TOKEN, &who->token);
-    add_hashed(pen, PIECE_ACCESSOR, &who->accessor);
+    pen->first = true;
+    add_hashed(pen, PIECE_TOKEN, auth->token);
+    add_hashed(pen, PIECE_ACCESSOR, kt_str(auth->accessor));
     add_text(pen, PIECE_DISPLAY_NAME, auth->display_name);
     if (auth->n_policies > 0) {
         add_name(pen, PIECE_POLICIES);
         for (size_t i = 0; i < auth->n_policies; i++) {
-            kt_buf_add_char(pen->out, i == 0 ? '[' : ',');
-            kt_json_quote(pen->out, kt_str(auth->policies[i]));
+            audit_line_char(pen->line, i == 0 ? '[' : ',');
+            audit_line_quote(pen->line, kt_str(auth->policies[i]));
         }
-        kt_buf_add_char(pen->out, ']');
+        audit_line_char(pen->line, ']');
     }
     if (auth->meta.len > 0 && !kt_bytes_is(auth->meta, "null") && !kt_bytes_is(auth->meta, "{}"))
-        add_json(pen, hasher, PIECE_METADATA, auth->meta);
+        add_json(pen, PIECE_METADATA, auth->meta);
     add_text(pen, PIECE_ENTITY, auth->entity_id);
     if (auth->expires_ms != 0) {
-        add_name(pen, PIECE_EXPIRES);
-        add_time(pen->out, auth->expires_ms);
+        char text[KT_TIME_TEXT];
+        kt_time_text(auth->expires_ms, text);
+        add_text(pen, PIECE_EXPIRES, text);
     }
+}
+
+static void write_owner(struct pen *pen, const struct audit_auth *auth)
+{
+    add_hashed(pen, PIECE_TOKEN, auth->token);
+    add_hashed(pen, PIECE_TOKEN_ACCESSOR, kt_str(auth->accessor));
+}
+
+/* As the thread keeps it; NULL: the caller writes it himself. */
+static const struct audit_who *known(struct audit_hasher *hasher, const struct audit_auth *auth)
+{
+    if (auth == NULL || auth->changed == 0)
+        return NULL;
+    struct audit_who *who = audit_hasher_who(hasher, auth->hash);
+    if (who == NULL)
+        return NULL;
+    if (who->changed == auth->changed && memcmp(who->hash, auth->hash, sizeof who->hash) == 0)
+        return who;
+    who->changed = 0;
+    audit_line_reset(&who->line);
+    struct pen pen = {.hasher = hasher, .line = &who->line};
+    who->begin = audit_line_here(&who->line);
+    write_auth(&pen, auth);
+    who->end_auth = audit_line_here(&who->line);
+    write_owner(&pen, auth);
+    who->end = audit_line_here(&who->line);
+    if (!audit_line_ok(&who->line))
+        return NULL;
+    memcpy(who->hash, auth->hash, sizeof who->hash);
+    who->changed = auth->changed;
+    return who;
+}
+
+static void add_auth(struct pen *pen, const struct audit_auth *auth, const struct audit_who *who)
+{
+    if (auth == NULL)
+        return;
+    open_object(pen, PIECE_AUTH);
+    if (who != NULL)
+        audit_line_copy(pen->line, &who->line, who->begin, who->end_auth);
+    else
+        write_auth(pen, auth);
     close_object(pen);
 }
 
-static void write_request(struct pen *pen, struct audit_hasher *hasher,
-                          const struct audit_event *event, const struct who *who, bool whole)
+/* What is kept begins with a comma. */
+static void add_owner(struct pen *pen, const struct audit_auth *auth, const struct audit_who *who)
+{
+    if (who != NULL && !pen->first)
+        audit_line_copy(pen->line, &who->line, who->end_auth, who->end);
+    else if (auth != NULL)
+        write_owner(pen, auth);
+}
+
+/* ---- events ---- */
+
+static void write_request(struct pen *pen, const struct audit_event *event,
+                          const struct audit_who *who, bool whole)
 {
     open_object(pen, PIECE_REQUEST);
-    add_plain(pen, PIECE_ID, event->request_id);
-    add_plain(pen, PIECE_OPERATION, event->operation);
+    add_text(pen, PIECE_ID, event->request_id);
+    add_text(pen, PIECE_OPERATION, event->operation);
     add_text(pen, PIECE_MOUNT_POINT, event->mount_point);
-    add_plain(pen, PIECE_MOUNT_TYPE, event->mount_type);
-    add_hashed(pen, PIECE_TOKEN, &who->token);
-    add_hashed(pen, PIECE_TOKEN_ACCESSOR, &who->accessor);
+    add_text(pen, PIECE_MOUNT_TYPE, event->mount_type);
+    add_owner(pen, event->auth, who);
     add_name(pen, PIECE_NAMESPACE);
     add_text(pen, PIECE_PATH, event->path);
-    add_data(pen, hasher, event->request_data, whole);
-    add_plain(pen, PIECE_ADDRESS, event->remote_address);
+    add_data(pen, event->request_data, whole);
+    add_text(pen, PIECE_ADDRESS, event->remote_address);
     if (event->remote_port != 0)
         add_number(pen, PIECE_PORT, event->remote_port);
     close_object(pen);
 }
 
-static void write_response(struct pen *pen, struct audit_hasher *hasher,
-                           const struct audit_event *event, bool whole)
+static void write_response(struct pen *pen, const struct audit_event *event, bool whole)
 {
     if (event->response_data.len == 0 && event->wrapped.len == 0)
         return;
     open_object(pen, PIECE_RESPONSE);
     if (event->wrapped.len > 0) {
-        struct hashed token;
-        hash(hasher, event->wrapped, &token);
         open_object(pen, PIECE_AUTH);
-        add_hashed(pen, PIECE_TOKEN, &token);
+        add_hashed(pen, PIECE_TOKEN, event->wrapped);
         close_object(pen);
     }
     add_text(pen, PIECE_MOUNT_POINT, event->mount_point);
-    add_plain(pen, PIECE_MOUNT_TYPE, event->mount_type);
-    add_data(pen, hasher, event->response_data, whole);
+    add_text(pen, PIECE_MOUNT_TYPE, event->mount_type);
+    add_data(pen, event->response_data, whole);
     close_object(pen);
 }
 
@@ -281,24 +259,19 @@ static void salt_text(char hex[2 * SALT_BYTES + 1])
     kt_hex_encode(salt, sizeof salt, hex);
 }
 
-/* Returns how long the line is when it is expanded. */
-static size_t write_event(struct audit_hasher *hasher, const struct audit_event *event, bool whole,
-                          struct kt_buf *line)
+static void write_event(struct audit_hasher *hasher, const struct audit_event *event, bool whole,
+                        struct audit_line *line)
 {
-    struct pen pen = {.out = line};
-    struct who who;
-    const struct audit_auth *auth = event->auth;
-    hash(hasher, auth == NULL ? kt_bytes(NULL, 0) : auth->token, &who.token);
-    hash(hasher, kt_str(auth == NULL ? NULL : auth->accessor), &who.accessor);
-    begin(line);
-    add_piece(&pen, PIECE_TIME);
-    add_time(line, event->time_ms);
+    struct pen pen = {.hasher = hasher, .line = line};
+    const struct audit_who *who = known(hasher, event->auth);
     bool attempt = strcmp(event->type, "request") == 0;
+    audit_line_reset(line);
+    add_piece(&pen, PIECE_TIME);
+    add_time(&pen, event->time_ms);
     add_piece(&pen, attempt ? PIECE_REQUEST_TYPE : PIECE_RESPONSE_TYPE);
-    if (auth != NULL)
-        write_auth(&pen, hasher, auth, &who);
-    write_request(&pen, hasher, event, &who, whole);
-    write_response(&pen, hasher, event, whole);
+    add_auth(&pen, event->auth, who);
+    write_request(&pen, event, who, whole);
+    write_response(&pen, event, whole);
     add_text(&pen, PIECE_ERROR, event->error);
     if (event->status != 0)
         add_number(&pen, PIECE_STATUS, event->status);
@@ -306,18 +279,31 @@ static size_t write_event(struct audit_hasher *hasher, const struct audit_event 
     if (event->request_id == NULL || event->request_id[0] == '\0') {
         char salt[2 * SALT_BYTES + 1];
         salt_text(salt);
-        add_plain(&pen, PIECE_SALT, salt);
+        add_text(&pen, PIECE_SALT, salt);
     }
-    return line->len + pen.expanded;
 }
 
 enum kt_kind audit_line_event(struct audit_hasher *hasher, const struct audit_event *event,
-                              struct kt_buf *line, struct kt_err *err)
+                              struct audit_line *line, struct kt_err *err)
 {
-    size_t len = write_event(hasher, event, true, line);
-    if (!kt_buf_ok(line) || len + SUFFIX_ROOM > AUDIT_LINE_MAX)
-        (void)write_event(hasher, event, false, line);
-    return end(line, err);
+    write_event(hasher, event, true, line);
+    if (!audit_line_ok(line) || audit_line_length(line) + SUFFIX_ROOM > AUDIT_LINE_MAX)
+        write_event(hasher, event, false, line);
+    return audit_line_ok(line) ? KT_OK : kt_fail(err, KT_NO_MEMORY, "writing an audit record");
+}
+
+/* ---- notes and outcomes: plain text ---- */
+
+static void begin(struct kt_buf *line)
+{
+    kt_buf_reset(line);
+    if (line->room < AUDIT_PLAIN_USUAL && kt_buf_grow(line, AUDIT_PLAIN_USUAL) != NULL)
+        line->len = 0;
+}
+
+static enum kt_kind end(const struct kt_buf *line, struct kt_err *err)
+{
+    return kt_buf_ok(line) ? KT_OK : kt_fail(err, KT_NO_MEMORY, "writing an audit record");
 }
 
 static void kv_time(struct kt_jsonw *w, int64_t ms)

@@ -5,8 +5,8 @@
  *          and RFC 3339 times stay. Data that would not fit the line becomes one HMAC of its text.
  *          Ours beside Vault's fields: status, salt (16 random bytes, where there is no request id),
  *          generation and place of an outcome, seq.
- * Format:  a line in the making: terse (terse.h), the object without its closing brace (what log.h
- *          wants). "time" stands first.
+ * Format:  a line in the making (line.h): the object without its closing brace (what log.h wants).
+ *          "time" stands first. Outcomes and notes are plain text, their own terse form.
  *          a packed outcome: i64 time ‖ u16 status ‖ u8 flags ‖ accessor's HMAC 32 ‖ new token's HMAC
  *          32 ‖ texts (u16 length each, or 16 bytes where a flag says UUID): request id, entity id,
  *          display name, operation, path, error. The HMACs only if their flag says so.
@@ -17,11 +17,11 @@
 #include "vaultd/audit/hasher.h"
 #include "vaultd/audit/sealed.h"
 
-#define AUDIT_LINE_USUAL 2048u /* bytes that nearly every line in the making needs at most */
+#define AUDIT_PLAIN_USUAL 2048u /* bytes that nearly every outcome's line needs at most */
 
 /* line is emptied first. */
 enum kt_kind audit_line_event(struct audit_hasher *hasher, const struct audit_event *event,
-                              struct kt_buf *line, struct kt_err *err) KT_MUST_CHECK;
+                              struct audit_line *line, struct kt_err *err) KT_MUST_CHECK;
 /* The outcome of an event, packed, appended to out; and the bytes that its record may take. */
 enum kt_kind audit_outcome_pack(struct audit_hasher *hasher, const struct audit_event *event,
                                 struct kt_buf *out, uint16_t *ret_room, struct kt_err *err)

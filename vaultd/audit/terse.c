@@ -1,9 +1,8 @@
 #include "vaultd/audit/terse.h"
 
-#include "vaultd/audit/hasher.h"
-
-#define PIECE_END 0x20u
-#define PIECE_MAX 31u
+#define HMAC_PREFIX 12u /* "hmac-sha256:" */
+#define PIECE_END   0x20u
+#define PIECE_MAX   31u
 
 static const struct piece {
     unsigned char len; /* 0: not a piece */
@@ -16,6 +15,11 @@ static const struct piece {
 #define X(name, code, text) _Static_assert(sizeof(text) - 1 <= PIECE_MAX, "fits its row");
 AUDIT_PIECES(X)
 #undef X
+
+struct kt_bytes audit_terse_piece(enum audit_piece piece)
+{
+    return kt_bytes(pieces[piece].text, pieces[piece].len);
+}
 
 /* How many bytes of plain text stand in front. Eight at once: a bit is set where a byte is below
  * 0x20, and perhaps above the first such byte. */
@@ -52,6 +56,22 @@ static struct step look(struct kt_bytes terse)
     if (code != PIECE_NOTHING && pieces[code].len == 0)
         return (struct step){.len = 0};
     return (struct step){1, pieces[code].len, code};
+}
+
+/* Eight digits at once, each in a byte of its own: digit + '0', and 39 more from ten on. */
+void audit_hmac_text(const unsigned char hmac[AUDIT_HMAC_BYTES], char out[AUDIT_HMAC_TEXT])
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101), pairs = UINT64_C(0x000f000f000f000f);
+    memcpy(out, "hmac-sha256:", HMAC_PREFIX);
+    for (unsigned i = 0; i < AUDIT_HMAC_BYTES; i += 4) {
+        uint64_t x = kt_get_u32(hmac + i);
+        x = (x | x << 16) & UINT64_C(0x0000ffff0000ffff);
+        x = (x | x << 8) & UINT64_C(0x00ff00ff00ff00ff);
+        x = (x >> 4 & pairs) | (x & pairs) << 8;
+        x += ones * '0' + ((x + ones * 6) >> 4 & ones) * ('a' - '0' - 10);
+        kt_put_u64((unsigned char *)out + HMAC_PREFIX + (size_t)2 * i, x);
+    }
+    out[AUDIT_HMAC_TEXT - 1] = '\0';
 }
 
 static void add_hmac(struct kt_buf *out, const unsigned char hmac[AUDIT_HMAC_BYTES])

@@ -12,6 +12,7 @@
 #pragma once
 
 #include "lib/buf.h"
+#include "vaultd/audit/audit.h"
 
 /* name, code, text */
 #define AUDIT_PIECES(X)                                                                            \
@@ -49,6 +50,10 @@ enum audit_piece { PIECE_NOTHING = 0x00, PIECE_HMAC = 0x01, AUDIT_PIECES(X) };
 #define AUDIT_HMAC_BYTES 32u
 #define AUDIT_TERSE_HMAC (1u + AUDIT_HMAC_BYTES) /* instead of 78 bytes of text */
 
+/* An HMAC's text form; for public values. */
+void audit_hmac_text(const unsigned char hmac[AUDIT_HMAC_BYTES], char out[AUDIT_HMAC_TEXT]);
+/* What a code stands for, but for PIECE_HMAC; empty: nothing. */
+struct kt_bytes audit_terse_piece(enum audit_piece piece);
 /* Adds the line to out. False: a code that no format of ours has, or an HMAC that is cut; what was
  * added is then to be dropped. Whether out had room is for the caller to ask. */
 bool audit_terse_expand(struct kt_bytes terse, struct kt_buf *out) KT_MUST_CHECK;

@@ -46,6 +46,8 @@ static const struct audit_auth *describe_auth(const struct request *req, struct 
         auth->n_policies = token->n_policies;
         auth->meta = token->meta;
         auth->expires_ms = token->expires_ms;
+        memcpy(auth->hash, token->hash, sizeof auth->hash);
+        auth->changed = token->changed;
     }
     return auth;
 }
