@@ -7,6 +7,7 @@
 #include "lib/assert.h"
 #include "lib/failpoint.h"
 #include "vaultd/core/pipeline.h"
+#include "vaultd/http/answer.h"
 #include "vaultd/http/headers.h"
 
 #define EXCHANGE_MAGIC 0x65786331u
@@ -32,6 +33,7 @@ struct exchange {
     uint64_t body_seen;   /* bytes of the body so far */
     uint64_t body_budget; /* of them counted in the server's budgets */
     bool anonymous_budget;
+    struct answer *answer; /* the prepared reply that was queued; NULL: another one, or none yet */
     struct kt_buf body;
     struct request req;
     size_t target_len;
@@ -92,6 +94,7 @@ void *exchange_begin(void *cls, const char *uri, struct MHD_Connection *mhd)
     ex->body_seen = 0;
     ex->body_budget = 0;
     ex->anonymous_budget = false;
+    ex->answer = NULL;
     kt_buf_init(&ex->body, server->limits.max_request_bytes);
     request_init(&ex->req, server->core, listener->config.is_unix ? ORIGIN_UNIX : ORIGIN_TCP,
                  &carrier, ex);
@@ -103,7 +106,7 @@ void *exchange_begin(void *cls, const char *uri, struct MHD_Connection *mhd)
         ex->refused_status = MHD_HTTP_URI_TOO_LONG;
         ex->refused_text = "the path is too long";
     }
-    atomic_fetch_add(&server->active, 1);
+    kt_tally_add(&server->active, 1);
     return ex;
 }
 
@@ -117,13 +120,15 @@ void exchange_end(void *cls, struct MHD_Connection *mhd, void **state,
         return;
     struct exchange *ex = KT_OBJECT(struct exchange, *state, EXCHANGE_MAGIC);
     *state = NULL;
-    atomic_fetch_sub(&ex->server->body_bytes, ex->body_budget);
+    if (ex->body_budget != 0)
+        atomic_fetch_sub(&ex->server->body_bytes, ex->body_budget);
     if (ex->anonymous_budget)
         atomic_fetch_sub(&ex->server->anonymous_body_bytes, ex->body_budget);
     request_free(&ex->req);
     kt_buf_free(&ex->body);
+    answer_give(ex->answer);
     conn_phase(ex->conn, CONN_IDLE);
-    atomic_fetch_sub(&ex->server->active, 1);
+    kt_tally_add(&ex->server->active, -1);
     ex->magic = 0;
     free(ex);
 }
@@ -149,24 +154,28 @@ static bool add_number(struct MHD_Response *response, const char *name, unsigned
     return add(response, name, text);
 }
 
-/* Few headers: each costs about as much as opening a secret's record. */
-static enum MHD_Result queue(struct exchange *ex, unsigned status, struct MHD_Response *response,
-                             const char *content_type, unsigned retry_after_s)
+static const char json[] = "application/json";
+
+/* Whether this reply has header lines that not every reply has. */
+static bool is_special(const struct exchange *ex, const char *content_type)
 {
+    return strcmp(content_type, json) != 0 || ex->req.ns.len > 0 || ex->req.reply.retry_after_s != 0 ||
+           atomic_load_explicit(&ex->server->draining, memory_order_relaxed);
+}
+
+static enum MHD_Result queue_special(struct exchange *ex, unsigned status, const char *content_type)
+{
+    unsigned retry_after_s = ex->req.reply.retry_after_s;
+    struct MHD_Response *response = response_of(pipeline_body(&ex->req), MHD_RESPMEM_PERSISTENT);
     if (response == NULL)
         return MHD_NO;
-    bool fine = add(response, MHD_HTTP_HEADER_CONTENT_TYPE, content_type) &&
-                add(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
-    if (ex->tls)
-        fine = fine && add(response, MHD_HTTP_HEADER_STRICT_TRANSPORT_SECURITY,
-                           "max-age=31536000; includeSubDomains");
+    bool fine = answer_headers(response, content_type, ex->tls);
     if (ex->req.ns.len > 0) /* the library ends every value with a NUL */
         fine = fine && add(response, "X-Vault-Namespace", (const char *)ex->req.ns.at);
     if (retry_after_s != 0)
         fine = fine && add_number(response, MHD_HTTP_HEADER_RETRY_AFTER, retry_after_s);
     if (atomic_load_explicit(&ex->server->draining, memory_order_relaxed))
         fine = fine && add(response, MHD_HTTP_HEADER_CONNECTION, "close");
-    conn_phase(ex->conn, CONN_REPLY);
     enum MHD_Result result = fine ? MHD_queue_response(ex->mhd, status, response) : MHD_NO;
     MHD_destroy_response(response);
     return result;
@@ -175,11 +184,15 @@ static enum MHD_Result queue(struct exchange *ex, unsigned status, struct MHD_Re
 static enum MHD_Result answer(struct exchange *ex)
 {
     const struct request *req = &ex->req;
-    const char *type = pipeline_content_type(req);
+    const char *type = pipeline_content_type(req) == NULL ? json : pipeline_content_type(req);
+    unsigned status = pipeline_status(req);
     if (pipeline_authenticated(req))
         conn_authenticated(ex->conn);
-    return queue(ex, pipeline_status(req), response_of(pipeline_body(req), MHD_RESPMEM_PERSISTENT),
-                 type == NULL ? "application/json" : type, req->reply.retry_after_s);
+    conn_phase(ex->conn, CONN_REPLY);
+    if (!is_special(ex, type))
+        ex->answer = answer_take(pipeline_body(req), ex->tls);
+    return ex->answer != NULL ? MHD_queue_response(ex->mhd, status, answer_response(ex->answer))
+                              : queue_special(ex, status, type);
 }
 
 static enum MHD_Result run(struct exchange *ex)

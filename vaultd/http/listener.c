@@ -423,7 +423,7 @@ static void wait_for_clients(struct http_server *server, int64_t wait_ms, bool a
         struct deadline_counts counts;
         deadlines_shut_idle(server->deadlines);
         deadlines_counts(server->deadlines, &counts);
-        bool quiet = atomic_load(&server->active) == atomic_load(&server->suspended);
+        bool quiet = kt_tally_sum(&server->active) == (int64_t)atomic_load(&server->suspended);
         if (counts.open == 0 || (!all && quiet) || kt_mono_ms(server->clock) >= until_ms)
             return;
         (void)poll(NULL, 0, 5);
@@ -456,7 +456,7 @@ bool http_server_stop(struct http_server *server, int64_t wait_ms)
 void http_server_counts(struct http_server *server, struct http_counts *ret)
 {
     deadlines_counts(server->deadlines, &ret->connections);
-    ret->active = atomic_load(&server->active);
+    ret->active = (unsigned)kt_tally_sum(&server->active);
     ret->suspended = atomic_load(&server->suspended);
     ret->body_bytes = atomic_load(&server->body_bytes);
 }

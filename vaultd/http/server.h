@@ -3,6 +3,7 @@
 
 #include <microhttpd.h>
 
+#include "lib/tally.h"
 #include "vaultd/http/certificate.h"
 #include "vaultd/http/listener.h"
 
@@ -37,6 +38,7 @@ struct http_server {
     struct listener *listeners[HTTP_LISTENERS_MAX];
     size_t n_listeners;
     atomic_bool draining;
-    atomic_uint active, suspended;
+    atomic_uint suspended; /* requests */
     _Atomic uint64_t body_bytes, anonymous_body_bytes;
+    struct kt_tally active; /* requests; last, for every request of every thread changes it */
 };
