@@ -16,6 +16,17 @@
 #define KT_FAILPOINTS(X)                                                                           \
     X(store_before_commit)                                                                         \
     X(store_after_commit)                                                                          \
+    X(compact_begun)        /* the new file is there, empty */                                     \
+    X(compact_piece)        /* after each piece of the copy */                                     \
+    X(compact_copied)       /* everything once, before what came since */                          \
+    X(compact_written)      /* the new file is whole and synced, not in place */                   \
+    X(compact_exchanged)    /* in place, the folder is not synced */                               \
+    X(compact_in_use)       /* in use, the old file is still open */                               \
+    X(compact_removing)     /* the old file is closed, not removed */                              \
+    X(reencrypt_begun)      /* the new term is there, nothing was rewritten */                     \
+    X(reencrypt_piece)      /* after each piece */                                                 \
+    X(reencrypt_rewritten)  /* everything, before the old terms go */                              \
+    X(reencrypt_dropped)    /* the keyring without them is committed */                            \
     X(audit_append)                                                                                \
     X(audit_sync)                                                                                  \
     X(run_generated)        /* after the generate commit, before the intent */                     \

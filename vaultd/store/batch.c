@@ -121,6 +121,12 @@ void batch_delete(struct batch *batch, struct kt_bytes key)
         batch->writes++;
 }
 
+void batch_age(struct batch *batch, uint32_t age)
+{
+    if (batch->age == 0 || age < batch->age)
+        batch->age = age;
+}
+
 void batch_relief(struct batch *batch)
 {
     KT_ASSERT(batch != NULL && batch->magic == BATCH_MAGIC);

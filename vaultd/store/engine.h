@@ -82,13 +82,21 @@ struct engine_kind {
      * is true nothing but relief is written. */
     bool (*reserve_take)(struct engine *engine);
     bool (*reserve_give)(struct engine *engine);
+
+    /* Any thread, NULL: no file. What it takes on the disk. */
+    uint64_t (*file_bytes)(struct engine *engine);
+    /* A thread that may block, NULL: nothing to compact. See store_compact(). */
+    enum kt_kind (*compact)(struct engine *engine, struct store *store,
+                            const struct store_compact_watch *watch,
+                            struct store_compact_state *state, struct kt_err *err);
 };
 
 struct engine {
     const struct engine_kind *kind;
     uint64_t max_bytes;
     struct store_head head; /* as found at open */
-    uint64_t used;          /* bytes, at open */
+    uint64_t used;          /* bytes: at open, then as of the newest commit */
+    uint64_t entries;       /* of the data, likewise */
     char trouble[200];      /* why it is broken; written on the store thread */
 };
 

@@ -103,6 +103,10 @@ static enum store_error check_one(struct store *store, const struct fold *fold,
 static enum store_error check(struct store *store, const struct fold *fold, struct batch *batch)
 {
     unsigned index = 0;
+    if (batch->age != 0 && batch->age < atomic_load(&store->oldest_age)) {
+        batch->result = (struct commit_result){.error = STORE_CONFLICT};
+        return STORE_OK;
+    }
     for (unsigned i = 0; i < batch->n; i++) {
         const struct batch_op *op = &batch->ops[i];
         if (op->kind != BATCH_REQUIRE)
@@ -290,6 +294,7 @@ static enum store_error try_fold(struct store *store, struct batch *first)
             batch->result.at = fold.dirty ? fold.at : fold.at - 1;
     if (fold.dirty) {
         atomic_store_explicit(&store->used, engine->used, memory_order_relaxed);
+        atomic_store_explicit(&store->entries, engine->entries, memory_order_relaxed);
         atomic_fetch_add_explicit(&store->folds, 1, memory_order_relaxed);
         tell_followers(store, &fold);
     }
@@ -305,6 +310,12 @@ static void break_store(struct store *store)
     (void)pthread_mutex_unlock(&store->lock);
     if (on_broken != NULL)
         on_broken(arg, store->engine->trouble);
+}
+
+void store_fold_broke(struct store *store)
+{
+    atomic_store_explicit(&store->broken, true, memory_order_release);
+    break_store(store);
 }
 
 /* Completes the list with what try_fold() returned. After STORE_UNKNOWN and STORE_BROKEN no

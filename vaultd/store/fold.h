@@ -74,7 +74,10 @@ struct store {
     bool relief_only;            /* the store thread's: the engine's reserve is spent */
     generation outcomes_dropped; /* the store thread's: none is kept up to and including this one */
 
-    _Atomic uint64_t used, folds, batches;
+    _Atomic uint64_t used, entries, folds, batches;
+    _Atomic uint32_t oldest_age; /* batches of a lower age are refused */
+    atomic_bool compacting;
+    struct store_task *task; /* guarded by lock */
 
     /* scratch of the store thread, fold_ops long */
     struct change *changes, *matching;
@@ -87,6 +90,13 @@ struct store {
 enum kt_kind store_thread_start(struct store *store, struct kt_err *err) KT_MUST_CHECK;
 /* Lets the thread finish what is queued, and joins it. */
 void store_thread_stop(struct store *store);
+/* Runs fn on the store thread, between two folds, and waits for it. Never on that thread. */
+void store_run(struct store *store, void (*fn)(void *arg), void *arg);
+/* On the store thread: what engine->trouble says ended the store. */
+void store_fold_broke(struct store *store);
+/* Calls each with every slot in turn while it is not taken, waiting for those that are. */
+void store_each_slot(struct snapshot *snapshots, void (*each)(struct snapshot *slot, void *arg),
+                     void *arg);
 
 /* Folds and completes them. */
 void store_fold_run(struct store *store, struct batch *first);

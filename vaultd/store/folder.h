@@ -11,6 +11,8 @@
 
 #define STORE_FOLDER "store"         /* in the data folder: data.mdb, lock.mdb */
 #define STORE_NEWBORN "store.new"    /* one that is being made; renamed when whole */
+#define STORE_COMPACT "store.compact" /* a compacted copy that is being made; once it has changed
+                                       * places with "store", the old one. Never the valid one */
 
 struct store_folder {
     int fd;   /* the data folder */

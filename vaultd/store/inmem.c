@@ -233,6 +233,7 @@ static enum store_error fold_commit(struct engine *engine, const struct store_he
         }
     }
     engine->used = fold_used(engine);
+    engine->entries = inmem->work.data.entries;
     (void)pthread_mutex_lock(&inmem->lock);
     struct inmem_state old = inmem->visible;
     inmem->visible = inmem->work;
@@ -301,6 +302,7 @@ enum kt_kind store_inmem_open(const struct store_config *config, const struct st
     }
     inmem->engine.head = inmem->visible.head;
     inmem->engine.used = inmem->visible.data.bytes + inmem->visible.outcomes.bytes;
+    inmem->engine.entries = inmem->visible.data.entries;
     *ret = &inmem->engine;
     return KT_OK;
 }

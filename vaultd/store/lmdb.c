@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -9,7 +10,8 @@
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "lib/failpoint.h"
-#include "vaultd/store/lmdb_env.h"
+#include "vaultd/store/journal.h"
+#include "vaultd/store/lmdb_compact.h"
 
 #define CHANGED_BYTES    8u
 #define READER_CHECK_MS  60000
@@ -37,6 +39,11 @@ static enum store_error error_of(int rc)
     default:
         return STORE_BROKEN;
     }
+}
+
+static struct lmdb_file *file_of(struct lmdb *lmdb)
+{
+    return atomic_load_explicit(&lmdb->file, memory_order_acquire);
 }
 
 /* On the store thread: an error, and why, if it will end the store. */
@@ -70,6 +77,15 @@ static enum store_error fill(MDB_val value, struct kt_bytes key, struct entry *r
 
 /* ---- reading ---- */
 
+static void view_free(struct snapshot *snapshot)
+{
+    if (snapshot->spare != NULL)
+        mdb_cursor_close(snapshot->spare);
+    if (snapshot->view != NULL)
+        mdb_txn_abort(snapshot->view);
+    snapshot->spare = snapshot->view = NULL;
+}
+
 /* LMDB takes the newest transaction's number and then copies its roots from one of two meta pages,
  * which the next commit but one overwrites. A reader that is held up in between for two whole
  * commits would show a later generation than it says. `committing` tells: it is set before a
@@ -78,13 +94,16 @@ static enum store_error view_begin(struct snapshot *snapshot)
 {
     struct lmdb *lmdb = lmdb_of(snapshot->engine);
     for (;;) {
+        const struct lmdb_file *file = file_of(lmdb);
+        if (snapshot->view != NULL && mdb_txn_env(snapshot->view) != file->env)
+            view_free(snapshot); /* of the file before it was compacted */
         MDB_txn *txn = snapshot->view;
         int rc = txn != NULL ? mdb_txn_renew(txn)
-                             : mdb_txn_begin(lmdb->env, NULL, MDB_RDONLY, &txn);
+                             : mdb_txn_begin(file->env, NULL, MDB_RDONLY, &txn);
         if (rc != 0)
             return error_of(rc);
         snapshot->view = txn;
-        snapshot->at = lmdb->base + mdb_txn_id(txn);
+        snapshot->at = file->base + mdb_txn_id(txn);
         atomic_thread_fence(memory_order_acquire);
         if (atomic_load_explicit(&lmdb->committing, memory_order_relaxed) < snapshot->at + 2)
             return STORE_OK;
@@ -95,15 +114,6 @@ static enum store_error view_begin(struct snapshot *snapshot)
 static void view_end(struct snapshot *snapshot)
 {
     mdb_txn_reset(snapshot->view);
-}
-
-static void view_free(struct snapshot *snapshot)
-{
-    if (snapshot->spare != NULL)
-        mdb_cursor_close(snapshot->spare);
-    if (snapshot->view != NULL)
-        mdb_txn_abort(snapshot->view);
-    snapshot->spare = snapshot->view = NULL;
 }
 
 static enum store_error view_get(struct snapshot *snapshot, struct kt_bytes key,
@@ -163,10 +173,10 @@ static enum store_error fold_begin(struct engine *engine)
     int64_t now = kt_mono_ms(&kt_system_clock);
     if (now >= lmdb->check_readers_at_ms) {
         int dead = 0;
-        (void)mdb_reader_check(lmdb->env, &dead); /* a backup tool that was killed */
+        (void)mdb_reader_check(file_of(lmdb)->env, &dead); /* a backup tool that was killed */
         lmdb->check_readers_at_ms = now + READER_CHECK_MS;
     }
-    int rc = mdb_txn_begin(lmdb->env, NULL, 0, &lmdb->fold);
+    int rc = mdb_txn_begin(file_of(lmdb)->env, NULL, 0, &lmdb->fold);
     return fold_error(lmdb, "cannot begin to write", rc);
 }
 
@@ -184,6 +194,8 @@ static enum store_error fold_put(struct engine *engine, enum store_space space,
                                  struct kt_bytes key, generation changed, struct kt_bytes value)
 {
     struct lmdb *lmdb = lmdb_of(engine);
+    if (lmdb->journal != NULL && space == STORE_DATA)
+        store_journal_note(lmdb->journal, key);
     MDB_val k = val(key), room = {.mv_size = CHANGED_BYTES + value.len};
     int rc = mdb_put(lmdb->fold, space == STORE_DATA ? lmdb->data : lmdb->head, &k, &room,
                      MDB_RESERVE);
@@ -199,6 +211,8 @@ static enum store_error fold_put(struct engine *engine, enum store_space space,
 static enum store_error fold_delete(struct engine *engine, struct kt_bytes key)
 {
     struct lmdb *lmdb = lmdb_of(engine);
+    if (lmdb->journal != NULL)
+        store_journal_note(lmdb->journal, key);
     MDB_val k = val(key);
     return fold_error(lmdb, "cannot write", mdb_del(lmdb->fold, lmdb->data, &k, NULL));
 }
@@ -239,6 +253,8 @@ static uint64_t fold_used(struct engine *engine)
 static void fold_abort(struct engine *engine)
 {
     struct lmdb *lmdb = lmdb_of(engine);
+    if (lmdb->journal != NULL)
+        store_journal_abort(lmdb->journal);
     mdb_txn_abort(lmdb->fold);
     lmdb->fold = NULL;
 }
@@ -249,7 +265,7 @@ static void fold_abort(struct engine *engine)
 static bool is_dead(struct lmdb *lmdb)
 {
     MDB_txn *txn = NULL;
-    if (mdb_txn_begin(lmdb->env, NULL, MDB_RDONLY, &txn) != 0)
+    if (mdb_txn_begin(file_of(lmdb)->env, NULL, MDB_RDONLY, &txn) != 0)
         return true;
     mdb_txn_abort(txn);
     return false;
@@ -257,7 +273,7 @@ static bool is_dead(struct lmdb *lmdb)
 
 /* LMDB reports a short write, which is what a disk that gets full in the middle gives, as EIO. A
  * file that is never linked tells one from the other; quotas count too. */
-static bool disk_is_full(int folder)
+bool store_lmdb_disk_full(int folder)
 {
     struct statvfs fs;
     if (fstatvfs(folder, &fs) == 0 && fs.f_bavail == 0)
@@ -279,7 +295,7 @@ static bool disk_is_full(int folder)
 static enum store_error commit_error(struct lmdb *lmdb, int rc)
 {
     bool full = rc == MDB_MAP_FULL || rc == MDB_TXN_FULL || rc == ENOSPC || rc == EDQUOT ||
-                (rc == EIO && disk_is_full(lmdb->folder.fd));
+                (rc == EIO && store_lmdb_disk_full(lmdb->folder.fd));
     if (!is_dead(lmdb)) {
         if (full)
             return STORE_FULL;
@@ -294,7 +310,7 @@ static enum store_error commit_error(struct lmdb *lmdb, int rc)
 
 static enum store_error put_head(struct lmdb *lmdb, const struct store_head *head)
 {
-    if (lmdb->base + mdb_txn_id(lmdb->fold) != head->at) {
+    if (file_of(lmdb)->base + mdb_txn_id(lmdb->fold) != head->at) {
         (void)snprintf(lmdb->engine.trouble, sizeof lmdb->engine.trouble,
                        "another process has written to the store");
         return STORE_BROKEN;
@@ -317,11 +333,15 @@ static enum store_error fold_commit(struct engine *engine, const struct store_he
         atomic_store(&lmdb->committing, head->at);
     }
     uint64_t used = store_lmdb_used(lmdb, lmdb->fold);
+    uint64_t entries = store_lmdb_entries(lmdb, lmdb->fold);
     int rc = mdb_txn_commit(lmdb->fold);
     lmdb->fold = NULL; /* whatever it returned */
+    if (lmdb->journal != NULL)
+        (rc == 0 ? store_journal_commit : store_journal_abort)(lmdb->journal);
     if (rc != 0)
         return commit_error(lmdb, rc);
     engine->used = used;
+    engine->entries = entries;
     return STORE_OK;
 }
 
@@ -335,6 +355,16 @@ static bool reserve_take(struct engine *engine)
 static bool reserve_give(struct engine *engine)
 {
     return store_reserve_give(&lmdb_of(engine)->reserve);
+}
+
+/* ---- the rest ---- */
+
+static uint64_t file_bytes(struct engine *engine)
+{
+    struct stat st;
+    if (fstatat(lmdb_of(engine)->folder.fd, STORE_FOLDER "/data.mdb", &st, 0) != 0)
+        return engine->used;
+    return (uint64_t)st.st_size;
 }
 
 static void close_lmdb(struct engine *engine)
@@ -369,6 +399,8 @@ static const struct engine_kind lmdb_kind = {
     .fold_abort = fold_abort,
     .reserve_take = reserve_take,
     .reserve_give = reserve_give,
+    .file_bytes = file_bytes,
+    .compact = store_lmdb_compact,
 };
 
 enum kt_kind store_lmdb_open(const struct store_config *config, const struct store_seam *seam,

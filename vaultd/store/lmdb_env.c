@@ -4,10 +4,12 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/cleanup.h"
+#include "lib/failpoint.h"
 #include "lib/random.h"
 
 #define DATA_FILE STORE_FOLDER "/data.mdb"
@@ -29,7 +31,7 @@ static enum kt_kind damaged(const char *path, const char *how, struct kt_err *er
 
 /* ---- what LMDB says at open, in words ---- */
 
-static enum kt_kind open_failed(const char *path, int rc, struct kt_err *err)
+enum kt_kind store_lmdb_failed(const char *path, int rc, struct kt_err *err)
 {
     switch (rc) {
     case ENOSPC:
@@ -116,23 +118,34 @@ static bool join(char out[PATH_MAX], const char *path, const char *name)
 
 /* ---- a new store ---- */
 
-static int remove_newborn(int folder)
+int store_lmdb_remove(int folder, const char *name)
 {
-    static const char *const files[] = {STORE_NEWBORN "/data.mdb", STORE_NEWBORN "/lock.mdb",
-                                        STORE_NEWBORN "/reserve"};
-    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
-        if (unlinkat(folder, files[i], 0) != 0 && errno != ENOENT && errno != ENOTDIR)
+    static const char *const files[] = {"data.mdb", "lock.mdb", "reserve"};
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        char path[64];
+        (void)snprintf(path, sizeof path, "%s/%s", name, files[i]);
+        if (unlinkat(folder, path, 0) != 0 && errno != ENOENT && errno != ENOTDIR)
             return errno;
-    return unlinkat(folder, STORE_NEWBORN, AT_REMOVEDIR) == 0 || errno == ENOENT ? 0 : errno;
+    }
+    return unlinkat(folder, name, AT_REMOVEDIR) == 0 || errno == ENOENT ? 0 : errno;
+}
+
+/* The last one created is "head". */
+static int create_databases(MDB_txn *txn, MDB_dbi dbis[2])
+{
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < sizeof database_names / sizeof database_names[0]; i++)
+        rc = mdb_dbi_open(txn, database_names[i], MDB_CREATE, &dbis[i]);
+    return rc;
 }
 
 static int write_first_head(MDB_env *env)
 {
     MDB_txn *txn = NULL;
     int rc = mdb_txn_begin(env, NULL, 0, &txn);
-    MDB_dbi dbi = 0;
-    for (size_t i = 0; rc == 0 && i < sizeof database_names / sizeof database_names[0]; i++)
-        rc = mdb_dbi_open(txn, database_names[i], MDB_CREATE, &dbi);
+    MDB_dbi dbis[2] = {0};
+    if (rc == 0)
+        rc = create_databases(txn, dbis);
     if (rc == 0) {
         struct store_head head = {0};
         kt_random(head.history, sizeof head.history);
@@ -140,7 +153,7 @@ static int write_first_head(MDB_env *env)
         store_head_write(&head, record);
         char name[] = LMDB_HEAD_KEY;
         MDB_val key = {sizeof name - 1, name}, value = {sizeof record, record};
-        rc = mdb_put(txn, dbi, &key, &value, 0); /* the last one opened is "head" */
+        rc = mdb_put(txn, dbis[1], &key, &value, 0);
     }
     if (rc == 0)
         return mdb_txn_commit(txn);
@@ -149,7 +162,7 @@ static int write_first_head(MDB_env *env)
     return rc;
 }
 
-static int sync_folder(int folder, const char *name)
+int store_lmdb_sync_folder(int folder, const char *name)
 {
     kt_autoclose int fd = openat(folder, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
@@ -157,31 +170,76 @@ static int sync_folder(int folder, const char *name)
     return fsync(fd) == 0 ? 0 : errno;
 }
 
+/* An empty environment in a folder of its own; whatever stood there goes. */
+static int make_env(int folder, const char *path, const char *name, uint64_t map_bytes,
+                    unsigned flags, MDB_env **ret)
+{
+    char full[PATH_MAX], lock_file[64];
+    if (!join(full, path, name))
+        return ENAMETOOLONG;
+    (void)snprintf(lock_file, sizeof lock_file, "%s/lock.mdb", name);
+    int rc = store_lmdb_remove(folder, name);
+    if (rc == 0)
+        rc = mkdirat(folder, name, 0700) == 0 ? 0 : errno;
+    if (rc == 0)
+        rc = reserve_lock_file(folder, lock_file);
+    return rc == 0 ? open_env(full, map_bytes, flags, ret) : rc;
+}
+
 /* Nothing of it counts before the rename, so a crash in here leaves what the next start removes. */
 static int make_store(int folder, const char *path)
 {
-    char full[PATH_MAX];
-    if (!join(full, path, STORE_NEWBORN))
-        return ENAMETOOLONG;
-    int rc = remove_newborn(folder);
-    if (rc == 0)
-        rc = mkdirat(folder, STORE_NEWBORN, 0700) == 0 ? 0 : errno;
-    if (rc == 0)
-        rc = reserve_lock_file(folder, STORE_NEWBORN "/lock.mdb");
     MDB_env *env = NULL;
-    if (rc == 0)
-        rc = open_env(full, LMDB_MAP_BYTES, 0, &env);
+    int rc = make_env(folder, path, STORE_NEWBORN, LMDB_MAP_BYTES, 0, &env);
     if (rc == 0)
         rc = write_first_head(env);
     if (env != NULL)
         mdb_env_close(env);
     if (rc == 0)
-        rc = sync_folder(folder, STORE_NEWBORN);
+        rc = store_lmdb_sync_folder(folder, STORE_NEWBORN);
     if (rc == 0)
         rc = renameat(folder, STORE_NEWBORN, folder, STORE_FOLDER) == 0 ? 0 : errno;
     if (rc != 0)
-        (void)remove_newborn(folder); /* the next start tries again */
+        (void)store_lmdb_remove(folder, STORE_NEWBORN); /* the next start tries again */
     return rc;
+}
+
+/* ---- a second file, for the compacted copy ---- */
+
+static int open_fresh_databases(struct lmdb *lmdb, MDB_env *env)
+{
+    MDB_txn *txn = NULL;
+    MDB_dbi dbis[2] = {0};
+    int rc = mdb_txn_begin(env, NULL, 0, &txn);
+    if (rc != 0)
+        return rc;
+    rc = create_databases(txn, dbis);
+    /* Handles are numbers in the order of opening; everybody uses one pair of them for both files. */
+    if (rc == 0 && (dbis[0] != lmdb->data || dbis[1] != lmdb->head))
+        rc = MDB_INCOMPATIBLE;
+    if (rc == 0)
+        return mdb_txn_commit(txn);
+    mdb_txn_abort(txn);
+    return rc;
+}
+
+int store_lmdb_fresh(struct lmdb *lmdb, const char *name, struct lmdb_file **ret)
+{
+    struct lmdb_file *file = kt_calloc(1, sizeof *file);
+    if (file == NULL)
+        return ENOMEM;
+    int rc = make_env(lmdb->folder.fd, lmdb->path, name, lmdb->map_bytes,
+                      larger_than_memory(lmdb->folder.fd) ? MDB_NORDAHEAD : 0, &file->env);
+    if (rc == 0)
+        rc = open_fresh_databases(lmdb, file->env);
+    if (rc != 0) {
+        if (file->env != NULL)
+            mdb_env_close(file->env);
+        free(file);
+        return rc;
+    }
+    *ret = file;
+    return 0;
 }
 
 static enum kt_kind find_or_make(const struct store_folder *folder, const char *path,
@@ -191,7 +249,7 @@ static enum kt_kind find_or_make(const struct store_folder *folder, const char *
     if (kind == KT_NOT_FOUND) {
         int rc = make_store(folder->fd, path);
         if (rc != 0)
-            return open_failed(path, rc, err);
+            return store_lmdb_failed(path, rc, err);
         kind = store_folder_check(folder, path, STORE_FOLDER, true, err);
     }
     if (kind != KT_OK)
@@ -213,13 +271,14 @@ static enum kt_kind check_length(struct lmdb *lmdb, const char *path, struct kt_
     MDB_envinfo info;
     MDB_stat stat;
     mdb_filehandle_t fd = -1;
-    int rc = mdb_env_info(lmdb->env, &info);
+    MDB_env *env = atomic_load(&lmdb->file)->env;
+    int rc = mdb_env_info(env, &info);
     if (rc == 0)
-        rc = mdb_env_stat(lmdb->env, &stat);
+        rc = mdb_env_stat(env, &stat);
     if (rc == 0)
-        rc = mdb_env_get_fd(lmdb->env, &fd);
+        rc = mdb_env_get_fd(env, &fd);
     if (rc != 0)
-        return open_failed(path, rc, err);
+        return store_lmdb_failed(path, rc, err);
     lmdb->page = stat.ms_psize;
     struct stat st;
     if (fstat(fd, &st) != 0)
@@ -252,6 +311,12 @@ uint64_t store_lmdb_used(struct lmdb *lmdb, MDB_txn *txn)
     return pages * lmdb->page;
 }
 
+uint64_t store_lmdb_entries(struct lmdb *lmdb, MDB_txn *txn)
+{
+    MDB_stat stat;
+    return mdb_stat(txn, lmdb->data, &stat) == 0 ? stat.ms_entries : 0;
+}
+
 static enum kt_kind read_head(struct lmdb *lmdb, MDB_txn *txn, const char *path,
                               const struct store_seam *seam, struct kt_err *err)
 {
@@ -261,7 +326,7 @@ static enum kt_kind read_head(struct lmdb *lmdb, MDB_txn *txn, const char *path,
     if (rc == MDB_NOTFOUND)
         return damaged(path, "it has no head record", err);
     if (rc != 0)
-        return open_failed(path, rc, err);
+        return store_lmdb_failed(path, rc, err);
     bool own_formats = seam->formats != NULL;
     return store_head_read(kt_bytes(value.mv_data, value.mv_size),
                            own_formats ? seam->formats : store_formats,
@@ -285,46 +350,78 @@ static enum kt_kind open_databases(struct lmdb *lmdb, const char *path,
                                    const struct store_seam *seam, struct kt_err *err)
 {
     MDB_txn *txn = NULL;
-    int rc = see_last_commit(lmdb->env);
+    struct lmdb_file *file = atomic_load(&lmdb->file);
+    int rc = see_last_commit(file->env);
     if (rc == 0)
-        rc = mdb_txn_begin(lmdb->env, NULL, MDB_RDONLY, &txn);
+        rc = mdb_txn_begin(file->env, NULL, MDB_RDONLY, &txn);
     MDB_dbi *const dbis[] = {&lmdb->data, &lmdb->head};
     for (size_t i = 0; rc == 0 && i < sizeof dbis / sizeof dbis[0]; i++)
         rc = mdb_dbi_open(txn, database_names[i], 0, dbis[i]);
     enum kt_kind kind = rc == 0 ? read_head(lmdb, txn, path, seam, err)
-                                : open_failed(path, rc, err);
+                                : store_lmdb_failed(path, rc, err);
     if (kind != KT_OK) {
         if (txn != NULL)
             mdb_txn_abort(txn);
         return kind;
     }
-    lmdb->base = lmdb->engine.head.at - mdb_txn_id(txn);
+    file->base = lmdb->engine.head.at - mdb_txn_id(txn);
     lmdb->engine.used = store_lmdb_used(lmdb, txn);
+    lmdb->engine.entries = store_lmdb_entries(lmdb, txn);
     rc = mdb_txn_commit(txn); /* the handles stay */
-    return rc == 0 ? KT_OK : open_failed(path, rc, err);
+    return rc == 0 ? KT_OK : store_lmdb_failed(path, rc, err);
+}
+
+/* A compaction that did not end: the folder of that name is never the valid one. */
+static enum kt_kind remove_leftover(struct lmdb *lmdb, struct kt_err *err)
+{
+    int rc = store_lmdb_remove(lmdb->folder.fd, STORE_COMPACT);
+    if (rc == 0)
+        return KT_OK;
+    errno = rc;
+    (void)kt_fail(err, KT_IO, "cannot remove '%s/" STORE_COMPACT "', which an interrupted "
+                              "compaction left behind", lmdb->path);
+    kt_hint(err, "the store is whole without it: remove the folder by hand");
+    return KT_IO;
+}
+
+static int open_file(struct lmdb *lmdb, struct lmdb_file *file)
+{
+    char full[PATH_MAX];
+    if (!join(full, lmdb->path, STORE_FOLDER))
+        return ENAMETOOLONG;
+    int rc = reserve_lock_file(lmdb->folder.fd, LOCK_FILE);
+    return rc != 0 ? rc
+                   : open_env(full, lmdb->map_bytes,
+                              larger_than_memory(lmdb->folder.fd) ? MDB_NORDAHEAD : 0, &file->env);
 }
 
 static enum kt_kind open_and_check(struct lmdb *lmdb, const char *path,
                                    const struct store_seam *seam, struct kt_err *err)
 {
-    char full[PATH_MAX];
-    if (!join(full, path, STORE_FOLDER))
-        return open_failed(path, ENAMETOOLONG, err);
-    int rc = reserve_lock_file(lmdb->folder.fd, LOCK_FILE);
     uint64_t map = lmdb->engine.max_bytes > LMDB_MAP_BYTES ? lmdb->engine.max_bytes
                                                            : LMDB_MAP_BYTES;
-    if (rc == 0)
-        rc = open_env(full, seam->map_bytes != 0 ? seam->map_bytes : map,
-                      larger_than_memory(lmdb->folder.fd) ? MDB_NORDAHEAD : 0, &lmdb->env);
-    if (rc != 0)
-        return open_failed(path, rc, err);
+    lmdb->map_bytes = seam->map_bytes != 0 ? seam->map_bytes : map;
+    lmdb->path = realpath(path, NULL);
+    struct lmdb_file *file = kt_calloc(1, sizeof *file);
+    if (lmdb->path == NULL || file == NULL) {
+        free(file);
+        return kt_fail(err, KT_NO_MEMORY, "opening the store");
+    }
+    int rc = open_file(lmdb, file);
+    if (rc != 0) {
+        free(file);
+        return store_lmdb_failed(path, rc, err);
+    }
+    atomic_store(&lmdb->file, file);
     enum kt_kind kind = check_length(lmdb, path, err);
     if (kind == KT_OK)
         kind = open_databases(lmdb, path, seam, err);
+    if (kind == KT_OK)
+        kind = remove_leftover(lmdb, err);
     if (kind != KT_OK)
         return kind;
     int dead = 0;
-    (void)mdb_reader_check(lmdb->env, &dead); /* readers of a process that was killed */
+    (void)mdb_reader_check(file->env, &dead); /* readers of a process that was killed */
     /* Also when nothing was made: a start that made it may have ended before its sync. */
     if (fsync(lmdb->folder.fd) != 0)
         return kt_fail(err, KT_IO, "cannot sync the data folder '%s'", path);
@@ -349,9 +446,12 @@ enum kt_kind store_lmdb_env_open(struct lmdb *lmdb, const struct store_config *c
 
 void store_lmdb_env_close(struct lmdb *lmdb)
 {
-    if (lmdb->env != NULL)
-        mdb_env_close(lmdb->env);
-    lmdb->env = NULL;
+    struct lmdb_file *file = atomic_exchange(&lmdb->file, NULL);
+    if (file != NULL)
+        mdb_env_close(file->env);
+    free(file);
+    free(lmdb->path);
+    lmdb->path = NULL;
     store_reserve_close(&lmdb->reserve);
     store_folder_close(&lmdb->folder);
 }

@@ -71,21 +71,59 @@ static struct batch *take_fold(struct store *store)
 
 /* ---- the thread ---- */
 
+struct store_task {
+    void (*fn)(void *arg);
+    void *arg;
+    bool done; /* guarded by store->lock */
+    pthread_cond_t ended;
+};
+
+void store_run(struct store *store, void (*fn)(void *arg), void *arg)
+{
+    struct store_task task = {.fn = fn, .arg = arg};
+    (void)pthread_cond_init(&task.ended, NULL);
+    (void)pthread_mutex_lock(&store->lock);
+    KT_ASSERT(store->task == NULL && !store->closing);
+    store->task = &task;
+    store->idle = false;
+    (void)pthread_cond_signal(&store->work);
+    while (!task.done)
+        (void)pthread_cond_wait(&task.ended, &store->lock);
+    (void)pthread_mutex_unlock(&store->lock);
+    (void)pthread_cond_destroy(&task.ended);
+}
+
+/* Called with the lock held, which it gives up meanwhile. */
+static void run_task(struct store *store)
+{
+    struct store_task *task = store->task;
+    (void)pthread_mutex_unlock(&store->lock);
+    task->fn(task->arg);
+    (void)pthread_mutex_lock(&store->lock);
+    store->task = NULL;
+    task->done = true;
+    (void)pthread_cond_signal(&task->ended);
+}
+
 static void *store_thread(void *arg)
 {
     struct store *store = KT_OBJECT(struct store, arg, STORE_MAGIC);
     for (;;) {
         (void)pthread_mutex_lock(&store->lock);
-        while (store->queue.first == NULL && store->refused.first == NULL && !store->closing) {
+        while (store->queue.first == NULL && store->refused.first == NULL &&
+               store->task == NULL && !store->closing) {
             store->idle = true;
             (void)pthread_cond_wait(&store->work, &store->lock);
         }
         store->idle = false;
+        if (store->task != NULL)
+            run_task(store);
         struct batch *refused = batch_list_take_all(&store->refused);
         struct batch *first = store->queue.first == NULL ? NULL : take_fold(store);
+        bool closing = store->closing;
         (void)pthread_mutex_unlock(&store->lock);
-        if (refused == NULL && first == NULL)
-            break; /* closing, and nothing is left */
+        if (refused == NULL && first == NULL && closing)
+            break; /* nothing is left */
         store_complete(refused);
         if (first != NULL)
             store_fold_run(store, first);

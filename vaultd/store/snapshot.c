@@ -3,6 +3,7 @@
  * in it ready to be renewed, and meets no other thread: one uncontended exchange, no lock, nothing
  * to clean up when a thread ends. */
 #include <stdlib.h>
+#include <time.h>
 
 #include "lib/assert.h"
 #include "lib/clock.h"
@@ -30,6 +31,35 @@ void store_snapshots_free(struct snapshot *snapshots)
         snapshots[i].engine->kind->view_free(&snapshots[i]);
     }
     free(snapshots);
+}
+
+static void nap(void)
+{
+    const struct timespec one_ms = {.tv_nsec = 1000000};
+    (void)nanosleep(&one_ms, NULL);
+}
+
+void store_each_slot(struct snapshot *snapshots, void (*each)(struct snapshot *slot, void *arg),
+                     void *arg)
+{
+    for (size_t i = 0; i < STORE_SNAPSHOTS; i++) {
+        struct snapshot *slot = &snapshots[i];
+        while (atomic_exchange_explicit(&slot->taken, true, memory_order_acquire))
+            nap();
+        each(slot, arg);
+        atomic_store_explicit(&slot->taken, false, memory_order_release);
+    }
+}
+
+static void let_be(struct snapshot *slot, void *arg)
+{
+    (void)slot;
+    (void)arg;
+}
+
+void store_await_snapshots(struct store *store)
+{
+    store_each_slot(store->snapshots, let_be, NULL);
 }
 
 int64_t store_snapshots_oldest_ms(const struct snapshot *snapshots)

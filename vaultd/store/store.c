@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "lib/assert.h"
+#include "lib/clock.h"
 #include "lib/failpoint.h"
 #include "vaultd/store/fold.h"
 
@@ -72,6 +73,7 @@ static bool prepare(struct store *store, const struct store_seam *seam)
     const struct engine_kind *kind = store->engine->kind;
     store->head = store->engine->head;
     atomic_store(&store->used, store->engine->used);
+    atomic_store(&store->entries, store->engine->entries);
     store->fold_ops = seam->fold_ops != 0 ? seam->fold_ops : kind->fold_ops;
     if (store->fold_ops < STORE_BATCH_OPS)
         store->fold_ops = STORE_BATCH_OPS; /* a batch always fits into a fold */
@@ -158,6 +160,48 @@ enum store_error store_on_fold(struct store *store, struct kt_bytes prefix,
     return room ? STORE_OK : STORE_TOO_LARGE;
 }
 
+void store_refuse_older(struct store *store, uint32_t age)
+{
+    atomic_store(&store->oldest_age, age);
+}
+
+/* ---- compacting ---- */
+
+const char *store_compact_phase_text(enum store_compact_phase phase)
+{
+    static const char *const texts[] = {
+#define X(name, text) [name] = text,
+        STORE_COMPACT_PHASES(X)
+#undef X
+    };
+    return (size_t)phase < sizeof texts / sizeof texts[0] ? texts[phase] : "";
+}
+
+enum kt_kind store_compact(struct store *store, const struct store_compact_watch *watch,
+                           struct store_compact_state *ret, struct kt_err *err)
+{
+    static const struct store_compact_watch nobody = {.report = NULL};
+    const struct engine_kind *kind = store->engine->kind;
+    if (kind->compact == NULL) {
+        (void)kt_fail(err, KT_PRECONDITION, "storage \"%s\" has no file to compact", kind->name);
+        kt_hint(err, "nothing to do: its memory is given back at once");
+        return KT_PRECONDITION;
+    }
+    if (atomic_exchange(&store->compacting, true))
+        return kt_fail(err, KT_BUSY, "the store is being compacted already");
+    int64_t begun_ms = kt_mono_ms(&kt_system_clock);
+    struct store_compact_state state = {.phase = COMPACT_IDLE};
+    enum kt_kind result =
+        kind->compact(store->engine, store, watch != NULL ? watch : &nobody, &state, err);
+    atomic_store(&store->compacting, false);
+    if (result != KT_OK)
+        return result;
+    state.phase = COMPACT_DONE;
+    state.took_ms = kt_mono_ms(&kt_system_clock) - begun_ms;
+    *ret = state;
+    return KT_OK;
+}
+
 /* ---- asking ---- */
 
 void store_head(struct store *store, unsigned char out[STORE_WITNESS_BYTES], generation *ret_at,
@@ -228,9 +272,13 @@ void store_leader(struct store *store, struct leadership *ret)
 
 void store_status(struct store *store, struct store_status *ret)
 {
+    struct engine *engine = store->engine;
+    uint64_t used = atomic_load(&store->used);
     struct store_status status = {
-        .bytes_used = atomic_load(&store->used),
-        .bytes_max = store->engine->max_bytes,
+        .bytes_used = used,
+        .bytes_file = engine->kind->file_bytes != NULL ? engine->kind->file_bytes(engine) : used,
+        .entries = atomic_load(&store->entries),
+        .bytes_max = engine->max_bytes,
         .queue_max = store->queue_max,
         .oldest_snapshot_ms = store_snapshots_oldest_ms(store->snapshots),
         .folds = atomic_load(&store->folds),

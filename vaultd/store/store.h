@@ -15,6 +15,8 @@
  * Source:  lmdb.h ("Caveats", "Restrictions"). */
 #pragma once
 
+#include <stdatomic.h>
+
 #include "lib/err.h"
 
 #define STORE_KEY_MAX     128u
@@ -85,6 +87,11 @@ void batch_relief(struct batch *batch);
 /* The request's sealed outcome: kept with those of the whole fold in one value, only if the batch
  * applied. At most one a batch, <= STORE_OUTCOME_MAX. */
 void batch_outcome(struct batch *batch, struct kt_bytes record);
+/* Something in the batch is made with a key of this age (terms of the keyring, from 1 on). Once
+ * store_refuse_older() was called with a higher one, it completes with STORE_CONFLICT, as a condition
+ * that does not hold: make it anew. What commits after that call is not older. Not kept. */
+void batch_age(struct batch *batch, uint32_t age);
+void store_refuse_older(struct store *store, uint32_t age);
 unsigned batch_ops(const struct batch *batch);  /* puts + deletes; 0: nothing would change */
 bool batch_failed(const struct batch *batch);
 
@@ -148,12 +155,57 @@ void store_leader(struct store *store, struct leadership *ret);
 
 struct store_status {
     uint64_t bytes_used, bytes_max;
+    uint64_t bytes_file; /* used pages, and free ones that later commits take first */
+    uint64_t entries;
     unsigned queued, queue_max;
     generation at;
     int64_t oldest_snapshot_ms;
     uint64_t folds, batches; /* since open */
 };
 void store_status(struct store *store, struct store_status *ret);
+
+/* ---- compacting ------------------------------------------------------------------------------
+ * Writes what is there into a new file, in order and without the pages that are free, while reads and
+ * writes go on; then the new file takes the old one's place and the old one is removed. Of what was
+ * deleted or overwritten before it began, nothing is in the new file. Reads never wait; writes wait
+ * while the last few changes are written and the files change places. A crash at any moment leaves
+ * one valid store; the next open removes the other.
+ * Blocks: never on the store thread, nor by somebody who holds a snapshot. It must have returned
+ * before store_close(). watch->stop gives it up, as long as the new file is not in place.
+ * KT_BUSY: it runs already. KT_PRECONDITION: the engine has no file, or its file system cannot let two
+ * folders change places. KT_FULL: no room for the copy. KT_GONE: it was stopped. The store is as it
+ * was then. */
+#define STORE_COMPACT_PHASES(X)                                                                    \
+    X(COMPACT_IDLE, "idle")                                                                        \
+    X(COMPACT_COPYING, "copying")                                                                  \
+    X(COMPACT_CATCHING_UP, "catching up")                                                          \
+    X(COMPACT_SWITCHING, "switching")                                                              \
+    X(COMPACT_REMOVING, "removing the old file")                                                   \
+    X(COMPACT_DONE, "done")                                                                        \
+    X(COMPACT_FAILED, "failed")
+#define X(name, text) name,
+enum store_compact_phase { STORE_COMPACT_PHASES(X) };
+#undef X
+const char *store_compact_phase_text(enum store_compact_phase phase);
+
+struct store_compact_state {
+    enum store_compact_phase phase;
+    uint64_t entries_done, entries_total; /* copied in order; changes that came since are extra */
+    uint64_t replayed;                    /* those */
+    uint64_t bytes_before, bytes_after;   /* of the file; after: 0 until it is in place */
+    int64_t write_wait_us;                /* the longest that it kept the store thread */
+    int64_t took_ms;
+};
+struct store_compact_watch {
+    void (*report)(void *arg, const struct store_compact_state *state); /* often; may be NULL */
+    void *arg;
+    const atomic_bool *stop; /* may be NULL */
+};
+/* watch may be NULL. *ret is written on success. */
+enum kt_kind store_compact(struct store *store, const struct store_compact_watch *watch,
+                           struct store_compact_state *ret, struct kt_err *err) KT_MUST_CHECK;
+/* Returns when every snapshot that was open at the call has ended. As above for who may call. */
+void store_await_snapshots(struct store *store);
 
 /* ---- opening ---------------------------------------------------------------------------------
  * Refused with a message that says what to do: a folder that is missing, not ours, too open

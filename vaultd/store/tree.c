@@ -156,6 +156,7 @@ static bool insert(struct tree *tree, struct tree_node **at, struct tree_record 
         node->left = node->right = NULL;
         node->record = record;
         tree->bytes += cost(record);
+        tree->entries++;
         *at = node;
         return true;
     }
@@ -233,5 +234,6 @@ bool store_tree_delete(struct tree *tree, struct kt_bytes key)
     if (!remove_node(at))
         return false;
     tree->bytes -= freed;
+    tree->entries--;
     return true;
 }

@@ -24,6 +24,7 @@ struct tree_node;
 struct tree {
     struct tree_node *root;
     uint64_t bytes;  /* keys, values, and what a node costs */
+    uint64_t entries;
     uint64_t random; /* for the shape; any start will do */
 };
 
