@@ -138,6 +138,7 @@ void barrier_status(struct barrier *barrier, struct barrier_status *ret)
     if (barrier->ring != NULL && !status.sealed) {
         const struct keyring_term *newest = keyring_newest(barrier->ring);
         status.term = newest->number;
+        status.oldest_term = keyring_oldest(barrier->ring);
         status.term_installed_ms = newest->installed_ms;
         status.encryptions = atomic_load(&barrier->ring->encryptions);
     }
@@ -262,8 +263,10 @@ enum kt_kind barrier_put(struct barrier *barrier, struct batch *batch, struct kt
     kt_autobuf struct kt_buf sealed;
     kt_buf_init(&sealed, STORE_VALUE_MAX);
     enum kt_kind kind = barrier_seal_entry(barrier, key, plain, &sealed, err);
-    if (kind == KT_OK)
+    if (kind == KT_OK) {
+        batch_age(batch, entry_term(kt_buf_bytes(&sealed)));
         batch_put(batch, key, kt_buf_bytes(&sealed));
+    }
     return kind;
 }
 

@@ -41,6 +41,7 @@ struct barrier_status {
     char nonce[37];          /* UUID of the unseal attempt, "" when none */
     char vault_id[37];       /* UUID form of the vault id; "" before init */
     uint32_t term;           /* newest; 0 while sealed */
+    uint32_t oldest_term;
     int64_t term_installed_ms;
     uint64_t encryptions;    /* under the newest term since unseal */
     int64_t initialized_ms;
@@ -83,6 +84,13 @@ void barrier_seal(struct barrier *barrier);
 enum kt_kind barrier_rotate(struct barrier *barrier, int64_t now_ms, struct batch *batch,
                             struct kt_err *err) KT_MUST_CHECK;
 void barrier_rotate_done(struct barrier *barrier, bool committed);
+/* Destroys the terms below a number, once nothing is sealed under them any more (see
+ * vaultd/barrier/reseal.h): puts the keyring without them into batch; call barrier_drop_done() after
+ * its commit, which wipes them when all snapshots have ended that were open at the commit: it
+ * blocks, so hold none. KT_NOT_FOUND: there are none. */
+enum kt_kind barrier_drop_terms(struct barrier *barrier, uint32_t below, struct batch *batch,
+                                struct kt_err *err) KT_MUST_CHECK;
+void barrier_drop_done(struct barrier *barrier, bool committed);
 
 /* ---- records ----
  * What goes in must not lie in the memory of out, which may move. */

@@ -74,6 +74,13 @@ enum kt_kind entry_seal(struct keyring *ring, struct kt_bytes key, struct kt_byt
     return KT_OK;
 }
 
+uint32_t entry_term(struct kt_bytes sealed)
+{
+    if (sealed.len < BARRIER_OVERHEAD + LENGTH_BYTES)
+        return 0;
+    return kt_get_u32(sealed.at + 1);
+}
+
 static enum kt_kind does_not_open(struct kt_bytes key, struct kt_err *err)
 {
     (void)kt_fail(err, KT_CORRUPT, "a record of table '%c' does not open where it stands",

@@ -26,5 +26,7 @@ enum kt_kind entry_seal(struct keyring *ring, struct kt_bytes key, struct kt_byt
 enum kt_kind entry_open(const struct keyring *ring, const struct entry_format *extra,
                         struct kt_bytes key, struct kt_bytes sealed, struct kt_buf *out,
                         struct kt_err *err) KT_MUST_CHECK;
+/* What a sealed record says of its term; 0: it is none. */
+uint32_t entry_term(struct kt_bytes sealed);
 /* The size of the plaintext, padded, for so much data. */
 size_t entry_bucket(size_t len);

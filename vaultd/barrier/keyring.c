@@ -55,6 +55,7 @@ static struct keyring *ring_new(const unsigned char vault_id[VAULT_ID_BYTES])
         ring->key[i] = kt_keyslab_take(ring->slab);
     memcpy(ring->vault_id, vault_id, VAULT_ID_BYTES);
     kt_random(&ring->loaded, sizeof ring->loaded);
+    atomic_init(&ring->first, 0);
     atomic_init(&ring->count, 0);
     atomic_init(&ring->encryptions, 0);
     return ring;
@@ -118,15 +119,15 @@ static void ring_aad(const unsigned char vault_id[VAULT_ID_BYTES], const unsigne
     memcpy(aad + LABEL_BYTES + VAULT_ID_BYTES, header, HEADER_BYTES);
 }
 
-static void write_plain(const struct keyring *ring, uint32_t count, unsigned char *at)
+static void write_plain(const struct keyring *ring, uint32_t first, uint32_t end, unsigned char *at)
 {
     for (unsigned key = RING_INDEX; key <= RING_SIGN; key++) {
         memcpy(at, ring->key[key], KT_KEY_BYTES);
         at += KT_KEY_BYTES;
     }
-    kt_put_u32(at, count);
+    kt_put_u32(at, end - first);
     at += 4;
-    for (uint32_t i = 0; i < count; i++) {
+    for (uint32_t i = first; i < end; i++) {
         kt_put_u32(at, ring->terms[i].number);
         kt_put_u64(at + 4, (uint64_t)ring->terms[i].installed_ms);
         memcpy(at + 12, ring->terms[i].master, KT_KEY_BYTES);
@@ -136,15 +137,17 @@ static void write_plain(const struct keyring *ring, uint32_t count, unsigned cha
 
 enum kt_kind keyring_store(const struct keyring *ring, struct kt_buf *out, struct kt_err *err)
 {
-    uint32_t count = atomic_load(&ring->count) + (ring->staged ? 1 : 0);
-    size_t len = FIXED_BYTES + count * (size_t)TERM_BYTES;
+    bool changes = ring->staged || ring->dropping;
+    uint32_t first = ring->dropping ? ring->keep_from : atomic_load(&ring->first);
+    uint32_t end = atomic_load(&ring->count) + (ring->staged ? 1 : 0);
+    size_t len = FIXED_BYTES + (end - first) * (size_t)TERM_BYTES;
     kt_autosecret struct kt_secret *plain = kt_secret_new(len);
     unsigned char *at = kt_buf_grow(out, HEADER_BYTES + NONCE_BYTES + len + TAG_BYTES);
     if (plain == NULL || at == NULL)
         return kt_fail(err, KT_NO_MEMORY, "sealing the keyring");
-    write_plain(ring, count, plain->at);
+    write_plain(ring, first, end, plain->at);
     at[0] = KEYRING_FORMAT;
-    kt_put_u64(at + 1, ring->epoch + (ring->staged ? 1 : 0));
+    kt_put_u64(at + 1, ring->epoch + (changes ? 1 : 0));
     unsigned char aad[AAD_BYTES];
     ring_aad(ring->vault_id, at, aad);
     unsigned char *nonce = at + HEADER_BYTES;
@@ -237,15 +240,16 @@ enum kt_kind keyring_load(const unsigned char vault_id[VAULT_ID_BYTES],
 
 enum kt_kind keyring_stage(struct keyring *ring, int64_t now_ms, struct kt_err *err)
 {
-    if (ring->staged)
-        return kt_fail(err, KT_CONFLICT, "another rotation of the keyring is being committed");
+    if (ring->staged || ring->dropping)
+        return kt_fail(err, KT_CONFLICT, "another change of the keyring is being committed");
     kt_keyslab_readonly(ring->slab, false);
     bool placed = place_term(ring, keyring_newest(ring)->number + 1, now_ms, NULL);
     kt_keyslab_readonly(ring->slab, true);
     if (!placed) {
         (void)kt_fail(err, KT_TOO_MANY, "the keyring holds %u terms, the most it can",
                       KEYRING_TERMS_MAX);
-        kt_hint(err, "a term is good for 2^32 writes or a year: rotate less often");
+        kt_hint(err, "seal and unseal if old ones were destroyed; a term is good for 2^32 writes or a "
+                     "year: rotate less often");
         return KT_TOO_MANY;
     }
     ring->staged = true;
@@ -270,11 +274,45 @@ void keyring_settle(struct keyring *ring, bool keep)
     kt_keyslab_readonly(ring->slab, true);
 }
 
+enum kt_kind keyring_stage_drop(struct keyring *ring, uint32_t below, struct kt_err *err)
+{
+    if (ring->staged || ring->dropping)
+        return kt_fail(err, KT_CONFLICT, "another change of the keyring is being committed");
+    uint32_t first = atomic_load(&ring->first), newest = atomic_load(&ring->count) - 1, keep = first;
+    while (keep < newest && ring->terms[keep].number < below)
+        keep++;
+    if (keep == first)
+        return kt_fail(err, KT_NOT_FOUND, "the keyring has no term below %u", below);
+    ring->dropping = true;
+    ring->keep_from = keep;
+    return KT_OK;
+}
+
+/* Their numbers stay, so that whoever searches now finds his way; their keys do not. */
+void keyring_settle_drop(struct keyring *ring, bool drop)
+{
+    if (!ring->dropping)
+        return;
+    ring->dropping = false;
+    if (!drop)
+        return;
+    uint32_t from = atomic_load(&ring->first);
+    ring->epoch++;
+    atomic_store(&ring->first, ring->keep_from);
+    kt_keyslab_readonly(ring->slab, false);
+    for (uint32_t i = from; i < ring->keep_from; i++) {
+        kt_keyslab_give(ring->slab, ring->terms[i].master);
+        kt_keyslab_give(ring->slab, ring->terms[i].entry);
+    }
+    kt_keyslab_readonly(ring->slab, true);
+}
+
 const unsigned char *keyring_entry_key(const struct keyring *ring, uint32_t term)
 {
     uint32_t count = atomic_load_explicit(&ring->count, memory_order_acquire);
+    uint32_t first = atomic_load_explicit(&ring->first, memory_order_acquire);
     const struct keyring_term *newest = &ring->terms[count - 1];
-    if (term > newest->number)
+    if (term > newest->number || term < ring->terms[first].number)
         return NULL;
     /* Without gaps the number is the place; destroyed terms only move it to the front. */
     uint32_t behind = newest->number - term;

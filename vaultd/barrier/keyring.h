@@ -47,8 +47,11 @@ struct keyring {
     uint64_t epoch;
     uint64_t loaded; /* random, differs at each load: what per-thread caches compare */
     unsigned char *key[RING_KEYS];
-    _Atomic uint32_t count;       /* of settled terms; the last is the newest */
+    _Atomic uint32_t first;       /* terms before this place were destroyed */
+    _Atomic uint32_t count;       /* where the settled terms end; the last is the newest */
     bool staged;                  /* terms[count] waits for its commit */
+    bool dropping;                /* so does the end of all terms before `keep_from` */
+    uint32_t keep_from;
     _Atomic uint64_t encryptions; /* under the newest term since it was loaded or settled */
     struct keyring_term terms[KEYRING_TERMS_MAX];
 };
@@ -59,14 +62,23 @@ enum kt_kind keyring_load(const unsigned char vault_id[VAULT_ID_BYTES],
                           const unsigned char root[KT_KEY_BYTES], struct kt_bytes stored,
                           struct keyring **ret, struct kt_err *err) KT_MUST_CHECK;
 void keyring_free(struct keyring *ring); /* NULL is fine */
-/* Appends the stored form, with the staged term if there is one. */
+/* Appends the stored form as it is to be: with the term that is staged, without those that go. */
 enum kt_kind keyring_store(const struct keyring *ring, struct kt_buf *out,
                            struct kt_err *err) KT_MUST_CHECK;
 
 /* A new term that nothing is sealed under until it is settled. KT_CONFLICT: one is staged. */
 enum kt_kind keyring_stage(struct keyring *ring, int64_t now_ms, struct kt_err *err) KT_MUST_CHECK;
 void keyring_settle(struct keyring *ring, bool keep);
+/* The terms below a number are to go; the newest stays. KT_NOT_FOUND: there are none; KT_CONFLICT: a
+ * change of the ring waits for its commit. Settling wipes them: nobody may need one any more. */
+enum kt_kind keyring_stage_drop(struct keyring *ring, uint32_t below,
+                                struct kt_err *err) KT_MUST_CHECK;
+void keyring_settle_drop(struct keyring *ring, bool drop);
 
+static inline uint32_t keyring_oldest(const struct keyring *ring)
+{
+    return ring->terms[atomic_load_explicit(&ring->first, memory_order_acquire)].number;
+}
 static inline const struct keyring_term *keyring_newest(const struct keyring *ring)
 {
     return &ring->terms[atomic_load_explicit(&ring->count, memory_order_acquire) - 1];

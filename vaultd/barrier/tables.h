@@ -6,33 +6,42 @@
  *   HASH    table ‖ 32 bytes                      barrier_hash_key(); of a token, an accessor, an id
  *   TIME    table ‖ u64 big-endian ms ‖ 16 bytes  scanned from the front: what is due first
  *   ID      table ‖ 16 random or ordered bytes    (‖ u32 big-endian sequence)
- *   FIXED   table ‖ a constant word of this file; no user's name is in it */
+ *   FIXED   table ‖ a constant word of this file; no user's name is in it
+ *
+ * How the values are sealed decides what re-encryption rewrites (vaultd/barrier/reseal.h):
+ *   TERM    an entry under a term of the keyring, or one byte that only says that the key is there
+ *   META    suffix 0 as TERM, each other suffix under a key of its own that stands in suffix 0
+ *   OWN     under a key that only a token's holder has
+ *   ROOT    by the root or the unseal key
+ *   CLEAR   holds nothing secret */
 #pragma once
 
-#define TABLES(X)                                                                                  \
-    X(TABLE_BARRIER, 'B', "FIXED: seal record, keyring; sealed by the root key, not by a term")   \
-    X(TABLE_CONFIG, 'c', "NAME: mount table, audit settings, and other single records")           \
-    X(TABLE_POLICY, 'p', "NAME: policies, listed by name")                                        \
-    X(TABLE_TOKEN, 't', "HASH: tokens")                                                           \
-    X(TABLE_ACCESSOR, 'a', "HASH: accessor to token hash")                                        \
-    X(TABLE_CHILD, 'k', "HASH of the parent ‖ first 16 of the child's: a token's children")       \
-    X(TABLE_TOKEN_DUE, 'x', "TIME: tokens by expiry")                                             \
-    X(TABLE_KV_NAME, 'n', "NAME: names in a KV mount, for listing")                               \
-    X(TABLE_KV, 'v', "NAMEn: suffix 0 metadata, suffix u32be version: one version")               \
-    X(TABLE_CUBBY, 'u', "NAME: cubbyholes, scope is the token's hash")                            \
-    X(TABLE_TARGET, 'g', "NAME: rotation targets")                                                \
-    X(TABLE_ROTATION, 'r', "NAME: a secret's rotation settings and state")                        \
-    X(TABLE_DUE, 'd', "TIME: secrets by the time their rotation is due")                          \
-    X(TABLE_RUN, 'R', "ID, complemented: runs, the newest first")                                 \
-    X(TABLE_RUN_OF, 'q', "ID of a secret ‖ a run's ID, complemented: its runs, the newest first") \
-    X(TABLE_ACTIVE, 'A', "ID: runs that have not ended")                                          \
-    X(TABLE_STEP, 's', "ID ‖ u32be: steps of a run")                                              \
-    X(TABLE_LOCK, 'l', "HASH: target and account group locks")                                    \
-    X(TABLE_CONSUMER, 'f', "NAME: consumers, scope is the secret")                                \
-    X(TABLE_LEDGER, 'L', "NAMEn: first reads of a version by an identity")                        \
-    X(TABLE_JOB, 'j', "ID: durable jobs that need more than one batch")                           \
-    X(TABLE_CHECKPOINT, 'h', "FIXED: the newest signed checkpoint of the audit log")
+enum table_sealing { SEALED_TERM, SEALED_META, SEALED_OWN, SEALED_ROOT, SEALED_CLEAR };
 
-#define X(name, byte, text) name = byte,
+#define TABLES(X)                                                                                  \
+    X(TABLE_BARRIER, 'B', SEALED_ROOT, "FIXED: seal record, keyring; sealed by the root key, not by a term")\
+    X(TABLE_CONFIG, 'c', SEALED_TERM, "NAME: mount table, audit settings, and other single records")\
+    X(TABLE_POLICY, 'p', SEALED_TERM, "NAME: policies, listed by name")                            \
+    X(TABLE_TOKEN, 't', SEALED_TERM, "HASH: tokens")                                               \
+    X(TABLE_ACCESSOR, 'a', SEALED_TERM, "HASH: accessor to token hash")                            \
+    X(TABLE_CHILD, 'k', SEALED_TERM, "HASH of the parent ‖ first 16 of the child's: a token's children")\
+    X(TABLE_TOKEN_DUE, 'x', SEALED_TERM, "TIME: tokens by expiry")                                 \
+    X(TABLE_KV_NAME, 'n', SEALED_TERM, "NAME: names in a KV mount, for listing")                   \
+    X(TABLE_KV, 'v', SEALED_META, "NAMEn: suffix 0 metadata, suffix u32be version: one version")   \
+    X(TABLE_CUBBY, 'u', SEALED_OWN, "NAME: cubbyholes, scope is the token's hash")                 \
+    X(TABLE_TARGET, 'g', SEALED_TERM, "NAME: rotation targets")                                    \
+    X(TABLE_ROTATION, 'r', SEALED_TERM, "NAME: a secret's rotation settings and state")            \
+    X(TABLE_DUE, 'd', SEALED_TERM, "TIME: secrets by the time their rotation is due")              \
+    X(TABLE_RUN, 'R', SEALED_TERM, "ID, complemented: runs, the newest first")                     \
+    X(TABLE_RUN_OF, 'q', SEALED_CLEAR, "ID of a secret ‖ a run's ID, complemented: its runs, the newest first")\
+    X(TABLE_ACTIVE, 'A', SEALED_CLEAR, "ID: runs that have not ended")                             \
+    X(TABLE_STEP, 's', SEALED_TERM, "ID ‖ u32be: steps of a run")                                  \
+    X(TABLE_LOCK, 'l', SEALED_TERM, "HASH: target and account group locks")                        \
+    X(TABLE_CONSUMER, 'f', SEALED_TERM, "NAME: consumers, scope is the secret")                    \
+    X(TABLE_LEDGER, 'L', SEALED_TERM, "NAMEn: first reads of a version by an identity")            \
+    X(TABLE_JOB, 'j', SEALED_TERM, "ID: durable jobs that need more than one batch")               \
+    X(TABLE_CHECKPOINT, 'h', SEALED_CLEAR, "FIXED: the newest signed checkpoint of the audit log")
+
+#define X(name, byte, sealing, text) name = byte,
 enum table { TABLES(X) };
 #undef X
