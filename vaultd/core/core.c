@@ -13,6 +13,7 @@
 #include "vaultd/core/jobs.h"
 #include "vaultd/core/mounts.h"
 #include "vaultd/core/private.h"
+#include "vaultd/core/upkeep.h"
 #include "vaultd/fleet/fleet.h"
 #include "vaultd/rotation/rotation.h"
 
@@ -164,6 +165,12 @@ enum kt_kind core_new(const struct core_config *config, struct store *store,
     if (made)
         made = core->own->housekeeping =
             pthread_create(&core->own->housekeeper, NULL, housekeeper_thread, core) == 0;
+    if (made) {
+        core->upkeep = upkeep_new(core);
+        made = core->upkeep != NULL;
+        if (!made)
+            stop_housekeeper(core->own);
+    }
     if (!made) {
         release(core);
         return kt_fail(err, KT_NO_MEMORY, "starting the vault");
@@ -177,6 +184,7 @@ void core_free(struct core *core)
     if (core == NULL)
         return;
     stop_housekeeper(core->own);
+    upkeep_free(core->upkeep);
     core_seal(core, "stop");
     release(core);
 }
@@ -351,6 +359,7 @@ enum kt_kind core_unsealed(struct core *core, bool accept_rollback, struct kt_er
             barrier_admit(core->barrier);
             kt_log(KT_LOG_NOTICE, "unsealed", "%s", "state=unsealed");
             rotation_start(core->rotation);
+            upkeep_wake(core->upkeep);
         } else {
             kt_log_err(KT_LOG_ERROR, "not_unsealed", err);
             barrier_seal(core->barrier);

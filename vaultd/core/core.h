@@ -14,6 +14,7 @@
 
 struct mounts;
 struct tokens;
+struct upkeep;
 struct policies;
 struct rotation;
 struct fleet;
@@ -49,6 +50,7 @@ struct core {
     struct policies *policies;
     struct rotation *rotation;
     struct fleet *fleet;
+    struct upkeep *upkeep;
     struct core_private *own;
 };
 

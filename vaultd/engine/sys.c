@@ -32,6 +32,14 @@ static const struct route routes[] = {
       .help = "Begins a new term of the keyring; old entries stay readable." },
     { .pattern = "rotate/keyring", .flags = ROUTE_SUDO | ROUTE_LIFT, .write = sys_rotate,
       .help = "The same as rotate." },
+    { .pattern = "storage", .read = sys_storage,
+      .help = "How large the store is, and how much of it is free pages." },
+    { .pattern = "storage/compact", .flags = ROUTE_SUDO, .read = sys_compact_read,
+      .write = sys_compact_write, .delete_ = sys_compact_delete,
+      .help = "Writes the store's file anew without free pages, while serving; how far it is." },
+    { .pattern = "storage/reencrypt", .flags = ROUTE_SUDO, .read = sys_reencrypt_read,
+      .write = sys_reencrypt_write,
+      .help = "Seals everything anew under a new term and destroys the old ones; how far it is." },
 
     /* ---- mounts ---- */
     { .pattern = "mounts", .flags = ROUTE_LIFT, .read = sys_mounts_list,

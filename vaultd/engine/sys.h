@@ -10,6 +10,9 @@ handler_fn sys_init_read, sys_init_write, sys_seal_status, sys_unseal, sys_healt
 handler_fn sys_seal;
 /* sys_keys.c */
 handler_fn sys_rotate, sys_key_status;
+/* sys_storage.c */
+handler_fn sys_storage, sys_compact_read, sys_compact_write, sys_compact_delete;
+handler_fn sys_reencrypt_read, sys_reencrypt_write;
 /* sys_mounts.c */
 handler_fn sys_mounts_list, sys_mounts_read, sys_mounts_write, sys_mounts_delete;
 handler_fn sys_tune_read, sys_tune_write, sys_ui_mount, sys_ui_mounts, sys_auth_list;
