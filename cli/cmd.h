@@ -10,6 +10,9 @@ int cmd_operator_unseal(struct cli *cli);
 int cmd_operator_seal(struct cli *cli);
 int cmd_operator_key_status(struct cli *cli);
 int cmd_operator_rotate(struct cli *cli);
+int cmd_operator_storage(struct cli *cli);
+int cmd_operator_compact(struct cli *cli);
+int cmd_operator_reencrypt(struct cli *cli);
 int cmd_status(struct cli *cli);
 
 int cmd_login(struct cli *cli);

@@ -45,6 +45,12 @@ static const struct command_flag init_flags[] = {
     {FLAG_SHARES, NULL}, {FLAG_THRESHOLD, NULL}, {FLAG_STATUS, NULL}, {FLAG_FIELD, NULL}, END};
 static const struct command_flag unseal_flags[] = {
     {FLAG_RESET, NULL}, {FLAG_ACCEPT_ROLLBACK, NULL}, {FLAG_FIELD, NULL}, END};
+static const struct command_flag compact_flags[] = {
+    {FLAG_STATUS, "only say how far it is, or how the last one ended"}, {FLAG_STOP, NULL},
+    {FLAG_DETACH, NULL}, {FLAG_FIELD, NULL}, END};
+static const struct command_flag reencrypt_flags[] = {
+    {FLAG_STATUS, "only say how far it is, or how the last one ended"}, {FLAG_DETACH, NULL},
+    {FLAG_FIELD, NULL}, END};
 static const struct command_flag login_flags[] = {
     {FLAG_NO_STORE, NULL}, {FLAG_NO_PRINT, NULL}, {FLAG_FIELD, NULL}, END};
 static const struct command_flag token_create_flags[] = {
@@ -302,6 +308,21 @@ const struct command command_table[] = {
      "secretctl operator key-status", cmd_operator_key_status},
     {"operator rotate", NULL, GROUP_VAULT, 0, "Seal what is written from now on with a new key.", "", 0, 0, NULL,
      NULL, "secretctl operator rotate", cmd_operator_rotate},
+    {"operator reencrypt", NULL, GROUP_VAULT, 0, "Seal everything with a new key and destroy the old ones.",
+     "", 0, 0, reencrypt_flags,
+     "Begins a new term of the keyring and seals what older terms sealed anew, while the vault serves;\n"
+     "then the older terms are destroyed. It goes on after a restart. With operator compact after it,\n"
+     "what was deleted or destroyed before cannot be read from the store any more, not even with all\n"
+     "unseal keys. Blocks of the disk that held the old file, and backups, are excepted.",
+     "secretctl operator reencrypt\nsecretctl operator reencrypt -status", cmd_operator_reencrypt},
+    {"operator compact", NULL, GROUP_VAULT, 0, "Give the store's free pages back to the disk, while it serves.",
+     "", 0, 0, compact_flags,
+     "Writes what is there into a new file and lets it take the old one's place. It needs room for the\n"
+     "copy. Reads never wait, writes wait a moment at the end. A crash leaves one whole store.",
+     "secretctl operator compact\nsecretctl operator compact -status", cmd_operator_compact},
+    {"operator storage", NULL, GROUP_VAULT, 0, "Show how large the store is, and how much of it is free.",
+     "", 0, 0, field_flags, "Free pages are taken first by later writes.", "secretctl operator storage",
+     cmd_operator_storage},
     {"read", NULL, GROUP_VAULT, 0, "Read any path of the API.", "PATH", 1, 1, field_flags, NULL,
      "secretctl read sys/health", cmd_read},
     {"write", NULL, GROUP_VAULT, 0, "Write to any path of the API.", "PATH KEY=@FILE|KEY=-|KEY=|@FILE|-", 1,

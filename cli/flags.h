@@ -47,6 +47,7 @@ enum flag_kind {
     X(FLAG_ACCEPT_ROLLBACK, "accept-rollback", NULL, FLAG_SWITCH, NULL,                            \
       "go on with old data that was put back; begins a new history")                               \
     X(FLAG_STATUS, "status", NULL, FLAG_SWITCH, NULL, "only say whether it is done already")       \
+    X(FLAG_STOP, "stop", NULL, FLAG_SWITCH, NULL, "give up the one that is under way")             \
     X(FLAG_NO_STORE, "no-store", NULL, FLAG_SWITCH, NULL, "do not write ~/.vault-token")           \
     X(FLAG_NO_PRINT, "no-print", NULL, FLAG_SWITCH, NULL, "do not show who the token is for")      \
     X(FLAG_POLICY, "policy", NULL, FLAG_LIST, "NAME", "a policy of the token")                     \

@@ -1,0 +1,367 @@
+/* What was destroyed stays so: after re-encryption and compaction nothing in the store's file opens it,
+ * with all unseal keys and with every key that the file before it could yield. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lib/secret.h"
+#include "tests/support/carver.h"
+#include "tests/support/folder.h"
+#include "tests/support/vault.h"
+#include "vaultd/core/jobs.h"
+
+#define SECRETS  6u
+#define VERSIONS 12u
+#define KEPT     10u
+
+static struct test_vault *vault;
+static char folder[64];
+static char root[256];
+static unsigned char shares[5][SHAMIR_SHARE_BYTES];
+
+static void say(const struct kt_err *err)
+{
+    fail_msg("%s (%s)", err->what, err->hint);
+}
+
+static void open_vault(bool first)
+{
+    struct kt_err err = {0};
+    if (test_vault_on_disk(folder, &vault, &err) != KT_OK)
+        say(&err);
+    if (first) {
+        struct kt_buf token;
+        kt_buf_init(&token, sizeof root - 1);
+        if (core_init(vault->core, 5, 3, shares, &token, &err) != KT_OK)
+            say(&err);
+        memcpy(root, token.at, token.len);
+        kt_buf_free(&token);
+    }
+    bool unsealed = false;
+    for (unsigned i = 0; i < 3; i++)
+        if (barrier_unseal_share(vault->core->barrier, shares[i], &unsealed, &err) != KT_OK)
+            say(&err);
+    if (!unsealed || core_unsealed(vault->core, false, &err) != KT_OK)
+        say(&err);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    if (folder_make(folder) != 0)
+        return -1;
+    open_vault(true);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    test_vault_free(vault);
+    folder_remove(folder);
+    return 0;
+}
+
+static void ask(const char *method, const char *path, const char *body)
+{
+    unsigned status = test_vault_call(vault, method, path, root, body);
+    if (status != 200 && status != 204)
+        fail_msg("%s %s: %u %s", method, path, status, vault->body);
+}
+
+/* ---- what is in it, and what was ---- */
+
+static void marker(const char *mount, unsigned secret, unsigned version, char out[64])
+{
+    (void)snprintf(out, 64, "<%s/%u/%u>", mount, secret, version);
+}
+
+static void write_version(const char *mount, unsigned secret, unsigned version)
+{
+    char text[64], path[128], body[256];
+    marker(mount, secret, version, text);
+    (void)snprintf(path, sizeof path, "%s/data/app/s%u", mount, secret);
+    (void)snprintf(body, sizeof body, "{\"data\":{\"password\":\"%s\"}}", text);
+    ask("POST", path, body);
+}
+
+static void fill_mount(const char *mount)
+{
+    char path[64];
+    (void)snprintf(path, sizeof path, "sys/mounts/%s", mount);
+    ask("POST", path, "{\"type\":\"kv\",\"options\":{\"version\":\"2\"}}");
+    for (unsigned version = 1; version <= VERSIONS; version++) {
+        for (unsigned secret = 0; secret < SECRETS; secret++)
+            write_version(mount, secret, version);
+        if (version % 4 == 0)
+            ask("POST", "sys/rotate", NULL);
+    }
+}
+
+/* Secret 0: version 12 destroyed. Secret 1: deleted with all its versions. Of all: 1 and 2 are pruned.
+ * The mount "team" goes. A policy goes, a note is overwritten. */
+static void fill_and_destroy(void)
+{
+    fill_mount("kv");
+    fill_mount("team");
+    ask("POST", "kv/metadata/app/s2", "{\"custom_metadata\":{\"note\":\"(old note)\"}}");
+    ask("POST", "sys/policies/acl/gone", "{\"policy\":\"# (old policy)\\npath \\\"x\\\" { "
+                                         "capabilities = [\\\"read\\\"] }\"}");
+    ask("POST", "sys/policies/acl/stays", "{\"policy\":\"# (policy)\\npath \\\"x\\\" { "
+                                          "capabilities = [\\\"read\\\"] }\"}");
+    ask("POST", "kv/metadata/app/s2", "{\"custom_metadata\":{\"note\":\"(note)\"}}");
+    ask("POST", "kv/destroy/app/s0", "{\"versions\":[12]}");
+    ask("DELETE", "kv/metadata/app/s1", NULL);
+    ask("DELETE", "sys/policies/acl/gone", NULL);
+    ask("DELETE", "sys/mounts/team", NULL);
+    for (bool more = true; more;) {
+        struct kt_err err = {0};
+        if (jobs_run(vault->core, &more, &err) != KT_OK)
+            say(&err);
+    }
+}
+
+static bool is_gone(const char *mount, unsigned secret, unsigned version)
+{
+    return strcmp(mount, "team") == 0 || secret == 1 || version <= VERSIONS - KEPT ||
+           (secret == 0 && version == 12);
+}
+
+static const char *const mounts[] = {"kv", "team"};
+static const char *const other_gone[] = {"(old note)", "(old policy)"};
+static const char *const other_live[] = {"(note)", "(policy)"};
+
+struct tally {
+    unsigned gone, gone_found, live, live_found;
+};
+
+static void count(const struct carver *c, const char *text, bool gone, struct tally *tally)
+{
+    bool found = carver_found(c, text);
+    tally->gone += gone;
+    tally->live += !gone;
+    tally->gone_found += gone && found;
+    tally->live_found += !gone && found;
+}
+
+static struct tally tally_of(const struct carver *c)
+{
+    struct tally tally = {0};
+    char text[64];
+    for (size_t m = 0; m < 2; m++)
+        for (unsigned secret = 0; secret < SECRETS; secret++)
+            for (unsigned version = 1; version <= VERSIONS; version++) {
+                marker(mounts[m], secret, version, text);
+                count(c, text, is_gone(mounts[m], secret, version), &tally);
+            }
+    for (size_t i = 0; i < 2; i++) {
+        count(c, other_gone[i], true, &tally);
+        count(c, other_live[i], false, &tally);
+    }
+    return tally;
+}
+
+/* ---- the file ---- */
+
+static struct kt_bytes read_file(void)
+{
+    char path[128];
+    struct stat st;
+    (void)snprintf(path, sizeof path, "%s/store/data.mdb", folder);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    assert_true(fd >= 0 && fstat(fd, &st) == 0);
+    unsigned char *bytes = malloc((size_t)st.st_size);
+    assert_non_null(bytes);
+    assert_int_equal(pread(fd, bytes, (size_t)st.st_size, 0), st.st_size);
+    (void)close(fd);
+    return kt_bytes(bytes, (size_t)st.st_size);
+}
+
+static void free_file(struct kt_bytes file)
+{
+    void *at = NULL;
+    memcpy(&at, &file.at, sizeof at);
+    free(at);
+}
+
+static void until_done(const char *path)
+{
+    int64_t until = kt_mono_ms(&kt_system_clock) + 60000;
+    do {
+        ask("GET", path, NULL);
+        assert_true(kt_mono_ms(&kt_system_clock) < until);
+        (void)sched_yield();
+    } while (!test_vault_said(vault, "\"phase\":\"done\""));
+}
+
+static void reencrypt_and_compact(void)
+{
+    ask("POST", "sys/storage/reencrypt", NULL);
+    until_done("sys/storage/reencrypt");
+    ask("POST", "sys/storage/compact", NULL);
+    until_done("sys/storage/compact");
+}
+
+/* Sealed bytes of what is gone, as they were: nothing of them is in the new file. */
+static void assert_no_sealed_bytes(const struct carver *before, struct kt_bytes file)
+{
+    char text[64];
+    unsigned compared = 0;
+    for (size_t m = 0; m < 2; m++)
+        for (unsigned secret = 0; secret < SECRETS; secret++)
+            for (unsigned version = 1; version <= VERSIONS; version++) {
+                marker(mounts[m], secret, version, text);
+                struct kt_bytes sealed = carver_sealed(before, text);
+                if (!is_gone(mounts[m], secret, version) || sealed.len < 64)
+                    continue;
+                for (size_t at = 0; at + 16 <= sealed.len; at += 8)
+                    assert_null(memmem(file.at, file.len, sealed.at + at, 16));
+                compared++;
+            }
+    assert_true(compared > 0);
+}
+
+static void assert_reads_well(void)
+{
+    char path[128], text[64];
+    for (unsigned secret = 0; secret < SECRETS; secret++)
+        for (unsigned version = VERSIONS - KEPT + 1; version <= VERSIONS; version++) {
+            (void)snprintf(path, sizeof path, "kv/data/app/s%u?version=%u", secret, version);
+            unsigned status = test_vault_call(vault, "GET", path, root, NULL);
+            bool gone = is_gone("kv", secret, version);
+            assert_int_equal(status, gone ? 404 : 200);
+            marker("kv", secret, version, text);
+            assert_true(test_vault_said(vault, text) == !gone);
+        }
+}
+
+static void assert_one_term(void)
+{
+    struct barrier_status status;
+    barrier_status(vault->core->barrier, &status);
+    assert_int_equal(status.oldest_term, status.term);
+}
+
+/* ---- the test ---- */
+
+static void no_key_of_before_opens_it(void **state)
+{
+    (void)state;
+    struct carver carver;
+    carver_init(&carver);
+    fill_and_destroy();
+
+    /* The positive control: somebody who has the file and all unseal keys reads it all. */
+    struct kt_bytes file = read_file();
+    carver_run(&carver, file, (const unsigned char(*)[SHAMIR_SHARE_BYTES])shares, 3);
+    struct tally before = tally_of(&carver);
+    print_message("before: %u keyrings, %zu terms, %zu keys of versions; %u of %u destroyed are read, "
+                  "%u of %u live\n",
+                  carver.rings, carver.terms.n, carver.deks.n, before.gone_found, before.gone,
+                  before.live_found, before.live);
+    assert_int_equal(before.live_found, before.live);
+    assert_true(before.gone_found > 0);
+    assert_true(carver.terms.n >= 6);
+    struct kt_buf kept = carver.opened; /* what stood where */
+    kt_buf_init(&carver.opened, kept.max);
+    struct carver old = {.opened = kept};
+    free_file(file);
+
+    reencrypt_and_compact();
+    assert_one_term();
+    assert_reads_well();
+    file = read_file();
+    size_t terms_before = carver.terms.n, deks_before = carver.deks.n;
+    carver_run(&carver, file, (const unsigned char(*)[SHAMIR_SHARE_BYTES])shares, 3);
+    struct tally after = tally_of(&carver);
+    print_message("after: %u keyrings, %zu more terms, %zu more keys; %u of %u destroyed are read, %u "
+                  "of %u live\n",
+                  carver.rings, carver.terms.n - terms_before, carver.deks.n - deks_before,
+                  after.gone_found, after.gone, after.live_found, after.live);
+    assert_int_equal(after.live_found, after.live); /* so what is there is found */
+    assert_int_equal(after.gone_found, 0);
+    assert_int_equal(carver.terms.n, terms_before + 1);
+    assert_no_sealed_bytes(&old, file);
+    free_file(file);
+    kt_buf_free(&old.opened);
+    carver_free(&carver);
+
+    test_vault_free(vault);
+    open_vault(false);
+    assert_reads_well();
+    assert_one_term();
+}
+
+/* Every entry of the compacted store is under the newest term. */
+static void old_terms_open_nothing(void **state)
+{
+    (void)state;
+    fill_and_destroy();
+    reencrypt_and_compact();
+    struct kt_bytes file = read_file();
+    struct carver all;
+    carver_init(&all);
+    carver_run(&all, file, (const unsigned char(*)[SHAMIR_SHARE_BYTES])shares, 3);
+    assert_true(all.entries > 0);
+    assert_int_equal(all.terms.n, 1);
+    carver_free(&all);
+    free_file(file);
+}
+
+static void a_second_one_is_refused_until_the_first_ends(void **state)
+{
+    (void)state;
+    fill_mount("kv");
+    ask("POST", "sys/storage/reencrypt", NULL);
+    unsigned status = test_vault_call(vault, "POST", "sys/storage/reencrypt", root, NULL);
+    assert_true(status == 409 || status == 204); /* it may have ended already */
+    until_done("sys/storage/reencrypt");
+    ask("POST", "sys/storage/reencrypt", NULL);
+    until_done("sys/storage/reencrypt");
+    assert_one_term();
+}
+
+/* Seals while it runs, again and again; each unsealing goes on where it was. */
+static void it_goes_on_after_a_stop(void **state)
+{
+    (void)state;
+    fill_mount("kv");
+    ask("POST", "sys/storage/reencrypt", NULL);
+    for (unsigned i = 0; i < 3; i++) {
+        test_vault_free(vault);
+        open_vault(false);
+    }
+    until_done("sys/storage/reencrypt");
+    assert_one_term();
+    char path[64], text[64];
+    for (unsigned secret = 0; secret < SECRETS; secret++) {
+        (void)snprintf(path, sizeof path, "kv/data/app/s%u", secret);
+        ask("GET", path, NULL);
+        marker("kv", secret, VERSIONS, text);
+        assert_true(test_vault_said(vault, text));
+    }
+}
+
+int main(void)
+{
+    if (kt_secret_init(NULL) != KT_OK)
+        return 1;
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(no_key_of_before_opens_it, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(old_terms_open_nothing, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_second_one_is_refused_until_the_first_ends, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(it_goes_on_after_a_stop, set_up, tear_down),
+    };
+    return cmocka_run_group_tests_name("what was destroyed", tests, NULL, NULL);
+}
