@@ -20,7 +20,7 @@
 #include "lib/secret.h"
 #include "tests/support/store_fixture.h"
 
-#define KEYS 400u
+#define KEYS 800u
 #define VALUE 3000u
 
 static struct store_fixture fixture;
@@ -481,9 +481,18 @@ static bool enter_mounts(void)
     return unshare(CLONE_NEWNS) == 0 && mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
 }
 
+/* Somebody else takes the room while the copy is made. */
+static void take_the_room(void *arg, const struct store_compact_state *state)
+{
+    const int *fd = arg;
+    if (state->phase == COMPACT_COPYING && state->entries_done > 0)
+        for (off_t size = 95 << 20; size > 0 && posix_fallocate(*fd, 0, size) != 0; size -= 1 << 20)
+            ;
+}
+
 static int on_a_small_disk(const char *folder)
 {
-    if (!enter_mounts() || mount("tmpfs", folder, "tmpfs", 0, "size=90m,mode=0700") != 0)
+    if (!enter_mounts() || mount("tmpfs", folder, "tmpfs", 0, "size=96m,mode=0700") != 0)
         return 77;
     struct store_fixture f = {.config = {.engine = STORE_LMDB, .path = folder}};
     (void)snprintf(f.folder, sizeof f.folder, "%s", folder);
@@ -506,7 +515,14 @@ static int on_a_small_disk(const char *folder)
     put(&f, 1, 2);
     if (version_of(&f, 1) != 2)
         return 5;
-    if (ftruncate(fd, 0) != 0 || store_compact(f.store, NULL, &done, &err) != KT_OK)
+    const struct store_compact_watch watch = {.report = take_the_room, .arg = &fd};
+    if (ftruncate(fd, 0) != 0 || store_compact(f.store, &watch, &done, &err) != KT_FULL ||
+        is_there(&f, "store.compact"))
+        return 8;
+    if (ftruncate(fd, 0) != 0)
+        return 9;
+    put(&f, 3, 2);
+    if (version_of(&f, 3) != 2 || store_compact(f.store, NULL, &done, &err) != KT_OK)
         return 6;
     if (version_of(&f, 1) != 2 || version_of(&f, 2) != 1)
         return 7;

@@ -384,8 +384,7 @@ static enum kt_kind catch_up(struct compaction *c, struct kt_err *err)
 static enum kt_kind use_fresh(struct compaction *c)
 {
     struct lmdb *lmdb = c->lmdb;
-    (void)KT_FAILPOINT(compact_exchanged);
-    if (fsync(lmdb->folder.fd) != 0) {
+    if (KT_FAILPOINT(compact_exchanged) || fsync(lmdb->folder.fd) != 0) {
         (void)snprintf(lmdb->engine.trouble, sizeof lmdb->engine.trouble,
                        "cannot sync the data folder after compacting the store: %s",
                        kt_errno_text(errno));
