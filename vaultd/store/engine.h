@@ -35,6 +35,7 @@ struct cursor {
  * the next one in this slot need not make them anew. */
 struct snapshot {
     _Alignas(64) atomic_bool taken;
+    atomic_bool wanted; /* by store_each_slot(): the next snapshot takes another one */
     _Atomic int64_t began_ms;
     struct engine *engine;
     generation at;

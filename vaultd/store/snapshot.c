@@ -44,8 +44,10 @@ void store_each_slot(struct snapshot *snapshots, void (*each)(struct snapshot *s
 {
     for (size_t i = 0; i < STORE_SNAPSHOTS; i++) {
         struct snapshot *slot = &snapshots[i];
+        atomic_store_explicit(&slot->wanted, true, memory_order_relaxed);
         while (atomic_exchange_explicit(&slot->taken, true, memory_order_acquire))
             nap();
+        atomic_store_explicit(&slot->wanted, false, memory_order_relaxed);
         each(slot, arg);
         atomic_store_explicit(&slot->taken, false, memory_order_release);
     }
@@ -82,6 +84,7 @@ static struct snapshot *take_slot(struct snapshot *snapshots)
     for (size_t i = 0; i < STORE_SNAPSHOTS; i++) {
         struct snapshot *slot = &snapshots[(start + i) % STORE_SNAPSHOTS];
         if (!atomic_load_explicit(&slot->taken, memory_order_relaxed) &&
+            !atomic_load_explicit(&slot->wanted, memory_order_relaxed) &&
             !atomic_exchange_explicit(&slot->taken, true, memory_order_acquire))
             return slot;
     }
