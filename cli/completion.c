@@ -87,7 +87,7 @@ void completion_bash(struct kt_buf *out)
         "_secretctl()\n{\n"
         "    local cur=${COMP_WORDS[COMP_CWORD]} words=() w before='' next='' flags='' live=''\n"
         "    for w in \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"; do\n"
-        "        [[ $w == -* || $w == '=' || $before == '=' ]] || words+=(\"$w\")\n"
+        "        [[ $w == -* || $w == [=:] || $before == [=:] ]] || words+=(\"$w\")\n"
         "        before=$w\n"
         "    done\n"
         "    case \"${words[0]-}\" in\n"

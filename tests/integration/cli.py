@@ -695,6 +695,7 @@ def help_and_completion():
     equal("put" in complete("secretctl", "kv", "p"), True)
     equal(complete("secretctl", "kv", "get", "-fie"), ["-field="])
     equal(complete("secretctl", "-address", "=", "x", "operator", "uns"), ["unseal"])
+    equal(complete("secretctl", "-address", "=", "https", ":", "//h", ":", "8200", "kv", "his"), ["history"])
 
 
 def completer():
