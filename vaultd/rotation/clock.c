@@ -55,12 +55,12 @@ static void alarm_on(struct rotation *rotation, const char *how, int64_t by_ms)
     if (news)
         (void)snprintf(rotation->clock.text, sizeof rotation->clock.text,
                        "the clock %s by %lld minutes: nothing is started by schedule until it is "
-                       "set right, or: POST rotation/clock accept=true",
+                       "set right, or: echo '{\"accept\":true}' | secretctl write rotation/clock -",
                        how, (long long)(by_ms / 60000));
     (void)pthread_mutex_unlock(&rotation->lock);
     if (news)
         kt_log(KT_LOG_ERROR, "clock-jumped", "how=\"%s\" minutes=%lld next=\"set the clock, or "
-                                             "POST rotation/clock accept=true\"",
+                                             "see: secretctl read rotation/clock\"",
                how, (long long)(by_ms / 60000));
 }
 
@@ -104,6 +104,12 @@ void rotation_clock_start(struct rotation *rotation)
         clock->offset_ms += behind;
         alarm_on(rotation, "is behind the last stored time", behind);
     }
+}
+
+bool rotation_clock_trusts(const struct rotation *rotation, int64_t wall_ms)
+{
+    int64_t delta = wall_ms - kt_mono_ms(rotation->core->clock) - rotation->clock.offset_ms;
+    return delta >= -BACK_MS && delta <= AHEAD_MS;
 }
 
 bool rotation_clock_look(struct rotation *rotation)

@@ -88,6 +88,9 @@ void rotation_tell(struct rotation *rotation, const unsigned char run[RUN_ID]);
 
 /* clock.c: notices a wall clock that jumps; true: nothing scheduled may start. */
 bool rotation_clock_look(struct rotation *rotation);
+/* Is this time one that the last look trusts? The clock may jump between a look and a start. Only while
+ * the rotation thread looks at what is due. */
+bool rotation_clock_trusts(const struct rotation *rotation, int64_t wall_ms);
 void rotation_clock_start(struct rotation *rotation);
 
 /* advance.c (pass.h): one step of one run: at most one commit, at most one job. */
