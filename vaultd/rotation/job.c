@@ -71,10 +71,23 @@ static enum probe_death death_of(enum job_kind kind)
                                     : DEATH_OF_NONE;
 }
 
+/* What the probe before it says, if it says anything. */
+static bool permits(const struct job *job, const struct job_part *probe, enum job_rule rule)
+{
+    struct evidence evidence;
+    if (probe == NULL || !probe->ran)
+        return false;
+    probe_judge(&probe->result, asks(probe, DRIVER_NEW), asks(probe, DRIVER_OLD),
+                death_of(job->kind), &evidence);
+    if (!evidence.valid)
+        return false;
+    return rule == PART_IF_OLD ? evidence.old_accepted
+                               : evidence.new_accepted == (rule == PART_IF_NEW);
+}
+
 static bool allowed(const struct job *job, size_t i)
 {
     const struct job_part *before = i == 0 ? NULL : &job->parts[i - 1];
-    struct evidence evidence;
     switch (job->parts[i].rule) {
     case PART_ALWAYS:
         return true;
@@ -84,13 +97,9 @@ static bool allowed(const struct job *job, size_t i)
         return before != NULL && before->ran && before->result.class == DRIVER_PERMANENT &&
                strcmp(before->result.code, "42704") == 0;
     case PART_IF_NEW:
+    case PART_IF_NOT_NEW:
     case PART_IF_OLD:
-        if (before == NULL || !before->ran)
-            return false;
-        probe_judge(&before->result, asks(before, DRIVER_NEW), asks(before, DRIVER_OLD),
-                    death_of(job->kind), &evidence);
-        return evidence.valid &&
-               (job->parts[i].rule == PART_IF_NEW ? evidence.new_accepted : evidence.old_accepted);
+        return permits(job, before, job->parts[i].rule);
     }
     return false;
 }

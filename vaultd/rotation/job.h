@@ -31,7 +31,8 @@ enum job_rule {
     PART_IF_OK,      /* the part before ran and came out ok */
     PART_IF_MISSING, /* it said that there is no such account */
     PART_IF_NEW,     /* it was a probe that is evidence, and the new credential is accepted */
-    PART_IF_OLD      /* the same with the old one */
+    PART_IF_NOT_NEW, /* the same, and it is refused */
+    PART_IF_OLD      /* the same with the old one accepted */
 };
 struct job_part {
     struct driver_step step;

@@ -89,8 +89,9 @@ static enum kt_kind add_probe(struct job *job, const struct work *w, const struc
         copy_login(job, part, DRIVER_NEW, run_account(run, run->slot_new), l->new_.password);
     if (asks_old)
         copy_login(job, part, DRIVER_OLD, run_account(run, run->slot_old), l->old.password);
-    if (asks_new && asks_old && !is_alternate(w))
-        return KT_OK; /* of two values for one account one is a wrong password */
+    /* Of two values for one account one is a wrong password; and see doubts_in_place(). */
+    if (asks_new && !is_alternate(w))
+        return KT_OK;
     return add_control(job, part, w, slot, &l->old, err);
 }
 
@@ -152,6 +153,15 @@ static uint32_t control_slot(const struct run *run, enum job_kind kind)
     return run->slot_new;
 }
 
+/* A consumer is in trouble: has the target lost the one password that the account has? A refusal is
+ * evidence by itself, and then both are asked. That it is accepted only lets the run go back, which
+ * ends with a proof of its own; so it is believed without a wrong password, of which going back has
+ * none to spare. */
+static bool doubts_in_place(const struct work *w, enum job_kind kind)
+{
+    return kind == JOB_PROBE && w->run.machine.doubt && !is_alternate(w);
+}
+
 static bool uses_control(const struct work *w, enum job_kind kind)
 {
     return kind == JOB_PREFLIGHT || is_alternate(w);
@@ -181,7 +191,7 @@ static bool asks_slot(const struct work *w, enum job_kind kind, uint32_t slot, u
         (kind == JOB_PREFLIGHT && slot != run->slot_old))
         return false;
     *ret = uses_control(w, kind) && control_slot(run, kind) == slot;
-    if (finds_dead(run, kind, &dead) && dead == slot)
+    if (!doubts_in_place(w, kind) && finds_dead(run, kind, &dead) && dead == slot)
         ++*ret;
     return true;
 }
@@ -315,7 +325,12 @@ static enum kt_kind fill(struct job *job, const struct work *w, const struct log
         kind = add_probe(job, w, l, PART_ALWAYS, true, true, control, err);
         return kind == KT_OK ? add_verify(job, w, l, err) : kind;
     case JOB_PROBE:
-        return add_probe(job, w, l, PART_ALWAYS, true, true, control, err);
+        if (!doubts_in_place(w, job->kind))
+            return add_probe(job, w, l, PART_ALWAYS, true, true, control, err);
+        kind = add_probe(job, w, l, PART_ALWAYS, true, false, control, err);
+        if (kind == KT_OK)
+            kind = add_probe(job, w, l, PART_IF_NOT_NEW, true, true, control, err);
+        return kind;
     case JOB_REVOKE:
         kind = add_probe(job, w, l, PART_ALWAYS, true, true, control, err);
         if (kind == KT_OK)

@@ -183,7 +183,8 @@ static enum kt_kind move_by(struct work *w, const struct job_part *probe, enum p
     if (probe == NULL)
         return move(w, EV_UNREACH, NULL, now_ms, err);
     struct evidence evidence;
-    probe_judge(&probe->result, true, true, death, &evidence);
+    bool asks_old = probe->step.logins[DRIVER_OLD].username != NULL;
+    probe_judge(&probe->result, true, asks_old, death, &evidence);
     if (!evidence.valid)
         return move(w, evidence.event, probe, now_ms, err);
     const char *why = w->run.machine.doubt ? trouble_of(w) : reason(w, probe);
