@@ -59,6 +59,7 @@ enum driver_who { DRIVER_LOGINS(X) DRIVER_LOGIN_COUNT };
     X(DRIVER_REFUSED, "refused")     /* the login was refused: admin's, or new's in verify */      \
     X(DRIVER_PERMANENT, "permanent") /* the target said no (privilege, policy); nothing changed,   \
                                         but for revoke: see text and evidence.sessions */          \
+    X(DRIVER_BAD_VALUE, "value")     /* the target's rules refuse this value; nothing changed */    \
     X(DRIVER_WRONG_SERVER, "wrong-server") /* not the one that target.server_id names; no effect */
 #define X(name, text) name,
 enum driver_class { DRIVER_CLASSES(X) DRIVER_CLASS_COUNT };

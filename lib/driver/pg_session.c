@@ -369,7 +369,7 @@ static const struct code_row {
     {"42501", DRIVER_PERMANENT, "the administrative role lacks the privilege"},
     {"42704", DRIVER_PERMANENT, "there is no such role"},
     {"0A",    DRIVER_PERMANENT, "the server cannot do this"},
-    {"22",    DRIVER_PERMANENT, "the server does not accept the value"},
+    {"22",    DRIVER_BAD_VALUE, "the server does not accept the value"},
     {"25006", DRIVER_UNREACH, "the server is read-only"},
     {"2",     DRIVER_PERMANENT, "the server refused the change"},
     {"42",    DRIVER_PERMANENT, "the server refused the statement"},

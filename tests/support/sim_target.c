@@ -200,6 +200,11 @@ static void set_verifier(struct sim *sim, const struct driver_step *step,
         say(ret, DRIVER_PERMANENT, "42704", "there is no such role");
         return;
     }
+    if (sim->bad_values > 0) {
+        sim->bad_values--;
+        say(ret, DRIVER_BAD_VALUE, "22023", "the server does not accept the value");
+        return;
+    }
     if (!kt_scram_is_verifier(step->public_part)) {
         say(ret, DRIVER_PERMANENT, "form", "this is no verifier");
         return;

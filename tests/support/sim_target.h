@@ -34,6 +34,7 @@ struct sim {
     bool down;
     bool no_revoke;           /* says no to revocations */
     bool says_no;             /* says no to changes */
+    unsigned bad_values;      /* its rules do not allow so many more */
     bool ignores;             /* says yes to changes and does nothing */
     unsigned lose_reply;      /* of so many changes the answer is lost */
     bool old_survives;        /* revoking has no effect */

@@ -791,6 +791,38 @@ static void says_no(void **state)
     scene_end(s);
 }
 
+/* Another value is made, as another version; the first is destroyed. */
+static void value_not_allowed(void **state)
+{
+    struct scene *s = scene(*state);
+    s->sim.bad_values = 1;
+    rotate(s);
+    until(s, "done");
+    current_is(s, 3, alternates(s) ? "app_b" : "app_a");
+    need(s, 404, "GET", "secret/data/db/orders?version=2", NULL);
+    char path[128];
+    (void)snprintf(path, sizeof path, "rotation/runs/%s/report", s->run);
+    need(s, 200, "GET", path, NULL);
+    says(s, "the target did not allow the first value, another one was made");
+    says(s, "v3 is in use, v1 is refused");
+    scene_end(s);
+}
+
+/* Two are enough. */
+static void no_value_allowed(void **state)
+{
+    struct scene *s = scene(*state);
+    s->sim.bad_values = 2;
+    rotate(s);
+    ends_back(s);
+    load_run(s);
+    says(s, "the server does not accept the value");
+    assert_int_equal(sim_ops(&s->sim, DRIVER_APPLY), 2);
+    need(s, 404, "GET", "secret/data/db/orders?version=2", NULL);
+    need(s, 404, "GET", "secret/data/db/orders?version=3", NULL);
+    scene_end(s);
+}
+
 static void down_before(void **state)
 {
     struct scene *s = scene(*state);
@@ -1180,6 +1212,8 @@ int main(void)
         BOTH(both_dead),
         BOTH(lost_replies),
         BOTH(says_no),
+        BOTH(value_not_allowed),
+        BOTH(no_value_allowed),
         BOTH(down_before),
         BOTH(down_while_revoking),
         BOTH(default_limits_suffice),

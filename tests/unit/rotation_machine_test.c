@@ -43,6 +43,7 @@ static bool same(const struct machine *a, const struct machine *b)
            a->intent == b->intent && a->open == b->open && a->promoted == b->promoted &&
            a->past == b->past && a->hold_unhealthy == b->hold_unhealthy &&
            a->hold_silent == b->hold_silent && a->said_no == b->said_no &&
+           a->bad_value == b->bad_value && a->values == b->values &&
            a->applied_again == b->applied_again && a->both_dead == b->both_dead &&
            a->revoked_again == b->revoked_again && a->restored == b->restored &&
            a->refused_back == b->refused_back && a->frozen == b->frozen &&

@@ -51,7 +51,7 @@ static void pack(const struct world *w, unsigned char out[32])
     const unsigned char all[] = {
         (unsigned char)m->state, (unsigned char)m->back, (unsigned char)m->intent, m->open,
         m->promoted, m->past, m->applied_again, m->both_dead, m->revoked_again, m->restored,
-        m->refused_back, m->said_no,
+        m->refused_back, m->said_no, m->bad_value, m->values,
         (unsigned char)m->frozen, (unsigned char)m->frozen_in, m->fresh, m->doubt, w->stored,
         w->new_ok, w->old_ok, w->can_lose, w->lost_new, w->lost_old, w->promoted, w->runs_new,
         w->faults, w->cancels};
@@ -114,6 +114,10 @@ static void reach(struct model *model, const struct world *w)
 
 static void commit(const struct model *model, struct world *w, unsigned fx)
 {
+    if ((fx & FX_OTHER) != 0) {
+        assert_false(w->new_ok); /* what is thrown away is refused */
+        w->lost_new = false;     /* and if the target turns back it is that one that it may take */
+    }
     if ((fx & FX_VALUE) != 0 && model->mutation != VALUE_LATE)
         w->stored = true;
     if ((fx & FX_PROMOTE) != 0)
@@ -202,6 +206,12 @@ static void send(struct model *model, const struct world *from, enum machine_wan
     w = *from; /* the target says no */
     w.faults++;
     event(model, &w, EV_PERMANENT);
+    reach(model, &w);
+    if (want != WANT_APPLY)
+        return;
+    w = *from; /* its rules do not allow the value */
+    w.faults++;
+    event(model, &w, EV_VALUE);
     reach(model, &w);
 }
 

@@ -6,6 +6,7 @@
  * they have, a second time. Then the run goes back, or a person has to look. */
 #define APPLY_AGAIN          1u
 #define APPLY_AGAIN_PROMOTED 2u
+#define OTHER_VALUES         1u /* in place of one that the target does not allow */
 #define REVOKE_AGAIN         2u
 #define RESTORE_AGAIN        2u
 
@@ -242,9 +243,25 @@ static void in_place_now(struct machine *m, bool old_accepted, unsigned *fx)
     }
 }
 
+/* The target was seen to refuse the value: it is thrown away, and the run goes on with another. */
+static void other_value(struct machine *m, unsigned *fx)
+{
+    m->values++;
+    m->bad_value = false;
+    m->open = false;
+    m->applied_again = 0;
+    go(m, RUN_GENERATED);
+    *fx |= FX_OTHER;
+}
+
 /* The target does not have it: never had, or lost it. */
 static void apply_again(struct machine *m, unsigned *fx)
 {
+    if (m->bad_value && !m->fixed_value && !m->promoted && m->values < OTHER_VALUES) {
+        other_value(m, fx);
+        return;
+    }
+    m->said_no = m->said_no || m->bad_value;
     bool never_said_yes = m->state == RUN_APPLYING && m->open;
     if (m->said_no || !never_said_yes) {
         unsigned most = m->promoted ? APPLY_AGAIN_PROMOTED : APPLY_AGAIN;
@@ -461,7 +478,7 @@ static void went(struct machine *m, enum run_state next, unsigned *fx)
 
 static void thaw(struct machine *m)
 {
-    m->said_no = false;
+    m->said_no = m->bad_value = false;
     m->applied_again = m->both_dead = m->revoked_again = m->restored = m->refused_back = 0;
     m->frozen = FROZEN_NOT;
     go(m, m->frozen_in);
@@ -525,6 +542,7 @@ bool machine_event(struct machine *m, enum run_event event, unsigned *ret_fx)
     case ACT_PROBE:
         m->fresh = false;
         m->said_no = m->said_no || (event == EV_PERMANENT && m->state == RUN_APPLYING);
+        m->bad_value = m->bad_value || event == EV_VALUE;
         m->doubt = event == EV_UNHEALTHY;
         break;
     case ACT_GO:

@@ -75,6 +75,7 @@ const char *run_intent_text(enum run_intent intent);
     X(EV_OPEN, "control accepted")   /* a wrong password was accepted */                           \
     X(EV_SERVER, "wrong server")                                                                   \
     X(EV_PERMANENT, "permanent")     /* the target said no for another reason */                   \
+    X(EV_VALUE, "value refused")     /* the target's rules do not allow this value */              \
     X(EV_UNREACH, "unreachable")     /* no answer, or one that says nothing */                     \
     X(EV_TIMEOUT, "given up")        /* it took too long or failed too often */                    \
     X(EV_CRASH, "restart")                                                                         \
@@ -156,7 +157,8 @@ enum run_effect {
     FX_PAGE = 1 << 8,     /* somebody should know now */
     FX_INTENT = 1 << 9,   /* an intent is recorded: something is about to be sent */
     FX_AGAIN = 1 << 10,   /* consumers that gave the new version up may try it again */
-    FX_ALONE = 1 << 11    /* promoted, and the old version is refused already */
+    FX_ALONE = 1 << 11,   /* promoted, and the old version is refused already */
+    FX_OTHER = 1 << 12    /* the new version is thrown away, and another one made in its place */
 };
 
 struct machine {
@@ -170,6 +172,9 @@ struct machine {
     bool hold_unhealthy;    /* an unhealthy consumer holds the run, it does not go back */
     bool hold_silent;       /* so does one that does not acknowledge in time */
     bool said_no;           /* the target did not take the new one for a reason of its own */
+    bool bad_value;         /* it does not allow the value */
+    bool fixed_value;       /* there is no other one to try */
+    uint8_t values;         /* how many were made in place of others */
     uint8_t applied_again, both_dead, revoked_again, restored, refused_back; /* how often */
     enum frozen_code frozen;
     enum run_state frozen_in;

@@ -139,6 +139,7 @@ static const char *deviation(const struct run *run, size_t i)
     } rows[] = {
         {run->loose_passed, "readers that are no agents had not read the new version when "
                             "max_overlap ended"},
+        {run->machine.values > 0, "the target did not allow the first value, another one was made"},
         {run->machine.applied_again > 0, "the target lost the new credential and got it again"},
         {run->machine.both_dead > 0, "the target refused both credentials, the new one was set "
                                      "again"},

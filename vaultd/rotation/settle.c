@@ -112,7 +112,7 @@ static enum run_event event_of(const struct driver_result *result)
     static const enum run_event events[DRIVER_CLASS_COUNT] = {
         [DRIVER_UNREACH] = EV_UNREACH,     [DRIVER_OK] = EV_OK,
         [DRIVER_REFUSED] = EV_ADMIN,       [DRIVER_PERMANENT] = EV_PERMANENT,
-        [DRIVER_WRONG_SERVER] = EV_SERVER,
+        [DRIVER_BAD_VALUE] = EV_PERMANENT, [DRIVER_WRONG_SERVER] = EV_SERVER,
     };
     return events[result->class];
 }
@@ -247,7 +247,8 @@ static enum kt_kind settle_apply(struct work *w, const struct job *job, int64_t 
         create != NULL && create->result.class != DRIVER_OK ? create : apply;
     if (last == NULL)
         return move(w, EV_UNREACH, NULL, now_ms, err);
-    enum run_event event = event_of(&last->result);
+    enum run_event event =
+        last->result.class == DRIVER_BAD_VALUE ? EV_VALUE : event_of(&last->result);
     if (event == EV_OK && w->run.machine.strategy == STRATEGY_IN_PLACE)
         return settle_in_place(w, job, now_ms, err);
     return move(w, event, last, now_ms, err);

@@ -28,6 +28,7 @@ static const struct transition table[RUN_STATE_COUNT][RUN_EVENT_COUNT] = {
                        [EV_UNHEALTHY] = STAY},
     [RUN_GENERATED] = {[EV_OK] = GO(RUN_APPLYING), [EV_CRASH] = STAY, [EV_CANCEL] = CANCEL},
     [RUN_APPLYING] = {[EV_OK] = GO(RUN_APPLIED), TARGET_TROUBLE, [EV_PERMANENT] = PROBE,
+                      [EV_VALUE] = PROBE,
                       [EV_UNREACH] = PROBE, [EV_TIMEOUT] = BACK, [EV_CRASH] = PROBE,
                       [EV_CANCEL] = BACK, [EV_UNHEALTHY] = STAY},
     [RUN_APPLIED] = {[EV_OK] = GO(RUN_VERIFYING), [EV_CRASH] = STAY, [EV_CANCEL] = BACK},

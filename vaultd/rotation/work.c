@@ -165,7 +165,7 @@ static void move_stages(struct work *w, unsigned fx)
 
 #define FX_ON_SECRET                                                                               \
     (FX_VALUE | FX_MARK_NEW | FX_PROMOTE | FX_DEMOTE | FX_DROP_NEW | FX_DEAD_NEW | FX_DEAD_OLD |   \
-     FX_AGAIN | FX_ALONE)
+     FX_AGAIN | FX_ALONE | FX_OTHER)
 
 static enum kt_kind change_secret(struct work *w, unsigned fx, struct kt_err *err)
 {
@@ -178,7 +178,13 @@ static enum kt_kind change_secret(struct work *w, unsigned fx, struct kt_err *er
     struct batch *batch = request_batch(w->req);
     if (batch == NULL)
         return kt_fail(err, KT_NO_MEMORY, "changing a secret's stages");
-    enum kt_kind kind = (fx & FX_VALUE) != 0 ? make_value(w, err) : KT_OK;
+    enum kt_kind kind = KT_OK;
+    if ((fx & FX_OTHER) != 0) {
+        mark_dead(w, w->run.to);
+        kind = drop_new(w, err);
+    }
+    if (kind == KT_OK && (fx & (FX_VALUE | FX_OTHER)) != 0)
+        kind = make_value(w, err);
     if (kind != KT_OK)
         return kind;
     move_stages(w, fx);
@@ -274,10 +280,11 @@ static void set_because(struct work *w, const char *why)
 {
     struct run *run = &w->run;
     enum run_state state = run->machine.state;
-    bool told = run->machine.said_no && run->because[0] != '\0';
+    bool no = run->machine.said_no || run->machine.bad_value;
+    bool told = no && run->because[0] != '\0';
     bool turned = state != w->before && (state == RUN_ROLLING_BACK || state == RUN_FROZEN ||
                                          state == RUN_CANCELLED);
-    bool says_no = run->machine.said_no && state == RUN_APPLYING;
+    bool says_no = no && state == RUN_APPLYING;
     if (why != NULL && !told && (turned || says_no))
         run->because = why;
     if (state == RUN_DONE)
