@@ -68,6 +68,7 @@ UNIT_SRC   := $(sort $(wildcard tests/unit/*_test.c))
 FUZZ_SRC   := $(sort $(filter-out tests/fuzz/replay.c,$(wildcard tests/fuzz/*.c)))
 BENCH_SRC  := $(sort $(wildcard tests/bench/*.c))
 SHIM_SRC   := $(sort $(wildcard tests/support/*_shim.c))
+SIM_SRC    := $(sort $(wildcard tests/sim/*.c))
 SUPPORT_SRC := $(sort $(filter-out $(SHIM_SRC),$(wildcard tests/support/*.c)))
 
 obj = $(patsubst %.c,$(O)/%.o,$(1))
@@ -81,11 +82,12 @@ SHIM     := $(patsubst tests/support/%.c,$(O)/support/%.so,$(SHIM_SRC))
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all programs unit-programs fuzz-programs replay-programs bench-programs shims
+.PHONY: all programs unit-programs sim-programs fuzz-programs replay-programs bench-programs shims
 
 all: programs  ## build the programs into build/bin (the default)
 programs: $(addprefix $(BIN)/,$(PROGRAMS))
 unit-programs: $(UNIT)
+sim-programs: $(O)/sim/sim
 fuzz-programs: $(FUZZ)
 replay-programs: $(REPLAY)
 bench-programs: $(BENCH)
@@ -126,6 +128,9 @@ TEST_ARCHIVES := $(O)/libsupport.a $(O)/libvaultd.a $(O)/libworker.a $(O)/libage
   $(O)/libkt.a
 $(O)/unit/%: EXTRA_LIBS = -lcmocka
 $(O)/unit/%: $(O)/tests/unit/%.o $(TEST_ARCHIVES); $(link)
+# What a thread can wait for, and the audit log's disk, are the simulation's own.
+$(O)/sim/sim: LDFLAGS += -Wl,@tests/sim/wraps
+$(O)/sim/sim: $(call obj,$(SIM_SRC)) tests/sim/wraps $(TEST_ARCHIVES); $(link)
 $(O)/bench/%: $(O)/tests/bench/%.o $(TEST_ARCHIVES); $(link)
 $(O)/replay/%: $(O)/tests/fuzz/replay.o $(O)/tests/fuzz/%.o $(TEST_ARCHIVES); $(link)
 $(O)/fuzz/%: EXTRA_LIBS = -fsanitize=fuzzer
@@ -148,7 +153,7 @@ deps:  ## install what is missing (Debian 12, as root) and create the system use
 	@tests/support/deps
 
 test: deps  ## build everything and pass all tests; ends with "N passed, N failed"
-	@$(MAKE) --no-print-directory -j$$(nproc) all unit-programs replay-programs shims
+	@$(MAKE) --no-print-directory -j$$(nproc) all unit-programs sim-programs replay-programs shims
 	@tests/run $(ONLY)
 
 check: all unit-programs  ## build, lint and unit tests: under a minute
@@ -165,7 +170,7 @@ bench: deps  ## print the figures, each beside its limit; ONLY="reads", QUICK=1,
 MINUTES ?= 10
 SEED    ?= 1
 torture: deps  ## kill, fill, cut: MINUTES=10 SEED=1
-	@$(MAKE) --no-print-directory -j$$(nproc) all unit-programs shims
+	@$(MAKE) --no-print-directory -j$$(nproc) all unit-programs sim-programs shims
 	@tests/torture/run --minutes $(MINUTES) --seed $(SEED)
 
 SECONDS_EACH ?= 20

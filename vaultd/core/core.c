@@ -289,6 +289,7 @@ static enum kt_kind open_log(struct core *core, bool accept_rollback, struct kt_
                                         .fence = leadership.fence,
                                         .sync_ms = 1000,
                                         .checkpoint_ms = 10000,
+                                        .segment_bytes = core->config.audit_segment_bytes,
                                         .accept_rollback = accept_rollback,
                                         .broken = core->config.audit_broken,
                                         .broken_arg = core->config.audit_broken_arg};

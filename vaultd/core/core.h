@@ -32,6 +32,7 @@ struct core_config {
     const struct rotation_executor *executor; /* instead of the spawner, in tests; NULL: none */
     bool dev;
     const char *const *notes;   /* sandbox layers that are missing, for health; NULL ends */
+    size_t audit_segment_bytes; /* of a new audit log; 0: audit.h's */
     int64_t tick_ms;            /* rotation's coarse timer; 0: 60 s */
     /* The audit log stopped after a disk error: the process should end. Any thread; NULL: nobody. */
     void (*audit_broken)(void *arg, const char *what);

@@ -24,6 +24,9 @@ struct inmem_state {
 struct inmem_image {
     struct inmem_state state;
     bool opened;
+    atomic_bool frozen;
+    store_image_fn *watch; /* may be NULL */
+    void *watch_arg;
 };
 
 struct inmem {
@@ -215,6 +218,20 @@ static bool is_lost(struct inmem *inmem)
     return in == 1;
 }
 
+static void keep(struct inmem_image *image, const struct inmem_state *state)
+{
+    if (image == NULL || atomic_load(&image->frozen))
+        return;
+    drop_state(&image->state);
+    image->state = share_state(state);
+}
+
+static void tell(const struct inmem *inmem, bool durable)
+{
+    if (inmem->image != NULL && inmem->image->watch != NULL)
+        inmem->image->watch(inmem->image->watch_arg, durable);
+}
+
 static enum store_error fold_commit(struct engine *engine, const struct store_head *head)
 {
     struct inmem *inmem = inmem_of(engine);
@@ -222,10 +239,8 @@ static enum store_error fold_commit(struct engine *engine, const struct store_he
         inmem->work.head = *head;
         wait_ms(inmem->delay_ms);
         if (is_lost(inmem)) {
-            if (inmem->image != NULL && inmem->lose_applied) {
-                drop_state(&inmem->image->state);
-                inmem->image->state = share_state(&inmem->work);
-            }
+            if (inmem->lose_applied)
+                keep(inmem->image, &inmem->work);
             drop_state(&inmem->work);
             (void)snprintf(engine->trouble, sizeof engine->trouble,
                            "a commit was not acknowledged");
@@ -234,15 +249,14 @@ static enum store_error fold_commit(struct engine *engine, const struct store_he
     }
     engine->used = fold_used(engine);
     engine->entries = inmem->work.data.entries;
+    tell(inmem, false);
+    keep(inmem->image, &inmem->work);
+    tell(inmem, true);
     (void)pthread_mutex_lock(&inmem->lock);
     struct inmem_state old = inmem->visible;
     inmem->visible = inmem->work;
     (void)pthread_mutex_unlock(&inmem->lock);
     drop_state(&old);
-    if (inmem->image != NULL) {
-        drop_state(&inmem->image->state);
-        inmem->image->state = share_state(&inmem->visible);
-    }
     return STORE_OK;
 }
 
@@ -296,6 +310,7 @@ enum kt_kind store_inmem_open(const struct store_config *config, const struct st
     inmem->image = seam->image;
     if (seam->image != NULL) {
         seam->image->opened = true;
+        atomic_store(&seam->image->frozen, false);
         inmem->visible = share_state(&seam->image->state);
     } else {
         kt_random(inmem->visible.head.history, sizeof inmem->visible.head.history);
@@ -324,6 +339,17 @@ void store_image_free(struct inmem_image *image)
     KT_ASSERT(!image->opened);
     drop_state(&image->state);
     free(image);
+}
+
+void store_image_watch(struct inmem_image *image, store_image_fn *fn, void *arg)
+{
+    image->watch = fn;
+    image->watch_arg = arg;
+}
+
+void store_image_freeze(struct inmem_image *image)
+{
+    atomic_store(&image->frozen, true);
 }
 
 void store_inmem_lose(struct store *store, unsigned nth, bool applied)

@@ -6,6 +6,10 @@
  *          acknowledgement, as when the process dies with a transaction under way: its batches get
  *          STORE_UNKNOWN, the store is broken, and the image has the fold or not, as `applied`
  *          says.
+ *          store_image_watch() is for whoever lets it die just there: the hook is called on the store
+ *          thread before a fold is in the image and once it is, while nobody knows yet; it may block,
+ *          which delays the completions. After store_image_freeze() the image stays as it is: what
+ *          still runs goes on, on what it sees, and nothing of it survives. Opening it again thaws it.
  * Owner:   the caller; an image outlives the stores on it. One store at a time: a second is
  *          refused.
  * Threads: before the fold in question is committed. */
@@ -16,4 +20,7 @@
 struct inmem_image;
 struct inmem_image *store_image_new(void); /* NULL: out of memory */
 void store_image_free(struct inmem_image *image);
+typedef void store_image_fn(void *arg, bool durable);
+void store_image_watch(struct inmem_image *image, store_image_fn *fn, void *arg);
+void store_image_freeze(struct inmem_image *image);
 void store_inmem_lose(struct store *store, unsigned nth, bool applied);

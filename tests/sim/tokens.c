@@ -1,0 +1,349 @@
+/* Tokens are made, used up, renewed, left to expire and revoked; what is dead never gets in again.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/sim/actors.h"
+
+#define TOKENS 40
+#define MS     INT64_C(1000000)
+#define ROOT   (-1)
+#define NOBODY (-2)
+
+static const char policy[] =
+    "path \"auth/token/create\" { capabilities = [\"create\", \"update\", \"sudo\"] }\n"
+    "path \"auth/token/lookup-self\" { capabilities = [\"read\"] }\n"
+    "path \"auth/token/renew-self\" { capabilities = [\"update\"] }\n"
+    "path \"auth/token/revoke-self\" { capabilities = [\"update\"] }\n";
+
+struct sim_token {
+    bool used;
+    char text[32];
+    int parent; /* ROOT, NOBODY: an orphan */
+    /* what it may be: both are possible while nobody knows what became of a change */
+    bool may_live, may_die;
+    int64_t ttl_ms, expires_min_ms, expires_max_ms;
+    unsigned uses, used_min, used_max; /* uses 0: any number */
+};
+
+struct token_model {
+    struct sim_token tokens[TOKENS];
+    unsigned made;
+    bool has_policy;
+};
+
+void tokens_begin(struct world *world)
+{
+    world->tokens = calloc(1, sizeof *world->tokens);
+}
+
+void tokens_end(struct world *world)
+{
+    free(world->tokens);
+}
+
+/* ---- what is certain ---- */
+
+static bool surely_dead(const struct token_model *model, int i, int64_t wall_ms)
+{
+    const struct sim_token *t = &model->tokens[i];
+    return !t->may_live || wall_ms >= t->expires_max_ms ||
+           (t->uses != 0 && t->used_min >= t->uses) ||
+           (t->parent >= 0 && surely_dead(model, t->parent, wall_ms));
+}
+
+static bool surely_alive(const struct token_model *model, int i, int64_t wall_ms)
+{
+    const struct sim_token *t = &model->tokens[i];
+    return !t->may_die && wall_ms < t->expires_min_ms && (t->uses == 0 || t->used_max < t->uses) &&
+           (t->parent < 0 || surely_alive(model, t->parent, wall_ms));
+}
+
+static int find(const struct token_model *model, const char *text)
+{
+    for (int i = 0; i < TOKENS; i++)
+        if (model->tokens[i].used && strcmp(model->tokens[i].text, text) == 0)
+            return i;
+    return -1;
+}
+
+/* ---- whatever is asked ---- */
+
+void tokens_before_pass(struct world *world, struct ask *ask)
+{
+    struct token_model *model = world->tokens;
+    int i = ask->token == NULL ? -1 : find(model, ask->token);
+    int64_t now_ms = sched_wall_ms();
+    ask->token_number = i;
+    if (i < 0)
+        return;
+    bool first = !ask->passed;
+    ask->passed = true;
+    if (first || ask->waits)
+        ask->token_dead = surely_dead(model, i, now_ms);
+    ask->token_alive = (first || ask->token_alive) && surely_alive(model, i, now_ms);
+    if (first)
+        model->tokens[i].used_max++;
+}
+
+void tokens_after_pass(struct world *world, const struct ask *ask)
+{
+    struct token_model *model = world->tokens;
+    if (ask->token_number < 0 || ask->unknown)
+        return;
+    struct sim_token *t = &model->tokens[ask->token_number];
+    bool refused = ask->status == 403;
+    if (ask->token_dead && !refused)
+        sim_fail("%s %s with %s, which is revoked, expired or used up, is answered %u: %s",
+                 ask->method, ask->path, t->text, ask->status, ask->answer);
+    bool sure = surely_alive(model, ask->token_number, ask->ended_wall_ms) ||
+                (t->uses != 0 && t->used_max == t->uses && !t->may_die &&
+                 ask->ended_wall_ms < t->expires_min_ms); /* this was its last use */
+    if (ask->token_alive && sure && refused)
+        sim_fail("%s %s with %s, which is alive, is refused: %s", ask->method, ask->path, t->text,
+                 ask->answer);
+    if (refused)
+        t->used_max--;
+    else
+        t->used_min++;
+}
+
+/* ---- looking ---- */
+
+static void settle(struct world *world, struct ask *ask, int i)
+{
+    struct token_model *model = world->tokens;
+    struct sim_token *t = &model->tokens[i];
+    char body[80];
+    (void)snprintf(body, sizeof body, "{\"token\":\"%s\"}", t->text);
+    *ask = (struct ask){
+        .method = "POST", .path = "auth/token/lookup", .token = world->root, .body = body};
+    ask_vault(world, ask, false);
+    if (world->dead)
+        return;
+    if (ask->status == 200 && surely_dead(model, i, ask->begun_wall_ms))
+        sim_fail("token %s was revoked, expired or used up, and is alive: %s", t->text,
+                 ask->answer);
+    if (ask->status == 403 && surely_alive(model, i, ask->ended_wall_ms))
+        sim_fail("token %s was made and nobody ended it, and is not alive: %s", t->text,
+                 ask->answer);
+    if (ask->status != 200 && ask->status != 403)
+        sim_fail("token %s is looked up: %u %s", t->text, ask->status, ask->answer);
+    if (ask->status == 403) {
+        t->may_live = false;
+        t->may_die = true;
+        return;
+    }
+    t->may_live = true;
+    t->may_die = false;
+    unsigned left = (unsigned)answer_int(ask, "data.num_uses", 0);
+    if (t->uses == 0)
+        return;
+    if (left > t->uses - t->used_min || left + t->used_max < t->uses)
+        sim_fail("token %s of %u uses was used %u to %u times, and has %u left", t->text, t->uses,
+                 t->used_min, t->used_max, left);
+    t->used_min = t->used_max = t->uses - left;
+}
+
+static void put_policy(struct world *world, struct ask *ask)
+{
+    char body[1024];
+    struct kt_buf text;
+    kt_buf_init(&text, sizeof body);
+    struct kt_jsonw w = kt_jsonw(&text);
+    kt_jsonw_object(&w);
+    kt_jsonw_kv_text(&w, "policy", policy);
+    kt_jsonw_end(&w);
+    (void)snprintf(body, sizeof body, "%s", kt_buf_text(&text));
+    kt_buf_free(&text);
+    *ask = (struct ask){.method = "PUT",
+                        .path = "sys/policies/acl/maker",
+                        .token = world->root,
+                        .body = body,
+                        .changes = true};
+    ask_vault(world, ask, false);
+    world->tokens->has_policy = ask->effect;
+}
+
+void tokens_check(struct world *world)
+{
+    struct ask *ask = malloc(sizeof *ask);
+    for (int i = 0; i < TOKENS && !world->dead; i++)
+        if (world->tokens->tokens[i].used)
+            settle(world, ask, i);
+    if (!world->dead && !world->tokens->has_policy)
+        put_policy(world, ask);
+    free(ask);
+}
+
+/* ---- working ---- */
+
+static bool has_child(const struct token_model *model, int i)
+{
+    for (int c = 0; c < TOKENS; c++)
+        if (model->tokens[c].used && model->tokens[c].parent == i)
+            return true;
+    return false;
+}
+
+/* A free place, or that of one that is dead for good; -1: none. */
+static int place(const struct token_model *model)
+{
+    int64_t now_ms = sched_wall_ms();
+    for (int i = 0; i < TOKENS; i++)
+        if (!model->tokens[i].used)
+            return i;
+    int start = (int)sim_below(TOKENS);
+    for (int n = 0; n < TOKENS; n++) {
+        int i = (start + n) % TOKENS;
+        if (surely_dead(model, i, now_ms) && !has_child(model, i))
+            return i;
+    }
+    return -1;
+}
+
+static int somebody(const struct token_model *model)
+{
+    int start = (int)sim_below(TOKENS);
+    for (int n = 0; n < TOKENS; n++)
+        if (model->tokens[(start + n) % TOKENS].used)
+            return (start + n) % TOKENS;
+    return -1;
+}
+
+static void make(struct world *world, struct ask *ask)
+{
+    struct token_model *model = world->tokens;
+    int i = place(model), parent = sim_chance(500) ? ROOT : somebody(model);
+    if (i < 0 || parent == i)
+        return;
+    if (parent >= 0 && model->tokens[parent].uses != 0)
+        parent = ROOT;
+    bool orphan = sim_chance(150);
+    struct sim_token *t = &model->tokens[i];
+    *t = (struct sim_token){.used = true,
+                            .parent = orphan ? NOBODY : parent,
+                            .may_live = true,
+                            .may_die = true,
+                            .ttl_ms = (int64_t)(2 + sim_below(1u << (2 + sim_below(8)))) * 1000,
+                            .uses = sim_chance(300) ? 1 + sim_below(4) : 0,
+                            .expires_max_ms = INT64_MAX};
+    (void)snprintf(t->text, sizeof t->text, "simtok-%u", ++model->made);
+    char body[256];
+    (void)snprintf(body, sizeof body,
+                   "{\"id\":\"%s\",\"policies\":[\"maker\"],\"ttl\":\"%lld\",\"num_uses\":%u,"
+                   "\"no_parent\":%s}",
+                   t->text, (long long)t->ttl_ms / 1000, t->uses, orphan ? "true" : "false");
+    *ask = (struct ask){.method = "POST",
+                        .path = "auth/token/create",
+                        .token = parent >= 0 ? model->tokens[parent].text : world->root,
+                        .body = body,
+                        .changes = true};
+    ask_vault(world, ask, true);
+    t->expires_max_ms = sched_wall_ms() + t->ttl_ms;
+    if (ask->unknown) {
+        t->expires_min_ms = ask->begun_wall_ms + t->ttl_ms;
+        return;
+    }
+    if (ask->lost || !ask->effect) {
+        t->used = false;
+        return;
+    }
+    t->may_die = false;
+    t->expires_min_ms = ask->begun_wall_ms + t->ttl_ms;
+    t->expires_max_ms = ask->ended_wall_ms + t->ttl_ms;
+}
+
+static void use(struct world *world, struct ask *ask)
+{
+    int i = somebody(world->tokens);
+    if (i < 0)
+        return;
+    *ask = (struct ask){
+        .method = "GET", .path = "auth/token/lookup-self", .token = world->tokens->tokens[i].text};
+    ask_vault(world, ask, true);
+}
+
+static void renew(struct world *world, struct ask *ask)
+{
+    int i = somebody(world->tokens);
+    if (i < 0)
+        return;
+    struct sim_token *t = &world->tokens->tokens[i];
+    int64_t before_ms = t->expires_max_ms;
+    t->expires_max_ms = INT64_MAX;
+    *ask = (struct ask){
+        .method = "POST", .path = "auth/token/renew-self", .token = t->text, .changes = true};
+    ask_vault(world, ask, true);
+    int64_t renewed_ms = sched_wall_ms() + t->ttl_ms;
+    if (ask->unknown) {
+        t->expires_max_ms = renewed_ms > before_ms ? renewed_ms : before_ms;
+        return;
+    }
+    t->expires_max_ms = before_ms;
+    if (ask->lost || !ask->effect)
+        return;
+    t->expires_min_ms = ask->begun_wall_ms + t->ttl_ms;
+    t->expires_max_ms = ask->ended_wall_ms + t->ttl_ms;
+}
+
+/* Its children live on by themselves. */
+static void orphan_children(struct token_model *model, int i, bool sure)
+{
+    for (int c = 0; c < TOKENS; c++)
+        if (model->tokens[c].used && model->tokens[c].parent == i) {
+            if (!sure)
+                model->tokens[c].may_die = true; /* as its parent */
+            model->tokens[c].parent = NOBODY;
+        }
+}
+
+static void revoke(struct world *world, struct ask *ask)
+{
+    struct token_model *model = world->tokens;
+    int i = somebody(model);
+    if (i < 0)
+        return;
+    struct sim_token *t = &model->tokens[i];
+    bool self = sim_chance(300), alone = !self && sim_chance(200);
+    char body[80];
+    (void)snprintf(body, sizeof body, "{\"token\":\"%s\"}", t->text);
+    bool could_die = t->may_die;
+    bool alive = surely_alive(model, i, sched_wall_ms() + 60000);
+    t->may_die = true;
+    *ask = (struct ask){.method = "POST",
+                        .path = self    ? "auth/token/revoke-self"
+                                : alone ? "auth/token/revoke-orphan"
+                                        : "auth/token/revoke",
+                        .token = self ? t->text : world->root,
+                        .body = self ? NULL : body,
+                        .changes = alive && (self || t->uses == 0)};
+    ask_vault(world, ask, true);
+    if (ask->unknown) {
+        if (alone)
+            orphan_children(model, i, false);
+        return;
+    }
+    if (ask->lost || ask->status >= 300) {
+        t->may_die = could_die;
+        return;
+    }
+    if (alone)
+        orphan_children(model, i, true);
+    t->may_live = false;
+}
+
+void tokens_run(struct world *world, unsigned number)
+{
+    static void (*const what[])(struct world *, struct ask *) = {make, make, use,   use,
+                                                                 use,  use,  renew, revoke};
+    struct ask *ask = malloc(sizeof *ask);
+    (void)number;
+    while (!world->dead && !world->leaving) {
+        what[sim_below(sizeof what / sizeof what[0])](world, ask);
+        if (!world->dead && sim_chance(700))
+            sched_sleep_ns(sim_below(500) * MS);
+    }
+    free(ask);
+}
