@@ -9,17 +9,18 @@ static const struct {
     {audit_begin, audit_end, audit_check, audit_crashed},
     {tokens_begin, tokens_end, tokens_check, NULL},
     {kv_begin, kv_end, kv_check, NULL},
+    {fleet_begin, fleet_end, fleet_check, NULL},
 };
 
-static const struct {
+struct task {
     void (*run)(struct world *world, unsigned number);
     unsigned number;
-} tasks[] = {
-    {kv_run, 0},
-    {kv_run, 1},
-    {tokens_run, 0},
-    {audit_run, 0},
 };
+static const struct task tasks[] = {
+    {kv_run, 0},       {kv_run, 1},      {tokens_run, 0},  {audit_run, 0},
+    {fleet_person, 0}, {fleet_agent, 0}, {fleet_agent, 1}, {fleet_agent, 2},
+};
+static const struct task last_tasks[] = {{fleet_agent, 0}, {fleet_agent, 1}, {fleet_agent, 2}};
 
 #define COUNT(list) (sizeof(list) / sizeof(list)[0])
 
@@ -48,17 +49,22 @@ void actors_crashed(struct world *world)
             models[i].crashed(world);
 }
 
-unsigned actors_list(struct world *world, struct actor *actors, unsigned max)
+static unsigned list(const struct task *all, size_t count, struct actor *actors, unsigned max)
 {
-    (void)world;
     unsigned n = 0;
-    for (size_t i = 0; i < COUNT(tasks) && n < max; i++)
-        actors[n++] = (struct actor){.run = tasks[i].run, .number = tasks[i].number};
+    for (size_t i = 0; i < count && n < max; i++)
+        actors[n++] = (struct actor){.run = all[i].run, .number = all[i].number};
     return n;
 }
 
-const struct rotation_executor *fleet_executor(struct world *world)
+unsigned actors_list(struct world *world, struct actor *actors, unsigned max)
 {
     (void)world;
-    return NULL;
+    return list(tasks, COUNT(tasks), actors, max);
+}
+
+unsigned actors_list_last(struct world *world, struct actor *actors, unsigned max)
+{
+    (void)world;
+    return list(last_tasks, COUNT(last_tasks), actors, max);
 }

@@ -10,6 +10,9 @@
 void actors_begin(struct world *world);
 void actors_end(struct world *world);
 unsigned actors_list(struct world *world, struct actor *actors, unsigned max);
+/* Those of the last life, which is not ended by a crash: they only bring to an end what was begun.
+ */
+unsigned actors_list_last(struct world *world, struct actor *actors, unsigned max);
 /* After unsealing, before anybody works: is everything there that was promised? */
 void actors_check(struct world *world);
 void actors_crashed(struct world *world);
@@ -42,4 +45,9 @@ void audit_run(struct world *world, unsigned number);
 void fleet_begin(struct world *world);
 void fleet_end(struct world *world);
 void fleet_check(struct world *world);
+void fleet_person(struct world *world, unsigned number);
+/* From now on nobody is moody, off or unreachable. */
+void fleet_calm(struct world *world);
+void fleet_settle(struct world *world);
+void fleet_agent(struct world *world, unsigned number);
 const struct rotation_executor *fleet_executor(struct world *world);

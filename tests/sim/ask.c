@@ -87,7 +87,7 @@ void ask_vault(struct world *world, struct ask *ask, bool network)
                                                   : ask->token;
     world_say(world, "%s: %s %s %s-> %u%s %.*s", who, ask->method, ask->path,
               ask->body == NULL ? "" : ask->body, ask->status, ask->unknown ? " (unknown)" : "",
-              300, ask->answer);
+              1500, ask->answer);
     sched_note(ask->status);
     audit_note_answer(world, ask);
     tokens_after_pass(world, ask);

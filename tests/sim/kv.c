@@ -270,7 +270,7 @@ void kv_run(struct world *world, unsigned number)
         else
             read_secret(world, ask, number, i);
         if (!world->dead && sim_chance(700))
-            sched_sleep_ns(sim_below(400) * MS);
+            sched_sleep_ns(sim_below(world->wants_rotation ? 8000 : 400) * MS);
     }
     free(ask);
 }

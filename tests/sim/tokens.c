@@ -343,7 +343,7 @@ void tokens_run(struct world *world, unsigned number)
     while (!world->dead && !world->leaving) {
         what[sim_below(sizeof what / sizeof what[0])](world, ask);
         if (!world->dead && sim_chance(700))
-            sched_sleep_ns(sim_below(500) * MS);
+            sched_sleep_ns(sim_below(world->wants_rotation ? 8000 : 500) * MS);
     }
     free(ask);
 }

@@ -106,6 +106,11 @@ static bool is_rare(enum place place)
            place == PLACE_IDENTITY_SYNC || place == PLACE_IDENTITY_SYNCED;
 }
 
+static bool is_at_target(enum place place)
+{
+    return place >= PLACE_APPLY_BEFORE && place <= PLACE_RESTORE_AFTER;
+}
+
 static void plan(struct world *world)
 {
     bool first = !world->initialized;
@@ -113,13 +118,17 @@ static void plan(struct world *world)
         world->at = (enum place)sim_below(PLACE_COUNT);
     while (first ? !is_rare(world->at) && sim_chance(600) : is_rare(world->at));
     world->fault = (enum disk_fault)sim_below(DISK_FAULTS);
-    unsigned most = world->at == PLACE_STEP ? 12 : is_rare(world->at) ? 1 : 6;
+    bool target = is_at_target(world->at);
+    unsigned most = world->at == PLACE_STEP ? 12 : is_rare(world->at) ? 1 : target ? 2 : 6;
     world->countdown = 1 + sim_below(1u << sim_below(most));
     world->clean =
         sim_chance(150) || world->at == PLACE_FILE_UNLINK || world->at == PLACE_FILE_UNLINKED;
     if (world->clean)
         world->countdown = 1 + sim_below(world->at == PLACE_STEP ? 200 : 2);
     world->ends_ns = sched_now_ns() + (200 + (int64_t)sim_below(1u << (9 + sim_below(6)))) * MS;
+    world->wants_rotation = target;
+    if (target)
+        world->ends_ns += 15000 * MS;
     world->dead = world->leaving = false;
     world_say(world, "plan: %s, %s, time %u%s", place_text(world->at), fault_text(world->fault),
               world->countdown, world->clean ? ", else stops in order" : "");
@@ -188,7 +197,8 @@ static void *act(void *arg)
 
 static unsigned start_actors(struct world *world, struct actor *actors)
 {
-    unsigned n = actors_list(world, actors, ACTORS_MAX);
+    unsigned n = world->last ? actors_list_last(world, actors, ACTORS_MAX)
+                             : actors_list(world, actors, ACTORS_MAX);
     for (unsigned i = 0; i < n; i++) {
         actors[i].world = world;
         if (pthread_create(&actors[i].thread, NULL, act, &actors[i]) != 0)
@@ -201,6 +211,8 @@ static void live(struct world *world)
 {
     struct actor actors[ACTORS_MAX];
     unsigned n = start_actors(world, actors);
+    if (world->last)
+        fleet_settle(world);
     while (!world->dead && sched_now_ns() < world->ends_ns)
         sched_wait(world, world->ends_ns);
     if (!world->dead && !world->clean) {
@@ -230,9 +242,22 @@ static void close_vault(struct world *world)
         sim_fail("the vault left %u files open", disk_open_files());
 }
 
-static void one_life(struct world *world)
+/* Nothing goes wrong any more: what was begun comes to an end. */
+static void plan_last(struct world *world)
 {
     plan(world);
+    fleet_calm(world);
+    world->countdown = 0;
+    world->clean = world->last = true;
+    world->ends_ns = 0;
+}
+
+static void one_life(struct world *world, bool last)
+{
+    if (last)
+        plan_last(world);
+    else
+        plan(world);
     open_vault(world);
     unseal(world);
     if (!world->dead)
@@ -277,7 +302,8 @@ static void *run(void *arg)
     sched_on_point(on_point, world);
     actors_begin(world);
     while (world->crashes < world->options.lives)
-        one_life(world);
+        one_life(world, false);
+    one_life(world, true);
     actors_end(world);
     store_image_free(world->image);
     sched_note(disk_sum());

@@ -72,15 +72,16 @@ struct world {
     struct inmem_image *image;
     struct store *store;
     struct core *core;
-    bool initialized, opening, dead, leaving;
+    bool initialized, dead, leaving, last;
     unsigned char share[1][SHAMIR_SHARE_BYTES];
     char root[256];
     unsigned life, crashes;
     /* the plan of this life */
     enum place at;
     enum disk_fault fault;
-    unsigned countdown; /* so often the place is still passed */
-    bool clean;         /* it is stopped in order, if it lives that long */
+    unsigned countdown;  /* so often the place is still passed */
+    bool clean;          /* it is stopped in order, if it lives that long */
+    bool wants_rotation; /* the place is at the target: others make way */
     int64_t ends_ns;
     /* what the crash said */
     int64_t died_wall_ms;

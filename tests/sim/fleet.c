@@ -1,0 +1,195 @@
+/* Setting the fleet up, and the people who rotate. */
+#include "tests/sim/fleet.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MS INT64_C(1000000)
+
+const struct fleet_secret fleet_secrets[SECRETS] = {{"db/orders", true}, {"db/web", false}};
+const unsigned agent_uses[AGENTS] = {0, 0, 1};
+
+static const char agent_policy[] = "path \"secret/data/*\" { capabilities = [\"read\"] }\n"
+                                   "path \"fleet/consumers/*\" { capabilities = [\"update\"] }\n"
+                                   "path \"fleet/watch/*\" { capabilities = [\"read\"] }\n";
+
+/* ---- setting up: each step again until the vault acknowledged it ---- */
+
+static bool put(struct world *world, struct ask *ask, const char *method, const char *path,
+                const char *body)
+{
+    if (world->dead)
+        return false;
+    *ask = (struct ask){.method = method, .path = path, .token = world->root, .body = body};
+    ask_vault(world, ask, false);
+    return !ask->unknown && !ask->lost && ask->status < 300;
+}
+
+static bool put_policy(struct world *world, struct ask *ask)
+{
+    char body[1024];
+    struct kt_buf text;
+    kt_buf_init(&text, sizeof body);
+    struct kt_jsonw w = kt_jsonw(&text);
+    kt_jsonw_object(&w);
+    kt_jsonw_kv_text(&w, "policy", agent_policy);
+    kt_jsonw_end(&w);
+    (void)snprintf(body, sizeof body, "%s", kt_buf_text(&text));
+    kt_buf_free(&text);
+    return put(world, ask, "PUT", "sys/policies/acl/agent", body);
+}
+
+static bool put_token(struct world *world, struct ask *ask, const char *id)
+{
+    char body[128];
+    (void)snprintf(body, sizeof body, "{\"token\":\"%s\"}", id);
+    if (put(world, ask, "POST", "auth/token/lookup", body))
+        return true; /* the vault died before it could say so */
+    (void)snprintf(body, sizeof body, "{\"id\":\"%s\",\"policies\":[\"agent\"],\"ttl\":\"760h\"}",
+                   id);
+    return put(world, ask, "POST", "auth/token/create", body);
+}
+
+static bool put_secret(struct world *world, struct ask *ask, unsigned i)
+{
+    char path[64], body[128];
+    (void)snprintf(path, sizeof path, "secret/data/%s", fleet_secrets[i].path);
+    (void)snprintf(body, sizeof body,
+                   "{\"data\":{\"username\":\"%s\",\"password\":\"first-password\"}}",
+                   i == 0 ? "app_a" : "web_a");
+    return put(world, ask, "POST", path, body);
+}
+
+static bool put_rotation(struct world *world, struct ask *ask, unsigned i)
+{
+    char path[64], body[320];
+    (void)snprintf(path, sizeof path, "rotation/secrets/secret/%s", fleet_secrets[i].path);
+    (void)snprintf(body, sizeof body,
+                   "{\"target\":\"pg\",%s,\"overlap\":2,\"soak\":1,\"max_overlap\":60,"
+                   "\"ack_timeout\":30,\"drain\":5}",
+                   fleet_secrets[i].alternate
+                       ? "\"strategy\":\"alternate\",\"accounts\":[\"app_a\",\"app_b\"],"
+                         "\"group\":\"app\""
+                       : "\"strategy\":\"in-place\",\"accounts\":[\"web_a\"]");
+    return put(world, ask, "POST", path, body);
+}
+
+static void set_up(struct world *world, struct ask *ask)
+{
+    struct fleet_model *fleet = world->fleet;
+    if (!fleet->has_agent_policy)
+        fleet->has_agent_policy = put_policy(world, ask);
+    for (unsigned i = 0; i < AGENTS; i++)
+        if (!fleet->has_token[i])
+            fleet->has_token[i] = put_token(world, ask, fleet->agents[i].token);
+    if (!fleet->has_target)
+        fleet->has_target =
+            put(world, ask, "POST", "rotation/targets/pg",
+                "{\"driver\":\"postgresql\",\"host\":\"/run/sim\",\"database\":\"d\","
+                "\"sslmode\":\"disable\",\"admin_username\":\"kt\",\"admin_password\":\"admin\","
+                "\"max_refusals_per_hour\":0,\"probe_spacing\":0}");
+    for (unsigned i = 0; i < SECRETS; i++) {
+        if (!fleet->has_secret[i])
+            fleet->has_secret[i] = put_secret(world, ask, i);
+        if (fleet->has_target && fleet->has_secret[i] && !fleet->has_rotation[i])
+            fleet->has_rotation[i] = put_rotation(world, ask, i);
+    }
+}
+
+void fleet_begin(struct world *world)
+{
+    struct fleet_model *fleet = calloc(1, sizeof *fleet);
+    world->fleet = fleet;
+    sim_init(&fleet->target);
+    sim_executor(&fleet->target, &fleet->inner);
+    sim_add(&fleet->target, "app_a", "first-password");
+    sim_add(&fleet->target, "app_b", NULL);
+    sim_add(&fleet->target, "web_a", "first-password");
+    for (unsigned i = 0; i < AGENTS; i++)
+        (void)snprintf(fleet->agents[i].token, sizeof fleet->agents[i].token, "simagent-%u", i);
+}
+
+void fleet_calm(struct world *world)
+{
+    struct fleet_model *fleet = world->fleet;
+    fleet->calm = true;
+    fleet->down_until_ns = 0;
+    for (unsigned i = 0; i < AGENTS; i++) {
+        fleet->agents[i].refused = 0;
+        if (fleet->agents[i].down_until_ns > sched_now_ns())
+            fleet->agents[i].down_until_ns = 1; /* it comes back now */
+    }
+}
+
+void fleet_end(struct world *world)
+{
+    sim_free(&world->fleet->target);
+    free(world->fleet);
+}
+
+void fleet_check(struct world *world)
+{
+    struct ask *ask = malloc(sizeof *ask);
+    set_up(world, ask);
+    free(ask);
+    if (!world->dead)
+        fleet_look(world, "after a crash");
+}
+
+/* ---- who rotates ---- */
+
+static void rotate(struct world *world, struct ask *ask)
+{
+    char path[80];
+    bool back = sim_chance(100);
+    (void)snprintf(path, sizeof path, "rotation/rotate/secret/%s",
+                   fleet_secrets[sim_below(SECRETS)].path);
+    *ask =
+        (struct ask){.method = "POST",
+                     .path = path,
+                     .token = world->root,
+                     .body = back ? "{\"reason\":\"sim\",\"back\":true}" : "{\"reason\":\"sim\"}"};
+    ask_vault(world, ask, true);
+    world->fleet->rotations += ask->status == 200;
+}
+
+/* The first of the secret's runs that has not ended; its path behind "rotation/runs/". */
+static bool active_run(struct world *world, struct ask *ask, unsigned secret, char out[64])
+{
+    char path[64];
+    (void)snprintf(path, sizeof path, "rotation/secrets/secret/%s", fleet_secrets[secret].path);
+    *ask = (struct ask){.method = "GET", .path = path, .token = world->root};
+    ask_vault(world, ask, false);
+    return !world->dead && ask->status == 200 && answer_text(ask, "data.state.run", out, 64) &&
+           out[0] != '\0' && strcmp(out, "null") != 0;
+}
+
+static void meddle(struct world *world, struct ask *ask, const char *what)
+{
+    char run[64], path[100];
+    if (!active_run(world, ask, sim_below(SECRETS), run))
+        return;
+    (void)snprintf(path, sizeof path, "rotation/runs/%s/%s", run, what);
+    *ask = (struct ask){
+        .method = "POST", .path = path, .token = world->root, .body = "{\"reason\":\"sim\"}"};
+    ask_vault(world, ask, true);
+}
+
+void fleet_person(struct world *world, unsigned number)
+{
+    struct ask *ask = malloc(sizeof *ask);
+    (void)number;
+    while (!world->dead && !world->leaving && !world->fleet->calm) {
+        sched_sleep_ns((int64_t)(1 + sim_below(2500)) * MS);
+        if (world->dead || world->leaving)
+            break;
+        bool back = world->at == PLACE_RESTORE_BEFORE || world->at == PLACE_RESTORE_AFTER;
+        unsigned what = sim_below(10);
+        if (what < (back ? 5 : 7))
+            rotate(world, ask);
+        else
+            meddle(world, ask, what < 8 ? "cancel" : "thaw");
+    }
+    free(ask);
+}

@@ -1,0 +1,53 @@
+/* tests/sim/fleet.h - a target, services that log in there, their agents, and who rotates.
+ *
+ * What:    One database, a secret that alternates between two accounts and one that is changed in
+ *          place. Agents register, watch, fetch, apply, check by logging in, and report; some are
+ *          down for a while, lie, or refuse a version. A person starts, cancels and turns back
+ * runs. The target is slow, unreachable, loses questions and answers. Always:  after each change at
+ * the target one of the values that the vault has durably stored works there, for the alternating
+ * secret the current one, and what every service runs whose agent is up works (fleet_target.c). In
+ * the end, with everybody well, each run ends, or is frozen and says what to do (fleet_end.c).
+ * Threads: the world's. */
+#pragma once
+
+#include "tests/sim/actors.h"
+#include "tests/support/sim_target.h"
+
+#define SECRETS       2u
+#define AGENTS        3u
+#define VERSIONS_READ 512u
+
+struct fleet_secret {
+    const char *path; /* in secret/ */
+    bool alternate;
+};
+extern const struct fleet_secret fleet_secrets[SECRETS];
+
+struct agent {
+    char token[32], cursor[96];
+    unsigned version; /* that the service runs; 0: none yet */
+    char user[64], password[128];
+    bool registered; /* the vault acknowledged it */
+    unsigned owed;   /* this version is not reported yet; 0: none */
+    const char *owed_state;
+    bool read[VERSIONS_READ]; /* by version: the vault gave it out, heard or not */
+    bool unwell;              /* so it said last */
+    unsigned refused;         /* a version that it says does not do */
+    int64_t down_until_ns;    /* the host is off */
+    int64_t excused_until_ns; /* it was off, or lied: the vault may have gone on without it */
+};
+
+struct fleet_model {
+    struct sim target;
+    struct rotation_executor inner, executor;
+    struct agent agents[AGENTS];
+    bool has_agent_policy, has_target, has_token[AGENTS], has_secret[SECRETS],
+        has_rotation[SECRETS];
+    int64_t down_until_ns; /* the target */
+    bool calm;             /* everybody is well */
+    unsigned rotations;
+};
+
+extern const unsigned agent_uses[AGENTS]; /* which secret */
+bool agent_logs_in(struct world *world, const struct agent *agent);
+void fleet_look(struct world *world, const char *when);

@@ -1,0 +1,170 @@
+/* The target: slow, sometimes unreachable, deaf to the dead; and what is looked at when it changed.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/sim/fleet.h"
+#include "vaultd/core/mounts.h"
+#include "vaultd/engine/kv.h"
+
+#define MS INT64_C(1000000)
+
+/* ---- looking into the vault ---- */
+
+struct look {
+    struct world *world;
+    unsigned secret;
+    bool any, current, in_run;
+    char text[200];
+};
+
+static bool value_works(struct look *look, struct request *req, const struct mount *mount,
+                        const struct kv_version *version)
+{
+    struct kt_buf value;
+    struct kt_json member;
+    char user[64] = "", password[128] = "";
+    kt_buf_init(&value, 65536);
+    bool works = false;
+    if (kv_value(req->core, mount, req->snapshot, fleet_secrets[look->secret].path, version, &value,
+                 NULL) == KT_OK) {
+        struct kt_json object = kt_json_value(kt_buf_bytes(&value));
+        const char *u =
+            kt_json_member(object, "username", &member) ? kt_json_text(member, &req->arena) : NULL;
+        (void)snprintf(user, sizeof user, "%s", u == NULL ? "" : u);
+        const char *p =
+            kt_json_member(object, "password", &member) ? kt_json_text(member, &req->arena) : NULL;
+        (void)snprintf(password, sizeof password, "%s", p == NULL ? "" : p);
+        works = sim_accepts(&look->world->fleet->target, user, password);
+    }
+    kt_buf_free(&value);
+    return works;
+}
+
+static enum kt_kind look_handler(struct request *req, struct kt_err *err)
+{
+    struct look *look = req->handler_data;
+    const char *rest = NULL;
+    const struct mount *mount = mounts_find(req, "secret/x", &rest);
+    struct kv_secret *secret = NULL;
+    enum kt_kind kind = kv_load(req->core, mount, req->snapshot, &req->arena,
+                                fleet_secrets[look->secret].path, &secret, err);
+    if (kind != KT_OK)
+        return kind;
+    uint32_t current = secret->current != 0 ? secret->current : secret->newest;
+    look->any = look->current = false;
+    for (size_t i = 0; i < secret->n_versions; i++) {
+        bool works = value_works(look, req, mount, &secret->versions[i]);
+        look->any = look->any || works;
+        look->current = look->current || (works && secret->versions[i].number == current);
+    }
+    (void)snprintf(look->text, sizeof look->text,
+                   "%u versions, current %u, pending %u, previous %u", secret->newest,
+                   secret->current, secret->pending, secret->previous);
+    return KT_OK;
+}
+
+static void look_at(struct world *world, unsigned secret, const char *when)
+{
+    struct look look = {.world = world, .secret = secret};
+    struct kt_err err = {0};
+    if (!world->fleet->has_rotation[secret])
+        return;
+    enum kt_kind kind = request_internal(world->core, "sim/look", look_handler, &look, &err);
+    if (world->dead || kind == KT_SEALED)
+        return;
+    if (kind != KT_OK)
+        sim_fail("%s the vault does not tell what it has of %s: %s", when,
+                 fleet_secrets[secret].path, err.what);
+    if (!look.any)
+        sim_fail("%s only the target knows a credential of %s: the vault has none that works (%s)",
+                 when, fleet_secrets[secret].path, look.text);
+    if (fleet_secrets[secret].alternate && !look.current)
+        sim_fail("%s the current version of %s does not work (%s)", when,
+                 fleet_secrets[secret].path, look.text);
+}
+
+bool agent_logs_in(struct world *world, const struct agent *agent)
+{
+    return sim_accepts(&world->fleet->target, agent->user, agent->password);
+}
+
+void fleet_look(struct world *world, const char *when)
+{
+    for (unsigned i = 0; i < SECRETS && !world->dead; i++)
+        look_at(world, i, when);
+    for (unsigned i = 0; i < AGENTS && !world->dead; i++) {
+        const struct agent *agent = &world->fleet->agents[i];
+        if (agent->registered && fleet_secrets[agent_uses[i]].alternate &&
+            agent->excused_until_ns < sched_now_ns() && !agent_logs_in(world, agent))
+            sim_fail("%s the service of agent %u, which runs version %u as %s, cannot log in", when,
+                     i, agent->version, agent->user);
+    }
+}
+
+/* ---- steps ---- */
+
+static enum kt_kind unreachable(struct driver_result *ret, const char *why)
+{
+    *ret = (struct driver_result){.class = DRIVER_UNREACH};
+    (void)snprintf(ret->code, sizeof ret->code, "timeout");
+    (void)snprintf(ret->text, sizeof ret->text, "%s", why);
+    return KT_OK;
+}
+
+static bool place_of(enum driver_op op, enum place *ret)
+{
+    switch (op) {
+    case DRIVER_APPLY:
+        *ret = PLACE_APPLY_BEFORE;
+        return true;
+    case DRIVER_REVOKE:
+        *ret = PLACE_REVOKE_BEFORE;
+        return true;
+    case DRIVER_RESTORE:
+        *ret = PLACE_RESTORE_BEFORE;
+        return true;
+    case DRIVER_INSPECT:
+    case DRIVER_CREATE:
+    case DRIVER_VERIFY:
+    case DRIVER_PROBE:
+    case DRIVER_OP_COUNT:
+        return false;
+    }
+    return false;
+}
+
+static enum kt_kind run(void *arg, const struct driver_step *step, struct driver_result *ret,
+                        struct kt_err *err)
+{
+    struct world *world = arg;
+    struct fleet_model *fleet = world->fleet;
+    enum place place = PLACE_STEP;
+    bool changes = place_of(step->op, &place), rough = !fleet->calm;
+    sched_sleep_ns((int64_t)(1 + sim_below(rough && sim_chance(50) ? 3000 : 30)) * MS);
+    if (rough && sim_chance(4))
+        fleet->down_until_ns = sched_now_ns() + (int64_t)sim_below(20000) * MS;
+    if (world->dead || (rough && (fleet->down_until_ns > sched_now_ns() || sim_chance(30))))
+        return unreachable(ret, "no answer");
+    if (changes)
+        world_place(world, place);
+    if (world->dead)
+        return unreachable(ret, "no answer");
+    enum kt_kind kind = fleet->inner.run(fleet->inner.arg, step, ret, err);
+    world_say(world, "target: %s %s -> %s %s", kt_driver_op_text(step->op),
+              step->account == NULL ? "" : step->account, kt_driver_class_text(ret->class),
+              ret->text);
+    if (changes) {
+        fleet_look(world, kt_driver_op_text(step->op));
+        world_place(world, (enum place)(place + 1));
+    }
+    sched_sleep_ns((int64_t)(1 + sim_below(20)) * MS);
+    return world->dead || (rough && sim_chance(30)) ? unreachable(ret, "the answer was lost")
+                                                    : kind;
+}
+
+const struct rotation_executor *fleet_executor(struct world *world)
+{
+    world->fleet->executor = (struct rotation_executor){.run = run, .arg = world};
+    return &world->fleet->executor;
+}
