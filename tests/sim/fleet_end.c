@@ -22,7 +22,7 @@ static void get(struct world *world, struct ask *ask, const char *path)
 static void thaw(struct world *world, struct ask *ask, const char *run, unsigned *thaws)
 {
     char next[600] = "", path[100];
-    if (!answer_text(ask, "data.next", next, sizeof next) || next[0] == '\0')
+    if (!answer_text(ask, "data.frozen.next", next, sizeof next) || next[0] == '\0')
         sim_fail("run %s is frozen and does not say what to do: %s", run, ask->answer);
     if (++*thaws > THAWS_MAX)
         sim_fail("run %s is frozen again and again with everybody well: %s", run, ask->answer);
