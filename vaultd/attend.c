@@ -13,6 +13,8 @@
 #include "lib/clock.h"
 #include "lib/log.h"
 
+#define END_S 30u /* more than an orderly stop is given */
+
 /* ---- handlers: only what is safe in one ---- */
 
 #define SAY(text) (void)!write(STDERR_FILENO, text, sizeof(text) - 1)
@@ -41,17 +43,13 @@ static bool handle(int number, void (*handler)(int))
 
 enum kt_kind attend_begin(struct attend *ret, struct kt_err *err)
 {
-    static const int ours[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGALRM, SIGUSR1, SIGUSR2};
-    sigset_t taken, blocked;
+    static const int ours[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2};
+    sigset_t taken;
     (void)sigemptyset(&taken);
-    (void)sigemptyset(&blocked);
-    for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++) {
-        (void)sigaddset(&blocked, ours[i]);
-        if (ours[i] != SIGALRM)
-            (void)sigaddset(&taken, ours[i]);
-    }
-    struct attend attend = {.signals = -1, .broken = -1};
-    if (pthread_sigmask(SIG_BLOCK, &blocked, NULL) != 0 || !handle(SIGPIPE, SIG_IGN) ||
+    for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++)
+        (void)sigaddset(&taken, ours[i]);
+    struct attend attend = {.signals = -1, .broken = -1, .end_s = END_S};
+    if (pthread_sigmask(SIG_BLOCK, &taken, NULL) != 0 || !handle(SIGPIPE, SIG_IGN) ||
         !handle(SIGBUS, on_bus_error) || !handle(SIGALRM, on_deadline))
         return kt_fail(err, KT_IO, "cannot set up signals");
     attend.signals = signalfd(-1, &taken, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -83,6 +81,7 @@ static void broken(const struct attend *attend, const char *event, const char *w
     kt_log(KT_LOG_ERROR, event,
            "error=\"%.300s\" next=\"look at the data folder's disk, then start vaultd again\"",
            what);
+    attend_deadline(attend->end_s);
     (void)!write(attend->broken, &one, sizeof one);
 }
 
@@ -103,11 +102,7 @@ void attend_notify(const char *state)
 
 void attend_deadline(unsigned seconds)
 {
-    sigset_t deadline;
-    (void)sigemptyset(&deadline);
-    (void)sigaddset(&deadline, SIGALRM);
-    (void)pthread_sigmask(SIG_UNBLOCK, &deadline, NULL);
-    (void)alarm(seconds);
+    (void)alarm(seconds); /* not blocked: whichever thread is there takes it */
 }
 
 static void reload(attend_reload_fn *fn, void *arg)

@@ -5,7 +5,8 @@
  * which the kernel sends when a mapped database file was cut short, says so and ends the process.
  * Owner:   attend_begin() opens, attend_end() closes.
  * Threads: attend_begin(): before threads, so that every thread has the signals blocked.
- *          attend_..._broken(): any thread; they only write to a descriptor.
+ *          attend_..._broken(): any thread; they say it, wake the main thread and set the alarm that
+ *          ends the process should even the main thread hang.
  * Source:  sd_notify(3), sd_watchdog_enabled(3), signalfd(2). */
 #pragma once
 
@@ -14,6 +15,7 @@
 struct attend {
     int signals, broken;
     int64_t beat_ms; /* of the service manager's watchdog; 0: none */
+    unsigned end_s;  /* after bad news the process has ended by then, whatever hangs */
 };
 enum attend_end { ATTEND_STOP, ATTEND_BROKEN };
 typedef void attend_reload_fn(void *arg);

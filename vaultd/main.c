@@ -410,7 +410,7 @@ int main(int argc, char **argv)
                                               "LSAN_OPTIONS",
 #endif
                                               NULL};
-    static struct vaultd vaultd = {.attend = {-1, -1, 0}, .dev = {.token_fd = -1}};
+    static struct vaultd vaultd = {.attend = {.signals = -1, .broken = -1}, .dev = {.token_fd = -1}};
     const struct kt_process_options options = {.keep_env = environment};
     struct kt_err err = {0};
     if (kt_process_start(&options, &err) != KT_OK ||

@@ -1,0 +1,83 @@
+/* Bad news end the process, also when its main thread does not hear them. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <pthread.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "vaultd/attend.h"
+
+static void reload(void *arg)
+{
+    (void)arg;
+}
+
+static void *tell(void *arg)
+{
+    attend_store_broken(arg, "a test");
+    return NULL;
+}
+
+/* The child's exit status; what it said is in text. */
+static int live(bool hears, char *text, size_t size)
+{
+    int pipes[2], status = 0;
+    assert_int_equal(pipe(pipes), 0);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        struct attend attend;
+        pthread_t thread;
+        (void)dup2(pipes[1], STDERR_FILENO);
+        if (attend_begin(&attend, NULL) != KT_OK)
+            _exit(9);
+        attend.end_s = 1;
+        if (pthread_create(&thread, NULL, tell, &attend) != 0)
+            _exit(9);
+        while (!hears)
+            (void)pause(); /* whatever it hangs on */
+        _exit(attend_loop(&attend, reload, NULL) == ATTEND_BROKEN ? 3 : 9);
+    }
+    (void)close(pipes[1]);
+    size_t len = 0;
+    ssize_t n = 0;
+    while (len + 1 < size && (n = read(pipes[0], text + len, size - 1 - len)) > 0)
+        len += (size_t)n;
+    text[len] = '\0';
+    (void)close(pipes[0]);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static void the_main_thread_hears(void **state)
+{
+    (void)state;
+    char text[2048];
+    assert_int_equal(live(true, text, sizeof text), 3);
+    assert_non_null(strstr(text, "<3>store_broken error=\"a test\""));
+}
+
+static void the_main_thread_hangs(void **state)
+{
+    (void)state;
+    char text[2048];
+    assert_int_equal(live(false, text, sizeof text), 1);
+    assert_non_null(strstr(text, "<3>store_broken error=\"a test\""));
+    assert_non_null(strstr(text, "<3>stop_took_too_long"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_main_thread_hears),
+        cmocka_unit_test(the_main_thread_hangs),
+    };
+    return cmocka_run_group_tests_name("attend", tests, NULL, NULL);
+}
