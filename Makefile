@@ -143,7 +143,7 @@ $(O)/support/%_shim.so: tests/support/%_shim.c Makefile
 -include $(shell test -d $(O) && find $(O) -name '*.d')
 
 # ---- what a person types ----------------------------------------------------------------------
-.PHONY: help deps test check demo bench torture fuzz lint tidy analyze asan tsan clang dev docs \
+.PHONY: help deps test check demo bench torture fuzz lint tidy memcheck asan tsan clang dev docs \
   install clean format
 
 help:  ## list the targets
@@ -192,6 +192,9 @@ asan:  ## unit and pipeline tests under ASan and UBSan
 tsan:  ## what is threaded under ThreadSanitizer
 	@$(MAKE) --no-print-directory VARIANT=tsan unit-programs
 	@tests/run --variant tsan unit
+
+memcheck: all unit-programs  ## unit tests under valgrind's memcheck
+	@tests/run --memcheck unit
 
 clang:  ## everything with the other compiler, warnings are errors
 	@$(MAKE) --no-print-directory CC=clang BUILD=$(BUILD)/clang all unit-programs

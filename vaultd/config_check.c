@@ -130,7 +130,7 @@ static void check_device(const struct config_device *device, struct findings *fi
     struct stat st;
     if (stat(device->path, &st) != 0)
         check_parent(device->path, "an audit device", findings);
-    else if (!S_ISREG(st.st_mode) && !S_ISCHR(st.st_mode) && !S_ISFIFO(st.st_mode))
+    else if (!S_ISREG(st.st_mode) && !S_ISCHR(st.st_mode))
         findings_addf(findings, true, NULL, "the audit device '%s' is not a file", device->path);
     else if (access(device->path, W_OK) != 0)
         findings_addf(findings, true, "vaultd's user must be able to write it",

@@ -276,6 +276,8 @@ static enum kt_kind start(struct vaultd *vaultd, struct kt_err *err)
                                      .dev = vaultd->args.dev,
                                      .notes = vaultd->confinement.notes,
                                      .tick_ms = (int64_t)config->rotation_tick_ms,
+                                     .unseal_per_minute =
+                                         (unsigned)config->limits.unseal_per_minute,
                                      .audit_broken = attend_audit_broken,
                                      .audit_broken_arg = &vaultd->attend};
     enum kt_kind kind = store_open(&storage, &vaultd->store, err);

@@ -49,6 +49,7 @@ def hash_of(text):
 @tap.case("a write has its attempt and its outcome")
 def _():
     reply = wire.ok("POST", "secret/data/w", {"data": {"password": "planted-value", "n": 5, "t": True}})
+    wait_for("the outcome's copy", lambda: len(of(reply)) == 2)  # it may come behind the answer
     records = of(reply)
     equal({"request", "response"}, {r["type"] for r in records})
     request = [r for r in records if r["type"] == "request"][0]["request"]
@@ -58,6 +59,14 @@ def _():
     true(request["remote_address"] == "127.0.0.1" and request["remote_port"] > 0, "the peer")
     times = [r["time"] for r in records]
     true(all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", t) for t in times), "RFC 3339")
+
+
+@tap.case("a checkpoint on demand has its attempt and its result")
+def _():
+    reply = wire.ok("POST", "sys/audit-log/checkpoint")
+    records = of(reply)
+    equal([("request", None), ("response", 200)], [(r["type"], r.get("status")) for r in records])
+    equal("sys/audit-log/checkpoint", records[1]["request"]["path"])
 
 
 @tap.case("a read has its result, hashed")

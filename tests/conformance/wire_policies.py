@@ -330,11 +330,23 @@ def _():
 @tap.case("templates are void for tokens without an entity")
 def _():
     rows('path "secret/data/{{identity.entity.name}}/*" { capabilities = ["read"] }'
-         'path "secret/data/plain" { capabilities = ["read"] }'
-         'path "{{ identity.entity.id }}*" { capabilities = ["deny"] }',
+         'path "secret/data/plain" { capabilities = ["read"] }',
          ("GET", "secret/data/plain", None, True), ("GET", "secret/data/x/y", None, False),
          ("GET", "secret/data/a", None, False),
          ("GET", "secret/data/%7B%7Bidentity.entity.name%7D%7D/y", None, False))
+
+
+@tap.case("a template that denies and cannot be filled in refuses what it may mean")
+def _():
+    text = ('path "secret/data/*" { capabilities = ["read"] }'
+            'path "secret/data/{{identity.entity.name}}/*" { capabilities = ["deny"] }')
+    reply = wants(wire.ask("PUT", "sys/policies/acl/t", {"policy": text}), 200)
+    true("no token has an entity" in str(reply.warnings), "the warning")
+    rows(text, ("GET", "secret/data/x/y", None, False), ("GET", "secret/data/plain", None, True))
+    token = wire.token(text)
+    got = wire.ok("POST", "sys/capabilities-self", {"paths": ["secret/data/x/y", "secret/data/plain"]},
+                  token=token).data
+    equal((["deny"], ["read"]), (got["secret/data/x/y"], got["secret/data/plain"]))
 
 
 # ---- changes, capabilities -----------------------------------------------------------------------

@@ -189,6 +189,27 @@ def _():
     true(LEADER <= set(got), "all fields of leader")
 
 
+@tap.case("a stranger's shares are counted, and the operators' are not held up")
+def _():
+    with Vault() as other:
+        other.start().init()
+        stranger = Wire(other, "127.0.0.9")
+        junk = ["%064x%02x" % (i, i) for i in (1, 2)]
+        for i in range(16):  # two whole attempts, and ten
+            body = {"reset": True} if i % 2 else {"key": junk[0]}
+            wants(stranger.ask("PUT", "sys/unseal", body, token=None), 200)
+        for body in ({"key": junk[1]}, {"reset": True}):
+            reply = error(stranger.ask("PUT", "sys/unseal", body, token=None), 429,
+                          "too many key shares from this address")
+            true(1 <= int(reply.header("Retry-After")[0]) <= 6, "when to come again")
+        error(stranger.ask("PUT", "sys/unseal", {"key": "none"}, token=None), 400, "'key' must be")
+        equal(0, other.ok("GET", "sys/seal-status").json["progress"])
+        other.unseal()
+        other.ok("PUT", "sys/seal")
+        wants(stranger.ask("PUT", "sys/unseal", {"key": junk[0]}, token=None), 200)
+        stranger.close()
+
+
 @tap.case("the keyring turns")
 def _():
     before = wire.ok("GET", "sys/key-status").json

@@ -11,7 +11,7 @@
  *                             leaves the process no earlier than its record's start
  *
  * The log is a row of records, little-endian, each written by one append when its call has
- * returned:
+ * returned; that of an answer before its call, for who receives it may kill the process at once:
  *
  *    0  u32  length of the whole record          40  u64  inode
  *    4  u8   kind (enum kind)                    48  u64  offset; TRUNCATE: the new size
@@ -443,7 +443,15 @@ struct writing {
     char path[PATHS];
 };
 
-static void write_begins(int fd, struct writing *w)
+static uint64_t length_of(const struct iovec *data, int n)
+{
+    uint64_t length = 0;
+    for (int i = 0; i < n; i++)
+        length += data[i].iov_len;
+    return length;
+}
+
+static void write_begins(int fd, struct writing *w, const struct iovec *data, int n)
 {
     w->ours = w->sync = w->answer = w->fails = false;
     w->began = 0;
@@ -462,15 +470,17 @@ static void write_begins(int fd, struct writing *w)
     w->began = now();
     if (w->ours && w->sync)
         w->fails = sync_begins();
+    if (w->answer)
+        record(ANSWER, w->path, inode_of(fd), w->began, 0, 0, length_of(data, n), data, n);
 }
 
 static void write_ends(int fd, const struct writing *w, ssize_t result, uint64_t offset,
                        const struct iovec *data, int n)
 {
-    if (!logging() || (!w->ours && !w->answer) || result == 0)
+    if (!logging() || !w->ours || result == 0)
         return;
     uint64_t length = result > 0 ? (uint64_t)result : 0;
-    record(w->answer ? ANSWER : w->sync ? WRITE_SYNC : WRITE, w->path, inode_of(fd), w->began,
+    record(w->sync ? WRITE_SYNC : WRITE, w->path, inode_of(fd), w->began,
            result < 0 ? errno : 0, offset, length, data, n);
 }
 
@@ -501,10 +511,10 @@ ssize_t write(int fd, const void *at, size_t len)
 {
     REAL(write)
     struct writing w;
-    write_begins(fd, &w);
+    struct iovec data = one(at, len);
+    write_begins(fd, &w, &data, 1);
     uint64_t offset = place(fd, &w);
     ssize_t n = w.fails ? refuse() : real(fd, at, len);
-    struct iovec data = one(at, len);
     write_ends(fd, &w, n, offset, &data, 1);
     return n;
 }
@@ -513,9 +523,9 @@ ssize_t pwrite(int fd, const void *at, size_t len, off_t offset)
 {
     REAL(pwrite)
     struct writing w;
-    write_begins(fd, &w);
-    ssize_t n = w.fails ? refuse() : real(fd, at, len, offset);
     struct iovec data = one(at, len);
+    write_begins(fd, &w, &data, 1);
+    ssize_t n = w.fails ? refuse() : real(fd, at, len, offset);
     write_ends(fd, &w, n, (uint64_t)offset, &data, 1);
     return n;
 }
@@ -529,7 +539,7 @@ ssize_t writev(int fd, const struct iovec *data, int n_data)
 {
     REAL(writev)
     struct writing w;
-    write_begins(fd, &w);
+    write_begins(fd, &w, data, n_data);
     uint64_t offset = place(fd, &w);
     ssize_t n = w.fails ? refuse() : real(fd, data, n_data);
     write_ends(fd, &w, n, offset, data, n_data);
@@ -540,7 +550,7 @@ ssize_t pwritev(int fd, const struct iovec *data, int n_data, off_t offset)
 {
     REAL(pwritev)
     struct writing w;
-    write_begins(fd, &w);
+    write_begins(fd, &w, data, n_data);
     ssize_t n = w.fails ? refuse() : real(fd, data, n_data, offset);
     write_ends(fd, &w, n, (uint64_t)offset, data, n_data);
     return n;
@@ -556,9 +566,9 @@ ssize_t send(int fd, const void *at, size_t len, int flags)
 {
     REAL(send)
     struct writing w;
-    write_begins(fd, &w);
-    ssize_t n = real(fd, at, len, flags);
     struct iovec data = one(at, len);
+    write_begins(fd, &w, &data, 1);
+    ssize_t n = real(fd, at, len, flags);
     write_ends(fd, &w, n, 0, &data, 1);
     return n;
 }
@@ -568,9 +578,9 @@ ssize_t sendto(int fd, const void *at, size_t len, int flags, __CONST_SOCKADDR_A
 {
     REAL(sendto)
     struct writing w;
-    write_begins(fd, &w);
-    ssize_t n = real(fd, at, len, flags, to, to_len);
     struct iovec data = one(at, len);
+    write_begins(fd, &w, &data, 1);
+    ssize_t n = real(fd, at, len, flags, to, to_len);
     write_ends(fd, &w, n, 0, &data, 1);
     return n;
 }
@@ -579,7 +589,7 @@ ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
 {
     REAL(sendmsg)
     struct writing w;
-    write_begins(fd, &w);
+    write_begins(fd, &w, message->msg_iov, (int)message->msg_iovlen);
     ssize_t n = real(fd, message, flags);
     write_ends(fd, &w, n, 0, message->msg_iov, (int)message->msg_iovlen);
     return n;

@@ -86,14 +86,17 @@ def check_always(reply, path):
 
 
 class Wire:
-    def __init__(self, vault):
+    def __init__(self, vault, source=None):
+        """source: the address of ours to ask from, 127.0.0.x."""
+        self.source = source and (source, 0)
         self.vault = vault
         self.root = vault.token
         self.connection = None
 
     def open(self):
         if self.connection is None:
-            self.connection = http.client.HTTPConnection("127.0.0.1", self.vault.port, timeout=60)
+            self.connection = http.client.HTTPConnection("127.0.0.1", self.vault.port, timeout=60,
+                                                         source_address=self.source)
         return self.connection
 
     def close(self):

@@ -174,6 +174,8 @@ static void remove_file(const struct fixture *f, const char *name)
     assert_int_equal(unlink(path), 0);
 }
 
+#define FLIPPED 0x100 /* whatever stood there, it is another byte */
+
 /* Overwrites len bytes of a file with a byte, or ends the file there. */
 static void damage(const struct fixture *f, const char *name, size_t at, size_t len, int with)
 {
@@ -183,7 +185,10 @@ static void damage(const struct fixture *f, const char *name, size_t at, size_t 
     unsigned char *bytes = file_read(path, &size);
     assert_non_null(bytes);
     assert_true(at + len <= size);
-    if (with >= 0)
+    if (with == FLIPPED)
+        for (size_t i = 0; i < len; i++)
+            bytes[at + i] ^= 0xFF;
+    else if (with >= 0)
         memset(bytes + at, with, len);
     file_write(path, bytes, with >= 0 ? size : at);
     free(bytes);
@@ -312,7 +317,7 @@ static const struct torn {
     size_t back, len; /* from the end of the last record; SIZE_MAX: to the end of the file */
     int with;         /* -1: the file ends there */
 } torn[] = {
-    {"torn: the last byte", 1, 1, 0xAA},
+    {"torn: the last byte", 1, 1, FLIPPED},
     {"torn: zeroes in the last record", 50, 50, 0},
     {"torn: garbage in the last record", 60, 30, 0x55},
     {"torn: a hole before the last records", 700, 100, 0},
@@ -426,7 +431,7 @@ static void no_resurrection(void **state)
         append(f, i, 100);
     uint64_t used = audit_log_bytes(f->log) - 30 * AUDIT_ENTRY_BYTES;
     close_log(f, false);
-    damage(f, "000000.seg", (size_t)used / 2, 1, 0x33);
+    damage(f, "000000.seg", (size_t)used / 2, 1, FLIPPED);
     reopen(f);
     uint64_t size = audit_log_size(f->log);
     assert_true(size >= 14 && size <= 15);
@@ -542,7 +547,7 @@ static void altered_record(void **state)
     append_many(f, 0, 100);
     sync_log(f);
     close_log(f, false);
-    damage(f, "000000.seg", 3000, 1, 0x11);
+    damage(f, "000000.seg", 3000, 1, FLIPPED);
     reopen(f);
     assert_int_equal(audit_log_size(f->log), 100);
     struct audit_reader reader;

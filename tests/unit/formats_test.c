@@ -1,7 +1,7 @@
 /* Each kind of stored record with a format number of the future, in a whole vault: it is refused by
  * name, and what was refused reads as before once the old number stands there again. That readers
- * are tables by format number is shown where the tables are: barrier_test and store_lmdb_test add a
- * format 0 and read it. */
+ * are tables by format number is shown where the tables are: format_test, barrier_test and
+ * store_lmdb_test add a format 0 and read it. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -45,7 +45,7 @@ static const struct row rows[] = {
       "the mount table: format 9 is newer than this vaultd (1)" },
     { "a mount's settings", "secret/config", "{\"max_versions\":5}",
       TABLE_CONFIG, ANY, false, "GET", "secret/config", NULL,
-      "a mount's settings: format 9 is newer than this vaultd (1)" },
+      "the record of a mount's settings: format 9 is newer than this vaultd (1)" },
     { "a secret's metadata", "secret/data/a", SECRET,
       TABLE_KV, 0, false, "GET", "secret/data/a", NULL,
       "a secret's metadata: format 9 is newer than this vaultd (1)" },

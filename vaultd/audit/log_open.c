@@ -17,8 +17,10 @@
 #include "lib/failpoint.h"
 #include "lib/num.h"
 #include "vaultd/audit/log_own.h"
+#include "vaultd/barrier/format.h"
 
 #define IDENTITY_BYTES (1u + 16u + 8u + 4u)
+#define IDENTITY_MAX   64u /* of any format that is known */
 #define SCAN_CHUNK     ((size_t)256 * 1024)
 
 /* ---- making and freeing the object ---- */
@@ -93,6 +95,24 @@ static enum kt_kind write_identity(int folder, const struct audit_sealer *sealer
     return KT_OK;
 }
 
+struct identity {
+    unsigned char vault[16];
+    uint64_t log;
+    size_t segment_bytes;
+};
+
+static void read_identity_1(struct kt_reader *r, void *ret)
+{
+    struct identity *identity = ret;
+    struct kt_bytes vault = kt_read_bytes(r, sizeof identity->vault);
+    if (vault.at != NULL)
+        memcpy(identity->vault, vault.at, vault.len);
+    identity->log = kt_read_u64(r);
+    identity->segment_bytes = kt_read_u32(r);
+}
+
+static format_reader *const identity_readers[] = {[AUDIT_LOG_FORMAT] = read_identity_1};
+
 /* KT_NOT_FOUND: there is none. */
 static enum kt_kind read_identity(int folder, const struct audit_sealer *sealer,
                                   size_t *ret_segment_bytes, struct audit_found *found,
@@ -103,26 +123,22 @@ static enum kt_kind read_identity(int folder, const struct audit_sealer *sealer,
         return KT_NOT_FOUND;
     if (fd < 0)
         return kt_fail(err, KT_IO, "cannot open the audit log");
-    unsigned char bytes[IDENTITY_BYTES];
-    enum kt_kind kind = audit_read_at(fd, 0, bytes, 1, "identity", err);
-    if (kind == KT_OK && bytes[0] > AUDIT_LOG_FORMAT) {
-        (void)kt_fail(err, KT_CORRUPT, "the audit log has the format %u, newer than %u", bytes[0],
-                      AUDIT_LOG_FORMAT);
-        kt_hint(err, "start the newer vaultd that wrote this data folder");
-        return KT_CORRUPT;
-    }
-    if (kind == KT_OK)
-        kind = audit_read_at(fd, 0, bytes, sizeof bytes, "identity", err);
+    unsigned char bytes[IDENTITY_MAX];
+    ssize_t n = pread(fd, bytes, sizeof bytes, 0);
+    if (n < 0)
+        return kt_fail(err, KT_IO, "cannot read the audit log's identity");
+    struct identity identity = {0};
+    enum kt_kind kind = FORMAT_READ("the audit log's identity", kt_bytes(bytes, (size_t)n),
+                                    identity_readers, &identity, err);
+    if (kind == KT_OK && identity.segment_bytes < AUDIT_SEGMENT_MIN)
+        kind = kt_fail(err, KT_CORRUPT, "the audit log's identity is damaged");
     if (kind != KT_OK)
         return kind;
-    size_t segment_bytes = kt_get_u32(bytes + 25);
-    if (bytes[0] != AUDIT_LOG_FORMAT || segment_bytes < AUDIT_SEGMENT_MIN)
-        return kt_fail(err, KT_CORRUPT, "the audit log's identity is damaged");
-    if (memcmp(bytes + 1, sealer->vault, 16) != 0 || kt_get_u64(bytes + 17) != sealer->log) {
+    if (memcmp(identity.vault, sealer->vault, 16) != 0 || identity.log != sealer->log) {
         found->trouble = AUDIT_OTHER_VAULT;
         return kt_fail(err, KT_PRECONDITION, "the audit log belongs to another vault");
     }
-    *ret_segment_bytes = segment_bytes;
+    *ret_segment_bytes = identity.segment_bytes;
     return KT_OK;
 }
 
@@ -366,17 +382,41 @@ static enum kt_kind cut_tail(struct audit_log *log, uint32_t number, size_t offs
     return kind;
 }
 
-/* What a crash left in the kernel's hands alone may be called synced only after this. */
-static enum kt_kind sync_segments(struct audit_log *log, uint32_t from, uint32_t to,
-                                  struct kt_err *err)
+static enum kt_kind rewrite(int fd, size_t from, size_t to, struct kt_err *err)
 {
-    for (uint32_t number = from; number <= to; number++) {
+    unsigned char bytes[16384];
+    while (from < to) {
+        size_t n = to - from < sizeof bytes ? to - from : sizeof bytes;
+        enum kt_kind kind = audit_read_at(fd, from, bytes, n, "segments", err);
+        if (kind == KT_OK)
+            kind = audit_write_at(fd, from, bytes, n, "segments", err);
+        if (kind != KT_OK)
+            return kind;
+        from += n;
+    }
+    return KT_OK;
+}
+
+/* What a crash left in the kernel's hands alone may be called synced only after this. After a sync that
+ * failed (here, a moment ago, or in the process before) the kernel may hold pages that it takes for
+ * written and that are not on the disk: a second sync alone would pass over them, so all that is not
+ * known to be synced is written once more. */
+static enum kt_kind sync_segments(struct audit_log *log, const struct audit_entry *trusted,
+                                  const struct audit_reader *end, struct kt_err *err)
+{
+    for (uint32_t number = trusted->segment; number <= end->number; number++) {
         char name[AUDIT_SEGMENT_NAME];
         audit_segment_name(number, name);
         kt_autoclose int fd = openat(log->folder, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
         if (fd < 0 && errno == ENOENT)
             continue;
-        if (fd < 0 || fdatasync(fd) != 0)
+        if (fd < 0)
+            return kt_fail(err, KT_IO, "cannot open segment %s of the audit log", name);
+        enum kt_kind kind = rewrite(fd, number == trusted->segment ? trusted->offset : 0,
+                                    number == end->number ? end->offset : log->segment_bytes, err);
+        if (kind != KT_OK)
+            return kind;
+        if (fdatasync(fd) != 0)
             return kt_fail(err, KT_IO, "cannot sync segment %s of the audit log", name);
     }
     return KT_OK;
@@ -400,13 +440,14 @@ static void set_state(struct audit_log *log, const struct scan *scan)
     log->at = scan->reader.offset;
 }
 
-static enum kt_kind mend(struct audit_log *log, struct scan *scan, uint32_t trusted_segment,
+/* trusted: where the last record stands that the store knows to be synced. */
+static enum kt_kind mend(struct audit_log *log, struct scan *scan, const struct audit_entry *trusted,
                          uint32_t last, struct audit_found *found, struct kt_err *err)
 {
     uint32_t number = scan->reader.number;
     enum kt_kind kind = cut_tail(log, number, scan->reader.offset, last, &found->bytes_cut, err);
     if (kind == KT_OK)
-        kind = sync_segments(log, trusted_segment, number, err);
+        kind = sync_segments(log, trusted, &scan->reader, err);
     if (kind == KT_OK)
         kind = mark_running(log->folder, err);
     if (kind != KT_OK)
@@ -487,11 +528,11 @@ enum kt_kind audit_log_open(int parent, const char *name, const struct audit_sea
     kt_buf_init(&scan.line, AUDIT_LINE_MAX + 1);
     audit_reader_init(&scan.reader, log->folder, segment_bytes, SCAN_CHUNK);
     kind = find_end(&scan, trust, found, err);
-    struct audit_entry entry = {.segment = 0};
+    struct audit_entry trusted = {.segment = 0};
     if (kind == KT_OK && trust->size > 0)
-        kind = audit_index_get(&log->index, trust->size - 1, &entry, err);
+        kind = audit_index_get(&log->index, trust->size - 1, &trusted, err);
     if (kind == KT_OK)
-        kind = mend(log, &scan, entry.segment, last, found, err);
+        kind = mend(log, &scan, &trusted, last, found, err);
     if (kind == KT_OK)
         *ret = KT_TAKE(log);
     return kind;
@@ -531,11 +572,12 @@ enum kt_kind audit_log_create(int parent, const char *name, const struct audit_s
     (void)KT_TAKE_FD(folder);
     struct audit_found found = {0};
     struct scan scan = {.log = log};
+    const struct audit_entry none = {.segment = 0};
     kind = open_files(log, err);
     if (kind == KT_OK)
         kind = log_room(log, 0, 3, err);
     if (kind == KT_OK)
-        kind = mend(log, &scan, 0, 0, &found, err);
+        kind = mend(log, &scan, &none, 0, &found, err);
     if (kind == KT_OK)
         kind = audit_log_prepare(log, err); /* a new log begins with its spare, or not at all */
     if (kind == KT_OK)

@@ -4,6 +4,7 @@
 
 #include "lib/assert.h"
 #include "lib/random.h"
+#include "vaultd/barrier/format.h"
 
 #define RECORD_LABEL  "kt/audit/1"
 #define OUTCOME_LABEL "kt/outcome/1"
@@ -114,16 +115,10 @@ enum kt_kind audit_outcome_wrap(const struct audit_sealer *sealer, struct kt_byt
     return KT_OK;
 }
 
-enum kt_kind audit_outcome_unwrap(const struct audit_sealer *sealer, struct kt_bytes sealed,
-                                  struct kt_buf *out, struct kt_err *err)
+static enum kt_kind unwrap_1(const struct audit_sealer *sealer, struct kt_bytes sealed,
+                             struct kt_buf *out, struct kt_err *err)
 {
-    if (sealed.len > 0 && sealed.at[0] > AUDIT_OUTCOME_FORMAT) {
-        (void)kt_fail(err, KT_CORRUPT, "an audit outcome has the format %u, newer than %u",
-                      sealed.at[0], AUDIT_OUTCOME_FORMAT);
-        kt_hint(err, "start the newer vaultd that wrote this data folder");
-        return KT_CORRUPT;
-    }
-    if (sealed.len < AUDIT_OUTCOME_OVERHEAD || sealed.at[0] != AUDIT_OUTCOME_FORMAT)
+    if (sealed.len < AUDIT_OUTCOME_OVERHEAD)
         return kt_fail(err, KT_CORRUPT, "an audit outcome in the store is cut");
     size_t len = sealed.len - AUDIT_OUTCOME_OVERHEAD;
     unsigned char aad[OUTCOME_AAD], empty[1];
@@ -137,6 +132,20 @@ enum kt_kind audit_outcome_unwrap(const struct audit_sealer *sealer, struct kt_b
                                                    sealer->key) != 0)
         return kt_fail(err, KT_CORRUPT, "an audit outcome in the store does not open");
     return KT_OK;
+}
+
+typedef enum kt_kind unwrap_fn(const struct audit_sealer *sealer, struct kt_bytes sealed,
+                               struct kt_buf *out, struct kt_err *err);
+static unwrap_fn *const unwrappers[] = {[AUDIT_OUTCOME_FORMAT] = unwrap_1};
+
+enum kt_kind audit_outcome_unwrap(const struct audit_sealer *sealer, struct kt_bytes sealed,
+                                  struct kt_buf *out, struct kt_err *err)
+{
+    unsigned number = sealed.len == 0 ? 0 : sealed.at[0];
+    unwrap_fn *unwrap = FORMAT_ROW(unwrappers, number);
+    if (unwrap == NULL)
+        return format_refuse("an audit outcome in the store", number, AUDIT_OUTCOME_FORMAT, err);
+    return unwrap(sealer, sealed, out, err);
 }
 
 uint16_t audit_outcome_room(struct kt_bytes sealed)

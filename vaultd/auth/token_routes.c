@@ -194,7 +194,8 @@ static enum kt_kind accessors(struct request *req, struct kt_err *err)
     kt_jsonw_array(&w);
     struct entry entry;
     unsigned count = 0;
-    while (cursor_next(cursor, &entry) == STORE_OK && count < ACCESSORS_MAX) {
+    enum store_error found = STORE_OK;
+    while (count < ACCESSORS_MAX && (found = cursor_next(cursor, &entry)) == STORE_OK) {
         const struct token *token = NULL;
         if (entry.key.len != BARRIER_HASH_KEY ||
             token_find_hash(req->core, req->snapshot, entry.key.at + 1, req->now_ms, &token,
@@ -204,6 +205,8 @@ static enum kt_kind accessors(struct request *req, struct kt_err *err)
         count++;
     }
     cursor_close(cursor);
+    if (found != STORE_OK && found != STORE_NOT_FOUND)
+        return kt_fail(err, KT_IO, "reading the tokens");
     kt_jsonw_end(&w);
     kt_jsonw_end(&w);
     if (count == ACCESSORS_MAX)

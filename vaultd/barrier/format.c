@@ -14,3 +14,14 @@ enum kt_kind format_refuse(const char *what, unsigned number, unsigned newest, s
     }
     return KT_CORRUPT;
 }
+
+enum kt_kind format_read(const char *what, struct kt_bytes record, format_reader *const *readers,
+                         size_t n, void *ret, struct kt_err *err)
+{
+    struct kt_reader r = kt_reader(record);
+    unsigned number = kt_read_u8(&r);
+    if (number >= n || readers[number] == NULL)
+        return format_refuse(what, number, (unsigned)n - 1, err);
+    readers[number](&r, ret);
+    return kt_reader_done(&r) ? KT_OK : kt_fail(err, KT_CORRUPT, "%s is damaged", what);
+}

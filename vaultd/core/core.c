@@ -86,7 +86,7 @@ static void stop_housekeeper(struct core_private *own)
 
 /* ---- birth and end --------------------------------------------------------------------------- */
 
-static struct core_private *private_new(const struct kt_clock *clock)
+static struct core_private *private_new(const struct kt_clock *clock, unsigned unseal_per_minute)
 {
     struct core_private *own = kt_calloc(1, sizeof *own);
     if (own == NULL)
@@ -102,6 +102,7 @@ static struct core_private *private_new(const struct kt_clock *clock)
     (void)pthread_condattr_destroy(&monotonic);
     own->started_ms = kt_wall_ms(clock);
     own->refusals = refusals_new();
+    own->unseals = meter_new(unseal_per_minute);
     own->desk = desk_new(pipeline_deferred);
     own->aside = desk_new(pipeline_aside);
     return own;
@@ -113,6 +114,7 @@ static void private_free(struct core_private *own)
         return;
     desk_free(own->aside);
     desk_free(own->desk);
+    meter_free(own->unseals);
     refusals_free(own->refusals);
     (void)pthread_cond_destroy(&own->stop_signal);
     (void)pthread_cond_destroy(&own->idle);
@@ -149,14 +151,15 @@ enum kt_kind core_new(const struct core_config *config, struct store *store,
         release(core);
         return kind;
     }
-    core->own = private_new(clock);
+    core->own = private_new(clock, config->unseal_per_minute);
     core->waits = wait_clock_new(clock);
     core->mounts = mounts_new(store);
     core->tokens = tokens_new(store);
     core->policies = policies_new(store);
     bool made = core->own != NULL && core->own->desk != NULL &&
-                core->own->aside != NULL && core->own->refusals != NULL && core->waits != NULL &&
-                core->mounts != NULL && core->tokens != NULL && core->policies != NULL;
+                core->own->aside != NULL && core->own->refusals != NULL &&
+                core->own->unseals != NULL && core->waits != NULL && core->mounts != NULL &&
+                core->tokens != NULL && core->policies != NULL;
     if (made) {
         core->rotation = rotation_new(core);
         core->fleet = fleet_new(core);
@@ -324,6 +327,29 @@ static enum kt_kind open_log(struct core *core, bool accept_rollback, struct kt_
     return KT_OK;
 }
 
+#define UNSEALS_AT_ONCE 10u /* besides two whole attempts */
+
+enum kt_kind core_unseal_admit(struct request *req, struct kt_err *err)
+{
+    struct core *core = req->core;
+    struct barrier_status status;
+    char source[REFUSALS_SOURCE];
+    int64_t wait_ms = 0;
+    if (req->origin == ORIGIN_UNIX)
+        return KT_OK;
+    barrier_status(core->barrier, &status);
+    request_source(req, source);
+    if (meter_admit(core->own->unseals, source, UNSEALS_AT_ONCE + 2 * status.threshold,
+                    kt_mono_ms(core->clock), &wait_ms))
+        return KT_OK;
+    req->reply.retry_after_s = (unsigned)((wait_ms + 999) / 1000);
+    (void)kt_fail(err, KT_TOO_MANY, "too many key shares from this address: try again in %u s",
+                  req->reply.retry_after_s);
+    kt_hint(err, "shares that are entered on the vault's own machine, through its Unix socket, are "
+                 "not counted");
+    return KT_TOO_MANY;
+}
+
 enum kt_kind core_unseal_share(struct core *core, const unsigned char share[SHAMIR_SHARE_BYTES],
                                bool accept_rollback, bool *ret_unsealed, bool *ret_all,
                                struct kt_err *err)
@@ -358,6 +384,7 @@ enum kt_kind core_unsealed(struct core *core, bool accept_rollback, struct kt_er
             (void)pthread_mutex_unlock(&own->lock);
             wait_clock_drain(core->waits, false);
             barrier_admit(core->barrier);
+            meter_forget(own->unseals);
             kt_log(KT_LOG_NOTICE, "unsealed", "%s", "state=unsealed");
             rotation_start(core->rotation);
             upkeep_wake(core->upkeep);

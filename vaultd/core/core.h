@@ -13,6 +13,7 @@
 #include "vaultd/store/store.h"
 
 struct mounts;
+struct request;
 struct tokens;
 struct upkeep;
 struct policies;
@@ -34,6 +35,7 @@ struct core_config {
     const char *const *notes;   /* sandbox layers that are missing, for health; NULL ends */
     size_t audit_segment_bytes; /* of a new audit log; 0: audit.h's */
     int64_t tick_ms;            /* rotation's coarse timer; 0: 60 s */
+    unsigned unseal_per_minute; /* key shares and resets of one source; 0: no limit */
     /* The audit log stopped after a disk error: the process should end. Any thread; NULL: nobody. */
     void (*audit_broken)(void *arg, const char *what);
     void *audit_broken_arg;
@@ -61,6 +63,11 @@ enum kt_kind core_new(const struct core_config *config, struct store *store,
 /* Wakes what waits, stops the vault's own timers, seals. Carriers must have no request left. */
 void core_free(struct core *core);
 
+/* While sealed, before a key share or a reset is looked at: KT_TOO_MANY when the request's source had
+ * its share of them, which is two whole attempts and ten more at once, then unseal_per_minute; with
+ * Retry-After in the reply. Whoever may connect to the Unix socket is not counted. A stranger can
+ * still spoil an attempt, but not go on doing so. */
+enum kt_kind core_unseal_admit(struct request *req, struct kt_err *err) KT_MUST_CHECK;
 /* One share of an attempt, as barrier_unseal_share(). accept_rollback is what its holder says; *ret_all:
  * all holders of this attempt's shares said so, which it takes to begin a new history. */
 enum kt_kind core_unseal_share(struct core *core, const unsigned char share[SHAMIR_SHARE_BYTES],

@@ -40,22 +40,35 @@ enum kt_kind job_put(struct core *core, struct batch *batch, enum job_kind kind,
     return barrier_put(core->barrier, batch, kt_bytes(key, sizeof key), kt_buf_bytes(&record), err);
 }
 
+struct job {
+    unsigned kind;
+    struct kt_bytes subject;
+};
+
+static void read_1(struct kt_reader *r, void *ret)
+{
+    struct job *job = ret;
+    job->kind = kt_read_u8(r);
+    job->subject = kt_read_bytes(r, r->left);
+}
+
+static format_reader *const readers[] = {[FORMAT] = read_1};
+
 static enum kt_kind step_of(struct job_step *step, const struct entry *row, struct kt_err *err)
 {
     kt_autobuf struct kt_buf record;
     kt_buf_init(&record, SUBJECT_MAX);
     enum kt_kind kind =
         barrier_open_entry(step->req->core->barrier, row->key, row->value, &record, err);
+    struct job job = {0};
+    if (kind == KT_OK)
+        kind = FORMAT_READ("a job", kt_buf_bytes(&record), readers, &job, err);
     if (kind != KT_OK)
         return kind;
-    struct kt_reader r = kt_reader(kt_buf_bytes(&record));
-    unsigned format = kt_read_u8(&r), what = kt_read_u8(&r);
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
-        if (!r.failed && format == FORMAT && kinds[i].kind == what)
-            return kinds[i].step(step, kt_bytes(r.at, r.left), err);
-    if (format != FORMAT)
-        return format_refuse("a job", format, FORMAT, err);
-    (void)kt_fail(err, KT_CORRUPT, "a job of kind %u cannot be done", what);
+        if ((unsigned)kinds[i].kind == job.kind)
+            return kinds[i].step(step, job.subject, err);
+    (void)kt_fail(err, KT_CORRUPT, "a job of kind %u cannot be done", job.kind);
     kt_hint(err, "it was written by a newer vaultd: install that version");
     return KT_CORRUPT;
 }

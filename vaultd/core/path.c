@@ -44,13 +44,42 @@ static size_t utf8_sequence(const unsigned char *at, size_t left)
     return n;
 }
 
+static uint32_t code_point(const unsigned char *at, size_t n)
+{
+    uint32_t code = n == 1 ? at[0] : at[0] & (0x7fu >> n);
+    for (size_t i = 1; i < n; i++)
+        code = code << 6 | (at[i] & 0x3fu);
+    return code;
+}
+
+/* What no reader of a list, a log or a policy can see: controls, spaces that are no space, marks that
+ * turn the direction of writing or join, separators, what no character is. Two names must not look
+ * the same because of these. Unicode 15, categories Cc, Cf, Zs, Zl, Zp and noncharacters. */
+static bool is_unseen(uint32_t code)
+{
+    static const struct {
+        uint32_t first, last;
+    } rows[] = {
+        {0x0000, 0x001f}, {0x007f, 0x00a0}, {0x00ad, 0x00ad},   {0x0600, 0x0605},
+        {0x061c, 0x061c}, {0x06dd, 0x06dd}, {0x070f, 0x070f},   {0x0890, 0x0891},
+        {0x08e2, 0x08e2}, {0x1680, 0x1680}, {0x180e, 0x180e},   {0x2000, 0x200f},
+        {0x2028, 0x202f}, {0x205f, 0x206f}, {0x3000, 0x3000},   {0xfdd0, 0xfdef},
+        {0xfeff, 0xfeff}, {0xfff9, 0xfffb}, {0x110bd, 0x110bd}, {0x110cd, 0x110cd},
+        {0x13430, 0x1343f}, {0x1bca0, 0x1bca3}, {0x1d173, 0x1d17a}, {0xe0000, 0xe0fff},
+    };
+    if ((code & 0xfffe) == 0xfffe)
+        return true;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0] && rows[i].first <= code; i++)
+        if (code <= rows[i].last)
+            return true;
+    return false;
+}
+
 static bool printable(const unsigned char *at, size_t len)
 {
     for (size_t i = 0; i < len;) {
-        if (at[i] < 0x20 || at[i] == 0x7f)
-            return false;
         size_t n = utf8_sequence(at + i, len - i);
-        if (n == 0 || (n == 2 && at[i] == 0xc2 && at[i + 1] < 0xa0))  /* C1 controls */
+        if (n == 0 || is_unseen(code_point(at + i, n)))
             return false;
         i += n;
     }

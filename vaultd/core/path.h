@@ -2,7 +2,8 @@
  *
  * Everything after it (routing, policies, audit, store keys) uses only its output. What is not
  * canonical is refused, never repaired: %XX is decoded once, before the path is split, so %2F is a
- * separator; '.', '..' and empty segments, control characters, NUL and invalid UTF-8 are refused. A
+ * separator; '.', '..' and empty segments, NUL, controls and other characters that nobody can see
+ * (turning the direction of writing, joining, odd spaces) and invalid UTF-8 are refused. A
  * trailing '/' stays: it means LIST.
  * Limits:  4 KiB, 32 segments, 255 bytes a segment. Threads: any thread. */
 #pragma once

@@ -312,6 +312,7 @@ static void reset_pass(struct request *req)
     own->err = (struct kt_err){0};
     req->after_commit = NULL;
     req->defer = NULL;
+    req->defer_seals = false;
     if (req->op == OP_CREATE)
         req->op = OP_UPDATE;
 }
@@ -439,7 +440,7 @@ static enum pipeline_state commit(struct request *req)
     return PIPELINE_WAIT;
 }
 
-static enum kt_kind store_failure(const struct commit_result *result, struct kt_err *err)
+static enum kt_kind store_failure(enum store_error error, struct kt_err *err)
 {
     static const struct {
         enum store_error error;
@@ -459,12 +460,12 @@ static enum kt_kind store_failure(const struct commit_result *result, struct kt_
     };
     errno = 0;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-        if (rows[i].error == result->error) {
+        if (rows[i].error == error) {
             (void)kt_fail(err, rows[i].kind, "%s", rows[i].what);
             kt_hint(err, "%s", rows[i].hint);
             return rows[i].kind;
         }
-    return kt_fail(err, KT_INTERNAL, "the store answered %s", store_error_text(result->error));
+    return kt_fail(err, KT_INTERNAL, "the store answered %s", store_error_text(error));
 }
 
 static enum pipeline_state post(struct request *req);
@@ -500,7 +501,7 @@ static enum pipeline_state after_commit(struct request *req, bool *ret_again)
     if (own->result.error == STORE_CONFLICT)
         failed = kt_fail(&own->err, KT_CONFLICT, "%s", kt_kind_text(KT_CONFLICT));
     else if (own->result.error != STORE_OK)
-        failed = store_failure(&own->result, &own->err);
+        failed = store_failure(own->result.error, &own->err);
     if (failed != KT_OK) {
         req->reply.status = 0;
         return record_late(req, failed);
@@ -543,11 +544,21 @@ static enum pipeline_state post(struct request *req)
 static enum pipeline_state defer(struct request *req)
 {
     struct kt_err failed = {0};
-    enum kt_kind recorded = record_result(req, KT_OK, NULL, &failed);
-    if (recorded == KT_OK)
-        return post(req);
-    req->own->err = failed;
-    return finish(req, recorded);
+    enum kt_kind recorded = req->defer_seals ? record_result(req, KT_OK, NULL, &failed)
+                                             : record_attempt(req, &failed);
+    if (recorded != KT_OK) {
+        req->own->err = failed;
+        return finish(req, recorded);
+    }
+    req->own->attempt_recorded = req->own->entered && !req->defer_seals;
+    return post(req);
+}
+
+/* What began while the vault was sealed has no attempt in the log, and the core's own record. */
+static enum pipeline_state deferred_done(struct request *req)
+{
+    enum kt_kind kind = req->own->outcome_kind;
+    return kind == KT_OK && !req->own->attempt_recorded ? finish(req, KT_OK) : record_late(req, kind);
 }
 
 /* ---- aside ----------------------------------------------------------------------------------- */
@@ -620,9 +631,9 @@ static enum pipeline_state run_pass(struct request *req)
     own->entered = barrier_enter(core->barrier);
     if (!own->entered)
         return run_sealed(req);
-    if (snapshot_begin(core->store, &req->snapshot) != STORE_OK)
-        return record_and_finish(req,
-                                 kt_fail(&own->err, KT_BUSY, "the store cannot be read now"));
+    enum store_error error = snapshot_begin(core->store, &req->snapshot);
+    if (error != STORE_OK)
+        return record_and_finish(req, store_failure(error, &own->err));
     if (req->wakes > 0 || req->attempt > 0)
         req->now_ms = kt_wall_ms(core->clock);
     enum kt_kind kind = walk(req, &own->err);
@@ -673,7 +684,7 @@ enum pipeline_state pipeline_run(struct request *req)
     if (own->stage == STAGE_DONE)
         return PIPELINE_DONE; /* aside */
     if (own->stage == STAGE_DEFERRED)
-        return own->outcome_kind == KT_OK ? finish(req, KT_OK) : record_late(req, own->outcome_kind);
+        return deferred_done(req);
     return run_pass(req);
 }
 

@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 
 #include "vaultd/core/core.h"
+#include "vaultd/core/meter.h"
 #include "vaultd/core/pipeline.h"
 #include "vaultd/core/refusals.h"
 #include "vaultd/policy/policies.h"
@@ -62,6 +63,7 @@ struct core_private {
     atomic_uint_fast64_t refused_sealed; /* requests answered 503 while sealed */
     atomic_bool store_full; /* what was last said of it in our own log */
     struct refusals *refusals;
+    struct meter *unseals;       /* what each source may still send to sys/unseal */
     pthread_mutex_t tidying;     /* one jobs_run() at a time; ranked above lock */
     unsigned char jobs_from[17]; /* guarded by tidying: the job that is next, and whether jobs ... */
     bool jobs_first;             /* ... or due tokens come first */
@@ -80,6 +82,8 @@ enum kt_kind record_attempt(struct request *req, struct kt_err *err);
 enum kt_kind record_result(struct request *req, enum kt_kind kind, const struct kt_err *err_of,
                            struct kt_err *err);
 enum kt_kind record_outcome(struct request *req, struct kt_err *err);
+/* Who asks, as far as those without a token are told apart: an address, or a user of the Unix socket. */
+void request_source(const struct request *req, char out[REFUSALS_SOURCE]);
 /* Writes the records of refusals that were counted: those due, or all. Inside of the barrier. */
 void record_counts(struct core *core, bool all);
 /* desk.c: one thread to which requests are handed; work() owes each its resume(). */

@@ -15,16 +15,21 @@ static bool recorded(const struct request *req)
     return req->route == NULL || (req->route->flags & ROUTE_NO_AUDIT) == 0 || !looks;
 }
 
+void request_source(const struct request *req, char out[REFUSALS_SOURCE])
+{
+    if (req->origin == ORIGIN_UNIX)
+        (void)snprintf(out, REFUSALS_SOURCE, "uid %u", req->peer_uid);
+    else
+        refusals_source(req->remote_address, out);
+}
+
 /* Without a token nobody is accountable, and records of it are rationed. */
 static bool rationed(struct request *req)
 {
     char source[REFUSALS_SOURCE];
     if (req->own->authenticated || req->origin == ORIGIN_INTERNAL)
         return false;
-    if (req->origin == ORIGIN_UNIX)
-        (void)snprintf(source, sizeof source, "uid %u", req->peer_uid);
-    else
-        refusals_source(req->remote_address, source);
+    request_source(req, source);
     return !refusals_admit(req->core->own->refusals, source, kt_mono_ms(req->core->clock));
 }
 

@@ -144,9 +144,11 @@ struct request {
     void (*after_commit)(struct request *req, const struct commit_result *result);
 
     /* Set by a handler that returned KT_OK: blocking work (init, unseal, seal, a checkpoint) that
-     * runs on the core's desk thread, outside of barrier and snapshot, after the audit record and
-     * the commit of the batch, if there is one; it fills in the reply. */
+     * runs on the core's desk thread, outside of barrier and snapshot, after the attempt's record and
+     * the commit of the batch, if there is one; it fills in the reply, and its result is recorded
+     * then. defer_seals: nothing can be recorded after it, so that it succeeds is recorded before. */
     enum kt_kind (*defer)(struct request *req, struct kt_err *err);
+    bool defer_seals;
 
     struct request_private *own; /* the pipeline's */
 };

@@ -56,7 +56,10 @@ enum kt_kind kv_name_add(struct core *core, const struct mount *mount, struct sn
          folder = parent_of(folder)) {
         name_key(core, mount, folder, key);
         struct entry entry;
-        bool there = snapshot_get(snapshot, kt_bytes(key, sizeof key), &entry) == STORE_OK;
+        enum store_error found = snapshot_get(snapshot, kt_bytes(key, sizeof key), &entry);
+        if (found != STORE_OK && found != STORE_NOT_FOUND)
+            return kt_fail(err, KT_IO, "reading names");
+        bool there = found == STORE_OK;
         if (there)
             batch_require(batch, KEY_PRESENT, kt_bytes(key, sizeof key), 0);
         kind = put_name(core, batch, key, folder, err);
@@ -79,14 +82,16 @@ static enum kt_kind find_other_child(struct core *core, const struct mount *moun
         STORE_OK)
         return kt_fail(err, KT_IO, "reading names");
     struct entry entry;
+    enum store_error found = STORE_OK;
     *ret = false;
-    while (!*ret && cursor_next(cursor, &entry) == STORE_OK)
+    while (!*ret && (found = cursor_next(cursor, &entry)) == STORE_OK)
         *ret = entry.key.len == BARRIER_NAME_KEY &&
                !kt_bytes_equal(entry.key, kt_bytes(key, BARRIER_NAME_KEY));
     if (*ret)
         memcpy(ret_other, entry.key.at, BARRIER_NAME_KEY);
     cursor_close(cursor);
-    return KT_OK;
+    return found == STORE_OK || found == STORE_NOT_FOUND ? KT_OK
+                                                         : kt_fail(err, KT_IO, "reading names");
 }
 
 enum kt_kind kv_name_remove(struct core *core, const struct mount *mount,
@@ -155,18 +160,18 @@ static bool add_name(struct kt_arena *arena, struct names *names, struct kt_byte
     return true;
 }
 
+static void read_name_1(struct kt_reader *r, void *ret)
+{
+    struct kt_bytes *name = ret;
+    *name = kt_read_field(r);
+}
+
+static format_reader *const name_readers[] = {[FORMAT] = read_name_1};
+
 /* The name in a record that was opened; it points into it. */
 static enum kt_kind parse_name(const struct kt_buf *record, struct kt_bytes *ret, struct kt_err *err)
 {
-    struct kt_reader r = kt_reader(kt_buf_bytes(record));
-    unsigned format = kt_read_u8(&r);
-    if (format != FORMAT)
-        return format_refuse("a name record", format, FORMAT, err);
-    struct kt_bytes name = kt_read_field(&r);
-    if (!kt_reader_done(&r))
-        return kt_fail(err, KT_CORRUPT, "a name record is damaged");
-    *ret = name;
-    return KT_OK;
+    return FORMAT_READ("a name record", kt_buf_bytes(record), name_readers, ret, err);
 }
 
 enum kt_kind kv_name_read(struct core *core, const struct entry *entry, struct kt_arena *arena,

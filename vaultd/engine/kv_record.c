@@ -181,6 +181,16 @@ static void settings_key(struct core *core, const struct mount *mount,
     barrier_name_key(core->barrier, TABLE_CONFIG, mount->scope, kt_str("kv"), key);
 }
 
+static void read_settings_1(struct kt_reader *r, void *ret)
+{
+    struct kv_settings *settings = ret;
+    settings->max_versions = kt_read_u32(r);
+    settings->cas_required = kt_read_u8(r) != 0;
+    settings->delete_version_after_s = kt_read_i64(r);
+}
+
+static format_reader *const settings_readers[] = {[FORMAT] = read_settings_1};
+
 enum kt_kind kv_settings_load(struct core *core, const struct mount *mount,
                               struct snapshot *snapshot, struct kv_settings *ret,
                               generation *ret_changed, struct kt_err *err)
@@ -199,17 +209,12 @@ enum kt_kind kv_settings_load(struct core *core, const struct mount *mount,
     }
     if (kind != KT_OK)
         return kind;
-    struct kt_reader r = kt_reader(kt_buf_bytes(&record));
-    unsigned format = kt_read_u8(&r);
-    if (format != FORMAT)
-        return format_refuse("a mount's settings", format, FORMAT, err);
-    struct kv_settings settings = {.max_versions = kt_read_u32(&r),
-                                   .cas_required = kt_read_u8(&r) != 0,
-                                   .delete_version_after_s = kt_read_i64(&r)};
-    if (!kt_reader_done(&r))
-        return kt_fail(err, KT_CORRUPT, "a mount's settings are damaged");
-    *ret = settings;
-    return KT_OK;
+    struct kv_settings settings = {0};
+    kind = FORMAT_READ("the record of a mount's settings", kt_buf_bytes(&record), settings_readers,
+                       &settings, err);
+    if (kind == KT_OK)
+        *ret = settings;
+    return kind;
 }
 
 enum kt_kind kv_settings_put(struct core *core, const struct mount *mount, struct batch *batch,

@@ -72,7 +72,7 @@ static const struct route routes[] = {
     /* ---- policies ---- */
     { .pattern = "policies/acl", .list = sys_policy_list, .help = "Names of the policies." },
     { .pattern = "policies/acl/{name}", .read = sys_policy_read, .write = sys_policy_write,
-      .delete_ = sys_policy_delete,
+      .delete_ = sys_policy_delete, .body_max = 1024 * 1024,
       .fields = FIELDS({ "policy", FIELD_STRING, "HCL, JSON, or its base64" },
                        { "rules", FIELD_STRING, "old name of policy" },
                        { "name", FIELD_STRING, "ignored" }),
@@ -80,7 +80,7 @@ static const struct route routes[] = {
     { .pattern = "policy", .flags = ROUTE_LIFT, .read = sys_policy_old_list, .list = sys_policy_old_list,
       .help = "Names of the policies, old form." },
     { .pattern = "policy/{name}", .flags = ROUTE_LIFT, .read = sys_policy_old_read, .write = sys_policy_write,
-      .delete_ = sys_policy_delete,
+      .delete_ = sys_policy_delete, .body_max = 1024 * 1024,
       .fields = FIELDS({ "policy", FIELD_STRING, "HCL, JSON, or its base64" },
                        { "rules", FIELD_STRING, "old name of policy" },
                        { "name", FIELD_STRING, "ignored" }),

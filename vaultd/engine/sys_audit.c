@@ -151,44 +151,76 @@ enum kt_kind sys_audit_leaves(struct request *req, struct kt_err *err)
 
 /* ---- proofs ---- */
 
-enum kt_kind sys_audit_proof(struct request *req, struct kt_err *err)
+struct proof_wish {
+    int64_t index, old, size; /* index -1: a consistency proof */
+};
+
+static void write_proof(struct request *req, const struct kt_buf *proof, const struct kt_buf *leaf,
+                        bool *ret_ok)
 {
-    struct audit_status status;
-    audit_status(req->core->audit, &status);
-    int64_t index = -1, old = -1, size = (int64_t)status.size;
-    enum kt_kind kinds[] = {request_int(req, "index", &index, err),
-                            request_int(req, "old", &old, err),
-                            request_int(req, "size", &size, err)};
-    for (size_t i = 0; i < 3; i++)
-        if (kinds[i] != KT_OK && kinds[i] != KT_NOT_FOUND)
-            return kinds[i];
-    if ((index < 0) == (old < 0) || size < 0)
-        return kt_fail(err, KT_INVALID, "give either \"index\" or \"old\", and \"size\"");
-    kt_autobuf struct kt_buf proof, leaf;
-    kt_buf_init(&proof, 64 * 32 * 2);
-    kt_buf_init(&leaf, 32);
-    enum kt_kind kind =
-        index >= 0
-            ? audit_inclusion(req->core->audit, (uint64_t)index, (uint64_t)size, &proof, err)
-            : audit_consistency(req->core->audit, (uint64_t)old, (uint64_t)size, &proof, err);
-    if (kind == KT_OK && index >= 0)
-        kind = audit_leaves(req->core->audit, (uint64_t)index, (uint64_t)index + 1, &leaf, err);
-    if (kind != KT_OK)
-        return kind;
     struct kt_jsonw w = kt_jsonw(&req->reply.data);
     bool ok = true;
     kt_jsonw_object(&w);
-    if (index >= 0) {
+    if (leaf->len > 0) {
         kt_jsonw_key(&w, "leaf");
-        ok = write_base64(&w, kt_buf_bytes(&leaf));
+        ok = write_base64(&w, kt_buf_bytes(leaf));
     }
     kt_jsonw_key(&w, "proof");
     kt_jsonw_array(&w);
-    for (size_t at = 0; ok && at + 32 <= proof.len; at += 32)
-        ok = write_base64(&w, kt_bytes(proof.at + at, 32));
+    for (size_t at = 0; ok && at + 32 <= proof->len; at += 32)
+        ok = write_base64(&w, kt_bytes(proof->at + at, 32));
     kt_jsonw_end(&w);
     kt_jsonw_end(&w);
-    return ok ? KT_OK : kt_fail(err, KT_NO_MEMORY, "making a proof");
+    *ret_ok = ok;
+}
+
+static enum kt_kind prove(struct request *req, const struct proof_wish *wish, struct kt_err *err)
+{
+    struct audit *audit = req->core->audit;
+    kt_autobuf struct kt_buf proof, leaf;
+    kt_buf_init(&proof, 64 * 32 * 2);
+    kt_buf_init(&leaf, 32);
+    uint64_t index = (uint64_t)wish->index, size = (uint64_t)wish->size;
+    enum kt_kind kind = wish->index >= 0
+                            ? audit_inclusion(audit, index, size, &proof, err)
+                            : audit_consistency(audit, (uint64_t)wish->old, size, &proof, err);
+    if (kind == KT_OK && wish->index >= 0)
+        kind = audit_leaves(audit, index, index + 1, &leaf, err);
+    bool ok = true;
+    if (kind == KT_OK)
+        write_proof(req, &proof, &leaf, &ok);
+    return ok ? kind : kt_fail(err, KT_NO_MEMORY, "making a proof");
+}
+
+/* The tree is locked while the log is synced, so whoever wants a proof may wait for the disk. */
+static enum kt_kind make_proof(struct request *req, struct kt_err *err)
+{
+    if (!barrier_enter(req->core->barrier))
+        return kt_fail(err, KT_SEALED, "%s", kt_kind_text(KT_SEALED));
+    enum kt_kind kind = prove(req, req->handler_data, err);
+    barrier_leave(req->core->barrier);
+    return kind;
+}
+
+enum kt_kind sys_audit_proof(struct request *req, struct kt_err *err)
+{
+    struct audit_status status;
+    struct proof_wish *wish = kt_arena_take(&req->arena, sizeof *wish);
+    if (wish == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "making a proof");
+    audit_status(req->core->audit, &status);
+    *wish = (struct proof_wish){.index = -1, .old = -1, .size = (int64_t)status.size};
+    enum kt_kind kinds[] = {request_int(req, "index", &wish->index, err),
+                            request_int(req, "old", &wish->old, err),
+                            request_int(req, "size", &wish->size, err)};
+    for (size_t i = 0; i < 3; i++)
+        if (kinds[i] != KT_OK && kinds[i] != KT_NOT_FOUND)
+            return kinds[i];
+    if ((wish->index < 0) == (wish->old < 0) || wish->size < 0)
+        return kt_fail(err, KT_INVALID, "give either \"index\" or \"old\", and \"size\"");
+    req->handler_data = wish;
+    req->defer = make_proof;
+    return KT_OK;
 }
 
 /* ---- hashes ---- */

@@ -161,6 +161,9 @@ static enum kt_kind reset_unseal(struct request *req, struct kt_err *err)
 {
     if (!barrier_sealed(req->core->barrier))
         return kt_fail(err, KT_INVALID, "vault is unsealed");
+    enum kt_kind kind = core_unseal_admit(req, err);
+    if (kind != KT_OK)
+        return kind;
     barrier_unseal_reset(req->core->barrier);
     write_seal_status(req);
     return KT_OK;
@@ -176,7 +179,10 @@ static enum kt_kind add_share(struct request *req, const char *key, bool *accept
         kt_hint(err, "an unseal key is 66 hex or 44 base64 characters, as init printed it");
         return KT_INVALID;
     }
-    kind = core_unseal_share(req->core, share, *accept_rollback, ret_unsealed, accept_rollback, err);
+    kind = core_unseal_admit(req, err);
+    if (kind == KT_OK)
+        kind = core_unseal_share(req->core, share, *accept_rollback, ret_unsealed, accept_rollback,
+                                 err);
     sodium_memzero(share, sizeof share);
     return kind;
 }
@@ -231,6 +237,7 @@ enum kt_kind sys_seal(struct request *req, struct kt_err *err)
 {
     (void)err;
     req->defer = do_seal;
+    req->defer_seals = true;
     return KT_OK;
 }
 

@@ -18,6 +18,8 @@ struct acl {
     size_t n_slots;      /* a power of two */
     struct rule **plus;
     size_t n_plus;
+    const struct rule **unfilled; /* denials whose template cannot be filled in */
+    size_t n_unfilled;
     bool *prefix_length; /* by length: some prefix pattern has it */
     size_t longest_prefix;
 };
@@ -181,13 +183,14 @@ static bool add_rule(struct acl *acl, const struct rule *from)
 
 static bool size_tables(struct acl *acl, struct policy *const *policies, size_t n)
 {
-    size_t rules = 0, plus = 0;
+    size_t rules = 0, plus = 0, unfilled = 0;
     for (size_t i = 0; i < n; i++) {
         size_t count = 0;
         const struct rule *list = policy_rules(policies[i], &count);
         rules += count;
         for (size_t j = 0; j < count; j++) {
             plus += list[j].kind == PATTERN_SEGMENTS;
+            unfilled += list[j].template_form != NULL;
             if (list[j].kind == PATTERN_PREFIX && list[j].len > acl->longest_prefix)
                 acl->longest_prefix = list[j].len;
         }
@@ -197,9 +200,22 @@ static bool size_tables(struct acl *acl, struct policy *const *policies, size_t 
         acl->n_slots *= 2;
     acl->slots = kt_arena_take(&acl->arena, acl->n_slots * sizeof(struct rule *));
     acl->plus = kt_arena_take(&acl->arena, (plus + 1) * sizeof(struct rule *));
+    acl->unfilled = kt_arena_take(&acl->arena, (unfilled + 1) * sizeof(struct rule *));
     acl->held = kt_arena_take(&acl->arena, (n + 1) * sizeof(struct policy *));
     acl->prefix_length = kt_arena_take(&acl->arena, acl->longest_prefix + 1);
     return !acl->arena.failed;
+}
+
+static bool denies(const struct rule *rule)
+{
+    return rule != NULL && (rule->capabilities & CAP_DENY) != 0;
+}
+
+/* A grant that cannot be filled in is void; a denial must not be. */
+static void set_aside(struct acl *acl, const struct rule *rule)
+{
+    if (denies(rule))
+        acl->unfilled[acl->n_unfilled++] = rule;
 }
 
 struct acl *acl_build(struct policy *const *policies, size_t n, bool root)
@@ -215,8 +231,12 @@ struct acl *acl_build(struct policy *const *policies, size_t n, bool root)
         size_t count = 0;
         const struct rule *list = policy_rules(policies[i], &count);
         acl->held[acl->n_held++] = policy_ref(policies[i]);
-        for (size_t j = 0; ok && j < count; j++)
-            ok = list[j].is_template || add_rule(acl, &list[j]);
+        for (size_t j = 0; ok && j < count; j++) {
+            if (list[j].template_form != NULL)
+                set_aside(acl, &list[j]);
+            else
+                ok = add_rule(acl, &list[j]);
+        }
     }
     if (ok)
         return acl;
@@ -331,11 +351,6 @@ static const struct rule *grants_list(const struct rule *a, const struct rule *b
     return a_lists ? a : b_lists ? b : NULL;
 }
 
-static bool denies(const struct rule *rule)
-{
-    return rule != NULL && (rule->capabilities & CAP_DENY) != 0;
-}
-
 /* A folder is named with and without its slash: an explicit deny deciding either wins, otherwise a
  * grant of either is enough. */
 static const struct rule *decide_list(const struct acl *acl, const char *path, size_t len)
@@ -351,6 +366,19 @@ static const struct rule *decide_list(const struct acl *acl, const char *path, s
     if (granting != NULL)
         return granting;
     return with != NULL ? with : without;
+}
+
+/* A denial that might be meant for this path, in either form of a folder's name. */
+static const struct rule *may_deny(const struct acl *acl, const char *path, size_t len)
+{
+    bool slash = len > 0 && path[len - 1] == '/';
+    for (size_t i = 0; i < acl->n_unfilled; i++) {
+        const struct rule *rule = acl->unfilled[i];
+        if (template_may_cover(rule->template_form, rule->star, path, len) ||
+            (slash && template_may_cover(rule->template_form, rule->star, path, len - 1)))
+            return rule;
+    }
+    return NULL;
 }
 
 /* ---- the answer ---- */
@@ -398,10 +426,13 @@ void acl_check(const struct acl *acl, const struct acl_request *request, struct 
             .allowed = true, .capabilities = ~0u, .sudo = true, .policy = "root"};
         return;
     }
-    const struct rule *rule = request->op == OP_LIST
-                                  ? decide_list(acl, request->path, request->path_len)
-                                  : decide(acl, request->path, request->path_len);
-    const char *why = why_not(rule, request);
+    const struct rule *rule = may_deny(acl, request->path, request->path_len);
+    const char *why = "a denial whose template cannot be filled in may be meant";
+    if (rule == NULL) {
+        rule = request->op == OP_LIST ? decide_list(acl, request->path, request->path_len)
+                                      : decide(acl, request->path, request->path_len);
+        why = why_not(rule, request);
+    }
     *ret = (struct acl_decision){.allowed = why == NULL, .why = why};
     if (rule != NULL) {
         ret->capabilities = rule->capabilities;
@@ -415,6 +446,8 @@ unsigned acl_capabilities(const struct acl *acl, const char *path, size_t path_l
 {
     if (acl->root)
         return ~0u;
+    if (may_deny(acl, path, path_len) != NULL)
+        return CAP_DENY;
     const struct rule *rule = decide(acl, path, path_len);
     if (rule == NULL && path_len > 0 && path[path_len - 1] == '/')
         rule = decide(acl, path, path_len - 1);

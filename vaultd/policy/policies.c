@@ -205,7 +205,8 @@ static enum kt_kind list_names(struct core *core, struct cursor *cursor, struct 
 {
     size_t room = 0;
     struct entry entry;
-    while (cursor_next(cursor, &entry) == STORE_OK) {
+    enum store_error found = STORE_OK;
+    while ((found = cursor_next(cursor, &entry)) == STORE_OK) {
         kt_autobuf struct kt_buf record;
         kt_buf_init(&record, RECORD_MAX);
         struct kt_bytes name = {0}, text = {0};
@@ -226,6 +227,8 @@ static enum kt_kind list_names(struct core *core, struct cursor *cursor, struct 
         }
         list->at[list->n++] = kt_arena_text(arena, name);
     }
+    if (found != STORE_NOT_FOUND)
+        return kt_fail(err, KT_IO, "listing the policies");
     return arena->failed ? kt_fail(err, KT_NO_MEMORY, "listing the policies") : KT_OK;
 }
 

@@ -38,6 +38,14 @@ const char *policy_name(const struct policy *policy)
     return policy->name;
 }
 
+bool policy_has_template(const struct policy *policy)
+{
+    for (size_t i = 0; i < policy->n; i++)
+        if (policy->rules[i].template_form != NULL)
+            return true;
+    return false;
+}
+
 const struct rule *policy_rules(const struct policy *policy, size_t *ret_n)
 {
     *ret_n = policy->n;
@@ -139,25 +147,6 @@ static bool has_plus_segment(const char *text)
     return (text[0] == '+' && (text[1] == '\0' || text[1] == '/')) || strstr(text, "/+") != NULL;
 }
 
-/* Whether a path has directives in braces; *ret_fine: each is closed before the next opens. */
-static bool has_template(const char *text, bool *ret_fine)
-{
-    bool any = false;
-    *ret_fine = true;
-    for (;;) {
-        const char *open = strstr(text, "{{"), *close = strstr(text, "}}");
-        if (open == NULL && close == NULL)
-            return any;
-        any = true;
-        const char *next = open == NULL ? NULL : strstr(open + 2, "{{");
-        if (open == NULL || close == NULL || close < open || (next != NULL && next < close)) {
-            *ret_fine = false;
-            return true;
-        }
-        text = close + 2;
-    }
-}
-
 static enum kt_kind read_pattern(struct reader *r, const char *path, struct kt_hcl_pos pos,
                                  struct rule *rule)
 {
@@ -166,10 +155,6 @@ static enum kt_kind read_pattern(struct reader *r, const char *path, struct kt_h
     if (strstr(path, "+*") != NULL)
         return kt_hcl_fail(pos, r->err,
                            "path \"%s\": invalid use of wildcards ('+*' is forbidden)", path);
-    bool fine = true;
-    rule->is_template = has_template(path, &fine);
-    if (!fine)
-        return kt_hcl_fail(pos, r->err, "path \"%s\": a template's braces do not close", path);
     rule->pattern = kt_arena_text(&r->policy->arena, kt_str(path));
     if (rule->pattern == NULL)
         return kt_fail(r->err, KT_NO_MEMORY, "reading a policy");
@@ -180,7 +165,11 @@ static enum kt_kind read_pattern(struct reader *r, const char *path, struct kt_h
                                         : PATTERN_EXACT;
     if (rule->star)
         rule->len--;
-    return KT_OK;
+    enum kt_kind kind = template_read(&r->policy->arena, rule->pattern, rule->len,
+                                      &rule->template_form, r->err);
+    if (kind == KT_INVALID)
+        return kt_hcl_fail(pos, r->err, "path \"%s\": a template's braces do not close", path);
+    return kind;
 }
 
 /* ---- parameters ---- */

@@ -5,7 +5,9 @@
  * Rules:   exactly Vault's: exact, prefix '*', segment '+'; the most specific pattern decides; deny
  *          wins among blocks of one pattern; parameters only with read, create, update, patch. For
  *          LIST both forms of the path are asked, with and without the trailing slash: an explicit
- *          deny deciding either wins, otherwise a grant of either is enough.
+ *          deny deciding either wins, otherwise a grant of either is enough. A block whose template
+ *          cannot be filled in grants nothing; where it denies, every path that it could become is
+ *          refused.
  * Owner:   both are immutable and reference-counted: _ref() and _unref().
  * Threads: any thread once made.
  * Speed:   acl_check() over 1,000 rules must not look at 1,000 rules: exact patterns hash, prefixes a
@@ -33,6 +35,8 @@ enum kt_kind policy_parse(const char *name, struct kt_bytes text, struct policy 
 struct policy *policy_ref(struct policy *policy);
 void policy_unref(struct policy *policy);
 const char *policy_name(const struct policy *policy);
+/* Some path of it has {{directives}}. */
+bool policy_has_template(const struct policy *policy);
 
 struct acl;
 /* root: everything is allowed. policies may be empty. */

@@ -31,7 +31,8 @@ struct rule {
     size_t len;
     enum pattern_kind kind;
     bool star;           /* PATTERN_SEGMENTS may end in '*' too */
-    bool is_template;    /* has {{directives}}: void, as no token here has an entity to fill them */
+    const char *template_form; /* has {{directives}}, which no token here has an entity to fill: void
+                                * where it grants, and what it may deny is refused. NULL: has none */
     unsigned capabilities;
     struct rule_parameters allowed, denied;
     const char *const *required;
@@ -39,6 +40,13 @@ struct rule {
     int64_t min_wrap_s, max_wrap_s; /* 0: none */
     const char *policy;  /* the name of a policy it came from */
 };
+
+/* template.c. The form of a pattern with directives (without its final '*'), NULL for one without;
+ * KT_INVALID: braces that do not close. */
+enum kt_kind template_read(struct kt_arena *arena, const char *pattern, size_t len,
+                           const char **ret_form, struct kt_err *err) KT_MUST_CHECK;
+/* Whether a rendering of it may match the path. star: the pattern ended in '*'. */
+bool template_may_cover(const char *form, bool star, const char *path, size_t len);
 
 const struct rule *policy_rules(const struct policy *policy, size_t *ret_n);
 /* Whether the rule's parameters let these data through (vault-api 3.5). */

@@ -341,7 +341,8 @@ static void note_started(struct rotation *rotation, const struct scan_pass *p)
 
 void due_scan(struct rotation *rotation)
 {
-    struct scan_pass pass = {.rotation = rotation, .held_ms = INT64_MAX};
+    struct scan_pass pass = {
+        .rotation = rotation, .next_ms = INT64_MAX, .held_ms = INT64_MAX};
     if (burst_scan(rotation)) {
         rotation->next_due_ms = 0;
         return;

@@ -302,34 +302,28 @@ static enum store_error try_fold(struct store *store, struct batch *first)
     return STORE_OK;
 }
 
-static void break_store(struct store *store)
+void store_break(struct store *store, const char *what)
 {
+    if (atomic_exchange(&store->broken, true))
+        return;
     (void)pthread_mutex_lock(&store->lock);
     store_broken_fn *on_broken = store->on_broken;
     void *arg = store->on_broken_arg;
     (void)pthread_mutex_unlock(&store->lock);
     if (on_broken != NULL)
-        on_broken(arg, store->engine->trouble);
-}
-
-void store_fold_broke(struct store *store)
-{
-    atomic_store_explicit(&store->broken, true, memory_order_release);
-    break_store(store);
+        on_broken(arg, what);
 }
 
 /* Completes the list with what try_fold() returned. After STORE_UNKNOWN and STORE_BROKEN no
- * snapshot and no commit follows: the kernel may have dropped what it could not write. */
+ * snapshot and no commit follows: the kernel may have dropped what it could not write. That is told
+ * first: whatever a completion does or waits for, the process ends. */
 static void settle(struct store *store, struct batch *first, enum store_error error)
 {
-    bool broke = error == STORE_UNKNOWN || error == STORE_BROKEN;
     if (error != STORE_OK)
         fail_all(first, error);
-    if (broke)
-        atomic_store_explicit(&store->broken, true, memory_order_release);
+    if (error == STORE_UNKNOWN || error == STORE_BROKEN)
+        store_break(store, store->engine->trouble);
     store_complete(first);
-    if (broke)
-        break_store(store);
 }
 
 /* True: the store had stopped before. */

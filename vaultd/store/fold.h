@@ -92,12 +92,12 @@ enum kt_kind store_thread_start(struct store *store, struct kt_err *err) KT_MUST
 void store_thread_stop(struct store *store);
 /* Runs fn on the store thread, between two folds, and waits for it. Never on that thread. */
 void store_run(struct store *store, void (*fn)(void *arg), void *arg);
-/* On the store thread: what engine->trouble says ended the store. */
-void store_fold_broke(struct store *store);
 /* Calls each with every slot in turn while it is not taken, waiting for those that are. */
 void store_each_slot(struct snapshot *snapshots, void (*each)(struct snapshot *slot, void *arg),
                      void *arg);
 
+/* Once broken, always: no snapshot and no commit follows. Tells it once. Any thread. */
+void store_break(struct store *store, const char *what);
 /* Folds and completes them. */
 void store_fold_run(struct store *store, struct batch *first);
 /* At the end: drops the outcomes that the log holds, so that the next start has less to compare. */

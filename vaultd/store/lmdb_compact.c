@@ -388,7 +388,7 @@ static enum kt_kind use_fresh(struct compaction *c)
         (void)snprintf(lmdb->engine.trouble, sizeof lmdb->engine.trouble,
                        "cannot sync the data folder after compacting the store: %s",
                        kt_errno_text(errno));
-        store_fold_broke(c->store);
+        store_break(c->store, c->store->engine->trouble);
         return kt_fail(c->err, KT_UNKNOWN, "%s", lmdb->engine.trouble);
     }
     atomic_store(&lmdb->file, c->fresh);

@@ -108,6 +108,8 @@ enum store_error snapshot_begin(struct store *store, struct snapshot **ret)
     enum store_error error = snapshot->engine->kind->view_begin(snapshot);
     if (error != STORE_OK) {
         give_slot(snapshot);
+        if (error == STORE_BROKEN)
+            store_break(store, "no snapshot of the store can be made any more");
         return error;
     }
     snapshot->owner = pthread_self();

@@ -222,6 +222,7 @@ enum kt_kind store_open(const struct store_config *config, struct store **ret,
                         struct kt_err *err) KT_MUST_CHECK;
 /* Finishes what is queued, then closes. Every snapshot must have ended. NULL is fine. */
 void store_close(struct store *store);
-/* Called on the store thread when a sync or meta write failed: the process must seal and end. */
+/* Called once, when a sync or meta write failed or the engine gave up, before anybody is answered; on
+ * the thread that found out, so it only notes and wakes. The process must seal and end. */
 typedef void store_broken_fn(void *arg, const char *what);
 void store_on_broken(struct store *store, store_broken_fn *broken, void *arg);

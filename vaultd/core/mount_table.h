@@ -1,0 +1,32 @@
+/* vaultd/core/mount_table.h - the mount table as a value: its record, its rows, the built-in ones; for
+ * mounts.c and mounts_change.c alone.
+ *
+ * Format:  u8 format ‖ u32 n ‖ n × (field path, type, version, description, accessor ‖ scope16 ‖ i64
+ *          default and maximal lease ‖ u8 flags: 1 local, 2 seal wrap). Sealed by the barrier.
+ * Owner:   mount_table_read() gives one, mount_table_free() ends it. Immutable in between. */
+#pragma once
+
+#include "vaultd/core/core.h"
+
+#define MOUNT_RECORD_MAX (512u * 1024u)
+
+struct mount_table {
+    unsigned refs;        /* the reader's business */
+    generation changed;   /* of the record; 0: there is none */
+    struct kt_arena arena;
+    struct mount *rows;          /* sorted by path */
+    const struct mount **sorted; /* the same, for mounts_all() */
+    size_t n;
+};
+
+void mount_table_key(struct core *core, unsigned char key[BARRIER_NAME_KEY]);
+/* An empty record: the built-in mounts alone. */
+enum kt_kind mount_table_read(struct kt_bytes record, generation changed, struct mount_table **ret,
+                              struct kt_err *err) KT_MUST_CHECK;
+void mount_table_free(struct mount_table *table);
+/* Rows that are not built in, as a record. */
+void mount_table_write(const struct mount *rows, size_t n, struct kt_buf *out);
+/* The mount that the path lies in, or NULL. No mount is the prefix of another, so at most one does;
+ * "secret" alone means "secret/". */
+const struct mount *mount_table_find(const struct mount_table *table, const char *path,
+                                     const char **ret_rest);
