@@ -18,7 +18,7 @@
 #define ROOM_LEFT_LOW (UINT64_C(16) * 1024 * 1024) /* where it gives up */
 #define LITTLE_BYTES  ((size_t)32 * 1024)          /* of changed keys: so much may wait for writes */
 #define ROUNDS_MAX    200u
-#define REST_MAX_US   100000
+#define REST_MAX_US   200000
 
 struct compaction {
     struct lmdb *lmdb;
@@ -330,11 +330,10 @@ static int64_t now_us(void)
     return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
-/* As long as the last piece took, so that the disk and a processor are left to those who wait. */
-static void rest(int64_t us)
+/* Longer than the last piece took, so that the disk and a processor are left to those who wait. */
+static void rest(int64_t took_us)
 {
-    if (us > REST_MAX_US)
-        us = REST_MAX_US;
+    int64_t us = took_us * 2 < REST_MAX_US ? took_us * 2 : REST_MAX_US;
     const struct timespec span = {.tv_nsec = us * 1000};
     (void)nanosleep(&span, NULL);
 }
