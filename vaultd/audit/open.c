@@ -21,6 +21,7 @@
 #include "lib/log.h"
 #include "lib/num.h"
 #include "vaultd/audit/own.h"
+#include "vaultd/barrier/format.h"
 
 #define HISTORY_SHIFT 48u /* a log's number: fence below, history above */
 #define HISTORY_MAX   0xFFFFu
@@ -129,6 +130,15 @@ static enum kt_kind list_logs(struct opening *o, struct kt_err *err)
     return KT_OK;
 }
 
+static void read_checkpoint_1(struct kt_reader *r, void *ret)
+{
+    int64_t *made_ms = ret;
+    *made_ms = kt_read_i64(r);
+    (void)kt_read_bytes(r, r->left); /* the note itself is not asked for here */
+}
+
+static format_reader *const checkpoint_readers[] = {[AUDIT_CHECKPOINT_FORMAT] = read_checkpoint_1};
+
 static void read_database_time(struct opening *o)
 {
     unsigned char key[sizeof AUDIT_CHECKPOINT_KEY] = {TABLE_CHECKPOINT};
@@ -138,10 +148,12 @@ static void read_database_time(struct opening *o)
     (void)snprintf(o->database_time, sizeof o->database_time, "unknown time");
     if (snapshot_begin(o->audit->store, &snapshot) != STORE_OK)
         return; /* only a text is poorer for it */
+    int64_t made_ms = 0;
     if (snapshot_get(snapshot, kt_bytes(key, sizeof key), &entry) == STORE_OK &&
-        entry.value.len > 9 && entry.value.at[0] == AUDIT_CHECKPOINT_FORMAT) {
+        FORMAT_READ("a checkpoint in the store", entry.value, checkpoint_readers, &made_ms, NULL) ==
+            KT_OK) {
         char text[KT_TIME_TEXT];
-        kt_time_text((int64_t)kt_get_u64(entry.value.at + 1), text);
+        kt_time_text(made_ms, text);
         (void)snprintf(o->database_time, sizeof o->database_time, "%s", text);
     }
     snapshot_end(snapshot);

@@ -1,8 +1,18 @@
 #include "vaultd/rotation/secret.h"
 
+#include "vaultd/barrier/format.h"
+
 /* Each account at a target belongs to one secret, and a target knows how many secrets name it. */
 
 #define CLAIM_FORMAT 1u
+
+static void read_claim_1(struct kt_reader *r, void *ret)
+{
+    struct kt_bytes *owner = ret;
+    *owner = kt_read_field(r);
+}
+
+static format_reader *const claim_readers[] = {[CLAIM_FORMAT] = read_claim_1};
 
 static enum kt_kind claim(struct request *req, const struct rotation_secret *secret,
                           const char *account, struct kt_err *err)
@@ -14,11 +24,10 @@ static enum kt_kind claim(struct request *req, const struct rotation_secret *sec
     generation changed = 0;
     enum kt_kind kind = request_record(req, kt_bytes(key, sizeof key), &record, &changed, err);
     if (kind == KT_OK) {
-        struct kt_reader r = kt_reader(record);
-        unsigned format = kt_read_u8(&r);
-        struct kt_bytes owner = kt_read_field(&r);
-        if (format != CLAIM_FORMAT || !kt_reader_done(&r))
-            return kt_fail(err, KT_CORRUPT, "a claim on an account is damaged");
+        struct kt_bytes owner = {0};
+        kind = FORMAT_READ("a claim on an account", record, claim_readers, &owner, err);
+        if (kind != KT_OK)
+            return kind;
         if (!kt_bytes_is(owner, secret->name)) {
             (void)kt_fail(err, KT_INVALID, "KT-R-007 account '%s' at '%s' is rotated by '%.*s'",
                           account, secret->settings.target, (int)owner.len,

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "lib/log.h"
+#include "vaultd/barrier/format.h"
 #include "vaultd/rotation/engine.h"
 
 /* Certificates, ages and schedules all hang from the wall clock. One that jumps far is no reason to
@@ -17,6 +18,14 @@ struct clock_pass {
     bool save;
 };
 
+static void read_1(struct kt_reader *r, void *ret)
+{
+    int64_t *stored_ms = ret;
+    *stored_ms = kt_read_i64(r);
+}
+
+static format_reader *const readers[] = {[FORMAT] = read_1};
+
 static enum kt_kind clock_handler(struct request *req, struct kt_err *err)
 {
     struct clock_pass *p = req->handler_data;
@@ -26,11 +35,10 @@ static enum kt_kind clock_handler(struct request *req, struct kt_err *err)
     enum kt_kind kind = request_record(req, kt_bytes(key, sizeof key), &record, NULL, err);
     p->stored_ms = 0;
     if (kind == KT_OK) {
-        struct kt_reader r = kt_reader(record);
-        unsigned format = kt_read_u8(&r);
-        int64_t stored = kt_read_i64(&r);
-        if (format == FORMAT && kt_reader_done(&r))
-            p->stored_ms = stored;
+        /* One that cannot be read only means that nothing is known, as at the first start. */
+        int64_t stored_ms = 0;
+        if (FORMAT_READ("the stored time", record, readers, &stored_ms, NULL) == KT_OK)
+            p->stored_ms = stored_ms;
     } else if (kind != KT_NOT_FOUND) {
         return kind;
     }

@@ -1,3 +1,4 @@
+#include "vaultd/barrier/format.h"
 #include "vaultd/rotation/secret.h"
 
 /* The index of what is due: one sealed row per secret, scanned from the front. A run that did not
@@ -23,6 +24,14 @@ static enum kt_kind put_row(struct request *req, struct rotation_secret *secret,
                        err);
 }
 
+static void read_1(struct kt_reader *r, void *ret)
+{
+    struct kt_bytes *name = ret;
+    *name = kt_read_field(r);
+}
+
+static format_reader *const readers[] = {[FORMAT] = read_1};
+
 enum kt_kind due_row_name(struct request *req, const struct entry *entry, const char **ret,
                           struct kt_err *err)
 {
@@ -30,16 +39,11 @@ enum kt_kind due_row_name(struct request *req, const struct entry *entry, const 
     kt_buf_init(&plain, 16384);
     enum kt_kind kind =
         barrier_open_entry(req->core->barrier, entry->key, entry->value, &plain, err);
+    struct kt_bytes name = {0};
+    if (kind == KT_OK)
+        kind = FORMAT_READ("a due row", kt_buf_bytes(&plain), readers, &name, err);
     if (kind != KT_OK)
         return kind;
-    struct kt_reader r = kt_reader(kt_buf_bytes(&plain));
-    unsigned format = kt_read_u8(&r);
-    struct kt_bytes name = kt_read_field(&r);
-    if (format != FORMAT)
-        return kt_fail(err, KT_CORRUPT, "a due row of format %u cannot be read (newest known: %u)",
-                       format, FORMAT);
-    if (!kt_reader_done(&r))
-        return kt_fail(err, KT_CORRUPT, "a due row is damaged");
     *ret = kt_arena_text(&req->arena, name);
     return *ret == NULL ? kt_fail(err, KT_NO_MEMORY, "reading what is due") : KT_OK;
 }

@@ -1,6 +1,7 @@
 #include "vaultd/rotation/work.h"
 
 #include "lib/duration.h"
+#include "vaultd/barrier/format.h"
 #include "vaultd/rotation/acks.h"
 
 /* The report of a run: written once, in the commit that ends it, as data and as a text for people.
@@ -345,6 +346,19 @@ enum kt_kind report_write(struct work *w, struct kt_err *err)
                        kt_buf_bytes(&record), err);
 }
 
+struct stored_report {
+    struct kt_bytes data, text;
+};
+
+static void read_1(struct kt_reader *r, void *ret)
+{
+    struct stored_report *report = ret;
+    report->data = kt_read_field(r);
+    report->text = kt_read_field(r);
+}
+
+static format_reader *const readers[] = {[FORMAT] = read_1};
+
 enum kt_kind report_load(struct request *req, const unsigned char id[RUN_ID],
                          struct kt_bytes *ret_json, const char **ret_text, struct kt_err *err)
 {
@@ -352,17 +366,12 @@ enum kt_kind report_load(struct request *req, const unsigned char id[RUN_ID],
     step_key(id, STEP_REPORT, key);
     struct kt_bytes record;
     enum kt_kind kind = request_record(req, kt_bytes(key, sizeof key), &record, NULL, err);
+    struct stored_report report = {0};
+    if (kind == KT_OK)
+        kind = FORMAT_READ("a report", record, readers, &report, err);
     if (kind != KT_OK)
         return kind;
-    struct kt_reader r = kt_reader(record);
-    unsigned format = kt_read_u8(&r);
-    struct kt_bytes data = kt_read_field(&r), text = kt_read_field(&r);
-    if (format != FORMAT)
-        return kt_fail(err, KT_CORRUPT, "a report of format %u cannot be read (newest known: %u)",
-                       format, FORMAT);
-    if (!kt_reader_done(&r))
-        return kt_fail(err, KT_CORRUPT, "a report is damaged");
-    *ret_json = data;
-    *ret_text = kt_arena_text(&req->arena, text);
+    *ret_json = report.data;
+    *ret_text = kt_arena_text(&req->arena, report.text);
     return *ret_text == NULL ? kt_fail(err, KT_NO_MEMORY, "reading a report") : KT_OK;
 }
