@@ -316,11 +316,15 @@ static bool burst_once(struct burst *burst)
 static bool burst_scan(struct rotation *rotation)
 {
     struct burst *burst = kt_calloc(1, sizeof *burst);
-    bool more = burst != NULL;
-    if (burst != NULL)
-        burst->rotation = rotation;
-    for (unsigned i = 0; more && i < PASSES_MOST && !atomic_load(&rotation->stopping); i++)
+    bool more = false;
+    if (burst == NULL)
+        return false;
+    burst->rotation = rotation;
+    for (unsigned i = 0; i < PASSES_MOST && !atomic_load(&rotation->stopping); i++) {
         more = burst_once(burst);
+        if (!more)
+            break;
+    }
     free(burst);
     return more;
 }
