@@ -22,6 +22,7 @@
 #include "vaultd/attend.h"
 #include "vaultd/confine.h"
 #include "vaultd/core/core.h"
+#include "vaultd/core/heap.h"
 #include "vaultd/dev.h"
 #include "vaultd/privileges.h"
 #include "vaultd/rotation/spawner.h"
@@ -249,6 +250,7 @@ static enum kt_kind prepare(struct vaultd *vaultd, struct kt_err *err)
     if (kind != KT_OK)
         return kind;
     kt_json_init();
+    heap_settings();
     kind = spawner_start(vaultd->spawn_path, vaultd->worker_path, &vaultd->spawner, err);
     if (kind == KT_OK)
         kind = confine(&vaultd->confinement, &vaultd->config, vaultd->args.config, vaultd->folder,

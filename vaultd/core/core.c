@@ -10,6 +10,7 @@
 #include "lib/failpoint.h"
 #include "lib/log.h"
 #include "vaultd/auth/tokens.h"
+#include "vaultd/core/heap.h"
 #include "vaultd/core/jobs.h"
 #include "vaultd/core/mounts.h"
 #include "vaultd/core/private.h"
@@ -56,6 +57,7 @@ static void *housekeeper_thread(void *arg)
 {
     struct core *core = arg;
     struct core_private *own = core->own;
+    struct heap heap = {0};
     (void)pthread_mutex_lock(&own->lock);
     while (!own->stopping) {
         struct timespec until;
@@ -66,6 +68,7 @@ static void *housekeeper_thread(void *arg)
             break;
         (void)pthread_mutex_unlock(&own->lock);
         housekeep(core);
+        (void)heap_look(&heap);
         (void)pthread_mutex_lock(&own->lock);
     }
     (void)pthread_mutex_unlock(&own->lock);
