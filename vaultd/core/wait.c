@@ -8,13 +8,16 @@
 #include "lib/assert.h"
 #include "lib/failpoint.h"
 
-#define PAUSE_NS 20000000 /* 20 ms */
+#define PAUSE_NS      20000000 /* 20 ms */
+#define PAUSE_MORE_NS 50000   /* for each that waits: 10,000 are looked at twice a second */
+#define PAUSE_MOST_NS 1000000000
 
 /* A waiting request's place in its list. It lives in the request's arena; whoever takes it out of
  * the list, under the clock's lock, owes the one resume(). */
 struct wait_entry {
     struct wait_entry *next, **link;
     struct request *req;
+    int64_t deadline_ms; /* the request's, where the walks find it */
 };
 
 struct wait_list {
@@ -32,6 +35,7 @@ struct wait_clock {
     pthread_t thread;
     struct wait_list *lists; /* guarded by lock */
     int64_t next_ms;         /* guarded by lock; earliest deadline, INT64_MAX: none */
+    size_t count;            /* guarded by lock; that wait, in all lists */
     bool draining, stopping; /* guarded by lock */
     uint64_t wakes;          /* guarded by lock; counts calls of wait_list_wake() */
 };
@@ -42,24 +46,45 @@ static void unlink_entry(struct wait_list *list, struct wait_entry *entry)
     if (entry->next != NULL)
         entry->next->link = entry->link;
     list->count--;
+    list->waits->count--;
+}
+
+static struct wait_entry *take(struct wait_list *list, struct wait_entry *entry,
+                               struct wait_entry *chain)
+{
+    unlink_entry(list, entry);
+    entry->next = chain;
+    return entry;
 }
 
 /* Moves the matching entries of a list to a private chain; the lock is held. */
 static struct wait_entry *take_matching(struct wait_list *list, wait_match_fn *match, void *arg,
-                                        int64_t due_ms, struct wait_entry *chain, size_t *count)
+                                        struct wait_entry *chain, size_t *count)
 {
     struct wait_entry *next = NULL;
     for (struct wait_entry *entry = list->first; entry != NULL; entry = next) {
         next = entry->next;
-        if (entry->req->wait_deadline_ms > due_ms)
-            continue;
         if (match != NULL && !match(entry->req, arg))
             continue;
-        unlink_entry(list, entry);
-        entry->next = chain;
-        chain = entry;
+        chain = take(list, entry, chain);
         (*count)++;
     }
+    return chain;
+}
+
+/* The same with those whose deadline is over; finds the next one on the way. */
+static struct wait_entry *take_late(struct wait_clock *waits, int64_t now_ms)
+{
+    struct wait_entry *chain = NULL, *next = NULL;
+    waits->next_ms = INT64_MAX;
+    for (struct wait_list *list = waits->lists; list != NULL; list = list->next)
+        for (struct wait_entry *entry = list->first; entry != NULL; entry = next) {
+            next = entry->next;
+            if (entry->deadline_ms <= now_ms)
+                chain = take(list, entry, chain);
+            else if (entry->deadline_ms < waits->next_ms)
+                waits->next_ms = entry->deadline_ms;
+        }
     return chain;
 }
 
@@ -72,16 +97,6 @@ static void resume_chain(struct wait_entry *chain)
         req->carrier->resume(req);
         chain = next;
     }
-}
-
-static int64_t earliest(const struct wait_clock *waits)
-{
-    int64_t at = INT64_MAX;
-    for (const struct wait_list *list = waits->lists; list != NULL; list = list->next)
-        for (const struct wait_entry *entry = list->first; entry != NULL; entry = entry->next)
-            if (entry->req->wait_deadline_ms < at)
-                at = entry->req->wait_deadline_ms;
-    return at;
 }
 
 /* Waits until the earliest deadline as the injected clock sees it, or a change. A test's clock may
@@ -108,17 +123,17 @@ static void sleep_until(struct wait_clock *waits, int64_t at_ms)
     (void)pthread_cond_timedwait(&waits->changed, &waits->lock, &until);
 }
 
-/* A look at the deadlines walks all lists, so thousands of deadlines that differ by a millisecond each
- * must not be looked at one by one: after each look there is a pause. The lock is held. */
+/* A look at the deadlines walks all lists, and libmicrohttpd walks all that are suspended when one is
+ * resumed. So thousands of deadlines that differ by a millisecond each must not be looked at one by
+ * one: after each look there is a pause, the longer the more of them there are. The lock is held. */
 static void pause_briefly(struct wait_clock *waits)
 {
     struct timespec until;
     (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += PAUSE_NS;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_nsec -= 1000000000;
-        until.tv_sec++;
-    }
+    int64_t pause = PAUSE_NS + (int64_t)waits->count * PAUSE_MORE_NS;
+    until.tv_nsec += (long)(pause < PAUSE_MOST_NS ? pause : PAUSE_MOST_NS);
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
     while (!waits->stopping &&
            pthread_cond_timedwait(&waits->changed, &waits->lock, &until) != ETIMEDOUT)
         continue;
@@ -133,11 +148,7 @@ static void *wait_thread(void *arg)
         int64_t now = kt_mono_ms(waits->clock);
         if (now < waits->next_ms)
             continue;
-        struct wait_entry *chain = NULL;
-        size_t count = 0;
-        for (struct wait_list *list = waits->lists; list != NULL; list = list->next)
-            chain = take_matching(list, NULL, NULL, now, chain, &count);
-        waits->next_ms = earliest(waits);
+        struct wait_entry *chain = take_late(waits, now);
         (void)pthread_mutex_unlock(&waits->lock);
         resume_chain(chain);
         (void)pthread_mutex_lock(&waits->lock);
@@ -215,10 +226,17 @@ size_t wait_list_wake(struct wait_list *list, wait_match_fn *match, void *arg)
     size_t count = 0;
     (void)pthread_mutex_lock(&list->waits->lock);
     list->woken = ++list->waits->wakes;
-    struct wait_entry *chain = take_matching(list, match, arg, INT64_MAX, NULL, &count);
+    struct wait_entry *chain = take_matching(list, match, arg, NULL, &count);
     (void)pthread_mutex_unlock(&list->waits->lock);
     resume_chain(chain);
     return count;
+}
+
+void wait_list_pass(struct wait_list *list)
+{
+    (void)pthread_mutex_lock(&list->waits->lock);
+    list->woken = ++list->waits->wakes;
+    (void)pthread_mutex_unlock(&list->waits->lock);
 }
 
 size_t wait_list_count(struct wait_list *list)
@@ -237,7 +255,7 @@ void wait_clock_drain(struct wait_clock *waits, bool draining)
     waits->draining = draining;
     if (draining)
         for (struct wait_list *list = waits->lists; list != NULL; list = list->next)
-            chain = take_matching(list, NULL, NULL, INT64_MAX, chain, &count);
+            chain = take_matching(list, NULL, NULL, chain, &count);
     (void)pthread_mutex_unlock(&waits->lock);
     resume_chain(chain);
 }
@@ -252,12 +270,14 @@ void wait_list_add(struct wait_list *list, struct request *req, struct wait_entr
     bool refused = waits->draining || list->woken > seen;
     if (!refused) {
         entry->req = req;
+        entry->deadline_ms = req->wait_deadline_ms;
         entry->next = list->first;
         entry->link = &list->first;
         if (entry->next != NULL)
             entry->next->link = &entry->next;
         list->first = entry;
         list->count++;
+        waits->count++;
         if (req->wait_deadline_ms < waits->next_ms) {
             waits->next_ms = req->wait_deadline_ms;
             (void)pthread_cond_signal(&waits->changed);

@@ -1,7 +1,8 @@
 /* vaultd/core/wait.h - requests that wait for something to happen.
  *
  * What:    A list of suspended requests. Each has a deadline at which it is woken anyway: libmicro-
- *          httpd never times a suspended connection out, so every wait has its own end.
+ *          httpd never times a suspended connection out, so every wait has its own end, which is late
+ *          by some milliseconds, or by half a second when ten thousand wait.
  * Owner:   the core owns the timer (wait_clock); whoever has something to wait for owns a list.
  * Threads: any thread. Waking calls carrier->resume() outside of the list's lock. */
 #pragma once
@@ -19,6 +20,8 @@ void wait_list_free(struct wait_list *list);
 /* Wakes all for which match(req, arg) is true; match NULL: all. Returns how many. */
 typedef bool wait_match_fn(const struct request *req, void *arg);
 size_t wait_list_wake(struct wait_list *list, wait_match_fn *match, void *arg);
+/* Wakes nobody, for nobody is concerned; but who is on the way into the list looks once more. */
+void wait_list_pass(struct wait_list *list);
 size_t wait_list_count(struct wait_list *list);
 /* Wakes every waiting request of every list and refuses new waits (seal, shutdown); false allows
  * them again. A refused wait runs its handler again at once. */

@@ -66,10 +66,12 @@ fleet_print fleet_print_of_token(const unsigned char hash[32])
 /* ---- waking ---- */
 
 struct news {
+    struct fleet *fleet;
     const fleet_print *at;
     size_t n;
 };
 
+/* Whoever goes on waiting stands in the new filter. */
 static bool concerned(const struct request *req, void *arg)
 {
     const struct news *news = arg;
@@ -80,7 +82,30 @@ static bool concerned(const struct request *req, void *arg)
         for (size_t k = 0; k < news->n; k++)
             if (watch->prints[i] == news->at[k])
                 return true;
+    for (size_t i = 0; i < watch->n; i++)
+        awaited_add(&news->fleet->awaited, watch->prints[i]);
     return false;
+}
+
+static bool anybody(const struct news *news)
+{
+    for (size_t i = 0; i < news->n; i++)
+        if (awaited_has(&news->fleet->awaited, news->at[i]))
+            return true;
+    return false;
+}
+
+/* A watch adds what it waits for to the filter before it gets into the list. If it is not in the list
+ * yet when the list is passed over or walked, it looks once more instead of waiting, and adds it again:
+ * so no change is missed, and nothing is missing in a filter that was cleared. */
+static void wake(struct news *news, bool all)
+{
+    struct fleet *fleet = news->fleet;
+    wait_list_pass(fleet->watches);
+    if (!all && !anybody(news))
+        return;
+    awaited_clear(&fleet->awaited);
+    (void)wait_list_wake(fleet->watches, all ? NULL : concerned, news);
 }
 
 static void *wake_thread(void *arg)
@@ -92,13 +117,13 @@ static void *wake_thread(void *arg)
             (void)pthread_cond_wait(&fleet->changed, &fleet->lock);
             continue;
         }
-        struct news news = {fleet->taken, fleet->n_changes};
+        struct news news = {fleet, fleet->taken, fleet->n_changes};
         bool all = fleet->all_changed;
         memcpy(fleet->taken, fleet->changes, news.n * sizeof fleet->taken[0]);
         fleet->n_changes = 0;
         fleet->all_changed = false;
         (void)pthread_mutex_unlock(&fleet->lock);
-        (void)wait_list_wake(fleet->watches, all ? NULL : concerned, &news);
+        wake(&news, all);
         (void)pthread_mutex_lock(&fleet->lock);
     }
     (void)pthread_mutex_unlock(&fleet->lock);

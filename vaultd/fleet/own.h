@@ -2,6 +2,7 @@
 #pragma once
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "vaultd/fleet/consumer.h"
 #include "vaultd/fleet/fleet.h"
@@ -12,9 +13,20 @@
 /* A change as a number: what a watch waits for is compared with it. */
 typedef uint64_t fleet_print;
 
+/* What any watch waits for, as a Bloom filter: a change that nobody waits for, which is nearly every
+ * one, must not walk ten thousand watches. Says yes too often, never no. Any thread. */
+#define AWAITED_WORDS 16384u
+struct awaited {
+    _Atomic uint64_t words[AWAITED_WORDS];
+};
+void awaited_add(struct awaited *awaited, fleet_print print);
+bool awaited_has(const struct awaited *awaited, fleet_print print);
+void awaited_clear(struct awaited *awaited);
+
 struct fleet {
     struct core *core;
     struct wait_list *watches;
+    struct awaited awaited;
     pthread_mutex_t lock;
     pthread_cond_t changed;
     pthread_t thread;

@@ -202,6 +202,8 @@ enum kt_kind watch_read(struct request *req, struct kt_err *err)
     if (shown == 0 && !all && kt_mono_ms(req->core->clock) < deadline) {
         if (!add_tokens(req, watch))
             return kt_fail(err, KT_NO_MEMORY, "watching");
+        for (size_t i = 0; i < watch->n; i++)
+            awaited_add(&req->core->fleet->awaited, watch->prints[i]);
         req->handler_data = watch;
         request_wait(req, req->core->fleet->watches, deadline);
         return KT_OK;

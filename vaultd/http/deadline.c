@@ -14,6 +14,9 @@
 #define BUCKETS     4096u
 #define TICK_MS_MAX 200
 #define TICK_MS_MIN 10
+/* A look walks all connections: with very many of them it is taken less often. */
+#define TICK_EACH_US    50u
+#define TICK_MS_CROWDED 1000
 /* A burst of one address may be this many times its limit until the grace is over. */
 #define BURST_FACTOR 16u
 
@@ -296,10 +299,16 @@ static int64_t tick_ms(const struct deadline_limits *limits)
     return tick < TICK_MS_MIN ? TICK_MS_MIN : tick;
 }
 
+static int64_t crowded_ms(const struct deadlines *table, int64_t tick)
+{
+    int64_t crowded = tick + (int64_t)table->counts.open * TICK_EACH_US / 1000;
+    return crowded < TICK_MS_CROWDED ? crowded : TICK_MS_CROWDED;
+}
+
 static void *run(void *arg)
 {
     struct deadlines *table = arg;
-    int64_t tick = tick_ms(&table->limits);
+    const int64_t tick = tick_ms(&table->limits);
     (void)pthread_mutex_lock(&table->lock);
     while (!table->ending) {
         int64_t now_ms = kt_mono_ms(table->clock);
@@ -307,7 +316,7 @@ static void *run(void *arg)
         look(table, now_ms);
         struct timespec until;
         (void)clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_nsec += (long)tick * 1000000L;
+        until.tv_nsec += (long)crowded_ms(table, tick) * 1000000L;
         until.tv_sec += until.tv_nsec / 1000000000L;
         until.tv_nsec %= 1000000000L;
         (void)pthread_cond_timedwait(&table->wake, &table->lock, &until);
