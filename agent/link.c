@@ -9,7 +9,8 @@
 #include "lib/pace.h"
 #include "lib/token_file.h"
 
-#define LAST_WORD_MS 3000u
+#define LAST_WORD_MS  3000u
+#define REPORT_MS     5000u
 #define SPREAD_MAX_MS 60000 /* however many hosts there are */
 
 struct link {
@@ -24,6 +25,7 @@ struct link {
     int64_t next_poll_ms; /* monotonic; the vault spreads the polls after a change */
     int64_t renew_at_ms; /* monotonic; 0: not looked at yet, INT64_MAX: never */
     bool renewal_failed; /* and was said */
+    bool reporting; /* what was sent is finished, though the service ended meanwhile */
     bool last_word;
 };
 
@@ -40,12 +42,13 @@ static enum kt_kind check_over(const struct link *link, struct kt_err *err)
     return kt_fail(err, KT_GONE, "the service ended");
 }
 
-/* While a call waits. */
+/* While a call waits. A report that was given up would still reach the vault, perhaps after the word
+ * that the service is gone; and the next call would need another connection. */
 static bool take_care(void *arg)
 {
     struct link *link = arg;
     (void)child_events(link->s, 0);
-    return link->last_word || !over(link);
+    return link->last_word || (link->reporting && !link->s->ending) || !over(link);
 }
 
 enum kt_kind link_open(const struct config *config, const struct kt_secret *token,
@@ -259,7 +262,7 @@ enum kt_kind link_report(struct link *link, const struct report *report, bool *r
                                        .evidence = report->evidence,
                                        .detail = report->detail,
                                        .version = report->version,
-                                       .timeout_ms = link->last_word ? LAST_WORD_MS : 0};
+                                       .timeout_ms = link->last_word ? LAST_WORD_MS : REPORT_MS};
     if (report->health != NULL) {
         consumer.samples = report->health->samples;
         consumer.p95_ms = report->health->p95_ms;
@@ -268,7 +271,9 @@ enum kt_kind link_report(struct link *link, const struct report *report, bool *r
         consumer.baseline_p95_ms = report->baseline->p95_ms;
     kt_autoapireply struct kt_api_reply reply;
     kt_api_reply_init(&reply);
+    link->reporting = true;
     kind = kt_api_consumer_report(link->api, &consumer, &reply, err);
+    link->reporting = false;
     char run[64] = "";
     if (kind == KT_OK && kt_api_text(reply.data, "run", run, sizeof run))
         *ret_rotating = run[0] != '\0';
