@@ -2,7 +2,7 @@
 import statistics
 
 import big
-from common import QUICK, SECONDS, bar_row, load, start_load, end_load, tails, tails_row
+from common import bar_row, end_load, load, start_load, tails, tails_row
 
 
 def took(vault, path, count):

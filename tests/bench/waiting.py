@@ -1,10 +1,9 @@
 """Very many agents that wait: what they cost idle, how fast news reaches them, how they come back."""
-import os
 import statistics
 import time
 
-from common import (QUICK, SECONDS, Many, bar_row, cpu_seconds, end_load, fill, load, ready, row,
-                    start_load, wait_for)
+from common import (QUICK, Many, bar_row, cpu_seconds, end_load, fill, load, ready, start_load,
+                    wait_for)
 
 WATCHERS = 2000 if QUICK else 10000
 SHARING = WATCHERS // 10
@@ -55,6 +54,8 @@ def news(vault, crowd):
 def comeback(vault, name, bar_s):
     """Killed, started, unsealed: until all wait again; meanwhile somebody reads."""
     wait_for("all polls to wait", lambda: watching(vault) >= WATCHERS)
+    before = load(vault.port, "/v1/secret/data/own/%d", vault.client, tls=vault.tls, rate=200,
+                  connections=16, seconds=5, keys=WATCHERS)
     vault.kill()
     begun = time.monotonic()
     vault.start().unseal()
@@ -66,7 +67,8 @@ def comeback(vault, name, bar_s):
     reads = end_load(reader)
     bar_row("after a restart all are back, %s" % name, back, bar_s, "s",
             note="unsealed after %.1f s" % up)
-    bar_row("others' reads meanwhile, %s: p99" % name, reads["p99_us"] / 1000, 100, "ms")
+    bar_row("others' reads meanwhile, %s: p99" % name, reads["p99_us"] / 1000, 100, "ms",
+            note="%.1f ms before" % (before["p99_us"] / 1000))
 
 
 def measure():
