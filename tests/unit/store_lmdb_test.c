@@ -571,7 +571,7 @@ static void each_allocation_may_fail(void **state)
             store_close(f->store);
             if (error == STORE_OK)
                 break;
-            if (error != STORE_BUSY && error != STORE_TOO_LARGE)
+            if (error != STORE_BUSY && error != STORE_NO_MEMORY)
                 fail_msg("allocation %lu: %s", nth, store_error_text(error));
             failed++;
             assert_true(nth < 100);

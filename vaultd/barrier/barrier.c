@@ -42,8 +42,15 @@ void uuid_random(unsigned char out[16])
 
 enum kt_kind barrier_store_failed(enum store_error error, const char *doing, struct kt_err *err)
 {
-    return kt_fail(err, error == STORE_BROKEN ? KT_CORRUPT : KT_INTERNAL, "%s: %s", doing,
-                   store_error_text(error));
+    static const struct {
+        enum store_error error;
+        enum kt_kind kind;
+    } rows[] = {{STORE_BROKEN, KT_CORRUPT}, {STORE_NO_MEMORY, KT_NO_MEMORY}, {STORE_BUSY, KT_BUSY}};
+    enum kt_kind kind = KT_INTERNAL;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (rows[i].error == error)
+            kind = rows[i].kind;
+    return kt_fail(err, kind, "%s: %s", doing, store_error_text(error));
 }
 
 enum kt_kind barrier_read_seal(struct barrier *barrier, struct kt_err *err)

@@ -271,7 +271,7 @@ enum kt_kind core_init(struct core *core, unsigned shares, unsigned threshold,
         if (kind == KT_OK && result.error == STORE_CONFLICT)
             kind = kt_fail(err, KT_INVALID, "Vault is already initialized");
         else if (kind == KT_OK && result.error != STORE_OK)
-            kind = kt_fail(err, KT_IO, "the new vault could not be written: %s",
+            kind = kt_fail(err, result.error == STORE_NO_MEMORY ? KT_NO_MEMORY : KT_INTERNAL, "the new vault could not be written: %s",
                            store_error_text(result.error));
     }
     batch_free(batch);

@@ -448,7 +448,8 @@ static enum kt_kind store_failure(enum store_error error, struct kt_err *err)
         const char *what, *hint;
     } rows[] = {
         {STORE_TOO_LARGE, KT_TOO_LARGE, "the change is larger than one write may be",
-         "keep a secret below 512 KiB; if it is, vaultd is out of memory: try again"},
+         "keep a secret below 512 KiB"},
+        {STORE_NO_MEMORY, KT_NO_MEMORY, "out of memory: nothing was changed", "try again"},
         {STORE_BUSY, KT_BUSY, "the store has too much to do", "try again in a second"},
         {STORE_NOT_LEADER, KT_BUSY, "node is not active", ""},
         {STORE_FULL, KT_FULL, "the store is full: nothing was changed",

@@ -42,8 +42,10 @@ static bool make_room(struct batch *batch, size_t len)
     while (room - batch->len < len)
         room *= 2;
     unsigned char *bytes = kt_malloc(room);
-    if (bytes == NULL)
+    if (bytes == NULL) {
+        batch->failed = batch->no_memory = true;
         return false;
+    }
     if (batch->bytes != NULL)
         memcpy(bytes, batch->bytes, batch->len);
     free(batch->bytes);
@@ -75,11 +77,12 @@ static struct batch_op *add(struct batch *batch, enum batch_op_kind kind, struct
     if (batch->failed)
         return NULL;
     if (batch->n >= STORE_BATCH_OPS || value.len > STORE_VALUE_MAX ||
-        key.len + value.len > STORE_BATCH_BYTES - batch->counted ||
-        !make_room(batch, key.len + value.len)) {
+        key.len + value.len > STORE_BATCH_BYTES - batch->counted) {
         batch->failed = true;
         return NULL;
     }
+    if (!make_room(batch, key.len + value.len))
+        return NULL;
     batch->counted += key.len + value.len;
     struct batch_op *op = &batch->ops[batch->n++];
     *op = (struct batch_op){.kind = (uint8_t)kind,
@@ -138,10 +141,12 @@ void batch_outcome(struct batch *batch, struct kt_bytes record)
     KT_ASSERT(batch != NULL && batch->magic == BATCH_MAGIC);
     if (batch->failed)
         return;
-    if (batch->has_outcome || record.len > STORE_OUTCOME_MAX || !make_room(batch, record.len)) {
+    if (batch->has_outcome || record.len > STORE_OUTCOME_MAX) {
         batch->failed = true;
         return;
     }
+    if (!make_room(batch, record.len))
+        return;
     batch->has_outcome = true;
     batch->outcome_at = copy_in(batch, record);
     batch->outcome_len = (uint32_t)record.len;
@@ -149,7 +154,7 @@ void batch_outcome(struct batch *batch, struct kt_bytes record)
 
 unsigned batch_ops(const struct batch *batch)
 {
-    return batch->writes;
+    return batch->writes == 0 && batch->failed ? 1 : batch->writes;
 }
 
 bool batch_failed(const struct batch *batch)

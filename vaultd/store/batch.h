@@ -17,7 +17,7 @@ struct batch_op {
 
 struct batch {
     uint32_t magic;
-    bool failed, relief, has_outcome;
+    bool failed, no_memory, relief, has_outcome;
     uint32_t age; /* the lowest that was told; 0: none */
     unsigned n, writes, puts;
     size_t counted; /* towards STORE_BATCH_BYTES */

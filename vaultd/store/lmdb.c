@@ -34,6 +34,7 @@ static enum store_error error_of(int rc)
     case EDQUOT:
         return STORE_FULL;
     case ENOMEM:
+        return STORE_NO_MEMORY;
     case MDB_READERS_FULL:
         return STORE_BUSY;
     default:
@@ -300,7 +301,7 @@ static enum store_error commit_error(struct lmdb *lmdb, int rc)
         if (full)
             return STORE_FULL;
         if (rc == ENOMEM)
-            return STORE_BUSY;
+            return STORE_NO_MEMORY;
     }
     (void)snprintf(lmdb->engine.trouble, sizeof lmdb->engine.trouble,
                    "cannot write and sync the store: %s",

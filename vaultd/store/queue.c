@@ -23,7 +23,7 @@ void store_commit(struct store *store, struct batch *take_batch, store_done_fn *
     (void)pthread_mutex_lock(&store->lock);
     enum store_error refusal = STORE_OK;
     if (batch->failed)
-        refusal = STORE_TOO_LARGE;
+        refusal = batch->no_memory ? STORE_NO_MEMORY : STORE_TOO_LARGE;
     else if (store->queued >= store->queue_max ||
              batch->len > store->queue_bytes_max - store->queued_bytes)
         refusal = STORE_BUSY;

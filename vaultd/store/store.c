@@ -13,10 +13,11 @@ static const char *const error_texts[] = {
     [STORE_CONFLICT] = "a condition did not hold",
     [STORE_NOT_LEADER] = "another node leads",
     [STORE_TOO_LARGE] = "the batch is over a limit",
+    [STORE_NO_MEMORY] = "out of memory",
     [STORE_BUSY] = "the store is busy",
     [STORE_FULL] = "the store is full",
     [STORE_UNKNOWN] = "outcome unknown: a sync failed",
-    [STORE_BROKEN] = "the store has stopped",
+    [STORE_BROKEN] = "the store is damaged or has stopped",
 };
 
 const char *store_error_text(enum store_error error)

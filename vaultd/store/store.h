@@ -43,6 +43,7 @@ enum store_error {
     STORE_CONFLICT,   /* a condition did not hold; nothing of the batch applied */
     STORE_NOT_LEADER, /* not applied; store_leader() knows who to ask */
     STORE_TOO_LARGE,  /* over a limit above; not applied */
+    STORE_NO_MEMORY,  /* not applied, try later */
     STORE_BUSY,       /* queue full, no quorum: not applied, try later */
     STORE_FULL,       /* disk, map or quota full: not applied */
     STORE_UNKNOWN,    /* applied or not; look before trying again */
@@ -67,7 +68,7 @@ void cursor_close(struct cursor *cursor); /* NULL is fine */
 /* ---- writing ---------------------------------------------------------------------------------
  * Conditions see the store as it is before the batch's own changes, every earlier batch of the same
  * fold included. The last put or delete of a key wins. A batch that grew over a limit, or ran out
- * of memory, stays so: store_commit() then completes it with STORE_TOO_LARGE. */
+ * of memory, stays so: store_commit() then completes it with STORE_TOO_LARGE or STORE_NO_MEMORY. */
 enum condition {
     KEY_ABSENT,
     KEY_PRESENT,
@@ -92,7 +93,8 @@ void batch_outcome(struct batch *batch, struct kt_bytes record);
  * that does not hold: make it anew. What commits after that call is not older. Not kept. */
 void batch_age(struct batch *batch, uint32_t age);
 void store_refuse_older(struct store *store, uint32_t age);
-unsigned batch_ops(const struct batch *batch);  /* puts + deletes; 0: nothing would change */
+/* puts + deletes; 0: nothing would change. One that failed would: its commit says what is wrong. */
+unsigned batch_ops(const struct batch *batch);
 bool batch_failed(const struct batch *batch);
 
 struct commit_result {
