@@ -26,8 +26,13 @@ enum kt_kind kt_fail(struct kt_err *err, enum kt_kind kind, const char *format, 
     va_start(args, format);
     int n = vsnprintf(err->what, sizeof err->what, format, args);
     va_end(args);
-    if (err->saved_errno != 0 && n >= 0 && (size_t)n < sizeof err->what)
-        (void)snprintf(err->what + n, sizeof err->what - (size_t)n, ": %s", kt_errno_text(saved));
+    const char *why = NULL;
+    if (err->saved_errno != 0)
+        why = kt_errno_text(saved);
+    else if (kind == KT_NO_MEMORY && strstr(err->what, "memory") == NULL)
+        why = kinds[KT_NO_MEMORY].text;
+    if (why != NULL && n >= 0 && (size_t)n < sizeof err->what)
+        (void)snprintf(err->what + n, sizeof err->what - (size_t)n, ": %s", why);
     errno = saved;
     return kind;
 }

@@ -49,7 +49,8 @@ struct kt_err {
     char hint[320];   /* the command or setting that mends it; may be empty */
 };
 
-/* Returns kind. errno is appended as ": text" for KT_IO when it is not 0. */
+/* Returns kind. errno is appended as ": text" for KT_IO when it is not 0, ": out of memory" for
+ * KT_NO_MEMORY when the text does not say it. */
 enum kt_kind kt_fail(struct kt_err *err, enum kt_kind kind, const char *format, ...)
     KT_PRINTF(3, 4);
 void kt_hint(struct kt_err *err, const char *format, ...) KT_PRINTF(2, 3);

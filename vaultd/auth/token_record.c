@@ -84,10 +84,10 @@ enum kt_kind token_record_read(struct kt_bytes record, struct kt_arena *arena, s
         return format_refuse("a token record", format, FORMAT, err);
     struct token token = {0};
     read(&r, arena, &token);
+    if (arena->failed) /* what was not read then is no damage */
+        return kt_fail(err, KT_NO_MEMORY, "reading a token record");
     if (!kt_reader_done(&r))
         return kt_fail(err, KT_CORRUPT, "a token record is damaged");
-    if (arena->failed)
-        return kt_fail(err, KT_NO_MEMORY, "reading a token record");
     *ret = token;
     return KT_OK;
 }

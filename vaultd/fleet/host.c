@@ -36,7 +36,9 @@ enum kt_kind host_save(struct request *req, const struct host *host, struct kt_e
     record_write(&host_kind, host, &record);
     if (batch == NULL)
         return kt_fail(err, KT_NO_MEMORY, "writing a host");
-    if (!kt_buf_ok(&record))
+    if (!kt_buf_ok(&record) && !record.full)
+        return kt_fail(err, KT_NO_MEMORY, "writing a host");
+    if (record.full)
         return kt_fail(err, KT_INVALID, "the host's list of secrets would be too long");
     unsigned char key[BARRIER_NAME_KEY];
     host_key(req->core, host->name, key);
