@@ -191,8 +191,9 @@ static enum kt_kind ancestor_find(struct core *core, struct snapshot *snapshot,
     unsigned char key[BARRIER_HASH_KEY];
     token_key(hash, key);
     struct entry entry;
-    if (snapshot_get(snapshot, kt_bytes(key, sizeof key), &entry) != STORE_OK)
-        return KT_NOT_FOUND;
+    enum store_error found = snapshot_get(snapshot, kt_bytes(key, sizeof key), &entry);
+    if (found != STORE_OK)
+        return found == STORE_NOT_FOUND ? KT_NOT_FOUND : kt_fail(err, KT_IO, "reading a token");
     struct ancestor *ancestor = &cache->ancestors[hash[0] % SLOTS];
     if (ancestor->changed != entry.changed || memcmp(ancestor->hash, hash, 32) != 0) {
         ancestor->changed = 0;
@@ -205,35 +206,37 @@ static enum kt_kind ancestor_find(struct core *core, struct snapshot *snapshot,
     return KT_OK;
 }
 
-/* A dead ancestor, gone or expired, takes its line with it; one that was revoked alone
+/* A dead ancestor, gone or expired, takes its line with it: KT_DENIED; one that was revoked alone
  * ("revoke-orphan") left its children orphans. */
-static bool ancestors_alive(struct core *core, struct snapshot *snapshot, struct cache *cache,
-                            struct slot *slot, int64_t now_ms)
+static enum kt_kind check_ancestors(struct core *core, struct snapshot *snapshot,
+                                    struct cache *cache, struct slot *slot, int64_t now_ms,
+                                    struct kt_err *err)
 {
     unsigned char hash[32];
     memcpy(hash, slot->token.parent, sizeof hash);
     slot->has_parent = slot->record_has_parent;
     slot->line_expires_ms = 0;
     if (!slot->has_parent)
-        return true;
+        return KT_OK;
     for (unsigned depth = 0; depth < ANCESTORS_MAX; depth++) {
         const struct ancestor *ancestor = NULL;
-        if (ancestor_find(core, snapshot, cache, hash, &ancestor, NULL) != KT_OK)
-            return false;
+        enum kt_kind kind = ancestor_find(core, snapshot, cache, hash, &ancestor, err);
+        if (kind != KT_OK)
+            return kind == KT_NOT_FOUND ? refused(err) : kind;
         if (ancestor->revoked) {
             slot->has_parent = depth != 0;
-            return true;
+            return KT_OK;
         }
         int64_t expires_ms = ancestor->expires_ms;
         if (expires_ms != 0 && now_ms >= expires_ms)
-            return false;
+            return refused(err);
         if (expires_ms != 0 && (slot->line_expires_ms == 0 || expires_ms < slot->line_expires_ms))
             slot->line_expires_ms = expires_ms;
         if (!ancestor->has_parent)
-            return true;
+            return KT_OK;
         memcpy(hash, ancestor->parent, sizeof hash);
     }
-    return false;
+    return refused(err);
 }
 
 enum kt_kind token_load(struct core *core, struct snapshot *snapshot,
@@ -294,8 +297,9 @@ enum kt_kind token_find_hash(struct core *core, struct snapshot *snapshot,
         if (kind != KT_OK)
             return kind;
         slot = slot_for(cache, hash);
-        if (!ancestors_alive(core, snapshot, cache, slot, now_ms))
-            return refused(err);
+        kind = check_ancestors(core, snapshot, cache, slot, now_ms, err);
+        if (kind != KT_OK)
+            return kind;
         slot->checked_at = at;
     }
     struct token *token = &slot->token;

@@ -194,19 +194,25 @@ static enum kt_kind accessors(struct request *req, struct kt_err *err)
     kt_jsonw_array(&w);
     struct entry entry;
     unsigned count = 0;
+    enum kt_kind kind = KT_OK;
     enum store_error found = STORE_OK;
     while (count < ACCESSORS_MAX && (found = cursor_next(cursor, &entry)) == STORE_OK) {
         const struct token *token = NULL;
-        if (entry.key.len != BARRIER_HASH_KEY ||
-            token_find_hash(req->core, req->snapshot, entry.key.at + 1, req->now_ms, &token,
-                            NULL) != KT_OK)
+        if (entry.key.len != BARRIER_HASH_KEY)
             continue;
+        kind = token_find_hash(req->core, req->snapshot, entry.key.at + 1, req->now_ms, &token, err);
+        if (kind == KT_DENIED)
+            continue; /* it is over */
+        if (kind != KT_OK)
+            break;
         kt_jsonw_text(&w, token->accessor);
         count++;
     }
     cursor_close(cursor);
     if (found != STORE_OK && found != STORE_NOT_FOUND)
         return kt_fail(err, KT_IO, "reading the tokens");
+    if (kind != KT_OK && kind != KT_DENIED)
+        return kind;
     kt_jsonw_end(&w);
     kt_jsonw_end(&w);
     if (count == ACCESSORS_MAX)

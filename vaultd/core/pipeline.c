@@ -278,6 +278,24 @@ static enum kt_kind walk(struct request *req, struct kt_err *err)
     return kind == KT_OK ? handle(req, err) : kind;
 }
 
+/* Half a reading is no reading, whatever the handler made of it: a list without its end, a token that
+ * could not be looked up. */
+static enum kt_kind check_whole(struct request *req, enum kt_kind kind, struct kt_err *err)
+{
+    enum store_error error = snapshot_error(req->snapshot);
+    errno = 0;
+    if (error == STORE_NO_MEMORY)
+        kind = kt_fail(err, KT_NO_MEMORY, "reading the store");
+    else if (error != STORE_OK)
+        kind = kt_fail(err, error == STORE_BUSY ? KT_BUSY : KT_IO, "reading the store: %s",
+                       store_error_text(error));
+    else if (kind == KT_OK && req->arena.failed)
+        kind = kt_fail(err, KT_NO_MEMORY, "the request needs more memory than there is");
+    if (kind != KT_OK)
+        req->own->wait_on = NULL;
+    return kind;
+}
+
 /* A batch that will not be committed. Who wanted to hear of its end does. */
 static void drop_batch(struct request *req)
 {
@@ -637,7 +655,7 @@ static enum pipeline_state run_pass(struct request *req)
         return record_and_finish(req, store_failure(error, &own->err));
     if (req->wakes > 0 || req->attempt > 0)
         req->now_ms = kt_wall_ms(core->clock);
-    enum kt_kind kind = walk(req, &own->err);
+    enum kt_kind kind = check_whole(req, walk(req, &own->err), &own->err);
     if (kind == KT_OK && own->wait_on != NULL)
         return wait(req);
     if (kind == KT_OK && own->wants_aside)

@@ -41,6 +41,7 @@ struct snapshot {
     generation at;
     pthread_t owner;
     void *view, *spare;
+    enum store_error failed; /* the first error but not finding */
     bool cursor_lent;
     struct cursor cursor;
 };

@@ -113,6 +113,7 @@ enum store_error snapshot_begin(struct store *store, struct snapshot **ret)
         return error;
     }
     snapshot->owner = pthread_self();
+    snapshot->failed = STORE_OK;
     atomic_store_explicit(&snapshot->began_ms, kt_mono_ms(&kt_system_clock), memory_order_relaxed);
     *ret = snapshot;
     return STORE_OK;
@@ -134,11 +135,23 @@ void snapshot_end(struct snapshot *snapshot)
     give_slot(snapshot);
 }
 
+static enum store_error note(struct snapshot *snapshot, enum store_error error)
+{
+    if (error != STORE_OK && error != STORE_NOT_FOUND && snapshot->failed == STORE_OK)
+        snapshot->failed = error;
+    return error;
+}
+
+enum store_error snapshot_error(const struct snapshot *snapshot)
+{
+    return snapshot->failed;
+}
+
 enum store_error snapshot_get(struct snapshot *snapshot, struct kt_bytes key, struct entry *ret)
 {
     if (key.len == 0 || key.len > STORE_KEY_MAX)
         return STORE_NOT_FOUND;
-    return snapshot->engine->kind->view_get(snapshot, key, ret);
+    return note(snapshot, snapshot->engine->kind->view_get(snapshot, key, ret));
 }
 
 /* ---- cursors ---- */
@@ -179,7 +192,7 @@ enum store_error store_cursor_open(struct snapshot *snapshot, enum store_space s
         return STORE_TOO_LARGE;
     struct cursor *cursor = new_cursor(snapshot);
     if (cursor == NULL)
-        return STORE_BUSY;
+        return note(snapshot, STORE_NO_MEMORY);
     struct kt_bytes start = compare(from, prefix) > 0 ? from : prefix;
     cursor->snapshot = snapshot;
     cursor->space = space;
@@ -194,7 +207,7 @@ enum store_error store_cursor_open(struct snapshot *snapshot, enum store_space s
     enum store_error error = snapshot->engine->kind->scan_open(cursor);
     if (error != STORE_OK) {
         free_cursor(cursor);
-        return error;
+        return note(snapshot, error);
     }
     *ret = cursor;
     return STORE_OK;
@@ -219,7 +232,7 @@ enum store_error cursor_next(struct cursor *cursor, struct entry *ret)
         error = STORE_NOT_FOUND;
     if (error != STORE_OK) {
         cursor->done = true;
-        return error;
+        return note(cursor->snapshot, error);
     }
     *ret = entry;
     return STORE_OK;

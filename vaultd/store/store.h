@@ -64,6 +64,9 @@ enum store_error cursor_open(struct snapshot *snapshot, struct kt_bytes prefix,
                              struct kt_bytes from, struct cursor **ret) KT_MUST_CHECK;
 enum store_error cursor_next(struct cursor *cursor, struct entry *ret) KT_MUST_CHECK;
 void cursor_close(struct cursor *cursor); /* NULL is fine */
+/* The first error that a read of this snapshot met, but not finding: what was read is not all there is.
+ * Whoever reads much asks once, at the end. */
+enum store_error snapshot_error(const struct snapshot *snapshot);
 
 /* ---- writing ---------------------------------------------------------------------------------
  * Conditions see the store as it is before the batch's own changes, every earlier batch of the same
