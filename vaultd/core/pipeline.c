@@ -433,6 +433,8 @@ static enum pipeline_state commit(struct request *req)
 {
     struct request_private *own = req->own;
     enum kt_kind kind = KT_OK;
+    if (!render_reserve(req))
+        return record_and_finish(req, kt_fail(&own->err, KT_NO_MEMORY, "answering"));
     if (!own->attempt_recorded)
         kind = record_attempt(req, &own->err);
     if (kind != KT_OK)
@@ -684,7 +686,7 @@ enum pipeline_state pipeline_run(struct request *req)
     if (own == NULL) {
         own = req->own = kt_arena_take(&req->arena, sizeof *own);
         if (own == NULL)
-            return PIPELINE_DONE;  /* 503 without a body: pipeline_status() */
+            return PIPELINE_DONE;  /* pipeline_status() and pipeline_body() know */
     }
     if (own->stage == STAGE_NEW) {
         kt_buf_init(&own->outcome, STORE_OUTCOME_MAX);
@@ -714,7 +716,9 @@ unsigned pipeline_status(const struct request *req)
 
 struct kt_bytes pipeline_body(const struct request *req)
 {
-    return req->own == NULL ? kt_bytes(NULL, 0) : kt_buf_bytes(&req->own->body);
+    static const char no_memory[] = "{\"errors\":[\"out of memory: try again\"]}\n";
+    bool none = req->own == NULL || req->own->no_body;
+    return none ? kt_bytes(no_memory, sizeof no_memory - 1) : kt_buf_bytes(&req->own->body);
 }
 
 const char *pipeline_content_type(const struct request *req)

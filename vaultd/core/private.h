@@ -42,6 +42,7 @@ struct request_private {
     enum kt_kind outcome_kind;
     struct kt_err err;       /* of the pass */
     struct kt_buf body;      /* the rendered answer */
+    bool no_body;            /* memory was out: pipeline_body() has a fixed one */
     unsigned status;
     const char *content_type;
     struct request *next_deferred;
@@ -73,6 +74,8 @@ struct core_private {
 
 /* render.c */
 void render_reply(struct request *req, enum kt_kind kind, const struct kt_err *err);
+/* Room for the reply as it is now, so that what is committed can be answered. False: no memory. */
+bool render_reserve(struct request *req);
 /* input.c: the body or the query into req->data. */
 enum kt_kind input_read(struct request *req, struct kt_err *err);
 enum kt_kind input_operation(struct request *req, struct kt_err *err);

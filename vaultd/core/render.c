@@ -115,6 +115,21 @@ static void success(struct request *req, struct kt_buf *out)
     }
 }
 
+bool render_reserve(struct request *req)
+{
+    const struct reply *reply = &req->reply;
+    if (reply->form == REPLY_ENVELOPE && nothing_to_say(reply))
+        return true;
+    size_t need = 512 + 2 * reply->data.len + reply->auth.len;
+    for (unsigned i = 0; i < reply->n_warnings; i++)
+        need += 6 * strlen(reply->warnings[i]) + 3; /* all of it escaped */
+    need += reply->lease_id == NULL ? 0 : 6 * strlen(reply->lease_id);
+    if (kt_buf_grow(&req->own->body, need) == NULL)
+        return false;
+    req->own->body.len = 0;
+    return true;
+}
+
 void render_reply(struct request *req, enum kt_kind kind, const struct kt_err *err)
 {
     static const struct kt_err nothing;
@@ -134,8 +149,9 @@ void render_reply(struct request *req, enum kt_kind kind, const struct kt_err *e
         req->own->status = req->reply.status != 0 ? req->reply.status : kt_kind_http(kind);
     }
     if (!kt_buf_ok(out) || !kt_buf_ok(&req->reply.data)) {
-        kt_buf_reset(out);
-        kt_buf_add_text(out, "{\"errors\":[\"internal error\"]}\n");
-        req->own->status = 500;
+        kt_buf_free(out);
+        req->own->no_body = true;
+        req->own->content_type = "application/json";
+        req->own->status = 503;
     }
 }

@@ -70,6 +70,17 @@ struct batch *request_batch(struct request *req)
     return req->batch;
 }
 
+bool request_reserve(struct request *req, size_t bytes)
+{
+    struct kt_buf *const both[] = {&req->reply.data, &req->own->body};
+    for (size_t i = 0; i < 2; i++) {
+        if (kt_buf_grow(both[i], bytes) == NULL)
+            return false;
+        both[i]->len -= bytes;
+    }
+    return true;
+}
+
 void request_warn(struct request *req, const char *format, ...)
 {
     if (req->reply.n_warnings >= REPLY_WARNINGS_MAX)

@@ -157,6 +157,8 @@ struct request {
 /* The batch for this request's changes, made at the first call. NULL only out of memory: return
  * kt_fail(err, KT_NO_MEMORY, ...). */
 struct batch *request_batch(struct request *req);
+/* Room for an answer of so many bytes, so that what is done can be told. False: no memory. */
+bool request_reserve(struct request *req, size_t bytes);
 /* The decoded part of the path that {name} in the route's pattern stands for; "" if it has none. */
 const char *request_param(const struct request *req, const char *name);
 /* A writer on reply.data: kt_jsonw_* into it. */

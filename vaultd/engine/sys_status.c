@@ -9,6 +9,8 @@
 #define VAULT_VERSION "1.15.6"
 
 #define SHARES_MAX SHAMIR_SHARES_MAX
+#define SHARE_TEXT 128u  /* hexadecimal, base64, quotes and commas */
+#define ANSWER_MAX 4096u /* beside shares */
 
 /* ---- init ---- */
 
@@ -49,7 +51,8 @@ static enum kt_kind do_init(struct request *req, struct kt_err *err)
 {
     const struct init_wish *wish = req->handler_data;
     unsigned char(*keys)[SHAMIR_SHARE_BYTES] = kt_arena_take(&req->arena, SHARES_MAX * sizeof *keys);
-    if (keys == NULL)
+    /* Keys that were made and cannot be told would be a vault that nobody opens. */
+    if (keys == NULL || !request_reserve(req, (size_t)wish->shares * SHARE_TEXT + ANSWER_MAX))
         return kt_fail(err, KT_NO_MEMORY, "initialising the vault");
     kt_autobuf struct kt_buf token;
     kt_buf_init(&token, 4096);
@@ -214,6 +217,8 @@ enum kt_kind sys_unseal(struct request *req, struct kt_err *err)
         write_seal_status(req);
         return KT_OK;
     }
+    if (!request_reserve(req, ANSWER_MAX)) /* before a share is taken that could open it */
+        return kt_fail(err, KT_NO_MEMORY, "unsealing");
     enum kt_kind kind = add_share(req, key, accept_rollback, &unsealed, err);
     if (kind != KT_OK)
         return kind;
