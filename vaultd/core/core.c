@@ -372,6 +372,7 @@ enum kt_kind core_unseal_share(struct core *core, const unsigned char share[SHAM
 enum kt_kind core_unsealed(struct core *core, bool accept_rollback, struct kt_err *err)
 {
     struct core_private *own = core->own;
+    bool opened = false;
     (void)pthread_mutex_lock(&own->sealing);
     enum kt_kind kind = KT_OK;
     if (core->audit == NULL) {
@@ -389,7 +390,8 @@ enum kt_kind core_unsealed(struct core *core, bool accept_rollback, struct kt_er
             barrier_admit(core->barrier);
             meter_forget(own->unseals);
             kt_log(KT_LOG_NOTICE, "unsealed", "%s", "state=unsealed");
-            rotation_start(core->rotation);
+            opened = true;
+            kind = rotation_start(core->rotation, err);
             upkeep_wake(core->upkeep);
         } else {
             kt_log_err(KT_LOG_ERROR, "not_unsealed", err);
@@ -397,6 +399,10 @@ enum kt_kind core_unsealed(struct core *core, bool accept_rollback, struct kt_er
         }
     }
     (void)pthread_mutex_unlock(&own->sealing);
+    if (opened && kind != KT_OK) { /* a vault that rotates nothing must not look well */
+        kt_log_err(KT_LOG_ERROR, "rotation_not_started", err);
+        core_seal(core, "rotation cannot be started");
+    }
     return kind;
 }
 

@@ -292,22 +292,22 @@ void rotation_free(struct rotation *rotation)
     free(rotation);
 }
 
-void rotation_start(struct rotation *rotation)
+enum kt_kind rotation_start(struct rotation *rotation, struct kt_err *err)
 {
     if (rotation->running)
-        return;
+        return KT_OK;
     const struct kt_clock *clock = rotation->core->clock;
     atomic_store(&rotation->stopping, false);
     rotation->next_due_ms = 0;
     rotation->clock.base_ms = kt_wall_ms(clock) - kt_mono_ms(clock);
-    if (!jobs_start(rotation)) {
-        kt_log(KT_LOG_ERROR, "rotation-not-started", "why=%s", "threads");
-        return;
-    }
-    rotation->running =
-        pthread_create(&rotation->thread, NULL, rotation_thread, rotation) == 0;
-    if (!rotation->running)
-        kt_log(KT_LOG_ERROR, "rotation-not-started", "why=%s", "threads");
+    rotation->running = jobs_start(rotation) && pthread_create(&rotation->thread, NULL,
+                                                               rotation_thread, rotation) == 0;
+    if (rotation->running)
+        return KT_OK;
+    jobs_stop(rotation);
+    (void)kt_fail(err, KT_IO, "the threads of rotation cannot be started");
+    kt_hint(err, "raise the limit of tasks (TasksMax=, ulimit -u), then unseal again");
+    return KT_IO;
 }
 
 void rotation_stop(struct rotation *rotation)

@@ -27,7 +27,7 @@ struct rotation_executor {
 struct rotation *rotation_new(struct core *core); /* NULL: out of memory */
 void rotation_free(struct rotation *rotation);    /* NULL is fine; must be stopped */
 /* Resumes what was under way, then watches the clock. Errors go to the log, and the runs stand. */
-void rotation_start(struct rotation *rotation);
+enum kt_kind rotation_start(struct rotation *rotation, struct kt_err *err) KT_MUST_CHECK;
 /* No new step begins. One that is at work at a target ends by itself, at its own time limit; nobody
  * takes its result, and the next start looks into what came of it. Blocks for the rotation thread. */
 void rotation_stop(struct rotation *rotation);
