@@ -51,6 +51,7 @@ static const struct setting unix_settings[] = {
 };
 static const struct setting device_settings[] = {
     {"path", SETTING_TEXT, AT(config_device, path), 0, 0, 0, NULL, NULL, "The file that gets a clear copy of each record; opened anew on SIGHUP."},
+    {"timeout", SETTING_DURATION, AT(config_device, timeout_ms), 100, 60000, 2000, NULL, NULL, "How long a request waits for it; then it counts as failing until it caught up."},
 };
 static const struct setting limit_settings[] = {
     {"max_connections", SETTING_NUMBER, AT(config_limits, max_connections), 16, 1000000, 32768, NULL, NULL, "Connections of one TCP listener."},

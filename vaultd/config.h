@@ -39,6 +39,7 @@ struct config_listener {
 };
 struct config_device {
     const char *path;
+    uint64_t timeout_ms;
 };
 struct config_limits {
     uint64_t max_connections, max_unix_connections, max_connections_per_ip;

@@ -266,7 +266,8 @@ static enum kt_kind start(struct vaultd *vaultd, struct kt_err *err)
                                          .max_bytes = config->storage.max_bytes,
                                          .delay_ms = (int64_t)config->storage.delay_ms};
     for (size_t i = 0; i < config->n_devices; i++)
-        vaultd->devices[i] = (struct audit_device_config){"file", "file", config->devices[i].path};
+        vaultd->devices[i] = (struct audit_device_config){
+            "file", "file", config->devices[i].path, (int64_t)config->devices[i].timeout_ms};
     const struct core_config core = {.cluster_name = config->cluster_name,
                                      .data_folder = vaultd->folder,
                                      .storage_type =

@@ -131,7 +131,7 @@ def full_log(disk, seed):
         load.run(0.3)
         disk.fill(0)
         refused = read_until_refused(vault)
-        equal(refused[0], 500, "status of %r" % (refused,))
+        equal(refused[0], 503, "status of %r" % (refused,))
         contains(refused[1], "no room for the audit log")
         contains(refused[1], "requests go on by themselves as soon as the audit log can grow")
         contains(vault.log_text(), "<3>audit-log-full")

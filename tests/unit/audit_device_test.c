@@ -37,8 +37,8 @@ static int setup(void **state)
     if (mkdir(out, 0700) != 0)
         return -1;
     f->store = fake_store_new();
-    f->devices[0] = (struct audit_device_config){"file", "file", f->file};
-    f->devices[1] = (struct audit_device_config){"full", "file", "/dev/full"};
+    f->devices[0] = (struct audit_device_config){"file", "file", f->file, 0};
+    f->devices[1] = (struct audit_device_config){"full", "file", "/dev/full", 0};
     f->config = (struct audit_config){.folder = f->path,
                                       .origin = "keyturn/test",
                                       .devices = f->devices,
@@ -128,6 +128,13 @@ static unsigned failing(struct fixture *f)
     return status.devices_failing;
 }
 
+/* What the log's thread does every second. */
+static void keep(struct fixture *f, bool look)
+{
+    audit_devices_ask(f->audit->devices, look ? DEVICE_LOOK : DEVICE_FILL);
+    audit_devices_settle(f->audit->devices);
+}
+
 static void copies(void **state)
 {
     struct fixture *f = *state;
@@ -163,11 +170,11 @@ static void deleted(void **state)
     struct fixture *f = *state;
     open_audit(f);
     append(f, 10);
-    audit_devices_keep(f->audit->devices, true);
+    keep(f, true);
     append(f, 5); /* into a file that is gone before anybody looked again */
     assert_int_equal(unlink(f->file), 0);
     append(f, 5);
-    audit_devices_keep(f->audit->devices, true);
+    keep(f, true);
     append(f, 5);
     EXPECT_COPY(f, 11, f->file);
 }
@@ -179,7 +186,7 @@ static void rotated(void **state)
     append(f, 10);
     assert_int_equal(rename(f->file, f->second), 0);
     append(f, 10);
-    audit_devices_keep(f->audit->devices, true); /* without a signal */
+    keep(f, true); /* without a signal */
     append(f, 10);
     EXPECT_COPY(f, 0, f->second, f->file);
     char third[FOLDER_NAME + 40];
@@ -204,7 +211,7 @@ static void one_of_two_fails(void **state)
     (void)snprintf(out, sizeof out, "%s/out", f->path);
     (void)snprintf(away, sizeof away, "%s/away", f->path);
     assert_int_equal(rename(out, away), 0);
-    audit_devices_keep(f->audit->devices, true);
+    keep(f, true);
     assert_int_equal(failing(f), 2);
     uint64_t size = audit_log_size(f->audit->log);
     assert_int_equal(append_kind(f), KT_IO);
@@ -239,13 +246,13 @@ static void back_filled(void **state)
     open_audit(f);
     append(f, 5);
     assert_int_equal(rename(out, away), 0);
-    audit_devices_keep(f->audit->devices, true);
+    keep(f, true);
     assert_int_equal(failing(f), 1);
     append(f, 3000);
     assert_int_equal(rename(away, out), 0);
-    audit_devices_keep(f->audit->devices, false);
+    keep(f, false);
     assert_int_equal(failing(f), 1);
-    audit_devices_keep(f->audit->devices, true);
+    keep(f, true);
     assert_int_equal(failing(f), 0);
     append(f, 5);
     EXPECT_COPY(f, 0, f->file);
@@ -323,7 +330,7 @@ static void short_write(void **state)
     limit.rlim_cur = limit.rlim_max;
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
     assert_int_equal(failing(f), 1);
-    audit_devices_keep(f->audit->devices, true);
+    keep(f, true);
     assert_int_equal(failing(f), 0);
     append(f, 3);
     size_t len = 0;

@@ -197,8 +197,10 @@ enum kt_kind audit_consistency(struct audit *audit, uint64_t old_size, uint64_t 
 
 void audit_reopen(struct audit *audit)
 {
-    if (audit->n_devices > 0)
-        audit_devices_reopen(audit->devices);
+    if (audit->n_devices == 0)
+        return;
+    audit_devices_ask(audit->devices, DEVICE_REOPEN);
+    audit_devices_settle(audit->devices);
 }
 
 /* ---- the end ---- */
@@ -234,8 +236,10 @@ void audit_close(struct audit *audit)
     if (error != STORE_OK)
         kt_log(KT_LOG_WARNING, "audit-log-last-checkpoint", "store=\"%s\"",
                store_error_text(error));
-    if (audit->n_devices > 0)
-        audit_devices_keep(audit->devices, false);
+    if (audit->n_devices > 0) {
+        audit_devices_ask(audit->devices, DEVICE_FILL);
+        audit_devices_settle(audit->devices);
+    }
     store_set_witness(audit->store, NULL, NULL);
     audit_free(audit, kind == KT_OK);
 }

@@ -24,6 +24,7 @@ struct audit_device_config {
     const char *name; /* "file" */
     const char *type; /* "file" */
     const char *path;
+    int64_t timeout_ms; /* how long a request waits for it; 0: 2 s */
 };
 struct audit_config {
     const char *folder;  /* the data folder */
@@ -131,5 +132,5 @@ enum kt_kind audit_inclusion(struct audit *audit, uint64_t index, uint64_t size,
                              struct kt_buf *out, struct kt_err *err) KT_MUST_CHECK;
 enum kt_kind audit_consistency(struct audit *audit, uint64_t old_size, uint64_t size,
                                struct kt_buf *out, struct kt_err *err) KT_MUST_CHECK;
-/* SIGHUP: devices are opened anew (rotated files). */
+/* SIGHUP: devices are opened anew (rotated files). Waits for each at most its timeout. */
 void audit_reopen(struct audit *audit);

@@ -1,62 +1,164 @@
 #include "vaultd/audit/device.h"
 
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
-#include <unistd.h>
+#include <time.h>
 
+#include "lib/assert.h"
 #include "lib/cleanup.h"
 #include "lib/failpoint.h"
 #include "lib/log.h"
 #include "lib/num.h"
 
-#define FILL_BYTES ((size_t)64 * 1024) /* of lines at a time */
-#define FILL_CHUNK ((size_t)16 * 1024) /* read from the log at a time */
-#define REVIVE_MAX 2000u               /* records that a request may wait for */
+#define FILL_BYTES    ((size_t)64 * 1024)   /* of lines at a time */
+#define FILL_CHUNK    ((size_t)16 * 1024)   /* read from the log at a time */
+#define PENDING_BYTES ((size_t)1024 * 1024) /* lines on their way; more are read from the log */
+#define OFFERED       0x100u /* beside enum audit_device_work: what requests offered */
+#define DEVICE_MAGIC  0x61646576u
 
-struct audit_devices {
+struct lines { /* of records that follow each other */
+    struct kt_buf text;
+    uint64_t from, n;
+};
+
+struct audit_device {
+    uint32_t magic;
+    const struct audit_device_type *type;
     struct audit_log *log;
-    size_t n;
-    struct audit_device *all;
+    char *path;
+    int64_t timeout_ms;
+    atomic_bool failing; /* written under lock */
+    pthread_t thread;
+
+    /* the thread's own */
+    struct audit_place place;
+    struct lines writing;
+    uint64_t next_at_look; /* when it was last seen to be the same */
+    bool placed;           /* next was found out from what the device holds */
+
+    pthread_mutex_t lock;
+    pthread_cond_t wake, done; /* for the thread; for who waits for it */
+    /* guarded by lock */
+    struct lines pending;
+    uint64_t next;         /* record it needs next */
+    uint64_t wanted;       /* somebody waits for all below */
+    unsigned asked;        /* enum audit_device_work, OFFERED */
+    uint64_t rounds;       /* that the thread has ended */
+    bool working, stop, ended, abandoned, said;
+    int64_t call_since_ms; /* the device has the thread since; 0: it has not */
+    struct kt_err why;     /* it fails */
 };
 
 static const struct audit_device_type *const types[] = {&audit_device_file};
 
-/* ---- bringing one up to date; its lock is held ---- */
+/* ---- time ---- */
 
-/* Records [next, upto) from the log. */
-static enum kt_kind fill(struct audit_devices *devices, struct audit_device *device, uint64_t upto,
-                         struct kt_err *err)
+static int64_t now_ms(void)
 {
-    struct audit_reader reader;
-    kt_autobuf struct kt_buf lines;
-    kt_buf_init(&lines, FILL_BYTES + AUDIT_LINE_MAX + 1);
-    enum kt_kind kind = audit_log_reader(devices->log, device->next, FILL_CHUNK, &reader, err);
-    if (kind != KT_OK)
-        return kind;
-    uint64_t next = device->next;
-    while (kind == KT_OK && next < upto) {
-        kind = audit_log_read(devices->log, &reader, next, &lines, err);
-        if (kind != KT_OK)
-            break;
-        kt_buf_add_char(&lines, '\n');
-        next++;
-        if (lines.len < FILL_BYTES && next < upto)
-            continue;
-        kind = device->type->write(device, kt_buf_bytes(&lines), err);
-        if (kind == KT_OK)
-            device->next = next;
-        kt_buf_reset(&lines);
-    }
-    audit_reader_done(&reader);
-    return kind;
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
+
+int64_t audit_device_deadline_ms(const struct audit_device *device)
+{
+    return now_ms() + device->timeout_ms;
+}
+
+/* False: that time is over. The lock is held. */
+static bool wait_done(struct audit_device *device, int64_t deadline_ms)
+{
+    const struct timespec until = {.tv_sec = deadline_ms / 1000,
+                                   .tv_nsec = deadline_ms % 1000 * 1000000};
+    return pthread_cond_timedwait(&device->done, &device->lock, &until) == 0;
+}
+
+static bool hangs(const struct audit_device *device)
+{
+    return device->call_since_ms != 0 && now_ms() - device->call_since_ms >= device->timeout_ms;
+}
+
+/* ---- failing; the lock is held ---- */
 
 static void fail(struct audit_device *device, const struct kt_err *err)
 {
-    if (!atomic_load(&device->failing))
-        kt_log_err(KT_LOG_ERROR, "audit-device-failed", err);
+    device->why = *err;
     atomic_store(&device->failing, true);
-    device->type->close(device);
+    if (!device->said)
+        kt_log_err(KT_LOG_ERROR, "audit-device-failed", err);
+    device->said = true;
 }
+
+static void fail_late(struct audit_device *device)
+{
+    struct kt_err err = {0};
+    bool in_call = device->call_since_ms != 0;
+    errno = 0;
+    (void)kt_fail(&err, KT_BUSY, "the audit device '%s' %s", device->path,
+                  in_call ? "does not answer" : "is catching up");
+    if (in_call)
+        kt_hint(&err, "look at the file system it is on, or take it out of the configuration; vaultd "
+                      "goes on by itself when it answers");
+    fail(device, &err);
+}
+
+static void works_again(struct audit_device *device)
+{
+    if (device->said)
+        kt_log(KT_LOG_NOTICE, "audit-device-works", "path=\"%s\"", device->path);
+    device->said = false;
+    atomic_store(&device->failing, false);
+}
+
+/* ---- the thread: calls that a device may hang in ---- */
+
+static void call_begins(struct audit_device *device)
+{
+    (void)pthread_mutex_lock(&device->lock);
+    device->call_since_ms = now_ms();
+    (void)pthread_mutex_unlock(&device->lock);
+}
+
+/* False: nobody waits for this thread any more, and the log may be gone. */
+static bool call_ends(struct audit_device *device)
+{
+    (void)pthread_mutex_lock(&device->lock);
+    device->call_since_ms = 0;
+    bool go_on = !device->abandoned;
+    (void)pthread_mutex_unlock(&device->lock);
+    return go_on;
+}
+
+static enum kt_kind given_up(struct kt_err *err)
+{
+    return kt_fail(err, KT_BUSY, "the audit device is being closed");
+}
+
+static enum kt_kind open_place(struct audit_device *device, struct kt_err *err)
+{
+    call_begins(device);
+    enum kt_kind kind = device->type->open(&device->place, err);
+    return call_ends(device) ? kind : given_up(err);
+}
+
+static void close_place(struct audit_device *device)
+{
+    call_begins(device);
+    device->type->close(&device->place);
+    (void)call_ends(device);
+}
+
+static enum kt_kind write_place(struct audit_device *device, struct kt_bytes bytes,
+                                struct kt_err *err)
+{
+    call_begins(device);
+    enum kt_kind kind = device->type->write(&device->place, bytes, err);
+    return call_ends(device) ? kind : given_up(err);
+}
+
+/* ---- the thread: where the device stands ---- */
 
 /* The number that ends a record's line: ,"seq":N} */
 static bool line_seq(struct kt_bytes line, uint64_t *ret)
@@ -73,269 +175,429 @@ static bool line_seq(struct kt_bytes line, uint64_t *ret)
            kt_u64_parse(kt_bytes(line.at + start, end - 1 - start), UINT64_MAX, ret);
 }
 
-/* Sets next to the record behind the one the device ends with, if that one is of this log. */
-static enum kt_kind find_next(struct audit_devices *devices, struct audit_device *device,
-                              struct kt_err *err)
+static void set_next(struct audit_device *device, uint64_t next)
 {
-    kt_autobuf struct kt_buf last, record;
-    kt_buf_init(&last, 2 * AUDIT_LINE_MAX);
+    (void)pthread_mutex_lock(&device->lock);
+    device->next = next;
+    (void)pthread_cond_broadcast(&device->done);
+    (void)pthread_mutex_unlock(&device->lock);
+}
+
+static uint64_t next_of(struct audit_device *device)
+{
+    (void)pthread_mutex_lock(&device->lock);
+    uint64_t next = device->next;
+    (void)pthread_mutex_unlock(&device->lock);
+    return next;
+}
+
+static enum kt_kind same_record(struct audit_device *device, uint64_t seq, struct kt_bytes line,
+                                bool *ret_same, struct kt_err *err)
+{
+    struct audit_reader reader;
+    kt_autobuf struct kt_buf record;
     kt_buf_init(&record, AUDIT_LINE_MAX);
+    enum kt_kind kind = audit_log_reader(device->log, seq, FILL_CHUNK, &reader, err);
+    if (kind != KT_OK)
+        return kind;
+    kind = audit_log_read(device->log, &reader, seq, &record, err);
+    audit_reader_done(&reader);
+    if (kind == KT_OK)
+        *ret_same = kt_bytes_equal(line, kt_buf_bytes(&record));
+    return kind;
+}
+
+/* Sets next to the record behind the one the device ends with, if that one is of this log. */
+static enum kt_kind find_next(struct audit_device *device, struct kt_err *err)
+{
+    kt_autobuf struct kt_buf last;
+    kt_buf_init(&last, 2 * AUDIT_LINE_MAX);
+    call_begins(device);
+    enum kt_kind kind = device->type->last_line(&device->place, &last, err);
+    if (!call_ends(device))
+        return given_up(err);
     uint64_t seq = 0;
-    enum kt_kind kind = device->type->last_line(device, &last, err);
+    bool same = false;
+    if (kind == KT_OK && line_seq(kt_buf_bytes(&last), &seq) && seq < audit_log_size(device->log))
+        kind = same_record(device, seq, kt_buf_bytes(&last), &same, err);
     if (kind != KT_OK)
         return kind;
     device->placed = true;
-    if (!line_seq(kt_buf_bytes(&last), &seq) || seq >= audit_log_size(devices->log))
+    if (same)
+        set_next(device, seq + 1);
+    device->next_at_look = next_of(device);
+    return KT_OK;
+}
+
+/* ---- the thread: filling ---- */
+
+static bool stopping(struct audit_device *device)
+{
+    (void)pthread_mutex_lock(&device->lock);
+    bool stop = device->stop;
+    (void)pthread_mutex_unlock(&device->lock);
+    return stop;
+}
+
+static enum kt_kind fill_with(struct audit_device *device, struct audit_reader *reader,
+                              struct kt_buf *lines, uint64_t next, uint64_t upto,
+                              struct kt_err *err)
+{
+    while (next < upto) {
+        enum kt_kind kind = audit_log_read(device->log, reader, next, lines, err);
+        if (kind != KT_OK)
+            return kind;
+        kt_buf_add_char(lines, '\n');
+        next++;
+        if (lines->len < FILL_BYTES && next < upto)
+            continue;
+        if (!kt_buf_ok(lines))
+            return kt_fail(err, KT_NO_MEMORY, "filling the audit device '%s'", device->path);
+        kind = write_place(device, kt_buf_bytes(lines), err);
+        if (kind != KT_OK)
+            return kind;
+        set_next(device, next);
+        kt_buf_reset(lines);
+        if (stopping(device))
+            return given_up(err);
+    }
+    return KT_OK;
+}
+
+/* Records [next, upto) from the log. */
+static enum kt_kind fill(struct audit_device *device, uint64_t upto, struct kt_err *err)
+{
+    uint64_t next = next_of(device);
+    if (next >= upto)
         return KT_OK;
     struct audit_reader reader;
-    kind = audit_log_reader(devices->log, seq, FILL_CHUNK, &reader, err);
+    kt_autobuf struct kt_buf lines;
+    kt_buf_init(&lines, FILL_BYTES + AUDIT_LINE_MAX + 1);
+    enum kt_kind kind = audit_log_reader(device->log, next, FILL_CHUNK, &reader, err);
     if (kind != KT_OK)
         return kind;
-    kind = audit_log_read(devices->log, &reader, seq, &record, err);
+    kind = fill_with(device, &reader, &lines, next, upto, err);
     audit_reader_done(&reader);
-    if (kind == KT_OK && kt_bytes_equal(kt_buf_bytes(&last), kt_buf_bytes(&record)))
-        device->next = device->next_at_look = seq + 1;
     return kind;
 }
 
-/* Opens a failing device and fills it; counts again when nothing is missing. */
-static enum kt_kind revive(struct audit_devices *devices, struct audit_device *device,
-                           uint64_t most, struct kt_err *err)
+/* What requests left on their way; false: nothing. */
+static bool take_pending(struct audit_device *device)
 {
-    if (device->fd < 0) {
-        enum kt_kind kind = device->type->open(device, err);
-        if (kind != KT_OK)
-            return kind;
+    kt_buf_reset(&device->writing.text);
+    (void)pthread_mutex_lock(&device->lock);
+    struct lines taken = device->pending;
+    bool any = taken.n > 0;
+    if (any) {
+        device->pending = device->writing;
+        device->pending.n = 0;
+        device->writing = taken;
     }
-    if (!device->placed) {
-        enum kt_kind kind = find_next(devices, device, err);
-        if (kind != KT_OK)
-            return kind;
-    }
-    uint64_t upto = audit_log_size(devices->log);
-    if (upto - device->next > most)
-        return kt_fail(err, KT_BUSY, "the audit device '%s' is catching up", device->path);
-    struct kt_err why = {0};
-    enum kt_kind kind = upto > device->next ? fill(devices, device, upto, &why) : KT_OK;
-    if (kind == KT_OK) {
-        atomic_store(&device->failing, false);
-        device->next_at_look = device->next;
-        kt_log(KT_LOG_NOTICE, "audit-device-works", "path=\"%s\"", device->path);
-        return KT_OK;
-    }
-    device->type->close(device);
-    if (err != NULL)
-        *err = why;
-    return kind;
+    (void)pthread_mutex_unlock(&device->lock);
+    return any;
 }
 
-/* ---- all of them ---- */
-
-enum kt_kind audit_devices_ready(struct audit_devices *devices, struct kt_err *err)
+static enum kt_kind write_pending(struct audit_device *device, struct kt_err *err)
 {
-    for (size_t i = 0; i < devices->n; i++)
-        if (!atomic_load_explicit(&devices->all[i].failing, memory_order_relaxed))
-            return KT_OK;
-    enum kt_kind kind = KT_OK;
-    for (size_t i = 0; i < devices->n; i++) {
-        struct audit_device *device = &devices->all[i];
-        (void)pthread_mutex_lock(&device->lock);
-        kind = atomic_load(&device->failing) ? revive(devices, device, REVIVE_MAX, err) : KT_OK;
-        (void)pthread_mutex_unlock(&device->lock);
-        if (kind == KT_OK)
-            return KT_OK;
-    }
+    const struct lines *lines = &device->writing;
+    enum kt_kind kind = fill(device, lines->from, err);
+    if (kind != KT_OK || next_of(device) != lines->from || !kt_buf_ok(&lines->text))
+        return kind; /* some of them are in it already: the log has the rest */
+    kind = write_place(device, kt_buf_bytes(&lines->text), err);
+    if (kind == KT_OK)
+        set_next(device, lines->from + lines->n);
     return kind;
 }
 
-static enum kt_kind write_one(struct audit_devices *devices, struct audit_device *device,
-                              uint64_t seq, struct kt_bytes line, struct kt_err *err)
+static enum kt_kind bring_up_to_date(struct audit_device *device, bool all, struct kt_err *err)
 {
     enum kt_kind kind = KT_OK;
-    if (device->next > seq)
-        return KT_OK; /* who wrote a later one brought it along */
-    if (device->next < seq)
-        kind = fill(devices, device, seq, err);
-    if (kind == KT_OK)
-        kind = device->type->write(device, line, err);
-    if (kind == KT_OK)
-        device->next = seq + 1;
-    return kind;
+    while (kind == KT_OK && take_pending(device) && !stopping(device))
+        kind = write_pending(device, err);
+    if (kind != KT_OK)
+        return kind;
+    (void)pthread_mutex_lock(&device->lock);
+    uint64_t upto = device->wanted; /* what did not fit on its way, or came before its turn */
+    (void)pthread_mutex_unlock(&device->lock);
+    return fill(device, all ? audit_log_size(device->log) : upto, err);
 }
 
-enum kt_kind audit_devices_write(struct audit_devices *devices, uint64_t seq, struct kt_bytes line,
-                                 struct kt_err *err)
+/* ---- the thread: one round ---- */
+
+static enum kt_kind look(struct audit_device *device, bool reopen)
 {
-    bool any = devices->n == 0;
-    enum kt_kind last = KT_IO;
-    struct kt_err why = {0};
-    for (size_t i = 0; i < devices->n; i++) {
-        struct audit_device *device = &devices->all[i];
-        if (atomic_load(&device->failing))
-            continue;
-        (void)pthread_mutex_lock(&device->lock);
-        enum kt_kind kind = KT_IO;
-        if (!atomic_load(&device->failing)) {
-            kind = write_one(devices, device, seq, line, &why);
-            if (kind != KT_OK)
-                fail(device, &why);
-        }
-        (void)pthread_mutex_unlock(&device->lock);
-        any = any || kind == KT_OK;
-        last = kind == KT_OK ? last : kind;
-    }
-    if (any)
-        return KT_OK;
-    if (err != NULL && why.kind != KT_OK)
-        *err = why;
-    else
-        (void)kt_fail(err, last, "no audit device can be written");
-    return last;
+    struct audit_look seen = {.same = true};
+    call_begins(device);
+    device->type->look(&device->place, &seen);
+    if (!call_ends(device))
+        return KT_BUSY;
+    if (seen.cut)
+        kt_log(KT_LOG_WARNING, "audit-device-cut", "path=\"%s\" next=\"%s\"", device->path,
+               "what is missing in it is in the log: secretctl audit export");
+    if (seen.lost)
+        set_next(device, device->next_at_look);
+    device->next_at_look = next_of(device);
+    if (reopen || !seen.same)
+        close_place(device);
+    return KT_OK;
 }
 
-/* ---- keeping ---- */
-
-static void look(struct audit_device *device)
+static enum kt_kind work(struct audit_device *device, unsigned asked, struct kt_err *err)
 {
-    bool lost = false;
-    struct kt_err err = {0};
-    if (device->type->same(device, &lost)) {
-        device->next_at_look = device->next;
+    enum kt_kind kind = KT_OK;
+    bool looks = (asked & (DEVICE_LOOK | DEVICE_REOPEN)) != 0;
+    if (looks && device->place.fd >= 0)
+        kind = look(device, (asked & DEVICE_REOPEN) != 0);
+    if (kind == KT_OK && device->place.fd < 0)
+        kind = open_place(device, err);
+    if (kind == KT_OK && !device->placed)
+        kind = find_next(device, err);
+    return kind == KT_OK ? bring_up_to_date(device, asked != OFFERED, err) : kind;
+}
+
+/* What failed is tried again when somebody looks, not for every record. */
+static bool worthwhile(const struct audit_device *device, unsigned asked)
+{
+    return device->place.fd >= 0 || (asked & (DEVICE_LOOK | DEVICE_REOPEN)) != 0;
+}
+
+static void round_ended(struct audit_device *device, enum kt_kind kind, const struct kt_err *err,
+                        int64_t took_ms)
+{
+    if (device->abandoned || device->stop)
         return;
-    }
-    device->type->close(device);
-    if (lost)
-        device->next = device->next_at_look;
-    if (device->type->open(device, &err) != KT_OK)
-        fail(device, &err);
-    else
-        device->next_at_look = device->next;
+    if (kind != KT_OK)
+        fail(device, err);
+    else if (atomic_load(&device->failing) && took_ms < device->timeout_ms)
+        works_again(device);
 }
 
-void audit_devices_keep(struct audit_devices *devices, bool look_too)
+static void free_device(struct audit_device *device)
 {
-    for (size_t i = 0; i < devices->n; i++) {
-        struct audit_device *device = &devices->all[i];
-        struct kt_err err = {0};
-        (void)pthread_mutex_lock(&device->lock);
-        if (look_too && !atomic_load(&device->failing))
-            look(device);
-        uint64_t upto = audit_log_size(devices->log);
-        if (atomic_load(&device->failing)) {
-            if (look_too)
-                (void)revive(devices, device, UINT64_MAX, &err); /* tried again next time */
-        } else if (device->next < upto && fill(devices, device, upto, &err) != KT_OK) {
-            fail(device, &err);
+    kt_buf_free(&device->pending.text);
+    kt_buf_free(&device->writing.text);
+    (void)pthread_cond_destroy(&device->wake);
+    (void)pthread_cond_destroy(&device->done);
+    (void)pthread_mutex_destroy(&device->lock);
+    free(device->path);
+    device->magic = 0;
+    free(device);
+}
+
+static void *run(void *arg)
+{
+    struct audit_device *device = KT_OBJECT(struct audit_device, arg, DEVICE_MAGIC);
+    (void)pthread_mutex_lock(&device->lock);
+    while (!device->stop) {
+        if (device->asked == 0) {
+            (void)pthread_cond_wait(&device->wake, &device->lock);
+            continue;
         }
+        unsigned asked = device->asked;
+        device->asked = 0;
+        device->working = true;
         (void)pthread_mutex_unlock(&device->lock);
-    }
-}
-
-void audit_devices_reopen(struct audit_devices *devices)
-{
-    for (size_t i = 0; i < devices->n; i++) {
-        struct audit_device *device = &devices->all[i];
         struct kt_err err = {0};
-        bool lost = false;
+        int64_t begun_ms = now_ms();
+        enum kt_kind kind = worthwhile(device, asked) ? work(device, asked, &err) : KT_OK;
+        bool tried = kind != KT_OK || device->place.fd >= 0;
+        if (kind != KT_OK && device->place.fd >= 0)
+            close_place(device);
         (void)pthread_mutex_lock(&device->lock);
-        if (!atomic_load(&device->failing)) {
-            (void)device->type->same(device, &lost);
-            device->type->close(device);
-            if (lost)
-                device->next = device->next_at_look;
-            if (device->type->open(device, &err) != KT_OK)
-                fail(device, &err);
-        }
-        (void)pthread_mutex_unlock(&device->lock);
+        if (tried)
+            round_ended(device, kind, &err, now_ms() - begun_ms);
+        device->working = false;
+        device->rounds++;
+        (void)pthread_cond_broadcast(&device->done);
     }
-    audit_devices_keep(devices, true);
+    (void)pthread_mutex_unlock(&device->lock);
+    close_place(device);
+    (void)pthread_mutex_lock(&device->lock);
+    bool abandoned = device->abandoned;
+    device->ended = true;
+    (void)pthread_cond_broadcast(&device->done);
+    (void)pthread_mutex_unlock(&device->lock);
+    if (abandoned)
+        free_device(device);
+    return NULL;
 }
 
-void audit_devices_count(struct audit_devices *devices, unsigned *ret_all, unsigned *ret_failing)
+/* ---- for everybody else ---- */
+
+bool audit_device_failing(struct audit_device *device)
 {
-    unsigned failing = 0;
-    for (size_t i = 0; i < devices->n; i++)
-        failing += atomic_load(&devices->all[i].failing) ? 1u : 0u;
-    *ret_all = (unsigned)devices->n;
-    *ret_failing = failing;
+    return atomic_load_explicit(&device->failing, memory_order_relaxed);
 }
 
-/* ---- opening ---- */
-
-static enum kt_kind init_one(struct audit_device *device, const struct audit_device_config *config,
-                             struct kt_err *err)
+/* The lock is held. */
+static void ask(struct audit_device *device, unsigned work_)
 {
+    device->asked |= work_;
+    if (!device->working)
+        (void)pthread_cond_signal(&device->wake);
+}
+
+void audit_device_ask(struct audit_device *device, unsigned work_)
+{
+    (void)pthread_mutex_lock(&device->lock);
+    ask(device, work_);
+    (void)pthread_mutex_unlock(&device->lock);
+}
+
+void audit_device_settle(struct audit_device *device)
+{
+    int64_t deadline_ms = audit_device_deadline_ms(device);
+    (void)pthread_mutex_lock(&device->lock);
+    while ((device->working || device->asked != 0) && !hangs(device) &&
+           wait_done(device, deadline_ms))
+        ;
+    (void)pthread_mutex_unlock(&device->lock);
+}
+
+/* The story of a device that fails. The lock is held. */
+static enum kt_kind tell_why(const struct audit_device *device, struct kt_err *err)
+{
+    if (err != NULL)
+        *err = device->why;
+    return device->why.kind;
+}
+
+enum kt_kind audit_device_ready(struct audit_device *device, struct kt_err *err)
+{
+    enum kt_kind kind = KT_OK;
+    int64_t deadline_ms = audit_device_deadline_ms(device);
+    (void)pthread_mutex_lock(&device->lock);
+    if (audit_device_failing(device) && !hangs(device)) {
+        /* A round that is under way may have begun before the device was mended. */
+        uint64_t wanted = device->rounds + (device->working ? 2 : 1);
+        ask(device, DEVICE_LOOK);
+        while (audit_device_failing(device) && device->rounds < wanted &&
+               wait_done(device, deadline_ms))
+            ;
+        if (audit_device_failing(device) && device->rounds < wanted)
+            fail_late(device);
+    }
+    if (audit_device_failing(device))
+        kind = tell_why(device, err);
+    (void)pthread_mutex_unlock(&device->lock);
+    return kind;
+}
+
+void audit_device_offer(struct audit_device *device, uint64_t seq, struct kt_bytes line)
+{
+    (void)pthread_mutex_lock(&device->lock);
+    struct lines *pending = &device->pending;
+    if (!audit_device_failing(device)) {
+        if (pending->n == 0) {
+            kt_buf_reset(&pending->text);
+            pending->from = seq;
+        }
+        if (seq == pending->from + pending->n && pending->text.len + line.len < PENDING_BYTES) {
+            kt_buf_add_bytes(&pending->text, line);
+            pending->n++;
+        }
+        if (device->wanted <= seq)
+            device->wanted = seq + 1;
+        ask(device, OFFERED);
+    }
+    (void)pthread_mutex_unlock(&device->lock);
+}
+
+enum kt_kind audit_device_wait(struct audit_device *device, uint64_t upto, int64_t deadline_ms,
+                               struct kt_err *err)
+{
+    enum kt_kind kind = KT_OK;
+    (void)pthread_mutex_lock(&device->lock);
+    while (device->next < upto && !audit_device_failing(device))
+        if (!wait_done(device, deadline_ms) && device->next < upto)
+            fail_late(device);
+    if (device->next < upto)
+        kind = tell_why(device, err);
+    (void)pthread_mutex_unlock(&device->lock);
+    return kind;
+}
+
+/* ---- birth and end ---- */
+
+static struct audit_device *new_device(const struct audit_device_config *config,
+                                       const struct audit_device_type *type, struct audit_log *log,
+                                       uint64_t start)
+{
+    struct audit_device *device = kt_calloc(1, sizeof *device);
+    char *path = kt_malloc(strlen(config->path) + 1);
+    if (device == NULL || path == NULL) {
+        free(device);
+        free(path);
+        return NULL;
+    }
+    memcpy(path, config->path, strlen(config->path) + 1);
+    *device = (struct audit_device){.magic = DEVICE_MAGIC,
+                                    .type = type,
+                                    .log = log,
+                                    .path = path,
+                                    .place = {.path = path, .fd = -1},
+                                    .next = start,
+                                    .next_at_look = start,
+                                    .timeout_ms = config->timeout_ms > 0 ? config->timeout_ms
+                                                                         : AUDIT_DEVICE_MS};
+    atomic_init(&device->failing, true); /* until it was opened */
+    kt_buf_init(&device->pending.text, PENDING_BYTES);
+    kt_buf_init(&device->writing.text, PENDING_BYTES);
+    pthread_condattr_t monotonic;
+    (void)pthread_condattr_init(&monotonic);
+    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    (void)pthread_mutex_init(&device->lock, NULL);
+    (void)pthread_cond_init(&device->wake, &monotonic);
+    (void)pthread_cond_init(&device->done, &monotonic);
+    (void)pthread_condattr_destroy(&monotonic);
+    return device;
+}
+
+enum kt_kind audit_device_start(const struct audit_device_config *config, struct audit_log *log,
+                                uint64_t start, struct audit_device **ret, struct kt_err *err)
+{
+    const struct audit_device_type *type = NULL;
     for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
         if (strcmp(types[i]->name, config->type) == 0)
-            device->type = types[i];
-    if (device->type == NULL)
+            type = types[i];
+    if (type == NULL)
         return kt_fail(err, KT_INVALID, "there is no audit device of the type '%s'; there is: file",
                        config->type);
-    device->fd = -1;
-    device->name = strdup(config->name == NULL ? config->type : config->name);
-    device->path = strdup(config->path);
-    (void)pthread_mutex_init(&device->lock, NULL);
-    atomic_init(&device->failing, false);
-    if (device->name == NULL || device->path == NULL)
-        return kt_fail(err, KT_NO_MEMORY, "opening the audit devices");
+    struct audit_device *device = new_device(config, type, log, start);
+    if (device == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "opening the audit device '%s'", config->path);
+    errno = pthread_create(&device->thread, NULL, run, device);
+    if (errno != 0) {
+        free_device(device);
+        return kt_fail(err, KT_IO, "cannot start the thread of the audit device '%s'",
+                       config->path);
+    }
+    *ret = device;
     return KT_OK;
 }
 
-static void close_at(struct audit_devices **devices)
+void audit_device_stop(struct audit_device *device)
 {
-    audit_devices_close(*devices);
-}
-
-enum kt_kind audit_devices_open(const struct audit_device_config *configs, size_t n,
-                                struct audit_log *log, uint64_t start, struct audit_devices **ret,
-                                struct kt_err *err)
-{
-    KT_AUTO(close_at) struct audit_devices *devices = kt_calloc(1, sizeof *devices);
-    if (devices == NULL)
-        return kt_fail(err, KT_NO_MEMORY, "opening the audit devices");
-    devices->log = log;
-    devices->all = n == 0 ? NULL : kt_calloc(n, sizeof *devices->all);
-    if (n > 0 && devices->all == NULL)
-        return kt_fail(err, KT_NO_MEMORY, "opening the audit devices");
-    unsigned working = 0;
-    struct kt_err why = {0};
-    for (size_t i = 0; i < n; i++) {
-        struct audit_device *device = &devices->all[i];
-        devices->n = i + 1;
-        enum kt_kind kind = init_one(device, &configs[i], err);
-        if (kind != KT_OK)
-            return kind;
-        device->next = device->next_at_look = start;
-        kind = device->type->open(device, &why);
-        if (kind == KT_OK)
-            kind = find_next(devices, device, &why);
-        if (kind == KT_OK)
-            working++;
-        else
-            fail(device, &why);
-    }
-    if (n > 0 && working == 0) {
-        if (err != NULL)
-            *err = why;
-        return why.kind;
-    }
-    *ret = KT_TAKE(devices);
-    return KT_OK;
-}
-
-void audit_devices_close(struct audit_devices *devices)
-{
-    if (devices == NULL)
+    if (device == NULL)
         return;
-    for (size_t i = 0; i < devices->n; i++) {
-        struct audit_device *device = &devices->all[i];
-        if (device->type == NULL)
-            continue;
-        device->type->close(device);
-        free(device->name);
-        free(device->path);
-        (void)pthread_mutex_destroy(&device->lock);
+    pthread_t thread = device->thread;
+    (void)pthread_mutex_lock(&device->lock);
+    device->stop = true;
+    (void)pthread_cond_signal(&device->wake);
+    while (!device->ended && !hangs(device))
+        (void)wait_done(device, device->call_since_ms != 0
+                                    ? device->call_since_ms + device->timeout_ms
+                                    : audit_device_deadline_ms(device));
+    device->abandoned = !device->ended;
+    bool joins = device->ended;
+    if (!joins)
+        kt_log(KT_LOG_WARNING, "audit-device-hangs", "path=\"%s\" next=\"%s\"", device->path,
+               "what it lacks is written when it is opened the next time");
+    (void)pthread_mutex_unlock(&device->lock);
+    if (!joins) {
+        (void)pthread_detach(thread);
+        return;
     }
-    free(devices->all);
-    free(devices);
+    (void)pthread_join(thread, NULL);
+    free_device(device);
 }

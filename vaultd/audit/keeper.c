@@ -162,7 +162,7 @@ static void *keep(void *arg)
         say(&segment_said, "audit-log-full", segment, &err);
         bool tick = mono_ms() >= sync_due;
         if (audit->n_devices > 0)
-            audit_devices_keep(audit->devices, tick);
+            audit_devices_ask(audit->devices, tick ? DEVICE_FILL | DEVICE_LOOK : DEVICE_FILL);
         if (tick) {
             enum kt_kind kind = audit_sync_now(audit, &synced, &err);
             if (kind != KT_OK && !sync_said.failing && audit->broken != NULL)

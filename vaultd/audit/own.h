@@ -6,7 +6,7 @@
 
 #include "lib/secret.h"
 #include "vaultd/audit/audit.h"
-#include "vaultd/audit/device.h"
+#include "vaultd/audit/devices.h"
 #include "vaultd/audit/log.h"
 #include "vaultd/audit/notes.h"
 #include "vaultd/audit/record.h"

@@ -365,6 +365,15 @@ static enum pipeline_state finish(struct request *req, enum kt_kind kind)
     return PIPELINE_DONE;
 }
 
+/* What passes when the disk, the device or memory is there again is 503, with the cause. */
+static void set_unrecorded(struct request *req, enum kt_kind why)
+{
+    bool passes = why == KT_IO || why == KT_FULL || why == KT_NO_MEMORY || why == KT_BUSY;
+    req->reply.status = passes ? 503 : 0;
+    req->reply.retry_after_s = passes ? 1 : 0;
+    req->reply.explains = false;
+}
+
 /* Records what happened; if that fails nothing may be told of it (fail-closed). */
 static enum pipeline_state record_and_finish(struct request *req, enum kt_kind kind)
 {
@@ -374,10 +383,16 @@ static enum pipeline_state record_and_finish(struct request *req, enum kt_kind k
     enum kt_kind recorded = record_result(req, kind, &own->err, &failed);
     if (recorded == KT_OK)
         return finish(req, kind);
-    req->reply.status = 0;
-    req->reply.explains = false;
+    set_unrecorded(req, recorded);
     own->err = failed;
     return finish(req, recorded);
+}
+
+/* What was asked could not be recorded, so it was not done. */
+static enum pipeline_state unrecorded(struct request *req, enum kt_kind kind)
+{
+    set_unrecorded(req, kind);
+    return record_and_finish(req, kind);
 }
 
 /* The barrier was left for a commit or the desk that then failed. If the vault was sealed meanwhile,
@@ -438,7 +453,7 @@ static enum pipeline_state commit(struct request *req)
     if (!own->attempt_recorded)
         kind = record_attempt(req, &own->err);
     if (kind != KT_OK)
-        return record_and_finish(req, kind);
+        return unrecorded(req, kind);
     own->attempt_recorded = true;
     if (!count_commit(req->core))
         return record_and_finish(req, kt_fail(&own->err, KT_SEALED, "%s", kt_kind_text(KT_SEALED)));
@@ -446,7 +461,7 @@ static enum pipeline_state commit(struct request *req)
     kind = record_outcome(req, &own->err);
     if (kind != KT_OK) {
         uncount(req->core);
-        return record_and_finish(req, kind);
+        return unrecorded(req, kind);
     }
     mounts_require(req, req->batch);
     batch_outcome(req->batch, kt_buf_bytes(&own->outcome));
@@ -568,6 +583,7 @@ static enum pipeline_state defer(struct request *req)
     enum kt_kind recorded = req->defer_seals ? record_result(req, KT_OK, NULL, &failed)
                                              : record_attempt(req, &failed);
     if (recorded != KT_OK) {
+        set_unrecorded(req, recorded);
         req->own->err = failed;
         return finish(req, recorded);
     }
