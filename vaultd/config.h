@@ -44,6 +44,7 @@ struct config_device {
 struct config_limits {
     uint64_t max_connections, max_unix_connections, max_connections_per_ip;
     uint64_t header_bytes, max_request_size, anonymous_bodies, all_bodies, threads;
+    uint64_t token_refusals;
     uint64_t header_ms, body_ms, idle_ms, reply_ms;
     uint64_t unseal_per_minute;
 };

@@ -281,6 +281,7 @@ static enum kt_kind start(struct vaultd *vaultd, struct kt_err *err)
                                      .tick_ms = (int64_t)config->rotation_tick_ms,
                                      .unseal_per_minute =
                                          (unsigned)config->limits.unseal_per_minute,
+                                     .token_refusals = (int64_t)config->limits.token_refusals,
                                      .audit_broken = attend_audit_broken,
                                      .audit_broken_arg = &vaultd->attend};
     enum kt_kind kind = store_open(&storage, &vaultd->store, err);

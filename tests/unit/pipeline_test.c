@@ -10,7 +10,9 @@
 #include <cmocka.h>
 
 #include "tests/support/vault.h"
+#include "vaultd/audit/audit.h"
 #include "vaultd/core/mounts.h"
+#include "vaultd/core/private.h"
 #include "vaultd/engine/kv_record.h"
 
 static int make(void **state)
@@ -125,6 +127,63 @@ static void tokens_are_not_rationed(void **state)
     for (unsigned i = 0; i < 35; i++)
         assert_int_equal(test_vault_call(vault, "GET", "secret/data/denied", token, NULL), 403);
     assert_int_equal(logged(vault, "secret/data/denied"), 35);
+}
+
+/* 10,000 requests a second of one address for a minute, with the longest paths and with bodies. */
+static void a_flood_grows_the_log_little(void **state)
+{
+    struct test_vault *vault = *state;
+    static char longest[4096] = "/v1/secret/data/", body[20000] = "{\"k\":[\"a\"";
+    for (size_t at = strlen(longest); at < sizeof longest - 1; at++)
+        longest[at] = at % 200 == 0 ? '/' : '"';
+    size_t len = strlen(body);
+    for (; len + 8 < sizeof body; len += 4)
+        memcpy(body + len, ",\"a\"", 4);
+    memcpy(body + len, "]}", 2);
+    const struct test_request requests[] = {
+        {.method = kt_str("GET"), .target = kt_str("/v1/secret/data/a"), .token = kt_str("wrong")},
+        {.method = kt_str("GET"), .target = kt_str(longest), .token = kt_str(longest)},
+        {.method = kt_str("POST"), .target = kt_str("/v1/sys/unseal"), .body = kt_str(body)},
+        {.method = kt_str("FOO"), .target = kt_str(longest)},
+    };
+    struct audit_status before, after;
+    audit_status(vault->core->audit, &before);
+    for (unsigned i = 0; i < 600000; i++) {
+        vault->now_ms += i % 10 == 0;
+        /* Each kind for a quarter of the minute. Of what is only counted, one in forty is enough. */
+        if (i % 40 == 0 || i % 150000 < 2000)
+            (void)test_vault_ask(vault, &requests[i / 150000]);
+    }
+    audit_status(vault->core->audit, &after);
+    assert_in_range(after.bytes - before.bytes, 1, 1 << 20);
+    assert_in_range(after.size - before.size, 60, 1200);
+}
+
+static void a_tokens_refusals_have_their_limit(void **state)
+{
+    struct test_vault *vault = *state;
+    struct core_private *own = vault->core->own;
+    const struct refusals_rate rate = {.per_source = 5};
+    refusals_free(own->token_refusals);
+    own->token_refusals = refusals_new(&rate);
+    char token[256], other[256];
+    test_vault_token(vault, "t", "path \"x\" { capabilities = [\"read\"] }", token, sizeof token);
+    test_vault_token(vault, "t", "path \"x\" { capabilities = [\"read\"] }", other, sizeof other);
+    for (unsigned i = 0; i < 35; i++)
+        assert_int_equal(test_vault_call(vault, "GET", "secret/data/denied", token, NULL), 403);
+    assert_int_equal(test_vault_call(vault, "GET", "secret/data/denied", other, NULL), 403);
+    /* What is granted is always recorded, also that there is nothing. */
+    for (unsigned i = 0; i < 35; i++)
+        assert_int_equal(test_vault_call(vault, "GET", "secret/data/none", vault->root, NULL), 404);
+    assert_int_equal(logged(vault, "secret/data/none"), 35);
+    for (unsigned i = 0; i < 35; i++)
+        assert_int_equal(test_vault_call(vault, "GET", "auth/token/lookup-self", token, NULL), 200);
+    assert_int_equal(logged(vault, "secret/data/denied"), 6);
+    assert_int_equal(logged(vault, "\"path\":\"auth/token/lookup-self\""), 35);
+    core_seal(vault->core, "test");
+    unseal(vault);
+    assert_int_equal(logged(vault, "30 more requests with this token were refused"), 1);
+    assert_int_equal(logged(vault, "\"operation\":\"refused\""), 1);
 }
 
 static void writing_to_status_paths_is_recorded(void **state)
@@ -268,6 +327,8 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(refusals_of_the_origin_are_recorded, make, end),
         cmocka_unit_test_setup_teardown(a_flood_is_one_record, make, end),
         cmocka_unit_test_setup_teardown(tokens_are_not_rationed, make, end),
+        cmocka_unit_test_setup_teardown(a_flood_grows_the_log_little, make, end),
+        cmocka_unit_test_setup_teardown(a_tokens_refusals_have_their_limit, make, end),
         cmocka_unit_test_setup_teardown(writing_to_status_paths_is_recorded, make, end),
         cmocka_unit_test_setup_teardown(a_commit_that_fails_is_recorded, make, end),
         cmocka_unit_test_setup_teardown(blocking_work_costs_a_use, make, end),

@@ -12,18 +12,20 @@
 
 #define START 1000000
 
+static const struct refusals_rate rate = {.per_source = 10, .in_all = 100};
+
 static unsigned admitted(struct refusals *refusals, const char *source, unsigned n, int64_t now_ms)
 {
     unsigned count = 0;
     for (unsigned i = 0; i < n; i++)
-        count += refusals_admit(refusals, source, now_ms);
+        count += refusals_admit(refusals, source, 0, now_ms);
     return count;
 }
 
 static void ten_a_second(void **state)
 {
     (void)state;
-    struct refusals *refusals = refusals_new();
+    struct refusals *refusals = refusals_new(&rate);
     assert_int_equal(admitted(refusals, "10.0.0.1", 50, START), 10);
     assert_int_equal(admitted(refusals, "10.0.0.1", 50, START + 500), 5);
     assert_int_equal(admitted(refusals, "10.0.0.1", 50, START + 1000), 5);
@@ -31,10 +33,35 @@ static void ten_a_second(void **state)
     refusals_free(refusals);
 }
 
+/* A record twice as long as usual takes two places; the longest takes all, and is written. */
+static void long_records_cost_more(void **state)
+{
+    (void)state;
+    struct refusals *refusals = refusals_new(&rate);
+    unsigned count = 0;
+    for (unsigned i = 0; i < 50; i++)
+        count += refusals_admit(refusals, "10.0.0.1", REFUSAL_BYTES, START);
+    assert_int_equal(count, 5);
+    assert_true(refusals_admit(refusals, "10.0.0.2", SIZE_MAX, START));
+    assert_false(refusals_admit(refusals, "10.0.0.2", 0, START));
+    assert_false(refusals_admit(refusals, "10.0.0.2", SIZE_MAX, START + 999));
+    refusals_free(refusals);
+}
+
+static void no_limit(void **state)
+{
+    (void)state;
+    const struct refusals_rate none = {.per_source = 0};
+    struct refusals *refusals = refusals_new(&none);
+    for (unsigned i = 0; i < 1000; i++)
+        assert_true(refusals_admit(refusals, "token", SIZE_MAX, START));
+    refusals_free(refusals);
+}
+
 static void all_sources_share_a_hundred(void **state)
 {
     (void)state;
-    struct refusals *refusals = refusals_new();
+    struct refusals *refusals = refusals_new(&rate);
     unsigned count = 0;
     for (unsigned i = 0; i < 1000; i++) {
         char source[REFUSALS_SOURCE];
@@ -48,7 +75,7 @@ static void all_sources_share_a_hundred(void **state)
 static void a_count_comes_after_a_pause(void **state)
 {
     (void)state;
-    struct refusals *refusals = refusals_new();
+    struct refusals *refusals = refusals_new(&rate);
     struct refusal_count counted;
     assert_int_equal(admitted(refusals, "10.0.0.1", 25, START), 10);
     assert_false(refusals_take(refusals, START + 999, false, &counted));
@@ -63,7 +90,7 @@ static void a_count_comes_after_a_pause(void **state)
 static void a_flood_is_told_every_ten_seconds(void **state)
 {
     (void)state;
-    struct refusals *refusals = refusals_new();
+    struct refusals *refusals = refusals_new(&rate);
     struct refusal_count counted;
     unsigned told = 0;
     uint64_t refused = 0, records = 0;
@@ -84,7 +111,7 @@ static void a_flood_is_told_every_ten_seconds(void **state)
 static void nothing_is_lost_by_giving_back(void **state)
 {
     (void)state;
-    struct refusals *refusals = refusals_new();
+    struct refusals *refusals = refusals_new(&rate);
     struct refusal_count counted;
     assert_int_equal(admitted(refusals, "a", 20, START), 10);
     assert_true(refusals_take(refusals, START, true, &counted));
@@ -118,6 +145,8 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ten_a_second),
+        cmocka_unit_test(long_records_cost_more),
+        cmocka_unit_test(no_limit),
         cmocka_unit_test(all_sources_share_a_hundred),
         cmocka_unit_test(a_count_comes_after_a_pause),
         cmocka_unit_test(a_flood_is_told_every_ten_seconds),

@@ -78,6 +78,7 @@ struct audit_event {
     unsigned remote_port;
     const struct audit_auth *auth;          /* NULL: unauthenticated */
     struct kt_bytes request_data;   /* JSON object or empty; each string is recorded as HMAC */
+    size_t data_max;                /* longer request_data is one HMAC of its text; 0: what fits */
     struct kt_bytes response_data;  /* the same */
     unsigned status;                /* HTTP status; 0 in an attempt */
     const char *error;              /* NULL: none */

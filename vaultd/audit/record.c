@@ -229,7 +229,8 @@ static void write_request(struct pen *pen, const struct audit_event *event,
     add_owner(pen, event->auth, who);
     add_name(pen, PIECE_NAMESPACE);
     add_text(pen, PIECE_PATH, event->path);
-    add_data(pen, event->request_data, whole);
+    bool small = event->data_max == 0 || event->request_data.len <= event->data_max;
+    add_data(pen, event->request_data, whole && small);
     add_text(pen, PIECE_ADDRESS, event->remote_address);
     if (event->remote_port != 0)
         add_number(pen, PIECE_PORT, event->remote_port);

@@ -89,8 +89,13 @@ static void stop_housekeeper(struct core_private *own)
 
 /* ---- birth and end --------------------------------------------------------------------------- */
 
-static struct core_private *private_new(const struct kt_clock *clock, unsigned unseal_per_minute)
+/* Of those who did not authenticate: not a setting, for it is no use that anybody could want more of. */
+static const struct refusals_rate anonymous_rate = {.per_source = 10, .in_all = 100};
+
+static struct core_private *private_new(const struct core_config *config,
+                                        const struct kt_clock *clock)
 {
+    const struct refusals_rate token_rate = {.per_source = config->token_refusals};
     struct core_private *own = kt_calloc(1, sizeof *own);
     if (own == NULL)
         return NULL;
@@ -104,8 +109,9 @@ static struct core_private *private_new(const struct kt_clock *clock, unsigned u
     (void)pthread_cond_init(&own->stop_signal, &monotonic);
     (void)pthread_condattr_destroy(&monotonic);
     own->started_ms = kt_wall_ms(clock);
-    own->refusals = refusals_new();
-    own->unseals = meter_new(unseal_per_minute);
+    own->refusals = refusals_new(&anonymous_rate);
+    own->token_refusals = refusals_new(&token_rate);
+    own->unseals = meter_new(config->unseal_per_minute);
     own->desk = desk_new(pipeline_deferred);
     own->aside = desk_new(pipeline_aside);
     return own;
@@ -119,6 +125,7 @@ static void private_free(struct core_private *own)
     desk_free(own->desk);
     meter_free(own->unseals);
     refusals_free(own->refusals);
+    refusals_free(own->token_refusals);
     (void)pthread_cond_destroy(&own->stop_signal);
     (void)pthread_cond_destroy(&own->idle);
     (void)pthread_mutex_destroy(&own->tidying);
@@ -154,15 +161,16 @@ enum kt_kind core_new(const struct core_config *config, struct store *store,
         release(core);
         return kind;
     }
-    core->own = private_new(clock, config->unseal_per_minute);
+    core->own = private_new(config, clock);
     core->waits = wait_clock_new(clock);
     core->mounts = mounts_new(store);
     core->tokens = tokens_new(store);
     core->policies = policies_new(store);
     bool made = core->own != NULL && core->own->desk != NULL &&
                 core->own->aside != NULL && core->own->refusals != NULL &&
-                core->own->unseals != NULL && core->waits != NULL && core->mounts != NULL &&
-                core->tokens != NULL && core->policies != NULL;
+                core->own->token_refusals != NULL && core->own->unseals != NULL &&
+                core->waits != NULL && core->mounts != NULL && core->tokens != NULL &&
+                core->policies != NULL;
     if (made) {
         core->rotation = rotation_new(core);
         core->fleet = fleet_new(core);
@@ -271,7 +279,8 @@ enum kt_kind core_init(struct core *core, unsigned shares, unsigned threshold,
         if (kind == KT_OK && result.error == STORE_CONFLICT)
             kind = kt_fail(err, KT_INVALID, "Vault is already initialized");
         else if (kind == KT_OK && result.error != STORE_OK)
-            kind = kt_fail(err, result.error == STORE_NO_MEMORY ? KT_NO_MEMORY : KT_INTERNAL, "the new vault could not be written: %s",
+            kind = kt_fail(err, result.error == STORE_NO_MEMORY ? KT_NO_MEMORY : KT_INTERNAL,
+                           "the new vault could not be written: %s",
                            store_error_text(result.error));
     }
     batch_free(batch);

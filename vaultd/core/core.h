@@ -36,6 +36,7 @@ struct core_config {
     size_t audit_segment_bytes; /* of a new audit log; 0: audit.h's */
     int64_t tick_ms;            /* rotation's coarse timer; 0: 60 s */
     unsigned unseal_per_minute; /* key shares and resets of one source; 0: no limit */
+    int64_t token_refusals;     /* records a second of one token's refusals; 0: each gets one */
     /* The audit log stopped after a disk error: the process should end. Any thread; NULL: nobody. */
     void (*audit_broken)(void *arg, const char *what);
     void *audit_broken_arg;

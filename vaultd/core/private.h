@@ -63,7 +63,7 @@ struct core_private {
     bool stopping, housekeeping;/* guarded by lock */
     atomic_uint_fast64_t refused_sealed; /* requests answered 503 while sealed */
     atomic_bool store_full; /* what was last said of it in our own log */
-    struct refusals *refusals;
+    struct refusals *refusals, *token_refusals; /* of addresses; of valid tokens */
     struct meter *unseals;       /* what each source may still send to sys/unseal */
     pthread_mutex_t tidying;     /* one jobs_run() at a time; ranked above lock */
     unsigned char jobs_from[17]; /* guarded by tidying: the job that is next, and whether jobs ... */

@@ -23,14 +23,32 @@ void request_source(const struct request *req, char out[REFUSALS_SOURCE])
         refusals_source(req->remote_address, out);
 }
 
-/* Without a token nobody is accountable, and records of it are rationed. */
-static bool rationed(struct request *req)
+#define ANONYMOUS_DATA 512u /* of the data of those who did not authenticate; more is one HMAC */
+#define STRING_GROWS   8u   /* a short string's HMAC is so many times as long */
+
+/* Nothing was done and nothing was told, not even that something is not there. */
+static bool refusal(enum kt_kind kind)
+{
+    return kind == KT_DENIED || kind == KT_INVALID || kind == KT_METHOD || kind == KT_TOO_LARGE ||
+           kind == KT_MEDIA_TYPE;
+}
+
+/* Records of refusals are rationed: without a token nobody is accountable; with one, each is told
+ * within the token's own limit. */
+static bool rationed(struct request *req, const struct audit_event *event, enum kt_kind kind)
 {
     char source[REFUSALS_SOURCE];
-    if (req->own->authenticated || req->origin == ORIGIN_INTERNAL)
+    if (req->origin == ORIGIN_INTERNAL || (req->own->authenticated && !refusal(kind)))
+        return false;
+    size_t data = event->request_data.len > event->data_max ? 0 : event->request_data.len;
+    size_t bytes = req->path_len + data * STRING_GROWS;
+    int64_t now_ms = kt_mono_ms(req->core->clock);
+    if (req->own->authenticated && req->token != NULL)
+        return !refusals_admit(req->core->own->token_refusals, req->token->accessor, bytes, now_ms);
+    if (req->own->authenticated)
         return false;
     request_source(req, source);
-    return !refusals_admit(req->core->own->refusals, source, kt_mono_ms(req->core->clock));
+    return !refusals_admit(req->core->own->refusals, source, bytes, now_ms);
 }
 
 static const struct audit_auth *describe_auth(const struct request *req, struct audit_auth *auth)
@@ -103,11 +121,14 @@ enum kt_kind record_result(struct request *req, enum kt_kind kind, const struct 
                            struct kt_err *err)
 {
     /* The vault's own look that found nothing to do is no event. */
-    if (!recorded(req) || (req->origin == ORIGIN_INTERNAL && kind == KT_OK) || rationed(req))
+    if (!recorded(req) || (req->origin == ORIGIN_INTERNAL && kind == KT_OK))
         return KT_OK;
     struct audit_auth auth;
     struct audit_event event;
     describe(req, &auth, &event);
+    event.data_max = req->own->authenticated || req->origin == ORIGIN_INTERNAL ? 0 : ANONYMOUS_DATA;
+    if (rationed(req, &event, kind))
+        return KT_OK;
     event.status = expected_status(req, kind);
     if (kind != KT_OK)
         event.error = err_of->what[0] != '\0' ? err_of->what : kt_kind_text(kind);
@@ -130,31 +151,41 @@ enum kt_kind record_outcome(struct request *req, struct kt_err *err)
     return audit_outcome_seal(req->core->audit, &event, &req->own->outcome, err);
 }
 
+static enum kt_kind record_count(struct core *core, const struct refusal_count *counted,
+                                 bool of_token, struct kt_err *err)
+{
+    char data[96], error[96];
+    (void)snprintf(data, sizeof data, "{\"refused\":%llu,\"milliseconds\":%lld,\"shared\":%s}",
+                   (unsigned long long)counted->refused,
+                   (long long)(counted->until_ms - counted->since_ms),
+                   counted->shared ? "true" : "false");
+    (void)snprintf(error, sizeof error, "%llu more requests %s were refused",
+                   (unsigned long long)counted->refused,
+                   of_token ? "with this token" : "without a token");
+    const struct audit_auth auth = {.accessor = counted->source};
+    const struct audit_event event = {.type = "response",
+                                      .request_id = "",
+                                      .time_ms = kt_wall_ms(core->clock),
+                                      .operation = "refused",
+                                      .path = "",
+                                      .auth = of_token ? &auth : NULL,
+                                      .remote_address = of_token ? NULL : counted->source,
+                                      .response_data = kt_str(data),
+                                      .error = error};
+    return audit_append(core->audit, &event, err);
+}
+
 void record_counts(struct core *core, bool all)
 {
-    struct refusals *refusals = core->own->refusals;
+    struct refusals *const both[] = {core->own->refusals, core->own->token_refusals};
     struct refusal_count counted;
-    while (refusals_take(refusals, kt_mono_ms(core->clock), all, &counted)) {
-        char data[96], error[96];
-        (void)snprintf(data, sizeof data, "{\"refused\":%llu,\"milliseconds\":%lld,\"shared\":%s}",
-                       (unsigned long long)counted.refused,
-                       (long long)(counted.until_ms - counted.since_ms),
-                       counted.shared ? "true" : "false");
-        (void)snprintf(error, sizeof error, "%llu more requests without a token were refused",
-                       (unsigned long long)counted.refused);
-        const struct audit_event event = {.type = "response",
-                                          .request_id = "",
-                                          .time_ms = kt_wall_ms(core->clock),
-                                          .operation = "refused",
-                                          .path = "",
-                                          .remote_address = counted.source,
-                                          .response_data = kt_str(data),
-                                          .error = error};
-        struct kt_err err = {0};
-        if (audit_append(core->audit, &event, &err) == KT_OK)
-            continue;
-        refusals_give_back(refusals, &counted);
-        kt_log_err(KT_LOG_WARNING, "refusals-not-recorded", &err);
-        return;
-    }
+    for (size_t i = 0; i < 2; i++)
+        while (refusals_take(both[i], kt_mono_ms(core->clock), all, &counted)) {
+            struct kt_err err = {0};
+            if (record_count(core, &counted, i == 1, &err) == KT_OK)
+                continue;
+            refusals_give_back(both[i], &counted);
+            kt_log_err(KT_LOG_WARNING, "refusals-not-recorded", &err);
+            return;
+        }
 }

@@ -12,8 +12,6 @@
 #include "lib/random.h"
 
 #define BUCKETS      256u
-#define PER_SOURCE   10 /* records a second, and at once */
-#define IN_ALL       100
 #define PAUSE_MS     1000
 #define LONGEST_MS   10000
 #define RECORD_COSTS 1000 /* a bucket fills by its rate in each millisecond */
@@ -28,16 +26,18 @@ struct slot {
 };
 struct refusals {
     pthread_mutex_t lock;
+    struct refusals_rate rate;
     unsigned char hash_key[crypto_shorthash_KEYBYTES]; /* nobody may aim at another's bucket */
     struct bucket all;                                 /* guarded by lock, as are the slots */
     struct slot slots[BUCKETS];
 };
 
-struct refusals *refusals_new(void)
+struct refusals *refusals_new(const struct refusals_rate *rate)
 {
     struct refusals *refusals = kt_calloc(1, sizeof *refusals);
     if (refusals == NULL)
         return NULL;
+    refusals->rate = *rate;
     (void)pthread_mutex_init(&refusals->lock, NULL);
     kt_random(refusals->hash_key, sizeof refusals->hash_key);
     return refusals;
@@ -90,21 +90,30 @@ static void count(struct slot *slot, const char *source, int64_t now_ms)
     counted->refused++;
 }
 
-bool refusals_admit(struct refusals *refusals, const char *source, int64_t now_ms)
+bool refusals_admit(struct refusals *refusals, const char *source, size_t bytes, int64_t now_ms)
 {
+    const struct refusals_rate *rate = &refusals->rate;
+    int64_t records = bytes / REFUSAL_BYTES < (size_t)rate->per_source
+                          ? 1 + (int64_t)(bytes / REFUSAL_BYTES)
+                          : rate->per_source;
+    int64_t cost = RECORD_COSTS * (records < rate->per_source ? records : rate->per_source);
+    if (rate->per_source == 0)
+        return true;
     unsigned char hash[crypto_shorthash_BYTES];
     (void)crypto_shorthash(hash, (const unsigned char *)source, strlen(source), refusals->hash_key);
     (void)pthread_mutex_lock(&refusals->lock);
     struct slot *slot = &refusals->slots[hash[0] % BUCKETS];
-    fill(&slot->bucket, PER_SOURCE, now_ms);
-    fill(&refusals->all, IN_ALL, now_ms);
+    fill(&slot->bucket, rate->per_source, now_ms);
+    if (rate->in_all > 0)
+        fill(&refusals->all, rate->in_all, now_ms);
     /* A full bucket means that its source was quiet: it may change hands. */
-    if (slot->count.refused == 0 && slot->bucket.level == PER_SOURCE * RECORD_COSTS)
+    if (slot->count.refused == 0 && slot->bucket.level == rate->per_source * RECORD_COSTS)
         (void)snprintf(slot->source, sizeof slot->source, "%s", source);
-    bool admitted = slot->bucket.level >= RECORD_COSTS && refusals->all.level >= RECORD_COSTS;
+    bool admitted =
+        slot->bucket.level >= cost && (rate->in_all == 0 || refusals->all.level >= cost);
     if (admitted) {
-        slot->bucket.level -= RECORD_COSTS;
-        refusals->all.level -= RECORD_COSTS;
+        slot->bucket.level -= cost;
+        refusals->all.level -= rate->in_all == 0 ? 0 : cost;
     } else {
         count(slot, source, now_ms);
     }
