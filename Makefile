@@ -69,7 +69,8 @@ FUZZ_SRC   := $(sort $(filter-out tests/fuzz/replay.c,$(wildcard tests/fuzz/*.c)
 BENCH_SRC  := $(sort $(wildcard tests/bench/*.c))
 SHIM_SRC   := $(sort $(wildcard tests/support/*_shim.c))
 SIM_SRC    := $(sort $(wildcard tests/sim/*.c))
-SUPPORT_SRC := $(sort $(filter-out $(SHIM_SRC),$(wildcard tests/support/*.c)))
+WRAP_SRC   := $(sort $(wildcard tests/support/*_wrap.c))
+SUPPORT_SRC := $(sort $(filter-out $(SHIM_SRC) $(WRAP_SRC),$(wildcard tests/support/*.c)))
 
 obj = $(patsubst %.c,$(O)/%.o,$(1))
 
@@ -127,6 +128,8 @@ $(BIN)/secretctl: $(O)/cli/main.o $(O)/libcli.a $(O)/libkt.a; $(link)
 TEST_ARCHIVES := $(O)/libsupport.a $(O)/libvaultd.a $(O)/libworker.a $(O)/libagent.a $(O)/libcli.a \
   $(O)/libkt.a
 $(O)/unit/%: EXTRA_LIBS = -lcmocka
+# tests/support/X_wrap.c replaces functions of the whole program: only tests/unit/X_*_test.c get it.
+$(filter $(O)/unit/fault_%,$(UNIT)): $(O)/tests/support/fault_wrap.o
 $(O)/unit/%: $(O)/tests/unit/%.o $(TEST_ARCHIVES); $(link)
 # What a thread can wait for, and the audit log's disk, are the simulation's own.
 $(O)/sim/sim: LDFLAGS += -Wl,@tests/sim/wraps

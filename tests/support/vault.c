@@ -188,8 +188,13 @@ unsigned test_vault_ask(struct test_vault *vault, const struct test_request *req
     req.body = request->body;
     req.token_text = request->token;
     req.content_type = request->content_type;
+    memcpy(vault->id, req.id, sizeof vault->id);
+    if (request->begin != NULL)
+        request->begin(request->arg);
     while (pipeline_run(&req) == PIPELINE_WAIT)
         wait_until_resumed(vault, &carrier, request->hurry);
+    if (request->answered != NULL)
+        request->answered(request->arg);
     vault->status = pipeline_status(&req);
     struct kt_bytes answer = pipeline_body(&req);
     free(vault->body);

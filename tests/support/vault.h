@@ -17,6 +17,7 @@ struct test_vault {
     char root[256];                 /* the root token */
     unsigned char shares[5][SHAMIR_SHARE_BYTES];
     unsigned status;                /* of the last call */
+    char id[37];                    /* and its request id */
     char *body;                     /* of the last call, NUL-terminated */
     _Atomic int64_t now_ms;         /* the clock; starts in 2027; the vault's threads read it, too */
     _Atomic int64_t wall_ahead_ms;  /* the wall clock alone, set by somebody */
@@ -46,6 +47,8 @@ struct test_request {
     struct kt_bytes method, target, query, token, body;
     struct kt_bytes content_type; /* at NULL: absent */
     bool hurry; /* a request that waits for news is not waited for: the vault's clock goes on */
+    void (*begin)(void *arg), (*answered)(void *arg); /* around the pipeline; may be NULL */
+    void *arg;
 };
 unsigned test_vault_ask(struct test_vault *vault, const struct test_request *request);
 /* test_vault_call() with a media type. */

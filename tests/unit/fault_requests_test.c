@@ -1,0 +1,509 @@
+/* Named requests, each with every single call failing: the first allocation, the second, ... until
+ * the request passes untouched; once each, and from there on for good. Whatever fails: no crash, no
+ * leak, an answer that says what failed, an effect if and only if the answer says so, and a record of
+ * everything that was answered.
+ *
+ *     build/release/unit/fault_requests_test ['a request']
+ *
+ * KT_FAULT_SHOW=1 prints each answer, KT_FAULT_TRACE=1 where the call failed that broke the test,
+ * KT_FAULT_ONLY=sync fails calls of one kind. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "lib/log.h"
+#include "tests/support/fault.h"
+#include "tests/support/fault_vault.h"
+#include "tests/support/folder.h"
+#include "tests/support/sim_target.h"
+
+#define TEXT      2048u
+#define TRIES_MAX 5000u  /* calls of one kind in one request */
+#define STUCK_S   20u    /* one attempt */
+
+struct scene {
+    struct fault_vault v;
+    struct sim sim;
+    struct rotation_executor executor;
+    char token[256]; /* what the last step with `takes` took */
+    char id[40];     /* as %u: of this attempt */
+    unsigned attempts;
+    char (*answered)[37]; /* ids of requests that were answered with success */
+    size_t n_answered, room;
+};
+
+struct step {
+    const char *method, *path, *body; /* %u: this attempt, %t: the token, %s: the third share */
+    unsigned wanted;                  /* 0: whatever it says */
+    const char *takes;                /* where in the answer the token stands */
+    bool as_token;                    /* asked with it, not with the root token */
+};
+typedef void arrange_fn(struct scene *s);
+struct row {
+    const char *name;
+    arrange_fn *arrange; /* before `before` */
+    struct step before[3], request, probe;
+    const char *shows;   /* the effect is there if the probe answers as wanted and has this text */
+    arrange_fn *success; /* after the request did what it should */
+    bool either;         /* an error may have the effect, too: a use is a use */
+};
+
+/* ---- asking ---- */
+
+static void expand(struct scene *s, const char *form, char out[TEXT])
+{
+    size_t len = 0;
+    for (const char *at = form; *at != '\0' && len + 1 < TEXT; at++) {
+        const char *value = at[0] != '%' ? NULL : at[1] == 'u' ? s->id : at[1] == 't' ? s->token : NULL;
+        char share[2 * SHAMIR_SHARE_BYTES + 1] = "";
+        if (at[0] == '%' && at[1] == 's') {
+            for (size_t i = 0; i < SHAMIR_SHARE_BYTES; i++)
+                (void)snprintf(share + 2 * i, 3, "%02x", s->v.shares[2][i]);
+            value = share;
+        }
+        if (value == NULL) {
+            out[len++] = *at;
+            continue;
+        }
+        len += (size_t)snprintf(out + len, TEXT - len, "%s", value);
+        at++;
+    }
+    out[len < TEXT ? len : TEXT - 1] = '\0';
+}
+
+static void set_fault(void *arg)
+{
+    fault_set(arg);
+}
+
+static void clear_fault(void *arg)
+{
+    (void)arg;
+    (void)fault_clear();
+}
+
+static unsigned ask(struct scene *s, const struct step *step, struct fault *fault)
+{
+    char path[TEXT], body[TEXT], target[TEXT + 8];
+    expand(s, step->path, path);
+    expand(s, step->body == NULL ? "" : step->body, body);
+    (void)snprintf(target, sizeof target, "/v1/%s", path);
+    char *query = strchr(target, '?');
+    if (query != NULL)
+        *query++ = '\0';
+    bool patch = strcmp(step->method, "PATCH") == 0;
+    const char *type = patch ? "application/merge-patch+json" : NULL;
+    struct test_request request = {.method = kt_str(step->method),
+                                   .target = kt_str(target),
+                                   .query = kt_str(query),
+                                   .token = kt_str(step->as_token ? s->token : s->v.root),
+                                   .body = kt_str(step->body == NULL ? NULL : body),
+                                   .content_type = kt_str(type)};
+    if (fault != NULL) {
+        request.begin = set_fault;
+        request.answered = clear_fault;
+        request.arg = fault;
+    }
+    return test_vault_ask(s->v.vault, &request);
+}
+
+static void need(struct scene *s, const struct step *step)
+{
+    unsigned status = ask(s, step, NULL);
+    if (status >= 500 && fault_vault_mend(&s->v)) /* what failed before was noticed just now */
+        status = ask(s, step, NULL);
+    if (step->wanted != 0 && status != step->wanted)
+        fail_msg("%s %s: %u, not %u: %s", step->method, step->path, status, step->wanted,
+                 s->v.vault->body);
+    if (step->takes != NULL)
+        test_vault_text(s->v.vault, step->takes, s->token, sizeof s->token);
+}
+
+static void remember(struct scene *s)
+{
+    if (s->n_answered == s->room) {
+        s->room = s->room * 2 + 256;
+        s->answered = reallocarray(s->answered, s->room, sizeof *s->answered);
+        assert_non_null(s->answered);
+    }
+    memcpy(s->answered[s->n_answered++], s->v.vault->id, sizeof s->answered[0]);
+}
+
+/* ---- arranging what a step cannot ---- */
+
+static void be_unsealed(struct scene *s)
+{
+    if (barrier_sealed(s->v.vault->core->barrier))
+        fault_vault_unseal(&s->v);
+}
+
+/* Sealed, with two of three shares. */
+static void be_nearly_unsealed(struct scene *s)
+{
+    core_seal(s->v.vault->core, "test");
+    need(s, &(const struct step){"PUT", "sys/unseal", "{\"reset\":true}", 200, NULL, false});
+    for (unsigned i = 0; i < 2; i++) {
+        bool unsealed = false;
+        assert_int_equal(
+            barrier_unseal_share(s->v.vault->core->barrier, s->v.shares[i], &unsealed, NULL), KT_OK);
+    }
+}
+
+static void be_new(struct scene *s)
+{
+    fault_vault_end(&s->v);
+    fault_vault_new(&s->v, &s->executor, false);
+    s->v.stays_sealed = true;
+    s->n_answered = 0;
+}
+
+/* The keys that were handed out open it. */
+static void keys_open_it(struct scene *s)
+{
+    for (unsigned i = 0; i < 3; i++) {
+        char text[2 * SHAMIR_SHARE_BYTES + 8];
+        struct kt_json keys, key = {0};
+        assert_true(kt_json_member(kt_json_value(kt_str(s->v.vault->body)), "keys", &keys));
+        struct kt_json_iter it = kt_json_iter(keys);
+        for (unsigned k = 0; k <= i; k++)
+            assert_true(kt_json_next(&it));
+        key = it.value;
+        (void)snprintf(text, sizeof text, "%.*s", (int)key.len - 2, key.at + 1);
+        assert_int_equal(shamir_share_parse(kt_str(text), s->v.shares[i], NULL), KT_OK);
+    }
+    test_vault_text(s->v.vault, "root_token", s->v.root, sizeof s->v.root);
+    fault_vault_unseal(&s->v);
+    need(s, &(const struct step){"GET", "auth/token/lookup-self", NULL, 200, NULL, false});
+}
+
+/* ---- the requests ---- */
+
+/* clang-format off */
+#define ASK(m, p, b, w)   {.method = (m), .path = (p), .body = (b), .wanted = (w)}
+#define TAKE(m, p, b, w, t) {.method = (m), .path = (p), .body = (b), .wanted = (w), .takes = (t)}
+#define AS(m, p, b, w)    {.method = (m), .path = (p), .body = (b), .wanted = (w), .as_token = true}
+#define PUT_A      ASK("POST", "secret/data/a", "{\"data\":{\"k\":\"v%u\"}}", 200)
+#define READ_A     ASK("GET", "secret/data/a", NULL, 200)
+#define FORGET_A   ASK("DELETE", "secret/metadata/a", NULL, 204)
+#define DELETE_A   ASK("DELETE", "secret/data/a", NULL, 204)
+#define READ_META  ASK("GET", "secret/metadata/a", NULL, 200)
+#define MAKE_TOKEN TAKE("POST", "auth/token/create", "{\"policies\":[\"default\"],\"ttl\":\"1h\",\"meta\":{\"n\":\"%u\"}}", 200, "auth.client_token")
+#define MAKE_ACCESSOR TAKE("POST", "auth/token/create", "{\"policies\":[\"default\"],\"ttl\":\"1h\"}", 200, "auth.accessor")
+#define LOOK_TOKEN ASK("POST", "auth/token/lookup", "{\"token\":\"%t\"}", 200)
+#define POLICY     "{\"policy\":\"path \\\"secret/data/n%u\\\" { capabilities = [\\\"read\\\"] }\"}"
+#define PUT_POLICY ASK("PUT", "sys/policies/acl/p", POLICY, 204)
+#define TARGET     "{\"driver\":\"postgresql\",\"host\":\"/run/n%u\",\"database\":\"d\",\"sslmode\":\"disable\",\"admin_username\":\"kt\",\"admin_password\":\"admin\"}"
+#define PUT_TARGET ASK("POST", "rotation/targets/pg", TARGET, 204)
+#define DRIVEN     "{\"target\":\"pg\",\"strategy\":\"in-place\",\"accounts\":[\"app\"],\"drain\":%u}"
+#define PUT_LOGIN  ASK("POST", "secret/data/db", "{\"data\":{\"username\":\"app\",\"password\":\"p\"}}", 0)
+#define PUT_DRIVEN ASK("POST", "rotation/secrets/secret/db", DRIVEN, 204)
+#define REGISTER   ASK("POST", "fleet/consumers/h%u/secret/db", "{\"service\":\"s\",\"version\":1,\"state\":\"registered\"}", 200)
+
+static const struct row rows[] = {
+    {"kv put, first version", NULL, {PUT_A, FORGET_A}, PUT_A, READ_A, "v%u", NULL, false},
+    {"kv put, next version", NULL, {PUT_A, ASK("POST", "secret/data/a", "{\"data\":{\"k\":\"old\"}}", 200)}, PUT_A, READ_A, "v%u", NULL, false},
+    {"kv get", NULL, {PUT_A}, READ_A, {0}, NULL, NULL, false},
+    {"kv get, nothing there", NULL, {FORGET_A}, ASK("GET", "secret/data/a", NULL, 404), {0}, NULL, NULL, false},
+    {"kv patch", NULL, {PUT_A}, ASK("PATCH", "secret/data/a", "{\"data\":{\"p\":\"q%u\"}}", 200), READ_A, "q%u", NULL, false},
+    {"kv list", NULL, {PUT_A}, ASK("LIST", "secret/metadata/", NULL, 200), {0}, NULL, NULL, false},
+    {"kv delete", NULL, {FORGET_A, PUT_A}, DELETE_A, ASK("GET", "secret/data/a", NULL, 404), NULL, NULL, false},
+    {"kv undelete", NULL, {FORGET_A, PUT_A, DELETE_A}, ASK("POST", "secret/undelete/a", "{\"versions\":[1]}", 204), READ_A, NULL, NULL, false},
+    {"kv destroy", NULL, {FORGET_A, PUT_A}, ASK("POST", "secret/destroy/a", "{\"versions\":[1]}", 204), READ_META, "\"destroyed\":true", NULL, false},
+    {"kv metadata get", NULL, {PUT_A}, READ_META, {0}, NULL, NULL, false},
+    {"kv metadata put", NULL, {PUT_A}, ASK("POST", "secret/metadata/a", "{\"custom_metadata\":{\"n\":\"m%u\"}}", 204), READ_META, "m%u", NULL, false},
+    {"kv metadata patch", NULL, {PUT_A}, ASK("PATCH", "secret/metadata/a", "{\"custom_metadata\":{\"n\":\"m%u\"}}", 204), READ_META, "m%u", NULL, false},
+    {"kv metadata delete", NULL, {PUT_A}, FORGET_A, ASK("GET", "secret/metadata/a", NULL, 404), NULL, NULL, false},
+    {"token create", NULL, {{0}}, ASK("POST", "auth/token/create", "{\"id\":\"own-%u\",\"policies\":[\"default\"],\"ttl\":\"1h\",\"meta\":{\"n\":\"x\"}}", 200), ASK("POST", "auth/token/lookup", "{\"token\":\"own-%u\"}", 200), NULL, NULL, false},
+    {"token lookup-self", NULL, {MAKE_TOKEN}, AS("GET", "auth/token/lookup-self", NULL, 200), {0}, NULL, NULL, false},
+    {"token lookup by accessor", NULL, {MAKE_ACCESSOR}, ASK("POST", "auth/token/lookup-accessor", "{\"accessor\":\"%t\"}", 200), {0}, NULL, NULL, false},
+    {"token renew-self", NULL, {MAKE_TOKEN}, AS("POST", "auth/token/renew-self", "{\"increment\":\"30m\"}", 200), {0}, NULL, NULL, false},
+    {"token revoke", NULL, {MAKE_TOKEN}, ASK("POST", "auth/token/revoke", "{\"token\":\"%t\"}", 204), ASK("POST", "auth/token/lookup", "{\"token\":\"%t\"}", 403), NULL, NULL, false},
+    {"token revoke-self", NULL, {MAKE_TOKEN}, AS("POST", "auth/token/revoke-self", NULL, 204), ASK("POST", "auth/token/lookup", "{\"token\":\"%t\"}", 403), NULL, NULL, false},
+    {"token with one use", .either = true, .before = {TAKE("POST", "auth/token/create", "{\"policies\":[\"default\"],\"num_uses\":1}", 200, "auth.client_token")}, .request = AS("GET", "auth/token/lookup-self", NULL, 200), .probe = ASK("POST", "auth/token/lookup", "{\"token\":\"%t\"}", 403)},
+    {"refusal of a token", NULL, {MAKE_TOKEN}, AS("GET", "secret/data/a", NULL, 403), {0}, NULL, NULL, false},
+    {"policy write", NULL, {{0}}, PUT_POLICY, ASK("GET", "sys/policies/acl/p", NULL, 200), "n%u", NULL, false},
+    {"policy read", NULL, {PUT_POLICY}, ASK("GET", "sys/policies/acl/p", NULL, 200), {0}, NULL, NULL, false},
+    {"policy list", NULL, {PUT_POLICY}, ASK("LIST", "sys/policies/acl", NULL, 200), {0}, NULL, NULL, false},
+    {"policy delete", NULL, {PUT_POLICY}, ASK("DELETE", "sys/policies/acl/p", NULL, 204), ASK("GET", "sys/policies/acl/p", NULL, 404), NULL, NULL, false},
+    {"capabilities-self", NULL, {MAKE_TOKEN}, AS("POST", "sys/capabilities-self", "{\"paths\":[\"secret/data/a\",\"auth/token/lookup-self\"]}", 200), {0}, NULL, NULL, false},
+    {"mounts", NULL, {{0}}, ASK("GET", "sys/mounts", NULL, 200), {0}, NULL, NULL, false},
+    {"mount", NULL, {ASK("DELETE", "sys/mounts/m", NULL, 0)}, ASK("POST", "sys/mounts/m", "{\"type\":\"kv\",\"options\":{\"version\":\"2\"}}", 204), ASK("GET", "sys/mounts", NULL, 200), "\"m/\"", NULL, false},
+    {"unmount", NULL, {ASK("POST", "sys/mounts/m", "{\"type\":\"kv\",\"options\":{\"version\":\"2\"}}", 0)}, ASK("DELETE", "sys/mounts/m", NULL, 204), ASK("GET", "sys/mounts/m/tune", NULL, 400), NULL, NULL, false},
+    {"cubbyhole put", NULL, {{0}}, ASK("POST", "cubbyhole/c", "{\"k\":\"c%u\"}", 204), ASK("GET", "cubbyhole/c", NULL, 200), "c%u", NULL, false},
+    {"rotation target", NULL, {{0}}, PUT_TARGET, ASK("GET", "rotation/targets/pg", NULL, 200), "n%u", NULL, false},
+    {"rotation secret", NULL, {PUT_TARGET, PUT_LOGIN}, PUT_DRIVEN, ASK("GET", "rotation/secrets/secret/db", NULL, 200), "\"drain\":%u,", NULL, false},
+    {"rotation runs", NULL, {{0}}, ASK("LIST", "rotation/runs", NULL, 0), {0}, NULL, NULL, false},
+    {"rotation due", NULL, {PUT_TARGET, PUT_LOGIN, PUT_DRIVEN}, ASK("GET", "rotation/due", NULL, 200), {0}, NULL, NULL, false},
+    {"fleet report", NULL, {PUT_TARGET, PUT_LOGIN, PUT_DRIVEN}, REGISTER, ASK("GET", "fleet/consumers/h%u/secret/db", NULL, 200), NULL, NULL, false},
+    {"fleet watch", NULL, {PUT_TARGET, PUT_LOGIN, REGISTER}, ASK("GET", "fleet/watch/h%u", NULL, 200), {0}, NULL, NULL, false},
+    {"keyring rotate", NULL, {{0}}, ASK("PUT", "sys/rotate", NULL, 0), {0}, NULL, NULL, false},
+    {"audit hash", NULL, {{0}}, ASK("POST", "sys/audit-hash/file", "{\"input\":\"x\"}", 200), {0}, NULL, NULL, false},
+    {"audit checkpoint", NULL, {PUT_A}, ASK("POST", "sys/audit-log/checkpoint", NULL, 200), {0}, NULL, NULL, false},
+    {"audit export", NULL, {{0}}, ASK("GET", "sys/audit-log/export?from=0&to=3", NULL, 200), {0}, NULL, NULL, false},
+    {"health", NULL, {{0}}, ASK("GET", "sys/health", NULL, 200), {0}, NULL, NULL, false},
+    {"seal-status", NULL, {{0}}, ASK("GET", "sys/seal-status", NULL, 200), {0}, NULL, NULL, false},
+    {"seal", be_unsealed, {{0}}, ASK("PUT", "sys/seal", NULL, 204), ASK("GET", "sys/seal-status", NULL, 200), "\"sealed\":true", NULL, false},
+    {"unseal", be_nearly_unsealed, {{0}}, ASK("PUT", "sys/unseal", "{\"key\":\"%s\"}", 200), ASK("GET", "sys/seal-status", NULL, 200), "\"sealed\":false", NULL, false},
+    {"init", be_new, {{0}}, ASK("PUT", "sys/init", "{\"secret_shares\":3,\"secret_threshold\":3}", 200), ASK("GET", "sys/init", NULL, 200), "\"initialized\":true", keys_open_it, false},
+};
+/* clang-format on */
+
+/* ---- one attempt ---- */
+
+static struct {
+    const char *row, *kind;
+    unsigned long nth;
+    bool for_good;
+} at; /* for the words of a crash, too */
+
+static void stuck(int number)
+{
+    (void)number;
+    static const char text[] = "stuck; the attempt stands in the line before\n";
+    (void)!write(STDERR_FILENO, text, sizeof text - 1);
+    abort();
+}
+
+static bool visible(struct scene *s, const struct row *row)
+{
+    unsigned status = ask(s, &row->probe, NULL);
+    if (status >= 500) { /* it may not tell; an operator starts it again */
+        if (!fault_vault_stops(&s->v))
+            fail_msg("%s, %s %lu%s: %u without having stopped: %s", at.row, at.kind, at.nth,
+                     at.for_good ? " and on" : "", status, s->v.vault->body);
+        fault_vault_restart(&s->v);
+        status = ask(s, &row->probe, NULL);
+    }
+    char text[TEXT] = "";
+    if (row->shows != NULL)
+        expand(s, row->shows, text);
+    return status == row->probe.wanted && (row->shows == NULL || test_vault_said(s->v.vault, text));
+}
+
+static const char *said(const struct scene *s)
+{
+    return s->v.vault->body == NULL ? "(nothing)" : s->v.vault->body;
+}
+
+/* An error is one that a person can act on. */
+static void judge_refusal(struct scene *s, const struct fault *fault, unsigned status)
+{
+    static const char *const words[FAULT_KINDS][4] = {
+        [FAULT_ALLOC] = {"memory", "outcome unknown", "stopped"},
+        [FAULT_READ] = {"Input/output error", "stopped"},
+        [FAULT_WRITE] = {"Input/output error", "outcome unknown", "stopped"},
+        [FAULT_SYNC] = {"Input/output error", "outcome unknown", "stopped"},
+        [FAULT_NAME] = {"Input/output error", "stopped", "outcome unknown"},
+        [FAULT_START] = {"temporarily unavailable", "memory"},
+        [FAULT_LIBRARY] = {"the store", "outcome unknown", "memory", "Input/output error"},
+    };
+    bool named = false;
+    for (size_t i = 0; i < 4 && words[fault->kind][i] != NULL; i++)
+        named = named || test_vault_said(s->v.vault, words[fault->kind][i]);
+    bool status_right = status == 500 || status == 503;
+    bool says = test_vault_said(s->v.vault, "{\"errors\":[\"") &&
+                !test_vault_said(s->v.vault, "{\"errors\":[\"\"");
+    if (getenv("KT_FAULT_SHOW") != NULL)
+        (void)printf("# %-24s %s %lu%s: %u %s", at.row, at.kind, at.nth, at.for_good ? "+" : "",
+                     status, said(s));
+    if (!status_right || !says || !named)
+        fail_msg("%s, %s %lu%s (errno %d): %u %s", at.row, at.kind, at.nth,
+                 at.for_good ? " and on" : "", fault->error, status, said(s));
+}
+
+/* After a failure: it works, or says that it stopped. */
+static void look_after(struct scene *s)
+{
+    static const struct step look = {.method = "GET", .path = "sys/policies/acl/default"};
+    if (fault_vault_mend(&s->v))
+        return;
+    if (barrier_sealed(s->v.vault->core->barrier))
+        fault_vault_restart(&s->v);
+    if (ask(s, &look, NULL) == 200)
+        return;
+    if (!fault_vault_stops(&s->v))
+        fail_msg("%s, %s %lu: it neither works nor stops: %s", at.row, at.kind, at.nth,
+                 s->v.vault->body);
+    fault_vault_restart(&s->v);
+}
+
+static void prepare(struct scene *s, const struct row *row)
+{
+    if (fault_hits() > 0 && row->arrange != be_new)
+        look_after(s);
+    (void)snprintf(s->id, sizeof s->id, "%u", ++s->attempts);
+    if (row->arrange != NULL)
+        row->arrange(s);
+    for (size_t i = 0; i < sizeof row->before / sizeof row->before[0]; i++)
+        if (row->before[i].method != NULL)
+            need(s, &row->before[i]);
+}
+
+/* True: the fault was met. */
+static bool attempt(struct scene *s, const struct row *row, struct fault *fault)
+{
+    prepare(s, row);
+    at.row = row->name;
+    at.nth = fault->nth;
+    at.for_good = fault->for_good;
+    (void)alarm(STUCK_S);
+    unsigned status = ask(s, &row->request, fault);
+    (void)alarm(0);
+    bool met = fault_hits() > 0;
+    bool ok = status == row->request.wanted || (row->request.wanted == 0 && status < 500);
+    if (!met && !ok)
+        fail_msg("%s, untouched: %u %s", at.row, status, said(s));
+    if (!ok)
+        judge_refusal(s, fault, status);
+    bool unknown = !ok && (row->either || test_vault_said(s->v.vault, "outcome unknown"));
+    if (ok)
+        remember(s);
+    if (ok && row->success != NULL) {
+        row->success(s);
+        return met;
+    }
+    if (row->probe.method == NULL)
+        return met;
+    bool there = visible(s, row);
+    if (!unknown && there != ok)
+        fault_where(STDERR_FILENO);
+    if (!unknown && there != ok)
+        fail_msg("%s, %s %lu%s: answered %u %s, but the effect is %sthere", at.row, at.kind, at.nth,
+                 at.for_good ? " and on" : "", status, said(s), there ? "" : "not ");
+    /* And what was seen stays. */
+    if (atomic_load(&s->v.stopped) > 0) {
+        fault_vault_restart(&s->v);
+        if (row->arrange == NULL && visible(s, row) != there)
+            fail_msg("%s, %s %lu: the effect was %sthere before it was started again", at.row,
+                     at.kind, at.nth, there ? "" : "not ");
+    }
+    return met;
+}
+
+static unsigned long each_call(struct scene *s, const struct row *row, enum fault_kind kind,
+                               bool for_good)
+{
+    unsigned long n = 1;
+    at.kind = fault_kind_name(kind);
+    for (; n < TRIES_MAX; n++) {
+        struct fault fault = {
+            .kind = kind, .nth = n, .for_good = for_good, .trace = getenv("KT_FAULT_TRACE") != NULL};
+        if (!attempt(s, row, &fault))
+            break;
+    }
+    if (n == TRIES_MAX)
+        fail_msg("%s: %s after %s, without an end", row->name, at.kind, at.kind);
+    return n - 1;
+}
+
+static void begin(struct scene *s)
+{
+    *s = (struct scene){.n_answered = 0};
+    sim_init(&s->sim);
+    sim_executor(&s->sim, &s->executor);
+    fault_vault_new(&s->v, &s->executor, true);
+}
+
+static void end(struct scene *s)
+{
+    fault_vault_end(&s->v);
+    sim_free(&s->sim);
+    free(s->answered);
+}
+
+/* Allocations at rest: after a vault's life in which nothing failed, so that what a thread keeps for
+ * the next one is the same each time. */
+static long at_rest(void)
+{
+    struct scene s;
+    struct fault none = {.kind = FAULT_ALLOC};
+    begin(&s);
+    (void)attempt(&s, &rows[0], &none);
+    fault_vault_restart(&s.v);
+    fault_vault_check_log(&s.v, NULL, 0);
+    end(&s);
+    return fault_live();
+}
+
+/* What libraries and threads keep for good, they have after this. */
+static int settle(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 3; i++) {
+        struct scene s;
+        (void)at_rest();
+        begin(&s);
+        struct fault none = {.kind = FAULT_ALLOC, .trace = true};
+        for (size_t k = 0; k < sizeof rows / sizeof rows[0]; k++)
+            if (rows[k].arrange == NULL)
+                (void)attempt(&s, &rows[k], &none);
+        end(&s);
+    }
+    return 0;
+}
+
+static void each_request(void **state)
+{
+    const struct row *row = *state;
+    struct scene s;
+    long live = at_rest();
+    unsigned long met[FAULT_KINDS] = {0}, all = 0;
+    begin(&s);
+    const char *only = getenv("KT_FAULT_ONLY");
+    for (enum fault_kind kind = 0; kind < FAULT_KINDS; kind++) {
+        if (only != NULL && strcmp(only, fault_kind_name(kind)) != 0)
+            continue;
+        met[kind] = each_call(&s, row, kind, false) + each_call(&s, row, kind, true);
+        all += met[kind];
+    }
+    if (s.v.vault->core->audit == NULL && s.n_answered > 0 && row->arrange != be_new)
+        fault_vault_unseal(&s.v);
+    if (row->arrange != be_new) {
+        fault_vault_restart(&s.v);
+        if (strcmp(row->name, "health") != 0 && strcmp(row->name, "seal-status") != 0 &&
+            row->arrange == NULL)
+            fault_vault_check_log(&s.v, (const char(*)[37])s.answered, s.n_answered);
+        else
+            fault_vault_check_log(&s.v, NULL, 0);
+    }
+    unsigned starts = s.v.starts;
+    end(&s);
+    (void)printf("# %-26s", row->name);
+    for (enum fault_kind kind = 0; kind < FAULT_KINDS; kind++)
+        (void)printf(" %s %lu", fault_kind_name(kind), met[kind]);
+    (void)printf(", started %u times\n", starts);
+    long left = at_rest() - live;
+    for (unsigned i = 0; i < 5 && left != 0; i++) /* a leak stays; a thread's end passes */
+        left = at_rest() - live;
+    if (left != 0)
+        fail_msg("%s: %ld allocations are left", row->name, left);
+    assert_true(all > 0);
+}
+
+int main(int argc, char **argv)
+{
+    enum { ROWS = sizeof rows / sizeof rows[0] };
+    struct CMUnitTest tests[ROWS];
+    (void)signal(SIGALRM, stuck);
+    if (getenv("KT_FAULT_SHOW") == NULL)
+        kt_log_set_level((enum kt_log_level)0); /* failures are what is tested here */
+    for (size_t i = 0; i < ROWS; i++) {
+        union {
+            const struct row *row;
+            void *state;
+        } initial = {.row = &rows[i]};
+        tests[i] = (struct CMUnitTest){.name = rows[i].name,
+                                       .test_func = each_request,
+                                       .initial_state = initial.state};
+    }
+    if (argc > 1)
+        cmocka_set_test_filter(argv[1]);
+    return cmocka_run_group_tests_name("fault_requests", tests, settle, NULL);
+}
