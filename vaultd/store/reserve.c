@@ -1,5 +1,6 @@
 #include "vaultd/store/reserve.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -27,12 +28,12 @@ bool store_reserve_take(struct store_reserve *reserve)
 {
     if (reserve->held || reserve->fd < 0)
         return true;
-    if (posix_fallocate(reserve->fd, 0, RESERVE_BYTES) != 0) {
+    int error = posix_fallocate(reserve->fd, 0, RESERVE_BYTES);
+    reserve->held = error == 0;
+    if (error != 0)
         (void)empty(reserve); /* a part of it would lack those who make room */
-        return false;
-    }
-    reserve->held = true;
-    return true;
+    /* What ails the disk else, the write itself finds out and names. */
+    return error != ENOSPC && error != EDQUOT && error != EFBIG;
 }
 
 bool store_reserve_give(struct store_reserve *reserve)
