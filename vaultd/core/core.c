@@ -109,6 +109,7 @@ static struct core_private *private_new(const struct core_config *config,
     (void)pthread_cond_init(&own->stop_signal, &monotonic);
     (void)pthread_condattr_destroy(&monotonic);
     own->started_ms = kt_wall_ms(clock);
+    own->started_mono_ms = kt_mono_ms(clock);
     own->refusals = refusals_new(&anonymous_rate);
     own->token_refusals = refusals_new(&token_rate);
     own->unseals = meter_new(config->unseal_per_minute);

@@ -69,7 +69,7 @@ struct core_private {
     unsigned char jobs_from[17]; /* guarded by tidying: the job that is next, and whether jobs ... */
     bool jobs_first;             /* ... or due tokens come first */
     int64_t jobs_not_before_ms;  /* the housekeeper's */
-    int64_t started_ms;
+    int64_t started_ms, started_mono_ms;
 };
 
 /* render.c */
