@@ -406,6 +406,7 @@ static unsigned long each_call(struct scene *s, const struct row *row, enum faul
 static void begin(struct scene *s)
 {
     *s = (struct scene){.n_answered = 0};
+    (void)fault_clear(); /* of a row that failed */
     sim_init(&s->sim);
     sim_executor(&s->sim, &s->executor);
     fault_vault_new(&s->v, &s->executor, true);
