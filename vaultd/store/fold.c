@@ -147,7 +147,7 @@ static enum store_error apply(struct store *store, struct fold *fold, struct bat
         struct kt_bytes record = batch_record(batch);
         kt_buf_add_field(&store->outcomes, record);
         if (!kt_buf_ok(&store->outcomes))
-            return STORE_BUSY;
+            return STORE_NO_MEMORY;
         batch->result.place = fold->n_outcomes++;
     }
     if (batch->writes != 0 || batch->has_outcome)

@@ -71,7 +71,7 @@ static enum store_error view_begin(struct snapshot *snapshot)
     if (snapshot->view == NULL) {
         snapshot->view = kt_calloc(1, sizeof(struct inmem_view));
         if (snapshot->view == NULL)
-            return STORE_BUSY;
+            return STORE_NO_MEMORY;
     }
     struct inmem_view *view = snapshot->view;
     (void)pthread_mutex_lock(&inmem->lock);
@@ -163,7 +163,7 @@ static enum store_error fold_put(struct engine *engine, enum store_space space,
 {
     struct inmem_state *work = &inmem_of(engine)->work;
     struct tree *tree = space == STORE_DATA ? &work->data : &work->outcomes;
-    return store_tree_put(tree, key, changed, value) ? STORE_OK : STORE_BUSY;
+    return store_tree_put(tree, key, changed, value) ? STORE_OK : STORE_NO_MEMORY;
 }
 
 static enum store_error fold_delete(struct engine *engine, struct kt_bytes key)
@@ -171,7 +171,7 @@ static enum store_error fold_delete(struct engine *engine, struct kt_bytes key)
     struct tree *tree = &inmem_of(engine)->work.data;
     if (store_tree_get(tree, key) == NULL)
         return STORE_NOT_FOUND;
-    return store_tree_delete(tree, key) ? STORE_OK : STORE_BUSY;
+    return store_tree_delete(tree, key) ? STORE_OK : STORE_NO_MEMORY;
 }
 
 static enum store_error fold_drop(struct engine *engine, struct kt_bytes upto, unsigned max,
@@ -184,7 +184,7 @@ static enum store_error fold_drop(struct engine *engine, struct kt_bytes upto, u
         if (record == NULL || memcmp(record->bytes, upto.at, upto.len) > 0)
             break;
         if (!store_tree_delete(tree, store_tree_key(record)))
-            return STORE_BUSY;
+            return STORE_NO_MEMORY;
         dropped++;
     }
     *ret_dropped = dropped;
