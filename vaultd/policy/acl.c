@@ -341,33 +341,6 @@ static const struct rule *decide(const struct acl *acl, const char *path, size_t
     return rule;
 }
 
-/* The better of two that grant a list: one that has sudo as well. */
-static const struct rule *grants_list(const struct rule *a, const struct rule *b)
-{
-    bool a_lists = a != NULL && (a->capabilities & CAP_LIST) != 0;
-    bool b_lists = b != NULL && (b->capabilities & CAP_LIST) != 0;
-    if (a_lists && b_lists)
-        return (a->capabilities & CAP_SUDO) == 0 && (b->capabilities & CAP_SUDO) != 0 ? b : a;
-    return a_lists ? a : b_lists ? b : NULL;
-}
-
-/* A folder is named with and without its slash: an explicit deny deciding either wins, otherwise a
- * grant of either is enough. */
-static const struct rule *decide_list(const struct acl *acl, const char *path, size_t len)
-{
-    const struct rule *with = decide(acl, path, len);
-    const struct rule *without =
-        len > 0 && path[len - 1] == '/' ? decide(acl, path, len - 1) : NULL;
-    if (denies(with))
-        return with;
-    if (denies(without))
-        return without;
-    const struct rule *granting = grants_list(with, without);
-    if (granting != NULL)
-        return granting;
-    return with != NULL ? with : without;
-}
-
 /* A denial that might be meant for this path, in either form of a folder's name. */
 static const struct rule *may_deny(const struct acl *acl, const char *path, size_t len)
 {
@@ -419,6 +392,29 @@ static const char *why_not(const struct rule *rule, const struct acl_request *re
     return NULL;
 }
 
+/* A folder is named with and without its slash: an explicit deny deciding either wins, otherwise a
+ * grant of either is enough, the one that has sudo as well before the other. What does not let this
+ * very request through grants nothing. */
+static const struct rule *decide_list(const struct acl *acl, const struct acl_request *request)
+{
+    const char *path = request->path;
+    size_t len = request->path_len;
+    const struct rule *with = decide(acl, path, len);
+    const struct rule *without =
+        len > 0 && path[len - 1] == '/' ? decide(acl, path, len - 1) : NULL;
+    if (denies(with))
+        return with;
+    if (denies(without))
+        return without;
+    bool with_grants = why_not(with, request) == NULL;
+    bool without_grants = why_not(without, request) == NULL;
+    if (with_grants && without_grants)
+        return (with->capabilities & CAP_SUDO) != 0 ? with : without;
+    if (with_grants || without_grants)
+        return with_grants ? with : without;
+    return with != NULL ? with : without;
+}
+
 void acl_check(const struct acl *acl, const struct acl_request *request, struct acl_decision *ret)
 {
     if (acl->root) {
@@ -429,7 +425,7 @@ void acl_check(const struct acl *acl, const struct acl_request *request, struct 
     const struct rule *rule = may_deny(acl, request->path, request->path_len);
     const char *why = "a denial whose template cannot be filled in may be meant";
     if (rule == NULL) {
-        rule = request->op == OP_LIST ? decide_list(acl, request->path, request->path_len)
+        rule = request->op == OP_LIST ? decide_list(acl, request)
                                       : decide(acl, request->path, request->path_len);
         why = why_not(rule, request);
     }
