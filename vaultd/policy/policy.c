@@ -213,7 +213,7 @@ static void read_value(struct kt_arena *arena, const struct kt_hcl_value *from,
         ret->truth = from->truth;
         return;
     }
-    if (from->text == NULL) {
+    if (from->type != KT_HCL_STRING) {
         kt_autobuf struct kt_buf json;
         kt_buf_init(&json, KT_HCL_MAX_BYTES * 8);
         struct kt_jsonw w = kt_jsonw(&json);
