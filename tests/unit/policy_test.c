@@ -1,6 +1,5 @@
-/* Policies: what parses, which pattern decides, how blocks merge, what parameters are let through;
- * and the fast evaluator against a slow one that reads like Vault's rules, on generated policies.
- */
+/* Policies: what parses, which pattern decides, how blocks merge, what parameters are let through.
+ * policy_model_test.c has the fast evaluator against a slow one. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -77,6 +76,9 @@ static const struct text_row {
     {"wrapping the wrong way round", "path \"a\" { min_wrapping_ttl = \"2m\" max_wrapping_ttl = \"1m\" }", "max_wrapping_ttl"},
     {"a parameter without its list", "path \"a\" { allowed_parameters = { \"x\" = \"y\" } }", "must be a list"},
     {"parameters that are no map", "path \"a\" { denied_parameters = [\"x\"] }", "map of lists"},
+    {"a second factor", "path \"a\" { capabilities = [\"read\"] mfa_methods = [\"totp\"] }", "cannot be kept"},
+    {"a second factor in JSON", "{\"path\":{\"a\":{\"capabilities\":[\"read\"],\"mfa_methods\":[]}}}", "cannot be kept"},
+    {"a control group", "path \"a\" { capabilities = [\"read\"] control_group = { factor \"x\" { } } }", "cannot be kept"},
     {"braces that do not close", "path \"a/{{identity.entity.id\" { }", "braces"},
     {"braces that only close", "path \"a/}}\" { }", "braces"},
     {"braces in braces", "path \"a/{{x{{y}}\" { }", "braces"},

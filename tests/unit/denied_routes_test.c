@@ -1,0 +1,201 @@
+/* Every row of every engine's table, with every method, refuses a token that no policy gives
+ * anything: but for those that are listed here. A new row that asks for no policy fails until it is
+ * listed; so does one that is listed and refuses. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "tests/support/vault.h"
+#include "vaultd/engine/engine.h"
+
+static const struct {
+    const char *type, *path;
+} mounts[] = {
+    {"cubbyhole", "cubbyhole/"}, {"fleet", "fleet/"},  {"kv", "secret/"},
+    {"rotation", "rotation/"},   {"system", "sys/"},   {"token", "auth/token/"},
+};
+
+static const char *const methods[] = {"GET", "HEAD", "LIST", "POST", "PUT", "PATCH", "DELETE"};
+
+/* Rows that are public or want any token, and what they answer to it. 405: no such method there. */
+static const struct open_row {
+    const char *type, *pattern, *method;
+    unsigned status, unknown, none; /* with a valid token, with an unknown one, without one */
+} open_rows[] = {
+    {"system", "init", "GET", 200, 200, 200},
+    {"system", "init", "HEAD", 200, 200, 200},
+    {"system", "init", "PUT", 400, 400, 400}, /* it is initialised */
+    {"system", "init", "POST", 400, 400, 400},
+    {"system", "seal-status", "GET", 200, 200, 200},
+    {"system", "seal-status", "HEAD", 200, 200, 200},
+    {"system", "unseal", "HEAD", 405, 405, 405},
+    {"system", "unseal", "PUT", 400, 400, 400}, /* no share */
+    {"system", "unseal", "POST", 400, 400, 400},
+    {"system", "health", "GET", 200, 200, 200},
+    {"system", "health", "HEAD", 200, 200, 200},
+    {"system", "leader", "GET", 200, 200, 200},
+    {"system", "leader", "HEAD", 200, 200, 200},
+    {"system", "internal/ui/mounts", "GET", 200, 403, 200}, /* without: an empty list */
+    {"system", "internal/ui/mounts/{path...}", "GET", 403, 403, 403}, /* nothing of it below there */
+};
+#define N_OPEN (sizeof open_rows / sizeof open_rows[0])
+
+static const char *mount_of(const struct engine *engine)
+{
+    for (size_t i = 0; i < sizeof mounts / sizeof mounts[0]; i++)
+        if (strcmp(mounts[i].type, engine->type) == 0)
+            return mounts[i].path;
+    fail_msg("the engine \"%s\" is not in this test's table of mounts", engine->type);
+    return NULL;
+}
+
+static const struct open_row *open_row(const struct engine *engine, const struct route *route,
+                                       const char *method)
+{
+    for (size_t i = 0; i < N_OPEN; i++)
+        if (strcmp(open_rows[i].type, engine->type) == 0 &&
+            strcmp(open_rows[i].pattern, route->pattern) == 0 &&
+            strcmp(open_rows[i].method, method) == 0)
+            return &open_rows[i];
+    return NULL;
+}
+
+static bool has_open_row(const struct engine *engine, const struct route *route)
+{
+    for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++)
+        if (open_row(engine, route, methods[i]) != NULL)
+            return true;
+    return false;
+}
+
+/* A path that the pattern matches: each "{...}" is "x". */
+static void example(const struct engine *engine, const struct route *route, char *out, size_t size)
+{
+    size_t len = (size_t)snprintf(out, size, "%s", mount_of(engine));
+    for (const char *p = route->pattern; *p != '\0' && len + 2 < size; p++) {
+        if (*p == '{')
+            p = strchr(p, '}');
+        out[len++] = *p == '}' ? 'x' : *p;
+    }
+    out[len] = '\0';
+}
+
+static unsigned ask(struct test_vault *vault, const char *method, const char *path,
+                    const char *token)
+{
+    bool bare = strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0 ||
+                strcmp(method, "LIST") == 0 || strcmp(method, "DELETE") == 0;
+    return test_vault_call_as(vault, method, path, token, bare ? NULL : "{}",
+                              strcmp(method, "PATCH") == 0 ? "application/merge-patch+json" : NULL);
+}
+
+/* Nothing can be written to a folder; that is said of every path before anything is looked at. */
+static bool refused_as_folder(const char *method, const char *path)
+{
+    bool writes = method[0] == 'P'; /* POST, PUT, PATCH */
+    return writes && path[strlen(path) - 1] == '/';
+}
+
+static void check_row(struct test_vault *vault, const struct engine *engine,
+                      const struct route *route, const char *token, const char *known)
+{
+    bool public = (route->flags & ROUTE_PUBLIC) != 0;
+    bool open = public || (route->flags & ROUTE_ANY_TOKEN) != 0;
+    bool maybe = (route->flags & ROUTE_MAYBE_TOKEN) != 0 && token == NULL;
+    bool open_to_it = public || maybe || (open && token == known);
+    char path[256];
+    example(engine, route, path, sizeof path);
+    if (open != has_open_row(engine, route))
+        fail_msg("%s %s %s this test's list of rows that ask for no policy", engine->type,
+                 route->pattern, open ? "is missing from" : "asks for a policy, but is in");
+    for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
+        const struct open_row *row = open_row(engine, route, methods[i]);
+        unsigned got = ask(vault, methods[i], path, token);
+        unsigned wanted = row != NULL ? row->status : open_to_it ? 405 : 403;
+        if (refused_as_folder(methods[i], path))
+            wanted = 400;
+        if (row != NULL && token != known)
+            wanted = token == NULL ? row->none : row->unknown;
+        if (got != wanted)
+            fail_msg("%s %s: expected %u, got %u: %s", methods[i], path, wanted, got, vault->body);
+    }
+}
+
+/* known: the token if it is a valid one. */
+static void check_all(struct test_vault *vault, const char *token, const char *known)
+{
+    size_t rows = 0;
+    for (size_t i = 0; i < n_engines; i++)
+        for (size_t j = 0; j < engines[i]->n_routes; j++, rows++)
+            check_row(vault, engines[i], &engines[i]->routes[j], token, known);
+    assert_true(rows >= 60);
+}
+
+static void with_policy(const char *policy)
+{
+    struct test_vault *vault = test_vault_new(true);
+    char token[256];
+    test_vault_token(vault, "nothing", policy, token, sizeof token);
+    assert_int_equal(test_vault_call(vault, "POST", "auth/token/create", vault->root,
+                                     "{\"policies\":[\"nothing\"],\"no_default_policy\":true}"),
+                     200);
+    test_vault_text(vault, "auth.client_token", token, sizeof token);
+    check_all(vault, token, token);
+    /* Nothing of all that had an effect: neither was the token revoked, nor the vault sealed. */
+    char body[300];
+    (void)snprintf(body, sizeof body, "{\"token\":\"%s\"}", token);
+    assert_int_equal(test_vault_call(vault, "POST", "auth/token/lookup", vault->root, body), 200);
+    test_vault_free(vault);
+}
+
+static void a_policy_that_grants_nothing(void **state)
+{
+    (void)state;
+    with_policy("# nothing\n");
+}
+
+static void patterns_without_a_capability(void **state)
+{
+    (void)state;
+    with_policy("path \"*\" { capabilities = [] }\npath \"+/x\" { capabilities = [\"sudo\"] }");
+}
+
+static void a_denial_of_everything(void **state)
+{
+    (void)state;
+    with_policy("path \"*\" { capabilities = [\"deny\", \"read\", \"sudo\"] }");
+}
+
+static void an_unknown_token(void **state)
+{
+    (void)state;
+    struct test_vault *vault = test_vault_new(true);
+    check_all(vault, "hvs.unknown", NULL);
+    test_vault_free(vault);
+}
+
+static void no_token(void **state)
+{
+    (void)state;
+    struct test_vault *vault = test_vault_new(true);
+    check_all(vault, NULL, "");
+    test_vault_free(vault);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_policy_that_grants_nothing),
+        cmocka_unit_test(patterns_without_a_capability),
+        cmocka_unit_test(a_denial_of_everything),
+        cmocka_unit_test(an_unknown_token),
+        cmocka_unit_test(no_token),
+    };
+    if (argc > 1)
+        cmocka_set_test_filter(argv[1]);
+    return cmocka_run_group_tests_name("denied_routes", tests, NULL, NULL);
+}
