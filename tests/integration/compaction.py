@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Compaction and re-encryption of a vault that serves, killed at each of their steps.
 
-    tests/integration/compaction.py [--seed S] ['part of a case name']
+    tests/integration/compaction.py [--seed S] [--kills N] ['part of a case name']
 
 Meanwhile clients change secrets, policies, tokens and mounts; afterwards every one of them is in a
 state that an acknowledged change, or the one that was never answered, left it in, and the audit log has
@@ -17,13 +17,15 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import auditlog  # noqa: E402
-from keyturn import Report, Vault, contains, equal, wait_for  # noqa: E402
+from keyturn import ROOT, Report, Vault, contains, equal, wait_for  # noqa: E402
 from rotation import fault_programs  # noqa: E402
 from workload import Workload  # noqa: E402
 
+SHIM = os.path.join(ROOT, "build/release/support/sync_shim.so")
 BIG = "x" * 100_000
 # What a kill leaves behind: whether the new file stands in the old one's place.
 COMPACT_POINTS = [("compact_begun", 1, False), ("compact_piece", 1, False), ("compact_piece", 2, False),
@@ -228,6 +230,59 @@ class Struck:
         check_all(self.vault, self.load)
 
 
+    def at_random(self, rng, rounds):
+        """Killed whenever, while one work follows the other."""
+        for _ in range(rounds):
+            self.begin("")
+            self.load.start(120)
+            self.ask("reencrypt")
+            self.ask("compact")
+            end = time.monotonic() + rng.random() * 0.6
+            while time.monotonic() < end:
+                if not status_of(self.vault, "compact")["active"]:
+                    self.ask("compact")
+                if not status_of(self.vault, "reencrypt")["active"]:
+                    self.ask("reencrypt")
+            self.vault.kill()
+            self.load.finish()
+            self.vault.start()
+            one_store(self.vault)
+            self.vault.unseal()
+            done(self.vault, "reencrypt")
+            check_all(self.vault, self.load)
+
+
+# ---- a disk that fails ---------------------------------------------------------------------------------
+
+def failing_syncs(seed):
+    """A sync of the copy fails: it is given up, and nothing else is touched."""
+    refused = 0
+    with Vault().ready() as vault:
+        fill(vault)
+        load = new_load(vault, seed)
+        load.run(0.3)
+        for number in range(1, 12):
+            vault.stop()
+            vault.env = {"LD_PRELOAD": SHIM, "KT_SYNC_DIR": os.path.join(vault.data, "store.compact"),
+                         "KT_SYNC_FAIL_AT": str(number)}
+            vault.start().unseal()
+            before = inode(vault)
+            vault.ok("POST", "sys/storage/compact")
+            status = ended(vault, "compact")
+            equal(inode(vault) == before, bool(status["error"]), "the old file, %r" % status)
+            if status["error"]:
+                refused += 1
+                contains(status["error"], "compacting")
+            one_store(vault)
+            load.run(0.1)
+            check_all(vault, load)
+        vault.env = {}
+        vault.restart()
+        check_all(vault, load)
+    if refused < 4:
+        raise AssertionError("only %d compactions met a failing sync" % refused)
+
+
 # ---- a disk without room -------------------------------------------------------------------------------
 
 def without_room(seed):
@@ -270,6 +325,7 @@ def without_room(seed):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 31))
+    parser.add_argument("--kills", type=int, default=int(os.environ.get("KT_ROUNDS", "8")))
     parser.add_argument("only", nargs="?")
     args = parser.parse_args()
     report = Report(args.only or "")
@@ -292,6 +348,8 @@ def main():
     for point in ("compact_begun", "compact_piece", "compact_copied", "compact_written"):
         report.case("failed at " + point, struck, "fail", point)
     report.case("the folder cannot be synced", struck, "unsynced")
+    report.case("killed at random moments", struck, "at_random", random.Random(args.seed), args.kills)
+    report.case("a sync of the copy fails", failing_syncs, args.seed)
     for one in vaults:
         one.vault.remove()
     report.end()

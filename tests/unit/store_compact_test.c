@@ -547,6 +547,34 @@ static void room_is_asked_for_first(void **state)
     assert_int_equal(WEXITSTATUS(status), 0);
 }
 
+#ifdef KT_FAULT
+/* Whatever allocation fails, the store is whole; and one compaction without a failure goes through. */
+static void each_allocation_may_fail(void **state)
+{
+    struct store_fixture *f = *state;
+    for (unsigned i = 0; i < 40; i++)
+        put(f, i, 1);
+    unsigned failed = 0;
+    for (unsigned long nth = 1;; nth++) {
+        struct store_compact_state done;
+        struct kt_err err = {0};
+        (void)kt_fail_allocation(nth);
+        enum kt_kind kind = store_compact(f->store, NULL, &done, &err);
+        unsigned long made = kt_fail_allocation(0);
+        assert_false(is_there(f, "store.compact"));
+        put(f, 1, 2 + (unsigned)nth);
+        assert_int_equal(version_of(f, 1), 2 + nth);
+        assert_int_equal(version_of(f, 2), 1);
+        failed += kind != KT_OK;
+        if (made < nth)
+            break;
+    }
+    assert_true(failed > 0);
+    fixture_reopen(f);
+    assert_int_equal(version_of(f, 2), 1);
+}
+#endif
+
 /* ---- ages ---- */
 
 static void older_batches_are_refused(void **state)
@@ -583,6 +611,9 @@ int main(void)
         cmocka_unit_test(memory_has_nothing_to_compact),
         cmocka_unit_test(room_is_asked_for_first),
         cmocka_unit_test_setup_teardown(older_batches_are_refused, set_up, tear_down),
+#ifdef KT_FAULT
+        cmocka_unit_test_setup_teardown(each_allocation_may_fail, set_up, tear_down),
+#endif
     };
     return cmocka_run_group_tests_name("store, compacting", tests, NULL, NULL);
 }

@@ -77,7 +77,9 @@ static enum kt_kind no_room(const struct compaction *c, uint64_t need, uint64_t 
 static enum kt_kind failed(const struct compaction *c, int rc, struct kt_err *err)
 {
     bool full = rc == EIO && store_lmdb_disk_full(c->lmdb->folder.fd);
-    return store_lmdb_failed(c->lmdb->path, full ? ENOSPC : rc, err);
+    enum kt_kind kind = store_lmdb_failed(c->lmdb->path, full ? ENOSPC : rc, err);
+    kt_context(err, "compacting");
+    return kind;
 }
 
 static uint64_t file_size(const struct compaction *c, const char *name)
@@ -422,7 +424,7 @@ static void switch_over(void *arg)
         if (rc == 0 &&
             renameat2(folder, STORE_COMPACT, folder, STORE_FOLDER, RENAME_EXCHANGE) != 0)
             rc = errno;
-        kind = rc != 0 ? store_lmdb_failed(c->lmdb->path, rc, c->err) : use_fresh(c);
+        kind = rc != 0 ? failed(c, rc, c->err) : use_fresh(c);
     }
     c->switched = kind;
     c->state->write_wait_us = now_us() - begun;
