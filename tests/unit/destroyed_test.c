@@ -18,6 +18,7 @@
 #include "tests/support/carver.h"
 #include "tests/support/folder.h"
 #include "tests/support/vault.h"
+#include "vaultd/barrier/reseal.h"
 #include "vaultd/core/jobs.h"
 
 #define SECRETS  6u
@@ -352,6 +353,111 @@ static void it_goes_on_after_a_stop(void **state)
     }
 }
 
+/* ---- those who are late ---- */
+
+static void note_result(void *arg, const struct commit_result *result)
+{
+    _Atomic int *error = arg;
+    atomic_store(error, (int)result->error);
+}
+
+static int commit_and_wait(struct batch *batch)
+{
+    _Atomic int error = -1;
+    store_commit(vault->store, batch, note_result, &error);
+    while (atomic_load(&error) < 0)
+        (void)sched_yield();
+    return atomic_load(&error);
+}
+
+/* Sealed before the new term, committed after the walk: it would be lost. */
+static void a_late_batch_is_refused(void **state)
+{
+    (void)state;
+    static const unsigned char scope[BARRIER_SCOPE];
+    unsigned char key[BARRIER_NAME_KEY];
+    struct batch *late[2] = {batch_new(), batch_new()};
+    assert_true(barrier_enter(vault->core->barrier));
+    barrier_name_key(vault->core->barrier, TABLE_CONFIG, scope, kt_str("late"), key);
+    for (size_t i = 0; i < 2; i++)
+        assert_int_equal(barrier_put(vault->core->barrier, late[i], kt_bytes(key, sizeof key),
+                                     kt_str("late"), NULL), KT_OK);
+    barrier_leave(vault->core->barrier);
+    assert_int_equal(commit_and_wait(late[0]), STORE_OK);
+    ask("POST", "sys/storage/reencrypt", NULL);
+    until_done("sys/storage/reencrypt");
+    assert_int_equal(commit_and_wait(late[1]), STORE_CONFLICT);
+}
+
+/* Who holds a snapshot reads what it shows until it ends, though its term is out of the keyring. */
+static void a_late_reader_is_waited_for(void **state)
+{
+    (void)state;
+    fill_mount("kv");
+    struct barrier *barrier = vault->core->barrier;
+    struct snapshot *snapshot = NULL;
+    struct cursor *cursor = NULL;
+    struct entry entry;
+    kt_autobuf struct kt_buf plain, sealed;
+    kt_buf_init(&plain, STORE_VALUE_MAX);
+    kt_buf_init(&sealed, STORE_VALUE_MAX);
+    assert_int_equal(snapshot_begin(vault->store, &snapshot), STORE_OK);
+    static const unsigned char table[] = {TABLE_TOKEN};
+    assert_int_equal(cursor_open(snapshot, kt_bytes(table, 1), kt_bytes(NULL, 0), &cursor), STORE_OK);
+    assert_int_equal(cursor_next(cursor, &entry), STORE_OK);
+    ask("POST", "sys/storage/reencrypt", NULL);
+    do
+        ask("GET", "sys/storage/reencrypt", NULL);
+    while (test_vault_said(vault, "\"end_time\":null"));
+    assert_true(test_vault_said(vault, "\"phase\":\"dropping old terms\""));
+    assert_true(barrier_enter(barrier));
+    assert_int_equal(barrier_open_entry(barrier, entry.key, entry.value, &plain, NULL), KT_OK);
+    unsigned char key[STORE_KEY_MAX];
+    memcpy(key, entry.key.at, entry.key.len);
+    kt_buf_add_bytes(&sealed, entry.value);
+    size_t key_len = entry.key.len;
+    cursor_close(cursor);
+    snapshot_end(snapshot);
+    barrier_leave(barrier);
+    until_done("sys/storage/reencrypt");
+    assert_true(barrier_enter(barrier));
+    assert_int_equal(barrier_open_entry(barrier, kt_bytes(key, key_len), kt_buf_bytes(&sealed),
+                                        &plain, NULL),
+                     KT_CORRUPT);
+    barrier_leave(barrier);
+}
+
+/* ---- what has a term ---- */
+
+static void values_and_their_terms(void **state)
+{
+    (void)state;
+    static const struct {
+        enum table table;
+        uint32_t suffix; /* UINT32_MAX: the key has none */
+        size_t len;      /* of the value */
+        bool has;
+    } rows[] = {
+        {TABLE_CONFIG, UINT32_MAX, 200, true},    {TABLE_POLICY, UINT32_MAX, 200, true},
+        {TABLE_TOKEN, UINT32_MAX, 200, true},     {TABLE_KV_NAME, UINT32_MAX, 200, true},
+        {TABLE_KV, 0, 200, true},                 {TABLE_KV, 1, 200, false},
+        {TABLE_KV, 0x01000000, 200, false},       {TABLE_CUBBY, UINT32_MAX, 200, false},
+        {TABLE_BARRIER, UINT32_MAX, 200, false},  {TABLE_CHECKPOINT, UINT32_MAX, 200, false},
+        {TABLE_CONSUMER, UINT32_MAX, 1, false},   {TABLE_CONSUMER, UINT32_MAX, 200, true},
+        {TABLE_LEDGER, 7, 200, true},             {TABLE_LEDGER, 7, 1, false},
+        {TABLE_ACTIVE, UINT32_MAX, 1, false},     {TABLE_DUE, UINT32_MAX, 200, true},
+    };
+    unsigned char key[BARRIER_NAME_KEY + 4] = {0}, value[200] = {1, 9};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        size_t len = rows[i].suffix == UINT32_MAX ? BARRIER_NAME_KEY : sizeof key;
+        key[0] = (unsigned char)rows[i].table;
+        kt_put_be32(key + BARRIER_NAME_KEY, rows[i].suffix);
+        uint32_t term = reseal_term(kt_bytes(key, len), kt_bytes(value, rows[i].len));
+        if (term != (rows[i].has ? 9 : 0))
+            fail_msg("row %zu: term %u", i, term);
+    }
+}
+
 int main(void)
 {
     if (kt_secret_init(NULL) != KT_OK)
@@ -362,6 +468,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_second_one_is_refused_until_the_first_ends, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(it_goes_on_after_a_stop, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_late_batch_is_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_late_reader_is_waited_for, set_up, tear_down),
+        cmocka_unit_test(values_and_their_terms),
     };
     return cmocka_run_group_tests_name("what was destroyed", tests, NULL, NULL);
 }

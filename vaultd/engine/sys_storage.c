@@ -120,6 +120,9 @@ enum kt_kind sys_reencrypt_read(struct request *req, struct kt_err *err)
     store_status(req->core->store, &store);
     struct kt_err trouble;
     upkeep_reencrypt_trouble(req->core->upkeep, &trouble);
+    /* Committed, but somebody still reads what an old term may have sealed. */
+    if (r.phase == REENCRYPT_DONE && keys.oldest_term < r.term)
+        r.phase = REENCRYPT_DROPPING;
     struct kt_jsonw w = kt_jsonw(&req->reply.data);
     kt_jsonw_object(&w);
     kt_jsonw_kv_bool(&w, "active", reencrypt_active(&r));
