@@ -113,6 +113,23 @@ static void read_identity_1(struct kt_reader *r, void *ret)
 
 static format_reader *const identity_readers[] = {[AUDIT_LOG_FORMAT] = read_identity_1};
 
+/* As much as there is, up to size. -1: errno says why not. */
+static ssize_t read_from_start(int fd, unsigned char *to, size_t size)
+{
+    size_t got = 0;
+    while (got < size) {
+        ssize_t n = pread(fd, to + got, size - got, (off_t)got);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -1;
+        if (n == 0)
+            break;
+        got += (size_t)n;
+    }
+    return (ssize_t)got;
+}
+
 /* KT_NOT_FOUND: there is none. */
 static enum kt_kind read_identity(int folder, const struct audit_sealer *sealer,
                                   size_t *ret_segment_bytes, struct audit_found *found,
@@ -124,7 +141,7 @@ static enum kt_kind read_identity(int folder, const struct audit_sealer *sealer,
     if (fd < 0)
         return kt_fail(err, KT_IO, "cannot open the audit log");
     unsigned char bytes[IDENTITY_MAX];
-    ssize_t n = pread(fd, bytes, sizeof bytes, 0);
+    ssize_t n = read_from_start(fd, bytes, sizeof bytes);
     if (n < 0)
         return kt_fail(err, KT_IO, "cannot read the audit log's identity");
     struct identity identity = {0};
