@@ -51,6 +51,9 @@ static bool apply(struct world *world, struct ask *ask, unsigned i, unsigned ver
     if (!answer_text(ask, "data.data.username", user, sizeof user) ||
         !answer_text(ask, "data.data.password", password, sizeof password) || got == 0)
         sim_fail("agent %u reads no credential: %s", i, ask->answer);
+    /* As secret-agent does: said before it is done, and done also if nobody hears it. */
+    if (agent->version != 0 && agent->version != got)
+        (void)report(world, ask, i, got, "applying");
     agent->version = got;
     memcpy(agent->user, user, sizeof user);
     memcpy(agent->password, password, sizeof password);

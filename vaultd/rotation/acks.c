@@ -36,6 +36,38 @@ void acks_judge(const struct run *run, const struct consumer *consumers, size_t 
     }
 }
 
+struct unsaid {
+    uint32_t version;
+    const struct consumer *consumers, *first;
+    size_t n_consumers, n;
+};
+
+static bool count_unsaid(void *arg, const struct reader *reader)
+{
+    struct unsaid *unsaid = arg;
+    for (size_t i = 0; i < unsaid->n_consumers; i++) {
+        const struct consumer *c = &unsaid->consumers[i];
+        if (c->version == unsaid->version || c->at_ms > reader->at_ms ||
+            strcmp(c->identity, reader->identity) != 0)
+            continue;
+        if (unsaid->n++ == 0)
+            unsaid->first = c;
+    }
+    return true;
+}
+
+enum kt_kind acks_unsaid(struct request *req, const struct run *run,
+                         const struct consumer *consumers, size_t n, size_t *ret_n,
+                         const struct consumer **ret_first, struct kt_err *err)
+{
+    struct unsaid unsaid = {.version = run->to, .consumers = consumers, .n_consumers = n};
+    enum kt_kind kind = readers_behind(req, run->secret_id, run->to, UINT32_MAX, count_unsaid,
+                                       &unsaid, err);
+    *ret_n = unsaid.n;
+    *ret_first = unsaid.first;
+    return kind;
+}
+
 /* ---- readers that are no agents ---- */
 
 static bool is_agent(const char *identity, const struct consumer *consumers, size_t n)

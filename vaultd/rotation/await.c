@@ -49,6 +49,33 @@ static int64_t overlap_end(const struct pass *p, int64_t from_ms, int64_t second
     return until < most ? until : most;
 }
 
+/* Whoever reads or registers while this is on its way makes it look again. */
+static enum kt_kind go_unless_read(struct pass *p, struct work *w, struct kt_err *err)
+{
+    struct batch *batch = request_batch(w->req);
+    if (batch == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "ending a wait");
+    consumers_require(w->req, w->run.secret_id, batch);
+    readers_require(w->req, w->run.secret_id, batch);
+    return pass_event(p, w, EV_OK, NULL, err);
+}
+
+/* A consumer that fetched the new version and could not say so may run it. */
+static enum kt_kind held_by_unsaid(struct pass *p, struct work *w, int64_t most, bool *ret_held,
+                                   struct kt_err *err)
+{
+    const struct run *run = &w->run;
+    const struct consumer *first = NULL;
+    size_t n = 0;
+    enum kt_kind kind =
+        acks_unsaid(w->req, run, w->consumers, w->n_consumers, &n, &first, err);
+    *ret_held = kind == KT_OK && n > 0;
+    if (*ret_held)
+        pass_wait(p, most, "%zu consumers that read v%u to say what they run (%s@%s), or max_overlap",
+                  n, run->to, first->service, first->host);
+    return kind;
+}
+
 enum kt_kind await_return(struct pass *p, struct work *w, struct kt_err *err)
 {
     struct run *run = &w->run;
@@ -58,16 +85,23 @@ enum kt_kind await_return(struct pass *p, struct work *w, struct kt_err *err)
     int64_t moved = acks.moved_ms > run->state_ms ? acks.moved_ms : run->state_ms;
     int64_t until = overlap_end(p, moved, run->settings.overlap_s);
     int64_t most = run->state_ms + run->settings.max_overlap_s * 1000;
-    /* Without consumers nobody says that it went back; then only the overlap counts. */
-    if (acks.on_new == 0 || p->now_ms >= most) {
-        if (p->now_ms >= until || p->now_ms >= most)
-            return pass_event(p, w, EV_OK, NULL, err);
-        pass_wait(p, until, "the overlap after the last consumer went back to v%u", run->from);
+    if (p->now_ms >= most)
+        return pass_event(p, w, EV_OK, NULL, err);
+    if (acks.on_new > 0) {
+        (void)pass_deadline_over(p, run, &at);
+        pass_wait(p, p->now_ms < at ? at : most,
+                  "%zu consumers that still run v%u to go back to v%u", acks.on_new, run->to,
+                  run->from);
         return KT_OK;
     }
-    (void)pass_deadline_over(p, run, &at);
-    pass_wait(p, p->now_ms < at ? at : most, "%zu consumers that still run v%u to go back to v%u",
-              acks.on_new, run->to, run->from);
+    bool held = false;
+    enum kt_kind kind = held_by_unsaid(p, w, most, &held, err);
+    if (kind != KT_OK || held)
+        return kind;
+    /* Without consumers nobody says that it went back; then only the overlap counts. */
+    if (p->now_ms >= until)
+        return go_unless_read(p, w, err);
+    pass_wait(p, until, "the overlap after the last consumer went back to v%u", run->from);
     return KT_OK;
 }
 
@@ -126,13 +160,7 @@ static enum kt_kind go_revoking(struct pass *p, struct work *w, struct kt_err *e
     }
     if (!pass_allows(p, w, next))
         return KT_OK;
-    /* Whoever reads or registers while this is on its way makes it look again. */
-    struct batch *batch = request_batch(w->req);
-    if (batch == NULL)
-        return kt_fail(err, KT_NO_MEMORY, "ending the overlap");
-    consumers_require(w->req, run->secret_id, batch);
-    readers_require(w->req, run->secret_id, batch);
-    return pass_event(p, w, EV_OK, NULL, err);
+    return go_unless_read(p, w, err);
 }
 
 enum kt_kind await_overlap(struct pass *p, struct work *w, struct kt_err *err)
