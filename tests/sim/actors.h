@@ -29,6 +29,7 @@ void tokens_begin(struct world *world);
 void tokens_end(struct world *world);
 void tokens_check(struct world *world);
 void tokens_run(struct world *world, unsigned number);
+void tokens_watch(struct world *world, unsigned number);
 /* Whatever is asked: a token that is certainly dead gets nothing, one certainly alive is let in. */
 void tokens_before_pass(struct world *world, struct ask *ask);
 void tokens_after_pass(struct world *world, const struct ask *ask);

@@ -441,6 +441,13 @@ ssize_t __wrap_pread(int fd, void *to, size_t len, off_t at)
     return (ssize_t)n;
 }
 
+/* What _FORTIFY_SOURCE makes of it where it knows how large the buffer is. */
+ssize_t __wrap___pread_chk(int fd, void *to, size_t len, off_t at, size_t room)
+{
+    return file_of(fd) == NULL ? __real___pread_chk(fd, to, len, at, room)
+                               : __wrap_pread(fd, to, len, at);
+}
+
 static void grow(struct node *node, size_t size)
 {
     if (size > DISK_FILE_BYTES)

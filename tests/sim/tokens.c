@@ -11,11 +11,16 @@
 #define ROOT   (-1)
 #define NOBODY (-2)
 
+#define WATCH_ENDS_MS                                                                              \
+    3000 /* after its token was revoked; folds and followers take a while here                     \
+          */
+
 static const char policy[] =
     "path \"auth/token/create\" { capabilities = [\"create\", \"update\", \"sudo\"] }\n"
     "path \"auth/token/lookup-self\" { capabilities = [\"read\"] }\n"
     "path \"auth/token/renew-self\" { capabilities = [\"update\"] }\n"
-    "path \"auth/token/revoke-self\" { capabilities = [\"update\"] }\n";
+    "path \"auth/token/revoke-self\" { capabilities = [\"update\"] }\n"
+    "path \"fleet/watch/*\" { capabilities = [\"read\"] }\n";
 
 struct sim_token {
     bool used;
@@ -25,6 +30,8 @@ struct sim_token {
     bool may_live, may_die;
     int64_t ttl_ms, expires_min_ms, expires_max_ms;
     unsigned uses, used_min, used_max; /* uses 0: any number */
+    unsigned asking;                   /* requests with it that are under way */
+    int64_t revoked_ms;                /* when the vault said that it is; 0: it did not */
 };
 
 struct token_model {
@@ -83,16 +90,21 @@ void tokens_before_pass(struct world *world, struct ask *ask)
     if (first || ask->waits)
         ask->token_dead = surely_dead(model, i, now_ms);
     ask->token_alive = (first || ask->token_alive) && surely_alive(model, i, now_ms);
-    if (first)
-        model->tokens[i].used_max++;
+    if (!first)
+        return;
+    model->tokens[i].used_max++;
+    model->tokens[i].asking++;
 }
 
 void tokens_after_pass(struct world *world, const struct ask *ask)
 {
     struct token_model *model = world->tokens;
-    if (ask->token_number < 0 || ask->unknown)
+    if (ask->token_number < 0)
         return;
     struct sim_token *t = &model->tokens[ask->token_number];
+    t->asking--;
+    if (ask->unknown)
+        return;
     bool refused = ask->status == 403;
     if (ask->token_dead && !refused)
         sim_fail("%s %s with %s, which is revoked, expired or used up, is answered %u: %s",
@@ -103,6 +115,10 @@ void tokens_after_pass(struct world *world, const struct ask *ask)
     if (ask->token_alive && sure && refused)
         sim_fail("%s %s with %s, which is alive, is refused: %s", ask->method, ask->path, t->text,
                  ask->answer);
+    int64_t since_ms = t->revoked_ms > ask->begun_wall_ms ? t->revoked_ms : ask->begun_wall_ms;
+    if (ask->waits && t->revoked_ms != 0 && ask->ended_wall_ms - since_ms > WATCH_ENDS_MS)
+        sim_fail("token %s was revoked, and its watch went on for %lld ms", t->text,
+                 (long long)(ask->ended_wall_ms - since_ms));
     if (refused)
         t->used_max--;
     else
@@ -197,7 +213,7 @@ static int place(const struct token_model *model)
     int start = (int)sim_below(TOKENS);
     for (int n = 0; n < TOKENS; n++) {
         int i = (start + n) % TOKENS;
-        if (surely_dead(model, i, now_ms) && !has_child(model, i))
+        if (surely_dead(model, i, now_ms) && !has_child(model, i) && model->tokens[i].asking == 0)
             return i;
     }
     return -1;
@@ -332,6 +348,29 @@ static void revoke(struct world *world, struct ask *ask)
     if (alone)
         orphan_children(model, i, true);
     t->may_live = false;
+    t->revoked_ms = ask->ended_wall_ms;
+}
+
+/* Long polls with any token: it may end meanwhile. */
+void tokens_watch(struct world *world, unsigned number)
+{
+    struct ask *ask = malloc(sizeof *ask);
+    char cursor[96] = "", path[160];
+    (void)number;
+    while (!world->dead && !world->leaving) {
+        sched_sleep_ns((int64_t)(1 + sim_below(800)) * MS);
+        int i = somebody(world->tokens);
+        if (i < 0 || world->dead || world->leaving)
+            continue;
+        (void)snprintf(path, sizeof path, "fleet/watch/w?wait=%u&since=%s", 1 + sim_below(15),
+                       cursor);
+        *ask = (struct ask){
+            .method = "GET", .path = path, .token = world->tokens->tokens[i].text, .waits = true};
+        ask_vault(world, ask, false);
+        if (ask->status == 200 && !answer_text(ask, "data.cursor", cursor, sizeof cursor))
+            sim_fail("a watch without a cursor: %s", ask->answer);
+    }
+    free(ask);
 }
 
 void tokens_run(struct world *world, unsigned number)

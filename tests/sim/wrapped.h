@@ -65,6 +65,8 @@ int __real_close(int fd);
 int __wrap_close(int fd);
 ssize_t __real_pread(int fd, void *to, size_t len, off_t at);
 ssize_t __wrap_pread(int fd, void *to, size_t len, off_t at);
+ssize_t __real___pread_chk(int fd, void *to, size_t len, off_t at, size_t room);
+ssize_t __wrap___pread_chk(int fd, void *to, size_t len, off_t at, size_t room);
 ssize_t __real_pwrite(int fd, const void *from, size_t len, off_t at);
 ssize_t __wrap_pwrite(int fd, const void *from, size_t len, off_t at);
 int __real_fsync(int fd);
