@@ -265,6 +265,13 @@ static void ends_back(struct scene *s)
     says(s, "# ROLLED BACK");
 }
 
+static void cancel(struct scene *s, unsigned wanted)
+{
+    char path[128];
+    (void)snprintf(path, sizeof path, "rotation/runs/%s/cancel", s->run);
+    need(s, wanted, "POST", path, "{\"reason\":\"changed my mind\"}");
+}
+
 /* ---- the ways to end ---- */
 
 static void full_run(void **state)
@@ -374,6 +381,25 @@ static void silent_consumer(void **state)
     ends_back(s);
     load_run(s);
     says(s, "orders@h2 did not acknowledge v2 within 30 s");
+    scene_end(s);
+}
+
+/* It fetched the new version, and then nothing was heard of it when the run was turned back. */
+static void unheard_consumer(void **state)
+{
+    struct scene *s = scene(*state);
+    register_agent(s, "h1");
+    rotate(s);
+    soon(s, "acking");
+    read_version(s, 2);
+    cancel(s, 200);
+    soon(s, "rolling_back");
+    s->vault->now_ms += 60000;
+    rotation_wake(s->vault->core->rotation);
+    soon_says(s, "1 consumers that read v2 to say what they run (orders@h1)");
+    assert_int_equal(sim_ops(&s->sim, DRIVER_REVOKE), 0);
+    assert_int_equal(report(s, "h1", 1, "healthy"), 200);
+    ends_back(s);
     scene_end(s);
 }
 
@@ -531,13 +557,6 @@ static void sessions_of_a_silent_target(void **state)
     s->sim.down = false;
     ends_done(s);
     scene_end(s);
-}
-
-static void cancel(struct scene *s, unsigned wanted)
-{
-    char path[128];
-    (void)snprintf(path, sizeof path, "rotation/runs/%s/cancel", s->run);
-    need(s, wanted, "POST", path, "{\"reason\":\"changed my mind\"}");
 }
 
 static void cancel_before(void **state)
@@ -1191,6 +1210,7 @@ int main(void)
         BOTH(unhealthy_holds),
         BOTH(target_lost_it),
         BOTH(silent_consumer),
+        ALTERNATE(unheard_consumer),
         BOTH(late_consumer),
         BOTH(loose_reader),
         BOTH(loose_reader_ends),
