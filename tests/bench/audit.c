@@ -6,20 +6,13 @@
 #include "lib/assert.h"
 #include "lib/audit_verify.h"
 #include "lib/log.h"
-#include "lib/random.h"
+#include "tests/bench/audit_event.h"
 #include "tests/unit/audit_fake.h"
 #include "tests/unit/audit_folder.h"
 #include "vaultd/audit/own.h"
 
 #define RECORDS 200000u
 #define PLAIN   (2u * RECORDS)
-
-static double now_ns(void)
-{
-    struct timespec ts;
-    (void)clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (double)ts.tv_sec * 1e9 + (double)ts.tv_nsec;
-}
 
 static double cpu_ns(void)
 {
@@ -34,39 +27,6 @@ static void print(const char *what, double ns, const char *rest)
     (void)printf("audit   %-38s %8.0f ns  %s\n", what, ns, rest);
 }
 
-/* A read of a secret, as the pipeline records it. */
-static const char *const policies[] = {"default", "orders"};
-static const struct audit_auth auth = {.token = {(const unsigned char *)"hvs.ABCDEFGHIJKLMNOPQRSTUVWX", 28},
-                                       .accessor = "0123456789abcdefghijklmn",
-                                       .display_name = "token-orders",
-                                       .entity_id = "7d2e3179-f69b-450c-7179-ac8ee8bd8ca9",
-                                       .policies = policies,
-                                       .n_policies = 2,
-                                       .changed = 1};
-
-static void fill(struct audit_event *event, char id[37])
-{
-    unsigned char bytes[16];
-    kt_random_id(bytes, sizeof bytes);
-    (void)snprintf(id, 37, "%02x%02x%02x%02x-0000-4000-8000-%02x%02x%02x%02x%02x%02x", bytes[0],
-                   bytes[1], bytes[2], bytes[3], bytes[4], bytes[5], bytes[6], bytes[7], bytes[8],
-                   bytes[9]);
-    *event = (struct audit_event){
-        .type = "response",
-        .request_id = id,
-        .time_ms = 1735787045678,
-        .operation = "read",
-        .path = "secret/data/orders/db",
-        .mount_point = "secret/",
-        .mount_type = "kv",
-        .remote_address = "127.0.0.1",
-        .remote_port = 40112,
-        .auth = &auth,
-        .response_data = kt_str("{\"data\":{\"password\":\"xxxxxxxxxxxxxxxxxxxx\",\"username\":"
-                                "\"orders\"},\"metadata\":{\"version\":3}}"),
-        .status = 200};
-}
-
 static void parts(struct audit *audit)
 {
     struct audit_event event;
@@ -75,7 +35,7 @@ static void parts(struct audit *audit)
     static unsigned char usual[AUDIT_LINE_USUAL];
     struct audit_line made;
     audit_line_init_in(&made, usual, sizeof usual);
-    fill(&event, id);
+    event_fill(&event, id);
     KT_ASSERT(audit_line_event(audit->hasher, &event, &made, NULL) == KT_OK);
     size_t len = audit_line_length(&made), terse = made.terse.len;
     char size[64];
@@ -101,7 +61,7 @@ static void *appender(void *arg)
     struct audit *audit = arg;
     struct audit_event event;
     char id[37];
-    fill(&event, id);
+    event_fill(&event, id);
     for (unsigned i = 0; i < RECORDS; i++)
         KT_ASSERT(audit_append(audit, &event, NULL) == KT_OK);
     return NULL;
@@ -131,7 +91,7 @@ static void outcomes(struct audit *audit)
     char id[37];
     static struct kt_buf sealed[IN_FLIGHT];
     double sealing = 0, copying = 0;
-    fill(&event, id);
+    event_fill(&event, id);
     for (unsigned i = 0; i < IN_FLIGHT; i++)
         kt_buf_init(&sealed[i], STORE_OUTCOME_MAX);
     for (unsigned round = 0; round < RECORDS / IN_FLIGHT; round++) {
