@@ -40,6 +40,8 @@ struct fault {
 void fault_set(const struct fault *fault);
 /* How many calls of that kind were made since; the fault is gone. */
 unsigned long fault_clear(void);
+/* What a test does on the side, in this thread, neither fails nor counts. */
+void fault_outside(bool on);
 /* How many calls failed since it was set. */
 unsigned long fault_hits(void);
 /* The calls that led to the last one that failed, one a line; addr2line -fe PROGRAM names them. */

@@ -30,8 +30,14 @@ static atomic_long live;
 static pthread_mutex_t hang_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t hang_end = PTHREAD_COND_INITIALIZER;
 static unsigned hanging, cleared; /* guarded by hang_lock */
-/* A sanitiser's own work at a thread's start must not fail; main is inside from the start. */
-static _Thread_local bool outside;
+/* Whether calls of this thread fail and count. A sanitiser's own work at a thread's start must not. */
+static _Thread_local bool inside;
+
+__attribute__((constructor)) static void main_is_inside(void)
+{
+    inside = true;
+}
+
 static void *where[24];  /* the last call that failed */
 static int n_where;
 
@@ -63,6 +69,11 @@ unsigned long fault_clear(void)
     (void)pthread_cond_broadcast(&hang_end);
     (void)pthread_mutex_unlock(&hang_lock);
     return atomic_load(&calls);
+}
+
+void fault_outside(bool on)
+{
+    inside = !on;
 }
 
 unsigned long fault_hits(void)
@@ -108,7 +119,7 @@ static void hang(void)
 /* Whether this call is one that fails. */
 static bool is_hit(enum fault_kind kind)
 {
-    if (!atomic_load(&armed) || fault.kind != kind || outside)
+    if (!atomic_load(&armed) || fault.kind != kind || !inside)
         return false;
     unsigned long n = atomic_fetch_add(&calls, 1) + 1;
     if (fault.nth == 0 || (n != fault.nth && !(fault.for_good && n > fault.nth)))
@@ -419,9 +430,9 @@ static void *run_inside(void *arg)
 {
     const struct start start = *(struct start *)arg;
     free_start(arg);
-    outside = false;
+    inside = true;
     void *result = start.run(start.arg);
-    outside = true;
+    inside = false;
     return result;
 }
 
@@ -435,9 +446,10 @@ int pthread_create(pthread_t *ret, const pthread_attr_t *attributes, void *(*run
     if (start == NULL)
         return EAGAIN;
     *start = (struct start){run, arg};
-    outside = STARTS_OUTSIDE;
+    bool was = inside;
+    inside = was && !STARTS_OUTSIDE;
     int error = real(ret, attributes, run_inside, start);
-    outside = false;
+    inside = was;
     if (error != 0)
         free_start(start);
     return error;

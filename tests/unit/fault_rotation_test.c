@@ -1,0 +1,279 @@
+/* A whole rotation, one per strategy, with a call failing on the way: once, or from there on until the
+ * disk and memory are well again. However it ends, the run says how, and the target never accepts
+ * nothing that is stored.
+ *
+ *     build/release/unit/fault_rotation_test [alternate|in-place]
+ *
+ * A run makes thousands of calls. KT_FAULT_POINTS=40 of each kind are tried, spread over the run from
+ * KT_SEED on; 0: every one. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+#include <signal.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lib/log.h"
+#include "lib/num.h"
+#include "tests/support/fault.h"
+#include "tests/support/fault_vault.h"
+#include "tests/support/sim_target.h"
+
+#define POINTS    8u
+#define TICK_MS   500   /* of the vault's time */
+#define ROUNDS    4000u /* of looking at the run */
+#define PATIENCE  40u   /* rounds for which everything may go on failing */
+#define STUCK_S   120u
+
+struct scene {
+    struct fault_vault v;
+    struct sim sim;
+    struct rotation_executor target, executor; /* the simulated one; and with our pauses */
+    const char *strategy;
+    char run[64], state[32];
+    struct fault fault;
+};
+
+static struct {
+    const char *strategy, *kind;
+    unsigned long nth;
+    bool for_good;
+} at; /* for the words of a crash */
+
+static unsigned call(struct scene *s, const char *method, const char *path, const char *body)
+{
+    return test_vault_call(s->v.vault, method, path, s->v.root, body);
+}
+
+static void need(struct scene *s, unsigned wanted, const char *method, const char *path,
+                 const char *body)
+{
+    unsigned status = call(s, method, path, body);
+    if (status != wanted)
+        fail_msg("%s %s: %u, not %u: %s", method, path, status, wanted, s->v.vault->body);
+}
+
+/* The target is another machine, and who watches it is the test: nothing fails there. */
+static enum kt_kind run_step(void *arg, const struct driver_step *step, struct driver_result *ret,
+                             struct kt_err *err)
+{
+    struct scene *s = arg;
+    fault_outside(true);
+    enum kt_kind kind = s->target.run(s->target.arg, step, ret, err);
+    fault_outside(false);
+    return kind;
+}
+
+static void watch_vault(struct scene *s)
+{
+    (void)pthread_mutex_lock(&s->sim.lock);
+    s->sim.vault = s->v.vault;
+    (void)pthread_mutex_unlock(&s->sim.lock);
+}
+
+static void begin(struct scene *s, const char *strategy)
+{
+    bool alternate = strcmp(strategy, "alternate") == 0;
+    char body[256];
+    (void)fault_clear(); /* of a case that failed */
+    *s = (struct scene){.strategy = strategy};
+    sim_init(&s->sim);
+    sim_executor(&s->sim, &s->target);
+    s->executor = (struct rotation_executor){.run = run_step, .arg = s};
+    fault_vault_new(&s->v, &s->executor, true);
+    s->sim.secret = "db/orders";
+    sim_add(&s->sim, "app_a", "first-password-of-a");
+    if (alternate)
+        sim_add(&s->sim, "app_b", NULL);
+    watch_vault(s);
+    need(s, 200, "POST", "secret/data/db/orders",
+         "{\"data\":{\"username\":\"app_a\",\"password\":\"first-password-of-a\"}}");
+    need(s, 204, "POST", "rotation/targets/pg",
+         "{\"driver\":\"postgresql\",\"host\":\"/run/sim\",\"database\":\"d\",\"sslmode\":\"disable\","
+         "\"admin_username\":\"kt\",\"admin_password\":\"admin\",\"max_refusals_per_hour\":0,"
+         "\"probe_spacing\":0}");
+    (void)snprintf(body, sizeof body,
+                   "{\"target\":\"pg\",\"strategy\":\"%s\",%s,\"overlap\":2,\"soak\":1,"
+                   "\"max_overlap\":600}",
+                   strategy,
+                   alternate ? "\"accounts\":[\"app_a\",\"app_b\"],\"group\":\"app\""
+                             : "\"accounts\":[\"app_a\"]");
+    need(s, 204, "POST", "rotation/secrets/secret/db/orders", body);
+    need(s, 200, "POST", "rotation/rotate/secret/db/orders", "{\"reason\":\"test\"}");
+    test_vault_text(s->v.vault, "data.run", s->run, sizeof s->run);
+}
+
+static void end(struct scene *s)
+{
+    fault_vault_end(&s->v);
+    sim_free(&s->sim);
+}
+
+static bool over(const struct scene *s)
+{
+    static const char *const states[] = {"done", "rolled_back", "frozen", "cancelled", "failed"};
+    for (size_t i = 0; i < sizeof states / sizeof states[0]; i++)
+        if (strcmp(s->state, states[i]) == 0)
+            return true;
+    return false;
+}
+
+/* What an operator does with a vault that stopped. */
+static void mend(struct scene *s)
+{
+    (void)pthread_mutex_lock(&s->sim.lock);
+    s->sim.vault = NULL; /* nobody looks into it while it is away */
+    (void)pthread_mutex_unlock(&s->sim.lock);
+    if (!fault_vault_mend(&s->v) && barrier_sealed(s->v.vault->core->barrier))
+        fault_vault_unseal(&s->v);
+    watch_vault(s);
+}
+
+static bool stopped(struct scene *s)
+{
+    struct leadership leadership;
+    store_leader(s->v.vault->store, &leadership);
+    return atomic_load(&s->v.stopped) > 0 || !leadership.leads;
+}
+
+/* Lets time pass until the run is over. Returns how many calls failed. */
+static unsigned long drive(struct scene *s)
+{
+    char path[96];
+    unsigned long hits = 0;
+    bool armed = true;
+    fault_outside(true); /* who looks on */
+    (void)snprintf(path, sizeof path, "rotation/runs/%s", s->run);
+    for (unsigned round = 0, failing = 0; round < ROUNDS && !over(s); round++) {
+        failing += fault_hits() > 0;
+        /* A vault that stopped is mended together with what made it stop. */
+        if (armed && ((failing > PATIENCE && s->fault.for_good) || stopped(s))) {
+            (void)fault_clear();
+            hits = fault_hits();
+            armed = false;
+        }
+        if (!armed)
+            mend(s);
+        if (call(s, "GET", path, NULL) == 200)
+            test_vault_text(s->v.vault, "data.state", s->state, sizeof s->state);
+        s->v.vault->now_ms += TICK_MS;
+        rotation_wake(s->v.vault->core->rotation);
+        (void)nanosleep(&(const struct timespec){.tv_nsec = 500000}, NULL);
+    }
+    fault_outside(false);
+    (void)fault_clear();
+    return armed ? fault_hits() : hits;
+}
+
+static void judge(struct scene *s)
+{
+    char user[64], password[128], path[96];
+    mend(s);
+    if (!over(s))
+        fail_msg("%s, %s %lu%s: stuck in '%s': %.1500s", at.strategy, at.kind, at.nth,
+                 at.for_good ? " and on" : "", s->state, s->v.vault->body);
+    if (s->sim.locked_out[0] != '\0')
+        fail_msg("%s, %s %lu%s: %s", at.strategy, at.kind, at.nth, at.for_good ? " and on" : "",
+                 s->sim.locked_out);
+    need(s, 200, "GET", "secret/data/db/orders", NULL);
+    test_vault_text(s->v.vault, "data.data.username", user, sizeof user);
+    test_vault_text(s->v.vault, "data.data.password", password, sizeof password);
+    if (!sim_accepts(&s->sim, user, password))
+        fail_msg("%s, %s %lu%s: what is current does not work; the run is '%s'", at.strategy,
+                 at.kind, at.nth, at.for_good ? " and on" : "", s->state);
+    (void)snprintf(path, sizeof path, "rotation/runs/%s", s->run);
+    need(s, 200, "GET", path, NULL);
+    if (strcmp(s->state, "frozen") == 0 && !test_vault_said(s->v.vault, "\"next\""))
+        fail_msg("frozen without saying what is next: %.1500s", s->v.vault->body);
+}
+
+/* Returns how many calls failed; 0: the run was over before. */
+static unsigned long try(const char *strategy, const struct fault *fault, char state[32])
+{
+    struct scene s;
+    at.nth = fault->nth;
+    at.for_good = fault->for_good;
+    (void)alarm(STUCK_S);
+    begin(&s, strategy);
+    s.fault = *fault;
+    fault_set(&s.fault);
+    unsigned long hits = drive(&s);
+    judge(&s);
+    (void)snprintf(state, 32, "%s", s.state);
+    end(&s);
+    (void)alarm(0);
+    return hits;
+}
+
+/* How many calls of the kind a run makes in which none fails. */
+static unsigned long count(const char *strategy, enum fault_kind kind)
+{
+    struct scene s;
+    at.nth = 0;
+    begin(&s, strategy);
+    s.fault = (struct fault){.kind = kind};
+    fault_set(&s.fault);
+    (void)drive(&s);
+    unsigned long calls = fault_clear();
+    judge(&s);
+    assert_string_equal(s.state, "done");
+    end(&s);
+    return calls;
+}
+
+static unsigned long number_of(const char *name, unsigned long otherwise)
+{
+    const char *text = getenv(name);
+    return text == NULL ? otherwise : strtoul(text, NULL, 10);
+}
+
+static void each_point(void **state)
+{
+    const char *strategy = *state;
+    unsigned long points = number_of("KT_FAULT_POINTS", POINTS), seed = number_of("KT_SEED", 1);
+    at.strategy = strategy;
+    for (enum fault_kind kind = 0; kind < FAULT_KINDS; kind++) {
+        unsigned ends[2] = {0}; /* done, or anything else that is an end */
+        at.kind = fault_kind_name(kind);
+        unsigned long calls = count(strategy, kind);
+        unsigned long step = points == 0 || calls < points ? 1 : calls / points;
+        for (unsigned good = 0; good < 2; good++)
+            for (unsigned long n = 1 + (seed + good * step / 2) % step; n <= calls; n += step) {
+                char how[32];
+                const struct fault fault = {.kind = kind, .nth = n, .for_good = good == 1};
+                if (try(strategy, &fault, how) > 0)
+                    ends[strcmp(how, "done") != 0]++;
+            }
+        (void)printf("# %-9s %-10s %lu calls: done %u, otherwise over %u\n", strategy, at.kind,
+                     calls, ends[0], ends[1]);
+        assert_true(calls == 0 || ends[0] + ends[1] > 0);
+    }
+}
+
+static void stuck(int number)
+{
+    (void)number;
+    static const char text[] = "stuck\n";
+    (void)!write(STDERR_FILENO, text, sizeof text - 1);
+    abort();
+}
+
+int main(int argc, char **argv)
+{
+    static char alternate[] = "alternate", in_place[] = "in-place";
+    const struct CMUnitTest tests[] = {
+        {.name = alternate, .test_func = each_point, .initial_state = alternate},
+        {.name = in_place, .test_func = each_point, .initial_state = in_place},
+    };
+    (void)signal(SIGALRM, stuck);
+    if (getenv("KT_FAULT_SHOW") == NULL)
+        kt_log_set_level((enum kt_log_level)0); /* failures are what is tested here */
+    if (argc > 1)
+        cmocka_set_test_filter(argv[1]);
+    return cmocka_run_group_tests_name("fault_rotation", tests, NULL, NULL);
+}
