@@ -47,6 +47,13 @@ static unsigned char *guarded(size_t len)
     return at;
 }
 
+enum kt_kind kt_secret_failed(struct kt_err *err, const char *doing)
+{
+    (void)kt_fail(err, KT_NO_MEMORY, "%s: no memory for keys, or none that can be locked", doing);
+    kt_hint(err, "raise the limits: LimitMEMLOCK=64M, and MemoryMax, in the unit, or 'ulimit -l 65536'");
+    return KT_NO_MEMORY;
+}
+
 struct kt_secret *kt_secret_new(size_t len)
 {
     if (len == 0 || len > SECRET_MAX) {

@@ -21,6 +21,8 @@ struct kt_secret {
 /* sodium_init(), and a check that memory can be locked at all. Call once, before threads. */
 enum kt_kind kt_secret_init(struct kt_err *err) KT_MUST_CHECK;
 struct kt_secret *kt_secret_new(size_t len);
+/* For who got no memory for keys: says what was being done, and which limits may be too low. */
+enum kt_kind kt_secret_failed(struct kt_err *err, const char *doing);
 struct kt_secret *kt_secret_copy(struct kt_bytes bytes);
 void kt_secret_free(struct kt_secret *secret);
 static inline struct kt_bytes kt_secret_bytes(const struct kt_secret *secret)

@@ -504,7 +504,7 @@ static enum kt_kind make(struct opening *o, struct barrier *barrier, struct kt_e
 {
     struct audit *audit = kt_calloc(1, sizeof *audit);
     if (audit == NULL)
-        return kt_fail(err, KT_NO_MEMORY, "opening the audit log");
+        return kt_secret_failed(err, "opening the audit log");
     o->audit = audit;
     audit->magic = AUDIT_MAGIC;
     pthread_condattr_t monotonic;
@@ -526,7 +526,7 @@ static enum kt_kind make(struct opening *o, struct barrier *barrier, struct kt_e
     if (audit->slab == NULL || audit->sign_key == NULL ||
         kt_buf_grow(&audit->outcome, OUTCOME_ROOM - 1) == NULL ||
         kt_buf_grow(&audit->outcome_line, OUTCOME_ROOM - 1) == NULL)
-        return kt_fail(err, KT_NO_MEMORY, "opening the audit log");
+        return kt_secret_failed(err, "opening the audit log");
     audit->record_key = kt_keyslab_take(audit->slab);
     audit->hmac_key = kt_keyslab_take(audit->slab);
     unsigned char *seed = kt_keyslab_take(audit->slab), public_key[32];
@@ -537,7 +537,7 @@ static enum kt_kind make(struct opening *o, struct barrier *barrier, struct kt_e
     audit->sealer.key = audit->record_key;
     audit->hasher = audit_hasher_new(audit->hmac_key);
     if (audit->hasher == NULL)
-        return kt_fail(err, KT_NO_MEMORY, "opening the audit log");
+        return kt_secret_failed(err, "opening the audit log");
     kt_buf_reset(&audit->outcome);
     kt_buf_reset(&audit->outcome_line);
     return KT_OK;

@@ -67,7 +67,7 @@ enum kt_kind barrier_init(struct barrier *barrier, unsigned shares, unsigned thr
     kt_autosecret struct kt_secret *unseal_key = kt_secret_new(KT_KEY_BYTES);
     kt_autosecret struct kt_secret *made = kt_secret_new(SHAMIR_SHARES_MAX * SHAMIR_SHARE_BYTES);
     if (unseal_key == NULL || made == NULL)
-        return kt_fail(err, KT_NO_MEMORY, "making the unseal key");
+        return kt_secret_failed(err, "making the unseal key");
     kt_random(unseal_key->at, KT_KEY_BYTES);
     enum kt_kind kind = shamir_split(unseal_key->at, threshold, shares,
                                      (unsigned char(*)[SHAMIR_SHARE_BYTES])made->at, err);

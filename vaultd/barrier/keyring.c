@@ -95,7 +95,7 @@ enum kt_kind keyring_generate(const unsigned char vault_id[VAULT_ID_BYTES], int6
 {
     struct keyring *ring = ring_new(vault_id);
     if (ring == NULL)
-        return kt_fail(err, KT_NO_MEMORY, "making the keyring");
+        return kt_secret_failed(err, "making the keyring");
     kt_random(ring->key[RING_ROOT], KT_KEY_BYTES);
     kt_random(ring->key[RING_INDEX], KT_KEY_BYTES);
     kt_random(ring->key[RING_AUDIT], KT_KEY_BYTES);
@@ -144,7 +144,7 @@ enum kt_kind keyring_store(const struct keyring *ring, struct kt_buf *out, struc
     kt_autosecret struct kt_secret *plain = kt_secret_new(len);
     unsigned char *at = kt_buf_grow(out, HEADER_BYTES + NONCE_BYTES + len + TAG_BYTES);
     if (plain == NULL || at == NULL)
-        return kt_fail(err, KT_NO_MEMORY, "sealing the keyring");
+        return kt_secret_failed(err, "sealing the keyring");
     write_plain(ring, first, end, plain->at);
     at[0] = KEYRING_FORMAT;
     kt_put_u64(at + 1, ring->epoch + (changes ? 1 : 0));
@@ -197,7 +197,7 @@ static enum kt_kind load_format1(const unsigned char vault_id[VAULT_ID_BYTES],
     kt_autosecret struct kt_secret *plain = kt_secret_new(len);
     struct keyring *ring = plain == NULL ? NULL : ring_new(vault_id);
     if (ring == NULL)
-        return kt_fail(err, KT_NO_MEMORY, "opening the keyring");
+        return kt_secret_failed(err, "opening the keyring");
     unsigned char aad[AAD_BYTES];
     ring_aad(vault_id, stored.at, aad);
     const unsigned char *nonce = stored.at + HEADER_BYTES;

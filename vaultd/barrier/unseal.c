@@ -49,7 +49,7 @@ static enum kt_kind start_attempt(struct barrier *barrier, struct kt_err *err)
     struct unseal_attempt *attempt = &barrier->attempt;
     attempt->shares = kt_secret_new(barrier->seal.threshold * (size_t)SHAMIR_SHARE_BYTES);
     if (attempt->shares == NULL)
-        return kt_fail(err, KT_NO_MEMORY, "keeping a key share");
+        return kt_secret_failed(err, "keeping a key share");
     unsigned char id[16];
     uuid_random(id);
     uuid_text(id, attempt->nonce);
@@ -112,7 +112,7 @@ static enum kt_kind try_shares(struct barrier *barrier, struct kt_err *err)
     kt_autosecret struct kt_secret *root = kt_secret_new(KT_KEY_BYTES);
     if (unseal_key == NULL || root == NULL) {
         unseal_forget(barrier);
-        return kt_fail(err, KT_NO_MEMORY, "combining the key shares");
+        return kt_secret_failed(err, "combining the key shares");
     }
     struct unseal_attempt *attempt = &barrier->attempt;
     if (shamir_combine((shares_view)attempt->shares->at, attempt->count, unseal_key->at, NULL) !=
