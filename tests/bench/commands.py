@@ -1,29 +1,32 @@
 """Commands from start to finish, each against the plainest program that does the same."""
 import os
-import resource
 import statistics
 import subprocess
 import time
 
-from common import QUICK, program, bar_row, ready, row
+from common import QUICK, bar_row, program, ready, spread
 
 
-def ms(args, env):
+def run(args, env):
+    """Milliseconds it took, and of its processor time, with its children's."""
     begun = time.monotonic()
-    done = subprocess.run(args, env=env, stdin=subprocess.DEVNULL, capture_output=True)
+    process = subprocess.Popen(args, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                               stderr=subprocess.DEVNULL)
+    _, status, used = os.wait4(process.pid, 0)
     took = (time.monotonic() - begun) * 1000
-    if done.returncode != 0:
-        raise RuntimeError("%s: %s" % (args[0], done.stderr.decode()))
-    return took
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        raise RuntimeError("%s ended with %d" % (args[0], process.returncode))
+    return took, (used.ru_utime + used.ru_stime) * 1000
 
 
 def compare(what, ours, theirs, bar, env):
-    pairs = [(ms(ours, env), ms(theirs, env)) for _ in range(11 if QUICK else 41)]
-    more = [a - b for a, b in pairs]
-    bar_row(what, statistics.median(more), bar, "ms more",
-            note="%.1f ms against %.1f ms, (%.1f to %.1f)" % (
-                statistics.median(a for a, _ in pairs), statistics.median(b for _, b in pairs),
-                min(more), max(more)), form="%.2f")
+    pairs = [run(ours, env) + run(theirs, env) for _ in range(11 if QUICK else 41)]
+    more = [pair[0] - pair[2] for pair in pairs]
+    middle = [statistics.median(column) for column in zip(*pairs)]
+    bar_row(what, statistics.median(more), bar, "ms more", form="%.2f",
+            note="%.1f ms against %.1f ms, CPU %.1f against %.1f, %s" % (
+                middle[0], middle[2], middle[1], middle[3], spread(more)))
 
 
 def measure():

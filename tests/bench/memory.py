@@ -1,13 +1,12 @@
 """Anonymous memory of vaultd and of the agent: at rest, for each connection, under load, afterwards."""
 import os
 import signal
-import statistics
 import subprocess
 import time
 
 import big
-from common import (LONG, QUICK, SECRET, Many, anonymous_kib, bar_row, bench_policy, end_load, fill,
-                    load, program, ready, row, start_load, wait_for)
+from common import (LONG, QUICK, SECRET, Many, anonymous_kib, bar_row, end_load, fill, load,
+                    program, ready, row, start_load, wait_for)
 
 MANY = 2000 if QUICK else 10000
 MIXED_S = 600 if LONG else 10 if QUICK else 60

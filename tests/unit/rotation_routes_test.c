@@ -600,6 +600,42 @@ static void watch_ends_in_time(void **state)
     assert_non_null(strstr(poll.body, "\"secrets\":[]"));
 }
 
+/* Looks again now and then, and finds nothing. */
+static void looks_in_vain(int times)
+{
+    for (int i = 0; i < times; i++) {
+        vault->now_ms += 31000;
+        pause_ms(130); /* the clock of waits looks at a clock of ours every 100 ms */
+    }
+}
+
+static void watch_hears_after_silence(void **state)
+{
+    (void)state;
+    static struct poll one, two;
+    char cursor[128];
+    make_secret("a", "u");
+    need(200, "POST", "fleet/consumers/h1/secret/a", "{\"service\":\"s\",\"state\":\"registered\"}");
+    need(200, "POST", "fleet/consumers/h2/secret/a", "{\"service\":\"s\",\"state\":\"registered\"}");
+    need(200, "GET", "fleet/watch/h1", NULL);
+    test_vault_text(vault, "data.cursor", cursor, sizeof cursor);
+    begin_poll(&two, "h2", cursor, vault->root);
+    make_secret("b", "u");
+    looks_in_vain(2);
+    /* What it waits for changes without a word to it: found at the next look. */
+    need(200, "POST", "fleet/consumers/h2/secret/b", "{\"service\":\"s\",\"state\":\"registered\"}");
+    begin_poll(&one, "h1", cursor, vault->root);
+    vault->now_ms += 31000;
+    end_poll(&two, 0);
+    assert_int_equal(two.status, 200);
+    assert_non_null(strstr(two.body, "secret/b"));
+    looks_in_vain(2);
+    make_secret("a", "u2");
+    end_poll(&one, 0);
+    assert_int_equal(one.status, 200);
+    assert_non_null(strstr(one.body, "\"want\":2"));
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
 
 int main(void)
@@ -610,7 +646,7 @@ int main(void)
         TEST(adopting),        TEST(generating),         TEST(by_schedule),
         TEST(clock_that_jumps), TEST(clock_of_yesterday), TEST(wrong_reports),
         TEST(consumers),       TEST(too_many_consumers), TEST(watching),           TEST(watch_ends_with_its_token),
-        TEST(watch_ends_in_time),
+        TEST(watch_ends_in_time), TEST(watch_hears_after_silence),
     };
     kt_log_set_level(KT_LOG_ERROR);
     return cmocka_run_group_tests_name("rotation_routes", tests, NULL, NULL);

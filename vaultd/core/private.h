@@ -36,6 +36,7 @@ struct request_private {
     struct wait_list *wait_on;
     struct wait_entry *wait_entry;
     uint64_t wakes_seen;
+    bool quiet;              /* this pass follows a wait in which nothing was told: request_quiet() */
     struct kt_buf outcome;   /* sealed, as it went into the batch */
     struct commit_result result;
     handler_fn *internal;    /* ORIGIN_INTERNAL */

@@ -120,6 +120,11 @@ enum kt_kind request_record(struct request *req, struct kt_bytes key, struct kt_
     return KT_OK;
 }
 
+bool request_quiet(const struct request *req)
+{
+    return req->own->quiet;
+}
+
 bool request_aside(struct request *req)
 {
     if (req->own->aside || req->origin == ORIGIN_INTERNAL)

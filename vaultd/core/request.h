@@ -167,6 +167,8 @@ void request_warn(struct request *req, const char *format, ...) KT_PRINTF(2, 3);
  * then runs again, perhaps with nothing new and its deadline still to come. Returns KT_OK next. */
 struct wait_list;
 void request_wait(struct request *req, struct wait_list *list, int64_t deadline_mono_ms);
+/* The handler runs again only because time passed: no list was woken since it last asked to wait. */
+bool request_quiet(const struct request *req);
 /* For a read that turned out to be long: true: say nothing, return KT_OK next; the handler runs again
  * from the start on a thread where it holds nobody up. False: it is there already, go on. */
 bool request_aside(struct request *req);

@@ -18,7 +18,9 @@ struct wait_entry {
     struct wait_entry *next, **link;
     struct request *req;
     int64_t deadline_ms; /* the request's, where the walks find it */
+    uint64_t late_at;    /* the clock's wakes when its deadline ended it; else NOT_LATE */
 };
+#define NOT_LATE UINT64_MAX
 
 struct wait_list {
     struct wait_clock *waits;
@@ -80,10 +82,12 @@ static struct wait_entry *take_late(struct wait_clock *waits, int64_t now_ms)
     for (struct wait_list *list = waits->lists; list != NULL; list = list->next)
         for (struct wait_entry *entry = list->first; entry != NULL; entry = next) {
             next = entry->next;
-            if (entry->deadline_ms <= now_ms)
+            if (entry->deadline_ms <= now_ms) {
                 chain = take(list, entry, chain);
-            else if (entry->deadline_ms < waits->next_ms)
+                entry->late_at = waits->wakes;
+            } else if (entry->deadline_ms < waits->next_ms) {
                 waits->next_ms = entry->deadline_ms;
+            }
         }
     return chain;
 }
@@ -268,6 +272,7 @@ void wait_list_add(struct wait_list *list, struct request *req, struct wait_entr
     struct wait_clock *waits = list->waits;
     (void)pthread_mutex_lock(&waits->lock);
     bool refused = waits->draining || list->woken > seen;
+    entry->late_at = NOT_LATE;
     if (!refused) {
         entry->req = req;
         entry->deadline_ms = req->wait_deadline_ms;
@@ -294,6 +299,11 @@ uint64_t wait_clock_wakes(struct wait_clock *waits)
     uint64_t wakes = waits->wakes;
     (void)pthread_mutex_unlock(&waits->lock);
     return wakes;
+}
+
+bool wait_entry_quiet(const struct wait_entry *entry, uint64_t wakes)
+{
+    return entry->late_at == wakes;
 }
 
 size_t wait_entry_bytes(void)

@@ -36,3 +36,6 @@ uint64_t wait_clock_wakes(struct wait_clock *waits);
 void wait_list_add(struct wait_list *list, struct request *req, struct wait_entry *entry,
                    uint64_t seen);
 size_t wait_entry_bytes(void);
+/* The last wait ended because its time was over, and no list was woken from then until `wakes` was
+ * taken. */
+bool wait_entry_quiet(const struct wait_entry *entry, uint64_t wakes);

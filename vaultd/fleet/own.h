@@ -53,6 +53,9 @@ fleet_print fleet_print_of_token(const unsigned char hash[32]);
 struct watch {
     fleet_print *prints;
     size_t n, room;
+    unsigned char host[BARRIER_NAME_KEY]; /* key of the host's record */
+    generation host_changed;              /* when it was looked at */
+    bool unsure;                          /* a mount is not there: nothing tells when it comes */
 };
 
 /* Routes. */

@@ -107,10 +107,11 @@ static enum kt_kind look_at(struct request *req, const char *name, generation si
     const struct mount *mount = NULL;
     const char *path = NULL;
     enum kt_kind kind = secret_place(req, name, &mount, &path, NULL);
-    if (kind == KT_OK)
-        kind = kv_load(req->core, mount, req->snapshot, &scratch, path, &kv, err);
+    watch->unsure = watch->unsure || kind != KT_OK;
     if (kind == KT_OK && !add_print(req, watch, fleet_print_of_secret(req->core, mount, path)))
         kind = kt_fail(err, KT_NO_MEMORY, "watching");
+    if (kind == KT_OK)
+        kind = kv_load(req->core, mount, req->snapshot, &scratch, path, &kv, err);
     if (kind == KT_OK && (all || kv->changed > since)) {
         kind = secret_load(req, name, &secret, err);
         if (kind == KT_OK || kind == KT_NOT_FOUND) {
@@ -134,6 +135,7 @@ static enum kt_kind look_at_all(struct request *req, generation since, bool all,
         *err = (struct kt_err){0};
         return KT_OK;
     }
+    watch->host_changed = host.changed;
     for (size_t i = 0; i < host.secrets.n && kind == KT_OK; i++)
         kind = look_at(req, host.secrets.at[i], since, all, watch, w, shown, err);
     return kind;
@@ -156,6 +158,17 @@ static void show_rest(struct request *req, bool news, struct kt_jsonw *w)
     else
         kt_jsonw_kv_null(w, "checkpoint");
     kt_jsonw_end(w);
+}
+
+/* Nothing that this watch waits for changed, nor what it waits for. */
+static bool nothing_new(struct request *req, const struct watch *watch)
+{
+    struct entry entry;
+    if (watch == NULL || watch->unsure || !request_quiet(req))
+        return false;
+    bool there = snapshot_get(req->snapshot, kt_bytes(watch->host, sizeof watch->host), &entry) ==
+                 STORE_OK;
+    return (there ? entry.changed : 0) == watch->host_changed;
 }
 
 static enum kt_kind read_wait(struct request *req, int64_t *ret_s, const char **ret_since,
@@ -182,13 +195,19 @@ enum kt_kind watch_read(struct request *req, struct kt_err *err)
     if (kind != KT_OK)
         return kind;
     fleet_saw(req->core->fleet, request_param(req, "host"), req->now_ms);
-    bool all = !parse_cursor(req, text, &since);
+    int64_t deadline = req->received_mono_ms + wait_s * 1000;
     struct watch *watch = req->handler_data;
+    if (nothing_new(req, watch) && kt_mono_ms(req->core->clock) < deadline) {
+        request_wait(req, req->core->fleet->watches, deadline);
+        return KT_OK;
+    }
+    bool all = !parse_cursor(req, text, &since);
     if (watch == NULL)
         watch = kt_arena_take(&req->arena, sizeof *watch);
     if (watch == NULL)
         return kt_fail(err, KT_NO_MEMORY, "watching");
-    watch->n = 0;
+    *watch = (struct watch){.prints = watch->prints, .room = watch->room};
+    host_key(req->core, request_param(req, "host"), watch->host);
     size_t shown = 0;
     struct kt_jsonw w = kt_jsonw(&req->reply.data);
     kt_jsonw_object(&w);
@@ -198,7 +217,6 @@ enum kt_kind watch_read(struct request *req, struct kt_err *err)
     kt_jsonw_end(&w);
     if (kind != KT_OK)
         return kind;
-    int64_t deadline = req->received_mono_ms + wait_s * 1000;
     if (shown == 0 && !all && kt_mono_ms(req->core->clock) < deadline) {
         if (!add_tokens(req, watch))
             return kt_fail(err, KT_NO_MEMORY, "watching");
