@@ -62,11 +62,14 @@ def comeback(vault, name, bar_s):
     up = time.monotonic() - begun
     reader = start_load(vault.port, "/v1/secret/data/own/%d", vault.client, tls=vault.tls, rate=200,
                         connections=16, seconds=bar_s, keys=WATCHERS)
-    wait_for("everybody is back", lambda: watching(vault) >= WATCHERS, seconds=4 * bar_s, pause=0.1)
+    note = "unsealed after %.1f s" % up
+    try:
+        wait_for("everybody is back", lambda: watching(vault) >= WATCHERS, seconds=2 * bar_s, pause=0.1)
+    except AssertionError:
+        note += ", %d of %d were back" % (watching(vault), WATCHERS)
     back = time.monotonic() - begun
     reads = end_load(reader)
-    bar_row("after a restart all are back, %s" % name, back, bar_s, "s",
-            note="unsealed after %.1f s" % up)
+    bar_row("after a restart all are back, %s" % name, back, bar_s, "s", note=note)
     bar_row("others' reads meanwhile, %s: p99" % name, reads["p99_us"] / 1000, 100, "ms",
             note="%.1f ms before" % (before["p99_us"] / 1000))
 
