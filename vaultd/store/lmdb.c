@@ -266,7 +266,10 @@ static void fold_abort(struct engine *engine)
 static bool is_dead(struct lmdb *lmdb)
 {
     MDB_txn *txn = NULL;
-    if (mdb_txn_begin(file_of(lmdb)->env, NULL, MDB_RDONLY, &txn) != 0)
+    int rc = ENOMEM;
+    for (unsigned i = 0; i < 8 && rc == ENOMEM; i++) /* that says nothing about the file */
+        rc = mdb_txn_begin(file_of(lmdb)->env, NULL, MDB_RDONLY, &txn);
+    if (rc != 0)
         return true;
     mdb_txn_abort(txn);
     return false;
