@@ -176,6 +176,15 @@ static bool moves(enum fault_kind kind, int fd, size_t *count)
     return false;
 }
 
+#ifdef __SANITIZE_ADDRESS__
+/* glibc's own, when memory is out while it loads a library. */
+const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void)
+{
+    return "leak:_dl_map_object_deps";
+}
+#endif
+
 #define REAL(name)                                                                                 \
     static __typeof__(name) *real;                                                                 \
     if (real == NULL) {                                                                            \
