@@ -161,6 +161,19 @@ static bool read_words(int argc, char **argv, struct words *w)
     return true;
 }
 
+/* A life takes what the last one gave back, stacks included, instead of asking the system anew. */
+static void keep_memory(void)
+{
+    (void)mallopt(M_ARENA_MAX, 1);
+    (void)mallopt(M_MMAP_THRESHOLD, 32 << 20);
+    (void)mallopt(M_TRIM_THRESHOLD, 512 << 20);
+    pthread_attr_t attributes;
+    (void)pthread_attr_init(&attributes);
+    (void)pthread_attr_setstacksize(&attributes, (size_t)512 << 10);
+    (void)pthread_setattr_default_np(&attributes);
+    (void)pthread_attr_destroy(&attributes);
+}
+
 /* One processor: there is one baton. */
 static void stay_here(void)
 {
@@ -181,7 +194,7 @@ int main(int argc, char **argv)
                       argv[0], argv[0]);
         return 1;
     }
-    (void)mallopt(M_ARENA_MAX, 1);
+    keep_memory();
     stay_here();
     (void)randombytes_set_implementation(&randomness);
     if (kt_secret_init(NULL) != KT_OK)

@@ -125,10 +125,10 @@ static void plan(struct world *world)
         sim_chance(150) || world->at == PLACE_FILE_UNLINK || world->at == PLACE_FILE_UNLINKED;
     if (world->clean)
         world->countdown = 1 + sim_below(world->at == PLACE_STEP ? 200 : 2);
-    world->ends_ns = sched_now_ns() + (200 + (int64_t)sim_below(1u << (9 + sim_below(6)))) * MS;
+    world->ends_ns = sched_now_ns() + (200 + (int64_t)sim_below(1u << (8 + sim_below(6)))) * MS;
     world->wants_rotation = target;
     if (target)
-        world->ends_ns += 15000 * MS;
+        world->ends_ns += 9000 * MS;
     world->dead = world->leaving = false;
     world_say(world, "plan: %s, %s, time %u%s", place_text(world->at), fault_text(world->fault),
               world->countdown, world->clean ? ", else stops in order" : "");
