@@ -184,6 +184,8 @@ void fleet_person(struct world *world, unsigned number)
         sched_sleep_ns((int64_t)(1 + sim_below(2500)) * MS);
         if (world->dead || world->leaving)
             break;
+        if (sim_chance(200))
+            fleet_forget(world);
         bool back = world->at == PLACE_RESTORE_BEFORE || world->at == PLACE_RESTORE_AFTER;
         unsigned what = sim_below(10);
         if (what < (back ? 5 : 7))

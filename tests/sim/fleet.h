@@ -44,6 +44,9 @@ struct fleet_model {
     bool has_agent_policy, has_target, has_token[AGENTS], has_secret[SECRETS],
         has_rotation[SECRETS];
     int64_t down_until_ns; /* the target */
+    int64_t applied_ns;    /* the last change, if it set a password; 0: it did not */
+    int64_t forgets_ns;    /* not before that does it forget again */
+    bool lost;             /* it forgot that, as with synchronous_commit = off and a crash */
     bool calm;             /* everybody is well */
     unsigned rotations;
 };
@@ -51,3 +54,5 @@ struct fleet_model {
 extern const unsigned agent_uses[AGENTS]; /* which secret */
 bool agent_logs_in(struct world *world, const struct agent *agent);
 void fleet_look(struct world *world, const char *when);
+/* The target crashes just now and loses what it said was done a moment ago. */
+void fleet_forget(struct world *world);

@@ -79,7 +79,9 @@ static void look_at(struct world *world, unsigned secret, const char *when)
     if (!look.any)
         sim_fail("%s only the target knows a credential of %s: the vault has none that works (%s)",
                  when, fleet_secrets[secret].path, look.text);
-    if (fleet_secrets[secret].alternate && !look.current)
+    if (fleet_secrets[secret].alternate && look.current)
+        world->fleet->lost = false;
+    if (fleet_secrets[secret].alternate && !look.current && !world->fleet->lost)
         sim_fail("%s the current version of %s does not work (%s)", when,
                  fleet_secrets[secret].path, look.text);
 }
@@ -96,10 +98,24 @@ void fleet_look(struct world *world, const char *when)
     for (unsigned i = 0; i < AGENTS && !world->dead; i++) {
         const struct agent *agent = &world->fleet->agents[i];
         if (agent->registered && fleet_secrets[agent_uses[i]].alternate &&
-            agent->excused_until_ns < sched_now_ns() && !agent_logs_in(world, agent))
+            agent->excused_until_ns < sched_now_ns() && !world->fleet->lost &&
+            !agent_logs_in(world, agent))
             sim_fail("%s the service of agent %u, which runs version %u as %s, cannot log in", when,
                      i, agent->version, agent->user);
     }
+}
+
+void fleet_forget(struct world *world)
+{
+    struct fleet_model *fleet = world->fleet;
+    if (fleet->applied_ns == 0 || sched_now_ns() - fleet->applied_ns > 1000 * MS ||
+        sched_now_ns() < fleet->forgets_ns)
+        return;
+    fleet->forgets_ns = sched_now_ns() + 60000 * MS; /* twice in one run is for a person */
+    sim_lose_last(&fleet->target);
+    fleet->applied_ns = 0;
+    fleet->lost = true;
+    world_say(world, "the target forgets its last change");
 }
 
 /* ---- steps ---- */
@@ -155,6 +171,8 @@ static enum kt_kind run(void *arg, const struct driver_step *step, struct driver
               step->account == NULL ? "" : step->account, kt_driver_class_text(ret->class),
               ret->text);
     if (changes) {
+        fleet->applied_ns =
+            place != PLACE_REVOKE_BEFORE && ret->class == DRIVER_OK ? sched_now_ns() : 0;
         fleet_look(world, kt_driver_op_text(step->op));
         world_place(world, (enum place)(place + 1));
     }
