@@ -172,7 +172,7 @@ static enum kt_kind run(void *arg, const struct driver_step *step, struct driver
               ret->text);
     if (changes) {
         fleet->applied_ns =
-            place != PLACE_REVOKE_BEFORE && ret->class == DRIVER_OK ? sched_now_ns() : 0;
+            place == PLACE_APPLY_BEFORE && ret->class == DRIVER_OK ? sched_now_ns() : 0;
         fleet_look(world, kt_driver_op_text(step->op));
         world_place(world, (enum place)(place + 1));
     }
