@@ -3,7 +3,8 @@
 
     tests/integration/powerloss.py [--states N] [--writes N] [--seed S] ['part of a case name']
 
-A real vaultd writes under tests/support/sync_shim.c, is killed, started again, stopped, started. From
+A real vaultd writes under tests/support/sync_shim.c, compacts its store again and again meanwhile, is
+killed, started again, stopped, started. From
 the log of what it wrote, synced and answered, tests/support/powerloss.py makes folders as the disk
 might hold them:
   - for each write, at the moment at which its answer left, nothing but what completed syncs cover: the
@@ -94,12 +95,37 @@ class Writer(threading.Thread):
             self.error = error
 
 
-def write(vault, count, seed):
+class Compactor(threading.Thread):
+    """One compaction after the other, until it is told to end."""
+
+    def __init__(self, vault):
+        super().__init__()
+        self.vault, self.ends, self.error, self.count = vault, False, None, 0
+
+    def run(self):
+        try:
+            while not self.ends:
+                if self.vault.ok("POST", "sys/storage/compact").data["error"]:
+                    raise AssertionError("not compacted")
+                while self.vault.ok("GET", "sys/storage/compact").data["active"] and not self.ends:
+                    pass
+                self.count += 1
+        except Exception as error:  # noqa: BLE001 - reported by write()
+            self.error = error
+
+
+def write(vault, count, seed, compact=False):
     writers = [Writer(vault, n, count // CLIENTS, seed) for n in range(CLIENTS)]
-    for writer in writers:
+    compactor = Compactor(vault)
+    for writer in writers + [compactor] * compact:
         writer.start()
     for writer in writers:
         writer.join()
+    if compact:
+        compactor.ends = True
+        compactor.join()
+        print("#   %d compactions" % compactor.count, flush=True)
+    for writer in writers + [compactor]:
         if writer.error:
             raise writer.error
     return [need for writer in writers for need in writer.needs]
@@ -117,14 +143,14 @@ def recorded_run(work, writes, seed):
     try:
         vault.phase = 0
         vault.ready()
-        needs += write(vault, writes // 2, seed)
+        needs += write(vault, writes // 2, seed, compact=True)
         vault.kill()
         left = os.path.join(work, "left")
         shutil.copytree(vault.data, left)
         left = [(time.monotonic_ns(), left)]
         vault.phase = 1
         vault.start().unseal()
-        needs += write(vault, writes // 3, seed + 1)
+        needs += write(vault, writes // 3, seed + 1, compact=True)
         equal(vault.stop(), 0, "exit code")
         vault.phase = 2
         vault.start().unseal()

@@ -30,14 +30,14 @@ import struct
 import sys
 
 (WRITE, SYNC, SYNC_DIR, WRITE_SYNC, TRUNCATE, ALLOCATE, CREATE, RENAME, UNLINK, MKDIR, RMDIR, MAP,
- ANSWER, ZERO) = range(1, 15)
+ ANSWER, ZERO, EXCHANGE) = range(1, 16)
 NAMES = ("? WRITE SYNC SYNC_DIR WRITE_SYNC TRUNCATE ALLOCATE CREATE RENAME UNLINK MKDIR RMDIR MAP "
-         "ANSWER ZERO").split()
+         "ANSWER ZERO EXCHANGE").split()
 SIZES = (TRUNCATE, ALLOCATE, ZERO)  # without bytes; they arrive or do not
 HEAD = struct.Struct("<IBBHIIQQIIQQQ")
 SECTOR = 512
 CHUNK = 65536
-ZERO = bytes(CHUNK)
+BLANK = bytes(CHUNK)
 NEVER = 1 << 63
 
 
@@ -318,6 +318,13 @@ class Disk:
                 self.change(r, r.path, None)
                 self.change(r, r.data.decode(), node)
 
+        elif r.kind == EXCHANGE:
+            folder, name = self.find(r.path)
+            to, to_name = self.find(r.data.decode())
+            if folder is None or folder is not to:
+                raise ValueError("an exchange between two folders: %s" % r.path)
+            folder.change(r, (name, folder.live[to_name]), (to_name, folder.live[name]))
+
     def advance(self, cut):
         for file in self.files:
             file.advance(cut)
@@ -342,7 +349,7 @@ def write_sparse(path, content):
         os.ftruncate(fd, len(content))
         for at in range(0, len(content), CHUNK):
             chunk = content[at:at + CHUNK]  # a copy: comparing a memoryview costs far more
-            if chunk != ZERO[:len(chunk)]:
+            if chunk != BLANK[:len(chunk)]:
                 os.pwrite(fd, chunk, at)
     finally:
         os.close(fd)

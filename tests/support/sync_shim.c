@@ -17,8 +17,8 @@
  *    4  u8   kind (enum kind)                    48  u64  offset; TRUNCATE: the new size
  *    5  u8   0                                   56  u64  length
  *    6  u16  length of the path                  64  path, absolute, no NUL
- *    8  u32  process                                 the rest: the bytes written; RENAME: the new
- *   12  u32  thread                                  path, absolute
+ *    8  u32  process                                 the rest: the bytes written; RENAME, EXCHANGE: the
+ *   12  u32  thread                                  other path, absolute
  *   16  u64  CLOCK_MONOTONIC ns when it began
  *   24  u64  and when it had returned
  *   32  u32  errno, 0 if it succeeded
@@ -67,6 +67,7 @@ enum kind {
     MAP,
     ANSWER,
     ZERO, /* fallocate(FALLOC_FL_ZERO_RANGE): zeroes from offset to offset + length */
+    EXCHANGE, /* renameat2(RENAME_EXCHANGE): the two names change places */
 };
 
 #define HEAD  64u
@@ -724,17 +725,23 @@ OPEN(open64)
 OPENAT(openat)
 OPENAT(openat64)
 
-int renameat(int from, const char *old, int to, const char *new)
+int renameat2(int from, const char *old, int to, const char *new, unsigned flags)
 {
     uint64_t began = now();
     char full_old[PATHS], full_new[PATHS];
     bool ours = logging() && full_path(from, old, full_old) && full_path(to, new, full_new);
-    int result = (int)syscall(SYS_renameat, from, old, to, new);
+    int result = (int)syscall(SYS_renameat2, from, old, to, new, flags);
     if (ours && result == 0) {
         struct iovec data = {full_new, strlen(full_new)};
-        record(RENAME, full_old, 0, began, 0, 0, data.iov_len, &data, 1);
+        record((flags & RENAME_EXCHANGE) != 0 ? EXCHANGE : RENAME, full_old, 0, began, 0, 0,
+               data.iov_len, &data, 1);
     }
     return result;
+}
+
+int renameat(int from, const char *old, int to, const char *new)
+{
+    return renameat2(from, old, to, new, 0);
 }
 
 int rename(const char *old, const char *new)

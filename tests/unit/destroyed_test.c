@@ -427,6 +427,53 @@ static void a_late_reader_is_waited_for(void **state)
     barrier_leave(barrier);
 }
 
+/* ---- the walk ---- */
+
+/* What somebody changed since the walk looked is not written over. */
+static void others_changes_win(void **state)
+{
+    (void)state;
+    fill_mount("kv");
+    struct barrier_status status;
+    barrier_status(vault->core->barrier, &status);
+    struct batch *batches[2] = {batch_new(), batch_new()};
+    struct snapshot *snapshot = NULL;
+    assert_true(barrier_enter(vault->core->barrier));
+    assert_int_equal(snapshot_begin(vault->store, &snapshot), STORE_OK);
+    for (size_t i = 0; i < 2; i++) {
+        struct reseal walk = {.at_len = 0};
+        assert_int_equal(barrier_reseal(vault->core->barrier, snapshot, status.term, 10, batches[i],
+                                        &walk, NULL), KT_OK);
+        assert_int_equal(walk.rewritten, 10);
+        assert_false(walk.whole);
+    }
+    snapshot_end(snapshot);
+    barrier_leave(vault->core->barrier);
+    assert_int_equal(commit_and_wait(batches[0]), STORE_OK);
+    assert_int_equal(commit_and_wait(batches[1]), STORE_CONFLICT);
+}
+
+/* More in a row that has no term than one piece looks at, with entries behind it. */
+static void a_long_walk_comes_to_the_end(void **state)
+{
+    (void)state;
+    fill_mount("kv");
+    unsigned char key[1 + 8] = {TABLE_CUBBY};
+    for (unsigned i = 0; i < RESEAL_LOOK + 500;) {
+        struct batch *batch = batch_new();
+        for (unsigned n = 0; n < 90; n++) {
+            kt_put_be64(key + 1, i++);
+            batch_put(batch, kt_bytes(key, sizeof key), kt_str("x"));
+        }
+        assert_int_equal(commit_and_wait(batch), STORE_OK);
+    }
+    ask("POST", "sys/storage/reencrypt", NULL);
+    until_done("sys/storage/reencrypt");
+    assert_one_term();
+    ask("GET", "kv/data/app/s3", NULL);
+    ask("GET", "kv/metadata/app/s3", NULL);
+}
+
 /* ---- what has a term ---- */
 
 static void values_and_their_terms(void **state)
@@ -470,6 +517,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(it_goes_on_after_a_stop, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_late_batch_is_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_late_reader_is_waited_for, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(others_changes_win, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_long_walk_comes_to_the_end, set_up, tear_down),
         cmocka_unit_test(values_and_their_terms),
     };
     return cmocka_run_group_tests_name("what was destroyed", tests, NULL, NULL);

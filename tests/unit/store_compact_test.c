@@ -19,6 +19,7 @@
 #include "lib/failpoint.h"
 #include "lib/secret.h"
 #include "tests/support/store_fixture.h"
+#include "vaultd/store/lmdb_env.h"
 
 #define KEYS 800u
 #define VALUE 3000u
@@ -401,6 +402,37 @@ static void a_reader_of_the_old_file_finishes_on_it(void **state)
     (void)sem_destroy(&h.end);
 }
 
+/* What changes right at the place that the copy has come to is neither missed nor copied twice. */
+static void change_the_edge(void *arg, const struct store_compact_state *state)
+{
+    unsigned *edge = arg;
+    if (state->phase != COMPACT_COPYING || state->entries_done == 0 ||
+        state->entries_done == state->entries_total || *edge != 0)
+        return;
+    *edge = (unsigned)state->entries_done - 1;
+    put(&fixture, *edge, 2);
+    put(&fixture, *edge + 1, 2);
+    remove_one(&fixture, *edge - 1);
+    remove_one(&fixture, *edge + 2);
+}
+
+static void changes_at_the_edge_count(void **state)
+{
+    struct store_fixture *f = *state;
+    unsigned edge = 0;
+    for (unsigned i = 0; i < KEYS; i++)
+        put(f, i, 1);
+    const struct store_compact_watch watch = {.report = change_the_edge, .arg = &edge};
+    struct store_compact_state done;
+    struct kt_err err = {0};
+    assert_int_equal(store_compact(f->store, &watch, &done, &err), KT_OK);
+    assert_true(edge > 2 && edge < KEYS - 3);
+    for (unsigned i = 0; i < KEYS; i++)
+        assert_int_equal(version_of(f, i), i == edge || i == edge + 1   ? 2
+                                           : i + 1 == edge || i == edge + 2 ? 0
+                                                                            : 1);
+}
+
 /* ---- given up ---- */
 
 struct stopper {
@@ -456,6 +488,8 @@ static void what_was_left_behind_is_removed(void **state)
     assert_true(fd >= 0);
     assert_int_equal(write(fd, "half", 4), 4);
     (void)close(fd);
+    (void)snprintf(path, sizeof path, "%s/store.compact/" LMDB_TRIAL_B, f->folder);
+    assert_int_equal(mkdir(path, 0700), 0);
     fixture_reopen(f);
     assert_false(is_there(f, "store.compact"));
     assert_int_equal(version_of(f, 1), 1);
@@ -606,6 +640,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(outcomes_and_conditions_stay, set_up, tear_down),
         cmocka_unit_test_setup_teardown(nothing_is_lost_under_load, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_reader_of_the_old_file_finishes_on_it, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(changes_at_the_edge_count, set_up, tear_down),
         cmocka_unit_test_setup_teardown(it_can_be_stopped, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_was_left_behind_is_removed, set_up, tear_down),
         cmocka_unit_test(memory_has_nothing_to_compact),

@@ -268,7 +268,8 @@ static enum kt_kind pass(struct compaction *c, uint64_t *ret_base, struct kt_err
 /* Whether the file system can do what the end needs is better known before the copy. */
 static enum kt_kind try_exchange(int folder, const char *path, struct kt_err *err)
 {
-    static const char *const names[] = {STORE_COMPACT "/a", STORE_COMPACT "/b"};
+    static const char *const names[] = {STORE_COMPACT "/" LMDB_TRIAL_A,
+                                        STORE_COMPACT "/" LMDB_TRIAL_B};
     bool made = mkdirat(folder, names[0], 0700) == 0 && mkdirat(folder, names[1], 0700) == 0;
     bool can = made && renameat2(folder, names[0], folder, names[1], RENAME_EXCHANGE) == 0;
     enum kt_kind kind = KT_OK;

@@ -120,11 +120,18 @@ static bool join(char out[PATH_MAX], const char *path, const char *name)
 
 int store_lmdb_remove(int folder, const char *name)
 {
-    static const char *const files[] = {"data.mdb", "lock.mdb", "reserve"};
-    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+    static const struct {
+        const char *name;
+        int flags;
+    } parts[] = {{"data.mdb", 0},
+                 {"lock.mdb", 0},
+                 {"reserve", 0},
+                 {LMDB_TRIAL_A, AT_REMOVEDIR},
+                 {LMDB_TRIAL_B, AT_REMOVEDIR}};
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
         char path[64];
-        (void)snprintf(path, sizeof path, "%s/%s", name, files[i]);
-        if (unlinkat(folder, path, 0) != 0 && errno != ENOENT && errno != ENOTDIR)
+        (void)snprintf(path, sizeof path, "%s/%s", name, parts[i].name);
+        if (unlinkat(folder, path, parts[i].flags) != 0 && errno != ENOENT && errno != ENOTDIR)
             return errno;
     }
     return unlinkat(folder, name, AT_REMOVEDIR) == 0 || errno == ENOENT ? 0 : errno;

@@ -59,6 +59,10 @@ void store_lmdb_env_close(struct lmdb *lmdb);
 uint64_t store_lmdb_used(struct lmdb *lmdb, MDB_txn *txn);
 uint64_t store_lmdb_entries(struct lmdb *lmdb, MDB_txn *txn);
 
+/* Two folders in a new one that change places, to see whether the file system can do that. */
+#define LMDB_TRIAL_A "trial.a"
+#define LMDB_TRIAL_B "trial.b"
+
 /* ---- for compacting. Each returns 0, an errno or a code of LMDB's ---- */
 /* A new, empty file with the two databases, in the folder `name` that it makes beside the store. */
 int store_lmdb_fresh(struct lmdb *lmdb, const char *name, struct lmdb_file **ret);
