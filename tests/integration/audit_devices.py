@@ -72,6 +72,7 @@ def rotated_under_load():
         os.rename(log, log + ".6")
         olds.append(log + ".6")
         wait_for("it to be noticed", lambda: os.path.exists(log) and os.path.getsize(log) > 0)
+        load.until = 0  # enough
         load.finish()
         equal(dict(load.refusals), {}, "refusals")
         complete(vault, *olds, log)

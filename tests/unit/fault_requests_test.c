@@ -26,7 +26,7 @@
 
 #define TEXT      2048u
 #define TRIES_MAX 5000u  /* calls of one kind in one request */
-#define STUCK_S   20u    /* one attempt */
+#define STUCK_S   60u    /* one attempt */
 
 struct scene {
     struct fault_vault v;
