@@ -403,6 +403,29 @@ static void unheard_consumer(void **state)
     scene_end(s);
 }
 
+/* The vault was away for longer than max_overlap while the run went back: the consumer that runs the new
+ * version had no chance to hear of it. */
+static void away_while_going_back(void **state)
+{
+    struct scene *s = scene(*state);
+    register_agent(s, "h1");
+    rotate(s);
+    soon(s, "acking");
+    acknowledge(s, "h1", 2);
+    cancel(s, 200);
+    soon_says(s, "1 consumers that still run v2");
+    s->vault->now_ms += 7200000;
+    test_vault_reseal(s->vault);
+    soon_says(s, "1 consumers that still run v2");
+    s->vault->now_ms += 20000;
+    rotation_wake(s->vault->core->rotation);
+    soon_says(s, "1 consumers that still run v2");
+    assert_int_equal(sim_ops(&s->sim, DRIVER_REVOKE), 0);
+    assert_int_equal(report(s, "h1", 1, "healthy"), 200);
+    ends_back(s);
+    scene_end(s);
+}
+
 static void late_consumer(void **state)
 {
     struct scene *s = scene(*state);
@@ -1211,6 +1234,7 @@ int main(void)
         BOTH(target_lost_it),
         BOTH(silent_consumer),
         ALTERNATE(unheard_consumer),
+        ALTERNATE(away_while_going_back),
         BOTH(late_consumer),
         BOTH(loose_reader),
         BOTH(loose_reader_ends),

@@ -13,7 +13,6 @@
 #define PAUSE_MOST_MS  (300 * 1000)
 #define LATER_MS       ((int64_t)60 * 1000)
 #define LOOK_LEAST_MS  100 /* between two looks for sessions, however low `settle` is */
-#define RESTART_MS     ((int64_t)30 * 1000)
 #define FORGET_AT_ONCE 90u /* a batch has room for 100 operations */
 
 void pass_wait(struct pass *p, int64_t until_ms, const char *format, ...)
@@ -239,7 +238,8 @@ static bool has_no_room(const struct pass *p)
 static enum kt_kind first_look(struct pass *p, struct work *w, struct kt_err *err)
 {
     struct active *active = p->active;
-    int64_t least = w->run.span_ms < RESTART_MS ? w->run.span_ms : RESTART_MS;
+    int64_t least = w->run.span_ms < PASS_RESTART_MS ? w->run.span_ms : PASS_RESTART_MS;
+    active->since_ms = p->now_ms;
     active->floor_of_ms = w->run.deadline_ms;
     active->floor_ms = p->now_ms + least;
     return noted_load(active, w->req, &w->run, err);

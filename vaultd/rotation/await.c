@@ -76,6 +76,14 @@ static enum kt_kind held_by_unsaid(struct pass *p, struct work *w, int64_t most,
     return kind;
 }
 
+/* max_overlap from then on; after a restart, who could not be heard meanwhile has a moment. */
+static int64_t overlap_most(const struct pass *p, const struct run *run, int64_t from_ms)
+{
+    int64_t span = run->settings.max_overlap_s * 1000, until = from_ms + span;
+    int64_t least = p->active->since_ms + (span < PASS_RESTART_MS ? span : PASS_RESTART_MS);
+    return until > least ? until : least;
+}
+
 enum kt_kind await_return(struct pass *p, struct work *w, struct kt_err *err)
 {
     struct run *run = &w->run;
@@ -84,7 +92,7 @@ enum kt_kind await_return(struct pass *p, struct work *w, struct kt_err *err)
     acks_judge(run, w->consumers, w->n_consumers, &acks);
     int64_t moved = acks.moved_ms > run->state_ms ? acks.moved_ms : run->state_ms;
     int64_t until = overlap_end(p, moved, run->settings.overlap_s);
-    int64_t most = run->state_ms + run->settings.max_overlap_s * 1000;
+    int64_t most = overlap_most(p, run, run->state_ms);
     if (p->now_ms >= most)
         return pass_event(p, w, EV_OK, NULL, err);
     if (acks.on_new > 0) {
@@ -118,7 +126,7 @@ static enum kt_kind held_by_readers(struct pass *p, struct work *w, bool *ret_he
     enum kt_kind kind = loose_look(w->req, run, w->consumers, w->n_consumers, &loose, err);
     if (kind != KT_OK || loose.n == 0)
         return kind;
-    int64_t most = run->promoted_ms + run->settings.max_overlap_s * 1000;
+    int64_t most = overlap_most(p, run, run->promoted_ms);
     if (p->now_ms >= most) {
         run->loose_passed = true;
         return KT_OK;

@@ -38,6 +38,7 @@ struct active {
     int64_t pause_ms;      /* the last back-off */
     int64_t look_ms;       /* steady; not before that are sessions looked at again */
     int64_t recheck_ms;    /* steady; nor, before that, what a frozen run froze at */
+    int64_t since_ms;      /* steady; this vault drives it since then */
     int64_t floor_ms, floor_of_ms; /* after a restart: this deadline is not over before floor_ms */
     int64_t blamed_ms;     /* consumers' words up to then were looked into */
     struct noted *noted;

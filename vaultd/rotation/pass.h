@@ -12,6 +12,9 @@
 
 #define PASS_ACKS_MAX 30u /* consumers' words that become steps in one commit */
 
+/* After a restart every wait for somebody has at least this left: nobody could be heard meanwhile. */
+#define PASS_RESTART_MS ((int64_t)30 * 1000)
+
 struct pass {
     struct rotation *rotation;
     struct active *active;
