@@ -76,6 +76,9 @@ obj = $(patsubst %.c,$(O)/%.o,$(1))
 
 PROGRAMS := vaultd vaultd-worker vaultd-spawn secret-agent secretctl
 UNIT     := $(patsubst tests/unit/%.c,$(O)/unit/%,$(UNIT_SRC))
+ifeq ($(VARIANT),tsan) # which wants libc's functions for itself
+UNIT     := $(filter-out $(O)/unit/fault_%,$(UNIT))
+endif
 FUZZ     := $(patsubst tests/fuzz/%.c,$(O)/fuzz/%,$(FUZZ_SRC))
 REPLAY   := $(patsubst tests/fuzz/%.c,$(O)/replay/%,$(FUZZ_SRC))
 BENCH    := $(patsubst tests/bench/%.c,$(O)/bench/%,$(BENCH_SRC))
