@@ -115,6 +115,9 @@ void fleet_forget(struct world *world)
     sim_lose_last(&fleet->target);
     fleet->applied_ns = 0;
     fleet->lost = true;
+    /* Who logged in with it is cut off by the target, and has to be told by the vault. */
+    for (unsigned i = 0; i < AGENTS; i++)
+        fleet->agents[i].excused_until_ns = sched_now_ns() + 300000 * MS;
     world_say(world, "the target forgets its last change");
 }
 
