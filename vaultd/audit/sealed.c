@@ -1,7 +1,6 @@
 #include "vaultd/audit/sealed.h"
 
-#include <sodium.h>
-
+#include "lib/aead.h"
 #include "lib/assert.h"
 #include "lib/random.h"
 #include "vaultd/barrier/format.h"
@@ -12,8 +11,8 @@
 #define OUTCOME_HEAD  3u
 #define OUTCOME_AAD   (sizeof OUTCOME_LABEL - 1 + 16 + OUTCOME_HEAD)
 
-_Static_assert(AUDIT_NONCE_BYTES == crypto_aead_xchacha20poly1305_ietf_NPUBBYTES, "nonce");
-_Static_assert(AUDIT_TAG_BYTES == crypto_aead_xchacha20poly1305_ietf_ABYTES, "tag");
+_Static_assert(AUDIT_NONCE_BYTES == KT_AEAD_NONCE, "nonce");
+_Static_assert(AUDIT_TAG_BYTES == KT_AEAD_TAG, "tag");
 
 int audit_mark_compare(struct audit_mark a, struct audit_mark b)
 {
@@ -67,9 +66,8 @@ void audit_record_seal(const struct audit_sealer *sealer, uint64_t seq,
     record_aad(sealer, seq, out, aad);
     unsigned char *nonce = out + AUDIT_HEADER_BYTES;
     kt_random_id(nonce, AUDIT_NONCE_BYTES);
-    (void)crypto_aead_xchacha20poly1305_ietf_encrypt(nonce + AUDIT_NONCE_BYTES, NULL, line,
-                                                     header->len, aad, sizeof aad, NULL, nonce,
-                                                     sealer->key);
+    kt_aead_seal(sealer->key, nonce, kt_bytes(aad, sizeof aad), kt_bytes(line, header->len),
+                 nonce + AUDIT_NONCE_BYTES);
 }
 
 bool audit_record_open(const struct audit_sealer *sealer, uint64_t seq, struct kt_bytes record,
@@ -82,9 +80,8 @@ bool audit_record_open(const struct audit_sealer *sealer, uint64_t seq, struct k
     unsigned char aad[RECORD_AAD];
     record_aad(sealer, seq, record.at, aad);
     const unsigned char *nonce = record.at + AUDIT_HEADER_BYTES;
-    return crypto_aead_xchacha20poly1305_ietf_decrypt(line, NULL, NULL, nonce + AUDIT_NONCE_BYTES,
-                                                      header.len + AUDIT_TAG_BYTES, aad, sizeof aad,
-                                                      nonce, sealer->key) == 0;
+    return kt_aead_open(sealer->key, nonce, kt_bytes(aad, sizeof aad),
+                        kt_bytes(nonce + AUDIT_NONCE_BYTES, header.len + AUDIT_TAG_BYTES), line);
 }
 
 /* ---- outcomes in the store ---- */
@@ -109,9 +106,7 @@ enum kt_kind audit_outcome_wrap(const struct audit_sealer *sealer, struct kt_byt
     unsigned char *nonce = to + OUTCOME_HEAD;
     kt_random_id(nonce, AUDIT_NONCE_BYTES);
     outcome_aad(sealer, to, aad);
-    (void)crypto_aead_xchacha20poly1305_ietf_encrypt(nonce + AUDIT_NONCE_BYTES, NULL, packed.at,
-                                                     packed.len, aad, sizeof aad, NULL, nonce,
-                                                     sealer->key);
+    kt_aead_seal(sealer->key, nonce, kt_bytes(aad, sizeof aad), packed, nonce + AUDIT_NONCE_BYTES);
     return KT_OK;
 }
 
@@ -127,9 +122,8 @@ static enum kt_kind unwrap_1(const struct audit_sealer *sealer, struct kt_bytes 
         return kt_fail(err, KT_NO_MEMORY, "opening an audit outcome");
     outcome_aad(sealer, sealed.at, aad);
     const unsigned char *nonce = sealed.at + OUTCOME_HEAD;
-    if (crypto_aead_xchacha20poly1305_ietf_decrypt(to, NULL, NULL, nonce + AUDIT_NONCE_BYTES,
-                                                   len + AUDIT_TAG_BYTES, aad, sizeof aad, nonce,
-                                                   sealer->key) != 0)
+    if (!kt_aead_open(sealer->key, nonce, kt_bytes(aad, sizeof aad),
+                      kt_bytes(nonce + AUDIT_NONCE_BYTES, len + AUDIT_TAG_BYTES), to))
         return kt_fail(err, KT_CORRUPT, "an audit outcome in the store does not open");
     return KT_OK;
 }

@@ -2,11 +2,12 @@
 
 #include <sodium.h>
 
+#include "lib/aead.h"
 #include "lib/assert.h"
 #include "lib/random.h"
 
-#define NONCE_BYTES  crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
-#define TAG_BYTES    crypto_aead_xchacha20poly1305_ietf_ABYTES
+#define NONCE_BYTES  KT_AEAD_NONCE
+#define TAG_BYTES    KT_AEAD_TAG
 #define HEAD_BYTES   (1u + 4u)
 #define LENGTH_BYTES 4u
 #define ENTRY_LABEL  "kt/entry/1"
@@ -68,8 +69,7 @@ enum kt_kind entry_seal(struct keyring *ring, struct kt_bytes key, struct kt_byt
         memcpy(body, plain.at, plain.len);
     memset(body + plain.len, 0, padded - plain.len - LENGTH_BYTES);
     kt_put_u32(body + padded - LENGTH_BYTES, (uint32_t)plain.len);
-    (void)crypto_aead_xchacha20poly1305_ietf_encrypt(body, NULL, body, padded, aad, aad_len, NULL,
-                                                     nonce, term->entry);
+    kt_aead_seal(term->entry, nonce, kt_bytes(aad, aad_len), kt_bytes(body, padded), body);
     (void)atomic_fetch_add_explicit(&ring->encryptions, 1, memory_order_relaxed);
     return KT_OK;
 }
@@ -152,9 +152,8 @@ static enum kt_kind open_format1(const struct keyring *ring, struct kt_bytes key
     unsigned char aad[AAD_MAX];
     size_t aad_len = entry_aad(ring, sealed.at, key, aad);
     const unsigned char *nonce = sealed.at + HEAD_BYTES;
-    bool opened = crypto_aead_xchacha20poly1305_ietf_decrypt(at, NULL, NULL, nonce + NONCE_BYTES,
-                                                             padded + TAG_BYTES, aad, aad_len,
-                                                             nonce, entry_key) == 0 &&
+    bool opened = kt_aead_open(entry_key, nonce, kt_bytes(aad, aad_len),
+                               kt_bytes(nonce + NONCE_BYTES, padded + TAG_BYTES), at) &&
                   unpad(at, padded, &len);
     sodium_memzero(at + len, padded - len);
     out->len = before + len;
