@@ -53,6 +53,13 @@ struct kt_err {
  * KT_NO_MEMORY when the text does not say it. */
 enum kt_kind kt_fail(struct kt_err *err, enum kt_kind kind, const char *format, ...)
     KT_PRINTF(3, 4);
+/* Success, without touching all of the texts. */
+static inline void kt_err_clear(struct kt_err *err)
+{
+    err->kind = KT_OK;
+    err->saved_errno = 0;
+    err->what[0] = err->hint[0] = '\0';
+}
 void kt_hint(struct kt_err *err, const char *format, ...) KT_PRINTF(2, 3);
 void kt_context(struct kt_err *err, const char *format, ...) KT_PRINTF(2, 3);
 /* "KT_IO" and the HTTP status and sentence of a kind. */

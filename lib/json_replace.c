@@ -25,24 +25,51 @@ static void descend(struct place *place, bool object)
     place->key_next = object;
 }
 
-/* A raw control character makes it no key of checked text. */
-static bool is_clean(struct kt_bytes text)
+/* The end of the string at `at`, behind its quote. *ret_clean: no raw control character is in it, so it
+ * may be a key of checked text. Eight bytes at once: a bit is set where a byte is one that matters, and
+ * perhaps above the first such byte. */
+static const unsigned char *string_end(const unsigned char *at, const unsigned char *end,
+                                       bool *ret_clean)
 {
-    for (size_t i = 0; i < text.len; i++)
-        if (text.at[i] < 0x20)
-            return false;
-    return true;
+    const uint64_t ones = UINT64_C(0x0101010101010101), highs = ones * 0x80;
+    bool clean = true;
+    at++;
+    while (at < end) {
+        if (end - at >= 8) {
+            uint64_t x = kt_get_u64(at), quote = x ^ (ones * '"'), slash = x ^ (ones * '\\');
+            uint64_t found = (((quote - ones) & ~quote) | ((slash - ones) & ~slash) |
+                              ((x - ones * 0x20) & ~x)) &
+                             highs;
+            if (found == 0) {
+                at += 8;
+                continue;
+            }
+            at += (unsigned)__builtin_ctzll(found) / 8;
+        }
+        if (*at == '"') {
+            at++;
+            break;
+        }
+        unsigned step = *at == '\\' && end - at > 1 ? 2 : 1;
+        clean = clean && at[0] >= 0x20 && at[step - 1] >= 0x20;
+        at += step;
+    }
+    *ret_clean = clean;
+    return at;
+}
+
+static bool is_number_char(unsigned char c)
+{
+    return (c >= '0' && c <= '9') || c == '-' || c == '.' || c == 'e' || c == 'E' || c == '+';
 }
 
 static bool is_plain_scalar(struct kt_bytes text)
 {
     if (text.at[0] >= 'a')
         return kt_bytes_is(text, "true") || kt_bytes_is(text, "false") || kt_bytes_is(text, "null");
-    for (size_t i = 0; i < text.len; i++) {
-        unsigned char c = text.at[i];
-        if ((c < '0' || c > '9') && c != '-' && c != '.' && c != 'e' && c != 'E' && c != '+')
+    for (size_t i = 0; i < text.len; i++)
+        if (!is_number_char(text.at[i]))
             return false;
-    }
     return true;
 }
 
@@ -75,9 +102,11 @@ void kt_json_replace(struct kt_json value, unsigned depth, const struct kt_json_
                 place.key_next = c == ',' && inside_object(&place);
             at++;
         } else {
-            const unsigned char *stop = kt_json_value_end(at, end);
+            bool clean = false;
+            const unsigned char *stop =
+                c == '"' ? string_end(at, end, &clean) : kt_json_value_end(at, end);
             struct kt_bytes text = kt_bytes(at, (size_t)(stop - at));
-            bool stays = c == '"' ? place.key_next && is_clean(text)
+            bool stays = c == '"' ? place.key_next && clean
                                   : c != '{' && c != '[' && is_plain_scalar(text);
             place.key_next = false;
             if (!stays) {

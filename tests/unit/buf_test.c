@@ -126,6 +126,10 @@ static const struct row {
     {"two strings where one key may stand", "{\"a\"\"b\":1}", "{\"a\"<\"b\">:1}", 9},
     {"a string behind a closed object", "{\"a\":1}\"b\"", "{\"a\":1}<\"b\">", 9},
     {"a key with a raw control character", "{\"a\x01\":1}", "{<\"a\x01\">:1}", 9},
+    {"the same, escaped, far on", "{\"abcdefghijkl\\\x01mnopqrstuvwxyz\":1}",
+     "{<\"abcdefghijkl\\\x01mnopqrstuvwxyz\">:1}", 9},
+    {"long keys and strings", "{\"abcdefgh\\\"ijklmnop\\\\\":\"abcdefghijklmnop\\\"\"}",
+     "{\"abcdefgh\\\"ijklmnop\\\\\":<\"abcdefghijklmnop\\\"\">}", 9},
     {"too many ends", "]]]\"a\",\"b\"", "]]]<\"a\">,<\"b\">", 9},
     {"a string that does not end", "{\"a\":\"b", "{\"a\":<\"b>", 9},
 };

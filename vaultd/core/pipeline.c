@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "lib/assert.h"
+#include "lib/cleanup.h"
 #include "lib/duration.h"
 #include "lib/log.h"
 #include "vaultd/auth/token.h"
@@ -336,7 +337,7 @@ static void reset_pass(struct request *req)
     req->reply = (struct reply){.data = data, .auth = auth};
     own->wait_on = NULL;
     own->wants_aside = false;
-    own->err = (struct kt_err){0};
+    kt_err_clear(&own->err);
     req->after_commit = NULL;
     req->defer = NULL;
     req->defer_seals = false;
@@ -387,7 +388,8 @@ static void set_unrecorded(struct request *req, enum kt_kind why)
 static enum pipeline_state record_and_finish(struct request *req, enum kt_kind kind)
 {
     drop_batch(req);
-    struct kt_err failed = {0};
+    KT_UNINIT struct kt_err failed;
+    kt_err_clear(&failed);
     struct request_private *own = req->own;
     enum kt_kind recorded = record_result(req, kind, &own->err, &failed);
     if (recorded == KT_OK)
@@ -678,11 +680,10 @@ static enum pipeline_state run_pass(struct request *req)
     own->entered = barrier_enter(core->barrier);
     if (!own->entered)
         return run_sealed(req);
+    req->now_ms = kt_wall_ms(core->clock);
     enum store_error error = snapshot_begin(core->store, &req->snapshot);
     if (error != STORE_OK)
         return record_and_finish(req, store_failure(error, &own->err));
-    if (req->wakes > 0 || req->attempt > 0)
-        req->now_ms = kt_wall_ms(core->clock);
     enum kt_kind kind = check_whole(req, walk(req, &own->err), &own->err);
     if (kind == KT_OK && own->wait_on != NULL)
         return wait(req);

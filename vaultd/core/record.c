@@ -75,12 +75,18 @@ static const struct audit_auth *describe_auth(const struct request *req, struct 
     return auth;
 }
 
+/* Now is when the pass began; a commit, or the desk's work, takes its time. */
+static bool in_pass(const struct request *req)
+{
+    return req->own->stage == STAGE_PASS && req->now_ms != 0;
+}
+
 static void describe(const struct request *req, struct audit_auth *auth, struct audit_event *event)
 {
     *event = (struct audit_event){
         .type = "response",
         .request_id = req->id,
-        .time_ms = kt_wall_ms(req->core->clock),
+        .time_ms = in_pass(req) ? req->now_ms : kt_wall_ms(req->core->clock),
         .operation = operation_name(req->op),
         .path = req->path,
         .mount_point = req->mount == NULL ? NULL : req->mount->path,

@@ -142,6 +142,7 @@ void render_reply(struct request *req, enum kt_kind kind, const struct kt_err *e
         err = &nothing;
     }
     if (kind == KT_OK) {
+        (void)render_reserve(req); /* at once: growing copies and wipes; a failure shows below */
         success(req, out);
     } else {
         req->own->content_type = "application/json";

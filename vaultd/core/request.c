@@ -42,7 +42,6 @@ void request_init(struct request *req, struct core *core, enum request_origin or
     kt_buf_init(&req->reply.data, REPLY_MAX);
     kt_buf_init(&req->reply.auth, REPLY_MAX);
     make_uuid(req->id);
-    req->now_ms = kt_wall_ms(core->clock);
     req->received_mono_ms = kt_mono_ms(core->clock);
 }
 

@@ -115,7 +115,7 @@ struct request {
 
     /* ---- filled by the pipeline ---- */
     char id[37];            /* UUID; the envelope's and the audit log's */
-    int64_t now_ms;         /* wall time, one for the whole request */
+    int64_t now_ms;         /* wall time of this pass */
     int64_t received_mono_ms;
     enum operation op;
     const char *path;       /* canonical, without "/v1/", decoded; no leading slash */

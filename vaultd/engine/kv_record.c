@@ -2,14 +2,15 @@
 
 #include <sodium.h>
 
+#include "lib/aead.h"
 #include "lib/random.h"
 #include "vaultd/barrier/format.h"
 
 #define FORMAT       1u
 #define VERSIONS_MAX 4096u
 #define PAD          64u
-#define NONCE        crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
-#define TAG          crypto_aead_xchacha20poly1305_ietf_ABYTES
+#define NONCE        KT_AEAD_NONCE
+#define TAG          KT_AEAD_TAG
 
 enum meta_flag { META_DRIVER = 1, META_CAS = 2 };
 enum version_flag { VERSION_DESTROYED = 1, VERSION_ACCEPTED = 2 };
@@ -131,9 +132,7 @@ enum kt_kind kv_value_seal(const unsigned char dek[32], struct kt_bytes key, str
     kt_put_u32(plain, (uint32_t)data.len);
     if (data.len > 0)
         memcpy(plain + 4, data.at, data.len);
-    unsigned long long len = 0;
-    (void)crypto_aead_xchacha20poly1305_ietf_encrypt(plain, &len, plain, padded, key.at, key.len,
-                                                     NULL, at + 1, dek);
+    kt_aead_seal(dek, at + 1, key, kt_bytes(plain, padded), plain);
     return KT_OK;
 }
 
@@ -142,21 +141,31 @@ static enum kt_kind open_value_1(const unsigned char dek[32], struct kt_bytes ke
 {
     if (sealed.len < 1 + NONCE + PAD + TAG)
         return kt_fail(err, KT_CORRUPT, "a secret's version is damaged");
-    size_t padded = sealed.len - 1 - NONCE - TAG;
-    kt_autobuf struct kt_buf plain;
-    kt_buf_init(&plain, padded);
-    unsigned char *at = kt_buf_grow(&plain, padded);
+    size_t padded = sealed.len - 1 - NONCE - TAG, before = out->len;
+    if (padded > out->max - before) {
+        /* The padding may not fit where the data does. */
+        kt_autobuf struct kt_buf aside;
+        kt_buf_init(&aside, padded);
+        enum kt_kind kind = open_value_1(dek, key, sealed, &aside, err);
+        if (kind != KT_OK)
+            return kind;
+        kt_buf_add_bytes(out, kt_buf_bytes(&aside));
+        return kt_buf_ok(out) ? KT_OK : kt_fail(err, KT_NO_MEMORY, "opening a secret");
+    }
+    unsigned char *at = kt_buf_grow(out, padded);
     if (at == NULL)
         return kt_fail(err, KT_NO_MEMORY, "opening a secret");
-    if (crypto_aead_xchacha20poly1305_ietf_decrypt(at, NULL, NULL, sealed.at + 1 + NONCE,
-                                                   padded + TAG, key.at, key.len, sealed.at + 1,
-                                                   dek) != 0)
+    out->len = before;
+    if (!kt_aead_open(dek, sealed.at + 1, key, kt_bytes(sealed.at + 1 + NONCE, padded + TAG), at))
         return kt_fail(err, KT_CORRUPT, "a secret's version does not open where it stands");
     size_t len = kt_get_u32(at);
-    if (len > padded - 4)
-        return kt_fail(err, KT_CORRUPT, "a secret's version is damaged");
-    kt_buf_add(out, at + 4, len);
-    return kt_buf_ok(out) ? KT_OK : kt_fail(err, KT_NO_MEMORY, "opening a secret");
+    bool fits = len <= padded - 4;
+    /* The length in front and the padding go. */
+    if (fits)
+        memmove(at, at + 4, len);
+    sodium_memzero(at + (fits ? len : 0), padded - (fits ? len : 0));
+    out->len = before + (fits ? len : 0);
+    return fits ? KT_OK : kt_fail(err, KT_CORRUPT, "a secret's version is damaged");
 }
 
 typedef enum kt_kind open_value_fn(const unsigned char dek[32], struct kt_bytes key,
