@@ -223,14 +223,24 @@ static void kept_owners(void **state)
                                   .n_policies = i % 3 % 2,
                                   .expires_ms = i % 5 == 0 ? 0 : 1735787045000 + i % 5};
         bool bare = i % 7 == 0;
-        const struct audit_event event = {.type = "response",
-                                          .request_id = bare ? NULL : "x",
-                                          .operation = bare ? NULL : "read",
-                                          .path = "p",
-                                          .auth = &auth,
-                                          .wrapped = kt_str("w"),
-                                          .status = 200};
+        static const char *const mounts[] = {"secret/", "other/", "", NULL,
+                                             "a-very-long-name-of-a-mount-that-is-not-kept-as-long-"
+                                             "as-that-is-so-long/"};
+        struct audit_event event = {.type = "response",
+                                    .request_id = bare ? NULL : "x",
+                                    .operation = bare && i % 4 == 0 ? NULL : i % 11 < 6 ? "read" : "list",
+                                    .mount_point = mounts[i / 2 % 5],
+                                    .mount_type = i % 13 == 0 ? NULL : "kv",
+                                    .path = "p",
+                                    .auth = &auth,
+                                    .wrapped = i % 2 == 0 ? kt_str("w") : kt_bytes(NULL, 0),
+                                    .response_data = i % 3 == 0 ? kt_str("{}") : kt_bytes(NULL, 0),
+                                    .status = 200};
         kt_autobuf struct kt_buf plain = {0}, kept = {0};
+        const struct audit_event elsewhere = {.operation = "update", .mount_point = "m/",
+                                              .mount_type = "t", .type = "response"};
+        (void)line_of(&elsewhere, &plain); /* so that the place is written anew, then found kept */
+        kt_buf_free(&plain);
         char *salt = strstr(line_of(&event, &plain), ",\"salt\"");
         auth.hash[0] = (unsigned char)(i % 2 * 128); /* all in one place */
         auth.hash[31] = (unsigned char)(i % 13);

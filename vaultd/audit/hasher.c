@@ -29,6 +29,7 @@ struct kept {
     size_t time_len;
     char time[AUDIT_TIME_QUOTED];
     struct slot slots[SLOTS];
+    struct audit_where where;
     struct audit_who owners[OWNERS];
 };
 
@@ -46,6 +47,7 @@ static void kept_free(struct kept *kept)
 {
     for (unsigned i = 0; i < OWNERS; i++)
         audit_line_free(&kept->owners[i].line);
+    audit_line_free(&kept->where.line);
     sodium_memzero(kept, sizeof *kept);
     free(kept);
 }
@@ -166,7 +168,7 @@ void audit_hasher_text(struct audit_hasher *hasher, struct kt_bytes text,
     out[AUDIT_HMAC_TEXT - 1] = '\0';
 }
 
-/* ---- times and owners ---- */
+/* ---- times, places and owners ---- */
 
 static size_t quote_time(int64_t ms, char out[AUDIT_TIME_QUOTED])
 {
@@ -189,6 +191,16 @@ struct kt_bytes audit_hasher_time(struct audit_hasher *hasher, int64_t ms,
         kept->timed = true;
     }
     return kt_bytes(kept->time, kept->time_len);
+}
+
+struct audit_where *audit_hasher_where(struct audit_hasher *hasher)
+{
+    struct kept *kept = thread_kept(hasher);
+    if (kept == NULL)
+        return NULL;
+    if (kept->where.line.terse.max == 0)
+        audit_line_init_in(&kept->where.line, NULL, 0);
+    return &kept->where;
 }
 
 struct audit_who *audit_hasher_who(struct audit_hasher *hasher, const unsigned char hash[32])

@@ -40,6 +40,18 @@ struct audit_who {
     struct audit_line line;
     struct audit_part begin, end_auth, end;
 };
+/* What records say of where it was asked: "operation" and the mount's members in "request", the mount's
+ * again at the beginning of "response". The thread's last one. */
+#define AUDIT_WHERE_TEXT 64u /* longer names are not kept */
+struct audit_where {
+    bool known;
+    char operation[AUDIT_WHERE_TEXT], mount_point[AUDIT_WHERE_TEXT], mount_type[AUDIT_WHERE_TEXT];
+    struct audit_line line;
+    struct audit_part begin, end_request, end;
+};
+/* NULL: no memory. Whoever finds another place in it resets its line and fills it in. */
+struct audit_where *audit_hasher_where(struct audit_hasher *hasher);
+
 /* The thread's place for this token: filled in if its hash and changed are those asked for, else the
  * caller resets its line and fills it in. NULL: no memory. */
 struct audit_who *audit_hasher_who(struct audit_hasher *hasher, const unsigned char hash[32]);

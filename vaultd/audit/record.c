@@ -216,16 +216,87 @@ static void add_owner(struct pen *pen, const struct audit_auth *auth, const stru
         write_owner(pen, auth);
 }
 
-/* ---- events ---- */
+/* ---- where it was asked: the same for all records of an operation in a mount ---- */
 
-static void write_request(struct pen *pen, const struct audit_event *event,
-                          const struct audit_who *who, bool whole)
+static void write_where(struct pen *pen, const struct audit_event *event)
 {
-    open_object(pen, PIECE_REQUEST);
-    add_text(pen, PIECE_ID, event->request_id);
     add_text(pen, PIECE_OPERATION, event->operation);
     add_text(pen, PIECE_MOUNT_POINT, event->mount_point);
     add_text(pen, PIECE_MOUNT_TYPE, event->mount_type);
+}
+
+static void write_mount(struct pen *pen, const struct audit_event *event)
+{
+    add_text(pen, PIECE_MOUNT_POINT, event->mount_point);
+    add_text(pen, PIECE_MOUNT_TYPE, event->mount_type);
+}
+
+static bool is_short(const char *text)
+{
+    return text != NULL && text[0] != '\0' && strnlen(text, AUDIT_WHERE_TEXT) < AUDIT_WHERE_TEXT;
+}
+
+/* As the thread keeps it; NULL: the caller writes it himself. */
+static const struct audit_where *place(struct audit_hasher *hasher, const struct audit_event *event)
+{
+    if (event->mount_point == NULL || event->mount_type == NULL || event->operation == NULL)
+        return NULL;
+    struct audit_where *where = audit_hasher_where(hasher);
+    if (where == NULL)
+        return NULL;
+    if (where->known && strcmp(where->operation, event->operation) == 0 &&
+        strcmp(where->mount_point, event->mount_point) == 0 &&
+        strcmp(where->mount_type, event->mount_type) == 0)
+        return where;
+    where->known = false;
+    if (!is_short(event->operation) || !is_short(event->mount_point) || !is_short(event->mount_type))
+        return NULL;
+    audit_line_reset(&where->line);
+    struct pen pen = {.hasher = hasher, .line = &where->line};
+    where->begin = audit_line_here(&where->line);
+    write_where(&pen, event);
+    where->end_request = audit_line_here(&where->line);
+    pen.first = true;
+    write_mount(&pen, event);
+    where->end = audit_line_here(&where->line);
+    if (!audit_line_ok(&where->line))
+        return NULL;
+    (void)memccpy(where->operation, event->operation, '\0', sizeof where->operation);
+    (void)memccpy(where->mount_point, event->mount_point, '\0', sizeof where->mount_point);
+    (void)memccpy(where->mount_type, event->mount_type, '\0', sizeof where->mount_type);
+    where->known = true;
+    return where;
+}
+
+/* ---- events ---- */
+
+/* What is kept for "request" begins with a comma, what is kept for "response" does not. */
+static void add_where(struct pen *pen, const struct audit_event *event,
+                      const struct audit_where *where)
+{
+    if (where != NULL && !pen->first)
+        audit_line_copy(pen->line, &where->line, where->begin, where->end_request);
+    else
+        write_where(pen, event);
+}
+
+static void add_mount(struct pen *pen, const struct audit_event *event,
+                      const struct audit_where *where)
+{
+    if (where == NULL || !pen->first) {
+        write_mount(pen, event);
+        return;
+    }
+    audit_line_copy(pen->line, &where->line, where->end_request, where->end);
+    pen->first = false;
+}
+
+static void write_request(struct pen *pen, const struct audit_event *event,
+                          const struct audit_who *who, const struct audit_where *where, bool whole)
+{
+    open_object(pen, PIECE_REQUEST);
+    add_text(pen, PIECE_ID, event->request_id);
+    add_where(pen, event, where);
     add_owner(pen, event->auth, who);
     add_name(pen, PIECE_NAMESPACE);
     add_text(pen, PIECE_PATH, event->path);
@@ -237,7 +308,8 @@ static void write_request(struct pen *pen, const struct audit_event *event,
     close_object(pen);
 }
 
-static void write_response(struct pen *pen, const struct audit_event *event, bool whole)
+static void write_response(struct pen *pen, const struct audit_event *event,
+                           const struct audit_where *where, bool whole)
 {
     if (event->response_data.len == 0 && event->wrapped.len == 0)
         return;
@@ -247,8 +319,7 @@ static void write_response(struct pen *pen, const struct audit_event *event, boo
         add_hashed(pen, PIECE_TOKEN, event->wrapped);
         close_object(pen);
     }
-    add_text(pen, PIECE_MOUNT_POINT, event->mount_point);
-    add_text(pen, PIECE_MOUNT_TYPE, event->mount_type);
+    add_mount(pen, event, where);
     add_data(pen, event->response_data, whole);
     close_object(pen);
 }
@@ -265,14 +336,15 @@ static void write_event(struct audit_hasher *hasher, const struct audit_event *e
 {
     struct pen pen = {.hasher = hasher, .line = line};
     const struct audit_who *who = known(hasher, event->auth);
+    const struct audit_where *where = place(hasher, event);
     bool attempt = strcmp(event->type, "request") == 0;
     audit_line_reset(line);
     add_piece(&pen, PIECE_TIME);
     add_time(&pen, event->time_ms);
     add_piece(&pen, attempt ? PIECE_REQUEST_TYPE : PIECE_RESPONSE_TYPE);
     add_auth(&pen, event->auth, who);
-    write_request(&pen, event, who, whole);
-    write_response(&pen, event, whole);
+    write_request(&pen, event, who, where, whole);
+    write_response(&pen, event, where, whole);
     add_text(&pen, PIECE_ERROR, event->error);
     if (event->status != 0)
         add_number(&pen, PIECE_STATUS, event->status);
