@@ -253,6 +253,35 @@ static void kept_owners(void **state)
     }
 }
 
+/* An answer whose key came before is recorded as it would be without a key, however often it comes and
+ * whatever else has its place. */
+static void kept_answers(void **state)
+{
+    (void)state;
+    enum { KEYS = 200 };
+    static char large[6000];
+    (void)snprintf(large, sizeof large, "{\"a\":\"%05000d\"}", 7);
+    for (unsigned i = 0; i < 6000; i++) {
+        unsigned n = i < 3000 ? i / 7 % KEYS : i % KEYS;
+        unsigned char answer[AUDIT_SAID_KEY + 1] = {0};
+        size_t len = n % 10 == 0 ? sizeof answer : n % 2 == 0 ? 45 : AUDIT_SAID_KEY;
+        answer[n % 40] = (unsigned char)(1 + n);
+        const char *data = n % 17 == 0 ? large : n % 19 == 0 ? "" : rows[n % (sizeof rows / sizeof rows[0])].data;
+        struct audit_event event = {.type = "response",
+                                    .request_id = "x",
+                                    .path = "p",
+                                    .mount_point = n % 3 == 0 ? "secret/" : NULL,
+                                    .mount_type = "kv",
+                                    .operation = "read",
+                                    .response_data = kt_str(data),
+                                    .wrapped = n % 5 == 0 ? kt_str("w") : kt_bytes(NULL, 0)};
+        kt_autobuf struct kt_buf plain = {0}, kept = {0};
+        (void)line_of(&event, &plain);
+        event.response_key = kt_bytes(answer, len);
+        assert_string_equal((const char *)plain.at, line_of(&event, &kept));
+    }
+}
+
 /* As in Vault's log, what is empty has no key. */
 static void empty_fields(void **state)
 {
@@ -560,7 +589,8 @@ static void large_lines(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[15 + N(rows)] = {
+    enum { FIXED = 17 };
+    struct CMUnitTest tests[FIXED + N(rows)] = {
         cmocka_unit_test(hmac_vector),    cmocka_unit_test(nothing_leaks),
         cmocka_unit_test(whole_event),    cmocka_unit_test(salted),
         cmocka_unit_test(large_data),     cmocka_unit_test(deep_data),
@@ -569,8 +599,9 @@ int main(void)
         cmocka_unit_test(sealed_outcomes), cmocka_unit_test(empty_fields),
         cmocka_unit_test(terse_pieces),   cmocka_unit_test(terse_hmacs),
         cmocka_unit_test(large_lines),    cmocka_unit_test(kept_owners),
+        cmocka_unit_test(kept_answers),
     };
-    size_t n = 15;
+    size_t n = FIXED;
     for (size_t i = 0; i < N(rows); i++)
         tests[n++] = (struct CMUnitTest){.name = rows[i].name, .test_func = redacts,
                                          .initial_state = (void *)(uintptr_t)&rows[i]};

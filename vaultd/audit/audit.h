@@ -80,6 +80,7 @@ struct audit_event {
     struct kt_bytes request_data;   /* JSON object or empty; each string is recorded as HMAC */
     size_t data_max;                /* longer request_data is one HMAC of its text; 0: what fits */
     struct kt_bytes response_data;  /* the same */
+    struct kt_bytes response_key;   /* where it is the same, response_data is; empty: nobody knows */
     unsigned status;                /* HTTP status; 0 in an attempt */
     const char *error;              /* NULL: none */
     struct kt_bytes wrapped;        /* token text handed out in wrap_info or auth; HMAC; or empty */

@@ -12,6 +12,7 @@
 
 #define SLOTS      512u /* HMACs that a thread keeps */
 #define OWNERS     128u /* tokens of whose owners it knows */
+#define ANSWERS    64u  /* answers whose data it knows */
 #define CACHED_MAX 512u /* longer texts cost as much to look up */
 #define TAG_BYTES  crypto_shorthash_siphashx24_BYTES
 
@@ -30,6 +31,7 @@ struct kept {
     char time[AUDIT_TIME_QUOTED];
     struct slot slots[SLOTS];
     struct audit_where where;
+    struct audit_said answers[ANSWERS];
     struct audit_who owners[OWNERS];
 };
 
@@ -47,6 +49,8 @@ static void kept_free(struct kept *kept)
 {
     for (unsigned i = 0; i < OWNERS; i++)
         audit_line_free(&kept->owners[i].line);
+    for (unsigned i = 0; i < ANSWERS; i++)
+        audit_line_free(&kept->answers[i].line);
     audit_line_free(&kept->where.line);
     sodium_memzero(kept, sizeof *kept);
     free(kept);
@@ -201,6 +205,32 @@ struct audit_where *audit_hasher_where(struct audit_hasher *hasher)
     if (kept->where.line.terse.max == 0)
         audit_line_init_in(&kept->where.line, NULL, 0);
     return &kept->where;
+}
+
+/* Keys end in numbers that are nearly all the same; what is before tells them apart. */
+static unsigned answer_place(struct kt_bytes key)
+{
+    unsigned sum = 0;
+    for (size_t i = 0; i < key.len; i += 3)
+        sum = sum * 31 + key.at[i];
+    return sum % ANSWERS;
+}
+
+struct audit_said *audit_hasher_said(struct audit_hasher *hasher, struct kt_bytes key)
+{
+    struct kept *kept = key.len == 0 || key.len > AUDIT_SAID_KEY ? NULL : thread_kept(hasher);
+    if (kept == NULL)
+        return NULL;
+    struct audit_said *said = &kept->answers[answer_place(key)];
+    if (said->len == key.len && memcmp(said->key, key.at, key.len) == 0) {
+        if (said->line.terse.max == 0)
+            audit_line_init_in(&said->line, NULL, 0);
+        return said;
+    }
+    memcpy(said->key, key.at, key.len);
+    said->len = key.len;
+    said->filled = false;
+    return NULL;
 }
 
 struct audit_who *audit_hasher_who(struct audit_hasher *hasher, const unsigned char hash[32])

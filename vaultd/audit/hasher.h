@@ -32,6 +32,18 @@ void audit_hasher_bytes(const struct audit_hasher *hasher, struct kt_bytes text,
 struct kt_bytes audit_hasher_time(struct audit_hasher *hasher, int64_t ms,
                                   char own[AUDIT_TIME_QUOTED]);
 
+/* What records say of an answer's data: the value of "data". A place is first given to a key, and
+ * filled in when that key comes again: what is read once takes no memory. */
+#define AUDIT_SAID_KEY 64u
+struct audit_said {
+    unsigned char key[AUDIT_SAID_KEY];
+    size_t len;  /* of the key; 0: free */
+    bool filled; /* the line is the key's */
+    struct audit_line line;
+};
+/* The thread's place that the key has; NULL: it had none (and has one from now on), or no memory. */
+struct audit_said *audit_hasher_said(struct audit_hasher *hasher, struct kt_bytes key);
+
 /* What records say of a token's owner: the members of "auth" up to `end_auth`, then those of "request"
  * that are the token's. */
 struct audit_who {

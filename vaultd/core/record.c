@@ -138,8 +138,10 @@ enum kt_kind record_result(struct request *req, enum kt_kind kind, const struct 
     event.status = expected_status(req, kind);
     if (kind != KT_OK)
         event.error = err_of->what[0] != '\0' ? err_of->what : kt_kind_text(kind);
-    if (kind == KT_OK && req->reply.form == REPLY_ENVELOPE && req->reply.data.len > 0)
+    if (kind == KT_OK && req->reply.form == REPLY_ENVELOPE && req->reply.data.len > 0) {
         event.response_data = kt_buf_bytes(&req->reply.data);
+        event.response_key = req->reply.key;
+    }
     event.wrapped = req->reply.secret_token;
     return audit_append(req->core->audit, &event, err);
 }

@@ -77,6 +77,7 @@ struct reply {
     const char *warnings[REPLY_WARNINGS_MAX];
     unsigned n_warnings;
     struct kt_bytes secret_token; /* a token text inside auth, for the audit record's HMAC */
+    struct kt_bytes key; /* where it is the same, so is data; empty: nobody knows. For the audit log */
     unsigned retry_after_s;
     bool explains; /* data goes along with a KT_INVALID */
 };

@@ -105,6 +105,18 @@ static void begin_value(struct kt_jsonw *w, const char *member)
     kt_jsonw_raw(w, kt_bytes(NULL, 0));
 }
 
+/* A version's value never changes, and what is told of it changes with the metadata's record. */
+static struct kt_bytes answer_key(struct request *req, const struct kv_secret *secret,
+                                  const struct kv_version *version)
+{
+    unsigned char *key = kt_arena_take(&req->arena, KV_KEY + 8);
+    if (key == NULL)
+        return kt_bytes(NULL, 0);
+    kv_key(req->core, req->mount, request_param(req, "path"), version->number, key);
+    kt_put_u64(key + KV_KEY, secret->changed);
+    return kt_bytes(key, KV_KEY + 8);
+}
+
 enum kt_kind kv_read(struct request *req, struct kt_err *err)
 {
     struct kv_secret *secret = NULL;
@@ -123,6 +135,7 @@ enum kt_kind kv_read(struct request *req, struct kt_err *err)
         return kind;
     write_version(&w, "metadata", secret, version);
     kt_jsonw_end(&w);
+    req->reply.key = answer_key(req, secret, version);
     if (secret->has_driver)
         rotation_note_read(req, req->mount, request_param(req, "path"), version->number);
     return KT_OK;
