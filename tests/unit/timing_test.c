@@ -1,0 +1,240 @@
+/* What a refused client could measure: for each pair of cases that must not be told apart, both sides
+ * do the same number of hashes, openings, comparisons, look-ups and syncs, and get the same answer.
+ * No clock is looked at. (A look-up is snapshot_get(); the rest are the libraries' functions, which
+ * this program replaces by its own that count.) */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+#include <dlfcn.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "tests/support/vault.h"
+#include "vaultd/store/store.h"
+
+/* ---- counting ---- */
+
+enum work { HASH, SEAL, OPEN, COMPARE, LOOK, SYNC, N_WORK };
+static const char *const work_names[] = {"hashes",      "sealings", "openings",
+                                         "comparisons", "look-ups", "syncs"};
+/* The request's own thread: threads of the vault that do other things do not count. */
+static _Thread_local unsigned counted[N_WORK];
+
+static void *next_of(const char *name)
+{
+    void *found = dlsym(RTLD_NEXT, name);
+    if (found == NULL)
+        abort();
+    return found;
+}
+
+int crypto_generichash_final(crypto_generichash_state *state, unsigned char *out, const size_t size)
+{
+    typedef int fn(crypto_generichash_state *, unsigned char *, size_t);
+    union {
+        void *at;
+        fn *call;
+    } next = {next_of("crypto_generichash_final")};
+    counted[HASH]++;
+    return next.call(state, out, size);
+}
+
+int crypto_aead_xchacha20poly1305_ietf_encrypt(unsigned char *c, unsigned long long *c_len,
+                                               const unsigned char *m, unsigned long long m_len,
+                                               const unsigned char *ad, unsigned long long ad_len,
+                                               const unsigned char *nsec, const unsigned char *npub,
+                                               const unsigned char *k)
+{
+    typedef int fn(unsigned char *, unsigned long long *, const unsigned char *, unsigned long long,
+                   const unsigned char *, unsigned long long, const unsigned char *,
+                   const unsigned char *, const unsigned char *);
+    union {
+        void *at;
+        fn *call;
+    } next = {next_of("crypto_aead_xchacha20poly1305_ietf_encrypt")};
+    counted[SEAL]++;
+    return next.call(c, c_len, m, m_len, ad, ad_len, nsec, npub, k);
+}
+
+int crypto_aead_xchacha20poly1305_ietf_decrypt(unsigned char *m, unsigned long long *m_len,
+                                               unsigned char *nsec, const unsigned char *c,
+                                               unsigned long long c_len, const unsigned char *ad,
+                                               unsigned long long ad_len, const unsigned char *npub,
+                                               const unsigned char *k)
+{
+    typedef int fn(unsigned char *, unsigned long long *, unsigned char *, const unsigned char *,
+                   unsigned long long, const unsigned char *, unsigned long long,
+                   const unsigned char *, const unsigned char *);
+    union {
+        void *at;
+        fn *call;
+    } next = {next_of("crypto_aead_xchacha20poly1305_ietf_decrypt")};
+    counted[OPEN]++;
+    return next.call(m, m_len, nsec, c, c_len, ad, ad_len, npub, k);
+}
+
+int sodium_memcmp(const void *a, const void *b, size_t len)
+{
+    typedef int fn(const void *, const void *, size_t);
+    union {
+        void *at;
+        fn *call;
+    } next = {next_of("sodium_memcmp")};
+    counted[COMPARE]++;
+    return next.call(a, b, len);
+}
+
+int fdatasync(int fd)
+{
+    typedef int fn(int);
+    union {
+        void *at;
+        fn *call;
+    } next = {next_of("fdatasync")};
+    counted[SYNC]++;
+    return next.call(fd);
+}
+
+enum store_error __real_snapshot_get(struct snapshot *snapshot, struct kt_bytes key,
+                                     struct entry *ret);
+enum store_error __wrap_snapshot_get(struct snapshot *snapshot, struct kt_bytes key,
+                                     struct entry *ret);
+enum store_error __wrap_snapshot_get(struct snapshot *snapshot, struct kt_bytes key,
+                                     struct entry *ret)
+{
+    counted[LOOK]++;
+    return __real_snapshot_get(snapshot, key, ret);
+}
+
+/* ---- pairs ---- */
+
+enum who { UNKNOWN, NEAR_MISS, REVOKED, KNOWN };
+struct side {
+    enum who who;
+    const char *path;
+};
+/* clang-format off */
+static const struct pair {
+    const char *name, *method, *body;
+    struct side a, b;
+} pairs[] = {
+    {"an unknown and a near-miss token", "GET", NULL, {UNKNOWN, "secret/data/known"}, {NEAR_MISS, "secret/data/known"}},
+    {"an unknown and a revoked token", "GET", NULL, {UNKNOWN, "secret/data/known"}, {REVOKED, "secret/data/known"}},
+    {"an unknown token: known and unknown path", "GET", NULL, {UNKNOWN, "secret/data/known"}, {UNKNOWN, "secret/data/other"}},
+    {"an unknown token: known and unknown mount", "GET", NULL, {UNKNOWN, "secret/data/known"}, {UNKNOWN, "nomount/data/kno"}},
+    {"an unknown token writes", "POST", "{\"data\":{\"a\":\"b\"}}", {UNKNOWN, "secret/data/known"}, {UNKNOWN, "secret/data/other"}},
+    {"no permission: known and unknown path, read", "GET", NULL, {KNOWN, "secret/data/known"}, {KNOWN, "secret/data/other"}},
+    {"no permission: known and unknown path, delete", "DELETE", NULL, {KNOWN, "secret/data/known"}, {KNOWN, "secret/data/other"}},
+    {"no permission: known and unknown path, list", "LIST", NULL, {KNOWN, "secret/metadata/known"}, {KNOWN, "secret/metadata/other"}},
+    {"no permission: known and unknown path, write", "POST", "{\"data\":{\"a\":\"b\"}}", {KNOWN, "secret/data/known"}, {KNOWN, "secret/data/other"}},
+    {"no permission: known and unknown path, metadata", "POST", "{\"max_versions\":3}", {KNOWN, "secret/metadata/known"}, {KNOWN, "secret/metadata/other"}},
+};
+/* clang-format on */
+#define N_PAIRS (sizeof pairs / sizeof pairs[0])
+
+struct fixture {
+    struct test_vault *vault;
+    char token[4][256];
+};
+
+static struct fixture *fixture;
+
+static int make(void **state)
+{
+    static struct fixture f;
+    f.vault = test_vault_new(true);
+    struct test_vault *vault = f.vault;
+    assert_int_equal(test_vault_call(vault, "POST", "secret/data/known", vault->root,
+                                     "{\"data\":{\"a\":\"b\"}}"),
+                     200);
+    test_vault_token(vault, "none", "path \"x\" { capabilities = [\"read\"] }", f.token[KNOWN],
+                     sizeof f.token[KNOWN]);
+    test_vault_token(vault, "none", "path \"x\" { capabilities = [\"read\"] }", f.token[REVOKED],
+                     sizeof f.token[REVOKED]);
+    char body[300];
+    (void)snprintf(body, sizeof body, "{\"token\":\"%s\"}", f.token[REVOKED]);
+    assert_int_equal(test_vault_call(vault, "POST", "auth/token/revoke", vault->root, body), 204);
+    (void)snprintf(f.token[NEAR_MISS], sizeof f.token[NEAR_MISS], "%s", f.token[KNOWN]);
+    char *last = f.token[NEAR_MISS] + strlen(f.token[NEAR_MISS]) - 1;
+    *last = *last == 'a' ? 'b' : 'a';
+    (void)snprintf(f.token[UNKNOWN], sizeof f.token[UNKNOWN], "%s", f.token[KNOWN]);
+    for (char *c = f.token[UNKNOWN] + 4; *c != '\0'; c++)
+        *c = *c == 'x' ? 'y' : 'x';
+    (void)state; /* each test's own is its row */
+    fixture = &f;
+    return 0;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    test_vault_free(fixture->vault);
+    return 0;
+}
+
+/* The work of one request, after some that fill what is kept: the audit log's refusals are rationed by
+ * the second, so each is asked in a second of its own. */
+static void measure(struct fixture *f, const struct pair *pair, const struct side *side,
+                    unsigned ret[N_WORK], char *ret_body, size_t size)
+{
+    for (unsigned i = 0; i < 3; i++) {
+        f->vault->now_ms += 2000;
+        memset(counted, 0, sizeof counted);
+        assert_int_equal(test_vault_call(f->vault, pair->method, side->path, f->token[side->who],
+                                         pair->body),
+                         403);
+        memcpy(ret, counted, sizeof counted);
+    }
+    (void)snprintf(ret_body, size, "%s", f->vault->body);
+}
+
+static void costs_the_same(void **state)
+{
+    const struct pair *pair = *state;
+    unsigned a[N_WORK], b[N_WORK];
+    char body_a[512], body_b[512];
+    measure(fixture, pair, &pair->a, a, body_a, sizeof body_a);
+    measure(fixture, pair, &pair->b, b, body_b, sizeof body_b);
+    for (unsigned i = 0; i < N_WORK; i++)
+        if (a[i] != b[i])
+            fail_msg("%s: %u and %u %s", pair->name, a[i], b[i], work_names[i]);
+    assert_string_equal(body_a, body_b);
+    if (a[SEAL] == 0 || (pair->a.who != KNOWN && a[LOOK] == 0))
+        fail_msg("%s: %u look-ups, %u sealings: nothing is seen", pair->name, a[LOOK], a[SEAL]);
+}
+
+/* The control: a difference that is there is seen. */
+static void sees_a_difference(void **state)
+{
+    (void)state;
+    unsigned before[N_WORK];
+    memset(counted, 0, sizeof counted);
+    assert_int_equal(test_vault_call(fixture->vault, "GET", "secret/data/other",
+                                     fixture->vault->root, NULL),
+                     404);
+    memcpy(before, counted, sizeof counted);
+    memset(counted, 0, sizeof counted);
+    assert_int_equal(test_vault_call(fixture->vault, "GET", "secret/data/known",
+                                     fixture->vault->root, NULL),
+                     200);
+    assert_true(before[HASH] > 0);
+    assert_true(counted[OPEN] > before[OPEN] && counted[LOOK] >= before[LOOK]);
+}
+
+int main(int argc, char **argv)
+{
+    struct CMUnitTest tests[N_PAIRS + 1] = {
+        {.name = "a difference is seen", .test_func = sees_a_difference}};
+    for (size_t i = 0; i < N_PAIRS; i++)
+        tests[i + 1] = (struct CMUnitTest){.name = pairs[i].name,
+                                           .test_func = costs_the_same,
+                                           .initial_state = (void *)(uintptr_t)&pairs[i]};
+    if (argc > 1)
+        cmocka_set_test_filter(argv[1]);
+    return cmocka_run_group_tests_name("timing", tests, make, end);
+}
