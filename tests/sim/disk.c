@@ -263,7 +263,7 @@ void disk_revive(void)
         node->size = node->saved_size;
         node->high = node->saved_high;
         node->saved = false;
-        (void)snprintf(node->path, PATH_ROOM, "%s", node->saved_path);
+        memcpy(node->path, node->saved_path, PATH_ROOM);
         if (node->path[0] == '\0' && node->kept_path[0] == '\0')
             node->used = false;
     }
