@@ -55,7 +55,7 @@ enum kt_kind kv_value(struct core *core, const struct mount *mount, struct snaps
     if (version == NULL || version->destroyed)
         return KT_NOT_FOUND;
     unsigned char key[KV_KEY];
-    kv_key(core, mount, path, version->number, key);
+    kv_key(core, mount, path, version->slot, key);
     struct entry entry;
     enum store_error found = snapshot_get(snapshot, kt_bytes(key, sizeof key), &entry);
     if (found != STORE_OK)
@@ -92,23 +92,29 @@ static uint32_t versions_kept(const struct kv_secret *secret, const struct kv_se
 }
 
 /* Versions at or below newest - keep vanish, but never one that a target may accept, nor one that
- * plays a part in a rotation. */
-static void prune(struct core *core, const struct mount *mount, struct batch *batch,
+ * plays a part in a rotation. Returns the slot of the first, whose record stays to be overwritten; 0:
+ * none. */
+static uint32_t prune(struct core *core, const struct mount *mount, struct batch *batch,
                   const char *path, struct kv_secret *secret, uint32_t keep)
 {
     if (secret->newest - secret->oldest >= keep)
         secret->oldest = secret->newest - keep + 1;
     size_t kept = 0;
     unsigned removed = 0;
+    uint32_t slot = 0;
     for (size_t i = 0; i < secret->n_versions; i++) {
         struct kv_version *v = &secret->versions[i];
         bool plays = v->number == secret->current || v->number == secret->pending ||
                      v->number == secret->previous;
         bool old = secret->newest >= keep && v->number <= secret->newest - keep;
         if (old && !plays && !v->accepted_maybe && removed < PRUNE_MAX) {
-            unsigned char key[KV_KEY];
-            kv_key(core, mount, path, v->number, key);
-            batch_delete(batch, kt_bytes(key, sizeof key));
+            if (slot == 0) {
+                slot = v->slot;
+            } else if (v->slot != 0) {
+                unsigned char key[KV_KEY];
+                kv_key(core, mount, path, v->slot, key);
+                batch_delete(batch, kt_bytes(key, sizeof key));
+            }
             removed++;
             continue;
         }
@@ -119,6 +125,31 @@ static void prune(struct core *core, const struct mount *mount, struct batch *ba
     for (size_t i = kept; i < secret->n_versions; i++)
         sodium_memzero(&secret->versions[i], sizeof secret->versions[i]);
     secret->n_versions = kept;
+    return slot;
+}
+
+static uint32_t new_slot(const struct kv_secret *secret)
+{
+    uint32_t last = 0;
+    for (size_t i = 0; i < secret->n_versions; i++)
+        if (secret->versions[i].slot > last)
+            last = secret->versions[i].slot;
+    return last + 1;
+}
+
+/* Seals the newest version's data into its slot. */
+static enum kt_kind put_value(struct core *core, const struct mount *mount, struct batch *batch,
+                              const char *path, const struct kv_version *v, struct kt_bytes data,
+                              struct kt_err *err)
+{
+    unsigned char key[KV_KEY];
+    kv_key(core, mount, path, v->slot, key);
+    kt_autobuf struct kt_buf sealed;
+    kt_buf_init(&sealed, STORE_VALUE_MAX);
+    enum kt_kind kind = kv_value_seal(v->dek, kt_bytes(key, sizeof key), data, &sealed, err);
+    if (kind == KT_OK)
+        batch_put(batch, kt_bytes(key, sizeof key), kt_buf_bytes(&sealed));
+    return kind;
 }
 
 int64_t kv_deletion_time(const struct kv_secret *secret, const struct kv_settings *settings,
@@ -155,14 +186,6 @@ enum kt_kind kv_write(struct core *core, const struct mount *mount, struct snaps
                              .created_ms = now_ms,
                              .deletion_ms = kv_deletion_time(secret, &settings, now_ms)};
     kt_random(v->dek, sizeof v->dek);
-    unsigned char key[KV_KEY];
-    kv_key(core, mount, path, v->number, key);
-    kt_autobuf struct kt_buf sealed;
-    kt_buf_init(&sealed, STORE_VALUE_MAX);
-    kind = kv_value_seal(v->dek, kt_bytes(key, sizeof key), data, &sealed, err);
-    if (kind != KT_OK)
-        return kind;
-    batch_put(batch, kt_bytes(key, sizeof key), kt_buf_bytes(&sealed));
     if (stage == KV_PENDING)
         secret->pending = v->number;
     else
@@ -170,8 +193,11 @@ enum kt_kind kv_write(struct core *core, const struct mount *mount, struct snaps
     if (secret->created_ms == 0)
         secret->created_ms = now_ms;
     secret->updated_ms = now_ms;
-    prune(core, mount, batch, path, secret, versions_kept(secret, &settings));
-    return kv_save(core, mount, batch, path, secret, err);
+    uint32_t slot = prune(core, mount, batch, path, secret, versions_kept(secret, &settings));
+    v = &secret->versions[secret->n_versions - 1];
+    v->slot = slot != 0 ? slot : new_slot(secret);
+    kind = put_value(core, mount, batch, path, v, data, err);
+    return kind == KT_OK ? kv_save(core, mount, batch, path, secret, err) : kind;
 }
 
 /* ---- destroying ---- */
@@ -186,6 +212,7 @@ enum kt_kind kv_forget(struct kv_version *version, struct kt_err *err)
         return KT_INVALID;
     }
     version->destroyed = true;
+    version->slot = 0;
     sodium_memzero(version->dek, sizeof version->dek);
     return KT_OK;
 }
@@ -198,11 +225,12 @@ enum kt_kind kv_destroy(struct core *core, const struct mount *mount, struct bat
         struct kv_version *v = &secret->versions[i];
         if (v->number != number || v->destroyed)
             continue;
+        uint32_t slot = v->slot;
         enum kt_kind kind = kv_forget(v, err);
         if (kind != KT_OK)
             return kind;
         unsigned char key[KV_KEY];
-        kv_key(core, mount, path, number, key);
+        kv_key(core, mount, path, slot, key);
         batch_delete(batch, kt_bytes(key, sizeof key));
     }
     return KT_OK;

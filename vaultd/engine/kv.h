@@ -14,6 +14,7 @@
 
 struct kv_version {
     uint32_t number;
+    uint32_t slot;              /* where its record stands; 0: it has none */
     int64_t created_ms;
     int64_t deletion_ms;        /* 0: none; in the future: still readable */
     bool destroyed;

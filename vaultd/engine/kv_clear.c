@@ -139,16 +139,23 @@ enum kt_kind kv_leave_job(struct core *core, const struct mount *mount, struct b
     return job_put(core, batch, JOB_SECRET, id + 1, kt_buf_bytes(&subject), err);
 }
 
-/* The metadata decide, and must stay as they were: a new secret of the name may have the number. */
+static bool holds_version(const struct kv_secret *secret, uint32_t slot)
+{
+    for (size_t i = 0; i < secret->n_versions; i++)
+        if (secret->versions[i].slot == slot)
+            return true;
+    return false;
+}
+
+/* The metadata decide, and must stay as they were: a new secret of the name may have the slot. */
 static enum kt_kind delete_keyless(struct job_step *step, struct cursor *cursor,
                                    const struct kv_secret *secret, struct kt_err *err)
 {
     struct entry entry;
     enum store_error found = STORE_OK;
     while (step->room > 0 && (found = cursor_next(cursor, &entry)) == STORE_OK) {
-        uint32_t number = kt_get_be32(entry.key.at + BARRIER_NAME_KEY);
-        const struct kv_version *version = kv_version(secret, number);
-        if (number == 0 || (version != NULL && !version->destroyed))
+        uint32_t slot = kt_get_be32(entry.key.at + BARRIER_NAME_KEY);
+        if (slot == 0 || holds_version(secret, slot))
             continue;
         batch_delete(step->batch, entry.key);
         step->room--;

@@ -289,7 +289,9 @@ enum kt_kind kv_metadata_delete(struct request *req, struct kt_err *err)
         return kt_fail(err, KT_NO_MEMORY, "deleting a secret");
     unsigned char key[KV_KEY];
     for (size_t i = 0; i < secret->n_versions && i < DELETE_MAX; i++) {
-        kv_key(req->core, req->mount, path, secret->versions[i].number, key);
+        if (secret->versions[i].slot == 0)
+            continue;
+        kv_key(req->core, req->mount, path, secret->versions[i].slot, key);
         batch_delete(batch, kt_bytes(key, sizeof key));
     }
     kv_key(req->core, req->mount, path, 0, key);

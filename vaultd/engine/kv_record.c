@@ -7,6 +7,7 @@
 #include "vaultd/barrier/format.h"
 
 #define FORMAT       1u
+#define META_FORMAT  2u
 #define VERSIONS_MAX 4096u
 #define PAD          64u
 #define NONCE        KT_AEAD_NONCE
@@ -26,7 +27,7 @@ void kv_key(struct core *core, const struct mount *mount, const char *path, uint
 
 void kv_meta_write(const struct kv_secret *secret, struct kt_buf *out)
 {
-    kt_buf_add_u8(out, FORMAT);
+    kt_buf_add_u8(out, META_FORMAT);
     kt_buf_add_u32(out, secret->newest);
     kt_buf_add_u32(out, secret->current);
     kt_buf_add_u32(out, secret->pending);
@@ -43,6 +44,7 @@ void kv_meta_write(const struct kv_secret *secret, struct kt_buf *out)
     for (size_t i = 0; i < secret->n_versions; i++) {
         const struct kv_version *v = &secret->versions[i];
         kt_buf_add_u32(out, v->number);
+        kt_buf_add_u32(out, v->slot);
         kt_buf_add_i64(out, v->created_ms);
         kt_buf_add_i64(out, v->deletion_ms);
         kt_buf_add_u8(out, (uint8_t)((v->destroyed ? VERSION_DESTROYED : 0) |
@@ -52,22 +54,26 @@ void kv_meta_write(const struct kv_secret *secret, struct kt_buf *out)
     }
 }
 
-static void read_version(struct kt_reader *r, struct kv_version *v)
+static void read_version(struct kt_reader *r, unsigned format, struct kv_version *v)
 {
     v->number = kt_read_u32(r);
+    if (format != 1)
+        v->slot = kt_read_u32(r);
     v->created_ms = kt_read_i64(r);
     v->deletion_ms = kt_read_i64(r);
     uint8_t flags = kt_read_u8(r);
     v->destroyed = (flags & VERSION_DESTROYED) != 0;
     v->accepted_maybe = (flags & VERSION_ACCEPTED) != 0;
+    if (format == 1)
+        v->slot = v->destroyed ? 0 : v->number;
     v->dead_proven_ms = kt_read_i64(r);
     struct kt_bytes dek = kt_read_bytes(r, sizeof v->dek);
     if (dek.at != NULL)
         memcpy(v->dek, dek.at, dek.len);
 }
 
-static enum kt_kind read_meta_1(struct kt_reader r, struct kt_arena *arena, struct kv_secret *ret,
-                                struct kt_err *err)
+static enum kt_kind read_meta(struct kt_reader r, unsigned format, struct kt_arena *arena,
+                              struct kv_secret *ret, struct kt_err *err)
 {
     struct kv_secret secret = {0};
     secret.newest = kt_read_u32(&r);
@@ -94,16 +100,16 @@ static enum kt_kind read_meta_1(struct kt_reader r, struct kt_arena *arena, stru
         return kt_fail(err, KT_NO_MEMORY, "reading a secret");
     secret.n_versions = n;
     for (size_t i = 0; i < n; i++)
-        read_version(&r, &secret.versions[i]);
+        read_version(&r, format, &secret.versions[i]);
     if (!kt_reader_done(&r))
         return kt_fail(err, KT_CORRUPT, "a secret's metadata is damaged");
     *ret = secret;
     return KT_OK;
 }
 
-typedef enum kt_kind read_meta_fn(struct kt_reader r, struct kt_arena *arena,
+typedef enum kt_kind read_meta_fn(struct kt_reader r, unsigned format, struct kt_arena *arena,
                                   struct kv_secret *ret, struct kt_err *err);
-static read_meta_fn *const meta_readers[] = {[FORMAT] = read_meta_1};
+static read_meta_fn *const meta_readers[] = {[1] = read_meta, [META_FORMAT] = read_meta};
 
 enum kt_kind kv_meta_read(struct kt_bytes record, struct kt_arena *arena, struct kv_secret *ret,
                           struct kt_err *err)
@@ -112,8 +118,8 @@ enum kt_kind kv_meta_read(struct kt_bytes record, struct kt_arena *arena, struct
     unsigned format = kt_read_u8(&r);
     read_meta_fn *read = FORMAT_ROW(meta_readers, format);
     if (read == NULL)
-        return format_refuse("a secret's metadata", format, FORMAT, err);
-    return read(r, arena, ret, err);
+        return format_refuse("a secret's metadata", format, META_FORMAT, err);
+    return read(r, format, arena, ret, err);
 }
 
 /* ---- a version's value ---- */

@@ -1,12 +1,13 @@
 /* vaultd/engine/kv_record.h - the stored forms of KV version 2; for the kv files only.
  *
- * Metadata (suffix 0), format 1: u8 format ‖ u32 newest, current, pending, previous ‖ u8 flags ‖ i64
+ * Metadata (suffix 0), format 2: u8 format ‖ u32 newest, current, pending, previous ‖ u8 flags ‖ i64
  * created, updated ‖ u32 max versions ‖ i64 delete after ‖ u32 oldest ‖ field custom metadata ‖ u32 n
- * ‖ n × (u32 number ‖ i64 created, deletion ‖ u8 flags ‖ i64 dead proven ‖ 32 key). Sealed by the
- * barrier.
- * Version (suffix u32be number), format 1: u8 format ‖ nonce24 ‖ ciphertext ‖ tag16 under the
+ * ‖ n × (u32 number ‖ u32 slot ‖ i64 created, deletion ‖ u8 flags ‖ i64 dead proven ‖ 32 key). Sealed
+ * by the barrier. Format 1 has no slots: they are the numbers.
+ * Version (suffix u32be slot), format 1: u8 format ‖ nonce24 ‖ ciphertext ‖ tag16 under the
  * version's own key, XChaCha20-Poly1305, AAD = the store key; plaintext u32 length ‖ JSON text ‖
- * zeroes to a multiple of 64. That key stands in the metadata alone: without it the version is gone.
+ * zeroes to a multiple of 64. A new version takes the slot of the one that it pushes out: the record is
+ * overwritten where it stands, and a commit touches a page less of the store. That key stands in the metadata alone: without it the version is gone.
  * Name: u8 format ‖ field name ("c" or "b/"). Sealed by the barrier.
  * Mount settings: u8 format ‖ u32 max versions ‖ u8 cas required ‖ i64 delete after. */
 #pragma once

@@ -109,6 +109,7 @@ static enum kt_kind destroy_one(struct request *req, struct kv_secret *secret,
 {
     if (version->destroyed)
         return KT_OK;
+    uint32_t slot = version->slot;
     enum kt_kind kind = check_not_in_use(req, secret, version, err);
     if (kind == KT_OK)
         kind = kv_forget(version, err);
@@ -120,7 +121,7 @@ static enum kt_kind destroy_one(struct request *req, struct kv_secret *secret,
     const char *path = request_param(req, "path");
     if (*changed < DESTROY_MAX) {
         unsigned char key[KV_KEY];
-        kv_key(req->core, req->mount, path, version->number, key);
+        kv_key(req->core, req->mount, path, slot, key);
         batch_delete(batch, kt_bytes(key, sizeof key));
     } else if (*changed == DESTROY_MAX) {
         kind = kv_leave_job(req->core, req->mount, batch, path, err);

@@ -1,0 +1,173 @@
+/* Where the records of a secret's versions stand: a new one takes the place of the one it pushes out. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "tests/support/vault.h"
+#include "vaultd/engine/kv_record.h"
+
+static int make(void **state)
+{
+    *state = test_vault_new(true);
+    return 0;
+}
+
+static int end(void **state)
+{
+    test_vault_free(*state);
+    return 0;
+}
+
+static void write_number(struct test_vault *vault, unsigned number)
+{
+    char body[64];
+    (void)snprintf(body, sizeof body, "{\"data\":{\"n\":\"value %u\"}}", number);
+    assert_int_equal(test_vault_call(vault, "PUT", "secret/data/a", vault->root, body), 200);
+}
+
+static void assert_version(struct test_vault *vault, unsigned number, unsigned status)
+{
+    char path[64], text[64];
+    (void)snprintf(path, sizeof path, "secret/data/a?version=%u", number);
+    (void)snprintf(text, sizeof text, "\"value %u\"", number);
+    assert_int_equal(test_vault_call(vault, "GET", path, vault->root, NULL), status);
+    assert_int_equal(test_vault_said(vault, text), status == 200);
+}
+
+static uint64_t entries(struct test_vault *vault)
+{
+    struct store_status status;
+    store_status(vault->store, &status);
+    return status.entries;
+}
+
+static void a_new_version_takes_the_place_of_the_oldest(void **state)
+{
+    struct test_vault *vault = *state;
+    for (unsigned i = 1; i <= 10; i++)
+        write_number(vault, i);
+    uint64_t full = entries(vault);
+    for (unsigned i = 11; i <= 25; i++) {
+        write_number(vault, i);
+        assert_int_equal(entries(vault), full);
+    }
+    for (unsigned i = 1; i <= 25; i++)
+        assert_version(vault, i, i <= 15 ? 404 : 200);
+}
+
+static void a_destroyed_version_has_no_place(void **state)
+{
+    struct test_vault *vault = *state;
+    for (unsigned i = 1; i <= 10; i++)
+        write_number(vault, i);
+    uint64_t full = entries(vault);
+    assert_int_equal(test_vault_call(vault, "PUT", "secret/destroy/a", vault->root,
+                                     "{\"versions\":[1,10]}"),
+                     204);
+    assert_int_equal(entries(vault), full - 2);
+    /* Pushes out number 1, whose record is gone: the new one may stand where 10 stood. */
+    write_number(vault, 11);
+    assert_int_equal(entries(vault), full - 1);
+    for (unsigned i = 12; i <= 20; i++)
+        write_number(vault, i);
+    for (unsigned i = 11; i <= 20; i++)
+        assert_version(vault, i, 200);
+    assert_version(vault, 10, 404);
+    assert_int_equal(entries(vault), full);
+}
+
+static void fewer_versions_kept_leave_nothing_behind(void **state)
+{
+    struct test_vault *vault = *state;
+    for (unsigned i = 1; i <= 10; i++)
+        write_number(vault, i);
+    uint64_t full = entries(vault);
+    assert_int_equal(test_vault_call(vault, "PUT", "secret/metadata/a", vault->root,
+                                     "{\"max_versions\":3}"),
+                     204);
+    for (unsigned i = 11; i <= 14; i++)
+        write_number(vault, i);
+    assert_int_equal(entries(vault), full - 7);
+    for (unsigned i = 11; i <= 14; i++)
+        assert_version(vault, i, i == 11 ? 404 : 200);
+    assert_int_equal(test_vault_call(vault, "DELETE", "secret/metadata/a", vault->root, NULL), 204);
+    assert_int_equal(entries(vault), full - 12); /* with the metadata and the name */
+}
+
+/* ---- the stored form ---- */
+
+static void put_format_1(struct kt_buf *out)
+{
+    static const unsigned char dek[32] = {7};
+    static const struct {
+        uint32_t number;
+        uint8_t flags;
+    } versions[] = {{41, 0}, {42, 1}, {43, 2}};
+    kt_buf_add_u8(out, 1);
+    kt_buf_add_u32(out, 43);
+    kt_buf_add_u32(out, 43);
+    kt_buf_add_u32(out, 0);
+    kt_buf_add_u32(out, 0);
+    kt_buf_add_u8(out, 0);
+    kt_buf_add_i64(out, 1000);
+    kt_buf_add_i64(out, 2000);
+    kt_buf_add_u32(out, 0);
+    kt_buf_add_i64(out, 0);
+    kt_buf_add_u32(out, 41);
+    kt_buf_add_field(out, kt_bytes(NULL, 0));
+    kt_buf_add_u32(out, 3);
+    for (size_t i = 0; i < 3; i++) {
+        kt_buf_add_u32(out, versions[i].number);
+        kt_buf_add_i64(out, 1000);
+        kt_buf_add_i64(out, 0);
+        kt_buf_add_u8(out, versions[i].flags);
+        kt_buf_add_i64(out, 0);
+        kt_buf_add(out, dek, sizeof dek);
+    }
+}
+
+/* In the older form a record stands under its version's number; a destroyed version has none. */
+static void the_older_form_is_read_and_written_anew(void **state)
+{
+    (void)state;
+    struct kt_arena arena;
+    struct kt_buf old, anew;
+    struct kv_secret secret, again;
+    kt_arena_init(&arena, 1 << 20);
+    kt_buf_init(&old, 4096);
+    kt_buf_init(&anew, 4096);
+    put_format_1(&old);
+    assert_int_equal(kv_meta_read(kt_buf_bytes(&old), &arena, &secret, NULL), KT_OK);
+    assert_int_equal(secret.n_versions, 3);
+    static const uint32_t slots[] = {41, 0, 43};
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(secret.versions[i].slot, slots[i]);
+    secret.versions[2].slot = 44;
+    kv_meta_write(&secret, &anew);
+    assert_int_equal(kv_meta_read(kt_buf_bytes(&anew), &arena, &again, NULL), KT_OK);
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(again.versions[i].number, 41 + i);
+        assert_int_equal(again.versions[i].slot, i == 2 ? 44 : slots[i]);
+        assert_int_equal(again.versions[i].dek[0], 7);
+        assert_int_equal(again.versions[i].destroyed, i == 1);
+    }
+    assert_true(again.versions[2].accepted_maybe);
+    kt_buf_free(&old);
+    kt_buf_free(&anew);
+    kt_arena_free(&arena);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_new_version_takes_the_place_of_the_oldest, make, end),
+        cmocka_unit_test_setup_teardown(a_destroyed_version_has_no_place, make, end),
+        cmocka_unit_test_setup_teardown(fewer_versions_kept_leave_nothing_behind, make, end),
+        cmocka_unit_test(the_older_form_is_read_and_written_anew),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
