@@ -358,6 +358,8 @@ static bool attempt(struct scene *s, const struct row *row, struct fault *fault)
     (void)alarm(0);
     bool met = fault_hits() > 0;
     bool ok = status == row->request.wanted || (row->request.wanted == 0 && status < 500);
+    if (!met && !ok && fault_vault_mend(&s->v))
+        return true; /* what a thread of its own met in the attempt before was noticed only now */
     if (!met && !ok)
         fail_msg("%s, untouched: %u %s", at.row, status, said(s));
     if (!ok)
