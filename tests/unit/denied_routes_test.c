@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "tests/support/vault.h"
-#include "vaultd/engine/engine.h"
+#include "vaultd/core/engine.h"
 
 static const struct {
     const char *type, *path;

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "vaultd/engine/engine.h"
+#include "vaultd/core/engine.h"
 
 static const struct route routes[] = {
     {.pattern = "config", .help = "0"},

@@ -62,7 +62,11 @@ enum kt_kind token_update(struct core *core, struct batch *batch, const struct t
 enum kt_kind token_end(struct core *core, struct batch *batch, const struct token *token,
                        bool keep_children, struct kt_err *err) KT_MUST_CHECK;
 
-/* ---- for core/jobs.c ---- */
+/* ---- for the core ---- */
+/* Before the first commit: it follows what changes a token. */
+struct tokens *tokens_new(struct store *store);
+void tokens_free(struct tokens *tokens);
+
 struct job_step;
 /* Ends tokens whose time has come, as long as there is room; *ret_more: there are others. */
 enum kt_kind token_due(struct job_step *step, bool *ret_more, struct kt_err *err) KT_MUST_CHECK;

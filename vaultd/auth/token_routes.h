@@ -1,7 +1,7 @@
 /* vaultd/auth/token_routes.h - auth/token/: make, look up, renew, revoke. */
 #pragma once
 
-#include "vaultd/engine/engine.h"
+#include "vaultd/core/engine.h"
 
 extern const struct engine token_engine;
 

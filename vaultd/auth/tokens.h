@@ -15,9 +15,6 @@ struct tokens {
     pthread_key_t cache;
     atomic_uint_fast64_t last_change; /* newest fold that touched a token's record */
 };
-/* Before the first commit: it follows what changes a token. */
-struct tokens *tokens_new(struct store *store);
-void tokens_free(struct tokens *tokens);
 
 #define TOKEN_CHILD_KEY 49u
 #define TOKEN_DUE_KEY   25u

@@ -9,13 +9,14 @@
 #include "lib/cleanup.h"
 #include "lib/failpoint.h"
 #include "lib/log.h"
-#include "vaultd/auth/tokens.h"
+#include "vaultd/auth/token.h"
 #include "vaultd/core/heap.h"
 #include "vaultd/core/jobs.h"
 #include "vaultd/core/mounts.h"
 #include "vaultd/core/private.h"
 #include "vaultd/core/upkeep.h"
 #include "vaultd/fleet/fleet.h"
+#include "vaultd/policy/policies.h"
 #include "vaultd/rotation/rotation.h"
 
 #define HOUSEKEEPING_MS        1000

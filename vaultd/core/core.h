@@ -8,8 +8,8 @@
 #include "lib/clock.h"
 #include "vaultd/audit/audit.h"
 #include "vaultd/barrier/barrier.h"
+#include "vaultd/core/engine.h"
 #include "vaultd/core/wait.h"
-#include "vaultd/engine/engine.h"
 #include "vaultd/store/store.h"
 
 struct mounts;

@@ -10,6 +10,7 @@
 #include "vaultd/core/mounts.h"
 #include "vaultd/core/path.h"
 #include "vaultd/core/private.h"
+#include "vaultd/policy/policies.h"
 
 /* A write whose conditions failed is tried again from a new snapshot. Each round at least one of
  * those who met on a record got through, so this many can meet. */

@@ -8,7 +8,6 @@
 #include "vaultd/core/meter.h"
 #include "vaultd/core/pipeline.h"
 #include "vaultd/core/refusals.h"
-#include "vaultd/policy/policies.h"
 
 struct mount_table;
 struct wait_entry;

@@ -9,6 +9,7 @@
 #include "lib/failpoint.h"
 #include "lib/random.h"
 #include "vaultd/core/private.h"
+#include "vaultd/policy/policy.h"
 
 #define ARENA_MAX ((size_t)64 * 1024 * 1024)
 #define REPLY_MAX ((size_t)16 * 1024 * 1024)

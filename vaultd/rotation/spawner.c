@@ -289,7 +289,7 @@ enum kt_kind spawner_run(struct spawner *spawner, const struct driver_step *step
         return kind;
     struct driver_result result = {0};
     if (error == EAGAIN)
-        say(&result, "busy", "%u steps are running already", SPAWNER_WORKERS_MAX);
+        say(&result, "busy", "%u steps are running already", SPAWN_WORKERS_MAX);
     else if (error != 0)
         say(&result, "worker", "cannot start a driver process: %s", kt_errno_text(error));
     else if (kt_ipc_send(socket, kt_buf_bytes(&buf), NULL, 0, kt_ipc_deadline(START_MS), NULL) !=

@@ -10,12 +10,10 @@
  *          itself, with its workers, when vaultd does.
  * Threads: spawner_start(), spawner_stop(): one thread. spawner_run(), spawner_interrupt(): any
  *          thread, several at a time. spawner_run() blocks: a rotation thread, never an HTTP thread.
- * Limits:  SPAWNER_WORKERS_MAX steps at a time; one more gets DRIVER_UNREACH, code "busy". */
+ * Limits:  SPAWN_WORKERS_MAX steps at a time; one more gets DRIVER_UNREACH, code "busy". */
 #pragma once
 
 #include "lib/driver/driver.h"
-
-#define SPAWNER_WORKERS_MAX 32u
 
 struct spawner;
 

@@ -18,7 +18,6 @@
 
 #include "lib/ipc.h"
 #include "lib/process.h"
-#include "vaultd/rotation/spawner.h"
 #include "vaultd/spawn/protocol.h"
 
 struct worker {
@@ -30,7 +29,7 @@ struct worker {
 struct spawn {
     int worker_file;
     int signals;
-    struct worker workers[SPAWNER_WORKERS_MAX];
+    struct worker workers[SPAWN_WORKERS_MAX];
 };
 
 /* Between fork and exec. What it inherits: the socket as descriptor 3, nothing else. */
@@ -57,7 +56,7 @@ _Noreturn static void become_worker(int worker_file, int socket)
 
 static struct worker *free_worker(struct spawn *spawn)
 {
-    for (size_t i = 0; i < SPAWNER_WORKERS_MAX; i++) {
+    for (size_t i = 0; i < SPAWN_WORKERS_MAX; i++) {
         if (spawn->workers[i].pid == 0)
             return &spawn->workers[i];
     }
@@ -102,7 +101,7 @@ static bool answer_start(struct spawn *spawn, uint32_t id)
 
 static void kill_workers(const struct spawn *spawn, const uint32_t *id)
 {
-    for (size_t i = 0; i < SPAWNER_WORKERS_MAX; i++) {
+    for (size_t i = 0; i < SPAWN_WORKERS_MAX; i++) {
         const struct worker *worker = &spawn->workers[i];
         if (worker->pid > 0 && (id == NULL || worker->id == *id))
             (void)kill(worker->pid, SIGKILL);
@@ -127,7 +126,7 @@ static void reap(struct spawn *spawn)
     (void)!read(spawn->signals, &info, sizeof(info)); /* several deaths may be one signal */
     int status = 0;
     for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
-        for (size_t i = 0; i < SPAWNER_WORKERS_MAX; i++) {
+        for (size_t i = 0; i < SPAWN_WORKERS_MAX; i++) {
             if (spawn->workers[i].pid == pid)
                 say_ended(&spawn->workers[i], status);
         }

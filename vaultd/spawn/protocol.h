@@ -18,6 +18,7 @@
 
 #define SPAWN_FD      3
 #define SPAWN_MESSAGE 9u
+#define SPAWN_WORKERS_MAX 32u /* at a time; a START over it is answered EAGAIN */
 
 enum spawn_letter { SPAWN_HELLO = 'H', SPAWN_START = 'S', SPAWN_KILL = 'K', SPAWN_ENDED = 'E' };
 

@@ -1,4 +1,4 @@
-/* vaultd/engine/engine.h - what can be asked of a mount: its routes, one row each.
+/* vaultd/core/engine.h - what can be asked of a mount: its routes, one row each.
  *
  * What:    An engine is a table of routes. The pipeline finds the row, makes every check that the
  *          row says, and only then calls the handler. No handler checks a permission itself.
@@ -6,7 +6,7 @@
  * Pattern: segments separated by '/'; "{name}" is one segment, "{name...}" the rest of the path
  *          (may be empty only in "{name...?}"); everything else is literal. Rows are tried in
  *          order. "mounts/{path...}/tune" is allowed: a tail after the rest.
- * Add one: one row, and a handler in a file of its own. */
+ * Add one: one row, and a handler in a file of its own. An engine: a row in vaultd/engine/table.c. */
 #pragma once
 
 #include "vaultd/core/request.h"

@@ -1,4 +1,4 @@
-#include "vaultd/engine/engine.h"
+#include "vaultd/core/engine.h"
 
 #include <string.h>
 
