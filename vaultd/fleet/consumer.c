@@ -1,6 +1,8 @@
 #include "vaultd/fleet/consumer.h"
 
-#define RECORD_MAX (16u * 1024u)
+#include "vaultd/core/rows.h"
+
+#define RECORD_MAX ((size_t)16 * 1024)
 
 #define ROW(member, type, most) RECORD_ROW(struct consumer, member, type, most)
 static const struct record_row rows_1[] = {
@@ -22,7 +24,7 @@ static const struct record_row rows_1[] = {
 static const struct record_form forms[] = {RECORD_FORM(1, rows_1)};
 const struct record_kind consumer_kind = {"consumer", forms, 1, sizeof(struct consumer)};
 
-#define X(name, text) [name] = text,
+#define X(name, text) [name] = (text),
 static const char *const state_texts[] = {CONSUMER_STATES(X)};
 #undef X
 
@@ -44,9 +46,7 @@ bool consumer_state_parse(const char *text, enum consumer_state *ret)
 static enum kt_kind read_entry(struct request *req, const struct entry *entry, struct kt_buf *plain,
                                struct consumer *ret, struct kt_err *err)
 {
-    kt_buf_reset(plain);
-    enum kt_kind kind =
-        barrier_open_entry(req->core->barrier, entry->key, entry->value, plain, err);
+    enum kt_kind kind = rows_open(req, entry, plain, err);
     if (kind == KT_OK)
         kind = record_read(&consumer_kind, kt_buf_bytes(plain), &req->arena, ret, err);
     if (kind == KT_OK)
@@ -54,42 +54,39 @@ static enum kt_kind read_entry(struct request *req, const struct entry *entry, s
     return kind;
 }
 
+/* The secret's consumers, the head among them. */
+static void begin_rows(struct request *req, const unsigned char secret[RUN_ID], struct rows *rows,
+                       unsigned char ret_head[BARRIER_NAME_KEY])
+{
+    unsigned char prefix[BARRIER_FOLDER_PREFIX];
+    consumers_prefix(req->core, secret, prefix);
+    consumers_head(req->core, secret, ret_head);
+    rows_begin(rows, req, kt_bytes(prefix, sizeof prefix), kt_bytes(NULL, 0),
+               "reading the consumers of a secret");
+}
+
 enum kt_kind consumers_load(struct request *req, const unsigned char secret[RUN_ID],
                             const char *host, struct consumer **ret, size_t *ret_n,
                             struct kt_err *err)
 {
-    unsigned char prefix[BARRIER_FOLDER_PREFIX], head[BARRIER_NAME_KEY];
-    consumers_prefix(req->core, secret, prefix);
-    consumers_head(req->core, secret, head);
-    struct cursor *cursor = NULL;
-    if (cursor_open(req->snapshot, kt_bytes(prefix, sizeof prefix), kt_bytes(NULL, 0), &cursor) !=
-        STORE_OK)
-        return kt_fail(err, KT_IO, "reading the consumers of a secret");
     kt_autobuf struct kt_buf plain;
     kt_buf_init(&plain, RECORD_MAX);
     struct consumer *all = NULL;
     size_t n = 0, room = 0;
     enum kt_kind kind = KT_OK;
-    struct entry entry;
-    while (kind == KT_OK && cursor_next(cursor, &entry) == STORE_OK) {
-        if (kt_bytes_equal(entry.key, kt_bytes(head, sizeof head)))
+    unsigned char head[BARRIER_NAME_KEY];
+    struct rows rows;
+    begin_rows(req, secret, &rows, head);
+    while (kind == KT_OK && rows_next(&rows)) {
+        if (kt_bytes_equal(rows.entry.key, kt_bytes(head, sizeof head)))
             continue;
-        if (n == room) {
-            room = room == 0 ? 16 : room * 2;
-            struct consumer *more = kt_arena_take(&req->arena, room * sizeof *more);
-            if (more == NULL) {
-                kind = kt_fail(err, KT_NO_MEMORY, "reading the consumers of a secret");
-                break;
-            }
-            if (n > 0)
-                memcpy(more, all, n * sizeof *more);
-            all = more;
-        }
-        kind = read_entry(req, &entry, &plain, &all[n], err);
+        all = rows_room(req, all, n, &room, sizeof *all);
+        kind = all == NULL ? kt_fail(err, KT_NO_MEMORY, "reading the consumers of a secret")
+                           : read_entry(req, &rows.entry, &plain, &all[n], err);
         if (kind == KT_OK && (host == NULL || strcmp(all[n].host, host) == 0))
             n++;
     }
-    cursor_close(cursor);
+    kind = rows_end(&rows, kind, err);
     if (kind != KT_OK)
         return kind;
     *ret = all;
@@ -100,20 +97,16 @@ enum kt_kind consumers_load(struct request *req, const unsigned char secret[RUN_
 enum kt_kind consumers_count(struct request *req, const unsigned char secret[RUN_ID], size_t *ret,
                              struct kt_err *err)
 {
-    unsigned char prefix[BARRIER_FOLDER_PREFIX], head[BARRIER_NAME_KEY];
-    consumers_prefix(req->core, secret, prefix);
-    consumers_head(req->core, secret, head);
-    struct cursor *cursor = NULL;
-    if (cursor_open(req->snapshot, kt_bytes(prefix, sizeof prefix), kt_bytes(NULL, 0), &cursor) !=
-        STORE_OK)
-        return kt_fail(err, KT_IO, "counting the consumers of a secret");
+    unsigned char head[BARRIER_NAME_KEY];
     size_t n = 0;
-    struct entry entry;
-    while (cursor_next(cursor, &entry) == STORE_OK)
-        n += !kt_bytes_equal(entry.key, kt_bytes(head, sizeof head));
-    cursor_close(cursor);
-    *ret = n;
-    return KT_OK;
+    struct rows rows;
+    begin_rows(req, secret, &rows, head);
+    while (rows_next(&rows))
+        n += !kt_bytes_equal(rows.entry.key, kt_bytes(head, sizeof head));
+    enum kt_kind kind = rows_end(&rows, KT_OK, err);
+    if (kind == KT_OK)
+        *ret = n;
+    return kind;
 }
 
 enum kt_kind consumer_load(struct request *req, const unsigned char secret[RUN_ID],

@@ -1,6 +1,8 @@
 #include "vaultd/fleet/consumer.h"
 
-#define RECORD_MAX (512u * 1024u)
+#include "vaultd/core/rows.h"
+
+#define RECORD_MAX ((size_t)512 * 1024)
 #define HOSTS_MAX  20000u
 
 #define ROW(member, type, most) RECORD_ROW(struct host, member, type, most)
@@ -56,34 +58,21 @@ enum kt_kind hosts_load(struct request *req, struct host **ret, size_t *ret_n, s
 {
     unsigned char prefix[BARRIER_FOLDER_PREFIX];
     hosts_prefix(req->core, prefix);
-    struct cursor *cursor = NULL;
-    if (cursor_open(req->snapshot, kt_bytes(prefix, sizeof prefix), kt_bytes(NULL, 0), &cursor) !=
-        STORE_OK)
-        return kt_fail(err, KT_IO, "reading the hosts");
     kt_autobuf struct kt_buf plain;
     kt_buf_init(&plain, RECORD_MAX);
     struct host *all = NULL;
     size_t n = 0, room = 0;
     enum kt_kind kind = KT_OK;
-    struct entry entry;
-    while (kind == KT_OK && n < HOSTS_MAX && cursor_next(cursor, &entry) == STORE_OK) {
-        if (n == room) {
-            room = room == 0 ? 16 : room * 2;
-            struct host *more = kt_arena_take(&req->arena, room * sizeof *more);
-            if (more == NULL) {
-                kind = kt_fail(err, KT_NO_MEMORY, "reading the hosts");
-                break;
-            }
-            if (n > 0)
-                memcpy(more, all, n * sizeof *more);
-            all = more;
-        }
-        kt_buf_reset(&plain);
-        kind = barrier_open_entry(req->core->barrier, entry.key, entry.value, &plain, err);
+    struct rows rows;
+    rows_begin(&rows, req, kt_bytes(prefix, sizeof prefix), kt_bytes(NULL, 0), "reading the hosts");
+    while (kind == KT_OK && n < HOSTS_MAX && rows_next(&rows)) {
+        all = rows_room(req, all, n, &room, sizeof *all);
+        kind = all == NULL ? kt_fail(err, KT_NO_MEMORY, "reading the hosts")
+                           : rows_open(req, &rows.entry, &plain, err);
         if (kind == KT_OK)
             kind = record_read(&host_kind, kt_buf_bytes(&plain), &req->arena, &all[n++], err);
     }
-    cursor_close(cursor);
+    kind = rows_end(&rows, kind, err);
     if (kind != KT_OK)
         return kind;
     *ret = all;

@@ -7,6 +7,7 @@
 #include "lib/cleanup.h"
 #include "lib/failpoint.h"
 #include "vaultd/auth/token.h"
+#include "vaultd/core/rows.h"
 
 #define RECORD_MAX 4096u
 #define WAYS       4u
@@ -155,15 +156,12 @@ void ledger_note(struct ledger *ledger, struct request *req, const unsigned char
 
 /* ---- reading it ---- */
 
-static enum kt_kind open_cursor(struct request *req, const unsigned char secret[RUN_ID],
-                                struct cursor **ret, struct kt_err *err)
+static void begin_rows(struct request *req, const unsigned char secret[RUN_ID], struct rows *rows)
 {
     unsigned char prefix[BARRIER_FOLDER_PREFIX];
     ledger_prefix(req->core, secret, prefix);
-    if (cursor_open(req->snapshot, kt_bytes(prefix, sizeof prefix), kt_bytes(NULL, 0), ret) !=
-        STORE_OK)
-        return kt_fail(err, KT_IO, "reading who read a secret");
-    return KT_OK;
+    rows_begin(rows, req, kt_bytes(prefix, sizeof prefix), kt_bytes(NULL, 0),
+               "reading who read a secret");
 }
 
 static enum kt_kind open_row(struct request *req, struct kt_bytes key, struct reader *ret,
@@ -203,29 +201,26 @@ enum kt_kind readers_behind(struct request *req, const unsigned char secret[RUN_
 {
     unsigned char head[LEDGER_KEY];
     ledger_head(req->core, secret, head);
-    struct cursor *cursor = NULL;
-    enum kt_kind kind = open_cursor(req, secret, &cursor, err);
-    if (kind != KT_OK)
-        return kind;
+    struct rows rows;
+    begin_rows(req, secret, &rows);
+    enum kt_kind kind = KT_OK;
     struct group group = {.any = false};
-    struct entry entry;
     bool on = true;
-    while (kind == KT_OK && on && cursor_next(cursor, &entry) == STORE_OK) {
-        if (entry.key.len != LEDGER_KEY || kt_bytes_equal(entry.key, kt_bytes(head, sizeof head)))
+    while (kind == KT_OK && on && rows_next(&rows)) {
+        struct kt_bytes key = rows.entry.key;
+        if (key.len != LEDGER_KEY || kt_bytes_equal(key, kt_bytes(head, sizeof head)))
             continue;
-        if (!group.any || memcmp(group.name, entry.key.at, sizeof group.name) != 0) {
+        if (!group.any || memcmp(group.name, key.at, sizeof group.name) != 0) {
             kind = end_group(req, &group, version, each, arg, &on, err);
             group = (struct group){.any = true};
-            memcpy(group.name, entry.key.at, sizeof group.name);
+            memcpy(group.name, key.at, sizeof group.name);
         }
-        uint32_t number = kt_get_be32(entry.key.at + BARRIER_NAME_KEY);
+        uint32_t number = kt_get_be32(key.at + BARRIER_NAME_KEY);
         group.read_it = group.read_it || number == version;
         group.went_on = group.went_on || number >= newer;
     }
-    if (kind == KT_OK && on)
-        kind = end_group(req, &group, version, each, arg, &on, err);
-    cursor_close(cursor);
-    return kind;
+    kind = rows_end(&rows, kind, err);
+    return kind == KT_OK && on ? end_group(req, &group, version, each, arg, &on, err) : kind;
 }
 
 bool reader_is_there(struct request *req, const unsigned char secret[RUN_ID], const char *identity,
@@ -259,24 +254,24 @@ enum kt_kind readers_forget(struct request *req, const unsigned char secret[RUN_
     struct batch *batch = request_batch(req);
     unsigned char head[LEDGER_KEY];
     ledger_head(req->core, secret, head);
-    struct cursor *cursor = NULL;
-    enum kt_kind kind = batch == NULL ? kt_fail(err, KT_NO_MEMORY, "forgetting first reads")
-                                      : open_cursor(req, secret, &cursor, err);
-    if (kind != KT_OK)
-        return kind;
+    if (batch == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "forgetting first reads");
     bool more = false;
-    struct entry entry;
-    while (!more && cursor_next(cursor, &entry) == STORE_OK) {
-        if (entry.key.len != LEDGER_KEY || kt_bytes_equal(entry.key, kt_bytes(head, sizeof head)) ||
-            kt_get_be32(entry.key.at + BARRIER_NAME_KEY) >= version)
+    struct rows rows;
+    begin_rows(req, secret, &rows);
+    while (!more && rows_next(&rows)) {
+        struct kt_bytes key = rows.entry.key;
+        if (key.len != LEDGER_KEY || kt_bytes_equal(key, kt_bytes(head, sizeof head)) ||
+            kt_get_be32(key.at + BARRIER_NAME_KEY) >= version)
             continue;
         more = most == 0;
         if (!more) {
-            batch_delete(batch, entry.key);
+            batch_delete(batch, key);
             most--;
         }
     }
-    cursor_close(cursor);
-    *ret_more = more;
-    return KT_OK;
+    enum kt_kind kind = rows_end(&rows, KT_OK, err);
+    if (kind == KT_OK)
+        *ret_more = more;
+    return kind;
 }

@@ -1,4 +1,5 @@
 #include "vaultd/auth/token.h"
+#include "vaultd/core/rows.h"
 #include "vaultd/rotation/engine.h"
 #include "vaultd/rotation/text.h"
 #include "vaultd/rotation/work.h"
@@ -89,20 +90,18 @@ enum kt_kind runs_list(struct request *req, struct kt_err *err)
     kind = list_prefix(req, prefix, &len, err);
     if (kind != KT_OK)
         return kind;
-    struct cursor *cursor = NULL;
-    if (cursor_open(req->snapshot, kt_bytes(prefix, len), kt_bytes(NULL, 0), &cursor) != STORE_OK)
-        return kt_fail(err, KT_IO, "listing runs");
     struct run *runs = kt_arena_take(&req->arena, (size_t)limit * sizeof *runs);
-    size_t n = 0;
-    struct entry entry;
     if (runs == NULL)
-        kind = kt_fail(err, KT_NO_MEMORY, "listing runs");
-    while (kind == KT_OK && n < (size_t)limit && cursor_next(cursor, &entry) == STORE_OK) {
+        return kt_fail(err, KT_NO_MEMORY, "listing runs");
+    size_t n = 0;
+    struct rows rows;
+    rows_begin(&rows, req, kt_bytes(prefix, len), kt_bytes(NULL, 0), "listing runs");
+    while (kind == KT_OK && n < (size_t)limit && rows_next(&rows)) {
         unsigned char id[RUN_ID];
-        run_id_of_key(entry.key, id);
+        run_id_of_key(rows.entry.key, id);
         kind = run_load(req, id, &runs[n++], err);
     }
-    cursor_close(cursor);
+    kind = rows_end(&rows, kind, err);
     if (kind != KT_OK || n == 0)
         return kind;
     char text[RUN_ID_TEXT];

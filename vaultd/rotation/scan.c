@@ -3,6 +3,7 @@
 
 #include "lib/failpoint.h"
 #include "lib/log.h"
+#include "vaultd/core/rows.h"
 #include "vaultd/rotation/engine.h"
 #include "vaultd/rotation/run.h"
 
@@ -191,29 +192,24 @@ static enum kt_kind scan_handler(struct request *req, struct kt_err *err)
     unsigned char table = TABLE_DUE;
     p->more = p->started = p->touches = false;
     p->next_ms = INT64_MAX;
-    struct cursor *cursor = NULL;
-    if (cursor_open(req->snapshot, kt_bytes(&table, 1),
-                    p->has_from ? kt_bytes(p->from, DUE_KEY) : kt_bytes(NULL, 0), &cursor) !=
-        STORE_OK)
-        return kt_fail(err, KT_IO, "looking at what is due");
     enum kt_kind kind = KT_OK;
-    struct entry entry;
-    for (unsigned i = 0; i < ROWS_MOST && kind == KT_OK && !p->more; i++) {
-        if (cursor_next(cursor, &entry) != STORE_OK)
-            break;
-        if (entry.key.len != DUE_KEY ||
-            (p->has_from && memcmp(entry.key.at, p->from, DUE_KEY) == 0))
+    struct rows rows;
+    rows_begin(&rows, req, kt_bytes(&table, 1), kt_bytes(p->from, p->has_from ? DUE_KEY : 0),
+               "looking at what is due");
+    for (unsigned i = 0; i < ROWS_MOST && kind == KT_OK && !p->more && rows_next(&rows); i++) {
+        struct kt_bytes key = rows.entry.key;
+        if (key.len != DUE_KEY || (p->has_from && memcmp(key.at, p->from, DUE_KEY) == 0))
             continue;
-        int64_t due = due_time_of_key(entry.key);
+        int64_t due = due_time_of_key(key);
         if (due > req->now_ms) {
             p->next_ms = due < p->next_ms ? due : p->next_ms;
             break;
         }
-        kind = look_at_row(p, req, &entry, err);
+        kind = look_at_row(p, req, &rows.entry, err);
         if (kind == KT_CORRUPT || kind == KT_INVALID || kind == KT_NOT_FOUND) {
             /* One row that cannot be read does not hold up all behind it. */
             kt_log_err(KT_LOG_WARNING, "rotation-due", err);
-            pass_over(p, entry.key, req->now_ms + LATER_MS);
+            pass_over(p, key, req->now_ms + LATER_MS);
             batch_free(req->batch);
             req->batch = NULL;
             p->more = p->started = false;
@@ -221,8 +217,7 @@ static enum kt_kind scan_handler(struct request *req, struct kt_err *err)
             kind = KT_OK;
         }
     }
-    cursor_close(cursor);
-    return kind;
+    return rows_end(&rows, kind, err);
 }
 
 /* ---- many at a time ----
@@ -257,28 +252,26 @@ static enum kt_kind gather_handler(struct request *req, struct kt_err *err)
 {
     struct burst *burst = req->handler_data;
     unsigned char table = TABLE_DUE;
-    struct cursor *cursor = NULL;
     burst->n = 0;
     burst->ended = false;
-    if (cursor_open(req->snapshot, kt_bytes(&table, 1),
-                    burst->has_from ? kt_bytes(burst->from, DUE_KEY) : kt_bytes(NULL, 0),
-                    &cursor) != STORE_OK)
-        return kt_fail(err, KT_IO, "looking at what is due");
-    struct entry entry;
+    struct rows rows;
+    rows_begin(&rows, req, kt_bytes(&table, 1), kt_bytes(burst->from, burst->has_from ? DUE_KEY : 0),
+               "looking at what is due");
     for (unsigned i = 0; i < ROWS_MOST && burst->n < BURST && !burst->ended; i++) {
-        if (cursor_next(cursor, &entry) != STORE_OK || entry.key.len != DUE_KEY ||
-            due_time_of_key(entry.key) > req->now_ms) {
+        struct kt_bytes key = {0};
+        if (rows_next(&rows))
+            key = rows.entry.key;
+        if (key.len != DUE_KEY || due_time_of_key(key) > req->now_ms) {
             burst->ended = true;
             continue;
         }
-        bool seen = burst->has_from && memcmp(entry.key.at, burst->from, DUE_KEY) == 0;
-        if (!seen && binds_nothing(req, &entry))
-            memcpy(burst->rows[burst->n++].key, entry.key.at, DUE_KEY);
-        memcpy(burst->from, entry.key.at, DUE_KEY);
+        bool seen = burst->has_from && memcmp(key.at, burst->from, DUE_KEY) == 0;
+        if (!seen && binds_nothing(req, &rows.entry))
+            memcpy(burst->rows[burst->n++].key, key.at, DUE_KEY);
+        memcpy(burst->from, key.at, DUE_KEY);
         burst->has_from = true;
     }
-    cursor_close(cursor);
-    return KT_OK;
+    return rows_end(&rows, KT_OK, err);
 }
 
 static enum kt_kind row_handler(struct request *req, struct kt_err *err)
@@ -386,17 +379,15 @@ static enum kt_kind actives_handler(struct request *req, struct kt_err *err)
 {
     struct actives_pass *p = req->handler_data;
     unsigned char table = TABLE_ACTIVE;
-    struct cursor *cursor = NULL;
     free(p->ids);
     p->ids = NULL;
     p->n = 0;
-    if (cursor_open(req->snapshot, kt_bytes(&table, 1), kt_bytes(NULL, 0), &cursor) != STORE_OK)
-        return kt_fail(err, KT_IO, "looking for runs");
     size_t room = 0;
-    struct entry entry;
     enum kt_kind kind = KT_OK;
-    while (kind == KT_OK && cursor_next(cursor, &entry) == STORE_OK) {
-        if (entry.key.len != RUN_KEY)
+    struct rows rows;
+    rows_begin(&rows, req, kt_bytes(&table, 1), kt_bytes(NULL, 0), "looking for runs");
+    while (kind == KT_OK && rows_next(&rows)) {
+        if (rows.entry.key.len != RUN_KEY)
             continue;
         if (p->n == room) {
             room = room == 0 ? 16 : room * 2;
@@ -407,10 +398,9 @@ static enum kt_kind actives_handler(struct request *req, struct kt_err *err)
             }
             p->ids = more;
         }
-        memcpy(p->ids[p->n++], entry.key.at + 1, RUN_ID);
+        memcpy(p->ids[p->n++], rows.entry.key.at + 1, RUN_ID);
     }
-    cursor_close(cursor);
-    return kind;
+    return rows_end(&rows, kind, err);
 }
 
 static bool is_known(const struct rotation *rotation, const unsigned char id[RUN_ID])

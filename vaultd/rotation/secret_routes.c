@@ -1,6 +1,7 @@
 #include <stdlib.h>
 
 #include "vaultd/core/mounts.h"
+#include "vaultd/core/rows.h"
 #include "vaultd/rotation/engine.h"
 #include "vaultd/rotation/secret.h"
 
@@ -110,25 +111,20 @@ static enum kt_kind list_mount(struct request *req, const struct mount *mount, c
 {
     unsigned char key[BARRIER_FOLDER_PREFIX];
     secrets_prefix(req->core, mount->scope, key);
-    struct cursor *cursor = NULL;
-    if (cursor_open(req->snapshot, kt_bytes(key, sizeof key), kt_bytes(NULL, 0), &cursor) !=
-        STORE_OK)
-        return kt_fail(err, KT_IO, "listing rotations");
     kt_autobuf struct kt_buf plain;
     kt_buf_init(&plain, 65536);
-    struct entry entry;
     enum kt_kind kind = KT_OK;
-    while (kind == KT_OK && list->n < LIST_MAX && cursor_next(cursor, &entry) == STORE_OK) {
+    struct rows rows;
+    rows_begin(&rows, req, kt_bytes(key, sizeof key), kt_bytes(NULL, 0), "listing rotations");
+    while (kind == KT_OK && list->n < LIST_MAX && rows_next(&rows)) {
         struct rotation_secret secret;
-        kt_buf_reset(&plain);
-        kind = barrier_open_entry(req->core->barrier, entry.key, entry.value, &plain, err);
+        kind = rows_open(req, &rows.entry, &plain, err);
         if (kind == KT_OK)
             kind = record_read(&secret_kind, kt_buf_bytes(&plain), &req->arena, &secret, err);
         if (kind == KT_OK && below(secret.name, prefix) && !add_name(req, list, secret.name))
             kind = kt_fail(err, KT_NO_MEMORY, "listing rotations");
     }
-    cursor_close(cursor);
-    return kind;
+    return rows_end(&rows, kind, err);
 }
 
 static int by_text(const void *a, const void *b)
@@ -191,26 +187,24 @@ enum kt_kind due_list(struct request *req, struct kt_err *err)
     if (limit < 1 || limit > (int64_t)LIST_MAX)
         return kt_fail(err, KT_INVALID, "limit must be from 1 to %u", LIST_MAX);
     unsigned char table = TABLE_DUE;
-    struct cursor *cursor = NULL;
-    if (cursor_open(req->snapshot, kt_bytes(&table, 1), kt_bytes(NULL, 0), &cursor) != STORE_OK)
-        return kt_fail(err, KT_IO, "asking what is due");
+    struct rows rows;
+    rows_begin(&rows, req, kt_bytes(&table, 1), kt_bytes(NULL, 0), "asking what is due");
     struct kt_jsonw w = kt_jsonw(&req->reply.data);
     kt_jsonw_object(&w);
     kt_jsonw_key(&w, "due");
     kt_jsonw_array(&w);
-    struct entry entry;
     kind = KT_OK;
-    while (kind == KT_OK && limit-- > 0 && cursor_next(cursor, &entry) == STORE_OK) {
+    while (kind == KT_OK && limit-- > 0 && rows_next(&rows)) {
         const char *name = NULL, *blocked = NULL;
         struct rotation_secret secret;
-        kind = due_row_name(req, &entry, &name, err);
+        kind = due_row_name(req, &rows.entry, &name, err);
         if (kind == KT_OK && secret_load(req, name, &secret, NULL) != KT_OK)
             continue;
         if (kind == KT_OK)
             kind = blocked_by(req, &secret, &blocked, err);
         if (kind != KT_OK)
             break;
-        int64_t due = due_time_of_key(entry.key);
+        int64_t due = due_time_of_key(rows.entry.key);
         kt_jsonw_object(&w);
         kt_jsonw_kv_text(&w, "secret", name);
         kt_jsonw_kv_time(&w, "next_due", due);
@@ -219,8 +213,7 @@ enum kt_kind due_list(struct request *req, struct kt_err *err)
         kt_jsonw_kv_text(&w, "blocked_by", blocked);
         kt_jsonw_end(&w);
     }
-    cursor_close(cursor);
     kt_jsonw_end(&w);
     kt_jsonw_end(&w);
-    return kind;
+    return rows_end(&rows, kind, err);
 }

@@ -1,8 +1,9 @@
 #include <sodium.h>
 
+#include "vaultd/core/rows.h"
 #include "vaultd/rotation/run.h"
 
-#define RECORD_MAX (16u * 1024u)
+#define RECORD_MAX ((size_t)16 * 1024)
 
 #define ROW(member, type, most) RECORD_ROW(struct run_step, member, type, most)
 static const struct record_row rows_1[] = {
@@ -16,7 +17,7 @@ static const struct record_row rows_1[] = {
 static const struct record_form forms[] = {RECORD_FORM(1, rows_1)};
 const struct record_kind step_kind = {"step of a run", forms, 1, sizeof(struct run_step)};
 
-#define X(name, text) [name] = text,
+#define X(name, text) [name] = (text),
 static const char *const kind_texts[] = {STEP_KINDS(X)};
 #undef X
 
@@ -74,26 +75,23 @@ enum kt_kind steps_load(struct request *req, const unsigned char id[RUN_ID], uin
     unsigned char from[STEP_KEY];
     step_key(id, since == UINT32_MAX ? since : since + 1, from);
     struct run_step *steps = kt_arena_take(&req->arena, STEPS_MAX * sizeof *steps);
-    struct cursor *cursor = NULL;
     if (steps == NULL)
         return kt_fail(err, KT_NO_MEMORY, "reading a run's steps");
-    if (cursor_open(req->snapshot, kt_bytes(from, 1 + RUN_ID), kt_bytes(from, sizeof from),
-                    &cursor) != STORE_OK)
-        return kt_fail(err, KT_IO, "reading a run's steps");
     kt_autobuf struct kt_buf plain;
     kt_buf_init(&plain, RECORD_MAX);
-    struct entry entry;
     enum kt_kind kind = KT_OK;
     size_t n = 0;
-    while (kind == KT_OK && n < STEPS_MAX && cursor_next(cursor, &entry) == STORE_OK) {
-        if (kt_get_be32(entry.key.at + 1 + RUN_ID) == STEP_REPORT)
+    struct rows rows;
+    rows_begin(&rows, req, kt_bytes(from, 1 + RUN_ID), kt_bytes(from, sizeof from),
+               "reading a run's steps");
+    while (kind == KT_OK && n < STEPS_MAX && rows_next(&rows)) {
+        if (kt_get_be32(rows.entry.key.at + 1 + RUN_ID) == STEP_REPORT)
             break;
-        kt_buf_reset(&plain);
-        kind = barrier_open_entry(req->core->barrier, entry.key, entry.value, &plain, err);
+        kind = rows_open(req, &rows.entry, &plain, err);
         if (kind == KT_OK)
             kind = record_read(&step_kind, kt_buf_bytes(&plain), &req->arena, &steps[n++], err);
     }
-    cursor_close(cursor);
+    kind = rows_end(&rows, kind, err);
     if (kind != KT_OK)
         return kind;
     *ret = steps;

@@ -1,5 +1,6 @@
 #include <stdlib.h>
 
+#include "vaultd/core/rows.h"
 #include "vaultd/rotation/engine.h"
 #include "vaultd/rotation/plan.h"
 #include "vaultd/rotation/target.h"
@@ -54,27 +55,23 @@ enum kt_kind targets_list(struct request *req, struct kt_err *err)
 {
     unsigned char prefix[BARRIER_FOLDER_PREFIX];
     targets_prefix(req->core, prefix);
-    struct cursor *cursor = NULL;
-    if (cursor_open(req->snapshot, kt_bytes(prefix, sizeof prefix), kt_bytes(NULL, 0), &cursor) !=
-        STORE_OK)
-        return kt_fail(err, KT_IO, "listing the targets");
     const char *names[1024];
     size_t n = 0;
     kt_autobuf struct kt_buf plain;
-    kt_buf_init(&plain, 128u * 1024u);
-    struct entry entry;
+    kt_buf_init(&plain, (size_t)128 * 1024);
     enum kt_kind kind = KT_OK;
-    while (kind == KT_OK && n < sizeof names / sizeof names[0] &&
-           cursor_next(cursor, &entry) == STORE_OK) {
+    struct rows rows;
+    rows_begin(&rows, req, kt_bytes(prefix, sizeof prefix), kt_bytes(NULL, 0),
+               "listing the targets");
+    while (kind == KT_OK && n < sizeof names / sizeof names[0] && rows_next(&rows)) {
         struct rotation_target target;
-        kt_buf_reset(&plain);
-        kind = barrier_open_entry(req->core->barrier, entry.key, entry.value, &plain, err);
+        kind = rows_open(req, &rows.entry, &plain, err);
         if (kind == KT_OK)
             kind = record_read(&target_kind, kt_buf_bytes(&plain), &req->arena, &target, err);
         if (kind == KT_OK)
             names[n++] = target.name;
     }
-    cursor_close(cursor);
+    kind = rows_end(&rows, kind, err);
     if (kind != KT_OK || n == 0)
         return kind;
     qsort(names, n, sizeof names[0], by_text);
