@@ -123,23 +123,11 @@ static void print_settings(struct cli *cli, struct kt_json data)
 
 int cmd_schedule_show(struct cli *cli)
 {
-    char path[SECRET_API_PATH];
-    int code = CLI_DONE;
-    struct kt_err err = {0};
     struct kt_json state = {0};
     kt_autoapireply struct kt_api_reply reply;
     kt_api_reply_init(&reply);
-    if (!secret_path(cli, "rotation/secrets/", cli->words[0], path))
+    if (!secret_rotation(cli, cli->words[0], "how to set one: secretctl schedule set --help", &reply))
         return cli->exit_code;
-    struct cli_call call = {
-        .doing = "reading the rotation", .method = "GET", .path = path, .err = &err};
-    if (cli_call(cli, &call, &reply) != KT_OK) {
-        if (err.kind == KT_NOT_FOUND)
-            kt_hint(&err, "how to set one: secretctl schedule set --help");
-        return err.kind == KT_OK ? cli->exit_code : cli_refused(cli, &call, &reply, &err);
-    }
-    if (cli_print_plain(cli, reply.data, &reply, &code))
-        return code;
     output_safe(&cli->out, kt_str(cli->words[0]));
     kt_buf_add_char(&cli->out, '\n');
     if (kt_json_member(reply.data, "state", &state))

@@ -288,9 +288,13 @@ static void which_free(struct which *which)
     kt_secret_free(which->token);
 }
 
-/* self, other and accessor are the API's paths. */
-static bool choose(struct cli *cli, const char *self, const char *other, const char *accessor,
-                   struct which *ret)
+struct token_call {
+    const char *doing;
+    const char *self, *other, *accessor; /* the API's paths */
+    const char *self_method;
+};
+
+static bool choose(struct cli *cli, const struct token_call *what, struct which *ret)
 {
     struct kt_err err = {0};
     bool by_accessor = flags_on(&cli->flags, FLAG_ACCESSOR);
@@ -302,15 +306,15 @@ static bool choose(struct cli *cli, const char *self, const char *other, const c
         return false;
     }
     if (by_accessor) {
-        ret->path = accessor;
+        ret->path = what->accessor;
         kt_jsonw_kv_text(&w, "accessor", cli->words[0]);
     } else if (cli->word_count == 0) {
-        ret->path = self;
+        ret->path = what->self;
     } else if (strcmp(cli->words[0], "-") != 0) {
         cli->exit_code = token_as_word(cli);
         return false;
     } else {
-        ret->path = other;
+        ret->path = what->other;
         if (take_token(cli, "Token (not shown): ", &ret->token, &err) != KT_OK) {
             cli->exit_code = cli_fail(cli, &err);
             return false;
@@ -324,22 +328,32 @@ static bool choose(struct cli *cli, const char *self, const char *other, const c
     return true;
 }
 
+/* For the token that the words name. False: said what is wrong; cli->exit_code is set. */
+static bool call_for_token(struct cli *cli, const struct token_call *what,
+                           struct kt_api_reply *reply)
+{
+    KT_AUTO(which_free) struct which which = {0};
+    if (!choose(cli, what, &which))
+        return false;
+    const char *method = cli->word_count == 0 ? what->self_method : "POST";
+    bool reads = strcmp(method, "GET") == 0;
+    struct cli_call call = {.doing = what->doing,
+                            .method = method,
+                            .path = which.path,
+                            .body = reads ? kt_bytes(NULL, 0) : kt_buf_bytes(&which.body),
+                            .secret_body = which.token != NULL};
+    return cli_call(cli, &call, reply) == KT_OK;
+}
+
 int cmd_token_lookup(struct cli *cli)
 {
+    static const struct token_call lookup = {"looking the token up", "auth/token/lookup-self",
+                                             "auth/token/lookup", "auth/token/lookup-accessor",
+                                             "GET"};
     int code = CLI_DONE;
-    KT_AUTO(which_free) struct which which = {0};
     kt_autoapireply struct kt_api_reply reply;
     kt_api_reply_init(&reply);
-    if (!choose(cli, "auth/token/lookup-self", "auth/token/lookup", "auth/token/lookup-accessor",
-                &which))
-        return cli->exit_code;
-    bool self = cli->word_count == 0;
-    struct cli_call call = {.doing = "looking the token up",
-                            .method = self ? "GET" : "POST",
-                            .path = which.path,
-                            .body = self ? kt_bytes(NULL, 0) : kt_buf_bytes(&which.body),
-                            .secret_body = which.token != NULL};
-    if (cli_call(cli, &call, &reply) != KT_OK)
+    if (!call_for_token(cli, &lookup, &reply))
         return cli->exit_code;
     if (!cli_print_plain(cli, reply.data, &reply, &code))
         print_token_table(cli, reply.data, true);
@@ -348,39 +362,27 @@ int cmd_token_lookup(struct cli *cli)
 
 int cmd_token_renew(struct cli *cli)
 {
-    KT_AUTO(which_free) struct which which = {0};
+    static const struct token_call renew = {"renewing the token", "auth/token/renew-self",
+                                            "auth/token/renew", "auth/token/renew-accessor",
+                                            "POST"};
     kt_autoapireply struct kt_api_reply reply;
     kt_api_reply_init(&reply);
-    if (!choose(cli, "auth/token/renew-self", "auth/token/renew", "auth/token/renew-accessor",
-                &which))
-        return cli->exit_code;
-    struct cli_call call = {.doing = "renewing the token",
-                            .method = "POST",
-                            .path = which.path,
-                            .body = kt_buf_bytes(&which.body),
-                            .secret_body = which.token != NULL};
-    if (cli_call(cli, &call, &reply) != KT_OK)
+    if (!call_for_token(cli, &renew, &reply))
         return cli->exit_code;
     return print_auth_reply(cli, &reply);
 }
 
 int cmd_token_revoke(struct cli *cli)
 {
-    KT_AUTO(which_free) struct which which = {0};
+    static const struct token_call revoke = {"revoking the token", "auth/token/revoke-self",
+                                             "auth/token/revoke", "auth/token/revoke-accessor",
+                                             "POST"};
     kt_autoapireply struct kt_api_reply reply;
     kt_api_reply_init(&reply);
     if (cli->word_count == 0 && !flags_on(&cli->flags, FLAG_SELF))
         return cli_wrong(cli, "-self (the token in use), -accessor ACCESSOR, or - (asks)",
                          "which token?");
-    if (!choose(cli, "auth/token/revoke-self", "auth/token/revoke", "auth/token/revoke-accessor",
-                &which))
-        return cli->exit_code;
-    struct cli_call call = {.doing = "revoking the token",
-                            .method = "POST",
-                            .path = which.path,
-                            .body = kt_buf_bytes(&which.body),
-                            .secret_body = which.token != NULL};
-    if (cli_call(cli, &call, &reply) != KT_OK)
+    if (!call_for_token(cli, &revoke, &reply))
         return cli->exit_code;
     cli_success(cli, "the token is revoked, and those made with it");
     return CLI_DONE;

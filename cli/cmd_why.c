@@ -86,24 +86,12 @@ static void explain_state(struct cli *cli, const char *secret, struct kt_json st
 
 static int why_secret(struct cli *cli, struct run_model *run)
 {
-    char path[SECRET_API_PATH];
     char id[64];
-    int code = CLI_DONE;
-    struct kt_err err = {0};
     struct kt_json state = {0};
     kt_autoapireply struct kt_api_reply reply;
     kt_api_reply_init(&reply);
-    if (!secret_path(cli, "rotation/secrets/", cli->words[0], path))
+    if (!secret_rotation(cli, cli->words[0], "so nothing changes it; how to set one: secretctl schedule set --help", &reply))
         return cli->exit_code;
-    struct cli_call call = {
-        .doing = "reading the rotation", .method = "GET", .path = path, .err = &err};
-    if (cli_call(cli, &call, &reply) != KT_OK) {
-        if (err.kind == KT_NOT_FOUND)
-            kt_hint(&err, "so nothing changes it; how to set one: secretctl schedule set --help");
-        return err.kind == KT_OK ? cli->exit_code : cli_refused(cli, &call, &reply, &err);
-    }
-    if (cli_print_plain(cli, reply.data, &reply, &code))
-        return code;
     (void)kt_json_member(reply.data, "state", &state);
     if (kt_api_text(state, "run", id, sizeof id) && id[0] != '\0') {
         if (!read_run(cli, id, run))

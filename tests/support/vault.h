@@ -51,6 +51,9 @@ struct test_request {
     void *arg;
 };
 unsigned test_vault_ask(struct test_vault *vault, const struct test_request *request);
+/* Any thread, several at a time: the answer goes into out and leaves the vault's last one alone. */
+unsigned test_vault_ask_apart(struct test_vault *vault, const struct test_request *request,
+                              char *out, size_t size);
 /* test_vault_call() with a media type. */
 unsigned test_vault_call_as(struct test_vault *vault, const char *method, const char *path,
                             const char *token, const char *body, const char *content_type);

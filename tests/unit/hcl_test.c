@@ -3,6 +3,8 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <cmocka.h>
+
+#include "tests/support/rows.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -622,18 +624,6 @@ static void out_of_memory_is_said(void **state)
     }
 }
 #endif
-
-static size_t add_rows(struct CMUnitTest *tests, size_t n, const void *rows, size_t count,
-                       size_t size, CMUnitTestFunction test)
-{
-    for (size_t i = 0; i < count; i++) {
-        uintptr_t row = (uintptr_t)rows + i * size;
-        const char *name;
-        memcpy(&name, (const void *)row, sizeof name); /* each row begins with its name */
-        tests[n++] = (struct CMUnitTest){name, test, NULL, NULL, (void *)row};
-    }
-    return n;
-}
 
 int main(void)
 {

@@ -17,31 +17,6 @@
 #define ROUNDS  8u
 #define BETWEEN 40u /* requests answered between two changes */
 
-struct carrier {
-    pthread_mutex_t lock;
-    pthread_cond_t resumed;
-    bool ready;
-};
-
-static void suspend(struct request *req)
-{
-    struct carrier *carrier = req->carrier_data;
-    (void)pthread_mutex_lock(&carrier->lock);
-    carrier->ready = false;
-    (void)pthread_mutex_unlock(&carrier->lock);
-}
-
-static void resume(struct request *req)
-{
-    struct carrier *carrier = req->carrier_data;
-    (void)pthread_mutex_lock(&carrier->lock);
-    carrier->ready = true;
-    (void)pthread_cond_signal(&carrier->resumed);
-    (void)pthread_mutex_unlock(&carrier->lock);
-}
-
-static const struct request_carrier carrier_calls = {suspend, resume};
-
 struct worker {
     pthread_t thread;
     struct test_vault *vault;
@@ -54,28 +29,11 @@ struct worker {
 static unsigned ask(struct test_vault *vault, const char *method, const char *path,
                     const char *body, char *out, size_t size)
 {
-    struct carrier carrier = {.ready = true};
-    (void)pthread_mutex_init(&carrier.lock, NULL);
-    (void)pthread_cond_init(&carrier.resumed, NULL);
-    struct request req;
-    request_init(&req, vault->core, ORIGIN_TCP, &carrier_calls, &carrier);
-    req.method = kt_str(method);
-    req.target = kt_str(path);
-    req.body = kt_str(body);
-    req.token_text = kt_str(vault->root);
-    while (pipeline_run(&req) == PIPELINE_WAIT) {
-        (void)pthread_mutex_lock(&carrier.lock);
-        while (!carrier.ready)
-            (void)pthread_cond_wait(&carrier.resumed, &carrier.lock);
-        (void)pthread_mutex_unlock(&carrier.lock);
-    }
-    unsigned status = pipeline_status(&req);
-    struct kt_bytes answer = pipeline_body(&req);
-    (void)snprintf(out, size, "%.*s", (int)answer.len, (const char *)answer.at);
-    request_free(&req);
-    (void)pthread_cond_destroy(&carrier.resumed);
-    (void)pthread_mutex_destroy(&carrier.lock);
-    return status;
+    const struct test_request request = {.method = kt_str(method),
+                                         .target = kt_str(path),
+                                         .body = kt_str(body),
+                                         .token = kt_str(vault->root)};
+    return test_vault_ask_apart(vault, &request, out, size);
 }
 
 static void *work(void *arg)

@@ -103,15 +103,25 @@ static enum kt_kind renew_self(struct request *req, struct kt_err *err)
     return renew(req, req->token, req->token_text, err);
 }
 
-static enum kt_kind renew_other(struct request *req, struct kt_err *err)
+/* The token whose text the field "token" is. KT_DENIED: there is none such. */
+static enum kt_kind find_named(struct request *req, const char **ret_text,
+                               const struct token **ret, struct kt_err *err)
 {
     const char *text = "";
     enum kt_kind kind = request_string(req, "token", &text, err);
     if (kind == KT_NOT_FOUND || (kind == KT_OK && text[0] == '\0'))
         return kt_fail(err, KT_INVALID, "missing token ID");
+    if (kind != KT_OK)
+        return kind;
+    *ret_text = text;
+    return token_find(req->core, req->snapshot, kt_str(text), req->now_ms, ret, err);
+}
+
+static enum kt_kind renew_other(struct request *req, struct kt_err *err)
+{
+    const char *text = "";
     const struct token *token = NULL;
-    if (kind == KT_OK)
-        kind = token_find(req->core, req->snapshot, kt_str(text), req->now_ms, &token, err);
+    enum kt_kind kind = find_named(req, &text, &token, err);
     if (kind == KT_DENIED)
         return kt_fail(err, KT_INVALID, "token not found");
     if (kind != KT_OK)
@@ -149,12 +159,8 @@ static enum kt_kind revoke_self(struct request *req, struct kt_err *err)
 static enum kt_kind revoke_named(struct request *req, bool keep_children, struct kt_err *err)
 {
     const char *text = "";
-    enum kt_kind kind = request_string(req, "token", &text, err);
-    if (kind == KT_NOT_FOUND || (kind == KT_OK && text[0] == '\0'))
-        return kt_fail(err, KT_INVALID, "missing token ID");
     const struct token *token = NULL;
-    if (kind == KT_OK)
-        kind = token_find(req->core, req->snapshot, kt_str(text), req->now_ms, &token, err);
+    enum kt_kind kind = find_named(req, &text, &token, err);
     if (kind == KT_DENIED && keep_children)
         return kt_fail(err, KT_INVALID, "token to revoke not found");
     if (kind == KT_DENIED)
