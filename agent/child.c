@@ -44,7 +44,7 @@ enum kt_kind supervisor_open(struct supervisor *s, char *const *argv, char **bas
                              .stop_timeout_ms = stop_timeout_ms};
     sigset_t set;
     signal_set(&set);
-    if (sigprocmask(SIG_BLOCK, &set, NULL) != 0)
+    if (pthread_sigmask(SIG_BLOCK, &set, NULL) != 0)
         return kt_fail(err, KT_IO, "cannot block signals");
     (void)signal(SIGPIPE, SIG_IGN);
     (void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); /* orphans come to us, and are reaped */
@@ -76,7 +76,7 @@ static _Noreturn void become(const struct supervisor *s, char *const *argv, char
     struct sigaction plain = {.sa_handler = SIG_DFL};
     for (int i = 1; i < NSIG; i++)
         (void)sigaction(i, &plain, NULL);
-    (void)sigprocmask(SIG_SETMASK, &none, NULL);
+    (void)pthread_sigmask(SIG_SETMASK, &none, NULL);
     if (quiet || !isatty(STDIN_FILENO))
         (void)setpgid(0, 0);
     (void)umask(s->umask);
@@ -345,7 +345,7 @@ int child_exit_status(const struct supervisor *s)
         sigset_t set;
         (void)sigemptyset(&set);
         (void)sigaddset(&set, s->status);
-        (void)sigprocmask(SIG_UNBLOCK, &set, NULL);
+        (void)pthread_sigmask(SIG_UNBLOCK, &set, NULL);
         (void)raise(s->status);
     }
     return 128 + s->status;

@@ -16,7 +16,7 @@
 #include "lib/num.h"
 
 #define TEXT_MAX_BYTES  ((size_t)1024 * 1024)
-#define DURATION_MAX_MS (7u * 86400u * 1000u)
+#define DURATION_MAX_MS ((uint64_t)7 * 86400 * 1000)
 
 struct reader {
     struct config *config;

@@ -255,7 +255,7 @@ struct health_result health_verdict(struct supervisor *s, const struct config_he
             continue;
         }
         passed = 0;
-        memcpy(last, probe.detail, sizeof last);
+        (void)snprintf(last, sizeof last, "%s", probe.detail);
         /* A service that has just been started may need a moment before it can answer at all. */
         bool starting = now - s->last_start_ms < health->grace_ms;
         if (!starting && ++failed >= health->fail)

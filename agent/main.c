@@ -38,15 +38,14 @@ static char **copy_environment(void)
     while (environ[n] != NULL)
         n++;
     char **copy = kt_calloc(n + 1, sizeof *copy);
-    for (size_t i = 0; copy != NULL && i < n; i++) {
+    bool whole = copy != NULL;
+    for (size_t i = 0; whole && i < n; i++) {
         if (is_withheld(environ[i]))
             continue;
         copy[kept] = strdup(environ[i]);
-        if (copy[kept] == NULL)
-            return NULL;
-        kept++;
+        whole = copy[kept++] != NULL;
     }
-    return copy;
+    return whole ? copy : NULL; /* without it the program ends */
 }
 
 static int fail_with(const struct kt_err *err, int status)
@@ -124,9 +123,11 @@ int main(int argc, char **argv)
     const struct kt_process_options options = {.keep_env = keep, .may_gain_privileges = true};
     kind = kt_process_start(&options, &err);
     struct args args;
+    if (kind == KT_OK && base_env == NULL)
+        kind = kt_fail(&err, KT_NO_MEMORY, "copying the environment");
     if (kind == KT_OK)
         kind = agent_args_parse(argc, argv, &args, &err);
-    if (kind != KT_OK || base_env == NULL)
+    if (kind != KT_OK)
         return fail_with(&err, kind == KT_INVALID ? 2 : EXIT_OURS);
     if (args.help || args.version) {
         agent_args_print(&args);

@@ -17,7 +17,7 @@
 #define LEAVES_AT_ONCE ((size_t)2048)
 #define NO_LINE        UINT64_MAX
 
-#define X(name, text) [name] = text,
+#define X(name, text) [name] = (text),
 static const char *const names[] = {KT_AUDIT_FINDINGS(X)};
 #undef X
 

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#include "lib/assert.h"
 #include "lib/cleanup.h"
 
 static int64_t now_ms(void)
@@ -64,6 +65,7 @@ static void attach(struct msghdr *header, union control *control, const int *fds
     header->msg_control = control->bytes;
     header->msg_controllen = CMSG_SPACE(n_fds * sizeof(int));
     struct cmsghdr *part = CMSG_FIRSTHDR(header);
+    KT_ASSERT(part != NULL);
     part->cmsg_level = SOL_SOCKET;
     part->cmsg_type = SCM_RIGHTS;
     part->cmsg_len = CMSG_LEN(n_fds * sizeof(int));

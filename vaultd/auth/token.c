@@ -13,7 +13,6 @@
 #define SLOTS         256u  /* decoded tokens a thread keeps */
 #define ANCESTORS_MAX 256u  /* how long a chain of parents may be */
 #define TEXT_MAX      2048u
-#define RECORD_MAX    (256u * 1024u)
 
 /* One decoded record. It is good as long as the store's entry says the same `changed`: that pair
  * names the bytes, so nothing has to be told when a token changes. What was found of its line at
@@ -138,12 +137,12 @@ static enum kt_kind slot_load(struct core *core, struct slot *slot, struct kt_by
                               const struct entry *entry, struct kt_err *err)
 {
     kt_autobuf struct kt_buf plain;
-    kt_buf_init(&plain, RECORD_MAX);
+    kt_buf_init(&plain, TOKEN_RECORD_MAX);
     enum kt_kind kind = barrier_open_entry(core->barrier, key, entry->value, &plain, err);
     if (kind != KT_OK)
         return kind;
     if (!slot->used)
-        kt_arena_init(&slot->arena, RECORD_MAX * 2);
+        kt_arena_init(&slot->arena, TOKEN_RECORD_MAX * 2);
     else
         kt_arena_reset(&slot->arena);
     slot->used = true;
@@ -164,12 +163,12 @@ static enum kt_kind ancestor_load(struct core *core, struct kt_bytes key, const 
                                   struct ancestor *ret, struct kt_err *err)
 {
     kt_autobuf struct kt_buf plain;
-    kt_buf_init(&plain, RECORD_MAX);
+    kt_buf_init(&plain, TOKEN_RECORD_MAX);
     enum kt_kind kind = barrier_open_entry(core->barrier, key, entry->value, &plain, err);
     if (kind != KT_OK)
         return kind;
     struct kt_arena arena;
-    kt_arena_init(&arena, RECORD_MAX * 2);
+    kt_arena_init(&arena, TOKEN_RECORD_MAX * 2);
     struct token token = {0};
     kind = token_record_read(kt_buf_bytes(&plain), &arena, &token, err);
     kt_arena_free(&arena);

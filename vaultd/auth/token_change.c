@@ -3,8 +3,6 @@
 #include "vaultd/auth/token_record.h"
 #include "vaultd/auth/tokens.h"
 
-#define RECORD_MAX (256u * 1024u)
-
 static void child_key(const unsigned char parent[32], const unsigned char child[32],
                       unsigned char key[TOKEN_CHILD_KEY])
 {
@@ -32,7 +30,7 @@ static enum kt_kind put_record(struct core *core, struct batch *batch, const str
                                struct kt_err *err)
 {
     kt_autobuf struct kt_buf record;
-    kt_buf_init(&record, RECORD_MAX);
+    kt_buf_init(&record, TOKEN_RECORD_MAX);
     token_record_write(token, &record);
     if (record.full)
         return kt_fail(err, KT_INVALID, "the token's policies and metadata are too large");

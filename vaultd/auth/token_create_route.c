@@ -192,7 +192,7 @@ static enum kt_kind warn_missing(struct request *req, const struct token *token,
         if (strcmp(token->policies[i], "root") == 0)
             continue;
         kt_autobuf struct kt_buf text;
-        kt_buf_init(&text, 2u * 1024u * 1024u);
+        kt_buf_init(&text, (size_t)2 * 1024 * 1024);
         enum kt_kind kind = policies_text(req->core, req->snapshot, token->policies[i], &text,
                                           NULL, err);
         if (kind == KT_NOT_FOUND || kind == KT_INVALID)

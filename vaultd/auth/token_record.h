@@ -8,6 +8,8 @@
 
 #include "vaultd/auth/token.h"
 
+#define TOKEN_RECORD_MAX ((size_t)256 * 1024)
+
 void token_record_write(const struct token *token, struct kt_buf *out);
 /* Strings are copied into the arena. hash and changed are the caller's to set. */
 enum kt_kind token_record_read(struct kt_bytes record, struct kt_arena *arena, struct token *ret,

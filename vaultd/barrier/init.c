@@ -65,7 +65,7 @@ enum kt_kind barrier_init(struct barrier *barrier, unsigned shares, unsigned thr
                           unsigned char ret_shares[][SHAMIR_SHARE_BYTES], struct kt_err *err)
 {
     kt_autosecret struct kt_secret *unseal_key = kt_secret_new(KT_KEY_BYTES);
-    kt_autosecret struct kt_secret *made = kt_secret_new(SHAMIR_SHARES_MAX * SHAMIR_SHARE_BYTES);
+    kt_autosecret struct kt_secret *made = kt_secret_new((size_t)SHAMIR_SHARES_MAX * SHAMIR_SHARE_BYTES);
     if (unseal_key == NULL || made == NULL)
         return kt_secret_failed(err, "making the unseal key");
     kt_random(unseal_key->at, KT_KEY_BYTES);

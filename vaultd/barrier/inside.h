@@ -18,7 +18,7 @@
 #include "vaultd/barrier/keyring.h"
 #include "vaultd/barrier/seal_record.h"
 
-#define UNSEAL_ATTEMPT_MS (10 * 60 * 1000)
+#define UNSEAL_ATTEMPT_MS ((int64_t)10 * 60 * 1000)
 #define UUID_TEXT         37u
 
 enum barrier_state {

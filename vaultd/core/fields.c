@@ -312,7 +312,7 @@ enum kt_kind request_pairs(struct request *req, const char *name, struct kt_byte
     if (!present(req, name, &value))
         return KT_NOT_FOUND;
     kt_autobuf struct kt_buf text;
-    kt_buf_init(&text, 1024u * 1024u);
+    kt_buf_init(&text, (size_t)1024 * 1024);
     struct kt_jsonw w = kt_jsonw(&text);
     kt_jsonw_object(&w);
     if (!write_pairs(req, value, &w))

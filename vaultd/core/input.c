@@ -6,7 +6,7 @@
 #include "vaultd/core/path.h"
 #include "vaultd/core/private.h"
 
-#define QUERY_MAX    (64u * 1024u)
+#define QUERY_MAX    ((size_t)64 * 1024)
 #define QUERY_FIELDS 128u
 #define WARNED_MAX   400u /* bytes of names in one warning */
 
@@ -121,7 +121,7 @@ static enum kt_kind query_data(struct request *req, struct kt_err *err)
     struct kt_bytes query = req->query;
     enum kt_kind kind = KT_OK;
     if (query.len > QUERY_MAX)
-        return kt_fail(err, KT_INVALID, "the query is longer than %u bytes", QUERY_MAX);
+        return kt_fail(err, KT_INVALID, "the query is longer than %zu bytes", QUERY_MAX);
     struct query_pair pair;
     while (next_pair(&req->arena, &query, &pair, &kind, err)) {
         if (kt_bytes_is(pair.key, "list") || kt_bytes_is(pair.key, "help"))

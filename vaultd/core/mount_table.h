@@ -8,7 +8,7 @@
 
 #include "vaultd/core/core.h"
 
-#define MOUNT_RECORD_MAX (512u * 1024u)
+#define MOUNT_RECORD_MAX ((size_t)512 * 1024)
 
 struct mount_table {
     unsigned refs;        /* the reader's business */

@@ -16,7 +16,7 @@ static enum kt_kind put_table(struct request *req, const struct mount *rows, siz
     if (!kt_buf_ok(&record) && !record.full)
         return kt_fail(err, KT_NO_MEMORY, "writing the mount table");
     if (record.full)
-        return kt_fail(err, KT_INVALID, "the mount table would be larger than %u bytes",
+        return kt_fail(err, KT_INVALID, "the mount table would be larger than %zu bytes",
                        MOUNT_RECORD_MAX);
     unsigned char key[BARRIER_NAME_KEY];
     mount_table_key(req->core, key);

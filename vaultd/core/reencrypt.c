@@ -20,7 +20,7 @@ struct record {
 const char *reencrypt_phase_text(enum reencrypt_phase phase)
 {
     static const char *const texts[] = {
-#define X(name, text) [name] = text,
+#define X(name, text) [name] = (text),
         REENCRYPT_PHASES(X)
 #undef X
     };

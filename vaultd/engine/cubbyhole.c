@@ -6,7 +6,7 @@
 #include "vaultd/engine/kv_clear.h"
 #include "vaultd/engine/kv_record.h"
 
-#define VALUE_MAX (512u * 1024u)
+#define VALUE_MAX ((size_t)512 * 1024)
 
 /* Names hang from the token's hash as those of a KV mount hang from the mount; the value's key
  * comes from the token's text, which only its bearer has. */
@@ -88,7 +88,7 @@ static enum kt_kind cubby_write(struct request *req, struct kt_err *err)
     if (!kt_json_compact(req->data, &text) && !text.full)
         return kt_fail(err, KT_NO_MEMORY, "writing a cubbyhole");
     if (text.full)
-        return kt_fail(err, KT_INVALID, "the data are larger than %u KiB", VALUE_MAX / 1024);
+        return kt_fail(err, KT_INVALID, "the data are larger than %zu KiB", VALUE_MAX / 1024);
     layer_key(req, layer);
     enum kt_kind kind = kv_value_seal(layer, kt_bytes(key, sizeof key), kt_buf_bytes(&text),
                                       &sealed, err);

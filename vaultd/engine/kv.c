@@ -6,7 +6,7 @@
 #include "lib/random.h"
 #include "vaultd/engine/kv_record.h"
 
-#define META_MAX         (768u * 1024u)
+#define META_MAX         ((size_t)768 * 1024)
 #define META_USUAL       1024u /* a dozen versions */
 #define VERSIONS_DEFAULT 10u
 #define PRUNE_MAX        60u /* a batch has room for 100 operations */
@@ -75,7 +75,7 @@ enum kt_kind kv_save(struct core *core, const struct mount *mount, struct batch 
     if (!kt_buf_ok(&record) && !record.full)
         return kt_fail(err, KT_NO_MEMORY, "writing a secret's metadata");
     if (record.full)
-        return kt_fail(err, KT_INVALID, "the secret's metadata would be larger than %u bytes",
+        return kt_fail(err, KT_INVALID, "the secret's metadata would be larger than %zu bytes",
                        META_MAX);
     batch_require(batch, secret->changed == 0 ? KEY_ABSENT : KEY_CHANGED_AT,
                   kt_bytes(key, sizeof key), secret->changed);
@@ -169,7 +169,7 @@ enum kt_kind kv_write(struct core *core, const struct mount *mount, struct snaps
 {
     (void)arena;
     if (data.len > KV_DATA_MAX) {
-        (void)kt_fail(err, KT_INVALID, "the secret is larger than %u KiB", KV_DATA_MAX / 1024);
+        (void)kt_fail(err, KT_INVALID, "the secret is larger than %zu KiB", KV_DATA_MAX / 1024);
         kt_hint(err, "keep the file elsewhere, and the key that opens it here");
         return KT_INVALID;
     }

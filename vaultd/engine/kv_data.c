@@ -268,7 +268,7 @@ enum kt_kind kv_put(struct request *req, struct kt_err *err)
     if (kind != KT_OK)
         return kind;
     kt_autobuf struct kt_buf text;
-    kt_buf_init(&text, 2u * 1024u * 1024u);
+    kt_buf_init(&text, (size_t)2 * 1024 * 1024);
     if (!kt_json_compact(data, &text))
         return kt_fail(err, KT_NO_MEMORY, "writing a secret");
     return store_version(req, secret, kt_buf_bytes(&text), err);
@@ -303,8 +303,8 @@ enum kt_kind kv_patch(struct request *req, struct kt_err *err)
     if (kind == KT_OK)
         kind = check_cas(req, secret, err);
     kt_autobuf struct kt_buf old, text;
-    kt_buf_init(&old, 2u * 1024u * 1024u);
-    kt_buf_init(&text, 2u * 1024u * 1024u);
+    kt_buf_init(&old, (size_t)2 * 1024 * 1024);
+    kt_buf_init(&text, (size_t)2 * 1024 * 1024);
     if (kind == KT_OK)
         kind = kv_value(req->core, req->mount, req->snapshot, request_param(req, "path"), version,
                         &old, err);

@@ -9,7 +9,7 @@
 #define CUSTOM_KEYS_MAX  64u
 #define CUSTOM_KEY_MAX   128u
 #define CUSTOM_VALUE_MAX 512u
-#define CUSTOM_BYTES_MAX (1024u * 1024u)
+#define CUSTOM_BYTES_MAX ((size_t)1024 * 1024)
 #define VERSIONS_MAX     1000
 /* Versions whose records the batch itself deletes; the others are a job's. A path of 32 segments takes
  * 63 of the batch's 100 operations for its names. */

@@ -15,7 +15,7 @@
 #include "vaultd/engine/kv.h"
 
 #define KV_KEY       (BARRIER_NAME_KEY + 4u)
-#define KV_DATA_MAX  (512u * 1024u)
+#define KV_DATA_MAX  ((size_t)512 * 1024)
 #define KV_PATH_MAX  4096u
 
 struct kv_settings {

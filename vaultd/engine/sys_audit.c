@@ -178,7 +178,7 @@ static enum kt_kind prove(struct request *req, const struct proof_wish *wish, st
 {
     struct audit *audit = req->core->audit;
     kt_autobuf struct kt_buf proof, leaf;
-    kt_buf_init(&proof, 64 * 32 * 2);
+    kt_buf_init(&proof, (size_t)64 * 32 * 2);
     kt_buf_init(&leaf, 32);
     uint64_t index = (uint64_t)wish->index, size = (uint64_t)wish->size;
     enum kt_kind kind = wish->index >= 0

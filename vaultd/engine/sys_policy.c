@@ -2,7 +2,7 @@
 #include "vaultd/engine/sys.h"
 #include "vaultd/policy/policies.h"
 
-#define TEXT_MAX (1024u * 1024u)
+#define TEXT_MAX ((size_t)1024 * 1024)
 
 /* ---- policies ---- */
 

@@ -10,7 +10,7 @@
 #include "vaultd/barrier/format.h"
 
 #define NAME_MAX_BYTES 128u
-#define TEXT_MAX       (1024u * 1024u)
+#define TEXT_MAX       ((size_t)1024 * 1024)
 #define RECORD_MAX     (TEXT_MAX + 1024u)
 #define FORMAT         1u
 #define SLOTS          256u  /* acls a thread keeps */
@@ -172,7 +172,7 @@ enum kt_kind policies_put(struct core *core, struct batch *batch, const char *na
                           struct kt_bytes text, struct kt_err *err)
 {
     if (text.len > TEXT_MAX / 2)
-        return kt_fail(err, KT_INVALID, "a policy is at most %u bytes", TEXT_MAX / 2);
+        return kt_fail(err, KT_INVALID, "a policy is at most %zu bytes", TEXT_MAX / 2);
     unsigned char key[BARRIER_NAME_KEY];
     key_of(core, name, key);
     kt_autobuf struct kt_buf record;

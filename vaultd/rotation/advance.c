@@ -9,8 +9,8 @@
 
 /* What a run needs next, what is done for it, and what becomes of the run in memory. */
 
-#define PAUSE_BASE_MS  1000
-#define PAUSE_MOST_MS  (300 * 1000)
+#define PAUSE_BASE_MS  ((int64_t)1000)
+#define PAUSE_MOST_MS  ((int64_t)300 * 1000)
 #define LATER_MS       ((int64_t)60 * 1000)
 #define LOOK_LEAST_MS  100 /* between two looks for sessions, however low `settle` is */
 #define FORGET_AT_ONCE 90u /* a batch has room for 100 operations */

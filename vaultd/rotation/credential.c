@@ -2,7 +2,7 @@
 
 #include "lib/scram.h"
 
-#define VALUE_MAX (1024u * 1024u)
+#define VALUE_MAX ((size_t)1024 * 1024)
 
 static const char *text_member(struct kt_json object, const char *name, struct kt_arena *arena)
 {

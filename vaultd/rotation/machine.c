@@ -12,21 +12,21 @@
 
 /* ---- texts ---- */
 
-#define X(name, text, waits) [name] = text,
+#define X(name, text, waits) [name] = (text),
 static const char *const state_texts[] = {RUN_STATES(X)};
 #undef X
-#define X(name, text, waits) [name] = waits,
+#define X(name, text, waits) [name] = (waits),
 static const char *const state_waits[] = {RUN_STATES(X)};
 #undef X
-#define X(name, text) [name] = text,
+#define X(name, text) [name] = (text),
 static const char *const back_texts[] = {BACK_STEPS(X)};
 static const char *const intent_texts[] = {RUN_INTENTS(X)};
 static const char *const event_texts[] = {RUN_EVENTS(X)};
 #undef X
-#define X(name, code, word) [name] = code,
+#define X(name, code, word) [name] = (code),
 static const char *const code_texts[] = {FROZEN_CODES(X)};
 #undef X
-#define X(name, code, word) [name] = word,
+#define X(name, code, word) [name] = (word),
 static const char *const code_words[] = {FROZEN_CODES(X)};
 #undef X
 static const char *const strategy_texts[] = {[STRATEGY_GENERATE] = "generate",

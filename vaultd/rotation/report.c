@@ -8,7 +8,7 @@
  * Verdict first, then who is hurt, then what comes next; nothing in it is a value. */
 
 #define FORMAT     1u
-#define REPORT_MAX (512u * 1024u)
+#define REPORT_MAX ((size_t)512 * 1024)
 
 struct report {
     struct work *w;

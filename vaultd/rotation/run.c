@@ -1,6 +1,6 @@
 #include "vaultd/rotation/run.h"
 
-#define RECORD_MAX (64u * 1024u)
+#define RECORD_MAX ((size_t)64 * 1024)
 
 #define ROW(member, type, most) RECORD_ROW(struct run, member, type, most)
 static const struct record_row rows_1[] = {
@@ -77,7 +77,7 @@ static const struct record_row rows_1[] = {
 static const struct record_form forms[] = {RECORD_FORM(1, rows_1)};
 const struct record_kind run_kind = {"rotation run", forms, 1, sizeof(struct run)};
 
-#define X(name, text) [name] = text,
+#define X(name, text) [name] = (text),
 static const char *const trigger_texts[] = {RUN_TRIGGERS(X)};
 #undef X
 

@@ -2,7 +2,7 @@
 
 #include "vaultd/core/mounts.h"
 
-#define RECORD_MAX (32u * 1024u)
+#define RECORD_MAX ((size_t)32 * 1024)
 
 #define ROW(member, type, most) RECORD_ROW(struct rotation_secret, member, type, most)
 static const struct record_row rows_1[] = {

@@ -4,7 +4,7 @@
 /* Making a run: the record, its lock, its place in the lists; the due row goes. A run without a
  * target has nothing to wait for and is done in the same commit. */
 
-#define VALUE_MAX (1024u * 1024u)
+#define VALUE_MAX ((size_t)1024 * 1024)
 
 static enum kt_kind refuse_active(const struct rotation_secret *secret, struct kt_err *err)
 {

@@ -2,7 +2,7 @@
 
 #include "vaultd/rotation/names.h"
 
-#define RECORD_MAX (128u * 1024u)
+#define RECORD_MAX ((size_t)128 * 1024)
 
 #define ROW(member, type, most) RECORD_ROW(struct rotation_target, member, type, most)
 static const struct record_row rows_1[] = {

@@ -5,7 +5,7 @@
 #include "vaultd/rotation/engine.h"
 #include "vaultd/rotation/text.h"
 
-#define VALUE_MAX (1024u * 1024u)
+#define VALUE_MAX ((size_t)1024 * 1024)
 
 /* ---- loading ---- */
 

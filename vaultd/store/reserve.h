@@ -11,7 +11,7 @@
 
 /* Some hundred changed pages of a large tree, twice: what a commit frees can be used by the one
  * after the next. */
-#define RESERVE_BYTES (4 * 1024 * 1024)
+#define RESERVE_BYTES ((off_t)4 * 1024 * 1024)
 
 struct store_reserve {
     int fd; /* -1: there is none, which is no error */

@@ -171,7 +171,7 @@ void store_refuse_older(struct store *store, uint32_t age)
 const char *store_compact_phase_text(enum store_compact_phase phase)
 {
     static const char *const texts[] = {
-#define X(name, text) [name] = text,
+#define X(name, text) [name] = (text),
         STORE_COMPACT_PHASES(X)
 #undef X
     };
