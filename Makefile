@@ -159,7 +159,7 @@ $(O)/support/%_shim.so: tests/support/%_shim.c Makefile
 -include $(shell test -d $(O) && find $(O) -name '*.d')
 
 # ---- what a person types ----------------------------------------------------------------------
-.PHONY: help deps test check demo bench torture fuzz lint tidy memcheck asan tsan clang dev docs \
+.PHONY: help deps test check demo bench torture fuzz lint tidy analyze memcheck asan tsan clang dev docs \
   install clean format
 
 help:  ## list the targets
@@ -197,9 +197,11 @@ fuzz: deps  ## run each fuzz target for SECONDS_EACH=20
 lint:  ## includes go one way, headers stand alone, banned calls, exported names
 	@tests/run lint
 
-tidy:  ## clang-tidy, one file per call
-	@for f in $(LIB_SRC) $(VAULTD_SRC) $(WORKER_SRC) $(SPAWN_SRC) $(AGENT_SRC) $(CLI_SRC); do \
-	  clang-tidy-14 --quiet $$f -- -I. -std=c17 -D_GNU_SOURCE -DKT_VERSION='"$(VERSION)"' || exit 1; done
+tidy:  ## clang-tidy; FILES="lib/a.c ...", DEEP=1; exceptions: tests/lint/tidy.txt
+	@tests/support/analyze tidy $(FILES)
+
+analyze:  ## gcc's analyser; FILES="lib/a.c ..."; exceptions: tests/lint/analyzer.txt
+	@tests/support/analyze gcc $(FILES)
 
 asan:  ## unit and pipeline tests under ASan and UBSan
 	@$(MAKE) --no-print-directory VARIANT=asan unit-programs replay-programs
