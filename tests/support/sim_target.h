@@ -25,6 +25,7 @@ struct sim {
     pthread_mutex_t lock;
     struct test_vault *vault; /* whose store is looked into; NULL: not */
     const char *secret;       /* "db/orders", in secret/ */
+    bool may_stop;            /* a store that stopped meanwhile is looked into after its restart */
     struct sim_account accounts[4];
     unsigned n_accounts;
     char admin_password[64];

@@ -87,6 +87,7 @@ static void begin(struct scene *s, const char *strategy)
     s->executor = (struct rotation_executor){.run = run_step, .arg = s};
     fault_vault_new(&s->v, &s->executor, true);
     s->sim.secret = "db/orders";
+    s->sim.may_stop = true;
     sim_add(&s->sim, "app_a", "first-password-of-a");
     if (alternate)
         sim_add(&s->sim, "app_b", NULL);
