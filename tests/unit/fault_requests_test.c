@@ -144,16 +144,25 @@ static void be_unsealed(struct scene *s)
         fault_vault_unseal(&s->v);
 }
 
-/* Sealed, with two of three shares. */
-static void be_nearly_unsealed(struct scene *s)
+static bool offer_two_shares(struct scene *s)
 {
     core_seal(s->v.vault->core, "test");
     need(s, &(const struct step){"PUT", "sys/unseal", "{\"reset\":true}", 200, NULL, false});
-    for (unsigned i = 0; i < 2; i++) {
-        bool unsealed = false;
-        assert_int_equal(
-            barrier_unseal_share(s->v.vault->core->barrier, s->v.shares[i], &unsealed, NULL), KT_OK);
-    }
+    bool unsealed = false;
+    for (unsigned i = 0; i < 2; i++)
+        if (barrier_unseal_share(s->v.vault->core->barrier, s->v.shares[i], &unsealed, NULL) != KT_OK)
+            return false;
+    return true;
+}
+
+/* Sealed, with two of three shares. What a thread of its own met in the attempt before may be noticed
+ * only now: then it is started again. */
+static void be_nearly_unsealed(struct scene *s)
+{
+    if (offer_two_shares(s))
+        return;
+    assert_true(fault_vault_mend(&s->v));
+    assert_true(offer_two_shares(s));
 }
 
 static void be_new(struct scene *s)
@@ -236,7 +245,7 @@ static const struct row rows[] = {
     {"mounts", NULL, {{0}}, ASK("GET", "sys/mounts", NULL, 200), {0}, NULL, NULL, false},
     {"mount", NULL, {ASK("DELETE", "sys/mounts/m", NULL, 0)}, ASK("POST", "sys/mounts/m", "{\"type\":\"kv\",\"options\":{\"version\":\"2\"}}", 204), ASK("GET", "sys/mounts", NULL, 200), "\"m/\"", NULL, false},
     {"unmount", NULL, {ASK("POST", "sys/mounts/m", "{\"type\":\"kv\",\"options\":{\"version\":\"2\"}}", 0)}, ASK("DELETE", "sys/mounts/m", NULL, 204), ASK("GET", "sys/mounts/m/tune", NULL, 400), NULL, NULL, false},
-    {"cubbyhole put", NULL, {{0}}, ASK("POST", "cubbyhole/c", "{\"k\":\"c%u\"}", 204), ASK("GET", "cubbyhole/c", NULL, 200), "c%u", NULL, false},
+    {"cubbyhole put", NULL, {{0}}, ASK("POST", "cubbyhole/c", "{\"k\":\"c%u\"}", 204), ASK("GET", "cubbyhole/c", NULL, 200), "\"c%u\"", NULL, false},
     {"rotation target", NULL, {{0}}, PUT_TARGET, ASK("GET", "rotation/targets/pg", NULL, 200), "n%u", NULL, false},
     {"rotation secret", NULL, {PUT_TARGET, PUT_LOGIN}, PUT_DRIVEN, ASK("GET", "rotation/secrets/secret/db", NULL, 200), "\"drain\":%u,", NULL, false},
     {"rotation runs", NULL, {{0}}, ASK("LIST", "rotation/runs", NULL, 0), {0}, NULL, NULL, false},
