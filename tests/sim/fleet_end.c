@@ -18,17 +18,63 @@ static void get(struct world *world, struct ask *ask, const char *path)
         sim_fail("GET %s is answered %u: %s", path, ask->status, ask->answer);
 }
 
-/* A frozen run says what to do; it is done. */
-static void thaw(struct world *world, struct ask *ask, const char *run, unsigned *thaws)
+static void post(struct world *world, struct ask *ask, const char *path, const char *body)
 {
-    char next[600] = "", path[100];
+    *ask = (struct ask){.method = "POST", .path = path, .token = world->root, .body = body};
+    ask_vault(world, ask, false);
+}
+
+/* True: the target accepts what this version says; the body that says it again is written. */
+static bool version_works(struct world *world, struct ask *ask, unsigned secret, int64_t version,
+                          char body[300])
+{
+    char path[100], user[64] = "", password[128] = "";
+    (void)snprintf(path, sizeof path, "secret/data/%s?version=%lld", fleet_secrets[secret].path,
+                   (long long)version);
+    *ask = (struct ask){.method = "GET", .path = path, .token = world->root};
+    ask_vault(world, ask, false);
+    if (ask->status != 200 || !answer_text(ask, "data.data.username", user, sizeof user) ||
+        !answer_text(ask, "data.data.password", password, sizeof password))
+        return false;
+    (void)snprintf(body, 300, "{\"data\":{\"username\":\"%s\",\"password\":\"%s\"}}", user, password);
+    return sim_accepts(&world->fleet->target, user, password);
+}
+
+/* What drift asks for: the run is cancelled, the password that works is put into the vault. */
+static void tell_what_works(struct world *world, struct ask *ask, unsigned secret, const char *run)
+{
+    char path[100], body[300];
+    (void)snprintf(path, sizeof path, "rotation/runs/%s/cancel", run);
+    post(world, ask, path, NULL);
+    (void)snprintf(path, sizeof path, "secret/metadata/%s", fleet_secrets[secret].path);
+    get(world, ask, path);
+    int64_t version = answer_int(ask, "data.current_version", 0);
+    while (version > 0 && !version_works(world, ask, secret, version, body))
+        version--;
+    if (version == 0)
+        sim_fail("no version of %s works at the target", fleet_secrets[secret].path);
+    (void)snprintf(path, sizeof path, "secret/data/%s", fleet_secrets[secret].path);
+    post(world, ask, path, body);
+    if (ask->status != 200)
+        sim_fail("the value of %s that works is not taken: %u %s", fleet_secrets[secret].path,
+                 ask->status, ask->answer);
+}
+
+/* A frozen run says what to do; it is done. */
+static void obey(struct world *world, struct ask *ask, unsigned secret, const char *run,
+                 unsigned *thaws)
+{
+    char next[600] = "", path[100], code[32] = "";
     if (!answer_text(ask, "data.frozen.next", next, sizeof next) || next[0] == '\0')
         sim_fail("run %s is frozen and does not say what to do: %s", run, ask->answer);
     if (++*thaws > THAWS_MAX)
         sim_fail("run %s is frozen again and again with everybody well: %s", run, ask->answer);
+    if (answer_text(ask, "data.frozen.code", code, sizeof code) && strcmp(code, "KT-R-010") == 0) {
+        tell_what_works(world, ask, secret, run);
+        return;
+    }
     (void)snprintf(path, sizeof path, "rotation/runs/%s/thaw", run);
-    *ask = (struct ask){.method = "POST", .path = path, .token = world->root};
-    ask_vault(world, ask, false);
+    post(world, ask, path, NULL);
 }
 
 /* True: the secret's run has ended. */
@@ -44,7 +90,7 @@ static bool has_ended(struct world *world, struct ask *ask, unsigned secret, uns
     get(world, ask, path);
     (void)answer_text(ask, "data.state", state, sizeof state);
     if (strcmp(state, "frozen") == 0)
-        thaw(world, ask, run, thaws);
+        obey(world, ask, secret, run, thaws);
     return strcmp(state, "done") == 0 || strcmp(state, "rolled_back") == 0 ||
            strcmp(state, "cancelled") == 0;
 }

@@ -13,7 +13,7 @@ import subprocess
 
 OPS = ["inspect", "create", "apply", "verify", "probe", "revoke", "restore"]
 LOGINS = ["admin", "control", "new", "old"]
-CLASSES = ["unreach", "ok", "refused", "permanent", "wrong-server"]
+CLASSES = ["unreach", "ok", "refused", "permanent", "value", "wrong-server"]
 ANSWERS = ["none", "unknown", "accepted", "refused"]
 TEXTS = ["driver", "host", "database", "sslmode", "ca", "server_id", "account", "other_account",
          "group", "run", "digest"]
