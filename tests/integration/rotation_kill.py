@@ -117,6 +117,7 @@ class Test:
             end = time.monotonic() + 10
             while not watcher.false and time.monotonic() < end:
                 time.sleep(0.05)
+            watcher.stop()  # it sees the loss again at each look
             seen, watcher.false = watcher.false, []
         if not seen:
             raise AssertionError("the watcher did not see it")

@@ -97,9 +97,12 @@ class Watcher:
         self.thread.start()
         return self
 
-    def __exit__(self, kind, *_):
+    def stop(self):
         self.stopping.set()
         self.thread.join(30)
+
+    def __exit__(self, kind, *_):
+        self.stop()
         self.peek.close()
         if kind is None:
             self.check()
