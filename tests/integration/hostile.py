@@ -646,7 +646,7 @@ def main():
     random.seed(args.seed)
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 32768), hard))
-    report = Report(args.only)
+    report = Report(args.only or "")
     stage = Stage()
     try:
         for _ in range(200):  # what is made once has been made

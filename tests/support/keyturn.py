@@ -278,12 +278,13 @@ class Report:
     """Prints "ok - name" and "not ok - name: why"; exit status for the end."""
 
     def __init__(self, only=None):
-        self.failed = 0
+        self.failed = self.met = 0
         self.only = only if only is not None else (sys.argv[1] if len(sys.argv) > 1 else None)
 
     def case(self, name, function, *args):
         if self.only and self.only not in name:
             return
+        self.met += 1
         try:
             function(*args)
             print("ok - " + name, flush=True)
@@ -296,6 +297,8 @@ class Report:
                 traceback.print_exc()
 
     def end(self):
+        if self.met == 0:
+            sys.exit("not ok - no case has %r in its name" % self.only)
         sys.exit(1 if self.failed else 0)
 
 
