@@ -35,6 +35,7 @@ from keyturn import ROOT, Report, Vault, equal  # noqa: E402
 SHIM = os.path.join(ROOT, "build/release/support/sync_shim.so")
 CHECKER = os.path.join(ROOT, "build/release/unit/vault_state_test")
 CLIENTS = 8
+COMPACTIONS = 4
 RECENT = 24  # of so many acknowledged writes each state is asked for the values
 SHARES = 2   # processes
 REQUEST_ID = re.compile(rb'"request_id":"([0-9a-f-]{36})"')
@@ -96,19 +97,21 @@ class Writer(threading.Thread):
 
 
 class Compactor(threading.Thread):
-    """One compaction after the other, until it is told to end."""
+    """A few compactions, one after the other, until it is told to end. Each is in the log with all that it
+    copies, so their number is bounded, not only their time."""
 
     def __init__(self, vault):
         super().__init__()
-        self.vault, self.ends, self.error, self.count = vault, False, None, 0
+        self.vault, self.ends, self.error, self.count = vault, threading.Event(), None, 0
 
     def run(self):
         try:
-            while not self.ends:
+            while not self.ends.is_set() and self.count < COMPACTIONS:
                 if self.vault.ok("POST", "sys/storage/compact").data["error"]:
                     raise AssertionError("not compacted")
-                while self.vault.ok("GET", "sys/storage/compact").data["active"] and not self.ends:
-                    pass
+                while self.vault.ok("GET", "sys/storage/compact").data["active"]:
+                    if self.ends.wait(0.02):
+                        break
                 self.count += 1
         except Exception as error:  # noqa: BLE001 - reported by write()
             self.error = error
@@ -122,7 +125,7 @@ def write(vault, count, seed, compact=False):
     for writer in writers:
         writer.join()
     if compact:
-        compactor.ends = True
+        compactor.ends.set()
         compactor.join()
         print("#   %d compactions" % compactor.count, flush=True)
     for writer in writers + [compactor]:
