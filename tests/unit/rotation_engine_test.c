@@ -808,6 +808,33 @@ static void both_dead(void **state)
     scene_end(s);
 }
 
+/* It froze while it waited for a consumer, and the target has lost the new one meanwhile: who thaws
+ * it has it set again at once, not when the consumer's time is over. */
+static void thawed_sets_it_again(void **state)
+{
+    struct scene *s = scene(*state);
+    register_agent(s, "h1");
+    rotate(s);
+    soon(s, "acking");
+    (void)pthread_mutex_lock(&s->sim.lock);
+    s->sim.vault = NULL; /* somebody else does this: no watcher */
+    (void)snprintf(s->sim.admin_password, sizeof s->sim.admin_password, "changed");
+    for (unsigned i = 0; i < s->sim.n_accounts; i++)
+        s->sim.accounts[i].verifier[0] = '\0';
+    (void)pthread_mutex_unlock(&s->sim.lock);
+    read_version(s, 2);
+    assert_int_equal(report(s, "h1", 2, "unhealthy"), 200);
+    freezes(s, "KT-R-011");
+    says(s, "\"in\":\"acking\"");
+    (void)snprintf(s->sim.admin_password, sizeof s->sim.admin_password, "admin");
+    thaw(s);
+    soon(s, "acking");
+    assert_int_equal(sim_ops(&s->sim, DRIVER_APPLY), 2);
+    acknowledge(s, "h1", 2);
+    until(s, "done");
+    scene_end(s);
+}
+
 /* ---- the target in trouble ---- */
 
 static void lost_replies(void **state)
@@ -1254,6 +1281,7 @@ int main(void)
         BOTH(frozen_server),
         ALTERNATE(frozen_old_alive),
         BOTH(both_dead),
+        BOTH(thawed_sets_it_again),
         BOTH(lost_replies),
         BOTH(says_no),
         BOTH(value_not_allowed),

@@ -131,6 +131,33 @@ static void nothing_goes_back_past_the_point(void **state)
         }
 }
 
+/* What a consumer said before the freeze is not known any more after a restart: the target is. */
+static void thawed_it_asks_the_target(void **state)
+{
+    (void)state;
+    static const enum run_state waits[] = {RUN_ACKING, RUN_OVERLAPPING};
+    for (unsigned strategy = STRATEGY_ALTERNATE; strategy < STRATEGY_COUNT; strategy++)
+        for (size_t i = 0; i < sizeof waits / sizeof waits[0]; i++) {
+            struct machine m = at((enum run_strategy)strategy, waits[i], false);
+            unsigned fx = 0;
+            m.promoted = true;
+            assert_true(machine_event(&m, EV_UNHEALTHY, &fx));
+            machine_freeze(&m, FROZEN_BOTH_DEAD, &fx);
+            assert_int_equal(m.frozen_in, waits[i]);
+            machine_resumed(&m);
+            assert_true(machine_event(&m, EV_THAW, &fx));
+            assert_int_equal(machine_want(&m), WANT_PROBE);
+            machine_resumed(&m);
+            assert_int_equal(machine_want(&m), WANT_PROBE);
+            struct machine whole = m;
+            machine_answers(&m, false, false, &fx);
+            assert_int_equal(machine_want(&m), WANT_APPLY);
+            machine_answers(&whole, true, strategy == STRATEGY_ALTERNATE, &fx);
+            assert_int_equal(whole.state,
+                             strategy == STRATEGY_ALTERNATE ? RUN_APPLIED : RUN_ACKING);
+        }
+}
+
 static void texts_are_there(void **state)
 {
     (void)state;
@@ -298,6 +325,7 @@ int main(void)
         cmocka_unit_test(known_pairs_go_where_the_table_says),
         cmocka_unit_test(every_state_has_a_crash_and_every_end_is_one),
         cmocka_unit_test(nothing_goes_back_past_the_point),
+        cmocka_unit_test(thawed_it_asks_the_target),
         cmocka_unit_test(texts_are_there),
         cmocka_unit_test(answers),
         cmocka_unit_test(manual_shows_the_tables),

@@ -476,12 +476,15 @@ static void went(struct machine *m, enum run_state next, unsigned *fx)
     go(m, next);
 }
 
+/* Waiting for consumers asks the target nothing, and what made the run ask it is not stored: from
+ * there it goes on by way of the probe that decides whether the new one has to be set again. */
 static void thaw(struct machine *m)
 {
+    bool waited = m->frozen_in == RUN_ACKING || m->frozen_in == RUN_OVERLAPPING;
     m->said_no = m->bad_value = false;
     m->applied_again = m->both_dead = m->revoked_again = m->restored = m->refused_back = 0;
     m->frozen = FROZEN_NOT;
-    go(m, m->frozen_in);
+    go(m, waited ? RUN_APPLYING : m->frozen_in);
 }
 
 /* Before anything was sent there is nothing to go back from. */
