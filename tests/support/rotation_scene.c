@@ -1,0 +1,259 @@
+#include "tests/support/rotation_scene.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define STEP_MS 500
+#define LONGEST_MS (25 * 60000)
+/* Rounds of at least 1 ms: only what hangs needs so many. */
+#define PATIENCE 30000
+
+/* ---- asking ---- */
+
+void need(struct scene *s, unsigned wanted, const char *method, const char *path,
+          const char *body)
+{
+    unsigned status = test_vault_call(s->vault, method, path, s->vault->root, body);
+    if (status != wanted)
+        fail_msg("%s %s: %u, wanted %u: %s", method, path, status, wanted, s->vault->body);
+}
+
+void text_at(struct scene *s, const char *dotted, char *out, size_t size)
+{
+    test_vault_text(s->vault, dotted, out, size);
+}
+
+void load_run(struct scene *s)
+{
+    char path[128];
+    (void)snprintf(path, sizeof path, "rotation/runs/%s", s->run);
+    need(s, 200, "GET", path, NULL);
+}
+
+void pause_ms(long ms)
+{
+    const struct timespec left = {.tv_nsec = ms * 1000000};
+    (void)nanosleep(&left, NULL);
+}
+
+bool is_in(struct scene *s, const char *state)
+{
+    char now[64];
+    load_run(s);
+    text_at(s, "data.state", now, sizeof now);
+    return strcmp(now, state) == 0;
+}
+
+/* Lets the vault's time pass until the run is there. */
+void until(struct scene *s, const char *state)
+{
+    for (int64_t passed = 0; passed < LONGEST_MS; passed += STEP_MS) {
+        if (is_in(s, state))
+            return;
+        s->vault->now_ms += STEP_MS;
+        rotation_wake(s->vault->core->rotation);
+        pause_ms(1);
+    }
+    fail_msg("the run is not %s: %.1800s", state, s->vault->body);
+}
+
+/* The same without letting time pass: only what needs no waiting. */
+void soon(struct scene *s, const char *state)
+{
+    for (int i = 0; i < PATIENCE; i++) {
+        if (is_in(s, state))
+            return;
+        pause_ms(1);
+    }
+    fail_msg("the run is not %s: %.1800s", state, s->vault->body);
+}
+
+/* max_overlap passes. */
+void let_go(struct scene *s)
+{
+    s->vault->now_ms += 601000;
+    rotation_wake(s->vault->core->rotation);
+}
+
+void says(struct scene *s, const char *text)
+{
+    if (!test_vault_said(s->vault, text))
+        fail_msg("no '%s' in %.3000s", text, s->vault->body);
+}
+
+void soon_says(struct scene *s, const char *text)
+{
+    for (int i = 0; i < PATIENCE; i++) {
+        load_run(s);
+        if (test_vault_said(s->vault, text))
+            return;
+        pause_ms(1);
+    }
+    says(s, text);
+}
+
+/* ---- the scene ---- */
+
+static const char agent_policy[] =
+    "path \"secret/data/*\" { capabilities = [\"read\"] }\n"
+    "path \"fleet/consumers/*\" { capabilities = [\"update\"] }\n"
+    "path \"fleet/watch/*\" { capabilities = [\"read\"] }\n";
+
+static void set_rotation(struct scene *s)
+{
+    char body[512];
+    bool alternate = strcmp(s->strategy, "alternate") == 0;
+    (void)snprintf(body, sizeof body,
+                   "{\"target\":\"pg\",\"strategy\":\"%s\",%s,\"overlap\":2,\"soak\":1,"
+                   "\"max_overlap\":600,\"ack_timeout\":30,\"drain\":5}",
+                   s->strategy,
+                   alternate ? "\"accounts\":[\"app_a\",\"app_b\"],\"group\":\"app\""
+                             : "\"accounts\":[\"app_a\"]");
+    need(s, 204, "POST", "rotation/secrets/" SECRET, body);
+}
+
+/* A partial update. */
+void change_rotation(struct scene *s, const char *body)
+{
+    need(s, 204, "POST", "rotation/secrets/" SECRET, body);
+}
+
+struct scene *scene(const char *strategy)
+{
+    struct scene *s = calloc(1, sizeof *s);
+    assert_non_null(s);
+    s->strategy = strategy;
+    sim_init(&s->sim);
+    sim_executor(&s->sim, &s->executor);
+    s->vault = test_vault_with(true, &s->executor);
+    s->sim.vault = s->vault;
+    s->sim.secret = "db/orders";
+    sim_add(&s->sim, "app_a", "first-password-of-a");
+    if (strcmp(strategy, "alternate") == 0)
+        sim_add(&s->sim, "app_b", NULL);
+    need(s, 200, "POST", "secret/data/db/orders",
+         "{\"data\":{\"username\":\"app_a\",\"password\":\"first-password-of-a\",\"host\":\"h\"}}");
+    need(s, 204, "POST", "rotation/targets/pg",
+         "{\"driver\":\"postgresql\",\"host\":\"/run/sim\",\"database\":\"d\","
+         "\"sslmode\":\"disable\",\"admin_username\":\"kt\",\"admin_password\":\"admin\","
+         "\"max_refusals_per_hour\":0,\"probe_spacing\":0}");
+    set_rotation(s);
+    test_vault_token(s->vault, "agent", agent_policy, s->agent, sizeof s->agent);
+    return s;
+}
+
+void scene_end(struct scene *s)
+{
+    char locked_out[128];
+    (void)snprintf(locked_out, sizeof locked_out, "%s", s->sim.locked_out);
+    test_vault_free(s->vault);
+    sim_free(&s->sim);
+    free(s);
+    assert_string_equal(locked_out, "");
+}
+
+void rotate(struct scene *s)
+{
+    need(s, 200, "POST", "rotation/rotate/" SECRET, "{\"reason\":\"test\"}");
+    text_at(s, "data.run", s->run, sizeof s->run);
+}
+
+unsigned as_agent(struct scene *s, const char *method, const char *path, const char *body)
+{
+    return test_vault_call(s->vault, method, path, s->agent, body);
+}
+
+unsigned report(struct scene *s, const char *host, unsigned version, const char *state)
+{
+    char path[128], body[256];
+    (void)snprintf(path, sizeof path, "fleet/consumers/%s/" SECRET, host);
+    (void)snprintf(body, sizeof body,
+                   "{\"service\":\"orders\",\"version\":%u,\"state\":\"%s\",\"detail\":\"d\"}",
+                   version, state);
+    s->vault->now_ms += 1;
+    return as_agent(s, "POST", path, body);
+}
+
+void read_version(struct scene *s, unsigned version)
+{
+    char path[128];
+    (void)snprintf(path, sizeof path, "secret/data/db/orders?version=%u", version);
+    assert_int_equal(as_agent(s, "GET", path, NULL), 200);
+}
+
+/* An agent that runs version 1 and is well. */
+void register_agent(struct scene *s, const char *host)
+{
+    read_version(s, 1);
+    assert_int_equal(report(s, host, 1, "registered"), 200);
+    assert_int_equal(report(s, host, 1, "healthy"), 200);
+}
+
+void acknowledge(struct scene *s, const char *host, unsigned version)
+{
+    read_version(s, version);
+    if (report(s, host, version, "healthy") != 200)
+        fail_msg("acknowledging: %s", s->vault->body);
+}
+
+unsigned current(struct scene *s, char user[64], char password[128])
+{
+    char number[16];
+    need(s, 200, "GET", "secret/data/db/orders", NULL);
+    text_at(s, "data.data.username", user, 64);
+    text_at(s, "data.data.password", password, 128);
+    text_at(s, "data.metadata.version", number, sizeof number);
+    return (unsigned)strtoul(number, NULL, 10);
+}
+
+/* The value that everybody gets is the one that works. */
+void current_is(struct scene *s, unsigned version, const char *user)
+{
+    char name[64], password[128];
+    assert_int_equal(current(s, name, password), version);
+    assert_string_equal(name, user);
+    assert_true(sim_accepts(&s->sim, name, password));
+}
+
+bool alternates(const struct scene *s)
+{
+    return strcmp(s->strategy, "alternate") == 0;
+}
+
+void ends_done(struct scene *s)
+{
+    until(s, "done");
+    current_is(s, 2, alternates(s) ? "app_b" : "app_a");
+    assert_false(sim_accepts(&s->sim, "app_a", "first-password-of-a"));
+    char path[128];
+    (void)snprintf(path, sizeof path, "rotation/runs/%s/report", s->run);
+    need(s, 200, "GET", path, NULL);
+    says(s, "# DONE");
+    says(s, "\"audit\":{\"from\":");
+}
+
+void ends_back(struct scene *s)
+{
+    until(s, "rolled_back");
+    current_is(s, 1, "app_a");
+    if (alternates(s))
+        assert_string_equal(sim_account(&s->sim, "app_b")->verifier, "");
+    char path[128];
+    (void)snprintf(path, sizeof path, "rotation/runs/%s/report", s->run);
+    need(s, 200, "GET", path, NULL);
+    says(s, "# ROLLED BACK");
+}
+
+void cancel(struct scene *s, unsigned wanted)
+{
+    char path[128];
+    (void)snprintf(path, sizeof path, "rotation/runs/%s/cancel", s->run);
+    need(s, wanted, "POST", path, "{\"reason\":\"changed my mind\"}");
+}

@@ -1,0 +1,54 @@
+/* tests/support/rotation_scene.h - a secret at a simulated target, and one agent: the words in which
+ * whole runs are told.
+ *
+ * What:    A vault with the target "pg", the secret db/orders that it rotates by a strategy, and a
+ *          token for agents. What is asked and answered otherwise than wanted fails the test.
+ * Owner:   scene() .. scene_end(). The latter also fails when the target ever accepted nothing that
+ *          was stored.
+ * Threads: the test's own; the vault's time stands still but for until(), let_go() and report(). */
+#pragma once
+
+#include "tests/support/sim_target.h"
+
+#define SECRET "secret/db/orders"
+
+struct scene {
+    struct sim sim;
+    struct rotation_executor executor;
+    struct test_vault *vault;
+    char agent[128];
+    char run[64];
+    const char *strategy;
+};
+
+void need(struct scene *s, unsigned wanted, const char *method, const char *path, const char *body);
+void text_at(struct scene *s, const char *dotted, char *out, size_t size);
+void load_run(struct scene *s);
+void pause_ms(long ms);
+bool is_in(struct scene *s, const char *state);
+/* Lets the vault's time pass until the run is there. */
+void until(struct scene *s, const char *state);
+/* The same without letting time pass: only what needs no waiting. */
+void soon(struct scene *s, const char *state);
+/* max_overlap passes. */
+void let_go(struct scene *s);
+void says(struct scene *s, const char *text);
+void soon_says(struct scene *s, const char *text);
+/* A partial update. */
+void change_rotation(struct scene *s, const char *body);
+struct scene *scene(const char *strategy);
+void scene_end(struct scene *s);
+void rotate(struct scene *s);
+unsigned as_agent(struct scene *s, const char *method, const char *path, const char *body);
+unsigned report(struct scene *s, const char *host, unsigned version, const char *state);
+void read_version(struct scene *s, unsigned version);
+/* An agent that runs version 1 and is well. */
+void register_agent(struct scene *s, const char *host);
+void acknowledge(struct scene *s, const char *host, unsigned version);
+unsigned current(struct scene *s, char user[64], char password[128]);
+/* The value that everybody gets is the one that works. */
+void current_is(struct scene *s, unsigned version, const char *user);
+bool alternates(const struct scene *s);
+void ends_done(struct scene *s);
+void ends_back(struct scene *s);
+void cancel(struct scene *s, unsigned wanted);

@@ -1,0 +1,223 @@
+/* Runs that need a person: each way to freeze, what is said then, and the way out that is printed. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "lib/log.h"
+#include "tests/support/rotation_scene.h"
+
+static void freezes(struct scene *s, const char *code)
+{
+    until(s, "frozen");
+    says(s, code);
+    says(s, "\"next\":\"");
+}
+
+static void thaw(struct scene *s)
+{
+    char path[128];
+    (void)snprintf(path, sizeof path, "rotation/runs/%s/thaw", s->run);
+    need(s, 200, "POST", path, NULL);
+}
+
+static void frozen_drift(void **state)
+{
+    struct scene *s = scene(*state);
+    sim_account(&s->sim, "app_a")->verifier[0] = '\0';
+    rotate(s);
+    freezes(s, "KT-R-010");
+    assert_int_equal(sim_ops(&s->sim, DRIVER_APPLY), 0);
+    /* The printed way out: cancel, write what works, rotate. */
+    cancel(s, 200);
+    soon(s, "cancelled");
+    s->sim.n_accounts = 0;
+    sim_add(&s->sim, "app_a", "by-hand-of-a-dba");
+    sim_add(&s->sim, "app_b", NULL);
+    need(s, 200, "POST", "secret/data/db/orders",
+         "{\"data\":{\"username\":\"app_a\",\"password\":\"by-hand-of-a-dba\"}}");
+    rotate(s);
+    until(s, "done");
+    scene_end(s);
+}
+
+static void frozen_admin(void **state)
+{
+    struct scene *s = scene(*state);
+    (void)snprintf(s->sim.admin_password, sizeof s->sim.admin_password, "changed");
+    rotate(s);
+    freezes(s, "KT-R-011");
+    assert_int_equal(sim_ops(&s->sim, DRIVER_APPLY), 0);
+    need(s, 204, "POST", "rotation/targets/pg", "{\"admin_password\":\"changed\"}");
+    thaw(s);
+    ends_done(s);
+    scene_end(s);
+}
+
+/* It is looked at again, changes nothing, and says when thawing is worth a try. */
+static void frozen_is_looked_at(void **state)
+{
+    struct scene *s = scene(*state);
+    (void)snprintf(s->sim.admin_password, sizeof s->sim.admin_password, "changed");
+    rotate(s);
+    freezes(s, "KT-R-011");
+    says(s, "\"looked\":\"\"");
+    s->vault->now_ms += 901000;
+    rotation_wake(s->vault->core->rotation);
+    soon_says(s, "\"now\":\"the old one unknown, the administrative login refused");
+    (void)snprintf(s->sim.admin_password, sizeof s->sim.admin_password, "admin");
+    s->vault->now_ms += 901000;
+    rotation_wake(s->vault->core->rotation);
+    soon_says(s, "worth a try: secretctl run thaw");
+    assert_true(is_in(s, "frozen"));
+    assert_int_equal(sim_ops(&s->sim, DRIVER_APPLY), 0);
+    thaw(s);
+    ends_done(s);
+    scene_end(s);
+}
+
+/* A day of looking costs an account no refusal that who thaws it needs. */
+static void looks_are_few(void **state)
+{
+    struct scene *s = scene(*state);
+    need(s, 204, "POST", "rotation/targets/pg", "{\"max_refusals_per_hour\":3}");
+    sim_account(&s->sim, "app_a")->verifier[0] = '\0';
+    rotate(s);
+    freezes(s, "KT-R-010");
+    unsigned before = sim_account(&s->sim, "app_a")->refusals;
+    for (int i = 0; i < 24 * 12; i++) {
+        s->vault->now_ms += 300000;
+        rotation_wake(s->vault->core->rotation);
+        pause_ms(2);
+    }
+    unsigned seen = sim_account(&s->sim, "app_a")->refusals - before;
+    if (seen < 2 || seen > 24)
+        fail_msg("%u refused logins in a day", seen);
+    need(s, 204, "POST", "rotation/targets/pg", "{\"recheck\":0}");
+    s->vault->now_ms += 7200000;
+    rotation_wake(s->vault->core->rotation);
+    pause_ms(20);
+    assert_in_range(sim_account(&s->sim, "app_a")->refusals - before - seen, 0, 1);
+    cancel(s, 200);
+    soon(s, "cancelled");
+    scene_end(s);
+}
+
+static void frozen_trust(void **state)
+{
+    struct scene *s = scene(*state);
+    s->sim.trust = true;
+    rotate(s);
+    freezes(s, "KT-R-012");
+    assert_int_equal(sim_ops(&s->sim, DRIVER_APPLY), 0);
+    s->sim.trust = false;
+    thaw(s);
+    ends_done(s);
+    scene_end(s);
+}
+
+static void frozen_server(void **state)
+{
+    struct scene *s = scene(*state);
+    rotate(s);
+    ends_done(s);
+    (void)snprintf(s->sim.server_id, sizeof s->sim.server_id, "another");
+    rotate(s);
+    freezes(s, "KT-R-013");
+    need(s, 204, "POST", "rotation/targets/pg", "{\"server_id\":\"\"}");
+    thaw(s);
+    soon(s, "overlapping");
+    let_go(s);
+    until(s, "done");
+    scene_end(s);
+}
+
+static void frozen_old_alive(void **state)
+{
+    struct scene *s = scene(*state);
+    s->sim.old_survives = true;
+    rotate(s);
+    freezes(s, "KT-R-022");
+    assert_int_equal(sim_ops(&s->sim, DRIVER_REVOKE), 3);
+    s->sim.old_survives = false;
+    thaw(s);
+    ends_done(s);
+    scene_end(s);
+}
+
+static void both_dead(void **state)
+{
+    struct scene *s = scene(*state);
+    register_agent(s, "h1");
+    rotate(s);
+    soon(s, "acking");
+    (void)pthread_mutex_lock(&s->sim.lock);
+    s->sim.vault = NULL; /* somebody else does this: no watcher */
+    for (unsigned i = 0; i < s->sim.n_accounts; i++)
+        s->sim.accounts[i].verifier[0] = '\0';
+    s->sim.ignores = true;
+    (void)pthread_mutex_unlock(&s->sim.lock);
+    read_version(s, 2);
+    assert_int_equal(report(s, "h1", 2, "unhealthy"), 200);
+    freezes(s, "KT-R-021");
+    assert_int_equal(sim_ops(&s->sim, DRIVER_APPLY), 2); /* once more, then a person */
+    s->sim.ignores = false;
+    thaw(s);
+    soon(s, "acking");
+    acknowledge(s, "h1", 2);
+    until(s, "done");
+    scene_end(s);
+}
+
+/* It froze while it waited for a consumer, and the target has lost the new one meanwhile: who thaws
+ * it has it set again at once, not when the consumer's time is over. */
+static void thawed_sets_it_again(void **state)
+{
+    struct scene *s = scene(*state);
+    register_agent(s, "h1");
+    rotate(s);
+    soon(s, "acking");
+    (void)pthread_mutex_lock(&s->sim.lock);
+    s->sim.vault = NULL; /* somebody else does this: no watcher */
+    (void)snprintf(s->sim.admin_password, sizeof s->sim.admin_password, "changed");
+    for (unsigned i = 0; i < s->sim.n_accounts; i++)
+        s->sim.accounts[i].verifier[0] = '\0';
+    (void)pthread_mutex_unlock(&s->sim.lock);
+    read_version(s, 2);
+    assert_int_equal(report(s, "h1", 2, "unhealthy"), 200);
+    freezes(s, "KT-R-011");
+    says(s, "\"in\":\"acking\"");
+    (void)snprintf(s->sim.admin_password, sizeof s->sim.admin_password, "admin");
+    thaw(s);
+    soon(s, "acking");
+    assert_int_equal(sim_ops(&s->sim, DRIVER_APPLY), 2);
+    acknowledge(s, "h1", 2);
+    until(s, "done");
+    scene_end(s);
+}
+
+#define BOTH(fn)                                                                                   \
+    {#fn " (alternate)", fn, NULL, NULL, alternate}, {#fn " (in-place)", fn, NULL, NULL, in_place}
+#define ALTERNATE(fn) {#fn " (alternate)", fn, NULL, NULL, alternate}
+
+int main(void)
+{
+    static char alternate[] = "alternate", in_place[] = "in-place";
+    const struct CMUnitTest tests[] = {
+        ALTERNATE(frozen_drift),
+        BOTH(frozen_admin),
+        BOTH(frozen_is_looked_at),
+        BOTH(looks_are_few),
+        BOTH(frozen_trust),
+        BOTH(frozen_server),
+        ALTERNATE(frozen_old_alive),
+        BOTH(both_dead),
+        BOTH(thawed_sets_it_again),
+    };
+    kt_log_set_level(KT_LOG_ERROR);
+    return cmocka_run_group_tests_name("rotation_frozen", tests, NULL, NULL);
+}
