@@ -1,7 +1,7 @@
 /* What a refused client could measure: for each pair of cases that must not be told apart, both sides
  * do the same number of hashes, openings, comparisons, look-ups and syncs, and get the same answer.
- * No clock is looked at. (A look-up is snapshot_get(), sealing and opening are kt_aead_seal() and
- * kt_aead_open(); the rest are libraries' functions, which this program replaces.) */
+ * No clock is looked at. (A look-up is snapshot_get(), sealing and opening are kt_aead_seal(),
+ * kt_aead_open() and seal_record_open(); the rest are libraries' functions, which this program replaces.) */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "tests/support/vault.h"
+#include "vaultd/barrier/seal_record.h"
 #include "vaultd/store/store.h"
 
 /* ---- counting ---- */
@@ -64,6 +65,17 @@ bool __wrap_kt_aead_open(const unsigned char *key, const unsigned char *nonce, s
 {
     counted[OPEN]++;
     return __real_kt_aead_open(key, nonce, aad, sealed, out);
+}
+
+bool __real_seal_record_open(const struct seal_record *seal, const unsigned char *unseal_key,
+                             unsigned char *ret_root);
+bool __wrap_seal_record_open(const struct seal_record *seal, const unsigned char *unseal_key,
+                             unsigned char *ret_root);
+bool __wrap_seal_record_open(const struct seal_record *seal, const unsigned char *unseal_key,
+                             unsigned char *ret_root)
+{
+    counted[OPEN]++;
+    return __real_seal_record_open(seal, unseal_key, ret_root);
 }
 
 int sodium_memcmp(const void *a, const void *b, size_t len)
@@ -214,14 +226,79 @@ static void sees_a_difference(void **state)
     assert_true(counted[OPEN] > before[OPEN] && counted[LOOK] >= before[LOOK]);
 }
 
+/* ---- key shares ---- */
+
+/* Three of five shares are needed. Of each attempt: which of the three is wrong, how wrong it is (the
+ * byte that is another, or all of them), in which order they come. */
+static const struct attempt {
+    const char *name;
+    unsigned wrong, byte;
+    bool whole, backwards;
+} attempts[] = {
+    {"the first share, its first byte", 0, 0, false, false},
+    {"the first share, its last byte", 0, 31, false, false},
+    {"the first share, all of it", 0, 0, true, false},
+    {"the second share, its first byte", 1, 0, false, false},
+    {"the last share, its first byte", 2, 0, false, false},
+    {"the last share, its last byte", 2, 31, false, false},
+    {"the last share, all of it", 2, 0, true, false},
+    {"the last share, and it comes first", 2, 0, false, true},
+};
+#define N_ATTEMPTS (sizeof attempts / sizeof attempts[0])
+
+/* All the work of the three requests; the body is the last one's. */
+static void attempt_unseal(const struct attempt *attempt, unsigned ret[N_WORK])
+{
+    struct test_vault *vault = fixture->vault;
+    vault->now_ms += 120000; /* so many attempts are not rationed */
+    memset(counted, 0, sizeof counted);
+    for (unsigned i = 0; i < 3; i++) {
+        unsigned n = attempt->backwards ? 2 - i : i;
+        unsigned char share[SHAMIR_SHARE_BYTES];
+        memcpy(share, vault->shares[n], sizeof share);
+        for (unsigned at = 0; n == attempt->wrong && at + 1 < sizeof share; at++)
+            if (attempt->whole || at == attempt->byte)
+                share[at] ^= 0x5a;
+        char text[2 * SHAMIR_SHARE_BYTES + 1], body[160];
+        (void)snprintf(body, sizeof body, "{\"key\":\"%s\"}",
+                       sodium_bin2hex(text, sizeof text, share, sizeof share));
+        if (test_vault_call(vault, "PUT", "sys/unseal", NULL, body) != (i < 2 ? 200 : 400))
+            fail_msg("%s: %u: %s", attempt->name, vault->status, vault->body);
+    }
+    memcpy(ret, counted, sizeof counted);
+}
+
+static void wrong_shares_cost_the_same(void **state)
+{
+    (void)state;
+    core_seal(fixture->vault->core, "test");
+    unsigned first[N_WORK], work[N_WORK];
+    attempt_unseal(&attempts[0], first);
+    attempt_unseal(&attempts[0], first);
+    char said[512];
+    (void)snprintf(said, sizeof said, "%s", fixture->vault->body);
+    for (size_t i = 1; i < N_ATTEMPTS; i++) {
+        attempt_unseal(&attempts[i], work);
+        for (unsigned w = 0; w < N_WORK; w++)
+            if (work[w] != first[w])
+                fail_msg("%s: %u %s, otherwise %u", attempts[i].name, work[w], work_names[w],
+                         first[w]);
+        assert_string_equal(fixture->vault->body, said);
+    }
+    if (first[OPEN] == 0)
+        fail_msg("no opening of the seal was seen");
+}
+
 int main(int argc, char **argv)
 {
-    struct CMUnitTest tests[N_PAIRS + 1] = {
+    struct CMUnitTest tests[N_PAIRS + 2] = {
         {.name = "a difference is seen", .test_func = sees_a_difference}};
     for (size_t i = 0; i < N_PAIRS; i++)
         tests[i + 1] = (struct CMUnitTest){.name = pairs[i].name,
                                            .test_func = costs_the_same,
                                            .initial_state = (void *)(uintptr_t)&pairs[i]};
+    tests[N_PAIRS + 1] = (struct CMUnitTest){.name = "wrong key shares: which, and how wrong",
+                                             .test_func = wrong_shares_cost_the_same};
     if (argc > 1)
         cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests_name("timing", tests, make, end);
