@@ -66,7 +66,8 @@ struct crowd {
     uint64_t buckets[BUCKETS];
     uint64_t max_ns;
     int epoll, timer;
-    struct client *free; /* with --rate: those without a request */
+    /* With --rate: those without a request, the longest idle first, so that none is cut off as silent. */
+    struct client *free, *free_last;
     uint64_t due_ns;     /* with --rate: of the next request */
 };
 
@@ -254,6 +255,16 @@ static void ask(struct crowd *crowd, struct client *client)
     crowd->busy++;
 }
 
+static void set_free(struct crowd *crowd, struct client *client)
+{
+    client->next_free = NULL;
+    if (crowd->free == NULL)
+        crowd->free = client;
+    else
+        crowd->free_last->next_free = client;
+    crowd->free_last = client;
+}
+
 static void finish(struct crowd *crowd, struct client *client)
 {
     uint64_t took = now_ns() - client->began_ns;
@@ -269,8 +280,7 @@ static void finish(struct crowd *crowd, struct client *client)
         return;
     }
     client->length = 0;
-    client->next_free = crowd->free;
-    crowd->free = client;
+    set_free(crowd, client);
 }
 
 /* The header is whole: status and length. What came behind it belongs to the body. */
@@ -404,8 +414,7 @@ static void begin(struct crowd *crowd)
             ask_and_go(crowd, &crowd->clients[i]);
             continue;
         }
-        crowd->clients[i].next_free = crowd->free;
-        crowd->free = &crowd->clients[i];
+        set_free(crowd, &crowd->clients[i]);
     }
 }
 
