@@ -43,6 +43,8 @@ OPT_tsan    := -O1 -g -fsanitize=thread
 OPT_fault   := -O1 -g -DKT_FAULT
 OPT_fuzz    := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all \
   -DFUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
+OPT_coverage := -O1 -g -fsanitize=fuzzer-no-link -fprofile-instr-generate -fcoverage-mapping \
+  -DFUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
 # A sanitiser's own code raises frame sizes and hides what flow analysis would need.
 SOFT_asan   := -Wno-stack-usage -Wno-null-dereference
 SOFT_tsan   := -Wno-stack-usage -Wno-null-dereference
@@ -54,7 +56,7 @@ SOFT_CC := $(if $(IS_CLANG),,$(SOFT_$(VARIANT)))
 CPPFLAGS := -I. -DKT_VERSION='"$(VERSION)"'
 CFLAGS   := $(WARN_CC) $(SOFT_CC) $(HARD_CC) $(OPT_$(VARIANT)) -ffile-prefix-map=$(CURDIR)=. -pthread
 LDFLAGS  := -pie -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code,--as-needed -pthread \
-  $(filter -fsanitize=%,$(OPT_$(VARIANT)))
+  $(filter -fsanitize=% -fprofile-instr-generate,$(OPT_$(VARIANT)))
 LIBS     := -lsodium -llmdb -lmicrohttpd -lgnutls -ljansson -lcurl -lpq -lseccomp -lsystemd -lm
 
 # ---- sources ----------------------------------------------------------------------------------
@@ -159,7 +161,7 @@ $(O)/support/%_shim.so: tests/support/%_shim.c Makefile
 -include $(shell test -d $(O) && find $(O) -name '*.d')
 
 # ---- what a person types ----------------------------------------------------------------------
-.PHONY: help deps test check demo bench torture fuzz lint tidy analyze memcheck asan tsan clang dev docs \
+.PHONY: help deps test check demo bench torture fuzz coverage lint tidy analyze memcheck asan tsan clang dev docs \
   install clean format
 
 help:  ## list the targets
@@ -193,6 +195,10 @@ SECONDS_EACH ?= 20
 fuzz: deps  ## run each fuzz target for SECONDS_EACH=20
 	@$(MAKE) --no-print-directory -j$$(nproc) CC=clang VARIANT=fuzz fuzz-programs
 	@tests/fuzz/run $(BUILD)/fuzz/fuzz $(SECONDS_EACH)
+
+coverage: deps  ## lines that each fuzz target reaches in SECONDS_EACH=20
+	@$(MAKE) --no-print-directory -j$$(nproc) CC=clang VARIANT=coverage fuzz-programs
+	@tests/fuzz/coverage $(BUILD)/coverage/fuzz $(SECONDS_EACH)
 
 lint:  ## includes go one way, headers stand alone, banned calls, exported names
 	@tests/run lint
