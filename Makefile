@@ -147,8 +147,9 @@ $(O)/bench/%: $(O)/tests/bench/%.o $(TEST_ARCHIVES); $(link)
 # What audit outcomes cost: a vaultd that leaves them out, to compare with. Never installed.
 $(O)/bench/without-outcomes/vaultd: LDFLAGS += -Wl,--wrap=record_outcome,--wrap=batch_outcome \
   -Wl,--wrap=audit_outcome_done
-$(O)/bench/without-outcomes/vaultd: $(O)/vaultd/main.o $(O)/tests/bench/seam/without_outcomes.o \
-  $(O)/libvaultd.a $(O)/libkt.a | $(addprefix $(BIN)/vaultd-,spawn worker); $(link)
+$(O)/bench/without-outcomes/vaultd: $(call obj,$(VAULTD_OWN)) \
+  $(O)/tests/bench/seam/without_outcomes.o $(O)/libvaultd.a $(O)/libkt.a \
+  | $(addprefix $(BIN)/vaultd-,spawn worker); $(link)
 	@ln -sf $(abspath $(BIN))/vaultd-spawn $(abspath $(BIN))/vaultd-worker $(@D)
 $(O)/replay/%: $(O)/tests/fuzz/replay.o $(O)/tests/fuzz/%.o $(TEST_ARCHIVES); $(link)
 $(O)/fuzz/%: EXTRA_LIBS = -fsanitize=fuzzer

@@ -47,19 +47,20 @@ def few_keys():
         for server in (vault, without):
             write_keys(server, FEW)
             write(server, 64, count=FEW * (2 if QUICK else 15))
-        rounds, bare = [], []
+        rounds, bare, pairs = [], [], []
         for _ in range(ROUNDS):
             rounds.append({clients: write(vault, clients) for clients in (1, 64)})
             bare.append({clients: write(without, clients) for clients in (1, 64)})
+            pairs.append(lone_commit_seconds()["pair"])
     finally:
         vault.remove()
         without.remove()
-    pair = lone_commit_seconds()["pair"]
     for clients in (1, 64):
+        values = [r[clients]["rate"] * pair for r, pair in zip(rounds, pairs)]
         row("durable writes, %d client%s, 1,000 keys" % (clients, "s" if clients > 1 else ""),
-            "%.0f /s" % middle(rounds, clients, "rate"), "two syncs: %.0f /s" % (1 / pair),
-            middle(rounds, clients, "rate") * pair, note="%.0f us of CPU each" %
-            middle(rounds, clients, "server_cpu_us"))
+            "%.0f /s" % middle(rounds, clients, "rate"),
+            "two syncs: %.0f /s" % (1 / statistics.median(pairs)), statistics.median(values),
+            note="%s %.0f us of CPU each" % (spread(values), middle(rounds, clients, "server_cpu_us")))
     ratio_row("64 clients against 1, 1,000 keys", rounds, 64, 1, 10.0)
     for clients in (1, 64):
         both = [{"with": a[clients], "without": b[clients]} for a, b in zip(rounds, bare)]
