@@ -1,12 +1,13 @@
-/* audit_log - a long audit log: made by the vault's own code, left by a crash, opened again, proven from.
+/* audit_log - a long audit log: made by the vault's own code, left by a crash, opened, proven from.
  *
  *   audit_log FOLDER RECORDS TAIL [EXPORT]
  *
- * A process fills a log below FOLDER with RECORDS, makes a checkpoint, appends TAIL more of which the
- * database never heard (what a second of reads leaves), and kills itself. Then the log is opened as
- * after a crash: with its files in the page cache, and, a second time, with none of them there (its last
- * state is put back by another such end). Inclusion proofs are drawn at random. With EXPORT the whole is written into that
- * folder as `secretctl audit export` does. Prints one JSON line. */
+ * A process fills a log below FOLDER with RECORDS, makes a checkpoint, appends TAIL more of which
+ * the database never heard (what a second of reads leaves), and kills itself. Then the log is opened
+ * as after a crash: with its files in the page cache, and, a second time, with none of them there
+ * (its last state is put back by another such end). Inclusion proofs are drawn at random. With
+ * EXPORT the whole is written into that folder as `secretctl audit export` does. Prints one JSON
+ * line. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>

@@ -1,12 +1,12 @@
 /* load - HTTP/1.1 load on keep-alive connections, and what it measured as one JSON line.
  *
  * Each connection has one request under way. A thread serves its share of the connections with its
- * own epoll. In --path and --body each "%d" becomes the same random number below --keys, and
- * "%t" its thousands (with --walk the numbers go up one by one). The token comes from VAULT_TOKEN, or a random one from the lines
- * of --tokens. With --rate the requests are offered at fixed times, whatever became of those before,
- * and a latency counts from the time at which its request was due. Latencies are counted in buckets
- * 1/32 of a power of two wide. --pid adds the CPU time that process took for each request.
- * An answer of another status than the first row of --expect, or a lost connection, is an error. */
+ * own epoll. In --path and --body each "%d" becomes the same random number below --keys, and "%t"
+ * its thousands (with --walk the numbers go up one by one). The token comes from VAULT_TOKEN, or is a
+ * random one of the lines of --tokens. With --rate the requests are offered at fixed times, whatever
+ * became of those before, and a latency counts from the time at which its request was due. Latencies
+ * are counted in buckets 1/32 of a power of two wide. --pid adds the CPU time that process took for
+ * each request. An answer of another class than --expect, or a lost connection, is an error. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -31,13 +31,12 @@ def measure():
         for _ in range(5 if QUICK else 9):
             for vault in (empty, full):
                 times[vault].append(unseal_ms(vault, path))
-        middle = {}
         for vault, what in ((empty, "an empty store"), (full, "%d secrets and schedules" % big.SECRETS)):
             took, spent = zip(*times[vault])
-            middle[vault] = statistics.median(took)
-            row("unseal to first answer, " + what, "%.1f ms" % middle[vault],
+            row("unseal to first answer, " + what, "%.1f ms" % statistics.median(took),
                 note="%s, %.1f ms of CPU" % (spread(took), statistics.median(spent)))
-        bar_row("the full store takes longer by", middle[full] - middle[empty], 25, "ms",
-                note="%d tokens in it, too" % big.TOKENS)
+        longer = [a[0] - b[0] for a, b in zip(times[full], times[empty])]
+        bar_row("the full store takes longer by", statistics.median(longer), 25, "ms",
+                note="%s, %d tokens in it, too" % (spread(longer), big.TOKENS))
     finally:
         empty.remove()
