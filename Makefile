@@ -175,7 +175,7 @@ test: deps  ## build everything and pass all tests; ends with "N passed, N faile
 	@$(MAKE) --no-print-directory -j$$(nproc) all unit-programs sim-programs replay-programs shims
 	@tests/run $(ONLY)
 
-check: all unit-programs  ## build, lint and unit tests: under a minute
+check: all unit-programs  ## build, lint and unit tests: a minute or two
 	@tests/run unit lint
 
 demo: deps  ## the main job on a real PostgreSQL; KEEP=1 leaves it running
@@ -201,7 +201,7 @@ coverage: deps  ## lines that each fuzz target reaches in SECONDS_EACH=20
 	@$(MAKE) --no-print-directory -j$$(nproc) CC=clang VARIANT=coverage fuzz-programs
 	@tests/fuzz/coverage $(BUILD)/coverage/fuzz $(SECONDS_EACH)
 
-lint:  ## includes go one way, headers stand alone, banned calls, exported names
+lint:  ## what the compiler does not see: layers, headers, sizes, names, banned calls (tests/lint/)
 	@tests/run lint
 
 tidy:  ## clang-tidy; FILES="lib/a.c ...", DEEP=1; exceptions: tests/lint/tidy.txt
@@ -210,9 +210,9 @@ tidy:  ## clang-tidy; FILES="lib/a.c ...", DEEP=1; exceptions: tests/lint/tidy.t
 analyze:  ## gcc's analyser; FILES="lib/a.c ..."; exceptions: tests/lint/analyzer.txt
 	@tests/support/analyze gcc $(FILES)
 
-asan:  ## unit and pipeline tests under ASan and UBSan
+asan:  ## unit tests and the fuzz corpora under ASan and UBSan
 	@$(MAKE) --no-print-directory VARIANT=asan unit-programs replay-programs
-	@tests/run --variant asan unit
+	@tests/run --variant asan unit fuzz
 
 tsan:  ## what is threaded under ThreadSanitizer
 	@$(MAKE) --no-print-directory VARIANT=tsan unit-programs
@@ -226,6 +226,9 @@ clang:  ## everything with the other compiler, warnings are errors
 
 dev: all  ## vaultd --dev
 	@$(BIN)/vaultd --dev
+
+docs: all  ## write docs/secretctl.md from the table of commands
+	@$(BIN)/secretctl docs > $(O)/secretctl.md && mv $(O)/secretctl.md docs/secretctl.md
 
 format:  ## clang-format over the tree
 	@clang-format-14 -i $$(git ls-files '*.c' '*.h')
