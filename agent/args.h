@@ -1,8 +1,10 @@
 /* agent/args.h - secret-agent's command line: one row a flag, one row a verb.
  *
- *     secret-agent run [--config F] [--service NAME] [--env N=secret/path#field] [--wait 30s] --
- * cmd ... secret-agent check --config F Errors: KT_INVALID names the word and the nearest known
- * one. Threads: before threads. */
+ * What:    secret-agent run [--config F] [--service NAME] [--env N=secret/path#field] [--wait 30s]
+ *              -- cmd ...
+ *          secret-agent check --config F
+ * Errors:  KT_INVALID names the word and the nearest known one.
+ * Threads: before threads. */
 #pragma once
 
 #include "lib/err.h"

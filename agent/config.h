@@ -17,7 +17,8 @@
  *            }
  *          Unknown keys are errors with file:line and the nearest known key.
  * Owner:   agent_config_read() gives one, agent_config_free() takes it; every text in it lives as
- * long. Threads: before threads. */
+ *          long.
+ * Threads: before threads. */
 #pragma once
 
 #include <sys/types.h>

@@ -1,10 +1,11 @@
 /* agent/health.h - is the service well? Probes, and the judgement over several of them.
  *
  * What:    health_probe() asks once: a command's exit status, an HTTP status on this machine, or a
- * TCP connection. health_baseline() asks before anything is touched; health_verdict() asks after a
- * change until `pass` in a row succeeded, `fail` in a row failed, or the window ended. Numbers:
- * nearest-rank percentiles; p95 judges only with a latency_factor and enough samples. Threads: one;
- * events are taken care of meanwhile. */
+ *          TCP connection. health_baseline() asks before anything is touched; health_verdict() asks
+ *          after a change until `pass` in a row succeeded, `fail` in a row failed, or the window
+ *          ended.
+ * Numbers: nearest-rank percentiles; p95 judges only with a latency_factor and enough samples.
+ * Threads: one; events are taken care of meanwhile. */
 #pragma once
 
 #include "agent/child.h"

@@ -1,9 +1,9 @@
-/* agent/values.h - the secrets of a service as they were fetched: one frozen set, versions
- * included.
+/* agent/values.h - a service's secrets as they were fetched: one frozen set, versions included.
  *
  * What:    For each secret its version and its data (JSON text), in guarded buffers. Everything
- * that is rendered or injected comes from one such set, so a file never mixes versions. Owner:
- * values_new() .. values_free(), which wipes; NULL is fine. Threads: one thread at a time. */
+ *          that is rendered or injected comes from one such set, so a file never mixes versions.
+ * Owner:   values_new() .. values_free(), which wipes; NULL is fine.
+ * Threads: one thread at a time. */
 #pragma once
 
 #include "lib/buf.h"

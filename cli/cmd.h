@@ -1,6 +1,7 @@
 /* cli/cmd.h - the handlers that cli/commands.c's rows name; each stands in a cmd_*.c file.
  *
- * They return the exit code and have said what failed. Threads: one thread. */
+ * They return the exit code and have said what failed.
+ * Threads: one thread. */
 #pragma once
 
 struct cli;

@@ -2,10 +2,10 @@
  *
  * What:    @FILE and - alone are a whole JSON object. key=@FILE is a file's text, key=- the
  *          standard input, key= is asked for at a terminal. Every byte of a secret is kept, as
- * Vault keeps it; of a single line's newline at the end (echo's, an editor's) the person is told.
- *          A setting's value (a target's password) is taken without that newline. A secret value
- *          as an argument word is refused: others see it in the list of processes and it stays in
- *          the shell's history.
+ *          Vault keeps it; of a single line's newline at the end (echo's, an editor's) the person
+ *          is told. A setting's value (a target's password) is taken without that newline. A
+ *          secret value as an argument word is refused: others see it in the list of processes and
+ *          it stays in the shell's history.
  * Files:   "/dev/stdin" and "/dev/fd/N", which a shell makes of <(command), are read as
  *          descriptors.
  * Limits:  a value 512 KiB, all of them 1 MiB.

@@ -1,5 +1,8 @@
-/* cli/rotation_fields.h - the settings of a target and of a secret's rotation, as words; from
- * docs/api-rotation.md. Each ends with a row whose name is NULL. Threads: constant. */
+/* cli/rotation_fields.h - the settings of a target and of a secret's rotation, as words.
+ *
+ * Each list ends with a row whose name is NULL.
+ * Threads: constant.
+ * Source:  docs/api-rotation.md. */
 #pragma once
 
 #include "cli/input.h"

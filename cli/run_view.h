@@ -1,8 +1,8 @@
-/* cli/run_view.h - a run as text: one line a step, the picture that a terminal redraws, the
- * verdict.
+/* cli/run_view.h - a run as text: a line a step, the picture a terminal redraws, the verdict.
  *
  * The verdict's first line says in plain words what is the case, the next who is hurt, the last
- * what to type. Threads: one thread. */
+ * what to type.
+ * Threads: one thread. */
 #pragma once
 
 #include "cli/run_model.h"

@@ -5,8 +5,10 @@
  *          missing unit, empty text, rubbish: KT_INVALID, never saturation. No value in the error.
  * Writing: Go's form, "3h25m19s", "1.5s", "250ms", "0s".
  * Limits:  KT_DURATION_MAX_MS, what Go's int64 of nanoseconds holds (292 years): so clients can
- * read what we accepted, and now + duration does not overflow. Threads: any thread. Source: Go,
- * time.ParseDuration and Duration.String; go-secure-stdlib parseutil.ParseDurationSecond. */
+ *          read what we accepted, and now + duration does not overflow.
+ * Threads: any thread.
+ * Source:  Go, time.ParseDuration and Duration.String; go-secure-stdlib
+ *          parseutil.ParseDurationSecond. */
 #pragma once
 
 #include "lib/err.h"

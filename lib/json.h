@@ -1,14 +1,16 @@
 /* lib/json.h - strict JSON for a server that gives back values as the text it got.
  *
  * What:    kt_json_check() validates a document in one pass and bounds it; the span readers then
- * walk the checked text without making a tree, so numbers keep every digit. kt_json_load() makes a
- * jansson tree, for the clients' side. Limits:  struct kt_json_limits. Values count as nodes, keys
- * do not; strings and keys are measured decoded; depth is 256 at most. Refused: everything RFC 8259
- * refuses, invalid UTF-8, lone surrogates, \u0000, duplicate keys, and what passes a limit. An
- * error gives line and column and a phrase, never content. Errors:  KT_INVALID; KT_TOO_LARGE for
- * the whole text; KT_NO_MEMORY. Owner:   a struct kt_json is a span of somebody's text; it lives as
- * long as that. Threads: any thread. kt_json_init() before threads. Source:  RFC 8259, RFC 7396
- * (merge patch). */
+ *          walk the checked text without making a tree, so numbers keep every digit. kt_json_load()
+ *          makes a jansson tree; tests hold the span readers against it.
+ * Limits:  struct kt_json_limits. Values count as nodes, keys do not; strings and keys are measured
+ *          decoded; depth is 256 at most.
+ * Refused: everything RFC 8259 refuses, invalid UTF-8, lone surrogates, \u0000, duplicate keys, and
+ *          what passes a limit. An error gives line and column and a phrase, never content.
+ * Errors:  KT_INVALID; KT_TOO_LARGE for the whole text; KT_NO_MEMORY.
+ * Owner:   a struct kt_json is a span of somebody's text; it lives as long as that.
+ * Threads: any thread. kt_json_init() before threads.
+ * Source:  RFC 8259, RFC 7396 (merge patch). */
 #pragma once
 
 #include <jansson.h>

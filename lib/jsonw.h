@@ -1,8 +1,10 @@
 /* lib/jsonw.h - writes JSON into a kt_buf: commas and escapes are its business.
  *
- * Strings are escaped as Go's encoder does ('<', '>', '&' as \u003c ..., U+2028 and U+2029),
- * invalid UTF-8 becomes U+FFFD, so what Vault's clients compare is equal. Check kt_buf_ok() of the
- * buffer once at the end. Limits:  32 levels. Threads: one thread at a time. */
+ * What:    Strings are escaped as Go's encoder does ('<', '>', '&' as \u003c ..., U+2028 and
+ *          U+2029), invalid UTF-8 becomes U+FFFD, so what Vault's clients compare is equal. Check
+ *          kt_buf_ok() of the buffer once at the end.
+ * Limits:  32 levels.
+ * Threads: one thread at a time. */
 #pragma once
 
 #include "lib/buf.h"

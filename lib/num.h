@@ -1,5 +1,7 @@
-/* lib/num.h - text to number, strictly: the whole input, a range, a base; nothing else parses
- * numbers in this project. False leaves *ret untouched. Threads: any thread. */
+/* lib/num.h - text to number, strictly: the whole input, a range, a base.
+ *
+ * What:    Nothing else parses numbers in this project. False leaves *ret untouched.
+ * Threads: any thread. */
 #pragma once
 
 #include "lib/bytes.h"

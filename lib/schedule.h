@@ -1,8 +1,9 @@
 /* lib/schedule.h - when a secret is rotated: cron, period or by hand, in a window, within an age.
  *
  * What:    A schedule is made from texts as an operator writes them, says what to write instead
- * when they are wrong, and answers two questions: when is the next fire (kt_schedule_next), and may
- * what is due start now (kt_schedule_judge). Texts:   cron      "30 2 * * *" (lib/cron.h), or
+ *          when they are wrong, and answers two questions: when is the next fire
+ *          (kt_schedule_next), and may what is due start now (kt_schedule_judge).
+ * Texts:   cron      "30 2 * * *" (lib/cron.h), or
  *          period    "30d", counted from the last completed rotation; neither: only by hand
  *          zone      "Europe/Berlin", for cron; default "UTC"
  *          jitter    "10m", or "10%" of the period. After cron always later, never past the window;

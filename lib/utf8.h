@@ -1,6 +1,7 @@
 /* lib/utf8.h - UTF-8, strictly: no overlong forms, no surrogates, nothing above U+10FFFF.
  *
- * Threads: any thread. Source: RFC 3629; The Unicode Standard, table 3-7. */
+ * Threads: any thread.
+ * Source:  RFC 3629; The Unicode Standard, table 3-7. */
 #pragma once
 
 #include "lib/bytes.h"

@@ -1,16 +1,15 @@
-/* vaultd/config.h - vaultd's configuration file: HCL or its JSON form, with Vault's words where
- * Vault has the word.
+/* vaultd/config.h - vaultd's configuration file: HCL or its JSON form, in Vault's words.
  *
  * What:    config_parse() reads the text into a struct config; what is wrong, odd or unknown
- * becomes a finding, so that one look names everything. config_check() adds what only the machine
- *          can say: files, folders, ports. The settings are one table (config_describe() prints
- * it). Owner:   struct config owns its texts; config_free() ends it. Findings are plain values.
+ *          becomes a finding, so that one look names everything. config_check() adds what only the
+ *          machine can say: files, folders, ports. The settings are one table (config_describe()
+ *          prints it).
+ * Owner:   struct config owns its texts; config_free() ends it. Findings are plain values.
  * Errors:  a syntax error is KT_INVALID with its place; everything else is a finding, and
- * KT_INVALID comes back when one of them is an error. Values are quoted in findings only where they
- *          name a file or an address.
+ *          KT_INVALID comes back when one of them is an error. Values are quoted in findings only
+ *          where they name a file or an address.
  * Threads: one thread at a time.
- * Source:  Vault's server configuration (storage, listener, audit, cluster_name, log_level, ...).
- */
+ * Source:  Vault's server configuration (storage, listener, audit, cluster_name, log_level). */
 #pragma once
 
 #include "lib/hcl/hcl.h"

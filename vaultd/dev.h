@@ -1,8 +1,8 @@
 /* vaultd/dev.h - vaultd --dev: a vault to try things with, ready at once and gone at the end.
  *
  * What:    A throw-away folder with the LMDB store, one unseal key, unsealed, KV version 2 at
- * secret/, a root token in ~/.vault-token, on a loopback address. Everything else is as in earnest:
- *          sealed on disk, audited, fail-closed.
+ *          secret/, a root token in ~/.vault-token, on a loopback address. Everything else is as
+ *          in earnest: sealed on disk, audited, fail-closed.
  * Order:   dev_config() before privileges are dropped (it may open the caller's ~/.vault-token);
  *          dev_prepare() after, before threads; dev_begin() once the listeners serve.
  * Owner:   struct dev owns what it opened; dev_end() gives it back and removes the folder.

@@ -1,9 +1,9 @@
 /* vaultd/scratch.h - a folder that goes away with the process, however the process ends.
  *
  * What:    Makes a private folder below /tmp and a tiny child that waits for this process to end
- * and then removes the folder: after SIGKILL too, and though the sandbox forbids us to. Owner:
- * scratch_new() gives one; scratch_free() removes the folder and waits for that. Threads:
- * scratch_new(): before threads, before any key, before the sandbox. */
+ *          and then removes the folder: after SIGKILL too, and though the sandbox forbids us to.
+ * Owner:   scratch_new() gives one; scratch_free() removes the folder and waits for that.
+ * Threads: scratch_new(): before threads, before any key, before the sandbox. */
 #pragma once
 
 #include <sys/types.h>

@@ -1,8 +1,8 @@
-/* vaultd/setting.h - a setting of the configuration as a row: name, kind, place, bounds, default,
- * help.
+/* vaultd/setting.h - a setting as a row: name, kind, place, bounds, default, help.
  *
  * What:    Rows carry their own parser, so a new setting is one row. Values land in a plain struct
- * at the row's offset: texts as const char * (the tree's), truths as bool, all else uint64_t.
+ *          at the row's offset: texts as const char * (the tree's), truths as bool, all else
+ *          uint64_t.
  * Threads: any thread; rows are constant. */
 #pragma once
 

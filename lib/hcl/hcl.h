@@ -2,23 +2,24 @@
  *
  * What:    Text to a tree of items. An item is an attribute (key = value) or a block (key "label" {
  *          ... }); an object value has a body just as a block has one. Text whose first character
- * is
- *          '{' is the JSON form; it gives the same tree, in which everything is an attribute.
+ *          is '{' is the JSON form; it gives the same tree, in which everything is an attribute.
  *          kt_hcl_blocks() reads both: `path "a" { ... }` and `{"path": {"a": { ... }}}`.
  * Grammar: keys and labels bare (ASCII letter or _, then letters, digits, _ - .) or quoted; strings
  *          with \n \t \r \a \b \f \v \" \\ \uXXXX \UXXXXXXXX; heredocs <<EOF and <<-EOF (which
- * takes the closing line's indentation off every line, if every line has it); numbers (decimal,
- *          fraction, exponent, 0x hex, leading 0 octal); true, false; lists; objects; comments # //
- *          and slash-star. New lines mean nothing outside strings; a comma may follow each item. No
- *          interpolation, functions or includes: "${x}" and "{{x}}" are just characters.
+ *          takes the closing line's indentation off every line, if every line has it); numbers
+ *          (decimal, fraction, exponent, 0x hex, leading 0 octal); true, false; lists; objects;
+ *          comments # // and slash-star. New lines mean nothing outside strings; a comma may follow
+ *          each item. No interpolation, functions or includes: "${x}" and "{{x}}" are just
+ *          characters.
  * Refused: duplicate attributes in one body, an attribute named like a block of the same body,
  *          invalid UTF-8, NUL, null (JSON form), and what passes a limit.
  * Limits:  1 MiB, 32 levels (the file itself is one), 10,000 keys, labels and values.
  * Owner:   kt_hcl_parse() gives the root, which owns everything below it, texts included;
  *          kt_hcl_free() wipes and frees it all; NULL is fine.
  * Errors:  KT_TOO_LARGE, KT_NO_MEMORY, else KT_INVALID with "file:line:column: ..." in front. Keys
- * may be quoted, values never are. Threads: any thread; a parsed tree is only read. Source:
- * github.com/hashicorp/hcl v1: parser/, scanner/, json/, decoder.go. */
+ *          may be quoted, values never are.
+ * Threads: any thread; a parsed tree is only read.
+ * Source:  github.com/hashicorp/hcl v1: parser/, scanner/, json/, decoder.go. */
 #pragma once
 
 #include "lib/buf.h"

@@ -1,6 +1,7 @@
 /* lib/hcl/lex.h - HCL text to tokens; for lib/hcl/parse.c alone.
  *
- * Owner:   token texts live in the tree's arena. Threads: one thread at a time.
+ * Owner:   token texts live in the tree's arena.
+ * Threads: one thread at a time.
  * Source:  github.com/hashicorp/hcl v1, scanner/scanner.go, token/token.go (heredocs). */
 #pragma once
 

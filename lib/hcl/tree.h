@@ -1,6 +1,7 @@
 /* lib/hcl/tree.h - what the two readers of lib/hcl/ share; not for others.
  *
- * Owner:   everything lives in the tree's arena. Threads: one thread at a time per tree. */
+ * Owner:   everything lives in the tree's arena.
+ * Threads: one thread at a time per tree. */
 #pragma once
 
 #include "lib/arena.h"

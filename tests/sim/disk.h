@@ -1,14 +1,18 @@
 /* tests/sim/disk.h - a folder "/sim" in memory that forgets what was not synced.
  *
  * What:    libc's calls on files below "/sim" end here (tests/sim/wraps). Each file has two
- * contents: `now`, what a process sees, mapped pages included, and `kept`, what the disk holds. A
- * sync makes them the same; what is written while it runs may be in it or not. Names are kept when
- * their folder is synced. Crash:   disk_crash() settles what the next life finds, at that instant;
- * the vault that still runs goes on upon what it sees, and disk_revive() then puts the settled
- * state in its place. KILL     the process alone: all that was written is there, and still not
- * synced LOST     the power: nothing unsynced is there REORDER  each page and each name by chance
- * (names of a folder in their order) TORN     as REORDER, and pages mixed from sectors Limits:
- * DISK_FILE_BYTES a file, 160 files; all in one process-wide disk, made anew by disk_format(). */
+ *          contents: `now`, what a process sees, mapped pages included, and `kept`, what the disk
+ *          holds. A sync makes them the same; what is written while it runs may be in it or not.
+ *          Names are kept when their folder is synced.
+ * Crash:   disk_crash() settles what the next life finds, at that instant; the vault that still
+ *          runs goes on upon what it sees, and disk_revive() then puts the settled state in its
+ *          place.
+ *            KILL     the process alone: all that was written is there, and still not synced
+ *            LOST     the power: nothing unsynced is there
+ *            REORDER  each page and each name by chance (names of a folder in their order)
+ *            TORN     as REORDER, and pages mixed from sectors
+ * Limits:  DISK_FILE_BYTES a file, 160 files; all in one process-wide disk, made anew by
+ *          disk_format(). */
 #pragma once
 
 #include <stdbool.h>

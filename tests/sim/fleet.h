@@ -3,10 +3,11 @@
  * What:    One database, a secret that alternates between two accounts and one that is changed in
  *          place. Agents register, watch, fetch, apply, check by logging in, and report; some are
  *          down for a while, lie, or refuse a version. A person starts, cancels and turns back
- * runs. The target is slow, unreachable, loses questions and answers. Always:  after each change at
- * the target one of the values that the vault has durably stored works there, for the alternating
- * secret the current one, and what every service runs whose agent is up works (fleet_target.c). In
- * the end, with everybody well, each run ends, or is frozen and says what to do (fleet_end.c).
+ *          runs. The target is slow, unreachable, loses questions and answers.
+ * Always:  after each change at the target one of the values that the vault has durably stored
+ *          works there, for the alternating secret the current one, and what every service runs
+ *          whose agent is up works (fleet_target.c). In the end, with everybody well, each run
+ *          ends, or is frozen and says what to do (fleet_end.c).
  * Threads: the world's. */
 #pragma once
 

@@ -1,15 +1,16 @@
-/* tests/sim/sched.h - the threads of a vault, one at a time, in an order and at a time that a seed
- * gives.
+/* tests/sim/sched.h - a vault's threads, one at a time, in an order and at times that a seed gives.
  *
  * What:    The program is linked with --wrap for everything in which a thread can wait or look at a
  *          clock (tests/sim/wraps): pthread's mutexes, conditions, creation and joining, clocks,
  *          sleeping, eventfd, timerfd and poll. The threads are real, but only one holds the baton;
  *          it gives it away where it waits, and where the seed says so: whenever it takes or gives
  *          back a lock. When nobody can go on, the clock is set to the next deadline. Nobody
- * waiting for a deadline is a deadlock, and reported with who waits for what. Time:    virtual, in
- * nanoseconds; it passes only here. Each look at a clock costs 1 us, so that no loop that waits for
- * time to pass is endless. Owner:   sched_begin() makes the calling thread the first task;
- * sched_end() when all others ended. Threads: only tasks call this. */
+ *          waiting for a deadline is a deadlock, and reported with who waits for what.
+ * Time:    virtual, in nanoseconds; it passes only here. Each look at a clock costs 1 us, so that
+ *          no loop that waits for time to pass is endless.
+ * Owner:   sched_begin() makes the calling thread the first task; sched_end() when all others
+ *          ended.
+ * Threads: only tasks call this. */
 #pragma once
 
 #include <stdbool.h>

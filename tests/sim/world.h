@@ -1,11 +1,11 @@
 /* tests/sim/world.h - a vault that lives, dies and is opened again, and those who ask it.
  *
  * What:    A world has one store image and one disk. A life is: open the store and the vault,
- * unseal, check everything that was promised before, let clients work, and crash. Where a life
- *          crashes is planned when it begins: at the n-th time that a place is passed, with one of
- *          the disk's faults. From that instant nothing that the dying vault does reaches the
- * world: its store and disk keep what they had, its answers are not heard, its targets do not
- *          listen. So it can be taken down in order, and nothing leaks.
+ *          unseal, check everything that was promised before, let clients work, and crash. Where a
+ *          life crashes is planned when it begins: at the n-th time that a place is passed, with
+ *          one of the disk's faults. From that instant nothing that the dying vault does reaches
+ *          the world: its store and disk keep what they had, its answers are not heard, its
+ *          targets do not listen. So it can be taken down in order, and nothing leaks.
  * Replay:  a world is a function of its seed: sim --seed N -v tells its story. */
 #pragma once
 

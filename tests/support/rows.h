@@ -1,5 +1,6 @@
 /* tests/support/rows.h - a row a case: tables of cases as cmocka's tests.
- * Owner: the rows stay the table's. Threads: before the tests run. */
+ * Owner:   the rows stay the table's.
+ * Threads: before the tests run. */
 #pragma once
 
 #include <stddef.h>

@@ -7,7 +7,8 @@
  *          either refuses, otherwise what either allows is allowed.
  * Values:  what a policy or a request can say stands in one table, slow_values[]; blocks and requests
  *          name rows of it.
- * Owner:   plain data, the caller's. Threads: any. */
+ * Owner:   plain data, the caller's.
+ * Threads: any. */
 #pragma once
 
 #include "vaultd/policy/policy.h"

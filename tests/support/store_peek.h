@@ -1,9 +1,9 @@
 /* tests/support/store_peek.h - what would the store hold if vaultd died now?
  *
  * What:    Looks into a data folder beside the vaultd that has it open. LMDB copies what is
- * committed (its readers see a transaction only once it is synced); the copy is opened as vaultd
- * would open it after a crash and unsealed with key shares. Asks no vaultd, so it leaves no trace
- *          in ledger or audit log.
+ *          committed (its readers see a transaction only once it is synced); the copy is opened as
+ *          vaultd would open it after a crash and unsealed with key shares. Asks no vaultd, so it
+ *          leaves no trace in ledger or audit log.
  * Owner:   store_peek_open() .. store_peek_close(). Shares are hexadecimal texts, as many as the
  *          threshold wants.
  * Threads: one thread at a time. Not in the process that has the store open itself. */

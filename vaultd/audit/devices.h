@@ -2,7 +2,8 @@
  *
  * What:    At least one has to work, or no record is made. One that fails is left out while another
  *          works.
- * Owner:   audit_devices_close(). Threads: any thread.
+ * Owner:   audit_devices_close().
+ * Threads: any thread.
  * Errors:  KT_IO and KT_BUSY when devices are configured and none works; KT_INVALID for an unknown
  *          type. */
 #pragma once

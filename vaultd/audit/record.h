@@ -10,7 +10,8 @@
  *          a packed outcome: i64 time ‖ u16 status ‖ u8 flags ‖ accessor's HMAC 32 ‖ new token's HMAC
  *          32 ‖ texts (u16 length each, or 16 bytes where a flag says UUID): request id, entity id,
  *          display name, operation, path, error. The HMACs only if their flag says so.
- * Owner:   caller's buffers. Threads: any thread. */
+ * Owner:   caller's buffers.
+ * Threads: any thread. */
 #pragma once
 
 #include "vaultd/audit/audit.h"

@@ -126,7 +126,7 @@ void token_key(const unsigned char hash[32], unsigned char key[BARRIER_HASH_KEY]
     memcpy(key + 1, hash, 32);
 }
 
-/* One sentence for every reason (vault-api 1.5); the text satisfies agents that log in anew. */
+/* One sentence for every reason, as Vault has it; the text satisfies agents that log in anew. */
 static enum kt_kind refused(struct kt_err *err)
 {
     return kt_fail(err, KT_DENIED,

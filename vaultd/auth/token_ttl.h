@@ -1,9 +1,10 @@
 /* vaultd/auth/token_ttl.h - how long a token lives: one function, tested by table.
  *
- * Vault's rules: the wish, else the system's default, capped by the system's maximum and by the
- * token's own explicit maximum; a periodic token gets its period, bound only by the explicit
- * maximum. Capping is a warning, not an error. Expiry is an absolute time; zero never means "for
- * ever" except for root tokens without a wish. Threads: any thread. */
+ * What:    Vault's rules: the wish, else the system's default, capped by the system's maximum and
+ *          by the token's own explicit maximum; a periodic token gets its period, bound only by the
+ *          explicit maximum. Capping is a warning, not an error. Expiry is an absolute time; zero
+ *          never means "for ever" except for root tokens without a wish.
+ * Threads: any thread. */
 #pragma once
 
 #include <stdbool.h>

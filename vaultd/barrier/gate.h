@@ -1,10 +1,11 @@
 /* vaultd/barrier/gate.h - who is inside, so that sealing can wait for them.
  *
- * What:    A counter of holders spread over cache lines, and a level. Entering is one atomic add on
- *          a line that other threads seldom touch, and one load; no lock. Lowering the level keeps
- * new ones out, then waits until the counters add up to nothing. Why not pthread_rwlock: its
- * readers all write one cache line, it starves a writer under steady reading, and it must be
- * unlocked by the thread that locked it, while a request may end on another thread than it began.
+ * What:    A counter of holders spread over cache lines, and a level. Entering is one atomic add
+ *          on a line that other threads seldom touch, and one load; no lock. Lowering the level
+ *          keeps new ones out, then waits until the counters add up to nothing. Why not
+ *          pthread_rwlock: its readers all write one cache line, it starves a writer under steady
+ *          reading, and it must be unlocked by the thread that locked it, while a request may end
+ *          on another thread than it began.
  * Owner:   part of its owner's struct; gate_init(), gate_destroy().
  * Threads: any thread; gate_lower() never by a holder. */
 #pragma once

@@ -2,7 +2,6 @@
  *
  * What:    An engine is a table of routes. The pipeline finds the row, makes every check that the
  *          row says, and only then calls the handler. No handler checks a permission itself.
- *          Help text, the OpenAPI document and docs/compatibility.md come from the same rows.
  * Pattern: segments separated by '/'; "{name}" is one segment, "{name...}" the rest of the path
  *          (may be empty only in "{name...?}"); everything else is literal. Rows are tried in
  *          order. "mounts/{path...}/tune" is allowed: a tail after the rest.
@@ -35,7 +34,7 @@ enum route_flag {
     ROUTE_SUDO = 1 << 2,        /* the deciding pattern must grant sudo as well */
     ROUTE_WHILE_SEALED = 1 << 3,
     ROUTE_NO_AUDIT = 1 << 4,    /* health, seal-status, leader, GET init only */
-    ROUTE_LIFT = 1 << 5,        /* data's members also at the top level (vault-api 1.4) */
+    ROUTE_LIFT = 1 << 5,        /* data's members also at the top level, as Vault does */
     ROUTE_ANY_FIELDS = 1 << 6,  /* takes arbitrary input: no "unrecognized parameters" warning */
     ROUTE_TRAILING_SLASH = 1 << 7, /* writes to a path ending in '/' are fine */
     ROUTE_NO_USE = 1 << 8,      /* does not count against a token's uses */

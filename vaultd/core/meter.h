@@ -4,7 +4,8 @@
  *          within their budget are not kept, so the table holds only those that came often.
  * Limits:  METER_SOURCES busy sources; when more come, the one with most of its budget left is
  *          forgotten: a newcomer always gets in.
- * Owner:   the core. Threads: any thread. Times are monotonic milliseconds. */
+ * Owner:   the core.
+ * Threads: any thread. Times are monotonic milliseconds. */
 #pragma once
 
 #include <stdbool.h>

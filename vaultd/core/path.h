@@ -5,7 +5,8 @@
  * separator; '.', '..' and empty segments, NUL, controls and other characters that nobody can see
  * (turning the direction of writing, joining, odd spaces) and invalid UTF-8 are refused. A
  * trailing '/' stays: it means LIST.
- * Limits:  4 KiB, 32 segments, 255 bytes a segment. Threads: any thread. */
+ * Limits:  4 KiB, 32 segments, 255 bytes a segment.
+ * Threads: any thread. */
 #pragma once
 
 #include "lib/arena.h"

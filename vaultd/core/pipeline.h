@@ -1,7 +1,7 @@
 /* vaultd/core/pipeline.h - the one way from a request to its answer.
  *
  * route -> authenticate -> authorise -> audit -> handle -> commit -> audit -> reply. A refusal at
- * any step is recorded too. Order of checks (vault-api 1.5): printable path, body size, relative
+ * any step is recorded too. Order of checks, Vault's: printable path, body size, relative
  * path, sealed, trailing slash on write, token, existence, policy, audit, handler. */
 #pragma once
 

@@ -6,7 +6,8 @@
  *          silently either. A source is an address that did not authenticate, or a token.
  * Limits:  256 buckets. When more sources are active at one time, some share a bucket; its record
  *          says so. A /64 of IPv6 is one source.
- * Owner:   the core. Threads: any thread. Times are monotonic milliseconds. */
+ * Owner:   the core.
+ * Threads: any thread. Times are monotonic milliseconds. */
 #pragma once
 
 #include <stdbool.h>

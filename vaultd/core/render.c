@@ -86,7 +86,7 @@ static void errors(const struct reply *reply, const struct kt_err *err, struct k
     kt_buf_add_char(out, '\n');
 }
 
-/* A list without keys is 404 with no text (vault-api 1.5). */
+/* A list without keys is 404 with no text, as in Vault. */
 static bool empty_list(const struct request *req)
 {
     return req->op == OP_LIST && req->reply.form == REPLY_ENVELOPE && req->reply.data.len == 0 &&

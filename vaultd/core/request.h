@@ -174,7 +174,7 @@ bool request_quiet(const struct request *req);
  * from the start on a thread where it holds nobody up. False: it is there already, go on. */
 bool request_aside(struct request *req);
 
-/* ---- typed fields of the body or query (vault-api 1.7: weakly typed) ----
+/* ---- typed fields of the body or query (weakly typed, as Vault's) ----
  * Absent (or null): KT_NOT_FOUND and *ret untouched, no error text. Wrong type: KT_INVALID with a
  * text that names the field and never its value. */
 enum kt_kind request_string(struct request *req, const char *name, const char **ret,

@@ -75,7 +75,7 @@ static enum kt_kind wanted_version(struct request *req, const struct kv_secret *
     return KT_OK;
 }
 
-/* A deleted version is a 404 that still tells its metadata (vault-api 7.2). */
+/* A deleted version is a 404 that still tells its metadata, as in Vault. */
 static enum kt_kind answer_deleted(struct request *req, const struct kv_secret *secret,
                                    const struct kv_version *version, const char *member)
 {

@@ -1,14 +1,15 @@
 /* vaultd/http/deadline.h - the connections that are open, and how long each may take.
  *
  * What:    libmicrohttpd's own time-outs only see inactivity, so a byte a second lives for ever.
- * Here every connection stands in a table with the phase it is in and when that began; one thread
- * looks through it and shuts down what is past its deadline. libmicrohttpd then notices the end of
- * the socket and drops the connection. It also holds one address to a number of connections that
- * never authenticated: a burst is let in, the oldest of them that are not being served are shut
- * down after a grace. Connections that authenticated are bounded only by the listeners' limit.
+ *          Here every connection stands in a table with the phase it is in and when that began;
+ *          one thread looks through it and shuts down what is past its deadline. libmicrohttpd
+ *          then notices the end of the socket and drops the connection. It also holds one address
+ *          to a number of connections that never authenticated: a burst is let in, the oldest of
+ *          them that are not being served are shut down after a grace. Connections that
+ *          authenticated are bounded only by the listeners' limit.
  * Owner:   deadlines_new() starts the thread, deadlines_free() ends it; the table must be empty.
- *          conn_add() gives a connection, conn_remove() ends it; in between its descriptor is open,
- *          so a shutdown never hits a stranger's.
+ *          conn_add() gives a connection, conn_remove() ends it; in between its descriptor is
+ *          open, so a shutdown never hits a stranger's.
  * Threads: conn_phase(), conn_body(): the connection's thread. The rest: any thread.
  * Cost:    a phase is two plain stores; the clock is read by the table's thread alone. */
 #pragma once

@@ -4,9 +4,11 @@
  *          them, keeps those that have a meaning here, and judges. Two kinds of refusal:
  *          - framing: the lines leave doubt about where the body ends, or were damaged (smuggling).
  *            The answer is 400 and the connection ends; nothing behind it is read.
- *          - meaning: a line that matters says two different things (two tokens). The answer is
- * 400. Owner:   a struct headers lives on the stack; values point into the connection's memory and
- * live as long as the request. Limits:  HEADERS_MAX lines, HEADERS_TOKEN_MAX bytes of token text.
+ *          - meaning: a line that matters says two different things (two tokens). The
+ *            answer is 400.
+ * Owner:   a struct headers lives on the stack; values point into the connection's memory and live
+ *          as long as the request.
+ * Limits:  HEADERS_MAX lines, HEADERS_TOKEN_MAX bytes of token text.
  * Threads: one thread at a time.
  * Source:  RFC 9110 section 5.1 (names are tokens), RFC 9112 sections 3.2 (Host), 5.2 (folded
  *          lines), 6.3 (length of a body); Vault's wire contract for the names. */

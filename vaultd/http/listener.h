@@ -1,14 +1,16 @@
 /* vaultd/http/listener.h - the sockets through which requests come in, and their whole life.
  *
  * What:    TCP (plain or TLS) and Unix-socket listeners over libmicrohttpd, each its own daemon
- * with epoll and a thread for each core, so that a full one never locks out another. Requests go to
- * pipeline_run(); a request that must wait is suspended and no thread waits for it. Owner:
- * http_server_new() gives one, http_server_free() ends it after http_server_stop(). Order:   new,
- * listen (each socket; may need root for a low port), drop privileges, start, [reload], [drain],
- * stop, free. No thread exists before start. Threads: one thread at a time, but for
- * http_server_counts(): any thread. Limits:  struct http_limits. They bind connections that never
- * authenticated, unless said otherwise. Source:  microhttpd.h 0.9.75 and its observed behaviour,
- * noted where it matters. */
+ *          with epoll and a thread for each core, so that a full one never locks out another.
+ *          Requests go to pipeline_run(); a request that must wait is suspended and no thread waits
+ *          for it.
+ * Owner:   http_server_new() gives one, http_server_free() ends it after http_server_stop().
+ * Order:   new, listen (each socket; may need root for a low port), drop privileges, start,
+ *          [reload], [drain], stop, free. No thread exists before start.
+ * Threads: one thread at a time, but for http_server_counts(): any thread.
+ * Limits:  struct http_limits. They bind connections that never authenticated, unless said
+ *          otherwise.
+ * Source:  microhttpd.h 0.9.75 and its observed behaviour, noted where it matters. */
 #pragma once
 
 #include "vaultd/http/deadline.h"

@@ -68,7 +68,7 @@ static struct rule **slot_of(const struct acl *acl, enum pattern_kind kind, uint
     return &acl->slots[at];
 }
 
-/* ---- merging (vault-api 3.3) ---- */
+/* ---- merging ---- */
 
 static bool merge_parameter(struct kt_arena *arena, struct rule_parameter *into,
                             const struct rule_parameter *from)
@@ -244,7 +244,7 @@ struct acl *acl_build(struct policy *const *policies, size_t n, bool root)
     return NULL;
 }
 
-/* ---- which pattern decides (vault-api 3.4) ---- */
+/* ---- which pattern decides ---- */
 
 /* `rest` of the path against `rest` of a '+' pattern, segment by segment. */
 static bool segments_match(const struct rule *rule, const char *path, size_t path_len)

@@ -8,7 +8,7 @@
 #define TEXT_MAX       ((size_t)1024 * 1024)
 
 /* Parameters of a request against those of a rule. Names are compared in lower case; numbers in a
- * request never equal anything a policy can write (vault-api 3.5). */
+ * request never equal anything a policy can write, as in Vault. */
 
 static const struct rule_parameter *find(const struct rule_parameters *list, const char *name)
 {

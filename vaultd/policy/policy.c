@@ -224,7 +224,7 @@ static void read_value(struct kt_arena *arena, const struct kt_hcl_value *from,
         return;
     }
     struct kt_bytes text = kt_str(from->text);
-    /* A bare "*" is a literal star; "**" matches every string (vault-api 3.5). */
+    /* A bare "*" is a literal star; "**" matches every string, as in Vault. */
     if (text.len > 1) {
         ret->star_before = text.at[0] == '*';
         ret->star_after = text.at[text.len - 1] == '*';

@@ -49,5 +49,5 @@ enum kt_kind template_read(struct kt_arena *arena, const char *pattern, size_t l
 bool template_may_cover(const char *form, bool star, const char *path, size_t len);
 
 const struct rule *policy_rules(const struct policy *policy, size_t *ret_n);
-/* Whether the rule's parameters let these data through (vault-api 3.5). */
+/* Whether the rule's parameters let these data through. */
 bool rule_allows_data(const struct rule *rule, struct kt_json data);
