@@ -130,6 +130,31 @@ static void wrong_targets(void **state)
     }
 }
 
+/* Where the network is crossed without knowing who answers, it is said so; beside a socket it is not. */
+static void weak_connections(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *host, *sslmode, *said; /* NULL: nothing */
+    } rows[] = {
+        {"db.example", "disable", "cross the network without protection"},
+        {"db.example", "require", "does not check who answers: use verify-full"},
+        {"db.example", "verify-full", NULL},
+        {"/run/sim", "disable", NULL},
+        {"/run/sim", "require", NULL},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char body[256];
+        (void)snprintf(body, sizeof body,
+                       "{\"driver\":\"postgresql\",\"host\":\"%s\",\"database\":\"d\","
+                       "\"sslmode\":\"%s\",\"admin_username\":\"kt\",\"admin_password\":\"p\"}",
+                       rows[i].host, rows[i].sslmode);
+        need(rows[i].said == NULL ? 204 : 200, "POST", "rotation/targets/pg", body);
+        if (rows[i].said != NULL)
+            says(rows[i].said);
+    }
+}
+
 static void checking_a_target(void **state)
 {
     (void)state;
@@ -250,8 +275,7 @@ static void one_account_one_secret(void **state)
          "{\"target\":\"pg\",\"strategy\":\"alternate\",\"accounts\":[\"app_a\",\"app_b\"],"
          "\"group\":\"app\"}");
     /* Another choice of accounts lets go of the one that is not named any more. */
-    need(204, "POST", "rotation/secrets/secret/b",
-         "{\"accounts\":[\"app_a\",\"app_c\"]}");
+    need(204, "POST", "rotation/secrets/secret/b", "{\"accounts\":[\"app_a\",\"app_c\"]}");
     make_secret("c", "app_b");
     need(204, "POST", "rotation/secrets/secret/c",
          "{\"target\":\"pg\",\"strategy\":\"in-place\",\"accounts\":[\"app_b\"]}");
@@ -451,8 +475,10 @@ static void consumers(void **state)
     make_secret("b", "u");
     need(200, "POST", "fleet/consumers/h1/secret/a",
          "{\"service\":\"s\",\"state\":\"healthy\",\"version\":1,\"detail\":\"two\\nlines\"}");
-    need(200, "POST", "fleet/consumers/h1/secret/b", "{\"service\":\"s\",\"state\":\"registered\"}");
-    need(200, "POST", "fleet/consumers/h2/secret/a", "{\"service\":\"t\",\"state\":\"registered\"}");
+    need(200, "POST", "fleet/consumers/h1/secret/b",
+         "{\"service\":\"s\",\"state\":\"registered\"}");
+    need(200, "POST", "fleet/consumers/h2/secret/a",
+         "{\"service\":\"t\",\"state\":\"registered\"}");
     need(200, "LIST", "fleet/agents", NULL);
     says("[\"h1\",\"h2\"]");
     says("\"state\":\"live\"");
@@ -538,8 +564,10 @@ static void watching(void **state)
     char cursor[128], token[128];
     make_secret("a", "u");
     make_secret("b", "u");
-    need(200, "POST", "fleet/consumers/h1/secret/a", "{\"service\":\"s\",\"state\":\"registered\"}");
-    need(200, "POST", "fleet/consumers/h2/secret/b", "{\"service\":\"s\",\"state\":\"registered\"}");
+    need(200, "POST", "fleet/consumers/h1/secret/a",
+         "{\"service\":\"s\",\"state\":\"registered\"}");
+    need(200, "POST", "fleet/consumers/h2/secret/b",
+         "{\"service\":\"s\",\"state\":\"registered\"}");
     need(200, "GET", "fleet/watch/h1", NULL);
     says("\"secret\":\"secret/a\"");
     says("\"want\":1");
@@ -550,8 +578,8 @@ static void watching(void **state)
     says("\"secret\":\"secret/a\"");
     need(200, "GET", "fleet/watch/h1?since=rubbish&wait=300", NULL);
     says("\"secret\":\"secret/a\"");
-    test_vault_token(vault, "agent",
-                     "path \"fleet/watch/*\" { capabilities = [\"read\"] }", token, sizeof token);
+    test_vault_token(vault, "agent", "path \"fleet/watch/*\" { capabilities = [\"read\"] }", token,
+                     sizeof token);
     begin_poll(&one, "h1", cursor, token);
     begin_poll(&two, "h2", cursor, token);
     /* Each hears of its own secret only. */
@@ -572,11 +600,12 @@ static void watch_ends_with_its_token(void **state)
     static struct poll poll;
     char cursor[128], token[128], body[256];
     make_secret("b", "u");
-    need(200, "POST", "fleet/consumers/h2/secret/b", "{\"service\":\"s\",\"state\":\"registered\"}");
+    need(200, "POST", "fleet/consumers/h2/secret/b",
+         "{\"service\":\"s\",\"state\":\"registered\"}");
     need(200, "GET", "fleet/watch/h2", NULL);
     test_vault_text(vault, "data.cursor", cursor, sizeof cursor);
-    test_vault_token(vault, "agent",
-                     "path \"fleet/watch/*\" { capabilities = [\"read\"] }", token, sizeof token);
+    test_vault_token(vault, "agent", "path \"fleet/watch/*\" { capabilities = [\"read\"] }", token,
+                     sizeof token);
     begin_poll(&poll, "h2", cursor, token);
     (void)snprintf(body, sizeof body, "{\"token\":\"%s\"}", token);
     need(204, "POST", "auth/token/revoke", body);
@@ -590,7 +619,8 @@ static void watch_ends_in_time(void **state)
     static struct poll poll;
     char cursor[128];
     make_secret("b", "u");
-    need(200, "POST", "fleet/consumers/h2/secret/b", "{\"service\":\"s\",\"state\":\"registered\"}");
+    need(200, "POST", "fleet/consumers/h2/secret/b",
+         "{\"service\":\"s\",\"state\":\"registered\"}");
     need(200, "GET", "fleet/watch/h2", NULL);
     test_vault_text(vault, "data.cursor", cursor, sizeof cursor);
     begin_poll(&poll, "h2", cursor, vault->root);
@@ -615,15 +645,18 @@ static void watch_hears_after_silence(void **state)
     static struct poll one, two;
     char cursor[128];
     make_secret("a", "u");
-    need(200, "POST", "fleet/consumers/h1/secret/a", "{\"service\":\"s\",\"state\":\"registered\"}");
-    need(200, "POST", "fleet/consumers/h2/secret/a", "{\"service\":\"s\",\"state\":\"registered\"}");
+    need(200, "POST", "fleet/consumers/h1/secret/a",
+         "{\"service\":\"s\",\"state\":\"registered\"}");
+    need(200, "POST", "fleet/consumers/h2/secret/a",
+         "{\"service\":\"s\",\"state\":\"registered\"}");
     need(200, "GET", "fleet/watch/h1", NULL);
     test_vault_text(vault, "data.cursor", cursor, sizeof cursor);
     begin_poll(&two, "h2", cursor, vault->root);
     make_secret("b", "u");
     looks_in_vain(2);
     /* What it waits for changes without a word to it: found at the next look. */
-    need(200, "POST", "fleet/consumers/h2/secret/b", "{\"service\":\"s\",\"state\":\"registered\"}");
+    need(200, "POST", "fleet/consumers/h2/secret/b",
+         "{\"service\":\"s\",\"state\":\"registered\"}");
     begin_poll(&one, "h1", cursor, vault->root);
     vault->now_ms += 31000;
     end_poll(&two, 0);
@@ -641,12 +674,28 @@ static void watch_hears_after_silence(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(targets),         TEST(wrong_targets),      TEST(checking_a_target),
-        TEST(wrong_settings),  TEST(wrong_secrets),      TEST(one_account_one_secret),
-        TEST(adopting),        TEST(generating),         TEST(by_schedule),
-        TEST(clock_that_jumps), TEST(clock_of_yesterday), TEST(wrong_reports),
-        TEST(consumers),       TEST(too_many_consumers), TEST(watching),           TEST(watch_ends_with_its_token),
-        TEST(watch_ends_in_time), TEST(watch_hears_after_silence),
+        TEST(targets),
+        TEST(wrong_targets),
+        TEST(checking_a_target),
+        TEST(targets),
+        TEST(wrong_targets),
+        TEST(checking_a_target),
+        TEST(weak_connections),
+        TEST(wrong_settings),
+        TEST(wrong_secrets),
+        TEST(one_account_one_secret),
+        TEST(adopting),
+        TEST(generating),
+        TEST(by_schedule),
+        TEST(clock_that_jumps),
+        TEST(clock_of_yesterday),
+        TEST(wrong_reports),
+        TEST(consumers),
+        TEST(too_many_consumers),
+        TEST(watching),
+        TEST(watch_ends_with_its_token),
+        TEST(watch_ends_in_time),
+        TEST(watch_hears_after_silence),
     };
     kt_log_set_level(KT_LOG_ERROR);
     return cmocka_run_group_tests_name("rotation_routes", tests, NULL, NULL);
