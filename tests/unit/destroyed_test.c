@@ -353,7 +353,7 @@ static void it_goes_on_after_a_stop(void **state)
     }
 }
 
-/* ---- those who are late ---- */
+/* ---- who is late ---- */
 
 static void note_result(void *arg, const struct commit_result *result)
 {
@@ -387,44 +387,6 @@ static void a_late_batch_is_refused(void **state)
     ask("POST", "sys/storage/reencrypt", NULL);
     until_done("sys/storage/reencrypt");
     assert_int_equal(commit_and_wait(late[1]), STORE_CONFLICT);
-}
-
-/* Who holds a snapshot reads what it shows until it ends, though its term is out of the keyring. */
-static void a_late_reader_is_waited_for(void **state)
-{
-    (void)state;
-    fill_mount("kv");
-    struct barrier *barrier = vault->core->barrier;
-    struct snapshot *snapshot = NULL;
-    struct cursor *cursor = NULL;
-    struct entry entry;
-    kt_autobuf struct kt_buf plain, sealed;
-    kt_buf_init(&plain, STORE_VALUE_MAX);
-    kt_buf_init(&sealed, STORE_VALUE_MAX);
-    assert_int_equal(snapshot_begin(vault->store, &snapshot), STORE_OK);
-    static const unsigned char table[] = {TABLE_TOKEN};
-    assert_int_equal(cursor_open(snapshot, kt_bytes(table, 1), kt_bytes(NULL, 0), &cursor), STORE_OK);
-    assert_int_equal(cursor_next(cursor, &entry), STORE_OK);
-    ask("POST", "sys/storage/reencrypt", NULL);
-    do
-        ask("GET", "sys/storage/reencrypt", NULL);
-    while (test_vault_said(vault, "\"end_time\":null"));
-    assert_true(test_vault_said(vault, "\"phase\":\"dropping old terms\""));
-    assert_true(barrier_enter(barrier));
-    assert_int_equal(barrier_open_entry(barrier, entry.key, entry.value, &plain, NULL), KT_OK);
-    unsigned char key[STORE_KEY_MAX];
-    memcpy(key, entry.key.at, entry.key.len);
-    kt_buf_add_bytes(&sealed, entry.value);
-    size_t key_len = entry.key.len;
-    cursor_close(cursor);
-    snapshot_end(snapshot);
-    barrier_leave(barrier);
-    until_done("sys/storage/reencrypt");
-    assert_true(barrier_enter(barrier));
-    assert_int_equal(barrier_open_entry(barrier, kt_bytes(key, key_len), kt_buf_bytes(&sealed),
-                                        &plain, NULL),
-                     KT_CORRUPT);
-    barrier_leave(barrier);
 }
 
 /* ---- the walk ---- */
@@ -516,7 +478,6 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(it_goes_on_after_a_stop, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_late_batch_is_refused, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_late_reader_is_waited_for, set_up, tear_down),
         cmocka_unit_test_setup_teardown(others_changes_win, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_long_walk_comes_to_the_end, set_up, tear_down),
         cmocka_unit_test(values_and_their_terms),

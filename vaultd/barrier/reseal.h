@@ -3,10 +3,11 @@
  * What:    Walks over the whole store in the order of its keys and puts what is sealed under a term
  *          below `below` into a batch anew, each on condition that it is still as it was. What
  *          tables.h calls META, OWN, ROOT and CLEAR has no term where it says so, and is left.
- * Use:     barrier_rotate() begins a term T. Once store_refuse_older(T) was called and a batch after it
- *          has committed, nothing older than T can come any more; a walk over everything that
- *          began after that and ended without a conflict leaves nothing older than T. Then
- *          barrier_drop_terms(T).
+ * Use:     barrier_rotate() begins a term T. What is committed past the pipeline, which nobody makes
+ *          anew, has to be through (vaultd/core/reencrypt.c). Once store_refuse_older(T) was called
+ *          and a batch after it has committed, nothing older than T can come any more; a walk over
+ *          everything that began after that and ended without a conflict leaves nothing older than
+ *          T. Then barrier_drop_terms(T).
  * Threads: any thread with the barrier entered. */
 #pragma once
 

@@ -8,8 +8,6 @@
 #define FORMAT      1u
 #define RECORD_MAX  256u
 #define PATH        "sys/storage/reencrypt"
-#define PIECE_MAX   40u /* entries of one batch; two operations each */
-#define PIECE_SHIFT 3u  /* an eighth of it after each conflict: a busy key then holds up few others */
 
 struct record {
     struct reencryption now;
@@ -145,6 +143,38 @@ enum kt_kind reencrypt_begin(struct request *req, struct kt_err *err)
 
 /* ---- the pieces ---- */
 
+unsigned reencrypt_piece(unsigned attempt)
+{
+    static const unsigned pieces[] = {40, 5, 1}; /* two operations each */
+    const unsigned last = sizeof pieces / sizeof pieces[0] - 1;
+    return pieces[attempt < last ? attempt : last];
+}
+
+/* A request's own batch that is refused for its age is made anew; a row that it queues beside it (who
+ * reads a secret first: vaultd/rotation/ledger.h) is not. So those are in the store before anything is
+ * refused: whoever made one with an older term holds a snapshot until it is queued, and what is queued
+ * is committed before a batch that comes later. */
+static enum kt_kind stay(struct request *req, struct kt_err *err)
+{
+    struct record record;
+    enum kt_kind kind = load(req, &record, err);
+    if (kind != KT_OK || record.now.phase != REENCRYPT_BEGUN)
+        return kind;
+    struct batch *batch = request_batch(req);
+    return batch == NULL ? kt_fail(err, KT_NO_MEMORY, "re-encrypting")
+                         : save(req, &record, batch, err);
+}
+
+static enum kt_kind let_older_through(struct core *core, uint32_t term, struct kt_err *err)
+{
+    struct barrier_status status;
+    barrier_status(core->barrier, &status);
+    if (status.term < term) /* its commit is known to the store alone yet */
+        return kt_fail(err, KT_BUSY, "the new term is not in use yet");
+    store_await_snapshots(core->store);
+    return request_internal(core, PATH, stay, NULL, err);
+}
+
 /* This batch is not older than the new term, so it comes after all that are. */
 static enum kt_kind shut_out(struct request *req, struct record *record, struct batch *batch,
                              struct kt_err *err)
@@ -160,9 +190,8 @@ static enum kt_kind shut_out(struct request *req, struct record *record, struct 
 static enum kt_kind rewrite(struct request *req, struct record *record, struct batch *batch,
                             struct kt_err *err)
 {
-    unsigned most = PIECE_MAX >> (PIECE_SHIFT * req->attempt);
     enum kt_kind kind = barrier_reseal(req->core->barrier, req->snapshot, record->now.term,
-                                       most == 0 ? 1 : most, batch, &record->walk, err);
+                                       reencrypt_piece(req->attempt), batch, &record->walk, err);
     if (kind != KT_OK)
         return kind;
     record->now.looked_at += record->walk.looked_at;
@@ -221,7 +250,7 @@ static enum kt_kind run_piece(struct request *req, struct kt_err *err)
 }
 
 /* A look without a request: nothing to do means nothing to record. */
-static enum kt_kind look(struct core *core, bool *ret_active, struct kt_err *err)
+static enum kt_kind look(struct core *core, struct reencryption *ret, struct kt_err *err)
 {
     unsigned char key[BARRIER_NAME_KEY];
     struct snapshot *snapshot = NULL;
@@ -242,16 +271,18 @@ static enum kt_kind look(struct core *core, bool *ret_active, struct kt_err *err
         kind = read_record(kt_buf_bytes(&plain), &record, err);
     if (kind != KT_OK && kind != KT_NOT_FOUND)
         return kind;
-    *ret_active = reencrypt_active(&record.now);
+    *ret = record.now;
     return KT_OK;
 }
 
 enum kt_kind reencrypt_run(struct core *core, bool *ret_more, struct kt_err *err)
 {
-    bool active = false;
-    enum kt_kind kind = look(core, &active, err);
+    struct reencryption now = {.phase = REENCRYPT_NONE};
+    enum kt_kind kind = look(core, &now, err);
     bool more = false;
-    if (kind == KT_OK && active)
+    if (kind == KT_OK && now.phase == REENCRYPT_BEGUN)
+        kind = let_older_through(core, now.term, err);
+    if (kind == KT_OK && reencrypt_active(&now))
         kind = request_internal(core, PATH, run_piece, &more, err);
     if (kind == KT_OK && more && KT_FAILPOINT(reencrypt_piece))
         kind = kt_fail(err, KT_INTERNAL, "failpoint reencrypt_piece");

@@ -43,5 +43,8 @@ enum kt_kind reencrypt_load(struct request *req, struct reencryption *ret, struc
     KT_MUST_CHECK;
 /* Puts a new term and the record into the request's batch. KT_CONFLICT: one is under way. */
 enum kt_kind reencrypt_begin(struct request *req, struct kt_err *err) KT_MUST_CHECK;
+/* Entries that one piece rewrites at the most: fewer at each attempt, so that a busy key holds up few
+ * others. */
+unsigned reencrypt_piece(unsigned attempt);
 /* One piece; *ret_more: there is another. */
 enum kt_kind reencrypt_run(struct core *core, bool *ret_more, struct kt_err *err) KT_MUST_CHECK;

@@ -93,7 +93,8 @@ void batch_relief(struct batch *batch);
 void batch_outcome(struct batch *batch, struct kt_bytes record);
 /* Something in the batch is made with a key of this age (terms of the keyring, from 1 on). Once
  * store_refuse_older() was called with a higher one, it completes with STORE_CONFLICT, as a condition
- * that does not hold: make it anew. What commits after that call is not older. Not kept. */
+ * that does not hold: make it anew. (Who cannot has to be awaited before: vaultd/core/reencrypt.c.)
+ * What commits after that call is not older. Not kept. */
 void batch_age(struct batch *batch, uint32_t age);
 void store_refuse_older(struct store *store, uint32_t age);
 /* puts + deletes; 0: nothing would change. One that failed would: its commit says what is wrong. */
