@@ -344,6 +344,76 @@ static void short_write(void **state)
     free(at);
 }
 
+static unsigned times(const unsigned char *at, size_t len, const char *text)
+{
+    unsigned n = 0;
+    const unsigned char *end = at + len, *next = at;
+    while ((next = memmem(next, (size_t)(end - next), text, strlen(text))) != NULL) {
+        next += strlen(text);
+        n++;
+    }
+    return n;
+}
+
+/* Of many lines at once some get through before the disk is full, and half of one: what is whole is not
+ * written again. */
+static void short_write_of_many(void **state)
+{
+    struct fixture *f = *state;
+    struct rlimit limit;
+    struct stat st;
+    char out[FOLDER_NAME + 32], away[FOLDER_NAME + 32];
+    (void)snprintf(out, sizeof out, "%s/out", f->path);
+    (void)snprintf(away, sizeof away, "%s/away", f->path);
+    (void)signal(SIGXFSZ, SIG_IGN);
+    f->devices[1].path = "/dev/null";
+    f->config.n_devices = 2;
+    open_audit(f);
+    append(f, 10);
+    assert_int_equal(stat(f->file, &st), 0);
+    assert_int_equal(rename(out, away), 0);
+    keep(f, true);
+    assert_int_equal(failing(f), 1);
+    append(f, 30);
+    assert_int_equal(rename(away, out), 0);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = (rlim_t)st.st_size + 1000;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    keep(f, true);
+    limit.rlim_cur = limit.rlim_max;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    assert_int_equal(failing(f), 1);
+    keep(f, true);
+    assert_int_equal(failing(f), 0);
+    append(f, 3);
+    size_t len = 0;
+    unsigned char *at = file_read(f->file, &len);
+    uint64_t size = audit_log_size(f->audit->log);
+    for (uint64_t seq = 0; seq < size; seq++) {
+        char end[48];
+        (void)snprintf(end, sizeof end, ",\"seq\":%ju}\n", (uintmax_t)seq);
+        assert_int_equal(times(at, len, end), 1);
+    }
+    free(at);
+}
+
+/* Whoever asks before it was ever opened is not told that it has a record. */
+static void not_opened_yet(void **state)
+{
+    struct fixture *f = *state;
+    struct audit_device *device = NULL;
+    struct kt_err err = {0};
+    f->config.n_devices = 0;
+    open_audit(f);
+    append(f, 1);
+    assert_int_equal(audit_device_start(&f->devices[0], f->audit->log, 0, &device, &err), KT_OK);
+    int64_t soon_ms = audit_device_deadline_ms(device);
+    assert_int_equal(audit_device_wait(device, 1, soon_ms, &err), KT_BUSY);
+    assert_non_null(strstr(err.what, f->file));
+    assert_int_equal(audit_device_ready(device, &err), KT_OK);
+    audit_device_stop(device);
+}
+
 static void symbolic_link(void **state)
 {
     struct fixture *f = *state;
@@ -390,7 +460,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(copies),      T(outcomes_are_copied), T(deleted),     T(rotated),   T(one_of_two_fails),
         T(none_at_start), T(back_filled),       T(restarted),   T(begins_with_what_is_new),
-        T(short_write), T(symbolic_link),       T(threads),
+        T(short_write), T(short_write_of_many), T(not_opened_yet), T(symbolic_link), T(threads),
     };
     return cmocka_run_group_tests_name("audit_device", tests, NULL, NULL);
 }

@@ -37,6 +37,7 @@ struct audit_device {
     struct lines writing;
     uint64_t next_at_look; /* when it was last seen to be the same */
     bool placed;           /* next was found out from what the device holds */
+    bool doubtful;         /* a write failed: more than next says may be in it */
 
     pthread_mutex_t lock;
     pthread_cond_t wake, done; /* for the thread; for who waits for it */
@@ -155,6 +156,7 @@ static enum kt_kind write_place(struct audit_device *device, struct kt_bytes byt
 {
     call_begins(device);
     enum kt_kind kind = device->type->write(&device->place, bytes, err);
+    device->doubtful = kind != KT_OK;
     return call_ends(device) ? kind : given_up(err);
 }
 
@@ -207,7 +209,8 @@ static enum kt_kind same_record(struct audit_device *device, uint64_t seq, struc
     return kind;
 }
 
-/* Sets next to the record behind the one the device ends with, if that one is of this log. */
+/* Sets next to the record behind the one the device ends with, if that one is of this log; after a
+ * write that failed only if it got that far: what somebody took out is not written again. */
 static enum kt_kind find_next(struct audit_device *device, struct kt_err *err)
 {
     kt_autobuf struct kt_buf last;
@@ -222,9 +225,10 @@ static enum kt_kind find_next(struct audit_device *device, struct kt_err *err)
         kind = same_record(device, seq, kt_buf_bytes(&last), &same, err);
     if (kind != KT_OK)
         return kind;
-    device->placed = true;
-    if (same)
+    if (same && (!device->placed || seq + 1 > next_of(device)))
         set_next(device, seq + 1);
+    device->placed = true;
+    device->doubtful = false;
     device->next_at_look = next_of(device);
     return KT_OK;
 }
@@ -281,13 +285,14 @@ static enum kt_kind fill(struct audit_device *device, uint64_t upto, struct kt_e
     return kind;
 }
 
-/* What requests left on their way; false: nothing. */
+/* What requests left on their way; false: nothing, or something else was asked meanwhile, which must
+ * not wait until nobody has a line any more. */
 static bool take_pending(struct audit_device *device)
 {
     kt_buf_reset(&device->writing.text);
     (void)pthread_mutex_lock(&device->lock);
     struct lines taken = device->pending;
-    bool any = taken.n > 0;
+    bool any = taken.n > 0 && (device->asked & ~OFFERED) == 0;
     if (any) {
         device->pending = device->writing;
         device->pending.n = 0;
@@ -350,7 +355,7 @@ static enum kt_kind work(struct audit_device *device, unsigned asked, struct kt_
         kind = look(device, (asked & DEVICE_REOPEN) != 0);
     if (kind == KT_OK && device->place.fd < 0)
         kind = open_place(device, err);
-    if (kind == KT_OK && !device->placed)
+    if (kind == KT_OK && (!device->placed || device->doubtful))
         kind = find_next(device, err);
     return kind == KT_OK ? bring_up_to_date(device, asked != OFFERED, err) : kind;
 }
@@ -448,8 +453,8 @@ void audit_device_settle(struct audit_device *device)
 {
     int64_t deadline_ms = audit_device_deadline_ms(device);
     (void)pthread_mutex_lock(&device->lock);
-    while ((device->working || device->asked != 0) && !hangs(device) &&
-           wait_done(device, deadline_ms))
+    uint64_t wanted = device->rounds + (device->working ? 1 : 0) + (device->asked != 0 ? 1 : 0);
+    while (device->rounds < wanted && !hangs(device) && wait_done(device, deadline_ms))
         ;
     (void)pthread_mutex_unlock(&device->lock);
 }
@@ -541,6 +546,7 @@ static struct audit_device *new_device(const struct audit_device_config *config,
                                     .timeout_ms = config->timeout_ms > 0 ? config->timeout_ms
                                                                          : AUDIT_DEVICE_MS};
     atomic_init(&device->failing, true); /* until it was opened */
+    (void)kt_fail(&device->why, KT_BUSY, "the audit device '%s' was not opened yet", path);
     kt_buf_init(&device->pending.text, PENDING_BYTES);
     kt_buf_init(&device->writing.text, PENDING_BYTES);
     pthread_condattr_t monotonic;
