@@ -381,18 +381,23 @@ static enum kt_kind catch_up(struct compaction *c, struct kt_err *err)
     return KT_BUSY;
 }
 
-/* The folders have changed places. If the folder cannot be synced, nobody can say what a power loss
- * leaves: both files hold all that was acknowledged so far, and nothing more is. */
+/* Nobody can say which folder a power loss leaves where: both files hold all that was acknowledged so
+ * far, and nothing more is. */
+static enum kt_kind stop_store(struct compaction *c, const char *what)
+{
+    char *trouble = c->lmdb->engine.trouble;
+    (void)snprintf(trouble, sizeof c->lmdb->engine.trouble, "%s after compacting the store: %s", what,
+                   kt_errno_text(errno));
+    store_break(c->store, trouble);
+    return kt_fail(c->err, KT_UNKNOWN, "%s", trouble);
+}
+
+/* The folders have changed places. */
 static enum kt_kind use_fresh(struct compaction *c)
 {
     struct lmdb *lmdb = c->lmdb;
-    if (KT_FAILPOINT(compact_exchanged) || fsync(lmdb->folder.fd) != 0) {
-        (void)snprintf(lmdb->engine.trouble, sizeof lmdb->engine.trouble,
-                       "cannot sync the data folder after compacting the store: %s",
-                       kt_errno_text(errno));
-        store_break(c->store, c->store->engine->trouble);
-        return kt_fail(c->err, KT_UNKNOWN, "%s", lmdb->engine.trouble);
-    }
+    if (KT_FAILPOINT(compact_exchanged) || fsync(lmdb->folder.fd) != 0)
+        return stop_store(c, "cannot sync the data folder");
     atomic_store(&lmdb->file, c->fresh);
     struct store_reserve old = lmdb->reserve;
     lmdb->reserve = c->reserve;
@@ -407,11 +412,36 @@ static enum kt_kind use_fresh(struct compaction *c)
     return KT_OK;
 }
 
+static bool is_still(int folder, const struct stat *was)
+{
+    struct stat now;
+    return fstatat(folder, STORE_FOLDER, &now, 0) == 0 && now.st_dev == was->st_dev &&
+           now.st_ino == was->st_ino;
+}
+
+/* A call that says that it failed may have been done on the disk: what it left tells. */
+static enum kt_kind exchange(struct compaction *c)
+{
+    int folder = c->lmdb->folder.fd;
+    struct stat was;
+    int rc = store_lmdb_sync_folder(folder, STORE_COMPACT);
+    if (rc == 0 && fstatat(folder, STORE_FOLDER, &was, 0) != 0)
+        rc = errno;
+    if (rc != 0)
+        return failed(c, rc, c->err);
+    if (renameat2(folder, STORE_COMPACT, folder, STORE_FOLDER, RENAME_EXCHANGE) == 0)
+        return use_fresh(c);
+    rc = errno;
+    if (is_still(folder, &was))
+        return failed(c, rc, c->err);
+    errno = rc;
+    return stop_store(c, "the folders cannot change places");
+}
+
 /* On the store thread. */
 static void switch_over(void *arg)
 {
     struct compaction *c = arg;
-    int folder = c->lmdb->folder.fd;
     int64_t begun = now_us();
     uint64_t base = 0;
     enum kt_kind kind = atomic_load(&c->store->broken)
@@ -421,11 +451,7 @@ static void switch_over(void *arg)
         kind = injected("compact_written", c->err);
     if (kind == KT_OK) {
         c->fresh->base = base;
-        int rc = store_lmdb_sync_folder(folder, STORE_COMPACT);
-        if (rc == 0 &&
-            renameat2(folder, STORE_COMPACT, folder, STORE_FOLDER, RENAME_EXCHANGE) != 0)
-            rc = errno;
-        kind = rc != 0 ? failed(c, rc, c->err) : use_fresh(c);
+        kind = exchange(c);
     }
     c->switched = kind;
     c->state->write_wait_us = now_us() - begun;
@@ -451,8 +477,8 @@ static void retire(struct compaction *c, struct lmdb_file *old)
     c->state->bytes_after = file_size(c, STORE_FOLDER "/data.mdb");
 }
 
-/* After KT_UNKNOWN the folders have changed places, and who stands where on the disk is for the next
- * open to see. */
+/* After KT_UNKNOWN the folders may have changed places, and who stands where on the disk is for the
+ * next open to see. */
 static void abandon(struct compaction *c, enum kt_kind why)
 {
     if (c->fresh != NULL)

@@ -16,6 +16,8 @@
  * Crash:   before the exchange "store" is the old file, after it the new one, and both hold all that
  *          was acknowledged: nothing is acknowledged in between. "store.compact" is removed at the
  *          next open, whichever it is.
+ * Owner, threads, errors: as store_compact() says (vaultd/store/store.h). KT_UNKNOWN: nobody can say
+ *          whether the folders have changed places on the disk; the store has stopped.
  * Source:  lmdb.h of 0.9.24; renameat2(2). Only vaultd/store/lmdb*.c includes this. */
 #pragma once
 

@@ -63,7 +63,7 @@ enum kt_kind store_lmdb_failed(const char *path, int rc, struct kt_err *err)
         return KT_PRECONDITION;
     default:
         errno = rc > 0 ? rc : 0;
-        return kt_fail(err, KT_IO, "cannot open the store in '%s'%s%s", path, rc > 0 ? "" : ": ",
+        return kt_fail(err, KT_IO, "cannot use the store in '%s'%s%s", path, rc > 0 ? "" : ": ",
                        rc > 0 ? "" : mdb_strerror(rc));
     }
 }
@@ -378,7 +378,8 @@ static enum kt_kind open_databases(struct lmdb *lmdb, const char *path,
     return rc == 0 ? KT_OK : store_lmdb_failed(path, rc, err);
 }
 
-/* A compaction that did not end: the folder of that name is never the valid one. */
+/* A compaction that did not end: the folder of that name is never the valid one, once the disk knows
+ * what a process that was killed before its sync saw. */
 static enum kt_kind remove_leftover(struct lmdb *lmdb, struct kt_err *err)
 {
     int rc = store_lmdb_remove(lmdb->folder.fd, STORE_COMPACT);
@@ -423,8 +424,6 @@ static enum kt_kind open_and_check(struct lmdb *lmdb, const char *path,
     enum kt_kind kind = check_length(lmdb, path, err);
     if (kind == KT_OK)
         kind = open_databases(lmdb, path, seam, err);
-    if (kind == KT_OK)
-        kind = remove_leftover(lmdb, err);
     if (kind != KT_OK)
         return kind;
     int dead = 0;
@@ -432,7 +431,7 @@ static enum kt_kind open_and_check(struct lmdb *lmdb, const char *path,
     /* Also when nothing was made: a start that made it may have ended before its sync. */
     if (fsync(lmdb->folder.fd) != 0)
         return kt_fail(err, KT_IO, "cannot sync the data folder '%s'", path);
-    return KT_OK;
+    return remove_leftover(lmdb, err);
 }
 
 enum kt_kind store_lmdb_env_open(struct lmdb *lmdb, const struct store_config *config,

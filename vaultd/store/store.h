@@ -180,7 +180,7 @@ void store_status(struct store *store, struct store_status *ret);
  * before store_close(). watch->stop gives it up, as long as the new file is not in place.
  * KT_BUSY: it runs already. KT_PRECONDITION: the engine has no file, or its file system cannot let two
  * folders change places. KT_FULL: no room for the copy. KT_GONE: it was stopped. The store is as it
- * was then. */
+ * was then. KT_UNKNOWN: the disk failed while the files changed places; the store has stopped. */
 #define STORE_COMPACT_PHASES(X)                                                                    \
     X(COMPACT_IDLE, "idle")                                                                        \
     X(COMPACT_COPYING, "copying")                                                                  \
