@@ -117,8 +117,10 @@ static unsigned ask(struct scene *s, const struct step *step, struct fault *faul
 static void need(struct scene *s, const struct step *step)
 {
     unsigned status = ask(s, step, NULL);
-    if (status >= 500 && fault_vault_mend(&s->v)) /* what failed before was noticed just now */
+    if (status >= 500 && fault_vault_stops(&s->v)) { /* what failed before was noticed just now */
+        fault_vault_restart(&s->v);
         status = ask(s, step, NULL);
+    }
     if (step->wanted != 0 && status != step->wanted)
         fail_msg("%s %s: %u, not %u: %s", step->method, step->path, status, step->wanted,
                  s->v.vault->body);

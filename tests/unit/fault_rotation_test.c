@@ -28,7 +28,7 @@
 #define TICK_MS   500   /* of the vault's time */
 #define ROUNDS    60000u /* of looking at the run: how long a busy machine may take */
 #define PATIENCE  40u   /* rounds for which everything may go on failing */
-#define STUCK_S   120u
+#define STUCK_S   300u
 
 struct scene {
     struct fault_vault v;
@@ -172,6 +172,19 @@ static unsigned long drive(struct scene *s)
     return armed ? fault_hits() : hits;
 }
 
+/* What a thread of the vault's own met before the fault was taken away may stop it only now. */
+static void read_well(struct scene *s, const char *path)
+{
+    unsigned status = call(s, "GET", path, NULL);
+    for (unsigned i = 0; i < 3 && status >= 500 && fault_vault_stops(&s->v); i++) {
+        mend(s);
+        status = call(s, "GET", path, NULL);
+    }
+    if (status != 200)
+        fail_msg("%s, %s %lu%s: GET %s: %u: %s (%s)", at.strategy, at.kind, at.nth,
+                 at.for_good ? " and on" : "", path, status, s->v.vault->body, s->v.why);
+}
+
 static void judge(struct scene *s)
 {
     char user[64], password[128], path[96];
@@ -183,14 +196,14 @@ static void judge(struct scene *s)
     if (s->sim.locked_out[0] != '\0' && strncmp(s->sim.locked_out, "watcher:", 8) != 0)
         fail_msg("%s, %s %lu%s: %s", at.strategy, at.kind, at.nth, at.for_good ? " and on" : "",
                  s->sim.locked_out);
-    need(s, 200, "GET", "secret/data/db/orders", NULL);
+    read_well(s, "secret/data/db/orders");
     test_vault_text(s->v.vault, "data.data.username", user, sizeof user);
     test_vault_text(s->v.vault, "data.data.password", password, sizeof password);
     if (!sim_accepts(&s->sim, user, password))
         fail_msg("%s, %s %lu%s: what is current does not work; the run is '%s'", at.strategy,
                  at.kind, at.nth, at.for_good ? " and on" : "", s->state);
     (void)snprintf(path, sizeof path, "rotation/runs/%s", s->run);
-    need(s, 200, "GET", path, NULL);
+    read_well(s, path);
     if (strcmp(s->state, "frozen") == 0 && !test_vault_said(s->v.vault, "\"next\""))
         fail_msg("frozen without saying what is next: %.1500s", s->v.vault->body);
 }
@@ -235,6 +248,13 @@ static unsigned long number_of(const char *name, unsigned long otherwise)
     return text == NULL ? otherwise : strtoul(text, NULL, 10);
 }
 
+/* Names are made only when the log needs its next segment, which follows from how often the run was
+ * looked at: on a busy machine more often. */
+static const bool in_each_run[FAULT_KINDS] = {
+    [FAULT_ALLOC] = true, [FAULT_READ] = true,    [FAULT_WRITE] = true,
+    [FAULT_SYNC] = true,  [FAULT_LIBRARY] = true,
+};
+
 static void each_point(void **state)
 {
     const char *strategy = *state;
@@ -254,7 +274,7 @@ static void each_point(void **state)
             }
         (void)printf("# %-9s %-10s %lu calls: done %u, otherwise over %u\n", strategy, at.kind,
                      calls, ends[0], ends[1]);
-        assert_true(calls == 0 || ends[0] + ends[1] > 0);
+        assert_true(!in_each_run[kind] || ends[0] + ends[1] > 0);
     }
 }
 
