@@ -264,7 +264,7 @@ static int accept_worker(pid_t *ret_pid)
     struct ucred peer;
     socklen_t size = sizeof(peer);
     struct pollfd entry = {.fd = listening, .events = POLLIN};
-    assert_int_equal(poll(&entry, 1, 20000), 1);
+    assert_int_equal(poll(&entry, 1, 120000), 1);
     int fd = accept4(listening, NULL, NULL, SOCK_CLOEXEC);
     assert_true(fd >= 0);
     assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size), 0);
@@ -348,7 +348,7 @@ static void a_silent_server_costs_the_steps_time_and_no_more(void **state)
     struct driver_step step = step_for(folder, 5432);
     struct call call;
     pid_t pid = 0;
-    step.timeout_ms = 200;
+    step.timeout_ms = 2500; /* also the time in which the worker has to come */
     begin(&call, spawner, step);
     int fd = accept_worker(&pid);
     end(&call);

@@ -246,7 +246,7 @@ struct load {
     atomic_bool stop;
     unsigned seed;
     unsigned versions[KEYS]; /* the last that was acknowledged, of a writer's own keys; 0: deleted */
-    unsigned writes;
+    atomic_uint writes;
 };
 
 static void *write_on(void *arg)
@@ -268,7 +268,7 @@ static void *write_on(void *arg)
                 break;
             load->versions[i] = version;
         }
-        load->writes++;
+        atomic_fetch_add(&load->writes, 1);
     }
     return NULL;
 }
@@ -297,7 +297,7 @@ static void *read_on(void *arg)
         snapshot_end(snapshot);
         if (!sound)
             break;
-        load->writes++;
+        atomic_fetch_add(&load->writes, 1);
     }
     return atomic_load(&load->stop) ? NULL : arg;
 }
@@ -319,8 +319,11 @@ static void nothing_is_lost_under_load(void **state)
         readers[i].f = f;
         assert_int_equal(pthread_create(&read_threads[i], NULL, read_on, &readers[i]), 0);
     }
+    while (atomic_load(&writer->writes) == 0 || atomic_load(&readers[0].writes) == 0 ||
+           atomic_load(&readers[1].writes) == 0)
+        (void)sched_yield(); /* a busy machine begins with them late */
     uint64_t replayed = 0;
-    for (unsigned round = 0; round < 6; round++) {
+    for (unsigned round = 0; round < 6 || (replayed == 0 && round < 100); round++) {
         struct store_compact_state done;
         compact(f, &done);
         replayed += done.replayed;
@@ -332,9 +335,8 @@ static void nothing_is_lost_under_load(void **state)
         atomic_store(&readers[i].stop, true);
         assert_int_equal(pthread_join(read_threads[i], &wrong), 0);
         assert_null(wrong);
-        assert_true(readers[i].writes > 0);
     }
-    assert_true(writer->writes > 0 && replayed > 0);
+    assert_true(replayed > 0);
     for (unsigned again = 0; again < 2; again++) {
         for (unsigned i = 0; i < KEYS; i++)
             assert_int_equal(version_of(f, i), writer->versions[i]);
