@@ -11,6 +11,8 @@
 #include "tests/support/sim_target.h"
 
 #define SECRET "secret/db/orders"
+/* Rounds of at least 1 ms: only what hangs needs so many. */
+#define PATIENCE 30000
 
 struct scene {
     struct sim sim;

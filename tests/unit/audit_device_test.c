@@ -14,6 +14,8 @@
 #include "tests/unit/audit_folder.h"
 #include "vaultd/audit/own.h"
 
+#define MUCH_MS 60000 /* no device hangs here: what a busy machine may take */
+
 struct fixture {
     char path[FOLDER_NAME], file[FOLDER_NAME + 32], second[FOLDER_NAME + 32];
     struct store *store;
@@ -37,8 +39,8 @@ static int setup(void **state)
     if (mkdir(out, 0700) != 0)
         return -1;
     f->store = fake_store_new();
-    f->devices[0] = (struct audit_device_config){"file", "file", f->file, 0};
-    f->devices[1] = (struct audit_device_config){"full", "file", "/dev/full", 0};
+    f->devices[0] = (struct audit_device_config){"file", "file", f->file, MUCH_MS};
+    f->devices[1] = (struct audit_device_config){"full", "file", "/dev/full", MUCH_MS};
     f->config = (struct audit_config){.folder = f->path,
                                       .origin = "keyturn/test",
                                       .devices = f->devices,

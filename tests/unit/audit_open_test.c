@@ -689,7 +689,7 @@ static void keeper(void **state)
     open_audit(f);
     writes(f, 10, true);
     generation last = f->store->disk.at;
-    int64_t deadline = kt_mono_ms(&kt_system_clock) + 10000;
+    int64_t deadline = kt_mono_ms(&kt_system_clock) + 60000;
     struct kt_checkpoint checkpoint = {0};
     while (checkpoint.size < 11 && kt_mono_ms(&kt_system_clock) < deadline) {
         kt_autobuf struct kt_buf note;

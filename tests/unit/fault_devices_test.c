@@ -18,8 +18,8 @@
 #include "tests/unit/audit_folder.h"
 #include "vaultd/audit/own.h"
 
-#define HANG_MS 500   /* a device that will hang; what works must be quicker */
-#define MUCH_MS 20000 /* no bound of ours: what a test may take on a machine that does other things */
+#define HANG_MS 2000  /* a device that will hang; what works must be quicker */
+#define MUCH_MS 60000 /* no bound of ours: what a test may take on a machine that does other things */
 
 struct fixture {
     char path[FOLDER_NAME], one[FOLDER_NAME + 32], two[FOLDER_NAME + 32], old[FOLDER_NAME + 40];

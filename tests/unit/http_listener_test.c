@@ -174,6 +174,9 @@ static struct core *const no_core = NULL;
 static char folder[] = "/tmp/kt-http-test-XXXXXX";
 static char socket_path[64], cert_path[64], key_path[64];
 
+#define MUCH_MS  60000 /* ends what hangs */
+#define SHORT_MS 1500  /* the longest deadline of short_limits(); a busy machine must be quicker */
+
 static struct http_limits short_limits(void)
 {
     struct http_limits limits = http_default_limits;
@@ -181,12 +184,12 @@ static struct http_limits short_limits(void)
     limits.max_connections = 400;
     limits.max_request_bytes = 64 * 1024;
     limits.anonymous_body_bytes = 100 * 1024;
-    limits.deadlines = (struct deadline_limits){.header_ms = 200,
-                                                .body_ms = 250,
-                                                .body_grace_ms = 100,
+    limits.deadlines = (struct deadline_limits){.header_ms = SHORT_MS * 4 / 5,
+                                                .body_ms = SHORT_MS,
+                                                .body_grace_ms = SHORT_MS * 2 / 5,
                                                 .body_rate = 4096,
-                                                .reply_ms = 250,
-                                                .idle_ms = 250,
+                                                .reply_ms = SHORT_MS,
+                                                .idle_ms = SHORT_MS,
                                                 .per_address = 256,
                                                 .address_grace_ms = 40};
     return limits;
@@ -213,8 +216,8 @@ static void start(const struct http_limits *limits)
 static struct http_limits patient_limits(void)
 {
     struct http_limits limits = short_limits();
-    limits.deadlines.header_ms = limits.deadlines.body_ms = 20000;
-    limits.deadlines.reply_ms = limits.deadlines.idle_ms = 20000;
+    limits.deadlines.header_ms = limits.deadlines.body_ms = MUCH_MS;
+    limits.deadlines.reply_ms = limits.deadlines.idle_ms = MUCH_MS;
     return limits;
 }
 
@@ -238,7 +241,7 @@ static int end(void **state)
 {
     (void)state;
     wake_all();
-    if (!http_server_stop(server, 300))
+    if (!http_server_stop(server, MUCH_MS))
         return -1;
     http_server_free(server);
     server = NULL;
@@ -298,7 +301,7 @@ static struct got hear(int fd, bool head_only)
     size_t have = 0;
     while (have < sizeof got.head - 1 && strstr(got.head, "\r\n\r\n") == NULL) {
         char c;
-        if (!readable(fd, 3000) || recv(fd, &c, 1, 0) != 1) {
+        if (!readable(fd, MUCH_MS) || recv(fd, &c, 1, 0) != 1) {
             got.closed = true;
             return got;
         }
@@ -312,7 +315,7 @@ static struct got hear(int fd, bool head_only)
     assert_non_null(got.body);
     while (got.body_len < wanted) {
         ssize_t n =
-            readable(fd, 3000) ? recv(fd, got.body + got.body_len, wanted - got.body_len, 0) : -1;
+            readable(fd, MUCH_MS) ? recv(fd, got.body + got.body_len, wanted - got.body_len, 0) : -1;
         if (n <= 0) {
             got.closed = true;
             break;
@@ -339,8 +342,8 @@ static bool ends(int fd, int timeout_ms)
 
 static void until(bool (*holds)(void))
 {
-    for (int i = 0; i < 1000 && !holds(); i++)
-        (void)poll(NULL, 0, 2);
+    for (int i = 0; i < MUCH_MS && !holds(); i++)
+        (void)poll(NULL, 0, 1);
     assert_true(holds());
 }
 
@@ -400,7 +403,7 @@ static void arrives(void **state)
         assert_true(header_is(&got, "Cache-Control: no-store\r\n"));
         assert_false(header_is(&got, "Strict-Transport-Security"));
     }
-    assert_int_equal(ends(fd, row->closes ? 1000 : 0), row->closes);
+    assert_int_equal(ends(fd, row->closes ? MUCH_MS : 0), row->closes);
     assert_true(atomic_load(&vault.ran) - ran <= 1); /* nothing was smuggled in behind it */
     forget(&got);
     (void)close(fd);
@@ -425,7 +428,7 @@ static void nul_in_the_target(void **state)
     say(fd, request, sizeof request - 1);
     struct got got = hear(fd, false);
     assert_int_equal(got.status, 400);
-    assert_true(ends(fd, 1000));
+    assert_true(ends(fd, MUCH_MS));
     forget(&got);
     (void)close(fd);
 }
@@ -566,7 +569,7 @@ static void bounds_a_chunked_body(void **state)
     say_text(fd, "POST /v1/x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
     for (int i = 0; i < 40; i++)
         (void)!send(fd, chunk, 6 + 4096 + 2, MSG_NOSIGNAL);
-    assert_true(ends(fd, 1000));
+    assert_true(ends(fd, MUCH_MS / 2)); /* before its deadline */
     (void)close(fd);
 }
 
@@ -582,7 +585,7 @@ static void bounds_bodies_in_flight(void **state)
         say(fds[i], half, sizeof half);
     }
     struct http_counts counts = {0};
-    for (int i = 0; i < 1000 && counts.body_bytes < 2 * sizeof half; i++) {
+    for (int i = 0; i < MUCH_MS && counts.body_bytes < 2 * sizeof half; i++) {
         http_server_counts(server, &counts);
         (void)poll(NULL, 0, 1);
     }
@@ -605,10 +608,10 @@ static void cuts_a_slow_header(void **state)
     static const char request[] = "GET /v1/x HTTP/1.1\r\nHost: a\r\nX-Slow: yes\r\n\r\n";
     int fd = dial();
     bool ended = false;
-    /* A byte each 10 ms never looks inactive; whole it would take 470 ms, allowed are 200. */
-    for (size_t i = 0; i < sizeof request - 1 && !ended; i++) {
-        ended = send(fd, request + i, 1, MSG_NOSIGNAL) != 1 || ends(fd, 10);
-    }
+    /* A byte each time never looks inactive; whole it would take twice what is allowed. */
+    for (size_t i = 0; i < sizeof request - 1 && !ended; i++)
+        ended = send(fd, request + i, 1, MSG_NOSIGNAL) != 1 ||
+                ends(fd, 2 * SHORT_MS / (int)sizeof request);
     assert_true(ended);
     (void)close(fd);
 }
@@ -620,7 +623,7 @@ static void cuts_a_slow_body(void **state)
     say_text(fd, "POST /v1/x HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n\r\n");
     bool ended = false;
     for (int i = 0; i < 60 && !ended; i++)
-        ended = send(fd, "b", 1, MSG_NOSIGNAL) != 1 || ends(fd, 10);
+        ended = send(fd, "b", 1, MSG_NOSIGNAL) != 1 || ends(fd, 2 * SHORT_MS / 60);
     assert_true(ended);
     (void)close(fd);
 }
@@ -632,8 +635,8 @@ static void cuts_silence(void **state)
     say_text(once, "GET /v1/x HTTP/1.1\r\nHost: a\r\n\r\n");
     struct got got = hear(once, false);
     assert_int_equal(got.status, 200);
-    assert_true(ends(never, 1000));
-    assert_true(ends(once, 1000));
+    assert_true(ends(never, MUCH_MS));
+    assert_true(ends(once, MUCH_MS));
     forget(&got);
     (void)close(never);
     (void)close(once);
@@ -650,7 +653,7 @@ static void waits_beyond_every_deadline(void **state)
     int fd = dial();
     say_text(fd, "GET /v1/wait HTTP/1.1\r\nHost: a\r\n\r\n");
     until(one_waits);
-    assert_false(readable(fd, 350)); /* longer than any deadline of this test */
+    assert_false(readable(fd, SHORT_MS + 500)); /* longer than any deadline of this test */
     struct http_counts counts;
     http_server_counts(server, &counts);
     assert_int_equal(counts.suspended, 1);
@@ -693,8 +696,8 @@ static void many_wait_and_wake(void **state)
         fds[i] = dial();
         say_text(fds[i], "GET /v1/wait HTTP/1.1\r\nHost: a\r\n\r\n");
     }
-    for (int i = 0; i < 1000 && waiting() < SLOTS; i++)
-        (void)poll(NULL, 0, 2);
+    for (int i = 0; i < MUCH_MS && waiting() < SLOTS; i++)
+        (void)poll(NULL, 0, 1);
     assert_int_equal(waiting(), SLOTS);
     wake_all();
     for (size_t i = 0; i < SLOTS; i++) {
@@ -726,7 +729,7 @@ static void puts_out_the_oldest_of_one_address(void **state)
     /* Two threads accept, so which ones count as the oldest is nearly the order of dialling. */
     bool out[8] = {0};
     size_t n_out = 0;
-    for (int round = 0; round < 500 && n_out < 4; round++)
+    for (int round = 0; round < MUCH_MS / 16 && n_out < 4; round++) /* of 8 ms, before any deadline */
         for (size_t i = 0; i < 8; i++)
             if (!out[i] && ends(strangers[i], 1))
                 n_out += out[i] = true;
@@ -881,7 +884,7 @@ static void says_that_a_port_is_taken(void **state)
 static void stops_cleanly(void **state)
 {
     (void)state;
-    struct http_limits limits = short_limits();
+    struct http_limits limits = patient_limits();
     start(&limits);
     int idle = dial(), busy = dial();
     say_text(idle, "GET /v1/x HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -890,12 +893,12 @@ static void stops_cleanly(void **state)
     say_text(busy, "GET /v1/wait HTTP/1.1\r\nHost: a\r\n\r\n");
     until(one_waits);
     assert_false(http_server_stop(server, 20)); /* somebody still waits: nothing is torn down */
-    assert_true(ends(idle, 1000));
+    assert_true(ends(idle, MUCH_MS));
     wake_all();
     struct got last = hear(busy, false);
     assert_int_equal(last.status, 200);
     assert_true(header_is(&last, "Connection: close"));
-    assert_true(http_server_stop(server, 1000));
+    assert_true(http_server_stop(server, MUCH_MS));
     http_server_free(server);
     server = NULL;
     struct stat st;

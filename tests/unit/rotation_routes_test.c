@@ -16,6 +16,8 @@
 #include "tests/support/sim_target.h"
 #include "vaultd/fleet/consumer.h"
 
+#define PATIENCE 30000 /* rounds of at least 1 ms: only what hangs needs so many */
+
 static struct sim sim;
 static struct rotation_executor executor;
 static struct test_vault *vault;
@@ -362,7 +364,7 @@ static const char *version_of(const char *path)
 
 static void becomes(const char *path, const char *version)
 {
-    for (int i = 0; i < 3000 && strcmp(version_of(path), version) != 0; i++)
+    for (int i = 0; i < PATIENCE && strcmp(version_of(path), version) != 0; i++)
         pause_ms(1);
     assert_string_equal(version_of(path), version);
 }
@@ -370,7 +372,7 @@ static void becomes(const char *path, const char *version)
 /* The rotation thread gets there in its own time. */
 static void comes_to_say(const char *path, const char *text)
 {
-    for (int i = 0; i < 3000; i++) {
+    for (int i = 0; i < PATIENCE; i++) {
         need(200, "GET", path, NULL);
         if (strstr(vault->body, text) != NULL)
             return;
@@ -548,7 +550,7 @@ static void begin_poll(struct poll *poll, const char *host, const char *cursor, 
 static void end_poll(struct poll *poll, int64_t time_ms)
 {
     int running = EBUSY;
-    for (int i = 0; i < 30000 && running == EBUSY; i++) {
+    for (int i = 0; i < PATIENCE && running == EBUSY; i++) {
         vault->now_ms += time_ms;
         running = pthread_tryjoin_np(poll->thread, NULL);
         if (running == EBUSY)

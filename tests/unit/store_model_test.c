@@ -172,7 +172,7 @@ static void agrees(enum store_engine engine)
     struct store_fixture f;
     struct model model = {0};
     const char *text = secure_getenv("KT_SEED");
-    kt_random(&seed, sizeof seed);
+    seed = 1; /* the same in each run: a change is judged by what it changed */
     if (text != NULL)
         assert_true(kt_u64_parse(kt_str(text), UINT64_MAX, &seed));
     print_message("    KT_SEED=%ju\n", (uintmax_t)seed);
