@@ -13,23 +13,31 @@ import ssl
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.request
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BIN = os.environ.get("KT_BIN", os.path.join(ROOT, "build/bin"))
-DEADLINE = 60
+DEADLINE = 120  # ends what hangs; nothing is judged by it
 
 
 def program(name, folder=None):
     return os.path.join(folder or BIN, name)
 
 
+_held = []
+
+
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """A port that nobody gets by chance before this program ends: it stays bound without listening, and
+    who asks for it by name with SO_REUSEADDR, as servers do, may listen there, also again and again."""
+    s = socket.socket()
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    s.bind(("127.0.0.1", 0))
+    _held.append(s)
+    return s.getsockname()[1]
 
 
 def wait_for(what, condition, seconds=DEADLINE, pause=0.02):
@@ -279,22 +287,30 @@ class Report:
 
     def __init__(self, only=None):
         self.failed = self.met = 0
+        self.lock = threading.Lock()  # cases may run beside each other
         self.only = only if only is not None else (sys.argv[1] if len(sys.argv) > 1 else None)
 
     def case(self, name, function, *args):
         if self.only and self.only not in name:
             return
-        self.met += 1
+        with self.lock:
+            self.met += 1
         try:
             function(*args)
-            print("ok - " + name, flush=True)
+            self.say("ok - " + name)
         except Exception as error:  # a test's report, not a handler
-            self.failed += 1
+            with self.lock:
+                self.failed += 1
             text = "%s: %s" % (type(error).__name__, error)
-            print("not ok - %s: %s\n  alone: %s '%s'" % (name, text, sys.argv[0], name), flush=True)
+            self.say("not ok - %s: %s\n  alone: %s '%s'" % (name, text, sys.argv[0], name))
             if os.environ.get("KT_TRACE"):
                 import traceback
                 traceback.print_exc()
+
+    def say(self, text):
+        with self.lock:
+            sys.stdout.write(text + "\n")
+            sys.stdout.flush()
 
     def end(self):
         if self.met == 0:

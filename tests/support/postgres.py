@@ -50,10 +50,17 @@ def bin_folder():
     return os.path.dirname(newest)
 
 
+_held = []
+
+
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """A port that nobody gets by chance before this program ends: bound, never listening. PostgreSQL sets
+    SO_REUSEADDR and may listen there, also after a restart."""
+    s = socket.socket()
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    s.bind(("127.0.0.1", 0))
+    _held.append(s)
+    return s.getsockname()[1]
 
 
 class PostgresError(Exception):

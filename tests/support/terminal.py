@@ -14,7 +14,7 @@ import fcntl
 import termios
 import time
 
-DEADLINE = 30
+DEADLINE = 120
 
 
 class Terminal:
