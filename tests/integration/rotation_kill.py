@@ -16,7 +16,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from keyturn import Report  # noqa: E402
+from keyturn import Report, wait_for  # noqa: E402
 from rotation import Scene, story  # noqa: E402
 
 
@@ -110,13 +110,10 @@ class Test:
         secret = self.scene.secret("lost")
         watcher = self.scene.watch(secret)
         with watcher:
-            while watcher.samples < 3:
-                time.sleep(0.05)
+            wait_for("some looks", lambda: watcher.samples >= 3 or watcher.error)
             watcher.check()
             self.scene.pg.psql("alter role %s password 'stolen'" % secret.accounts[0])
-            end = time.monotonic() + 10
-            while not watcher.false and time.monotonic() < end:
-                time.sleep(0.05)
+            wait_for("the loss to be seen", lambda: watcher.false or watcher.error)
             watcher.stop()  # it sees the loss again at each look
             seen, watcher.false = watcher.false, []
         if not seen:
@@ -126,7 +123,7 @@ class Test:
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=int(os.environ.get("KT_ROUNDS", "10")))
-    parser.add_argument("--seed", type=int, default=random.randrange(1 << 31))
+    parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("only", nargs="?")
     args = parser.parse_args()
     report = Report(args.only or "")

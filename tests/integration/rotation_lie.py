@@ -16,6 +16,9 @@ from keyturn import Report, contains, equal  # noqa: E402
 from rotation import Scene, story, together  # noqa: E402
 
 BEFORE_REVOKING = ("promoted", "acking", "overlapping")
+# Long enough for a slow machine to say something meanwhile.
+OVERLAP, BEYOND_OVERLAP = "8s", 8.5
+MAX_OVERLAP = 10
 
 
 class Voice:
@@ -143,25 +146,25 @@ class Test:
 
     def went_back_to_the_old_one(self):
         """Acknowledged, then started again with what it had kept: its word is withdrawn."""
-        secret = self.secret(overlap="3s")
+        secret = self.secret(overlap=OVERLAP)
         honest, run_id, to = self.waiting_for_acks(secret)
         honest.runs(to)
         secret.reached(run_id, "overlapping")
         equal(honest.say("registered", 1).status, 200, "registering with the old version")
         secret.reached(run_id, "acking")
-        stays(secret, run_id, 3.5)
+        stays(secret, run_id, BEYOND_OVERLAP)
         honest.runs(to)
         equal(secret.ended(run_id)["state"], "done")
 
     def late_comer(self):
         """One that shows up with the old version during the overlap is waited for."""
-        secret = self.secret(overlap="3s")
+        secret = self.secret(overlap=OVERLAP)
         honest, run_id, to = self.waiting_for_acks(secret)
         honest.runs(to)
         secret.reached(run_id, "overlapping")
         late = Voice(self.scene, secret, "late-" + secret.name).runs(1)
         secret.reached(run_id, "acking")
-        stays(secret, run_id, 3.5)
+        stays(secret, run_id, BEYOND_OVERLAP)
         late.runs(to)
         equal(secret.ended(run_id)["state"], "done")
 
@@ -190,14 +193,14 @@ class Test:
     def its_token_ends(self):
         secret, reader, run_id, _ = self.loose()
         self.scene.vault.ok("POST", "auth/token/revoke", {"token": reader.token})
-        equal(secret.ended(run_id, 20)["state"], "done")
+        equal(secret.ended(run_id)["state"], "done")
         secret.agrees(run_id)
 
     def max_overlap(self):
         begun = time.monotonic()
-        secret, _, run_id, _ = self.loose(max_overlap="5s")
+        secret, _, run_id, _ = self.loose(max_overlap="%ds" % MAX_OVERLAP)
         equal(secret.ended(run_id)["state"], "done")
-        if time.monotonic() - begun < 5:
+        if time.monotonic() - begun < MAX_OVERLAP:
             raise AssertionError("it did not wait for max_overlap")
         report = secret.one_report(run_id)
         contains(report["text"], "reader")
@@ -229,10 +232,10 @@ class Test:
         time.sleep(0.3)
         begun = time.monotonic()
         self.scene.vault.ok("POST", "auth/token/revoke", {"token": agent.token})
-        poll.join(30)
+        poll.join(120)
         equal(poll.is_alive(), False, "the watch of a revoked token goes on")
         refused(got[0], 403)
-        if time.monotonic() - begun > 5:
+        if time.monotonic() - begun > 25:  # by itself it looks again after 30 s
             raise AssertionError("the watch ended only after %.1f s" % (time.monotonic() - begun))
 
 

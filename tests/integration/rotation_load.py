@@ -11,8 +11,8 @@ import re
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from keyturn import Report, equal, wait_for  # noqa: E402
-from rotation import Scene, story  # noqa: E402
+from keyturn import DEADLINE, Report, equal, wait_for  # noqa: E402
+from rotation import TERMINAL, Scene, story  # noqa: E402
 
 ROTATIONS = 20
 BY_SCHEDULE = 7
@@ -48,7 +48,7 @@ class Load:
         self.agent = self.scene.agent(self.secret, service=SERVICE,
                                       command=("sh", "{folder}/load"), wait=False,
                                       files={"load": self.script})
-        wait_for("the service to be healthy", self.agent.healthy, 30)
+        wait_for("the service to be healthy", self.agent.healthy)
 
     def text(self):
         with open(self.agent.path("out")) as out, open(self.agent.log_path) as log:
@@ -66,7 +66,7 @@ class Load:
     def finish(self):
         """Lets the last pgbench end by itself; returns the number of transactions."""
         self.agent.write("stop", "")
-        self.agent.process.wait(60)
+        self.agent.process.wait(DEADLINE)
         text = self.text()
         equal(self.agent.process.returncode, 0, "the service's exit code: " + text[-2000:])
         done = re.findall(r"number of transactions actually processed: (\d+)", text)
@@ -87,7 +87,7 @@ class Test:
     def by_schedule(self):
         self.secret.set(period="1s")
         wait_for("%d scheduled rotations" % BY_SCHEDULE,
-                 lambda: len(self.secret.runs()) >= BY_SCHEDULE, 120, pause=0.1)
+                 lambda: len(self.secret.runs()) >= BY_SCHEDULE, 3 * DEADLINE, pause=0.1)
         self.secret.set(period="10h")
         for run_id in self.secret.runs()[::-1]:
             run = self.secret.ended(run_id)
@@ -109,10 +109,20 @@ class Test:
         self.runs.append(run)
         self.load.no_failure()
 
+    def until_in(self, states):
+        """Rotates until a run is seen in one of the states: on a slow machine a short one is missed."""
+        for _ in range(5):
+            run_id = self.secret.rotate()
+            run = wait_for("run %s to be in %s" % (run_id, states[0]), lambda: (
+                lambda r: r if r["state"] in states + TERMINAL else None)(self.secret.run(run_id)))
+            if run["state"] in states:
+                return run_id, run["state"]
+            equal(run["state"], "done", story(run))
+            self.runs.append(run)
+        raise AssertionError("no run was seen in %s" % (states,))
+
     def killed(self, state):
-        run_id = self.secret.rotate()
-        at = MIDDLE.index(state)
-        seen = self.secret.reached(run_id, *MIDDLE[at:])["state"]
+        run_id, seen = self.until_in(MIDDLE[MIDDLE.index(state):])
         self.scene.vault.kill()
         self.scene.again()
         run = self.secret.ended(run_id)
@@ -136,7 +146,8 @@ class Test:
                 raise AssertionError("acknowledged %r, revoked %r: %s" % (acks, revoke, story(run)))
 
     def end(self):
-        equal(len(self.runs), ROTATIONS, "rotations")
+        if len(self.runs) < ROTATIONS:
+            raise AssertionError("only %d rotations" % len(self.runs))
         self.secret.agrees(self.runs[-1]["id"])
         transactions = self.load.finish()
         if transactions < 1000:
@@ -147,7 +158,7 @@ class Test:
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--seed", type=int, default=random.randrange(1 << 31))
+    parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("only", nargs="?")
     args = parser.parse_args()
     print("# seed %d" % args.seed, flush=True)

@@ -11,7 +11,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 from driver import scram_verifier  # noqa: E402
-from keyturn import Report, contains, equal, program, wait_for  # noqa: E402
+from keyturn import DEADLINE, Report, contains, equal, program, wait_for  # noqa: E402
 from pgproxy import PgProxy  # noqa: E402
 from rotation import Lock, Scene, make_postgres, story  # noqa: E402
 
@@ -141,7 +141,7 @@ class Test:
                                 env=self.scene.vault.environment(), stdout=subprocess.PIPE,
                                 stderr=subprocess.STDOUT, text=True)
         agent.process.send_signal(signal.SIGCONT)
-        out = join.communicate(timeout=60)[0]
+        out = join.communicate(timeout=DEADLINE)[0]
         equal(join.returncode, 0, out)
         equal(len(secret.runs()), 1, "runs")
         secret.agrees(run_id)
@@ -321,7 +321,7 @@ class Test:
             self.scene.vault.ctl("run", "cancel", secret.path)
             run = secret.ended(secret.runs()[0])
             wait_for("the run to be cancelled",
-                     lambda: secret.run(run["id"])["state"] == "cancelled", 20)
+                     lambda: secret.run(run["id"])["state"] == "cancelled")
         finally:
             self.scene.admin_password(self.scene.admin[1])
         self.unharmed(secret)

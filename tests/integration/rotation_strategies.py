@@ -7,13 +7,13 @@ import itertools
 import os
 import re
 import signal
+import subprocess
 import sys
-import threading
 import time
 from datetime import datetime, timedelta, timezone
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from keyturn import Report, contains, equal, wait_for  # noqa: E402
+from keyturn import DEADLINE, Report, contains, equal, program, wait_for  # noqa: E402
 from rotation import Scene, make_postgres, story, together  # noqa: E402
 
 
@@ -133,7 +133,7 @@ class Test:
         told = agent.told()
         equal((told["version"], told["state"]), (1, "unhealthy"), "what the vault knows")
         os.unlink(agent.path("broken"))
-        wait_for("it to be well again", agent.healthy, 20)
+        wait_for("it to be well again", agent.healthy)
 
     def dies_during_soak(self):
         """The program fails with the new version after its acknowledgement: that is no consumer less."""
@@ -142,7 +142,7 @@ class Test:
         run_id = secret.rotate()
         secret.reached(run_id, "overlapping")
         os.kill(agent.child(), signal.SIGKILL)
-        agent.process.wait(20)
+        agent.process.wait(DEADLINE)
         secret.reached(run_id, "rolling_back")
         told = agent.told()
         equal((told["version"], told["state"]), (2, "unhealthy"), "what the vault knows")
@@ -154,8 +154,8 @@ class Test:
         equal(secret.agrees(run_id), 1, "current")
         # Without a rotation, or with exit status 0, it is gone.
         os.kill(agent.child(), signal.SIGKILL)
-        agent.process.wait(20)
-        wait_for("it to be gone", lambda: agent.told() is None, 20)
+        agent.process.wait(DEADLINE)
+        wait_for("it to be gone", lambda: agent.told() is None)
         agent.start()
 
     # ---- generated only ----
@@ -185,11 +185,14 @@ class Test:
         agent.process.send_signal(signal.SIGSTOP)
         run_id = secret.rotate()
         secret.reached(run_id, "acking")
-        done = threading.Timer(1, lambda: agent.process.send_signal(signal.SIGCONT))
-        done.start()
-        said = self.scene.vault.ctl("rotate", "--back", secret.path, check=False)
-        equal(said.returncode, 2, said.stdout + said.stderr)
-        contains(said.stdout, "ROLLED BACK")
+        back = subprocess.Popen([program("secretctl"), "rotate", "--back", secret.path], text=True,
+                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                stderr=subprocess.STDOUT, env=self.scene.vault.environment())
+        secret.reached(run_id, "rolling_back", "rolled_back")
+        agent.process.send_signal(signal.SIGCONT)
+        said, _ = back.communicate(timeout=DEADLINE)
+        equal(back.returncode, 2, said)
+        contains(said, "ROLLED BACK")
         equal(secret.runs(), [run_id], "runs: the same one went back")
         equal(secret.agrees(run_id), 1, "current")
 
@@ -220,20 +223,22 @@ class Test:
 
     def cron_with_seconds(self):
         secret = Generated(self.scene, "cron", cron="*/2 * * * * *")
-        wait_for("three runs", lambda: len(secret.runs()) >= 3, 12)
+        wait_for("three runs in a row at even seconds", lambda: self.punctual(secret.runs()))
         secret.set(cron="", period="10h")
-        starts = []
         for run in secret.runs()[:3]:
             equal((run["state"], run["trigger"]), ("done", "schedule"))
-            starts.append(parse(run["started"]).timestamp())
-        late = [start % 2 for start in starts]
-        if max(late) > 1:
-            raise AssertionError("started at %r" % starts)
-        equal([round((b - a) / 2) for a, b in zip(starts, starts[1:])], [1, 1], "every two seconds")
+
+    @staticmethod
+    def punctual(runs):
+        """Three in a row, each within a second of its even second. A busy machine may be late for some."""
+        starts = [parse(run["started"]).timestamp() for run in runs]
+        return any(max(start % 2 for start in three) < 1 and
+                   [round((b - a) / 2) for a, b in zip(three, three[1:])] == [1, 1]
+                   for three in (starts[i:i + 3] for i in range(len(starts) - 2)))
 
     def period_after_success(self):
         secret = Generated(self.scene, "period", period="2s")
-        wait_for("two runs", lambda: len(secret.runs()) >= 2, 12)
+        wait_for("two runs", lambda: len(secret.runs()) >= 2)
         secret.set(period="10h")
         first, second = [parse(run["started"]).timestamp() for run in secret.runs()[:2]]
         if second - first < 2:
@@ -250,7 +255,7 @@ class Test:
         equal(due.strftime("%H:%M"), opens.strftime("%H:00"), "due when the window opens")
         # max_age is due in spite of it.
         secret.set(max_age="1s")
-        run = wait_for("a run", lambda: (secret.runs() or [None])[0], 10)
+        run = wait_for("a run", lambda: (secret.runs() or [None])[0])
         secret.set(max_age="100d")
         equal((run["state"], run["trigger"]), ("done", "max_age"))
 
@@ -259,29 +264,28 @@ class Test:
         window = "%s-%s" % ((now - timedelta(hours=1)).strftime("%H:%M"),
                             (now + timedelta(hours=1)).strftime("%H:%M"))
         secret = Generated(self.scene, "open", cron="*/2 * * * * *", window=window)
-        wait_for("a run", lambda: secret.runs(), 10)
+        wait_for("a run", lambda: secret.runs())
         secret.set(cron="", window="", period="10h")
 
     def catch_up(self):
         """vaultd is away for several fires: they become one run, and then the schedule goes on."""
         secret = Generated(self.scene, "catchup", cron="*/5 * * * * *")
-        wait_for("a run", lambda: secret.runs(), 12)
+        wait_for("a run", lambda: secret.runs())
         self.scene.vault.kill()
         before = time.time()
         away = 15 - (before % 5) + 1  # back one second after a fire
         time.sleep(away)
         self.scene.again()
-        opened = time.time()
-        wait_for("the run of after the downtime",
-                 lambda: [r for r in secret.runs() if parse(r["started"]).timestamp() > before], 10)
-        next_fire = (int(opened) // 5 + 1) * 5
-        while time.time() < next_fire - 0.5:
-            time.sleep(0.1)
-        meanwhile = [r for r in secret.runs() if parse(r["started"]).timestamp() > before]
-        equal(len(meanwhile), 1, "runs between the start and the next fire, %.0f s away" % away)
-        wait_for("the next fire", lambda: [r for r in secret.runs() if parse(
-            r["started"]).timestamp() >= next_fire], 8)
+
+        def since():
+            return [s for s in (parse(r["started"]).timestamp() for r in secret.runs()) if s > before]
+
+        wait_for("the run of after the downtime", since)
+        next_fire = (int(since()[0]) // 5 + 1) * 5
+        wait_for("the next fire", lambda: since()[-1] >= next_fire)
         secret.set(cron="", period="10h")
+        meanwhile = [start for start in since() if start < next_fire]
+        equal(len(meanwhile), 1, "runs between the start and the next fire, %.0f s away" % away)
 
     def settings_of_the_start(self):
         """What is changed during a run applies from the next one."""
@@ -292,7 +296,7 @@ class Test:
         secret.reached(run_id, "acking")
         secret.set(overlap="300s")
         agent.process.send_signal(signal.SIGCONT)
-        run = secret.ended(run_id, 30)
+        run = secret.ended(run_id)
         equal(run["state"], "done", story(run))
         secret.agrees(run_id)
 
@@ -322,7 +326,7 @@ class Test:
         if not blocked or not blocked[0]:
             raise AssertionError("nothing says why it is blocked: %r" % due)
         equal(secret.ended(secret.rotate())["state"], "done")
-        wait_for("the schedule to go on", lambda: other.runs(), 30)
+        wait_for("the schedule to go on", lambda: other.runs())
         other.set(period="10h")
         other.ended(other.runs()[0])
 
@@ -345,7 +349,7 @@ class Test:
                    "host all narrow_a 127.0.0.1/32 scram-sha-256")
             run_id = secret.rotate()
             wait_for("the run to have tried twice", lambda: len(
-                [s for s in secret.run(run_id)["steps"] if s["kind"] == "probe"]) >= 2, 20)
+                [s for s in secret.run(run_id)["steps"] if s["kind"] == "probe"]) >= 2)
             run = secret.run(run_id)
             equal([s for s in run["steps"] if s["kind"] == "intent"], [], "intents")
             contains(scene.vault.ctl("run", "why", secret.path).stdout, "pg_hba.conf")

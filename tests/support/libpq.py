@@ -16,6 +16,8 @@ _pq.PQerrorMessage.argtypes = [ctypes.c_void_p]
 _pq.PQconnectionUsedPassword.argtypes = [ctypes.c_void_p]
 _pq.PQfinish.argtypes = [ctypes.c_void_p]
 
+PATIENCE = 60  # seconds: a server that is away refuses at once, a busy one answers late
+
 for _name in [n for n in os.environ if n.startswith("PG")]:
     del os.environ[_name]
 
@@ -24,7 +26,7 @@ class Session:
     """A connection that stays open, and does nothing."""
 
     def __init__(self, host, port, user, password, database):
-        self.connection = _connect(host, port, user, password, database, 5)
+        self.connection = _connect(host, port, user, password, database, PATIENCE)
         if _pq.PQstatus(self.connection) != 0:
             raise AssertionError(_pq.PQerrorMessage(self.connection).decode("utf-8", "replace"))
 
@@ -42,7 +44,7 @@ def _connect(host, port, user, password, database, timeout):
     return _pq.PQconnectdbParams(keys, values, 0)
 
 
-def login(host, port, user, password, database, timeout=5):
+def login(host, port, user, password, database, timeout=PATIENCE):
     connection = _connect(host, port, user, password, database, timeout)
     try:
         if _pq.PQstatus(connection) == 0:
