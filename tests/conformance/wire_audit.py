@@ -19,7 +19,7 @@ tap = Tap("tests/conformance/wire_audit.py")
 folder = tempfile.mkdtemp(prefix="kt-audit-")
 os.chmod(folder, 0o755)
 device = os.path.join(folder, "log", "audit.json")
-vault = Vault(config='audit "file" { path = "%s" }' % device)
+vault = Vault(config='audit "file" { path = "%s" timeout = "60s" }' % device)
 wire = Wire(vault)
 HASH = re.compile(r"hmac-sha256:[0-9a-f]{64}")
 
@@ -137,9 +137,9 @@ def _():
     import signal
     os.rename(device, device + ".1")
     vault.process.send_signal(signal.SIGHUP)
-    wait_for("the new file", lambda: os.path.exists(device), 10)
+    wait_for("the new file", lambda: os.path.exists(device))
     reply = wire.ok("GET", "sys/mounts")
-    wait_for("its record", lambda: of(reply), 10)
+    wait_for("its record", lambda: of(reply))
     os.rename(device + ".1", device + ".kept")
 
 

@@ -224,12 +224,12 @@ def _():
 
 @tap.case("versions that delete themselves")
 def _():
-    wire.ok("POST", "secret/metadata/dva", {"delete_version_after": "1s"})
+    wire.ok("POST", "secret/metadata/dva", {"delete_version_after": "3s"})
     reply = put("dva")
     true(reply.data["deletion_time"], "a deletion_time in the answer")
-    equal("1s", meta("dva")["delete_version_after"])
+    equal("3s", meta("dva")["delete_version_after"])
     get("dva")
-    wait_for("the version's end", lambda: wire.ask("GET", "secret/data/dva").status == 404, 10)
+    wait_for("the version's end", lambda: wire.ask("GET", "secret/data/dva").status == 404)
     equal(reply.data["deletion_time"], deleted(get("dva", 404), 1, False))
     # Undeleting begins its time anew.
     change("undelete", "dva", [1])

@@ -194,7 +194,7 @@ def _():
         except exceptions.InvalidPath:
             return True
         return False
-    wait_for("the version's end", gone, 10)
+    wait_for("the version's end", gone)
 
 
 @tap.case("kv: lists")
@@ -332,7 +332,7 @@ def _():
     token = client.auth.token.create(policies=["default"], num_uses=2)["auth"]["client_token"]
     equal((True, True, False), tuple(connect(token).is_authenticated() for _ in range(3)))
     token = client.auth.token.create(policies=["default"], ttl="1s")["auth"]["client_token"]
-    wait_for("the token's end", lambda: not connect(token).is_authenticated(), 10)
+    wait_for("the token's end", lambda: not connect(token).is_authenticated())
 
 
 @tap.case("is_authenticated and logout")

@@ -17,10 +17,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import auditlog  # noqa: E402
-from keyturn import ROOT, Report, Vault, contains, equal, wait_for  # noqa: E402
+from keyturn import DEADLINE, ROOT, Report, Vault, contains, equal, wait_for  # noqa: E402
 from workload import Workload  # noqa: E402
 
 SHIM = os.path.join(ROOT, "build/release/support/sync_shim.so")
@@ -82,8 +83,11 @@ def full_database(disk, seed):
         vault.ok("POST", "secret/data/kept", {"data": {"a": "1"}})
         token = vault.ok("POST", "auth/token/create", {}).json["auth"]["client_token"]
         disk.fill(128 << 10)
-        load.run(1)
-        refused = [key for key in load.refusals if "the store is full: nothing was changed" in key[1]]
+        end = time.monotonic() + DEADLINE
+        refused = []
+        while not refused and time.monotonic() < end:
+            load.run(1)
+            refused = [key for key in load.refusals if "the store is full: nothing was changed" in key[1]]
         if not refused:
             raise AssertionError("nothing was refused: %r" % load.refusals)
         contains(refused[0][1], "make room on the data folder's disk")
@@ -187,7 +191,7 @@ class Failing:
                 answer = vault.call("PUT", "sys/unseal", {"key": share})
         except AssertionError:
             what = "not started"
-        except OSError:
+        except (OSError, http.client.HTTPException):
             what = "ended while unsealing"
         if what == "ended while serving" and answer.status != 200:
             contains(answer.body, "Input/output error")
@@ -197,8 +201,8 @@ class Failing:
             vault.unseal()
             vault.kill()
         elif what == "ended while serving":
-            load.start(20)
-            wait_for("the process to end by itself", lambda: vault.process.poll() is not None, 20)
+            load.start(DEADLINE)
+            wait_for("the process to end by itself", lambda: vault.process.poll() is not None)
             load.finish()
         if vault.process.returncode == 0:
             raise AssertionError("%s, with exit code 0" % what)
@@ -222,7 +226,7 @@ class Failing:
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--seed", type=int, default=random.randrange(1 << 31))
+    parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("only", nargs="?")
     args = parser.parse_args()
     report = Report(args.only or "")

@@ -108,7 +108,7 @@ class Session:
         os.mkdir(os.path.dirname(self.audit_copy))
         if os.getuid() == 0:
             shutil.chown(os.path.dirname(self.audit_copy), "keyturn", "keyturn")
-        self.vault.extra = 'audit "file" { path = "%s" }' % self.audit_copy
+        self.vault.extra = 'audit "file" { path = "%s" timeout = "60s" }' % self.audit_copy
         self.vault.write_config()
         self.watcher = Watcher(self.c)
         self.watcher.start()
@@ -382,7 +382,7 @@ def nothing(found, where):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--seed", type=int, default=random.randrange(1 << 31))
+    parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("only", nargs="?")
     args = parser.parse_args()
     print("# seed %d: %s --seed %d" % (args.seed, sys.argv[0], args.seed), flush=True)

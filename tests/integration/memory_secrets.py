@@ -19,7 +19,7 @@ import string
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from keyturn import Report, Vault, equal, free_port, wait_for  # noqa: E402
+from keyturn import DEADLINE, Report, Vault, equal, free_port, wait_for  # noqa: E402
 
 KEY = 32
 PAGE = 4096
@@ -246,15 +246,19 @@ def serving(s):
 
 
 def control(s):
-    """A value under way is found: the search works."""
-    with_body = http.client.HTTPConnection("127.0.0.1", s.plain, timeout=60)
-    with_body.putrequest("POST", "/v1/secret/data/control")
-    with_body.putheader("Content-Length", "1000000")
-    with_body.endheaders()
-    with_body.send(json.dumps({"data": {"a": s.value(100)}})[:-1].encode())
-    wait_for("the body to be in vaultd's memory",
-             lambda: any(name == "a value" for name, _ in s.search.run(s.pid)[0]))
-    with_body.close()
+    """A value under way is found: the search works. A body that stays unfinished is let go after a while,
+    so each search has one of its own."""
+    def found():
+        with_body = http.client.HTTPConnection("127.0.0.1", s.plain, timeout=DEADLINE)
+        try:
+            with_body.putrequest("POST", "/v1/secret/data/control")
+            with_body.putheader("Content-Length", "1000000")
+            with_body.endheaders()
+            with_body.send(json.dumps({"data": {"a": s.value(100)}})[:-1].encode())
+            return any(name == "a value" for name, _ in s.search.run(s.pid)[0])
+        finally:
+            with_body.close()
+    wait_for("the body to be in vaultd's memory", found)
 
 
 def sealed(s):
@@ -264,7 +268,7 @@ def sealed(s):
         s.search.bytes("a key", key[:16])
         s.search.bytes("a key", key[16:])
     try:
-        wait_for("all of it to be gone", lambda: not s.search.run(s.pid)[0], 20, 0.5)
+        wait_for("all of it to be gone", lambda: not s.search.run(s.pid)[0], pause=0.5)
     except AssertionError:
         found = s.search.run(s.pid)[0]
         show(found)
