@@ -16,7 +16,7 @@ import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from keyturn import Report, Vault, contains, equal, program, wait_for  # noqa: E402
+from keyturn import DEADLINE, Report, Vault, contains, equal, free_port, program, wait_for  # noqa: E402
 
 report = Report()
 VALUE = "pa55-of-the-agent-test"
@@ -45,13 +45,13 @@ class Agent:
         for line in stream:
             lines.append(line.rstrip("\n"))
 
-    def says(self, text, seconds=30):
+    def says(self, text, seconds=DEADLINE):
         """Waits for a line of the program's."""
         wait_for("%r from the program; it said %r and %r" % (text, self.out[-5:], self.err[-5:]),
                  lambda: any(text in line for line in list(self.out)), seconds)
         return self
 
-    def logs(self, text, seconds=30):
+    def logs(self, text, seconds=DEADLINE):
         wait_for("%r in the agent's log" % text,
                  lambda: any(text in line for line in list(self.err)), seconds)
         return self
@@ -60,7 +60,7 @@ class Agent:
         self.process.send_signal(number)
         return self
 
-    def end(self, seconds=30):
+    def end(self, seconds=DEADLINE):
         status = self.process.wait(seconds)
         for reader in self.readers:
             reader.join(5)
@@ -208,7 +208,7 @@ service "app" {
             agent.signal(signal.SIGTERM)
             equal(agent.end(), -signal.SIGKILL)
             took = time.monotonic() - begun
-            equal(1 <= took < 6, True, "%.1f s until the end" % took)
+            equal(1 <= took < 25, True, "%.1f s until the end" % took)  # 30 if it is not told
             equal([line for line in agent.out if line.startswith("got 15")], ["got 15 1"])
 
 
@@ -230,7 +230,7 @@ def pty_run(vault, args, command):
     return master, process
 
 
-def pty_says(master, text, seconds=30):
+def pty_says(master, text, seconds=DEADLINE):
     seen, end = b"", time.monotonic() + seconds
     while text not in seen:
         if not select.select([master], [], [], max(0, end - time.monotonic()))[0]:
@@ -262,7 +262,7 @@ raise SystemExit(7)
             pty_says(master, b"ready")
             os.write(master, b"\x03")
             pty_says(master, b"lived on")
-            equal(process.wait(30), 7)
+            equal(process.wait(DEADLINE), 7)
         finally:
             process.kill()
             os.close(master)
@@ -284,14 +284,14 @@ def term_while_the_vault_hangs(vault):
                 equal(agent.end(), -signal.SIGTERM)
                 took = time.monotonic() - begun
                 os.kill(hanging.process.pid, signal.SIGCONT)
-                equal(took < 8, True, "%.1f s until the end" % took)
+                equal(took < 60, True, "%.1f s until the end" % took)  # a watch takes 300
         environment = {"VAULT_ADDR": "http://127.0.0.1:%d" % silent.getsockname()[1]}
         with Agent(vault, [ENV], ["true"], env=environment) as agent:
             wait_for("a connection", lambda: select.select([silent], [], [], 0)[0])
             begun = time.monotonic()
             agent.signal(signal.SIGTERM)
             equal(agent.end(), -signal.SIGTERM)
-            equal(time.monotonic() - begun < 5, True, "too late")
+            equal(time.monotonic() - begun < 12, True, "too late")  # a call takes 15
 
 
 def term_while_a_helper_runs(vault):
@@ -301,7 +301,7 @@ def term_while_a_helper_runs(vault):
 service "app" {
   file "%s" { contents = "{{ secret \\"secret/helped\\" \\"password\\" }}" }
   activate = "command"
-  command  = ["/bin/sh", "-c", "touch %s; sleep 25"]
+  command  = ["/bin/sh", "-c", "touch %s; sleep 600"]
   debounce = "10ms"
 }
 """ % (path, mark))
@@ -314,7 +314,7 @@ service "app" {
             begun = time.monotonic()
             agent.signal(signal.SIGTERM)
             equal(agent.end(), -signal.SIGTERM)
-            equal(time.monotonic() - begun < 10, True, "it waited for the helper")
+            equal(time.monotonic() - begun < 60, True, "it waited for the helper")
 
 
 def ends_while_a_helper_runs(vault):
@@ -334,7 +334,7 @@ service "app" {
 }
 """ % (calls, calls, pid))
         with Agent(vault, [config], shell("echo $$ > %s; exec sleep 600" % pid)) as agent:
-            equal(agent.end(30), -signal.SIGKILL)
+            equal(agent.end(), -signal.SIGKILL)
 
 
 # ---- what leaks ----
@@ -478,7 +478,8 @@ def a_full_disk(vault):
         if os.getuid() != 0 or subprocess.run(
                 ["mount", "-t", "tmpfs", "-o", "size=16k,mode=700", "none", full],
                 capture_output=True).returncode != 0:
-            return  # a small file system takes root
+            print("[  SKIPPED ] a full disk leaves the old file: a small file system takes root")
+            return
         try:
             path = os.path.join(full, "file")
             config = config_of(folder, """
@@ -525,10 +526,8 @@ while True:
 def restart_leaves_nobody(vault):
     """The next one starts when all of the last one are gone, its port with them; one that does not
     live is taken back."""
-    with Folder() as folder, socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-        free.close()
+    with Folder() as folder:
+        port = free_port()
         config = config_of(folder, """
 service "restarted" {
   env "A" { secret = "secret/restarted"  field = "a" }
@@ -536,7 +535,7 @@ service "restarted" {
   restart_gap  = "1ms"
   debounce     = "1ms"
   stop_timeout = "500ms"
-  settle       = "500ms"
+  settle       = "4s"
 }
 """)
         put(vault, "restarted", a="one")
@@ -603,7 +602,7 @@ service "app" {
             equal(children(agent.process.pid), child, "the child")
             own.start().unseal()
             put(own, "app", password="after")
-            wait_for("the new version", lambda: open(path).read() == "after", 90)
+            wait_for("the new version", lambda: open(path).read() == "after")
             equal(children(agent.process.pid), child, "the child")
             agent.signal(signal.SIGTERM)
             equal(agent.end(), -signal.SIGTERM)
@@ -618,14 +617,14 @@ def vault_away_at_start(vault):
         with Agent(own, [ENV, "--wait=1s"], ["true"]) as agent:
             begun = time.monotonic()
             equal(agent.end(), 125)
-            equal(time.monotonic() - begun < 8, True, "it waited too long")
+            equal(time.monotonic() - begun < 40, True, "it waited too long")  # 60 if it is not told
         with Agent(own, [ENV, "--wait=60s"], ["true"]) as agent:
             agent.signal(signal.SIGTERM)
-            status = agent.end(10)
+            status = agent.end(40)  # 60 if it waits for the vault
             equal(status in (-signal.SIGTERM, 125), True, "status %d" % status)
         with Agent(own, [ENV, "--wait=60s"], shell("echo ready; exit 5")) as agent:
             own.start().unseal()
-            equal(agent.end(90), 5)
+            equal(agent.end(), 5)
 
 
 def a_new_token(vault):
@@ -654,7 +653,7 @@ service "renewed" {
             with open(token_file, "w") as f:
                 f.write(token())
             put(vault, "renewed", a="2")
-            wait_for("the new version", lambda: open(path).read() == "2", 90)
+            wait_for("the new version", lambda: open(path).read() == "2")
             agent.logs("token-read-again")
             agent.signal(signal.SIGTERM)
             equal(agent.end(), -signal.SIGTERM)

@@ -17,7 +17,7 @@ import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from keyturn import ROOT, Report, Vault, contains, equal, free_port, program, wait_for  # noqa: E402
+from keyturn import DEADLINE, ROOT, Report, Vault, contains, equal, free_port, program, wait_for  # noqa: E402
 from terminal import Terminal  # noqa: E402
 
 report = Report()
@@ -454,7 +454,7 @@ def audit_tail():
             line for line in iter(process.stdout.readline, "") if "followed" in line
             and not process.kill()))
         reader.start()
-        reader.join(20)
+        reader.join(DEADLINE)
         equal(bool(found), True, "the record is followed")
     finally:
         process.kill()
@@ -596,7 +596,7 @@ def a_vault_that_goes_away_is_waited_for():
         vault.start()
         good("operator", "unseal", "-", input="\n".join(vault.shares[:3]))
         good("run", "cancel", "secret/away")
-        out, _ = watcher.communicate(timeout=60)
+        out, _ = watcher.communicate(timeout=DEADLINE)
         equal(watcher.returncode, 2, out)
         equal("CANCELLED" in out or "ROLLED BACK" in out, True, out)
     finally:
@@ -756,7 +756,7 @@ def the_token_is_not_in_the_process():
         process = subprocess.Popen([CTL, "kv", "get", "secret/fixed"], env=env,
                                    stderr=subprocess.DEVNULL)
         try:
-            silent.settimeout(20)
+            silent.settimeout(DEADLINE)
             link, _ = silent.accept()
             contains(link.recv(4096).decode(), vault.root, "what it sends")
             folder = "/proc/%d/" % process.pid

