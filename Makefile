@@ -173,6 +173,7 @@ deps:  ## install what is missing (Debian 12, as root) and create the system use
 
 test: deps  ## build everything and pass all tests; ends with "N passed, N failed"
 	@$(MAKE) --no-print-directory -j$$(nproc) all unit-programs sim-programs replay-programs shims
+	@$(MAKE) --no-print-directory -j$$(nproc) VARIANT=fault all
 	@tests/run $(ONLY)
 
 check: all unit-programs  ## build, lint and unit tests: a minute or two

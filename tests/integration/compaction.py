@@ -324,7 +324,7 @@ def without_room(seed):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--seed", type=int, default=random.randrange(1 << 31))
+    parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--kills", type=int, default=int(os.environ.get("KT_ROUNDS", "8")))
     parser.add_argument("only", nargs="?")
     args = parser.parse_args()

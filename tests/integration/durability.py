@@ -68,7 +68,7 @@ def one_kill(vault, load, rng, kept, log):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--kills", type=int, default=15)
-    parser.add_argument("--seed", type=int, default=random.randrange(1 << 31))
+    parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("only", nargs="?")
     args = parser.parse_args()
     report = Report(args.only or "")
