@@ -216,6 +216,33 @@ static void without_memory(void **state)
     end(&t);
 }
 
+/* What a reader would refuse is not written: it could never be read again. */
+static void too_long(void **state)
+{
+    const struct record_kind *kind = *state;
+    struct tried t;
+    static char text[RECORD_TEXT_MAX + 2];
+    begin(&t, kind, 3);
+    for (size_t i = 0; i < kind->forms[0].n; i++) {
+        const struct record_row *row = &kind->forms[0].rows[i];
+        if (row->type != RECORD_TEXT)
+            continue;
+        const char *now = text, *before = NULL;
+        memcpy(&before, t.object + row->offset, sizeof before);
+        memcpy(t.object + row->offset, &now, sizeof now);
+        for (uint32_t more = 0; more < 2; more++) {
+            memset(text, 'x', row->most + more);
+            text[row->most + more] = '\0';
+            kt_buf_reset(&t.again);
+            record_write(kind, t.object, &t.again);
+            assert_int_equal(kt_buf_ok(&t.again), more == 0);
+            assert_int_equal(t.again.full, more == 1);
+        }
+        memcpy(t.object + row->offset, &before, sizeof before);
+    }
+    end(&t);
+}
+
 /* ---- ids ---- */
 
 static void ids(void **state)
@@ -274,6 +301,7 @@ int main(void)
         {"newer format", newer_format},
         {"flipped bytes", flipped_bytes_do_no_harm},
         {"without memory", without_memory},
+        {"too long", too_long},
     };
     enum { KINDS = sizeof kinds / sizeof kinds[0], EACH = sizeof each / sizeof each[0], MORE = 3 };
     struct CMUnitTest tests[KINDS * EACH + MORE] = {

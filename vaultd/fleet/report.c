@@ -19,6 +19,9 @@ static enum kt_kind find_place(struct request *req, struct place *ret, struct kt
     ret->name = request_param(req, "path");
     if (strlen(ret->host) > HOST_MAX)
         return kt_fail(err, KT_INVALID, "the host's name is longer than %u bytes", HOST_MAX);
+    if (strlen(ret->name) > RECORD_LIST_TEXT_MAX)
+        return kt_fail(err, KT_INVALID, "the secret's name is longer than %u bytes",
+                       RECORD_LIST_TEXT_MAX);
     enum kt_kind kind = secret_load(req, ret->name, &ret->secret, err);
     if (kind == KT_NOT_FOUND && err->what[0] != '\0')
         return kind;

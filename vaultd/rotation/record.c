@@ -5,18 +5,28 @@
 /* Unaligned access never happens: offsets are of members of the object's own type. */
 #define AT(object, row)       ((const unsigned char *)(object) + (row)->offset)
 #define OBJECT_MAX            ((size_t)64 * 1024)
-#define LIST_ENTRY_MAX        1024u
 
-static void write_text(const char *text, struct kt_buf *out)
+/* What could not be read again is not written. */
+static void too_long(struct kt_buf *out)
 {
-    kt_buf_add_field(out, kt_str(text));
+    out->failed = out->full = true;
 }
 
-static void write_list(const struct record_list *list, struct kt_buf *out)
+static void write_text(const char *text, size_t most, struct kt_buf *out)
 {
+    struct kt_bytes bytes = kt_str(text);
+    if (bytes.len > most)
+        too_long(out);
+    kt_buf_add_field(out, bytes);
+}
+
+static void write_list(const struct record_list *list, size_t most, struct kt_buf *out)
+{
+    if (list->n > most)
+        too_long(out);
     kt_buf_add_u32(out, (uint32_t)list->n);
     for (size_t i = 0; i < list->n; i++)
-        write_text(list->at[i], out);
+        write_text(list->at[i], RECORD_LIST_TEXT_MAX, out);
 }
 
 static void write_numbers(const unsigned char *at, uint32_t count, struct kt_buf *out)
@@ -44,11 +54,11 @@ static void write_row(const struct record_row *row, const void *object, struct k
     switch (row->type) {
     case RECORD_TEXT:
         memcpy(&text, at, sizeof text);
-        write_text(text, out);
+        write_text(text, row->most, out);
         break;
     case RECORD_LIST:
         memcpy(&list, at, sizeof list);
-        write_list(&list, out);
+        write_list(&list, row->most, out);
         break;
     case RECORD_I64:
         write_numbers(at, row->most, out);
@@ -101,7 +111,7 @@ static bool read_list(struct kt_reader *r, uint32_t most, struct kt_arena *arena
     if (list.at == NULL)
         return false;
     for (size_t i = 0; i < list.n; i++)
-        if (!read_text(r, LIST_ENTRY_MAX, arena, &list.at[i]))
+        if (!read_text(r, RECORD_LIST_TEXT_MAX, arena, &list.at[i]))
             return false;
     memcpy(at, &list, sizeof list);
     return true;

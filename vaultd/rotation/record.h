@@ -3,7 +3,8 @@
  * What:    A record is u8 format, then its fields in the order of the rows: texts and lists as u32
  *          lengths and bytes, numbers little-endian. Reading is strict: a surplus, a missing byte, a
  *          number above the row's bound is KT_CORRUPT; so is a newer format, by name. An older
- *          format is another list; fields it does not have stay zero ("" for texts).
+ *          format is another list; fields it does not have stay zero ("" for texts). So writing fails
+ *          (out->full) where a text or a list is longer than its row says.
  * Owner:   what was read lives in the arena.
  * Threads: plain values. */
 #pragma once
@@ -43,7 +44,8 @@ struct record_kind {
     size_t n, size;
 };
 
-#define RECORD_TEXT_MAX 65536u
+#define RECORD_TEXT_MAX      65536u
+#define RECORD_LIST_TEXT_MAX 1024u /* of one of a list's */
 /* X-macro rows become these: RECORD_ROW(struct target, host, RECORD_TEXT, 255) */
 #define RECORD_ROW(object, member, kind, bound) {kind, offsetof(object, member), bound}
 #define RECORD_FORM(number, table) {number, table, sizeof(table) / sizeof(table)[0]}

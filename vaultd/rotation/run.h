@@ -49,6 +49,9 @@ struct run_step {
 #define STEPS_MAX   4000u
 #define STEPS_ADDED 48u /* in one request */
 
+#define RUN_WHO_MAX    256u /* bytes of a name; the records' rows have room for both and some words */
+#define RUN_REASON_MAX 500u
+
 struct run {
     unsigned char id[RUN_ID];
     unsigned char secret_id[RUN_ID];

@@ -14,12 +14,18 @@ static void wake_after(struct request *req, const struct commit_result *result)
         rotation_wake(req->core->rotation);
 }
 
-static const char *who(const struct request *req)
+/* For people: who wants it, cut to what a run's record has room for. */
+static enum kt_kind read_who(struct request *req, const char **ret, struct kt_err *err)
 {
-    if (req->token == NULL)
-        return "keyturn";
-    return req->token->display_name[0] != '\0' ? req->token->display_name
-                                               : token_identity(req->token);
+    const char *name = "keyturn";
+    if (req->token != NULL)
+        name = req->token->display_name[0] != '\0' ? req->token->display_name
+                                                   : token_identity(req->token);
+    size_t len = strnlen(name, RUN_WHO_MAX);
+    while (len > 0 && name[len] != '\0' && ((unsigned char)name[len] & 0xc0) == 0x80)
+        len--;
+    *ret = kt_arena_text(&req->arena, kt_bytes(name, len));
+    return *ret == NULL ? kt_fail(err, KT_NO_MEMORY, "naming who asked") : KT_OK;
 }
 
 static enum kt_kind read_reason(struct request *req, const char **ret, struct kt_err *err)
@@ -28,8 +34,8 @@ static enum kt_kind read_reason(struct request *req, const char **ret, struct kt
     enum kt_kind kind = request_string(req, "reason", ret, err);
     if (kind != KT_OK && kind != KT_NOT_FOUND)
         return kind;
-    if (strlen(*ret) > 500)
-        return kt_fail(err, KT_INVALID, "reason is longer than 500 bytes");
+    if (strlen(*ret) > RUN_REASON_MAX)
+        return kt_fail(err, KT_INVALID, "reason is longer than %u bytes", RUN_REASON_MAX);
     return KT_OK;
 }
 
@@ -301,8 +307,12 @@ static enum kt_kind ask_back(struct request *req, struct run *run, const char *r
         kt_hint(err, "%s", text_way_forward(req, run));
         return KT_INVALID;
     }
+    const char *name = NULL;
+    enum kt_kind kind = read_who(req, &name, err);
+    if (kind != KT_OK)
+        return kind;
     req->after_commit = wake_after;
-    const char *why = kt_arena_printf(&req->arena, "%s asked to go back%s%s", who(req),
+    const char *why = kt_arena_printf(&req->arena, "%s asked to go back%s%s", name,
                                       reason[0] == '\0' ? "" : ": ", reason);
     if (why == NULL)
         return kt_fail(err, KT_NO_MEMORY, "cancelling a run");
@@ -310,7 +320,7 @@ static enum kt_kind ask_back(struct request *req, struct run *run, const char *r
         return go_back_now(req, run->id, why, err);
     run->cancel = true;
     run->cancel_why = why;
-    enum kt_kind kind = step_add(
+    kind = step_add(
         req, run, (struct run_step){.kind = STEP_NOTE, .name = "cancel", .ok = true, .text = why},
         err);
     if (kind == KT_OK)
@@ -339,15 +349,18 @@ enum kt_kind run_thaw(struct request *req, struct kt_err *err)
     struct work *w = kt_arena_take(&req->arena, sizeof *w);
     enum kt_kind kind = w == NULL ? kt_fail(err, KT_NO_MEMORY, "thawing a run")
                                   : param_id(req, id, err);
+    const char *name = NULL;
     if (kind == KT_OK)
         kind = work_load(req, id, w, err);
+    if (kind == KT_OK)
+        kind = read_who(req, &name, err);
     if (kind != KT_OK)
         return kind;
     if (w->run.machine.state != RUN_FROZEN)
         return kt_fail(err, KT_INVALID, "KT-R-009 the run is %s, not frozen",
                        run_state_text(w->run.machine.state));
     req->after_commit = wake_after;
-    const char *text = kt_arena_printf(&req->arena, "%s let it go on", who(req));
+    const char *text = kt_arena_printf(&req->arena, "%s let it go on", name);
     kind = work_note(w, STEP_NOTE, "thaw", true, text == NULL ? "" : text, 0, err);
     if (kind == KT_OK)
         kind = work_event(w, EV_THAW, rotation_steady_ms(req->core->rotation), NULL, err);
@@ -371,7 +384,7 @@ static void answer_active(struct request *req, const struct rotation_secret *sec
 
 enum kt_kind rotate_write(struct request *req, struct kt_err *err)
 {
-    const char *name = request_param(req, "path"), *reason = "";
+    const char *name = request_param(req, "path"), *reason = "", *by = "";
     bool back = false;
     struct rotation_secret secret;
     enum kt_kind kind = read_reason(req, &reason, err);
@@ -392,9 +405,11 @@ enum kt_kind rotate_write(struct request *req, struct kt_err *err)
         kind = run_load(req, secret.run, &run, err);
         return kind == KT_OK ? ask_back(req, &run, reason, err) : kind;
     }
-    const struct run_wish wish = {.trigger = back ? TRIGGER_BACK : TRIGGER_OPERATOR,
-                                  .reason = reason,
-                                  .by = who(req)};
+    kind = read_who(req, &by, err);
+    if (kind != KT_OK)
+        return kind;
+    const struct run_wish wish = {
+        .trigger = back ? TRIGGER_BACK : TRIGGER_OPERATOR, .reason = reason, .by = by};
     kind = run_start(req, &secret, &wish, &run, err);
     if (kind == KT_OK) {
         req->after_commit = wake_after;
