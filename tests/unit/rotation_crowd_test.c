@@ -14,6 +14,21 @@
 #include "vaultd/rotation/engine.h"
 #include "vaultd/rotation/run.h"
 
+/* An acknowledgement or another word, with much behind it. */
+static void say(struct scene *s, const char *host, unsigned version, const char *state,
+                const char *detail)
+{
+    static char body[4096];
+    char path[128];
+    (void)snprintf(path, sizeof path, "fleet/consumers/%s/" SECRET, host);
+    (void)snprintf(body, sizeof body,
+                   "{\"service\":\"orders\",\"version\":%u,\"state\":\"%s\",\"detail\":\"%s\"}",
+                   version, state, detail);
+    s->vault->now_ms += 1;
+    if (as_agent(s, "POST", path, body) != 200)
+        fail_msg("%s: %s", path, s->vault->body);
+}
+
 /* ---- long ---- */
 
 /* Whoever asks for a run may have a long name, and say much about it. */
@@ -61,6 +76,80 @@ static void long_paths(void **state)
     scene_end(s);
 }
 
+/* ---- many ---- */
+
+/* What all of them say does not fit into a report: the run ends all the same. */
+static void many_consumers(void **state)
+{
+    enum { CONSUMERS = 300 };
+    struct scene *s = scene(*state);
+    char host[32], detail[1781] = "";
+    for (unsigned i = 0; i < 890; i++)
+        memcpy(detail + 2 * (size_t)i, "\\\"", 2);
+    read_version(s, 1);
+    for (unsigned i = 0; i < CONSUMERS; i++) {
+        (void)snprintf(host, sizeof host, "h%u", i);
+        say(s, host, 1, "healthy", "");
+    }
+    rotate(s);
+    soon(s, "acking");
+    read_version(s, 2);
+    for (unsigned i = 0; i < CONSUMERS; i++) {
+        (void)snprintf(host, sizeof host, "h%u", i);
+        say(s, host, 2, "healthy", detail);
+    }
+    ends_done(s);
+    says(s, "\"state\":\"done\",\"at\":");
+    says(s, "There was no room for ");
+    assert_false(test_vault_said(s->vault, "\"consumers_left_out\":0"));
+    assert_false(test_vault_said(s->vault, "\"steps_left_out\":0"));
+    scene_end(s);
+}
+
+static void few_consumers_are_all_told(void **state)
+{
+    struct scene *s = scene(*state);
+    register_agent(s, "h1");
+    rotate(s);
+    soon(s, "acking");
+    read_version(s, 2);
+    say(s, "h1", 2, "healthy", "a|b\\\\c");
+    ends_done(s);
+    says(s, "\"consumers_left_out\":0");
+    says(s, "\"steps_left_out\":0");
+    /* In a table of the text: neither ends a column. As JSON: each backslash twice. */
+    says(s, "| a\\\\|b\\\\\\\\c |");
+    scene_end(s);
+}
+
+static enum kt_kind add_steps(struct request *req, struct kt_err *err)
+{
+    struct run *run = req->handler_data;
+    run->n_added = 0;
+    run->next_seq = ACKS_MAX;
+    static const enum step_kind kinds[] = {STEP_ACK, STEP_PROBE, STEP_OUTCOME};
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        enum kt_kind kind =
+            step_add(req, run, (struct run_step){.kind = kinds[i], .name = "x", .text = "y"}, err);
+        if (kind != KT_OK)
+            return kind;
+    }
+    return KT_OK;
+}
+
+/* Who talks without end leaves room for what proves that the old one is dead. */
+static void words_leave_room_for_proofs(void **state)
+{
+    struct scene *s = scene(*state);
+    struct run run = {.name = ""};
+    struct kt_err err = {0};
+    assert_int_equal(request_internal(s->vault->core, "test/steps", add_steps, &run, &err), KT_OK);
+    assert_int_equal(run.n_added, 2);
+    assert_int_equal(run.added[0].kind, STEP_PROBE);
+    assert_int_equal(run.added[1].kind, STEP_OUTCOME);
+    scene_end(s);
+}
+
 #define BOTH(fn)                                                                                   \
     {#fn " (alternate)", fn, NULL, NULL, alternate}, {#fn " (in-place)", fn, NULL, NULL, in_place}
 #define ALTERNATE(fn) {#fn " (alternate)", fn, NULL, NULL, alternate}
@@ -72,6 +161,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         BOTH(long_names),
         ALTERNATE(long_paths),
+        ALTERNATE(many_consumers),
+        ALTERNATE(few_consumers_are_all_told),
+        ALTERNATE(words_leave_room_for_proofs),
     };
     kt_log_set_level(KT_LOG_ERROR);
     return cmocka_run_group_tests_name("rotation_crowd", tests, NULL, NULL);

@@ -8,12 +8,14 @@
  * Verdict first, then who is hurt, then what comes next; nothing in it is a value. */
 
 #define FORMAT     1u
-#define REPORT_MAX ((size_t)512 * 1024)
+#define REPORT_MAX ((size_t)512 * 1024) /* of both forms: a batch has to take it */
 
 struct report {
     struct work *w;
     struct run_step *steps;
     size_t n;
+    size_t from;        /* steps before that are left out: they do not fit */
+    size_t n_consumers; /* so many are told of */
     struct loose loose; /* when they held it until max_overlap */
     int64_t audit_to;
 };
@@ -45,8 +47,11 @@ static enum kt_kind all_steps(struct work *w, struct report *ret, struct kt_err 
             kept--;
         all[kept++] = w->run.added[i];
     }
-    *ret = (struct report){
-        .w = w, .steps = all, .n = kept, .audit_to = audit_size_now(w->req)};
+    *ret = (struct report){.w = w,
+                           .steps = all,
+                           .n = kept,
+                           .n_consumers = w->n_consumers,
+                           .audit_to = audit_size_now(w->req)};
     return KT_OK;
 }
 
@@ -112,13 +117,18 @@ static void add_verdict(const struct report *report, struct kt_buf *out)
     }
 }
 
+static int64_t consumers_left_out(const struct report *report)
+{
+    return (int64_t)(report->w->n_consumers - report->n_consumers);
+}
+
 /* ---- as data ---- */
 
 static void data_timeline(const struct report *report, struct kt_jsonw *w)
 {
     kt_jsonw_key(w, "timeline");
     kt_jsonw_array(w);
-    for (size_t i = 0; i < report->n; i++) {
+    for (size_t i = report->from; i < report->n; i++) {
         const struct run_step *step = &report->steps[i];
         if (step->kind != STEP_STATE)
             continue;
@@ -188,14 +198,16 @@ static void write_data(const struct report *report, struct kt_buf *out)
     data_deviations(report, &w);
     kt_jsonw_key(&w, "consumers");
     kt_jsonw_array(&w);
-    for (size_t i = 0; i < report->w->n_consumers; i++)
+    for (size_t i = 0; i < report->n_consumers; i++)
         consumer_show(&report->w->consumers[i], &w);
     kt_jsonw_end(&w);
+    kt_jsonw_kv_int(&w, "consumers_left_out", consumers_left_out(report));
     kt_jsonw_key(&w, "steps");
     kt_jsonw_array(&w);
-    for (size_t i = 0; i < report->n; i++)
+    for (size_t i = report->from; i < report->n; i++)
         step_show(&report->steps[i], &w);
     kt_jsonw_end(&w);
+    kt_jsonw_kv_int(&w, "steps_left_out", (int64_t)report->from);
     kt_jsonw_key(&w, "settings");
     kt_jsonw_object(&w);
     settings_show(&run->settings, &w);
@@ -248,15 +260,27 @@ static void text_head(const struct report *report, struct kt_buf *out)
                   (long long)run->audit_from, (long long)report->audit_to);
 }
 
+/* In a table. What an agent says may hold a column's end. */
+static void text_cell(struct kt_buf *out, const char *text)
+{
+    for (; *text != '\0'; text++) {
+        if (*text == '|' || *text == '\\')
+            kt_buf_add_char(out, '\\');
+        kt_buf_add_char(out, *text);
+    }
+}
+
 static void text_timeline(const struct report *report, struct kt_buf *out)
 {
     kt_buf_add_text(out, "\n## Timeline\n\n| state | took | |\n|---|---|---|\n");
-    for (size_t i = 0; i < report->n; i++) {
+    for (size_t i = report->from; i < report->n; i++) {
         const struct run_step *step = &report->steps[i];
         if (step->kind != STEP_STATE)
             continue;
-        kt_buf_printf(out, "| %s | %lld ms | %s |\n", step->name,
-                      (long long)(state_end(report, i) - step->at_ms), step->text);
+        kt_buf_printf(out, "| %s | %lld ms | ", step->name,
+                      (long long)(state_end(report, i) - step->at_ms));
+        text_cell(out, step->text);
+        kt_buf_add_text(out, " |\n");
     }
 }
 
@@ -281,19 +305,30 @@ static void text_consumers(const struct report *report, struct kt_buf *out)
         kt_buf_add_text(out, "None is registered.\n");
     else
         kt_buf_add_text(out, "| consumer | version | state | p95 | before | |\n|---|---|---|---|---|---|\n");
-    for (size_t i = 0; i < report->w->n_consumers; i++) {
+    for (size_t i = 0; i < report->n_consumers; i++) {
         const struct consumer *c = &report->w->consumers[i];
-        kt_buf_printf(out, "| %s@%s | %u | %s | %lld ms | %lld ms | %s |\n", c->service, c->host,
-                      c->version, consumer_state_text(c->state), (long long)c->p95_ms,
-                      (long long)c->baseline_p95_ms, c->detail);
+        kt_buf_add_text(out, "| ");
+        text_cell(out, c->service);
+        kt_buf_add_char(out, '@');
+        text_cell(out, c->host);
+        kt_buf_printf(out, " | %u | %s | %lld ms | %lld ms | ", c->version,
+                      consumer_state_text(c->state), (long long)c->p95_ms,
+                      (long long)c->baseline_p95_ms);
+        text_cell(out, c->detail);
+        kt_buf_add_text(out, " |\n");
     }
+    if (consumers_left_out(report) > 0)
+        kt_buf_printf(out, "\nThere was no room for %lld others.\n",
+                      (long long)consumers_left_out(report));
 }
 
 static void text_evidence(const struct report *report, struct kt_buf *out)
 {
     char time[KT_TIME_TEXT];
     kt_buf_add_text(out, "\n## What happened\n\n");
-    for (size_t i = 0; i < report->n; i++) {
+    if (report->from > 0)
+        kt_buf_printf(out, "There was no room for the first %zu steps.\n\n", report->from);
+    for (size_t i = report->from; i < report->n; i++) {
         const struct run_step *step = &report->steps[i];
         if (step->kind == STEP_STATE)
             continue;
@@ -317,28 +352,54 @@ static void write_text(const struct report *report, struct kt_buf *out)
     text_evidence(report, out);
 }
 
+/* KT_TOO_LARGE: it does not fit like that. */
+static enum kt_kind write_forms(const struct report *report, struct kt_buf *record,
+                                struct kt_err *err)
+{
+    kt_autobuf struct kt_buf data, text;
+    kt_buf_init(&data, REPORT_MAX);
+    kt_buf_init(&text, REPORT_MAX);
+    write_data(report, &data);
+    write_text(report, &text);
+    if (data.full || text.full || data.len + text.len > REPORT_MAX)
+        return KT_TOO_LARGE;
+    kt_buf_add_u8(record, FORMAT);
+    kt_buf_add_field(record, kt_buf_bytes(&data));
+    kt_buf_add_field(record, kt_buf_bytes(&text));
+    if (!kt_buf_ok(&data) || !kt_buf_ok(&text) || !kt_buf_ok(record))
+        return kt_fail(err, KT_NO_MEMORY, "writing a report");
+    return KT_OK;
+}
+
+/* A run has to be able to end, however many consumers said however much: as often as it does not fit,
+ * half of it is left out, of the steps the first, for the last ones are the proof. */
+static enum kt_kind write_what_fits(struct report *report, struct kt_buf *record,
+                                    struct kt_err *err)
+{
+    size_t n_consumers = report->w->n_consumers;
+    size_t keep = report->n > n_consumers ? report->n : n_consumers;
+    enum kt_kind kind = write_forms(report, record, err);
+    while (kind == KT_TOO_LARGE && keep > 0) {
+        keep /= 2;
+        report->from = report->n > keep ? report->n - keep : 0;
+        report->n_consumers = n_consumers < keep ? n_consumers : keep;
+        kind = write_forms(report, record, err);
+    }
+    return kind == KT_TOO_LARGE ? kt_fail(err, KT_INTERNAL, "a report does not fit") : kind;
+}
+
 enum kt_kind report_write(struct work *w, struct kt_err *err)
 {
     struct report report = {.w = w};
     enum kt_kind kind = all_steps(w, &report, err);
     if (kind == KT_OK && w->run.loose_passed)
         kind = loose_look(w->req, &w->run, w->consumers, w->n_consumers, &report.loose, err);
+    kt_autobuf struct kt_buf record;
+    kt_buf_init(&record, REPORT_MAX + 64);
+    if (kind == KT_OK)
+        kind = write_what_fits(&report, &record, err);
     if (kind != KT_OK)
         return kind;
-    kt_autobuf struct kt_buf data, text, record;
-    kt_buf_init(&data, REPORT_MAX);
-    kt_buf_init(&text, REPORT_MAX);
-    kt_buf_init(&record, REPORT_MAX * 2);
-    write_data(&report, &data);
-    write_text(&report, &text);
-    /* A run of thousands of steps would not fit into a batch: then the data alone tells it. */
-    if (!kt_buf_ok(&text) || data.len + text.len > REPORT_MAX)
-        kt_buf_reset(&text);
-    kt_buf_add_u8(&record, FORMAT);
-    kt_buf_add_field(&record, kt_buf_bytes(&data));
-    kt_buf_add_field(&record, kt_buf_bytes(&text));
-    if (!kt_buf_ok(&data) || !kt_buf_ok(&record))
-        return kt_fail(err, KT_NO_MEMORY, "writing a report");
     unsigned char key[STEP_KEY];
     step_key(w->run.id, STEP_REPORT, key);
     batch_require(request_batch(w->req), KEY_ABSENT, kt_bytes(key, sizeof key), 0);

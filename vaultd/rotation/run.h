@@ -47,6 +47,7 @@ struct run_step {
     int64_t stamp_ms; /* of the acknowledgement */
 };
 #define STEPS_MAX   4000u
+#define ACKS_MAX    3000u /* none is noted behind it: who talks much leaves room for proofs */
 #define STEPS_ADDED 48u /* in one request */
 
 #define RUN_WHO_MAX    256u /* bytes of a name; the records' rows have room for both and some words */
@@ -109,7 +110,7 @@ bool run_touches_target(const struct run *run);
 /* ---- steps: what happened, for people; run->next_seq grows ---- */
 extern const struct record_kind step_kind;
 /* Fills in seq and at_ms; a repeat of the last step is counted in it. KT_OK and nothing written when
- * the run has STEPS_MAX already. */
+ * the run has STEPS_MAX already, or ACKS_MAX and it is an acknowledgement. */
 enum kt_kind step_add(struct request *req, struct run *run, struct run_step step,
                       struct kt_err *err) KT_MUST_CHECK;
 /* Steps with seq > since, ascending, into arena memory. */

@@ -45,7 +45,7 @@ enum kt_kind step_add(struct request *req, struct run *run, struct run_step step
     unsigned char digest[16];
     digest_of(&step, digest);
     bool repeat = run->next_seq > 0 && memcmp(digest, run->last_digest, sizeof digest) == 0;
-    if (!repeat && run->next_seq >= STEPS_MAX)
+    if (!repeat && run->next_seq >= (step.kind == STEP_ACK ? ACKS_MAX : STEPS_MAX))
         return KT_OK;
     if (!repeat) {
         run->last_step = ++run->next_seq;
