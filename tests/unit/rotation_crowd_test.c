@@ -150,6 +150,52 @@ static void words_leave_room_for_proofs(void **state)
     scene_end(s);
 }
 
+/* ---- at the same moment ---- */
+
+struct beside {
+    struct scene *scene;
+    unsigned tries;
+    uint32_t from;
+};
+
+/* A version is written by hand between a run's look at the secret and its commit. */
+static enum kt_kind start_beside_a_write(struct request *req, struct kt_err *err)
+{
+    struct beside *beside = req->handler_data;
+    struct scene *s = beside->scene;
+    const struct run_wish wish = {.trigger = TRIGGER_OPERATOR, .reason = "", .by = "test"};
+    struct rotation_secret secret;
+    struct run *run = kt_arena_take(&req->arena, sizeof *run);
+    if (run == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "testing");
+    enum kt_kind kind = secret_load(req, SECRET, &secret, err);
+    if (kind == KT_OK)
+        kind = run_start(req, &secret, &wish, run, err);
+    if (kind == KT_OK) {
+        beside->from = run->from;
+        run_id_text(run->id, s->run);
+    }
+    if (beside->tries++ == 0)
+        need(s, 200, "POST", "secret/data/db/orders",
+             "{\"data\":{\"username\":\"app_a\",\"password\":\"first-password-of-a\"}}");
+    return kind;
+}
+
+static void start_and_write(void **state)
+{
+    struct scene *s = scene(*state);
+    struct beside beside = {.scene = s};
+    struct kt_err err = {0};
+    assert_int_equal(
+        request_internal(s->vault->core, "test/start", start_beside_a_write, &beside, &err), KT_OK);
+    assert_int_equal(beside.from, 2);
+    assert_int_equal(beside.tries, 2);
+    rotation_wake(s->vault->core->rotation);
+    until(s, "done");
+    current_is(s, 3, alternates(s) ? "app_b" : "app_a");
+    scene_end(s);
+}
+
 #define BOTH(fn)                                                                                   \
     {#fn " (alternate)", fn, NULL, NULL, alternate}, {#fn " (in-place)", fn, NULL, NULL, in_place}
 #define ALTERNATE(fn) {#fn " (alternate)", fn, NULL, NULL, alternate}
@@ -164,6 +210,7 @@ int main(void)
         ALTERNATE(many_consumers),
         ALTERNATE(few_consumers_are_all_told),
         ALTERNATE(words_leave_room_for_proofs),
+        BOTH(start_and_write),
     };
     kt_log_set_level(KT_LOG_ERROR);
     return cmocka_run_group_tests_name("rotation_crowd", tests, NULL, NULL);

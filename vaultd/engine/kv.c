@@ -64,6 +64,15 @@ enum kt_kind kv_value(struct core *core, const struct mount *mount, struct snaps
     return kv_value_open(version->dek, kt_bytes(key, sizeof key), entry.value, out, err);
 }
 
+void kv_require(struct core *core, const struct mount *mount, struct batch *batch, const char *path,
+                const struct kv_secret *secret)
+{
+    unsigned char key[KV_KEY];
+    kv_key(core, mount, path, 0, key);
+    batch_require(batch, secret->changed == 0 ? KEY_ABSENT : KEY_CHANGED_AT,
+                  kt_bytes(key, sizeof key), secret->changed);
+}
+
 enum kt_kind kv_save(struct core *core, const struct mount *mount, struct batch *batch,
                      const char *path, const struct kv_secret *secret, struct kt_err *err)
 {
@@ -77,8 +86,7 @@ enum kt_kind kv_save(struct core *core, const struct mount *mount, struct batch 
     if (record.full)
         return kt_fail(err, KT_INVALID, "the secret's metadata would be larger than %zu bytes",
                        META_MAX);
-    batch_require(batch, secret->changed == 0 ? KEY_ABSENT : KEY_CHANGED_AT,
-                  kt_bytes(key, sizeof key), secret->changed);
+    kv_require(core, mount, batch, path, secret);
     return barrier_put(core->barrier, batch, kt_bytes(key, sizeof key), kt_buf_bytes(&record), err);
 }
 

@@ -57,6 +57,9 @@ enum kt_kind kv_write(struct core *core, const struct mount *mount, struct snaps
 struct kv_settings;
 int64_t kv_deletion_time(const struct kv_secret *secret, const struct kv_settings *settings,
                          int64_t now_ms);
+/* Condition on the batch: the secret is still as loaded. */
+void kv_require(struct core *core, const struct mount *mount, struct batch *batch, const char *path,
+                const struct kv_secret *secret);
 /* Puts changed metadata (stages, accepted_maybe, dead_proven ...) on the same condition. */
 enum kt_kind kv_save(struct core *core, const struct mount *mount, struct batch *batch,
                      const char *path, const struct kv_secret *secret, struct kt_err *err)

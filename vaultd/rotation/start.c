@@ -256,6 +256,8 @@ enum kt_kind run_start(struct request *req, struct rotation_secret *secret,
                      "its turn comes when nothing else is done at the target", 0, err);
     if (kind == KT_OK && run_touches_target(&w->run)) {
         w->secret.active = true;
+        /* Whoever writes a version at the same time looked before this run was there. */
+        kv_require(req->core, secret->mount, request_batch(req), secret->path, w->kv);
         kind = secret_save(req, &w->secret, err);
     } else if (kind == KT_OK) {
         kind = done_at_once(w, err);
