@@ -150,6 +150,46 @@ static void words_leave_room_for_proofs(void **state)
     scene_end(s);
 }
 
+/* More rows than one look takes wait for a busy target; one behind them has another. */
+static void behind_a_busy_target(void **state)
+{
+    static const unsigned waiting = 260;
+    struct scene *s = scene(*state);
+    char path[96], body[192];
+    register_agent(s, "h1");
+    assert_int_equal(report(s, "h1", 1, "unhealthy"), 200); /* holds it in preflight */
+    rotate(s);
+    soon_says(s, "to be healthy before anything is changed");
+    need(s, 204, "POST", "rotation/targets/other",
+         "{\"driver\":\"postgresql\",\"host\":\"/run/other\",\"database\":\"d\","
+         "\"sslmode\":\"disable\",\"admin_username\":\"kt\",\"admin_password\":\"admin\"}");
+    for (unsigned i = 0; i <= waiting; i++) {
+        bool last = i == waiting;
+        s->vault->now_ms += last ? 5000 : 0;
+        (void)snprintf(path, sizeof path, "secret/data/m%u", i);
+        (void)snprintf(body, sizeof body, "{\"data\":{\"username\":\"u%u\",\"password\":\"p\"}}", i);
+        need(s, 200, "POST", path, body);
+        (void)snprintf(path, sizeof path, "rotation/secrets/secret/m%u", i);
+        (void)snprintf(body, sizeof body,
+                       "{\"target\":\"%s\",\"strategy\":\"in-place\",\"accounts\":\"u%u\","
+                       "\"period\":\"30m\"}",
+                       last ? "other" : "pg", i);
+        need(s, 204, "POST", path, body);
+    }
+    s->vault->now_ms += 31 * 60000;
+    (void)snprintf(path, sizeof path, "rotation/runs?secret=secret/m%u", waiting);
+    for (int i = 0; i < 5000; i++) {
+        rotation_wake(s->vault->core->rotation);
+        pause_ms(1);
+        if (test_vault_call(s->vault, "LIST", path, s->vault->root, NULL) == 200 &&
+            test_vault_said(s->vault, "\"trigger\":\"schedule\""))
+            break;
+    }
+    says(s, "\"trigger\":\"schedule\"");
+    need(s, 404, "LIST", "rotation/runs?secret=secret/m0", NULL);
+    scene_end(s);
+}
+
 /* ---- at the same moment ---- */
 
 struct beside {
@@ -210,6 +250,7 @@ int main(void)
         ALTERNATE(many_consumers),
         ALTERNATE(few_consumers_are_all_told),
         ALTERNATE(words_leave_room_for_proofs),
+        ALTERNATE(behind_a_busy_target),
         BOTH(start_and_write),
     };
     kt_log_set_level(KT_LOG_ERROR);

@@ -23,6 +23,7 @@ struct scan_pass {
     int64_t next_ms; /* when the next row is due */
     int64_t held_ms; /* when to look again at rows that were passed over, of all passes */
     bool more, started, touches;
+    bool on; /* none of so many rows could be started: those behind them are still to be looked at */
     unsigned char run[RUN_ID];
     char target[TARGET_NAME_MAX + 1];
 };
@@ -190,13 +191,14 @@ static enum kt_kind scan_handler(struct request *req, struct kt_err *err)
 {
     struct scan_pass *p = req->handler_data;
     unsigned char table = TABLE_DUE;
-    p->more = p->started = p->touches = false;
+    p->more = p->started = p->touches = p->on = false;
     p->next_ms = INT64_MAX;
     enum kt_kind kind = KT_OK;
+    unsigned looked = 0;
     struct rows rows;
     rows_begin(&rows, req, kt_bytes(&table, 1), kt_bytes(p->from, p->has_from ? DUE_KEY : 0),
                "looking at what is due");
-    for (unsigned i = 0; i < ROWS_MOST && kind == KT_OK && !p->more && rows_next(&rows); i++) {
+    for (; looked < ROWS_MOST && kind == KT_OK && !p->more && rows_next(&rows); looked++) {
         struct kt_bytes key = rows.entry.key;
         if (key.len != DUE_KEY || (p->has_from && memcmp(key.at, p->from, DUE_KEY) == 0))
             continue;
@@ -217,6 +219,7 @@ static enum kt_kind scan_handler(struct request *req, struct kt_err *err)
             kind = KT_OK;
         }
     }
+    p->on = looked == ROWS_MOST && !p->more;
     return rows_end(&rows, kind, err);
 }
 
@@ -360,7 +363,7 @@ void due_scan(struct rotation *rotation)
             actives_scan(rotation);
             note_started(rotation, &pass);
         }
-        if (!pass.more)
+        if (!pass.more && !pass.on)
             break;
     }
     rotation->next_due_ms = pass.more                        ? 0
