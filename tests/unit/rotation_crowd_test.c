@@ -236,6 +236,19 @@ static void start_and_write(void **state)
     scene_end(s);
 }
 
+/* Else what is due by then would wake the thread without end. */
+static void distrusted_clock_wakes_nobody(void **state)
+{
+    (void)state;
+    struct rotation *rotation = calloc(1, sizeof *rotation);
+    assert_non_null(rotation);
+    rotation->next_due_ms = 5;
+    assert_int_equal(rotation_alarm_ms(rotation), 5);
+    rotation->distrusts = true;
+    assert_int_equal(rotation_alarm_ms(rotation), INT64_MAX);
+    free(rotation);
+}
+
 #define BOTH(fn)                                                                                   \
     {#fn " (alternate)", fn, NULL, NULL, alternate}, {#fn " (in-place)", fn, NULL, NULL, in_place}
 #define ALTERNATE(fn) {#fn " (alternate)", fn, NULL, NULL, alternate}
@@ -252,6 +265,7 @@ int main(void)
         ALTERNATE(words_leave_room_for_proofs),
         ALTERNATE(behind_a_busy_target),
         BOTH(start_and_write),
+        cmocka_unit_test(distrusted_clock_wakes_nobody),
     };
     kt_log_set_level(KT_LOG_ERROR);
     return cmocka_run_group_tests_name("rotation_crowd", tests, NULL, NULL);

@@ -75,6 +75,7 @@ struct rotation {
     int wake_fd, timer_fd;
     struct active *actives; /* guarded by lock; changed by the rotation thread only */
     struct rotation_clock clock;
+    bool distrusts;         /* the rotation thread's; the last look at the clock */
     int64_t next_due_ms;    /* the rotation thread's; INT64_MAX: nothing */
     int64_t starts_ms[ROTATION_STARTS];
 };
@@ -84,6 +85,8 @@ int64_t rotation_steady_ms(const struct rotation *rotation);
 bool rotation_can_run(const struct rotation *rotation);
 void rotation_run_step(struct rotation *rotation, const struct driver_step *step,
                        struct driver_result *ret);
+/* When the wall clock has to wake the thread; INT64_MAX: not. */
+int64_t rotation_alarm_ms(const struct rotation *rotation);
 /* Tells who waits for this run. */
 void rotation_tell(struct rotation *rotation, const unsigned char run[RUN_ID]);
 

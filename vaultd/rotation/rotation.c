@@ -163,10 +163,11 @@ static void forget_checks(struct rotation *rotation)
 /* One look at everything. A poke means: somebody changed what a run may wait for. */
 static void look(struct rotation *rotation, bool poked)
 {
-    bool alarm = rotation_clock_look(rotation);
+    rotation->distrusts = rotation_clock_look(rotation);
     if (poked)
         actives_scan(rotation);
-    if (!alarm && (poked || kt_wall_ms(rotation->core->clock) >= rotation->next_due_ms))
+    if (!rotation->distrusts &&
+        (poked || kt_wall_ms(rotation->core->clock) >= rotation->next_due_ms))
         due_scan(rotation);
     for (struct job *job = job_take(rotation); job != NULL; job = job_take(rotation))
         hand_out(rotation, job);
@@ -195,11 +196,18 @@ static int wait_ms(struct rotation *rotation)
     return (int)left;
 }
 
+/* What is due while the clock is not trusted starts nothing, so it wakes nobody: its time may be over,
+ * and would wake the thread for ever. */
+int64_t rotation_alarm_ms(const struct rotation *rotation)
+{
+    return rotation->distrusts ? INT64_MAX : rotation->next_due_ms;
+}
+
 /* A clock that is set wakes it (ECANCELED on reading), as does the time of the next row. */
 static void arm(const struct rotation *rotation)
 {
     struct itimerspec at = {0};
-    int64_t due = rotation->next_due_ms;
+    int64_t due = rotation_alarm_ms(rotation);
     at.it_value.tv_sec = due == INT64_MAX ? (time_t)1 << 40 : (time_t)(due / 1000);
     at.it_value.tv_nsec = due == INT64_MAX ? 0 : (long)(due % 1000) * 1000000 + 1;
     (void)timerfd_settime(rotation->timer_fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &at,
