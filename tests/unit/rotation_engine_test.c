@@ -627,6 +627,25 @@ static void keeps_to_its_window(void **state)
     assert_int_equal(sim_ops(&s->sim, DRIVER_APPLY), 0);
     need(s, 200, "GET", "rotation/secrets/" SECRET, NULL);
     says(s, "\"next_due\":\"2027-01-16T08:30:00");
+    need(s, 200, "GET", "rotation/targets/pg", NULL);
+    says(s, "\"failures\":0"); /* it was never asked */
+    scene_end(s);
+}
+
+/* Given up on a consumer that was unhealthy before: that is not the target's fault either. */
+static void unhealthy_before(void **state)
+{
+    struct scene *s = scene(*state);
+    register_agent(s, "h1");
+    assert_int_equal(report(s, "h1", 1, "unhealthy"), 200);
+    rotate(s);
+    soon_says(s, "to be healthy before anything is changed");
+    s->vault->now_ms += 3601000;
+    rotation_wake(s->vault->core->rotation);
+    soon(s, "cancelled");
+    says(s, "orders@h1 was unhealthy before the change");
+    need(s, 200, "GET", "rotation/targets/pg", NULL);
+    says(s, "\"failures\":0");
     scene_end(s);
 }
 
@@ -846,6 +865,7 @@ int main(void)
         ALTERNATE(one_run_at_a_target),
         ALTERNATE(schedules_rest_where_runs_fail),
         ALTERNATE(keeps_to_its_window),
+        ALTERNATE(unhealthy_before),
         ALTERNATE(missed_fires),
         BOTH(acknowledging_without_reading),
         BOTH(twice_at_once),

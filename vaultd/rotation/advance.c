@@ -92,6 +92,7 @@ static enum kt_kind want_preflight(struct pass *p, struct work *w, struct kt_err
     if (pass_deadline_over(p, run, &at)) {
         const char *why = kt_arena_printf(&w->req->arena, "%s@%s was unhealthy before the change: %s",
                                           acks.sick->service, acks.sick->host, acks.sick->detail);
+        w->blameless = true;
         return pass_event(p, w, EV_TIMEOUT, why, err);
     }
     if (run->closes_ms != 0 && run->closes_ms < at)
@@ -175,8 +176,10 @@ static enum kt_kind decide(struct pass *p, struct work *w, struct kt_err *err)
     }
     if (w->run.cancel && machine_can_go_back(&w->run.machine))
         return pass_event(p, w, EV_CANCEL, w->run.cancel_why, err);
-    if (too_late_to_begin(p, &w->run))
+    if (too_late_to_begin(p, &w->run)) {
+        w->blameless = true;
         return pass_event(p, w, EV_CANCEL, "its window closed before it could begin", err);
+    }
     enum kt_kind kind = pass_note_acks(p, w, err);
     return kind != KT_OK || p->moved ? kind : next_step(p, w, err);
 }

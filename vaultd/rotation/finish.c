@@ -45,7 +45,7 @@ static enum kt_kind settle_target(struct work *w, struct kt_err *err)
     uint32_t failures = w->target.failures;
     if (w->run.machine.state == RUN_DONE)
         failures = 0;
-    else if (!w->run.cancel)
+    else if (!w->run.cancel && !w->blameless)
         failures++;
     if (failures == w->target.failures && !w->target_news)
         return KT_OK;

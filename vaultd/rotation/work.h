@@ -20,6 +20,7 @@ struct work {
     size_t n_consumers;
     bool target_news;  /* the target's record is to be put */
     bool readers_left; /* first reads of dead versions are still there */
+    bool blameless;    /* should the run end now, it says nothing about the target */
     enum run_state before;
     enum back_step before_back;
     unsigned fx; /* of all that was put into the batch */
