@@ -236,6 +236,29 @@ static void start_and_write(void **state)
     scene_end(s);
 }
 
+/* The target loses its last change after a run went back: what it accepts then is in the vault. */
+static void forgets_what_was_restored(void **state)
+{
+    struct scene *s = scene(*state);
+    char password[128];
+    register_agent(s, "h1");
+    rotate(s);
+    soon(s, "acking");
+    read_version(s, 2);
+    assert_int_equal(report(s, "h1", 2, "unhealthy"), 200);
+    soon(s, "rolling_back");
+    assert_int_equal(report(s, "h1", 1, "rolled_back"), 200);
+    ends_back(s);
+    sim_lose_last(&s->sim);
+    assert_false(sim_accepts(&s->sim, "app_a", "first-password-of-a"));
+    need(s, 200, "GET", "secret/data/db/orders?version=2", NULL);
+    text_at(s, "data.data.password", password, sizeof password);
+    assert_true(sim_accepts(&s->sim, "app_a", password));
+    need(s, 200, "GET", "secret/metadata/db/orders", NULL);
+    says(s, "\"pending\":0");
+    scene_end(s);
+}
+
 /* Else what is due by then would wake the thread without end. */
 static void distrusted_clock_wakes_nobody(void **state)
 {
@@ -265,6 +288,7 @@ int main(void)
         ALTERNATE(words_leave_room_for_proofs),
         ALTERNATE(behind_a_busy_target),
         BOTH(start_and_write),
+        IN_PLACE(forgets_what_was_restored),
         cmocka_unit_test(distrusted_clock_wakes_nobody),
     };
     kt_log_set_level(KT_LOG_ERROR);

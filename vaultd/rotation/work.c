@@ -120,6 +120,15 @@ static void mark_dead(struct work *w, uint32_t number)
     v->dead_proven_ms = w->req->now_ms;
 }
 
+/* Where one account has one password, a target that forgets the last change (a fail-over, a commit that
+ * was not synced) has the new one again after a run that went back, and it would be the only one: it is
+ * kept as long as other old versions, unless the target never took it. */
+static bool may_come_back(const struct run *run)
+{
+    return run->machine.strategy == STRATEGY_IN_PLACE &&
+           (run->promoted_ms != 0 || !run->machine.said_no);
+}
+
 static enum kt_kind drop_new(struct work *w, struct kt_err *err)
 {
     if (w->run.to == 0)
@@ -159,8 +168,10 @@ static void move_stages(struct work *w, unsigned fx)
         mark_dead(w, w->run.from);
         kv->previous = 0;
     }
-    if ((fx & FX_DEAD_NEW) != 0)
+    if ((fx & FX_DEAD_NEW) != 0) {
         mark_dead(w, w->run.to);
+        kv->pending = 0;
+    }
 }
 
 #define FX_ON_SECRET                                                                               \
@@ -188,8 +199,9 @@ static enum kt_kind change_secret(struct work *w, unsigned fx, struct kt_err *er
     if (kind != KT_OK)
         return kind;
     move_stages(w, fx);
-    /* What never left the vault, or is proven dead, is not kept readable. */
-    if ((fx & (FX_DROP_NEW | FX_DEAD_NEW)) != 0)
+    /* What never left the vault, or is proven dead for good, is not kept readable. */
+    bool drops = (fx & FX_DROP_NEW) != 0 || ((fx & FX_DEAD_NEW) != 0 && !may_come_back(&w->run));
+    if (drops)
         kind = drop_new(w, err);
     if (kind != KT_OK)
         return kind;
