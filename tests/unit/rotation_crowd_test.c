@@ -236,6 +236,71 @@ static void start_and_write(void **state)
     scene_end(s);
 }
 
+/* ---- late ---- */
+
+static void poll_watch(struct scene *s)
+{
+    assert_int_equal(as_agent(s, "GET", "fleet/watch/h1?wait=0", NULL), 200);
+    rotation_wake(s->vault->core->rotation);
+}
+
+static struct scene *acknowledged_long_ago(const char *strategy)
+{
+    struct scene *s = scene(strategy);
+    change_rotation(s, "{\"overlap\":1000,\"max_overlap\":6000}");
+    register_agent(s, "h1");
+    rotate(s);
+    soon(s, "acking");
+    acknowledge(s, "h1", 2);
+    soon(s, "overlapping");
+    s->vault->now_ms += 1001000;
+    rotation_wake(s->vault->core->rotation);
+    soon_says(s, "1 consumers that were not heard of for 15 min (orders@h1), or max_overlap");
+    assert_int_equal(sim_ops(&s->sim, DRIVER_REVOKE), 0);
+    return s;
+}
+
+static void not_heard_of(void **state)
+{
+    struct scene *s = acknowledged_long_ago(*state);
+    s->vault->now_ms += 60000;
+    rotation_wake(s->vault->core->rotation);
+    pause_ms(30);
+    assert_true(is_in(s, "overlapping"));
+    poll_watch(s);
+    ends_done(s);
+    assert_false(test_vault_said(s->vault, "not heard of"));
+    scene_end(s);
+}
+
+static void not_heard_of_any_more(void **state)
+{
+    struct scene *s = acknowledged_long_ago(*state);
+    s->vault->now_ms += 5000000;
+    ends_done(s);
+    says(s, "consumers were not heard of any more when max_overlap ended");
+    says(s, "orders@h1 was not heard of any more");
+    scene_end(s);
+}
+
+/* Who polls is heard of, whenever he acknowledged. */
+static void heard_of(void **state)
+{
+    struct scene *s = scene(*state);
+    change_rotation(s, "{\"overlap\":1000,\"max_overlap\":6000}");
+    register_agent(s, "h1");
+    rotate(s);
+    soon(s, "acking");
+    acknowledge(s, "h1", 2);
+    soon(s, "overlapping");
+    s->vault->now_ms += 800000;
+    poll_watch(s);
+    s->vault->now_ms += 201000;
+    rotation_wake(s->vault->core->rotation);
+    ends_done(s);
+    scene_end(s);
+}
+
 /* The target loses its last change after a run went back: what it accepts then is in the vault. */
 static void forgets_what_was_restored(void **state)
 {
@@ -288,6 +353,9 @@ int main(void)
         ALTERNATE(words_leave_room_for_proofs),
         ALTERNATE(behind_a_busy_target),
         BOTH(start_and_write),
+        BOTH(not_heard_of),
+        BOTH(not_heard_of_any_more),
+        BOTH(heard_of),
         IN_PLACE(forgets_what_was_restored),
         cmocka_unit_test(distrusted_clock_wakes_nobody),
     };

@@ -13,4 +13,9 @@
 struct fleet *fleet_new(struct core *core); /* NULL: out of memory */
 void fleet_free(struct fleet *fleet);       /* NULL is fine */
 
+/* A host that gave no sign of life for so long is lost: three polls of its agent did not come. */
+#define FLEET_LOST_MS ((int64_t)900 * 1000)
+/* When it polled or reported last, by the wall clock; 0: not since the start. */
+int64_t fleet_last_saw(struct fleet *fleet, const char *host);
+
 extern const struct engine fleet_engine;

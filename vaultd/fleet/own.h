@@ -43,7 +43,6 @@ struct fleet {
 
 /* A sign of life. */
 void fleet_saw(struct fleet *fleet, const char *host, int64_t now_ms);
-int64_t fleet_last_saw(struct fleet *fleet, const char *host); /* 0: not since the start */
 
 /* Of a secret's metadata record, and of a token's record. */
 fleet_print fleet_print_of_key(struct kt_bytes key);

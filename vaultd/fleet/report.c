@@ -369,11 +369,10 @@ enum kt_kind consumer_list(struct request *req, struct kt_err *err)
 /* ---- hosts ---- */
 
 #define LATE_MS ((int64_t)630 * 1000)
-#define LOST_MS ((int64_t)900 * 1000)
 
 static const char *host_state(int64_t age_ms)
 {
-    return age_ms < LATE_MS ? "live" : age_ms < LOST_MS ? "late" : "lost";
+    return age_ms < LATE_MS ? "live" : age_ms < FLEET_LOST_MS ? "late" : "lost";
 }
 
 static int by_name(const void *a, const void *b)

@@ -194,7 +194,8 @@ enum kt_kind watch_read(struct request *req, struct kt_err *err)
     enum kt_kind kind = read_wait(req, &wait_s, &text, err);
     if (kind != KT_OK)
         return kind;
-    fleet_saw(req->core->fleet, request_param(req, "host"), req->now_ms);
+    if (req->wakes == 0) /* that the vault looks again is no sign of the host's life */
+        fleet_saw(req->core->fleet, request_param(req, "host"), req->now_ms);
     int64_t deadline = req->received_mono_ms + wait_s * 1000;
     struct watch *watch = req->handler_data;
     if (nothing_new(req, watch) && kt_mono_ms(req->core->clock) < deadline) {

@@ -1,6 +1,7 @@
 #include "vaultd/rotation/acks.h"
 
 #include "vaultd/auth/token.h"
+#include "vaultd/fleet/fleet.h"
 
 bool consumer_acked(const struct run *run, const struct consumer *consumer)
 {
@@ -33,6 +34,28 @@ void acks_judge(const struct run *run, const struct consumer *consumers, size_t 
             ret->trouble = c;
         if (c->state == CONSUMER_UNHEALTHY && c->version != run->to && ret->sick == NULL)
             ret->sick = c;
+    }
+}
+
+/* Far ahead is no better than long ago: the clock was set back since. */
+static bool is_fresh(int64_t now_ms, int64_t seen_ms)
+{
+    int64_t age = now_ms - seen_ms;
+    return age > -FLEET_LOST_MS && age < FLEET_LOST_MS;
+}
+
+void acks_lost(struct request *req, const struct consumer *consumers, size_t n, size_t *ret_n,
+               const struct consumer **ret_first)
+{
+    *ret_n = 0;
+    *ret_first = NULL;
+    for (size_t i = 0; i < n; i++) {
+        const struct consumer *c = &consumers[i];
+        if (is_fresh(req->now_ms, c->at_ms) ||
+            is_fresh(req->now_ms, fleet_last_saw(req->core->fleet, c->host)))
+            continue;
+        if ((*ret_n)++ == 0)
+            *ret_first = c;
     }
 }
 

@@ -20,6 +20,11 @@ void acks_judge(const struct run *run, const struct consumer *consumers, size_t 
 /* It says now that it runs the new version and is healthy. */
 bool consumer_acked(const struct run *run, const struct consumer *consumer);
 
+/* Consumers of hosts that nobody heard of for FLEET_LOST_MS: what they acknowledged, they may not run any
+ * more. */
+void acks_lost(struct request *req, const struct consumer *consumers, size_t n, size_t *ret_n,
+               const struct consumer **ret_first);
+
 /* Consumers whose identity read the new version and that said nothing since: they may run it. */
 enum kt_kind acks_unsaid(struct request *req, const struct run *run,
                          const struct consumer *consumers, size_t n, size_t *ret_n,

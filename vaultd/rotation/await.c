@@ -1,5 +1,8 @@
+#include "vaultd/fleet/fleet.h"
 #include "vaultd/rotation/pass.h"
 #include "vaultd/rotation/plan.h"
+
+#define LOST_LOOK_MS 5000 /* a poll wakes no run */
 
 /* What a run waits for that is not the target: consumers, time, readers, open sessions. */
 
@@ -138,6 +141,35 @@ static enum kt_kind held_by_readers(struct pass *p, struct work *w, bool *ret_he
     return KT_OK;
 }
 
+/* An acknowledgement counts while its host is heard of: since then it may have been restarted with the
+ * old version, or not be well. *ret_lost: of those, one that holds nothing any more. */
+static bool held_by_lost(struct pass *p, const struct work *w, const struct consumer **ret_lost)
+{
+    size_t n = 0;
+    acks_lost(w->req, w->consumers, w->n_consumers, &n, ret_lost);
+    int64_t most = overlap_most(p, &w->run, w->run.promoted_ms);
+    if (n == 0 || p->now_ms >= most)
+        return false;
+    pass_wait(p, most, "%zu consumers that were not heard of for %d min (%s@%s), or max_overlap", n,
+              (int)(FLEET_LOST_MS / 60000), (*ret_lost)->service, (*ret_lost)->host);
+    if (p->now_ms + LOST_LOOK_MS < most)
+        p->wake_ms = p->now_ms + LOST_LOOK_MS;
+    return true;
+}
+
+static enum kt_kind note_lost(struct work *w, const struct consumer *lost, struct kt_err *err)
+{
+    char seen[KT_TIME_TEXT];
+    kt_time_text(lost->at_ms, seen);
+    const char *text = kt_arena_printf(
+        &w->req->arena, "%s@%s was not heard of any more when max_overlap ended; its last word: %s "
+                        "on v%u, %s",
+        lost->service, lost->host, consumer_state_text(lost->state), lost->version, seen);
+    if (text == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "noting who was not heard of");
+    return work_note(w, STEP_NOTE, STEP_NAME_LOST, false, text, 0, err);
+}
+
 /* Sessions of the old account: looked at until there is none twice, or `drain` is over. */
 static enum kt_kind held_by_sessions(struct pass *p, struct work *w, bool *ret_held,
                                      struct kt_err *err)
@@ -158,7 +190,8 @@ static enum kt_kind held_by_sessions(struct pass *p, struct work *w, bool *ret_h
     return KT_OK;
 }
 
-static enum kt_kind go_revoking(struct pass *p, struct work *w, struct kt_err *err)
+static enum kt_kind go_revoking(struct pass *p, struct work *w, const struct consumer *lost,
+                                struct kt_err *err)
 {
     struct run *run = &w->run;
     enum job_kind next = run->machine.strategy == STRATEGY_IN_PLACE ? JOB_PROBE : JOB_REVOKE;
@@ -168,7 +201,8 @@ static enum kt_kind go_revoking(struct pass *p, struct work *w, struct kt_err *e
     }
     if (!pass_allows(p, w, next))
         return KT_OK;
-    return go_unless_read(p, w, err);
+    enum kt_kind kind = lost == NULL ? KT_OK : note_lost(w, lost, err);
+    return kind == KT_OK ? go_unless_read(p, w, err) : kind;
 }
 
 enum kt_kind await_overlap(struct pass *p, struct work *w, struct kt_err *err)
@@ -188,10 +222,13 @@ enum kt_kind await_overlap(struct pass *p, struct work *w, struct kt_err *err)
         return KT_OK;
     }
     bool held = false;
+    const struct consumer *lost = NULL;
     enum kt_kind kind = held_by_readers(p, w, &held, err);
     if (kind == KT_OK && !held)
+        held = held_by_lost(p, w, &lost);
+    if (kind == KT_OK && !held)
         kind = held_by_sessions(p, w, &held, err);
-    return kind != KT_OK || held ? kind : go_revoking(p, w, err);
+    return kind != KT_OK || held ? kind : go_revoking(p, w, lost, err);
 }
 
 /* ---- a person ---- */

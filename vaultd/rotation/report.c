@@ -141,15 +141,26 @@ static void data_timeline(const struct report *report, struct kt_jsonw *w)
     kt_jsonw_end(w);
 }
 
-/* What was not as it should be; NULL behind the last. */
-static const char *deviation(const struct run *run, size_t i)
+static bool counted_lost(const struct report *report)
 {
+    for (size_t i = 0; i < report->n; i++)
+        if (report->steps[i].kind == STEP_NOTE &&
+            strcmp(report->steps[i].name, STEP_NAME_LOST) == 0)
+            return true;
+    return false;
+}
+
+/* What was not as it should be; NULL behind the last. */
+static const char *deviation(const struct report *report, size_t i)
+{
+    const struct run *run = &report->w->run;
     const struct {
         bool is;
         const char *text;
     } rows[] = {
         {run->loose_passed, "readers that are no agents had not read the new version when "
                             "max_overlap ended"},
+        {counted_lost(report), "consumers were not heard of any more when max_overlap ended"},
         {run->machine.values > 0, "the target did not allow the first value, another one was made"},
         {run->machine.applied_again > 0, "the target lost the new credential and got it again"},
         {run->machine.both_dead > 0, "the target refused both credentials, the new one was set "
@@ -168,7 +179,7 @@ static void data_deviations(const struct report *report, struct kt_jsonw *w)
     kt_jsonw_key(w, "deviations");
     kt_jsonw_array(w);
     const char *text = NULL;
-    for (size_t i = 0; (text = deviation(&report->w->run, i)) != NULL; i++)
+    for (size_t i = 0; (text = deviation(report, i)) != NULL; i++)
         kt_jsonw_text(w, text);
     kt_jsonw_end(w);
 }
@@ -287,11 +298,11 @@ static void text_timeline(const struct report *report, struct kt_buf *out)
 static void text_deviations(const struct report *report, struct kt_buf *out)
 {
     const struct loose *loose = &report->loose;
-    const char *text = deviation(&report->w->run, 0);
+    const char *text = deviation(report, 0);
     if (text == NULL)
         return;
     kt_buf_add_text(out, "\n## Not as it should be\n\n");
-    for (size_t i = 0; (text = deviation(&report->w->run, i)) != NULL; i++)
+    for (size_t i = 0; (text = deviation(report, i)) != NULL; i++)
         kt_buf_printf(out, "- %s\n", text);
     if (report->w->run.loose_passed && loose->n > 0)
         kt_buf_printf(out, "- so many readers that still have version %u: %zu, the first is %s from %s\n",

@@ -32,6 +32,8 @@ const char *run_trigger_text(enum run_trigger trigger);
 enum step_kind { STEP_KINDS(X) STEP_KIND_COUNT };
 #undef X
 const char *step_kind_text(enum step_kind kind);
+/* The name of a note: a consumer whose acknowledgement was counted all the same. */
+#define STEP_NAME_LOST "not heard of"
 /* What happened, for people. */
 struct run_step {
     uint32_t seq;
