@@ -76,6 +76,22 @@ static void long_paths(void **state)
     scene_end(s);
 }
 
+/* What is printed to be pasted is one word of a shell, whatever a secret is called. */
+static void names_are_words(void **state)
+{
+    struct scene *s = scene(*state);
+    sim_add(&s->sim, "app_q", "another");
+    need(s, 200, "POST", "secret/data/db/it's%3B%20b",
+         "{\"data\":{\"username\":\"app_q\",\"password\":\"first\"}}");
+    need(s, 204, "POST", "rotation/secrets/secret/db/it's%3B%20b",
+         "{\"target\":\"pg\",\"strategy\":\"in-place\",\"accounts\":\"app_q\"}");
+    need(s, 200, "POST", "rotation/rotate/secret/db/it's%3B%20b", NULL);
+    text_at(s, "data.run", s->run, sizeof s->run);
+    until(s, "frozen");
+    says(s, "secretctl kv patch 'secret/db/it'\\\\''s; b' password=-");
+    scene_end(s);
+}
+
 /* ---- many ---- */
 
 /* What all of them say does not fit into a report: the run ends all the same. */
@@ -348,6 +364,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         BOTH(long_names),
         ALTERNATE(long_paths),
+        ALTERNATE(names_are_words),
         ALTERNATE(many_consumers),
         ALTERNATE(few_consumers_are_all_told),
         ALTERNATE(words_leave_room_for_proofs),

@@ -2,7 +2,26 @@
 
 /* ---- filling in names ---- */
 
-static void add_value(struct kt_buf *out, const struct run *run, const char *name, size_t len)
+/* As one word of a shell, whatever it holds. */
+static void add_word(struct kt_buf *out, const char *text)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                "_-./:@%+,";
+    if (text[0] != '\0' && text[strspn(text, plain)] == '\0') {
+        kt_buf_add_text(out, text);
+        return;
+    }
+    kt_buf_add_char(out, '\'');
+    for (; *text != '\0'; text++) {
+        if (*text == '\'')
+            kt_buf_add_text(out, "'\\'");
+        kt_buf_add_char(out, *text);
+    }
+    kt_buf_add_char(out, '\'');
+}
+
+static void add_value(struct kt_buf *out, const struct run *run, bool command, const char *name,
+                      size_t len)
 {
     char id[RUN_ID_TEXT];
     run_id_text(run->id, id);
@@ -23,14 +42,17 @@ static void add_value(struct kt_buf *out, const struct run *run, const char *nam
     for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
         if (strlen(values[i].name) != len || memcmp(values[i].name, name, len) != 0)
             continue;
-        if (values[i].text != NULL)
+        if (values[i].text != NULL && command)
+            add_word(out, values[i].text);
+        else if (values[i].text != NULL)
             kt_buf_add_text(out, values[i].text);
         else
             kt_buf_printf(out, "%u", values[i].number);
     }
 }
 
-static const char *fill(struct request *req, const struct run *run, const char *form)
+static const char *fill_in(struct request *req, const struct run *run, const char *form,
+                           bool command)
 {
     kt_autobuf struct kt_buf out;
     kt_buf_init(&out, 4000);
@@ -41,11 +63,16 @@ static const char *fill(struct request *req, const struct run *run, const char *
         if (*form == '\0')
             break;
         size_t len = strcspn(form + 1, "}");
-        add_value(&out, run, form + 1, len);
+        add_value(&out, run, command, form + 1, len);
         form += len + 1 + (form[len + 1] == '}');
     }
     const char *text = kt_arena_text(&req->arena, kt_buf_bytes(&out));
     return text == NULL ? "" : text;
+}
+
+static const char *fill(struct request *req, const struct run *run, const char *form)
+{
+    return fill_in(req, run, form, false);
 }
 
 /* ---- states ---- */
@@ -112,7 +139,7 @@ const char *text_of_intent(struct request *req, const struct run *run)
 
 /* ---- frozen ---- */
 
-/* `next` can be pasted into a shell as it is: what is no command is a comment. */
+/* `next` can be pasted into a shell as it is: names are words of it, what is no command is a comment. */
 static const struct frozen_words words[] = {
     {FROZEN_DRIFT,
      "{target} refuses the password that the vault has as current (version {old}). Nothing was "
@@ -182,7 +209,7 @@ void text_freeze(struct request *req, struct run *run, const char *known)
     run->frozen_now = "";
     run->looked_ms = 0;
     run->frozen_text = row == NULL ? "" : fill(req, run, row->text);
-    run->frozen_next = row == NULL ? "" : fill(req, run, row->next);
+    run->frozen_next = row == NULL ? "" : fill_in(req, run, row->next, true);
 }
 
 const char *text_way_forward(struct request *req, const struct run *run)
