@@ -166,6 +166,25 @@ static void words_leave_room_for_proofs(void **state)
     scene_end(s);
 }
 
+/* More services of one host than one commit removes: that some are left is said. */
+static void many_services(void **state)
+{
+    struct scene *s = scene(*state);
+    char body[96];
+    read_version(s, 1);
+    for (unsigned i = 0; i < 21; i++) {
+        (void)snprintf(body, sizeof body, "{\"service\":\"s%u\",\"state\":\"registered\"}", i);
+        assert_int_equal(as_agent(s, "POST", "fleet/consumers/h1/" SECRET, body), 200);
+    }
+    need(s, 200, "DELETE", "fleet/consumers/h1/" SECRET, NULL);
+    says(s, "20 services are removed, and there are more: ask again");
+    need(s, 200, "GET", "fleet/consumers/h1/" SECRET, NULL);
+    need(s, 204, "DELETE", "fleet/consumers/h1/" SECRET, NULL);
+    need(s, 404, "GET", "fleet/consumers/h1/" SECRET, NULL);
+    need(s, 404, "LIST", "fleet/consumers/h1", NULL);
+    scene_end(s);
+}
+
 /* More rows than one look takes wait for a busy target; one behind them has another. */
 static void behind_a_busy_target(void **state)
 {
@@ -368,6 +387,7 @@ int main(void)
         ALTERNATE(many_consumers),
         ALTERNATE(few_consumers_are_all_told),
         ALTERNATE(words_leave_room_for_proofs),
+        ALTERNATE(many_services),
         ALTERNATE(behind_a_busy_target),
         BOTH(start_and_write),
         BOTH(not_heard_of),

@@ -5,6 +5,8 @@
 #include "vaultd/rotation/ledger.h"
 #include "vaultd/rotation/work.h"
 
+#define REMOVED_AT_ONCE 20u /* a batch has room for 100 operations */
+
 /* What agents say: who uses a secret, which version it runs, and how it is. */
 
 struct place {
@@ -324,17 +326,21 @@ enum kt_kind consumer_delete(struct request *req, struct kt_err *err)
         kind = find_place(req, &place, err);
     if (kind == KT_OK)
         kind = consumers_load(req, place.secret.id, place.host, &all, &n, err);
-    bool left = false;
+    bool left = false, more = false;
     unsigned removed = 0;
     for (size_t i = 0; i < n && kind == KT_OK; i++) {
-        if ((service[0] != '\0' && strcmp(all[i].service, service) != 0) || removed == 20) {
+        bool other = service[0] != '\0' && strcmp(all[i].service, service) != 0;
+        if (other || removed == REMOVED_AT_ONCE) {
             left = true;
+            more = more || !other;
             continue;
         }
         all[i].state = CONSUMER_GONE;
         kind = consumer_save(req, place.secret.id, &all[i], err);
         removed++;
     }
+    if (kind == KT_OK && more)
+        request_warn(req, "%u services are removed, and there are more: ask again", removed);
     if (kind == KT_OK && removed > 0 && !left)
         kind = list_secret(req, place.host, place.name, false, err);
     return kind;
