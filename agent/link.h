@@ -2,7 +2,8 @@
  *
  * What:    One kept-alive connection. While a call waits, the supervisor's events are taken care of,
  *          so no signal waits for the network. While the vault is away, calls fail and the caller
- *          keeps what it has; link_pause() waits before the next try (lib/pace.h). A token that is not valid any more is read anew from its file.
+ *          keeps what it has; link_pause() waits before the next try (lib/pace.h). A token that is not
+ *          valid any more is read anew from its file.
  * Owner:   link_open() .. link_close(), which wipes the token.
  * Errors:  KT_GONE: the service ended or a person asked for the end; the rest as lib/api.h.
  * Threads: one. */
