@@ -220,8 +220,7 @@ static uint64_t show_lines(struct cli *cli, struct kt_bytes text, uint64_t *skip
     return lines;
 }
 
-/* Of the records from..to: *ret_lines as many as one answer holds, *ret_wanted of them to be shown.
- */
+/* Of the records from..to: *ret_lines, as many as one answer holds; *ret_wanted of them are shown. */
 static bool count_lines(struct cli *cli, uint64_t from, uint64_t to, uint64_t *ret_lines,
                         uint64_t *ret_wanted)
 {
@@ -237,8 +236,7 @@ static bool count_lines(struct cli *cli, uint64_t from, uint64_t to, uint64_t *r
 }
 
 /* Where the last count wanted records begin: looks back in steps that grow, since questions like
- * this one may be most of what was recorded lately. *ret_skip of the wanted ones come before them.
- */
+ * this one may be most of what was recorded lately. *ret_skip of the wanted come before them. */
 static bool find_start(struct cli *cli, uint64_t size, uint64_t count, uint64_t *ret_from,
                        uint64_t *ret_skip)
 {

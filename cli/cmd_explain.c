@@ -1,5 +1,4 @@
-/* cli/cmd_explain.c - explain CODE: what the stable codes in errors and runs mean, and what to do.
- * */
+/* cli/cmd_explain.c - explain CODE: what the stable codes of errors and runs mean, what to do. */
 #include <stdio.h>
 #include <strings.h>
 

@@ -126,7 +126,8 @@ int cmd_schedule_show(struct cli *cli)
     struct kt_json state = {0};
     kt_autoapireply struct kt_api_reply reply;
     kt_api_reply_init(&reply);
-    if (!secret_rotation(cli, cli->words[0], "how to set one: secretctl schedule set --help", &reply))
+    if (!secret_rotation(cli, cli->words[0], "how to set one: secretctl schedule set --help",
+                         &reply))
         return cli->exit_code;
     output_safe(&cli->out, kt_str(cli->words[0]));
     kt_buf_add_char(&cli->out, '\n');

@@ -1,4 +1,4 @@
-/* cli/cmd_store.c - operator storage, compact, reencrypt: the store's file, and the long works on it. */
+/* cli/cmd_store.c - operator storage, compact, reencrypt: the store's file and works on it. */
 #include <stdio.h>
 #include <time.h>
 

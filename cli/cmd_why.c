@@ -90,7 +90,9 @@ static int why_secret(struct cli *cli, struct run_model *run)
     struct kt_json state = {0};
     kt_autoapireply struct kt_api_reply reply;
     kt_api_reply_init(&reply);
-    if (!secret_rotation(cli, cli->words[0], "so nothing changes it; how to set one: secretctl schedule set --help", &reply))
+    if (!secret_rotation(cli, cli->words[0],
+                         "so nothing changes it; how to set one: secretctl schedule set --help",
+                         &reply))
         return cli->exit_code;
     (void)kt_json_member(reply.data, "state", &state);
     if (kt_api_text(state, "run", id, sizeof id) && id[0] != '\0') {

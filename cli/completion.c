@@ -5,8 +5,7 @@
 
 #include "cli/commands.h"
 
-/* What the first word behind a command is, when the vault knows which there are (cmd_complete.c).
- */
+/* What a command's first word is, when the vault knows which there are (cmd_complete.c). */
 static const struct live {
     const char *kind, *usage, *family; /* family: "" for any */
 } lives[] = {

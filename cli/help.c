@@ -86,6 +86,23 @@ static void add_row(struct kt_buf *out, const struct command *command)
     kt_buf_printf(out, "%s\n", command->summary);
 }
 
+/* "a, b and c": the commands that answer a question. */
+static void add_asking(struct kt_buf *out, const char *quote)
+{
+    size_t left = 0;
+    for (size_t i = 0; i < command_count; i++)
+        left += (command_table[i].traits & COMMAND_ASKS) != 0;
+    for (size_t i = 0; i < command_count; i++) {
+        if ((command_table[i].traits & COMMAND_ASKS) == 0)
+            continue;
+        left--;
+        kt_buf_printf(out, "%s%s%s%s", quote, command_table[i].words, quote,
+                      left > 1    ? ", "
+                      : left == 1 ? " and "
+                                  : "");
+    }
+}
+
 void help_all(struct kt_buf *out)
 {
     kt_buf_add_text(out, "Usage: secretctl COMMAND [words] [flags]\n"
@@ -103,9 +120,9 @@ void help_all(struct kt_buf *out)
                          "  secretctl kv get secret/db/orders\n"
                          "  secretctl rotate secret/db/orders\n");
     kt_buf_add_text(out, "\nExit codes: 0 done; 1 used wrongly, or an error here; 2 the vault "
-                         "refused or could not be reached.\n"
-                         "status and audit verify answer a question: 2 is the bad answer, 1 an "
-                         "error.\n");
+                         "refused or could not be reached.\n");
+    add_asking(out, "");
+    kt_buf_add_text(out, " answer a question: 2 is the bad answer, 1 an error.\n");
 }
 
 static bool begins_with_word(const char *words, const char *word)
@@ -245,7 +262,9 @@ void help_markdown(struct kt_buf *out)
         "instead of sending it. A secret value is never an argument: `key=@FILE`, `key=-` (standard\n"
         "input) or `key=` (asks).\n\n"
         "Exit codes: 0 done; 1 used wrongly, or an error here; 2 the vault refused or could not be\n"
-        "reached. `status` and `audit verify` answer a question: 2 is the bad answer, 1 an error.\n");
+        "reached. ");
+    add_asking(out, "`");
+    kt_buf_add_text(out, " answer a question:\n2 is the bad answer, 1 an error.\n");
     for (unsigned group = 0; group < GROUP_COUNT; group++) {
         kt_buf_printf(out, "\n## %s\n", command_group_titles[group]);
         for (size_t i = 0; i < command_count; i++) {
