@@ -14,7 +14,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 from keyturn import DEADLINE, ROOT, Report, Vault, contains, equal, free_port, program, wait_for  # noqa: E402
@@ -792,24 +791,6 @@ def a_full_disk_is_said():
     contains(done.stderr, "cannot write the output")
 
 
-def fast_to_start():
-    """Not much slower than curl on the same request, which is what people would use instead."""
-    env = vault.environment()
-    url = vault.address + "/v1/secret/data/fixed"
-    programs = {"curl": ["curl", "-sf", "--cacert", vault.cacert, "-H",
-                         "X-Vault-Token: " + vault.root, url],
-                "kv get": [CTL, "kv", "get", "secret/fixed"]}
-    best = {name: 9.0 for name in programs}
-    for _ in range(60):  # in turn, since the machine has other things to do; the best counts
-        for name, argv in programs.items():
-            begun = time.monotonic()
-            subprocess.run(argv, env=env, stdout=subprocess.DEVNULL, check=True)
-            best[name] = min(best[name], time.monotonic() - begun)
-    print("   kv get %.1f ms, curl %.1f ms" % (best["kv get"] * 1000, best["curl"] * 1000))
-    if best["kv get"] > best["curl"] + 0.010:
-        raise AssertionError("kv get takes %(kv get).4f s, curl %(curl).4f s" % best)
-
-
 CASES = [
     ("init and unseal", init_and_unseal),
     ("an unseal key is no argument", a_key_is_no_argument),
@@ -852,7 +833,6 @@ CASES = [
     ("the token is not in the process", the_token_is_not_in_the_process),
     ("what a wrong address says", what_a_wrong_address_says),
     ("a full disk is said", a_full_disk_is_said),
-    ("fast to start", fast_to_start),
 ]
 
 
