@@ -86,11 +86,12 @@ def loaded(name, vault, bar):
 
 
 def growth(vault):
-    """More requests of the same kind; an hour's worth in the long run."""
+    """More requests of the same kind; an hour's worth in the long run. A slope and its noise want points
+    enough."""
     done, samples = 0, [(0, anonymous_kib(vault.process.pid))]
     wanted = 3600000 if LONG else 60000 if QUICK else 600000
-    while done < wanted:
-        done += Mixed(vault, 5 if QUICK else 10).end()
+    while done < wanted or len(samples) < (7 if QUICK else 19):
+        done += Mixed(vault, 2 if QUICK else 5).end()
         samples.append((done, anonymous_kib(vault.process.pid)))
     rise, error = slope(samples[len(samples) // 3:])
     row("growth an hour's worth of requests", "%.0f KiB" % rise, "noise %.0f KiB" % error,
