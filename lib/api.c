@@ -214,6 +214,8 @@ static enum kt_kind server_error(struct kt_api_reply *reply, struct kt_err *err)
     (void)kt_fail(err, kind, "%s", text);
     if (last.len > 0)
         kt_hint(err, "%s", kt_buf_text(&last));
+    else if (kind == KT_SEALED)
+        kt_hint(err, "secretctl operator unseal");
     return kind;
 }
 

@@ -8,7 +8,7 @@
 #include "lib/cleanup.h"
 #include "lib/num.h"
 
-#define EXAMPLE "write it as https://vault.example:8200 or unix:///run/keyturn/vaultd.sock"
+#define EXAMPLE "write it as https://vault.example:8200 or unix:///run/vaultd/vaultd.sock"
 _Static_assert(sizeof(((struct sockaddr_un *)0)->sun_path) <= 128, "a socket's path fits");
 
 static void curl_free_at(char **text)
@@ -25,7 +25,7 @@ static enum kt_kind parse_unix(const char *path, struct kt_http_address *ret, st
 {
     if (path[0] != '/' || strlen(path) >= sizeof(((struct sockaddr_un *)0)->sun_path)) {
         enum kt_kind kind = kt_fail(err, KT_INVALID, "the address names no usable socket");
-        kt_hint(err, "three slashes and at most 107 characters: unix:///run/keyturn/vaultd.sock");
+        kt_hint(err, "three slashes and at most 107 characters: unix:///run/vaultd/vaultd.sock");
         return kind;
     }
     (void)snprintf(ret->socket_path, sizeof ret->socket_path, "%s", path);

@@ -6,7 +6,7 @@
  *          machine (the address that is connected to is checked, not just the name) or over a Unix
  *          socket. Header lines are wiped after the request, libcurl's own memory when it frees it.
  * Address: "https://vault.example:8200", "http://127.0.0.1:8200",
- *          "unix:///run/keyturn/vaultd.sock".
+ *          "unix:///run/vaultd/vaultd.sock".
  * Owner:   kt_http_open() gives one, kt_http_close() takes it; NULL is fine. What a request points
  *          at is borrowed for the call. A response is initialised by the caller with
  *          kt_http_response_init() and ended with kt_http_response_free(), which wipes.

@@ -94,8 +94,10 @@ enum kt_kind run_load(struct request *req, const unsigned char id[RUN_ID], struc
     struct kt_bytes record;
     generation changed = 0;
     enum kt_kind kind = request_record(req, kt_bytes(key, sizeof key), &record, &changed, err);
-    if (kind == KT_NOT_FOUND)
-        return kt_fail(err, KT_NOT_FOUND, "no such run");
+    if (kind == KT_NOT_FOUND) {
+        (void)kt_fail(err, KT_NOT_FOUND, "no such run");
+        kt_hint(err, "which there are: secretctl run list");
+    }
     if (kind == KT_OK)
         kind = record_read(&run_kind, record, &req->arena, ret, err);
     if (kind == KT_OK)

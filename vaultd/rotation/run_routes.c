@@ -41,9 +41,11 @@ static enum kt_kind read_reason(struct request *req, const char **ret, struct kt
 
 static enum kt_kind param_id(struct request *req, unsigned char ret[RUN_ID], struct kt_err *err)
 {
-    if (!run_id_parse(request_param(req, "id"), ret))
-        return kt_fail(err, KT_NOT_FOUND, "no such run");
-    return KT_OK;
+    if (run_id_parse(request_param(req, "id"), ret))
+        return KT_OK;
+    (void)kt_fail(err, KT_NOT_FOUND, "no such run");
+    kt_hint(err, "which there are: secretctl run list");
+    return KT_NOT_FOUND;
 }
 
 /* ---- lists ---- */

@@ -91,8 +91,10 @@ static enum kt_kind load_named(struct request *req, struct rotation_target *ret,
 {
     const char *name = request_param(req, "name");
     enum kt_kind kind = target_load(req, name, ret, err);
-    if (kind == KT_NOT_FOUND)
-        return kt_fail(err, KT_NOT_FOUND, "there is no target '%s'", name);
+    if (kind == KT_NOT_FOUND) {
+        (void)kt_fail(err, KT_NOT_FOUND, "there is no target '%s'", name);
+        kt_hint(err, "which there are: secretctl target list");
+    }
     return kind;
 }
 
