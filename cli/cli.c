@@ -47,6 +47,7 @@ bool cli_flush(struct cli *cli)
         cli_note(cli, "Error: not enough memory for the output");
     else if (!written)
         cli_note(cli, "Error: cannot write the output: %s", kt_errno_text(error));
+    cli->unwritten = cli->unwritten || !complete || !written;
     return complete && written;
 }
 
@@ -55,6 +56,8 @@ KT_PRINTF(2, 0) static void note(struct cli *cli, const char *format, va_list ar
     char text[4096];
     kt_autobuf struct kt_buf line = {0};
     kt_buf_init(&line, 4 * sizeof text);
+    if (cli->out.len > 0)
+        (void)cli_flush(cli); /* what was said before it is read before it */
     (void)vsnprintf(text, sizeof text, format, args);
     output_safe(&line, kt_str(text));
     kt_buf_add_char(&line, '\n');
@@ -246,8 +249,6 @@ static void suggest(struct cli *cli, const struct cli_call *call, const struct k
     else if (denied)
         cli_note(cli, "next   what this token may do there: secretctl token capabilities %s",
                  call->path);
-    else if (err->kind == KT_SEALED)
-        cli_note(cli, "next   secretctl operator unseal");
     else if (err->kind == KT_TOO_MANY || err->kind == KT_BUSY)
         cli_note(cli, "next   the same again in %u s",
                  reply->http.retry_after_s != 0 ? reply->http.retry_after_s : 1u);
@@ -470,7 +471,6 @@ int cli_run(struct cli *cli, int argc, char *const *argv)
         cli->word_count = cli->flags.word_count - used;
         code = cli->command != NULL ? run_found(cli) : help_without_command(cli);
     }
-    if (!cli_flush(cli) && code == CLI_DONE)
-        code = CLI_WRONG;
-    return code;
+    (void)cli_flush(cli); /* said so itself */
+    return cli->unwritten && code == CLI_DONE ? CLI_WRONG : code;
 }

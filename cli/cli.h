@@ -30,7 +30,8 @@ struct cli {
     struct kt_zone *zone;    /* the person's, loaded by the first time that is printed */
     bool zone_loaded;
     int64_t now_ms;
-    int exit_code; /* set by cli_call() when it fails */
+    int exit_code;  /* set by cli_call() when it fails */
+    bool unwritten; /* some of the output was lost, and said so */
 };
 
 /* cli->flags, command and words are set; the rest is started. */
@@ -42,7 +43,7 @@ int cli_run(struct cli *cli, int argc, char *const *argv);
 /* ---- saying things ---- */
 /* Writes cli->out to out_fd and empties it. False (and a message) when it cannot be written. */
 bool cli_flush(struct cli *cli);
-/* A line to err_fd. */
+/* A line to err_fd, behind what is in cli->out. */
 void cli_note(struct cli *cli, const char *format, ...) KT_PRINTF(2, 3);
 /* "Error WHAT: err->what", then what to do next; returns the exit code for used wrongly. */
 int cli_fail(struct cli *cli, const struct kt_err *err);

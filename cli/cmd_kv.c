@@ -53,9 +53,14 @@ static int get_failed(struct cli *cli, const struct kv_place *place, const struc
         return cli->exit_code;
     if (err->kind == KT_NOT_FOUND && kt_json_member(reply->data, "metadata", &metadata))
         return tell_deleted(cli, place, metadata);
+    if (cli_is_empty(reply, err) && call->query[0] != '\0') {
+        cli_note(cli, "Error: there is no version %ju of %s",
+                 (uintmax_t)flags_number(&cli->flags, FLAG_VERSION, 0), place->secret);
+        cli_note(cli, "next   secretctl kv history %s", place->secret);
+        return CLI_REFUSED;
+    }
     if (cli_is_empty(reply, err)) {
-        cli_note(cli, "Error: there is no %s%s%s", place->secret, call->query[0] != '\0' ? "?" : "",
-                 call->query);
+        cli_note(cli, "Error: there is no %s", place->secret);
         cli_note(cli, "next   secretctl kv list %s", place->mount.path);
         return CLI_REFUSED;
     }

@@ -95,9 +95,9 @@ struct work_shown {
 static void show_work(struct cli *cli, struct kt_json data, struct work_shown *shown)
 {
     char phase[SIZE] = "";
-    if (cli->format == CLI_JSON)
-        return;
     (void)kt_api_text(data, "phase", phase, sizeof phase);
+    if (cli->format == CLI_JSON || strcmp(phase, "idle") == 0)
+        return;
     int64_t done = number_of(data, "entries_done"), total = number_of(data, "entries_total");
     int64_t percent = total <= 0 ? 0 : done >= total ? 100 : done * 100 / total;
     if (cli->out_terminal)
@@ -190,7 +190,6 @@ static int do_work(struct cli *cli, const struct work *work)
     struct cli_call call = {.doing = work->begin, .method = "POST", .path = work->path};
     if (cli_call(cli, &call, &reply) != KT_OK)
         return cli->exit_code;
-    cli_warnings(cli, &reply);
     if (!flags_on(&cli->flags, FLAG_DETACH))
         return follow_work(cli, work);
     cli_success(cli, "it is under way: secretctl %s -status", work->command);
@@ -224,8 +223,8 @@ int cmd_operator_compact(struct cli *cli)
         .doing = "stopping the compaction", .method = "DELETE", .path = work.path};
     if (cli_call(cli, &call, &reply) != KT_OK)
         return cli->exit_code;
-    cli_warnings(cli, &reply);
-    cli_success(cli, "asked it to stop: secretctl operator compact -status");
+    if (kt_json_count(reply.warnings) == 0)
+        cli_success(cli, "asked it to stop: secretctl operator compact -status");
     return CLI_DONE;
 }
 

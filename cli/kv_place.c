@@ -61,8 +61,6 @@ bool kv_place_find(struct cli *cli, const char *word, struct kv_place *ret)
     }
     if (kind != KT_OK) {
         (void)cli_fail(cli, &err);
-        if (err.kind == KT_SEALED)
-            cli_note(cli, "next   secretctl operator unseal");
         cli->exit_code = cli_remote_code(cli);
         return false;
     }

@@ -69,7 +69,8 @@ def init_and_unseal():
     good("operator", "init", "-status")
     equal(json.loads(good("operator", "init", "-status", "-o", "json")), {"initialized": True})
     bad(2, "operator", "init", says="already initialized")
-    bad(2, "kv", "get", "secret/x", says="secretctl operator unseal")
+    equal(bad(2, "kv", "get", "secret/x").count("secretctl operator unseal"), 1, "the way on")
+    equal(bad(2, "policy", "list").count("secretctl operator unseal"), 1, "the way on")
     # Two on the standard input, the same one twice; the third at a terminal.
     done = ctl("operator", "unseal", "-", input="\n%s\n%s\n%s\n" % (keys[0], keys[0], keys[1]))
     equal(done.returncode, 0)
@@ -102,6 +103,17 @@ def seal_and_unseal_again():
     bad(2, "status")
     good("unseal", "-", input="\n".join(vault.shares[1:4]))
     good("status")
+
+
+def the_store():
+    contains(good("operator", "storage"), "In Use")
+    nothing = ctl("operator", "compact", "-stop")
+    equal((nothing.returncode, nothing.stdout), (0, ""), "stopping what is not under way")
+    equal(nothing.stderr.count("no compaction is under way"), 1, nothing.stderr)
+    with at_terminal("operator", "reencrypt", token=vault.root) as t:
+        equal(t.end(), 0)
+        equal(t.text.index("Success!") < t.text.index("next "), True, "what comes first: " + t.text)
+    contains(good("operator", "compact"), "Success! the file had")
 
 
 def the_keyring():
@@ -284,6 +296,7 @@ def versions():
     good("kv", "undelete", "-versions=3", "secret/v")
     good("kv", "destroy", "-versions=1", "secret/v")
     bad(2, "kv", "get", "-version=1", "secret/v", says="destroyed")
+    bad(2, "kv", "get", "-version=9", "secret/v", says=["no version 9 of secret/v", "kv history secret/v"])
     rows = good("kv", "history", "secret/v").splitlines()
     equal(len(rows), 5)
     contains(rows[2], "current")
@@ -493,7 +506,7 @@ def rotation_of_a_value():
     contains(good("run", "why", run["id"]), "DONE")
     bad(2, "run", "cancel", run["id"], says="KT-R-008")
     bad(2, "run", "thaw", run["id"], says="KT-R-009")
-    bad(2, "run", "show", "01JNOPE")
+    bad(2, "run", "show", "01JNOPE", says="secretctl run list")
     detached = good("rotate", "--detach", "secret/key")
     good("run", "watch", re.search(r"run (\S+) is planned", detached).group(1))
     bad(2, "schedule", "set", "secret/key", "cron=0 0 30 2 *", says="February has no day 30")
@@ -547,6 +560,7 @@ def targets():
         t.send("typed\n")
         equal(t.end(), 0)
     bad(1, "target", "set", "pg", "prot=1", says="port=...?")
+    bad(2, "target", "show", "gp", says="secretctl target list")
     good("target", "remove", "pg")
 
 
@@ -775,6 +789,7 @@ def what_a_wrong_address_says():
     bad(2, "kv", "get", "-address=http://127.0.0.1:%d" % port, "secret/fixed",
         says="is vaultd running there?")
     bad(1, "status", "-address=http://127.0.0.1:%d" % port)
+    bad(1, "status", "-address=127.0.0.1:%d" % port, says="unix:///run/vaultd/vaultd.sock")
     bad(2, "kv", "get", "-address=http://127.0.0.1:%d" % vault.port, "secret/fixed",
         says="VAULT_ADDR=https://127.0.0.1:%d" % vault.port)
     bad(2, "kv", "get", "-ca-cert=/etc/ssl/certs/ca-certificates.crt", "secret/fixed",
@@ -796,6 +811,7 @@ CASES = [
     ("an unseal key is no argument", a_key_is_no_argument),
     ("seal and unseal again", seal_and_unseal_again),
     ("keyring", the_keyring),
+    ("the store", the_store),
     ("login", login),
     ("login at a terminal", login_at_a_terminal),
     ("a signal while asking puts the echo back", a_signal_while_asking_puts_the_echo_back),
