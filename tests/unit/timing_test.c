@@ -113,7 +113,7 @@ enum store_error __wrap_snapshot_get(struct snapshot *snapshot, struct kt_bytes 
 
 /* ---- pairs ---- */
 
-enum who { UNKNOWN, NEAR_MISS, REVOKED, KNOWN };
+enum who { UNKNOWN, NEAR_MISS, REVOKED, KNOWN, ROOT, N_WHO };
 struct side {
     enum who who;
     const char *path;
@@ -135,11 +135,12 @@ static const struct pair {
     {"no permission: known and unknown path, metadata", "POST", "{\"max_versions\":3}", {KNOWN, "secret/metadata/known"}, {KNOWN, "secret/metadata/other"}},
 };
 /* clang-format on */
+#define TRIES   8u
 #define N_PAIRS (sizeof pairs / sizeof pairs[0])
 
 struct fixture {
     struct test_vault *vault;
-    char token[4][256];
+    char token[N_WHO][256];
 };
 
 static struct fixture *fixture;
@@ -148,6 +149,7 @@ static int make(void **state)
 {
     static struct fixture f;
     f.vault = test_vault_new(true);
+    (void)snprintf(f.token[ROOT], sizeof f.token[ROOT], "%s", f.vault->root);
     struct test_vault *vault = f.vault;
     assert_int_equal(test_vault_call(vault, "POST", "secret/data/known", vault->root,
                                      "{\"data\":{\"a\":\"b\"}}"),
@@ -177,20 +179,22 @@ static int end(void **state)
     return 0;
 }
 
-/* The work of one request, after some that fill what is kept: the audit log's refusals are rationed by
- * the second, so each is asked in a second of its own. */
+/* The least work of several equal requests. The first ones fill what is kept, and whenever a thread of
+ * the vault's own commits something, the next one looks anew. The audit log's refusals are rationed by the
+ * second, so each is asked in a second of its own. */
 static void measure(struct fixture *f, const struct pair *pair, const struct side *side,
-                    unsigned ret[N_WORK], char *ret_body, size_t size)
+                    unsigned wanted, unsigned ret[N_WORK])
 {
-    for (unsigned i = 0; i < 3; i++) {
+    for (unsigned i = 0; i < TRIES; i++) {
         f->vault->now_ms += 2000;
         memset(counted, 0, sizeof counted);
         assert_int_equal(test_vault_call(f->vault, pair->method, side->path, f->token[side->who],
                                          pair->body),
-                         403);
-        memcpy(ret, counted, sizeof counted);
+                         wanted);
+        for (unsigned w = 0; w < N_WORK; w++)
+            if (i == 0 || counted[w] < ret[w])
+                ret[w] = counted[w];
     }
-    (void)snprintf(ret_body, size, "%s", f->vault->body);
 }
 
 static void costs_the_same(void **state)
@@ -198,8 +202,10 @@ static void costs_the_same(void **state)
     const struct pair *pair = *state;
     unsigned a[N_WORK], b[N_WORK];
     char body_a[512], body_b[512];
-    measure(fixture, pair, &pair->a, a, body_a, sizeof body_a);
-    measure(fixture, pair, &pair->b, b, body_b, sizeof body_b);
+    measure(fixture, pair, &pair->a, 403, a);
+    (void)snprintf(body_a, sizeof body_a, "%s", fixture->vault->body);
+    measure(fixture, pair, &pair->b, 403, b);
+    (void)snprintf(body_b, sizeof body_b, "%s", fixture->vault->body);
     for (unsigned i = 0; i < N_WORK; i++)
         if (a[i] != b[i])
             fail_msg("%s: %u and %u %s", pair->name, a[i], b[i], work_names[i]);
@@ -212,18 +218,18 @@ static void costs_the_same(void **state)
 static void sees_a_difference(void **state)
 {
     (void)state;
-    unsigned before[N_WORK];
+    static const struct pair pair = {.method = "GET",
+                                     .a = {ROOT, "secret/data/other"},
+                                     .b = {ROOT, "secret/data/known"}};
+    unsigned without[N_WORK], with[N_WORK];
     memset(counted, 0, sizeof counted);
-    assert_int_equal(test_vault_call(fixture->vault, "GET", "secret/data/other",
+    assert_int_equal(test_vault_call(fixture->vault, "GET", "secret/data/never-asked-before",
                                      fixture->vault->root, NULL),
                      404);
-    memcpy(before, counted, sizeof counted);
-    memset(counted, 0, sizeof counted);
-    assert_int_equal(test_vault_call(fixture->vault, "GET", "secret/data/known",
-                                     fixture->vault->root, NULL),
-                     200);
-    assert_true(before[HASH] > 0);
-    assert_true(counted[OPEN] > before[OPEN] && counted[LOOK] >= before[LOOK]);
+    assert_true(counted[HASH] > 0); /* of the name */
+    measure(fixture, &pair, &pair.a, 404, without);
+    measure(fixture, &pair, &pair.b, 200, with);
+    assert_true(with[OPEN] > without[OPEN] && with[LOOK] >= without[LOOK]);
 }
 
 /* ---- key shares ---- */
