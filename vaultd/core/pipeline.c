@@ -4,290 +4,18 @@
 
 #include "lib/assert.h"
 #include "lib/cleanup.h"
-#include "lib/duration.h"
 #include "lib/log.h"
 #include "vaultd/auth/token.h"
 #include "vaultd/core/mounts.h"
-#include "vaultd/core/path.h"
 #include "vaultd/core/private.h"
-#include "vaultd/policy/policies.h"
 
 /* A write whose conditions failed is tried again from a new snapshot. Each round at least one of
  * those who met on a record got through, so this many can meet. */
 #define ATTEMPTS_MAX 256u
-#define BODY_MAX     (32u * 1024u * 1024u)
 /* Nobody notices that a suspended connection's client has gone: so each is woken now and then. */
 #define WAIT_LONGEST_MS 30000
 
-static const char denied_text[] = "1 error occurred:\n\t* permission denied\n\n";
-
-/* ---- before the vault is entered ------------------------------------------------------------ */
-
-static enum kt_kind check_namespace(const struct request *req, struct kt_err *err)
-{
-    struct kt_bytes ns = req->ns;
-    while (ns.len > 0 && ns.at[0] == '/')
-        ns = kt_bytes(ns.at + 1, ns.len - 1);
-    while (ns.len > 0 && ns.at[ns.len - 1] == '/')
-        ns.len--;
-    if (ns.len == 0 || kt_bytes_is(ns, "root"))
-        return KT_OK;
-    return kt_fail(err, KT_NOT_FOUND, "namespace not found");
-}
-
-static enum kt_kind check_wrapping(struct request *req, struct kt_err *err)
-{
-    req->own->wrap_ttl_s = -1;
-    if (req->wrap_ttl.at == NULL || req->wrap_ttl.len == 0)
-        return KT_OK;
-    uint64_t ms = 0;
-    if (kt_duration_parse(req->wrap_ttl, &ms, NULL) != KT_OK)
-        return kt_fail(err, KT_INVALID, "error parsing X-Vault-Wrap-TTL header: not a duration");
-    if (ms == 0)
-        return KT_OK;
-    (void)kt_fail(err, KT_INVALID, "response wrapping is not offered by this version");
-    kt_hint(err, "leave out X-Vault-Wrap-TTL");
-    return KT_INVALID;
-}
-
-static enum kt_kind check_headers(struct request *req, struct kt_err *err)
-{
-    enum kt_kind kind = check_namespace(req, err);
-    return kind == KT_OK ? check_wrapping(req, err) : kind;
-}
-
-/* Everything that is said before it matters whether the vault is sealed. */
-static enum kt_kind prepare(struct request *req, struct kt_err *err)
-{
-    if (req->refusal != NULL) {
-        req->reply.status = req->refusal_status;
-        req->reply.retry_after_s = req->refusal_status == 503 ? 1 : 0;
-        return kt_fail(err, KT_INVALID, "%s", req->refusal);
-    }
-    enum kt_kind kind = path_canonical(&req->arena, req->target, &req->path, &req->path_len, err);
-    if (kind != KT_OK)
-        return kind;
-    if (req->body_too_large)
-        return kt_fail(err, KT_TOO_LARGE, "%s", kt_kind_text(KT_TOO_LARGE));
-    return input_operation(req, err);
-}
-
 /* ---- a pass --------------------------------------------------------------------------------- */
-
-static enum kt_kind check_slash(struct request *req, struct kt_err *err)
-{
-    const struct route *route = req->route;
-    bool write = (req->op & (OP_UPDATE | OP_PATCH)) != 0;
-    if (write && req->path_len > 0 && req->path[req->path_len - 1] == '/' &&
-        (route == NULL || (route->flags & ROUTE_TRAILING_SLASH) == 0))
-        return kt_fail(err, KT_INVALID, "cannot write to a path ending in '/'");
-    return KT_OK;
-}
-
-/* A row's own limit is only told to whom the row is: else it would tell what is mounted where. */
-static enum kt_kind check_body(const struct request *req, struct kt_err *err)
-{
-    const struct route *route = req->route;
-    if (route != NULL && req->body.len > (route->body_max != 0 ? route->body_max : BODY_MAX))
-        return kt_fail(err, KT_TOO_LARGE, "%s", kt_kind_text(KT_TOO_LARGE));
-    return KT_OK;
-}
-
-/* For what is over: a wall clock that is set back gives nobody more life. */
-static int64_t time_for_expiry_ms(const struct request *req)
-{
-    const struct core_private *own = req->core->own;
-    int64_t passed_ms = kt_mono_ms(req->core->clock) - own->started_mono_ms;
-    int64_t at_least_ms = own->started_ms + passed_ms;
-    return req->now_ms > at_least_ms ? req->now_ms : at_least_ms;
-}
-
-static enum kt_kind authenticate(struct request *req, struct kt_err *err)
-{
-    unsigned flags = req->route == NULL ? 0 : req->route->flags;
-    bool without = (flags & ROUTE_MAYBE_TOKEN) != 0 && req->token_text.len == 0;
-    if ((flags & ROUTE_PUBLIC) != 0 || without)
-        return KT_OK;
-    if (req->token_text.len == 0)
-        return kt_fail(err, KT_DENIED, "permission denied");
-    const struct token *token = NULL;
-    enum kt_kind kind =
-        token_find(req->core, req->snapshot, req->token_text, time_for_expiry_ms(req), &token, err);
-    if (kind != KT_OK)
-        return kind;
-    req->token = token;
-    token_pin(req->core, token);
-    req->own->authenticated = true;
-    return KT_OK;
-}
-
-/* The use is counted in the same commit as the request's effect, refusals included. */
-static enum kt_kind count_use(struct request *req, struct kt_err *err)
-{
-    const struct token *token = req->token;
-    if (token == NULL || token->num_uses == 0)
-        return KT_OK;
-    if (req->route != NULL && (req->route->flags & ROUTE_NO_USE) != 0)
-        return KT_OK;
-    struct batch *batch = request_batch(req);
-    if (batch == NULL)
-        return kt_fail(err, KT_NO_MEMORY, "counting a token's use");
-    if (token->num_uses == 1)
-        return token_end(req->core, batch, token, false, err);
-    struct token used = *token;
-    used.num_uses--;
-    return token_update(req->core, batch, token, &used, err);
-}
-
-/* "create" where the route can tell that the object does not exist yet. */
-static enum kt_kind refine_operation(struct request *req, struct kt_err *err)
-{
-    if (req->op != OP_UPDATE || req->route == NULL || req->route->exists == NULL)
-        return KT_OK;
-    bool exists = false;
-    enum kt_kind kind = req->route->exists(req, &exists, err);
-    if (kind == KT_OK && !exists)
-        req->op = OP_CREATE;
-    return kind;
-}
-
-static enum kt_kind authorise(struct request *req, struct kt_err *err)
-{
-    struct request_private *own = req->own;
-    const struct route *route = req->route;
-    if (req->op == OP_HELP)
-        return KT_OK;
-    if (route != NULL && (route->flags & (ROUTE_PUBLIC | ROUTE_ANY_TOKEN)) != 0)
-        return KT_OK;
-    acl_unref(own->acl);
-    own->acl = NULL;
-    enum kt_kind kind = policies_acl(req->core, req->snapshot, req->token, &own->acl, err);
-    if (kind != KT_OK)
-        return kind;
-    const struct acl_request ask = {.op = req->op,
-                                    .path = req->path,
-                                    .path_len = req->path_len,
-                                    .data = req->data,
-                                    .has_data = req->has_data,
-                                    .wrap_ttl_s = own->wrap_ttl_s};
-    struct acl_decision decision;
-    acl_check(own->acl, &ask, &decision);
-    bool needs_sudo = route != NULL && (route->flags & ROUTE_SUDO) != 0;
-    if (!decision.allowed || (needs_sudo && !decision.sudo))
-        return kt_fail(err, KT_DENIED, "%s", denied_text);
-    req->sudo = decision.sudo;
-    return KT_OK;
-}
-
-static void write_help(struct request *req, const char *text)
-{
-    struct kt_jsonw w = kt_jsonw(&req->reply.data);
-    kt_jsonw_object(&w);
-    kt_jsonw_kv_text(&w, "help", text);
-    kt_jsonw_kv_null(&w, "see_also");
-    kt_jsonw_kv_null(&w, "openapi");
-    kt_jsonw_end(&w);
-    req->reply.form = REPLY_BARE;
-}
-
-static enum kt_kind unknown_path(struct request *req, struct kt_err *err)
-{
-    if (req->op == OP_HELP && req->mount != NULL && req->mount->engine != NULL &&
-        req->rest[0] == '\0') {
-        write_help(req, req->mount->engine->help);
-        return KT_OK;
-    }
-    if (req->op == OP_HELP)
-        return kt_fail(err, KT_NOT_FOUND, "%s", "");
-    if (req->mount == NULL)
-        return kt_fail(err, KT_NOT_FOUND, "no handler for route \"%s\". route entry not found.",
-                       req->path);
-    if (req->mount->engine == NULL) {
-        (void)kt_fail(err, KT_INTERNAL, "no engine of type \"%s\" is in this vaultd",
-                      req->mount->type);
-        kt_hint(err, "a newer vaultd made this mount: install that version");
-        return KT_INTERNAL;
-    }
-    if (req->mount->engine->unmatched != NULL)
-        return req->mount->engine->unmatched(req, err);
-    return kt_fail(err, KT_NOT_FOUND, "1 error occurred:\n\t* unsupported path\n\n");
-}
-
-static enum kt_kind help(struct request *req, struct kt_err *err)
-{
-    (void)err;
-    write_help(req, req->route->help);
-    return KT_OK;
-}
-
-static handler_fn *handler_of(const struct route *route, enum operation op)
-{
-    switch (op) {
-    case OP_READ:
-        return route->read;
-    case OP_HEAD:
-        return (route->flags & ROUTE_PUBLIC) != 0 ? route->read : NULL;
-    case OP_LIST:
-        return route->list;
-    case OP_CREATE:
-    case OP_UPDATE:
-        return route->write;
-    case OP_PATCH:
-        return route->patch;
-    case OP_DELETE:
-        return route->delete_;
-    case OP_HELP:
-        return help;
-    case OP_NONE:
-        break;
-    }
-    return NULL;
-}
-
-static enum kt_kind handle(struct request *req, struct kt_err *err)
-{
-    if (req->route == NULL)
-        return unknown_path(req, err);
-    handler_fn *handler = handler_of(req->route, req->op);
-    if (handler == NULL) {
-        /* The status paths answer without a text, as those that Vault serves outside of its router. */
-        bool plain = (req->route->flags & ROUTE_WHILE_SEALED) != 0;
-        return kt_fail(err, KT_METHOD, "%s",
-                       plain ? "" : "1 error occurred:\n\t* unsupported operation\n\n");
-    }
-    enum kt_kind kind = handler(req, err);
-    if (kind == KT_OK && req->own->wait_on == NULL && !req->own->wants_aside)
-        input_warn_unknown(req);
-    /* Said before anything is committed or recorded: an answer that cannot be given is none. */
-    if (kind == KT_OK && (!kt_buf_ok(&req->reply.data) || !kt_buf_ok(&req->reply.auth)))
-        return kt_fail(err, KT_NO_MEMORY, "the answer is too large, or memory is out");
-    return kind;
-}
-
-/* A public path's answer must not depend on what else the request says about mounts and tokens. */
-static enum kt_kind walk(struct request *req, struct kt_err *err)
-{
-    if (req->own->internal != NULL)
-        return req->own->internal(req, err);
-    enum kt_kind kind = check_headers(req, err);
-    if (kind == KT_OK)
-        kind = mounts_route(req, err);
-    if (kind == KT_OK)
-        kind = check_slash(req, err);
-    if (kind == KT_OK)
-        kind = authenticate(req, err);
-    if (kind == KT_OK)
-        kind = count_use(req, err);
-    if (kind == KT_OK)
-        kind = check_body(req, err);
-    if (kind == KT_OK)
-        kind = input_read(req, err);
-    if (kind == KT_OK)
-        kind = refine_operation(req, err);
-    if (kind == KT_OK)
-        kind = authorise(req, err);
-    return kind == KT_OK ? handle(req, err) : kind;
-}
 
 /* Half a reading is no reading, whatever the handler made of it: a list without its end, a token that
  * could not be looked up. */
@@ -324,7 +52,7 @@ static enum kt_kind only_the_use(struct request *req, struct kt_err *err)
     bool used = req->batch != NULL;
     drop_batch(req);
     req->defer = NULL;
-    return used ? count_use(req, err) : KT_OK;
+    return used ? pass_count_use(req, err) : KT_OK;
 }
 
 static void reset_pass(struct request *req)
@@ -657,15 +385,7 @@ static enum pipeline_state run_sealed(struct request *req)
     enum kt_kind kind = mounts_route_sealed(req);
     if (kind != KT_OK)
         return finish(req, sealed_answer(req, &own->err));
-    kind = check_headers(req, &own->err);
-    if (kind == KT_OK)
-        kind = check_slash(req, &own->err);
-    if (kind == KT_OK)
-        kind = check_body(req, &own->err);
-    if (kind == KT_OK)
-        kind = input_read(req, &own->err);
-    if (kind == KT_OK)
-        kind = handle(req, &own->err);
+    kind = pass_walk_sealed(req, &own->err);
     if (kind == KT_OK && req->defer != NULL)
         return defer(req);
     return finish(req, kind);
@@ -685,7 +405,7 @@ static enum pipeline_state run_pass(struct request *req)
     enum store_error error = snapshot_begin(core->store, &req->snapshot);
     if (error != STORE_OK)
         return record_and_finish(req, store_failure(error, &own->err));
-    enum kt_kind kind = check_whole(req, walk(req, &own->err), &own->err);
+    enum kt_kind kind = check_whole(req, pass_walk(req, &own->err), &own->err);
     if (kind == KT_OK && own->wait_on != NULL)
         return wait(req);
     if (kind == KT_OK && own->wants_aside)
@@ -720,7 +440,7 @@ enum pipeline_state pipeline_run(struct request *req)
         kt_buf_init(&own->outcome, STORE_OUTCOME_MAX);
         kt_buf_init(&own->body, SIZE_MAX / 4);
         own->stage = STAGE_PASS;
-        enum kt_kind kind = own->internal != NULL ? KT_OK : prepare(req, &own->err);
+        enum kt_kind kind = own->internal != NULL ? KT_OK : pass_prepare(req, &own->err);
         if (kind != KT_OK)
             return record_late(req, kind);
     }

@@ -76,6 +76,14 @@ struct core_private {
 void render_reply(struct request *req, enum kt_kind kind, const struct kt_err *err);
 /* Room for the reply as it is now, so that what is committed can be answered. False: no memory. */
 bool render_reserve(struct request *req);
+/* pass.c: one pass of a request, up to its handler. */
+/* Before it matters whether the vault is sealed, once. */
+enum kt_kind pass_prepare(struct request *req, struct kt_err *err);
+/* With the barrier entered and a snapshot; the rows that answer while sealed, without either. */
+enum kt_kind pass_walk(struct request *req, struct kt_err *err);
+enum kt_kind pass_walk_sealed(struct request *req, struct kt_err *err);
+/* A limited token's use into the request's batch. */
+enum kt_kind pass_count_use(struct request *req, struct kt_err *err);
 /* input.c: the body or the query into req->data. */
 enum kt_kind input_read(struct request *req, struct kt_err *err);
 enum kt_kind input_operation(struct request *req, struct kt_err *err);
