@@ -1,5 +1,7 @@
 #include "vaultd/core/path.h"
 
+#include "lib/utf8.h"
+
 static int hex_digit(unsigned char c)
 {
     if (c >= '0' && c <= '9')
@@ -24,24 +26,6 @@ static int next_byte(struct kt_bytes text, size_t *i)
         return -1;
     *i += 2;
     return high * 16 + low;
-}
-
-/* The length of a valid UTF-8 sequence at `at` (RFC 3629), 0 if there is none. */
-static size_t utf8_sequence(const unsigned char *at, size_t left)
-{
-    unsigned char c = at[0];
-    if (c < 0x80)
-        return 1;
-    size_t n = c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : 2;
-    if (c < 0xc2 || c > 0xf4 || left < n)
-        return 0;
-    for (size_t i = 1; i < n; i++)
-        if ((at[i] & 0xc0) != 0x80)
-            return 0;
-    if ((c == 0xe0 && at[1] < 0xa0) || (c == 0xed && at[1] > 0x9f) || (c == 0xf0 && at[1] < 0x90) ||
-        (c == 0xf4 && at[1] > 0x8f))
-        return 0;
-    return n;
 }
 
 static uint32_t code_point(const unsigned char *at, size_t n)
@@ -78,7 +62,7 @@ static bool is_unseen(uint32_t code)
 static bool printable(const unsigned char *at, size_t len)
 {
     for (size_t i = 0; i < len;) {
-        size_t n = utf8_sequence(at + i, len - i);
+        size_t n = kt_utf8_step(at + i, len - i);
         if (n == 0 || is_unseen(code_point(at + i, n)))
             return false;
         i += n;

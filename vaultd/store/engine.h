@@ -18,6 +18,14 @@
 
 enum store_space { STORE_DATA, STORE_OUTCOMES };
 
+/* The order of keys in every engine: as bytes, the shorter one first. Below 0, 0, above 0. */
+static inline int store_key_order(struct kt_bytes a, struct kt_bytes b)
+{
+    size_t n = a.len < b.len ? a.len : b.len;
+    int order = n == 0 ? 0 : memcmp(a.at, b.at, n);
+    return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
+}
+
 struct engine;
 
 /* The first part of a cursor is the store's, `own` the engine's. */
@@ -57,7 +65,7 @@ struct engine_kind {
 
     enum store_error (*view_begin)(struct snapshot *snapshot); /* sets `at` */
     void (*view_end)(struct snapshot *snapshot);
-    void (*view_free)(struct snapshot *snapshot); /* at close: view and spare */
+    void (*view_free)(struct snapshot *snapshot); /* of a slot that nobody has: view and spare */
     enum store_error (*view_get)(struct snapshot *snapshot, struct kt_bytes key,
                                  struct entry *ret);
     enum store_error (*scan_open)(struct cursor *cursor);

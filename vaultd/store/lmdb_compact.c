@@ -97,13 +97,6 @@ static MDB_val val(struct kt_bytes bytes)
     return result;
 }
 
-static int compare(struct kt_bytes a, struct kt_bytes b)
-{
-    size_t n = a.len < b.len ? a.len : b.len;
-    int order = n == 0 ? 0 : memcmp(a.at, b.at, n);
-    return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
-}
-
 /* One key as it is in `from`. */
 static int copy_key(MDB_txn *from, MDB_txn *to, MDB_dbi dbi, struct kt_bytes key)
 {
@@ -126,7 +119,7 @@ static int replay(struct compaction *c, MDB_txn *from, MDB_txn *to)
         struct kt_bytes key = kt_read_bytes(&r, len);
         if (r.failed)
             return EINVAL;
-        if (!c->whole && (c->at_len == 0 || compare(key, kt_bytes(c->at, c->at_len)) > 0))
+        if (!c->whole && (c->at_len == 0 || store_key_order(key, kt_bytes(c->at, c->at_len)) > 0))
             continue;
         int rc = copy_key(from, to, c->lmdb->data, key);
         if (rc != 0)
@@ -142,7 +135,7 @@ static int copy_piece(struct compaction *c, MDB_cursor *from, MDB_txn *to)
     MDB_val key = val(kt_bytes(c->at, c->at_len)), value;
     int rc = mdb_cursor_get(from, &key, &value, c->at_len == 0 ? MDB_FIRST : MDB_SET_RANGE);
     if (rc == 0 && c->at_len != 0 &&
-        compare(kt_bytes(key.mv_data, key.mv_size), kt_bytes(c->at, c->at_len)) == 0)
+        store_key_order(kt_bytes(key.mv_data, key.mv_size), kt_bytes(c->at, c->at_len)) == 0)
         rc = mdb_cursor_get(from, &key, &value, MDB_NEXT);
     size_t bytes = 0;
     while (rc == 0) {
@@ -171,7 +164,7 @@ static int drop_old_outcomes(MDB_cursor *from, MDB_cursor *to)
     if (rc != 0)
         return rc;
     while ((rc = mdb_cursor_get(to, &key, &value, MDB_FIRST)) == 0 &&
-           compare(kt_bytes(key.mv_data, key.mv_size),
+           store_key_order(kt_bytes(key.mv_data, key.mv_size),
                    kt_bytes(oldest.mv_data, oldest.mv_size)) < 0) {
         rc = mdb_cursor_del(to, 0);
         if (rc != 0)

@@ -184,13 +184,6 @@ static void free_cursor(struct cursor *cursor)
         free(cursor);
 }
 
-static int compare(struct kt_bytes a, struct kt_bytes b)
-{
-    size_t n = a.len < b.len ? a.len : b.len;
-    int order = n == 0 ? 0 : memcmp(a.at, b.at, n);
-    return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
-}
-
 enum store_error store_cursor_open(struct snapshot *snapshot, enum store_space space,
                                    struct kt_bytes prefix, struct kt_bytes from,
                                    struct cursor **ret)
@@ -200,7 +193,7 @@ enum store_error store_cursor_open(struct snapshot *snapshot, enum store_space s
     struct cursor *cursor = new_cursor(snapshot);
     if (cursor == NULL)
         return note(snapshot, STORE_NO_MEMORY);
-    struct kt_bytes start = compare(from, prefix) > 0 ? from : prefix;
+    struct kt_bytes start = store_key_order(from, prefix) > 0 ? from : prefix;
     cursor->snapshot = snapshot;
     cursor->space = space;
     cursor->started = cursor->done = false;

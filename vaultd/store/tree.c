@@ -4,6 +4,7 @@
 
 #include "lib/assert.h"
 #include "lib/failpoint.h"
+#include "vaultd/store/engine.h"
 
 /* A heap by `order` (random), a search tree by key. */
 struct tree_node {
@@ -12,13 +13,6 @@ struct tree_node {
     struct tree_node *left, *right;
     struct tree_record *record;
 };
-
-static int compare(struct kt_bytes a, struct kt_bytes b)
-{
-    size_t n = a.len < b.len ? a.len : b.len;
-    int order = n == 0 ? 0 : memcmp(a.at, b.at, n);
-    return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
-}
 
 static uint64_t cost(const struct tree_record *record)
 {
@@ -93,7 +87,7 @@ const struct tree_record *store_tree_get(const struct tree *tree, struct kt_byte
 {
     const struct tree_node *node = tree->root;
     while (node != NULL) {
-        int order = compare(key, store_tree_key(node->record));
+        int order = store_key_order(key, store_tree_key(node->record));
         if (order == 0)
             return node->record;
         node = order < 0 ? node->left : node->right;
@@ -106,7 +100,7 @@ const struct tree_record *store_tree_from(const struct tree *tree, struct kt_byt
     const struct tree_node *node = tree->root;
     const struct tree_record *best = NULL;
     while (node != NULL) {
-        int order = compare(key, store_tree_key(node->record));
+        int order = store_key_order(key, store_tree_key(node->record));
         if (order < 0 || (order == 0 && !after)) {
             best = node->record;
             node = node->left;
@@ -163,7 +157,7 @@ static bool insert(struct tree *tree, struct tree_node **at, struct tree_record 
     if (!own(at))
         return false;
     struct tree_node *node = *at;
-    int order = compare(store_tree_key(record), store_tree_key(node->record));
+    int order = store_key_order(store_tree_key(record), store_tree_key(node->record));
     if (order == 0) {
         tree->bytes += cost(record) - cost(node->record);
         unref_record(node->record);
@@ -225,7 +219,7 @@ bool store_tree_delete(struct tree *tree, struct kt_bytes key)
         KT_ASSERT(*at != NULL);
         if (!own(at))
             return false;
-        int order = compare(key, store_tree_key((*at)->record));
+        int order = store_key_order(key, store_tree_key((*at)->record));
         if (order == 0)
             break;
         at = order < 0 ? &(*at)->left : &(*at)->right;
