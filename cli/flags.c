@@ -203,15 +203,6 @@ uint64_t flags_number(const struct flags *flags, enum flag_id id, uint64_t other
     return number;
 }
 
-uint64_t flags_duration_ms(const struct flags *flags, enum flag_id id, uint64_t otherwise)
-{
-    uint64_t ms = otherwise;
-    const char *text = flags_text(flags, id);
-    if (text != NULL && kt_duration_parse(kt_str(text), &ms, NULL) != KT_OK)
-        return otherwise;
-    return ms;
-}
-
 const char *flags_next(const struct flags *flags, enum flag_id id, size_t *at)
 {
     while (*at < flags->given_count) {

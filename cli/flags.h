@@ -123,6 +123,5 @@ bool flags_on(const struct flags *flags, enum flag_id id);
 const char *flags_text(const struct flags *flags, enum flag_id id);
 /* Checked before, so they do not fail; absent: the default. */
 uint64_t flags_number(const struct flags *flags, enum flag_id id, uint64_t otherwise);
-uint64_t flags_duration_ms(const struct flags *flags, enum flag_id id, uint64_t otherwise);
 /* The next value of a list from *at on, or NULL. */
 const char *flags_next(const struct flags *flags, enum flag_id id, size_t *at);

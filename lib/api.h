@@ -122,9 +122,4 @@ struct kt_api_consumer {
 enum kt_kind kt_api_consumer_report(struct kt_api *api, const struct kt_api_consumer *report,
                                     struct kt_api_reply *reply, struct kt_err *err) KT_MUST_CHECK;
 
-static inline void kt_api_close_at(struct kt_api **api)
-{
-    kt_api_close(*api);
-}
-#define kt_autoapi      __attribute__((cleanup(kt_api_close_at)))
 #define kt_autoapireply __attribute__((cleanup(kt_api_reply_free)))

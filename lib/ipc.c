@@ -49,11 +49,6 @@ static enum kt_kind wait_for(int fd, short events, int64_t deadline, struct kt_e
     }
 }
 
-enum kt_kind kt_ipc_wait(int fd, int64_t deadline, struct kt_err *err)
-{
-    return wait_for(fd, POLLIN, deadline, err);
-}
-
 union control {
     char bytes[CMSG_SPACE(KT_IPC_FDS_MAX * sizeof(int))];
     struct cmsghdr align;

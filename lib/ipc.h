@@ -25,5 +25,3 @@ enum kt_kind kt_ipc_send(int fd, struct kt_bytes message, const int *fds, size_t
 /* fds and ret_n_fds may be NULL: then any descriptor is too many. fds holds KT_IPC_FDS_MAX. */
 enum kt_kind kt_ipc_receive(int fd, unsigned char *at, size_t room, size_t *ret_len, int *fds,
                             size_t *ret_n_fds, int64_t deadline, struct kt_err *err) KT_MUST_CHECK;
-/* Waits until fd can be read or has ended. */
-enum kt_kind kt_ipc_wait(int fd, int64_t deadline, struct kt_err *err) KT_MUST_CHECK;

@@ -41,17 +41,6 @@ static inline size_t kt_utf8_write(uint32_t c, unsigned char out[4])
     return len;
 }
 
-static inline bool kt_utf8_valid(struct kt_bytes text)
-{
-    for (size_t i = 0; i < text.len;) {
-        size_t step = kt_utf8_step(text.at + i, text.len - i);
-        if (step == 0)
-            return false;
-        i += step;
-    }
-    return true;
-}
-
 /* Line and column (in characters, both from 1) of an offset. */
 static inline void kt_text_place(struct kt_bytes text, size_t offset, unsigned *ret_line,
                                  unsigned *ret_column)

@@ -320,11 +320,6 @@ bool kt_pg_is(const struct pg_session *s, size_t row, size_t column, const char 
     return strcmp(kt_pg_cell(s, row, column), text) == 0;
 }
 
-int kt_pg_version(const struct pg_session *s)
-{
-    return s->conn == NULL ? 0 : PQserverVersion(s->conn);
-}
-
 const char *kt_pg_version_text(const struct pg_session *s)
 {
     const char *text = s->conn == NULL ? NULL : PQparameterStatus(s->conn, "server_version");

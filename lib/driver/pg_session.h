@@ -50,7 +50,6 @@ size_t kt_pg_count(const struct pg_session *s);
 /* "" for NULL and for what is not there. */
 const char *kt_pg_cell(const struct pg_session *s, size_t row, size_t column);
 bool kt_pg_is(const struct pg_session *s, size_t row, size_t column, const char *text);
-int kt_pg_version(const struct pg_session *s); /* 150020 */
 const char *kt_pg_version_text(const struct pg_session *s);
 
 /* Quoted for a statement; NULL without memory. */

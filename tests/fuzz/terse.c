@@ -1,5 +1,5 @@
-/* tests/fuzz/terse.c - terse lines: what expands is as long as was said, and plain text, which expands
- * to itself; a buffer that is too small is noticed. */
+/* tests/fuzz/terse.c - terse lines: what expands is plain text, which expands to itself; a buffer that
+ * is too small is noticed. */
 #include "lib/assert.h"
 #include "tests/fuzz/fuzz.h"
 #include "vaultd/audit/terse.h"
@@ -12,11 +12,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     kt_buf_init(&again, (size_t)1 << 24);
     bool fine = audit_terse_expand(terse, &line);
     KT_ASSERT(kt_buf_ok(&line));
-    if (!fine) {
-        KT_ASSERT(audit_terse_length(terse) == 0);
+    if (!fine)
         return 0;
-    }
-    KT_ASSERT(line.len == audit_terse_length(terse));
     for (size_t i = 0; i < line.len; i++)
         KT_ASSERT(line.at[i] >= 0x20);
     KT_ASSERT(audit_terse_expand(kt_buf_bytes(&line), &again));

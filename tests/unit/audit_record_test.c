@@ -63,7 +63,6 @@ static const char *line_of(const struct audit_event *event, struct kt_buf *line)
         assert_int_equal(audit_line_event(hasher, event, &made, NULL), KT_OK);
         kt_buf_reset(line);
         assert_true(audit_terse_expand(kt_buf_bytes(&made.terse), line));
-        assert_int_equal(audit_terse_length(kt_buf_bytes(&made.terse)), line->len);
         assert_true(made.terse.len < line->len);
         assert_int_equal(audit_line_length(&made), line->len);
         assert_memory_equal(audit_line_text(&made).at, line->at, line->len);
@@ -532,11 +531,9 @@ static void terse_pieces(void **state)
         "\"token_expire_time\":\"id\":\"operation\":\"mount_point\":\"mount_type\":"
         "\"client_token_accessor\":\"namespace\":{\"id\":\"root\"}\"path\":\"data\":"
         "\"remote_address\":\"remote_port\":\"error\":\"status\":\"salt\":,\"seq\":");
-    assert_int_equal(audit_terse_length(kt_bytes(codes, sizeof codes)), line.len);
     for (unsigned code = 0x1d; code < 0x20; code++) {
         unsigned char unknown[] = {'{', (unsigned char)code, '}'};
         assert_false(audit_terse_expand(kt_bytes(unknown, sizeof unknown), &line));
-        assert_int_equal(audit_terse_length(kt_bytes(unknown, sizeof unknown)), 0);
     }
 }
 

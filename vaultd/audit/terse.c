@@ -41,7 +41,6 @@ static size_t plain(struct kt_bytes text)
 /* What stands in front: a run of plain text, an HMAC, or a piece. len 0: nothing that can be. */
 struct step {
     size_t len; /* of it, terse */
-    size_t expanded;
     unsigned char code; /* PIECE_END: plain text */
 };
 
@@ -50,12 +49,12 @@ static struct step look(struct kt_bytes terse)
     size_t n = plain(terse);
     unsigned char code = n > 0 ? (unsigned char)PIECE_END : terse.at[0];
     if (code == PIECE_END)
-        return (struct step){n, n, code};
+        return (struct step){n, code};
     if (code == PIECE_HMAC && terse.len >= AUDIT_TERSE_HMAC)
-        return (struct step){AUDIT_TERSE_HMAC, AUDIT_HMAC_TEXT + 1, code};
+        return (struct step){AUDIT_TERSE_HMAC, code};
     if (code != PIECE_NOTHING && pieces[code].len == 0)
         return (struct step){.len = 0};
-    return (struct step){1, pieces[code].len, code};
+    return (struct step){1, code};
 }
 
 /* Eight digits at once, each in a byte of its own: digit + '0', and 39 more from ten on. */
@@ -98,17 +97,4 @@ bool audit_terse_expand(struct kt_bytes terse, struct kt_buf *out)
         terse = kt_bytes(terse.at + step.len, terse.len - step.len);
     }
     return true;
-}
-
-size_t audit_terse_length(struct kt_bytes terse)
-{
-    size_t len = 0;
-    while (terse.len > 0) {
-        struct step step = look(terse);
-        if (step.len == 0)
-            return 0;
-        len += step.expanded;
-        terse = kt_bytes(terse.at + step.len, terse.len - step.len);
-    }
-    return len;
 }

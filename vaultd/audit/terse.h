@@ -57,5 +57,3 @@ struct kt_bytes audit_terse_piece(enum audit_piece piece);
 /* Adds the line to out. False: a code that no format of ours has, or an HMAC that is cut; what was
  * added is then to be dropped. Whether out had room is for the caller to ask. */
 bool audit_terse_expand(struct kt_bytes terse, struct kt_buf *out) KT_MUST_CHECK;
-/* How long the line is; 0 if it does not expand. */
-size_t audit_terse_length(struct kt_bytes terse);

@@ -130,6 +130,7 @@ static enum kt_kind fill_table(struct mount_table *table, struct kt_bytes record
         table->sorted[i] = &table->rows[i];
     return KT_OK;
 }
+
 enum kt_kind mount_table_read(struct kt_bytes record, generation changed, struct mount_table **ret,
                               struct kt_err *err)
 {

@@ -3,7 +3,9 @@
  *
  * Format:  u8 format ‖ u32 n ‖ n × (field path, type, version, description, accessor ‖ scope16 ‖ i64
  *          default and maximal lease ‖ u8 flags: 1 local, 2 seal wrap). Sealed by the barrier.
- * Owner:   mount_table_read() gives one, mount_table_free() ends it. Immutable in between. */
+ * Owner:   mount_table_read() gives one, mount_table_free() ends it.
+ * Threads: any thread; immutable in between, but for refs.
+ * Errors:  KT_CORRUPT: damaged, or of a newer format; KT_NO_MEMORY. */
 #pragma once
 
 #include "vaultd/core/core.h"

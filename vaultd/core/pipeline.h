@@ -8,7 +8,7 @@
 #include "vaultd/core/request.h"
 
 enum pipeline_state {
-    PIPELINE_DONE, /* reply_status(), reply_body() are final; the carrier sends them */
+    PIPELINE_DONE, /* pipeline_status(), pipeline_body() are final; the carrier sends them */
     PIPELINE_WAIT  /* the carrier was suspended; call pipeline_run() again after resume() */
 };
 enum pipeline_state pipeline_run(struct request *req);

@@ -162,7 +162,7 @@ struct batch *request_batch(struct request *req);
 bool request_reserve(struct request *req, size_t bytes);
 /* The decoded part of the path that {name} in the route's pattern stands for; "" if it has none. */
 const char *request_param(const struct request *req, const char *name);
-/* A writer on reply.data: kt_jsonw_* into it. */
+/* A sentence in the answer's "warnings": cut at 511 bytes, dropped beyond REPLY_WARNINGS_MAX. */
 void request_warn(struct request *req, const char *format, ...) KT_PRINTF(2, 3);
 /* Wait until wait_list_wake() or until the monotonic deadline, but at most 30 s at a time: the handler
  * then runs again, perhaps with nothing new and its deadline still to come. Returns KT_OK next. */
@@ -188,8 +188,8 @@ struct string_list {
     const char **at;
     size_t n;
 };
-/* comma: a string is split at commas (Vault's comma-string-list); else it is one element. */
-/* At most 4096 items. */
+/* comma: a string is split at commas (Vault's comma-string-list); else it is one element. At most 4096
+ * items. */
 enum kt_kind request_list(struct request *req, const char *name, bool comma,
                           struct string_list *ret, struct kt_err *err);
 enum kt_kind request_int_list(struct request *req, const char *name, int64_t **ret, size_t *ret_n,

@@ -7,7 +7,8 @@
  * Version (suffix u32be slot), format 1: u8 format ‖ nonce24 ‖ ciphertext ‖ tag16 under the
  * version's own key, XChaCha20-Poly1305, AAD = the store key; plaintext u32 length ‖ JSON text ‖
  * zeroes to a multiple of 64. A new version takes the slot of the one that it pushes out: the record is
- * overwritten where it stands, and a commit touches a page less of the store. That key stands in the metadata alone: without it the version is gone.
+ * overwritten where it stands, and a commit touches a page less of the store. That key stands in the
+ * metadata alone: without it the version is gone.
  * Name: u8 format ‖ field name ("c" or "b/"). Sealed by the barrier.
  * Mount settings: u8 format ‖ u32 max versions ‖ u8 cas required ‖ i64 delete after. */
 #pragma once

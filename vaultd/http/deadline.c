@@ -225,13 +225,6 @@ static void shut(struct conn *conn)
     (void)shutdown(conn->fd, SHUT_RDWR); /* fails only when the peer was faster */
 }
 
-void conn_shut(struct conn *conn)
-{
-    (void)pthread_mutex_lock(&conn->table->lock);
-    shut(conn);
-    (void)pthread_mutex_unlock(&conn->table->lock);
-}
-
 /* ---- the thread ---- */
 
 static bool is_late(const struct deadlines *table, struct conn *conn, int64_t now_ms)

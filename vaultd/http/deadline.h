@@ -76,7 +76,6 @@ void conn_phase(struct conn *conn, enum conn_phase phase);
 void conn_body(struct conn *conn, uint64_t bytes);
 /* The connection's client proved who it is; the limit per address no longer counts it. */
 void conn_authenticated(struct conn *conn);
-void conn_shut(struct conn *conn);
 
 /* Shuts down the connections on which nothing is being asked; at the end of the process. */
 void deadlines_shut_idle(struct deadlines *table);

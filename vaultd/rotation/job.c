@@ -8,18 +8,6 @@
 
 #define ARENA_MAX ((size_t)512 * 1024)
 
-const char *job_kind_text(enum job_kind kind)
-{
-    static const char *const texts[] = {
-        [JOB_PREFLIGHT] = "preflight", [JOB_APPLY] = "apply",
-        [JOB_VERIFY] = "verify",       [JOB_PROBE] = "probe",
-        [JOB_REVOKE] = "revoke",       [JOB_REVOKE_NEW] = "revoke_new",
-        [JOB_RESTORE] = "restore_old", [JOB_SESSIONS] = "sessions",
-        [JOB_LOOK] = "look",
-        [JOB_CHECK] = "check"};
-    return texts[kind];
-}
-
 struct job *job_new(enum job_kind kind, const unsigned char run[RUN_ID])
 {
     struct job *job = kt_calloc(1, sizeof *job);

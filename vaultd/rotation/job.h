@@ -24,7 +24,6 @@ enum job_kind {
     JOB_LOOK, /* of a frozen run: what would a person find now? */
     JOB_CHECK /* of a target, for a person */
 };
-const char *job_kind_text(enum job_kind kind);
 
 enum job_rule {
     PART_ALWAYS,

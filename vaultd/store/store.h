@@ -24,7 +24,6 @@
 #define STORE_BATCH_BYTES 1048576u                          /* keys + values */
 #define STORE_VALUE_MAX   (STORE_BATCH_BYTES - 4096u)
 #define STORE_OUTCOME_MAX 4096u                             /* one batch_outcome() record */
-#define STORE_SNAPSHOT_MS 50                                /* longest a snapshot may live */
 
 struct store;
 struct snapshot;
