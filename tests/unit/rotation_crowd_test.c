@@ -359,6 +359,36 @@ static void forgets_what_was_restored(void **state)
     scene_end(s);
 }
 
+static void forget_both(struct scene *s)
+{
+    (void)pthread_mutex_lock(&s->sim.lock);
+    sim_account(&s->sim, "app_a")->verifier[0] = '\0';
+    sim_account(&s->sim, "app_b")->verifier[0] = '\0';
+    (void)pthread_mutex_unlock(&s->sim.lock);
+}
+
+/* It was refused for a while what everybody had: no line of the report says otherwise. */
+static void says_who_was_cut_off(void **state)
+{
+    struct scene *s = scene(*state);
+    register_agent(s, "h1");
+    rotate(s);
+    soon(s, "acking");
+    forget_both(s);
+    read_version(s, 2);
+    assert_int_equal(report(s, "h1", 2, "unhealthy"), 200);
+    for (int i = 0; i < 5000 && sim_ops(&s->sim, DRIVER_APPLY) < 2; i++)
+        pause_ms(1);
+    soon(s, "acking");
+    cancel(s, 200);
+    soon(s, "rolling_back");
+    assert_int_equal(report(s, "h1", 1, "healthy"), 200);
+    ends_back(s);
+    says(s, "For a while the target refused both");
+    assert_false(test_vault_said(s->vault, "obody was cut off"));
+    scene_end(s);
+}
+
 /* Else what is due by then would wake the thread without end. */
 static void distrusted_clock_wakes_nobody(void **state)
 {
@@ -394,6 +424,7 @@ int main(void)
         BOTH(not_heard_of_any_more),
         BOTH(heard_of),
         IN_PLACE(forgets_what_was_restored),
+        ALTERNATE(says_who_was_cut_off),
         cmocka_unit_test(distrusted_clock_wakes_nobody),
     };
     kt_log_set_level(KT_LOG_ERROR);

@@ -90,7 +90,7 @@ static const char *const state_forms[RUN_STATE_COUNT] = {
     [RUN_REVOKING] = "ending version {old} at the target",
     [RUN_CONFIRMING] = "proving that version {old} is dead and version {new} works",
     [RUN_DONE] = "version {new} is in use, version {old} is refused",
-    [RUN_ROLLED_BACK] = "version {old} is in use, version {new} is dead; nobody was cut off",
+    [RUN_ROLLED_BACK] = "version {old} is in use, version {new} is dead",
     [RUN_CANCELLED] = "nothing was changed",
     [RUN_FROZEN] = "a person has to look",
 };
