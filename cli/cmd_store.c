@@ -73,8 +73,9 @@ int cmd_operator_storage(struct cli *cli)
     storage_table(cli, reply.data);
     int64_t file = number_of(reply.data, "bytes_file");
     if (number_of(reply.data, "bytes_free") > file / 2 && file > (int64_t)256 * 1024 * 1024)
-        cli_note(cli, "note   writes take free pages first; to give them back to the disk: secretctl "
-                      "operator compact");
+        cli_note(cli,
+                 "note   writes take free pages first; to give them back to the disk: secretctl "
+                 "operator compact");
     return CLI_DONE;
 }
 
@@ -232,11 +233,13 @@ int cmd_operator_compact(struct cli *cli)
 
 static void say_reencrypted(struct cli *cli, struct kt_json data)
 {
-    cli_success(cli, "everything is sealed under term %jd or later, %jd entries anew; older keys are "
-                     "destroyed",
+    cli_success(cli,
+                "everything is sealed under term %jd or later, %jd entries anew; older keys are "
+                "destroyed",
                 (intmax_t)number_of(data, "oldest_term"), (intmax_t)number_of(data, "rewritten"));
-    cli_note(cli, "next   the file's free pages still hold what was there before: secretctl operator "
-                  "compact");
+    cli_note(cli,
+             "next   the file's free pages still hold what was there before: secretctl operator "
+             "compact");
 }
 
 int cmd_operator_reencrypt(struct cli *cli)
