@@ -263,10 +263,14 @@ def burn_cost(bare, rate):
 
 
 def tails_row(what, disturbed, control, burnt):
-    ratios = [d / c for d, c in zip(disturbed, control)]
+    """No verdict where the control burnt another processor time than it should: on a busy machine a
+    request does not cost twice the same."""
+    ratios, share = [d / c for d, c in zip(disturbed, control)], statistics.median(burnt)
+    fair = 0.85 <= share <= 1.15
     row(what, "%.2f ms" % (statistics.median(disturbed) / 1000),
-        "control %.2f ms" % (statistics.median(control) / 1000), statistics.median(ratios), 3.0,
-        least=False, note="%s, the control burnt %.2f of it" % (spread(ratios), statistics.median(burnt)))
+        "control %.2f ms" % (statistics.median(control) / 1000), statistics.median(ratios),
+        3.0 if fair else None, least=False,
+        note="%s, the control burnt %.2f of it%s" % (spread(ratios), share, "" if fair else ": no verdict"))
 
 
 # ---- the fixed control ----

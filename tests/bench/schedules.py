@@ -8,7 +8,7 @@ from common import QUICK, bar_row, fill, load, ready, row, tails, tails_row, wai
 
 BURST = 2000 if QUICK else 10000
 GROUPS = 1 if QUICK else 3
-GAP_S = 30
+GAP_S = 40
 
 
 def next_due():
