@@ -73,7 +73,7 @@ static enum kt_kind put_secret(struct request *req, const char *name, uint64_t b
                                   (int)(bytes > 40 ? bytes - 35 : 5), 7);
     if (value == NULL)
         return kt_fail(err, KT_NO_MEMORY, "making %s", name);
-    return kv_write(req->core, mount, req->snapshot, &req->arena, request_batch(req), path, kv,
+    return kv_write(req->core, mount, req->snapshot, request_batch(req), path, kv,
                     kt_str(value), KV_CURRENT, req->now_ms, err);
 }
 

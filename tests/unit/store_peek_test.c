@@ -150,7 +150,7 @@ static void write_versions(const struct fixture *f)
     struct kv_secret *secret = NULL;
     struct batch *batch = batch_new();
     assert_int_equal(kv_load(&core, &mount, snapshot, &arena, "a/b", &secret, &err), KT_NOT_FOUND);
-    assert_int_equal(kv_write(&core, &mount, snapshot, &arena, batch, "a/b", secret,
+    assert_int_equal(kv_write(&core, &mount, snapshot, batch, "a/b", secret,
                               kt_str("{\"p\":\"one\"}"), KV_CURRENT, 1000, &err),
                      KT_OK);
     snapshot_end(snapshot);

@@ -171,11 +171,9 @@ int64_t kv_deletion_time(const struct kv_secret *secret, const struct kv_setting
 }
 
 enum kt_kind kv_write(struct core *core, const struct mount *mount, struct snapshot *snapshot,
-                      struct kt_arena *arena, struct batch *batch, const char *path,
-                      struct kv_secret *secret, struct kt_bytes data, enum kv_stage stage,
-                      int64_t now_ms, struct kt_err *err)
+                      struct batch *batch, const char *path, struct kv_secret *secret,
+                      struct kt_bytes data, enum kv_stage stage, int64_t now_ms, struct kt_err *err)
 {
-    (void)arena;
     if (data.len > KV_DATA_MAX) {
         (void)kt_fail(err, KT_INVALID, "the secret is larger than %zu KiB", KV_DATA_MAX / 1024);
         kt_hint(err, "keep the file elsewhere, and the key that opens it here");

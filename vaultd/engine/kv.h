@@ -50,9 +50,9 @@ enum kv_stage { KV_CURRENT, KV_PENDING };
 /* Adds version newest+1 with this data to batch (and to *secret), on condition that the secret is
  * still as loaded. KV_PENDING leaves current where it is. Prunes by the mount's and key's limits. */
 enum kt_kind kv_write(struct core *core, const struct mount *mount, struct snapshot *snapshot,
-                      struct kt_arena *arena, struct batch *batch, const char *path,
-                      struct kv_secret *secret, struct kt_bytes data, enum kv_stage stage,
-                      int64_t now_ms, struct kt_err *err) KT_MUST_CHECK;
+                      struct batch *batch, const char *path, struct kv_secret *secret,
+                      struct kt_bytes data, enum kv_stage stage, int64_t now_ms,
+                      struct kt_err *err) KT_MUST_CHECK;
 /* When a version that is made or undeleted now deletes itself; 0: never. */
 struct kv_settings;
 int64_t kv_deletion_time(const struct kv_secret *secret, const struct kv_settings *settings,

@@ -230,7 +230,7 @@ static enum kt_kind store_version(struct request *req, struct kv_secret *secret,
     struct batch *batch = request_batch(req);
     if (batch == NULL)
         return kt_fail(err, KT_NO_MEMORY, "writing a secret");
-    enum kt_kind kind = kv_write(req->core, req->mount, req->snapshot, &req->arena, batch,
+    enum kt_kind kind = kv_write(req->core, req->mount, req->snapshot, batch,
                                  request_param(req, "path"), secret, data, KV_CURRENT, req->now_ms,
                                  err);
     if (kind != KT_OK)

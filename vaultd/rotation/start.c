@@ -132,7 +132,7 @@ static enum kt_kind new_value(struct work *w, struct kt_err *err)
     kt_buf_init(&value, VALUE_MAX);
     kind = credential_write(&w->run.settings, json, &made, &value, err);
     if (kind == KT_OK)
-        kind = kv_write(req->core, w->secret.mount, req->snapshot, &req->arena, request_batch(req),
+        kind = kv_write(req->core, w->secret.mount, req->snapshot, request_batch(req),
                         w->secret.path, w->kv, kt_buf_bytes(&value), KV_CURRENT, req->now_ms, err);
     w->run.to = w->kv->newest;
     return kind;

@@ -104,7 +104,7 @@ static enum kt_kind make_value(struct work *w, struct kt_err *err)
     if (kind == KT_OK && batch == NULL)
         kind = kt_fail(err, KT_NO_MEMORY, "storing a new version");
     if (kind == KT_OK)
-        kind = kv_write(req->core, w->secret.mount, req->snapshot, &req->arena, batch,
+        kind = kv_write(req->core, w->secret.mount, req->snapshot, batch,
                         w->secret.path, w->kv, kt_buf_bytes(&value), KV_PENDING, req->now_ms, err);
     if (kind == KT_OK)
         run->to = w->kv->newest;
