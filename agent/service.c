@@ -420,13 +420,18 @@ static void go_back(struct service *service, struct values *tried,
                       baseline);
         }
     struct health_result old = run_with(service, service->values, baseline);
-    for (size_t i = 0; i < tried->n; i++)
-        if (tried->at[i].version != service->values->at[i].version)
-            (void)say(service, i, service->values->at[i].version,
-                      old.healthy ? "rolled_back" : "unhealthy",
-                      old.healthy ? failed->detail
-                                  : "neither the new nor the old version is healthy",
-                      &old, baseline);
+    const char *state = old.healthy ? "rolled_back" : "unhealthy";
+    const char *why =
+        old.healthy ? failed->detail : "neither the new nor the old version is healthy";
+    for (size_t i = 0; i < tried->n; i++) {
+        uint64_t version = service->values->at[i].version;
+        if (tried->at[i].version == version)
+            continue;
+        if (service->unreported[i] != NULL) /* the new one's word; both are said again, in order */
+            remember(service, i, state, why, true);
+        else
+            (void)say(service, i, version, state, why, &old, baseline);
+    }
     kt_log(KT_LOG_WARNING, "went-back", "service=%s healthy=%s why=\"%.150s\"",
            service->config->service, old.healthy ? "yes" : "no", failed->detail);
 }

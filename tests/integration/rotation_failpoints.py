@@ -22,6 +22,7 @@ from rotation import Lock, Scene, fault_programs, make_postgres, story, together
 
 BOTH = ("alternate", "in-place")
 ALTERNATE = ("alternate",)
+IN_PLACE = ("in-place",)
 numbers = itertools.count(1)
 
 
@@ -200,6 +201,33 @@ def unhealthy(pg, strategy):
         equal(secret.stored()["current"], run["from"], "the version that is current")
         os.unlink(case.agent.path("broken"))
         case.ended(secret.rotate(), "done")
+
+
+def word_lost(pg, strategy):
+    """vaultd is dead while the agent finds the new version unhealthy, and back when it finds the old one
+    so, too, which the target does not accept any more: both are said then, and the run need not wait for
+    its ack_timeout."""
+    with Case(pg, strategy) as case:
+        secret = case.begin()
+        agent = case.agent
+        with open(agent.path("health")) as f:
+            check = f.read()
+        agent.write("health", """#!/bin/sh
+cd {0} || exit 3
+stay() {{ touch at-$1; while [ ! -e pass-$1 ]; do sleep 0.05; done; }}
+[ "$(cat version)" -gt 1 ] && {{ stay new; exit 1; }}
+[ -e at-new ] && stay old
+""".format(agent.folder) + check.split("\n", 1)[1], 0o700)
+        with case.scene.watch(secret):
+            run_id = secret.rotate()
+            wait_for("the new version's check", lambda: os.path.exists(agent.path("at-new")))
+            case.scene.vault.kill()
+            agent.write("pass-new", "")
+            wait_for("the old version's check", lambda: os.path.exists(agent.path("at-old")))
+            case.scene.again()
+            agent.write("pass-old", "")
+            run = case.ended(run_id, "rolled_back")
+        contains(story(run), "neither the new nor the old version is healthy")
 
 
 def target_down(pg, strategy):
@@ -425,6 +453,7 @@ ROWS = [
     ("after verify, before promote: killed", ALTERNATE, killed, "run_verified"),
     ("after promote, before fan-out: killed", BOTH, killed, "run_promoted"),
     ("consumer unhealthy", BOTH, unhealthy),
+    ("consumer unhealthy, and vaultd dead meanwhile", IN_PLACE, word_lost),
     ("after intent to revoke, before send: killed", ALTERNATE, killed, "run_intent_revoke"),
     ("revoke sent, no reply: the answer is lost", ALTERNATE, lost_answer, "run_revoke_sent"),
     ("revoke sent, no reply: cut before the COMMIT", ALTERNATE, cut, REVOKE, False),
