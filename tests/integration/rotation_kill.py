@@ -16,7 +16,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from keyturn import DEADLINE, Report, wait_for  # noqa: E402
+from keyturn import Report, wait_for  # noqa: E402
 from rotation import Scene, story  # noqa: E402
 
 
@@ -48,10 +48,8 @@ class Round:
 class Test:
     def __init__(self, scene):
         self.scene = scene
-        # The word that a version failed may die with vaultd: then the run goes back after this time.
-        silent = {"ack_timeout": "30s"}
-        self.secrets = {"alternate": scene.secret("orders", settings=silent),
-                        "in-place": scene.secret("stock", strategy="in-place", settings=silent)}
+        self.secrets = {"alternate": scene.secret("orders"),
+                        "in-place": scene.secret("stock", strategy="in-place")}
         for secret in self.secrets.values():
             scene.agent(secret)
 
@@ -98,7 +96,7 @@ class Test:
         self.wait_and_cancel(secret, run_id, this)
         states = [s["name"] for s in secret.run(run_id)["steps"] if s["kind"] == "state"]
         self.end_vaultd(this)
-        run = secret.ended(run_id, DEADLINE)
+        run = secret.ended(run_id)
         print("#   %s in %s: %s" % (this, states[-1] if states else "planned", run["state"]),
               flush=True)
         if run["state"] not in this.allowed():
