@@ -14,7 +14,8 @@
 #include "lib/token_file.h"
 #include "lib/write.h"
 
-#define OUT_MAX ((size_t)512 * 1024 * 1024)
+#define LINE_BYTES ((size_t)4096) /* of a message; what is longer is cut */
+#define OUT_MAX    ((size_t)512 * 1024 * 1024)
 
 void cli_init(struct cli *cli)
 {
@@ -36,32 +37,38 @@ void cli_free(struct cli *cli)
 
 /* ---- saying things ---- */
 
+static void write_line(struct cli *cli, const char *text)
+{
+    kt_autobuf struct kt_buf line = {0};
+    kt_buf_init(&line, 4 * LINE_BYTES);
+    output_safe(&line, kt_str(text));
+    kt_buf_add_char(&line, '\n');
+    (void)kt_write_all(cli->err_fd, kt_buf_bytes(&line)); /* nobody is left to tell */
+}
+
 bool cli_flush(struct cli *cli)
 {
     bool complete = kt_buf_ok(&cli->out);
     errno = 0;
     bool written = kt_write_all(cli->out_fd, kt_buf_bytes(&cli->out));
-    int error = errno;
+    char why[LINE_BYTES];
+    (void)snprintf(why, sizeof why, "Error: cannot write the output: %s", kt_errno_text(errno));
     kt_buf_reset(&cli->out);
     if (!complete)
-        cli_note(cli, "Error: not enough memory for the output");
+        write_line(cli, "Error: not enough memory for the output");
     else if (!written)
-        cli_note(cli, "Error: cannot write the output: %s", kt_errno_text(error));
+        write_line(cli, why);
     cli->unwritten = cli->unwritten || !complete || !written;
     return complete && written;
 }
 
 KT_PRINTF(2, 0) static void note(struct cli *cli, const char *format, va_list args)
 {
-    char text[4096];
-    kt_autobuf struct kt_buf line = {0};
-    kt_buf_init(&line, 4 * sizeof text);
+    char text[LINE_BYTES];
     if (cli->out.len > 0)
         (void)cli_flush(cli); /* what was said before it is read before it */
     (void)vsnprintf(text, sizeof text, format, args);
-    output_safe(&line, kt_str(text));
-    kt_buf_add_char(&line, '\n');
-    (void)kt_write_all(cli->err_fd, kt_buf_bytes(&line)); /* nobody is left to tell */
+    write_line(cli, text);
 }
 
 void cli_note(struct cli *cli, const char *format, ...)

@@ -450,9 +450,11 @@ def audit_tail():
     contains(good("audit", "tail"), "secret/data/tailed")
     for _ in range(12):  # what asks for the log fills it
         good("audit", "tail", "-count=1")
-    lines = [json.loads(line) for line in good("audit", "tail", "-count=2", "-o", "json").splitlines()]
-    equal([(r["type"], r["request"]["path"]) for r in lines[-1:]], [("response", "secret/data/tailed")])
-    equal(len(lines), 2)
+    lines = [json.loads(line) for line in good("audit", "tail", "-count=9", "-o", "json").splitlines()]
+    # The vault's own housekeeping may come behind it.
+    equal([(r["type"], r["request"]["path"]) for r in lines if not r["request"]["path"].startswith("sys/")][-1:],
+          [("response", "secret/data/tailed")])
+    equal(len(lines), 9)
     equal(good("audit", "tail", "-count=0"), "")
     lines = good("audit", "tail", "-count=3", "-o", "json", "-all").splitlines()
     equal(len(lines), 3)

@@ -15,6 +15,7 @@
 
 #define ROWS      5u
 #define CALLS_MAX 500u
+#define TRIES 5
 
 #define TARGET                                                                                     \
     "{\"driver\":\"postgresql\",\"host\":\"/run/none\",\"database\":\"d\",\"sslmode\":\"disable\"," \
@@ -66,6 +67,25 @@ static bool whole(const struct walk *walk)
     return true;
 }
 
+/* The status with the n-th call failing; *ret_hits 0: there were not so many. Threads of the vault's own
+ * make calls, too, and may meet the fault in the request's place: then once more. */
+static unsigned with_fault(const struct walk *walk, unsigned long nth, unsigned long *ret_hits)
+{
+    unsigned status = 0;
+    for (unsigned tries = 0; tries < TRIES; tries++) {
+        fault_set(&(struct fault){.kind = FAULT_LIBRARY, .nth = nth});
+        status = test_vault_call(v.vault, walk->method, walk->path, v.root, NULL);
+        *ret_hits = fault_hits();
+        (void)fault_clear();
+        if (status < 500 && (status != 200 || !whole(walk)))
+            fail_msg("call %lu failed: %u %s", nth, status, v.vault->body);
+        (void)fault_vault_mend(&v);
+        if (status >= 500 || *ret_hits == 0)
+            break;
+    }
+    return status;
+}
+
 static void all_rows_or_an_error(void **state)
 {
     const struct walk *walk = *state;
@@ -73,14 +93,8 @@ static void all_rows_or_an_error(void **state)
     need(walk->method, walk->path, NULL);
     assert_true(whole(walk));
     for (unsigned long nth = 1; nth < CALLS_MAX; nth++) {
-        fault_set(&(struct fault){.kind = FAULT_LIBRARY, .nth = nth});
-        unsigned status = test_vault_call(v.vault, walk->method, walk->path, v.root, NULL);
-        unsigned long hits = fault_hits();
-        (void)fault_clear();
-        if (status < 500 && (status != 200 || !whole(walk)))
-            fail_msg("call %lu failed: %u %s", nth, status, v.vault->body);
-        refused += status >= 500;
-        (void)fault_vault_mend(&v);
+        unsigned long hits = 0;
+        refused += with_fault(walk, nth, &hits) >= 500;
         if (hits == 0) {
             assert_in_range(refused, ROWS, nth); /* each step of the walk was one of them */
             return;
