@@ -271,6 +271,43 @@ static void start_and_write(void **state)
     scene_end(s);
 }
 
+/* Of two secrets whose accounts stand in one group, the other one's run starts between this one's look at
+ * the lock and its commit: one of them is turned away, never are both on their way. */
+static enum kt_kind start_beside_a_start(struct request *req, struct kt_err *err)
+{
+    struct beside *beside = req->handler_data;
+    const struct run_wish wish = {.trigger = TRIGGER_OPERATOR, .reason = "", .by = "test"};
+    struct rotation_secret secret;
+    struct run *run = kt_arena_take(&req->arena, sizeof *run);
+    if (run == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "testing");
+    enum kt_kind kind = secret_load(req, SECRET, &secret, err);
+    if (kind == KT_OK)
+        kind = run_start(req, &secret, &wish, run, err);
+    if (beside->tries++ == 0)
+        need(beside->scene, 200, "POST", "rotation/rotate/secret/db/other", "{}");
+    return kind;
+}
+
+static void start_and_start(void **state)
+{
+    struct scene *s = scene(*state);
+    struct beside beside = {.scene = s};
+    struct kt_err err = {0};
+    sim_add(&s->sim, "app_c", "first-password-of-c");
+    sim_add(&s->sim, "app_d", NULL);
+    need(s, 200, "POST", "secret/data/db/other",
+         "{\"data\":{\"username\":\"app_c\",\"password\":\"first-password-of-c\"}}");
+    need(s, 204, "POST", "rotation/secrets/secret/db/other",
+         "{\"target\":\"pg\",\"strategy\":\"alternate\",\"accounts\":[\"app_c\",\"app_d\"],"
+         "\"group\":\"app\"}");
+    assert_int_not_equal(
+        request_internal(s->vault->core, "test/start", start_beside_a_start, &beside, &err), KT_OK);
+    assert_int_equal(beside.tries, 2);
+    assert_non_null(strstr(err.what, "KT-R-003"));
+    scene_end(s);
+}
+
 /* ---- late ---- */
 
 static void poll_watch(struct scene *s)
@@ -420,6 +457,7 @@ int main(void)
         ALTERNATE(many_services),
         ALTERNATE(behind_a_busy_target),
         BOTH(start_and_write),
+        ALTERNATE(start_and_start),
         BOTH(not_heard_of),
         BOTH(not_heard_of_any_more),
         BOTH(heard_of),
