@@ -138,8 +138,9 @@ $(O)/unit/%: EXTRA_LIBS = -lcmocka
 # tests/support/X_wrap.c replaces functions of the whole program: only tests/unit/X_*_test.c get it.
 $(filter $(O)/unit/fault_%,$(UNIT)): $(O)/tests/support/fault_wrap.o
 $(O)/unit/%: $(O)/tests/unit/%.o $(TEST_ARCHIVES); $(link)
-# What it counts.
+# What they count, or meet on its way.
 $(O)/unit/timing_test: LDFLAGS += -Wl,--wrap=snapshot_get,--wrap=kt_aead_seal,--wrap=kt_aead_open,--wrap=seal_record_open
+$(O)/unit/mounts_race_test: LDFLAGS += -Wl,--wrap=mounts_require
 # What a thread can wait for, and the audit log's disk, are the simulation's own.
 $(O)/sim/sim: LDFLAGS += -Wl,@tests/sim/wraps
 $(O)/sim/sim: $(call obj,$(SIM_SRC)) tests/sim/wraps $(TEST_ARCHIVES); $(link)
