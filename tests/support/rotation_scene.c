@@ -13,6 +13,8 @@
 #define STEP_MS 500
 #define LONGEST_MS (25 * 60000)
 
+char scene_alternate[] = "alternate", scene_in_place[] = "in-place";
+
 /* ---- asking ---- */
 
 void need(struct scene *s, unsigned wanted, const char *method, const char *path,

@@ -54,3 +54,9 @@ bool alternates(const struct scene *s);
 void ends_done(struct scene *s);
 void ends_back(struct scene *s);
 void cancel(struct scene *s, unsigned wanted);
+
+/* A row of cmocka's table for each strategy; the test gives its state to scene(). */
+extern char scene_alternate[], scene_in_place[];
+#define ALTERNATE(fn) {#fn " (alternate)", fn, NULL, NULL, scene_alternate}
+#define IN_PLACE(fn)  {#fn " (in-place)", fn, NULL, NULL, scene_in_place}
+#define BOTH(fn)      ALTERNATE(fn), IN_PLACE(fn)

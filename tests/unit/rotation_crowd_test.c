@@ -233,19 +233,27 @@ struct beside {
     uint32_t from;
 };
 
-/* A version is written by hand between a run's look at the secret and its commit. */
-static enum kt_kind start_beside_a_write(struct request *req, struct kt_err *err)
+/* A run into the request's batch. */
+static enum kt_kind begin_run(struct request *req, struct run **ret, struct kt_err *err)
 {
-    struct beside *beside = req->handler_data;
-    struct scene *s = beside->scene;
     const struct run_wish wish = {.trigger = TRIGGER_OPERATOR, .reason = "", .by = "test"};
     struct rotation_secret secret;
-    struct run *run = kt_arena_take(&req->arena, sizeof *run);
+    struct run *run = *ret = kt_arena_take(&req->arena, sizeof *run);
     if (run == NULL)
         return kt_fail(err, KT_NO_MEMORY, "testing");
     enum kt_kind kind = secret_load(req, SECRET, &secret, err);
     if (kind == KT_OK)
         kind = run_start(req, &secret, &wish, run, err);
+    return kind;
+}
+
+/* A version is written by hand between a run's look at the secret and its commit. */
+static enum kt_kind start_beside_a_write(struct request *req, struct kt_err *err)
+{
+    struct beside *beside = req->handler_data;
+    struct scene *s = beside->scene;
+    struct run *run = NULL;
+    enum kt_kind kind = begin_run(req, &run, err);
     if (kind == KT_OK) {
         beside->from = run->from;
         run_id_text(run->id, s->run);
@@ -276,14 +284,8 @@ static void start_and_write(void **state)
 static enum kt_kind start_beside_a_start(struct request *req, struct kt_err *err)
 {
     struct beside *beside = req->handler_data;
-    const struct run_wish wish = {.trigger = TRIGGER_OPERATOR, .reason = "", .by = "test"};
-    struct rotation_secret secret;
-    struct run *run = kt_arena_take(&req->arena, sizeof *run);
-    if (run == NULL)
-        return kt_fail(err, KT_NO_MEMORY, "testing");
-    enum kt_kind kind = secret_load(req, SECRET, &secret, err);
-    if (kind == KT_OK)
-        kind = run_start(req, &secret, &wish, run, err);
+    struct run *run = NULL;
+    enum kt_kind kind = begin_run(req, &run, err);
     if (beside->tries++ == 0)
         need(beside->scene, 200, "POST", "rotation/rotate/secret/db/other", "{}");
     return kind;
@@ -439,14 +441,8 @@ static void distrusted_clock_wakes_nobody(void **state)
     free(rotation);
 }
 
-#define BOTH(fn)                                                                                   \
-    {#fn " (alternate)", fn, NULL, NULL, alternate}, {#fn " (in-place)", fn, NULL, NULL, in_place}
-#define ALTERNATE(fn) {#fn " (alternate)", fn, NULL, NULL, alternate}
-#define IN_PLACE(fn)  {#fn " (in-place)", fn, NULL, NULL, in_place}
-
 int main(void)
 {
-    static char alternate[] = "alternate", in_place[] = "in-place";
     const struct CMUnitTest tests[] = {
         BOTH(long_names),
         ALTERNATE(long_paths),

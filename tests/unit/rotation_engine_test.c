@@ -826,13 +826,8 @@ static void crashes(void **state)
 }
 #endif
 
-#define BOTH(fn)                                                                                   \
-    {#fn " (alternate)", fn, NULL, NULL, alternate}, {#fn " (in-place)", fn, NULL, NULL, in_place}
-#define ALTERNATE(fn) {#fn " (alternate)", fn, NULL, NULL, alternate}
-
 int main(void)
 {
-    static char alternate[] = "alternate", in_place[] = "in-place";
     const struct CMUnitTest tests[] = {
         BOTH(full_run),
         BOTH(without_consumers),

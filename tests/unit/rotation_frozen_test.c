@@ -203,13 +203,8 @@ static void thawed_sets_it_again(void **state)
     scene_end(s);
 }
 
-#define BOTH(fn)                                                                                   \
-    {#fn " (alternate)", fn, NULL, NULL, alternate}, {#fn " (in-place)", fn, NULL, NULL, in_place}
-#define ALTERNATE(fn) {#fn " (alternate)", fn, NULL, NULL, alternate}
-
 int main(void)
 {
-    static char alternate[] = "alternate", in_place[] = "in-place";
     const struct CMUnitTest tests[] = {
         ALTERNATE(frozen_drift),
         BOTH(frozen_admin),
