@@ -42,9 +42,13 @@ static void take_answer(struct world *world, struct ask *ask, struct request *re
 static void pass(struct world *world, struct ask *ask, struct request *req, struct carrier *carrier)
 {
     ask->begun_wall_ms = sched_wall_ms();
-    for (;;) {
+    for (bool first = true;; first = false) {
+        int64_t last_look_ms = req->now_ms;
         tokens_before_pass(world, ask);
-        if (pipeline_run(req) != PIPELINE_WAIT)
+        enum pipeline_state state = pipeline_run(req);
+        if (req->now_ms != last_look_ms)
+            tokens_looked_at(ask, first);
+        if (state != PIPELINE_WAIT)
             break;
         while (!carrier->ready)
             sched_wait(carrier, INT64_MAX);

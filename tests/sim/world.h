@@ -121,7 +121,7 @@ struct ask {
     bool effect;  /* it changed something, and the vault said so */
     char id[40];
     int token_number; /* tokens.c's: of the model; and what was sure of it before the last look */
-    bool passed, token_dead, token_alive;
+    bool passed, token_dead, token_dead_now, token_alive;
     int64_t begun_wall_ms, ended_wall_ms;
     char answer[ASK_BODY];
 };
