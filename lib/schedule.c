@@ -40,8 +40,9 @@ struct kt_opening kt_schedule_opening(const struct kt_schedule *schedule, int64_
     int64_t length_min = (int64_t)window->to_min - window->from_min;
     if (length_min <= 0)
         length_min += DAY_MIN;
-    /* Two days back, a week on, and a day or two that a place may have left out. */
-    for (int64_t last = days + 14; days < last; days++) {
+    /* From two days back to a week on; a week more, as the one weekday may lie in a gap; and a day or
+     * two that a place may have left out. */
+    for (int64_t last = days + 21; days < last; days++) {
         if (!((window->weekdays >> (((days % 7) + 7 + 4) % 7)) & 1))
             continue;
         int64_t from_s = days * DAY_S + (int64_t)window->from_min * 60;
