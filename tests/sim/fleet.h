@@ -44,11 +44,11 @@ struct fleet_model {
     struct agent agents[AGENTS];
     bool has_agent_policy, has_target, has_token[AGENTS], has_secret[SECRETS],
         has_rotation[SECRETS];
-    int64_t down_until_ns; /* the target */
-    int64_t applied_ns;    /* the last change, if it set a password; 0: it did not */
-    int64_t forgets_ns;    /* not before that does it forget again */
-    bool lost;             /* it forgot that, as with synchronous_commit = off and a crash */
-    bool calm;             /* everybody is well */
+    int64_t down_until_ns;   /* the target */
+    int64_t applied_wall_ms; /* the last change, if it set a password; 0: it did not */
+    int64_t forgets_ns;      /* not before that does it forget again */
+    bool lost;               /* it forgot that, as with synchronous_commit = off and a crash */
+    bool calm;               /* everybody is well */
     unsigned rotations;
 };
 

@@ -108,12 +108,13 @@ void fleet_look(struct world *world, const char *when)
 void fleet_forget(struct world *world)
 {
     struct fleet_model *fleet = world->fleet;
-    if (fleet->applied_ns == 0 || sched_now_ns() - fleet->applied_ns > 1000 * MS ||
+    /* By the wall's clock: the target goes on, and makes it durable, while the vault is down. */
+    if (fleet->applied_wall_ms == 0 || sched_wall_ms() - fleet->applied_wall_ms > 1000 ||
         sched_now_ns() < fleet->forgets_ns)
         return;
     fleet->forgets_ns = sched_now_ns() + 60000 * MS; /* twice in one run is for a person */
     sim_lose_last(&fleet->target);
-    fleet->applied_ns = 0;
+    fleet->applied_wall_ms = 0;
     fleet->lost = true;
     /* Who logged in with it is cut off by the target, and has to be told by the vault. */
     for (unsigned i = 0; i < AGENTS; i++)
@@ -174,8 +175,8 @@ static enum kt_kind run(void *arg, const struct driver_step *step, struct driver
               step->account == NULL ? "" : step->account, kt_driver_class_text(ret->class),
               ret->text);
     if (changes) {
-        fleet->applied_ns =
-            place == PLACE_APPLY_BEFORE && ret->class == DRIVER_OK ? sched_now_ns() : 0;
+        fleet->applied_wall_ms =
+            place == PLACE_APPLY_BEFORE && ret->class == DRIVER_OK ? sched_wall_ms() : 0;
         fleet_look(world, kt_driver_op_text(step->op));
         world_place(world, (enum place)(place + 1));
     }
