@@ -45,6 +45,8 @@ OPT_fuzz    := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-
   -DFUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
 OPT_coverage := -O1 -g -fsanitize=fuzzer-no-link -fprofile-instr-generate -fcoverage-mapping \
   -DFUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
+# Which test goes through which line (tests/mutation/run).
+OPT_lines := -O0 -g -fprofile-instr-generate -fcoverage-mapping -mllvm -runtime-counter-relocation
 # A sanitiser's own code raises frame sizes and hides what flow analysis would need.
 SOFT_asan   := -Wno-stack-usage -Wno-null-dereference
 SOFT_tsan   := -Wno-stack-usage -Wno-null-dereference
