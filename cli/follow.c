@@ -10,6 +10,7 @@
 #include "cli/output.h"
 #include "cli/run_view.h"
 #include "lib/clock.h"
+#include "lib/timespec.h"
 
 #define WAIT_S      30u
 #define WAIT_MORE_S 15u
@@ -77,7 +78,7 @@ static void show(struct follower *follower)
 
 static void pause_ms(int64_t ms)
 {
-    struct timespec left = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+    struct timespec left = kt_timespec_of_ms(ms);
     while (nanosleep(&left, &left) != 0)
         continue;
 }

@@ -3,11 +3,13 @@
 #include <string.h>
 #include <time.h>
 
+#include "lib/timespec.h"
+
 static int64_t read_clock(clockid_t id)
 {
     struct timespec now = {0};
     (void)clock_gettime(id, &now);  /* cannot fail for these two clocks */
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    return kt_timespec_ms(&now);
 }
 
 static int64_t system_wall(void *arg)

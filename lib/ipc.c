@@ -4,21 +4,14 @@
 #include <errno.h>
 #include <poll.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include "lib/assert.h"
 #include "lib/cleanup.h"
-
-static int64_t now_ms(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail with this clock */
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
+#include "lib/timespec.h"
 
 int64_t kt_ipc_deadline(uint32_t timeout_ms)
 {
-    return now_ms() + timeout_ms;
+    return kt_timespec_mono_ms() + timeout_ms;
 }
 
 enum kt_kind kt_ipc_pair(int ret[2], struct kt_err *err)
@@ -33,7 +26,7 @@ static enum kt_kind wait_for(int fd, short events, int64_t deadline, struct kt_e
     for (;;) {
         int timeout = -1;
         if (deadline != KT_IPC_FOREVER) {
-            int64_t left = deadline - now_ms();
+            int64_t left = deadline - kt_timespec_mono_ms();
             if (left < 0)
                 left = 0;
             timeout = left > INT32_MAX ? INT32_MAX : (int)left;

@@ -15,6 +15,7 @@
 #include "lib/driver/pg_inspect.h"
 #include "lib/driver/pg_session.h"
 #include "lib/ipc.h"
+#include "lib/timespec.h"
 
 #define APPLICATION  "keyturn"
 #define PROBE        "keyturn-probe"
@@ -239,7 +240,7 @@ static bool retire(struct change *c)
 
 static void pause_ms(uint32_t ms)
 {
-    struct timespec left = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
+    struct timespec left = kt_timespec_of_ms(ms);
     while (nanosleep(&left, &left) != 0)
         continue;
 }

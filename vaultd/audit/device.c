@@ -11,6 +11,7 @@
 #include "lib/failpoint.h"
 #include "lib/log.h"
 #include "lib/num.h"
+#include "lib/timespec.h"
 
 #define FILL_BYTES    ((size_t)64 * 1024)   /* of lines at a time */
 #define FILL_CHUNK    ((size_t)16 * 1024)   /* read from the log at a time */
@@ -56,29 +57,21 @@ static const struct audit_device_type *const types[] = {&audit_device_file};
 
 /* ---- time ---- */
 
-static int64_t now_ms(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 int64_t audit_device_deadline_ms(const struct audit_device *device)
 {
-    return now_ms() + device->timeout_ms;
+    return kt_timespec_mono_ms() + device->timeout_ms;
 }
 
 /* False: that time is over. The lock is held. */
 static bool wait_done(struct audit_device *device, int64_t deadline_ms)
 {
-    const struct timespec until = {.tv_sec = deadline_ms / 1000,
-                                   .tv_nsec = deadline_ms % 1000 * 1000000};
+    const struct timespec until = kt_timespec_of_ms(deadline_ms);
     return pthread_cond_timedwait(&device->done, &device->lock, &until) == 0;
 }
 
 static bool hangs(const struct audit_device *device)
 {
-    return device->call_since_ms != 0 && now_ms() - device->call_since_ms >= device->timeout_ms;
+    return device->call_since_ms != 0 && kt_timespec_mono_ms() - device->call_since_ms >= device->timeout_ms;
 }
 
 /* ---- failing; the lock is held ---- */
@@ -118,7 +111,7 @@ static void works_again(struct audit_device *device)
 static void call_begins(struct audit_device *device)
 {
     (void)pthread_mutex_lock(&device->lock);
-    device->call_since_ms = now_ms();
+    device->call_since_ms = kt_timespec_mono_ms();
     (void)pthread_mutex_unlock(&device->lock);
 }
 
@@ -403,14 +396,14 @@ static void *run(void *arg)
         device->working = true;
         (void)pthread_mutex_unlock(&device->lock);
         struct kt_err err = {0};
-        int64_t begun_ms = now_ms();
+        int64_t begun_ms = kt_timespec_mono_ms();
         enum kt_kind kind = worthwhile(device, asked) ? work(device, asked, &err) : KT_OK;
         bool tried = kind != KT_OK || device->place.fd >= 0;
         if (kind != KT_OK && device->place.fd >= 0)
             close_place(device);
         (void)pthread_mutex_lock(&device->lock);
         if (tried)
-            round_ended(device, kind, &err, now_ms() - begun_ms);
+            round_ended(device, kind, &err, kt_timespec_mono_ms() - begun_ms);
         device->working = false;
         device->rounds++;
         (void)pthread_cond_broadcast(&device->done);

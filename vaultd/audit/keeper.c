@@ -6,6 +6,7 @@
 #include "lib/assert.h"
 #include "lib/cleanup.h"
 #include "lib/log.h"
+#include "lib/timespec.h"
 #include "vaultd/audit/own.h"
 
 enum kt_kind audit_sync_now(struct audit *audit, struct audit_synced *ret, struct kt_err *err)
@@ -112,17 +113,10 @@ void audit_keeper_wake(struct audit *audit)
     (void)pthread_mutex_unlock(&audit->lock);
 }
 
-static int64_t mono_ms(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* Waits until that time or until somebody wants something. False: stop. */
 static bool wait_until(struct audit *audit, int64_t due_ms)
 {
-    struct timespec due = {.tv_sec = due_ms / 1000, .tv_nsec = due_ms % 1000 * 1000000};
+    struct timespec due = kt_timespec_of_ms(due_ms);
     (void)pthread_mutex_lock(&audit->lock);
     int waited = 0;
     while (!audit->stop && !audit->woken && waited == 0)
@@ -150,8 +144,8 @@ static void *keep(void *arg)
 {
     struct audit *audit = KT_OBJECT(struct audit, arg, AUDIT_MAGIC);
     struct said sync_said = {false}, segment_said = {false}, checkpoint_said = {false};
-    int64_t sync_due = mono_ms() + audit->sync_ms,
-            checkpoint_due = mono_ms() + audit->checkpoint_ms;
+    int64_t sync_due = kt_timespec_mono_ms() + audit->sync_ms,
+            checkpoint_due = kt_timespec_mono_ms() + audit->checkpoint_ms;
     while (wait_until(audit, sync_due < checkpoint_due ? sync_due : checkpoint_due)) {
         struct kt_err err = {0};
         struct audit_synced synced;
@@ -160,7 +154,7 @@ static void *keep(void *arg)
                                    ? audit_log_prepare(audit->log, &err)
                                    : KT_OK;
         say(&segment_said, "audit-log-full", segment, &err);
-        bool tick = mono_ms() >= sync_due;
+        bool tick = kt_timespec_mono_ms() >= sync_due;
         if (audit->n_devices > 0)
             audit_devices_ask(audit->devices, tick ? DEVICE_FILL | DEVICE_LOOK : DEVICE_FILL);
         if (tick) {
@@ -168,12 +162,12 @@ static void *keep(void *arg)
             if (kind != KT_OK && !sync_said.failing && audit->broken != NULL)
                 audit->broken(audit->broken_arg, err.what);
             say(&sync_said, "audit-log-sync", kind, &err);
-            sync_due = mono_ms() + audit->sync_ms;
+            sync_due = kt_timespec_mono_ms() + audit->sync_ms;
         }
-        if (mono_ms() >= checkpoint_due) {
+        if (kt_timespec_mono_ms() >= checkpoint_due) {
             say(&checkpoint_said, "audit-log-checkpoint", audit_checkpoint_now(audit, NULL, &err),
                 &err);
-            checkpoint_due = mono_ms() + audit->checkpoint_ms;
+            checkpoint_due = kt_timespec_mono_ms() + audit->checkpoint_ms;
         }
     }
     return NULL;

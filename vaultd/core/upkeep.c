@@ -6,6 +6,7 @@
 
 #include "lib/failpoint.h"
 #include "lib/log.h"
+#include "lib/timespec.h"
 #include "vaultd/core/reencrypt.h"
 
 #define AGAIN_MS      50    /* somebody else was first, or the store has much to do */
@@ -84,12 +85,7 @@ static int64_t reencrypt(struct upkeep *upkeep)
 /* With the lock held. */
 static void wait_for(struct upkeep *upkeep, int64_t ms)
 {
-    struct timespec until;
-    (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += ms / 1000;
-    until.tv_nsec += ms % 1000 * 1000000;
-    until.tv_sec += until.tv_nsec / 1000000000;
-    until.tv_nsec %= 1000000000;
+    struct timespec until = kt_timespec_in_ns(ms < 0 ? 0 : ms * KT_NS_PER_MS);
     int rc = 0;
     while (!upkeep->stopping && !upkeep->woken && rc == 0)
         rc = ms < 0 ? pthread_cond_wait(&upkeep->wake, &upkeep->lock)

@@ -7,6 +7,7 @@
 
 #include "lib/assert.h"
 #include "lib/failpoint.h"
+#include "lib/timespec.h"
 
 #define PAUSE_NS      20000000 /* 20 ms */
 #define PAUSE_MORE_NS 50000   /* for each that waits: 10,000 are looked at twice a second */
@@ -116,14 +117,7 @@ static void sleep_until(struct wait_clock *waits, int64_t at_ms)
         return;
     if (waits->clock != &kt_system_clock && left > 100)
         left = 100;
-    struct timespec until;
-    (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += left / 1000;
-    until.tv_nsec += (left % 1000) * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_nsec -= 1000000000;
-        until.tv_sec++;
-    }
+    struct timespec until = kt_timespec_in_ns(left * KT_NS_PER_MS);
     (void)pthread_cond_timedwait(&waits->changed, &waits->lock, &until);
 }
 
@@ -132,12 +126,8 @@ static void sleep_until(struct wait_clock *waits, int64_t at_ms)
  * one: after each look there is a pause, the longer the more of them there are. The lock is held. */
 static void pause_briefly(struct wait_clock *waits)
 {
-    struct timespec until;
-    (void)clock_gettime(CLOCK_MONOTONIC, &until);
     int64_t pause = PAUSE_NS + (int64_t)waits->count * PAUSE_MORE_NS;
-    until.tv_nsec += (long)(pause < PAUSE_MOST_NS ? pause : PAUSE_MOST_NS);
-    until.tv_sec += until.tv_nsec / 1000000000;
-    until.tv_nsec %= 1000000000;
+    struct timespec until = kt_timespec_in_ns(pause < PAUSE_MOST_NS ? pause : PAUSE_MOST_NS);
     while (!waits->stopping &&
            pthread_cond_timedwait(&waits->changed, &waits->lock, &until) != ETIMEDOUT)
         continue;

@@ -10,6 +10,7 @@
 #include "lib/assert.h"
 #include "lib/failpoint.h"
 #include "lib/random.h"
+#include "lib/timespec.h"
 
 #define BUCKETS     4096u
 #define TICK_MS_MAX 200
@@ -307,11 +308,7 @@ static void *run(void *arg)
         int64_t now_ms = kt_mono_ms(table->clock);
         atomic_store_explicit(&table->now_ms, now_ms, memory_order_relaxed);
         look(table, now_ms);
-        struct timespec until;
-        (void)clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_nsec += (long)crowded_ms(table, tick) * 1000000L;
-        until.tv_sec += until.tv_nsec / 1000000000L;
-        until.tv_nsec %= 1000000000L;
+        struct timespec until = kt_timespec_in_ns(crowded_ms(table, tick) * KT_NS_PER_MS);
         (void)pthread_cond_timedwait(&table->wake, &table->lock, &until);
     }
     (void)pthread_mutex_unlock(&table->lock);

@@ -10,6 +10,7 @@
 #include "lib/assert.h"
 #include "lib/failpoint.h"
 #include "lib/random.h"
+#include "lib/timespec.h"
 #include "vaultd/store/fold.h"
 #include "vaultd/store/tree.h"
 
@@ -204,7 +205,7 @@ static void fold_abort(struct engine *engine)
 
 static void wait_ms(int64_t ms)
 {
-    struct timespec left = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+    struct timespec left = kt_timespec_of_ms(ms);
     while (ms > 0 && nanosleep(&left, &left) != 0)
         ;
 }

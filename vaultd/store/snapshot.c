@@ -7,6 +7,7 @@
 
 #include "lib/assert.h"
 #include "lib/failpoint.h"
+#include "lib/timespec.h"
 #include "vaultd/store/fold.h"
 
 struct snapshot *store_snapshots_new(struct engine *engine)
@@ -68,7 +69,7 @@ static int64_t about_now_ms(void)
 {
     struct timespec now = {0};
     (void)clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    return kt_timespec_ms(&now);
 }
 
 int64_t store_snapshots_oldest_ms(const struct snapshot *snapshots)
