@@ -191,6 +191,72 @@ static void cubbyholes_are_cleared(void **state)
     assert_same(&before, &after);
 }
 
+/* ---- what cannot be done ---- */
+
+/* A row as nobody of this version writes it: what is handed over is its key and what is sealed in it. */
+struct odd_row {
+    struct kt_bytes key, plain;
+    bool sealed;
+};
+
+static enum kt_kind put_odd_row(struct request *req, struct kt_err *err)
+{
+    const struct odd_row *row = req->handler_data;
+    struct batch *batch = request_batch(req);
+    assert_non_null(batch);
+    if (row->sealed)
+        return barrier_put(req->core->barrier, batch, row->key, row->plain, err);
+    batch_put(batch, row->key, row->plain);
+    return KT_OK;
+}
+
+static void put(struct test_vault *vault, const struct odd_row *row)
+{
+    assert_int_equal(request_internal(vault->core, "test/row", put_odd_row, (void *)(uintptr_t)row, NULL),
+                     KT_OK);
+}
+
+/* It stays where it is, before all others: they end all the same, and then the housekeeper rests. */
+static void a_row_that_does_not_open_is_passed(void **state)
+{
+    struct test_vault *vault = *state;
+    static const unsigned char key[25] = {TABLE_TOKEN_DUE, 0, 0, 0, 0, 0, 0, 0, 1};
+    put(vault, &(const struct odd_row){kt_bytes(key, sizeof key), kt_str("damaged"), false});
+    struct counts before = count(vault);
+    char token[256];
+    make_token(vault, NULL, "{\"ttl\":\"1m\"}", token, sizeof token);
+    vault->now_ms += 61000;
+    (void)tidy(vault);
+    struct counts after = count(vault);
+    assert_same(&before, &after);
+    assert_int_equal(tidy(vault), 1);
+}
+
+/* A job that cannot be done is told, but not before all that can be done is; and it is not lost. */
+static void a_newer_vaults_job_is_told(void **state)
+{
+    struct test_vault *vault = *state;
+    static const unsigned char key[1 + JOB_ID] = {TABLE_JOB};
+    static const unsigned char kind_99[2] = {1, 99};
+    struct counts before = count(vault);
+    char token[256];
+    make_token(vault, NULL, "{}", token, sizeof token);
+    expect(vault, token, "POST", "cubbyhole/a", "{\"k\":\"v\"}", 204);
+    put(vault, &(const struct odd_row){kt_bytes(key, sizeof key), kt_bytes(kind_99, 2), true});
+    expect(vault, token, "POST", "auth/token/revoke-self", NULL, 204);
+    struct kt_err err = {0};
+    enum kt_kind kind = KT_OK;
+    bool more = true;
+    for (unsigned i = 0; i < 100 && more; i++)
+        kind = jobs_run(vault->core, &more, &err);
+    assert_int_equal(kind, KT_CORRUPT);
+    assert_non_null(strstr(err.what, "a job of kind 99 cannot be done"));
+    assert_non_null(strstr(err.hint, "newer vaultd"));
+    assert_int_equal(rows(vault, TABLE_JOB), 1);
+    struct counts after = count(vault);
+    assert_same(&before, &after);
+}
+
 /* ---- mounts ---- */
 
 static void a_removed_mount_leaves_nothing(void **state)
@@ -282,6 +348,8 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(orphans_live_and_leave_nothing, make, end),
         cmocka_unit_test_setup_teardown(the_last_use_is_the_last, make, end),
         cmocka_unit_test_setup_teardown(cubbyholes_are_cleared, make, end),
+        cmocka_unit_test_setup_teardown(a_row_that_does_not_open_is_passed, make, end),
+        cmocka_unit_test_setup_teardown(a_newer_vaults_job_is_told, make, end),
         cmocka_unit_test_setup_teardown(a_removed_mount_leaves_nothing, make, end),
         cmocka_unit_test_setup_teardown(a_deep_secret_with_many_versions_goes, make, end),
         cmocka_unit_test_setup_teardown(many_versions_are_destroyed_at_once, make, end),
