@@ -1,4 +1,5 @@
-/* Sealing and unsealing under load: every request has an answer, nothing acknowledged is lost. */
+/* Sealing and unsealing under load: every request has an answer, nothing acknowledged is lost. And without
+ * any: nobody waits until the vault would have looked around by itself. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,6 +10,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <poll.h>
 #include <pthread.h>
 
 #include "tests/support/vault.h"
@@ -116,10 +118,41 @@ static void nothing_acknowledged_is_lost(void **state)
     test_vault_free(vault);
 }
 
+/* ---- at rest ---- */
+
+/* Somebody is going to sleep: nothing but a wake helps from here on. */
+static atomic_uint sleeps;
+int __real_poll(struct pollfd *fds, nfds_t n, int timeout_ms);
+int __wrap_poll(struct pollfd *fds, nfds_t n, int timeout_ms);
+int __wrap_poll(struct pollfd *fds, nfds_t n, int timeout_ms)
+{
+    atomic_fetch_add(&sleeps, 1);
+    return __real_poll(fds, n, timeout_ms);
+}
+
+/* Its rotation thread looks around once a day here; on the system's own clock, for on another one it does
+ * so all the time. */
+static void a_sleeping_vault_is_sealed_at_once(void **state)
+{
+    (void)state;
+    struct test_vault *vault = test_vault_new(true);
+    struct core_config config = vault->core->config;
+    config.tick_ms = 24 * 3600 * 1000;
+    core_free(vault->core);
+    assert_int_equal(core_new(&config, vault->store, &kt_system_clock, &vault->core, NULL), KT_OK);
+    unsigned before = atomic_load(&sleeps);
+    test_vault_reseal(vault);
+    while (atomic_load(&sleeps) == before)
+        (void)sched_yield();
+    core_seal(vault->core, "test");
+    test_vault_free(vault);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_acknowledged_is_lost),
+        cmocka_unit_test(a_sleeping_vault_is_sealed_at_once),
     };
     if (argc > 1)
         cmocka_set_test_filter(argv[1]);
