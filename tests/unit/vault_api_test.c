@@ -168,6 +168,8 @@ static const struct scenario scenarios[] = {
     { "POST", "auth/token/create", ROOT, "{\"policies\":[\"default\"],\"meta\":{\"k\":\"v\"}}", 200, "\"metadata\":{\"k\":\"v\"}" },
     { "POST", "auth/token/create", ROOT, "{\"policies\":[\"default\"],\"meta\":\"k=v\"}", 200, "\"metadata\":{\"k\":\"v\"}" },
     { "POST", "auth/token/create", ROOT, "{\"policies\":[\"default\"]}", 200, "\"metadata\":null" },
+    { "POST", "auth/token/create", ROOT, "{\"ttl\":\"5m\",\"num_uses\":3}", 200,
+      "\"lease_duration\":300,\"renewable\":true,\"entity_id\":\"\",\"token_type\":\"service\",\"orphan\":false,\"mfa_requirement\":null,\"num_uses\":3}" },
     { "POST", "auth/token/create", ROOT, "{\"type\":\"bogus\"}", 400, "invalid 'token_type' value" },
     { "POST", "auth/token/create", ROOT, "{\"id\":\"my-id\"}", 200, "\"client_token\":\"my-id\"" },
     { "POST", "auth/token/create", ROOT, "{\"id\":\"my-id\"}", 400, "duplicate" },
