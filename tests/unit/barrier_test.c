@@ -161,6 +161,37 @@ static void racing_init(void **state)
     vault_close(vault);
 }
 
+/* A vault that lost one of its two first records is damaged, not new: the other stays, for what was lost
+ * may be put back. */
+static void init_over_what_is_left(struct kt_bytes lost)
+{
+    struct vault *vault = vault_new();
+    struct barrier *second = NULL;
+    share_bytes shares[5];
+    assert_int_equal(barrier_new(&vault->store, &second, NULL), KT_OK);
+    struct batch *batch = batch_new();
+    assert_int_equal(barrier_init(second, 5, 3, 1, batch, shares, NULL), KT_OK);
+    vault_init(vault);
+    struct record *record = find(&vault->store, lost);
+    assert_non_null(record);
+    size_t key_len = record->key_len;
+    record->key_len = 0;
+    assert_false(commit(&vault->store, batch));
+    barrier_init_done(second, false);
+    barrier_free(second);
+    record->key_len = key_len;
+    vault_unseal(vault, 0, 1, 2);
+    expect_record(vault, "first", "hello");
+    vault_close(vault);
+}
+
+static void init_of_a_damaged_vault(void **state)
+{
+    (void)state;
+    init_over_what_is_left(barrier_seal_key());
+    init_over_what_is_left(barrier_keyring_key());
+}
+
 static void init_not_committed(void **state)
 {
     (void)state;
@@ -648,6 +679,7 @@ int main(void)
         cmocka_unit_test(closed_then_sealed),
         cmocka_unit_test(second_init),
         cmocka_unit_test(racing_init),
+        cmocka_unit_test(init_of_a_damaged_vault),
         cmocka_unit_test(init_not_committed),
         cmocka_unit_test(wrong_share),
         cmocka_unit_test(foreign_share),
