@@ -20,7 +20,9 @@
 
 enum exchange { EXCHANGE_WORKS, EXCHANGE_FAILS, EXCHANGE_DOES_IT_AND_FAILS };
 static enum exchange exchange;
-static char events[64]; /* S: the data folder was synced; R: something of store.compact was removed */
+/* S: the data folder was synced; N: a store's own folder that is not "store" yet; M: one was given that
+ * name; X: by an exchange; R: something of store.compact was removed. */
+static char events[64];
 static size_t n_events;
 static struct stat data_folder;
 
@@ -36,6 +38,8 @@ int renameat2(int old_folder, const char *old_name, int new_folder, const char *
     bool meant = strcmp(new_name, "store") == 0;
     if (!meant || exchange != EXCHANGE_FAILS) {
         int rc = (int)syscall(SYS_renameat2, old_folder, old_name, new_folder, new_name, flags);
+        if (rc == 0 && meant)
+            note('X');
         if (rc != 0 || !meant || exchange == EXCHANGE_WORKS)
             return rc;
     }
@@ -43,11 +47,25 @@ int renameat2(int old_folder, const char *old_name, int new_folder, const char *
     return -1;
 }
 
+int renameat(int old_folder, const char *old_name, int new_folder, const char *new_name)
+{
+    int rc = (int)syscall(SYS_renameat2, old_folder, old_name, new_folder, new_name, 0);
+    if (rc == 0 && strcmp(new_name, "store") == 0)
+        note('M');
+    return rc;
+}
+
 int fsync(int fd)
 {
     struct stat st;
     if (fstat(fd, &st) == 0 && st.st_dev == data_folder.st_dev && st.st_ino == data_folder.st_ino)
         note('S');
+    char self[64], path[256] = "";
+    (void)snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
+    ssize_t len = readlink(self, path, sizeof path - 1);
+    const char *name = len < 0 ? NULL : strrchr(path, '/');
+    if (name != NULL && (strcmp(name, "/store.new") == 0 || strcmp(name, "/store.compact") == 0))
+        note('N');
     return (int)syscall(SYS_fsync, fd);
 }
 
@@ -63,10 +81,17 @@ int unlinkat(int folder, const char *name, int flags)
 
 static struct store_fixture fixture;
 
+static void forget_events(void)
+{
+    memset(events, 0, sizeof events);
+    n_events = 0;
+}
+
 static int set_up(void **state)
 {
     *state = &fixture;
     exchange = EXCHANGE_WORKS;
+    forget_events();
     return fixture_init(&fixture, STORE_LMDB) == 0 ? stat(fixture.folder, &data_folder) : -1;
 }
 
@@ -140,10 +165,23 @@ static void a_leftover_goes_after_the_sync(void **state)
     int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
     assert_true(fd >= 0);
     (void)close(fd);
-    memset(events, 0, sizeof events);
-    n_events = 0;
+    forget_events();
     fixture_reopen(f);
     assert_string_equal(events, "SRR");
+    expect(f, "a", "1");
+}
+
+/* What is in a folder is on the disk before it is "store", by whichever way; what was "store" goes when
+ * the disk knows that it is no more. */
+static void names_follow_what_they_name(void **state)
+{
+    struct store_fixture *f = *state;
+    struct kt_err err;
+    assert_string_equal(events, "NM"); /* of set_up() */
+    assert_int_equal(fixture_put(f, "a", "1"), STORE_OK);
+    forget_events();
+    assert_int_equal(compact(f, &err), KT_OK);
+    assert_non_null(strstr(events, "NXSR")); /* what goes before N is an earlier trial of the exchange */
     expect(f, "a", "1");
 }
 
@@ -155,6 +193,7 @@ int main(void)
         T(one_that_fails_changes_nothing),
         T(one_that_fails_and_is_done_ends_the_store),
         T(a_leftover_goes_after_the_sync),
+        T(names_follow_what_they_name),
     };
     return cmocka_run_group_tests_name("store_exchange", tests, NULL, NULL);
 }

@@ -109,6 +109,21 @@ static void a_lost_fold_may_be_there_or_not(void **state)
     lost_fold(*state, false);
 }
 
+/* What tells one database from another, were their generations the same. */
+static void each_store_has_its_own_history(void **state)
+{
+    (void)state;
+    const struct store_config config = {.engine = STORE_INMEM};
+    unsigned char history[2][16];
+    for (size_t i = 0; i < 2; i++) {
+        struct store *store = NULL;
+        assert_int_equal(store_open(&config, &store, NULL), KT_OK);
+        store_head(store, NULL, NULL, history[i]);
+        store_close(store);
+    }
+    assert_memory_not_equal(history[0], history[1], sizeof history[0]);
+}
+
 static void texts_of_errors(void **state)
 {
     (void)state;
@@ -123,6 +138,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(acknowledged_and_visible_after_the_delay, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_lost_fold_may_be_there_or_not, set_up, tear_down),
+        cmocka_unit_test(each_store_has_its_own_history),
         cmocka_unit_test(texts_of_errors),
     };
     if (kt_secret_init(NULL) != KT_OK)
