@@ -261,6 +261,41 @@ static void back_filled(void **state)
     EXPECT_COPY(f, 0, f->second);
 }
 
+static unsigned descriptors(void)
+{
+    unsigned n = 0;
+    DIR *dir = opendir("/proc/self/fd");
+    assert_non_null(dir);
+    while (readdir(dir) != NULL)
+        n++;
+    (void)closedir(dir);
+    return n;
+}
+
+/* However often it fails and is filled. */
+static void filling_keeps_nothing_open(void **state)
+{
+    struct fixture *f = *state;
+    char out[FOLDER_NAME + 32], away[FOLDER_NAME + 32];
+    (void)snprintf(out, sizeof out, "%s/out", f->path);
+    (void)snprintf(away, sizeof away, "%s/away", f->path);
+    f->devices[1].path = f->second;
+    f->config.n_devices = 2;
+    open_audit(f);
+    unsigned before = descriptors();
+    for (unsigned i = 0; i < 5; i++) {
+        assert_int_equal(rename(out, away), 0);
+        keep(f, true);
+        assert_int_equal(failing(f), 1);
+        append(f, 3);
+        assert_int_equal(rename(away, out), 0);
+        keep(f, true);
+        assert_int_equal(failing(f), 0);
+        assert_int_equal(descriptors(), before);
+    }
+    EXPECT_COPY(f, 0, f->file);
+}
+
 static void restarted(void **state)
 {
     struct fixture *f = *state;
@@ -462,6 +497,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(copies),      T(outcomes_are_copied), T(deleted),     T(rotated),   T(one_of_two_fails),
         T(none_at_start), T(back_filled),       T(restarted),   T(begins_with_what_is_new),
+        T(filling_keeps_nothing_open),
         T(short_write), T(short_write_of_many), T(not_opened_yet), T(symbolic_link), T(threads),
     };
     return cmocka_run_group_tests_name("audit_device", tests, NULL, NULL);

@@ -281,6 +281,39 @@ static void kept_answers(void **state)
     }
 }
 
+/* The second record of an owner, a place or an answer finds what the first one kept. */
+static void kept_for_the_next(void **state)
+{
+    (void)state;
+    const struct audit_auth auth = {
+        .accessor = "acc", .hash = "a hash that no other test has", .changed = 77};
+    const struct kt_bytes answer = kt_str("a key that no other test has");
+    const struct audit_event event = {.type = "response",
+                                      .request_id = "x",
+                                      .operation = "rarely",
+                                      .mount_point = "m/",
+                                      .mount_type = "kv",
+                                      .path = "p",
+                                      .auth = &auth,
+                                      .response_data = kt_str("{\"a\":1}"),
+                                      .response_key = answer};
+    for (unsigned i = 0; i < 2; i++) {
+        kt_autobuf struct kt_buf line = {0};
+        (void)line_of(&event, &line);
+    }
+    const struct audit_who *who = audit_hasher_who(hasher, auth.hash);
+    const struct audit_where *where = audit_hasher_where(hasher);
+    const struct audit_said *said = audit_hasher_said(hasher, answer);
+    assert_non_null(who);
+    assert_int_equal(who->changed, 77);
+    assert_memory_equal(who->hash, auth.hash, sizeof who->hash);
+    assert_non_null(where);
+    assert_true(where->known);
+    assert_string_equal(where->operation, "rarely");
+    assert_non_null(said);
+    assert_true(said->filled);
+}
+
 /* As in Vault's log, what is empty has no key. */
 static void empty_fields(void **state)
 {
@@ -586,7 +619,7 @@ static void large_lines(void **state)
 
 int main(void)
 {
-    enum { FIXED = 17 };
+    enum { FIXED = 18 };
     struct CMUnitTest tests[FIXED + N(rows)] = {
         cmocka_unit_test(hmac_vector),    cmocka_unit_test(nothing_leaks),
         cmocka_unit_test(whole_event),    cmocka_unit_test(salted),
@@ -596,7 +629,7 @@ int main(void)
         cmocka_unit_test(sealed_outcomes), cmocka_unit_test(empty_fields),
         cmocka_unit_test(terse_pieces),   cmocka_unit_test(terse_hmacs),
         cmocka_unit_test(large_lines),    cmocka_unit_test(kept_owners),
-        cmocka_unit_test(kept_answers),
+        cmocka_unit_test(kept_answers),   cmocka_unit_test(kept_for_the_next),
     };
     size_t n = FIXED;
     for (size_t i = 0; i < N(rows); i++)
