@@ -1,0 +1,284 @@
+/* A run goes on at the very moment that it waits for: not before, not later, and not if somebody whom it
+ * concerns comes just then. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+
+#include "lib/log.h"
+#include "tests/support/rotation_scene.h"
+#include "vaultd/core/mounts.h"
+
+/* Where it is: the state, and on the way back the step. */
+static void place_of(struct scene *s, char out[128])
+{
+    char state[64], step[64];
+    load_run(s);
+    text_at(s, "data.state", state, sizeof state);
+    text_at(s, "data.back_step", step, sizeof step);
+    (void)snprintf(out, 128, "%s %s", state, step);
+}
+
+/* Sets the vault's time. */
+static void at(struct scene *s, int64_t ms)
+{
+    s->vault->now_ms = ms;
+    rotation_wake(s->vault->core->rotation);
+}
+
+/* From `since` on it waits where it is now, for so long. */
+static void lasts(struct scene *s, const char *for_what, int64_t since_ms, int64_t long_ms)
+{
+    char before[128], now[128];
+    place_of(s, before);
+    at(s, since_ms + long_ms - 1);
+    soon_says(s, for_what);
+    pause_ms(30);
+    place_of(s, now);
+    assert_string_equal(now, before);
+    at(s, since_ms + long_ms);
+    for (int i = 0; i < PATIENCE && strcmp(now, before) == 0; i++) {
+        pause_ms(1);
+        place_of(s, now);
+    }
+    if (strcmp(now, before) == 0)
+        fail_msg("it still waits: %.1800s", s->vault->body);
+}
+
+static void somebody_reads(struct scene *s, unsigned version)
+{
+    char person[128], path[64];
+    test_vault_token(s->vault, "person", "path \"secret/data/*\" { capabilities = [\"read\"] }", person,
+                     sizeof person);
+    (void)snprintf(path, sizeof path, "secret/data/db/orders?version=%u", version);
+    assert_int_equal(test_vault_call(s->vault, "GET", path, person, NULL), 200);
+}
+
+/* ---- when it goes on ---- */
+
+static void the_overlap(void **state)
+{
+    struct scene *s = scene(*state);
+    change_rotation(s, "{\"overlap\":60,\"drain\":0}");
+    rotate(s);
+    soon(s, "overlapping");
+    lasts(s, "the overlap and the soak", s->vault->now_ms, 60000);
+    ends_done(s);
+    scene_end(s);
+}
+
+static void the_soak(void **state)
+{
+    struct scene *s = scene(*state);
+    change_rotation(s, "{\"overlap\":1,\"soak\":60,\"drain\":0}");
+    rotate(s);
+    soon(s, "overlapping");
+    lasts(s, "the overlap and the soak", s->vault->now_ms, 60000);
+    ends_done(s);
+    scene_end(s);
+}
+
+static void for_a_reader(void **state)
+{
+    struct scene *s = scene(*state);
+    change_rotation(s, "{\"drain\":0}");
+    somebody_reads(s, 1);
+    rotate(s);
+    soon(s, "overlapping");
+    lasts(s, "1 readers of v1 that are no agents", s->vault->now_ms, 600000);
+    ends_done(s);
+    says(s, "when max_overlap ended");
+    scene_end(s);
+}
+
+static void for_who_is_not_heard_of(void **state)
+{
+    struct scene *s = scene(*state);
+    change_rotation(s, "{\"overlap\":1000,\"max_overlap\":6000,\"drain\":0}");
+    register_agent(s, "h1");
+    int64_t promoted_ms = s->vault->now_ms;
+    rotate(s);
+    soon(s, "acking");
+    acknowledge(s, "h1", 2);
+    soon(s, "overlapping");
+    lasts(s, "1 consumers that were not heard of", promoted_ms, 6000000);
+    ends_done(s);
+    says(s, "orders@h1 was not heard of any more");
+    scene_end(s);
+}
+
+static void for_sessions(void **state)
+{
+    struct scene *s = scene(*state);
+    change_rotation(s, "{\"drain\":3600}");
+    sim_account(&s->sim, "app_a")->sessions = 3;
+    rotate(s);
+    soon(s, "overlapping");
+    lasts(s, "3 sessions of app_a to end by themselves", s->vault->now_ms, 3600000);
+    ends_done(s);
+    scene_end(s);
+}
+
+static void for_acknowledgements(void **state)
+{
+    struct scene *s = scene(*state);
+    register_agent(s, "h1");
+    rotate(s);
+    soon(s, "acking");
+    lasts(s, "consumers 0/1 on v2 and healthy", s->vault->now_ms, 30000);
+    ends_back(s);
+    scene_end(s);
+}
+
+static void the_spreading(void **state)
+{
+    struct scene *s = scene(*state);
+    change_rotation(s, "{\"propagation\":60}");
+    rotate(s);
+    soon(s, "verifying");
+    lasts(s, "the target to spread the change", s->vault->now_ms, 60000);
+    ends_done(s);
+    scene_end(s);
+}
+
+/* Nobody has read the new version, but somebody might have. */
+static void the_overlap_on_the_way_back(void **state)
+{
+    struct scene *s = scene(*state);
+    change_rotation(s, "{\"overlap\":60}");
+    register_agent(s, "h1");
+    rotate(s);
+    soon(s, "acking");
+    cancel(s, 200);
+    static const char waits_for[] = "the overlap after the last consumer went back to v1";
+    soon_says(s, waits_for);
+    lasts(s, waits_for, s->vault->now_ms, 60000);
+    ends_back(s);
+    scene_end(s);
+}
+
+static void for_who_does_not_go_back(void **state)
+{
+    struct scene *s = scene(*state);
+    register_agent(s, "h1");
+    rotate(s);
+    soon(s, "acking");
+    acknowledge(s, "h1", 2);
+    soon(s, "overlapping");
+    cancel(s, 200);
+    soon_says(s, "1 consumers that still run v2");
+    lasts(s, "1 consumers that still run v2", s->vault->now_ms, 600000);
+    ends_back(s);
+    scene_end(s);
+}
+
+/* ---- who comes just then ---- */
+
+/* One request, done when a run's next step has looked at everything and is about to commit. */
+struct guest {
+    struct test_vault *vault;
+    struct test_request request;
+    unsigned status;
+};
+static _Atomic(struct guest *) expected;
+
+/* A thread has one request at a time. */
+static void *visit(void *arg)
+{
+    char answer[4096];
+    struct guest *guest = arg;
+    guest->status = test_vault_ask_apart(guest->vault, &guest->request, answer, sizeof answer);
+    return NULL;
+}
+
+void __real_mounts_require(struct request *req, struct batch *batch);
+void __wrap_mounts_require(struct request *req, struct batch *batch);
+void __wrap_mounts_require(struct request *req, struct batch *batch)
+{
+    static const char steps[] = "rotation/runs/";
+    bool step = req->origin == ORIGIN_INTERNAL && strncmp(req->path, steps, sizeof steps - 1) == 0;
+    struct guest *guest = step ? atomic_exchange(&expected, NULL) : NULL;
+    pthread_t thread;
+    if (guest != NULL && pthread_create(&thread, NULL, visit, guest) == 0)
+        (void)pthread_join(thread, NULL);
+    __real_mounts_require(req, batch);
+}
+
+/* The step that ends the overlap meets somebody; then it waits for him instead. */
+static void meets(struct scene *s, struct guest *guest, const char *for_what)
+{
+    soon_says(s, "the overlap and the soak");
+    guest->vault = s->vault;
+    atomic_store(&expected, guest);
+    at(s, s->vault->now_ms + 60000);
+    soon_says(s, for_what);
+    assert_int_equal(guest->status, 200);
+    assert_int_equal(sim_ops(&s->sim, DRIVER_REVOKE), 0);
+}
+
+static void a_reader_comes(void **state)
+{
+    struct scene *s = scene(*state);
+    char person[128];
+    test_vault_token(s->vault, "person", "path \"secret/data/*\" { capabilities = [\"read\"] }", person,
+                     sizeof person);
+    change_rotation(s, "{\"overlap\":60,\"drain\":0}");
+    rotate(s);
+    soon(s, "overlapping");
+    struct guest guest = {.request = {.method = kt_str("GET"),
+                                      .target = kt_str("/v1/secret/data/db/orders"),
+                                      .query = kt_str("version=1"),
+                                      .token = kt_str(person)}};
+    meets(s, &guest, "1 readers of v1 that are no agents");
+    s->vault->now_ms += 600000;
+    ends_done(s);
+    scene_end(s);
+}
+
+/* It was started from an old image, by an agent who read what is in there long ago. */
+static void a_consumer_comes(void **state)
+{
+    struct scene *s = scene(*state);
+    change_rotation(s, "{\"overlap\":60,\"drain\":0,\"ack_timeout\":3600}");
+    register_agent(s, "h1");
+    rotate(s);
+    soon(s, "acking");
+    acknowledge(s, "h1", 2);
+    soon(s, "overlapping");
+    struct guest guest = {
+        .request = {.method = kt_str("POST"),
+                    .target = kt_str("/v1/fleet/consumers/h2/" SECRET),
+                    .token = kt_str(s->agent),
+                    .body = kt_str("{\"service\":\"orders\",\"version\":1,\"state\":\"healthy\"}")}};
+    meets(s, &guest, "consumers 1/2 on v2 and healthy");
+    assert_true(is_in(s, "acking"));
+    acknowledge(s, "h2", 2);
+    ends_done(s);
+    scene_end(s);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        BOTH(the_overlap),
+        BOTH(the_soak),
+        BOTH(for_a_reader),
+        BOTH(for_who_is_not_heard_of),
+        ALTERNATE(for_sessions),
+        BOTH(for_acknowledgements),
+        ALTERNATE(the_spreading),
+        ALTERNATE(the_overlap_on_the_way_back),
+        ALTERNATE(for_who_does_not_go_back),
+        BOTH(a_reader_comes),
+        BOTH(a_consumer_comes),
+    };
+    kt_log_set_level(KT_LOG_ERROR);
+    if (argc > 1)
+        cmocka_set_test_filter(argv[1]);
+    return cmocka_run_group_tests_name("rotation_moment", tests, NULL, NULL);
+}
