@@ -112,6 +112,26 @@ static void many_tokens_end_at_once(void **state)
     assert_same(&before, &after);
 }
 
+/* It is refused from the moment on that its record says, and nothing of it is left behind then. */
+static void a_token_ends_on_time(void **state)
+{
+    struct test_vault *vault = *state;
+    struct counts before = count(vault);
+    char token[256];
+    make_token(vault, NULL, "{\"policies\":[\"default\"],\"ttl\":\"1m\"}", token, sizeof token);
+    struct counts made = count(vault);
+    vault->now_ms += 59999;
+    (void)tidy(vault);
+    struct counts still = count(vault);
+    assert_same(&made, &still);
+    expect(vault, token, "GET", "auth/token/lookup-self", NULL, 200);
+    vault->now_ms += 1;
+    expect(vault, token, "GET", "auth/token/lookup-self", NULL, 403);
+    (void)tidy(vault);
+    struct counts after = count(vault);
+    assert_same(&before, &after);
+}
+
 static void a_family_ends_with_its_head(void **state)
 {
     struct test_vault *vault = *state;
@@ -344,6 +364,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(many_tokens_end_at_once, make, end),
+        cmocka_unit_test_setup_teardown(a_token_ends_on_time, make, end),
         cmocka_unit_test_setup_teardown(a_family_ends_with_its_head, make, end),
         cmocka_unit_test_setup_teardown(orphans_live_and_leave_nothing, make, end),
         cmocka_unit_test_setup_teardown(the_last_use_is_the_last, make, end),

@@ -14,9 +14,10 @@
 #define START 1000000
 
 /* Which sources share a bucket is chance: here it is the same in each run. */
+static int chance = 7;
 static void always_the_same(void *out, size_t len)
 {
-    memset(out, 7, len);
+    memset(out, chance, len);
 }
 
 static const struct refusals_rate rate = {.per_source = 10, .in_all = 100};
@@ -115,6 +116,34 @@ static void a_flood_is_told_every_ten_seconds(void **state)
     refusals_free(refusals);
 }
 
+/* What "10.0.0.1" asks is at the cost of who shares its bucket. */
+static bool shares(struct refusals *refusals, const char *source, int64_t now_ms)
+{
+    assert_int_equal(admitted(refusals, "10.0.0.1", 50, now_ms), 10);
+    return !refusals_admit(refusals, source, 0, now_ms);
+}
+
+/* Who knows which sources met in one vault knows nothing of another. */
+static void sources_meet_by_chance(void **state)
+{
+    (void)state;
+    const struct refusals_rate each = {.per_source = 10};
+    struct refusals *one = refusals_new(&each);
+    char source[REFUSALS_SOURCE] = "";
+    bool met = false;
+    for (unsigned i = 0; i < 10000 && !met; i++) {
+        (void)snprintf(source, sizeof source, "10.1.%u.%u", i / 256, i % 256);
+        met = shares(one, source, START + (int64_t)i * 60000);
+    }
+    assert_true(met);
+    chance = 8;
+    struct refusals *other = refusals_new(&each);
+    chance = 7;
+    assert_false(shares(other, source, START));
+    refusals_free(one);
+    refusals_free(other);
+}
+
 static void nothing_is_lost_by_giving_back(void **state)
 {
     (void)state;
@@ -157,6 +186,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(all_sources_share_a_hundred),
         cmocka_unit_test(a_count_comes_after_a_pause),
         cmocka_unit_test(a_flood_is_told_every_ten_seconds),
+        cmocka_unit_test(sources_meet_by_chance),
         cmocka_unit_test(nothing_is_lost_by_giving_back),
         cmocka_unit_test(sources),
     };
