@@ -51,7 +51,8 @@ enum kt_kind token_find_accessor(struct core *core, struct snapshot *snapshot,
 void token_pin(struct core *core, const struct token *token);
 
 /* Puts a new token and its indexes into batch. `text` empty: one is made and appended to ret_text.
- * Sets token->hash, accessor (from arena). */
+ * Sets token->hash, accessor (from arena). That the parent is still as it was looked at is the
+ * caller's condition. */
 enum kt_kind token_create(struct core *core, struct kt_arena *arena, struct batch *batch,
                           struct token *token, struct kt_bytes text, struct kt_buf *ret_text,
                           struct kt_err *err) KT_MUST_CHECK;

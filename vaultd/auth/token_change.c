@@ -95,10 +95,8 @@ enum kt_kind token_create(struct core *core, struct kt_arena *arena, struct batc
     if (kind == KT_OK)
         kind = put_due(core, batch, token, err);
     if (kind == KT_OK && token->has_parent) {
-        unsigned char child[TOKEN_CHILD_KEY], parent[BARRIER_HASH_KEY];
+        unsigned char child[TOKEN_CHILD_KEY];
         child_key(token->parent, token->hash, child);
-        token_key(token->parent, parent);
-        batch_require(batch, KEY_PRESENT, kt_bytes(parent, sizeof parent), 0);
         kind = put_hash(core, batch, kt_bytes(child, sizeof child), token->hash, err);
     }
     if (kind != KT_OK)
