@@ -1,0 +1,138 @@
+/* Two changes of what is rotated that meet: the second is done when the first has looked at everything and is
+ * about to commit. The first one sees it, and is refused as if it had come later. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <pthread.h>
+#include <stdio.h>
+
+#include "lib/log.h"
+#include "tests/support/rotation_scene.h"
+#include "vaultd/core/mounts.h"
+
+struct asked {
+    const char *method, *path, *body;
+};
+
+static struct {
+    struct scene *scene;
+    const struct asked *meanwhile;
+    unsigned status;
+} race;
+/* The vault's own threads write, too: only this test's request is meant. */
+static _Thread_local bool armed;
+
+static unsigned ask(const struct asked *asked, char *out, size_t size)
+{
+    char target[256];
+    (void)snprintf(target, sizeof target, "/v1/%s", asked->path);
+    const struct test_request request = {.method = kt_str(asked->method),
+                                         .target = kt_str(target),
+                                         .token = kt_str(race.scene->vault->root),
+                                         .body = kt_str(asked->body)};
+    return test_vault_ask_apart(race.scene->vault, &request, out, size);
+}
+
+/* Another thread's: a thread has one request at a time. */
+static void *ask_meanwhile(void *arg)
+{
+    char answer[4096];
+    race.status = ask(race.meanwhile, answer, sizeof answer);
+    return arg;
+}
+
+void __real_mounts_require(struct request *req, struct batch *batch);
+void __wrap_mounts_require(struct request *req, struct batch *batch);
+void __wrap_mounts_require(struct request *req, struct batch *batch)
+{
+    if (armed) {
+        pthread_t thread;
+        armed = false;
+        assert_int_equal(pthread_create(&thread, NULL, ask_meanwhile, NULL), 0);
+        assert_int_equal(pthread_join(thread, NULL), 0);
+    }
+    __real_mounts_require(req, batch);
+}
+
+static void is_refused(struct scene *s, const struct asked *late, const struct asked *meanwhile,
+                       const char *why)
+{
+    char answer[4096];
+    race.scene = s;
+    race.meanwhile = meanwhile;
+    armed = true;
+    unsigned status = ask(late, answer, sizeof answer);
+    if (armed)
+        fail_msg("nothing was to be committed: %u %s", status, answer);
+    assert_in_range(race.status, 200, 204);
+    if (status < 400 || status > 409 || strstr(answer, why) == NULL)
+        fail_msg("not '%s' but %u %s", why, status, answer);
+}
+
+static void make_secret(struct scene *s, const char *name, const char *account)
+{
+    char path[128], body[256];
+    (void)snprintf(path, sizeof path, "secret/data/db/%s", name);
+    (void)snprintf(body, sizeof body, "{\"data\":{\"username\":\"%s\",\"password\":\"first\"}}", account);
+    need(s, 200, "POST", path, body);
+    (void)snprintf(path, sizeof path, "rotation/secrets/secret/db/%s", name);
+    (void)snprintf(body, sizeof body,
+                   "{\"target\":\"pg\",\"strategy\":\"alternate\",\"accounts\":[\"%s\",\"%s_too\"],"
+                   "\"group\":\"app\"}",
+                   account, account);
+    need(s, 204, "POST", path, body);
+}
+
+static void two_secrets_want_an_account(void **state)
+{
+    struct scene *s = scene(*state);
+    make_secret(s, "one", "app_1");
+    make_secret(s, "two", "app_2");
+    is_refused(s, &(struct asked){"POST", "rotation/secrets/secret/db/one", "{\"accounts\":[\"app_1\",\"app_3\"]}"},
+               &(struct asked){"POST", "rotation/secrets/secret/db/two", "{\"accounts\":[\"app_2\",\"app_3\"]}"},
+               "KT-R-007 account 'app_3' at 'pg' is rotated by 'secret/db/two'");
+    scene_end(s);
+}
+
+static void a_target_goes_that_comes_to_be_used(void **state)
+{
+    struct scene *s = scene(*state);
+    need(s, 204, "POST", "rotation/targets/other",
+         "{\"driver\":\"postgresql\",\"host\":\"/run/sim\",\"database\":\"d\",\"sslmode\":\"disable\","
+         "\"admin_username\":\"kt\",\"admin_password\":\"admin\"}");
+    is_refused(s, &(struct asked){"DELETE", "rotation/targets/other", NULL},
+               &(struct asked){"POST", "rotation/secrets/" SECRET, "{\"target\":\"other\"}"},
+               "1 secrets are rotated at target 'other'");
+    scene_end(s);
+}
+
+/* Whichever it is: what a run stands on stays as it is until the run has ended. */
+static void a_run_starts(void **state)
+{
+    static const struct asked late[] = {
+        {"DELETE", "rotation/secrets/" SECRET, NULL},
+        {"POST", "rotation/secrets/" SECRET, "{\"target\":\"\",\"strategy\":\"generate\"}"},
+        {"POST", "secret/data/db/orders", "{\"data\":{\"username\":\"app_a\",\"password\":\"another\"}}"},
+    };
+    for (size_t i = 0; i < sizeof late / sizeof late[0]; i++) {
+        struct scene *s = scene(*state);
+        is_refused(s, &late[i], &(struct asked){"POST", "rotation/rotate/" SECRET, "{}"}, "KT-R-");
+        scene_end(s);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        ALTERNATE(two_secrets_want_an_account),
+        ALTERNATE(a_target_goes_that_comes_to_be_used),
+        BOTH(a_run_starts),
+    };
+    kt_log_set_level(KT_LOG_ERROR);
+    if (argc > 1)
+        cmocka_set_test_filter(argv[1]);
+    return cmocka_run_group_tests_name("rotation_race", tests, NULL, NULL);
+}
