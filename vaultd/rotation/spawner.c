@@ -115,8 +115,8 @@ void spawner_stop(struct spawner *spawner)
 {
     if (spawner == NULL)
         return;
-    KT_ASSERT(spawner->magic == SPAWNER_MAGIC);
-    (void)close(spawner->control); /* as in spawner_interrupt(): vaultd-spawn sees the end */
+    spawner_interrupt(spawner);
+    (void)close(spawner->control);
     while (waitpid(spawner->pid, NULL, 0) < 0 && errno == EINTR)
         continue;
     (void)pthread_mutex_destroy(&spawner->lock);
