@@ -285,6 +285,16 @@ static void a_second_store_is_refused(struct store_fixture *f)
     assert_int_equal(fixture_put(f, "\x01k", "x"), STORE_OK);
 }
 
+/* What tells one database from another, were their generations the same. */
+static void each_store_has_its_own_history(struct store_fixture *f)
+{
+    unsigned char first[16], second[16];
+    store_head(f->store, NULL, NULL, first);
+    fixture_reset(f);
+    store_head(f->store, NULL, NULL, second);
+    assert_memory_not_equal(first, second, sizeof first);
+}
+
 static const struct fixture_test tests[] = {
     {"outcomes in order", outcomes_in_order},
     {"outcomes are dropped", outcomes_are_dropped},
@@ -295,6 +305,7 @@ static const struct fixture_test tests[] = {
     {"a completion may commit", a_completion_may_commit},
     {"generations go on", generations_go_on},
     {"a second store is refused", a_second_store_is_refused},
+    {"each store has its own history", each_store_has_its_own_history},
 };
 
 int main(void)
