@@ -144,7 +144,7 @@ $(O)/unit/%: $(O)/tests/unit/%.o $(TEST_ARCHIVES); $(link)
 $(O)/unit/timing_test: LDFLAGS += -Wl,--wrap=snapshot_get,--wrap=kt_aead_seal,--wrap=kt_aead_open,--wrap=seal_record_open
 $(O)/unit/write_test: LDFLAGS += -Wl,--wrap=write
 $(O)/unit/fresh_test: LDFLAGS += -Wl,--wrap=kt_aead_seal
-$(addprefix $(O)/unit/,mounts_race_test token_race_test rotation_race_test rotation_moment_test): LDFLAGS += -Wl,--wrap=mounts_require
+$(addprefix $(O)/unit/,jobs_test mounts_race_test token_race_test rotation_race_test rotation_moment_test): LDFLAGS += -Wl,--wrap=mounts_require
 $(O)/unit/seal_race_test: LDFLAGS += -Wl,--wrap=poll
 # What a thread can wait for, and the audit log's disk, are the simulation's own.
 $(O)/sim/sim: LDFLAGS += -Wl,@tests/sim/wraps

@@ -8,9 +8,11 @@
 #include <stdlib.h>
 
 #include <cmocka.h>
+#include <pthread.h>
 
 #include "tests/support/vault.h"
 #include "vaultd/core/jobs.h"
+#include "vaultd/core/mounts.h"
 
 static int make(void **state)
 {
@@ -360,6 +362,63 @@ static void many_versions_are_destroyed_at_once(void **state)
     kt_buf_free(&body);
 }
 
+/* ---- what comes anew while it goes ---- */
+
+static struct test_vault *racing;
+/* The vault's own threads write, too: only this test's request is meant. */
+static _Thread_local bool armed;
+
+/* Another thread's: a thread has one request at a time. */
+static void *make_and_delete(void *arg)
+{
+    struct test_request request = {.method = kt_str("POST"),
+                                   .target = kt_str("/v1/secret/data/anew"),
+                                   .token = kt_str(racing->root),
+                                   .body = kt_str("{\"data\":{\"k\":\"v\"}}")};
+    char answer[1024];
+    const unsigned *versions = arg;
+    for (unsigned i = 0; i < *versions; i++)
+        if (test_vault_ask_apart(racing, &request, answer, sizeof answer) != 200)
+            abort();
+    request.method = kt_str("DELETE");
+    request.target = kt_str("/v1/secret/metadata/anew");
+    if (test_vault_ask_apart(racing, &request, answer, sizeof answer) != 204)
+        abort();
+    return NULL;
+}
+
+/* What a step does is decided, and about to be committed. */
+void __real_mounts_require(struct request *req, struct batch *batch);
+void __wrap_mounts_require(struct request *req, struct batch *batch);
+void __wrap_mounts_require(struct request *req, struct batch *batch)
+{
+    if (armed) {
+        pthread_t thread;
+        armed = false;
+        unsigned more = 100;
+        if (pthread_create(&thread, NULL, make_and_delete, &more) == 0)
+            (void)pthread_join(thread, NULL);
+    }
+    __real_mounts_require(req, batch);
+}
+
+/* A step takes away all that is left of a secret. Meanwhile one of its name is made, with more versions, and
+ * deleted. */
+static void a_job_that_is_put_anew_is_done_anew(void **state)
+{
+    struct test_vault *vault = racing = *state;
+    expect(vault, NULL, "POST", "secret/config", "{\"max_versions\":1000}", 204);
+    struct counts before = count(vault);
+    unsigned few = 60; /* more than deleting takes with it, less than a step */
+    (void)make_and_delete(&few);
+    armed = true;
+    (void)tidy(vault);
+    armed = false; /* the housekeeper was quicker */
+    (void)tidy(vault);
+    struct counts after = count(vault);
+    assert_same(&before, &after);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -374,6 +433,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(a_removed_mount_leaves_nothing, make, end),
         cmocka_unit_test_setup_teardown(a_deep_secret_with_many_versions_goes, make, end),
         cmocka_unit_test_setup_teardown(many_versions_are_destroyed_at_once, make, end),
+        cmocka_unit_test_setup_teardown(a_job_that_is_put_anew_is_done_anew, make, end),
     };
     if (argc > 1)
         cmocka_set_test_filter(argv[1]);
