@@ -598,10 +598,6 @@ static enum kt_kind open_all(struct opening *o, struct barrier *barrier, struct 
     if (kind == KT_OK)
         kind = audit_devices_open(o->config->devices, o->config->n_devices, o->audit->log, o->start,
                                   &o->audit->devices, err);
-    if (kind == KT_OK && o->config->n_devices > 0) {
-        audit_devices_ask(o->audit->devices, DEVICE_FILL);
-        audit_devices_settle(o->audit->devices);
-    }
     return kind;
 }
 
