@@ -294,6 +294,51 @@ static void filling_keeps_nothing_open(void **state)
         assert_int_equal(descriptors(), before);
     }
     EXPECT_COPY(f, 0, f->file);
+    assert_int_equal(descriptors(), before);
+    for (unsigned i = 0; i < 3; i++) {
+        close_audit(f);
+        open_audit(f); /* looks where the file ends */
+        assert_int_equal(descriptors(), before);
+    }
+}
+
+/* What it lacks is in it before anybody is admitted, though it takes a while. */
+static void filled_at_start(void **state)
+{
+    struct fixture *f = *state;
+    f->config.segment_bytes = (size_t)8 << 20;
+    open_audit(f);
+    append(f, 5);
+    close_audit(f);
+    f->config.n_devices = 0;
+    open_audit(f);
+    append(f, 20000);
+    close_audit(f);
+    f->config.n_devices = 1;
+    open_audit(f);
+    EXPECT_COPY(f, 0, f->file);
+}
+
+/* A device that answers is not called one that hangs. */
+static void stops_without_a_word(void **state)
+{
+    struct fixture *f = *state;
+    open_audit(f);
+    append(f, 5);
+    int said = open(f->second, O_RDWR | O_CREAT | O_CLOEXEC, 0600), was = dup(STDERR_FILENO);
+    assert_true(said >= 0 && was >= 0);
+    kt_log_set_level(KT_LOG_INFO);
+    (void)dup2(said, STDERR_FILENO);
+    close_audit(f);
+    (void)dup2(was, STDERR_FILENO);
+    kt_log_set_level((enum kt_log_level)0);
+    (void)close(said);
+    (void)close(was);
+    size_t len = 0;
+    char *text = (char *)file_read(f->second, &len);
+    assert_non_null(text);
+    assert_string_equal(text, "");
+    free(text);
 }
 
 static void restarted(void **state)
@@ -497,7 +542,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(copies),      T(outcomes_are_copied), T(deleted),     T(rotated),   T(one_of_two_fails),
         T(none_at_start), T(back_filled),       T(restarted),   T(begins_with_what_is_new),
-        T(filling_keeps_nothing_open),
+        T(filling_keeps_nothing_open), T(filled_at_start), T(stops_without_a_word),
         T(short_write), T(short_write_of_many), T(not_opened_yet), T(symbolic_link), T(threads),
     };
     return cmocka_run_group_tests_name("audit_device", tests, NULL, NULL);
