@@ -186,6 +186,29 @@ static int count_fds(void)
     return n;
 }
 
+/* As another thread's child between fork and exec. */
+static void a_childs_copies_hold_nobody_up(void **state)
+{
+    (void)state;
+    int ended[2];
+    struct spawner *spawner = start();
+    assert_int_equal(pipe2(ended, O_CLOEXEC), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        char byte = 0;
+        (void)close(ended[1]);
+        while (read(ended[0], &byte, 1) > 0)
+            continue;
+        _exit(0);
+    }
+    assert_true(child > 0);
+    spawner_stop(spawner); /* waits for vaultd-spawn, not for the child */
+    assert_int_equal(waitpid(child, NULL, WNOHANG), 0);
+    (void)close(ended[1]);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    (void)close(ended[0]);
+}
+
 static void nothing_is_left_open(void **state)
 {
     (void)state;
@@ -491,6 +514,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nobody_listens),
         cmocka_unit_test(nothing_is_left_open),
+        cmocka_unit_test(a_childs_copies_hold_nobody_up),
 #ifdef KT_FAULT
         cmocka_unit_test(every_allocation_may_fail),
 #endif
