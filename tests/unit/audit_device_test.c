@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include <cmocka.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/resource.h>
 
@@ -165,6 +166,52 @@ static void outcomes_are_copied(void **state)
     }
     append(f, 1); /* whoever comes next brings them along */
     EXPECT_COPY(f, 0, f->file);
+}
+
+static void outcome(struct fixture *f, generation at)
+{
+    kt_autobuf struct kt_buf sealed;
+    const struct audit_event event = {.type = "response", .request_id = "x", .path = "secret/data/x"};
+    kt_buf_init(&sealed, STORE_OUTCOME_MAX);
+    assert_int_equal(audit_outcome_seal(f->audit, &event, &sealed, NULL), KT_OK);
+    const struct commit_result result = {.error = STORE_OK, .at = at};
+    audit_outcome_done(f->audit, kt_buf_bytes(&sealed), &result);
+}
+
+static size_t copied(struct fixture *f)
+{
+    struct stat st;
+    assert_int_equal(stat(f->file, &st), 0);
+    return (size_t)st.st_size;
+}
+
+/* The file's size when it has the whole log. */
+static size_t whole(struct fixture *f)
+{
+    kt_autobuf struct kt_buf lines;
+    uint64_t next = 0;
+    kt_buf_init(&lines, 1 << 20);
+    assert_int_equal(audit_export(f->audit, 0, UINT64_MAX, 1 << 20, &lines, &next, NULL), KT_OK);
+    return lines.len;
+}
+
+/* When nobody comes next, the log's thread does, long before its next tick; and at the end the stop. */
+static void last_outcomes_are_copied(void **state)
+{
+    struct fixture *f = *state;
+    open_audit(f);
+    int64_t deadline_ms = kt_mono_ms(&kt_system_clock) + MUCH_MS;
+    outcome(f, 10);
+    while (copied(f) < whole(f) && kt_mono_ms(&kt_system_clock) < deadline_ms)
+        (void)sched_yield();
+    EXPECT_COPY(f, 0, f->file);
+    audit_keeper_stop(f->audit);
+    audit_devices_settle(f->audit->devices); /* nothing is asked of it any more */
+    outcome(f, 11);
+    size_t want = whole(f);
+    assert_true(copied(f) < want);
+    close_audit(f);
+    assert_int_equal(copied(f), want);
 }
 
 static void deleted(void **state)
@@ -543,6 +590,7 @@ int main(void)
         T(copies),      T(outcomes_are_copied), T(deleted),     T(rotated),   T(one_of_two_fails),
         T(none_at_start), T(back_filled),       T(restarted),   T(begins_with_what_is_new),
         T(filling_keeps_nothing_open), T(filled_at_start), T(stops_without_a_word),
+        T(last_outcomes_are_copied),
         T(short_write), T(short_write_of_many), T(not_opened_yet), T(symbolic_link), T(threads),
     };
     return cmocka_run_group_tests_name("audit_device", tests, NULL, NULL);
