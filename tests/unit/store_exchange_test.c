@@ -91,6 +91,7 @@ static int set_up(void **state)
 {
     *state = &fixture;
     exchange = EXCHANGE_WORKS;
+    data_folder = (struct stat){0}; /* a removed one's number may be given anew */
     forget_events();
     return fixture_init(&fixture, STORE_LMDB) == 0 ? stat(fixture.folder, &data_folder) : -1;
 }
