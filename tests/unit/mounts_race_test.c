@@ -6,55 +6,20 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <pthread.h>
-
 #include "lib/log.h"
-#include "tests/support/vault.h"
-#include "vaultd/core/mounts.h"
-
-static struct {
-    struct test_vault *vault;
-    unsigned status; /* of the removal */
-} race;
-/* The vault's own threads write, too: only this test's request is meant. */
-static _Thread_local bool armed;
-
-/* Another thread's: a thread has one request at a time. */
-static void *remove_mount(void *arg)
-{
-    char answer[1024];
-    const struct test_request request = {.method = kt_str("DELETE"),
-                                         .target = kt_str("/v1/sys/mounts/secret"),
-                                         .token = kt_str(race.vault->root)};
-    race.status = test_vault_ask_apart(race.vault, &request, answer, sizeof answer);
-    return arg;
-}
-
-/* The request has looked at everything and is about to commit. */
-void __real_mounts_require(struct request *req, struct batch *batch);
-void __wrap_mounts_require(struct request *req, struct batch *batch);
-void __wrap_mounts_require(struct request *req, struct batch *batch)
-{
-    if (armed) {
-        pthread_t thread;
-        armed = false;
-        assert_int_equal(pthread_create(&thread, NULL, remove_mount, NULL), 0);
-        assert_int_equal(pthread_join(thread, NULL), 0);
-    }
-    __real_mounts_require(req, batch);
-}
+#include "tests/support/meanwhile.h"
 
 static void a_write_to_what_is_removed(void **state)
 {
     (void)state;
-    race.vault = test_vault_new(true);
-    armed = true;
-    unsigned status = test_vault_call(race.vault, "POST", "secret/data/late", race.vault->root,
-                                      "{\"data\":{\"a\":\"b\"}}");
-    assert_false(armed);
-    assert_true(race.status < 300);
+    struct test_vault *vault = test_vault_new(true);
+    const struct visit removal[] = {{"DELETE", "sys/mounts/secret", NULL, NULL, 204, 0}, {0}};
+    meanwhile(vault, removal, NULL);
+    unsigned status =
+        test_vault_call(vault, "POST", "secret/data/late", vault->root, "{\"data\":{\"a\":\"b\"}}");
+    assert_true(meanwhile_over());
     assert_int_equal(status, 404);
-    test_vault_free(race.vault);
+    test_vault_free(vault);
 }
 
 int main(void)

@@ -6,70 +6,26 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <pthread.h>
 #include <stdio.h>
 
 #include "lib/log.h"
+#include "tests/support/meanwhile.h"
 #include "tests/support/rotation_scene.h"
-#include "vaultd/core/mounts.h"
 
+/* By root; the visit is root's, too. */
 struct asked {
     const char *method, *path, *body;
 };
 
-static struct {
-    struct scene *scene;
-    const struct asked *meanwhile;
-    unsigned status;
-} race;
-/* The vault's own threads write, too: only this test's request is meant. */
-static _Thread_local bool armed;
-
-static unsigned ask(const struct asked *asked, char *out, size_t size)
+static void is_refused(struct scene *s, const struct asked *late, const struct visit *visit, const char *why)
 {
-    char target[256];
-    (void)snprintf(target, sizeof target, "/v1/%s", asked->path);
-    const struct test_request request = {.method = kt_str(asked->method),
-                                         .target = kt_str(target),
-                                         .token = kt_str(race.scene->vault->root),
-                                         .body = kt_str(asked->body)};
-    return test_vault_ask_apart(race.scene->vault, &request, out, size);
-}
-
-/* Another thread's: a thread has one request at a time. */
-static void *ask_meanwhile(void *arg)
-{
-    char answer[4096];
-    race.status = ask(race.meanwhile, answer, sizeof answer);
-    return arg;
-}
-
-void __real_mounts_require(struct request *req, struct batch *batch);
-void __wrap_mounts_require(struct request *req, struct batch *batch);
-void __wrap_mounts_require(struct request *req, struct batch *batch)
-{
-    if (armed) {
-        pthread_t thread;
-        armed = false;
-        assert_int_equal(pthread_create(&thread, NULL, ask_meanwhile, NULL), 0);
-        assert_int_equal(pthread_join(thread, NULL), 0);
-    }
-    __real_mounts_require(req, batch);
-}
-
-static void is_refused(struct scene *s, const struct asked *late, const struct asked *meanwhile,
-                       const char *why)
-{
-    char answer[4096];
-    race.scene = s;
-    race.meanwhile = meanwhile;
-    armed = true;
-    unsigned status = ask(late, answer, sizeof answer);
-    if (armed)
-        fail_msg("nothing was to be committed: %u %s", status, answer);
-    assert_in_range(race.status, 200, 204);
-    if (status < 400 || status > 409 || strstr(answer, why) == NULL)
-        fail_msg("not '%s' but %u %s", why, status, answer);
+    const struct visit visits[] = {*visit, {0}};
+    meanwhile(s->vault, visits, NULL);
+    unsigned status = test_vault_call(s->vault, late->method, late->path, s->vault->root, late->body);
+    if (!meanwhile_over())
+        fail_msg("nothing was to be committed: %u %s", status, s->vault->body);
+    if (status < 400 || status > 409 || !test_vault_said(s->vault, why))
+        fail_msg("not '%s' but %u %s", why, status, s->vault->body);
 }
 
 static void make_secret(struct scene *s, const char *name, const char *account)
@@ -92,7 +48,8 @@ static void two_secrets_want_an_account(void **state)
     make_secret(s, "one", "app_1");
     make_secret(s, "two", "app_2");
     is_refused(s, &(struct asked){"POST", "rotation/secrets/secret/db/one", "{\"accounts\":[\"app_1\",\"app_3\"]}"},
-               &(struct asked){"POST", "rotation/secrets/secret/db/two", "{\"accounts\":[\"app_2\",\"app_3\"]}"},
+               &(struct visit){"POST", "rotation/secrets/secret/db/two", NULL,
+                               "{\"accounts\":[\"app_2\",\"app_3\"]}", 204, 0},
                "KT-R-007 account 'app_3' at 'pg' is rotated by 'secret/db/two'");
     scene_end(s);
 }
@@ -104,7 +61,7 @@ static void a_target_goes_that_comes_to_be_used(void **state)
          "{\"driver\":\"postgresql\",\"host\":\"/run/sim\",\"database\":\"d\",\"sslmode\":\"disable\","
          "\"admin_username\":\"kt\",\"admin_password\":\"admin\"}");
     is_refused(s, &(struct asked){"DELETE", "rotation/targets/other", NULL},
-               &(struct asked){"POST", "rotation/secrets/" SECRET, "{\"target\":\"other\"}"},
+               &(struct visit){"POST", "rotation/secrets/" SECRET, NULL, "{\"target\":\"other\"}", 204, 0},
                "1 secrets are rotated at target 'other'");
     scene_end(s);
 }
@@ -119,7 +76,7 @@ static void a_run_starts(void **state)
     };
     for (size_t i = 0; i < sizeof late / sizeof late[0]; i++) {
         struct scene *s = scene(*state);
-        is_refused(s, &late[i], &(struct asked){"POST", "rotation/rotate/" SECRET, "{}"}, "KT-R-");
+        is_refused(s, &late[i], &(struct visit){"POST", "rotation/rotate/" SECRET, NULL, "{}", 200, 0}, "KT-R-");
         scene_end(s);
     }
 }
