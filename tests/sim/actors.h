@@ -33,7 +33,7 @@ void tokens_watch(struct world *world, unsigned number);
 /* Whatever is asked: a token that is certainly dead gets nothing, one certainly alive is let in. */
 void tokens_before_pass(struct world *world, struct ask *ask);
 /* That pass read the token; one that only hands over what a commit brought did not. */
-void tokens_looked_at(struct ask *ask, bool first);
+void tokens_looked_at(struct ask *ask);
 void tokens_after_pass(struct world *world, const struct ask *ask);
 
 /* ---- auditing.c: what was answered is in the log ---- */

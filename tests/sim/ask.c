@@ -42,12 +42,12 @@ static void take_answer(struct world *world, struct ask *ask, struct request *re
 static void pass(struct world *world, struct ask *ask, struct request *req, struct carrier *carrier)
 {
     ask->begun_wall_ms = sched_wall_ms();
-    for (bool first = true;; first = false) {
+    for (;;) {
         int64_t last_look_ms = req->now_ms;
         tokens_before_pass(world, ask);
         enum pipeline_state state = pipeline_run(req);
         if (req->now_ms != last_look_ms)
-            tokens_looked_at(ask, first);
+            tokens_looked_at(ask);
         if (state != PIPELINE_WAIT)
             break;
         while (!carrier->ready)

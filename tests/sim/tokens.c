@@ -87,7 +87,8 @@ void tokens_before_pass(struct world *world, struct ask *ask)
         return;
     bool first = !ask->passed;
     ask->passed = true;
-    ask->token_dead_now = surely_dead(model, i, now_ms);
+    if (first || ask->waits)
+        ask->token_dead_now = surely_dead(model, i, now_ms);
     ask->token_alive = (first || ask->token_alive) && surely_alive(model, i, now_ms);
     if (!first)
         return;
@@ -95,10 +96,9 @@ void tokens_before_pass(struct world *world, struct ask *ask)
     model->tokens[i].asking++;
 }
 
-void tokens_looked_at(struct ask *ask, bool first)
+void tokens_looked_at(struct ask *ask)
 {
-    if (first || ask->waits)
-        ask->token_dead = ask->token_dead_now;
+    ask->token_dead = ask->token_dead_now;
 }
 
 void tokens_after_pass(struct world *world, const struct ask *ask)
