@@ -23,6 +23,7 @@
 #include "tests/support/fault_vault.h"
 #include "tests/support/folder.h"
 #include "tests/support/sim_target.h"
+#include "tests/support/stuck.h"
 
 #define TEXT      2048u
 #define TRIES_MAX 5000u  /* calls of one kind in one request */
@@ -274,14 +275,6 @@ static struct {
     bool for_good;
 } at; /* for the words of a crash, too */
 
-static void stuck(int number)
-{
-    (void)number;
-    static const char text[] = "stuck; the attempt stands in the line before\n";
-    (void)!write(STDERR_FILENO, text, sizeof text - 1);
-    abort();
-}
-
 static bool visible(struct scene *s, const struct row *row)
 {
     unsigned status = ask(s, &row->probe, NULL);
@@ -364,9 +357,9 @@ static bool attempt(struct scene *s, const struct row *row, struct fault *fault)
     at.row = row->name;
     at.nth = fault->nth;
     at.for_good = fault->for_good;
-    (void)alarm(STUCK_S);
+    stuck_after(STUCK_S, "the attempt stands in the line before");
     unsigned status = ask(s, &row->request, fault);
-    (void)alarm(0);
+    stuck_after(0, NULL);
     bool met = fault_hits() > 0;
     bool ok = status == row->request.wanted || (row->request.wanted == 0 && status < 500);
     if (!met && !ok && fault_vault_mend(&s->v))
@@ -505,7 +498,6 @@ int main(int argc, char **argv)
 {
     enum { ROWS = sizeof rows / sizeof rows[0] };
     struct CMUnitTest tests[ROWS];
-    (void)signal(SIGALRM, stuck);
     if (getenv("KT_FAULT_SHOW") == NULL)
         kt_log_set_level((enum kt_log_level)0); /* failures are what is tested here */
     for (size_t i = 0; i < ROWS; i++) {

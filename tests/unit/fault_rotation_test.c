@@ -23,6 +23,7 @@
 #include "tests/support/fault.h"
 #include "tests/support/fault_vault.h"
 #include "tests/support/sim_target.h"
+#include "tests/support/stuck.h"
 
 #define POINTS    8u
 #define TICK_MS   500   /* of the vault's time */
@@ -214,7 +215,7 @@ static unsigned long try(const char *strategy, const struct fault *fault, char s
     struct scene s;
     at.nth = fault->nth;
     at.for_good = fault->for_good;
-    (void)alarm(STUCK_S);
+    stuck_after(STUCK_S, "an attempt does not end");
     begin(&s, strategy);
     s.fault = *fault;
     fault_set(&s.fault);
@@ -222,7 +223,7 @@ static unsigned long try(const char *strategy, const struct fault *fault, char s
     judge(&s);
     (void)snprintf(state, 32, "%s", s.state);
     end(&s);
-    (void)alarm(0);
+    stuck_after(0, NULL);
     return hits;
 }
 
@@ -278,14 +279,6 @@ static void each_point(void **state)
     }
 }
 
-static void stuck(int number)
-{
-    (void)number;
-    static const char text[] = "stuck\n";
-    (void)!write(STDERR_FILENO, text, sizeof text - 1);
-    abort();
-}
-
 int main(int argc, char **argv)
 {
     static char alternate[] = "alternate", in_place[] = "in-place";
@@ -293,7 +286,6 @@ int main(int argc, char **argv)
         {.name = alternate, .test_func = each_point, .initial_state = alternate},
         {.name = in_place, .test_func = each_point, .initial_state = in_place},
     };
-    (void)signal(SIGALRM, stuck);
     if (getenv("KT_FAULT_SHOW") == NULL)
         kt_log_set_level((enum kt_log_level)0); /* failures are what is tested here */
     if (argc > 1)

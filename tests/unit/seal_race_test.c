@@ -13,8 +13,10 @@
 #include <poll.h>
 #include <pthread.h>
 
+#include "tests/support/stuck.h"
 #include "tests/support/vault.h"
 
+#define STUCK_S 300u
 #define WORKERS 3u
 #define ROUNDS  8u
 #define BETWEEN 12u /* requests of each worker answered between two changes */
@@ -141,11 +143,13 @@ static void a_sleeping_vault_is_sealed_at_once(void **state)
     core_free(vault->core);
     assert_int_equal(core_new(&config, vault->store, &kt_system_clock, &vault->core, NULL), KT_OK);
     unsigned before = atomic_load(&sleeps);
+    stuck_after(STUCK_S, "sealing waits for a thread that nobody woke");
     test_vault_reseal(vault);
     while (atomic_load(&sleeps) == before)
         (void)sched_yield();
     core_seal(vault->core, "test");
     test_vault_free(vault);
+    stuck_after(0, NULL);
 }
 
 int main(int argc, char **argv)

@@ -23,8 +23,10 @@
 #include "lib/failpoint.h"
 #include "lib/num.h"
 #include "lib/secret.h"
+#include "tests/support/stuck.h"
 #include "vaultd/rotation/spawner.h"
 
+#define STUCK_S  300u
 #define PASSWORD "planted-4711-password"
 
 static char spawn_path[4096], worker_path[4096];
@@ -202,7 +204,9 @@ static void a_childs_copies_hold_nobody_up(void **state)
         _exit(0);
     }
     assert_true(child > 0);
+    stuck_after(STUCK_S, "stopping waits for a child that holds a copy of the socket");
     spawner_stop(spawner); /* waits for vaultd-spawn, not for the child */
+    stuck_after(0, NULL);
     assert_int_equal(waitpid(child, NULL, WNOHANG), 0);
     (void)close(ended[1]);
     assert_int_equal(waitpid(child, NULL, 0), child);
