@@ -11,9 +11,8 @@
 
 #include "lib/log.h"
 #include "lib/secret.h"
-#include "tests/unit/audit_fake.h"
 #include "tests/unit/audit_folder.h"
-#include "vaultd/audit/own.h"
+#include "tests/unit/audit_life.h"
 
 #define MUCH_MS 60000 /* no device hangs here: what a busy machine may take */
 
@@ -42,14 +41,9 @@ static int setup(void **state)
     f->store = fake_store_new();
     f->devices[0] = (struct audit_device_config){"file", "file", f->file, MUCH_MS};
     f->devices[1] = (struct audit_device_config){"full", "file", "/dev/full", MUCH_MS};
-    f->config = (struct audit_config){.folder = f->path,
-                                      .origin = "keyturn/test",
-                                      .devices = f->devices,
-                                      .n_devices = 1,
-                                      .fence = 1,
-                                      .sync_ms = 3600000,
-                                      .checkpoint_ms = 3600000,
-                                      .segment_bytes = 64 * 1024};
+    f->config = life_config(f->path);
+    f->config.devices = f->devices;
+    f->config.n_devices = 1;
     *state = f;
     return 0;
 }
@@ -247,6 +241,15 @@ static void rotated(void **state)
     EXPECT_COPY(f, 0, f->second, third, f->file);
 }
 
+/* The folder of the first one's file goes away; or comes back. */
+static void first_goes(struct fixture *f, bool away)
+{
+    char place[2][FOLDER_NAME + 32];
+    (void)snprintf(place[0], sizeof place[0], "%s/out", f->path);
+    (void)snprintf(place[1], sizeof place[1], "%s/away", f->path);
+    assert_int_equal(rename(place[!away], place[away]), 0);
+}
+
 static void one_of_two_fails(void **state)
 {
     struct fixture *f = *state;
@@ -256,17 +259,14 @@ static void one_of_two_fails(void **state)
     assert_int_equal(failing(f), 1);
     EXPECT_COPY(f, 0, f->file);
     /* Now the other one: nothing may go on. */
-    char out[FOLDER_NAME + 32], away[FOLDER_NAME + 32];
-    (void)snprintf(out, sizeof out, "%s/out", f->path);
-    (void)snprintf(away, sizeof away, "%s/away", f->path);
-    assert_int_equal(rename(out, away), 0);
+    first_goes(f, true);
     keep(f, true);
     assert_int_equal(failing(f), 2);
     uint64_t size = audit_log_size(f->audit->log);
     assert_int_equal(append_kind(f), KT_IO);
     assert_non_null(strstr(f->err.what, "audit device"));
     assert_int_equal(audit_log_size(f->audit->log), size);
-    assert_int_equal(rename(away, out), 0);
+    first_goes(f, false);
     append(f, 10); /* by itself, at the next request */
     assert_int_equal(failing(f), 1);
     EXPECT_COPY(f, 0, f->file);
@@ -283,22 +283,24 @@ static void none_at_start(void **state)
     assert_non_null(strstr(f->err.what, "there is: file"));
 }
 
+static void open_two(struct fixture *f)
+{
+    f->devices[1].path = f->second;
+    f->config.n_devices = 2;
+    open_audit(f);
+}
+
 /* It failed for a while beside another; before it counts again it gets all it missed. */
 static void back_filled(void **state)
 {
     struct fixture *f = *state;
-    char out[FOLDER_NAME + 32], away[FOLDER_NAME + 32];
-    (void)snprintf(out, sizeof out, "%s/out", f->path);
-    (void)snprintf(away, sizeof away, "%s/away", f->path);
-    f->devices[1].path = f->second;
-    f->config.n_devices = 2;
-    open_audit(f);
+    open_two(f);
     append(f, 5);
-    assert_int_equal(rename(out, away), 0);
+    first_goes(f, true);
     keep(f, true);
     assert_int_equal(failing(f), 1);
     append(f, 3000);
-    assert_int_equal(rename(away, out), 0);
+    first_goes(f, false);
     keep(f, false);
     assert_int_equal(failing(f), 1);
     keep(f, true);
@@ -323,19 +325,14 @@ static unsigned descriptors(void)
 static void filling_keeps_nothing_open(void **state)
 {
     struct fixture *f = *state;
-    char out[FOLDER_NAME + 32], away[FOLDER_NAME + 32];
-    (void)snprintf(out, sizeof out, "%s/out", f->path);
-    (void)snprintf(away, sizeof away, "%s/away", f->path);
-    f->devices[1].path = f->second;
-    f->config.n_devices = 2;
-    open_audit(f);
+    open_two(f);
     unsigned before = descriptors();
     for (unsigned i = 0; i < 5; i++) {
-        assert_int_equal(rename(out, away), 0);
+        first_goes(f, true);
         keep(f, true);
         assert_int_equal(failing(f), 1);
         append(f, 3);
-        assert_int_equal(rename(away, out), 0);
+        first_goes(f, false);
         keep(f, true);
         assert_int_equal(failing(f), 0);
         assert_int_equal(descriptors(), before);
@@ -500,11 +497,11 @@ static void short_write_of_many(void **state)
     open_audit(f);
     append(f, 10);
     assert_int_equal(stat(f->file, &st), 0);
-    assert_int_equal(rename(out, away), 0);
+    first_goes(f, true);
     keep(f, true);
     assert_int_equal(failing(f), 1);
     append(f, 30);
-    assert_int_equal(rename(away, out), 0);
+    first_goes(f, false);
     assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
     limit.rlim_cur = (rlim_t)st.st_size + 1000;
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);

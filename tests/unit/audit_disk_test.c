@@ -12,12 +12,8 @@
 
 #include "lib/log.h"
 #include "lib/secret.h"
-#include "tests/unit/audit_fake.h"
 #include "tests/unit/audit_folder.h"
-#include "vaultd/audit/audit.h"
-#include "vaultd/audit/own.h"
-
-#define SEGMENT ((size_t)64 * 1024)
+#include "tests/unit/audit_life.h"
 
 /* ---- the disk ---- */
 
@@ -175,11 +171,7 @@ static int setup(void **state)
     for (size_t i = 0; i < 4; i++)
         folder_make(f->paths[i]);
     f->store = fake_store_new();
-    f->config = (struct audit_config){.origin = "keyturn/test",
-                                      .fence = 1,
-                                      .sync_ms = 3600000, /* the test says when */
-                                      .checkpoint_ms = 3600000,
-                                      .segment_bytes = SEGMENT};
+    f->config = life_config(NULL);
     begin_life(f, 0);
     disk_sync(f->paths[0]);
     *state = f;
@@ -207,14 +199,8 @@ static void open_audit(struct fixture *f)
 /* As kill -9 leaves it: the kernel has all that was written. */
 static void crash(struct fixture *f)
 {
-    if (f->audit == NULL)
-        return;
-    fake_store_wait(f->store);
-    audit_keeper_stop(f->audit);
-    (void)audit_commits_wait(f->audit);
-    store_set_witness(f->store, NULL, NULL);
-    audit_free(f->audit, false);
-    f->audit = NULL;
+    if (f->audit != NULL)
+        life_kill(&f->audit, f->store);
 }
 
 /* The next life has what was synced. */
@@ -231,29 +217,12 @@ static void power_loss(struct fixture *f)
 
 static void append(struct fixture *f, const char *path)
 {
-    const struct audit_event event = {.type = "response",
-                                      .request_id = "11111111-2222-3333-4444-555555555555",
-                                      .time_ms = 1735787045678,
-                                      .operation = "read",
-                                      .path = path,
-                                      .status = 200};
-    if (audit_append(f->audit, &event, &f->err) != KT_OK)
-        fail_msg("%s", f->err.what);
+    life_append(f->audit, path);
 }
 
 static unsigned count_records(struct fixture *f, const char *what)
 {
-    struct audit_status status;
-    kt_autobuf struct kt_buf text;
-    uint64_t next = 0;
-    unsigned n = 0;
-    kt_buf_init(&text, 1 << 24);
-    audit_status(f->audit, &status);
-    assert_int_equal(audit_export(f->audit, 0, status.size, 1 << 24, &text, &next, NULL), KT_OK);
-    assert_int_equal(next, status.size);
-    for (const char *at = kt_buf_text(&text); (at = strstr(at, what)) != NULL; at++)
-        n++;
-    return n;
+    return life_count_records(f->audit, what);
 }
 
 static void segment_path(const struct fixture *f, unsigned number, char out[2 * FOLDER_NAME])
@@ -407,7 +376,7 @@ static void opened_log_is_synced(void **state)
     struct audit_synced synced;
     int folder = open(f->config.folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     assert_true(folder >= 0);
-    assert_int_equal(audit_log_create(folder, "f1", &sealer, SEGMENT, &log, NULL), KT_OK);
+    assert_int_equal(audit_log_create(folder, "f1", &sealer, f->config.segment_bytes, &log, NULL), KT_OK);
     for (unsigned i = 0; i < 50; i++) {
         kt_autobuf struct kt_buf line;
         uint64_t seq = 0;

@@ -11,10 +11,8 @@
 #include "lib/failpoint.h"
 #include "lib/log.h"
 #include "lib/secret.h"
-#include "tests/unit/audit_fake.h"
 #include "tests/unit/audit_folder.h"
-#include "vaultd/audit/audit.h"
-#include "vaultd/audit/own.h"
+#include "tests/unit/audit_life.h"
 
 /* A database and an audit log, and copies of both from another day. */
 struct fixture {
@@ -34,12 +32,7 @@ static int setup(void **state)
     folder_make(f->path);
     folder_make(f->other);
     f->store = fake_store_new();
-    f->config = (struct audit_config){.folder = f->path,
-                                      .origin = "keyturn/test",
-                                      .fence = 1,
-                                      .sync_ms = 3600000, /* the test says when */
-                                      .checkpoint_ms = 3600000,
-                                      .segment_bytes = 64 * 1024};
+    f->config = life_config(f->path);
     *state = f;
     return 0;
 }
@@ -73,27 +66,14 @@ static void close_audit(struct fixture *f)
     f->audit = NULL;
 }
 
-/* As kill -9 leaves it: nothing is synced, signed or said any more. */
 static void crash(struct fixture *f)
 {
-    fake_store_wait(f->store);
-    audit_keeper_stop(f->audit);
-    (void)audit_commits_wait(f->audit);
-    store_set_witness(f->store, NULL, NULL);
-    audit_free(f->audit, false);
-    f->audit = NULL;
+    life_kill(&f->audit, f->store);
 }
 
 static void append(struct fixture *f, const char *path)
 {
-    const struct audit_event event = {.type = "response",
-                                      .request_id = "11111111-2222-3333-4444-555555555555",
-                                      .time_ms = 1735787045678,
-                                      .operation = "read",
-                                      .path = path,
-                                      .status = 200};
-    if (audit_append(f->audit, &event, &f->err) != KT_OK)
-        fail_msg("%s", f->err.what);
+    life_append(f->audit, path);
 }
 
 struct write {
@@ -150,30 +130,9 @@ static void sync_all(struct fixture *f)
         fail_msg("%s", f->err.what);
 }
 
-/* All lines; the caller frees the buffer. */
-static void export_all(struct fixture *f, struct kt_buf *out)
-{
-    struct audit_status status;
-    uint64_t next = 0;
-    audit_status(f->audit, &status);
-    kt_buf_init(out, 1 << 24);
-    assert_int_equal(audit_export(f->audit, 0, status.size, 1 << 24, out, &next, &f->err), KT_OK);
-    assert_int_equal(next, status.size);
-}
-
-static unsigned count(struct kt_buf *text, const char *what)
-{
-    unsigned n = 0;
-    for (const char *at = kt_buf_text(text); (at = strstr(at, what)) != NULL; at++)
-        n++;
-    return n;
-}
-
 static unsigned count_records(struct fixture *f, const char *what)
 {
-    kt_autobuf struct kt_buf text = {0};
-    export_all(f, &text);
-    return count(&text, what);
+    return life_count_records(f->audit, what);
 }
 
 /* What a verifier says of an export. */
@@ -187,7 +146,7 @@ static void verify_export(struct fixture *f, uint64_t proven)
     kt_buf_init(&leaves, 1 << 24);
     kt_buf_init(&notes, 1 << 24);
     audit_status(f->audit, &status);
-    export_all(f, &lines);
+    life_lines(f->audit, &lines);
     assert_int_equal(audit_leaves(f->audit, 0, status.size, &leaves, NULL), KT_OK);
     assert_int_equal(audit_checkpoints(f->audit, &notes, NULL), KT_OK);
     const struct kt_bytes content[] = {kt_buf_bytes(&lines), kt_buf_bytes(&leaves),
@@ -215,7 +174,7 @@ static void first_records(void **state)
     assert_int_equal(status.synced_size, 1);
     assert_string_equal(status.origin, "keyturn/test/f1");
     kt_autobuf struct kt_buf text = {0};
-    export_all(f, &text);
+    life_lines(f->audit, &text);
     assert_non_null(strstr(kt_buf_text(&text), "\"type\":\"init\""));
     assert_non_null(strstr(kt_buf_text(&text), "\"initialized_time\":\"2025-01-02T03:04:05Z\""));
     assert_non_null(strstr(kt_buf_text(&text), "\"salt\":\""));
@@ -289,7 +248,7 @@ static void exports_in_parts(void **state)
         append(f, "secret/data/a");
     kt_autobuf struct kt_buf whole = {0}, parts;
     kt_buf_init(&parts, 1 << 24);
-    export_all(f, &whole);
+    life_lines(f->audit, &whole);
     uint64_t next = 0;
     while (next < 401)
         assert_int_equal(audit_export(f->audit, next, 401, 1000, &parts, &next, NULL), KT_OK);
@@ -311,9 +270,9 @@ static void outcomes(void **state)
     f->store->fold = 4;
     writes(f, 50, true);
     kt_autobuf struct kt_buf text = {0};
-    export_all(f, &text);
-    assert_int_equal(count(&text, "\"generation\":"), 50);
-    assert_int_equal(count(&text, "\"status\":204"), 50);
+    life_lines(f->audit, &text);
+    assert_int_equal(life_count(&text, "\"generation\":"), 50);
+    assert_int_equal(life_count(&text, "\"status\":204"), 50);
     assert_non_null(strstr(kt_buf_text(&text), "\"accessor\":\"hmac-sha256:"));
     /* Only folds whose outcomes are surely all in the synced log may be dropped. */
     sync_all(f);
@@ -337,8 +296,8 @@ static void missing_outcomes(void **state)
     crash(f);
     open_audit(f);
     kt_autobuf struct kt_buf text = {0};
-    export_all(f, &text);
-    assert_int_equal(count(&text, "\"place\":"), 30);
+    life_lines(f->audit, &text);
+    assert_int_equal(life_count(&text, "\"place\":"), 30);
     assert_non_null(strstr(kt_buf_text(&text), "\"outcomes_copied\":20"));
     assert_non_null(strstr(kt_buf_text(&text), "\"stopped_cleanly\":false"));
     crash(f);
@@ -398,7 +357,7 @@ static void expect_new_history(struct fixture *f, const char *origin, const char
     audit_status(f->audit, &status);
     assert_string_equal(status.origin, origin);
     kt_autobuf struct kt_buf text = {0};
-    export_all(f, &text);
+    life_lines(f->audit, &text);
     assert_non_null(strstr(kt_buf_text(&text), "\"type\":\"history\""));
     assert_non_null(strstr(kt_buf_text(&text), word));
     writes(f, 3, true);
@@ -619,8 +578,8 @@ static void power_loss(void **state)
         f->store->synced = 0;
         open_audit(f);
         kt_autobuf struct kt_buf text = {0};
-        export_all(f, &text);
-        assert_int_equal(count(&text, "\"place\":"), 90);
+        life_lines(f->audit, &text);
+        assert_int_equal(life_count(&text, "\"place\":"), 90);
         uint64_t size = audit_log_size(f->audit->log);
         verify_export(f, size);
         crash(f);
