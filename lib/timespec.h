@@ -1,5 +1,7 @@
 /* lib/timespec.h - struct timespec from and to milliseconds, and deadlines for condition variables.
  *
+ * What:    Arithmetic, and CLOCK_MONOTONIC for what waits in this process: it cannot be set by a test and
+ *          stands still while the machine sleeps. What time it is for the vault says lib/clock.h.
  * Ranges:  times and spans >= 0.
  * Threads: any thread. */
 #pragma once

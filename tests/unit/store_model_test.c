@@ -1,6 +1,6 @@
 /* Random batches against a model that is nothing but a table, on both engines. All batches form one
  * order, so checking is a replay: each result and, in the end, each entry must be the model's.
- * KT_SEED=n repeats a run. */
+ * KT_SEED=n repeats a run; KT_CASES=n: so many batches. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,7 +15,7 @@
 #include "tests/support/store_fixture.h"
 
 #define KEYS    24u
-#define BATCHES 3000u
+#define BATCHES 3000u /* without KT_CASES */
 #define FLIGHT  40u
 
 struct op {
@@ -166,18 +166,25 @@ static void compare(struct store_fixture *f, const struct model *model)
     assert_int_equal(seen, present);
 }
 
+static uint64_t setting(const char *name, uint64_t absent)
+{
+    const char *text = secure_getenv(name);
+    uint64_t value = absent;
+    if (text != NULL)
+        assert_true(kt_u64_parse(kt_str(text), UINT64_MAX, &value));
+    return value;
+}
+
 static void agrees(enum store_engine engine)
 {
     static struct job jobs[FLIGHT];
     struct store_fixture f;
     struct model model = {0};
-    const char *text = secure_getenv("KT_SEED");
-    seed = 1; /* the same in each run: a change is judged by what it changed */
-    if (text != NULL)
-        assert_true(kt_u64_parse(kt_str(text), UINT64_MAX, &seed));
+    seed = setting("KT_SEED", 1); /* the same in each run: a change is judged by what it changed */
     print_message("    KT_SEED=%ju\n", (uintmax_t)seed);
     assert_int_equal(fixture_init(&f, engine), 0);
-    for (unsigned done = 0; done < BATCHES;) {
+    const uint64_t batches = setting("KT_CASES", BATCHES);
+    for (uint64_t done = 0; done < batches;) {
         unsigned n = 1 + below(FLIGHT);
         for (unsigned i = 0; i < n; i++) {
             make_job(&jobs[i], model.at + 1);
