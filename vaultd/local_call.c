@@ -27,7 +27,7 @@ static void resume(struct request *req)
     (void)pthread_mutex_unlock(&caller->lock);
 }
 
-static const struct request_carrier carrier = {suspend, resume};
+static const struct request_carrier carrier = {suspend, resume, NULL};
 
 unsigned local_call(struct core *core, const char *method, const char *target, const char *token,
                     const char *body, struct kt_buf *out)

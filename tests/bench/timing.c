@@ -25,7 +25,7 @@ static void no_suspend(struct request *req)
 {
     (void)req;
 }
-static const struct request_carrier carrier = {no_suspend, no_suspend};
+static const struct request_carrier carrier = {no_suspend, no_suspend, NULL};
 
 struct side {
     const char *path, *token;

@@ -24,7 +24,7 @@ static void resume(struct request *req)
     sched_wake(carrier);
 }
 
-static const struct request_carrier carrier_calls = {suspend, resume};
+static const struct request_carrier carrier_calls = {suspend, resume, NULL};
 
 static void take_answer(struct world *world, struct ask *ask, struct request *req)
 {

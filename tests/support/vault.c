@@ -155,7 +155,7 @@ static void resume(struct request *req)
     (void)pthread_mutex_unlock(&carrier->lock);
 }
 
-static const struct request_carrier carrier_calls = {suspend, resume};
+static const struct request_carrier carrier_calls = {suspend, resume, NULL};
 
 /* Half an hour passes for the vault when 20 ms did for us and nothing happened. */
 static void wait_until_resumed(struct test_vault *vault, struct carrier *carrier, bool hurry)

@@ -155,6 +155,18 @@ static size_t waiting(void)
     return n;
 }
 
+/* Whether the clients of those that wait have left, as their carrier knows. */
+static bool all_gone(void)
+{
+    bool gone = true;
+    (void)pthread_mutex_lock(&vault.lock);
+    for (size_t i = 0; i < SLOTS; i++)
+        if (vault.waiting[i] != NULL)
+            gone = gone && vault.waiting[i]->carrier->gone(vault.waiting[i]);
+    (void)pthread_mutex_unlock(&vault.lock);
+    return gone;
+}
+
 static void wake_all(void)
 {
     for (size_t i = 0; i < SLOTS; i++) {
@@ -682,7 +694,9 @@ static void forgets_who_left_while_waiting(void **state)
     until(one_waits);
     freed_before = atomic_load(&vault.freed);
     unsigned ran = atomic_load(&vault.ran);
+    assert_false(all_gone());
     (void)close(fd);
+    until(all_gone);
     wake_all();
     until(one_more_freed);
     assert_int_equal(atomic_load(&vault.ran), ran); /* not run for nobody */

@@ -35,7 +35,7 @@ static void resume(struct request *req)
     (void)sem_post(&asked->resumed);
 }
 
-static const struct request_carrier carrier = {suspend, resume};
+static const struct request_carrier carrier = {suspend, resume, NULL};
 
 /* Returns when the beginning is in the store; nobody has heard of it yet. */
 static void begin_reencryption(struct scene *s, struct asked *asked)

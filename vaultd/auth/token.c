@@ -126,6 +126,15 @@ void token_key(const unsigned char hash[32], unsigned char key[BARRIER_HASH_KEY]
     memcpy(key + 1, hash, 32);
 }
 
+generation token_generation(struct snapshot *snapshot, const unsigned char hash[32])
+{
+    unsigned char key[BARRIER_HASH_KEY];
+    token_key(hash, key);
+    struct entry entry;
+    bool there = snapshot_get(snapshot, kt_bytes(key, sizeof key), &entry) == STORE_OK;
+    return there ? entry.changed : 0;
+}
+
 /* One sentence for every reason, as Vault has it; the text satisfies agents that log in anew. */
 static enum kt_kind refused(struct kt_err *err)
 {

@@ -46,6 +46,10 @@ enum kt_kind token_find_accessor(struct core *core, struct snapshot *snapshot,
                                  const char *accessor, int64_t now_ms, const struct token **ret,
                                  struct kt_err *err) KT_MUST_CHECK;
 
+/* The generation that changed the record last; 0: there is none. Its ancestors and its time are not
+ * looked at. */
+generation token_generation(struct snapshot *snapshot, const unsigned char hash[32]);
+
 /* Keeps this token where it is while others are looked up on this thread; NULL ends that. For the
  * pipeline, which pins the request's own. */
 void token_pin(struct core *core, const struct token *token);

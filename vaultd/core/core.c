@@ -164,7 +164,7 @@ enum kt_kind core_new(const struct core_config *config, struct store *store,
         return kind;
     }
     core->own = private_new(config, clock);
-    core->waits = wait_clock_new(clock);
+    core->waits = wait_clock_new(clock, look_due);
     core->mounts = mounts_new(store);
     core->tokens = tokens_new(store);
     core->policies = policies_new(store);
@@ -172,7 +172,7 @@ enum kt_kind core_new(const struct core_config *config, struct store *store,
                 core->own->aside != NULL && core->own->refusals != NULL &&
                 core->own->token_refusals != NULL && core->own->unseals != NULL &&
                 core->waits != NULL && core->mounts != NULL && core->tokens != NULL &&
-                core->policies != NULL;
+                core->policies != NULL && look_follow(core);
     if (made) {
         core->rotation = rotation_new(core);
         core->fleet = fleet_new(core);

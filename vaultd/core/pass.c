@@ -83,13 +83,11 @@ static enum kt_kind check_body(const struct request *req, struct kt_err *err)
     return KT_OK;
 }
 
-/* For what is over: a wall clock that is set back gives nobody more life. */
-static int64_t time_for_expiry_ms(const struct request *req)
+int64_t pass_expiry_ms(const struct core *core, int64_t now_ms)
 {
-    const struct core_private *own = req->core->own;
-    int64_t passed_ms = kt_mono_ms(req->core->clock) - own->started_mono_ms;
-    int64_t at_least_ms = own->started_ms + passed_ms;
-    return req->now_ms > at_least_ms ? req->now_ms : at_least_ms;
+    int64_t passed_ms = kt_mono_ms(core->clock) - core->own->started_mono_ms;
+    int64_t at_least_ms = core->own->started_ms + passed_ms;
+    return now_ms > at_least_ms ? now_ms : at_least_ms;
 }
 
 static enum kt_kind authenticate(struct request *req, struct kt_err *err)
@@ -101,8 +99,9 @@ static enum kt_kind authenticate(struct request *req, struct kt_err *err)
     if (req->token_text.len == 0)
         return kt_fail(err, KT_DENIED, "permission denied");
     const struct token *token = NULL;
+    int64_t now_ms = pass_expiry_ms(req->core, req->now_ms);
     enum kt_kind kind =
-        token_find(req->core, req->snapshot, req->token_text, time_for_expiry_ms(req), &token, err);
+        token_find(req->core, req->snapshot, req->token_text, now_ms, &token, err);
     if (kind != KT_OK)
         return kind;
     req->token = token;

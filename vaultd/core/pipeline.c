@@ -12,8 +12,6 @@
 /* A write whose conditions failed is tried again from a new snapshot. Each round at least one of
  * those who met on a record got through, so this many can meet. */
 #define ATTEMPTS_MAX 256u
-/* Nobody notices that a suspended connection's client has gone: so each is woken now and then. */
-#define WAIT_LONGEST_MS 30000
 
 /* ---- a pass --------------------------------------------------------------------------------- */
 
@@ -295,11 +293,9 @@ static enum pipeline_state wait(struct request *req)
     if (own->wait_entry == NULL)
         return record_and_finish(req, kt_fail(&own->err, KT_NO_MEMORY, "waiting"));
     own->stage = STAGE_PASS;
-    int64_t look_again_ms = kt_mono_ms(req->core->clock) + WAIT_LONGEST_MS;
-    if (req->wait_deadline_ms > look_again_ms)
-        req->wait_deadline_ms = look_again_ms;
     struct wait_list *list = own->wait_on;
     uint64_t seen = own->wakes_seen;
+    look_remember(req);
     leave(req);
     req->wakes++;
     suspend(req);

@@ -21,6 +21,17 @@ enum stage {
     STAGE_DONE
 };
 
+/* What let a request in that now waits. */
+struct look {
+    generation at;               /* of the pass's snapshot */
+    unsigned char mounts[BARRIER_NAME_KEY]; /* the mount table's key */
+    generation mounts_changed;
+    bool has_token;
+    unsigned char token[32];     /* its hash */
+    generation token_changed;
+    int64_t token_expires_ms;    /* 0: never */
+};
+
 struct request_private {
     enum stage stage;
     bool entered;            /* barrier_enter() holds */
@@ -36,6 +47,7 @@ struct request_private {
     struct wait_entry *wait_entry;
     uint64_t wakes_seen;
     bool quiet;              /* this pass follows a wait in which nothing was told: request_quiet() */
+    struct look look;        /* what a wait stands on */
     struct kt_buf outcome;   /* sealed, as it went into the batch */
     struct commit_result result;
     handler_fn *internal;    /* ORIGIN_INTERNAL */
@@ -63,6 +75,7 @@ struct core_private {
     bool stopping, housekeeping;/* guarded by lock */
     atomic_uint_fast64_t refused_sealed; /* requests answered 503 while sealed */
     atomic_bool store_full; /* what was last said of it in our own log */
+    atomic_uint_fast64_t rights_changed; /* newest fold that touched what decides on many tokens' rights */
     struct refusals *refusals, *token_refusals; /* of addresses; of valid tokens */
     struct meter *unseals;       /* what each source may still send to sys/unseal */
     pthread_mutex_t tidying;     /* one jobs_run() at a time; ranked above lock */
@@ -76,7 +89,13 @@ struct core_private {
 void render_reply(struct request *req, enum kt_kind kind, const struct kt_err *err);
 /* Room for the reply as it is now, so that what is committed can be answered. False: no memory. */
 bool render_reserve(struct request *req);
+/* look.c: whether a request that waits has to run again although nothing that it waits for was told. */
+bool look_follow(struct core *core); /* once, before the first commit; false: no memory */
+void look_remember(struct request *req); /* within the pass that begins to wait */
+wait_look_fn look_due;
 /* pass.c: one pass of a request, up to its handler. */
+/* For what is over: a wall clock that is set back gives nobody more life. */
+int64_t pass_expiry_ms(const struct core *core, int64_t now_ms);
 /* Before it matters whether the vault is sealed, once. */
 enum kt_kind pass_prepare(struct request *req, struct kt_err *err);
 /* With the barrier entered and a snapshot; the rows that answer while sealed, without either. */

@@ -163,7 +163,7 @@ static void internal_resume(struct request *req)
     (void)pthread_mutex_unlock(&call->crew->lock);
 }
 
-static const struct request_carrier internal_carrier = {internal_suspend, internal_resume};
+static const struct request_carrier internal_carrier = {internal_suspend, internal_resume, NULL};
 
 static void begin_call(struct core *core, struct internal_crew *crew, struct internal_call *call,
                        struct internal_request *wanted)

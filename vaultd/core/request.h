@@ -57,6 +57,9 @@ enum request_origin {
 struct request_carrier {
     void (*suspend)(struct request *req);
     void (*resume)(struct request *req);
+    /* Whether nobody is there any more to hear the answer of a suspended request, as far as the kernel
+     * knows. May be NULL: there always is. */
+    bool (*gone)(const struct request *req);
 };
 
 enum reply_form {
@@ -164,8 +167,8 @@ bool request_reserve(struct request *req, size_t bytes);
 const char *request_param(const struct request *req, const char *name);
 /* A sentence in the answer's "warnings": cut at 511 bytes, dropped beyond REPLY_WARNINGS_MAX. */
 void request_warn(struct request *req, const char *format, ...) KT_PRINTF(2, 3);
-/* Wait until wait_list_wake() or until the monotonic deadline, but at most 30 s at a time: the handler
- * then runs again, perhaps with nothing new and its deadline still to come. Returns KT_OK next. */
+/* Wait until wait_list_wake() or until the monotonic deadline. Before it the handler may run again with
+ * nothing new, when policies, mounts or the token changed. Returns KT_OK next. */
 struct wait_list;
 void request_wait(struct request *req, struct wait_list *list, int64_t deadline_mono_ms);
 /* The handler runs again only because time passed: no list was woken since it last asked to wait. */

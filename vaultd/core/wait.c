@@ -9,6 +9,7 @@
 #include "lib/failpoint.h"
 #include "lib/timespec.h"
 
+#define LOOK_MS       30000
 #define PAUSE_NS      20000000 /* 20 ms */
 #define PAUSE_MORE_NS 50000   /* for each that waits: 10,000 are looked at twice a second */
 #define PAUSE_MOST_NS 1000000000
@@ -18,8 +19,10 @@
 struct wait_entry {
     struct wait_entry *next, **link;
     struct request *req;
-    int64_t deadline_ms; /* the request's, where the walks find it */
-    uint64_t late_at;    /* the clock's wakes when its deadline ended it; else NOT_LATE */
+    struct wait_list *list;
+    int64_t at_ms;       /* the next look at it, or its deadline */
+    int64_t deadline_ms; /* the request's */
+    uint64_t late_at;    /* the clock's wakes when time ended it; else NOT_LATE */
 };
 #define NOT_LATE UINT64_MAX
 
@@ -33,6 +36,7 @@ struct wait_list {
 
 struct wait_clock {
     const struct kt_clock *clock;
+    wait_look_fn *look;
     pthread_mutex_t lock;
     pthread_cond_t changed;
     pthread_t thread;
@@ -75,7 +79,7 @@ static struct wait_entry *take_matching(struct wait_list *list, wait_match_fn *m
     return chain;
 }
 
-/* The same with those whose deadline is over; finds the next one on the way. */
+/* The same with those whose time has come; finds the next one's on the way. */
 static struct wait_entry *take_late(struct wait_clock *waits, int64_t now_ms)
 {
     struct wait_entry *chain = NULL, *next = NULL;
@@ -83,11 +87,11 @@ static struct wait_entry *take_late(struct wait_clock *waits, int64_t now_ms)
     for (struct wait_list *list = waits->lists; list != NULL; list = list->next)
         for (struct wait_entry *entry = list->first; entry != NULL; entry = next) {
             next = entry->next;
-            if (entry->deadline_ms <= now_ms) {
+            if (entry->at_ms <= now_ms) {
                 chain = take(list, entry, chain);
                 entry->late_at = waits->wakes;
-            } else if (entry->deadline_ms < waits->next_ms) {
-                waits->next_ms = entry->deadline_ms;
+            } else if (entry->at_ms < waits->next_ms) {
+                waits->next_ms = entry->at_ms;
             }
         }
     return chain;
@@ -101,6 +105,47 @@ static void resume_chain(struct wait_entry *chain)
         struct request *req = chain->req;
         req->carrier->resume(req);
         chain = next;
+    }
+}
+
+/* False: it may not wait, for all are to end, or its list was woken since `seen`. */
+static bool put(struct wait_entry *entry, int64_t now_ms, uint64_t seen)
+{
+    struct wait_list *list = entry->list;
+    struct wait_clock *waits = list->waits;
+    int64_t look_ms = now_ms + LOOK_MS;
+    (void)pthread_mutex_lock(&waits->lock);
+    bool may = !waits->draining && list->woken <= seen;
+    entry->late_at = NOT_LATE;
+    if (may) {
+        entry->at_ms = entry->deadline_ms < look_ms ? entry->deadline_ms : look_ms;
+        entry->next = list->first;
+        entry->link = &list->first;
+        if (entry->next != NULL)
+            entry->next->link = &entry->next;
+        list->first = entry;
+        list->count++;
+        waits->count++;
+        if (entry->at_ms < waits->next_ms) {
+            waits->next_ms = entry->at_ms;
+            (void)pthread_cond_signal(&waits->changed);
+        }
+    }
+    (void)pthread_mutex_unlock(&waits->lock);
+    return may;
+}
+
+/* Whose deadline is over is resumed, and who has another reason to run; the others wait on. What their
+ * list was told before they were taken out of it did not concern them. */
+static void look_at_chain(struct wait_clock *waits, struct wait_entry *chain, int64_t now_ms)
+{
+    while (chain != NULL) {
+        struct wait_entry *entry = chain;
+        struct request *req = entry->req;
+        chain = entry->next;
+        if (entry->deadline_ms > now_ms && !waits->look(req) && put(entry, now_ms, entry->late_at))
+            continue;
+        req->carrier->resume(req);
     }
 }
 
@@ -144,7 +189,7 @@ static void *wait_thread(void *arg)
             continue;
         struct wait_entry *chain = take_late(waits, now);
         (void)pthread_mutex_unlock(&waits->lock);
-        resume_chain(chain);
+        look_at_chain(waits, chain, now);
         (void)pthread_mutex_lock(&waits->lock);
         pause_briefly(waits);
     }
@@ -152,12 +197,13 @@ static void *wait_thread(void *arg)
     return NULL;
 }
 
-struct wait_clock *wait_clock_new(const struct kt_clock *clock)
+struct wait_clock *wait_clock_new(const struct kt_clock *clock, wait_look_fn *look)
 {
     struct wait_clock *waits = kt_calloc(1, sizeof *waits);
     if (waits == NULL)
         return NULL;
     waits->clock = clock;
+    waits->look = look;
     waits->next_ms = INT64_MAX;
     pthread_condattr_t monotonic;
     (void)pthread_condattr_init(&monotonic);
@@ -259,27 +305,10 @@ void wait_clock_drain(struct wait_clock *waits, bool draining)
 void wait_list_add(struct wait_list *list, struct request *req, struct wait_entry *entry,
                    uint64_t seen)
 {
-    struct wait_clock *waits = list->waits;
-    (void)pthread_mutex_lock(&waits->lock);
-    bool refused = waits->draining || list->woken > seen;
-    entry->late_at = NOT_LATE;
-    if (!refused) {
-        entry->req = req;
-        entry->deadline_ms = req->wait_deadline_ms;
-        entry->next = list->first;
-        entry->link = &list->first;
-        if (entry->next != NULL)
-            entry->next->link = &entry->next;
-        list->first = entry;
-        list->count++;
-        waits->count++;
-        if (req->wait_deadline_ms < waits->next_ms) {
-            waits->next_ms = req->wait_deadline_ms;
-            (void)pthread_cond_signal(&waits->changed);
-        }
-    }
-    (void)pthread_mutex_unlock(&waits->lock);
-    if (refused)
+    entry->req = req;
+    entry->list = list;
+    entry->deadline_ms = req->wait_deadline_ms;
+    if (!put(entry, kt_mono_ms(list->waits->clock), seen))
         req->carrier->resume(req);
 }
 

@@ -2,7 +2,8 @@
  *
  * What:    A list of suspended requests. Each has a deadline at which it is woken anyway: libmicro-
  *          httpd never times a suspended connection out, so every wait has its own end, which is late
- *          by some milliseconds, or by half a second when ten thousand wait.
+ *          by some milliseconds, or by half a second when ten thousand wait. Every 30 s each is looked
+ *          at where it waits, which costs far less than a pass.
  * Owner:   the core owns the timer (wait_clock); whoever has something to wait for owns a list.
  * Threads: any thread. Waking calls carrier->resume() outside of the list's lock. */
 #pragma once
@@ -12,7 +13,11 @@
 struct wait_clock;
 struct wait_list;
 
-struct wait_clock *wait_clock_new(const struct kt_clock *clock); /* starts a thread */
+/* Whether a request has to run again although nothing that it waits for was told. On the clock's thread,
+ * which has the request for itself meanwhile; no lock is held. */
+typedef bool wait_look_fn(struct request *req);
+/* Starts a thread. */
+struct wait_clock *wait_clock_new(const struct kt_clock *clock, wait_look_fn *look);
 void wait_clock_free(struct wait_clock *waits);  /* every list must be empty */
 
 struct wait_list *wait_list_new(struct wait_clock *waits);

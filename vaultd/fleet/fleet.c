@@ -135,6 +135,12 @@ static bool is_metadata(struct kt_bytes key)
     return key.len == BARRIER_NAME_KEY + 4 && kt_get_be32(key.at + BARRIER_NAME_KEY) == 0;
 }
 
+/* Or a host. */
+static bool is_consumer(struct kt_bytes key)
+{
+    return key.at[0] == TABLE_CONSUMER && key.len == BARRIER_NAME_KEY;
+}
+
 static void follow(void *arg, const struct fold_event *event)
 {
     struct fleet *fleet = arg;
@@ -143,7 +149,7 @@ static void follow(void *arg, const struct fold_event *event)
     for (size_t i = 0; i < event->n; i++) {
         struct kt_bytes key = event->of[i].key;
         bool token = key.at[0] == TABLE_TOKEN && key.len == BARRIER_HASH_KEY;
-        if (!token && !is_metadata(key))
+        if (!token && !is_metadata(key) && !is_consumer(key))
             continue;
         if (fleet->n_changes == FLEET_CHANGES) {
             fleet->all_changed = true;
@@ -159,7 +165,7 @@ static void follow(void *arg, const struct fold_event *event)
 
 static bool follow_tables(struct fleet *fleet)
 {
-    static const unsigned char tables[] = {TABLE_KV, TABLE_TOKEN};
+    static const unsigned char tables[] = {TABLE_KV, TABLE_TOKEN, TABLE_CONSUMER};
     for (size_t i = 0; i < sizeof tables; i++)
         if (store_on_fold(fleet->core->store, kt_bytes(&tables[i], 1), follow, fleet) != STORE_OK)
             return false;

@@ -44,7 +44,7 @@ struct fleet {
 /* A sign of life. */
 void fleet_saw(struct fleet *fleet, const char *host, int64_t now_ms);
 
-/* Of a secret's metadata record, and of a token's record. */
+/* Of the record of a secret's metadata or of a host, and of a token's. */
 fleet_print fleet_print_of_key(struct kt_bytes key);
 fleet_print fleet_print_of_secret(struct core *core, const struct mount *mount, const char *path);
 fleet_print fleet_print_of_token(const unsigned char hash[32]);
@@ -52,9 +52,7 @@ fleet_print fleet_print_of_token(const unsigned char hash[32]);
 struct watch {
     fleet_print *prints;
     size_t n, room;
-    unsigned char host[BARRIER_NAME_KEY]; /* key of the host's record */
-    generation host_changed;              /* when it was looked at */
-    bool unsure;                          /* a mount is not there: nothing tells when it comes */
+    bool unsure; /* a mount is not there: nothing tells when it comes */
 };
 
 /* Routes. */

@@ -8,8 +8,8 @@
 #include "vaultd/rotation/secret.h"
 
 /* One long poll a host. It answers when one of the host's secrets changed its stages after the
- * cursor (the store's history and generation), and is woken by changes of those secrets, of its
- * token, and of the tokens above it. */
+ * cursor (the store's history and generation), and is woken by changes of those secrets, of the list of
+ * them, of its token, and of the tokens above it. */
 
 #define WAIT_DEFAULT_S  60
 #define WAIT_MAX_S      600
@@ -63,6 +63,14 @@ static bool add_print(struct request *req, struct watch *watch, fleet_print prin
     }
     watch->prints[watch->n++] = print;
     return true;
+}
+
+/* Whose list of secrets may change; also before it has one. */
+static bool add_host(struct request *req, struct watch *watch)
+{
+    unsigned char key[BARRIER_NAME_KEY];
+    host_key(req->core, request_param(req, "host"), key);
+    return add_print(req, watch, fleet_print_of_key(kt_bytes(key, sizeof key)));
 }
 
 static bool add_tokens(struct request *req, struct watch *watch)
@@ -135,7 +143,6 @@ static enum kt_kind look_at_all(struct request *req, generation since, bool all,
         *err = (struct kt_err){0};
         return KT_OK;
     }
-    watch->host_changed = host.changed;
     for (size_t i = 0; i < host.secrets.n && kind == KT_OK; i++)
         kind = look_at(req, host.secrets.at[i], since, all, watch, w, shown, err);
     return kind;
@@ -160,15 +167,10 @@ static void show_rest(struct request *req, bool news, struct kt_jsonw *w)
     kt_jsonw_end(w);
 }
 
-/* Nothing that this watch waits for changed, nor what it waits for. */
+/* Nothing that this watch waits for changed, nor what it waits for: else it had been told. */
 static bool nothing_new(struct request *req, const struct watch *watch)
 {
-    struct entry entry;
-    if (watch == NULL || watch->unsure || !request_quiet(req))
-        return false;
-    bool there = snapshot_get(req->snapshot, kt_bytes(watch->host, sizeof watch->host), &entry) ==
-                 STORE_OK;
-    return (there ? entry.changed : 0) == watch->host_changed;
+    return watch != NULL && !watch->unsure && request_quiet(req);
 }
 
 static enum kt_kind read_wait(struct request *req, int64_t *ret_s, const char **ret_since,
@@ -208,7 +210,6 @@ enum kt_kind watch_read(struct request *req, struct kt_err *err)
     if (watch == NULL)
         return kt_fail(err, KT_NO_MEMORY, "watching");
     *watch = (struct watch){.prints = watch->prints, .room = watch->room};
-    host_key(req->core, request_param(req, "host"), watch->host);
     size_t shown = 0;
     struct kt_jsonw w = kt_jsonw(&req->reply.data);
     kt_jsonw_object(&w);
@@ -219,7 +220,7 @@ enum kt_kind watch_read(struct request *req, struct kt_err *err)
     if (kind != KT_OK)
         return kind;
     if (shown == 0 && !all && kt_mono_ms(req->core->clock) < deadline) {
-        if (!add_tokens(req, watch))
+        if (!add_host(req, watch) || !add_tokens(req, watch))
             return kt_fail(err, KT_NO_MEMORY, "watching");
         for (size_t i = 0; i < watch->n; i++)
             awaited_add(&req->core->fleet->awaited, watch->prints[i]);

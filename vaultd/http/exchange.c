@@ -58,7 +58,15 @@ static void resume(struct request *req)
     atomic_fetch_sub(&server->suspended, 1);
 }
 
-static const struct request_carrier carrier = {suspend, resume};
+/* libmicrohttpd looks at no suspended connection, and closes none. */
+static bool gone(const struct request *req)
+{
+    const struct exchange *ex = KT_OBJECT(struct exchange, req->carrier_data, EXCHANGE_MAGIC);
+    struct pollfd at = {.fd = ex->conn->fd, .events = POLLRDHUP};
+    return poll(&at, 1, 0) > 0;
+}
+
+static const struct request_carrier carrier = {suspend, resume, gone};
 
 /* ---- begin ---- */
 
