@@ -9,17 +9,7 @@
 
 #include <cmocka.h>
 
-#include "tests/support/vault.h"
-#include "vaultd/core/engine.h"
-
-static const struct {
-    const char *type, *path;
-} mounts[] = {
-    {"cubbyhole", "cubbyhole/"}, {"fleet", "fleet/"},  {"kv", "secret/"},
-    {"rotation", "rotation/"},   {"system", "sys/"},   {"token", "auth/token/"},
-};
-
-static const char *const methods[] = {"GET", "HEAD", "LIST", "POST", "PUT", "PATCH", "DELETE"};
+#include "tests/support/routes.h"
 
 /* Rows that are public or want any token, and what they answer to it. 405: no such method there. */
 static const struct open_row {
@@ -44,15 +34,6 @@ static const struct open_row {
 };
 #define N_OPEN (sizeof open_rows / sizeof open_rows[0])
 
-static const char *mount_of(const struct engine *engine)
-{
-    for (size_t i = 0; i < sizeof mounts / sizeof mounts[0]; i++)
-        if (strcmp(mounts[i].type, engine->type) == 0)
-            return mounts[i].path;
-    fail_msg("the engine \"%s\" is not in this test's table of mounts", engine->type);
-    return NULL;
-}
-
 static const struct open_row *open_row(const struct engine *engine, const struct route *route,
                                        const char *method)
 {
@@ -66,22 +47,10 @@ static const struct open_row *open_row(const struct engine *engine, const struct
 
 static bool has_open_row(const struct engine *engine, const struct route *route)
 {
-    for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++)
-        if (open_row(engine, route, methods[i]) != NULL)
+    for (size_t i = 0; i < ROUTE_METHODS; i++)
+        if (open_row(engine, route, route_methods[i]) != NULL)
             return true;
     return false;
-}
-
-/* A path that the pattern matches: each "{...}" is "x". */
-static void example(const struct engine *engine, const struct route *route, char *out, size_t size)
-{
-    size_t len = (size_t)snprintf(out, size, "%s", mount_of(engine));
-    for (const char *p = route->pattern; *p != '\0' && len + 2 < size; p++) {
-        if (*p == '{')
-            p = strchr(p, '}');
-        out[len++] = *p == '}' ? 'x' : *p;
-    }
-    out[len] = '\0';
 }
 
 static unsigned ask(struct test_vault *vault, const char *method, const char *path,
@@ -93,13 +62,6 @@ static unsigned ask(struct test_vault *vault, const char *method, const char *pa
                               strcmp(method, "PATCH") == 0 ? "application/merge-patch+json" : NULL);
 }
 
-/* Nothing can be written to a folder; that is said of every path before anything is looked at. */
-static bool refused_as_folder(const char *method, const char *path)
-{
-    bool writes = method[0] == 'P'; /* POST, PUT, PATCH */
-    return writes && path[strlen(path) - 1] == '/';
-}
-
 static void check_row(struct test_vault *vault, const struct engine *engine,
                       const struct route *route, const char *token, const char *known)
 {
@@ -108,20 +70,20 @@ static void check_row(struct test_vault *vault, const struct engine *engine,
     bool maybe = (route->flags & ROUTE_MAYBE_TOKEN) != 0 && token == NULL;
     bool open_to_it = public || maybe || (open && token == known);
     char path[256];
-    example(engine, route, path, sizeof path);
+    routes_example(engine, route, path, sizeof path);
     if (open != has_open_row(engine, route))
         fail_msg("%s %s %s this test's list of rows that ask for no policy", engine->type,
                  route->pattern, open ? "is missing from" : "asks for a policy, but is in");
-    for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
-        const struct open_row *row = open_row(engine, route, methods[i]);
-        unsigned got = ask(vault, methods[i], path, token);
+    for (size_t i = 0; i < ROUTE_METHODS; i++) {
+        const struct open_row *row = open_row(engine, route, route_methods[i]);
+        unsigned got = ask(vault, route_methods[i], path, token);
         unsigned wanted = row != NULL ? row->status : open_to_it ? 405 : 403;
-        if (refused_as_folder(methods[i], path))
+        if (routes_folder_refused(route, route_methods[i], path))
             wanted = 400;
         if (row != NULL && token != known)
             wanted = token == NULL ? row->none : row->unknown;
         if (got != wanted)
-            fail_msg("%s %s: expected %u, got %u: %s", methods[i], path, wanted, got, vault->body);
+            fail_msg("%s %s: expected %u, got %u: %s", route_methods[i], path, wanted, got, vault->body);
     }
 }
 
@@ -138,6 +100,7 @@ static void check_all(struct test_vault *vault, const char *token, const char *k
 static void with_policy(const char *policy)
 {
     struct test_vault *vault = test_vault_new(true);
+    routes_mount_all(vault);
     char token[256];
     test_vault_token(vault, "nothing", policy, token, sizeof token);
     assert_int_equal(test_vault_call(vault, "POST", "auth/token/create", vault->root,
@@ -174,6 +137,7 @@ static void an_unknown_token(void **state)
 {
     (void)state;
     struct test_vault *vault = test_vault_new(true);
+    routes_mount_all(vault);
     check_all(vault, "hvs.unknown", NULL);
     test_vault_free(vault);
 }
@@ -182,6 +146,7 @@ static void no_token(void **state)
 {
     (void)state;
     struct test_vault *vault = test_vault_new(true);
+    routes_mount_all(vault);
     check_all(vault, NULL, "");
     test_vault_free(vault);
 }

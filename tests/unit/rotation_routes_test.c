@@ -197,7 +197,7 @@ static void wrong_settings(void **state)
         {"{\"generator\":{\"length\":4}}", "length"},
         {"{\"generator\":{\"length\":10}}", "bits"},
         {"{\"generator\":{\"size\":10}}", "unknown member"},
-        {"{\"generator\":12}", "must be an object"},
+        {"{\"generator\":12}", "wanted an object"},
         {"{\"strategy\":\"sideways\"}", "alternate, in-place or generate"},
         {"{\"strategy\":\"alternate\"}", "needs a target"},
         {"{\"target\":\"nowhere\",\"strategy\":\"in-place\",\"accounts\":[\"app_a\"]}",

@@ -5,6 +5,8 @@
  * Pattern: segments separated by '/'; "{name}" is one segment, "{name...}" the rest of the path
  *          (may be empty only in "{name...?}"); everything else is literal. Rows are tried in
  *          order. "mounts/{path...}/tune" is allowed: a tail after the rest.
+ * Fields:  what a row declares is checked before its handler is called: a value that cannot be of the
+ *          field's type is answered with 400 and the field's name. Absent ones are the handler's matter.
  * Add one: one row, and a handler in a file of its own. An engine: a row in vaultd/engine/table.c. */
 #pragma once
 
@@ -15,6 +17,7 @@ enum field_type {
     FIELD_INT,
     FIELD_BOOL,
     FIELD_DURATION,
+    FIELD_SIGNED_DURATION, /* a negative one means something, too */
     FIELD_LIST,       /* string-list */
     FIELD_COMMA_LIST, /* comma-string-list */
     FIELD_INT_LIST,

@@ -2,7 +2,8 @@
 
 #include "lib/duration.h"
 #include "lib/num.h"
-#include "vaultd/core/request.h"
+#include "vaultd/core/engine.h"
+#include "vaultd/core/private.h"
 
 /* A list's items: more than anybody needs, few enough for handlers that compare each with each. */
 #define ITEMS_MAX 4096u
@@ -102,11 +103,9 @@ static bool parse_int(const char *text, int64_t *ret)
     return true;
 }
 
-enum kt_kind request_int(struct request *req, const char *name, int64_t *ret, struct kt_err *err)
+static enum kt_kind int_of(struct request *req, const char *name, struct kt_json value,
+                           int64_t *ret, struct kt_err *err)
 {
-    struct kt_json value;
-    if (!present(req, name, &value))
-        return KT_NOT_FOUND;
     const char *text = scalar_text(&req->arena, value);
     if (text == NULL)
         return wrong(req, err, name, "a whole number");
@@ -118,6 +117,12 @@ enum kt_kind request_int(struct request *req, const char *name, int64_t *ret, st
                   ? kt_i64_parse(kt_str(text), INT64_MIN + 1, INT64_MAX, ret)
                   : parse_int(text, ret);
     return ok ? KT_OK : wrong(req, err, name, "a whole number");
+}
+
+enum kt_kind request_int(struct request *req, const char *name, int64_t *ret, struct kt_err *err)
+{
+    struct kt_json value;
+    return present(req, name, &value) ? int_of(req, name, value, ret, err) : KT_NOT_FOUND;
 }
 
 static bool word_bool(const char *text, bool *ret)
@@ -137,23 +142,24 @@ static bool word_bool(const char *text, bool *ret)
     return false;
 }
 
-enum kt_kind request_bool(struct request *req, const char *name, bool *ret, struct kt_err *err)
+static enum kt_kind bool_of(struct request *req, const char *name, struct kt_json value, bool *ret,
+                            struct kt_err *err)
 {
-    struct kt_json value;
-    if (!present(req, name, &value))
-        return KT_NOT_FOUND;
     const char *text = scalar_text(&req->arena, value);
     if (text == NULL || !word_bool(text, ret))
         return wrong(req, err, name, "true or false");
     return KT_OK;
 }
 
-enum kt_kind request_duration_s(struct request *req, const char *name, int64_t *ret,
-                                struct kt_err *err)
+enum kt_kind request_bool(struct request *req, const char *name, bool *ret, struct kt_err *err)
 {
     struct kt_json value;
-    if (!present(req, name, &value))
-        return KT_NOT_FOUND;
+    return present(req, name, &value) ? bool_of(req, name, value, ret, err) : KT_NOT_FOUND;
+}
+
+static enum kt_kind duration_of(struct request *req, const char *name, struct kt_json value,
+                                int64_t *ret, struct kt_err *err)
+{
     if (kt_json_type(value) == KT_JSON_BOOL)
         return wrong(req, err, name, "a duration");
     const char *text = scalar_text(&req->arena, value);
@@ -170,6 +176,13 @@ enum kt_kind request_duration_s(struct request *req, const char *name, int64_t *
         return wrong(req, err, name, "a duration such as 30, \"90s\" or \"1h30m\"");
     *ret = (int64_t)(ms / 1000);
     return KT_OK;
+}
+
+enum kt_kind request_duration_s(struct request *req, const char *name, int64_t *ret,
+                                struct kt_err *err)
+{
+    struct kt_json value;
+    return present(req, name, &value) ? duration_of(req, name, value, ret, err) : KT_NOT_FOUND;
 }
 
 static struct kt_bytes trimmed(struct kt_bytes text)
@@ -227,12 +240,9 @@ static enum kt_kind array_list(struct request *req, const char *name, struct kt_
     return req->arena.failed ? kt_fail(err, KT_NO_MEMORY, "reading field \"%s\"", name) : KT_OK;
 }
 
-enum kt_kind request_list(struct request *req, const char *name, bool comma,
-                          struct string_list *ret, struct kt_err *err)
+static enum kt_kind list_of(struct request *req, const char *name, struct kt_json value, bool comma,
+                            struct string_list *ret, struct kt_err *err)
 {
-    struct kt_json value;
-    if (!present(req, name, &value))
-        return KT_NOT_FOUND;
     if (kt_json_type(value) == KT_JSON_ARRAY)
         return array_list(req, name, value, ret, err);
     const char *text = scalar_text(&req->arena, value);
@@ -248,11 +258,18 @@ enum kt_kind request_list(struct request *req, const char *name, bool comma,
     return KT_OK;
 }
 
-enum kt_kind request_int_list(struct request *req, const char *name, int64_t **ret, size_t *ret_n,
-                              struct kt_err *err)
+enum kt_kind request_list(struct request *req, const char *name, bool comma,
+                          struct string_list *ret, struct kt_err *err)
+{
+    struct kt_json value;
+    return present(req, name, &value) ? list_of(req, name, value, comma, ret, err) : KT_NOT_FOUND;
+}
+
+static enum kt_kind int_list_of(struct request *req, const char *name, struct kt_json value,
+                                int64_t **ret, size_t *ret_n, struct kt_err *err)
 {
     struct string_list texts = {0};
-    enum kt_kind kind = request_list(req, name, true, &texts, err);
+    enum kt_kind kind = list_of(req, name, value, true, &texts, err);
     if (kind != KT_OK)
         return kind;
     int64_t *numbers = kt_arena_take(&req->arena, (texts.n + 1) * sizeof *numbers);
@@ -264,6 +281,14 @@ enum kt_kind request_int_list(struct request *req, const char *name, int64_t **r
     *ret = numbers;
     *ret_n = texts.n;
     return KT_OK;
+}
+
+enum kt_kind request_int_list(struct request *req, const char *name, int64_t **ret, size_t *ret_n,
+                              struct kt_err *err)
+{
+    struct kt_json value;
+    return present(req, name, &value) ? int_list_of(req, name, value, ret, ret_n, err)
+                                      : KT_NOT_FOUND;
 }
 
 static bool add_pair(struct kt_jsonw *w, struct kt_bytes text)
@@ -305,12 +330,9 @@ static bool write_pairs(struct request *req, struct kt_json value, struct kt_jso
     return true;
 }
 
-enum kt_kind request_pairs(struct request *req, const char *name, struct kt_bytes *ret,
-                           struct kt_err *err)
+static enum kt_kind pairs_of(struct request *req, const char *name, struct kt_json value,
+                             struct kt_bytes *ret, struct kt_err *err)
 {
-    struct kt_json value;
-    if (!present(req, name, &value))
-        return KT_NOT_FOUND;
     kt_autobuf struct kt_buf text;
     kt_buf_init(&text, (size_t)1024 * 1024);
     struct kt_jsonw w = kt_jsonw(&text);
@@ -322,5 +344,124 @@ enum kt_kind request_pairs(struct request *req, const char *name, struct kt_byte
     if (copy == NULL)
         return kt_fail(err, KT_NO_MEMORY, "reading field \"%s\"", name);
     *ret = kt_bytes(copy, text.len);
+    return KT_OK;
+}
+
+enum kt_kind request_pairs(struct request *req, const char *name, struct kt_bytes *ret,
+                           struct kt_err *err)
+{
+    struct kt_json value;
+    return present(req, name, &value) ? pairs_of(req, name, value, ret, err) : KT_NOT_FOUND;
+}
+
+/* ---- every declared field, before the handler ------------------------------------------------ */
+
+typedef enum kt_kind field_check_fn(struct request *req, const char *name, struct kt_json value,
+                                    struct kt_err *err);
+
+static enum kt_kind check_string(struct request *req, const char *name, struct kt_json value,
+                                 struct kt_err *err)
+{
+    enum kt_json_type type = kt_json_type(value);
+    bool scalar = type != KT_JSON_ARRAY && type != KT_JSON_OBJECT;
+    return scalar ? KT_OK : wrong(req, err, name, "a string");
+}
+
+static enum kt_kind check_int(struct request *req, const char *name, struct kt_json value,
+                              struct kt_err *err)
+{
+    int64_t number = 0;
+    return int_of(req, name, value, &number, err);
+}
+
+static enum kt_kind check_bool(struct request *req, const char *name, struct kt_json value,
+                               struct kt_err *err)
+{
+    bool yes = false;
+    return bool_of(req, name, value, &yes, err);
+}
+
+static enum kt_kind check_duration(struct request *req, const char *name, struct kt_json value,
+                                   struct kt_err *err)
+{
+    int64_t seconds = 0;
+    return duration_of(req, name, value, &seconds, err);
+}
+
+static enum kt_kind check_list(struct request *req, const char *name, struct kt_json value,
+                               struct kt_err *err)
+{
+    struct string_list list;
+    return list_of(req, name, value, false, &list, err);
+}
+
+static enum kt_kind check_comma_list(struct request *req, const char *name, struct kt_json value,
+                                     struct kt_err *err)
+{
+    struct string_list list;
+    return list_of(req, name, value, true, &list, err);
+}
+
+static enum kt_kind check_int_list(struct request *req, const char *name, struct kt_json value,
+                                   struct kt_err *err)
+{
+    int64_t *numbers = NULL;
+    size_t n = 0;
+    return int_list_of(req, name, value, &numbers, &n, err);
+}
+
+static enum kt_kind check_pairs(struct request *req, const char *name, struct kt_json value,
+                                struct kt_err *err)
+{
+    struct kt_bytes pairs;
+    return pairs_of(req, name, value, &pairs, err);
+}
+
+static enum kt_kind check_map(struct request *req, const char *name, struct kt_json value,
+                              struct kt_err *err)
+{
+    return kt_json_type(value) == KT_JSON_OBJECT ? KT_OK : wrong(req, err, name, "an object");
+}
+
+/* By enum field_type. NULL: the handler's own matter. */
+static field_check_fn *const checks[] = {
+    [FIELD_STRING] = check_string,
+    [FIELD_INT] = check_int,
+    [FIELD_BOOL] = check_bool,
+    [FIELD_DURATION] = check_duration,
+    [FIELD_SIGNED_DURATION] = check_string,
+    [FIELD_LIST] = check_list,
+    [FIELD_COMMA_LIST] = check_comma_list,
+    [FIELD_INT_LIST] = check_int_list,
+    [FIELD_PAIRS] = check_pairs,
+    [FIELD_MAP] = check_map,
+    [FIELD_ANY] = NULL,
+};
+
+/* What the path says counts; a field of the same name is not looked at. */
+static bool in_path(const struct request *req, const char *name)
+{
+    for (unsigned i = 0; i < req->n_params; i++)
+        if (strcmp(req->params[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+enum kt_kind input_check_fields(struct request *req, struct kt_err *err)
+{
+    if (req->route == NULL || req->route->fields == NULL || !req->has_data)
+        return KT_OK;
+    struct kt_json_iter it = kt_json_iter(req->data);
+    while (kt_json_next(&it)) {
+        const struct field *field = req->route->fields;
+        while (field->name != NULL && !kt_json_is(it.key, field->name))
+            field++;
+        if (field->name == NULL || checks[field->type] == NULL || in_path(req, field->name) ||
+            kt_json_type(it.value) == KT_JSON_NULL)
+            continue;
+        enum kt_kind kind = checks[field->type](req, field->name, it.value, err);
+        if (kind != KT_OK)
+            return kind;
+    }
     return KT_OK;
 }

@@ -244,7 +244,9 @@ static enum kt_kind handle(struct request *req, struct kt_err *err)
         return kt_fail(err, KT_METHOD, "%s",
                        plain ? "" : "1 error occurred:\n\t* unsupported operation\n\n");
     }
-    enum kt_kind kind = handler(req, err);
+    enum kt_kind kind = req->op == OP_HELP ? KT_OK : input_check_fields(req, err);
+    if (kind == KT_OK)
+        kind = handler(req, err);
     if (kind == KT_OK && req->own->wait_on == NULL && !req->own->wants_aside)
         input_warn_unknown(req);
     /* Said before anything is committed or recorded: an answer that cannot be given is none. */

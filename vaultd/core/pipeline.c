@@ -360,6 +360,8 @@ void pipeline_deferred(struct request *req)
 {
     req->own->err = (struct kt_err){0};
     req->own->outcome_kind = req->defer(req, &req->own->err);
+    if (req->own->outcome_kind == KT_OK)
+        input_warn_unknown(req);
     req->carrier->resume(req);
 }
 

@@ -107,6 +107,8 @@ enum kt_kind pass_count_use(struct request *req, struct kt_err *err);
 enum kt_kind input_read(struct request *req, struct kt_err *err);
 enum kt_kind input_operation(struct request *req, struct kt_err *err);
 void input_warn_unknown(struct request *req);
+/* fields.c: each field that the route declares and the request has must be of its type. */
+enum kt_kind input_check_fields(struct request *req, struct kt_err *err);
 /* record.c: the audit records of a request. */
 enum kt_kind record_attempt(struct request *req, struct kt_err *err);
 enum kt_kind record_result(struct request *req, enum kt_kind kind, const struct kt_err *err_of,

@@ -18,8 +18,8 @@ static enum kt_kind wrong_path(struct request *req, struct kt_err *err)
 static const struct field metadata_fields[] = {
     { "max_versions", FIELD_INT, "how many versions are kept; 0: the mount's" },
     { "cas_required", FIELD_BOOL, "writes must name the version they replace" },
-    { "delete_version_after", FIELD_DURATION, "versions delete themselves; negative: never" },
-    { "custom_metadata", FIELD_PAIRS, "at most 64 strings" },
+    { "delete_version_after", FIELD_SIGNED_DURATION, "versions delete themselves; negative: never" },
+    { "custom_metadata", FIELD_MAP, "at most 64 strings" },
     { NULL, FIELD_ANY, NULL },
 };
 
@@ -49,7 +49,7 @@ static const struct route routes[] = {
     { .pattern = "config", .read = kv_config_read, .write = kv_config_write,
       .fields = FIELDS({ "max_versions", FIELD_INT, "how many versions are kept" },
                        { "cas_required", FIELD_BOOL, "writes must name the version they replace" },
-                       { "delete_version_after", FIELD_DURATION, "versions delete themselves" }),
+                       { "delete_version_after", FIELD_SIGNED_DURATION, "versions delete themselves" }),
       .help = "Settings of the mount." },
 };
 /* clang-format on */

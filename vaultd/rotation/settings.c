@@ -239,8 +239,6 @@ static enum kt_kind read_generator(struct request *req, struct rotation_settings
     struct kt_json map;
     if (request_member(req, "generator", &map) != KT_OK || kt_json_type(map) == KT_JSON_NULL)
         return KT_NOT_FOUND;
-    if (kt_json_type(map) != KT_JSON_OBJECT)
-        return kt_fail(err, KT_INVALID, "generator must be an object such as {\"length\": 28}");
     size_t n = sizeof generator_rows / sizeof generator_rows[0];
     set_defaults(settings, generator_rows, n);
     struct kt_json_iter it = kt_json_iter(map);
