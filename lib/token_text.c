@@ -33,6 +33,11 @@ static void random_chars(char *out, size_t len)
     sodium_memzero(pool, sizeof pool);
 }
 
+void kt_base62_random(char *out, size_t len)
+{
+    random_chars(out, len);
+}
+
 /* CRC-32 of ISO 3309, bit by bit: no table whose index would be secret. */
 static uint32_t crc32_of(const unsigned char *at, size_t len)
 {

@@ -31,5 +31,7 @@ enum kt_token_form {
 void kt_token_make(struct kt_buf *out);
 /* Writes a new accessor with a NUL. */
 void kt_accessor_make(char out[KT_ACCESSOR_CHARS + 1]);
+/* Random base62 characters, not ended: a one-time pad for a text of that length. */
+void kt_base62_random(char *out, size_t len);
 /* Takes the same time for every text of KT_TOKEN_CHARS characters of our form. */
 enum kt_token_form kt_token_form(struct kt_bytes text);

@@ -2,7 +2,7 @@
  *
  * What:    A test vault over LMDB in a folder of its own, with simulated time. When its store or its
  *          audit log says that it stopped, fault_vault_mend() does what an operator would: ends it,
- *          starts it on the same folder, unseals.
+ *          starts it on the same folder, unseals with the shares of the set that it names.
  * Owner:   fault_vault_new() .. fault_vault_end(), which removes the folder.
  * Errors:  what must work and does not fails the cmocka test.
  * Threads: one thread. */
@@ -24,6 +24,9 @@ struct fault_vault {
     char why[256];       /* what was said last */
     unsigned starts;
     bool stays_sealed; /* a restart does not unseal it */
+    /* Another set of shares, that may be the vault's by now: sys/seal-status tells which set is. */
+    char other_id[37]; /* "": none */
+    unsigned char other_shares[5][SHAMIR_SHARE_BYTES];
 };
 
 /* initialised: with its five shares, of which three unseal, and open. */

@@ -87,6 +87,18 @@ handler_fn *routes_handler(const struct route *route, const char *method)
     return NULL;
 }
 
+bool routes_open(const struct route *route, const char *method)
+{
+    static const struct {
+        const char *method;
+        enum operation op;
+    } rows[] = {{"GET", OP_READ}, {"POST", OP_UPDATE}, {"PUT", OP_UPDATE}, {"DELETE", OP_DELETE}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (strcmp(rows[i].method, method) == 0)
+            return (route->open & (unsigned)rows[i].op) != 0;
+    return false;
+}
+
 bool routes_folder_refused(const struct route *route, const char *method, const char *path)
 {
     bool writes = method[0] == 'P'; /* POST, PUT, PATCH */

@@ -19,6 +19,8 @@ const char *routes_mount(const struct engine *engine);
 void routes_example(const struct engine *engine, const struct route *route, char *out, size_t size);
 /* The row's handler for a method, NULL: there is none. */
 handler_fn *routes_handler(const struct route *route, const char *method);
+/* No token is needed for that method of the row, and one that is dead counts as none. */
+bool routes_open(const struct route *route, const char *method);
 /* Nothing can be written to a folder; that is said of every path before anything is looked at. */
 bool routes_folder_refused(const struct route *route, const char *method, const char *path);
 

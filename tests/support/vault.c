@@ -182,7 +182,8 @@ static void run_through(struct test_vault *vault, const struct test_request *req
     struct carrier carrier = {.ready = true};
     (void)pthread_mutex_init(&carrier.lock, NULL);
     (void)pthread_cond_init(&carrier.resumed, NULL);
-    request_init(req, vault->core, ORIGIN_TCP, &carrier_calls, &carrier);
+    request_init(req, vault->core, request->local ? ORIGIN_UNIX : ORIGIN_TCP, &carrier_calls, &carrier);
+    req->peer_uid = request->uid;
     req->method = request->method;
     req->target = request->target;
     req->query = request->query;

@@ -288,6 +288,13 @@ static bool explains_missing(const struct place *place, unsigned status)
     return false;
 }
 
+/* What one request begins would refuse the next. */
+static void end_what_began(const struct place *place)
+{
+    if (place->route->open != 0 && place->route->delete_ != NULL)
+        (void)ask_as_root("DELETE", place->path, NULL, NULL);
+}
+
 static void check_missing(const struct place *place)
 {
     static const char *const bodies[] = {NULL, "{}", "null", " \n"};
@@ -298,8 +305,10 @@ static void check_missing(const struct place *place)
         unsigned status = ask_as_root(place->method, place->path, NULL, bodies[i]);
         const char *what = bodies[i] == NULL ? "no body" : bodies[i];
         first = i == 0 ? status : first;
-        if (status < 300)
+        if (status < 300) {
+            end_what_began(place);
             continue; /* nothing is needed */
+        }
         if (status == 404 && vault->body[0] == '\0')
             continue; /* Vault's PATCH of what is not there */
         check_error(place->method, place->path, what);
@@ -562,7 +571,8 @@ static void check_tokens(const struct place *place)
 {
     static const char refused[] =
         "{\"errors\":[\"2 errors occurred:\\n\\t* permission denied\\n\\t* invalid token\\n\\n\"]}\n";
-    if (!answers(place) || (place->route->flags & ROUTE_PUBLIC) != 0)
+    if (!answers(place) || (place->route->flags & ROUTE_PUBLIC) != 0 ||
+        routes_open(place->route, place->method))
         return;
     for (size_t i = 0; i < N_TOKENS; i++) {
         unsigned status = ask(place->method, place->path, dead_tokens[i],

@@ -16,9 +16,11 @@
 
 #include <cmocka.h>
 #include <signal.h>
+#include <sodium.h>
 #include <unistd.h>
 
 #include "lib/log.h"
+#include "lib/num.h"
 #include "tests/support/fault.h"
 #include "tests/support/fault_vault.h"
 #include "tests/support/folder.h"
@@ -35,40 +37,51 @@ struct scene {
     struct rotation_executor executor;
     char token[256]; /* what the last step with `takes` took */
     char id[40];     /* as %u: of this attempt */
+    char mark[TEXT]; /* as %k: what stands there as long as there is no effect */
     unsigned attempts;
     char (*answered)[37]; /* ids of requests that were answered with success */
     size_t n_answered, room;
 };
 
 struct step {
-    const char *method, *path, *body; /* %u: this attempt, %t: the token, %s: the third share */
+    /* %u: this attempt, %t: the token, %s: the third share, %o: the third of the other set */
+    const char *method, *path, *body;
     unsigned wanted;                  /* 0: whatever it says */
     const char *takes;                /* where in the answer the token stands */
     bool as_token;                    /* asked with it, not with the root token */
 };
+#define IN_MEMORY 2u
 typedef void arrange_fn(struct scene *s);
 struct row {
     const char *name;
     arrange_fn *arrange; /* before `before` */
     struct step before[3], request, probe;
-    const char *shows;   /* the effect is there if the probe answers as wanted and has this text */
+    const char *shows;   /* the effect is there if the probe answers as wanted and has this text; with '!'
+                          * before it: and does not have it */
     arrange_fn *success; /* after the request did what it should */
-    bool either;         /* an error may have the effect, too: a use is a use */
+    unsigned either;     /* 1: an error may have the effect, too: a use is a use; IN_MEMORY: and it is
+                          * gone after a restart */
 };
 
 /* ---- asking ---- */
+
+static const char *value_of(const struct scene *s, char letter, char share[2 * SHAMIR_SHARE_BYTES + 1])
+{
+    if (letter == 's' || letter == 'o')
+        kt_hex_encode(letter == 's' ? s->v.shares[2] : s->v.other_shares[2], SHAMIR_SHARE_BYTES, share);
+    return letter == 'u'   ? s->id
+           : letter == 't' ? s->token
+           : letter == 'k' ? s->mark
+           : letter == 's' || letter == 'o' ? share
+                                            : NULL;
+}
 
 static void expand(struct scene *s, const char *form, char out[TEXT])
 {
     size_t len = 0;
     for (const char *at = form; *at != '\0' && len + 1 < TEXT; at++) {
-        const char *value = at[0] != '%' ? NULL : at[1] == 'u' ? s->id : at[1] == 't' ? s->token : NULL;
         char share[2 * SHAMIR_SHARE_BYTES + 1] = "";
-        if (at[0] == '%' && at[1] == 's') {
-            for (size_t i = 0; i < SHAMIR_SHARE_BYTES; i++)
-                (void)snprintf(share + 2 * i, 3, "%02x", s->v.shares[2][i]);
-            value = share;
-        }
+        const char *value = at[0] == '%' ? value_of(s, at[1], share) : NULL;
         if (value == NULL) {
             out[len++] = *at;
             continue;
@@ -195,6 +208,122 @@ static void keys_open_it(struct scene *s)
     need(s, &(const struct step){"GET", "auth/token/lookup-self", NULL, 200, NULL, false});
 }
 
+/* ---- the holders of key shares ---- */
+
+static void want(struct scene *s, const char *method, const char *path, const char *body, unsigned status)
+{
+    need(s, &(const struct step){method, path, body, status, NULL, false});
+}
+
+static void give_share(struct scene *s, const char *path, const unsigned char *share)
+{
+    char hex[2 * SHAMIR_SHARE_BYTES + 1], body[TEXT];
+    kt_hex_encode(share, SHAMIR_SHARE_BYTES, hex);
+    (void)snprintf(body, sizeof body, "{\"key\":\"%s\",\"nonce\":\"%s\"}", hex, s->token);
+    want(s, "PUT", path, body, 200);
+}
+
+/* The set that the answer handed out, if it did: beside an error, too. */
+static void note_other_keys(struct scene *s)
+{
+    struct kt_json all = kt_json_value(kt_str(s->v.vault->body)), data, keys, id;
+    if (kt_json_member(all, "data", &data))
+        all = data;
+    if (!kt_json_member(all, "keys", &keys) || !kt_json_member(all, "key_set_id", &id))
+        return;
+    struct kt_json_iter it = kt_json_iter(keys);
+    for (unsigned i = 0; i < 5; i++) {
+        assert_true(kt_json_next(&it));
+        struct kt_bytes text = kt_bytes((const unsigned char *)it.value.at + 1, it.value.len - 2);
+        assert_int_equal(shamir_share_parse(text, s->v.other_shares[i], NULL), KT_OK);
+    }
+    (void)snprintf(s->v.other_id, sizeof s->v.other_id, "%.*s", (int)id.len - 2, id.at + 1);
+}
+
+static void begin_with_keys(struct scene *s, const char *path, const char *body)
+{
+    be_unsealed(s);
+    want(s, "DELETE", path, NULL, 204);
+    want(s, "PUT", path, body, 200);
+    test_vault_text(s->v.vault, "nonce", s->token, sizeof s->token);
+}
+
+static void mark_key_set(struct scene *s)
+{
+    struct barrier_status status;
+    barrier_status(s->v.vault->core->barrier, &status);
+    (void)snprintf(s->mark, sizeof s->mark, "%s", status.seal_id);
+}
+
+static void be_one_share_from_new_keys(struct scene *s)
+{
+    begin_with_keys(s, "sys/rekey/init", "{\"secret_shares\":5,\"secret_threshold\":3}");
+    mark_key_set(s);
+    give_share(s, "sys/rekey/update", s->v.shares[0]);
+    give_share(s, "sys/rekey/update", s->v.shares[1]);
+}
+
+static void be_about_to_hand_keys_out(struct scene *s)
+{
+    begin_with_keys(s, "sys/rekey/init",
+                    "{\"secret_shares\":5,\"secret_threshold\":3,\"require_verification\":true}");
+    mark_key_set(s);
+    give_share(s, "sys/rekey/update", s->v.shares[0]);
+    give_share(s, "sys/rekey/update", s->v.shares[1]);
+}
+
+static void be_one_share_from_verified_keys(struct scene *s)
+{
+    be_about_to_hand_keys_out(s);
+    give_share(s, "sys/rekey/update", s->v.shares[2]);
+    note_other_keys(s);
+    test_vault_text(s->v.vault, "verification_nonce", s->token, sizeof s->token);
+    give_share(s, "sys/rekey/verify", s->v.other_shares[0]);
+    give_share(s, "sys/rekey/verify", s->v.other_shares[1]);
+}
+
+/* After a restart, with the set that the vault names; and that is the new one. */
+static void new_keys_open_it(struct scene *s)
+{
+    fault_vault_restart(&s->v);
+    assert_memory_equal(s->v.shares, s->v.other_shares, sizeof s->v.shares);
+}
+
+static void mark_accessors(struct scene *s)
+{
+    struct kt_json all = kt_json_value(kt_str(s->v.vault->body)), data, keys;
+    assert_true(kt_json_member(all, "data", &data) && kt_json_member(data, "keys", &keys));
+    assert_true(keys.len < sizeof s->mark);
+    (void)snprintf(s->mark, sizeof s->mark, "%.*s", (int)keys.len, keys.at);
+}
+
+#define PAD "0123456789012345678901234567890123456"
+
+static void be_one_share_from_a_root_token(struct scene *s)
+{
+    begin_with_keys(s, "sys/generate-root/attempt", "{\"otp\":\"" PAD "\"}");
+    give_share(s, "sys/generate-root/update", s->v.shares[0]);
+    give_share(s, "sys/generate-root/update", s->v.shares[1]);
+    want(s, "LIST", "auth/token/accessors", NULL, 200);
+    mark_accessors(s);
+}
+
+static void the_token_is_roots(struct scene *s)
+{
+    char encoded[256];
+    size_t len = 0;
+    test_vault_text(s->v.vault, "encoded_token", encoded, sizeof encoded);
+    assert_int_equal(sodium_base642bin((unsigned char *)s->token, sizeof s->token - 1, encoded,
+                                       strlen(encoded), NULL, &len, NULL,
+                                       sodium_base64_VARIANT_ORIGINAL_NO_PADDING),
+                     0);
+    assert_int_equal(len, strlen(PAD));
+    for (size_t i = 0; i < len; i++)
+        s->token[i] = (char)(s->token[i] ^ PAD[i]);
+    s->token[len] = '\0';
+    need(s, &(const struct step){"POST", "auth/token/revoke-self", NULL, 204, NULL, true});
+}
+
 /* ---- the requests ---- */
 
 /* clang-format off */
@@ -217,6 +346,11 @@ static void keys_open_it(struct scene *s)
 #define PUT_LOGIN  ASK("POST", "secret/data/db", "{\"data\":{\"username\":\"app\",\"password\":\"p\"}}", 0)
 #define PUT_DRIVEN ASK("POST", "rotation/secrets/secret/db", DRIVEN, 204)
 #define REGISTER   ASK("POST", "fleet/consumers/h%u/secret/db", "{\"service\":\"s\",\"version\":1,\"state\":\"registered\"}", 200)
+
+#define WITH_SHARE   "{\"key\":\"%s\",\"nonce\":\"%t\"}"
+#define CANCEL_REKEY ASK("DELETE", "sys/rekey/init", NULL, 204)
+#define BEGIN_REKEY  TAKE("PUT", "sys/rekey/init", "{\"secret_shares\":5,\"secret_threshold\":3}", 200, "nonce")
+#define READ_REKEY   ASK("GET", "sys/rekey/init", NULL, 200)
 
 static const struct row rows[] = {
     {"kv put, first version", NULL, {PUT_A, FORGET_A}, PUT_A, READ_A, "v%u", NULL, false},
@@ -256,6 +390,16 @@ static const struct row rows[] = {
     {"fleet report", NULL, {PUT_TARGET, PUT_LOGIN, PUT_DRIVEN}, REGISTER, ASK("GET", "fleet/consumers/h%u/secret/db", NULL, 200), NULL, NULL, false},
     {"fleet watch", NULL, {PUT_TARGET, PUT_LOGIN, REGISTER}, ASK("GET", "fleet/watch/h%u", NULL, 200), {0}, NULL, NULL, false},
     {"keyring rotate", NULL, {{0}}, ASK("PUT", "sys/rotate", NULL, 0), {0}, NULL, NULL, false},
+    {"keyring settings", NULL, {{0}}, ASK("PUT", "sys/rotate/config", "{\"max_operations\":1000%u000}", 204), ASK("GET", "sys/rotate/config", NULL, 200), "1000%u000", NULL, false},
+    /* What only memory holds: its attempt was recorded before it, so that its result may be missing. */
+    {"rekey begin", .either = IN_MEMORY, .before = {CANCEL_REKEY}, .request = BEGIN_REKEY, .probe = READ_REKEY, .shows = "\"started\":true"},
+    {"rekey cancel", .either = IN_MEMORY, .before = {CANCEL_REKEY, BEGIN_REKEY}, .request = CANCEL_REKEY, .probe = READ_REKEY, .shows = "\"started\":false"},
+    {"rekey, a share", .either = IN_MEMORY, .before = {CANCEL_REKEY, BEGIN_REKEY}, .request = ASK("PUT", "sys/rekey/update", WITH_SHARE, 200), .probe = READ_REKEY, .shows = "\"progress\":1"},
+    {"rekey, the last share", .arrange = be_one_share_from_new_keys, .request = ASK("PUT", "sys/rekey/update", WITH_SHARE, 200), .probe = ASK("GET", "sys/seal-status", NULL, 200), .shows = "!%k", .success = new_keys_open_it},
+    /* Handed out and not told: the old ones stay, another rekey makes others. */
+    {"rekey, handing out", .arrange = be_about_to_hand_keys_out, .request = ASK("PUT", "sys/rekey/update", WITH_SHARE, 200), .probe = ASK("GET", "sys/seal-status", NULL, 200), .shows = "\"key_set_id\":\"%k", .either = true},
+    {"rekey, the last new share", .arrange = be_one_share_from_verified_keys, .request = ASK("PUT", "sys/rekey/verify", "{\"key\":\"%o\",\"nonce\":\"%t\"}", 200), .probe = ASK("GET", "sys/seal-status", NULL, 200), .shows = "!%k", .success = new_keys_open_it},
+    {"root token, the last share", .arrange = be_one_share_from_a_root_token, .request = ASK("PUT", "sys/generate-root/update", WITH_SHARE, 200), .probe = ASK("LIST", "auth/token/accessors", NULL, 200), .shows = "!%k", .success = the_token_is_roots},
     {"audit hash", NULL, {{0}}, ASK("POST", "sys/audit-hash/file", "{\"input\":\"x\"}", 200), {0}, NULL, NULL, false},
     {"audit checkpoint", NULL, {PUT_A}, ASK("POST", "sys/audit-log/checkpoint", NULL, 200), {0}, NULL, NULL, false},
     {"audit export", NULL, {{0}}, ASK("GET", "sys/audit-log/export?from=0&to=3", NULL, 200), {0}, NULL, NULL, false},
@@ -288,7 +432,9 @@ static bool visible(struct scene *s, const struct row *row)
     char text[TEXT] = "";
     if (row->shows != NULL)
         expand(s, row->shows, text);
-    return status == row->probe.wanted && (row->shows == NULL || test_vault_said(s->v.vault, text));
+    bool not = text[0] == '!';
+    return status == row->probe.wanted &&
+           (row->shows == NULL || test_vault_said(s->v.vault, text + not) != not);
 }
 
 static const char *said(const struct scene *s)
@@ -360,6 +506,7 @@ static bool attempt(struct scene *s, const struct row *row, struct fault *fault)
     stuck_after(STUCK_S, "the attempt stands in the line before");
     unsigned status = ask(s, &row->request, fault);
     stuck_after(0, NULL);
+    note_other_keys(s);
     bool met = fault_hits() > 0;
     bool ok = status == row->request.wanted || (row->request.wanted == 0 && status < 500);
     if (!met && !ok && fault_vault_mend(&s->v))
@@ -368,7 +515,7 @@ static bool attempt(struct scene *s, const struct row *row, struct fault *fault)
         fail_msg("%s, untouched: %u %s", at.row, status, said(s));
     if (!ok)
         judge_refusal(s, fault, status);
-    bool unknown = !ok && (row->either || test_vault_said(s->v.vault, "outcome unknown"));
+    bool unknown = !ok && (row->either != 0 || test_vault_said(s->v.vault, "outcome unknown"));
     if (ok)
         remember(s);
     if (ok && row->success != NULL) {
@@ -377,7 +524,10 @@ static bool attempt(struct scene *s, const struct row *row, struct fault *fault)
     }
     if (row->probe.method == NULL)
         return met;
+    unsigned starts = s->v.starts;
     bool there = visible(s, row);
+    if (row->either == IN_MEMORY && s->v.starts != starts)
+        return met;
     if (!unknown && there != ok)
         fault_where(STDERR_FILENO);
     if (!unknown && there != ok)

@@ -146,6 +146,30 @@ static void patterns_are_unique(void **state)
 static const char *const public_rows[] = {"init", "seal-status", "unseal", "health", "leader"};
 static const char *const without_policy[] = {"internal/ui/mounts", "internal/ui/mounts/{path...}"};
 
+/* Whoever lets a method of a row be asked without a token adds it here too. */
+static const struct {
+    const char *pattern;
+    unsigned open;
+} open_rows[] = {
+    {"rekey/init", OP_READ},
+    {"rekey/update", OP_UPDATE},
+    {"rekey/verify", OP_READ | OP_UPDATE},
+    {"generate-root/attempt", OP_READ},
+    {"generate-root", OP_READ},
+    {"generate-root/update", OP_UPDATE},
+};
+/* Where who owns the vault's process needs no token. */
+static const char *const owner_rows[] = {"rekey/init", "rekey/verify", "generate-root/attempt",
+                                         "generate-root"};
+
+static unsigned open_to(const char *pattern)
+{
+    for (size_t i = 0; i < sizeof open_rows / sizeof open_rows[0]; i++)
+        if (strcmp(open_rows[i].pattern, pattern) == 0)
+            return open_rows[i].open;
+    return 0;
+}
+
 static bool listed(const char *const *list, size_t n, const char *pattern)
 {
     for (size_t i = 0; i < n; i++)
@@ -170,6 +194,16 @@ static void check_flags(const struct engine *of, const struct route *route)
         listed(without_policy, sizeof without_policy / sizeof *without_policy, route->pattern);
     if (((route->flags & ROUTE_ANY_TOKEN) != 0) != free_of_policy)
         fail_msg("%s %s asks no policy, or should not", of->type, route->pattern);
+    if (route->open != (system ? open_to(route->pattern) : 0))
+        fail_msg("%s %s may be asked without a token, or should be", of->type, route->pattern);
+    bool owners = system && listed(owner_rows, sizeof owner_rows / sizeof *owner_rows, route->pattern);
+    if (((route->flags & ROUTE_OWNER) != 0) != owners)
+        fail_msg("%s %s: who owns the process needs no token there, or should not", of->type,
+                 route->pattern);
+    if (route->open != 0 && (route->body_max == 0 || route->body_max > 65536))
+        fail_msg("%s %s: strangers may send large bodies", of->type, route->pattern);
+    if (route->open != 0 && (route->flags & ROUTE_SUDO) == 0)
+        fail_msg("%s %s: what is not open there wants sudo", of->type, route->pattern);
     if ((route->flags & ROUTE_ANY_TOKEN) != 0 &&
         (route->write != NULL || route->patch != NULL || route->delete_ != NULL))
         fail_msg("%s %s changes something without a policy", of->type, route->pattern);

@@ -60,6 +60,9 @@ void token_pin(struct core *core, const struct token *token);
 enum kt_kind token_create(struct core *core, struct kt_arena *arena, struct batch *batch,
                           struct token *token, struct kt_bytes text, struct kt_buf *ret_text,
                           struct kt_err *err) KT_MUST_CHECK;
+/* A root token, without an end: at init, and when the holders of key shares agree on one. */
+enum kt_kind token_create_root(struct core *core, struct kt_arena *arena, struct batch *batch,
+                               struct kt_buf *ret_text, struct kt_err *err) KT_MUST_CHECK;
 /* Rewrites the record (renewal, use count), on condition that it is still the one that was read. */
 enum kt_kind token_update(struct core *core, struct batch *batch, const struct token *old,
                           const struct token *new_, struct kt_err *err) KT_MUST_CHECK;

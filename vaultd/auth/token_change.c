@@ -105,6 +105,21 @@ enum kt_kind token_create(struct core *core, struct kt_arena *arena, struct batc
     return put_hash(core, batch, kt_bytes(key, sizeof key), token->hash, err);
 }
 
+enum kt_kind token_create_root(struct core *core, struct kt_arena *arena, struct batch *batch,
+                               struct kt_buf *ret_text, struct kt_err *err)
+{
+    static const char *const policies[] = {"root"};
+    struct token root = {.display_name = "root",
+                         .entity_id = "",
+                         .path = "auth/token/root",
+                         .policies = policies,
+                         .n_policies = 1,
+                         .meta = kt_str("null"),
+                         .created_ms = kt_wall_ms(core->clock),
+                         .is_root = true};
+    return token_create(core, arena, batch, &root, kt_bytes(NULL, 0), ret_text, err);
+}
+
 enum kt_kind token_update(struct core *core, struct batch *batch, const struct token *old,
                           const struct token *new_, struct kt_err *err)
 {

@@ -138,6 +138,7 @@ void barrier_status(struct barrier *barrier, struct barrier_status *ret)
         status.shares = barrier->seal.shares;
         status.initialized_ms = barrier->seal.initialized_ms;
         uuid_text(barrier->seal.vault_id, status.vault_id);
+        uuid_text(barrier->seal.seal_id, status.seal_id);
     }
     status.progress = barrier->attempt.count;
     memcpy(status.nonce, barrier->attempt.nonce, sizeof status.nonce);
@@ -200,6 +201,7 @@ void barrier_shut(struct barrier *barrier)
         (void)pthread_mutex_unlock(&barrier->lock);
         gate_lower(&barrier->gate, GATE_CLOSED);
         (void)pthread_mutex_lock(&barrier->lock);
+        ceremonies_forget(barrier);
         keyring_free(barrier->ring);
         barrier->ring = NULL;
         barrier->state = BARRIER_SEALED;

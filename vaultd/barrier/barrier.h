@@ -40,6 +40,7 @@ struct barrier_status {
     unsigned threshold, shares, progress;
     char nonce[37];          /* UUID of the unseal attempt, "" when none */
     char vault_id[37];       /* UUID form of the vault id; "" before init */
+    char seal_id[37];        /* of the set of key shares that unseals; a rekey makes a new one */
     uint32_t term;           /* newest; 0 while sealed */
     uint32_t oldest_term;
     int64_t term_installed_ms;

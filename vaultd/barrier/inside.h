@@ -13,8 +13,10 @@
 
 #include "lib/clock.h"
 #include "vaultd/barrier/barrier.h"
+#include "vaultd/barrier/ceremony.h"
 #include "vaultd/barrier/entry.h"
 #include "vaultd/barrier/gate.h"
+#include "vaultd/barrier/gather.h"
 #include "vaultd/barrier/keyring.h"
 #include "vaultd/barrier/seal_record.h"
 
@@ -36,6 +38,24 @@ struct unseal_attempt {
     char nonce[UUID_TEXT];
 };
 
+enum ceremony_state {
+    CEREMONY_NONE,
+    CEREMONY_GATHERING,  /* shares of the current key */
+    CEREMONY_AGREED,     /* they were right; what follows can be claimed, or handed out */
+    CEREMONY_VERIFYING,  /* the new shares were handed out, and are gathered */
+    CEREMONY_VERIFIED,   /* they came back; the commit can be claimed */
+};
+struct ceremony {
+    enum ceremony_state state;
+    bool claimed; /* AGREED or VERIFIED: a request is about to commit it */
+    char nonce[CEREMONY_NONCE], verify_nonce[CEREMONY_NONCE];
+    struct ceremony_plan plan; /* its pad is in `pad` */
+    struct gather gather;
+    struct kt_secret *pad;       /* ROOT */
+    struct seal_record proposed; /* REKEY: claimed, handed out or later */
+    int64_t begun_ms, touched_ms; /* monotonic; of the ceremony, of the newest share */
+};
+
 struct barrier {
     struct store *store;
     const struct kt_clock *clock;
@@ -50,6 +70,7 @@ struct barrier {
     struct seal_record seal;  /* zero before init */
     struct unseal_attempt attempt;
     unsigned failed_attempts;
+    struct ceremony ceremonies[CEREMONY_KINDS];
 };
 
 /* The FIXED keys of TABLE_BARRIER. */
@@ -64,6 +85,8 @@ void barrier_shut(struct barrier *barrier);
 /* Forgets the shares of an attempt that was left alone for too long. Needs lock. */
 void unseal_expire(struct barrier *barrier);
 void unseal_forget(struct barrier *barrier);
+/* Wipes all ceremonies. Needs lock. */
+void ceremonies_forget(struct barrier *barrier);
 enum kt_kind barrier_store_failed(enum store_error error, const char *doing, struct kt_err *err);
 void uuid_text(const unsigned char id[16], char out[UUID_TEXT]);
 /* 16 random bytes with the marks of a version 4 UUID (RFC 9562, section 5.4). */

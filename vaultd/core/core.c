@@ -10,6 +10,8 @@
 #include "lib/failpoint.h"
 #include "lib/log.h"
 #include "vaultd/auth/token.h"
+#include "vaultd/barrier/ceremony.h"
+#include "vaultd/core/autorotate.h"
 #include "vaultd/core/heap.h"
 #include "vaultd/core/jobs.h"
 #include "vaultd/core/mounts.h"
@@ -21,6 +23,7 @@
 
 #define HOUSEKEEPING_MS        1000
 #define HOUSEKEEPING_FAILED_MS 60000
+#define AUTOROTATE_MS          60000
 
 /* ---- the housekeeper: what has to be looked at now and then ---------------------------------- */
 
@@ -32,14 +35,32 @@ static bool stopping(struct core_private *own)
     return stop;
 }
 
+/* Now and then: a term of the keyring is good for long. */
+static void look_at_term(struct core *core, int64_t now_ms)
+{
+    struct core_private *own = core->own;
+    struct kt_err err = {0};
+    bool rotated = false;
+    if (now_ms < own->autorotate_at_ms)
+        return;
+    own->autorotate_at_ms = now_ms + AUTOROTATE_MS;
+    enum kt_kind kind = autorotate_run(core, &rotated, &err);
+    if (rotated)
+        kt_log(KT_LOG_NOTICE, "keyring_rotated", "why=%s", "sys/rotate/config");
+    else if (kind != KT_OK && kind != KT_SEALED && kind != KT_BUSY && kind != KT_CONFLICT)
+        kt_log_err(KT_LOG_WARNING, "keyring_not_rotated", &err);
+}
+
 static void housekeep(struct core *core)
 {
+    ceremonies_expire(core->barrier);
     if (!barrier_enter(core->barrier))
         return;
     record_counts(core, false);
     barrier_leave(core->barrier);
     struct core_private *own = core->own;
     int64_t begun_ms = kt_mono_ms(&kt_system_clock);
+    look_at_term(core, begun_ms);
     if (begun_ms < own->jobs_not_before_ms)
         return;
     bool more = true;
@@ -111,6 +132,7 @@ static struct core_private *private_new(const struct core_config *config,
     (void)pthread_condattr_destroy(&monotonic);
     own->started_ms = kt_wall_ms(clock);
     own->started_mono_ms = kt_mono_ms(clock);
+    own->autorotate_at_ms = kt_mono_ms(&kt_system_clock) + AUTOROTATE_MS;
     own->refusals = refusals_new(&anonymous_rate);
     own->token_refusals = refusals_new(&token_rate);
     own->unseals = meter_new(config->unseal_per_minute);
@@ -242,20 +264,11 @@ static struct commit_result commit_and_wait(struct store *store, struct batch *b
 static enum kt_kind first_records(struct core *core, struct batch *batch, struct kt_arena *arena,
                                   struct kt_buf *ret_root_token, struct kt_err *err)
 {
-    static const char *const root_policy[] = {"root"};
-    struct token root = {.display_name = "root",
-                         .entity_id = "",
-                         .path = "auth/token/root",
-                         .policies = root_policy,
-                         .n_policies = 1,
-                         .meta = kt_str("null"),
-                         .created_ms = kt_wall_ms(core->clock),
-                         .is_root = true};
     enum kt_kind kind = mounts_init(core, batch, core->config.dev, err);
     if (kind == KT_OK)
         kind = policies_put(core, batch, "default", kt_str(policy_builtin("default")), err);
     if (kind == KT_OK)
-        kind = token_create(core, arena, batch, &root, kt_bytes(NULL, 0), ret_root_token, err);
+        kind = token_create_root(core, arena, batch, ret_root_token, err);
     return kind;
 }
 
@@ -364,6 +377,11 @@ enum kt_kind core_unseal_admit(struct request *req, struct kt_err *err)
     return KT_TOO_MANY;
 }
 
+void core_shares_proved(struct core *core)
+{
+    meter_forget(core->own->unseals);
+}
+
 enum kt_kind core_unseal_share(struct core *core, const unsigned char share[SHAMIR_SHARE_BYTES],
                                bool accept_rollback, bool *ret_unsealed, bool *ret_all,
                                struct kt_err *err)
@@ -399,7 +417,7 @@ enum kt_kind core_unsealed(struct core *core, bool accept_rollback, struct kt_er
             (void)pthread_mutex_unlock(&own->lock);
             wait_clock_drain(core->waits, false);
             barrier_admit(core->barrier);
-            meter_forget(own->unseals);
+            core_shares_proved(core);
             kt_log(KT_LOG_NOTICE, "unsealed", "%s", "state=unsealed");
             opened = true;
             kind = rotation_start(core->rotation, err);

@@ -64,11 +64,13 @@ enum kt_kind core_new(const struct core_config *config, struct store *store,
 /* Wakes what waits, stops the vault's own timers, seals. Carriers must have no request left. */
 void core_free(struct core *core);
 
-/* While sealed, before a key share or a reset is looked at: KT_TOO_MANY when the request's source had
+/* Before a key share, or a reset while sealed, is looked at: KT_TOO_MANY when the request's source had
  * its share of them, which is two whole attempts and ten more at once, then unseal_per_minute; with
  * Retry-After in the reply. Whoever may connect to the Unix socket is not counted. A stranger can
  * still spoil an attempt, but not go on doing so. */
 enum kt_kind core_unseal_admit(struct request *req, struct kt_err *err) KT_MUST_CHECK;
+/* The holders of enough shares have proved themselves: all sources have their budget back. */
+void core_shares_proved(struct core *core);
 /* One share of an attempt, as barrier_unseal_share(). accept_rollback is what its holder says; *ret_all:
  * all holders of this attempt's shares said so, which it takes to begin a new history. */
 enum kt_kind core_unseal_share(struct core *core, const unsigned char share[SHAMIR_SHARE_BYTES],

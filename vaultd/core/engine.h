@@ -41,7 +41,9 @@ enum route_flag {
     ROUTE_ANY_FIELDS = 1 << 6,  /* takes arbitrary input: no "unrecognized parameters" warning */
     ROUTE_TRAILING_SLASH = 1 << 7, /* writes to a path ending in '/' are fine */
     ROUTE_NO_USE = 1 << 8,      /* does not count against a token's uses */
-    ROUTE_MAYBE_TOKEN = 1 << 9  /* with ROUTE_ANY_TOKEN: none at all is fine too; req->token NULL */
+    ROUTE_MAYBE_TOKEN = 1 << 9, /* with ROUTE_ANY_TOKEN: none at all is fine too; req->token NULL */
+    ROUTE_OWNER = 1 << 10       /* on the Unix socket, root and the user that the vault runs as need no
+                                 * token: they could read its memory */
 };
 
 /* Whether the object that the path names exists: decides create against update. */
@@ -51,6 +53,9 @@ struct route {
     const char *pattern;
     unsigned flags;
     handler_fn *read, *list, *write, *patch, *delete_; /* NULL: 405 */
+    /* What nobody needs a token for, whatever the flags say of the rest (enum operation): one that comes
+     * along is looked at, to know who it is; one that is not valid counts as none, and none is used up. */
+    unsigned open;
     exists_fn *exists;
     const struct field *fields; /* NULL: none */
     unsigned body_max;          /* 0: 32 MiB */

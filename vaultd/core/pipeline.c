@@ -68,6 +68,7 @@ static void reset_pass(struct request *req)
     req->after_commit = NULL;
     req->defer = NULL;
     req->defer_seals = false;
+    req->defer_again = false;
     if (req->op == OP_CREATE)
         req->op = OP_UPDATE;
 }
@@ -90,7 +91,7 @@ static enum pipeline_state finish(struct request *req, enum kt_kind kind)
     struct request_private *own = req->own;
     own->outcome_kind = kind;
     if (kind != KT_OK) { /* nothing of what the handler had begun to say */
-        if (kind != KT_INVALID || !req->reply.explains)
+        if ((kind != KT_INVALID && kind != KT_UNKNOWN) || !req->reply.explains)
             kt_buf_reset(&req->reply.data);
         kt_buf_reset(&req->reply.auth);
         req->reply.n_warnings = 0;
@@ -119,7 +120,9 @@ static enum pipeline_state record_and_finish(struct request *req, enum kt_kind k
     kt_err_clear(&failed);
     struct request_private *own = req->own;
     enum kt_kind recorded = record_result(req, kind, &own->err, &failed);
-    if (recorded == KT_OK)
+    /* Its attempt was recorded; what may be committed has to be told. */
+    bool must_tell = kind == KT_UNKNOWN && req->reply.explains;
+    if (recorded == KT_OK || must_tell)
         return finish(req, kind);
     set_unrecorded(req, recorded);
     own->err = failed;
@@ -450,8 +453,11 @@ enum pipeline_state pipeline_run(struct request *req)
     }
     if (own->stage == STAGE_DONE)
         return PIPELINE_DONE; /* aside */
-    if (own->stage == STAGE_DEFERRED)
-        return deferred_done(req);
+    if (own->stage == STAGE_DEFERRED) {
+        if (own->outcome_kind != KT_OK || !req->defer_again)
+            return deferred_done(req);
+        own->stage = STAGE_PASS;
+    }
     return run_pass(req);
 }
 

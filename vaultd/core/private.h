@@ -37,6 +37,8 @@ struct request_private {
     bool entered;            /* barrier_enter() holds */
     bool attempt_recorded;
     bool authenticated;      /* a valid token came with it */
+    bool owner;              /* it needs none: ROUTE_OWNER */
+    char owner_name[24];     /* of the owner in the audit log: "uid 0" */
     bool wants_aside;        /* the handler does not go on here: request_aside() */
     bool aside;              /* it runs on the thread for long reads, its carrier suspended */
     int64_t wrap_ttl_s;      /* -1: none */
@@ -81,7 +83,8 @@ struct core_private {
     pthread_mutex_t tidying;     /* one jobs_run() at a time; ranked above lock */
     unsigned char jobs_from[17]; /* guarded by tidying: the job that is next, and whether jobs ... */
     bool jobs_first;             /* ... or due tokens come first */
-    int64_t jobs_not_before_ms;  /* the housekeeper's */
+    int64_t jobs_not_before_ms;  /* the housekeeper's, as the next */
+    int64_t autorotate_at_ms;
     int64_t started_ms, started_mono_ms;
 };
 

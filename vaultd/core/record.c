@@ -58,6 +58,10 @@ static const struct audit_auth *describe_auth(const struct request *req, struct 
         return auth;
     }
     const struct token *token = req->token;
+    if (req->own->owner) {
+        *auth = (struct audit_auth){.display_name = req->own->owner_name, .entity_id = ""};
+        return auth;
+    }
     if (token == NULL && req->token_text.len == 0)
         return NULL;
     *auth = (struct audit_auth){.token = req->token_text};

@@ -82,7 +82,8 @@ struct reply {
     struct kt_bytes secret_token; /* a token text inside auth, for the audit record's HMAC */
     struct kt_bytes key; /* where it is the same, so is data; empty: nobody knows. For the audit log */
     unsigned retry_after_s;
-    bool explains; /* data goes along with a KT_INVALID */
+    bool explains; /* data goes along with a KT_INVALID, or with a KT_UNKNOWN: what may be committed now
+                    * and is of no use if nobody is told (new key shares) */
 };
 
 #define REQUEST_PARAMS_MAX 4
@@ -153,6 +154,9 @@ struct request {
      * then. defer_seals: nothing can be recorded after it, so that it succeeds is recorded before. */
     enum kt_kind (*defer)(struct request *req, struct kt_err *err);
     bool defer_seals;
+    /* Set by what was deferred, and succeeded: the handler runs again, with what was found out in
+     * handler_data, to commit it. Only where no token is used up (struct route, open). */
+    bool defer_again;
 
     struct request_private *own; /* the pipeline's */
 };

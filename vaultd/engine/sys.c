@@ -5,6 +5,15 @@
 
 #define SEALED_STATUS (ROUTE_PUBLIC | ROUTE_WHILE_SEALED | ROUTE_NO_AUDIT | ROUTE_ANY_FIELDS)
 
+#define SHARE_FIELDS FIELDS({ "key", FIELD_STRING, "one key share, hex or base64" }, \
+                            { "nonce", FIELD_STRING, "of what it is given for" })
+#define ROOT_FIELDS FIELDS({ "otp", FIELD_STRING, "one-time pad, as long as otp_length; else one is made" }, \
+                           { "pgp_key", FIELD_STRING, "refused" }, \
+                           { "nonce", FIELD_STRING, "DELETE: only this one" })
+#define ROTATE_CONFIG FIELDS({ "max_operations", FIELD_INT, "after so many encryptions under a term" }, \
+                             { "interval", FIELD_DURATION, "or when it is so old; 0: never" }, \
+                             { "enabled", FIELD_BOOL, "false: never by itself" })
+
 static const struct route routes[] = {
     /* ---- seal and status ---- */
     { .pattern = "init", .flags = ROUTE_PUBLIC | ROUTE_WHILE_SEALED | ROUTE_NO_AUDIT | ROUTE_ANY_FIELDS,
@@ -32,6 +41,46 @@ static const struct route routes[] = {
       .help = "Begins a new term of the keyring; old entries stay readable." },
     { .pattern = "rotate/keyring", .flags = ROUTE_SUDO | ROUTE_LIFT, .write = sys_rotate,
       .help = "The same as rotate." },
+    { .pattern = "rotate/config", .read = sys_rotate_config_read, .write = sys_rotate_config_write,
+      .fields = ROTATE_CONFIG, .help = "When a new term of the keyring begins by itself." },
+    { .pattern = "rotate/keyring/config", .read = sys_rotate_config_read, .write = sys_rotate_config_write,
+      .fields = ROTATE_CONFIG, .help = "The same as rotate/config." },
+    { .pattern = "step-down", .flags = ROUTE_SUDO, .write = sys_step_down,
+      .help = "Gives leadership up; there is one node, so that nothing happens." },
+
+    /* ---- what the holders of key shares do together ---- */
+    { .pattern = "rekey/init", .flags = ROUTE_SUDO | ROUTE_OWNER, .open = OP_READ, .read = sys_rekey_status,
+      .write = sys_rekey_begin, .delete_ = sys_rekey_cancel, .body_max = 65536,
+      .fields = FIELDS({ "secret_shares", FIELD_INT, "number of new key shares" },
+                       { "secret_threshold", FIELD_INT, "how many of them unseal" },
+                       { "require_verification", FIELD_BOOL, "the new shares are valid when they were entered" },
+                       { "backup", FIELD_BOOL, "refused: only for PGP" },
+                       { "pgp_keys", FIELD_LIST, "refused" }, { "stored_shares", FIELD_INT, "ignored" },
+                       { "nonce", FIELD_STRING, "DELETE: only this one" }),
+      .help = "New key shares: begins, says how far it is, cancels." },
+    { .pattern = "rekey/update", .flags = ROUTE_SUDO, .open = OP_UPDATE, .write = sys_rekey_update,
+      .body_max = 65536, .fields = SHARE_FIELDS, .help = "Takes one share of the current key." },
+    { .pattern = "rekey/verify", .flags = ROUTE_SUDO | ROUTE_OWNER, .open = OP_READ | OP_UPDATE,
+      .read = sys_rekey_verify_status, .write = sys_rekey_verify, .delete_ = sys_rekey_verify_again,
+      .body_max = 65536, .fields = SHARE_FIELDS,
+      .help = "Takes one of the new shares; DELETE forgets those taken so far." },
+    { .pattern = "rekey/backup", .flags = ROUTE_LIFT, .read = sys_rekey_backup_read,
+      .delete_ = sys_rekey_backup_delete, .help = "New shares encrypted to PGP keys: there are none." },
+    { .pattern = "rekey/recovery-key-backup", .flags = ROUTE_LIFT, .read = sys_rekey_backup_read,
+      .delete_ = sys_rekey_backup_delete, .help = "The same as rekey/backup." },
+    { .pattern = "rekey-recovery-key/{step}", .flags = ROUTE_SUDO | ROUTE_ANY_FIELDS,
+      .read = sys_rekey_recovery, .write = sys_rekey_recovery, .delete_ = sys_rekey_recovery,
+      .help = "Recovery keys belong to seals that open by themselves: there are none." },
+    { .pattern = "generate-root/attempt", .flags = ROUTE_SUDO | ROUTE_OWNER, .open = OP_READ,
+      .read = sys_root_status, .write = sys_root_begin, .delete_ = sys_root_cancel, .body_max = 65536,
+      .fields = ROOT_FIELDS, .help = "A new root token: begins, says how far it is, cancels." },
+    { .pattern = "generate-root", .flags = ROUTE_SUDO | ROUTE_OWNER, .open = OP_READ,
+      .read = sys_root_status, .write = sys_root_begin, .delete_ = sys_root_cancel, .body_max = 65536,
+      .fields = ROOT_FIELDS, .help = "The same as generate-root/attempt." },
+    { .pattern = "generate-root/update", .flags = ROUTE_SUDO, .open = OP_UPDATE, .write = sys_root_update,
+      .body_max = 65536, .fields = SHARE_FIELDS, .help = "Takes one share of the current key." },
+
+    /* ---- the store ---- */
     { .pattern = "storage", .read = sys_storage,
       .help = "How large the store is, and how much of it is free pages." },
     { .pattern = "storage/compact", .flags = ROUTE_SUDO, .read = sys_compact_read,

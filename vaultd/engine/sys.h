@@ -7,9 +7,15 @@ extern const struct engine system_engine;
 
 /* sys_status.c: answer also while sealed */
 handler_fn sys_init_read, sys_init_write, sys_seal_status, sys_unseal, sys_health, sys_leader;
-handler_fn sys_seal;
+handler_fn sys_seal, sys_step_down;
 /* sys_keys.c */
-handler_fn sys_rotate, sys_key_status;
+handler_fn sys_rotate, sys_key_status, sys_rotate_config_read, sys_rotate_config_write;
+/* sys_rekey.c */
+handler_fn sys_rekey_status, sys_rekey_begin, sys_rekey_cancel, sys_rekey_update;
+handler_fn sys_rekey_verify_status, sys_rekey_verify, sys_rekey_verify_again;
+handler_fn sys_rekey_backup_read, sys_rekey_backup_delete, sys_rekey_recovery;
+/* sys_generate_root.c */
+handler_fn sys_root_status, sys_root_begin, sys_root_cancel, sys_root_update;
 /* sys_storage.c */
 handler_fn sys_storage, sys_compact_read, sys_compact_write, sys_compact_delete;
 handler_fn sys_reencrypt_read, sys_reencrypt_write;

@@ -1,16 +1,12 @@
-#include <sodium.h>
-#include <stdio.h>
-
-#include "lib/num.h"
 #include "vaultd/engine/sys.h"
+
+#include <sodium.h>
+
+#include "vaultd/engine/key_shares.h"
 
 /* Vault's clients take the server for a Vault of this line; the product's own version stands beside
  * it, in "keyturn_version". */
 #define VAULT_VERSION "1.15.6"
-
-#define SHARES_MAX SHAMIR_SHARES_MAX
-#define SHARE_TEXT 128u  /* hexadecimal, base64, quotes and commas */
-#define ANSWER_MAX 4096u /* beside shares */
 
 /* ---- init ---- */
 
@@ -25,45 +21,22 @@ enum kt_kind sys_init_read(struct request *req, struct kt_err *err)
     return KT_OK;
 }
 
-struct init_wish {
-    int64_t shares, threshold;
-};
-
-static void write_keys(struct kt_jsonw *w, const char *name, bool base64, unsigned shares,
-                       unsigned char keys[][SHAMIR_SHARE_BYTES])
-{
-    char text[2 * SHAMIR_SHARE_BYTES + 1];
-    kt_jsonw_key(w, name);
-    kt_jsonw_array(w);
-    for (unsigned i = 0; i < shares; i++) {
-        if (base64)
-            (void)sodium_bin2base64(text, sizeof text, keys[i], SHAMIR_SHARE_BYTES,
-                                    sodium_base64_VARIANT_ORIGINAL);
-        else
-            kt_hex_encode(keys[i], SHAMIR_SHARE_BYTES, text);
-        kt_jsonw_text(w, text);
-    }
-    kt_jsonw_end(w);
-    sodium_memzero(text, sizeof text);
-}
-
 static enum kt_kind do_init(struct request *req, struct kt_err *err)
 {
-    const struct init_wish *wish = req->handler_data;
-    unsigned char(*keys)[SHAMIR_SHARE_BYTES] = kt_arena_take(&req->arena, SHARES_MAX * sizeof *keys);
+    const struct shares_wish *wish = req->handler_data;
+    unsigned char(*keys)[SHAMIR_SHARE_BYTES] = shares_room(req);
     /* Keys that were made and cannot be told would be a vault that nobody opens. */
-    if (keys == NULL || !request_reserve(req, (size_t)wish->shares * SHARE_TEXT + ANSWER_MAX))
+    if (keys == NULL || !shares_reserve(req, wish->shares))
         return kt_fail(err, KT_NO_MEMORY, "initialising the vault");
     kt_autobuf struct kt_buf token;
     kt_buf_init(&token, 4096);
-    enum kt_kind kind = core_init(req->core, (unsigned)wish->shares, (unsigned)wish->threshold,
-                                  keys, &token, err);
+    enum kt_kind kind =
+        core_init(req->core, wish->shares, wish->threshold, keys, &token, err);
     if (kind != KT_OK)
         return kind;
     struct kt_jsonw w = kt_jsonw(&req->reply.data);
     kt_jsonw_object(&w);
-    write_keys(&w, "keys", false, (unsigned)wish->shares, keys);
-    write_keys(&w, "keys_base64", true, (unsigned)wish->shares, keys);
+    shares_write(&w, wish->shares, keys);
     kt_jsonw_key(&w, "root_token");
     kt_jsonw_bytes(&w, kt_buf_bytes(&token));
     kt_jsonw_end(&w);
@@ -71,42 +44,17 @@ static enum kt_kind do_init(struct request *req, struct kt_err *err)
     return KT_OK;
 }
 
-static enum kt_kind check_wish(const struct init_wish *wish, struct kt_err *err)
-{
-    const char *what = NULL;
-    if (wish->shares < 1)
-        what = "shares must be at least one";
-    else if (wish->threshold < 1)
-        what = "threshold must be at least one";
-    else if (wish->shares > SHARES_MAX)
-        what = "shares must be at most 255";
-    else if (wish->threshold > wish->shares)
-        what = "threshold cannot be larger than shares";
-    else if (wish->threshold == 1 && wish->shares > 1)
-        what = "threshold must be greater than one for multiple shares";
-    if (what == NULL)
-        return KT_OK;
-    (void)kt_fail(err, KT_INVALID, "invalid seal configuration: %s", what);
-    kt_hint(err, "for instance {\"secret_shares\": 5, \"secret_threshold\": 3}");
-    return KT_INVALID;
-}
-
 enum kt_kind sys_init_write(struct request *req, struct kt_err *err)
 {
+    static const char *const pgp_fields[] = {"pgp_keys", "root_token_pgp_key", NULL};
     if (barrier_initialized(req->core->barrier))
         return kt_fail(err, KT_INVALID, "Vault is already initialized");
-    struct init_wish *wish = kt_arena_take(&req->arena, sizeof *wish);
+    struct shares_wish *wish = kt_arena_take(&req->arena, sizeof *wish);
     if (wish == NULL)
         return kt_fail(err, KT_NO_MEMORY, "initialising the vault");
-    enum kt_kind kind = request_int(req, "secret_shares", &wish->shares, err);
-    if (kind == KT_OK || kind == KT_NOT_FOUND)
-        kind = request_int(req, "secret_threshold", &wish->threshold, err);
-    if (kind == KT_OK || kind == KT_NOT_FOUND)
-        kind = check_wish(wish, err);
-    struct kt_json pgp;
-    if (kind == KT_OK && request_member(req, "pgp_keys", &pgp) == KT_OK &&
-        kt_json_count(pgp) > 0)
-        kind = kt_fail(err, KT_INVALID, "PGP-encrypted shares are not offered");
+    enum kt_kind kind = shares_wish_read(req, "seal configuration", wish, err);
+    if (kind == KT_OK)
+        kind = shares_refuse_pgp(req, pgp_fields, err);
     if (kind != KT_OK)
         return kind;
     req->handler_data = wish;
@@ -137,6 +85,7 @@ static void write_seal_status(struct request *req)
         kt_jsonw_kv_text(&w, "cluster_name", req->core->config.cluster_name);
         kt_jsonw_kv_text(&w, "cluster_id", s.vault_id);
     }
+    kt_jsonw_kv_text(&w, "key_set_id", s.seal_id);
     kt_jsonw_kv_bool(&w, "recovery_seal", false);
     kt_jsonw_kv_text(&w, "storage_type", req->core->config.storage_type);
     kt_jsonw_end(&w);
@@ -172,16 +121,13 @@ static enum kt_kind reset_unseal(struct request *req, struct kt_err *err)
     return KT_OK;
 }
 
-static enum kt_kind add_share(struct request *req, const char *key, bool *accept_rollback,
-                              bool *ret_unsealed, struct kt_err *err)
+static enum kt_kind add_share(struct request *req, bool *accept_rollback, bool *ret_unsealed,
+                              struct kt_err *err)
 {
     unsigned char share[SHAMIR_SHARE_BYTES];
-    enum kt_kind kind = shamir_share_parse(kt_str(key), share, NULL);
-    if (kind != KT_OK) {
-        (void)kt_fail(err, KT_INVALID, "'key' must be a valid hex or base64 string");
-        kt_hint(err, "an unseal key is 66 hex or 44 base64 characters, as init printed it");
-        return KT_INVALID;
-    }
+    enum kt_kind kind = share_read(req, share, err);
+    if (kind != KT_OK)
+        return kind;
     kind = core_unseal_admit(req, err);
     if (kind == KT_OK)
         kind = core_unseal_share(req->core, share, *accept_rollback, ret_unsealed, accept_rollback,
@@ -217,9 +163,9 @@ enum kt_kind sys_unseal(struct request *req, struct kt_err *err)
         write_seal_status(req);
         return KT_OK;
     }
-    if (!request_reserve(req, ANSWER_MAX)) /* before a share is taken that could open it */
+    if (!shares_reserve(req, 0)) /* before a share is taken that could open it */
         return kt_fail(err, KT_NO_MEMORY, "unsealing");
-    enum kt_kind kind = add_share(req, key, accept_rollback, &unsealed, err);
+    enum kt_kind kind = add_share(req, accept_rollback, &unsealed, err);
     if (kind != KT_OK)
         return kind;
     if (unsealed) {
@@ -246,7 +192,7 @@ enum kt_kind sys_seal(struct request *req, struct kt_err *err)
     return KT_OK;
 }
 
-/* ---- health, leader ---- */
+/* ---- health, leader, step-down ---- */
 
 static enum kt_kind status_code(struct request *req, const char *name, unsigned *ret,
                                 struct kt_err *err)
@@ -357,5 +303,13 @@ enum kt_kind sys_leader(struct request *req, struct kt_err *err)
     kt_jsonw_kv_int(&w, "performance_standby_last_remote_wal", 0);
     kt_jsonw_end(&w);
     req->reply.form = REPLY_BARE;
+    return KT_OK;
+}
+
+/* There is nobody to step down for. */
+enum kt_kind sys_step_down(struct request *req, struct kt_err *err)
+{
+    (void)req;
+    (void)err;
     return KT_OK;
 }

@@ -1,0 +1,46 @@
+/* vaultd/barrier/gather.h - key shares that come one by one from several people, until there are enough.
+ *
+ * What:    A place for each number that a share can have. Who brought a share is known (a token, the
+ *          vault's own machine) or a stranger: shares prove themselves only together, so anybody can
+ *          spoil a set by a false one. What strangers bring never displaces what known people brought,
+ *          and when a set turns out false, theirs go first.
+ * Owner:   gather_init() takes its guarded memory once, so that no later step can lack it; gather_free()
+ *          wipes it; zeroed ones are fine.
+ * Errors:  KT_NO_MEMORY from gather_init() alone.
+ * Threads: one thread at a time. */
+#pragma once
+
+#include "lib/secret.h"
+#include "vaultd/barrier/shamir.h"
+
+enum gather_from { GATHER_NOBODY, GATHER_STRANGER, GATHER_KNOWN };
+
+struct gather {
+    struct kt_secret *shares;                  /* by their number, from 1 */
+    unsigned char from[SHAMIR_SHARES_MAX + 1]; /* enum gather_from, by the same number */
+    unsigned known, strangers;                 /* how many of each */
+};
+
+enum kt_kind gather_init(struct gather *gather, struct kt_err *err) KT_MUST_CHECK;
+void gather_free(struct gather *gather);
+void gather_empty(struct gather *gather);
+static inline unsigned gather_count(const struct gather *gather)
+{
+    return gather->known + gather->strangers;
+}
+
+enum gathered {
+    GATHERED,            /* it was added, or took a stranger's place */
+    GATHERED_BEFORE,     /* it was there */
+    GATHERED_CONTRADICTS /* another one of this number was there, as trustworthy: all of that trust went;
+                          * or a more trustworthy one, and this one was not taken */
+};
+/* share[32] is its number, not 0. */
+enum gathered gather_add(struct gather *gather, const unsigned char share[SHAMIR_SHARE_BYTES],
+                         enum gather_from from);
+bool gather_has(const struct gather *gather, const unsigned char share[SHAMIR_SHARE_BYTES]);
+/* The secret that `threshold` of them give, those of known people first; there must be so many. */
+void gather_combine(const struct gather *gather, unsigned threshold,
+                    unsigned char ret[SHAMIR_SECRET_BYTES]);
+/* It was not the secret: strangers' shares go if one of theirs was used, else all. */
+void gather_refuse(struct gather *gather, unsigned threshold);
