@@ -11,6 +11,8 @@ int cmd_operator_unseal(struct cli *cli);
 int cmd_operator_seal(struct cli *cli);
 int cmd_operator_key_status(struct cli *cli);
 int cmd_operator_rotate(struct cli *cli);
+int cmd_operator_rekey(struct cli *cli);
+int cmd_operator_generate_root(struct cli *cli);
 int cmd_operator_storage(struct cli *cli);
 int cmd_operator_compact(struct cli *cli);
 int cmd_operator_reencrypt(struct cli *cli);

@@ -5,6 +5,7 @@
 
 #include "cli/cli.h"
 #include "cli/cmd.h"
+#include "cli/key_input.h"
 #include "cli/output.h"
 #include "cli/prompt.h"
 #include "lib/jsonw.h"
@@ -23,6 +24,7 @@ static void status_table(struct cli *cli, struct kt_json status)
         {"t", "Threshold"},
         {"progress", "Unseal Progress"},
         {"nonce", "Unseal Nonce"},
+        {"key_set_id", "Key Set"},
         {"keyturn_version", "Version"},
         {"storage_type", "Storage Type"},
         {"cluster_name", "Cluster Name"},
@@ -34,7 +36,7 @@ static void status_table(struct cli *cli, struct kt_json status)
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct kt_json value = {0};
         if (!kt_json_member(status, rows[i].name, &value) ||
-            (strcmp(rows[i].name, "nonce") == 0 && value.len == 2))
+            (value.len == 2 && value.at[0] == '"'))
             continue;
         table_text(&table, rows[i].shown);
         table_json(&table, value);
@@ -80,13 +82,7 @@ static int init_status(struct cli *cli)
 
 static void print_shares(struct cli *cli, struct kt_json keys, struct kt_json root_token)
 {
-    size_t number = 0;
-    struct kt_json_iter it = kt_json_iter(keys);
-    while (kt_json_next(&it)) {
-        kt_buf_printf(&cli->out, "Unseal Key %zu: ", ++number);
-        output_value(&cli->out, it.value);
-        kt_buf_add_char(&cli->out, '\n');
-    }
+    output_numbered(&cli->out, "Unseal Key", keys);
     kt_buf_add_text(&cli->out, "\nInitial Root Token: ");
     output_value(&cli->out, root_token);
     kt_buf_add_char(&cli->out, '\n');
@@ -160,16 +156,6 @@ static enum kt_kind send_share(struct cli *cli, struct kt_bytes share, struct kt
     return kind;
 }
 
-static struct kt_bytes trimmed(struct kt_bytes text)
-{
-    while (text.len > 0 && (text.at[0] == ' ' || text.at[0] == '\t'))
-        text = kt_bytes(text.at + 1, text.len - 1);
-    while (text.len > 0 && (text.at[text.len - 1] == ' ' || text.at[text.len - 1] == '\r' ||
-                            text.at[text.len - 1] == '\t'))
-        text.len--;
-    return text;
-}
-
 /* Says when a share changed nothing: it was one of those given already. */
 static void tell_progress(struct cli *cli, struct kt_json status, int64_t *before)
 {
@@ -183,14 +169,6 @@ static void tell_progress(struct cli *cli, struct kt_json status, int64_t *befor
     else if (cli->in_terminal)
         cli_note(cli, "%jd of %jd", (intmax_t)progress, (intmax_t)threshold);
     *before = progress;
-}
-
-static enum kt_kind next_share(struct cli *cli, bool from_input, struct kt_buf *share,
-                               struct kt_err *err)
-{
-    kt_buf_reset(share);
-    return from_input ? prompt_line(cli, share, err)
-                      : prompt_secret(cli, "Unseal Key (not shown): ", share, err);
 }
 
 static int finish_unseal(struct cli *cli, const struct kt_api_reply *reply)
@@ -230,17 +208,12 @@ int cmd_operator_unseal(struct cli *cli)
     struct kt_err err = {0};
     bool sealed = true;
     int64_t progress = 0;
-    bool from_input = !cli->in_terminal || cli->word_count == 1;
     kt_autobuf struct kt_buf share = {0};
     kt_autoapireply struct kt_api_reply reply;
     kt_buf_init(&share, PROMPT_ANSWER_MAX);
     kt_api_reply_init(&reply);
-    if (cli->word_count == 1 && strcmp(cli->words[0], "-") != 0)
-        return cli_wrong(
-            cli,
-            "secretctl operator unseal asks for it; or \"-\" and one key a line on "
-            "the standard input. This one was seen: it counts as known to others from now on",
-            "an unseal key is never an argument: others see it in the list of processes");
+    if (!key_input_allowed(cli))
+        return cli->exit_code;
     if (flags_on(&cli->flags, FLAG_RESET))
         return send_share(cli, kt_bytes(NULL, 0), &reply, &err) == KT_OK
                    ? finish_unseal(cli, &reply)
@@ -249,11 +222,9 @@ int cmd_operator_unseal(struct cli *cli)
         return cli->exit_code;
     bool any = false;
     while (sealed) {
-        enum kt_kind kind = next_share(cli, from_input, &share, &err);
-        struct kt_bytes key = trimmed(kt_buf_bytes(&share));
-        if (kind == KT_OK && key.len == 0 && from_input)
-            continue;
-        if (kind == KT_GONE || (kind == KT_OK && key.len == 0))
+        struct kt_bytes key = {0};
+        enum kt_kind kind = key_input_next(cli, &share, &key, &err);
+        if (kind == KT_GONE)
             break;
         if (kind != KT_OK)
             return cli_fail(cli, &err);

@@ -51,6 +51,14 @@ static const struct command_flag compact_flags[] = {
 static const struct command_flag reencrypt_flags[] = {
     {FLAG_STATUS, "only say how far it is, or how the last one ended"}, {FLAG_DETACH, NULL},
     {FLAG_FIELD, NULL}, END};
+static const struct command_flag rekey_flags[] = {
+    {FLAG_INIT, "begin, with -key-shares and -key-threshold"}, {FLAG_SHARES, NULL}, {FLAG_THRESHOLD, NULL},
+    {FLAG_VERIFY, "give the new keys (-status, -cancel: of that); with -init it is on: =false does without"},
+    {FLAG_NONCE, NULL}, {FLAG_STATUS, "only say how far it is"}, {FLAG_CANCEL, NULL}, {FLAG_FIELD, NULL}, END};
+static const struct command_flag generate_root_flags[] = {
+    {FLAG_INIT, NULL}, {FLAG_DECODE, NULL},
+    {FLAG_OTP, "-init writes the one-time pad there, for its owner only; -decode reads it"},
+    {FLAG_NONCE, NULL}, {FLAG_STATUS, "only say how far it is"}, {FLAG_CANCEL, NULL}, {FLAG_FIELD, NULL}, END};
 static const struct command_flag login_flags[] = {
     {FLAG_NO_STORE, NULL}, {FLAG_NO_PRINT, NULL}, {FLAG_FIELD, NULL}, END};
 static const struct command_flag token_create_flags[] = {
@@ -308,6 +316,26 @@ const struct command command_table[] = {
      "secretctl operator key-status", cmd_operator_key_status},
     {"operator rotate", NULL, GROUP_VAULT, 0, "Seal what is written from now on with a new key.", "", 0, 0, NULL,
      NULL, "secretctl operator rotate", cmd_operator_rotate},
+    {"operator rekey", NULL, GROUP_VAULT, 0, "Make new unseal keys, with the consent of who holds the old ones.",
+     "[-]", 0, 1, rekey_flags,
+     "-init and -cancel want a token with sudo on sys/rekey/init, or root on the vault's own machine through\n"
+     "its Unix socket. Then the holders of the old keys give them, as for operator unseal; whoever gives the\n"
+     "last one is shown the new ones, once. Until enough of those were given back with -verify, within a\n"
+     "day, the old keys stay valid: nothing is lost if the new ones are. secretctl status says which set of\n"
+     "keys unseals (Key Set). A copy of the data folder that was made before opens with the old keys, for ever.",
+     "secretctl operator rekey -init -key-shares=5 -key-threshold=3\n"
+     "secretctl operator rekey\n"
+     "secretctl operator rekey -nonce=NONCE - < a-key.txt\n"
+     "secretctl operator rekey -verify", cmd_operator_rekey},
+    {"operator generate-root", NULL, GROUP_VAULT, 0,
+     "Make a root token, with the consent of who holds the unseal keys.", "[-]", 0, 1, generate_root_flags,
+     "-init and -cancel want a token with sudo on sys/generate-root/attempt, or root on the vault's own\n"
+     "machine through its Unix socket. Then the holders of the unseal keys give them; whoever gives the last\n"
+     "one is shown the token encoded with the one-time pad: who began, and has the pad, turns it into the\n"
+     "token with -decode, which asks for what is encoded, or reads it with \"-\" from the standard input.",
+     "secretctl operator generate-root -init -otp=pad.txt\n"
+     "secretctl operator generate-root\n"
+     "secretctl operator generate-root -decode -otp=pad.txt", cmd_operator_generate_root},
     {"operator reencrypt", NULL, GROUP_VAULT, 0, "Seal everything with a new key and destroy the old ones.",
      "", 0, 0, reencrypt_flags,
      "Begins a new term of the keyring and seals what older terms sealed anew, while the vault serves;\n"

@@ -47,6 +47,12 @@ enum flag_kind {
     X(FLAG_ACCEPT_ROLLBACK, "accept-rollback", NULL, FLAG_SWITCH, NULL,                            \
       "go on with old data that was put back; begins a new history")                               \
     X(FLAG_STATUS, "status", NULL, FLAG_SWITCH, NULL, "only say whether it is done already")       \
+    X(FLAG_INIT, "init", NULL, FLAG_SWITCH, NULL, "begin")                                         \
+    X(FLAG_CANCEL, "cancel", NULL, FLAG_SWITCH, NULL, "give it up, and forget what was given")     \
+    X(FLAG_NONCE, "nonce", NULL, FLAG_TEXT, "NONCE", "what the keys are given for, as -init said") \
+    X(FLAG_VERIFY, "verify", NULL, FLAG_SWITCH, NULL, "the new keys, after they were handed out")  \
+    X(FLAG_DECODE, "decode", NULL, FLAG_SWITCH, NULL, "turn the encoded token into the token")     \
+    X(FLAG_OTP, "otp", NULL, FLAG_TEXT, "FILE", "the one-time pad's file")                         \
     X(FLAG_STOP, "stop", NULL, FLAG_SWITCH, NULL, "give up the one that is under way")             \
     X(FLAG_NO_STORE, "no-store", NULL, FLAG_SWITCH, NULL, "do not write ~/.vault-token")           \
     X(FLAG_NO_PRINT, "no-print", NULL, FLAG_SWITCH, NULL, "do not show who the token is for")      \

@@ -239,6 +239,17 @@ static void json_newline(struct kt_buf *out, size_t depth)
 }
 
 /* Checked text, so that only strings have to be told from the rest. */
+void output_numbered(struct kt_buf *out, const char *name, struct kt_json list)
+{
+    size_t number = 0;
+    struct kt_json_iter it = kt_json_iter(list);
+    while (kt_json_next(&it)) {
+        kt_buf_printf(out, "%s %zu: ", name, ++number);
+        output_value(out, it.value);
+        kt_buf_add_char(out, '\n');
+    }
+}
+
 void output_json(struct kt_buf *out, struct kt_json value)
 {
     size_t depth = 0;

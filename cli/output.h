@@ -41,6 +41,8 @@ void table_members(struct table *table, struct kt_json object);
 void output_safe(struct kt_buf *out, struct kt_bytes text);
 /* A string decoded, anything else as written. */
 void output_value(struct kt_buf *out, struct kt_json value);
+/* A line for each of a list's values: "NAME 1: value". */
+void output_numbered(struct kt_buf *out, const char *name, struct kt_json list);
 /* Indented by two blanks, with a newline at the end. */
 void output_json(struct kt_buf *out, struct kt_json value);
 

@@ -105,6 +105,100 @@ def seal_and_unseal_again():
     good("status")
 
 
+def new_keys(out):
+    keys = re.findall(r"^Unseal Key \d: (\S+)$", out, re.M)
+    return keys, re.search(r"^Key Set: (\S+)$", out, re.M).group(1)
+
+
+def nonce_of(*words):
+    return json.loads(good("operator", *words, "-status", "-o", "json"))["nonce"]
+
+
+def keys_are_made_anew():
+    old = vault.shares
+    bad(1, "operator", "rekey", "-", input=old[0], says="no rekey is in progress")
+    contains(good("operator", "rekey", "-init", "-n", "4", "-t", "2"), "Verification Required    true")
+    bad(2, "operator", "rekey", "-init", says=["already in progress", "-cancel"])
+    bad(1, "operator", "rekey", "-", input=old[0], says=["-nonce=NONCE", "tells what the key is given for"])
+    bad(1, "operator", "rekey", old[0], says="never an argument")
+    bad(1, "operator", "rekey", "-init", "-cancel", says="one thing at a time")
+    bad(1, "operator", "rekey", "-verify", "-", input=old[0], says="no new keys were handed out")
+    nonce = nonce_of("rekey")
+    done = ctl("operator", "rekey", "-nonce", nonce, "-", input="\n" + old[0] + "\n", token="dead")
+    equal(done.returncode, 0)
+    contains(done.stdout, "Progress                 1")
+    bad(2, "operator", "rekey", "-nonce", nonce, "-", input=old[0], says="already been provided")
+    bad(2, "operator", "rekey", "-nonce", "other", "-", input=old[1], says="incorrect nonce")
+    with at_terminal("operator", "rekey") as t:
+        t.expect(nonce)
+        t.expect("Unseal Key (not shown): ")
+        equal(t.echoes(), False, "echo")
+        t.send(old[3] + "\n")
+        t.expect("Unseal Key (not shown): ")
+        t.send(old[1] + "\n")
+        equal(t.end(), 0)
+        keys, key_set = new_keys(t.text.replace("\r", ""))
+        contains(t.text, "secretctl operator rekey -verify")
+        equal(old[3] in t.text, False, "the key on the screen")
+    equal(len(keys), 4, "new keys")
+    equal(key_set in good("status"), False, "the set that has not come back yet")
+    verify = nonce_of("rekey", "-verify")
+    good("operator", "rekey", "-verify", "-nonce", verify, "-", input=keys[3])
+    contains(good("operator", "rekey", "-verify", "-cancel"), "begin again with the first")
+    verify = nonce_of("rekey", "-verify")
+    done = ctl("operator", "rekey", "-verify", "-nonce", verify, "-", input=keys[3] + "\n" + keys[0])
+    equal(done.returncode, 0)
+    contains(done.stderr, "still opens with the old keys")
+    contains(good("status"), key_set)
+    good("operator", "seal")
+    bad(2, "operator", "unseal", "-", input="\n".join(old[:3]), says="Unseal failed, invalid key")
+    good("operator", "unseal", "-", input="\n".join(keys[1:3]))
+    # And back to three of five, as the rest of these tests has it; without verification.
+    done = ctl("operator", "rekey", "-init", "-verify=false", "-key-shares=5", "-key-threshold=3")
+    contains(done.stderr, "nobody can unseal")
+    good("operator", "rekey", "-cancel")
+    good("operator", "rekey", "-init", "-verify=false", "-key-shares=5", "-key-threshold=3")
+    out = good("operator", "rekey", "-nonce", nonce_of("rekey"), "-", input="\n".join(keys[:2]))
+    vault.shares, _ = new_keys(out)
+    equal(len(vault.shares), 5, "new keys")
+
+
+def a_root_token_is_made():
+    pad = os.path.join(scratch, "pad")
+    bad(1, "operator", "generate-root", "-", input="x", says="no root token is being made")
+    out = good("operator", "generate-root", "-init")
+    shown = re.search(r"^One-Time Pad: (\S+)$", out, re.M).group(1)
+    good("operator", "generate-root", "-cancel")
+    out = good("operator", "generate-root", "-init", "-otp", pad)
+    equal("One-Time Pad" in out, False, "the pad on the screen")
+    equal(os.stat(pad).st_mode & 0o777, 0o600)
+    nonce = nonce_of("generate-root")
+    bad(1, "operator", "generate-root", vault.shares[0], says="never an argument")
+    done = ctl("operator", "generate-root", "-nonce", nonce, "-", input="\n".join(vault.shares[:2]))
+    contains(done.stdout, "Progress         2")
+    with at_terminal("operator", "generate-root") as t:
+        t.expect(nonce)
+        t.expect("Unseal Key (not shown): ")
+        t.send(vault.shares[4] + "\n")
+        equal(t.end(), 0)
+        encoded = re.search(r"Encoded Token +(\S+)", t.text).group(1)
+    token = good("operator", "generate-root", "-decode", "-otp", pad, "-", input=encoded + "\n").strip()
+    with at_terminal("operator", "generate-root", "-decode") as t:
+        t.expect("Encoded token (not shown): ")
+        t.send(encoded + "\n")
+        t.expect("One-time pad (not shown): ")
+        with open(pad) as f:
+            t.send(f.read().strip() + "\n")
+        equal(t.end(), 0)
+        contains(t.text, token)
+    contains(good("token", "lookup", token=token), "root")
+    bad(1, "operator", "generate-root", "-decode", encoded, says="never an argument")
+    bad(1, "operator", "generate-root", "-decode", "-otp", pad, "-", input=encoded[1:], says="do not belong together")
+    bad(1, "operator", "generate-root", "-decode", "-", input=encoded, says="-otp=FILE")
+    equal(shown in token, False)
+    good("token", "revoke", "-self", token=token)
+
+
 def the_store():
     contains(good("operator", "storage"), "In Use")
     nothing = ctl("operator", "compact", "-stop")
@@ -812,6 +906,8 @@ CASES = [
     ("init and unseal", init_and_unseal),
     ("an unseal key is no argument", a_key_is_no_argument),
     ("seal and unseal again", seal_and_unseal_again),
+    ("keys are made anew", keys_are_made_anew),
+    ("a root token is made", a_root_token_is_made),
     ("keyring", the_keyring),
     ("the store", the_store),
     ("login", login),
