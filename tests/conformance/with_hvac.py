@@ -5,6 +5,7 @@
 
 The first cases make the vault; they run before any other.
 """
+import base64
 import os
 import sys
 import time
@@ -110,6 +111,63 @@ def _():
     after = client.sys.get_encryption_key_status()
     equal(before["data"]["term"] + 1, after["data"]["term"])
     equal(after["data"]["term"], client.key_status["term"])
+
+
+def decoded(encoded, pad):
+    raw = base64.b64decode(encoded + "=" * (-len(encoded) % 4))
+    return bytes(a ^ b for a, b in zip(raw, pad.encode())).decode()
+
+
+@tap.case("a root token from key shares")
+def _():
+    got = client.sys.read_root_generation_progress()
+    equal((False, 3), (got["started"], got["required"]))
+    start = client.sys.start_root_token_generation()
+    equal(start["otp_length"], len(start["otp"]))
+    raises(exceptions.InvalidRequest, client.sys.start_root_token_generation, says="already in progress")
+    raises(exceptions.InvalidRequest, client.sys.generate_root, vault.shares[0], "x", says="incorrect nonce")
+    for share in vault.shares[:3]:
+        got = client.sys.generate_root(share, start["nonce"])
+    equal((True, 3), (got["complete"], got["progress"]))
+    new = connect(decoded(got["encoded_root_token"], start["otp"]))
+    equal(["root"], new.auth.token.lookup_self()["data"]["policies"])
+    new.auth.token.revoke_self()
+    client.sys.start_root_token_generation(otp="x" * start["otp_length"])
+    equal(204, client.sys.cancel_root_generation().status_code)
+    equal(204, client.sys.cancel_root_generation().status_code)
+    raises(exceptions.InvalidRequest, client.sys.start_root_token_generation, pgp_key="x", says="PGP")
+
+
+@tap.case("rekey, and with verification")
+def _():
+    equal(False, client.sys.read_rekey_progress()["started"])
+    got = client.sys.start_rekey(secret_shares=5, secret_threshold=3)
+    equal((True, 5, 3), (got["started"], got["n"], got["t"]))
+    raises(exceptions.InvalidRequest, client.sys.start_rekey, says="already in progress")
+    equal(204, client.sys.cancel_rekey().status_code)
+    nonce = client.sys.start_rekey(secret_shares=4, secret_threshold=2)["nonce"]
+    equal(1, client.sys.rekey(vault.shares[0], nonce=nonce)["progress"])
+    raises(exceptions.InvalidRequest, client.sys.rekey, vault.shares[0], nonce=nonce, says="already been provided")
+    got = client.sys.rekey_multi(vault.shares[1:], nonce=nonce)
+    equal((True, 4), (got["complete"], len(got["keys"])))
+    vault.shares, vault.base64 = got["keys"], got["keys_base64"]
+    nonce = client.sys.start_rekey(secret_shares=5, secret_threshold=3, require_verification=True)["nonce"]
+    got = client.sys.rekey_multi(vault.base64, nonce=nonce)
+    true(got["verification_required"], "has to be verified")
+    equal(got["verification_nonce"], client.sys.read_rekey_verify_progress()["nonce"])
+    client.sys.rekey_verify(got["keys"][0], got["verification_nonce"])
+    again = client.sys.cancel_rekey_verify()
+    equal(0, again["progress"])
+    done = client.sys.rekey_verify_multi(got["keys_base64"][1:], again["nonce"])
+    equal(True, done["complete"])
+    vault.shares, vault.base64 = got["keys"], got["keys_base64"]
+    raises(exceptions.InvalidRequest, client.sys.read_backup_keys, says="no backed-up keys found")
+    raises(exceptions.InvalidRequest, client.sys.start_rekey, secret_shares=1, secret_threshold=1, pgp_keys=["x"],
+           says="PGP")
+    raises(exceptions.InvalidRequest, client.sys.start_rekey, recovery_key=True, says="not supported")
+    client.sys.seal()
+    client.sys.submit_unseal_keys(vault.shares)
+    true(client.is_authenticated(), "opens with the new keys")
 
 
 # ---- KV ------------------------------------------------------------------------------------------

@@ -108,6 +108,23 @@ const cases = [
         await vault.write('secret/data/path/with+marks-and_more.txt', { data: { k: 1 } });
         assert.equal((await vault.read('secret/data/path/with+marks-and_more.txt')).data.data.k, 1);
     }],
+    ['a root token from key shares', async () => {
+        const start = await vault.generateRootInit({});
+        assert.equal(start.otp.length, start.otp_length);
+        assert.equal((await vault.read('sys/generate-root/attempt')).nonce, start.nonce);
+        await refused(vault.generateRootInit({}), 400, /already in progress/);
+        let got;
+        for (const key of vault.keys.slice(0, 3)) got = await vault.generateRootUpdate({ key, nonce: start.nonce });
+        assert.equal(got.complete, true);
+        const token = Buffer.from(got.encoded_root_token, 'base64').map((byte, i) => byte ^ start.otp.charCodeAt(i));
+        assert.deepEqual((await as(token.toString()).tokenLookupSelf()).data.policies, ['root']);
+        await vault.generateRootInit({});
+        await vault.generateRootCancel();
+        assert.equal((await vault.read('sys/generate-root/attempt')).started, false);
+    }],
+    ['step down', async () => {
+        assert.equal(await vault.stepDown(), '');
+    }],
     ['mounts', async () => {
         await vault.mount({ mount_point: 'team', type: 'kv-v2', description: 'x' });
         assert.equal((await vault.mounts()).data['team/'].description, 'x');
