@@ -345,7 +345,7 @@ def _():
 @tap.case("what is not built answers as absent")
 def _():
     for method, path in [("GET", "sys/wrapping/lookup"), ("PUT", "sys/wrapping/wrap"),
-                         ("PUT", "sys/generate-root/attempt"), ("GET", "sys/rekey/init"),
+                         ("GET", "sys/rotate/root/init"), ("PUT", "sys/raw/x"),
                          ("LIST", "auth/token/roles"), ("GET", "auth/token/roles/r"),
                          ("POST", "auth/token/create/r"), ("PUT", "sys/leases/revoke"),
                          ("PUT", "sys/leases/lookup"), ("POST", "sys/remount"),
