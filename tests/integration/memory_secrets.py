@@ -190,6 +190,21 @@ class Session:
         self.wrong()
         self.kept_open()
 
+    def holders(self):
+        """New keys that were handed out and one of which came back; half a root token."""
+        v = self.vault
+        nonce = v.ok("PUT", "sys/rekey/init", {"secret_shares": 4, "secret_threshold": 3,
+                                               "require_verification": True}).json["nonce"]
+        for share in v.shares[:3]:
+            answer = v.ok("PUT", "sys/rekey/update", {"key": share, "nonce": nonce}).json
+        for share in answer["keys"]:
+            self.search.text("a new key share", share)
+            self.search.bytes("a new key share's bytes", bytes.fromhex(share))
+        v.ok("PUT", "sys/rekey/verify", {"key": answer["keys"][1], "nonce": answer["verification_nonce"]})
+        start = v.ok("PUT", "sys/generate-root/attempt", {}).json
+        self.search.text("a one-time pad", start["otp"])
+        v.ok("PUT", "sys/generate-root/update", {"key": v.shares[1], "nonce": start["nonce"]})
+
     def wrong(self):
         """Bodies that are refused, cut off, or sent by nobody."""
         v = self.vault
@@ -243,6 +258,20 @@ def serving(s):
         len(keys), looked >> 20), flush=True)
     show(s.search.run(s.pid)[0])
     equal(outside, {}, "keys outside of the guarded slab")
+
+
+def gathered(s):
+    """Key shares and the pad, once their requests are over, are in guarded memory alone."""
+    names = ("a key share", "a new key share", "a one-time pad")
+    s.holders()
+
+    def outside():
+        found = s.search.run(s.pid, besides=("guarded slab",))[0]
+        return [what for what in found if what[0].startswith(names)]
+    wait_for("what the requests left to be gone", lambda: not outside(), pause=0.5)
+    inside = {name for name, where in s.search.run(s.pid)[0] if where == "guarded slab"}
+    equal(inside >= {"a key share's bytes", "a new key share's bytes", "a one-time pad"}, True,
+          "the search finds what is gathered")
 
 
 def control(s):
@@ -304,6 +333,7 @@ def main():
     try:
         s.work()
         report.case("keys are only in the guarded slab while it serves", serving, s)
+        report.case("gathered key shares are only in guarded memory", gathered, s)
         report.case("what is under way is found", control, s)
         report.case("nothing is left after seal", sealed, s)
         report.case("no core, and none through a pipe", no_core, s)

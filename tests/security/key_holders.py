@@ -8,15 +8,23 @@ unit/fault_requests_test shows, with every call failing in turn, in its rows "re
 """
 import json
 import os
+import shutil
+import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from keyturn import Vault  # noqa: E402
+from keyturn import Vault, program  # noqa: E402
 from tap import Tap, equal, true  # noqa: E402
 from wire import Wire, error, wants  # noqa: E402
 
 tap = Tap("tests/security/key_holders.py")
 vault = Vault()
+SOCKET = os.path.join(vault.folder, "run", "vaultd.sock")
+os.mkdir(os.path.dirname(SOCKET), 0o755)
+if os.getuid() == 0:
+    shutil.chown(os.path.dirname(SOCKET), "keyturn", "keyturn")
+vault.extra = 'listener "unix" { path = "%s" mode = "0666" }' % SOCKET
+vault.write_config()
 wire = Wire(vault)
 
 PLAN = {"secret_shares": 3, "secret_threshold": 2, "require_verification": True}
@@ -113,6 +121,30 @@ def _():
     body = wire.ask("GET", "sys/audit-log/export", by_library=True).body.decode()
     for share in vault.shares:
         true(share not in body, "no share in the log")
+
+
+@tap.case("who owns the process needs no token, on its socket; nobody else gets by there")
+def _():
+    if os.getuid() != 0:
+        print("# skipped: only root can be root")
+        return
+    address = "unix://" + SOCKET
+
+    def ctl(*words, **more):
+        env = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "VAULT_ADDR": address}
+        return subprocess.run([program("secretctl"), "operator", *words], env=env, text=True,
+                              capture_output=True, **more)
+
+    for command in ("rekey", "generate-root"):
+        done = ctl(command, "-init")
+        equal(0, done.returncode)
+        refused = ctl(command, "-cancel", user="nobody")
+        true(refused.returncode == 2 and "permission denied" in refused.stderr, refused.stderr)
+        equal(0, ctl(command, "-status", user="nobody").returncode)
+        equal(0, ctl(command, "-cancel").returncode)
+        equal(0, ctl(command, "-init", user="keyturn").returncode)
+        equal(0, ctl(command, "-cancel", user="keyturn").returncode)
+    equal(2, ctl("seal").returncode)
 
 
 def main():

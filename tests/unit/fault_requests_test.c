@@ -468,6 +468,15 @@ static void judge_refusal(struct scene *s, const struct fault *fault, unsigned s
                  at.for_good ? " and on" : "", fault->error, status, said(s));
 }
 
+/* What may have been committed, and is of no use if nobody has it. */
+static void judge_unknown(struct scene *s, const struct row *row)
+{
+    if (row->arrange == be_one_share_from_new_keys && test_vault_said(s->v.vault, "outcome unknown") &&
+        !test_vault_said(s->v.vault, "\"keys_base64\":["))
+        fail_msg("%s, %s %lu: new keys that may be the vault's are not told: %s", at.row, at.kind, at.nth,
+                 said(s));
+}
+
 /* After a failure: it works, or says that it stopped. */
 static void look_after(struct scene *s)
 {
@@ -515,6 +524,7 @@ static bool attempt(struct scene *s, const struct row *row, struct fault *fault)
         fail_msg("%s, untouched: %u %s", at.row, status, said(s));
     if (!ok)
         judge_refusal(s, fault, status);
+    judge_unknown(s, row);
     bool unknown = !ok && (row->either != 0 || test_vault_said(s->v.vault, "outcome unknown"));
     if (ok)
         remember(s);

@@ -87,7 +87,7 @@ static enum kt_kind refuse_nonce(const struct words *w, const char *wanted, stru
 static enum kt_kind refuse_shares(struct ceremony *c, unsigned threshold, const struct words *w,
                                   struct kt_err *err)
 {
-    gather_refuse(&c->gather, threshold);
+    gather_refuse(&c->gather);
     (void)kt_fail(err, KT_INVALID, "%s", w->wrong);
     kt_hint(err,
             "one of them was mistyped or belongs to another set of keys: enter them again; %u of %u are "
@@ -231,7 +231,7 @@ static bool opens(const struct barrier *barrier, const struct gather *gather,
                   const struct seal_record *seal)
 {
     unsigned char key[SHAMIR_SECRET_BYTES], root[KT_KEY_BYTES] = {0};
-    gather_combine(gather, seal->threshold, key);
+    gather_combine(gather, key);
     bool good = seal_record_open(seal, key, root) &&
                 kt_secret_equal(kt_bytes(root, sizeof root),
                                 kt_bytes(barrier->ring->key[RING_ROOT], KT_KEY_BYTES));

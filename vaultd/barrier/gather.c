@@ -82,27 +82,21 @@ enum gathered gather_add(struct gather *gather, const unsigned char share[SHAMIR
     return GATHERED_CONTRADICTS;
 }
 
-void gather_combine(const struct gather *gather, unsigned threshold,
-                    unsigned char ret[SHAMIR_SECRET_BYTES])
+void gather_combine(const struct gather *gather, unsigned char ret[SHAMIR_SECRET_BYTES])
 {
-    static const enum gather_from order[] = {GATHER_KNOWN, GATHER_STRANGER};
     unsigned char used[SHAMIR_SHARES_MAX][SHAMIR_SHARE_BYTES];
     unsigned n = 0;
-    KT_ASSERT(threshold >= 1 && gather_count(gather) >= threshold);
-    for (size_t i = 0; i < sizeof order / sizeof order[0]; i++)
-        for (unsigned number = 1; number <= SHAMIR_SHARES_MAX && n < threshold; number++)
-            if (gather->from[number] == order[i])
-                memcpy(used[n++], place(gather, number), SHAMIR_SHARE_BYTES);
+    KT_ASSERT(gather_count(gather) > 0);
+    for (unsigned number = 1; number <= SHAMIR_SHARES_MAX; number++)
+        if (gather->from[number] != GATHER_NOBODY)
+            memcpy(used[n++], place(gather, number), SHAMIR_SHARE_BYTES);
     enum kt_kind kind =
         shamir_combine((const unsigned char(*)[SHAMIR_SHARE_BYTES])used, n, ret, NULL);
     KT_ASSERT(kind == KT_OK); /* their numbers differ */
     sodium_memzero(used, sizeof used);
 }
 
-void gather_refuse(struct gather *gather, unsigned threshold)
+void gather_refuse(struct gather *gather)
 {
-    if (gather->known >= threshold)
-        gather_empty(gather);
-    else
-        drop(gather, GATHER_STRANGER);
+    drop(gather, gather->strangers > 0 ? GATHER_STRANGER : GATHER_KNOWN);
 }

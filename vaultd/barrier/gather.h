@@ -39,8 +39,7 @@ enum gathered {
 enum gathered gather_add(struct gather *gather, const unsigned char share[SHAMIR_SHARE_BYTES],
                          enum gather_from from);
 bool gather_has(const struct gather *gather, const unsigned char share[SHAMIR_SHARE_BYTES]);
-/* The secret that `threshold` of them give, those of known people first; there must be so many. */
-void gather_combine(const struct gather *gather, unsigned threshold,
-                    unsigned char ret[SHAMIR_SECRET_BYTES]);
-/* It was not the secret: strangers' shares go if one of theirs was used, else all. */
-void gather_refuse(struct gather *gather, unsigned threshold);
+/* The secret that all of them give; there is one at least. */
+void gather_combine(const struct gather *gather, unsigned char ret[SHAMIR_SECRET_BYTES]);
+/* It was not the secret: strangers' shares go if there are any, else all. */
+void gather_refuse(struct gather *gather);
