@@ -74,5 +74,7 @@ enum kt_kind config_read(const char *file, struct config *ret, struct findings *
 void config_check(const struct config *config, int64_t now_ms, struct findings *findings);
 /* What the listeners' limits come to. */
 void config_http_limits(const struct config *config, struct http_limits *ret);
+/* The listeners as sys/config/state shows them: an allow-list of what holds no secret, as JSON. */
+void config_listeners(const struct config *config, struct kt_buf *out);
 /* Every setting with its default and meaning, as text. */
 void config_describe(struct kt_buf *out);

@@ -46,6 +46,7 @@ struct vaultd {
     struct attend attend;
     char spawn_path[PATH_MAX], worker_path[PATH_MAX];
     const char *folder;
+    struct kt_buf listeners; /* as sys/config/state shows them */
     struct audit_device_config devices[CONFIG_DEVICES_MAX];
     struct spawner *spawner;
     struct store *store;
@@ -268,10 +269,13 @@ static enum kt_kind start(struct vaultd *vaultd, struct kt_err *err)
     for (size_t i = 0; i < config->n_devices; i++)
         vaultd->devices[i] = (struct audit_device_config){
             "file", "file", config->devices[i].path, (int64_t)config->devices[i].timeout_ms};
+    kt_buf_init(&vaultd->listeners, (size_t)64 * 1024);
+    config_listeners(config, &vaultd->listeners);
     const struct core_config core = {.cluster_name = config->cluster_name,
                                      .data_folder = vaultd->folder,
                                      .storage_type =
                                          config->storage.engine == STORE_LMDB ? "lmdb" : "inmem",
+                                     .listeners = kt_buf_text(&vaultd->listeners),
                                      .devices = vaultd->devices,
                                      .n_devices = config->n_devices,
                                      .worker_path = vaultd->worker_path,
@@ -367,6 +371,7 @@ static void release(struct vaultd *vaultd)
     scratch_free(&vaultd->scratch);
     attend_end(&vaultd->attend);
     config_free(&vaultd->config);
+    kt_buf_free(&vaultd->listeners);
 }
 
 static int serve(struct vaultd *vaultd)

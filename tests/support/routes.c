@@ -52,6 +52,9 @@ static const struct {
     {"rotation", "rotate/{path...}", "rotate/secret/x"},
     {"fleet", "consumers/{host}/{path...}", "consumers/x/secret/x"},
     {"system", "mounts/{path...}/tune", "mounts/secret/tune"},
+    {"system", "tools/random/{source}", "tools/random/seal"},
+    {"system", "tools/random/{source}/{urlbytes}", "tools/random/seal/16"},
+    {"system", "tools/hash/{urlalgorithm}", "tools/hash/sha2-256"},
 };
 
 void routes_example(const struct engine *engine, const struct route *route, char *out, size_t size)

@@ -267,6 +267,9 @@ static const struct {
 } whole_missing[] = {
     {"system", "init", "already initialized", 400},
     {"token", "renew-self", "invalid lease ID", 400}, /* root never ends */
+    {"system", "audit/{path...}", "cannot enable audit device via API", 400}, /* whatever is sent */
+    {"system", "config/auditing/request-headers/{header}", "are not recorded", 400},
+    {"system", "config/cors", "not offered", 400},
     {"cubbyhole", "{path...}", "missing data fields", 500}, /* Vault's own status */
     {"kv", "delete/{path...}", "no version number provided", 400},
     {"kv", "undelete/{path...}", "no version number provided", 400},

@@ -41,6 +41,9 @@ static const struct open_row {
     {"system", "generate-root/update", "PUT", 400, 400, 400},
     {"system", "generate-root/update", "POST", 400, 400, 400},
     {"system", "internal/ui/mounts", "GET", 200, 403, 200}, /* without: an empty list */
+    {"system", "internal/specs/openapi", "GET", 200, 403, 200}, /* without: no paths */
+    {"system", "internal/specs/openapi", "POST", 200, 403, 200},
+    {"system", "internal/specs/openapi", "PUT", 200, 403, 200},
     {"system", "internal/ui/mounts/{path...}", "GET", 403, 403, 403}, /* nothing of it below there */
 };
 #define N_OPEN (sizeof open_rows / sizeof open_rows[0])

@@ -26,6 +26,7 @@ struct core_config {
     const char *cluster_name;
     const char *data_folder;    /* for the audit log; NULL with inmem: a folder must be given */
     const char *storage_type;   /* "lmdb", "inmem" */
+    const char *listeners;      /* for sys/config/state: a JSON array without secrets; NULL: [] */
     const struct audit_device_config *devices;
     size_t n_devices;
     const char *worker_path;    /* vaultd-worker's */

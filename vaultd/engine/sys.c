@@ -14,6 +14,19 @@
                              { "interval", FIELD_DURATION, "or when it is so old; 0: never" }, \
                              { "enabled", FIELD_BOOL, "false: never by itself" })
 
+static const struct field random_fields[] = {
+    { "source", FIELD_STRING, "platform, seal or all; the kernel's in each case" },
+    { "bytes", FIELD_INT, "how many, 32" },
+    { "format", FIELD_STRING, "base64 or hex" },
+    { NULL, FIELD_ANY, NULL },
+};
+static const struct field hash_fields[] = {
+    { "input", FIELD_STRING, "base64 of what is hashed" },
+    { "algorithm", FIELD_STRING, "sha2-256; 224, 384, 512; sha3-..." },
+    { "format", FIELD_STRING, "hex or base64" },
+    { NULL, FIELD_ANY, NULL },
+};
+
 static const struct route routes[] = {
     /* ---- seal and status ---- */
     { .pattern = "init", .flags = ROUTE_PUBLIC | ROUTE_WHILE_SEALED | ROUTE_NO_AUDIT | ROUTE_ANY_FIELDS,
@@ -117,6 +130,9 @@ static const struct route routes[] = {
       .help = "Mounts that the token has any access under." },
     { .pattern = "internal/ui/mounts/{path...}", .flags = ROUTE_ANY_TOKEN | ROUTE_NO_USE,
       .read = sys_ui_mount, .help = "The mount that a path is in: the preflight of Vault's command." },
+    { .pattern = "internal/specs/openapi", .flags = ROUTE_ANY_TOKEN | ROUTE_MAYBE_TOKEN | ROUTE_NO_USE,
+      .read = sys_openapi, .write = sys_openapi,
+      .help = "An OpenAPI document of the mounts that the token has any access under." },
 
     /* ---- policies ---- */
     { .pattern = "policies/acl", .list = sys_policy_list, .help = "Names of the policies." },
@@ -165,6 +181,46 @@ static const struct route routes[] = {
     { .pattern = "audit-hash/{path...}", .flags = ROUTE_LIFT, .write = sys_audit_hash,
       .fields = FIELDS({ "input", FIELD_STRING, "text to hash" }),
       .help = "The audit log's hash of a text." },
+    { .pattern = "audit", .flags = ROUTE_LIFT | ROUTE_SUDO, .read = sys_devices_list,
+      .help = "The audit devices of the configuration." },
+    { .pattern = "audit/{path...}", .flags = ROUTE_SUDO | ROUTE_TRAILING_SLASH,
+      .write = sys_devices_write, .delete_ = sys_devices_delete,
+      .fields = FIELDS({ "type", FIELD_STRING, "file" }, { "description", FIELD_STRING, "text for people" },
+                       { "options", FIELD_PAIRS, "the device's own" }, { "local", FIELD_BOOL, "accepted" }),
+      .help = "Refused: devices stand in the configuration." },
+    { .pattern = "config/auditing/request-headers", .flags = ROUTE_LIFT | ROUTE_SUDO,
+      .read = sys_audit_headers_list, .help = "Request headers in the audit log: none." },
+    { .pattern = "config/auditing/request-headers/{header}", .flags = ROUTE_LIFT | ROUTE_SUDO,
+      .read = sys_audit_header_read, .write = sys_audit_header_write, .delete_ = sys_nothing_delete,
+      .fields = FIELDS({ "hmac", FIELD_BOOL, "hashed" }),
+      .help = "Refused: no request header is recorded." },
+
+    /* ---- the machine and the vault ---- */
+    { .pattern = "config/cors", .flags = ROUTE_LIFT | ROUTE_SUDO, .read = sys_cors_read,
+      .write = sys_cors_write, .delete_ = sys_nothing_delete,
+      .fields = FIELDS({ "enabled", FIELD_BOOL, "refused" },
+                       { "allowed_origins", FIELD_COMMA_LIST, "refused" },
+                       { "allowed_headers", FIELD_COMMA_LIST, "refused" }),
+      .help = "Cross-origin requests: off." },
+    { .pattern = "config/state/sanitized", .read = sys_config_state,
+      .help = "The configuration, without secrets." },
+    { .pattern = "host-info", .read = sys_host_info, .help = "Disk, memory and kernel of the host." },
+    { .pattern = "ha-status", .flags = ROUTE_LIFT, .read = sys_ha_status,
+      .help = "The nodes: this one." },
+    { .pattern = "internal/counters/tokens", .read = sys_counters_tokens,
+      .help = "How many tokens are stored." },
+
+    /* ---- tools ---- */
+    { .pattern = "tools/random", .write = sys_random, .body_max = 4096, .fields = random_fields,
+      .help = "Random bytes." },
+    { .pattern = "tools/random/{source}", .write = sys_random, .body_max = 4096,
+      .fields = random_fields, .help = "Random bytes of a source, or so many." },
+    { .pattern = "tools/random/{source}/{urlbytes}", .write = sys_random, .body_max = 4096,
+      .fields = random_fields, .help = "So many random bytes of a source." },
+    { .pattern = "tools/hash", .write = sys_hash, .fields = hash_fields,
+      .help = "The hash of an input." },
+    { .pattern = "tools/hash/{urlalgorithm}", .write = sys_hash, .fields = hash_fields,
+      .help = "The hash of an input by an algorithm." },
 };
 /* clang-format on */
 

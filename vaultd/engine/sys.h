@@ -5,6 +5,10 @@
 
 extern const struct engine system_engine;
 
+/* Vault's clients take the server for a Vault of this line; the product's own version stands beside
+ * it, in "keyturn_version". */
+#define SYS_VAULT_VERSION "1.15.6"
+
 /* sys_status.c: answer also while sealed */
 handler_fn sys_init_read, sys_init_write, sys_seal_status, sys_unseal, sys_health, sys_leader;
 handler_fn sys_seal, sys_step_down;
@@ -29,3 +33,15 @@ handler_fn sys_capabilities, sys_capabilities_self, sys_capabilities_accessor;
 /* sys_audit.c */
 handler_fn sys_audit_checkpoint_read, sys_audit_checkpoint_write, sys_audit_export;
 handler_fn sys_audit_leaves, sys_audit_checkpoints, sys_audit_proof, sys_audit_hash;
+/* sys_tools.c */
+handler_fn sys_random, sys_hash;
+/* sys_devices.c: what is the configuration's */
+handler_fn sys_devices_list, sys_devices_write, sys_devices_delete;
+handler_fn sys_audit_headers_list, sys_audit_header_read, sys_audit_header_write;
+handler_fn sys_cors_read, sys_cors_write, sys_nothing_delete;
+/* sys_host.c */
+handler_fn sys_host_info, sys_ha_status, sys_config_state, sys_counters_tokens;
+/* sys_openapi.c */
+handler_fn sys_openapi;
+/* sys_mounts.c: the token has any access under the mount; without a token it has none. */
+bool sys_may_touch(struct request *req, const struct mount *mount);

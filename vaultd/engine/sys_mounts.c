@@ -272,7 +272,7 @@ enum kt_kind sys_tune_write(struct request *req, struct kt_err *err)
 
 /* ---- what Vault's command asks first ---- */
 
-static bool may_touch(struct request *req, const struct mount *mount)
+bool sys_may_touch(struct request *req, const struct mount *mount)
 {
     struct acl *acl = NULL;
     if (req->token == NULL || policies_acl(req->core, req->snapshot, req->token, &acl, NULL) != KT_OK)
@@ -288,7 +288,7 @@ enum kt_kind sys_ui_mount(struct request *req, struct kt_err *err)
     if (path == NULL)
         return kt_fail(err, KT_NO_MEMORY, "looking for a mount");
     const struct mount *mount = mounts_find(req, path, &rest);
-    if (mount == NULL || !may_touch(req, mount))
+    if (mount == NULL || !sys_may_touch(req, mount))
         return kt_fail(err, KT_DENIED,
                        "preflight capability check returned 403, please ensure client's policies "
                        "grant access to path \"%s\"",
@@ -309,7 +309,7 @@ enum kt_kind sys_ui_mounts(struct request *req, struct kt_err *err)
         kt_jsonw_key(&w, auth ? "auth" : "secret");
         kt_jsonw_object(&w);
         for (size_t i = 0; i < n; i++) {
-            if (is_auth(all[i]) != (auth == 1) || !may_touch(req, all[i]))
+            if (is_auth(all[i]) != (auth == 1) || !sys_may_touch(req, all[i]))
                 continue;
             kt_jsonw_key(&w, all[i]->path + (auth ? 5 : 0));
             write_info(&w, all[i], NULL);

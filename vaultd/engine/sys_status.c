@@ -4,10 +4,6 @@
 
 #include "vaultd/engine/key_shares.h"
 
-/* Vault's clients take the server for a Vault of this line; the product's own version stands beside
- * it, in "keyturn_version". */
-#define VAULT_VERSION "1.15.6"
-
 /* ---- init ---- */
 
 enum kt_kind sys_init_read(struct request *req, struct kt_err *err)
@@ -77,7 +73,7 @@ static void write_seal_status(struct request *req)
     kt_jsonw_kv_int(&w, "n", s.shares);
     kt_jsonw_kv_int(&w, "progress", s.progress);
     kt_jsonw_kv_text(&w, "nonce", s.nonce);
-    kt_jsonw_kv_text(&w, "version", VAULT_VERSION);
+    kt_jsonw_kv_text(&w, "version", SYS_VAULT_VERSION);
     kt_jsonw_kv_text(&w, "keyturn_version", KT_VERSION);
     kt_jsonw_kv_text(&w, "build_date", "");
     kt_jsonw_kv_bool(&w, "migration", false);
@@ -269,7 +265,7 @@ enum kt_kind sys_health(struct request *req, struct kt_err *err)
     kt_jsonw_kv_text(&w, "replication_performance_mode", s.sealed ? "unknown" : "disabled");
     kt_jsonw_kv_text(&w, "replication_dr_mode", s.sealed ? "unknown" : "disabled");
     kt_jsonw_kv_int(&w, "server_time_utc", req->now_ms / 1000);
-    kt_jsonw_kv_text(&w, "version", VAULT_VERSION);
+    kt_jsonw_kv_text(&w, "version", SYS_VAULT_VERSION);
     kt_jsonw_kv_text(&w, "keyturn_version", KT_VERSION);
     kt_jsonw_kv_bool(&w, "enterprise", false);
     if (!s.sealed) {
