@@ -121,6 +121,19 @@ static void print_new_keys(struct cli *cli, struct kt_json answer)
         kt_buf_add_text(&cli->out, "The old keys do not unseal it any more. ");
 }
 
+/* The disk failed in the very commit: the error brings the new keys along, for they may be the vault's. */
+static void print_uncertain(struct cli *cli, struct kt_json answer)
+{
+    struct kt_json keys = {0}, id = {0};
+    if (!kt_json_member(answer, "keys_base64", &keys) || !kt_json_member(answer, "key_set_id", &id))
+        return;
+    output_numbered(&cli->out, "Unseal Key", keys);
+    kt_buf_add_text(&cli->out, "\nKey Set: ");
+    output_value(&cli->out, id);
+    kt_buf_add_text(&cli->out, "\n\nKeep these AND the old ones: the disk failed while they were written. When vaultd "
+                               "runs again,\nsecretctl status shows which key set unseals it.\n");
+}
+
 /* What a rekey alone does not do. */
 static void warn_of_copies(struct cli *cli)
 {
@@ -171,8 +184,10 @@ static int rekey_give(struct cli *cli)
     const struct key_giving giving = {.doing = "giving an unseal key",
                                       .path = verify ? "sys/rekey/verify" : "sys/rekey/update",
                                       .nonce = nonce};
-    if (!key_input_give(cli, &giving, &reply, &complete))
+    if (!key_input_give(cli, &giving, &reply, &complete)) {
+        print_uncertain(cli, reply.data);
         return cli->exit_code;
+    }
     return finish(cli, &reply, complete);
 }
 

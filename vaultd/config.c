@@ -67,7 +67,7 @@ static const struct setting limit_settings[] = {
     {"body_timeout", SETTING_DURATION, AT(config_limits, body_ms), 100, 3600000, 60000, NULL, NULL, "For a request's body."},
     {"idle_timeout", SETTING_DURATION, AT(config_limits, idle_ms), 100, 3600000, 60000, NULL, NULL, "For which an idle connection is kept."},
     {"reply_timeout", SETTING_DURATION, AT(config_limits, reply_ms), 1000, 3600000, 300000, NULL, NULL, "For a client to take its answer."},
-    {"max_unseal_per_minute", SETTING_NUMBER, AT(config_limits, unseal_per_minute), 0, 60000, 10, NULL, NULL, "Key shares and resets of one address while sealed, beyond two whole attempts; 0: no limit."},
+    {"max_unseal_per_minute", SETTING_NUMBER, AT(config_limits, unseal_per_minute), 0, 60000, 10, NULL, NULL, "Key shares of one address, and resets while sealed, beyond two whole attempts; 0: no limit."},
 };
 static const struct setting rotation_settings[] = {
     {"tick", SETTING_DURATION, AT(config, rotation_tick_ms), 100, 3600000, 60000, NULL, NULL, "How often due rotations are looked for besides at their time."},

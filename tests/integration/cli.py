@@ -4,6 +4,7 @@
     tests/integration/cli.py ['part of a case name']
 """
 import glob
+import http.server
 import json
 import os
 import re
@@ -161,6 +162,41 @@ def keys_are_made_anew():
     out = good("operator", "rekey", "-nonce", nonce_of("rekey"), "-", input="\n".join(keys[:2]))
     vault.shares, _ = new_keys(out)
     equal(len(vault.shares), 5, "new keys")
+
+
+class Uncertain(http.server.BaseHTTPRequestHandler):
+    """A vault whose disk fails in the commit of a rekey."""
+
+    def answer(self, status, document):
+        body = json.dumps(document).encode() + b"\n"
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_GET(self):
+        self.answer(200, {"nonce": "n", "started": True, "progress": 2, "required": 3})
+
+    def do_PUT(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.answer(500, {"errors": ["outcome unknown: the disk failed", "look whether"],
+                          "data": {"keys_base64": ["a2V5MQ==", "a2V5Mg=="], "key_set_id": "set-2"}})
+
+    def log_message(self, *_):
+        pass
+
+
+def new_keys_that_may_be_the_vaults_are_shown():
+    with http.server.HTTPServer(("127.0.0.1", 0), Uncertain) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        done = ctl("operator", "rekey", "-address", "http://127.0.0.1:%d" % server.server_port, "-nonce=n", "-",
+                   input="x\n")
+        server.shutdown()
+    equal(done.returncode, 2)
+    contains(done.stderr, "outcome unknown")
+    equal(new_keys(done.stdout), (["a2V5MQ==", "a2V5Mg=="], "set-2"))
+    contains(done.stdout, "Keep these AND the old ones")
 
 
 def a_root_token_is_made():
@@ -907,6 +943,7 @@ CASES = [
     ("an unseal key is no argument", a_key_is_no_argument),
     ("seal and unseal again", seal_and_unseal_again),
     ("keys are made anew", keys_are_made_anew),
+    ("new keys that may be the vault's are shown", new_keys_that_may_be_the_vaults_are_shown),
     ("a root token is made", a_root_token_is_made),
     ("keyring", the_keyring),
     ("the store", the_store),

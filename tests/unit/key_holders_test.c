@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include <cmocka.h>
+#include <pthread.h>
 #include <sodium.h>
 #include <unistd.h>
 
@@ -435,6 +436,86 @@ static void a_source_has_a_budget(void **state)
         wanted(vault, give(vault, "sys/rekey/update", NULL, nonce, junk), i == 0 ? 200 : 400, NULL);
 }
 
+/* ---- at one time ---- */
+
+struct holder {
+    pthread_t thread;
+    struct test_vault *vault;
+    const char *path, *nonce;
+    unsigned number;
+    unsigned status;
+    char answer[4096];
+};
+
+static void *give_mine(void *arg)
+{
+    struct holder *holder = arg;
+    char hex[2 * SHAMIR_SHARE_BYTES + 1], body[512], target[TEXT];
+    kt_hex_encode(holder->vault->shares[holder->number], SHAMIR_SHARE_BYTES, hex);
+    (void)snprintf(body, sizeof body, "{\"key\":\"%s\",\"nonce\":\"%s\"}", hex, holder->nonce);
+    (void)snprintf(target, sizeof target, "/v1/%s", holder->path);
+    const struct test_request request = {.method = kt_str("PUT"),
+                                         .target = kt_str(target),
+                                         .token = kt_str(holder->vault->root),
+                                         .body = kt_str(body)};
+    holder->status =
+        test_vault_ask_apart(holder->vault, &request, holder->answer, sizeof holder->answer);
+    return NULL;
+}
+
+/* Five holders give theirs at one time, where three are enough: one of them ends it. Returns his answer. */
+static const char *give_at_once(struct test_vault *vault, const char *path, const char *nonce,
+                                struct holder holders[5])
+{
+    const char *complete = NULL;
+    for (unsigned i = 0; i < 5; i++) {
+        holders[i] = (struct holder){.vault = vault, .path = path, .nonce = nonce, .number = i};
+        assert_int_equal(pthread_create(&holders[i].thread, NULL, give_mine, &holders[i]), 0);
+    }
+    for (unsigned i = 0; i < 5; i++)
+        assert_int_equal(pthread_join(holders[i].thread, NULL), 0);
+    for (unsigned i = 0; i < 5; i++) {
+        bool ends = strstr(holders[i].answer, "\"complete\":true") != NULL;
+        if (holders[i].status != 200 && holders[i].status != 400)
+            fail_msg("%u %s", holders[i].status, holders[i].answer);
+        if (ends && complete != NULL)
+            fail_msg("two of them: %s %s", complete, holders[i].answer);
+        complete = ends ? holders[i].answer : complete;
+    }
+    assert_non_null(complete);
+    return complete;
+}
+
+static void holders_who_meet(void **state)
+{
+    struct test_vault *vault = *state;
+    struct holder *holders = calloc(5, sizeof *holders);
+    unsigned char fresh[SHAMIR_SHARES_MAX][SHAMIR_SHARE_BYTES];
+    char nonce[TEXT];
+    assert_non_null(holders);
+    for (unsigned round = 0; round < 10; round++) {
+        ask(vault, "PUT", "sys/generate-root", vault->root, "{}", 200, NULL);
+        (void)take(vault, "nonce", nonce);
+        (void)give_at_once(vault, "sys/generate-root/update", nonce, holders);
+        ask(vault, "GET", "sys/generate-root", NULL, NULL, 200, "\"started\":false");
+        ask(vault, "PUT", "sys/rekey/init", vault->root, "{\"secret_shares\":5,\"secret_threshold\":3}", 200,
+            NULL);
+        (void)take(vault, "nonce", nonce);
+        const char *answer = give_at_once(vault, "sys/rekey/update", nonce, holders);
+        free(vault->body);
+        vault->body = strdup(answer);
+        assert_int_equal(read_keys(vault, fresh), 5);
+        memcpy(vault->shares, fresh, sizeof vault->shares);
+    }
+    ask(vault, "LIST", "auth/token/accessors", vault->root, NULL, 200, NULL);
+    unsigned accessors = 0;
+    for (const char *at = strstr(vault->body, "\"keys\":["); at != NULL && *at != ']'; at++)
+        accessors += *at == ',';
+    assert_int_equal(accessors, 10); /* root's and one each */
+    assert_true(unseals(vault, vault->shares, 3));
+    free(holders);
+}
+
 /* ---- records ---- */
 
 static void each_step_is_recorded(void **state)
@@ -533,6 +614,7 @@ int main(int argc, char **argv)
         TEST(shares_need_no_token),
         TEST(strangers_spoil_only_strangers),
         TEST(a_source_has_a_budget),
+        TEST(holders_who_meet),
         TEST(each_step_is_recorded),
         TEST(a_term_ends_by_itself),
         TEST(nobody_to_step_down_for),
