@@ -349,9 +349,9 @@ def _():
                          ("LIST", "auth/token/roles"), ("GET", "auth/token/roles/r"),
                          ("POST", "auth/token/create/r"), ("PUT", "sys/leases/revoke"),
                          ("PUT", "sys/leases/lookup"), ("POST", "sys/remount"),
-                         ("GET", "sys/replication/status"), ("GET", "sys/audit"),
+                         ("GET", "sys/replication/status"),
                          ("POST", "sys/auth/userpass"), ("GET", "sys/license/status"),
-                         ("POST", "sys/tools/random"), ("PUT", "sys/revoke-prefix/x")]:
+                         ("GET", "sys/monitor"), ("PUT", "sys/revoke-prefix/x")]:
         error(wire.ask(method, path, {} if method in ("PUT", "POST") else None), 404, "unsupported path")
     error(wire.ask("POST", "auth/userpass/login/u", {"password": "p"}), 404, "no handler for route")
     error(wire.ask("GET", "identity/entity/id"), 404, "no handler for route")

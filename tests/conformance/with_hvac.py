@@ -436,7 +436,16 @@ def _():
     raises(exceptions.InvalidRequest, client.auth.token.create, ttl="soon", says="ttl")
     error = raises(exceptions.InvalidRequest, client.secrets.kv.v2.create_or_update_secret, "a", "text", says="data")
     true(isinstance(error.errors, list) and error.errors, "a list of errors")
-    raises(exceptions.InvalidPath, client.sys.list_enabled_audit_devices, says="unsupported path")
+    raises(exceptions.InvalidPath, client.sys.list_namespaces, says="unsupported path")
+
+
+@tap.case("audit devices are the configuration's")
+def _():
+    equal({}, client.sys.list_enabled_audit_devices()["data"])
+    raises(exceptions.InvalidRequest, client.sys.enable_audit_device, "file",
+           options={"file_path": "/tmp/x"}, says="config-based audit device management")
+    raises(exceptions.InvalidRequest, client.sys.disable_audit_device, "file", says="cannot disable")
+    true(client.sys.calculate_hash("file", "a")["data"]["hash"].startswith("hmac-sha256:"), "a hash")
 
 
 @tap.case("a certificate of nobody is not accepted")
