@@ -197,9 +197,9 @@ const cases = [
         await refused(vault.read('nope/x'), 404, /no handler for route "nope\/x"/);
         await refused(vault.read('sys/nope'), 404, /unsupported path/);
         assert.deepEqual((await vault.audits()).data, {});
-        await refused(vault.enableAudit({ path: 'file', type: 'file', options: { file_path: '/tmp/x' } }), 400,
+        await refused(vault.enableAudit({ name: 'file', type: 'file', options: { file_path: '/tmp/x' } }), 400,
             /config-based audit device management/);
-        await refused(vault.disableAudit({ path: 'file' }), 400, /cannot disable/);
+        await refused(vault.disableAudit({ name: 'file' }), 400, /cannot disable/);
         await refused(vault.revokePrefix({ path_prefix: 'x' }), 404);
     }],
     ['seal', async () => {
