@@ -1,10 +1,12 @@
 /* Requests as text, through the whole pipeline of a vault in memory, several in one input:
  *
- *     METHOD TARGET[?QUERY] WHO [MEDIA-TYPE]     WHO: R root, T a token of one folder, - nobody,
- * other text body lines, up to an empty line
+ *     METHOD TARGET[?QUERY] WHO [MEDIA-TYPE][tab WRAP-TTL]
+ *     WHO: R root, T a token of one folder, W the newest wrapping token, - nobody, other text
+ * body lines, up to an empty line
  *
  * No answer is an internal error, every body is JSON, strangers reach only the public paths, and
- * the token of one folder changes and sees nothing of other secrets. */
+ * the token of one folder changes and sees nothing of other secrets, a wrapping token only unwraps,
+ * and what is wrapped does not stand in the answer. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -19,6 +21,7 @@
 
 static struct test_vault *vault;
 static char folder_token[256];
+static char wrapping_token[256]; /* "": there was none */
 static char precious[33]; /* in a secret that only root may read; no input can know it */
 static unsigned asked;
 
@@ -38,6 +41,7 @@ static void begin(void)
         KT_ASSERT(atexit(end) == 0);
     registered = true;
     asked = 0;
+    wrapping_token[0] = '\0';
     vault = test_vault_new(true);
     test_vault_token(vault, "folder",
                      "path \"secret/data/mine/*\" { capabilities = "
@@ -75,7 +79,8 @@ static struct kt_bytes body_of(struct kt_bytes *rest)
 static bool is_public(const char *path)
 {
     static const char *const paths[] = {"sys/init",   "sys/seal-status",        "sys/unseal",
-                                        "sys/health", "sys/internal/ui/mounts", "sys/leader"};
+                                        "sys/health", "sys/internal/ui/mounts", "sys/leader",
+                                        "sys/wrapping/lookup"};
     for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++)
         if (strcmp(paths[i], path) == 0)
             return true;
@@ -127,8 +132,15 @@ static void check_rights(const struct test_request *request, struct kt_bytes who
         KT_ASSERT(is_public(path));
     if (kt_bytes_is(who, "T") && strncmp(path, "secret/", 7) == 0)
         KT_ASSERT(strncmp(path, "secret/data/mine/", 17) == 0);
-    if (!kt_bytes_is(who, "R"))
+    if (kt_bytes_is(who, "W"))
+        KT_ASSERT(is_public(path) || strcmp(path, "sys/wrapping/unwrap") == 0 ||
+                  strcmp(path, "cubbyhole/response") == 0);
+    if (!kt_bytes_is(who, "R") && !kt_bytes_is(who, "W"))
         KT_ASSERT(!answer_has_precious());
+    if (test_vault_said(vault, "\"wrap_info\":{\"token\":\"hvs.")) {
+        KT_ASSERT(!answer_has_precious());
+        test_vault_text(vault, "wrap_info.token", wrapping_token, sizeof wrapping_token);
+    }
 }
 
 static void check_answer(const struct test_request *request, struct kt_bytes who)
@@ -141,7 +153,8 @@ static void check_answer(const struct test_request *request, struct kt_bytes who
         path = "";
     check_status(path);
     check_rights(request, who, path);
-    bool lines = strcmp(path, "sys/audit-log/export") == 0;
+    bool lines = strcmp(path, "sys/audit-log/export") == 0 ||
+                 strcmp(path, "sys/wrapping/unwrap") == 0; /* it may be an export */
     struct kt_bytes body = kt_str(vault->body);
     const struct kt_json_limits limits = {.bytes = SIZE_MAX,
                                           .depth = 128,
@@ -163,13 +176,15 @@ static void one(struct kt_bytes *rest)
     struct kt_bytes who = until(&line, ' ');
     request.target = until(&target, '?');
     request.query = target;
-    request.content_type = line;
-    if (line.len == 0)
+    request.content_type = until(&line, '\t');
+    request.wrap_ttl = line.len > 0 ? line : kt_str(NULL);
+    if (request.content_type.len == 0)
         request.content_type = kt_bytes_is(request.method, "PATCH")
                                    ? kt_str("application/merge-patch+json")
                                    : kt_str(NULL);
     request.token = kt_bytes_is(who, "R")   ? kt_str(vault->root)
                     : kt_bytes_is(who, "T") ? kt_str(folder_token)
+                    : kt_bytes_is(who, "W") ? kt_str(wrapping_token)
                     : kt_bytes_is(who, "-") ? kt_bytes(NULL, 0)
                                             : who;
     request.body = body_of(rest);

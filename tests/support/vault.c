@@ -190,6 +190,7 @@ static void run_through(struct test_vault *vault, const struct test_request *req
     req->body = request->body;
     req->token_text = request->token;
     req->content_type = request->content_type;
+    req->wrap_ttl = request->wrap_ttl;
     if (request->begin != NULL)
         request->begin(request->arg);
     while (pipeline_run(req) == PIPELINE_WAIT)

@@ -46,6 +46,7 @@ unsigned test_vault_call(struct test_vault *vault, const char *method, const cha
 struct test_request {
     struct kt_bytes method, target, query, token, body;
     struct kt_bytes content_type; /* at NULL: absent */
+    struct kt_bytes wrap_ttl;     /* X-Vault-Wrap-TTL; at NULL: absent */
     bool local;   /* over the Unix socket, by uid */
     uint32_t uid;
     bool hurry; /* a request that waits for news is not waited for: the vault's clock goes on */

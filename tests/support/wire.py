@@ -56,7 +56,9 @@ def check_envelope(reply):
     missing = [k for k in ENVELOPE if k not in document]
     if missing:
         raise Mismatch("expected an envelope with all keys, got none of %s in %s" % (missing, reply))
-    if document["lease_id"] is None or document["warnings"] == [] or not document["request_id"]:
+    # What waits for a wrapping token has its own request_id inside.
+    wrong_id = bool(document["request_id"]) != (document["wrap_info"] is None)
+    if document["lease_id"] is None or document["warnings"] == [] or wrong_id:
         raise Mismatch("expected lease_id text, warnings null or full, a request_id, got %s" % reply)
     order = [k for k in document if k in ENVELOPE]
     if order != ENVELOPE:

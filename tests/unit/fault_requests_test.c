@@ -49,6 +49,7 @@ struct step {
     unsigned wanted;                  /* 0: whatever it says */
     const char *takes;                /* where in the answer the token stands */
     bool as_token;                    /* asked with it, not with the root token */
+    const char *wrap_ttl;             /* X-Vault-Wrap-TTL; NULL: none */
 };
 #define IN_MEMORY 2u
 typedef void arrange_fn(struct scene *s);
@@ -119,7 +120,8 @@ static unsigned ask(struct scene *s, const struct step *step, struct fault *faul
                                    .query = kt_str(query),
                                    .token = kt_str(step->as_token ? s->token : s->v.root),
                                    .body = kt_str(step->body == NULL ? NULL : body),
-                                   .content_type = kt_str(type)};
+                                   .content_type = kt_str(type),
+                                   .wrap_ttl = kt_str(step->wrap_ttl)};
     if (fault != NULL) {
         request.begin = set_fault;
         request.answered = clear_fault;
@@ -163,7 +165,7 @@ static void be_unsealed(struct scene *s)
 static bool offer_two_shares(struct scene *s)
 {
     core_seal(s->v.vault->core, "test");
-    need(s, &(const struct step){"PUT", "sys/unseal", "{\"reset\":true}", 200, NULL, false});
+    need(s, &(const struct step){"PUT", "sys/unseal", "{\"reset\":true}", 200, NULL, false, NULL});
     bool unsealed = false;
     for (unsigned i = 0; i < 2; i++)
         if (barrier_unseal_share(s->v.vault->core->barrier, s->v.shares[i], &unsealed, NULL) != KT_OK)
@@ -205,14 +207,14 @@ static void keys_open_it(struct scene *s)
     }
     test_vault_text(s->v.vault, "root_token", s->v.root, sizeof s->v.root);
     fault_vault_unseal(&s->v);
-    need(s, &(const struct step){"GET", "auth/token/lookup-self", NULL, 200, NULL, false});
+    need(s, &(const struct step){"GET", "auth/token/lookup-self", NULL, 200, NULL, false, NULL});
 }
 
 /* ---- the holders of key shares ---- */
 
 static void want(struct scene *s, const char *method, const char *path, const char *body, unsigned status)
 {
-    need(s, &(const struct step){method, path, body, status, NULL, false});
+    need(s, &(const struct step){method, path, body, status, NULL, false, NULL});
 }
 
 static void give_share(struct scene *s, const char *path, const unsigned char *share)
@@ -321,7 +323,7 @@ static void the_token_is_roots(struct scene *s)
     for (size_t i = 0; i < len; i++)
         s->token[i] = (char)(s->token[i] ^ PAD[i]);
     s->token[len] = '\0';
-    need(s, &(const struct step){"POST", "auth/token/revoke-self", NULL, 204, NULL, true});
+    need(s, &(const struct step){"POST", "auth/token/revoke-self", NULL, 204, NULL, true, NULL});
 }
 
 /* ---- the requests ---- */
@@ -351,6 +353,10 @@ static void the_token_is_roots(struct scene *s)
 #define CANCEL_REKEY ASK("DELETE", "sys/rekey/init", NULL, 204)
 #define BEGIN_REKEY  TAKE("PUT", "sys/rekey/init", "{\"secret_shares\":5,\"secret_threshold\":3}", 200, "nonce")
 #define READ_REKEY   ASK("GET", "sys/rekey/init", NULL, 200)
+#define WRAP(m, p, b)  {.method = (m), .path = (p), .body = (b), .wanted = 200, .takes = "wrap_info.token", .wrap_ttl = "1h"}
+#define WRAP_IT    WRAP("POST", "sys/wrapping/wrap", "{\"k\":\"w%u\"}")
+#define LOOK_WRAP  ASK("POST", "sys/wrapping/lookup", "{\"token\":\"%t\"}", 200)
+#define NO_WRAP    ASK("POST", "sys/wrapping/lookup", "{\"token\":\"%t\"}", 400)
 
 static const struct row rows[] = {
     {"kv put, first version", NULL, {PUT_A, FORGET_A}, PUT_A, READ_A, "v%u", NULL, false},
@@ -383,6 +389,12 @@ static const struct row rows[] = {
     {"mount", NULL, {ASK("DELETE", "sys/mounts/m", NULL, 0)}, ASK("POST", "sys/mounts/m", "{\"type\":\"kv\",\"options\":{\"version\":\"2\"}}", 204), ASK("GET", "sys/mounts", NULL, 200), "\"m/\"", NULL, false},
     {"unmount", NULL, {ASK("POST", "sys/mounts/m", "{\"type\":\"kv\",\"options\":{\"version\":\"2\"}}", 0)}, ASK("DELETE", "sys/mounts/m", NULL, 204), ASK("GET", "sys/mounts/m/tune", NULL, 400), NULL, NULL, false},
     {"cubbyhole put", NULL, {{0}}, ASK("POST", "cubbyhole/c", "{\"k\":\"c%u\"}", 204), ASK("GET", "cubbyhole/c", NULL, 200), "\"c%u\"", NULL, false},
+    {"kv get, wrapped", .before = {PUT_A}, .request = WRAP("GET", "secret/data/a", NULL)},
+    {"kv put, wrapped", .before = {PUT_A, FORGET_A}, .request = WRAP("POST", "secret/data/a", "{\"data\":{\"k\":\"v%u\"}}"), .probe = READ_A, .shows = "v%u"},
+    {"wrapping lookup", .before = {WRAP_IT}, .request = LOOK_WRAP},
+    {"unwrap", .before = {WRAP_IT}, .request = ASK("POST", "sys/wrapping/unwrap", "{\"token\":\"%t\"}", 200), .probe = NO_WRAP},
+    {"unwrap by itself", .either = true, .before = {WRAP_IT}, .request = AS("POST", "sys/wrapping/unwrap", NULL, 200), .probe = NO_WRAP},
+    {"rewrap", .before = {WRAP_IT}, .request = ASK("POST", "sys/wrapping/rewrap", "{\"token\":\"%t\"}", 200), .probe = NO_WRAP},
     {"rotation target", NULL, {{0}}, PUT_TARGET, ASK("GET", "rotation/targets/pg", NULL, 200), "n%u", NULL, false},
     {"rotation secret", NULL, {PUT_TARGET, PUT_LOGIN}, PUT_DRIVEN, ASK("GET", "rotation/secrets/secret/db", NULL, 200), "\"drain\":%u,", NULL, false},
     {"rotation runs", NULL, {{0}}, ASK("LIST", "rotation/runs", NULL, 0), {0}, NULL, NULL, false},

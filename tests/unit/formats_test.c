@@ -30,6 +30,7 @@ struct row {
     const char *method, *path, *body; /* what reads it */
     const char *says;
     unsigned char number; /* that it has; 0: 1 */
+    const char *wrap_ttl; /* the write's answer is wrapped, and what reads it is asked with that token */
 };
 
 #define TARGET "{\"driver\":\"postgresql\",\"host\":\"127.0.0.1\",\"port\":5432,\"database\":\"x\"," \
@@ -65,6 +66,9 @@ static const struct row rows[] = {
     { "a cubbyhole", "cubbyhole/a", "{\"k\":\"v\"}",
       TABLE_CUBBY, ANY, true, "GET", "cubbyhole/a", NULL,
       "a secret's version: format 9 is newer than this vaultd (1)" },
+    { "a wrapped answer", "sys/wrapping/wrap", "{\"k\":\"v\"}",
+      TABLE_WRAPPED, ANY, true, "GET", "sys/wrapping/lookup", NULL,
+      "a wrapped answer: format 9 is newer than this vaultd (1)", 0, "5m" },
     { "a rotation target", "rotation/targets/t", TARGET,
       TABLE_TARGET, ANY, false, "GET", "rotation/targets/t", NULL, "format 9" },
     { "an entry of the barrier", "sys/policies/acl/p",
@@ -159,20 +163,38 @@ static void renumber_all(struct test_vault *vault, const struct row *row, genera
     commit(vault, batch);
 }
 
+/* Who reads it then goes into out. */
+static void make_record(struct test_vault *vault, const struct row *row, char out[256])
+{
+    char target[128];
+    (void)snprintf(target, sizeof target, "/v1/%s", row->set_path);
+    const struct test_request request = {.method = kt_str("POST"),
+                                         .target = kt_str(target),
+                                         .token = kt_str(vault->root),
+                                         .body = kt_str(row->set_body),
+                                         .wrap_ttl = kt_str(row->wrap_ttl)};
+    unsigned status = test_vault_ask(vault, &request);
+    if (status >= 300)
+        fail_msg("%s: %u %s", row->set_path, status, vault->body);
+    if (row->wrap_ttl == NULL)
+        memcpy(out, vault->root, sizeof vault->root);
+    else
+        test_vault_text(vault, "wrap_info.token", out, 256);
+}
+
 static void refused_by_name(void **state)
 {
     const struct row *row = *state;
     struct test_vault *vault = test_vault_new(true);
     generation since = now(vault);
-    unsigned status = test_vault_call(vault, "POST", row->set_path, vault->root, row->set_body);
-    if (status >= 300)
-        fail_msg("%s: %u %s", row->set_path, status, vault->body);
+    char who[256];
+    make_record(vault, row, who);
     renumber_all(vault, row, since, FUTURE);
-    status = test_vault_call(vault, row->method, row->path, vault->root, row->body);
+    unsigned status = test_vault_call(vault, row->method, row->path, who, row->body);
     if (status != 500 || !test_vault_said(vault, row->says))
         fail_msg("expected 500 and '%s', got %u %s", row->says, status, vault->body);
     renumber_all(vault, row, since, row->number == 0 ? 1 : row->number);
-    status = test_vault_call(vault, row->method, row->path, vault->root, row->body);
+    status = test_vault_call(vault, row->method, row->path, who, row->body);
     if (status >= 300)
         fail_msg("with its own number again: %u %s", status, vault->body);
     test_vault_free(vault);

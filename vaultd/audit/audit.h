@@ -67,6 +67,14 @@ struct audit_auth {
     unsigned char hash[32];
     uint64_t changed;
 };
+/* What an answer's "wrap_info" says; tokens and accessors are recorded as HMACs. */
+struct audit_wrap {
+    struct kt_bytes token;        /* the wrapping token's text */
+    const char *accessor;         /* its accessor */
+    int64_t ttl_s, created_ms;
+    const char *creation_path;    /* canonical, without /v1/ */
+    const char *wrapped_accessor; /* of the token inside; NULL: there is none */
+};
 struct audit_event {
     const char *type;           /* "request": an attempt; "response": with its result */
     const char *request_id;
@@ -83,7 +91,9 @@ struct audit_event {
     struct kt_bytes response_key;   /* where it is the same, response_data is; empty: nobody knows */
     unsigned status;                /* HTTP status; 0 in an attempt */
     const char *error;              /* NULL: none */
-    struct kt_bytes wrapped;        /* token text handed out in wrap_info or auth; HMAC; or empty */
+    struct kt_bytes wrapped;        /* token text handed out in auth; HMAC; or empty */
+    int64_t wrap_ttl_s;             /* the answer is to be wrapped for so long; 0: it is not */
+    const struct audit_wrap *wrap;  /* in an outcome: the answer was wrapped; NULL: it was not */
 };
 enum kt_kind audit_append(struct audit *audit, const struct audit_event *event,
                           struct kt_err *err) KT_MUST_CHECK;

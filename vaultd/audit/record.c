@@ -62,6 +62,16 @@ static void add_number(struct pen *pen, enum audit_piece piece, uint64_t number)
     audit_line_decimal(pen->line, number);
 }
 
+/* One that is too rare for a piece of its own: a whole name, quoted and with its colon. */
+static void add_rare_number(struct pen *pen, const char *name, uint64_t number)
+{
+    if (!pen->first)
+        audit_line_char(pen->line, ',');
+    audit_line_add(pen->line, kt_str(name));
+    audit_line_decimal(pen->line, number);
+    pen->first = false;
+}
+
 static void add_time(struct pen *pen, int64_t ms)
 {
     char own[AUDIT_TIME_QUOTED];
@@ -334,6 +344,8 @@ static void write_request(struct pen *pen, const struct audit_event *event,
     add_text(pen, PIECE_ADDRESS, event->remote_address);
     if (event->remote_port != 0)
         add_number(pen, PIECE_PORT, event->remote_port);
+    if (event->wrap_ttl_s > 0)
+        add_rare_number(pen, "\"wrap_ttl\":", (uint64_t)event->wrap_ttl_s);
     close_object(pen);
 }
 
@@ -442,7 +454,10 @@ enum outcome_flag {
     OUTCOME_ACCESSOR = 1 << 0,
     OUTCOME_TOKEN = 1 << 1,
     OUTCOME_ID_UUID = 1 << 2,
-    OUTCOME_ENTITY_UUID = 1 << 3
+    OUTCOME_ENTITY_UUID = 1 << 3,
+    OUTCOME_WRAP = 1 << 4,        /* the answer was wrapped */
+    OUTCOME_WRAP_INSIDE = 1 << 5, /* with a token in it */
+    OUTCOME_WRAP_PATH = 1 << 6    /* which was made by another request's path */
 };
 
 /* "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx", lower case. */
@@ -488,15 +503,46 @@ static void pack_id(struct kt_buf *out, struct kt_bytes text, bool uuid)
         pack_text(out, text, TEXT_MAX_OUT);
 }
 
+static void pack_hmac(struct audit_hasher *hasher, struct kt_buf *out, struct kt_bytes text)
+{
+    unsigned char hmac[AUDIT_HMAC_BYTES];
+    audit_hasher_bytes(hasher, text, hmac);
+    kt_buf_add(out, hmac, sizeof hmac);
+}
+
+static unsigned wrap_flags(const struct audit_event *event)
+{
+    const struct audit_wrap *wrap = event->wrap;
+    if (wrap == NULL)
+        return 0;
+    return OUTCOME_WRAP | (wrap->wrapped_accessor != NULL ? OUTCOME_WRAP_INSIDE : 0u) |
+           (strcmp(wrap->creation_path, event->path) != 0 ? OUTCOME_WRAP_PATH : 0u);
+}
+
+static void pack_wrap(struct audit_hasher *hasher, const struct audit_wrap *wrap, unsigned flags,
+                      struct kt_buf *out)
+{
+    if ((flags & OUTCOME_WRAP) == 0)
+        return;
+    kt_buf_add_i64(out, wrap->ttl_s);
+    kt_buf_add_i64(out, wrap->created_ms);
+    pack_hmac(hasher, out, wrap->token);
+    pack_hmac(hasher, out, kt_str(wrap->accessor));
+    if (flags & OUTCOME_WRAP_INSIDE)
+        pack_hmac(hasher, out, kt_str(wrap->wrapped_accessor));
+    if (flags & OUTCOME_WRAP_PATH)
+        pack_text(out, kt_str(wrap->creation_path), PATH_MAX_OUT);
+}
+
 static void pack(struct audit_hasher *hasher, const struct audit_event *event, struct kt_bytes path,
                  struct kt_buf *out)
 {
-    unsigned char uuid[16], hmac[AUDIT_HMAC_BYTES];
+    unsigned char uuid[16];
     const struct audit_auth *auth = event->auth;
     struct kt_bytes id = kt_str(event->request_id);
     struct kt_bytes entity = kt_str(auth == NULL ? NULL : auth->entity_id);
     struct kt_bytes accessor = kt_str(auth == NULL ? NULL : auth->accessor);
-    unsigned flags = 0;
+    unsigned flags = wrap_flags(event);
     flags |= accessor.len > 0 ? OUTCOME_ACCESSOR : 0u;
     flags |= event->wrapped.len > 0 ? OUTCOME_TOKEN : 0u;
     flags |= uuid_pack(id, uuid) ? OUTCOME_ID_UUID : 0u;
@@ -504,14 +550,11 @@ static void pack(struct audit_hasher *hasher, const struct audit_event *event, s
     kt_buf_add_i64(out, event->time_ms);
     kt_buf_add_u16(out, (uint16_t)event->status);
     kt_buf_add_u8(out, (uint8_t)flags);
-    if (flags & OUTCOME_ACCESSOR) {
-        audit_hasher_bytes(hasher, accessor, hmac);
-        kt_buf_add(out, hmac, sizeof hmac);
-    }
-    if (flags & OUTCOME_TOKEN) {
-        audit_hasher_bytes(hasher, event->wrapped, hmac);
-        kt_buf_add(out, hmac, sizeof hmac);
-    }
+    if (flags & OUTCOME_ACCESSOR)
+        pack_hmac(hasher, out, accessor);
+    if (flags & OUTCOME_TOKEN)
+        pack_hmac(hasher, out, event->wrapped);
+    pack_wrap(hasher, event->wrap, flags, out);
     pack_id(out, id, flags & OUTCOME_ID_UUID);
     pack_id(out, entity, flags & OUTCOME_ENTITY_UUID);
     /* Who it was, where no token says so: the vault's own work. */
@@ -549,7 +592,28 @@ struct outcome {
     unsigned status;
     char id[37], entity[37];
     struct kt_bytes accessor, token, id_text, entity_text, name, operation, path, error;
+    struct {
+        bool there;
+        int64_t ttl_s, created_ms;
+        struct kt_bytes token, accessor, inside, path; /* path empty: the request's own */
+    } wrap;
 };
+
+static void unpack_wrap(struct kt_reader *r, unsigned flags, struct outcome *ret)
+{
+    ret->wrap.there = (flags & OUTCOME_WRAP) != 0;
+    ret->wrap.inside = ret->wrap.path = kt_bytes(NULL, 0);
+    if (!ret->wrap.there)
+        return;
+    ret->wrap.ttl_s = kt_read_i64(r);
+    ret->wrap.created_ms = kt_read_i64(r);
+    ret->wrap.token = kt_read_bytes(r, AUDIT_HMAC_BYTES);
+    ret->wrap.accessor = kt_read_bytes(r, AUDIT_HMAC_BYTES);
+    if (flags & OUTCOME_WRAP_INSIDE)
+        ret->wrap.inside = kt_read_bytes(r, AUDIT_HMAC_BYTES);
+    if (flags & OUTCOME_WRAP_PATH)
+        ret->wrap.path = read_text(r);
+}
 
 static struct kt_bytes read_id(struct kt_reader *r, bool uuid, char text[37])
 {
@@ -570,6 +634,7 @@ static bool unpack(struct kt_bytes packed, struct outcome *ret)
     unsigned flags = kt_read_u8(&r);
     ret->accessor = kt_read_bytes(&r, flags & OUTCOME_ACCESSOR ? AUDIT_HMAC_BYTES : 0);
     ret->token = kt_read_bytes(&r, flags & OUTCOME_TOKEN ? AUDIT_HMAC_BYTES : 0);
+    unpack_wrap(&r, flags, ret);
     ret->id_text = read_id(&r, flags & OUTCOME_ID_UUID, ret->id);
     ret->entity_text = read_id(&r, flags & OUTCOME_ENTITY_UUID, ret->entity);
     ret->name = read_text(&r);
@@ -577,6 +642,33 @@ static bool unpack(struct kt_bytes packed, struct outcome *ret)
     ret->path = read_text(&r);
     ret->error = read_text(&r);
     return kt_reader_done(&r);
+}
+
+static void write_handed_out(struct kt_jsonw *w, const struct outcome *outcome)
+{
+    if (outcome->token.len == 0 && !outcome->wrap.there)
+        return;
+    kt_jsonw_key(w, "response");
+    kt_jsonw_object(w);
+    if (outcome->token.len > 0) {
+        kt_jsonw_key(w, "auth");
+        kt_jsonw_object(w);
+        kv_hmac(w, "client_token", outcome->token);
+        kt_jsonw_end(w);
+    }
+    if (outcome->wrap.there) {
+        struct kt_bytes own = outcome->path, other = outcome->wrap.path;
+        kt_jsonw_key(w, "wrap_info");
+        kt_jsonw_object(w);
+        kt_jsonw_kv_int(w, "ttl", outcome->wrap.ttl_s);
+        kv_hmac(w, "token", outcome->wrap.token);
+        kv_hmac(w, "accessor", outcome->wrap.accessor);
+        kt_jsonw_kv_time(w, "creation_time", outcome->wrap.created_ms);
+        kv_bytes(w, "creation_path", other.len > 0 ? other : own);
+        kv_hmac(w, "wrapped_accessor", outcome->wrap.inside);
+        kt_jsonw_end(w);
+    }
+    kt_jsonw_end(w);
 }
 
 enum kt_kind audit_line_outcome(struct kt_bytes packed, struct audit_mark mark, struct kt_buf *line,
@@ -604,15 +696,7 @@ enum kt_kind audit_line_outcome(struct kt_bytes packed, struct audit_mark mark, 
     kv_bytes(&w, "operation", outcome.operation);
     kv_bytes(&w, "path", outcome.path);
     kt_jsonw_end(&w);
-    if (outcome.token.len > 0) {
-        kt_jsonw_key(&w, "response");
-        kt_jsonw_object(&w);
-        kt_jsonw_key(&w, "auth");
-        kt_jsonw_object(&w);
-        kv_hmac(&w, "client_token", outcome.token);
-        kt_jsonw_end(&w);
-        kt_jsonw_end(&w);
-    }
+    write_handed_out(&w, &outcome);
     kv_bytes(&w, "error", outcome.error);
     if (outcome.status != 0)
         kt_jsonw_kv_int(&w, "status", outcome.status);

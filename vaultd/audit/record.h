@@ -8,8 +8,10 @@
  * Format:  a line in the making (line.h): the object without its closing brace (what log.h wants).
  *          "time" stands first. Outcomes and notes are plain text, their own terse form.
  *          a packed outcome: i64 time ‖ u16 status ‖ u8 flags ‖ accessor's HMAC 32 ‖ new token's HMAC
- *          32 ‖ texts (u16 length each, or 16 bytes where a flag says UUID): request id, entity id,
- *          display name, operation, path, error. The HMACs only if their flag says so.
+ *          32 ‖ of a wrapped answer (i64 ttl, creation time ‖ HMACs of token, accessor, accessor
+ *          inside ‖ text creation path, if another's) ‖ texts (u16 length each, or 16 bytes where a
+ *          flag says UUID): request id, entity id, display name, operation, path, error. The HMACs
+ *          and the wrapped answer only if their flag says so.
  * Owner:   caller's buffers.
  * Threads: any thread. */
 #pragma once

@@ -28,6 +28,7 @@ struct token {
     int64_t last_renewal_ms;     /* 0: never */
     int64_t num_uses;            /* left; 0: unlimited */
     bool renewable, is_root;
+    bool wraps;                  /* good for one wrapped answer alone: vaultd/auth/wrapping.h */
     bool revoked;                /* kept only until a job has made its children orphans */
     generation changed;          /* of the record that was read */
 };
@@ -66,7 +67,8 @@ enum kt_kind token_create_root(struct core *core, struct kt_arena *arena, struct
 /* Rewrites the record (renewal, use count), on condition that it is still the one that was read. */
 enum kt_kind token_update(struct core *core, struct batch *batch, const struct token *old,
                           const struct token *new_, struct kt_err *err) KT_MUST_CHECK;
-/* Ends a token with all that hangs from it; keep_children: they become orphans. Six operations. */
+/* Ends a token with all that hangs from it; keep_children: they become orphans. Six operations. The
+ * answer that waits with a wrapping token goes in the same commit. */
 enum kt_kind token_end(struct core *core, struct batch *batch, const struct token *token,
                        bool keep_children, struct kt_err *err) KT_MUST_CHECK;
 

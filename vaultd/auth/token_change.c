@@ -157,7 +157,7 @@ enum kt_kind token_end(struct core *core, struct batch *batch, const struct toke
         batch_delete(batch, kt_bytes(child, sizeof child));
     }
     enum kt_kind kind = KT_OK;
-    if (keep_children) {
+    if (keep_children && !token->wraps) {
         struct token ghost = *token;
         ghost.revoked = true;
         ghost.expires_ms = 0;
@@ -169,5 +169,10 @@ enum kt_kind token_end(struct core *core, struct batch *batch, const struct toke
     batch_delete(batch, kt_bytes(key, sizeof key));
     if (kind != KT_OK)
         return kind;
+    if (token->wraps) { /* nothing else hangs from it: one use makes neither children nor a cubbyhole */
+        wrapped_key(token->hash, key);
+        batch_delete(batch, kt_bytes(key, sizeof key));
+        return KT_OK;
+    }
     return job_put(core, batch, JOB_TOKEN, token->hash, kt_bytes(token->hash, 32), err);
 }

@@ -4,13 +4,13 @@
 
 #define FORMAT 1u
 
-enum flag { FLAG_PARENT = 1, FLAG_RENEWABLE = 2, FLAG_ROOT = 4, FLAG_REVOKED = 8 };
+enum flag { FLAG_PARENT = 1, FLAG_RENEWABLE = 2, FLAG_ROOT = 4, FLAG_REVOKED = 8, FLAG_WRAPS = 16 };
 
 void token_record_write(const struct token *token, struct kt_buf *out)
 {
     unsigned flags = (token->has_parent ? FLAG_PARENT : 0u) |
                      (token->renewable ? FLAG_RENEWABLE : 0u) | (token->is_root ? FLAG_ROOT : 0u) |
-                     (token->revoked ? FLAG_REVOKED : 0u);
+                     (token->revoked ? FLAG_REVOKED : 0u) | (token->wraps ? FLAG_WRAPS : 0u);
     kt_buf_add_u8(out, FORMAT);
     kt_buf_add_u8(out, (uint8_t)flags);
     kt_buf_add(out, token->parent, sizeof token->parent);
@@ -54,6 +54,7 @@ static void read_format_1(struct kt_reader *r, struct kt_arena *arena, struct to
     token->renewable = (flags & FLAG_RENEWABLE) != 0;
     token->is_root = (flags & FLAG_ROOT) != 0;
     token->revoked = (flags & FLAG_REVOKED) != 0;
+    token->wraps = (flags & FLAG_WRAPS) != 0;
     struct kt_bytes parent = kt_read_bytes(r, sizeof token->parent);
     if (parent.at != NULL)
         memcpy(token->parent, parent.at, parent.len);

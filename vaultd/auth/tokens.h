@@ -21,6 +21,8 @@ struct tokens {
 /* A token has ended, and what hung from it is not gone yet. */
 bool token_leaves_traces(struct snapshot *snapshot, const unsigned char hash[32]);
 void token_key(const unsigned char hash[32], unsigned char key[BARRIER_HASH_KEY]);
+/* Of the answer that waits with a wrapping token. */
+void wrapped_key(const unsigned char hash[32], unsigned char key[BARRIER_HASH_KEY]);
 /* The record alone, dead or alive. KT_NOT_FOUND. Same lifetime as token_find(). */
 enum kt_kind token_load(struct core *core, struct snapshot *snapshot,
                         const unsigned char hash[32], const struct token **ret,

@@ -5,6 +5,7 @@
 
 #include "lib/duration.h"
 #include "vaultd/auth/token.h"
+#include "vaultd/auth/wrapping.h"
 #include "vaultd/core/mounts.h"
 #include "vaultd/core/path.h"
 #include "vaultd/core/private.h"
@@ -28,25 +29,27 @@ static enum kt_kind check_namespace(const struct request *req, struct kt_err *er
     return kt_fail(err, KT_NOT_FOUND, "namespace not found");
 }
 
-static enum kt_kind check_wrapping(struct request *req, struct kt_err *err)
+/* A part of a second is a whole one: who asks for wrapping never means a bare answer. */
+static enum kt_kind read_wrap_ttl(struct request *req, struct kt_err *err)
 {
-    req->own->wrap_ttl_s = -1;
+    req->wrap_ttl_s = -1;
     if (req->wrap_ttl.at == NULL || req->wrap_ttl.len == 0)
         return KT_OK;
     uint64_t ms = 0;
-    if (kt_duration_parse(req->wrap_ttl, &ms, NULL) != KT_OK)
-        return kt_fail(err, KT_INVALID, "error parsing X-Vault-Wrap-TTL header: not a duration");
-    if (ms == 0)
-        return KT_OK;
-    (void)kt_fail(err, KT_INVALID, "response wrapping is not offered by this version");
-    kt_hint(err, "leave out X-Vault-Wrap-TTL");
-    return KT_INVALID;
+    if (kt_duration_parse(req->wrap_ttl, &ms, NULL) != KT_OK) {
+        (void)kt_fail(err, KT_INVALID, "error parsing X-Vault-Wrap-TTL header: not a duration");
+        kt_hint(err, "seconds, or a text like 90s, 5m or 1h30m; 0 wraps nothing");
+        return KT_INVALID;
+    }
+    if (ms > 0)
+        req->wrap_ttl_s = (int64_t)((ms + 999) / 1000);
+    return KT_OK;
 }
 
 static enum kt_kind check_headers(struct request *req, struct kt_err *err)
 {
     enum kt_kind kind = check_namespace(req, err);
-    return kind == KT_OK ? check_wrapping(req, err) : kind;
+    return kind == KT_OK ? read_wrap_ttl(req, err) : kind;
 }
 
 /* Everything that is said before it matters whether the vault is sealed. */
@@ -134,6 +137,29 @@ static enum kt_kind authenticate(struct request *req, struct kt_err *err)
     return KT_OK;
 }
 
+static handler_fn *handler_of(const struct route *route, enum operation op);
+
+/* Vault says this before it looks at who asks. */
+static enum kt_kind check_wrapping_token(struct request *req, struct kt_err *err)
+{
+    const struct route *route = req->route;
+    if (route == NULL || (route->flags & ROUTE_WRAPPING) == 0 || req->op == OP_HELP ||
+        handler_of(route, req->op) == NULL)
+        return KT_OK;
+    struct wrapping wrapping;
+    enum kt_kind kind = check_body(req, err);
+    if (kind == KT_OK)
+        kind = input_read(req, err);
+    if (kind == KT_OK)
+        kind = wrapping_find(req, pass_expiry_ms(req->core, req->now_ms), &wrapping, err);
+    /* Whose token is good is no stranger: all that he is told is recorded. */
+    if (kind == KT_OK && (route->flags & ROUTE_PUBLIC) != 0)
+        req->own->authenticated = true;
+    if (kind != KT_OK)
+        (void)authenticate(req, NULL); /* for the record: who it was that came too late */
+    return kind;
+}
+
 /* The use is counted in the same commit as the request's effect, refusals included. */
 enum kt_kind pass_count_use(struct request *req, struct kt_err *err)
 {
@@ -182,7 +208,7 @@ static enum kt_kind authorise(struct request *req, struct kt_err *err)
                                     .path_len = req->path_len,
                                     .data = req->data,
                                     .has_data = req->has_data,
-                                    .wrap_ttl_s = own->wrap_ttl_s};
+                                    .wrap_ttl_s = req->wrap_ttl_s};
     struct acl_decision decision;
     acl_check(own->acl, &ask, &decision);
     bool needs_sudo = route != NULL && (route->flags & ROUTE_SUDO) != 0;
@@ -273,9 +299,15 @@ static enum kt_kind handle(struct request *req, struct kt_err *err)
         kind = handler(req, err);
     if (kind == KT_OK && req->own->wait_on == NULL && !req->own->wants_aside)
         input_warn_unknown(req);
+    if (kind != KT_OK)
+        return kind;
     /* Said before anything is committed or recorded: an answer that cannot be given is none. */
-    if (kind == KT_OK && (!kt_buf_ok(&req->reply.data) || !kt_buf_ok(&req->reply.auth)))
-        return kt_fail(err, KT_NO_MEMORY, "the answer is too large, or memory is out");
+    if (!kt_buf_ok(&req->reply.data) || !kt_buf_ok(&req->reply.auth))
+        kind = kt_fail(err, KT_NO_MEMORY, "the answer is too large, or memory is out");
+    else
+        kind = wrap_reply(req, err);
+    if (kind != KT_OK)
+        req->reply.status = 0; /* it was the answer's */
     return kind;
 }
 
@@ -289,6 +321,8 @@ enum kt_kind pass_walk(struct request *req, struct kt_err *err)
         kind = mounts_route(req, err);
     if (kind == KT_OK)
         kind = check_slash(req, err);
+    if (kind == KT_OK)
+        kind = check_wrapping_token(req, err);
     if (kind == KT_OK)
         kind = authenticate(req, err);
     if (kind == KT_OK)

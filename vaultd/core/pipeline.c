@@ -20,6 +20,7 @@
 static enum kt_kind check_whole(struct request *req, enum kt_kind kind, struct kt_err *err)
 {
     enum store_error error = snapshot_error(req->snapshot);
+    enum kt_kind was = kind;
     errno = 0;
     if (error == STORE_NO_MEMORY)
         kind = kt_fail(err, KT_NO_MEMORY, "reading the store");
@@ -30,6 +31,8 @@ static enum kt_kind check_whole(struct request *req, enum kt_kind kind, struct k
         kind = kt_fail(err, KT_NO_MEMORY, "the request needs more memory than there is");
     if (kind != KT_OK)
         req->own->wait_on = NULL;
+    if (kind != was) /* what status it had was the answer's */
+        req->reply.status = 0;
     return kind;
 }
 

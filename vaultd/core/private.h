@@ -41,7 +41,6 @@ struct request_private {
     char owner_name[24];     /* of the owner in the audit log: "uid 0" */
     bool wants_aside;        /* the handler does not go on here: request_aside() */
     bool aside;              /* it runs on the thread for long reads, its carrier suspended */
-    int64_t wrap_ttl_s;      /* -1: none */
     struct acl *acl;
     struct mount_table *mounts;  /* the thread's, from mounts_route() to mounts_release() */
     const char *mount_type;  /* static; outlives the table */
@@ -92,6 +91,13 @@ struct core_private {
 void render_reply(struct request *req, enum kt_kind kind, const struct kt_err *err);
 /* Room for the reply as it is now, so that what is committed can be answered. False: no memory. */
 bool render_reserve(struct request *req);
+/* The reply's body into out, its status and content type into req->own; nothing when there is nothing
+ * to say. lift: as ROUTE_LIFT says. */
+void render_success(struct request *req, bool lift, struct kt_buf *out);
+/* An envelope without data, auth and warnings: 204, or 404 for a list. */
+bool render_nothing(const struct reply *reply);
+/* wrap.c: puts what the handler said under a wrapping token, where that was asked for. */
+enum kt_kind wrap_reply(struct request *req, struct kt_err *err);
 /* look.c: whether a request that waits has to run again although nothing that it waits for was told. */
 bool look_follow(struct core *core); /* once, before the first commit; false: no memory */
 void look_remember(struct request *req); /* within the pass that begins to wait */

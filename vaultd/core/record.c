@@ -98,6 +98,7 @@ static void describe(const struct request *req, struct audit_auth *auth, struct 
         .remote_address = req->remote_address[0] == '\0' ? NULL : req->remote_address,
         .remote_port = req->remote_port,
         .auth = describe_auth(req, auth),
+        .wrap_ttl_s = req->wrap_ttl_s > 0 ? req->wrap_ttl_s : 0,
     };
     if (req->has_data)
         event->request_data = kt_json_bytes(req->data);
@@ -112,8 +113,7 @@ static unsigned expected_status(const struct request *req, enum kt_kind kind)
         return kt_kind_http(kind);
     if (reply->form != REPLY_ENVELOPE)
         return 200;
-    bool nothing = reply->data.len == 0 && reply->auth.len == 0 && reply->n_warnings == 0;
-    return nothing ? (req->op == OP_LIST ? 404 : 204) : 200;
+    return render_nothing(reply) ? (req->op == OP_LIST ? 404 : 204) : 200;
 }
 
 enum kt_kind record_attempt(struct request *req, struct kt_err *err)
@@ -160,6 +160,7 @@ enum kt_kind record_outcome(struct request *req, struct kt_err *err)
     if (req->own->outcome_kind != KT_OK)
         event.error = req->own->err.what;
     event.wrapped = req->reply.secret_token;
+    event.wrap = req->own->outcome_kind == KT_OK ? req->reply.wrap : NULL;
     return audit_outcome_seal(req->core->audit, &event, &req->own->outcome, err);
 }
 

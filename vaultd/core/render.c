@@ -29,6 +29,25 @@ static void add_or_null(struct kt_buf *out, const struct kt_buf *value)
         kt_buf_add(out, value->at, value->len);
 }
 
+static void add_wrap_info(struct kt_buf *out, const struct audit_wrap *wrap)
+{
+    if (wrap == NULL) {
+        add_literal(out, "null");
+        return;
+    }
+    struct kt_jsonw w = kt_jsonw(out);
+    kt_jsonw_object(&w);
+    kt_jsonw_key(&w, "token");
+    kt_jsonw_bytes(&w, wrap->token);
+    kt_jsonw_kv_text(&w, "accessor", wrap->accessor);
+    kt_jsonw_kv_int(&w, "ttl", wrap->ttl_s);
+    kt_jsonw_kv_time(&w, "creation_time", wrap->created_ms);
+    kt_jsonw_kv_text(&w, "creation_path", wrap->creation_path);
+    if (wrap->wrapped_accessor != NULL)
+        kt_jsonw_kv_text(&w, "wrapped_accessor", wrap->wrapped_accessor);
+    kt_jsonw_end(&w);
+}
+
 /* Members of data once more at the top level, where old clients look for them. */
 static void add_lifted(struct kt_buf *out, const struct kt_buf *data)
 {
@@ -38,14 +57,14 @@ static void add_lifted(struct kt_buf *out, const struct kt_buf *data)
     kt_buf_add_char(out, ',');
 }
 
-static void envelope(struct request *req, struct kt_buf *out)
+static void envelope(struct request *req, bool lift, struct kt_buf *out)
 {
     const struct reply *reply = &req->reply;
     kt_buf_add_char(out, '{');
-    if (req->route != NULL && (req->route->flags & ROUTE_LIFT) != 0)
+    if (lift && req->route != NULL && (req->route->flags & ROUTE_LIFT) != 0)
         add_lifted(out, &reply->data);
     add_literal(out, "\"request_id\":\"");
-    add_literal(out, req->id);
+    add_literal(out, reply->wrap == NULL ? req->id : ""); /* the one inside has it */
     add_literal(out, "\",\"lease_id\":");
     if (reply->lease_id == NULL) {
         add_literal(out, "\"\"");
@@ -60,7 +79,9 @@ static void envelope(struct request *req, struct kt_buf *out)
         kt_buf_printf(out, ",\"lease_duration\":%lld", (long long)reply->lease_duration_s);
     add_literal(out, ",\"data\":");
     add_or_null(out, &reply->data);
-    add_literal(out, ",\"wrap_info\":null,\"warnings\":");
+    add_literal(out, ",\"wrap_info\":");
+    add_wrap_info(out, reply->wrap);
+    add_literal(out, ",\"warnings\":");
     add_warnings(out, reply);
     add_literal(out, ",\"auth\":");
     add_or_null(out, &reply->auth);
@@ -90,27 +111,31 @@ static void errors(const struct reply *reply, const struct kt_err *err, struct k
 static bool empty_list(const struct request *req)
 {
     return req->op == OP_LIST && req->reply.form == REPLY_ENVELOPE && req->reply.data.len == 0 &&
-           req->reply.n_warnings == 0 && req->reply.status == 0;
+           req->reply.n_warnings == 0 && req->reply.wrap == NULL && req->reply.status == 0;
 }
 
-static bool nothing_to_say(const struct reply *reply)
+bool render_nothing(const struct reply *reply)
 {
-    return reply->data.len == 0 && reply->auth.len == 0 && reply->n_warnings == 0;
+    return reply->form == REPLY_ENVELOPE && reply->data.len == 0 && reply->auth.len == 0 &&
+           reply->n_warnings == 0 && reply->wrap == NULL;
 }
 
-static void success(struct request *req, struct kt_buf *out)
+void render_success(struct request *req, bool lift, struct kt_buf *out)
 {
     struct reply *reply = &req->reply;
     unsigned status = reply->status;
+    req->own->content_type = reply->form == REPLY_RAW && reply->content_type != NULL
+                                 ? reply->content_type
+                                 : "application/json";
     if (reply->form != REPLY_ENVELOPE) {
         kt_buf_add_bytes(out, kt_buf_bytes(&reply->data));
         if (reply->form == REPLY_BARE && reply->data.len > 0)
             kt_buf_add_char(out, '\n');
         req->own->status = status != 0 ? status : 200;
-    } else if (nothing_to_say(reply)) {
+    } else if (render_nothing(reply)) {
         req->own->status = status != 0 ? status : 204;
     } else {
-        envelope(req, out);
+        envelope(req, lift, out);
         req->own->status = status != 0 ? status : 200;
     }
 }
@@ -118,9 +143,11 @@ static void success(struct request *req, struct kt_buf *out)
 bool render_reserve(struct request *req)
 {
     const struct reply *reply = &req->reply;
-    if (reply->form == REPLY_ENVELOPE && nothing_to_say(reply))
+    if (render_nothing(reply))
         return true;
     size_t need = 512 + 2 * reply->data.len + reply->auth.len;
+    if (reply->wrap != NULL) /* its path escaped, and what else is in it */
+        need += 6 * strlen(reply->wrap->creation_path) + reply->wrap->token.len + 512;
     for (unsigned i = 0; i < reply->n_warnings; i++)
         need += 6 * strlen(reply->warnings[i]) + 3; /* all of it escaped */
     need += reply->lease_id == NULL ? 0 : 6 * strlen(reply->lease_id);
@@ -134,16 +161,13 @@ void render_reply(struct request *req, enum kt_kind kind, const struct kt_err *e
 {
     static const struct kt_err nothing;
     struct kt_buf *out = &req->own->body;
-    req->own->content_type =
-        req->reply.form == REPLY_RAW && req->reply.content_type != NULL ? req->reply.content_type
-                                                                        : "application/json";
     if (kind == KT_OK && empty_list(req)) {
         kind = KT_NOT_FOUND;
         err = &nothing;
     }
     if (kind == KT_OK) {
         (void)render_reserve(req); /* at once: growing copies and wipes; a failure shows below */
-        success(req, out);
+        render_success(req, true, out);
     } else {
         req->own->content_type = "application/json";
         errors(&req->reply, err, out);

@@ -79,6 +79,7 @@ struct reply {
     bool renewable;
     const char *warnings[REPLY_WARNINGS_MAX];
     unsigned n_warnings;
+    const struct audit_wrap *wrap; /* "wrap_info": the answer waits for a wrapping token; NULL: null */
     struct kt_bytes secret_token; /* a token text inside auth, for the audit record's HMAC */
     struct kt_bytes key; /* where it is the same, so is data; empty: nobody knows. For the audit log */
     unsigned retry_after_s;
@@ -134,6 +135,7 @@ struct request {
     struct snapshot *snapshot;
     struct kt_json data;          /* the body's object (or the query's, made into one); checked */
     bool has_data;
+    int64_t wrap_ttl_s;           /* the answer is to be wrapped for so long; -1: it is not */
     bool sudo;                    /* the deciding policy grants sudo on this path */
     struct batch *batch;
     struct reply reply;

@@ -163,6 +163,20 @@ static const struct route routes[] = {
                        { "path", FIELD_COMMA_LIST, "old name of paths" }),
       .help = "What the token of an accessor may do at paths." },
 
+    /* ---- wrapping ---- */
+    { .pattern = "wrapping/wrap", .flags = ROUTE_ANY_FIELDS, .write = sys_wrapping_wrap,
+      .help = "Wraps what is sent: the answer is a wrapping token for it." },
+    { .pattern = "wrapping/lookup", .flags = ROUTE_PUBLIC | ROUTE_WRAPPING, .read = sys_wrapping_lookup,
+      .write = sys_wrapping_lookup, .body_max = 65536,
+      .fields = FIELDS({ "token", FIELD_STRING, "the wrapping token; absent: the request's own" }),
+      .help = "Where and when a wrapping token was made; it stays good." },
+    { .pattern = "wrapping/unwrap", .flags = ROUTE_WRAPPING, .write = sys_wrapping_unwrap, .body_max = 65536,
+      .fields = FIELDS({ "token", FIELD_STRING, "the wrapping token; absent: the request's own" }),
+      .help = "The answer that was wrapped, once." },
+    { .pattern = "wrapping/rewrap", .flags = ROUTE_WRAPPING, .write = sys_wrapping_rewrap, .body_max = 65536,
+      .fields = FIELDS({ "token", FIELD_STRING, "the wrapping token; absent: the request's own" }),
+      .help = "A new wrapping token for the same answer; the old one ends." },
+
     /* ---- audit ---- */
     { .pattern = "audit-log/checkpoint", .read = sys_audit_checkpoint_read,
       .write = sys_audit_checkpoint_write, .help = "The newest signed checkpoint; makes one." },

@@ -30,6 +30,8 @@ handler_fn sys_tune_read, sys_tune_write, sys_ui_mount, sys_ui_mounts, sys_auth_
 handler_fn sys_policy_list, sys_policy_old_list, sys_policy_read, sys_policy_old_read;
 handler_fn sys_policy_write, sys_policy_delete;
 handler_fn sys_capabilities, sys_capabilities_self, sys_capabilities_accessor;
+/* sys_wrapping.c */
+handler_fn sys_wrapping_wrap, sys_wrapping_lookup, sys_wrapping_unwrap, sys_wrapping_rewrap;
 /* sys_audit.c */
 handler_fn sys_audit_checkpoint_read, sys_audit_checkpoint_write, sys_audit_export;
 handler_fn sys_audit_leaves, sys_audit_checkpoints, sys_audit_proof, sys_audit_hash;

@@ -18,7 +18,19 @@ static const char default_policy[] =
     "path \"sys/tools/hash\" { capabilities = [\"update\"] }\n"
     "path \"sys/tools/hash/*\" { capabilities = [\"update\"] }\n";
 
+/* What a wrapping token may do with its one use. */
+static const char wrapping_policy[] =
+    "path \"cubbyhole/response\" { capabilities = [\"create\", \"read\"] }\n"
+    "path \"sys/wrapping/unwrap\" { capabilities = [\"update\"] }\n";
+
 const char *policy_builtin(const char *name)
 {
+    if (strcmp(name, "response-wrapping") == 0)
+        return wrapping_policy;
     return strcmp(name, "default") == 0 ? default_policy : NULL;
+}
+
+const char *policy_unalterable(const char *name)
+{
+    return strcmp(name, "response-wrapping") == 0 ? policy_builtin(name) : NULL;
 }

@@ -151,6 +151,13 @@ static enum kt_kind open_record(struct kt_bytes record, struct kt_bytes *ret_nam
 enum kt_kind policies_text(struct core *core, struct snapshot *snapshot, const char *name,
                            struct kt_buf *out, generation *ret_changed, struct kt_err *err)
 {
+    const char *fixed = policy_unalterable(name);
+    if (fixed != NULL) {
+        kt_buf_add_text(out, fixed);
+        if (ret_changed != NULL)
+            *ret_changed = 0;
+        return kt_buf_ok(out) ? KT_OK : kt_fail(err, KT_NO_MEMORY, "reading a policy");
+    }
     unsigned char key[BARRIER_NAME_KEY];
     key_of(core, name, key);
     kt_autobuf struct kt_buf record;
@@ -288,6 +295,9 @@ static enum kt_kind compile(struct core *core, struct snapshot *snapshot, const 
 static enum kt_kind find_policy(struct core *core, struct snapshot *snapshot, const char *name,
                                 struct policy **ret, struct kt_err *err)
 {
+    const char *fixed = policy_unalterable(name);
+    if (fixed != NULL)
+        return policy_parse(name, kt_str(fixed), ret, err);
     unsigned char key[BARRIER_NAME_KEY];
     key_of(core, name, key);
     struct entry entry;

@@ -73,3 +73,5 @@ size_t capability_names(unsigned capabilities, const char *out[8]);
 
 /* Text of the built-in policy, NULL if there is no built-in of that name. */
 const char *policy_builtin(const char *name);
+/* Of one that nobody can write, and that is not stored; NULL: it is none such. */
+const char *policy_unalterable(const char *name);
