@@ -235,8 +235,9 @@ clang:  ## everything with the other compiler, warnings are errors
 dev: all  ## vaultd --dev
 	@$(BIN)/vaultd --dev
 
-docs: all  ## write docs/secretctl.md from the table of commands
+docs: all  ## write docs/secretctl.md from the table of commands, docs/compatibility.md from the tests
 	@$(BIN)/secretctl docs > $(O)/secretctl.md && mv $(O)/secretctl.md docs/secretctl.md
+	@tests/support/compatibility > $(O)/compatibility.md && mv $(O)/compatibility.md docs/compatibility.md
 
 format:  ## clang-format over the tree
 	@clang-format-14 -i $$(git ls-files '*.c' '*.h')

@@ -17,7 +17,7 @@ from tap import Mismatch
 ENVELOPE = ["request_id", "lease_id", "renewable", "lease_duration", "data", "wrap_info", "warnings",
             "auth"]
 BARE = ("sys/init", "sys/seal-status", "sys/unseal", "sys/health", "sys/leader", "sys/generate-root",
-        "sys/rekey/init", "sys/rekey/update", "sys/rekey/verify")
+        "sys/rekey/init", "sys/rekey/update", "sys/rekey/verify", "sys/internal/specs", "sys/metrics")
 
 
 class Reply:

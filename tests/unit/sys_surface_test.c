@@ -262,12 +262,13 @@ static void check_row(void *arg, const struct engine *engine, const struct route
     const json_t *item = member(seen->paths, path, "paths");
     const struct {
         const char *method;
+        enum operation op;
         bool there, body;
-    } rows[] = {{"get", route->read != NULL || route->list != NULL, false},
-                {"post", route->write != NULL, true},
-                {"patch", route->patch != NULL, true},
-                {"delete", route->delete_ != NULL, false},
-                {"put", false, false}};
+    } rows[] = {{"get", OP_READ, route->read != NULL || route->list != NULL, false},
+                {"post", OP_UPDATE, route->write != NULL, true},
+                {"patch", OP_PATCH, route->patch != NULL, true},
+                {"delete", OP_DELETE, route->delete_ != NULL, false},
+                {"put", OP_UPDATE, false, false}};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         const json_t *operation = json_object_get(item, rows[i].method);
         if ((operation != NULL) != rows[i].there)
@@ -279,7 +280,8 @@ static void check_row(void *arg, const struct engine *engine, const struct route
             fail_msg("two operations are called %s", id);
         (void)json_object_set_new(seen->ids, id, json_true());
         (void)member(operation, "responses", path);
-        if (((route->flags & ROUTE_PUBLIC) != 0) != (json_object_get(operation, "security") != NULL))
+        bool open = (route->flags & ROUTE_PUBLIC) != 0 || (route->open & rows[i].op) != 0;
+        if (open != (json_object_get(operation, "security") != NULL))
             fail_msg("%s %s: whether it needs a token", rows[i].method, path);
         if (rows[i].body)
             check_fields(route, operation, path);

@@ -187,8 +187,8 @@ static void write_operation_id(struct kt_jsonw *w, const char *method, const str
     kt_jsonw_kv_text(w, "operationId", kt_buf_text(&text));
 }
 
-static void begin_operation(struct kt_jsonw *w, const char *method, const struct mount *mount,
-                            const struct route *route)
+static void begin_operation(struct kt_jsonw *w, const char *method, enum operation op,
+                            const struct mount *mount, const struct route *route)
 {
     kt_jsonw_key(w, method);
     kt_jsonw_object(w);
@@ -198,7 +198,7 @@ static void begin_operation(struct kt_jsonw *w, const char *method, const struct
     kt_jsonw_array(w);
     kt_jsonw_text(w, mount->type);
     kt_jsonw_end(w);
-    if ((route->flags & ROUTE_PUBLIC) != 0) {
+    if ((route->flags & ROUTE_PUBLIC) != 0 || (route->open & op) != 0) {
         kt_jsonw_key(w, "security");
         kt_jsonw_array(w);
         kt_jsonw_end(w);
@@ -208,21 +208,22 @@ static void begin_operation(struct kt_jsonw *w, const char *method, const struct
 static void write_operations(struct kt_jsonw *w, const struct mount *mount, const struct route *route)
 {
     if (route->read != NULL || route->list != NULL) {
-        begin_operation(w, "get", mount, route);
+        begin_operation(w, "get", OP_READ, mount, route);
         write_query(w, route);
         write_responses(w, false);
         kt_jsonw_end(w);
     }
     const struct {
         const char *method, *media_type;
+        enum operation op;
         handler_fn *handler;
-    } rows[] = {{"post", "application/json", route->write},
-                {"patch", "application/merge-patch+json", route->patch},
-                {"delete", NULL, route->delete_}};
+    } rows[] = {{"post", "application/json", OP_UPDATE, route->write},
+                {"patch", "application/merge-patch+json", OP_PATCH, route->patch},
+                {"delete", NULL, OP_DELETE, route->delete_}};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         if (rows[i].handler == NULL)
             continue;
-        begin_operation(w, rows[i].method, mount, route);
+        begin_operation(w, rows[i].method, rows[i].op, mount, route);
         if (rows[i].media_type != NULL)
             write_body(w, route, rows[i].media_type);
         write_responses(w, true);
