@@ -143,7 +143,8 @@ static void patterns_are_unique(void **state)
 }
 
 /* Whoever adds a row that nobody has to authenticate for adds it here too. */
-static const char *const public_rows[] = {"init", "seal-status", "unseal", "health", "leader"};
+static const char *const public_rows[] = {"init", "seal-status", "unseal", "health", "leader",
+                                          "wrapping/lookup"};
 static const char *const without_policy[] = {"internal/ui/mounts", "internal/ui/mounts/{path...}",
                                              "internal/specs/openapi"};
 
