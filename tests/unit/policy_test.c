@@ -344,6 +344,12 @@ static void preflight(void **state)
         {{CAPS("k", READ)}, "kv/", false},
         {{CAPS("kv/*", DENY)}, "kv/", false},
         {{CAPS("other/*", READ)}, "kv/", false},
+        /* What a shorter pattern grants counts only where it decides. */
+        {{CAPS("*", LIST), CAPS("kv/*", DENY)}, "kv/", false},
+        {{CAPS("*", LIST), CAPS("kv/", DENY)}, "kv/", false},
+        {{CAPS("kv/*", DENY), CAPS("kv/data/a", READ)}, "kv/", true},
+        {{CAPS("*", DENY), CAPS("kv/data/*", READ)}, "kv/", true},
+        {{CAPS("k*", DENY), CAPS("*", READ)}, "kv/", false},
         {{"path \"kv/*\" { }"}, "kv/", false},
         {{"# none"}, "kv/", false},
     };

@@ -459,29 +459,51 @@ unsigned acl_capabilities(const struct acl *acl, const char *path, size_t path_l
     return rule == NULL || rule->capabilities == 0 ? CAP_DENY : rule->capabilities;
 }
 
+/* ---- all rules ---- */
+
+bool acl_is_root(const struct acl *acl)
+{
+    return acl->root;
+}
+
+size_t acl_rules(const struct acl *acl, const struct rule **ret, size_t n)
+{
+    size_t found = 0;
+    for (size_t i = 0; i < acl->n_slots + acl->n_plus; i++) {
+        const struct rule *rule = i < acl->n_slots ? acl->slots[i] : acl->plus[i - acl->n_slots];
+        if (rule == NULL)
+            continue;
+        if (found < n)
+            ret[found] = rule;
+        found++;
+    }
+    return found;
+}
+
 /* ---- the mount preflight ---- */
 
-static bool reaches(const struct rule *rule, const char *prefix, size_t len)
+/* Something below the prefix, which has a '/' at its end; a shorter prefix pattern does not count, for
+ * another one may decide there. */
+static bool reaches_below(const struct rule *rule, const char *prefix, size_t len)
 {
     if (denies(rule) || rule->capabilities == 0)
         return false;
     size_t fixed = first_wildcard(rule);
-    size_t shorter = fixed < len ? fixed : len;
-    if (memcmp(rule->pattern, prefix, shorter) != 0)
+    if (memcmp(rule->pattern, prefix, fixed < len ? fixed : len) != 0)
         return false;
-    return fixed >= len || rule->kind != PATTERN_EXACT || fixed + 1 == len;
+    return fixed >= len || rule->kind == PATTERN_SEGMENTS;
 }
 
 bool acl_touches(const struct acl *acl, const char *prefix)
 {
     size_t len = strlen(prefix);
-    if (acl->root)
+    if (acl->root || (acl_capabilities(acl, prefix, len) & ~(unsigned)CAP_DENY) != 0)
         return true;
     for (size_t i = 0; i < acl->n_slots; i++)
-        if (acl->slots[i] != NULL && reaches(acl->slots[i], prefix, len))
+        if (acl->slots[i] != NULL && reaches_below(acl->slots[i], prefix, len))
             return true;
     for (size_t i = 0; i < acl->n_plus; i++)
-        if (reaches(acl->plus[i], prefix, len))
+        if (reaches_below(acl->plus[i], prefix, len))
             return true;
     return false;
 }

@@ -64,8 +64,13 @@ void acl_check(const struct acl *acl, const struct acl_request *request,
                struct acl_decision *ret);
 /* What sys/capabilities says of a path: CAP_ bits; CAP_DENY alone for none; root: ~0u. */
 unsigned acl_capabilities(const struct acl *acl, const char *path, size_t path_len);
-/* Whether any pattern could reach below this prefix (the mount preflight). */
+/* Whether something below this prefix is granted (the mount preflight): to the prefix itself, which
+ * the one pattern that decides there says, or by a pattern that reaches below it. */
 bool acl_touches(const struct acl *acl, const char *prefix);
+/* All of it as Vault shows it (sys/internal/ui/resultant-acl): {"root": true}, or exact_paths and
+ * glob_paths, each path with its capabilities, wrapping and parameters. arena: for sorting. */
+enum kt_kind acl_show(const struct acl *acl, struct kt_arena *arena, struct kt_jsonw *w,
+                      struct kt_err *err) KT_MUST_CHECK;
 
 /* Sorted names ("create", "delete", ...) of CAP_ bits as Vault lists them, into out[8]; "root" and
  * "deny" by themselves. Returns how many. */

@@ -48,6 +48,11 @@ enum kt_kind template_read(struct kt_arena *arena, const char *pattern, size_t l
 /* Whether a rendering of it may match the path. star: the pattern ended in '*'. */
 bool template_may_cover(const char *form, bool star, const char *path, size_t len);
 
+/* All rules of an acl, denials that cannot be filled in apart: they have no path. n: at most so many;
+ * returns how many there are. */
+size_t acl_rules(const struct acl *acl, const struct rule **ret, size_t n);
+bool acl_is_root(const struct acl *acl);
+
 const struct rule *policy_rules(const struct policy *policy, size_t *ret_n);
 /* Whether the rule's parameters let these data through. */
 bool rule_allows_data(const struct rule *rule, struct kt_json data);
