@@ -362,8 +362,7 @@ def _():
                          ("GET", "sys/rotate/root/init"), ("PUT", "sys/raw/x"),
                          ("LIST", "auth/token/roles"), ("GET", "auth/token/roles/r"),
                          ("POST", "auth/token/create/r"), ("PUT", "sys/leases/revoke"),
-                         ("PUT", "sys/leases/lookup"), ("POST", "sys/remount"),
-                         ("GET", "sys/replication/status"),
+                         ("PUT", "sys/leases/lookup"), ("GET", "sys/replication/status"),
                          ("POST", "sys/auth/userpass"), ("GET", "sys/license/status"),
                          ("GET", "sys/monitor"), ("PUT", "sys/revoke-prefix/x")]:
         error(wire.ask(method, path, {} if method in ("PUT", "POST") else None), 404, "unsupported path")

@@ -422,6 +422,56 @@ def _():
     equal("token", client.sys.list_auth_methods()["data"]["token/"]["type"])
 
 
+@tap.case("mounts: every setting, and moving")
+def _():
+    client.sys.enable_secrets_engine("kv", path="from", options={"version": "2"}, config={
+        "audit_non_hmac_request_keys": "a,b", "listing_visibility": "unauth", "force_no_cache": True})
+    got = client.sys.list_mounted_secrets_engines()["data"]["from/"]["config"]
+    equal((["a", "b"], "unauth", True), tuple(got[k] for k in (
+        "audit_non_hmac_request_keys", "listing_visibility", "force_no_cache")))
+    equal(204, client.sys.tune_mount_configuration(
+        "from", audit_non_hmac_response_keys="c", listing_visibility="", passthrough_request_headers="X-A",
+        force_no_cache=False, max_lease_ttl="1h").status_code)
+    got = client.sys.read_mount_configuration("from")["data"]
+    equal((["c"], ["X-A"], False, 3600, 3600), tuple(got[k] for k in (
+        "audit_non_hmac_response_keys", "passthrough_request_headers", "force_no_cache", "max_lease_ttl",
+        "default_lease_ttl")))
+    client.secrets.kv.v2.create_or_update_secret("k", {"v": 1}, mount_point="from")
+    move = client.sys.move_backend("from", "to")["data"]["migration_id"]
+    mounts = client.sys.list_mounted_secrets_engines()["data"]
+    equal((True, False), ("to/" in mounts, "from/" in mounts))
+    equal(1, client.secrets.kv.v2.read_secret("k", mount_point="to")["data"]["data"]["v"])
+    equal("success", client.read("sys/remount/status/" + move)["data"]["migration_info"]["status"])
+    raises(exceptions.InvalidRequest, client.sys.move_backend, "from", "x", says="no matching mount")
+    raises(exceptions.InvalidRequest, client.sys.move_backend, "to", "secret", says="path already in use")
+    client.sys.disable_secrets_engine("to")
+
+
+@tap.case("kv version 1")
+def _():
+    client.sys.enable_secrets_engine("kv", path="one")
+    equal("none", client.sys.retrieve_mount_option("one", "version", "none"))
+    kv = client.secrets.kv.v1
+    for secret in ({"k": "v"}, {"n": [1, {"x": None}]}):
+        equal(204, kv.create_or_update_secret("a/b", secret, mount_point="one").status_code)
+        equal(secret, kv.read_secret("a/b", mount_point="one")["data"])
+    for method in ("POST", "PUT"):
+        equal(204, kv.create_or_update_secret("a/c", {"m": method}, method=method, mount_point="one").status_code)
+    equal(["b", "c"], kv.list_secrets("a", mount_point="one")["data"]["keys"])
+    equal(2764800, client.read("one/a/b")["lease_duration"])
+    equal(204, kv.delete_secret("a/b", mount_point="one").status_code)
+    raises(exceptions.InvalidPath, kv.read_secret, "a/b", mount_point="one")
+    raises(exceptions.InvalidPath, kv.list_secrets, "none", mount_point="one")
+    raises(exceptions.InvalidRequest, kv.create_or_update_secret, "e", {}, mount_point="one", says="missing data fields")
+    client.secrets.kv.default_kv_version = "1"
+    equal({"m": "PUT"}, client.secrets.kv.read_secret("a/c", mount_point="one")["data"])
+    client.secrets.kv.default_kv_version = "2"
+    # The upgrade of Vault's command: kv enable-versioning.
+    got = client.sys.tune_mount_configuration("one", options={"version": "2"})
+    true("from version 1 to version 2" in got["warnings"][0], str(got["warnings"]))
+    equal({"m": "PUT"}, client.secrets.kv.v2.read_secret("a/c", mount_point="one")["data"]["data"])
+
+
 # ---- errors --------------------------------------------------------------------------------------
 
 @tap.case("each error has its class and its texts")

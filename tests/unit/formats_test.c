@@ -44,7 +44,7 @@ static const struct row rows[] = {
       "a policy record: format 9 is newer than this vaultd (1)" },
     { "the mount table", "sys/mounts/m", "{\"type\":\"kv\",\"options\":{\"version\":\"2\"}}",
       TABLE_CONFIG, ANY, false, "GET", "sys/mounts", NULL,
-      "the mount table: format 9 is newer than this vaultd (1)" },
+      "the mount table: format 9 is newer than this vaultd (2)", 2 },
     { "a mount's settings", "secret/config", "{\"max_versions\":5}",
       TABLE_CONFIG, ANY, false, "GET", "secret/config", NULL,
       "the record of a mount's settings: format 9 is newer than this vaultd (1)" },

@@ -67,6 +67,7 @@ struct route {
 struct engine {
     const char *type;        /* "kv", "system", "token", "cubbyhole" */
     const char *version;     /* options.version, or NULL */
+    bool unversioned;        /* also the engine of mounts of its type that say no version */
     const char *help;
     const struct route *routes;
     size_t n_routes;
@@ -82,6 +83,16 @@ const struct engine *engine_find(const char *type, const char *version);
 /* Tries the engine's rows against rest; fills req->route and req->params. False: none. */
 bool route_match(const struct engine *engine, const char *rest, struct request *req);
 
+/* Lists that a mount carries, under the names that sys/mounts/PATH/tune has for them. */
+#define MOUNT_LISTS_OF(X)                                                                          \
+    X(MOUNT_CLEAR_REQUEST, "audit_non_hmac_request_keys", "kept and shown; the audit log hashes their values all the same")   \
+    X(MOUNT_CLEAR_RESPONSE, "audit_non_hmac_response_keys", "kept and shown; the audit log hashes their values all the same")  \
+    X(MOUNT_PASS_HEADERS, "passthrough_request_headers", "kept and shown; no engine here reads headers")        \
+    X(MOUNT_ALLOW_HEADERS, "allowed_response_headers", "kept and shown; no engine here sends headers")
+#define X(name, text, help) name,
+enum mount_list { MOUNT_LISTS_OF(X) MOUNT_LISTS };
+#undef X
+
 /* A row of the mount table, immutable once published. */
 struct mount {
     const char *path;        /* "secret/"; auth mounts "auth/token/" */
@@ -92,7 +103,26 @@ struct mount {
     const char *uuid;
     const char *version;     /* options.version or NULL */
     unsigned char scope[BARRIER_SCOPE]; /* the uuid's bytes: what the barrier's names hang from */
-    int64_t default_lease_ttl_s, max_lease_ttl_s; /* 0: the system's */
-    bool local, seal_wrap;
+    int64_t default_lease_ttl_s, max_lease_ttl_s; /* 0: the system's; what binds: mount_lease_ttl() */
+    bool local, seal_wrap, force_no_cache;
+    const char *listing_visibility; /* "", "hidden", "unauth": seen without a token */
+    const char *token_type;         /* of auth mounts; "": the method's own */
+    struct string_list lists[MOUNT_LISTS];
     bool builtin;            /* sys, auth/token, cubbyhole: cannot be removed */
 };
+#define MOUNT_LEASE_SYSTEM_S 2764800 /* 768h: default and maximum of who sets none */
+/* The lease times that bind in a mount, its own or the system's; a default is never above its maximum. */
+struct mount_lease_ttl {
+    int64_t default_s, max_s;
+};
+static inline struct mount_lease_ttl mount_lease_ttl(const struct mount *mount)
+{
+    struct mount_lease_ttl ttl = {mount->default_lease_ttl_s, mount->max_lease_ttl_s};
+    if (ttl.default_s == 0)
+        ttl.default_s = MOUNT_LEASE_SYSTEM_S;
+    if (ttl.max_s == 0)
+        ttl.max_s = MOUNT_LEASE_SYSTEM_S;
+    if (ttl.default_s > ttl.max_s)
+        ttl.default_s = ttl.max_s;
+    return ttl;
+}

@@ -5,9 +5,10 @@
 
 #include "lib/failpoint.h"
 #include "vaultd/barrier/format.h"
-#include "vaultd/core/mounts.h"
 
-#define FORMAT 1u
+#define FORMAT 2u
+
+enum row_flag { ROW_LOCAL = 1, ROW_SEAL_WRAP = 2, ROW_NO_CACHE = 4 };
 
 /* ---- the built-in mounts: always there, not in the record ---- */
 
@@ -30,6 +31,8 @@ static void builtin_row(size_t i, struct mount *ret)
                           .description = builtin[i].description,
                           .accessor = builtin[i].type,
                           .uuid = "",
+                          .listing_visibility = "",
+                          .token_type = "",
                           .builtin = true};
     memcpy(ret->scope, builtin[i].type, strnlen(builtin[i].type, sizeof ret->scope));
 }
@@ -52,7 +55,27 @@ static void write_row(const struct mount *mount, struct kt_buf *out)
     kt_buf_add(out, mount->scope, sizeof mount->scope);
     kt_buf_add_i64(out, mount->default_lease_ttl_s);
     kt_buf_add_i64(out, mount->max_lease_ttl_s);
-    kt_buf_add_u8(out, (uint8_t)((mount->local ? 1 : 0) | (mount->seal_wrap ? 2 : 0)));
+    kt_buf_add_u8(out, (uint8_t)((mount->local ? ROW_LOCAL : 0) |
+                                 (mount->seal_wrap ? ROW_SEAL_WRAP : 0) |
+                                 (mount->force_no_cache ? ROW_NO_CACHE : 0)));
+    kt_buf_add_field(out, kt_str(mount->listing_visibility));
+    kt_buf_add_field(out, kt_str(mount->token_type));
+    for (size_t i = 0; i < MOUNT_LISTS; i++) {
+        kt_buf_add_u16(out, (uint16_t)mount->lists[i].n);
+        for (size_t k = 0; k < mount->lists[i].n; k++)
+            kt_buf_add_field(out, kt_str(mount->lists[i].at[k]));
+    }
+}
+
+static void write_moves(const struct mount_moves *moves, struct kt_buf *out)
+{
+    size_t n = moves == NULL ? 0 : moves->n;
+    kt_buf_add_u8(out, (uint8_t)n);
+    for (size_t i = 0; i < n; i++) {
+        kt_buf_add_field(out, kt_str(moves->at[i].id));
+        kt_buf_add_field(out, kt_str(moves->at[i].from));
+        kt_buf_add_field(out, kt_str(moves->at[i].to));
+    }
 }
 
 static const char *text(struct kt_reader *r, struct kt_arena *arena)
@@ -86,13 +109,53 @@ static void read_row_1(struct kt_reader *r, struct kt_arena *arena, struct mount
     ret->default_lease_ttl_s = kt_read_i64(r);
     ret->max_lease_ttl_s = kt_read_i64(r);
     uint8_t flags = kt_read_u8(r);
-    ret->local = (flags & 1) != 0;
-    ret->seal_wrap = (flags & 2) != 0;
+    ret->local = (flags & ROW_LOCAL) != 0;
+    ret->seal_wrap = (flags & ROW_SEAL_WRAP) != 0;
+    ret->force_no_cache = (flags & ROW_NO_CACHE) != 0;
+    ret->listing_visibility = "";
+    ret->token_type = "";
     ret->engine = engine_find(ret->type, ret->version);
 }
 
-typedef void read_row_fn(struct kt_reader *r, struct kt_arena *arena, struct mount *ret);
-static read_row_fn *const row_readers[] = {[FORMAT] = read_row_1};
+static void read_list(struct kt_reader *r, struct kt_arena *arena, struct string_list *ret)
+{
+    size_t n = kt_read_u16(r);
+    const char **at = kt_arena_take(arena, (n + 1) * sizeof *at);
+    if (at == NULL)
+        return;
+    for (size_t i = 0; i < n; i++)
+        at[i] = text(r, arena);
+    *ret = (struct string_list){at, n};
+}
+
+static void read_row_2(struct kt_reader *r, struct kt_arena *arena, struct mount *ret)
+{
+    read_row_1(r, arena, ret);
+    ret->listing_visibility = text(r, arena);
+    ret->token_type = text(r, arena);
+    for (size_t i = 0; i < MOUNT_LISTS; i++)
+        read_list(r, arena, &ret->lists[i]);
+}
+
+static void read_moves_2(struct kt_reader *r, struct kt_arena *arena, struct mount_moves *ret)
+{
+    size_t n = kt_read_u8(r);
+    r->failed = r->failed || n > MOUNT_MOVES;
+    for (size_t i = 0; i < n && !r->failed; i++) {
+        ret->at[i].id = text(r, arena);
+        ret->at[i].from = text(r, arena);
+        ret->at[i].to = text(r, arena);
+    }
+    ret->n = r->failed ? 0 : n;
+}
+
+struct table_reader {
+    void (*row)(struct kt_reader *r, struct kt_arena *arena, struct mount *ret);
+    void (*moves)(struct kt_reader *r, struct kt_arena *arena, struct mount_moves *ret);
+};
+static const struct table_reader reader_1 = {.row = read_row_1};
+static const struct table_reader reader_2 = {.row = read_row_2, .moves = read_moves_2};
+static const struct table_reader *const readers[] = {[1] = &reader_1, [FORMAT] = &reader_2};
 
 static int by_path(const void *a, const void *b)
 {
@@ -104,11 +167,11 @@ static enum kt_kind fill_table(struct mount_table *table, struct kt_bytes record
 {
     struct kt_reader r = kt_reader(record);
     size_t n = 0;
-    read_row_fn *read_row = NULL;
+    const struct table_reader *reader = &reader_1;
     if (record.len > 0) {
         unsigned format = kt_read_u8(&r);
-        read_row = FORMAT_ROW(row_readers, format);
-        if (read_row == NULL)
+        reader = FORMAT_ROW(readers, format);
+        if (reader == NULL)
             return format_refuse("the mount table", format, FORMAT, err);
         n = kt_read_u32(&r);
     }
@@ -122,7 +185,9 @@ static enum kt_kind fill_table(struct mount_table *table, struct kt_bytes record
     for (size_t i = 0; i < N_BUILTIN; i++)
         builtin_row(i, &table->rows[i]);
     for (size_t i = 0; i < n && !r.failed; i++)
-        read_row(&r, &table->arena, &table->rows[N_BUILTIN + i]);
+        reader->row(&r, &table->arena, &table->rows[N_BUILTIN + i]);
+    if (reader->moves != NULL)
+        reader->moves(&r, &table->arena, &table->moves);
     if (!kt_reader_done(&r) || table->arena.failed)
         return kt_fail(err, KT_CORRUPT, "the mount table is damaged");
     qsort(table->rows, table->n, sizeof *table->rows, by_path);
@@ -154,7 +219,8 @@ void mount_table_free(struct mount_table *table)
     free(table);
 }
 
-void mount_table_write(const struct mount *rows, size_t n, struct kt_buf *out)
+void mount_table_write(const struct mount *rows, size_t n, const struct mount_moves *moves,
+                       struct kt_buf *out)
 {
     uint32_t stored = 0;
     for (size_t i = 0; i < n; i++)
@@ -164,6 +230,7 @@ void mount_table_write(const struct mount *rows, size_t n, struct kt_buf *out)
     for (size_t i = 0; i < n; i++)
         if (!rows[i].builtin)
             write_row(&rows[i], out);
+    write_moves(moves, out);
 }
 
 /* ---- finding ---- */

@@ -191,6 +191,17 @@ size_t mounts_all(struct request *req, const struct mount *const **ret)
     return req->own->mounts->n;
 }
 
+const struct mount_move *mounts_moved(struct request *req, const char *id)
+{
+    if (req->own->mounts == NULL && hold_table(req, NULL) != KT_OK)
+        return NULL;
+    const struct mount_moves *moves = &req->own->mounts->moves;
+    for (size_t i = 0; i < moves->n; i++)
+        if (strcmp(moves->at[i].id, id) == 0)
+            return &moves->at[i];
+    return NULL;
+}
+
 enum kt_kind mounts_route(struct request *req, struct kt_err *err)
 {
     req->mount = NULL;

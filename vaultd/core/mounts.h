@@ -22,19 +22,35 @@ const struct mount *mounts_find(struct request *req, const char *path, const cha
 /* All, sorted by path; they live as long as the request holds its table. */
 size_t mounts_all(struct request *req, const struct mount *const **ret);
 
-/* What a new mount is made of; strings are borrowed. */
-struct mount_wish {
-    const char *path; /* with its trailing '/' */
-    const char *type, *version, *description;
-    int64_t default_lease_ttl_s, max_lease_ttl_s;
-    bool local, seal_wrap;
-};
 /* Each puts the changed table into req's batch on condition that it is still the one read. */
-enum kt_kind mounts_add(struct request *req, const struct mount_wish *wish, struct kt_err *err)
+/* wish: a mount's path (with its trailing '/'), type, version and settings, borrowed; what a mount gets
+ * once for its life (accessor, uuid, scope) is made here. */
+enum kt_kind mounts_add(struct request *req, const struct mount *wish, struct kt_err *err)
     KT_MUST_CHECK;
+/* Refused while secrets in it are rotated. */
 enum kt_kind mounts_remove(struct request *req, const char *path, struct kt_err *err) KT_MUST_CHECK;
-enum kt_kind mounts_tune(struct request *req, const char *path, const struct mount_wish *wish,
+/* wish: the mount as it shall be; its type, accessor and scope stay. */
+enum kt_kind mounts_tune(struct request *req, const struct mount *wish, struct kt_err *err)
+    KT_MUST_CHECK;
+/* What is in a mount hangs from its scope, so a move is a change of the table and is done when it is
+ * answered. Refused while secrets in it are rotated: their schedules and runs keep the name. */
+enum kt_kind mounts_move(struct request *req, const char *from, const char *to, const char **ret_id,
                          struct kt_err *err) KT_MUST_CHECK;
+/* The newest MOUNT_MOVES of them are remembered, in the table's own record. */
+#define MOUNT_MOVES 64u
+struct mount_move {
+    const char *id; /* a UUID */
+    const char *from, *to;
+};
+const struct mount_move *mounts_moved(struct request *req, const char *id);
+/* Somebody begins to keep a name that begins with the mount's path (a schedule, a host's list of what it
+ * uses): req's batch only applies while the mounts are those that were looked at, and who removes or
+ * moves this one meanwhile looks again. */
+enum kt_kind mounts_keep_name(struct request *req, const struct mount *mount, struct kt_err *err)
+    KT_MUST_CHECK;
+/* The record behind it, for whoever clears a removed mount. */
+void mounts_kept_key(struct core *core, const unsigned char scope[BARRIER_SCOPE],
+                     unsigned char key[BARRIER_NAME_KEY]);
 /* For the pipeline: the batch only applies while the request's mount is what it was, so that nothing
  * is written into one that was removed. */
 void mounts_require(struct request *req, struct batch *batch);

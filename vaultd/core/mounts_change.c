@@ -1,18 +1,18 @@
 #include "lib/random.h"
 #include "vaultd/core/jobs.h"
 #include "vaultd/core/mount_table.h"
-#include "vaultd/core/mounts.h"
+#include "vaultd/core/path.h"
 #include "vaultd/core/private.h"
 
 static enum kt_kind put_table(struct request *req, const struct mount *rows, size_t n,
-                              struct kt_err *err)
+                              const struct mount_moves *moves, struct kt_err *err)
 {
     struct batch *batch = request_batch(req);
     if (batch == NULL)
         return kt_fail(err, KT_NO_MEMORY, "writing the mount table");
     kt_autobuf struct kt_buf record;
     kt_buf_init(&record, MOUNT_RECORD_MAX);
-    mount_table_write(rows, n, &record);
+    mount_table_write(rows, n, moves, &record);
     if (!kt_buf_ok(&record) && !record.full)
         return kt_fail(err, KT_NO_MEMORY, "writing the mount table");
     if (record.full)
@@ -34,8 +34,8 @@ static bool is_word(const char *text)
     return text != NULL && strlen(text) <= 24 && text[strspn(text, allowed)] == '\0';
 }
 
-static enum kt_kind make_row(struct kt_arena *arena, const struct mount_wish *wish,
-                             struct mount *ret, struct kt_err *err)
+static enum kt_kind make_row(struct kt_arena *arena, const struct mount *wish, struct mount *ret,
+                             struct kt_err *err)
 {
     const struct engine *engine = engine_find(wish->type, wish->version);
     if (engine == NULL) {
@@ -43,20 +43,13 @@ static enum kt_kind make_row(struct kt_arena *arena, const struct mount_wish *wi
                       is_word(wish->type) ? wish->type : "\"type\" is no engine's name",
                       is_word(wish->version) ? " version " : "",
                       is_word(wish->version) ? wish->version : "");
-        kt_hint(err, "this version offers: kv (version 2)");
+        kt_hint(err, "this version offers: kv (versions 1 and 2)");
         return KT_INVALID;
     }
     unsigned char suffix[4];
     kt_random_id(suffix, sizeof suffix);
-    *ret = (struct mount){.path = wish->path,
-                          .engine = engine,
-                          .type = wish->type,
-                          .version = wish->version,
-                          .description = wish->description,
-                          .default_lease_ttl_s = wish->default_lease_ttl_s,
-                          .max_lease_ttl_s = wish->max_lease_ttl_s,
-                          .local = wish->local,
-                          .seal_wrap = wish->seal_wrap};
+    *ret = *wish;
+    ret->engine = engine;
     kt_random_id(ret->scope, sizeof ret->scope);
     ret->accessor = kt_arena_printf(arena, "%s_%02x%02x%02x%02x", wish->type, suffix[0], suffix[1],
                                     suffix[2], suffix[3]);
@@ -65,28 +58,42 @@ static enum kt_kind make_row(struct kt_arena *arena, const struct mount_wish *wi
     return KT_OK;
 }
 
-static enum kt_kind check_free(const struct mount_table *table, const char *path, struct kt_err *err)
+/* What stands in the way of a mount at this path: another one that is the same, above or below it. */
+static const struct mount *in_the_way(const struct mount_table *table, const char *path)
 {
     size_t len = strlen(path);
     for (size_t i = 0; i < table->n; i++) {
         const char *other = table->rows[i].path;
         size_t other_len = strlen(other);
-        size_t shorter = len < other_len ? len : other_len;
-        if (memcmp(path, other, shorter) != 0)
-            continue;
-        if (len == other_len)
-            return kt_fail(err, KT_INVALID, "path is already in use at %s", other);
-        return kt_fail(err, KT_INVALID, "existing mount at %s", other);
+        if (memcmp(path, other, len < other_len ? len : other_len) == 0)
+            return &table->rows[i];
     }
-    static const char *const reserved[] = {"auth/", "audit/", "identity/", "playbooks/"};
-    for (size_t i = 0; i < sizeof reserved / sizeof reserved[0]; i++)
-        if (strncmp(path, reserved[i], strlen(reserved[i])) == 0)
-            return kt_fail(err, KT_INVALID, "cannot mount under existing mount \"%s\"",
-                           reserved[i]);
+    return NULL;
+}
+
+/* Kept for what is not mounted but will be, or is no secrets engine; NULL: it is free. */
+static const char *reserved(const char *path)
+{
+    static const char *const rows[] = {"auth/", "audit/", "identity/", "playbooks/"};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (strncmp(path, rows[i], strlen(rows[i])) == 0)
+            return rows[i];
+    return NULL;
+}
+
+static enum kt_kind check_free(const struct mount_table *table, const char *path, struct kt_err *err)
+{
+    const struct mount *other = in_the_way(table, path);
+    if (other != NULL && strcmp(other->path, path) == 0)
+        return kt_fail(err, KT_INVALID, "path is already in use at %s", path);
+    if (other != NULL)
+        return kt_fail(err, KT_INVALID, "existing mount at %s", other->path);
+    if (reserved(path) != NULL)
+        return kt_fail(err, KT_INVALID, "cannot mount under existing mount \"%s\"", reserved(path));
     return KT_OK;
 }
 
-enum kt_kind mounts_add(struct request *req, const struct mount_wish *wish, struct kt_err *err)
+enum kt_kind mounts_add(struct request *req, const struct mount *wish, struct kt_err *err)
 {
     const struct mount_table *table = req->own->mounts;
     enum kt_kind kind = check_free(table, wish->path, err);
@@ -99,7 +106,7 @@ enum kt_kind mounts_add(struct request *req, const struct mount_wish *wish, stru
         return kt_fail(err, KT_NO_MEMORY, "adding a mount");
     memcpy(rows, table->rows, table->n * sizeof *rows);
     kind = make_row(&req->arena, wish, &rows[table->n], err);
-    return kind == KT_OK ? put_table(req, rows, table->n + 1, err) : kind;
+    return kind == KT_OK ? put_table(req, rows, table->n + 1, &table->moves, err) : kind;
 }
 
 /* KT_NOT_FOUND: no such mount. */
@@ -120,7 +127,30 @@ static enum kt_kind copy_rows(struct request *req, const char *path, struct moun
     return KT_NOT_FOUND;
 }
 
-/* A secret under rotation is a live account at a target: its mount stays until its schedule is gone. */
+/* ---- names that others keep ---- */
+
+void mounts_kept_key(struct core *core, const unsigned char scope[BARRIER_SCOPE],
+                     unsigned char key[BARRIER_NAME_KEY])
+{
+    barrier_name_key(core->barrier, TABLE_CONFIG, scope, kt_str("names kept"), key);
+}
+
+enum kt_kind mounts_keep_name(struct request *req, const struct mount *mount, struct kt_err *err)
+{
+    static const unsigned char there = 1;
+    struct batch *batch = request_batch(req);
+    if (batch == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "keeping a secret's name");
+    unsigned char key[BARRIER_NAME_KEY];
+    mount_table_key(req->core, key);
+    batch_require(batch, KEY_CHANGED_AT, kt_bytes(key, sizeof key), req->own->mounts->changed);
+    mounts_kept_key(req->core, mount->scope, key);
+    batch_put(batch, kt_bytes(key, sizeof key), kt_bytes(&there, 1));
+    return KT_OK;
+}
+
+/* A secret under rotation is a live account at a target, and its schedule and runs have its name: its
+ * mount stays what and where it is until the schedule is gone. */
 static enum kt_kind check_not_rotated(struct request *req, const struct mount *mount,
                                       struct kt_err *err)
 {
@@ -131,17 +161,35 @@ static enum kt_kind check_not_rotated(struct request *req, const struct mount *m
     struct entry entry;
     if (cursor_open(req->snapshot, kt_bytes(prefix, sizeof prefix), kt_bytes(NULL, 0), &cursor) !=
         STORE_OK)
-        return kt_fail(err, KT_IO, "removing a mount");
+        return kt_fail(err, KT_IO, "looking for rotated secrets");
     enum store_error found = cursor_next(cursor, &entry);
     cursor_close(cursor);
     if (found == STORE_NOT_FOUND)
         return KT_OK;
     if (found != STORE_OK)
-        return kt_fail(err, KT_IO, "removing a mount");
+        return kt_fail(err, KT_IO, "looking for rotated secrets");
     (void)kt_fail(err, KT_INVALID, "secrets in \"%s\" are rotated", mount->path);
     kt_hint(err, "end their rotation first: secretctl schedule remove PATH");
     return KT_INVALID;
 }
+
+static enum kt_kind require_no_name(struct request *req, const struct mount *mount,
+                                    struct kt_err *err)
+{
+    enum kt_kind kind = check_not_rotated(req, mount, err);
+    struct batch *batch = kind == KT_OK ? request_batch(req) : NULL;
+    if (kind == KT_OK && batch == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "changing the mount table");
+    if (kind != KT_OK)
+        return kind;
+    unsigned char key[BARRIER_NAME_KEY];
+    mounts_kept_key(req->core, mount->scope, key);
+    batch_require(batch, KEY_NOT_AFTER, kt_bytes(key, sizeof key),
+                  snapshot_generation(req->snapshot));
+    return KT_OK;
+}
+
+/* ---- removing, tuning, moving ---- */
 
 /* What was in it goes bit by bit: a mount of the same path made later has another scope. */
 enum kt_kind mounts_remove(struct request *req, const char *path, struct kt_err *err)
@@ -155,34 +203,116 @@ enum kt_kind mounts_remove(struct request *req, const char *path, struct kt_err 
         return kind;
     if (rows[at].builtin)
         return kt_fail(err, KT_INVALID, "cannot unmount \"%s\"", path);
-    kind = check_not_rotated(req, &rows[at], err);
-    struct batch *batch = request_batch(req);
-    if (kind == KT_OK && batch == NULL)
-        kind = kt_fail(err, KT_NO_MEMORY, "removing a mount");
+    kind = require_no_name(req, &rows[at], err);
     if (kind == KT_OK)
-        kind = job_put(req->core, batch, JOB_MOUNT, rows[at].scope,
+        kind = job_put(req->core, request_batch(req), JOB_MOUNT, rows[at].scope,
                        kt_bytes(rows[at].scope, sizeof rows[at].scope), err);
     if (kind != KT_OK)
         return kind;
     size_t n = req->own->mounts->n;
     memmove(&rows[at], &rows[at + 1], (n - at - 1) * sizeof *rows);
-    return put_table(req, rows, n - 1, err);
+    return put_table(req, rows, n - 1, &req->own->mounts->moves, err);
 }
 
-enum kt_kind mounts_tune(struct request *req, const char *path, const struct mount_wish *wish,
+enum kt_kind mounts_tune(struct request *req, const struct mount *wish, struct kt_err *err)
+{
+    struct mount *rows = NULL;
+    size_t at = 0;
+    enum kt_kind kind = copy_rows(req, wish->path, &rows, &at, err);
+    if (kind == KT_NOT_FOUND)
+        return kt_fail(err, KT_INVALID, "No secret engine mount at %s", wish->path);
+    if (kind != KT_OK)
+        return kind;
+    if (rows[at].builtin)
+        return kt_fail(err, KT_INVALID, "cannot tune \"%s\"", wish->path);
+    const struct mount before = rows[at];
+    rows[at] = *wish;
+    rows[at].type = before.type;
+    rows[at].accessor = before.accessor;
+    memcpy(rows[at].scope, before.scope, sizeof before.scope);
+    return put_table(req, rows, req->own->mounts->n, &req->own->mounts->moves, err);
+}
+
+static const char *new_id(struct kt_arena *arena)
+{
+    unsigned char b[16];
+    kt_random_id(b, sizeof b);
+    return kt_arena_printf(arena,
+                           "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x",
+                           b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11],
+                           b[12], b[13], b[14], b[15]);
+}
+
+/* The moves that are remembered, with one more. */
+static struct mount_moves *add_move(struct request *req, const char *from, const char *to)
+{
+    struct mount_moves *moves = kt_arena_take(&req->arena, sizeof *moves);
+    const char *id = new_id(&req->arena);
+    if (moves == NULL || id == NULL)
+        return NULL;
+    *moves = req->own->mounts->moves;
+    if (moves->n == MOUNT_MOVES)
+        memmove(moves->at, moves->at + 1, --moves->n * sizeof *moves->at);
+    moves->at[moves->n++] = (struct mount_move){id, from, to};
+    return moves;
+}
+
+static bool is_auth(const char *path)
+{
+    return strncmp(path, "auth/", 5) == 0;
+}
+
+static enum kt_kind check_destination(const struct mount_table *table, const char *to,
+                                      struct kt_err *err)
+{
+    size_t len = strlen(to);
+    if (to[0] == ' ' || (len > 1 && to[len - 2] == ' '))
+        return kt_fail(err, KT_INVALID, "'to' path cannot contain trailing whitespace");
+    enum kt_kind kind = path_check(to, err);
+    if (kind != KT_OK)
+        return kind;
+    const struct mount *other = in_the_way(table, to);
+    if (reserved(to) != NULL || (other != NULL && other->builtin))
+        return kt_fail(err, KT_INVALID, "cannot remount to destination \"%s\"", to);
+    if (other != NULL)
+        return kt_fail(err, KT_INVALID, "path already in use at \"%s\"", other->path);
+    return KT_OK;
+}
+
+static enum kt_kind check_source(const struct mount *mount, struct kt_err *err)
+{
+    if (mount->builtin)
+        return kt_fail(err, KT_INVALID, "cannot remount \"%s\"", mount->path);
+    if (!is_auth(mount->path))
+        return KT_OK;
+    (void)kt_fail(err, KT_INVALID, "cannot remount \"%s\": a way to log in does not move",
+                  mount->path);
+    kt_hint(err, "enable it under the new path: POST sys/auth/PATH");
+    return KT_INVALID;
+}
+
+enum kt_kind mounts_move(struct request *req, const char *from, const char *to, const char **ret_id,
                          struct kt_err *err)
 {
     struct mount *rows = NULL;
     size_t at = 0;
-    enum kt_kind kind = copy_rows(req, path, &rows, &at, err);
-    if (kind == KT_NOT_FOUND || (kind == KT_OK && rows[at].builtin))
-        return kt_fail(err, KT_INVALID, "No secret engine mount at %s", path);
+    enum kt_kind kind = copy_rows(req, from, &rows, &at, err);
+    if (kind == KT_NOT_FOUND)
+        return kt_fail(err, KT_INVALID, "no matching mount at \"%s\"", from);
+    if (kind == KT_OK)
+        kind = check_source(&rows[at], err);
+    if (kind == KT_OK)
+        kind = check_destination(req->own->mounts, to, err);
+    if (kind == KT_OK)
+        kind = require_no_name(req, &rows[at], err);
     if (kind != KT_OK)
         return kind;
-    rows[at].description = wish->description;
-    rows[at].default_lease_ttl_s = wish->default_lease_ttl_s;
-    rows[at].max_lease_ttl_s = wish->max_lease_ttl_s;
-    return put_table(req, rows, req->own->mounts->n, err);
+    struct mount_moves *moves = add_move(req, from, to);
+    if (moves == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "moving a mount");
+    rows[at].path = to;
+    *ret_id = moves->at[moves->n - 1].id;
+    return put_table(req, rows, req->own->mounts->n, moves, err);
 }
 
 enum kt_kind mounts_init(struct core *core, struct batch *batch, bool with_secret,
@@ -192,16 +322,16 @@ enum kt_kind mounts_init(struct core *core, struct batch *batch, bool with_secre
     kt_arena_init(&arena, 65536);
     kt_autobuf struct kt_buf record;
     kt_buf_init(&record, MOUNT_RECORD_MAX);
-    const struct mount_wish wish = {.path = "secret/",
-                                    .type = "kv",
-                                    .version = "2",
-                                    .description = "key/value secret storage"};
+    const struct mount wish = {.path = "secret/",
+                               .type = "kv",
+                               .version = "2",
+                               .description = "key/value secret storage"};
     struct mount row;
     enum kt_kind kind = KT_OK;
     if (with_secret)
         kind = make_row(&arena, &wish, &row, err);
     if (kind == KT_OK)
-        mount_table_write(&row, with_secret ? 1 : 0, &record);
+        mount_table_write(&row, with_secret ? 1 : 0, NULL, &record);
     unsigned char key[BARRIER_NAME_KEY];
     mount_table_key(core, key);
     if (kind == KT_OK)

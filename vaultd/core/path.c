@@ -89,6 +89,22 @@ static enum kt_kind check_segments(const char *path, size_t len, struct kt_err *
     return KT_OK;
 }
 
+static enum kt_kind check(const char *path, size_t len, struct kt_err *err)
+{
+    if (!printable((const unsigned char *)path, len))
+        return kt_fail(err, KT_INVALID,
+                       "the path has characters that are not printable or not UTF-8");
+    return check_segments(path, len, err);
+}
+
+enum kt_kind path_check(const char *path, struct kt_err *err)
+{
+    size_t len = strlen(path);
+    if (len > PATH_MAX_BYTES)
+        return kt_fail(err, KT_INVALID, "the path is longer than %u bytes", PATH_MAX_BYTES);
+    return check(path, len, err);
+}
+
 enum kt_kind path_canonical(struct kt_arena *arena, struct kt_bytes target, const char **ret,
                             size_t *ret_len, struct kt_err *err)
 {
@@ -108,10 +124,7 @@ enum kt_kind path_canonical(struct kt_arena *arena, struct kt_bytes target, cons
         path[len++] = (char)c;
     }
     path[len] = '\0';
-    if (!printable((const unsigned char *)path, len))
-        return kt_fail(err, KT_INVALID,
-                       "the path has characters that are not printable or not UTF-8");
-    enum kt_kind kind = check_segments(path, len, err);
+    enum kt_kind kind = check(path, len, err);
     if (kind != KT_OK)
         return kind;
     *ret = path;

@@ -20,6 +20,8 @@
  * when it is not below /v1/. The result is in the arena, NUL-terminated, without "/v1/". */
 enum kt_kind path_canonical(struct kt_arena *arena, struct kt_bytes target, const char **ret,
                             size_t *ret_len, struct kt_err *err) KT_MUST_CHECK;
+/* A path that came another way, not encoded: KT_INVALID when it is not canonical as it is. */
+enum kt_kind path_check(const char *path, struct kt_err *err) KT_MUST_CHECK;
 /* Decodes one query key or value: %XX and '+'. KT_INVALID for a bad escape or a NUL. */
 enum kt_kind query_decode(struct kt_arena *arena, struct kt_bytes text, struct kt_bytes *ret,
                           struct kt_err *err) KT_MUST_CHECK;

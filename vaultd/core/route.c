@@ -24,8 +24,10 @@ const struct engine *engine_find(const char *type, const char *version)
         const struct engine *engine = engines[i];
         if (strcmp(engine->type, type) != 0)
             continue;
-        if ((engine->version == NULL) == (version == NULL) &&
-            (version == NULL || strcmp(engine->version, version) == 0))
+        bool same = engine->version != NULL && version != NULL
+                        ? strcmp(engine->version, version) == 0
+                        : engine->version == version;
+        if (same || (version == NULL && engine->unversioned))
             return engine;
     }
     return NULL;

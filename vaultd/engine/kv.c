@@ -170,19 +170,45 @@ int64_t kv_deletion_time(const struct kv_secret *secret, const struct kv_setting
     return after == 0 ? 0 : now_ms + after * 1000;
 }
 
+static enum kt_kind check_size(struct kt_bytes data, struct kt_err *err)
+{
+    if (data.len <= KV_DATA_MAX)
+        return KT_OK;
+    (void)kt_fail(err, KT_INVALID, "the secret is larger than %zu KiB", KV_DATA_MAX / 1024);
+    kt_hint(err, "keep the file elsewhere, and the key that opens it here");
+    return KT_INVALID;
+}
+
+enum kt_kind kv_replace(struct core *core, const struct mount *mount, struct snapshot *snapshot,
+                        struct batch *batch, const char *path, struct kv_secret *secret,
+                        struct kt_bytes data, int64_t now_ms, struct kt_err *err)
+{
+    enum kt_kind kind = check_size(data, err);
+    if (kind == KT_OK && secret->changed == 0)
+        kind = kv_name_add(core, mount, snapshot, batch, path, err);
+    if (kind != KT_OK)
+        return kind;
+    if (secret->changed == 0)
+        secret->created_ms = now_ms;
+    secret->updated_ms = now_ms;
+    secret->newest = secret->current = 1;
+    secret->n_versions = 1;
+    secret->versions[0] = (struct kv_version){.number = 1, .slot = 1, .created_ms = now_ms};
+    kt_random(secret->versions[0].dek, sizeof secret->versions[0].dek);
+    kind = put_value(core, mount, batch, path, &secret->versions[0], data, err);
+    return kind == KT_OK ? kv_save(core, mount, batch, path, secret, err) : kind;
+}
+
 enum kt_kind kv_write(struct core *core, const struct mount *mount, struct snapshot *snapshot,
                       struct batch *batch, const char *path, struct kv_secret *secret,
                       struct kt_bytes data, enum kv_stage stage, int64_t now_ms, struct kt_err *err)
 {
-    if (data.len > KV_DATA_MAX) {
-        (void)kt_fail(err, KT_INVALID, "the secret is larger than %zu KiB", KV_DATA_MAX / 1024);
-        kt_hint(err, "keep the file elsewhere, and the key that opens it here");
-        return KT_INVALID;
-    }
     if (secret->newest == UINT32_MAX)
         return kt_fail(err, KT_INVALID, "the secret has no version number left");
     struct kv_settings settings;
-    enum kt_kind kind = kv_settings_load(core, mount, snapshot, &settings, NULL, err);
+    enum kt_kind kind = check_size(data, err);
+    if (kind == KT_OK)
+        kind = kv_settings_load(core, mount, snapshot, &settings, NULL, err);
     if (kind == KT_OK && secret->changed == 0)
         kind = kv_name_add(core, mount, snapshot, batch, path, err);
     if (kind != KT_OK)

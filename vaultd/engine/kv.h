@@ -1,8 +1,10 @@
-/* vaultd/engine/kv.h - KV version 2: versioned secrets, and what rotation needs of them.
+/* vaultd/engine/kv.h - secrets and their versions, and what rotation needs of them.
  *
  * What:    The storage core that the kv routes and the rotation engine share. One metadata record a
  *          secret; each version sealed under a key of its own that only the metadata holds, so a
  *          destroyed version's key is gone. Name records beside them for listing.
+ * Mounts:  of version 1 keep their secrets in the same records, each with the one version 1: so a mount
+ *          of version 1 becomes one of version 2 by a change of the mount table alone.
  * Stages:  a secret under rotation has `current`, `pending`, `previous`: GET without a version gives
  *          `current`; a pending version is only given when asked for by number. A secret without a
  *          rotation has current = newest version.
@@ -53,6 +55,10 @@ enum kt_kind kv_write(struct core *core, const struct mount *mount, struct snaps
                       struct batch *batch, const char *path, struct kv_secret *secret,
                       struct kt_bytes data, enum kv_stage stage, int64_t now_ms,
                       struct kt_err *err) KT_MUST_CHECK;
+/* For KV version 1, which keeps one value: version 1 anew, under a new key, on the same condition. */
+enum kt_kind kv_replace(struct core *core, const struct mount *mount, struct snapshot *snapshot,
+                        struct batch *batch, const char *path, struct kv_secret *secret,
+                        struct kt_bytes data, int64_t now_ms, struct kt_err *err) KT_MUST_CHECK;
 /* When a version that is made or undeleted now deletes itself; 0: never. */
 struct kv_settings;
 int64_t kv_deletion_time(const struct kv_secret *secret, const struct kv_settings *settings,

@@ -1,5 +1,6 @@
 #include "vaultd/engine/kv_clear.h"
 
+#include "vaultd/core/mounts.h"
 #include "vaultd/engine/kv_record.h"
 
 #define DEPTH_MAX 64u /* paths have at most 32 segments */
@@ -113,12 +114,15 @@ enum kt_kind kv_mount_job(struct job_step *step, struct kt_bytes subject, struct
         return kt_fail(err, KT_CORRUPT, "a mount's job is damaged");
     bool all = false;
     enum kt_kind kind = kv_clear(step, TABLE_KV, subject.at, &all, err);
-    if (kind != KT_OK || !all || step->room == 0)
+    if (kind != KT_OK || !all || step->room < 2)
         return kind;
     struct mount mount = {.path = ""};
     memcpy(mount.scope, subject.at, sizeof mount.scope);
+    unsigned char kept[BARRIER_NAME_KEY];
     kv_settings_delete(step->req->core, &mount, step->batch);
-    step->room--;
+    mounts_kept_key(step->req->core, mount.scope, kept);
+    batch_delete(step->batch, kt_bytes(kept, sizeof kept));
+    step->room -= 2;
     step->done = true;
     return KT_OK;
 }

@@ -1,4 +1,5 @@
-/* vaultd/engine/kv_handlers.h - handlers of the KV version 2 routes; the table is in kv_routes.c. */
+/* vaultd/engine/kv_handlers.h - handlers of the KV routes; the tables are in kv_routes.c (version 2) and
+ * kv_v1.c. */
 #pragma once
 
 #include "vaultd/engine/kv.h"

@@ -1,4 +1,4 @@
-/* vaultd/engine/kv_record.h - the stored forms of KV version 2; for the kv files only.
+/* vaultd/engine/kv_record.h - the stored forms of KV; for the kv files only.
  *
  * Metadata (suffix 0), format 2: u8 format ‖ u32 newest, current, pending, previous ‖ u8 flags ‖ i64
  * created, updated ‖ u32 max versions ‖ i64 delete after ‖ u32 oldest ‖ field custom metadata ‖ u32 n

@@ -1,5 +1,7 @@
 #include "vaultd/engine/sys.h"
 
+#include "vaultd/engine/sys_mount.h"
+
 /* clang-format off */
 #define FIELDS(...) (const struct field[]){ __VA_ARGS__, { NULL, FIELD_ANY, NULL } }
 
@@ -107,22 +109,23 @@ static const struct route routes[] = {
     { .pattern = "mounts", .flags = ROUTE_LIFT, .read = sys_mounts_list,
       .help = "All secrets engines." },
     { .pattern = "mounts/{path...}/tune", .flags = ROUTE_LIFT, .read = sys_tune_read, .write = sys_tune_write,
-      .fields = FIELDS({ "description", FIELD_STRING, "text for people" },
-                       { "default_lease_ttl", FIELD_STRING, "duration or \"system\"" },
-                       { "max_lease_ttl", FIELD_STRING, "duration or \"system\"" },
-                       { "options", FIELD_PAIRS, "the engine's own" },
-                       { "listing_visibility", FIELD_STRING, "accepted" }),
+      .fields = FIELDS(MOUNT_SETTING_FIELDS, { "options", FIELD_PAIRS, "version: kv from 1 to 2" }),
       .help = "Settings of one mount." },
     { .pattern = "mounts/{path...}", .flags = ROUTE_LIFT | ROUTE_TRAILING_SLASH,
       .read = sys_mounts_read, .write = sys_mounts_write, .delete_ = sys_mounts_delete,
       .fields = FIELDS({ "type", FIELD_STRING, "kv" }, { "description", FIELD_STRING, "text for people" },
-                       { "config", FIELD_MAP, "default_lease_ttl, max_lease_ttl" },
-                       { "options", FIELD_PAIRS, "version = \"2\"" }, { "local", FIELD_BOOL, "accepted" },
+                       { "config", FIELD_MAP, "what tune has at its top" },
+                       { "options", FIELD_PAIRS, "version: \"1\" or \"2\"" }, { "local", FIELD_BOOL, "accepted" },
                        { "seal_wrap", FIELD_BOOL, "accepted" },
                        { "external_entropy_access", FIELD_BOOL, "accepted" },
                        { "plugin_name", FIELD_STRING, "type, when type is \"plugin\"" },
                        { "plugin_version", FIELD_STRING, "accepted" }),
       .help = "One mount: enable, read, disable." },
+    { .pattern = "remount", .flags = ROUTE_SUDO | ROUTE_LIFT, .write = sys_remount,
+      .fields = FIELDS({ "from", FIELD_STRING, "a mount's path" }, { "to", FIELD_STRING, "its new path" }),
+      .help = "Moves a mount; done when it is answered." },
+    { .pattern = "remount/status/{id}", .read = sys_remount_status,
+      .help = "What became of a move." },
     { .pattern = "auth", .flags = ROUTE_LIFT, .read = sys_auth_list,
       .help = "All ways to log in." },
     { .pattern = "internal/ui/mounts", .flags = ROUTE_ANY_TOKEN | ROUTE_MAYBE_TOKEN | ROUTE_NO_USE,
@@ -133,6 +136,8 @@ static const struct route routes[] = {
     { .pattern = "internal/specs/openapi", .flags = ROUTE_ANY_TOKEN | ROUTE_MAYBE_TOKEN | ROUTE_NO_USE,
       .read = sys_openapi, .write = sys_openapi,
       .help = "An OpenAPI document of the mounts that the token has any access under." },
+    { .pattern = "internal/ui/resultant-acl", .read = sys_ui_acl,
+      .help = "What the token's policies say, put together." },
 
     /* ---- policies ---- */
     { .pattern = "policies/acl", .list = sys_policy_list, .help = "Names of the policies." },

@@ -24,8 +24,13 @@ handler_fn sys_root_status, sys_root_begin, sys_root_cancel, sys_root_update;
 handler_fn sys_storage, sys_compact_read, sys_compact_write, sys_compact_delete;
 handler_fn sys_reencrypt_read, sys_reencrypt_write;
 /* sys_mounts.c */
-handler_fn sys_mounts_list, sys_mounts_read, sys_mounts_write, sys_mounts_delete;
-handler_fn sys_tune_read, sys_tune_write, sys_ui_mount, sys_ui_mounts, sys_auth_list;
+handler_fn sys_mounts_list, sys_mounts_read, sys_mounts_write, sys_mounts_delete, sys_auth_list;
+/* sys_tune.c */
+handler_fn sys_tune_read, sys_tune_write;
+/* sys_remount.c */
+handler_fn sys_remount, sys_remount_status;
+/* sys_ui.c */
+handler_fn sys_ui_mount, sys_ui_mounts, sys_ui_acl;
 /* sys_policy.c */
 handler_fn sys_policy_list, sys_policy_old_list, sys_policy_read, sys_policy_old_read;
 handler_fn sys_policy_write, sys_policy_delete;

@@ -6,6 +6,7 @@
 #include "vaultd/rotation/rotation.h"
 
 const struct engine *const engines[] = {
-    &cubbyhole_engine, &fleet_engine, &kv_v2_engine, &rotation_engine, &system_engine, &token_engine,
+    &cubbyhole_engine, &fleet_engine,  &kv_v1_engine, &kv_v2_engine,
+    &rotation_engine,  &system_engine, &token_engine,
 };
 const size_t n_engines = sizeof engines / sizeof engines[0];

@@ -1,6 +1,7 @@
 #include <stdlib.h>
 
 #include "vaultd/auth/token.h"
+#include "vaultd/core/mounts.h"
 #include "vaultd/fleet/own.h"
 #include "vaultd/rotation/ledger.h"
 #include "vaultd/rotation/work.h"
@@ -164,9 +165,10 @@ static enum kt_kind check_read(struct request *req, const struct place *place,
 
 /* ---- the host's list of secrets ---- */
 
-static enum kt_kind list_secret(struct request *req, const char *host_name, const char *name,
-                                bool there, struct kt_err *err)
+static enum kt_kind list_secret(struct request *req, const struct place *place, bool there,
+                                struct kt_err *err)
 {
+    const char *host_name = place->host, *name = place->name;
     struct host host;
     enum kt_kind kind = host_load(req, host_name, &host, err);
     if (kind != KT_OK && kind != KT_NOT_FOUND)
@@ -191,7 +193,8 @@ static enum kt_kind list_secret(struct request *req, const char *host_name, cons
         names[n++] = name;
     host.secrets = (struct record_list){names, n};
     host.at_ms = req->now_ms;
-    return host_save(req, &host, err);
+    kind = there ? mounts_keep_name(req, place->secret.mount, err) : KT_OK;
+    return kind == KT_OK ? host_save(req, &host, err) : kind;
 }
 
 static enum kt_kind used_otherwise(struct request *req, const struct place *place,
@@ -226,11 +229,11 @@ static enum kt_kind store_consumer(struct request *req, const struct place *plac
     if (kind == KT_OK)
         kind = consumer_save(req, place->secret.id, consumer, err);
     if (kind == KT_OK && !gone && consumer->changed == 0)
-        return list_secret(req, place->host, place->name, true, err);
+        return list_secret(req, place, true, err);
     if (kind == KT_OK && gone)
         kind = used_otherwise(req, place, consumer->service, &other, err);
     if (kind == KT_OK && gone && !other)
-        kind = list_secret(req, place->host, place->name, false, err);
+        kind = list_secret(req, place, false, err);
     return kind;
 }
 
@@ -342,7 +345,7 @@ enum kt_kind consumer_delete(struct request *req, struct kt_err *err)
     if (kind == KT_OK && more)
         request_warn(req, "%u services are removed, and there are more: ask again", removed);
     if (kind == KT_OK && removed > 0 && !left)
-        kind = list_secret(req, place.host, place.name, false, err);
+        kind = list_secret(req, &place, false, err);
     return kind;
 }
 
@@ -379,6 +382,22 @@ enum kt_kind consumer_list(struct request *req, struct kt_err *err)
 static const char *host_state(int64_t age_ms)
 {
     return age_ms < LATE_MS ? "live" : age_ms < FLEET_LOST_MS ? "late" : "lost";
+}
+
+enum kt_kind fleet_host_below(struct request *req, const char *prefix, const char **ret_host,
+                              struct kt_err *err)
+{
+    struct host *hosts = NULL;
+    size_t n = 0;
+    enum kt_kind kind = hosts_load(req, &hosts, &n, err);
+    if (kind != KT_OK)
+        return kind;
+    *ret_host = NULL;
+    for (size_t i = 0; i < n && *ret_host == NULL; i++)
+        for (size_t k = 0; k < hosts[i].secrets.n; k++)
+            if (strncmp(hosts[i].secrets.at[k], prefix, strlen(prefix)) == 0)
+                *ret_host = hosts[i].name;
+    return KT_OK;
 }
 
 static int by_name(const void *a, const void *b)

@@ -43,6 +43,12 @@ enum kt_kind secret_place(struct request *req, const char *name, const struct mo
         kt_hint(err, "name it with its mount and without data/: secret/db/orders");
         return KT_NOT_FOUND;
     }
+    if (mount->version == NULL || strcmp(mount->version, "2") != 0) {
+        (void)kt_fail(err, KT_NOT_FOUND, "\"%s\" has no versions: its mount is KV version 1", name);
+        kt_hint(err, "a rotation goes from one version to the next: secretctl kv enable-versioning %s",
+                mount->path);
+        return KT_NOT_FOUND;
+    }
     *ret_mount = mount;
     *ret_path = rest;
     return KT_OK;

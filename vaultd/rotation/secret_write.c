@@ -1,3 +1,4 @@
+#include "vaultd/core/mounts.h"
 #include "vaultd/rotation/credential.h"
 #include "vaultd/rotation/engine.h"
 
@@ -226,8 +227,10 @@ enum kt_kind secret_write(struct request *req, struct kt_err *err)
         return kind;
     if (request_batch(req) == NULL)
         return kt_fail(err, KT_NO_MEMORY, "writing a rotation");
+    if (secret.changed == 0)
+        kind = mounts_keep_name(req, secret.mount, err);
     req->after_commit = wake_after;
-    return store_settings(req, &before, &secret, kv, err);
+    return kind == KT_OK ? store_settings(req, &before, &secret, kv, err) : kind;
 }
 
 enum kt_kind secret_delete(struct request *req, struct kt_err *err)

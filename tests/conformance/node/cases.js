@@ -133,6 +133,26 @@ const cases = [
         assert.equal((await vault.mounts()).data['team/'], undefined);
         assert.equal((await vault.auths()).data['token/'].type, 'token');
     }],
+    ['moving a mount', async () => {
+        await vault.mount({ mount_point: 'src', type: 'kv-v2' });
+        await vault.write('src/data/a', { data: { k: 'v' } });
+        const moved = await vault.remount({ from: 'src', to: 'dst' });
+        assert.equal(typeof moved.data.migration_id, 'string');
+        assert.equal((await vault.read('dst/data/a')).data.data.k, 'v');
+        await refused(vault.read('src/data/a'), 404, /no handler for route/);
+        await refused(vault.remount({ from: 'src', to: 'x' }), 400, /no matching mount/);
+    }],
+    ['KV version 1', async () => {
+        await vault.mount({ mount_point: 'one', type: 'kv' });
+        assert.equal(await vault.write('one/a/b', { k: 'v', n: [1, { x: null }] }), '');
+        const got = await vault.read('one/a/b');
+        assert.deepEqual([got.data, got.lease_duration], [{ k: 'v', n: [1, { x: null }] }, 2764800]);
+        assert.deepEqual((await vault.list('one/a')).data.keys, ['b']);
+        await refused(vault.update('one/a/b', { k: 'w' }), 405, /unsupported operation/);
+        assert.equal(await vault.delete('one/a/b'), '');
+        await refused(vault.read('one/a/b'), 404, /Status 404/);
+        await refused(vault.write('one/a', {}), 400, /missing data fields/);
+    }],
     ['policies', async () => {
         const rules = 'path "secret/data/a/*" { capabilities = ["read"] }';
         await vault.addPolicy({ name: 'reader', rules });

@@ -1,0 +1,82 @@
+#include "lib/num.h"
+#include "vaultd/auth/token_ttl.h"
+#include "vaultd/core/mounts.h"
+#include "vaultd/engine/sys.h"
+#include "vaultd/engine/sys_mount.h"
+
+_Static_assert(MOUNT_LEASE_SYSTEM_S == TOKEN_TTL_SYSTEM_S, "one system, one default");
+
+static const struct mount *tuned(struct request *req, struct kt_err *err)
+{
+    const char *path = mount_wanted(req);
+    const struct mount *mount = path == NULL ? NULL : mount_exactly(req, path);
+    if (mount == NULL)
+        (void)kt_fail(err, KT_INVALID, "No secret engine mount at %s", path == NULL ? "" : path);
+    return mount;
+}
+
+enum kt_kind sys_tune_read(struct request *req, struct kt_err *err)
+{
+    const struct mount *mount = tuned(req, err);
+    if (mount == NULL)
+        return KT_INVALID;
+    const struct mount_lease_ttl ttl = mount_lease_ttl(mount);
+    struct kt_jsonw w = kt_jsonw(&req->reply.data);
+    kt_jsonw_object(&w);
+    kt_jsonw_kv_int(&w, "default_lease_ttl", ttl.default_s);
+    kt_jsonw_kv_text(&w, "description", mount->description);
+    kt_jsonw_kv_bool(&w, "force_no_cache", mount->force_no_cache);
+    kt_jsonw_kv_int(&w, "max_lease_ttl", ttl.max_s);
+    mount_write_set(&w, mount);
+    if (mount->version != NULL)
+        mount_write_options(&w, mount);
+    kt_jsonw_end(&w);
+    return KT_OK;
+}
+
+/* Of what is there and of what is wished: a mount of KV that says no version has version 1. */
+static int64_t version_number(const char *text)
+{
+    int64_t number = 0;
+    if (text == NULL)
+        return 1;
+    return kt_i64_parse(kt_str(text), 0, INT64_MAX, &number) ? number : -1;
+}
+
+/* A mount of version 1 keeps its secrets as version 2 keeps a first version: so it is upgraded when the
+ * table says so, and nobody waits. There is no way back: what has two versions has no one value. */
+static enum kt_kind read_version(struct request *req, struct mount *wish, struct kt_err *err)
+{
+    const char *wanted = NULL;
+    enum kt_kind kind = mount_read_version(req, &wanted, err);
+    if (kind != KT_OK)
+        return kind == KT_NOT_FOUND ? KT_OK : kind;
+    if (strcmp(wish->type, "kv") != 0)
+        return kt_fail(err, KT_INVALID, "options.version is only for kv");
+    int64_t before = version_number(wish->version), after = version_number(wanted);
+    if (after < 1 || after > 2)
+        return kt_fail(err, KT_INVALID, "options.version must be 1 or 2");
+    if (after < before)
+        return kt_fail(err, KT_INVALID, "cannot downgrade mount from version %lld",
+                       (long long)before);
+    if (after > before)
+        request_warn(req, "Upgrading mount from version %lld to version %lld. It is done: each secret "
+                          "is the first version of itself, and is read below data/.",
+                     (long long)before, (long long)after);
+    wish->version = after == 2 ? "2" : "1";
+    return KT_OK;
+}
+
+enum kt_kind sys_tune_write(struct request *req, struct kt_err *err)
+{
+    const struct mount *mount = tuned(req, err);
+    if (mount == NULL)
+        return KT_INVALID;
+    struct mount wish = *mount;
+    enum kt_kind kind = request_string(req, "description", &wish.description, err);
+    if (kind == KT_OK || kind == KT_NOT_FOUND)
+        kind = mount_read_settings(req, &wish, err);
+    if (kind == KT_OK)
+        kind = read_version(req, &wish, err);
+    return kind == KT_OK ? mounts_tune(req, &wish, err) : kind;
+}
