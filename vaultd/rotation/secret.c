@@ -45,7 +45,8 @@ enum kt_kind secret_place(struct request *req, const char *name, const struct mo
     }
     if (mount->version == NULL || strcmp(mount->version, "2") != 0) {
         (void)kt_fail(err, KT_NOT_FOUND, "\"%s\" has no versions: its mount is KV version 1", name);
-        kt_hint(err, "a rotation goes from one version to the next: secretctl kv enable-versioning %s",
+        kt_hint(err, "a rotation goes from one version to the next: tune the mount, POST sys/mounts/%stune "
+                     "{\"options\":{\"version\":\"2\"}}",
                 mount->path);
         return KT_NOT_FOUND;
     }
