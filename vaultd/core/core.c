@@ -457,6 +457,16 @@ void core_seal(struct core *core, const char *why)
     (void)pthread_mutex_unlock(&own->sealing);
 }
 
+const struct counts *core_counts(const struct core *core)
+{
+    return &core->own->counts;
+}
+
+int64_t core_started_ms(const struct core *core)
+{
+    return core->own->started_ms;
+}
+
 void core_reload(struct core *core)
 {
     (void)pthread_mutex_lock(&core->own->sealing);

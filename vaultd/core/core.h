@@ -82,6 +82,10 @@ enum kt_kind core_unsealed(struct core *core, bool accept_rollback, struct kt_er
     KT_MUST_CHECK;
 /* Refuses new requests, lets the running ones finish, closes the log, wipes the keys. Blocks. */
 void core_seal(struct core *core, const char *why);
+/* What sys/metrics tells of the requests and of the process. */
+struct counts;
+const struct counts *core_counts(const struct core *core);
+int64_t core_started_ms(const struct core *core);
 /* SIGHUP: reopen audit devices. */
 void core_reload(struct core *core);
 

@@ -100,6 +100,8 @@ static enum pipeline_state finish(struct request *req, enum kt_kind kind)
         req->reply.n_warnings = 0;
     }
     render_reply(req, kind, &own->err);
+    if (req->origin != ORIGIN_INTERNAL)
+        counts_add(&req->core->own->counts, req->op, own->status);
     own->stage = STAGE_DONE;
     if (own->entered)
         leave(req);

@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 
 #include "vaultd/core/core.h"
+#include "vaultd/core/counts.h"
 #include "vaultd/core/meter.h"
 #include "vaultd/core/pipeline.h"
 #include "vaultd/core/refusals.h"
@@ -85,6 +86,7 @@ struct core_private {
     int64_t jobs_not_before_ms;  /* the housekeeper's, as the next */
     int64_t autorotate_at_ms;
     int64_t started_ms, started_mono_ms;
+    struct counts counts;
 };
 
 /* render.c */

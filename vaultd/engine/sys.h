@@ -48,6 +48,8 @@ handler_fn sys_audit_headers_list, sys_audit_header_read, sys_audit_header_write
 handler_fn sys_cors_read, sys_cors_write, sys_nothing_delete;
 /* sys_host.c */
 handler_fn sys_host_info, sys_ha_status, sys_config_state, sys_counters_tokens;
+/* sys_metrics.c */
+handler_fn sys_metrics;
 /* sys_openapi.c */
 handler_fn sys_openapi;
 /* sys_mounts.c: the token has any access under the mount; without a token it has none. */
