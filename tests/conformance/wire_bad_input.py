@@ -35,6 +35,8 @@ def each(ask, wanted, text, public=True):
     for method, path, unauthenticated in operations:
         if (unauthenticated and not public) or (method in ("POST", "PATCH") and path.endswith("/")):
             continue
+        if path.startswith("sys/wrapping/") and not public:
+            continue  # Vault answers 400 there: the token that it looks at first is the wrapping one
         body = {} if method in ("POST", "PATCH") else None
         try:
             error(ask(method, path, body), wanted, text)
