@@ -3,6 +3,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -116,6 +117,29 @@ static void a_flood_is_one_record(void **state)
     assert_int_equal(logged(vault, "secret/data/flood"), 10);
     core_seal(vault->core, "test");
     unseal(vault);
+    assert_int_equal(logged(vault, "25 more requests without a token were refused"), 1);
+}
+
+/* The log cannot be written just then (--wrap=audit_append). */
+static atomic_bool no_log;
+enum kt_kind __real_audit_append(struct audit *audit, const struct audit_event *event, struct kt_err *err);
+enum kt_kind __wrap_audit_append(struct audit *audit, const struct audit_event *event, struct kt_err *err);
+enum kt_kind __wrap_audit_append(struct audit *audit, const struct audit_event *event, struct kt_err *err)
+{
+    return atomic_load(&no_log) ? kt_fail(err, KT_IO, "no log") : __real_audit_append(audit, event, err);
+}
+
+static void a_count_that_cannot_be_recorded_is_kept(void **state)
+{
+    struct test_vault *vault = *state;
+    for (unsigned i = 0; i < 35; i++)
+        assert_int_equal(test_vault_call(vault, "GET", "secret/data/flood", "wrong", NULL), 403);
+    assert_true(barrier_enter(vault->core->barrier));
+    atomic_store(&no_log, true);
+    record_counts(vault->core, true);
+    atomic_store(&no_log, false);
+    record_counts(vault->core, true);
+    barrier_leave(vault->core->barrier);
     assert_int_equal(logged(vault, "25 more requests without a token were refused"), 1);
 }
 
@@ -337,6 +361,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(a_flood_is_one_record, make, end),
         cmocka_unit_test_setup_teardown(tokens_are_not_rationed, make, end),
         cmocka_unit_test_setup_teardown(a_flood_grows_the_log_little, make, end),
+        cmocka_unit_test_setup_teardown(a_count_that_cannot_be_recorded_is_kept, make, end),
         cmocka_unit_test_setup_teardown(a_tokens_refusals_have_their_limit, make, end),
         cmocka_unit_test_setup_teardown(writing_to_status_paths_is_recorded, make, end),
         cmocka_unit_test_setup_teardown(a_commit_that_fails_is_recorded, make, end),

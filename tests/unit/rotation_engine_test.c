@@ -606,6 +606,24 @@ static void scheduled_run(struct scene *s)
     fail_msg("no run: %s", s->vault->body);
 }
 
+/* Who has the first steps asks for the rest; a wait ends at once where there are some. */
+static void tells_what_is_new(void **state)
+{
+    struct scene *s = scene(*state);
+    char path[128];
+    rotate(s);
+    ends_done(s);
+    (void)snprintf(path, sizeof path, "rotation/runs/%s?since=2&wait=0", s->run);
+    need(s, 200, "GET", path, NULL);
+    says(s, "\"seq\":3");
+    assert_false(test_vault_said(s->vault, "\"seq\":1,"));
+    assert_false(test_vault_said(s->vault, "\"seq\":2,"));
+    (void)snprintf(path, sizeof path, "rotation/runs/%s?since=some", s->run);
+    need(s, 400, "GET", path, NULL);
+    says(s, "since");
+    scene_end(s);
+}
+
 /* It is 08:00. */
 static void keeps_to_its_window(void **state)
 {
@@ -859,6 +877,7 @@ int main(void)
         BOTH(default_limits_suffice_to_go_back),
         ALTERNATE(one_run_at_a_target),
         ALTERNATE(schedules_rest_where_runs_fail),
+        ALTERNATE(tells_what_is_new),
         ALTERNATE(keeps_to_its_window),
         ALTERNATE(unhealthy_before),
         ALTERNATE(missed_fires),

@@ -81,6 +81,17 @@ static void somebody_reads(struct scene *s, unsigned version)
     assert_int_equal(test_vault_call(s->vault, "GET", path, person, NULL), 200);
 }
 
+/* The run that the schedule made, once it is there. */
+static void scheduled(struct scene *s)
+{
+    for (int i = 0; i < PATIENCE && s->run[0] == '\0'; i++) {
+        pause_ms(1);
+        need(s, 200, "GET", "rotation/secrets/" SECRET, NULL);
+        text_at(s, "data.state.last_run", s->run, sizeof s->run);
+    }
+    assert_true(s->run[0] != '\0');
+}
+
 /* ---- when it goes on ---- */
 
 static void the_overlap(void **state)
@@ -199,6 +210,36 @@ static void for_who_does_not_go_back(void **state)
     scene_end(s);
 }
 
+/* It is 08:00. A run that has not begun when its window closes goes to the next one. */
+static void the_window(void **state)
+{
+    struct scene *s = scene(*state);
+    int64_t opens_ms = s->vault->now_ms;
+    register_agent(s, "h1");
+    assert_int_equal(report(s, "h1", 1, "unhealthy"), 200);
+    change_rotation(s, "{\"cron\":\"30 8 * * *\",\"window\":\"08:00-09:00\"}");
+    at(s, opens_ms + 31 * 60000);
+    scheduled(s);
+    lasts(s, "to be healthy before anything is changed", opens_ms, 3600000);
+    soon(s, "cancelled");
+    scene_end(s);
+}
+
+/* Nobody says that it started: what follows is looked at all the same. */
+static void a_scheduled_run_goes_on_by_itself(void **state)
+{
+    struct scene *s = scene(*state);
+    register_agent(s, "h1");
+    change_rotation(s, "{\"cron\":\"30 8 * * *\"}");
+    looks_around(s);
+    s->vault->now_ms += 31 * 60000;
+    scheduled(s);
+    soon(s, "acking");
+    acknowledge(s, "h1", 2);
+    ends_done(s);
+    scene_end(s);
+}
+
 /* ---- who comes just then ---- */
 
 static bool is_a_runs_step(const struct request *req)
@@ -268,6 +309,8 @@ int main(int argc, char **argv)
         ALTERNATE(the_spreading),
         ALTERNATE(the_overlap_on_the_way_back),
         ALTERNATE(for_who_does_not_go_back),
+        ALTERNATE(the_window),
+        ALTERNATE(a_scheduled_run_goes_on_by_itself),
         BOTH(a_reader_comes),
         BOTH(a_consumer_comes),
     };

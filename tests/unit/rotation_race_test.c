@@ -66,7 +66,8 @@ static void a_target_goes_that_comes_to_be_used(void **state)
     scene_end(s);
 }
 
-/* Whichever it is: what a run stands on stays as it is until the run has ended. */
+/* Whichever it is: what a run stands on stays as it is until the run has ended. The run starts, and waits for
+ * a consumer before it changes anything itself, which would be noticed too. */
 static void a_run_starts(void **state)
 {
     static const struct asked late[] = {
@@ -76,6 +77,8 @@ static void a_run_starts(void **state)
     };
     for (size_t i = 0; i < sizeof late / sizeof late[0]; i++) {
         struct scene *s = scene(*state);
+        register_agent(s, "h1");
+        assert_int_equal(report(s, "h1", 1, "unhealthy"), 200);
         is_refused(s, &late[i], &(struct visit){"POST", "rotation/rotate/" SECRET, NULL, "{}", 200, 0}, "KT-R-");
         scene_end(s);
     }

@@ -198,6 +198,8 @@ static void wrong_settings(void **state)
         {"{\"generator\":{\"length\":10}}", "bits"},
         {"{\"generator\":{\"size\":10}}", "unknown member"},
         {"{\"generator\":12}", "wanted an object"},
+        {"{\"generator\":{\"any_first\":\"perhaps\"}}", "generator.any_first must be true or false"},
+        {"{\"generator\":{\"allow_weak\":2}}", "generator.allow_weak must be true or false"},
         {"{\"strategy\":\"sideways\"}", "alternate, in-place or generate"},
         {"{\"strategy\":\"alternate\"}", "needs a target"},
         {"{\"target\":\"nowhere\",\"strategy\":\"in-place\",\"accounts\":[\"app_a\"]}",
@@ -488,9 +490,18 @@ static void consumers(void **state)
     says("[\"secret/a\",\"secret/b\"]");
     need(200, "GET", "fleet/consumers/h1/secret/a", NULL);
     says("two lines");
-    vault->now_ms += 16 * 60000;
-    need(200, "LIST", "fleet/agents", NULL);
-    says("\"state\":\"lost\"");
+    static const struct {
+        int64_t ms;
+        const char *state;
+    } signs[] = {{630000 - 1, "live"}, {630000, "late"}, {900000 - 1, "late"}, {900000, "lost"}};
+    int64_t heard_ms = vault->now_ms;
+    for (size_t i = 0; i < sizeof signs / sizeof signs[0]; i++) {
+        vault->now_ms = heard_ms + signs[i].ms;
+        char wanted[64];
+        (void)snprintf(wanted, sizeof wanted, "\"state\":\"%s\"", signs[i].state);
+        need(200, "LIST", "fleet/agents", NULL);
+        says(wanted);
+    }
     need(200, "POST", "fleet/consumers/h1/secret/b", "{\"service\":\"s\",\"state\":\"gone\"}");
     need(200, "LIST", "fleet/consumers/h1", NULL);
     says("[\"secret/a\"]");

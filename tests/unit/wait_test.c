@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 #include <pthread.h>
+#include <time.h>
 
 #include "tests/support/rows.h"
 #include "tests/support/vault.h"
@@ -28,13 +29,20 @@ bool __wrap_look_due(struct request *req)
     return due;
 }
 
-/* The clock goes on by half a minute at a time until somebody who waits was looked at once more. */
+/* The clock goes on by half a minute until there was one more look than `before`. Who was woken by old news
+ * just then waits from then on, so after a second, which is time for ten looks, it goes on again. */
+static void until_a_look_since(struct test_vault *vault, unsigned before)
+{
+    for (unsigned i = 0; atomic_load(&looks) == before; i++) {
+        if (i % 1000 == 0)
+            atomic_fetch_add(&vault->now_ms, 30000);
+        (void)nanosleep(&(const struct timespec){.tv_nsec = 1000000}, NULL);
+    }
+}
+
 static void until_a_look(struct test_vault *vault)
 {
-    unsigned before = atomic_load(&looks);
-    atomic_fetch_add(&vault->now_ms, 30000);
-    while (atomic_load(&looks) == before)
-        (void)sched_yield();
+    until_a_look_since(vault, atomic_load(&looks));
 }
 
 #define N_WAITS_MAX 32
@@ -218,7 +226,7 @@ static void a_change_of_its_token_ends_it(void **state)
     }
 }
 
-/* A long poll of a token of its own, which lives for two minutes. */
+/* A long poll of a token of its own, which lives for five minutes. */
 struct poll {
     struct test_vault *vault;
     char token[128], query[256];
@@ -263,7 +271,7 @@ static void write_secret(struct poll *poll)
 
 static void let_it_expire(struct poll *poll)
 {
-    atomic_fetch_add(&poll->vault->now_ms, 120000);
+    atomic_fetch_add(&poll->vault->now_ms, 300000);
 }
 
 static const struct ending {
@@ -286,11 +294,11 @@ static void begin_poll(struct poll *poll)
     poll->vault = test_vault_new(true);
     test_vault_token(poll->vault, "news", NEWS_POLICY, poll->token, sizeof poll->token);
     need(poll->vault, 200, "POST", "auth/token/create", poll->vault->root,
-         "{\"policies\":[\"news\",\"default\"],\"ttl\":\"2m\"}");
+         "{\"policies\":[\"news\",\"default\"],\"ttl\":\"5m\"}");
     test_vault_text(poll->vault, "auth.client_token", poll->token, sizeof poll->token);
     need(poll->vault, 200, "GET", "fleet/watch/h1?wait=0", poll->token, NULL);
     test_vault_text(poll->vault, "data.cursor", cursor, sizeof cursor);
-    (void)snprintf(poll->query, sizeof poll->query, "wait=300&since=%s", cursor);
+    (void)snprintf(poll->query, sizeof poll->query, "wait=600&since=%s", cursor);
     assert_int_equal(pthread_create(&poll->thread, NULL, ask_for_news, poll), 0);
     while (wait_list_count(poll->vault->core->fleet->watches) == 0)
         (void)sched_yield();
@@ -309,10 +317,10 @@ static void what_let_it_in_ends_it(void **state)
     const struct ending *row = *state;
     struct poll poll = {0};
     begin_poll(&poll);
+    unsigned due = atomic_load(&looks_due), before = atomic_load(&looks);
     if (row->happens != NULL)
         row->happens(&poll);
-    unsigned due = atomic_load(&looks_due);
-    until_a_look(poll.vault);
+    until_a_look_since(poll.vault, before);
     assert_int_equal(atomic_load(&looks_due) - due, row->due);
     end_poll(&poll, row->status == 0);
     assert_int_equal(poll.status, row->status == 0 ? 503 : row->status);

@@ -136,21 +136,19 @@ enum kt_kind token_job(struct job_step *step, struct kt_bytes subject, struct kt
     if (kind != KT_OK && kind != KT_NOT_FOUND)
         return kind;
     bool ghost = kind == KT_OK && token->revoked;
-    generation changed = kind == KT_OK ? token->changed : 0;
     unsigned char prefix[33] = {TABLE_CHILD};
     memcpy(prefix + 1, subject.at, 32);
     bool all = false;
     kind = each_row(step, kt_bytes(prefix, sizeof prefix), ghost ? free_child : end_child, &all, err);
     if (kind == KT_OK && all)
         kind = cubbyhole_clear(step, subject.at, &all, err);
-    if (kind != KT_OK || !all || step->room < 2)
+    if (kind != KT_OK || !all || step->room < 1)
         return kind;
-    if (ghost) {
+    if (ghost) { /* a revoked token's record changes no more */
         unsigned char key[BARRIER_HASH_KEY];
         token_key(subject.at, key);
-        batch_require(step->batch, KEY_CHANGED_AT, kt_bytes(key, sizeof key), changed);
         batch_delete(step->batch, kt_bytes(key, sizeof key));
-        step->room -= 2;
+        step->room--;
     }
     step->done = true;
     return KT_OK;

@@ -413,7 +413,6 @@ enum kt_kind report_write(struct work *w, struct kt_err *err)
         return kind;
     unsigned char key[STEP_KEY];
     step_key(w->run.id, STEP_REPORT, key);
-    batch_require(request_batch(w->req), KEY_ABSENT, kt_bytes(key, sizeof key), 0);
     return barrier_put(w->req->core->barrier, request_batch(w->req), kt_bytes(key, sizeof key),
                        kt_buf_bytes(&record), err);
 }
