@@ -11,6 +11,7 @@
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "lib/duration.h"
+#include "lib/jsonw.h"
 #include "lib/token_file.h"
 #include "lib/write.h"
 
@@ -213,6 +214,11 @@ static void print_curl(struct cli *cli, const struct cli_call *call,
         kt_buf_printf(&header, "X-Vault-Namespace: %s", ns);
         add_quoted(out, kt_buf_bytes(&header));
     }
+    if (request->wrap_ttl != NULL) { /* a duration: nothing to quote */
+        kt_buf_add_text(out, " -H 'X-Vault-Wrap-TTL: ");
+        kt_buf_add_text(out, request->wrap_ttl);
+        kt_buf_add_char(out, '\'');
+    }
     if (strcmp(call->method, "PATCH") == 0)
         kt_buf_add_text(out, " -H 'Content-Type: application/merge-patch+json'");
     if (call->body.len > 0 && call->secret_body) {
@@ -293,6 +299,7 @@ enum kt_kind cli_call(struct cli *cli, const struct cli_call *call, struct kt_ap
         .body = call->body,
         .timeout_ms = call->timeout_ms,
         .raw = call->raw,
+        .wrap_ttl = call->wraps ? flags_text(&cli->flags, FLAG_WRAP_TTL) : NULL,
     };
     if (flags_on(&cli->flags, FLAG_CURL) && !call->aside) {
         print_curl(cli, call, &request);
@@ -356,6 +363,43 @@ bool cli_print_plain(struct cli *cli, struct kt_json object, const struct kt_api
         kt_buf_add_text(&cli->out, "{}\n");
     else
         output_json(&cli->out, reply->root);
+    *ret_code = CLI_DONE;
+    return true;
+}
+
+/* Vault's command's own names, of what is in wrap_info under others. */
+bool cli_print_wrapped(struct cli *cli, const struct kt_api_reply *reply, int *ret_code)
+{
+    static const struct {
+        const char *name, *member;
+    } rows[] = {
+        {"wrapping_token", "token"},
+        {"wrapping_accessor", "accessor"},
+        {"wrapping_token_ttl", "ttl"},
+        {"wrapping_token_creation_time", "creation_time"},
+        {"wrapping_token_creation_path", "creation_path"},
+        {"wrapped_accessor", "wrapped_accessor"},
+    };
+    static const char *const names[] = {"Key", "Value"};
+    if (kt_json_type(reply->wrap_info) != KT_JSON_OBJECT)
+        return false;
+    kt_autobuf struct kt_buf named = {0};
+    kt_buf_init(&named, OUT_MAX);
+    struct kt_jsonw w = kt_jsonw(&named);
+    kt_jsonw_object(&w);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct kt_json value = {0};
+        if (kt_json_member(reply->wrap_info, rows[i].member, &value))
+            kt_jsonw_kv_raw(&w, rows[i].name, kt_json_bytes(value));
+    }
+    kt_jsonw_end(&w);
+    struct kt_json object = kt_json_value(kt_buf_bytes(&named));
+    if (cli_print_plain(cli, object, reply, ret_code))
+        return true;
+    KT_AUTO(table_free) struct table table = {0};
+    table_init(&table, 2, names);
+    table_members(&table, object);
+    table_print(&table, 0, &cli->out);
     *ret_code = CLI_DONE;
     return true;
 }

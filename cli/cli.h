@@ -59,6 +59,7 @@ struct cli_call {
     struct kt_bytes body;
     bool secret_body; /* not shown by -output-curl-string */
     bool raw;
+    bool wraps;         /* -wrap-ttl is for this one; print with cli_print_wrapped() */
     bool aside;         /* not what was asked for: sent in spite of -output-curl-string, and its
                           failure is not told */
     struct kt_err *err; /* not NULL: the vault's refusal goes here and the caller tells it; its kind
@@ -82,6 +83,8 @@ bool cli_open(struct cli *cli);
 /* With -field: that field of the object, and true. With JSON: the whole answer, and true. */
 bool cli_print_plain(struct cli *cli, struct kt_json object, const struct kt_api_reply *reply,
                      int *ret_code);
+/* With -wrap-ttl, the wrapping token instead of the answer: true. */
+bool cli_print_wrapped(struct cli *cli, const struct kt_api_reply *reply, int *ret_code);
 /* The answer's "keys", one a line, or as a list. */
 void cli_print_keys(struct cli *cli, const struct kt_api_reply *reply);
 /* LIST of a path, printed like that. nothing (and next, or ""): what is said when it is empty, with

@@ -20,6 +20,7 @@ int cmd_status(struct cli *cli);
 
 int cmd_login(struct cli *cli);
 int cmd_token_create(struct cli *cli);
+int cmd_unwrap(struct cli *cli);
 int cmd_token_lookup(struct cli *cli);
 int cmd_token_renew(struct cli *cli);
 int cmd_token_revoke(struct cli *cli);

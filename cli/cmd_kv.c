@@ -105,10 +105,17 @@ int cmd_kv_get(struct cli *cli)
                        (uintmax_t)flags_number(&cli->flags, FLAG_VERSION, 0));
     kt_autoapireply struct kt_api_reply reply;
     kt_api_reply_init(&reply);
-    struct cli_call call = {
-        .doing = "reading the secret", .method = "GET", .path = path, .query = query, .err = &err};
+    struct cli_call call = {.doing = "reading the secret",
+                            .method = "GET",
+                            .path = path,
+                            .query = query,
+                            .wraps = true,
+                            .err = &err};
+    int code = CLI_DONE;
     if (cli_call(cli, &call, &reply) != KT_OK)
         return get_failed(cli, &place, &call, &reply, &err);
+    if (cli_print_wrapped(cli, &reply, &code))
+        return code;
     return print_secret(cli, &place, &reply);
 }
 

@@ -13,6 +13,8 @@ static int print_object(struct cli *cli, const struct kt_api_reply *reply)
         cli_success(cli, "done: %s", cli->words[0]);
         return CLI_DONE;
     }
+    if (cli_print_wrapped(cli, reply, &code))
+        return code;
     if (cli_print_plain(cli, object, reply, &code))
         return code;
     KT_AUTO(table_free) struct table table = {0};
@@ -26,8 +28,12 @@ static int call_path(struct cli *cli, const char *doing, const char *method, str
 {
     kt_autoapireply struct kt_api_reply reply;
     kt_api_reply_init(&reply);
-    struct cli_call call = {
-        .doing = doing, .method = method, .path = cli->words[0], .body = body, .secret_body = true};
+    struct cli_call call = {.doing = doing,
+                            .method = method,
+                            .path = cli->words[0],
+                            .body = body,
+                            .secret_body = true,
+                            .wraps = true};
     if (cli_call(cli, &call, &reply) != KT_OK)
         return cli->exit_code;
     return print_object(cli, &reply);

@@ -268,9 +268,13 @@ int cmd_token_create(struct cli *cli)
     struct cli_call call = {.doing = "creating a token",
                             .method = "POST",
                             .path = orphan ? "auth/token/create-orphan" : "auth/token/create",
-                            .body = kt_buf_bytes(&body)};
+                            .body = kt_buf_bytes(&body),
+                            .wraps = true};
+    int code = CLI_DONE;
     if (cli_call(cli, &call, &reply) != KT_OK)
         return cli->exit_code;
+    if (cli_print_wrapped(cli, &reply, &code))
+        return code;
     return print_auth_reply(cli, &reply);
 }
 

@@ -24,7 +24,7 @@ static const enum flag_id common_flags[] = {
 
 /* clang-format off */
 static const struct command_flag kv_get_flags[] = {
-    {FLAG_FIELD, NULL}, {FLAG_VERSION, NULL}, {FLAG_MOUNT, NULL}, END};
+    {FLAG_FIELD, NULL}, {FLAG_VERSION, NULL}, {FLAG_WRAP_TTL, NULL}, {FLAG_MOUNT, NULL}, END};
 static const struct command_flag kv_put_flags[] = {
     {FLAG_CAS, NULL}, {FLAG_REPLACE, NULL}, {FLAG_FIELD, NULL}, {FLAG_MOUNT, NULL}, END};
 static const struct command_flag kv_patch_flags[] = {
@@ -41,6 +41,7 @@ static const struct command_flag kv_metadata_flags[] = {
 static const struct command_flag kv_metadata_delete_flags[] = {
     {FLAG_FORCE, NULL}, {FLAG_MOUNT, NULL}, END};
 static const struct command_flag field_flags[] = {{FLAG_FIELD, NULL}, END};
+static const struct command_flag path_flags[] = {{FLAG_FIELD, NULL}, {FLAG_WRAP_TTL, NULL}, END};
 static const struct command_flag init_flags[] = {
     {FLAG_SHARES, NULL}, {FLAG_THRESHOLD, NULL}, {FLAG_STATUS, NULL}, {FLAG_FIELD, NULL}, END};
 static const struct command_flag unseal_flags[] = {
@@ -64,7 +65,8 @@ static const struct command_flag login_flags[] = {
 static const struct command_flag token_create_flags[] = {
     {FLAG_POLICY, NULL}, {FLAG_TTL, NULL}, {FLAG_PERIOD, NULL}, {FLAG_MAX_TTL, NULL},
     {FLAG_USE_LIMIT, NULL}, {FLAG_DISPLAY_NAME, NULL}, {FLAG_METADATA, NULL}, {FLAG_ORPHAN, NULL},
-    {FLAG_NO_DEFAULT, NULL}, {FLAG_RENEWABLE, NULL}, {FLAG_FIELD, "token, or another field"}, END};
+    {FLAG_NO_DEFAULT, NULL}, {FLAG_RENEWABLE, NULL}, {FLAG_WRAP_TTL, NULL},
+    {FLAG_FIELD, "token, or another field"}, END};
 static const struct command_flag token_lookup_flags[] = {
     {FLAG_ACCESSOR, NULL}, {FLAG_FIELD, NULL}, END};
 static const struct command_flag token_renew_flags[] = {
@@ -96,7 +98,8 @@ const struct command command_table[] = {
     /* ---- Keep secrets ---- */
     {"kv get", "get", GROUP_SECRETS, 0, "Read a secret.", "PATH", 1, 1, kv_get_flags, NULL,
      "secretctl kv get secret/db/orders\n"
-     "secretctl kv get -field=password secret/db/orders", cmd_kv_get},
+     "secretctl kv get -field=password secret/db/orders\n"
+     "secretctl kv get -wrap-ttl=5m -field=wrapping_token secret/db/orders > token.txt", cmd_kv_get},
     {"kv put", "put", GROUP_SECRETS, 0, "Write a new version of a secret, all keys of it.",
      "PATH KEY=@FILE|KEY=-|KEY= ...", 2, MANY, kv_put_flags,
      "A value is never an argument: key=@FILE takes a file, key=- the standard input, key= asks.\n"
@@ -268,6 +271,10 @@ const struct command command_table[] = {
      "allows as a whole (\"policies\" = [[\"a\", \"b\"]]).",
      "secretctl token create -policy=deploy -ttl=8h -display-name=ci\n"
      "secretctl token create -orphan -policy=agent-web1 -period=24h -field=token", cmd_token_create},
+    {"unwrap", NULL, GROUP_ACCESS, COMMAND_TOKENLESS, "Take what is wrapped, once.", "[-]", 0, 1, field_flags,
+     "The wrapping token is asked for, or read from the standard input; no other is needed. Who hears that\n"
+     "it is not valid, and should have been the first: somebody else was, and the audit log has it.",
+     "secretctl unwrap\nsecretctl unwrap - < wrapping-token.txt", cmd_unwrap},
     {"token lookup", NULL, GROUP_ACCESS, 0, "Show what a token is and how long it lives.", "[-|ACCESSOR]", 0, 1,
      token_lookup_flags, NULL,
      "secretctl token lookup\nsecretctl token lookup -accessor 8mPmRQJ0KcUxnJH0SsbEnWQh",
@@ -351,10 +358,12 @@ const struct command command_table[] = {
     {"operator storage", NULL, GROUP_VAULT, 0, "Show how large the store is, and how much of it is free.",
      "", 0, 0, field_flags, "Free pages are taken first by later writes.", "secretctl operator storage",
      cmd_operator_storage},
-    {"read", NULL, GROUP_VAULT, 0, "Read any path of the API.", "PATH", 1, 1, field_flags, NULL,
+    {"read", NULL, GROUP_VAULT, 0, "Read any path of the API.", "PATH", 1, 1, path_flags, NULL,
      "secretctl read sys/health", cmd_read},
     {"write", NULL, GROUP_VAULT, 0, "Write to any path of the API.", "PATH KEY=@FILE|KEY=-|KEY=|@FILE|-", 1,
-     MANY, field_flags, NULL, "secretctl write sys/mounts/team-a/tune @tune.json", cmd_write},
+     MANY, path_flags, NULL,
+     "secretctl write sys/mounts/team-a/tune @tune.json\n"
+     "secretctl write -wrap-ttl=5m sys/wrapping/wrap @for-them.json", cmd_write},
     {"list", NULL, GROUP_VAULT, 0, "List any path of the API.", "PATH", 1, 1, NULL, NULL,
      "secretctl list auth/token/accessors", cmd_list},
     {"delete", NULL, GROUP_VAULT, 0, "Delete any path of the API.", "PATH", 1, 1, NULL, NULL,

@@ -25,7 +25,6 @@ static const struct absent {
      "-ca-cert FILE names the CA that signed it"},
     {"client-cert", "logging in with a certificate is not offered", "secretctl login"},
     {"client-key", "logging in with a certificate is not offered", "secretctl login"},
-    {"wrap-ttl", "wrapped answers are not offered", "leave it out"},
     {"non-interactive", "nothing is asked when the input is no terminal", "leave it out"},
     {"output-policy", "there is -output-curl-string, and token capabilities PATH",
      "secretctl token capabilities PATH"},

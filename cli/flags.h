@@ -57,6 +57,8 @@ enum flag_kind {
     X(FLAG_NO_STORE, "no-store", NULL, FLAG_SWITCH, NULL, "do not write ~/.vault-token")           \
     X(FLAG_NO_PRINT, "no-print", NULL, FLAG_SWITCH, NULL, "do not show who the token is for")      \
     X(FLAG_POLICY, "policy", NULL, FLAG_LIST, "NAME", "a policy of the token")                     \
+    X(FLAG_WRAP_TTL, "wrap-ttl", NULL, FLAG_DURATION, "DURATION",                                  \
+      "wrap the answer: print a token that unwraps it once, for so long")                          \
     X(FLAG_TTL, "ttl", NULL, FLAG_TEXT, "DURATION", "how long it lives")                           \
     X(FLAG_PERIOD, "period", NULL, FLAG_TEXT, "DURATION", "renewable for ever, so long each time") \
     X(FLAG_MAX_TTL, "explicit-max-ttl", NULL, FLAG_TEXT, "DURATION", "dies then, renewed or not")  \

@@ -223,7 +223,7 @@ enum kt_kind kt_api_reply_read(struct kt_api_reply *reply, bool raw, struct kt_e
 {
     struct kt_bytes body = kt_buf_bytes(&reply->http.body);
     bool failed = reply->http.status >= 400;
-    reply->root = reply->data = reply->auth = reply->warnings = reply->errors = (struct kt_json){0};
+    reply->root = reply->data = reply->auth = reply->wrap_info = reply->warnings = reply->errors = (struct kt_json){0};
     reply->request_id[0] = '\0';
     if (body.len > 0 && (!raw || failed)) {
         enum kt_kind kind = kt_json_check(body, &reply_limits, err);
@@ -240,6 +240,7 @@ enum kt_kind kt_api_reply_read(struct kt_api_reply *reply, bool raw, struct kt_e
         bool envelope = kt_json_member(reply->root, "request_id", &id);
         reply->data = envelope || failed ? member_not_null(reply->root, "data") : reply->root;
         reply->auth = member_not_null(reply->root, "auth");
+        reply->wrap_info = member_not_null(reply->root, "wrap_info");
         reply->warnings = member_not_null(reply->root, "warnings");
         reply->errors = member_not_null(reply->root, "errors");
         (void)kt_api_text(reply->root, "request_id", reply->request_id, sizeof reply->request_id);
@@ -287,7 +288,7 @@ static enum kt_kind lost(enum kt_kind kind, const char *method, struct kt_err *e
 enum kt_kind kt_api_call(struct kt_api *api, const struct kt_api_request *request, int wake_fd,
                          struct kt_api_reply *reply, struct kt_err *err)
 {
-    struct kt_http_header headers[5];
+    struct kt_http_header headers[6];
     size_t count = 0;
     headers[count++] = (struct kt_http_header){"X-Vault-Request", kt_str("true")};
     if (api->token != NULL)
@@ -295,6 +296,8 @@ enum kt_kind kt_api_call(struct kt_api *api, const struct kt_api_request *reques
     if (api->namespace_path[0] != '\0')
         headers[count++] =
             (struct kt_http_header){"X-Vault-Namespace", kt_str(api->namespace_path)};
+    if (request->wrap_ttl != NULL)
+        headers[count++] = (struct kt_http_header){"X-Vault-Wrap-TTL", kt_str(request->wrap_ttl)};
     const char *type = request->content_type;
     if (type == NULL && strcmp(request->method, "PATCH") == 0)
         type = MERGE_PATCH;
@@ -323,7 +326,7 @@ enum kt_kind kt_api_call(struct kt_api *api, const struct kt_api_request *reques
     }
     enum kt_kind kind = kt_http_perform(api->http, &http, wake_fd, &reply->http, err);
     if (kind != KT_OK) {
-        reply->root = reply->data = reply->auth = reply->warnings = reply->errors =
+        reply->root = reply->data = reply->auth = reply->wrap_info = reply->warnings = reply->errors =
             (struct kt_json){0};
         return lost(kind, request->method, err);
     }

@@ -53,6 +53,7 @@ struct kt_api_request {
     const char *query;        /* "version=2&wait=30", escaped already; or NULL */
     struct kt_bytes body;     /* JSON; may be empty */
     const char *content_type; /* NULL: none; PATCH: application/merge-patch+json */
+    const char *wrap_ttl;     /* X-Vault-Wrap-TTL: the answer waits for a wrapping token; or NULL */
     unsigned timeout_ms;      /* 0: the client's. A long poll: its wait and 15 s */
     bool raw;                 /* the answer is no JSON: leave it in reply.http.body */
     void (*tick)(void *arg);  /* as in struct kt_http_request */
@@ -63,6 +64,7 @@ struct kt_api_reply {
     struct kt_json root;          /* absent after a 204 and after raw */
     struct kt_json data;     /* the envelope's data; of a bare object (sys/health) the object */
     struct kt_json auth;     /* absent when null */
+    struct kt_json wrap_info; /* absent when null */
     struct kt_json warnings; /* an array, absent when null */
     struct kt_json errors;   /* an array, absent when there is none */
     char request_id[40];

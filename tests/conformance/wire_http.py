@@ -358,8 +358,7 @@ def _():
 
 @tap.case("what is not built answers as absent")
 def _():
-    for method, path in [("GET", "sys/wrapping/lookup"), ("PUT", "sys/wrapping/wrap"),
-                         ("GET", "sys/rotate/root/init"), ("PUT", "sys/raw/x"),
+    for method, path in [("GET", "sys/rotate/root/init"), ("PUT", "sys/raw/x"),
                          ("LIST", "auth/token/roles"), ("GET", "auth/token/roles/r"),
                          ("POST", "auth/token/create/r"), ("PUT", "sys/leases/revoke"),
                          ("PUT", "sys/leases/lookup"), ("GET", "sys/replication/status"),
@@ -368,7 +367,6 @@ def _():
         error(wire.ask(method, path, {} if method in ("PUT", "POST") else None), 404, "unsupported path")
     error(wire.ask("POST", "auth/userpass/login/u", {"password": "p"}), 404, "no handler for route")
     error(wire.ask("GET", "identity/entity/id"), 404, "no handler for route")
-    error(wire.ask("GET", "secret/data/a", headers={"X-Vault-Wrap-TTL": "5m"}), 400, "wrapping")
     wants(wire.ask("LIST", "secret/metadata", headers={"X-Vault-Wrap-TTL": "0"}), 200)
     error(wire.ask("GET", "secret/data/a", headers={"X-Vault-Wrap-TTL": "x"}), 400,
           "error parsing X-Vault-Wrap-TTL header")

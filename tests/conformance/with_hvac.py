@@ -498,6 +498,24 @@ def _():
     true(client.sys.calculate_hash("file", "a")["data"]["hash"].startswith("hmac-sha256:"), "a hash")
 
 
+# ---- wrapping ------------------------------------------------------------------------------------
+
+@tap.case("wrap, unwrap, with the wrapping token alone")
+def _():
+    got = client.write("sys/wrapping/wrap", wrap_ttl=60, a=1)
+    equal((60, "sys/wrapping/wrap", None), (got["wrap_info"]["ttl"], got["wrap_info"]["creation_path"], got["data"]))
+    equal({"a": 1}, client.sys.unwrap(got["wrap_info"]["token"])["data"])
+    raises(exceptions.InvalidRequest, client.sys.unwrap, got["wrap_info"]["token"],
+           says="wrapping token is not valid or does not exist")
+    made = client.auth.token.create(policies=["default"], wrap_ttl="5m")["wrap_info"]
+    auth = connect(made["token"]).sys.unwrap()["auth"]
+    equal(made["wrapped_accessor"], auth["accessor"])
+    true(connect(auth["client_token"]).is_authenticated(), "the token inside")
+    client.secrets.kv.v2.create_or_update_secret("wrapped", {"k": "v"})
+    token = client.read("secret/data/wrapped", wrap_ttl="5m")["wrap_info"]["token"]
+    equal({"k": "v"}, client.sys.unwrap(token)["data"]["data"])
+
+
 @tap.case("a certificate of nobody is not accepted")
 def _():
     import requests

@@ -522,6 +522,33 @@ def any_path():
     bad(1, "write", "secret/data/raw", "data=x", says="stands on the command line")
 
 
+def wrapped():
+    good("kv", "put", "secret/raw-wrapped", "k=-", input="hidden")
+    out = good("kv", "get", "-wrap-ttl=5m", "secret/raw-wrapped")
+    for name in ("wrapping_token ", "wrapping_accessor", "wrapping_token_ttl", "wrapping_token_creation_path"):
+        contains(out, name)
+    equal("hidden" in out, False, "the answer in %r" % out)
+    token = good("kv", "get", "-wrap-ttl=5m", "-field=wrapping_token", "secret/raw-wrapped")
+    contains(good("unwrap", "-", input=token + "\n", token="none"), "hidden")
+    bad(2, "unwrap", "-", input=token, says="wrapping token is not valid or does not exist")
+    token = good("token", "create", "-policy=default", "-wrap-ttl=60", "-field=wrapping_token")
+    contains(good("unwrap", "-field=client_token", input=token), "hvs.")
+    token = good("write", "-wrap-ttl=1m", "-field=wrapping_token", "sys/wrapping/wrap", "k=-", input="hidden")
+    equal(good("unwrap", "-field=k", input=token), "hidden")
+    info = json.loads(good("read", "-wrap-ttl=90s", "-o", "json", "secret/data/raw-wrapped"))["wrap_info"]
+    equal((info["ttl"], info["creation_path"]), (90, "secret/data/raw-wrapped"))
+    with at_terminal("unwrap", token="none") as t:
+        t.expect("Wrapping token (not shown): ")
+        t.send(info["token"] + "\n")
+        equal(t.end(), 0)
+        contains(t.text, "hidden")
+        equal(info["token"] in t.text, False, "the token on the screen")
+    bad(1, "unwrap", info["token"], says="a token is never an argument")
+    bad(1, "read", "-wrap-ttl=soon", "secret/data/raw-wrapped")
+    contains(good("kv", "get", "-wrap-ttl=5m", "-output-curl-string", "secret/raw-wrapped"),
+             "-H 'X-Vault-Wrap-TTL: 5m'")
+
+
 # ---- the audit log ----
 
 def audit_export_and_verify():
@@ -966,6 +993,7 @@ CASES = [
     ("policies", policies),
     ("policy fmt", policy_fmt),
     ("any path", any_path),
+    ("wrapped answers", wrapped),
     ("audit export and verify", audit_export_and_verify),
     ("audit: a part, a kept checkpoint", audit_of_a_part_and_a_kept_checkpoint),
     ("audit tail", audit_tail),
