@@ -143,6 +143,33 @@ static void text_of(struct kt_json record, const char *outer, const char *name, 
         (void)kt_api_text(record, name, out, size);
 }
 
+/* "(secret/db/x of policy app: the deciding pattern denies)", where policies refused it. */
+static void add_ruling(struct kt_json record, struct kt_buf *line)
+{
+    struct kt_json results = {0};
+    struct kt_json policies = {0};
+    char pattern[256];
+    char why[256];
+    bool allowed = true;
+    if (!kt_json_member(record, "auth", &results) || kt_json_type(results) != KT_JSON_OBJECT ||
+        !kt_json_member(results, "policy_results", &results) ||
+        !kt_api_bool(results, "allowed", &allowed) || allowed)
+        return;
+    (void)kt_api_text(results, "pattern", pattern, sizeof pattern);
+    (void)kt_api_text(results, "reason", why, sizeof why);
+    kt_buf_add_text(line, "   (");
+    if (pattern[0] != '\0' && kt_json_member(results, "policies", &policies)) {
+        kt_buf_printf(line, "%s of policy", pattern);
+        struct kt_json_iter it = kt_json_iter(policies);
+        for (unsigned i = 0; kt_json_next(&it); i++) {
+            kt_buf_add_text(line, i == 0 ? " " : ", ");
+            output_value(line, it.value);
+        }
+        kt_buf_add_text(line, ": ");
+    }
+    kt_buf_printf(line, "%s)", why);
+}
+
 /* "#12  14:02:11  response  update  secret/data/db  by token-app  from 10.0.0.1   error" */
 static void print_record(struct cli *cli, struct kt_json record)
 {
@@ -173,6 +200,7 @@ static void print_record(struct cli *cli, struct kt_json record)
         kt_buf_add_text(&line, "   ");
         output_line(&line, kt_str(text));
     }
+    add_ruling(record, &line);
     output_safe(&cli->out, kt_buf_bytes(&line));
     kt_buf_add_char(&cli->out, '\n');
 }

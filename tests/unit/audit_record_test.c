@@ -205,6 +205,46 @@ static void whole_event(void **state)
     assert_string_equal(line_of(&event, &line), kt_buf_text(&want));
 }
 
+/* Who decided stands in "auth", behind what is kept of the token's owner or written anew. */
+static void rulings(void **state)
+{
+    (void)state;
+    static const struct {
+        struct audit_ruling ruling;
+        const char *want;
+    } ruled[] = {
+        {{.allowed = true, .names = {"app"}, .n_names = 1},
+         "{\"allowed\":true,\"granting_policies\":[{\"name\":\"app\",\"namespace_id\":\"root\","
+         "\"type\":\"acl\"}]}"},
+        {{.allowed = true, .names = {"app", "b\"c"}, .n_names = 2},
+         "{\"allowed\":true,\"granting_policies\":[{\"name\":\"app\",\"namespace_id\":\"root\","
+         "\"type\":\"acl\"},{\"name\":\"b\\\"c\",\"namespace_id\":\"root\",\"type\":\"acl\"}]}"},
+        {{.allowed = true}, "{\"allowed\":true}"},
+        {{.why = "no pattern matches"}, "{\"allowed\":false,\"reason\":\"no pattern matches\"}"},
+        {{.names = {"a", "b"}, .n_names = 2, .pattern = "secret/\n*", .why = "denied"},
+         "{\"allowed\":false,\"pattern\":\"secret/\\n*\",\"policies\":[\"a\",\"b\"],"
+         "\"reason\":\"denied\"}"},
+    };
+    for (size_t i = 0; i < sizeof ruled / sizeof ruled[0]; i++)
+        for (unsigned bare = 0; bare < 2; bare++)
+            for (uint64_t changed = 0; changed < 3; changed++) {
+                const struct audit_auth auth = {.token = kt_str(bare ? NULL : "t"),
+                                                .changed = changed};
+                const struct audit_event event = {.type = "response",
+                                                  .request_id = "x",
+                                                  .path = "p",
+                                                  .auth = &auth,
+                                                  .ruling = &ruled[i].ruling};
+                kt_autobuf struct kt_buf line = {0}, want;
+                kt_buf_init(&want, 4096);
+                kt_buf_printf(&want, "%s\"policy_results\":%s},\"request\":{\"id\":\"x\"",
+                              bare ? "\"auth\":{" : "\",", ruled[i].want);
+                const char *text = line_of(&event, &line);
+                if (strstr(text, kt_buf_text(&want)) == NULL)
+                    fail_msg("row %zu: no %s in %s", i, kt_buf_text(&want), text);
+            }
+}
+
 /* What a thread keeps of a token is what would be written anew: hash and changed name it, whether its
  * place was another token's before, and whatever else the event says. */
 static void kept_owners(void **state)
@@ -550,7 +590,7 @@ static void sealed_outcomes(void **state)
 static void terse_pieces(void **state)
 {
     (void)state;
-    unsigned char codes[0x1d - 2 + 1];
+    unsigned char codes[0x1f - 2 + 1];
     for (size_t i = 0; i < sizeof codes; i++)
         codes[i] = (unsigned char)(i + 2);
     codes[sizeof codes - 1] = 0;
@@ -563,8 +603,9 @@ static void terse_pieces(void **state)
         "\"client_token\":\"accessor\":\"display_name\":\"policies\":\"metadata\":\"entity_id\":"
         "\"token_expire_time\":\"id\":\"operation\":\"mount_point\":\"mount_type\":"
         "\"client_token_accessor\":\"namespace\":{\"id\":\"root\"}\"path\":\"data\":"
-        "\"remote_address\":\"remote_port\":\"error\":\"status\":\"salt\":,\"seq\":");
-    for (unsigned code = 0x1d; code < 0x20; code++) {
+        "\"remote_address\":\"remote_port\":\"error\":\"status\":\"salt\":,\"seq\":"
+        "\"policy_results\":{\"allowed\":\"granting_policies\":[{\"name\":");
+    for (unsigned code = 0x1f; code < 0x20; code++) {
         unsigned char unknown[] = {'{', (unsigned char)code, '}'};
         assert_false(audit_terse_expand(kt_bytes(unknown, sizeof unknown), &line));
     }
@@ -619,7 +660,7 @@ static void large_lines(void **state)
 
 int main(void)
 {
-    enum { FIXED = 18 };
+    enum { FIXED = 19 };
     struct CMUnitTest tests[FIXED + N(rows)] = {
         cmocka_unit_test(hmac_vector),    cmocka_unit_test(nothing_leaks),
         cmocka_unit_test(whole_event),    cmocka_unit_test(salted),
@@ -630,6 +671,7 @@ int main(void)
         cmocka_unit_test(terse_pieces),   cmocka_unit_test(terse_hmacs),
         cmocka_unit_test(large_lines),    cmocka_unit_test(kept_owners),
         cmocka_unit_test(kept_answers),   cmocka_unit_test(kept_for_the_next),
+        cmocka_unit_test(rulings),
     };
     size_t n = FIXED;
     for (size_t i = 0; i < N(rows); i++)

@@ -361,6 +361,59 @@ static void preflight(void **state)
     }
 }
 
+/* Whose block it was: "a", "b" and "c" are the policies, in that order. */
+static void deciders(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *policies[3];
+        enum operation op;
+        const char *path, *names;
+    } rows[] = {
+        {{CAPS("x", READ), CAPS("x", READ), CAPS("y", READ)}, OP_READ, "x", "a b"},
+        {{CAPS("x", READ), CAPS("x", LIST), CAPS("*", READ)}, OP_READ, "x", "a"},
+        {{CAPS("x", READ), CAPS("x", LIST), CAPS("*", READ)}, OP_READ, "y", "c"},
+        {{CAPS("x", READ), CAPS("x", DENY), CAPS("x", READ)}, OP_READ, "x", "b"},
+        {{CAPS("x", READ), CAPS("x", LIST), CAPS("*", "\"update\"")}, OP_UPDATE, "x", "a b"},
+        {{CAPS("x", READ) CAPS("x", READ), CAPS("y", READ)}, OP_READ, "x", "a"},
+        {{CAPS("x", READ), CAPS("y", READ)}, OP_READ, "z", ""},
+        {{CAPS("x", DENY) CAPS("+", READ), CAPS("+", READ)}, OP_READ, "z", "a b"},
+        {{CAPS("x/", LIST), CAPS("x", DENY)}, OP_LIST, "x/", "b"},
+        {{"path \"x\" { capabilities = [\"read\"] min_wrapping_ttl = \"2m\" }",
+          "path \"x\" { capabilities = [\"read\"] max_wrapping_ttl = \"1m\" }"},
+         OP_READ, "x", "a b"},
+    };
+    static const char *const names[] = {"a", "b", "c"};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct policy *policies[3] = {0};
+        size_t n = 0;
+        for (; n < 3 && rows[i].policies[n] != NULL; n++)
+            assert_int_equal(policy_parse(names[n], kt_str(rows[i].policies[n]), &policies[n], NULL),
+                             KT_OK);
+        struct acl *acl = acl_build(policies, n, false);
+        struct acl_decision decision = ask(acl, rows[i].op, rows[i].path, NULL);
+        const char *out[8];
+        char got[64] = "";
+        size_t count = acl_deciders(&decision, rows[i].op, out, 8);
+        for (size_t j = 0; j < count; j++)
+            (void)snprintf(got + strlen(got), sizeof got - strlen(got), "%s%s", j == 0 ? "" : " ",
+                           out[j]);
+        if (strcmp(got, rows[i].names) != 0)
+            fail_msg("row %zu: expected '%s', got '%s'", i, rows[i].names, got);
+        if (count > 1)
+            assert_int_equal(acl_deciders(&decision, rows[i].op, out, 1), 1);
+        acl_unref(acl);
+        for (size_t j = 0; j < n; j++)
+            policy_unref(policies[j]);
+    }
+    struct acl *root = acl_build(NULL, 0, true);
+    struct acl_decision decision = ask(root, OP_READ, "x", NULL);
+    const char *out[8];
+    assert_int_equal(acl_deciders(&decision, OP_READ, out, 8), 1);
+    assert_string_equal(out[0], "root");
+    acl_unref(root);
+}
+
 /* Time must not grow with the rules that do not match. */
 static void thousands_of_rules(void **state)
 {
@@ -384,7 +437,7 @@ static void thousands_of_rules(void **state)
 
 #define N_TEXTS     (sizeof texts / sizeof texts[0])
 #define N_DECISIONS (sizeof decisions / sizeof decisions[0])
-#define N_OTHERS    5u
+#define N_OTHERS    6u
 
 int main(int argc, char **argv)
 {
@@ -393,6 +446,7 @@ int main(int argc, char **argv)
         {.name = "wrapping", .test_func = wrapping},
         {.name = "capabilities", .test_func = capabilities},
         {.name = "preflight", .test_func = preflight},
+        {.name = "deciders", .test_func = deciders},
         {.name = "thousands of rules", .test_func = thousands_of_rules},
     };
     for (size_t i = 0; i < N_TEXTS; i++)

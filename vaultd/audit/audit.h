@@ -75,6 +75,14 @@ struct audit_wrap {
     const char *creation_path;    /* canonical, without /v1/ */
     const char *wrapped_accessor; /* of the token inside; NULL: there is none */
 };
+/* How the policies decided, and which of them. */
+#define AUDIT_DECIDERS_MAX 8u
+struct audit_ruling {
+    bool allowed;
+    const char *names[AUDIT_DECIDERS_MAX]; /* those that grant it; of a refusal, those that refuse it */
+    size_t n_names;
+    const char *pattern, *why; /* of a refusal: the pattern that decided (NULL: none), and the reason */
+};
 struct audit_event {
     const char *type;           /* "request": an attempt; "response": with its result */
     const char *request_id;
@@ -85,6 +93,7 @@ struct audit_event {
     const char *remote_address;             /* may be NULL */
     unsigned remote_port;
     const struct audit_auth *auth;          /* NULL: unauthenticated */
+    const struct audit_ruling *ruling;      /* NULL: no policy was asked; only beside auth */
     struct kt_bytes request_data;   /* JSON object or empty; each string is recorded as HMAC */
     size_t data_max;                /* longer request_data is one HMAC of its text; 0: what fits */
     struct kt_bytes response_data;  /* the same */

@@ -234,15 +234,53 @@ static const struct audit_who *known(struct audit_hasher *hasher, const struct a
     return who;
 }
 
-static void add_auth(struct pen *pen, const struct audit_auth *auth, const struct audit_who *who)
+static void add_plain(struct pen *pen, const char *text)
 {
-    if (auth == NULL)
+    audit_line_add(pen->line, kt_str(text));
+}
+
+/* Vault's member of "auth". A refusal has ours in it: what the asker is not told. */
+static void add_ruling(struct pen *pen, const struct audit_ruling *ruling)
+{
+    add_name(pen, PIECE_RESULTS);
+    add_plain(pen, ruling->allowed ? "true" : "false");
+    for (size_t i = 0; ruling->allowed && i < ruling->n_names; i++) {
+        if (i == 0)
+            add_name(pen, PIECE_GRANTING);
+        else
+            add_plain(pen, ",{\"name\":");
+        audit_line_quote(pen->line, kt_str(ruling->names[i]));
+        add_plain(pen, ",\"namespace_id\":\"root\",\"type\":\"acl\"}");
+    }
+    if (ruling->allowed && ruling->n_names > 0)
+        audit_line_char(pen->line, ']');
+    if (!ruling->allowed && ruling->pattern != NULL) {
+        add_plain(pen, ",\"pattern\":");
+        audit_line_quote(pen->line, kt_str(ruling->pattern));
+    }
+    for (size_t i = 0; !ruling->allowed && i < ruling->n_names; i++) {
+        add_plain(pen, i == 0 ? ",\"policies\":[" : ",");
+        audit_line_quote(pen->line, kt_str(ruling->names[i]));
+    }
+    if (!ruling->allowed) {
+        add_plain(pen, ruling->n_names > 0 ? "],\"reason\":" : ",\"reason\":");
+        audit_line_quote(pen->line, kt_str(ruling->why));
+    }
+    close_object(pen);
+}
+
+static void add_auth(struct pen *pen, const struct audit_event *event, const struct audit_who *who)
+{
+    if (event->auth == NULL)
         return;
     open_object(pen, PIECE_AUTH);
     if (who != NULL)
         audit_line_copy(pen->line, &who->line, who->begin, who->end_auth);
     else
-        write_auth(pen, auth);
+        write_auth(pen, event->auth);
+    pen->first = pen->first && (who == NULL || who->begin.text == who->end_auth.text);
+    if (event->ruling != NULL)
+        add_ruling(pen, event->ruling);
     close_object(pen);
 }
 
@@ -383,7 +421,7 @@ static void write_event(struct audit_hasher *hasher, const struct audit_event *e
     add_piece(&pen, PIECE_TIME);
     add_time(&pen, event->time_ms);
     add_piece(&pen, attempt ? PIECE_REQUEST_TYPE : PIECE_RESPONSE_TYPE);
-    add_auth(&pen, event->auth, who);
+    add_auth(&pen, event, who);
     write_request(&pen, event, who, where, whole);
     write_response(&pen, event, where, whole);
     add_text(&pen, PIECE_ERROR, event->error);

@@ -7,7 +7,7 @@
  * Format:  0x00: nothing (fills up a line that would be too short); 0x01: the 32 bytes that follow,
  *          as "hmac-sha256:" and 64 hex digits, in quotes; then the pieces below. Any other byte is
  *          itself, so a line is a terse line too. The codes are part of the format of records: none
- *          is ever given to another piece, and 0x1d to 0x1f are free.
+ *          is ever given to another piece, and 0x1f is free.
  * Threads: any thread. */
 #pragma once
 
@@ -42,7 +42,9 @@
     X(PIECE_ERROR, 0x19, "\"error\":")                                                             \
     X(PIECE_STATUS, 0x1a, "\"status\":")                                                           \
     X(PIECE_SALT, 0x1b, "\"salt\":")                                                               \
-    X(PIECE_SEQ, 0x1c, ",\"seq\":")
+    X(PIECE_SEQ, 0x1c, ",\"seq\":")                                                                \
+    X(PIECE_RESULTS, 0x1d, "\"policy_results\":{\"allowed\":")                                     \
+    X(PIECE_GRANTING, 0x1e, "\"granting_policies\":[{\"name\":")
 #define X(name, code, text) name = (code),
 enum audit_piece { PIECE_NOTHING = 0x00, PIECE_HMAC = 0x01, AUDIT_PIECES(X) };
 #undef X

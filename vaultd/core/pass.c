@@ -200,6 +200,7 @@ static enum kt_kind authorise(struct request *req, struct kt_err *err)
         return KT_OK;
     acl_unref(own->acl);
     own->acl = NULL;
+    own->ruled = false;
     enum kt_kind kind = policies_acl(req->core, req->snapshot, req->token, &own->acl, err);
     if (kind != KT_OK)
         return kind;
@@ -209,12 +210,17 @@ static enum kt_kind authorise(struct request *req, struct kt_err *err)
                                     .data = req->data,
                                     .has_data = req->has_data,
                                     .wrap_ttl_s = req->wrap_ttl_s};
-    struct acl_decision decision;
-    acl_check(own->acl, &ask, &decision);
+    struct acl_decision *ruling = &own->ruling;
+    acl_check(own->acl, &ask, ruling);
+    own->ruled = true;
     bool needs_sudo = route != NULL && (route->flags & ROUTE_SUDO) != 0;
-    if (!decision.allowed || (needs_sudo && !decision.sudo))
+    if (ruling->allowed && needs_sudo && !ruling->sudo) {
+        ruling->allowed = false;
+        ruling->why = "the deciding pattern does not grant sudo, which this path needs";
+    }
+    if (!ruling->allowed)
         return kt_fail(err, KT_DENIED, "%s", denied_text);
-    req->sudo = decision.sudo;
+    req->sudo = ruling->sudo;
     return KT_OK;
 }
 

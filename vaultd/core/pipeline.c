@@ -67,6 +67,7 @@ static void reset_pass(struct request *req)
     req->reply = (struct reply){.data = data, .auth = auth};
     own->wait_on = NULL;
     own->wants_aside = false;
+    own->ruled = false;
     kt_err_clear(&own->err);
     req->after_commit = NULL;
     req->defer = NULL;

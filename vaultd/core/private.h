@@ -9,6 +9,7 @@
 #include "vaultd/core/meter.h"
 #include "vaultd/core/pipeline.h"
 #include "vaultd/core/refusals.h"
+#include "vaultd/policy/policy.h"
 
 struct mount_table;
 struct wait_entry;
@@ -43,6 +44,8 @@ struct request_private {
     bool wants_aside;        /* the handler does not go on here: request_aside() */
     bool aside;              /* it runs on the thread for long reads, its carrier suspended */
     struct acl *acl;
+    bool ruled;              /* the policies were asked in this pass, and decided: */
+    struct acl_decision ruling; /* its texts are acl's */
     struct mount_table *mounts;  /* the thread's, from mounts_route() to mounts_release() */
     const char *mount_type;  /* static; outlives the table */
     struct wait_list *wait_on;

@@ -79,13 +79,32 @@ static const struct audit_auth *describe_auth(const struct request *req, struct 
     return auth;
 }
 
+static const struct audit_ruling *describe_ruling(const struct request *req,
+                                                  struct audit_ruling *ruling)
+{
+    const struct request_private *own = req->own;
+    if (!own->ruled)
+        return NULL;
+    *ruling = (struct audit_ruling){.allowed = own->ruling.allowed,
+                                    .pattern = own->ruling.pattern,
+                                    .why = own->ruling.why};
+    ruling->n_names = acl_deciders(&own->ruling, req->op, ruling->names, AUDIT_DECIDERS_MAX);
+    return ruling;
+}
+
 /* Now is when the pass began; a commit, or the desk's work, takes its time. */
 static bool in_pass(const struct request *req)
 {
     return req->own->stage == STAGE_PASS && req->now_ms != 0;
 }
 
-static void describe(const struct request *req, struct audit_auth *auth, struct audit_event *event)
+/* What the event borrows. */
+struct described {
+    struct audit_auth auth;
+    struct audit_ruling ruling;
+};
+
+static void describe(const struct request *req, struct described *at, struct audit_event *event)
 {
     *event = (struct audit_event){
         .type = "response",
@@ -97,7 +116,8 @@ static void describe(const struct request *req, struct audit_auth *auth, struct 
         .mount_type = req->mount == NULL ? NULL : req->mount->type,
         .remote_address = req->remote_address[0] == '\0' ? NULL : req->remote_address,
         .remote_port = req->remote_port,
-        .auth = describe_auth(req, auth),
+        .auth = describe_auth(req, &at->auth),
+        .ruling = describe_ruling(req, &at->ruling),
         .wrap_ttl_s = req->wrap_ttl_s > 0 ? req->wrap_ttl_s : 0,
     };
     if (req->has_data)
@@ -120,9 +140,9 @@ enum kt_kind record_attempt(struct request *req, struct kt_err *err)
 {
     if (!recorded(req))
         return KT_OK;
-    struct audit_auth auth;
+    struct described described;
     struct audit_event event;
-    describe(req, &auth, &event);
+    describe(req, &described, &event);
     event.type = "request";
     return audit_append(req->core->audit, &event, err);
 }
@@ -133,9 +153,9 @@ enum kt_kind record_result(struct request *req, enum kt_kind kind, const struct 
     /* The vault's own look that found nothing to do is no event. */
     if (!recorded(req) || (req->origin == ORIGIN_INTERNAL && kind == KT_OK))
         return KT_OK;
-    struct audit_auth auth;
+    struct described described;
     struct audit_event event;
-    describe(req, &auth, &event);
+    describe(req, &described, &event);
     event.data_max = req->own->authenticated || req->origin == ORIGIN_INTERNAL ? 0 : ANONYMOUS_DATA;
     if (rationed(req, &event, kind))
         return KT_OK;
@@ -152,9 +172,9 @@ enum kt_kind record_result(struct request *req, enum kt_kind kind, const struct 
 
 enum kt_kind record_outcome(struct request *req, struct kt_err *err)
 {
-    struct audit_auth auth;
+    struct described described;
     struct audit_event event;
-    describe(req, &auth, &event);
+    describe(req, &described, &event);
     event.request_data = kt_bytes(NULL, 0);
     event.status = expected_status(req, req->own->outcome_kind);
     if (req->own->outcome_kind != KT_OK)

@@ -159,6 +159,19 @@ static struct rule *own_rule(struct kt_arena *arena, const struct rule *from)
     return rule;
 }
 
+static bool add_source(struct kt_arena *arena, struct rule *into, const struct rule *from)
+{
+    struct rule_source *source = kt_arena_take(arena, sizeof *source);
+    if (source == NULL)
+        return false;
+    *source = (struct rule_source){.rule = from};
+    struct rule_source **end = &into->sources;
+    while (*end != NULL)
+        end = &(*end)->next;
+    *end = source;
+    return true;
+}
+
 static bool add_rule(struct acl *acl, const struct rule *from)
 {
     struct rule **slot = NULL;
@@ -174,11 +187,11 @@ static bool add_rule(struct acl *acl, const struct rule *from)
                        from->len);
     }
     if (*slot != NULL)
-        return merge_rule(&acl->arena, *slot, from);
+        return merge_rule(&acl->arena, *slot, from) && add_source(&acl->arena, *slot, from);
     *slot = own_rule(&acl->arena, from);
     if (*slot != NULL && from->kind == PATTERN_PREFIX)
         acl->prefix_length[from->len] = true;
-    return *slot != NULL;
+    return *slot != NULL && add_source(&acl->arena, *slot, from);
 }
 
 static bool size_tables(struct acl *acl, struct policy *const *policies, size_t n)
@@ -435,7 +448,35 @@ void acl_check(const struct acl *acl, const struct acl_request *request, struct 
         ret->sudo = (rule->capabilities & CAP_SUDO) != 0;
         ret->pattern = rule->pattern;
         ret->policy = rule->policy;
+        ret->sources = rule->sources;
     }
+}
+
+static size_t add_name(const char *name, const char **out, size_t n, size_t max)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(out[i], name) == 0)
+            return n;
+    if (n < max)
+        out[n++] = name;
+    return n;
+}
+
+size_t acl_deciders(const struct acl_decision *decision, enum operation op, const char **out,
+                    size_t max)
+{
+    unsigned wanted = decision->allowed ? needed(op) : (unsigned)CAP_DENY;
+    const struct rule_source *first = decision->sources;
+    size_t n = 0;
+    for (const struct rule_source *at = first; at != NULL; at = at->next)
+        if ((at->rule->capabilities & wanted) != 0)
+            n = add_name(at->rule->policy, out, n, max);
+    bool all = n == 0;
+    for (const struct rule_source *at = first; all && at != NULL; at = at->next)
+        n = add_name(at->rule->policy, out, n, max);
+    if (n == 0 && decision->policy != NULL)
+        n = add_name(decision->policy, out, n, max);
+    return n;
 }
 
 unsigned acl_capabilities(const struct acl *acl, const char *path, size_t path_len)

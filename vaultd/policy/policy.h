@@ -52,16 +52,22 @@ struct acl_request {
     bool has_data;
     int64_t wrap_ttl_s; /* -1: no wrapping asked for */
 };
+struct rule_source;
 struct acl_decision {
     bool allowed;
     unsigned capabilities;   /* of the deciding pattern; 0: nothing matched */
     bool sudo;
     const char *pattern;     /* deciding one, borrowed from the acl; NULL: none */
     const char *policy;      /* name of a policy that has it */
+    const struct rule_source *sources; /* whose blocks it was merged from; NULL: none, or root */
     const char *why;         /* static text when not allowed: "no pattern matches", "denied", ... */
 };
 void acl_check(const struct acl *acl, const struct acl_request *request,
                struct acl_decision *ret);
+/* Names of the policies that decided so: whose block grants what was asked for, or else denies, or else
+ * has the pattern. Borrowed from the acl, each once. Returns how many, at most max. */
+size_t acl_deciders(const struct acl_decision *decision, enum operation op, const char **out,
+                    size_t max);
 /* What sys/capabilities says of a path: CAP_ bits; CAP_DENY alone for none; root: ~0u. */
 unsigned acl_capabilities(const struct acl *acl, const char *path, size_t path_len);
 /* Whether something below this prefix is granted (the mount preflight): to the prefix itself, which

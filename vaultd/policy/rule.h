@@ -39,6 +39,12 @@ struct rule {
     size_t n_required;
     int64_t min_wrap_s, max_wrap_s; /* 0: none */
     const char *policy;  /* the name of a policy it came from */
+    struct rule_source *sources; /* in an acl: the blocks that were merged into it; NULL in a policy */
+};
+/* One of them, in the order of the policies. */
+struct rule_source {
+    const struct rule *rule;
+    struct rule_source *next;
 };
 
 /* template.c. The form of a pattern with directives (without its final '*'), NULL for one without;
