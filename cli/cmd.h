@@ -53,6 +53,8 @@ int cmd_policy_read(struct cli *cli);
 int cmd_policy_write(struct cli *cli);
 int cmd_policy_delete(struct cli *cli);
 int cmd_policy_fmt(struct cli *cli);
+int cmd_policy_explain(struct cli *cli);
+int cmd_policy_lint(struct cli *cli);
 
 int cmd_schedule_set(struct cli *cli);
 int cmd_schedule_show(struct cli *cli);

@@ -79,6 +79,7 @@ static const struct command_flag enable_flags[] = {
     {FLAG_PATH, NULL}, {FLAG_VERSION, "version of the KV engine, 2"}, {FLAG_DESCRIPTION, NULL}, END};
 static const struct command_flag force_flags[] = {{FLAG_FORCE, NULL}, END};
 static const struct command_flag fmt_flags[] = {{FLAG_WRITE, NULL}, END};
+static const struct command_flag explain_flags[] = {{FLAG_CAN, NULL}, {FLAG_FILE, NULL}, END};
 static const struct command_flag preview_flags[] = {{FLAG_COUNT, "so many times, 10"}, END};
 static const struct command_flag rotate_flags[] = {
     {FLAG_BACK, NULL}, {FLAG_DETACH, NULL}, {FLAG_JOIN, NULL}, {FLAG_REASON, NULL}, END};
@@ -298,6 +299,20 @@ const struct command command_table[] = {
      NULL, "secretctl policy delete deploy", cmd_policy_delete},
     {"policy fmt", NULL, GROUP_ACCESS, COMMAND_LOCAL, "Check a policy file and lay it out.", "FILE|-", 1, 1,
      fmt_flags, NULL, "secretctl policy fmt -w deploy.hcl", cmd_policy_fmt},
+    {"policy explain", "can-i", GROUP_ACCESS, COMMAND_ASKS,
+     "Say whether policies allow something, which rule decides and why.",
+     "[POLICY ...] [CAPABILITY] PATH", 1, MANY, explain_flags,
+     "The policies are taken together, as a token has them. Without one it is what the token in use may do,\n"
+     "without the rule. Paths are the API's, as policies write them: secret/data/x. Exit code 0 for yes, 2\n"
+     "for no, 1 for an error.",
+     "secretctl policy explain deploy default -can read secret/data/db/orders\n"
+     "secretctl policy explain -file=deploy.hcl update secret/data/db/orders\n"
+     "secretctl can-i read secret/data/db/orders", cmd_policy_explain},
+    {"policy lint", NULL, GROUP_ACCESS, COMMAND_ASKS,
+     "Say what in a policy file has no effect, and what was perhaps meant.", "FILE|-", 1, 1, NULL,
+     "It is held against the mounts that are there and what can be asked of them. Exit code 0 when there is\n"
+     "nothing to say, 2 when there is, 1 for an error.",
+     "secretctl policy lint deploy.hcl", cmd_policy_lint},
     {"secrets list", NULL, GROUP_ACCESS, 0, "List the mounts.", "", 0, 0, detailed_flags, NULL,
      "secretctl secrets list", cmd_secrets_list},
     {"secrets enable", NULL, GROUP_ACCESS, 0, "Mount a KV engine.", "TYPE", 1, 1, enable_flags, NULL,

@@ -89,6 +89,9 @@ enum flag_kind {
     X(FLAG_REASON, "reason", NULL, FLAG_TEXT, "TEXT", "why, for the audit log and the report")     \
     X(FLAG_SECRET, "secret", NULL, FLAG_TEXT, "SECRET", "only of this secret")                     \
     X(FLAG_LIMIT, "limit", NULL, FLAG_NUMBER, "N", "at most so many")                              \
+    X(FLAG_CAN, "can", NULL, FLAG_TEXT, "CAPABILITY",                                              \
+      "create, read, update, patch, delete or list; or the word before the path")                  \
+    X(FLAG_FILE, "file", NULL, FLAG_TEXT, "FILE", "this policy's text besides, stored or not")     \
     X(FLAG_FORCE, "force", NULL, FLAG_SWITCH, NULL, "do not ask")
 
 #define X(id, name, other, kind, value, help) id,

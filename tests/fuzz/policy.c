@@ -1,9 +1,11 @@
 /* A policy's text, then NUL, a path, NUL, a request's data: whatever parses can be asked
- * everything, and its answers fit together. */
+ * everything, and its answers fit together; what a pattern is said to reach, it matches. */
 #include "vaultd/policy/policy.h"
 
 #include "lib/assert.h"
 #include "tests/fuzz/fuzz.h"
+#include "vaultd/policy/reach.h"
+#include "vaultd/policy/rule.h"
 
 static struct kt_bytes part(struct kt_bytes *rest)
 {
@@ -44,6 +46,58 @@ static void ask(const struct acl *acl, enum operation op, unsigned capability, c
     }
 }
 
+static bool among(const struct acl *acl, enum operation op, const char *path, const char *pattern)
+{
+    const struct rule *matching[64];
+    size_t n = acl_matching(acl, op, path, strlen(path), matching, 64);
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(matching[i]->pattern, pattern) == 0)
+            return true;
+    return n == 64;
+}
+
+/* Whether one row answers this path, which pattern matches. */
+static bool both(const struct acl *acl, enum operation op, const struct route *route,
+                 const char *path, const char *pattern)
+{
+    const struct engine engine = {.routes = route, .n_routes = 1};
+    struct request req = {.op = op};
+    kt_arena_init(&req.arena, 65536);
+    bool answers = route_match(&engine, path + 2, &req);
+    kt_arena_free(&req.arena);
+    return answers && among(acl, op, path, pattern);
+}
+
+static void reach(const struct acl *acl, const struct policy *policy, const char *asked)
+{
+    static const struct route routes[] = {{.pattern = "data/{path...}"},
+                                          {.pattern = "metadata/{path...?}"},
+                                          {.pattern = "config"},
+                                          {.pattern = "mounts/{path...}/tune"},
+                                          {.pattern = "a/{name}/b/{rest...}"}};
+    const size_t n_routes = sizeof routes / sizeof routes[0];
+    size_t n = 0;
+    bool plain = strncmp(asked, "m/", 2) == 0 && strstr(asked, "//") == NULL &&
+                 asked[strlen(asked) - 1] != '/' && strlen(asked) < 256;
+    const struct rule *rules = policy_rules(policy, &n);
+    for (size_t i = 0; i < n && i < 64; i++)
+        for (size_t j = 0; j < 2 * n_routes; j++) {
+            char path[REACH_PATH + 1];
+            bool list = j >= n_routes;
+            const struct route *route = &routes[j % n_routes];
+            if (rules[i].template_form != NULL)
+                continue;
+            if (!reach_route(&rules[i], "m/", route, list, path)) {
+                KT_ASSERT(list || !plain || !both(acl, OP_READ, route, asked, rules[i].pattern));
+                continue;
+            }
+            KT_ASSERT(strlen(path) > 2 && memcmp(path, "m/", 2) == 0);
+            if (list && path[strlen(path) - 1] != '/')
+                memcpy(path + strlen(path), "/", 2); /* there is room for it */
+            KT_ASSERT(both(acl, list ? OP_LIST : OP_READ, route, path, rules[i].pattern));
+        }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const struct {
@@ -70,6 +124,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     KT_ASSERT(asked != NULL);
     for (size_t i = 0; i < sizeof ops / sizeof ops[0]; i++)
         ask(acl, ops[i].op, ops[i].capability, asked, rest);
+    reach(acl, policy, asked);
     /* A policy that a token has twice is the policy. */
     unsigned once = acl_capabilities(acl, asked, strlen(asked));
     KT_ASSERT(once == acl_capabilities(same, asked, strlen(asked)));

@@ -384,6 +384,8 @@ static const struct row rows[] = {
     {"policy read", NULL, {PUT_POLICY}, ASK("GET", "sys/policies/acl/p", NULL, 200), {0}, NULL, NULL, false},
     {"policy list", NULL, {PUT_POLICY}, ASK("LIST", "sys/policies/acl", NULL, 200), {0}, NULL, NULL, false},
     {"policy delete", NULL, {PUT_POLICY}, ASK("DELETE", "sys/policies/acl/p", NULL, 204), ASK("GET", "sys/policies/acl/p", NULL, 404), NULL, NULL, false},
+    {"policy explain", NULL, {PUT_POLICY}, ASK("POST", "sys/policies/explain", "{\"policies\":\"p,default\",\"capability\":\"read\",\"path\":\"secret/data/a\"}", 200), {0}, NULL, NULL, false},
+    {"policy lint", NULL, {{0}}, ASK("POST", "sys/policies/lint", "{\"policy\":\"path \\\"secret/a\\\" { capabilities = [\\\"read\\\"] }\"}", 200), {0}, NULL, NULL, false},
     {"capabilities-self", NULL, {MAKE_TOKEN}, AS("POST", "sys/capabilities-self", "{\"paths\":[\"secret/data/a\",\"auth/token/lookup-self\"]}", 200), {0}, NULL, NULL, false},
     {"mounts", NULL, {{0}}, ASK("GET", "sys/mounts", NULL, 200), {0}, NULL, NULL, false},
     {"mount", NULL, {ASK("DELETE", "sys/mounts/m", NULL, 0)}, ASK("POST", "sys/mounts/m", "{\"type\":\"kv\",\"options\":{\"version\":\"2\"}}", 204), ASK("GET", "sys/mounts", NULL, 200), "\"m/\"", NULL, false},

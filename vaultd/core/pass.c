@@ -216,7 +216,7 @@ static enum kt_kind authorise(struct request *req, struct kt_err *err)
     bool needs_sudo = route != NULL && (route->flags & ROUTE_SUDO) != 0;
     if (ruling->allowed && needs_sudo && !ruling->sudo) {
         ruling->allowed = false;
-        ruling->why = "the deciding pattern does not grant sudo, which this path needs";
+        ruling->why = acl_why_sudo;
     }
     if (!ruling->allowed)
         return kt_fail(err, KT_DENIED, "%s", denied_text);

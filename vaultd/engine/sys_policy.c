@@ -1,5 +1,6 @@
 #include "lib/num.h"
 #include "vaultd/engine/sys.h"
+#include "vaultd/policy/lint.h"
 #include "vaultd/policy/policies.h"
 
 #define TEXT_MAX ((size_t)1024 * 1024)
@@ -91,14 +92,31 @@ static enum kt_kind mutable_name(struct request *req, const char *verb, const ch
     return KT_OK;
 }
 
-/* Raw HCL or JSON, or the standard base64 of it when the whole text decodes. */
-static struct kt_bytes decoded(struct request *req, const char *text)
+/* The standard base64 when the whole text decodes. */
+struct kt_bytes sys_policy_text(struct request *req, const char *text)
 {
     size_t len = strlen(text), out_len = 0;
     unsigned char *out = kt_arena_take(&req->arena, len + 1);
     if (out != NULL && kt_base64_decode(kt_bytes(text, len), out, len + 1, &out_len))
         return kt_bytes(out, out_len);
     return kt_bytes(text, len);
+}
+
+#define LINT_SAID 4u /* findings that the answer has room for beside its other warnings */
+
+/* What cannot have been meant is said with the answer; what perhaps was, to those who ask for it. */
+static enum kt_kind warn_wrong(struct request *req, struct policy *policy, struct kt_err *err)
+{
+    struct lint lint = {0};
+    enum kt_kind kind = policy_lint(req, policy, &lint, err);
+    size_t wrong = 0;
+    for (size_t i = 0; kind == KT_OK && i < lint.n; i++)
+        if (lint.at[i].weight == LINT_WRONG && ++wrong <= LINT_SAID)
+            request_warn(req, "%s", lint_line(&req->arena, &lint.at[i]));
+    if (wrong > LINT_SAID)
+        request_warn(req, "%zu more paths are of no effect: sys/policies/lint names them",
+                     wrong - LINT_SAID);
+    return kind;
 }
 
 enum kt_kind sys_policy_write(struct request *req, struct kt_err *err)
@@ -115,7 +133,7 @@ enum kt_kind sys_policy_write(struct request *req, struct kt_err *err)
         return kind;
     if (text[0] == '\0')
         return kt_fail(err, KT_INVALID, "'policy' parameter not supplied or empty");
-    struct kt_bytes body = decoded(req, text);
+    struct kt_bytes body = sys_policy_text(req, text);
     struct policy *policy = NULL;
     kind = policy_parse(name, body, &policy, err);
     if (kind != KT_OK) {
@@ -123,7 +141,10 @@ enum kt_kind sys_policy_write(struct request *req, struct kt_err *err)
         return kind;
     }
     bool has_template = policy_has_template(policy);
+    kind = warn_wrong(req, policy, err);
     policy_unref(policy);
+    if (kind != KT_OK)
+        return kind;
     struct batch *batch = request_batch(req);
     if (batch == NULL)
         return kt_fail(err, KT_NO_MEMORY, "writing a policy");

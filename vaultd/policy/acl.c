@@ -382,6 +382,8 @@ static unsigned needed(enum operation op)
     return 0;
 }
 
+const char acl_why_sudo[] = "the deciding pattern does not grant sudo, which this path needs";
+
 static const char *why_not(const struct rule *rule, const struct acl_request *request)
 {
     if (rule == NULL)
@@ -519,6 +521,54 @@ size_t acl_rules(const struct acl *acl, const struct rule **ret, size_t n)
         found++;
     }
     return found;
+}
+
+/* ---- for explaining ---- */
+
+static bool matches(const struct rule *rule, const char *path, size_t len)
+{
+    if (rule->kind == PATTERN_SEGMENTS)
+        return segments_match(rule, path, len);
+    bool fits = rule->kind == PATTERN_PREFIX ? rule->len <= len : rule->len == len;
+    return fits && memcmp(rule->pattern, path, rule->len) == 0;
+}
+
+static bool before(const struct rule *a, const struct rule *b)
+{
+    bool exact_a = a->kind == PATTERN_EXACT, exact_b = b->kind == PATTERN_EXACT;
+    return exact_a != exact_b ? exact_a : better(a, b);
+}
+
+static size_t insert(const struct rule *rule, const struct rule **out, size_t n, size_t max)
+{
+    size_t at = 0;
+    while (at < n && !before(rule, out[at]))
+        at++;
+    if (at == max)
+        return n;
+    size_t kept = n < max ? n : max - 1;
+    memmove(&out[at + 1], &out[at], (kept - at) * sizeof(struct rule *));
+    out[at] = rule;
+    return kept + 1;
+}
+
+size_t acl_matching(const struct acl *acl, enum operation op, const char *path, size_t len,
+                    const struct rule **out, size_t max)
+{
+    size_t n = 0;
+    bool folder = op == OP_LIST && len > 0 && path[len - 1] == '/';
+    for (size_t i = 0; i < acl->n_slots + acl->n_plus; i++) {
+        const struct rule *rule = i < acl->n_slots ? acl->slots[i] : acl->plus[i - acl->n_slots];
+        if (rule != NULL && (matches(rule, path, len) || (folder && matches(rule, path, len - 1))))
+            n = insert(rule, out, n, max);
+    }
+    return n;
+}
+
+bool rule_restricts(const struct rule *rule)
+{
+    return rule->allowed.n + rule->denied.n + rule->n_required > 0 || rule->min_wrap_s > 0 ||
+           rule->max_wrap_s > 0;
 }
 
 /* ---- the mount preflight ---- */

@@ -291,9 +291,8 @@ static enum kt_kind compile(struct core *core, struct snapshot *snapshot, const 
     return KT_OK;
 }
 
-/* KT_NOT_FOUND: no such policy, which grants nothing. */
-static enum kt_kind find_policy(struct core *core, struct snapshot *snapshot, const char *name,
-                                struct policy **ret, struct kt_err *err)
+enum kt_kind policies_find(struct core *core, struct snapshot *snapshot, const char *name,
+                           struct policy **ret, struct kt_err *err)
 {
     const char *fixed = policy_unalterable(name);
     if (fixed != NULL)
@@ -336,7 +335,7 @@ static enum kt_kind build(struct core *core, struct snapshot *snapshot, const st
             root = true;
             continue;
         }
-        kind = find_policy(core, snapshot, token->policies[i], &list[n], err);
+        kind = policies_find(core, snapshot, token->policies[i], &list[n], err);
         if (kind == KT_OK)
             n++;
         else if (kind == KT_NOT_FOUND)

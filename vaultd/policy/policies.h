@@ -22,6 +22,9 @@ enum kt_kind policies_acl(struct core *core, struct snapshot *snapshot, const st
 enum kt_kind policies_text(struct core *core, struct snapshot *snapshot, const char *name,
                            struct kt_buf *out, generation *ret_changed, struct kt_err *err)
     KT_MUST_CHECK;
+/* Compiled, from the cache if it is there; policy_unref() when done. KT_NOT_FOUND comes without a text. */
+enum kt_kind policies_find(struct core *core, struct snapshot *snapshot, const char *name,
+                           struct policy **ret, struct kt_err *err) KT_MUST_CHECK;
 enum kt_kind policies_put(struct core *core, struct batch *batch, const char *name,
                           struct kt_bytes text, struct kt_err *err) KT_MUST_CHECK;
 enum kt_kind policies_delete(struct core *core, struct batch *batch, const char *name,

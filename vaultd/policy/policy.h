@@ -64,10 +64,17 @@ struct acl_decision {
 };
 void acl_check(const struct acl *acl, const struct acl_request *request,
                struct acl_decision *ret);
+/* `why` of what is granted, by a pattern without the sudo that the path needs as well. */
+extern const char acl_why_sudo[];
 /* Names of the policies that decided so: whose block grants what was asked for, or else denies, or else
  * has the pattern. Borrowed from the acl, each once. Returns how many, at most max. */
 size_t acl_deciders(const struct acl_decision *decision, enum operation op, const char **out,
                     size_t max);
+/* The merged patterns that match a path (as op's request has it: of a list both forms), the one that
+ * decides before the others: for explaining, it looks at every rule. Returns how many, at most max. */
+struct rule;
+size_t acl_matching(const struct acl *acl, enum operation op, const char *path, size_t len,
+                    const struct rule **out, size_t max);
 /* What sys/capabilities says of a path: CAP_ bits; CAP_DENY alone for none; root: ~0u. */
 unsigned acl_capabilities(const struct acl *acl, const char *path, size_t path_len);
 /* Whether something below this prefix is granted (the mount preflight): to the prefix itself, which

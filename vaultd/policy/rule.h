@@ -59,6 +59,8 @@ bool template_may_cover(const char *form, bool star, const char *path, size_t le
 size_t acl_rules(const struct acl *acl, const struct rule **ret, size_t n);
 bool acl_is_root(const struct acl *acl);
 
+/* Only some requests pass what it grants: parameters, wrapping. */
+bool rule_restricts(const struct rule *rule);
 const struct rule *policy_rules(const struct policy *policy, size_t *ret_n);
 /* Whether the rule's parameters let these data through. */
 bool rule_allows_data(const struct rule *rule, struct kt_json data);

@@ -1,0 +1,294 @@
+/* sys/policies/explain and sys/policies/lint: what policies decide and why, by the code that decides,
+ * and what in a policy is a mistake. Neither has an effect. Who may ask may know every policy. */
+#include "vaultd/engine/sys.h"
+#include "vaultd/policy/lint.h"
+#include "vaultd/policy/policies.h"
+#include "vaultd/policy/reach.h"
+
+#define POLICIES_MAX 64u
+#define MATCHING_MAX 32u
+
+/* ---- the question ---- */
+
+static const struct {
+    const char *capability;
+    enum operation op;
+} capabilities[] = {{"create", OP_CREATE}, {"read", OP_READ},     {"update", OP_UPDATE},
+                    {"patch", OP_PATCH},   {"delete", OP_DELETE}, {"list", OP_LIST}};
+
+struct question {
+    enum operation op;
+    const char *capability, *path;
+    size_t len;
+    struct policy *policies[POLICIES_MAX + 1];
+    size_t n;
+    bool root;
+    struct string_list unknown; /* names of policies that are not there */
+};
+
+static enum kt_kind read_capability(struct request *req, struct question *ask, struct kt_err *err)
+{
+    enum kt_kind kind = request_string(req, "capability", &ask->capability, err);
+    if (kind != KT_OK && kind != KT_NOT_FOUND)
+        return kind;
+    for (size_t i = 0; kind == KT_OK && i < sizeof capabilities / sizeof capabilities[0]; i++)
+        if (strcmp(capabilities[i].capability, ask->capability) == 0)
+            ask->op = capabilities[i].op;
+    if (ask->op != OP_NONE)
+        return KT_OK;
+    return kt_fail(err, KT_INVALID,
+                   "'capability' must be one of create, read, update, patch, delete, list");
+}
+
+/* As a request's path: without a '/' in front, of a list with one behind. */
+static enum kt_kind read_path(struct request *req, struct question *ask, struct kt_err *err)
+{
+    const char *path = "";
+    enum kt_kind kind = request_string(req, "path", &path, err);
+    if (kind != KT_OK && kind != KT_NOT_FOUND)
+        return kind;
+    while (*path == '/')
+        path++;
+    size_t len = strlen(path);
+    if (len == 0)
+        return kt_fail(err, KT_INVALID, "'path' must be supplied");
+    char *copy = kt_arena_take(&req->arena, len + 2);
+    if (copy == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "reading a path");
+    memcpy(copy, path, len);
+    if (ask->op == OP_LIST && copy[len - 1] != '/')
+        copy[len++] = '/';
+    copy[len] = '\0';
+    ask->path = copy;
+    ask->len = len;
+    return KT_OK;
+}
+
+static enum kt_kind find_stored(struct request *req, struct question *ask, const char *wanted,
+                                struct kt_err *err)
+{
+    const char *name = NULL;
+    enum kt_kind kind = policy_name_normal(&req->arena, wanted, &name, err);
+    if (kind != KT_OK)
+        return kind;
+    if (strcmp(name, "root") == 0) {
+        ask->root = true;
+        return KT_OK;
+    }
+    kind = policies_find(req->core, req->snapshot, name, &ask->policies[ask->n], err);
+    if (kind == KT_OK)
+        ask->n++;
+    if (kind != KT_NOT_FOUND)
+        return kind;
+    ask->unknown.at[ask->unknown.n++] = name;
+    return KT_OK;
+}
+
+static enum kt_kind read_text(struct request *req, const char *field, struct policy **ret,
+                              struct kt_err *err)
+{
+    const char *text = "";
+    enum kt_kind kind = request_string(req, field, &text, err);
+    if (kind != KT_OK)
+        return kind;
+    kind = policy_parse("(given)", sys_policy_text(req, text), ret, err);
+    if (kind != KT_OK)
+        kt_context(err, "failed to parse policy");
+    return kind;
+}
+
+static enum kt_kind read_policies(struct request *req, struct question *ask, struct kt_err *err)
+{
+    struct string_list names = {0};
+    enum kt_kind kind = request_list(req, "policies", true, &names, err);
+    if (kind != KT_OK && kind != KT_NOT_FOUND)
+        return kind;
+    if (names.n > POLICIES_MAX)
+        return kt_fail(err, KT_INVALID, "'policies' are at most %u", POLICIES_MAX);
+    ask->unknown.at = kt_arena_take(&req->arena, (names.n + 1) * sizeof *ask->unknown.at);
+    if (ask->unknown.at == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "reading the policies");
+    kind = read_text(req, "policy", &ask->policies[0], err);
+    bool given = kind == KT_OK;
+    if (given)
+        ask->n = 1;
+    if (kind != KT_OK && kind != KT_NOT_FOUND)
+        return kind;
+    if (!given && names.n == 0)
+        return kt_fail(err, KT_INVALID, "'policies' (names) or 'policy' (a text) must be supplied");
+    kind = KT_OK;
+    for (size_t i = 0; kind == KT_OK && i < names.n; i++)
+        kind = find_stored(req, ask, names.at[i], err);
+    return kind;
+}
+
+/* ---- the answer ---- */
+
+static void write_capabilities(struct kt_jsonw *w, unsigned bits)
+{
+    const char *names[8];
+    size_t n = bits == 0 ? 0 : capability_names(bits, names);
+    kt_jsonw_key(w, "capabilities");
+    kt_jsonw_array(w);
+    for (size_t i = 0; i < n; i++)
+        kt_jsonw_text(w, names[i]);
+    kt_jsonw_end(w);
+}
+
+/* Each block of it: a policy may have it twice, and grant one thing in each. */
+static void write_rule(struct kt_jsonw *w, const struct rule *rule)
+{
+    kt_jsonw_object(w);
+    kt_jsonw_kv_text(w, "pattern", rule->pattern);
+    write_capabilities(w, rule->capabilities);
+    kt_jsonw_key(w, "blocks");
+    kt_jsonw_array(w);
+    for (const struct rule_source *at = rule->sources; at != NULL; at = at->next) {
+        kt_jsonw_object(w);
+        kt_jsonw_kv_text(w, "policy", at->rule->policy);
+        write_capabilities(w, at->rule->capabilities);
+        kt_jsonw_end(w);
+    }
+    kt_jsonw_end(w);
+    kt_jsonw_kv_bool(w, "restricts", rule_restricts(rule));
+    kt_jsonw_end(w);
+}
+
+/* The row that would answer, as the pipeline finds it. */
+static const struct route *row_of(struct request *req, const struct question *ask,
+                                  const struct mount **ret_mount)
+{
+    const char *rest = NULL;
+    struct request probe = {.op = ask->op};
+    *ret_mount = mounts_find(req, ask->path, &rest);
+    if (*ret_mount == NULL || (*ret_mount)->engine == NULL)
+        return NULL;
+    kt_arena_init(&probe.arena, 65536);
+    bool found = route_match((*ret_mount)->engine, rest, &probe);
+    kt_arena_free(&probe.arena);
+    return found ? probe.route : NULL;
+}
+
+static void write_route(struct kt_jsonw *w, const struct mount *mount, const struct route *route)
+{
+    kt_jsonw_key(w, "route");
+    if (route == NULL) {
+        kt_jsonw_null(w);
+        return;
+    }
+    kt_jsonw_object(w);
+    kt_jsonw_kv_text(w, "mount", mount->path);
+    kt_jsonw_kv_text(w, "pattern", route->pattern);
+    kt_jsonw_kv_text(w, "asks", (route->flags & ROUTE_PUBLIC) != 0      ? "nothing"
+                                : (route->flags & ROUTE_ANY_TOKEN) != 0 ? "a token"
+                                                                        : "a policy");
+    kt_jsonw_kv_bool(w, "sudo", (route->flags & ROUTE_SUDO) != 0);
+    write_capabilities(w, reach_capabilities(route));
+    kt_jsonw_end(w);
+}
+
+static void write_answer(struct request *req, const struct question *ask, const struct acl *acl)
+{
+    const struct acl_request asked = {
+        .op = ask->op, .path = ask->path, .path_len = ask->len, .wrap_ttl_s = -1};
+    const struct rule *matching[MATCHING_MAX];
+    const struct mount *mount = NULL;
+    const struct route *route = row_of(req, ask, &mount);
+    struct acl_decision decision;
+    acl_check(acl, &asked, &decision);
+    size_t n = acl_matching(acl, ask->op, ask->path, ask->len, matching, MATCHING_MAX);
+    bool open = route != NULL && (route->flags & (ROUTE_PUBLIC | ROUTE_ANY_TOKEN)) != 0;
+    if (decision.allowed && !decision.sudo && route != NULL && (route->flags & ROUTE_SUDO) != 0) {
+        decision.allowed = false;
+        decision.why = acl_why_sudo;
+    }
+    struct kt_jsonw w = kt_jsonw(&req->reply.data);
+    kt_jsonw_object(&w);
+    kt_jsonw_kv_bool(&w, "allowed", decision.allowed || open);
+    kt_jsonw_kv_text(&w, "capability", ask->capability);
+    kt_jsonw_kv_text(&w, "path", ask->path);
+    kt_jsonw_key(&w, "pattern");
+    if (decision.pattern != NULL)
+        kt_jsonw_text(&w, decision.pattern);
+    else
+        kt_jsonw_null(&w);
+    kt_jsonw_kv_text(&w, "reason", open                ? "no policy is asked for it"
+                                   : decision.allowed ? (ask->root ? "root may do everything"
+                                                                   : "the deciding pattern grants it")
+                                                      : decision.why);
+    kt_jsonw_key(&w, "matching");
+    kt_jsonw_array(&w);
+    for (size_t i = 0; i < n; i++)
+        write_rule(&w, matching[i]);
+    kt_jsonw_end(&w);
+    kt_jsonw_key(&w, "unknown_policies");
+    kt_jsonw_array(&w);
+    for (size_t i = 0; i < ask->unknown.n; i++)
+        kt_jsonw_text(&w, ask->unknown.at[i]);
+    kt_jsonw_end(&w);
+    write_route(&w, mount, route);
+    kt_jsonw_end(&w);
+}
+
+enum kt_kind sys_policy_explain(struct request *req, struct kt_err *err)
+{
+    struct question ask = {0};
+    enum kt_kind kind = read_capability(req, &ask, err);
+    if (kind == KT_OK)
+        kind = read_path(req, &ask, err);
+    if (kind == KT_OK)
+        kind = read_policies(req, &ask, err);
+    struct acl *acl = kind == KT_OK ? acl_build(ask.policies, ask.n, ask.root) : NULL;
+    if (kind == KT_OK && acl == NULL)
+        kind = kt_fail(err, KT_NO_MEMORY, "explaining policies");
+    if (kind == KT_OK)
+        write_answer(req, &ask, acl);
+    for (size_t i = 0; kind == KT_OK && i < ask.n; i++)
+        if (policy_has_template(ask.policies[i]))
+            request_warn(req, "policy %s has paths with a template, which differ by token: they are not "
+                              "looked at here",
+                         policy_name(ask.policies[i]));
+    acl_unref(acl);
+    for (size_t i = 0; i < ask.n; i++)
+        policy_unref(ask.policies[i]);
+    return kind;
+}
+
+/* ---- lint ---- */
+
+static void write_findings(struct request *req, const struct lint *lint)
+{
+    struct kt_jsonw w = kt_jsonw(&req->reply.data);
+    kt_jsonw_object(&w);
+    kt_jsonw_key(&w, "findings");
+    kt_jsonw_array(&w);
+    for (size_t i = 0; i < lint->n; i++) {
+        const struct lint_finding *finding = &lint->at[i];
+        kt_jsonw_object(&w);
+        kt_jsonw_kv_text(&w, "path", finding->pattern);
+        kt_jsonw_kv_bool(&w, "wrong", finding->weight == LINT_WRONG);
+        kt_jsonw_kv_text(&w, "text", lint_line(&req->arena, finding));
+        if (finding->instead != NULL)
+            kt_jsonw_kv_text(&w, "instead", finding->instead);
+        kt_jsonw_end(&w);
+    }
+    kt_jsonw_end(&w);
+    kt_jsonw_kv_bool(&w, "whole", lint->whole);
+    kt_jsonw_end(&w);
+}
+
+enum kt_kind sys_policy_lint(struct request *req, struct kt_err *err)
+{
+    struct policy *policy = NULL;
+    struct lint lint = {0};
+    enum kt_kind kind = read_text(req, "policy", &policy, err);
+    if (kind == KT_NOT_FOUND)
+        return kt_fail(err, KT_INVALID, "'policy' parameter not supplied or empty");
+    if (kind != KT_OK)
+        return kind;
+    kind = policy_lint(req, policy, &lint, err);
+    if (kind == KT_OK)
+        write_findings(req, &lint);
+    policy_unref(policy);
+    return kind;
+}
