@@ -28,7 +28,7 @@ static enum kt_kind check_not_used(struct request *req, const char *from, struct
     (void)kt_fail(err, KT_INVALID, "services on host \"%s\" use secrets in \"%s\" by this name", host,
                   from);
     kt_hint(err, "take them out first: DELETE fleet/consumers/HOST/SECRET; which: secretctl consumer "
-                 "list -host=HOST");
+                 "list HOST");
     return KT_INVALID;
 }
 

@@ -173,6 +173,6 @@ enum kt_kind sys_hash(struct request *req, struct kt_err *err)
                        "sha3-224, sha3-256, sha3-384, sha3-512");
     unsigned char sum[DIGEST_MAX];
     if (gnutls_hash_fast(digest, input.at, input.len, sum) < 0)
-        return kt_fail(err, KT_INTERNAL, "hashing failed");
+        return kt_fail(err, KT_NO_MEMORY, "no memory to hash it");
     return write_bytes(req, "sum", kt_bytes(sum, gnutls_hash_get_len(digest)), format, err);
 }
