@@ -42,8 +42,8 @@ enum route_flag {
     ROUTE_TRAILING_SLASH = 1 << 7, /* writes to a path ending in '/' are fine */
     ROUTE_NO_USE = 1 << 8,      /* does not count against a token's uses */
     ROUTE_MAYBE_TOKEN = 1 << 9, /* with ROUTE_ANY_TOKEN: none at all is fine too; req->token NULL */
-    ROUTE_OWNER = 1 << 10,      /* on the Unix socket, root and the user that the vault runs as need no
-                                 * token: they could read its memory */
+    ROUTE_OWNER = 1 << 10,      /* on the Unix socket, root needs no token: it could read the vault's
+                                 * memory. Not the vault's own user: its workers are that, too */
     ROUTE_WRAPPING = 1 << 11    /* about a wrapping token, the field "token" or the request's own: a
                                  * bad one is refused before it matters who asks */
 };

@@ -1,7 +1,6 @@
 /* What one pass of a request looks at, in the order of the checks (vaultd/core/pipeline.h), up to its
  * handler. Where the request stands between two passes is pipeline.c's. */
 #include <stdio.h>
-#include <unistd.h>
 
 #include "lib/duration.h"
 #include "vaultd/auth/token.h"
@@ -101,11 +100,11 @@ static bool is_open(const struct request *req)
     return req->route != NULL && (req->route->open & (unsigned)req->op) != 0;
 }
 
-/* Their token is not looked at: it may be another role's, or a dead one. */
+/* Its token is not looked at: it may be another role's, or a dead one. */
 static bool is_owner(const struct request *req)
 {
     return req->route != NULL && (req->route->flags & ROUTE_OWNER) != 0 &&
-           req->origin == ORIGIN_UNIX && (req->peer_uid == 0 || req->peer_uid == geteuid());
+           req->origin == ORIGIN_UNIX && req->peer_uid == 0;
 }
 
 static enum kt_kind authenticate(struct request *req, struct kt_err *err)

@@ -404,7 +404,8 @@ static enum pipeline_state run_pass(struct request *req)
     struct core *core = req->core;
     reset_pass(req);
     own->wakes_seen = wait_clock_wakes(core->waits);
-    own->quiet = own->wait_entry != NULL && wait_entry_quiet(own->wait_entry, own->wakes_seen);
+    own->quiet = own->wait_entry != NULL && !own->look.changed &&
+                 wait_entry_quiet(own->wait_entry, own->wakes_seen);
     own->entered = barrier_enter(core->barrier);
     if (!own->entered)
         return run_sealed(req);

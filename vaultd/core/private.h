@@ -25,6 +25,7 @@ enum stage {
 
 /* What let a request in that now waits. */
 struct look {
+    bool changed;                /* it is not the same any more */
     generation at;               /* of the pass's snapshot */
     unsigned char mounts[BARRIER_NAME_KEY]; /* the mount table's key */
     generation mounts_changed;

@@ -38,7 +38,8 @@ static bool refusal(enum kt_kind kind)
 static bool rationed(struct request *req, const struct audit_event *event, enum kt_kind kind)
 {
     char source[REFUSALS_SOURCE];
-    if (req->origin == ORIGIN_INTERNAL || (req->own->authenticated && !refusal(kind)))
+    bool granted = req->own->authenticated || req->own->owner || req->own->attempt_recorded;
+    if (req->origin == ORIGIN_INTERNAL || (granted && !refusal(kind)))
         return false;
     size_t data = event->request_data.len > event->data_max ? 0 : event->request_data.len;
     size_t bytes = req->path_len + data * STRING_GROWS;
@@ -122,6 +123,8 @@ static void describe(const struct request *req, struct described *at, struct aud
     };
     if (req->has_data)
         event->request_data = kt_json_bytes(req->data);
+    bool known = req->own->authenticated || req->own->owner || req->origin == ORIGIN_INTERNAL;
+    event->data_max = known ? 0 : ANONYMOUS_DATA;
 }
 
 static unsigned expected_status(const struct request *req, enum kt_kind kind)
@@ -156,7 +159,6 @@ enum kt_kind record_result(struct request *req, enum kt_kind kind, const struct 
     struct described described;
     struct audit_event event;
     describe(req, &described, &event);
-    event.data_max = req->own->authenticated || req->origin == ORIGIN_INTERNAL ? 0 : ANONYMOUS_DATA;
     if (rationed(req, &event, kind))
         return KT_OK;
     event.status = expected_status(req, kind);

@@ -13,6 +13,14 @@ static bool wanted(const struct request *req)
            !req->own->wants_aside;
 }
 
+/* Who gave a key share needs no token: the new keys are not handed out bare where a wrapped answer was asked
+ * for. */
+static bool made_late_for_nobody(const struct request *req)
+{
+    return req->wrap_ttl_s > 0 && req->token == NULL && req->defer != NULL && req->route != NULL &&
+           (req->route->open & (unsigned)req->op) != 0;
+}
+
 static bool says_something(const struct reply *reply)
 {
     return reply->form == REPLY_ENVELOPE ? !render_nothing(reply) : reply->data.len > 0;
@@ -34,7 +42,7 @@ static struct kt_bytes accessor_inside(struct request *req)
 
 enum kt_kind wrap_reply(struct request *req, struct kt_err *err)
 {
-    if (!wanted(req))
+    if (!wanted(req) && !made_late_for_nobody(req))
         return KT_OK;
     /* Its answer is only made when nothing more can be committed; sealing has none. */
     if (req->defer != NULL && !req->defer_seals) {

@@ -37,8 +37,8 @@ handler_fn sys_policy_write, sys_policy_delete;
 handler_fn sys_capabilities, sys_capabilities_self, sys_capabilities_accessor;
 /* sys_wrapping.c */
 handler_fn sys_wrapping_wrap, sys_wrapping_lookup, sys_wrapping_unwrap, sys_wrapping_rewrap;
-/* A policy's text as it was sent: raw HCL or JSON, or the base64 of it. */
-struct kt_bytes sys_policy_text(struct request *req, const char *sent);
+/* A policy's text as it came: raw HCL or JSON, or the base64 of it. */
+struct kt_bytes sys_policy_text(struct request *req, const char *text);
 /* sys_explain.c */
 handler_fn sys_policy_explain, sys_policy_lint;
 /* sys_audit.c */
