@@ -426,7 +426,7 @@ static void no_share_is_wrapped(void **state)
 static void a_strangers_share_is_a_short_record(void **state)
 {
     struct test_vault *vault = *state;
-    static char body[20000] = "{\"key\":\"x\",\"nonce\":\"x\",\"x\":[\"\"";
+    static char body[9000] = "{\"key\":\"x\",\"nonce\":\"x\",\"x\":[\"\"";
     struct audit_status before, after;
     char nonce[TEXT];
     begin_rekey(vault, "", nonce);
