@@ -47,10 +47,17 @@ static void drop_batch(struct request *req)
     req->after_commit = NULL;
 }
 
-/* A refusal has no effect but the token's use: the handler's half-made batch is dropped. */
-static enum kt_kind only_the_use(struct request *req, struct kt_err *err)
+/* The same request does what it should when the disk, the device or memory is there again. */
+static bool passes_by(enum kt_kind kind)
 {
-    bool used = req->batch != NULL;
+    return kind == KT_IO || kind == KT_FULL || kind == KT_NO_MEMORY || kind == KT_BUSY;
+}
+
+/* A refusal has no effect but the token's use: the handler's half-made batch is dropped. What is to be tried
+ * again used nothing: a wrapping token's only use would take its answer with it. */
+static enum kt_kind only_the_use(struct request *req, enum kt_kind why, struct kt_err *err)
+{
+    bool used = req->batch != NULL && !passes_by(why);
     drop_batch(req);
     req->defer = NULL;
     return used ? pass_count_use(req, err) : KT_OK;
@@ -109,12 +116,11 @@ static enum pipeline_state finish(struct request *req, enum kt_kind kind)
     return PIPELINE_DONE;
 }
 
-/* What passes when the disk, the device or memory is there again is 503, with the cause. */
+/* 503, with the cause, if it passes by. */
 static void set_unrecorded(struct request *req, enum kt_kind why)
 {
-    bool passes = why == KT_IO || why == KT_FULL || why == KT_NO_MEMORY || why == KT_BUSY;
-    req->reply.status = passes ? 503 : 0;
-    req->reply.retry_after_s = passes ? 1 : 0;
+    req->reply.status = passes_by(why) ? 503 : 0;
+    req->reply.retry_after_s = passes_by(why) ? 1 : 0;
     req->reply.explains = false;
 }
 
@@ -423,7 +429,7 @@ static enum pipeline_state run_pass(struct request *req)
         return defer(req);
     if (kind != KT_OK) {
         struct kt_err first = own->err;
-        enum kt_kind counted = only_the_use(req, &own->err);
+        enum kt_kind counted = only_the_use(req, kind, &own->err);
         if (counted == KT_OK)
             own->err = first;
         else
