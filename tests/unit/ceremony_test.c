@@ -24,30 +24,30 @@ static void begin(struct vault *vault, enum ceremony_kind which, const struct ce
 }
 
 static enum kt_kind give_bytes(struct vault *vault, enum ceremony_kind which,
-                               const unsigned char *bytes, bool known, bool verifies, bool *ret_enough,
+                               const unsigned char *bytes, enum gather_from from, bool verifies, bool *ret_enough,
                                struct kt_err *err)
 {
     struct ceremony_status status = status_of(vault, which);
     struct ceremony_share share = {.nonce = verifies ? status.verify_nonce : status.nonce,
-                                   .known = known,
+                                   .from = from,
                                    .verifies = verifies};
     memcpy(share.bytes, bytes, sizeof share.bytes);
     return ceremony_add(vault->barrier, which, &share, ret_enough, err);
 }
 
-static bool add_old(struct vault *vault, enum ceremony_kind which, unsigned i, bool known)
+static bool add_old(struct vault *vault, enum ceremony_kind which, unsigned i, enum gather_from from)
 {
     bool enough = false;
-    assert_int_equal(give_bytes(vault, which, vault->shares[i], known, false, &enough, NULL), KT_OK);
+    assert_int_equal(give_bytes(vault, which, vault->shares[i], from, false, &enough, NULL), KT_OK);
     return enough;
 }
 
 static void agree(struct vault *vault, enum ceremony_kind which)
 {
-    assert_false(add_old(vault, which, 4, true));
-    assert_false(add_old(vault, which, 1, true));
+    assert_false(add_old(vault, which, 4, GATHER_KNOWN));
+    assert_false(add_old(vault, which, 1, GATHER_KNOWN));
     assert_int_equal(status_of(vault, which).progress, 2);
-    assert_true(add_old(vault, which, 2, true));
+    assert_true(add_old(vault, which, 2, GATHER_KNOWN));
 }
 
 static enum kt_kind claim(struct vault *vault, struct batch *batch, share_bytes *shares)
@@ -140,20 +140,20 @@ static void verified_by_their_return(void **state)
     assert_true(opens(vault, vault->shares, 3));
     assert_false(opens(vault, fresh, 2));
     /* The old ones are not what is to be shown. */
-    assert_int_equal(give_bytes(vault, CEREMONY_REKEY, vault->shares[0], true, true, &enough, NULL), KT_OK);
-    assert_int_equal(give_bytes(vault, CEREMONY_REKEY, vault->shares[1], true, true, &enough, NULL),
+    assert_int_equal(give_bytes(vault, CEREMONY_REKEY, vault->shares[0], GATHER_KNOWN, true, &enough, NULL), KT_OK);
+    assert_int_equal(give_bytes(vault, CEREMONY_REKEY, vault->shares[1], GATHER_KNOWN, true, &enough, NULL),
                      KT_INVALID);
     assert_int_equal(status_of(vault, CEREMONY_REKEY).verify_progress, 0);
     struct batch *batch = batch_new();
     assert_int_equal(claim(vault, batch, fresh), KT_CONFLICT);
     batch_free(batch);
-    assert_int_equal(give_bytes(vault, CEREMONY_REKEY, fresh[3], true, true, &enough, NULL), KT_OK);
+    assert_int_equal(give_bytes(vault, CEREMONY_REKEY, fresh[3], GATHER_KNOWN, true, &enough, NULL), KT_OK);
     assert_false(enough);
     assert_int_equal(ceremony_verify_again(vault->barrier, NULL, NULL), KT_OK);
     assert_string_not_equal(status_of(vault, CEREMONY_REKEY).verify_nonce, status.verify_nonce);
     assert_int_equal(status_of(vault, CEREMONY_REKEY).verify_progress, 0);
-    assert_int_equal(give_bytes(vault, CEREMONY_REKEY, fresh[3], true, true, &enough, NULL), KT_OK);
-    assert_int_equal(give_bytes(vault, CEREMONY_REKEY, fresh[0], true, true, &enough, NULL), KT_OK);
+    assert_int_equal(give_bytes(vault, CEREMONY_REKEY, fresh[3], GATHER_KNOWN, true, &enough, NULL), KT_OK);
+    assert_int_equal(give_bytes(vault, CEREMONY_REKEY, fresh[0], GATHER_KNOWN, true, &enough, NULL), KT_OK);
     assert_true(enough);
     assert_true(opens(vault, vault->shares, 3));
     finish(vault, true, NULL);
@@ -174,13 +174,13 @@ static void only_who_shows_a_share(void **state)
     agree(vault, CEREMONY_REKEY);
     for (unsigned number = 1; number <= 5; number++) {
         junk[SHAMIR_SHARE_BYTES - 1] = (unsigned char)number;
-        assert_int_equal(give_bytes(vault, CEREMONY_REKEY, junk, true, false, &enough, NULL), KT_INVALID);
+        assert_int_equal(give_bytes(vault, CEREMONY_REKEY, junk, GATHER_KNOWN, false, &enough, NULL), KT_INVALID);
         assert_false(enough);
     }
     /* A right one that did not take part shows nothing. */
-    assert_int_equal(give_bytes(vault, CEREMONY_REKEY, vault->shares[0], true, false, &enough, NULL),
+    assert_int_equal(give_bytes(vault, CEREMONY_REKEY, vault->shares[0], GATHER_KNOWN, false, &enough, NULL),
                      KT_INVALID);
-    assert_int_equal(give_bytes(vault, CEREMONY_REKEY, vault->shares[4], false, false, &enough, NULL),
+    assert_int_equal(give_bytes(vault, CEREMONY_REKEY, vault->shares[4], GATHER_STRANGER, false, &enough, NULL),
                      KT_OK);
     assert_true(enough);
     /* And while somebody commits it, nobody. */
@@ -188,7 +188,7 @@ static void only_who_shows_a_share(void **state)
     struct batch *batch = batch_new(), *second = batch_new();
     assert_int_equal(claim(vault, batch, fresh), KT_OK);
     assert_int_equal(claim(vault, second, fresh), KT_CONFLICT);
-    assert_int_equal(give_bytes(vault, CEREMONY_REKEY, vault->shares[4], true, false, &enough, NULL),
+    assert_int_equal(give_bytes(vault, CEREMONY_REKEY, vault->shares[4], GATHER_KNOWN, false, &enough, NULL),
                      KT_INVALID);
     vault->mono_ms += CEREMONY_MS;
     ceremonies_expire(vault->barrier); /* what is about to be committed is left to it */
@@ -221,13 +221,15 @@ static void the_pad_is_for_its_end(void **state)
 
 /* ---- wrong shares, a row a case ---- */
 
-enum who { K, S }; /* known, a stranger */
+#define S GATHER_STRANGER
+#define K GATHER_KNOWN
+#define T GATHER_TRUSTED
 /* What is given: a share's number from 1; from 101 on, junk of that number less 100. */
 struct story {
     const char *name;
     struct {
         unsigned what;
-        enum who who;
+        enum gather_from who;
         enum { TAKEN, AGAIN, WRONG, ENOUGH } says;
         unsigned left; /* progress after it */
     } step[10];
@@ -254,6 +256,11 @@ static const struct story stories[] = {
     {"known ones that are false all go",
      {{101, K, TAKEN, 1}, {2, K, TAKEN, 2}, {3, K, WRONG, 0}, {1, K, TAKEN, 1}, {2, K, TAKEN, 2},
       {3, K, ENOUGH, 3}}},
+    {"who has any token cannot stop who may begin",
+     {{2, T, TAKEN, 1}, {104, K, TAKEN, 2}, {103, K, WRONG, 1}, {102, K, WRONG, 1}, {3, T, TAKEN, 2},
+      {104, K, WRONG, 2}, {4, T, ENOUGH, 3}}},
+    {"of three kinds the strangers' go first, then the tokens'",
+     {{101, S, TAKEN, 1}, {102, K, TAKEN, 2}, {3, T, WRONG, 2}, {4, T, WRONG, 2}, {5, T, ENOUGH, 3}}},
     {"a stranger's that is known later",
      {{1, S, TAKEN, 1}, {1, K, AGAIN, 1}, {101, S, WRONG, 1}, {2, K, TAKEN, 2}, {3, K, ENOUGH, 3}}},
 };
@@ -269,7 +276,7 @@ static void play(struct vault *vault, const struct story *story, enum ceremony_k
     else
         memcpy(bytes, vault->shares[what - 1], sizeof bytes);
     enum kt_kind kind =
-        give_bytes(vault, which, bytes, story->step[i].who == K, false, &enough, &err);
+        give_bytes(vault, which, bytes, story->step[i].who, false, &enough, &err);
     bool again = kind == KT_INVALID && strstr(err.what, "already been provided") != NULL;
     unsigned says = kind == KT_OK ? (enough ? ENOUGH : TAKEN) : again ? AGAIN : WRONG;
     unsigned left = status_of(vault, which).progress;
@@ -305,9 +312,9 @@ static void time_takes_the_shares(void **state)
     struct vault *vault = vault_open();
     const struct ceremony *c = &vault->barrier->ceremonies[CEREMONY_REKEY];
     begin(vault, CEREMONY_REKEY, &plain);
-    (void)add_old(vault, CEREMONY_REKEY, 0, true);
+    (void)add_old(vault, CEREMONY_REKEY, 0, GATHER_KNOWN);
     vault->mono_ms += CEREMONY_SHARES_MS - 1;
-    (void)add_old(vault, CEREMONY_REKEY, 1, true); /* the newest counts */
+    (void)add_old(vault, CEREMONY_REKEY, 1, GATHER_KNOWN); /* the newest counts */
     vault->mono_ms += CEREMONY_SHARES_MS - 1;
     ceremonies_expire(vault->barrier);
     assert_false(all_zero(c->gather.shares));
@@ -339,11 +346,11 @@ static void new_ones_come_back_in_time(void **state)
     assert_int_equal(
         ceremony_hand_out(vault->barrier, status_of(vault, CEREMONY_REKEY).nonce, fresh, NULL), KT_OK);
     vault->mono_ms += CEREMONY_MS - CEREMONY_SHARES_MS - 1; /* they are written down and carried away */
-    assert_int_equal(give_bytes(vault, CEREMONY_REKEY, fresh[0], true, true, &enough, NULL), KT_OK);
+    assert_int_equal(give_bytes(vault, CEREMONY_REKEY, fresh[0], GATHER_KNOWN, true, &enough, NULL), KT_OK);
     vault->mono_ms += CEREMONY_SHARES_MS;
     assert_int_equal(status_of(vault, CEREMONY_REKEY).verify_progress, 0);
-    assert_int_equal(give_bytes(vault, CEREMONY_REKEY, fresh[0], true, true, &enough, NULL), KT_OK);
-    assert_int_equal(give_bytes(vault, CEREMONY_REKEY, fresh[1], true, true, &enough, NULL), KT_OK);
+    assert_int_equal(give_bytes(vault, CEREMONY_REKEY, fresh[0], GATHER_KNOWN, true, &enough, NULL), KT_OK);
+    assert_int_equal(give_bytes(vault, CEREMONY_REKEY, fresh[1], GATHER_KNOWN, true, &enough, NULL), KT_OK);
     assert_true(enough);
     vault->mono_ms += 1;
     assert_false(status_of(vault, CEREMONY_REKEY).started);
@@ -412,7 +419,7 @@ static void nonces_and_stages(void **state)
     (void)state;
     struct vault *vault = vault_open();
     struct kt_err err = {0};
-    struct ceremony_share share = {.nonce = "x", .known = true};
+    struct ceremony_share share = {.nonce = "x", .from = GATHER_KNOWN};
     memcpy(share.bytes, vault->shares[0], sizeof share.bytes);
     bool enough = false;
     assert_int_equal(ceremony_add(vault->barrier, CEREMONY_REKEY, &share, &enough, &err), KT_INVALID);

@@ -404,6 +404,26 @@ static void strangers_spoil_only_strangers(void **state)
            "\"complete\":true");
 }
 
+/* Any token is one that many have: it cannot stop who may begin. */
+static void a_weak_token_spoils_no_strong_ones(void **state)
+{
+    struct test_vault *vault = *state;
+    char nonce[TEXT], weak[TEXT], able[TEXT];
+    unsigned char junk[SHAMIR_SHARE_BYTES] = {[SHAMIR_SHARE_BYTES - 1] = 5};
+    test_vault_token(vault, "weak", "path \"none\" { capabilities = [\"read\"] }", weak, sizeof weak);
+    test_vault_token(vault, "able", "path \"sys/*\" { capabilities = [\"update\", \"sudo\"] }", able,
+                     sizeof able);
+    begin_rekey(vault, "", nonce);
+    wanted(vault, give(vault, "sys/rekey/update", able, nonce, vault->shares[0]), 200, "\"progress\":1");
+    junk[SHAMIR_SHARE_BYTES - 1] = vault->shares[0][SHAMIR_SHARE_BYTES - 1];
+    wanted(vault, give(vault, "sys/rekey/update", weak, nonce, junk), 400, NULL);
+    ask(vault, "GET", "sys/rekey/init", NULL, NULL, 200, "\"progress\":1");
+    junk[SHAMIR_SHARE_BYTES - 1] = 99;
+    wanted(vault, give(vault, "sys/rekey/update", weak, nonce, junk), 200, "\"progress\":2");
+    wanted(vault, give(vault, "sys/rekey/update", able, nonce, vault->shares[1]), 400, "2 of 3 are left");
+    wanted(vault, give(vault, "sys/rekey/update", able, nonce, vault->shares[2]), 200, "\"complete\":true");
+}
+
 /* Who asks for wrapping never gets the new keys bare; a share that was refused for it was not taken. */
 static void no_share_is_wrapped(void **state)
 {
@@ -648,6 +668,7 @@ int main(int argc, char **argv)
         TEST(only_who_may_begins_and_cancels),
         TEST(shares_need_no_token),
         TEST(strangers_spoil_only_strangers),
+        TEST(a_weak_token_spoils_no_strong_ones),
         TEST(no_share_is_wrapped),
         TEST(a_strangers_share_is_a_short_record),
         TEST(a_source_has_a_budget),

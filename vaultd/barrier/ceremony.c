@@ -271,8 +271,7 @@ static enum kt_kind add(struct barrier *barrier, struct ceremony *c, const struc
 {
     if (agreed(c))
         return add_late(c, seal->threshold, share, w, ret_enough, err);
-    enum gathered got =
-        gather_add(&c->gather, share->bytes, share->known ? GATHER_KNOWN : GATHER_STRANGER);
+    enum gathered got = gather_add(&c->gather, share->bytes, share->from);
     if (got == GATHERED_CONTRADICTS)
         return refuse_contradiction(c, seal->threshold, w, err);
     if (got == GATHERED_BEFORE)

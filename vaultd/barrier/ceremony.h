@@ -16,6 +16,7 @@
 #pragma once
 
 #include "vaultd/barrier/barrier.h"
+#include "vaultd/barrier/gather.h"
 
 #define CEREMONY_NONCE     37u /* a UUID's text */
 #define CEREMONY_SHARES_MS ((int64_t)10 * 60 * 1000)
@@ -53,7 +54,7 @@ enum kt_kind ceremony_verify_again(struct barrier *barrier, const char *nonce,
 struct ceremony_share {
     unsigned char bytes[SHAMIR_SHARE_BYTES]; /* its number is not 0 */
     const char *nonce;
-    bool known;    /* who brings it is: gather.h */
+    enum gather_from from;
     bool verifies; /* it is one of the new key, of the shares that were handed out */
 };
 /* Only looks: KT_INVALID when no such share is wanted now, or its nonce is another's. */

@@ -31,30 +31,32 @@ static void drop(struct gather *gather, enum gather_from from)
             sodium_memzero(place(gather, number), SHAMIR_SHARE_BYTES);
             gather->from[number] = GATHER_NOBODY;
         }
-    if (from == GATHER_KNOWN)
-        gather->known = 0;
-    else
-        gather->strangers = 0;
+    gather->n[from] = 0;
 }
 
 void gather_empty(struct gather *gather)
 {
-    drop(gather, GATHER_STRANGER);
-    drop(gather, GATHER_KNOWN);
+    for (enum gather_from from = GATHER_STRANGER; from < GATHER_LEVELS; from++)
+        drop(gather, from);
+}
+
+unsigned gather_count(const struct gather *gather)
+{
+    unsigned n = 0;
+    for (enum gather_from from = GATHER_STRANGER; from < GATHER_LEVELS; from++)
+        n += gather->n[from];
+    return n;
 }
 
 static void put(struct gather *gather, const unsigned char share[SHAMIR_SHARE_BYTES],
                 enum gather_from from)
 {
     unsigned number = share[NUMBER_AT];
-    if (gather->from[number] == GATHER_STRANGER)
-        gather->strangers--;
+    if (gather->from[number] != GATHER_NOBODY)
+        gather->n[gather->from[number]]--;
     memcpy(place(gather, number), share, SHAMIR_SHARE_BYTES);
     gather->from[number] = (unsigned char)from;
-    if (from == GATHER_KNOWN)
-        gather->known++;
-    else
-        gather->strangers++;
+    gather->n[from]++;
 }
 
 bool gather_has(const struct gather *gather, const unsigned char share[SHAMIR_SHARE_BYTES])
@@ -98,5 +100,8 @@ void gather_combine(const struct gather *gather, unsigned char ret[SHAMIR_SECRET
 
 void gather_refuse(struct gather *gather)
 {
-    drop(gather, gather->strangers > 0 ? GATHER_STRANGER : GATHER_KNOWN);
+    enum gather_from least = GATHER_STRANGER;
+    while (least < GATHER_TRUSTED && gather->n[least] == 0)
+        least++;
+    drop(gather, least);
 }

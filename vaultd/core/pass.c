@@ -189,14 +189,10 @@ static enum kt_kind refine_operation(struct request *req, struct kt_err *err)
     return kind;
 }
 
-static enum kt_kind authorise(struct request *req, struct kt_err *err)
+/* What the token's policies say. */
+static enum kt_kind rule(struct request *req, struct kt_err *err)
 {
     struct request_private *own = req->own;
-    const struct route *route = req->route;
-    if (req->op == OP_HELP || own->owner || is_open(req))
-        return KT_OK;
-    if (route != NULL && (route->flags & (ROUTE_PUBLIC | ROUTE_ANY_TOKEN)) != 0)
-        return KT_OK;
     acl_unref(own->acl);
     own->acl = NULL;
     own->ruled = false;
@@ -209,8 +205,37 @@ static enum kt_kind authorise(struct request *req, struct kt_err *err)
                                     .data = req->data,
                                     .has_data = req->has_data,
                                     .wrap_ttl_s = req->wrap_ttl_s};
+    acl_check(own->acl, &ask, &own->ruling);
+    return KT_OK;
+}
+
+/* Whoever may come is told by a row that is open if he might have begun this, too: nobody is refused, and no
+ * policy is said to have decided. */
+static enum kt_kind authorise_open(struct request *req, struct kt_err *err)
+{
+    req->sudo = false;
+    if (req->token == NULL)
+        return KT_OK;
+    enum kt_kind kind = rule(req, err);
+    if (kind == KT_OK)
+        req->sudo = req->own->ruling.allowed && req->own->ruling.sudo;
+    return kind;
+}
+
+static enum kt_kind authorise(struct request *req, struct kt_err *err)
+{
+    struct request_private *own = req->own;
+    const struct route *route = req->route;
+    if (req->op == OP_HELP || own->owner)
+        return KT_OK;
+    if (is_open(req))
+        return authorise_open(req, err);
+    if (route != NULL && (route->flags & (ROUTE_PUBLIC | ROUTE_ANY_TOKEN)) != 0)
+        return KT_OK;
+    enum kt_kind kind = rule(req, err);
+    if (kind != KT_OK)
+        return kind;
     struct acl_decision *ruling = &own->ruling;
-    acl_check(own->acl, &ask, ruling);
     own->ruled = true;
     bool needs_sudo = route != NULL && (route->flags & ROUTE_SUDO) != 0;
     if (ruling->allowed && needs_sudo && !ruling->sudo) {

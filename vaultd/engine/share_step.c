@@ -23,9 +23,11 @@ static enum kt_kind take(struct request *req, struct kt_err *err)
 }
 
 /* Shares prove themselves only together: until then who brought them counts. */
-static bool is_known(const struct request *req)
+static enum gather_from bringer(const struct request *req)
 {
-    return req->token != NULL || req->origin == ORIGIN_UNIX;
+    if (req->sudo || (req->origin == ORIGIN_UNIX && req->peer_uid == 0))
+        return GATHER_TRUSTED;
+    return req->token != NULL || req->origin == ORIGIN_UNIX ? GATHER_KNOWN : GATHER_STRANGER;
 }
 
 static enum kt_kind read_step(struct request *req, struct share_step *step, struct kt_err *err)
@@ -35,7 +37,7 @@ static enum kt_kind read_step(struct request *req, struct share_step *step, stru
     if (kind != KT_OK && kind != KT_NOT_FOUND)
         return kind;
     step->share.nonce = nonce;
-    step->share.known = is_known(req);
+    step->share.from = bringer(req);
     step->share.verifies = step->kind->verifies;
     kind = share_read(req, step->share.bytes, err);
     if (kind == KT_NOT_FOUND)
