@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "tests/support/rows.h"
+#include "tests/support/stuck.h"
 #include "tests/support/vault.h"
 #include "vaultd/auth/token.h"
 #include "vaultd/fleet/own.h"
@@ -354,5 +355,6 @@ int main(int argc, char **argv)
                         sizeof endings / sizeof endings[0], sizeof endings[0], what_let_it_in_ends_it);
     if (argc > 1)
         cmocka_set_test_filter(argv[1]);
+    stuck_after(300, "unit/wait_test: who waits was not looked at, or not woken");
     return _cmocka_run_group_tests("wait", tests, n, NULL, NULL);
 }

@@ -341,6 +341,7 @@ static const struct ttl_row {
     {"seconds", "300", 300},
     {"a duration", "1h30m", 5400},
     {"days", "30d", 2592000},
+    {"longer than any token lives", "10000h", 2764800},
     {"part of a second", "250ms", 1},
     {"parts of seconds", "1.5s", 2},
     {"nothing", "0", 0},
@@ -545,7 +546,6 @@ static void good_for_nothing_else(void **state)
         {"LIST", "cubbyhole/", NULL},
         {"DELETE", "cubbyhole/response", NULL},
         {"GET", "cubbyhole/other", NULL},
-        {"POST", REWRAP, NULL},
         {"POST", "sys/wrapping/wrap", "{}"},
         {"POST", "sys/capabilities-self", "{\"paths\":[\"a\"]}"},
         {"GET", "sys/mounts", NULL},
@@ -695,7 +695,8 @@ static void one_gets_it(void **state)
     } pairs[] = {
         {UNWRAP, UNWRAP, false, false}, {UNWRAP, UNWRAP, true, false}, {UNWRAP, UNWRAP, false, true},
         {UNWRAP, UNWRAP, true, true},   {UNWRAP, REWRAP, false, false}, {REWRAP, UNWRAP, false, true},
-        {REWRAP, REWRAP, false, false},
+        {REWRAP, REWRAP, false, false}, {REWRAP, REWRAP, true, true},   {REWRAP, UNWRAP, true, false},
+        {UNWRAP, REWRAP, true, true},
     };
     for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
         char token[TEXT], body[512];

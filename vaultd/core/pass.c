@@ -42,6 +42,8 @@ static enum kt_kind read_wrap_ttl(struct request *req, struct kt_err *err)
     }
     if (ms > 0)
         req->wrap_ttl_s = (int64_t)((ms + 999) / 1000);
+    if (req->wrap_ttl_s > MOUNT_LEASE_SYSTEM_S) /* no token but root's lives longer */
+        req->wrap_ttl_s = MOUNT_LEASE_SYSTEM_S;
     return KT_OK;
 }
 

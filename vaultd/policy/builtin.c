@@ -21,7 +21,8 @@ static const char default_policy[] =
 /* What a wrapping token may do with its one use. */
 static const char wrapping_policy[] =
     "path \"cubbyhole/response\" { capabilities = [\"create\", \"read\"] }\n"
-    "path \"sys/wrapping/unwrap\" { capabilities = [\"update\"] }\n";
+    "path \"sys/wrapping/unwrap\" { capabilities = [\"update\"] }\n"
+    "path \"sys/wrapping/rewrap\" { capabilities = [\"update\"] }\n";
 
 const char *policy_builtin(const char *name)
 {
