@@ -143,7 +143,7 @@ $(O)/unit/%: $(O)/tests/unit/%.o $(TEST_ARCHIVES); $(link)
 # What they count, or meet on its way.
 $(O)/unit/timing_test: LDFLAGS += -Wl,--wrap=snapshot_get,--wrap=kt_aead_seal,--wrap=kt_aead_open,--wrap=seal_record_open
 $(O)/unit/write_test: LDFLAGS += -Wl,--wrap=write
-$(O)/unit/pipeline_test: LDFLAGS += -Wl,--wrap=audit_append
+$(O)/unit/pipeline_test: LDFLAGS += -Wl,--wrap=audit_append,--wrap=audit_reopen
 $(O)/unit/wait_test: LDFLAGS += -Wl,--wrap=look_due
 $(O)/unit/fresh_test: LDFLAGS += -Wl,--wrap=kt_aead_seal
 $(addprefix $(O)/unit/,jobs_test mounts_race_test token_race_test wrapping_test rotation_race_test rotation_moment_test): LDFLAGS += -Wl,--wrap=mounts_require

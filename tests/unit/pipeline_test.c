@@ -143,6 +143,27 @@ static void a_count_that_cannot_be_recorded_is_kept(void **state)
     assert_int_equal(logged(vault, "25 more requests without a token were refused"), 1);
 }
 
+/* SIGHUP: once, and nothing while sealed (--wrap=audit_reopen). */
+static unsigned reopened;
+void __real_audit_reopen(struct audit *audit);
+void __wrap_audit_reopen(struct audit *audit);
+void __wrap_audit_reopen(struct audit *audit)
+{
+    reopened++;
+    __real_audit_reopen(audit);
+}
+
+static void a_reload_reopens_the_devices(void **state)
+{
+    struct test_vault *vault = *state;
+    core_reload(vault->core);
+    assert_int_equal(reopened, 1);
+    core_seal(vault->core, "test");
+    core_reload(vault->core);
+    assert_int_equal(reopened, 1);
+    unseal(vault);
+}
+
 static void tokens_are_not_rationed(void **state)
 {
     struct test_vault *vault = *state;
@@ -362,6 +383,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(tokens_are_not_rationed, make, end),
         cmocka_unit_test_setup_teardown(a_flood_grows_the_log_little, make, end),
         cmocka_unit_test_setup_teardown(a_count_that_cannot_be_recorded_is_kept, make, end),
+        cmocka_unit_test_setup_teardown(a_reload_reopens_the_devices, make, end),
         cmocka_unit_test_setup_teardown(a_tokens_refusals_have_their_limit, make, end),
         cmocka_unit_test_setup_teardown(writing_to_status_paths_is_recorded, make, end),
         cmocka_unit_test_setup_teardown(a_commit_that_fails_is_recorded, make, end),
