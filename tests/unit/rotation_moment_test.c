@@ -13,6 +13,7 @@
 #include "lib/log.h"
 #include "tests/support/meanwhile.h"
 #include "tests/support/rotation_scene.h"
+#include "vaultd/rotation/engine.h"
 
 /* Where it is: the state, and on the way back the step. */
 static void place_of(struct scene *s, char out[128])
@@ -240,6 +241,60 @@ static void a_scheduled_run_goes_on_by_itself(void **state)
     scene_end(s);
 }
 
+/* Runs that the schedule began, of those that many_are_due() made. */
+static unsigned begun(struct scene *s)
+{
+    unsigned n = 0;
+    (void)test_vault_call(s->vault, "LIST", "rotation/runs", s->vault->root, NULL);
+    for (const char *at = s->vault->body; (at = strstr(at, "\"trigger\":\"schedule\"")) != NULL; at++)
+        n++;
+    return n;
+}
+
+/* Each at a target of its own, which nobody is at. */
+static void many_are_due(struct scene *s, unsigned n)
+{
+    char path[96], body[256];
+    for (unsigned i = 0; i < n; i++) {
+        (void)snprintf(path, sizeof path, "rotation/targets/t%u", i);
+        need(s, 204, "POST", path,
+             "{\"driver\":\"postgresql\",\"host\":\"/run/other\",\"database\":\"d\",\"sslmode\":\"disable\","
+             "\"admin_username\":\"kt\",\"admin_password\":\"admin\"}");
+        (void)snprintf(path, sizeof path, "secret/data/m%u", i);
+        (void)snprintf(body, sizeof body, "{\"data\":{\"username\":\"u%u\",\"password\":\"p\"}}", i);
+        need(s, 200, "POST", path, body);
+        (void)snprintf(path, sizeof path, "rotation/secrets/secret/m%u", i);
+        (void)snprintf(body, sizeof body,
+                       "{\"target\":\"t%u\",\"strategy\":\"in-place\",\"accounts\":\"u%u\",\"period\":\"30m\"}",
+                       i, i);
+        need(s, 204, "POST", path, body);
+    }
+}
+
+/* Of more than may begin in a minute the others begin when the first one's minute is over. */
+static void the_next_minute(void **state)
+{
+    struct scene *s = scene(*state);
+    many_are_due(s, ROTATION_STARTS + 2);
+    int64_t now_ms = s->vault->now_ms + 31 * 60000;
+    at(s, now_ms);
+    for (int i = 0; i < PATIENCE && begun(s) < ROTATION_STARTS; i++) {
+        rotation_wake(s->vault->core->rotation);
+        pause_ms(1);
+    }
+    at(s, now_ms + 60000 - 1);
+    for (unsigned i = 0; i < 3; i++)
+        looks_around(s);
+    assert_int_equal(begun(s), ROTATION_STARTS);
+    at(s, now_ms + 60000);
+    for (int i = 0; i < PATIENCE && begun(s) < ROTATION_STARTS + 2; i++) {
+        rotation_wake(s->vault->core->rotation);
+        pause_ms(1);
+    }
+    assert_int_equal(begun(s), ROTATION_STARTS + 2);
+    scene_end(s);
+}
+
 /* ---- who comes just then ---- */
 
 static bool is_a_runs_step(const struct request *req)
@@ -310,6 +365,7 @@ int main(int argc, char **argv)
         ALTERNATE(the_overlap_on_the_way_back),
         ALTERNATE(for_who_does_not_go_back),
         ALTERNATE(the_window),
+        IN_PLACE(the_next_minute),
         ALTERNATE(a_scheduled_run_goes_on_by_itself),
         BOTH(a_reader_comes),
         BOTH(a_consumer_comes),
