@@ -13,7 +13,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 from keyturn import ROOT, Vault  # noqa: E402
 from tap import Mismatch, Tap, equal, true  # noqa: E402
-from wire import Wire, wants  # noqa: E402
+from wire import Wire, serve, wants  # noqa: E402
 
 tap = Tap("tests/conformance/policies.py")
 vault = Vault()
@@ -190,15 +190,4 @@ def cases(tokens):
                 true(b"precious" not in reply.body, "no value in %s" % reply)
 
 
-def main():
-    try:
-        vault.ready()
-        wire.root = vault.token
-        cases(load())
-        return tap.run(sys.argv[1:])
-    finally:
-        wire.close()
-        vault.remove()
-
-
-sys.exit(main())
+sys.exit(serve(tap, wire, lambda: cases(load())))

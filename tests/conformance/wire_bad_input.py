@@ -11,7 +11,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 from keyturn import Vault  # noqa: E402
 from tap import Mismatch, Tap, true  # noqa: E402
-from wire import Wire, error  # noqa: E402
+from wire import Wire, error, serve  # noqa: E402
 
 tap = Tap("tests/conformance/wire_bad_input.py")
 vault = Vault()
@@ -66,15 +66,4 @@ def _():
          403, "invalid token", public=False)
 
 
-def main():
-    try:
-        vault.ready()
-        wire.root = vault.token
-        operations.extend(read_operations())
-        return tap.run(sys.argv[1:])
-    finally:
-        wire.close()
-        vault.remove()
-
-
-sys.exit(main())
+sys.exit(serve(tap, wire, lambda: operations.extend(read_operations())))

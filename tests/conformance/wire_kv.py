@@ -10,7 +10,7 @@ import threading
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 from keyturn import Vault, wait_for  # noqa: E402
 from tap import Tap, equal, true  # noqa: E402
-from wire import Wire, error, wants  # noqa: E402
+from wire import Wire, error, serve, wants  # noqa: E402
 
 tap = Tap("tests/conformance/wire_kv.py")
 vault = Vault()
@@ -427,14 +427,4 @@ def _():
         equal(None, reply.data)
 
 
-def main():
-    try:
-        vault.ready()
-        wire.root = vault.token
-        return tap.run(sys.argv[1:])
-    finally:
-        wire.close()
-        vault.remove()
-
-
-sys.exit(main())
+sys.exit(serve(tap, wire))

@@ -10,7 +10,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 from keyturn import Vault  # noqa: E402
 from tap import Tap, equal, true  # noqa: E402
-from wire import Wire, error, wants  # noqa: E402
+from wire import Wire, error, serve, wants  # noqa: E402
 
 tap = Tap("tests/conformance/wire_kv_v1.py")
 vault = Vault()
@@ -126,15 +126,8 @@ def _():
     error(wire.ask("LIST", "kv"), 404)
 
 
-def main():
-    try:
-        vault.ready()
-        wire.root = vault.token
-        wants(wire.ask("POST", "sys/mounts/kv", {"type": "kv"}), 204)
-        return tap.run(sys.argv[1:])
-    finally:
-        wire.close()
-        vault.remove()
+def first():
+    wants(wire.ask("POST", "sys/mounts/kv", {"type": "kv"}), 204)
 
 
-sys.exit(main())
+sys.exit(serve(tap, wire, first))

@@ -11,7 +11,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 from keyturn import Vault  # noqa: E402
 from tap import Tap, equal, true  # noqa: E402
-from wire import Wire, error, wants  # noqa: E402
+from wire import Wire, error, serve, wants  # noqa: E402
 
 tap = Tap("tests/conformance/wire_policies.py")
 vault = Vault()
@@ -419,14 +419,4 @@ def _():
     equal(False, may(bare, "GET", "auth/token/lookup-self"))
 
 
-def main():
-    try:
-        vault.ready()
-        wire.root = vault.token
-        return tap.run(sys.argv[1:])
-    finally:
-        wire.close()
-        vault.remove()
-
-
-sys.exit(main())
+sys.exit(serve(tap, wire))

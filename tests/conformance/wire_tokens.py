@@ -11,7 +11,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 from keyturn import Vault, wait_for  # noqa: E402
 from tap import Tap, equal, true  # noqa: E402
-from wire import Wire, error, wants  # noqa: E402
+from wire import Wire, error, serve, wants  # noqa: E402
 
 tap = Tap("tests/conformance/wire_tokens.py")
 vault = Vault()
@@ -499,14 +499,4 @@ def _():
                 true(made["client_token"].encode() not in f.read(), "no token in %s" % name)
 
 
-def main():
-    try:
-        vault.ready()
-        wire.root = vault.token
-        return tap.run(sys.argv[1:])
-    finally:
-        wire.close()
-        vault.remove()
-
-
-sys.exit(main())
+sys.exit(serve(tap, wire))

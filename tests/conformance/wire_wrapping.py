@@ -11,7 +11,7 @@ import threading
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 from keyturn import Vault  # noqa: E402
 from tap import Tap, equal, true  # noqa: E402
-from wire import Wire, error, wants  # noqa: E402
+from wire import Wire, error, serve, wants  # noqa: E402
 
 tap = Tap("tests/conformance/wire_wrapping.py")
 vault = Vault()
@@ -139,15 +139,8 @@ def _():
     true("data" in wants(unwrap(token), 200).data, "the answer")
 
 
-def main():
-    try:
-        vault.ready()
-        wire.root = vault.token
-        wire.ok("POST", "secret/data/a", {"data": {"k": "v"}})
-        return tap.run(sys.argv[1:])
-    finally:
-        wire.close()
-        vault.remove()
+def first():
+    wire.ok("POST", "secret/data/a", {"data": {"k": "v"}})
 
 
-sys.exit(main())
+sys.exit(serve(tap, wire, first))

@@ -15,7 +15,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 from keyturn import Vault, program  # noqa: E402
 from tap import Tap, equal, true  # noqa: E402
-from wire import Wire, error, wants  # noqa: E402
+from wire import Wire, error, serve, wants  # noqa: E402
 
 tap = Tap("tests/security/key_holders.py")
 vault = Vault()
@@ -147,15 +147,4 @@ def _():
     equal(2, ctl("seal").returncode)
 
 
-def main():
-    try:
-        vault.start().init()
-        vault.unseal()
-        wire.root = vault.token
-        return tap.run()
-    finally:
-        wire.close()
-        vault.remove()
-
-
-sys.exit(main())
+sys.exit(serve(tap, wire, kv=False))

@@ -15,7 +15,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 from keyturn import Vault  # noqa: E402
 from tap import Tap, equal, true  # noqa: E402
-from wire import Wire, error, wants  # noqa: E402
+from wire import Wire, error, serve, wants  # noqa: E402
 
 tap = Tap("tests/security/wrapping.py")
 vault = Vault()
@@ -124,15 +124,8 @@ def _():
         true('"wrap_info"' not in line or CANARY not in line, "nothing of a wrapped answer")
 
 
-def main():
-    try:
-        vault.ready()
-        wire.root = vault.token
-        wire.ok("POST", "secret/data/a", {"data": {"k": "v"}})
-        return tap.run(sys.argv[1:])
-    finally:
-        wire.close()
-        vault.remove()
+def first():
+    wire.ok("POST", "secret/data/a", {"data": {"k": "v"}})
 
 
-sys.exit(main())
+sys.exit(serve(tap, wire, first))

@@ -11,6 +11,7 @@ of the envelope); a breach fails the case that asked. Case, error() and wants() 
 import http.client
 import json
 import socket
+import sys
 
 from tap import Mismatch
 
@@ -198,3 +199,17 @@ def error(reply, status, text=None, text_not=None):
     if text_not is not None and any(text_not in e for e in errors):
         raise Mismatch("expected no error with %r, got %s" % (text_not, reply))
     return reply
+
+
+def serve(tap, wire, first=None, kv=True):
+    """A script's main part: its cases, or those named on the command line, against wire's vault, ready and with
+    a root token. first(): what else all of them need. Returns the exit code; the vault is removed."""
+    try:
+        wire.vault.ready(kv)
+        wire.root = wire.vault.token
+        if first is not None:
+            first()
+        return tap.run(sys.argv[1:])
+    finally:
+        wire.close()
+        wire.vault.remove()
