@@ -41,6 +41,15 @@ static void add_policy_text(struct kt_jsonw *w, struct kt_bytes text)
     kt_jsonw_bytes(w, text);
 }
 
+/* False: said why not. */
+static bool post(struct cli *cli, const char *doing, const char *path, const struct kt_buf *body,
+                 struct kt_api_reply *reply)
+{
+    const struct cli_call call = {
+        .doing = doing, .method = "POST", .path = path, .body = kt_buf_bytes(body)};
+    return cli_call(cli, &call, reply) == KT_OK;
+}
+
 /* ---- what the token in use may do ---- */
 
 static bool has_capability(struct kt_json list, const char *wanted)
@@ -93,11 +102,7 @@ static int explain_own(struct cli *cli, const struct question *ask)
     kt_jsonw_text(&w, folder);
     kt_jsonw_end(&w);
     kt_jsonw_end(&w);
-    struct cli_call call = {.doing = "asking for capabilities",
-                            .method = "POST",
-                            .path = "sys/capabilities-self",
-                            .body = kt_buf_bytes(&body)};
-    if (cli_call(cli, &call, &reply) != KT_OK)
+    if (!post(cli, "asking for capabilities", "sys/capabilities-self", &body, &reply))
         return cli->exit_code;
     return tell_own(cli, ask, reply.data, folder);
 }
@@ -209,11 +214,8 @@ int cmd_policy_explain(struct cli *cli)
     kt_jsonw_kv_text(&w, "capability", ask.capability);
     kt_jsonw_kv_text(&w, "path", ask.path);
     kt_jsonw_end(&w);
-    struct cli_call call = {.doing = "explaining policies",
-                            .method = "POST",
-                            .path = "sys/policies/explain",
-                            .body = kt_buf_bytes(&body)};
-    return cli_call(cli, &call, &reply) == KT_OK ? tell(cli, &ask, &reply) : cli->exit_code;
+    bool answered = post(cli, "explaining policies", "sys/policies/explain", &body, &reply);
+    return answered ? tell(cli, &ask, &reply) : cli->exit_code;
 }
 
 /* ---- lint ---- */
@@ -234,11 +236,7 @@ int cmd_policy_lint(struct cli *cli)
     kt_jsonw_object(&w);
     add_policy_text(&w, kt_buf_bytes(&text));
     kt_jsonw_end(&w);
-    struct cli_call call = {.doing = "looking at the policy",
-                            .method = "POST",
-                            .path = "sys/policies/lint",
-                            .body = kt_buf_bytes(&body)};
-    if (cli_call(cli, &call, &reply) != KT_OK)
+    if (!post(cli, "looking at the policy", "sys/policies/lint", &body, &reply))
         return cli->exit_code;
     (void)kt_json_member(reply.data, "findings", &findings);
     bool clean = kt_json_count(findings) == 0;
