@@ -4,6 +4,7 @@
 #include "cli/cli.h"
 #include "cli/cmd.h"
 #include "cli/key_input.h"
+#include "cli/key_status.h"
 #include "cli/output.h"
 #include "cli/prompt.h"
 #include "lib/token_file.h"
@@ -12,45 +13,16 @@
 
 /* ---- how far it is ---- */
 
-static void print_status(struct cli *cli, struct kt_json status)
-{
-    static const struct {
-        const char *name, *shown;
-    } rows[] = {
-        {"nonce", "Nonce"},       {"started", "Started"},   {"progress", "Progress"},
-        {"required", "Keys Required"}, {"complete", "Complete"}, {"encoded_token", "Encoded Token"},
-    };
-    static const char *const names[] = {"Key", "Value"};
-    KT_AUTO(table_free) struct table table = {0};
-    table_init(&table, 2, names);
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        struct kt_json value = {0};
-        if (!kt_json_member(status, rows[i].name, &value) || (value.len == 2 && value.at[0] == '"'))
-            continue;
-        table_text(&table, rows[i].shown);
-        table_json(&table, value);
-    }
-    table_print(&table, 0, &cli->out);
-}
-
-static enum kt_kind ask_status(struct cli *cli, struct kt_api_reply *reply)
-{
-    const struct cli_call call = {
-        .doing = "asking how far the root token is", .method = "GET", .path = PATH};
-    return cli_call(cli, &call, reply);
-}
-
-static int root_status(struct cli *cli)
-{
-    int code = CLI_DONE;
-    kt_autoapireply struct kt_api_reply reply;
-    kt_api_reply_init(&reply);
-    if (ask_status(cli, &reply) != KT_OK)
-        return cli->exit_code;
-    if (!cli_print_plain(cli, reply.data, &reply, &code))
-        print_status(cli, reply.data);
-    return code;
-}
+static const struct key_status_row rows[] = {
+    {"nonce", "Nonce"},
+    {"started", "Started"},
+    {"progress", "Progress"},
+    {"required", "Keys Required"},
+    {"complete", "Complete"},
+    {"encoded_token", "Encoded Token"},
+};
+static const struct key_status status = {"asking how far the root token is", PATH, rows,
+                                         sizeof rows / sizeof rows[0], false};
 
 /* ---- begin, cancel ---- */
 
@@ -85,7 +57,7 @@ static int root_begin(struct cli *cli)
         code = keep_pad(cli, path, otp);
     if (code != CLI_DONE || (path == NULL && cli_print_plain(cli, reply.data, &reply, &code)))
         return code;
-    print_status(cli, reply.data);
+    key_status_print(cli, &status, reply.data);
     if (path == NULL) {
         kt_buf_add_text(&cli->out, "\nOne-Time Pad: ");
         output_value(&cli->out, otp);
@@ -112,7 +84,7 @@ static int root_give(struct cli *cli)
     char nonce[64] = "";
     kt_autoapireply struct kt_api_reply reply;
     kt_api_reply_init(&reply);
-    if (ask_status(cli, &reply) != KT_OK)
+    if (key_status_ask(cli, &status, &reply) != KT_OK)
         return cli->exit_code;
     (void)kt_api_bool(reply.data, "started", &started);
     if (!started)
@@ -125,7 +97,7 @@ static int root_give(struct cli *cli)
         return cli->exit_code;
     if (cli_print_plain(cli, reply.data, &reply, &code))
         return code;
-    print_status(cli, reply.data);
+    key_status_print(cli, &status, reply.data);
     cli_note(cli, complete ? "next   who began it: secretctl operator generate-root -decode"
                            : "next   the other holders: secretctl operator generate-root");
     return CLI_DONE;
@@ -225,6 +197,6 @@ int cmd_operator_generate_root(struct cli *cli)
     if (flags_on(&cli->flags, FLAG_INIT))
         return root_begin(cli);
     if (flags_on(&cli->flags, FLAG_STATUS))
-        return root_status(cli);
+        return key_status_tell(cli, &status);
     return flags_on(&cli->flags, FLAG_CANCEL) ? root_cancel(cli) : root_give(cli);
 }

@@ -2,6 +2,7 @@
 #include "cli/cli.h"
 #include "cli/cmd.h"
 #include "cli/key_input.h"
+#include "cli/key_status.h"
 #include "cli/output.h"
 #include "lib/jsonw.h"
 
@@ -9,52 +10,24 @@
 
 /* ---- how far it is ---- */
 
-static void print_status(struct cli *cli, struct kt_json status)
-{
-    static const struct {
-        const char *name, *shown;
-    } rows[] = {
-        {"nonce", "Nonce"},
-        {"started", "Started"},
-        {"progress", "Progress"},
-        {"required", "Keys Required"},
-        {"n", "New Shares"},
-        {"t", "New Threshold"},
-        {"verification_required", "Verification Required"},
-        {"verification_nonce", "Verification Nonce"},
-    };
-    static const char *const names[] = {"Key", "Value"};
-    KT_AUTO(table_free) struct table table = {0};
-    table_init(&table, 2, names);
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        struct kt_json value = {0};
-        if (!kt_json_member(status, rows[i].name, &value))
-            continue;
-        table_text(&table, rows[i].shown);
-        table_json(&table, value);
-    }
-    table_print(&table, 0, &cli->out);
-}
+static const struct key_status_row rows[] = {
+    {"nonce", "Nonce"},
+    {"started", "Started"},
+    {"progress", "Progress"},
+    {"required", "Keys Required"},
+    {"n", "New Shares"},
+    {"t", "New Threshold"},
+    {"verification_required", "Verification Required"},
+    {"verification_nonce", "Verification Nonce"},
+};
+#define ROWS rows, sizeof rows / sizeof rows[0], true
 
-static enum kt_kind ask_status(struct cli *cli, struct kt_api_reply *reply)
+/* Of the rekey, or of the new keys that are to come back. */
+static const struct key_status *asked_for(const struct cli *cli)
 {
-    const struct cli_call call = {.doing = "asking how far the rekey is",
-                                  .method = "GET",
-                                  .path = flags_on(&cli->flags, FLAG_VERIFY) ? "sys/rekey/verify"
-                                                                             : "sys/rekey/init"};
-    return cli_call(cli, &call, reply);
-}
-
-static int rekey_status(struct cli *cli)
-{
-    int code = CLI_DONE;
-    kt_autoapireply struct kt_api_reply reply;
-    kt_api_reply_init(&reply);
-    if (ask_status(cli, &reply) != KT_OK)
-        return cli->exit_code;
-    if (!cli_print_plain(cli, reply.data, &reply, &code))
-        print_status(cli, reply.data);
-    return code;
+    static const struct key_status rekey = {"asking how far the rekey is", "sys/rekey/init", ROWS};
+    static const struct key_status verify = {"asking how far the rekey is", "sys/rekey/verify", ROWS};
+    return flags_on(&cli->flags, FLAG_VERIFY) ? &verify : &rekey;
 }
 
 /* ---- begin, cancel ---- */
@@ -83,7 +56,7 @@ static int rekey_begin(struct cli *cli)
         return cli->exit_code;
     if (cli_print_plain(cli, reply.data, &reply, &code))
         return code;
-    print_status(cli, reply.data);
+    key_status_print(cli, asked_for(cli), reply.data);
     if (!verify)
         cli_note(cli, "warning: without -verify the old keys are worth nothing as soon as the new ones are "
                       "answered; if that answer is lost, nobody can unseal the vault again");
@@ -150,7 +123,7 @@ static int finish(struct cli *cli, const struct kt_api_reply *reply, bool comple
     if (cli_print_plain(cli, reply->data, reply, &code))
         return code;
     if (!complete) {
-        print_status(cli, reply->data);
+        key_status_print(cli, asked_for(cli), reply->data);
         cli_note(cli, "next   the other holders: secretctl operator rekey%s", verify ? " -verify" : "");
         return CLI_DONE;
     }
@@ -171,7 +144,7 @@ static int rekey_give(struct cli *cli)
     char nonce[64] = "";
     kt_autoapireply struct kt_api_reply reply;
     kt_api_reply_init(&reply);
-    if (ask_status(cli, &reply) != KT_OK)
+    if (key_status_ask(cli, asked_for(cli), &reply) != KT_OK)
         return cli->exit_code;
     (void)kt_api_bool(reply.data, "started", &started);
     if (!started)
@@ -199,6 +172,6 @@ int cmd_operator_rekey(struct cli *cli)
     if (flags_on(&cli->flags, FLAG_INIT))
         return rekey_begin(cli);
     if (flags_on(&cli->flags, FLAG_STATUS))
-        return rekey_status(cli);
+        return key_status_tell(cli, asked_for(cli));
     return flags_on(&cli->flags, FLAG_CANCEL) ? rekey_cancel(cli) : rekey_give(cli);
 }
