@@ -8,6 +8,9 @@
 
 #include "lib/secret.h"
 #include "tests/support/folder.h"
+#include "vaultd/core/jobs.h"
+
+#define TIDY_MAX 10000u
 
 static _Noreturn void give_up(const char *what, const struct kt_err *err)
 {
@@ -301,4 +304,37 @@ void test_vault_token(struct test_vault *vault, const char *policy_name, const c
         abort();
     }
     test_vault_text(vault, "auth.client_token", out, size);
+}
+
+/* ---- looking at the store ---- */
+
+unsigned test_vault_rows(struct test_vault *vault, enum table table)
+{
+    const unsigned char prefix[1] = {(unsigned char)table};
+    struct snapshot *snapshot = NULL;
+    struct cursor *cursor = NULL;
+    struct entry entry;
+    unsigned n = 0;
+    if (snapshot_begin(vault->store, &snapshot) != STORE_OK ||
+        cursor_open(snapshot, kt_bytes(prefix, 1), kt_bytes(NULL, 0), &cursor) != STORE_OK)
+        give_up("looking at a table", NULL);
+    while (cursor_next(cursor, &entry) == STORE_OK)
+        n++;
+    cursor_close(cursor);
+    snapshot_end(snapshot);
+    return n;
+}
+
+unsigned test_vault_tidy(struct test_vault *vault)
+{
+    struct kt_err err = {0};
+    unsigned steps = 0;
+    bool more = true;
+    while (more) {
+        if (jobs_run(vault->core, &more, &err) != KT_OK)
+            give_up("housekeeping", &err);
+        if (++steps == TIDY_MAX)
+            give_up("housekeeping does not end", NULL);
+    }
+    return steps;
 }

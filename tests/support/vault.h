@@ -67,3 +67,8 @@ void test_vault_text(const struct test_vault *vault, const char *dotted, char *o
 /* Makes a policy and a token with it; the token's text into out. */
 void test_vault_token(struct test_vault *vault, const char *policy_name, const char *policy,
                       char *out, size_t size);
+/* ---- looking at the store ---- */
+/* How many rows a table has. */
+unsigned test_vault_rows(struct test_vault *vault, enum table table);
+/* Housekeeping until nothing is due; how many steps it took. */
+unsigned test_vault_tidy(struct test_vault *vault);

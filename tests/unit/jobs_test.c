@@ -40,35 +40,11 @@ static void expect(struct test_vault *vault, const char *who, const char *method
         fail_msg("%s %s: expected %u, got %u %s", method, path, status, got, vault->body);
 }
 
-static unsigned rows(struct test_vault *vault, enum table table)
-{
-    const unsigned char prefix[1] = {(unsigned char)table};
-    struct snapshot *snapshot = NULL;
-    struct cursor *cursor = NULL;
-    struct entry entry;
-    unsigned n = 0;
-    assert_int_equal(snapshot_begin(vault->store, &snapshot), STORE_OK);
-    assert_int_equal(cursor_open(snapshot, kt_bytes(prefix, 1), kt_bytes(NULL, 0), &cursor),
-                     STORE_OK);
-    while (cursor_next(cursor, &entry) == STORE_OK)
-        n++;
-    cursor_close(cursor);
-    snapshot_end(snapshot);
-    return n;
-}
-
 /* Steps until nothing is due; how many it took. */
 static unsigned tidy(struct test_vault *vault)
 {
-    struct kt_err err = {0};
-    unsigned steps = 0;
-    bool more = true;
-    while (more) {
-        if (jobs_run(vault->core, &more, &err) != KT_OK)
-            fail_msg("housekeeping: %s", err.what);
-        assert_true(++steps < 10000);
-    }
-    assert_int_equal(rows(vault, TABLE_JOB), 0);
+    unsigned steps = test_vault_tidy(vault);
+    assert_int_equal(test_vault_rows(vault, TABLE_JOB), 0);
     return steps;
 }
 
@@ -85,10 +61,10 @@ struct counts {
 
 static struct counts count(struct test_vault *vault)
 {
-    return (struct counts){rows(vault, TABLE_TOKEN),   rows(vault, TABLE_ACCESSOR),
-                           rows(vault, TABLE_CHILD),   rows(vault, TABLE_TOKEN_DUE),
-                           rows(vault, TABLE_KV_NAME), rows(vault, TABLE_CUBBY),
-                           rows(vault, TABLE_KV)};
+    return (struct counts){test_vault_rows(vault, TABLE_TOKEN),   test_vault_rows(vault, TABLE_ACCESSOR),
+                           test_vault_rows(vault, TABLE_CHILD),   test_vault_rows(vault, TABLE_TOKEN_DUE),
+                           test_vault_rows(vault, TABLE_KV_NAME), test_vault_rows(vault, TABLE_CUBBY),
+                           test_vault_rows(vault, TABLE_KV)};
 }
 
 static void assert_same(const struct counts *a, const struct counts *b)
@@ -169,8 +145,8 @@ static void orphans_live_and_leave_nothing(void **state)
     (void)tidy(vault);
     expect(vault, first, "GET", "auth/token/lookup-self", NULL, 200);
     assert_true(test_vault_said(vault, "\"orphan\":true"));
-    assert_int_equal(rows(vault, TABLE_CHILD), before.children);
-    assert_int_equal(rows(vault, TABLE_TOKEN), before.tokens + 41);
+    assert_int_equal(test_vault_rows(vault, TABLE_CHILD), before.children);
+    assert_int_equal(test_vault_rows(vault, TABLE_TOKEN), before.tokens + 41);
     vault->now_ms += 3601000;
     (void)tidy(vault);
     struct counts after = count(vault);
@@ -203,7 +179,7 @@ static void cubbyholes_are_cleared(void **state)
         (void)snprintf(path, sizeof path, "cubbyhole/a%u/b/c%u/d/%u", i % 7, i % 3, i);
         expect(vault, token, "POST", path, "{\"k\":\"v\"}", 204);
     }
-    assert_int_equal(rows(vault, TABLE_CUBBY), 150);
+    assert_int_equal(test_vault_rows(vault, TABLE_CUBBY), 150);
     expect(vault, token, "POST", "cubbyhole", "{\"k\":\"v\"}", 405);
     expect(vault, token, "POST", "auth/token/revoke-self", NULL, 204);
     (void)tidy(vault);
@@ -272,7 +248,7 @@ static void a_newer_vaults_job_is_told(void **state)
     assert_int_equal(kind, KT_CORRUPT);
     assert_non_null(strstr(err.what, "a job of kind 99 cannot be done"));
     assert_non_null(strstr(err.hint, "newer vaultd"));
-    assert_int_equal(rows(vault, TABLE_JOB), 1);
+    assert_int_equal(test_vault_rows(vault, TABLE_JOB), 1);
     struct counts after = count(vault);
     assert_same(&before, &after);
 }
@@ -332,7 +308,7 @@ static void a_deep_secret_with_many_versions_goes(void **state)
     /* Made anew before the old versions are gone: its own must stay. */
     write_versions(vault, DEEP, 40);
     (void)tidy(vault);
-    assert_int_equal(rows(vault, TABLE_KV), before.kv + 41);
+    assert_int_equal(test_vault_rows(vault, TABLE_KV), before.kv + 41);
     expect(vault, NULL, "GET", "secret/data/" DEEP "?version=40", NULL, 200);
     expect(vault, NULL, "GET", "secret/data/" DEEP "?version=21", NULL, 200);
     expect(vault, NULL, "DELETE", "secret/metadata/" DEEP, NULL, 204);
@@ -355,7 +331,7 @@ static void many_versions_are_destroyed_at_once(void **state)
     expect(vault, NULL, "GET", "secret/data/many?version=1", NULL, 404);
     expect(vault, NULL, "GET", "secret/data/many?version=199", NULL, 404);
     (void)tidy(vault);
-    assert_int_equal(rows(vault, TABLE_KV), 2);
+    assert_int_equal(test_vault_rows(vault, TABLE_KV), 2);
     expect(vault, NULL, "GET", "secret/data/many", NULL, 200);
     kt_buf_free(&body);
 }

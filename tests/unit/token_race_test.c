@@ -10,23 +10,9 @@
 
 #include "lib/log.h"
 #include "tests/support/meanwhile.h"
-#include "vaultd/core/jobs.h"
+#include "tests/support/one_vault.h"
 
 #define ID "a-token-with-a-known-text"
-
-static struct test_vault *vault;
-
-static int make(void **state)
-{
-    *state = vault = test_vault_new(true);
-    return 0;
-}
-
-static int end(void **state)
-{
-    test_vault_free(*state);
-    return 0;
-}
 
 static unsigned call(const char *method, const char *path, const char *token, const char *body)
 {
@@ -56,29 +42,6 @@ static void names(char out[512], const char *field, const char *text)
     (void)snprintf(out, 512, "{\"%s\":\"%s\"}", field, text);
 }
 
-static void tidy(void)
-{
-    bool more = true;
-    while (more)
-        assert_int_equal(jobs_run(vault->core, &more, NULL), KT_OK);
-}
-
-static unsigned rows(enum table table)
-{
-    const unsigned char prefix[1] = {(unsigned char)table};
-    struct snapshot *snapshot = NULL;
-    struct cursor *cursor = NULL;
-    struct entry entry;
-    unsigned n = 0;
-    assert_int_equal(snapshot_begin(vault->store, &snapshot), STORE_OK);
-    assert_int_equal(cursor_open(snapshot, kt_bytes(prefix, 1), kt_bytes(NULL, 0), &cursor), STORE_OK);
-    while (cursor_next(cursor, &entry) == STORE_OK)
-        n++;
-    cursor_close(cursor);
-    snapshot_end(snapshot);
-    return n;
-}
-
 /* ---- one text, two tokens ---- */
 
 static void a_text_is_given_once(void **state)
@@ -105,7 +68,7 @@ static void a_text_does_not_inherit(void **state)
     unsigned status = call_late("POST", "auth/token/create", NULL, "{\"id\":\"" ID "\"}", visits);
     if (status == 400) { /* or the housekeeper was quicker than this thread */
         assert_true(test_vault_said(vault, "still being removed"));
-        tidy();
+        (void)test_vault_tidy(vault);
         status = call("POST", "auth/token/create", NULL, "{\"id\":\"" ID "\"}");
     }
     assert_int_equal(status, 200);
@@ -124,7 +87,7 @@ static void renewing_brings_nobody_back(void **state)
     const struct visit visits[] = {{"POST", "auth/token/revoke-accessor", NULL, revoke, 204, 0}, {0}};
     assert_int_equal(call_late("POST", "auth/token/renew", NULL, renew, visits), 400);
     assert_int_equal(call("GET", "auth/token/lookup-self", token, NULL), 403);
-    tidy();
+    (void)test_vault_tidy(vault);
     assert_int_equal(call("GET", "auth/token/lookup-self", token, NULL), 403);
 }
 
@@ -133,13 +96,13 @@ static void what_is_renewed_ends_whole(void **state)
     (void)state;
     char token[256], accessor[256], body[512];
     make_token("{\"ttl\":\"1h\"}", token, accessor);
-    unsigned due = rows(TABLE_TOKEN_DUE);
+    unsigned due = test_vault_rows(vault, TABLE_TOKEN_DUE);
     names(body, "token", token);
     vault->now_ms += 60000;
     const struct visit visits[] = {{"POST", "auth/token/renew", NULL, body, 200, 0}, {0}};
     assert_int_equal(call_late("POST", "auth/token/revoke", NULL, body, visits), 204);
     assert_int_equal(call("GET", "auth/token/lookup-self", token, NULL), 403);
-    assert_int_equal(rows(TABLE_TOKEN_DUE), due - 1);
+    assert_int_equal(test_vault_rows(vault, TABLE_TOKEN_DUE), due - 1);
 }
 
 static void uses_are_counted_apart(void **state)
@@ -164,12 +127,12 @@ static void the_ended_make_no_children(void **state)
         char parent[256], accessor[256], body[512];
         make_token("{}", parent, accessor);
         names(body, "token", parent);
-        unsigned tokens = rows(TABLE_TOKEN), children = rows(TABLE_CHILD);
+        unsigned tokens = test_vault_rows(vault, TABLE_TOKEN), children = test_vault_rows(vault, TABLE_CHILD);
         const struct visit visits[] = {{"POST", ways[i], NULL, body, 204, 0}, {0}};
         assert_int_equal(call_late("POST", "auth/token/create", parent, "{}", visits), 403);
-        tidy();
-        assert_int_equal(rows(TABLE_TOKEN), tokens - 1);
-        assert_int_equal(rows(TABLE_CHILD), children - 1);
+        (void)test_vault_tidy(vault);
+        assert_int_equal(test_vault_rows(vault, TABLE_TOKEN), tokens - 1);
+        assert_int_equal(test_vault_rows(vault, TABLE_CHILD), children - 1);
     }
 }
 

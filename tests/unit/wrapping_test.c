@@ -11,7 +11,7 @@
 
 #include "lib/log.h"
 #include "tests/support/meanwhile.h"
-#include "vaultd/core/jobs.h"
+#include "tests/support/one_vault.h"
 
 /* Rows leave out what they do not need. */
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"
@@ -21,20 +21,6 @@
 #define LOOKUP  "sys/wrapping/lookup"
 #define UNWRAP  "sys/wrapping/unwrap"
 #define REWRAP  "sys/wrapping/rewrap"
-
-static struct test_vault *vault;
-
-static int make(void **state)
-{
-    *state = vault = test_vault_new(true);
-    return 0;
-}
-
-static int end(void **state)
-{
-    test_vault_free(*state);
-    return 0;
-}
 
 /* ---- asking ---- */
 
@@ -94,31 +80,6 @@ static void wrap_a_secret(const char *ttl, char out[TEXT])
     taken(out);
 }
 
-/* ---- looking at the store ---- */
-
-static unsigned rows(enum table table)
-{
-    const unsigned char prefix[1] = {(unsigned char)table};
-    struct snapshot *snapshot = NULL;
-    struct cursor *cursor = NULL;
-    struct entry entry;
-    unsigned n = 0;
-    assert_int_equal(snapshot_begin(vault->store, &snapshot), STORE_OK);
-    assert_int_equal(cursor_open(snapshot, kt_bytes(prefix, 1), kt_bytes(NULL, 0), &cursor), STORE_OK);
-    while (cursor_next(cursor, &entry) == STORE_OK)
-        n++;
-    cursor_close(cursor);
-    snapshot_end(snapshot);
-    return n;
-}
-
-static void tidy(void)
-{
-    bool more = true;
-    while (more)
-        assert_int_equal(jobs_run(vault->core, &more, NULL), KT_OK);
-}
-
 /* ---- what is answered ---- */
 
 static void any_answer(void **state)
@@ -148,7 +109,7 @@ static void any_answer(void **state)
     says("\"wrap_info\":null");
     wants(400, "PUT", UNWRAP, token, NULL, NULL);
     says(NO_SUCH);
-    assert_int_equal(rows(TABLE_WRAPPED), 0);
+    assert_int_equal(test_vault_rows(vault, TABLE_WRAPPED), 0);
 }
 
 static void by_somebody_else(void **state)
@@ -165,7 +126,7 @@ static void by_somebody_else(void **state)
     wants(400, "POST", UNWRAP, other, body, NULL); /* and uses nothing of one's own */
     wants(200, "GET", "auth/token/lookup-self", other, NULL, NULL);
     says("\"num_uses\":1,");
-    assert_int_equal(rows(TABLE_WRAPPED), 0);
+    assert_int_equal(test_vault_rows(vault, TABLE_WRAPPED), 0);
 }
 
 /* As the client's token and in the body, which some clients send: it is one use all the same. */
@@ -214,7 +175,7 @@ static void with_the_write(void **state)
     wants(200, "POST", "secret/data/c", NULL, "{\"data\":{\"k\":2}}", "60");
     assert_true(meanwhile_over());
     taken(token);
-    assert_int_equal(rows(TABLE_WRAPPED), 1);
+    assert_int_equal(test_vault_rows(vault, TABLE_WRAPPED), 1);
     wants(200, "PUT", UNWRAP, token, NULL, NULL);
     says("\"version\":2");
 }
@@ -286,13 +247,13 @@ static void nothing_to_wrap(void **state)
         {"GET", "secret/data/a?help=1", NULL, NULL, 200},
         {"POST", LOOKUP, "", "{\"token\":\"x\"}", 400},
     };
-    unsigned tokens = rows(TABLE_TOKEN);
+    unsigned tokens = test_vault_rows(vault, TABLE_TOKEN);
     for (size_t i = 0; i < sizeof asked / sizeof asked[0]; i++) {
         wants(asked[i].status, asked[i].method, asked[i].path, asked[i].token, asked[i].body, "60");
         says_not("\"wrap_info\":{");
     }
-    assert_int_equal(rows(TABLE_TOKEN), tokens);
-    assert_int_equal(rows(TABLE_WRAPPED), 0);
+    assert_int_equal(test_vault_rows(vault, TABLE_TOKEN), tokens);
+    assert_int_equal(test_vault_rows(vault, TABLE_WRAPPED), 0);
 }
 
 /* What is answered after the last commit cannot be wrapped, and is not given away bare. */
@@ -329,7 +290,7 @@ static void sizes(void **state)
         }
         free(body);
     }
-    assert_int_equal(rows(TABLE_WRAPPED), 0);
+    assert_int_equal(test_vault_rows(vault, TABLE_WRAPPED), 0);
 }
 
 /* ---- for how long ---- */
@@ -394,9 +355,9 @@ static void when_its_time_has_come(void **state)
     vault->wall_ahead_ms -= 60000;
     wants(400, "POST", UNWRAP, NULL, body, NULL);
     vault->wall_ahead_ms += 60000;
-    assert_int_equal(rows(TABLE_WRAPPED), 1);
-    tidy();
-    assert_int_equal(rows(TABLE_WRAPPED), 0);
+    assert_int_equal(test_vault_rows(vault, TABLE_WRAPPED), 1);
+    (void)test_vault_tidy(vault);
+    assert_int_equal(test_vault_rows(vault, TABLE_WRAPPED), 0);
 }
 
 static void policies_want_it(void **state)
@@ -504,7 +465,7 @@ static void is_refused(void **state)
         says(NO_SUCH);
     }
     wants(400, "GET", LOOKUP, token, NULL, NULL);
-    assert_int_equal(rows(TABLE_WRAPPED), bad->make == one_cut_off ? 1 : 0);
+    assert_int_equal(test_vault_rows(vault, TABLE_WRAPPED), bad->make == one_cut_off ? 1 : 0);
     test_vault_free(vault);
 }
 
@@ -557,10 +518,10 @@ static void good_for_nothing_else(void **state)
         says("permission denied");
         says_not("invalid token");
         wants(400, "POST", UNWRAP, token, NULL, NULL); /* that was its use */
-        assert_int_equal(rows(TABLE_WRAPPED), 0);
+        assert_int_equal(test_vault_rows(vault, TABLE_WRAPPED), 0);
     }
-    tidy();
-    assert_int_equal(rows(TABLE_JOB), 0);
+    (void)test_vault_tidy(vault);
+    assert_int_equal(test_vault_rows(vault, TABLE_JOB), 0);
 }
 
 static void rights_are_asked_after_it(void **state)
@@ -618,7 +579,7 @@ static void wrapped_anew(void **state)
     assert_string_equal(again, accessor);
     taken(token);
     wants(400, "POST", UNWRAP, NULL, body, NULL);
-    assert_int_equal(rows(TABLE_WRAPPED), 1);
+    assert_int_equal(test_vault_rows(vault, TABLE_WRAPPED), 1);
     vault->now_ms += 2000;
     named(body, token);
     wants(200, "POST", LOOKUP, "", body, NULL);
@@ -660,7 +621,7 @@ static void outlives_its_maker(void **state)
     wants(200, "POST", "sys/wrapping/wrap", maker, "{\"a\":1}", "5m");
     taken(token);
     wants(204, "POST", "auth/token/revoke-self", maker, NULL, NULL);
-    tidy();
+    (void)test_vault_tidy(vault);
     named(body, token);
     wants(200, "POST", "auth/token/lookup", NULL, body, NULL);
     says("\"num_uses\":1,\"orphan\":true,\"path\":\"sys/wrapping/wrap\",\"policies\":"
