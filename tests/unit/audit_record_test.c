@@ -10,6 +10,7 @@
 
 #include "lib/json.h"
 #include "lib/num.h"
+#include "vaultd/audit/outcome.h"
 #include "vaultd/audit/record.h"
 
 static const unsigned char key[32] = "the key of these tests is public";

@@ -9,6 +9,8 @@
 #include "vaultd/audit/devices.h"
 #include "vaultd/audit/log.h"
 #include "vaultd/audit/notes.h"
+#include "vaultd/audit/outcome.h"
+#include "vaultd/audit/plain.h"
 #include "vaultd/audit/record.h"
 
 #define AUDIT_MAGIC 0x61756469u
