@@ -5,12 +5,13 @@
 
 #include "lib/cleanup.h"
 #include "lib/random.h"
+#include "lib/uuid.h"
 
 #define LENGTH_MIN    4
 #define BYTES_MAX     256
 #define BYTES_DEFAULT 32
 #define UUID_BITS     122
-#define UUID_CHARS    36u
+#define UUID_CHARS    (KT_UUID_TEXT - 1)
 #define CLASSES       4
 #define DRAWINGS      20000 /* at 1 in 64 the chance to need more is below 10^-136 */
 
@@ -371,22 +372,11 @@ static void draw_bytes(const struct kt_generator *generator, struct kt_secret *b
                                     : sodium_base64_VARIANT_URLSAFE_NO_PADDING);
 }
 
-/* RFC 4122 4.4: version 4. */
 static void draw_uuid(struct kt_secret *bytes, struct kt_secret *secret)
 {
-    static const unsigned char groups[] = {4, 2, 2, 2, 6};
     kt_random(bytes->at, bytes->len);
-    bytes->at[6] = (unsigned char)((bytes->at[6] & 0x0F) | 0x40);
-    bytes->at[8] = (unsigned char)((bytes->at[8] & 0x3F) | 0x80);
-    const unsigned char *from = bytes->at;
-    char *to = (char *)secret->at;
-    for (size_t i = 0; i < sizeof groups; i++) {
-        if (i > 0)
-            *to++ = '-';
-        (void)sodium_bin2hex(to, 2 * (size_t)groups[i] + 1, from, groups[i]);
-        from += groups[i];
-        to += 2 * (size_t)groups[i];
-    }
+    kt_uuid_mark(bytes->at);
+    kt_uuid_text(bytes->at, (char *)secret->at);
 }
 
 static unsigned char folded(unsigned char c)
@@ -442,7 +432,7 @@ enum kt_kind kt_generate(const struct kt_generator *generator, const struct kt_b
     bool plain = generator->kind == KT_GENERATE_PASSWORD;
     kt_autosecret struct kt_secret *bytes =
         plain ? NULL
-              : kt_secret_new(generator->kind == KT_GENERATE_UUID ? 16 : generator->length);
+              : kt_secret_new(generator->kind == KT_GENERATE_UUID ? KT_UUID_BYTES : generator->length);
     kt_autosecret struct kt_secret *secret = kt_secret_new(len + 1); /* encoders add a NUL */
     if ((bytes == NULL && !plain) || secret == NULL)
         return kt_fail(err, KT_NO_MEMORY, "no guarded memory for a new secret");

@@ -64,7 +64,7 @@ static void status_tells(void **state)
     barrier_status(vault->barrier, &status);
     assert_int_equal(status.progress, 1);
     assert_int_equal(strlen(status.nonce), 36);
-    char nonce[UUID_TEXT];
+    char nonce[KT_UUID_TEXT];
     memcpy(nonce, status.nonce, sizeof nonce);
     assert_int_equal(give(vault, 1, &unsealed), KT_OK);
     barrier_status(vault->barrier, &status);

@@ -1,10 +1,9 @@
 #include "vaultd/audit/outcome.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "lib/jsonw.h"
-#include "lib/num.h"
+#include "lib/uuid.h"
 #include "vaultd/audit/plain.h"
 #include "vaultd/audit/record.h"
 
@@ -21,32 +20,6 @@ enum outcome_flag {
     OUTCOME_WRAP_PATH = 1 << 6    /* which was made by another request's path */
 };
 
-/* "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx", lower case. */
-static bool uuid_pack(struct kt_bytes text, unsigned char out[16])
-{
-    char hex[33] = {0};
-    size_t n = 0;
-    if (text.len != 36)
-        return false;
-    for (size_t i = 0; i < 36; i++) {
-        bool dash = i == 8 || i == 13 || i == 18 || i == 23;
-        bool upper = text.at[i] >= 'A' && text.at[i] <= 'F';
-        if (upper || dash != (text.at[i] == '-'))
-            return false;
-        if (!dash)
-            hex[n++] = (char)text.at[i];
-    }
-    return kt_hex_decode(kt_bytes(hex, 32), out, 16);
-}
-
-static void uuid_text(const unsigned char bytes[16], char out[37])
-{
-    char hex[33];
-    kt_hex_encode(bytes, 16, hex);
-    (void)snprintf(out, 37, "%.8s-%.4s-%.4s-%.4s-%.12s", hex, hex + 8, hex + 12, hex + 16,
-                   hex + 20);
-}
-
 /* ---- packing ---- */
 
 static void pack_text(struct kt_buf *out, struct kt_bytes text, size_t max)
@@ -59,8 +32,8 @@ static void pack_text(struct kt_buf *out, struct kt_bytes text, size_t max)
 
 static void pack_id(struct kt_buf *out, struct kt_bytes text, bool uuid)
 {
-    unsigned char bytes[16];
-    if (uuid && uuid_pack(text, bytes))
+    unsigned char bytes[KT_UUID_BYTES];
+    if (uuid && kt_uuid_parse(text, bytes))
         kt_buf_add(out, bytes, sizeof bytes);
     else
         pack_text(out, text, TEXT_MAX_OUT);
@@ -100,7 +73,7 @@ static void pack_wrap(struct audit_hasher *hasher, const struct audit_wrap *wrap
 static void pack(struct audit_hasher *hasher, const struct audit_event *event, struct kt_bytes path,
                  struct kt_buf *out)
 {
-    unsigned char uuid[16];
+    unsigned char uuid[KT_UUID_BYTES];
     const struct audit_auth *auth = event->auth;
     struct kt_bytes id = kt_str(event->request_id);
     struct kt_bytes entity = kt_str(auth == NULL ? NULL : auth->entity_id);
@@ -108,8 +81,8 @@ static void pack(struct audit_hasher *hasher, const struct audit_event *event, s
     unsigned flags = wrap_flags(event);
     flags |= accessor.len > 0 ? OUTCOME_ACCESSOR : 0u;
     flags |= event->wrapped.len > 0 ? OUTCOME_TOKEN : 0u;
-    flags |= uuid_pack(id, uuid) ? OUTCOME_ID_UUID : 0u;
-    flags |= uuid_pack(entity, uuid) ? OUTCOME_ENTITY_UUID : 0u;
+    flags |= kt_uuid_parse(id, uuid) ? OUTCOME_ID_UUID : 0u;
+    flags |= kt_uuid_parse(entity, uuid) ? OUTCOME_ENTITY_UUID : 0u;
     kt_buf_add_i64(out, event->time_ms);
     kt_buf_add_u16(out, (uint16_t)event->status);
     kt_buf_add_u8(out, (uint8_t)flags);
@@ -133,7 +106,7 @@ static void pack(struct audit_hasher *hasher, const struct audit_event *event, s
 struct outcome {
     int64_t time_ms;
     unsigned status;
-    char id[37], entity[37];
+    char id[KT_UUID_TEXT], entity[KT_UUID_TEXT];
     struct kt_bytes accessor, token, id_text, entity_text, name, operation, path, error;
     struct {
         bool there;
@@ -163,14 +136,14 @@ static void unpack_wrap(struct kt_reader *r, unsigned flags, struct outcome *ret
         ret->wrap.path = read_text(r);
 }
 
-static struct kt_bytes read_id(struct kt_reader *r, bool uuid, char text[37])
+static struct kt_bytes read_id(struct kt_reader *r, bool uuid, char text[KT_UUID_TEXT])
 {
     if (!uuid)
         return read_text(r);
-    struct kt_bytes bytes = kt_read_bytes(r, 16);
-    if (bytes.len != 16)
+    struct kt_bytes bytes = kt_read_bytes(r, KT_UUID_BYTES);
+    if (bytes.len != KT_UUID_BYTES)
         return bytes;
-    uuid_text(bytes.at, text);
+    kt_uuid_text(bytes.at, text);
     return kt_str(text);
 }
 

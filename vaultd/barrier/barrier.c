@@ -20,24 +20,10 @@ struct kt_bytes barrier_keyring_key(void)
     return kt_bytes(keyring_key, sizeof keyring_key);
 }
 
-void uuid_text(const unsigned char id[16], char out[UUID_TEXT])
+void uuid_random(unsigned char out[KT_UUID_BYTES])
 {
-    static const char digits[] = "0123456789abcdef";
-    char *at = out;
-    for (unsigned i = 0; i < 16; i++) {
-        if (i == 4 || i == 6 || i == 8 || i == 10)
-            *at++ = '-';
-        *at++ = digits[id[i] >> 4];
-        *at++ = digits[id[i] & 15];
-    }
-    *at = '\0';
-}
-
-void uuid_random(unsigned char out[16])
-{
-    kt_random(out, 16);
-    out[6] = (unsigned char)((out[6] & 0x0F) | 0x40);
-    out[8] = (unsigned char)((out[8] & 0x3F) | 0x80);
+    kt_random(out, KT_UUID_BYTES);
+    kt_uuid_mark(out);
 }
 
 enum kt_kind barrier_store_failed(enum store_error error, const char *doing, struct kt_err *err)
@@ -137,8 +123,8 @@ void barrier_status(struct barrier *barrier, struct barrier_status *ret)
         status.threshold = barrier->seal.threshold;
         status.shares = barrier->seal.shares;
         status.initialized_ms = barrier->seal.initialized_ms;
-        uuid_text(barrier->seal.vault_id, status.vault_id);
-        uuid_text(barrier->seal.seal_id, status.seal_id);
+        kt_uuid_text(barrier->seal.vault_id, status.vault_id);
+        kt_uuid_text(barrier->seal.seal_id, status.seal_id);
     }
     status.progress = barrier->attempt.count;
     memcpy(status.nonce, barrier->attempt.nonce, sizeof status.nonce);

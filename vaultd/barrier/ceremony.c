@@ -52,9 +52,9 @@ static void new_nonce(char out[CEREMONY_NONCE])
 {
     unsigned char id[16];
     uuid_random(id);
-    uuid_text(id, out);
+    kt_uuid_text(id, out);
 }
-_Static_assert(CEREMONY_NONCE == UUID_TEXT, "a nonce is a UUID");
+_Static_assert(CEREMONY_NONCE == KT_UUID_TEXT, "a nonce is a UUID");
 
 /* ---- words ---- */
 
@@ -143,7 +143,7 @@ void ceremony_status(struct barrier *barrier, enum ceremony_kind which, struct c
         ret->plan = c->plan;
         ret->verifying = c->state >= CEREMONY_VERIFYING;
         if (c->proposed.shares != 0)
-            uuid_text(c->proposed.seal_id, ret->proposed_id);
+            kt_uuid_text(c->proposed.seal_id, ret->proposed_id);
         memcpy(ret->nonce, c->nonce, sizeof ret->nonce);
         memcpy(ret->verify_nonce, c->verify_nonce, sizeof ret->verify_nonce);
         *(ret->verifying ? &ret->verify_progress : &ret->progress) = gather_count(&c->gather);

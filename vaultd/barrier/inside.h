@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 
 #include "lib/clock.h"
+#include "lib/uuid.h"
 #include "vaultd/barrier/barrier.h"
 #include "vaultd/barrier/ceremony.h"
 #include "vaultd/barrier/entry.h"
@@ -21,7 +22,6 @@
 #include "vaultd/barrier/seal_record.h"
 
 #define UNSEAL_ATTEMPT_MS ((int64_t)10 * 60 * 1000)
-#define UUID_TEXT         37u
 
 enum barrier_state {
     BARRIER_SEALED,
@@ -35,7 +35,7 @@ struct unseal_attempt {
     struct kt_secret *shares; /* seal.threshold * SHAMIR_SHARE_BYTES; NULL: no attempt */
     unsigned count;
     int64_t touched_ms; /* monotonic, of the newest share */
-    char nonce[UUID_TEXT];
+    char nonce[KT_UUID_TEXT];
 };
 
 enum ceremony_state {
@@ -88,9 +88,8 @@ void unseal_forget(struct barrier *barrier);
 /* Wipes all ceremonies. Needs lock. */
 void ceremonies_forget(struct barrier *barrier);
 enum kt_kind barrier_store_failed(enum store_error error, const char *doing, struct kt_err *err);
-void uuid_text(const unsigned char id[16], char out[UUID_TEXT]);
-/* 16 random bytes with the marks of a version 4 UUID (RFC 9562, section 5.4). */
-void uuid_random(unsigned char out[16]);
+/* Anew, from the randomness that keys come from. */
+void uuid_random(unsigned char out[KT_UUID_BYTES]);
 
 /* Test seams: before threads start. The clock is the system's unless set. */
 void barrier_set_clock(struct barrier *barrier, const struct kt_clock *clock);

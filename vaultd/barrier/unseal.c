@@ -21,8 +21,8 @@ void unseal_expire(struct barrier *barrier)
 /* One sentence for all wrong shares, whoever's they are: it must not tell which one was wrong. */
 static enum kt_kind refuse_shares(struct barrier *barrier, struct kt_err *err)
 {
-    char vault_id[UUID_TEXT];
-    uuid_text(barrier->seal.vault_id, vault_id);
+    char vault_id[KT_UUID_TEXT];
+    kt_uuid_text(barrier->seal.vault_id, vault_id);
     unseal_forget(barrier);
     barrier->failed_attempts++;
     (void)kt_fail(err, KT_INVALID, "Unseal failed, invalid key");
@@ -52,7 +52,7 @@ static enum kt_kind start_attempt(struct barrier *barrier, struct kt_err *err)
         return kt_secret_failed(err, "keeping a key share");
     unsigned char id[16];
     uuid_random(id);
-    uuid_text(id, attempt->nonce);
+    kt_uuid_text(id, attempt->nonce);
     return KT_OK;
 }
 

@@ -1,9 +1,9 @@
 #include "vaultd/core/mount_table.h"
 
-#include <sodium.h>
 #include <stdlib.h>
 
 #include "lib/failpoint.h"
+#include "lib/uuid.h"
 #include "vaultd/barrier/format.h"
 
 #define FORMAT 2u
@@ -86,11 +86,11 @@ static const char *text(struct kt_reader *r, struct kt_arena *arena)
 
 static const char *uuid_text(struct kt_arena *arena, const unsigned char b[16])
 {
-    char hex[33];
-    (void)sodium_bin2hex(hex, sizeof hex, b, 16);
-    const char *uuid = kt_arena_printf(arena, "%.8s-%.4s-%.4s-%.4s-%.12s", hex, hex + 8, hex + 12,
-                                       hex + 16, hex + 20);
-    return uuid == NULL ? "" : uuid;
+    char *uuid = kt_arena_take(arena, KT_UUID_TEXT);
+    if (uuid == NULL)
+        return "";
+    kt_uuid_text(b, uuid);
+    return uuid;
 }
 
 static void read_row_1(struct kt_reader *r, struct kt_arena *arena, struct mount *ret)

@@ -8,27 +8,19 @@
 #include "lib/assert.h"
 #include "lib/failpoint.h"
 #include "lib/random.h"
+#include "lib/uuid.h"
 #include "vaultd/core/private.h"
 #include "vaultd/policy/policy.h"
 
 #define ARENA_MAX ((size_t)64 * 1024 * 1024)
 #define REPLY_MAX ((size_t)16 * 1024 * 1024)
 
-static void make_uuid(char out[37])
+static void make_uuid(char out[KT_UUID_TEXT])
 {
-    unsigned char b[16];
-    kt_random_id(b, sizeof b);
-    b[6] = (unsigned char)((b[6] & 0x0f) | 0x40);
-    b[8] = (unsigned char)((b[8] & 0x3f) | 0x80);
-    static const char digits[] = "0123456789abcdef";
-    char *at = out;
-    for (size_t i = 0; i < sizeof b; i++) {
-        if (i == 4 || i == 6 || i == 8 || i == 10)
-            *at++ = '-';
-        *at++ = digits[b[i] >> 4];
-        *at++ = digits[b[i] & 15];
-    }
-    *at = '\0';
+    unsigned char id[KT_UUID_BYTES];
+    kt_random_id(id, sizeof id);
+    kt_uuid_mark(id);
+    kt_uuid_text(id, out);
 }
 
 void request_init(struct request *req, struct core *core, enum request_origin origin,
