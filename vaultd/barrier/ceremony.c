@@ -61,15 +61,19 @@ _Static_assert(CEREMONY_NONCE == KT_UUID_TEXT, "a nonce is a UUID");
 /* As Vault has them. */
 static const struct words {
     const char *busy, *none, *operation, *before, *wrong;
+    const char *see; /* what to do when it is busy */
 } words[CEREMONY_KINDS] = {
     [CEREMONY_REKEY] = {"rekey already in progress", "no barrier rekey in progress", "rekey",
-                        "generation", "rekey verification failed; incorrect key shares supplied"},
+                        "generation", "rekey verification failed; incorrect key shares supplied",
+                        "secretctl operator rekey -status, or -cancel"},
     [CEREMONY_ROOT] = {"root generation already in progress", "no root generation in progress",
                        "root generation", "generation",
-                       "root generation aborted: incorrect key shares supplied"},
+                       "root generation aborted: incorrect key shares supplied",
+                       "secretctl operator generate-root -status, or -cancel"},
 };
 static const struct words verify_words = {NULL, "no rekey in progress", "verify", "verify",
-                                          "rekey verification failed; incorrect key shares supplied"};
+                                          "rekey verification failed; incorrect key shares supplied",
+                                          NULL};
 
 static const char not_verifying[] = "no rekey verification in progress";
 
@@ -172,14 +176,35 @@ static enum kt_kind begin(struct barrier *barrier, struct ceremony *c,
     return KT_OK;
 }
 
+static enum kt_kind refuse_second(const struct ceremony *c, const struct words *w, struct kt_err *err)
+{
+    if (c->state == CEREMONY_NONE)
+        return KT_OK;
+    (void)kt_fail(err, KT_INVALID, "%s", w->busy);
+    kt_hint(err, "%s", w->see);
+    return KT_INVALID;
+}
+
+enum kt_kind ceremony_refuse_second(struct barrier *barrier, enum ceremony_kind which,
+                                    struct kt_err *err)
+{
+    struct ceremony *c = enter(barrier, which);
+    if (c == NULL)
+        return is_sealed(err);
+    enum kt_kind kind = refuse_second(c, &words[which], err);
+    leave(barrier);
+    return kind;
+}
+
 enum kt_kind ceremony_begin(struct barrier *barrier, enum ceremony_kind which,
                             const struct ceremony_plan *plan, struct kt_err *err)
 {
     struct ceremony *c = enter(barrier, which);
     if (c == NULL)
         return is_sealed(err);
-    enum kt_kind kind = c->state != CEREMONY_NONE ? kt_fail(err, KT_INVALID, "%s", words[which].busy)
-                                                  : begin(barrier, c, plan, err);
+    enum kt_kind kind = refuse_second(c, &words[which], err);
+    if (kind == KT_OK)
+        kind = begin(barrier, c, plan, err);
     leave(barrier);
     return kind;
 }

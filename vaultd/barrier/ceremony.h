@@ -41,6 +41,9 @@ struct ceremony_status {
 };
 void ceremony_status(struct barrier *barrier, enum ceremony_kind which, struct ceremony_status *ret);
 
+/* Only looks: KT_INVALID when one is in progress. */
+enum kt_kind ceremony_refuse_second(struct barrier *barrier, enum ceremony_kind which,
+                                    struct kt_err *err) KT_MUST_CHECK;
 /* KT_INVALID: one is in progress, or the plan is no good. */
 enum kt_kind ceremony_begin(struct barrier *barrier, enum ceremony_kind which,
                             const struct ceremony_plan *plan, struct kt_err *err) KT_MUST_CHECK;

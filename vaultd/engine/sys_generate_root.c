@@ -70,22 +70,11 @@ static enum kt_kind do_begin(struct request *req, struct kt_err *err)
     return kind;
 }
 
-static enum kt_kind refuse_second(struct request *req, struct kt_err *err)
-{
-    struct ceremony_status s;
-    ceremony_status(req->core->barrier, CEREMONY_ROOT, &s);
-    if (!s.started)
-        return KT_OK;
-    (void)kt_fail(err, KT_INVALID, "root generation already in progress");
-    kt_hint(err, "secretctl operator generate-root -status, or -cancel");
-    return KT_INVALID;
-}
-
 enum kt_kind sys_root_begin(struct request *req, struct kt_err *err)
 {
     static const char *const pgp_fields[] = {"pgp_key", NULL};
     const char *otp = "";
-    enum kt_kind kind = refuse_second(req, err);
+    enum kt_kind kind = ceremony_refuse_second(req->core->barrier, CEREMONY_ROOT, err);
     if (kind == KT_OK)
         kind = shares_refuse_pgp(req, pgp_fields, err);
     if (kind == KT_OK)

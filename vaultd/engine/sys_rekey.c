@@ -68,17 +68,6 @@ static enum kt_kind do_begin(struct request *req, struct kt_err *err)
     return kind;
 }
 
-static enum kt_kind refuse_second(struct request *req, struct kt_err *err)
-{
-    struct ceremony_status s;
-    ceremony_status(req->core->barrier, CEREMONY_REKEY, &s);
-    if (!s.started)
-        return KT_OK;
-    (void)kt_fail(err, KT_INVALID, "rekey already in progress");
-    kt_hint(err, "secretctl operator rekey -status, or -cancel");
-    return KT_INVALID;
-}
-
 static enum kt_kind read_plan(struct request *req, struct ceremony_plan *plan, struct kt_err *err)
 {
     static const char *const pgp_fields[] = {"pgp_keys", NULL};
@@ -106,7 +95,7 @@ enum kt_kind sys_rekey_begin(struct request *req, struct kt_err *err)
     struct ceremony_plan *plan = kt_arena_take(&req->arena, sizeof *plan);
     if (plan == NULL || !shares_reserve(req, 0))
         return kt_fail(err, KT_NO_MEMORY, "beginning a rekey");
-    enum kt_kind kind = refuse_second(req, err);
+    enum kt_kind kind = ceremony_refuse_second(req->core->barrier, CEREMONY_REKEY, err);
     if (kind == KT_OK)
         kind = read_plan(req, plan, err);
     if (kind != KT_OK)
