@@ -124,14 +124,15 @@ static enum kt_kind read_policies(struct request *req, struct question *ask, str
 
 /* ---- the answer ---- */
 
+/* None: an empty list, for of them it is not said that they deny. */
 static void write_capabilities(struct kt_jsonw *w, unsigned bits)
 {
-    const char *names[8];
-    size_t n = bits == 0 ? 0 : capability_names(bits, names);
+    if (bits != 0) {
+        capability_list(w, "capabilities", bits);
+        return;
+    }
     kt_jsonw_key(w, "capabilities");
     kt_jsonw_array(w);
-    for (size_t i = 0; i < n; i++)
-        kt_jsonw_text(w, names[i]);
     kt_jsonw_end(w);
 }
 

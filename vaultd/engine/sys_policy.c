@@ -174,17 +174,6 @@ enum kt_kind sys_policy_delete(struct request *req, struct kt_err *err)
 
 /* ---- capabilities ---- */
 
-static void write_capabilities(struct kt_jsonw *w, const char *key, unsigned capabilities)
-{
-    const char *names[8];
-    size_t n = capability_names(capabilities, names);
-    kt_jsonw_key(w, key);
-    kt_jsonw_array(w);
-    for (size_t i = 0; i < n; i++)
-        kt_jsonw_text(w, names[i]);
-    kt_jsonw_end(w);
-}
-
 static enum kt_kind answer(struct request *req, const struct token *token, struct kt_err *err)
 {
     struct string_list paths = {0};
@@ -208,9 +197,9 @@ static enum kt_kind answer(struct request *req, const struct token *token, struc
         const char *path = paths.at[i][0] == '/' ? paths.at[i] + 1 : paths.at[i];
         unsigned capabilities = acl_capabilities(acl, path, strlen(path));
         if (!seen)
-            write_capabilities(&w, paths.at[i], capabilities);
+            capability_list(&w, paths.at[i], capabilities);
         if (paths.n == 1)
-            write_capabilities(&w, "capabilities", capabilities);
+            capability_list(&w, "capabilities", capabilities);
     }
     kt_jsonw_end(&w);
     acl_unref(acl);

@@ -5,19 +5,6 @@
 
 /* ---- one rule ---- */
 
-static void write_capabilities(struct kt_jsonw *w, const struct rule *rule)
-{
-    const char *names[8];
-    unsigned capabilities = rule->capabilities;
-    bool denied = capabilities == 0 || (capabilities & CAP_DENY) != 0;
-    size_t n = capability_names(denied ? CAP_DENY : capabilities, names);
-    kt_jsonw_key(w, "capabilities");
-    kt_jsonw_array(w);
-    for (size_t i = 0; i < n; i++)
-        kt_jsonw_text(w, names[i]);
-    kt_jsonw_end(w);
-}
-
 static void write_value(struct kt_jsonw *w, struct kt_arena *arena, const struct rule_value *value)
 {
     if (value->is_bool)
@@ -62,7 +49,7 @@ static void write_rule(struct kt_jsonw *w, struct kt_arena *arena, const struct 
     kt_jsonw_key_bytes(w, kt_bytes(rule->pattern, rule->len));
     kt_jsonw_object(w);
     write_parameters(w, arena, "allowed_parameters", &rule->allowed);
-    write_capabilities(w, rule);
+    capability_list(w, "capabilities", rule->capabilities);
     write_parameters(w, arena, "denied_parameters", &rule->denied);
     if (rule->max_wrap_s != 0)
         kt_jsonw_kv_int(w, "max_wrapping_ttl", rule->max_wrap_s);

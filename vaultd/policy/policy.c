@@ -78,6 +78,17 @@ size_t capability_names(unsigned capabilities, const char *out[8])
     return n;
 }
 
+void capability_list(struct kt_jsonw *w, const char *key, unsigned capabilities)
+{
+    const char *names[8];
+    size_t n = capability_names(capabilities, names);
+    kt_jsonw_key(w, key);
+    kt_jsonw_array(w);
+    for (size_t i = 0; i < n; i++)
+        kt_jsonw_text(w, names[i]);
+    kt_jsonw_end(w);
+}
+
 /* The words of Vault's first policy language. */
 static const struct {
     const char *word;

@@ -88,6 +88,8 @@ enum kt_kind acl_show(const struct acl *acl, struct kt_arena *arena, struct kt_j
 /* Sorted names ("create", "delete", ...) of CAP_ bits as Vault lists them, into out[8]; "root" and
  * "deny" by themselves. Returns how many. */
 size_t capability_names(unsigned capabilities, const char *out[8]);
+/* The same as a member: a list of them. */
+void capability_list(struct kt_jsonw *w, const char *key, unsigned capabilities);
 
 /* Text of the built-in policy, NULL if there is no built-in of that name. */
 const char *policy_builtin(const char *name);
