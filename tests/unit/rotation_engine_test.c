@@ -624,6 +624,27 @@ static void tells_what_is_new(void **state)
     scene_end(s);
 }
 
+/* It is 08:00. What somebody does by hand is not what the schedule wants at half past; what the schedule did
+ * is. */
+static void a_rotation_by_hand_is_no_scheduled_one(void **state)
+{
+    struct scene *s = scene(*state);
+    change_rotation(s, "{\"cron\":\"30 8 * * *\"}");
+    rotate(s);
+    ends_done(s);
+    need(s, 200, "GET", "rotation/secrets/" SECRET, NULL);
+    says(s, "\"next_due\":\"2027-01-15T08:30:00");
+    s->vault->now_ms += 31 * 60000;
+    s->run[0] = '\0';
+    for (int i = 0; i < PATIENCE && !test_vault_said(s->vault, "\"trigger\":\"schedule\""); i++) {
+        rotation_wake(s->vault->core->rotation);
+        pause_ms(1);
+        need(s, 200, "LIST", "rotation/runs", NULL);
+    }
+    says(s, "\"trigger\":\"schedule\"");
+    scene_end(s);
+}
+
 /* It is 08:00. */
 static void keeps_to_its_window(void **state)
 {
@@ -878,6 +899,7 @@ int main(void)
         ALTERNATE(one_run_at_a_target),
         ALTERNATE(schedules_rest_where_runs_fail),
         ALTERNATE(tells_what_is_new),
+        ALTERNATE(a_rotation_by_hand_is_no_scheduled_one),
         ALTERNATE(keeps_to_its_window),
         ALTERNATE(unhealthy_before),
         ALTERNATE(missed_fires),

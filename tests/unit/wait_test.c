@@ -199,6 +199,27 @@ static generation generation_of(struct test_vault *vault, const unsigned char ha
     return changed;
 }
 
+/* At the very millisecond. */
+static void the_end_of_its_token_ends_it(void **state)
+{
+    (void)state;
+    struct waiting *waiting = prepare(300000);
+    char text[128];
+    unsigned char key[BARRIER_HASH_KEY];
+    test_vault_token(waiting->vault, "any", NEWS_POLICY, text, sizeof text);
+    barrier_hash_key(waiting->vault->core->barrier, TABLE_TOKEN, kt_str(text), key);
+    memcpy(waiting->token.hash, key + 1, sizeof waiting->token.hash);
+    waiting->token.changed = generation_of(waiting->vault, waiting->token.hash);
+    waiting->token.expires_ms = waiting->vault->now_ms + 30000;
+    start(waiting);
+    unsigned due = atomic_load(&looks_due);
+    until_a_look(waiting->vault);
+    assert_int_equal(atomic_load(&looks_due) - due, 1);
+    core_seal(waiting->vault->core, "test");
+    (void)pthread_join(waiting->thread, NULL);
+    end(waiting);
+}
+
 /* A renewed token, and one that is gone: what waits with it runs again at the next look, not before. */
 static void a_change_of_its_token_ends_it(void **state)
 {
@@ -348,6 +369,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(the_deadline_ends_it_after_looks),
         cmocka_unit_test(sealing_ends_it),
         cmocka_unit_test(a_change_of_its_token_ends_it),
+        cmocka_unit_test(the_end_of_its_token_ends_it),
     };
     static struct CMUnitTest tests[N_WAITS_MAX];
     memcpy(tests, waits, sizeof waits);
