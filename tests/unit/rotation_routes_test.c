@@ -512,6 +512,28 @@ static void consumers(void **state)
     says("[\"h2\"]");
 }
 
+/* Of more hosts than are looked at while others wait for the thread, the one that counts is found; and that
+ * there is none is. */
+static void one_host_of_many(void **state)
+{
+    (void)state;
+    char path[64];
+    make_secret("a", "u");
+    need(204, "POST", "sys/mounts/other", "{\"type\":\"kv\",\"options\":{\"version\":\"2\"}}");
+    need(204, "POST", "sys/mounts/free", "{\"type\":\"kv\",\"options\":{\"version\":\"2\"}}");
+    need(200, "POST", "other/data/a", "{\"data\":{\"k\":\"v\"}}");
+    for (unsigned i = 0; i < 2050; i++) {
+        (void)snprintf(path, sizeof path, "fleet/consumers/h%u/other/a", i);
+        need(200, "POST", path, "{\"service\":\"s\",\"state\":\"registered\"}");
+    }
+    need(200, "POST", "sys/remount", "{\"from\":\"free\",\"to\":\"freed\"}");
+    need(200, "POST", "fleet/consumers/only/secret/a", "{\"service\":\"s\",\"state\":\"registered\"}");
+    need(400, "POST", "sys/remount", "{\"from\":\"secret\",\"to\":\"moved\"}");
+    says("services on host \\\"only\\\" use secrets in");
+    need(400, "POST", "sys/remount", "{\"from\":\"none\",\"to\":\"moved\"}");
+    says("no matching mount");
+}
+
 struct poll {
     pthread_t thread;
     char path[256], token[256];
@@ -701,6 +723,7 @@ int main(void)
         TEST(wrong_reports),
         TEST(consumers),
         TEST(too_many_consumers),
+        TEST(one_host_of_many),
         TEST(watching),
         TEST(watch_ends_with_its_token),
         TEST(watch_ends_in_time),

@@ -39,9 +39,9 @@ enum kt_kind sys_remount(struct request *req, struct kt_err *err)
     if (kind == KT_OK)
         kind = read_path(req, "to", &to, err);
     if (kind == KT_OK)
-        kind = check_not_used(req, from, err);
-    if (kind == KT_OK)
         kind = mounts_move(req, from, to, &id, err);
+    if (kind == KT_OK)
+        kind = check_not_used(req, from, err);
     if (kind != KT_OK)
         return kind;
     request_warn(req, "The move is done. Policies do not follow it: those that name paths below the old "

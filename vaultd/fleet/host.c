@@ -4,6 +4,8 @@
 
 #define RECORD_MAX ((size_t)512 * 1024)
 #define HOSTS_MAX  20000u
+#define ON_THREAD_MAX 2000u /* hosts; more are read where nobody else waits */
+#define SCRATCH_MAX   ((size_t)8 * 1024 * 1024)
 
 #define ROW(member, type, most) RECORD_ROW(struct host, member, type, most)
 static const struct record_row rows_1[] = {
@@ -78,4 +80,41 @@ enum kt_kind hosts_load(struct request *req, struct host **ret, size_t *ret_n, s
     *ret = all;
     *ret_n = n;
     return KT_OK;
+}
+
+/* However many hosts there are, no more than one record of them is in memory. */
+static enum kt_kind look_below(struct request *req, struct kt_bytes record, const char *prefix,
+                               const char **ret_host, struct kt_err *err)
+{
+    struct kt_arena scratch;
+    struct host host;
+    kt_arena_init(&scratch, SCRATCH_MAX);
+    enum kt_kind kind = record_read(&host_kind, record, &scratch, &host, err);
+    for (size_t k = 0; kind == KT_OK && k < host.secrets.n && *ret_host == NULL; k++)
+        if (strncmp(host.secrets.at[k], prefix, strlen(prefix)) == 0)
+            *ret_host = kt_arena_text(&req->arena, kt_str(host.name));
+    kt_arena_free(&scratch);
+    return kind;
+}
+
+enum kt_kind host_find_below(struct request *req, const char *prefix, const char **ret_host,
+                             struct kt_err *err)
+{
+    unsigned char hosts[BARRIER_FOLDER_PREFIX];
+    hosts_prefix(req->core, hosts);
+    kt_autobuf struct kt_buf plain;
+    kt_buf_init(&plain, RECORD_MAX);
+    *ret_host = NULL;
+    enum kt_kind kind = KT_OK;
+    struct rows rows;
+    size_t n = 0;
+    rows_begin(&rows, req, kt_bytes(hosts, sizeof hosts), kt_bytes(NULL, 0), "reading the hosts");
+    while (kind == KT_OK && *ret_host == NULL && rows_next(&rows)) {
+        if (n++ == ON_THREAD_MAX && request_aside(req))
+            break;
+        kind = rows_open(req, &rows.entry, &plain, err);
+        if (kind == KT_OK)
+            kind = look_below(req, kt_buf_bytes(&plain), prefix, ret_host, err);
+    }
+    return rows_end(&rows, kind, err);
 }

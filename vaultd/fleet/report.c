@@ -387,17 +387,7 @@ static const char *host_state(int64_t age_ms)
 enum kt_kind fleet_host_below(struct request *req, const char *prefix, const char **ret_host,
                               struct kt_err *err)
 {
-    struct host *hosts = NULL;
-    size_t n = 0;
-    enum kt_kind kind = hosts_load(req, &hosts, &n, err);
-    if (kind != KT_OK)
-        return kind;
-    *ret_host = NULL;
-    for (size_t i = 0; i < n && *ret_host == NULL; i++)
-        for (size_t k = 0; k < hosts[i].secrets.n; k++)
-            if (strncmp(hosts[i].secrets.at[k], prefix, strlen(prefix)) == 0)
-                *ret_host = hosts[i].name;
-    return KT_OK;
+    return host_find_below(req, prefix, ret_host, err);
 }
 
 static int by_name(const void *a, const void *b)
