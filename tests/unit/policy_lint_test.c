@@ -40,6 +40,7 @@ static const struct row {
     {BLOCK("sys/mounts/team/a/tune", UPDATE), false, NULL, NULL},
     {BLOCK("sys/seal", UPDATE ", \"sudo\""), false, NULL, NULL},
     {BLOCK("auth/token/create", UPDATE ", \"sudo\""), false, NULL, NULL},
+    {BLOCK("sys/rekey/init", READ ", " UPDATE ", \"sudo\""), false, NULL, NULL},
     {BLOCK("cubbyhole/*", READ ", " CREATE), false, NULL, NULL},
     {BLOCK("rotation/runs", LIST), false, NULL, NULL},
     {BLOCK("secret/data/x", DENY), false, NULL, NULL},

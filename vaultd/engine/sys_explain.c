@@ -170,7 +170,13 @@ static const struct route *row_of(struct request *req, const struct question *as
     return found ? probe.route : NULL;
 }
 
-static void write_route(struct kt_jsonw *w, const struct mount *mount, const struct route *route)
+static bool is_open(const struct route *route, enum operation op)
+{
+    return (route->flags & ROUTE_PUBLIC) != 0 || (route->open & (unsigned)op) != 0;
+}
+
+static void write_route(struct kt_jsonw *w, const struct mount *mount, const struct route *route,
+                        enum operation op)
 {
     kt_jsonw_key(w, "route");
     if (route == NULL) {
@@ -180,10 +186,10 @@ static void write_route(struct kt_jsonw *w, const struct mount *mount, const str
     kt_jsonw_object(w);
     kt_jsonw_kv_text(w, "mount", mount->path);
     kt_jsonw_kv_text(w, "pattern", route->pattern);
-    kt_jsonw_kv_text(w, "asks", (route->flags & ROUTE_PUBLIC) != 0      ? "nothing"
+    kt_jsonw_kv_text(w, "asks", is_open(route, op)                      ? "nothing"
                                 : (route->flags & ROUTE_ANY_TOKEN) != 0 ? "a token"
                                                                         : "a policy");
-    kt_jsonw_kv_bool(w, "sudo", (route->flags & ROUTE_SUDO) != 0);
+    kt_jsonw_kv_bool(w, "sudo", (route->flags & ROUTE_SUDO) != 0 && !is_open(route, op));
     write_capabilities(w, reach_capabilities(route));
     kt_jsonw_end(w);
 }
@@ -198,7 +204,8 @@ static void write_answer(struct request *req, const struct question *ask, const 
     struct acl_decision decision;
     acl_check(acl, &asked, &decision);
     size_t n = acl_matching(acl, ask->op, ask->path, ask->len, matching, MATCHING_MAX);
-    bool open = route != NULL && (route->flags & (ROUTE_PUBLIC | ROUTE_ANY_TOKEN)) != 0;
+    bool open = route != NULL &&
+                (is_open(route, ask->op) || (route->flags & ROUTE_ANY_TOKEN) != 0);
     if (decision.allowed && !decision.sudo && route != NULL && (route->flags & ROUTE_SUDO) != 0) {
         decision.allowed = false;
         decision.why = acl_why_sudo;
@@ -227,7 +234,7 @@ static void write_answer(struct request *req, const struct question *ask, const 
     for (size_t i = 0; i < ask->unknown.n; i++)
         kt_jsonw_text(&w, ask->unknown.at[i]);
     kt_jsonw_end(&w);
-    write_route(&w, mount, route);
+    write_route(&w, mount, route, ask->op);
     kt_jsonw_end(&w);
 }
 

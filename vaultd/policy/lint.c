@@ -16,13 +16,15 @@ struct linter {
     const struct acl *acl; /* of this policy alone */
     const struct mount *const *mounts;
     size_t n_mounts;
-    size_t looks;
+    size_t n_plus; /* blocks with a '+', all of which a decision walks */
+    size_t looks;  /* at rows, and at such blocks for each of them */
 };
 
 /* What one block meets. */
 struct met {
     const struct rule *rule;
     unsigned asked;     /* of all rows, CAP_ bits */
+    unsigned free;      /* what the same rows do for everybody */
     size_t rows, open, sudo; /* open: that ask for no policy; sudo: that want it */
     bool may_sudo;      /* it means something there, for handlers too */
     bool decides;       /* for some path that it meets it is the pattern that decides */
@@ -94,6 +96,7 @@ static void note_decision(struct linter *l, struct met *met, const char *path, b
                                     .path_len = len,
                                     .wrap_ttl_s = -1};
     struct acl_decision decision;
+    l->looks += l->n_plus;
     acl_check(l->acl, &ask, &decision);
     if (decision.pattern == NULL || strcmp(decision.pattern, met->rule->pattern) == 0)
         met->decides = true;
@@ -123,6 +126,7 @@ static void meet_row(struct linter *l, struct met *met, const struct mount *moun
     met->sudo += sudo && asked != 0;
     met->may_sudo = met->may_sudo || sudo || strcmp(mount->type, "token") == 0;
     met->asked |= asked;
+    met->free |= reach_open(route);
     if ((asked & (WRITES | CAP_READ)) != 0)
         note_parameters(met, route);
 }
@@ -135,7 +139,7 @@ static void meet_all(struct linter *l, struct met *met)
         if ((only != NULL && only != mount) || mount->engine == NULL)
             continue;
         for (size_t j = 0; j < mount->engine->n_routes; j++) {
-            if (l->looks == LINT_LOOKS_MAX) {
+            if (l->looks >= LINT_LOOKS_MAX) {
                 l->lint->whole = false;
                 return;
             }
@@ -248,7 +252,7 @@ static void judge_nothing(struct linter *l, const struct met *met)
 static void judge_capabilities(struct linter *l, const struct met *met)
 {
     char idle[128], asked[128];
-    unsigned given = met->rule->capabilities & ~(unsigned)CAP_SUDO;
+    unsigned given = met->rule->capabilities & ~(unsigned)CAP_SUDO & ~met->free;
     unsigned used = given & met->asked;
     names_of(given & ~met->asked, idle, sizeof idle);
     names_of(met->asked, asked, sizeof asked);
@@ -323,6 +327,8 @@ enum kt_kind policy_lint(struct request *req, struct policy *policy, struct lint
     l.n_mounts = mounts_all(req, &l.mounts);
     size_t n = 0;
     const struct rule *rules = policy_rules(policy, &n);
+    for (size_t i = 0; i < n; i++)
+        l.n_plus += strchr(rules[i].pattern, '+') != NULL;
     for (size_t i = 0; i < n && ret->whole; i++)
         judge(&l, &rules[i]);
     acl_unref(acl);

@@ -7,7 +7,7 @@
  * Weight:  LINT_WRONG has no effect at all and nearly always is a mistake; LINT_IDLE may be meant, or
  *          become true when something is mounted.
  * Owner:   texts live in the request's arena.
- * Limits:  LINT_FINDINGS_MAX findings, LINT_LOOKS_MAX rows looked at; *ret_whole: it was all of them.
+ * Limits:  LINT_FINDINGS_MAX findings, LINT_LOOKS_MAX looks, at a row or at another block; *ret_whole: it was all of them.
  * Threads: any thread, with the request's mount table held. */
 #pragma once
 

@@ -195,6 +195,23 @@ bool reach_route(const struct rule *rule, const char *mount, const struct route 
     return meet(&walk, 0, 0) && write_path(&walk, out);
 }
 
+unsigned reach_open(const struct route *route)
+{
+    static const struct {
+        enum operation op;
+        unsigned capabilities;
+    } rows[] = {{OP_READ, CAP_READ},
+                {OP_LIST, CAP_LIST},
+                {OP_UPDATE, CAP_UPDATE | CAP_CREATE},
+                {OP_PATCH, CAP_PATCH},
+                {OP_DELETE, CAP_DELETE}};
+    unsigned open = 0;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if ((route->open & (unsigned)rows[i].op) != 0)
+            open |= rows[i].capabilities;
+    return open;
+}
+
 unsigned reach_capabilities(const struct route *route)
 {
     if ((route->flags & (ROUTE_PUBLIC | ROUTE_ANY_TOKEN)) != 0)
@@ -206,7 +223,7 @@ unsigned reach_capabilities(const struct route *route)
     asked |= route->write != NULL && route->exists != NULL ? CAP_CREATE : 0u;
     asked |= route->patch != NULL ? CAP_PATCH : 0u;
     asked |= route->delete_ != NULL ? CAP_DELETE : 0u;
-    return asked;
+    return asked & ~reach_open(route);
 }
 
 const struct mount *reach_mount(const struct rule *rule, const struct mount *const *mounts, size_t n)

@@ -20,5 +20,7 @@ bool reach_route(const struct rule *rule, const char *mount, const struct route 
 /* The operations that a row has a handler for, as the capabilities that they ask: of a write "update",
  * and "create" where the row can tell. 0: the row asks for no policy. */
 unsigned reach_capabilities(const struct route *route);
+/* Those that it would ask for, if it were not open to everybody for these operations. */
+unsigned reach_open(const struct route *route);
 /* The mount that all paths of the pattern are in, as far as its text says; NULL: none. The longest. */
 const struct mount *reach_mount(const struct rule *rule, const struct mount *const *mounts, size_t n);
