@@ -322,11 +322,8 @@ def _():
 def _():
     said = "custom_metadata validation failed"
     for bad in ({str(i): "x" for i in range(65)}, {"x" * 129: "x"}, {"k": "x" * 513}, {"": "x"}, {"k": ""},
-                {"k": ["x"]}, {"k": {"a": "b"}}, {"k\n": "x"}, {"k": "x\u0001"}):
+                {"k": ["x"]}, {"k": {"a": "b"}}, "text", [1], 5, {"k\n": "x"}, {"k": "x\u0001"}):
         error(wire.ask("POST", "secret/metadata/limits", {"custom_metadata": bad}), 400, said)
-    for bad in ("text", [1], 5):
-        error(wire.ask("POST", "secret/metadata/limits", {"custom_metadata": bad}), 400,
-              'error converting input for field "custom_metadata"')
     error(wire.ask("GET", "secret/metadata/limits"), 404)
     fits = {("%d" % i).ljust(128, "x"): "y" * 512 for i in range(64)}
     wants(wire.ask("POST", "secret/metadata/limits", {"custom_metadata": fits}), 204)

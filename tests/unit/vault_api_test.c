@@ -34,6 +34,11 @@ struct scenario {
 
 #define STEPS(...) (const struct step[]){__VA_ARGS__}, sizeof((const struct step[]){__VA_ARGS__}) / sizeof(struct step)
 
+#define EIGHT   "xxxxxxxx"
+#define BYTES64 EIGHT EIGHT EIGHT EIGHT EIGHT EIGHT EIGHT EIGHT
+#define KIB     BYTES64 BYTES64 BYTES64 BYTES64 BYTES64 BYTES64 BYTES64 BYTES64 \
+                BYTES64 BYTES64 BYTES64 BYTES64 BYTES64 BYTES64 BYTES64 BYTES64
+
 /* clang-format off */
 static const struct scenario scenarios[] = {
 { "envelope has all keys", NULL, STEPS(
@@ -120,6 +125,7 @@ static const struct scenario scenarios[] = {
     { "GET", "secret/metadata/none", ROOT, NULL, 404 },
     { "PATCH", "secret/metadata/none", ROOT, "{\"max_versions\":1}", 404 },
     { "POST", "secret/metadata/n", ROOT, "{\"custom_metadata\":{\"a\":{\"b\":1}}}", 400, "custom_metadata validation failed" },
+    { "POST", "secret/metadata/php", ROOT, "{\"custom_metadata\":[]}", 204 },
     { "DELETE", "secret/metadata/n", ROOT, NULL, 204 },
     { "GET", "secret/metadata/n", ROOT, NULL, 404 } ) },
 { "patch merges", NULL, STEPS(
@@ -294,6 +300,10 @@ static const struct scenario scenarios[] = {
     { "POST", "sys/mounts/sys/tune", ROOT, "{\"description\":\"mine\"}", 400, "cannot tune \\\"sys/\\\"" },
     { "POST", "sys/mounts/cubbyhole/tune", ROOT, "{\"options\":{\"version\":\"2\"}}", 400, "only for kv" },
     { "POST", "sys/mounts/x", ROOT, "{\"type\":\"kv\",\"config\":[]}", 400, "config" },
+    { "POST", "sys/mounts/x", ROOT, "{\"type\":\"kv\",\"description\":\"" KIB "\"}", 204 },
+    { "POST", "sys/mounts/x/tune", ROOT, "{\"description\":\"" KIB "y\"}", 400, "description is longer than 1024 bytes" },
+    { "POST", "sys/mounts/y", ROOT, "{\"type\":\"kv\",\"description\":\"" KIB "y\"}", 400, "description is longer than 1024 bytes" },
+    { "DELETE", "sys/mounts/x", ROOT, NULL, 204 },
     { "POST", "sys/mounts/x", ROOT, "{\"type\":\"kv\",\"config\":{\"listing_visibility\":1}}", 400, "listing_visibility" },
     { "POST", "sys/mounts/x", ROOT, "{\"type\":\"kv\",\"config\":{\"default_lease_ttl\":\"2h\",\"max_lease_ttl\":\"1h\"}}", 400, "would be less than" },
     { "POST", "sys/mounts/x", ROOT, "{\"type\":\"kv\",\"config\":null}", 204 } ) },

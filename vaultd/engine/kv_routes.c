@@ -19,7 +19,7 @@ static const struct field metadata_fields[] = {
     { "max_versions", FIELD_INT, "how many versions are kept; 0: the mount's" },
     { "cas_required", FIELD_BOOL, "writes must name the version they replace" },
     { "delete_version_after", FIELD_SIGNED_DURATION, "versions delete themselves; negative: never" },
-    { "custom_metadata", FIELD_MAP, "at most 64 strings" },
+    { "custom_metadata", FIELD_ANY, "at most 64 strings" },
     { NULL, FIELD_ANY, NULL },
 };
 

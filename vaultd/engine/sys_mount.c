@@ -194,6 +194,14 @@ static enum kt_kind read_list(struct request *req, enum mount_list which, struct
     return KT_OK;
 }
 
+enum kt_kind mount_read_description(struct request *req, struct mount *mount, struct kt_err *err)
+{
+    enum kt_kind kind = request_string(req, "description", &mount->description, err);
+    if (kind == KT_OK && strlen(mount->description) > MOUNT_DESCRIPTION_MAX)
+        return kt_fail(err, KT_INVALID, "description is longer than %u bytes", MOUNT_DESCRIPTION_MAX);
+    return kind;
+}
+
 enum kt_kind mount_read_settings(struct request *req, struct mount *mount, struct kt_err *err)
 {
     static const char *const seen[] = {"", "hidden", "unauth", NULL};

@@ -22,6 +22,11 @@ void mount_write_set(struct kt_jsonw *w, const struct mount *mount);
 
 /* The settings that sys/mounts/PATH/tune has at its top, and "config" of a new mount, from req's data
  * into *mount; what is not given stays. KT_INVALID names the field. */
+/* What people say of it; KT_NOT_FOUND: nothing. Longer than MOUNT_DESCRIPTION_MAX: KT_INVALID, for all mounts
+ * share one record. */
+#define MOUNT_DESCRIPTION_MAX 1024u
+enum kt_kind mount_read_description(struct request *req, struct mount *mount, struct kt_err *err)
+    KT_MUST_CHECK;
 enum kt_kind mount_read_settings(struct request *req, struct mount *mount, struct kt_err *err)
     KT_MUST_CHECK;
 /* "version" in the field "options"; KT_NOT_FOUND: not given. */

@@ -112,7 +112,7 @@ enum kt_kind sys_mounts_write(struct request *req, struct kt_err *err)
         return kt_fail(err, KT_NO_MEMORY, "adding a mount");
     enum kt_kind kind = read_type(req, &wish, err);
     if (kind == KT_OK)
-        kind = request_string(req, "description", &wish.description, err);
+        kind = mount_read_description(req, &wish, err);
     if (kind == KT_OK || kind == KT_NOT_FOUND)
         kind = request_bool(req, "local", &wish.local, err);
     if (kind == KT_OK || kind == KT_NOT_FOUND)

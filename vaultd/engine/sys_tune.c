@@ -59,10 +59,13 @@ static enum kt_kind read_version(struct request *req, struct mount *wish, struct
     if (after < before)
         return kt_fail(err, KT_INVALID, "cannot downgrade mount from version %lld",
                        (long long)before);
-    if (after > before)
+    if (after > before) {
         request_warn(req, "Upgrading mount from version %lld to version %lld. It is done: each secret "
                           "is the first version of itself, and is read below data/.",
                      (long long)before, (long long)after);
+        request_warn(req, "Policies do not follow it: paths in it now begin with data/ or metadata/; a "
+                          "deny that does not say so denies nothing. sys/policies/lint finds them.");
+    }
     wish->version = after == 2 ? "2" : "1";
     return KT_OK;
 }
@@ -73,7 +76,7 @@ enum kt_kind sys_tune_write(struct request *req, struct kt_err *err)
     if (mount == NULL)
         return KT_INVALID;
     struct mount wish = *mount;
-    enum kt_kind kind = request_string(req, "description", &wish.description, err);
+    enum kt_kind kind = mount_read_description(req, &wish, err);
     if (kind == KT_OK || kind == KT_NOT_FOUND)
         kind = mount_read_settings(req, &wish, err);
     if (kind == KT_OK)
