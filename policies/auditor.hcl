@@ -1,9 +1,9 @@
-# Reads the audit log and proves it. Reads no value, changes nothing.
+# Reads the audit log, proves it, and sees who may do what. Reads no value, changes nothing.
 
 path "sys/audit-log/*" {
   capabilities = ["read"]
 }
-# Makes a fresh signed checkpoint.
+# "update" makes a fresh signed checkpoint: it adds to the proof, and takes nothing away.
 path "sys/audit-log/checkpoint" {
   capabilities = ["read", "update"]
 }
@@ -11,6 +11,30 @@ path "sys/audit-log/checkpoint" {
 path "sys/audit-hash/*" {
   capabilities = ["update"]
 }
+# Which devices there are; "sudo" is what this path asks for. Nobody changes them over the API.
+path "sys/audit" {
+  capabilities = ["read", "sudo"]
+}
+
+# Who may do what, and what a pattern in a record means. sys/capabilities is left out: it takes a token,
+# and an auditor has nobody's.
+path "sys/policies/acl" {
+  capabilities = ["list"]
+}
+path "sys/policies/acl/*" {
+  capabilities = ["read"]
+}
+path "sys/policies/explain" {
+  capabilities = ["update"]
+}
+path "sys/mounts" {
+  capabilities = ["read"]
+}
+path "sys/auth" {
+  capabilities = ["read"]
+}
+
+# What rotations did, and which host runs which version: what the log's records are held against.
 path "rotation/runs" {
   capabilities = ["list"]
 }

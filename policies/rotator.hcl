@@ -1,14 +1,18 @@
-# Starts, follows and stops rotations. Reads no value.
+# Starts, follows and stops rotations. Reads no value, sets nothing up.
 
+# With what was set up for the secret: neither its target nor its schedule is this role's to change, so that
+# a new value goes nowhere but where an operator said.
 path "rotation/rotate/*" {
   capabilities = ["update"]
 }
+# Following a run; "update" is to cancel it and to let a frozen one go on.
 path "rotation/runs" {
   capabilities = ["list"]
 }
 path "rotation/runs/*" {
   capabilities = ["read", "update"]
 }
+# How a secret is rotated, and what is due next. Targets are left out: what they are is not needed here.
 path "rotation/secrets" {
   capabilities = ["list"]
 }
@@ -18,6 +22,7 @@ path "rotation/secrets/*" {
 path "rotation/due" {
   capabilities = ["read"]
 }
+# Which hosts have not taken the new version yet: what a run waits for.
 path "fleet/agents" {
   capabilities = ["list"]
 }

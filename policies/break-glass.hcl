@@ -1,0 +1,118 @@
+# For when nothing else helps, and for what changes who may do what. Two people, a short token (-ttl=1h,
+# never a period), ended when the work is done; each use is worth an alarm. It is wide on purpose, but it is
+# not root: what cannot be undone is left out, and so is every way to hide that it was used.
+#   Left out: root tokens (only key shares make them), destroying versions and deleting all of a secret,
+# removing and moving mounts, re-encryption, compaction, the audit log's hashes, acknowledging for a host.
+
+# Values. "delete" and its contrary, which can be undone; secret/destroy/* is not here.
+path "secret/data/*" {
+  capabilities = ["create", "read", "update", "patch", "delete"]
+}
+path "secret/metadata" {
+  capabilities = ["list"]
+}
+path "secret/metadata/*" {
+  capabilities = ["create", "read", "update", "patch", "list"]
+}
+path "secret/subkeys/*" {
+  capabilities = ["read"]
+}
+path "secret/delete/*" {
+  capabilities = ["update"]
+}
+path "secret/undelete/*" {
+  capabilities = ["update"]
+}
+path "secret/config" {
+  capabilities = ["read", "update"]
+}
+
+# Who may do what. Whoever writes policies may do anything that policies can give: this block alone is why
+# the role is kept under glass. The old forms below sys/policy are not needed.
+path "sys/policies/acl" {
+  capabilities = ["list"]
+}
+path "sys/policies/acl/*" {
+  capabilities = ["read", "update", "delete"]
+}
+path "sys/policies/explain" {
+  capabilities = ["update"]
+}
+path "sys/policies/lint" {
+  capabilities = ["update"]
+}
+path "sys/capabilities" {
+  capabilities = ["update"]
+}
+path "sys/capabilities-accessor" {
+  capabilities = ["update"]
+}
+
+# Tokens: the first one of an operator, one a host, one a pipeline; and ending those that were stolen.
+# "sudo" makes orphans and periodic ones, lists accessors, ends a token without its children.
+path "auth/token/*" {
+  capabilities = ["read", "update", "list", "sudo"]
+}
+
+# A mount can be made and tuned. Removing one removes its secrets, moving one changes what policies mean.
+path "sys/mounts" {
+  capabilities = ["read"]
+}
+path "sys/mounts/*" {
+  capabilities = ["read", "update"]
+}
+path "sys/auth" {
+  capabilities = ["read"]
+}
+
+# A host is lost, or a key: seal, begin a new term, begin new key shares or a root token. The last two end
+# only with the holders' shares, which this role does not have.
+path "sys/seal" {
+  capabilities = ["update", "sudo"]
+}
+path "sys/rotate" {
+  capabilities = ["update", "sudo"]
+}
+path "sys/rekey/init" {
+  capabilities = ["update", "delete", "sudo"]
+}
+path "sys/rekey/verify" {
+  capabilities = ["delete", "sudo"]
+}
+path "sys/generate-root/attempt" {
+  capabilities = ["update", "delete", "sudo"]
+}
+path "sys/key-status" {
+  capabilities = ["read"]
+}
+path "sys/storage" {
+  capabilities = ["read"]
+}
+path "sys/host-info" {
+  capabilities = ["read"]
+}
+path "sys/config/state/sanitized" {
+  capabilities = ["read"]
+}
+
+# What an operator has, and a consumer that will never come back can be removed.
+path "rotation/*" {
+  capabilities = ["create", "read", "update", "delete", "list"]
+}
+path "fleet/agents" {
+  capabilities = ["list"]
+}
+path "fleet/consumers/*" {
+  capabilities = ["read", "delete", "list"]
+}
+
+# To see what was done, by whomever, this role included. Nothing changes the log or its devices.
+path "sys/audit-log/*" {
+  capabilities = ["read"]
+}
+path "sys/audit-log/checkpoint" {
+  capabilities = ["read", "update"]
+}
+path "sys/audit" {
+  capabilities = ["read", "sudo"]
+}
