@@ -116,7 +116,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     struct policy *const twice[] = {policy, policy};
-    struct acl *acl = acl_build(twice, 1, false), *same = acl_build(twice, 2, false);
+    struct acl *acl = acl_build(twice, 1, false, NULL), *same = acl_build(twice, 2, false, NULL);
     KT_ASSERT(acl != NULL && same != NULL);
     struct kt_arena arena;
     kt_arena_init(&arena, 65536);

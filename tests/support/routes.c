@@ -11,6 +11,7 @@ static const struct {
     const char *type, *version, *path, *asked, *body;
 } mounts[] = {
     {"cubbyhole", NULL, "cubbyhole/", NULL, NULL}, {"fleet", NULL, "fleet/", NULL, NULL},
+    {"identity", NULL, "identity/", NULL, NULL},
     {"kv", "1", "kv1/", "sys/mounts/kv1", "{\"type\":\"kv\"}"},
     {"kv", "2", "secret/", NULL, NULL},            {"rotation", NULL, "rotation/", NULL, NULL},
     {"system", NULL, "sys/", NULL, NULL},          {"token", NULL, "auth/token/", NULL, NULL},

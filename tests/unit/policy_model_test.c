@@ -178,7 +178,7 @@ static struct acl *build(struct kt_buf text[POLICIES])
     for (size_t i = 0; i < POLICIES; i++)
         if (policy_parse("test", kt_buf_bytes(&text[i]), &policies[i], &err) != KT_OK)
             fail_msg("'%s': %s", kt_buf_text(&text[i]), err.what);
-    struct acl *acl = acl_build(policies, POLICIES, false);
+    struct acl *acl = acl_build(policies, POLICIES, false, NULL);
     assert_non_null(acl);
     for (size_t i = 0; i < POLICIES; i++)
         policy_unref(policies[i]);

@@ -27,7 +27,7 @@ static struct acl *build(const char *const *texts, size_t n)
     size_t used = 0;
     for (size_t i = 0; i < n && texts[i] != NULL; i++)
         policies[used++] = parse(texts[i]);
-    struct acl *acl = acl_build(policies, used, false);
+    struct acl *acl = acl_build(policies, used, false, NULL);
     assert_non_null(acl);
     for (size_t i = 0; i < used; i++)
         policy_unref(policies[i]);
@@ -318,7 +318,7 @@ static void capabilities(void **state)
             fail_msg("%s: expected '%s', got '%s'", rows[i].path, rows[i].names, got);
     }
     acl_unref(acl);
-    acl = acl_build(NULL, 0, true);
+    acl = acl_build(NULL, 0, true, NULL);
     const char *names[8];
     assert_int_equal(capability_names(acl_capabilities(acl, "x", 1), names), 1);
     assert_string_equal(names[0], "root");
@@ -390,7 +390,7 @@ static void deciders(void **state)
         for (; n < 3 && rows[i].policies[n] != NULL; n++)
             assert_int_equal(policy_parse(names[n], kt_str(rows[i].policies[n]), &policies[n], NULL),
                              KT_OK);
-        struct acl *acl = acl_build(policies, n, false);
+        struct acl *acl = acl_build(policies, n, false, NULL);
         struct acl_decision decision = ask(acl, rows[i].op, rows[i].path, NULL);
         const char *out[8];
         char got[64] = "";
@@ -406,7 +406,7 @@ static void deciders(void **state)
         for (size_t j = 0; j < n; j++)
             policy_unref(policies[j]);
     }
-    struct acl *root = acl_build(NULL, 0, true);
+    struct acl *root = acl_build(NULL, 0, true, NULL);
     struct acl_decision decision = ask(root, OP_READ, "x", NULL);
     const char *out[8];
     assert_int_equal(acl_deciders(&decision, OP_READ, out, 8), 1);

@@ -58,14 +58,16 @@ struct audit_auth {
     struct kt_bytes token;      /* text; recorded as HMAC */
     const char *accessor;       /* recorded as HMAC */
     const char *display_name, *entity_id;
-    const char *const *policies;
+    const char *const *policies;          /* the token's own; sorted */
     size_t n_policies;
+    const char *const *identity_policies; /* its entity's, with those of its groups; sorted */
+    size_t n_identity_policies;
     struct kt_bytes meta;       /* JSON object text or empty; recorded in clear */
     int64_t expires_ms;         /* 0: never */
-    /* Two auths whose hash and changed are the same say the same in all of the above, which is then
-     * written once a thread; changed 0: nobody knows. */
+    /* Two auths whose hash, changed and identity_at are the same say the same in all of the above, which
+     * is then written once a thread; changed 0: nobody knows. */
     unsigned char hash[32];
-    uint64_t changed;
+    uint64_t changed, identity_at;
 };
 /* What an answer's "wrap_info" says; tokens and accessors are recorded as HMACs. */
 struct audit_wrap {

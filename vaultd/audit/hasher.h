@@ -49,6 +49,7 @@ struct audit_said *audit_hasher_said(struct audit_hasher *hasher, struct kt_byte
 struct audit_who {
     unsigned char hash[32];
     uint64_t changed; /* 0: not filled in */
+    uint64_t identity_at;
     struct audit_line line;
     struct audit_part begin, end_auth, end;
 };

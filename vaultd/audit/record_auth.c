@@ -2,23 +2,29 @@
 
 #include <string.h>
 
+static void add_names(struct pen *pen, enum audit_piece piece, const char *const *names, size_t n)
+{
+    if (n == 0)
+        return;
+    pen_name(pen, piece);
+    for (size_t i = 0; i < n; i++) {
+        audit_line_char(pen->line, i == 0 ? '[' : ',');
+        audit_line_quote(pen->line, kt_str(names[i]));
+    }
+    audit_line_char(pen->line, ']');
+}
+
 static void write_auth(struct pen *pen, const struct audit_auth *auth)
 {
     pen->first = true;
     pen_hashed(pen, PIECE_TOKEN, auth->token);
     pen_hashed(pen, PIECE_ACCESSOR, kt_str(auth->accessor));
     pen_text(pen, PIECE_DISPLAY_NAME, auth->display_name);
-    if (auth->n_policies > 0) {
-        pen_name(pen, PIECE_POLICIES);
-        for (size_t i = 0; i < auth->n_policies; i++) {
-            audit_line_char(pen->line, i == 0 ? '[' : ',');
-            audit_line_quote(pen->line, kt_str(auth->policies[i]));
-        }
-        audit_line_char(pen->line, ']');
-    }
+    add_names(pen, PIECE_POLICIES, auth->policies, auth->n_policies);
     if (auth->meta.len > 0 && !kt_bytes_is(auth->meta, "null") && !kt_bytes_is(auth->meta, "{}"))
         pen_json(pen, PIECE_METADATA, auth->meta);
     pen_text(pen, PIECE_ENTITY, auth->entity_id);
+    add_names(pen, PIECE_IDENTITY_POLICIES, auth->identity_policies, auth->n_identity_policies);
     if (auth->expires_ms != 0) {
         char text[KT_TIME_TEXT];
         kt_time_text(auth->expires_ms, text);
@@ -39,7 +45,8 @@ const struct audit_who *record_who(struct audit_hasher *hasher, const struct aud
     struct audit_who *who = audit_hasher_who(hasher, auth->hash);
     if (who == NULL)
         return NULL;
-    if (who->changed == auth->changed && memcmp(who->hash, auth->hash, sizeof who->hash) == 0)
+    if (who->changed == auth->changed && who->identity_at == auth->identity_at &&
+        memcmp(who->hash, auth->hash, sizeof who->hash) == 0)
         return who;
     who->changed = 0;
     audit_line_reset(&who->line);
@@ -53,6 +60,7 @@ const struct audit_who *record_who(struct audit_hasher *hasher, const struct aud
         return NULL;
     memcpy(who->hash, auth->hash, sizeof who->hash);
     who->changed = auth->changed;
+    who->identity_at = auth->identity_at;
     return who;
 }
 

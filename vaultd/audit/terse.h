@@ -7,7 +7,7 @@
  * Format:  0x00: nothing (fills up a line that would be too short); 0x01: the 32 bytes that follow,
  *          as "hmac-sha256:" and 64 hex digits, in quotes; then the pieces below. Any other byte is
  *          itself, so a line is a terse line too. The codes are part of the format of records: none
- *          is ever given to another piece, and 0x1f is free.
+ *          is ever given to another piece, and none is free.
  * Threads: any thread. */
 #pragma once
 
@@ -44,7 +44,8 @@
     X(PIECE_SALT, 0x1b, "\"salt\":")                                                               \
     X(PIECE_SEQ, 0x1c, ",\"seq\":")                                                                \
     X(PIECE_RESULTS, 0x1d, "\"policy_results\":{\"allowed\":")                                     \
-    X(PIECE_GRANTING, 0x1e, "\"granting_policies\":[{\"name\":")
+    X(PIECE_GRANTING, 0x1e, "\"granting_policies\":[{\"name\":")                                    \
+    X(PIECE_IDENTITY_POLICIES, 0x1f, "\"identity_policies\":")
 #define X(name, code, text) name = (code),
 enum audit_piece { PIECE_NOTHING = 0x00, PIECE_HMAC = 0x01, AUDIT_PIECES(X) };
 #undef X

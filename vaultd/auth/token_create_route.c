@@ -326,8 +326,7 @@ static enum kt_kind create(struct request *req, bool orphan_route, struct kt_err
         request_warn(req, "Supplying a custom ID for the token uses the weaker SHA1 hashing instead "
                           "of the more secure SHA2-256 HMAC for token obfuscation in other servers; "
                           "here every token is kept as a keyed BLAKE2b hash");
-    token_reply_auth(req, &token, kt_buf_bytes(&text), token.creation_ttl_s);
-    return KT_OK;
+    return token_reply_auth(req, &token, kt_buf_bytes(&text), token.creation_ttl_s, err);
 }
 
 enum kt_kind token_route_create(struct request *req, struct kt_err *err)

@@ -4,7 +4,8 @@
 #include "vaultd/auth/token.h"
 
 /* Fills req->reply.auth. text empty: client_token is "". */
-void token_reply_auth(struct request *req, const struct token *token, struct kt_bytes text,
-                      int64_t lease_s);
+enum kt_kind token_reply_auth(struct request *req, const struct token *token, struct kt_bytes text,
+                              int64_t lease_s, struct kt_err *err) KT_MUST_CHECK;
 /* Fills req->reply.data; id is the token's text or "". */
-void token_reply_lookup(struct request *req, const struct token *token, struct kt_bytes id);
+enum kt_kind token_reply_lookup(struct request *req, const struct token *token, struct kt_bytes id,
+                                struct kt_err *err) KT_MUST_CHECK;

@@ -10,9 +10,7 @@
 
 static enum kt_kind lookup_self(struct request *req, struct kt_err *err)
 {
-    (void)err;
-    token_reply_lookup(req, req->token, req->token_text);
-    return KT_OK;
+    return token_reply_lookup(req, req->token, req->token_text, err);
 }
 
 static enum kt_kind lookup(struct request *req, struct kt_err *err)
@@ -26,9 +24,7 @@ static enum kt_kind lookup(struct request *req, struct kt_err *err)
         kind = token_find(req->core, req->snapshot, kt_str(text), req->now_ms, &token, err);
     if (kind == KT_DENIED)
         return kt_fail(err, KT_DENIED, "bad token");
-    if (kind == KT_OK)
-        token_reply_lookup(req, token, kt_str(text));
-    return kind;
+    return kind == KT_OK ? token_reply_lookup(req, token, kt_str(text), err) : kind;
 }
 
 static enum kt_kind find_accessor(struct request *req, const struct token **ret,
@@ -47,9 +43,7 @@ static enum kt_kind lookup_accessor(struct request *req, struct kt_err *err)
 {
     const struct token *token = NULL;
     enum kt_kind kind = find_accessor(req, &token, err);
-    if (kind == KT_OK)
-        token_reply_lookup(req, token, kt_bytes(NULL, 0));
-    return kind;
+    return kind == KT_OK ? token_reply_lookup(req, token, kt_bytes(NULL, 0), err) : kind;
 }
 
 /* ---- renew ---- */
@@ -93,9 +87,7 @@ static enum kt_kind renew(struct request *req, const struct token *token, struct
     if (self && token->num_uses > 0)
         renewed.num_uses--;
     kind = token_update(req->core, batch, token, &renewed, err);
-    if (kind == KT_OK)
-        token_reply_auth(req, &renewed, text, life.ttl_s);
-    return kind;
+    return kind == KT_OK ? token_reply_auth(req, &renewed, text, life.ttl_s, err) : kind;
 }
 
 static enum kt_kind renew_self(struct request *req, struct kt_err *err)

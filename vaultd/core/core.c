@@ -18,6 +18,7 @@
 #include "vaultd/core/private.h"
 #include "vaultd/core/upkeep.h"
 #include "vaultd/fleet/fleet.h"
+#include "vaultd/identity/identity.h"
 #include "vaultd/policy/policies.h"
 #include "vaultd/rotation/rotation.h"
 
@@ -164,6 +165,7 @@ static void release(struct core *core)
     fleet_free(core->fleet);
     private_free(core->own);
     tokens_free(core->tokens);
+    identities_free(core->identities);
     policies_free(core->policies);
     mounts_free(core->mounts);
     wait_clock_free(core->waits);
@@ -189,12 +191,13 @@ enum kt_kind core_new(const struct core_config *config, struct store *store,
     core->waits = wait_clock_new(clock, look_due);
     core->mounts = mounts_new(store);
     core->tokens = tokens_new(store);
+    core->identities = identities_new(store);
     core->policies = policies_new(store);
     bool made = core->own != NULL && core->own->desk != NULL &&
                 core->own->aside != NULL && core->own->refusals != NULL &&
                 core->own->token_refusals != NULL && core->own->unseals != NULL &&
                 core->waits != NULL && core->mounts != NULL && core->tokens != NULL &&
-                core->policies != NULL && look_follow(core);
+                core->identities != NULL && core->policies != NULL && look_follow(core);
     if (made) {
         core->rotation = rotation_new(core);
         core->fleet = fleet_new(core);

@@ -12,6 +12,7 @@
 #include "vaultd/core/wait.h"
 #include "vaultd/store/store.h"
 
+struct identities;
 struct mounts;
 struct request;
 struct tokens;
@@ -52,6 +53,7 @@ struct core {
     struct wait_clock *waits;
     struct mounts *mounts;
     struct tokens *tokens;
+    struct identities *identities;
     struct policies *policies;
     struct rotation *rotation;
     struct fleet *fleet;

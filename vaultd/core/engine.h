@@ -44,8 +44,10 @@ enum route_flag {
     ROUTE_MAYBE_TOKEN = 1 << 9, /* with ROUTE_ANY_TOKEN: none at all is fine too; req->token NULL */
     ROUTE_OWNER = 1 << 10,      /* on the Unix socket, root needs no token: it could read the vault's
                                  * memory. Not the vault's own user: its workers are that, too */
-    ROUTE_WRAPPING = 1 << 11    /* about a wrapping token, the field "token" or the request's own: a
+    ROUTE_WRAPPING = 1 << 11,   /* about a wrapping token, the field "token" or the request's own: a
                                  * bad one is refused before it matters who asks */
+    ROUTE_LOWERED = 1 << 12     /* a name in the path is the same whatever its case: what a policy says of
+                                 * the path in lower case must not forbid it either */
 };
 
 /* Whether the object that the path names exists: decides create against update. */

@@ -4,6 +4,7 @@
 #include "vaultd/barrier/format.h"
 #include "vaultd/core/private.h"
 #include "vaultd/engine/kv_clear.h"
+#include "vaultd/identity/login.h"
 
 #define FORMAT      1u
 #define ROOM        96u /* of STORE_BATCH_OPS */
@@ -17,6 +18,7 @@ static const struct {
     {JOB_TOKEN, token_job},
     {JOB_MOUNT, kv_mount_job},
     {JOB_SECRET, kv_secret_job},
+    {JOB_ALIASES, identity_job},
 };
 
 void job_key(const unsigned char id[JOB_ID], unsigned char key[1 + JOB_ID])

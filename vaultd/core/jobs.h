@@ -16,7 +16,8 @@
 enum job_kind {
     JOB_TOKEN = 1,  /* subject: the token's hash. id: its first half */
     JOB_MOUNT = 2,  /* subject: the scope of its names. id: the same */
-    JOB_SECRET = 3  /* subject: scope ‖ path. id: derived */
+    JOB_SECRET = 3, /* subject: scope ‖ path. id: derived */
+    JOB_ALIASES = 4 /* subject: the scope of an auth mount. id: derived */
 };
 
 /* Puts the job, or puts it anew. One operation. */
@@ -33,6 +34,7 @@ struct job_step {
     int64_t now_ms;
     unsigned room;
     bool done;
+    bool of_identities; /* the batch changes some already: identity_job() */
 };
 typedef enum kt_kind job_fn(struct job_step *step, struct kt_bytes subject, struct kt_err *err);
 

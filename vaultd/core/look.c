@@ -6,7 +6,7 @@
 #include "vaultd/core/private.h"
 
 /* Tables that decide on the rights of many tokens. */
-static const unsigned char rights[] = {TABLE_POLICY};
+static const unsigned char rights[] = {TABLE_POLICY, TABLE_IDENTITY};
 
 static void rights_changed(void *arg, const struct fold_event *event)
 {

@@ -18,6 +18,7 @@ static const struct {
     {"auth/token/", "token", "token based credentials"},
     {"cubbyhole/", "cubbyhole", "per-token private secret storage"},
     {"fleet/", "fleet", "consumers of secrets: who runs which version"},
+    {"identity/", "identity", "identity store"},
     {"rotation/", "rotation", "rotation of credentials: targets, schedules, runs"},
     {"sys/", "system", "system endpoints used for control, policy and debugging"},
 };

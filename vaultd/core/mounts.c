@@ -239,9 +239,15 @@ enum kt_kind mounts_route_sealed(struct request *req)
 
 void mounts_require(struct request *req, struct batch *batch)
 {
-    if (req->mount == NULL || req->mount->builtin)
-        return;
+    if (req->mount != NULL && !req->mount->builtin)
+        mounts_require_same(req, batch);
+}
+
+void mounts_require_same(struct request *req, struct batch *batch)
+{
     unsigned char key[BARRIER_NAME_KEY];
     mount_table_key(req->core, key);
-    batch_require(batch, KEY_CHANGED_AT, kt_bytes(key, sizeof key), req->own->mounts->changed);
+    generation changed = req->own->mounts->changed;
+    batch_require(batch, changed == 0 ? KEY_ABSENT : KEY_CHANGED_AT, kt_bytes(key, sizeof key),
+                  changed);
 }

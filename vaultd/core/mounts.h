@@ -54,6 +54,8 @@ void mounts_kept_key(struct core *core, const unsigned char scope[BARRIER_SCOPE]
 /* For the pipeline: the batch only applies while the request's mount is what it was, so that nothing
  * is written into one that was removed. */
 void mounts_require(struct request *req, struct batch *batch);
+/* The same, whatever mount the request is of: no mount may have come, changed or gone. */
+void mounts_require_same(struct request *req, struct batch *batch);
 /* A new vault's table (dev: with KV v2 at secret/), into batch. */
 enum kt_kind mounts_init(struct core *core, struct batch *batch, bool with_secret,
                          struct kt_err *err) KT_MUST_CHECK;

@@ -8,6 +8,7 @@
 #include "vaultd/core/mounts.h"
 #include "vaultd/core/path.h"
 #include "vaultd/core/private.h"
+#include "vaultd/identity/identity.h"
 #include "vaultd/policy/policies.h"
 
 #define BODY_MAX (32u * 1024u * 1024u)
@@ -134,6 +135,13 @@ static enum kt_kind authenticate(struct request *req, struct kt_err *err)
         return kind;
     req->token = token;
     token_pin(req->core, token);
+    identity_unref(req->identity);
+    req->identity = NULL;
+    if (token->entity_id[0] != '\0') {
+        kind = identity_find(req->core, req->snapshot, token->entity_id, &req->identity, err);
+        if (kind != KT_OK)
+            return kind;
+    }
     req->own->authenticated = true;
     return KT_OK;
 }
@@ -191,6 +199,27 @@ static enum kt_kind refine_operation(struct request *req, struct kt_err *err)
     return kind;
 }
 
+/* One thing under several spellings: a policy that restricts it under its own name must bind under all of
+ * them. A pattern that decides the path in lower case has to allow it, too; where none does, what was
+ * typed decides alone. */
+static enum kt_kind check_lowered(struct request *req, const struct acl_request *asked,
+                                  struct acl_decision *decision, struct kt_err *err)
+{
+    char *path = kt_arena_text(&req->arena, kt_bytes(asked->path, asked->path_len));
+    if (path == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "looking at a token's policies");
+    for (char *c = path; *c != '\0'; c++)
+        if (*c >= 'A' && *c <= 'Z')
+            *c = (char)(*c - 'A' + 'a');
+    struct acl_request lowered = *asked;
+    struct acl_decision other;
+    lowered.path = path;
+    acl_check(req->own->acl, &lowered, &other);
+    if (other.pattern != NULL && !other.allowed)
+        *decision = other;
+    return KT_OK;
+}
+
 /* What the token's policies say. */
 static enum kt_kind rule(struct request *req, struct kt_err *err)
 {
@@ -208,7 +237,8 @@ static enum kt_kind rule(struct request *req, struct kt_err *err)
                                     .has_data = req->has_data,
                                     .wrap_ttl_s = req->wrap_ttl_s};
     acl_check(own->acl, &ask, &own->ruling);
-    return KT_OK;
+    bool lowered = req->route != NULL && (req->route->flags & ROUTE_LOWERED) != 0;
+    return lowered && own->ruling.allowed ? check_lowered(req, &ask, &own->ruling, err) : KT_OK;
 }
 
 /* Whoever may come is told by a row that is open if he might have begun this, too: nobody is refused, and no

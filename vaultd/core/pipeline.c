@@ -8,6 +8,7 @@
 #include "vaultd/auth/token.h"
 #include "vaultd/core/mounts.h"
 #include "vaultd/core/private.h"
+#include "vaultd/identity/identity.h"
 
 /* A write whose conditions failed is tried again from a new snapshot. Each round at least one of
  * those who met on a record got through, so this many can meet. */
@@ -94,6 +95,8 @@ static void leave(struct request *req)
     mounts_release(req);
     token_pin(req->core, NULL);
     req->token = NULL;
+    identity_unref(req->identity);
+    req->identity = NULL;
     req->mount = NULL;
 }
 

@@ -3,6 +3,7 @@
 #include "lib/log.h"
 #include "vaultd/auth/token.h"
 #include "vaultd/core/private.h"
+#include "vaultd/identity/identity.h"
 
 /* What the audit log is told of a request. */
 
@@ -76,6 +77,11 @@ static const struct audit_auth *describe_auth(const struct request *req, struct 
         auth->expires_ms = token->expires_ms;
         memcpy(auth->hash, token->hash, sizeof auth->hash);
         auth->changed = token->changed;
+    }
+    if (token != NULL && req->identity != NULL) {
+        auth->identity_policies = req->identity->policies;
+        auth->n_identity_policies = req->identity->n_policies;
+        auth->identity_at = req->identity->at;
     }
     return auth;
 }

@@ -10,6 +10,7 @@
 #include "lib/random.h"
 #include "lib/uuid.h"
 #include "vaultd/core/private.h"
+#include "vaultd/identity/identity.h"
 #include "vaultd/policy/policy.h"
 
 #define ARENA_MAX ((size_t)64 * 1024 * 1024)
@@ -45,6 +46,7 @@ void request_free(struct request *req)
     if (own != NULL) {
         KT_ASSERT(!own->entered && req->snapshot == NULL);
         acl_unref(own->acl);
+        identity_unref(req->identity);
         kt_buf_free(&own->outcome);
         kt_buf_free(&own->body);
     }

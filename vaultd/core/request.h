@@ -26,6 +26,7 @@
 
 struct core;
 struct engine;
+struct identity;
 struct mount;
 struct route;
 struct token;
@@ -132,6 +133,8 @@ struct request {
     struct request_param params[REQUEST_PARAMS_MAX];
     unsigned n_params;
     const struct token *token;    /* NULL on public routes */
+    const struct identity *identity; /* the token's entity, or the one that this login is of; NULL: none.
+                                      * A reference, the request's */
     struct snapshot *snapshot;
     struct kt_json data;          /* the body's object (or the query's, made into one); checked */
     bool has_data;

@@ -246,7 +246,7 @@ enum kt_kind sys_policy_explain(struct request *req, struct kt_err *err)
         kind = read_path(req, &ask, err);
     if (kind == KT_OK)
         kind = read_policies(req, &ask, err);
-    struct acl *acl = kind == KT_OK ? acl_build(ask.policies, ask.n, ask.root) : NULL;
+    struct acl *acl = kind == KT_OK ? acl_build(ask.policies, ask.n, ask.root, NULL) : NULL;
     if (kind == KT_OK && acl == NULL)
         kind = kt_fail(err, KT_NO_MEMORY, "explaining policies");
     if (kind == KT_OK)

@@ -140,7 +140,6 @@ enum kt_kind sys_policy_write(struct request *req, struct kt_err *err)
         kt_context(err, "failed to parse policy");
         return kind;
     }
-    bool has_template = policy_has_template(policy);
     kind = warn_wrong(req, policy, err);
     policy_unref(policy);
     if (kind != KT_OK)
@@ -150,9 +149,6 @@ enum kt_kind sys_policy_write(struct request *req, struct kt_err *err)
         return kt_fail(err, KT_NO_MEMORY, "writing a policy");
     if (old_field)
         request_warn(req, "'rules' is deprecated, please use 'policy' instead");
-    if (has_template)
-        request_warn(req, "no token has an entity in this version, so a path with a template grants "
-                          "nothing; where it denies, every path it could become is refused");
     if (strcmp(name, request_param(req, "name")) != 0)
         request_warn(req, "policy name was converted to %s", name);
     return policies_put(req->core, batch, name, body, err);

@@ -3,10 +3,11 @@
 #include "vaultd/engine/kv_routes.h"
 #include "vaultd/engine/sys.h"
 #include "vaultd/fleet/fleet.h"
+#include "vaultd/identity/routes.h"
 #include "vaultd/rotation/rotation.h"
 
 const struct engine *const engines[] = {
-    &cubbyhole_engine, &fleet_engine,  &kv_v1_engine, &kv_v2_engine,
+    &cubbyhole_engine, &fleet_engine,  &identity_engine, &kv_v1_engine, &kv_v2_engine,
     &rotation_engine,  &system_engine, &token_engine,
 };
 const size_t n_engines = sizeof engines / sizeof engines[0];

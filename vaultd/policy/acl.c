@@ -194,44 +194,87 @@ static bool add_rule(struct acl *acl, const struct rule *from)
     return *slot != NULL && add_source(&acl->arena, *slot, from);
 }
 
-static bool size_tables(struct acl *acl, struct policy *const *policies, size_t n)
-{
-    size_t rules = 0, plus = 0, unfilled = 0;
-    for (size_t i = 0; i < n; i++) {
-        size_t count = 0;
-        const struct rule *list = policy_rules(policies[i], &count);
-        rules += count;
-        for (size_t j = 0; j < count; j++) {
-            plus += list[j].kind == PATTERN_SEGMENTS;
-            unfilled += list[j].template_form != NULL;
-            if (list[j].kind == PATTERN_PREFIX && list[j].len > acl->longest_prefix)
-                acl->longest_prefix = list[j].len;
-        }
-    }
-    acl->n_slots = 16;
-    while (acl->n_slots < rules * 2)
-        acl->n_slots *= 2;
-    acl->slots = kt_arena_take(&acl->arena, acl->n_slots * sizeof(struct rule *));
-    acl->plus = kt_arena_take(&acl->arena, (plus + 1) * sizeof(struct rule *));
-    acl->unfilled = kt_arena_take(&acl->arena, (unfilled + 1) * sizeof(struct rule *));
-    acl->held = kt_arena_take(&acl->arena, (n + 1) * sizeof(struct policy *));
-    acl->prefix_length = kt_arena_take(&acl->arena, acl->longest_prefix + 1);
-    return !acl->arena.failed;
-}
-
 static bool denies(const struct rule *rule)
 {
     return rule != NULL && (rule->capabilities & CAP_DENY) != 0;
 }
 
+/* The rules of all policies in their order, without those that are void. */
+struct gathered {
+    const struct rule **at;
+    size_t n;
+};
+
 /* A grant that cannot be filled in is void; a denial must not be. */
-static void set_aside(struct acl *acl, const struct rule *rule)
+static bool gather_template(struct acl *acl, const struct rule *from, const struct acl_source *source,
+                            struct gathered *into)
 {
-    if (denies(rule))
+    struct template_filled filled = {.text = from->template_form};
+    if (source != NULL && !template_fill(&acl->arena, from, source, &filled))
+        return false;
+    if (!filled.whole && !denies(from))
+        return true;
+    struct rule *rule = own_rule(&acl->arena, from);
+    if (rule == NULL)
+        return false;
+    rule->template_form = filled.whole ? NULL : filled.text;
+    if (filled.whole) {
+        rule->pattern = filled.text;
+        rule->len = filled.len;
+        into->at[into->n++] = rule;
+    } else {
         acl->unfilled[acl->n_unfilled++] = rule;
+    }
+    return true;
 }
 
-struct acl *acl_build(struct policy *const *policies, size_t n, bool root)
+static bool gather(struct acl *acl, struct policy *const *policies, size_t n,
+                   const struct acl_source *source, struct gathered *into)
+{
+    size_t rules = 0, templates = 0, count = 0;
+    for (size_t i = 0; i < n; i++) {
+        const struct rule *list = policy_rules(policies[i], &count);
+        rules += count;
+        for (size_t j = 0; j < count; j++)
+            templates += list[j].template_form != NULL;
+    }
+    into->at = kt_arena_take(&acl->arena, (rules + 1) * sizeof(struct rule *));
+    acl->unfilled = kt_arena_take(&acl->arena, (templates + 1) * sizeof(struct rule *));
+    acl->held = kt_arena_take(&acl->arena, (n + 1) * sizeof(struct policy *));
+    bool ok = !acl->arena.failed;
+    for (size_t i = 0; ok && i < n; i++) {
+        const struct rule *list = policy_rules(policies[i], &count);
+        acl->held[acl->n_held++] = policy_ref(policies[i]);
+        for (size_t j = 0; ok && j < count; j++) {
+            if (list[j].template_form != NULL)
+                ok = gather_template(acl, &list[j], source, into);
+            else
+                into->at[into->n++] = &list[j];
+        }
+    }
+    return ok;
+}
+
+static bool size_tables(struct acl *acl, const struct gathered *rules)
+{
+    size_t plus = 0;
+    for (size_t i = 0; i < rules->n; i++) {
+        const struct rule *rule = rules->at[i];
+        plus += rule->kind == PATTERN_SEGMENTS;
+        if (rule->kind == PATTERN_PREFIX && rule->len > acl->longest_prefix)
+            acl->longest_prefix = rule->len;
+    }
+    acl->n_slots = 16;
+    while (acl->n_slots < rules->n * 2)
+        acl->n_slots *= 2;
+    acl->slots = kt_arena_take(&acl->arena, acl->n_slots * sizeof(struct rule *));
+    acl->plus = kt_arena_take(&acl->arena, (plus + 1) * sizeof(struct rule *));
+    acl->prefix_length = kt_arena_take(&acl->arena, acl->longest_prefix + 1);
+    return !acl->arena.failed;
+}
+
+struct acl *acl_build(struct policy *const *policies, size_t n, bool root,
+                      const struct acl_source *source)
 {
     struct acl *acl = kt_calloc(1, sizeof *acl);
     if (acl == NULL)
@@ -239,18 +282,10 @@ struct acl *acl_build(struct policy *const *policies, size_t n, bool root)
     atomic_init(&acl->refs, 1);
     kt_arena_init(&acl->arena, (size_t)256 * 1024 * 1024);
     acl->root = root;
-    bool ok = size_tables(acl, policies, n);
-    for (size_t i = 0; ok && i < n; i++) {
-        size_t count = 0;
-        const struct rule *list = policy_rules(policies[i], &count);
-        acl->held[acl->n_held++] = policy_ref(policies[i]);
-        for (size_t j = 0; ok && j < count; j++) {
-            if (list[j].template_form != NULL)
-                set_aside(acl, &list[j]);
-            else
-                ok = add_rule(acl, &list[j]);
-        }
-    }
+    struct gathered rules = {0};
+    bool ok = gather(acl, policies, n, source, &rules) && size_tables(acl, &rules);
+    for (size_t i = 0; ok && i < rules.n; i++)
+        ok = add_rule(acl, rules.at[i]);
     if (ok)
         return acl;
     acl_unref(acl);

@@ -3,6 +3,8 @@
 /* What every token may do with itself; Vault's default policy, as far as the paths exist here. */
 static const char default_policy[] =
     "# Given to every token unless it was made with no_default_policy.\n"
+    "path \"identity/entity/id/{{identity.entity.id}}\" { capabilities = [\"read\"] }\n"
+    "path \"identity/entity/name/{{identity.entity.name}}\" { capabilities = [\"read\"] }\n"
     "path \"auth/token/lookup-self\" { capabilities = [\"read\"] }\n"
     "path \"auth/token/renew-self\" { capabilities = [\"update\"] }\n"
     "path \"auth/token/revoke-self\" { capabilities = [\"update\"] }\n"

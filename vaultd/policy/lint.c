@@ -318,7 +318,7 @@ enum kt_kind policy_lint(struct request *req, struct policy *policy, struct lint
 {
     *ret = (struct lint){.whole = true};
     ret->at = kt_arena_take(&req->arena, LINT_FINDINGS_MAX * sizeof *ret->at);
-    struct acl *acl = acl_build(&policy, 1, false);
+    struct acl *acl = acl_build(&policy, 1, false, NULL);
     if (ret->at == NULL || acl == NULL) {
         acl_unref(acl);
         return kt_fail(err, KT_NO_MEMORY, "looking at a policy");

@@ -8,6 +8,7 @@
 #include "lib/cleanup.h"
 #include "lib/failpoint.h"
 #include "vaultd/barrier/format.h"
+#include "vaultd/identity/identity.h"
 
 #define NAME_MAX_BYTES 128u
 #define TEXT_MAX       ((size_t)1024 * 1024)
@@ -16,7 +17,8 @@
 #define SLOTS          256u  /* acls a thread keeps */
 #define COMPILED       512u  /* policies the process keeps */
 
-/* The acl of a token, good for every snapshot between which no policy changed. */
+/* The acl of a token, good for every snapshot between which no policy changed (and no identity, if the
+ * token has an entity). */
 struct acl_slot {
     unsigned char hash[32];
     generation token_changed, built_at;
@@ -321,28 +323,47 @@ enum kt_kind policies_find(struct core *core, struct snapshot *snapshot, const c
 
 /* ---- the acl of a token ---- */
 
-static enum kt_kind build(struct core *core, struct snapshot *snapshot, const struct token *token,
-                          struct acl **ret, struct kt_err *err)
+struct gathering {
+    struct core *core;
+    struct snapshot *snapshot;
+    struct policy **list;
+    size_t n;
+    bool root;
+};
+
+static enum kt_kind gather(struct gathering *g, const char *const *names, size_t n,
+                           bool may_be_root, struct kt_err *err)
 {
-    kt_autofree struct policy **list = kt_calloc(token->n_policies + 1, sizeof(struct policy *));
-    if (list == NULL)
-        return kt_fail(err, KT_NO_MEMORY, "reading a token's policies");
-    size_t n = 0;
-    bool root = false;
-    enum kt_kind kind = KT_OK;
-    for (size_t i = 0; i < token->n_policies && kind == KT_OK; i++) {
-        if (strcmp(token->policies[i], "root") == 0) {
-            root = true;
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(names[i], "root") == 0) {
+            g->root = g->root || may_be_root;
             continue;
         }
-        kind = policies_find(core, snapshot, token->policies[i], &list[n], err);
+        enum kt_kind kind = policies_find(g->core, g->snapshot, names[i], &g->list[g->n], err);
         if (kind == KT_OK)
-            n++;
-        else if (kind == KT_NOT_FOUND)
-            kind = KT_OK;
+            g->n++;
+        else if (kind != KT_NOT_FOUND)
+            return kind;
     }
-    struct acl *acl = kind == KT_OK ? acl_build(list, n, root) : NULL;
-    for (size_t i = 0; i < n; i++)
+    return KT_OK;
+}
+
+/* "root" comes with a token alone: an identity that has it has nothing. */
+static enum kt_kind build(struct core *core, struct snapshot *snapshot, const struct token *token,
+                          const struct identity *identity, struct acl **ret, struct kt_err *err)
+{
+    size_t more = identity == NULL ? 0 : identity->n_policies;
+    kt_autofree struct policy **list =
+        kt_calloc(token->n_policies + more + 1, sizeof(struct policy *));
+    if (list == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "reading a token's policies");
+    struct gathering g = {.core = core, .snapshot = snapshot, .list = list};
+    enum kt_kind kind = gather(&g, token->policies, token->n_policies, true, err);
+    if (kind == KT_OK && identity != NULL)
+        kind = gather(&g, identity->policies, more, false, err);
+    const struct acl_source source = {.value = identity_value, .arg = identity};
+    struct acl *acl = kind == KT_OK ? acl_build(list, g.n, g.root, &source) : NULL;
+    for (size_t i = 0; i < g.n; i++)
         policy_unref(list[i]);
     if (kind != KT_OK)
         return kind;
@@ -350,6 +371,19 @@ static enum kt_kind build(struct core *core, struct snapshot *snapshot, const st
         return kt_fail(err, KT_NO_MEMORY, "reading a token's policies");
     *ret = acl;
     return KT_OK;
+}
+
+static enum kt_kind build_for(struct core *core, struct snapshot *snapshot,
+                              const struct token *token, struct acl **ret, struct kt_err *err)
+{
+    const struct identity *identity = NULL;
+    enum kt_kind kind = KT_OK;
+    if (token->entity_id[0] != '\0')
+        kind = identity_find(core, snapshot, token->entity_id, &identity, err);
+    if (kind == KT_OK)
+        kind = build(core, snapshot, token, identity, ret, err);
+    identity_unref(identity);
+    return kind;
 }
 
 static struct thread_acls *thread_acls(struct policies *policies)
@@ -374,6 +408,9 @@ enum kt_kind policies_acl(struct core *core, struct snapshot *snapshot, const st
         return kt_fail(err, KT_NO_MEMORY, "reading a token's policies");
     generation at = snapshot_generation(snapshot);
     generation last_change = atomic_load(&policies->last_change);
+    generation identities = token->entity_id[0] == '\0' ? 0 : identities_changed(core);
+    if (identities > last_change)
+        last_change = identities;
     struct acl_slot *slot = &acls->slots[token->hash[0] % SLOTS];
     if (slot->acl != NULL && slot->token_changed == token->changed &&
         memcmp(slot->hash, token->hash, sizeof slot->hash) == 0 && last_change <= slot->built_at &&
@@ -382,7 +419,7 @@ enum kt_kind policies_acl(struct core *core, struct snapshot *snapshot, const st
         return KT_OK;
     }
     struct acl *acl = NULL;
-    enum kt_kind kind = build(core, snapshot, token, &acl, err);
+    enum kt_kind kind = build_for(core, snapshot, token, &acl, err);
     if (kind != KT_OK)
         return kind;
     acl_unref(slot->acl);

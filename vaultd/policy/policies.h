@@ -15,7 +15,9 @@ void policies_free(struct policies *policies);
 /* Lowers, trims and checks a name. KT_INVALID when it cannot be one. */
 enum kt_kind policy_name_normal(struct kt_arena *arena, const char *name, const char **ret,
                                 struct kt_err *err) KT_MUST_CHECK;
-/* The acl of a token at this snapshot; per-thread cache; acl_unref() when done. */
+/* The acl of a token at this snapshot: of its own policies, and of those of its entity and of the groups
+ * that the entity is in, directives filled in with what is known of it. Per-thread cache; acl_unref()
+ * when done. KT_DENIED: the entity is disabled or gone. */
 enum kt_kind policies_acl(struct core *core, struct snapshot *snapshot, const struct token *token,
                           struct acl **ret, struct kt_err *err) KT_MUST_CHECK;
 /* The text, from the store (built-in "default" is stored at init). KT_NOT_FOUND. */

@@ -5,9 +5,13 @@
  * Rules:   exactly Vault's: exact, prefix '*', segment '+'; the most specific pattern decides; deny
  *          wins among blocks of one pattern; parameters only with read, create, update, patch. For
  *          LIST both forms of the path are asked, with and without the trailing slash: an explicit
- *          deny deciding either wins, otherwise a grant of either is enough. A block whose template
- *          cannot be filled in grants nothing; where it denies, every path that it could become is
- *          refused.
+ *          deny deciding either wins, otherwise a grant of either is enough.
+ * Templates: a {{directive}} in a path is filled in when the acl is built, with text that is part of one
+ *          segment: a value that is empty, "." or "..", or that has a slash, a star, one of + , { } or a
+ *          control character is refused. A block that cannot be filled in grants nothing; where it denies, every
+ *          path that it could become is refused, before anything else is looked at: a value that is
+ *          missing could be any text within its segment, one that was refused any text at all, slashes
+ *          included.
  * Owner:   both are immutable and reference-counted: _ref() and _unref().
  * Threads: any thread once made.
  * Speed:   acl_check() over 1,000 rules must not look at 1,000 rules: exact patterns hash, prefixes a
@@ -39,8 +43,16 @@ const char *policy_name(const struct policy *policy);
 bool policy_has_template(const struct policy *policy);
 
 struct acl;
-/* root: everything is allowed. policies may be empty. */
-struct acl *acl_build(struct policy *const *policies, size_t n, bool root);
+/* Where the values of directives come from. value(): false: there is none; what it gives may lie in the
+ * arena. */
+struct acl_source {
+    bool (*value)(const void *arg, struct kt_bytes directive, struct kt_arena *arena,
+                  struct kt_bytes *ret);
+    const void *arg;
+};
+/* root: everything is allowed. policies may be empty. source NULL: no directive has a value. */
+struct acl *acl_build(struct policy *const *policies, size_t n, bool root,
+                      const struct acl_source *source);
 struct acl *acl_ref(struct acl *acl);
 void acl_unref(struct acl *acl);
 

@@ -31,8 +31,8 @@ struct rule {
     size_t len;
     enum pattern_kind kind;
     bool star;           /* PATTERN_SEGMENTS may end in '*' too */
-    const char *template_form; /* has {{directives}}, which no token here has an entity to fill: void
-                                * where it grants, and what it may deny is refused. NULL: has none */
+    const char *template_form; /* has {{directives}}: what it could become where they cannot be filled
+                                * in (template.c). NULL: has none */
     unsigned capabilities;
     struct rule_parameters allowed, denied;
     const char *const *required;
@@ -47,11 +47,24 @@ struct rule_source {
     struct rule_source *next;
 };
 
-/* template.c. The form of a pattern with directives (without its final '*'), NULL for one without;
- * KT_INVALID: braces that do not close. */
+/* template.c. The form of a pattern with directives (without its final '*'), filled in by nobody; NULL
+ * for one without; KT_INVALID: braces that do not close. */
 enum kt_kind template_read(struct kt_arena *arena, const char *pattern, size_t len,
                            const char **ret_form, struct kt_err *err) KT_MUST_CHECK;
-/* Whether a rendering of it may match the path. star: the pattern ended in '*'. */
+/* A rule's pattern with values in it. whole: text is a pattern; else it is the form that is left. False:
+ * no memory. */
+#define TEMPLATE_MAX ((size_t)16 * 1024)
+struct template_filled {
+    bool whole;
+    const char *text;
+    size_t len;
+};
+bool template_fill(struct kt_arena *arena, const struct rule *rule, const struct acl_source *source,
+                   struct template_filled *ret);
+/* What may stand in a path as it is, as part of one segment: UTF-8 without a slash, a star, + , { } and
+ * control characters; neither empty nor "." or "..". */
+bool template_value_fits(struct kt_bytes value);
+/* Whether something that has this form may match the path. star: the pattern ended in '*'. */
 bool template_may_cover(const char *form, bool star, const char *path, size_t len);
 
 /* All rules of an acl, denials that cannot be filled in apart: they have no path. n: at most so many;

@@ -1,0 +1,82 @@
+#include "vaultd/identity/own.h"
+#include "vaultd/policy/policy_list.h"
+
+#define PAIRS_MAX       64u
+#define PAIRS_BYTES_MAX ((size_t)64 * 1024)
+
+static bool failed(enum kt_kind kind)
+{
+    return kind != KT_OK && kind != KT_NOT_FOUND;
+}
+
+enum kt_kind wish_text(struct request *req, const char *name, const char **ret, struct kt_err *err)
+{
+    *ret = request_param(req, name);
+    if ((*ret)[0] != '\0')
+        return KT_OK;
+    enum kt_kind kind = request_string(req, name, ret, err);
+    if (kind == KT_NOT_FOUND)
+        *ret = "";
+    return failed(kind) ? kind : KT_OK;
+}
+
+enum kt_kind wish_pairs(struct request *req, const char *name, struct kt_bytes *ret,
+                        struct kt_err *err)
+{
+    struct kt_bytes pairs;
+    enum kt_kind kind = request_pairs(req, name, &pairs, err);
+    if (kind != KT_OK)
+        return kind;
+    if (pairs.len > PAIRS_BYTES_MAX || kt_json_count(kt_json_value(pairs)) > PAIRS_MAX)
+        return kt_fail(err, KT_INVALID, "\"%s\" is at most %u pairs and %zu bytes", name, PAIRS_MAX,
+                       PAIRS_BYTES_MAX);
+    *ret = pairs;
+    return KT_OK;
+}
+
+enum kt_kind wish_read(struct request *req, struct wish *ret, struct kt_err *err)
+{
+    *ret = (struct wish){0};
+    enum kt_kind kind = wish_text(req, "id", &ret->id, err);
+    if (kind == KT_OK)
+        kind = wish_text(req, "name", &ret->name, err);
+    if (kind == KT_OK && ret->name[0] != '\0')
+        kind = index_check_name("name", ret->name, err);
+    if (kind != KT_OK)
+        return kind;
+    kind = wish_pairs(req, "metadata", &ret->metadata, err);
+    ret->has_metadata = kind == KT_OK;
+    if (failed(kind))
+        return kind;
+    struct string_list policies = {0};
+    kind = request_list(req, "policies", true, &policies, err);
+    ret->has_policies = kind == KT_OK;
+    return kind == KT_OK    ? policy_list_normal(&req->arena, &policies, &ret->policies, err)
+           : failed(kind) ? kind
+                          : KT_OK;
+}
+
+void made_now(const struct request *req, struct identity_made *made, bool is_new)
+{
+    made->changed_ms = req->now_ms;
+    made->changed_by = identity_asker(req);
+    if (is_new) {
+        made->created_ms = made->changed_ms;
+        made->created_by = made->changed_by;
+    }
+}
+
+enum kt_kind auth_mount_of(struct request *req, const char *accessor, const struct mount **ret,
+                           struct kt_err *err)
+{
+    const struct mount *const *all = NULL;
+    size_t n = mounts_all(req, &all);
+    for (size_t i = 0; i < n; i++)
+        if (strncmp(all[i]->path, "auth/", 5) == 0 && strcmp(all[i]->accessor, accessor) == 0) {
+            *ret = all[i];
+            return KT_OK;
+        }
+    (void)kt_fail(err, KT_INVALID, "invalid mount accessor in \"mount_accessor\"");
+    kt_hint(err, "secretctl read sys/auth shows the accessors of the ways to log in");
+    return KT_INVALID;
+}
