@@ -274,6 +274,10 @@ static const struct {
     {"kv", "delete/{path...}", "no version number provided", 400},
     {"kv", "undelete/{path...}", "no version number provided", 400},
     {"kv", "destroy/{path...}", "no version number provided", 400},
+    {"identity", "entity/id/{id}", "entity not found from id", 400}, /* the path's */
+    {"identity", "entity-alias/id/{id}", "invalid alias id", 400},
+    {"identity", "group/id/{id}", "group not found from id", 400},
+    {"identity", "group-alias/id/{id}", "invalid group alias id", 400},
 };
 
 static bool explains_missing(const struct place *place, unsigned status)
