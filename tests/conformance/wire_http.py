@@ -363,10 +363,11 @@ def _():
                          ("POST", "auth/token/create/r"), ("PUT", "sys/leases/revoke"),
                          ("PUT", "sys/leases/lookup"), ("GET", "sys/replication/status"),
                          ("POST", "sys/auth/userpass"), ("GET", "sys/license/status"),
-                         ("GET", "sys/monitor"), ("PUT", "sys/revoke-prefix/x")]:
+                         ("GET", "sys/monitor"), ("PUT", "sys/revoke-prefix/x"),
+                         ("LIST", "identity/oidc/key"), ("GET", "identity/oidc/token/r"),
+                         ("LIST", "identity/mfa/method")]:
         error(wire.ask(method, path, {} if method in ("PUT", "POST") else None), 404, "unsupported path")
     error(wire.ask("POST", "auth/userpass/login/u", {"password": "p"}), 404, "no handler for route")
-    error(wire.ask("GET", "identity/entity/id"), 404, "no handler for route")
     wants(wire.ask("LIST", "secret/metadata", headers={"X-Vault-Wrap-TTL": "0"}), 200)
     error(wire.ask("GET", "secret/data/a", headers={"X-Vault-Wrap-TTL": "x"}), 400,
           "error parsing X-Vault-Wrap-TTL header")

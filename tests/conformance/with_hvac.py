@@ -403,6 +403,78 @@ def _():
     equal(False, connect(made).is_authenticated())
 
 
+# ---- identity ------------------------------------------------------------------------------------
+
+@tap.case("identity: entities")
+def _():
+    identity = client.secrets.identity
+    made = identity.create_or_update_entity("Bob", metadata={"team": "red"}, policies=["ops"])["data"]
+    equal(("Bob", None), (made["name"], made["aliases"]))
+    equal(204, identity.create_or_update_entity_by_name("bob", policies=["ops", "dev"]).status_code)
+    got = identity.read_entity(made["id"])["data"]
+    equal((["dev", "ops"], {"team": "red"}, False), (got["policies"], got["metadata"], got["disabled"]))
+    equal(made["id"], identity.read_entity_by_name("BOB")["data"]["id"])
+    equal(204, identity.update_entity(made["id"], name="Robert", metadata={}).status_code)
+    equal(None, identity.read_entity(made["id"])["data"]["metadata"])
+    equal("Robert", identity.list_entities()["data"]["key_info"][made["id"]]["name"])
+    true("Robert" in identity.list_entities_by_name()["data"]["keys"], "listed by name")
+    equal(made["id"], identity.lookup_entity(name="robert")["data"]["id"])
+    other = identity.create_or_update_entity_by_name("other")["data"]["id"]
+    equal(204, identity.merge_entities(from_entity_ids=[other], to_entity_id=made["id"]).status_code)
+    equal([other], identity.read_entity(made["id"])["data"]["merged_entity_ids"])
+    raises(exceptions.InvalidPath, identity.read_entity, other)
+    raises(exceptions.InvalidRequest, identity.create_or_update_entity, "x", policies=["root"], says="cannot contain root")
+    equal(204, identity.delete_entity(made["id"]).status_code)
+    identity.create_or_update_entity_by_name("gone")
+    equal(204, identity.delete_entity_by_name("gone").status_code)
+    raises(exceptions.InvalidPath, identity.read_entity_by_name, "gone")
+
+
+@tap.case("identity: aliases")
+def _():
+    identity = client.secrets.identity
+    accessor = client.sys.list_auth_methods()["data"]["token/"]["accessor"]
+    entity = identity.create_or_update_entity("ann")["data"]["id"]
+    alias = identity.create_or_update_entity_alias("ann", entity, accessor)["data"]
+    equal(entity, alias["canonical_id"])
+    equal(("ann", "auth/token/", "token"), tuple(identity.read_entity_alias(alias["id"])["data"][k] for k in (
+        "name", "mount_path", "mount_type")))
+    equal(alias["id"], identity.update_entity_alias(alias["id"], "ann2", entity, accessor)["data"]["id"])
+    equal(entity, identity.list_entity_aliases()["data"]["key_info"][alias["id"]]["canonical_id"])
+    equal(entity, identity.lookup_entity(alias_name="ann2", alias_mount_accessor=accessor)["data"]["id"])
+    raises(exceptions.InvalidRequest, identity.create_or_update_entity_alias, "x", entity, "none", says="accessor")
+    equal(204, identity.delete_entity_alias(alias["id"]).status_code)
+    raises(exceptions.InvalidPath, identity.read_entity_alias, alias["id"])
+
+
+@tap.case("identity: groups and their aliases")
+def _():
+    identity = client.secrets.identity
+    entity = identity.create_or_update_entity("member")["data"]["id"]
+    group = identity.create_or_update_group("devs", metadata={"env": "dev"}, policies=["dev"],
+                                            member_entity_ids=[entity])["data"]["id"]
+    got = identity.read_group(group)["data"]
+    equal(([entity], "internal", {}), (got["member_entity_ids"], got["type"], got["alias"]))
+    outer = identity.create_or_update_group_by_name("outer", member_group_ids=[group])["data"]["id"]
+    equal([outer], identity.read_group(group)["data"]["parent_group_ids"])
+    equal([outer], identity.read_entity(entity)["data"]["inherited_group_ids"])
+    equal(204, identity.update_group(group, "devs", policies=["dev", "more"]).status_code)
+    equal(["dev", "more"], identity.read_group_by_name("DEVS")["data"]["policies"])
+    equal("devs", identity.list_groups()["data"]["key_info"][group]["name"])
+    equal(["devs", "outer"], identity.list_groups_by_name()["data"]["keys"])
+    equal(group, identity.lookup_group(name="devs")["data"]["id"])
+    accessor = client.sys.list_auth_methods()["data"]["token/"]["accessor"]
+    external = identity.create_or_update_group("ldap", group_type="external")["data"]["id"]
+    alias = identity.create_or_update_group_alias("cn=ops", mount_accessor=accessor, canonical_id=external)["data"]
+    equal("cn=ops", identity.read_group_alias(alias["id"])["data"]["name"])
+    equal(alias["id"], identity.update_group_alias(alias["id"], "cn=all", accessor, external)["data"]["id"])
+    equal([alias["id"]], identity.list_group_aliases()["data"]["keys"])
+    equal(204, identity.delete_group_alias(alias["id"]).status_code)
+    equal(204, identity.delete_group(external).status_code)
+    equal(204, identity.delete_group_by_name("outer").status_code)
+    equal(204, identity.delete_group(group).status_code)
+
+
 # ---- mounts --------------------------------------------------------------------------------------
 
 @tap.case("mounts")

@@ -60,7 +60,7 @@ static enum kt_kind refuse_move(struct kt_err *err)
 static enum kt_kind check_free(struct request *req, const struct target *t, const struct alias *wanted,
                                struct kt_err *err)
 {
-    struct entity other;
+    struct entity other = {0};
     struct alias *taken = NULL;
     enum kt_kind kind = entity_find_alias(req, wanted->scope, wanted->name, &other, &taken, err);
     if (kind == KT_NOT_FOUND)
@@ -124,7 +124,7 @@ static enum kt_kind choose_entity(struct request *req, struct target *t, bool *r
     if (t->entity.name == NULL)
         return kt_fail(err, KT_NO_MEMORY, "making an entity");
     made_now(req, &t->entity.made, true);
-    struct entity other;
+    struct entity other = {0};
     enum kt_kind kind = entity_find_name(req, t->entity.name, &other, err);
     return kind == KT_NOT_FOUND ? KT_OK
            : kind == KT_OK      ? kt_fail(err, KT_INVALID, "entity name is already in use")
@@ -166,7 +166,7 @@ static enum kt_kind create(struct request *req, struct target *t, struct kt_err 
 
 enum kt_kind identity_alias_write(struct request *req, struct kt_err *err)
 {
-    struct target t;
+    struct target t = {0};
     enum kt_kind kind = read_target(req, &t, err);
     if (kind == KT_OK)
         kind = find_target(req, &t, err);
@@ -177,7 +177,7 @@ enum kt_kind identity_alias_write(struct request *req, struct kt_err *err)
 
 enum kt_kind identity_alias_read(struct request *req, struct kt_err *err)
 {
-    struct entity entity;
+    struct entity entity = {0};
     struct alias *alias = NULL;
     enum kt_kind kind = entity_find_alias_id(req, request_param(req, "id"), &entity, &alias, err);
     if (kind == KT_NOT_FOUND)
@@ -191,7 +191,7 @@ enum kt_kind identity_alias_read(struct request *req, struct kt_err *err)
 
 enum kt_kind identity_alias_delete(struct request *req, struct kt_err *err)
 {
-    struct entity old;
+    struct entity old = {0};
     struct alias *alias = NULL;
     enum kt_kind kind = entity_find_alias_id(req, request_param(req, "id"), &old, &alias, err);
     if (kind != KT_OK)

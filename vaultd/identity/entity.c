@@ -26,7 +26,7 @@ const char *identity_asker(const struct request *req)
 static enum kt_kind load(struct request *req, const char *id, struct entity *ret, struct kt_err *err)
 {
     unsigned char key[BARRIER_NAME_KEY];
-    struct kt_bytes record;
+    struct kt_bytes record = {0};
     generation changed = 0;
     if (strlen(id) > IDENTITY_NAME_MAX)
         return KT_NOT_FOUND;

@@ -10,7 +10,7 @@ static enum kt_kind absent(enum kt_kind kind, struct kt_err *err)
 static enum kt_kind check_name_free(struct request *req, const struct entity *entity,
                                     struct kt_err *err)
 {
-    struct entity other;
+    struct entity other = {0};
     enum kt_kind kind = entity_find_name(req, entity->name, &other, err);
     if (kind == KT_NOT_FOUND || (kind == KT_OK && strcmp(other.id, entity->id) == 0))
         return KT_OK;
@@ -54,8 +54,8 @@ static enum kt_kind write(struct request *req, const struct wish *wish, const st
 /* By id it has to be there; by name it is made. */
 enum kt_kind identity_entity_write(struct request *req, struct kt_err *err)
 {
-    struct wish wish;
-    struct entity old;
+    struct wish wish = {0};
+    struct entity old = {0};
     enum kt_kind kind = wish_read(req, &wish, err);
     if (kind != KT_OK)
         return kind;
@@ -82,14 +82,14 @@ enum kt_kind identity_entity_name_write(struct request *req, struct kt_err *err)
 
 enum kt_kind identity_entity_read(struct request *req, struct kt_err *err)
 {
-    struct entity entity;
+    struct entity entity = {0};
     enum kt_kind kind = entity_find(req, request_param(req, "id"), false, &entity, err);
     return kind == KT_OK ? reply_entity(req, &entity, err) : absent(kind, err);
 }
 
 enum kt_kind identity_entity_name_read(struct request *req, struct kt_err *err)
 {
-    struct entity entity;
+    struct entity entity = {0};
     enum kt_kind kind = entity_find_name(req, request_param(req, "name"), &entity, err);
     return kind == KT_OK ? reply_entity(req, &entity, err) : absent(kind, err);
 }
@@ -99,7 +99,7 @@ enum kt_kind identity_entity_name_read(struct request *req, struct kt_err *err)
 /* Its id stays in groups' lists, where nobody takes it for a member any more: ids are not used again. */
 enum kt_kind identity_entity_delete(struct request *req, struct kt_err *err)
 {
-    struct entity entity;
+    struct entity entity = {0};
     enum kt_kind kind = entity_find(req, request_param(req, "id"), false, &entity, err);
     if (kind != KT_OK)
         return kind == KT_NOT_FOUND ? KT_OK : kind;
@@ -108,7 +108,7 @@ enum kt_kind identity_entity_delete(struct request *req, struct kt_err *err)
 
 enum kt_kind identity_entity_name_delete(struct request *req, struct kt_err *err)
 {
-    struct entity entity;
+    struct entity entity = {0};
     enum kt_kind kind = entity_find_name(req, request_param(req, "name"), &entity, err);
     if (kind != KT_OK)
         return kind == KT_NOT_FOUND ? KT_OK : kind;

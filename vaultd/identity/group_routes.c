@@ -109,7 +109,7 @@ static enum kt_kind read_type(struct request *req, const struct group *old, stru
 static enum kt_kind check_name_free(struct request *req, const struct group *group,
                                     struct kt_err *err)
 {
-    struct group other;
+    struct group other = {0};
     enum kt_kind kind = group_find_name(req, group->name, &other, err);
     if (kind == KT_NOT_FOUND || (kind == KT_OK && strcmp(other.id, group->id) == 0))
         return KT_OK;
@@ -151,8 +151,8 @@ static enum kt_kind write(struct request *req, const struct wish *wish, const st
 
 enum kt_kind identity_group_write(struct request *req, struct kt_err *err)
 {
-    struct wish wish;
-    struct group old;
+    struct wish wish = {0};
+    struct group old = {0};
     enum kt_kind kind = wish_read(req, &wish, err);
     if (kind != KT_OK)
         return kind;
@@ -187,14 +187,14 @@ static enum kt_kind answer(struct request *req, const struct group *group, enum 
 
 enum kt_kind identity_group_read(struct request *req, struct kt_err *err)
 {
-    struct group group;
+    struct group group = {0};
     enum kt_kind kind = group_find(req, request_param(req, "id"), &group, err);
     return answer(req, &group, kind, err);
 }
 
 enum kt_kind identity_group_name_read(struct request *req, struct kt_err *err)
 {
-    struct group group;
+    struct group group = {0};
     enum kt_kind kind = group_find_name(req, request_param(req, "name"), &group, err);
     return answer(req, &group, kind, err);
 }
@@ -209,14 +209,14 @@ static enum kt_kind delete_found(struct request *req, const struct group *group,
 
 enum kt_kind identity_group_delete(struct request *req, struct kt_err *err)
 {
-    struct group group;
+    struct group group = {0};
     enum kt_kind kind = group_find(req, request_param(req, "id"), &group, err);
     return delete_found(req, &group, kind, err);
 }
 
 enum kt_kind identity_group_name_delete(struct request *req, struct kt_err *err)
 {
-    struct group group;
+    struct group group = {0};
     enum kt_kind kind = group_find_name(req, request_param(req, "name"), &group, err);
     return delete_found(req, &group, kind, err);
 }
@@ -318,7 +318,7 @@ static enum kt_kind find_of_alias(struct request *req, const char *alias_id, con
 static enum kt_kind check_alias_free(struct request *req, const struct group *group,
                                      struct kt_err *err)
 {
-    struct group other;
+    struct group other = {0};
     enum kt_kind kind = group_find_alias(req, group->alias.scope, group->alias.name, &other, err);
     if (kind == KT_NOT_FOUND || (kind == KT_OK && strcmp(other.id, group->id) == 0))
         return KT_OK;
@@ -351,7 +351,7 @@ enum kt_kind identity_group_alias_write(struct request *req, struct kt_err *err)
 {
     const char *id = NULL, *name = NULL, *accessor = NULL, *canonical = NULL;
     const struct mount *mount = NULL;
-    struct group old;
+    struct group old = {0};
     enum kt_kind kind = wish_text(req, "id", &id, err);
     if (kind == KT_OK)
         kind = wish_text(req, "name", &name, err);
@@ -383,7 +383,7 @@ enum kt_kind identity_group_alias_write(struct request *req, struct kt_err *err)
 
 enum kt_kind identity_group_alias_read(struct request *req, struct kt_err *err)
 {
-    struct group group;
+    struct group group = {0};
     enum kt_kind kind = group_find_alias_id(req, request_param(req, "id"), &group, err);
     if (kind == KT_NOT_FOUND)
         return kt_fail(err, KT_NOT_FOUND, "%s", "");
@@ -396,7 +396,7 @@ enum kt_kind identity_group_alias_read(struct request *req, struct kt_err *err)
 
 enum kt_kind identity_group_alias_delete(struct request *req, struct kt_err *err)
 {
-    struct group old;
+    struct group old = {0};
     enum kt_kind kind = group_find_alias_id(req, request_param(req, "id"), &old, err);
     if (kind != KT_OK)
         return kind == KT_NOT_FOUND ? KT_OK : kind;

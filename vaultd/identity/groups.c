@@ -261,7 +261,7 @@ bool groups_contains(const struct groups *groups, const struct group *group, con
 enum kt_kind group_find(struct request *req, const char *id, struct group *ret, struct kt_err *err)
 {
     unsigned char key[BARRIER_NAME_KEY];
-    struct kt_bytes record;
+    struct kt_bytes record = {0};
     generation changed = 0;
     if (strlen(id) > IDENTITY_NAME_MAX)
         return KT_NOT_FOUND;

@@ -184,8 +184,8 @@ static enum kt_kind open_entity(struct core *core, struct snapshot *snapshot, co
     enum kt_kind kind = open_by(core, snapshot, key, plain, err);
     if (kind != KT_NOT_FOUND)
         return kind;
-    enum index index;
-    struct kt_bytes became;
+    enum index index = INDEX_COUNT;
+    struct kt_bytes became = {0};
     char text[IDENTITY_ID_TEXT];
     index_key(core, INDEX_MERGED, id, key);
     kind = open_by(core, snapshot, key, plain, err);

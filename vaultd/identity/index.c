@@ -92,8 +92,8 @@ enum kt_kind index_read(struct kt_bytes record, enum index *ret_index, struct kt
 enum kt_kind index_find(struct request *req, const unsigned char key[BARRIER_NAME_KEY],
                         const char **ret_id, struct kt_err *err)
 {
-    struct kt_bytes record, id;
-    enum index index;
+    struct kt_bytes record = {0}, id = {0};
+    enum index index = INDEX_COUNT;
     enum kt_kind kind = request_record(req, kt_bytes(key, BARRIER_NAME_KEY), &record, NULL, err);
     if (kind == KT_OK)
         kind = index_read(record, &index, &id, err);

@@ -61,7 +61,7 @@ static enum kt_kind choose_name(struct request *req, const char *id, const char 
                                 struct kt_err *err)
 {
     enum kt_kind kind = KT_OK;
-    struct entity other;
+    struct entity other = {0};
     for (int digits = 8; kind == KT_OK && digits < 37; digits += 14) {
         *ret = kt_arena_printf(&req->arena, "entity_%.*s", digits, id);
         if (*ret == NULL)
@@ -99,7 +99,7 @@ static enum kt_kind make(struct request *req, const struct identity_login *login
 enum kt_kind identity_login(struct request *req, const struct identity_login *login,
                             const char **ret_entity_id, struct kt_err *err)
 {
-    struct entity entity;
+    struct entity entity = {0};
     struct alias *alias = NULL;
     struct string_list groups = {0};
     enum kt_kind kind = index_check_name("alias name", login->name, err);

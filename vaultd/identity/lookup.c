@@ -57,8 +57,8 @@ static enum kt_kind find_entity(struct request *req, const struct asked *asked, 
 
 enum kt_kind identity_lookup_entity(struct request *req, struct kt_err *err)
 {
-    struct asked asked;
-    struct entity entity;
+    struct asked asked = {0};
+    struct entity entity = {0};
     enum kt_kind kind = read_asked(req, &asked, err);
     if (kind != KT_OK)
         return kind;
@@ -84,8 +84,8 @@ static enum kt_kind find_group(struct request *req, const struct asked *asked, s
 
 enum kt_kind identity_lookup_group(struct request *req, struct kt_err *err)
 {
-    struct asked asked;
-    struct group group;
+    struct asked asked = {0};
+    struct group group = {0};
     enum kt_kind kind = read_asked(req, &asked, err);
     if (kind != KT_OK)
         return kind;

@@ -20,7 +20,7 @@ enum kt_kind identity_mount_removed(struct core *core, struct batch *batch,
 static enum kt_kind forget_of_entity(struct request *req, const char *id,
                                      const unsigned char *scope, struct kt_err *err)
 {
-    struct entity old;
+    struct entity old = {0};
     enum kt_kind kind = entity_find(req, id, false, &old, err);
     if (kind != KT_OK)
         return kind;
@@ -37,7 +37,7 @@ static enum kt_kind forget_of_entity(struct request *req, const char *id,
 
 static enum kt_kind forget_of_group(struct request *req, const char *id, struct kt_err *err)
 {
-    struct group old;
+    struct group old = {0};
     enum kt_kind kind = group_find(req, id, &old, err);
     if (kind != KT_OK)
         return kind;
@@ -52,8 +52,8 @@ static enum kt_kind forget(struct request *req, const struct entry *row,
 {
     kt_autobuf struct kt_buf plain;
     kt_buf_init(&plain, IDENTITY_RECORD_MAX);
-    enum index index;
-    struct kt_bytes id;
+    enum index index = INDEX_COUNT;
+    struct kt_bytes id = {0};
     enum kt_kind kind = rows_open(req, row, &plain, err);
     if (kind == KT_OK)
         kind = index_read(kt_buf_bytes(&plain), &index, &id, err);

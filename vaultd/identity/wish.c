@@ -23,7 +23,7 @@ enum kt_kind wish_text(struct request *req, const char *name, const char **ret, 
 enum kt_kind wish_pairs(struct request *req, const char *name, struct kt_bytes *ret,
                         struct kt_err *err)
 {
-    struct kt_bytes pairs;
+    struct kt_bytes pairs = {0};
     enum kt_kind kind = request_pairs(req, name, &pairs, err);
     if (kind != KT_OK)
         return kind;
