@@ -65,7 +65,9 @@ LIBS     := -lsodium -llmdb -lmicrohttpd -lgnutls -ljansson -lcurl -lpq -lseccom
 LIB_SRC    := $(sort $(wildcard lib/*.c lib/*/*.c))
 WORKER_SRC := $(sort $(wildcard vaultd/worker/*.c))
 SPAWN_SRC  := $(sort $(wildcard vaultd/spawn/*.c))
-VAULTD_SRC := $(sort $(filter-out $(WORKER_SRC) $(SPAWN_SRC),$(wildcard vaultd/*.c vaultd/*/*.c)))
+# What vaultd and vaultd-pam say to each other is in both.
+PAM_SRC    := $(sort $(filter-out vaultd/pam/message.c,$(wildcard vaultd/pam/*.c)))
+VAULTD_SRC := $(sort $(filter-out $(WORKER_SRC) $(SPAWN_SRC) $(PAM_SRC),$(wildcard vaultd/*.c vaultd/*/*.c)))
 AGENT_SRC  := $(sort $(wildcard agent/*.c))
 CLI_SRC    := $(sort $(wildcard cli/*.c))
 UNIT_SRC   := $(sort $(wildcard tests/unit/*_test.c))
@@ -78,7 +80,7 @@ SUPPORT_SRC := $(sort $(filter-out $(SHIM_SRC) $(WRAP_SRC),$(wildcard tests/supp
 
 obj = $(patsubst %.c,$(O)/%.o,$(1))
 
-PROGRAMS := vaultd vaultd-worker vaultd-spawn secret-agent secretctl
+PROGRAMS := vaultd vaultd-worker vaultd-spawn vaultd-pam secret-agent secretctl
 UNIT     := $(patsubst tests/unit/%.c,$(O)/unit/%,$(UNIT_SRC))
 ifeq ($(VARIANT),tsan) # which wants libc's functions for itself
 UNIT     := $(filter-out $(O)/unit/fault_%,$(UNIT))
@@ -131,6 +133,8 @@ endef
 $(BIN)/vaultd: $(call obj,$(VAULTD_OWN)) $(O)/libvaultd.a $(O)/libkt.a; $(link)
 $(BIN)/vaultd-worker: $(O)/vaultd/worker/main.o $(O)/libworker.a $(O)/libkt.a; $(link)
 $(BIN)/vaultd-spawn: $(call obj,$(SPAWN_SRC)) $(O)/libkt.a; $(link)
+$(BIN)/vaultd-pam: EXTRA_LIBS = -lpam
+$(BIN)/vaultd-pam: $(call obj,$(PAM_SRC) vaultd/pam/message.c) $(O)/libkt.a; $(link)
 $(BIN)/secret-agent: $(O)/agent/main.o $(O)/libagent.a $(O)/libkt.a; $(link)
 $(BIN)/secretctl: $(O)/cli/main.o $(O)/libcli.a $(O)/libkt.a; $(link)
 

@@ -17,6 +17,8 @@ report = Report()
 UNITS = [
     ("vaultd.service", 1.5, ["Type=notify", "User=keyturn", "WatchdogSec=", "LimitCORE=0",
                              "MemorySwapMax=0", "StateDirectoryMode=0700"]),
+    ("vaultd-pam.service", 1.0, ["CapabilityBoundingSet=\n", "NoNewPrivileges=yes", "LimitCORE=0",
+                                 "MemorySwapMax=0", "PrivateNetwork=yes"]),
 ]
 
 

@@ -1,0 +1,150 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "vaultd/pam/message.h"
+
+#define MOST 3u
+static const char long_text[] = /* 512 bytes */
+#define TEXT64 "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+    TEXT64 TEXT64 TEXT64 TEXT64 TEXT64 TEXT64 TEXT64 TEXT64;
+
+static struct kt_bytes of(const char *text, size_t len)
+{
+    return kt_bytes(text, len);
+}
+
+static bool passes(const struct pamd_message *message, struct pamd_message *ret, struct kt_buf *out)
+{
+    kt_buf_init(out, (size_t)256 * 1024);
+    pamd_encode(message, out);
+    assert_true(kt_buf_ok(out));
+    return pamd_decode(kt_buf_bytes(out), ret);
+}
+
+static void begin(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t user, address;
+        bool ok;
+    } rows[] = {{1, 0, true},   {PAMD_NAME_MAX, PAMD_NAME_MAX, true}, {0, 1, false},
+                {PAMD_NAME_MAX + 1, 0, false}, {1, PAMD_NAME_MAX + 1, false}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct pamd_message message = {.letter = PAMD_BEGIN}, got;
+        message.begin.user = of(long_text, rows[i].user);
+        message.begin.address = of(long_text, rows[i].address);
+        kt_autobuf struct kt_buf out;
+        assert_int_equal(passes(&message, &got, &out), rows[i].ok);
+        assert_true(!rows[i].ok || kt_bytes_equal(got.begin.user, message.begin.user));
+        assert_true(!rows[i].ok || kt_bytes_equal(got.begin.address, message.begin.address));
+    }
+}
+
+static void prompts_and_answers(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t n, len;
+        bool ok;
+    } rows[] = {{1, 0, true},
+                {PAMD_PROMPTS_MAX, PAMD_TEXT_MAX, true},
+                {0, 0, false},
+                {1, PAMD_TEXT_MAX + 1, false}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct pamd_message prompts = {.letter = PAMD_PROMPTS}, answers = {.letter = PAMD_ANSWERS}, got;
+        prompts.prompts.n = answers.answers.n = rows[i].n;
+        for (size_t k = 0; k < rows[i].n; k++) {
+            prompts.prompts.at[k].echo = k % 2 == 1;
+            prompts.prompts.at[k].text = answers.answers.at[k] = of(long_text, rows[i].len);
+        }
+        kt_autobuf struct kt_buf out = {0};
+        assert_int_equal(passes(&prompts, &got, &out), rows[i].ok);
+        for (size_t k = 0; rows[i].ok && k < rows[i].n; k++) {
+            assert_int_equal(got.prompts.at[k].echo, k % 2 == 1);
+            assert_int_equal(got.prompts.at[k].text.len, rows[i].len);
+        }
+        kt_autobuf struct kt_buf more = {0};
+        assert_int_equal(passes(&answers, &got, &more), rows[i].ok);
+        assert_true(!rows[i].ok || got.answers.n == rows[i].n);
+    }
+}
+
+static void fill_verdict(struct pamd_message *message, enum pamd_outcome outcome, size_t n)
+{
+    *message = (struct pamd_message){.letter = PAMD_VERDICT};
+    message->verdict.outcome = outcome;
+    message->verdict.delay_ms = 1234;
+    message->verdict.name = kt_str(outcome == PAMD_IN ? "alice" : "");
+    message->verdict.n_groups = n;
+    for (size_t i = 0; i < n; i++)
+        message->verdict.groups[i] = of(long_text, PAMD_NAME_MAX);
+}
+
+/* Only who is let in has a name and groups. */
+static void verdict(void **state)
+{
+    (void)state;
+    struct pamd_message message, got;
+    kt_autobuf struct kt_buf out = {0};
+    for (unsigned outcome = 0; outcome < PAMD_OUTCOMES; outcome++) {
+        fill_verdict(&message, (enum pamd_outcome)outcome, 0);
+        assert_true(passes(&message, &got, &out));
+        assert_int_equal(got.verdict.outcome, outcome);
+        assert_int_equal(got.verdict.delay_ms, 1234);
+        kt_buf_free(&out);
+        fill_verdict(&message, (enum pamd_outcome)outcome, 1);
+        assert_int_equal(passes(&message, &got, &out), outcome == PAMD_IN);
+        kt_buf_free(&out);
+        fill_verdict(&message, (enum pamd_outcome)outcome, 0);
+        message.verdict.name = kt_str(outcome == PAMD_IN ? "" : "alice");
+        assert_false(passes(&message, &got, &out));
+        kt_buf_free(&out);
+    }
+    fill_verdict(&message, PAMD_IN, 100);
+    assert_true(passes(&message, &got, &out));
+    assert_int_equal(got.verdict.n_groups, 100);
+    kt_buf_free(&out);
+    fill_verdict(&message, PAMD_IN, 1);
+    message.verdict.groups[0] = of("a\0b", 3);
+    assert_false(passes(&message, &got, &out));
+}
+
+/* A message cut anywhere, or with a byte more, is none. */
+static void whole_or_nothing(void **state)
+{
+    (void)state;
+    struct pamd_message messages[MOST], got;
+    messages[0] = (struct pamd_message){.letter = PAMD_BEGIN};
+    messages[0].begin.user = kt_str("alice");
+    messages[0].begin.address = kt_str("192.0.2.7");
+    fill_verdict(&messages[1], PAMD_IN, 2);
+    messages[2] = (struct pamd_message){.letter = PAMD_ENDED, .status = 9};
+    for (size_t i = 0; i < MOST; i++) {
+        kt_autobuf struct kt_buf out = {0};
+        assert_true(passes(&messages[i], &got, &out));
+        for (size_t len = 0; len < out.len; len++)
+            assert_false(pamd_decode(kt_bytes(out.at, len), &got));
+        kt_buf_add_u8(&out, 0);
+        assert_false(pamd_decode(kt_buf_bytes(&out), &got));
+    }
+    assert_false(pamd_decode(kt_str("X"), &got));
+    assert_true(pamd_decode(kt_str("B"), &got));
+    assert_int_equal(got.letter, PAMD_BUSY);
+    assert_false(pamd_decode(kt_str("L\x02\x01"), &got));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(begin),
+        cmocka_unit_test(prompts_and_answers),
+        cmocka_unit_test(verdict),
+        cmocka_unit_test(whole_or_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
