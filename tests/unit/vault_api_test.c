@@ -39,6 +39,12 @@ struct scenario {
 #define KIB     BYTES64 BYTES64 BYTES64 BYTES64 BYTES64 BYTES64 BYTES64 BYTES64 \
                 BYTES64 BYTES64 BYTES64 BYTES64 BYTES64 BYTES64 BYTES64 BYTES64
 
+#define DEEP_10  "a/b/c/d/e/f/g/h/i/"
+#define DEEP_30  DEEP_10 "j/" DEEP_10 "j/" DEEP_10 "j"
+#define DEEP_31  DEEP_30 "/k"
+#define BYTES127 BYTES64 EIGHT EIGHT EIGHT EIGHT EIGHT EIGHT EIGHT "xxxxxxx"
+#define NAME_KIB BYTES127 "/" BYTES127 "/" BYTES127 "/" BYTES127 "/" BYTES127 "/" BYTES127 "/" BYTES127 "/" BYTES127 "x"
+
 /* clang-format off */
 static const struct scenario scenarios[] = {
 { "envelope has all keys", NULL, STEPS(
@@ -285,6 +291,29 @@ static const struct scenario scenarios[] = {
     { "POST", "kv/destroy/a/b", ROOT, "{\"versions\":[1]}", 204 },
     { "GET", "kv/data/a/b?version=1", ROOT, NULL, 404, "\"destroyed\":true" }, { "GET", "kv/data/a/b", ROOT, NULL, 200, "three" },
     { "POST", "rotation/secrets/kv/a/b", ROOT, "{\"strategy\":\"generate\"}", 204 } ) },
+{ "kv: an upgrade lifts denies, so it needs sudo", "path \"sys/mounts/+/tune\" { capabilities = [\"update\"] } path \"sys/mounts/own/tune\" { capabilities = [\"update\", \"sudo\"] }", STEPS(
+    { "POST", "sys/mounts/kv", ROOT, "{\"type\":\"kv\"}", 204 }, { "POST", "sys/mounts/own", ROOT, "{\"type\":\"kv\"}", 204 },
+    { "POST", "sys/mounts/kv/tune", "T", "{\"description\":\"d\",\"options\":{\"version\":\"1\"}}", 204 },
+    { "POST", "sys/mounts/kv/tune", "T", "{\"description\":\"e\",\"options\":{\"version\":\"2\"}}", 403, "needs \\\"sudo\\\" on this path" },
+    { "GET", "sys/mounts/kv", ROOT, NULL, 200, "\"description\":\"d\",\"external_entropy_access\":false,\"local\":false,\"options\":{\"version\":\"1\"}" },
+    { "POST", "sys/mounts/own/tune", "T", "{\"options\":{\"version\":\"2\"}}", 200, "Upgrading mount" },
+    { "POST", "sys/mounts/own/tune", "T", "{\"options\":{\"version\":\"2\"}}", 204 } ) },
+{ "a name is reached wherever its mount goes", NULL, STEPS(
+    { "POST", "sys/mounts/m", ROOT, "{\"type\":\"kv\"}", 204 },
+    { "POST", "m/" DEEP_31, ROOT, "{\"k\":\"v\"}", 400, "the name in the mount is too long: 1024 bytes and 30 segments" },
+    { "POST", "m/" DEEP_30, ROOT, "{\"k\":\"deep\"}", 204 },
+    { "POST", "m/" NAME_KIB "x", ROOT, "{\"k\":\"v\"}", 400, "the name in the mount is too long" },
+    { "POST", "m/" NAME_KIB, ROOT, "{\"k\":\"long\"}", 204 },
+    { "POST", "sys/remount", ROOT, "{\"from\":\"m\",\"to\":\"1/2/3/4/5/6/7/8/9\"}", 400, "the mount's path is too long: 255 bytes and 8 segments" },
+    { "POST", "sys/remount", ROOT, "{\"from\":\"m\",\"to\":\"" BYTES64 BYTES64 BYTES64 "/" BYTES64 "\"}", 400, "the mount's path is too long" },
+    { "POST", "sys/mounts/1/2/3/4/5/6/7/8/9", ROOT, "{\"type\":\"kv\"}", 400, "the mount's path is too long" },
+    { "POST", "sys/remount", ROOT, "{\"from\":\"m\",\"to\":\"1/2/3/4/5/6/7/" BYTES64 BYTES64 BYTES64 "\"}", 200 },
+    { "POST", "sys/mounts/1/2/3/4/5/6/7/" BYTES64 BYTES64 BYTES64 "/tune", ROOT, "{\"options\":{\"version\":\"2\"}}", 200 },
+    { "GET", "1/2/3/4/5/6/7/" BYTES64 BYTES64 BYTES64 "/data/" DEEP_30, ROOT, NULL, 200, "deep" },
+    { "GET", "1/2/3/4/5/6/7/" BYTES64 BYTES64 BYTES64 "/data/" NAME_KIB, ROOT, NULL, 200, "long" },
+    { "DELETE", "1/2/3/4/5/6/7/" BYTES64 BYTES64 BYTES64 "/metadata/" DEEP_30, ROOT, NULL, 204 },
+    { "DELETE", "1/2/3/4/5/6/7/" BYTES64 BYTES64 BYTES64 "/metadata/" NAME_KIB, ROOT, NULL, 204 },
+    { "LIST", "1/2/3/4/5/6/7/" BYTES64 BYTES64 BYTES64 "/metadata", ROOT, NULL, 404 } ) },
 { "settings of a mount", NULL, STEPS(
     { "POST", "sys/mounts/kv", ROOT, "{\"type\":\"kv-v2\",\"description\":\"d\",\"config\":{\"max_lease_ttl\":7200,\"force_no_cache\":true,\"listing_visibility\":\"hidden\",\"audit_non_hmac_request_keys\":[\"a\",\"\",\"b\"]}}", 204 },
     { "GET", "sys/mounts/kv", ROOT, NULL, 200, "\"config\":{\"default_lease_ttl\":0,\"force_no_cache\":true,\"max_lease_ttl\":7200,\"audit_non_hmac_request_keys\":[\"a\",\"b\"],\"listing_visibility\":\"hidden\"}" },

@@ -97,6 +97,8 @@ enum kt_kind mounts_add(struct request *req, const struct mount *wish, struct kt
 {
     const struct mount_table *table = req->own->mounts;
     enum kt_kind kind = check_free(table, wish->path, err);
+    if (kind == KT_OK)
+        kind = path_check_mount(wish->path, err);
     if (kind != KT_OK)
         return kind;
     if (table->n >= MOUNTS_MAX)
@@ -269,6 +271,8 @@ static enum kt_kind check_destination(const struct mount_table *table, const cha
     if (to[0] == ' ' || (len > 1 && to[len - 2] == ' '))
         return kt_fail(err, KT_INVALID, "'to' path cannot contain trailing whitespace");
     enum kt_kind kind = path_check(to, err);
+    if (kind == KT_OK)
+        kind = path_check_mount(to, err);
     if (kind != KT_OK)
         return kind;
     const struct mount *other = in_the_way(table, to);

@@ -2,6 +2,11 @@
 
 #include "lib/utf8.h"
 
+/* A mount, what its engine puts between, a name: also one from when a whole path had 32 segments and 4 KiB. */
+_Static_assert(PATH_MOUNT_DEPTH + 1 + 31 <= PATH_MAX_DEPTH, "every name is reached");
+_Static_assert(3 * PATH_MOUNT_BYTES + sizeof "metadata/" + 4096 <= PATH_MAX_BYTES, "every name is reached");
+_Static_assert(3 * (PATH_MOUNT_BYTES + PATH_NAME_BYTES) + 1024 <= PATH_MAX_BYTES, "with all escaped");
+
 static int hex_digit(unsigned char c)
 {
     if (c >= '0' && c <= '9')
@@ -103,6 +108,35 @@ enum kt_kind path_check(const char *path, struct kt_err *err)
     if (len > PATH_MAX_BYTES)
         return kt_fail(err, KT_INVALID, "the path is longer than %u bytes", PATH_MAX_BYTES);
     return check(path, len, err);
+}
+
+static unsigned depth_of(const char *path)
+{
+    unsigned depth = 0;
+    for (const char *at = path; *at != '\0'; depth++) {
+        at += strcspn(at, "/");
+        at += *at == '/';
+    }
+    return depth;
+}
+
+static enum kt_kind check_bounds(const char *path, const char *what, unsigned bytes, unsigned depth,
+                                 struct kt_err *err)
+{
+    if (strlen(path) <= bytes && depth_of(path) <= depth)
+        return KT_OK;
+    return kt_fail(err, KT_INVALID, "%s is too long: %u bytes and %u segments are the most", what, bytes,
+                   depth);
+}
+
+enum kt_kind path_check_mount(const char *path, struct kt_err *err)
+{
+    return check_bounds(path, "the mount's path", PATH_MOUNT_BYTES, PATH_MOUNT_DEPTH, err);
+}
+
+enum kt_kind path_check_name(const char *path, struct kt_err *err)
+{
+    return check_bounds(path, "the name in the mount", PATH_NAME_BYTES, PATH_NAME_DEPTH, err);
 }
 
 enum kt_kind path_canonical(struct kt_arena *arena, struct kt_bytes target, const char **ret,

@@ -3,7 +3,7 @@
 #include "vaultd/core/mounts.h"
 #include "vaultd/engine/kv_record.h"
 
-#define DEPTH_MAX 64u /* paths have at most 32 segments */
+#define DEPTH_MAX 64u /* more than any path has had */
 
 struct clearing {
     struct job_step *step;

@@ -11,8 +11,8 @@
 #define CUSTOM_VALUE_MAX 512u
 #define CUSTOM_BYTES_MAX ((size_t)1024 * 1024)
 #define VERSIONS_MAX     1000
-/* Versions whose records the batch itself deletes; the others are a job's. A path of 32 segments takes
- * 63 of the batch's 100 operations for its names. */
+/* Versions whose records the batch itself deletes; the others are a job's. A name of 31 segments
+ * takes 61 of the batch's 100 operations. */
 #define DELETE_MAX       20u
 
 enum kt_kind kv_list(struct request *req, struct kt_err *err)

@@ -1,6 +1,7 @@
 #include <stdlib.h>
 
 #include "vaultd/barrier/format.h"
+#include "vaultd/core/path.h"
 #include "vaultd/engine/kv_record.h"
 
 #define FORMAT   1u
@@ -50,8 +51,11 @@ enum kt_kind kv_name_add(struct core *core, const struct mount *mount, struct sn
 {
     unsigned char key[BARRIER_NAME_KEY];
     struct kt_bytes name = kt_str(path);
+    enum kt_kind kind = path_check_name(path, err);
+    if (kind != KT_OK)
+        return kind;
     name_key(core, mount, name, key);
-    enum kt_kind kind = put_name(core, batch, key, name, err);
+    kind = put_name(core, batch, key, name, err);
     for (struct kt_bytes folder = parent_of(name); kind == KT_OK && folder.len > 0;
          folder = parent_of(folder)) {
         name_key(core, mount, folder, key);

@@ -17,7 +17,7 @@
 
 #define KV_KEY       (BARRIER_NAME_KEY + 4u)
 #define KV_DATA_MAX  ((size_t)512 * 1024)
-#define KV_PATH_MAX  4096u
+#define KV_PATH_MAX  4096u /* of names that are there; a new one is shorter (core/path.h) */
 
 struct kv_settings {
     uint32_t max_versions;

@@ -43,6 +43,18 @@ static int64_t version_number(const char *text)
     return kt_i64_parse(kt_str(text), 0, INT64_MAX, &number) ? number : -1;
 }
 
+/* Policies name whole paths, and those of version 2 begin otherwise: a deny on MOUNT/x stops denying. So who
+ * may change a mount's settings may not do this by that alone. */
+static enum kt_kind check_sudo(const struct request *req, struct kt_err *err)
+{
+    if (req->sudo)
+        return KT_OK;
+    (void)kt_fail(err, KT_DENIED, "upgrading a mount to version 2 needs \"sudo\" on this path: policies do not "
+                                  "follow it, and a deny on a path in it would deny nothing any more");
+    kt_hint(err, "have it done by somebody with sudo, after the policies: secretctl policy lint");
+    return KT_DENIED;
+}
+
 /* A mount of version 1 keeps its secrets as version 2 keeps a first version: so it is upgraded when the
  * table says so, and nobody waits. There is no way back: what has two versions has no one value. */
 static enum kt_kind read_version(struct request *req, struct mount *wish, struct kt_err *err)
@@ -59,6 +71,8 @@ static enum kt_kind read_version(struct request *req, struct mount *wish, struct
     if (after < before)
         return kt_fail(err, KT_INVALID, "cannot downgrade mount from version %lld",
                        (long long)before);
+    if (after > before && check_sudo(req, err) != KT_OK)
+        return KT_DENIED;
     if (after > before) {
         request_warn(req, "Upgrading mount from version %lld to version %lld. It is done: each secret "
                           "is the first version of itself, and is read below data/.",

@@ -13,7 +13,7 @@
 
 #include "vaultd/http/server.h"
 
-#define EXCHANGE_TARGET_MAX 4096u
+#define EXCHANGE_TARGET_MAX 5120u
 
 void *exchange_begin(void *cls, const char *uri, struct MHD_Connection *mhd);
 enum MHD_Result exchange_step(void *cls, struct MHD_Connection *mhd, const char *url,
