@@ -68,11 +68,18 @@ static void write_row(const struct mount *mount, struct kt_buf *out)
     }
 }
 
+static size_t move_bytes(const struct mount_move *move)
+{
+    return 3 * sizeof(uint32_t) + strlen(move->id) + strlen(move->from) + strlen(move->to);
+}
+
 static void write_moves(const struct mount_moves *moves, struct kt_buf *out)
 {
-    size_t n = moves == NULL ? 0 : moves->n;
-    kt_buf_add_u8(out, (uint8_t)n);
-    for (size_t i = 0; i < n; i++) {
+    size_t n = moves == NULL ? 0 : moves->n, first = n, bytes = 1;
+    while (first > 0 && (bytes += move_bytes(&moves->at[first - 1])) <= MOUNT_MOVES_MAX)
+        first--;
+    kt_buf_add_u8(out, (uint8_t)(n - first));
+    for (size_t i = first; i < n; i++) {
         kt_buf_add_field(out, kt_str(moves->at[i].id));
         kt_buf_add_field(out, kt_str(moves->at[i].from));
         kt_buf_add_field(out, kt_str(moves->at[i].to));
@@ -231,6 +238,8 @@ void mount_table_write(const struct mount *rows, size_t n, const struct mount_mo
     for (size_t i = 0; i < n; i++)
         if (!rows[i].builtin)
             write_row(&rows[i], out);
+    if (out->len > MOUNT_ROWS_MAX)
+        out->failed = out->full = true;
     write_moves(moves, out);
 }
 

@@ -14,7 +14,12 @@
 #include "vaultd/core/core.h"
 #include "vaultd/core/mounts.h"
 
-#define MOUNT_RECORD_MAX ((size_t)512 * 1024)
+/* One record must fit into one batch beside what else a change of the table needs. The moves have their own
+ * share of it: neither they nor the rows can take the other's. An old table (at most 512 KiB, 4,096 rows of
+ * format 1) fits with what a later format adds to each row. */
+#define MOUNT_RECORD_MAX ((size_t)960 * 1024)
+#define MOUNT_MOVES_MAX  ((size_t)48 * 1024)
+#define MOUNT_ROWS_MAX   (MOUNT_RECORD_MAX - MOUNT_MOVES_MAX)
 
 struct mount_moves {
     struct mount_move at[MOUNT_MOVES]; /* the newest last */
@@ -36,7 +41,8 @@ void mount_table_key(struct core *core, unsigned char key[BARRIER_NAME_KEY]);
 enum kt_kind mount_table_read(struct kt_bytes record, generation changed, struct mount_table **ret,
                               struct kt_err *err) KT_MUST_CHECK;
 void mount_table_free(struct mount_table *table);
-/* Rows that are not built in, as a record. moves NULL: none. */
+/* Rows that are not built in, as a record. moves NULL: none. The buffer is full when the rows alone are larger
+ * than MOUNT_ROWS_MAX; of the moves the oldest stay away that are beyond MOUNT_MOVES_MAX. */
 void mount_table_write(const struct mount *rows, size_t n, const struct mount_moves *moves,
                        struct kt_buf *out);
 /* The mount that the path lies in, or NULL. No mount is the prefix of another, so at most one does;

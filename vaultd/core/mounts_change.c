@@ -15,9 +15,11 @@ static enum kt_kind put_table(struct request *req, const struct mount *rows, siz
     mount_table_write(rows, n, moves, &record);
     if (!kt_buf_ok(&record) && !record.full)
         return kt_fail(err, KT_NO_MEMORY, "writing the mount table");
-    if (record.full)
-        return kt_fail(err, KT_INVALID, "the mount table would be larger than %zu bytes",
-                       MOUNT_RECORD_MAX);
+    if (record.full) {
+        (void)kt_fail(err, KT_INVALID, "the mount table would be larger than %zu bytes", MOUNT_ROWS_MAX);
+        kt_hint(err, "shorten descriptions and lists (sys/mounts/PATH/tune), or remove mounts");
+        return KT_INVALID;
+    }
     unsigned char key[BARRIER_NAME_KEY];
     mount_table_key(req->core, key);
     generation changed = req->own->mounts->changed;

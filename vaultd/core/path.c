@@ -4,7 +4,7 @@
 
 /* A mount, what its engine puts between, a name: also one from when a whole path had 32 segments and 4 KiB. */
 _Static_assert(PATH_MOUNT_DEPTH + 1 + 31 <= PATH_MAX_DEPTH, "every name is reached");
-_Static_assert(3 * PATH_MOUNT_BYTES + sizeof "metadata/" + 4096 <= PATH_MAX_BYTES, "every name is reached");
+_Static_assert(3u * PATH_MOUNT_BYTES + 4096u + 16u <= PATH_MAX_BYTES, "every name is reached");
 _Static_assert(3 * (PATH_MOUNT_BYTES + PATH_NAME_BYTES) + 1024 <= PATH_MAX_BYTES, "with all escaped");
 
 static int hex_digit(unsigned char c)

@@ -5,6 +5,7 @@
 
 #define LIST_NAMES 64u  /* in one of a mount's lists */
 #define LIST_NAME  128u /* bytes of each */
+#define LISTS_MAX  2048u /* bytes of all names of a mount together: all mounts share one record */
 
 static const char *const list_names[] = {
 #define X(name, text, help) [name] = (text),
@@ -194,6 +195,18 @@ static enum kt_kind read_list(struct request *req, enum mount_list which, struct
     return KT_OK;
 }
 
+static enum kt_kind check_lists(const struct mount *mount, struct kt_err *err)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < MOUNT_LISTS; i++)
+        for (size_t k = 0; k < mount->lists[i].n; k++)
+            bytes += strlen(mount->lists[i].at[k]);
+    if (bytes <= LISTS_MAX)
+        return KT_OK;
+    return kt_fail(err, KT_INVALID, "the names in a mount's lists (%s and the others) have at most %u bytes together",
+                   list_names[0], LISTS_MAX);
+}
+
 enum kt_kind mount_read_description(struct request *req, struct mount *mount, struct kt_err *err)
 {
     enum kt_kind kind = request_string(req, "description", &mount->description, err);
@@ -216,7 +229,7 @@ enum kt_kind mount_read_settings(struct request *req, struct mount *mount, struc
         kind = read_token_type(req, mount, err);
     for (unsigned i = 0; i < MOUNT_LISTS && kind == KT_OK; i++)
         kind = read_list(req, (enum mount_list)i, mount, err);
-    return kind;
+    return kind == KT_OK ? check_lists(mount, err) : kind;
 }
 
 enum kt_kind mount_read_version(struct request *req, const char **ret, struct kt_err *err)
