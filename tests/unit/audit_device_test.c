@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include <cmocka.h>
+#include <errno.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -172,6 +173,23 @@ static void outcome(struct fixture *f, generation at)
     audit_outcome_done(f->audit, kt_buf_bytes(&sealed), &result);
 }
 
+/* What the database has and the log cannot take up: nothing may follow it until the next start. */
+static void outcome_that_is_not_copied(void **state)
+{
+    struct fixture *f = *state;
+    kt_autobuf struct kt_buf sealed;
+    const struct audit_event event = {.type = "response", .request_id = "x", .path = "secret/data/x"};
+    open_audit(f);
+    append(f, 1);
+    kt_buf_init(&sealed, STORE_OUTCOME_MAX);
+    assert_int_equal(audit_outcome_seal(f->audit, &event, &sealed, NULL), KT_OK);
+    sealed.at[sealed.len - 1] ^= 1;
+    const struct commit_result result = {.error = STORE_OK, .at = 10};
+    audit_outcome_done(f->audit, kt_buf_bytes(&sealed), &result);
+    assert_int_not_equal(append_kind(f), KT_OK);
+    assert_int_equal(f->n, 1);
+}
+
 static size_t copied(struct fixture *f)
 {
     struct stat st;
@@ -239,6 +257,18 @@ static void rotated(void **state)
     audit_reopen(f->audit); /* with one */
     append(f, 10);
     EXPECT_COPY(f, 0, f->second, third, f->file);
+}
+
+/* Who rotates may take the old file away as soon as it is answered. Often: it is a matter of who comes first. */
+static void reopened_when_it_says_so(void **state)
+{
+    struct fixture *f = *state;
+    open_audit(f);
+    for (unsigned i = 0; i < 100; i++) {
+        assert_int_equal(unlink(f->file), 0);
+        audit_reopen(f->audit);
+        assert_int_equal(access(f->file, F_OK), 0);
+    }
 }
 
 /* The folder of the first one's file goes away; or comes back. */
@@ -540,6 +570,37 @@ static void not_opened_yet(void **state)
     audit_device_stop(device);
 }
 
+/* The thread that an opening starts last is not to be had. */
+static _Thread_local bool no_thread;
+int __real_pthread_create(pthread_t *ret, const pthread_attr_t *attr, void *(*run)(void *), void *arg);
+int __wrap_pthread_create(pthread_t *ret, const pthread_attr_t *attr, void *(*run)(void *), void *arg);
+int __wrap_pthread_create(pthread_t *ret, const pthread_attr_t *attr, void *(*run)(void *), void *arg)
+{
+    return no_thread ? EAGAIN : __real_pthread_create(ret, attr, run, arg);
+}
+
+/* An opening that fails waits for what it sent to the database, which answers to it. */
+static void leaves_nothing_on_its_way(void **state)
+{
+    struct fixture *f = *state;
+    f->config.n_devices = 0;
+    open_audit(f);
+    append(f, 1);
+    life_kill(&f->audit, f->store); /* the next opening signs a checkpoint */
+    unsigned before = atomic_load(&f->store->sent);
+    f->store->slow_ms = 200;
+    no_thread = true;
+    enum kt_kind kind = open_kind(f);
+    no_thread = false;
+    f->store->slow_ms = 0;
+    assert_int_equal(kind, KT_IO);
+    assert_non_null(strstr(f->err.what, "thread"));
+    assert_true(atomic_load(&f->store->sent) > before);
+    assert_int_equal(atomic_load(&f->store->answered), atomic_load(&f->store->sent));
+    f->audit = NULL;
+    open_audit(f);
+}
+
 static void symbolic_link(void **state)
 {
     struct fixture *f = *state;
@@ -584,11 +645,12 @@ int main(void)
 {
     kt_log_set_level((enum kt_log_level)0); /* failing devices are what is tested here */
     const struct CMUnitTest tests[] = {
-        T(copies),      T(outcomes_are_copied), T(deleted),     T(rotated),   T(one_of_two_fails),
+        T(copies),      T(outcomes_are_copied), T(deleted),     T(rotated),   T(reopened_when_it_says_so), T(one_of_two_fails),
         T(none_at_start), T(back_filled),       T(restarted),   T(begins_with_what_is_new),
         T(filling_keeps_nothing_open), T(filled_at_start), T(stops_without_a_word),
         T(last_outcomes_are_copied),
         T(short_write), T(short_write_of_many), T(not_opened_yet), T(symbolic_link), T(threads),
+        T(outcome_that_is_not_copied), T(leaves_nothing_on_its_way),
     };
     return cmocka_run_group_tests_name("audit_device", tests, NULL, NULL);
 }

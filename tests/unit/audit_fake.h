@@ -4,6 +4,7 @@
 #pragma once
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -45,6 +46,8 @@ struct store {
     enum store_error error; /* what commits are answered with */
     store_witness_fn *witness;
     void *witness_arg;
+    atomic_uint slow_ms;        /* what a fold takes */
+    atomic_uint sent, answered; /* commits */
     generation synced; /* as told by store_outcomes_synced() */
 };
 struct snapshot {
@@ -103,6 +106,7 @@ void store_commit(struct store *store, struct batch *take_batch, store_done_fn *
     take_batch->done = done;
     take_batch->arg = arg;
     take_batch->next = NULL;
+    atomic_fetch_add(&store->sent, 1);
     (void)pthread_mutex_lock(&store->lock);
     *store->last = take_batch;
     store->last = &take_batch->next;
@@ -200,8 +204,11 @@ static void *fake_run(void *arg)
                 fake_apply(&store->disk, fold[i], i);
         }
         (void)pthread_mutex_unlock(&store->lock);
+        const struct timespec slow = {.tv_nsec = 1000000L * atomic_load(&store->slow_ms)};
+        (void)nanosleep(&slow, NULL);
         for (unsigned i = 0; i < n; i++) {
             result.place = i;
+            atomic_fetch_add(&store->answered, 1);
             if (fold[i]->done != NULL)
                 fold[i]->done(fold[i]->arg, &result);
             free(fold[i]);

@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "lib/log.h"
 #include "tests/support/rotation_scene.h"
@@ -42,6 +43,49 @@ static void frozen_drift(void **state)
          "{\"data\":{\"username\":\"app_a\",\"password\":\"by-hand-of-a-dba\"}}");
     rotate(s);
     until(s, "done");
+    scene_end(s);
+}
+
+/* How often the log says it, once it does. */
+static unsigned logged(FILE *log, const char *text)
+{
+    unsigned n = 0;
+    for (int i = 0; i < PATIENCE && n == 0; i++) {
+        char line[1024];
+        rewind(log);
+        while (fgets(line, sizeof line, log) != NULL)
+            n += strstr(line, text) != NULL;
+        if (n == 0)
+            pause_ms(1);
+    }
+    return n;
+}
+
+/* The log has a line when it freezes, with the way out, and one when it ends. */
+static void the_log_says_so(void **state)
+{
+    struct scene *s = scene(*state);
+    FILE *log = tmpfile();
+    int was = dup(STDERR_FILENO);
+    assert_true(log != NULL && was >= 0 && dup2(fileno(log), STDERR_FILENO) >= 0);
+    kt_log_set_level(KT_LOG_NOTICE);
+    (void)snprintf(s->sim.admin_password, sizeof s->sim.admin_password, "changed");
+    rotate(s);
+    freezes(s, "KT-R-011");
+    unsigned frozen = logged(log, "rotation-frozen");
+    unsigned codes = logged(log, "code=KT-R-011");
+    cancel(s, 200);
+    soon(s, "cancelled");
+    unsigned ended = logged(log, "rotation-ended");
+    unsigned states = logged(log, "state=cancelled");
+    kt_log_set_level(KT_LOG_ERROR);
+    (void)dup2(was, STDERR_FILENO);
+    (void)close(was);
+    (void)fclose(log);
+    assert_int_equal(frozen, 1);
+    assert_int_equal(codes, 1);
+    assert_int_equal(ended, 1);
+    assert_int_equal(states, 1);
     scene_end(s);
 }
 
@@ -207,6 +251,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         ALTERNATE(frozen_drift),
+        ALTERNATE(the_log_says_so),
         BOTH(frozen_admin),
         BOTH(frozen_is_looked_at),
         BOTH(looks_are_few),

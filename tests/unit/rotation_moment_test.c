@@ -211,6 +211,43 @@ static void for_who_does_not_go_back(void **state)
     scene_end(s);
 }
 
+/* Who reads with a token of his own is no agent because there is one. */
+static void for_a_reader_beside_an_agent(void **state)
+{
+    struct scene *s = scene(*state);
+    change_rotation(s, "{\"drain\":0}");
+    somebody_reads(s, 1);
+    register_agent(s, "h1");
+    rotate(s);
+    soon(s, "acking");
+    acknowledge(s, "h1", 2);
+    soon(s, "overlapping");
+    at(s, s->vault->now_ms + 2000);
+    soon_says(s, "1 readers of v1 that are no agents");
+    s->vault->now_ms += 600000;
+    ends_done(s);
+    scene_end(s);
+}
+
+/* Frozen, the target is looked at again. */
+static void the_next_look(void **state)
+{
+    struct scene *s = scene(*state);
+    (void)snprintf(s->sim.admin_password, sizeof s->sim.admin_password, "changed");
+    int64_t since_ms = s->vault->now_ms;
+    rotate(s);
+    soon(s, "frozen");
+    at(s, since_ms + 900000 - 1);
+    looks_around(s);
+    load_run(s);
+    says(s, "\"looked\":\"\"");
+    at(s, since_ms + 900000);
+    soon_says(s, "\"now\":\"the old one unknown, the administrative login refused");
+    cancel(s, 200);
+    soon(s, "cancelled");
+    scene_end(s);
+}
+
 /* It is 08:00. A run that has not begun when its window closes goes to the next one. */
 static void the_window(void **state)
 {
@@ -269,6 +306,23 @@ static void many_are_due(struct scene *s, unsigned n)
                        i, i);
         need(s, 204, "POST", path, body);
     }
+}
+
+/* What a consumer says at the promotion's very moment is one of the run's steps. */
+static void a_word_at_the_promotion(void **state)
+{
+    struct scene *s = scene(*state);
+    register_agent(s, "h1");
+    s->vault->now_ms++;
+    rotate(s);
+    soon(s, "acking");
+    assert_int_equal(as_agent(s, "POST", "fleet/consumers/h1/" SECRET,
+                              "{\"service\":\"orders\",\"version\":1,\"state\":\"applying\"}"),
+                     200);
+    soon_says(s, "orders@h1: v1 applying");
+    acknowledge(s, "h1", 2);
+    ends_done(s);
+    scene_end(s);
 }
 
 /* Of more than may begin in a minute the others begin when the first one's minute is over. */
@@ -364,6 +418,9 @@ int main(int argc, char **argv)
         ALTERNATE(the_spreading),
         ALTERNATE(the_overlap_on_the_way_back),
         ALTERNATE(for_who_does_not_go_back),
+        BOTH(for_a_reader_beside_an_agent),
+        ALTERNATE(the_next_look),
+        ALTERNATE(a_word_at_the_promotion),
         ALTERNATE(the_window),
         IN_PLACE(the_next_minute),
         ALTERNATE(a_scheduled_run_goes_on_by_itself),

@@ -24,7 +24,7 @@ struct audit_device_config {
     const char *name; /* "file" */
     const char *type; /* "file" */
     const char *path;
-    int64_t timeout_ms; /* how long a request waits for it; 0: 2 s */
+    int64_t timeout_ms; /* how long a request waits for it */
 };
 struct audit_config {
     const char *folder;  /* the data folder */

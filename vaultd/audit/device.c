@@ -536,8 +536,7 @@ static struct audit_device *new_device(const struct audit_device_config *config,
                                     .place = {.path = path, .fd = -1},
                                     .next = start,
                                     .next_at_look = start,
-                                    .timeout_ms = config->timeout_ms > 0 ? config->timeout_ms
-                                                                         : AUDIT_DEVICE_MS};
+                                    .timeout_ms = config->timeout_ms};
     atomic_init(&device->failing, true); /* until it was opened */
     (void)kt_fail(&device->why, KT_BUSY, "the audit device '%s' was not opened yet", path);
     kt_buf_init(&device->pending.text, PENDING_BYTES);

@@ -17,8 +17,6 @@
 #include "vaultd/audit/audit.h"
 #include "vaultd/audit/log.h"
 
-#define AUDIT_DEVICE_MS 2000 /* how long anybody waits for a device, if nothing else is set */
-
 struct audit_device;
 
 /* What a type works on. Only the device's thread touches it. */
