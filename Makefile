@@ -100,7 +100,7 @@ unit-programs: $(UNIT)
 sim-programs: $(O)/sim/sim
 fuzz-programs: $(FUZZ)
 replay-programs: $(REPLAY)
-bench-programs: $(BENCH) $(O)/bench/without-outcomes/vaultd
+bench-programs: $(BENCH) $(O)/bench/without-outcomes/vaultd $(O)/bench/without-overwriting/vaultd
 shims: $(SHIM)
 
 # ---- rules ------------------------------------------------------------------------------------
@@ -157,11 +157,13 @@ $(addprefix $(O)/unit/,rotation_moment_test seal_race_test): LDFLAGS += -Wl,--wr
 $(O)/sim/sim: LDFLAGS += -Wl,@tests/sim/wraps
 $(O)/sim/sim: $(call obj,$(SIM_SRC)) tests/sim/wraps $(TEST_ARCHIVES); $(link)
 $(O)/bench/%: $(O)/tests/bench/%.o $(TEST_ARCHIVES); $(link)
-# What audit outcomes cost: a vaultd that leaves them out, to compare with. Never installed.
+# What audit outcomes, and overwriting what is freed, cost: vaultds that leave them out, to compare with.
+# Never installed.
 $(O)/bench/without-outcomes/vaultd: LDFLAGS += -Wl,--wrap=record_outcome,--wrap=batch_outcome \
   -Wl,--wrap=audit_outcome_done
-$(O)/bench/without-outcomes/vaultd: $(call obj,$(VAULTD_OWN)) \
-  $(O)/tests/bench/seam/without_outcomes.o $(O)/libvaultd.a $(O)/libkt.a \
+$(O)/bench/without-outcomes/vaultd: $(call obj,$(VAULTD_OWN)) $(O)/tests/bench/seam/without_outcomes.o
+$(O)/bench/without-overwriting/vaultd: $(call obj,$(filter-out vaultd/wiping_free.c,$(VAULTD_OWN)))
+$(O)/bench/without-outcomes/vaultd $(O)/bench/without-overwriting/vaultd: $(O)/libvaultd.a $(O)/libkt.a \
   | $(addprefix $(BIN)/vaultd-,spawn worker); $(link)
 	@ln -sf $(abspath $(BIN))/vaultd-spawn $(abspath $(BIN))/vaultd-worker $(@D)
 $(O)/replay/%: $(O)/tests/fuzz/replay.o $(O)/tests/fuzz/%.o $(TEST_ARCHIVES); $(link)

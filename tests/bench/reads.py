@@ -3,12 +3,14 @@
 Each row is the median of rounds in which the bare handler and vaultd take turns; the smallest and the
 largest ratio stand behind it.
 """
+import os
 import statistics
 
-from common import KEYS, ROUNDS, SECONDS, Bare, load, ready, row, spread, write_keys
+from common import BENCH, KEYS, ROUNDS, SECONDS, Bare, load, ready, row, spread, write_keys
 
 RULES = 1000  # of one policy
 POLICIES = 10  # on the token
+WITHOUT = os.path.join(BENCH, "without-overwriting")
 # what is read: path, keys, who reads, the bars: CPU at most, throughput at least (None: no bar)
 PLAIN = (("one path", "/v1/secret/data/app/1", 1, "client", 1.55, 0.72),
          ("%d paths" % KEYS, "/v1/secret/data/app/%d", KEYS, "client", 1.9, None),
@@ -64,6 +66,28 @@ def reads(tls):
         vault.remove()
 
 
+def overwriting(tls):
+    """What it costs that freed memory is overwritten: the same server without takes turns with it."""
+    vault, without = ready(tls=tls), ready(tls=tls, programs=WITHOUT)
+    try:
+        for server in (vault, without):
+            write_keys(server, 2)
+
+        def both(seconds):
+            return [load(server.port, "/v1/secret/data/app/1", server.client, server.process.pid, server.tls,
+                         seconds=seconds)["server_cpu_us"] for server in (without, vault)]
+        both(1)
+        rounds = [both(SECONDS) for _ in range(ROUNDS)]
+    finally:
+        vault.remove()
+        without.remove()
+    cost = [after / before for before, after in rounds]
+    row("read, %s: freed memory overwritten, CPU" % ("TLS" if tls else "plain"),
+        "%.2f us" % statistics.median(r[1] for r in rounds),
+        "left: %.2f us" % statistics.median(r[0] for r in rounds), statistics.median(cost), note=spread(cost))
+
+
 def measure():
-    reads(tls=False)
-    reads(tls=True)
+    for tls in (False, True):
+        reads(tls)
+        overwriting(tls)
