@@ -11,7 +11,9 @@ asked twice for each role: of sys/capabilities, and by the request itself, which
 import json
 import os
 import re
+import socket
 import sys
+import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 from keyturn import ROOT, Vault  # noqa: E402
@@ -201,6 +203,67 @@ def _():
                                    ("PUT", "sys/config/auditing/request-headers/x", {"hmac": False})):
             true(wire.ask(method, path, body, token=token).status in (400, 403), "refused")
     equal(before, wire.ok("GET", "sys/audit").data)
+
+
+class Thief(threading.Thread):
+    """A server that asks whoever comes for the password in clear, as PostgreSQL's protocol allows it."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.listener = socket.create_server(("0.0.0.0", 0))
+        self.port, self.got = self.listener.getsockname()[1], b""
+
+    def run(self):
+        while True:
+            try:
+                s, _ = self.listener.accept()
+            except OSError:
+                return
+            with s:
+                s.settimeout(30)
+                try:
+                    self.got += s.recv(4096)
+                    s.sendall(b"R\0\0\0\x08\0\0\0\x03")
+                    self.got += s.recv(4096)
+                except OSError:
+                    pass
+
+
+def outer_address():
+    """One of this machine's that is not loopback's; None: there is none."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        try:
+            s.connect(("192.0.2.1", 9))
+        except OSError:
+            return None
+        return s.getsockname()[0]
+
+
+@tap.case("CVE-2026-8715: who may choose where a login goes does not get it")
+def _():
+    thief = Thief()
+    thief.start()
+    at = {"host": outer_address() or "192.0.2.1", "port": thief.port}
+    target = {"driver": "postgresql", "host": "127.0.0.1", "port": 1, "database": "x", "sslmode": "disable",
+              "admin_username": "a", "admin_password": VALUE, "connect_timeout": 2, "probe_spacing": 0}
+    wants(wire.ask("POST", "rotation/targets/here", target, token=tokens["O"]), 200)
+    for role in "OB":
+        for change in (at, dict(at, admin_username="b"), dict(at, sslmode="disable"), {"host": "192.0.2.1"},
+                       {"host": "localhost.example"}, {"host": "127.0.0.1.example"}, {"host": "0x7f000001"}):
+            wants(wire.ask("POST", "rotation/targets/here", change, token=tokens[role]), 403, "sslmode=disable")
+        wants(wire.ask("POST", "rotation/targets/new", dict(target, **at), token=tokens[role]), 403, "sslmode=disable")
+        # With TLS a server is asked to prove that it knows the password; this one speaks none.
+        wants(wire.ask("POST", "rotation/targets/safe", dict(target, sslmode="require", **at), token=tokens[role]), 200)
+        wire.ask("POST", "rotation/targets/safe/check", {}, token=tokens[role])
+        true(VALUE.encode() not in thief.got, "nothing for the thief")
+    wants(wire.ask("POST", "rotation/targets/here", {"settle": 2, "database": "y"}, token=tokens["O"]), 200)
+    if outer_address() is not None:  # that there was something to get: root may say that it is right so
+        wants(wire.ask("POST", "rotation/targets/here", at), 200)
+        wire.ask("POST", "rotation/targets/here/check", {})
+        true(VALUE.encode() in thief.got, "the login, where it was allowed")
+    thief.listener.close()
+    for name in ("here", "safe"):
+        wire.ok("DELETE", "rotation/targets/" + name)
 
 
 @tap.case("secretctl: kv put says to an operator which keys it drops; a host's token is break-glass's to make")

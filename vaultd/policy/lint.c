@@ -26,7 +26,7 @@ struct met {
     unsigned asked;     /* of all rows, CAP_ bits */
     unsigned free;      /* what the same rows do for everybody */
     size_t rows, open, sudo; /* open: that ask for no policy; sudo: that want it */
-    bool may_sudo;      /* it means something there, for handlers too */
+    bool may_sudo;      /* it means something there, for handlers too (asks_for_sudo()) */
     bool decides;       /* for some path that it meets it is the pattern that decides */
     const char *better; /* else: one that decides instead of it */
     uint64_t known;     /* its parameters that some row has, a bit each */
@@ -104,6 +104,12 @@ static void note_decision(struct linter *l, struct met *met, const char *path, b
         met->better = decision.pattern;
 }
 
+/* Handlers that look at sudo themselves: an orphan's making, a target that is reached in the open. */
+static bool asks_for_sudo(const char *type)
+{
+    return strcmp(type, "token") == 0 || strcmp(type, "rotation") == 0;
+}
+
 static void meet_row(struct linter *l, struct met *met, const struct mount *mount,
                      const struct route *route)
 {
@@ -124,7 +130,7 @@ static void meet_row(struct linter *l, struct met *met, const struct mount *moun
     met->rows++;
     met->open += asked == 0;
     met->sudo += sudo && asked != 0;
-    met->may_sudo = met->may_sudo || sudo || strcmp(mount->type, "token") == 0;
+    met->may_sudo = met->may_sudo || sudo || asks_for_sudo(mount->type);
     met->asked |= asked;
     met->free |= reach_open(route);
     if ((asked & (WRITES | CAP_READ)) != 0)

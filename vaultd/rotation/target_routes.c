@@ -1,3 +1,4 @@
+#include <arpa/inet.h>
 #include <stdlib.h>
 
 #include "vaultd/core/rows.h"
@@ -248,6 +249,29 @@ static enum kt_kind check_target(struct request *req, struct rotation_target *t,
     return KT_OK;
 }
 
+static bool is_this_machine(const char *host)
+{
+    struct in_addr address;
+    if (host[0] == '/' || strcmp(host, "localhost") == 0 || strcmp(host, "::1") == 0)
+        return true;
+    return inet_pton(AF_INET, host, &address) == 1 && ntohl(address.s_addr) >> 24 == 127;
+}
+
+/* Without TLS whoever answers there may ask for each login in clear: who may set up targets could so read what
+ * his policy does not give him. */
+static enum kt_kind check_open_way(const struct request *req, const struct rotation_target *before,
+                                   const struct rotation_target *t, struct kt_err *err)
+{
+    bool as_it_was = before->changed != 0 && strcmp(before->host, t->host) == 0 &&
+                     before->port == t->port && strcmp(before->sslmode, t->sslmode) == 0;
+    if (as_it_was || req->sudo || strcmp(t->sslmode, "disable") != 0 || is_this_machine(t->host))
+        return KT_OK;
+    (void)kt_fail(err, KT_DENIED,
+                  "sslmode=disable to another machine shows each login to whoever answers there");
+    kt_hint(err, "use verify-full, or let somebody set it whose policy grants sudo on %s", req->path);
+    return KT_DENIED;
+}
+
 enum kt_kind target_write(struct request *req, struct kt_err *err)
 {
     const char *name = request_param(req, "name");
@@ -279,6 +303,8 @@ enum kt_kind target_write(struct request *req, struct kt_err *err)
         kind = read_numbers(req, &t, err);
     if (kind == KT_OK)
         kind = check_target(req, &t, err);
+    if (kind == KT_OK)
+        kind = check_open_way(req, &before, &t, err);
     if (kind != KT_OK)
         return kind;
     /* Another place is meant: what the old one said it is does not hold it back. */
