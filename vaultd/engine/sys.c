@@ -141,7 +141,7 @@ static const struct route routes[] = {
 
     /* ---- policies ---- */
     { .pattern = "policies/acl", .list = sys_policy_list, .help = "Names of the policies." },
-    { .pattern = "policies/acl/{name}", .read = sys_policy_read, .write = sys_policy_write,
+    { .pattern = "policies/acl/{name}", .flags = ROUTE_LOWERED, .read = sys_policy_read, .write = sys_policy_write,
       .delete_ = sys_policy_delete, .body_max = 1024 * 1024,
       .fields = FIELDS({ "policy", FIELD_STRING, "HCL, JSON, or its base64" },
                        { "rules", FIELD_STRING, "old name of policy" },
@@ -158,7 +158,8 @@ static const struct route routes[] = {
       .help = "What in a policy has no effect, and what was perhaps meant." },
     { .pattern = "policy", .flags = ROUTE_LIFT, .read = sys_policy_old_list, .list = sys_policy_old_list,
       .help = "Names of the policies, old form." },
-    { .pattern = "policy/{name}", .flags = ROUTE_LIFT, .read = sys_policy_old_read, .write = sys_policy_write,
+    { .pattern = "policy/{name}", .flags = ROUTE_LIFT | ROUTE_LOWERED, .read = sys_policy_old_read,
+      .write = sys_policy_write,
       .delete_ = sys_policy_delete, .body_max = 1024 * 1024,
       .fields = FIELDS({ "policy", FIELD_STRING, "HCL, JSON, or its base64" },
                        { "rules", FIELD_STRING, "old name of policy" },

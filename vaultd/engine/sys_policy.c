@@ -44,10 +44,23 @@ enum kt_kind sys_policy_old_list(struct request *req, struct kt_err *err)
     return list(req, true, err);
 }
 
+/* Policies are asked about the path as it is, whatever its case: a space more would be another path to them. */
+static enum kt_kind name_in_path(struct request *req, const char **ret, struct kt_err *err)
+{
+    const char *name = request_param(req, "name");
+    size_t len = strlen(name);
+    if (len > 0 && (name[0] == ' ' || name[len - 1] == ' ')) {
+        (void)kt_fail(err, KT_INVALID, "not a policy name");
+        kt_hint(err, "in a path it has no space around it");
+        return KT_INVALID;
+    }
+    return policy_name_normal(&req->arena, name, ret, err);
+}
+
 static enum kt_kind read_policy(struct request *req, const char *member, struct kt_err *err)
 {
     const char *name = NULL;
-    enum kt_kind kind = policy_name_normal(&req->arena, request_param(req, "name"), &name, err);
+    enum kt_kind kind = name_in_path(req, &name, err);
     if (kind != KT_OK)
         return kind;
     kt_autobuf struct kt_buf text;
@@ -83,7 +96,7 @@ static const char *const immutable[] = {"root", "response-wrapping"};
 static enum kt_kind mutable_name(struct request *req, const char *verb, const char **ret,
                                  struct kt_err *err)
 {
-    enum kt_kind kind = policy_name_normal(&req->arena, request_param(req, "name"), ret, err);
+    enum kt_kind kind = name_in_path(req, ret, err);
     if (kind != KT_OK)
         return kind;
     for (size_t i = 0; i < sizeof immutable / sizeof immutable[0]; i++)
