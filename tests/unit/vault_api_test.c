@@ -314,6 +314,58 @@ static const struct scenario scenarios[] = {
     { "DELETE", "1/2/3/4/5/6/7/" BYTES64 BYTES64 BYTES64 "/metadata/" DEEP_30, ROOT, NULL, 204 },
     { "DELETE", "1/2/3/4/5/6/7/" BYTES64 BYTES64 BYTES64 "/metadata/" NAME_KIB, ROOT, NULL, 204 },
     { "LIST", "1/2/3/4/5/6/7/" BYTES64 BYTES64 BYTES64 "/metadata", ROOT, NULL, 404 } ) },
+{ "kv import: as it was elsewhere", "path \"secret/import/*\" { capabilities = [\"create\",\"update\"] }", STEPS(
+    { "POST", "secret/import/a", ROOT, "{\"cas\":0,\"created_time\":\"2020-01-01T00:00:00Z\",\"updated_time\":\"2023-05-06T07:08:09.123456789Z\",\"max_versions\":7,\"cas_required\":true,"
+      "\"delete_version_after\":\"1h\",\"custom_metadata\":{\"owner\":\"team\"},\"versions\":["
+      "{\"version\":3,\"created_time\":\"2021-02-03T04:05:06.7Z\",\"deletion_time\":\"\",\"destroyed\":false,\"data\":{\"k\":1.0,\"n\":12345678901234567890}},"
+      "{\"version\":4,\"created_time\":\"2022-01-01T00:00:00Z\",\"deletion_time\":\"2022-01-02T00:00:00Z\",\"destroyed\":true},"
+      "{\"version\":5,\"created_time\":\"2022-02-01T00:00:00Z\",\"deletion_time\":\"2022-02-02T00:00:00Z\"},"
+      "{\"version\":6,\"created_time\":\"2022-03-01T00:00:00+02:00\",\"deletion_time\":\"2022-03-02T00:00:00Z\",\"data\":{\"k\":\"six\"}},"
+      "{\"version\":8,\"created_time\":\"2023-01-01T00:00:00Z\",\"deletion_time\":\"2999-01-01T00:00:00Z\",\"data\":{\"k\":\"eight\"}}]}",
+      200, "\"data\":{\"current_version\":8,\"versions\":5}" },
+    { "GET", "secret/metadata/a", ROOT, NULL, 200, "{\"cas_required\":true,\"created_time\":\"2020-01-01T00:00:00Z\",\"current_version\":8,\"custom_metadata\":{\"owner\":\"team\"},\"delete_version_after\":\"1h0m0s\","
+      "\"max_versions\":7,\"oldest_version\":3,\"updated_time\":\"2023-05-06T07:08:09.123Z\",\"versions\":{\"3\":{\"created_time\":\"2021-02-03T04:05:06.7Z\",\"deletion_time\":\"\",\"destroyed\":false},"
+      "\"4\":{\"created_time\":\"2022-01-01T00:00:00Z\",\"deletion_time\":\"2022-01-02T00:00:00Z\",\"destroyed\":true},\"5\":{\"created_time\":\"2022-02-01T00:00:00Z\",\"deletion_time\":\"2022-02-02T00:00:00Z\",\"destroyed\":false},"
+      "\"6\":{\"created_time\":\"2022-02-28T22:00:00Z\",\"deletion_time\":\"2022-03-02T00:00:00Z\",\"destroyed\":false},\"8\":{\"created_time\":\"2023-01-01T00:00:00Z\",\"deletion_time\":\"2999-01-01T00:00:00Z\",\"destroyed\":false}}" },
+    { "GET", "secret/data/a?version=3", ROOT, NULL, 200, "\"data\":{\"k\":1.0,\"n\":12345678901234567890}" },
+    { "GET", "secret/data/a", ROOT, NULL, 200, "eight" }, { "GET", "secret/data/a?version=4", ROOT, NULL, 404, "\"destroyed\":true" },
+    { "GET", "secret/data/a?version=7", ROOT, NULL, 404, "{\"errors\":[]}" },
+    { "GET", "secret/data/a?version=5", ROOT, NULL, 404, "\"deletion_time\":\"2022-02-02T00:00:00Z\",\"destroyed\":false" },
+    { "GET", "secret/subkeys/a?version=5", ROOT, NULL, 404, "\"subkeys\":null" },
+    { "POST", "secret/undelete/a", ROOT, "{\"versions\":[4,5,6]}", 200, "Version 5 stays deleted: it was deleted before the secret was brought here" },
+    { "GET", "secret/data/a?version=6", ROOT, NULL, 200, "six" }, { "GET", "secret/data/a?version=5", ROOT, NULL, 404, "\"data\":null" },
+    { "POST", "secret/destroy/a", ROOT, "{\"versions\":[5]}", 204 }, { "GET", "secret/data/a?version=5", ROOT, NULL, 404, "\"destroyed\":true" },
+    { "GET", "secret/data/a?version=3", ROOT, NULL, 200, "1.0" }, /* whose metadata the destroyed one's record was not */
+    { "LIST", "secret/metadata", ROOT, NULL, 200, "{\"keys\":[\"a\"]}" },
+    { "POST", "secret/import/a", "T", "{\"cas\":8}", 403 }, { "POST", "secret/import/b", "T", "{\"cas\":0}", 403 },
+    { "POST", "secret/import/a", ROOT, "{\"cas\":0,\"versions\":[{\"version\":9,\"data\":{}}]}", 400, "did not match the current version" },
+    { "POST", "secret/import/a", ROOT, "{\"versions\":[]}", 400, "\\\"cas\\\" is required" },
+    { "POST", "secret/import/a", ROOT, "{\"cas\":8,\"versions\":[{\"version\":9,\"data\":{\"k\":\"nine\"}}]}", 200, "\"current_version\":9,\"versions\":6" },
+    { "POST", "secret/data/a", ROOT, "{\"data\":{\"k\":\"ten\"},\"options\":{\"cas\":9}}", 200, "\"version\":10" },
+    { "GET", "secret/metadata/a", ROOT, NULL, 200, "\"oldest_version\":4,", "\"3\":{" },
+    { "GET", "secret/data/a?version=9", ROOT, NULL, 200, "nine" }, { "GET", "secret/data/a?version=8", ROOT, NULL, 200, "eight" }, { "GET", "secret/data/a?version=6", ROOT, NULL, 200, "six" } ) },
+{ "kv import: what is refused", NULL, STEPS(
+    { "POST", "secret/import/b", ROOT, "{\"cas\":0,\"versions\":{}}", 400, "must be an array" },
+    { "POST", "secret/import/b", ROOT, "{\"cas\":0,\"versions\":[1]}", 400, "entry 1" },
+    { "POST", "secret/import/b", ROOT, "{\"cas\":0,\"versions\":[{\"data\":{}}]}", 400, "entry 1: needs a version number" },
+    { "POST", "secret/import/b", ROOT, "{\"cas\":0,\"versions\":[{\"version\":0,\"data\":{}}]}", 400, "entry 1: needs a version number" },
+    { "POST", "secret/import/b", ROOT, "{\"cas\":0,\"versions\":[{\"version\":4294967295,\"data\":{}}]}", 400, "entry 1: needs a version number" },
+    { "POST", "secret/import/b", ROOT, "{\"cas\":0,\"versions\":[{\"version\":1,\"data\":{}},{\"version\":1,\"data\":{}}]}", 400, "entry 2: numbers ascend" },
+    { "POST", "secret/import/b", ROOT, "{\"cas\":0,\"versions\":[{\"version\":1,\"data\":\"hunter2\"}]}", 400, "\\\"data\\\" must be an object", "hunter2" },
+    { "POST", "secret/import/b", ROOT, "{\"cas\":0,\"versions\":[{\"version\":1}]}", 400, "only a deleted or destroyed version" },
+    { "POST", "secret/import/b", ROOT, "{\"cas\":0,\"versions\":[{\"version\":1,\"destroyed\":true,\"data\":{\"k\":\"hunter2\"}}]}", 400, "has no \\\"data\\\"", "hunter2" },
+    { "POST", "secret/import/b", ROOT, "{\"cas\":0,\"versions\":[{\"version\":1,\"destroyed\":\"hunter2\",\"data\":{}}]}", 400, "destroyed is a boolean", "hunter2" },
+    { "POST", "secret/import/b", ROOT, "{\"cas\":0,\"versions\":[{\"version\":1,\"created_time\":\"yesterday\",\"data\":{}}]}", 400, "times are RFC 3339", "yesterday" },
+    { "POST", "secret/import/b", ROOT, "{\"cas\":0,\"created_time\":\"yesterday\"}", 400, "\\\"created_time\\\" must be a time", "yesterday" },
+    { "POST", "secret/import/b", ROOT, "{\"cas\":0,\"updated_time\":\"yesterday\"}", 400, "\\\"updated_time\\\" must be a time", "yesterday" },
+    { "POST", "secret/import/b", ROOT, "{\"cas\":0,\"custom_metadata\":{\"k\":\"\"}}", 400, "custom_metadata validation failed" },
+    { "POST", "secret/import/b", ROOT, "{\"cas\":0,\"versions\":[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26]}", 400, "more than 25 entries" },
+    { "LIST", "secret/metadata", ROOT, NULL, 404 },
+    { "POST", "secret/import/b", ROOT, "{\"cas\":0}", 200, "\"current_version\":0,\"versions\":0" }, { "GET", "secret/metadata/b", ROOT, NULL, 200, "\"versions\":{}" },
+    { "POST", "secret/import/b", ROOT, "{\"cas\":0,\"versions\":[{\"version\":1,\"data\":null}]}", 200, "\"current_version\":1" }, { "GET", "secret/data/b", ROOT, NULL, 200, "{\"data\":null," },
+    { "POST", "secret/data/db", ROOT, "{\"data\":{\"username\":\"app\",\"password\":\"p\"}}", 200 },
+    { "POST", "rotation/secrets/secret/db", ROOT, "{\"strategy\":\"generate\"}", 204 },
+    { "POST", "secret/import/db", ROOT, "{\"cas\":1,\"versions\":[{\"version\":2,\"data\":{}}]}", 200, "\"current_version\":2" } ) },
 { "settings of a mount", NULL, STEPS(
     { "POST", "sys/mounts/kv", ROOT, "{\"type\":\"kv-v2\",\"description\":\"d\",\"config\":{\"max_lease_ttl\":7200,\"force_no_cache\":true,\"listing_visibility\":\"hidden\",\"audit_non_hmac_request_keys\":[\"a\",\"\",\"b\"]}}", 204 },
     { "GET", "sys/mounts/kv", ROOT, NULL, 200, "\"config\":{\"default_lease_ttl\":0,\"force_no_cache\":true,\"max_lease_ttl\":7200,\"audit_non_hmac_request_keys\":[\"a\",\"b\"],\"listing_visibility\":\"hidden\"}" },

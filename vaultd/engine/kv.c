@@ -52,7 +52,7 @@ enum kt_kind kv_value(struct core *core, const struct mount *mount, struct snaps
                       const char *path, const struct kv_version *version, struct kt_buf *out,
                       struct kt_err *err)
 {
-    if (version == NULL || version->destroyed)
+    if (version == NULL || version->slot == 0)
         return KT_NOT_FOUND;
     unsigned char key[KV_KEY];
     kv_key(core, mount, path, version->slot, key);
@@ -232,6 +232,24 @@ enum kt_kind kv_write(struct core *core, const struct mount *mount, struct snaps
     return kind == KT_OK ? kv_save(core, mount, batch, path, secret, err) : kind;
 }
 
+enum kt_kind kv_append(struct core *core, const struct mount *mount, struct batch *batch,
+                       const char *path, struct kv_secret *secret, const struct kv_version *version,
+                       struct kt_bytes data, struct kt_err *err)
+{
+    enum kt_kind kind = check_size(data, err);
+    if (kind != KT_OK)
+        return kind;
+    struct kv_version *v = &secret->versions[secret->n_versions];
+    *v = *version;
+    v->slot = data.at == NULL ? 0 : new_slot(secret);
+    secret->n_versions++;
+    secret->newest = secret->current = v->number;
+    if (v->slot == 0)
+        return KT_OK;
+    kt_random(v->dek, sizeof v->dek);
+    return put_value(core, mount, batch, path, v, data, err);
+}
+
 /* ---- destroying ---- */
 
 enum kt_kind kv_forget(struct kv_version *version, struct kt_err *err)
@@ -261,6 +279,8 @@ enum kt_kind kv_destroy(struct core *core, const struct mount *mount, struct bat
         enum kt_kind kind = kv_forget(v, err);
         if (kind != KT_OK)
             return kind;
+        if (slot == 0)
+            continue;
         unsigned char key[KV_KEY];
         kv_key(core, mount, path, slot, key);
         batch_delete(batch, kt_bytes(key, sizeof key));

@@ -16,7 +16,8 @@
 
 struct kv_version {
     uint32_t number;
-    uint32_t slot;              /* where its record stands; 0: it has none */
+    uint32_t slot;              /* where its record stands; 0: it has none: destroyed, or its value never
+                                 * came here (kv_append()) */
     int64_t created_ms;
     int64_t deletion_ms;        /* 0: none; in the future: still readable */
     bool destroyed;
@@ -55,6 +56,11 @@ enum kt_kind kv_write(struct core *core, const struct mount *mount, struct snaps
                       struct batch *batch, const char *path, struct kv_secret *secret,
                       struct kt_bytes data, enum kv_stage stage, int64_t now_ms,
                       struct kt_err *err) KT_MUST_CHECK;
+/* Adds a version as it was elsewhere, with that number, those times and that state, to batch and *secret,
+ * whose array has room for it; the caller puts the metadata. data.at NULL: it comes without its value. */
+enum kt_kind kv_append(struct core *core, const struct mount *mount, struct batch *batch,
+                       const char *path, struct kv_secret *secret, const struct kv_version *version,
+                       struct kt_bytes data, struct kt_err *err) KT_MUST_CHECK;
 /* For KV version 1, which keeps one value: version 1 anew, under a new key, on the same condition. */
 enum kt_kind kv_replace(struct core *core, const struct mount *mount, struct snapshot *snapshot,
                         struct batch *batch, const char *path, struct kv_secret *secret,

@@ -13,6 +13,12 @@ handler_fn kv_delete_latest, kv_delete_versions, kv_undelete, kv_destroy_version
 handler_fn kv_list, kv_metadata_read, kv_metadata_write, kv_metadata_patch, kv_metadata_delete;
 handler_fn kv_config_read, kv_config_write;
 
+/* kv_import.c */
+handler_fn kv_import;
+
+/* What the request says of a secret's settings and custom metadata, into *secret; *ret_given: anything. */
+enum kt_kind kv_read_settings(struct request *req, struct kv_secret *secret, bool *ret_given,
+                              struct kt_err *err);
 /* The secret that the path parameter names, loaded into the request's arena. */
 enum kt_kind kv_load_named(struct request *req, struct kv_secret **ret, struct kt_err *err);
 /* Members of a version's "metadata": custom_metadata with_custom. */

@@ -240,12 +240,17 @@ static enum kt_kind warn_of_cas(struct request *req, struct kt_err *err)
     return kind;
 }
 
+enum kt_kind kv_read_settings(struct request *req, struct kv_secret *secret, bool *ret_given,
+                              struct kt_err *err)
+{
+    enum kt_kind kind = read_limits(req, secret, ret_given, err);
+    return kind == KT_OK ? read_custom(req, secret, ret_given, err) : kind;
+}
+
 static enum kt_kind change(struct request *req, struct kv_secret *secret, struct kt_err *err)
 {
     bool given = false;
-    enum kt_kind kind = read_limits(req, secret, &given, err);
-    if (kind == KT_OK)
-        kind = read_custom(req, secret, &given, err);
+    enum kt_kind kind = kv_read_settings(req, secret, &given, err);
     if (kind == KT_OK)
         kind = warn_of_cas(req, err);
     return kind == KT_OK && given ? save(req, secret, err) : kind;

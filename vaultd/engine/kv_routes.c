@@ -23,6 +23,18 @@ static const struct field metadata_fields[] = {
     { NULL, FIELD_ANY, NULL },
 };
 
+static const struct field import_fields[] = {
+    { "cas", FIELD_INT, "the secret's current version here, 0 when it has none" },
+    { "versions", FIELD_ANY, "at most 25, ascending: version, data, created_time, deletion_time, destroyed" },
+    { "created_time", FIELD_STRING, "when the secret was made" },
+    { "updated_time", FIELD_STRING, "when it was last written" },
+    { "max_versions", FIELD_INT, "how many versions are kept; 0: the mount's" },
+    { "cas_required", FIELD_BOOL, "writes must name the version they replace" },
+    { "delete_version_after", FIELD_SIGNED_DURATION, "versions delete themselves; negative: never" },
+    { "custom_metadata", FIELD_ANY, "at most 64 strings" },
+    { NULL, FIELD_ANY, NULL },
+};
+
 static const struct route routes[] = {
     { .pattern = "data/{path...}", .read = kv_read, .write = kv_put, .patch = kv_patch,
       .delete_ = kv_delete_latest, .exists = kv_exists, .body_max = 2 * 1024 * 1024,
@@ -46,6 +58,9 @@ static const struct route routes[] = {
     { .pattern = "subkeys/{path...}", .read = kv_subkeys,
       .fields = FIELDS({ "version", FIELD_INT, "which version" }, { "depth", FIELD_INT, "levels" }),
       .help = "The names inside a secret, without values." },
+    { .pattern = "import/{path...}", .flags = ROUTE_SUDO, .write = kv_import, .exists = kv_exists,
+      .fields = import_fields,
+      .help = "Adds versions as they were in another vault: numbers, times, states." },
     { .pattern = "config", .read = kv_config_read, .write = kv_config_write,
       .fields = FIELDS({ "max_versions", FIELD_INT, "how many versions are kept" },
                        { "cas_required", FIELD_BOOL, "writes must name the version they replace" },

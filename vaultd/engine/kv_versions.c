@@ -91,7 +91,10 @@ static enum kt_kind delete_one(struct request *req, struct kv_secret *secret,
 static enum kt_kind undelete_one(struct request *req, struct kv_secret *secret,
                                  struct kv_version *version, unsigned *changed, struct kt_err *err)
 {
-    if (version->destroyed)
+    if (!version->destroyed && version->slot == 0)
+        request_warn(req, "Version %u stays deleted: it was deleted before the secret was brought here, and "
+                          "its value did not come along.", version->number);
+    if (version->slot == 0)
         return KT_OK;
     struct kv_settings settings;
     enum kt_kind kind =
@@ -119,7 +122,9 @@ static enum kt_kind destroy_one(struct request *req, struct kv_secret *secret,
     if (batch == NULL)
         return kt_fail(err, KT_NO_MEMORY, "destroying versions");
     const char *path = request_param(req, "path");
-    if (*changed < DESTROY_MAX) {
+    if (slot == 0) {
+        /* there is no record to delete */
+    } else if (*changed < DESTROY_MAX) {
         unsigned char key[KV_KEY];
         kv_key(req->core, req->mount, path, slot, key);
         batch_delete(batch, kt_bytes(key, sizeof key));
