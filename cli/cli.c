@@ -144,22 +144,19 @@ static enum kt_kind find_token(struct cli *cli, struct kt_err *err)
     return kind == KT_NOT_FOUND ? KT_OK : kind;
 }
 
-bool cli_open(struct cli *cli)
+enum kt_kind cli_api_options(struct cli *cli, struct kt_api_options *ret, struct kt_err *err)
 {
-    struct kt_err err = {0};
     uint64_t timeout_ms = 0;
     const char *timeout = secure_getenv("VAULT_CLIENT_TIMEOUT");
     enum kt_kind kind = KT_OK;
-    if (cli->api != NULL)
-        return true;
     if ((cli->command->traits & COMMAND_TOKENLESS) == 0)
-        kind = find_token(cli, &err);
+        kind = find_token(cli, err);
     if (kind == KT_OK && timeout != NULL && timeout[0] != '\0') {
-        kind = kt_duration_parse(kt_str(timeout), &timeout_ms, &err);
+        kind = kt_duration_parse(kt_str(timeout), &timeout_ms, err);
         if (kind != KT_OK)
-            kt_context(&err, "VAULT_CLIENT_TIMEOUT");
+            kt_context(err, "VAULT_CLIENT_TIMEOUT");
     }
-    struct kt_api_options options = {
+    *ret = (struct kt_api_options){
         .address = setting(cli, FLAG_ADDRESS, "VAULT_ADDR"),
         .ca_file = setting(cli, FLAG_CA_CERT, "VAULT_CACERT"),
         .server_name = setting(cli, FLAG_TLS_SERVER_NAME, "VAULT_TLS_SERVER_NAME"),
@@ -168,6 +165,16 @@ bool cli_open(struct cli *cli)
         .token = kt_secret_bytes(cli->token),
         .timeout_ms = timeout_ms < 86400000 ? (unsigned)timeout_ms : 86400000u,
     };
+    return kind;
+}
+
+bool cli_open(struct cli *cli)
+{
+    struct kt_err err = {0};
+    struct kt_api_options options = {0};
+    if (cli->api != NULL)
+        return true;
+    enum kt_kind kind = cli_api_options(cli, &options, &err);
     if (kind == KT_OK)
         kind = kt_api_open(&options, &cli->api, &err);
     if (kind == KT_OK)

@@ -76,6 +76,9 @@ int cli_refused(struct cli *cli, const struct cli_call *call, const struct kt_ap
 bool cli_is_empty(const struct kt_api_reply *reply, const struct kt_err *err);
 /* The exit code for a vault that refused or cannot be reached. */
 int cli_remote_code(const struct cli *cli);
+/* What is set for connections to the vault, its token too; the texts are borrowed. */
+enum kt_kind cli_api_options(struct cli *cli, struct kt_api_options *ret,
+                             struct kt_err *err) KT_MUST_CHECK;
 /* Opens cli->api; says what failed. */
 bool cli_open(struct cli *cli);
 

@@ -84,6 +84,8 @@ int cmd_audit_verify(struct cli *cli);
 int cmd_audit_tail(struct cli *cli);
 int cmd_audit_checkpoint(struct cli *cli);
 
+int cmd_import_vault(struct cli *cli);
+
 int cmd_explain(struct cli *cli);
 int cmd_completion(struct cli *cli);
 int cmd_complete(struct cli *cli);

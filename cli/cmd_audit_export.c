@@ -11,6 +11,7 @@
 #include "cli/output.h"
 #include "lib/audit_verify.h"
 #include "lib/jsonw.h"
+#include "lib/num.h"
 #include "lib/write.h"
 
 #define LEAVES_AT_ONCE 100000u
@@ -144,10 +145,23 @@ static void tell(struct cli *cli, const char *folder, const struct audit_source 
                   log->public_key);
 }
 
+/* -from and -to are numbers of records here. */
+static bool is_number(struct cli *cli, enum flag_id id)
+{
+    uint64_t number = 0;
+    const char *text = flags_text(&cli->flags, id);
+    if (text == NULL || kt_u64_parse(kt_str(text), INT64_MAX, &number))
+        return true;
+    cli->exit_code = cli_wrong(cli, "", "-%s is a whole number", cli_flag_table[id].name);
+    return false;
+}
+
 int cmd_audit_export(struct cli *cli)
 {
     const char *folder = cli->words[0];
     struct kt_err err = {0};
+    if (!is_number(cli, FLAG_FROM) || !is_number(cli, FLAG_TO))
+        return cli->exit_code;
     KT_AUTO(audit_source_close) struct audit_source log = {0};
     kt_autobuf struct kt_buf notes = {0};
     kt_buf_init(&notes, NOTES_MAX);

@@ -15,7 +15,7 @@ const char *const command_group_titles[GROUP_COUNT] = {
     [GROUP_SECRETS] = "Keep secrets",       [GROUP_ROTATION] = "Rotate them",
     [GROUP_FLEET] = "See who uses them",    [GROUP_AUDIT] = "Prove what happened",
     [GROUP_ACCESS] = "Say who may do what", [GROUP_VAULT] = "Run the vault",
-    [GROUP_SELF] = "This program",
+    [GROUP_MOVING] = "Move in and out",    [GROUP_SELF] = "This program",
 };
 
 static const enum flag_id common_flags[] = {
@@ -88,7 +88,12 @@ static const struct command_flag run_list_flags[] = {
 static const struct command_flag detach_flags[] = {{FLAG_DETACH, NULL}, END};
 static const struct command_flag limit_flags[] = {{FLAG_LIMIT, NULL}, {FLAG_FIELD, NULL}, END};
 static const struct command_flag export_flags[] = {
-    {FLAG_FROM, "records from this number on"}, {FLAG_TO, NULL}, END};
+    {FLAG_FROM, "records from this number on"}, {FLAG_TO, "up to this one, but without it"}, END};
+static const struct command_flag import_vault_flags[] = {
+    {FLAG_FROM, "the other vault's address"}, {FLAG_PEER_TOKEN, NULL}, {FLAG_PEER_CA, NULL},
+    {FLAG_PEER_NAME, NULL}, {FLAG_PEER_NAMESPACE, NULL},
+    {FLAG_PATH, "only this KV mount, folder or secret"}, {FLAG_DRY_RUN, NULL},
+    {FLAG_REPLACE, "write over what is there already and differs"}, END};
 static const struct command_flag verify_flags[] = {
     {FLAG_KEY, NULL}, {FLAG_CHECKPOINT, NULL}, {FLAG_PARTIAL, NULL}, END};
 static const struct command_flag tail_flags[] = {
@@ -319,6 +324,17 @@ const struct command command_table[] = {
      "secretctl secrets enable -path=team-a kv-v2", cmd_secrets_enable},
     {"secrets disable", NULL, GROUP_ACCESS, 0, "Unmount an engine and remove everything in it.", "PATH", 1, 1,
      force_flags, NULL, "secretctl secrets disable -force team-a", cmd_secrets_disable},
+
+    /* ---- Move in and out ---- */
+    {"import vault", NULL, GROUP_MOVING, 0, "Copy everything from a running Vault or OpenBao, and compare.", "", 0, 0,
+     import_vault_flags,
+     "Takes KV mounts (all versions with their numbers, times and states, and the metadata) and policies,\n"
+     "with -path only what is in a KV mount. What cannot come is told with its reason. The other vault is only\n"
+     "read. Interrupted, the same command goes on: what is there already and equal is left as it is. What is\n"
+     "there already and differs is refused, or written over with -replace. At the end both sides are compared.\n"
+     "Exit code 0 when all came and is equal, 2 when not.",
+     "secretctl import vault -from=https://vault.example:8200 -peer-token-file=old-token -dry-run\n"
+     "secretctl import vault -from=https://vault.example:8200 -path=secret/team-a", cmd_import_vault},
 
     /* ---- Run the vault ---- */
     {"status", NULL, GROUP_VAULT, COMMAND_ASKS | COMMAND_TOKENLESS, "Say whether the vault is sealed.", "", 0, 0,

@@ -18,6 +18,7 @@ enum command_group {
     GROUP_FLEET,
     GROUP_AUDIT,
     GROUP_ACCESS,
+    GROUP_MOVING,
     GROUP_VAULT,
     GROUP_SELF,
     GROUP_COUNT

@@ -76,8 +76,16 @@ enum flag_kind {
     X(FLAG_DETAILED, "detailed", NULL, FLAG_SWITCH, NULL, "more columns")                          \
     X(FLAG_WRITE, "w", NULL, FLAG_SWITCH, NULL, "write it back to the file")                       \
     X(FLAG_COUNT, "count", NULL, FLAG_NUMBER, "N", "how many")                                     \
-    X(FLAG_FROM, "from", NULL, FLAG_NUMBER, "N", "the first one")                                  \
-    X(FLAG_TO, "to", NULL, FLAG_NUMBER, "N", "up to, but without")                                 \
+    X(FLAG_FROM, "from", NULL, FLAG_TEXT, "FROM", "where it begins, or comes from")                \
+    X(FLAG_TO, "to", NULL, FLAG_TEXT, "TO", "where it ends, or goes to")                           \
+    X(FLAG_PEER_TOKEN, "peer-token-file", NULL, FLAG_TEXT, "FILE",                                 \
+      "the other vault's token; else it is asked for")                                             \
+    X(FLAG_PEER_CA, "peer-ca-cert", NULL, FLAG_TEXT, "FILE", "trust this CA for the other vault")  \
+    X(FLAG_PEER_NAME, "peer-tls-server-name", NULL, FLAG_TEXT, "NAME",                             \
+      "the name in the other vault's certificate")                                                 \
+    X(FLAG_PEER_NAMESPACE, "peer-namespace", NULL, FLAG_TEXT, "NAME",                              \
+      "the other vault's namespace")                                                               \
+    X(FLAG_DRY_RUN, "dry-run", NULL, FLAG_SWITCH, NULL, "only say what would come; write nothing") \
     X(FLAG_ALL, "all", NULL, FLAG_SWITCH, NULL, "all of them")                                     \
     X(FLAG_FOLLOW, "follow", "f", FLAG_SWITCH, NULL, "go on as they come")                         \
     X(FLAG_KEY, "key", NULL, FLAG_TEXT, "KEY", "the public key, kept from elsewhere")              \

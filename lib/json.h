@@ -78,6 +78,9 @@ bool kt_json_bool(struct kt_json value, bool *ret);
 /* An integer exactly: false for fractions, exponents, out of range, other types. */
 bool kt_json_i64(struct kt_json value, int64_t *ret);
 struct kt_bytes kt_json_bytes(struct kt_json value);
+/* The same but for the order of members and the spelling of strings; numbers by their text. Out of memory:
+ * false. */
+bool kt_json_equal(struct kt_json a, struct kt_json b);
 
 /* ---- text to text; the input is checked text, the output is compact ---- */
 bool kt_json_compact(struct kt_json value, struct kt_buf *out);

@@ -509,6 +509,22 @@ static const struct patch { const char *name, *target, *patch, *result; } patche
     { "white space goes",       " { \"a\" : [ 1 ] } ", " { \"b\" : { \"c\" : 1 } } ", "{\"a\":[1],\"b\":{\"c\":1}}" },
     { "empty patch",            "{\"a\":{\"b\":1}}", "{}",          "{\"a\":{\"b\":1}}" },
 };
+static const struct pair { const char *name, *a, *b; bool equal; } pairs[] = {
+    { "equal: members in another order", "{\"a\":1,\"b\":[{\"c\":\"x\",\"d\":null}]}", " { \"b\":[{\"d\":null,\"c\":\"\\u0078\"}] , \"\\u0061\":1}", true },
+    { "equal: scalars",       "[1,true,null,\"\"]", "[1, true, null, \"\"]", true },
+    { "unequal: order of an array", "[1,2]", "[2,1]", false },
+    { "unequal: longer array", "[1,2]", "[1,2,3]", false },
+    { "unequal: shorter array", "[1,2]", "[1]", false },
+    { "unequal: one member more", "{\"a\":1}", "{\"a\":1,\"b\":1}", false },
+    { "unequal: one member less", "{\"a\":1,\"b\":1}", "{\"a\":1}", false },
+    { "unequal: other member", "{\"a\":1}", "{\"b\":1}", false },
+    { "unequal: other value",  "{\"a\":{\"b\":1}}", "{\"a\":{\"b\":2}}", false },
+    { "unequal: numbers by their text", "1.0", "1", false },
+    { "unequal: number and string", "1", "\"1\"", false },
+    { "unequal: true and false", "true", "false", false },
+    { "unequal: null and {}",  "null", "{}", false },
+    { "unequal: strings",      "\"a\"", "\"A\"", false },
+};
 static const struct subkey { const char *name, *text; unsigned depth; const char *result; } subkeys[] = {
     { "subkeys of leaves",   "{\"a\":1,\"b\":\"x\",\"c\":true,\"d\":null}", 0, "{\"a\":null,\"b\":null,\"c\":null,\"d\":null}" },
     { "subkeys nested",      "{ \"a\" : {\"b\":{\"c\":1}} , \"d\":[{\"e\":1}]}", 0, "{\"a\":{\"b\":{\"c\":null}},\"d\":null}" },
@@ -581,6 +597,13 @@ static void merges_many_keys(void **state)
         if (there)
             assert_json(value, i < 300 ? number : "\"new\"");
     }
+}
+
+static void compares(void **state)
+{
+    const struct pair *row = *state;
+    assert_int_equal(kt_json_equal(doc(row->a), doc(row->b)), row->equal);
+    assert_int_equal(kt_json_equal(doc(row->b), doc(row->a)), row->equal);
 }
 
 static void lists_subkeys(void **state)
@@ -660,7 +683,7 @@ int main(void)
     };
     struct CMUnitTest tests[COUNT(single) + COUNT(accepted) + COUNT(refused) + COUNT(limits) +
                             COUNT(decoded) + COUNT(integers) + COUNT(compacts) + COUNT(patches) +
-                            COUNT(subkeys)];
+                            COUNT(subkeys) + COUNT(pairs)];
     memcpy(tests, single, sizeof single);
     size_t n = COUNT(single);
 #define ADD(rows, test) n = add_rows(tests, n, rows, COUNT(rows), sizeof(rows)[0], test)
@@ -672,6 +695,7 @@ int main(void)
     ADD(compacts, compacts_text);
     ADD(patches, merges);
     ADD(subkeys, lists_subkeys);
+    ADD(pairs, compares);
     kt_json_init();
     return cmocka_run_group_tests_name("json", tests, NULL, NULL);
 }

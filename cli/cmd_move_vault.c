@@ -1,0 +1,212 @@
+/* cli/cmd_move_vault.c - import vault: everything that another vault has and this one can have, too. */
+#include <stdio.h>
+
+#include "cli/cli.h"
+#include "cli/cmd.h"
+#include "cli/move_mounts.h"
+#include "cli/move_policies.h"
+#include "cli/output.h"
+#include "lib/cleanup.h"
+#include "lib/jsonw.h"
+
+/* What became of one part, by the difference of the counts. */
+static const char *const count_names[MOVE_COUNTS] = {
+    [MOVE_TAKEN] = "taken",         [MOVE_SAME] = "already_there",   [MOVE_REFUSED] = "refused",
+    [MOVE_LEFT] = "left",           [MOVE_COMPARED] = "equal",       [MOVE_DIFFERENT] = "different",
+    [MOVE_VERSIONS] = "versions",   [MOVE_VALUELESS] = "versions_without_value",
+};
+
+static void remember(const struct move_run *run, uint64_t counts[MOVE_COUNTS])
+{
+    for (unsigned i = 0; i < MOVE_COUNTS; i++)
+        counts[i] = move_counted(run, (enum move_count)i);
+}
+
+static void tell_part(struct move_run *run, struct table *table, const char *name, const uint64_t before[MOVE_COUNTS])
+{
+    static const enum move_count columns[] = {MOVE_TAKEN, MOVE_SAME, MOVE_REFUSED};
+    table_text(table, name);
+    for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++)
+        table_printf(table, "%ju", (uintmax_t)(move_counted(run, columns[i]) - before[columns[i]]));
+}
+
+/* ---- the parts ---- */
+
+struct plan {
+    struct move_mounts mounts, there;
+    const struct move_mount *only; /* -path: this mount's alone, below prefix */
+    const char *prefix;
+};
+
+static void plan_free(struct plan *plan)
+{
+    move_mounts_free(&plan->mounts);
+    move_mounts_free(&plan->there);
+}
+
+static bool is_wanted(const struct plan *plan, const struct move_mount *mount)
+{
+    return plan->only == NULL || plan->only == mount;
+}
+
+static bool is_kv(const struct move_mount *mount)
+{
+    return strcmp(mount->type, "kv") == 0 || strcmp(mount->type, "generic") == 0;
+}
+
+static void tell_left(struct move_run *run, const struct move_mount *mount)
+{
+    static const char *const own[] = {"system", "identity", "cubbyhole", "ns_system", "ns_identity", "ns_cubbyhole",
+                                      "rotation", "fleet"};
+    char why[160];
+    for (size_t i = 0; i < sizeof own / sizeof own[0]; i++)
+        if (strcmp(mount->type, own[i]) == 0)
+            return;
+    (void)snprintf(why, sizeof why, "an engine of type %s is not there, and its keys do not leave the old vault",
+                   mount->type);
+    move_left(run, mount->mount.path, why);
+}
+
+static void copy_mounts(struct move_run *run, const struct plan *plan, struct table *table)
+{
+    for (size_t i = 0; i < plan->mounts.count && !move_stopped(run); i++) {
+        const struct move_mount *mount = &plan->mounts.at[i];
+        uint64_t before[MOVE_COUNTS];
+        remember(run, before);
+        if (!is_wanted(plan, mount))
+            continue;
+        if (!is_kv(mount)) {
+            tell_left(run, mount);
+            continue;
+        }
+        if (move_mount_prepare(run, &plan->there, mount))
+            move_mount_secrets(run, mount, plan->prefix, MOVE_COPY);
+        tell_part(run, table, mount->mount.path, before);
+    }
+}
+
+static void compare_all(struct move_run *run, const struct plan *plan)
+{
+    for (size_t i = 0; i < plan->mounts.count && !move_stopped(run); i++)
+        if (is_wanted(plan, &plan->mounts.at[i]) && is_kv(&plan->mounts.at[i]))
+            move_mount_secrets(run, &plan->mounts.at[i], plan->prefix, MOVE_COMPARE);
+    if (plan->only == NULL && !move_stopped(run))
+        move_policies(run, MOVE_COMPARE);
+}
+
+static void copy_all(struct move_run *run, const struct plan *plan, struct table *table)
+{
+    uint64_t before[MOVE_COUNTS];
+    copy_mounts(run, plan, table);
+    if (plan->only != NULL || move_stopped(run))
+        return;
+    remember(run, before);
+    move_policies(run, MOVE_COPY);
+    tell_part(run, table, "policies", before);
+}
+
+/* ---- the command ---- */
+
+static bool make_plan(struct move_run *run, struct plan *plan)
+{
+    struct kt_err err = {0};
+    const char *path = flags_text(&run->cli->flags, FLAG_PATH);
+    plan->prefix = "";
+    enum kt_kind kind = move_mounts_read(run->source, &plan->mounts, &err);
+    if (kind == KT_OK)
+        kind = move_mounts_read(run->destination, &plan->there, &err);
+    if (kind != KT_OK) {
+        kt_context(&err, "reading the mounts");
+        (void)cli_fail(run->cli, &err);
+        run->cli->exit_code = cli_remote_code(run->cli);
+        return false;
+    }
+    if (path == NULL)
+        return true;
+    plan->only = move_mounts_of(&plan->mounts, path);
+    if (plan->only == NULL || !is_kv(plan->only)) {
+        run->cli->exit_code = cli_wrong(run->cli, "secretctl secrets list, with the other vault's address and token",
+                                        "'%.200s' is in no KV mount that the other vault's token may see", path);
+        return false;
+    }
+    size_t len = strlen(plan->only->mount.path);
+    plan->prefix = strlen(path) > len ? path + len : "";
+    return true;
+}
+
+static void summary_json(const struct move_run *run)
+{
+    struct kt_buf *out = &run->cli->out;
+    struct kt_jsonw w = kt_jsonw(out);
+    kt_jsonw_object(&w);
+    for (unsigned i = 0; i < MOVE_COUNTS; i++)
+        kt_jsonw_kv_int(&w, count_names[i], (int64_t)move_counted(run, (enum move_count)i));
+    kt_jsonw_kv_bool(&w, "dry_run", run->dry);
+    kt_jsonw_kv_bool(&w, "complete", !run->stopped);
+    kt_jsonw_end(&w);
+    kt_buf_add_char(out, '\n');
+}
+
+static void summary(const struct move_run *run, const struct table *table)
+{
+    struct kt_buf *out = &run->cli->out;
+    if (run->cli->format == CLI_JSON) {
+        summary_json(run);
+        return;
+    }
+    table_print(table, 0, out);
+    uint64_t valueless = move_counted(run, MOVE_VALUELESS), different = move_counted(run, MOVE_DIFFERENT);
+    kt_buf_add_char(out, '\n');
+    if (run->dry) {
+        kt_buf_add_text(out, "nothing was written: this is what would come\n");
+        return;
+    }
+    kt_buf_printf(out, "versions   %ju written\n", (uintmax_t)move_counted(run, MOVE_VERSIONS));
+    if (valueless > 0)
+        kt_buf_printf(out, "           %ju deleted ones without their values, which the other vault does not show\n",
+                      (uintmax_t)valueless);
+    if (!run->stopped)
+        kt_buf_printf(out, "compared   %ju equal on both sides, %ju different\n",
+                      (uintmax_t)move_counted(run, MOVE_COMPARED), (uintmax_t)different);
+}
+
+static int ending(struct move_run *run)
+{
+    if (run->stopped) {
+        cli_note(run->cli, "Error: the move stopped: %s", run->why.what);
+        cli_note(run->cli, "next   the same command goes on where it stopped%s%s",
+                 run->why.hint[0] != '\0' ? "; before that: " : "", run->why.hint);
+    }
+    bool bad = run->stopped || move_counted(run, MOVE_REFUSED) > 0 || move_counted(run, MOVE_DIFFERENT) > 0;
+    return bad ? CLI_REFUSED : CLI_DONE;
+}
+
+static int move_everything(struct move_run *run)
+{
+    static const char *const names[] = {"Part", "Taken", "Already there", "Refused"};
+    KT_AUTO(plan_free) struct plan plan = {0};
+    KT_AUTO(table_free) struct table table = {0};
+    table_init(&table, 4, names);
+    if (!move_run_begin(run) || !make_plan(run, &plan))
+        return run->cli->exit_code;
+    copy_all(run, &plan, &table);
+    if (!run->dry && !move_stopped(run))
+        compare_all(run, &plan);
+    summary(run, &table);
+    return ending(run);
+}
+
+int cmd_import_vault(struct cli *cli)
+{
+    const char *from = flags_text(&cli->flags, FLAG_FROM);
+    KT_AUTO(move_run_end) struct move_run run = {.cli = cli,
+                           .lock = PTHREAD_MUTEX_INITIALIZER,
+                           .dry = flags_on(&cli->flags, FLAG_DRY_RUN),
+                           .replace = flags_on(&cli->flags, FLAG_REPLACE)};
+    if (from == NULL)
+        return cli_wrong(cli, "secretctl import vault -from=https://vault.example:8200 -peer-token-file=FILE",
+                         "from which vault?");
+    if (!move_side_here(cli, &run.to) || !move_side_there(cli, from, &run.from))
+        return cli->exit_code;
+    return move_everything(&run);
+}

@@ -1,0 +1,384 @@
+#!/usr/bin/env python3
+"""Moving in and out: secretctl import and export between two vaults, interrupted in every way.
+
+    tests/integration/moving.py ['part of a case name']
+    KT_SECRETS=10000 tests/integration/moving.py 'interrupted'      the same with more
+"""
+import concurrent.futures
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.parse
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+from keyturn import DEADLINE, Report, Vault, contains, equal, free_port, program  # noqa: E402
+
+SECRETS = int(os.environ.get("KT_SECRETS", "500"))
+report = Report()
+scratch = tempfile.mkdtemp(prefix="kt-moving-")
+
+
+class Proxy:
+    """Passes bytes on to a vault, and does something, once, when so many were sent to it."""
+
+    def __init__(self, port):
+        self.to, self.port = port, free_port()
+        self.lines, self.lock, self.sent = [], threading.Lock(), 0
+        self.after, self.action = None, None
+        self.listener = socket.socket()
+        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.listener.bind(("127.0.0.1", self.port))
+        self.listener.listen(64)
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    @property
+    def address(self):
+        return "http://127.0.0.1:%d" % self.port
+
+    def arm(self, after, action):
+        with self.lock:
+            self.sent, self.after, self.action = 0, after, action
+
+    def accept(self):
+        while True:
+            try:
+                line, _ = self.listener.accept()
+                there = socket.create_connection(("127.0.0.1", self.to))
+            except OSError:
+                return
+            with self.lock:
+                self.lines += [line, there]
+            threading.Thread(target=self.carry, args=(line, there, True), daemon=True).start()
+            threading.Thread(target=self.carry, args=(there, line, False), daemon=True).start()
+
+    def carry(self, a, b, counts):
+        try:
+            while True:
+                got = a.recv(65536)
+                if not got:
+                    break
+                if counts:
+                    self.count(len(got))
+                b.sendall(got)
+        except OSError:
+            pass
+        for s in (a, b):
+            try:
+                s.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def count(self, more):
+        with self.lock:
+            self.sent += more
+            due = self.after is not None and self.sent >= self.after
+            action = self.action
+            if due:
+                self.after = None
+        if due:
+            action()
+
+    def cut(self):
+        """Every connection breaks; new ones are fine."""
+        with self.lock:
+            lines, self.lines = self.lines, []
+        for s in lines:
+            try:
+                s.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def close(self):
+        self.listener.close()
+        self.cut()
+
+
+def token_file(vault, name="token"):
+    path = os.path.join(scratch, name)
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as f:
+        f.write(vault.token + "\n")
+    return path
+
+
+def importing(source, *more):
+    return ["import", "vault", "-from=" + source.address, "-peer-token-file=" + token_file(source)] + list(more)
+
+
+def quoted(path):
+    return urllib.parse.quote(path, safe="/")
+
+
+# ---- what is in a vault, asked apart from secretctl ----
+
+def names(vault, mount, part="metadata/", folder=""):
+    answer = vault.call("LIST", mount + part + quoted(folder))
+    if answer.status == 404:
+        return []
+    found = []
+    for key in answer.data["keys"]:
+        found += names(vault, mount, part, folder + key) if key.endswith("/") else [folder + key]
+    return found
+
+
+def whole(vault, mount, path):
+    """All that the API tells of a secret. oldest_version is a hint of the store's."""
+    told = vault.ok("GET", mount + "metadata/" + quoted(path)).data
+    told.pop("oldest_version")
+    values = {}
+    for number in told["versions"]:
+        answer = vault.call("GET", mount + "data/%s?version=%s" % (quoted(path), number))
+        values[number] = answer.body if answer.status == 200 else answer.status
+        if answer.status == 200:
+            values[number] = json.dumps(answer.data["data"], sort_keys=True)
+    return told, values
+
+
+def everything(vault, mount):
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        paths = sorted(names(vault, mount))
+        return dict(zip(paths, pool.map(lambda p: whole(vault, mount, p), paths)))
+
+
+def same(a, b, mount="secret/"):
+    left, right = everything(a, mount), everything(b, mount)
+    equal(sorted(left), sorted(right), "names")
+    for path in left:
+        equal(left[path], right[path], path)
+
+
+# ---- what is moved ----
+
+def fill(vault, count):
+    """Folders and secrets of one to four versions, some deleted, some destroyed."""
+    def put(i):
+        path = "f%d/g%d/s%d" % (i % 7, i % 3, i)
+        for n in range(1, 1 + i % 4 + 1):
+            vault.ok("POST", "secret/data/" + path, {"data": {"k": "value %d.%d" % (i, n), "n": n}})
+        if i % 10 == 3:
+            vault.ok("POST", "secret/destroy/" + path, {"versions": [1]})
+        if i % 10 == 4:
+            vault.ok("DELETE", "secret/data/" + path)
+        if i % 10 == 5:
+            vault.ok("POST", "secret/metadata/" + path, {"custom_metadata": {"owner": "team %d" % i}, "max_versions": 5})
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        list(pool.map(put, range(count)))
+
+
+def odd(vault):
+    """What is not like the others."""
+    def put(path, data, mount="secret/"):
+        vault.ok("POST", mount + "data/" + quoted(path), {"data": data})
+    put("a name/with ümlaut & 100% ?#", {"k": "ü\n\u0000"[:2], "": "empty key"})
+    vault.ok("POST", "secret/data/numbers", raw=b'{"data":{"n":12345678901234567890,"f":1.0,"e":1e3,"d":{"x":[null,true]}}}')
+    put("both", {"k": "a secret"})
+    put("both/below", {"k": "and a folder"})
+    for n in range(45):  # more than one request carries, and only 30 are kept
+        if n == 0:
+            vault.ok("POST", "secret/metadata/many", {"max_versions": 30})
+        put("many", {"n": n})
+    vault.ok("POST", "secret/metadata/bare", {"custom_metadata": {"only": "metadata"}})
+    vault.ok("POST", "secret/metadata/strict", {"cas_required": True, "delete_version_after": "240h"})
+    vault.ok("POST", "secret/data/strict", {"data": {"k": 1}, "options": {"cas": 0}})
+    put("large", {"k": "x" * 500000})
+    put("large", {"k": "y" * 500000})
+    put("gone", {"k": 1})
+    vault.ok("DELETE", "secret/data/gone")
+    put("gone", {"k": 2})
+    put("dead", {"k": 1})
+    vault.ok("POST", "secret/destroy/dead", {"versions": [1]})
+
+
+# ---- cases ----
+
+def start(count=0):
+    source, here = Vault().ready(), Vault().ready(kv=False)
+    if count:
+        fill(source, count)
+    return source, here
+
+
+def all_kinds():
+    source, here = start()
+    with source, here:
+        odd(source)
+        source.ok("POST", "sys/mounts/old", {"type": "kv", "description": "from long ago"})
+        source.ok("POST", "old/a/b", raw=b'{"k":1.0,"n":12345678901234567890}')
+        source.ok("POST", "old/c", {"k": {"data": 1}})
+        source.ok("POST", "sys/mounts/two", {"type": "kv-v2"})
+        source.ok("POST", "two/config", {"max_versions": 3, "delete_version_after": "30d"})
+        source.ok("POST", "two/data/x", {"data": {"k": 1}})
+        source.ok("POST", "sys/policies/acl/deploy", {"policy": 'path "secret/data/*" { capabilities = ["read"] }'})
+        done = here.ctl(*importing(source, "-dry-run"))
+        contains(done.stdout, "nothing was written")
+        equal(here.ok("GET", "sys/mounts").data.get("secret/"), None, "the mount after a dry run")
+        done = here.ctl(*importing(source))
+        contains(done.stdout, "different")
+        contains(done.stdout, "0 different")
+        contains(done.stdout, "1 deleted ones without their values")
+        for mount in "secret/", "two/":
+            same(source, here, mount)
+        equal(here.ok("GET", "two/config").data, source.ok("GET", "two/config").data)
+        equal(here.ok("GET", "sys/mounts").data["old/"]["description"], "from long ago")
+        for path in names(source, "old/", ""):
+            equal(here.ok("GET", "old/" + path).body.split('"data"')[1], source.ok("GET", "old/" + path).body.split('"data"')[1])
+        equal(here.ok("GET", "sys/policies/acl/deploy").data["policy"], source.ok("GET", "sys/policies/acl/deploy").data["policy"])
+        contains(here.ok("GET", "secret/data/numbers").body, '{"n":12345678901234567890,"f":1.0,"e":1e3,"d":{"x":[null,true]}}')
+        # Once more: all is there, nothing is written.
+        before = here.ok("GET", "sys/audit-log/checkpoint").status
+        equal(before, 200)
+        again = json.loads(here.ctl(*importing(source, "-o", "json")).stdout)
+        equal((again["taken"], again["versions"], again["refused"], again["different"], again["complete"]), (0, 0, 0, 0, True))
+        equal(again["equal"], again["already_there"])
+
+
+def later_changes():
+    """What changed at the source since comes with the next import; what changed here is not lost."""
+    source, here = start()
+    with source, here:
+        for path in "a", "b", "c", "d", "e":
+            source.ok("POST", "secret/data/" + path, {"data": {"k": 1}})
+        here.ctl(*importing(source))
+        source.ok("POST", "secret/data/a", {"data": {"k": 2}})
+        source.ok("DELETE", "secret/data/b")
+        source.ok("POST", "secret/destroy/c", {"versions": [1]})
+        source.ok("POST", "secret/metadata/e", {"custom_metadata": {"new": "note"}})
+        here.ok("POST", "secret/data/d", {"data": {"k": "mine"}})
+        done = here.ctl(*importing(source, "-o", "json"), check=False)
+        equal(done.returncode, 2)
+        contains(done.stderr, "refused   secret/d: another secret of that name is there already; -replace")
+        told = json.loads(done.stdout)
+        equal((told["taken"], told["already_there"], told["refused"], told["different"]), (4, 0, 1, 1))
+        equal(here.ok("GET", "secret/data/d").data["data"], {"k": "mine"})
+        equal(whole(here, "secret/", "a"), whole(source, "secret/", "a"))
+        equal(whole(here, "secret/", "e")[0]["custom_metadata"], {"new": "note"})
+        equal(here.call("GET", "secret/data/b").status, 404)
+        equal(here.ok("GET", "secret/metadata/c").data["versions"]["1"]["destroyed"], True)
+        here.ctl(*importing(source, "-replace"))
+        equal(whole(here, "secret/", "d"), whole(source, "secret/", "d"))
+        source.ok("POST", "secret/undelete/b", {"versions": [1]})
+        here.ctl(*importing(source, "-path=secret/b"))
+        equal(here.ok("GET", "secret/data/b").data["data"], {"k": 1})
+
+
+def a_part():
+    source, here = start()
+    with source, here:
+        for path in "db/a", "db/b/c", "db", "other":
+            source.ok("POST", "secret/data/" + path, {"data": {"k": path}})
+        here.ctl(*importing(source, "-path=secret/db/"))
+        equal(names(here, "secret/"), ["db/a", "db/b/c"])
+        here.ctl(*importing(source, "-path=secret/db"))
+        equal(sorted(names(here, "secret/")), ["db", "db/a", "db/b/c"])
+        contains(here.ctl(*importing(source, "-path=none/x"), check=False).stderr, "'none/x' is in no KV mount")
+
+
+def not_all_of_it():
+    """What may not be seen and what has no place here is told, and the rest comes."""
+    source, here = start()
+    with source, here:
+        for path in "mine/a", "hidden/b", "mine/large":
+            source.ok("POST", "secret/data/" + path, {"data": {"k": path}})
+        source.ok("POST", "sys/policies/acl/some", {"policy": """
+            path "secret/metadata/" { capabilities = ["list"] }
+            path "secret/metadata/mine/*" { capabilities = ["list", "read"] }
+            path "secret/data/mine/*" { capabilities = ["read"] }"""})
+        token = source.ok("POST", "auth/token/create", {"policies": ["some"]}).json["auth"]["client_token"]
+        path = os.path.join(scratch, "some-token")
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w") as f:
+            f.write(token)
+        here.ok("POST", "sys/mounts/secret", {"type": "kv", "options": {"version": "1"}})
+        words = ["import", "vault", "-from=" + source.address, "-peer-token-file=" + path]
+        done = here.ctl(*words, check=False)
+        equal(done.returncode, 2)
+        contains(done.stderr, "refused   secret/: there is a mount of another kind")
+        contains(done.stderr, "refused   the policies: ")
+        here.ok("DELETE", "sys/mounts/secret")
+        done = here.ctl(*words, check=False)
+        equal(done.returncode, 2)
+        contains(done.stderr, "refused   secret/hidden/: permission denied")
+        equal(sorted(names(here, "secret/")), ["mine/a", "mine/large"])
+        # A token that may not bring versions in.
+        here.ctl("policy", "write", "weak", "-", input='path "secret/*" { capabilities = ["create", "update", "read", "list"] }')
+        weak = here.ok("POST", "auth/token/create", {"policies": ["weak"]}).json["auth"]["client_token"]
+        source.ok("POST", "secret/data/mine/new", {"data": {"k": 1}})
+        done = here.ctl(*importing(source, "-path=secret/mine"), token=weak, check=False)
+        contains(done.stderr, "refused   secret/mine/new: permission denied")
+        os.chmod(path, 0o644)
+        contains(here.ctl(*words, check=False).stderr, "others may read the token file")
+        contains(here.ctl("import", "vault", "-from=" + source.address, check=False).stderr, "-peer-token-file=FILE")
+        contains(here.ctl("import", "vault", check=False).stderr, "from which vault?")
+
+
+def interrupted():
+    source, here = start(SECRETS)
+    proxy = Proxy(source.port)
+    with source, here:
+        words = [program("secretctl"), "import", "vault", "-from=" + proxy.address,
+                 "-peer-token-file=" + token_file(source)]
+        # About what one secret costs in requests to the source: a third of the way each time.
+        third = SECRETS * 900 // 3
+
+        def run(action_of=None, after=0):
+            process = subprocess.Popen(words, env=here.environment(), stdin=subprocess.DEVNULL,
+                                       stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            if action_of:
+                proxy.arm(after, lambda: action_of(process))
+            out, err = process.communicate(timeout=DEADLINE * 10)
+            return process.returncode, out, err
+
+        def kill_it(process):
+            process.kill()
+
+        def kill_the_vault(_):
+            here.kill()
+
+        counts = [0]
+        for i in range(3):
+            code, _, _ = run(kill_it, third // 4 * (i + 1))
+            equal(code, -signal.SIGKILL, "killed")
+            counts.append(len(names(here, "secret/")))
+        equal(counts == sorted(counts) and 0 < counts[1] < SECRETS and counts[-1] < SECRETS, True, "%r" % counts)
+        # The vault here goes away in the middle, and comes back sealed: the move stops and says how to go on.
+        back = threading.Thread(target=lambda: (here.process.wait(), here.start()))
+        back.start()
+        code, _, err = run(kill_the_vault, third // 4 * 4)
+        back.join()
+        here.unseal()
+        equal(code, 2, err)
+        contains(err, "the same command goes on where it stopped")
+        # Connections break in the middle: that is no more than a pause.
+        code, out, err = run(lambda _: proxy.cut(), third // 4 * 5)
+        equal(code, 0, out + err)
+        contains(out, "%d equal on both sides, 0 different" % SECRETS)
+        same(source, here)
+        _, out, _ = run()
+        contains(out, "versions   0 written")
+    proxy.close()
+
+
+CASES = [
+    ("all kinds of secrets, mounts and policies", all_kinds),
+    ("what changed since", later_changes),
+    ("a part of it", a_part),
+    ("what cannot come", not_all_of_it),
+    ("interrupted five times", interrupted),
+]
+
+
+def main():
+    try:
+        for name, function in CASES:
+            report.case(name, function)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    report.end()
+
+
+main()
