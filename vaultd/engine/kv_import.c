@@ -5,7 +5,7 @@
 #include "vaultd/engine/kv_record.h"
 #include "vaultd/rotation/rotation.h"
 
-#define IMPORT_MAX   25u   /* a path of 32 segments takes 63 of the batch's 100 operations */
+#define IMPORT_MAX   25u   /* a name of 31 segments takes 61 of the batch's 100 operations */
 #define IMPORT_BYTES ((size_t)900 * 1024) /* of a batch's 1 MiB; the metadata is in it, too */
 #define TOTAL_MAX    1000u
 
