@@ -187,6 +187,8 @@ static void run_through(struct test_vault *vault, const struct test_request *req
     (void)pthread_cond_init(&carrier.resumed, NULL);
     request_init(req, vault->core, request->local ? ORIGIN_UNIX : ORIGIN_TCP, &carrier_calls, &carrier);
     req->peer_uid = request->uid;
+    if (request->address != NULL)
+        (void)snprintf(req->remote_address, sizeof req->remote_address, "%s", request->address);
     req->method = request->method;
     req->target = request->target;
     req->query = request->query;
@@ -222,6 +224,8 @@ unsigned test_vault_ask(struct test_vault *vault, const struct test_request *req
     run_through(vault, request, &req);
     memcpy(vault->id, req.id, sizeof vault->id);
     vault->status = pipeline_status(&req);
+    vault->retry_after_s = req.reply.retry_after_s;
+    vault->limit = req.limit;
     struct kt_bytes answer = pipeline_body(&req);
     free(vault->body);
     vault->body = calloc(1, answer.len + 1);

@@ -18,6 +18,8 @@ struct test_vault {
     unsigned char shares[5][SHAMIR_SHARE_BYTES];
     unsigned status;                /* of the last call */
     char id[37];                    /* and its request id */
+    unsigned retry_after_s;         /* what its header lines would say */
+    struct request_limit limit;
     char *body;                     /* of the last call, NUL-terminated */
     _Atomic int64_t now_ms;         /* the clock; starts in 2027; the vault's threads read it, too */
     _Atomic int64_t wall_ahead_ms;  /* the wall clock alone, set by somebody */
@@ -49,6 +51,7 @@ struct test_request {
     struct kt_bytes wrap_ttl;     /* X-Vault-Wrap-TTL; at NULL: absent */
     bool local;   /* over the Unix socket, by uid */
     uint32_t uid;
+    const char *address; /* over TCP; NULL: "" */
     bool hurry; /* a request that waits for news is not waited for: the vault's clock goes on */
     void (*begin)(void *arg), (*answered)(void *arg); /* around the pipeline; may be NULL */
     void *arg;

@@ -162,6 +162,7 @@ static const char *const *wrong_values(enum field_type type)
     static const char *const strings[] = {"[" C "]", "{" C ":" C "}", NULL};
     static const char *const ints[] = {C, "1.5", "1e3", "[1]", "{\"a\":" C "}",
                                        "99999999999999999999", NULL};
+    static const char *const numbers[] = {C, "[1]", "{\"a\":" C "}", "\"0x10\"", "\"inf\"", "1e999", NULL};
     static const char *const bools[] = {C, "2", "[true]", "{\"a\":" C "}", "\"yes\"", NULL};
     static const char *const durations[] = {C, "-1", "\"-1h\"", "1.5", "true", "[1]", "{\"a\":" C "}",
                                             NULL};
@@ -176,6 +177,7 @@ static const char *const *wrong_values(enum field_type type)
         const char *const *values;
     } rows[] = {
         {FIELD_STRING, strings},     {FIELD_INT, ints},
+        {FIELD_NUMBER, numbers},
         {FIELD_BOOL, bools},         {FIELD_DURATION, durations},
         {FIELD_LIST, lists},         {FIELD_COMMA_LIST, lists},
         {FIELD_INT_LIST, int_lists}, {FIELD_PAIRS, pairs},
@@ -228,6 +230,7 @@ static void check_query_types(const struct place *place)
 {
     static const char *const rejected[] = {
         [FIELD_STRING] = "%s=a&%s=" CANARY, [FIELD_INT] = "%s=" CANARY, [FIELD_BOOL] = "%s=" CANARY,
+        [FIELD_NUMBER] = "%s=" CANARY,
         [FIELD_DURATION] = "%s=" CANARY, [FIELD_SIGNED_DURATION] = "%s=a&%s=" CANARY,
         [FIELD_INT_LIST] = "%s=" CANARY, [FIELD_PAIRS] = "%s=" CANARY, [FIELD_MAP] = "%s=" CANARY,
     };

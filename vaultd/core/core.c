@@ -16,6 +16,7 @@
 #include "vaultd/core/jobs.h"
 #include "vaultd/core/mounts.h"
 #include "vaultd/core/private.h"
+#include "vaultd/core/quotas.h"
 #include "vaultd/core/upkeep.h"
 #include "vaultd/fleet/fleet.h"
 #include "vaultd/identity/identity.h"
@@ -149,6 +150,7 @@ static void private_free(struct core_private *own)
     desk_free(own->aside);
     desk_free(own->desk);
     meter_free(own->unseals);
+    quotas_free(own->quotas);
     refusals_free(own->refusals);
     refusals_free(own->token_refusals);
     (void)pthread_cond_destroy(&own->stop_signal);
@@ -193,9 +195,12 @@ enum kt_kind core_new(const struct core_config *config, struct store *store,
     core->tokens = tokens_new(store);
     core->identities = identities_new(store);
     core->policies = policies_new(store);
+    if (core->own != NULL)
+        core->own->quotas = quotas_new(store);
     bool made = core->own != NULL && core->own->desk != NULL &&
                 core->own->aside != NULL && core->own->refusals != NULL &&
                 core->own->token_refusals != NULL && core->own->unseals != NULL &&
+                core->own->quotas != NULL &&
                 core->waits != NULL && core->mounts != NULL && core->tokens != NULL &&
                 core->identities != NULL && core->policies != NULL && look_follow(core);
     if (made) {
@@ -463,6 +468,11 @@ void core_seal(struct core *core, const char *why)
 const struct counts *core_counts(const struct core *core)
 {
     return &core->own->counts;
+}
+
+int64_t core_quota_refusals(const struct core *core)
+{
+    return quotas_refused(core->own->quotas);
 }
 
 int64_t core_started_ms(const struct core *core)

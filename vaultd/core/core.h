@@ -87,6 +87,7 @@ void core_seal(struct core *core, const char *why);
 /* What sys/metrics tells of the requests and of the process. */
 struct counts;
 const struct counts *core_counts(const struct core *core);
+int64_t core_quota_refusals(const struct core *core);
 int64_t core_started_ms(const struct core *core);
 /* SIGHUP: reopen audit devices. */
 void core_reload(struct core *core);

@@ -15,6 +15,7 @@
 enum field_type {
     FIELD_STRING,
     FIELD_INT,
+    FIELD_NUMBER, /* perhaps with a fraction */
     FIELD_BOOL,
     FIELD_DURATION,
     FIELD_SIGNED_DURATION, /* a negative one means something, too */

@@ -125,6 +125,35 @@ enum kt_kind request_int(struct request *req, const char *name, int64_t *ret, st
     return present(req, name, &value) ? int_of(req, name, value, ret, err) : KT_NOT_FOUND;
 }
 
+/* strtod() would take hexadecimal, "inf" and "nan", too. */
+static bool parse_number(const char *text, double *ret)
+{
+    char *end = NULL;
+    if (text[0] == '\0' || text[strspn(text, "0123456789+-.eE")] != '\0')
+        return false;
+    double value = strtod(text, &end);
+    if (*end != '\0' || !(value > -1e300 && value < 1e300))
+        return false;
+    *ret = value;
+    return true;
+}
+
+static enum kt_kind number_of(struct request *req, const char *name, struct kt_json value, double *ret,
+                              struct kt_err *err)
+{
+    const char *text = scalar_text(&req->arena, value);
+    bool fine = text != NULL && (text[0] == '\0' || parse_number(text, ret));
+    if (fine && text[0] == '\0')
+        *ret = 0;
+    return fine ? KT_OK : wrong(req, err, name, "a number");
+}
+
+enum kt_kind request_number(struct request *req, const char *name, double *ret, struct kt_err *err)
+{
+    struct kt_json value;
+    return present(req, name, &value) ? number_of(req, name, value, ret, err) : KT_NOT_FOUND;
+}
+
 static bool word_bool(const char *text, bool *ret)
 {
     static const char *const yes[] = {"1", "t", "T", "TRUE", "true", "True"};
@@ -374,6 +403,13 @@ static enum kt_kind check_int(struct request *req, const char *name, struct kt_j
     return int_of(req, name, value, &number, err);
 }
 
+static enum kt_kind check_number(struct request *req, const char *name, struct kt_json value,
+                                 struct kt_err *err)
+{
+    double number = 0;
+    return number_of(req, name, value, &number, err);
+}
+
 static enum kt_kind check_bool(struct request *req, const char *name, struct kt_json value,
                                struct kt_err *err)
 {
@@ -427,6 +463,7 @@ static enum kt_kind check_map(struct request *req, const char *name, struct kt_j
 static field_check_fn *const checks[] = {
     [FIELD_STRING] = check_string,
     [FIELD_INT] = check_int,
+    [FIELD_NUMBER] = check_number,
     [FIELD_BOOL] = check_bool,
     [FIELD_DURATION] = check_duration,
     [FIELD_SIGNED_DURATION] = check_string,

@@ -8,6 +8,7 @@
 #include "vaultd/core/mounts.h"
 #include "vaultd/core/path.h"
 #include "vaultd/core/private.h"
+#include "vaultd/core/quotas.h"
 #include "vaultd/identity/identity.h"
 #include "vaultd/policy/policies.h"
 
@@ -381,6 +382,8 @@ enum kt_kind pass_walk(struct request *req, struct kt_err *err)
     enum kt_kind kind = check_headers(req, err);
     if (kind == KT_OK)
         kind = mounts_route(req, err);
+    if (kind == KT_OK)
+        kind = quotas_admit(req, err);
     if (kind == KT_OK)
         kind = check_slash(req, err);
     if (kind == KT_OK)

@@ -2,7 +2,7 @@
  *
  * route -> authenticate -> authorise -> audit -> handle -> commit -> audit -> reply. A refusal at
  * any step is recorded too. Order of checks, Vault's: printable path, body size, relative
- * path, sealed, trailing slash on write, token, existence, policy, audit, handler. */
+ * path, sealed, rate-limit quota, trailing slash on write, token, existence, policy, audit, handler. */
 #pragma once
 
 #include "vaultd/core/request.h"

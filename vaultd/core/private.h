@@ -12,6 +12,7 @@
 #include "vaultd/policy/policy.h"
 
 struct mount_table;
+struct quotas;
 struct wait_entry;
 
 /* Where a request stands between two runs of the pipeline. */
@@ -42,6 +43,7 @@ struct request_private {
     bool authenticated;      /* a valid token came with it */
     bool owner;              /* it needs none: ROUTE_OWNER */
     char owner_name[24];     /* of the owner in the audit log: "uid 0" */
+    bool counted;            /* a quota let it in */
     bool wants_aside;        /* the handler does not go on here: request_aside() */
     bool aside;              /* it runs on the thread for long reads, its carrier suspended */
     struct acl *acl;
@@ -83,6 +85,7 @@ struct core_private {
     atomic_bool store_full; /* what was last said of it in our own log */
     atomic_uint_fast64_t rights_changed; /* newest fold that touched what decides on many tokens' rights */
     struct refusals *refusals, *token_refusals; /* of addresses; of valid tokens */
+    struct quotas *quotas;       /* what each client may ask for */
     struct meter *unseals;       /* what each source may still send to sys/unseal */
     pthread_mutex_t tidying;     /* one jobs_run() at a time; ranked above lock */
     unsigned char jobs_from[17]; /* guarded by tidying: the job that is next, and whether jobs ... */

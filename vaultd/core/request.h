@@ -88,6 +88,12 @@ struct reply {
                     * and is of no use if nobody is told (new key shares) */
 };
 
+/* What a quota leaves to the client, for the X-Ratelimit-* lines of the answer. */
+struct request_limit {
+    bool told;
+    unsigned limit, remaining, reset_s;
+};
+
 #define REQUEST_PARAMS_MAX 4
 struct request_param {
     const char *name;  /* from the route's pattern */
@@ -142,6 +148,7 @@ struct request {
     bool sudo;                    /* the deciding policy grants sudo on this path */
     struct batch *batch;
     struct reply reply;
+    struct request_limit limit;
 
     /* ---- for handlers that need more than one pass ---- */
     unsigned attempt; /* 0 first; grows by one each time conditions failed */
@@ -192,6 +199,8 @@ bool request_aside(struct request *req);
 enum kt_kind request_string(struct request *req, const char *name, const char **ret,
                             struct kt_err *err);
 enum kt_kind request_int(struct request *req, const char *name, int64_t *ret, struct kt_err *err);
+/* Decimal, perhaps with a fraction or an exponent. */
+enum kt_kind request_number(struct request *req, const char *name, double *ret, struct kt_err *err);
 enum kt_kind request_bool(struct request *req, const char *name, bool *ret, struct kt_err *err);
 /* Seconds, "1h30m", "30d". Negative: KT_INVALID. */
 enum kt_kind request_duration_s(struct request *req, const char *name, int64_t *ret,

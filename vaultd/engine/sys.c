@@ -242,6 +242,25 @@ static const struct route routes[] = {
     { .pattern = "internal/counters/tokens", .read = sys_counters_tokens,
       .help = "How many tokens are stored." },
 
+    /* ---- quotas ---- */
+    { .pattern = "quotas/config", .read = sys_quotas_config_read, .write = sys_quotas_config_write,
+      .body_max = 262144,
+      .fields = FIELDS({ "rate_limit_exempt_paths", FIELD_LIST, "what no quota governs, with all below it" },
+                       { "enable_rate_limit_audit_logging", FIELD_BOOL, "kept and shown; refusals are always recorded" },
+                       { "enable_rate_limit_response_headers", FIELD_BOOL, "answers have X-Ratelimit-* lines" }),
+      .help = "What holds for all quotas." },
+    { .pattern = "quotas/rate-limit", .list = sys_quota_list, .help = "Names of the quotas." },
+    { .pattern = "quotas/rate-limit/{name}", .read = sys_quota_read, .write = sys_quota_write,
+      .delete_ = sys_quota_delete, .body_max = 65536,
+      .fields = FIELDS({ "rate", FIELD_NUMBER, "requests of one client in an interval" },
+                       { "interval", FIELD_DURATION, "1s" },
+                       { "block_interval", FIELD_DURATION, "how long who was refused is refused, 0" },
+                       { "path", FIELD_STRING, "a mount, or a path of it, perhaps with '*' at its end; empty: all" },
+                       { "role", FIELD_STRING, "refused" },
+                       { "inheritable", FIELD_BOOL, "true of what governs all, else false" },
+                       { "type", FIELD_STRING, "ignored" }, { "name", FIELD_STRING, "ignored" }),
+      .help = "How many requests one client may make." },
+
     /* ---- tools ---- */
     { .pattern = "tools/random", .write = sys_random, .body_max = 4096, .fields = random_fields,
       .help = "Random bytes." },

@@ -52,6 +52,9 @@ handler_fn sys_audit_headers_list, sys_audit_header_read, sys_audit_header_write
 handler_fn sys_cors_read, sys_cors_write, sys_nothing_delete;
 /* sys_host.c */
 handler_fn sys_host_info, sys_ha_status, sys_config_state, sys_counters_tokens;
+/* sys_quotas.c */
+handler_fn sys_quotas_config_read, sys_quotas_config_write;
+handler_fn sys_quota_read, sys_quota_list, sys_quota_write, sys_quota_delete;
 /* sys_metrics.c */
 handler_fn sys_metrics;
 /* sys_openapi.c */

@@ -15,6 +15,7 @@ enum number {
     AUDIT_DEVICES_FAILING,
     AUDIT_RECORDS,
     AUDIT_RECORDS_SYNCED,
+    QUOTA_REFUSED,
     STORE_BATCHES,
     STORE_BYTES_FILE,
     STORE_BYTES_MAX,
@@ -39,6 +40,7 @@ const struct metric sys_metric_rows[] = {
     [AUDIT_DEVICES_FAILING] = { "keyturn_audit_devices_failing", false, "Audit devices that cannot be written now." },
     [AUDIT_RECORDS] = { "keyturn_audit_records", false, "Records in the audit log." },
     [AUDIT_RECORDS_SYNCED] = { "keyturn_audit_records_synced", false, "Records of the audit log that are on the disk for good." },
+    [QUOTA_REFUSED] = { "keyturn_quota_refused_total", true, "Requests refused because a rate-limit quota was used up." },
     [STORE_BATCHES] = { "keyturn_store_batches_total", true, "Changes committed since the store was opened." },
     [STORE_BYTES_FILE] = { "keyturn_store_bytes_file", false, "Bytes of the store's file: used pages and free ones." },
     [STORE_BYTES_MAX] = { "keyturn_store_bytes_max", false, "Bytes that the store may grow to." },
@@ -73,6 +75,7 @@ static void sample(struct core *core, double out[NUMBERS])
     out[AUDIT_DEVICES_FAILING] = audit.devices_failing;
     out[AUDIT_RECORDS] = (double)audit.size;
     out[AUDIT_RECORDS_SYNCED] = (double)audit.synced_size;
+    out[QUOTA_REFUSED] = (double)core_quota_refusals(core);
     out[STORE_BATCHES] = (double)store.batches;
     out[STORE_BYTES_FILE] = (double)store.bytes_file;
     out[STORE_BYTES_MAX] = (double)store.bytes_max;

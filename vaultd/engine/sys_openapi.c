@@ -42,6 +42,7 @@ static const struct schema {
 } schemas[] = {
     [FIELD_STRING] = {"string", NULL, NULL},
     [FIELD_INT] = {"integer", NULL, NULL},
+    [FIELD_NUMBER] = {"number", "float", NULL},
     [FIELD_BOOL] = {"boolean", NULL, NULL},
     [FIELD_DURATION] = {"string", "duration", NULL},
     [FIELD_SIGNED_DURATION] = {"string", "duration", NULL},

@@ -162,12 +162,20 @@ static bool add_number(struct MHD_Response *response, const char *name, unsigned
     return add(response, name, text);
 }
 
+static bool add_limit(struct MHD_Response *response, const struct request_limit *limit)
+{
+    return add_number(response, "X-Ratelimit-Limit", limit->limit) &&
+           add_number(response, "X-Ratelimit-Remaining", limit->remaining) &&
+           add_number(response, "X-Ratelimit-Reset", limit->reset_s);
+}
+
 static const char json[] = "application/json";
 
 /* Whether this reply has header lines that not every reply has. */
 static bool is_special(const struct exchange *ex, const char *content_type)
 {
     return strcmp(content_type, json) != 0 || ex->req.ns.len > 0 || ex->req.reply.retry_after_s != 0 ||
+           ex->req.limit.told ||
            atomic_load_explicit(&ex->server->draining, memory_order_relaxed);
 }
 
@@ -182,6 +190,8 @@ static enum MHD_Result queue_special(struct exchange *ex, unsigned status, const
         fine = fine && add(response, "X-Vault-Namespace", (const char *)ex->req.ns.at);
     if (retry_after_s != 0)
         fine = fine && add_number(response, MHD_HTTP_HEADER_RETRY_AFTER, retry_after_s);
+    if (ex->req.limit.told)
+        fine = fine && add_limit(response, &ex->req.limit);
     if (atomic_load_explicit(&ex->server->draining, memory_order_relaxed))
         fine = fine && add(response, MHD_HTTP_HEADER_CONNECTION, "close");
     enum MHD_Result result = fine ? MHD_queue_response(ex->mhd, status, response) : MHD_NO;
