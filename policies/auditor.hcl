@@ -27,6 +27,10 @@ path "sys/policies/acl/*" {
 path "sys/policies/explain" {
   capabilities = ["update"]
 }
+# Whose entity and group it was: their names, policies and metadata.
+path "identity/*" {
+  capabilities = ["read", "list"]
+}
 path "sys/mounts" {
   capabilities = ["read"]
 }

@@ -48,6 +48,14 @@ path "sys/capabilities-accessor" {
   capabilities = ["update"]
 }
 
+# Who somebody is: a group's policies are its members'. Merging two people into one cannot be undone.
+path "identity/*" {
+  capabilities = ["read", "update", "delete", "list"]
+}
+path "identity/entity/merge" {
+  capabilities = ["deny"]
+}
+
 # Tokens: the first one of an operator, one a host, one a pipeline; and ending those that were stolen.
 # "sudo" makes orphans and periodic ones, lists accessors, ends a token without its children.
 path "auth/token/*" {
