@@ -427,6 +427,7 @@ service "files" {
             agent.signal(signal.SIGTERM).end()
 
 
+# CVE-2026-5061, CVE-2020-8567: a link, or a folder of others, between the check and the write.
 def files_in_bad_places(vault):
     with Folder() as folder:
         cases = []

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """Clients that mean harm, while others are served: crowds that say nothing or a byte at a time, bodies
-and nesting beyond every limit, smuggling, pipelines, half-closed sockets, TLS at its slowest.
+and nesting beyond every limit (CVE-2023-6337, CVE-2025-6203), smuggling, pipelines, half-closed sockets, TLS at
+its slowest.
 
     tests/integration/hostile.py [--large] [--seed S] ['part of a case name']
 

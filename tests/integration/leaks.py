@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""Nothing leaks: planted texts are looked for wherever they must not be, after a busy session.
+"""Nothing leaks: planted texts are looked for wherever they must not be, after a busy session (0.7.1 (2017),
+0.7.2 (2017): names and values without a salt in the database).
 
     tests/integration/leaks.py [--seed S] ['part of a case name']
 

@@ -344,6 +344,7 @@ def _():
     equal("accepted", answers["new"])
 
 
+# CVE-2026-39946: a name that the database gave went into a statement as it was.
 @tap.case("names that need quoting")
 def _():
     value = password()

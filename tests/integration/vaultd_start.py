@@ -532,6 +532,7 @@ def dev_with_tls():
 
 
 def dev_stays_on_loopback():
+    # CVE-2020-35192: a password that everybody knows, for everybody.
     for address in ["0.0.0.0:8200", ":8200", "192.0.2.1:8200", "[::]:8200"]:
         done = vaultd("--dev", "--dev-listen-address", address, HOME="/nonexistent")
         equal(done.returncode, 1, address)

@@ -57,7 +57,7 @@ def hash_of(text):
     return wire.ok("POST", "sys/audit-hash/file", {"input": text}).data["hash"]
 
 
-@tap.case("CVE-2024-8365, CVE-2024-2877: of headers the log has only hashes of token and accessor")
+@tap.case("CVE-2024-8365, CVE-2024-2877, CVE-2026-4525: of headers the log has only hashes of token and accessor")
 def _():
     made = wire.ok("POST", "auth/token/create", {"policies": ["default"], "ttl": "1h"}).auth
     token, accessor = made["client_token"], made["accessor"]

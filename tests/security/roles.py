@@ -4,9 +4,10 @@
     tests/security/roles.py ['part of a case name']
 
 roles.txt says who may do what; what is not in it, nobody may. The paths are those of the vault's own OpenAPI
-document, so that a new one cannot escape: until it is in roles.txt, it is one that no role may use. Each is
-asked twice for each role: of sys/capabilities, and by the request itself, which the policy either lets through
-(whatever the handler then says) or does not (403).
+document, so that a new one cannot escape: until it is in roles.txt, it is one that no role may use
+(CVE-2021-42135: a new path below what a policy granted already). Each is asked twice for each role: of
+sys/capabilities, and by the request itself, which the policy either lets through (whatever the handler then says) or
+does not (403).
 """
 import json
 import os

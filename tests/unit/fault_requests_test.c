@@ -1,7 +1,8 @@
 /* Named requests, each with every single call failing: the first allocation, the second, ... until
  * the request passes untouched; once each, and from there on for good. Whatever fails: no crash, no
  * leak, an answer that says what failed, an effect if and only if the answer says so, and a record of
- * everything that was answered.
+ * everything that was answered (GHSA-q74w-hv5x-6hxf: told although it was not recorded; CVE-2023-3774: an error
+ * that ended the process).
  *
  *     build/release/unit/fault_requests_test ['a request']
  *

@@ -1,5 +1,6 @@
 /* What has to be drawn is drawn: no nonce is ever used twice, and two vaults of which the same is asked have
- * no key, no id and no keyed name in common. Each seal that libsodium or lib/aead makes is noted. */
+ * no key, no id and no keyed name in common (0.11.1 (2018): a nonce of zeroes). Each seal that libsodium or
+ * lib/aead makes is noted. */
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* The client against a server that gives prepared answers: what goes out, what never does, and what
- * each failure tells a person. */
+ * each failure tells a person (CVE-2021-27400: whoever answered was believed). */
 #include "lib/http_client.h"
 
 #include <setjmp.h>

@@ -246,6 +246,7 @@ static void first_logins_at_once_make_one(void **state)
 
 /* ---- what a token of an entity may ---- */
 
+/* A group that one left gives nothing more (CVE-2020-10660). */
 static void policies_of_entity_and_groups(void **state)
 {
     (void)state;
@@ -390,6 +391,7 @@ static void merged(void **state)
 
 /* ---- aliases ---- */
 
+/* A name is a mount's, and exact (CVE-2022-40186). */
 static void an_alias(void **state)
 {
     (void)state;
@@ -516,7 +518,7 @@ static void templates_are_filled_in(void **state)
 }
 
 /* No value is more than part of a segment: where one would be, a grant is void and a denial as wide as
- * what could have been meant. */
+ * what could have been meant (CVE-2026-5006, GHSA-hr5j-3j78-4vh2). */
 static void no_value_breaks_out(void **state)
 {
     (void)state;

@@ -1,5 +1,6 @@
 /* What is left of ended tokens, removed mounts and deleted secrets goes away, all of it, and
- * nothing else does. */
+ * nothing else does: also of a token that used itself up (0.6.4 (2016)), and of a mount's removal that
+ * broke off (CVE-2026-42186, CVE-2020-7220, CVE-2019-18616). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,3 +1,5 @@
+/* What a target says passes a redactor that knows the values of the run, however they are encoded (0.3.1 (2015),
+ * 0.10.0 (2018): a request, an address with its password, in an error). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -372,6 +372,8 @@ static void cancel_while_overlapping(void **state)
     scene_end(s);
 }
 
+/* What a target says that it did counts for nothing until a probe saw it: an old login that still works is no
+ * revoked one (0.5.3 (2016), 1.0.1 (2018)). */
 static void cancel_too_late(void **state)
 {
     struct scene *s = scene(*state);

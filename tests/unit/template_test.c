@@ -1,4 +1,5 @@
-/* The agent's templates: what they give, and how they fail without showing a value. */
+/* The agent's templates: what they give, and how they fail without showing a value (CVE-2022-38149,
+ * CVE-2026-87993). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /* What a refused client could measure: for each pair of cases that must not be told apart, both sides
- * do the same number of hashes, openings, comparisons, look-ups and syncs, and get the same answer.
- * No clock is looked at. (A look-up is snapshot_get(), sealing and opening are kt_aead_seal(),
+ * do the same number of hashes, openings, comparisons, look-ups and syncs, and get the same answer
+ * (GHSA-34fc-gh42-pj53). No clock is looked at. (A look-up is snapshot_get(), sealing and opening are kt_aead_seal(),
  * kt_aead_open() and seal_record_open(); the rest are libraries' functions, which this program replaces.) */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,4 +1,5 @@
-/* How long a token lives, as a table: what is granted, what capped it, when it ends. */
+/* How long a token lives, as a table: what is granted, what capped it, when it ends (CVE-2021-32923,
+ * CVE-2020-12757: a time that was no end, another than the configured one). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
