@@ -306,19 +306,26 @@ static int add_daemon_rules(scmp_filter_ctx ctx)
     return rc != 0 ? rc : add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3));
 }
 
-static int add_client_sockets(scmp_filter_ctx ctx)
+static int add_stream_socket(scmp_filter_ctx ctx, uint64_t family)
 {
-    static const uint64_t families[] = {AF_UNIX, AF_INET, AF_INET6};
-    int rc = 0;
-    for (size_t i = 0; i < sizeof(families) / sizeof(families[0]) && rc == 0; i++) {
-        struct scmp_arg_cmp stream[] = {masked(0, UINT32_MAX, families[i]),
-                                        masked(1, 0xf, SOCK_STREAM)};
-        rc = add_if(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2, stream);
-    }
-    return rc;
+    struct scmp_arg_cmp stream[] = {masked(0, UINT32_MAX, family), masked(1, 0xf, SOCK_STREAM)};
+    return add_if(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2, stream);
 }
 
-static int add_client_rules(scmp_filter_ctx ctx)
+static int add_client_sockets(scmp_filter_ctx ctx, enum kt_sandbox_calls calls)
+{
+    if (calls == KT_CALLS_LOCAL_CLIENT)
+        return add_stream_socket(ctx, AF_UNIX);
+    int rc = add_stream_socket(ctx, AF_INET);
+    return rc == 0 ? add_stream_socket(ctx, AF_INET6) : rc;
+}
+
+static bool is_client(enum kt_sandbox_calls calls)
+{
+    return calls == KT_CALLS_CLIENT || calls == KT_CALLS_LOCAL_CLIENT;
+}
+
+static int add_client_rules(scmp_filter_ctx ctx, enum kt_sandbox_calls calls)
 {
     const uint64_t writing = O_WRONLY | O_RDWR | O_CREAT | O_TRUNC | O_APPEND;
     const struct {
@@ -340,7 +347,7 @@ static int add_client_rules(scmp_filter_ctx ctx)
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]) && rc == 0; i++)
         rc = add_if(ctx, SCMP_ACT_ALLOW, rows[i].call, 1, &rows[i].only);
     if (rc == 0)
-        rc = add_client_sockets(ctx);
+        rc = add_client_sockets(ctx, calls);
     if (rc == 0)
         rc = add(ctx, SCMP_ACT_KILL_PROCESS, SCMP_SYS(clone));
     if (rc == 0)
@@ -356,13 +363,13 @@ static void release_filter(scmp_filter_ctx *ctx)
 
 static enum kt_kind enter_seccomp(enum kt_sandbox_calls calls, struct kt_err *err)
 {
-    uint32_t fallback = calls == KT_CALLS_CLIENT ? SCMP_ACT_ERRNO(EPERM) : SCMP_ACT_ALLOW;
+    uint32_t fallback = is_client(calls) ? SCMP_ACT_ERRNO(EPERM) : SCMP_ACT_ALLOW;
     KT_AUTO(release_filter) scmp_filter_ctx ctx = seccomp_init(fallback);
     if (ctx == NULL)
         return kt_fail(err, KT_NO_MEMORY, "making the system call filter");
     int rc = add_all(ctx, SCMP_ACT_KILL_PROCESS, deadly_calls, sizeof(deadly_calls) / sizeof(int));
     if (rc == 0)
-        rc = calls == KT_CALLS_CLIENT ? add_client_rules(ctx) : add_daemon_rules(ctx);
+        rc = is_client(calls) ? add_client_rules(ctx, calls) : add_daemon_rules(ctx);
     if (rc == 0)
         rc = seccomp_load(ctx);
     if (rc != 0) {

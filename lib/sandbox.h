@@ -33,8 +33,10 @@ const char *kt_sandbox_layer_missing(enum kt_sandbox_layer layer);
 enum kt_sandbox_calls {
     KT_CALLS_ANY,    /* seccomp is not used */
     KT_CALLS_DAEMON, /* all but: exec, fork, ptrace, mount, modules, bpf, keys, namespaces... */
-    KT_CALLS_CLIENT  /* only: memory, time, reading files, and a client's TCP and Unix sockets; one
-                        thread, nothing written, nothing executed */
+    KT_CALLS_CLIENT, /* only: memory, time, reading files, and a client's TCP sockets; one thread,
+                        nothing written, nothing executed */
+    KT_CALLS_LOCAL_CLIENT /* the same with Unix sockets instead of TCP. Which one cannot be limited, and
+                             all of a host's services listen on some: for who has no other way */
 };
 
 struct kt_sandbox {

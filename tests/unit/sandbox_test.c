@@ -84,6 +84,19 @@ static int try_datagram_socket(void)
 {
     return result_of(socket(AF_INET, SOCK_DGRAM, 0));
 }
+static int try_unix_socket(void)
+{
+    return result_of(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+}
+static int try_unix_datagrams(void)
+{
+    return result_of(socket(AF_UNIX, SOCK_DGRAM, 0));
+}
+static int try_socket_pair(void)
+{
+    int pair[2];
+    return result_of(socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
+}
 static int try_connect(uint16_t port)
 {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -143,6 +156,14 @@ static const struct row {
     {"client, memory", KT_CALLS_CLIENT, try_memory, ALLOWED, KT_LAYER_SECCOMP},
     {"client, no packet socket", KT_CALLS_CLIENT, try_packet_socket, EPERM, KT_LAYER_SECCOMP},
     {"client, no datagrams", KT_CALLS_CLIENT, try_datagram_socket, EPERM, KT_LAYER_SECCOMP},
+    {"client, no Unix socket", KT_CALLS_CLIENT, try_unix_socket, EPERM, KT_LAYER_SECCOMP},
+    {"client, no pair of sockets", KT_CALLS_CLIENT, try_socket_pair, EPERM, KT_LAYER_SECCOMP},
+    {"local client, a Unix socket", KT_CALLS_LOCAL_CLIENT, try_unix_socket, ALLOWED, KT_LAYER_SECCOMP},
+    {"local client, no datagrams", KT_CALLS_LOCAL_CLIENT, try_unix_datagrams, EPERM, KT_LAYER_SECCOMP},
+    {"local client, no pair of sockets", KT_CALLS_LOCAL_CLIENT, try_socket_pair, EPERM, KT_LAYER_SECCOMP},
+    {"local client, no TCP", KT_CALLS_LOCAL_CLIENT, try_open_port, EPERM, KT_LAYER_SECCOMP},
+    {"local client, exec kills", KT_CALLS_LOCAL_CLIENT, try_exec, KILLED, KT_LAYER_SECCOMP},
+    {"local client, no file is written", KT_CALLS_LOCAL_CLIENT, try_write_file, EPERM, KT_LAYER_SECCOMP},
     {"client, no signal", KT_CALLS_CLIENT, try_signal, EPERM, KT_LAYER_SECCOMP},
     {"client, no limit raised", KT_CALLS_CLIENT, try_raise_limit, EPERM, KT_LAYER_SECCOMP},
     {"client, connects", KT_CALLS_CLIENT, try_open_port, ALLOWED, KT_LAYER_SECCOMP},

@@ -19,6 +19,7 @@
 #include "lib/sandbox.h"
 #include "lib/secret.h"
 #include "vaultd/spawn/protocol.h"
+#include "vaultd/worker/cell.h"
 
 #define STEP_WAIT_MS  10000u
 #define ARENA_MAX     ((size_t)1024 * 1024)
@@ -81,21 +82,6 @@ static enum kt_kind start(struct kt_err *err)
     return kind == KT_OK ? set_limits(err) : kind;
 }
 
-static enum kt_kind enter_sandbox(const struct driver_step *step, uint32_t *ret_missing,
-                                  struct kt_err *err)
-{
-    uint16_t port = (uint16_t)step->target.port;
-    struct kt_sandbox sandbox = {
-        .calls = KT_CALLS_CLIENT,
-        .limit_files = true,
-        .limit_connect = true,
-        .connect_ports = &port,
-        .n_connect_ports = 1,
-        .limit_scope = true,
-    };
-    return kt_sandbox_enter(&sandbox, ret_missing, err);
-}
-
 static void say_err(const struct driver_run *run, struct driver_result *ret,
                     const struct kt_err *err)
 {
@@ -114,7 +100,7 @@ static void run_step(struct driver_run *run, struct driver_result *ret)
     if (!driver->prepare(run, ret))
         return;
     uint32_t missing = 0;
-    if (enter_sandbox(run->step, &missing, &err) != KT_OK) {
+    if (cell_enter(&run->step->target, &missing, &err) != KT_OK) {
         say_err(run, ret, &err);
         return;
     }
