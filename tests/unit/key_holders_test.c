@@ -491,6 +491,75 @@ static void a_source_has_a_budget(void **state)
         wanted(vault, give(vault, "sys/rekey/update", NULL, nonce, junk), i == 0 ? 200 : 400, NULL);
 }
 
+static unsigned give_locally(struct test_vault *vault, const char *target, const char *nonce, uint32_t uid)
+{
+    char hex[2 * SHAMIR_SHARE_BYTES + 1], body[512];
+    unsigned char junk[SHAMIR_SHARE_BYTES] = {[SHAMIR_SHARE_BYTES - 1] = 1};
+    kt_hex_encode(junk, SHAMIR_SHARE_BYTES, hex);
+    (void)snprintf(body, sizeof body, "{\"key\":\"%s\",\"nonce\":\"%s\"}", hex, nonce);
+    const struct test_request request = {.method = kt_str("PUT"),
+                                         .target = kt_str(target),
+                                         .body = kt_str(body),
+                                         .local = true,
+                                         .uid = uid};
+    return test_vault_ask(vault, &request);
+}
+
+/* Who may only connect to the Unix socket is a stranger as others are; root there opens the vault even while
+ * somebody floods it. */
+static void a_local_user_has_a_budget(void **state)
+{
+    struct test_vault *vault = *state;
+    struct core_private *own = vault->core->own;
+    meter_free(own->unseals);
+    own->unseals = meter_new(10);
+    char nonce[TEXT];
+    begin_rekey(vault, "", nonce);
+    for (unsigned i = 0; i < 16; i++)
+        wanted(vault, give_locally(vault, "/v1/sys/rekey/update", nonce, 1000), i == 0 ? 200 : 400, NULL);
+    wanted(vault, give_locally(vault, "/v1/sys/rekey/update", nonce, 1000), 429,
+           "too many key shares from this user");
+    wanted(vault, give_locally(vault, "/v1/sys/rekey/update", nonce, 1001), 400, NULL);
+    for (unsigned i = 0; i < 40; i++)
+        assert_int_not_equal(give_locally(vault, "/v1/sys/rekey/update", nonce, 0), 429);
+}
+
+/* Sealed, the same. */
+static void a_local_user_has_a_budget_to_unseal(void **state)
+{
+    struct test_vault *vault = *state;
+    struct core_private *own = vault->core->own;
+    meter_free(own->unseals);
+    own->unseals = meter_new(10);
+    core_seal(vault->core, "test");
+    unsigned taken = 0;
+    while (taken < 100 && give_locally(vault, "/v1/sys/unseal", "", 1000) != 429)
+        taken++;
+    assert_int_equal(taken, 16);
+    assert_int_not_equal(give_locally(vault, "/v1/sys/unseal", "", 0), 429);
+}
+
+/* As many as it takes, twice, also when the new set is larger than the vault's. */
+static void a_large_set_is_verified(void **state)
+{
+    struct test_vault *vault = *state;
+    struct core_private *own = vault->core->own;
+    meter_free(own->unseals);
+    own->unseals = meter_new(10);
+    char nonce[TEXT], verify[TEXT];
+    static unsigned char fresh[SHAMIR_SHARES_MAX][SHAMIR_SHARE_BYTES];
+    ask(vault, "PUT", "sys/rekey/init", vault->root,
+        "{\"secret_shares\":45,\"secret_threshold\":40,\"require_verification\":true}", 200, "\"t\":40,\"n\":45");
+    (void)take(vault, "nonce", nonce);
+    give_three(vault, "sys/rekey/update", nonce);
+    (void)take(vault, "verification_nonce", verify);
+    assert_int_equal(read_keys(vault, fresh), 45);
+    for (unsigned i = 0; i < 40; i++)
+        wanted(vault, give(vault, "sys/rekey/verify", NULL, verify, fresh[i]), 200,
+               i + 1 < 40 ? "\"progress\"" : "\"complete\":true");
+    assert_true(unseals(vault, fresh, 40));
+}
+
 /* ---- at one time ---- */
 
 struct holder {
@@ -672,6 +741,9 @@ int main(int argc, char **argv)
         TEST(no_share_is_wrapped),
         TEST(a_strangers_share_is_a_short_record),
         TEST(a_source_has_a_budget),
+        TEST(a_local_user_has_a_budget),
+        TEST(a_local_user_has_a_budget_to_unseal),
+        TEST(a_large_set_is_verified),
         TEST(holders_who_meet),
         TEST(each_step_is_recorded),
         TEST(a_term_ends_by_itself),

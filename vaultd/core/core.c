@@ -364,23 +364,31 @@ static enum kt_kind open_log(struct core *core, bool accept_rollback, struct kt_
 
 #define UNSEALS_AT_ONCE 10u /* besides two whole attempts */
 
+/* Of the attempt that takes most shares: with the vault's own, or to try those of a new set. */
+static unsigned shares_wanted(struct barrier *barrier)
+{
+    struct barrier_status status;
+    struct ceremony_status rekey;
+    barrier_status(barrier, &status);
+    ceremony_status(barrier, CEREMONY_REKEY, &rekey);
+    return rekey.plan.threshold > status.threshold ? rekey.plan.threshold : status.threshold;
+}
+
 enum kt_kind core_unseal_admit(struct request *req, struct kt_err *err)
 {
     struct core *core = req->core;
-    struct barrier_status status;
     char source[REFUSALS_SOURCE];
     int64_t wait_ms = 0;
-    if (req->origin == ORIGIN_UNIX)
+    if (req->origin == ORIGIN_UNIX && req->peer_uid == 0)
         return KT_OK;
-    barrier_status(core->barrier, &status);
     request_source(req, source);
-    if (meter_admit(core->own->unseals, source, UNSEALS_AT_ONCE + 2 * status.threshold,
+    if (meter_admit(core->own->unseals, source, UNSEALS_AT_ONCE + 2 * shares_wanted(core->barrier),
                     kt_mono_ms(core->clock), &wait_ms))
         return KT_OK;
     req->reply.retry_after_s = (unsigned)((wait_ms + 999) / 1000);
-    (void)kt_fail(err, KT_TOO_MANY, "too many key shares from this address: try again in %u s",
-                  req->reply.retry_after_s);
-    kt_hint(err, "shares that are entered on the vault's own machine, through its Unix socket, are "
+    (void)kt_fail(err, KT_TOO_MANY, "too many key shares from this %s: try again in %u s",
+                  req->origin == ORIGIN_UNIX ? "user" : "address", req->reply.retry_after_s);
+    kt_hint(err, "shares that root enters on the vault's own machine, through its Unix socket, are "
                  "not counted");
     return KT_TOO_MANY;
 }

@@ -69,8 +69,8 @@ void core_free(struct core *core);
 
 /* Before a key share, or a reset while sealed, is looked at: KT_TOO_MANY when the request's source had
  * its share of them, which is two whole attempts and ten more at once, then unseal_per_minute; with
- * Retry-After in the reply. Whoever may connect to the Unix socket is not counted. A stranger can
- * still spoil an attempt, but not go on doing so. */
+ * Retry-After in the reply. A user of the Unix socket is a source as an address is; only root there is not
+ * counted: nobody can keep him out. A stranger can still spoil an attempt, but not go on doing so. */
 enum kt_kind core_unseal_admit(struct request *req, struct kt_err *err) KT_MUST_CHECK;
 /* The holders of enough shares have proved themselves: all sources have their budget back. */
 void core_shares_proved(struct core *core);
