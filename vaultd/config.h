@@ -46,6 +46,7 @@ struct config_limits {
     uint64_t token_refusals;
     uint64_t header_ms, body_ms, idle_ms, reply_ms;
     uint64_t unseal_per_minute;
+    uint64_t token_entries, token_storage;
 };
 struct config {
     struct kt_hcl_body *tree;

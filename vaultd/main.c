@@ -286,6 +286,8 @@ static enum kt_kind start(struct vaultd *vaultd, struct kt_err *err)
                                      .unseal_per_minute =
                                          (unsigned)config->limits.unseal_per_minute,
                                      .token_refusals = (int64_t)config->limits.token_refusals,
+                                     .token_entries = config->limits.token_entries,
+                                     .token_storage = config->limits.token_storage,
                                      .audit_broken = attend_audit_broken,
                                      .audit_broken_arg = &vaultd->attend};
     enum kt_kind kind = store_open(&storage, &vaultd->store, err);

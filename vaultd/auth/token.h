@@ -14,7 +14,7 @@
 
 struct token {
     unsigned char hash[32];
-    unsigned char parent[32];    /* zero: an orphan */
+    unsigned char parent[32];    /* zero: an orphan; of a wrapping token, which is one: who keeps it */
     bool has_parent;
     const char *accessor;
     const char *display_name;    /* "token-ci" */

@@ -1,5 +1,6 @@
 
 #include "lib/token_text.h"
+#include "vaultd/auth/held.h"
 #include "vaultd/auth/token_record.h"
 #include "vaultd/auth/tokens.h"
 
@@ -152,7 +153,11 @@ enum kt_kind token_end(struct core *core, struct batch *batch, const struct toke
         batch_delete(batch, kt_bytes(due, sizeof due));
     }
     static const unsigned char none[32];
-    if (memcmp(token->parent, none, sizeof none) != 0) {
+    if (memcmp(token->parent, none, sizeof none) == 0) {
+        /* nothing tells of it */
+    } else if (token->wraps) {
+        held_delete(batch, token->parent, token->hash);
+    } else {
         child_key(token->parent, token->hash, child);
         batch_delete(batch, kt_bytes(child, sizeof child));
     }

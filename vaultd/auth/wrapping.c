@@ -2,6 +2,7 @@
 
 #include <sodium.h>
 
+#include "vaultd/auth/held.h"
 #include "vaultd/auth/tokens.h"
 
 #define LABEL    "kt/wrap/1"
@@ -93,6 +94,24 @@ enum kt_kind wrapping_take(struct request *req, const struct wrapping *wrapping,
 
 /* ---- making ---- */
 
+/* Who keeps it: the token that asked, or that whose answer is wrapped anew. */
+static void keeper(const struct request *req, unsigned char ret[32])
+{
+    const struct token *token = req->token;
+    if (token != NULL)
+        memcpy(ret, token->wraps ? token->parent : token->hash, 32);
+}
+
+static enum kt_kind note_held(struct request *req, const struct token *token, size_t bytes,
+                              struct kt_err *err)
+{
+    static const unsigned char nobody[32];
+    if (memcmp(token->parent, nobody, sizeof nobody) == 0)
+        return KT_OK;
+    return req->token->wraps ? held_move(req, token->parent, token->hash, bytes, err)
+                             : held_put(req, token->parent, token->hash, bytes, err);
+}
+
 static enum kt_kind put_record(struct request *req, const struct token *token, struct kt_bytes text,
                                const struct wrapped *wrapped, struct kt_err *err)
 {
@@ -103,9 +122,10 @@ static enum kt_kind put_record(struct request *req, const struct token *token, s
     barrier_derive(req->core->barrier, LABEL, text, secret);
     enum kt_kind kind = wrapped_record_seal(secret, kt_bytes(key, sizeof key), wrapped, &sealed, err);
     sodium_memzero(secret, sizeof secret);
-    if (kind == KT_OK)
-        batch_put(req->batch, kt_bytes(key, sizeof key), kt_buf_bytes(&sealed));
-    return kind;
+    if (kind != KT_OK)
+        return kind;
+    batch_put(req->batch, kt_bytes(key, sizeof key), kt_buf_bytes(&sealed));
+    return note_held(req, token, sealed.len, err);
 }
 
 /* Nothing of the answer itself stays in the reply, nor in what is recorded of it. */
@@ -165,6 +185,7 @@ enum kt_kind wrapping_put(struct request *req, const struct wrapped *wrapped, st
                           .explicit_max_ttl_s = now.ttl_s,
                           .num_uses = 1,
                           .wraps = true};
+    keeper(req, token.parent);
     unsigned char memory[TEXT_MAX];
     kt_autobuf struct kt_buf text;
     kt_buf_init_in(&text, TEXT_MAX, memory, sizeof memory);

@@ -30,6 +30,7 @@ enum table_sealing { SEALED_TERM, SEALED_META, SEALED_OWN, SEALED_ROOT, SEALED_C
     X(TABLE_KV, 'v', SEALED_META, "NAMEn: suffix 0 metadata, suffix u32be version: one version")   \
     X(TABLE_CUBBY, 'u', SEALED_OWN, "NAME: cubbyholes, scope is the token's hash")                 \
     X(TABLE_WRAPPED, 'w', SEALED_OWN, "HASH of the wrapping token: the answer that waits for it")    \
+    X(TABLE_HELD, 'H', SEALED_CLEAR, "HASH of a token ‖ 16 bytes: the size of what it keeps, see auth/held.h")\
     X(TABLE_IDENTITY, 'i', SEALED_TERM, "NAME: entities, groups, and what finds them; a scope each, see identity/index.h")\
     X(TABLE_TARGET, 'g', SEALED_TERM, "NAME: rotation targets")                                    \
     X(TABLE_ROTATION, 'r', SEALED_TERM, "NAME: a secret's rotation settings and state")            \

@@ -39,6 +39,7 @@ struct core_config {
     int64_t tick_ms;            /* rotation's coarse timer; 0: 60 s */
     unsigned unseal_per_minute; /* key shares and resets of one source; 0: no limit */
     int64_t token_refusals;     /* records a second of one token's refusals; 0: each gets one */
+    uint64_t token_entries, token_storage; /* what one token may keep, in number and bytes; 0: no limit */
     /* The audit log stopped after a disk error: the process should end. Any thread; NULL: nobody. */
     void (*audit_broken)(void *arg, const char *what);
     void *audit_broken_arg;

@@ -2,6 +2,7 @@
 
 #include <sodium.h>
 
+#include "vaultd/auth/held.h"
 #include "vaultd/auth/wrapping.h"
 #include "vaultd/engine/kv_clear.h"
 #include "vaultd/engine/kv_record.h"
@@ -21,6 +22,11 @@ static void value_key(struct request *req, const struct mount *scope, const char
                       unsigned char key[BARRIER_NAME_KEY])
 {
     barrier_name_key(req->core->barrier, TABLE_CUBBY, scope->scope, kt_str(path), key);
+}
+
+static void held_name(struct request *req, const char *path, unsigned char name[BARRIER_HASH_KEY])
+{
+    barrier_hash_key(req->core->barrier, TABLE_HELD, kt_str(path), name);
 }
 
 static void layer_key(struct request *req, unsigned char key[32])
@@ -120,6 +126,11 @@ static enum kt_kind cubby_write(struct request *req, struct kt_err *err)
         return kind;
     batch_put(batch, kt_bytes(key, sizeof key), kt_buf_bytes(&sealed));
     require_token(req, batch);
+    unsigned char name[BARRIER_HASH_KEY];
+    held_name(req, request_param(req, "path"), name);
+    kind = held_put(req, req->token->hash, name + 1, sealed.len, err);
+    if (kind != KT_OK)
+        return kind;
     return kv_name_add(req->core, &scope, req->snapshot, batch, request_param(req, "path"), err);
 }
 
@@ -137,6 +148,9 @@ static enum kt_kind cubby_delete(struct request *req, struct kt_err *err)
     unsigned char key[BARRIER_NAME_KEY];
     value_key(req, &scope, request_param(req, "path"), key);
     batch_delete(batch, kt_bytes(key, sizeof key));
+    unsigned char name[BARRIER_HASH_KEY];
+    held_name(req, request_param(req, "path"), name);
+    held_delete(batch, req->token->hash, name + 1);
     return kv_name_remove(req->core, &scope, req->snapshot, batch, request_param(req, "path"), err);
 }
 
@@ -158,7 +172,8 @@ enum kt_kind cubbyhole_clear(struct job_step *step, const unsigned char token_ha
 {
     struct mount scope;
     scope_mount(token_hash, &scope);
-    return kv_clear(step, TABLE_CUBBY, scope.scope, ret_done, err);
+    enum kt_kind kind = kv_clear(step, TABLE_CUBBY, scope.scope, ret_done, err);
+    return kind == KT_OK && *ret_done ? held_clear(step, token_hash, ret_done, err) : kind;
 }
 
 static const struct route routes[] = {
