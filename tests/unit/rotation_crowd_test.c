@@ -61,7 +61,7 @@ static void long_paths(void **state)
     struct scene *s = scene(*state);
     char path[1400] = "fleet/consumers/h1/secret", body[128];
     for (int i = 0; i < 6; i++) { /* a name in the mount that is not too long */
-        char part[172];
+        char part[171];
         memset(part, 'p', sizeof part);
         part[0] = '/';
         part[sizeof part - 1] = '\0';
