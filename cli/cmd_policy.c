@@ -190,6 +190,7 @@ int cmd_policy_explain(struct cli *cli)
     struct question ask = {0};
     struct kt_err err = {0};
     const char *file = flags_text(&cli->flags, FLAG_FILE);
+    const char *entity = flags_text(&cli->flags, FLAG_ENTITY);
     kt_autobuf struct kt_buf text = {0};
     kt_autobuf struct kt_buf body = {0};
     kt_autoapireply struct kt_api_reply reply;
@@ -198,7 +199,7 @@ int cmd_policy_explain(struct cli *cli)
     kt_api_reply_init(&reply);
     if (!read_question(cli, &ask))
         return cli->exit_code;
-    if (ask.count == 0 && file == NULL)
+    if (ask.count == 0 && file == NULL && entity == NULL)
         return explain_own(cli, &ask);
     if (file != NULL && input_file(cli, file, KT_HCL_MAX_BYTES, &text, &err) != KT_OK)
         return cli_fail(cli, &err);
@@ -211,6 +212,8 @@ int cmd_policy_explain(struct cli *cli)
     kt_jsonw_end(&w);
     if (file != NULL)
         add_policy_text(&w, kt_buf_bytes(&text));
+    if (entity != NULL)
+        kt_jsonw_kv_text(&w, "entity", entity);
     kt_jsonw_kv_text(&w, "capability", ask.capability);
     kt_jsonw_kv_text(&w, "path", ask.path);
     kt_jsonw_end(&w);

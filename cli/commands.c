@@ -79,7 +79,8 @@ static const struct command_flag enable_flags[] = {
     {FLAG_PATH, NULL}, {FLAG_VERSION, "version of the KV engine, 2"}, {FLAG_DESCRIPTION, NULL}, END};
 static const struct command_flag force_flags[] = {{FLAG_FORCE, NULL}, END};
 static const struct command_flag fmt_flags[] = {{FLAG_WRITE, NULL}, END};
-static const struct command_flag explain_flags[] = {{FLAG_CAN, NULL}, {FLAG_FILE, NULL}, END};
+static const struct command_flag explain_flags[] = {
+    {FLAG_CAN, NULL}, {FLAG_FILE, NULL}, {FLAG_ENTITY, NULL}, END};
 static const struct command_flag preview_flags[] = {{FLAG_COUNT, "so many times, 10"}, END};
 static const struct command_flag rotate_flags[] = {
     {FLAG_BACK, NULL}, {FLAG_DETACH, NULL}, {FLAG_JOIN, NULL}, {FLAG_REASON, NULL}, END};
@@ -312,6 +313,7 @@ const struct command command_table[] = {
      "for no, 1 for an error.",
      "secretctl policy explain deploy default -can read secret/data/db/orders\n"
      "secretctl policy explain -file=deploy.hcl update secret/data/db/orders\n"
+     "secretctl policy explain -entity=alice -can read secret/data/home/alice/x\n"
      "secretctl can-i read secret/data/db/orders", cmd_policy_explain},
     {"policy lint", NULL, GROUP_ACCESS, COMMAND_ASKS,
      "Say what in a policy file has no effect, and what was perhaps meant.", "FILE|-", 1, 1, NULL,

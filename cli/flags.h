@@ -97,6 +97,8 @@ enum flag_kind {
     X(FLAG_REASON, "reason", NULL, FLAG_TEXT, "TEXT", "why, for the audit log and the report")     \
     X(FLAG_SECRET, "secret", NULL, FLAG_TEXT, "SECRET", "only of this secret")                     \
     X(FLAG_LIMIT, "limit", NULL, FLAG_NUMBER, "N", "at most so many")                              \
+    X(FLAG_ENTITY, "entity", NULL, FLAG_TEXT, "NAME",                                             \
+      "as if this entity's token asked: its policies besides, templates filled in; or its id")    \
     X(FLAG_CAN, "can", NULL, FLAG_TEXT, "CAPABILITY",                                              \
       "create, read, update, patch, delete or list; or the word before the path")                  \
     X(FLAG_FILE, "file", NULL, FLAG_TEXT, "FILE", "this policy's text besides, stored or not")     \

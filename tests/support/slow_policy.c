@@ -2,6 +2,7 @@
 
 #include <ctype.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* clang-format off */
@@ -36,6 +37,123 @@ const struct slow_value slow_values[] = {
 };
 /* clang-format on */
 const size_t slow_n_values = sizeof slow_values / sizeof slow_values[0];
+
+/* ---- templates ---- */
+
+static bool may_stand_in_a_path(const char *value)
+{
+    if (strcmp(value, "") == 0 || strcmp(value, ".") == 0 || strcmp(value, "..") == 0)
+        return false;
+    for (const char *c = value; *c != '\0'; c++)
+        if (iscntrl((unsigned char)*c) || strchr("/*+,{}", *c) != NULL)
+            return false;
+    return true;
+}
+
+static const char *fact_of(const struct slow_fact *facts, size_t n, const char *name, size_t len)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strlen(facts[i].directive) == len && strncmp(facts[i].directive, name, len) == 0)
+            return facts[i].value;
+    return NULL;
+}
+
+struct filling {
+    char text[SLOW_PATTERN], regex[4 * SLOW_PATTERN];
+    bool whole;
+};
+
+static void append(char *to, size_t size, const char *text)
+{
+    size_t len = strlen(to);
+    if (len + strlen(text) >= size)
+        abort();
+    (void)snprintf(to + len, size - len, "%s", text);
+}
+
+static void append_literal(struct filling *filling, const char *text)
+{
+    append(filling->text, sizeof filling->text, text);
+    for (const char *c = text; *c != '\0'; c++) {
+        const char one[] = {'[', *c, ']', '\0'};
+        append(filling->regex, sizeof filling->regex, *c == '^' ? "\\^" : one);
+    }
+}
+
+static void fill_directive(struct filling *filling, const struct slow_fact *facts, size_t n,
+                           const char *from, const char *to)
+{
+    while (from < to && *from == ' ')
+        from++;
+    while (to > from && to[-1] == ' ')
+        to--;
+    const char *value = fact_of(facts, n, from, (size_t)(to - from));
+    if (value != NULL && may_stand_in_a_path(value)) {
+        append_literal(filling, value);
+        return;
+    }
+    filling->whole = false;
+    append(filling->regex, sizeof filling->regex, value == NULL ? "[^/]*" : ".*");
+}
+
+static void fill_pattern(struct filling *filling, const char *pattern, const struct slow_fact *facts,
+                         size_t n)
+{
+    *filling = (struct filling){.regex = "^", .whole = true};
+    for (const char *at = pattern; *at != '\0'; at++) {
+        bool segment = at == pattern || at[-1] == '/';
+        const char one[] = {*at, '\0'};
+        if (strncmp(at, "{{", 2) == 0) {
+            const char *close = strstr(at, "}}");
+            fill_directive(filling, facts, n, at + 2, close);
+            at = close + 1;
+        } else if (*at == '*' && at[1] == '\0') {
+            append(filling->text, sizeof filling->text, "*");
+            return; /* the rest is free */
+        } else if (*at == '+' && segment && (at[1] == '/' || strcmp(at + 1, "") == 0)) {
+            append(filling->text, sizeof filling->text, "+");
+            append(filling->regex, sizeof filling->regex, "[^/]*");
+        } else {
+            append_literal(filling, one);
+        }
+    }
+    append(filling->regex, sizeof filling->regex, "$");
+}
+
+void slow_fill(const struct slow_book *written, const struct slow_fact *facts, size_t n_facts,
+               struct slow_book *ret)
+{
+    struct filling filling;
+    ret->n = ret->n_refused = 0;
+    for (size_t i = 0; i < written->n; i++) {
+        fill_pattern(&filling, written->blocks[i].pattern, facts, n_facts);
+        if (filling.whole) {
+            ret->blocks[ret->n] = written->blocks[i];
+            memcpy(ret->blocks[ret->n++].pattern, filling.text, sizeof filling.text);
+        } else if ((written->blocks[i].capabilities & CAP_DENY) != 0 &&
+                   regcomp(&ret->refused[ret->n_refused++], filling.regex, REG_EXTENDED | REG_NOSUB) != 0) {
+            abort();
+        }
+    }
+}
+
+void slow_forget(struct slow_book *book)
+{
+    while (book->n_refused > 0)
+        regfree(&book->refused[--book->n_refused]);
+}
+
+bool slow_refuses(const struct slow_book *book, const char *path)
+{
+    char bare[SLOW_PATTERN];
+    size_t len = strlen(path);
+    (void)snprintf(bare, sizeof bare, "%.*s", (int)len - (len > 0 && path[len - 1] == '/'), path);
+    for (size_t i = 0; i < book->n_refused; i++)
+        if (regexec(&book->refused[i], path, 0, NULL, 0) == 0 ||
+            regexec(&book->refused[i], bare, 0, NULL, 0) == 0)
+            return true;
+    return false;
+}
 
 /* ---- patterns ---- */
 
@@ -116,7 +234,7 @@ static int more_specific(const char *a, const char *b)
     return strcmp(bare[0], bare[1]);
 }
 
-static const char *deciding(const struct slow_book *book, const char *path)
+const char *slow_deciding(const struct slow_book *book, const char *path)
 {
     const char *best = NULL, *prefix = NULL;
     for (size_t i = 0; i < book->n; i++) {
@@ -251,11 +369,12 @@ static bool allows_by_name(const struct slow_book *book, const char *pattern)
 static bool has_required(const struct slow_book *book, const char *pattern,
                          const struct slow_request *request)
 {
-    for (size_t i = 0; i < book->n; i++) {
-        if (!of_pattern(book, i, pattern) || book->blocks[i].required == NULL)
+    for (size_t i = 0; i < 2 * book->n; i++) {
+        const char *required = book->blocks[i / 2].required[i % 2];
+        if (!of_pattern(book, i / 2, pattern) || required == NULL)
             continue;
         char name[32];
-        lower(book->blocks[i].required, name);
+        lower(required, name);
         bool found = false;
         for (size_t j = 0; request->has_data && j < request->n_members; j++)
             found = found || strcmp(request->members[j].name, name) == 0;
@@ -322,7 +441,7 @@ static struct answer ask(const struct slow_book *book, const struct slow_request
                          const char *path)
 {
     struct answer answer = {0};
-    const char *pattern = deciding(book, path);
+    const char *pattern = slow_deciding(book, path);
     if (pattern == NULL)
         return answer;
     int64_t min = 0, max = 0, wrap = request->wrap_ttl_s;
@@ -339,6 +458,9 @@ static struct answer ask(const struct slow_book *book, const struct slow_request
 
 bool slow_allows(const struct slow_book *book, const struct slow_request *request, bool *ret_sudo)
 {
+    *ret_sudo = false;
+    if (slow_refuses(book, request->path))
+        return false;
     struct answer answer = ask(book, request, request->path);
     *ret_sudo = answer.allowed && answer.sudo;
     if (request->op != OP_LIST)
@@ -349,4 +471,78 @@ bool slow_allows(const struct slow_book *book, const struct slow_request *reques
     bool allowed = !answer.denied && !other.denied && (answer.allowed || other.allowed);
     *ret_sudo = allowed && ((answer.allowed && answer.sudo) || (other.allowed && other.sudo));
     return allowed;
+}
+
+/* ---- other ways of asking ---- */
+
+static unsigned of_path(const struct slow_book *book, const char *path)
+{
+    int64_t min = 0, max = 0;
+    const char *pattern = slow_deciding(book, path);
+    return pattern == NULL ? 0 : merged(book, pattern, &min, &max);
+}
+
+unsigned slow_capabilities(const struct slow_book *book, const char *path)
+{
+    char folder[SLOW_PATTERN + 1], bare[SLOW_PATTERN];
+    size_t len = strlen(path);
+    bool slash = len > 0 && path[len - 1] == '/';
+    (void)snprintf(bare, sizeof bare, "%.*s", (int)len - slash, path);
+    (void)snprintf(folder, sizeof folder, "%s/", bare);
+    if (slow_refuses(book, path))
+        return CAP_DENY;
+    unsigned with = of_path(book, folder), without = of_path(book, bare);
+    bool listed = ((with | without) & CAP_LIST) != 0 && ((with | without) & CAP_DENY) == 0 &&
+                  !slow_refuses(book, folder);
+    const char *decides = slow_deciding(book, path);
+    unsigned says = 0;
+    if (decides != NULL || (slash && slow_deciding(book, bare) != NULL))
+        says = decides != NULL && slash ? with : without;
+    else if (listed) /* nothing but the list, and its sudo, comes from the other form */
+        says = (with | without) & CAP_SUDO;
+    says = listed ? says | CAP_LIST : says & ~(unsigned)CAP_LIST;
+    return says == 0 || (says & CAP_DENY) != 0 ? CAP_DENY : says;
+}
+
+static bool matches(const char *pattern, const char *path)
+{
+    if (is_plus_pattern(pattern))
+        return plus_matches(pattern, path);
+    return ends_in_star(pattern) ? strncmp(path, pattern, strlen(pattern) - 1) == 0
+                                 : strcmp(path, pattern) == 0;
+}
+
+size_t slow_matching(const struct slow_book *book, enum operation op, const char *path)
+{
+    char bare[SLOW_PATTERN];
+    (void)snprintf(bare, sizeof bare, "%.*s", (int)strlen(path) - 1, path);
+    size_t n = 0;
+    for (size_t i = 0; i < book->n; i++) {
+        const char *pattern = book->blocks[i].pattern;
+        bool first = true;
+        for (size_t j = 0; j < i; j++)
+            first = first && !of_pattern(book, j, pattern);
+        n += first && (matches(pattern, path) || (op == OP_LIST && matches(pattern, bare)));
+    }
+    return n + (slow_refuses(book, path) ? 1 : 0);
+}
+
+bool slow_touches(const struct slow_book *book, const char *prefix)
+{
+    if (slow_capabilities(book, prefix) != CAP_DENY)
+        return true;
+    for (size_t i = 0; i < book->n; i++) {
+        int64_t min = 0, max = 0;
+        const char *pattern = book->blocks[i].pattern;
+        unsigned capabilities = merged(book, pattern, &min, &max);
+        if (capabilities == CAP_DENY || capabilities == 0)
+            continue;
+        /* With a '+' in front of its end it may be anything from there on. */
+        const char *plus = is_plus_pattern(pattern) ? strchr(pattern, '+') : NULL;
+        size_t fixed = plus != NULL ? (size_t)(plus - pattern) : strlen(pattern) - ends_in_star(pattern);
+        size_t common = fixed < strlen(prefix) ? fixed : strlen(prefix);
+        if (strncmp(pattern, prefix, common) == 0 && (plus != NULL || common == strlen(prefix)))
+            return true;
+    }
+    return false;
 }

@@ -143,6 +143,44 @@ static void a_given_text(void **state)
     test_vault_free(vault);
 }
 
+/* As somebody: what he has besides, and what stands for him in a path. Without him it is what a token
+ * without an entity gets: what is granted is void, what is denied is not. */
+static void as_an_entity(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *policy, *entity, *path, *says[2];
+    } asked[] = {
+        {"home", "alice", "kv/home/alice/x", {"\"allowed\":true", "\"pattern\":\"kv/home/alice/*\""}},
+        {"home", "ALICE", "kv/home/alice/x", {"\"allowed\":true", "\"warnings\":null"}},
+        {"home", "alice", "kv/home/bob/x", {"\"allowed\":false", "no pattern matches"}},
+        {"home", "", "kv/home/alice/x", {"\"allowed\":false", "a token without an entity"}},
+        {"missing", "alice", "secret/data/a", {"\"allowed\":true", "{\"policy\":\"reader\""}},
+        {"reader,not-mine", "alice", "secret/data/alice", {"\"allowed\":false", "the deciding pattern denies"}},
+        {"reader,not-mine", "alice", "secret/data/bob", {"\"allowed\":true", NULL}},
+        {"reader,not-mine", "", "secret/data/bob",
+         {"a denial whose template cannot be filled in may be meant", "\"matching\":[{\"pattern\":\"secret/data/{{identity.entity.name}}\""}},
+        {"reader,not-mine", "", "secret/data/bob/x", {"\"allowed\":true", NULL}},
+    };
+    struct test_vault *vault = filled();
+    call(vault, 204, "PUT", "sys/policies/acl/home",
+         "{\"policy\":\"path \\\"kv/home/{{identity.entity.name}}/*\\\" { capabilities = [\\\"read\\\"] }\"}");
+    call(vault, 204, "PUT", "sys/policies/acl/not-mine",
+         "{\"policy\":\"path \\\"secret/data/{{identity.entity.name}}\\\" { capabilities = [\\\"deny\\\"] }\"}");
+    call(vault, 200, "POST", "identity/entity", "{\"name\":\"alice\",\"policies\":\"reader\"}");
+    for (size_t i = 0; i < sizeof asked / sizeof asked[0]; i++) {
+        char body[512];
+        (void)snprintf(body, sizeof body,
+                       "{\"policies\":\"%s\",\"entity\":\"%s\",\"capability\":\"read\",\"path\":\"%s\"}",
+                       asked[i].policy, asked[i].entity, asked[i].path);
+        call(vault, 200, "POST", "sys/policies/explain", body);
+        for (size_t j = 0; j < 2 && asked[i].says[j] != NULL; j++)
+            if (!test_vault_said(vault, asked[i].says[j]))
+                fail_msg("%s: no %s in %s", body, asked[i].says[j], vault->body);
+    }
+    test_vault_free(vault);
+}
+
 static void bad_questions(void **state)
 {
     (void)state;
@@ -154,12 +192,15 @@ static void bad_questions(void **state)
         {"{\"capability\":[\"hunter2\"],\"path\":\"a\"}", "capability"},
         {"{\"capability\":\"read\",\"policies\":\"reader\"}", "'path' must be supplied"},
         {"{\"capability\":\"read\",\"path\":\"/\",\"policies\":\"reader\"}", "'path' must be supplied"},
-        {"{\"capability\":\"read\",\"path\":\"a\"}", "'policies' (names) or 'policy' (a text)"},
+        {"{\"capability\":\"read\",\"path\":\"a\"}", "'policies' (names), 'policy' (a text) or 'entity'"},
         {"{\"capability\":\"read\",\"path\":\"a\",\"policies\":\"not a name\"}", "not a policy name"},
         {"{\"capability\":\"read\",\"path\":\"a\",\"policy\":\"path {\"}", "failed to parse policy"},
+        {"{\"capability\":\"read\",\"path\":\"a\",\"entity\":\"hunter2\"}", "neither the id nor the name"},
+        {"{\"capability\":\"read\",\"path\":\"a\",\"entity\":\"gone\"}", "'entity' is disabled"},
         {"{\"capability\":\"read\",\"path\":{\"hunter2\":1},\"policies\":\"reader\"}", "path"},
     };
     struct test_vault *vault = filled();
+    call(vault, 200, "POST", "identity/entity/name/gone", "{\"disabled\":true}");
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         call(vault, 400, "POST", "sys/policies/explain", bad[i].body);
         if (!test_vault_said(vault, bad[i].says) || test_vault_said(vault, "hunter2"))
@@ -179,6 +220,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_row),
         cmocka_unit_test(a_given_text),
+        cmocka_unit_test(as_an_entity),
         cmocka_unit_test(bad_questions),
     };
     if (argc > 1)

@@ -150,6 +150,7 @@ static const struct route routes[] = {
     { .pattern = "policies/explain", .write = sys_policy_explain, .body_max = 1024 * 1024,
       .fields = FIELDS({ "policies", FIELD_COMMA_LIST, "names of policies, as one token would have them" },
                        { "policy", FIELD_STRING, "a policy's text besides, stored or not" },
+                       { "entity", FIELD_STRING, "id or name of one: as if its token asked, its policies besides" },
                        { "capability", FIELD_STRING, "create, read, update, patch, delete or list" },
                        { "path", FIELD_STRING, "of the request" }),
       .help = "Whether policies let a request through, which pattern decides and why." },

@@ -1,9 +1,12 @@
 /* sys/policies/explain and sys/policies/lint: what policies decide and why, by the code that decides,
  * and what in a policy is a mistake. Neither has an effect. Who may ask may know every policy. */
 #include "vaultd/engine/sys.h"
+#include "vaultd/identity/entity.h"
+#include "vaultd/identity/identity.h"
 #include "vaultd/policy/lint.h"
 #include "vaultd/policy/policies.h"
 #include "vaultd/policy/reach.h"
+#include "vaultd/policy/rule.h"
 
 #define POLICIES_MAX 64u
 #define MATCHING_MAX 32u
@@ -20,7 +23,8 @@ struct question {
     enum operation op;
     const char *capability, *path;
     size_t len;
-    struct policy *policies[POLICIES_MAX + 1];
+    const struct identity *identity; /* who would ask; NULL: a token without an entity */
+    struct policy **policies;
     size_t n;
     bool root;
     struct string_list unknown; /* names of policies that are not there */
@@ -64,6 +68,25 @@ static enum kt_kind read_path(struct request *req, struct question *ask, struct 
     return KT_OK;
 }
 
+/* By its id, or else by its name; absent: none. */
+static enum kt_kind read_entity(struct request *req, struct question *ask, struct kt_err *err)
+{
+    const char *wanted = "";
+    struct entity entity = {0};
+    enum kt_kind kind = request_string(req, "entity", &wanted, err);
+    if (kind == KT_NOT_FOUND || (kind == KT_OK && wanted[0] == '\0'))
+        return KT_OK;
+    if (kind == KT_OK)
+        kind = entity_find(req, wanted, true, &entity, err);
+    if (kind == KT_NOT_FOUND)
+        kind = entity_find_name(req, wanted, &entity, err);
+    if (kind == KT_NOT_FOUND)
+        return kt_fail(err, KT_INVALID, "'entity' is neither the id nor the name of one");
+    if (kind == KT_OK && entity.disabled)
+        return kt_fail(err, KT_INVALID, "'entity' is disabled: nothing is let through");
+    return kind == KT_OK ? identity_of(req->core, req->snapshot, &entity, &ask->identity, err) : kind;
+}
+
 static enum kt_kind find_stored(struct request *req, struct question *ask, const char *wanted,
                                 struct kt_err *err)
 {
@@ -105,8 +128,11 @@ static enum kt_kind read_policies(struct request *req, struct question *ask, str
         return kind;
     if (names.n > POLICIES_MAX)
         return kt_fail(err, KT_INVALID, "'policies' are at most %u", POLICIES_MAX);
-    ask->unknown.at = kt_arena_take(&req->arena, (names.n + 1) * sizeof *ask->unknown.at);
-    if (ask->unknown.at == NULL)
+    size_t of_entity = ask->identity == NULL ? 0 : ask->identity->n_policies;
+    size_t room = names.n + of_entity + 1;
+    ask->unknown.at = kt_arena_take(&req->arena, room * sizeof *ask->unknown.at);
+    ask->policies = kt_arena_take(&req->arena, room * sizeof(struct policy *));
+    if (ask->unknown.at == NULL || ask->policies == NULL)
         return kt_fail(err, KT_NO_MEMORY, "reading the policies");
     kind = read_text(req, "policy", &ask->policies[0], err);
     bool given = kind == KT_OK;
@@ -114,40 +140,31 @@ static enum kt_kind read_policies(struct request *req, struct question *ask, str
         ask->n = 1;
     if (kind != KT_OK && kind != KT_NOT_FOUND)
         return kind;
-    if (!given && names.n == 0)
-        return kt_fail(err, KT_INVALID, "'policies' (names) or 'policy' (a text) must be supplied");
+    if (!given && names.n == 0 && ask->identity == NULL)
+        return kt_fail(err, KT_INVALID,
+                       "'policies' (names), 'policy' (a text) or 'entity' must be supplied");
     kind = KT_OK;
     for (size_t i = 0; kind == KT_OK && i < names.n; i++)
         kind = find_stored(req, ask, names.at[i], err);
+    for (size_t i = 0; kind == KT_OK && i < of_entity; i++)
+        kind = find_stored(req, ask, ask->identity->policies[i], err);
     return kind;
 }
 
 /* ---- the answer ---- */
-
-/* None: an empty list, for of them it is not said that they deny. */
-static void write_capabilities(struct kt_jsonw *w, unsigned bits)
-{
-    if (bits != 0) {
-        capability_list(w, "capabilities", bits);
-        return;
-    }
-    kt_jsonw_key(w, "capabilities");
-    kt_jsonw_array(w);
-    kt_jsonw_end(w);
-}
 
 /* Each block of it: a policy may have it twice, and grant one thing in each. */
 static void write_rule(struct kt_jsonw *w, const struct rule *rule)
 {
     kt_jsonw_object(w);
     kt_jsonw_kv_text(w, "pattern", rule->pattern);
-    write_capabilities(w, rule->capabilities);
+    rule_capabilities(w, rule->capabilities);
     kt_jsonw_key(w, "blocks");
     kt_jsonw_array(w);
     for (const struct rule_source *at = rule->sources; at != NULL; at = at->next) {
         kt_jsonw_object(w);
         kt_jsonw_kv_text(w, "policy", at->rule->policy);
-        write_capabilities(w, at->rule->capabilities);
+        rule_capabilities(w, at->rule->capabilities);
         kt_jsonw_end(w);
     }
     kt_jsonw_end(w);
@@ -190,7 +207,7 @@ static void write_route(struct kt_jsonw *w, const struct mount *mount, const str
                                 : (route->flags & ROUTE_ANY_TOKEN) != 0 ? "a token"
                                                                         : "a policy");
     kt_jsonw_kv_bool(w, "sudo", (route->flags & ROUTE_SUDO) != 0 && !is_open(route, op));
-    write_capabilities(w, reach_capabilities(route));
+    rule_capabilities(w, reach_capabilities(route));
     kt_jsonw_end(w);
 }
 
@@ -245,20 +262,25 @@ enum kt_kind sys_policy_explain(struct request *req, struct kt_err *err)
     if (kind == KT_OK)
         kind = read_path(req, &ask, err);
     if (kind == KT_OK)
+        kind = read_entity(req, &ask, err);
+    if (kind == KT_OK)
         kind = read_policies(req, &ask, err);
-    struct acl *acl = kind == KT_OK ? acl_build(ask.policies, ask.n, ask.root, NULL) : NULL;
+    const struct acl_source source = {.value = identity_value, .arg = ask.identity};
+    struct acl *acl = kind == KT_OK ? acl_build(ask.policies, ask.n, ask.root, &source) : NULL;
     if (kind == KT_OK && acl == NULL)
         kind = kt_fail(err, KT_NO_MEMORY, "explaining policies");
     if (kind == KT_OK)
         write_answer(req, &ask, acl);
-    for (size_t i = 0; kind == KT_OK && i < ask.n; i++)
+    for (size_t i = 0; kind == KT_OK && ask.identity == NULL && i < ask.n; i++)
         if (policy_has_template(ask.policies[i]))
-            request_warn(req, "policy %s has paths with a template, which differ by token: they are not "
-                              "looked at here",
+            request_warn(req,
+                         "policy %s has paths with a template, which differ by who asks: this is for a "
+                         "token without an entity; name one as 'entity'",
                          policy_name(ask.policies[i]));
     acl_unref(acl);
     for (size_t i = 0; i < ask.n; i++)
         policy_unref(ask.policies[i]);
+    identity_unref(ask.identity);
     return kind;
 }
 

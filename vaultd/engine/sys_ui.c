@@ -4,6 +4,7 @@
 #include "vaultd/engine/sys.h"
 #include "vaultd/engine/sys_mount.h"
 #include "vaultd/policy/policies.h"
+#include "vaultd/policy/rule.h"
 
 /* NULL: no token came along. */
 static enum kt_kind acl_of(struct request *req, struct acl **ret, struct kt_err *err)
@@ -89,6 +90,18 @@ enum kt_kind sys_ui_mounts(struct request *req, struct kt_err *err)
     return KT_OK;
 }
 
+/* They have no path that could be shown. */
+static void warn_of_unfilled(struct request *req, const struct acl *acl)
+{
+    const struct rule *const *unfilled = NULL;
+    size_t n = acl_unfilled(acl, &unfilled);
+    for (size_t i = 0; i < n; i++)
+        request_warn(req,
+                     "policy %s denies \"%s\", which cannot be filled in for this token: every path that "
+                     "it could be is refused, whatever stands here",
+                     unfilled[i]->policy, unfilled[i]->pattern);
+}
+
 enum kt_kind sys_ui_acl(struct request *req, struct kt_err *err)
 {
     struct acl *acl = NULL;
@@ -97,6 +110,8 @@ enum kt_kind sys_ui_acl(struct request *req, struct kt_err *err)
         return kind;
     struct kt_jsonw w = kt_jsonw(&req->reply.data);
     kind = acl_show(acl, &req->arena, &w, err);
+    if (kind == KT_OK)
+        warn_of_unfilled(req, acl);
     acl_unref(acl);
     return kind;
 }

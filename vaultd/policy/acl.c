@@ -516,28 +516,51 @@ size_t acl_deciders(const struct acl_decision *decision, enum operation op, cons
     return n;
 }
 
+/* What a list of the folder would be granted, whatever it may want besides: both forms of the name are
+ * looked at, as by the request. */
+static unsigned list_capabilities(const struct acl *acl, const char *path, size_t len)
+{
+    bool slash = len > 0 && path[len - 1] == '/';
+    size_t bare = slash ? len - 1 : len;
+    char *folder = malloc(bare + 1);
+    if (folder == NULL)
+        return 0; /* what cannot be looked at is not granted */
+    if (bare > 0)
+        memcpy(folder, path, bare);
+    folder[bare] = '/';
+    const struct rule *forms[] = {decide(acl, folder, bare + 1), decide(acl, folder, bare)};
+    bool denied = may_deny(acl, folder, bare + 1) != NULL || denies(forms[0]) || denies(forms[1]);
+    free(folder);
+    unsigned granted = 0;
+    for (size_t i = 0; i < 2 && !denied; i++)
+        if (forms[i] != NULL && (forms[i]->capabilities & CAP_LIST) != 0)
+            granted |= forms[i]->capabilities & (CAP_LIST | CAP_SUDO);
+    return granted;
+}
+
 unsigned acl_capabilities(const struct acl *acl, const char *path, size_t path_len)
 {
     if (acl->root)
         return ~0u;
-    if (may_deny(acl, path, path_len) != NULL)
-        return CAP_DENY;
     const struct rule *rule = decide(acl, path, path_len);
     if (rule == NULL && path_len > 0 && path[path_len - 1] == '/')
         rule = decide(acl, path, path_len - 1);
-    if (rule == NULL) {
-        char *slashed = malloc(path_len + 1);
-        if (slashed != NULL) {
-            memcpy(slashed, path, path_len);
-            slashed[path_len] = '/';
-            rule = exactly(acl, slashed, path_len + 1);
-        }
-        free(slashed);
-    }
-    return rule == NULL || rule->capabilities == 0 ? CAP_DENY : rule->capabilities;
+    if (may_deny(acl, path, path_len) != NULL || denies(rule))
+        return CAP_DENY;
+    unsigned list = list_capabilities(acl, path, path_len);
+    unsigned granted = list;
+    if (rule != NULL)
+        granted = (rule->capabilities & ~(unsigned)CAP_LIST) | (list & CAP_LIST);
+    return granted == 0 ? CAP_DENY : granted;
 }
 
 /* ---- all rules ---- */
+
+size_t acl_unfilled(const struct acl *acl, const struct rule *const **ret)
+{
+    *ret = acl->unfilled;
+    return acl->n_unfilled;
+}
 
 bool acl_is_root(const struct acl *acl)
 {
@@ -591,13 +614,19 @@ size_t acl_matching(const struct acl *acl, enum operation op, const char *path, 
                     const struct rule **out, size_t max)
 {
     size_t n = 0;
+    const struct rule *unfilled = may_deny(acl, path, len);
     bool folder = op == OP_LIST && len > 0 && path[len - 1] == '/';
     for (size_t i = 0; i < acl->n_slots + acl->n_plus; i++) {
         const struct rule *rule = i < acl->n_slots ? acl->slots[i] : acl->plus[i - acl->n_slots];
         if (rule != NULL && (matches(rule, path, len) || (folder && matches(rule, path, len - 1))))
             n = insert(rule, out, n, max);
     }
-    return n;
+    if (unfilled == NULL || max == 0)
+        return n;
+    n = n < max ? n : max - 1;
+    memmove(&out[1], &out[0], n * sizeof(struct rule *));
+    out[0] = unfilled;
+    return n + 1;
 }
 
 bool rule_restricts(const struct rule *rule)

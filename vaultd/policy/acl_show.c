@@ -44,12 +44,23 @@ static void write_required(struct kt_jsonw *w, const struct rule *rule)
     kt_jsonw_end(w);
 }
 
+void rule_capabilities(struct kt_jsonw *w, unsigned capabilities)
+{
+    if (capabilities != 0) {
+        capability_list(w, "capabilities", capabilities);
+        return;
+    }
+    kt_jsonw_key(w, "capabilities");
+    kt_jsonw_array(w);
+    kt_jsonw_end(w);
+}
+
 static void write_rule(struct kt_jsonw *w, struct kt_arena *arena, const struct rule *rule)
 {
     kt_jsonw_key_bytes(w, kt_bytes(rule->pattern, rule->len));
     kt_jsonw_object(w);
     write_parameters(w, arena, "allowed_parameters", &rule->allowed);
-    capability_list(w, "capabilities", rule->capabilities);
+    rule_capabilities(w, rule->capabilities);
     write_parameters(w, arena, "denied_parameters", &rule->denied);
     if (rule->max_wrap_s != 0)
         kt_jsonw_kv_int(w, "max_wrapping_ttl", rule->max_wrap_s);

@@ -57,7 +57,7 @@ enum kt_kind template_read(struct kt_arena *arena, const char *pattern, size_t l
 struct template_filled {
     bool whole;
     const char *text;
-    size_t len;
+    size_t len;       /* without the final star, which the text has */
 };
 bool template_fill(struct kt_arena *arena, const struct rule *rule, const struct acl_source *source,
                    struct template_filled *ret);
@@ -70,8 +70,12 @@ bool template_may_cover(const char *form, bool star, const char *path, size_t le
 /* All rules of an acl, denials that cannot be filled in apart: they have no path. n: at most so many;
  * returns how many there are. */
 size_t acl_rules(const struct acl *acl, const struct rule **ret, size_t n);
+/* Those; as they are written, and borrowed from the acl. */
+size_t acl_unfilled(const struct acl *acl, const struct rule *const **ret);
 bool acl_is_root(const struct acl *acl);
 
+/* "capabilities" of a rule: none is an empty list, for it does not deny. */
+void rule_capabilities(struct kt_jsonw *w, unsigned capabilities);
 /* Only some requests pass what it grants: parameters, wrapping. */
 bool rule_restricts(const struct rule *rule);
 const struct rule *policy_rules(const struct policy *policy, size_t *ret_n);

@@ -112,10 +112,12 @@ bool template_fill(struct kt_arena *arena, const struct rule *rule, const struct
         else
             kt_buf_add_char(&form, has ? ANY_PATH : ANY_TEXT);
     }
+    ret->len = text.len;
+    if (rule->star)
+        kt_buf_add_char(&text, '*');
     /* What is longer than any path cannot be one; what it denies then stays as wide as it was. */
     bool no_memory = (!kt_buf_ok(&text) && !text.full) || (!kt_buf_ok(&form) && !form.full);
     ret->whole = ret->whole && kt_buf_ok(&text);
-    ret->len = text.len;
     ret->text = kt_arena_text(arena, kt_buf_bytes(ret->whole ? &text : &form));
     if (!ret->whole && !kt_buf_ok(&form))
         ret->text = rule->template_form;
