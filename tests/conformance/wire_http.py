@@ -359,10 +359,8 @@ def _():
 @tap.case("what is not built answers as absent")
 def _():
     for method, path in [("GET", "sys/rotate/root/init"), ("PUT", "sys/raw/x"),
-                         ("LIST", "auth/token/roles"), ("GET", "auth/token/roles/r"),
-                         ("POST", "auth/token/create/r"), ("PUT", "sys/leases/revoke"),
-                         ("PUT", "sys/leases/lookup"), ("GET", "sys/replication/status"),
-                         ("POST", "sys/auth/userpass"), ("GET", "sys/license/status"),
+                         ("PUT", "sys/leases/revoke"), ("PUT", "sys/leases/lookup"),
+                         ("GET", "sys/replication/status"), ("GET", "sys/license/status"),
                          ("GET", "sys/monitor"), ("PUT", "sys/revoke-prefix/x"),
                          ("LIST", "identity/oidc/key"), ("GET", "identity/oidc/token/r"),
                          ("LIST", "identity/mfa/method")]:

@@ -475,6 +475,90 @@ def _():
     equal(204, identity.delete_group(group).status_code)
 
 
+@tap.case("tokens: roles")
+def _():
+    equal(204, client.auth.token.create_or_update_role("hvac", allowed_policies=["p"], orphan=True, renewable=False,
+                                                       path_suffix="x", allowed_entity_aliases=["a"]).status_code)
+    got = client.auth.token.read_role("hvac")["data"]
+    equal((["p"], True, False, "x", ["a"]), tuple(got[k] for k in (
+        "allowed_policies", "orphan", "renewable", "path_suffix", "allowed_entity_aliases")))
+    true("hvac" in client.auth.token.list_roles()["data"]["keys"], "the role")
+    made = client.auth.token.create(role_name="hvac")["auth"]
+    equal((["default", "p"], True, False), tuple(made[k] for k in ("policies", "orphan", "renewable")))
+    equal("auth/token/create/hvac/x", connect(made["client_token"]).auth.token.lookup_self()["data"]["path"])
+    raises(exceptions.InvalidRequest, client.auth.token.create, role_name="hvac", policies=["q"], says="subset")
+    equal(204, client.auth.token.delete_role("hvac").status_code)
+    raises(exceptions.InvalidRequest, client.auth.token.create, role_name="hvac", says="unknown role")
+
+
+# ---- ways to log in ------------------------------------------------------------------------------
+
+@tap.case("auth: ways")
+def _():
+    equal(204, client.sys.enable_auth_method("userpass", description="people", path="people",
+                                             config={"default_lease_ttl": "1h"}).status_code)
+    equal("people", client.sys.list_auth_methods()["data"]["people/"]["description"])
+    equal(204, client.sys.tune_auth_method("people", max_lease_ttl="2h", description="all").status_code)
+    equal((3600, 7200, "all"), tuple(client.sys.read_auth_method_tuning("people")["data"][k] for k in (
+        "default_lease_ttl", "max_lease_ttl", "description")))
+    raises(exceptions.InvalidRequest, client.sys.enable_auth_method, "userpass", path="people", says="already in use")
+    equal(204, client.sys.disable_auth_method("people").status_code)
+    true("people/" not in client.sys.list_auth_methods()["data"], "gone")
+
+
+@tap.case("auth: userpass")
+def _():
+    client.sys.enable_auth_method("userpass")
+    users = client.auth.userpass
+    equal(204, users.create_or_update_user("bob", password="right", policies=["p"], token_ttl="10m").status_code)
+    equal(["bob"], users.list_user()["data"]["keys"])
+    equal((600, ["p"]), tuple(users.read_user("bob")["data"][k] for k in ("token_ttl", "token_policies")))
+    own = connect("none")
+    got = own.auth.userpass.login("bob", "right")["auth"]
+    equal((["default", "p"], {"username": "bob"}, 600), tuple(got[k] for k in (
+        "policies", "metadata", "lease_duration")))
+    equal((got["client_token"], True), (own.token, own.is_authenticated()))
+    raises(exceptions.InvalidRequest, users.login, "bob", "wrong", use_token=False, says="invalid username or password")
+    equal(204, users.update_password_on_user("bob", "other").status_code)
+    raises(exceptions.InvalidRequest, users.login, "bob", "right", use_token=False)
+    users.login("bob", "other", use_token=False)
+    equal(204, users.delete_user("bob").status_code)
+    raises(exceptions.InvalidPath, users.read_user, "bob")
+
+
+@tap.case("auth: approle")
+def _():
+    client.sys.enable_auth_method("approle", path="ci")
+    roles, at = client.auth.approle, {"mount_point": "ci"}
+    equal(204, roles.create_or_update_approle("r", bind_secret_id=True, secret_id_num_uses=5, token_policies=["p"],
+                                              token_ttl="20m", **at).status_code)
+    equal(["r"], roles.list_roles(**at)["data"]["keys"])
+    got = roles.read_role("r", **at)["data"]
+    equal((True, 5, 1200, ["p"]), tuple(got[k] for k in (
+        "bind_secret_id", "secret_id_num_uses", "token_ttl", "token_policies")))
+    equal(204, roles.update_role_id("r", "chosen", **at).status_code)
+    equal("chosen", roles.read_role_id("r", **at)["data"]["role_id"])
+    made = roles.generate_secret_id("r", metadata={"host": "h1"}, **at)["data"]
+    own = connect("none")
+    auth = own.auth.approle.login("chosen", made["secret_id"], **at)["auth"]
+    equal((["default", "p"], {"role_name": "r", "host": "h1"}), (auth["policies"], auth["metadata"]))
+    equal(True, own.is_authenticated())
+    equal(4, roles.read_secret_id("r", made["secret_id"], **at)["data"]["secret_id_num_uses"])
+    equal([made["secret_id_accessor"]], roles.list_secret_id_accessors("r", **at)["data"]["keys"])
+    got = roles.read_secret_id_accessor("r", made["secret_id_accessor"], **at)["data"]
+    equal({"host": "h1"}, got["metadata"])
+    raises(exceptions.InvalidRequest, roles.login, "chosen", "wrong", use_token=False, says="invalid role or secret ID",
+           **at)
+    equal(204, roles.destroy_secret_id("r", made["secret_id"], **at).status_code)
+    raises(exceptions.InvalidRequest, roles.login, "chosen", made["secret_id"], use_token=False, **at)
+    made = roles.create_custom_secret_id("r", "my-own", **at)["data"]
+    roles.login("chosen", "my-own", use_token=False, **at)
+    equal(204, roles.destroy_secret_id_accessor("r", made["secret_id_accessor"], **at).status_code)
+    raises(exceptions.InvalidRequest, roles.login, "chosen", "my-own", use_token=False, **at)
+    equal(204, roles.delete_role("r", **at).status_code)
+    raises(exceptions.InvalidPath, roles.read_role, "r", **at)
+
+
 # ---- mounts --------------------------------------------------------------------------------------
 
 @tap.case("mounts")

@@ -10,11 +10,13 @@ const char *const route_methods[ROUTE_METHODS] = {"GET",   "HEAD",   "LIST", "PO
 static const struct {
     const char *type, *version, *path, *asked, *body;
 } mounts[] = {
+    {"approle", NULL, "auth/approle/", "sys/auth/approle", "{\"type\":\"approle\"}"},
     {"cubbyhole", NULL, "cubbyhole/", NULL, NULL}, {"fleet", NULL, "fleet/", NULL, NULL},
     {"identity", NULL, "identity/", NULL, NULL},
     {"kv", "1", "kv1/", "sys/mounts/kv1", "{\"type\":\"kv\"}"},
     {"kv", "2", "secret/", NULL, NULL},            {"rotation", NULL, "rotation/", NULL, NULL},
     {"system", NULL, "sys/", NULL, NULL},          {"token", NULL, "auth/token/", NULL, NULL},
+    {"userpass", NULL, "auth/userpass/", "sys/auth/userpass", "{\"type\":\"userpass\"}"},
 };
 #define N_MOUNTS (sizeof mounts / sizeof mounts[0])
 
@@ -53,6 +55,8 @@ static const struct {
     {"rotation", "secrets/{path...}", "secrets/secret/x"},
     {"rotation", "rotate/{path...}", "rotate/secret/x"},
     {"fleet", "consumers/{host}/{path...}", "consumers/x/secret/x"},
+    {"approle", "role/{role}/{field}", "role/x/token-ttl"},
+    {"system", "auth/{path...}/tune", "auth/userpass/tune"},
     {"system", "mounts/{path...}/tune", "mounts/secret/tune"},
     {"system", "tools/random/{source}", "tools/random/seal"},
     {"system", "tools/random/{source}/{urlbytes}", "tools/random/seal/16"},

@@ -270,6 +270,10 @@ static const struct {
 } whole_missing[] = {
     {"system", "init", "already initialized", 400},
     {"token", "renew-self", "invalid lease ID", 400}, /* root never ends */
+    {"token", "create/{role}", "unknown role x", 400},
+    {"userpass", "login/{username}", "missing password", 500}, /* Vault's own status, three times */
+    {"userpass", "users/{username}/password", "username does not exist", 500},
+    {"userpass", "users/{username}/policies", "username does not exist", 500},
     {"system", "audit/{path...}", "cannot enable audit device via API", 400}, /* whatever is sent */
     {"system", "config/auditing/request-headers/{header}", "are not recorded", 400},
     {"system", "config/cors", "not offered", 400},

@@ -348,6 +348,7 @@ static void the_token_is_roots(struct scene *s)
 #define DRIVEN     "{\"target\":\"pg\",\"strategy\":\"in-place\",\"accounts\":[\"app\"],\"drain\":%u}"
 #define PUT_LOGIN  ASK("POST", "secret/data/db", "{\"data\":{\"username\":\"app\",\"password\":\"p\"}}", 0)
 #define PUT_DRIVEN ASK("POST", "rotation/secrets/secret/db", DRIVEN, 204)
+#define APPROLE    "{\"type\":\"approle\"}"
 #define REGISTER   ASK("POST", "fleet/consumers/h%u/secret/db", "{\"service\":\"s\",\"version\":1,\"state\":\"registered\"}", 200)
 
 #define WITH_SHARE   "{\"key\":\"%s\",\"nonce\":\"%t\"}"
@@ -393,6 +394,13 @@ static const struct row rows[] = {
     {"entity list", NULL, {ASK("POST", "identity/entity/name/e", "{}", 0)}, ASK("LIST", "identity/entity/id", NULL, 200), {0}, NULL, NULL, false},
     {"group write", NULL, {{0}}, ASK("POST", "identity/group/name/g%u", "{\"policies\":\"p\"}", 200), ASK("GET", "identity/group/name/g%u", NULL, 200), NULL, NULL, false},
     {"mounts", NULL, {{0}}, ASK("GET", "sys/mounts", NULL, 200), {0}, NULL, NULL, false},
+    {"way enabled", NULL, {ASK("DELETE", "sys/auth/w", NULL, 204)}, ASK("POST", "sys/auth/w", "{\"type\":\"approle\"}", 204), ASK("GET", "sys/auth", NULL, 200), "\"w/\"", NULL, false},
+    {"way disabled", NULL, {ASK("POST", "sys/auth/w", "{\"type\":\"approle\"}", 0)}, ASK("DELETE", "sys/auth/w", NULL, 204), ASK("GET", "sys/auth/w", NULL, 400), NULL, NULL, false},
+    {"token role", NULL, {ASK("DELETE", "auth/token/roles/r%u", NULL, 204)}, ASK("POST", "auth/token/roles/r%u", "{\"allowed_policies\":\"p\"}", 204), ASK("GET", "auth/token/roles/r%u", NULL, 200), NULL, NULL, false},
+    {"token with a role", NULL, {ASK("POST", "auth/token/roles/r", "{\"allowed_policies\":\"default\"}", 204)}, ASK("POST", "auth/token/create/r", "{\"id\":\"role-%u\",\"ttl\":\"1h\"}", 200), ASK("POST", "auth/token/lookup", "{\"token\":\"role-%u\"}", 200), NULL, NULL, false},
+    {"approle role", NULL, {ASK("POST", "sys/auth/ar", APPROLE, 0)}, ASK("POST", "auth/ar/role/r%u", "{}", 204), ASK("GET", "auth/ar/role/r%u/role-id", NULL, 200), NULL, NULL, false},
+    {"approle secret id", NULL, {ASK("POST", "sys/auth/ar", APPROLE, 0), ASK("POST", "auth/ar/role/r", "{}", 204)}, ASK("POST", "auth/ar/role/r/custom-secret-id", "{\"secret_id\":\"s%u\",\"ttl\":\"1h\"}", 200), ASK("POST", "auth/ar/role/r/secret-id/lookup", "{\"secret_id\":\"s%u\"}", 200), NULL, NULL, false},
+    {"approle login, the last use", .either = true, .before = {ASK("POST", "sys/auth/ar", APPROLE, 0), ASK("POST", "auth/ar/role/r", "{\"role_id\":\"i\"}", 204), ASK("POST", "auth/ar/role/r/custom-secret-id", "{\"secret_id\":\"once%u\",\"num_uses\":1}", 200)}, .request = ASK("POST", "auth/ar/login", "{\"role_id\":\"i\",\"secret_id\":\"once%u\"}", 200), .probe = ASK("POST", "auth/ar/role/r/secret-id/lookup", "{\"secret_id\":\"once%u\"}", 204)},
     {"mount", NULL, {ASK("DELETE", "sys/mounts/m", NULL, 0)}, ASK("POST", "sys/mounts/m", "{\"type\":\"kv\",\"options\":{\"version\":\"2\"}}", 204), ASK("GET", "sys/mounts", NULL, 200), "\"m/\"", NULL, false},
     {"unmount", NULL, {ASK("POST", "sys/mounts/m", "{\"type\":\"kv\",\"options\":{\"version\":\"2\"}}", 0)}, ASK("DELETE", "sys/mounts/m", NULL, 204), ASK("GET", "sys/mounts/m/tune", NULL, 400), NULL, NULL, false},
     {"quota", NULL, {{0}}, ASK("POST", "sys/quotas/rate-limit/q", "{\"rate\":1%u00000}", 204), ASK("GET", "sys/quotas/rate-limit/q", NULL, 200), "\"rate\":1%u00000", NULL, false},

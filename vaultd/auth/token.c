@@ -4,11 +4,13 @@
 #include <sodium.h>
 #include <stdlib.h>
 
+#include "lib/cidr.h"
 #include "lib/cleanup.h"
 #include "lib/failpoint.h"
 #include "lib/token_text.h"
 #include "vaultd/auth/token_record.h"
 #include "vaultd/auth/tokens.h"
+#include "vaultd/core/mounts.h"
 
 #define SLOTS         256u  /* decoded tokens a thread keeps */
 #define ANCESTORS_MAX 256u  /* how long a chain of parents may be */
@@ -22,6 +24,8 @@ struct slot {
     bool has_parent;         /* as checked: false if the parent was revoked alone */
     generation checked_at;   /* 0: not checked */
     int64_t line_expires_ms; /* the first of its ancestors to expire; 0: none will */
+    bool logged_in;          /* the oldest of its line did, ... */
+    unsigned char way[BARRIER_SCOPE]; /* ... there */
     struct kt_arena arena;
     struct token token;
 };
@@ -30,7 +34,7 @@ struct ancestor {
     unsigned char hash[32], parent[32];
     generation changed;
     int64_t expires_ms;
-    bool has_parent, revoked;
+    bool has_parent, revoked, logged_in;
 };
 struct cache {
     struct slot slots[SLOTS];
@@ -115,6 +119,33 @@ void token_pin(struct core *core, const struct token *token)
         cache->pinned = token == NULL ? NULL : slot_for(cache, token->hash);
 }
 
+/* It stands where a parent's hash would: the way's tokens are found, and ended, as children are. */
+void token_set_way(struct token *token, const unsigned char scope[BARRIER_SCOPE])
+{
+    memset(token->parent, 0, sizeof token->parent);
+    memcpy(token->parent, scope, BARRIER_SCOPE);
+    token->has_parent = false;
+    token->logged_in = true;
+}
+
+void token_way(const struct token *token, unsigned char scope[BARRIER_SCOPE])
+{
+    memcpy(scope, token->parent, BARRIER_SCOPE);
+}
+
+bool token_address_fits(const struct token *token, const char *address)
+{
+    if (token->bound_cidrs.n == 0 || (token->is_root && token->expires_ms == 0))
+        return true;
+    for (size_t i = 0; i < token->bound_cidrs.n; i++) {
+        struct kt_cidr cidr;
+        if (kt_cidr_parse(kt_str(token->bound_cidrs.at[i]), &cidr) &&
+            kt_cidr_holds(&cidr, kt_str(address)))
+            return true;
+    }
+    return false;
+}
+
 const char *token_identity(const struct token *token)
 {
     return token->entity_id[0] != '\0' ? token->entity_id : token->accessor;
@@ -189,6 +220,7 @@ static enum kt_kind ancestor_load(struct core *core, struct kt_bytes key, const 
     ret->expires_ms = token.expires_ms;
     ret->has_parent = token.has_parent;
     ret->revoked = token.revoked;
+    ret->logged_in = token.logged_in;
     return KT_OK;
 }
 
@@ -224,6 +256,8 @@ static enum kt_kind check_ancestors(struct core *core, struct snapshot *snapshot
     memcpy(hash, slot->token.parent, sizeof hash);
     slot->has_parent = slot->record_has_parent;
     slot->line_expires_ms = 0;
+    slot->logged_in = slot->token.logged_in;
+    memcpy(slot->way, hash, sizeof slot->way);
     if (!slot->has_parent)
         return KT_OK;
     for (unsigned depth = 0; depth < ANCESTORS_MAX; depth++) {
@@ -240,9 +274,12 @@ static enum kt_kind check_ancestors(struct core *core, struct snapshot *snapshot
             return refused(err);
         if (expires_ms != 0 && (slot->line_expires_ms == 0 || expires_ms < slot->line_expires_ms))
             slot->line_expires_ms = expires_ms;
-        if (!ancestor->has_parent)
-            return KT_OK;
         memcpy(hash, ancestor->parent, sizeof hash);
+        if (!ancestor->has_parent) {
+            slot->logged_in = ancestor->logged_in;
+            memcpy(slot->way, hash, sizeof slot->way);
+            return KT_OK;
+        }
     }
     return refused(err);
 }
@@ -314,6 +351,12 @@ enum kt_kind token_find_hash(struct core *core, struct snapshot *snapshot,
     if (token->revoked || is_over(token->expires_ms, now_ms) ||
         is_over(slot->line_expires_ms, now_ms))
         return refused(err);
+    if (slot->logged_in) {
+        bool open = false;
+        enum kt_kind kind = mounts_have(core, snapshot, slot->way, &open, err);
+        if (kind != KT_OK || !open)
+            return kind != KT_OK ? kind : refused(err);
+    }
     token->has_parent = slot->has_parent;
     *ret = token;
     return KT_OK;

@@ -3,7 +3,8 @@
  * What:    The decoded record of a token, its look-up, and the batch operations that make, renew and
  *          end one. Expiry, use count and ancestors are checked at each use; the sweep only tidies.
  *          A token is alive when its record is there, its time has not come, and its parent (if any)
- *          is alive: so revoking a parent refuses its children at once, in one small batch.
+ *          is alive: so revoking a parent refuses its children at once, in one small batch. So does
+ *          disabling the way that the oldest of them came in through.
  * Owner:   struct token from token_find() belongs to a per-thread cache and lives until the next
  *          token_find() on that thread: copy what must live longer. req->token is pinned and stays
  *          for the whole pass.
@@ -14,15 +15,19 @@
 
 struct token {
     unsigned char hash[32];
-    unsigned char parent[32];    /* zero: an orphan; of a wrapping token, which is one: who keeps it */
+    unsigned char parent[32];    /* what it ends with; zero: nothing; of a wrapping token: who keeps it */
     bool has_parent;
+    bool logged_in;              /* an orphan that ends with the way it came in: token_set_way() */
     const char *accessor;
     const char *display_name;    /* "token-ci" */
     const char *entity_id;       /* "" */
     const char *path;            /* "auth/token/create" */
+    const char *role;            /* of auth/token it was made with, or the user or role who logged in */
     const char *const *policies; /* sorted, unique */
     size_t n_policies;
     struct kt_bytes meta;        /* JSON object text, or "null" */
+    struct string_list bound_cidrs; /* where it may be used from; none: from anywhere */
+    int64_t role_max_ttl_s;      /* the most that its role or user gave; 0: no such bound */
     int64_t created_ms, expires_ms;  /* expires 0: never */
     int64_t creation_ttl_s, explicit_max_ttl_s, period_s;
     int64_t last_renewal_ms;     /* 0: never */
@@ -46,6 +51,15 @@ enum kt_kind token_find_hash(struct core *core, struct snapshot *snapshot,
 enum kt_kind token_find_accessor(struct core *core, struct snapshot *snapshot,
                                  const char *accessor, int64_t now_ms, const struct token **ret,
                                  struct kt_err *err) KT_MUST_CHECK;
+
+/* A token that somebody got who logged in: it is refused from the moment that the mount of this scope is
+ * not there any more, and a job ends it. */
+void token_set_way(struct token *token, const unsigned char scope[BARRIER_SCOPE]);
+/* Of a token that logged in: where. */
+void token_way(const struct token *token, unsigned char scope[BARRIER_SCOPE]);
+/* Whether the token may be used from there. "" is nowhere: who came by the Unix socket has no address.
+ * A root token that never expires is not bound, as in Vault: nobody locks himself out. */
+bool token_address_fits(const struct token *token, const char *address);
 
 /* The generation that changed the record last; 0: there is none. Its ancestors and its time are not
  * looked at. */
@@ -81,6 +95,9 @@ struct job_step;
 /* Ends tokens whose time has come, as long as there is room; *ret_more: there are others. */
 enum kt_kind token_due(struct job_step *step, bool *ret_more, struct kt_err *err) KT_MUST_CHECK;
 bool token_any_due(struct snapshot *snapshot, int64_t now_ms);
+/* Ends tokens that logged in through a mount, as long as there is room; *ret_all: none is left. */
+enum kt_kind token_way_closed(struct job_step *step, const unsigned char scope[BARRIER_SCOPE],
+                              bool *ret_all, struct kt_err *err) KT_MUST_CHECK;
 /* Children and cubbyhole of an ended token, then the record if it was kept. */
 enum kt_kind token_job(struct job_step *step, struct kt_bytes subject, struct kt_err *err)
     KT_MUST_CHECK;

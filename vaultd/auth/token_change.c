@@ -95,7 +95,7 @@ enum kt_kind token_create(struct core *core, struct kt_arena *arena, struct batc
     kind = put_record(core, batch, token, err);
     if (kind == KT_OK)
         kind = put_due(core, batch, token, err);
-    if (kind == KT_OK && token->has_parent) {
+    if (kind == KT_OK && (token->has_parent || token->logged_in)) {
         unsigned char child[TOKEN_CHILD_KEY];
         child_key(token->parent, token->hash, child);
         kind = put_hash(core, batch, kt_bytes(child, sizeof child), token->hash, err);

@@ -1,14 +1,16 @@
 #include <ctype.h>
-#include <stdlib.h>
 
+#include "lib/cidr.h"
 #include "lib/token_text.h"
+#include "vaultd/auth/named.h"
+#include "vaultd/auth/policy_names.h"
 #include "vaultd/auth/token_reply.h"
+#include "vaultd/auth/token_role.h"
 #include "vaultd/auth/token_routes.h"
 #include "vaultd/auth/token_ttl.h"
 #include "vaultd/auth/tokens.h"
 #include "vaultd/policy/policies.h"
 
-#define POLICIES_MAX 64u
 #define META_MAX     65536u
 #define ID_MAX       1024u
 #define NAME_MAX_BYTES 1024u /* of display_name */
@@ -17,7 +19,8 @@
 struct wish {
     const char *id, *display_name, *type;
     struct string_list policies;
-    bool has_policies, no_parent, no_default, renewable;
+    const struct token_role *role; /* NULL: without one */
+    bool no_parent, no_default, renewable;
     struct kt_bytes meta;
     int64_t ttl_s, period_s, explicit_max_ttl_s, num_uses;
 };
@@ -31,7 +34,6 @@ static enum kt_kind read_wish(struct request *req, struct wish *wish, struct kt_
 {
     *wish = (struct wish){.id = "", .display_name = "", .type = "", .renewable = true};
     enum kt_kind kind = request_list(req, "policies", false, &wish->policies, err);
-    wish->has_policies = kind == KT_OK && wish->policies.n > 0;
     if (failed(kind))
         return kind;
     const enum kt_kind kinds[] = {
@@ -96,93 +98,52 @@ static enum kt_kind need_sudo(const struct request *req, bool wanted, const char
     return kt_fail(err, KT_INVALID, "root or sudo privileges required to %s", what);
 }
 
-static int by_text(const void *a, const void *b)
+static enum kt_kind check_subset(const struct string_list *wanted, const struct string_list *parent,
+                                 struct kt_err *err)
 {
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-static bool contains(const char *const *list, size_t n, const char *name)
-{
-    for (size_t i = 0; i < n; i++)
-        if (strcmp(list[i], name) == 0)
-            return true;
-    return false;
-}
-
-static char *lowered(struct kt_arena *arena, const char *text)
-{
-    while (isspace((unsigned char)*text))
-        text++;
-    size_t len = strlen(text);
-    while (len > 0 && isspace((unsigned char)text[len - 1]))
-        len--;
-    char *name = kt_arena_text(arena, kt_bytes(text, len));
-    for (char *c = name; c != NULL && *c != '\0'; c++)
-        *c = (char)tolower((unsigned char)*c);
-    return name;
-}
-
-/* Lowered, trimmed, unique, sorted; "root" is alone. */
-static enum kt_kind normalise(struct request *req, struct token *token, struct kt_err *err)
-{
-    const char **list = kt_arena_take(&req->arena, (token->n_policies + 1) * sizeof *list);
-    if (list == NULL)
-        return kt_fail(err, KT_NO_MEMORY, "making a token");
-    size_t n = 0;
-    for (size_t i = 0; i < token->n_policies; i++) {
-        char *name = lowered(&req->arena, token->policies[i]);
-        if (name == NULL)
-            return kt_fail(err, KT_NO_MEMORY, "making a token");
-        if (strcmp(name, "response-wrapping") == 0)
-            return kt_fail(err, KT_INVALID, "cannot assign policy \"response-wrapping\"");
-        if (name[0] != '\0' && !contains(list, n, name))
-            list[n++] = name;
-        if (n > POLICIES_MAX)
-            return kt_fail(err, KT_INVALID, "a token has at most %u policies", POLICIES_MAX);
-    }
-    if (contains(list, n, "root")) {
-        list[0] = "root";
-        n = 1;
-        token->is_root = true;
-    }
-    qsort(list, n, sizeof *list, by_text);
-    token->policies = list;
-    token->n_policies = n;
+    for (size_t i = 0; i < wanted->n; i++)
+        if (!policy_names_have(parent, wanted->at[i]))
+            return kt_fail(err, KT_INVALID, "child policies must be subset of parent");
     return KT_OK;
+}
+
+/* Without a role: the parent's, or what is asked for of them; whoever has sudo here may give any. */
+static enum kt_kind own_policies(struct request *req, const struct token_role_ask *ask,
+                                 struct string_list *ret, struct kt_err *err)
+{
+    struct string_list list = ask->wanted->n > 0 ? *ask->wanted : *ask->parent;
+    enum kt_kind kind = req->sudo ? KT_OK : check_subset(&list, ask->parent, err);
+    bool may_default = req->sudo || policy_names_have(ask->parent, "default");
+    if (kind == KT_OK && may_default && !ask->no_default && !policy_names_have(&list, "root"))
+        kind = policy_names_add(&req->arena, &list, "default", &list, err);
+    if (kind == KT_OK)
+        *ret = list;
+    return kind;
 }
 
 static enum kt_kind choose_policies(struct request *req, const struct wish *wish,
                                     struct token *token, struct kt_err *err)
 {
-    const struct token *parent = req->token;
-    size_t n = wish->has_policies ? wish->policies.n : parent->n_policies;
-    const char **list = kt_arena_take(&req->arena, (n + 2) * sizeof *list);
-    if (list == NULL)
-        return kt_fail(err, KT_NO_MEMORY, "making a token");
-    for (size_t i = 0; i < n; i++)
-        list[i] = wish->has_policies ? wish->policies.at[i] : parent->policies[i];
-    token->policies = list;
-    token->n_policies = n;
-    enum kt_kind kind = normalise(req, token, err);
+    struct string_list wanted = {0}, parent = {0}, list = {0};
+    const struct token_role_ask ask = {&wanted, &parent, wish->no_default};
+    enum kt_kind kind =
+        policy_names(&req->arena, wish->policies.at, wish->policies.n, &wanted, err);
+    if (kind == KT_OK)
+        kind = policy_names(&req->arena, req->token->policies, req->token->n_policies, &parent, err);
+    if (kind == KT_OK)
+        kind = wish->role != NULL && token_role_gives(wish->role)
+                   ? token_role_policies(req, wish->role, &ask, &list, err)
+                   : own_policies(req, &ask, &list, err);
     if (kind != KT_OK)
         return kind;
-    if (!req->sudo)
-        for (size_t i = 0; i < token->n_policies; i++)
-            if (!contains(parent->policies, parent->n_policies, token->policies[i]))
-                return kt_fail(err, KT_INVALID, "child policies must be subset of parent");
+    token->policies = list.at;
+    token->n_policies = list.n;
+    token->is_root = policy_names_have(&list, "root");
     /* Else "sudo" on this path would be as good as root. */
-    if (token->is_root && !parent->is_root)
+    if (token->is_root && !req->token->is_root)
         return kt_fail(err, KT_INVALID,
                        "root tokens may not be created without parent token being root");
-    bool may_default = req->sudo || contains(parent->policies, parent->n_policies, "default");
-    if (wish->no_default || token->is_root || !may_default)
-        return KT_OK;
-    for (size_t i = 0; i < token->n_policies; i++)
-        list[i] = token->policies[i];
-    list[token->n_policies] = "default";
-    token->policies = list;
-    token->n_policies++;
-    return normalise(req, token, err);
+    return KT_OK;
 }
 
 static enum kt_kind warn_missing(struct request *req, const struct token *token,
@@ -279,62 +240,163 @@ static void require_parent(struct request *req, struct batch *batch)
     batch_require(batch, KEY_CHANGED_AT, kt_bytes(key, sizeof key), req->token->changed);
 }
 
-static enum kt_kind create(struct request *req, bool orphan_route, struct kt_err *err)
+/* Of two bounds of which 0 is none. */
+static int64_t tighter(int64_t a, int64_t b)
 {
-    struct wish wish;
-    enum kt_kind kind = read_wish(req, &wish, err);
-    if (kind == KT_OK)
-        kind = check_type(&wish, err);
-    if (kind == KT_OK)
-        kind = check_id(&wish, err);
-    if (kind == KT_OK)
-        kind = check_rights(req, &wish, orphan_route, err);
-    if (kind == KT_OK)
-        kind = check_duplicate(req, &wish, err);
-    if (kind != KT_OK)
-        return kind;
-    bool orphan = wish.no_parent || orphan_route;
-    struct token token = {.display_name = display_name(req, &wish),
+    if (a == 0 || b == 0)
+        return a + b;
+    return a < b ? a : b;
+}
+
+static void bound_by_role(struct wish *wish)
+{
+    const struct token_params *params = &wish->role->params;
+    wish->period_s = tighter(wish->period_s, params->period_s);
+    wish->explicit_max_ttl_s = tighter(wish->explicit_max_ttl_s, params->explicit_max_ttl_s);
+    wish->num_uses = tighter(wish->num_uses, params->num_uses);
+    wish->no_parent = wish->no_parent || wish->role->orphan;
+    wish->no_default = wish->no_default || params->no_default_policy;
+    wish->renewable = wish->renewable && wish->role->renewable;
+}
+
+static bool within_one(const char *block, const struct string_list *all)
+{
+    struct kt_cidr inner, outer;
+    if (!kt_cidr_parse(kt_str(block), &inner))
+        return false;
+    for (size_t i = 0; i < all->n; i++)
+        if (kt_cidr_parse(kt_str(all->at[i]), &outer) && kt_cidr_within(&inner, &outer))
+            return true;
+    return false;
+}
+
+/* A token may not be used from where the one that made it may not: with a role, from those of the role's
+ * blocks that lie in the maker's. */
+static enum kt_kind choose_cidrs(const struct request *req, const struct wish *wish,
+                                 struct token *token, struct kt_err *err)
+{
+    const struct string_list *own = &req->token->bound_cidrs;
+    token->bound_cidrs = *own;
+    if (wish->role == NULL || wish->role->params.bound_cidrs.n == 0)
+        return KT_OK;
+    token->bound_cidrs = wish->role->params.bound_cidrs;
+    for (size_t i = 0; own->n > 0 && i < token->bound_cidrs.n; i++)
+        if (!within_one(token->bound_cidrs.at[i], own))
+            return kt_fail(err, KT_INVALID,
+                           "the role's token_bound_cidrs go beyond those of this token");
+    return KT_OK;
+}
+
+static enum kt_kind fill_token(struct request *req, const struct wish *wish, const char *path,
+                               struct token *ret, struct kt_err *err)
+{
+    bool orphan = wish->no_parent;
+    *ret = (struct token){.display_name = display_name(req, wish),
                           .entity_id = orphan ? "" : req->token->entity_id,
-                          .path = orphan_route ? "auth/token/create-orphan" : "auth/token/create",
-                          .meta = wish.meta.len > 0 ? wish.meta : kt_str("null"),
+                          .path = path,
+                          .role = wish->role == NULL ? "" : wish->role->name,
+                          .meta = wish->meta.len > 0 ? wish->meta : kt_str("null"),
                           .created_ms = req->now_ms,
-                          .explicit_max_ttl_s = wish.explicit_max_ttl_s,
-                          .period_s = wish.period_s,
-                          .num_uses = wish.num_uses,
+                          .explicit_max_ttl_s = wish->explicit_max_ttl_s,
+                          .period_s = wish->period_s,
+                          .num_uses = wish->num_uses,
                           .has_parent = !orphan};
     if (!orphan)
-        memcpy(token.parent, req->token->hash, sizeof token.parent);
-    kind = choose_policies(req, &wish, &token, err);
+        memcpy(ret->parent, req->token->hash, sizeof ret->parent);
+    enum kt_kind kind = choose_policies(req, wish, ret, err);
     if (kind == KT_OK)
-        kind = choose_life(req, &wish, &token, err);
+        kind = choose_cidrs(req, wish, ret, err);
     if (kind == KT_OK)
-        kind = warn_missing(req, &token, err);
+        kind = choose_life(req, wish, ret, err);
+    return kind == KT_OK ? warn_missing(req, ret, err) : kind;
+}
+
+static enum kt_kind put(struct request *req, const struct wish *wish, struct token *token,
+                        struct kt_err *err)
+{
     struct batch *batch = request_batch(req);
-    if (kind == KT_OK && batch == NULL)
-        kind = kt_fail(err, KT_NO_MEMORY, "making a token");
-    if (kind != KT_OK)
-        return kind;
+    if (batch == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "making a token");
     kt_autobuf struct kt_buf text;
     kt_buf_init(&text, 4096);
-    if (!orphan)
+    if (token->has_parent)
         require_parent(req, batch);
-    kind = token_create(req->core, &req->arena, batch, &token, kt_str(wish.id), &text, err);
+    enum kt_kind kind =
+        token_create(req->core, &req->arena, batch, token, kt_str(wish->id), &text, err);
     if (kind != KT_OK)
         return kind;
-    if (wish.id[0] != '\0')
+    if (wish->id[0] != '\0')
         request_warn(req, "Supplying a custom ID for the token uses the weaker SHA1 hashing instead "
                           "of the more secure SHA2-256 HMAC for token obfuscation in other servers; "
                           "here every token is kept as a keyed BLAKE2b hash");
-    return token_reply_auth(req, &token, kt_buf_bytes(&text), token.creation_ttl_s, err);
+    return token_reply_auth(req, token, kt_buf_bytes(&text), token->creation_ttl_s, err);
+}
+
+static enum kt_kind check_wish(struct request *req, const struct wish *wish, bool orphan_route,
+                               struct kt_err *err)
+{
+    enum kt_kind kind = check_type(wish, err);
+    if (kind == KT_OK)
+        kind = check_id(wish, err);
+    if (kind == KT_OK)
+        kind = check_rights(req, wish, orphan_route, err);
+    return kind == KT_OK ? check_duplicate(req, wish, err) : kind;
 }
 
 enum kt_kind token_route_create(struct request *req, struct kt_err *err)
 {
-    return create(req, false, err);
+    struct wish wish;
+    struct token token;
+    enum kt_kind kind = read_wish(req, &wish, err);
+    if (kind == KT_OK)
+        kind = check_wish(req, &wish, false, err);
+    if (kind == KT_OK)
+        kind = fill_token(req, &wish, "auth/token/create", &token, err);
+    return kind == KT_OK ? put(req, &wish, &token, err) : kind;
 }
 
 enum kt_kind token_route_create_orphan(struct request *req, struct kt_err *err)
 {
-    return create(req, true, err);
+    struct wish wish;
+    struct token token;
+    enum kt_kind kind = read_wish(req, &wish, err);
+    if (kind == KT_OK)
+        kind = check_wish(req, &wish, true, err);
+    if (kind != KT_OK)
+        return kind;
+    wish.no_parent = true;
+    kind = fill_token(req, &wish, "auth/token/create-orphan", &token, err);
+    return kind == KT_OK ? put(req, &wish, &token, err) : kind;
+}
+
+/* With a role, whose name is the path's: a field cannot name another one. */
+enum kt_kind token_route_create_role(struct request *req, struct kt_err *err)
+{
+    struct wish wish;
+    struct token token;
+    struct token_role role;
+    const char *name = NULL;
+    generation changed = 0;
+    enum kt_kind kind = named_param(req, "role", &name, err);
+    if (kind == KT_OK)
+        kind = token_role_find(req, name, &role, &changed, err);
+    if (kind == KT_NOT_FOUND && name != NULL)
+        return kt_fail(err, KT_INVALID, "unknown role %s", name);
+    if (kind == KT_OK)
+        kind = read_wish(req, &wish, err);
+    if (kind == KT_OK)
+        kind = check_wish(req, &wish, false, err);
+    if (kind == KT_OK)
+        kind = token_role_require(req, name, changed, err);
+    if (kind != KT_OK)
+        return kind;
+    wish.role = &role;
+    bound_by_role(&wish);
+    bool suffixed = role.path_suffix[0] != '\0';
+    const char *path = kt_arena_printf(&req->arena, "auth/token/create/%s%s%s", name,
+                                       suffixed ? "/" : "", role.path_suffix);
+    if (path == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "making a token");
+    kind = fill_token(req, &wish, path, &token, err);
+    return kind == KT_OK ? put(req, &wish, &token, err) : kind;
 }

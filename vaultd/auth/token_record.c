@@ -2,15 +2,23 @@
 
 #include "vaultd/barrier/format.h"
 
-#define FORMAT 1u
+#define FORMAT 2u
 
-enum flag { FLAG_PARENT = 1, FLAG_RENEWABLE = 2, FLAG_ROOT = 4, FLAG_REVOKED = 8, FLAG_WRAPS = 16 };
+enum flag {
+    FLAG_PARENT = 1,
+    FLAG_RENEWABLE = 2,
+    FLAG_ROOT = 4,
+    FLAG_REVOKED = 8,
+    FLAG_WRAPS = 16,
+    FLAG_LOGGED_IN = 32
+};
 
 void token_record_write(const struct token *token, struct kt_buf *out)
 {
     unsigned flags = (token->has_parent ? FLAG_PARENT : 0u) |
                      (token->renewable ? FLAG_RENEWABLE : 0u) | (token->is_root ? FLAG_ROOT : 0u) |
-                     (token->revoked ? FLAG_REVOKED : 0u) | (token->wraps ? FLAG_WRAPS : 0u);
+                     (token->revoked ? FLAG_REVOKED : 0u) | (token->wraps ? FLAG_WRAPS : 0u) |
+                     (token->logged_in ? FLAG_LOGGED_IN : 0u);
     kt_buf_add_u8(out, FORMAT);
     kt_buf_add_u8(out, (uint8_t)flags);
     kt_buf_add(out, token->parent, sizeof token->parent);
@@ -27,6 +35,11 @@ void token_record_write(const struct token *token, struct kt_buf *out)
     kt_buf_add_u16(out, (uint16_t)token->n_policies);
     for (size_t i = 0; i < token->n_policies; i++)
         kt_buf_add_field(out, kt_str(token->policies[i]));
+    kt_buf_add_i64(out, token->role_max_ttl_s);
+    kt_buf_add_field(out, kt_str(token->role));
+    kt_buf_add_u16(out, (uint16_t)token->bound_cidrs.n);
+    for (size_t i = 0; i < token->bound_cidrs.n; i++)
+        kt_buf_add_field(out, kt_str(token->bound_cidrs.at[i]));
 }
 
 static const char *text(struct kt_reader *r, struct kt_arena *arena)
@@ -35,16 +48,15 @@ static const char *text(struct kt_reader *r, struct kt_arena *arena)
     return copy == NULL ? "" : copy;
 }
 
-static void read_policies(struct kt_reader *r, struct kt_arena *arena, struct token *token)
+static void read_texts(struct kt_reader *r, struct kt_arena *arena, struct string_list *ret)
 {
     size_t n = kt_read_u16(r);
-    const char **policies = kt_arena_take(arena, (n + 1) * sizeof *policies);
-    if (policies == NULL)
+    const char **at = kt_arena_take(arena, (n + 1) * sizeof *at);
+    if (at == NULL)
         return;
     for (size_t i = 0; i < n; i++)
-        policies[i] = text(r, arena);
-    token->policies = policies;
-    token->n_policies = n;
+        at[i] = text(r, arena);
+    *ret = (struct string_list){at, n};
 }
 
 static void read_format_1(struct kt_reader *r, struct kt_arena *arena, struct token *token)
@@ -55,6 +67,7 @@ static void read_format_1(struct kt_reader *r, struct kt_arena *arena, struct to
     token->is_root = (flags & FLAG_ROOT) != 0;
     token->revoked = (flags & FLAG_REVOKED) != 0;
     token->wraps = (flags & FLAG_WRAPS) != 0;
+    token->logged_in = (flags & FLAG_LOGGED_IN) != 0;
     struct kt_bytes parent = kt_read_bytes(r, sizeof token->parent);
     if (parent.at != NULL)
         memcpy(token->parent, parent.at, parent.len);
@@ -69,11 +82,23 @@ static void read_format_1(struct kt_reader *r, struct kt_arena *arena, struct to
     token->entity_id = text(r, arena);
     token->path = text(r, arena);
     token->meta = kt_str(text(r, arena));
-    read_policies(r, arena, token);
+    struct string_list policies = {0};
+    read_texts(r, arena, &policies);
+    token->policies = policies.at;
+    token->n_policies = policies.n;
+    token->role = "";
+}
+
+static void read_format_2(struct kt_reader *r, struct kt_arena *arena, struct token *token)
+{
+    read_format_1(r, arena, token);
+    token->role_max_ttl_s = kt_read_i64(r);
+    token->role = text(r, arena);
+    read_texts(r, arena, &token->bound_cidrs);
 }
 
 typedef void read_fn(struct kt_reader *r, struct kt_arena *arena, struct token *token);
-static read_fn *const readers[] = {[FORMAT] = read_format_1};
+static read_fn *const readers[] = {[1] = read_format_1, [FORMAT] = read_format_2};
 
 enum kt_kind token_record_read(struct kt_bytes record, struct kt_arena *arena, struct token *ret,
                                struct kt_err *err)

@@ -2,7 +2,9 @@
  *
  * Format 1: u8 format ‖ u8 flags ‖ parent32 ‖ i64 created, expires, creation ttl, explicit max ttl,
  * period, last renewal, uses left ‖ fields accessor, display name, entity id, path, meta ‖ u16 n ‖ n
- * policy fields. Readers are a table by format number; a newer one is refused by name.
+ * policy fields.
+ * Format 2: the same ‖ i64 most that its role gave ‖ field role ‖ u16 n ‖ n fields bound_cidrs.
+ * Readers are a table by format number; a newer one is refused by name.
  * Threads: any thread. */
 #pragma once
 

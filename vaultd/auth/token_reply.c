@@ -1,5 +1,6 @@
 #include "vaultd/auth/token_reply.h"
 
+#include "vaultd/auth/token_params.h"
 #include "vaultd/identity/identity.h"
 
 static void write_names(struct kt_jsonw *w, const char *key, const char *const *names, size_t n)
@@ -126,6 +127,8 @@ enum kt_kind token_reply_lookup(struct request *req, const struct token *token, 
     struct kt_jsonw w = kt_jsonw(&req->reply.data);
     kt_jsonw_object(&w);
     kt_jsonw_kv_text(&w, "accessor", token->accessor);
+    if (token->bound_cidrs.n > 0)
+        token_params_list(&w, "bound_cidrs", &token->bound_cidrs);
     kt_jsonw_kv_text(&w, "display_name", token->display_name);
     kt_jsonw_kv_text(&w, "entity_id", token->entity_id);
     kt_jsonw_key(&w, "id");
@@ -140,6 +143,8 @@ enum kt_kind token_reply_lookup(struct request *req, const struct token *token, 
     write_names(&w, "policies", token->policies, token->n_policies);
     write_identity_policies(&w, identity);
     kt_jsonw_kv_bool(&w, "renewable", token->renewable && token->expires_ms != 0);
+    if (!token->logged_in && token->role[0] != '\0')
+        kt_jsonw_kv_text(&w, "role", token->role);
     write_times(&w, token, req->now_ms);
     kt_jsonw_kv_text(&w, "type", "service");
     kt_jsonw_end(&w);

@@ -1,6 +1,8 @@
 #include "vaultd/auth/token_routes.h"
 
+#include "vaultd/auth/login.h"
 #include "vaultd/auth/token_reply.h"
+#include "vaultd/auth/token_role.h"
 #include "vaultd/auth/token_ttl.h"
 #include "vaultd/auth/tokens.h"
 
@@ -48,6 +50,22 @@ static enum kt_kind lookup_accessor(struct request *req, struct kt_err *err)
 
 /* ---- renew ---- */
 
+/* What its new life is measured by. KT_NOT_FOUND: whom the token stands on is gone. */
+static enum kt_kind measure(struct request *req, const struct token *token, int64_t increment,
+                            struct token_ttl_wish *wish, struct kt_err *err)
+{
+    *wish = (struct token_ttl_wish){.ttl_s = increment,
+                                    .period_s = token->period_s,
+                                    .explicit_max_ttl_s = token->explicit_max_ttl_s,
+                                    .created_ms = token->created_ms,
+                                    .now_ms = req->now_ms};
+    if (token->logged_in)
+        return login_renewal(req, token, wish, err);
+    if (increment == 0)
+        wish->ttl_s = token->creation_ttl_s;
+    return KT_OK;
+}
+
 static enum kt_kind renew(struct request *req, const struct token *token, struct kt_bytes text,
                           struct kt_err *err)
 {
@@ -63,12 +81,10 @@ static enum kt_kind renew(struct request *req, const struct token *token, struct
     bool self = memcmp(token->hash, req->token->hash, sizeof token->hash) == 0;
     if (self && token->num_uses == 1)
         return kt_fail(err, KT_INVALID, "the token has no use left that could be renewed");
-    const struct token_ttl_wish wish = {
-        .ttl_s = increment > 0 ? increment : token->creation_ttl_s,
-        .period_s = token->period_s,
-        .explicit_max_ttl_s = token->explicit_max_ttl_s,
-        .created_ms = token->created_ms,
-        .now_ms = req->now_ms};
+    struct token_ttl_wish wish;
+    kind = measure(req, token, increment, &wish, err);
+    if (kind != KT_OK) /* Vault says nothing of who is not there any more; nor is the token renewed */
+        return kind == KT_NOT_FOUND ? KT_OK : kind;
     struct token_ttl life = token_ttl(&wish);
     if (life.past_max)
         return kt_fail(err, KT_INVALID, "past the max TTL, cannot renew");
@@ -83,6 +99,8 @@ static enum kt_kind renew(struct request *req, const struct token *token, struct
     struct token renewed = *token;
     renewed.expires_ms = life.expires_ms;
     renewed.last_renewal_ms = req->now_ms;
+    renewed.period_s = wish.period_s;
+    renewed.role_max_ttl_s = wish.role_max_ttl_s;
     /* The use of a limited token is already in this batch: keep its count. */
     if (self && token->num_uses > 0)
         renewed.num_uses--;
@@ -237,11 +255,36 @@ static enum kt_kind accessors(struct request *req, struct kt_err *err)
     { "display_name", FIELD_STRING, "for people and the audit log" }, \
     { "entity_alias", FIELD_STRING, "ignored without a role" })
 
+#define ROLE_FIELDS FIELDS( \
+    { "allowed_policies", FIELD_COMMA_LIST, "policies that tokens may be given" }, \
+    { "disallowed_policies", FIELD_COMMA_LIST, "policies that they may not be given" }, \
+    { "allowed_policies_glob", FIELD_COMMA_LIST, "the same with '*'" }, \
+    { "disallowed_policies_glob", FIELD_COMMA_LIST, "the same with '*'" }, \
+    { "allowed_entity_aliases", FIELD_COMMA_LIST, "kept and shown" }, \
+    { "orphan", FIELD_BOOL, "tokens have no parent" }, \
+    { "renewable", FIELD_BOOL, "tokens may be renewed" }, \
+    { "path_suffix", FIELD_STRING, "behind the role in tokens' paths" }, \
+    { "token_bound_cidrs", FIELD_COMMA_LIST, "where tokens may be used from" }, \
+    { "token_explicit_max_ttl", FIELD_DURATION, "they never live longer" }, \
+    { "token_no_default_policy", FIELD_BOOL, "without the policy \"default\"" }, \
+    { "token_num_uses", FIELD_INT, "requests they are good for; 0: any number" }, \
+    { "token_period", FIELD_DURATION, "each renewal gives that long" }, \
+    { "token_type", FIELD_STRING, "default-service or service" }, \
+    { "bound_cidrs", FIELD_COMMA_LIST, "old name of token_bound_cidrs" }, \
+    { "explicit_max_ttl", FIELD_DURATION, "old name of token_explicit_max_ttl" }, \
+    { "period", FIELD_DURATION, "old name of token_period" })
+
 static const struct route routes[] = {
     { .pattern = "create", .write = token_route_create, .fields = CREATE_FIELDS,
       .help = "Makes a token." },
     { .pattern = "create-orphan", .write = token_route_create_orphan, .fields = CREATE_FIELDS,
       .help = "Makes a token without a parent." },
+    { .pattern = "create/{role}", .flags = ROUTE_TO_LOWER, .write = token_route_create_role,
+      .fields = CREATE_FIELDS, .help = "Makes a token in a role's name, within its bounds." },
+    { .pattern = "roles", .list = token_role_list, .help = "Names of the roles." },
+    { .pattern = "roles/{role}", .flags = ROUTE_TO_LOWER, .read = token_role_read,
+      .write = token_role_write, .delete_ = token_role_delete, .exists = token_role_exists,
+      .fields = ROLE_FIELDS, .help = "A role: which tokens may be made in its name." },
     { .pattern = "lookup", .read = lookup, .write = lookup,
       .fields = FIELDS({ "token", FIELD_STRING, "which; absent: this one" }),
       .help = "What is known of a token." },

@@ -6,4 +6,4 @@
 extern const struct engine token_engine;
 
 /* token_create_route.c */
-handler_fn token_route_create, token_route_create_orphan;
+handler_fn token_route_create, token_route_create_orphan, token_route_create_role;

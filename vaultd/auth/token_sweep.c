@@ -126,6 +126,14 @@ static enum kt_kind free_child(struct job_step *step, const struct entry *row,
     return KT_OK;
 }
 
+enum kt_kind token_way_closed(struct job_step *step, const unsigned char scope[BARRIER_SCOPE],
+                              bool *ret_all, struct kt_err *err)
+{
+    unsigned char prefix[33] = {TABLE_CHILD};
+    memcpy(prefix + 1, scope, BARRIER_SCOPE);
+    return each_row(step, kt_bytes(prefix, sizeof prefix), end_child, ret_all, err);
+}
+
 enum kt_kind token_job(struct job_step *step, struct kt_bytes subject, struct kt_err *err)
 {
     if (subject.len != 32)

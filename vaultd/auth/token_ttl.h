@@ -1,8 +1,9 @@
 /* vaultd/auth/token_ttl.h - how long a token lives: one function, tested by table.
  *
- * What:    Vault's rules: the wish, else the system's default, capped by the system's maximum and
- *          by the token's own explicit maximum; a periodic token gets its period, bound only by the
- *          explicit maximum. Capping is a warning, not an error. Expiry is an absolute time; zero
+ * What:    Vault's rules: the wish, else the mount's or the system's default, capped by the mount's or
+ *          the system's maximum, by that of the role or user, and by the token's own explicit maximum; a
+ *          periodic token gets its period, as long as the first two allow, and lives on as long as the
+ *          explicit maximum does. Capping is a warning, not an error. Expiry is an absolute time; zero
  *          never means "for ever" except for root tokens without a wish.
  * Threads: any thread. */
 #pragma once
@@ -16,6 +17,8 @@ struct token_ttl_wish {
     int64_t ttl_s;              /* 0: none */
     int64_t period_s;           /* 0: not periodic */
     int64_t explicit_max_ttl_s; /* 0: none */
+    int64_t default_s, max_s;   /* the mount's; 0: the system's */
+    int64_t role_max_ttl_s;     /* 0: none */
     int64_t created_ms, now_ms; /* equal at creation */
     bool root;                  /* may live for ever */
 };

@@ -125,6 +125,10 @@ void barrier_folder_prefix(struct barrier *barrier, enum table table,
 /* table ‖ BLAKE2b-256 keyed by the index key over the table and the text. */
 void barrier_hash_key(struct barrier *barrier, enum table table, struct kt_bytes text,
                       unsigned char out[BARRIER_HASH_KEY]);
+/* The same, always computed: strangers' texts displace none that come with each request, and cost the
+ * same whether they came before. */
+void barrier_hash_key_anew(struct barrier *barrier, enum table table, struct kt_bytes text,
+                           unsigned char out[BARRIER_HASH_KEY]);
 
 /* ---- derived for others ---- */
 /* Pseudorandom 32 bytes for a purpose (schedule jitter, cubbyhole layer): BLAKE2b of a subkey. */

@@ -182,3 +182,11 @@ void barrier_hash_key(struct barrier *barrier, enum table table, struct kt_bytes
     }
     memcpy(out + 1, slot->hash, 32);
 }
+
+void barrier_hash_key_anew(struct barrier *barrier, enum table table, struct kt_bytes text,
+                           unsigned char out[BARRIER_HASH_KEY])
+{
+    KT_ASSERT(barrier->ring != NULL);
+    out[0] = (unsigned char)table;
+    text_hash(barrier->ring, out[0], text, out + 1);
+}

@@ -29,6 +29,11 @@ enum table_sealing { SEALED_TERM, SEALED_META, SEALED_OWN, SEALED_ROOT, SEALED_C
     X(TABLE_KV_NAME, 'n', SEALED_TERM, "NAME: names in a KV mount, for listing")                   \
     X(TABLE_KV, 'v', SEALED_META, "NAMEn: suffix 0 metadata, suffix u32be version: one version")   \
     X(TABLE_CUBBY, 'u', SEALED_OWN, "NAME: cubbyholes, scope is the token's hash")                 \
+    X(TABLE_NAMED, 'U', SEALED_TERM, "NAME: users, roles ... of the ways to log in: scope is mount, kind") \
+    X(TABLE_ROLE_ID, 'I', SEALED_TERM, "scope16 ‖ first 16 of a HASH: a role id to its role's name")  \
+    X(TABLE_SECRET_ID, 'S', SEALED_TERM, "scope16 ‖ role16 ‖ first 16 of a HASH: secret ids")          \
+    X(TABLE_SECRET_OF, 'y', SEALED_TERM, "the same of an accessor: to its secret id's hash16")         \
+    X(TABLE_SECRET_DUE, 'z', SEALED_TERM, "TIME: secret ids by expiry")                               \
     X(TABLE_WRAPPED, 'w', SEALED_OWN, "HASH of the wrapping token: the answer that waits for it")    \
     X(TABLE_HELD, 'H', SEALED_CLEAR, "HASH of a token ‖ 16 bytes: the size of what it keeps, see auth/held.h")\
     X(TABLE_IDENTITY, 'i', SEALED_TERM, "NAME: entities, groups, and what finds them; a scope each, see identity/index.h")\

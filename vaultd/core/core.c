@@ -9,6 +9,7 @@
 #include "lib/cleanup.h"
 #include "lib/failpoint.h"
 #include "lib/log.h"
+#include "vaultd/auth/logins.h"
 #include "vaultd/auth/token.h"
 #include "vaultd/barrier/ceremony.h"
 #include "vaultd/core/autorotate.h"
@@ -165,6 +166,7 @@ static void release(struct core *core)
 {
     rotation_free(core->rotation);
     fleet_free(core->fleet);
+    logins_free(core->logins);
     private_free(core->own);
     tokens_free(core->tokens);
     identities_free(core->identities);
@@ -203,6 +205,10 @@ enum kt_kind core_new(const struct core_config *config, struct store *store,
                 core->own->quotas != NULL &&
                 core->waits != NULL && core->mounts != NULL && core->tokens != NULL &&
                 core->identities != NULL && core->policies != NULL && look_follow(core);
+    if (made) {
+        core->logins = logins_new(core->waits, clock);
+        made = core->logins != NULL;
+    }
     if (made) {
         core->rotation = rotation_new(core);
         core->fleet = fleet_new(core);

@@ -15,6 +15,7 @@
 struct identities;
 struct mounts;
 struct request;
+struct logins;
 struct tokens;
 struct upkeep;
 struct policies;
@@ -55,6 +56,7 @@ struct core {
     struct mounts *mounts;
     struct tokens *tokens;
     struct identities *identities;
+    struct logins *logins;
     struct policies *policies;
     struct rotation *rotation;
     struct fleet *fleet;

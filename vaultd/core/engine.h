@@ -47,8 +47,9 @@ enum route_flag {
                                  * memory. Not the vault's own user: its workers are that, too */
     ROUTE_WRAPPING = 1 << 11,   /* about a wrapping token, the field "token" or the request's own: a
                                  * bad one is refused before it matters who asks */
-    ROUTE_LOWERED = 1 << 12     /* a name in the path is the same whatever its case: what a policy says of
+    ROUTE_LOWERED = 1 << 12,    /* a name in the path is the same whatever its case: what a policy says of
                                  * the path in lower case must not forbid it either */
+    ROUTE_TO_LOWER = 1 << 13       /* names in the path are lowered before anybody is asked for a policy */
 };
 
 /* Whether the object that the path names exists: decides create against update. */
@@ -67,6 +68,9 @@ struct route {
     const char *help;           /* one sentence */
 };
 
+/* A way to log in: vaultd/auth/login.h. */
+struct auth_method;
+
 struct engine {
     const char *type;        /* "kv", "system", "token", "cubbyhole" */
     const char *version;     /* options.version, or NULL */
@@ -76,6 +80,7 @@ struct engine {
     size_t n_routes;
     /* Called for a path that no route matches, to answer better than 404; may be NULL. */
     handler_fn *unmatched;
+    const struct auth_method *auth; /* mounted below auth/; NULL: elsewhere */
 };
 
 /* All engines, one array in engine/table.c. */

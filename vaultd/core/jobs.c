@@ -1,6 +1,8 @@
 #include "vaultd/core/jobs.h"
 
+#include "vaultd/auth/approle_secret.h"
 #include "vaultd/auth/token.h"
+#include "vaultd/auth/way.h"
 #include "vaultd/barrier/format.h"
 #include "vaultd/core/private.h"
 #include "vaultd/engine/kv_clear.h"
@@ -19,6 +21,8 @@ static const struct {
     {JOB_MOUNT, kv_mount_job},
     {JOB_SECRET, kv_secret_job},
     {JOB_ALIASES, identity_job},
+    {JOB_WAY, way_job},
+    {JOB_ROLE, way_role_job},
 };
 
 void job_key(const unsigned char id[JOB_ID], unsigned char key[1 + JOB_ID])
@@ -129,6 +133,19 @@ static enum kt_kind take_jobs(struct job_step *step, struct run *run, struct kt_
     return kind;
 }
 
+/* What ends by its time: tokens, secret ids. */
+static enum kt_kind take_due(struct job_step *step, bool *ret_more, struct kt_err *err)
+{
+    bool tokens = false, secrets = false;
+    enum kt_kind kind = token_due(step, &tokens, err);
+    struct kt_err of_secrets = {0};
+    enum kt_kind other = secret_id_due(step, &secrets, &of_secrets);
+    *ret_more = tokens || secrets;
+    if (kind == KT_OK && other != KT_OK)
+        *err = of_secrets;
+    return kind == KT_OK ? other : kind;
+}
+
 static enum kt_kind run_step(struct request *req, struct kt_err *err)
 {
     struct run *run = req->handler_data;
@@ -143,7 +160,7 @@ static enum kt_kind run_step(struct request *req, struct kt_err *err)
     run->more = false;
     if (run->jobs_first)
         jobs = take_jobs(&step, run, &of_jobs);
-    enum kt_kind due = token_due(&step, &more_due, &of_due);
+    enum kt_kind due = take_due(&step, &more_due, &of_due);
     if (!run->jobs_first)
         jobs = take_jobs(&step, run, &of_jobs);
     /* Who ends a token leaves a job: what was done is a reason to look again. */
@@ -164,7 +181,7 @@ static bool anything_due(struct core *core, int64_t now_ms)
     const unsigned char prefix[1] = {TABLE_JOB};
     struct cursor *cursor = NULL;
     struct entry row;
-    bool due = token_any_due(snapshot, now_ms);
+    bool due = token_any_due(snapshot, now_ms) || secret_id_any_due(snapshot, now_ms);
     if (!due && cursor_open(snapshot, kt_bytes(prefix, 1), kt_bytes(NULL, 0), &cursor) == STORE_OK)
         due = cursor_next(cursor, &row) == STORE_OK;
     cursor_close(cursor);

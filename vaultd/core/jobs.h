@@ -17,7 +17,9 @@ enum job_kind {
     JOB_TOKEN = 1,  /* subject: the token's hash. id: its first half */
     JOB_MOUNT = 2,  /* subject: the scope of its names. id: the same */
     JOB_SECRET = 3, /* subject: scope ‖ path. id: derived */
-    JOB_ALIASES = 4 /* subject: the scope of an auth mount. id: derived */
+    JOB_ALIASES = 4,/* subject: the scope of an auth mount. id: derived */
+    JOB_WAY = 5,    /* a way to log in was disabled. subject: its scope. id: the same */
+    JOB_ROLE = 6    /* a role was deleted: its secret ids. subject: scope ‖ the role's id. id: that */
 };
 
 /* Puts the job, or puts it anew. One operation. */

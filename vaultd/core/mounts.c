@@ -82,14 +82,14 @@ void mounts_free(struct mounts *mounts)
 
 /* ---- the thread's table ---- */
 
-static enum kt_kind load_table(struct request *req, struct kt_bytes key, struct mount_table **ret,
-                               struct kt_err *err)
+static enum kt_kind load_table(struct core *core, struct snapshot *snapshot, struct kt_bytes key,
+                               struct mount_table **ret, struct kt_err *err)
 {
     kt_autobuf struct kt_buf record;
     kt_buf_init(&record, MOUNT_RECORD_MAX);
     generation changed = 0;
     enum kt_kind kind =
-        barrier_get(req->core->barrier, req->snapshot, key, &record, &changed, err);
+        barrier_get(core->barrier, snapshot, key, &record, &changed, err);
     if (kind != KT_OK && kind != KT_NOT_FOUND)
         return kind;
     return mount_table_read(kt_buf_bytes(&record), changed, ret, err);
@@ -123,20 +123,21 @@ static struct mount_table *shared_table(struct mounts *mounts, generation change
     return table;
 }
 
-/* Makes the thread's table that of the request's snapshot. */
-static enum kt_kind refresh(struct request *req, struct thread_mounts *own, struct kt_err *err)
+/* Makes the thread's table that of the snapshot. */
+static enum kt_kind refresh(struct core *core, struct snapshot *snapshot, struct thread_mounts *own,
+                            struct kt_err *err)
 {
-    struct mounts *mounts = req->core->mounts;
+    struct mounts *mounts = core->mounts;
     unsigned char key[BARRIER_NAME_KEY];
-    mount_table_key(req->core, key);
+    mount_table_key(core, key);
     struct entry entry = {0};
-    enum store_error found = snapshot_get(req->snapshot, kt_bytes(key, sizeof key), &entry);
+    enum store_error found = snapshot_get(snapshot, kt_bytes(key, sizeof key), &entry);
     if (found != STORE_OK && found != STORE_NOT_FOUND)
         return kt_fail(err, KT_IO, "reading the mount table");
     if (own->table == NULL || own->table->changed != entry.changed) {
         struct mount_table *table = shared_table(mounts, entry.changed), *old = NULL;
         if (table == NULL) {
-            enum kt_kind kind = load_table(req, kt_bytes(key, sizeof key), &table, err);
+            enum kt_kind kind = load_table(core, snapshot, kt_bytes(key, sizeof key), &table, err);
             if (kind != KT_OK)
                 return kind;
             table->refs = 2; /* the shared one and this thread's */
@@ -149,24 +150,30 @@ static enum kt_kind refresh(struct request *req, struct thread_mounts *own, stru
         table_unref(mounts, own->table);
         own->table = table;
     }
-    own->checked_at = snapshot_generation(req->snapshot);
+    own->checked_at = snapshot_generation(snapshot);
     return KT_OK;
 }
 
-static enum kt_kind hold_table(struct request *req, struct kt_err *err)
+static enum kt_kind thread_table(struct core *core, struct snapshot *snapshot,
+                                 struct mount_table **ret, struct kt_err *err)
 {
-    struct mounts *mounts = req->core->mounts;
+    struct mounts *mounts = core->mounts;
     struct thread_mounts *own = thread_mounts(mounts);
     if (own == NULL)
         return kt_fail(err, KT_NO_MEMORY, "reading the mount table");
     generation last_change = atomic_load(&mounts->last_change);
     enum kt_kind kind = KT_OK;
     if (own->table == NULL || last_change > own->checked_at ||
-        last_change > snapshot_generation(req->snapshot))
-        kind = refresh(req, own, err);
+        last_change > snapshot_generation(snapshot))
+        kind = refresh(core, snapshot, own, err);
     if (kind == KT_OK)
-        req->own->mounts = own->table;
+        *ret = own->table;
     return kind;
+}
+
+static enum kt_kind hold_table(struct request *req, struct kt_err *err)
+{
+    return thread_table(req->core, req->snapshot, &req->own->mounts, err);
 }
 
 void mounts_release(struct request *req)
@@ -191,6 +198,32 @@ size_t mounts_all(struct request *req, const struct mount *const **ret)
     return req->own->mounts->n;
 }
 
+static const struct mount *of_scope(const struct mount_table *table,
+                                    const unsigned char scope[BARRIER_SCOPE])
+{
+    for (size_t i = 0; i < table->n; i++)
+        if (memcmp(table->rows[i].scope, scope, BARRIER_SCOPE) == 0)
+            return &table->rows[i];
+    return NULL;
+}
+
+enum kt_kind mounts_have(struct core *core, struct snapshot *snapshot,
+                         const unsigned char scope[BARRIER_SCOPE], bool *ret, struct kt_err *err)
+{
+    struct mount_table *table = NULL;
+    enum kt_kind kind = thread_table(core, snapshot, &table, err);
+    if (kind == KT_OK)
+        *ret = of_scope(table, scope) != NULL;
+    return kind;
+}
+
+const struct mount *mounts_of_scope(struct request *req, const unsigned char scope[BARRIER_SCOPE])
+{
+    if (req->own->mounts == NULL && hold_table(req, NULL) != KT_OK)
+        return NULL;
+    return of_scope(req->own->mounts, scope);
+}
+
 const struct mount_move *mounts_moved(struct request *req, const char *id)
 {
     if (req->own->mounts == NULL && hold_table(req, NULL) != KT_OK)
@@ -200,6 +233,21 @@ const struct mount_move *mounts_moved(struct request *req, const char *id)
         if (strcmp(moves->at[i].id, id) == 0)
             return &moves->at[i];
     return NULL;
+}
+
+/* What patterns spell out is lower-case already. */
+static bool lower_rest(struct request *req)
+{
+    size_t rest = (size_t)(req->rest - req->path);
+    char *path = kt_arena_text(&req->arena, kt_bytes(req->path, req->path_len));
+    if (path == NULL)
+        return false;
+    for (char *c = path + rest; *c != '\0'; c++)
+        if (*c >= 'A' && *c <= 'Z')
+            *c = (char)(*c - 'A' + 'a');
+    req->path = path;
+    req->rest = path + rest;
+    return true;
 }
 
 enum kt_kind mounts_route(struct request *req, struct kt_err *err)
@@ -220,7 +268,11 @@ enum kt_kind mounts_route(struct request *req, struct kt_err *err)
     if (mount->engine == NULL)
         return KT_OK; /* a newer vaultd's: who may know of it is told later */
     req->own->mount_type = mount->engine->type;
-    (void)route_match(mount->engine, rest, req);
+    if (!route_match(mount->engine, rest, req) || (req->route->flags & ROUTE_TO_LOWER) == 0)
+        return KT_OK;
+    if (!lower_rest(req))
+        return kt_fail(err, KT_NO_MEMORY, "reading the path");
+    (void)route_match(mount->engine, req->rest, req);
     return KT_OK;
 }
 

@@ -22,6 +22,13 @@ const struct mount *mounts_find(struct request *req, const char *path, const cha
 /* All, sorted by path; they live as long as the request holds its table. */
 size_t mounts_all(struct request *req, const struct mount *const **ret);
 
+/* Whether a mount of this scope is there, in the snapshot. */
+enum kt_kind mounts_have(struct core *core, struct snapshot *snapshot,
+                         const unsigned char scope[BARRIER_SCOPE], bool *ret, struct kt_err *err)
+    KT_MUST_CHECK;
+/* The one of this scope; NULL: none. */
+const struct mount *mounts_of_scope(struct request *req, const unsigned char scope[BARRIER_SCOPE]);
+
 /* Each puts the changed table into req's batch on condition that it is still the one read. */
 /* wish: a mount's path (with its trailing '/'), type, version and settings, borrowed; what a mount gets
  * once for its life (accessor, uuid, scope) is made here. */

@@ -3,6 +3,7 @@
 #include "vaultd/core/mount_table.h"
 #include "vaultd/core/path.h"
 #include "vaultd/core/private.h"
+#include "vaultd/identity/login.h"
 
 static enum kt_kind put_table(struct request *req, const struct mount *rows, size_t n,
                               const struct mount_moves *moves, struct kt_err *err)
@@ -36,16 +37,34 @@ static bool is_word(const char *text)
     return text != NULL && strlen(text) <= 24 && text[strspn(text, allowed)] == '\0';
 }
 
+static bool is_auth(const char *path)
+{
+    return strncmp(path, "auth/", 5) == 0;
+}
+
+/* "approle, userpass": the ways to log in that there are. */
+static const char *ways(struct kt_arena *arena)
+{
+    const char *text = "";
+    for (size_t i = 0; i < n_engines && text != NULL; i++)
+        if (engines[i]->auth != NULL)
+            text = kt_arena_printf(arena, "%s%s%s", text, text[0] == '\0' ? "" : ", ",
+                                   engines[i]->type);
+    return text == NULL ? "" : text;
+}
+
 static enum kt_kind make_row(struct kt_arena *arena, const struct mount *wish, struct mount *ret,
                              struct kt_err *err)
 {
+    bool auth = is_auth(wish->path);
     const struct engine *engine = engine_find(wish->type, wish->version);
-    if (engine == NULL) {
+    if (engine == NULL || (engine->auth != NULL) != auth) {
         (void)kt_fail(err, KT_INVALID, "plugin not found in the catalog: %s%s%s",
                       is_word(wish->type) ? wish->type : "\"type\" is no engine's name",
                       is_word(wish->version) ? " version " : "",
                       is_word(wish->version) ? wish->version : "");
-        kt_hint(err, "this version offers: kv (versions 1 and 2)");
+        kt_hint(err, "this version offers: %s",
+                auth ? ways(arena) : "kv (versions 1 and 2)");
         return KT_INVALID;
     }
     unsigned char suffix[4];
@@ -53,8 +72,8 @@ static enum kt_kind make_row(struct kt_arena *arena, const struct mount *wish, s
     *ret = *wish;
     ret->engine = engine;
     kt_random_id(ret->scope, sizeof ret->scope);
-    ret->accessor = kt_arena_printf(arena, "%s_%02x%02x%02x%02x", wish->type, suffix[0], suffix[1],
-                                    suffix[2], suffix[3]);
+    ret->accessor = kt_arena_printf(arena, "%s%s_%02x%02x%02x%02x", auth ? "auth_" : "", wish->type,
+                                    suffix[0], suffix[1], suffix[2], suffix[3]);
     if (ret->accessor == NULL)
         return kt_fail(err, KT_NO_MEMORY, "adding a mount");
     return KT_OK;
@@ -73,7 +92,7 @@ static const struct mount *in_the_way(const struct mount_table *table, const cha
     return NULL;
 }
 
-/* Kept for what is not mounted but will be, or is no secrets engine; NULL: it is free. */
+/* Kept for what is not mounted but will be, or for ways to log in; NULL: it is free. */
 static const char *reserved(const char *path)
 {
     static const char *const rows[] = {"auth/", "audit/", "identity/", "playbooks/"};
@@ -86,11 +105,12 @@ static const char *reserved(const char *path)
 static enum kt_kind check_free(const struct mount_table *table, const char *path, struct kt_err *err)
 {
     const struct mount *other = in_the_way(table, path);
+    size_t hidden = is_auth(path) ? 5 : 0; /* the names of ways to log in are without "auth/" */
     if (other != NULL && strcmp(other->path, path) == 0)
-        return kt_fail(err, KT_INVALID, "path is already in use at %s", path);
+        return kt_fail(err, KT_INVALID, "path is already in use at %s", path + hidden);
     if (other != NULL)
-        return kt_fail(err, KT_INVALID, "existing mount at %s", other->path);
-    if (reserved(path) != NULL)
+        return kt_fail(err, KT_INVALID, "existing mount at %s", other->path + hidden);
+    if (reserved(path) != NULL && !is_auth(path))
         return kt_fail(err, KT_INVALID, "cannot mount under existing mount \"%s\"", reserved(path));
     return KT_OK;
 }
@@ -209,8 +229,10 @@ enum kt_kind mounts_remove(struct request *req, const char *path, struct kt_err 
         return kt_fail(err, KT_INVALID, "cannot unmount \"%s\"", path);
     kind = require_no_name(req, &rows[at], err);
     if (kind == KT_OK)
-        kind = job_put(req->core, request_batch(req), JOB_MOUNT, rows[at].scope,
-                       kt_bytes(rows[at].scope, sizeof rows[at].scope), err);
+        kind = job_put(req->core, request_batch(req), is_auth(path) ? JOB_WAY : JOB_MOUNT,
+                       rows[at].scope, kt_bytes(rows[at].scope, sizeof rows[at].scope), err);
+    if (kind == KT_OK && is_auth(path))
+        kind = identity_mount_removed(req->core, req->batch, rows[at].scope, err);
     if (kind != KT_OK)
         return kind;
     size_t n = req->own->mounts->n;
@@ -259,11 +281,6 @@ static struct mount_moves *add_move(struct request *req, const char *from, const
         memmove(moves->at, moves->at + 1, --moves->n * sizeof *moves->at);
     moves->at[moves->n++] = (struct mount_move){id, from, to};
     return moves;
-}
-
-static bool is_auth(const char *path)
-{
-    return strncmp(path, "auth/", 5) == 0;
 }
 
 static enum kt_kind check_destination(const struct mount_table *table, const char *to,

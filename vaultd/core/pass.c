@@ -134,8 +134,13 @@ static enum kt_kind authenticate(struct request *req, struct kt_err *err)
     }
     if (kind != KT_OK)
         return kind;
-    req->token = token;
+    bool fits = token_address_fits(token, req->remote_address);
+    if (!fits && is_open(req))
+        return KT_OK;
+    req->token = token; /* also where it does not fit: the record says whose it is */
     token_pin(req->core, token);
+    if (!fits)
+        return kt_fail(err, KT_DENIED, "%s", denied_text);
     identity_unref(req->identity);
     req->identity = NULL;
     if (token->entity_id[0] != '\0') {

@@ -26,7 +26,9 @@ handler_fn sys_reencrypt_read, sys_reencrypt_write;
 /* sys_mounts.c */
 handler_fn sys_mounts_list, sys_mounts_read, sys_mounts_write, sys_mounts_delete, sys_auth_list;
 /* sys_tune.c */
-handler_fn sys_tune_read, sys_tune_write;
+handler_fn sys_tune_read, sys_tune_write, sys_auth_tune_read, sys_auth_tune_write;
+/* sys_auth.c */
+handler_fn sys_auth_read, sys_auth_write, sys_auth_delete;
 /* sys_remount.c */
 handler_fn sys_remount, sys_remount_status;
 /* sys_ui.c */
@@ -59,5 +61,7 @@ handler_fn sys_quota_read, sys_quota_list, sys_quota_write, sys_quota_delete;
 handler_fn sys_metrics;
 /* sys_openapi.c */
 handler_fn sys_openapi;
+/* sys_mounts.c: enables what the request's fields say at a path with its trailing '/'. */
+enum kt_kind sys_mount_enable(struct request *req, const char *path, struct kt_err *err) KT_MUST_CHECK;
 /* sys_mounts.c: the token has any access under the mount; without a token it has none. */
 bool sys_may_touch(struct request *req, const struct mount *mount);

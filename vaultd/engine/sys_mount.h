@@ -11,6 +11,8 @@
 const char *mount_wanted(struct request *req);
 /* The mount of exactly this path; NULL: none. */
 const struct mount *mount_exactly(struct request *req, const char *path);
+/* The path parameter of sys/auth: below "auth/". NULL: no memory. */
+const char *mount_wanted_auth(struct request *req);
 bool mount_is_auth(const struct mount *mount);
 /* Vault's name of a mount among its kind: an auth mount's is without "auth/". */
 const char *mount_short_path(const struct mount *mount);

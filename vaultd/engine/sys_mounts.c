@@ -102,14 +102,12 @@ static enum kt_kind read_config(struct request *req, struct mount *wish, struct 
     return kind;
 }
 
-enum kt_kind sys_mounts_write(struct request *req, struct kt_err *err)
+enum kt_kind sys_mount_enable(struct request *req, const char *path, struct kt_err *err)
 {
-    struct mount wish = {.path = mount_wanted(req),
+    struct mount wish = {.path = path,
                          .description = "",
                          .listing_visibility = "",
                          .token_type = ""};
-    if (wish.path == NULL)
-        return kt_fail(err, KT_NO_MEMORY, "adding a mount");
     enum kt_kind kind = read_type(req, &wish, err);
     if (kind == KT_OK)
         kind = mount_read_description(req, &wish, err);
@@ -122,10 +120,28 @@ enum kt_kind sys_mounts_write(struct request *req, struct kt_err *err)
     return kind == KT_OK ? mounts_add(req, &wish, err) : kind;
 }
 
+/* Below auth/ the routes of sys/auth ask for more. */
+static bool is_auth(const char *path)
+{
+    return strncmp(path, "auth/", 5) == 0;
+}
+
+enum kt_kind sys_mounts_write(struct request *req, struct kt_err *err)
+{
+    const char *path = mount_wanted(req);
+    if (path == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "adding a mount");
+    if (is_auth(path))
+        return kt_fail(err, KT_INVALID, "cannot mount under existing mount \"auth/\"");
+    return sys_mount_enable(req, path, err);
+}
+
 enum kt_kind sys_mounts_delete(struct request *req, struct kt_err *err)
 {
     const char *path = mount_wanted(req);
     if (path == NULL)
         return kt_fail(err, KT_NO_MEMORY, "removing a mount");
+    if (is_auth(path))
+        return kt_fail(err, KT_INVALID, "cannot unmount \"%s\"", path);
     return mounts_remove(req, path, err);
 }

@@ -15,9 +15,17 @@ static const struct mount *tuned(struct request *req, struct kt_err *err)
     return mount;
 }
 
-enum kt_kind sys_tune_read(struct request *req, struct kt_err *err)
+static const struct mount *tuned_auth(struct request *req, struct kt_err *err)
 {
-    const struct mount *mount = tuned(req, err);
+    const char *path = mount_wanted_auth(req);
+    const struct mount *mount = path == NULL ? NULL : mount_exactly(req, path);
+    if (mount == NULL)
+        (void)kt_fail(err, KT_INVALID, "No auth engine at %s", path == NULL ? "" : path + 5);
+    return mount;
+}
+
+static enum kt_kind show(struct request *req, const struct mount *mount)
+{
     if (mount == NULL)
         return KT_INVALID;
     const struct mount_lease_ttl ttl = mount_lease_ttl(mount);
@@ -32,6 +40,16 @@ enum kt_kind sys_tune_read(struct request *req, struct kt_err *err)
         mount_write_options(&w, mount);
     kt_jsonw_end(&w);
     return KT_OK;
+}
+
+enum kt_kind sys_tune_read(struct request *req, struct kt_err *err)
+{
+    return show(req, tuned(req, err));
+}
+
+enum kt_kind sys_auth_tune_read(struct request *req, struct kt_err *err)
+{
+    return show(req, tuned_auth(req, err));
 }
 
 /* Of what is there and of what is wished: a mount of KV that says no version has version 1. */
@@ -84,9 +102,8 @@ static enum kt_kind read_version(struct request *req, struct mount *wish, struct
     return KT_OK;
 }
 
-enum kt_kind sys_tune_write(struct request *req, struct kt_err *err)
+static enum kt_kind change(struct request *req, const struct mount *mount, struct kt_err *err)
 {
-    const struct mount *mount = tuned(req, err);
     if (mount == NULL)
         return KT_INVALID;
     struct mount wish = *mount;
@@ -96,4 +113,14 @@ enum kt_kind sys_tune_write(struct request *req, struct kt_err *err)
     if (kind == KT_OK)
         kind = read_version(req, &wish, err);
     return kind == KT_OK ? mounts_tune(req, &wish, err) : kind;
+}
+
+enum kt_kind sys_tune_write(struct request *req, struct kt_err *err)
+{
+    return change(req, tuned(req, err), err);
+}
+
+enum kt_kind sys_auth_tune_write(struct request *req, struct kt_err *err)
+{
+    return change(req, tuned_auth(req, err), err);
 }

@@ -133,6 +133,59 @@ const cases = [
         assert.equal((await vault.mounts()).data['team/'], undefined);
         assert.equal((await vault.auths()).data['token/'].type, 'token');
     }],
+    ['token roles', async () => {
+        await vault.addTokenRole({ role_name: 'node', allowed_policies: 'p,q', orphan: true, path_suffix: 'x' });
+        assert.deepEqual((await vault.getTokenRole({ role_name: 'node' })).data.allowed_policies, ['p', 'q']);
+        assert.deepEqual((await vault.tokenRoles()).data.keys, ['node']);
+        const made = (await as(vault.token).tokenCreateRole({ role_name: 'node', policies: ['q'] })).auth;
+        assert.deepEqual([made.policies, made.orphan], [['default', 'q'], true]);
+        await vault.removeTokenRole({ role_name: 'node' });
+        await refused(vault.getTokenRole({ role_name: 'node' }), 404);
+    }],
+    ['ways to log in', async () => {
+        await vault.enableAuth({ mount_point: 'people', type: 'userpass', description: 'x' });
+        assert.equal((await vault.auths()).data['people/'].description, 'x');
+        await vault.disableAuth({ mount_point: 'people' });
+        assert.equal((await vault.auths()).data['people/'], undefined);
+    }],
+    ['userpass', async () => {
+        await vault.enableAuth({ mount_point: 'userpass', type: 'userpass' });
+        await vault.write('auth/userpass/users/bob', { password: 'right', policies: 'p' });
+        const bob = as('none');
+        const got = await bob.userpassLogin({ username: 'bob', password: 'right' });
+        assert.deepEqual([got.auth.policies, got.auth.metadata], [['default', 'p'], { username: 'bob' }]);
+        assert.equal((await bob.tokenLookupSelf()).data.display_name, 'userpass-bob');
+        await refused(as('none').userpassLogin({ username: 'bob', password: 'wrong' }), 400,
+            /invalid username or password/);
+    }],
+    ['approle', async () => {
+        const role = { role_name: 'node' };
+        await vault.enableAuth({ mount_point: 'approle', type: 'approle' });
+        await vault.addApproleRole({ ...role, policies: 'p', secret_id_num_uses: 3, token_ttl: 600 });
+        assert.deepEqual((await vault.approleRoles()).data.keys, ['node']);
+        assert.equal((await vault.getApproleRole(role)).data.token_ttl, 600);
+        await vault.updateApproleRoleId({ ...role, role_id: 'chosen' });
+        assert.equal((await vault.getApproleRoleId(role)).data.role_id, 'chosen');
+        const made = (await vault.getApproleRoleSecret({ ...role, metadata: '{"host":"h1"}' })).data;
+        const machine = as('none');
+        const got = await machine.approleLogin({ role_id: 'chosen', secret_id: made.secret_id });
+        assert.deepEqual(got.auth.metadata, { role_name: 'node', host: 'h1' });
+        assert.equal((await machine.tokenLookupSelf()).data.display_name, 'approle');
+        const accessor = made.secret_id_accessor;
+        assert.deepEqual((await vault.approleSecretAccessors(role)).data.keys, [accessor]);
+        const seen = (await vault.approleSecretLookup({ ...role, secret_id: made.secret_id })).data;
+        assert.equal(seen.secret_id_num_uses, 2);
+        assert.equal((await vault.approleSecretAccessorLookup({ ...role, secret_id_accessor: accessor }))
+            .data.secret_id_accessor, accessor);
+        await vault.approleSecretDestroy({ ...role, secret_id: made.secret_id });
+        await refused(as('none').approleLogin({ role_id: 'chosen', secret_id: made.secret_id }), 400,
+            /invalid role or secret ID/);
+        const other = (await vault.getApproleRoleSecret(role)).data;
+        await vault.approleSecretAccessorDestroy({ ...role, secret_id_accessor: other.secret_id_accessor });
+        await refused(as('none').approleLogin({ role_id: 'chosen', secret_id: other.secret_id }), 400);
+        await vault.deleteApproleRole(role);
+        await refused(vault.getApproleRole(role), 404);
+    }],
     ['moving a mount', async () => {
         await vault.mount({ mount_point: 'src', type: 'kv-v2' });
         await vault.write('src/data/a', { data: { k: 'v' } });

@@ -1,0 +1,52 @@
+/* vaultd/auth/approle_role.h - auth/approle's roles: which machine may log in, and what tokens it gets.
+ *
+ * What:    A role has a name for people, a role id that its machine shows, and an identity that it keeps
+ *          for its life: secret ids hang from that, so that those of a role that was deleted fit no other
+ *          one that is made with its name.
+ * Format:  named.h's ‖ id16 ‖ field role id ‖ u8 flags (1 a secret id is wanted, 2 local) ‖ i64 uses and
+ *          ttl of secret ids ‖ u16 n ‖ n fields of blocks of addresses ‖ token_params.
+ *          TABLE_ROLE_ID: scope16 ‖ first 16 of the role id's keyed hash -> u8 format ‖ field name.
+ * Nobody:  with the first role of a mount one is made that has no name and no role id that anybody knows:
+ *          whoever shows an unknown role id is answered by looking at that one, which costs the same.
+ * Owner:   what is read lives in the request's arena.
+ * Threads: any thread, inside of a request's pass. */
+#pragma once
+
+#include "vaultd/auth/token_params.h"
+
+#define APPROLE_ID          16u
+#define APPROLE_ID_TEXT_MAX 512u /* of role and secret ids that somebody chose */
+
+struct approle_role {
+    const char *name;
+    unsigned char id[APPROLE_ID];
+    const char *role_id;
+    bool bind_secret_id, local_secret_ids;
+    int64_t secret_uses, secret_ttl_s; /* 0: any number; for ever */
+    struct string_list secret_cidrs;   /* where it may log in from */
+    struct token_params params;
+    generation changed;
+};
+
+/* KT_NOT_FOUND without a text. */
+enum kt_kind approle_role_find(struct request *req, const unsigned char scope[BARRIER_SCOPE],
+                               const char *name, struct approle_role *ret, struct kt_err *err)
+    KT_MUST_CHECK;
+/* The path's role, of the request's mount. KT_NOT_FOUND, said as Vault does. */
+enum kt_kind approle_role_named(struct request *req, struct approle_role *ret, struct kt_err *err)
+    KT_MUST_CHECK;
+/* The role of a role id; *ret_known false: nobody's, to be treated as if a secret id were wrong.
+ * KT_NOT_FOUND: the mount never had a role. Costs the same in both cases. */
+enum kt_kind approle_role_of_id(struct request *req, const char *role_id, struct approle_role *ret,
+                                bool *ret_known, struct kt_err *err) KT_MUST_CHECK;
+/* Whatever else the batch does, it does so only while the role is as it was looked at. */
+enum kt_kind approle_role_require(struct request *req, const struct approle_role *role,
+                                  struct kt_err *err) KT_MUST_CHECK;
+/* A UUID from bytes that nobody can guess. */
+#define APPROLE_UUID 37u
+void approle_uuid(char out[APPROLE_UUID]);
+
+handler_fn approle_role_list, approle_role_read, approle_role_write, approle_role_delete;
+handler_fn approle_role_id_read, approle_role_id_write;
+handler_fn approle_field_read, approle_field_write, approle_field_delete;
+exists_fn approle_role_exists;
