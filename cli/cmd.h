@@ -45,6 +45,10 @@ int cmd_write(struct cli *cli);
 int cmd_list(struct cli *cli);
 int cmd_delete(struct cli *cli);
 
+int cmd_auth_list(struct cli *cli);
+int cmd_auth_enable(struct cli *cli);
+int cmd_auth_disable(struct cli *cli);
+int cmd_auth_tune(struct cli *cli);
 int cmd_secrets_list(struct cli *cli);
 int cmd_secrets_enable(struct cli *cli);
 int cmd_secrets_disable(struct cli *cli);

@@ -4,6 +4,7 @@
 #include "cli/cli.h"
 #include "cli/cmd.h"
 #include "cli/input.h"
+#include "cli/login.h"
 #include "cli/output.h"
 #include "cli/prompt.h"
 #include "lib/duration.h"
@@ -94,23 +95,38 @@ static void print_token_table(struct cli *cli, struct kt_json data, bool with_id
     table_print(&table, 0, &cli->out);
 }
 
-static bool token_path(char path[4096])
+bool login_store(struct cli *cli, struct kt_bytes token, char path[LOGIN_PATH_MAX])
 {
+    struct kt_err err = {0};
     const char *home = secure_getenv("HOME");
-    int n = home != NULL && home[0] != '\0' ? snprintf(path, 4096, "%s/.vault-token", home) : -1;
-    return n > 0 && n < 4096;
+    int n = home != NULL && home[0] != '\0'
+                ? snprintf(path, LOGIN_PATH_MAX, "%s/.vault-token", home)
+                : -1;
+    if (n <= 0 || n >= LOGIN_PATH_MAX) {
+        cli->exit_code = cli_wrong(cli, "set HOME, or -no-store and VAULT_TOKEN", "HOME is not set");
+        return false;
+    }
+    if (kt_token_file_write(path, token, &err) != KT_OK) {
+        cli->exit_code = cli_fail(cli, &err);
+        return false;
+    }
+    if (cli->token != NULL)
+        cli_note(cli, "note   VAULT_TOKEN is set here and wins over %s", path);
+    return true;
 }
 
-int cmd_login(struct cli *cli)
+int login_by_token(struct cli *cli)
 {
-    char path[4096];
+    char path[LOGIN_PATH_MAX];
     struct kt_err err = {0};
     int code = CLI_DONE;
-    bool had_variable = cli->token != NULL;
     kt_autosecret struct kt_secret *token = NULL;
     kt_autoapireply struct kt_api_reply reply;
     kt_api_reply_init(&reply);
-    if (cli->word_count == 1 && strcmp(cli->words[0], "-") != 0)
+    if (cli->word_count > 0 && strchr(cli->words[0], '=') != NULL)
+        return cli_wrong(cli, "-method=userpass, or another way to log in", "a token has no '%.*s='",
+                         (int)strcspn(cli->words[0], "="), cli->words[0]);
+    if (cli->word_count > 0 && (cli->word_count > 1 || strcmp(cli->words[0], "-") != 0))
         return token_as_word(cli);
     enum kt_kind kind = take_token(cli, "Token (not shown): ", &token, &err);
     if (kind != KT_OK)
@@ -131,12 +147,8 @@ int cmd_login(struct cli *cli)
         return err.kind == KT_OK ? cli->exit_code : cli_refused(cli, &call, &reply, &err);
     }
     bool store = !flags_on(&cli->flags, FLAG_NO_STORE);
-    if (store && !token_path(path))
-        return cli_wrong(cli, "set HOME, or -no-store and VAULT_TOKEN", "HOME is not set");
-    if (store && kt_token_file_write(path, kt_secret_bytes(token), &err) != KT_OK)
-        return cli_fail(cli, &err);
-    if (had_variable && store)
-        cli_note(cli, "note   VAULT_TOKEN is set here and wins over %s", path);
+    if (store && !login_store(cli, kt_secret_bytes(token), path))
+        return cli->exit_code;
     if (flags_on(&cli->flags, FLAG_NO_PRINT) || cli_print_plain(cli, reply.data, &reply, &code))
         return code;
     kt_buf_printf(&cli->out, "Success! You are logged in%s%s.\n\n",

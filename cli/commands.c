@@ -61,7 +61,12 @@ static const struct command_flag generate_root_flags[] = {
     {FLAG_OTP, "-init writes the one-time pad there, for its owner only; -decode reads it"},
     {FLAG_NONCE, NULL}, {FLAG_STATUS, "only say how far it is"}, {FLAG_CANCEL, NULL}, {FLAG_FIELD, NULL}, END};
 static const struct command_flag login_flags[] = {
-    {FLAG_NO_STORE, NULL}, {FLAG_NO_PRINT, NULL}, {FLAG_FIELD, NULL}, END};
+    {FLAG_METHOD, NULL}, {FLAG_PATH, "where the way is, if not at its own name"}, {FLAG_WRAP_TTL, NULL},
+    {FLAG_NO_STORE, NULL}, {FLAG_NO_PRINT, NULL}, {FLAG_FIELD, "token, or another field"}, END};
+static const struct command_flag auth_enable_flags[] = {
+    {FLAG_PATH, NULL}, {FLAG_DESCRIPTION, NULL}, {FLAG_DEFAULT_LEASE, NULL}, {FLAG_MAX_LEASE, NULL}, END};
+static const struct command_flag auth_tune_flags[] = {
+    {FLAG_DESCRIPTION, NULL}, {FLAG_DEFAULT_LEASE, NULL}, {FLAG_MAX_LEASE, NULL}, END};
 static const struct command_flag token_create_flags[] = {
     {FLAG_POLICY, NULL}, {FLAG_TTL, NULL}, {FLAG_PERIOD, NULL}, {FLAG_MAX_TTL, NULL},
     {FLAG_USE_LIMIT, NULL}, {FLAG_DISPLAY_NAME, NULL}, {FLAG_METADATA, NULL}, {FLAG_ORPHAN, NULL},
@@ -269,9 +274,13 @@ const struct command command_table[] = {
      "secretctl audit checkpoint > kept-checkpoint.txt", cmd_audit_checkpoint},
 
     /* ---- Say who may do what ---- */
-    {"login", NULL, GROUP_ACCESS, COMMAND_TOKENLESS, "Try a token and keep it in ~/.vault-token.", "[-]", 0, 1,
-     login_flags, "The token is asked for, or read from the standard input.",
-     "secretctl login\nsecretctl login - < token.txt", cmd_login},
+    {"login", NULL, GROUP_ACCESS, COMMAND_TOKENLESS, "Log in, and keep the token in ~/.vault-token.",
+     "[-|NAME=VALUE ...]", 0, 4, login_flags,
+     "Without -method it is a token that is tried. What is secret is asked for, or read from the standard\n"
+     "input, or from a file (password=@FILE), but is never a word.",
+     "secretctl login\nsecretctl login - < token.txt\n"
+     "secretctl login -method=userpass username=bob\n"
+     "secretctl login -method=approle -path=ci role_id=ID secret_id=@FILE", cmd_login},
     {"token create", NULL, GROUP_ACCESS, 0, "Make a token.", "", 0, 0, token_create_flags,
      "-orphan asks auth/token/create-orphan, all else auth/token/create. One -policy is sent as a text,\n"
      "which allowed_parameters may allow by a pattern (\"agent-*\"); several are sent as a list, which it\n"
@@ -320,6 +329,15 @@ const struct command command_table[] = {
      "It is held against the mounts that are there and what can be asked of them. Exit code 0 when there is\n"
      "nothing to say, 2 when there is, 1 for an error.",
      "secretctl policy lint deploy.hcl", cmd_policy_lint},
+    {"auth list", NULL, GROUP_ACCESS, 0, "List the ways to log in.", "", 0, 0, NULL, NULL,
+     "secretctl auth list", cmd_auth_list},
+    {"auth enable", NULL, GROUP_ACCESS, 0, "Enable a way to log in.", "TYPE", 1, 1, auth_enable_flags, NULL,
+     "secretctl auth enable userpass\nsecretctl auth enable -path=ci -max-lease-ttl=1h approle",
+     cmd_auth_enable},
+    {"auth disable", NULL, GROUP_ACCESS, 0, "Disable a way to log in, and end all that came through it.",
+     "PATH", 1, 1, force_flags, NULL, "secretctl auth disable -force userpass", cmd_auth_disable},
+    {"auth tune", NULL, GROUP_ACCESS, 0, "Change the settings of a way to log in.", "PATH", 1, 1,
+     auth_tune_flags, NULL, "secretctl auth tune -default-lease-ttl=8h userpass", cmd_auth_tune},
     {"secrets list", NULL, GROUP_ACCESS, 0, "List the mounts.", "", 0, 0, detailed_flags, NULL,
      "secretctl secrets list", cmd_secrets_list},
     {"secrets enable", NULL, GROUP_ACCESS, 0, "Mount a KV engine.", "TYPE", 1, 1, enable_flags, NULL,

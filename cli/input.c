@@ -91,7 +91,9 @@ static void drop_single_newline(struct kt_buf *text)
         text->len--;
 }
 
-static enum kt_kind ask(struct cli *cli, const char *name, struct kt_buf *ret, struct kt_err *err)
+/* once: it is known to somebody who finds a typing error out; what is new is asked for twice. */
+static enum kt_kind ask(struct cli *cli, const char *name, bool once, struct kt_buf *ret,
+                        struct kt_err *err)
 {
     char question[NAME_MAX_LEN + 32];
     kt_autobuf struct kt_buf again = {0};
@@ -103,7 +105,7 @@ static enum kt_kind ask(struct cli *cli, const char *name, struct kt_buf *ret, s
     }
     (void)snprintf(question, sizeof question, "%.*s (not shown): ", NAME_MAX_LEN, name);
     enum kt_kind kind = prompt_secret(cli, question, ret, err);
-    if (kind != KT_OK)
+    if (kind != KT_OK || once)
         return kind;
     (void)snprintf(question, sizeof question, "%.*s once more: ", NAME_MAX_LEN, name);
     kind = prompt_secret(cli, question, &again, err);
@@ -115,14 +117,21 @@ static enum kt_kind ask(struct cli *cli, const char *name, struct kt_buf *ret, s
                    name);
 }
 
-/* The text after "=" of a secret's word: "", "-" or "@FILE". KT_DENIED: it is the value itself. */
-static enum kt_kind fetch(struct cli *cli, const char *name, const char *text, bool *stdin_used,
+/* A secret's word: what stands after its "=" is "", "-" or "@FILE". */
+struct secret_word {
+    const char *name, *text;
+    bool once; /* ask() */
+};
+
+/* KT_DENIED: it is the value itself. */
+static enum kt_kind fetch(struct cli *cli, const struct secret_word *word, bool *stdin_used,
                           struct kt_buf *ret, struct kt_err *err)
 {
+    const char *name = word->name, *text = word->text;
     enum kt_kind kind = KT_OK;
     bool input = strcmp(text, "-") == 0;
     if (text[0] == '\0' || (input && cli->in_terminal)) {
-        kind = ask(cli, name, ret, err);
+        kind = ask(cli, name, word->once, ret, err);
     } else if (input) {
         if (*stdin_used)
             return kt_fail(err, KT_INVALID, "only one value can come from the standard input");
@@ -218,7 +227,8 @@ enum kt_kind input_secrets(struct cli *cli, const char *const *words, size_t cou
             return kt_fail(err, KT_INVALID, "'%.60s' is given twice", name);
         kt_autobuf struct kt_buf value = {0};
         kt_buf_init(&value, INPUT_ALL_MAX);
-        enum kt_kind kind = fetch(cli, name, text, &stdin_used, &value, err);
+        const struct secret_word word = {.name = name, .text = text};
+        enum kt_kind kind = fetch(cli, &word, &stdin_used, &value, err);
         if (kind == KT_DENIED)
             return value_as_word(name, line, err);
         if (kind != KT_OK)
@@ -328,6 +338,7 @@ static enum kt_kind write_checked(struct kt_jsonw *w, const struct input_field *
     case INPUT_FILE:
     case INPUT_MAP:
     case INPUT_SECRET:
+    case INPUT_KNOWN_SECRET:
         break;
     }
     kt_jsonw_text(w, text);
@@ -340,7 +351,8 @@ static enum kt_kind write_fetched(struct cli *cli, struct kt_jsonw *w,
 {
     kt_autobuf struct kt_buf value = {0};
     kt_buf_init(&value, INPUT_ALL_MAX);
-    enum kt_kind kind = fetch(cli, field->name, text, stdin_used, &value, err);
+    const struct secret_word word = {field->name, text, field->kind == INPUT_KNOWN_SECRET};
+    enum kt_kind kind = fetch(cli, &word, stdin_used, &value, err);
     if (kind == KT_DENIED)
         return value_as_word(field->name, NULL, err);
     if (kind != KT_OK)
@@ -416,7 +428,8 @@ static enum kt_kind write_field(struct cli *cli, struct kt_jsonw *w, const char 
     if (field == NULL)
         return unknown_field(fields, name, err);
     kt_jsonw_key(w, field->name);
-    if (field->kind == INPUT_SECRET || (text[0] == '@' && field->kind == INPUT_FILE))
+    bool secret = field->kind == INPUT_SECRET || field->kind == INPUT_KNOWN_SECRET;
+    if (secret || (text[0] == '@' && field->kind == INPUT_FILE))
         return write_fetched(cli, w, field, text, stdin_used, err);
     return field->kind == INPUT_MAP ? write_whole_map(w, field, text, err)
                                     : write_checked(w, field, text, err);

@@ -35,6 +35,7 @@ enum input_kind {
     INPUT_MAP,    /* name.member=value, or name={JSON} */
     INPUT_FILE,   /* text, or @FILE */
     INPUT_SECRET, /* never a word: @FILE, - or asked for */
+    INPUT_KNOWN_SECRET, /* the same, asked for once: it is not new */
 };
 struct input_field {
     const char *name;

@@ -290,6 +290,50 @@ def login_at_a_terminal():
         equal(vault.root in t.text, False, "the token on the screen")
 
 
+def ways_to_log_in():
+    home = os.path.join(scratch, "home3")
+    os.mkdir(home)
+    path = os.path.join(home, ".vault-token")
+    env = dict(vault.environment(), HOME=home)
+    env.pop("VAULT_TOKEN")
+    run = lambda *words, **more: subprocess.run([CTL, *words], env=env, text=True,
+                                                capture_output=True, **more)
+    contains(good("auth", "enable", "-path=people", "-description=all of us", "-max-lease-ttl=2h", "userpass"),
+             "Enabled userpass auth method at: people/")
+    good("auth", "enable", "approle")
+    contains(good("auth", "list"), "people/")
+    contains(good("auth", "list"), "all of us")
+    good("auth", "tune", "-default-lease-ttl=1h", "people/")
+    good("write", "auth/people/users/bob", "password=-", input="right")
+    done = run("login", "-method=userpass", "-path=people", "username=bob", input="right\n")
+    equal(done.returncode, 0, done.stderr)
+    contains(done.stdout, "You are logged in")
+    contains(done.stdout, "lease_duration    1h")
+    equal(open(path).read() in done.stdout + done.stderr, False, "the token on the screen")
+    contains(run("token", "lookup", stdin=subprocess.DEVNULL).stdout, "people-bob")
+    before = open(path).read()
+    done = run("login", "-method=userpass", "-path=people", "username=bob", input="wrong\n")
+    equal(done.returncode, 2)
+    contains(done.stderr, "invalid username or password")
+    equal(open(path).read(), before, "the old token after a failed login")
+    with at_terminal("login", "-method=userpass", "-path=people", "username=bob", HOME=home, VAULT_TOKEN="") as t:
+        t.expect("password")
+        equal(t.echoes(), False)
+        t.send("right\n")
+        equal(t.end(), 0)
+        equal("right" in t.text, False, "the password on the screen")
+    good("write", "auth/approle/role/ci", "-", input='{"role_id":"chosen"}')
+    secret = good("write", "-field=secret_id", "auth/approle/role/ci/secret-id", "-", input='{"ttl":"1h"}')
+    file = os.path.join(home, "secret-id")
+    with open(file, "w") as f:
+        f.write(secret)
+    token = run("login", "-method=approle", "-no-store", "-field=token", "role_id=chosen", "secret_id=@" + file,
+                stdin=subprocess.DEVNULL).stdout
+    contains(good("token", "lookup", token=token), "approle")
+    good("auth", "disable", "-force", "people")
+    equal(run("token", "lookup", stdin=subprocess.DEVNULL).returncode, 2)
+
+
 def a_signal_while_asking_puts_the_echo_back():
     with at_terminal("login") as t:
         t.expect("Token (not shown): ")
@@ -976,6 +1020,7 @@ CASES = [
     ("the store", the_store),
     ("login", login),
     ("login at a terminal", login_at_a_terminal),
+    ("ways to log in", ways_to_log_in),
     ("a signal while asking puts the echo back", a_signal_while_asking_puts_the_echo_back),
     ("tokens", tokens),
     ("put and get", put_and_get),
