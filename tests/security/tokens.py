@@ -47,7 +47,8 @@ def _():
     for path in CREATE:
         for spelt in ROOTS:
             for policies in ([spelt], spelt, ["almighty", spelt], [spelt, "default"]):
-                wants(make(path, almighty, policies=policies), 400, "root")
+                for life in ({}, {"ttl": "1h"}, {"period": "1h"}):
+                    wants(make(path, almighty, policies=policies, **life), 400, "parent token being root")
         for fields in ({"policies": ["almighty"], "Policies": ["root"]}, {"policies": "almighty,root"},
                        {"policies": ["almighty,root"]}, {"POLICIES": "root"}, {"policies": ["ro\u043et"]},
                        {"policies": ["\uff52oot"]}, {"policies": ["root\u0000"]}, {"policies": ["\u2003root"]}):
