@@ -34,6 +34,7 @@ path "identity/*" {
 path "sys/mounts" {
   capabilities = ["read"]
 }
+# Which ways to log in there are. What is below auth/ is left out: a role's id is half of what logs it in.
 path "sys/auth" {
   capabilities = ["read"]
 }

@@ -56,10 +56,10 @@ path "identity/entity/merge" {
   capabilities = ["deny"]
 }
 
-# Tokens: the first one of an operator, one a host, one a pipeline; and ending those that were stolen.
-# "sudo" makes orphans and periodic ones, lists accessors, ends a token without its children.
-path "auth/token/*" {
-  capabilities = ["read", "update", "list", "sudo"]
+# Tokens, and whom each way to log in gives which policies: the first operator, a host, a pipeline; and ending
+# what was stolen. "sudo" makes orphans and periodic tokens, lists accessors, ends one without its children.
+path "auth/*" {
+  capabilities = ["create", "read", "update", "delete", "list", "sudo"]
 }
 
 # A mount can be made and tuned. Removing one removes its secrets, moving one changes what policies mean.
@@ -69,8 +69,16 @@ path "sys/mounts" {
 path "sys/mounts/*" {
   capabilities = ["read", "update"]
 }
+# Ways to log in: made, and ended with all their tokens when one of them was broken into.
 path "sys/auth" {
   capabilities = ["read"]
+}
+path "sys/auth/*" {
+  capabilities = ["read", "update", "delete", "sudo"]
+}
+# A limit that is too tight keeps out who would mend it.
+path "sys/quotas/*" {
+  capabilities = ["read", "update", "delete", "list"]
 }
 
 # A host is lost, or a key: seal, begin a new term, begin new key shares or a root token. The last two end

@@ -224,7 +224,7 @@ def main():
             shutil.chown(os.path.dirname(device), "keyturn", "keyturn")
         vault.ready()
         wire.root = vault.token
-        wire.ok("POST", "sys/mounts/kv1", {"type": "kv"})
+        wire.mount_all()
         wire.ok("POST", "secret/data/db", {"data": {"k": "v"}})
         wait_for("the device's first record", lambda: os.path.exists(device))
         return tap.run(sys.argv[1:])

@@ -192,7 +192,7 @@ def _():
 
 
 def load():
-    wire.ok("POST", "sys/mounts/kv1", {"type": "kv"})
+    wire.mount_all()
     wire.policy("kept", "# " + "kept" * 8 + "\n")
     for path in ("secret/data/db/orders", "secret/data/other"):
         wire.ok("POST", path, {"data": {"k": "v"}})

@@ -129,7 +129,7 @@ def _():
 
 
 def load():
-    wire.ok("POST", "sys/mounts/kv1", {"type": "kv"})
+    wire.mount_all()
     wire.ok("POST", "secret/data/steady", {"data": {"k": "v"}})
 
 

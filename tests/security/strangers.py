@@ -22,7 +22,7 @@ wire = Wire(vault)
 
 # Asked without a policy by anybody (unit/denied_routes_test has them all): what they say depends on no mount.
 OPEN = re.compile(r"sys/(init|seal-status|unseal|health|leader|rekey/(init|update|verify)|generate-root.*|"
-                  r"wrapping/.*|internal/(ui/mounts.*|specs/openapi))$")
+                  r"wrapping/.*|internal/(ui/mounts.*|specs/openapi))$|auth/\w+/login(/.*)?$")
 ABSENT = ["nope", "nope/x", "secret2/data/x", "kv2/x", "auth/nope/x", "auth/userpass9/login/x", "sys/nope", "sys/nope/x",
           "secret/nope/x", "sys/mounts/nope/nope", "auth/token/nope", "database/creds/x", "identity/nope"]
 BODIES = [b"", b"{}", b'{"a":', b"[" * 100000, b"\xff\xfe", b'{"a":"' + b"x" * 70000 + b'"}', b'{"a":1,"a":2}', b"a=b&c=d",
@@ -70,7 +70,8 @@ def _():
         for raw in BODIES + [b'{"key":"' + b"a" * (1 << 20) + b'"}', b"[" + b"{}," * 300000 + b"{}]",
                              b'{"key":' + b"[" * 60 + b"]" * 60 + b"}"]:
             reply = wire.ask("PUT", path, raw=raw, token=None, by_library=True)
-            true(reply.status in (200, 400, 403, 405, 413, 429), "%s with %d bytes: %s" % (path, len(raw), reply))
+            wrong = reply.status == 500 and b"missing password" in reply.body  # so in Vault
+            true(wrong or reply.status in (200, 400, 403, 405, 413, 429), "%s with %d bytes: %s" % (path, len(raw), reply))
     equal(None, vault.process.poll())
 
 
@@ -158,7 +159,7 @@ def _():
 
 
 def load():
-    wire.ok("POST", "sys/mounts/kv1", {"type": "kv"})
+    wire.mount_all()
     wire.ok("POST", "secret/data/db/orders", {"data": {"k": "v"}})
     wire.ok("POST", "kv1/db/orders", {"k": "v"})
 
