@@ -75,6 +75,24 @@ def _():
     equal(None, vault.process.poll())
 
 
+@tap.case("CVE-2025-12044, GHSA-5v22-543h-wg96: who is over his quota is not read, whatever his path and body look like")
+def _():
+    bodies = BODIES + [b"username=x&password=y"]
+    ways = [("auth/userpass", ["auth/userpass/login/x", "auth/userpass/login/X", "auth/%75serpass/login/x", "auth/userpass/login/y"]),
+            ("auth/approle", ["auth/approle/login", "auth/appro%6ce/login"]),
+            ("kv1", ["kv1/db/orders", "kv1/x", "%6bv1/x"])]
+    for mount, paths in ways:
+        wire.ok("POST", "sys/quotas/rate-limit/tight", {"path": mount + "/", "rate": 1, "interval": "600s"})
+        wire.ask("POST", paths[0], raw=b"{}", token=None, by_library=True)
+        for path in paths:
+            for method in ("POST", "PUT", "GET"):
+                for raw in bodies if method != "GET" else [None]:
+                    for headers in ({}, {"Content-Type": "application/x-www-form-urlencoded"}):
+                        reply = wire.ask(method, path, raw=raw, token=None, headers=headers, by_library=True)
+                        equal(429, reply.status, "%s %s: %s" % (method, path, reply.body[:100]))
+        wire.ok("DELETE", "sys/quotas/rate-limit/tight")
+
+
 @tap.case("CVE-2024-6468: what is no HTTP ends its own connection and nobody else's")
 def _():
     for junk in (b"PROXY TCP4 1.2.3.4 5.6.7.8 1 2\r\n", b"PROXY UNKNOWN\r\n\r\n", b"\r\n\r\n\0D\nQUIT\n\x21\x11\0\x0c" + b"\x7f" * 12,
