@@ -427,6 +427,108 @@ static void an_alias(void **state)
     test_vault_free(vault);
 }
 
+/* ---- who made and changed it: what approvals will stand on ---- */
+
+#define CLERK                                                                                          \
+    "path \\\"identity/*\\\" { capabilities = [\\\"create\\\", \\\"read\\\", \\\"update\\\", \\\"delete\\\"] }"
+
+struct clerk {
+    char token[256], is[ID]; /* his entity's id, or his token's accessor */
+};
+
+static void new_clerk(struct test_vault *vault, struct clerk *ret)
+{
+    wants(vault, "POST", "auth/token/create", "{\"policies\":\"clerk\",\"no_parent\":true}", 200, NULL);
+    test_vault_text(vault, "auth.client_token", ret->token, sizeof ret->token);
+    test_vault_text(vault, "auth.accessor", ret->is, sizeof ret->is);
+}
+
+/* A second later. */
+static void does(struct test_vault *vault, const struct clerk *clerk, const char *path, unsigned status,
+                 const char *body)
+{
+    vault->now_ms += 1000;
+    if (test_vault_call(vault, "POST", path, clerk->token, body) != status)
+        fail_msg("%s %s: %u %s", path, body, vault->status, vault->body);
+}
+
+/* changers: at most two, the newest last. */
+static void was_changed(struct test_vault *vault, const char *path, const struct clerk *maker,
+                        const struct clerk *const changers[2])
+{
+    char list[128], made[128], last[128];
+    const struct clerk *newest = changers[1] != NULL ? changers[1] : changers[0];
+    (void)snprintf(list, sizeof list, "\"changed_by\":[%s%s%s%s%s%s%s],\"changed_by_others\":false",
+                   changers[0] == NULL ? "" : "\"", changers[0] == NULL ? "" : changers[0]->is,
+                   changers[0] == NULL ? "" : "\"", changers[1] == NULL ? "" : ",",
+                   changers[1] == NULL ? "" : "\"", changers[1] == NULL ? "" : changers[1]->is,
+                   changers[1] == NULL ? "" : "\"");
+    (void)snprintf(made, sizeof made, "\"created_by\":\"%s\"", maker->is);
+    (void)snprintf(last, sizeof last, "\"last_updated_by\":\"%s\"",
+                   newest == NULL ? maker->is : newest->is);
+    wants(vault, "GET", path, NULL, 200, list);
+    if (!test_vault_said(vault, made) || !test_vault_said(vault, last))
+        fail_msg("%s: no %s, %s in %s", path, made, last, vault->body);
+}
+
+static void what_was_done(struct test_vault *vault, const struct clerk *ann, const struct clerk *bob)
+{
+    const struct clerk *const nobody[2] = {NULL, NULL}, *const only_bob[2] = {bob, NULL},
+                       *const both[2] = {bob, ann}, *const again[2] = {ann, bob},
+                       *const only_ann[2] = {ann, NULL};
+    char entity[ID], alias[ID], path[256], of_alias[256], body[512], token[256], who[ID];
+    does(vault, ann, "identity/entity", 200, "{\"name\":\"e\"}");
+    test_vault_text(vault, "data.id", entity, ID);
+    at("identity/entity/id", entity, path);
+    was_changed(vault, path, ann, nobody);
+    does(vault, bob, path, 204, "{\"metadata\":{\"k\":\"v\"}}");
+    was_changed(vault, path, ann, only_bob);
+    does(vault, ann, "identity/entity/name/e", 204, "{\"policies\":\"p\"}");
+    was_changed(vault, path, ann, both); /* she does not hide him */
+    does(vault, bob, "identity/entity", 204, "{\"name\":\"e\",\"metadata\":{}}");
+    was_changed(vault, path, ann, again);
+    (void)snprintf(body, sizeof body, "{\"name\":\"l\",\"mount_accessor\":\"token\",\"canonical_id\":\"%s\"}",
+                   entity);
+    does(vault, bob, "identity/entity-alias", 200, body);
+    test_vault_text(vault, "data.id", alias, ID);
+    at("identity/entity-alias/id", alias, of_alias);
+    was_changed(vault, of_alias, bob, nobody);
+    does(vault, ann, of_alias, 200, "{\"custom_metadata\":{\"k\":\"v\"}}");
+    was_changed(vault, of_alias, bob, only_ann);
+    const struct scene_login login = {.name = "l", .metadata = "{\"a\":\"b\"}"};
+    assert_int_equal(scene_login(vault, &login, token, sizeof token, who), KT_OK);
+    assert_string_equal(who, entity);
+    was_changed(vault, of_alias, bob, only_ann); /* a login is no change that somebody made */
+    does(vault, bob, "identity/group", 200, "{\"name\":\"g\"}");
+    does(vault, ann, "identity/group/name/g", 204, "{\"policies\":\"q\"}");
+    was_changed(vault, "identity/group/name/g", bob, only_ann);
+}
+
+static void who_made_and_changed_it(void **state)
+{
+    (void)state;
+    struct test_vault *vault = test_vault_new(true);
+    struct clerk ann, bob, many[IDENTITY_CHANGERS_MAX + 1];
+    policy(vault, "clerk", CLERK);
+    log_in(vault, "ann", "clerk", ann.token, ann.is);
+    new_clerk(vault, &bob);
+    what_was_done(vault, &ann, &bob);
+    /* When it was, of what ann made at the first second and somebody changes now. */
+    wants(vault, "GET", "identity/entity/name/e", NULL, 200, "\"creation_time\":\"2027-01-15T08:00:01Z\"");
+    assert_true(test_vault_said(vault, "\"last_update_time\":\"2027-01-15T08:00:04Z\""));
+    for (size_t i = 0; i < sizeof many / sizeof many[0]; i++) {
+        char name[32];
+        new_clerk(vault, &many[i]);
+        (void)snprintf(name, sizeof name, "{\"metadata\":{\"k\":\"%zu\"}}", i);
+        does(vault, &many[i], "identity/entity/name/e", 204, name);
+    }
+    wants(vault, "GET", "identity/entity/name/e", NULL, 200, "\"changed_by_others\":true");
+    assert_true(test_vault_said(vault, many[IDENTITY_CHANGERS_MAX].is));
+    assert_true(test_vault_said(vault, many[1].is));
+    assert_false(test_vault_said(vault, many[0].is));
+    test_vault_free(vault);
+}
+
 /* ---- groups ---- */
 
 static void groups_have_no_cycles(void **state)
@@ -615,6 +717,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_child_has_its_parents_entity),
         cmocka_unit_test(merged),
         cmocka_unit_test(an_alias),
+        cmocka_unit_test(who_made_and_changed_it),
         cmocka_unit_test(groups_have_no_cycles),
         cmocka_unit_test(external_groups_follow_logins),
         cmocka_unit_test(templates_are_filled_in),

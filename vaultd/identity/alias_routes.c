@@ -102,8 +102,9 @@ static enum kt_kind update(struct request *req, struct target *t, struct kt_err 
         kind = check_free(req, t, alias, err);
     if (kind != KT_OK || same(alias, t->alias))
         return kind;
-    made_now(req, &alias->made, false);
-    kind = entity_save(req, &t->entity, 1, &new_, err);
+    kind = made_now(req, &alias->made, false, err);
+    if (kind == KT_OK)
+        kind = entity_save(req, &t->entity, 1, &new_, err);
     if (kind == KT_OK)
         reply_pair(req, alias->id, "canonical_id", new_.id);
     return kind;
@@ -123,9 +124,10 @@ static enum kt_kind choose_entity(struct request *req, struct target *t, bool *r
         t->entity.name = kt_arena_printf(&req->arena, "entity_%.8s", t->entity.id);
     if (t->entity.name == NULL)
         return kt_fail(err, KT_NO_MEMORY, "making an entity");
-    made_now(req, &t->entity.made, true);
     struct entity other = {0};
-    enum kt_kind kind = entity_find_name(req, t->entity.name, &other, err);
+    enum kt_kind kind = made_now(req, &t->entity.made, true, err);
+    if (kind == KT_OK)
+        kind = entity_find_name(req, t->entity.name, &other, err);
     return kind == KT_NOT_FOUND ? KT_OK
            : kind == KT_OK      ? kt_fail(err, KT_INVALID, "entity name is already in use")
                                 : kind;
@@ -152,8 +154,9 @@ static enum kt_kind create(struct request *req, struct target *t, struct kt_err 
     memcpy(alias->scope, t->mount->scope, sizeof alias->scope);
     if (alias->id == NULL)
         return kt_fail(err, KT_NO_MEMORY, "making an alias");
-    made_now(req, &alias->made, true);
-    kind = wish_pairs(req, "custom_metadata", &alias->custom_metadata, err);
+    kind = made_now(req, &alias->made, true, err);
+    if (kind == KT_OK)
+        kind = wish_pairs(req, "custom_metadata", &alias->custom_metadata, err);
     if (kind != KT_OK && kind != KT_NOT_FOUND)
         return kind;
     kind = entity_save(req, &t->entity, is_new ? 0 : 1, &new_, err);
@@ -203,6 +206,6 @@ enum kt_kind identity_alias_delete(struct request *req, struct kt_err *err)
         return kt_fail(err, KT_NO_MEMORY, "deleting an alias");
     new_.n_aliases--;
     memmove(&new_.aliases[at], &new_.aliases[at + 1], (new_.n_aliases - at) * sizeof *new_.aliases);
-    made_now(req, &new_.made, false);
-    return entity_save(req, &old, 1, &new_, err);
+    kind = made_now(req, &new_.made, false, err);
+    return kind == KT_OK ? entity_save(req, &old, 1, &new_, err) : kind;
 }

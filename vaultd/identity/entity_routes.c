@@ -36,10 +36,10 @@ static enum kt_kind write(struct request *req, const struct wish *wish, const st
     enum kt_kind kind = request_bool(req, "disabled", &entity.disabled, err);
     if (kind == KT_OK || kind == KT_NOT_FOUND)
         kind = check_name_free(req, &entity, err);
-    if (kind != KT_OK)
-        return kind;
-    made_now(req, &entity.made, old == NULL);
-    kind = entity_save(req, old, old == NULL ? 0 : 1, &entity, err);
+    if (kind == KT_OK)
+        kind = made_now(req, &entity.made, old == NULL, err);
+    if (kind == KT_OK)
+        kind = entity_save(req, old, old == NULL ? 0 : 1, &entity, err);
     if (kind != KT_OK || old != NULL)
         return kind;
     struct kt_jsonw w = kt_jsonw(&req->reply.data);

@@ -139,9 +139,10 @@ static enum kt_kind write(struct request *req, const struct wish *wish, const st
         kind = read_subgroups(req, &group, err);
     if (kind == KT_OK)
         kind = check_name_free(req, &group, err);
+    if (kind == KT_OK)
+        kind = made_now(req, &group.made, old == NULL, err);
     if (kind != KT_OK)
         return kind;
-    made_now(req, &group.made, old == NULL);
     group.modify_index++;
     kind = group_save(req, old, &group, err);
     if (kind == KT_OK && old == NULL)
@@ -343,8 +344,8 @@ static enum kt_kind change_alias(struct request *req, struct group *group, const
         alias->accessor = mount->accessor;
         memcpy(alias->scope, mount->scope, sizeof alias->scope);
     }
-    made_now(req, &alias->made, is_new);
-    return check_alias_free(req, group, err);
+    enum kt_kind kind = made_now(req, &alias->made, is_new, err);
+    return kind == KT_OK ? check_alias_free(req, group, err) : kind;
 }
 
 enum kt_kind identity_group_alias_write(struct request *req, struct kt_err *err)
@@ -369,9 +370,10 @@ enum kt_kind identity_group_alias_write(struct request *req, struct kt_err *err)
         return kind;
     struct group group = old;
     kind = change_alias(req, &group, name, mount, err);
+    if (kind == KT_OK)
+        kind = made_now(req, &group.made, false, err);
     if (kind != KT_OK)
         return kind;
-    made_now(req, &group.made, false);
     group.modify_index++;
     kind = group_save(req, &old, &group, err);
     if (kind != KT_OK)
@@ -402,7 +404,9 @@ enum kt_kind identity_group_alias_delete(struct request *req, struct kt_err *err
         return kind == KT_NOT_FOUND ? KT_OK : kind;
     struct group group = old;
     group.alias = (struct alias){0};
-    made_now(req, &group.made, false);
+    kind = made_now(req, &group.made, false, err);
+    if (kind != KT_OK)
+        return kind;
     group.modify_index++;
     return group_save(req, &old, &group, err);
 }

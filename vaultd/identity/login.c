@@ -76,7 +76,7 @@ static enum kt_kind choose_name(struct request *req, const char *id, const char 
 static enum kt_kind make(struct request *req, const struct identity_login *login,
                          const struct string_list *groups, struct entity *entity, struct kt_err *err)
 {
-    const struct identity_made made = {req->now_ms, req->now_ms, "", ""};
+    const struct identity_made made = {req->now_ms, req->now_ms, "", {0}, false};
     *entity = (struct entity){.id = identity_new_id(&req->arena), .made = made};
     struct alias *alias = NULL;
     enum kt_kind kind = entity_add_alias(req, entity, &alias, err);

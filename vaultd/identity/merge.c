@@ -90,8 +90,7 @@ static enum kt_kind take_alias(struct request *req, struct merge *m, const struc
         memcpy(ids, alias->merged_from.at, alias->merged_from.n * sizeof *ids);
     ids[alias->merged_from.n] = from->id;
     rival->merged_from = (struct string_list){ids, alias->merged_from.n + 1};
-    made_now(req, &rival->made, false);
-    return KT_OK;
+    return made_now(req, &rival->made, false, err);
 }
 
 static enum kt_kind take_ids(struct request *req, struct merge *m, struct kt_err *err)
@@ -141,6 +140,6 @@ enum kt_kind identity_merge(struct request *req, struct kt_err *err)
             kind = take_alias(req, m, &m->old[i], &m->old[i].aliases[j], &keep, err);
     if (kind != KT_OK)
         return kind;
-    made_now(req, &m->new_.made, false);
-    return entity_save(req, m->old, m->n_from + 1, &m->new_, err);
+    kind = made_now(req, &m->new_.made, false, err);
+    return kind == KT_OK ? entity_save(req, m->old, m->n_from + 1, &m->new_, err) : kind;
 }

@@ -20,7 +20,7 @@ enum kt_kind wish_text(struct request *req, const char *name, const char **ret, 
 /* kv-pairs, within Vault's bounds. KT_NOT_FOUND: absent. */
 enum kt_kind wish_pairs(struct request *req, const char *name, struct kt_bytes *ret,
                         struct kt_err *err);
-void made_now(const struct request *req, struct identity_made *made, bool is_new);
+enum kt_kind made_now(struct request *req, struct identity_made *made, bool is_new, struct kt_err *err);
 /* The auth mount that an alias names. KT_INVALID: there is none such. */
 enum kt_kind auth_mount_of(struct request *req, const char *accessor, const struct mount **ret,
                            struct kt_err *err);

@@ -20,7 +20,8 @@ static void write_made(struct kt_buf *out, const struct identity_made *made)
     kt_buf_add_i64(out, made->created_ms);
     kt_buf_add_i64(out, made->changed_ms);
     kt_buf_add_field(out, kt_str(made->created_by));
-    kt_buf_add_field(out, kt_str(made->changed_by));
+    kt_buf_add_u8(out, made->more);
+    write_list(out, &made->changers);
 }
 
 static void write_alias(struct kt_buf *out, const struct alias *alias)
@@ -109,7 +110,8 @@ static struct identity_made made(struct reading *in)
     ret.created_ms = kt_read_i64(&in->r);
     ret.changed_ms = kt_read_i64(&in->r);
     ret.created_by = text(in);
-    ret.changed_by = text(in);
+    ret.more = kt_read_u8(&in->r) != 0;
+    ret.changers = list(in);
     return ret;
 }
 

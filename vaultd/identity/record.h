@@ -20,10 +20,14 @@
 #define IDENTITY_RECORD_MAX  ((size_t)960 * 1024)
 
 /* When and by whom: a token's entity, else its accessor; "": a login made it by itself. Whoever
- * approves something must be older than it, and not made or changed by who asks. */
+ * approves something must be older than it, and not made or changed by who asks: so everybody who ever
+ * changed it is kept, not only the last one, who would hide the others. */
+#define IDENTITY_CHANGERS_MAX 16u
 struct identity_made {
     int64_t created_ms, changed_ms;
-    const char *created_by, *changed_by;
+    const char *created_by;
+    struct string_list changers; /* each once, the newest last; who made it only if he changed it, too */
+    bool more;                   /* there were others before them */
 };
 struct alias {
     const char *id;

@@ -19,10 +19,14 @@ static void write_names_or_null(struct kt_jsonw *w, const char *key, const struc
 
 void write_made(struct kt_jsonw *w, const struct identity_made *made)
 {
+    const struct string_list *changers = &made->changers;
+    write_names(w, "changed_by", changers);
+    kt_jsonw_kv_bool(w, "changed_by_others", made->more);
     kt_jsonw_kv_text(w, "created_by", made->created_by);
     kt_jsonw_kv_time(w, "creation_time", made->created_ms);
     kt_jsonw_kv_time(w, "last_update_time", made->changed_ms);
-    kt_jsonw_kv_text(w, "last_updated_by", made->changed_by);
+    kt_jsonw_kv_text(w, "last_updated_by",
+                     changers->n == 0 ? made->created_by : changers->at[changers->n - 1]);
 }
 
 void write_pairs(struct kt_jsonw *w, const char *key, struct kt_bytes pairs)

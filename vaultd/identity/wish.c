@@ -56,14 +56,35 @@ enum kt_kind wish_read(struct request *req, struct wish *ret, struct kt_err *err
                           : KT_OK;
 }
 
-void made_now(const struct request *req, struct identity_made *made, bool is_new)
+/* Those that were there but for the one who comes, and the oldest if they are too many. */
+static struct string_list others(struct identity_made *made, const char *who, const char **at)
 {
-    made->changed_ms = req->now_ms;
-    made->changed_by = identity_asker(req);
-    if (is_new) {
-        made->created_ms = made->changed_ms;
-        made->created_by = made->changed_by;
+    struct string_list kept = {at, 0};
+    for (size_t i = 0; i < made->changers.n; i++)
+        if (strcmp(made->changers.at[i], who) != 0)
+            at[kept.n++] = made->changers.at[i];
+    if (kept.n == IDENTITY_CHANGERS_MAX) {
+        made->more = true;
+        memmove(at, at + 1, --kept.n * sizeof *at);
     }
+    return kept;
+}
+
+enum kt_kind made_now(struct request *req, struct identity_made *made, bool is_new, struct kt_err *err)
+{
+    const char *who = identity_asker(req);
+    made->changed_ms = req->now_ms;
+    if (is_new) {
+        made->created_ms = req->now_ms;
+        made->created_by = who;
+        return KT_OK;
+    }
+    const char **at = kt_arena_take(&req->arena, (made->changers.n + 1) * sizeof *at);
+    if (at == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "changing an identity");
+    made->changers = others(made, who, at);
+    at[made->changers.n++] = who;
+    return KT_OK;
 }
 
 enum kt_kind auth_mount_of(struct request *req, const char *accessor, const struct mount **ret,
