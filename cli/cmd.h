@@ -89,6 +89,13 @@ int cmd_audit_tail(struct cli *cli);
 int cmd_audit_checkpoint(struct cli *cli);
 
 int cmd_import_vault(struct cli *cli);
+int cmd_import_env(struct cli *cli);
+int cmd_import_sops(struct cli *cli);
+int cmd_import_json(struct cli *cli);
+int cmd_import_dir(struct cli *cli);
+int cmd_export_env(struct cli *cli);
+int cmd_export_json(struct cli *cli);
+int cmd_export_dir(struct cli *cli);
 
 int cmd_explain(struct cli *cli);
 int cmd_completion(struct cli *cli);

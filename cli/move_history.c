@@ -43,6 +43,9 @@ static bool read_versions(struct kt_json versions, struct move_history *ret)
         if (!read_version(it.key, it.value, &ret->versions[ret->count++]))
             return false;
     qsort(ret->versions, ret->count, sizeof *ret->versions, by_number);
+    for (size_t i = 1; i < ret->count; i++)
+        if (ret->versions[i - 1].number == ret->versions[i].number)
+            return false; /* "1" and "01" */
     return true;
 }
 

@@ -40,6 +40,18 @@ bool move_run_begin(struct move_run *run)
            is_vault(run, run->destination, "the vault that it goes to");
 }
 
+bool move_run_begin_here(struct move_run *run)
+{
+    struct kt_err err = {0};
+    if (!move_side_here(run->cli, &run->to))
+        return false;
+    if (move_side_open(&run->to, &run->destination, &err) != KT_OK) {
+        run->cli->exit_code = cli_fail(run->cli, &err);
+        return false;
+    }
+    return is_vault(run, run->destination, "the vault");
+}
+
 void move_run_end(struct move_run *run)
 {
     kt_api_close(run->source);

@@ -40,6 +40,8 @@ struct move_run {
 
 /* Connects to both; the sides and the lock (PTHREAD_MUTEX_INITIALIZER) are set. False: said what failed; cli->exit_code is set. */
 bool move_run_begin(struct move_run *run);
+/* Only to the one here, as the destination: what comes, comes from files. Its side is set by it. */
+bool move_run_begin_here(struct move_run *run);
 void move_run_end(struct move_run *run);
 
 void move_add(struct move_run *run, enum move_count count, uint64_t more);

@@ -363,7 +363,128 @@ def interrupted():
     proxy.close()
 
 
+# ---- files ----
+
+ENV = """# of the app
+export DB_USER=app
+DB_PASSWORD="p$ \\"q\\" \\\\ \\n"
+NOTE='two
+lines' # of it
+EMPTY=
+"""
+ENV_AS_JSON = {"DB_USER": "app", "DB_PASSWORD": 'p$ "q" \\ \n', "NOTE": "two\nlines", "EMPTY": ""}
+
+
+def file(name, text):
+    path = os.path.join(scratch, name)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "wb") as f:
+        f.write(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+def value(vault, path):
+    return vault.ok("GET", "secret/data/" + quoted(path)).data["data"]
+
+
+def files():
+    with Vault().ready() as vault:
+        def ctl(code, *words, **more):
+            done = vault.ctl(*words, check=False, **more)
+            equal(done.returncode, code, "exit code of %s: %s%s" % (" ".join(words), done.stdout, done.stderr))
+            return done.stdout + done.stderr
+
+        env = file("app.env", ENV)
+        contains(ctl(0, "import", "env", "-dry-run", env, "secret/team/app"), "would take 1,")
+        equal(vault.call("GET", "secret/data/team/app").status, 404)
+        contains(ctl(0, "import", "env", env, "secret/team/app"), "taken 1, already there 0, refused 0")
+        equal(value(vault, "team/app"), ENV_AS_JSON)
+        contains(ctl(0, "import", "env", "-", "secret/team/app", input=ENV), "taken 0, already there 1")
+        said = ctl(2, "import", "env", "-", "secret/team/app", input="A=hunter2")
+        contains(said, "another value is there already; -replace makes this one the newest version")
+        equal("hunter2" in said, False, said)
+        ctl(0, "import", "env", "-replace", "-", "secret/team/app", input="A=1")
+        equal(vault.ok("GET", "secret/metadata/team/app").data["current_version"], 2)
+        contains(ctl(1, "import", "env", "-", "secret/x", input="A='b"), "line 1: the quotes that begin here do not end")
+        contains(ctl(2, "import", "env", env, "none/x"), "there is no KV mount for 'none/x'")
+        contains(ctl(2, "import", "env", env, "secret"), "not inside the mount secret/")
+
+        # sops -d
+        ctl(0, "import", "sops-decrypted", "-", "secret/sops", input='\n {"db": {"password": "p"}, "list": [1]}')
+        equal(value(vault, "sops"), {"db": {"password": "p"}, "list": [1]})
+        ctl(0, "import", "sops-decrypted", "-", "secret/sops2", input="A=b\n")
+        equal(value(vault, "sops2"), {"A": "b"})
+        said = ctl(1, "import", "sops-decrypted", "-", "secret/sops3", input='{"a": "ENC[AES256_GCM,data:x]", "sops": {"mac": "x"}}')
+        contains(said, "it is still encrypted")
+        contains(ctl(1, "import", "sops-decrypted", "-", "secret/sops3", input="a: b\n"), "sops -d --output-type json FILE")
+
+        # A JSON object of secrets, a wrong one among them; out again, and in again.
+        many = file("many.json", json.dumps({"db/a": {"k": "ü\u2028", "n": 1}, "db/a/b": {"x": {"y": None}}, "wrong": "hunter2", "api": {}}))
+        said = ctl(2, "import", "json", many, "secret/team/")
+        contains(said, "refused   wrong: a secret has to be an object")
+        contains(said, "taken 3, already there 0, refused 1")
+        equal("hunter2" in said, False, said)
+        vault.ok("POST", "secret/data/team/gone", {"data": {"k": 1}})
+        vault.ok("DELETE", "secret/data/team/gone")
+        out = os.path.join(scratch, "team.json")
+        said = ctl(0, "export", "json", "secret/team", out)
+        contains(said, "left      secret/team/gone: its newest version is deleted")
+        contains(said, "4 written, 1 left, 0 refused")
+        equal(os.stat(out).st_mode & 0o777, 0o600)
+        wanted = {"db/a": {"k": "ü\u2028", "n": 1}, "db/a/b": {"x": {"y": None}}, "api": {}, "app": {"A": "1"}}
+        equal(json.load(open(out)), wanted)
+        contains(ctl(1, "export", "json", "secret/team", out), "an export goes into a new file")
+        equal(json.loads(vault.ctl("export", "json", "secret/team/").stdout), wanted)
+        ctl(0, "import", "json", out, "secret/again")
+        equal(json.loads(vault.ctl("export", "json", "secret/again").stdout), wanted)
+        equal(json.loads(vault.ctl("export", "json", "secret/none").stdout), {})
+        contains(ctl(1, "import", "json", "-", "secret/x", input="[1]"), "it is no JSON object")
+        contains(ctl(1, "import", "json", "-", "secret/x", input='{"a": hunter2}'), "line 1, column 7")
+
+        # A folder.
+        folder = os.path.join(scratch, "in")
+        file("in/db/orders.json", '{"password": "p", "n": 1.0}')
+        file("in/db/orders/below.env", "A=b")
+        file("in/web/user", "me\n")
+        file("in/web/tls.key", "key")
+        file("in/web/binary", b"\xff\x00")
+        file("in/bad/x.json", "{")
+        file("in/.git/config", "not mine")
+        os.symlink(folder, os.path.join(folder, "loop"))
+        said = ctl(2, "import", "dir", folder, "secret/in")
+        contains(said, "refused   secret/in/web/binary: it is not text")
+        contains(said, "refused   secret/in/bad/x: ")
+        contains(said, "refused   secret/in/loop: cannot open the folder")
+        contains(said, "taken 3,")
+        equal(sorted(names(vault, "secret/", folder="in/")), ["in/db/orders", "in/db/orders/below", "in/web"])
+        equal(value(vault, "in/web"), {"user": "me\n", "tls.key": "key"})
+        contains(vault.ok("GET", "secret/data/in/db/orders").body, '"n":1.0')
+        outdir = os.path.join(scratch, "out")
+        contains(ctl(0, "export", "dir", "secret/in", outdir), "3 written")
+        equal(os.stat(outdir).st_mode & 0o777, 0o700)
+        equal(os.stat(os.path.join(outdir, "db/orders.json")).st_mode & 0o777, 0o600)
+        contains(ctl(0, "import", "dir", outdir, "secret/in"), "taken 0, already there 3")
+        contains(ctl(1, "export", "dir", "secret/in", outdir), "an export goes into a new folder")
+
+        # Variables out, and in again.
+        vault.ok("POST", "secret/data/vars", {"data": dict(ENV_AS_JSON, TICK="it's `x`\n", NUMBER=1)})
+        text = vault.ctl("export", "env", "secret/vars").stdout
+        ctl(0, "import", "env", "-", "secret/vars2", input=text)
+        equal(value(vault, "vars2"), dict(ENV_AS_JSON, TICK="it's `x`\n", NUMBER="1"))
+        vault.ok("POST", "secret/data/odd", {"data": {"a b": "hunter2"}})
+        said = ctl(1, "export", "env", "secret/odd")
+        contains(said, "the key 'a b' cannot be the name of a variable")
+        equal("hunter2" in said, False, said)
+        contains(ctl(2, "export", "env", "secret/none"), "there is no 'secret/none'")
+
+        # A mount of version 1.
+        vault.ok("POST", "sys/mounts/old", {"type": "kv"})
+        contains(ctl(2, "import", "json", out, "old/team"), "refused   old/team/api: missing data fields")
+        equal(json.loads(vault.ctl("export", "json", "old/team").stdout), {k: v for k, v in wanted.items() if v})
+
+
 CASES = [
+    ("files", files),
     ("all kinds of secrets, mounts and policies", all_kinds),
     ("what changed since", later_changes),
     ("a part of it", a_part),

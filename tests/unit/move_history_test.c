@@ -56,6 +56,7 @@ static const struct refused { const char *name, *text; } refused[] = {
     { "no current version", "{\"versions\":{}}" },
     { "a negative one", "{\"current_version\":-1,\"versions\":{}}" },
     { "one that is no number", "{\"current_version\":1,\"versions\":{\"x\":" LIVE "}}" },
+    { "the same number twice", "{\"current_version\":1,\"versions\":{\"1\":" LIVE ",\"01\":" LIVE "}}" },
     { "version 0", "{\"current_version\":1,\"versions\":{\"0\":" LIVE "}}" },
     { "a version without its state", "{\"current_version\":1,\"versions\":{\"1\":{}}}" },
 };
