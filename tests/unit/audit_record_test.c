@@ -104,13 +104,13 @@ static const struct row {
     {"looks like a hash", "{\"a\":\"hmac-sha256:00\"}", "{\"a\":<hmac-sha256:00>}"},
 };
 
-static void redacts(void **state)
+/* Of a request's data and of an answer's, with these keys in clear. */
+static void check_data(const char *data, const char *wanted, struct audit_keys clear)
 {
-    const struct row *row = *state;
     kt_autobuf struct kt_buf want, line = {0};
     kt_buf_init(&want, 1 << 16);
     kt_buf_add_text(&want, "\"data\":");
-    for (const char *at = row->want; *at != '\0'; at++) {
+    for (const char *at = wanted; *at != '\0'; at++) {
         char text[64] = {0}, form[AUDIT_HMAC_TEXT];
         const char *end = *at == '<' ? strchr(at, '>') : NULL;
         if (end == NULL) {
@@ -122,14 +122,72 @@ static void redacts(void **state)
         kt_buf_printf(&want, "\"%s\"", form);
         at = end;
     }
-    struct audit_event event = {.type = "request", .request_id = "id", .path = "p"};
     for (unsigned i = 0; i < 2; i++) {
-        event.request_data = i == 0 ? kt_str(row->data) : kt_bytes(NULL, 0);
-        event.response_data = i == 1 ? kt_str(row->data) : kt_bytes(NULL, 0);
+        struct audit_event event = {.type = "request", .request_id = "id", .path = "p"};
+        if (i == 0) {
+            event.request_data = kt_str(data);
+            event.clear_request = clear;
+        } else {
+            event.response_data = kt_str(data);
+            event.clear_response = clear;
+        }
         const char *text = line_of(&event, &line);
         if (strstr(text, kt_buf_text(&want)) == NULL)
             fail_msg("no %s in %s", kt_buf_text(&want), text);
         kt_buf_free(&line);
+    }
+}
+
+static void redacts(void **state)
+{
+    const struct row *row = *state;
+    static const char *const absent[] = {"none", "x", ""};
+    check_data(row->data, row->want, (struct audit_keys){NULL, 0});
+    /* With a key that is not there: the same, by the other way through. */
+    check_data(row->data, row->want, (struct audit_keys){absent, 3});
+}
+
+/* The nearest key decides, at any depth; what stands behind a nested one belongs to the outer again. */
+static void keys_in_clear(void **state)
+{
+    (void)state;
+    static const char *const keys[] = {"user", "h\"st"};
+    static const struct audit_keys clear = {keys, 2};
+    static const struct {
+        const char *data, *want;
+    } clears[] = {
+        {"{\"user\":\"bob\",\"pass\":\"x\"}", "{\"user\":\"bob\",\"pass\":<x>}"},
+        {"{\"data\":{\"user\":\"bob\",\"pass\":\"x\"}}", "{\"data\":{\"user\":\"bob\",\"pass\":<x>}}"},
+        {"{\"user\":[\"a\",[\"b\"],{\"pass\":\"x\"},\"c\"]}", "{\"user\":[\"a\",[\"b\"],{\"pass\":<x>},\"c\"]}"},
+        {"{\"pass\":[{\"user\":\"bob\"},\"x\"]}", "{\"pass\":[{\"user\":\"bob\"},<x>]}"},
+        {"{\"user\":{\"pass\":\"x\"},\"z\":\"y\"}", "{\"user\":{\"pass\":<x>},\"z\":<y>}"},
+        {"{\"\\u0075ser\":\"b\\u006fb\"}", "{\"\\u0075ser\":\"b\\u006fb\"}"},
+        {"{\"h\\\"st\":\"db\"}", "{\"h\\\"st\":\"db\"}"},
+        {"{\"User\":\"x\",\"user \":\"y\",\"use\":\"z\"}", "{\"User\":<x>,\"user \":<y>,\"use\":<z>}"},
+        {"{ \"user\" : 1.0 , \"n\" : [ null , true , -2e3 ] }", "{\"user\":1.0,\"n\":[null,true,-2e3]}"},
+        {"[\"user\",{\"user\":\"\"}]", "[<user>,{\"user\":\"\"}]"},
+        {"\"user\"", "<user>"},
+        {"{\"user\":{},\"a\":[]}", "{\"user\":{},\"a\":[]}"},
+    };
+    for (size_t i = 0; i < sizeof clears / sizeof clears[0]; i++)
+        check_data(clears[i].data, clears[i].want, clear);
+}
+
+/* What a thread keeps of an answer was written without such keys, and with them is not used. */
+static void keys_in_clear_and_kept_answers(void **state)
+{
+    (void)state;
+    static const char *const keys[] = {"user"};
+    for (unsigned i = 0; i < 6; i++) {
+        struct audit_event event = {.type = "response",
+                                    .request_id = "x",
+                                    .path = "p",
+                                    .response_data = kt_str("{\"user\":\"bob\"}"),
+                                    .response_key = kt_str("one answer's key, told several times")};
+        if (i % 2 == 1)
+            event.clear_response = (struct audit_keys){keys, 1};
+        kt_autobuf struct kt_buf line = {0};
+        assert_int_equal(strstr(line_of(&event, &line), "\"bob\"") != NULL, i % 2);
     }
 }
 
@@ -663,7 +721,7 @@ static void large_lines(void **state)
 
 int main(void)
 {
-    enum { FIXED = 19 };
+    enum { FIXED = 21 };
     struct CMUnitTest tests[FIXED + N(rows)] = {
         cmocka_unit_test(hmac_vector),    cmocka_unit_test(nothing_leaks),
         cmocka_unit_test(whole_event),    cmocka_unit_test(salted),
@@ -675,6 +733,7 @@ int main(void)
         cmocka_unit_test(large_lines),    cmocka_unit_test(kept_owners),
         cmocka_unit_test(kept_answers),   cmocka_unit_test(kept_for_the_next),
         cmocka_unit_test(rulings),
+        cmocka_unit_test(keys_in_clear),  cmocka_unit_test(keys_in_clear_and_kept_answers),
     };
     size_t n = FIXED;
     for (size_t i = 0; i < N(rows); i++)

@@ -388,6 +388,17 @@ static const struct scenario scenarios[] = {
     { "POST", "sys/mounts/x", ROOT, "{\"type\":\"kv\",\"config\":{\"listing_visibility\":1}}", 400, "listing_visibility" },
     { "POST", "sys/mounts/x", ROOT, "{\"type\":\"kv\",\"config\":{\"default_lease_ttl\":\"2h\",\"max_lease_ttl\":\"1h\"}}", 400, "would be less than" },
     { "POST", "sys/mounts/x", ROOT, "{\"type\":\"kv\",\"config\":null}", 204 } ) },
+{ "keys that a mount wants recorded in clear", NULL, STEPS(
+    { "POST", "sys/mounts/kv", ROOT, "{\"type\":\"kv\",\"config\":{\"audit_non_hmac_request_keys\":\"user\"}}", 204 },
+    { "POST", "kv/a", ROOT, "{\"user\":\"told-one\",\"pass\":\"hunter2\"}", 204 },
+    { "GET", "sys/audit-log/export", ROOT, NULL, 200, "\"data\":{\"user\":\"told-one\",\"pass\":\"hmac-sha256:", "hunter2" },
+    { "POST", "secret/data/a", ROOT, "{\"data\":{\"user\":\"hunter3\"}}", 200 }, { "GET", "kv/a", ROOT, NULL, 200 },
+    { "GET", "sys/audit-log/export", ROOT, NULL, 200, NULL, "hunter3" },
+    { "POST", "sys/mounts/kv/tune", ROOT, "{\"audit_non_hmac_request_keys\":\"\",\"audit_non_hmac_response_keys\":[\"user\"]}", 204 },
+    { "POST", "kv/a", ROOT, "{\"user\":\"hunter2\",\"pass\":\"hunter2\"}", 204 },
+    { "GET", "sys/audit-log/export", ROOT, NULL, 200, NULL, "hunter2" },
+    { "POST", "kv/b", ROOT, "{\"user\":\"told-two\",\"pass\":\"hunter2\"}", 204 }, { "GET", "kv/b", ROOT, NULL, 200 },
+    { "GET", "sys/audit-log/export", ROOT, NULL, 200, "\"data\":{\"user\":\"told-two\",\"pass\":\"hmac-sha256:", "hunter2" } ) },
 { "moving a mount", "path \"sys/remount\" { capabilities = [\"update\"] } path \"old/*\" { capabilities = [\"read\"] }", STEPS(
     { "POST", "sys/mounts/old", ROOT, "{\"type\":\"kv-v2\",\"description\":\"d\"}", 204 },
     { "POST", "old/data/a", ROOT, "{\"data\":{\"k\":\"v\"}}", 200 }, { "POST", "old/config", ROOT, "{\"max_versions\":3}", 204 },

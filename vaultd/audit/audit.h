@@ -85,6 +85,11 @@ struct audit_ruling {
     size_t n_names;
     const char *pattern, *why; /* of a refusal: the pattern that decided (NULL: none), and the reason */
 };
+/* Keys whose values an operator wants in clear: a string is, whose nearest key is one of them. */
+struct audit_keys {
+    const char *const *at;
+    size_t n;
+};
 struct audit_event {
     const char *type;           /* "request": an attempt; "response": with its result */
     const char *request_id;
@@ -100,6 +105,7 @@ struct audit_event {
     size_t data_max;                /* longer request_data is one HMAC of its text; 0: what fits */
     struct kt_bytes response_data;  /* the same */
     struct kt_bytes response_key;   /* where it is the same, response_data is; empty: nobody knows */
+    struct audit_keys clear_request, clear_response; /* keys in the data above that stay in clear */
     unsigned status;                /* HTTP status; 0 in an attempt */
     const char *error;              /* NULL: none */
     struct kt_bytes wrapped;        /* token text handed out in auth; HMAC; or empty */

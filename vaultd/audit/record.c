@@ -42,12 +42,62 @@ static void redact(void *arg, struct kt_json value)
 
 /* Whatever is not a plain number, boolean or null is hashed: a type that nobody thought of must not
  * pass in clear. So is what is nested too deep. */
-static void add_data(struct pen *pen, struct kt_bytes data, bool whole)
+static const struct kt_json_replacer replacer = {keep, redact};
+
+static bool is_clear(struct kt_json key, const struct audit_keys *clear)
 {
-    static const struct kt_json_replacer replacer = {keep, redact};
+    for (size_t i = 0; i < clear->n; i++)
+        if (kt_json_is(key, clear->at[i]))
+            return true;
+    return false;
+}
+
+/* What would be read as a piece is no text that may stand as it is. */
+static bool no_piece_in(struct kt_bytes text)
+{
+    bool none = true;
+    for (size_t i = 0; i < text.len; i++)
+        none = none && text.at[i] >= 0x20;
+    return none;
+}
+
+/* As kt_json_replace(), but for strings whose nearest key is listed: value by value, for there are few
+ * such mounts. open: this value's nearest key is. */
+static void add_partly(struct pen *pen, struct kt_json value, const struct audit_keys *clear, bool open,
+                       unsigned depth)
+{
+    enum kt_json_type type = kt_json_type(value);
+    bool object = type == KT_JSON_OBJECT;
+    if (type == KT_JSON_STRING && open && no_piece_in(kt_json_bytes(value))) {
+        audit_line_add(pen->line, kt_json_bytes(value));
+        return;
+    }
+    if ((!object && type != KT_JSON_ARRAY) || depth == 0) {
+        kt_json_replace(value, 0, &replacer, pen);
+        return;
+    }
+    audit_line_char(pen->line, object ? '{' : '[');
+    struct kt_json_iter it = kt_json_iter(value);
+    for (bool first = true; kt_json_next(&it); first = false) {
+        if (!first)
+            audit_line_char(pen->line, ',');
+        if (object) {
+            audit_line_add(pen->line, kt_json_bytes(it.key));
+            audit_line_char(pen->line, ':');
+        }
+        add_partly(pen, it.value, clear, object ? is_clear(it.key, clear) : open, depth - 1);
+    }
+    audit_line_char(pen->line, object ? '}' : ']');
+}
+
+static void add_data(struct pen *pen, struct kt_bytes data, const struct audit_keys *clear, bool whole)
+{
     if (data.len > 0 && whole) {
         pen_name(pen, PIECE_DATA);
-        kt_json_replace(kt_json_value(data), DATA_DEPTH, &replacer, pen);
+        if (clear->n > 0 && kt_json_check(data, NULL, NULL) == KT_OK)
+            add_partly(pen, kt_json_value(data), clear, false, DATA_DEPTH);
+        else
+            kt_json_replace(kt_json_value(data), DATA_DEPTH, &replacer, pen);
     } else {
         pen_hashed(pen, PIECE_DATA, data);
     }
@@ -57,22 +107,29 @@ static void add_data(struct pen *pen, struct kt_bytes data, bool whole)
 #define SAID_MAX 4096u
 
 /* The same for an answer that is the same, which its key says. */
-static void add_answer(struct pen *pen, struct kt_bytes data, struct kt_bytes key, bool whole)
+static void add_answer(struct pen *pen, const struct audit_event *event, bool whole)
 {
+    static const struct audit_keys none;
+    struct kt_bytes data = event->response_data, key = event->response_key;
+    /* The key says what was answered, not what of it the mount wants in clear today. */
+    if (event->clear_response.n > 0) {
+        add_data(pen, data, &event->clear_response, whole);
+        return;
+    }
     bool usual = whole && data.len > 0 && data.len <= SAID_MAX;
     struct audit_said *said = usual ? audit_hasher_said(pen->hasher, key) : NULL;
     if (said == NULL) {
-        add_data(pen, data, whole);
+        add_data(pen, data, &none, whole);
         return;
     }
     if (!said->filled) {
         audit_line_reset(&said->line);
         struct pen own = {.hasher = pen->hasher, .line = &said->line, .first = true};
-        add_data(&own, data, true);
+        add_data(&own, data, &none, true);
         said->filled = audit_line_ok(&said->line);
     }
     if (!said->filled) {
-        add_data(pen, data, true);
+        add_data(pen, data, &none, true);
         return;
     }
     if (!pen->first)
@@ -167,7 +224,7 @@ static void write_request(struct pen *pen, const struct audit_event *event,
     pen_name(pen, PIECE_NAMESPACE);
     pen_text(pen, PIECE_PATH, event->path);
     bool small = event->data_max == 0 || event->request_data.len <= event->data_max;
-    add_data(pen, event->request_data, whole && small);
+    add_data(pen, event->request_data, &event->clear_request, whole && small);
     pen_text(pen, PIECE_ADDRESS, event->remote_address);
     if (event->remote_port != 0)
         pen_number(pen, PIECE_PORT, event->remote_port);
@@ -188,7 +245,7 @@ static void write_response(struct pen *pen, const struct audit_event *event,
         pen_close(pen);
     }
     add_mount(pen, event, where);
-    add_answer(pen, event->response_data, event->response_key, whole);
+    add_answer(pen, event, whole);
     pen_close(pen);
 }
 

@@ -93,8 +93,8 @@ bool route_match(const struct engine *engine, const char *rest, struct request *
 
 /* Lists that a mount carries, under the names that sys/mounts/PATH/tune has for them. */
 #define MOUNT_LISTS_OF(X)                                                                          \
-    X(MOUNT_CLEAR_REQUEST, "audit_non_hmac_request_keys", "kept and shown; the audit log hashes their values all the same")   \
-    X(MOUNT_CLEAR_RESPONSE, "audit_non_hmac_response_keys", "kept and shown; the audit log hashes their values all the same")  \
+    X(MOUNT_CLEAR_REQUEST, "audit_non_hmac_request_keys", "keys of requests whose values the audit log has in clear")   \
+    X(MOUNT_CLEAR_RESPONSE, "audit_non_hmac_response_keys", "keys of answers whose values the audit log has in clear")  \
     X(MOUNT_PASS_HEADERS, "passthrough_request_headers", "kept and shown; no engine here reads headers")        \
     X(MOUNT_ALLOW_HEADERS, "allowed_response_headers", "kept and shown; no engine here sends headers")
 #define X(name, text, help) name,

@@ -105,6 +105,11 @@ static bool in_pass(const struct request *req)
     return req->own->stage == STAGE_PASS && req->now_ms != 0;
 }
 
+static struct audit_keys clear_keys(const struct mount *mount, enum mount_list list)
+{
+    return (struct audit_keys){mount->lists[list].at, mount->lists[list].n};
+}
+
 /* What the event borrows. */
 struct described {
     struct audit_auth auth;
@@ -127,6 +132,10 @@ static void describe(const struct request *req, struct described *at, struct aud
         .ruling = describe_ruling(req, &at->ruling),
         .wrap_ttl_s = req->wrap_ttl_s > 0 ? req->wrap_ttl_s : 0,
     };
+    if (req->mount != NULL) {
+        event->clear_request = clear_keys(req->mount, MOUNT_CLEAR_REQUEST);
+        event->clear_response = clear_keys(req->mount, MOUNT_CLEAR_RESPONSE);
+    }
     if (req->has_data)
         event->request_data = kt_json_bytes(req->data);
     bool known = req->own->authenticated || req->own->owner || req->origin == ORIGIN_INTERNAL;
