@@ -446,7 +446,7 @@ static const struct scenario scenarios[] = {
     { "GET", "sys/internal/ui/resultant-acl", ROOT, NULL, 200, "\"data\":{\"root\":true}" },
     { "GET", "sys/internal/ui/resultant-acl", NONE, NULL, 403 },
     { "GET", "sys/internal/ui/resultant-acl", "T", NULL, 200, "\"secret/data/a\":{\"allowed_parameters\":{\"k\":[\"a*\",true,[\"in\"]],\"x\":[]},\"capabilities\":[\"read\",\"update\"],\"denied_parameters\":{\"z\":[]},\"max_wrapping_ttl\":3600,\"min_wrapping_ttl\":60,\"required_parameters\":[\"x\"]}" },
-    { "GET", "sys/internal/ui/resultant-acl", "T", NULL, 200, "\"none\":{\"capabilities\":[\"deny\"]}" },
+    { "GET", "sys/internal/ui/resultant-acl", "T", NULL, 200, "\"none\":{\"capabilities\":[]}" },
     { "GET", "sys/internal/ui/resultant-acl", "T", NULL, 200, "\"glob_paths\":{\"\":{\"capabilities\":[\"list\"]},\"cubbyhole/\":{\"capabilities\":[\"create\",\"delete\",\"list\",\"read\",\"update\"]},\"kv/\":{\"capabilities\":[\"deny\"]},\"secret/+/x/\":{\"capabilities\":[\"delete\"]}" } ) },
 { "cubbyhole is the token's own", "path \"none\" { capabilities = [\"read\"] }", STEPS(
     { "POST", "cubbyhole/a/b", "T", "{\"k\":\"v\"}", 204 },
