@@ -27,4 +27,7 @@ audit "file" {
   path = "/var/log/vaultd/audit.log"
 }
 
+# Where vaultd-pam listens, for logins with the accounts of this host (auth method "pam").
+# pam { socket = "/run/vaultd-pam.sock" }
+
 log_level = "info"

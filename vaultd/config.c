@@ -74,6 +74,9 @@ static const struct setting limit_settings[] = {
 static const struct setting rotation_settings[] = {
     {"tick", SETTING_DURATION, AT(config, rotation_tick_ms), 100, 3600000, 60000, NULL, NULL, "How often due rotations are looked for besides at their time."},
 };
+static const struct setting pam_settings[] = {
+    {"socket", SETTING_TEXT, AT(config, pam_socket), 0, 0, 0, "/run/vaultd-pam.sock", NULL, "Where vaultd-pam listens; asked when somebody logs in by auth method \"pam\"."},
+};
 /* clang-format on */
 
 /* Vault's settings that mean nothing here: naming them "unknown" would send people searching. */
@@ -192,6 +195,7 @@ static const struct block_row block_rows[] = {
     {"audit", "file", SETTINGS(device_settings), device_target},
     {"limits", NULL, SETTINGS(limit_settings), limits_target},
     {"rotation", NULL, SETTINGS(rotation_settings), config_target},
+    {"pam", NULL, SETTINGS(pam_settings), config_target},
 };
 #define BLOCK_ROWS (sizeof block_rows / sizeof block_rows[0])
 
@@ -355,6 +359,7 @@ void config_init(struct config *config)
     settings_default(top_settings, sizeof top_settings / sizeof top_settings[0], (char *)config);
     settings_default(rotation_settings, sizeof rotation_settings / sizeof rotation_settings[0],
                      (char *)config);
+    settings_default(pam_settings, sizeof pam_settings / sizeof pam_settings[0], (char *)config);
     settings_default(limit_settings, sizeof limit_settings / sizeof limit_settings[0],
                      (char *)&config->limits);
 }
@@ -381,6 +386,7 @@ enum kt_kind config_parse(struct kt_bytes text, const char *file, struct config 
     read_blocks(&loading, "audit", 1);
     read_blocks(&loading, "limits", 0);
     read_blocks(&loading, "rotation", 0);
+    read_blocks(&loading, "pam", 0);
     judge(&config, findings);
     if (findings->errors > 0) {
         config_free(&config);

@@ -61,6 +61,7 @@ struct config {
     size_t n_devices;
     struct config_limits limits;
     uint64_t rotation_tick_ms;
+    const char *pam_socket;
 };
 
 /* All defaults, no storage and no listener. */

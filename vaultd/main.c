@@ -280,6 +280,7 @@ static enum kt_kind start(struct vaultd *vaultd, struct kt_err *err)
                                      .n_devices = config->n_devices,
                                      .worker_path = vaultd->worker_path,
                                      .spawner = vaultd->spawner,
+                                     .pam_socket = config->pam_socket,
                                      .dev = vaultd->args.dev,
                                      .notes = vaultd->confinement.notes,
                                      .tick_ms = (int64_t)config->rotation_tick_ms,

@@ -14,7 +14,7 @@ static void judge(const struct pamd_message *message)
 {
     switch (message->letter) {
     case PAMD_BEGIN:
-        KT_ASSERT(message->begin.user.len > 0);
+        KT_ASSERT(message->begin.user.len > 0 && message->begin.question < PAMD_QUESTIONS);
         judge_text(message->begin.user, PAMD_NAME_MAX);
         judge_text(message->begin.address, PAMD_NAME_MAX);
         break;

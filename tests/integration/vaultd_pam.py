@@ -169,6 +169,20 @@ def results():
     equal(ask("kt-good"), BROKEN, "a module that is not there")
 
 
+def account_alone():
+    """Whether an account is still good, without asking anybody anything."""
+    host.shipped()
+    rows = [("kt-good", "in"), ("kt-over", "out"), ("kt-change", "expired"), ("kt-nobody", "out"),
+            ("kt-system", "out"), ("root", "out")]
+    for user, wanted in rows:
+        talk = pamhost.Talk(PATH, UID, user, account=True)
+        heard = talk.hear()
+        equal(heard[:2], ("verdict", wanted), user)
+        equal("kt-ops" in heard[4], wanted == "in", user)
+    host.odd("two", account="account")
+    equal(pamhost.Talk(PATH, UID, "kt-good", account=True).hear()[1], "out", "a stack that asks")
+
+
 def no_file():
     """Without its file PAM would take another service's."""
     os.unlink("/etc/pam.d/keyturn")
@@ -264,7 +278,7 @@ def strangers():
             continue
         talk.socket.settimeout(30)
         try:
-            talk.send(b"L\x01" + pamhost.field("kt-good") + pamhost.field(""))
+            talk.send(b"L\x01\x00" + pamhost.field("kt-good") + pamhost.field(""))
             heard = talk.hear()
         except (BrokenPipeError, ConnectionResetError):
             heard = ("closed",)
@@ -275,10 +289,10 @@ def strangers():
 
 def nonsense():
     host.odd("two")
-    good = b"L\x01" + pamhost.field("kt-good") + pamhost.field("")
-    for data in (b"?", b"L", good[:-1], good + b"x", b"L\x02" + good[2:], good.replace(b"kt-", b"k\0-"),
+    good = b"L\x01\x00" + pamhost.field("kt-good") + pamhost.field("")
+    for data in (b"?", b"L", good[:-1], good + b"x", b"L\x02" + good[2:], b"L\x01\x02" + good[3:], good.replace(b"kt-", b"k\0-"),
                  b"A\x01" + pamhost.field("x"), b"L" * 4096,
-                 b"L\x01" + pamhost.field("x" * 256) + pamhost.field("")):
+                 b"L\x01\x00" + pamhost.field("x" * 256) + pamhost.field("")):
         talk = pamhost.Talk(PATH, UID)
         talk.send(data)
         equal(talk.hear(), ("verdict", "broken", 0, "", []), repr(data[:40]))
@@ -385,7 +399,7 @@ try:
             ("no system accounts", system_accounts), ("a tally of its own", own_tally),
             ("refusals are held back by the asker", delay), ("pam_matrix", matrix),
             ("pam_oath", one_time_code), ("prompts", prompts), ("a stack that changes the name", renamed),
-            ("results", results), ("no file", no_file), ("a module that hangs", hangs),
+            ("results", results), ("the account alone", account_alone), ("no file", no_file), ("a module that hangs", hangs),
             ("vaultd hangs up", hung_up), ("a module that crashes", crashes),
             ("only vaultd's user", strangers), ("nonsense", nonsense), ("64 at a time", crowd),
             ("nothing in the log", clean), ("activated", activated), ("by hand", by_hand)]:

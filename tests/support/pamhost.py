@@ -163,7 +163,7 @@ class Talk:
 
     OUTCOMES = ("in", "out", "expired", "broken")
 
-    def __init__(self, path, uid, user=None, address="192.0.2.7"):
+    def __init__(self, path, uid, user=None, address="192.0.2.7", account=False):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.socket.settimeout(DEADLINE)
         saved = os.geteuid()
@@ -173,7 +173,7 @@ class Talk:
         finally:
             os.seteuid(saved)
         if user is not None:
-            self.send(b"L\x01" + field(user) + field(address))
+            self.send(b"L\x01" + bytes([account]) + field(user) + field(address))
 
     def send(self, data):
         self.socket.send(data)

@@ -14,7 +14,9 @@ static const struct {
     {"cubbyhole", NULL, "cubbyhole/", NULL, NULL}, {"fleet", NULL, "fleet/", NULL, NULL},
     {"identity", NULL, "identity/", NULL, NULL},
     {"kv", "1", "kv1/", "sys/mounts/kv1", "{\"type\":\"kv\"}"},
-    {"kv", "2", "secret/", NULL, NULL},            {"rotation", NULL, "rotation/", NULL, NULL},
+    {"kv", "2", "secret/", NULL, NULL},
+    {"pam", NULL, "auth/pam/", "sys/auth/pam", "{\"type\":\"pam\"}"},
+    {"rotation", NULL, "rotation/", NULL, NULL},
     {"system", NULL, "sys/", NULL, NULL},          {"token", NULL, "auth/token/", NULL, NULL},
     {"userpass", NULL, "auth/userpass/", "sys/auth/userpass", "{\"type\":\"userpass\"}"},
 };

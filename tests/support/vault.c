@@ -47,12 +47,7 @@ void test_vault_reseal(struct test_vault *vault)
     unseal(vault);
 }
 
-struct test_vault *test_vault_new(bool dev)
-{
-    return test_vault_with(dev, NULL);
-}
-
-struct test_vault *test_vault_with(bool dev, const struct rotation_executor *executor)
+static struct test_vault *make(const struct core_config *like)
 {
     struct test_vault *vault = calloc(1, sizeof *vault);
     struct kt_err err = {0};
@@ -66,11 +61,13 @@ struct test_vault *test_vault_with(bool dev, const struct rotation_executor *exe
     const struct store_config store = {.engine = STORE_INMEM};
     if (store_open(&store, &vault->store, &err) != KT_OK)
         give_up("store", &err);
-    const struct core_config config = {.cluster_name = "test",
-                                       .data_folder = vault->folder,
-                                       .storage_type = "inmem",
-                                       .executor = executor,
-                                       .dev = dev};
+    struct core_config config = *like;
+    config.cluster_name = "test";
+    config.data_folder = vault->folder;
+    config.storage_type = "inmem";
+    (void)snprintf(vault->pam_socket, sizeof vault->pam_socket, "%s/no-pam.sock", vault->folder);
+    if (config.pam_socket == NULL)
+        config.pam_socket = vault->pam_socket;
     if (core_new(&config, vault->store, &vault->clock, &vault->core, &err) != KT_OK)
         give_up("core", &err);
     struct kt_buf root;
@@ -81,6 +78,24 @@ struct test_vault *test_vault_with(bool dev, const struct rotation_executor *exe
     kt_buf_free(&root);
     unseal(vault);
     return vault;
+}
+
+struct test_vault *test_vault_new(bool dev)
+{
+    const struct core_config config = {.dev = dev};
+    return make(&config);
+}
+
+struct test_vault *test_vault_with(bool dev, const struct rotation_executor *executor)
+{
+    const struct core_config config = {.dev = dev, .executor = executor};
+    return make(&config);
+}
+
+struct test_vault *test_vault_pam(bool dev, const char *pam_socket)
+{
+    const struct core_config config = {.dev = dev, .pam_socket = pam_socket};
+    return make(&config);
 }
 
 enum kt_kind test_vault_on_disk(const char *folder, struct test_vault **ret, struct kt_err *err)

@@ -24,6 +24,7 @@ struct test_vault {
     _Atomic int64_t now_ms;         /* the clock; starts in 2027; the vault's threads read it, too */
     _Atomic int64_t wall_ahead_ms;  /* the wall clock alone, set by somebody */
     struct kt_clock clock;
+    char pam_socket[80];            /* where nobody listens, if the test says nothing else */
     bool keeps_folder;              /* it was there before */
 };
 
@@ -32,6 +33,8 @@ struct test_vault *test_vault_new(bool dev);
 /* With something else than vaultd-spawn that carries out the steps of rotations. */
 struct rotation_executor;
 struct test_vault *test_vault_with(bool dev, const struct rotation_executor *executor);
+/* With a vaultd-pam of the test's own that listens there (tests/support/fake_pam.h). */
+struct test_vault *test_vault_pam(bool dev, const char *pam_socket);
 /* Seals, and unseals with the same shares: rotation starts anew from what is in the store. */
 void test_vault_reseal(struct test_vault *vault);
 void test_vault_free(struct test_vault *vault);

@@ -110,7 +110,7 @@ static void reads_values(void **state)
         "listener \"unix\" { path = \"/s\" mode = \"0600\" }\n"
         "audit \"file\" { path = \"/a\" }\naudit \"file\" { path = \"/b\" }\n"
         "limits { max_connections = 100 max_connections_per_ip = 0 header_timeout = \"5s\" }\n"
-        "rotation { tick = \"2s\" }\n";
+        "rotation { tick = \"2s\" }\npam { socket = \"/p\" }\n";
     findings_forget();
     struct config config = {0};
     struct kt_err err = {0};
@@ -133,6 +133,7 @@ static void reads_values(void **state)
     assert_int_equal(config.n_devices, 2);
     assert_string_equal(config.devices[1].path, "/b");
     assert_int_equal(config.rotation_tick_ms, 2000);
+    assert_string_equal(config.pam_socket, "/p");
     struct http_limits limits;
     config_http_limits(&config, &limits);
     assert_int_equal(limits.max_connections, 100);

@@ -349,6 +349,7 @@ static void the_token_is_roots(struct scene *s)
 #define PUT_LOGIN  ASK("POST", "secret/data/db", "{\"data\":{\"username\":\"app\",\"password\":\"p\"}}", 0)
 #define PUT_DRIVEN ASK("POST", "rotation/secrets/secret/db", DRIVEN, 204)
 #define APPROLE    "{\"type\":\"approle\"}"
+#define PAM        "{\"type\":\"pam\"}"
 #define REGISTER   ASK("POST", "fleet/consumers/h%u/secret/db", "{\"service\":\"s\",\"version\":1,\"state\":\"registered\"}", 200)
 
 #define WITH_SHARE   "{\"key\":\"%s\",\"nonce\":\"%t\"}"
@@ -401,6 +402,8 @@ static const struct row rows[] = {
     {"approle role", NULL, {ASK("POST", "sys/auth/ar", APPROLE, 0)}, ASK("POST", "auth/ar/role/r%u", "{}", 204), ASK("GET", "auth/ar/role/r%u/role-id", NULL, 200), NULL, NULL, false},
     {"approle secret id", NULL, {ASK("POST", "sys/auth/ar", APPROLE, 0), ASK("POST", "auth/ar/role/r", "{}", 204)}, ASK("POST", "auth/ar/role/r/custom-secret-id", "{\"secret_id\":\"s%u\",\"ttl\":\"1h\"}", 200), ASK("POST", "auth/ar/role/r/secret-id/lookup", "{\"secret_id\":\"s%u\"}", 200), NULL, NULL, false},
     {"approle login, the last use", .either = true, .before = {ASK("POST", "sys/auth/ar", APPROLE, 0), ASK("POST", "auth/ar/role/r", "{\"role_id\":\"i\"}", 204), ASK("POST", "auth/ar/role/r/custom-secret-id", "{\"secret_id\":\"once%u\",\"num_uses\":1}", 200)}, .request = ASK("POST", "auth/ar/login", "{\"role_id\":\"i\",\"secret_id\":\"once%u\"}", 200), .probe = ASK("POST", "auth/ar/role/r/secret-id/lookup", "{\"secret_id\":\"once%u\"}", 204)},
+    {"pam group", NULL, {ASK("POST", "sys/auth/pm", PAM, 0)}, ASK("POST", "auth/pm/groups/g%u", "{\"policies\":\"p\"}", 204), ASK("GET", "auth/pm/groups/g%u", NULL, 200), NULL, NULL, false},
+    {"pam settings", NULL, {ASK("POST", "sys/auth/pm", PAM, 0)}, ASK("POST", "auth/pm/config", "{\"token_policies\":\"p%u\"}", 204), ASK("GET", "auth/pm/config", NULL, 200), "\"p%u\"", NULL, false},
     {"mount", NULL, {ASK("DELETE", "sys/mounts/m", NULL, 0)}, ASK("POST", "sys/mounts/m", "{\"type\":\"kv\",\"options\":{\"version\":\"2\"}}", 204), ASK("GET", "sys/mounts", NULL, 200), "\"m/\"", NULL, false},
     {"unmount", NULL, {ASK("POST", "sys/mounts/m", "{\"type\":\"kv\",\"options\":{\"version\":\"2\"}}", 0)}, ASK("DELETE", "sys/mounts/m", NULL, 204), ASK("GET", "sys/mounts/m/tune", NULL, 400), NULL, NULL, false},
     {"quota", NULL, {{0}}, ASK("POST", "sys/quotas/rate-limit/q", "{\"rate\":1%u00000}", 204), ASK("GET", "sys/quotas/rate-limit/q", NULL, 200), "\"rate\":1%u00000", NULL, false},

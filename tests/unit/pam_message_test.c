@@ -36,12 +36,14 @@ static void begin(void **state)
                 {PAMD_NAME_MAX + 1, 0, false}, {1, PAMD_NAME_MAX + 1, false}};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct pamd_message message = {.letter = PAMD_BEGIN}, got;
+        message.begin.question = i % 2 == 0 ? PAMD_LOGIN : PAMD_ACCOUNT;
         message.begin.user = of(long_text, rows[i].user);
         message.begin.address = of(long_text, rows[i].address);
         kt_autobuf struct kt_buf out;
         assert_int_equal(passes(&message, &got, &out), rows[i].ok);
         assert_true(!rows[i].ok || kt_bytes_equal(got.begin.user, message.begin.user));
         assert_true(!rows[i].ok || kt_bytes_equal(got.begin.address, message.begin.address));
+        assert_true(!rows[i].ok || got.begin.question == message.begin.question);
     }
 }
 
@@ -135,7 +137,9 @@ static void whole_or_nothing(void **state)
     assert_false(pamd_decode(kt_str("X"), &got));
     assert_true(pamd_decode(kt_str("B"), &got));
     assert_int_equal(got.letter, PAMD_BUSY);
-    assert_false(pamd_decode(kt_str("L\x02\x01"), &got));
+    messages[0].begin.question = PAMD_QUESTIONS;
+    kt_autobuf struct kt_buf odd = {0};
+    assert_false(passes(&messages[0], &got, &odd));
 }
 
 int main(void)

@@ -92,13 +92,18 @@ static struct failures *make_room(struct lockout *lockout, const unsigned char k
     return least;
 }
 
-bool lockout_is_locked(struct lockout *lockout, const unsigned char key[LOCKOUT_KEY], int64_t now_ms)
+unsigned lockout_count(struct lockout *lockout, const unsigned char key[LOCKOUT_KEY], int64_t now_ms)
 {
     (void)pthread_mutex_lock(&lockout->lock);
     const struct failures *of = find(lockout, key, now_ms);
-    bool locked = of != NULL && of->count >= LOCKOUT_FAILURES;
+    unsigned count = of == NULL ? 0 : of->count;
     (void)pthread_mutex_unlock(&lockout->lock);
-    return locked;
+    return count;
+}
+
+bool lockout_is_locked(struct lockout *lockout, const unsigned char key[LOCKOUT_KEY], int64_t now_ms)
+{
+    return lockout_count(lockout, key, now_ms) >= LOCKOUT_FAILURES;
 }
 
 /* Failures while it is locked do not lengthen that: who locks others out has to go on doing so. */

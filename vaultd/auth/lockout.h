@@ -24,6 +24,8 @@ void lockout_free(struct lockout *lockout);
 #define LOCKOUT_KEY 16u
 void lockout_key(const struct lockout *lockout, const unsigned char scope[BARRIER_SCOPE],
                  struct kt_bytes name, unsigned char out[LOCKOUT_KEY]);
+/* How many failures count against it; never more than LOCKOUT_FAILURES. */
+unsigned lockout_count(struct lockout *lockout, const unsigned char key[LOCKOUT_KEY], int64_t now_ms);
 bool lockout_is_locked(struct lockout *lockout, const unsigned char key[LOCKOUT_KEY], int64_t now_ms);
 void lockout_failed(struct lockout *lockout, const unsigned char key[LOCKOUT_KEY], int64_t now_ms);
 void lockout_forget(struct lockout *lockout, const unsigned char key[LOCKOUT_KEY]);

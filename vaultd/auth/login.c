@@ -66,7 +66,9 @@ static enum kt_kind find_entity(struct request *req, const struct login *login,
                                 const char **ret_entity_id, struct kt_err *err)
 {
     const struct identity_login who = {
-        .mount = req->mount, .name = login->alias, .metadata = login->meta};
+        .mount = req->mount, .name = login->alias, .metadata = login->meta,
+        .has_groups = login->groups != NULL,
+        .groups = login->groups != NULL ? *login->groups : (struct string_list){0}};
     return identity_login(req, &who, ret_entity_id, err);
 }
 
@@ -150,6 +152,8 @@ enum kt_kind login_renewal(struct request *req, const struct token *token,
     if (mount == NULL || mount->engine == NULL || mount->engine->auth == NULL)
         return kt_fail(err, KT_NOT_FOUND, "%s", "");
     enum kt_kind kind = mount->engine->auth->renewed(req, mount, token, &params, err);
+    if (kind == KT_OK && request_waits(req))
+        return KT_OK;
     if (kind == KT_OK)
         kind = check_policies(req, token, &params, err);
     if (kind != KT_OK)

@@ -21,12 +21,14 @@ struct login {
     const char *alias;     /* who it is there, for identity: never changes for one user or machine */
     const char *role;      /* the user or role, to find it again at a renewal */
     struct kt_bytes meta;  /* JSON object of strings; empty: none */
+    const struct string_list *groups; /* that the way says he is in; NULL: it knows none */
     const struct token_params *params;
 };
 
 struct auth_method {
     /* What the user or role of a token says today, into *ret, for its renewal. KT_NOT_FOUND: it is not
-     * there any more; KT_DENIED: what was shown at the login does not hold any more. */
+     * there any more; KT_DENIED: what was shown at the login does not hold any more. One that has to ask
+     * somebody waits (request_wait()) and returns KT_OK: it is called again. */
     enum kt_kind (*renewed)(struct request *req, const struct mount *mount,
                             const struct token *token, struct token_params *ret,
                             struct kt_err *err);

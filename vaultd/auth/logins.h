@@ -6,12 +6,18 @@
 
 #include "vaultd/auth/hashing.h"
 #include "vaultd/auth/lockout.h"
+#include "vaultd/auth/pam_talks.h"
+
+#define LOGINS_PAM_SOCKET "/run/vaultd-pam.sock"
 
 struct logins {
     struct lockout *passwords; /* names that passwords were guessed for */
     struct lockout *machines;  /* roles that secret ids were guessed for */
+    struct lockout *host;      /* names that reached the host's PAM and were not let in */
     struct hashing *hashing;
+    struct pam_talks *pam;
 };
 
-struct logins *logins_new(struct wait_clock *waits, const struct kt_clock *clock); /* NULL: no memory */
+/* pam_socket: vaultd-pam's; NULL: LOGINS_PAM_SOCKET. NULL: no memory, or the path is too long. */
+struct logins *logins_new(struct wait_clock *waits, const struct kt_clock *clock, const char *pam_socket);
 void logins_free(struct logins *logins); /* NULL is fine */

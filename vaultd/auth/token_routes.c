@@ -85,6 +85,8 @@ static enum kt_kind renew(struct request *req, const struct token *token, struct
     kind = measure(req, token, increment, &wish, err);
     if (kind != KT_OK) /* Vault says nothing of who is not there any more; nor is the token renewed */
         return kind == KT_NOT_FOUND ? KT_OK : kind;
+    if (request_waits(req)) /* somebody is asked first: it runs again */
+        return KT_OK;
     struct token_ttl life = token_ttl(&wish);
     if (life.past_max)
         return kt_fail(err, KT_INVALID, "past the max TTL, cannot renew");

@@ -206,7 +206,7 @@ enum kt_kind core_new(const struct core_config *config, struct store *store,
                 core->waits != NULL && core->mounts != NULL && core->tokens != NULL &&
                 core->identities != NULL && core->policies != NULL && look_follow(core);
     if (made) {
-        core->logins = logins_new(core->waits, clock);
+        core->logins = logins_new(core->waits, clock, config->pam_socket);
         made = core->logins != NULL;
     }
     if (made) {

@@ -34,6 +34,7 @@ struct core_config {
     const char *worker_path;    /* vaultd-worker's */
     struct spawner *spawner;    /* may be NULL: rotation with a target is refused */
     const struct rotation_executor *executor; /* instead of the spawner, in tests; NULL: none */
+    const char *pam_socket;     /* vaultd-pam's; NULL: where it usually is */
     bool dev;
     const char *const *notes;   /* sandbox layers that are missing, for health; NULL ends */
     size_t audit_segment_bytes; /* of a new audit log; 0: audit.h's */

@@ -114,6 +114,11 @@ enum kt_kind request_record(struct request *req, struct kt_bytes key, struct kt_
     return KT_OK;
 }
 
+bool request_waits(const struct request *req)
+{
+    return req->own->wait_on != NULL;
+}
+
 bool request_quiet(const struct request *req)
 {
     return req->own->quiet;

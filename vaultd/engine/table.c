@@ -1,4 +1,5 @@
 #include "vaultd/auth/approle.h"
+#include "vaultd/auth/pam.h"
 #include "vaultd/auth/token_routes.h"
 #include "vaultd/auth/userpass.h"
 #include "vaultd/engine/cubbyhole.h"
@@ -10,6 +11,7 @@
 
 const struct engine *const engines[] = {
     &approle_engine, &cubbyhole_engine, &fleet_engine,  &identity_engine, &kv_v1_engine,
-    &kv_v2_engine,   &rotation_engine,  &system_engine, &token_engine,    &userpass_engine,
+    &kv_v2_engine,   &pam_engine,       &rotation_engine, &system_engine, &token_engine,
+    &userpass_engine,
 };
 const size_t n_engines = sizeof engines / sizeof engines[0];

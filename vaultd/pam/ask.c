@@ -21,6 +21,7 @@ _Static_assert(PAMD_TEXT_MAX < PAM_MAX_RESP_SIZE, "what a module may be told");
 
 struct asking {
     int socket;
+    enum pamd_question question;
     size_t asked; /* prompts so far */
     uint32_t delay_ms;
     struct kt_secret *answers;
@@ -126,6 +127,7 @@ static int converse(int n, const struct pam_message **asked, struct pam_response
     char texts[PAMD_PROMPTS_MAX][PAMD_TEXT_MAX];
     if (n <= 0 || n > PAM_MAX_NUM_MSG)
         return PAM_CONV_ERR;
+    size_t most = asking->question == PAMD_LOGIN ? PAMD_PROMPTS_MAX : 0;
     for (int i = 0; i < n; i++) {
         int style = asked[i]->msg_style;
         size_t *count = &prompts.prompts.n;
@@ -133,8 +135,8 @@ static int converse(int n, const struct pam_message **asked, struct pam_response
             return PAM_CONV_ERR;
         if (!is_prompt(style))
             continue;
-        if (asking->asked == PAMD_PROMPTS_MAX) {
-            kt_log(KT_LOG_WARNING, "too_many_prompts", "most=%u", PAMD_PROMPTS_MAX);
+        if (asking->asked == most) {
+            kt_log(KT_LOG_WARNING, "too_many_prompts", "most=%zu", most);
             return PAM_CONV_ERR;
         }
         prompts.prompts.at[*count].echo = style == PAM_PROMPT_ECHO_ON;
@@ -182,7 +184,7 @@ static enum pamd_outcome outcome_of(int result)
     return PAMD_BROKEN;
 }
 
-static int run_stack(pam_handle_t *pam, const char *address)
+static int run_stack(pam_handle_t *pam, enum pamd_question question, const char *address)
 {
     union {
         void (*fn)(int result, unsigned delay_us, void *arg);
@@ -193,7 +195,7 @@ static int run_stack(pam_handle_t *pam, const char *address)
         rc = pam_set_item(pam, PAM_TTY, "vault");
     if (rc == PAM_SUCCESS && address[0] != '\0')
         rc = pam_set_item(pam, PAM_RHOST, address);
-    if (rc == PAM_SUCCESS)
+    if (rc == PAM_SUCCESS && question == PAMD_LOGIN)
         rc = pam_authenticate(pam, PAM_SILENT | PAM_DISALLOW_NULL_AUTHTOK);
     /* What has expired is only told to whoever knew the password. */
     if (rc == PAM_NEW_AUTHTOK_REQD)
@@ -224,7 +226,7 @@ static void judge(const struct ask_rules *rules, const char *user, const char *a
     pam_handle_t *pam = NULL;
     int rc = pam_start(rules->service, may ? user : NOBODY, &conversation, &pam);
     if (rc == PAM_SUCCESS)
-        rc = run_stack(pam, address);
+        rc = run_stack(pam, asking->question, address);
     verdict->verdict.outcome = may || rc != PAM_SUCCESS ? outcome_of(rc) : PAMD_OUT;
     if (verdict->verdict.outcome == PAMD_BROKEN)
         kt_log(KT_LOG_ERROR, "pam_failed", "service=%s code=%d what=\"%s\"", rules->service, rc,
@@ -248,6 +250,7 @@ static bool begin(struct asking *asking, struct kt_arena *arena, const char **us
             KT_OK ||
         !pamd_decode(kt_bytes(bytes, len), &message) || message.letter != PAMD_BEGIN)
         return false;
+    asking->question = message.begin.question;
     *user = kt_arena_text(arena, message.begin.user);
     *address = kt_arena_text(arena, message.begin.address);
     return *user != NULL && *address != NULL;

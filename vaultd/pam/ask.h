@@ -2,7 +2,7 @@
  *
  * What:    The whole life of a child of vaultd-pam. It reads BEGIN, calls pam_authenticate() and
  *          pam_acct_mgmt() (an expired account passes the first), tells prompts and takes answers, and
- *          sends the verdict. What modules say besides prompts is not passed on: a refusal has one text
+ *          sends the verdict; of an account alone it calls the second only. What modules say besides prompts is not passed on: a refusal has one text
  *          for all causes.
  * Service: --service, "keyturn": /etc/pam.d/keyturn. Without that file PAM would take /etc/pam.d/other,
  *          which is somebody else's: then there is no login.

@@ -23,6 +23,7 @@ static size_t take_count(struct kt_reader *r, size_t n, size_t least, size_t mos
 static void put_begin(const struct pamd_message *message, struct kt_buf *out)
 {
     kt_buf_add_u8(out, PAMD_VERSION);
+    kt_buf_add_u8(out, (uint8_t)message->begin.question);
     kt_buf_add_field(out, message->begin.user);
     kt_buf_add_field(out, message->begin.address);
 }
@@ -31,6 +32,11 @@ static void take_begin(struct kt_reader *r, struct pamd_message *ret)
 {
     if (kt_read_u8(r) != PAMD_VERSION)
         r->failed = true;
+    uint8_t question = kt_read_u8(r);
+    if (question >= PAMD_QUESTIONS)
+        r->failed = true;
+    else
+        ret->begin.question = (enum pamd_question)question;
     ret->begin.user = take_text(r, 1, PAMD_NAME_MAX);
     ret->begin.address = take_text(r, 0, PAMD_NAME_MAX);
 }

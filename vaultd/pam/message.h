@@ -3,7 +3,7 @@
  * vaultd connects to vaultd-pam's seqpacket socket once for each login (lib/ipc.h); one message is one
  * packet. A letter, then (integers little-endian, a field as kt_buf_add_field() writes it):
  *
- *   vaultd:      BEGIN    u8 version ‖ field user ‖ field address   who wants to log in, from where
+ *   vaultd:      BEGIN    u8 version ‖ u8 question ‖ field user ‖ field address   who, from where
  *   vaultd-pam:  PROMPTS  u8 n ‖ n times (u8 echo ‖ field text)     what his PAM stack asks; again and again
  *   vaultd:      ANSWERS  u8 n ‖ n fields                           as many as were asked
  *   vaultd-pam:  VERDICT  u8 outcome ‖ u32 delay in ms ‖ field name ‖ u16 n ‖ n fields groups
@@ -38,6 +38,12 @@ enum pamd_letter {
     PAMD_BUSY = 'B'
 };
 
+enum pamd_question {
+    PAMD_LOGIN,   /* is it he, and is his account good? */
+    PAMD_ACCOUNT, /* is his account still good? Nothing is asked of anybody */
+    PAMD_QUESTIONS
+};
+
 enum pamd_outcome {
     PAMD_IN,      /* authenticated, and the account is good; only then are there a name and groups */
     PAMD_OUT,     /* refused, for whatever reason */
@@ -55,6 +61,7 @@ struct pamd_message {
     enum pamd_letter letter;
     union {
         struct {
+            enum pamd_question question;
             struct kt_bytes user, address;
         } begin;
         struct {

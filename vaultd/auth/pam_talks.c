@@ -1,0 +1,666 @@
+#include "vaultd/auth/pam_talks.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "lib/assert.h"
+#include "lib/failpoint.h"
+#include "lib/ipc.h"
+#include "lib/random.h"
+#include "lib/secret.h"
+#include "lib/timespec.h"
+
+#define PLACES       ((size_t)2 * PAMD_LOGINS_MAX) /* open ones, and verdicts that were not fetched yet */
+#define GRACE_MS     2000  /* vaultd-pam ends a login by itself; this is for one that does not */
+#define STEP_MS      500   /* refusals come on the half second */
+#define FORGOTTEN_MS 60000
+#define ID_BYTES     32u
+
+_Static_assert(sodium_base64_ENCODED_LEN(ID_BYTES, sodium_base64_VARIANT_URLSAFE_NO_PADDING) ==
+                   TALK_ID + 1,
+               "the id's text");
+
+enum talk_state {
+    TALK_FREE,
+    TALK_BEGINS,    /* the thread's: to be connected */
+    TALK_SENDS,     /* the thread's: answers to be sent */
+    TALK_IN_PAM,    /* the thread's: something will come */
+    TALK_HELD,      /* the thread's: a refusal whose time has not come */
+    TALK_PROMPTING, /* for answers; the thread only looks whether it is still there */
+    TALK_DONE       /* to be fetched */
+};
+
+struct talk {
+    enum talk_state state; /* guarded by lock; what a state says is the thread's, the thread alone touches */
+    uint64_t number;
+    unsigned round;
+    bool told;    /* prompts: to whoever began or answered */
+    bool counted; /* as a failure, or as none: it is not on its way any more */
+    struct talk_party party;
+    unsigned char name[LOCKOUT_KEY];
+    char id[TALK_ID + 1];
+    int socket; /* -1: none */
+    int64_t begun_ms, asked_ms;
+    int64_t until_ms; /* the end of what it is in: of the login, of the holding back, of the keeping */
+    struct kt_secret *secret; /* the password, then encoded answers */
+    struct kt_buf message;    /* the last one that came */
+    enum talk_end end;
+};
+
+struct pam_talks {
+    const struct kt_clock *clock;
+    struct lockout *failures;
+    struct wait_list *waiters;
+    char socket[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
+    int bell; /* eventfd: something is to be done */
+    pthread_mutex_t lock;
+    pthread_t thread;
+    bool running, stopping;     /* guarded by lock */
+    uint64_t last;              /* guarded by lock; number of the newest talk */
+    struct talk places[PLACES]; /* guarded by lock, see state */
+};
+
+/* ---- places --------------------------------------------------------------------------------- */
+
+/* The lock is held from here on, unless it says otherwise. */
+static void clear(struct talk *talk)
+{
+    if (talk->socket >= 0)
+        (void)close(talk->socket);
+    kt_secret_free(talk->secret);
+    kt_buf_free(&talk->message);
+    sodium_memzero(talk, sizeof *talk);
+    talk->socket = -1;
+}
+
+/* A refusal that is held back still takes its place: else guesses could come faster than modules want. */
+static bool is_open(const struct talk *talk)
+{
+    return talk->state != TALK_FREE && talk->state != TALK_DONE;
+}
+
+static void count_failure(struct pam_talks *talks, struct talk *talk, bool failed)
+{
+    if (!talk->counted && failed)
+        lockout_failed(talks->failures, talk->name, kt_mono_ms(talks->clock));
+    talk->counted = true;
+}
+
+struct crowd {
+    unsigned all, network, source;
+    unsigned name; /* without those that count as failures already */
+};
+
+static struct crowd count_open(const struct pam_talks *talks, const struct talk_party *party,
+                               const unsigned char name[LOCKOUT_KEY])
+{
+    struct crowd crowd = {0};
+    for (size_t i = 0; i < PLACES; i++) {
+        const struct talk *talk = &talks->places[i];
+        if (!is_open(talk))
+            continue;
+        crowd.all++;
+        crowd.network += !talk->party.local;
+        crowd.name += !talk->counted && memcmp(talk->name, name, LOCKOUT_KEY) == 0;
+        crowd.source += !talk->party.local && strcmp(talk->party.address, party->address) == 0;
+    }
+    return crowd;
+}
+
+static struct talk *free_place(struct pam_talks *talks)
+{
+    for (size_t i = 0; i < PLACES; i++)
+        if (talks->places[i].state == TALK_FREE)
+            return &talks->places[i];
+    return NULL;
+}
+
+static void ring(const struct pam_talks *talks)
+{
+    const uint64_t one = 1;
+    (void)!write(talks->bell, &one, sizeof one); /* a bell that rings already is not told twice */
+}
+
+static void ticket_of(const struct pam_talks *talks, const struct talk *talk,
+                      struct talk_ticket *ret)
+{
+    ret->number = talk->number;
+    ret->place = (unsigned)(talk - talks->places);
+    ret->round = talk->round;
+}
+
+/* ---- what comes from vaultd-pam: the thread, without the lock --------------------------------- */
+
+static int connect_to(const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    memcpy(address.sun_path, path, sizeof address.sun_path);
+    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd >= 0 && connect(fd, (const struct sockaddr *)&address, sizeof address) != 0) {
+        (void)close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+static bool send_now(int socket, struct kt_bytes bytes)
+{
+    return kt_ipc_send(socket, bytes, NULL, 0, 0, NULL) == KT_OK;
+}
+
+static bool send_begin(const struct talk *talk)
+{
+    struct pamd_message message = {.letter = PAMD_BEGIN};
+    kt_autobuf struct kt_buf out;
+    kt_buf_init(&out, 1024);
+    message.begin.question = talk->party.question;
+    message.begin.user = kt_str(talk->party.user);
+    message.begin.address = kt_str(talk->party.local ? "" : talk->party.address);
+    pamd_encode(&message, &out);
+    return kt_buf_ok(&out) && send_now(talk->socket, kt_buf_bytes(&out));
+}
+
+/* Guarded memory with the answers as they are sent; NULL: no memory. */
+static struct kt_secret *encode_answers(const struct kt_bytes *answers, size_t n)
+{
+    struct pamd_message message = {.letter = PAMD_ANSWERS};
+    kt_autobuf struct kt_buf out;
+    kt_buf_init(&out, PAMD_MESSAGE_MAX);
+    message.answers.n = n;
+    for (size_t i = 0; i < n; i++)
+        message.answers.at[i] = answers[i];
+    pamd_encode(&message, &out);
+    return kt_buf_ok(&out) ? kt_secret_copy(kt_buf_bytes(&out)) : NULL;
+}
+
+/* What the thread found, to be put in place with the lock held. */
+enum found { FOUND_NOTHING, FOUND_SENT, FOUND_PROMPTS, FOUND_VERDICT, FOUND_END };
+
+static enum found find_end(struct talk *talk, enum talk_end end)
+{
+    talk->end = end;
+    return FOUND_END;
+}
+
+static enum found begin_now(const struct pam_talks *talks, struct talk *talk)
+{
+    talk->socket = connect_to(talks->socket);
+    if (talk->socket < 0)
+        return find_end(talk, TALK_GONE);
+    return send_begin(talk) ? FOUND_SENT : find_end(talk, TALK_SILENT);
+}
+
+static enum found send_answers(struct talk *talk)
+{
+    bool sent = send_now(talk->socket, kt_secret_bytes(talk->secret));
+    kt_secret_free(talk->secret);
+    talk->secret = NULL;
+    return sent ? FOUND_SENT : find_end(talk, TALK_SILENT);
+}
+
+/* The password that came along, if that is what is asked for. */
+static enum found answer_first(struct talk *talk, const struct pamd_message *prompts)
+{
+    struct kt_secret *password = talk->secret;
+    bool fits = prompts->prompts.n == 1 && !prompts->prompts.at[0].echo;
+    talk->secret = NULL;
+    if (fits) {
+        const struct kt_bytes bytes = kt_secret_bytes(password);
+        talk->secret = encode_answers(&bytes, 1);
+    }
+    kt_secret_free(password);
+    if (!fits)
+        return FOUND_PROMPTS;
+    return talk->secret != NULL ? send_answers(talk) : find_end(talk, TALK_SILENT);
+}
+
+static enum found hear(struct talk *talk)
+{
+    struct pamd_message message;
+    size_t len = 0;
+    kt_buf_reset(&talk->message);
+    unsigned char *room = kt_buf_grow(&talk->message, PAMD_MESSAGE_MAX);
+    if (room == NULL)
+        return find_end(talk, TALK_SILENT);
+    enum kt_kind kind = kt_ipc_receive(talk->socket, room, PAMD_MESSAGE_MAX, &len, NULL, NULL, 0, NULL);
+    if (kind == KT_TIMEOUT)
+        return FOUND_NOTHING;
+    talk->message.len = kind == KT_OK ? len : 0;
+    if (kind != KT_OK || !pamd_decode(kt_buf_bytes(&talk->message), &message))
+        return find_end(talk, TALK_SILENT);
+    if (message.letter == PAMD_BUSY)
+        return find_end(talk, TALK_BUSY);
+    if (message.letter == PAMD_VERDICT)
+        return FOUND_VERDICT;
+    if (message.letter != PAMD_PROMPTS || talk->party.question != PAMD_LOGIN || talk->state != TALK_IN_PAM)
+        return find_end(talk, TALK_SILENT);
+    return talk->secret != NULL ? answer_first(talk, &message) : FOUND_PROMPTS;
+}
+
+/* ---- putting it in place: the lock is held ---------------------------------------------------- */
+
+static void finish(struct talk *talk, int64_t now_ms)
+{
+    if (talk->socket >= 0)
+        (void)close(talk->socket);
+    talk->socket = -1;
+    kt_secret_free(talk->secret);
+    talk->secret = NULL;
+    talk->state = TALK_DONE;
+    talk->until_ms = now_ms + FORGOTTEN_MS;
+}
+
+static void ask_client(struct talk *talk)
+{
+    unsigned char random[ID_BYTES];
+    kt_random(random, sizeof random);
+    (void)sodium_bin2base64(talk->id, sizeof talk->id, random, sizeof random,
+                            sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+    talk->told = false;
+    talk->state = TALK_PROMPTING;
+}
+
+/* PAM's wrong password and its unknown name look the same, but for the time that they took. */
+static void hold_back(struct talk *talk, int64_t now_ms, uint32_t delay_ms)
+{
+    int64_t took_ms = now_ms - talk->asked_ms + delay_ms;
+    (void)close(talk->socket);
+    talk->socket = -1;
+    talk->state = TALK_HELD;
+    talk->until_ms = talk->asked_ms + (took_ms / STEP_MS + 1) * STEP_MS;
+}
+
+static void judge(struct pam_talks *talks, struct talk *talk, int64_t now_ms)
+{
+    struct pamd_message message;
+    bool whole = pamd_decode(kt_buf_bytes(&talk->message), &message);
+    KT_ASSERT(whole && message.letter == PAMD_VERDICT);
+    enum pamd_outcome outcome = message.verdict.outcome;
+    talk->end = TALK_VERDICT;
+    count_failure(talks, talk, outcome == PAMD_OUT || outcome == PAMD_BROKEN);
+    if (outcome == PAMD_IN && talk->party.question == PAMD_LOGIN)
+        lockout_forget(talks->failures, talk->name);
+    if (outcome == PAMD_OUT && talk->party.question == PAMD_LOGIN)
+        hold_back(talk, now_ms, message.verdict.delay_ms);
+    else
+        finish(talk, now_ms);
+}
+
+/* True: whoever waits for it is to look. */
+static bool place(struct pam_talks *talks, struct talk *talk, enum found found, int64_t now_ms)
+{
+    switch (found) {
+    case FOUND_NOTHING:
+        return false;
+    case FOUND_SENT:
+        talk->state = TALK_IN_PAM;
+        return false;
+    case FOUND_PROMPTS:
+        ask_client(talk);
+        return true;
+    case FOUND_VERDICT:
+        judge(talks, talk, now_ms);
+        return talk->state == TALK_DONE;
+    case FOUND_END:
+        count_failure(talks, talk, talk->end == TALK_SILENT);
+        if (talk->state == TALK_PROMPTING && talk->told)
+            clear(talk); /* nobody waits for it */
+        else
+            finish(talk, now_ms);
+        return true;
+    }
+    return false;
+}
+
+/* What time alone does. True as above. */
+static bool pass_time(struct pam_talks *talks, struct talk *talk, int64_t now_ms)
+{
+    if (talk->state == TALK_FREE || now_ms < talk->until_ms)
+        return false;
+    if (talk->state == TALK_DONE) {
+        clear(talk);
+        return false;
+    }
+    if (talk->state == TALK_HELD) {
+        finish(talk, now_ms);
+        return true;
+    }
+    talk->end = TALK_SILENT;
+    return place(talks, talk, FOUND_END, now_ms);
+}
+
+/* ---- the thread ------------------------------------------------------------------------------- */
+
+static bool is_of(const struct request *req, void *arg)
+{
+    const struct talk_ticket *ticket = req->handler_data;
+    return ticket != NULL && ticket->number == *(const uint64_t *)arg;
+}
+
+struct round {
+    struct pollfd entries[1 + PLACES]; /* the bell, then place i */
+    enum talk_state states[PLACES];
+    int timeout_ms;
+};
+
+static void prepare(const struct pam_talks *talks, struct round *round, int64_t now_ms)
+{
+    int64_t next_ms = INT64_MAX;
+    round->entries[0] = (struct pollfd){.fd = talks->bell, .events = POLLIN};
+    for (size_t i = 0; i < PLACES; i++) {
+        const struct talk *talk = &talks->places[i];
+        round->states[i] = talk->state;
+        bool listens = talk->state == TALK_IN_PAM || talk->state == TALK_PROMPTING;
+        round->entries[1 + i] =
+            (struct pollfd){.fd = listens ? talk->socket : -1, .events = POLLIN};
+        if (talk->state == TALK_BEGINS || talk->state == TALK_SENDS)
+            next_ms = now_ms;
+        else if (talk->state != TALK_FREE && talk->until_ms < next_ms)
+            next_ms = talk->until_ms;
+    }
+    int64_t left_ms = next_ms > now_ms ? next_ms - now_ms : 0;
+    round->timeout_ms = next_ms == INT64_MAX ? -1 : (int)left_ms;
+}
+
+/* Without the lock for what the state says is the thread's. */
+static enum found work(const struct pam_talks *talks, struct talk *talk, enum talk_state state,
+                       short events)
+{
+    if (state == TALK_BEGINS)
+        return begin_now(talks, talk);
+    if (state == TALK_SENDS)
+        return send_answers(talk);
+    return state == TALK_IN_PAM && events != 0 ? hear(talk) : FOUND_NOTHING;
+}
+
+/* A talk that waits for its client belongs to nobody: vaultd-pam says nothing then, unless it ended. */
+static enum found look_at_prompting(struct talk *talk, short events)
+{
+    return talk->state == TALK_PROMPTING && events != 0 ? find_end(talk, TALK_SILENT) : FOUND_NOTHING;
+}
+
+static void attend(struct pam_talks *talks, struct round *round)
+{
+    for (size_t i = 0; i < PLACES; i++) {
+        struct talk *talk = &talks->places[i];
+        short events = round->entries[1 + i].revents;
+        enum found found = work(talks, talk, round->states[i], events);
+        (void)pthread_mutex_lock(&talks->lock);
+        int64_t now_ms = kt_timespec_mono_ms();
+        uint64_t number = talk->number;
+        if (round->states[i] == TALK_PROMPTING)
+            found = look_at_prompting(talk, events);
+        bool wake = place(talks, talk, found, now_ms);
+        wake = pass_time(talks, talk, now_ms) || wake;
+        (void)pthread_mutex_unlock(&talks->lock);
+        if (wake)
+            (void)wait_list_wake(talks->waiters, is_of, &number);
+    }
+}
+
+static void *talks_thread(void *arg)
+{
+    struct pam_talks *talks = arg;
+    struct round round;
+    uint64_t rings = 0;
+    for (;;) {
+        (void)pthread_mutex_lock(&talks->lock);
+        bool stopping = talks->stopping;
+        prepare(talks, &round, kt_timespec_mono_ms());
+        (void)pthread_mutex_unlock(&talks->lock);
+        if (stopping)
+            return NULL;
+        int n = poll(round.entries, 1 + PLACES, round.timeout_ms);
+        if (n > 0 && round.entries[0].revents != 0)
+            (void)!read(talks->bell, &rings, sizeof rings);
+        for (size_t i = 0; n <= 0 && i < PLACES; i++)
+            round.entries[1 + i].revents = 0;
+        attend(talks, &round);
+    }
+}
+
+/* ---- for handlers ----------------------------------------------------------------------------- */
+
+static bool start_thread(struct pam_talks *talks)
+{
+    if (!talks->running)
+        talks->running = pthread_create(&talks->thread, NULL, talks_thread, talks) == 0;
+    return talks->running;
+}
+
+static enum talk_begun may_begin(struct pam_talks *talks, const struct talk_party *party,
+                                 const unsigned char name[LOCKOUT_KEY], unsigned max_failures)
+{
+    const struct crowd crowd = count_open(talks, party, name);
+    unsigned failures = lockout_count(talks->failures, name, kt_mono_ms(talks->clock));
+    bool guess = party->question == PAMD_LOGIN;
+    if (guess && failures >= max_failures)
+        return TALK_LOCKED;
+    if ((guess && (crowd.name >= TALKS_NAME_MAX || failures + crowd.name >= max_failures)) ||
+        (!party->local && crowd.source >= TALKS_SOURCE_MAX))
+        return TALK_NAME_FULL;
+    if (crowd.all >= PAMD_LOGINS_MAX || (!party->local && crowd.network >= TALKS_NETWORK_MAX))
+        return TALK_FULL;
+    return TALK_BEGUN;
+}
+
+static void fill(struct pam_talks *talks, struct talk *talk, const struct talk_party *party,
+                 const unsigned char name[LOCKOUT_KEY], struct kt_secret *password)
+{
+    int64_t now_ms = kt_timespec_mono_ms();
+    *talk = (struct talk){.state = TALK_BEGINS,
+                          .number = ++talks->last,
+                          .socket = -1,
+                          .party = *party,
+                          .counted = party->question != PAMD_LOGIN,
+                          .begun_ms = now_ms,
+                          .asked_ms = now_ms,
+                          .until_ms = now_ms + (int64_t)PAMD_TIMEOUT_S * 1000 + GRACE_MS,
+                          .secret = password};
+    memcpy(talk->name, name, LOCKOUT_KEY);
+    kt_buf_init(&talk->message, PAMD_MESSAGE_MAX + 1);
+}
+
+enum talk_begun pam_talk_begin(struct pam_talks *talks, const struct talk_party *party,
+                               unsigned max_failures, struct kt_bytes password,
+                               struct talk_ticket *ret)
+{
+    unsigned char name[LOCKOUT_KEY];
+    struct kt_secret *kept = NULL;
+    if (password.at != NULL && password.len > 0) {
+        kept = kt_secret_copy(password);
+        if (kept == NULL)
+            return TALK_NO_MEMORY;
+    }
+    lockout_key(talks->failures, party->scope, kt_str(party->user), name);
+    (void)pthread_mutex_lock(&talks->lock);
+    enum talk_begun begun = may_begin(talks, party, name, max_failures);
+    struct talk *talk = begun == TALK_BEGUN ? free_place(talks) : NULL;
+    if (begun == TALK_BEGUN && talk == NULL)
+        begun = TALK_FULL;
+    if (begun == TALK_BEGUN && !start_thread(talks))
+        begun = TALK_NO_MEMORY;
+    if (begun == TALK_BEGUN) {
+        fill(talks, talk, party, name, kept);
+        kept = NULL;
+        ticket_of(talks, talk, ret);
+        ring(talks);
+    }
+    (void)pthread_mutex_unlock(&talks->lock);
+    kt_secret_free(kept);
+    return begun;
+}
+
+static bool is_party(const struct talk_party *a, const struct talk_party *b)
+{
+    return memcmp(a->scope, b->scope, BARRIER_SCOPE) == 0 && strcmp(a->user, b->user) == 0 &&
+           a->local == b->local &&
+           (a->local ? a->uid == b->uid : strcmp(a->address, b->address) == 0);
+}
+
+/* All are compared, and each whole: how long it takes says nothing. */
+static struct talk *find_id(struct pam_talks *talks, const struct talk_party *party, struct kt_bytes id)
+{
+    struct talk *found = NULL;
+    for (size_t i = 0; i < PLACES; i++) {
+        struct talk *talk = &talks->places[i];
+        if (talk->state == TALK_PROMPTING && kt_secret_equal(kt_bytes(talk->id, TALK_ID), id) &&
+            is_party(&talk->party, party))
+            found = talk;
+    }
+    return found;
+}
+
+enum talk_answered pam_talk_answer(struct pam_talks *talks, const struct talk_party *party,
+                                   struct kt_bytes id, const struct kt_bytes *answers, size_t n,
+                                   struct talk_ticket *ret)
+{
+    struct pamd_message prompts;
+    if (n > PAMD_PROMPTS_MAX)
+        return TALK_MISCOUNTED;
+    struct kt_secret *secret = encode_answers(answers, n);
+    if (secret == NULL)
+        return TALK_NOT_ANSWERED;
+    (void)pthread_mutex_lock(&talks->lock);
+    struct talk *talk = find_id(talks, party, id);
+    enum talk_answered answered = talk == NULL ? TALK_UNKNOWN : TALK_ANSWERED;
+    if (talk != NULL) {
+        bool whole = pamd_decode(kt_buf_bytes(&talk->message), &prompts);
+        KT_ASSERT(whole && prompts.letter == PAMD_PROMPTS);
+        if (prompts.prompts.n != n)
+            answered = TALK_MISCOUNTED;
+    }
+    if (answered == TALK_ANSWERED) {
+        talk->secret = secret;
+        secret = NULL;
+        sodium_memzero(talk->id, sizeof talk->id);
+        talk->round++;
+        talk->asked_ms = kt_timespec_mono_ms();
+        talk->state = TALK_SENDS;
+        ticket_of(talks, talk, ret);
+        ring(talks);
+    }
+    (void)pthread_mutex_unlock(&talks->lock);
+    kt_secret_free(secret);
+    return answered;
+}
+
+static bool copy_text(struct kt_arena *arena, struct kt_bytes *text)
+{
+    const char *copy = kt_arena_text(arena, *text);
+    *text = kt_bytes(copy, text->len);
+    return copy != NULL;
+}
+
+static bool copy_message(struct kt_arena *arena, struct pamd_message *message)
+{
+    bool ok = true;
+    if (message->letter == PAMD_PROMPTS)
+        for (size_t i = 0; ok && i < message->prompts.n; i++)
+            ok = copy_text(arena, &message->prompts.at[i].text);
+    if (message->letter == PAMD_VERDICT) {
+        ok = copy_text(arena, &message->verdict.name);
+        for (size_t i = 0; ok && i < message->verdict.n_groups; i++)
+            ok = copy_text(arena, &message->verdict.groups[i]);
+    }
+    return ok;
+}
+
+static bool tell(const struct talk *talk, struct kt_arena *arena, struct talk_news *ret)
+{
+    int64_t left_ms = talk->until_ms - GRACE_MS - kt_timespec_mono_ms();
+    *ret = (struct talk_news){.asks = talk->state == TALK_PROMPTING,
+                              .end = talk->end,
+                              .expires_s = left_ms > 0 ? (unsigned)(left_ms / 1000) : 0};
+    memcpy(ret->id, talk->id, sizeof ret->id);
+    if (!ret->asks && talk->end != TALK_VERDICT)
+        return true;
+    bool whole = pamd_decode(kt_buf_bytes(&talk->message), &ret->message);
+    KT_ASSERT(whole);
+    return copy_message(arena, &ret->message);
+}
+
+enum talk_taken pam_talk_take(struct pam_talks *talks, const struct talk_ticket *ticket,
+                              struct kt_arena *arena, struct talk_news *ret)
+{
+    enum talk_taken taken = TALK_WAITS;
+    (void)pthread_mutex_lock(&talks->lock);
+    struct talk *talk = &talks->places[ticket->place];
+    if (talk->number != ticket->number || talk->round != ticket->round ||
+        (talk->state == TALK_PROMPTING && talk->told))
+        taken = TALK_LOST;
+    else if (talk->state == TALK_PROMPTING || talk->state == TALK_DONE)
+        taken = tell(talk, arena, ret) ? TALK_NEWS : TALK_UNTOLD;
+    if (taken == TALK_NEWS && talk->state == TALK_DONE)
+        clear(talk);
+    else if (taken == TALK_NEWS)
+        talk->told = true;
+    (void)pthread_mutex_unlock(&talks->lock);
+    return taken;
+}
+
+struct wait_list *pam_talk_waiters(struct pam_talks *talks)
+{
+    return talks->waiters;
+}
+
+unsigned pam_talks_open(struct pam_talks *talks)
+{
+    unsigned n = 0;
+    (void)pthread_mutex_lock(&talks->lock);
+    for (size_t i = 0; i < PLACES; i++)
+        n += is_open(&talks->places[i]);
+    (void)pthread_mutex_unlock(&talks->lock);
+    return n;
+}
+
+/* ---- birth and end ---------------------------------------------------------------------------- */
+
+struct pam_talks *pam_talks_new(struct wait_clock *waits, const struct kt_clock *clock,
+                                struct lockout *failures, const char *socket)
+{
+    struct pam_talks *talks = kt_calloc(1, sizeof *talks);
+    if (talks == NULL)
+        return NULL;
+    talks->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    talks->waiters = wait_list_new(waits);
+    for (size_t i = 0; i < PLACES; i++)
+        talks->places[i].socket = -1;
+    (void)pthread_mutex_init(&talks->lock, NULL);
+    if (talks->bell < 0 || talks->waiters == NULL || strlen(socket) >= sizeof talks->socket) {
+        pam_talks_free(talks);
+        return NULL;
+    }
+    talks->clock = clock;
+    talks->failures = failures;
+    memcpy(talks->socket, socket, strlen(socket));
+    return talks;
+}
+
+void pam_talks_free(struct pam_talks *talks)
+{
+    if (talks == NULL)
+        return;
+    (void)pthread_mutex_lock(&talks->lock);
+    talks->stopping = true;
+    bool running = talks->running;
+    (void)pthread_mutex_unlock(&talks->lock);
+    ring(talks);
+    if (running)
+        (void)pthread_join(talks->thread, NULL);
+    for (size_t i = 0; i < PLACES; i++)
+        clear(&talks->places[i]);
+    if (talks->waiters != NULL)
+        wait_list_free(talks->waiters);
+    if (talks->bell >= 0)
+        (void)close(talks->bell);
+    (void)pthread_mutex_destroy(&talks->lock);
+    free(talks);
+}
