@@ -5,6 +5,7 @@
 #include "cli/cmd.h"
 #include "cli/input.h"
 #include "cli/login.h"
+#include "cli/login_talk.h"
 #include "cli/output.h"
 #include "lib/duration.h"
 #include "lib/token_file.h"
@@ -17,7 +18,7 @@
 static const struct method {
     const char *name;    /* also where it is mounted, unless -path says otherwise */
     const char *in_path; /* the word whose value ends the path; NULL: none */
-    const char *secret;  /* "password=": asked for, where there is a terminal, ... */
+    const char *secret;  /* "password=": asked for, where there is a terminal, ...; NULL: the vault asks */
     const char *input;   /* ... else read from the standard input: "password=-" */
     struct input_field fields[3];
     const char *example;
@@ -25,6 +26,8 @@ static const struct method {
     {"userpass", "username", "password=", "password=-",
      {{"password", INPUT_KNOWN_SECRET, "the user's"}, {NULL, INPUT_TEXT, NULL}},
      "secretctl login -method=userpass username=NAME"},
+    {"pam", "username", NULL, NULL, {{NULL, INPUT_TEXT, NULL}},
+     "secretctl login -method=pam username=NAME"},
     {"approle", NULL, "secret_id=", "secret_id=-",
      {{"role_id", INPUT_TEXT, "the role's"}, {"secret_id", INPUT_KNOWN_SECRET, "one of its own"},
       {NULL, INPUT_TEXT, NULL}},
@@ -59,10 +62,10 @@ static size_t sort_words(const struct cli *cli, const struct method *method,
             *ret_in_path = word + strlen(method->in_path) + 1;
             continue;
         }
-        secret = secret || strncmp(word, method->secret, strlen(method->secret)) == 0;
+        secret = secret || (method->secret != NULL && strncmp(word, method->secret, strlen(method->secret)) == 0);
         words[n++] = word;
     }
-    if (!secret)
+    if (!secret && method->secret != NULL)
         words[n++] = cli->in_terminal ? method->secret : method->input;
     return n;
 }
@@ -171,6 +174,8 @@ static int by_method(struct cli *cli, const struct method *method)
     int code = CLI_DONE;
     if (cli_call(cli, &call, &reply) != KT_OK)
         return cli->exit_code;
+    if (method->secret == NULL && !login_talk(cli, &call, &reply))
+        return cli->exit_code;
     if (cli_print_wrapped(cli, &reply, &code))
         return code;
     return keep_and_print(cli, &reply);
@@ -183,6 +188,6 @@ int cmd_login(struct cli *cli)
         return login_by_token(cli);
     const struct method *method = find_method(name);
     if (method == NULL)
-        return cli_wrong(cli, "token, userpass or approle", "there is no way to log in called '%.40s'", name);
+        return cli_wrong(cli, "token, userpass, pam or approle", "there is no way to log in called '%.40s'", name);
     return by_method(cli, method);
 }
