@@ -375,6 +375,8 @@ static const struct row rows[] = {
     {"kv metadata put", NULL, {PUT_A}, ASK("POST", "secret/metadata/a", "{\"custom_metadata\":{\"n\":\"m%u\"}}", 204), READ_META, "m%u", NULL, false},
     {"kv import", NULL, {FORGET_A}, ASK("POST", "secret/import/a", "{\"cas\":0,\"versions\":[{\"version\":2,\"data\":{\"k\":\"old\"}},{\"version\":5,\"data\":{\"k\":\"v%u\"}}]}", 200), READ_A, "v%u", NULL, false},
     {"kv metadata patch", NULL, {PUT_A}, ASK("PATCH", "secret/metadata/a", "{\"custom_metadata\":{\"n\":\"m%u\"}}", 204), READ_META, "m%u", NULL, false},
+    {"kv copy", NULL, {PUT_A}, ASK("POST", "secret/copy/a", "{\"to\":\"secret/f%u/b\"}", 200), ASK("GET", "secret/data/f%u/b", NULL, 200), "\"v%u\"", NULL, false},
+    {"kv move", NULL, {FORGET_A, PUT_A}, ASK("POST", "secret/move/a", "{\"to\":\"secret/f%u/b\"}", 200), ASK("GET", "secret/data/f%u/b", NULL, 200), "\"v%u\"", NULL, false},
     {"kv metadata delete", NULL, {PUT_A}, FORGET_A, ASK("GET", "secret/metadata/a", NULL, 404), NULL, NULL, false},
     {"token create", NULL, {{0}}, ASK("POST", "auth/token/create", "{\"id\":\"own-%u\",\"policies\":[\"default\"],\"ttl\":\"1h\",\"meta\":{\"n\":\"x\"}}", 200), ASK("POST", "auth/token/lookup", "{\"token\":\"own-%u\"}", 200), NULL, NULL, false},
     {"token lookup-self", NULL, {MAKE_TOKEN}, AS("GET", "auth/token/lookup-self", NULL, 200), {0}, NULL, NULL, false},

@@ -96,6 +96,7 @@ struct audit_event {
     int64_t time_ms;
     const char *operation;      /* "read", "update", ... */
     const char *path;           /* canonical, without /v1/ */
+    const char *destination;    /* where what the path names is put: a canonical path too; NULL: nowhere */
     const char *mount_point, *mount_type;   /* may be NULL */
     const char *remote_address;             /* may be NULL */
     unsigned remote_port;

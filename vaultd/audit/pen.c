@@ -14,13 +14,26 @@ void pen_number(struct pen *pen, enum audit_piece piece, uint64_t number)
     audit_line_decimal(pen->line, number);
 }
 
-void pen_rare_number(struct pen *pen, const char *name, uint64_t number)
+static void rare_name(struct pen *pen, const char *name)
 {
     if (!pen->first)
         audit_line_char(pen->line, ',');
     audit_line_add(pen->line, kt_str(name));
-    audit_line_decimal(pen->line, number);
     pen->first = false;
+}
+
+void pen_rare_number(struct pen *pen, const char *name, uint64_t number)
+{
+    rare_name(pen, name);
+    audit_line_decimal(pen->line, number);
+}
+
+void pen_rare_text(struct pen *pen, const char *name, const char *text)
+{
+    if (text == NULL || text[0] == '\0')
+        return;
+    rare_name(pen, name);
+    audit_line_quote(pen->line, kt_str(text));
 }
 
 void pen_time(struct pen *pen, int64_t ms)

@@ -48,6 +48,7 @@ void pen_text(struct pen *pen, enum audit_piece piece, const char *text);
 void pen_number(struct pen *pen, enum audit_piece piece, uint64_t number);
 /* One that is too rare for a piece of its own: a whole name, quoted and with its colon. */
 void pen_rare_number(struct pen *pen, const char *name, uint64_t number);
+void pen_rare_text(struct pen *pen, const char *name, const char *text);
 /* A text's HMAC. */
 void pen_hashed(struct pen *pen, enum audit_piece piece, struct kt_bytes text);
 /* JSON of ours, checked when it was stored: in clear, but for what would be read as a piece. */

@@ -55,6 +55,9 @@ const struct mount_move *mounts_moved(struct request *req, const char *id);
  * moves this one meanwhile looks again. */
 enum kt_kind mounts_keep_name(struct request *req, const struct mount *mount, struct kt_err *err)
     KT_MUST_CHECK;
+/* For whoever takes a name away from which something may hang: req's batch only applies while nobody began
+ * to keep one in the mount since the snapshot. */
+void mounts_require_names(struct request *req, const struct mount *mount, struct batch *batch);
 /* The record behind it, for whoever clears a removed mount. */
 void mounts_kept_key(struct core *core, const unsigned char scope[BARRIER_SCOPE],
                      unsigned char key[BARRIER_NAME_KEY]);

@@ -173,6 +173,14 @@ enum kt_kind mounts_keep_name(struct request *req, const struct mount *mount, st
     return KT_OK;
 }
 
+void mounts_require_names(struct request *req, const struct mount *mount, struct batch *batch)
+{
+    unsigned char key[BARRIER_NAME_KEY];
+    mounts_kept_key(req->core, mount->scope, key);
+    batch_require(batch, KEY_NOT_AFTER, kt_bytes(key, sizeof key),
+                  snapshot_generation(req->snapshot));
+}
+
 /* A secret under rotation is a live account at a target, and its schedule and runs have its name: its
  * mount stays what and where it is until the schedule is gone. */
 static enum kt_kind check_not_rotated(struct request *req, const struct mount *mount,
@@ -206,10 +214,7 @@ static enum kt_kind require_no_name(struct request *req, const struct mount *mou
         return kt_fail(err, KT_NO_MEMORY, "changing the mount table");
     if (kind != KT_OK)
         return kind;
-    unsigned char key[BARRIER_NAME_KEY];
-    mounts_kept_key(req->core, mount->scope, key);
-    batch_require(batch, KEY_NOT_AFTER, kt_bytes(key, sizeof key),
-                  snapshot_generation(req->snapshot));
+    mounts_require_names(req, mount, batch);
     return KT_OK;
 }
 

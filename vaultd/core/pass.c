@@ -2,6 +2,7 @@
  * handler. Where the request stands between two passes is pipeline.c's. */
 #include <stdio.h>
 
+#include "lib/assert.h"
 #include "lib/duration.h"
 #include "vaultd/auth/token.h"
 #include "vaultd/auth/wrapping.h"
@@ -11,6 +12,7 @@
 #include "vaultd/core/quotas.h"
 #include "vaultd/identity/identity.h"
 #include "vaultd/policy/policies.h"
+#include "vaultd/policy/rule.h"
 
 #define BODY_MAX (32u * 1024u * 1024u)
 
@@ -242,6 +244,7 @@ static enum kt_kind rule(struct request *req, struct kt_err *err)
                                     .data = req->data,
                                     .has_data = req->has_data,
                                     .wrap_ttl_s = req->wrap_ttl_s};
+    own->ruled_op = req->op;
     acl_check(own->acl, &ask, &own->ruling);
     bool lowered = req->route != NULL && (req->route->flags & ROUTE_LOWERED) != 0;
     return lowered && own->ruling.allowed ? check_lowered(req, &ask, &own->ruling, err) : KT_OK;
@@ -284,6 +287,52 @@ static enum kt_kind authorise(struct request *req, struct kt_err *err)
         return kt_fail(err, KT_DENIED, "%s", denied_text);
     req->sudo = ruling->sudo;
     return KT_OK;
+}
+
+/* ---- rights on other paths ---- */
+
+static bool restricted(const struct acl_decision *decision)
+{
+    for (const struct rule_source *at = decision->sources; at != NULL; at = at->next)
+        if (rule_restricts(at->rule))
+            return true;
+    return false;
+}
+
+static void decide_also(struct request *req, enum operation op, const char *path,
+                        struct acl_decision *ret)
+{
+    const struct acl_request ask = {
+        .op = op, .path = path, .path_len = strlen(path), .wrap_ttl_s = -1};
+    KT_ASSERT(req->own->acl != NULL);
+    acl_check(req->own->acl, &ask, ret);
+    if (ret->allowed && restricted(ret)) {
+        ret->allowed = false;
+        ret->why = "the deciding pattern grants it only on conditions, which this request has no say in";
+    }
+}
+
+struct request_right request_right(struct request *req, enum operation op, const char *path)
+{
+    struct acl_decision decision;
+    decide_also(req, op, path, &decision);
+    bool denied = decision.capabilities != ~0u && (decision.capabilities & CAP_DENY) != 0;
+    return (struct request_right){
+        .granted = decision.allowed,
+        .partly = !denied && (decision.capabilities & capability_needed(op)) != 0,
+        .denied = denied};
+}
+
+enum kt_kind request_also(struct request *req, enum operation op, const char *path,
+                          struct kt_err *err)
+{
+    struct acl_decision decision;
+    decide_also(req, op, path, &decision);
+    if (decision.allowed)
+        return KT_OK;
+    req->own->ruling = decision;
+    req->own->ruled_op = op;
+    return kt_fail(err, KT_DENIED, "%s", denied_text);
 }
 
 static void write_help(struct request *req, const char *text)

@@ -95,7 +95,7 @@ static const struct audit_ruling *describe_ruling(const struct request *req,
     *ruling = (struct audit_ruling){.allowed = own->ruling.allowed,
                                     .pattern = own->ruling.pattern,
                                     .why = own->ruling.why};
-    ruling->n_names = acl_deciders(&own->ruling, req->op, ruling->names, AUDIT_DECIDERS_MAX);
+    ruling->n_names = acl_deciders(&own->ruling, own->ruled_op, ruling->names, AUDIT_DECIDERS_MAX);
     return ruling;
 }
 
@@ -124,6 +124,7 @@ static void describe(const struct request *req, struct described *at, struct aud
         .time_ms = in_pass(req) ? req->now_ms : kt_wall_ms(req->core->clock),
         .operation = operation_name(req->op),
         .path = req->path,
+        .destination = req->destination,
         .mount_point = req->mount == NULL ? NULL : req->mount->path,
         .mount_type = req->mount == NULL ? NULL : req->mount->type,
         .remote_address = req->remote_address[0] == '\0' ? NULL : req->remote_address,

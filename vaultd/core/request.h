@@ -146,6 +146,8 @@ struct request {
     bool has_data;
     int64_t wrap_ttl_s;           /* the answer is to be wrapped for so long; -1: it is not */
     bool sudo;                    /* the deciding policy grants sudo on this path */
+    const char *destination;      /* a canonical path to which a handler puts what the path names; for the
+                                   * audit log, where it is as clear as the path; NULL: none */
     struct batch *batch;
     struct reply reply;
     struct request_limit limit;
@@ -222,6 +224,18 @@ enum kt_kind request_pairs(struct request *req, const char *name, struct kt_byte
                            struct kt_err *err);
 /* The raw member. KT_NOT_FOUND when absent. */
 enum kt_kind request_member(struct request *req, const char *name, struct kt_json *ret);
+
+/* ---- rights on other paths than the request's own ----
+ * For the handler of a row that asks for a policy, of a request that touches more than one path. */
+struct request_right {
+    bool granted; /* whatever is sent: no condition on parameters or wrapping stands beside it */
+    bool partly;  /* at least to some requests */
+    bool denied;  /* by a pattern that denies, not for want of one */
+};
+struct request_right request_right(struct request *req, enum operation op, const char *path);
+/* KT_DENIED where it is not granted, as the pipeline refuses; the audit log has the rule that decided. */
+enum kt_kind request_also(struct request *req, enum operation op, const char *path,
+                          struct kt_err *err) KT_MUST_CHECK;
 
 /* ---- records ---- */
 /* barrier_get() from the request's snapshot into arena memory. KT_NOT_FOUND comes without a text, as

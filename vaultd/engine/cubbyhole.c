@@ -151,7 +151,8 @@ static enum kt_kind cubby_delete(struct request *req, struct kt_err *err)
     unsigned char name[BARRIER_HASH_KEY];
     held_name(req, request_param(req, "path"), name);
     held_delete(batch, req->token->hash, name + 1);
-    return kv_name_remove(req->core, &scope, req->snapshot, batch, request_param(req, "path"), err);
+    return kv_name_remove(req->core, &scope, req->snapshot, batch, request_param(req, "path"), NULL,
+                          err);
 }
 
 static enum kt_kind cubby_list(struct request *req, struct kt_err *err)

@@ -4,6 +4,7 @@
 
 #include "lib/cleanup.h"
 #include "lib/random.h"
+#include "vaultd/engine/kv_clear.h"
 #include "vaultd/engine/kv_record.h"
 
 #define META_MAX         ((size_t)768 * 1024)
@@ -286,4 +287,26 @@ enum kt_kind kv_destroy(struct core *core, const struct mount *mount, struct bat
         batch_delete(batch, kt_bytes(key, sizeof key));
     }
     return KT_OK;
+}
+
+enum kt_kind kv_remove(struct core *core, const struct mount *mount, struct snapshot *snapshot,
+                       struct batch *batch, const char *path, const struct kv_secret *secret,
+                       unsigned most, const char *keeps, struct kt_err *err)
+{
+    unsigned char key[KV_KEY];
+    for (size_t i = 0; i < secret->n_versions && i < most; i++) {
+        if (secret->versions[i].slot == 0)
+            continue;
+        kv_key(core, mount, path, secret->versions[i].slot, key);
+        batch_delete(batch, kt_bytes(key, sizeof key));
+    }
+    kv_require(core, mount, batch, path, secret);
+    kv_key(core, mount, path, 0, key);
+    batch_delete(batch, kt_bytes(key, sizeof key));
+    enum kt_kind kind = KT_OK;
+    if (secret->n_versions > most)
+        kind = kv_leave_job(core, mount, batch, path, err);
+    if (kind != KT_OK)
+        return kind;
+    return kv_name_remove(core, mount, snapshot, batch, path, keeps, err);
 }

@@ -76,6 +76,11 @@ void kv_require(struct core *core, const struct mount *mount, struct batch *batc
 enum kt_kind kv_save(struct core *core, const struct mount *mount, struct batch *batch,
                      const char *path, const struct kv_secret *secret, struct kt_err *err)
     KT_MUST_CHECK;
+/* Removes the secret with all its versions, on the same condition; the records of at most so many of them at
+ * once, the others are left to a job. keeps: a path whose folders stay, because the batch puts it; or NULL. */
+enum kt_kind kv_remove(struct core *core, const struct mount *mount, struct snapshot *snapshot,
+                       struct batch *batch, const char *path, const struct kv_secret *secret,
+                       unsigned most, const char *keeps, struct kt_err *err) KT_MUST_CHECK;
 /* Throws a version's key away; its record is left to the caller. KT_INVALID while accepted_maybe. */
 enum kt_kind kv_forget(struct kv_version *version, struct kt_err *err) KT_MUST_CHECK;
 /* Destroys one version: its key and its record. Refused (KT_INVALID) while accepted_maybe. */

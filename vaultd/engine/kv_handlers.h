@@ -9,6 +9,8 @@ exists_fn kv_exists;
 handler_fn kv_read, kv_put, kv_patch, kv_subkeys;
 /* kv_versions.c */
 handler_fn kv_delete_latest, kv_delete_versions, kv_undelete, kv_destroy_versions;
+/* kv_copy.c */
+handler_fn kv_copy, kv_move;
 /* kv_metadata.c */
 handler_fn kv_list, kv_metadata_read, kv_metadata_write, kv_metadata_patch, kv_metadata_delete;
 handler_fn kv_config_read, kv_config_write;

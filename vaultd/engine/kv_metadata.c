@@ -1,7 +1,6 @@
 #include <stdio.h>
 
 #include "lib/duration.h"
-#include "vaultd/engine/kv_clear.h"
 #include "vaultd/engine/kv_handlers.h"
 #include "vaultd/engine/kv_record.h"
 #include "vaultd/rotation/rotation.h"
@@ -292,21 +291,7 @@ enum kt_kind kv_metadata_delete(struct request *req, struct kt_err *err)
     struct batch *batch = request_batch(req);
     if (batch == NULL)
         return kt_fail(err, KT_NO_MEMORY, "deleting a secret");
-    unsigned char key[KV_KEY];
-    for (size_t i = 0; i < secret->n_versions && i < DELETE_MAX; i++) {
-        if (secret->versions[i].slot == 0)
-            continue;
-        kv_key(req->core, req->mount, path, secret->versions[i].slot, key);
-        batch_delete(batch, kt_bytes(key, sizeof key));
-    }
-    kv_key(req->core, req->mount, path, 0, key);
-    batch_require(batch, KEY_CHANGED_AT, kt_bytes(key, sizeof key), secret->changed);
-    batch_delete(batch, kt_bytes(key, sizeof key));
-    if (secret->n_versions > DELETE_MAX)
-        kind = kv_leave_job(req->core, req->mount, batch, path, err);
-    if (kind != KT_OK)
-        return kind;
-    return kv_name_remove(req->core, req->mount, req->snapshot, batch, path, err);
+    return kv_remove(req->core, req->mount, req->snapshot, batch, path, secret, DELETE_MAX, NULL, err);
 }
 
 /* ---- the mount's settings ---- */

@@ -100,13 +100,15 @@ static enum kt_kind find_other_child(struct core *core, const struct mount *moun
 
 enum kt_kind kv_name_remove(struct core *core, const struct mount *mount,
                             struct snapshot *snapshot, struct batch *batch, const char *path,
-                            struct kt_err *err)
+                            const char *keeps, struct kt_err *err)
 {
     unsigned char key[BARRIER_NAME_KEY];
     struct kt_bytes name = kt_str(path);
     name_key(core, mount, name, key);
     batch_delete(batch, kt_bytes(key, sizeof key));
     for (struct kt_bytes folder = parent_of(name); folder.len > 0; folder = parent_of(folder)) {
+        if (keeps != NULL && strncmp(keeps, (const char *)folder.at, folder.len) == 0)
+            return KT_OK;
         bool other = false;
         unsigned char other_key[BARRIER_NAME_KEY];
         enum kt_kind kind =

@@ -46,9 +46,10 @@ void kv_settings_delete(struct core *core, const struct mount *mount, struct bat
 /* ---- names (kv_names.c) ---- */
 enum kt_kind kv_name_add(struct core *core, const struct mount *mount, struct snapshot *snapshot,
                          struct batch *batch, const char *path, struct kt_err *err) KT_MUST_CHECK;
+/* keeps: a path that the same batch adds: its folders stay; or NULL. */
 enum kt_kind kv_name_remove(struct core *core, const struct mount *mount,
                             struct snapshot *snapshot, struct batch *batch, const char *path,
-                            struct kt_err *err) KT_MUST_CHECK;
+                            const char *keeps, struct kt_err *err) KT_MUST_CHECK;
 /* The name in an entry of TABLE_KV_NAME, "c" or "b/"; in the arena, with a NUL behind it. */
 enum kt_kind kv_name_read(struct core *core, const struct entry *entry, struct kt_arena *arena,
                           struct kt_bytes *ret, struct kt_err *err) KT_MUST_CHECK;

@@ -18,7 +18,8 @@ void fleet_free(struct fleet *fleet);       /* NULL is fine */
 /* When it polled or reported last, by the wall clock; 0: not since the start. */
 int64_t fleet_last_saw(struct fleet *fleet, const char *host);
 
-/* A host that has consumers of secrets whose names begin with this prefix; NULL: none, or nobody looked yet:
+/* A host that has consumers of secrets whose names begin with this prefix ("secret/"), or of this one
+ * ("secret/db"); NULL: none, or nobody looked yet:
  * with very many hosts the request begins anew aside (request_aside()). */
 enum kt_kind fleet_host_below(struct request *req, const char *prefix, const char **ret_host,
                               struct kt_err *err) KT_MUST_CHECK;

@@ -82,6 +82,14 @@ enum kt_kind hosts_load(struct request *req, struct host **ret, size_t *ret_n, s
     return KT_OK;
 }
 
+/* "secret/" and what is below it; "secret/db" alone. */
+static bool is_meant(const char *name, const char *prefix)
+{
+    size_t len = strlen(prefix);
+    bool folder = len > 0 && prefix[len - 1] == '/';
+    return strncmp(name, prefix, len) == 0 && (folder || name[len] == '\0');
+}
+
 /* However many hosts there are, no more than one record of them is in memory. */
 static enum kt_kind look_below(struct request *req, struct kt_bytes record, const char *prefix,
                                const char **ret_host, struct kt_err *err)
@@ -91,7 +99,7 @@ static enum kt_kind look_below(struct request *req, struct kt_bytes record, cons
     kt_arena_init(&scratch, SCRATCH_MAX);
     enum kt_kind kind = record_read(&host_kind, record, &scratch, &host, err);
     for (size_t k = 0; kind == KT_OK && k < host.secrets.n && *ret_host == NULL; k++)
-        if (strncmp(host.secrets.at[k], prefix, strlen(prefix)) == 0)
+        if (is_meant(host.secrets.at[k], prefix))
             *ret_host = kt_arena_text(&req->arena, kt_str(host.name));
     kt_arena_free(&scratch);
     return kind;

@@ -404,7 +404,7 @@ static const struct rule *may_deny(const struct acl *acl, const char *path, size
 
 /* ---- the answer ---- */
 
-static unsigned needed(enum operation op)
+unsigned capability_needed(enum operation op)
 {
     static const struct {
         enum operation op;
@@ -425,7 +425,7 @@ static const char *why_not(const struct rule *rule, const struct acl_request *re
         return "no pattern matches";
     if (denies(rule))
         return "the deciding pattern denies";
-    unsigned capability = needed(request->op);
+    unsigned capability = capability_needed(request->op);
     if (capability == 0 || (rule->capabilities & capability) == 0)
         return "the deciding pattern does not grant this capability";
     int64_t wrap = request->wrap_ttl_s;
@@ -502,7 +502,7 @@ static size_t add_name(const char *name, const char **out, size_t n, size_t max)
 size_t acl_deciders(const struct acl_decision *decision, enum operation op, const char **out,
                     size_t max)
 {
-    unsigned wanted = decision->allowed ? needed(op) : (unsigned)CAP_DENY;
+    unsigned wanted = decision->allowed ? capability_needed(op) : (unsigned)CAP_DENY;
     const struct rule_source *first = decision->sources;
     size_t n = 0;
     for (const struct rule_source *at = first; at != NULL; at = at->next)

@@ -97,6 +97,8 @@ bool acl_touches(const struct acl *acl, const char *prefix);
 enum kt_kind acl_show(const struct acl *acl, struct kt_arena *arena, struct kt_jsonw *w,
                       struct kt_err *err) KT_MUST_CHECK;
 
+/* The CAP_ bit that an operation asks for; 0: none grants it. */
+unsigned capability_needed(enum operation op);
 /* Sorted names ("create", "delete", ...) of CAP_ bits as Vault lists them, into out[8]; "root" and
  * "deny" by themselves. Returns how many. */
 size_t capability_names(unsigned capabilities, const char *out[8]);
