@@ -4,6 +4,7 @@
 #include "cli/cli.h"
 #include "cli/cmd.h"
 #include "cli/input.h"
+#include "cli/kv_change.h"
 #include "cli/kv_place.h"
 #include "cli/output.h"
 #include "lib/cleanup.h"
@@ -74,19 +75,25 @@ static int print_secret(struct cli *cli, const struct kv_place *place,
     struct kt_json metadata = {0};
     struct kt_json found = {0};
     int code = CLI_DONE;
-    (void)kt_json_member(reply->data, "data", &data);
-    (void)kt_json_member(reply->data, "metadata", &metadata);
+    bool versioned = place->mount.version == 2;
+    if (versioned)
+        (void)(kt_json_member(reply->data, "data", &data) &&
+               kt_json_member(reply->data, "metadata", &metadata));
+    else
+        data = reply->data;
     const char *field = flags_text(&cli->flags, FLAG_FIELD);
     bool of_metadata = field != NULL && !kt_json_member(data, field, &found) &&
                        kt_json_member(metadata, field, &found);
     if (cli_print_plain(cli, of_metadata ? metadata : data, reply, &code))
         return code;
-    print_heading(cli, place, metadata);
+    if (versioned)
+        print_heading(cli, place, metadata);
     static const char *const names[] = {"Key", "Value"};
     KT_AUTO(table_free) struct table table = {0};
     table_init(&table, 2, names);
     table_members(&table, data);
-    kt_buf_add_char(&cli->out, '\n');
+    if (versioned)
+        kt_buf_add_char(&cli->out, '\n');
     table_print(&table, 0, &cli->out);
     return CLI_DONE;
 }
@@ -97,10 +104,11 @@ int cmd_kv_get(struct cli *cli)
     char path[KV_API_PATH];
     char query[40] = "";
     struct kt_err err = {0};
-    if (!kv_place_find(cli, cli->words[0], &place))
+    bool number = flags_has(&cli->flags, FLAG_VERSION);
+    if (!(number ? kv_place_find_versioned : kv_place_find)(cli, cli->words[0], &place))
         return cli->exit_code;
     kv_place_path(&place, "data", path);
-    if (flags_has(&cli->flags, FLAG_VERSION))
+    if (number)
         (void)snprintf(query, sizeof query, "version=%ju",
                        (uintmax_t)flags_number(&cli->flags, FLAG_VERSION, 0));
     kt_autoapireply struct kt_api_reply reply;
@@ -121,61 +129,13 @@ int cmd_kv_get(struct cli *cli)
 
 /* ---- put ---- */
 
-static bool has_member(struct kt_json object, struct kt_json key)
+static void write_body(struct cli *cli, const struct kv_place *place, struct kt_bytes data,
+                       struct kt_buf *body)
 {
-    kt_autobuf struct kt_buf name = {0};
-    struct kt_json found = {0};
-    kt_buf_init(&name, INPUT_ALL_MAX);
-    return kt_json_string(key, &name) && kt_json_member(object, kt_buf_text(&name), &found);
-}
-
-/* A put replaces the whole secret. The keys that vanish are named; a person has to say -replace. */
-static bool may_replace(struct cli *cli, const struct kv_place *place, struct kt_json data)
-{
-    char path[KV_API_PATH];
-    int64_t version = 0;
-    struct kt_json subkeys = {0};
-    struct kt_json metadata = {0};
-    kv_place_path(place, "subkeys", path);
-    kt_autoapireply struct kt_api_reply reply;
-    kt_autobuf struct kt_buf gone = {0};
-    kt_api_reply_init(&reply);
-    kt_buf_init(&gone, 2048);
-    struct cli_call call = {.doing = "looking at the keys",
-                            .method = "GET",
-                            .path = path,
-                            .query = "depth=1",
-                            .aside = true};
-    /* Who may write but not read cannot be told. */
-    if (cli_call(cli, &call, &reply) != KT_OK || !kt_json_member(reply.data, "subkeys", &subkeys))
-        return true;
-    struct kt_json_iter it = kt_json_iter(subkeys);
-    while (kt_json_next(&it)) {
-        if (has_member(data, it.key))
-            continue;
-        if (gone.len > 0)
-            kt_buf_add_text(&gone, ", ");
-        (void)kt_json_string(it.key, &gone);
+    if (place->mount.version != 2) {
+        kt_buf_add_bytes(body, data);
+        return;
     }
-    if (gone.len == 0)
-        return true;
-    (void)(kt_json_member(reply.data, "metadata", &metadata) &&
-           kt_api_i64(metadata, "version", &version));
-    const char *names = kt_buf_ok(&gone) ? kt_buf_text(&gone) : "many";
-    if (!cli->in_terminal || flags_on(&cli->flags, FLAG_REPLACE)) {
-        cli_note(cli, "note   no longer in %s: %s   (back: secretctl kv rollback -version=%jd %s)",
-                 place->secret, names, (intmax_t)version, place->secret);
-        return true;
-    }
-    cli_note(cli, "Error: this would drop from %s: %s", place->secret, names);
-    cli_note(cli, "next   only change what is given: secretctl kv patch %s ...", place->secret);
-    cli_note(cli, "       drop them: the same again with --replace");
-    cli->exit_code = CLI_WRONG;
-    return false;
-}
-
-static void write_body(struct cli *cli, struct kt_bytes data, struct kt_buf *body)
-{
     struct kt_jsonw w = kt_jsonw(body);
     kt_jsonw_object(&w);
     kt_jsonw_kv_raw(&w, "data", data);
@@ -198,7 +158,7 @@ static int write_secret(struct cli *cli, const struct kv_place *place, const cha
     kt_buf_init(&body, 2 * INPUT_ALL_MAX);
     kt_api_reply_init(&reply);
     kv_place_path(place, "data", path);
-    write_body(cli, data, &body);
+    write_body(cli, place, data, &body);
     struct cli_call call = {.doing = "writing the secret",
                             .method = method,
                             .path = path,
@@ -208,8 +168,13 @@ static int write_secret(struct cli *cli, const struct kv_place *place, const cha
         return cli->exit_code;
     if (cli_print_plain(cli, reply.data, &reply, &code))
         return code;
-    (void)kt_api_i64(reply.data, "version", &version);
+    if (!kt_api_i64(reply.data, "version", &version)) {
+        cli_success(cli, "%s is written", place->secret);
+        return CLI_DONE;
+    }
     cli_success(cli, "%s is version %jd now", place->secret, (intmax_t)version);
+    if (cli->format == CLI_TABLE)
+        kv_change_tell_undo(cli, place, version);
     return CLI_DONE;
 }
 
@@ -223,10 +188,11 @@ int cmd_kv_put(struct cli *cli)
     (void)snprintf(line, sizeof line, "kv put %.*s", (int)KT_API_PATH_MAX - 1, cli->words[0]);
     if (input_secrets(cli, cli->words + 1, cli->word_count - 1, line, &data, &err) != KT_OK)
         return cli_fail(cli, &err);
-    if (!kv_place_find(cli, cli->words[0], &place))
+    bool cas = flags_has(&cli->flags, FLAG_CAS);
+    if (!(cas ? kv_place_find_versioned : kv_place_find)(cli, cli->words[0], &place))
         return cli->exit_code;
     if (!flags_on(&cli->flags, FLAG_CURL) &&
-        !may_replace(cli, &place, kt_json_value(kt_buf_bytes(&data))))
+        !kv_change_may_drop(cli, &place, kt_json_value(kt_buf_bytes(&data))))
         return cli->exit_code;
     return write_secret(cli, &place, "PUT", kt_buf_bytes(&data));
 }
@@ -274,7 +240,7 @@ int cmd_kv_patch(struct cli *cli)
     add_removals(cli, kt_buf_bytes(&data), &patch);
     if (!kt_buf_ok(&patch))
         return cli_wrong(cli, "", "the values are too large");
-    if (!kv_place_find(cli, cli->words[0], &place))
+    if (!kv_place_find_versioned(cli, cli->words[0], &place))
         return cli->exit_code;
     return write_secret(cli, &place, "PATCH", kt_buf_bytes(&patch));
 }

@@ -47,7 +47,7 @@ static int change_versions(struct cli *cli, const char *part, const char *doing,
     if (versions == NULL || versions[0] == '\0')
         return cli_wrong(cli, "-versions=3; which there are: secretctl kv history PATH",
                          "which versions?");
-    if (!write_versions(cli, &body) || !kv_place_find(cli, cli->words[0], &place))
+    if (!write_versions(cli, &body) || !kv_place_find_versioned(cli, cli->words[0], &place))
         return cli->exit_code;
     kv_place_path(&place, part, path);
     struct cli_call call = {
@@ -68,10 +68,14 @@ int cmd_kv_delete(struct cli *cli)
     if (!kv_place_find(cli, cli->words[0], &place))
         return cli->exit_code;
     kv_place_path(&place, "data", path);
-    if (!cli_do(cli, "deleting the current version", "DELETE", path))
+    bool versioned = place.mount.version == 2;
+    if (!cli_do(cli, versioned ? "deleting the current version" : "deleting the secret", "DELETE", path))
         return cli->exit_code;
-    cli_success(cli, "the current version of %s is deleted; kv undelete brings it back",
-                place.secret);
+    if (versioned)
+        cli_success(cli, "the current version of %s is deleted; kv undelete brings it back",
+                    place.secret);
+    else
+        cli_success(cli, "%s is deleted", place.secret);
     return CLI_DONE;
 }
 
@@ -119,7 +123,7 @@ int cmd_kv_history(struct cli *cli)
     int64_t current = 0;
     int64_t oldest = 1;
     struct kt_json versions = {0};
-    if (!kv_place_find(cli, cli->words[0], &place))
+    if (!kv_place_find_versioned(cli, cli->words[0], &place))
         return cli->exit_code;
     kt_autoapireply struct kt_api_reply reply;
     kt_api_reply_init(&reply);
@@ -213,7 +217,7 @@ int cmd_kv_rollback(struct cli *cli)
     if (from == 0)
         return cli_wrong(cli, "-version=N; which there are: secretctl kv history PATH",
                          "back to which version?");
-    if (!kv_place_find(cli, cli->words[0], &place))
+    if (!kv_place_find_versioned(cli, cli->words[0], &place))
         return cli->exit_code;
     if (has_driver(cli, &place)) {
         cli_note(cli, "Error: a driver rotates %s: its target would not accept the old value",
@@ -284,7 +288,7 @@ int cmd_kv_metadata_get(struct cli *cli)
     struct kv_place place;
     char path[KV_API_PATH];
     int code = CLI_DONE;
-    if (!kv_place_find(cli, cli->words[0], &place))
+    if (!kv_place_find_versioned(cli, cli->words[0], &place))
         return cli->exit_code;
     kt_autoapireply struct kt_api_reply reply;
     kt_api_reply_init(&reply);
@@ -324,7 +328,7 @@ static int write_metadata(struct cli *cli, const char *method)
         kt_jsonw_kv_raw(&w, "custom_metadata", kt_buf_bytes(&custom));
     }
     kt_jsonw_end(&w);
-    if (!kv_place_find(cli, cli->words[0], &place))
+    if (!kv_place_find_versioned(cli, cli->words[0], &place))
         return cli->exit_code;
     kv_place_path(&place, "metadata", path);
     struct cli_call call = {.doing = "writing the metadata",
@@ -351,7 +355,7 @@ int cmd_kv_metadata_delete(struct cli *cli)
 {
     struct kv_place place;
     char path[KV_API_PATH];
-    if (!kv_place_find(cli, cli->words[0], &place))
+    if (!kv_place_find_versioned(cli, cli->words[0], &place))
         return cli->exit_code;
     if (cli->in_terminal && !flags_on(&cli->flags, FLAG_FORCE))
         return cli_wrong(cli, "if that is meant: the same again with -force",

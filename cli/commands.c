@@ -82,6 +82,10 @@ static const struct command_flag accessor_flags[] = {{FLAG_ACCESSOR, NULL}, END}
 static const struct command_flag detailed_flags[] = {{FLAG_DETAILED, NULL}, END};
 static const struct command_flag enable_flags[] = {
     {FLAG_PATH, NULL}, {FLAG_VERSION, "version of the KV engine, 2"}, {FLAG_DESCRIPTION, NULL}, END};
+static const struct command_flag tune_flags[] = {
+    {FLAG_DESCRIPTION, NULL}, {FLAG_DEFAULT_LEASE, "lease of what says none; \"system\": the vault's"},
+    {FLAG_MAX_LEASE, "the longest lease; \"system\": the vault's"}, {FLAG_VISIBILITY, NULL},
+    {FLAG_VERSION, "2 makes KV version 1 keep versions from now on; there is no way back"}, END};
 static const struct command_flag force_flags[] = {{FLAG_FORCE, NULL}, END};
 static const struct command_flag fmt_flags[] = {{FLAG_WRITE, NULL}, END};
 static const struct command_flag explain_flags[] = {
@@ -147,6 +151,22 @@ const struct command command_table[] = {
      kv_versions_flags, NULL, "secretctl kv undelete -versions=2 secret/app/config", cmd_kv_undelete},
     {"kv destroy", "destroy", GROUP_SECRETS, 0, "Remove versions for good.", "PATH", 1, 1,
      kv_versions_flags, NULL, "secretctl kv destroy -versions=1,2 secret/app/config", cmd_kv_destroy},
+    {"kv cp", "cp", GROUP_SECRETS, 0, "Copy a secret with its versions, without reading it.", "FROM TO", 2, 2,
+     field_flags,
+     "One transaction; never over something that is there. TO may end in '/': into that folder. It takes\n"
+     "update on MOUNT/copy/FROM, read on MOUNT/metadata/FROM, and on MOUNT/data/FROM read, or else sudo\n"
+     "beside the update; at TO create on MOUNT/data/TO and MOUNT/metadata/TO. Where the token could read\n"
+     "there what it may not read here it is refused. Not for a secret that a driver rotates.",
+     "secretctl kv cp secret/app/config secret/app/config-old\n"
+     "secretctl kv cp secret/app/config archive/2025/", cmd_kv_cp},
+    {"kv mv", "mv", GROUP_SECRETS, 0, "Move a secret with its versions, without reading it.", "FROM TO", 2, 2,
+     field_flags,
+     "As kv cp; it takes update on MOUNT/move/FROM instead, and delete on MOUNT/metadata/FROM. Policies do\n"
+     "not follow it. Not while the secret is rotated, nor while services are known to use it by its name.",
+     "secretctl kv mv secret/app/config secret/team-a/config", cmd_kv_mv},
+    {"kv enable-versioning", NULL, GROUP_SECRETS, 0, "Let a KV mount of version 1 keep versions from now on.",
+     "MOUNT", 1, 1, NULL, "Its secrets become version 1 of themselves. There is no way back.",
+     "secretctl kv enable-versioning kv/", cmd_kv_enable_versioning},
     {"kv metadata get", NULL, GROUP_SECRETS, 0, "Show what stands beside a secret: limits, notes, times.",
      "PATH", 1, 1, kv_read_flags, NULL, "secretctl kv metadata get secret/app/config",
      cmd_kv_metadata_get},
@@ -347,6 +367,12 @@ const struct command command_table[] = {
      "secretctl secrets enable -path=team-a kv-v2", cmd_secrets_enable},
     {"secrets disable", NULL, GROUP_ACCESS, 0, "Unmount an engine and remove everything in it.", "PATH", 1, 1,
      force_flags, NULL, "secretctl secrets disable -force team-a", cmd_secrets_disable},
+
+    {"secrets tune", NULL, GROUP_ACCESS, 0, "Change a mount's settings.", "MOUNT", 1, 1, tune_flags, NULL,
+     "secretctl secrets tune -description=\"team A\" -max-lease-ttl=24h team-a", cmd_secrets_tune},
+    {"secrets move", NULL, GROUP_ACCESS, 0, "Give a mount another path.", "FROM TO", 2, 2, NULL,
+     "Policies do not follow it. Not while secrets in it are rotated, or services use them by their names.",
+     "secretctl secrets move team-a/ teams/a/", cmd_secrets_move},
 
     /* ---- Move in and out ---- */
     {"import vault", NULL, GROUP_MOVING, 0, "Copy everything from a running Vault or OpenBao, and compare.", "", 0, 0,

@@ -78,6 +78,8 @@ enum flag_kind {
     X(FLAG_INCREMENT, "increment", "i", FLAG_TEXT, "DURATION", "for so much longer")               \
     X(FLAG_DESCRIPTION, "description", NULL, FLAG_TEXT, "TEXT", "a sentence about it")             \
     X(FLAG_PATH, "path", NULL, FLAG_TEXT, "PATH", "where to mount it")                             \
+    X(FLAG_VISIBILITY, "listing-visibility", NULL, FLAG_TEXT, "WHO",                               \
+      "unauth: listed without a token too; hidden")                                                \
     X(FLAG_DETAILED, "detailed", NULL, FLAG_SWITCH, NULL, "more columns")                          \
     X(FLAG_WRITE, "w", NULL, FLAG_SWITCH, NULL, "write it back to the file")                       \
     X(FLAG_COUNT, "count", NULL, FLAG_NUMBER, "N", "how many")                                     \

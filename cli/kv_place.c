@@ -31,6 +31,16 @@ static bool fits(struct cli *cli, struct kv_place *place, const char *inside)
     return false;
 }
 
+/* A cubbyhole takes the same requests as KV version 1; "generic" is that one's old name. */
+static bool holds_secrets(const struct kt_api_mount *mount)
+{
+    static const char *const types[] = {"kv", "cubbyhole", "generic"};
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
+        if (strcmp(mount->type, types[i]) == 0)
+            return true;
+    return false;
+}
+
 bool kv_place_find(struct cli *cli, const char *word, struct kv_place *ret)
 {
     struct kt_err err = {0};
@@ -64,16 +74,16 @@ bool kv_place_find(struct cli *cli, const char *word, struct kv_place *ret)
         cli->exit_code = cli_remote_code(cli);
         return false;
     }
-    if (place.mount.version != 2) {
-        cli->exit_code = cli_wrong(cli, "secretctl secrets list -detailed",
-                                   "'%s' is no KV mount of version 2", place.mount.path);
+    if (!holds_secrets(&place.mount)) {
+        cli->exit_code = cli_wrong(cli, "secretctl secrets list", "%s is of type %s: no KV mount",
+                                   place.mount.path, place.mount.type);
         return false;
     }
     size_t len = strlen(place.mount.path);
     const char *inside = word;
     if (mount == NULL)
         inside = strncmp(word, place.mount.path, len) == 0 ? word + len : "";
-    if (mount == NULL)
+    if (mount == NULL && place.mount.version == 2)
         inside = without_part(cli, &place.mount, inside);
     if (!fits(cli, &place, inside))
         return false;
@@ -81,7 +91,22 @@ bool kv_place_find(struct cli *cli, const char *word, struct kv_place *ret)
     return true;
 }
 
+bool kv_place_find_versioned(struct cli *cli, const char *word, struct kv_place *ret)
+{
+    char hint[sizeof ret->mount.path + 40];
+    if (!kv_place_find(cli, word, ret))
+        return false;
+    if (ret->mount.version == 2)
+        return true;
+    (void)snprintf(hint, sizeof hint, "secretctl kv enable-versioning %s", ret->mount.path);
+    cli->exit_code = cli_wrong(cli, hint, "%s is a KV mount of version 1, which keeps one value a secret",
+                               ret->mount.path);
+    return false;
+}
+
 void kv_place_path(const struct kv_place *place, const char *part, char out[KV_API_PATH])
 {
-    (void)snprintf(out, KV_API_PATH, "%s%s/%s", place->mount.path, part, place->path);
+    bool versioned = place->mount.version == 2;
+    (void)snprintf(out, KV_API_PATH, "%s%s%s%s", place->mount.path, versioned ? part : "",
+                   versioned ? "/" : "", place->path);
 }

@@ -16,8 +16,10 @@ struct kv_place {
     char path[KT_API_PATH_MAX];         /* "db/orders" */
     char secret[KT_API_PATH_MAX + 256]; /* "secret/db/orders" */
 };
-/* False: said what failed; cli->exit_code is set. */
+/* False: said what failed; cli->exit_code is set. Of either version of KV. */
 bool kv_place_find(struct cli *cli, const char *word, struct kv_place *ret);
-/* "secret/data/db/orders" */
+/* For what only version 2 has: versions, metadata. */
+bool kv_place_find_versioned(struct cli *cli, const char *word, struct kv_place *ret);
+/* "secret/data/db/orders"; in a mount of version 1, which has no parts, "kv/db/orders". */
 #define KV_API_PATH (KT_API_PATH_MAX + 300u)
 void kv_place_path(const struct kv_place *place, const char *part, char out[KV_API_PATH]);

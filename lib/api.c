@@ -353,6 +353,7 @@ enum kt_kind kt_api_mount_of(struct kt_api *api, const char *path, struct kt_api
     char version[8] = "";
     if (!kt_api_text(reply.data, "path", mount.path, sizeof mount.path) || mount.path[0] == '\0')
         return kt_fail(err, KT_CORRUPT, "the vault did not say to which mount the path belongs");
+    (void)kt_api_text(reply.data, "type", mount.type, sizeof mount.type);
     if (kt_json_member(reply.data, "options", &options) &&
         kt_api_text(options, "version", version, sizeof version))
         mount.version = strcmp(version, "2") == 0 ? 2 : 1;

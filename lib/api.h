@@ -94,9 +94,10 @@ void kt_api_tidy(struct kt_buf *out, struct kt_bytes text);
 
 /* ---- what both programs ask for ---- */
 
-/* Which KV mount a secret's path belongs to (Vault's preflight, sys/internal/ui/mounts/PATH). */
+/* Which mount a secret's path belongs to (Vault's preflight, sys/internal/ui/mounts/PATH). */
 struct kt_api_mount {
     char path[256];   /* "secret/" */
+    char type[32];    /* "kv", or what else is there */
     unsigned version; /* 1 or 2 */
 };
 enum kt_kind kt_api_mount_of(struct kt_api *api, const char *path, struct kt_api_mount *ret,

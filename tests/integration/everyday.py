@@ -120,11 +120,125 @@ def a_refusal_in_the_audit_log():
     contains(line, "(secret/data/app/hidden of policy app: the deciding pattern denies)")
 
 
+# ---- secrets that move ----
+
+MOVER = """path "secret/move/team/*" { capabilities = ["update", "sudo"] }
+path "secret/copy/team/*" { capabilities = ["update"] }
+path "secret/metadata/team/*" { capabilities = ["read", "delete"] }
+path "secret/+/archive/*" { capabilities = ["create"] }
+"""
+
+
+def copy_and_move():
+    put("secret/team/db", password="canary-1")
+    put("secret/team/db", password="canary-2")
+    out, err = said(0, "cp", "secret/team/db", "secret/other/db")
+    equal(out, "Success! secret/team/db is also secret/other/db, with 2 versions\n")
+    equal(err, "undo   secretctl kv metadata delete secret/other/db\n")
+    out, err = said(0, "mv", "secret/other/db", "secret/third/")
+    equal(out, "Success! secret/other/db is secret/third/db, with 2 versions\n")
+    equal(err, "undo   secretctl kv mv secret/third/db secret/other/db\n")
+    equal(good("kv", "get", "-version=1", "-field=password", "secret/third/db"), "canary-1")
+    equal(json.loads(good("kv", "mv", "-o", "json", "secret/third/db", "secret/other/db"))["data"],
+          {"current_version": 2, "from": "secret/third/db", "to": "secret/other/db", "versions": 2})
+    contains(said(2, "mv", "secret/third/db", "secret/x")[1], "there is no secret/third/db")
+    contains(said(2, "cp", "secret/team/db", "secret/other/db")[1], "is there already")
+    contains(said(2, "cp", "secret/team/db", "secret/team/db")[1], "the secret itself")
+    equal(good("cp", "secret/team/db", "secret/x", "-output-curl-string").count("secret/copy/team/db"), 1)
+
+
+def a_mover_reads_nothing():
+    token = token_of("mover", MOVER)
+    put("secret/team/a", password="canary-3")
+    said(0, "mv", "secret/team/a", "secret/archive/a", token=token)
+    equal(good("kv", "get", "-field=password", "secret/archive/a"), "canary-3")
+    put("secret/team/a", password="canary-4")
+    for words, lacks in (
+            (("mv", "secret/team/a", "secret/team/b"), ["create on secret/data/team/b", "create on secret/metadata/team/b"]),
+            (("cp", "secret/team/a", "secret/archive/b"), ["read on secret/data/team/a, or sudo beside update above"]),
+            (("mv", "secret/archive/a", "secret/archive/b"),
+             ["update on secret/move/archive/a", "read on secret/metadata/archive/a",
+              "read on secret/data/archive/a, or sudo beside update above", "delete on secret/metadata/archive/a"])):
+        out, err = said(2, *words, token=token)
+        lines = err.splitlines()
+        equal(out, "")
+        equal(lines[0].startswith("Error: this token may not %s " % {"mv": "move", "cp": "copy"}[words[0]]), True, err)
+        equal([line.replace("lacks", "").strip() for line in lines[1:]], lacks)
+    # Whoever could read it there is told that this is why.
+    token = token_of("mover", MOVER + 'path "secret/data/archive/*" { capabilities = ["create", "read"] }')
+    contains(said(2, "mv", "secret/team/a", "secret/archive/c", token=token)[1], "it could read there")
+    log = good("audit", "tail", "-count=200", "-o", "json")
+    contains(log, '"destination":"secret/archive/c"')
+    equal("canary" in log, False)
+
+
+# ---- what a write takes away ----
+
+def put_tells_the_undo():
+    equal(said(0, "kv", "put", "secret/undo", "-", input='{"a":"1","b":"2"}')[1], "undo   secretctl kv delete secret/undo\n")
+    _, err = said(0, "kv", "put", "secret/undo", "-", input='{"a":"2"}')
+    equal(err.splitlines(), ["note   no longer in secret/undo: b", "undo   secretctl kv rollback -version=1 secret/undo"])
+    good(*err.splitlines()[-1].split()[2:])
+    equal(json.loads(good("kv", "get", "-o", "json", "secret/undo"))["data"]["data"], {"a": "1", "b": "2"})
+    _, err = said(0, "kv", "patch", "secret/undo", "-", input='{"c":"3"}')
+    equal(err, "undo   secretctl kv rollback -version=3 secret/undo\n")
+    # What cannot be taken back is not said to be.
+    good("kv", "delete", "secret/undo")
+    equal(said(0, "kv", "put", "secret/undo", "-", input='{"a":"5"}')[1], "")
+    equal(said(0, "kv", "put", "-field=version", "secret/undo", "-", input='{"a":"6"}'), ("6", ""))
+
+
+# ---- mounts ----
+
+def version_1():
+    good("secrets", "enable", "-path=old", "-version=1", "kv")
+    equal(said(0, "kv", "put", "old/app", "-", input='{"user":"u","data":"x","metadata":"y"}'),
+          ("Success! old/app is written\n", ""))
+    equal(good("kv", "get", "old/app").splitlines()[2:], ["user        u", "data        x", "metadata    y"])
+    equal(good("kv", "get", "-field=metadata", "old/app"), "y")
+    equal(good("kv", "get", "-mount=old", "-field=user", "app"), "u")
+    equal(good("kv", "list", "old"), "app\n")
+    put("old/data/app", deep="1")
+    equal(good("kv", "get", "-field=deep", "old/data/app"), "1")
+    contains(said(0, "kv", "put", "old/app", "-", input='{"user":"v"}')[1], "no longer in old/app: data, metadata")
+    for words in (("kv", "get", "-version=1", "old/app"), ("kv", "history", "old/app"), ("kv", "patch", "old/app", "a=@/dev/null"),
+                  ("kv", "rollback", "-version=1", "old/app"), ("kv", "metadata", "get", "old/app"),
+                  ("kv", "destroy", "-versions=1", "old/app"), ("kv", "delete", "-versions=1", "old/app"),
+                  ("cp", "old/app", "secret/app"), ("cp", "secret/undo", "old/undo")):
+        err = said(1, *words)[1]
+        contains(err, "old/ is a KV mount of version 1")
+        contains(err, "secretctl kv enable-versioning old/")
+    equal(good("kv", "delete", "old/data/app"), "Success! old/data/app is deleted\n")
+    contains(said(2, "kv", "get", "old/data/app")[1], "there is no old/data/app")
+    contains(said(1, "kv", "get", "sys/x")[1], "no KV mount")
+    good("kv", "enable-versioning", "old/")
+    equal(good("kv", "get", "-field=user", "-version=1", "old/app"), "v")
+    equal(said(0, "kv", "put", "old/app", "-", input='{"user":"w"}')[1], "undo   secretctl kv rollback -version=1 old/app\n")
+
+
+def mounts_change():
+    good("secrets", "enable", "-path=m", "kv-v2")
+    good("secrets", "tune", "-description=team A", "-max-lease-ttl=24h", "-default-lease-ttl=1h", "m/")
+    tuned = json.loads(good("read", "-o", "json", "sys/mounts/m/tune"))["data"]
+    equal((tuned["description"], tuned["max_lease_ttl"], tuned["default_lease_ttl"]), ("team A", 86400, 3600))
+    contains(said(1, "secrets", "tune", "m")[1], "nothing to change")
+    contains(said(2, "secrets", "tune", "-description=x", "none")[1], "No secret engine mount")
+    put("m/a", k="v")
+    good("secrets", "move", "m", "teams/m/")
+    equal(good("kv", "get", "-field=k", "teams/m/a"), "v")
+    good("secrets", "disable", "teams/m")
+
+
 CASES = [
     ("policy explain", explain),
     ("can-i", can_i),
     ("policy lint", lint),
     ("a refusal in the audit log", a_refusal_in_the_audit_log),
+    ("copy and move", copy_and_move),
+    ("a mover reads nothing", a_mover_reads_nothing),
+    ("put tells the undo", put_tells_the_undo),
+    ("KV version 1", version_1),
+    ("mounts change", mounts_change),
 ]
 
 
