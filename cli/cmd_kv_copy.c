@@ -76,7 +76,7 @@ static bool has(struct kt_json capabilities, const char *path, const char *wante
 static bool ask_capabilities(struct cli *cli, const struct kv_copy *c, struct kt_api_reply *reply)
 {
     kt_autobuf struct kt_buf body = {0};
-    kt_buf_init(&body, N_RIGHTS * KV_API_PATH * 6);
+    kt_buf_init(&body, N_RIGHTS * (size_t)KV_API_PATH * 6);
     struct kt_jsonw w = kt_jsonw(&body);
     kt_jsonw_object(&w);
     kt_jsonw_key(&w, "paths");
@@ -136,7 +136,7 @@ static int run(struct cli *cli, bool moves)
     int code = CLI_DONE;
     kt_autobuf struct kt_buf body = {0};
     kt_autoapireply struct kt_api_reply reply;
-    kt_buf_init(&body, KV_API_PATH * 6);
+    kt_buf_init(&body, (size_t)KV_API_PATH * 6);
     kt_api_reply_init(&reply);
     if (!find_places(cli, &c))
         return cli->exit_code;
