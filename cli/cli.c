@@ -460,6 +460,39 @@ bool cli_do(struct cli *cli, const char *doing, const char *method, const char *
     return cli_call(cli, &call, &reply) == KT_OK;
 }
 
+#define CAPABILITIES_MAX ((size_t)256 * 1024)
+
+bool cli_capabilities(struct cli *cli, const char *const *paths, size_t count, struct kt_api_reply *reply)
+{
+    kt_autobuf struct kt_buf body = {0};
+    kt_buf_init(&body, CAPABILITIES_MAX);
+    struct kt_jsonw w = kt_jsonw(&body);
+    kt_jsonw_object(&w);
+    kt_jsonw_key(&w, "paths");
+    kt_jsonw_array(&w);
+    for (size_t i = 0; i < count; i++)
+        kt_jsonw_text(&w, paths[i]);
+    kt_jsonw_end(&w);
+    kt_jsonw_end(&w);
+    struct cli_call call = {.doing = "asking for the rights",
+                            .method = "POST",
+                            .path = "sys/capabilities-self",
+                            .body = kt_buf_bytes(&body),
+                            .aside = true};
+    return cli_call(cli, &call, reply) == KT_OK;
+}
+
+bool cli_has_capability(const struct kt_api_reply *reply, const char *path, const char *capability)
+{
+    struct kt_json list = {0};
+    bool found = false;
+    (void)kt_json_member(reply->data, path, &list);
+    struct kt_json_iter it = kt_json_iter(list);
+    while (!found && kt_json_next(&it))
+        found = kt_json_is(it.value, capability) || kt_json_is(it.value, "root");
+    return found;
+}
+
 /* ---- running a command ---- */
 
 static int check_words(struct cli *cli)

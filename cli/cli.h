@@ -96,5 +96,9 @@ int cli_list_keys(struct cli *cli, const char *doing, const char *path, const ch
                   const char *next);
 /* A request without a body whose answer says nothing: DELETE and the like. False: said why. */
 bool cli_do(struct cli *cli, const char *doing, const char *method, const char *path);
+/* What the token may do with these paths; false: that is not told. Then, of one of them, the capability or
+ * everything: */
+bool cli_capabilities(struct cli *cli, const char *const *paths, size_t count, struct kt_api_reply *reply);
+bool cli_has_capability(const struct kt_api_reply *reply, const char *path, const char *capability);
 /* Warnings of the answer, on stderr. */
 void cli_warnings(struct cli *cli, const struct kt_api_reply *reply);

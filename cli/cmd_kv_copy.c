@@ -57,43 +57,15 @@ static void right_path(const struct kv_copy *c, const struct right *right, char 
     kv_place_path(right->at_destination ? &c->to : &c->from, part, out);
 }
 
-static bool has(struct kt_json capabilities, const char *path, const char *wanted)
-{
-    struct kt_json list = {0};
-    char name[16];
-    bool found = false;
-    (void)kt_json_member(capabilities, path, &list);
-    struct kt_json_iter it = kt_json_iter(list);
-    while (!found && kt_json_next(&it)) {
-        kt_autobuf struct kt_buf text = {0};
-        kt_buf_init(&text, sizeof name);
-        found = kt_json_string(it.value, &text) && (strcmp(kt_buf_text(&text), wanted) == 0 ||
-                                                    strcmp(kt_buf_text(&text), "root") == 0);
-    }
-    return found;
-}
-
 static bool ask_capabilities(struct cli *cli, const struct kv_copy *c, struct kt_api_reply *reply)
 {
-    kt_autobuf struct kt_buf body = {0};
-    kt_buf_init(&body, N_RIGHTS * (size_t)KV_API_PATH * 6);
-    struct kt_jsonw w = kt_jsonw(&body);
-    kt_jsonw_object(&w);
-    kt_jsonw_key(&w, "paths");
-    kt_jsonw_array(&w);
+    char paths[N_RIGHTS][KV_API_PATH];
+    const char *words[N_RIGHTS];
     for (size_t i = 0; i < N_RIGHTS; i++) {
-        char path[KV_API_PATH];
-        right_path(c, &rights[i], path);
-        kt_jsonw_text(&w, path);
+        right_path(c, &rights[i], paths[i]);
+        words[i] = paths[i];
     }
-    kt_jsonw_end(&w);
-    kt_jsonw_end(&w);
-    struct cli_call call = {.doing = "asking for the rights",
-                            .method = "POST",
-                            .path = "sys/capabilities-self",
-                            .body = kt_buf_bytes(&body),
-                            .aside = true};
-    return cli_call(cli, &call, reply) == KT_OK;
+    return cli_capabilities(cli, words, N_RIGHTS, reply);
 }
 
 static int tell_missing(struct cli *cli, const struct kv_copy *c)
@@ -109,12 +81,12 @@ static int tell_missing(struct cli *cli, const struct kv_copy *c)
         return CLI_REFUSED;
     }
     right_path(c, &rights[0], path);
-    bool sudo = has(reply.data, path, "sudo");
+    bool sudo = cli_has_capability(&reply, path, "sudo");
     for (size_t i = 0; i < N_RIGHTS; i++) {
         const struct right *right = &rights[i];
         right_path(c, right, path);
         bool needless = (right->only_moves && !c->moves) || (right->note[0] != '\0' && sudo);
-        if (needless || has(reply.data, path, right->capability))
+        if (needless || cli_has_capability(&reply, path, right->capability))
             continue;
         cli_note(cli, "%s   %s on %s%s", missing++ == 0 ? "lacks" : "     ", right->capability, path,
                  right->note);

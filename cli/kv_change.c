@@ -75,6 +75,17 @@ bool kv_change_may_drop(struct cli *cli, const struct kv_place *place, struct kt
     return false;
 }
 
+/* A rollback reads the old value and writes it. */
+static bool may_read(struct cli *cli, const struct kv_place *place)
+{
+    char path[KV_API_PATH];
+    const char *const paths[] = {path};
+    kt_autoapireply struct kt_api_reply reply;
+    kt_api_reply_init(&reply);
+    kv_place_path(place, "data", path);
+    return cli_capabilities(cli, paths, 1, &reply) && cli_has_capability(&reply, path, "read");
+}
+
 void kv_change_tell_undo(struct cli *cli, const struct kv_place *place, int64_t version)
 {
     char query[48];
@@ -87,7 +98,7 @@ void kv_change_tell_undo(struct cli *cli, const struct kv_place *place, int64_t 
     }
     /* The one before may be deleted, destroyed, or pushed out; or none of this token's business. */
     (void)snprintf(query, sizeof query, "version=%jd&depth=1", (intmax_t)version - 1);
-    if (ask_keys(cli, place, query, &reply, &keys))
+    if (ask_keys(cli, place, query, &reply, &keys) && may_read(cli, place))
         cli_note(cli, "undo   secretctl kv rollback -version=%jd %s", (intmax_t)version - 1,
                  place->secret);
 }

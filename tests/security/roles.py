@@ -276,7 +276,8 @@ def _():
 def _():
     wire.ok("POST", "secret/data/db/keys", {"data": {"a": "1", "b": "2"}})
     done = vault.ctl("kv", "put", "secret/db/keys", "a=-", input="3", token=tokens["O"])
-    true("no longer in secret/db/keys: b " in done.stderr, done.stderr)
+    true("no longer in secret/db/keys: b\n" in done.stderr, done.stderr)
+    true("rollback" not in done.stderr, "which would read the old value")
     words = ("token", "create", "-orphan", "-policy=agent-web1", "-period=24h", "-display-name=web1", "-field=token")
     made = vault.ctl(*words, token=tokens["B"]).stdout.strip()
     equal(["agent-web1", "default"], wire.ok("GET", "auth/token/lookup-self", token=made).data["policies"])
