@@ -132,6 +132,10 @@ static void wrong_targets(void **state)
     }
 }
 
+#define TARGET_AT(host, mode)                                                                      \
+    "{\"driver\":\"postgresql\",\"database\":\"d\",\"admin_username\":\"kt\",\"admin_password\":\"p\"," \
+    "\"host\":\"" host "\",\"sslmode\":\"" mode "\"}"
+
 /* Where the network is crossed without knowing who answers, it is said so; beside a socket it is not. */
 static void weak_connections(void **state)
 {
@@ -155,6 +159,47 @@ static void weak_connections(void **state)
         if (rows[i].said != NULL)
             says(rows[i].said);
     }
+}
+
+/* In the open to another machine takes sudo, for a new target, for one that is moved, and for one that was behind
+ * TLS; what changes nothing of the way takes none. */
+static void the_open_way(void **state)
+{
+    (void)state;
+    static const char policy[] = "path \"rotation/targets/*\" { capabilities = [\"create\", \"update\"] }";
+    static const struct {
+        unsigned wanted;
+        const char *body;
+    } rows[] = {
+        {403, TARGET_AT("db.example", "disable")},
+        {204, TARGET_AT("db.example", "verify-full")},
+        {403, "{\"sslmode\":\"disable\"}"},
+        {403, TARGET_AT("10.0.0.1", "disable")},
+        {403, TARGET_AT("127.0.0.1.example", "disable")},
+        {403, TARGET_AT("2130706433", "disable")},
+        {403, TARGET_AT("::2", "disable")},
+        {204, TARGET_AT("/run/sim", "disable")},
+        {403, "{\"host\":\"db.example\"}"},
+        {200, TARGET_AT("localhost", "disable")},
+        {200, TARGET_AT("::1", "disable")},
+        {200, TARGET_AT("127.8.8.8", "disable")},
+        {403, "{\"host\":\"128.0.0.1\"}"},
+    };
+    char token[256];
+    test_vault_token(vault, "setter", policy, token, sizeof token);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        unsigned got = test_vault_call(vault, "POST", "rotation/targets/pg", token, rows[i].body);
+        if (got != rows[i].wanted)
+            fail_msg("row %zu: expected %u, got %u: %s", i, rows[i].wanted, got, vault->body);
+    }
+    need(200, "POST", "rotation/targets/pg", TARGET_AT("db.example", "disable")); /* root's */
+    static const char *const kept[] = {"{\"settle\":2}", "{\"admin_password\":\"q\"}", "{\"database\":\"e\"}",
+                                       "{\"host\":\"db.example\",\"sslmode\":\"disable\"}"};
+    for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++)
+        assert_int_equal(test_vault_call(vault, "POST", "rotation/targets/pg", token, kept[i]), 200);
+    static const char *const moved[] = {"{\"port\":1}", "{\"host\":\"other.example\"}"};
+    for (size_t i = 0; i < sizeof moved / sizeof moved[0]; i++)
+        assert_int_equal(test_vault_call(vault, "POST", "rotation/targets/pg", token, moved[i]), 403);
 }
 
 static void checking_a_target(void **state)
@@ -712,6 +757,7 @@ int main(void)
         TEST(wrong_targets),
         TEST(checking_a_target),
         TEST(weak_connections),
+        TEST(the_open_way),
         TEST(wrong_settings),
         TEST(wrong_secrets),
         TEST(one_account_one_secret),
