@@ -385,6 +385,32 @@ def _():
     equal((False, False), tuple(connect(t).is_authenticated() for t in (child, grandchild)))
 
 
+@tap.case("leases: of tokens")
+def _():
+    def ids():
+        return set(client.sys.list_leases("auth/token/create")["data"]["keys"])
+
+    client.sys.revoke_prefix("auth/token/create")
+    made = client.auth.token.create(policies=["default"], ttl="1h")["auth"]["client_token"]
+    first = "auth/token/create/" + ids().pop()
+    equal(["token/"], client.sys.list_leases("auth")["data"]["keys"])
+    data = client.sys.read_lease(first)["data"]
+    equal((first, True, None), tuple(data[k] for k in ("id", "renewable", "last_renewal")))
+    true(3590 < data["ttl"] <= 3600, data)
+    raises(exceptions.InvalidRequest, client.sys.renew_lease, first, increment=60,
+           says="tokens cannot be renewed through this endpoint")
+    raises(exceptions.InvalidRequest, client.sys.renew_lease, "a/b", says="lease not found")
+    equal(204, client.sys.revoke_lease(first).status_code)
+    equal(204, client.sys.revoke_lease(first).status_code)
+    equal(False, connect(made).is_authenticated())
+    raises(exceptions.InvalidRequest, client.sys.read_lease, first, says="invalid lease")
+    for revoke in (client.sys.revoke_prefix, client.sys.revoke_force):
+        made = client.auth.token.create(policies=["default"], ttl="1h")["auth"]["client_token"]
+        equal(204, revoke("auth/token/create").status_code)
+        equal(False, connect(made).is_authenticated())
+    raises(exceptions.InvalidPath, client.sys.list_leases, "auth/token")
+
+
 @tap.case("tokens: uses and expiry")
 def _():
     token = client.auth.token.create(policies=["default"], num_uses=2)["auth"]["client_token"]

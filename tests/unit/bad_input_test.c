@@ -278,6 +278,8 @@ static const struct {
     {"system", "audit/{path...}", "cannot enable audit device via API", 400}, /* whatever is sent */
     {"system", "config/auditing/request-headers/{header}", "are not recorded", 400},
     {"system", "config/cors", "not offered", 400},
+    {"system", "leases/renew/{url_lease_id...}", "lease not found", 400}, /* the path says which */
+    {"system", "renew/{url_lease_id...}", "lease not found", 400},
     {"cubbyhole", "{path...}", "missing data fields", 500}, /* Vault's own status */
     {"kv", "delete/{path...}", "no version number provided", 400},
     {"kv", "undelete/{path...}", "no version number provided", 400},
@@ -516,10 +518,25 @@ static void too_long_queries(void **state)
 
 /* ---- wrong methods --------------------------------------------------------------------------- */
 
+/* A list is asked for with a slash at its end, and may be another row's then. */
+static bool lists_elsewhere(const struct place *place)
+{
+    if (strcmp(place->method, "LIST") != 0)
+        return false;
+    char rest[260];
+    (void)snprintf(rest, sizeof rest, "%s/", place->path + strlen(routes_mount(place->engine)));
+    struct request req;
+    request_init(&req, vault->core, ORIGIN_TCP, NULL, NULL);
+    req.op = OP_LIST;
+    bool elsewhere = route_match(place->engine, rest, &req) && req.route != place->route && req.route->list != NULL;
+    request_free(&req);
+    return elsewhere;
+}
+
 static void check_methods(const struct place *place)
 {
     if (routes_handler(place->route, place->method) != NULL ||
-        routes_folder_refused(place->route, place->method, place->path))
+        routes_folder_refused(place->route, place->method, place->path) || lists_elsewhere(place))
         return;
     unsigned status = ask_as_root(place->method, place->path, NULL, has_body(place->method) ? "{}" : NULL);
     /* Only public paths have HEAD: elsewhere no capability grants it, and root is told so. */

@@ -340,6 +340,7 @@ static void the_token_is_roots(struct scene *s)
 #define READ_META  ASK("GET", "secret/metadata/a", NULL, 200)
 #define MAKE_TOKEN TAKE("POST", "auth/token/create", "{\"policies\":[\"default\"],\"ttl\":\"1h\",\"meta\":{\"n\":\"%u\"}}", 200, "auth.client_token")
 #define MAKE_ACCESSOR TAKE("POST", "auth/token/create", "{\"policies\":[\"default\"],\"ttl\":\"1h\"}", 200, "auth.accessor")
+#define NO_LEASES  ASK("PUT", "sys/leases/revoke-prefix/auth/token/", NULL, 204)
 #define LOOK_TOKEN ASK("POST", "auth/token/lookup", "{\"token\":\"%t\"}", 200)
 #define POLICY     "{\"policy\":\"path \\\"secret/data/n%u\\\" { capabilities = [\\\"read\\\"] }\"}"
 #define PUT_POLICY ASK("PUT", "sys/policies/acl/p", POLICY, 204)
@@ -408,6 +409,10 @@ static const struct row rows[] = {
     {"pam settings", NULL, {ASK("POST", "sys/auth/pm", PAM, 0)}, ASK("POST", "auth/pm/config", "{\"token_policies\":\"p%u\"}", 204), ASK("GET", "auth/pm/config", NULL, 200), "\"p%u\"", NULL, false},
     {"mount", NULL, {ASK("DELETE", "sys/mounts/m", NULL, 0)}, ASK("POST", "sys/mounts/m", "{\"type\":\"kv\",\"options\":{\"version\":\"2\"}}", 204), ASK("GET", "sys/mounts", NULL, 200), "\"m/\"", NULL, false},
     {"unmount", NULL, {ASK("POST", "sys/mounts/m", "{\"type\":\"kv\",\"options\":{\"version\":\"2\"}}", 0)}, ASK("DELETE", "sys/mounts/m", NULL, 204), ASK("GET", "sys/mounts/m/tune", NULL, 400), NULL, NULL, false},
+    {"lease list", NULL, {NO_LEASES, MAKE_TOKEN}, ASK("LIST", "sys/leases/lookup/auth/token/create", NULL, 200), {0}, NULL, NULL, false},
+    {"lease count", NULL, {NO_LEASES, MAKE_TOKEN}, ASK("GET", "sys/leases/count?type=all", NULL, 200), {0}, NULL, NULL, false},
+    {"lease revoke-prefix", NULL, {NO_LEASES, MAKE_TOKEN}, NO_LEASES, ASK("POST", "auth/token/lookup", "{\"token\":\"%t\"}", 403), NULL, NULL, false},
+    {"lease tidy", NULL, {{0}}, ASK("POST", "sys/leases/tidy", NULL, 202), {0}, NULL, NULL, false},
     {"quota", NULL, {{0}}, ASK("POST", "sys/quotas/rate-limit/q", "{\"rate\":1%u00000}", 204), ASK("GET", "sys/quotas/rate-limit/q", NULL, 200), "\"rate\":1%u00000", NULL, false},
     {"quota list", NULL, {ASK("POST", "sys/quotas/rate-limit/q", "{\"rate\":1000000}", 204)}, ASK("LIST", "sys/quotas/rate-limit", NULL, 200), {0}, NULL, NULL, false},
     {"quota delete", NULL, {ASK("POST", "sys/quotas/rate-limit/q", "{\"rate\":1000000}", 204)}, ASK("DELETE", "sys/quotas/rate-limit/q", NULL, 204), ASK("GET", "sys/quotas/rate-limit/q", NULL, 404), NULL, NULL, false},

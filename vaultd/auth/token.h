@@ -81,8 +81,9 @@ enum kt_kind token_create_root(struct core *core, struct kt_arena *arena, struct
 /* Rewrites the record (renewal, use count), on condition that it is still the one that was read. */
 enum kt_kind token_update(struct core *core, struct batch *batch, const struct token *old,
                           const struct token *new_, struct kt_err *err) KT_MUST_CHECK;
-/* Ends a token with all that hangs from it; keep_children: they become orphans. Six operations. The
+/* Ends a token with all that hangs from it; keep_children: they become orphans. TOKEN_END_COSTS operations. The
  * answer that waits with a wrapping token goes in the same commit. */
+#define TOKEN_END_COSTS 7u
 enum kt_kind token_end(struct core *core, struct batch *batch, const struct token *token,
                        bool keep_children, struct kt_err *err) KT_MUST_CHECK;
 

@@ -1,6 +1,7 @@
 
 #include "lib/token_text.h"
 #include "vaultd/auth/held.h"
+#include "vaultd/auth/lease.h"
 #include "vaultd/auth/token_record.h"
 #include "vaultd/auth/tokens.h"
 
@@ -100,6 +101,8 @@ enum kt_kind token_create(struct core *core, struct kt_arena *arena, struct batc
         child_key(token->parent, token->hash, child);
         kind = put_hash(core, batch, kt_bytes(child, sizeof child), token->hash, err);
     }
+    if (kind == KT_OK)
+        kind = lease_put(core, batch, token, err);
     if (kind != KT_OK)
         return kind;
     barrier_hash_key(core->barrier, TABLE_ACCESSOR, kt_str(accessor), key);
@@ -161,7 +164,9 @@ enum kt_kind token_end(struct core *core, struct batch *batch, const struct toke
         child_key(token->parent, token->hash, child);
         batch_delete(batch, kt_bytes(child, sizeof child));
     }
-    enum kt_kind kind = KT_OK;
+    enum kt_kind kind = lease_delete(core, batch, token, err);
+    if (kind != KT_OK)
+        return kind;
     if (keep_children && !token->wraps) {
         struct token ghost = *token;
         ghost.revoked = true;

@@ -1,9 +1,7 @@
 #include "vaultd/auth/tokens.h"
 #include "vaultd/engine/cubbyhole.h"
 
-/* The operations of token_end(), and of giving a child away. */
-#define END_COSTS  6u
-#define FREE_COSTS 3u
+#define FREE_COSTS 3u /* of giving a child away */
 
 typedef enum kt_kind row_fn(struct job_step *step, const struct entry *row,
                             const unsigned char hash[32], struct kt_err *err);
@@ -20,7 +18,7 @@ static enum kt_kind each_row(struct job_step *step, struct kt_bytes prefix, row_
     enum kt_kind kind = KT_OK;
     enum store_error found = STORE_OK;
     *ret_all = false;
-    while (kind == KT_OK && step->room >= END_COSTS) {
+    while (kind == KT_OK && step->room >= TOKEN_END_COSTS) {
         struct entry row;
         found = cursor_next(cursor, &row);
         if (found != STORE_OK)
@@ -48,7 +46,7 @@ static void delete_row(struct job_step *step, const struct entry *row)
 
 static enum kt_kind end_token(struct job_step *step, const struct token *token, struct kt_err *err)
 {
-    step->room -= END_COSTS;
+    step->room -= TOKEN_END_COSTS;
     return token_end(step->req->core, step->batch, token, false, err);
 }
 

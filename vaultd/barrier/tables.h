@@ -26,6 +26,8 @@ enum table_sealing { SEALED_TERM, SEALED_META, SEALED_OWN, SEALED_ROOT, SEALED_C
     X(TABLE_ACCESSOR, 'a', SEALED_TERM, "HASH: accessor to token hash")                            \
     X(TABLE_CHILD, 'k', SEALED_TERM, "HASH of the parent ‖ first 16 of the child's: a token's children")\
     X(TABLE_TOKEN_DUE, 'x', SEALED_TERM, "TIME: tokens by expiry")                                 \
+    X(TABLE_LEASE, 'e', SEALED_TERM, "NAME: leases of tokens, by where they were made")             \
+    X(TABLE_LEASE_PATH, 'E', SEALED_TERM, "NAME: where tokens were made that have leases")         \
     X(TABLE_KV_NAME, 'n', SEALED_TERM, "NAME: names in a KV mount, for listing")                   \
     X(TABLE_KV, 'v', SEALED_META, "NAMEn: suffix 0 metadata, suffix u32be version: one version")   \
     X(TABLE_CUBBY, 'u', SEALED_OWN, "NAME: cubbyholes, scope is the token's hash")                 \

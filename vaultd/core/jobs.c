@@ -1,6 +1,7 @@
 #include "vaultd/core/jobs.h"
 
 #include "vaultd/auth/approle_secret.h"
+#include "vaultd/auth/lease.h"
 #include "vaultd/auth/token.h"
 #include "vaultd/auth/way.h"
 #include "vaultd/barrier/format.h"
@@ -23,6 +24,8 @@ static const struct {
     {JOB_ALIASES, identity_job},
     {JOB_WAY, way_job},
     {JOB_ROLE, way_role_job},
+    {JOB_LEASES, lease_revoke_job},
+    {JOB_LEASE_PATHS, lease_tidy_job},
 };
 
 void job_key(const unsigned char id[JOB_ID], unsigned char key[1 + JOB_ID])

@@ -19,7 +19,9 @@ enum job_kind {
     JOB_SECRET = 3, /* subject: scope ‖ path. id: derived */
     JOB_ALIASES = 4,/* subject: the scope of an auth mount. id: derived */
     JOB_WAY = 5,    /* a way to log in was disabled. subject: its scope. id: the same */
-    JOB_ROLE = 6    /* a role was deleted: its secret ids. subject: scope ‖ the role's id. id: that */
+    JOB_ROLE = 6,   /* a role was deleted: its secret ids. subject: scope ‖ the role's id. id: that */
+    JOB_LEASES = 7, /* subject: i64 made before ‖ a prefix of leases. id: derived */
+    JOB_LEASE_PATHS = 8 /* subject: empty. id: fixed */
 };
 
 /* Puts the job, or puts it anew. One operation. */

@@ -16,6 +16,15 @@
                              { "interval", FIELD_DURATION, "or when it is so old; 0: never" }, \
                              { "enabled", FIELD_BOOL, "false: never by itself" })
 
+#define SYNC_FIELD   { "sync", FIELD_BOOL, "false: 202, and it goes on by itself" }
+#define SYNC_FIELDS  FIELDS(SYNC_FIELD)
+#define LEASE_ID     { "lease_id", FIELD_STRING, "which; in its absence the path's" }
+#define LEASE_FIELDS FIELDS(LEASE_ID)
+#define RENEW_FIELDS FIELDS(LEASE_ID, { "increment", FIELD_DURATION, "wanted from now on" })
+#define REVOKE_FIELDS FIELDS(LEASE_ID, SYNC_FIELD)
+#define LEASE_TYPE   FIELDS({ "type", FIELD_STRING, "irrevocable; all" }, \
+                            { "include_child_namespaces", FIELD_BOOL, "ignored" })
+
 static const struct field random_fields[] = {
     { "source", FIELD_STRING, "platform, seal or all; the kernel's in each case" },
     { "bytes", FIELD_INT, "how many, 32" },
@@ -256,6 +265,36 @@ static const struct route routes[] = {
       .help = "The nodes: this one." },
     { .pattern = "internal/counters/tokens", .read = sys_counters_tokens,
       .help = "How many tokens are stored." },
+
+    /* ---- leases ---- */
+    { .pattern = "leases", .flags = ROUTE_SUDO, .read = sys_leases, .fields = LEASE_TYPE,
+      .help = "Leases that cannot be revoked: none." },
+    { .pattern = "leases/count", .read = sys_lease_count, .fields = LEASE_TYPE,
+      .help = "How many leases there are, by where they were made." },
+    { .pattern = "leases/lookup/{prefix...?}", .flags = ROUTE_SUDO, .list = sys_lease_list,
+      .help = "Leases below a path." },
+    { .pattern = "leases/lookup", .write = sys_lease_lookup, .fields = LEASE_FIELDS, .help = "One lease." },
+    { .pattern = "leases/renew", .write = sys_lease_renew, .fields = RENEW_FIELDS, .help = "Refused for tokens' leases: auth/token/renew." },
+    { .pattern = "leases/renew/{url_lease_id...}", .write = sys_lease_renew, .fields = RENEW_FIELDS,
+      .help = "Refused for tokens' leases: auth/token/renew." },
+    { .pattern = "leases/revoke", .write = sys_lease_revoke, .fields = REVOKE_FIELDS, .help = "Ends a lease, and what it is of." },
+    { .pattern = "leases/revoke/{url_lease_id...}", .write = sys_lease_revoke, .fields = REVOKE_FIELDS,
+      .help = "Ends a lease, and what it is of." },
+    { .pattern = "leases/revoke-prefix/{prefix...}", .flags = ROUTE_SUDO | ROUTE_TRAILING_SLASH,
+      .write = sys_lease_revoke_prefix, .fields = SYNC_FIELDS, .help = "Ends all leases below a path." },
+    { .pattern = "leases/revoke-force/{prefix...}", .flags = ROUTE_SUDO | ROUTE_TRAILING_SLASH,
+      .write = sys_lease_revoke_force, .fields = SYNC_FIELDS, .help = "The same, whatever an engine says." },
+    { .pattern = "leases/tidy", .write = sys_lease_tidy, .help = "Removes what is left of paths without leases." },
+    { .pattern = "renew", .write = sys_lease_renew, .fields = RENEW_FIELDS, .help = "Old form of leases/renew." },
+    { .pattern = "renew/{url_lease_id...}", .write = sys_lease_renew, .fields = RENEW_FIELDS,
+      .help = "Old form of leases/renew." },
+    { .pattern = "revoke", .write = sys_lease_revoke, .fields = REVOKE_FIELDS, .help = "Old form of leases/revoke." },
+    { .pattern = "revoke/{url_lease_id...}", .write = sys_lease_revoke, .fields = REVOKE_FIELDS,
+      .help = "Old form of leases/revoke." },
+    { .pattern = "revoke-prefix/{prefix...}", .flags = ROUTE_SUDO | ROUTE_TRAILING_SLASH,
+      .write = sys_lease_revoke_prefix, .fields = SYNC_FIELDS, .help = "Old form of leases/revoke-prefix." },
+    { .pattern = "revoke-force/{prefix...}", .flags = ROUTE_SUDO | ROUTE_TRAILING_SLASH,
+      .write = sys_lease_revoke_force, .fields = SYNC_FIELDS, .help = "Old form of leases/revoke-force." },
 
     /* ---- quotas ---- */
     { .pattern = "quotas/config", .read = sys_quotas_config_read, .write = sys_quotas_config_write,

@@ -57,6 +57,9 @@ handler_fn sys_host_info, sys_ha_status, sys_config_state, sys_counters_tokens;
 /* sys_quotas.c */
 handler_fn sys_quotas_config_read, sys_quotas_config_write;
 handler_fn sys_quota_read, sys_quota_list, sys_quota_write, sys_quota_delete;
+/* sys_leases.c */
+handler_fn sys_lease_lookup, sys_lease_renew, sys_lease_revoke, sys_lease_revoke_prefix, sys_lease_revoke_force;
+handler_fn sys_lease_list, sys_lease_count, sys_leases, sys_lease_tidy;
 /* sys_metrics.c */
 handler_fn sys_metrics;
 /* sys_openapi.c */

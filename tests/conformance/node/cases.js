@@ -239,6 +239,17 @@ const cases = [
         await as(orphan.client_token).tokenRevokeSelf();
         await refused(as(orphan.client_token).tokenLookupSelf(), 403);
     }],
+    ['leases of tokens', async () => {
+        const made = (await create({ policies: ['default'], ttl: '1h' })).client_token;
+        const ids = (await vault.list('sys/leases/lookup/auth/token/create')).data.keys;
+        assert.match(ids[0], /^h[0-9a-f]{64}$/);
+        const lease_id = 'auth/token/create/' + ids[0];
+        await refused(vault.renew({ lease_id, increment: 60 }), 400, /tokens cannot be renewed/);
+        await vault.revoke({ lease_id });
+        await refused(vault.renew({ lease_id }), 400, /lease not found/);
+        await vault.revokePrefix({ path_prefix: 'auth/token/create' });
+        await refused(as(made).tokenLookupSelf(), 403, /permission denied/);
+    }],
     ['a client goes on with the token it made', async () => {
         const own = as(vault.token);
         const made = (await own.tokenCreate({ policies: ['default'] })).auth;
@@ -273,7 +284,6 @@ const cases = [
         await refused(vault.enableAudit({ name: 'file', type: 'file', options: { file_path: '/tmp/x' } }), 400,
             /config-based audit device management/);
         await refused(vault.disableAudit({ name: 'file' }), 400, /cannot disable/);
-        await refused(vault.revokePrefix({ path_prefix: 'x' }), 404);
     }],
     ['seal', async () => {
         await vault.seal();

@@ -1,0 +1,47 @@
+/* vaultd/auth/lease.h - the leases of tokens: what a lease is called, and which there are below a path.
+ *
+ * What:    A token that ends by itself has a lease, "PATH/hID": PATH is where it was made
+ *          ("auth/token/create", "auth/userpass/login/bob"), ID 64 hexadecimal digits that nobody can guess or
+ *          learn from its text, its accessor or the store. Whether a lease is alive is whether its token is; the
+ *          rows here only lead to tokens. Root tokens without an end and wrapping tokens have none.
+ * Format:  TABLE_LEASE, NAME of the lease: the token's hash32, sealed. TABLE_LEASE_PATH, NAME of PATH: u8 format (1)
+ *          ‖ field PATH, sealed; it stays when its last lease has gone, until a tidying.
+ * Limits:  tokens that a vaultd made before there were leases are found by nothing here: they have no rows.
+ * Threads: any thread, with the barrier entered. */
+#pragma once
+
+#include "vaultd/auth/token.h"
+#include "vaultd/core/jobs.h"
+
+#define LEASE_ID_HEX 64u
+
+/* Appends the id of the token's lease. False: it has none. */
+bool lease_id(struct core *core, const struct token *token, struct kt_buf *out);
+/* The token of a lease that is alive. KT_NOT_FOUND without a text: there is none. */
+enum kt_kind lease_find(struct core *core, struct snapshot *snapshot, const char *id, int64_t now_ms,
+                        const struct token **ret, struct kt_err *err) KT_MUST_CHECK;
+
+/* What begins with the token, and ends with it: two operations, one operation. */
+enum kt_kind lease_put(struct core *core, struct batch *batch, const struct token *token,
+                       struct kt_err *err) KT_MUST_CHECK;
+enum kt_kind lease_delete(struct core *core, struct batch *batch, const struct token *token,
+                          struct kt_err *err) KT_MUST_CHECK;
+#define LEASE_PUT_COSTS    2u
+#define LEASE_DELETE_COSTS 1u
+
+/* Calls fn for the hash of each token whose lease lies below the prefix ("auth/userpass/", perhaps without its
+ * slash; or a whole PATH; "": all), dead or alive, until it returns something else than KT_OK: KT_GONE ends the
+ * walk, and that is KT_OK; KT_NOT_FOUND passes over the rest of its PATH. path is the lease's PATH. */
+typedef enum kt_kind lease_fn(void *arg, const char *path, const unsigned char hash[32], struct kt_err *err);
+enum kt_kind lease_each(struct request *req, const char *prefix, lease_fn *fn, void *arg,
+                        struct kt_err *err) KT_MUST_CHECK;
+
+/* ---- jobs ---- */
+/* Ends the tokens below the prefix that were made before now, in one commit if they are few. *ret_left: a job ends
+ * the rest, JOB_LEASES of that id. */
+enum kt_kind lease_revoke_prefix(struct request *req, const char *prefix, bool *ret_left,
+                                 unsigned char ret_id[JOB_ID], struct kt_err *err) KT_MUST_CHECK;
+job_fn lease_revoke_job;
+/* Rows of paths that have no lease any more go. */
+enum kt_kind lease_tidy(struct request *req, struct kt_err *err) KT_MUST_CHECK;
+job_fn lease_tidy_job;
