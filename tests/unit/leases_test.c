@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "tests/support/meanwhile.h"
 #include "tests/support/one_vault.h"
 #include "vaultd/auth/lease.h"
 #include "vaultd/auth/token.h"
@@ -349,6 +350,27 @@ static void tidied(void **state)
     assert_int_equal(test_vault_rows(vault, TABLE_JOB), 0);
 }
 
+static bool tidies(const struct request *req)
+{
+    return req->origin == ORIGIN_INTERNAL;
+}
+
+static void made_while_it_tidies(void **state)
+{
+    (void)state;
+    static const struct visit visits[] = {{"POST", MADE, NULL, "{\"ttl\":\"1h\"}", 200}, {NULL}};
+    struct made made;
+    make_token(MADE, NULL, "{\"ttl\":\"1h\"}", &made);
+    wants(204, "PUT", "sys/leases/revoke", NULL, named(made.id), NULL);
+    (void)test_vault_tidy(vault);
+    meanwhile(vault, visits, tidies);
+    wants(202, "POST", "sys/leases/tidy", NULL, NULL, NULL);
+    (void)test_vault_tidy(vault);
+    assert_true(meanwhile_over());
+    wants(200, "LIST", "sys/leases/lookup/auth/token", NULL, NULL, "\"keys\":[\"create/\"]");
+    assert_int_equal(test_vault_rows(vault, TABLE_JOB), 0);
+}
+
 static void never_none(void **state)
 {
     (void)state;
@@ -366,7 +388,7 @@ int main(int argc, char **argv)
         CASE(looked_up),       CASE(the_id_says_nothing), CASE(not_renewed_here), CASE(revoked),
         CASE(by_itself),       CASE(without_a_lease),     CASE(revoked_alone),    CASE(listed_and_counted),
         CASE(revoke_prefix),   CASE(many),                CASE(a_long_list),      CASE(tidied),
-        CASE(never_none),
+        CASE(made_while_it_tidies), CASE(never_none),
     };
     if (argc > 1)
         cmocka_set_test_filter(argv[1]);

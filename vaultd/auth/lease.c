@@ -221,10 +221,6 @@ static enum kt_kind sweep_one(void *arg, const char *path, const unsigned char h
         return KT_GONE;
     }
     sweep->room -= TOKEN_END_COSTS;
-    /* Its use of this very request is in the batch already. */
-    const struct token *own = sweep->req->token;
-    if (own != NULL && own->num_uses == 1 && memcmp(own->hash, hash, 32) == 0)
-        return KT_OK;
     return token_end(sweep->req->core, sweep->batch, token, false, err);
 }
 

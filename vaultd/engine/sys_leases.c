@@ -103,10 +103,6 @@ enum kt_kind sys_lease_revoke(struct request *req, struct kt_err *err)
     req->reply.status = sync ? 0 : 202;
     if (kind == KT_NOT_FOUND)
         return KT_OK;
-    /* A token with one use left is ended by this very use. */
-    bool self = memcmp(token->hash, req->token->hash, sizeof token->hash) == 0;
-    if (self && req->token->num_uses == 1)
-        return KT_OK;
     struct batch *batch = request_batch(req);
     if (batch == NULL)
         return kt_fail(err, KT_NO_MEMORY, "revoking a lease");
