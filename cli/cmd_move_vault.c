@@ -3,6 +3,8 @@
 
 #include "cli/cli.h"
 #include "cli/cmd.h"
+#include "cli/move_identity.h"
+#include "cli/move_logins.h"
 #include "cli/move_mounts.h"
 #include "cli/move_policies.h"
 #include "cli/output.h"
@@ -31,6 +33,14 @@ static void tell_part(struct move_run *run, struct table *table, const char *nam
 }
 
 /* ---- the parts ---- */
+
+/* What stands outside of the KV mounts, in the order in which one needs the other. */
+static const struct {
+    const char *name;
+    void (*move)(struct move_run *run, enum move_pass pass);
+} parts[] = {
+    {"policies", move_policies}, {"roles", move_logins}, {"entities", move_entities}, {"groups", move_groups}};
+#define PARTS (sizeof parts / sizeof parts[0])
 
 struct plan {
     struct move_mounts mounts, there;
@@ -90,19 +100,19 @@ static void compare_all(struct move_run *run, const struct plan *plan)
     for (size_t i = 0; i < plan->mounts.count && !move_stopped(run); i++)
         if (is_wanted(plan, &plan->mounts.at[i]) && is_kv(&plan->mounts.at[i]))
             move_mount_secrets(run, &plan->mounts.at[i], plan->prefix, MOVE_COMPARE);
-    if (plan->only == NULL && !move_stopped(run))
-        move_policies(run, MOVE_COMPARE);
+    for (size_t i = 0; i < PARTS && plan->only == NULL && !move_stopped(run); i++)
+        parts[i].move(run, MOVE_COMPARE);
 }
 
 static void copy_all(struct move_run *run, const struct plan *plan, struct table *table)
 {
-    uint64_t before[MOVE_COUNTS];
     copy_mounts(run, plan, table);
-    if (plan->only != NULL || move_stopped(run))
-        return;
-    remember(run, before);
-    move_policies(run, MOVE_COPY);
-    tell_part(run, table, "policies", before);
+    for (size_t i = 0; i < PARTS && plan->only == NULL && !move_stopped(run); i++) {
+        uint64_t before[MOVE_COUNTS];
+        remember(run, before);
+        parts[i].move(run, MOVE_COPY);
+        tell_part(run, table, parts[i].name, before);
+    }
 }
 
 /* ---- the command ---- */
@@ -112,9 +122,9 @@ static bool make_plan(struct move_run *run, struct plan *plan)
     struct kt_err err = {0};
     const char *path = flags_text(&run->cli->flags, FLAG_PATH);
     plan->prefix = "";
-    enum kt_kind kind = move_mounts_read(run->source, &plan->mounts, &err);
+    enum kt_kind kind = move_mounts_read(run->source, "secret", &plan->mounts, &err);
     if (kind == KT_OK)
-        kind = move_mounts_read(run->destination, &plan->there, &err);
+        kind = move_mounts_read(run->destination, "secret", &plan->there, &err);
     if (kind != KT_OK) {
         kt_context(&err, "reading the mounts");
         (void)cli_fail(run->cli, &err);

@@ -377,11 +377,11 @@ const struct command command_table[] = {
     /* ---- Move in and out ---- */
     {"import vault", NULL, GROUP_MOVING, 0, "Copy everything from a running Vault or OpenBao, and compare.", "", 0, 0,
      import_vault_flags,
-     "Takes KV mounts (all versions with their numbers, times and states, and the metadata) and policies,\n"
-     "with -path only what is in a KV mount. What cannot come is told with its reason. The other vault is only\n"
-     "read. Interrupted, the same command goes on: what is there already and equal is left as it is. What is\n"
-     "there already and differs is refused, or written over with -replace. At the end both sides are compared.\n"
-     "Exit code 0 when all came and is equal, 2 when not.",
+     "Takes KV mounts (all versions with their numbers, times and states, and the metadata), policies, AppRole's\n"
+     "roles, entities and groups; with -path only what is in a KV mount. What cannot come is told with its\n"
+     "reason. The other vault is only read. Interrupted, the same command goes on: what is there already and\n"
+     "equal is left as it is. What is there already and differs is refused, or written over with -replace. At\n"
+     "the end both sides are compared. Exit code 0 when all came and is equal, 2 when not.",
      "secretctl import vault -from=https://vault.example:8200 -peer-token-file=old-token -dry-run\n"
      "secretctl import vault -from=https://vault.example:8200 -path=secret/team-a", cmd_import_vault},
     {"import env", NULL, GROUP_MOVING, 0, "Make a secret of a .env file.", "FILE|- SECRET", 2, 2, import_files_flags,

@@ -27,6 +27,7 @@ static bool read_mount(struct kt_json key, struct kt_json info, struct move_moun
         return false;
     (void)snprintf(ret->mount.path, sizeof ret->mount.path, "%s", kt_buf_text(&path));
     (void)kt_api_text(info, "type", ret->type, sizeof ret->type);
+    (void)kt_api_text(info, "accessor", ret->accessor, sizeof ret->accessor);
     (void)kt_api_text(info, "description", ret->description, sizeof ret->description);
     if (kt_json_member(info, "options", &options) && kt_api_text(options, "version", version, sizeof version) &&
         strcmp(version, "2") == 0)
@@ -34,7 +35,8 @@ static bool read_mount(struct kt_json key, struct kt_json info, struct move_moun
     return true;
 }
 
-enum kt_kind move_mounts_read(struct kt_api *api, struct move_mounts *ret, struct kt_err *err)
+enum kt_kind move_mounts_read(struct kt_api *api, const char *which, struct move_mounts *ret,
+                              struct kt_err *err)
 {
     struct kt_json secret = {0};
     kt_autoapireply struct kt_api_reply reply;
@@ -43,7 +45,7 @@ enum kt_kind move_mounts_read(struct kt_api *api, struct move_mounts *ret, struc
     enum kt_kind kind = move_get(api, &reply, err, "sys/internal/ui/mounts");
     if (kind != KT_OK)
         return kind;
-    (void)kt_json_member(reply.data, "secret", &secret);
+    (void)kt_json_member(reply.data, which, &secret);
     ret->at = kt_calloc(kt_json_count(secret) + 1, sizeof *ret->at);
     if (ret->at == NULL)
         return kt_fail(err, KT_NO_MEMORY, "reading the mounts");
@@ -57,6 +59,14 @@ void move_mounts_free(struct move_mounts *mounts)
 {
     free(mounts->at);
     *mounts = (struct move_mounts){0};
+}
+
+const struct move_mount *move_mounts_find(const struct move_mounts *mounts, const char *path)
+{
+    for (size_t i = 0; i < mounts->count; i++)
+        if (strcmp(mounts->at[i].mount.path, path) == 0)
+            return &mounts->at[i];
+    return NULL;
 }
 
 const struct move_mount *move_mounts_of(const struct move_mounts *mounts, const char *path)
@@ -121,10 +131,7 @@ static enum kt_kind copy_config(struct move_run *run, const struct move_mount *m
 bool move_mount_prepare(struct move_run *run, const struct move_mounts *there, const struct move_mount *mount)
 {
     struct kt_err err = {0};
-    const struct move_mount *other = NULL;
-    for (size_t i = 0; i < there->count; i++)
-        if (strcmp(there->at[i].mount.path, mount->mount.path) == 0)
-            other = &there->at[i];
+    const struct move_mount *other = move_mounts_find(there, mount->mount.path);
     if (other != NULL && is_kv(other) && other->mount.version == mount->mount.version)
         return true;
     if (other != NULL) {

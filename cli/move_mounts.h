@@ -10,15 +10,19 @@
 
 struct move_mount {
     struct kt_api_mount mount;
-    char type[64], description[512];
+    char type[64], description[512], accessor[128];
 };
 struct move_mounts {
     struct move_mount *at;
     size_t count;
 };
 
-enum kt_kind move_mounts_read(struct kt_api *api, struct move_mounts *ret, struct kt_err *err) KT_MUST_CHECK;
+/* which: "secret", or "auth": the ways to log in, their paths without "auth/". */
+enum kt_kind move_mounts_read(struct kt_api *api, const char *which, struct move_mounts *ret,
+                              struct kt_err *err) KT_MUST_CHECK;
 void move_mounts_free(struct move_mounts *mounts);
+/* The one with this very path, or NULL. */
+const struct move_mount *move_mounts_find(const struct move_mounts *mounts, const char *path);
 /* The mount that a path belongs to, or NULL. */
 const struct move_mount *move_mounts_of(const struct move_mounts *mounts, const char *path);
 

@@ -316,6 +316,77 @@ def not_all_of_it():
         contains(here.ctl("import", "vault", check=False).stderr, "from which vault?")
 
 
+def who():
+    """Roles keep their ids, so that who logs in with them goes on; entities and groups are found again by name."""
+    source, here = start()
+    with source, here:
+        source.ok("POST", "sys/policies/acl/p", {"policy": 'path "secret/data/x" { capabilities = ["read"] }'})
+        for path in "approle", "apps":
+            source.ok("POST", "sys/auth/" + path, {"type": "approle", "description": "of " + path})
+        source.ok("POST", "sys/auth/people", {"type": "userpass"})
+        source.ok("POST", "auth/people/users/anna", {"password": "hunter2hunter2"})
+        source.ok("POST", "auth/approle/role/web", {"token_policies": ["p", "q"], "token_ttl": "1h", "token_max_ttl": "2h",
+                  "secret_id_num_uses": 3, "secret_id_ttl": "24h", "secret_id_bound_cidrs": ["127.0.0.0/8"]})
+        source.ok("POST", "auth/apps/role/ci", {"bind_secret_id": False, "secret_id_bound_cidrs": "127.0.0.1/32"})
+        for _ in range(2):
+            source.ok("POST", "auth/approle/role/web/secret-id", {})
+        accessors = {m: source.ok("GET", "sys/auth").data[m]["accessor"] for m in ("approle/", "people/")}
+        made = lambda path, **body: source.ok("POST", "identity/" + path, body).data["id"]  # noqa: E731
+        anna = made("entity", name="anna", metadata={"team": "a"}, policies=["p"])
+        bert = made("entity", name="bert")
+        made("entity", name="cleo", disabled=True)
+        made("entity-alias", name="anna", canonical_id=anna, mount_accessor=accessors["people/"], custom_metadata={"k": "v"})
+        role_id = source.ok("GET", "auth/approle/role/web/role-id").data["role_id"]
+        made("entity-alias", name=role_id, canonical_id=bert, mount_accessor=accessors["approle/"])
+        inner = made("group", name="inner", member_entity_ids=[anna, bert], policies=["q"], metadata={"k": "v"})
+        outer = made("group", name="outer", member_group_ids=[inner])
+        made("group", name="top", member_group_ids=[outer, inner], member_entity_ids=[bert])
+        far = made("group", name="far", type="external", policies=["p"])
+        made("group-alias", name="far group", canonical_id=far, mount_accessor=accessors["people/"])
+
+        contains(here.ctl(*importing(source, "-dry-run")).stdout, "nothing was written")
+        equal(here.call("LIST", "identity/entity/id").status, 404)
+        done = here.ctl(*importing(source))
+        contains(done.stderr, "left      2 secret ids of auth/approle/role/web: no vault shows them again")
+        contains(done.stderr, "left      auth/people/: what it holds, of type userpass, has secrets that no vault shows")
+        contains(done.stdout, "0 different")
+        equal(here.ok("GET", "auth/approle/role/web/role-id").data["role_id"], role_id)
+        for role in "approle/role/web", "apps/role/ci":
+            equal(here.ok("GET", "auth/" + role).data, source.ok("GET", "auth/" + role).data)
+        secret_id = here.ok("POST", "auth/approle/role/web/secret-id", {}).data["secret_id"]
+        auth = here.ok("POST", "auth/approle/login", {"role_id": role_id, "secret_id": secret_id}).json["auth"]
+        equal(sorted(auth["token_policies"]), ["default", "p", "q"])
+
+        def told(vault, kind, name):
+            data = vault.ok("POST", "identity/lookup/" + kind, {"name": name}).data
+            by_id = lambda part, ids: sorted(vault.ok("GET", "identity/%s/id/%s" % (part, i)).data["name"] for i in ids or [])  # noqa: E731
+            kept = {k: data.get(k) for k in ("name", "metadata", "policies", "disabled", "type")}
+            kept["entities"] = by_id("entity", data.get("member_entity_ids"))
+            kept["groups"] = by_id("group", data.get("member_group_ids"))
+            aliases = data.get("aliases") or ([data["alias"]] if data.get("alias") else [])
+            kept["aliases"] = sorted((a["name"], a["mount_path"], json.dumps(a.get("custom_metadata"))) for a in aliases if a)
+            return kept
+
+        for kind, name in (("entity", "anna"), ("entity", "bert"), ("entity", "cleo"), ("group", "inner"), ("group", "outer"), ("group", "top"), ("group", "far")):
+            equal(told(here, kind, name), told(source, kind, name), name)
+        equal(told(here, "group", "top")["groups"], ["inner", "outer"])
+        equal(len(told(here, "entity", "anna")["aliases"]), 1)
+        again = json.loads(here.ctl(*importing(source, "-o", "json")).stdout)
+        equal((again["taken"], again["refused"], again["different"]), (0, 0, 0))
+
+        here.ok("POST", "auth/approle/role/web", {"token_ttl": "30m"})
+        here.ok("POST", "identity/entity", {"name": "anna", "metadata": {"team": "b"}})
+        source.ok("POST", "identity/group", {"name": "outer", "member_entity_ids": [anna]})
+        done = here.ctl(*importing(source), check=False)
+        equal(done.returncode, 2)
+        for what in "auth/approle/role/web", "the entity anna", "the group outer":
+            contains(done.stderr, "refused   %s: another" % what)
+            contains(done.stderr, "different %s" % what)
+        here.ctl(*importing(source, "-replace"))
+        equal(here.ok("GET", "auth/approle/role/web").data, source.ok("GET", "auth/approle/role/web").data)
+        equal(told(here, "group", "outer"), told(source, "group", "outer"))
+
+
 def interrupted():
     source, here = start(SECRETS)
     proxy = Proxy(source.port)
@@ -489,6 +560,7 @@ CASES = [
     ("what changed since", later_changes),
     ("a part of it", a_part),
     ("what cannot come", not_all_of_it),
+    ("who may log in, and who is who", who),
     ("interrupted five times", interrupted),
 ]
 
