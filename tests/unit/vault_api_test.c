@@ -334,6 +334,9 @@ static const struct scenario scenarios[] = {
     { "GET", "secret/subkeys/a?version=5", ROOT, NULL, 404, "\"subkeys\":null" },
     { "POST", "secret/undelete/a", ROOT, "{\"versions\":[4,5,6]}", 200, "Version 5 stays deleted: it was deleted before the secret was brought here" },
     { "GET", "secret/data/a?version=6", ROOT, NULL, 200, "six" }, { "GET", "secret/data/a?version=5", ROOT, NULL, 404, "\"data\":null" },
+    { "POST", "secret/copy/a", ROOT, "{\"to\":\"secret/copy\"}", 200, "\"versions\":5" },
+    { "GET", "secret/data/copy?version=6", ROOT, NULL, 200, "six" }, { "GET", "secret/data/copy?version=5", ROOT, NULL, 404, "\"destroyed\":false" },
+    { "DELETE", "secret/metadata/copy", ROOT, NULL, 204 },
     { "POST", "secret/destroy/a", ROOT, "{\"versions\":[5]}", 204 }, { "GET", "secret/data/a?version=5", ROOT, NULL, 404, "\"destroyed\":true" },
     { "GET", "secret/data/a?version=3", ROOT, NULL, 200, "1.0" }, /* whose metadata the destroyed one's record was not */
     { "LIST", "secret/metadata", ROOT, NULL, 200, "{\"keys\":[\"a\"]}" },
