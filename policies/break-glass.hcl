@@ -23,6 +23,12 @@ path "secret/delete/*" {
 path "secret/undelete/*" {
   capabilities = ["update"]
 }
+path "secret/copy/*" {
+  capabilities = ["update"]
+}
+path "secret/move/*" {
+  capabilities = ["update"]
+}
 path "secret/config" {
   capabilities = ["read", "update"]
 }

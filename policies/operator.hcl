@@ -16,7 +16,8 @@ path "secret/metadata/*" {
 path "secret/subkeys/*" {
   capabilities = ["read"]
 }
-# Both can be undone by the other. secret/destroy/* cannot, and is left out.
+# Both can be undone by the other. secret/destroy/* cannot, and is left out; so are secret/copy/* and
+# secret/move/*, which bring a value to where somebody else reads it.
 path "secret/delete/*" {
   capabilities = ["update"]
 }

