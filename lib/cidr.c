@@ -87,3 +87,11 @@ bool kt_cidr_holds(const struct kt_cidr *cidr, struct kt_bytes address)
     unmap(&one);
     return kt_cidr_within(&one, cidr);
 }
+
+bool kt_cidrs_hold(const struct kt_cidrs *cidrs, struct kt_bytes address)
+{
+    for (size_t i = 0; i < cidrs->n; i++)
+        if (kt_cidr_holds(&cidrs->at[i], address))
+            return true;
+    return false;
+}

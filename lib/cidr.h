@@ -22,5 +22,12 @@ struct kt_cidr {
 bool kt_cidr_parse(struct kt_bytes text, struct kt_cidr *ret) KT_MUST_CHECK;
 /* False also for what is no address. */
 bool kt_cidr_holds(const struct kt_cidr *cidr, struct kt_bytes address);
+#define KT_CIDRS_MAX 64u
+struct kt_cidrs {
+    struct kt_cidr at[KT_CIDRS_MAX];
+    size_t n;
+};
+/* One of them does. */
+bool kt_cidrs_hold(const struct kt_cidrs *cidrs, struct kt_bytes address);
 /* Every address of the inner one is in the outer one. */
 bool kt_cidr_within(const struct kt_cidr *inner, const struct kt_cidr *outer);

@@ -42,6 +42,10 @@ static const struct setting tcp_settings[] = {
     {"tls_cert_file", SETTING_TEXT, AT(config_listener, cert_file), 0, 0, 0, NULL, NULL, "The certificate and its chain, PEM; read again on SIGHUP."},
     {"tls_key_file", SETTING_TEXT, AT(config_listener, key_file), 0, 0, 0, NULL, NULL, "Its private key, PEM, readable by its owner (and group) alone."},
     {"tls_disable", SETTING_BOOL, AT(config_listener, tls_disable), 0, 0, false, NULL, NULL, "Serve without TLS: for loopback, or behind a proxy on this machine."},
+    {"x_forwarded_for_authorized_addrs", SETTING_CIDRS, AT(config_listener, forwarded_trusted), 0, 0, 0, NULL, NULL, "Proxies whose X-Forwarded-For names the client: addresses or blocks; none: the header is not looked at."},
+    {"x_forwarded_for_hop_skips", SETTING_NUMBER, AT(config_listener, forwarded_hop_skips), 0, 32, 0, NULL, NULL, "How many addresses at its end are proxies of ours."},
+    {"x_forwarded_for_reject_not_present", SETTING_BOOL, AT(config_listener, forwarded_refuse_absent), 0, 0, true, NULL, NULL, "Refuse requests without the header."},
+    {"x_forwarded_for_reject_not_authorized", SETTING_BOOL, AT(config_listener, forwarded_refuse_stranger), 0, 0, true, NULL, NULL, "Refuse requests with it that come from other addresses; false: the header is not looked at there."},
 };
 static const struct setting unix_settings[] = {
     {"path", SETTING_TEXT, AT(config_listener, address), 0, 0, 0, NULL, NULL, "Where the socket is made."},

@@ -34,6 +34,9 @@ struct config_listener {
     const char *address; /* or the path */
     const char *cert_file, *key_file;
     bool tls_disable;
+    struct kt_cidrs forwarded_trusted;
+    uint64_t forwarded_hop_skips;
+    bool forwarded_refuse_absent, forwarded_refuse_stranger;
     uint64_t mode;
 };
 struct config_device {

@@ -184,7 +184,13 @@ static enum kt_kind bind_listeners(struct vaultd *vaultd, bool unix_ones, struct
                                                       .mode = (unsigned)from->mode,
                                                       .tls = !from->is_unix && !from->tls_disable,
                                                       .cert_file = from->cert_file,
-                                                      .key_file = from->key_file};
+                                                      .key_file = from->key_file,
+                                                      .forwarded = {
+                                                          .trusted = from->forwarded_trusted,
+                                                          .hop_skips = (unsigned)from->forwarded_hop_skips,
+                                                          .refuse_absent = from->forwarded_refuse_absent,
+                                                          .refuse_stranger = from->forwarded_refuse_stranger,
+                                                      }};
         if (from->is_unix != unix_ones)
             continue;
         kind = http_server_listen(vaultd->http, &listener, err);

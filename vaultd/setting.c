@@ -1,5 +1,6 @@
 #include "vaultd/setting.h"
 
+#include "lib/cidr.h"
 #include "lib/duration.h"
 #include "lib/num.h"
 
@@ -54,6 +55,40 @@ static enum kt_kind parse_choice(const struct setting *setting, const struct kt_
     return KT_INVALID;
 }
 
+static bool add_cidrs(struct kt_bytes text, struct kt_cidrs *cidrs)
+{
+    while (text.len > 0) {
+        const unsigned char *comma = memchr(text.at, ',', text.len);
+        size_t len = comma == NULL ? text.len : (size_t)(comma - text.at), skip = 0;
+        struct kt_bytes part = kt_bytes(text.at, len);
+        while (skip < part.len && part.at[skip] == ' ')
+            skip++;
+        part = kt_bytes(part.at + skip, part.len - skip);
+        while (part.len > 0 && part.at[part.len - 1] == ' ')
+            part.len--;
+        if (cidrs->n == KT_CIDRS_MAX || !kt_cidr_parse(part, &cidrs->at[cidrs->n]))
+            return false;
+        cidrs->n++;
+        text = kt_bytes(text.at + len + (comma != NULL), text.len - len - (comma != NULL));
+    }
+    return true;
+}
+
+static enum kt_kind parse_cidrs(const struct kt_hcl_value *value, void *at, struct kt_err *err)
+{
+    struct kt_cidrs cidrs = {.n = 0};
+    bool fine = value->type == KT_HCL_STRING || (value->type == KT_HCL_LIST && value->texts != NULL);
+    if (fine && value->type == KT_HCL_STRING)
+        fine = add_cidrs(kt_str(value->text), &cidrs);
+    for (size_t i = 0; fine && value->type == KT_HCL_LIST && i < value->count; i++)
+        fine = add_cidrs(kt_str(value->texts[i]), &cidrs);
+    if (!fine || cidrs.n == 0)
+        return kt_hcl_fail(value->pos, err, "expected at most %u addresses or blocks such as \"10.0.0.0/8\"",
+                           KT_CIDRS_MAX);
+    memcpy(at, &cidrs, sizeof cidrs);
+    return KT_OK;
+}
+
 static void put_number(char *at, uint64_t number)
 {
     memcpy(at, &number, sizeof number);
@@ -85,6 +120,8 @@ enum kt_kind setting_read(const struct setting *setting, const struct kt_hcl_val
         if (kind == KT_OK)
             memcpy(at, &truth, sizeof truth);
         return kind;
+    case SETTING_CIDRS:
+        return parse_cidrs(value, at, err);
     case SETTING_NUMBER: {
         int64_t whole = 0;
         kind = kt_hcl_as_int(value, 0, INT64_MAX, &whole, err);
@@ -126,6 +163,8 @@ void settings_default(const struct setting *settings, size_t n, void *target)
             put_text(at, settings[i].text);
         else if (settings[i].kind == SETTING_BOOL)
             memcpy(at, &truth, sizeof truth);
+        else if (settings[i].kind == SETTING_CIDRS)
+            memset(at, 0, sizeof(struct kt_cidrs));
         else
             put_number(at, settings[i].number);
     }
@@ -135,6 +174,7 @@ static void describe_default(const struct setting *setting, struct kt_buf *out)
 {
     char duration[KT_DURATION_TEXT];
     switch (setting->kind) {
+    case SETTING_CIDRS:
     case SETTING_TEXT:
     case SETTING_CHOICE:
         kt_buf_printf(out, "%s", setting->text != NULL ? setting->text : "-");

@@ -1,8 +1,8 @@
 /* vaultd/setting.h - a setting as a row: name, kind, place, bounds, default, help.
  *
  * What:    Rows carry their own parser, so a new setting is one row. Values land in a plain struct
- *          at the row's offset: texts as const char * (the tree's), truths as bool, all else
- *          uint64_t.
+ *          at the row's offset: texts as const char * (the tree's), truths as bool, blocks
+ *          of addresses as struct kt_cidrs, all else uint64_t.
  * Threads: any thread; rows are constant. */
 #pragma once
 
@@ -20,6 +20,7 @@ enum setting_kind {
     SETTING_DURATION, /* kept in milliseconds */
     SETTING_SIZE,     /* kept in bytes; "64GiB" */
     SETTING_MODE,     /* of a file, octal */
+    SETTING_CIDRS,    /* a list, or a text with commas; kept as struct kt_cidrs */
     SETTING_CHOICE    /* one of `words`; kept as the number beside it */
 };
 

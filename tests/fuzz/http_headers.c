@@ -7,6 +7,21 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+/* Whatever a trusted proxy says: the peer's address, or one that is read back as what it is. */
+static void judge_forwarded(const struct headers *headers)
+{
+    struct forwarded_rules rules = {.trusted = {.at = {{.at = {127}, .bits = 8}}, .n = 1}};
+    for (rules.hop_skips = 0; rules.hop_skips < 3; rules.hop_skips++) {
+        char out[FORWARDED_ADDRESS], again[FORWARDED_ADDRESS];
+        if (forwarded_client(&rules, headers->forwarded, headers->n_forwarded, "127.0.0.1", out) != NULL)
+            continue;
+        const struct kt_bytes line = kt_str(out);
+        const struct forwarded_rules plain = {.trusted = rules.trusted};
+        if (forwarded_client(&plain, &line, 1, "127.0.0.1", again) != NULL || strcmp(out, again) != 0)
+            abort();
+    }
+}
+
 static void judge_lines(struct kt_bytes text)
 {
     struct headers headers;
@@ -23,6 +38,7 @@ static void judge_lines(struct kt_bytes text)
             text = kt_bytes(text.at + 1, text.len - 1);
     }
     headers_end(&headers);
+    judge_forwarded(&headers);
     struct kt_bytes token = headers_token(&headers);
     bool both = headers.value[HEADER_CONTENT_LENGTH].at != NULL &&
                 headers.value[HEADER_TRANSFER_ENCODING].at != NULL;

@@ -57,6 +57,10 @@ static const struct row rows[] = {
     {"an unknown audit device", STORE LISTENER "audit \"syslog\" {}", false, "no audit is called 'syslog'", "audit \"file\""},
     {"an empty text", STORE LISTENER "cluster_name = \"\"", false, "'cluster_name' is empty", ""},
     {"the wrong type", STORE LISTENER "cluster_name = [1]", false, "", ""},
+    {"proxies, as a text", STORE "listener \"tcp\" { tls_disable = true x_forwarded_for_authorized_addrs = \"10.0.0.0/8, fd00::/8\" x_forwarded_for_hop_skips = 1 }", true, NULL, NULL},
+    {"proxies, as a list", STORE "listener \"tcp\" { tls_disable = true x_forwarded_for_authorized_addrs = [\"10.0.0.1\"] x_forwarded_for_reject_not_present = false x_forwarded_for_reject_not_authorized = \"false\" }", true, NULL, NULL},
+    {"a proxy that is no address", STORE "listener \"tcp\" { tls_disable = true x_forwarded_for_authorized_addrs = [\"10.0.0.0/8\", \"proxy\"] }", false, "addresses or blocks such as", ""},
+    {"no proxy", STORE "listener \"tcp\" { tls_disable = true x_forwarded_for_authorized_addrs = \"\" }", false, "addresses or blocks such as", ""},
     {"the rotation's tick", STORE LISTENER "rotation { tick = \"1s\" }", true, NULL, NULL},
 };
 /* clang-format on */
@@ -106,7 +110,7 @@ static void reads_values(void **state)
     static const char text[] =
         "cluster_name = \"c\"\nlog_level = \"warn\"\nsandbox = \"required\"\nuser = \"u\"\n"
         "pid_file = \"/run/p\"\nstorage \"lmdb\" { path = \"/d\" max_size = \"2GiB\" }\n"
-        "listener \"tcp\" { address = \":1\" tls_cert_file = \"/c\" tls_key_file = \"/k\" }\n"
+        "listener \"tcp\" { address = \":1\" x_forwarded_for_authorized_addrs = \"10.1.0.0/16,::1\" x_forwarded_for_hop_skips = 2 tls_cert_file = \"/c\" tls_key_file = \"/k\" }\n"
         "listener \"unix\" { path = \"/s\" mode = \"0600\" }\n"
         "audit \"file\" { path = \"/a\" }\naudit \"file\" { path = \"/b\" }\n"
         "limits { max_connections = 100 max_connections_per_ip = 0 header_timeout = \"5s\" }\n"
@@ -128,6 +132,11 @@ static void reads_values(void **state)
     assert_string_equal(config.listeners[0].address, ":1");
     assert_string_equal(config.listeners[0].cert_file, "/c");
     assert_false(config.listeners[0].tls_disable);
+    assert_int_equal(config.listeners[0].forwarded_trusted.n, 2);
+    assert_true(kt_cidrs_hold(&config.listeners[0].forwarded_trusted, kt_str("10.1.2.3")));
+    assert_false(kt_cidrs_hold(&config.listeners[0].forwarded_trusted, kt_str("10.2.2.3")));
+    assert_int_equal(config.listeners[0].forwarded_hop_skips, 2);
+    assert_true(config.listeners[0].forwarded_refuse_absent && config.listeners[0].forwarded_refuse_stranger);
     assert_true(config.listeners[1].is_unix);
     assert_int_equal(config.listeners[1].mode, 0600);
     assert_int_equal(config.n_devices, 2);

@@ -77,6 +77,23 @@ static void judges(void **state)
     assert_true(kt_bytes_equal(token, wanted));
 }
 
+/* Each line in its order; what is beyond the bound is counted. */
+static void forwarded_lines(void **state)
+{
+    (void)state;
+    struct headers headers;
+    headers_begin(&headers);
+    for (unsigned i = 0; i < FORWARDED_LINES + 2; i++) {
+        headers_add(&headers, kt_str("X-Vault-Token"), kt_str("t"));
+        headers_add(&headers, kt_str(i % 2 == 0 ? "X-Forwarded-For" : "x-forwarded-for"), kt_bytes(&"0123456789"[i], 1));
+    }
+    headers_end(&headers);
+    assert_null(headers.refusal);
+    assert_int_equal(headers.n_forwarded, FORWARDED_LINES + 2);
+    for (unsigned i = 0; i < FORWARDED_LINES; i++)
+        assert_int_equal(headers.forwarded[i].at[0], '0' + (int)i);
+}
+
 static void bounds_lines(void **state)
 {
     (void)state;
@@ -121,12 +138,13 @@ static void knows_the_length(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[sizeof rows / sizeof rows[0] + 3];
+    struct CMUnitTest tests[sizeof rows / sizeof rows[0] + 4];
     size_t n = 0;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         tests[n++] = (struct CMUnitTest){.name = rows[i].name,
                                          .test_func = judges,
                                          .initial_state = (void *)(uintptr_t)&rows[i]};
+    tests[n++] = (struct CMUnitTest)cmocka_unit_test(forwarded_lines);
     tests[n++] = (struct CMUnitTest)cmocka_unit_test(bounds_lines);
     tests[n++] = (struct CMUnitTest)cmocka_unit_test(bounds_token);
     tests[n++] = (struct CMUnitTest)cmocka_unit_test(knows_the_length);

@@ -214,6 +214,11 @@ static void start(const struct http_limits *limits)
         {.address = "127.0.0.1:0"},
         {.is_unix = true, .address = socket_path, .mode = 0660},
         {.address = "127.0.0.1:0", .tls = true, .cert_file = cert_path, .key_file = key_path},
+        {.address = "127.0.0.1:0",
+         .forwarded = {.trusted = {.at = {{.at = {127}, .bits = 8}}, .n = 1},
+                       .hop_skips = 1,
+                       .refuse_absent = true,
+                       .refuse_stranger = true}},
     };
     if (http_server_new(limits, &kt_system_clock, &server, &err) != KT_OK)
         fail_msg("%s", err.what);
@@ -260,15 +265,20 @@ static int end(void **state)
     return 0;
 }
 
-static int dial(void)
+static int dial_at(size_t listener)
 {
     struct sockaddr_in to = {.sin_family = AF_INET,
-                             .sin_port = htons((uint16_t)http_server_port(server, 0)),
+                             .sin_port = htons((uint16_t)http_server_port(server, listener)),
                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_true(fd >= 0);
     assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
     return fd;
+}
+
+static int dial(void)
+{
+    return dial_at(0);
 }
 
 static void say(int fd, const void *text, size_t len)
@@ -419,6 +429,57 @@ static void arrives(void **state)
     assert_true(atomic_load(&vault.ran) - ran <= 1); /* nothing was smuggled in behind it */
     forget(&got);
     (void)close(fd);
+}
+
+static void ask_proxied(size_t listener, const char *lines, unsigned status, const char *says)
+{
+    char request[512];
+    (void)snprintf(request, sizeof request, "GET /v1/x HTTP/1.1\r\nHost: a\r\n%s\r\n", lines);
+    int fd = dial_at(listener);
+    say_text(fd, request);
+    struct got got = hear(fd, false);
+    assert_int_equal(got.status, status);
+    if (strstr(got.body, says) == NULL)
+        fail_msg("no %s in %s", says, got.body);
+    forget(&got);
+    (void)close(fd);
+}
+
+/* A listener that trusts proxies goes by what they say, in the order of their lines; others do not look. */
+static void a_proxy_names_the_client(void **state)
+{
+    (void)state;
+    static const char two[] = "X-Forwarded-For: 6.6.6.6, 192.0.2.1\r\nX-Vault-Token: t\r\n"
+                              "X-Forwarded-For: 10.0.0.9\r\n";
+    ask_proxied(3, two, 200, "\"from\":\"192.0.2.1\"");
+    ask_proxied(3, "X-Forwarded-For: 192.0.2.1\r\n", 400, "would skip before earliest");
+    ask_proxied(3, "", 400, "missing x-forwarded-for header");
+    ask_proxied(0, two, 200, "\"from\":\"127.0.0.1\"");
+}
+
+/* However many a proxy has open: it stands for many. */
+static void a_proxy_is_not_counted(void **state)
+{
+    (void)state;
+    int fds[40];
+    struct http_limits limits = patient_limits();
+    limits.deadlines.per_address = 2;
+    limits.deadlines.address_grace_ms = 0;
+    start(&limits);
+    for (size_t i = 0; i < 40; i++)
+        fds[i] = dial_at(3);
+    for (size_t i = 0; i < 40; i++) {
+        say_text(fds[i], "GET /v1/x HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 192.0.2.1, 10.0.0.9\r\n\r\n");
+        struct got got = hear(fds[i], false);
+        assert_int_equal(got.status, 200);
+        forget(&got);
+    }
+    struct http_counts counts;
+    http_server_counts(server, &counts);
+    assert_int_equal(counts.connections.unauthenticated, 0);
+    assert_int_equal(counts.connections.over_address, 0);
+    for (size_t i = 0; i < 40; i++)
+        (void)close(fds[i]);
 }
 
 static void echoes_the_namespace(void **state)
@@ -966,6 +1027,8 @@ static const struct CMUnitTest others[] = {
     SERVED(forgets_who_left_while_waiting),
     SERVED(many_wait_and_wake),
     cmocka_unit_test_teardown(puts_out_the_oldest_of_one_address, end),
+    SERVED(a_proxy_names_the_client),
+    cmocka_unit_test_teardown(a_proxy_is_not_counted, end),
     SERVED(serves_a_unix_socket),
     SERVED(serves_tls_and_takes_a_new_certificate),
     cmocka_unit_test(refuses_a_bad_pair),

@@ -208,6 +208,13 @@ void conn_body(struct conn *conn, uint64_t bytes)
     atomic_store_explicit(&conn->body_bytes, bytes, memory_order_relaxed);
 }
 
+void conn_uncounted(struct conn *conn)
+{
+    (void)pthread_mutex_lock(&conn->table->lock);
+    uncount(conn->table, conn);
+    (void)pthread_mutex_unlock(&conn->table->lock);
+}
+
 void conn_authenticated(struct conn *conn)
 {
     if (atomic_load_explicit(&conn->authenticated, memory_order_relaxed))

@@ -77,6 +77,9 @@ void conn_body(struct conn *conn, uint64_t bytes);
 /* The connection's client proved who it is; the limit per address no longer counts it. */
 void conn_authenticated(struct conn *conn);
 
+/* It is a proxy's, who stands for many: the limit per address does not count it. */
+void conn_uncounted(struct conn *conn);
+
 /* Shuts down the connections on which nothing is being asked; at the end of the process. */
 void deadlines_shut_idle(struct deadlines *table);
 struct deadline_counts {

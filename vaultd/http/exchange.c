@@ -236,6 +236,18 @@ static enum MHD_Result take_header(void *cls, enum MHD_ValueKind kind, const cha
     return MHD_YES;
 }
 
+/* Behind a proxy the connection's address is the proxy's. */
+static void name_client(struct exchange *ex, const struct headers *headers)
+{
+    _Static_assert(sizeof ex->req.remote_address == FORWARDED_ADDRESS, "one address, one size");
+    const struct listener *listener = ex->conn->owner;
+    const char *refusal =
+        forwarded_client(&listener->config.forwarded, headers->forwarded, headers->n_forwarded,
+                         ex->conn->address, ex->req.remote_address);
+    if (ex->req.refusal == NULL)
+        ex->req.refusal = refusal;
+}
+
 static void fill_request(struct exchange *ex, const struct headers *headers, const char *method)
 {
     struct request *req = &ex->req;
@@ -251,7 +263,7 @@ static void fill_request(struct exchange *ex, const struct headers *headers, con
     req->content_type = headers->value[HEADER_CONTENT_TYPE];
     req->request_key = headers->value[HEADER_REQUEST_KEY];
     req->refusal = headers->status == 400 ? headers->refusal : NULL;
-    memcpy(req->remote_address, ex->conn->address, sizeof req->remote_address);
+    name_client(ex, headers);
     req->remote_port = ex->conn->port;
     req->peer_uid = ex->conn->peer_uid;
 }

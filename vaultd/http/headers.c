@@ -7,6 +7,7 @@
 enum repeat_rule {
     REPEAT_NEVER, /* a second line is refused even if it says the same: it is about framing */
     REPEAT_SAME,  /* a second line must say the same */
+    REPEAT_LIST   /* a second line goes on */
 };
 
 struct header_row {
@@ -27,6 +28,7 @@ static const struct header_row rows[HEADER_COUNT] = {
     [HEADER_HOST]              = ROW("Host",                 REPEAT_NEVER, false),
     [HEADER_REQUEST_KEY]       = ROW("X-Keyturn-Request-Id", REPEAT_SAME,  false),
     [HEADER_TRANSFER_ENCODING] = ROW("Transfer-Encoding",    REPEAT_NEVER, true),
+    [HEADER_FORWARDED]         = ROW("X-Forwarded-For",      REPEAT_LIST,  false),
     [HEADER_NAMESPACE]         = ROW("X-Vault-Namespace",    REPEAT_SAME,  false),
     [HEADER_REQUEST_MARK]      = ROW("X-Vault-Request",      REPEAT_SAME,  false),
     [HEADER_TOKEN]             = ROW("X-Vault-Token",        REPEAT_SAME,  false),
@@ -66,8 +68,19 @@ static bool begins_with(struct kt_bytes name, const struct header_row *row)
            strncasecmp((const char *)name.at, row->name, row->len) == 0;
 }
 
+static void keep_forwarded(struct headers *headers, struct kt_bytes value)
+{
+    if (headers->n_forwarded < FORWARDED_LINES)
+        headers->forwarded[headers->n_forwarded] = value;
+    headers->n_forwarded++;
+}
+
 static void keep(struct headers *headers, size_t i, struct kt_bytes value)
 {
+    if (rows[i].repeat == REPEAT_LIST) {
+        keep_forwarded(headers, value);
+        return;
+    }
     struct kt_bytes *kept = &headers->value[i];
     if (kept->at == NULL) {
         *kept = value.at != NULL ? value : kt_str("");

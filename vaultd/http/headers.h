@@ -15,6 +15,7 @@
 #pragma once
 
 #include "lib/bytes.h"
+#include "vaultd/http/forwarded.h"
 
 #define HEADERS_MAX       100u
 #define HEADERS_TOKEN_MAX 8192u
@@ -26,6 +27,7 @@ enum header_name {
     HEADER_HOST,
     HEADER_REQUEST_KEY, /* X-Keyturn-Request-Id */
     HEADER_TRANSFER_ENCODING,
+    HEADER_FORWARDED,    /* X-Forwarded-For: see forwarded */
     HEADER_NAMESPACE,    /* X-Vault-Namespace */
     HEADER_REQUEST_MARK, /* X-Vault-Request */
     HEADER_TOKEN,        /* X-Vault-Token */
@@ -35,6 +37,8 @@ enum header_name {
 
 struct headers {
     struct kt_bytes value[HEADER_COUNT]; /* at NULL: absent */
+    struct kt_bytes forwarded[FORWARDED_LINES]; /* in their order */
+    unsigned n_forwarded;    /* how many came; those beyond the array are not in it */
     unsigned lines;
     const char *refusal;     /* the first rule that was broken; NULL: none */
     unsigned status;         /* 400 or 431 beside a refusal */

@@ -205,6 +205,8 @@ static void conn_opened(struct listener *listener, struct MHD_Connection *mhd, v
         (void)shutdown(socket, SHUT_RDWR);
         return;
     }
+    if (kt_cidrs_hold(&listener->config.forwarded.trusted, kt_str(conn->address)))
+        conn_uncounted(conn);
     struct ucred credentials;
     socklen_t size = sizeof credentials;
     if (listener->config.is_unix &&

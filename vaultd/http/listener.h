@@ -14,6 +14,7 @@
 #pragma once
 
 #include "vaultd/http/deadline.h"
+#include "vaultd/http/forwarded.h"
 
 struct core;
 
@@ -35,6 +36,7 @@ struct http_listener_config {
     unsigned mode;       /* of the Unix socket */
     bool tls;
     const char *cert_file, *key_file;
+    struct forwarded_rules forwarded; /* TCP */
 };
 
 struct http_server;
