@@ -3,7 +3,7 @@
 
     tests/security/identity.py ['part of a case name']
 
-What needs a token of an entity is shown in unit/identity_test: CVE-2026-5006 and GHSA-hr5j-3j78-4vh2 in
+What needs a login is in logins.py. In unit/identity_test: CVE-2026-5006 and GHSA-hr5j-3j78-4vh2 in
 "no_value_breaks_out", CVE-2020-10660 in "policies_of_entity_and_groups", CVE-2022-40186 in "an_alias" and
 "a_first_login_makes_one" (a name is a mount's, and exact). CVE-2021-43998 cannot be: an entity has one alias of a mount.
 """

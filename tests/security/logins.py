@@ -92,6 +92,66 @@ def _():
         equal(1, len({(a.status, a.body) for a in answers}))
 
 
+def entry(name):
+    """The accessor of approle's mount, and a role of one policy."""
+    role(name, token_policies=name)
+    return wire.ok("GET", "sys/auth").data["approle/"]["accessor"]
+
+
+@tap.case("CVE-2026-5006, GHSA-59w7-v8rr-pr4p: what a secret id says of itself is text within one segment")
+def _():
+    accessor = entry("tenant")
+    wire.policy("tenant", 'path "secret/data/{{identity.entity.aliases.%s.metadata.team}}/*" { capabilities = ["read"] }\n'
+                          'path "secret/metadata/x{{identity.entity.aliases.%s.metadata.team}}" '
+                          '{ capabilities = ["read"] }' % (accessor, accessor))
+    role_id = wire.ok("GET", "auth/approle/role/tenant/role-id").data["role_id"]
+    for team, fits in (("red", True), ("r-e.d_1", True), ("*", False), ("+", False), ("re*", False), ("red/green", False),
+                       ("", False), (".", False), ("..", False), ("{{identity.entity.id}}", False), ("red,green", False),
+                       ("red\u0001", False), ("red\u007f", False)):
+        secret = secret_id("tenant", metadata=json.dumps({"team": team}))["secret_id"]
+        token = wants(machine(role_id, secret), 200).auth["client_token"]
+        equal(404 if fits else 403, wire.ask("GET", "secret/data/%s/k" % (team if fits else "red"), token=token).status, team)
+        for path in ("secret/data/blue/k", "secret/data/blue/green/k", "secret/data/k", "secret/metadata/x",
+                     "secret/metadata/xblue", "secret/metadata/xred/green"):
+            error(wire.ask("GET", path, token=token), 403, "permission denied")
+        equal(["deny"], wire.ok("POST", "sys/capabilities-self", {"paths": "secret/data/blue/k"}, token=token).data["capabilities"])
+
+
+@tap.case("GHSA-hr5j-3j78-4vh2: a denial of what a secret id says holds, also where that says nothing of use")
+def _():
+    accessor = entry("fenced")
+    wire.policy("fenced", 'path "secret/data/+" { capabilities = ["read"] }\n'
+                          'path "secret/data/{{identity.entity.aliases.%s.metadata.not}}" { capabilities = ["deny"] }' % accessor)
+    role_id = wire.ok("GET", "auth/approle/role/fenced/role-id").data["role_id"]
+    for said, denied, free in (({"not": "mine"}, ["mine"], ["yours"]), ({}, ["mine", "yours"], []),
+                               ({"not": "*"}, ["mine", "yours"], []), ({"not": "a/b"}, ["mine", "yours"], [])):
+        secret = secret_id("fenced", metadata=json.dumps(said))["secret_id"]
+        token = wants(machine(role_id, secret), 200).auth["client_token"]
+        for name in denied:
+            error(wire.ask("GET", "secret/data/" + name, token=token), 403, "permission denied")
+        for name in free:
+            equal(404, wire.ask("GET", "secret/data/" + name, token=token).status, name)
+
+
+@tap.case("CVE-2021-43998: a template takes the alias of the mount that it names, of nobody else")
+def _():
+    wants(wire.ask("POST", "sys/auth/second", {"type": "userpass"}), 204)
+    accessors = {path: mount["accessor"] for path, mount in wire.ok("GET", "sys/auth").data.items()
+                 if path in ("userpass/", "second/")}
+    wire.policy("two", "\n".join('path "secret/data/%s/{{identity.entity.aliases.%s.name}}" { capabilities = ["read"] }'
+                                 % (path.rstrip("/"), accessor) for path, accessor in accessors.items()))
+    put("auth/userpass/users/one", {"password": "p", "token_policies": "two"})
+    put("auth/second/users/two", {"password": "p", "token_policies": "two"})
+    first = wants(login("one", "p"), 200).auth
+    wants(wire.ask("POST", "identity/entity-alias", {"name": "two", "mount_accessor": accessors["second/"],
+                                                     "canonical_id": first["entity_id"]}), 200)
+    second = wants(wire.ask("POST", "auth/second/login/two", {"password": "p"}, token=None), 200).auth
+    equal(first["entity_id"], second["entity_id"])
+    for token in (first["client_token"], second["client_token"]):
+        for path, status in (("userpass/one", 404), ("second/two", 404), ("userpass/two", 403), ("second/one", 403)):
+            equal(status, wire.ask("GET", "secret/data/" + path, token=token).status, path)
+
+
 @tap.case("GHSA-fg5x-7whg-6c28: a deny rule holds for every spelling of a name")
 def _():
     put("auth/userpass/users/denied", {"password": "p"})

@@ -575,6 +575,95 @@ static void one_person(void **state)
     alive(token, false);
 }
 
+struct first {
+    pthread_t thread;
+    unsigned status;
+    char body[4096];
+};
+
+static void *first(void *arg)
+{
+    struct first *own = arg;
+    const struct test_request request = {.method = kt_str("POST"),
+                                         .target = kt_str("/v1/" BOB_LOGIN),
+                                         .body = kt_str(RIGHT),
+                                         .address = "192.0.2.1"};
+    own->status = test_vault_ask_apart(vault, &request, own->body, sizeof own->body);
+    return NULL;
+}
+
+/* Neither two entities, nor one of them without the other's token. */
+static void first_logins_at_once(void **state)
+{
+    (void)state;
+    enum { FIRST = 4 };
+    struct first firsts[FIRST];
+    char aliases[TEXT], entity[TEXT];
+    bob(RIGHT);
+    for (size_t i = 0; i < FIRST; i++)
+        assert_int_equal(pthread_create(&firsts[i].thread, NULL, first, &firsts[i]), 0);
+    for (size_t i = 0; i < FIRST; i++)
+        (void)pthread_join(firsts[i].thread, NULL);
+    wants(200, NULL, "LIST", "identity/entity-alias/id", NULL, NULL);
+    test_vault_text(vault, "data.keys", aliases, sizeof aliases);
+    assert_int_equal(strlen(aliases), strlen("[\"\"]") + 36); /* one */
+    wants(200, NULL, "POST", BOB_LOGIN, "", RIGHT);
+    test_vault_text(vault, "auth.entity_id", entity, sizeof entity);
+    for (size_t i = 0; i < FIRST; i++) {
+        assert_int_equal(firsts[i].status, 200);
+        assert_non_null(strstr(firsts[i].body, entity));
+    }
+}
+
+#define POLICY(text) "{\"policy\":\"" text "\"}"
+#define READS(path)  "path \\\"" path "\\\" { capabilities = [\\\"read\\\"] }"
+
+static void may(const char *token, const char *path, bool is)
+{
+    wants(is ? 404 : 403, NULL, "GET", path, token, NULL);
+}
+
+/* What stands in a path for who logged in: of his own alias of that way, and of nobody else's. */
+static void a_path_of_ones_own(void **state)
+{
+    (void)state;
+    char ann[TEXT], other[TEXT], accessor[TEXT], text[4 * TEXT];
+    bob("{\"password\":\"right\",\"token_policies\":\"own\"}");
+    user("ann", "{\"password\":\"right\",\"token_policies\":\"own\"}");
+    enable("other", "userpass");
+    wants(204, NULL, "POST", "auth/other/users/ann", NULL, "{\"password\":\"right\",\"token_policies\":\"own\"}");
+    wants(200, NULL, "GET", "sys/auth", NULL, NULL);
+    test_vault_text(vault, "data.userpass/.accessor", accessor, sizeof accessor);
+    (void)snprintf(text, sizeof text,
+                   POLICY(READS("secret/data/{{identity.entity.aliases.%s.name}}/*")
+                              READS("secret/data/by-id/{{identity.entity.id}}")),
+                   accessor);
+    wants(204, NULL, "PUT", "sys/policies/acl/own", NULL, text);
+    log_in("auth/userpass/login/ann", RIGHT, ann);
+    may(ann, "secret/data/ann/x", true);
+    may(ann, "secret/data/bob/x", false);
+    wants(200, NULL, "GET", "auth/token/lookup-self", ann, NULL);
+    test_vault_text(vault, "data.entity_id", other, sizeof other);
+    (void)snprintf(text, sizeof text, "secret/data/by-id/%s", other);
+    may(ann, text, true);
+    log_in("auth/userpass/login/bob", RIGHT, other);
+    may(other, text, false);
+    may(other, "secret/data/bob/x", true);
+    log_in("auth/other/login/ann", RIGHT, other); /* another ann */
+    may(other, "secret/data/ann/x", false);
+    may(other, "secret/data/x", false);
+    /* Without the alias nothing stands there any more, at the next request. */
+    may(ann, "secret/data/ann/x", true);
+    (void)snprintf(text, sizeof text, "{\"alias_name\":\"ann\",\"alias_mount_accessor\":\"%s\"}", accessor);
+    wants(200, NULL, "POST", "identity/lookup/entity", NULL, text);
+    const char *id = strstr(vault->body, "\"id\":\""); /* the alias stands in front of its entity's own */
+    assert_non_null(id);
+    (void)snprintf(text, sizeof text, "identity/entity-alias/id/%.36s", id + strlen("\"id\":\""));
+    wants(200, NULL, "GET", text, NULL, NULL);
+    wants(204, NULL, "DELETE", text, NULL, NULL);
+    may(ann, "secret/data/ann/x", false);
+}
+
 static void two_ways_are_two_people(void **state)
 {
     (void)state;
@@ -620,6 +709,8 @@ int main(int argc, char **argv)
         TEST(a_success_forgets_failures),
         TEST(guesses_at_once),
         TEST(one_person),
+        TEST(first_logins_at_once),
+        TEST(a_path_of_ones_own),
         TEST(two_ways_are_two_people),
     };
     if (argc > 1)
