@@ -1,4 +1,4 @@
-/* cli/cmd_kv.c - kv get, put, patch, list: the secrets themselves. */
+/* cli/cmd_kv.c - kv get, put, patch: the secrets themselves. */
 #include <stdio.h>
 
 #include "cli/cli.h"
@@ -243,36 +243,4 @@ int cmd_kv_patch(struct cli *cli)
     if (!kv_place_find_versioned(cli, cli->words[0], &place))
         return cli->exit_code;
     return write_secret(cli, &place, "PATCH", kt_buf_bytes(&patch));
-}
-
-/* ---- list ---- */
-
-int cmd_kv_list(struct cli *cli)
-{
-    struct kv_place place;
-    char path[KV_API_PATH];
-    const char *mount = flags_text(&cli->flags, FLAG_MOUNT);
-    if (cli->word_count == 0 && mount == NULL)
-        return cli_wrong(cli, "secretctl kv list secret/; the mounts: secretctl secrets list",
-                         "which mount, or which folder?");
-    if (!kv_place_find(cli, cli->word_count > 0 ? cli->words[0] : "", &place))
-        return cli->exit_code;
-    kt_autoapireply struct kt_api_reply reply;
-    kt_api_reply_init(&reply);
-    kv_place_path(&place, "metadata", path);
-    struct kt_err err = {0};
-    struct cli_call call = {.doing = "listing", .method = "LIST", .path = path, .err = &err};
-    enum kt_kind kind = cli_call(cli, &call, &reply);
-    if (kind != KT_OK && err.kind == KT_OK)
-        return cli->exit_code;
-    if (kind != KT_OK && cli_is_empty(&reply, &err)) {
-        cli_note(cli, "there is nothing below %s", place.secret);
-        if (cli->format == CLI_JSON)
-            kt_buf_add_text(&cli->out, "[]\n");
-        return CLI_REFUSED;
-    }
-    if (kind != KT_OK)
-        return cli_refused(cli, &call, &reply, &err);
-    cli_print_keys(cli, &reply);
-    return CLI_DONE;
 }

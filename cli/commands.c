@@ -30,6 +30,13 @@ static const struct command_flag kv_put_flags[] = {
 static const struct command_flag kv_patch_flags[] = {
     {FLAG_CAS, NULL}, {FLAG_REMOVE, NULL}, {FLAG_FIELD, NULL}, {FLAG_MOUNT, NULL}, END};
 static const struct command_flag kv_path_flags[] = {{FLAG_MOUNT, NULL}, END};
+static const struct command_flag kv_list_flags[] = {{FLAG_RECURSIVE, NULL}, {FLAG_MOUNT, NULL}, END};
+static const struct command_flag kv_diff_flags[] = {
+    {FLAG_VERSIONS, "of these two"}, {FLAG_VALUES, NULL}, {FLAG_MOUNT, NULL}, END};
+static const struct command_flag find_flags[] = {
+    {FLAG_KEY, "it has this key; * and ? as in a shell"},
+    {FLAG_METADATA, "this note stands beside it; KEY alone: with any value; * and ? as in a shell"},
+    {FLAG_IN, NULL}, END};
 static const struct command_flag kv_versions_flags[] = {
     {FLAG_VERSIONS, NULL}, {FLAG_MOUNT, NULL}, END};
 static const struct command_flag kv_rollback_flags[] = {
@@ -133,11 +140,29 @@ const struct command command_table[] = {
      "Values are given as for kv put; the other keys stay as they are.",
      "secretctl kv patch secret/db/orders password=@new.txt\n"
      "secretctl kv patch -remove-data=old_key secret/db/orders", cmd_kv_patch},
-    {"kv list", "ls", GROUP_SECRETS, 0, "List what is in a folder.", "PATH", 0, 1, kv_path_flags, NULL,
+    {"kv list", "ls", GROUP_SECRETS, 0, "List what is in a folder.", "PATH", 0, 1, kv_list_flags,
+     "With -r all secrets below it, with their whole names; folders that may not be listed are named.",
      "secretctl kv list secret/\n"
-     "secretctl kv list secret/db/", cmd_kv_list},
+     "secretctl kv list -r secret/db/", cmd_kv_list},
+    {"kv tree", "tree", GROUP_SECRETS, 0, "Draw all that is below a folder.", "PATH", 0, 1, kv_path_flags,
+     NULL, "secretctl kv tree secret/\nsecretctl tree secret/db", cmd_kv_tree},
+    {"find", NULL, GROUP_SECRETS, COMMAND_ASKS, "Find secrets by name, by a key that they have, or by a note.",
+     "[WORD]", 0, 1, find_flags,
+     "WORD is a part of the path, or a pattern with * and ? for all of it or its last name; upper and lower\n"
+     "case are alike. What is given has to be true together. Looks where the token may: what it may not list\n"
+     "or look at is named. Values are never looked at; but a KV mount of version 1 can tell keys only with\n"
+     "them. Exit code 0 when something is found, 2 when nothing is, 1 for an error.",
+     "secretctl find orders\n"
+     "secretctl find -key=password -in=secret/db/\n"
+     "secretctl find -metadata=owner=team-* \"*/web*\"", cmd_find},
     {"kv history", "history", GROUP_SECRETS, 0, "List the versions of a secret and their state.",
      "PATH", 1, 1, kv_read_flags, NULL, "secretctl kv history secret/db/orders", cmd_kv_history},
+    {"kv diff", "diff", GROUP_SECRETS, COMMAND_ASKS, "Say in which keys two versions of a secret differ.", "PATH",
+     1, 1, kv_diff_flags,
+     "Without -versions it is the one before the current, and that. + is new, - is gone, ~ has another value;\n"
+     "-values shows the values. Exit code 0 when they are the same, 2 when not, 1 for an error.",
+     "secretctl kv diff secret/app/config\n"
+     "secretctl kv diff -versions=2,5 secret/app/config", cmd_kv_diff},
     {"kv rollback", "rollback", GROUP_SECRETS, 0, "Write an old version again as the newest.", "PATH",
      1, 1, kv_rollback_flags,
      "Refused for a secret that a driver rotates, since its target would not accept the old value:\n"

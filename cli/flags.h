@@ -106,6 +106,9 @@ enum flag_kind {
     X(FLAG_LIMIT, "limit", NULL, FLAG_NUMBER, "N", "at most so many")                              \
     X(FLAG_ENTITY, "entity", NULL, FLAG_TEXT, "NAME",                                             \
       "as if this entity's token asked: its policies besides, templates filled in; or its id")    \
+    X(FLAG_RECURSIVE, "recursive", "r", FLAG_SWITCH, NULL, "everything below it, too")             \
+    X(FLAG_IN, "in", NULL, FLAG_TEXT, "FOLDER", "only below it")                                   \
+    X(FLAG_VALUES, "values", NULL, FLAG_SWITCH, NULL, "show the values")                           \
     X(FLAG_CAN, "can", NULL, FLAG_TEXT, "CAPABILITY",                                              \
       "create, read, update, patch, delete or list; or the word before the path")                  \
     X(FLAG_FILE, "file", NULL, FLAG_TEXT, "FILE", "this policy's text besides, stored or not")     \

@@ -104,6 +104,16 @@ bool kv_place_find_versioned(struct cli *cli, const char *word, struct kv_place 
     return false;
 }
 
+bool kv_place_enter(struct kv_place *place)
+{
+    size_t len = strlen(place->path), whole = strlen(place->secret);
+    if (len + 2 > sizeof place->path || whole + 2 > sizeof place->secret)
+        return false;
+    memcpy(place->path + len, "/", 2);
+    memcpy(place->secret + whole, "/", 2);
+    return true;
+}
+
 void kv_place_path(const struct kv_place *place, const char *part, char out[KV_API_PATH])
 {
     bool versioned = place->mount.version == 2;

@@ -20,6 +20,8 @@ struct kv_place {
 bool kv_place_find(struct cli *cli, const char *word, struct kv_place *ret);
 /* For what only version 2 has: versions, metadata. */
 bool kv_place_find_versioned(struct cli *cli, const char *word, struct kv_place *ret);
+/* "db" becomes the folder "db/"; false: too long. */
+bool kv_place_enter(struct kv_place *place);
 /* "secret/data/db/orders"; in a mount of version 1, which has no parts, "kv/db/orders". */
 #define KV_API_PATH (KT_API_PATH_MAX + 300u)
 void kv_place_path(const struct kv_place *place, const char *part, char out[KV_API_PATH]);

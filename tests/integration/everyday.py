@@ -172,6 +172,94 @@ def a_mover_reads_nothing():
     equal("canary" in log, False)
 
 
+# ---- what is where ----
+
+LOOKER = """path "secret/metadata/*" { capabilities = ["list", "read"] }
+path "secret/metadata/find/b/*" { capabilities = ["deny"] }
+path "secret/subkeys/*" { capabilities = ["read"] }
+path "secret/subkeys/find/a/two" { capabilities = ["deny"] }
+"""
+
+
+def plant():
+    for name in ("find/top", "find/a/one", "find/a/two", "find/a/deep/er/three", "find/b/four"):
+        put("secret/" + name, password="canary-5", **{name[-3:]: "x"})
+    good("kv", "metadata", "put", "-custom-metadata=owner=team-a", "secret/find/a/one")
+    good("kv", "metadata", "put", "-custom-metadata=owner=team-b", "secret/find/top")
+
+
+def list_all_below():
+    plant()
+    names = ["secret/find/a/deep/er/three", "secret/find/a/one", "secret/find/a/two", "secret/find/b/four", "secret/find/top"]
+    equal(said(0, "ls", "-r", "secret/find"), ("".join(n + "\n" for n in names), ""))
+    equal(json.loads(good("kv", "list", "-r", "-o", "json", "-mount=secret", "find/")), names)
+    equal(good("kv", "list", "secret/find"), "a/\nb/\ntop\n")
+    equal(good("tree", "secret/find"), """secret/find/
+├── a/
+│   ├── deep/
+│   │   └── er/
+│   │       └── three
+│   ├── one
+│   └── two
+├── b/
+│   └── four
+└── top
+""")
+    for command in (("ls", "-r"), ("tree",)):
+        contains(said(2, *command, "secret/nowhere")[1], "there is nothing below secret/nowhere/")
+    token = token_of("looker", LOOKER)
+    out, err = said(0, "ls", "-r", "secret/find", token=token)
+    equal(out.splitlines(), [n for n in names if n != "secret/find/b/four"])
+    equal(err, "note   left out, for it may not be listed by this token: secret/find/b/\n")
+    out, err = said(0, "tree", "secret/find", token=token)
+    contains(out, "├── b/   (may not be listed)\n")
+    equal(said(2, "tree", "secret/find/b", token=token), ("", "Error: this token may not list secret/find/b/\n"))
+
+
+def many_folders():
+    for i in range(60):
+        for j in range(3):
+            vault.call("POST", "secret/data/many/%02d/%d/x" % (i, j), {"data": {"k%d" % i: "canary-6"}})
+    wanted = ["secret/many/%02d/%d/x" % (i, j) for i in range(60) for j in range(3)]
+    equal(good("ls", "-r", "secret/many").splitlines(), wanted)
+    equal(good("find", "-key=k7", "-in=secret/many").splitlines(), wanted[21:24])
+
+
+def find():
+    plant()
+    def found(*words, **more):
+        return good("find", *words, **more).splitlines()
+    equal(found("find/"), good("ls", "-r", "secret/find").splitlines())
+    equal(found("ONE"), ["secret/find/a/one"])
+    equal(found("t*", "-in=secret/find"), ["secret/find/a/deep/er/three", "secret/find/a/two", "secret/find/top"])
+    equal(found("secret/find/?/*o*"), ["secret/find/a/one", "secret/find/a/two", "secret/find/b/four"])
+    equal(found("-key=one"), ["secret/find/a/one"])
+    equal(found("-key=pass*", "-in=secret/find/a/deep"), ["secret/find/a/deep/er/three"])
+    equal(found("-metadata=owner", "-in", "secret/find"), ["secret/find/a/one", "secret/find/top"])
+    equal(found("-metadata=owner=team-b"), ["secret/find/top"])
+    equal(found("-metadata=owner=team-?", "-key=one"), ["secret/find/a/one"])
+    equal(json.loads(good("find", "-o", "json", "-key=one")), ["secret/find/a/one"])
+    equal(said(2, "find", "canary-5"), ("", "nothing is found\n"))
+    contains(said(1, "find")[1], "find what?")
+    contains(said(1, "find", "x", "-in=nowhere/")[1], "no KV mount")
+    # Only what the token may see; and it says so.
+    token = token_of("looker", LOOKER)
+    out, err = said(0, "find", "-key=password", "-in=secret/find", token=token)
+    equal(out.splitlines(), ["secret/find/a/deep/er/three", "secret/find/a/one", "secret/find/top"])
+    equal([line.split()[-1] for line in err.splitlines()], ["secret/find/a/two", "secret/find/b/"])
+    out, err = said(2, "find", "four", token=token)
+    contains(err, "nothing is found in what this token may see")
+    # Both versions of KV.
+    good("secrets", "enable", "-path=plain", "-version=1", "kv")
+    put("plain/a/b", password="canary-5")
+    equal(found("-key=password", "-in=plain"), ["plain/a/b"])
+    equal("plain/a/b" in found("-key=password"), True)
+    equal(said(2, "find", "-metadata=owner", "-in=plain")[0], "")
+    good("secrets", "disable", "plain")
+    # A vault that goes away is no short list.
+    contains(said(1, "find", "one", "-address=http://127.0.0.1:1")[1], "Error")
+
+
 # ---- what a write takes away ----
 
 def put_tells_the_undo():
@@ -186,6 +274,31 @@ def put_tells_the_undo():
     good("kv", "delete", "secret/undo")
     equal(said(0, "kv", "put", "secret/undo", "-", input='{"a":"5"}')[1], "")
     equal(said(0, "kv", "put", "-field=version", "secret/undo", "-", input='{"a":"6"}'), ("6", ""))
+
+
+def diff():
+    put("secret/diff", same="canary-7", gone="canary-8", other="canary-9", n=1)
+    put("secret/diff", same="canary-7", new="canary-10", other="canary-11", n=1)
+    out, err = said(2, "kv", "diff", "secret/diff")
+    equal((out, err), ("secret/diff   version 1 to 2\n- gone\n~ other\n+ new\n", ""))
+    out, _ = said(2, "diff", "-values", "secret/diff")
+    equal(out.splitlines()[1:], ["- gone: canary-8", "- other: canary-9", "+ other: canary-11", "+ new: canary-10"])
+    equal(json.loads(said(2, "diff", "-o", "json", "-versions=2,1", "secret/diff")[0]),
+          {"from": 2, "to": 1, "removed": ["new"], "added": ["gone"], "changed": ["other"]})
+    equal(json.loads(said(2, "diff", "-o", "json", "-values", "-mount=secret", "diff")[0])["changed"],
+          {"other": {"from": "canary-9", "to": "canary-11"}})
+    equal(said(0, "diff", "-versions=1,1", "secret/diff")[0], "secret/diff   version 1 to 1: the same\n")
+    # The same text, written in two ways.
+    for text in ('{"a":"\\u00e4"}', '{"a":"ä"}'):
+        good("kv", "put", "secret/diff2", "-", input=text)
+    said(0, "diff", "secret/diff2")
+    for words, says in ((("secret/none",), "there is no value at secret/none"),
+                        (("-versions=1,9", "secret/diff"), "version 9 of secret/diff has no value"),
+                        (("-versions=1", "secret/diff"), "two numbers"), (("-versions=a,b", "secret/diff"), "two numbers")):
+        contains(said(1, "diff", *words)[1], says)
+    put("secret/single", a="1")
+    contains(said(1, "diff", "secret/single")[1], "only one version")
+    contains(said(1, "diff", "secret/diff", token="none")[1], "the token is not valid")
 
 
 # ---- mounts ----
@@ -236,7 +349,11 @@ CASES = [
     ("a refusal in the audit log", a_refusal_in_the_audit_log),
     ("copy and move", copy_and_move),
     ("a mover reads nothing", a_mover_reads_nothing),
+    ("list all below", list_all_below),
+    ("many folders", many_folders),
+    ("find", find),
     ("put tells the undo", put_tells_the_undo),
+    ("diff", diff),
     ("KV version 1", version_1),
     ("mounts change", mounts_change),
 ]
