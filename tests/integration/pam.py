@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """Logging in with the host's accounts, from a client to a real PAM stack and back: the right answer of each
 stack, and vaultd serving throughout.
 
@@ -92,6 +92,24 @@ def guesses():
     equal(sum(line.rstrip().endswith("V") for line in tally.splitlines()), 2, tally)
     equal(os.path.exists("/run/faillock/kt-good"), False, "the tally of sshd and the console")
     login("kt-web", 200, password="right")
+
+
+def renewals():
+    """GHSA-gf3j-hm38-jhh5: an account that was closed on the host since; its token is not renewed."""
+    host.shipped()
+    fresh()
+    token = login("kt-good", 200, password="right").json["auth"]["client_token"]
+    vault.ok("POST", "auth/token/renew-self", {}, token=token)
+    with open("/etc/shadow") as f:
+        before = f.read()
+    with open("/etc/shadow", "w") as f:
+        f.write("".join(line if not line.startswith("kt-good:") else
+                        ":".join(line.split(":")[:7] + ["1000", "\n"]) for line in before.splitlines(True)))
+    answer = vault.call("POST", "auth/token/renew-self", {}, token=token)
+    equal((answer.status, "does not let this account in" in answer.body), (403, True), repr(answer))
+    with open("/etc/shadow", "w") as f:
+        f.write(before)
+    vault.ok("POST", "auth/token/renew-self", {}, token=token)
 
 
 # ---- stacks ----------------------------------------------------------------------------------------
@@ -196,6 +214,35 @@ def in_a_pipeline():
     contains(done.stderr, "passwd")
 
 
+# ---- a foreign client ------------------------------------------------------------------------------
+
+def hvac_client():
+    """hvac knows Vault's LDAP logins; they are spelt as these."""
+    import hvac
+    fresh()
+    host.matrix([("kt-good", "secret", "keyturn")])
+    ldap = hvac.Client(url=vault.address, token=vault.root).auth.ldap
+    ldap.create_or_update_group("kt-made", policies=["p", "q"], mount_point="pam")
+    equal(ldap.read_group("kt-made", mount_point="pam")["data"]["policies"], ["p", "q"])
+    equal(ldap.list_groups(mount_point="pam")["data"]["keys"], ["kt-made", "kt-ops"])
+    ldap.delete_group("kt-made", mount_point="pam")
+    ldap.create_or_update_user("kt-good", policies=["mine"], mount_point="pam")
+    equal(ldap.read_user("kt-good", mount_point="pam")["data"]["policies"], ["mine"])
+    equal(ldap.list_users(mount_point="pam")["data"]["keys"], ["kt-good", "kt-web"])
+    client = hvac.Client(url=vault.address)
+    got = client.auth.ldap.login("kt-good", "secret", mount_point="pam")["auth"]
+    equal(got["policies"], ["default", "mine", "operator"])
+    equal(client.is_authenticated(), True)
+    equal(client.auth.token.renew_self()["auth"]["client_token"], got["client_token"])
+    ldap.delete_user("kt-good", mount_point="pam")
+    try:
+        client.auth.ldap.login("kt-good", "guess", mount_point="pam")
+    except hvac.exceptions.InvalidRequest as error:
+        contains(str(error), "invalid username or password")
+    else:
+        raise AssertionError("a wrong password is right")
+
+
 # ---- modules that are broken -----------------------------------------------------------------------
 
 class Load:
@@ -297,6 +344,7 @@ try:
                 ("pam_matrix", matrix), ("prompts", prompts), ("pam_oath", one_time_code),
                 ("a stack that changes the name", renamed),
                 ("secretctl at a terminal", at_a_terminal), ("secretctl in a pipeline", in_a_pipeline),
+                ("hvac, as if it were LDAP", hvac_client), ("renewals", renewals),
                 ("modules that hang and crash, reads go on", hangs_and_crashes),
                 ("without vaultd-pam", without_it), ("nothing is kept", nothing_kept)]:
             report.case(name, case)

@@ -96,6 +96,15 @@ static void wait_for_hang_up(int socket)
         continue;
 }
 
+/* Somebody who is not let in, and whose module wants that to be told late. */
+static void refuse_late(int socket)
+{
+    struct pamd_message message = {.letter = PAMD_VERDICT};
+    message.verdict.outcome = PAMD_OUT;
+    message.verdict.delay_ms = FAKE_DELAY_MS;
+    send_message(socket, &message);
+}
+
 static void end(const struct fake_pam *pam, int socket, const char *user, bool right)
 {
     static const struct {
@@ -115,6 +124,10 @@ static void end(const struct fake_pam *pam, int socket, const char *user, bool r
     }
     if (right && strcmp(user, "nonsense") == 0) {
         (void)!kt_ipc_send(socket, kt_str("?"), NULL, 0, KT_IPC_FOREVER, NULL);
+        return;
+    }
+    if (strcmp(user, "late") == 0) {
+        refuse_late(socket);
         return;
     }
     for (size_t i = 0; right && i < sizeof rows / sizeof rows[0]; i++)

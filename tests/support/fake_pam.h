@@ -8,6 +8,7 @@
  *   none       let in without a prompt
  *   capital    let in as "Capital"
  *   expired, broken, silent (no verdict), busy, nonsense: after the right password
+ *   late       refused, FAKE_DELAY_MS later
  *   stuck      nothing comes until vaultd hangs up
  *
  * Owner:   fake_pam_start() .. fake_pam_stop(), which waits until nobody is connected.
@@ -15,6 +16,8 @@
 #pragma once
 
 #include "vaultd/pam/message.h"
+
+#define FAKE_DELAY_MS 700u
 
 struct fake_pam;
 /* folder: where its socket is made. */

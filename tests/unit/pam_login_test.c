@@ -10,6 +10,7 @@
 
 #include <pthread.h>
 
+#include "lib/timespec.h"
 #include "tests/support/fake_pam.h"
 #include "tests/support/folder.h"
 #include "tests/support/vault.h"
@@ -302,6 +303,22 @@ static void refusals(void **state)
     login(400, "longer than 511 bytes", "alice", body);
 }
 
+/* The stack's delay is kept, and all is told on the half second: a wrong password and an unknown name took
+ * PAM different times. */
+static void held_back(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *user;
+        int64_t least_ms;
+    } rows[] = {{"late", 1000}, {"alice", 500}, {"mallory", 500}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        int64_t begun_ms = kt_timespec_mono_ms();
+        login(400, "invalid username or password", rows[i].user, WRONG);
+        assert_true(kt_timespec_mono_ms() - begun_ms >= rows[i].least_ms);
+    }
+}
+
 /* Fewer guesses of a name reach the host than it allows; other names are others. */
 static void guesses(void **state)
 {
@@ -474,7 +491,7 @@ int main(int argc, char **argv)
 #define CASE(name) cmocka_unit_test_setup_teardown(name, make, end)
     const struct CMUnitTest tests[] = {
         CASE(a_login), CASE(policies),    CASE(nobody_without_policies), CASE(renewals),
-        CASE(prompts), CASE(wrapped), CASE(bound),       CASE(refusals),                CASE(guesses),
+        CASE(prompts), CASE(wrapped), CASE(bound),       CASE(refusals), CASE(held_back),             CASE(guesses),
         CASE(at_once), CASE(what_counts), CASE(crowds),                  CASE(one_that_hangs),
         CASE(no_vaultd_pam), CASE(addresses), CASE(no_root),
     };

@@ -98,5 +98,5 @@ enum talk_taken {
 enum talk_taken pam_talk_take(struct pam_talks *talks, const struct talk_ticket *ticket,
                               struct kt_arena *arena, struct talk_news *ret) KT_MUST_CHECK;
 struct wait_list *pam_talk_waiters(struct pam_talks *talks);
-/* How many are on their way, for the numbers. */
+/* How many are on their way. */
 unsigned pam_talks_open(struct pam_talks *talks);
