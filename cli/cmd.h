@@ -97,6 +97,7 @@ int cmd_audit_tail(struct cli *cli);
 int cmd_audit_checkpoint(struct cli *cli);
 
 int cmd_import_vault(struct cli *cli);
+int cmd_export_vault(struct cli *cli);
 int cmd_import_env(struct cli *cli);
 int cmd_import_sops(struct cli *cli);
 int cmd_import_json(struct cli *cli);

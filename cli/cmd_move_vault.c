@@ -206,17 +206,35 @@ static int move_everything(struct move_run *run)
     return ending(run);
 }
 
+static struct move_run run_of(struct cli *cli)
+{
+    return (struct move_run){.cli = cli,
+                             .lock = PTHREAD_MUTEX_INITIALIZER,
+                             .dry = flags_on(&cli->flags, FLAG_DRY_RUN),
+                             .replace = flags_on(&cli->flags, FLAG_REPLACE)};
+}
+
 int cmd_import_vault(struct cli *cli)
 {
     const char *from = flags_text(&cli->flags, FLAG_FROM);
-    KT_AUTO(move_run_end) struct move_run run = {.cli = cli,
-                           .lock = PTHREAD_MUTEX_INITIALIZER,
-                           .dry = flags_on(&cli->flags, FLAG_DRY_RUN),
-                           .replace = flags_on(&cli->flags, FLAG_REPLACE)};
+    KT_AUTO(move_run_end) struct move_run run = run_of(cli);
     if (from == NULL)
         return cli_wrong(cli, "secretctl import vault -from=https://vault.example:8200 -peer-token-file=FILE",
                          "from which vault?");
     if (!move_side_here(cli, &run.to) || !move_side_there(cli, from, &run.from))
+        return cli->exit_code;
+    return move_everything(&run);
+}
+
+int cmd_export_vault(struct cli *cli)
+{
+    const char *to = flags_text(&cli->flags, FLAG_TO);
+    KT_AUTO(move_run_end) struct move_run run = run_of(cli);
+    run.plain = true;
+    if (to == NULL)
+        return cli_wrong(cli, "secretctl export vault -to=https://vault.example:8200 -peer-token-file=FILE",
+                         "to which vault?");
+    if (!move_side_here(cli, &run.from) || !move_side_there(cli, to, &run.to))
         return cli->exit_code;
     return move_everything(&run);
 }

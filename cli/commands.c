@@ -106,6 +106,11 @@ static const struct command_flag detach_flags[] = {{FLAG_DETACH, NULL}, END};
 static const struct command_flag limit_flags[] = {{FLAG_LIMIT, NULL}, {FLAG_FIELD, NULL}, END};
 static const struct command_flag export_flags[] = {
     {FLAG_FROM, "records from this number on"}, {FLAG_TO, "up to this one, but without it"}, END};
+static const struct command_flag export_vault_flags[] = {
+    {FLAG_TO, "the other vault's address"}, {FLAG_PEER_TOKEN, NULL}, {FLAG_PEER_CA, NULL},
+    {FLAG_PEER_NAME, NULL}, {FLAG_PEER_NAMESPACE, NULL},
+    {FLAG_PATH, "only this KV mount, folder or secret"}, {FLAG_DRY_RUN, NULL},
+    {FLAG_REPLACE, "write over what is there already and differs"}, END};
 static const struct command_flag import_files_flags[] = {
     {FLAG_DRY_RUN, NULL}, {FLAG_REPLACE, "replace what is there already and differs"}, END};
 static const struct command_flag import_vault_flags[] = {
@@ -425,6 +430,14 @@ const struct command command_table[] = {
      "db/orders.json and db/orders.env become PATH/db/orders. Any other file is a key of the secret that has\n"
      "its folder's name: db/orders/password. Names that begin with a dot are passed over.",
      "secretctl import dir ./secrets secret/team-a", cmd_import_dir},
+    {"export vault", NULL, GROUP_MOVING, 0, "Copy everything to a running Vault or OpenBao, and compare.", "", 0, 0,
+     export_vault_flags,
+     "The way back of import vault, with nothing asked of the other vault but what every Vault has: versions are\n"
+     "written one after the other, so they have their numbers, values and states there, but the times of the\n"
+     "export. The vault here is only read. Interrupted, the same command goes on. Exit code 0 when all came\n"
+     "and is equal, 2 when not.",
+     "secretctl export vault -to=https://vault.example:8200 -peer-token-file=their-token -dry-run",
+     cmd_export_vault},
     {"export env", NULL, GROUP_MOVING, 0, "Write a secret as a .env file.", "SECRET [FILE|-]", 1, 2, NULL,
      "FILE is made anew, for its owner alone. What is no text is written as its JSON.",
      "secretctl export env secret/team-a/app app.env", cmd_export_env},

@@ -121,7 +121,7 @@ static bool is_foreign(const struct move_history *source, const struct move_vers
     if (there != NULL)
         return !plain && there->created_ms != v->created_ms;
     bool pruned = source->count > 0 && v->number < source->versions[0].number;
-    return v->number > source->current || (!pruned && !(plain && v->destroyed));
+    return v->number > source->current || (!pruned && !plain);
 }
 
 static bool same_state(const struct move_version *a, const struct move_version *b, int64_t now_ms)
@@ -140,6 +140,8 @@ enum move_relation move_history_compare(const struct move_history *source, const
         if (is_foreign(source, &here->versions[i], plain))
             return MOVE_OTHER;
     bool equal = here->current == source->current && move_history_same_settings(source, here);
+    for (size_t i = 0; plain && i < here->count; i++)
+        equal = equal && (here->versions[i].destroyed || move_history_find(source, here->versions[i].number) != NULL);
     for (size_t i = 0; i < source->count; i++) {
         const struct move_version *v = &source->versions[i];
         const struct move_version *mine = move_history_find(here, v->number);

@@ -40,7 +40,7 @@ enum move_relation {
     MOVE_OTHER   /* another one of that name */
 };
 /* plain: versions at the destination were made by plain writes, so their times are not compared, and a
- * number that the source has no more may stand there as destroyed. */
+ * number that the source has no more is MOVE_BEHIND unless it is destroyed. */
 enum move_relation move_history_compare(const struct move_history *source, const struct move_history *here,
                                         bool plain, int64_t now_ms);
 /* Do limits and custom metadata say the same? */

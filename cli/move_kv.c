@@ -5,6 +5,7 @@
 
 #include "cli/cli.h"
 #include "cli/move_history.h"
+#include "cli/move_plain.h"
 #include "lib/clock.h"
 #include "lib/jsonw.h"
 
@@ -33,10 +34,8 @@ static enum kt_kind history_of(struct kt_api *api, const struct kt_api_mount *mo
     return kind == KT_OK ? move_history_read(reply.data, ret, err) : kind;
 }
 
-/* A version's value. KT_NOT_FOUND: the vault does not show it. */
-static enum kt_kind value_of(struct kt_api *api, const struct kt_api_mount *mount, const char *path,
-                             uint32_t number, struct kt_api_reply *reply, struct kt_json *ret,
-                             struct kt_err *err)
+enum kt_kind move_kv_value(struct kt_api *api, const struct kt_api_mount *mount, const char *path, uint32_t number,
+                           struct kt_api_reply *reply, struct kt_json *ret, struct kt_err *err)
 {
     char full[NAME_MAX_LEN + 8];
     char query[40];
@@ -100,7 +99,7 @@ static void piece_add(struct piece *piece, const struct move_version *v, struct 
     piece->valueless += value.at == NULL && !v->destroyed;
 }
 
-static void write_settings(struct kt_jsonw *w, const struct move_history *h)
+void move_kv_settings(struct kt_jsonw *w, const struct move_history *h)
 {
     char after[KT_TIME_TEXT + 16];
     (void)snprintf(after, sizeof after, "%jds", (intmax_t)(h->delete_after_ms < 0 ? -1 : h->delete_after_ms / 1000));
@@ -122,7 +121,7 @@ static enum kt_kind send(const struct move_kv *kv, const char *path, const struc
     kt_jsonw_kv_int(&w, "cas", cas);
     kt_jsonw_kv_time(&w, "created_time", source->created_ms);
     kt_jsonw_kv_time(&w, "updated_time", source->updated_ms);
-    write_settings(&w, source);
+    move_kv_settings(&w, source);
     kt_jsonw_key(&w, "versions");
     kt_jsonw_array(&w);
     kt_jsonw_raw(&w, kt_buf_bytes(&piece->versions));
@@ -140,14 +139,13 @@ static enum kt_kind send(const struct move_kv *kv, const char *path, const struc
     return KT_OK;
 }
 
-/* A version's value, absent when the source does not show it any more. */
-static enum kt_kind fetch(const struct move_kv *kv, const char *path, const struct move_version *v,
-                          struct kt_api_reply *reply, struct kt_json *ret, struct kt_err *err)
+enum kt_kind move_kv_fetch(const struct move_kv *kv, const char *path, const struct move_version *v,
+                           struct kt_api_reply *reply, struct kt_json *ret, struct kt_err *err)
 {
     *ret = (struct kt_json){0};
     if (v->destroyed)
         return KT_OK;
-    enum kt_kind kind = value_of(kv->source, kv->mount, path, v->number, reply, ret, err);
+    enum kt_kind kind = move_kv_value(kv->source, kv->mount, path, v->number, reply, ret, err);
     if (kind != KT_NOT_FOUND)
         return kind;
     return v->deletion_ms != 0 ? KT_OK : kt_fail(err, KT_UNKNOWN, "the secret changes while it is copied");
@@ -176,7 +174,7 @@ static enum kt_kind append(const struct move_kv *kv, const char *path, const str
         struct kt_json value = {0};
         if (v->number <= here->current)
             continue;
-        kind = fetch(kv, path, v, &reply, &value, err);
+        kind = move_kv_fetch(kv, path, v, &reply, &value, err);
         if (kind == KT_OK && is_full(&piece, value.len)) {
             kind = send(kv, path, source, cas, &piece, err);
             cas = piece.last;
@@ -208,8 +206,12 @@ static enum kt_kind settle(const struct move_kv *kv, const char *path, const str
     for (size_t i = 0; kind == KT_OK && i < here->count; i++) {
         const struct move_version *mine = &here->versions[i];
         const struct move_version *v = move_history_find(source, mine->number);
-        if (v == NULL || mine->destroyed)
+        if (mine->destroyed || (v == NULL && !kv->run->plain))
             continue;
+        if (v == NULL) { /* empty, in place of a number that the source has no more: move_plain_check() */
+            kind = settle_one(kv, path, "destroy", mine->number, err);
+            continue;
+        }
         bool gone = move_version_deleted(v, now_ms), is_gone = move_version_deleted(mine, now_ms);
         if (v->destroyed)
             kind = settle_one(kv, path, "destroy", mine->number, err);
@@ -242,9 +244,14 @@ static enum kt_kind step(const struct move_kv *kv, const char *path, bool *ret_w
         kind = history_of(kv->destination, kv->mount, path, &here, err);
     if (kind != KT_OK || !source.exists) /* it went meanwhile: there is nothing to take */
         return kind;
-    enum move_relation relation = move_history_compare(&source, &here, false, now_ms);
-    if (relation == MOVE_EQUAL)
-        return KT_OK;
+    enum move_relation relation = move_history_compare(&source, &here, kv->run->plain, now_ms);
+    bool same = true;
+    if (kv->run->plain && relation == MOVE_BEHIND)
+        kind = move_plain_check(kv, path, &source, &here, now_ms, &same, err);
+    if (kind != KT_OK || relation == MOVE_EQUAL)
+        return kind;
+    if (!same)
+        relation = MOVE_OTHER;
     if (relation == MOVE_OTHER && !kv->run->replace) {
         (void)kt_fail(err, KT_CONFLICT, "another secret of that name is there already");
         kt_hint(err, "-replace writes over it, all its versions");
@@ -259,7 +266,9 @@ static enum kt_kind step(const struct move_kv *kv, const char *path, bool *ret_w
     }
     if (kind == KT_OK)
         kind = settle(kv, path, &source, &here, now_ms, err);
-    return kind == KT_OK ? append(kv, path, &source, &here, err) : kind;
+    if (kind != KT_OK)
+        return kind;
+    return kv->run->plain ? move_plain_append(kv, path, &source, &here, err) : append(kv, path, &source, &here, err);
 }
 
 /* An answer that was lost, or somebody who wrote between look and write. */
@@ -350,9 +359,9 @@ static enum kt_kind compare_values(const struct move_kv *kv, const char *path, c
         struct kt_json a = {0}, b = {0};
         if (v->destroyed || move_version_deleted(v, now_ms))
             continue;
-        kind = value_of(kv->source, kv->mount, path, v->number, &there, &a, err);
+        kind = move_kv_value(kv->source, kv->mount, path, v->number, &there, &a, err);
         if (kind == KT_OK)
-            kind = value_of(kv->destination, kv->mount, path, v->number, &here, &b, err);
+            kind = move_kv_value(kv->destination, kv->mount, path, v->number, &here, &b, err);
         *ret_equal = kind == KT_OK && kt_json_equal(a, b);
     }
     return kind;
@@ -367,7 +376,7 @@ static enum kt_kind compare_versions(const struct move_kv *kv, const char *path,
     enum kt_kind kind = history_of(kv->source, kv->mount, path, &source, err);
     if (kind == KT_OK)
         kind = history_of(kv->destination, kv->mount, path, &here, err);
-    *ret_equal = kind == KT_OK && (!source.exists || move_history_compare(&source, &here, false, now_ms) == MOVE_EQUAL);
+    *ret_equal = kind == KT_OK && (!source.exists || move_history_compare(&source, &here, kv->run->plain, now_ms) == MOVE_EQUAL);
     return *ret_equal ? compare_values(kv, path, &source, now_ms, ret_equal, err) : kind;
 }
 

@@ -15,5 +15,18 @@ struct move_kv {
     struct kt_api *source, *destination;
 };
 
+/* ---- for cli/move_plain.c ---- */
+struct move_history;
+struct move_version;
+struct kt_jsonw;
+/* A version's value. KT_NOT_FOUND: the vault does not show it. */
+enum kt_kind move_kv_value(struct kt_api *api, const struct kt_api_mount *mount, const char *path, uint32_t number,
+                           struct kt_api_reply *reply, struct kt_json *ret, struct kt_err *err) KT_MUST_CHECK;
+/* Of the source: absent when it is destroyed, or deleted and not shown any more. */
+enum kt_kind move_kv_fetch(const struct move_kv *kv, const char *path, const struct move_version *version,
+                           struct kt_api_reply *reply, struct kt_json *ret, struct kt_err *err) KT_MUST_CHECK;
+/* Members of a body: limits and custom metadata. */
+void move_kv_settings(struct kt_jsonw *w, const struct move_history *history);
+
 void move_kv_copy(const struct move_kv *kv, const char *path);
 void move_kv_compare(const struct move_kv *kv, const char *path);

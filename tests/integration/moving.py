@@ -387,6 +387,65 @@ def who():
         equal(told(here, "group", "outer"), told(source, "group", "outer"))
 
 
+def back_again():
+    """What can be exported with plain writes alone has the same numbers, values and states, not the times."""
+    def timeless(vault, path):
+        told, values = whole(vault, "secret/", path)
+        for name in "created_time", "updated_time":
+            told.pop(name)
+        versions = told.pop("versions")
+        now = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime())
+
+        def state(v):
+            when = v["deletion_time"]
+            return "destroyed" if v["destroyed"] else "" if not when else "later" if when > now else "deleted"
+        states = {n: state(v) for n, v in versions.items()}
+        return told, {n: s for n, s in states.items() if n in values}, values
+
+    here, there = start()
+    proxy = Proxy(there.port)
+    with here, there:
+        odd(here)
+        fill(here, 40)
+        # The other vault takes no versions as they were: nothing but plain writes may be asked of it.
+        there.ok("POST", "sys/policies/acl/plain", {"policy": """
+            path "*" { capabilities = ["create", "read", "update", "delete", "list", "sudo"] }
+            path "+/import/*" { capabilities = ["deny"] }"""})
+        there.token = there.ok("POST", "auth/token/create", {"policies": ["plain"]}).json["auth"]["client_token"]
+        words = ["export", "vault", "-to=" + proxy.address, "-peer-token-file=" + token_file(there)]
+        contains(here.ctl(*words, "-dry-run").stdout, "nothing was written")
+        process = []
+        proxy.arm(60000, lambda: process[0].kill())
+        process.append(subprocess.Popen([program("secretctl")] + words, env=here.environment(), stdin=subprocess.DEVNULL,
+                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+        equal(process[0].wait(DEADLINE), -signal.SIGKILL, "killed")
+        proxy.arm(100000, proxy.cut)
+        done = here.ctl(*words)
+        contains(done.stdout, "0 different")
+        equal(sorted(names(there, "secret/")), sorted(names(here, "secret/")))
+        for path in names(here, "secret/"):
+            told, states, values = timeless(there, path)
+            wanted = timeless(here, path)
+            equal(told, wanted[0], path)
+            equal({n: values[n] for n in wanted[2]}, wanted[2], path)
+            equal({n: states[n] for n in wanted[1]}, wanted[1], path)
+            equal({n for n in states if n not in wanted[1] and states[n] != "destroyed"}, set(), path)
+        again = json.loads(here.ctl(*words, "-o", "json").stdout)
+        equal((again["taken"], again["refused"], again["different"]), (0, 0, 0))
+        # What somebody else keeps there under the same name is not touched.
+        there.ok("POST", "secret/data/numbers", {"data": {"mine": 1}})
+        there.ok("DELETE", "secret/metadata/both")
+        there.ok("POST", "secret/data/both", {"data": {"mine": 1}})
+        here.ok("POST", "secret/data/both", {"data": {"k": "two"}})
+        done = here.ctl(*words, check=False)
+        equal(done.returncode, 2)
+        for path in "numbers", "both":
+            contains(done.stderr, "refused   secret/%s: another secret of that name" % path)
+        equal(value(there, "both"), {"mine": 1})
+        contains(here.ctl("export", "vault", check=False).stderr, "to which vault?")
+    proxy.close()
+
+
 def interrupted():
     source, here = start(SECRETS)
     proxy = Proxy(source.port)
@@ -561,6 +620,7 @@ CASES = [
     ("a part of it", a_part),
     ("what cannot come", not_all_of_it),
     ("who may log in, and who is who", who),
+    ("out to another vault, by plain writes", back_again),
     ("interrupted five times", interrupted),
 ]
 

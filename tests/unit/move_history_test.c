@@ -33,7 +33,7 @@ static const struct pair {
     { "written at another time", META(1, "", "\"1\":" LIVE), META(1, "", "\"1\":" ELSE), MOVE_OTHER, MOVE_EQUAL },
     { "ten after nine",     META(10, "", "\"10\":" LIVE ",\"9\":" LIVE), META(10, "", "\"9\":" LIVE ",\"10\":" LIVE), MOVE_EQUAL, MOVE_EQUAL },
     { "pruned there since", META(3, "", "\"2\":" LIVE ",\"3\":" LIVE), META(2, "", "\"1\":" LIVE ",\"2\":" LIVE), MOVE_BEHIND, MOVE_BEHIND },
-    { "a hole, filled here", META(3, "", "\"1\":" LIVE ",\"3\":" LIVE), META(3, "", "\"1\":" LIVE ",\"2\":" LIVE ",\"3\":" LIVE), MOVE_OTHER, MOVE_OTHER },
+    { "a hole, filled here", META(3, "", "\"1\":" LIVE ",\"3\":" LIVE), META(3, "", "\"1\":" LIVE ",\"2\":" LIVE ",\"3\":" LIVE), MOVE_OTHER, MOVE_BEHIND },
     { "a hole, destroyed here", META(3, "", "\"1\":" LIVE ",\"3\":" LIVE), META(3, "", "\"1\":" LIVE ",\"2\":" DEAD ",\"3\":" LIVE), MOVE_OTHER, MOVE_EQUAL },
     { "lost here",          META(2, "", "\"1\":" LIVE ",\"2\":" LIVE), META(2, "", "\"2\":" LIVE), MOVE_OTHER, MOVE_OTHER },
     { "deleted there",      META(1, "", "\"1\":" GONE), META(1, "", "\"1\":" LIVE), MOVE_BEHIND, MOVE_BEHIND },

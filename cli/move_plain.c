@@ -1,0 +1,193 @@
+/* cli/move_plain.c - see cli/move_plain.h. */
+#include "cli/move_plain.h"
+
+#include <stdio.h>
+
+#include "lib/clock.h"
+#include "lib/jsonw.h"
+
+#define GAP_MAX    1000u
+#define BODY_MAX   ((size_t)40 * 1024 * 1024)
+#define MARKED_MAX 50u
+
+/* ---- is it the same secret? ---- */
+
+enum proof {
+    PROOF_SAME,
+    PROOF_EMPTY, /* as a move writes it in place of what the source does not show, before it is destroyed */
+    PROOF_OPEN,  /* a value, where the source shows none any more */
+    PROOF_OTHER
+};
+
+static enum kt_kind prove(const struct move_kv *kv, const char *path, const struct move_version *v,
+                          uint32_t number, enum proof *ret, struct kt_err *err)
+{
+    struct kt_json here = {0}, there = {0};
+    kt_autoapireply struct kt_api_reply a, b;
+    kt_api_reply_init(&a);
+    kt_api_reply_init(&b);
+    enum kt_kind kind = move_kv_value(kv->destination, kv->mount, path, number, &b, &there, err);
+    if (kind != KT_OK)
+        return kind;
+    bool empty = kt_json_type(there) == KT_JSON_OBJECT && kt_json_count(there) == 0;
+    if (v != NULL && !v->destroyed)
+        kind = move_kv_value(kv->source, kv->mount, path, number, &a, &here, err);
+    if (kind != KT_OK && kind != KT_NOT_FOUND)
+        return kind;
+    if (here.at != NULL)
+        *ret = kt_json_equal(here, there) ? PROOF_SAME : PROOF_OTHER;
+    else if (empty)
+        *ret = PROOF_EMPTY;
+    else
+        *ret = v == NULL ? PROOF_OTHER : PROOF_OPEN;
+    return KT_OK;
+}
+
+enum kt_kind move_plain_check(const struct move_kv *kv, const char *path, const struct move_history *source,
+                              const struct move_history *there, int64_t now_ms, bool *ret_same, struct kt_err *err)
+{
+    enum kt_kind kind = KT_OK;
+    bool proven = false, open = false;
+    *ret_same = false;
+    for (size_t i = 0; kind == KT_OK && i < there->count; i++) {
+        const struct move_version *theirs = &there->versions[i];
+        enum proof proof = PROOF_EMPTY;
+        if (theirs->destroyed || move_version_deleted(theirs, now_ms))
+            continue;
+        const struct move_version *v = move_history_find(source, theirs->number);
+        kind = prove(kv, path, v, theirs->number, &proof, err);
+        if (proof == PROOF_OTHER)
+            return kind;
+        proven = proven || proof == PROOF_SAME;
+        open = open || proof == PROOF_OPEN;
+    }
+    *ret_same = proven || !open;
+    return kind;
+}
+
+/* ---- writing ---- */
+
+/* Versions to be deleted or destroyed with one request. */
+struct marks {
+    const char *what;
+    uint32_t numbers[MARKED_MAX];
+    unsigned count;
+};
+
+static enum kt_kind mark_all(const struct move_kv *kv, const char *path, struct marks *marks, struct kt_err *err)
+{
+    kt_autobuf struct kt_buf body = {0};
+    kt_autoapireply struct kt_api_reply reply;
+    kt_buf_init(&body, 4096);
+    kt_api_reply_init(&reply);
+    if (marks->count == 0)
+        return KT_OK;
+    struct kt_jsonw w = kt_jsonw(&body);
+    kt_jsonw_object(&w);
+    kt_jsonw_key(&w, "versions");
+    kt_jsonw_array(&w);
+    for (unsigned i = 0; i < marks->count; i++)
+        kt_jsonw_int(&w, marks->numbers[i]);
+    kt_jsonw_end(&w);
+    kt_jsonw_end(&w);
+    marks->count = 0;
+    return move_post(kv->destination, kt_buf_bytes(&body), &reply, err, "%s%s/%s", kv->mount->path, marks->what, path);
+}
+
+static enum kt_kind mark(const struct move_kv *kv, const char *path, struct marks *marks, uint32_t number,
+                         struct kt_err *err)
+{
+    marks->numbers[marks->count++] = number;
+    return marks->count == MARKED_MAX ? mark_all(kv, path, marks, err) : KT_OK;
+}
+
+static enum kt_kind put(const struct move_kv *kv, const char *path, uint32_t number, struct kt_json value,
+                        struct kt_err *err)
+{
+    kt_autobuf struct kt_buf body = {0};
+    kt_autoapireply struct kt_api_reply reply;
+    kt_buf_init(&body, BODY_MAX);
+    kt_api_reply_init(&reply);
+    struct kt_jsonw w = kt_jsonw(&body);
+    kt_jsonw_object(&w);
+    kt_jsonw_key(&w, "options");
+    kt_jsonw_object(&w);
+    kt_jsonw_kv_int(&w, "cas", (int64_t)number - 1);
+    kt_jsonw_end(&w);
+    kt_jsonw_kv_raw(&w, "data", value.at != NULL ? kt_json_bytes(value) : kt_str("{}"));
+    kt_jsonw_end(&w);
+    if (!kt_buf_ok(&body))
+        return kt_fail(err, KT_TOO_LARGE, "version %u is too large", number);
+    return move_post(kv->destination, kt_buf_bytes(&body), &reply, err, "%sdata/%s", kv->mount->path, path);
+}
+
+/* Settings under which nothing is pruned while the versions are written, and the next one deletes itself after so
+ * long (-1: never); with `last`, the secret's own. */
+static enum kt_kind write_settings(const struct move_kv *kv, const char *path, const struct move_history *source,
+                                   bool last, int64_t after_ms, struct kt_err *err)
+{
+    kt_autobuf struct kt_buf body = {0};
+    kt_autoapireply struct kt_api_reply reply;
+    kt_buf_init(&body, BODY_MAX);
+    kt_api_reply_init(&reply);
+    struct move_history settings = *source;
+    uint32_t first = source->count > 0 ? source->versions[0].number : 1;
+    int64_t span = (int64_t)source->current - first + 1;
+    if (!last) {
+        settings.delete_after_ms = after_ms;
+        settings.cas_required = false;
+        if (settings.max_versions < span)
+            settings.max_versions = span;
+    }
+    struct kt_jsonw w = kt_jsonw(&body);
+    kt_jsonw_object(&w);
+    move_kv_settings(&w, &settings);
+    kt_jsonw_end(&w);
+    return move_post(kv->destination, kt_buf_bytes(&body), &reply, err, "%smetadata/%s", kv->mount->path, path);
+}
+
+static enum kt_kind write_one(const struct move_kv *kv, const char *path, const struct move_history *source,
+                              uint32_t number, struct marks *destroyed, struct marks *deleted, struct kt_err *err)
+{
+    struct kt_json value = {0};
+    kt_autoapireply struct kt_api_reply reply;
+    kt_api_reply_init(&reply);
+    const struct move_version *v = move_history_find(source, number);
+    enum kt_kind kind = v == NULL ? KT_OK : move_kv_fetch(kv, path, v, &reply, &value, err);
+    int64_t left_ms = value.at == NULL || v == NULL ? 0 : v->deletion_ms - kt_wall_ms(&kt_system_clock);
+    if (kind == KT_OK && left_ms > 0) /* it is to delete itself then, there too */
+        kind = write_settings(kv, path, source, false, left_ms < 1000 ? 1000 : left_ms, err);
+    if (kind == KT_OK)
+        kind = put(kv, path, number, value, err);
+    if (kind == KT_OK && left_ms > 0)
+        kind = write_settings(kv, path, source, false, -1, err);
+    if (kind != KT_OK)
+        return kind;
+    if (v == NULL || v->destroyed)
+        return mark(kv, path, destroyed, number, err);
+    move_add(kv->run, MOVE_VERSIONS, 1);
+    if (value.at != NULL)
+        return KT_OK;
+    move_add(kv->run, MOVE_VALUELESS, 1);
+    return mark(kv, path, deleted, number, err);
+}
+
+enum kt_kind move_plain_append(const struct move_kv *kv, const char *path, const struct move_history *source,
+                               const struct move_history *there, struct kt_err *err)
+{
+    struct marks destroyed = {.what = "destroy"}, deleted = {.what = "delete"};
+    bool writes = there->current < source->current;
+    if (writes && source->current - there->current - source->count > GAP_MAX &&
+        source->current - there->current > source->count)
+        return kt_fail(err, KT_INVALID,
+                       "more than %u version numbers are missing in front, and plain writes cannot leave them out",
+                       GAP_MAX);
+    enum kt_kind kind = writes ? write_settings(kv, path, source, false, -1, err) : KT_OK;
+    for (uint32_t n = there->current + 1; kind == KT_OK && n <= source->current; n++)
+        kind = write_one(kv, path, source, n, &destroyed, &deleted, err);
+    if (kind == KT_OK)
+        kind = mark_all(kv, path, &destroyed, err);
+    if (kind == KT_OK)
+        kind = mark_all(kv, path, &deleted, err);
+    return kind == KT_OK ? write_settings(kv, path, source, true, 0, err) : kind;
+}
