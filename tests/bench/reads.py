@@ -14,7 +14,8 @@ WITHOUT = os.path.join(BENCH, "without-overwriting")
 # what is read: path, keys, who reads, the bars: CPU at most, throughput at least (None: no bar)
 PLAIN = (("one path", "/v1/secret/data/app/1", 1, "client", 1.55, 0.72),
          ("%d paths" % KEYS, "/v1/secret/data/app/%d", KEYS, "client", 1.9, None),
-         ("%d rules, %d policies" % (RULES, POLICIES), "/v1/secret/data/app/1", 1, "ruled", 1.6, None))
+         ("%d rules, %d policies" % (RULES, POLICIES), "/v1/secret/data/app/1", 1, "ruled", 1.6, None),
+         ("the same, of an entity", "/v1/secret/data/app/1", 1, "identified", 1.65, 0.68))
 TLS = (("one path", "/v1/secret/data/app/1", 1, "client", 1.42, 0.75),
        ("%d paths" % KEYS, "/v1/secret/data/app/%d", KEYS, "client", None, None))
 
@@ -40,16 +41,33 @@ def print_read(name, rounds, cpu_bar, rate_bar):
         "bare %.0f /s" % median(0, "rate"), statistics.median(rate), rate_bar, note=spread(rate))
 
 
-def ruled_token(vault):
-    """A token with many policies, of which one has many rules; the last of them grants the reads."""
-    names = ["rules"] + ["more-%d" % i for i in range(1, POLICIES)]
+def write_policies(vault, first, granting):
+    """Many policies, of which the first has many rules; the last of them grants the reads. Their names."""
+    names = [first] + ["more-%d" % i for i in range(1, POLICIES)]
     rules = ['path "secret/data/team-%d/*" { capabilities = ["read", "list"] }' % i
-             for i in range(RULES - 1)] + ['path "secret/data/app/*" { capabilities = ["read"] }']
-    vault.ok("PUT", "sys/policies/acl/rules", {"policy": "\n".join(rules)})
+             for i in range(RULES - 1)] + ['path "%s" { capabilities = ["read"] }' % granting]
+    vault.ok("PUT", "sys/policies/acl/" + first, {"policy": "\n".join(rules)})
     for name in names[1:]:
         vault.ok("PUT", "sys/policies/acl/" + name, {
             "policy": 'path "secret/data/%s/*" { capabilities = ["read"] }' % name})
+    return names
+
+
+def ruled_token(vault):
+    names = write_policies(vault, "rules", "secret/data/app/*")
     return vault.ok("POST", "auth/token/create", {"policies": names}).json["auth"]["client_token"]
+
+
+def identified_token(vault):
+    """Of somebody who logged in: the policies are in part his user's, his entity's and a group's, and what
+    grants the reads has a template."""
+    names = write_policies(vault, "own-rules", "secret/data/{{identity.entity.metadata.team}}/*")
+    vault.ok("POST", "sys/auth/userpass", {"type": "userpass"})
+    vault.ok("POST", "auth/userpass/users/reader", {"password": "p", "token_policies": names[1::3]})
+    auth = vault.ok("POST", "auth/userpass/login/reader", {"password": "p"}).json["auth"]
+    vault.ok("POST", "identity/entity/id/" + auth["entity_id"], {"policies": names[0::3], "metadata": {"team": "app"}})
+    vault.ok("POST", "identity/group/name/readers", {"policies": names[2::3], "member_entity_ids": [auth["entity_id"]]})
+    return auth["client_token"]
 
 
 def reads(tls):
@@ -57,6 +75,7 @@ def reads(tls):
     try:
         write_keys(vault, KEYS)
         vault.ruled = ruled_token(vault)
+        vault.identified = identified_token(vault)
         size = len(vault.call("GET", "secret/data/app/1", token=vault.client).body)
         with Bare(size, vault) as bare:
             for what, path, keys, token, cpu_bar, rate_bar in TLS if tls else PLAIN:

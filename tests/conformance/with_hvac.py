@@ -477,6 +477,9 @@ def _():
 def _():
     identity = client.secrets.identity
     entity = identity.create_or_update_entity("member")["data"]["id"]
+    params = {}
+    identity.validate_member_id_params_for_group_type("internal", params, None, [entity])
+    equal({"member_group_ids": None, "member_entity_ids": [entity]}, params)
     group = identity.create_or_update_group("devs", metadata={"env": "dev"}, policies=["dev"],
                                             member_entity_ids=[entity])["data"]["id"]
     got = identity.read_group(group)["data"]
