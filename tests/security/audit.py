@@ -6,6 +6,7 @@
 What is looked at is all that vaultd says: answers, its log, the audit log, the device's copy. Which advisories
 there are, and which test shows the others: advisories.txt.
 """
+import json
 import os
 import re
 import shutil
@@ -31,12 +32,27 @@ CANARY = "kt-canary-5522"
 KEPT = "kt-canary-6633"  # what is stored on purpose
 
 
+def exported():
+    """The whole audit log, which comes in pieces of 8 MiB; and the number of its last record."""
+    text, last = "", -1
+    while True:
+        part = wire.ask("GET", "sys/audit-log/export?from=%d" % (last + 1), by_library=True).body.decode()
+        text += part
+        last = json.loads(part.splitlines()[-1])["seq"] if part else last
+        if len(part) < 4 << 20:
+            return text, last
+
+
 def output():
-    """All that was written by now: nothing is buffered behind an answer but the device's copy."""
-    with open(device) as f:
-        copy = f.read()
-    return {"the vault's log": vault.log_text(), "the device": copy,
-            "the audit log": wire.ask("GET", "sys/audit-log/export?from=0", by_library=True).body.decode()}
+    """All that was written by now: what is behind an answer is the device's copy alone, which is waited for."""
+    log, last = exported()
+
+    def copied():
+        with open(device) as f:
+            text = f.read()
+        return text if '"seq":%d}' % last in text else None
+
+    return {"the audit log": log, "the vault's log": vault.log_text(), "the device": wait_for("the copy", copied)}
 
 
 def silent(*texts):
@@ -94,7 +110,7 @@ FIELDS = ["ttl", "period", "num_uses", "explicit_max_ttl", "renewable", "policie
           "config", "max_versions", "cas_required", "delete_version_after", "custom_metadata", "versions", "policy",
           "rules", "capability", "input", "format", "algorithm", "bytes", "source", "interval", "max_operations", "enabled",
           "secret_shares", "secret_threshold", "key", "nonce", "otp", "pgp_key", "type", "default_lease_ttl", "max_lease_ttl",
-          "listing_visibility", "token_type", "from", "to", "driver", "host", "port", "sslmode", "ca", "cron", "zone", "window",
+          "listing_visibility", "token_type", "from", "driver", "host", "port", "sslmode", "ca", "cron", "zone", "window",
           "period", "generator", "target", "accounts", "state", "service", "version", "instance", "evidence", "samples",
           "accept", "hmac", "allowed_origins", "no_default_policy", "lease", "entity_alias", "require_verification"]
 
