@@ -75,6 +75,13 @@ path "sys/mounts" {
 path "sys/mounts/*" {
   capabilities = ["read", "update"]
 }
+# Ending what was logged in with, one by one or all below a path; the old forms are not needed.
+path "sys/leases" {
+  capabilities = ["read", "sudo"]
+}
+path "sys/leases/*" {
+  capabilities = ["read", "update", "list", "sudo"]
+}
 # Ways to log in: made, and ended with all their tokens when one of them was broken into.
 path "sys/auth" {
   capabilities = ["read"]

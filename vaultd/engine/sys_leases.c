@@ -22,8 +22,12 @@ static enum kt_kind read_id(struct request *req, const char **ret, struct kt_err
     enum kt_kind kind = request_string(req, "lease_id", &id, err);
     if (kind != KT_OK && kind != KT_NOT_FOUND)
         return kind;
+    const char *in_path = request_param(req, "url_lease_id");
+    /* Policies were asked about the path. */
+    if (id[0] != '\0' && in_path[0] != '\0' && strcmp(id, in_path) != 0)
+        return kt_fail(err, KT_INVALID, "lease_id is another than the path's");
     if (id[0] == '\0')
-        id = request_param(req, "url_lease_id");
+        id = in_path;
     if (id[0] == '\0')
         return kt_fail(err, KT_INVALID, "lease_id must be specified");
     *ret = id;
