@@ -55,6 +55,21 @@ def _():
     equal(bob, wire.ok("GET", "identity/entity-alias/id/" + alias).data["canonical_id"])
 
 
+@tap.case("CVE-2021-41802: who may write one name writes no other by its id")
+def _():
+    for kind in ("entity", "group"):
+        other = wire.ok("POST", "identity/" + kind, {"name": "their-" + kind}).data["id"]
+        asker = wire.token('path "identity/%s/name/mine-*" { capabilities = ["create", "update"] }' % kind, "mine")
+        for name in ("mine-new", "mine-old"):
+            for body in ({"id": other}, {"id": other, "policies": ["x"]}, {"id": other, "name": "mine-other"}):
+                error(wire.ask("POST", "identity/%s/name/%s" % (kind, name), body, token=asker), 400, "another's")
+            wire.ok("POST", "identity/%s/name/mine-old" % kind, {}, token=asker)
+        mine = wire.ok("GET", "identity/%s/name/mine-old" % kind).data["id"]
+        wire.ok("POST", "identity/%s/name/mine-old" % kind, {"id": mine, "policies": ["y"]}, token=asker)
+        got = wire.ok("GET", "identity/%s/id/%s" % (kind, other)).data
+        equal(("their-" + kind, []), (got["name"], got["policies"] or []))
+
+
 @tap.case("GHSA-fg5x-7whg-6c28: what is denied under a name is denied under every spelling of it")
 def _():
     for kind in ("entity", "group"):

@@ -73,9 +73,18 @@ enum kt_kind identity_entity_write(struct request *req, struct kt_err *err)
     return write(req, &wish, kind == KT_OK ? &old : NULL, err);
 }
 
+/* Policies were asked about the name in the path: another's id would make somebody else bear it. */
 enum kt_kind identity_entity_name_write(struct request *req, struct kt_err *err)
 {
-    return identity_entity_write(req, err);
+    const char *id = "";
+    struct entity named = {0};
+    enum kt_kind kind = wish_text(req, "id", &id, err);
+    if (kind == KT_OK && id[0] != '\0') {
+        kind = entity_find_name(req, request_param(req, "name"), &named, err);
+        if (kind == KT_NOT_FOUND || (kind == KT_OK && strcmp(named.id, id) != 0))
+            return kt_fail(err, KT_INVALID, "id is another's than the path's name");
+    }
+    return kind == KT_OK ? identity_entity_write(req, err) : kind;
 }
 
 /* ---- read ---- */
