@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "lib/json.h"
+#include "lib/failpoint.h"
 #include "tests/support/routes.h"
 
 static struct test_vault *vault;
@@ -343,6 +344,74 @@ static void openapi_of_what_is_seen(void **state)
     json_decref(all);
 }
 
+static void note_id(json_t *ids, const json_t *operation, size_t *n)
+{
+    const char *id = json_string_value(json_object_get(operation, "operationId"));
+    if (id == NULL)
+        return;
+    if (json_object_get(ids, id) != NULL)
+        fail_msg("two operations are called %s", id);
+    (void)json_object_set_new(ids, id, json_true());
+    ++*n;
+}
+
+/* Paths that only differ in their signs, and the longest that a mount can have. */
+static void openapi_of_like_mounts(void **state)
+{
+    (void)state;
+    char target[300] = "sys/mounts/", path[512];
+    static const char *const mounts[] = {"a-b", "a/b", "a_b", "a b", "a_2db"};
+    for (size_t i = 0; i < sizeof mounts / sizeof mounts[0]; i++) {
+        (void)snprintf(target, sizeof target, "sys/mounts/%s", mounts[i]);
+        assert_int_equal(test_vault_call(vault, "POST", target, vault->root, "{\"type\":\"kv\"}"), 204);
+    }
+    (void)snprintf(target, sizeof target, "sys/mounts/%0127d/%0126d", 1, 2);
+    assert_int_equal(test_vault_call(vault, "POST", target, vault->root, "{\"type\":\"kv-v2\"}"), 204);
+    json_t *all = document(vault->root), *ids = json_object(), *item = NULL, *operation = NULL;
+    const char *key = NULL, *method = NULL;
+    size_t n = 0;
+    (void)snprintf(path, sizeof path, "/%0127d/%0126d/data/{path}", 1, 2);
+    (void)member(member(all, "paths", "the top"), path, "paths");
+    json_object_foreach(json_object_get(all, "paths"), key, item)
+        json_object_foreach(item, method, operation)
+            note_id(ids, operation, &n);
+    assert_true(n > 100);
+    json_decref(ids);
+    json_decref(all);
+    for (size_t i = 0; i < sizeof mounts / sizeof mounts[0]; i++) {
+        (void)snprintf(target, sizeof target, "sys/mounts/%s", mounts[i]);
+        assert_int_equal(test_vault_call(vault, "DELETE", target, vault->root, NULL), 204);
+    }
+}
+
+#ifdef KT_FAULT
+/* The whole document, or an error; never a shorter one. */
+static void openapi_is_whole(void **state)
+{
+    (void)state;
+    static const char path[] = "sys/internal/specs/openapi";
+    char token[256];
+    unsigned refused = 0, met = 1;
+    test_vault_token(vault, "some", "path \"secret/*\" { capabilities = [\"read\"] }", token, sizeof token);
+    assert_int_equal(test_vault_call(vault, "GET", path, token, NULL), 200);
+    size_t whole = strlen(vault->body);
+    for (unsigned long nth = 1; met != 0; nth++) {
+        assert_true(nth < 1000);
+        (void)test_vault_call(vault, "PUT", "sys/policies/acl/some", vault->root, /* nothing is kept of it */
+                              "{\"policy\":\"path \\\"secret/*\\\" { capabilities = [\\\"read\\\"] }\"}");
+        (void)kt_fail_allocation(nth);
+        unsigned status = test_vault_call(vault, "GET", path, token, NULL);
+        met = kt_fail_allocation(0) >= nth;
+        if (status == 200)
+            assert_int_equal(strlen(vault->body), whole);
+        else
+            assert_true(status >= 500);
+        refused += status != 200;
+    }
+    assert_true(refused > 3);
+}
+#endif
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -354,6 +423,10 @@ int main(int argc, char **argv)
         cmocka_unit_test(tokens_are_counted),
         cmocka_unit_test(openapi_has_each_row),
         cmocka_unit_test(openapi_of_what_is_seen),
+        cmocka_unit_test(openapi_of_like_mounts),
+#ifdef KT_FAULT
+        cmocka_unit_test(openapi_is_whole),
+#endif
     };
     if (argc > 1)
         cmocka_set_test_filter(argv[1]);

@@ -451,6 +451,14 @@ static const struct scenario scenarios[] = {
     { "GET", "sys/internal/ui/resultant-acl", "T", NULL, 200, "\"secret/data/a\":{\"allowed_parameters\":{\"k\":[\"a*\",true,[\"in\"]],\"x\":[]},\"capabilities\":[\"read\",\"update\"],\"denied_parameters\":{\"z\":[]},\"max_wrapping_ttl\":3600,\"min_wrapping_ttl\":60,\"required_parameters\":[\"x\"]}" },
     { "GET", "sys/internal/ui/resultant-acl", "T", NULL, 200, "\"none\":{\"capabilities\":[]}" },
     { "GET", "sys/internal/ui/resultant-acl", "T", NULL, 200, "\"glob_paths\":{\"\":{\"capabilities\":[\"list\"]},\"cubbyhole/\":{\"capabilities\":[\"create\",\"delete\",\"list\",\"read\",\"update\"]},\"kv/\":{\"capabilities\":[\"deny\"]},\"secret/+/x/\":{\"capabilities\":[\"delete\"]}" } ) },
+{ "which mounts a pattern with + is about", "path \"+/in/+/x\" { capabilities = [\"read\"] } path \"only/+/data/*\" { capabilities = [\"read\"] } path \"pre/+/b*\" { capabilities = [\"read\"] } path \"short/+\" { capabilities = [\"read\"] }", STEPS(
+    { "POST", "sys/mounts/any/in", ROOT, "{\"type\":\"kv\"}", 204 }, { "POST", "sys/mounts/any/out", ROOT, "{\"type\":\"kv\"}", 204 },
+    { "POST", "sys/mounts/only/a", ROOT, "{\"type\":\"kv\"}", 204 }, { "POST", "sys/mounts/pre/a/bc", ROOT, "{\"type\":\"kv\"}", 204 },
+    { "POST", "sys/mounts/pre/a/cb", ROOT, "{\"type\":\"kv\"}", 204 }, { "POST", "sys/mounts/short/a/b", ROOT, "{\"type\":\"kv\"}", 204 },
+    { "GET", "sys/internal/ui/mounts", "T", NULL, 200, "\"any/in/\"", "\"any/out/\"" }, { "GET", "sys/internal/ui/mounts", "T", NULL, 200, "\"only/a/\"", "\"short/a/b/\"" },
+    { "GET", "sys/internal/ui/mounts", "T", NULL, 200, "\"pre/a/bc/\"", "\"pre/a/cb/\"" },
+    { "GET", "sys/internal/ui/mounts/any/out/x", "T", NULL, 403, "preflight capability check returned 403" },
+    { "GET", "sys/internal/ui/mounts/any/in/x", "T", NULL, 200, "\"path\":\"any/in/\"" } ) },
 { "cubbyhole is the token's own", "path \"none\" { capabilities = [\"read\"] }", STEPS(
     { "POST", "cubbyhole/a/b", "T", "{\"k\":\"v\"}", 204 },
     { "GET", "cubbyhole/a/b", "T", NULL, 200, "\"data\":{\"k\":\"v\"}" },

@@ -66,5 +66,6 @@ handler_fn sys_metrics;
 handler_fn sys_openapi;
 /* sys_mounts.c: enables what the request's fields say at a path with its trailing '/'. */
 enum kt_kind sys_mount_enable(struct request *req, const char *path, struct kt_err *err) KT_MUST_CHECK;
-/* sys_mounts.c: the token has any access under the mount; without a token it has none. */
-bool sys_may_touch(struct request *req, const struct mount *mount);
+/* sys_ui.c: what the request's token may do, to be unref'd; NULL: no token came along. */
+struct acl;
+enum kt_kind sys_acl_of(struct request *req, struct acl **ret, struct kt_err *err) KT_MUST_CHECK;

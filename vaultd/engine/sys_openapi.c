@@ -5,6 +5,7 @@
 
 #include "vaultd/core/mounts.h"
 #include "vaultd/engine/sys.h"
+#include "vaultd/policy/policies.h"
 
 #define PATH_ROOM 512u
 
@@ -18,21 +19,36 @@ static size_t plain_name(const char *brace, char out[PATH_ROOM])
     return len + 2;
 }
 
-static void write_path_key(struct kt_jsonw *w, const struct mount *mount, const struct route *route)
+static size_t put(char *out, const char *text)
 {
-    char key[PATH_ROOM] = "", name[PATH_ROOM];
-    kt_autobuf struct kt_buf text;
-    kt_buf_init_in(&text, PATH_ROOM - 1, key, sizeof key);
-    kt_buf_printf(&text, "/%s", mount->path);
+    size_t len = strlen(text);
+    memcpy(out, text, len + 1);
+    return len;
+}
+
+/* A text that is too long for memory leaves the arena failed, which sys_openapi() looks at. */
+static void write_path_key(struct kt_arena *arena, struct kt_jsonw *w, const struct mount *mount,
+                           const struct route *route)
+{
+    char name[PATH_ROOM];
+    char *key = kt_arena_take(arena, strlen(mount->path) + strlen(route->pattern) + 2);
+    if (key == NULL)
+        return;
+    size_t len = 0;
+    key[len++] = '/';
+    len += put(key + len, mount->path);
     for (const char *p = route->pattern; *p != '\0';) {
         if (*p != '{') {
-            kt_buf_add_char(&text, *p++);
+            key[len++] = *p++;
             continue;
         }
         p += plain_name(p, name);
-        kt_buf_printf(&text, "{%s}", name);
+        key[len++] = '{';
+        len += put(key + len, name);
+        key[len++] = '}';
     }
-    kt_jsonw_key(w, kt_buf_text(&text));
+    key[len] = '\0';
+    kt_jsonw_key(w, key);
 }
 
 /* ---- schemas ---- */
@@ -165,35 +181,65 @@ static void write_responses(struct kt_jsonw *w, bool writes)
     kt_jsonw_end(w);
 }
 
-/* "get-sys-mounts-path": the method and the words of the path, so no two are alike. */
-static void write_operation_id(struct kt_jsonw *w, const char *method, const struct mount *mount,
-                               const struct route *route)
+/* Of a mount's path '/' becomes '-', and every other sign its number, so that no two mounts' are alike. */
+static size_t mount_word(const char *path, char *out)
 {
-    char id[PATH_ROOM];
-    kt_autobuf struct kt_buf text;
-    kt_buf_init_in(&text, PATH_ROOM - 1, id, sizeof id);
-    kt_buf_add_text(&text, method);
-    const char *const parts[] = {mount->path, route->pattern};
-    for (size_t i = 0; i < 2; i++) {
-        bool gap = true;
-        for (const char *p = parts[i]; *p != '\0'; p++) {
-            bool word = isalnum((unsigned char)*p) != 0;
-            if (word && gap)
-                kt_buf_add_char(&text, '-');
-            if (word)
-                kt_buf_add_char(&text, *p);
-            gap = !word;
-        }
+    static const char digits[] = "0123456789abcdef";
+    size_t len = 0;
+    for (const char *p = path; *p != '\0'; p++) {
+        unsigned char c = (unsigned char)*p;
+        if (c == '/')
+            out[len++] = '-';
+        if (isalnum(c) != 0)
+            out[len++] = *p;
+        if (c == '/' || isalnum(c) != 0)
+            continue;
+        out[len++] = '_';
+        out[len++] = digits[c >> 4];
+        out[len++] = digits[c & 15];
     }
-    kt_jsonw_kv_text(w, "operationId", kt_buf_text(&text));
+    return len;
 }
 
-static void begin_operation(struct kt_jsonw *w, const char *method, enum operation op,
+/* Its words, with '-' between them. */
+static size_t pattern_words(const char *pattern, char *out)
+{
+    size_t len = 0;
+    bool gap = false;
+    for (const char *p = pattern; *p != '\0'; p++) {
+        bool word = isalnum((unsigned char)*p) != 0;
+        if (word && gap && len > 0)
+            out[len++] = '-';
+        if (word)
+            out[len++] = *p;
+        gap = !word;
+    }
+    return len;
+}
+
+/* "get-sys-mounts-path". No mount's path is the beginning of another's, so no two operations' are alike. */
+static void write_operation_id(struct kt_arena *arena, struct kt_jsonw *w, const char *method,
+                               const struct mount *mount, const struct route *route)
+{
+    char *id = kt_arena_take(arena, strlen(method) + 1 + 3 * strlen(mount->path) + 2 * strlen(route->pattern) + 1);
+    if (id == NULL)
+        return;
+    size_t len = put(id, method);
+    id[len++] = '-';
+    len += mount_word(mount->path, id + len);
+    len += pattern_words(route->pattern, id + len);
+    while (len > 0 && id[len - 1] == '-')
+        len--;
+    id[len] = '\0';
+    kt_jsonw_kv_text(w, "operationId", id);
+}
+
+static void begin_operation(struct kt_arena *arena, struct kt_jsonw *w, const char *method, enum operation op,
                             const struct mount *mount, const struct route *route)
 {
     kt_jsonw_key(w, method);
     kt_jsonw_object(w);
-    write_operation_id(w, method, mount, route);
+    write_operation_id(arena, w, method, mount, route);
     kt_jsonw_kv_text(w, "summary", route->help);
     kt_jsonw_key(w, "tags");
     kt_jsonw_array(w);
@@ -206,10 +252,11 @@ static void begin_operation(struct kt_jsonw *w, const char *method, enum operati
     }
 }
 
-static void write_operations(struct kt_jsonw *w, const struct mount *mount, const struct route *route)
+static void write_operations(struct kt_arena *arena, struct kt_jsonw *w, const struct mount *mount,
+                             const struct route *route)
 {
     if (route->read != NULL || route->list != NULL) {
-        begin_operation(w, "get", OP_READ, mount, route);
+        begin_operation(arena, w, "get", OP_READ, mount, route);
         write_query(w, route);
         write_responses(w, false);
         kt_jsonw_end(w);
@@ -224,7 +271,7 @@ static void write_operations(struct kt_jsonw *w, const struct mount *mount, cons
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         if (rows[i].handler == NULL)
             continue;
-        begin_operation(w, rows[i].method, rows[i].op, mount, route);
+        begin_operation(arena, w, rows[i].method, rows[i].op, mount, route);
         if (rows[i].media_type != NULL)
             write_body(w, route, rows[i].media_type);
         write_responses(w, true);
@@ -232,11 +279,11 @@ static void write_operations(struct kt_jsonw *w, const struct mount *mount, cons
     }
 }
 
-static void write_mount(struct kt_jsonw *w, const struct mount *mount)
+static void write_mount(struct kt_arena *arena, struct kt_jsonw *w, const struct mount *mount)
 {
     for (size_t i = 0; mount->engine != NULL && i < mount->engine->n_routes; i++) {
         const struct route *route = &mount->engine->routes[i];
-        write_path_key(w, mount, route);
+        write_path_key(arena, w, mount, route);
         kt_jsonw_object(w);
         kt_jsonw_kv_text(w, "description", route->help);
         write_path_parameters(w, route);
@@ -244,7 +291,7 @@ static void write_mount(struct kt_jsonw *w, const struct mount *mount)
             kt_jsonw_kv_bool(w, "x-vault-unauthenticated", true);
         if ((route->flags & ROUTE_SUDO) != 0)
             kt_jsonw_kv_bool(w, "x-vault-sudo", true);
-        write_operations(w, mount, route);
+        write_operations(arena, w, mount, route);
         kt_jsonw_end(w);
     }
 }
@@ -260,9 +307,12 @@ static void write_security(struct kt_jsonw *w)
 
 enum kt_kind sys_openapi(struct request *req, struct kt_err *err)
 {
-    (void)err;
     const struct mount *const *all = NULL;
     size_t n = mounts_all(req, &all);
+    struct acl *acl = NULL;
+    enum kt_kind kind = sys_acl_of(req, &acl, err);
+    if (kind != KT_OK)
+        return kind;
     struct kt_jsonw w = kt_jsonw(&req->reply.data);
     kt_jsonw_object(&w);
     kt_jsonw_kv_text(&w, "openapi", "3.0.3");
@@ -275,12 +325,13 @@ enum kt_kind sys_openapi(struct request *req, struct kt_err *err)
     kt_jsonw_raw(&w, kt_str("[{\"url\":\"/v1\"}]"));
     kt_jsonw_key(&w, "paths");
     kt_jsonw_object(&w);
-    for (size_t i = 0; i < n; i++)
-        if (sys_may_touch(req, all[i]))
-            write_mount(&w, all[i]);
+    for (size_t i = 0; acl != NULL && i < n; i++)
+        if (acl_touches(acl, all[i]->path))
+            write_mount(&req->arena, &w, all[i]);
+    acl_unref(acl);
     kt_jsonw_end(&w);
     write_security(&w);
     kt_jsonw_end(&w);
     req->reply.form = REPLY_BARE;
-    return KT_OK;
+    return req->arena.failed ? kt_fail(err, KT_NO_MEMORY, "describing what can be asked") : KT_OK;
 }

@@ -6,20 +6,11 @@
 #include "vaultd/policy/policies.h"
 #include "vaultd/policy/rule.h"
 
-/* NULL: no token came along. */
-static enum kt_kind acl_of(struct request *req, struct acl **ret, struct kt_err *err)
+enum kt_kind sys_acl_of(struct request *req, struct acl **ret, struct kt_err *err)
 {
     *ret = NULL;
     return req->token == NULL ? KT_OK
                               : policies_acl(req->core, req->snapshot, req->token, ret, err);
-}
-
-bool sys_may_touch(struct request *req, const struct mount *mount)
-{
-    struct acl *acl = NULL;
-    bool touches = acl_of(req, &acl, NULL) == KT_OK && acl != NULL && acl_touches(acl, mount->path);
-    acl_unref(acl);
-    return touches;
 }
 
 enum kt_kind sys_ui_mount(struct request *req, struct kt_err *err)
@@ -28,7 +19,7 @@ enum kt_kind sys_ui_mount(struct request *req, struct kt_err *err)
     struct acl *acl = NULL;
     if (path == NULL)
         return kt_fail(err, KT_NO_MEMORY, "looking for a mount");
-    enum kt_kind kind = acl_of(req, &acl, err);
+    enum kt_kind kind = sys_acl_of(req, &acl, err);
     if (kind != KT_OK)
         return kind;
     const struct mount *mount = mounts_find(req, path, &rest);
@@ -78,7 +69,7 @@ static void write_kind(struct request *req, struct kt_jsonw *w, const struct acl
 enum kt_kind sys_ui_mounts(struct request *req, struct kt_err *err)
 {
     struct acl *acl = NULL;
-    enum kt_kind kind = acl_of(req, &acl, err);
+    enum kt_kind kind = sys_acl_of(req, &acl, err);
     if (kind != KT_OK)
         return kind;
     struct kt_jsonw w = kt_jsonw(&req->reply.data);
@@ -105,7 +96,7 @@ static void warn_of_unfilled(struct request *req, const struct acl *acl)
 enum kt_kind sys_ui_acl(struct request *req, struct kt_err *err)
 {
     struct acl *acl = NULL;
-    enum kt_kind kind = acl_of(req, &acl, err);
+    enum kt_kind kind = sys_acl_of(req, &acl, err);
     if (kind != KT_OK)
         return kind;
     struct kt_jsonw w = kt_jsonw(&req->reply.data);

@@ -637,16 +637,33 @@ bool rule_restricts(const struct rule *rule)
 
 /* ---- the mount preflight ---- */
 
+/* Segment by segment: a '+' is any one, and what is behind the prefix is free. */
+static bool segments_reach(const struct rule *rule, const char *prefix, size_t len)
+{
+    const char *p = rule->pattern, *p_end = p + rule->len;
+    for (const char *s = prefix; s < prefix + len;) {
+        const char *p_slash = memchr(p, '/', (size_t)(p_end - p));
+        size_t p_len = (size_t)((p_slash == NULL ? p_end : p_slash) - p), s_len = strcspn(s, "/");
+        bool any = p_len == 1 && p[0] == '+';
+        if (p_slash == NULL) /* it ends in what must be all of the path, or with '*' its beginning */
+            return rule->star && (any || (p_len <= s_len && memcmp(p, s, p_len) == 0));
+        if (!any && (p_len != s_len || memcmp(p, s, p_len) != 0))
+            return false;
+        p = p_slash + 1;
+        s += s_len + 1;
+    }
+    return true;
+}
+
 /* Something below the prefix, which has a '/' at its end; a shorter prefix pattern does not count, for
  * another one may decide there. */
 static bool reaches_below(const struct rule *rule, const char *prefix, size_t len)
 {
     if (denies(rule) || rule->capabilities == 0)
         return false;
-    size_t fixed = first_wildcard(rule);
-    if (memcmp(rule->pattern, prefix, fixed < len ? fixed : len) != 0)
-        return false;
-    return fixed >= len || rule->kind == PATTERN_SEGMENTS;
+    if (rule->kind == PATTERN_SEGMENTS)
+        return segments_reach(rule, prefix, len);
+    return rule->len >= len && memcmp(rule->pattern, prefix, len) == 0;
 }
 
 bool acl_touches(const struct acl *acl, const char *prefix)
