@@ -122,10 +122,11 @@ static struct talk *free_place(struct pam_talks *talks)
     return NULL;
 }
 
-static void ring(const struct pam_talks *talks)
+/* False: the thread would not hear of it. One that rings already is not told twice (EAGAIN). */
+static bool ring(const struct pam_talks *talks)
 {
     const uint64_t one = 1;
-    (void)!write(talks->bell, &one, sizeof one); /* a bell that rings already is not told twice */
+    return write(talks->bell, &one, sizeof one) == (ssize_t)sizeof one || errno == EAGAIN;
 }
 
 static void ticket_of(const struct pam_talks *talks, const struct talk *talk,
@@ -485,13 +486,12 @@ enum talk_begun pam_talk_begin(struct pam_talks *talks, const struct talk_party 
     struct talk *talk = begun == TALK_BEGUN ? free_place(talks) : NULL;
     if (begun == TALK_BEGUN && talk == NULL)
         begun = TALK_FULL;
-    if (begun == TALK_BEGUN && !start_thread(talks))
+    if (begun == TALK_BEGUN && (!start_thread(talks) || !ring(talks)))
         begun = TALK_NO_MEMORY;
     if (begun == TALK_BEGUN) {
         fill(talks, talk, party, name, kept);
         kept = NULL;
         ticket_of(talks, talk, ret);
-        ring(talks);
     }
     (void)pthread_mutex_unlock(&talks->lock);
     kt_secret_free(kept);
@@ -536,6 +536,8 @@ enum talk_answered pam_talk_answer(struct pam_talks *talks, const struct talk_pa
         KT_ASSERT(whole && prompts.letter == PAMD_PROMPTS);
         if (prompts.prompts.n != n)
             answered = TALK_MISCOUNTED;
+        else if (!ring(talks))
+            answered = TALK_NOT_ANSWERED;
     }
     if (answered == TALK_ANSWERED) {
         talk->secret = secret;
@@ -545,7 +547,6 @@ enum talk_answered pam_talk_answer(struct pam_talks *talks, const struct talk_pa
         talk->asked_ms = kt_timespec_mono_ms();
         talk->state = TALK_SENDS;
         ticket_of(talks, talk, ret);
-        ring(talks);
     }
     (void)pthread_mutex_unlock(&talks->lock);
     kt_secret_free(secret);
@@ -652,7 +653,8 @@ void pam_talks_free(struct pam_talks *talks)
     talks->stopping = true;
     bool running = talks->running;
     (void)pthread_mutex_unlock(&talks->lock);
-    ring(talks);
+    while (running && !ring(talks))
+        (void)sched_yield();
     if (running)
         (void)pthread_join(talks->thread, NULL);
     for (size_t i = 0; i < PLACES; i++)
