@@ -179,7 +179,7 @@ static void revoked(void **state)
     }
 }
 
-/* What is in the body wins; a token with one use left is used up by asking, and that is all. */
+/* A body and a path that name two leases are refused; a token with one use left is used up by asking, and that is all. */
 static void by_itself(void **state)
 {
     (void)state;
@@ -190,7 +190,8 @@ static void by_itself(void **state)
     make_token(MADE, NULL, "{\"ttl\":\"1h\"}", &other);
     make_token(MADE, NULL, "{\"ttl\":\"1h\",\"num_uses\":1,\"policies\":[\"revoker\"]}", &made);
     (void)snprintf(path, sizeof path, "sys/leases/revoke/%s", other.id);
-    wants(204, "PUT", path, made.token, named(made.id), NULL);
+    wants(400, "PUT", path, NULL, named(made.id), "another than the path's");
+    wants(204, "PUT", "sys/leases/revoke", made.token, named(made.id), NULL);
     assert_false(is_good(&made));
     assert_true(is_good(&other));
     make_token(MADE, NULL, "{\"ttl\":\"1h\",\"num_uses\":1,\"policies\":[\"revoker\"]}", &made);
