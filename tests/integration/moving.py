@@ -262,6 +262,15 @@ def later_changes():
         equal(here.ok("GET", "secret/metadata/c").data["versions"]["1"]["destroyed"], True)
         here.ctl(*importing(source, "-replace"))
         equal(whole(here, "secret/", "d"), whole(source, "secret/", "d"))
+        # The same time, another value: it is taken for the same secret, and the comparison finds it.
+        source.ok("POST", "secret/data/f", {"data": {"k": "there"}})
+        made = source.ok("GET", "secret/metadata/f").data
+        here.ok("POST", "secret/import/f", {"cas": 0, "created_time": made["created_time"], "updated_time": made["updated_time"],
+                "versions": [{"version": 1, "created_time": made["created_time"], "data": {"k": "hunter2"}}]})
+        done = here.ctl(*importing(source, "-path=secret/f"), check=False)
+        equal(done.returncode, 2)
+        contains(done.stderr, "different secret/f: it is not the same on both sides")
+        equal("hunter2" in done.stdout + done.stderr, False)
         source.ok("POST", "secret/undelete/b", {"versions": [1]})
         here.ctl(*importing(source, "-path=secret/b"))
         equal(here.ok("GET", "secret/data/b").data["data"], {"k": 1})
@@ -398,7 +407,7 @@ def back_again():
 
         def state(v):
             when = v["deletion_time"]
-            return "destroyed" if v["destroyed"] else "" if not when else "later" if when > now else "deleted"
+            return "destroyed" if v["destroyed"] else "" if not when else "later" if when[:19] > now else "deleted"
         states = {n: state(v) for n, v in versions.items()}
         return told, {n: s for n, s in states.items() if n in values}, values
 
