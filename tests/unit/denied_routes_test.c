@@ -1,6 +1,7 @@
-/* Every row of every engine's table, with every method, refuses a token that no policy gives
- * anything: but for those that are listed here. A new row that asks for no policy fails until it is
- * listed; so does one that is listed and refuses. */
+/* Every row of every engine's table, with every method, asks of who comes what tests/support/access.h says:
+ * a token that no policy gives anything, a false one and none are refused wherever a policy is asked for; all
+ * capabilities but sudo are refused wherever sudo is, and nowhere else. What asks for no policy is listed here
+ * with its answers: a row that does, and is not, fails; so does one that is listed and refuses. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "tests/support/access.h"
 #include "tests/support/routes.h"
 
 /* Rows that are public, or open to a method, or want any token, and what they answer to it. 405: no such
@@ -30,7 +32,6 @@ static const struct open_row {
     {"system", "init", "POST", 400, 400, 400},
     {"system", "seal-status", "GET", 200, 200, 200},
     {"system", "seal-status", "HEAD", 200, 200, 200},
-    {"system", "unseal", "HEAD", 405, 405, 405},
     {"system", "unseal", "PUT", 400, 400, 400}, /* no share */
     {"system", "unseal", "POST", 400, 400, 400},
     {"system", "health", "GET", 200, 200, 200},
@@ -47,11 +48,12 @@ static const struct open_row {
     {"system", "generate-root", "GET", 200, 200, 200},
     {"system", "generate-root/update", "PUT", 400, 400, 400},
     {"system", "generate-root/update", "POST", 400, 400, 400},
-    {"system", "internal/ui/mounts", "GET", 200, 403, 200}, /* without: an empty list */
+    {"system", "internal/ui/mounts", "GET", 200, 403, 200},     /* without: an empty list */
     {"system", "internal/specs/openapi", "GET", 200, 403, 200}, /* without: no paths */
     {"system", "internal/specs/openapi", "POST", 200, 403, 200},
     {"system", "internal/specs/openapi", "PUT", 200, 403, 200},
-    {"system", "internal/ui/mounts/{path...}", "GET", 403, 403, 403}, /* nothing of it below there */
+    {"system", "internal/ui/mounts/{path...}", "GET", 403, 403,
+     403}, /* nothing of it below there */
     /* What is no wrapping token is refused as that, whoever asks; who may not is asked after it. */
     {"system", "wrapping/lookup", "GET", 400, 400, 400},
     {"system", "wrapping/lookup", "HEAD", 400, 400, 400},
@@ -75,14 +77,6 @@ static const struct open_row *open_row(const struct engine *engine, const struct
     return NULL;
 }
 
-static bool has_open_row(const struct engine *engine, const struct route *route)
-{
-    for (size_t i = 0; i < ROUTE_METHODS; i++)
-        if (open_row(engine, route, route_methods[i]) != NULL)
-            return true;
-    return false;
-}
-
 static unsigned ask(struct test_vault *vault, const char *method, const char *path,
                     const char *token)
 {
@@ -92,30 +86,42 @@ static unsigned ask(struct test_vault *vault, const char *method, const char *pa
                               strcmp(method, "PATCH") == 0 ? "application/merge-patch+json" : NULL);
 }
 
-static void check_row(struct test_vault *vault, const struct engine *engine,
-                      const struct route *route, const char *token, const char *known)
+/* Somebody with this token gets as far as to be told that there is no such method. */
+static bool comes_in(const struct access_entry *entry, const char *token, const char *known)
 {
-    bool public = (route->flags & ROUTE_PUBLIC) != 0;
-    bool open = public || (route->flags & ROUTE_ANY_TOKEN) != 0;
-    bool maybe = (route->flags & ROUTE_MAYBE_TOKEN) != 0 && token == NULL;
-    bool open_to_it = public || maybe || (open && token == known);
+    bool public = false, any = false, maybe = false;
+    for (size_t i = 0; i < ROUTE_METHODS; i++) {
+        enum access access = access_of(entry, route_methods[i]);
+        public = public || access == ACCESS_PUBLIC;
+        maybe = maybe || access == ACCESS_MAYBE;
+        any = any || access == ACCESS_TOKEN || access == ACCESS_MAYBE;
+    }
+    return public || (any && token == known) || (maybe && token == NULL);
+}
+
+static void check_method(struct test_vault *vault, const struct engine *engine,
+                         const struct route *route, const char *method, const char *token,
+                         const char *known)
+{
+    const struct access_entry *entry = access_entry_of(engine, route);
+    if (entry == NULL)
+        fail_msg("%s %s is not in tests/support/access.c", engine->type, route->pattern);
+    enum access access = access_of(entry, method);
+    bool asks = access == ACCESS_NONE || access == ACCESS_POLICY || access == ACCESS_SUDO;
+    const struct open_row *row = open_row(engine, route, method);
+    if (asks != (row == NULL))
+        fail_msg("%s %s %s %s this test's list of what asks for no policy", engine->type,
+                 route->pattern, method, asks ? "asks for a policy, but is in" : "is missing from");
     char path[256];
     routes_example(engine, route, path, sizeof path);
-    bool listed = open || route->open != 0 || (route->flags & ROUTE_WRAPPING) != 0;
-    if (listed != has_open_row(engine, route))
-        fail_msg("%s %s %s this test's list of rows that ask for no policy", engine->type,
-                 route->pattern, listed ? "is missing from" : "asks for a policy, but is in");
-    for (size_t i = 0; i < ROUTE_METHODS; i++) {
-        const struct open_row *row = open_row(engine, route, route_methods[i]);
-        unsigned got = ask(vault, route_methods[i], path, token);
-        unsigned wanted = row != NULL ? row->status : open_to_it ? 405 : 403;
-        if (routes_folder_refused(route, route_methods[i], path))
-            wanted = 400;
-        if (row != NULL && token != known)
-            wanted = token == NULL ? row->none : row->unknown;
-        if (got != wanted)
-            fail_msg("%s %s: expected %u, got %u: %s", route_methods[i], path, wanted, got, vault->body);
-    }
+    unsigned wanted = comes_in(entry, token, known) ? 405 : 403;
+    if (row != NULL)
+        wanted = token == known ? row->status : token == NULL ? row->none : row->unknown;
+    if (routes_folder_refused(route, method, path))
+        wanted = 400;
+    unsigned got = ask(vault, method, path, token);
+    if (got != wanted)
+        fail_msg("%s %s: expected %u, got %u: %s", method, path, wanted, got, vault->body);
 }
 
 /* known: the token if it is a valid one. */
@@ -124,8 +130,21 @@ static void check_all(struct test_vault *vault, const char *token, const char *k
     size_t rows = 0;
     for (size_t i = 0; i < n_engines; i++)
         for (size_t j = 0; j < engines[i]->n_routes; j++, rows++)
-            check_row(vault, engines[i], &engines[i]->routes[j], token, known);
+            for (size_t k = 0; k < ROUTE_METHODS; k++)
+                check_method(vault, engines[i], &engines[i]->routes[j], route_methods[k], token,
+                             known);
     assert_true(rows >= 60);
+}
+
+/* A token of this policy and no other. */
+static void token_of(struct test_vault *vault, const char *name, const char *policy, char *out,
+                     size_t size)
+{
+    test_vault_token(vault, name, policy, out, size);
+    char body[128];
+    (void)snprintf(body, sizeof body, "{\"policies\":[\"%s\"],\"no_default_policy\":true}", name);
+    assert_int_equal(test_vault_call(vault, "POST", "auth/token/create", vault->root, body), 200);
+    test_vault_text(vault, "auth.client_token", out, size);
 }
 
 static void with_policy(const char *policy)
@@ -133,16 +152,43 @@ static void with_policy(const char *policy)
     struct test_vault *vault = test_vault_new(true);
     routes_mount_all(vault);
     char token[256];
-    test_vault_token(vault, "nothing", policy, token, sizeof token);
-    assert_int_equal(test_vault_call(vault, "POST", "auth/token/create", vault->root,
-                                     "{\"policies\":[\"nothing\"],\"no_default_policy\":true}"),
-                     200);
-    test_vault_text(vault, "auth.client_token", token, sizeof token);
+    token_of(vault, "nothing", policy, token, sizeof token);
     check_all(vault, token, token);
     /* Nothing of all that had an effect: neither was the token revoked, nor the vault sealed. */
     char body[300];
     (void)snprintf(body, sizeof body, "{\"token\":\"%s\"}", token);
     assert_int_equal(test_vault_call(vault, "POST", "auth/token/lookup", vault->root, body), 200);
+    test_vault_free(vault);
+}
+
+static const char but_sudo[] = "path \"*\" { capabilities = [\"create\", \"read\", \"update\","
+                               " \"patch\", \"delete\", \"list\"] }";
+
+/* A token of its own for each question: some end it. */
+static void check_sudo(struct test_vault *vault, const struct engine *engine,
+                       const struct route *route, const char *method)
+{
+    enum access access = access_of(access_entry_of(engine, route), method);
+    if (access != ACCESS_POLICY && access != ACCESS_SUDO)
+        return;
+    char path[256], token[256];
+    routes_example(engine, route, path, sizeof path);
+    token_of(vault, "everything", but_sudo, token, sizeof token);
+    bool refused = ask(vault, method, path, token) == 403;
+    if (refused != (access == ACCESS_SUDO))
+        fail_msg("%s %s: expected it to %s all capabilities but sudo, got: %s", method, path,
+                 access == ACCESS_SUDO ? "refuse" : "let in", vault->body);
+}
+
+static void everything_but_sudo(void **state)
+{
+    (void)state;
+    struct test_vault *vault = test_vault_new(true);
+    routes_mount_all(vault);
+    for (size_t i = 0; i < n_engines; i++)
+        for (size_t j = 0; j < engines[i]->n_routes; j++)
+            for (size_t k = 0; k < ROUTE_METHODS; k++)
+                check_sudo(vault, engines[i], &engines[i]->routes[j], route_methods[k]);
     test_vault_free(vault);
 }
 
@@ -188,6 +234,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_policy_that_grants_nothing),
         cmocka_unit_test(patterns_without_a_capability),
         cmocka_unit_test(a_denial_of_everything),
+        cmocka_unit_test(everything_but_sudo),
         cmocka_unit_test(an_unknown_token),
         cmocka_unit_test(no_token),
     };
