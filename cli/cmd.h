@@ -24,6 +24,7 @@ int cmd_unwrap(struct cli *cli);
 int cmd_token_lookup(struct cli *cli);
 int cmd_token_renew(struct cli *cli);
 int cmd_token_revoke(struct cli *cli);
+int cmd_token_tree(struct cli *cli);
 int cmd_token_capabilities(struct cli *cli);
 
 int cmd_kv_get(struct cli *cli);

@@ -354,6 +354,10 @@ const struct command command_table[] = {
      token_revoke_flags, NULL,
      "secretctl token revoke -self\n"
      "secretctl token revoke -accessor 8mPmRQJ0KcUxnJH0SsbEnWQh", cmd_token_revoke},
+    {"token tree", NULL, GROUP_ACCESS, 0, "Draw which tokens end with which.", "[ACCESSOR]", 0, 1, NULL,
+     "Each with its accessor, name, policies and the time that it has left; below it those that are revoked\n"
+     "with it. With an accessor only that one and what is below. It takes read and sudo on auth/token/tree.",
+     "secretctl token tree\nsecretctl token tree 8mPmRQJ0KcUxnJH0SsbEnWQh", cmd_token_tree},
     {"token capabilities", NULL, GROUP_ACCESS, 0, "Say what a token may do with a path.", "[-|ACCESSOR] PATH",
      1, 2, accessor_flags, NULL, "secretctl token capabilities secret/data/db/orders",
      cmd_token_capabilities},

@@ -301,6 +301,40 @@ def diff():
     contains(said(1, "diff", "secret/diff", token="none")[1], "the token is not valid")
 
 
+# ---- tokens ----
+
+def token_tree():
+    good("policy", "write", "maker", "-", input='path "auth/token/create" { capabilities = ["update"] }')
+    def make(name, parent=None, *more):
+        made = json.loads(good("token", "create", "-policy=maker", "-ttl=1h", "-display-name=" + name, "-o", "json", *more, token=parent))
+        return made["auth"]["client_token"], made["auth"]["accessor"]
+    a, a_accessor = make("a")
+    b, b_accessor = make("b", a)
+    _, c_accessor = make("c", b)
+    _, d_accessor = make("d", a)
+    _, orphan = make("o", None, "-orphan")
+    def lines(*words):
+        return [(len(l) - len(l.lstrip()), l.split()[0], l.split()[1]) for l in good("token", "tree", *words).splitlines()]
+    below = sorted([(2, b_accessor, "token-b"), (2, d_accessor, "token-d")], key=lambda l: l[1])
+    below.insert(below.index((2, b_accessor, "token-b")) + 1, (4, c_accessor, "token-c"))
+    equal(lines(a_accessor), [(0, a_accessor, "token-a")] + below)
+    equal(lines(orphan), [(0, orphan, "token-o")])
+    whole = lines()
+    at = whole.index((2, a_accessor, "token-a"))
+    equal(whole[at + 1:at + 4], [(depth + 2, accessor, name) for depth, accessor, name in below])
+    equal((0, orphan, "token-o") in whole, True)
+    contains(good("token", "tree", a_accessor).splitlines()[0], "[default, maker]")
+    rows = {row["accessor"]: row for row in json.loads(good("token", "tree", "-o", "json"))}
+    equal((rows[c_accessor]["parent"], rows[orphan]["parent"]), (b_accessor, None))
+    equal(a in json.dumps(rows), False)
+    contains(said(2, "token", "tree", "none")[1], "no token with this accessor")
+    # What ended is not there; and only who may list all accessors may ask.
+    good("token", "revoke", "-accessor", a_accessor)
+    equal({a_accessor, b_accessor, c_accessor, d_accessor} & {line[1] for line in lines()}, set())
+    token = token_of("nosudo", 'path "auth/token/tree" { capabilities = ["read"] }')
+    said(2, "token", "tree", token=token)
+
+
 # ---- mounts ----
 
 def version_1():
@@ -354,6 +388,7 @@ CASES = [
     ("find", find),
     ("put tells the undo", put_tells_the_undo),
     ("diff", diff),
+    ("token tree", token_tree),
     ("KV version 1", version_1),
     ("mounts change", mounts_change),
 ]

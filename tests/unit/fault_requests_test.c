@@ -363,6 +363,8 @@ static void the_token_is_roots(struct scene *s)
 #define NO_WRAP    ASK("POST", "sys/wrapping/lookup", "{\"token\":\"%t\"}", 400)
 
 static const struct row rows[] = {
+    /* As long as there are few: it looks at each. */
+    {"token tree", NULL, {{0}}, ASK("GET", "auth/token/tree", NULL, 200), {0}, NULL, NULL, false},
     {"kv put, first version", NULL, {PUT_A, FORGET_A}, PUT_A, READ_A, "v%u", NULL, false},
     {"kv put, next version", NULL, {PUT_A, ASK("POST", "secret/data/a", "{\"data\":{\"k\":\"old\"}}", 200)}, PUT_A, READ_A, "v%u", NULL, false},
     {"kv get", NULL, {PUT_A}, READ_A, {0}, NULL, NULL, false},

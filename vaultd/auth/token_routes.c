@@ -3,6 +3,7 @@
 #include "vaultd/auth/login.h"
 #include "vaultd/auth/token_reply.h"
 #include "vaultd/auth/token_role.h"
+#include "vaultd/auth/token_tree.h"
 #include "vaultd/auth/token_ttl.h"
 #include "vaultd/auth/tokens.h"
 
@@ -316,6 +317,8 @@ static const struct route routes[] = {
       .help = "Ends a token; its children live on as orphans." },
     { .pattern = "accessors", .flags = ROUTE_SUDO, .list = accessors,
       .help = "The accessors of all tokens." },
+    { .pattern = "tree", .flags = ROUTE_SUDO, .read = token_tree,
+      .help = "All tokens, each with the one that it ends with." },
 };
 /* clang-format on */
 
