@@ -9,7 +9,9 @@
  *   --schedules N   the first N of the secrets rotate in one to thirty days, without a target
  *   --due N         that many more, secret/due/I, are due --due-in seconds after this began (60), or in
  *                   --due-groups that are --due-gap seconds apart
- *   --tokens N      with --policy (bench); their texts go to --token-file, a line each
+ *   --tokens N      with --policy (bench); their texts go to --token-file, a line each; all end
+ *                   --token-life seconds after this began (32 days)
+ *   --descendants N tokens below one that is the first line of --token-file; ten children each
  *
  * Prints one JSON line. Use a folder on a tmpfs and copy it: each commit syncs. */
 #include <pthread.h>
@@ -27,16 +29,17 @@
 #define THREADS  4u
 #define SHARES   16u
 #define TOKEN_S  (INT64_C(32) * 24 * 3600)
+#define CHILDREN 10u /* of each token that has descendants */
 
 struct options {
     const char *folder, *policy, *token_path;
-    uint64_t secrets, bytes, children, schedules, due, due_in, due_groups, due_gap, tokens;
+    uint64_t secrets, bytes, children, schedules, due, due_in, due_groups, due_gap, tokens, token_life, descendants;
 };
 
 struct filler {
     const struct options *options;
     struct core *core;
-    int64_t due_ms;
+    int64_t due_ms, tokens_end_ms;
     FILE *token_file;
     pthread_mutex_t lock; /* of token_file */
 };
@@ -134,10 +137,10 @@ static enum kt_kind put_due(struct filler *filler, struct request *req, uint64_t
     return kind == KT_OK ? put_schedule_of(req, name, due_ms, 0, err) : kind;
 }
 
-static enum kt_kind put_token(struct filler *filler, struct request *req, uint64_t i,
-                              struct kt_err *err)
+/* wish empty: any text. parent NULL: an orphan. */
+static enum kt_kind make_token(struct filler *filler, struct request *req, const char *wish,
+                               const unsigned char *parent, bool tell, struct kt_err *err)
 {
-    (void)i;
     const char *policies[] = {filler->options->policy};
     struct token token = {.display_name = "token",
                           .entity_id = "",
@@ -146,14 +149,18 @@ static enum kt_kind put_token(struct filler *filler, struct request *req, uint64
                           .n_policies = 1,
                           .meta = kt_str("null"),
                           .created_ms = req->now_ms,
-                          .expires_ms = req->now_ms + TOKEN_S * 1000,
+                          .expires_ms = filler->tokens_end_ms,
                           .creation_ttl_s = TOKEN_S,
                           .renewable = true};
+    if (parent != NULL) {
+        token.has_parent = true;
+        memcpy(token.parent, parent, sizeof token.parent);
+    }
     struct kt_buf text;
     kt_buf_init(&text, 512);
     enum kt_kind kind = token_create(req->core, &req->arena, request_batch(req), &token,
-                                     kt_bytes(NULL, 0), &text, err);
-    if (kind == KT_OK && filler->token_file != NULL) {
+                                     kt_str(wish), &text, err);
+    if (kind == KT_OK && tell && filler->token_file != NULL) {
         (void)pthread_mutex_lock(&filler->lock);
         (void)fprintf(filler->token_file, "%s\n", kt_buf_text(&text));
         (void)pthread_mutex_unlock(&filler->lock);
@@ -162,12 +169,35 @@ static enum kt_kind put_token(struct filler *filler, struct request *req, uint64
     return kind;
 }
 
+static enum kt_kind put_token(struct filler *filler, struct request *req, uint64_t i, struct kt_err *err)
+{
+    (void)i;
+    return make_token(filler, req, "", NULL, true, err);
+}
+
+static void name_descendant(uint64_t i, char out[48])
+{
+    (void)snprintf(out, 48, "descendant-%llu", (unsigned long long)i);
+}
+
+/* The texts are known, so that the hash of a parent is, made or not yet. */
+static enum kt_kind put_descendant(struct filler *filler, struct request *req, uint64_t i, struct kt_err *err)
+{
+    char own[48], parent[48];
+    unsigned char key[BARRIER_HASH_KEY];
+    name_descendant(i, own);
+    name_descendant(i == 0 ? 0 : (i - 1) / CHILDREN, parent);
+    barrier_hash_key(req->core->barrier, TABLE_TOKEN, kt_str(parent), key);
+    return make_token(filler, req, own, i == 0 ? NULL : key + 1, i == 0, err);
+}
+
 static const struct kind kinds[] = {
     {put_app, offsetof(struct options, secrets), 10},
     {put_child, offsetof(struct options, children), 12},
     {put_schedule, offsetof(struct options, schedules), 20},
     {put_due, offsetof(struct options, due), 5},
     {put_token, offsetof(struct options, tokens), 8},
+    {put_descendant, offsetof(struct options, descendants), 8},
 };
 
 /* ---- many at a time ---- */
@@ -240,14 +270,16 @@ static int fill(const struct options *options, const char *const *shares, size_t
     struct filler filler = {.options = options, .core = vault->core};
     (void)pthread_mutex_init(&filler.lock, NULL);
     filler.due_ms = kt_wall_ms(&kt_system_clock) + (int64_t)options->due_in * 1000;
+    int64_t life_s = options->token_life == 0 ? TOKEN_S : (int64_t)options->token_life;
+    filler.tokens_end_ms = kt_wall_ms(&kt_system_clock) + life_s * 1000;
     if (options->token_path != NULL)
         filler.token_file = fopen(options->token_path, "we");
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
         fill_kind(&filler, &kinds[i]);
     bool written = filler.token_file == NULL || fclose(filler.token_file) == 0;
     test_vault_free(vault);
-    (void)printf("{\"seconds\":%.1f,\"due_ms\":%lld}\n", seconds() - begun,
-                 (long long)filler.due_ms);
+    (void)printf("{\"seconds\":%.1f,\"due_ms\":%lld,\"tokens_end_ms\":%lld}\n", seconds() - begun,
+                 (long long)filler.due_ms, (long long)filler.tokens_end_ms);
     return written ? 0 : 1;
 }
 
@@ -269,6 +301,8 @@ static const struct {
     {"--due-groups", SIZE_MAX, offsetof(struct options, due_groups)},
     {"--due-gap", SIZE_MAX, offsetof(struct options, due_gap)},
     {"--tokens", SIZE_MAX, offsetof(struct options, tokens)},
+    {"--token-life", SIZE_MAX, offsetof(struct options, token_life)},
+    {"--descendants", SIZE_MAX, offsetof(struct options, descendants)},
 };
 
 static bool parse(int argc, char **argv, struct options *options)

@@ -319,6 +319,25 @@ static void many(void **state)
     assert_int_equal(test_vault_rows(vault, TABLE_JOB), 0);
 }
 
+/* Very many that are over at one time: their ends share commits. A step of its own for each handful, and their
+ * jobs, would be four times as many. */
+static void many_expire(void **state)
+{
+    (void)state;
+    make_many(900);
+    assert_int_equal(test_vault_rows(vault, TABLE_LEASE), 900);
+    vault->now_ms += 3600 * 1000;
+    wants(200, "LIST", "sys/leases/lookup/auth/", NULL, NULL, NULL); /* rows, still */
+    wants(404, "LIST", "sys/leases/lookup/" MADE, NULL, NULL, NULL);
+    unsigned steps = test_vault_tidy(vault);
+    if (steps > 40)
+        fail_msg("%u steps", steps);
+    assert_int_equal(test_vault_rows(vault, TABLE_LEASE), 0);
+    assert_int_equal(test_vault_rows(vault, TABLE_TOKEN_DUE), 0);
+    assert_int_equal(test_vault_rows(vault, TABLE_JOB), 0);
+    assert_int_equal(test_vault_rows(vault, TABLE_ACCESSOR), 1);
+}
+
 /* A list of many is made where nobody waits behind it. */
 static void a_long_list(void **state)
 {
@@ -388,7 +407,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         CASE(looked_up),       CASE(the_id_says_nothing), CASE(not_renewed_here), CASE(revoked),
         CASE(by_itself),       CASE(without_a_lease),     CASE(revoked_alone),    CASE(listed_and_counted),
-        CASE(revoke_prefix),   CASE(many),                CASE(a_long_list),      CASE(tidied),
+        CASE(revoke_prefix),   CASE(many),                CASE(many_expire), CASE(a_long_list),      CASE(tidied),
         CASE(made_while_it_tidies), CASE(never_none),
     };
     if (argc > 1)

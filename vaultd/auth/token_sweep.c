@@ -6,6 +6,12 @@
 typedef enum kt_kind row_fn(struct job_step *step, const struct entry *row,
                             const unsigned char hash[32], struct kt_err *err);
 
+/* Steps that run side by side share the due tokens by a byte of their hash. */
+static bool is_anothers(const struct job_step *step, const struct entry *row)
+{
+    return step->lanes > 1 && row->key.at[0] == TABLE_TOKEN_DUE && row->key.at[9] % step->lanes != step->lane;
+}
+
 /* Calls fn for the rows of an index whose values are sealed token hashes, as long as there is room.
  * KT_GONE from fn: the rest is not due yet. A row that does not open is left alone: it must not keep
  * the others from ending. *ret_all: the end was seen. */
@@ -23,6 +29,8 @@ static enum kt_kind each_row(struct job_step *step, struct kt_bytes prefix, row_
         found = cursor_next(cursor, &row);
         if (found != STORE_OK)
             break;
+        if (is_anothers(step, &row))
+            continue;
         kt_autobuf struct kt_buf hash;
         kt_buf_init(&hash, 64);
         kind = barrier_open_entry(step->req->core->barrier, row.key, row.value, &hash, err);

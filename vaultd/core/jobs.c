@@ -13,6 +13,7 @@
 #define ROOM        96u /* of STORE_BATCH_OPS */
 #define ROW_ROOM    2u  /* to delete a job's row, on condition that it was not put anew */
 #define SUBJECT_MAX 8192u
+#define LANES       8u /* steps side by side while there is more than one commit holds */
 
 static const struct {
     enum job_kind kind;
@@ -86,7 +87,8 @@ struct run {
     int64_t now_ms;
     unsigned char from[1 + JOB_ID]; /* where this step begins ... */
     unsigned char next[1 + JOB_ID]; /* ... and the next one */
-    bool jobs_first, more;
+    bool jobs_first, more, more_due;
+    unsigned lane, lanes; /* the first alone looks at anything but due tokens */
 };
 
 /* The jobs from run->from on that there is room for; one that fails is left for later. */
@@ -153,21 +155,22 @@ static enum kt_kind run_step(struct request *req, struct kt_err *err)
 {
     struct run *run = req->handler_data;
     struct job_step step = {
-        .req = req, .batch = request_batch(req), .now_ms = run->now_ms, .room = ROOM};
+        .req = req, .batch = request_batch(req), .now_ms = run->now_ms, .room = ROOM,
+        .lane = run->lane, .lanes = run->lanes};
     if (step.batch == NULL)
         return kt_fail(err, KT_NO_MEMORY, "tidying");
     batch_relief(step.batch);
     struct kt_err of_jobs = {0}, of_due = {0};
     enum kt_kind jobs = KT_OK;
-    bool more_due = false;
-    run->more = false;
-    if (run->jobs_first)
+    bool first = run->lane == 0;
+    run->more = run->more_due = false;
+    if (run->jobs_first && first)
         jobs = take_jobs(&step, run, &of_jobs);
-    enum kt_kind due = take_due(&step, &more_due, &of_due);
-    if (!run->jobs_first)
+    enum kt_kind due = first ? take_due(&step, &run->more_due, &of_due) : token_due(&step, &run->more_due, &of_due);
+    if (!run->jobs_first && first)
         jobs = take_jobs(&step, run, &of_jobs);
     /* Who ends a token leaves a job: what was done is a reason to look again. */
-    run->more = run->more || more_due || batch_ops(step.batch) > 0;
+    run->more = run->more || run->more_due || batch_ops(step.batch) > 0;
     /* What could be done is committed; a failure is told when there was nothing else. */
     if (batch_ops(step.batch) > 0 || (due == KT_OK && jobs == KT_OK))
         return KT_OK;
@@ -192,19 +195,47 @@ static bool anything_due(struct core *core, int64_t now_ms)
     return due;
 }
 
+/* The first failure counts; what the others did is done. */
+static enum kt_kind sum_up(struct core_private *own, const struct internal_request *requests, const struct run *runs,
+                           unsigned lanes, bool *ret_more, struct kt_err *err)
+{
+    enum kt_kind kind = KT_OK;
+    bool more = false;
+    own->jobs_many = false;
+    for (unsigned i = 0; i < lanes; i++) {
+        if (requests[i].kind != KT_OK && kind == KT_OK) {
+            kind = requests[i].kind;
+            *err = requests[i].err;
+        }
+        own->jobs_many = own->jobs_many || (requests[i].kind == KT_OK && runs[i].more_due);
+        more = more || runs[i].more;
+    }
+    *ret_more = kind == KT_OK && more;
+    return kind;
+}
+
+/* One step after the other; several side by side as long as more tokens are due than one commit holds: their
+ * batches share folds, and with them the disk's syncs. */
 static enum kt_kind run(struct core *core, bool *ret_more, struct kt_err *err)
 {
     struct core_private *own = core->own;
-    struct run run = {.now_ms = kt_wall_ms(core->clock), .jobs_first = own->jobs_first};
-    if (!anything_due(core, run.now_ms))
+    struct run runs[LANES];
+    struct internal_request requests[LANES];
+    unsigned lanes = own->jobs_many ? LANES : 1;
+    struct run first = {.now_ms = kt_wall_ms(core->clock), .jobs_first = own->jobs_first, .lanes = lanes};
+    if (!anything_due(core, first.now_ms))
         return KT_OK;
-    memcpy(run.from, own->jobs_from, sizeof run.from);
-    memcpy(run.next, own->jobs_from, sizeof run.next);
-    enum kt_kind kind = request_internal(core, "sys/housekeeping", run_step, &run, err);
+    memcpy(first.from, own->jobs_from, sizeof first.from);
+    memcpy(first.next, own->jobs_from, sizeof first.next);
+    for (unsigned i = 0; i < lanes; i++) {
+        runs[i] = first;
+        runs[i].lane = i;
+        requests[i] = (struct internal_request){.path = "sys/housekeeping", .fn = run_step, .arg = &runs[i]};
+    }
+    request_internal_all(core, requests, lanes);
     own->jobs_first = !own->jobs_first;
-    memcpy(own->jobs_from, run.next, sizeof own->jobs_from);
-    *ret_more = kind == KT_OK && run.more;
-    return kind;
+    memcpy(own->jobs_from, runs[0].next, sizeof own->jobs_from);
+    return sum_up(own, requests, runs, lanes, ret_more, err);
 }
 
 enum kt_kind jobs_run(struct core *core, bool *ret_more, struct kt_err *err)

@@ -90,6 +90,7 @@ struct core_private {
     struct meter *unseals;       /* what each source may still send to sys/unseal */
     pthread_mutex_t tidying;     /* one jobs_run() at a time; ranked above lock */
     unsigned char jobs_from[17]; /* guarded by tidying: the job that is next, and whether jobs ... */
+    bool jobs_many;              /* guarded by tidying: more is due than one step does */
     bool jobs_first;             /* ... or due tokens come first */
     int64_t jobs_not_before_ms;  /* the housekeeper's, as the next */
     int64_t autorotate_at_ms;

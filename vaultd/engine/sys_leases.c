@@ -135,7 +135,8 @@ static enum kt_kind go_on(struct request *req, struct kt_err *err)
     const unsigned char *id = req->handler_data;
     bool more = true, there = true;
     for (unsigned i = 0; i < STEPS_MAX && more && there; i++) {
-        if (jobs_run(req->core, &more, NULL) != KT_OK)
+        struct kt_err why = {0};
+        if (jobs_run(req->core, &more, &why) != KT_OK)
             break;
         there = job_is_there(req->core, id);
     }
