@@ -330,7 +330,7 @@ static void many_expire(void **state)
     wants(200, "LIST", "sys/leases/lookup/auth/", NULL, NULL, NULL); /* rows, still */
     wants(404, "LIST", "sys/leases/lookup/" MADE, NULL, NULL, NULL);
     unsigned steps = test_vault_tidy(vault);
-    if (steps > 40)
+    if (steps > 25)
         fail_msg("%u steps", steps);
     assert_int_equal(test_vault_rows(vault, TABLE_LEASE), 0);
     assert_int_equal(test_vault_rows(vault, TABLE_TOKEN_DUE), 0);

@@ -13,7 +13,6 @@
 #define ROOM        96u /* of STORE_BATCH_OPS */
 #define ROW_ROOM    2u  /* to delete a job's row, on condition that it was not put anew */
 #define SUBJECT_MAX 8192u
-#define LANES       8u /* steps side by side while there is more than one commit holds */
 
 static const struct {
     enum job_kind kind;
@@ -64,7 +63,24 @@ static void read_1(struct kt_reader *r, void *ret)
 
 static format_reader *const readers[] = {[FORMAT] = read_1};
 
-static enum kt_kind step_of(struct job_step *step, const struct entry *row, struct kt_err *err)
+struct run {
+    int64_t now_ms;
+    unsigned char from[1 + JOB_ID]; /* where this step begins ... */
+    unsigned char next[1 + JOB_ID]; /* ... and the next one */
+    bool jobs_first, more, more_due, many;
+    bool of_tokens;       /* a job of a token that has ended was looked at */
+    unsigned lane, lanes; /* the first alone looks at anything but tokens */
+};
+
+/* Jobs of tokens touch nothing that another's does: steps side by side share them by a byte of their id. */
+static bool is_in_lane(const struct run *run, const struct entry *row)
+{
+    return row->key.at[1] % run->lanes == run->lane;
+}
+
+/* *ret_others: another step has it. */
+static enum kt_kind step_of(struct job_step *step, struct run *run, const struct entry *row, bool *ret_others,
+                            struct kt_err *err)
 {
     kt_autobuf struct kt_buf record;
     kt_buf_init(&record, SUBJECT_MAX);
@@ -75,6 +91,11 @@ static enum kt_kind step_of(struct job_step *step, const struct entry *row, stru
         kind = FORMAT_READ("a job", kt_buf_bytes(&record), readers, &job, err);
     if (kind != KT_OK)
         return kind;
+    bool of_token = job.kind == JOB_TOKEN;
+    *ret_others = of_token ? !is_in_lane(run, row) : run->lane != 0;
+    if (*ret_others)
+        return KT_OK;
+    run->of_tokens = run->of_tokens || of_token;
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
         if ((unsigned)kinds[i].kind == job.kind)
             return kinds[i].step(step, job.subject, err);
@@ -82,14 +103,6 @@ static enum kt_kind step_of(struct job_step *step, const struct entry *row, stru
     kt_hint(err, "it was written by a newer vaultd: install that version");
     return KT_CORRUPT;
 }
-
-struct run {
-    int64_t now_ms;
-    unsigned char from[1 + JOB_ID]; /* where this step begins ... */
-    unsigned char next[1 + JOB_ID]; /* ... and the next one */
-    bool jobs_first, more, more_due;
-    unsigned lane, lanes; /* the first alone looks at anything but due tokens */
-};
 
 /* The jobs from run->from on that there is room for; one that fails is left for later. */
 static enum kt_kind do_jobs(struct job_step *step, struct cursor *cursor, struct run *run,
@@ -101,13 +114,20 @@ static enum kt_kind do_jobs(struct job_step *step, struct cursor *cursor, struct
     job_key((const unsigned char[JOB_ID]){0}, run->next);
     while ((found = cursor_next(cursor, &row)) == STORE_OK) {
         struct kt_err why = {0};
+        bool others = false;
+        if (run->lane != 0 && !is_in_lane(run, &row))
+            continue;
         memcpy(run->next, row.key.at, sizeof run->next);
         run->more = step->room <= ROW_ROOM;
         if (run->more)
             return first;
         step->done = false;
         step->room -= ROW_ROOM;
-        enum kt_kind kind = step_of(step, &row, &why);
+        enum kt_kind kind = step_of(step, run, &row, &others, &why);
+        if (others) {
+            step->room += ROW_ROOM;
+            continue;
+        }
         if (kind == KT_OK && !step->done) {
             run->more = true; /* it took all the room */
             return first;
@@ -163,12 +183,13 @@ static enum kt_kind run_step(struct request *req, struct kt_err *err)
     struct kt_err of_jobs = {0}, of_due = {0};
     enum kt_kind jobs = KT_OK;
     bool first = run->lane == 0;
-    run->more = run->more_due = false;
-    if (run->jobs_first && first)
+    run->more = run->more_due = run->of_tokens = false;
+    if (run->jobs_first)
         jobs = take_jobs(&step, run, &of_jobs);
     enum kt_kind due = first ? take_due(&step, &run->more_due, &of_due) : token_due(&step, &run->more_due, &of_due);
-    if (!run->jobs_first && first)
+    if (!run->jobs_first)
         jobs = take_jobs(&step, run, &of_jobs);
+    run->many = run->more_due || (run->more && run->of_tokens);
     /* Who ends a token leaves a job: what was done is a reason to look again. */
     run->more = run->more || run->more_due || batch_ops(step.batch) > 0;
     /* What could be done is committed; a failure is told when there was nothing else. */
@@ -207,7 +228,7 @@ static enum kt_kind sum_up(struct core_private *own, const struct internal_reque
             kind = requests[i].kind;
             *err = requests[i].err;
         }
-        own->jobs_many = own->jobs_many || (requests[i].kind == KT_OK && runs[i].more_due);
+        own->jobs_many = own->jobs_many || (requests[i].kind == KT_OK && runs[i].many);
         more = more || runs[i].more;
     }
     *ret_more = kind == KT_OK && more;
@@ -219,22 +240,23 @@ static enum kt_kind sum_up(struct core_private *own, const struct internal_reque
 static enum kt_kind run(struct core *core, bool *ret_more, struct kt_err *err)
 {
     struct core_private *own = core->own;
-    struct run runs[LANES];
-    struct internal_request requests[LANES];
-    unsigned lanes = own->jobs_many ? LANES : 1;
+    struct run runs[JOB_LANES];
+    struct internal_request requests[JOB_LANES];
+    unsigned lanes = own->jobs_many ? JOB_LANES : 1;
     struct run first = {.now_ms = kt_wall_ms(core->clock), .jobs_first = own->jobs_first, .lanes = lanes};
     if (!anything_due(core, first.now_ms))
         return KT_OK;
-    memcpy(first.from, own->jobs_from, sizeof first.from);
-    memcpy(first.next, own->jobs_from, sizeof first.next);
     for (unsigned i = 0; i < lanes; i++) {
         runs[i] = first;
         runs[i].lane = i;
+        memcpy(runs[i].from, own->jobs_from[i], sizeof first.from);
+        memcpy(runs[i].next, own->jobs_from[i], sizeof first.next);
         requests[i] = (struct internal_request){.path = "sys/housekeeping", .fn = run_step, .arg = &runs[i]};
     }
     request_internal_all(core, requests, lanes);
     own->jobs_first = !own->jobs_first;
-    memcpy(own->jobs_from, runs[0].next, sizeof own->jobs_from);
+    for (unsigned i = 0; i < lanes; i++)
+        memcpy(own->jobs_from[i], runs[i].next, sizeof own->jobs_from[i]);
     return sum_up(own, requests, runs, lanes, ret_more, err);
 }
 

@@ -11,6 +11,7 @@
 #include "vaultd/core/refusals.h"
 #include "vaultd/policy/policy.h"
 
+#define JOB_LANES 8u /* steps side by side while there is more than one commit holds */
 struct mount_table;
 struct quotas;
 struct wait_entry;
@@ -89,7 +90,7 @@ struct core_private {
     struct quotas *quotas;       /* what each client may ask for */
     struct meter *unseals;       /* what each source may still send to sys/unseal */
     pthread_mutex_t tidying;     /* one jobs_run() at a time; ranked above lock */
-    unsigned char jobs_from[17]; /* guarded by tidying: the job that is next, and whether jobs ... */
+    unsigned char jobs_from[JOB_LANES][17]; /* guarded by tidying: the job that is next, and whether jobs ... */
     bool jobs_many;              /* guarded by tidying: more is due than one step does */
     bool jobs_first;             /* ... or due tokens come first */
     int64_t jobs_not_before_ms;  /* the housekeeper's, as the next */
