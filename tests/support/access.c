@@ -186,6 +186,7 @@ const struct access_entry access_entries[] = {
     {"token", NULL, "create/{role}", .write = POLICY},
     {"token", NULL, "roles", .list = POLICY},
     {"token", NULL, "roles/{role}", .read = POLICY, .write = POLICY, .delete_ = POLICY},
+    {"token", NULL, "tree", .read = SUDO},
     {"userpass", NULL, "login/{username}", .write = PUBLIC},
     {"userpass", NULL, "users", .list = POLICY},
     {"userpass", NULL, "users/{username}", .read = POLICY, .write = POLICY, .delete_ = POLICY},
