@@ -168,12 +168,41 @@ static void bad_questions(void **state)
     test_vault_free(vault);
 }
 
+/* Who may write policies, and no more, learns nothing of mounts that are none of his business. */
+static void what_is_mounted_is_not_told(void **state)
+{
+    (void)state;
+    static const char own[] = "path \"sys/policies/*\" { capabilities = [\"create\", \"update\"] } path \"secret/data/*\" { capabilities = [\"read\"] }";
+    static const char *const asked[] = {"hidden/x", "hidde/data/x", "nothing/x"};
+    struct test_vault *vault = test_vault_new(true);
+    char token[256];
+    assert_int_equal(test_vault_call(vault, "POST", "sys/mounts/hidden", vault->root, "{\"type\":\"kv-v2\"}"), 204);
+    test_vault_token(vault, "writer", own, token, sizeof token);
+    for (size_t i = 0; i < sizeof asked / sizeof asked[0]; i++) {
+        kt_autobuf struct kt_buf policy, body;
+        kt_buf_init(&policy, 1024);
+        kt_buf_init(&body, 4096);
+        kt_buf_printf(&policy, "path \"%s\" { capabilities = [\"read\"] }", asked[i]);
+        body_of(kt_buf_text(&policy), &body);
+        assert_int_equal(test_vault_call(vault, "POST", "sys/policies/lint", token, kt_buf_text(&body)), 200);
+        assert_true(test_vault_said(vault, "{\"findings\":[],\"whole\":true}"));
+        assert_int_equal(test_vault_call(vault, "PUT", "sys/policies/acl/q", token, kt_buf_text(&body)), 204);
+        assert_int_equal(ask(vault, "POST", "sys/policies/lint", &body), 200);
+        assert_false(test_vault_said(vault, "{\"findings\":[]"));
+    }
+    assert_int_equal(test_vault_call(vault, "POST", "sys/policies/lint", token,
+                                     "{\"policy\":\"path \\\"secret/x\\\" { capabilities = [\\\"read\\\"] }\"}"), 200);
+    assert_true(test_vault_said(vault, "\"instead\":\"secret/data/x\""));
+    test_vault_free(vault);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_row),
         cmocka_unit_test(large_policies),
         cmocka_unit_test(bad_questions),
+        cmocka_unit_test(what_is_mounted_is_not_told),
     };
     if (argc > 1)
         cmocka_set_test_filter(argv[1]);

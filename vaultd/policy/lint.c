@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "lib/nearest.h"
+#include "vaultd/policy/policies.h"
 #include "vaultd/policy/reach.h"
 
 #define TEXT_MAX  400u
@@ -16,6 +17,7 @@ struct linter {
     const struct acl *acl; /* of this policy alone */
     const struct mount *const *mounts;
     size_t n_mounts;
+    bool all_mounts; /* they are all that there are, not only those that the asker may know of */
     size_t n_plus; /* blocks with a '+', all of which a decision walks */
     size_t looks;  /* at rows, and at such blocks for each of them */
 };
@@ -243,6 +245,8 @@ static void names_of(unsigned capabilities, char *out, size_t size)
 static void judge_nothing(struct linter *l, const struct met *met)
 {
     const struct mount *mount = reach_mount(met->rule, l->mounts, l->n_mounts);
+    if (mount == NULL && !l->all_mounts)
+        return; /* whether there is one is not his to know */
     if (mount == NULL) {
         find(l, met, LINT_IDLE, mount_meant(l, met->rule),
              "has no effect as long as no mount is there");
@@ -319,6 +323,29 @@ static void judge(struct linter *l, const struct rule *rule)
     judge_parameters(l, &met);
 }
 
+/* Who may write policies need not know what is mounted: as in sys/internal/ui/mounts, all mounts for who may read
+ * sys/mounts, else those that his own token reaches. */
+static enum kt_kind choose_mounts(struct linter *l, struct kt_err *err)
+{
+    static const char table[] = "sys/mounts";
+    struct request *req = l->req;
+    struct acl *own = NULL;
+    const struct mount *const *all = NULL;
+    size_t n = mounts_all(req, &all);
+    enum kt_kind kind =
+        req->token == NULL ? KT_OK : policies_acl(req->core, req->snapshot, req->token, &own, err);
+    if (kind != KT_OK)
+        return kind;
+    l->all_mounts = own != NULL && (acl_capabilities(own, table, strlen(table)) & CAP_READ) != 0;
+    const struct mount **seen = kt_arena_take(&req->arena, (n + 1) * sizeof(const struct mount *));
+    for (size_t i = 0; own != NULL && seen != NULL && i < n; i++)
+        if (l->all_mounts || acl_touches(own, all[i]->path))
+            seen[l->n_mounts++] = all[i];
+    l->mounts = seen;
+    acl_unref(own);
+    return seen == NULL ? kt_fail(err, KT_NO_MEMORY, "looking at a policy") : KT_OK;
+}
+
 enum kt_kind policy_lint(struct request *req, struct policy *policy, struct lint *ret,
                          struct kt_err *err)
 {
@@ -330,7 +357,11 @@ enum kt_kind policy_lint(struct request *req, struct policy *policy, struct lint
         return kt_fail(err, KT_NO_MEMORY, "looking at a policy");
     }
     struct linter l = {.req = req, .lint = ret, .acl = acl};
-    l.n_mounts = mounts_all(req, &l.mounts);
+    enum kt_kind kind = choose_mounts(&l, err);
+    if (kind != KT_OK) {
+        acl_unref(acl);
+        return kind;
+    }
     size_t n = 0;
     const struct rule *rules = policy_rules(policy, &n);
     for (size_t i = 0; i < n; i++)
