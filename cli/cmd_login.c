@@ -18,7 +18,7 @@
 static const struct method {
     const char *name;    /* also where it is mounted, unless -path says otherwise */
     const char *in_path; /* the word whose value ends the path; NULL: none */
-    const char *secret;  /* "password=": asked for, where there is a terminal, ...; NULL: the vault asks */
+    const char *secret;  /* "password=": asked for, where there is a terminal, ...; NULL: none */
     const char *input;   /* ... else read from the standard input: "password=-" */
     struct input_field fields[3];
     const char *example;
@@ -28,6 +28,7 @@ static const struct method {
      "secretctl login -method=userpass username=NAME"},
     {"pam", "username", NULL, NULL, {{NULL, INPUT_TEXT, NULL}},
      "secretctl login -method=pam username=NAME"},
+    {"unix", NULL, NULL, NULL, {{NULL, INPUT_TEXT, NULL}}, "secretctl login -method=unix"},
     {"approle", NULL, "secret_id=", "secret_id=-",
      {{"role_id", INPUT_TEXT, "the role's"}, {"secret_id", INPUT_KNOWN_SECRET, "one of its own"},
       {NULL, INPUT_TEXT, NULL}},
@@ -54,7 +55,7 @@ static size_t sort_words(const struct cli *cli, const struct method *method,
                          const char *words[WORDS_MAX], const char **ret_in_path)
 {
     size_t n = 0;
-    bool secret = false;
+    bool secret = method->secret == NULL;
     *ret_in_path = NULL;
     for (size_t i = 0; i < cli->word_count && n + 1 < WORDS_MAX; i++) {
         const char *word = cli->words[i];
@@ -188,6 +189,6 @@ int cmd_login(struct cli *cli)
         return login_by_token(cli);
     const struct method *method = find_method(name);
     if (method == NULL)
-        return cli_wrong(cli, "token, userpass, pam or approle", "there is no way to log in called '%.40s'", name);
+        return cli_wrong(cli, "token, userpass, pam, approle or unix", "there is no way to log in called '%.40s'", name);
     return by_method(cli, method);
 }

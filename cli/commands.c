@@ -333,7 +333,8 @@ const struct command command_table[] = {
      "secretctl login\nsecretctl login - < token.txt\n"
      "secretctl login -method=userpass username=bob\n"
      "secretctl login -method=pam username=bob\n"
-     "secretctl login -method=approle -path=ci role_id=ID secret_id=@FILE", cmd_login},
+     "secretctl login -method=approle -path=ci role_id=ID secret_id=@FILE\n"
+     "secretctl login -method=unix", cmd_login},
     {"token create", NULL, GROUP_ACCESS, 0, "Make a token.", "", 0, 0, token_create_flags,
      "-orphan asks auth/token/create-orphan, all else auth/token/create. One -policy is sent as a text,\n"
      "which allowed_parameters may allow by a pattern (\"agent-*\"); several are sent as a list, which it\n"

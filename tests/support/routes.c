@@ -18,6 +18,7 @@ static const struct {
     {"pam", NULL, "auth/pam/", "sys/auth/pam", "{\"type\":\"pam\"}"},
     {"rotation", NULL, "rotation/", NULL, NULL},
     {"system", NULL, "sys/", NULL, NULL},          {"token", NULL, "auth/token/", NULL, NULL},
+    {"unix", NULL, "auth/unix/", "sys/auth/unix", "{\"type\":\"unix\"}"},
     {"userpass", NULL, "auth/userpass/", "sys/auth/userpass", "{\"type\":\"userpass\"}"},
 };
 #define N_MOUNTS (sizeof mounts / sizeof mounts[0])
@@ -58,6 +59,8 @@ static const struct {
     {"rotation", "rotate/{path...}", "rotate/secret/x"},
     {"fleet", "consumers/{host}/{path...}", "consumers/x/secret/x"},
     {"approle", "role/{role}/{field}", "role/x/token-ttl"},
+    {"unix", "users/{uid}", "users/1000"},
+    {"unix", "groups/{gid}", "groups/1000"},
     {"system", "auth/{path...}/tune", "auth/userpass/tune"},
     {"system", "mounts/{path...}/tune", "mounts/secret/tune"},
     {"system", "tools/random/{source}", "tools/random/seal"},

@@ -202,6 +202,7 @@ static void run_through(struct test_vault *vault, const struct test_request *req
     (void)pthread_cond_init(&carrier.resumed, NULL);
     request_init(req, vault->core, request->local ? ORIGIN_UNIX : ORIGIN_TCP, &carrier_calls, &carrier);
     req->peer_uid = request->uid;
+    req->peer_groups = request->groups;
     if (request->address != NULL)
         (void)snprintf(req->remote_address, sizeof req->remote_address, "%s", request->address);
     req->method = request->method;

@@ -54,6 +54,7 @@ struct test_request {
     struct kt_bytes wrap_ttl;     /* X-Vault-Wrap-TTL; at NULL: absent */
     bool local;   /* over the Unix socket, by uid */
     uint32_t uid;
+    const struct peer_groups *groups; /* its groups; NULL: not known */
     const char *address; /* over TCP; NULL: "" */
     bool hurry; /* a request that waits for news is not waited for: the vault's clock goes on */
     void (*begin)(void *arg), (*answered)(void *arg); /* around the pipeline; may be NULL */

@@ -273,7 +273,7 @@ static const struct run_row {
      "the value of 'secret_id' stands on the command line"},
     {"a user without a way", "secretctl login username=bob", 1, "", "-method=userpass"},
     {"a way without a user", "secretctl login -method=userpass", 1, "", "username= is missing"},
-    {"a way that is none", "secretctl login -method=ldap", 1, "", "token, userpass, pam or approle"},
+    {"a way that is none", "secretctl login -method=ldap", 1, "", "token, userpass, pam, approle or unix"},
     {"token as a word", "secretctl login hvs.abc", 1, "", "never an argument"},
     {"target password as a word", "secretctl target set pg admin_password=x", 1, "",
      "the value of 'admin_password' stands on the command line"},

@@ -24,6 +24,8 @@ static const struct open_row {
     {"approle", "login", "PUT", 400, 400, 400},
     {"pam", "login/{username}", "POST", 503, 503, 503}, /* nobody to ask */
     {"pam", "login/{username}", "PUT", 503, 503, 503},
+    {"unix", "login", "POST", 400, 400, 400},
+    {"unix", "login", "PUT", 400, 400, 400},
     {"userpass", "login/{username}", "POST", 500, 500, 500}, /* "missing password" is so in Vault */
     {"userpass", "login/{username}", "PUT", 500, 500, 500},
     {"system", "init", "GET", 200, 200, 200},

@@ -100,6 +100,12 @@ struct request_param {
     const char *value; /* NUL-terminated, decoded */
 };
 
+/* The groups of a process, its first one at 0. */
+struct peer_groups {
+    size_t n;
+    uint32_t at[];
+};
+
 #define REQUEST_MAGIC 0x72657131u
 struct request {
     uint32_t magic;
@@ -124,7 +130,8 @@ struct request {
     unsigned refusal_status;      /* 0: 400 */
     char remote_address[64];
     uint16_t remote_port;
-    uint32_t peer_uid; /* ORIGIN_UNIX */
+    uint32_t peer_uid; /* ORIGIN_UNIX, as when it connected; UINT32_MAX: not known */
+    const struct peer_groups *peer_groups; /* the same, the connection's; NULL: not known */
 
     /* ---- filled by the pipeline ---- */
     char id[37];            /* UUID; the envelope's and the audit log's */

@@ -1,6 +1,7 @@
 #include "vaultd/auth/approle.h"
 #include "vaultd/auth/pam.h"
 #include "vaultd/auth/token_routes.h"
+#include "vaultd/auth/unix.h"
 #include "vaultd/auth/userpass.h"
 #include "vaultd/engine/cubbyhole.h"
 #include "vaultd/engine/kv_routes.h"
@@ -10,8 +11,8 @@
 #include "vaultd/rotation/rotation.h"
 
 const struct engine *const engines[] = {
-    &approle_engine, &cubbyhole_engine, &fleet_engine,  &identity_engine, &kv_v1_engine,
-    &kv_v2_engine,   &pam_engine,       &rotation_engine, &system_engine, &token_engine,
-    &userpass_engine,
+    &approle_engine, &cubbyhole_engine, &fleet_engine,    &identity_engine, &kv_v1_engine,
+    &kv_v2_engine,   &pam_engine,       &rotation_engine, &system_engine,   &token_engine,
+    &unix_engine,    &userpass_engine,
 };
 const size_t n_engines = sizeof engines / sizeof engines[0];

@@ -191,6 +191,7 @@ void conn_remove(struct conn *conn)
     table->counts.open--;
     (void)pthread_mutex_unlock(&table->lock);
     conn->magic = 0;
+    free(conn->peer_groups);
     free(conn);
 }
 

@@ -59,6 +59,7 @@ struct conn {
     char address[64]; /* text; "unix" for the Unix socket */
     uint16_t port;
     uint32_t peer_uid;
+    struct peer_groups *peer_groups; /* malloc'd, may be NULL; conn_remove() frees it */
 };
 
 struct deadlines;

@@ -266,6 +266,7 @@ static void fill_request(struct exchange *ex, const struct headers *headers, con
     name_client(ex, headers);
     req->remote_port = ex->conn->port;
     req->peer_uid = ex->conn->peer_uid;
+    req->peer_groups = ex->conn->peer_groups;
 }
 
 /* A NUL in the request line cuts the target short for us, but not for a proxy in front: the version

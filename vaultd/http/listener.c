@@ -14,6 +14,7 @@
 #include "lib/failpoint.h"
 #include "lib/log.h"
 #include "vaultd/http/exchange.h"
+#include "vaultd/http/peer.h"
 #include "vaultd/http/socket.h"
 
 /* TLS 1.2 and 1.3, forward secret, authenticated encryption only. An unknown word here makes the
@@ -207,11 +208,8 @@ static void conn_opened(struct listener *listener, struct MHD_Connection *mhd, v
     }
     if (kt_cidrs_hold(&listener->config.forwarded.trusted, kt_str(conn->address)))
         conn_uncounted(conn);
-    struct ucred credentials;
-    socklen_t size = sizeof credentials;
-    if (listener->config.is_unix &&
-        getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &credentials, &size) == 0)
-        conn->peer_uid = credentials.uid;
+    if (listener->config.is_unix)
+        peer_read(socket, &conn->peer_uid, &conn->peer_groups);
     *state = conn;
 }
 
