@@ -76,6 +76,25 @@ static void long_paths(void **state)
     scene_end(s);
 }
 
+/* Values set by hand that the target may accept are all kept: as many as a record of the secret holds. */
+static void many_values_by_hand(void **state)
+{
+    struct scene *s = scene(*state);
+    static const char path[] = "secret/data/db/orders";
+    static const char body[] = "{\"data\":{\"username\":\"app_a\",\"password\":\"by-hand\"}}";
+    unsigned n = 1, status = 200;
+    for (; status == 200 && n < 5000; n++) {
+        status = test_vault_call(s->vault, "POST", path, s->vault->root, body);
+        if (status == 200)
+            change_rotation(s, "{\"overlap\":2}"); /* takes it for one that works there */
+    }
+    if (status != 400)
+        fail_msg("after %u values: %u %.500s", n, status, s->vault->body);
+    says(s, "4096 versions");
+    need(s, 200, "GET", path, NULL);
+    scene_end(s);
+}
+
 /* What is printed to be pasted is one word of a shell, whatever a secret is called. */
 static void names_are_words(void **state)
 {
@@ -446,6 +465,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         BOTH(long_names),
         ALTERNATE(long_paths),
+        ALTERNATE(many_values_by_hand),
         ALTERNATE(names_are_words),
         ALTERNATE(many_consumers),
         ALTERNATE(few_consumers_are_all_told),

@@ -78,6 +78,13 @@ enum kt_kind kv_save(struct core *core, const struct mount *mount, struct batch 
                      const char *path, const struct kv_secret *secret, struct kt_err *err)
 {
     unsigned char key[KV_KEY];
+    if (secret->n_versions > KV_VERSIONS_MAX) {
+        (void)kt_fail(err, KT_INVALID, "the secret has %u versions that must be kept, and room for no more",
+                      KV_VERSIONS_MAX);
+        kt_hint(err, "each is one that its target may still accept; secretctl schedule remove NAME lets all but the "
+                     "current one go, and then it can be set up anew");
+        return KT_INVALID;
+    }
     kv_key(core, mount, path, 0, key);
     kt_autobuf struct kt_buf record;
     kt_buf_init(&record, META_MAX);

@@ -8,7 +8,6 @@
 
 #define FORMAT       1u
 #define META_FORMAT  2u
-#define VERSIONS_MAX 4096u
 #define PAD          64u
 #define NONCE        KT_AEAD_NONCE
 #define TAG          KT_AEAD_TAG
@@ -92,7 +91,7 @@ static enum kt_kind read_meta(struct kt_reader r, unsigned format, struct kt_are
     const char *copy = kt_arena_text(arena, custom);
     secret.custom_metadata = kt_bytes(copy, copy == NULL ? 0 : custom.len);
     size_t n = kt_read_u32(&r);
-    if (r.failed || n > VERSIONS_MAX)
+    if (r.failed || n > KV_VERSIONS_MAX)
         return kt_fail(err, KT_CORRUPT, "a secret's metadata is damaged");
     /* One more: a writer adds its version to the array. */
     secret.versions = kt_arena_take(arena, (n + 1) * sizeof *secret.versions);

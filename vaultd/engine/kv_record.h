@@ -17,6 +17,7 @@
 
 #define KV_KEY       (BARRIER_NAME_KEY + 4u)
 #define KV_DATA_MAX  ((size_t)512 * 1024)
+#define KV_VERSIONS_MAX 4096u /* in a secret's metadata: those kept, and older ones that a target may accept */
 #define KV_PATH_MAX  4096u /* of names that are there; a new one is shorter (core/path.h) */
 
 struct kv_settings {
