@@ -527,6 +527,21 @@ size_t slow_matching(const struct slow_book *book, enum operation op, const char
     return n + (slow_refuses(book, path) ? 1 : 0);
 }
 
+/* Is there anything below the prefix that it matches? The first segment of both, then the others. */
+static bool plus_reaches(const char *pattern, const char *prefix)
+{
+    if (*prefix == '\0')
+        return true;
+    size_t a = strcspn(pattern, "/"), b = strcspn(prefix, "/");
+    if (pattern[a] == '\0' && !ends_in_star(pattern))
+        return false;
+    bool last = pattern[a] == '\0';
+    size_t text = a - (last ? 1 : 0); /* without the '*' */
+    bool any = text == 1 && pattern[0] == '+';
+    bool same = strncmp(pattern, prefix, text) == 0 && (last ? text <= b : text == b);
+    return (any || same) && (last || plus_reaches(pattern + a + 1, prefix + b + 1));
+}
+
 bool slow_touches(const struct slow_book *book, const char *prefix)
 {
     if (slow_capabilities(book, prefix) != CAP_DENY)
@@ -537,11 +552,9 @@ bool slow_touches(const struct slow_book *book, const char *prefix)
         unsigned capabilities = merged(book, pattern, &min, &max);
         if (capabilities == CAP_DENY || capabilities == 0)
             continue;
-        /* With a '+' in front of its end it may be anything from there on. */
-        const char *plus = is_plus_pattern(pattern) ? strchr(pattern, '+') : NULL;
-        size_t fixed = plus != NULL ? (size_t)(plus - pattern) : strlen(pattern) - ends_in_star(pattern);
-        size_t common = fixed < strlen(prefix) ? fixed : strlen(prefix);
-        if (strncmp(pattern, prefix, common) == 0 && (plus != NULL || common == strlen(prefix)))
+        size_t fixed = strlen(pattern) - ends_in_star(pattern);
+        if (is_plus_pattern(pattern) ? plus_reaches(pattern, prefix)
+                                     : fixed >= strlen(prefix) && strncmp(pattern, prefix, strlen(prefix)) == 0)
             return true;
     }
     return false;
