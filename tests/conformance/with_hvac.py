@@ -701,6 +701,34 @@ def _():
     equal({"k": "v"}, client.sys.unwrap(token)["data"]["data"])
 
 
+@tap.case("old names of calls about tokens, and a login by a wrapped token")
+def _():
+    made = client.auth.token.create(policies=["default"], ttl="1h")["auth"]
+    own = connect(made["client_token"])
+    equal(7200, client.renew_token(made["client_token"], increment="2h")["auth"]["lease_duration"])
+    client.revoke_token(made["accessor"], accessor=True)
+    raises(exceptions.Forbidden, own.auth.token.lookup_self, says="invalid token")
+    parent = client.auth.token.create(policies=["root"], ttl="1h")["auth"]["client_token"]
+    child = connect(parent).auth.token.create(policies=["default"])["auth"]["client_token"]
+    client.revoke_token(parent, orphan=True)
+    raises(exceptions.Forbidden, connect(parent).auth.token.lookup_self, says="invalid token")
+    equal(True, connect(child).auth.token.lookup_self()["data"]["orphan"])
+    client.revoke_token(child)
+    raises(exceptions.Forbidden, connect(child).auth.token.lookup_self, says="invalid token")
+    wrapped = client.auth.token.create(policies=["default"], wrap_ttl="5m")["wrap_info"]
+    own = hvac.Client(url=vault.address, verify=vault.cacert)
+    auth = own.auth_cubbyhole(wrapped["token"])["auth"]
+    equal((auth["client_token"], wrapped["wrapped_accessor"]), (own.token, auth["accessor"]))
+    true(own.is_authenticated(), "the token inside")
+
+
+@tap.case("upkeep: tidy, step down, whether it was initialised")
+def _():
+    equal(202, client.auth.token.tidy().status_code)
+    equal(204, client.sys.step_down().status_code)
+    equal(True, client.sys.read_init_status()["initialized"])
+
+
 @tap.case("a certificate of nobody is not accepted")
 def _():
     import requests

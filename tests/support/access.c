@@ -182,6 +182,7 @@ const struct access_entry access_entries[] = {
     {"token", NULL, "revoke-self", .write = POLICY},
     {"token", NULL, "revoke-accessor", .write = POLICY},
     {"token", NULL, "revoke-orphan", .write = SUDO},
+    {"token", NULL, "tidy", .write = POLICY},
     {"token", NULL, "accessors", .list = SUDO},
     {"token", NULL, "create/{role}", .write = POLICY},
     {"token", NULL, "roles", .list = POLICY},

@@ -239,6 +239,16 @@ static enum kt_kind accessors(struct request *req, struct kt_err *err)
     return KT_OK;
 }
 
+/* There is nothing to begin: what is over goes by itself. */
+static enum kt_kind tidy(struct request *req, struct kt_err *err)
+{
+    (void)err;
+    req->reply.status = 202;
+    request_warn(req, "Tokens that are over are refused at once, and removed within seconds: there is nothing to "
+                      "start.");
+    return KT_OK;
+}
+
 /* clang-format off */
 #define FIELDS(...) (const struct field[]){ __VA_ARGS__, { NULL, FIELD_ANY, NULL } }
 
@@ -315,6 +325,7 @@ static const struct route routes[] = {
     { .pattern = "revoke-orphan", .flags = ROUTE_SUDO, .write = revoke_orphan,
       .fields = FIELDS({ "token", FIELD_STRING, "which" }),
       .help = "Ends a token; its children live on as orphans." },
+    { .pattern = "tidy", .write = tidy, .help = "Nothing is left to tidy." },
     { .pattern = "accessors", .flags = ROUTE_SUDO, .list = accessors,
       .help = "The accessors of all tokens." },
     { .pattern = "tree", .flags = ROUTE_SUDO, .read = token_tree,

@@ -1,11 +1,11 @@
 // npm's node-vault, unchanged, over TLS. Run by tests/conformance/with_node_vault, which starts a new
-// vaultd and says where: VAULT_ADDR, KT_CACERT. Arguments: parts of names of the cases to run; those that
-// make the vault always run.
+// vaultd and says where: VAULT_ADDR, KT_CACERT.
 'use strict';
 
 const assert = require('assert').strict;
 const fs = require('fs');
 const nodeVault = require('node-vault');
+const run = require('./tap');
 
 const options = {
     endpoint: process.env.VAULT_ADDR,
@@ -263,6 +263,13 @@ const cases = [
         await vault.tokenRevoke({ token: parent });
         await refused(as(child).tokenLookupSelf(), 403, /invalid token/);
     }],
+    ['a revoked parent that leaves its children', async () => {
+        const parent = await policy('maker', 'path "auth/token/create" { capabilities = ["update"] }');
+        const child = (await create({}, parent)).client_token;
+        await vault.tokenRevokeOrphan({ token: parent });
+        await refused(as(parent).tokenLookupSelf(), 403, /invalid token/);
+        assert.equal((await as(child).tokenLookupSelf()).data.orphan, true);
+    }],
     ['health, leader, help, rotate', async () => {
         const health = await vault.health();
         assert.deepEqual([health.initialized, health.sealed, health.standby], [true, false, false]);
@@ -271,6 +278,14 @@ const cases = [
         assert.equal(typeof (await vault.help('sys/mounts')).help, 'string');
         assert.equal(typeof (await vault.help('secret')).help, 'string');
         await vault.rotate();
+    }],
+    ['unwrap', async () => {
+        const headers = { 'X-Vault-Wrap-TTL': '5m' };
+        await vault.write('secret/data/wrapped', { data: { k: 'v' } });
+        const { wrap_info: info } = await vault.read('secret/data/wrapped', { headers });
+        assert.equal(info.creation_path, 'secret/data/wrapped');
+        assert.deepEqual((await vault.unwrap({ token: info.token })).data.data, { k: 'v' });
+        await refused(vault.unwrap({ token: info.token }), 400, /wrapping token is not valid or does not exist/);
     }],
     ['error objects', async () => {
         const denied = await refused(as('nonsense').read('secret/data/a/b'), 403, /permission denied/);
@@ -295,21 +310,4 @@ const cases = [
     }],
 ];
 
-async function main(wanted) {
-    let failed = 0;
-    for (const [name, run] of making.concat(cases)) {
-        const chosen = wanted.length === 0 || wanted.some((part) => name.includes(part));
-        if (!chosen && !making.some((row) => row[0] === name)) continue;
-        try {
-            await run();
-            console.log(`ok - ${name}`);
-        } catch (error) {
-            failed += 1;
-            const said = String(error.message).replace(/\s+/g, ' ');
-            console.log(`not ok - ${name}: expected no error, got ${said}; alone: tests/conformance/with_node_vault '${name}'`);
-        }
-    }
-    process.exitCode = failed === 0 ? 0 : 1;
-}
-
-main(process.argv.slice(2));
+run(making, cases);
