@@ -200,6 +200,19 @@ int cmd_export_json(struct cli *cli)
 
 /* ---- into a folder ---- */
 
+/* Can it be one file or folder, which import dir reads again? */
+static bool check_part(const char *part, size_t len, struct kt_err *err)
+{
+    if (len > NAME_MAX)
+        (void)kt_fail(err, KT_INVALID, "a part of its path is too long for a folder's name");
+    else if (len == 0 || part[0] == '.')
+        (void)kt_fail(err, KT_INVALID, "a part of its path is empty or begins with a dot: no file has such a name here");
+    else
+        return true;
+    kt_hint(err, "secretctl export json takes any name");
+    return false;
+}
+
 /* The folder that the last part of path is in, made if it has to be. -1: said why in err. */
 static int open_parent(int dir, const char *path, const char **ret_name, struct kt_err *err)
 {
@@ -207,13 +220,11 @@ static int open_parent(int dir, const char *path, const char **ret_name, struct 
     for (;;) {
         char part[NAME_MAX + 1];
         size_t len = strcspn(path, "/");
+        if (!check_part(path, len, err))
+            return -1;
         if (path[len] == '\0' || at < 0) {
             *ret_name = path;
             return KT_TAKE_FD(at);
-        }
-        if (len > NAME_MAX) {
-            (void)kt_fail(err, KT_INVALID, "a part of the path is too long for a folder's name");
-            return -1;
         }
         (void)snprintf(part, sizeof part, "%.*s", (int)len, path);
         if (mkdirat(at, part, 0700) != 0 && errno != EEXIST) {

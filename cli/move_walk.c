@@ -40,6 +40,16 @@ static enum kt_kind list(const struct move_walk *walk, const char *folder, struc
     return move_call(walk->api, &request, reply, err);
 }
 
+/* A name in a list is one part of a path, with a '/' behind it where it is a folder: what a vault answers
+ * leads nowhere else. */
+static bool is_name(struct kt_bytes name)
+{
+    size_t len = name.len > 0 && name.at[name.len - 1] == '/' ? name.len - 1 : name.len;
+    struct kt_bytes part = kt_bytes(name.at, len);
+    return len > 0 && memchr(part.at, '/', len) == NULL && memchr(part.at, '\0', len) == NULL &&
+           !kt_bytes_equal(part, kt_str(".")) && !kt_bytes_equal(part, kt_str(".."));
+}
+
 /* False: enough. */
 static bool take_names(const struct move_walk *walk, struct kt_bytes folder, struct kt_json keys,
                        struct kt_buf *todo)
@@ -50,8 +60,13 @@ static bool take_names(const struct move_walk *walk, struct kt_bytes folder, str
         kt_autobuf struct kt_buf path = {0};
         kt_buf_init(&name, it.value.len + 1);
         kt_buf_init(&path, folder.len + it.value.len + 1);
-        if (!kt_json_string(it.value, &name) || name.len == 0)
+        if (!kt_json_string(it.value, &name) || !is_name(kt_buf_bytes(&name))) {
+            struct kt_err err = {0};
+            (void)kt_fail(&err, KT_CORRUPT, "a name in its list is no name of a secret or folder");
+            kt_buf_add_bytes(&path, folder);
+            walk->denied(walk->arg, kt_buf_text(&path), &err);
             continue;
+        }
         kt_buf_add_bytes(&path, folder);
         kt_buf_add_bytes(&path, kt_buf_bytes(&name));
         if (name.at[name.len - 1] == '/')

@@ -1,7 +1,8 @@
 /* cli/move_walk.h - every secret of a KV mount, or below a path in it, by the vault's own lists.
  *
  * What:    Folder after folder; what is kept is one list and the names of folders still to come. A folder
- *          that may not be listed is told by denied() and passed over.
+ *          that may not be listed is told by denied() and passed over, and so is a name that is more than one part
+ *          of a path, or '.' or '..': no answer of a vault leads outside of what was asked for.
  * Threads: one thread at a time. */
 #pragma once
 

@@ -5,6 +5,7 @@
     KT_SECRETS=10000 tests/integration/moving.py 'interrupted'      the same with more
 """
 import concurrent.futures
+import http.server
 import json
 import os
 import shutil
@@ -98,6 +99,57 @@ class Proxy:
     def close(self):
         self.listener.close()
         self.cut()
+
+
+class Between:
+    """A vault in whose name alter(method, path, answer) may answer something else: path is without /v1/,
+    answer a function that asks the vault; it gives status, body."""
+
+    def __init__(self, vault, alter):
+        asked = self.asked = []
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def any(self):
+                size = int(self.headers.get("Content-Length") or 0)
+                body = self.rfile.read(size) if size else None
+                path = self.path[len("/v1/"):]
+                asked.append((self.command, urllib.parse.unquote(path)))
+
+                def answer():
+                    got = vault.call(self.command, path, raw=body, token=self.headers.get("X-Vault-Token"))
+                    return got.status, got.body
+                status, text, *more = alter(self.command, urllib.parse.unquote(path), answer)
+                text = text.encode()
+                self.send_response(status)
+                for name, value_ in more[0].items() if more else ():
+                    self.send_header(name, value_)
+                if text or status != 204:
+                    self.send_header("Content-Type", "application/json")
+                    self.send_header("Content-Length", str(len(text)))
+                self.end_headers()
+                self.wfile.write(text)
+
+            do_GET = do_POST = do_PUT = do_DELETE = do_LIST = any
+
+            def log_message(self, *_):
+                pass
+
+        self.token = vault.token
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    @property
+    def address(self):
+        return "http://127.0.0.1:%d" % self.server.server_address[1]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.server.server_close()
 
 
 def token_file(vault, name="token"):
@@ -622,7 +674,45 @@ def files():
         equal(json.loads(vault.ctl("export", "json", "old/team").stdout), {k: v for k, v in wanted.items() if v})
 
 
+def names_lead_nowhere():
+    """What a vault answers chooses no place outside of the folder, here or in the vault here."""
+    source, here = start()
+    with source, here:
+        source.ok("POST", "secret/data/fine", {"data": {"k": "v"}})
+        source.ok("POST", "secret/data/.hidden/x", {"data": {"k": "v"}})
+        source.ok("POST", "secret/data/f/.hidden", {"data": {"k": "v"}})
+        wrong = ["../x", "a/../../y", "/etc/z", "..", ".", "", "../", "/", "a/b", "fo/o/"]
+
+        def alter(method, path, answer):
+            status, text = answer()
+            if method == "LIST" and path == "secret/metadata/":
+                told = json.loads(text)
+                told["data"]["keys"] = wrong + told["data"]["keys"]
+                text = json.dumps(told)
+            if method == "GET" and ("/../" in path or path.endswith(("/..", "/."))):
+                return 200, json.dumps({"request_id": "x", "data": {"data": {"k": "far"}, "metadata": {"version": 1}}})
+            return status, text
+
+        with Between(source, alter) as lying:
+            base = os.path.join(scratch, "deep", "er")
+            os.makedirs(base)
+            done = source.ctl("export", "dir", "-address=" + lying.address, "secret", os.path.join(base, "out"), check=False)
+            equal(done.returncode, 2, done.stdout + done.stderr)
+            equal(done.stderr.count("refused   secret/: a name in its list is no name"), len(wrong), done.stderr)
+            contains(done.stderr, "refused   secret/.hidden/x: a part of its path is empty or begins with a dot")
+            contains(done.stderr, "refused   secret/f/.hidden: ")
+            contains(done.stderr, "1 written")
+            files_there = [os.path.join(d, f) for d, _, fs in os.walk(os.path.join(scratch, "deep")) for f in fs]
+            equal(files_there, [os.path.join(base, "out", "fine.json")])
+            done = here.ctl(*importing(lying), check=False)
+            equal(done.returncode, 2)
+            contains(done.stderr, "refused   secret/: a name in its list is no name")
+            equal(sorted(names(here, "secret/")), [".hidden/x", "f/.hidden", "fine"])
+            equal([p for m, p in lying.asked if ".." in p], [])
+
+
 CASES = [
+    ("names that lead elsewhere", names_lead_nowhere),
     ("files", files),
     ("all kinds of secrets, mounts and policies", all_kinds),
     ("what changed since", later_changes),
