@@ -34,21 +34,23 @@ static bool same(struct kt_json a, struct kt_json b)
     return kt_json_count(a) == kt_json_count(b);
 }
 
-void move_fields_write(struct kt_jsonw *w, struct kt_json data, const char *const *names)
+void move_fields_write(struct kt_jsonw *w, struct kt_json data, const struct move_field *fields)
 {
-    for (; *names != NULL; names++) {
+    for (; fields->name != NULL; fields++) {
         struct kt_json value = {0};
-        if (kt_json_member(data, *names, &value) && kt_json_type(value) != KT_JSON_NULL)
-            kt_jsonw_kv_raw(w, *names, kt_json_bytes(value));
+        if (kt_json_member(data, fields->name, &value) && kt_json_type(value) != KT_JSON_NULL)
+            kt_jsonw_kv_raw(w, fields->name, kt_json_bytes(value));
+        else if (fields->empty != NULL)
+            kt_jsonw_kv_raw(w, fields->name, kt_str(fields->empty));
     }
 }
 
-bool move_fields_equal(struct kt_json a, struct kt_json b, const char *const *names)
+bool move_fields_equal(struct kt_json a, struct kt_json b, const struct move_field *fields)
 {
-    for (; *names != NULL; names++) {
+    for (; fields->name != NULL; fields++) {
         struct kt_json left = {0}, right = {0};
-        (void)kt_json_member(a, *names, &left);
-        (void)kt_json_member(b, *names, &right);
+        (void)kt_json_member(a, fields->name, &left);
+        (void)kt_json_member(b, fields->name, &right);
         if (!same(left, right))
             return false;
     }

@@ -9,10 +9,12 @@
 #define BODY_MAX ((size_t)1024 * 1024)
 #define NAME_LEN 1200u
 
-static const char *const role_fields[] = {
-    "bind_secret_id",      "local_secret_ids",       "secret_id_bound_cidrs",   "secret_id_num_uses", "secret_id_ttl",
-    "token_bound_cidrs",   "token_explicit_max_ttl", "token_max_ttl",           "token_ttl",          "token_period",
-    "token_policies",      "token_num_uses",         "token_no_default_policy", "token_type",         NULL};
+static const struct move_field role_fields[] = {
+    {"bind_secret_id", NULL},         {"local_secret_ids", NULL},       {"secret_id_bound_cidrs", "[]"},
+    {"secret_id_num_uses", "0"},      {"secret_id_ttl", "0"},           {"token_bound_cidrs", "[]"},
+    {"token_explicit_max_ttl", "0"},  {"token_max_ttl", "0"},           {"token_ttl", "0"},
+    {"token_period", "0"},            {"token_policies", "[]"},         {"token_num_uses", "0"},
+    {"token_no_default_policy", NULL}, {"token_type", NULL},            {NULL, NULL}};
 
 /* ---- one role ---- */
 

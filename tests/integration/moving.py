@@ -448,6 +448,64 @@ def who():
         equal(told(here, "group", "outer"), told(source, "group", "outer"))
 
 
+def strangers():
+    """Nobody's login comes to somebody else who has the same name here."""
+    source, here = start()
+    with source, here:
+        made = lambda v, path, **body: v.ok("POST", "identity/" + path, body).data["id"]  # noqa: E731
+        look = lambda v, kind, name: v.ok("POST", "identity/lookup/" + kind, {"name": name}).data  # noqa: E731
+        accessors = {}
+        for v in source, here:
+            v.ok("POST", "sys/auth/people", {"type": "userpass"})
+            accessors[v] = v.ok("GET", "sys/auth").data["people/"]["accessor"]
+
+        def alias(v, name, kind, id_):
+            made(v, kind, name=name, canonical_id=id_, mount_accessor=accessors[v])
+        for name in "anna", "bert", "cleo", "dora":
+            alias(source, name, "entity-alias", made(source, "entity", name=name, metadata={"k": "v"}, policies=["p"]))
+        far = made(source, "group", name="far", type="external", policies=["p"])
+        alias(source, "far group", "group-alias", far)
+        made(source, "group", name="team", member_entity_ids=[look(source, "entity", "anna")["id"]])
+        # The same name, the same settings, another person: root of this vault, say.
+        made(here, "entity", name="anna", metadata={"k": "v"}, policies=["p"])
+        made(here, "group", name="far", type="external", policies=["p"])
+        alias(here, "dora", "entity-alias", made(here, "entity", name="somebody else"))
+        done = here.ctl(*importing(source), check=False)
+        equal(done.returncode, 2)
+        contains(done.stderr, "refused   the entity anna: one of that name is here already, without a login that it has there; -replace")
+        contains(done.stderr, "refused   the group far: another one of that name is here already; -replace")
+        contains(done.stderr, "refused   the group team: a member of it is another one here")
+        contains(done.stderr, "refused   the entity dora: its login 'dora' belongs to another entity here")
+        equal(look(here, "entity", "anna")["aliases"], [])
+        equal(look(here, "group", "far").get("alias"), {})
+        equal(here.call("POST", "identity/lookup/group", {"name": "team"}).status, 204)
+        half = look(here, "entity", "dora")
+        equal((half["policies"], half["aliases"]), ([], []))
+        for name in "bert", "cleo":
+            equal((look(here, "entity", name)["metadata"], look(here, "entity", name)["policies"]), ({"k": "v"}, ["p"]))
+            equal([a["name"] for a in look(here, "entity", name)["aliases"]], [name])
+        here.ok("POST", "identity/entity", {"name": "somebody else", "disabled": False})
+        here.ok("DELETE", "identity/entity/name/" + quoted("somebody else"))
+        # dora's was broken off by that: it is the import's own. anna is still another one.
+        done = here.ctl(*importing(source), check=False)
+        contains(done.stderr, "refused   the entity anna: ")
+        equal("the entity dora" in done.stderr, False, done.stderr)
+        equal((look(here, "entity", "dora")["metadata"], look(here, "entity", "dora")["policies"]), ({"k": "v"}, ["p"]))
+        here.ctl(*importing(source, "-replace"))
+        equal([a["name"] for a in look(here, "entity", "anna")["aliases"]], ["anna"])
+        equal(look(here, "group", "far")["alias"]["name"], "far group")
+        # What the source has no more goes with -replace.
+        inner = made(source, "group", name="inner")
+        source.ok("POST", "identity/group", {"name": "team", "member_group_ids": [inner], "metadata": {"a": "b"}})
+        here.ctl(*importing(source, "-replace"))
+        equal(len(look(here, "group", "team")["member_group_ids"]), 1)
+        source.ok("POST", "identity/group", {"name": "team", "member_group_ids": [], "metadata": {}})
+        source.ok("POST", "identity/entity", {"name": "bert", "metadata": {}, "policies": []})
+        here.ctl(*importing(source, "-replace"))
+        equal(look(here, "group", "team")["member_group_ids"] or [], [])
+        equal(look(here, "entity", "bert")["metadata"] or {}, {})
+
+
 def back_again():
     """What can be exported with plain writes alone has the same numbers, values and states, not the times."""
     def timeless(vault, path):
@@ -719,6 +777,7 @@ CASES = [
     ("a part of it", a_part),
     ("what cannot come", not_all_of_it),
     ("who may log in, and who is who", who),
+    ("others of the same name", strangers),
     ("out to another vault, by plain writes", back_again),
     ("interrupted five times", interrupted),
 ]

@@ -9,7 +9,7 @@
 
 #define COUNT(rows) (sizeof(rows) / sizeof(rows)[0])
 
-static const char *const names[] = {"a", "b", NULL};
+static const struct move_field names[] = {{"a", NULL}, {"b", NULL}, {NULL, NULL}};
 
 // clang-format off
 static const struct pair { const char *name, *left, *right; bool equal; } pairs[] = {
@@ -40,22 +40,31 @@ static void compares(void **state)
     assert_int_equal(move_fields_equal(right, left, names), row->equal);
 }
 
-static void writes_what_is_there(void **state)
+static const struct written { const char *name, *data, *empty, *wanted; } written[] = {
+    {"as it is", "{\"c\":1,\"b\":[1.0],\"a\":2}", "[]", "{\"a\":2,\"b\":[1.0]}"},
+    {"null and nothing are left out", "{\"a\":null}", NULL, "{}"},
+    {"null is empty", "{\"a\":null,\"b\":1}", "[]", "{\"a\":[],\"b\":1}"},
+    {"nothing is empty", "{\"b\":1}", "{}", "{\"a\":{},\"b\":1}"},
+};
+
+static void writes(void **state)
 {
-    (void)state;
+    const struct written *row = *state;
+    const struct move_field fields[] = {{"a", row->empty}, {"b", NULL}, {NULL, NULL}};
     kt_autobuf struct kt_buf out = {0};
     kt_buf_init(&out, 4096);
     struct kt_jsonw w = kt_jsonw(&out);
     kt_jsonw_object(&w);
-    move_fields_write(&w, kt_json_value(kt_str("{\"c\":1,\"b\":[1.0],\"a\":null}")), names);
+    move_fields_write(&w, kt_json_value(kt_str(row->data)), fields);
     kt_jsonw_end(&w);
-    assert_string_equal(kt_buf_text(&out), "{\"b\":[1.0]}");
+    assert_string_equal(kt_buf_text(&out), row->wanted);
 }
 
 int main(void)
 {
-    struct CMUnitTest tests[1 + COUNT(pairs)] = {cmocka_unit_test(writes_what_is_there)};
-    (void)add_rows(tests, 1, pairs, COUNT(pairs), sizeof pairs[0], compares);
+    struct CMUnitTest tests[COUNT(written) + COUNT(pairs)];
+    size_t n = add_rows(tests, 0, written, COUNT(written), sizeof written[0], writes);
+    (void)add_rows(tests, n, pairs, COUNT(pairs), sizeof pairs[0], compares);
     kt_json_init();
     return cmocka_run_group_tests_name("move_fields", tests, NULL, NULL);
 }
