@@ -90,21 +90,33 @@ static bool login_path(struct cli *cli, const struct method *method, const char 
 
 /* ---- what came of it ---- */
 
+static bool stores(const struct cli *cli)
+{
+    return !flags_on(&cli->flags, FLAG_NO_STORE);
+}
+
+static bool is_nothing(struct kt_json value)
+{
+    enum kt_json_type type = kt_json_type(value);
+    bool many = type == KT_JSON_ARRAY || type == KT_JSON_OBJECT;
+    return type == KT_JSON_NULL || kt_json_is(value, "") || (many && kt_json_count(value) == 0);
+}
+
+/* The token is among what is shown when it is kept nowhere else. */
 static void print_table(struct cli *cli, struct kt_json auth)
 {
-    static const char *const shown[] = {"accessor",          "lease_duration", "renewable", "policies",
+    static const char *const shown[] = {"client_token",      "accessor",          "lease_duration", "renewable", "policies",
                                         "identity_policies", "entity_id",      "metadata"};
     static const char *const names[] = {"Key", "Value"};
     KT_AUTO(table_free) struct table table = {0};
     table_init(&table, 2, names);
-    for (size_t i = 0; i < sizeof shown / sizeof shown[0]; i++) {
+    for (size_t i = stores(cli) ? 1 : 0; i < sizeof shown / sizeof shown[0]; i++) {
         struct kt_json value = {0};
         int64_t seconds = 0;
         char span[KT_DURATION_TEXT];
-        if (!kt_json_member(auth, shown[i], &value) || value.len == 2 ||
-            kt_json_type(value) == KT_JSON_NULL)
+        if (!kt_json_member(auth, shown[i], &value) || is_nothing(value))
             continue;
-        table_text(&table, shown[i]);
+        table_text(&table, i == 0 ? "token" : shown[i]);
         if (strcmp(shown[i], "lease_duration") == 0 && kt_json_i64(value, &seconds)) {
             kt_duration_text((uint64_t)seconds * 1000, span);
             table_text(&table, span);
@@ -113,6 +125,19 @@ static void print_table(struct cli *cli, struct kt_json auth)
         }
     }
     table_print(&table, 0, &cli->out);
+}
+
+/* What cannot be kept, nobody can use: it is not left alive. */
+static void take_back(struct cli *cli, struct kt_bytes token)
+{
+    struct kt_err err = {0};
+    struct cli_call call = {.doing = "revoking the token", .method = "POST", .path = "auth/token/revoke-self"};
+    kt_autoapireply struct kt_api_reply reply;
+    kt_api_reply_init(&reply);
+    int code = cli->exit_code;
+    bool done = kt_api_set_token(cli->api, token, &err) == KT_OK && cli_call(cli, &call, &reply) == KT_OK;
+    cli_note(cli, "note   the login was taken back%s", done ? ": its token is revoked" : ", but its token lives until it expires");
+    cli->exit_code = code;
 }
 
 static int keep_and_print(struct cli *cli, const struct kt_api_reply *reply)
@@ -126,9 +151,11 @@ static int keep_and_print(struct cli *cli, const struct kt_api_reply *reply)
     if (!kt_json_member(reply->auth, "client_token", &client_token) ||
         !kt_json_string(client_token, &text))
         return cli_wrong(cli, "", "the vault's answer has no token in it");
-    bool store = !flags_on(&cli->flags, FLAG_NO_STORE);
-    if (store && !login_store(cli, kt_buf_bytes(&text), path))
+    bool store = stores(cli);
+    if (store && !login_store(cli, kt_buf_bytes(&text), path)) {
+        take_back(cli, kt_buf_bytes(&text));
         return cli->exit_code;
+    }
     if (flags_on(&cli->flags, FLAG_NO_PRINT))
         return CLI_DONE;
     if (field != NULL && strcmp(field, "token") == 0) {
@@ -145,6 +172,20 @@ static int keep_and_print(struct cli *cli, const struct kt_api_reply *reply)
     return CLI_DONE;
 }
 
+/* Before anybody is asked for anything. A wrapped token is shown, and kept by nobody. */
+static bool check_keeping(struct cli *cli)
+{
+    if (flags_text(&cli->flags, FLAG_WRAP_TTL) != NULL)
+        return true;
+    if (stores(cli))
+        return login_try_store(cli);
+    if (!flags_on(&cli->flags, FLAG_NO_PRINT))
+        return true;
+    cli->exit_code = cli_wrong(cli, "leave one of them out, or -no-store -field=token",
+                               "with -no-store and -no-print nobody would have the token");
+    return false;
+}
+
 static int by_method(struct cli *cli, const struct method *method)
 {
     struct kt_err err = {0};
@@ -158,6 +199,8 @@ static int by_method(struct cli *cli, const struct method *method)
     if (method->in_path != NULL && (in_path == NULL || in_path[0] == '\0'))
         return cli_wrong(cli, method->example, "%s= is missing", method->in_path);
     if (!login_path(cli, method, in_path, path))
+        return cli->exit_code;
+    if (!check_keeping(cli))
         return cli->exit_code;
     if (input_fields(cli, words, n, method->fields, &body, &err) != KT_OK)
         return cli_fail(cli, &err);

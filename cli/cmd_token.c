@@ -95,17 +95,36 @@ static void print_token_table(struct cli *cli, struct kt_json data, bool with_id
     table_print(&table, 0, &cli->out);
 }
 
-bool login_store(struct cli *cli, struct kt_bytes token, char path[LOGIN_PATH_MAX])
+static bool store_path(struct cli *cli, char path[LOGIN_PATH_MAX])
 {
-    struct kt_err err = {0};
     const char *home = secure_getenv("HOME");
     int n = home != NULL && home[0] != '\0'
                 ? snprintf(path, LOGIN_PATH_MAX, "%s/.vault-token", home)
                 : -1;
-    if (n <= 0 || n >= LOGIN_PATH_MAX) {
-        cli->exit_code = cli_wrong(cli, "set HOME, or -no-store and VAULT_TOKEN", "HOME is not set");
+    if (n > 0 && n < LOGIN_PATH_MAX)
+        return true;
+    cli->exit_code = cli_wrong(cli, "set HOME, or -no-store and VAULT_TOKEN", "HOME is not set");
+    return false;
+}
+
+bool login_try_store(struct cli *cli)
+{
+    char path[LOGIN_PATH_MAX];
+    struct kt_err err = {0};
+    if (!store_path(cli, path))
         return false;
-    }
+    if (kt_token_file_try(path, &err) == KT_OK)
+        return true;
+    kt_hint(&err, "nobody was logged in; -no-store shows the token instead of keeping it");
+    cli->exit_code = cli_fail(cli, &err);
+    return false;
+}
+
+bool login_store(struct cli *cli, struct kt_bytes token, char path[LOGIN_PATH_MAX])
+{
+    struct kt_err err = {0};
+    if (!store_path(cli, path))
+        return false;
     if (kt_token_file_write(path, token, &err) != KT_OK) {
         cli->exit_code = cli_fail(cli, &err);
         return false;

@@ -111,18 +111,38 @@ enum kt_kind kt_token_file_read(const char *path, struct kt_secret **ret, struct
     return kind;
 }
 
-enum kt_kind kt_token_file_write(const char *path, struct kt_bytes token, struct kt_err *err)
+/* A new file beside it. */
+static enum kt_kind open_beside(const char *path, char temporary[4096], int *ret_fd, struct kt_err *err)
 {
     uint64_t id = 0;
-    char temporary[4096];
     kt_random_id(&id, sizeof id);
-    int n = snprintf(temporary, sizeof temporary, "%s.%016jx", path, (uintmax_t)id);
-    if (n < 0 || (size_t)n >= sizeof temporary)
+    int n = snprintf(temporary, 4096, "%s.%016jx", path, (uintmax_t)id);
+    if (n < 0 || n >= 4096)
         return kt_fail(err, KT_INVALID, "the path of the token file is too long");
-    kt_autoclose int fd =
-        open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0)
-        return kt_fail(err, KT_IO, "cannot write '%.200s'", path);
+    *ret_fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    return *ret_fd >= 0 ? KT_OK : kt_fail(err, KT_IO, "cannot write '%.200s'", path);
+}
+
+enum kt_kind kt_token_file_try(const char *path, struct kt_err *err)
+{
+    char temporary[4096];
+    struct stat st = {0};
+    kt_autoclose int fd = -1;
+    enum kt_kind kind = open_beside(path, temporary, &fd, err);
+    if (kind == KT_OK)
+        (void)unlink(temporary);
+    if (kind == KT_OK && lstat(path, &st) == 0 && S_ISDIR(st.st_mode))
+        kind = kt_fail(err, KT_INVALID, "cannot write '%.200s': it is a folder", path);
+    return kind;
+}
+
+enum kt_kind kt_token_file_write(const char *path, struct kt_bytes token, struct kt_err *err)
+{
+    char temporary[4096];
+    kt_autoclose int fd = -1;
+    enum kt_kind made = open_beside(path, temporary, &fd, err);
+    if (made != KT_OK)
+        return made;
     if (!kt_write_all(fd, token) || fsync(fd) != 0 || rename(temporary, path) != 0) {
         enum kt_kind kind = kt_fail(err, KT_IO, "cannot write '%.200s'", path);
         (void)unlink(temporary);

@@ -23,6 +23,8 @@ enum kt_kind kt_token_file_read(const char *path, struct kt_secret **ret,
 /* Writes it, mode 0600, over what was there, at once or not at all. */
 enum kt_kind kt_token_file_write(const char *path, struct kt_bytes token,
                                  struct kt_err *err) KT_MUST_CHECK;
+/* Could it be written now? Nothing is changed. */
+enum kt_kind kt_token_file_try(const char *path, struct kt_err *err) KT_MUST_CHECK;
 /* Trims and checks a token that came from outside; points into text. */
 enum kt_kind kt_token_check(struct kt_bytes text, struct kt_bytes *ret,
                             struct kt_err *err) KT_MUST_CHECK;

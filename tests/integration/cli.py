@@ -17,6 +17,7 @@ import tempfile
 import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+from between import Between  # noqa: E402
 from keyturn import DEADLINE, ROOT, Report, Vault, contains, equal, free_port, program, wait_for  # noqa: E402
 from terminal import Terminal  # noqa: E402
 
@@ -330,6 +331,39 @@ def ways_to_log_in():
     token = run("login", "-method=approle", "-no-store", "-field=token", "role_id=chosen", "secret_id=@" + file,
                 stdin=subprocess.DEVNULL).stdout
     contains(good("token", "lookup", token=token), "approle")
+    # A token that is not kept is shown; one that cannot be kept is not made, or taken back.
+    words, before = ["login", "-method=userpass", "-path=people", "username=bob"], open(path).read()
+    done = run(*words, "-no-store", input="right\n")
+    token = [line.split()[1] for line in done.stdout.splitlines() if line.startswith("token ")][0]
+    contains(good("token", "lookup", token=token), "people-bob")
+    equal(open(path).read(), before, "the old token after -no-store")
+    done = run(*words, "-no-store", "-no-print", input="right\n")
+    equal(done.returncode, 1)
+    contains(done.stderr, "nobody would have the token")
+    logins = []
+
+    def alter(method, asked, answer):
+        got = answer()
+        logins.append(asked)
+        if asked.startswith("auth/people/login"):
+            os.remove(path)
+            os.mkdir(path)
+        return got
+    with Between(vault, alter) as between:
+        env["VAULT_ADDR"] = between.address
+        done = run(*words, input="right\n")
+        equal(done.returncode, 1, done.stderr)
+        contains(done.stderr, "its token is revoked")
+        equal(logins, ["auth/people/login/bob", "auth/token/revoke-self"])
+        done = run(*words, input="right\n")
+        equal(done.returncode, 1)
+        contains(done.stderr, ".vault-token': it is a folder")
+        contains(done.stderr, "nobody was logged in")
+        equal(len(logins), 2, "what was asked")
+    os.rmdir(path)
+    env["VAULT_ADDR"] = vault.address
+    good("auth", "tune", "-default-lease-ttl=45s", "people/")
+    contains(run(*words, input="right\n").stdout, "lease_duration    45s")
     good("auth", "disable", "-force", "people")
     equal(run("token", "lookup", stdin=subprocess.DEVNULL).returncode, 2)
 
