@@ -13,7 +13,6 @@
 #include "vaultd/core/mounts.h"
 
 #define SLOTS         256u  /* decoded tokens a thread keeps */
-#define ANCESTORS_MAX 256u  /* how long a chain of parents may be */
 #define TEXT_MAX      2048u
 
 /* One decoded record. It is good as long as the store's entry says the same `changed`: that pair
@@ -256,16 +255,18 @@ static enum kt_kind check_ancestors(struct core *core, struct snapshot *snapshot
     memcpy(hash, slot->token.parent, sizeof hash);
     slot->has_parent = slot->record_has_parent;
     slot->line_expires_ms = 0;
+    slot->token.ancestors = 0;
     slot->logged_in = slot->token.logged_in;
     memcpy(slot->way, hash, sizeof slot->way);
     if (!slot->has_parent)
         return KT_OK;
-    for (unsigned depth = 0; depth < ANCESTORS_MAX; depth++) {
+    for (unsigned depth = 0; depth < TOKEN_ANCESTORS_MAX; depth++) {
         const struct ancestor *ancestor = NULL;
         enum kt_kind kind = ancestor_find(core, snapshot, cache, hash, &ancestor, err);
         if (kind != KT_OK)
             return kind == KT_NOT_FOUND ? refused(err) : kind;
-        if (ancestor->revoked) {
+        slot->token.ancestors = depth + 1;
+        if (ancestor->revoked) { /* it counts until a job has made its children orphans */
             slot->has_parent = depth != 0;
             return KT_OK;
         }

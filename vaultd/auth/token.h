@@ -13,10 +13,13 @@
 
 #include "vaultd/core/core.h"
 
+#define TOKEN_ANCESTORS_MAX 256u /* how long a line of parents may be */
+
 struct token {
     unsigned char hash[32];
     unsigned char parent[32];    /* what it ends with; zero: nothing; of a wrapping token: who keeps it */
     bool has_parent;
+    unsigned ancestors;          /* how many must be alive for it to be: as token_find() saw them */
     bool logged_in;              /* an orphan that ends with the way it came in: token_set_way() */
     const char *accessor;
     const char *display_name;    /* "token-ci" */

@@ -287,6 +287,17 @@ static enum kt_kind choose_cidrs(const struct request *req, const struct wish *w
     return KT_OK;
 }
 
+/* A longer line would be refused at its first use. */
+static enum kt_kind check_line(const struct request *req, bool orphan, struct kt_err *err)
+{
+    if (orphan || req->token->ancestors < TOKEN_ANCESTORS_MAX)
+        return KT_OK;
+    (void)kt_fail(err, KT_INVALID, "a token has at most %u ancestors, and this one has them all",
+                  TOKEN_ANCESTORS_MAX);
+    kt_hint(err, "make it with one of its ancestors, or as an orphan: auth/token/create-orphan");
+    return KT_INVALID;
+}
+
 static enum kt_kind fill_token(struct request *req, const struct wish *wish, const char *path,
                                struct token *ret, struct kt_err *err)
 {
@@ -303,7 +314,9 @@ static enum kt_kind fill_token(struct request *req, const struct wish *wish, con
                           .has_parent = !orphan};
     if (!orphan)
         memcpy(ret->parent, req->token->hash, sizeof ret->parent);
-    enum kt_kind kind = choose_policies(req, wish, ret, err);
+    enum kt_kind kind = check_line(req, orphan, err);
+    if (kind == KT_OK)
+        kind = choose_policies(req, wish, ret, err);
     if (kind == KT_OK)
         kind = choose_cidrs(req, wish, ret, err);
     if (kind == KT_OK)
