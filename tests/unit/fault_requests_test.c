@@ -377,6 +377,7 @@ static const struct row rows[] = {
     {"kv metadata get", NULL, {PUT_A}, READ_META, {0}, NULL, NULL, false},
     {"kv metadata put", NULL, {PUT_A}, ASK("POST", "secret/metadata/a", "{\"custom_metadata\":{\"n\":\"m%u\"}}", 204), READ_META, "m%u", NULL, false},
     {"kv import", NULL, {FORGET_A}, ASK("POST", "secret/import/a", "{\"cas\":0,\"versions\":[{\"version\":2,\"data\":{\"k\":\"old\"}},{\"version\":5,\"data\":{\"k\":\"v%u\"}}]}", 200), READ_A, "v%u", NULL, false},
+    {"kv import, in the place of another", NULL, {FORGET_A, PUT_A}, ASK("POST", "secret/import/a", "{\"cas\":1,\"replace\":true,\"versions\":[{\"version\":1,\"data\":{\"k\":\"new %u\"}}]}", 200), READ_A, "new %u", NULL, false},
     {"kv metadata patch", NULL, {PUT_A}, ASK("PATCH", "secret/metadata/a", "{\"custom_metadata\":{\"n\":\"m%u\"}}", 204), READ_META, "m%u", NULL, false},
     {"kv copy", NULL, {PUT_A}, ASK("POST", "secret/copy/a", "{\"to\":\"secret/f%u/b\"}", 200), ASK("GET", "secret/data/f%u/b", NULL, 200), "\"v%u\"", NULL, false},
     {"kv move", NULL, {FORGET_A, PUT_A}, ASK("POST", "secret/move/a", "{\"to\":\"secret/f%u/b\"}", 200), ASK("GET", "secret/data/f%u/b", NULL, 200), "\"v%u\"", NULL, false},

@@ -111,6 +111,54 @@ static void fewer_versions_kept_leave_nothing_behind(void **state)
     assert_int_equal(entries(vault), full - 12); /* with the metadata and the name */
 }
 
+/* ---- another secret in its place ---- */
+
+/* Versions first to last, of another vault, behind what is there (cas) or instead of it. */
+static void bring(struct test_vault *vault, bool replace, unsigned cas, unsigned first, unsigned last)
+{
+    char body[4096];
+    kt_autobuf struct kt_buf text;
+    kt_buf_init_in(&text, sizeof body, body, sizeof body);
+    kt_buf_printf(&text, "{\"cas\":%u,\"replace\":%s,\"max_versions\":200,\"versions\":[", cas, replace ? "true" : "false");
+    for (unsigned i = first; i <= last; i++)
+        kt_buf_printf(&text, "%s{\"version\":%u,\"data\":{\"n\":\"value %u\"}}", i == first ? "" : ",", i, i);
+    kt_buf_add_text(&text, "]}");
+    if (test_vault_call(vault, "PUT", "secret/import/a", vault->root, kt_buf_text(&text)) != 200)
+        fail_msg("%s", vault->body);
+}
+
+static void fill(struct test_vault *vault, unsigned last)
+{
+    for (unsigned i = 1; i <= last; i += 25)
+        bring(vault, false, i - 1, i, i + 24 < last ? i + 24 : last);
+}
+
+/* What one commit does not delete a job does, and takes nothing of what came. */
+static void what_is_replaced_leaves_nothing(void **state)
+{
+    static const struct {
+        unsigned old, anew;
+    } rows[] = {{3, 1}, {3, 3}, {3, 25}, {21, 1}, {22, 1}, {120, 1}, {120, 25}};
+    struct test_vault *vault = *state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        uint64_t before = entries(vault);
+        fill(vault, rows[i].old);
+        /* Two requests, before a job had its turn or after: the second stands in slots of the old ones, too. */
+        bring(vault, true, rows[i].old, 501, 500 + rows[i].anew);
+        bring(vault, false, 500 + rows[i].anew, 601, 610);
+        (void)test_vault_tidy(vault);
+        assert_int_equal(entries(vault), before + 2 + rows[i].anew + 10);
+        for (unsigned n = 501; n <= 500 + rows[i].anew; n++)
+            assert_version(vault, n, 200);
+        for (unsigned n = 601; n <= 610; n++)
+            assert_version(vault, n, 200);
+        assert_version(vault, 1, 404);
+        assert_int_equal(test_vault_call(vault, "DELETE", "secret/metadata/a", vault->root, NULL), 204);
+        (void)test_vault_tidy(vault);
+        assert_int_equal(entries(vault), before);
+    }
+}
+
 /* ---- the stored form ---- */
 
 static void put_format_1(struct kt_buf *out)
@@ -180,6 +228,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_new_version_takes_the_place_of_the_oldest, make, end),
         cmocka_unit_test_setup_teardown(a_destroyed_version_has_no_place, make, end),
         cmocka_unit_test_setup_teardown(fewer_versions_kept_leave_nothing_behind, make, end),
+        cmocka_unit_test_setup_teardown(what_is_replaced_leaves_nothing, make, end),
         cmocka_unit_test(the_older_form_is_read_and_written_anew),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -767,6 +767,8 @@ static void twice_at_once(void **state)
     need(s, 400, "POST", "secret/destroy/db/orders", "{\"versions\":[1]}");
     need(s, 400, "DELETE", "rotation/targets/pg", NULL);
     soon(s, "acking");
+    need(s, 400, "POST", "secret/import/db/orders", "{\"cas\":2,\"replace\":true}");
+    says(s, s->run);
     acknowledge(s, "h1", 2);
     ends_done(s);
     scene_end(s);

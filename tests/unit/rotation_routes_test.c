@@ -354,6 +354,8 @@ static void adopting(void **state)
     says("KT-R-005");
     need(400, "DELETE", "secret/metadata/a", NULL);
     says("schedule remove");
+    need(400, "POST", "secret/import/a", "{\"cas\":1,\"replace\":true,\"versions\":[{\"version\":2,\"data\":{}}]}");
+    says("schedule remove");
     need(200, "LIST", "rotation/secrets", NULL);
     says("[\"secret/a\"]");
     need(404, "LIST", "rotation/secrets/other", NULL);

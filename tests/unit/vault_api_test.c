@@ -369,6 +369,30 @@ static const struct scenario scenarios[] = {
     { "POST", "secret/data/db", ROOT, "{\"data\":{\"username\":\"app\",\"password\":\"p\"}}", 200 },
     { "POST", "rotation/secrets/secret/db", ROOT, "{\"strategy\":\"generate\"}", 204 },
     { "POST", "secret/import/db", ROOT, "{\"cas\":1,\"versions\":[{\"version\":2,\"data\":{}}]}", 200, "\"current_version\":2" } ) },
+{ "kv import: in the place of another", "path \"secret/import/*\" { capabilities = [\"create\",\"update\",\"sudo\"] }", STEPS(
+    { "POST", "secret/data/a", ROOT, "{\"data\":{\"k\":\"mine 1\"}}", 200 }, { "POST", "secret/data/a", ROOT, "{\"data\":{\"k\":\"mine 2\"}}", 200 },
+    { "POST", "secret/metadata/a", ROOT, "{\"max_versions\":9,\"cas_required\":true,\"delete_version_after\":\"1h\",\"custom_metadata\":{\"owner\":\"me\"}}", 204 },
+    { "POST", "secret/import/a", "T", "{\"cas\":2,\"replace\":true,\"versions\":[{\"version\":1,\"data\":{\"k\":\"theirs\"}}]}", 403, "permission denied", "mine" },
+    { "POST", "secret/import/none", "T", "{\"cas\":0,\"replace\":true,\"versions\":[{\"version\":1,\"data\":{}}]}", 403 }, /* as little is told of what is not there */
+    { "POST", "secret/import/a", ROOT, "{\"cas\":1,\"replace\":true,\"versions\":[{\"version\":1,\"data\":{}}]}", 400, "did not match the current version" },
+    { "POST", "secret/import/a", ROOT, "{\"cas\":0,\"replace\":true}", 400, "did not match the current version" },
+    { "POST", "secret/import/a", ROOT, "{\"cas\":2,\"replace\":true,\"versions\":[{\"version\":1,\"data\":{}},{\"version\":1,\"data\":{}}]}", 400, "entry 2" },
+    { "GET", "secret/data/a", ROOT, NULL, 200, "mine 2" }, { "GET", "secret/data/a?version=1", ROOT, NULL, 200, "mine 1" },
+    { "POST", "secret/import/a", ROOT, "{\"cas\":2,\"replace\":true,\"created_time\":\"2020-01-01T00:00:00Z\",\"versions\":["
+      "{\"version\":2,\"created_time\":\"2021-01-01T00:00:00Z\",\"data\":{\"k\":\"theirs 2\"}}]}", 200, "\"data\":{\"current_version\":2,\"versions\":1}" },
+    { "GET", "secret/metadata/a", ROOT, NULL, 200, "{\"cas_required\":false,\"created_time\":\"2020-01-01T00:00:00Z\",\"current_version\":2,\"custom_metadata\":null,\"delete_version_after\":\"0s\","
+      "\"max_versions\":0,\"oldest_version\":2,\"updated_time\":\"2021-01-01T00:00:00Z\",\"versions\":{\"2\":{\"created_time\":\"2021-01-01T00:00:00Z\",\"deletion_time\":\"\",\"destroyed\":false}}" },
+    { "GET", "secret/data/a", ROOT, NULL, 200, "theirs 2" }, { "GET", "secret/data/a?version=1", ROOT, NULL, 404, "{\"errors\":[]}" },
+    { "POST", "secret/undelete/a", ROOT, "{\"versions\":[1]}", 204 }, { "GET", "secret/data/a?version=1", ROOT, NULL, 404 },
+    { "LIST", "secret/metadata", ROOT, NULL, 200, "{\"keys\":[\"a\"]}" },
+    /* by nothing, and where there is nothing */
+    { "POST", "secret/import/a", ROOT, "{\"cas\":2,\"replace\":true,\"custom_metadata\":{\"only\":\"this\"}}", 200, "\"current_version\":0,\"versions\":0" },
+    { "GET", "secret/metadata/a", ROOT, NULL, 200, "\"versions\":{}" }, { "GET", "secret/data/a", ROOT, NULL, 404 },
+    { "POST", "secret/import/a", ROOT, "{\"cas\":0,\"replace\":true,\"versions\":[{\"version\":7,\"data\":{\"k\":\"seven\"}}]}", 200, "\"current_version\":7" },
+    { "GET", "secret/metadata/a", ROOT, NULL, 200, "\"custom_metadata\":null" },
+    { "POST", "secret/import/f/b", ROOT, "{\"cas\":0,\"replace\":true,\"versions\":[{\"version\":1,\"data\":{\"k\":\"b\"}}]}", 200, "\"current_version\":1" },
+    { "LIST", "secret/metadata", ROOT, NULL, 200, "{\"keys\":[\"a\",\"f/\"]}" }, { "GET", "secret/data/f/b", ROOT, NULL, 200, "\"k\":\"b\"" },
+    { "POST", "secret/import/f/b", ROOT, "{\"cas\":1,\"replace\":\"hunter2\"}", 400, "\\\"replace\\\"", "hunter2" } ) },
 { "settings of a mount", NULL, STEPS(
     { "POST", "sys/mounts/kv", ROOT, "{\"type\":\"kv-v2\",\"description\":\"d\",\"config\":{\"max_lease_ttl\":7200,\"force_no_cache\":true,\"listing_visibility\":\"hidden\",\"audit_non_hmac_request_keys\":[\"a\",\"\",\"b\"]}}", 204 },
     { "GET", "sys/mounts/kv", ROOT, NULL, 200, "\"config\":{\"default_lease_ttl\":0,\"force_no_cache\":true,\"max_lease_ttl\":7200,\"audit_non_hmac_request_keys\":[\"a\",\"b\"],\"listing_visibility\":\"hidden\"}" },

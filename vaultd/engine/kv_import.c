@@ -1,6 +1,8 @@
 /* Versions that come from another vault keep their numbers, times and states: one commit a request, which
- * adds to what is there or, when that is not what the sender takes it for (cas), does nothing. */
+ * adds to what is there, or comes in its place ("replace"), or, when that is not what the sender takes it for
+ * (cas), does nothing. */
 #include "lib/cleanup.h"
+#include "vaultd/engine/kv_clear.h"
 #include "vaultd/engine/kv_handlers.h"
 #include "vaultd/engine/kv_record.h"
 #include "vaultd/rotation/rotation.h"
@@ -8,6 +10,7 @@
 #define IMPORT_MAX   25u   /* a name of 31 segments takes 61 of the batch's 100 operations */
 #define IMPORT_BYTES ((size_t)900 * 1024) /* of a batch's 1 MiB; the metadata is in it, too */
 #define TOTAL_MAX    1000u
+#define CLEARED_MAX  20u /* records of what was there before that go in this commit; the others are a job's */
 
 static enum kt_kind wrong_version(struct kt_err *err, size_t at, const char *why)
 {
@@ -141,26 +144,79 @@ static enum kt_kind set_times(struct request *req, struct kv_secret *secret, str
     return KT_OK;
 }
 
-enum kt_kind kv_import(struct request *req, struct kt_err *err)
+/* ---- in the place of what is there ---- */
+
+/* Whoever may not delete the secret with all its versions does not replace it. */
+static enum kt_kind read_replace(struct request *req, bool *ret, struct kt_err *err)
 {
-    struct kv_secret *secret = NULL;
-    bool given = false;
-    const char *path = request_param(req, "path");
-    enum kt_kind kind = kv_load_named(req, &secret, err);
-    if (kind != KT_OK && kind != KT_NOT_FOUND)
-        return kind;
-    kind = check_cas(req, secret, err);
-    if (kind == KT_OK && secret->has_driver)
-        kind = rotation_allows(req, req->mount, path, secret, ROTATION_WRITE, 0, err);
-    if (kind == KT_OK)
-        kind = kv_read_settings(req, secret, &given, err);
-    struct batch *batch = kind == KT_OK ? request_batch(req) : NULL;
-    if (kind == KT_OK && batch == NULL)
+    enum kt_kind kind = request_bool(req, "replace", ret, err);
+    if (kind != KT_OK || !*ret)
+        return kind == KT_NOT_FOUND ? KT_OK : kind;
+    const char *name =
+        kt_arena_printf(&req->arena, "%smetadata/%s", req->mount->path, request_param(req, "path"));
+    return name == NULL ? kt_fail(err, KT_NO_MEMORY, "asking the policies")
+                        : request_also(req, OP_DELETE, name, err);
+}
+
+/* Nothing of the old one but that it must still be as it was. Its name stays; its versions' keys go with its
+ * metadata. */
+static enum kt_kind begin_anew(struct request *req, struct kv_secret *secret, const struct kv_secret **ret_old,
+                               struct kt_err *err)
+{
+    struct kv_secret *old = kt_arena_take(&req->arena, sizeof *old);
+    if (old == NULL)
         return kt_fail(err, KT_NO_MEMORY, "bringing a secret in");
-    if (kind == KT_OK && secret->changed == 0)
+    *old = *secret;
+    *secret = (struct kv_secret){.changed = old->changed};
+    *ret_old = old;
+    return KT_OK;
+}
+
+/* The new versions stand in the first slots, over the old ones' records; those behind them are deleted. */
+static enum kt_kind clear_old(struct request *req, struct batch *batch, const struct kv_secret *old,
+                              const struct kv_secret *secret, struct kt_err *err)
+{
+    const char *path = request_param(req, "path");
+    uint32_t taken = 0;
+    unsigned cleared = 0;
+    for (size_t i = 0; i < secret->n_versions; i++)
+        taken = secret->versions[i].slot > taken ? secret->versions[i].slot : taken;
+    for (size_t i = 0; i < old->n_versions; i++) {
+        unsigned char key[KV_KEY];
+        if (old->versions[i].slot <= taken)
+            continue;
+        if (cleared++ == CLEARED_MAX)
+            return kv_leave_job(req->core, req->mount, batch, path, err);
+        kv_key(req->core, req->mount, path, old->versions[i].slot, key);
+        batch_delete(batch, kt_bytes(key, sizeof key));
+    }
+    return KT_OK;
+}
+
+static enum kt_kind check_rotation(struct request *req, const struct kv_secret *secret, bool replace,
+                                   struct kt_err *err)
+{
+    if (!secret->has_driver)
+        return KT_OK;
+    return rotation_allows(req, req->mount, request_param(req, "path"), secret,
+                           replace ? ROTATION_METADATA : ROTATION_WRITE, 0, err);
+}
+
+/* old NULL: behind what is there. */
+static enum kt_kind put_all(struct request *req, struct kv_secret *secret, const struct kv_secret *old,
+                            struct kt_err *err)
+{
+    const char *path = request_param(req, "path");
+    struct batch *batch = request_batch(req);
+    enum kt_kind kind = KT_OK;
+    if (batch == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "bringing a secret in");
+    if (secret->changed == 0)
         kind = kv_name_add(req->core, req->mount, req->snapshot, batch, path, err);
     if (kind == KT_OK)
         kind = append_all(req, secret, err);
+    if (kind == KT_OK && old != NULL)
+        kind = clear_old(req, batch, old, secret, err);
     if (kind == KT_OK)
         kind = set_times(req, secret, err);
     if (kind != KT_OK)
@@ -168,13 +224,39 @@ enum kt_kind kv_import(struct request *req, struct kt_err *err)
     if (secret->n_versions > 0 && secret->oldest < secret->versions[0].number &&
         secret->versions[0].number > 1)
         secret->oldest = secret->versions[0].number;
-    kind = kv_save(req->core, req->mount, batch, path, secret, err);
-    if (kind != KT_OK)
-        return kind;
+    return kv_save(req->core, req->mount, batch, path, secret, err);
+}
+
+static void answer(struct request *req, const struct kv_secret *secret)
+{
     struct kt_jsonw w = kt_jsonw(&req->reply.data);
     kt_jsonw_object(&w);
     kt_jsonw_kv_int(&w, "current_version", secret->newest);
     kt_jsonw_kv_int(&w, "versions", (int64_t)secret->n_versions);
     kt_jsonw_end(&w);
-    return KT_OK;
+}
+
+enum kt_kind kv_import(struct request *req, struct kt_err *err)
+{
+    struct kv_secret *secret = NULL;
+    const struct kv_secret *old = NULL;
+    bool given = false, replace = false;
+    enum kt_kind kind = read_replace(req, &replace, err);
+    if (kind != KT_OK)
+        return kind;
+    kind = kv_load_named(req, &secret, err);
+    if (kind != KT_OK && kind != KT_NOT_FOUND)
+        return kind;
+    kind = check_cas(req, secret, err);
+    if (kind == KT_OK)
+        kind = check_rotation(req, secret, replace, err);
+    if (kind == KT_OK && replace)
+        kind = begin_anew(req, secret, &old, err);
+    if (kind == KT_OK)
+        kind = kv_read_settings(req, secret, &given, err);
+    if (kind == KT_OK)
+        kind = put_all(req, secret, old, err);
+    if (kind == KT_OK)
+        answer(req, secret);
+    return kind;
 }

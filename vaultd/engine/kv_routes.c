@@ -25,6 +25,7 @@ static const struct field metadata_fields[] = {
 
 static const struct field import_fields[] = {
     { "cas", FIELD_INT, "the secret's current version here, 0 when it has none" },
+    { "replace", FIELD_BOOL, "all of it comes in the place of what is there, which is deleted" },
     { "versions", FIELD_ANY, "at most 25, ascending: version, data, created_time, deletion_time, destroyed" },
     { "created_time", FIELD_STRING, "when the secret was made" },
     { "updated_time", FIELD_STRING, "when it was last written" },
