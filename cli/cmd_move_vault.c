@@ -59,19 +59,11 @@ static bool is_wanted(const struct plan *plan, const struct move_mount *mount)
     return plan->only == NULL || plan->only == mount;
 }
 
-static bool is_kv(const struct move_mount *mount)
-{
-    return strcmp(mount->type, "kv") == 0 || strcmp(mount->type, "generic") == 0;
-}
-
 static void tell_left(struct move_run *run, const struct move_mount *mount)
 {
-    static const char *const own[] = {"system", "identity", "cubbyhole", "ns_system", "ns_identity", "ns_cubbyhole",
-                                      "rotation", "fleet"};
     char why[160];
-    for (size_t i = 0; i < sizeof own / sizeof own[0]; i++)
-        if (strcmp(mount->type, own[i]) == 0)
-            return;
+    if (move_mount_is_own(mount))
+        return;
     (void)snprintf(why, sizeof why, "an engine of type %s is not there, and its keys do not leave the old vault",
                    mount->type);
     move_left(run, mount->mount.path, why);
@@ -85,20 +77,38 @@ static void copy_mounts(struct move_run *run, const struct plan *plan, struct ta
         remember(run, before);
         if (!is_wanted(plan, mount))
             continue;
-        if (!is_kv(mount)) {
+        if (!move_mount_is_kv(mount)) {
             tell_left(run, mount);
             continue;
         }
-        if (move_mount_prepare(run, &plan->there, mount))
+        if (move_mount_prepare(run, &plan->there, mount, plan->only == NULL))
             move_mount_secrets(run, mount, plan->prefix, MOVE_COPY);
         tell_part(run, table, mount->mount.path, before);
     }
+    if (plan->only == NULL && !move_stopped(run))
+        move_mounts_unseen(run, "secret", &plan->mounts);
+}
+
+/* The settings as they are now. */
+static void compare_settings(struct move_run *run, const struct plan *plan)
+{
+    struct kt_err err = {0};
+    KT_AUTO(move_mounts_free) struct move_mounts now = {0};
+    if (move_mounts_read(run->destination, "secret", &now, &err) != KT_OK) {
+        move_refused(run, "the settings of the mounts", &err);
+        return;
+    }
+    for (size_t i = 0; i < plan->mounts.count && !move_stopped(run); i++)
+        if (move_mount_is_kv(&plan->mounts.at[i]) && move_mounts_find(&now, plan->mounts.at[i].mount.path) != NULL)
+            move_mount_settings(run, &now, &plan->mounts.at[i], MOVE_COMPARE);
 }
 
 static void compare_all(struct move_run *run, const struct plan *plan)
 {
+    if (plan->only == NULL)
+        compare_settings(run, plan);
     for (size_t i = 0; i < plan->mounts.count && !move_stopped(run); i++)
-        if (is_wanted(plan, &plan->mounts.at[i]) && is_kv(&plan->mounts.at[i]))
+        if (is_wanted(plan, &plan->mounts.at[i]) && move_mount_is_kv(&plan->mounts.at[i]))
             move_mount_secrets(run, &plan->mounts.at[i], plan->prefix, MOVE_COMPARE);
     for (size_t i = 0; i < PARTS && plan->only == NULL && !move_stopped(run); i++)
         parts[i].move(run, MOVE_COMPARE);
@@ -134,7 +144,7 @@ static bool make_plan(struct move_run *run, struct plan *plan)
     if (path == NULL)
         return true;
     plan->only = move_mounts_of(&plan->mounts, path);
-    if (plan->only == NULL || !is_kv(plan->only)) {
+    if (plan->only == NULL || !move_mount_is_kv(plan->only)) {
         run->cli->exit_code = cli_wrong(run->cli, "secretctl secrets list, with the other vault's address and token",
                                         "'%.200s' is in no KV mount that the other vault's token may see", path);
         return false;

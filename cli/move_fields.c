@@ -1,7 +1,7 @@
 /* cli/move_fields.c - see cli/move_fields.h. */
 #include "cli/move_fields.h"
 
-static bool is_empty(struct kt_json value)
+bool move_field_is_empty(struct kt_json value)
 {
     enum kt_json_type type = kt_json_type(value);
     bool truth = true;
@@ -23,8 +23,8 @@ static bool has(struct kt_json list, struct kt_json wanted)
 
 static bool same(struct kt_json a, struct kt_json b)
 {
-    if (is_empty(a) || is_empty(b))
-        return is_empty(a) && is_empty(b);
+    if (move_field_is_empty(a) || move_field_is_empty(b))
+        return move_field_is_empty(a) && move_field_is_empty(b);
     if (kt_json_type(a) != KT_JSON_ARRAY || kt_json_type(b) != KT_JSON_ARRAY)
         return kt_json_equal(a, b);
     struct kt_json_iter it = kt_json_iter(a);

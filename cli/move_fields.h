@@ -14,6 +14,7 @@ struct move_field {
     const char *empty; /* written where there is nothing, or null; NULL: then it is left out */
 };
 
+bool move_field_is_empty(struct kt_json value);
 /* fields end with a name that is NULL. */
 void move_fields_write(struct kt_jsonw *w, struct kt_json data, const struct move_field *fields);
 bool move_fields_equal(struct kt_json a, struct kt_json b, const struct move_field *fields);

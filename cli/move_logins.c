@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "cli/move_fields.h"
+#include "cli/move_tune.h"
 #include "lib/cleanup.h"
 
 #define BODY_MAX ((size_t)1024 * 1024)
@@ -178,10 +179,9 @@ static void move_roles(struct move_run *run, const struct move_mount *mount, enu
 }
 
 /* KT_INVALID: there is no such way to log in here. */
-static enum kt_kind prepare(struct move_run *run, const struct move_mounts *there, const struct move_mount *mount,
+static enum kt_kind prepare(struct move_run *run, const struct move_mount *other, const struct move_mount *mount,
                             struct kt_err *err)
 {
-    const struct move_mount *other = move_mounts_find(there, mount->mount.path);
     kt_autobuf struct kt_buf body = {0};
     kt_autoapireply struct kt_api_reply reply;
     kt_buf_init(&body, BODY_MAX);
@@ -196,6 +196,10 @@ static enum kt_kind prepare(struct move_run *run, const struct move_mounts *ther
     kt_jsonw_object(&w);
     kt_jsonw_kv_text(&w, "type", mount->type);
     kt_jsonw_kv_text(&w, "description", mount->description);
+    kt_jsonw_key(&w, "config");
+    kt_jsonw_object(&w);
+    move_tune_write(&w, mount);
+    kt_jsonw_end(&w);
     kt_jsonw_end(&w);
     return move_post(run->destination, kt_buf_bytes(&body), &reply, err, "sys/auth/%s", mount->mount.path);
 }
@@ -206,13 +210,19 @@ static void one_mount(struct move_run *run, const struct move_mounts *there, con
     struct kt_err err = {0};
     char what[NAME_LEN], why[200];
     bool roles = strcmp(mount->type, "approle") == 0;
+    const struct move_mount *here = move_mounts_find(there, mount->mount.path);
+    bool is_here = here != NULL && strcmp(here->type, mount->type) == 0;
     if (pass == MOVE_COMPARE) {
-        if (roles && move_mounts_find(there, mount->mount.path) != NULL)
+        if (is_here)
+            move_tune(run, "auth", mount, here, pass);
+        if (roles && here != NULL)
             move_roles(run, mount, pass);
         return;
     }
     (void)snprintf(what, sizeof what, "auth/%s", mount->mount.path);
-    enum kt_kind kind = prepare(run, there, mount, &err);
+    enum kt_kind kind = prepare(run, here, mount, &err);
+    if (kind == KT_OK)
+        move_tune(run, "auth", mount, here, pass);
     if (kind == KT_OK && roles)
         move_roles(run, mount, pass);
     (void)snprintf(why, sizeof why, "%s of type %s%s", kind == KT_OK ? "what it holds," : "there is no way to log in",
@@ -236,6 +246,8 @@ void move_logins(struct move_run *run, enum move_pass pass)
         return;
     }
     for (size_t i = 0; i < source.count && !move_stopped(run); i++)
-        if (strcmp(source.at[i].type, "token") != 0 && strcmp(source.at[i].type, "ns_token") != 0)
+        if (!move_mount_is_own(&source.at[i]))
             one_mount(run, &there, &source.at[i], pass);
+    if (pass == MOVE_COPY && !move_stopped(run))
+        move_mounts_unseen(run, "auth", &source);
 }

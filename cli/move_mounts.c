@@ -7,18 +7,20 @@
 #include "cli/cli.h"
 #include "cli/move_kv.h"
 #include "cli/move_pool.h"
+#include "cli/move_tune.h"
 #include "cli/move_walk.h"
 #include "lib/cleanup.h"
 #include "lib/failpoint.h"
 #include "lib/jsonw.h"
 
-#define BODY_MAX ((size_t)64 * 1024)
+#define BODY_MAX   ((size_t)64 * 1024)
+#define CONFIG_MAX ((size_t)64 * 1024)
 
 /* ---- which there are ---- */
 
 static bool read_mount(struct kt_json key, struct kt_json info, struct move_mount *ret)
 {
-    struct kt_json options = {0};
+    struct kt_json options = {0}, config = {0};
     char version[8] = "";
     kt_autobuf struct kt_buf path = {0};
     kt_buf_init(&path, sizeof ret->mount.path);
@@ -32,6 +34,9 @@ static bool read_mount(struct kt_json key, struct kt_json info, struct move_moun
     if (kt_json_member(info, "options", &options) && kt_api_text(options, "version", version, sizeof version) &&
         strcmp(version, "2") == 0)
         ret->mount.version = 2;
+    bool some = kt_json_member(info, "config", &config) && kt_json_type(config) == KT_JSON_OBJECT;
+    kt_buf_init(&ret->config, CONFIG_MAX);
+    kt_buf_add_bytes(&ret->config, some ? kt_json_bytes(config) : kt_str("{}"));
     return true;
 }
 
@@ -52,12 +57,33 @@ enum kt_kind move_mounts_read(struct kt_api *api, const char *which, struct move
     struct kt_json_iter it = kt_json_iter(secret);
     while (kt_json_next(&it))
         ret->count += read_mount(it.key, it.value, &ret->at[ret->count]);
+    for (size_t i = 0; i < ret->count; i++)
+        if (!kt_buf_ok(&ret->at[i].config))
+            return kt_fail(err, KT_TOO_LARGE, "what the mount %s is set to is too large", ret->at[i].mount.path);
     return KT_OK;
+}
+
+bool move_mount_is_own(const struct move_mount *mount)
+{
+    static const char *const own[] = {"system",    "identity", "cubbyhole",   "ns_system", "ns_identity", "ns_cubbyhole",
+                                      "rotation", "fleet",    "token",       "ns_token"};
+    for (size_t i = 0; i < sizeof own / sizeof own[0]; i++)
+        if (strcmp(mount->type, own[i]) == 0)
+            return true;
+    return false;
+}
+
+static void mount_free(struct move_mount *mount)
+{
+    kt_buf_free(&mount->config);
 }
 
 void move_mounts_free(struct move_mounts *mounts)
 {
+    for (size_t i = 0; i < mounts->count; i++)
+        kt_buf_free(&mounts->at[i].config);
     free(mounts->at);
+    *mounts = (struct move_mounts){0};
     *mounts = (struct move_mounts){0};
 }
 
@@ -80,9 +106,44 @@ const struct move_mount *move_mounts_of(const struct move_mounts *mounts, const 
     return NULL;
 }
 
+/* Of a mount that is there and was not shown. */
+static void tell_unseen(struct move_run *run, const char *which, const struct move_mounts *seen, struct kt_json all)
+{
+    struct kt_json_iter it = kt_json_iter(all);
+    while (kt_json_next(&it)) {
+        char what[KT_API_PATH_MAX + 8];
+        KT_AUTO(mount_free) struct move_mount mount = {0};
+        if (kt_json_type(it.value) != KT_JSON_OBJECT || !read_mount(it.key, it.value, &mount) ||
+            move_mount_is_own(&mount) || move_mounts_find(seen, mount.mount.path) != NULL)
+            continue;
+        (void)snprintf(what, sizeof what, "%s%s", strcmp(which, "auth") == 0 ? "auth/" : "", mount.mount.path);
+        move_left(run, what, "the token of the vault that it comes from can do nothing there");
+    }
+}
+
+void move_mounts_unseen(struct move_run *run, const char *which, const struct move_mounts *seen)
+{
+    struct kt_err err = {0};
+    char what[64];
+    bool auth = strcmp(which, "auth") == 0;
+    kt_autoapireply struct kt_api_reply reply;
+    kt_api_reply_init(&reply);
+    (void)snprintf(what, sizeof what, "other %s", auth ? "ways to log in" : "mounts");
+    enum kt_kind kind = move_get(run->source, &reply, &err, "sys/%s", auth ? "auth" : "mounts");
+    if (kind == KT_OK) {
+        tell_unseen(run, which, seen, reply.data);
+        return;
+    }
+    if (kind == KT_DENIED && !move_ends_all(&err)) {
+        (void)kt_fail(&err, kind, "only those came that this token can see: whether there are more may not be asked");
+        kt_hint(&err, "read on sys/%s there", auth ? "auth" : "mounts");
+    }
+    move_refused(run, what, &err);
+}
+
 /* ---- the mount itself ---- */
 
-static bool is_kv(const struct move_mount *mount)
+bool move_mount_is_kv(const struct move_mount *mount)
 {
     return strcmp(mount->type, "kv") == 0 || strcmp(mount->type, "generic") == 0;
 }
@@ -101,58 +162,50 @@ static enum kt_kind make(struct move_run *run, const struct move_mount *mount, s
     kt_jsonw_object(&w);
     kt_jsonw_kv_text(&w, "version", mount->mount.version == 2 ? "2" : "1");
     kt_jsonw_end(&w);
+    kt_jsonw_key(&w, "config");
+    kt_jsonw_object(&w);
+    move_tune_write(&w, mount);
+    kt_jsonw_end(&w);
     kt_jsonw_end(&w);
     return move_post(run->destination, kt_buf_bytes(&body), &reply, err, "sys/mounts/%s", mount->mount.path);
 }
 
-/* What the mount says of all its secrets: versions kept, cas, deletion after a time. */
-static enum kt_kind copy_config(struct move_run *run, const struct move_mount *mount, struct kt_err *err)
+/* False: told why. */
+static bool is_made(struct move_run *run, const struct move_mount *mount)
 {
-    static const char *const names[] = {"max_versions", "cas_required", "delete_version_after"};
-    kt_autobuf struct kt_buf body = {0};
-    kt_autoapireply struct kt_api_reply reply, done;
-    kt_buf_init(&body, BODY_MAX);
-    kt_api_reply_init(&reply);
-    kt_api_reply_init(&done);
-    enum kt_kind kind = move_get(run->source, &reply, err, "%sconfig", mount->mount.path);
-    if (kind != KT_OK)
-        return kind;
-    struct kt_jsonw w = kt_jsonw(&body);
-    kt_jsonw_object(&w);
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        struct kt_json value = {0};
-        if (kt_json_member(reply.data, names[i], &value))
-            kt_jsonw_kv_raw(&w, names[i], kt_json_bytes(value));
-    }
-    kt_jsonw_end(&w);
-    return move_post(run->destination, kt_buf_bytes(&body), &done, err, "%sconfig", mount->mount.path);
+    struct kt_err err = {0};
+    if (run->dry || make(run, mount, &err) == KT_OK)
+        return true;
+    move_refused(run, mount->mount.path, &err);
+    return false;
 }
 
-bool move_mount_prepare(struct move_run *run, const struct move_mounts *there, const struct move_mount *mount)
+bool move_mount_prepare(struct move_run *run, const struct move_mounts *there, const struct move_mount *mount,
+                        bool whole)
 {
     struct kt_err err = {0};
     const struct move_mount *other = move_mounts_find(there, mount->mount.path);
-    if (other != NULL && is_kv(other) && other->mount.version == mount->mount.version)
-        return true;
-    if (other != NULL) {
+    if (other != NULL && (!move_mount_is_kv(other) || other->mount.version != mount->mount.version)) {
         (void)kt_fail(&err, KT_CONFLICT, "there is a mount of another kind: type %s, version %u, not %s, version %u",
                       other->type, other->mount.version, mount->type, mount->mount.version);
         kt_hint(&err, "secretctl write sys/remount moves one of them");
         move_refused(run, mount->mount.path, &err);
         return false;
     }
-    if (run->dry)
-        return true;
-    enum kt_kind kind = make(run, mount, &err);
-    if (kind != KT_OK) {
-        move_refused(run, mount->mount.path, &err);
+    if (other == NULL && !is_made(run, mount))
         return false;
-    }
-    if (mount->mount.version == 2 && copy_config(run, mount, &err) != KT_OK) {
-        kt_context(&err, "its settings");
-        move_refused(run, mount->mount.path, &err);
-    }
+    if (whole || other == NULL)
+        move_mount_settings(run, there, mount, MOVE_COPY);
     return true;
+}
+
+void move_mount_settings(struct move_run *run, const struct move_mounts *there, const struct move_mount *mount,
+                         enum move_pass pass)
+{
+    const struct move_mount *here = move_mounts_find(there, mount->mount.path);
+    move_tune(run, "mounts", mount, here, pass);
+    if (mount->mount.version == 2)
+        move_kv_config(run, mount, here == NULL, pass);
 }
 
 /* ---- what is in it ---- */

@@ -397,6 +397,97 @@ def who():
         equal(told(here, "group", "outer"), told(source, "group", "outer"))
 
 
+def settings():
+    """What a mount is set to comes in each run, also where the mount is here; what somebody else set stays."""
+    source, here = start()
+
+    def config(v, path):
+        return v.ok("GET", path).data["config"]
+    with source, here:
+        source.ok("POST", "sys/mounts/secret/tune", {"max_lease_ttl": "2h", "audit_non_hmac_request_keys": ["user"]})
+        source.ok("POST", "secret/config", {"max_versions": 3, "delete_version_after": "30d"})
+        for v in source, here:
+            v.ok("POST", "sys/mounts/one", {"type": "kv"})
+            v.ok("POST", "sys/auth/people", {"type": "userpass"})
+        source.ok("POST", "sys/mounts/one/tune", {"listing_visibility": "unauth", "default_lease_ttl": "1h"})
+        source.ok("POST", "sys/auth/approle", {"type": "approle", "config": {"max_lease_ttl": "1h"}})
+        source.ok("POST", "sys/auth/people/tune", {"max_lease_ttl": "3h", "token_type": "service"})
+        paths = "sys/mounts/secret", "sys/mounts/one", "sys/auth/approle", "sys/auth/people"
+        here.ctl(*importing(source, "-dry-run"))
+        equal(config(here, "sys/mounts/one")["max_lease_ttl"], 0, "after a dry run")
+        contains(here.ctl(*importing(source)).stdout, ", 0 different")
+        for path in paths:
+            equal(config(here, path), config(source, path), path)
+        equal(here.ok("GET", "secret/config").data, source.ok("GET", "secret/config").data)
+        # Broken off between the mounts and their settings.
+        here.ok("POST", "sys/auth/people/tune", {"max_lease_ttl": "system", "token_type": "default-service"})
+        here.ok("POST", "secret/config", {"max_versions": 0, "delete_version_after": "0s"})
+        contains(here.ctl(*importing(source)).stdout, ", 0 different")
+        equal(config(here, "sys/auth/people"), config(source, "sys/auth/people"))
+        equal(here.ok("GET", "secret/config").data, source.ok("GET", "secret/config").data)
+        # Others are left, unless they are to be replaced.
+        here.ok("POST", "secret/config", {"max_versions": 7})
+        here.ok("POST", "sys/mounts/one/tune", {"default_lease_ttl": "2h"})
+        here.ok("POST", "sys/auth/approle/tune", {"max_lease_ttl": "4h"})
+        done = here.ctl(*importing(source), check=False)
+        equal(done.returncode, 2)
+        for what in "secret/config", "the settings of one/", "the settings of auth/approle/":
+            contains(done.stderr, "refused   %s: others are set here; -replace" % what)
+            contains(done.stderr, "different %s: " % what)
+        contains(done.stdout, ", 3 different")
+        equal(here.ok("GET", "secret/config").data["max_versions"], 7)
+        contains(here.ctl(*importing(source, "-replace")).stdout, ", 0 different")
+        for path in paths:
+            equal(config(here, path), config(source, path), path)
+        equal(here.ok("GET", "secret/config").data, source.ok("GET", "secret/config").data)
+
+        def alter(method, path, answer):
+            status, text = answer()
+            if path == "sys/internal/ui/mounts":
+                told = json.loads(text)
+                told["data"]["auth"]["people/"]["config"].update(user_lockout_config={"lockout_disable": True}, empty={})
+                text = json.dumps(told)
+            return status, text
+        with Between(source, alter) as other:
+            done = here.ctl(*importing(other))
+            contains(done.stderr, "left      user_lockout_config of the settings of auth/people/: there is no such setting here")
+            equal("empty of" in done.stderr, False, done.stderr)
+
+
+def unseen():
+    """Mounts of which the token there sees nothing are told, or that nobody can say."""
+    source, here = start()
+    with source, here:
+        source.ok("POST", "secret/data/a", {"data": {"k": 1}})
+        source.ok("POST", "sys/mounts/hidden", {"type": "kv"})
+        source.ok("POST", "sys/auth/people", {"type": "userpass"})
+        rules = """
+            path "secret/*" { capabilities = ["list", "read"] }
+            path "sys/policies/acl" { capabilities = ["list"] }
+            path "sys/policies/acl/*" { capabilities = ["read"] }
+            path "identity/+/id" { capabilities = ["list"] }"""
+        root = source.token
+        source.ok("POST", "sys/policies/acl/some", {"policy": rules})
+        some = source.ok("POST", "auth/token/create", {"policies": ["some"]}).json["auth"]["client_token"]
+
+        def as_some(more):
+            source.token = root
+            source.ok("POST", "sys/policies/acl/some", {"policy": rules + more})
+            source.token = some
+            return here.ctl(*importing(source), check=False)
+        done = as_some("")
+        equal(done.returncode, 2, done.stdout + done.stderr)
+        contains(done.stderr, "refused   other mounts: only those came that this token can see")
+        contains(done.stderr, "refused   other ways to log in: only those came that this token can see")
+        done = as_some("""
+            path "sys/mounts" { capabilities = ["read"] }
+            path "sys/auth" { capabilities = ["read"] }""")
+        contains(done.stderr, "left      hidden/: the token of the vault that it comes from can do nothing there")
+        contains(done.stderr, "left      auth/people/: the token")
+        equal("only those came" in done.stderr, False, done.stderr)
+        source.token = root
+
+
 def strangers():
     """Nobody's login comes to somebody else who has the same name here."""
     source, here = start()
@@ -726,6 +817,8 @@ CASES = [
     ("a part of it", a_part),
     ("what cannot come", not_all_of_it),
     ("who may log in, and who is who", who),
+    ("what mounts are set to", settings),
+    ("mounts that cannot be seen", unseen),
     ("others of the same name", strangers),
     ("out to another vault, by plain writes", back_again),
     ("interrupted five times", interrupted),
