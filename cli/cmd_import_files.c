@@ -2,7 +2,9 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <search.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 
 #include "cli/cli.h"
@@ -194,7 +196,37 @@ static enum kt_kind file_failed(struct kt_err *err, const char *what)
 struct folder {
     struct move_run *run;
     const struct kt_api_mount *mount;
+    void *taken; /* a tree (tsearch) of the paths that a file or folder was for */
 };
+
+/* What the files of one folder became: keys of its secret. */
+struct keys {
+    unsigned taken, refused;
+};
+
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(a, b);
+}
+
+/* One secret has one source: db.json, db.env and the files in db/ would write over each other. */
+static bool claim(struct folder *folder, const char *path)
+{
+    struct kt_err err = {0};
+    char *copy = strdup(path);
+    char **node = copy == NULL ? NULL : tsearch(copy, &folder->taken, by_text);
+    if (node != NULL && *node == copy)
+        return true;
+    free(copy);
+    if (node == NULL) {
+        (void)kt_fail(&err, KT_NO_MEMORY, "keeping its path");
+    } else {
+        (void)kt_fail(&err, KT_CONFLICT, "another file or folder was this secret already");
+        kt_hint(&err, "of NAME.json, NAME.env and files in NAME/ there may be one");
+    }
+    move_refused(folder->run, path, &err);
+    return false;
+}
 
 static bool has_ending(const char *name, const char *ending_)
 {
@@ -268,9 +300,9 @@ static enum kt_kind add_key(int dir, const char *name, struct kt_jsonw *w, struc
     return kind;
 }
 
-static void import_folder(const struct folder *folder, int dir, const char *path, unsigned depth);
+static void import_folder(struct folder *folder, int dir, const char *path, unsigned depth);
 
-static void import_below(const struct folder *folder, int dir, const char *name, const char *path, unsigned depth)
+static void import_below(struct folder *folder, int dir, const char *name, const char *path, unsigned depth)
 {
     struct kt_err err = {0};
     int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
@@ -287,8 +319,8 @@ static void import_below(const struct folder *folder, int dir, const char *name,
     move_refused(folder->run, path, &err);
 }
 
-static void import_entry(const struct folder *folder, int dir, const char *name, const char *path, unsigned depth,
-                         struct kt_jsonw *w, unsigned *keys)
+static void import_entry(struct folder *folder, int dir, const char *name, const char *path, unsigned depth,
+                         struct kt_jsonw *w, struct keys *keys)
 {
     static const struct {
         const char *ending;
@@ -300,6 +332,7 @@ static void import_entry(const struct folder *folder, int dir, const char *name,
     enum kt_kind kind = KT_OK;
     if (!join(below, path, name) || fstatat(dir, name, &st, 0) != 0) {
         (void)file_failed(&err, "cannot look at a file in it");
+        keys->refused++;
         move_refused(folder->run, path, &err);
         return;
     }
@@ -311,47 +344,74 @@ static void import_entry(const struct folder *folder, int dir, const char *name,
         if (!has_ending(name, rows[i].ending))
             continue;
         below[strlen(below) - strlen(rows[i].ending)] = '\0';
-        if (put_file(folder, dir, name, below, rows[i].read_as, &err) != KT_OK)
+        if (claim(folder, below) && put_file(folder, dir, name, below, rows[i].read_as, &err) != KT_OK)
             move_refused(folder->run, below, &err);
         return;
     }
     kind = add_key(dir, name, w, &err);
-    *keys += kind == KT_OK;
+    keys->taken += kind == KT_OK;
+    keys->refused += kind != KT_OK;
     if (kind != KT_OK)
         move_refused(folder->run, below, &err);
 }
 
-static int visible(const struct dirent *entry)
+static int is_entry(const struct dirent *entry)
 {
-    return entry->d_name[0] != '.';
+    return strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
+}
+
+/* The secret of the files themselves: whole, or not at all. */
+static void put_keys(struct folder *folder, const char *path, const struct keys *keys, const struct kt_buf *object)
+{
+    struct kt_err err = {0};
+    if (keys->taken == 0)
+        return;
+    if (!kt_buf_ok(object)) {
+        (void)kt_fail(&err, KT_TOO_LARGE, "its files are too large for one secret");
+    } else if (keys->refused > 0) {
+        (void)kt_fail(&err, KT_INVALID, "a file of it was refused, so none of them was taken");
+    } else {
+        if (claim(folder, path))
+            move_put(folder->run, folder->mount, path, kt_buf_bytes(object));
+        return;
+    }
+    move_refused(folder->run, path, &err);
+}
+
+static void tell_hidden(struct folder *folder, const char *path, const char *name)
+{
+    char hidden[PATH_LEN];
+    if (join(hidden, path, name))
+        move_left(folder->run, hidden, "names that begin with a dot are not read");
 }
 
 /* Takes dir. In the order of the names, so that it is the same each time. */
-static void import_folder(const struct folder *folder, int dir, const char *path, unsigned depth)
+static void import_folder(struct folder *folder, int dir, const char *path, unsigned depth)
 {
     struct dirent **names = NULL;
-    unsigned keys = 0;
+    struct keys keys = {0};
     kt_autobuf struct kt_buf object = {0};
     kt_buf_init(&object, 4 * INPUT_ALL_MAX);
     struct kt_jsonw w = kt_jsonw(&object);
     kt_jsonw_object(&w);
-    int count = scandirat(dir, ".", &names, visible, alphasort);
+    int count = scandirat(dir, ".", &names, is_entry, alphasort);
     for (int i = 0; i < count; i++) {
-        if (!move_stopped(folder->run))
-            import_entry(folder, dir, names[i]->d_name, path, depth, &w, &keys);
+        const char *name = names[i]->d_name;
+        if (name[0] == '.')
+            tell_hidden(folder, path, name);
+        else if (!move_stopped(folder->run))
+            import_entry(folder, dir, name, path, depth, &w, &keys);
         free(names[i]);
     }
     free(names);
     (void)close(dir);
     kt_jsonw_end(&w);
-    struct kt_err err = {0};
-    if (count < 0 || !kt_buf_ok(&object)) {
-        (void)kt_fail(&err, count < 0 ? KT_INVALID : KT_TOO_LARGE,
-                      count < 0 ? "the folder cannot be read" : "its files are too large for one secret");
+    if (count < 0) {
+        struct kt_err err = {0};
+        (void)kt_fail(&err, KT_INVALID, "the folder cannot be read");
         move_refused(folder->run, path, &err);
-    } else if (keys > 0) {
-        move_put(folder->run, folder->mount, path, kt_buf_bytes(&object));
     }
+    put_keys(folder, path, &keys, &object);
 }
 
 int cmd_import_dir(struct cli *cli)
@@ -372,5 +432,6 @@ int cmd_import_dir(struct cli *cli)
         return cli->exit_code;
     struct folder folder = {.run = &run, .mount = &mount};
     import_folder(&folder, KT_TAKE_FD(dir), path, 0);
+    tdestroy(folder.taken, free);
     return ending(&run);
 }
