@@ -19,7 +19,7 @@ import urllib.parse
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 from between import Between  # noqa: E402
-from keyturn import DEADLINE, Report, Vault, contains, equal, free_port, program  # noqa: E402
+from keyturn import DEADLINE, ROOT, Report, Vault, contains, equal, free_port, program  # noqa: E402
 
 SECRETS = int(os.environ.get("KT_SECRETS", "500"))
 report = Report()
@@ -454,6 +454,69 @@ def settings():
             equal("empty of" in done.stderr, False, done.stderr)
 
 
+def rights():
+    """The two policies of docs/moving.md are enough: for all, again, and with -replace."""
+    with open(os.path.join(ROOT, "docs", "moving.md")) as f:
+        text = f.read()
+    part = text[text.index("**What is needed there**"):text.index("`delete` on `metadata/*` is for")]
+    rules = ["\n".join(line for line in half.splitlines() if line.startswith("    path "))
+             for half in part.split("**Here**:")]
+    equal(len(rules), 2)
+    source, here = start()
+    with source, here:
+        for n in 1, 2, 3:
+            source.ok("POST", "secret/data/a", {"data": {"n": n}})
+        source.ok("POST", "secret/destroy/a", {"versions": [1]})
+        source.ok("POST", "secret/data/b", {"data": {"n": 1}})
+        source.ok("POST", "secret/config", {"max_versions": 9})
+        source.ok("POST", "sys/policies/acl/p", {"policy": 'path "x" { capabilities = ["read"] }'})
+        for path, type_ in ("approle", "approle"), ("people", "userpass"):
+            source.ok("POST", "sys/auth/" + path, {"type": type_, "config": {"max_lease_ttl": "1h"}})
+        source.ok("POST", "auth/approle/role/web", {"token_policies": ["p"]})
+        accessor = source.ok("GET", "sys/auth").data["people/"]["accessor"]
+        anna = source.ok("POST", "identity/entity", {"name": "anna", "policies": ["p"]}).data["id"]
+        source.ok("POST", "identity/entity-alias", {"name": "anna", "canonical_id": anna, "mount_accessor": accessor})
+        source.ok("POST", "identity/group", {"name": "team", "member_entity_ids": [anna]})
+        far = source.ok("POST", "identity/group", {"name": "far", "type": "external"}).data["id"]
+        source.ok("POST", "identity/group-alias", {"name": "far", "canonical_id": far, "mount_accessor": accessor})
+        root = source.token
+        weak = []
+        for v, text in zip((source, here), rules):
+            v.ok("POST", "sys/policies/acl/mover", {"policy": text})
+            token = v.ok("POST", "auth/token/create", {"policies": ["mover"]}).json["auth"]["client_token"]
+            weak.append(token)
+        source.ok("DELETE", "sys/policies/acl/mover")
+        source.ok("POST", "sys/policies/acl/mover", {"policy": rules[1]})  # the same as here: it comes along
+        source.ok("POST", "sys/policies/acl/reader", {"policy": rules[0]})
+        source.token = source.ok("POST", "auth/token/create", {"policies": ["reader"]}).json["auth"]["client_token"]
+
+        def run(*more):
+            done = here.ctl(*importing(source, *more), token=weak[1], check=False)
+            equal((done.returncode, "refused  " in done.stderr), (0, False), done.stdout + done.stderr)
+            contains(done.stdout, ", 0 different")
+        run()
+        strong, source.token = source.token, root
+        same(source, here)
+        source.ok("DELETE", "secret/data/b")
+        source.ok("POST", "secret/data/a", {"data": {"n": 4}})
+        source.ok("POST", "secret/destroy/a", {"versions": [2]})
+        source.token = strong
+        run()
+        source.token = root
+        source.ok("POST", "secret/undelete/b", {"versions": [1]})
+        source.ok("POST", "sys/policies/acl/p", {"policy": 'path "y" { capabilities = ["read"] }'})
+        here.ok("POST", "secret/data/a", {"data": {"mine": 1}})
+        here.ok("POST", "secret/config", {"max_versions": 4})
+        here.ok("POST", "auth/approle/role/web", {"token_ttl": "30m"})
+        here.ok("POST", "sys/auth/people/tune", {"max_lease_ttl": "2h"})
+        here.ok("POST", "identity/entity", {"name": "anna", "metadata": {"k": "v"}})
+        here.ok("POST", "identity/group", {"name": "team", "member_entity_ids": []})
+        source.token = strong
+        run("-replace")
+        source.token = root
+        same(source, here)
+
+
 def unseen():
     """Mounts of which the token there sees nothing are told, or that nobody can say."""
     source, here = start()
@@ -832,6 +895,7 @@ CASES = [
     ("who may log in, and who is who", who),
     ("what mounts are set to", settings),
     ("mounts that cannot be seen", unseen),
+    ("the rights that it needs", rights),
     ("others of the same name", strangers),
     ("out to another vault, by plain writes", back_again),
     ("interrupted five times", interrupted),
