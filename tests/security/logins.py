@@ -253,7 +253,16 @@ def _():
     for token in tokens:
         wants(wire.ask("GET", "auth/token/lookup-self", token=token), 200)
         error(elsewhere.ask("GET", "auth/token/lookup-self", token=token), 403, "permission denied")
-    equal(403, elsewhere.ask("POST", "auth/userpass/login/bound", {"password": "p"}, token=None).status)
+    # From elsewhere the right words are as wrong as any.
+    error(elsewhere.ask("POST", "auth/userpass/login/bound", {"password": "p"}, token=None), 400,
+          "invalid username or password")
+    error(elsewhere.ask("POST", "auth/approle/login", {"role_id": role_id, "secret_id": made["secret_id"]}, token=None),
+          400, "invalid role or secret ID")
+    # What is bound later binds who is in already, as soon as he renews.
+    put("auth/userpass/users/free", {"password": "p", "token_period": "1h"})
+    free = wants(elsewhere.ask("POST", "auth/userpass/login/free", {"password": "p"}, token=None), 200).auth["client_token"]
+    put("auth/userpass/users/free", {"token_bound_cidrs": "127.0.0.1/32"})
+    error(elsewhere.ask("POST", "auth/token/renew-self", {}, token=free), 403, "permission denied")
     elsewhere.close()
 
 

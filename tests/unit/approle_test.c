@@ -317,6 +317,25 @@ static void addresses_bind(void **state)
     assert_int_equal(ask_from("10.9.0.1", "GET", "auth/token/lookup-self", token, NULL), 403);
 }
 
+/* A secret id keeps its own bounds; the role's of today hold beside them. */
+static void a_role_that_was_tightened(void **state)
+{
+    (void)state;
+    char role_id[TEXT];
+    struct secret own;
+    enable();
+    role("ci", "{\"token_bound_cidrs\":\"10.0.0.0/8\"}", role_id);
+    secret_id("ci", "{\"token_bound_cidrs\":\"10.2.0.0/16\"}", &own);
+    assert_int_equal(log_in_from("10.2.0.1", role_id, own.text), 200);
+    assert_int_equal(log_in_from("10.1.0.1", role_id, own.text), 400);
+    wants(204, NULL, "POST", ROLE(""), NULL, "{\"token_bound_cidrs\":\"10.2.0.1/32\"}");
+    assert_int_equal(log_in_from("10.2.0.2", role_id, own.text), 400);
+    assert_int_equal(log_in_from("10.2.0.1", role_id, own.text), 400); /* its tokens would go beyond */
+    assert_true(test_vault_said(vault, REFUSED));
+    wants(204, NULL, "POST", ROLE(""), NULL, "{\"token_bound_cidrs\":\"10.2.0.0/15\"}");
+    assert_int_equal(log_in_from("10.2.0.1", role_id, own.text), 200);
+}
+
 static void without_secret_ids(void **state)
 {
     (void)state;
@@ -591,6 +610,7 @@ int main(int argc, char **argv)
         TEST(destroyed_meanwhile),
         TEST(secret_ids_end),
         TEST(addresses_bind),
+        TEST(a_role_that_was_tightened),
         TEST(without_secret_ids),
         TEST(locked_out),
         TEST(renewals_ask_the_role),

@@ -444,8 +444,11 @@ static void addresses_bind(void **state)
     wants(204, NULL, "PUT", "sys/policies/acl/maker", NULL,
           "{\"policy\":\"path \\\"auth/token/*\\\" { capabilities = [\\\"update\\\", \\\"sudo\\\"] }\"}");
     bob("{\"password\":\"right\",\"token_bound_cidrs\":\"10.0.0.0/8,fd00::/8\",\"policies\":\"maker\"}");
-    assert_int_equal(ask_from("192.0.2.1", "POST", BOB_LOGIN, "", RIGHT), 403);
-    assert_int_equal(ask_from(NULL, "POST", BOB_LOGIN, "", RIGHT), 403);
+    static const char *const others[] = {"192.0.2.1", NULL};
+    for (size_t i = 0; i < 2; i++) { /* as the wrong one: nothing is told from elsewhere */
+        assert_int_equal(ask_from(others[i], "POST", BOB_LOGIN, "", RIGHT), 400);
+        assert_true(test_vault_said(vault, "invalid username or password"));
+    }
     assert_int_equal(ask_from("10.1.2.3", "POST", BOB_LOGIN, "", RIGHT), 200);
     test_vault_text(vault, "auth.client_token", token, TEXT);
     static const char *const children[] = {"auth/token/create", "auth/token/create-orphan"};
@@ -463,6 +466,58 @@ static void addresses_bind(void **state)
         assert_false(test_vault_said(vault, "invalid token"));
         assert_int_equal(ask_from(NULL, "GET", "auth/token/lookup-self", used, NULL), 403);
     }
+}
+
+/* The right password from elsewhere is a failure like a wrong one: the lock-out tells nothing either. */
+static void guesses_from_elsewhere_count(void **state)
+{
+    (void)state;
+    bob("{\"password\":\"right\",\"token_bound_cidrs\":\"10.0.0.0/8\"}");
+    for (unsigned i = 0; i < LOCKOUT_FAILURES; i++)
+        wants(400, "invalid username or password", "POST", BOB_LOGIN, "", RIGHT);
+    wants(403, "permission denied", "POST", BOB_LOGIN, "", RIGHT);
+}
+
+/* Who is bound to other addresses since does not go on from where he is. */
+static void bounds_that_come_later(void **state)
+{
+    (void)state;
+    char token[TEXT];
+    bob("{\"password\":\"right\",\"token_period\":3600}");
+    log_in(BOB_LOGIN, RIGHT, token);
+    wants(200, NULL, "POST", "auth/token/renew-self", token, "{}");
+    user("bob", "{\"token_bound_cidrs\":\"10.0.0.0/8\"}");
+    wants(403, "permission denied", "POST", "auth/token/renew-self", token, "{}");
+    assert_int_equal(ask_from("10.1.2.3", "POST", "auth/token/renew-self", token, "{}"), 200);
+}
+
+/* Whoever is gone when a renewal commits is not renewed. */
+static void a_user_who_goes_while_he_renews(void **state)
+{
+    (void)state;
+    char token[TEXT];
+    bob("{\"password\":\"right\",\"token_ttl\":600}");
+    log_in(BOB_LOGIN, RIGHT, token);
+    const struct visit visits[] = {{"DELETE", "auth/userpass/users/bob", NULL, NULL, 204, 0}, {0}};
+    meanwhile(vault, visits, NULL);
+    wants(204, NULL, "POST", "auth/token/renew-self", token, "{}");
+    assert_true(meanwhile_over());
+}
+
+/* "default" is one of those that a token has room for. */
+static void as_many_policies_as_a_token_has(void **state)
+{
+    (void)state;
+    char body[1024] = "{\"password\":\"right\",\"token_policies\":\"p0";
+    for (unsigned i = 1; i < 64; i++)
+        (void)snprintf(body + strlen(body), sizeof body - strlen(body), ",p%u", i);
+    (void)snprintf(body + strlen(body), sizeof body - strlen(body), "\"}");
+    enable("userpass", "userpass");
+    wants(400, "at most 64 policies", "POST", "auth/userpass/users/bob", NULL, body);
+    body[strlen(body) - 1] = '\0';
+    (void)snprintf(body + strlen(body), sizeof body - strlen(body), ",\"token_no_default_policy\":true}");
+    wants(204, NULL, "POST", "auth/userpass/users/bob", NULL, body);
+    wants(200, NULL, "POST", BOB_LOGIN, "", RIGHT);
 }
 
 /* A use from the wrong address is none. */
@@ -704,6 +759,10 @@ int main(int argc, char **argv)
         TEST(how_long_a_login_lives),
         TEST(renewals_ask_the_user),
         TEST(addresses_bind),
+        TEST(guesses_from_elsewhere_count),
+        TEST(bounds_that_come_later),
+        TEST(a_user_who_goes_while_he_renews),
+        TEST(as_many_policies_as_a_token_has),
         TEST(a_wrong_address_uses_nothing_up),
         TEST(locked_out),
         TEST(a_success_forgets_failures),

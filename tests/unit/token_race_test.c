@@ -42,6 +42,21 @@ static void names(char out[512], const char *field, const char *text)
     (void)snprintf(out, 512, "{\"%s\":\"%s\"}", field, text);
 }
 
+/* ---- who makes one is gone ---- */
+
+static void a_revoked_token_makes_none(void **state)
+{
+    (void)state;
+    static const char *const paths[] = {"auth/token/create", "auth/token/create-orphan"};
+    for (size_t i = 0; i < 2; i++) {
+        char maker[256], accessor[256], body[512];
+        make_token("{\"policies\":[\"root\"],\"ttl\":\"1h\"}", maker, accessor);
+        names(body, "accessor", accessor);
+        const struct visit visits[] = {{"POST", "auth/token/revoke-accessor", NULL, body, 204, 0}, {0}};
+        assert_int_equal(call_late("POST", paths[i], maker, "{\"policies\":[\"default\"]}", visits), 403);
+    }
+}
+
 /* ---- one text, two tokens ---- */
 
 static void a_text_is_given_once(void **state)
@@ -139,6 +154,7 @@ static void the_ended_make_no_children(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_revoked_token_makes_none, make, end),
         cmocka_unit_test_setup_teardown(a_text_is_given_once, make, end),
         cmocka_unit_test_setup_teardown(a_text_does_not_inherit, make, end),
         cmocka_unit_test_setup_teardown(renewing_brings_nobody_back, make, end),

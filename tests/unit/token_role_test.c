@@ -125,6 +125,16 @@ static void bounds(void **state)
 }
 
 /* A child's addresses lie within its maker's. */
+/* What is not done is not taken. */
+static void an_alias_of_ones_own(void **state)
+{
+    (void)state;
+    wants(204, NULL, "POST", "auth/token/roles/r", NULL, "{\"allowed_entity_aliases\":\"svc\"}");
+    wants(400, "'entity_alias' is not offered", "POST", "auth/token/create/r", NULL, "{\"entity_alias\":\"svc\"}");
+    wants(400, "'entity_alias' is not offered", "POST", "auth/token/create", NULL, "{\"entity_alias\":\"svc\"}");
+    wants(200, NULL, "POST", "auth/token/create/r", NULL, "{\"entity_alias\":\"\"}");
+}
+
 static void addresses_are_no_way_out(void **state)
 {
     (void)state;
@@ -189,7 +199,7 @@ static void roles_are_kept(void **state)
 int main(void)
 {
     enum { ROWS = sizeof rows / sizeof rows[0] };
-    struct CMUnitTest tests[ROWS + 3] = {0};
+    struct CMUnitTest tests[ROWS + 4] = {0};
     for (size_t i = 0; i < ROWS; i++) {
         tests[i].name = rows[i].name;
         tests[i].test_func = gives;
@@ -198,5 +208,6 @@ int main(void)
     tests[ROWS] = (struct CMUnitTest)cmocka_unit_test_setup_teardown(bounds, make, end);
     tests[ROWS + 1] = (struct CMUnitTest)cmocka_unit_test_setup_teardown(addresses_are_no_way_out, make, end);
     tests[ROWS + 2] = (struct CMUnitTest)cmocka_unit_test_setup_teardown(roles_are_kept, make, end);
+    tests[ROWS + 3] = (struct CMUnitTest)cmocka_unit_test_setup_teardown(an_alias_of_ones_own, make, end);
     return cmocka_run_group_tests_name("token_role", tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 #include "vaultd/auth/approle.h"
 
 #include "vaultd/auth/approle_secret.h"
+#include "vaultd/auth/cidr_list.h"
 #include "vaultd/auth/login.h"
 #include "vaultd/auth/logins.h"
 #include "vaultd/core/core.h"
@@ -80,13 +81,23 @@ static enum kt_kind grant(struct request *req, const struct approle_role *role,
                                 .role = role->name,
                                 .meta = kt_buf_bytes(&meta),
                                 .params = &params};
-    kind = approle_role_require(req, role, err);
+    kind = approle_role_require(req, req->mount->scope, role, err);
     if (kind == KT_OK && role->bind_secret_id)
         kind = secret_id_use(req, secret, err);
     if (kind == KT_OK)
         kind = login_grant(req, &login, err);
     req->after_commit = forget_failures;
     return kind;
+}
+
+/* A secret id's bounds lay within the role's when it was made; the role's may be tighter by now. */
+static bool from_here(const struct request *req, const struct approle_role *role,
+                      const struct secret_id *secret)
+{
+    return login_address_fits(req, &role->secret_cidrs) && login_address_fits(req, &secret->cidrs) &&
+           login_address_fits(req, &role->params.bound_cidrs) &&
+           login_address_fits(req, &secret->token_cidrs) &&
+           cidr_list_within(&secret->token_cidrs, &role->params.bound_cidrs);
 }
 
 static enum kt_kind login(struct request *req, struct kt_err *err)
@@ -114,9 +125,7 @@ static enum kt_kind login(struct request *req, struct kt_err *err)
         kind = secret_id_find(req, &role, secret_id, &secret, err);
     if (kind != KT_OK && kind != KT_NOT_FOUND)
         return kind;
-    bool fits = kind == KT_OK && known && login_address_fits(req, &role.secret_cidrs) &&
-                login_address_fits(req, &secret.cidrs);
-    return fits ? grant(req, &role, &secret, err) : refuse(req, attempt, err);
+    return kind == KT_OK && known && from_here(req, &role, &secret) ? grant(req, &role, &secret, err) : refuse(req, attempt, err);
 }
 
 static enum kt_kind renewed(struct request *req, const struct mount *mount,
@@ -124,6 +133,8 @@ static enum kt_kind renewed(struct request *req, const struct mount *mount,
 {
     struct approle_role role;
     enum kt_kind kind = approle_role_find(req, mount->scope, token->role, &role, err);
+    if (kind == KT_OK)
+        kind = approle_role_require(req, mount->scope, &role, err);
     if (kind == KT_OK)
         *ret = role.params;
     return kind;

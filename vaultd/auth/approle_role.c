@@ -1,6 +1,9 @@
 #include "vaultd/auth/approle_role.h"
 
+#include <sodium.h>
+
 #include "lib/random.h"
+#include "lib/uuid.h"
 #include "vaultd/auth/named.h"
 #include "vaultd/barrier/format.h"
 #include "vaultd/core/jobs.h"
@@ -13,18 +16,11 @@ enum role_flag { ROLE_BIND = 1, ROLE_LOCAL = 2 };
 
 void approle_uuid(char out[APPROLE_UUID])
 {
-    static const char digits[] = "0123456789abcdef";
-    unsigned char b[16];
-    kt_random(b, sizeof b);
-    b[6] = (unsigned char)((b[6] & 0x0f) | 0x40);
-    b[8] = (unsigned char)((b[8] & 0x3f) | 0x80);
-    for (size_t i = 0; i < sizeof b; i++) {
-        if (i == 4 || i == 6 || i == 8 || i == 10)
-            *out++ = '-';
-        *out++ = digits[b[i] >> 4];
-        *out++ = digits[b[i] & 15];
-    }
-    *out = '\0';
+    unsigned char id[KT_UUID_BYTES];
+    kt_random(id, sizeof id);
+    kt_uuid_mark(id);
+    kt_uuid_text(id, out);
+    sodium_memzero(id, sizeof id);
 }
 
 /* ---- the record ---- */
@@ -98,10 +94,10 @@ static const char *key_name(const struct approle_role *role)
     return role->name[0] == '\0' ? NAMED_NOBODY : role->name;
 }
 
-enum kt_kind approle_role_require(struct request *req, const struct approle_role *role,
-                                  struct kt_err *err)
+enum kt_kind approle_role_require(struct request *req, const unsigned char scope[BARRIER_SCOPE],
+                                  const struct approle_role *role, struct kt_err *err)
 {
-    const struct named which = {req->mount->scope, key_name(role), NAMED_USERS};
+    const struct named which = {scope, key_name(role), NAMED_USERS};
     return named_require(req, &which, role->changed, err);
 }
 

@@ -40,8 +40,8 @@ enum kt_kind approle_role_named(struct request *req, struct approle_role *ret, s
 enum kt_kind approle_role_of_id(struct request *req, const char *role_id, struct approle_role *ret,
                                 bool *ret_known, struct kt_err *err) KT_MUST_CHECK;
 /* Whatever else the batch does, it does so only while the role is as it was looked at. */
-enum kt_kind approle_role_require(struct request *req, const struct approle_role *role,
-                                  struct kt_err *err) KT_MUST_CHECK;
+enum kt_kind approle_role_require(struct request *req, const unsigned char scope[BARRIER_SCOPE],
+                                  const struct approle_role *role, struct kt_err *err) KT_MUST_CHECK;
 /* A UUID from bytes that nobody can guess. */
 #define APPROLE_UUID 37u
 void approle_uuid(char out[APPROLE_UUID]);

@@ -1,8 +1,8 @@
 /* auth/approle/role/ROLE/secret-id and its siblings: making secret ids, showing what is known of them,
  * ending them. */
-#include "lib/cidr.h"
 #include "vaultd/auth/approle.h"
 #include "vaultd/auth/approle_secret.h"
+#include "vaultd/auth/cidr_list.h"
 #include "vaultd/core/mounts.h"
 
 /* ---- metadata: a JSON object in a string, or "k=v,k=v" ---- */
@@ -74,17 +74,6 @@ static enum kt_kind read_meta(struct request *req, struct kt_bytes *ret, struct 
 
 /* ---- making one ---- */
 
-static bool within_any(const char *block, const struct string_list *all)
-{
-    struct kt_cidr inner, outer;
-    if (!kt_cidr_parse(kt_str(block), &inner))
-        return false;
-    for (size_t i = 0; i < all->n; i++)
-        if (kt_cidr_parse(kt_str(all->at[i]), &outer) && kt_cidr_within(&inner, &outer))
-            return true;
-    return false;
-}
-
 static enum kt_kind read_cidrs(struct request *req, const char *name, const char *of_role,
                                const struct string_list *bound, struct string_list *ret,
                                struct kt_err *err)
@@ -92,10 +81,9 @@ static enum kt_kind read_cidrs(struct request *req, const char *name, const char
     enum kt_kind kind = token_params_cidrs(req, name, ret, err);
     if (kind == KT_NOT_FOUND)
         return KT_OK;
-    for (size_t i = 0; kind == KT_OK && bound->n > 0 && i < ret->n; i++)
-        if (!within_any(ret->at[i], bound))
-            kind = kt_fail(err, KT_INVALID, "blocks in \"%s\" must lie in the role's \"%s\"", name,
-                           of_role);
+    if (kind == KT_OK && !cidr_list_within(ret, bound))
+        kind = kt_fail(err, KT_INVALID, "blocks in \"%s\" must lie in the role's \"%s\"", name,
+                       of_role);
     return kind;
 }
 
@@ -158,7 +146,7 @@ static enum kt_kind create(struct request *req, const struct approle_role *role,
         return kt_fail(err, KT_INVALID, "bind_secret_id is not set on the role");
     enum kt_kind kind = read_secret(req, role, &secret, err);
     if (kind == KT_OK)
-        kind = approle_role_require(req, role, err);
+        kind = approle_role_require(req, req->mount->scope, role, err);
     if (kind == KT_OK)
         kind = secret_id_create(req, role, text, &secret, err);
     if (kind != KT_OK)

@@ -2,7 +2,8 @@
  * that it had wrapped. Bounded, since every token may keep them (the policy "default").
  *
  * What:    A row for each thing, with its size; who would keep one more counts them. So things come and go
- *          without a counter that all of them would have to change. Of two at once one may go over the bound.
+ *          without a counter that all of them would have to change. Requests at once do not see each
+ *          other's things: what is under way when the bound is reached may go over it.
  * Format:  TABLE_HELD ‖ token's hash32 ‖ what16 -> u8 format 1 ‖ u32 bytes; in clear, for the store shows as
  *          much anyway. What was kept before there were such rows is not counted.
  * Limits:  core_config.token_entries and token_storage; 0: none.

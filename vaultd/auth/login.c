@@ -1,6 +1,6 @@
 #include "vaultd/auth/login.h"
 
-#include "lib/cidr.h"
+#include "vaultd/auth/cidr_list.h"
 #include "vaultd/auth/policy_names.h"
 #include "vaultd/auth/token_reply.h"
 #include "vaultd/core/mounts.h"
@@ -8,13 +8,7 @@
 
 bool login_address_fits(const struct request *req, const struct string_list *cidrs)
 {
-    for (size_t i = 0; i < cidrs->n; i++) {
-        struct kt_cidr cidr;
-        if (kt_cidr_parse(kt_str(cidrs->at[i]), &cidr) &&
-            kt_cidr_holds(&cidr, kt_str(req->remote_address)))
-            return true;
-    }
-    return cidrs->n == 0;
+    return cidrs->n == 0 || cidr_list_holds(cidrs, req->remote_address);
 }
 
 /* "userpass-bob"; of "auth/team/up/" it is "team-up-bob". */
@@ -158,6 +152,10 @@ enum kt_kind login_renewal(struct request *req, const struct token *token,
         kind = check_policies(req, token, &params, err);
     if (kind != KT_OK)
         return kind;
+    /* Who was bound to other addresses since does not go on from here. */
+    bool own = req->token != NULL && memcmp(req->token->hash, token->hash, sizeof token->hash) == 0;
+    if (own && !login_address_fits(req, &params.bound_cidrs))
+        return kt_fail(err, KT_DENIED, "permission denied");
     const struct token_ttl_wish today = life_of(mount, &params);
     wish->ttl_s = wish->ttl_s > 0 ? wish->ttl_s : today.ttl_s;
     wish->period_s = today.period_s;

@@ -4,10 +4,10 @@
 #include <sodium.h>
 #include <stdlib.h>
 
-#include "lib/cidr.h"
 #include "lib/cleanup.h"
 #include "lib/failpoint.h"
 #include "lib/token_text.h"
+#include "vaultd/auth/cidr_list.h"
 #include "vaultd/auth/token_record.h"
 #include "vaultd/auth/tokens.h"
 #include "vaultd/core/mounts.h"
@@ -136,13 +136,7 @@ bool token_address_fits(const struct token *token, const char *address)
 {
     if (token->bound_cidrs.n == 0 || (token->is_root && token->expires_ms == 0))
         return true;
-    for (size_t i = 0; i < token->bound_cidrs.n; i++) {
-        struct kt_cidr cidr;
-        if (kt_cidr_parse(kt_str(token->bound_cidrs.at[i]), &cidr) &&
-            kt_cidr_holds(&cidr, kt_str(address)))
-            return true;
-    }
-    return false;
+    return cidr_list_holds(&token->bound_cidrs, address);
 }
 
 const char *token_identity(const struct token *token)

@@ -1,7 +1,7 @@
 #include <ctype.h>
 
-#include "lib/cidr.h"
 #include "lib/token_text.h"
+#include "vaultd/auth/cidr_list.h"
 #include "vaultd/auth/named.h"
 #include "vaultd/auth/policy_names.h"
 #include "vaultd/auth/token_reply.h"
@@ -17,7 +17,7 @@
 
 /* What the caller asks for. */
 struct wish {
-    const char *id, *display_name, *type;
+    const char *id, *display_name, *type, *entity_alias;
     struct string_list policies;
     const struct token_role *role; /* NULL: without one */
     bool no_parent, no_default, renewable;
@@ -32,7 +32,7 @@ static bool failed(enum kt_kind kind)
 
 static enum kt_kind read_wish(struct request *req, struct wish *wish, struct kt_err *err)
 {
-    *wish = (struct wish){.id = "", .display_name = "", .type = "", .renewable = true};
+    *wish = (struct wish){.id = "", .display_name = "", .type = "", .entity_alias = "", .renewable = true};
     enum kt_kind kind = request_list(req, "policies", false, &wish->policies, err);
     if (failed(kind))
         return kind;
@@ -40,6 +40,7 @@ static enum kt_kind read_wish(struct request *req, struct wish *wish, struct kt_
         request_string(req, "id", &wish->id, err),
         request_string(req, "display_name", &wish->display_name, err),
         request_string(req, "type", &wish->type, err),
+        request_string(req, "entity_alias", &wish->entity_alias, err),
         request_bool(req, "no_parent", &wish->no_parent, err),
         request_bool(req, "no_default_policy", &wish->no_default, err),
         request_bool(req, "renewable", &wish->renewable, err),
@@ -63,6 +64,9 @@ static enum kt_kind check_type(const struct wish *wish, struct kt_err *err)
         return kt_fail(err, KT_INVALID, "batch tokens are not offered by this version");
     if (wish->type[0] != '\0' && strcmp(wish->type, "service") != 0)
         return kt_fail(err, KT_INVALID, "invalid 'token_type' value");
+    if (wish->entity_alias[0] != '\0')
+        return kt_fail(err, KT_INVALID, "'entity_alias' is not offered by this version: a token is of whose who "
+                                        "made it is, or nobody's");
     if (wish->num_uses < 0)
         return kt_fail(err, KT_INVALID, "number of uses cannot be negative");
     if (strlen(wish->display_name) > NAME_MAX_BYTES)
@@ -231,9 +235,8 @@ static enum kt_kind check_rights(struct request *req, const struct wish *wish, b
     return kind;
 }
 
-/* As it was looked at: one that was revoked alone meanwhile is still there, but must not have new
- * children. */
-static void require_parent(struct request *req, struct batch *batch)
+/* As it was looked at: one that was revoked meanwhile makes no more tokens, orphans neither. */
+static void require_maker(struct request *req, struct batch *batch)
 {
     unsigned char key[BARRIER_HASH_KEY];
     token_key(req->token->hash, key);
@@ -259,19 +262,7 @@ static void bound_by_role(struct wish *wish)
     wish->renewable = wish->renewable && wish->role->renewable;
 }
 
-static bool within_one(const char *block, const struct string_list *all)
-{
-    struct kt_cidr inner, outer;
-    if (!kt_cidr_parse(kt_str(block), &inner))
-        return false;
-    for (size_t i = 0; i < all->n; i++)
-        if (kt_cidr_parse(kt_str(all->at[i]), &outer) && kt_cidr_within(&inner, &outer))
-            return true;
-    return false;
-}
-
-/* A token may not be used from where the one that made it may not: with a role, from those of the role's
- * blocks that lie in the maker's. */
+/* A token may not be used from where the one that made it may not; a role that says otherwise gives none. */
 static enum kt_kind choose_cidrs(const struct request *req, const struct wish *wish,
                                  struct token *token, struct kt_err *err)
 {
@@ -280,10 +271,8 @@ static enum kt_kind choose_cidrs(const struct request *req, const struct wish *w
     if (wish->role == NULL || wish->role->params.bound_cidrs.n == 0)
         return KT_OK;
     token->bound_cidrs = wish->role->params.bound_cidrs;
-    for (size_t i = 0; own->n > 0 && i < token->bound_cidrs.n; i++)
-        if (!within_one(token->bound_cidrs.at[i], own))
-            return kt_fail(err, KT_INVALID,
-                           "the role's token_bound_cidrs go beyond those of this token");
+    if (!cidr_list_within(&token->bound_cidrs, own))
+        return kt_fail(err, KT_INVALID, "the role's token_bound_cidrs go beyond those of this token");
     return KT_OK;
 }
 
@@ -332,8 +321,7 @@ static enum kt_kind put(struct request *req, const struct wish *wish, struct tok
         return kt_fail(err, KT_NO_MEMORY, "making a token");
     kt_autobuf struct kt_buf text;
     kt_buf_init(&text, 4096);
-    if (token->has_parent)
-        require_parent(req, batch);
+    require_maker(req, batch);
     enum kt_kind kind =
         token_create(req->core, &req->arena, batch, token, kt_str(wish->id), &text, err);
     if (kind != KT_OK)

@@ -181,6 +181,10 @@ enum kt_kind token_params_read(struct request *req, const struct token_params_fo
         if (kind != KT_OK)
             return kind;
     }
+    if (params->policies.n == POLICY_NAMES_MAX && !params->no_default_policy &&
+        !policy_names_have(&params->policies, "default"))
+        return kt_fail(err, KT_INVALID, "a token has at most %u policies, and \"default\" would be one more",
+                       POLICY_NAMES_MAX);
     if (params->max_ttl_s > 0 && params->ttl_s > params->max_ttl_s)
         return kt_fail(err, KT_INVALID, "'token_ttl' cannot be greater than 'token_max_ttl'");
     return KT_OK;

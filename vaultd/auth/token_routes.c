@@ -266,7 +266,7 @@ static enum kt_kind tidy(struct request *req, struct kt_err *err)
     { "period", FIELD_DURATION, "each renewal gives this long; needs sudo" }, \
     { "num_uses", FIELD_INT, "requests it is good for; 0: any number" }, \
     { "display_name", FIELD_STRING, "for people and the audit log" }, \
-    { "entity_alias", FIELD_STRING, "ignored without a role" })
+    { "entity_alias", FIELD_STRING, "refused: not offered" })
 
 #define ROLE_FIELDS FIELDS( \
     { "allowed_policies", FIELD_COMMA_LIST, "policies that tokens may be given" }, \

@@ -173,7 +173,9 @@ static enum kt_kind compare(struct request *req, const struct user *user, const 
 {
     /* A password that was changed meanwhile is another question. */
     if (attempt->ticket.number == 0 || strcmp(attempt->against, user->hash) != 0) {
-        struct hashing_order order = {.nobody = user->changed == 0};
+        /* From elsewhere the right password is as wrong as any. */
+        struct hashing_order order = {.nobody = user->changed == 0 ||
+                                                !login_address_fits(req, &user->params.bound_cidrs)};
         lockout_key(req->core->logins->passwords, req->mount->scope, kt_str(user->name),
                     attempt->name);
         memcpy(order.name, attempt->name, sizeof order.name);
@@ -254,7 +256,10 @@ static enum kt_kind renewed(struct request *req, const struct mount *mount,
                             const struct token *token, struct token_params *ret, struct kt_err *err)
 {
     struct user user;
+    const struct named which = {mount->scope, token->role, NAMED_USERS};
     enum kt_kind kind = find_user(req, mount, token->role, &user, err);
+    if (kind == KT_OK)
+        kind = named_require(req, &which, user.changed, err);
     if (kind == KT_OK)
         *ret = user.params;
     return kind;
@@ -312,8 +317,10 @@ static enum kt_kind put_nobody(struct request *req, const struct user *like, str
     enum kt_kind kind = find_user(req, req->mount, NAMED_NOBODY, &nobody, err);
     if (kind != KT_NOT_FOUND)
         return kind;
+    char hash[HASHING_TEXT] = {0};
+    memset(hash, '-', strnlen(like->hash, sizeof hash - 1)); /* as long as everybody's; nothing is ever compared with it */
     nobody.name = "";
-    nobody.hash = like->hash; /* as long as everybody's; nothing is ever compared with it */
+    nobody.hash = hash;
     kt_autobuf struct kt_buf record;
     kt_buf_init(&record, NAMED_RECORD_MAX);
     write_user(&nobody, &record);

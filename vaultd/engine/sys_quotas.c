@@ -129,7 +129,8 @@ static void write_rate(struct kt_jsonw *w, int64_t rate)
 
 static void write_quota(struct request *req, const struct quota *row)
 {
-    const char *parts[] = {row->of_mount ? mount_of(req, row)->path : "", row->suffix};
+    const struct mount *mount = row->of_mount ? mount_of(req, row) : NULL;
+    const char *parts[] = {mount == NULL ? "" : mount->path, row->suffix};
     kt_autobuf struct kt_buf path;
     kt_buf_init(&path, SIZE_MAX / 4);
     for (size_t i = 0; i < 2; i++)
