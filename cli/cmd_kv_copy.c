@@ -13,6 +13,7 @@
 struct kv_copy {
     struct kv_place from, to;
     bool moves;
+    bool back; /* asked of the way back: from and to have changed places */
 };
 
 /* "secret/team/" takes it under its own last name, as a shell's cp does. */
@@ -54,7 +55,7 @@ static const struct right {
 static void right_path(const struct kv_copy *c, const struct right *right, char out[KV_API_PATH])
 {
     const char *part = right->part == NULL ? (c->moves ? "move" : "copy") : right->part;
-    kv_place_path(right->at_destination ? &c->to : &c->from, part, out);
+    kv_place_path(right->at_destination != c->back ? &c->to : &c->from, part, out);
 }
 
 static bool ask_capabilities(struct cli *cli, const struct kv_copy *c, struct kt_api_reply *reply)
@@ -95,6 +96,39 @@ static int tell_missing(struct cli *cli, const struct kv_copy *c)
         cli_note(cli, "why    it could read there, or bring back, what it may not here; or a right that it "
                       "has stands under conditions");
     return CLI_REFUSED;
+}
+
+/* ---- the way back ---- */
+
+/* Needs what a move needs the other way round; told only to whom it is open. */
+static void tell_undo_move(struct cli *cli, struct kv_copy *c)
+{
+    char path[KV_API_PATH];
+    kt_autoapireply struct kt_api_reply reply;
+    kt_api_reply_init(&reply);
+    c->back = true;
+    if (!ask_capabilities(cli, c, &reply))
+        return;
+    right_path(c, &rights[0], path);
+    bool sudo = cli_has_capability(&reply, path, "sudo");
+    for (size_t i = 0; i < N_RIGHTS; i++) {
+        right_path(c, &rights[i], path);
+        bool needless = rights[i].note[0] != '\0' && sudo;
+        if (!needless && !cli_has_capability(&reply, path, rights[i].capability))
+            return;
+    }
+    cli_note(cli, "undo   secretctl kv mv %s %s", c->to.secret, c->from.secret);
+}
+
+static void tell_undo_copy(struct cli *cli, const struct kv_copy *c)
+{
+    char path[KV_API_PATH];
+    const char *const paths[] = {path};
+    kt_autoapireply struct kt_api_reply reply;
+    kt_api_reply_init(&reply);
+    kv_place_path(&c->to, "metadata", path);
+    if (cli_capabilities(cli, paths, 1, &reply) && cli_has_capability(&reply, path, "delete"))
+        cli_note(cli, "undo   secretctl kv metadata delete %s", c->to.secret);
 }
 
 /* ---- doing it ---- */
@@ -138,9 +172,9 @@ static int run(struct cli *cli, bool moves)
     cli_success(cli, "%s is %s%s, with %jd version%s", c.from.secret, moves ? "" : "also ", c.to.secret,
                 (intmax_t)versions, versions == 1 ? "" : "s");
     if (moves)
-        cli_note(cli, "undo   secretctl kv mv %s %s", c.to.secret, c.from.secret);
+        tell_undo_move(cli, &c);
     else
-        cli_note(cli, "undo   secretctl kv metadata delete %s", c.to.secret);
+        tell_undo_copy(cli, &c);
     return CLI_DONE;
 }
 

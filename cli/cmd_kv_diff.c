@@ -95,18 +95,6 @@ static bool find(struct kt_json object, struct kt_json key, struct kt_json *ret)
     return kt_json_string(key, &name) && kt_json_member(object, kt_buf_text(&name), ret);
 }
 
-static bool equal(struct kt_json a, struct kt_json b)
-{
-    kt_autobuf struct kt_buf x = {0};
-    kt_autobuf struct kt_buf y = {0};
-    if (kt_bytes_equal(kt_json_bytes(a), kt_json_bytes(b)))
-        return true;
-    kt_buf_init(&x, INPUT_ALL_MAX);
-    kt_buf_init(&y, INPUT_ALL_MAX);
-    return kt_json_string(a, &x) && kt_json_string(b, &y) &&
-           kt_bytes_equal(kt_buf_bytes(&x), kt_buf_bytes(&y));
-}
-
 /* One key, and its value in either version. */
 typedef void told_fn(void *arg, enum change change, struct kt_json key, struct kt_json before,
                      struct kt_json after);
@@ -118,7 +106,7 @@ static size_t each_change(const struct side sides[2], told_fn *told, void *arg)
     struct kt_json_iter it = kt_json_iter(sides[0].data);
     while (kt_json_next(&it)) {
         bool there = find(sides[1].data, it.key, &other);
-        if (there && equal(it.value, other))
+        if (there && kt_json_equal(it.value, other))
             continue;
         told(arg, there ? CHANGED : REMOVED, it.key, it.value, other);
         n++;

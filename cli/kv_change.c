@@ -75,15 +75,16 @@ bool kv_change_may_drop(struct cli *cli, const struct kv_place *place, struct kt
     return false;
 }
 
-/* A rollback reads the old value and writes it. */
-static bool may_read(struct cli *cli, const struct kv_place *place)
+/* Nobody is told of a way back that is closed to him. */
+static bool may(struct cli *cli, const struct kv_place *place, const char *first, const char *second)
 {
     char path[KV_API_PATH];
     const char *const paths[] = {path};
     kt_autoapireply struct kt_api_reply reply;
     kt_api_reply_init(&reply);
     kv_place_path(place, "data", path);
-    return cli_capabilities(cli, paths, 1, &reply) && cli_has_capability(&reply, path, "read");
+    return cli_capabilities(cli, paths, 1, &reply) && cli_has_capability(&reply, path, first) &&
+           cli_has_capability(&reply, path, second);
 }
 
 void kv_change_tell_undo(struct cli *cli, const struct kv_place *place, int64_t version)
@@ -93,12 +94,14 @@ void kv_change_tell_undo(struct cli *cli, const struct kv_place *place, int64_t 
     kt_autoapireply struct kt_api_reply reply;
     kt_api_reply_init(&reply);
     if (version == 1) {
-        cli_note(cli, "undo   secretctl kv delete %s", place->secret);
+        if (may(cli, place, "delete", "delete"))
+            cli_note(cli, "undo   secretctl kv delete %s", place->secret);
         return;
     }
     /* The one before may be deleted, destroyed, or pushed out; or none of this token's business. */
     (void)snprintf(query, sizeof query, "version=%jd&depth=1", (intmax_t)version - 1);
-    if (ask_keys(cli, place, query, &reply, &keys) && may_read(cli, place))
+    if (ask_keys(cli, place, query, &reply, &keys) &&
+        may(cli, place, "read", "update")) /* a rollback reads the old value and writes it */
         cli_note(cli, "undo   secretctl kv rollback -version=%jd %s", (intmax_t)version - 1,
                  place->secret);
 }

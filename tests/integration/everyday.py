@@ -276,7 +276,34 @@ def put_tells_the_undo():
     equal(said(0, "kv", "put", "-field=version", "secret/undo", "-", input='{"a":"6"}'), ("6", ""))
 
 
+def undo_is_told_to_who_can():
+    def as_(policy, *words, **more):
+        good("policy", "write", "narrow", "-", input=policy)
+        token = good("token", "create", "-policy=narrow", "-field=token").strip()
+        return said(0, *words, token=token, **more)[1]
+    both = 'path "secret/data/who*" { capabilities = ["create", "update"%s] }'
+    equal(as_(both % "", "kv", "put", "secret/who", "-", input='{"a":"1"}'), "")
+    equal(as_(both % ', "delete"', "kv", "put", "secret/who2", "-", input='{"a":"1"}'), "undo   secretctl kv delete secret/who2\n")
+    there = """path "secret/copy/who" { capabilities = ["update"] }
+               path "secret/move/who" { capabilities = ["update"] }
+               path "secret/data/*" { capabilities = ["create", "read"] }
+               path "secret/metadata/who" { capabilities = ["read", "delete", "create"] }
+               path "secret/metadata/to" { capabilities = ["create", "read"%s] }
+               """
+    equal(as_(there % "", "kv", "cp", "secret/who", "secret/to"), "")
+    good("kv", "metadata", "delete", "secret/to")
+    equal(as_(there % ', "delete"', "kv", "cp", "secret/who", "secret/to"), "undo   secretctl kv metadata delete secret/to\n")
+    good("kv", "metadata", "delete", "secret/to")
+    equal(as_(there % ', "delete"', "kv", "mv", "secret/who", "secret/to"), "")
+    good("kv", "mv", "secret/to", "secret/who")
+    back = 'path "secret/move/to" { capabilities = ["update"] }'
+    equal(as_(there % ', "delete"' + back, "kv", "mv", "secret/who", "secret/to"), "undo   secretctl kv mv secret/to secret/who\n")
+
+
 def diff():
+    for text in '{"k":{"a":1,"b":[2]}}', '{"k":{"b":[2],"a":1}}':
+        good("kv", "put", "secret/order", "-", input=text)
+    equal(said(0, "diff", "secret/order")[0], "secret/order   version 1 to 2: the same\n")
     put("secret/diff", same="canary-7", gone="canary-8", other="canary-9", n=1)
     put("secret/diff", same="canary-7", new="canary-10", other="canary-11", n=1)
     out, err = said(2, "kv", "diff", "secret/diff")
@@ -387,6 +414,7 @@ CASES = [
     ("many folders", many_folders),
     ("find", find),
     ("put tells the undo", put_tells_the_undo),
+    ("an undo is told to who can do it", undo_is_told_to_who_can),
     ("diff", diff),
     ("token tree", token_tree),
     ("KV version 1", version_1),
