@@ -131,20 +131,20 @@ static bool write_text(struct export *ex, struct kt_bytes text, struct kt_err *e
     return false;
 }
 
-static bool write_env(struct export *ex, const char *path, struct kt_json data, struct kt_err *err)
+/* A half is none, and would be in the way of the next try. */
+static void remove_output(const char *file)
 {
-    kt_autobuf struct kt_buf text = {0};
-    (void)path;
-    kt_buf_init(&text, TEXT_MAX);
-    return dotenv_write(data, &text, err) == KT_OK && write_text(ex, kt_buf_bytes(&text), err);
+    if (strcmp(file, "-") != 0)
+        (void)unlink(file);
 }
 
 int cmd_export_env(struct cli *cli)
 {
     KT_AUTO(move_run_end) struct move_run run = {.cli = cli, .lock = PTHREAD_MUTEX_INITIALIZER};
-    struct export ex = {.run = &run, .write = write_env};
+    struct export ex = {.run = &run};
     struct kt_err err = {0};
     struct kt_json data = {0};
+    kt_autobuf struct kt_buf text = {0};
     kt_autoapireply struct kt_api_reply reply;
     kt_api_reply_init(&reply);
     if (!begin(&ex, cli->words[0], false))
@@ -156,11 +156,18 @@ int cmd_export_env(struct cli *cli)
         (void)cli_fail(cli, &err);
         return cli_remote_code(cli);
     }
-    kt_autoclose int fd = open_output(cli, cli->word_count > 1 ? cli->words[1] : "-");
+    kt_buf_init(&text, TEXT_MAX);
+    if (dotenv_write(data, &text, &err) != KT_OK)
+        return cli_fail(cli, &err);
+    const char *file = cli->word_count > 1 ? cli->words[1] : "-";
+    kt_autoclose int fd = open_output(cli, file);
     if (fd < 0)
         return cli->exit_code;
     ex.fd = fd;
-    return write_env(&ex, ex.inside, data, &err) ? CLI_DONE : cli_fail(cli, &err);
+    if (write_text(&ex, kt_buf_bytes(&text), &err))
+        return CLI_DONE;
+    remove_output(file);
+    return cli_fail(cli, &err);
 }
 
 /* {"db/orders": {...},\n ...}: written as it comes, so that memory does not grow with it. */
@@ -186,14 +193,18 @@ int cmd_export_json(struct cli *cli)
     struct kt_err err = {0};
     if (!begin(&ex, cli->words[0], true))
         return cli->exit_code;
-    kt_autoclose int fd = open_output(cli, cli->word_count > 1 ? cli->words[1] : "-");
+    const char *file = cli->word_count > 1 ? cli->words[1] : "-";
+    kt_autoclose int fd = open_output(cli, file);
     if (fd < 0)
         return cli->exit_code;
     ex.fd = fd;
-    if (!write_text(&ex, kt_str("{"), &err))
-        return cli_fail(cli, &err);
-    walk(&ex);
-    if (!run.cli->unwritten && !write_text(&ex, kt_str("\n}\n"), &err))
+    bool written = write_text(&ex, kt_str("{"), &err);
+    if (written)
+        walk(&ex);
+    written = written && !cli->unwritten && write_text(&ex, kt_str("\n}\n"), &err);
+    if (!written || run.stopped)
+        remove_output(file);
+    if (!written && err.kind != KT_OK)
         return cli_fail(cli, &err);
     return ending(&ex);
 }
@@ -289,5 +300,7 @@ int cmd_export_dir(struct cli *cli)
     }
     ex.fd = fd;
     walk(&ex);
+    if (ex.written == 0)
+        (void)rmdir(folder); /* where nothing is in it */
     return ending(&ex);
 }

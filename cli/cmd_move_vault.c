@@ -201,6 +201,20 @@ static int ending(struct move_run *run)
     return bad ? CLI_REFUSED : CLI_DONE;
 }
 
+/* A path that was mistyped is no success. */
+static bool found_nothing(struct move_run *run, const struct plan *plan)
+{
+    static const enum move_count counts[] = {MOVE_TAKEN, MOVE_SAME, MOVE_REFUSED};
+    if (plan->only == NULL || run->stopped)
+        return false;
+    for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++)
+        if (move_counted(run, counts[i]) > 0)
+            return false;
+    cli_note(run->cli, "Error: there is nothing at or below '%.200s' in the vault that it comes from",
+             flags_text(&run->cli->flags, FLAG_PATH));
+    return true;
+}
+
 static int move_everything(struct move_run *run)
 {
     static const char *const names[] = {"Part", "Taken", "Already there", "Refused"};
@@ -213,7 +227,8 @@ static int move_everything(struct move_run *run)
     if (!run->dry && !move_stopped(run))
         compare_all(run, &plan);
     summary(run, &table);
-    return ending(run);
+    int code = ending(run);
+    return found_nothing(run, &plan) ? CLI_REFUSED : code;
 }
 
 static struct move_run run_of(struct cli *cli)

@@ -9,7 +9,7 @@
 #include "cli/prompt.h"
 #include "lib/token_file.h"
 
-#define TRIES   8u /* 0.2 s, 0.4 s ... : half a minute together */
+#define TRIES   8u /* 0.2 s, 0.4 s ... : half a minute together, where no Retry-After says otherwise */
 #define PAUSE   200u
 #define PATH_MAX_LEN (KT_API_PATH_MAX + 512u)
 

@@ -26,7 +26,8 @@ void move_side_free(struct move_side *side);
 enum kt_kind move_side_open(const struct move_side *side, struct kt_api **ret,
                             struct kt_err *err) KT_MUST_CHECK;
 
-/* kt_api_call() that waits and asks again, half a minute at most, while the vault cannot be reached or has
+/* kt_api_call() that waits and asks again, eight times in half a minute, or as long as the vault says each time (Retry-After, at most
+ * a minute), while the vault cannot be reached or has
  * too much to do. A write whose answer is lost is not sent again: KT_UNKNOWN. */
 enum kt_kind move_call(struct kt_api *api, const struct kt_api_request *request,
                        struct kt_api_reply *reply, struct kt_err *err) KT_MUST_CHECK;
