@@ -329,7 +329,8 @@ const struct command command_table[] = {
     {"login", NULL, GROUP_ACCESS, COMMAND_TOKENLESS, "Log in, and keep the token in ~/.vault-token.",
      "[-|NAME=VALUE ...]", 0, 4, login_flags,
      "Without -method it is a token that is tried. What is secret is asked for, or read from the standard\n"
-     "input, or from a file (password=@FILE), but is never a word.",
+     "input, or from a file (userpass: password=@FILE; approle: secret_id=@FILE), but is never a word;\n"
+     "pam asks for what the host wants to know.",
      "secretctl login\nsecretctl login - < token.txt\n"
      "secretctl login -method=userpass username=bob\n"
      "secretctl login -method=pam username=bob\n"

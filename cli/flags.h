@@ -59,7 +59,7 @@ enum flag_kind {
       "how long tokens live that say nothing else; \"system\": as everywhere")                     \
     X(FLAG_MAX_LEASE, "max-lease-ttl", NULL, FLAG_TEXT, "DURATION",                                \
       "no token lives longer; \"system\": as everywhere")                                          \
-    X(FLAG_NO_STORE, "no-store", NULL, FLAG_SWITCH, NULL, "do not write ~/.vault-token")           \
+    X(FLAG_NO_STORE, "no-store", NULL, FLAG_SWITCH, NULL, "do not write ~/.vault-token; show the token") \
     X(FLAG_NO_PRINT, "no-print", NULL, FLAG_SWITCH, NULL, "do not show who the token is for")      \
     X(FLAG_POLICY, "policy", NULL, FLAG_LIST, "NAME", "a policy of the token")                     \
     X(FLAG_WRAP_TTL, "wrap-ttl", NULL, FLAG_DURATION, "DURATION",                                  \

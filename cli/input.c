@@ -271,8 +271,10 @@ static enum kt_kind unknown_field(const struct input_field *fields, const char *
     (void)kt_fail(err, KT_INVALID, "there is no setting '%.60s'", name);
     if (near != NULL)
         kt_hint(err, "%s=...?", near);
-    else
+    else if (used > 0)
         kt_hint(err, "there are:%s", all);
+    else
+        kt_hint(err, "leave it out: none is taken here");
     return KT_INVALID;
 }
 

@@ -331,6 +331,9 @@ def ways_to_log_in():
     token = run("login", "-method=approle", "-no-store", "-field=token", "role_id=chosen", "secret_id=@" + file,
                 stdin=subprocess.DEVNULL).stdout
     contains(good("token", "lookup", token=token), "approle")
+    done = run("login", "-method=unix", "password=x", stdin=subprocess.DEVNULL)
+    equal(done.returncode, 1)
+    contains(done.stderr, "leave it out: none is taken here")
     # A token that is not kept is shown; one that cannot be kept is not made, or taken back.
     words, before = ["login", "-method=userpass", "-path=people", "username=bob"], open(path).read()
     done = run(*words, "-no-store", input="right\n")
