@@ -8,6 +8,7 @@
 #include "cli/cmd.h"
 #include "cli/input.h"
 #include "cli/kv_place.h"
+#include "cli/move_side.h"
 #include "cli/output.h"
 #include "cli/walk.h"
 #include "lib/cleanup.h"
@@ -45,7 +46,7 @@ static enum kt_kind ask(struct kt_api *api, const struct kt_api_mount *mount, co
         return kt_fail(err, KT_INVALID, "a path is too long");
     kv_place_path(&place, part, full);
     struct kt_api_request request = {.method = "GET", .path = full};
-    enum kt_kind kind = kt_api_call(api, &request, -1, reply, err);
+    enum kt_kind kind = move_call_quota(api, &request, reply, err);
     *ret = kind == KT_OK ? WALK_SECRET : kind == KT_DENIED ? WALK_REFUSED : WALK_PASSED;
     /* Not there, or its newest version is deleted. */
     return kind == KT_DENIED || kind == KT_NOT_FOUND ? KT_OK : kind;

@@ -94,19 +94,36 @@ bool move_ends_all(const struct kt_err *err)
            (err->kind == KT_DENIED && strstr(err->what, "invalid token") != NULL);
 }
 
-enum kt_kind move_call(struct kt_api *api, const struct kt_api_request *request,
-                       struct kt_api_reply *reply, struct kt_err *err)
+static bool is_quota(const struct kt_err *err)
+{
+    return err->kind == KT_TOO_MANY;
+}
+
+static enum kt_kind call_while(bool (*passes)(const struct kt_err *err), struct kt_api *api,
+                               const struct kt_api_request *request, struct kt_api_reply *reply, struct kt_err *err)
 {
     for (unsigned i = 0;; i++) {
         *err = (struct kt_err){0};
         enum kt_kind kind = kt_api_call(api, request, -1, reply, err);
-        if (kind == KT_OK || !may_pass(err) || i + 1 == TRIES)
+        if (kind == KT_OK || !passes(err) || i + 1 == TRIES)
             return kind;
         unsigned wait = PAUSE << i;
         if (reply->http.retry_after_s > 0 && reply->http.retry_after_s < 60)
             wait = reply->http.retry_after_s * 1000;
         pause_ms(wait);
     }
+}
+
+enum kt_kind move_call(struct kt_api *api, const struct kt_api_request *request,
+                       struct kt_api_reply *reply, struct kt_err *err)
+{
+    return call_while(may_pass, api, request, reply, err);
+}
+
+enum kt_kind move_call_quota(struct kt_api *api, const struct kt_api_request *request,
+                             struct kt_api_reply *reply, struct kt_err *err)
+{
+    return call_while(is_quota, api, request, reply, err);
 }
 
 KT_PRINTF(2, 0) static enum kt_kind path_of(char out[PATH_MAX_LEN], const char *format, va_list args, struct kt_err *err)

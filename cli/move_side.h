@@ -31,6 +31,9 @@ enum kt_kind move_side_open(const struct move_side *side, struct kt_api **ret,
  * too much to do. A write whose answer is lost is not sent again: KT_UNKNOWN. */
 enum kt_kind move_call(struct kt_api *api, const struct kt_api_request *request,
                        struct kt_api_reply *reply, struct kt_err *err) KT_MUST_CHECK;
+/* The same, but waits only where a quota says that it was too much at once. */
+enum kt_kind move_call_quota(struct kt_api *api, const struct kt_api_request *request,
+                             struct kt_api_reply *reply, struct kt_err *err) KT_MUST_CHECK;
 /* GET of a path put together as printf does. */
 enum kt_kind move_get(struct kt_api *api, struct kt_api_reply *reply, struct kt_err *err,
                       const char *format, ...) KT_PRINTF(4, 5) KT_MUST_CHECK;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "cli/cli.h"
+#include "cli/move_side.h"
 #include "cli/output.h"
 #include "lib/jsonw.h"
 
@@ -211,7 +212,7 @@ static enum kt_kind list(struct walk *walk, struct kt_api *api, const struct tas
     if (n < 0 || (size_t)n >= sizeof path)
         return kt_fail(err, KT_INVALID, "a path is too long");
     struct kt_api_request request = {.method = "LIST", .path = path};
-    enum kt_kind kind = kt_api_call(api, &request, -1, &reply, err);
+    enum kt_kind kind = move_call_quota(api, &request, &reply, err);
     *ret = kind == KT_DENIED ? WALK_REFUSED : WALK_PASSED;
     if (kind == KT_OK)
         add_children(walk, task, &reply);

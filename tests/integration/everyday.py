@@ -10,6 +10,7 @@ import sys
 import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+from between import Between  # noqa: E402
 from keyturn import Report, Vault, contains, equal  # noqa: E402
 
 report = Report()
@@ -276,6 +277,23 @@ def put_tells_the_undo():
     equal(said(0, "kv", "put", "-field=version", "secret/undo", "-", input='{"a":"6"}'), ("6", ""))
 
 
+def a_quota_is_waited_for():
+    refused = set()
+
+    def alter(method, path, answer):
+        if not path.startswith("sys/") and (method, path) not in refused:
+            refused.add((method, path))
+            return 429, '{"errors":["request path \\"x\\": rate limit quota exceeded"]}'
+        return answer()
+    good("kv", "put", "secret/quota/a/b", "-", input='{"needle":"1"}')
+    with Between(vault, alter) as between:
+        at = "-address=" + between.address
+        equal(said(0, "kv", "list", "-r", at, "secret/quota/")[0], "secret/quota/a/b\n")
+        refused.clear()
+        equal(said(0, "find", at, "-key=needle", "-in=secret/quota")[0], "secret/quota/a/b\n")
+        equal(len(refused) > 2, True, "%r" % refused)
+
+
 def undo_is_told_to_who_can():
     def as_(policy, *words, **more):
         good("policy", "write", "narrow", "-", input=policy)
@@ -414,6 +432,7 @@ CASES = [
     ("many folders", many_folders),
     ("find", find),
     ("put tells the undo", put_tells_the_undo),
+    ("a quota is waited for", a_quota_is_waited_for),
     ("an undo is told to who can do it", undo_is_told_to_who_can),
     ("diff", diff),
     ("token tree", token_tree),
