@@ -670,6 +670,77 @@ static void a_denied_name_is_denied_in_any_case(void **state)
     test_vault_free(vault);
 }
 
+/* What is denied is the name that somebody bears, however the one who asks spells it. */
+static void a_name_with_capitals_is_denied_in_any_case(void **state)
+{
+    (void)state;
+    static const char *const kinds[] = {"entity", "group"}, *const names[] = {"Admin", "admin", "ADMIN", "aDMIN"};
+    static const char *const methods[] = {"GET", "POST", "PUT", "DELETE"};
+    struct test_vault *vault = test_vault_new(true);
+    char token[256], text[512], path[64], id[ID], with_id[128];
+    for (size_t k = 0; k < 2; k++) {
+        (void)snprintf(path, sizeof path, "identity/%s/name/Admin", kinds[k]);
+        make(vault, path, "{}", id);
+        (void)snprintf(with_id, sizeof with_id, "{\"id\":\"%s\",\"policies\":\"x\"}", id);
+        (void)snprintf(text, sizeof text,
+                       "path \"identity/%s/name/*\" { capabilities = [\"read\", \"update\", \"delete\"] }"
+                       "path \"identity/%s/name/Admin\" { capabilities = [\"deny\"] }", kinds[k], kinds[k]);
+        test_vault_token(vault, kinds[k], text, token, sizeof token);
+        for (size_t i = 0; i < 4; i++)
+            for (size_t j = 0; j < 4; j++) {
+                (void)snprintf(path, sizeof path, "identity/%s/name/%s", kinds[k], names[i]);
+                assert_int_equal(test_vault_call(vault, methods[j], path, token, "{\"policies\":\"x\"}"), 403);
+                assert_int_equal(test_vault_call(vault, methods[j], path, token, j == 1 ? with_id : "{}"), 403);
+            }
+        (void)snprintf(path, sizeof path, "identity/%s/name/other", kinds[k]);
+        may(vault, token, path, true);
+    }
+    test_vault_free(vault);
+}
+
+static void nobody_writes_himself_under_another_spelling(void **state)
+{
+    (void)state;
+    struct test_vault *vault = test_vault_new(true);
+    char token[256], entity[ID], path[256];
+    policy(vault, "clerk", DENIES("identity/entity/name/{{identity.entity.name}}"));
+    policy(vault, "reads", "path \\\"identity/entity/name/*\\\" { capabilities = [\\\"read\\\", \\\"update\\\"] }");
+    log_in(vault, "bob", "clerk", token, entity);
+    at("identity/entity/id", entity, path);
+    wants(vault, "POST", path, "{\"name\":\"Bob\",\"policies\":\"reads\"}", 204, NULL);
+    may(vault, token, "identity/entity/name/other", true);
+    static const char *const spelled[] = {"Bob", "bob", "BOB"};
+    for (size_t i = 0; i < 3; i++) {
+        char name[64];
+        (void)snprintf(name, sizeof name, "identity/entity/name/%s", spelled[i]);
+        assert_int_equal(test_vault_call(vault, "POST", name, token, "{\"policies\":[\"x\"]}"), 403);
+    }
+    test_vault_free(vault);
+}
+
+/* Else who may write a name could move what is granted under it. */
+static void a_write_by_name_keeps_the_spelling(void **state)
+{
+    (void)state;
+    static const char *const kinds[] = {"entity", "group"};
+    struct test_vault *vault = test_vault_new(true);
+    for (size_t k = 0; k < 2; k++) {
+        char folder[64], path[128], id[ID];
+        (void)snprintf(folder, sizeof folder, "identity/%s", kinds[k]);
+        make(vault, folder, "{\"name\":\"Bob\"}", id);
+        (void)snprintf(path, sizeof path, "identity/%s/name/bob", kinds[k]);
+        wants(vault, "POST", path, "{\"metadata\":\"k=v\"}", 204, NULL);
+        formed(vault, "POST", path, 204, NULL, "{\"id\":\"%s\"}", id);
+        wants(vault, "POST", folder, "{\"name\":\"BOB\"}", 204, NULL);
+        wants(vault, "GET", path, NULL, 200, "\"name\":\"Bob\"");
+        assert_true(test_vault_said(vault, "\"metadata\":{\"k\":\"v\"}"));
+        (void)snprintf(path, sizeof path, "identity/%s/id/%s", kinds[k], id);
+        wants(vault, "POST", path, "{\"name\":\"BOB\"}", 204, NULL);
+        wants(vault, "GET", path, NULL, 200, "\"name\":\"BOB\"");
+    }
+    test_vault_free(vault);
+}
+
 /* ---- a mount that is gone ---- */
 
 static enum kt_kind remove_aliases(struct request *req, struct kt_err *err)
@@ -723,6 +794,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(templates_are_filled_in),
         cmocka_unit_test(no_value_breaks_out),
         cmocka_unit_test(a_denied_name_is_denied_in_any_case),
+        cmocka_unit_test(a_name_with_capitals_is_denied_in_any_case),
+        cmocka_unit_test(nobody_writes_himself_under_another_spelling),
+        cmocka_unit_test(a_write_by_name_keeps_the_spelling),
         cmocka_unit_test(aliases_go_with_their_mount),
     };
     if (argc > 1)

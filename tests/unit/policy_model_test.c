@@ -105,7 +105,7 @@ static void check_capabilities(const struct acl *acl, struct cases *cases)
 {
     const char *path = cases->request.path;
     unsigned slow = slow_capabilities(&cases->filled, path);
-    unsigned fast = acl_capabilities(acl, path, strlen(path));
+    unsigned fast = acl_capabilities(acl, path, NULL, strlen(path));
     char prefix[SLOW_PATTERN];
     (void)snprintf(prefix, sizeof prefix, "%.*s/", (int)strcspn(path, "/"), path);
     bool seen = slow_touches(&cases->filled, prefix), shown = acl_touches(acl, prefix);
@@ -141,7 +141,7 @@ static void check_claim(const struct acl *acl, struct cases *cases, bool allowed
                 {OP_DELETE, CAP_DELETE}, {OP_PATCH, CAP_PATCH},   {OP_LIST, CAP_LIST}};
     const char *path = cases->request.path;
     size_t len = strlen(path);
-    unsigned claimed = acl_capabilities(acl, path, len);
+    unsigned claimed = acl_capabilities(acl, path, NULL, len);
     for (size_t i = 0; i < sizeof bits / sizeof bits[0]; i++)
         if (bits[i].op == cases->request.op && allowed && (claimed & bits[i].bit) == 0) {
             cases_print(cases);

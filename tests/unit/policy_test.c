@@ -310,7 +310,7 @@ static void capabilities(void **state)
         const char *names[8];
         char got[128] = "";
         size_t n =
-            capability_names(acl_capabilities(acl, rows[i].path, strlen(rows[i].path)), names);
+            capability_names(acl_capabilities(acl, rows[i].path, NULL, strlen(rows[i].path)), names);
         for (size_t j = 0; j < n; j++)
             (void)snprintf(got + strlen(got), sizeof got - strlen(got), "%s%s", j == 0 ? "" : " ",
                            names[j]);
@@ -320,7 +320,7 @@ static void capabilities(void **state)
     acl_unref(acl);
     acl = acl_build(NULL, 0, true, NULL);
     const char *names[8];
-    assert_int_equal(capability_names(acl_capabilities(acl, "x", 1), names), 1);
+    assert_int_equal(capability_names(acl_capabilities(acl, "x", NULL, 1), names), 1);
     assert_string_equal(names[0], "root");
     assert_true(ask(acl, OP_DELETE, "anything", NULL).allowed);
     acl_unref(acl);

@@ -291,6 +291,16 @@ static const struct scenario scenarios[] = {
     { "POST", "kv/destroy/a/b", ROOT, "{\"versions\":[1]}", 204 },
     { "GET", "kv/data/a/b?version=1", ROOT, NULL, 404, "\"destroyed\":true" }, { "GET", "kv/data/a/b", ROOT, NULL, 200, "three" },
     { "POST", "rotation/secrets/kv/a/b", ROOT, "{\"strategy\":\"generate\"}", 204 } ) },
+{ "a way to log in is tuned with sudo under both its paths", "path \"sys/mounts/auth/+/tune\" { capabilities = [\"read\", \"update\"] } path \"sys/auth/+/tune\" { capabilities = [\"update\"] } path \"sys/mounts/auth/own/tune\" { capabilities = [\"update\", \"sudo\"] }", STEPS(
+    { "POST", "sys/auth/up", ROOT, "{\"type\":\"userpass\"}", 204 },
+    { "POST", "sys/auth/own", ROOT, "{\"type\":\"userpass\"}", 204 },
+    { "POST", "sys/auth/up/tune", "T", "{\"description\":\"d\"}", 403 },
+    { "POST", "sys/mounts/auth/up/tune", "T", "{\"description\":\"d\"}", 204 },
+    { "POST", "sys/mounts/auth/up/tune", "T", "{\"audit_non_hmac_request_keys\":[\"password\"]}", 403, "needs \\\"sudo\\\" on this path" },
+    { "POST", "sys/mounts/auth/up/tune", "T", "{\"max_lease_ttl\":\"9000h\"}", 403, "needs \\\"sudo\\\"" },
+    { "POST", "sys/mounts/auth/up/tune", "T", "{\"listing_visibility\":\"unauth\"}", 403, "needs \\\"sudo\\\"" },
+    { "GET", "sys/mounts/auth/up/tune", "T", NULL, 200, "\"default_lease_ttl\":2764800,\"description\":\"d\"" },
+    { "POST", "sys/mounts/auth/own/tune", "T", "{\"audit_non_hmac_request_keys\":[\"username\"]}", 204 } ) },
 { "kv: an upgrade lifts denies, so it needs sudo", "path \"sys/mounts/+/tune\" { capabilities = [\"update\"] } path \"sys/mounts/own/tune\" { capabilities = [\"update\", \"sudo\"] }", STEPS(
     { "POST", "sys/mounts/kv", ROOT, "{\"type\":\"kv\"}", 204 }, { "POST", "sys/mounts/own", ROOT, "{\"type\":\"kv\"}", 204 },
     { "POST", "sys/mounts/kv/tune", "T", "{\"description\":\"d\",\"options\":{\"version\":\"1\"}}", 204 },

@@ -49,7 +49,8 @@ enum route_flag {
                                  * bad one is refused before it matters who asks */
     ROUTE_LOWERED = 1 << 12,    /* a name in the path is the same whatever its case: what a policy says of
                                  * the path in lower case must not forbid it either */
-    ROUTE_TO_LOWER = 1 << 13       /* names in the path are lowered before anybody is asked for a policy */
+    ROUTE_TO_LOWER = 1 << 13    /* names in the path are lowered before anybody is asked for a policy; what
+                                 * one says of the path as it was typed must not forbid it either */
 };
 
 /* Whether the object that the path names exists: decides create against update. */

@@ -235,23 +235,52 @@ const struct mount_move *mounts_moved(struct request *req, const char *id)
     return NULL;
 }
 
-/* What patterns spell out is lower-case already. */
-static bool lower_rest(struct request *req)
+/* What a row takes for one, below the mount's `rest`: the path that counts, and the other one. */
+static enum kt_kind spell(struct kt_arena *arena, const struct route *route, const char *path, size_t rest,
+                          const char **ret_path, const char **ret_other, struct kt_err *err)
 {
-    size_t rest = (size_t)(req->rest - req->path);
-    char *path = kt_arena_text(&req->arena, kt_bytes(req->path, req->path_len));
-    if (path == NULL)
-        return false;
-    for (char *c = path + rest; *c != '\0'; c++)
+    *ret_path = path;
+    *ret_other = NULL;
+    bool changes = false;
+    for (const char *c = path + rest; *c != '\0'; c++)
+        changes = changes || (*c >= 'A' && *c <= 'Z');
+    if (!changes || (route->flags & (ROUTE_LOWERED | ROUTE_TO_LOWER)) == 0)
+        return KT_OK;
+    char *lowered = kt_arena_text(arena, kt_str(path));
+    if (lowered == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "reading the path");
+    for (char *c = lowered + rest; *c != '\0'; c++)
         if (*c >= 'A' && *c <= 'Z')
             *c = (char)(*c - 'A' + 'a');
-    req->path = path;
-    req->rest = path + rest;
-    return true;
+    bool to_lower = (route->flags & ROUTE_TO_LOWER) != 0;
+    *ret_path = to_lower ? lowered : path;
+    *ret_other = to_lower ? path : lowered;
+    return KT_OK;
+}
+
+enum kt_kind mounts_row(struct request *req, enum operation op, const char *path, struct mount_row *ret,
+                        struct kt_err *err)
+{
+    const char *rest = NULL;
+    struct request probe = {.op = op};
+    *ret = (struct mount_row){.mount = mounts_find(req, path, &rest), .path = path};
+    if (ret->mount == NULL || ret->mount->engine == NULL)
+        return KT_OK;
+    kt_arena_init(&probe.arena, 65536);
+    bool found = route_match(ret->mount->engine, rest, &probe);
+    kt_arena_free(&probe.arena);
+    if (!found)
+        return KT_OK;
+    ret->route = probe.route;
+    return spell(&req->arena, ret->route, path, (size_t)(rest - path), &ret->path, &ret->other, err);
 }
 
 enum kt_kind mounts_route(struct request *req, struct kt_err *err)
 {
+    if (req->own->typed == NULL)
+        req->own->typed = req->path;
+    const char *typed = req->path = req->own->typed; /* an earlier pass may have found another row */
+    req->other_path = NULL;
     req->mount = NULL;
     req->route = NULL;
     req->rest = req->path;
@@ -268,11 +297,14 @@ enum kt_kind mounts_route(struct request *req, struct kt_err *err)
     if (mount->engine == NULL)
         return KT_OK; /* a newer vaultd's: who may know of it is told later */
     req->own->mount_type = mount->engine->type;
-    if (!route_match(mount->engine, rest, req) || (req->route->flags & ROUTE_TO_LOWER) == 0)
+    if (!route_match(mount->engine, rest, req))
         return KT_OK;
-    if (!lower_rest(req))
-        return kt_fail(err, KT_NO_MEMORY, "reading the path");
-    (void)route_match(mount->engine, req->rest, req);
+    size_t at = (size_t)(rest - req->path);
+    kind = spell(&req->arena, req->route, typed, at, &req->path, &req->other_path, err);
+    if (kind != KT_OK || req->path == typed)
+        return kind;
+    req->rest = req->path + at;
+    (void)route_match(mount->engine, req->rest, req); /* what patterns spell out is lower-case already */
     return KT_OK;
 }
 

@@ -19,6 +19,15 @@ enum kt_kind mounts_route_sealed(struct request *req) KT_MUST_CHECK;
 void mounts_release(struct request *req);
 /* Mount of a logical secret path "secret/db/orders" and the rest of it; of this request's table. */
 const struct mount *mounts_find(struct request *req, const char *path, const char **ret_rest);
+/* The row that would answer at a path, and how policies are asked about it: for who only asks. row->route NULL:
+ * none. Only fails for memory. */
+struct mount_row {
+    const struct mount *mount;
+    const struct route *route;
+    const char *path, *other; /* struct request, path and other_path */
+};
+enum kt_kind mounts_row(struct request *req, enum operation op, const char *path, struct mount_row *ret,
+                        struct kt_err *err) KT_MUST_CHECK;
 /* All, sorted by path; they live as long as the request holds its table. */
 size_t mounts_all(struct request *req, const struct mount *const **ret);
 

@@ -147,6 +147,11 @@ static enum kt_kind authenticate(struct request *req, struct kt_err *err)
     req->identity = NULL;
     if (token->entity_id[0] != '\0') {
         kind = identity_find(req->core, req->snapshot, token->entity_id, &req->identity, err);
+        if (kind == KT_DENIED && is_open(req)) {
+            kt_err_clear(err);
+            req->token = NULL;
+            return KT_OK;
+        }
         if (kind != KT_OK)
             return kind;
     }
@@ -207,25 +212,15 @@ static enum kt_kind refine_operation(struct request *req, struct kt_err *err)
     return kind;
 }
 
-/* One thing under several spellings: a policy that restricts it under its own name must bind under all of
- * them. A pattern that decides the path in lower case has to allow it, too; where none does, what was
- * typed decides alone. */
-static enum kt_kind check_lowered(struct request *req, const struct acl_request *asked,
-                                  struct acl_decision *decision, struct kt_err *err)
+static struct acl_request question(const struct request *req)
 {
-    char *path = kt_arena_text(&req->arena, kt_bytes(asked->path, asked->path_len));
-    if (path == NULL)
-        return kt_fail(err, KT_NO_MEMORY, "looking at a token's policies");
-    for (char *c = path; *c != '\0'; c++)
-        if (*c >= 'A' && *c <= 'Z')
-            *c = (char)(*c - 'A' + 'a');
-    struct acl_request lowered = *asked;
-    struct acl_decision other;
-    lowered.path = path;
-    acl_check(req->own->acl, &lowered, &other);
-    if (other.pattern != NULL && !other.allowed)
-        *decision = other;
-    return KT_OK;
+    return (struct acl_request){.op = req->op,
+                                .path = req->path,
+                                .path_len = req->path_len,
+                                .other = req->other_path,
+                                .data = req->data,
+                                .has_data = req->has_data,
+                                .wrap_ttl_s = req->wrap_ttl_s};
 }
 
 /* What the token's policies say. */
@@ -238,16 +233,10 @@ static enum kt_kind rule(struct request *req, struct kt_err *err)
     enum kt_kind kind = policies_acl(req->core, req->snapshot, req->token, &own->acl, err);
     if (kind != KT_OK)
         return kind;
-    const struct acl_request ask = {.op = req->op,
-                                    .path = req->path,
-                                    .path_len = req->path_len,
-                                    .data = req->data,
-                                    .has_data = req->has_data,
-                                    .wrap_ttl_s = req->wrap_ttl_s};
+    const struct acl_request ask = question(req);
     own->ruled_op = req->op;
     acl_check(own->acl, &ask, &own->ruling);
-    bool lowered = req->route != NULL && (req->route->flags & ROUTE_LOWERED) != 0;
-    return lowered && own->ruling.allowed ? check_lowered(req, &ask, &own->ruling, err) : KT_OK;
+    return KT_OK;
 }
 
 /* Whoever may come is told by a row that is open if he might have begun this, too: nobody is refused, and no
@@ -332,6 +321,21 @@ enum kt_kind request_also(struct request *req, enum operation op, const char *pa
         return KT_OK;
     req->own->ruling = decision;
     req->own->ruled_op = op;
+    return kt_fail(err, KT_DENIED, "%s", denied_text);
+}
+
+enum kt_kind request_spelled(struct request *req, const char *path, struct kt_err *err)
+{
+    struct acl_request ask = question(req);
+    struct acl_decision decision;
+    ask.path = path;
+    ask.path_len = strlen(path);
+    ask.other = NULL;
+    KT_ASSERT(req->own->acl != NULL);
+    acl_check(req->own->acl, &ask, &decision);
+    if (decision.pattern == NULL || decision.allowed)
+        return KT_OK;
+    req->own->ruling = decision;
     return kt_fail(err, KT_DENIED, "%s", denied_text);
 }
 

@@ -51,6 +51,7 @@ struct request_private {
     bool ruled;              /* the policies were asked in this pass, and decided: */
     struct acl_decision ruling; /* its texts are acl's */
     enum operation ruled_op; /* what was asked of them */
+    const char *typed;       /* the canonical path before its row lowered it; NULL: not looked at yet */
     struct mount_table *mounts;  /* the thread's, from mounts_route() to mounts_release() */
     const char *mount_type;  /* static; outlives the table */
     struct wait_list *wait_on;

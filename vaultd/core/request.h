@@ -140,6 +140,8 @@ struct request {
     enum operation op;
     const char *path;       /* canonical, without "/v1/", decoded; no leading slash */
     size_t path_len;
+    const char *other_path; /* as long, what its row takes for the same: policies are asked about both; NULL:
+                             * none. path is the one that counts */
     const struct mount *mount;    /* NULL for an unknown one */
     const char *rest;             /* path behind the mount's */
     const struct route *route;
@@ -243,6 +245,10 @@ struct request_right request_right(struct request *req, enum operation op, const
 /* KT_DENIED where it is not granted, as the pipeline refuses; the audit log has the rule that decided. */
 enum kt_kind request_also(struct request *req, enum operation op, const char *path,
                           struct kt_err *err) KT_MUST_CHECK;
+
+/* What the path names is found by another spelling than the typed one: a pattern that decides this path has to
+ * allow this very request, too. KT_DENIED as above. */
+enum kt_kind request_spelled(struct request *req, const char *path, struct kt_err *err) KT_MUST_CHECK;
 
 /* ---- records ---- */
 /* barrier_get() from the request's snapshot into arena memory. KT_NOT_FOUND comes without a text, as

@@ -68,6 +68,15 @@ static enum kt_kind read_path(struct request *req, struct question *ask, struct 
     return KT_OK;
 }
 
+/* With a policy text of one's own the answer tells all that is known of an entity. */
+static enum kt_kind may_read(struct request *req, const char *id, struct kt_err *err)
+{
+    const char *path = kt_arena_printf(&req->arena, "identity/entity/id/%s", id);
+    if (path == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "explaining policies");
+    return request_also(req, OP_READ, path, err);
+}
+
 /* By its id, or else by its name; absent: none. */
 static enum kt_kind read_entity(struct request *req, struct question *ask, struct kt_err *err)
 {
@@ -80,8 +89,12 @@ static enum kt_kind read_entity(struct request *req, struct question *ask, struc
         kind = entity_find(req, wanted, true, &entity, err);
     if (kind == KT_NOT_FOUND)
         kind = entity_find_name(req, wanted, &entity, err);
-    if (kind == KT_NOT_FOUND)
-        return kt_fail(err, KT_INVALID, "'entity' is neither the id nor the name of one");
+    if (kind == KT_NOT_FOUND) {
+        kind = may_read(req, wanted, err); /* who may not read it is not told that there is none */
+        return kind == KT_OK ? kt_fail(err, KT_INVALID, "'entity' is neither the id nor the name of one") : kind;
+    }
+    if (kind == KT_OK)
+        kind = may_read(req, entity.id, err);
     if (kind == KT_OK && entity.disabled)
         return kt_fail(err, KT_INVALID, "'entity' is disabled: nothing is let through");
     return kind == KT_OK ? identity_of(req->core, req->snapshot, &entity, &ask->identity, err) : kind;
@@ -172,21 +185,6 @@ static void write_rule(struct kt_jsonw *w, const struct rule *rule)
     kt_jsonw_end(w);
 }
 
-/* The row that would answer, as the pipeline finds it. */
-static const struct route *row_of(struct request *req, const struct question *ask,
-                                  const struct mount **ret_mount)
-{
-    const char *rest = NULL;
-    struct request probe = {.op = ask->op};
-    *ret_mount = mounts_find(req, ask->path, &rest);
-    if (*ret_mount == NULL || (*ret_mount)->engine == NULL)
-        return NULL;
-    kt_arena_init(&probe.arena, 65536);
-    bool found = route_match((*ret_mount)->engine, rest, &probe);
-    kt_arena_free(&probe.arena);
-    return found ? probe.route : NULL;
-}
-
 static bool is_open(const struct route *route, enum operation op)
 {
     return (route->flags & ROUTE_PUBLIC) != 0 || (route->open & (unsigned)op) != 0;
@@ -211,16 +209,27 @@ static void write_route(struct kt_jsonw *w, const struct mount *mount, const str
     kt_jsonw_end(w);
 }
 
-static void write_answer(struct request *req, const struct question *ask, const struct acl *acl)
+/* Of both spellings, those that match the one that decides first. */
+static size_t all_matching(const struct acl *acl, const struct acl_request *asked, const char *pattern,
+                           const struct rule **ret)
+{
+    size_t n = acl_matching(acl, asked->op, asked->path, asked->path_len, ret, MATCHING_MAX);
+    if (asked->other == NULL || (n > 0 && pattern != NULL && strcmp(ret[0]->pattern, pattern) == 0))
+        return n;
+    size_t others = acl_matching(acl, asked->op, asked->other, asked->path_len, ret, MATCHING_MAX);
+    return others > 0 ? others : acl_matching(acl, asked->op, asked->path, asked->path_len, ret, MATCHING_MAX);
+}
+
+static void write_answer(struct request *req, const struct question *ask, const struct mount_row *row,
+                         const struct acl *acl)
 {
     const struct acl_request asked = {
-        .op = ask->op, .path = ask->path, .path_len = ask->len, .wrap_ttl_s = -1};
+        .op = ask->op, .path = row->path, .path_len = ask->len, .other = row->other, .wrap_ttl_s = -1};
     const struct rule *matching[MATCHING_MAX];
-    const struct mount *mount = NULL;
-    const struct route *route = row_of(req, ask, &mount);
+    const struct route *route = row->route;
     struct acl_decision decision;
     acl_check(acl, &asked, &decision);
-    size_t n = acl_matching(acl, ask->op, ask->path, ask->len, matching, MATCHING_MAX);
+    size_t n = all_matching(acl, &asked, decision.pattern, matching);
     bool open = route != NULL &&
                 (is_open(route, ask->op) || (route->flags & ROUTE_ANY_TOKEN) != 0);
     if (decision.allowed && !decision.sudo && route != NULL && (route->flags & ROUTE_SUDO) != 0) {
@@ -251,16 +260,19 @@ static void write_answer(struct request *req, const struct question *ask, const 
     for (size_t i = 0; i < ask->unknown.n; i++)
         kt_jsonw_text(&w, ask->unknown.at[i]);
     kt_jsonw_end(&w);
-    write_route(&w, mount, route, ask->op);
+    write_route(&w, row->mount, route, ask->op);
     kt_jsonw_end(&w);
 }
 
 enum kt_kind sys_policy_explain(struct request *req, struct kt_err *err)
 {
     struct question ask = {0};
+    struct mount_row row = {0};
     enum kt_kind kind = read_capability(req, &ask, err);
     if (kind == KT_OK)
         kind = read_path(req, &ask, err);
+    if (kind == KT_OK)
+        kind = mounts_row(req, ask.op, ask.path, &row, err);
     if (kind == KT_OK)
         kind = read_entity(req, &ask, err);
     if (kind == KT_OK)
@@ -270,7 +282,7 @@ enum kt_kind sys_policy_explain(struct request *req, struct kt_err *err)
     if (kind == KT_OK && acl == NULL)
         kind = kt_fail(err, KT_NO_MEMORY, "explaining policies");
     if (kind == KT_OK)
-        write_answer(req, &ask, acl);
+        write_answer(req, &ask, &row, acl);
     for (size_t i = 0; kind == KT_OK && ask.identity == NULL && i < ask.n; i++)
         if (policy_has_template(ask.policies[i]))
             request_warn(req,

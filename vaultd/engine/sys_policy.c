@@ -204,7 +204,11 @@ static enum kt_kind answer(struct request *req, const struct token *token, struc
         for (size_t j = 0; j < i; j++)
             seen = seen || strcmp(paths.at[j], paths.at[i]) == 0;
         const char *path = paths.at[i][0] == '/' ? paths.at[i] + 1 : paths.at[i];
-        unsigned capabilities = acl_capabilities(acl, path, strlen(path));
+        struct mount_row row;
+        kind = mounts_row(req, OP_LIST, path, &row, err);
+        if (kind != KT_OK)
+            break;
+        unsigned capabilities = acl_capabilities(acl, row.path, row.other, strlen(path));
         if (!seen)
             capability_list(&w, paths.at[i], capabilities);
         if (paths.n == 1)
@@ -212,7 +216,7 @@ static enum kt_kind answer(struct request *req, const struct token *token, struc
     }
     kt_jsonw_end(&w);
     acl_unref(acl);
-    return KT_OK;
+    return kind;
 }
 
 enum kt_kind sys_capabilities_self(struct request *req, struct kt_err *err)

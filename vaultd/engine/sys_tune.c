@@ -102,6 +102,31 @@ static enum kt_kind read_version(struct request *req, struct mount *wish, struct
     return KT_OK;
 }
 
+static bool same_list(const struct string_list *a, const struct string_list *b)
+{
+    for (size_t i = 0; i < a->n && a->n == b->n; i++)
+        if (strcmp(a->at[i], b->at[i]) != 0)
+            return false;
+    return a->n == b->n;
+}
+
+/* What sys/auth/PATH/tune wants sudo for is no less under the mount's other path: a list can put passwords
+ * into the audit log in clear, a life time keeps tokens alive. */
+static enum kt_kind check_auth(const struct request *req, const struct mount *old, const struct mount *wish,
+                               struct kt_err *err)
+{
+    bool same = old->default_lease_ttl_s == wish->default_lease_ttl_s &&
+                old->max_lease_ttl_s == wish->max_lease_ttl_s && strcmp(old->token_type, wish->token_type) == 0 &&
+                strcmp(old->listing_visibility, wish->listing_visibility) == 0;
+    for (size_t i = 0; i < MOUNT_LISTS; i++)
+        same = same && same_list(&old->lists[i], &wish->lists[i]);
+    if (same || req->sudo || strncmp(old->path, "auth/", 5) != 0)
+        return KT_OK;
+    (void)kt_fail(err, KT_DENIED, "changing more than the description of a way to log in needs \"sudo\" on this path");
+    kt_hint(err, "have it done by somebody with sudo: secretctl auth tune");
+    return KT_DENIED;
+}
+
 static enum kt_kind change(struct request *req, const struct mount *mount, struct kt_err *err)
 {
     if (mount == NULL)
@@ -112,6 +137,8 @@ static enum kt_kind change(struct request *req, const struct mount *mount, struc
         kind = mount_read_settings(req, &wish, err);
     if (kind == KT_OK)
         kind = read_version(req, &wish, err);
+    if (kind == KT_OK)
+        kind = check_auth(req, mount, &wish, err);
     return kind == KT_OK ? mounts_tune(req, &wish, err) : kind;
 }
 

@@ -5,6 +5,12 @@ static enum kt_kind absent(enum kt_kind kind, struct kt_err *err)
     return kind == KT_NOT_FOUND ? kt_fail(err, KT_NOT_FOUND, "%s", "") : kind;
 }
 
+static enum kt_kind find_named(struct request *req, struct entity *ret, struct kt_err *err)
+{
+    enum kt_kind kind = entity_find_name(req, request_param(req, "name"), ret, err);
+    return kind == KT_OK ? wish_spelled(req, ret->name, err) : kind;
+}
+
 /* ---- write ---- */
 
 static enum kt_kind check_name_free(struct request *req, const struct entity *entity,
@@ -63,14 +69,19 @@ enum kt_kind identity_entity_write(struct request *req, struct kt_err *err)
         kind = entity_find(req, wish.id, false, &old, err);
         if (kind == KT_NOT_FOUND)
             return kt_fail(err, KT_INVALID, "entity not found from id");
+        if (kind == KT_OK && request_param(req, "name")[0] != '\0')
+            wish.name = "";
         return kind == KT_OK ? write(req, &wish, &old, err) : kind;
     }
     if (wish.name[0] == '\0')
         return write(req, &wish, NULL, err);
     kind = entity_find_name(req, wish.name, &old, err);
-    if (kind != KT_OK && kind != KT_NOT_FOUND)
-        return kind;
-    return write(req, &wish, kind == KT_OK ? &old : NULL, err);
+    if (kind == KT_NOT_FOUND)
+        return write(req, &wish, NULL, err);
+    if (kind == KT_OK)
+        kind = wish_spelled(req, old.name, err);
+    wish.name = ""; /* it found somebody, in any case, and gives him no other */
+    return kind == KT_OK ? write(req, &wish, &old, err) : kind;
 }
 
 /* Policies were asked about the name in the path: another's id would make somebody else bear it. */
@@ -83,6 +94,8 @@ enum kt_kind identity_entity_name_write(struct request *req, struct kt_err *err)
         kind = entity_find_name(req, request_param(req, "name"), &named, err);
         if (kind == KT_NOT_FOUND || (kind == KT_OK && strcmp(named.id, id) != 0))
             return kt_fail(err, KT_INVALID, "id is another's than the path's name");
+        if (kind == KT_OK)
+            kind = wish_spelled(req, named.name, err);
     }
     return kind == KT_OK ? identity_entity_write(req, err) : kind;
 }
@@ -99,7 +112,7 @@ enum kt_kind identity_entity_read(struct request *req, struct kt_err *err)
 enum kt_kind identity_entity_name_read(struct request *req, struct kt_err *err)
 {
     struct entity entity = {0};
-    enum kt_kind kind = entity_find_name(req, request_param(req, "name"), &entity, err);
+    enum kt_kind kind = find_named(req, &entity, err);
     return kind == KT_OK ? reply_entity(req, &entity, err) : absent(kind, err);
 }
 
@@ -118,7 +131,7 @@ enum kt_kind identity_entity_delete(struct request *req, struct kt_err *err)
 enum kt_kind identity_entity_name_delete(struct request *req, struct kt_err *err)
 {
     struct entity entity = {0};
-    enum kt_kind kind = entity_find_name(req, request_param(req, "name"), &entity, err);
+    enum kt_kind kind = find_named(req, &entity, err);
     if (kind != KT_OK)
         return kind == KT_NOT_FOUND ? KT_OK : kind;
     return entity_save(req, &entity, 1, NULL, err);

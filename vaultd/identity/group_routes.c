@@ -21,6 +21,12 @@ static void sort_unique(struct string_list *list)
     list->n = unique;
 }
 
+static enum kt_kind find_named(struct request *req, struct group *ret, struct kt_err *err)
+{
+    enum kt_kind kind = group_find_name(req, request_param(req, "name"), ret, err);
+    return kind == KT_OK ? wish_spelled(req, ret->name, err) : kind;
+}
+
 /* ---- members ---- */
 
 static enum kt_kind read_entities(struct request *req, struct group *group, struct kt_err *err)
@@ -161,14 +167,19 @@ enum kt_kind identity_group_write(struct request *req, struct kt_err *err)
         kind = group_find(req, wish.id, &old, err);
         if (kind == KT_NOT_FOUND)
             return kt_fail(err, KT_INVALID, "group not found from id");
+        if (kind == KT_OK && request_param(req, "name")[0] != '\0')
+            wish.name = "";
         return kind == KT_OK ? write(req, &wish, &old, err) : kind;
     }
     if (wish.name[0] == '\0')
         return write(req, &wish, NULL, err);
     kind = group_find_name(req, wish.name, &old, err);
-    if (kind != KT_OK && kind != KT_NOT_FOUND)
-        return kind;
-    return write(req, &wish, kind == KT_OK ? &old : NULL, err);
+    if (kind == KT_NOT_FOUND)
+        return write(req, &wish, NULL, err);
+    if (kind == KT_OK)
+        kind = wish_spelled(req, old.name, err);
+    wish.name = ""; /* it found somebody, in any case, and gives him no other */
+    return kind == KT_OK ? write(req, &wish, &old, err) : kind;
 }
 
 /* Policies were asked about the name in the path: another's id would make somebody else bear it. */
@@ -181,6 +192,8 @@ enum kt_kind identity_group_name_write(struct request *req, struct kt_err *err)
         kind = group_find_name(req, request_param(req, "name"), &named, err);
         if (kind == KT_NOT_FOUND || (kind == KT_OK && strcmp(named.id, id) != 0))
             return kt_fail(err, KT_INVALID, "id is another's than the path's name");
+        if (kind == KT_OK)
+            kind = wish_spelled(req, named.name, err);
     }
     return kind == KT_OK ? identity_group_write(req, err) : kind;
 }
@@ -205,7 +218,7 @@ enum kt_kind identity_group_read(struct request *req, struct kt_err *err)
 enum kt_kind identity_group_name_read(struct request *req, struct kt_err *err)
 {
     struct group group = {0};
-    enum kt_kind kind = group_find_name(req, request_param(req, "name"), &group, err);
+    enum kt_kind kind = find_named(req, &group, err);
     return answer(req, &group, kind, err);
 }
 
@@ -227,7 +240,7 @@ enum kt_kind identity_group_delete(struct request *req, struct kt_err *err)
 enum kt_kind identity_group_name_delete(struct request *req, struct kt_err *err)
 {
     struct group group = {0};
-    enum kt_kind kind = group_find_name(req, request_param(req, "name"), &group, err);
+    enum kt_kind kind = find_named(req, &group, err);
     return delete_found(req, &group, kind, err);
 }
 

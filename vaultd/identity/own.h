@@ -20,6 +20,9 @@ enum kt_kind wish_text(struct request *req, const char *name, const char **ret, 
 /* kv-pairs, within Vault's bounds. KT_NOT_FOUND: absent. */
 enum kt_kind wish_pairs(struct request *req, const char *name, struct kt_bytes *ret,
                         struct kt_err *err);
+/* Names keep their case and are found in any: policies are asked about the name that is borne, too, where the
+ * path has another spelling of it. */
+enum kt_kind wish_spelled(struct request *req, const char *borne, struct kt_err *err);
 enum kt_kind made_now(struct request *req, struct identity_made *made, bool is_new, struct kt_err *err);
 /* The auth mount that an alias names. KT_INVALID: there is none such. */
 enum kt_kind auth_mount_of(struct request *req, const char *accessor, const struct mount **ret,

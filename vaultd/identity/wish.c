@@ -56,6 +56,18 @@ enum kt_kind wish_read(struct request *req, struct wish *ret, struct kt_err *err
                           : KT_OK;
 }
 
+enum kt_kind wish_spelled(struct request *req, const char *borne, struct kt_err *err)
+{
+    const char *typed = request_param(req, "name");
+    size_t len = strlen(typed);
+    if (len == 0 || strcmp(typed, borne) == 0)
+        return KT_OK;
+    const char *path = kt_arena_printf(&req->arena, "%.*s%s", (int)(req->path_len - len), req->path, borne);
+    if (path == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "reading the path");
+    return request_spelled(req, path, err);
+}
+
 /* Those that were there but for the one who comes, and the oldest if they are too many. */
 static struct string_list others(struct identity_made *made, const char *who, const char **at)
 {

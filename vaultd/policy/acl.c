@@ -465,7 +465,7 @@ static const struct rule *decide_list(const struct acl *acl, const struct acl_re
     return with != NULL ? with : without;
 }
 
-void acl_check(const struct acl *acl, const struct acl_request *request, struct acl_decision *ret)
+static void check_spelling(const struct acl *acl, const struct acl_request *request, struct acl_decision *ret)
 {
     if (acl->root) {
         *ret = (struct acl_decision){
@@ -487,6 +487,24 @@ void acl_check(const struct acl *acl, const struct acl_request *request, struct 
         ret->policy = rule->policy;
         ret->sources = rule->sources;
     }
+}
+
+/* One thing under several spellings: who restricts one of them means the thing. */
+void acl_check(const struct acl *acl, const struct acl_request *request, struct acl_decision *ret)
+{
+    check_spelling(acl, request, ret);
+    if (!ret->allowed || request->other == NULL)
+        return;
+    struct acl_request other = *request;
+    struct acl_decision ruling;
+    other.path = request->other;
+    check_spelling(acl, &other, &ruling);
+    if (ruling.pattern == NULL)
+        return;
+    if (!ruling.allowed)
+        *ret = ruling;
+    else
+        ret->sudo = ret->sudo && ruling.sudo;
 }
 
 static size_t add_name(const char *name, const char **out, size_t n, size_t max)
@@ -517,8 +535,8 @@ size_t acl_deciders(const struct acl_decision *decision, enum operation op, cons
 }
 
 /* What a list of the folder would be granted, whatever it may want besides: both forms of the name are
- * looked at, as by the request. */
-static unsigned list_capabilities(const struct acl *acl, const char *path, size_t len)
+ * looked at, as by the request. undecided: what it is where no pattern decides. */
+static unsigned list_capabilities(const struct acl *acl, const char *path, size_t len, unsigned undecided)
 {
     bool slash = len > 0 && path[len - 1] == '/';
     size_t bare = slash ? len - 1 : len;
@@ -531,26 +549,33 @@ static unsigned list_capabilities(const struct acl *acl, const char *path, size_
     const struct rule *forms[] = {decide(acl, folder, bare + 1), decide(acl, folder, bare)};
     bool denied = may_deny(acl, folder, bare + 1) != NULL || denies(forms[0]) || denies(forms[1]);
     free(folder);
-    unsigned granted = 0;
+    unsigned granted = forms[0] == NULL && forms[1] == NULL && !denied ? undecided : 0;
     for (size_t i = 0; i < 2 && !denied; i++)
         if (forms[i] != NULL && (forms[i]->capabilities & CAP_LIST) != 0)
             granted |= forms[i]->capabilities & (CAP_LIST | CAP_SUDO);
     return granted;
 }
 
-unsigned acl_capabilities(const struct acl *acl, const char *path, size_t path_len)
+static unsigned spelling_capabilities(const struct acl *acl, const char *path, size_t len, unsigned undecided)
+{
+    const struct rule *rule = decide(acl, path, len);
+    if (rule == NULL && len > 0 && path[len - 1] == '/')
+        rule = decide(acl, path, len - 1);
+    if (may_deny(acl, path, len) != NULL || denies(rule))
+        return 0;
+    unsigned list = list_capabilities(acl, path, len, undecided & (CAP_LIST | CAP_SUDO));
+    if (rule == NULL)
+        return list | (undecided & ~(unsigned)CAP_LIST);
+    return (rule->capabilities & ~(unsigned)CAP_LIST) | (list & CAP_LIST);
+}
+
+unsigned acl_capabilities(const struct acl *acl, const char *path, const char *other, size_t path_len)
 {
     if (acl->root)
         return ~0u;
-    const struct rule *rule = decide(acl, path, path_len);
-    if (rule == NULL && path_len > 0 && path[path_len - 1] == '/')
-        rule = decide(acl, path, path_len - 1);
-    if (may_deny(acl, path, path_len) != NULL || denies(rule))
-        return CAP_DENY;
-    unsigned list = list_capabilities(acl, path, path_len);
-    unsigned granted = list;
-    if (rule != NULL)
-        granted = (rule->capabilities & ~(unsigned)CAP_LIST) | (list & CAP_LIST);
+    unsigned granted = spelling_capabilities(acl, path, path_len, 0);
+    if (other != NULL)
+        granted &= spelling_capabilities(acl, other, path_len, ~(unsigned)CAP_DENY);
     return granted == 0 ? CAP_DENY : granted;
 }
 
@@ -669,7 +694,7 @@ static bool reaches_below(const struct rule *rule, const char *prefix, size_t le
 bool acl_touches(const struct acl *acl, const char *prefix)
 {
     size_t len = strlen(prefix);
-    if (acl->root || (acl_capabilities(acl, prefix, len) & ~(unsigned)CAP_DENY) != 0)
+    if (acl->root || (acl_capabilities(acl, prefix, NULL, len) & ~(unsigned)CAP_DENY) != 0)
         return true;
     for (size_t i = 0; i < acl->n_slots; i++)
         if (acl->slots[i] != NULL && reaches_below(acl->slots[i], prefix, len))

@@ -29,6 +29,7 @@ struct met {
     unsigned free;      /* what the same rows do for everybody */
     size_t rows, open, sudo; /* open: that ask for no policy; sudo: that want it */
     bool may_sudo;      /* it means something there, for handlers too (asks_for_sudo()) */
+    bool capital;       /* in a name that counts in lower case */
     bool decides;       /* for some path that it meets it is the pattern that decides */
     const char *better; /* else: one that decides instead of it */
     uint64_t known;     /* its parameters that some row has, a bit each */
@@ -112,6 +113,24 @@ static bool asks_for_sudo(const char *type)
     return strcmp(type, "token") == 0 || strcmp(type, "rotation") == 0;
 }
 
+/* Below the mount, where a template does not stand. */
+static bool has_capital(const char *pattern, const char *mount)
+{
+    const char *at = pattern;
+    for (const char *c = mount; *c != '\0'; c++)
+        if (*c == '/' && (at = strchr(at, '/')) != NULL)
+            at++;
+        else if (at == NULL)
+            return false;
+    for (; *at != '\0'; at++) {
+        const char *end = strncmp(at, "{{", 2) == 0 ? strstr(at, "}}") : NULL;
+        at = end != NULL ? end + 1 : at;
+        if (*at >= 'A' && *at <= 'Z')
+            return true;
+    }
+    return false;
+}
+
 static void meet_row(struct linter *l, struct met *met, const struct mount *mount,
                      const struct route *route)
 {
@@ -129,6 +148,8 @@ static void meet_row(struct linter *l, struct met *met, const struct mount *moun
     if (folder)
         asked &= CAP_LIST;
     bool sudo = (route->flags & ROUTE_SUDO) != 0;
+    met->capital = met->capital ||
+                   ((route->flags & ROUTE_TO_LOWER) != 0 && has_capital(met->rule->pattern, mount->path));
     met->rows++;
     met->open += asked == 0;
     met->sudo += sudo && asked != 0;
@@ -313,6 +334,10 @@ static void judge(struct linter *l, const struct rule *rule)
     if (!met.decides && met.better != NULL)
         find(l, &met, LINT_WRONG, NULL, "never decides: \"%.200s\" is more specific wherever it matches",
              met.better);
+    if (met.capital)
+        find(l, &met, LINT_WRONG, NULL,
+             "has a capital letter in a name that counts in lower case: it grants nothing, and denies nothing "
+             "to who types it otherwise");
     if ((rule->capabilities & CAP_DENY) != 0)
         return;
     if (met.rows == met.open) {
@@ -336,7 +361,7 @@ static enum kt_kind choose_mounts(struct linter *l, struct kt_err *err)
         req->token == NULL ? KT_OK : policies_acl(req->core, req->snapshot, req->token, &own, err);
     if (kind != KT_OK)
         return kind;
-    l->all_mounts = own != NULL && (acl_capabilities(own, table, strlen(table)) & CAP_READ) != 0;
+    l->all_mounts = own != NULL && (acl_capabilities(own, table, NULL, strlen(table)) & CAP_READ) != 0;
     const struct mount **seen = kt_arena_take(&req->arena, (n + 1) * sizeof(const struct mount *));
     for (size_t i = 0; own != NULL && seen != NULL && i < n; i++)
         if (l->all_mounts || acl_touches(own, all[i]->path))

@@ -60,6 +60,8 @@ struct acl_request {
     enum operation op;
     const char *path; /* canonical; for LIST with its trailing '/' */
     size_t path_len;
+    const char *other; /* the same thing, spelled otherwise in as many bytes: a pattern that decides this has
+                        * to allow it, too; NULL: there is no other spelling */
     struct kt_json data; /* the parameters; only looked at when has_data */
     bool has_data;
     int64_t wrap_ttl_s; /* -1: no wrapping asked for */
@@ -87,8 +89,9 @@ size_t acl_deciders(const struct acl_decision *decision, enum operation op, cons
 struct rule;
 size_t acl_matching(const struct acl *acl, enum operation op, const char *path, size_t len,
                     const struct rule **out, size_t max);
-/* What sys/capabilities says of a path: CAP_ bits; CAP_DENY alone for none; root: ~0u. */
-unsigned acl_capabilities(const struct acl *acl, const char *path, size_t path_len);
+/* What sys/capabilities says of a path: CAP_ bits; CAP_DENY alone for none; root: ~0u. other: as in a
+ * request, NULL: none. */
+unsigned acl_capabilities(const struct acl *acl, const char *path, const char *other, size_t path_len);
 /* Whether something below this prefix is granted (the mount preflight): to the prefix itself, which
  * the one pattern that decides there says, or by a pattern that reaches below it. */
 bool acl_touches(const struct acl *acl, const char *prefix);
