@@ -26,9 +26,6 @@ path "secret/undelete/*" {
 path "secret/copy/*" {
   capabilities = ["update"]
 }
-path "secret/move/*" {
-  capabilities = ["update"]
-}
 path "secret/config" {
   capabilities = ["read", "update"]
 }

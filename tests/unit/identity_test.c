@@ -389,6 +389,27 @@ static void merged(void **state)
     test_vault_free(vault);
 }
 
+/* A disabled entity's logins and tokens would be those of one that is not, or the other way round. */
+static void merging_lets_nobody_in_again(void **state)
+{
+    (void)state;
+    struct test_vault *vault = test_vault_new(true);
+    char token[256], off[ID], on[ID], off_path[256];
+    log_in(vault, "bob", NULL, token, off);
+    make(vault, "identity/entity", "{\"name\":\"on\"}", on);
+    at("identity/entity/id", off, off_path);
+    wants(vault, "POST", off_path, "{\"disabled\":true}", 204, NULL);
+    formed(vault, "POST", "identity/entity/merge", 400, "disabled",
+           "{\"from_entity_ids\":[\"%s\"],\"to_entity_id\":\"%s\"}", off, on);
+    formed(vault, "POST", "identity/entity/merge", 400, "disabled",
+           "{\"from_entity_ids\":[\"%s\"],\"to_entity_id\":\"%s\"}", on, off);
+    may(vault, token, "auth/token/lookup-self", false);
+    wants(vault, "POST", off_path, "{\"disabled\":false}", 204, NULL);
+    formed(vault, "POST", "identity/entity/merge", 204, NULL,
+           "{\"from_entity_ids\":[\"%s\"],\"to_entity_id\":\"%s\"}", off, on);
+    test_vault_free(vault);
+}
+
 /* ---- aliases ---- */
 
 /* A name is a mount's, and exact (CVE-2022-40186). */
@@ -741,6 +762,20 @@ static void a_write_by_name_keeps_the_spelling(void **state)
     test_vault_free(vault);
 }
 
+/* Where nobody needs a token, one that does not count is none: its bearer is told what everybody is. */
+static void a_disabled_one_asks_open_rows_as_a_stranger(void **state)
+{
+    (void)state;
+    struct test_vault *vault = test_vault_new(true);
+    char token[256], entity[ID], path[256];
+    log_in(vault, "bob", NULL, token, entity);
+    at("identity/entity/id", entity, path);
+    wants(vault, "POST", path, "{\"disabled\":true}", 204, NULL);
+    assert_int_equal(test_vault_call(vault, "GET", "sys/generate-root/attempt", token, NULL), 200);
+    assert_int_equal(test_vault_call(vault, "GET", "auth/token/lookup-self", token, NULL), 403);
+    test_vault_free(vault);
+}
+
 /* ---- a mount that is gone ---- */
 
 static enum kt_kind remove_aliases(struct request *req, struct kt_err *err)
@@ -797,6 +832,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_name_with_capitals_is_denied_in_any_case),
         cmocka_unit_test(nobody_writes_himself_under_another_spelling),
         cmocka_unit_test(a_write_by_name_keeps_the_spelling),
+        cmocka_unit_test(a_disabled_one_asks_open_rows_as_a_stranger),
+        cmocka_unit_test(merging_lets_nobody_in_again),
         cmocka_unit_test(aliases_go_with_their_mount),
     };
     if (argc > 1)

@@ -272,7 +272,9 @@ static void revoke_prefix(void **state)
         bool takes_created, takes_orphan;
     } rows[] = {
         {"sys/leases/revoke-prefix/auth/token/create-orphan", false, true},
-        {"sys/leases/revoke-prefix/auth/token/create-o", false, true}, /* by letters, as in Vault */
+        {"sys/leases/revoke-prefix/auth/token/create-o", false, false}, /* by folders, as in Vault */
+        {"sys/leases/revoke-prefix/auth/token/create", true, false},
+        {"sys/leases/revoke-force/auth/tok", false, false},
         {"sys/leases/revoke-prefix/auth/token/create/", true, false},
         {"sys/leases/revoke-prefix/auth/token/", true, true},
         {"sys/leases/revoke-force/auth/", true, true},
@@ -293,6 +295,20 @@ static void revoke_prefix(void **state)
         assert_int_equal(test_vault_rows(vault, TABLE_LEASE), 0);
     }
     wants(200, "GET", "auth/token/lookup-self", NULL, NULL, NULL); /* root's has no lease */
+}
+
+/* Vault's clients revoke one lease by it, too. */
+static void revoke_prefix_of_an_id(void **state)
+{
+    (void)state;
+    struct made made, other;
+    char path[TEXT + 64];
+    make_token(MADE, NULL, "{\"ttl\":\"1h\"}", &made);
+    make_token(MADE, NULL, "{\"ttl\":\"1h\"}", &other);
+    (void)snprintf(path, sizeof path, "sys/leases/revoke-prefix/%s", made.id);
+    wants(204, "PUT", path, NULL, NULL, NULL);
+    assert_false(is_good(&made));
+    assert_true(is_good(&other));
 }
 
 static void make_many(unsigned n)
@@ -407,7 +423,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         CASE(looked_up),       CASE(the_id_says_nothing), CASE(not_renewed_here), CASE(revoked),
         CASE(by_itself),       CASE(without_a_lease),     CASE(revoked_alone),    CASE(listed_and_counted),
-        CASE(revoke_prefix),   CASE(many),                CASE(many_expire), CASE(a_long_list),      CASE(tidied),
+        CASE(revoke_prefix), CASE(revoke_prefix_of_an_id),   CASE(many),                CASE(many_expire), CASE(a_long_list),      CASE(tidied),
         CASE(made_while_it_tidies), CASE(never_none),
     };
     if (argc > 1)

@@ -137,6 +137,7 @@ static void settings(void **state)
           "\"rate_limit_exempt_paths\":[\"secret/a\",\"cubbyhole/\"]");
     wants(204, "POST", "sys/quotas/config", "{}", NULL); /* what is left out is none, as Vault has it */
     wants(200, "GET", "sys/quotas/config", NULL, "\"rate_limit_exempt_paths\":[]");
+    wants(400, "POST", "sys/quotas/config", "{\"rate_limit_exempt_paths\":[\"/\"]}", "has an empty path");
 }
 
 /* ---- in force ---- */

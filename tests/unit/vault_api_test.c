@@ -366,6 +366,7 @@ static const struct scenario scenarios[] = {
     { "POST", "secret/import/b", ROOT, "{\"cas\":0,\"versions\":[{\"version\":1,\"data\":{}},{\"version\":1,\"data\":{}}]}", 400, "entry 2: numbers ascend" },
     { "POST", "secret/import/b", ROOT, "{\"cas\":0,\"versions\":[{\"version\":1,\"data\":\"hunter2\"}]}", 400, "\\\"data\\\" must be an object", "hunter2" },
     { "POST", "secret/import/b", ROOT, "{\"cas\":0,\"versions\":[{\"version\":1}]}", 400, "only a deleted or destroyed version" },
+    { "POST", "secret/import/b", ROOT, "{\"cas\":0,\"versions\":[{\"version\":1,\"deletion_time\":\"2099-01-01T00:00:00Z\"}]}", 400, "only a deleted or destroyed version" },
     { "POST", "secret/import/b", ROOT, "{\"cas\":0,\"versions\":[{\"version\":1,\"destroyed\":true,\"data\":{\"k\":\"hunter2\"}}]}", 400, "has no \\\"data\\\"", "hunter2" },
     { "POST", "secret/import/b", ROOT, "{\"cas\":0,\"versions\":[{\"version\":1,\"destroyed\":\"hunter2\",\"data\":{}}]}", 400, "destroyed is a boolean", "hunter2" },
     { "POST", "secret/import/b", ROOT, "{\"cas\":0,\"versions\":[{\"version\":1,\"created_time\":\"yesterday\",\"data\":{}}]}", 400, "times are RFC 3339", "yesterday" },

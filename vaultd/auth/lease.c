@@ -111,13 +111,14 @@ static void read_1(struct kt_reader *r, void *ret)
 }
 static format_reader *const readers[] = {[FORMAT] = read_1};
 
-/* Below the prefix as folders go, or as letters go: Vault's "auth/userpass/login/b" takes bob's. */
+/* Below the prefix as folders go, with a slash at its end or without: as letters go, who may end ann's would end
+ * anna's. */
 static bool lies_below(const char *path, const char *prefix)
 {
     size_t len = strlen(prefix);
     while (len > 0 && prefix[len - 1] == '/')
         len--;
-    return strncmp(path, prefix, len) == 0 && (prefix[len] != '/' || path[len] == '/' || path[len] == '\0');
+    return strncmp(path, prefix, len) == 0 && (len == 0 || path[len] == '/' || path[len] == '\0');
 }
 
 static enum kt_kind each_of_path(struct request *req, const char *path, lease_fn *fn, void *arg,

@@ -3,6 +3,8 @@
  * something that is there; never what a target knows, for its readers are counted by its name. */
 #include "vaultd/engine/kv_copy.h"
 
+#include <sodium.h>
+
 #include "lib/cleanup.h"
 #include "lib/random.h"
 #include "vaultd/core/mounts.h"
@@ -150,9 +152,10 @@ static enum kt_kind copy_version(struct request *req, struct copying *c, struct 
     kt_autobuf struct kt_buf value, sealed;
     kt_buf_init(&value, KV_DATA_MAX);
     kt_buf_init(&sealed, STORE_VALUE_MAX);
-    const struct kv_version old = *v;
+    struct kv_version old = *v;
     enum kt_kind kind =
         kv_value(req->core, c->from.mount, req->snapshot, c->from.path, &old, &value, err);
+    sodium_memzero(&old, sizeof old); /* it has the key */
     if (kind != KT_OK)
         return kind;
     kv_key(req->core, c->to.mount, c->to.path, v->slot, key);

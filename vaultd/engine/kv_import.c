@@ -56,7 +56,7 @@ static enum kt_kind append(struct request *req, struct kv_secret *secret, struct
     if (!read_version(entry, &version, &data))
         return wrong_version(err, at, "needs a version number; times are RFC 3339, destroyed is a boolean");
     enum kt_json_type type = kt_json_type(data);
-    bool gone = version.destroyed || version.deletion_ms != 0;
+    bool gone = version.destroyed || (version.deletion_ms != 0 && version.deletion_ms <= req->now_ms);
     if (type != KT_JSON_OBJECT && type != KT_JSON_NULL && type != KT_JSON_NONE)
         return wrong_version(err, at, "\"data\" must be an object");
     if (version.number <= secret->newest)

@@ -144,15 +144,31 @@ static enum kt_kind go_on(struct request *req, struct kt_err *err)
     return KT_OK;
 }
 
+/* As in Vault: without a slash at its end it may be one lease's id. */
+static enum kt_kind revoke_one(struct request *req, const char *id, bool *ret_was, struct kt_err *err)
+{
+    const struct token *token = NULL;
+    enum kt_kind kind = lease_find(req->core, req->snapshot, id, req->now_ms, &token, err);
+    *ret_was = kind == KT_OK;
+    if (kind != KT_OK)
+        return kind == KT_NOT_FOUND ? KT_OK : kind;
+    struct batch *batch = request_batch(req);
+    if (batch == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "revoking a lease");
+    return token_end(req->core, batch, token, false, err);
+}
+
 static enum kt_kind revoke_below(struct request *req, struct kt_err *err)
 {
     const char *prefix = request_param(req, "prefix");
     unsigned char *id = kt_arena_take(&req->arena, JOB_ID);
-    bool sync = true, left = false;
+    bool sync = true, left = false, one = false;
     if (id == NULL)
         return kt_fail(err, KT_NO_MEMORY, "revoking leases");
     enum kt_kind kind = read_sync(req, &sync, err);
     if (kind == KT_OK)
+        kind = revoke_one(req, prefix, &one, err);
+    if (kind == KT_OK && !one)
         kind = lease_revoke_prefix(req, prefix, &left, id, err);
     if (kind != KT_OK)
         return kind;

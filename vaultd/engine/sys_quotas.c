@@ -44,6 +44,8 @@ static enum kt_kind change_config(struct request *req, struct quota_table *table
     for (size_t i = 0; i < table->exempt.n; i++) {
         const char *path = table->exempt.at[i];
         path += strspn(path, "/");
+        if (path[0] == '\0')
+            return kt_fail(err, KT_INVALID, "\"rate_limit_exempt_paths\" has an empty path");
         if (strlen(path) > QUOTA_PATH_MAX)
             return kt_fail(err, KT_INVALID, "\"rate_limit_exempt_paths\" has a path of more than %u bytes",
                            QUOTA_PATH_MAX);

@@ -72,7 +72,8 @@ enum kt_kind host_load(struct request *req, const char *name, struct host *ret,
                        struct kt_err *err) KT_MUST_CHECK;
 enum kt_kind host_save(struct request *req, const struct host *host, struct kt_err *err)
     KT_MUST_CHECK;
-/* A host with a secret whose name begins with the prefix, or is it if no '/' ends it; NULL: none. Through request_aside() if it takes long. */
+/* A host with a secret whose name begins with the prefix, or is it if no '/' ends it; NULL: none. Through
+ * request_aside() if it takes long. */
 enum kt_kind host_find_below(struct request *req, const char *prefix, const char **ret_host,
                              struct kt_err *err) KT_MUST_CHECK;
 enum kt_kind hosts_load(struct request *req, struct host **ret, size_t *ret_n,

@@ -25,6 +25,18 @@ static bool named_twice(const struct string_list *ids, const char *to)
     return false;
 }
 
+static enum kt_kind check_disabled(const struct merge *m, struct kt_err *err)
+{
+    for (size_t i = 0; i < m->n_from; i++)
+        if (m->old[i].disabled != m->old[m->n_from].disabled) {
+            (void)kt_fail(err, KT_INVALID, "of the entities some are disabled: their logins would be let in again, or "
+                                           "others' be shut out");
+            kt_hint(err, "disable all of them, or none, and merge then");
+            return KT_INVALID;
+        }
+    return KT_OK;
+}
+
 static enum kt_kind load(struct request *req, struct merge *m, struct kt_err *err)
 {
     struct string_list from = {0};
@@ -52,7 +64,7 @@ static enum kt_kind load(struct request *req, struct merge *m, struct kt_err *er
         if (kind != KT_OK)
             return kind;
     }
-    return KT_OK;
+    return check_disabled(m, err);
 }
 
 /* Two ways to log in on one mount: nobody could say which of them a policy's path means. One is left
