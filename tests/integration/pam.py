@@ -33,6 +33,7 @@ def login(user, status, says="", **body):
 def fresh():
     """Nobody's guesses count any more, here or at the host; the mount is another one."""
     host.forget()
+    vault.restart()
     vault.ok("DELETE", "sys/auth/pam")
     enable()
 
@@ -79,7 +80,7 @@ def accounts():
 
 
 def guesses():
-    """Two of a name reach PAM, so its own three are never had; other ways into the host are not concerned."""
+    """Two of a name reach PAM by the network, so its own four are never had; other ways into the host are not concerned."""
     host.shipped()
     fresh()
     for _ in range(2):
