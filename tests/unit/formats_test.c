@@ -79,7 +79,7 @@ static const struct row rows[] = {
       "the settings of a pam mount: format 9 is newer than this vaultd (1)" },
     { "a group of a pam mount", "auth/pam/groups/g", "{\"policies\":\"p\"}",
       TABLE_NAMED, ANY, false, "GET", "auth/pam/groups/g", NULL,
-      "a user or a group of a pam mount: format 9 is newer than this vaultd (1)" },
+      "a user's or group's policies: format 9 is newer than this vaultd (1)" },
     { "a user of the host", "auth/unix/users/7", "{\"policies\":\"p\"}",
       TABLE_NAMED, ANY, false, "GET", "auth/unix/users/7", NULL,
       "a user's or group's policies: format 9 is newer than this vaultd (1)" },

@@ -13,6 +13,7 @@
 #include "lib/timespec.h"
 #include "tests/support/fake_pam.h"
 #include "tests/support/folder.h"
+#include "tests/support/meanwhile.h"
 #include "tests/support/vault.h"
 #include "vaultd/auth/logins.h"
 
@@ -385,10 +386,108 @@ static void at_once(void **state)
     take("data.login_id", id);
     open_one(THERE, "alice", 200);
     open_one(HERE, "alice", 429);
-    open_one(NULL, "alice", 429);
     answer(400, "invalid", "alice", id, "[\"wrong\"]");
     open_one(HERE, "alice", 429); /* one failure, one on its way */
-    assert_int_equal(fake_pam_count(pam), 2);
+    open_one(NULL, "alice", 200); /* the last guess is the Unix socket's */
+    open_one(NULL, "alice", 429);
+    assert_int_equal(fake_pam_count(pam), 3);
+}
+
+/* The account that could be locked is the host's one, whichever mount is asked, and how often it is made. */
+static void one_count_of_all_mounts(void **state)
+{
+    (void)state;
+    unsigned before = fake_pam_count(pam);
+    wants(204, NULL, "POST", "sys/auth/other", NULL, "{\"type\":\"pam\"}");
+    wants(204, NULL, "POST", "auth/other/config", NULL, "{\"max_failures\":5}");
+    login(400, "invalid", "alice", WRONG);
+    wants(400, "invalid", "POST", "auth/other/login/alice", "", WRONG);
+    login(403, "permission denied", "alice", RIGHT);
+    wants(204, NULL, "DELETE", "sys/auth/pam", NULL, NULL);
+    wants(204, NULL, "POST", "sys/auth/pam", NULL, "{\"type\":\"pam\"}");
+    login(403, "permission denied", "alice", RIGHT);
+    wants(400, "invalid", "POST", "auth/other/login/alice", "", WRONG); /* which allows more */
+    assert_int_equal(fake_pam_count(pam), before + 3);
+    open_one(HERE, "two", 200);
+    wants(200, "login_id", "POST", "auth/other/login/two", "", "{}");
+    open_one(HERE, "two", 429);
+}
+
+/* Whoever is on the host gets in although strangers have guessed. */
+static void last_guess_is_the_sockets(void **state)
+{
+    (void)state;
+    login(400, "invalid", "alice", WRONG);
+    login(400, "invalid", "alice", WRONG);
+    login(403, "permission denied", "alice", RIGHT);
+    assert_int_equal(ask_from(NULL, 1000, "POST", "auth/pam/login/alice", "", RIGHT), 200);
+    login(200, NULL, "alice", RIGHT);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(ask_from(NULL, 1000, "POST", "auth/pam/login/alice", "", WRONG), 400);
+    assert_int_equal(ask_from(NULL, 1000, "POST", "auth/pam/login/alice", "", RIGHT), 403);
+}
+
+/* Who has one address of IPv6 has the whole /64. */
+static void a_prefix_is_one_source(void **state)
+{
+    (void)state;
+    char user[TEXT], address[TEXT];
+    for (unsigned i = 0; i < TALKS_SOURCE_MAX; i++) {
+        (void)snprintf(user, sizeof user, "user%u", i);
+        (void)snprintf(address, sizeof address, "2001:db8::%u", i + 1);
+        open_one(address, user, 200);
+    }
+    open_one("2001:db8::ffff:1", "another", 429);
+    open_one("2001:db8:0:1::1", "another", 200);
+}
+
+/* ---- what changes while somebody logs in ---- */
+
+static void a_group_that_gives_less_meanwhile(void **state)
+{
+    (void)state;
+    const struct visit visits[] = {{"POST", "auth/pam/groups/ops", NULL, "{\"policies\":\"less\"}", 204}, {NULL}};
+    meanwhile(vault, visits, NULL);
+    login(200, "\"policies\":[\"default\",\"less\"]", "alice", RIGHT);
+    assert_true(meanwhile_over());
+}
+
+static void a_group_that_goes_meanwhile(void **state)
+{
+    (void)state;
+    const struct visit visits[] = {{"DELETE", "auth/pam/groups/ops", NULL, NULL, 204}, {NULL}};
+    meanwhile(vault, visits, NULL);
+    login(400, "authorized group", "alice", RIGHT);
+    assert_true(meanwhile_over());
+}
+
+/* The first time there are none, the second time they are others. */
+static void settings_meanwhile(void **state)
+{
+    (void)state;
+    static const char *const bodies[] = {"{\"token_ttl\":\"5m\"}", "{\"token_bound_cidrs\":\"192.0.2.2\"}"};
+    for (size_t i = 0; i < 2; i++) {
+        const struct visit visits[] = {{"POST", "auth/pam/config", NULL, bodies[i], 204}, {NULL}};
+        meanwhile(vault, visits, NULL);
+        login(i == 0 ? 200 : 403, i == 0 ? "\"lease_duration\":300" : "permission denied", "alice", RIGHT);
+        assert_true(meanwhile_over());
+    }
+}
+
+static void a_renewal_meanwhile(void **state)
+{
+    (void)state;
+    char token[TEXT];
+    const struct visit other[] = {{"POST", "auth/pam/config", NULL, "{\"token_ttl\":\"5m\"}", 204}, {NULL}};
+    const struct visit less[] = {{"POST", "auth/pam/groups/ops", NULL, "{\"policies\":\"less\"}", 204}, {NULL}};
+    login(200, NULL, "alice", RIGHT);
+    take("auth.client_token", token);
+    meanwhile(vault, other, NULL);
+    wants(200, "\"lease_duration\":300", "POST", "auth/token/renew-self", token, "{}");
+    assert_true(meanwhile_over());
+    meanwhile(vault, less, NULL);
+    wants(500, "policies have changed", "POST", "auth/token/renew-self", token, "{}");
+    assert_true(meanwhile_over());
 }
 
 static void crowds(void **state)
@@ -494,6 +593,9 @@ int main(int argc, char **argv)
         CASE(prompts), CASE(wrapped), CASE(bound),       CASE(refusals), CASE(held_back),             CASE(guesses),
         CASE(at_once), CASE(what_counts), CASE(crowds),                  CASE(one_that_hangs),
         CASE(no_vaultd_pam), CASE(addresses), CASE(no_root),
+        CASE(one_count_of_all_mounts), CASE(last_guess_is_the_sockets), CASE(a_prefix_is_one_source),
+        CASE(a_group_that_gives_less_meanwhile), CASE(a_group_that_goes_meanwhile), CASE(settings_meanwhile),
+        CASE(a_renewal_meanwhile),
     };
     if (argc > 1)
         cmocka_set_test_filter(argv[1]);

@@ -1,6 +1,6 @@
 /* vaultd/auth/lockout.h - who failed to log in too often has to wait, whatever he shows meanwhile.
  *
- * What:    Failures are counted per mount and name, known or not, in memory: five within a quarter of an
+ * What:    Failures are counted per mount and name (those at the host's accounts per name alone), known or not, in memory: five within a quarter of an
  *          hour and the name is refused for the next quarter, as in Vault. A success forgets them. The
  *          name is the one that the login looks up: there is one notion of it.
  * Limits:  LOCKOUT_NAMES names; when more fail, the one is forgotten that has the least left to wait, one

@@ -88,16 +88,17 @@ enum kt_kind map_exists(struct request *req, const struct named *which, bool *re
 
 /* ---- who gets what ---- */
 
-static enum kt_kind add(struct request *req, const struct named *which, struct string_list *policies,
-                        bool *known, struct kt_err *err)
+enum kt_kind map_add(struct request *req, const struct named *which, struct string_list *policies,
+                     bool *ret_known, struct kt_err *err)
 {
     struct map map;
+    *ret_known = false;
     enum kt_kind kind = find(req, which, &map, err);
     if (kind == KT_NOT_FOUND)
         return KT_OK;
     if (kind == KT_OK)
         kind = named_require(req, which, map.changed, err);
-    *known = true;
+    *ret_known = true;
     for (size_t i = 0; kind == KT_OK && i < map.policies.n; i++)
         kind = policy_names_add(&req->arena, policies, map.policies.at[i], policies, err);
     return kind;
@@ -107,12 +108,13 @@ enum kt_kind map_policies(struct request *req, const unsigned char scope[BARRIER
                           const struct map_who *who, struct string_list *ret, struct kt_err *err)
 {
     const struct named user = {scope, who->user, NAMED_USERS};
-    bool known = false;
+    bool known = false, any = false;
     *ret = (struct string_list){0};
-    enum kt_kind kind = add(req, &user, ret, &known, err);
+    enum kt_kind kind = map_add(req, &user, ret, &any, err);
     for (size_t i = 0; kind == KT_OK && i < who->groups.n; i++) {
         const struct named group = {scope, who->groups.at[i], NAMED_GROUPS};
-        kind = add(req, &group, ret, &known, err);
+        kind = map_add(req, &group, ret, &known, err);
+        any = any || known;
     }
-    return kind == KT_OK && !known ? KT_NOT_FOUND : kind;
+    return kind == KT_OK && !any ? KT_NOT_FOUND : kind;
 }

@@ -1,4 +1,5 @@
-/* vaultd/auth/maps.h - the policies that users and groups get whom somebody else knows: the host.
+/* vaultd/auth/maps.h - the policies that users and groups get whom somebody else knows: the host, or
+ * its PAM.
  *
  * What:    One record a user and one a group, a list of policies. Who is not named here, and no group of
  *          his, does not log in.
@@ -21,6 +22,11 @@ enum kt_kind map_exists(struct request *req, const struct named *which, bool *re
 #define MAP_FIELDS                                                                                 \
     {"policies", FIELD_COMMA_LIST, "what its tokens may"},                                         \
         {"token_policies", FIELD_COMMA_LIST, "another name of policies"}
+
+/* The policies of that one beside those in the list, sorted, each once; required as below. *ret_known: it is
+ * there. KT_INVALID: too many policies. */
+enum kt_kind map_add(struct request *req, const struct named *which, struct string_list *policies,
+                     bool *ret_known, struct kt_err *err) KT_MUST_CHECK;
 
 struct map_who {
     const char *user;

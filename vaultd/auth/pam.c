@@ -10,6 +10,9 @@
 #include "vaultd/auth/logins.h"
 #include "vaultd/auth/pam_maps.h"
 #include "vaultd/auth/pam_talks.h"
+#include "vaultd/core/refusals.h"
+
+_Static_assert(sizeof ((struct talk_party *)NULL)->source == REFUSALS_SOURCE, "a source");
 
 #define BODY_MAX 65536u
 #define RETRY_S  5u
@@ -47,8 +50,10 @@ static void party_of(const struct request *req, const struct mount *mount, const
     *ret = (struct talk_party){.local = req->origin == ORIGIN_UNIX, .uid = req->peer_uid};
     memcpy(ret->scope, mount->scope, BARRIER_SCOPE);
     memcpy(ret->user, user, strlen(user));
-    if (!ret->local)
-        memcpy(ret->address, req->remote_address, sizeof ret->address - 1);
+    if (ret->local)
+        return;
+    memcpy(ret->address, req->remote_address, sizeof ret->address - 1);
+    refusals_source(req->remote_address, ret->source);
 }
 
 static enum kt_kind check_answer(const char *field, struct kt_bytes text, struct kt_err *err)
@@ -238,7 +243,7 @@ static enum kt_kind grant(struct request *req, const struct pamd_message *verdic
         return KT_INVALID;
     }
     if (kind == KT_OK)
-        kind = pam_settings_find(req, req->mount, &settings, err);
+        kind = pam_settings_require(req, req->mount, &settings, err);
     if (kind == KT_OK)
         kind = pam_policies(req, req->mount, user, &groups, &settings.params, &known, err);
     if (kind != KT_OK)
@@ -380,7 +385,7 @@ static enum kt_kind policies_today(struct request *req, const struct mount *moun
     enum kt_kind kind = user == NULL ? kt_fail(err, KT_NO_MEMORY, "renewing a token")
                                      : lowered_groups(req, verdict, &groups, err);
     if (kind == KT_OK)
-        kind = pam_settings_find(req, mount, &settings, err);
+        kind = pam_settings_require(req, mount, &settings, err);
     if (kind == KT_OK)
         kind = pam_policies(req, mount, user, &groups, &settings.params, &known, err);
     if (kind == KT_OK)
@@ -441,7 +446,7 @@ static const struct route routes[] = {
                        { "responses", FIELD_ANY, "with login_id: an array of texts, one for each prompt" }),
       .help = "Logs in with an account of the vault's host; answers with prompts until it is done." },
     { .pattern = "config", .read = pam_read_settings, .write = pam_write_settings,
-      .fields = FIELDS({ "max_failures", FIELD_INT, "guesses of a name that reach PAM in a quarter of an hour" },
+      .fields = FIELDS({ "max_failures", FIELD_INT, "guesses of a name that reach PAM in a quarter of an hour, the last by the Unix socket" },
                        TOKEN_PARAMS_FIELDS, TOKEN_PARAMS_OLD_FIELDS),
       .help = "Settings of the mount, and what all tokens of it are like." },
     { .pattern = "users", .list = pam_list_users, .help = "Names of the users that have policies." },

@@ -3,7 +3,7 @@
 #include <ctype.h>
 
 #include "vaultd/auth/lockout.h"
-#include "vaultd/auth/policy_names.h"
+#include "vaultd/auth/maps.h"
 #include "vaultd/barrier/format.h"
 
 #define FORMAT   1u
@@ -70,6 +70,14 @@ enum kt_kind pam_settings_find(struct request *req, const struct mount *mount,
     return kind;
 }
 
+enum kt_kind pam_settings_require(struct request *req, const struct mount *mount,
+                                  struct pam_settings *ret, struct kt_err *err)
+{
+    const struct named which = {mount->scope, SETTINGS, NAMED_SETTINGS};
+    enum kt_kind kind = pam_settings_find(req, mount, ret, err);
+    return kind == KT_OK ? named_require(req, &which, ret->changed, err) : kind;
+}
+
 enum kt_kind pam_read_settings(struct request *req, struct kt_err *err)
 {
     struct pam_settings settings;
@@ -122,137 +130,30 @@ enum kt_kind pam_write_settings(struct request *req, struct kt_err *err)
 
 /* ---- users and groups ---- */
 
-struct map {
-    struct kt_arena *arena;
-    struct string_list policies;
-    generation changed; /* 0: there is none */
-};
+typedef enum kt_kind map_fn(struct request *req, const struct named *which, struct kt_err *err);
 
-static void read_map_1(struct kt_reader *r, void *ret)
+static enum kt_kind with(struct request *req, enum named_kind of, map_fn *call, struct kt_err *err)
 {
-    struct map *map = ret;
-    (void)kt_read_field(r); /* its name */
-    token_params_take_list(r, map->arena, &map->policies);
-}
-
-static format_reader *const map_readers[] = {[FORMAT] = read_map_1};
-
-/* KT_NOT_FOUND without a text. */
-static enum kt_kind find_map(struct request *req, const struct named *which, struct map *ret,
-                             struct kt_err *err)
-{
-    struct kt_bytes bytes = {0};
-    *ret = (struct map){.arena = &req->arena};
-    enum kt_kind kind = named_get(req, which, &bytes, &ret->changed, err);
-    if (kind == KT_OK)
-        kind = FORMAT_READ("a user or a group of a pam mount", bytes, map_readers, ret, err);
-    if (kind == KT_OK && req->arena.failed)
-        return kt_fail(err, KT_NO_MEMORY, "reading a user or a group");
-    return kind;
-}
-
-static enum kt_kind which_of(struct request *req, enum named_kind kind_of, struct named *ret,
-                             struct kt_err *err)
-{
-    *ret = (struct named){.scope = req->mount->scope, .kind = kind_of};
-    return pam_param(req, "name", &ret->name, err);
-}
-
-static enum kt_kind read_map(struct request *req, enum named_kind kind_of, struct kt_err *err)
-{
-    struct named which;
-    struct map map;
-    enum kt_kind kind = which_of(req, kind_of, &which, err);
-    if (kind == KT_OK)
-        kind = find_map(req, &which, &map, err);
-    if (kind != KT_OK)
-        return kind;
-    struct kt_jsonw w = kt_jsonw(&req->reply.data);
-    kt_jsonw_object(&w);
-    token_params_list(&w, "policies", &map.policies);
-    kt_jsonw_end(&w);
-    return KT_OK;
-}
-
-static enum kt_kind write_map(struct request *req, enum named_kind kind_of, struct kt_err *err)
-{
-    static const struct token_params_form form = {PARAM_BIT(PARAM_POLICIES),
-                                                  PARAM_BIT(PARAM_POLICIES)};
-    struct named which;
-    struct map map;
-    enum kt_kind kind = which_of(req, kind_of, &which, err);
-    if (kind != KT_OK)
-        return kind;
-    kind = find_map(req, &which, &map, err);
-    if (kind != KT_OK && kind != KT_NOT_FOUND)
-        return kind;
-    struct token_params params = {.policies = map.policies};
-    kind = token_params_read(req, &form, &params, err);
-    if (kind != KT_OK)
-        return kind;
-    kt_autobuf struct kt_buf record;
-    kt_buf_init(&record, NAMED_RECORD_MAX);
-    named_begin(&record, FORMAT, which.name);
-    token_params_write_list(&params.policies, &record);
-    return named_put(req, &which, map.changed, &record, err);
-}
-
-static enum kt_kind delete_map(struct request *req, enum named_kind kind_of, struct kt_err *err)
-{
-    struct named which;
-    struct map map;
-    enum kt_kind kind = which_of(req, kind_of, &which, err);
-    if (kind != KT_OK)
-        return kind;
-    kind = find_map(req, &which, &map, err);
-    if (kind == KT_NOT_FOUND)
-        return KT_OK;
-    return kind == KT_OK ? named_delete(req, &which, map.changed, err) : kind;
+    struct named one = {.scope = req->mount->scope, .kind = of};
+    enum kt_kind kind = pam_param(req, "name", &one.name, err);
+    return kind == KT_OK ? call(req, &one, err) : kind;
 }
 
 /* clang-format off */
-#define HANDLERS(one, many, kind_of)                                                               \
-    enum kt_kind pam_list_##many(struct request *req, struct kt_err *err) { return named_list(req, req->mount->scope, kind_of, err); } \
-    enum kt_kind pam_read_##one(struct request *req, struct kt_err *err) { return read_map(req, kind_of, err); }     \
-    enum kt_kind pam_write_##one(struct request *req, struct kt_err *err) { return write_map(req, kind_of, err); }   \
-    enum kt_kind pam_delete_##one(struct request *req, struct kt_err *err) { return delete_map(req, kind_of, err); }
+#define HANDLERS(one, many, of)                                                                    \
+    enum kt_kind pam_list_##many(struct request *req, struct kt_err *err) { return named_list(req, req->mount->scope, of, err); } \
+    enum kt_kind pam_read_##one(struct request *req, struct kt_err *err) { return with(req, of, map_read, err); }     \
+    enum kt_kind pam_write_##one(struct request *req, struct kt_err *err) { return with(req, of, map_write, err); }   \
+    enum kt_kind pam_delete_##one(struct request *req, struct kt_err *err) { return with(req, of, map_delete, err); }
 HANDLERS(user, users, NAMED_USERS)
 HANDLERS(group, groups, NAMED_GROUPS)
 /* clang-format on */
 
 /* ---- what a user gets ---- */
 
-/* names + list, into the arena: not unique yet. */
-static bool append(struct request *req, struct string_list *names, const struct string_list *list)
-{
-    if (list->n == 0)
-        return true;
-    const char **at = kt_arena_take(&req->arena, (names->n + list->n) * sizeof *at);
-    if (at == NULL)
-        return false;
-    if (names->n > 0)
-        memcpy(at, names->at, names->n * sizeof *at);
-    memcpy(at + names->n, list->at, list->n * sizeof *at);
-    *names = (struct string_list){at, names->n + list->n};
-    return true;
-}
-
-static enum kt_kind add_map(struct request *req, const struct named *which,
-                            struct string_list *names, bool *ret_known, struct kt_err *err)
-{
-    struct map map;
-    enum kt_kind kind = find_map(req, which, &map, err);
-    *ret_known = kind == KT_OK;
-    if (kind == KT_NOT_FOUND)
-        return KT_OK;
-    if (kind == KT_OK && !append(req, names, &map.policies))
-        return kt_fail(err, KT_NO_MEMORY, "looking for policies");
-    return kind;
-}
-
 /* A group of the host whose name could not be written here is none that has policies. */
 static enum kt_kind add_groups(struct request *req, const struct mount *mount,
-                               const struct string_list *groups, struct string_list *names,
+                               const struct string_list *groups, struct string_list *policies,
                                struct string_list *ret_known, struct kt_err *err)
 {
     const char **known = kt_arena_take(&req->arena, (groups->n + 1) * sizeof *known);
@@ -265,7 +166,7 @@ static enum kt_kind add_groups(struct request *req, const struct mount *mount,
         const struct named group = {mount->scope, groups->at[i], NAMED_GROUPS};
         if (!pam_is_name(groups->at[i]))
             continue;
-        kind = add_map(req, &group, names, &is_known, err);
+        kind = map_add(req, &group, policies, &is_known, err);
         if (is_known)
             known[ret_known->n++] = groups->at[i];
     }
@@ -278,11 +179,6 @@ enum kt_kind pam_policies(struct request *req, const struct mount *mount, const 
 {
     const struct named who = {mount->scope, user, NAMED_USERS};
     bool is_known = false;
-    struct string_list names = params->policies;
-    enum kt_kind kind = add_map(req, &who, &names, &is_known, err);
-    if (kind == KT_OK)
-        kind = add_groups(req, mount, groups, &names, ret_known, err);
-    if (kind != KT_OK)
-        return kind;
-    return policy_names(&req->arena, names.at, names.n, &params->policies, err);
+    enum kt_kind kind = map_add(req, &who, &params->policies, &is_known, err);
+    return kind == KT_OK ? add_groups(req, mount, groups, &params->policies, ret_known, err) : kind;
 }

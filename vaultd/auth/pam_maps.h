@@ -4,8 +4,7 @@
  * What:    Settings hold for everybody who logs in. A user or a group of the host has policies; who has none,
  *          by name, by group or by the settings, does not log in: being on the host is not enough.
  * Names:   those of the host, in lower case; PAM_NAME_MAX characters, see pam_is_name().
- * Format:  settings: named.h's ‖ u32 max_failures ‖ token_params. A user, a group: named.h's ‖ list of
- *          policies (token_params_write_list).
+ * Format:  settings: named.h's ‖ u32 max_failures ‖ token_params. A user, a group: maps.h's.
  * Owner:   what is found lies in the request's arena.
  * Threads: any thread, inside of a request's pass. */
 #pragma once
@@ -13,7 +12,7 @@
 #include "vaultd/auth/named.h"
 #include "vaultd/auth/token_params.h"
 
-#define PAM_MAX_FAILURES 2u /* below the 3 of pam_faillock */
+#define PAM_MAX_FAILURES 3u /* below deny=4 of systemd/pam.d/keyturn; 2 of them by the network */
 
 /* Letters in lower case, digits, '_', and inside '-', '.', '@', and a space: users and groups of directories
  * have those. */
@@ -30,7 +29,12 @@ struct pam_settings {
 enum kt_kind pam_settings_find(struct request *req, const struct mount *mount,
                                struct pam_settings *ret, struct kt_err *err) KT_MUST_CHECK;
 
-/* All policies of a user with these groups into params, and which of the groups are known here. */
+/* As found, and required in the request's batch. */
+enum kt_kind pam_settings_require(struct request *req, const struct mount *mount,
+                                  struct pam_settings *ret, struct kt_err *err) KT_MUST_CHECK;
+
+/* All policies of a user with these groups beside those in params, and which of the groups are known here.
+ * What was found is required in the request's batch. */
 enum kt_kind pam_policies(struct request *req, const struct mount *mount, const char *user,
                           const struct string_list *groups, struct token_params *params,
                           struct string_list *ret_known, struct kt_err *err) KT_MUST_CHECK;

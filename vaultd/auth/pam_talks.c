@@ -23,6 +23,9 @@
 #define FORGOTTEN_MS 60000
 #define ID_BYTES     32u
 
+/* Not a mount's: whichever mount is asked, the account that may be locked is the host's one. */
+static const unsigned char of_the_host[BARRIER_SCOPE];
+
 _Static_assert(sodium_base64_ENCODED_LEN(ID_BYTES, sodium_base64_VARIANT_URLSAFE_NO_PADDING) ==
                    TALK_ID + 1,
                "the id's text");
@@ -95,7 +98,8 @@ static void count_failure(struct pam_talks *talks, struct talk *talk, bool faile
 
 struct crowd {
     unsigned all, network, source;
-    unsigned name; /* without those that count as failures already */
+    unsigned name; /* of this door alone */
+    unsigned guesses; /* of the name by both doors, without those that count as failures already */
 };
 
 static struct crowd count_open(const struct pam_talks *talks, const struct talk_party *party,
@@ -108,8 +112,10 @@ static struct crowd count_open(const struct pam_talks *talks, const struct talk_
             continue;
         crowd.all++;
         crowd.network += !talk->party.local;
-        crowd.name += !talk->counted && memcmp(talk->name, name, LOCKOUT_KEY) == 0;
-        crowd.source += !talk->party.local && strcmp(talk->party.address, party->address) == 0;
+        bool guess = !talk->counted && memcmp(talk->name, name, LOCKOUT_KEY) == 0;
+        crowd.guesses += guess;
+        crowd.name += guess && talk->party.local == party->local;
+        crowd.source += !talk->party.local && strcmp(talk->party.source, party->source) == 0;
     }
     return crowd;
 }
@@ -436,15 +442,22 @@ static bool start_thread(struct pam_talks *talks)
     return talks->running;
 }
 
+/* The last one is the Unix socket's: no stranger's guesses keep out who is on the host. */
+static unsigned guesses_of(const struct talk_party *party, unsigned max_failures)
+{
+    return party->local || max_failures <= 1 ? max_failures : max_failures - 1;
+}
+
 static enum talk_begun may_begin(struct pam_talks *talks, const struct talk_party *party,
                                  const unsigned char name[LOCKOUT_KEY], unsigned max_failures)
 {
     const struct crowd crowd = count_open(talks, party, name);
     unsigned failures = lockout_count(talks->failures, name, kt_mono_ms(talks->clock));
+    unsigned most = guesses_of(party, max_failures);
     bool guess = party->question == PAMD_LOGIN;
-    if (guess && failures >= max_failures)
+    if (guess && failures >= most)
         return TALK_LOCKED;
-    if ((guess && (crowd.name >= TALKS_NAME_MAX || failures + crowd.name >= max_failures)) ||
+    if ((guess && (crowd.name >= TALKS_NAME_MAX || failures + crowd.guesses >= most)) ||
         (!party->local && crowd.source >= TALKS_SOURCE_MAX))
         return TALK_NAME_FULL;
     if (crowd.all >= PAMD_LOGINS_MAX || (!party->local && crowd.network >= TALKS_NETWORK_MAX))
@@ -480,7 +493,7 @@ enum talk_begun pam_talk_begin(struct pam_talks *talks, const struct talk_party 
         if (kept == NULL)
             return TALK_NO_MEMORY;
     }
-    lockout_key(talks->failures, party->scope, kt_str(party->user), name);
+    lockout_key(talks->failures, of_the_host, kt_str(party->user), name);
     (void)pthread_mutex_lock(&talks->lock);
     enum talk_begun begun = may_begin(talks, party, name, max_failures);
     struct talk *talk = begun == TALK_BEGUN ? free_place(talks) : NULL;

@@ -7,8 +7,9 @@
  * Id:      who answers shows a login id: 256 random bits, another one for each round of prompts, so that a
  *          request that is sent again never answers a later prompt. It is good for the mount, the name and
  *          the source (address, or uid over the Unix socket) that it was given to.
- * Guesses: a name has at most `max_failures` of them within a quarter of an hour, those that are still on
- *          their way included; then PAM is not asked about it. So the host's own count, which is to allow
+ * Guesses: a name has at most `max_failures` of them within a quarter of an hour, by all mounts together and
+ *          those that are still on their way included; then PAM is not asked about it. The last of them is the
+ *          Unix socket's: the network stops one earlier (where there are two at least). So the host's own count, which is to allow
  *          more, is never reached from here. What reached PAM and did not let anybody in counts, whether
  *          it was refused, hung, crashed, or was left at a prompt.
  *          Whether an account is still good (PAMD_ACCOUNT) is no guess.
@@ -25,8 +26,8 @@
 #include "vaultd/pam/message.h"
 
 #define TALKS_NETWORK_MAX 48u /* of PAMD_LOGINS_MAX: what is left is for the Unix socket */
-#define TALKS_NAME_MAX    2u  /* of one name */
-#define TALKS_SOURCE_MAX  8u  /* of one address */
+#define TALKS_NAME_MAX    2u  /* of one name, by the network; as many by the Unix socket */
+#define TALKS_SOURCE_MAX  8u  /* of one address, or one /64 of IPv6 */
 #define TALK_ID           43u /* characters of a login id */
 
 struct pam_talks;
@@ -44,6 +45,7 @@ struct talk_party {
     bool local;       /* over the Unix socket: by uid, not by address */
     uint32_t uid;
     char address[64];
+    char source[64]; /* as addresses are counted: refusals_source() */
 };
 
 /* The first member of the handler_data of whoever waits. */
