@@ -114,6 +114,17 @@ bool move_history_same_settings(const struct move_history *a, const struct move_
            kt_json_equal(kt_json_value(kt_buf_bytes(&a->custom)), kt_json_value(kt_buf_bytes(&b->custom)));
 }
 
+void move_history_first_settings(const struct move_history *source, int64_t after_ms, struct move_history *ret)
+{
+    uint32_t first = source->count > 0 ? source->versions[0].number : 1;
+    int64_t span = (int64_t)source->current - first + 1;
+    *ret = *source;
+    ret->delete_after_ms = after_ms;
+    ret->cas_required = false;
+    if (ret->max_versions < span)
+        ret->max_versions = span;
+}
+
 /* What is at the destination and was never at the source, or was something else there. */
 static bool is_foreign(const struct move_history *source, const struct move_version *v, bool plain)
 {
@@ -131,6 +142,19 @@ static bool same_state(const struct move_version *a, const struct move_version *
     return move_version_deleted(a, now_ms) == move_version_deleted(b, now_ms);
 }
 
+/* Of a secret that has no version: is it what a move began with, or what somebody else noted down here? */
+static bool is_begun(const struct move_history *source, const struct move_history *here, bool plain)
+{
+    if (move_history_same_settings(source, here))
+        return true;
+    if (!plain)
+        return here->created_ms != 0 && here->created_ms == source->created_ms;
+    struct move_history first;
+    bool later = source->count > 0 && source->versions[0].deletion_ms != 0 && here->delete_after_ms > 0;
+    move_history_first_settings(source, later ? here->delete_after_ms : -1, &first);
+    return source->current > 0 && move_history_same_settings(&first, here);
+}
+
 enum move_relation move_history_compare(const struct move_history *source, const struct move_history *here,
                                         bool plain, int64_t now_ms)
 {
@@ -139,6 +163,8 @@ enum move_relation move_history_compare(const struct move_history *source, const
     for (size_t i = 0; i < here->count; i++)
         if (is_foreign(source, &here->versions[i], plain))
             return MOVE_OTHER;
+    if (here->count == 0 && !is_begun(source, here, plain))
+        return MOVE_OTHER;
     bool equal = here->current == source->current && move_history_same_settings(source, here);
     for (size_t i = 0; plain && i < here->count; i++)
         equal = equal && (here->versions[i].destroyed || move_history_find(source, here->versions[i].number) != NULL);

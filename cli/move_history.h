@@ -39,7 +39,12 @@ enum move_relation {
     MOVE_BEHIND, /* the same secret: versions, states or settings are still to come */
     MOVE_OTHER   /* another one of that name */
 };
-/* plain: versions at the destination were made by plain writes, so their times are not compared, and a
+/* Settings under which nothing is pruned while versions are written one by one, and the next one deletes itself
+ * after so long (-1: never). All but the limits stays the source's, and belongs to it. */
+void move_history_first_settings(const struct move_history *source, int64_t after_ms, struct move_history *ret);
+/* A secret here that has metadata alone is the same one only if it says the same, or has the same time of creation
+ * (plain: is what a move begins with).
+ * plain: versions at the destination were made by plain writes, so their times are not compared, and a
  * number that the source has no more is MOVE_BEHIND unless it is destroyed. */
 enum move_relation move_history_compare(const struct move_history *source, const struct move_history *here,
                                         bool plain, int64_t now_ms);

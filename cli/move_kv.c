@@ -51,6 +51,8 @@ enum kt_kind move_kv_value(struct kt_api *api, const struct kt_api_mount *mount,
 /* ---- what is still to come, in pieces ---- */
 
 struct piece {
+    uint32_t cas;           /* what it comes behind; of the first that replaces: what it takes for current */
+    bool replaces;
     struct kt_buf versions; /* members of a JSON array */
     unsigned count;
     size_t nodes;
@@ -63,9 +65,12 @@ static void piece_free(struct piece *piece)
     kt_buf_free(&piece->versions);
 }
 
-static void piece_reset(struct piece *piece)
+/* For what comes behind it. */
+static void piece_next(struct piece *piece)
 {
     kt_buf_reset(&piece->versions);
+    piece->cas = piece->last;
+    piece->replaces = false;
     piece->count = 0;
     piece->nodes = 0;
     piece->valueless = 0;
@@ -110,7 +115,7 @@ void move_kv_settings(struct kt_jsonw *w, const struct move_history *h)
 }
 
 static enum kt_kind send(const struct move_kv *kv, const char *path, const struct move_history *source,
-                         uint32_t cas, struct piece *piece, struct kt_err *err)
+                         struct piece *piece, struct kt_err *err)
 {
     kt_autobuf struct kt_buf body = {0};
     kt_autoapireply struct kt_api_reply reply;
@@ -118,7 +123,9 @@ static enum kt_kind send(const struct move_kv *kv, const char *path, const struc
     kt_api_reply_init(&reply);
     struct kt_jsonw w = kt_jsonw(&body);
     kt_jsonw_object(&w);
-    kt_jsonw_kv_int(&w, "cas", cas);
+    kt_jsonw_kv_int(&w, "cas", piece->cas);
+    if (piece->replaces)
+        kt_jsonw_kv_bool(&w, "replace", true);
     kt_jsonw_kv_time(&w, "created_time", source->created_ms);
     kt_jsonw_kv_time(&w, "updated_time", source->updated_ms);
     move_kv_settings(&w, source);
@@ -135,7 +142,7 @@ static enum kt_kind send(const struct move_kv *kv, const char *path, const struc
         return kind;
     move_add(kv->run, MOVE_VERSIONS, piece->count);
     move_add(kv->run, MOVE_VALUELESS, piece->valueless);
-    piece_reset(piece);
+    piece_next(piece);
     return KT_OK;
 }
 
@@ -157,14 +164,13 @@ static bool is_full(const struct piece *piece, size_t more)
                                 piece->versions.len + more > CHUNK_BYTES);
 }
 
-/* All versions behind those that the destination has. The settings come with each piece, so at least one is
- * sent. */
+/* All versions behind those that the destination has, or all in their place: they go with the first piece.
+ * The settings come with each piece, so at least one is sent. */
 static enum kt_kind append(const struct move_kv *kv, const char *path, const struct move_history *source,
-                           const struct move_history *here, struct kt_err *err)
+                           const struct move_history *here, bool replaces, struct kt_err *err)
 {
-    KT_AUTO(piece_free) struct piece piece = {0};
+    KT_AUTO(piece_free) struct piece piece = {.cas = here->current, .replaces = replaces};
     kt_autoapireply struct kt_api_reply reply;
-    uint32_t cas = here->current;
     bool sent = false;
     kt_buf_init(&piece.versions, BODY_MAX);
     kt_api_reply_init(&reply);
@@ -172,19 +178,18 @@ static enum kt_kind append(const struct move_kv *kv, const char *path, const str
     for (size_t i = 0; kind == KT_OK && i < source->count; i++) {
         const struct move_version *v = &source->versions[i];
         struct kt_json value = {0};
-        if (v->number <= here->current)
+        if (!replaces && v->number <= here->current)
             continue;
         kind = move_kv_fetch(kv, path, v, &reply, &value, err);
         if (kind == KT_OK && is_full(&piece, value.len)) {
-            kind = send(kv, path, source, cas, &piece, err);
-            cas = piece.last;
+            kind = send(kv, path, source, &piece, err);
             sent = true;
         }
         if (kind == KT_OK)
             piece_add(&piece, v, value);
     }
     bool more = piece.count > 0 || !sent;
-    return kind == KT_OK && more ? send(kv, path, source, cas, &piece, err) : kind;
+    return kind == KT_OK && more ? send(kv, path, source, &piece, err) : kind;
 }
 
 /* ---- states of versions that are there already ---- */
@@ -223,14 +228,21 @@ static enum kt_kind settle(const struct move_kv *kv, const char *path, const str
 
 /* ---- one secret ---- */
 
-static enum kt_kind remove_other(const struct move_kv *kv, const char *path, struct kt_err *err)
+/* Another secret stays until what comes in its place is at hand. */
+static enum kt_kind write_over(const struct move_kv *kv, const char *path, const struct move_history *source,
+                               const struct move_history *here, struct kt_err *err)
 {
-    char full[NAME_MAX_LEN + 16];
-    kt_autoapireply struct kt_api_reply reply;
-    kt_api_reply_init(&reply);
-    (void)snprintf(full, sizeof full, "%smetadata/%s", kv->mount->path, path);
-    struct kt_api_request request = {.method = "DELETE", .path = full};
-    return move_call(kv->destination, &request, &reply, err);
+    return kv->run->plain ? move_plain_replace(kv, path, source, err) : append(kv, path, source, here, true, err);
+}
+
+static enum kt_kind write_behind(const struct move_kv *kv, const char *path, const struct move_history *source,
+                                 const struct move_history *here, int64_t now_ms, struct kt_err *err)
+{
+    enum kt_kind kind = settle(kv, path, source, here, now_ms, err);
+    if (kind != KT_OK)
+        return kind;
+    return kv->run->plain ? move_plain_append(kv, path, source, here, err)
+                          : append(kv, path, source, here, false, err);
 }
 
 /* One look at both sides and what follows from it. KT_UNKNOWN: look again. */
@@ -260,15 +272,8 @@ static enum kt_kind step(const struct move_kv *kv, const char *path, bool *ret_w
     *ret_wrote = true;
     if (kv->run->dry)
         return KT_OK;
-    if (relation == MOVE_OTHER) {
-        kind = remove_other(kv, path, err);
-        move_history_free(&here);
-    }
-    if (kind == KT_OK)
-        kind = settle(kv, path, &source, &here, now_ms, err);
-    if (kind != KT_OK)
-        return kind;
-    return kv->run->plain ? move_plain_append(kv, path, &source, &here, err) : append(kv, path, &source, &here, err);
+    return relation == MOVE_OTHER ? write_over(kv, path, &source, &here, err)
+                                  : write_behind(kv, path, &source, &here, now_ms, err);
 }
 
 /* An answer that was lost, or somebody who wrote between look and write. */

@@ -13,5 +13,9 @@
 enum kt_kind move_plain_check(const struct move_kv *kv, const char *path, const struct move_history *source,
                               const struct move_history *there, int64_t now_ms, bool *ret_same,
                               struct kt_err *err) KT_MUST_CHECK;
+/* In the place of another secret, which is deleted when all values that come are at hand. KT_TOO_LARGE: more than
+ * 64 MiB of them. */
+enum kt_kind move_plain_replace(const struct move_kv *kv, const char *path, const struct move_history *source,
+                                struct kt_err *err) KT_MUST_CHECK;
 enum kt_kind move_plain_append(const struct move_kv *kv, const char *path, const struct move_history *source,
                                const struct move_history *there, struct kt_err *err) KT_MUST_CHECK;

@@ -33,6 +33,7 @@ class Proxy:
         self.to, self.port = port, free_port()
         self.lines, self.lock, self.sent = [], threading.Lock(), 0
         self.after, self.action = None, None
+        self.text, self.at_text = None, None
         self.listener = socket.socket()
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.listener.bind(("127.0.0.1", self.port))
@@ -46,6 +47,10 @@ class Proxy:
     def arm(self, after, action):
         with self.lock:
             self.sent, self.after, self.action = 0, after, action
+
+    def arm_at(self, text, action):
+        """Before the first request with that text is passed on; the action says whether it is."""
+        self.text, self.at_text = text, action
 
     def accept(self):
         while True:
@@ -67,6 +72,10 @@ class Proxy:
                     break
                 if counts:
                     self.count(len(got))
+                    if self.text is not None and self.text in got:
+                        self.text = None
+                        if not self.at_text():
+                            break
                 b.sendall(got)
         except OSError:
             pass
@@ -610,6 +619,111 @@ def strangers():
         equal(look(here, "entity", "bert")["metadata"] or {}, {})
 
 
+def token_for(vault, name, rules):
+    """A file with a token that may do that alone."""
+    vault.ok("POST", "sys/policies/acl/" + name, {"policy": rules})
+    token = vault.ok("POST", "auth/token/create", {"policies": [name]}).json["auth"]["client_token"]
+    path = os.path.join(scratch, name + "-token")
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as f:
+        f.write(token + "\n")
+    return path, token
+
+
+NO_VALUES = """
+    path "+/metadata/*" { capabilities = ["list", "read", "delete"] }
+    path "sys/internal/ui/*" { capabilities = ["read"] }"""
+
+
+def killed_at(vault, words, proxy, text):
+    """secretctl, killed before the first request with that text is passed on."""
+    process, reached = [], threading.Event()
+
+    def kill():
+        reached.wait(DEADLINE)
+        process[0].kill()
+        return False
+    proxy.arm_at(text, kill)
+    process.append(subprocess.Popen([program("secretctl")] + words, env=vault.environment(), stdin=subprocess.DEVNULL,
+                                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+    reached.set()
+    equal(process[0].wait(DEADLINE), -signal.SIGKILL, "killed")
+
+
+def over_another():
+    """What is here goes when what is there comes, not before: old or new, never none."""
+    source, here = start()
+    from_, to = Proxy(source.port), Proxy(here.port)
+    with source, here:
+        here.ok("POST", "sys/mounts/secret", {"type": "kv-v2"})
+        for n in range(45):  # three requests
+            source.ok("POST", "secret/metadata/a", {"max_versions": 100})
+            source.ok("POST", "secret/data/a", {"data": {"theirs": n}})
+        source.ok("POST", "secret/data/b", {"data": {"theirs": 1}})
+        source.ok("POST", "secret/metadata/b", {"custom_metadata": {"of": "theirs"}})
+        for n in range(3):
+            here.ok("POST", "secret/data/a", {"data": {"mine": n}})
+        here.ok("POST", "secret/metadata/b", {"custom_metadata": {"of": "mine"}})
+        mine = everything(here, "secret/")
+
+        def stays(why):
+            equal(everything(here, "secret/"), mine, why)
+
+        words = lambda peer, at=None: ["import", "vault", "-from=" + (at or source).address, "-peer-token-file=" + peer,  # noqa: E731
+                                       "-path=secret/a", "-replace"]
+        # The other side does not show the values.
+        done = here.ctl(*words(token_for(source, "blind", NO_VALUES)[0]), check=False)
+        equal(done.returncode, 2)
+        contains(done.stderr, "refused   secret/a: permission denied")
+        stays("values that may not be read")
+        # The token here may delete, and may not bring in; or the other way round.
+        for name, rules in (("deleter", 'path "secret/*" { capabilities = ["create", "read", "update", "delete", "list"] }'),
+                            ("bringer", 'path "secret/*" { capabilities = ["create", "read", "update", "list", "sudo"] }')):
+            done = here.ctl(*words(token_file(source)), token=token_for(here, name, rules)[1], check=False)
+            contains(done.stderr, "refused   secret/a: permission denied")
+            stays(name)
+        # Killed when the first value is asked for, and when the first versions are about to be written.
+        killed_at(here, words(token_file(source), from_), from_, b"/v1/secret/data/a")
+        stays("killed before the first value")
+        there = dict(address=to.address)
+        killed_at(here, words(token_file(source)) + ["-address=" + there["address"]], to, b"/v1/secret/import/a")
+        stays("killed before the first write")
+        # Killed between the first request and the second: it has begun, and goes on without -replace.
+        killed_at(here, words(token_file(source)) + ["-address=" + there["address"]], to, b'"cas":20')
+        equal(here.ok("GET", "secret/metadata/a").data["current_version"], 20)
+        contains(here.ctl(*importing(source, "-path=secret/a")).stdout, "0 different")
+        equal(whole(here, "secret/", "a"), whole(source, "secret/", "a"))
+        # Metadata alone is a secret, too.
+        done = here.ctl(*importing(source, "-path=secret/b"), check=False)
+        equal(done.returncode, 2)
+        contains(done.stderr, "refused   secret/b: another secret of that name is there already")
+        equal(whole(here, "secret/", "b"), mine["b"])
+        here.ctl(*importing(source, "-path=secret/b", "-replace"))
+        equal(whole(here, "secret/", "b"), whole(source, "secret/", "b"))
+        here.ok("POST", "secret/metadata/c", {"custom_metadata": {"of": "mine"}})
+        source.ok("POST", "secret/metadata/c", {"custom_metadata": {"of": "theirs"}})
+        here.ctl(*importing(source, "-path=secret/c", "-replace"))
+        source.ok("POST", "secret/metadata/c", {"custom_metadata": {"of": "theirs, later"}})
+        here.ctl(*importing(source, "-path=secret/c"))
+        equal(whole(here, "secret/", "c"), whole(source, "secret/", "c"))
+
+        # By plain writes: nothing goes there before all values are at hand here.
+        here.ok("POST", "secret/data/a", {"data": {"newest": 1}})
+        source.ok("DELETE", "secret/metadata/a")
+        source.ok("POST", "secret/data/a", {"data": {"another": 1}})
+        out = ["export", "vault", "-to=" + source.address, "-peer-token-file=" + token_file(source), "-path=secret/a", "-replace"]
+        other = whole(source, "secret/", "a")
+        done = here.ctl(*out, token=token_for(here, "blind", NO_VALUES)[1], check=False)
+        equal(done.returncode, 2)
+        contains(done.stderr, "refused   secret/a: permission denied")
+        equal(whole(source, "secret/", "a"), other)
+        killed_at(here, out + ["-address=" + there["address"]], to, b"/v1/secret/data/a?version=46")
+        equal(whole(source, "secret/", "a"), other)
+        contains(here.ctl(*out).stdout, "0 different")
+        equal(whole(source, "secret/", "a")[1], whole(here, "secret/", "a")[1])
+    from_.close()
+    to.close()
+
+
 def back_again():
     """What can be exported with plain writes alone has the same numbers, values and states, not the times."""
     def timeless(vault, path):
@@ -909,6 +1023,7 @@ CASES = [
     ("mounts that cannot be seen", unseen),
     ("the rights that it needs", rights),
     ("others of the same name", strangers),
+    ("over another one", over_another),
     ("out to another vault, by plain writes", back_again),
     ("interrupted five times", interrupted),
 ]

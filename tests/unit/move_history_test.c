@@ -13,6 +13,8 @@
 #define META(current, more, versions) \
     "{\"current_version\":" #current ",\"versions\":{" versions "}" more "}"
 #define T1 "\"created_time\":\"2021-01-01T00:00:00.123456789Z\""
+#define T2 "\"created_time\":\"2021-01-01T00:00:00.124Z\""
+#define NOTE ",\"custom_metadata\":{\"a\":\"1\"}"
 #define LIVE "{" T1 ",\"deletion_time\":\"\",\"destroyed\":false}"
 #define GONE "{" T1 ",\"deletion_time\":\"2022-01-01T00:00:00Z\",\"destroyed\":false}"
 #define LATER "{" T1 ",\"deletion_time\":\"2099-01-01T00:00:00Z\",\"destroyed\":false}"
@@ -45,11 +47,21 @@ static const struct pair {
     { "no versions",        META(0, "", ""), META(0, "", ""), MOVE_EQUAL, MOVE_EQUAL },
     { "no versions here",   META(1, "", "\"1\":" LIVE), META(0, "", ""), MOVE_BEHIND, MOVE_BEHIND },
     { "custom metadata",    META(0, ",\"custom_metadata\":{\"a\":\"1\",\"b\":\"2\"}", ""), META(0, ",\"custom_metadata\":{\"b\":\"2\",\"a\":\"1\"}", ""), MOVE_EQUAL, MOVE_EQUAL },
-    { "other custom metadata", META(0, ",\"custom_metadata\":{\"a\":\"1\"}", ""), META(0, ",\"custom_metadata\":null", ""), MOVE_BEHIND, MOVE_BEHIND },
-    { "max_versions",       META(0, ",\"max_versions\":3", ""), META(0, "", ""), MOVE_BEHIND, MOVE_BEHIND },
-    { "cas_required",       META(0, ",\"cas_required\":true", ""), META(0, "", ""), MOVE_BEHIND, MOVE_BEHIND },
+    { "other custom metadata", META(1, ",\"custom_metadata\":{\"a\":\"1\"}", "\"1\":" LIVE), META(1, ",\"custom_metadata\":null", "\"1\":" LIVE), MOVE_BEHIND, MOVE_BEHIND },
+    { "max_versions",       META(1, ",\"max_versions\":3", "\"1\":" LIVE), META(1, "", "\"1\":" LIVE), MOVE_BEHIND, MOVE_BEHIND },
+    { "cas_required",       META(1, ",\"cas_required\":true", "\"1\":" LIVE), META(1, "", "\"1\":" LIVE), MOVE_BEHIND, MOVE_BEHIND },
+    /* Metadata alone: the same secret only if it was made then, or says nothing else. */
+    { "metadata alone, noted down here", META(1, "", "\"1\":" LIVE), META(0, "," T2 NOTE, ""), MOVE_OTHER, MOVE_OTHER },
+    { "metadata alone on both sides", META(0, "," T1, ""), META(0, "," T2 NOTE, ""), MOVE_OTHER, MOVE_OTHER },
+    { "metadata alone, of no time", META(0, "", ""), META(0, NOTE, ""), MOVE_OTHER, MOVE_OTHER },
+    { "metadata alone, limits", META(1, "", "\"1\":" LIVE), META(0, "," T2 ",\"max_versions\":3", ""), MOVE_OTHER, MOVE_OTHER },
+    { "metadata alone, brought here before", META(1, "," T1 NOTE, "\"1\":" LIVE), META(0, "," T1, ""), MOVE_BEHIND, MOVE_OTHER },
+    { "metadata alone, as it says there", META(1, "," T1 NOTE, "\"1\":" LIVE), META(0, "," T2 NOTE, ""), MOVE_BEHIND, MOVE_BEHIND },
+    { "what plain writes begin with", META(12, "," T1 NOTE ",\"cas_required\":true", "\"3\":" LIVE ",\"12\":" LIVE), META(0, "," T2 NOTE ",\"max_versions\":10,\"delete_version_after\":\"-1s\"", ""), MOVE_OTHER, MOVE_BEHIND },
+    { "and when the first deletes itself", META(1, "," T1, "\"1\":" LATER), META(0, "," T2 ",\"max_versions\":1,\"delete_version_after\":\"24h\"", ""), MOVE_OTHER, MOVE_BEHIND },
+    { "and when it does not",  META(1, "," T1, "\"1\":" LIVE), META(0, "," T2 ",\"max_versions\":1,\"delete_version_after\":\"24h\"", ""), MOVE_OTHER, MOVE_OTHER },
     { "durations by their length", META(0, ",\"delete_version_after\":\"3600s\"", ""), META(0, ",\"delete_version_after\":\"1h0m0s\"", ""), MOVE_EQUAL, MOVE_EQUAL },
-    { "disabled is not 0",  META(0, ",\"delete_version_after\":\"-1s\"", ""), META(0, ",\"delete_version_after\":\"0s\"", ""), MOVE_BEHIND, MOVE_BEHIND },
+    { "disabled is not 0",  META(1, ",\"delete_version_after\":\"-1s\"", "\"1\":" LIVE), META(1, ",\"delete_version_after\":\"0s\"", "\"1\":" LIVE), MOVE_BEHIND, MOVE_BEHIND },
 };
 static const struct refused { const char *name, *text; } refused[] = {
     { "no object", "[]" }, { "no versions", "{\"current_version\":1}" },
