@@ -1,6 +1,5 @@
 #include "vaultd/core/quota_clients.h"
 
-#include <pthread.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,9 +7,8 @@
 #include "lib/failpoint.h"
 #include "lib/random.h"
 
-#define WAYS  8u /* places that a pair may stand in */
-#define SETS  (QUOTA_CLIENTS / WAYS)
-#define LOCKS 64u
+#define WAYS 8u /* places that a pair may stand in */
+#define SETS (QUOTA_CLIENTS / WAYS)
 
 #define MS_NS INT64_C(1000000)
 #define S_NS  INT64_C(1000000000)
@@ -22,8 +20,7 @@ struct pair {
 };
 struct quota_clients {
     unsigned char key[crypto_shorthash_KEYBYTES]; /* nobody can choose whose place he takes */
-    pthread_mutex_t locks[LOCKS];
-    struct pair sets[SETS][WAYS]; /* guarded by locks[set % LOCKS] */
+    struct pair sets[SETS][WAYS];
 };
 
 struct quota_clients *quota_clients_new(void)
@@ -32,17 +29,11 @@ struct quota_clients *quota_clients_new(void)
     if (clients == NULL)
         return NULL;
     kt_random(clients->key, sizeof clients->key);
-    for (size_t i = 0; i < LOCKS; i++)
-        (void)pthread_mutex_init(&clients->locks[i], NULL);
     return clients;
 }
 
 void quota_clients_free(struct quota_clients *clients)
 {
-    if (clients == NULL)
-        return;
-    for (size_t i = 0; i < LOCKS; i++)
-        (void)pthread_mutex_destroy(&clients->locks[i]);
     free(clients);
 }
 
@@ -111,10 +102,5 @@ bool quota_clients_admit(struct quota_clients *clients, const struct quota_limit
                          const char *client, int64_t now_ms, struct quota_use *ret)
 {
     uint64_t tag = tag_of(clients, limit->id, client);
-    size_t set = tag % SETS;
-    pthread_mutex_t *lock = &clients->locks[set % LOCKS];
-    (void)pthread_mutex_lock(lock);
-    bool admitted = take(place_of(clients->sets[set], tag), limit, now_ms * MS_NS, ret);
-    (void)pthread_mutex_unlock(lock);
-    return admitted;
+    return take(place_of(clients->sets[tag % SETS], tag), limit, now_ms * MS_NS, ret);
 }

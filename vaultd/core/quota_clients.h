@@ -6,7 +6,7 @@
  *          quota governs. When more are busy, the one nearest to its whole budget is forgotten: a newcomer
  *          always gets in.
  * Owner:   quota_clients_new() gives one.
- * Threads: any thread. Times are monotonic milliseconds. */
+ * Threads: one at a time: quotas.c counts under its lock. Times are monotonic milliseconds. */
 #pragma once
 
 #include <stdbool.h>
