@@ -244,8 +244,7 @@ enum kt_kind identity_group_name_delete(struct request *req, struct kt_err *err)
     return delete_found(req, &group, kind, err);
 }
 
-typedef void group_fn(struct listing *listing, const struct groups *groups,
-                      const struct group *group);
+typedef void group_fn(struct listing *listing, const struct group *group, size_t parents);
 
 static enum kt_kind list(struct request *req, group_fn *each, bool with_info, struct kt_err *err)
 {
@@ -253,48 +252,39 @@ static enum kt_kind list(struct request *req, group_fn *each, bool with_info, st
     struct groups *groups = NULL;
     struct listing listing;
     enum kt_kind kind = groups_get(req->core, cache, req->snapshot, &groups, err);
+    const size_t *parents = kind == KT_OK ? groups_parents(groups, &req->arena) : NULL;
+    if (kind == KT_OK && parents == NULL)
+        kind = kt_fail(err, KT_NO_MEMORY, "listing the groups");
     listing_begin(&listing, req, with_info);
     for (size_t i = 0; kind == KT_OK && i < groups->n; i++)
-        each(&listing, groups, groups->all[i]);
+        each(&listing, groups->all[i], parents[i]);
     groups_unref(cache, groups);
     return listing_end(&listing, kind, err);
 }
 
-static size_t parents(const struct groups *groups, const char *id)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < groups->n; i++)
-        for (size_t j = 0; j < groups->all[i]->groups.n; j++)
-            n += strcmp(groups->all[i]->groups.at[j], id) == 0;
-    return n;
-}
-
-static void list_by_id(struct listing *listing, const struct groups *groups,
-                       const struct group *group)
+static void list_by_id(struct listing *listing, const struct group *group, size_t parents)
 {
     struct kt_jsonw w;
     if (!listing_add(listing, group->id, &w))
         return;
     kt_jsonw_kv_text(&w, "name", group->name);
     kt_jsonw_kv_int(&w, "num_member_entities", (int64_t)group->entities.n);
-    kt_jsonw_kv_int(&w, "num_parent_groups", (int64_t)parents(groups, group->id));
+    kt_jsonw_kv_int(&w, "num_parent_groups", (int64_t)parents);
     listing_added(listing, &w);
 }
 
-static void list_by_name(struct listing *listing, const struct groups *groups,
-                         const struct group *group)
+static void list_by_name(struct listing *listing, const struct group *group, size_t parents)
 {
     struct kt_jsonw w;
-    (void)groups;
+    (void)parents;
     if (listing_add(listing, group->name, &w))
         listing_added(listing, &w);
 }
 
-static void list_aliases(struct listing *listing, const struct groups *groups,
-                         const struct group *group)
+static void list_aliases(struct listing *listing, const struct group *group, size_t parents)
 {
     struct kt_jsonw w;
-    (void)groups;
+    (void)parents;
     if (group->alias.id == NULL || !listing_add(listing, group->alias.id, &w))
         return;
     kt_jsonw_kv_text(&w, "canonical_id", group->id);

@@ -240,6 +240,19 @@ static size_t add_members(const struct groups *groups, const struct group *group
     return n;
 }
 
+const size_t *groups_parents(const struct groups *groups, struct kt_arena *arena)
+{
+    size_t *counts = kt_arena_take(arena, (groups->n + 1) * sizeof *counts);
+    for (size_t i = 0; counts != NULL && i < groups->n; i++)
+        for (size_t j = 0; j < groups->all[i]->groups.n; j++) {
+            const struct group *const *at = bsearch(groups->all[i]->groups.at[j], groups->all, groups->n,
+                                                    sizeof(struct group *), id_against);
+            if (at != NULL)
+                counts[at - groups->all]++;
+        }
+    return counts;
+}
+
 /* Each is looked at once, however deep they stand and however often one is met. */
 bool groups_contains(const struct groups *groups, const struct group *group, const char *id)
 {

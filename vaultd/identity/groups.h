@@ -31,6 +31,8 @@ const struct group *groups_find(const struct groups *groups, const char *id);
  * his own and those of entities that became him. Into the arena; false: no memory. */
 bool groups_of(const struct groups *groups, const struct entity *entity, struct kt_arena *arena,
                const struct group *const **ret, size_t *ret_n, size_t *ret_direct);
+/* Of how many others each is a member, in the table's order; into the arena. NULL: no memory. */
+const size_t *groups_parents(const struct groups *groups, struct kt_arena *arena);
 /* Whether `id` is the group itself, or is in it at any depth. */
 bool groups_contains(const struct groups *groups, const struct group *group, const char *id);
 
