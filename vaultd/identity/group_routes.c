@@ -61,15 +61,15 @@ static enum kt_kind check_subgroups(struct request *req, const struct group *gro
     struct groups_cache *cache = identities_groups(req->core);
     struct groups *groups = NULL;
     enum kt_kind kind = groups_get(req->core, cache, req->snapshot, &groups, err);
-    for (size_t i = 0; kind == KT_OK && i < ids->n; i++) {
-        const struct group *member = groups_find(groups, ids->at[i]);
-        if (member == NULL)
+    bool cyclic = false;
+    for (size_t i = 0; kind == KT_OK && i < ids->n; i++)
+        if (groups_find(groups, ids->at[i]) == NULL)
             kind = kt_fail(err, KT_INVALID, "\"member_group_ids\" names a group that does not exist");
-        else if (groups_contains(groups, member, group->id))
-            kind = kt_fail(err, KT_INVALID,
-                           "cyclic relationship detected: a group of \"member_group_ids\" has this "
-                           "one as a member");
-    }
+    if (kind == KT_OK)
+        kind = groups_contain(groups, ids, group->id, &cyclic, err);
+    if (kind == KT_OK && cyclic)
+        kind = kt_fail(err, KT_INVALID,
+                       "cyclic relationship detected: a group of \"member_group_ids\" has this one as a member");
     groups_unref(cache, groups);
     return kind;
 }

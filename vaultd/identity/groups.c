@@ -225,13 +225,13 @@ bool groups_of(const struct groups *groups, const struct entity *entity, struct 
     return true;
 }
 
-/* The members of a group that are there and were not seen yet, behind the n that are known. */
-static size_t add_members(const struct groups *groups, const struct group *group, bool *seen,
+/* Those that are there and were not seen yet, behind the n that are known. */
+static size_t add_members(const struct groups *groups, const struct string_list *ids, bool *seen,
                           const struct group **into, size_t n)
 {
-    for (size_t i = 0; i < group->groups.n && groups->n > 0; i++) {
-        const struct group *const *at = bsearch(group->groups.at[i], groups->all, groups->n,
-                                                sizeof(struct group *), id_against);
+    for (size_t i = 0; i < ids->n && groups->n > 0; i++) {
+        const struct group *const *at =
+            bsearch(ids->at[i], groups->all, groups->n, sizeof(struct group *), id_against);
         if (at == NULL || seen[at - groups->all])
             continue;
         seen[at - groups->all] = true;
@@ -254,19 +254,21 @@ const size_t *groups_parents(const struct groups *groups, struct kt_arena *arena
 }
 
 /* Each is looked at once, however deep they stand and however often one is met. */
-bool groups_contains(const struct groups *groups, const struct group *group, const char *id)
+enum kt_kind groups_contain(const struct groups *groups, const struct string_list *members, const char *id,
+                            bool *ret, struct kt_err *err)
 {
     bool *seen = kt_calloc(groups->n + 1, sizeof *seen);
     const struct group **below = kt_calloc(groups->n + 1, sizeof(struct group *));
-    bool is = seen == NULL || below == NULL || strcmp(group->id, id) == 0;
-    size_t n = is ? 0 : add_members(groups, group, seen, below, 0);
-    for (size_t at = 0; at < n && !is; at++) {
-        is = strcmp(below[at]->id, id) == 0;
-        n = is ? n : add_members(groups, below[at], seen, below, n);
+    bool memory = seen != NULL && below != NULL;
+    *ret = false;
+    size_t n = memory ? add_members(groups, members, seen, below, 0) : 0;
+    for (size_t at = 0; at < n && !*ret; at++) {
+        *ret = strcmp(below[at]->id, id) == 0;
+        n = add_members(groups, &below[at]->groups, seen, below, n);
     }
     free(seen);
     free(below);
-    return is;
+    return memory ? KT_OK : kt_fail(err, KT_NO_MEMORY, "looking at the members of a group");
 }
 
 /* ---- in the store ---- */

@@ -33,8 +33,9 @@ bool groups_of(const struct groups *groups, const struct entity *entity, struct 
                const struct group *const **ret, size_t *ret_n, size_t *ret_direct);
 /* Of how many others each is a member, in the table's order; into the arena. NULL: no memory. */
 const size_t *groups_parents(const struct groups *groups, struct kt_arena *arena);
-/* Whether `id` is the group itself, or is in it at any depth. */
-bool groups_contains(const struct groups *groups, const struct group *group, const char *id);
+/* Whether `id` is one of the groups of `members`, or is in one at any depth. Fails for memory. */
+enum kt_kind groups_contain(const struct groups *groups, const struct string_list *members, const char *id,
+                            bool *ret, struct kt_err *err) KT_MUST_CHECK;
 
 /* ---- in the store ---- */
 enum kt_kind group_find(struct request *req, const char *id, struct group *ret, struct kt_err *err)
