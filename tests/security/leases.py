@@ -79,10 +79,12 @@ def _():
                     lambda lease: wire.ask("PUT", "sys/revoke", {"lease_id": lease}),
                     lambda lease: wire.ask("PUT", "sys/revoke/" + lease),
                     lambda lease: wire.ask("PUT", "sys/leases/revoke-prefix/" + lease.rsplit("/", 1)[0]),
-                    lambda lease: wire.ask("PUT", "sys/revoke-prefix/auth/userpass/login/" + name[0]),
+                    lambda lease: wire.ask("PUT", "sys/revoke-prefix/auth/userpass/login/" + name),
                     lambda lease: wire.ask("PUT", "sys/leases/revoke-force/auth/userpass/")):
             wants(wire.ask("PUT", "sys/leases/revoke-prefix/auth/userpass/"), 204)
             token, lease = login(name)
+            wants(wire.ask("PUT", "sys/leases/revoke-prefix/auth/userpass/login/" + name[0]), 204)
+            true(alive(token), "%s is not below %s" % (name, name[0]))
             wants(end(lease), 204)
             true(not alive(token), "the token of %s is over" % name)
 
