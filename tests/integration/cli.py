@@ -7,6 +7,7 @@ import glob
 import http.server
 import json
 import os
+import queue
 import re
 import shutil
 import signal
@@ -699,18 +700,21 @@ def audit_tail():
     equal(all("seq" in json.loads(line) for line in lines), True)
     process = subprocess.Popen([CTL, "audit", "tail", "-follow", "-count=1"], text=True,
                                stdout=subprocess.PIPE, env=vault.environment())
+    lines = queue.Queue()
+    reader = threading.Thread(target=lambda: [lines.put(line) for line in process.stdout], daemon=True)
+    reader.start()
     try:
+        lines.get(timeout=DEADLINE)  # the one that is asked for: from it on it follows
         good("kv", "put", "secret/followed", "a=-", input="1")
-        found = []
-        reader = threading.Thread(target=lambda: found.extend(
-            line for line in iter(process.stdout.readline, "") if "followed" in line
-            and not process.kill()))
-        reader.start()
-        reader.join(DEADLINE)
-        equal(bool(found), True, "the record is followed")
+        while "secret/data/followed" not in lines.get(timeout=DEADLINE):
+            pass
+    except queue.Empty:
+        raise AssertionError("expected the record of secret/followed, got none") from None
     finally:
         process.kill()
         process.wait()
+        reader.join()
+        process.stdout.close()
 
 
 # ---- rotation, without a target: what only secretctl shows ----
