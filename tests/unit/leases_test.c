@@ -10,6 +10,7 @@
 
 #include "tests/support/meanwhile.h"
 #include "tests/support/one_vault.h"
+#include "tests/support/stuck.h"
 #include "vaultd/auth/lease.h"
 #include "vaultd/auth/token.h"
 
@@ -335,6 +336,27 @@ static void many(void **state)
     assert_int_equal(test_vault_rows(vault, TABLE_JOB), 0);
 }
 
+static bool tidies(const struct request *req)
+{
+    return req->origin == ORIGIN_INTERNAL;
+}
+
+/* What is waited for is done where sealing and key shares do not wait behind it: a share that somebody gives in the
+ * midst of it is answered, or the two would wait for each other for ever. */
+static void holds_up_no_key_share(void **state)
+{
+    (void)state;
+    static const struct visit visits[] = {{"DELETE", "sys/generate-root/attempt", NULL, NULL, 204},
+                                          {NULL}};
+    make_many(100);
+    meanwhile(vault, visits, tidies);
+    stuck_after(60, "a key share waits for a revocation");
+    wants(204, "PUT", "sys/leases/revoke-prefix/" MADE, NULL, NULL, NULL);
+    stuck_after(0, NULL);
+    assert_true(meanwhile_over());
+    wants(200, "GET", "sys/leases/count?type=all", NULL, NULL, "\"lease_count\":0");
+}
+
 /* Very many that are over at one time: their ends share commits. A step of its own for each handful, and their
  * jobs, would be four times as many. */
 static void many_expire(void **state)
@@ -386,11 +408,6 @@ static void tidied(void **state)
     assert_int_equal(test_vault_rows(vault, TABLE_JOB), 0);
 }
 
-static bool tidies(const struct request *req)
-{
-    return req->origin == ORIGIN_INTERNAL;
-}
-
 static void made_while_it_tidies(void **state)
 {
     (void)state;
@@ -423,7 +440,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         CASE(looked_up),       CASE(the_id_says_nothing), CASE(not_renewed_here), CASE(revoked),
         CASE(by_itself),       CASE(without_a_lease),     CASE(revoked_alone),    CASE(listed_and_counted),
-        CASE(revoke_prefix), CASE(revoke_prefix_of_an_id),   CASE(many),                CASE(many_expire), CASE(a_long_list),      CASE(tidied),
+        CASE(revoke_prefix), CASE(revoke_prefix_of_an_id),   CASE(many),                CASE(many_expire), CASE(holds_up_no_key_share), CASE(a_long_list),      CASE(tidied),
         CASE(made_while_it_tidies), CASE(never_none),
     };
     if (argc > 1)

@@ -141,6 +141,7 @@ static struct core_private *private_new(const struct core_config *config,
     own->unseals = meter_new(config->unseal_per_minute);
     own->desk = desk_new(pipeline_deferred);
     own->aside = desk_new(pipeline_aside);
+    own->errands = desk_new(pipeline_deferred);
     return own;
 }
 
@@ -148,6 +149,7 @@ static void private_free(struct core_private *own)
 {
     if (own == NULL)
         return;
+    desk_free(own->errands);
     desk_free(own->aside);
     desk_free(own->desk);
     meter_free(own->unseals);
@@ -200,7 +202,7 @@ enum kt_kind core_new(const struct core_config *config, struct store *store,
     if (core->own != NULL)
         core->own->quotas = quotas_new(store);
     bool made = core->own != NULL && core->own->desk != NULL &&
-                core->own->aside != NULL && core->own->refusals != NULL &&
+                core->own->aside != NULL && core->own->errands != NULL && core->own->refusals != NULL &&
                 core->own->token_refusals != NULL && core->own->unseals != NULL &&
                 core->own->quotas != NULL &&
                 core->waits != NULL && core->mounts != NULL && core->tokens != NULL &&

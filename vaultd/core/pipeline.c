@@ -80,6 +80,7 @@ static void reset_pass(struct request *req)
     req->after_commit = NULL;
     req->defer = NULL;
     req->defer_seals = false;
+    req->defer_long = false;
     req->defer_again = false;
     if (req->op == OP_CREATE)
         req->op = OP_UPDATE;
@@ -324,7 +325,8 @@ static enum pipeline_state wait(struct request *req)
 static enum pipeline_state post(struct request *req)
 {
     req->own->stage = STAGE_DEFERRED;
-    struct desk *desk = req->core->own->desk;
+    struct core_private *own = req->core->own;
+    struct desk *desk = req->defer_long ? own->errands : own->desk;
     leave(req);
     suspend(req);
     desk_post(desk, req);  /* req is not ours any more */

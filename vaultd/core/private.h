@@ -81,6 +81,7 @@ struct core_private {
     pthread_mutex_t sealing;    /* one init, unseal or seal at a time; ranked above lock */
     struct desk *desk;  /* what may block */
     struct desk *aside; /* long reads */
+    struct desk *errands; /* what may block, and takes long: defer_long */
     pthread_t housekeeper;
     pthread_cond_t stop_signal; /* with lock */
     bool stopping, housekeeping;/* guarded by lock */

@@ -177,6 +177,9 @@ struct request {
      * then. defer_seals: nothing can be recorded after it, so that it succeeds is recorded before. */
     enum kt_kind (*defer)(struct request *req, struct kt_err *err);
     bool defer_seals;
+    /* It takes long (many commits): it runs on a thread of its own, so that sealing and key shares, which
+     * the desk does, do not wait behind it. */
+    bool defer_long;
     /* Set by what was deferred, and succeeded: the handler runs again, with what was found out in
      * handler_data, to commit it. Only where no token is used up (struct route, open). */
     bool defer_again;

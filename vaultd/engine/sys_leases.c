@@ -176,6 +176,7 @@ static enum kt_kind revoke_below(struct request *req, struct kt_err *err)
     if (left && sync) {
         req->handler_data = id;
         req->defer = go_on;
+        req->defer_long = true;
     }
     return KT_OK;
 }
