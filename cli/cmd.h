@@ -26,6 +26,10 @@ int cmd_token_renew(struct cli *cli);
 int cmd_token_revoke(struct cli *cli);
 int cmd_token_tree(struct cli *cli);
 int cmd_token_capabilities(struct cli *cli);
+int cmd_lease_list(struct cli *cli);
+int cmd_lease_lookup(struct cli *cli);
+int cmd_lease_renew(struct cli *cli);
+int cmd_lease_revoke(struct cli *cli);
 
 int cmd_kv_get(struct cli *cli);
 int cmd_kv_put(struct cli *cli);

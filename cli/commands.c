@@ -85,6 +85,10 @@ static const struct command_flag token_renew_flags[] = {
     {FLAG_INCREMENT, NULL}, {FLAG_ACCESSOR, NULL}, {FLAG_FIELD, NULL}, END};
 static const struct command_flag token_revoke_flags[] = {
     {FLAG_SELF, NULL}, {FLAG_ACCESSOR, NULL}, END};
+static const struct command_flag lease_renew_flags[] = {{FLAG_INCREMENT, NULL}, {FLAG_FIELD, NULL}, END};
+static const struct command_flag lease_revoke_flags[] = {
+    {FLAG_PREFIX, NULL}, {FLAG_FORCE, "with -prefix: forget them, even where what they stand for cannot be revoked"},
+    {FLAG_SYNC, NULL}, END};
 static const struct command_flag accessor_flags[] = {{FLAG_ACCESSOR, NULL}, END};
 static const struct command_flag detailed_flags[] = {{FLAG_DETAILED, NULL}, END};
 static const struct command_flag enable_flags[] = {
@@ -363,6 +367,21 @@ const struct command command_table[] = {
     {"token capabilities", NULL, GROUP_ACCESS, 0, "Say what a token may do with a path.", "[-|ACCESSOR] PATH",
      1, 2, accessor_flags, NULL, "secretctl token capabilities secret/data/db/orders",
      cmd_token_capabilities},
+    {"lease list", NULL, GROUP_ACCESS, 0, "List what ends by itself, below a path.", "[PREFIX]", 0, 1, NULL,
+     "Folders end in '/'. It takes list and sudo on sys/leases/lookup/PREFIX.",
+     "secretctl lease list\nsecretctl lease list auth/userpass/login/", cmd_lease_list},
+    {"lease lookup", NULL, GROUP_ACCESS, 0, "Show when a lease was made and when it ends.", "ID", 1, 1, field_flags,
+     NULL, "secretctl lease lookup auth/token/create/h0123...", cmd_lease_lookup},
+    {"lease renew", NULL, GROUP_ACCESS, 0, "Let what a lease stands for live longer.", "ID", 1, 1, lease_renew_flags,
+     "A token is renewed with secretctl token renew instead.",
+     "secretctl lease renew -increment=1h database/creds/orders/4Zk...", cmd_lease_renew},
+    {"lease revoke", NULL, GROUP_ACCESS, 0, "End a lease, or all below a path.", "ID|PREFIX", 1, 1,
+     lease_revoke_flags,
+     "It is answered as soon as nobody can use the lease any more; what it stands for is revoked after that,\n"
+     "or before with -sync. -prefix and -force take sudo. -force leaves behind what cannot be revoked: who\n"
+     "uses it has to see to it that nobody can use it there.",
+     "secretctl lease revoke auth/token/create/h0123...\n"
+     "secretctl lease revoke -prefix -sync auth/userpass/login/bob/", cmd_lease_revoke},
     {"policy list", NULL, GROUP_ACCESS, 0, "List the policies.", "", 0, 0, NULL, NULL,
      "secretctl policy list", cmd_policy_list},
     {"policy read", NULL, GROUP_ACCESS, 0, "Print a policy.", "NAME", 1, 1, field_flags, NULL,

@@ -404,6 +404,27 @@ def tokens():
     bad(1, "token", "create", "-token=" + vault.root, says="never an argument")
 
 
+def leases():
+    token = good("token", "create", "-policy=default", "-ttl=1h", "-field=token").strip()
+    equal(good("lease", "list", "auth/token").strip(), "create/")
+    name = good("lease", "list", "auth/token/create").split()[-1]
+    lease = "auth/token/create/" + name
+    shown = good("lease", "lookup", lease)
+    contains(shown, "issue_time")
+    contains(shown, lease)
+    equal(good("lease", "lookup", "-field=path", lease).strip(), "auth/token/create")
+    bad(2, "lease", "renew", lease, says="tokens cannot be renewed through this endpoint")
+    bad(2, "lease", "lookup", "auth/token/create/h0", says="invalid lease")
+    bad(1, "lease", "revoke", "-force", lease, says="only for a -prefix")
+    contains(good("lease", "revoke", "-sync", lease), "revoked")
+    bad(2, "lease", "lookup", lease)
+    for flags in (("-prefix",), ("-prefix", "-force"), ("-prefix", "-sync")):
+        token = good("token", "create", "-policy=default", "-ttl=1h", "-field=token").strip()
+        good("lease", "revoke", *flags, "auth/token/create/")
+        bad(2, "token", "lookup", token=token, says="secretctl login")
+    contains(ctl("lease", "list", "auth/none").stderr, "There are no leases there.")
+
+
 # ---- secrets ----
 
 def put_and_get():
@@ -1064,6 +1085,7 @@ CASES = [
     ("ways to log in", ways_to_log_in),
     ("a signal while asking puts the echo back", a_signal_while_asking_puts_the_echo_back),
     ("tokens", tokens),
+    ("leases", leases),
     ("put and get", put_and_get),
     ("files from the shell", a_file_from_the_shell),
     ("numbers keep their digits", numbers_keep_their_digits),
