@@ -226,6 +226,44 @@ static void the_closest_governs(void **state)
     }
 }
 
+/* Where a row takes names in any case, a quota on one spelling governs all of them. */
+static void any_spelling_of_a_name(void **state)
+{
+    (void)state;
+    static const char *const paths[] = {
+        "auth/token/roles/One", "sys/policies/acl/Two", "identity/entity/name/Three", "sys/policy/fOUR*",
+        "secret/data/Five",
+    };
+    wants(204, "POST", "sys/quotas/config", "{\"rate_limit_exempt_paths\":[\"identity/group/name/Free\"]}", NULL);
+    wants(204, "POST", "sys/quotas/rate-limit/all", "{\"rate\":30,\"interval\":\"1h\"}", NULL);
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+        char path[64], body[128];
+        (void)snprintf(path, sizeof path, "sys/quotas/rate-limit/q%zu", i);
+        (void)snprintf(body, sizeof body, "{\"rate\":2,\"interval\":\"1h\",\"path\":\"%s\"}", paths[i]);
+        wants(204, "POST", path, body, NULL);
+    }
+    static const struct {
+        const char *path;
+        unsigned lets_in;
+    } rows[] = {
+        {"auth/token/roles/one", 2},        {"auth/token/roles/ONE", 2},
+        {"sys/policies/acl/two", 2},        {"sys/policies/acl/TWO", 2},
+        {"identity/entity/name/three", 2},  {"identity/entity/name/THREE", 2},
+        {"sys/policy/four", 2},             {"sys/policy/FOURTH", 2},
+        {"secret/data/Five", 2},            {"secret/data/five", 12},
+        {"identity/group/name/FREE", 12},   {"IDENTITY/group/name/Free", 12},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char address[32];
+        (void)snprintf(address, sizeof address, "10.0.8.%zu", i);
+        unsigned n = let_in(address, "GET", rows[i].path, 12);
+        if (n != rows[i].lets_in)
+            fail_msg("%s: %u let in, not %u", rows[i].path, n, rows[i].lets_in);
+    }
+    assert_int_equal(let_in("10.0.9.1", "GET", "identity/group/name/FREE", 40), 40);
+    assert_int_equal(let_in("10.0.9.2", "GET", "IDENTITY/group/name/Free", 40), 30);
+}
+
 static void exempt_paths(void **state)
 {
     (void)state;
@@ -346,7 +384,7 @@ int main(int argc, char **argv)
         CASE(written_and_read),      CASE(refused),
         CASE(not_more_than_there_is_room), CASE(settings),
         CASE(in_force_at_once),      CASE(whoever_asks),
-        CASE(the_closest_governs),   CASE(exempt_paths),
+        CASE(the_closest_governs),   CASE(any_spelling_of_a_name), CASE(exempt_paths),
         CASE(exempt_at_first),       CASE(what_the_client_is_told),
         CASE(the_socket_is_not_counted), CASE(moved_and_removed),
         CASE(once_a_request),        CASE(recorded_and_counted),

@@ -140,28 +140,53 @@ void quota_table_write(const struct quota_table *table, struct kt_buf *out)
 
 /* ---- which one governs ---- */
 
+/* A path as its row takes it: where names have no case behind the mount, `lowered` is where that begins. */
+struct taken {
+    const char *path;
+    size_t lowered; /* SIZE_MAX: nothing is */
+};
+
+static unsigned char at(const char *text, size_t i, bool lowered)
+{
+    unsigned char c = (unsigned char)text[i];
+    return lowered && c >= 'A' && c <= 'Z' ? (unsigned char)(c - 'A' + 'a') : c;
+}
+
+/* Whether the path from `from` on begins with the first len bytes of `text`. */
+static bool begins(const struct taken *taken, size_t from, const char *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        bool lowered = from + i >= taken->lowered;
+        if (taken->path[from + i] == '\0' ||
+            at(taken->path, from + i, lowered) != at(text, i, lowered))
+            return false;
+    }
+    return true;
+}
+
 /* The path, or what lies below it; with '*', whatever begins so. */
-static bool covers(const char *exempt, const char *path)
+static bool covers(const char *exempt, const struct taken *taken)
 {
     size_t len = strlen(exempt);
     if (len == 0)
         return false;
     if (exempt[len - 1] == '*')
-        return strncmp(exempt, path, len - 1) == 0;
-    return strncmp(exempt, path, len) == 0 &&
-           (path[len] == '\0' || path[len] == '/' || exempt[len - 1] == '/');
+        return begins(taken, 0, exempt, len - 1);
+    return begins(taken, 0, exempt, len) &&
+           (taken->path[len] == '\0' || taken->path[len] == '/' || exempt[len - 1] == '/');
 }
 
-static bool is_exempt(const struct quota_table *table, const char *path)
+static bool is_exempt(const struct quota_table *table, const struct taken *taken)
 {
     for (size_t i = 0; i < table->exempt.n; i++)
-        if (covers(table->exempt.at[i], path))
+        if (covers(table->exempt.at[i], taken))
             return true;
     return false;
 }
 
-/* How closely a quota governs; 0: not at all. */
-static size_t closeness(const struct quota *row, const struct mount *mount, const char *rest)
+/* How closely a quota governs; 0: not at all. rest: where the path is behind its mount. */
+static size_t closeness(const struct quota *row, const struct mount *mount, const struct taken *taken,
+                        size_t rest)
 {
     if (!row->of_mount)
         return 1;
@@ -171,24 +196,25 @@ static size_t closeness(const struct quota *row, const struct mount *mount, cons
     if (len == 0)
         return 2;
     if (row->suffix[len - 1] == '*')
-        return strncmp(row->suffix, rest, len - 1) == 0 ? 2 + len : 0;
-    size_t rest_len = strlen(rest);
-    while (rest_len > 0 && rest[rest_len - 1] == '/') /* of a list */
+        return begins(taken, rest, row->suffix, len - 1) ? 2 + len : 0;
+    size_t rest_len = strlen(taken->path + rest);
+    while (rest_len > 0 && taken->path[rest + rest_len - 1] == '/') /* of a list */
         rest_len--;
-    return rest_len == len && memcmp(row->suffix, rest, len) == 0 ? SIZE_MAX : 0;
+    return rest_len == len && begins(taken, rest, row->suffix, len) ? SIZE_MAX : 0;
 }
 
 const struct quota *quota_table_find(const struct quota_table *table, const char *path,
-                                     const struct mount *mount, const char *rest)
+                                     const struct mount *mount, const char *rest, bool lowered)
 {
     const struct quota *closest = NULL;
-    size_t most = 0;
+    size_t most = 0, behind = (size_t)(rest - path);
+    const struct taken taken = {path, lowered ? behind : SIZE_MAX};
     for (size_t i = 0; i < table->n; i++) {
-        size_t close = closeness(&table->rows[i], mount, rest);
+        size_t close = closeness(&table->rows[i], mount, &taken, behind);
         if (close > most) {
             most = close;
             closest = &table->rows[i];
         }
     }
-    return closest != NULL && is_exempt(table, path) ? NULL : closest;
+    return closest != NULL && is_exempt(table, &taken) ? NULL : closest;
 }

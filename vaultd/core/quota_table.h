@@ -49,6 +49,7 @@ enum kt_kind quota_table_read(struct kt_bytes record, generation changed, struct
 void quota_table_free(struct quota_table *table);
 void quota_table_write(const struct quota_table *table, struct kt_buf *out);
 /* The one that governs most closely: the path itself, the longest beginning, the mount, everything. NULL:
- * none, or the path is exempt. */
+ * none, or the path is exempt. rest: in the path, what is behind its mount; lowered: where names have no
+ * case, so that no spelling of them is counted apart. */
 const struct quota *quota_table_find(const struct quota_table *table, const char *path,
-                                     const struct mount *mount, const char *rest);
+                                     const struct mount *mount, const char *rest, bool lowered);

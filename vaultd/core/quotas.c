@@ -7,6 +7,7 @@
 #include "lib/cleanup.h"
 #include "lib/failpoint.h"
 #include "lib/tally.h"
+#include "vaultd/core/engine.h"
 #include "vaultd/core/mounts.h"
 #include "vaultd/core/path.h"
 #include "vaultd/core/private.h"
@@ -171,7 +172,9 @@ static enum kt_kind refresh(struct request *req, struct quotas *quotas, struct k
 
 static bool count(struct request *req, struct quotas *quotas, struct quota_use *use)
 {
-    const struct quota *row = quota_table_find(quotas->table, req->path, req->mount, req->rest);
+    bool lowered = req->route != NULL && (req->route->flags & (ROUTE_LOWERED | ROUTE_TO_LOWER)) != 0;
+    const struct quota *row =
+        quota_table_find(quotas->table, req->path, req->mount, req->rest, lowered);
     if (row == NULL)
         return true;
     const struct quota_limit limit = {.id = row->id,
