@@ -31,10 +31,17 @@ static void judge(const struct pamd_message *message)
     case PAMD_VERDICT:
         KT_ASSERT(message->verdict.outcome < PAMD_OUTCOMES);
         KT_ASSERT((message->verdict.name.len > 0) == (message->verdict.outcome == PAMD_IN));
-        KT_ASSERT(message->verdict.n_groups <= PAMD_GROUPS_MAX);
-        for (size_t i = 0; i < message->verdict.n_groups; i++)
-            judge_text(message->verdict.groups[i], PAMD_NAME_MAX);
         break;
+    case PAMD_NAMED:
+        KT_ASSERT(message->named.len > 0);
+        judge_text(message->named, PAMD_NAME_MAX);
+        break;
+    case PAMD_GROUPS:
+        KT_ASSERT(message->groups.n >= 1 && message->groups.n <= PAMD_GROUPS_EACH);
+        for (size_t i = 0; i < message->groups.n; i++)
+            judge_text(message->groups.at[i], PAMD_NAME_MAX);
+        break;
+    case PAMD_GO:
     case PAMD_ENDED:
     case PAMD_BUSY:
         break;

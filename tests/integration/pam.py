@@ -95,6 +95,33 @@ def guesses():
     login("kt-web", 200, password="right")
 
 
+def other_names():
+    """A host that knows one account by two names: one person, and one count of guesses."""
+    host.shipped()
+    fresh()
+    keeper.stop()
+    keeper.start(names=True)
+    try:
+        equal(login("kt-good@kt.test", 200, password="right").json["auth"]["entity_id"],
+              login("kt-good", 200, password="right").json["auth"]["entity_id"])
+        login("kt-good@kt.test", 400, password="wrong")
+        login("kt-good", 400, password="wrong")
+        for name in ("kt-good", "kt-good@kt.test"):
+            login(name, 403, "permission denied", password="right")
+    finally:
+        keeper.stop()
+        keeper.start()
+
+
+def many_groups():
+    host.shipped()
+    fresh()
+    vault.ok("POST", "auth/pam/groups/kt-g699", {"policies": "last"})
+    auth = login("kt-many", 200, password="right").json["auth"]
+    equal((auth["policies"], auth["metadata"]["groups"]), (["default", "last"], "kt-g699"))
+    vault.ok("POST", "auth/token/renew-self", {}, token=auth["client_token"])
+
+
 def renewals():
     """GHSA-gf3j-hm38-jhh5: an account that was closed on the host since; its token is not renewed."""
     host.shipped()
@@ -331,6 +358,8 @@ try:
     host.account("kt-good", "right", groups=("kt-ops",))
     for name in ("kt-web", "kt-alone"):
         host.account(name, "right")
+    host.account("kt-many", "right")
+    host.many_groups("kt-many", 700)
     host.account("kt-locked", "right", prefix="!")
     host.account("kt-over", "right", shadow="19000:0:99999:7::1000:")
     host.account("kt-change", "right", shadow="0:0:99999:7:::")
@@ -342,6 +371,7 @@ try:
         enable()
         for name, case in [
                 ("pam_unix: good, wrong, unknown, locked, expired", accounts), ("guesses", guesses),
+                ("an account of two names", other_names), ("hundreds of groups", many_groups),
                 ("pam_matrix", matrix), ("prompts", prompts), ("pam_oath", one_time_code),
                 ("a stack that changes the name", renamed),
                 ("secretctl at a terminal", at_a_terminal), ("secretctl in a pipeline", in_a_pipeline),

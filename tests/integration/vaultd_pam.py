@@ -64,6 +64,50 @@ def system_accounts():
     equal(ask("kt-daemon", "right"), ("in", "kt-daemon", ["kt-daemon"]))
 
 
+def other_names():
+    """The host knows an account by another name, too: PAM is asked about the account's own, and so is told."""
+    host.shipped()
+    other = pamhost.Keeper(host, path="/run/names.sock").start(names=True)
+    try:
+        talk = pamhost.Talk(other.path, UID, "kt-good@kt.test")
+        equal(talk.named, "kt-good")
+        equal(talk.until_verdict("right")[:2], ("in", "kt-good"))
+        talk = pamhost.Talk(other.path, UID, "kt-good@kt.test", account=True)
+        equal(talk.hear()[:4:3], ("verdict", "kt-good"))
+        equal(ask("kt-good@kt.test", "wrong", path=other.path), OUT)
+        equal(os.listdir("/run/vaultd-pam/faillock"), ["kt-good"], "the stack's tally")
+        equal(ask("kt-system@kt.test", "right", path=other.path), OUT)
+        host.odd("rename", "kt-web@kt.test")
+        equal(ask("kt-good", "right", path=other.path)[:2], ("in", "kt-web"))
+    finally:
+        other.stop()
+    talk = pamhost.Talk(PATH, UID, "kt-not-there")
+    equal((talk.named, talk.hear()[0]), ("kt-not-there", "prompts"), "whom the host does not know")
+
+
+def many_groups():
+    """Directories put people into hundreds of groups: all are told, whatever a message holds."""
+    host.shipped()
+    outcome, name, groups = ask("kt-many", "right")
+    equal((outcome, name), ("in", "kt-many"))
+    equal(sorted(groups), sorted(["kt-many"] + ["kt-g%d" % i for i in range(700)]))
+
+
+def not_gone_on_with():
+    """PAM is not asked before vaultd says so, and not at all when it says something else."""
+    host.odd("two")
+    nobody_left("what was before")
+    for data in (b"A\x01" + pamhost.field("right"), b"L", b"G\x00", None):
+        talk = pamhost.Talk(PATH, UID)
+        talk.send(b"L\x02\x00" + pamhost.field("kt-good") + pamhost.field(""))
+        equal(talk.socket.recv(4096), b"N" + pamhost.field("kt-good"))
+        if data is not None:
+            talk.send(data)
+            equal(talk.hear(), ("ended", 0), repr(data))
+        talk.close()
+    nobody_left("who was not gone on with")
+
+
 def own_tally():
     """Four wrong passwords lock the name at the vault's door, and nowhere else; asking whether the account is
     good, as each renewal does, forgets none of them."""
@@ -280,7 +324,7 @@ def strangers():
             continue
         talk.socket.settimeout(30)
         try:
-            talk.send(b"L\x01\x00" + pamhost.field("kt-good") + pamhost.field(""))
+            talk.send(b"L\x02\x00" + pamhost.field("kt-good") + pamhost.field(""))
             heard = talk.hear()
         except (BrokenPipeError, ConnectionResetError):
             heard = ("closed",)
@@ -291,10 +335,10 @@ def strangers():
 
 def nonsense():
     host.odd("two")
-    good = b"L\x01\x00" + pamhost.field("kt-good") + pamhost.field("")
-    for data in (b"?", b"L", good[:-1], good + b"x", b"L\x02" + good[2:], b"L\x01\x02" + good[3:], good.replace(b"kt-", b"k\0-"),
+    good = b"L\x02\x00" + pamhost.field("kt-good") + pamhost.field("")
+    for data in (b"?", b"L", good[:-1], good + b"x", b"L\x01" + good[2:], b"L\x02\x02" + good[3:], good.replace(b"kt-", b"k\0-"),
                  b"A\x01" + pamhost.field("x"), b"L" * 4096,
-                 b"L\x01\x00" + pamhost.field("x" * 256) + pamhost.field("")):
+                 b"L\x02\x00" + pamhost.field("x" * 256) + pamhost.field("")):
         talk = pamhost.Talk(PATH, UID)
         talk.send(data)
         equal(talk.hear(), ("verdict", "broken", 0, "", []), repr(data[:40]))
@@ -388,6 +432,8 @@ host = pamhost.Host()
 try:
     host.account("kt-good", "right", groups=("kt-ops", "kt-web"))
     host.account("kt-web", "right")
+    host.account("kt-many", "right")
+    host.many_groups("kt-many", 700)
     host.account("kt-locked", "right", prefix="!")
     host.account("kt-over", "right", shadow="19000:0:99999:7::1000:")
     host.account("kt-change", "right", shadow="0:0:99999:7:::")
@@ -398,7 +444,9 @@ try:
     keeper = pamhost.Keeper(host, "--timeout", "2", "--allow", "kt-daemon").start()
     for name, case in [
             ("pam_unix: good, wrong, unknown, locked, expired, without a password", accounts),
-            ("no system accounts", system_accounts), ("a tally of its own", own_tally),
+            ("no system accounts", system_accounts), ("an account of two names", other_names),
+            ("hundreds of groups", many_groups), ("PAM is asked when vaultd says so", not_gone_on_with),
+            ("a tally of its own", own_tally),
             ("refusals are held back by the asker", delay), ("pam_matrix", matrix),
             ("pam_oath", one_time_code), ("prompts", prompts), ("a stack that changes the name", renamed),
             ("results", results), ("the account alone", account_alone), ("no file", no_file), ("a module that hangs", hangs),

@@ -46,16 +46,32 @@ static bool receive(int socket, unsigned char room[ROOM], struct pamd_message *r
            pamd_decode(kt_bytes(room, len), ret);
 }
 
+static void many_groups(int socket)
+{
+    struct pamd_message message = {.letter = PAMD_GROUPS};
+    char names[PAMD_GROUPS_EACH][16];
+    for (unsigned at = 0; at < FAKE_GROUPS; at += (unsigned)message.groups.n) {
+        message.groups.n = FAKE_GROUPS - at < PAMD_GROUPS_EACH ? FAKE_GROUPS - at : PAMD_GROUPS_EACH;
+        for (unsigned i = 0; i < message.groups.n; i++) {
+            (void)snprintf(names[i], sizeof names[i], "g%u", at + i);
+            message.groups.at[i] = kt_str(names[i]);
+        }
+        send_message(socket, &message);
+    }
+}
+
 static void verdict(int socket, enum pamd_outcome outcome, const char *name, bool groups)
 {
-    struct pamd_message message = {.letter = PAMD_VERDICT};
+    struct pamd_message message = {.letter = PAMD_GROUPS};
+    if (groups) {
+        message.groups.at[0] = kt_str("ops");
+        message.groups.at[1] = kt_str("Web");
+        message.groups.n = 2;
+        send_message(socket, &message);
+    }
+    message = (struct pamd_message){.letter = PAMD_VERDICT};
     message.verdict.outcome = outcome;
     message.verdict.name = kt_str(name);
-    if (groups) {
-        message.verdict.groups[0] = kt_str("ops");
-        message.verdict.groups[1] = kt_str("Web");
-        message.verdict.n_groups = 2;
-    }
     send_message(socket, &message);
 }
 
@@ -112,7 +128,8 @@ static void end(const struct fake_pam *pam, int socket, const char *user, bool r
         enum pamd_outcome outcome;
         const char *name;
         bool groups;
-    } rows[] = {{"alice", PAMD_IN, "alice", true},    {"al", PAMD_IN, "alice", true},
+    } rows[] = {{"alice", PAMD_IN, "alice", true},    {"became", PAMD_IN, "alice", true},
+                {"many", PAMD_IN, "many", true},
                 {"carol", PAMD_IN, "carol", false},   {"two", PAMD_IN, "two", true},
                 {"both", PAMD_IN, "both", true},      {"none", PAMD_IN, "none", true},
                 {"capital", PAMD_IN, "Capital", true}, {"expired", PAMD_EXPIRED, "", false},
@@ -132,6 +149,8 @@ static void end(const struct fake_pam *pam, int socket, const char *user, bool r
     }
     for (size_t i = 0; right && i < sizeof rows / sizeof rows[0]; i++)
         if (strcmp(rows[i].user, user) == 0) {
+            if (strcmp(user, "many") == 0)
+                many_groups(socket);
             verdict(socket, rows[i].outcome, rows[i].name,
                     rows[i].groups && !atomic_load(&pam->left));
             return;
@@ -142,11 +161,6 @@ static void end(const struct fake_pam *pam, int socket, const char *user, bool r
 static void play(const struct fake_pam *pam, int socket, const char *user)
 {
     bool right = true, there = true;
-    if (strcmp(user, "busy") == 0) {
-        const struct pamd_message busy = {.letter = PAMD_BUSY};
-        send_message(socket, &busy);
-        return;
-    }
     if (strcmp(user, "stuck") == 0) {
         wait_for_hang_up(socket);
         return;
@@ -161,6 +175,24 @@ static void play(const struct fake_pam *pam, int socket, const char *user)
         end(pam, socket, user, right);
 }
 
+/* Whose name that is, and whether PAM is to hear of it. */
+static bool named(int socket, char user[PAMD_NAME_MAX + 1])
+{
+    struct pamd_message message = {.letter = PAMD_NAMED};
+    unsigned char room[ROOM];
+    if (strcmp(user, "al") == 0)
+        (void)snprintf(user, PAMD_NAME_MAX + 1, "alice");
+    message.named = kt_str(user);
+    send_message(socket, &message);
+    return receive(socket, room, &message) && message.letter == PAMD_GO;
+}
+
+static void say_busy(int socket)
+{
+    const struct pamd_message busy = {.letter = PAMD_BUSY};
+    send_message(socket, &busy);
+}
+
 static void *talk_thread(void *arg)
 {
     struct talk *talk = arg;
@@ -169,15 +201,20 @@ static void *talk_thread(void *arg)
     struct pamd_message begin;
     if (receive(talk->socket, room, &begin) && begin.letter == PAMD_BEGIN) {
         char user[PAMD_NAME_MAX + 1] = "";
-        atomic_fetch_add(&pam->count, 1);
         memcpy(user, begin.begin.user.at, begin.begin.user.len);
         (void)pthread_mutex_lock(&pam->lock);
         (void)snprintf(pam->address, sizeof pam->address, "%.*s", (int)begin.begin.address.len,
                        (const char *)begin.begin.address.at);
         (void)pthread_mutex_unlock(&pam->lock);
-        if (begin.begin.question == PAMD_ACCOUNT)
+        bool busy = strcmp(user, "busy") == 0;
+        bool goes = !busy && named(talk->socket, user);
+        if (busy)
+            say_busy(talk->socket);
+        if (goes)
+            atomic_fetch_add(&pam->count, 1);
+        if (goes && begin.begin.question == PAMD_ACCOUNT)
             end(pam, talk->socket, user, !atomic_load(&pam->closed));
-        else
+        else if (goes)
             play(pam, talk->socket, user);
     }
     (void)close(talk->socket);

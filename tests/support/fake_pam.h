@@ -1,7 +1,9 @@
 /* tests/support/fake_pam.h - a vaultd-pam of a test's own process: the name that logs in says what happens.
  *
  *   alice      one prompt, "right" is right; groups "ops" and "Web"
- *   al         the same, and is alice afterwards
+ *   al         the host's other name for alice
+ *   became     one prompt, and is alice afterwards
+ *   many       the same as alice, in FAKE_GROUPS groups more: "g0" ...
  *   carol      one prompt; in no group
  *   two        a password, then a code that is typed in sight: "right", "123456"
  *   both       the two in one message
@@ -18,13 +20,14 @@
 #include "vaultd/pam/message.h"
 
 #define FAKE_DELAY_MS 700u
+#define FAKE_GROUPS   5000u
 
 struct fake_pam;
 /* folder: where its socket is made. */
 struct fake_pam *fake_pam_start(const char *folder);
 void fake_pam_stop(struct fake_pam *pam);
 const char *fake_pam_socket(const struct fake_pam *pam);
-/* How many logins reached it. */
+/* How many logins reached PAM. */
 unsigned fake_pam_count(const struct fake_pam *pam);
 /* From now on no account is good any more, when it is asked about alone; false: as before. */
 void fake_pam_close(struct fake_pam *pam, bool closed);

@@ -15,6 +15,7 @@ from keyturn import DEADLINE, ROOT, program, wait_for
 
 SERVICE = os.path.join(ROOT, "systemd/pam.d/keyturn")
 ODD = os.environ.get("KT_PAM_ODD", os.path.join(ROOT, "build/release/support/pam_odd_shim.so"))
+NAMES = os.environ.get("KT_HOST_NAMES", os.path.join(ROOT, "build/release/support/host_names_shim.so"))
 MATRIX = subprocess.run("ls /usr/lib/*/pam_wrapper/pam_matrix.so", shell=True, text=True,
                         capture_output=True).stdout.strip()
 MARK = "KT_PAM_HOST"
@@ -83,6 +84,11 @@ class Host:
         with open(path, "w") as f:
             f.write("\n".join(lines) + "\n")
 
+    def many_groups(self, member, n):
+        """kt-g0 to kt-g<n-1>."""
+        for i in range(n):
+            self.append("group", "kt-g%d:x:%d:%s" % (i, 200000 + i, member))
+
     def append(self, file, line):
         with open("/etc/" + file, "a") as f:
             f.write(line + "\n")
@@ -126,11 +132,13 @@ class Keeper:
         host.processes.append(self)
         self.process = None
 
-    def start(self, wrap=()):
+    def start(self, names=False):
+        """names: NAME@kt.test is NAME, too."""
+        env = dict(os.environ, **({"LD_PRELOAD": NAMES} if names else {}))
         self.log = open(self.log_path, "wb")
         self.process = subprocess.Popen(
-            [*wrap, program("vaultd-pam"), "--listen", self.path, "--user", self.user, *self.args],
-            stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, cwd="/")
+            [program("vaultd-pam"), "--listen", self.path, "--user", self.user, *self.args],
+            stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, cwd="/", env=env)
         wait_for("vaultd-pam is ready", lambda: "ready service=" in self.text() or self.process.poll())
         if self.process.poll() is not None:
             raise AssertionError("vaultd-pam did not start: " + self.text())
@@ -166,6 +174,7 @@ class Talk:
     def __init__(self, path, uid, user=None, address="192.0.2.7", account=False):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.socket.settimeout(DEADLINE)
+        self.first, self.groups, self.named = None, [], None
         saved = os.geteuid()
         os.seteuid(uid)
         try:
@@ -173,7 +182,18 @@ class Talk:
         finally:
             os.seteuid(saved)
         if user is not None:
-            self.send(b"L\x01" + bytes([account]) + field(user) + field(address))
+            self.send(b"L\x02" + bytes([account]) + field(user) + field(address))
+            self.name()
+
+    def name(self):
+        """Whom the host takes the name for; then PAM is asked."""
+        data = self.socket.recv(65536)
+        if data[:1] != b"N":
+            self.first = data
+            return
+        self.at, self.data = 1, data
+        self.named = self.text()
+        self.send(b"G")
 
     def send(self, data):
         self.socket.send(data)
@@ -183,10 +203,13 @@ class Talk:
 
     def hear(self):
         """("prompts", [(echo, text)]), ("verdict", outcome, delay, name, groups), ("ended", status) ..."""
-        data = self.socket.recv(65536)
+        data, self.first = self.first or self.socket.recv(65536), None
         if not data:
             return ("closed",)
         self.at, self.data = 1, data
+        if data[:1] == b"M":
+            self.groups += [self.text() for _ in range(self.number("H"))]
+            return self.hear()
         return {b"P": self.prompts, b"R": self.verdict, b"E": self.ended,
                 b"B": lambda: ("busy",)}[data[:1]]()
 
@@ -205,7 +228,7 @@ class Talk:
 
     def verdict(self):
         outcome, delay, name = self.OUTCOMES[self.number("B")], self.number("I"), self.text()
-        return ("verdict", outcome, delay, name, [self.text() for _ in range(self.number("H"))])
+        return ("verdict", outcome, delay, name, self.groups)
 
     def ended(self):
         return ("ended", self.number("I"))

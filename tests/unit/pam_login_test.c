@@ -111,9 +111,12 @@ static void a_login(void **state)
     /* One person, whatever the name that was typed: who it is says PAM (CVE-2025-6013). */
     char entity[TEXT], other[TEXT];
     take("auth.entity_id", entity);
-    login(200, "\"username\":\"alice\"", "al", RIGHT);
-    take("auth.entity_id", other);
-    assert_string_equal(entity, other);
+    static const char *const names[] = {"al", "AL", "became"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        login(200, "\"username\":\"alice\"", names[i], RIGHT);
+        take("auth.entity_id", other);
+        assert_string_equal(entity, other);
+    }
     login(200, NULL, "none", "{}");
 }
 
@@ -124,13 +127,15 @@ static void policies(void **state)
     wants(204, NULL, "POST", "auth/pam/groups/WEB", NULL, "{\"policies\":\"w,operator\"}");
     wants(204, NULL, "POST", "auth/pam/users/alice", NULL, "{\"policies\":[\"a\"]}");
     wants(204, NULL, "POST", "auth/pam/users/al", NULL, "{\"policies\":[\"never\"]}");
+    wants(204, NULL, "POST", "auth/pam/users/became", NULL, "{\"policies\":[\"never\"]}");
     wants(204, NULL, "POST", "auth/pam/config", NULL,
           "{\"token_policies\":\"all\",\"token_no_default_policy\":true,\"token_ttl\":\"10m\"}");
     login(200, "\"policies\":[\"a\",\"all\",\"operator\",\"w\"]", "al", RIGHT);
+    login(200, "\"policies\":[\"a\",\"all\",\"operator\",\"w\"]", "became", RIGHT);
     assert_true(test_vault_said(vault, "\"lease_duration\":600"));
     login(200, "\"policies\":[\"all\"]", "carol", RIGHT);
     wants(200, "\"keys\":[\"ops\",\"web\"]", "LIST", "auth/pam/groups", NULL, NULL);
-    wants(200, "\"keys\":[\"al\",\"alice\"]", "LIST", "auth/pam/users", NULL, NULL);
+    wants(200, "\"keys\":[\"al\",\"alice\",\"became\"]", "LIST", "auth/pam/users", NULL, NULL);
     wants(200, "\"policies\":[\"operator\",\"w\"]", "GET", "auth/pam/groups/web", NULL, NULL);
     wants(204, NULL, "DELETE", "auth/pam/groups/web", NULL, NULL);
     wants(404, NULL, "GET", "auth/pam/groups/web", NULL, NULL);
@@ -346,6 +351,47 @@ static void guesses(void **state)
     wants(400, "from 1 to 5", "POST", "auth/pam/config", NULL, "{\"max_failures\":6}");
 }
 
+/* A host may know one account by several names: guesses are counted for the account, whichever is typed. */
+static void guesses_by_any_name(void **state)
+{
+    (void)state;
+    unsigned before = fake_pam_count(pam);
+    login(400, "invalid", "alice", WRONG);
+    login(400, "invalid", "al", WRONG);
+    login(403, "permission denied", "al", RIGHT);
+    login(403, "permission denied", "alice", RIGHT);
+    assert_int_equal(fake_pam_count(pam), before + 2);
+    assert_int_equal(pam_talks_open(vault->core->logins->pam), 0);
+    later(QUARTER);
+    login(400, "invalid", "alice", WRONG);
+    login(200, NULL, "al", RIGHT); /* forgets it */
+    login(400, "invalid", "al", WRONG);
+    login(200, NULL, "alice", RIGHT);
+}
+
+/* Directories put people into hundreds of groups; what counts here may be the last of them. */
+static void many_groups(void **state)
+{
+    (void)state;
+    char token[TEXT], path[TEXT];
+    wants(204, NULL, "POST", "auth/pam/groups/g0", NULL, "{\"policies\":\"first\"}");
+    wants(204, NULL, "POST", "auth/pam/groups/g4999", NULL, "{\"policies\":\"last\"}");
+    login(200, "\"policies\":[\"default\",\"first\",\"last\",\"operator\"]", "many", RIGHT);
+    take("auth.client_token", token);
+    assert_true(test_vault_said(vault, "\"groups\":\"g0,g4999,ops\""));
+    wants(200, NULL, "POST", "auth/token/renew-self", token, "{}");
+    for (unsigned i = 1; i < 64; i++) {
+        (void)snprintf(path, sizeof path, "auth/pam/groups/g%u", i);
+        wants(204, NULL, "POST", path, NULL, "{\"policies\":\"first\"}");
+    }
+    login(400, "more than 64 groups of this account have policies here", "many", RIGHT);
+    for (unsigned i = 1; i < 3; i++) {
+        (void)snprintf(path, sizeof path, "auth/pam/groups/g%u", i);
+        wants(204, NULL, "DELETE", path, NULL, NULL);
+    }
+    login(200, NULL, "many", RIGHT);
+}
+
 /* What may have counted at the host counts here: no answer, an answer that makes no sense, a stack that is
  * broken; what was never asked there does not. */
 static void what_counts(void **state)
@@ -391,6 +437,18 @@ static void at_once(void **state)
     open_one(NULL, "alice", 200); /* the last guess is the Unix socket's */
     open_one(NULL, "alice", 429);
     assert_int_equal(fake_pam_count(pam), 3);
+}
+
+/* Guesses that are on their way, too: two names are not twice as many. */
+static void at_once_by_any_name(void **state)
+{
+    (void)state;
+    unsigned before = fake_pam_count(pam);
+    open_one(HERE, "alice", 200);
+    open_one(THERE, "al", 200);
+    open_one(HERE, "al", 429);
+    open_one(HERE, "alice", 429);
+    assert_int_equal(fake_pam_count(pam), before + 2);
 }
 
 /* The account that could be locked is the host's one, whichever mount is asked, and how often it is made. */
@@ -595,7 +653,7 @@ int main(int argc, char **argv)
         CASE(no_vaultd_pam), CASE(addresses), CASE(no_root),
         CASE(one_count_of_all_mounts), CASE(last_guess_is_the_sockets), CASE(a_prefix_is_one_source),
         CASE(a_group_that_gives_less_meanwhile), CASE(a_group_that_goes_meanwhile), CASE(settings_meanwhile),
-        CASE(a_renewal_meanwhile),
+        CASE(a_renewal_meanwhile), CASE(guesses_by_any_name), CASE(at_once_by_any_name), CASE(many_groups),
     };
     if (argc > 1)
         cmocka_set_test_filter(argv[1]);

@@ -16,6 +16,8 @@ _Static_assert(sizeof ((struct talk_party *)NULL)->source == REFUSALS_SOURCE, "a
 
 #define BODY_MAX 65536u
 #define RETRY_S  5u
+#define GROUPS_HERE 2000u /* looked up on the carrier's thread: some milliseconds */
+#define META_MAX ((size_t)32 * 1024)
 
 /* Survives the passes of a request; begins as pam_talks.h wants it. */
 struct attempt {
@@ -40,6 +42,11 @@ static enum kt_kind too_many(struct request *req, const char *what, struct kt_er
 {
     req->reply.retry_after_s = RETRY_S;
     return kt_fail(err, KT_TOO_MANY, "%s: try again in %u s", what, RETRY_S);
+}
+
+static enum kt_kind name_full(struct request *req, struct kt_err *err)
+{
+    return too_many(req, "logins of that name or from this address are on their way", err);
 }
 
 /* ---- what is asked ---- */
@@ -125,7 +132,7 @@ static enum kt_kind begin(struct request *req, const struct talk_party *party, u
     case TALK_LOCKED:
         return kt_fail(err, KT_DENIED, "permission denied");
     case TALK_NAME_FULL:
-        return too_many(req, "logins of that name or from this address are on their way", err);
+        return name_full(req, err);
     case TALK_FULL:
         return too_many(req, "too many logins are on their way", err);
     case TALK_NO_MEMORY:
@@ -201,13 +208,13 @@ static void show_prompts(struct request *req, const struct talk_news *news)
 }
 
 /* Groups whose names differ in case alone are one, as Vault has it. */
-static enum kt_kind lowered_groups(struct request *req, const struct pamd_message *verdict,
+static enum kt_kind lowered_groups(struct request *req, const struct string_list *groups,
                                    struct string_list *ret, struct kt_err *err)
 {
-    size_t n = verdict->verdict.n_groups;
+    size_t n = groups->n;
     const char **at = kt_arena_take(&req->arena, (n + 1) * sizeof *at);
     for (size_t i = 0; at != NULL && i < n; i++) {
-        char *name = kt_arena_text(&req->arena, verdict->verdict.groups[i]);
+        char *name = kt_arena_text(&req->arena, kt_str(groups->at[i]));
         for (char *c = name; c != NULL && *c != '\0'; c++)
             *c = (char)tolower((unsigned char)*c);
         at[i] = name;
@@ -220,7 +227,7 @@ static void write_meta(struct kt_buf *out, const char *user, const struct string
 {
     struct kt_jsonw w = kt_jsonw(out);
     kt_autobuf struct kt_buf names;
-    kt_buf_init(&names, PAMD_MESSAGE_MAX);
+    kt_buf_init(&names, META_MAX);
     for (size_t i = 0; i < groups->n; i++)
         kt_buf_printf(&names, "%s%s", i == 0 ? "" : ",", groups->at[i]);
     kt_jsonw_object(&w);
@@ -230,13 +237,15 @@ static void write_meta(struct kt_buf *out, const char *user, const struct string
     kt_jsonw_end(&w);
 }
 
-static enum kt_kind grant(struct request *req, const struct pamd_message *verdict, struct kt_err *err)
+static enum kt_kind grant(struct request *req, const struct talk_news *news, struct kt_err *err)
 {
     struct pam_settings settings;
     struct string_list groups = {0}, known = {0};
-    const char *user = kt_arena_text(&req->arena, verdict->verdict.name);
+    if (news->groups.n > GROUPS_HERE && request_aside(req))
+        return KT_OK;
+    const char *user = kt_arena_text(&req->arena, news->message.verdict.name);
     enum kt_kind kind = user == NULL ? kt_fail(err, KT_NO_MEMORY, "logging in")
-                                     : lowered_groups(req, verdict, &groups, err);
+                                     : lowered_groups(req, &news->groups, &groups, err);
     if (kind == KT_OK && !pam_is_name(user)) {
         (void)kt_fail(err, KT_INVALID, "the host's name for this account is none that can log in");
         kt_hint(err, "small letters, digits, '_', and inside '-', '.', '@'");
@@ -255,7 +264,7 @@ static enum kt_kind grant(struct request *req, const struct pamd_message *verdic
         return KT_INVALID;
     }
     kt_autobuf struct kt_buf meta;
-    kt_buf_init(&meta, (size_t)2 * PAMD_MESSAGE_MAX);
+    kt_buf_init(&meta, 2 * META_MAX);
     write_meta(&meta, user, &known);
     if (!kt_buf_ok(&meta))
         return kt_fail(err, KT_NO_MEMORY, "logging in");
@@ -275,12 +284,11 @@ static enum kt_kind no_verdict(struct kt_err *err)
     return KT_INVALID;
 }
 
-static enum kt_kind conclude(struct request *req, const struct pamd_message *verdict,
-                             struct kt_err *err)
+static enum kt_kind conclude(struct request *req, const struct talk_news *news, struct kt_err *err)
 {
-    switch (verdict->verdict.outcome) {
+    switch (news->message.verdict.outcome) {
     case PAMD_IN:
-        return grant(req, verdict, err);
+        return grant(req, news, err);
     case PAMD_EXPIRED:
         (void)kt_fail(err, KT_INVALID, "the password has expired");
         kt_hint(err, "change it on the vault's host (ssh there, or run passwd), then log in again");
@@ -298,13 +306,17 @@ static enum kt_kind tell_end(struct request *req, const struct talk_news *news, 
 {
     switch (news->end) {
     case TALK_VERDICT:
-        return conclude(req, &news->message, err);
+        return conclude(req, news, err);
     case TALK_BUSY:
         return too_many(req, "too many logins are on their way", err);
     case TALK_GONE:
         (void)kt_fail(err, KT_BUSY, "vaultd-pam is not running");
         kt_hint(err, "on the vault's host: systemctl enable --now vaultd-pam.socket");
         return KT_BUSY;
+    case TALK_HAD:
+        return kt_fail(err, KT_DENIED, "permission denied");
+    case TALK_CROWDED:
+        return name_full(req, err);
     case TALK_SILENT:
         break;
     }
@@ -376,14 +388,16 @@ static enum kt_kind not_renewed(struct kt_err *err)
 
 /* The account and its groups as they are today: whoever left the host, or a group, is found out. */
 static enum kt_kind policies_today(struct request *req, const struct mount *mount,
-                                   const struct pamd_message *verdict, struct token_params *ret,
+                                   const struct talk_news *news, struct token_params *ret,
                                    struct kt_err *err)
 {
     struct pam_settings settings;
     struct string_list groups = {0}, known = {0};
-    const char *user = kt_arena_text(&req->arena, verdict->verdict.name);
+    if (news->groups.n > GROUPS_HERE && request_aside(req))
+        return KT_OK;
+    const char *user = kt_arena_text(&req->arena, news->message.verdict.name);
     enum kt_kind kind = user == NULL ? kt_fail(err, KT_NO_MEMORY, "renewing a token")
-                                     : lowered_groups(req, verdict, &groups, err);
+                                     : lowered_groups(req, &news->groups, &groups, err);
     if (kind == KT_OK)
         kind = pam_settings_require(req, mount, &settings, err);
     if (kind == KT_OK)
@@ -429,7 +443,7 @@ static enum kt_kind renewed(struct request *req, const struct mount *mount,
     if (news->asks || news->end != TALK_VERDICT || news->message.verdict.outcome == PAMD_BROKEN)
         return news->end == TALK_VERDICT ? no_verdict(err) : tell_end(req, news, err);
     return news->message.verdict.outcome == PAMD_IN
-               ? policies_today(req, mount, &news->message, ret, err)
+               ? policies_today(req, mount, news, ret, err)
                : not_renewed(err);
 }
 

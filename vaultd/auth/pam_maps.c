@@ -6,6 +6,7 @@
 #include "vaultd/auth/maps.h"
 #include "vaultd/barrier/format.h"
 
+#define KNOWN_MAX 64u
 #define FORMAT   1u
 #define SETTINGS "config" /* the name of the settings' record */
 
@@ -151,6 +152,14 @@ HANDLERS(group, groups, NAMED_GROUPS)
 
 /* ---- what a user gets ---- */
 
+/* Each is a condition of the login's commit. */
+static enum kt_kind too_many_known(struct kt_err *err)
+{
+    (void)kt_fail(err, KT_INVALID, "more than %u groups of this account have policies here", KNOWN_MAX);
+    kt_hint(err, "give policies to fewer of them, or to a group that stands for them");
+    return KT_INVALID;
+}
+
 /* A group of the host whose name could not be written here is none that has policies. */
 static enum kt_kind add_groups(struct request *req, const struct mount *mount,
                                const struct string_list *groups, struct string_list *policies,
@@ -169,6 +178,8 @@ static enum kt_kind add_groups(struct request *req, const struct mount *mount,
         kind = map_add(req, &group, policies, &is_known, err);
         if (is_known)
             known[ret_known->n++] = groups->at[i];
+        if (kind == KT_OK && ret_known->n > KNOWN_MAX)
+            kind = too_many_known(err);
     }
     return kind;
 }

@@ -33,6 +33,7 @@ _Static_assert(sodium_base64_ENCODED_LEN(ID_BYTES, sodium_base64_VARIANT_URLSAFE
 enum talk_state {
     TALK_FREE,
     TALK_BEGINS,    /* the thread's: to be connected */
+    TALK_GOES,      /* the thread's: PAM is to be asked */
     TALK_SENDS,     /* the thread's: answers to be sent */
     TALK_IN_PAM,    /* the thread's: something will come */
     TALK_HELD,      /* the thread's: a refusal whose time has not come */
@@ -46,14 +47,18 @@ struct talk {
     unsigned round;
     bool told;    /* prompts: to whoever began or answered */
     bool counted; /* as a failure, or as none: it is not on its way any more */
+    bool named;   /* the thread's: vaultd-pam said whose name it is */
+    unsigned max_failures;
     struct talk_party party;
-    unsigned char name[LOCKOUT_KEY];
+    unsigned char name[LOCKOUT_KEY]; /* as typed, then the account's own */
     char id[TALK_ID + 1];
     int socket; /* -1: none */
     int64_t begun_ms, asked_ms;
     int64_t until_ms; /* the end of what it is in: of the login, of the holding back, of the keeping */
     struct kt_secret *secret; /* the password, then encoded answers */
     struct kt_buf message;    /* the last one that came */
+    struct kt_buf groups;     /* fields; what came before the verdict */
+    size_t n_groups;
     enum talk_end end;
 };
 
@@ -79,6 +84,7 @@ static void clear(struct talk *talk)
         (void)close(talk->socket);
     kt_secret_free(talk->secret);
     kt_buf_free(&talk->message);
+    kt_buf_free(&talk->groups);
     sodium_memzero(talk, sizeof *talk);
     talk->socket = -1;
 }
@@ -102,13 +108,13 @@ struct crowd {
     unsigned guesses; /* of the name by both doors, without those that count as failures already */
 };
 
-static struct crowd count_open(const struct pam_talks *talks, const struct talk_party *party,
-                               const unsigned char name[LOCKOUT_KEY])
+static struct crowd count_open(const struct pam_talks *talks, const struct talk *but,
+                               const struct talk_party *party, const unsigned char name[LOCKOUT_KEY])
 {
     struct crowd crowd = {0};
     for (size_t i = 0; i < PLACES; i++) {
         const struct talk *talk = &talks->places[i];
-        if (!is_open(talk))
+        if (!is_open(talk) || talk == but)
             continue;
         crowd.all++;
         crowd.network += !talk->party.local;
@@ -118,6 +124,27 @@ static struct crowd count_open(const struct pam_talks *talks, const struct talk_
         crowd.source += !talk->party.local && strcmp(talk->party.source, party->source) == 0;
     }
     return crowd;
+}
+
+/* The last one is the Unix socket's: no stranger's guesses keep out who is on the host. */
+static unsigned guesses_of(const struct talk_party *party, unsigned max_failures)
+{
+    return party->local || max_failures <= 1 ? max_failures : max_failures - 1;
+}
+
+/* Whether an account may have one guess more, beside those of the crowd. */
+static enum talk_begun may_guess(const struct pam_talks *talks, const struct talk_party *party,
+                                 const struct crowd *crowd, const unsigned char name[LOCKOUT_KEY],
+                                 unsigned max_failures)
+{
+    unsigned failures = lockout_count(talks->failures, name, kt_mono_ms(talks->clock));
+    unsigned most = guesses_of(party, max_failures);
+    if (party->question != PAMD_LOGIN)
+        return TALK_BEGUN;
+    if (failures >= most)
+        return TALK_LOCKED;
+    return crowd->name >= TALKS_NAME_MAX || failures + crowd->guesses >= most ? TALK_NAME_FULL
+                                                                              : TALK_BEGUN;
 }
 
 static struct talk *free_place(struct pam_talks *talks)
@@ -188,7 +215,7 @@ static struct kt_secret *encode_answers(const struct kt_bytes *answers, size_t n
 }
 
 /* What the thread found, to be put in place with the lock held. */
-enum found { FOUND_NOTHING, FOUND_SENT, FOUND_PROMPTS, FOUND_VERDICT, FOUND_END };
+enum found { FOUND_NOTHING, FOUND_SENT, FOUND_NAME, FOUND_PROMPTS, FOUND_VERDICT, FOUND_END };
 
 static enum found find_end(struct talk *talk, enum talk_end end)
 {
@@ -228,6 +255,56 @@ static enum found answer_first(struct talk *talk, const struct pamd_message *pro
     return talk->secret != NULL ? send_answers(talk) : find_end(talk, TALK_SILENT);
 }
 
+static enum found go_now(struct talk *talk)
+{
+    static const struct pamd_message go = {.letter = PAMD_GO};
+    unsigned char room[8];
+    struct kt_buf out;
+    kt_buf_init_in(&out, sizeof room, room, sizeof room);
+    pamd_encode(&go, &out);
+    return send_now(talk->socket, kt_buf_bytes(&out)) ? FOUND_SENT : find_end(talk, TALK_SILENT);
+}
+
+static enum found keep_groups(struct talk *talk, const struct pamd_message *message)
+{
+    for (size_t i = 0; i < message->groups.n; i++)
+        kt_buf_add_field(&talk->groups, message->groups.at[i]);
+    talk->n_groups += message->groups.n;
+    return kt_buf_ok(&talk->groups) && talk->n_groups <= PAMD_GROUPS_MAX ? FOUND_NOTHING
+                                                                        : find_end(talk, TALK_SILENT);
+}
+
+/* What vaultd-pam may say while the talk is in PAM. */
+static enum found take_in(struct talk *talk, const struct pamd_message *message)
+{
+    bool login = talk->party.question == PAMD_LOGIN;
+    switch (message->letter) {
+    case PAMD_BUSY:
+        return find_end(talk, TALK_BUSY);
+    case PAMD_VERDICT:
+        return FOUND_VERDICT;
+    case PAMD_NAMED:
+        if (talk->named)
+            break;
+        talk->named = true;
+        return FOUND_NAME;
+    case PAMD_GROUPS:
+        if (talk->named)
+            return keep_groups(talk, message);
+        break;
+    case PAMD_PROMPTS:
+        if (!login || !talk->named)
+            break;
+        return talk->secret != NULL ? answer_first(talk, message) : FOUND_PROMPTS;
+    case PAMD_BEGIN:
+    case PAMD_GO:
+    case PAMD_ANSWERS:
+    case PAMD_ENDED:
+        break;
+    }
+    return find_end(talk, TALK_SILENT);
+}
+
 static enum found hear(struct talk *talk)
 {
     struct pamd_message message;
@@ -242,13 +319,7 @@ static enum found hear(struct talk *talk)
     talk->message.len = kind == KT_OK ? len : 0;
     if (kind != KT_OK || !pamd_decode(kt_buf_bytes(&talk->message), &message))
         return find_end(talk, TALK_SILENT);
-    if (message.letter == PAMD_BUSY)
-        return find_end(talk, TALK_BUSY);
-    if (message.letter == PAMD_VERDICT)
-        return FOUND_VERDICT;
-    if (message.letter != PAMD_PROMPTS || talk->party.question != PAMD_LOGIN || talk->state != TALK_IN_PAM)
-        return find_end(talk, TALK_SILENT);
-    return talk->secret != NULL ? answer_first(talk, &message) : FOUND_PROMPTS;
+    return take_in(talk, &message);
 }
 
 /* ---- putting it in place: the lock is held ---------------------------------------------------- */
@@ -284,6 +355,30 @@ static void hold_back(struct talk *talk, int64_t now_ms, uint32_t delay_ms)
     talk->until_ms = talk->asked_ms + (took_ms / STEP_MS + 1) * STEP_MS;
 }
 
+/* From here on its guess is the account's: of all that are on their way to it, and all that failed. */
+static enum talk_begun take_name(struct pam_talks *talks, struct talk *talk)
+{
+    struct pamd_message message;
+    bool whole = pamd_decode(kt_buf_bytes(&talk->message), &message);
+    KT_ASSERT(whole && message.letter == PAMD_NAMED);
+    lockout_key(talks->failures, of_the_host, message.named, talk->name);
+    const struct crowd crowd = count_open(talks, talk, &talk->party, talk->name);
+    return may_guess(talks, &talk->party, &crowd, talk->name, talk->max_failures);
+}
+
+static bool place_name(struct pam_talks *talks, struct talk *talk, int64_t now_ms)
+{
+    enum talk_begun may = take_name(talks, talk);
+    if (may == TALK_BEGUN) {
+        talk->state = TALK_GOES;
+        return false;
+    }
+    talk->end = may == TALK_LOCKED ? TALK_HAD : TALK_CROWDED;
+    count_failure(talks, talk, false); /* PAM never heard of it */
+    finish(talk, now_ms);
+    return true;
+}
+
 static void judge(struct pam_talks *talks, struct talk *talk, int64_t now_ms)
 {
     struct pamd_message message;
@@ -309,6 +404,8 @@ static bool place(struct pam_talks *talks, struct talk *talk, enum found found, 
     case FOUND_SENT:
         talk->state = TALK_IN_PAM;
         return false;
+    case FOUND_NAME:
+        return place_name(talks, talk, now_ms);
     case FOUND_PROMPTS:
         ask_client(talk);
         return true;
@@ -367,7 +464,7 @@ static void prepare(const struct pam_talks *talks, struct round *round, int64_t 
         bool listens = talk->state == TALK_IN_PAM || talk->state == TALK_PROMPTING;
         round->entries[1 + i] =
             (struct pollfd){.fd = listens ? talk->socket : -1, .events = POLLIN};
-        if (talk->state == TALK_BEGINS || talk->state == TALK_SENDS)
+        if (talk->state == TALK_BEGINS || talk->state == TALK_GOES || talk->state == TALK_SENDS)
             next_ms = now_ms;
         else if (talk->state != TALK_FREE && talk->until_ms < next_ms)
             next_ms = talk->until_ms;
@@ -382,6 +479,8 @@ static enum found work(const struct pam_talks *talks, struct talk *talk, enum ta
 {
     if (state == TALK_BEGINS)
         return begin_now(talks, talk);
+    if (state == TALK_GOES)
+        return go_now(talk);
     if (state == TALK_SENDS)
         return send_answers(talk);
     return state == TALK_IN_PAM && events != 0 ? hear(talk) : FOUND_NOTHING;
@@ -442,23 +541,14 @@ static bool start_thread(struct pam_talks *talks)
     return talks->running;
 }
 
-/* The last one is the Unix socket's: no stranger's guesses keep out who is on the host. */
-static unsigned guesses_of(const struct talk_party *party, unsigned max_failures)
-{
-    return party->local || max_failures <= 1 ? max_failures : max_failures - 1;
-}
-
 static enum talk_begun may_begin(struct pam_talks *talks, const struct talk_party *party,
                                  const unsigned char name[LOCKOUT_KEY], unsigned max_failures)
 {
-    const struct crowd crowd = count_open(talks, party, name);
-    unsigned failures = lockout_count(talks->failures, name, kt_mono_ms(talks->clock));
-    unsigned most = guesses_of(party, max_failures);
-    bool guess = party->question == PAMD_LOGIN;
-    if (guess && failures >= most)
-        return TALK_LOCKED;
-    if ((guess && (crowd.name >= TALKS_NAME_MAX || failures + crowd.guesses >= most)) ||
-        (!party->local && crowd.source >= TALKS_SOURCE_MAX))
+    const struct crowd crowd = count_open(talks, NULL, party, name);
+    enum talk_begun guess = may_guess(talks, party, &crowd, name, max_failures);
+    if (guess != TALK_BEGUN)
+        return guess;
+    if (!party->local && crowd.source >= TALKS_SOURCE_MAX)
         return TALK_NAME_FULL;
     if (crowd.all >= PAMD_LOGINS_MAX || (!party->local && crowd.network >= TALKS_NETWORK_MAX))
         return TALK_FULL;
@@ -466,13 +556,15 @@ static enum talk_begun may_begin(struct pam_talks *talks, const struct talk_part
 }
 
 static void fill(struct pam_talks *talks, struct talk *talk, const struct talk_party *party,
-                 const unsigned char name[LOCKOUT_KEY], struct kt_secret *password)
+                 const unsigned char name[LOCKOUT_KEY], unsigned max_failures,
+                 struct kt_secret *password)
 {
     int64_t now_ms = kt_timespec_mono_ms();
     *talk = (struct talk){.state = TALK_BEGINS,
                           .number = ++talks->last,
                           .socket = -1,
                           .party = *party,
+                          .max_failures = max_failures,
                           .counted = party->question != PAMD_LOGIN,
                           .begun_ms = now_ms,
                           .asked_ms = now_ms,
@@ -480,6 +572,7 @@ static void fill(struct pam_talks *talks, struct talk *talk, const struct talk_p
                           .secret = password};
     memcpy(talk->name, name, LOCKOUT_KEY);
     kt_buf_init(&talk->message, PAMD_MESSAGE_MAX + 1);
+    kt_buf_init(&talk->groups, PAMD_GROUPS_BYTES + (size_t)4 * PAMD_GROUPS_MAX);
 }
 
 enum talk_begun pam_talk_begin(struct pam_talks *talks, const struct talk_party *party,
@@ -502,7 +595,7 @@ enum talk_begun pam_talk_begin(struct pam_talks *talks, const struct talk_party 
     if (begun == TALK_BEGUN && (!start_thread(talks) || !ring(talks)))
         begun = TALK_NO_MEMORY;
     if (begun == TALK_BEGUN) {
-        fill(talks, talk, party, name, kept);
+        fill(talks, talk, party, name, max_failures, kept);
         kept = NULL;
         ticket_of(talks, talk, ret);
     }
@@ -579,11 +672,21 @@ static bool copy_message(struct kt_arena *arena, struct pamd_message *message)
     if (message->letter == PAMD_PROMPTS)
         for (size_t i = 0; ok && i < message->prompts.n; i++)
             ok = copy_text(arena, &message->prompts.at[i].text);
-    if (message->letter == PAMD_VERDICT) {
+    if (message->letter == PAMD_VERDICT)
         ok = copy_text(arena, &message->verdict.name);
-        for (size_t i = 0; ok && i < message->verdict.n_groups; i++)
-            ok = copy_text(arena, &message->verdict.groups[i]);
+    return ok;
+}
+
+static bool copy_groups(const struct talk *talk, struct kt_arena *arena, struct string_list *ret)
+{
+    struct kt_reader r = kt_reader(kt_buf_bytes(&talk->groups));
+    const char **at = kt_arena_take(arena, (talk->n_groups + 1) * sizeof *at);
+    bool ok = at != NULL;
+    for (size_t i = 0; ok && i < talk->n_groups; i++) {
+        at[i] = kt_arena_text(arena, kt_read_field(&r));
+        ok = at[i] != NULL;
     }
+    *ret = (struct string_list){at, ok ? talk->n_groups : 0};
     return ok;
 }
 
@@ -598,7 +701,8 @@ static bool tell(const struct talk *talk, struct kt_arena *arena, struct talk_ne
         return true;
     bool whole = pamd_decode(kt_buf_bytes(&talk->message), &ret->message);
     KT_ASSERT(whole);
-    return copy_message(arena, &ret->message);
+    bool in = ret->message.letter == PAMD_VERDICT && ret->message.verdict.outcome == PAMD_IN;
+    return copy_message(arena, &ret->message) && (!in || copy_groups(talk, arena, &ret->groups));
 }
 
 enum talk_taken pam_talk_take(struct pam_talks *talks, const struct talk_ticket *ticket,

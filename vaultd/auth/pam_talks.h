@@ -7,7 +7,8 @@
  * Id:      who answers shows a login id: 256 random bits, another one for each round of prompts, so that a
  *          request that is sent again never answers a later prompt. It is good for the mount, the name and
  *          the source (address, or uid over the Unix socket) that it was given to.
- * Guesses: a name has at most `max_failures` of them within a quarter of an hour, by all mounts together and
+ * Guesses: an account has at most `max_failures` of them within a quarter of an hour, whichever of its names is
+ *          typed (vaultd-pam says whose it is, before PAM is asked), by all mounts together and
  *          those that are still on their way included; then PAM is not asked about it. The last of them is the
  *          Unix socket's: the network stops one earlier (where there are two at least). So the host's own count, which is to allow
  *          more, is never reached from here. What reached PAM and did not let anybody in counts, whether
@@ -82,7 +83,9 @@ enum talk_end {
     TALK_VERDICT, /* vaultd-pam's */
     TALK_GONE,    /* nobody listens at the socket */
     TALK_BUSY,    /* vaultd-pam has as many as it takes */
-    TALK_SILENT   /* it ended, or took too long, without a verdict */
+    TALK_SILENT,  /* it ended, or took too long, without a verdict */
+    TALK_HAD,     /* whom the host takes that name for has had his guesses */
+    TALK_CROWDED  /* ... or has enough logins on their way */
 };
 struct talk_news {
     bool asks; /* for answers; else it ended */
@@ -90,6 +93,7 @@ struct talk_news {
     unsigned expires_s; /* the id does then */
     enum talk_end end;
     struct pamd_message message; /* prompts, or the verdict; its texts lie in the arena */
+    struct string_list groups;   /* with a verdict PAMD_IN; in the arena */
 };
 enum talk_taken {
     TALK_WAITS, /* not yet */

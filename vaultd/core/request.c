@@ -116,7 +116,7 @@ enum kt_kind request_record(struct request *req, struct kt_bytes key, struct kt_
 
 bool request_waits(const struct request *req)
 {
-    return req->own->wait_on != NULL;
+    return req->own->wait_on != NULL || req->own->wants_aside;
 }
 
 bool request_quiet(const struct request *req)

@@ -201,7 +201,7 @@ void request_warn(struct request *req, const char *format, ...) KT_PRINTF(2, 3);
  * nothing new, when policies, mounts or the token changed. Returns KT_OK next. */
 struct wait_list;
 void request_wait(struct request *req, struct wait_list *list, int64_t deadline_mono_ms);
-/* It did so in this pass. */
+/* It did so in this pass, or goes aside: it runs again. */
 bool request_waits(const struct request *req);
 /* The handler runs again only because time passed: no list was woken since it last asked to wait. */
 bool request_quiet(const struct request *req);

@@ -3,6 +3,9 @@
  *
  * What:    Accounts below the lowest uid of people (system accounts, root) are refused, unless named. One
  *          that the host does not know is left to PAM to refuse.
+ * Names:   a host may know one account by several (a directory's, in any case, with and without its domain).
+ *          The one that its name service answers with is the account's own: PAM is asked about it, guesses
+ *          count for it, and who it is says it. So no spelling is another person, or has guesses of its own.
  * Source:  the host's name service (passwd, group), whatever answers there.
  * Threads: a child of vaultd-pam alone: it uses libc's static records. */
 #pragma once
@@ -18,9 +21,17 @@ struct account_rules {
     size_t n_named;
 };
 
-/* Whether PAM may be asked about him. */
-bool account_may(const struct account_rules *rules, const char *name);
-/* After PAM let him in: he is on this host, and may. Fills in name and groups of the verdict, in the
- * arena. False: he is not, or may not, or is in more groups than a message holds: *why says it. */
+/* The account's own name, in the arena; the one given where the host knows none, or one that is no message's.
+ * *ret_may: whether PAM may be asked about him. NULL: out of memory. */
+const char *account_named(const struct account_rules *rules, const char *name, struct kt_arena *arena,
+                          bool *ret_may);
+
+struct account {
+    const char *name;
+    struct kt_bytes *groups;
+    size_t n_groups;
+};
+/* After PAM let him in: he is on this host, and may. What is filled in lies in the arena. False: he is not,
+ * or may not, or is in more groups than are told: *why says it. */
 bool account_describe(const struct account_rules *rules, const char *name, struct kt_arena *arena,
-                      struct pamd_message *verdict, const char **why);
+                      struct account *ret, const char **why);

@@ -12,6 +12,7 @@
 
 #define ANSWERS_MAX ((size_t)4096) /* a message of answers */
 #define DELAY_MAX_MS 10000u
+#define ARENA_MAX ((size_t)8 << 20) /* of all that is said of an account; most of it its groups */
 /* Whoever may not be asked about is asked about as one who cannot exist (no name has a colon in it): it looks
  * the same from outside. */
 #define NOBODY "keyturn:nobody"
@@ -205,23 +206,41 @@ static int run_stack(pam_handle_t *pam, enum pamd_question question, const char 
     return rc;
 }
 
-static void describe(const struct ask_rules *rules, pam_handle_t *pam, struct kt_arena *arena,
-                     struct pamd_message *verdict)
+static bool send_groups(int socket, const struct account *account)
+{
+    struct pamd_message message = {.letter = PAMD_GROUPS};
+    for (size_t at = 0; at < account->n_groups; at += message.groups.n) {
+        size_t left = account->n_groups - at;
+        message.groups.n = left < PAMD_GROUPS_EACH ? left : PAMD_GROUPS_EACH;
+        for (size_t i = 0; i < message.groups.n; i++)
+            message.groups.at[i] = account->groups[at + i];
+        if (!send_message(socket, &message))
+            return false;
+    }
+    return true;
+}
+
+static void describe(const struct ask_rules *rules, pam_handle_t *pam, int socket,
+                     struct kt_arena *arena, struct pamd_message *verdict)
 {
     const void *name = NULL;
+    struct account account;
     const char *why = "it has no user any more";
     if (pam_get_item(pam, PAM_USER, &name) == PAM_SUCCESS && name != NULL &&
-        account_describe(&rules->accounts, name, arena, verdict, &why))
-        return;
+        account_describe(&rules->accounts, name, arena, &account, &why)) {
+        verdict->verdict.name = kt_str(account.name);
+        if (send_groups(socket, &account))
+            return;
+        why = "nobody takes his groups";
+    }
     kt_log(KT_LOG_WARNING, "not_let_in", "why=\"%s\"", why);
     *verdict = (struct pamd_message){.letter = PAMD_VERDICT};
     verdict->verdict.outcome = PAMD_OUT;
 }
 
-static void judge(const struct ask_rules *rules, const char *user, const char *address,
+static void judge(const struct ask_rules *rules, const char *user, bool may, const char *address,
                   struct asking *asking, struct kt_arena *arena, struct pamd_message *verdict)
 {
-    bool may = account_may(&rules->accounts, user);
     const struct pam_conv conversation = {converse, asking};
     pam_handle_t *pam = NULL;
     int rc = pam_start(rules->service, may ? user : NOBODY, &conversation, &pam);
@@ -232,7 +251,7 @@ static void judge(const struct ask_rules *rules, const char *user, const char *a
         kt_log(KT_LOG_ERROR, "pam_failed", "service=%s code=%d what=\"%s\"", rules->service, rc,
                pam_strerror(pam, rc));
     if (verdict->verdict.outcome == PAMD_IN)
-        describe(rules, pam, arena, verdict);
+        describe(rules, pam, asking->socket, arena, verdict);
     verdict->verdict.delay_ms = asking->delay_ms;
     if (pam != NULL)
         (void)pam_end(pam, rc); /* modules clean up; it says nothing that is not said yet */
@@ -256,14 +275,42 @@ static bool begin(struct asking *asking, struct kt_arena *arena, const char **us
     return *user != NULL && *address != NULL;
 }
 
+/* False: he may not have a guess, or vaultd is gone; nothing more is to be said. */
+static bool may_go_on(int socket, const char *name)
+{
+    const struct pamd_message named = {.letter = PAMD_NAMED, .named = kt_str(name)};
+    unsigned char bytes[16];
+    struct pamd_message go;
+    size_t len = 0;
+    return send_message(socket, &named) &&
+           kt_ipc_receive(socket, bytes, sizeof bytes, &len, NULL, NULL, KT_IPC_FOREVER, NULL) == KT_OK &&
+           pamd_decode(kt_bytes(bytes, len), &go) && go.letter == PAMD_GO;
+}
+
+/* Whom the host takes him for is settled before PAM hears of it: guesses are counted for that one. True: the
+ * verdict is to be sent. */
+static bool ask_pam(const struct ask_rules *rules, const char *user, const char *address,
+                    struct asking *asking, struct kt_arena *arena, struct pamd_message *verdict)
+{
+    bool may = false;
+    const char *name = account_named(&rules->accounts, user, arena, &may);
+    if (name == NULL)
+        return true;
+    if (!may_go_on(asking->socket, name))
+        return false;
+    judge(rules, name, may, address, asking, arena, verdict);
+    return true;
+}
+
 void ask(const struct ask_rules *rules, int socket)
 {
     const char *user = NULL, *address = NULL;
+    bool tells = true;
     struct pamd_message verdict = {.letter = PAMD_VERDICT};
     struct kt_err err = {0};
     struct kt_arena arena;
     struct asking asking = {.socket = socket, .answers = kt_secret_new(ANSWERS_MAX)};
-    kt_arena_init(&arena, (size_t)1 << 20);
+    kt_arena_init(&arena, ARENA_MAX);
     verdict.verdict.outcome = PAMD_BROKEN;
     if (asking.answers == NULL)
         kt_log(KT_LOG_ERROR, "no_memory", "what=\"guarded memory for a password\"");
@@ -272,8 +319,9 @@ void ask(const struct ask_rules *rules, int socket)
     else if (ask_check(rules->service, &err) != KT_OK)
         kt_log_err(KT_LOG_ERROR, "no_service", &err);
     else
-        judge(rules, user, address, &asking, &arena, &verdict);
-    (void)send_message(socket, &verdict); /* who is gone needs no verdict */
+        tells = ask_pam(rules, user, address, &asking, &arena, &verdict);
+    if (tells)
+        (void)send_message(socket, &verdict); /* who is gone needs no verdict */
     kt_secret_free(asking.answers);
     kt_arena_free(&arena);
 }

@@ -1,7 +1,7 @@
 /* vaultd/pam/ask.h - one login: what the host's PAM stack asks is asked of vaultd, and its verdict told.
  *
- * What:    The whole life of a child of vaultd-pam. It reads BEGIN, calls pam_authenticate() and
- *          pam_acct_mgmt() (an expired account passes the first), tells prompts and takes answers, and
+ * What:    The whole life of a child of vaultd-pam. It reads BEGIN, says whom the host takes that for, and
+ *          when vaultd lets him have a guess calls pam_authenticate() and pam_acct_mgmt() (an expired account passes the first), tells prompts and takes answers, and
  *          sends the verdict; of an account alone it calls the second only. What modules say besides prompts is not passed on: a refusal has one text
  *          for all causes.
  * Service: --service, "keyturn": /etc/pam.d/keyturn. Without that file PAM would take /etc/pam.d/other,

@@ -41,6 +41,16 @@ static void take_begin(struct kt_reader *r, struct pamd_message *ret)
     ret->begin.address = take_text(r, 0, PAMD_NAME_MAX);
 }
 
+static void put_named(const struct pamd_message *message, struct kt_buf *out)
+{
+    kt_buf_add_field(out, message->named);
+}
+
+static void take_named(struct kt_reader *r, struct pamd_message *ret)
+{
+    ret->named = take_text(r, 1, PAMD_NAME_MAX);
+}
+
 static void put_prompts(const struct pamd_message *message, struct kt_buf *out)
 {
     kt_buf_add_u8(out, (uint8_t)message->prompts.n);
@@ -76,14 +86,25 @@ static void take_answers(struct kt_reader *r, struct pamd_message *ret)
         ret->answers.at[i] = take_text(r, 0, PAMD_TEXT_MAX);
 }
 
+static void put_groups(const struct pamd_message *message, struct kt_buf *out)
+{
+    kt_buf_add_u16(out, (uint16_t)message->groups.n);
+    for (size_t i = 0; i < message->groups.n; i++)
+        kt_buf_add_field(out, message->groups.at[i]);
+}
+
+static void take_groups(struct kt_reader *r, struct pamd_message *ret)
+{
+    ret->groups.n = take_count(r, kt_read_u16(r), 1, PAMD_GROUPS_EACH);
+    for (size_t i = 0; i < ret->groups.n; i++)
+        ret->groups.at[i] = take_text(r, 1, PAMD_NAME_MAX);
+}
+
 static void put_verdict(const struct pamd_message *message, struct kt_buf *out)
 {
     kt_buf_add_u8(out, (uint8_t)message->verdict.outcome);
     kt_buf_add_u32(out, message->verdict.delay_ms);
     kt_buf_add_field(out, message->verdict.name);
-    kt_buf_add_u16(out, (uint16_t)message->verdict.n_groups);
-    for (size_t i = 0; i < message->verdict.n_groups; i++)
-        kt_buf_add_field(out, message->verdict.groups[i]);
 }
 
 static void take_verdict(struct kt_reader *r, struct pamd_message *ret)
@@ -97,9 +118,6 @@ static void take_verdict(struct kt_reader *r, struct pamd_message *ret)
     ret->verdict.outcome = (enum pamd_outcome)outcome;
     ret->verdict.delay_ms = kt_read_u32(r);
     ret->verdict.name = take_text(r, in ? 1 : 0, in ? PAMD_NAME_MAX : 0);
-    ret->verdict.n_groups = take_count(r, kt_read_u16(r), 0, in ? PAMD_GROUPS_MAX : 0);
-    for (size_t i = 0; i < ret->verdict.n_groups; i++)
-        ret->verdict.groups[i] = take_text(r, 1, PAMD_NAME_MAX);
 }
 
 static void put_status(const struct pamd_message *message, struct kt_buf *out)
@@ -129,9 +147,11 @@ static const struct letter_row {
     void (*put)(const struct pamd_message *message, struct kt_buf *out);
     void (*take)(struct kt_reader *r, struct pamd_message *ret);
 } rows[] = {
-    {PAMD_BEGIN, put_begin, take_begin},       {PAMD_PROMPTS, put_prompts, take_prompts},
-    {PAMD_ANSWERS, put_answers, take_answers}, {PAMD_VERDICT, put_verdict, take_verdict},
-    {PAMD_ENDED, put_status, take_status},     {PAMD_BUSY, put_nothing, take_nothing},
+    {PAMD_BEGIN, put_begin, take_begin},       {PAMD_NAMED, put_named, take_named},
+    {PAMD_GO, put_nothing, take_nothing},      {PAMD_PROMPTS, put_prompts, take_prompts},
+    {PAMD_ANSWERS, put_answers, take_answers}, {PAMD_GROUPS, put_groups, take_groups},
+    {PAMD_VERDICT, put_verdict, take_verdict}, {PAMD_ENDED, put_status, take_status},
+    {PAMD_BUSY, put_nothing, take_nothing},
 };
 
 static const struct letter_row *find_row(unsigned letter)
