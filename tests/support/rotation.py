@@ -13,6 +13,8 @@ in no ledger and holds no revocation. Waiting times are as low as they go.
 """
 import collections
 import concurrent.futures
+import contextlib
+import fcntl
 import json
 import os
 import secrets as random_secrets
@@ -36,21 +38,27 @@ LOW = {"overlap": "0s", "soak": "0s", "drain": "0s", "max_overlap": "10m", "ack_
 LEAST_PRIVILEGE = os.path.join(ROOT, "docs/postgresql-least-privilege.sql")
 
 
+@contextlib.contextmanager
+def building():
+    """One make at a time in this tree, whichever scripts run at once."""
+    with open(os.path.join(ROOT, "tests/support/rotation.py")) as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def unit_program(name):
     """A program of tests/unit, built when it is not there."""
     path = os.path.join(ROOT, "build/release/unit", name)
-    if not os.path.exists(path):
-        subprocess.run(["make", "-s", "-C", ROOT, "build/release/unit/" + name], check=True,
-                       stdout=subprocess.DEVNULL)
+    with building():
+        if not os.path.exists(path):
+            subprocess.run(["make", "-s", "-C", ROOT, "build/release/unit/" + name], check=True,
+                           stdout=subprocess.DEVNULL)
     return path
-
-
-_fault_lock = threading.Lock()
 
 
 def fault_programs():
     """The folder of the programs with failpoints, built when they are older than their sources."""
-    with _fault_lock:
+    with building():
         subprocess.run(["make", "-s", "-C", ROOT, "-j%d" % os.cpu_count(), "VARIANT=fault", "all"],
                        check=True, stdout=subprocess.DEVNULL)
     return os.path.join(ROOT, "build/fault/bin")
