@@ -15,6 +15,7 @@ import re
 import socket
 import sys
 
+from keyturn import DEADLINE
 from tap import Mismatch
 
 ENVELOPE = ["request_id", "lease_id", "renewable", "lease_duration", "data", "wrap_info", "warnings",
@@ -101,7 +102,7 @@ class Wire:
 
     def open(self):
         if self.connection is None:
-            self.connection = http.client.HTTPConnection("127.0.0.1", self.vault.port, timeout=60,
+            self.connection = http.client.HTTPConnection("127.0.0.1", self.vault.port, timeout=DEADLINE,
                                                          source_address=self.source)
         return self.connection
 
@@ -147,7 +148,7 @@ class Wire:
 
     def lines(self, request, path="", by_library=False):
         """Exact bytes on a connection of their own; the answer, or None if it just ended."""
-        with socket.create_connection(("127.0.0.1", self.vault.port), timeout=60) as s:
+        with socket.create_connection(("127.0.0.1", self.vault.port), timeout=DEADLINE) as s:
             s.sendall(request)
             response = http.client.HTTPResponse(s)
             try:
