@@ -25,6 +25,7 @@ static void status_table(struct cli *cli, struct kt_json status)
         {"progress", "Unseal Progress"},
         {"nonce", "Unseal Nonce"},
         {"key_set_id", "Key Set"},
+        {"unsealed_by", "Unsealed By"},
         {"keyturn_version", "Version"},
         {"storage_type", "Storage Type"},
         {"cluster_name", "Cluster Name"},
@@ -127,7 +128,7 @@ int cmd_operator_init(struct cli *cli)
 
 /* ---- unseal ---- */
 
-/* One share, or a reset; the reply is the seal's status. */
+/* One share, or a reset, or the seals that open by themselves; the reply is the seal's status. */
 static enum kt_kind send_share(struct cli *cli, struct kt_bytes share, struct kt_api_reply *reply,
                                struct kt_err *err)
 {
@@ -139,7 +140,7 @@ static enum kt_kind send_share(struct cli *cli, struct kt_bytes share, struct kt
         kt_jsonw_key(&w, "key");
         kt_jsonw_bytes(&w, share);
     } else {
-        kt_jsonw_kv_bool(&w, "reset", true);
+        kt_jsonw_kv_bool(&w, flags_on(&cli->flags, FLAG_RESET) ? "reset" : "by_credential", true);
     }
     if (flags_on(&cli->flags, FLAG_ACCEPT_ROLLBACK))
         kt_jsonw_kv_bool(&w, "accept_rollback", true);
@@ -214,7 +215,7 @@ int cmd_operator_unseal(struct cli *cli)
     kt_api_reply_init(&reply);
     if (!key_input_allowed(cli))
         return cli->exit_code;
-    if (flags_on(&cli->flags, FLAG_RESET))
+    if (flags_on(&cli->flags, FLAG_RESET) || flags_on(&cli->flags, FLAG_BY_CREDENTIAL))
         return send_share(cli, kt_bytes(NULL, 0), &reply, &err) == KT_OK
                    ? finish_unseal(cli, &reply)
                    : cli->exit_code;

@@ -52,7 +52,7 @@ static const struct command_flag path_flags[] = {{FLAG_FIELD, NULL}, {FLAG_WRAP_
 static const struct command_flag init_flags[] = {
     {FLAG_SHARES, NULL}, {FLAG_THRESHOLD, NULL}, {FLAG_STATUS, NULL}, {FLAG_FIELD, NULL}, END};
 static const struct command_flag unseal_flags[] = {
-    {FLAG_RESET, NULL}, {FLAG_ACCEPT_ROLLBACK, NULL}, {FLAG_FIELD, NULL}, END};
+    {FLAG_RESET, NULL}, {FLAG_ACCEPT_ROLLBACK, NULL}, {FLAG_BY_CREDENTIAL, NULL}, {FLAG_FIELD, NULL}, END};
 static const struct command_flag compact_flags[] = {
     {FLAG_STATUS, "only say how far it is, or how the last one ended"}, {FLAG_STOP, NULL},
     {FLAG_DETACH, NULL}, {FLAG_FIELD, NULL}, END};
@@ -483,10 +483,24 @@ const struct command command_table[] = {
     {"operator unseal", "unseal", GROUP_VAULT, COMMAND_TOKENLESS, "Give unseal keys, one after the other.",
      "[-]", 0, 1, unseal_flags,
      "Each key is asked for, or stands in a line of the standard input. -accept-rollback needs all of\n"
-     "the threshold with it.",
+     "the threshold with it. -by-credential gives none: it has vaultd try its credentials again, after\n"
+     "operator seal for instance (operator seal-status says how each went).",
      "secretctl operator unseal\nsecretctl operator unseal - < three-keys.txt", cmd_operator_unseal},
     {"operator seal", "seal", GROUP_VAULT, 0, "Take the vault's keys out of memory.", "", 0, 0, NULL, NULL,
      "secretctl operator seal", cmd_operator_seal},
+    {"operator seal-status", NULL, GROUP_VAULT, COMMAND_ASKS | COMMAND_TOKENLESS,
+     "Show what opens the vault, and what is wrong with it.", "", 0, 0, field_flags,
+     "The key shares, and the credentials with which vaultd unseals by itself when it starts: how each went\n"
+     "when it was last tried. Exit code 0 when the vault is unsealed, 2 when it is sealed, 1 for an error.",
+     "secretctl operator seal-status", cmd_operator_seal_status},
+    {"operator seal-add", NULL, GROUP_VAULT, 0, "Let vaultd unseal by itself with a credential.", "NAME", 1, 1, NULL,
+     "NAME is a credential of 32 bytes that systemd hands to vaultd (LoadCredentialEncrypted=), and that\n"
+     "vaultd's configuration names: seal \"credential\" { name = \"NAME\" }. It wraps the same root key as the\n"
+     "key shares do, which stay valid. Again, after the credential was changed: takes the new one.",
+     "secretctl operator seal-add vaultd-seal", cmd_operator_seal_add},
+    {"operator seal-remove", NULL, GROUP_VAULT, 0, "Take from a credential that it unseals.", "NAME", 1, 1, NULL,
+     "Copies of the data folder that were made before still open with it.",
+     "secretctl operator seal-remove vaultd-seal", cmd_operator_seal_remove},
     {"operator key-status", NULL, GROUP_VAULT, 0, "Show the term of the keyring.", "", 0, 0, field_flags, NULL,
      "secretctl operator key-status", cmd_operator_key_status},
     {"operator rotate", NULL, GROUP_VAULT, 0, "Seal what is written from now on with a new key.", "", 0, 0, NULL,

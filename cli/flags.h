@@ -46,6 +46,8 @@ enum flag_kind {
     X(FLAG_RESET, "reset", NULL, FLAG_SWITCH, NULL, "forget the shares given so far")              \
     X(FLAG_ACCEPT_ROLLBACK, "accept-rollback", NULL, FLAG_SWITCH, NULL,                            \
       "go on with old data that was put back; begins a new history")                               \
+    X(FLAG_BY_CREDENTIAL, "by-credential", NULL, FLAG_SWITCH, NULL,                                \
+      "try the seals that open by themselves, as a start does; for root on the vault's machine")   \
     X(FLAG_STATUS, "status", NULL, FLAG_SWITCH, NULL, "only say whether it is done already")       \
     X(FLAG_INIT, "init", NULL, FLAG_SWITCH, NULL, "begin")                                         \
     X(FLAG_CANCEL, "cancel", NULL, FLAG_SWITCH, NULL, "give it up, and forget what was given")     \

@@ -91,13 +91,19 @@ path "sys/quotas/*" {
   capabilities = ["read", "update", "delete", "list"]
 }
 
-# A host is lost, or a key: seal, begin a new term, begin new key shares or a root token. The last two end
-# only with the holders' shares, which this role does not have.
+# A host is lost, or a key: seal, begin a new term, make and remove the seals that open by themselves, begin
+# new key shares or a root token. The last two end only with the holders' shares, which this role does not have.
 path "sys/seal" {
   capabilities = ["update", "sudo"]
 }
 path "sys/rotate" {
   capabilities = ["update", "sudo"]
+}
+path "sys/seals" {
+  capabilities = ["read"]
+}
+path "sys/seals/*" {
+  capabilities = ["update", "delete", "sudo"]
 }
 path "sys/rekey/init" {
   capabilities = ["update", "delete", "sudo"]

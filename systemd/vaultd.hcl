@@ -27,6 +27,10 @@ audit "file" {
   path = "/var/log/vaultd/audit.log"
 }
 
+# A credential of the unit with which vaultd opens itself when it starts (docs/seals.md); key shares
+# always open it, too.
+# seal "credential" { name = "vaultd-seal" }
+
 # Where vaultd-pam listens, for logins with the accounts of this host (auth method "pam").
 # pam { socket = "/run/vaultd-pam.sock" }
 

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "lib/cleanup.h"
+#include "lib/credential.h"
 #include "lib/log.h"
 #include "vaultd/setting.h"
 
@@ -56,6 +57,9 @@ static const struct setting unix_settings[] = {
 static const struct setting device_settings[] = {
     {"path", SETTING_TEXT, AT(config_device, path), 0, 0, 0, NULL, NULL, "The file that gets a clear copy of each record; opened anew on SIGHUP."},
     {"timeout", SETTING_DURATION, AT(config_device, timeout_ms), 100, 60000, 2000, NULL, NULL, "How long a request waits for it; then it counts as failing until it caught up."},
+};
+static const struct setting seal_settings[] = {
+    {"name", SETTING_TEXT, AT(config_seal, name), 0, 0, 0, NULL, NULL, "Of a credential of 32 bytes that systemd hands over (LoadCredentialEncrypted=) and that may open the vault."},
 };
 static const struct setting limit_settings[] = {
     {"max_connections", SETTING_NUMBER, AT(config_limits, max_connections), 16, 1000000, 32768, NULL, NULL, "Connections of one TCP listener."},
@@ -172,6 +176,18 @@ static void *device_target(struct loading *loading, struct kt_hcl_pos pos)
     return &config->devices[config->n_devices++];
 }
 
+static void *seal_target(struct loading *loading, struct kt_hcl_pos pos)
+{
+    struct config *config = loading->config;
+    if (config->n_seals == CONFIG_SEALS_MAX) {
+        complain(loading->findings, pos, true, "remove some", "more than 8 seals");
+        return NULL;
+    }
+    struct config_seal *seal = &config->seals[config->n_seals++];
+    *seal = (struct config_seal){.pos = pos};
+    return seal;
+}
+
 static void *limits_target(struct loading *loading, struct kt_hcl_pos pos)
 {
     (void)pos;
@@ -197,6 +213,7 @@ static const struct block_row block_rows[] = {
     {"listener", "tcp", SETTINGS(tcp_settings), tcp_target},
     {"listener", "unix", SETTINGS(unix_settings), unix_target},
     {"audit", "file", SETTINGS(device_settings), device_target},
+    {"seal", "credential", SETTINGS(seal_settings), seal_target},
     {"limits", NULL, SETTINGS(limit_settings), limits_target},
     {"rotation", NULL, SETTINGS(rotation_settings), config_target},
     {"pam", NULL, SETTINGS(pam_settings), config_target},
@@ -334,6 +351,23 @@ static void judge_twins(const struct config *config, struct findings *findings)
         }
 }
 
+static void judge_seals(const struct config *config, struct findings *findings)
+{
+    static const char example[] = "name = \"vaultd-seal\"";
+    for (size_t i = 0; i < config->n_seals; i++) {
+        const struct config_seal *seal = &config->seals[i];
+        if (seal->name == NULL)
+            complain(findings, seal->pos, true, example, "seal \"credential\" without a name");
+        else if (!kt_credential_name_ok(seal->name))
+            complain(findings, seal->pos, true, example,
+                     "a credential's name is 1 to 64 letters, digits, '-', '_' and '.', which is not the first");
+        for (size_t k = 0; k < i; k++)
+            if (seal->name != NULL && config->seals[k].name != NULL &&
+                strcmp(seal->name, config->seals[k].name) == 0)
+                complain(findings, seal->pos, true, "remove one of them", "two seals have the same name");
+    }
+}
+
 static void judge(const struct config *config, struct findings *findings)
 {
     struct kt_hcl_pos top = config->tree->pos;
@@ -353,6 +387,7 @@ static void judge(const struct config *config, struct findings *findings)
         need_text(findings, top, config->devices[i].path, "audit \"file\" without a path",
                   "path = \"/var/log/vaultd/audit.log\"");
     judge_twins(config, findings);
+    judge_seals(config, findings);
 }
 
 /* ---- the whole ------------------------------------------------------------------------------- */
@@ -388,6 +423,7 @@ enum kt_kind config_parse(struct kt_bytes text, const char *file, struct config 
     read_blocks(&loading, "storage", 1);
     read_blocks(&loading, "listener", 1);
     read_blocks(&loading, "audit", 1);
+    read_blocks(&loading, "seal", 1);
     read_blocks(&loading, "limits", 0);
     read_blocks(&loading, "rotation", 0);
     read_blocks(&loading, "pam", 0);

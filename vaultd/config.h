@@ -20,6 +20,7 @@
 
 #define CONFIG_LISTENERS_MAX 16u
 #define CONFIG_DEVICES_MAX   8u
+#define CONFIG_SEALS_MAX     8u
 
 enum config_sandbox { SANDBOX_AVAILABLE, SANDBOX_REQUIRED };
 
@@ -43,6 +44,10 @@ struct config_device {
     const char *path;
     uint64_t timeout_ms;
 };
+struct config_seal {
+    const char *name; /* of a credential */
+    struct kt_hcl_pos pos;
+};
 struct config_limits {
     uint64_t max_connections, max_unix_connections, max_connections_per_ip;
     uint64_t header_bytes, max_request_size, anonymous_bodies, all_bodies, threads;
@@ -62,6 +67,8 @@ struct config {
     size_t n_listeners;
     struct config_device devices[CONFIG_DEVICES_MAX];
     size_t n_devices;
+    struct config_seal seals[CONFIG_SEALS_MAX];
+    size_t n_seals;
     struct config_limits limits;
     uint64_t rotation_tick_ms;
     const char *pam_socket;

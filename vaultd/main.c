@@ -21,6 +21,7 @@
 #include "vaultd/args.h"
 #include "vaultd/attend.h"
 #include "vaultd/confine.h"
+#include "vaultd/core/autounseal.h"
 #include "vaultd/core/core.h"
 #include "vaultd/core/heap.h"
 #include "vaultd/dev.h"
@@ -48,6 +49,7 @@ struct vaultd {
     const char *folder;
     struct kt_buf listeners; /* as sys/config/state shows them */
     struct audit_device_config devices[CONFIG_DEVICES_MAX];
+    const char *seals[CONFIG_SEALS_MAX];
     struct spawner *spawner;
     struct store *store;
     struct core *core;
@@ -275,6 +277,8 @@ static enum kt_kind start(struct vaultd *vaultd, struct kt_err *err)
     for (size_t i = 0; i < config->n_devices; i++)
         vaultd->devices[i] = (struct audit_device_config){
             "file", "file", config->devices[i].path, (int64_t)config->devices[i].timeout_ms};
+    for (size_t i = 0; i < config->n_seals; i++)
+        vaultd->seals[i] = config->seals[i].name;
     kt_buf_init(&vaultd->listeners, (size_t)64 * 1024);
     config_listeners(config, &vaultd->listeners);
     const struct core_config core = {.cluster_name = config->cluster_name,
@@ -287,6 +291,9 @@ static enum kt_kind start(struct vaultd *vaultd, struct kt_err *err)
                                      .worker_path = vaultd->worker_path,
                                      .spawner = vaultd->spawner,
                                      .pam_socket = config->pam_socket,
+                                     .credentials = secure_getenv("CREDENTIALS_DIRECTORY"),
+                                     .seals = vaultd->seals,
+                                     .n_seals = config->n_seals,
                                      .dev = vaultd->args.dev,
                                      .notes = vaultd->confinement.notes,
                                      .tick_ms = (int64_t)config->rotation_tick_ms,
@@ -307,6 +314,17 @@ static enum kt_kind start(struct vaultd *vaultd, struct kt_err *err)
     if (kind == KT_OK && vaultd->args.dev)
         kind = dev_begin(&vaultd->dev, vaultd->core, http_server_port(vaultd->http, 0), err);
     return kind;
+}
+
+/* What it cannot open is left to key shares, and is no reason not to serve them. */
+static void unseal_by_itself(const struct vaultd *vaultd)
+{
+    struct kt_err err = {0};
+    if (vaultd->args.dev || !barrier_initialized(vaultd->core->barrier))
+        return;
+    enum kt_kind kind = autounseal_run(vaultd->core, &err);
+    if (kind == KT_SEALED)
+        kt_log_err(KT_LOG_WARNING, "stays_sealed", &err);
 }
 
 static void say_ready(const struct vaultd *vaultd)
@@ -397,6 +415,7 @@ static int serve(struct vaultd *vaultd)
     if (kind == KT_OK)
         kind = start(vaultd, &err);
     if (kind == KT_OK) {
+        unseal_by_itself(vaultd);
         say_ready(vaultd);
         code = attend_loop(&vaultd->attend, reload, vaultd) == ATTEND_STOP ? 0 : 1;
     } else {

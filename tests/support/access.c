@@ -92,6 +92,8 @@ const struct access_entry access_entries[] = {
     {"system", NULL, "rotate/config", .read = POLICY, .write = POLICY},
     {"system", NULL, "rotate/keyring/config", .read = POLICY, .write = POLICY},
     {"system", NULL, "step-down", .write = SUDO},
+    {"system", NULL, "seals", .read = POLICY},
+    {"system", NULL, "seals/{name}", .write = SUDO, .delete_ = SUDO},
     {"system", NULL, "rekey/init", .read = OPEN, .write = SUDO, .delete_ = SUDO},
     {"system", NULL, "rekey/update", .write = OPEN},
     {"system", NULL, "rekey/verify", .read = OPEN, .write = OPEN, .delete_ = SUDO},

@@ -1,10 +1,13 @@
 #include "tests/support/fault_vault.h"
 
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -36,6 +39,23 @@ static void stopped(void *arg, const char *what)
     (void)atomic_fetch_add(&v->stopped, 1);
 }
 
+static const char *const seals[] = {"seal"};
+
+static void hand_credential_over(struct fault_vault *v)
+{
+    unsigned char key[KT_KEY_BYTES];
+    char path[96];
+    for (size_t i = 0; i < sizeof key; i++)
+        key[i] = (unsigned char)(i + 1);
+    (void)snprintf(v->credentials, sizeof v->credentials, "%s/credentials", v->folder);
+    (void)snprintf(path, sizeof path, "%s/%s", v->credentials, seals[0]);
+    assert_int_equal(mkdir(v->credentials, 0700), 0);
+    int fd = open(path, O_WRONLY | O_CREAT, 0400);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, key, sizeof key), (ssize_t)sizeof key);
+    assert_int_equal(close(fd), 0);
+}
+
 void fault_vault_open(struct fault_vault *v)
 {
     struct kt_err err = {0};
@@ -56,6 +76,9 @@ void fault_vault_open(struct fault_vault *v)
                                        .data_folder = v->folder,
                                        .storage_type = "lmdb",
                                        .executor = v->executor,
+                                       .credentials = v->credentials,
+                                       .seals = seals,
+                                       .n_seals = 1,
                                        .dev = true,
                                        .audit_segment_bytes = SEGMENT_BYTES,
                                        .audit_broken = stopped,
@@ -94,6 +117,7 @@ void fault_vault_new(struct fault_vault *v, const struct rotation_executor *exec
     assert_int_equal(kt_secret_init(NULL), KT_OK);
     kt_json_init();
     assert_int_equal(folder_make(v->folder), 0);
+    hand_credential_over(v);
     fault_vault_open(v);
     if (!initialised)
         return;

@@ -2,7 +2,8 @@
  *
  * What:    A test vault over LMDB in a folder of its own, with simulated time. When its store or its
  *          audit log says that it stopped, fault_vault_mend() does what an operator would: ends it,
- *          starts it on the same folder, unseals with the shares of the set that it names.
+ *          starts it on the same folder, unseals with the shares of the set that it names. It has the
+ *          credential "seal" at hand, in a folder of its own; no seal is made of it yet.
  * Owner:   fault_vault_new() .. fault_vault_end(), which removes the folder.
  * Errors:  what must work and does not fails the cmocka test.
  * Threads: one thread. */
@@ -14,7 +15,7 @@
 
 struct rotation_executor;
 struct fault_vault {
-    char folder[64];
+    char folder[64], credentials[80];
     struct test_vault *vault;
     const struct rotation_executor *executor;
     char root[256];

@@ -500,7 +500,7 @@ static void newer_seal(void **state)
     struct barrier *second = NULL;
     assert_int_equal(barrier_new(&vault->store, &second, &err), KT_CORRUPT);
     assert_string_equal(err.what,
-                        "the seal record: format 9 is newer than this vaultd (1): install "
+                        "the seal record: format 9 is newer than this vaultd (2): install "
                         "the newer version");
     vault_free(vault);
 }

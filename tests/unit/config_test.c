@@ -16,6 +16,9 @@
 #define STORE    "storage \"lmdb\" { path = \"/var/lib/vaultd\" }\n"
 #define LISTENER "listener \"tcp\" { address = \"127.0.0.1:8200\" tls_disable = true }\n"
 
+#define SEAL(n)  "seal \"credential\" { name = \"s" #n "\" }\n"
+#define NINE_SEALS SEAL(1) SEAL(2) SEAL(3) SEAL(4) SEAL(5) SEAL(6) SEAL(7) SEAL(8) SEAL(9)
+
 struct row {
     const char *name, *text;
     bool ok;
@@ -61,6 +64,13 @@ static const struct row rows[] = {
     {"proxies, as a list", STORE "listener \"tcp\" { tls_disable = true x_forwarded_for_authorized_addrs = [\"10.0.0.1\"] x_forwarded_for_reject_not_present = false x_forwarded_for_reject_not_authorized = \"false\" }", true, NULL, NULL},
     {"a proxy that is no address", STORE "listener \"tcp\" { tls_disable = true x_forwarded_for_authorized_addrs = [\"10.0.0.0/8\", \"proxy\"] }", false, "addresses or blocks such as", ""},
     {"no proxy", STORE "listener \"tcp\" { tls_disable = true x_forwarded_for_authorized_addrs = \"\" }", false, "addresses or blocks such as", ""},
+    {"seals", STORE LISTENER "seal \"credential\" { name = \"a-1\" }\nseal \"credential\" { name = \"b.key\" }", true, NULL, NULL},
+    {"a seal without a name", STORE LISTENER "seal \"credential\" {}", false, "without a name", "name ="},
+    {"a seal whose name leads elsewhere", STORE LISTENER "seal \"credential\" { name = \"../a\" }", false, "a credential's name is", "name ="},
+    {"a seal whose name is hidden", STORE LISTENER "seal \"credential\" { name = \".a\" }", false, "a credential's name is", "name ="},
+    {"twin seals", STORE LISTENER "seal \"credential\" { name = \"a\" }\nseal \"credential\" { name = \"a\" }", false, "two seals have the same name", "remove one"},
+    {"an unknown seal", STORE LISTENER "seal \"awskms\" {}", false, "no seal is called 'awskms'", "seal \"credential\""},
+    {"too many seals", STORE LISTENER NINE_SEALS, false, "more than 8 seals", "remove some"},
     {"the rotation's tick", STORE LISTENER "rotation { tick = \"1s\" }", true, NULL, NULL},
 };
 /* clang-format on */

@@ -27,6 +27,7 @@
 #include "tests/support/folder.h"
 #include "tests/support/sim_target.h"
 #include "tests/support/stuck.h"
+#include "vaultd/core/autounseal.h"
 
 #define TEXT      2048u
 #define TRIES_MAX 5000u  /* calls of one kind in one request */
@@ -292,6 +293,40 @@ static void new_keys_open_it(struct scene *s)
     assert_memory_equal(s->v.shares, s->v.other_shares, sizeof s->v.shares);
 }
 
+/* ---- seals that open by themselves ---- */
+
+static void be_without_a_seal(struct scene *s)
+{
+    be_unsealed(s);
+    need(s, &(const struct step){"DELETE", "sys/seals/seal", NULL, 0, NULL, false, NULL});
+}
+
+static void be_with_a_seal(struct scene *s)
+{
+    be_unsealed(s);
+    want(s, "POST", "sys/seals/seal", NULL, 200);
+    test_vault_text(s->v.vault, "data.id", s->mark, sizeof s->mark);
+}
+
+static void start_by_credential(struct scene *s, enum kt_kind wanted)
+{
+    fault_vault_close(&s->v);
+    fault_vault_open(&s->v);
+    assert_int_equal(autounseal_run(s->v.vault->core, NULL), wanted);
+    if (wanted != KT_OK)
+        fault_vault_unseal(&s->v);
+}
+
+static void the_seal_opens_it(struct scene *s)
+{
+    start_by_credential(s, KT_OK);
+}
+
+static void only_shares_open_it(struct scene *s)
+{
+    start_by_credential(s, KT_NOT_FOUND);
+}
+
 static void mark_accessors(struct scene *s)
 {
     struct kt_json all = kt_json_value(kt_str(s->v.vault->body)), data, keys;
@@ -453,6 +488,9 @@ static const struct row rows[] = {
     {"rekey, handing out", .arrange = be_about_to_hand_keys_out, .request = ASK("PUT", "sys/rekey/update", WITH_SHARE, 200), .probe = ASK("GET", "sys/seal-status", NULL, 200), .shows = "\"key_set_id\":\"%k", .either = true},
     {"rekey, the last new share", .arrange = be_one_share_from_verified_keys, .request = ASK("PUT", "sys/rekey/verify", "{\"key\":\"%o\",\"nonce\":\"%t\"}", 200), .probe = ASK("GET", "sys/seal-status", NULL, 200), .shows = "!%k", .success = new_keys_open_it},
     {"root token, the last share", .arrange = be_one_share_from_a_root_token, .request = ASK("PUT", "sys/generate-root/update", WITH_SHARE, 200), .probe = ASK("LIST", "auth/token/accessors", NULL, 200), .shows = "!%k", .success = the_token_is_roots},
+    {"seal, made", .arrange = be_without_a_seal, .request = ASK("POST", "sys/seals/seal", NULL, 200), .probe = ASK("GET", "sys/seals", NULL, 200), .shows = "\"name\":\"seal\"", .success = the_seal_opens_it},
+    {"seal, made anew", .arrange = be_with_a_seal, .request = ASK("POST", "sys/seals/seal", NULL, 200), .probe = ASK("GET", "sys/seals", NULL, 200), .shows = "!%k", .success = the_seal_opens_it},
+    {"seal, removed", .arrange = be_with_a_seal, .request = ASK("DELETE", "sys/seals/seal", NULL, 204), .probe = ASK("GET", "sys/seals", NULL, 200), .shows = "!\"name\":\"seal\"", .success = only_shares_open_it},
     {"audit hash", NULL, {{0}}, ASK("POST", "sys/audit-hash/file", "{\"input\":\"x\"}", 200), {0}, NULL, NULL, false},
     {"audit checkpoint", NULL, {PUT_A}, ASK("POST", "sys/audit-log/checkpoint", NULL, 200), {0}, NULL, NULL, false},
     {"audit export", NULL, {{0}}, ASK("GET", "sys/audit-log/export?from=0&to=3", NULL, 200), {0}, NULL, NULL, false},

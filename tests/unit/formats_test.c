@@ -9,9 +9,12 @@
 
 #include <cmocka.h>
 
+#include <fcntl.h>
 #include <semaphore.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "tests/support/routes.h"
 
@@ -111,6 +114,9 @@ static const struct row rows[] = {
       "the size of what a token keeps: format 9 is newer than this vaultd (1)" },
     { "a rotation target", "rotation/targets/t", TARGET,
       TABLE_TARGET, ANY, false, "GET", "rotation/targets/t", NULL, "format 9" },
+    { "the seal record", "sys/seals/seal", "{}",
+      TABLE_BARRIER, ANY, true, "DELETE", "sys/seals/seal", NULL,
+      "the seal record: format 9 is newer than this vaultd (2)", 2 },
     { "an entry of the barrier", "sys/policies/acl/p",
       "{\"policy\":\"path \\\"a\\\" {capabilities=[\\\"read\\\"]}\"}",
       TABLE_POLICY, ANY, true, "GET", "sys/policies/acl/p", NULL,
@@ -203,6 +209,24 @@ static void renumber_all(struct test_vault *vault, const struct row *row, genera
     commit(vault, batch);
 }
 
+/* From which a seal can be made. */
+static void hand_credential_over(struct test_vault *vault)
+{
+    static const char *const names[] = {"seal"};
+    static char folder[80];
+    char path[96];
+    (void)snprintf(folder, sizeof folder, "%s/credentials", vault->folder);
+    (void)snprintf(path, sizeof path, "%s/%s", folder, names[0]);
+    assert_int_equal(mkdir(folder, 0700), 0);
+    int fd = open(path, O_WRONLY | O_CREAT, 0400);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, "a key that is thirty-two letters", KT_KEY_BYTES), (ssize_t)KT_KEY_BYTES);
+    assert_int_equal(close(fd), 0);
+    vault->core->config.credentials = folder;
+    vault->core->config.seals = names;
+    vault->core->config.n_seals = 1;
+}
+
 /* Who reads it then goes into out. */
 static void make_record(struct test_vault *vault, const struct row *row, char out[256])
 {
@@ -228,6 +252,7 @@ static void refused_by_name(void **state)
     struct test_vault *vault = test_vault_new(true);
     vault->core->config.token_entries = 1000; /* what a token keeps is looked at where it has a bound */
     routes_mount_all(vault);
+    hand_credential_over(vault);
     if (row->before != NULL)
         assert_int_equal(test_vault_call(vault, "POST", row->before, vault->root, "{}"), 204);
     generation since = now(vault);

@@ -42,15 +42,10 @@ enum kt_kind barrier_store_failed(enum store_error error, const char *doing, str
 enum kt_kind barrier_read_seal(struct barrier *barrier, struct kt_err *err)
 {
     auto_snapshot struct snapshot *snapshot = NULL;
-    struct entry entry;
     enum store_error error = snapshot_begin(barrier->store, &snapshot);
-    if (error == STORE_OK)
-        error = snapshot_get(snapshot, barrier_seal_key(), &entry);
-    if (error == STORE_NOT_FOUND)
-        return kt_fail(err, KT_NOT_FOUND, "Vault is not initialized");
     if (error != STORE_OK)
         return barrier_store_failed(error, "reading the seal record", err);
-    enum kt_kind kind = seal_record_read(entry.value, &barrier->seal, err);
+    enum kt_kind kind = seal_stored(snapshot, &barrier->seal, NULL, err);
     if (kind == KT_OK)
         atomic_store(&barrier->initialized, true);
     return kind;
@@ -128,6 +123,7 @@ void barrier_status(struct barrier *barrier, struct barrier_status *ret)
     }
     status.progress = barrier->attempt.count;
     memcpy(status.nonce, barrier->attempt.nonce, sizeof status.nonce);
+    memcpy(status.opened_by, barrier->opened_by, sizeof status.opened_by);
     status.failed_attempts = barrier->failed_attempts;
     if (barrier->ring != NULL && !status.sealed) {
         const struct keyring_term *newest = keyring_newest(barrier->ring);
@@ -190,6 +186,7 @@ void barrier_shut(struct barrier *barrier)
         ceremonies_forget(barrier);
         keyring_free(barrier->ring);
         barrier->ring = NULL;
+        barrier->opened_by[0] = '\0';
         barrier->state = BARRIER_SEALED;
         (void)pthread_cond_broadcast(&barrier->sealed);
     }

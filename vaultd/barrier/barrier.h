@@ -17,6 +17,7 @@
 #pragma once
 
 #include "lib/buf.h"
+#include "lib/credential.h"
 #include "vaultd/barrier/shamir.h"
 #include "vaultd/barrier/tables.h"
 #include "vaultd/store/store.h"
@@ -46,6 +47,7 @@ struct barrier_status {
     int64_t term_installed_ms;
     uint64_t encryptions;    /* under the newest term since unseal */
     int64_t initialized_ms;
+    char opened_by[KT_CREDENTIAL_NAME]; /* the further seal that opened it; "": key shares, or nothing */
     unsigned failed_attempts; /* of unseal since the last success, in this process */
 };
 void barrier_status(struct barrier *barrier, struct barrier_status *ret);

@@ -395,24 +395,22 @@ enum kt_kind ceremony_hand_out(struct barrier *barrier, const char *nonce,
     return kind;
 }
 
-static enum kt_kind put_seal(struct barrier *barrier, const struct seal_record *seal,
-                             struct batch *batch, struct kt_err *err)
+/* The other seals are as they are now, whatever they were when the new key was made. */
+static enum kt_kind put_seal(struct barrier *barrier, struct seal_record *seal, struct batch *batch,
+                             struct kt_err *err)
 {
     auto_snapshot struct snapshot *snapshot = NULL;
-    struct entry stored;
+    struct seal_record now;
+    generation changed = 0;
     enum store_error error = snapshot_begin(barrier->store, &snapshot);
-    if (error == STORE_OK)
-        error = snapshot_get(snapshot, barrier_seal_key(), &stored);
     if (error != STORE_OK)
         return barrier_store_failed(error, "reading the seal record", err);
-    kt_autobuf struct kt_buf bytes;
-    kt_buf_init(&bytes, STORE_VALUE_MAX);
-    seal_record_write(seal, &bytes);
-    if (!kt_buf_ok(&bytes))
-        return kt_fail(err, KT_NO_MEMORY, "writing the seal record");
-    batch_require(batch, KEY_CHANGED_AT, barrier_seal_key(), stored.changed);
-    batch_put(batch, barrier_seal_key(), kt_buf_bytes(&bytes));
-    return batch_failed(batch) ? kt_fail(err, KT_NO_MEMORY, "writing the seal record") : KT_OK;
+    enum kt_kind kind = seal_stored(snapshot, &now, &changed, err);
+    if (kind != KT_OK)
+        return kind;
+    seal->n_more = now.n_more;
+    memcpy(seal->more, now.more, sizeof seal->more);
+    return seal_replace(seal, changed, batch, err);
 }
 
 /* Its nonce now is the verification's, where there is one. */
@@ -460,7 +458,8 @@ enum kt_kind ceremony_claim_root(struct barrier *barrier, const char *nonce, uns
     return kind;
 }
 
-/* The vault may have been sealed since, which wiped the ceremony: then the record is read again. */
+/* The record is read again: the vault may have been sealed since, which wiped the ceremony, and another
+ * seal may have come or gone. */
 void ceremony_done(struct barrier *barrier, enum ceremony_kind which, const char *nonce,
                    bool committed)
 {
@@ -470,7 +469,7 @@ void ceremony_done(struct barrier *barrier, enum ceremony_kind which, const char
     enum kt_kind read = KT_OK;
     if (ours && committed && which == CEREMONY_REKEY)
         barrier->seal = c->proposed;
-    else if (committed && which == CEREMONY_REKEY)
+    if (committed && which == CEREMONY_REKEY)
         read = barrier_read_seal(barrier, NULL);
     (void)read; /* then the next attempt to unseal reads it */
     if (ours && committed)

@@ -68,6 +68,7 @@ struct barrier {
     pthread_cond_t sealed;    /* SEALING ended */
     enum barrier_state state; /* guarded by lock, as all below */
     struct seal_record seal;  /* zero before init */
+    char opened_by[KT_CREDENTIAL_NAME]; /* the further seal that opened it; "": shares, or nothing */
     struct unseal_attempt attempt;
     unsigned failed_attempts;
     struct ceremony ceremonies[CEREMONY_KINDS];
@@ -85,6 +86,15 @@ void barrier_shut(struct barrier *barrier);
 /* Forgets the shares of an attempt that was left alone for too long. Needs lock. */
 void unseal_expire(struct barrier *barrier);
 void unseal_forget(struct barrier *barrier);
+/* The keyring with the root key, and EARLY. by: the further seal, or "". Needs lock, and SEALED. */
+enum kt_kind unseal_with(struct barrier *barrier, const struct kt_secret *root, const char *by,
+                         struct kt_err *err) KT_MUST_CHECK;
+/* The seal record of the snapshot, and when it was changed. */
+enum kt_kind seal_stored(struct snapshot *snapshot, struct seal_record *ret, generation *ret_changed,
+                         struct kt_err *err) KT_MUST_CHECK;
+/* In its place, on condition that what stands there is of that change. */
+enum kt_kind seal_replace(const struct seal_record *seal, generation changed, struct batch *batch,
+                          struct kt_err *err) KT_MUST_CHECK;
 /* Wipes all ceremonies. Needs lock. */
 void ceremonies_forget(struct barrier *barrier);
 enum kt_kind barrier_store_failed(enum store_error error, const char *doing, struct kt_err *err);

@@ -1,6 +1,7 @@
 #include "vaultd/barrier/inside.h"
 
 #include <sodium.h>
+#include <stdio.h>
 
 typedef const unsigned char (*shares_view)[SHAMIR_SHARE_BYTES];
 
@@ -105,6 +106,18 @@ static enum kt_kind open_keyring(struct barrier *barrier, const struct kt_secret
     return keyring_load(barrier->seal.vault_id, root->at, stored.value, &barrier->ring, err);
 }
 
+enum kt_kind unseal_with(struct barrier *barrier, const struct kt_secret *root, const char *by,
+                         struct kt_err *err)
+{
+    enum kt_kind kind = open_keyring(barrier, root, err);
+    if (kind != KT_OK)
+        return kind;
+    (void)snprintf(barrier->opened_by, sizeof barrier->opened_by, "%s", by);
+    barrier->state = BARRIER_EARLY;
+    gate_raise(&barrier->gate, GATE_EARLY);
+    return KT_OK;
+}
+
 /* The threshold is reached. A failure that is not the shares' fault keeps none of them either. */
 static enum kt_kind try_shares(struct barrier *barrier, struct kt_err *err)
 {
@@ -120,7 +133,7 @@ static enum kt_kind try_shares(struct barrier *barrier, struct kt_err *err)
         !seal_record_open(&barrier->seal, unseal_key->at, root->at))
         return refuse_shares(barrier, err);
     unseal_forget(barrier);
-    return open_keyring(barrier, root, err);
+    return unseal_with(barrier, root, "", err);
 }
 
 static enum kt_kind share_locked(struct barrier *barrier,
@@ -152,8 +165,6 @@ static enum kt_kind share_locked(struct barrier *barrier,
     kind = try_shares(barrier, err);
     if (kind != KT_OK)
         return kind;
-    barrier->state = BARRIER_EARLY;
-    gate_raise(&barrier->gate, GATE_EARLY);
     *ret_unsealed = true;
     return KT_OK;
 }

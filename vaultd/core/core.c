@@ -13,6 +13,7 @@
 #include "vaultd/auth/token.h"
 #include "vaultd/barrier/ceremony.h"
 #include "vaultd/core/autorotate.h"
+#include "vaultd/core/autounseal.h"
 #include "vaultd/core/heap.h"
 #include "vaultd/core/jobs.h"
 #include "vaultd/core/mounts.h"
@@ -322,6 +323,27 @@ enum kt_kind core_init(struct core *core, unsigned shares, unsigned threshold,
 
 /* ---- unseal and seal ------------------------------------------------------------------------- */
 
+#define UNSEALED_MAX 1024u
+#define UNSEALER     (KT_CREDENTIAL_NAME + 20u)
+
+/* Who opened it, and what was tried before: what the log's first record says. */
+static void describe_unseal(struct core *core, char name[UNSEALER], struct kt_buf *out)
+{
+    struct barrier_status status;
+    barrier_status(core->barrier, &status);
+    if (status.opened_by[0] == '\0')
+        (void)snprintf(name, UNSEALER, "unseal key shares");
+    else
+        (void)snprintf(name, UNSEALER, "credential %.64s", status.opened_by);
+    struct kt_jsonw w = kt_jsonw(out);
+    kt_jsonw_object(&w);
+    kt_jsonw_kv_int(&w, "failed_attempts", status.failed_attempts);
+    kt_jsonw_kv_int(&w, "refused_while_sealed",
+                    (int64_t)atomic_exchange(&core->own->refused_sealed, 0));
+    kt_jsonw_kv_int(&w, "seals_not_opened", autounseal_failing(core));
+    kt_jsonw_end(&w);
+}
+
 static enum kt_kind open_log(struct core *core, bool accept_rollback, struct kt_err *err)
 {
     struct leadership leadership = {0};
@@ -344,24 +366,21 @@ static enum kt_kind open_log(struct core *core, bool accept_rollback, struct kt_
         audit_open(&config, core->barrier, core->store, core->clock, &audit, err);
     if (kind != KT_OK)
         return kind;
-    struct barrier_status status;
-    barrier_status(core->barrier, &status);
-    char id[40], counts[160];
-    (void)snprintf(id, sizeof id, "%s", status.vault_id);
-    (void)snprintf(counts, sizeof counts,
-                   "{\"failed_attempts\":%u,\"refused_while_sealed\":%llu}",
-                   status.failed_attempts,
-                   (unsigned long long)atomic_exchange(&core->own->refused_sealed, 0));
-    const struct audit_auth auth = {.display_name = "unseal key shares", .entity_id = ""};
+    kt_autobuf struct kt_buf counts;
+    kt_buf_init(&counts, UNSEALED_MAX);
+    char name[UNSEALER];
+    describe_unseal(core, name, &counts);
+    const struct audit_auth auth = {.display_name = name, .entity_id = ""};
     const struct audit_event event = {.type = "response",
                                       .request_id = "",
                                       .time_ms = kt_wall_ms(core->clock),
                                       .operation = "update",
                                       .path = "sys/unseal",
                                       .auth = &auth,
-                                      .response_data = kt_str(counts),
+                                      .response_data = kt_buf_bytes(&counts),
                                       .status = 200};
-    kind = audit_append(audit, &event, err);
+    kind = kt_buf_ok(&counts) ? audit_append(audit, &event, err)
+                              : kt_fail(err, KT_NO_MEMORY, "recording the unsealing");
     if (kind != KT_OK) {
         audit_close(audit);
         return kind;

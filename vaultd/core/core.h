@@ -35,6 +35,9 @@ struct core_config {
     struct spawner *spawner;    /* may be NULL: rotation with a target is refused */
     const struct rotation_executor *executor; /* instead of the spawner, in tests; NULL: none */
     const char *pam_socket;     /* vaultd-pam's; NULL: where it usually is */
+    const char *credentials;    /* $CREDENTIALS_DIRECTORY; NULL: none */
+    const char *const *seals;   /* which of them may open the vault by itself */
+    size_t n_seals;
     bool dev;
     const char *const *notes;   /* sandbox layers that are missing, for health; NULL ends */
     size_t audit_segment_bytes; /* of a new audit log; 0: audit.h's */

@@ -4,6 +4,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "vaultd/barrier/seal_record.h"
+#include "vaultd/core/autounseal.h"
 #include "vaultd/core/core.h"
 #include "vaultd/core/counts.h"
 #include "vaultd/core/meter.h"
@@ -78,6 +80,11 @@ struct core_private {
     bool refusing;              /* guarded by lock; sealing: no new commits */
     bool accepted_by_all;       /* guarded by lock; every share of this unseal attempt came with
                                  * accept_rollback */
+    struct seal_tried {
+        char name[KT_CREDENTIAL_NAME];
+        enum seal_outcome outcome;
+    } seal_tries[SEALS_MAX];    /* guarded by lock; of the last autounseal_run() */
+    size_t n_seal_tries;
     pthread_mutex_t sealing;    /* one init, unseal or seal at a time; ranked above lock */
     struct desk *desk;  /* what may block */
     struct desk *aside; /* long reads */

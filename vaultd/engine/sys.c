@@ -51,6 +51,7 @@ static const struct route routes[] = {
       .write = sys_unseal, .body_max = 65536,
       .fields = FIELDS({ "key", FIELD_STRING, "one unseal key share, hex or base64" },
                        { "reset", FIELD_BOOL, "forget the shares entered so far" },
+                       { "by_credential", FIELD_BOOL, "try the seals that open by themselves; root on the Unix socket" },
                        { "accept_rollback", FIELD_BOOL, "begin a new history with what is on disk" }),
       .help = "Takes one unseal key share." },
     { .pattern = "health", .flags = SEALED_STATUS, .read = sys_health,
@@ -71,6 +72,12 @@ static const struct route routes[] = {
       .fields = ROTATE_CONFIG, .help = "The same as rotate/config." },
     { .pattern = "step-down", .flags = ROUTE_SUDO, .write = sys_step_down,
       .help = "Gives leadership up; there is one node, so that nothing happens." },
+
+    { .pattern = "seals", .read = sys_seals_read,
+      .help = "The seals of the root key: the key shares, and those that open by themselves." },
+    { .pattern = "seals/{name}", .flags = ROUTE_SUDO, .write = sys_seals_write, .delete_ = sys_seals_delete,
+      .body_max = 65536,
+      .help = "A seal that opens with the credential of that name: makes it, anew if there is one; removes it." },
 
     /* ---- what the holders of key shares do together ---- */
     { .pattern = "rekey/init", .flags = ROUTE_SUDO | ROUTE_OWNER, .open = OP_READ, .read = sys_rekey_status,

@@ -12,6 +12,8 @@ extern const struct engine system_engine;
 /* sys_status.c: answer also while sealed */
 handler_fn sys_init_read, sys_init_write, sys_seal_status, sys_unseal, sys_health, sys_leader;
 handler_fn sys_seal, sys_step_down;
+/* sys_seals.c */
+handler_fn sys_seals_read, sys_seals_write, sys_seals_delete;
 /* sys_keys.c */
 handler_fn sys_rotate, sys_key_status, sys_rotate_config_read, sys_rotate_config_write;
 /* sys_rekey.c */

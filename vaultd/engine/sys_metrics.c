@@ -4,6 +4,8 @@
 #include <sys/resource.h>
 #include <time.h>
 
+#include "vaultd/barrier/seals.h"
+#include "vaultd/core/autounseal.h"
 #include "vaultd/core/counts.h"
 #include "vaultd/engine/sys.h"
 
@@ -16,6 +18,8 @@ enum number {
     AUDIT_RECORDS,
     AUDIT_RECORDS_SYNCED,
     QUOTA_REFUSED,
+    SEALS,
+    SEALS_NOT_OPENED,
     STORE_BATCHES,
     STORE_BYTES_FILE,
     STORE_BYTES_MAX,
@@ -41,6 +45,8 @@ const struct metric sys_metric_rows[] = {
     [AUDIT_RECORDS] = { "keyturn_audit_records", false, "Records in the audit log." },
     [AUDIT_RECORDS_SYNCED] = { "keyturn_audit_records_synced", false, "Records of the audit log that are on the disk for good." },
     [QUOTA_REFUSED] = { "keyturn_quota_refused_total", true, "Requests refused because a rate-limit quota was used up." },
+    [SEALS] = { "keyturn_seals", false, "Credentials that may open the vault by themselves, beside the key shares." },
+    [SEALS_NOT_OPENED] = { "keyturn_seals_not_opened", false, "Of them those that did not open when they were last tried, which is when vaultd started." },
     [STORE_BATCHES] = { "keyturn_store_batches_total", true, "Changes committed since the store was opened." },
     [STORE_BYTES_FILE] = { "keyturn_store_bytes_file", false, "Bytes of the store's file: used pages and free ones." },
     [STORE_BYTES_MAX] = { "keyturn_store_bytes_max", false, "Bytes that the store may grow to." },
@@ -67,6 +73,7 @@ static void sample(struct core *core, double out[NUMBERS])
     struct audit_status audit;
     struct store_status store;
     struct rusage usage = {0};
+    struct seal_shown seals[SEALS_MAX];
     audit_status(core->audit, &audit);
     store_status(core->store, &store);
     (void)getrusage(RUSAGE_SELF, &usage);
@@ -76,6 +83,8 @@ static void sample(struct core *core, double out[NUMBERS])
     out[AUDIT_RECORDS] = (double)audit.size;
     out[AUDIT_RECORDS_SYNCED] = (double)audit.synced_size;
     out[QUOTA_REFUSED] = (double)core_quota_refusals(core);
+    out[SEALS] = barrier_seals(core->barrier, seals);
+    out[SEALS_NOT_OPENED] = autounseal_failing(core);
     out[STORE_BATCHES] = (double)store.batches;
     out[STORE_BYTES_FILE] = (double)store.bytes_file;
     out[STORE_BYTES_MAX] = (double)store.bytes_max;

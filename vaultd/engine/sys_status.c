@@ -2,6 +2,7 @@
 
 #include <sodium.h>
 
+#include "vaultd/core/autounseal.h"
 #include "vaultd/engine/key_shares.h"
 
 /* ---- init ---- */
@@ -83,6 +84,8 @@ static void write_seal_status(struct request *req)
     }
     kt_jsonw_kv_text(&w, "key_set_id", s.seal_id);
     kt_jsonw_kv_bool(&w, "recovery_seal", false);
+    kt_jsonw_kv_text(&w, "unsealed_by", s.sealed ? "" : s.opened_by[0] == '\0' ? "shares" : s.opened_by);
+    autounseal_write(req->core, &w);
     kt_jsonw_kv_text(&w, "storage_type", req->core->config.storage_type);
     kt_jsonw_end(&w);
     req->reply.form = REPLY_BARE;
@@ -102,6 +105,31 @@ static enum kt_kind do_unseal(struct request *req, struct kt_err *err)
     if (kind != KT_OK)
         return kind;
     write_seal_status(req);
+    return KT_OK;
+}
+
+static enum kt_kind do_unseal_by_itself(struct request *req, struct kt_err *err)
+{
+    enum kt_kind kind = autounseal_run(req->core, err);
+    if (kind != KT_OK)
+        return kind == KT_NOT_FOUND ? KT_INVALID : kind;
+    write_seal_status(req);
+    return KT_OK;
+}
+
+/* A token cannot be looked at while it is sealed. Root on the host can start vaultd anew, which does the
+ * same; for anybody else it would undo what a person sealed. */
+static enum kt_kind unseal_by_itself(struct request *req, struct kt_err *err)
+{
+    if (req->origin != ORIGIN_UNIX || req->peer_uid != 0) {
+        (void)kt_fail(err, KT_DENIED, "permission denied");
+        kt_hint(err, "as root on the vault's own machine, through its Unix socket; or restart vaultd");
+        return KT_DENIED;
+    }
+    if (barrier_sealed(req->core->barrier))
+        req->defer = do_unseal_by_itself;
+    else
+        write_seal_status(req);
     return KT_OK;
 }
 
@@ -134,12 +162,13 @@ static enum kt_kind add_share(struct request *req, bool *accept_rollback, bool *
 
 enum kt_kind sys_unseal(struct request *req, struct kt_err *err)
 {
-    bool reset = false, unsealed = false;
+    bool reset = false, unsealed = false, by_itself = false;
     bool *accept_rollback = kt_arena_take(&req->arena, sizeof *accept_rollback);
     if (accept_rollback == NULL)
         return kt_fail(err, KT_NO_MEMORY, "unsealing");
     const char *key = NULL;
     enum kt_kind kinds[] = {request_bool(req, "reset", &reset, err),
+                            request_bool(req, "by_credential", &by_itself, err),
                             request_bool(req, "accept_rollback", accept_rollback, err),
                             request_string(req, "key", &key, err)};
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
@@ -152,6 +181,8 @@ enum kt_kind sys_unseal(struct request *req, struct kt_err *err)
     }
     if (reset)
         return reset_unseal(req, err);
+    if (by_itself)
+        return unseal_by_itself(req, err);
     if (key == NULL)
         return kt_fail(err, KT_INVALID,
                        "'key' must be specified in request body as JSON, or 'reset' set to true");
