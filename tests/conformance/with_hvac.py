@@ -91,6 +91,7 @@ def _():
     equal(False, client.ha_status["ha_enabled"])
     equal("shamir", client.sys.read_seal_status()["type"])
     equal("shamir", client.seal_status["type"])
+    equal(("shares", ["shamir"]), (client.seal_status["unsealed_by"], [s["type"] for s in client.seal_status["seals"]]))
 
 
 @tap.case("seal and unseal")

@@ -3,8 +3,8 @@
 
     tests/integration/memory_secrets.py ['part of a case name']
 
-While it serves, keys are nowhere but in the guarded slab. After seal and the end of all connections
-no key, token, share or planted value is in any page. No core is dumped, and none could be, not even into
+While it serves, keys are nowhere but in the guarded slab, and the credential that opened it is nowhere. After seal
+and the end of all connections no key, token, share or planted value is in any page. No core is dumped, and none could be, not even into
 a pipe: the process is undumpable, whatever core_pattern says, and its slab is left out of any dump.
 """
 import array
@@ -14,6 +14,7 @@ import json
 import os
 import random
 import re
+import shutil
 import ssl
 import string
 import sys
@@ -159,16 +160,37 @@ class Session:
         self.plain = free_port()
         self.vault.extra = ('listener "tcp" { address = "127.0.0.1:%d" tls_disable = true }'
                             % self.plain)
+        self.search = Search()
+        self.with_credential()
         self.vault.write_config()
         self.vault.ready()
+        self.vault.ok("POST", "sys/seals/memory")
+        self.vault.kill()
+        self.vault.start()
+        equal(self.vault.call("GET", "sys/seal-status").json["unsealed_by"], "memory")
         self.pid = self.vault.process.pid
-        self.search = Search()
         self.search.text("a value", MARK)
         self.search.text("a key share", self.vault.shares[0])
         for share in self.vault.shares[:3]:
             self.search.bytes("a key share's bytes", bytes.fromhex(share))
         self.search.text("the root token", self.vault.root)
         self.user = None
+
+    def with_credential(self):
+        """With which it opens itself: read at the start, and needed no more."""
+        folder = os.path.join(self.vault.folder, "credentials")
+        path = os.path.join(folder, "memory")
+        os.mkdir(folder, 0o700)
+        key = os.urandom(KEY)
+        with open(path, "wb") as f:
+            f.write(key)
+        os.chmod(path, 0o400)
+        for name in (folder, path):
+            shutil.chown(name, "keyturn", "keyturn")
+        self.vault.env["CREDENTIALS_DIRECTORY"] = folder
+        self.vault.extra += '\nseal "credential" { name = "memory" }'
+        self.search.bytes("a credential", key[:KEY // 2])
+        self.search.bytes("a credential", key[KEY // 2:])
 
     def value(self, size=0):
         return MARK + "-" + "v" * size
@@ -260,6 +282,13 @@ def serving(s):
     equal(outside, {}, "keys outside of the guarded slab")
 
 
+def credential(s):
+    """The credential that opened it is nowhere, not even in guarded memory."""
+    s.vault.ok("POST", "sys/seals/memory")  # read once more
+    wait_for("the credential to be gone", lambda: not [
+        what for what in s.search.run(s.pid)[0] if what[0] == "a credential"], pause=0.5)
+
+
 def gathered(s):
     """Key shares and the pad, once their requests are over, are in guarded memory alone."""
     names = ("a key share", "a new key share", "a one-time pad")
@@ -333,6 +362,7 @@ def main():
     try:
         s.work()
         report.case("keys are only in the guarded slab while it serves", serving, s)
+        report.case("a credential is forgotten when it was tried", credential, s)
         report.case("gathered key shares are only in guarded memory", gathered, s)
         report.case("what is under way is found", control, s)
         report.case("nothing is left after seal", sealed, s)
