@@ -52,3 +52,17 @@ path "fleet/agents" {
 path "fleet/consumers/*" {
   capabilities = ["read", "list"]
 }
+
+# What waits for the approval of others, who asked, who approved.
+path "sys/approvals/requests" {
+  capabilities = ["list"]
+}
+path "sys/approvals/requests/+" {
+  capabilities = ["read"]
+}
+path "sys/approvals/rules" {
+  capabilities = ["list"]
+}
+path "sys/approvals/rules/+" {
+  capabilities = ["read"]
+}

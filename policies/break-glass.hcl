@@ -148,3 +148,18 @@ path "sys/audit-log/checkpoint" {
 path "sys/audit" {
   capabilities = ["read", "sudo"]
 }
+
+# What waits for the approval of others, who asked, who approved.
+path "sys/approvals/requests" {
+  capabilities = ["list"]
+}
+path "sys/approvals/requests/+" {
+  capabilities = ["read"]
+}
+# Which changes need it. A rule that is there protects itself.
+path "sys/approvals/rules" {
+  capabilities = ["list"]
+}
+path "sys/approvals/rules/*" {
+  capabilities = ["read", "update", "delete"]
+}

@@ -23,7 +23,7 @@ from wire import Wire, serve, wants  # noqa: E402
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 FOLDER = os.path.join(ROOT, "policies")
-ROLES = {"O": "operator", "R": "rotator", "A": "agent", "U": "auditor", "P": "pipeline", "B": "break-glass"}
+ROLES = {"O": "operator", "R": "rotator", "A": "agent", "U": "auditor", "P": "pipeline", "B": "break-glass", "V": "approver"}
 READERS = "APB"  # whose policies give values; the others' must not, whatever they ask
 VALUE = "precious"
 METHODS = {"read": "GET", "list": "LIST", "create": "POST", "update": "POST", "patch": "PATCH", "delete": "DELETE"}
@@ -165,7 +165,7 @@ for _role, _name in ROLES.items():
 def _():
     lists = [["root"], "root", ["ROOT"], [" root"], ["default", "root"], [], "other"]
     lists += [form for name in ROLES.values() for form in ([name], name)]
-    for role in "ORAUP":
+    for role in "ORAUPV":
         for path in ("auth/token/create-orphan", "auth/token/create"):
             for policies in lists:
                 allowed = role == "O" and path.endswith("orphan") and policies in (["rotator"], "rotator")

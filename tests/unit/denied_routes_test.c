@@ -22,8 +22,6 @@ static const struct open_row {
     /* Logins need no token, and look at none. */
     {"approle", "login", "POST", 400, 400, 400},
     {"approle", "login", "PUT", 400, 400, 400},
-    {"jwt", "login", "POST", 400, 400, 400},
-    {"jwt", "login", "PUT", 400, 400, 400},
     {"pam", "login/{username}", "POST", 503, 503, 503}, /* nobody to ask */
     {"pam", "login/{username}", "PUT", 503, 503, 503},
     {"unix", "login", "POST", 400, 400, 400},
@@ -58,6 +56,14 @@ static const struct open_row {
     {"system", "internal/specs/openapi", "PUT", 200, 403, 200},
     {"system", "internal/ui/mounts/{path...}", "GET", 403, 403,
      403}, /* nothing of it below there */
+    /* What one asked for oneself: nothing. */
+    {"system", "approvals/mine", "LIST", 404, 403, 403},
+    {"system", "approvals/mine/{id}", "GET", 404, 403, 403},
+    {"system", "approvals/mine/{id}", "POST", 400, 403, 403},
+    {"system", "approvals/mine/{id}", "PUT", 400, 403, 403},
+    {"system", "approvals/mine/{id}", "DELETE", 404, 403, 403},
+    {"system", "approvals/mine/{id}/finish", "POST", 404, 403, 403},
+    {"system", "approvals/mine/{id}/finish", "PUT", 404, 403, 403},
     /* What is no wrapping token is refused as that, whoever asks; who may not is asked after it. */
     {"system", "wrapping/lookup", "GET", 400, 400, 400},
     {"system", "wrapping/lookup", "HEAD", 400, 400, 400},

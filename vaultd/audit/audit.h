@@ -97,6 +97,8 @@ struct audit_event {
     const char *operation;      /* "read", "update", ... */
     const char *path;           /* canonical, without /v1/ */
     const char *destination;    /* where what the path names is put: a canonical path too; NULL: nowhere */
+    const char *approval;       /* the id of the request that waited for approval and is carried out; NULL: none */
+    const char *approved_by;    /* beside it: who approved it */
     const char *mount_point, *mount_type;   /* may be NULL */
     const char *remote_address;             /* may be NULL */
     unsigned remote_port;

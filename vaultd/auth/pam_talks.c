@@ -195,7 +195,7 @@ static bool send_begin(const struct talk *talk)
     kt_autobuf struct kt_buf out;
     kt_buf_init(&out, 1024);
     message.begin.question = talk->party.question;
-    message.begin.user = kt_str(talk->party.barred ? PAMD_NOBODY : talk->party.user);
+    message.begin.user = kt_str(talk->party.user);
     message.begin.address = kt_str(talk->party.local ? "" : talk->party.address);
     pamd_encode(&message, &out);
     return kt_buf_ok(&out) && send_now(talk->socket, kt_buf_bytes(&out));
@@ -361,8 +361,7 @@ static enum talk_begun take_name(struct pam_talks *talks, struct talk *talk)
     struct pamd_message message;
     bool whole = pamd_decode(kt_buf_bytes(&talk->message), &message);
     KT_ASSERT(whole && message.letter == PAMD_NAMED);
-    if (!talk->party.barred)
-        lockout_key(talks->failures, of_the_host, message.named, talk->name);
+    lockout_key(talks->failures, of_the_host, message.named, talk->name);
     const struct crowd crowd = count_open(talks, talk, &talk->party, talk->name);
     return may_guess(talks, &talk->party, &crowd, talk->name, talk->max_failures);
 }
@@ -388,6 +387,8 @@ static void judge(struct pam_talks *talks, struct talk *talk, int64_t now_ms)
     enum pamd_outcome outcome = message.verdict.outcome;
     talk->end = TALK_VERDICT;
     count_failure(talks, talk, outcome == PAMD_OUT || outcome == PAMD_BROKEN);
+    if (outcome == PAMD_IN && talk->party.question == PAMD_LOGIN)
+        lockout_forget(talks->failures, talk->name);
     if (outcome == PAMD_OUT && talk->party.question == PAMD_LOGIN)
         hold_back(talk, now_ms, message.verdict.delay_ms);
     else
@@ -696,7 +697,6 @@ static bool tell(const struct talk *talk, struct kt_arena *arena, struct talk_ne
                               .end = talk->end,
                               .expires_s = left_ms > 0 ? (unsigned)(left_ms / 1000) : 0};
     memcpy(ret->id, talk->id, sizeof ret->id);
-    memcpy(ret->account, talk->name, sizeof ret->account);
     if (!ret->asks && talk->end != TALK_VERDICT)
         return true;
     bool whole = pamd_decode(kt_buf_bytes(&talk->message), &ret->message);
@@ -722,14 +722,6 @@ enum talk_taken pam_talk_take(struct pam_talks *talks, const struct talk_ticket 
         talk->told = true;
     (void)pthread_mutex_unlock(&talks->lock);
     return taken;
-}
-
-void pam_talk_let_in(struct pam_talks *talks, const struct talk_news *news, bool in)
-{
-    if (in)
-        lockout_forget(talks->failures, news->account);
-    else
-        lockout_failed(talks->failures, news->account, kt_mono_ms(talks->clock));
 }
 
 struct wait_list *pam_talk_waiters(struct pam_talks *talks)

@@ -115,6 +115,19 @@ static enum kt_kind check_free(const struct mount_table *table, const char *path
     return KT_OK;
 }
 
+/* The mount with all that is below it, and its row below sys/. */
+static enum kt_kind tell_changed(struct request *req, const char *path, struct kt_err *err)
+{
+    int len = (int)strlen(path) - 1;
+    const char *row = is_auth(path) ? kt_arena_printf(&req->arena, "sys/%.*s", len, path)
+                                    : kt_arena_printf(&req->arena, "sys/mounts/%.*s", len, path);
+    if (row == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "changing the mount table");
+    request_changes(req, row, true);
+    request_changes(req, path, true);
+    return KT_OK;
+}
+
 enum kt_kind mounts_add(struct request *req, const struct mount *wish, struct kt_err *err)
 {
     const struct mount_table *table = req->own->mounts;
@@ -130,6 +143,8 @@ enum kt_kind mounts_add(struct request *req, const struct mount *wish, struct kt
         return kt_fail(err, KT_NO_MEMORY, "adding a mount");
     memcpy(rows, table->rows, table->n * sizeof *rows);
     kind = make_row(&req->arena, wish, &rows[table->n], err);
+    if (kind == KT_OK)
+        kind = tell_changed(req, wish->path, err);
     return kind == KT_OK ? put_table(req, rows, table->n + 1, &table->moves, err) : kind;
 }
 
@@ -238,6 +253,8 @@ enum kt_kind mounts_remove(struct request *req, const char *path, struct kt_err 
                        rows[at].scope, kt_bytes(rows[at].scope, sizeof rows[at].scope), err);
     if (kind == KT_OK && is_auth(path))
         kind = identity_mount_removed(req->core, req->batch, rows[at].scope, err);
+    if (kind == KT_OK)
+        kind = tell_changed(req, path, err);
     if (kind != KT_OK)
         return kind;
     size_t n = req->own->mounts->n;
@@ -261,7 +278,8 @@ enum kt_kind mounts_tune(struct request *req, const struct mount *wish, struct k
     rows[at].type = before.type;
     rows[at].accessor = before.accessor;
     memcpy(rows[at].scope, before.scope, sizeof before.scope);
-    return put_table(req, rows, req->own->mounts->n, &req->own->mounts->moves, err);
+    kind = tell_changed(req, wish->path, err);
+    return kind == KT_OK ? put_table(req, rows, req->own->mounts->n, &req->own->mounts->moves, err) : kind;
 }
 
 static const char *new_id(struct kt_arena *arena)
@@ -340,6 +358,11 @@ enum kt_kind mounts_move(struct request *req, const char *from, const char *to, 
         return kt_fail(err, KT_NO_MEMORY, "moving a mount");
     rows[at].path = to;
     *ret_id = moves->at[moves->n - 1].id;
+    kind = tell_changed(req, from, err);
+    if (kind == KT_OK)
+        kind = tell_changed(req, to, err);
+    if (kind != KT_OK)
+        return kind;
     return put_table(req, rows, req->own->mounts->n, moves, err);
 }
 

@@ -317,6 +317,8 @@ enum kt_kind request_also(struct request *req, enum operation op, const char *pa
 {
     struct acl_decision decision;
     decide_also(req, op, path, &decision);
+    if ((op & (OP_CREATE | OP_UPDATE | OP_PATCH | OP_DELETE)) != 0)
+        request_changes(req, path, false);
     if (decision.allowed)
         return KT_OK;
     req->own->ruling = decision;
@@ -416,8 +418,11 @@ static enum kt_kind handle(struct request *req, struct kt_err *err)
                        plain ? "" : "1 error occurred:\n\t* unsupported operation\n\n");
     }
     enum kt_kind kind = req->op == OP_HELP ? KT_OK : input_check_fields(req, err);
+    req->own->ops_before = req->batch == NULL ? 0 : batch_ops(req->batch);
     if (kind == KT_OK)
         kind = handler(req, err);
+    if (kind == KT_OK)
+        kind = approve_gate(req, err);
     if (kind == KT_OK && req->own->wait_on == NULL && !req->own->wants_aside)
         input_warn_unknown(req);
     if (kind != KT_OK)
@@ -430,6 +435,21 @@ static enum kt_kind handle(struct request *req, struct kt_err *err)
     if (kind != KT_OK)
         req->reply.status = 0; /* it was the answer's */
     return kind;
+}
+
+/* It was let in by its token alone; from here all is asked anew, as of the one that waited. */
+static enum kt_kind carry_out(struct request *req, struct kt_err *err)
+{
+    if (req->op != OP_UPDATE)
+        return KT_OK;
+    enum kt_kind kind = input_check_fields(req, err);
+    if (kind == KT_OK)
+        kind = approve_resume(req, err);
+    if (kind == KT_OK)
+        kind = check_slash(req, err);
+    if (kind == KT_OK)
+        kind = check_body(req, err);
+    return kind == KT_OK ? input_read(req, err) : kind;
 }
 
 /* A public path's answer must not depend on what else the request says about mounts and tokens. */
@@ -454,6 +474,8 @@ enum kt_kind pass_walk(struct request *req, struct kt_err *err)
         kind = check_body(req, err);
     if (kind == KT_OK)
         kind = input_read(req, err);
+    if (kind == KT_OK && req->route != NULL && (req->route->flags & ROUTE_CARRIES) != 0)
+        kind = carry_out(req, err);
     if (kind == KT_OK)
         kind = refine_operation(req, err);
     if (kind == KT_OK)

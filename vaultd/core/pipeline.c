@@ -38,7 +38,7 @@ static enum kt_kind check_whole(struct request *req, enum kt_kind kind, struct k
 }
 
 /* A batch that will not be committed. Who wanted to hear of its end does. */
-static void drop_batch(struct request *req)
+void pipeline_drop_batch(struct request *req)
 {
     static const struct commit_result not_tried = {.error = STORE_BUSY};
     batch_free(req->batch);
@@ -59,7 +59,7 @@ static bool passes_by(enum kt_kind kind)
 static enum kt_kind only_the_use(struct request *req, enum kt_kind why, struct kt_err *err)
 {
     bool used = req->batch != NULL && !passes_by(why);
-    drop_batch(req);
+    pipeline_drop_batch(req);
     req->defer = NULL;
     return used ? pass_count_use(req, err) : KT_OK;
 }
@@ -76,6 +76,10 @@ static void reset_pass(struct request *req)
     own->wait_on = NULL;
     own->wants_aside = false;
     own->ruled = false;
+    own->changes = NULL;
+    own->kept = false;
+    approve_restore(req);
+    req->told = NULL;
     kt_err_clear(&own->err);
     req->after_commit = NULL;
     req->defer = NULL;
@@ -131,7 +135,7 @@ static void set_unrecorded(struct request *req, enum kt_kind why)
 /* Records what happened; if that fails nothing may be told of it (fail-closed). */
 static enum pipeline_state record_and_finish(struct request *req, enum kt_kind kind)
 {
-    drop_batch(req);
+    pipeline_drop_batch(req);
     KT_UNINIT struct kt_err failed;
     kt_err_clear(&failed);
     struct request_private *own = req->own;
@@ -360,7 +364,7 @@ static enum pipeline_state go_aside(struct request *req)
 {
     struct request_private *own = req->own;
     struct desk *desk = req->core->own->aside;
-    drop_batch(req);
+    pipeline_drop_batch(req);
     leave(req);
     suspend(req);
     own->aside = true;

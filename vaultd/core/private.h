@@ -39,6 +39,14 @@ struct look {
     int64_t token_expires_ms;    /* 0: never */
 };
 
+/* What a request changes besides its path: request_changes(). */
+struct changed_path {
+    const char *path;
+    bool below;
+    struct changed_path *next;
+};
+struct carried; /* approve.c: the request that this one carries out */
+
 struct request_private {
     enum stage stage;
     bool entered;            /* barrier_enter() holds */
@@ -59,6 +67,10 @@ struct request_private {
     struct wait_list *wait_on;
     struct wait_entry *wait_entry;
     uint64_t wakes_seen;
+    struct changed_path *changes;
+    unsigned ops_before;     /* of the batch, when the handler began */
+    bool kept;               /* it was not carried out, but kept for approval */
+    struct carried *carried; /* NULL: it is what it was asked as */
     bool quiet;              /* this pass follows a wait in which nothing was told: request_quiet() */
     struct look look;        /* what a wait stands on */
     struct kt_buf outcome;   /* sealed, as it went into the batch */
@@ -119,6 +131,17 @@ void render_success(struct request *req, bool lift, struct kt_buf *out);
 bool render_nothing(const struct reply *reply);
 /* wrap.c: puts what the handler said under a wrapping token, where that was asked for. */
 enum kt_kind wrap_reply(struct request *req, struct kt_err *err);
+/* approve.c: rules of approval. */
+/* After a handler that succeeded: what needs approval and has none is kept instead. */
+enum kt_kind approve_gate(struct request *req, struct kt_err *err);
+/* In a row that says ROUTE_CARRIES: the request becomes the one that waited. */
+enum kt_kind approve_resume(struct request *req, struct kt_err *err);
+/* A pass begins: it is what it was asked as again. */
+void approve_restore(struct request *req);
+/* For the audit log: the id of what is carried out, NULL: nothing is; and who approved it. */
+const char *approve_carried(const struct request *req, const char **ret_by);
+/* pipeline.c: a batch that will not be committed; who wanted to hear of its end does. */
+void pipeline_drop_batch(struct request *req);
 /* look.c: whether a request that waits has to run again although nothing that it waits for was told. */
 bool look_follow(struct core *core); /* once, before the first commit; false: no memory */
 void look_remember(struct request *req); /* within the pass that begins to wait */
@@ -145,6 +168,7 @@ enum kt_kind record_result(struct request *req, enum kt_kind kind, const struct 
                            struct kt_err *err);
 enum kt_kind record_outcome(struct request *req, struct kt_err *err);
 /* Who asks, as far as those without a token are told apart: an address, or a user of the Unix socket. */
+void request_source(const struct request *req, char out[REFUSALS_SOURCE]);
 /* Writes the records of refusals that were counted: those due, or all. Inside of the barrier. */
 void record_counts(struct core *core, bool all);
 /* desk.c: one thread to which requests are handed; work() owes each its resume(). */

@@ -16,8 +16,6 @@ static bool recorded(const struct request *req)
     return req->route == NULL || (req->route->flags & ROUTE_NO_AUDIT) == 0 || !looks;
 }
 
-_Static_assert(REQUEST_SOURCE == REFUSALS_SOURCE, "a source");
-
 void request_source(const struct request *req, char out[REFUSALS_SOURCE])
 {
     if (req->origin == ORIGIN_UNIX)
@@ -135,10 +133,13 @@ static void describe(const struct request *req, struct described *at, struct aud
         .ruling = describe_ruling(req, &at->ruling),
         .wrap_ttl_s = req->wrap_ttl_s > 0 ? req->wrap_ttl_s : 0,
     };
-    if (req->mount != NULL) {
+    event->approval = approve_carried(req, &event->approved_by);
+    if (req->told != NULL)
+        event->clear_request = (struct audit_keys){req->told->at, req->told->n};
+    else if (req->mount != NULL)
         event->clear_request = clear_keys(req->mount, MOUNT_CLEAR_REQUEST);
+    if (req->mount != NULL)
         event->clear_response = clear_keys(req->mount, MOUNT_CLEAR_RESPONSE);
-    }
     if (req->has_data)
         event->request_data = kt_json_bytes(req->data);
     bool known = req->own->authenticated || req->own->owner || req->origin == ORIGIN_INTERNAL;

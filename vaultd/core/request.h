@@ -25,6 +25,7 @@
 #include "vaultd/store/store.h"
 
 struct core;
+struct string_list;
 struct engine;
 struct identity;
 struct mount;
@@ -155,6 +156,8 @@ struct request {
     bool has_data;
     int64_t wrap_ttl_s;           /* the answer is to be wrapped for so long; -1: it is not */
     bool sudo;                    /* the deciding policy grants sudo on this path */
+    const struct string_list *told; /* keys of the data that the audit log has in clear, instead of the
+                                   * mount's; NULL: none */
     const char *destination;      /* a canonical path to which a handler puts what the path names; for the
                                    * audit log, where it is as clear as the path; NULL: none */
     struct batch *batch;
@@ -205,9 +208,6 @@ void request_wait(struct request *req, struct wait_list *list, int64_t deadline_
 bool request_waits(const struct request *req);
 /* The handler runs again only because time passed: no list was woken since it last asked to wait. */
 bool request_quiet(const struct request *req);
-/* Who asks, as he is counted against floods: an address (a /64 of IPv6), a user of the Unix socket. */
-#define REQUEST_SOURCE 64u
-void request_source(const struct request *req, char out[REQUEST_SOURCE]);
 /* For a read that turned out to be long: true: say nothing, return KT_OK next; the handler runs again
  * from the start on a thread where it holds nobody up. False: it is there already, go on. */
 bool request_aside(struct request *req);
@@ -255,6 +255,12 @@ enum kt_kind request_also(struct request *req, enum operation op, const char *pa
 /* What the path names is found by another spelling than the typed one: a pattern that decides this path has to
  * allow this very request, too. KT_DENIED as above. */
 enum kt_kind request_spelled(struct request *req, const char *path, struct kt_err *err) KT_MUST_CHECK;
+
+/* ---- approvals (vaultd/approval/) ----
+ * What the request changes, as a canonical path of that thing, whatever row it was asked by: the rules of
+ * approval look at it as they look at the request's own path and at those of request_also(). below: and all
+ * below it. For whoever writes what somebody may want approved, or what approvals stand on. */
+void request_changes(struct request *req, const char *path, bool below);
 
 /* ---- records ---- */
 /* barrier_get() from the request's snapshot into arena memory. KT_NOT_FOUND comes without a text, as

@@ -10,7 +10,7 @@ static bool wanted(const struct request *req)
 {
     return req->wrap_ttl_s > 0 && req->op != OP_HELP && req->reply.wrap == NULL &&
            (req->token != NULL || req->reply.auth.len > 0) && req->own->wait_on == NULL &&
-           !req->own->wants_aside;
+           !req->own->wants_aside && !req->own->kept;
 }
 
 /* Who gave a key share needs no token: the new keys are not handed out bare where a wrapped answer was asked

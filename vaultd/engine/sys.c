@@ -16,6 +16,8 @@
                              { "interval", FIELD_DURATION, "or when it is so old; 0: never" }, \
                              { "enabled", FIELD_BOOL, "false: never by itself" })
 
+#define REASON_FIELD FIELDS({ "reason", FIELD_STRING, "why, in a sentence; in clear in the audit log" })
+
 #define SYNC_FIELD   { "sync", FIELD_BOOL, "false: 202, and it goes on by itself" }
 #define SYNC_FIELDS  FIELDS(SYNC_FIELD)
 #define LEASE_ID     { "lease_id", FIELD_STRING, "which; in its absence the path's" }
@@ -302,6 +304,34 @@ static const struct route routes[] = {
       .write = sys_lease_revoke_prefix, .fields = SYNC_FIELDS, .help = "Old form of leases/revoke-prefix." },
     { .pattern = "revoke-force/{prefix...}", .flags = ROUTE_SUDO | ROUTE_TRAILING_SLASH,
       .write = sys_lease_revoke_force, .fields = SYNC_FIELDS, .help = "Old form of leases/revoke-force." },
+
+    /* ---- approvals ---- */
+    { .pattern = "approvals/rules", .list = sys_approval_rules_list, .help = "Names of the rules of approval." },
+    { .pattern = "approvals/rules/{name}", .read = sys_approval_rule_read, .write = sys_approval_rule_write,
+      .delete_ = sys_approval_rule_delete, .body_max = 65536,
+      .fields = FIELDS({ "paths", FIELD_COMMA_LIST, "what needs approval: '+' is a segment, a final '*' what follows" },
+                       { "group", FIELD_STRING, "whose: name or id of an internal group" },
+                       { "needed", FIELD_INT, "how many of its entities, 1" },
+                       { "ttl", FIELD_DURATION, "how long a request waits, 72h" }),
+      .help = "Which changes need the approval of others." },
+    { .pattern = "approvals/requests", .list = sys_approvals_list, .help = "Requests that wait for approval." },
+    { .pattern = "approvals/requests/{id}", .read = sys_approval_read,
+      .help = "Who asks for what, with which fields, until when, who has approved." },
+    { .pattern = "approvals/requests/{id}/approve", .write = sys_approval_approve, .body_max = 4096,
+      .help = "Approves it, as who is logged in." },
+    { .pattern = "approvals/requests/{id}/deny", .write = sys_approval_deny, .body_max = 65536,
+      .fields = REASON_FIELD, .help = "Ends it." },
+    { .pattern = "approvals/requests/{id}/break-glass", .flags = ROUTE_SUDO, .write = sys_approval_break_glass,
+      .body_max = 65536, .fields = REASON_FIELD,
+      .help = "Lets it pass without approvals: a root token on the Unix socket, by the host's root." },
+    { .pattern = "approvals/mine", .flags = ROUTE_ANY_TOKEN, .list = sys_approvals_mine,
+      .help = "What one asked for oneself." },
+    { .pattern = "approvals/mine/{id}", .flags = ROUTE_ANY_TOKEN, .read = sys_approval_mine_read,
+      .write = sys_approval_mine_write, .delete_ = sys_approval_mine_delete, .body_max = 65536,
+      .fields = REASON_FIELD, .help = "How it stands; says why one wants it; takes it back." },
+    { .pattern = "approvals/mine/{id}/finish", .flags = ROUTE_ANY_TOKEN | ROUTE_CARRIES,
+      .write = sys_approval_finish, .body_max = 4096,
+      .help = "Carries out what was approved, and answers as that does." },
 
     /* ---- quotas ---- */
     { .pattern = "quotas/config", .read = sys_quotas_config_read, .write = sys_quotas_config_write,

@@ -56,6 +56,12 @@ handler_fn sys_audit_headers_list, sys_audit_header_read, sys_audit_header_write
 handler_fn sys_cors_read, sys_cors_write, sys_nothing_delete;
 /* sys_host.c */
 handler_fn sys_host_info, sys_ha_status, sys_config_state, sys_counters_tokens;
+/* sys_approvals.c */
+handler_fn sys_approvals_list, sys_approval_read, sys_approval_approve, sys_approval_deny, sys_approval_break_glass;
+handler_fn sys_approvals_mine, sys_approval_mine_read, sys_approval_mine_write, sys_approval_mine_delete;
+handler_fn sys_approval_finish;
+/* sys_approval_rules.c */
+handler_fn sys_approval_rules_list, sys_approval_rule_read, sys_approval_rule_write, sys_approval_rule_delete;
 /* sys_quotas.c */
 handler_fn sys_quotas_config_read, sys_quotas_config_write;
 handler_fn sys_quota_read, sys_quota_list, sys_quota_write, sys_quota_delete;

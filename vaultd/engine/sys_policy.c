@@ -132,6 +132,19 @@ static enum kt_kind warn_wrong(struct request *req, struct policy *policy, struc
     return kind;
 }
 
+/* Both of its rows: a rule of approval may name either. */
+static enum kt_kind tell_changed(struct request *req, const char *name, struct kt_err *err)
+{
+    static const char *const rows[] = {"sys/policies/acl/", "sys/policy/"};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const char *path = kt_arena_printf(&req->arena, "%s%s", rows[i], name);
+        if (path == NULL)
+            return kt_fail(err, KT_NO_MEMORY, "writing a policy");
+        request_changes(req, path, false);
+    }
+    return KT_OK;
+}
+
 enum kt_kind sys_policy_write(struct request *req, struct kt_err *err)
 {
     const char *name = NULL, *text = "";
@@ -164,7 +177,8 @@ enum kt_kind sys_policy_write(struct request *req, struct kt_err *err)
         request_warn(req, "'rules' is deprecated, please use 'policy' instead");
     if (strcmp(name, request_param(req, "name")) != 0)
         request_warn(req, "policy name was converted to %s", name);
-    return policies_put(req->core, batch, name, body, err);
+    kind = tell_changed(req, name, err);
+    return kind == KT_OK ? policies_put(req->core, batch, name, body, err) : kind;
 }
 
 enum kt_kind sys_policy_delete(struct request *req, struct kt_err *err)
@@ -178,7 +192,8 @@ enum kt_kind sys_policy_delete(struct request *req, struct kt_err *err)
     struct batch *batch = request_batch(req);
     if (batch == NULL)
         return kt_fail(err, KT_NO_MEMORY, "deleting a policy");
-    return policies_delete(req->core, batch, name, err);
+    kind = tell_changed(req, name, err);
+    return kind == KT_OK ? policies_delete(req->core, batch, name, err) : kind;
 }
 
 /* ---- capabilities ---- */

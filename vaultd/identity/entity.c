@@ -322,6 +322,20 @@ static void save_records(struct saving *s)
                           kt_buf_bytes(&record), s->err);
 }
 
+/* By all that it is called: what approvals stand on, and what a rule of them may name. */
+static void tell_changed(struct request *req, const struct entity *entity)
+{
+    char path[sizeof "identity/entity/name/" + IDENTITY_NAME_MAX];
+    (void)snprintf(path, sizeof path, "identity/entity/name/%s", entity->name);
+    request_changes(req, path, false);
+    (void)snprintf(path, sizeof path, "identity/entity/id/%s", entity->id);
+    request_changes(req, path, false);
+    for (size_t i = 0; i < entity->merged.n; i++) {
+        (void)snprintf(path, sizeof path, "identity/entity/id/%s", entity->merged.at[i]);
+        request_changes(req, path, false);
+    }
+}
+
 enum kt_kind entity_save(struct request *req, const struct entity *old, size_t n_old,
                          const struct entity *new_, struct kt_err *err)
 {
@@ -333,6 +347,10 @@ enum kt_kind entity_save(struct request *req, const struct entity *old, size_t n
                        .err = err};
     if (s.batch == NULL)
         return kt_fail(err, KT_NO_MEMORY, "writing an entity");
+    for (size_t i = 0; i < n_old; i++)
+        tell_changed(req, &old[i]);
+    if (new_ != NULL)
+        tell_changed(req, new_);
     save_records(&s);
     if (s.kind == KT_OK)
         save_names(&s);

@@ -144,7 +144,7 @@ static bool list_by_id(void *arg, const struct entity *entity)
     struct listing *listing = arg;
     struct kt_jsonw w;
     if (!listing_add(listing, entity->id, &w))
-        return !listing->req->arena.failed;
+        return false;
     kt_jsonw_key(&w, "aliases");
     kt_jsonw_array(&w);
     for (size_t i = 0; i < entity->n_aliases; i++) {
@@ -165,7 +165,7 @@ static bool list_by_name(void *arg, const struct entity *entity)
     struct listing *listing = arg;
     struct kt_jsonw w;
     if (!listing_add(listing, entity->name, &w))
-        return !listing->req->arena.failed;
+        return false;
     listing_added(listing, &w);
     return true;
 }
@@ -174,9 +174,8 @@ static enum kt_kind list(struct request *req, entity_fn *each, bool with_info, s
 {
     struct listing listing;
     bool aside = false;
-    enum kt_kind kind = listing_begin(&listing, req, with_info, err);
-    if (kind == KT_OK)
-        kind = entities_walk(req, each, &listing, &aside, err);
+    listing_begin(&listing, req, with_info);
+    enum kt_kind kind = entities_walk(req, each, &listing, &aside, err);
     if (kind == KT_OK && aside) {
         kt_buf_free(&listing.info);
         return KT_OK;
@@ -201,7 +200,7 @@ static bool list_aliases(void *arg, const struct entity *entity)
     for (size_t i = 0; i < entity->n_aliases; i++) {
         const struct alias *alias = &entity->aliases[i];
         if (!listing_add(listing, alias->id, &w))
-            continue;
+            return false;
         kt_jsonw_kv_text(&w, "canonical_id", entity->id);
         write_pairs(&w, "custom_metadata", alias->custom_metadata);
         kt_jsonw_kv_bool(&w, "local", alias->local);
@@ -209,7 +208,7 @@ static bool list_aliases(void *arg, const struct entity *entity)
         kt_jsonw_kv_text(&w, "name", alias->name);
         listing_added(listing, &w);
     }
-    return !listing->req->arena.failed;
+    return true;
 }
 
 enum kt_kind identity_alias_list(struct request *req, struct kt_err *err)

@@ -393,9 +393,22 @@ static enum kt_kind save_record(struct request *req, struct batch *batch, const 
                        err);
 }
 
+static void tell_changed(struct request *req, const struct group *group)
+{
+    char path[sizeof "identity/group/name/" + IDENTITY_NAME_MAX];
+    (void)snprintf(path, sizeof path, "identity/group/name/%s", group->name);
+    request_changes(req, path, false);
+    (void)snprintf(path, sizeof path, "identity/group/id/%s", group->id);
+    request_changes(req, path, false);
+}
+
 enum kt_kind group_save(struct request *req, const struct group *old, const struct group *new_,
                         struct kt_err *err)
 {
+    if (old != NULL)
+        tell_changed(req, old);
+    if (new_ != NULL)
+        tell_changed(req, new_);
     struct batch *batch = request_batch(req);
     struct group_keys before, after;
     if (batch == NULL || !keys_of(req, old, &before) || !keys_of(req, new_, &after))

@@ -1,0 +1,787 @@
+/* Changes that need the approval of others: kept whole, approved by people who are nobody's puppets, carried
+ * out once by whoever asked, with what he may then; and no way round by another row.
+ * Of other vaults' bugs 0.10.4 (2018): one authoriser was counted twice. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "lib/log.h"
+#include "tests/support/meanwhile.h"
+#include "tests/support/one_vault.h"
+
+/* Rows leave out what they do not need. */
+#pragma GCC diagnostic ignored "-Wmissing-field-initializers"
+
+#define TEXT   256u
+#define ID     40u
+#define LATER  1000
+#define POLICY "{\"policy\":\"path \\\"x\\\" {capabilities=[\\\"read\\\"]}\"}"
+#define ALL    "{\"policy\":\"path \\\"*\\\" {capabilities=[\\\"create\\\",\\\"read\\\",\\\"update\\\",\\\"patch\\\",\\\"delete\\\"," \
+               "\\\"list\\\",\\\"sudo\\\"]}\"}"
+
+/* Bob asks; tom, ann and carl are in the group; eve is not. */
+enum { BOB, TOM, ANN, CARL, EVE, PEOPLE };
+static const char *const names[PEOPLE] = {"bob", "tom", "ann", "carl", "eve"};
+static char tokens[PEOPLE][TEXT], entities[PEOPLE][ID];
+static char group_id[ID];
+
+/* ---- asking ---- */
+
+static void wants_as(const char *token, unsigned status, const char *says, const char *method, const char *path,
+                     const char *body)
+{
+    unsigned got = test_vault_call(vault, method, path, token, body);
+    if (got != status || (says != NULL && !test_vault_said(vault, says)))
+        fail_msg("%s %s: wanted %u and %s, got %u: %s", method, path, status, says == NULL ? "any text" : says, got,
+                 vault->body);
+}
+
+static void wants(unsigned status, const char *says, const char *method, const char *path, const char *body)
+{
+    wants_as(vault->root, status, says, method, path, body);
+}
+
+static unsigned local(uint32_t uid, const char *method, const char *path, const char *token, const char *body)
+{
+    static const struct peer_groups none = {0};
+    char target[TEXT];
+    (void)snprintf(target, sizeof target, "/v1/%s", path);
+    const struct test_request request = {.method = kt_str(method),
+                                         .target = kt_str(target),
+                                         .token = kt_str(token),
+                                         .body = kt_str(body),
+                                         .local = true,
+                                         .uid = uid,
+                                         .groups = &none};
+    return test_vault_ask(vault, &request);
+}
+
+static void log_in(unsigned who)
+{
+    assert_int_equal(local(1000 + who, "POST", "auth/unix/login", NULL, NULL), 200);
+    test_vault_text(vault, "auth.client_token", tokens[who], sizeof tokens[who]);
+    test_vault_text(vault, "auth.entity_id", entities[who], sizeof entities[who]);
+}
+
+static void later(void)
+{
+    vault->now_ms += LATER;
+}
+
+static const char *path_of(const char *id, const char *verb)
+{
+    static char path[TEXT];
+    (void)snprintf(path, sizeof path, "sys/approvals/requests/%s%s", id, verb);
+    return path;
+}
+
+static const char *mine_of(const char *id, const char *verb)
+{
+    static char path[TEXT];
+    (void)snprintf(path, sizeof path, "sys/approvals/mine/%s%s", id, verb);
+    return path;
+}
+
+static void make_rule(const char *name, const char *paths, unsigned needed)
+{
+    char path[TEXT], body[TEXT];
+    (void)snprintf(path, sizeof path, "sys/approvals/rules/%s", name);
+    (void)snprintf(body, sizeof body, "{\"paths\":\"%s\",\"group\":\"approvers\",\"needed\":%u}", paths, needed);
+    unsigned status = test_vault_call(vault, "POST", path, vault->root, body);
+    assert_true(status == 204 || status == 200); /* with a warning */
+}
+
+static void make_people(void)
+{
+    char path[TEXT], body[TEXT];
+    wants(204, NULL, "POST", "sys/policies/acl/all", ALL);
+    wants(204, NULL, "POST", "sys/auth/unix", "{\"type\":\"unix\"}");
+    for (unsigned i = 0; i < PEOPLE; i++) {
+        (void)snprintf(path, sizeof path, "auth/unix/users/%u", 1000 + i);
+        wants(204, NULL, "POST", path, "{\"policies\":\"all\"}");
+        log_in(i);
+        (void)snprintf(path, sizeof path, "identity/entity/id/%s", entities[i]);
+        (void)snprintf(body, sizeof body, "{\"name\":\"%s\"}", names[i]);
+        wants(204, NULL, "POST", path, body);
+    }
+    (void)snprintf(body, sizeof body, "{\"name\":\"approvers\",\"member_entity_ids\":[\"%s\",\"%s\",\"%s\"]}",
+                   entities[TOM], entities[ANN], entities[CARL]);
+    wants(200, NULL, "POST", "identity/group", body);
+    test_vault_text(vault, "data.id", group_id, sizeof group_id);
+    later();
+}
+
+static int make_scene(void **state)
+{
+    (void)make(state);
+    make_people();
+    return 0;
+}
+
+/* Bob's request, which waits; its id. */
+static void ask(char id[ID], const char *method, const char *path, const char *body)
+{
+    wants_as(tokens[BOB], 202, "\"state\":\"waiting\"", method, path, body);
+    test_vault_text(vault, "data.approval_id", id, ID);
+    assert_string_equal(id, vault->id);
+    later();
+}
+
+static void ask_policy(char id[ID])
+{
+    ask(id, "POST", "sys/policies/acl/guarded", POLICY);
+}
+
+static void approve(unsigned who, const char *id)
+{
+    wants_as(tokens[who], 200, "\"approvals\":[{", "POST", path_of(id, "/approve"), NULL);
+}
+
+static void no_policy(void)
+{
+    wants(404, NULL, "GET", "sys/policies/acl/guarded", NULL);
+}
+
+/* ---- the way of a request ---- */
+
+static void it_waits_and_is_carried_out_once(void **state)
+{
+    (void)state;
+    char id[ID];
+    make_rule("policies", "sys/policies/acl/*", 2);
+    ask_policy(id);
+    no_policy();
+    wants_as(tokens[BOB], 403, "0 of the 2 approvals", "POST", mine_of(id, "/finish"), NULL);
+    approve(TOM, id);
+    wants_as(tokens[BOB], 403, "1 of the 2 approvals", "POST", mine_of(id, "/finish"), NULL);
+    approve(TOM, id); /* again: he is one */
+    wants_as(tokens[BOB], 403, "1 of the 2 approvals", "POST", mine_of(id, "/finish"), NULL);
+    approve(ANN, id);
+    no_policy();
+    wants_as(tokens[TOM], 404, "no request of yours", "POST", mine_of(id, "/finish"), NULL);
+    wants_as(tokens[BOB], 204, NULL, "POST", mine_of(id, "/finish"), NULL);
+    wants(200, "capabilities", "GET", "sys/policies/acl/guarded", NULL);
+    wants_as(tokens[BOB], 410, "any more: done", "POST", mine_of(id, "/finish"), NULL);
+    wants_as(tokens[CARL], 410, "any more: done", "POST", path_of(id, "/approve"), NULL);
+    wants_as(tokens[BOB], 200, "\"state\":\"done\"", "GET", mine_of(id, ""), NULL);
+    assert_int_equal(test_vault_rows(vault, TABLE_APPROVAL), 1); /* what was sent is gone */
+}
+
+static void it_lives_through_a_restart(void **state)
+{
+    (void)state;
+    char id[ID];
+    make_rule("policies", "sys/policies/acl/*", 1);
+    ask_policy(id);
+    test_vault_reseal(vault);
+    approve(TOM, id);
+    test_vault_reseal(vault);
+    wants_as(tokens[BOB], 204, NULL, "POST", mine_of(id, "/finish"), NULL);
+    wants(200, "capabilities", "GET", "sys/policies/acl/guarded", NULL);
+}
+
+static void an_answer_is_the_askers(void **state)
+{
+    (void)state;
+    char id[ID], token[TEXT];
+    make_rule("tokens", "auth/token/create", 1);
+    ask(id, "POST", "auth/token/create", "{\"policies\":\"all\",\"ttl\":\"1h\"}");
+    approve(TOM, id);
+    assert_false(test_vault_said(vault, "hvs."));
+    wants_as(tokens[BOB], 200, "\"client_token\"", "POST", mine_of(id, "/finish"), NULL);
+    test_vault_text(vault, "auth.client_token", token, sizeof token);
+    wants_as(token, 200, NULL, "GET", "auth/token/lookup-self", NULL);
+}
+
+static void a_request_that_would_fail_is_not_kept(void **state)
+{
+    (void)state;
+    make_rule("policies", "sys/policies/acl/*", 1);
+    wants_as(tokens[BOB], 400, "failed to parse policy", "POST", "sys/policies/acl/guarded",
+             "{\"policy\":\"path {\"}");
+    wants_as(tokens[BOB], 200, NULL, "GET", "sys/policies/acl/all", NULL);
+    assert_int_equal(test_vault_rows(vault, TABLE_APPROVAL), 0);
+}
+
+static void deny_withdraw_expire(void **state)
+{
+    (void)state;
+    char id[ID];
+    make_rule("policies", "sys/policies/acl/*", 1);
+    ask_policy(id);
+    wants_as(tokens[TOM], 400, "reason", "POST", path_of(id, "/deny"), "{}");
+    wants_as(tokens[EVE], 403, "not a direct member", "POST", path_of(id, "/deny"), "{\"reason\":\"mine\"}");
+    wants_as(tokens[TOM], 200, "\"state\":\"denied\"", "POST", path_of(id, "/deny"), "{\"reason\":\"too wide\"}");
+    wants_as(tokens[BOB], 410, "denied by tom: too wide", "POST", mine_of(id, "/finish"), NULL);
+    wants_as(tokens[ANN], 410, "denied by tom: too wide", "POST", path_of(id, "/approve"), NULL);
+    ask_policy(id);
+    wants_as(tokens[TOM], 404, NULL, "DELETE", mine_of(id, ""), NULL);
+    wants_as(tokens[BOB], 204, NULL, "DELETE", mine_of(id, ""), NULL);
+    wants_as(tokens[BOB], 410, "withdrawn", "POST", mine_of(id, "/finish"), NULL);
+    ask_policy(id);
+    approve(TOM, id);
+    for (unsigned i = 0; i < 73; i++)
+        vault->now_ms += 3600000;
+    log_in(BOB);
+    log_in(ANN);
+    wants_as(tokens[ANN], 410, "expired", "POST", path_of(id, "/approve"), NULL);
+    wants_as(tokens[BOB], 410, "expired", "POST", mine_of(id, "/finish"), NULL);
+    no_policy();
+}
+
+static void a_new_login_of_the_same_person_carries_it_out(void **state)
+{
+    (void)state;
+    char id[ID];
+    make_rule("policies", "sys/policies/acl/*", 1);
+    ask_policy(id);
+    approve(TOM, id);
+    wants_as(tokens[BOB], 204, NULL, "POST", "auth/token/revoke-self", NULL);
+    wants_as(tokens[BOB], 403, NULL, "POST", mine_of(id, "/finish"), NULL);
+    log_in(BOB);
+    wants_as(tokens[BOB], 204, NULL, "POST", mine_of(id, "/finish"), NULL);
+}
+
+/* ---- his rights as they are then ---- */
+
+static void rights_are_those_of_then(void **state)
+{
+    (void)state;
+    char id[ID];
+    make_rule("guarded", "sys/policies/acl/guarded", 1);
+    ask_policy(id);
+    approve(TOM, id);
+    wants(204, NULL, "POST", "sys/policies/acl/all", "{\"policy\":\"path \\\"none\\\" {capabilities=[\\\"read\\\"]}\"}");
+    wants_as(tokens[BOB], 403, "permission denied", "POST", mine_of(id, "/finish"), NULL);
+    no_policy();
+    wants(204, NULL, "POST", "sys/policies/acl/all", ALL);
+    wants_as(tokens[BOB], 204, NULL, "POST", mine_of(id, "/finish"), NULL);
+}
+
+/* Who approved, and is disabled or no member any more, has not. */
+static void approvers_are_those_of_then(void **state)
+{
+    (void)state;
+    char id[ID], path[TEXT], change[ID];
+    make_rule("policies", "sys/policies/acl/*", 1);
+    ask_policy(id);
+    approve(TOM, id);
+    (void)snprintf(path, sizeof path, "identity/entity/id/%s", entities[TOM]);
+    ask(change, "POST", path, "{\"disabled\":true}");
+    approve(ANN, change);
+    wants_as(tokens[BOB], 204, NULL, "POST", mine_of(change, "/finish"), NULL);
+    wants_as(tokens[BOB], 403, "0 of the 1", "POST", mine_of(id, "/finish"), NULL);
+    wants_as(tokens[TOM], 403, NULL, "POST", path_of(id, "/approve"), NULL);
+}
+
+static void a_rule_that_came_later_counts(void **state)
+{
+    (void)state;
+    char id[ID];
+    make_rule("policies", "sys/policies/acl/*", 1);
+    ask_policy(id);
+    approve(TOM, id);
+    make_rule("more", "sys/policies/acl/guarded", 2);
+    wants_as(tokens[BOB], 403, "1 of the 2 approvals that the rule \\\"more\\\"", "POST", mine_of(id, "/finish"), NULL);
+    approve(ANN, id);
+    wants_as(tokens[BOB], 204, NULL, "POST", mine_of(id, "/finish"), NULL);
+}
+
+/* ---- who approves ---- */
+
+static void nobody_who_should_not(void **state)
+{
+    (void)state;
+    char id[ID], token[TEXT];
+    make_rule("policies", "sys/policies/acl/*", 1);
+    ask_policy(id);
+    wants_as(tokens[BOB], 403, "nobody approves what he asked for", "POST", path_of(id, "/approve"), NULL);
+    wants_as(tokens[EVE], 403, "not a direct member", "POST", path_of(id, "/approve"), NULL);
+    wants(403, "root and tokens without an entity", "POST", path_of(id, "/approve"), NULL);
+    wants_as(tokens[TOM], 200, NULL, "POST", "auth/token/create", "{}");
+    test_vault_text(vault, "auth.client_token", token, sizeof token);
+    wants_as(token, 403, "only who has logged in", "POST", path_of(id, "/approve"), NULL);
+    wants_as(tokens[TOM], 200, NULL, "POST", "auth/token/create-orphan", "{\"policies\":\"all\"}");
+    test_vault_text(vault, "auth.client_token", token, sizeof token);
+    wants_as(token, 403, "without an entity", "POST", path_of(id, "/approve"), NULL);
+    wants_as(tokens[BOB], 403, "0 of the 1", "POST", mine_of(id, "/finish"), NULL);
+    wants(404, "no request with this id", "POST", path_of("none", "/approve"), NULL);
+}
+
+static void body_of_group(char *body, const char *const *ids, size_t n)
+{
+    size_t len = (size_t)snprintf(body, 1024, "{\"member_entity_ids\":[");
+    for (size_t i = 0; i < n; i++)
+        len += (size_t)snprintf(body + len, 1024 - len, "%s\"%s\"", i == 0 ? "" : ",", ids[i]);
+    (void)snprintf(body + len, 1024 - len, "]}");
+}
+
+static void put_group(const char *token, const char *const *ids, size_t n)
+{
+    char path[TEXT], body[1024];
+    (void)snprintf(path, sizeof path, "identity/group/id/%s", group_id);
+    body_of_group(body, ids, n);
+    wants_as(token, 204, NULL, "POST", path, body);
+}
+
+/* Before there was a rule bob prepared somebody: by name, by alias, by the group. */
+static const struct puppet {
+    const char *name;
+    enum { BY_ENTITY, BY_ALIAS, BY_GROUP, YOUNGER, CHANGED } how;
+    const char *says;
+} puppets[] = {
+    {"an entity that the asker changed", BY_ENTITY, "your entity is not older"},
+    {"an alias that the asker changed", BY_ALIAS, "alias"},
+    {"a group that the asker changed", BY_GROUP, "the group is not older"},
+    {"an entity that was changed since", CHANGED, "your entity is not older"},
+    {"a member since", YOUNGER, "the group is not older"},
+};
+
+static void find_alias(unsigned who, char out[ID])
+{
+    char path[TEXT];
+    (void)snprintf(path, sizeof path, "identity/entity/id/%s", entities[who]);
+    wants(200, NULL, "GET", path, NULL);
+    const char *at = strstr(vault->body, "\"aliases\":[");
+    const char *end = at == NULL ? NULL : strchr(at, ']');
+    for (; at != NULL && at < end; at++)
+        if (strncmp(at, "\"id\":\"", 6) == 0) {
+            (void)snprintf(out, ID, "%.36s", at + 6);
+            return;
+        }
+    fail_msg("no alias in %s", vault->body);
+}
+
+static void change_alias(const char *token)
+{
+    char path[TEXT], alias[ID];
+    find_alias(TOM, alias);
+    (void)snprintf(path, sizeof path, "identity/entity-alias/id/%s", alias);
+    unsigned status = test_vault_call(vault, "POST", path, token, "{\"custom_metadata\":{\"k\":\"v\"}}");
+    assert_in_range(status, 200, 204);
+}
+
+/* Eve has something changed, which ann approves. */
+static void change(const char *method, const char *path, const char *body)
+{
+    char id[ID];
+    wants_as(tokens[EVE], 202, NULL, method, path, body);
+    test_vault_text(vault, "data.approval_id", id, sizeof id);
+    later();
+    approve(ANN, id);
+    unsigned status = test_vault_call(vault, "POST", mine_of(id, "/finish"), tokens[EVE], NULL);
+    assert_in_range(status, 200, 204);
+    later();
+}
+
+static void no_puppets(void **state)
+{
+    const struct puppet *puppet = *state;
+    char id[ID], path[TEXT], body[1024];
+    (void)make_scene(state);
+    const char *const members[] = {entities[TOM], entities[ANN], entities[CARL], entities[EVE]};
+    (void)snprintf(path, sizeof path, "identity/entity/id/%s", entities[TOM]);
+    if (puppet->how == BY_ENTITY)
+        wants_as(tokens[BOB], 204, NULL, "POST", path, "{\"metadata\":{\"k\":\"v\"}}");
+    if (puppet->how == BY_ALIAS)
+        change_alias(tokens[BOB]);
+    if (puppet->how == BY_GROUP)
+        put_group(tokens[BOB], members, 3);
+    later();
+    make_rule("policies", "sys/policies/acl/*", 1);
+    ask_policy(id);
+    if (puppet->how == CHANGED)
+        change("POST", path, "{\"metadata\":{\"k\":\"v\"}}");
+    if (puppet->how == YOUNGER) {
+        (void)snprintf(path, sizeof path, "identity/group/id/%s", group_id);
+        body_of_group(body, members, 4);
+        change("POST", path, body);
+    }
+    unsigned who = puppet->how == YOUNGER ? EVE : TOM;
+    wants_as(tokens[who], 403, puppet->says, "POST", path_of(id, "/approve"), NULL);
+    wants_as(tokens[who], 403, puppet->says, "POST", path_of(id, "/deny"), "{\"reason\":\"no\"}");
+    wants_as(tokens[BOB], 403, "0 of the 1", "POST", mine_of(id, "/finish"), NULL);
+    test_vault_free(vault);
+}
+
+/* ---- another way in ---- */
+
+/* What a rule on a policy, on secrets below prod/ and on ways to log in is about, by every row that gets there. */
+static const struct sibling {
+    const char *name, *method, *path, *body, *type;
+} siblings[] = {
+    {"a policy", "POST", "sys/policies/acl/guarded", POLICY},
+    {"put", "PUT", "sys/policies/acl/guarded", POLICY},
+    {"in another case", "POST", "sys/policies/acl/GUARDED", POLICY},
+    {"by its old row", "POST", "sys/policy/guarded", POLICY},
+    {"by its old row, another case", "PUT", "sys/policy/Guarded", POLICY},
+    {"deleted", "DELETE", "sys/policies/acl/guarded2", NULL},
+    {"deleted by its old row", "DELETE", "sys/policy/guarded2", NULL},
+    {"a secret", "POST", "secret/data/prod/a", "{\"data\":{\"k\":\"w\"}}"},
+    {"a new one", "POST", "secret/data/prod/new", "{\"data\":{\"k\":\"w\"}}"},
+    {"in part", "PATCH", "secret/data/prod/a", "{\"data\":{\"k\":\"w\"}}", "application/merge-patch+json"},
+    {"deleted for now", "DELETE", "secret/data/prod/a", NULL},
+    {"by version", "POST", "secret/delete/prod/a", "{\"versions\":[1]}"},
+    {"destroyed", "POST", "secret/destroy/prod/a", "{\"versions\":[1]}"},
+    {"its metadata", "POST", "secret/metadata/prod/a", "{\"max_versions\":3}"},
+    {"its metadata in part", "PATCH", "secret/metadata/prod/a", "{\"max_versions\":3}",
+     "application/merge-patch+json"},
+    {"all of it", "DELETE", "secret/metadata/prod/a", NULL},
+    {"copied over", "POST", "secret/copy/dev/a", "{\"to\":\"secret/prod/b\"}"},
+    {"moved over", "POST", "secret/move/dev/a", "{\"to\":\"secret/prod/b\"}"},
+    {"moved away", "POST", "secret/move/prod/a", "{\"to\":\"secret/dev/b\"}"},
+    {"imported", "POST", "secret/import/prod/b", "{\"cas\":0,\"versions\":[{\"version\":1,\"data\":{\"k\":\"v\"}}]}"},
+    {"its mount moved", "POST", "sys/remount", "{\"from\":\"secret\",\"to\":\"elsewhere\"}"},
+    {"its mount removed", "DELETE", "sys/mounts/secret", NULL},
+    {"a way to log in", "POST", "sys/auth/other", "{\"type\":\"userpass\"}"},
+    {"one removed", "DELETE", "sys/auth/unix", NULL},
+    {"one tuned", "POST", "sys/auth/unix/tune", "{\"description\":\"x\"}"},
+    {"one tuned as a mount", "POST", "sys/mounts/auth/unix/tune", "{\"description\":\"x\"}"},
+    {"who logs in by the approvers' way", "POST", "auth/unix/users/1001", "{\"policies\":\"none\"}"},
+    {"a group of theirs", "POST", "auth/unix/groups/5", "{\"policies\":\"none\"}"},
+    {"the rule", "POST", "sys/approvals/rules/all", "{\"paths\":\"none\",\"group\":\"approvers\"}"},
+    {"the rule deleted", "DELETE", "sys/approvals/rules/all", NULL},
+    {"the group by name", "POST", "identity/group/name/approvers", "{\"policies\":\"x\"}"},
+    {"the group by its name in another case", "POST", "identity/group/name/Approvers", "{\"policies\":\"x\"}"},
+    {"the group by name in the body", "POST", "identity/group", "{\"name\":\"approvers\",\"policies\":\"x\"}"},
+    {"the group by id in the body", "POST", "identity/group", "{\"id\":\"%g\",\"policies\":\"x\"}"},
+    {"the group by id", "POST", "identity/group/id/%g", "{\"member_entity_ids\":[\"%b\"]}"},
+    {"the group deleted", "DELETE", "identity/group/id/%g", NULL},
+    {"the group deleted by name", "DELETE", "identity/group/name/approvers", NULL},
+    {"an approver by id", "POST", "identity/entity/id/%t", "{\"metadata\":{\"k\":\"v\"}}"},
+    {"an approver by name", "POST", "identity/entity/name/tom", "{\"metadata\":{\"k\":\"v\"}}"},
+    {"an approver by id in the body", "POST", "identity/entity", "{\"id\":\"%t\",\"policies\":\"x\"}"},
+    {"an approver by name in the body", "POST", "identity/entity", "{\"name\":\"TOM\",\"policies\":\"x\"}"},
+    {"an approver deleted", "DELETE", "identity/entity/id/%t", NULL},
+    {"an approver deleted by name", "DELETE", "identity/entity/name/tom", NULL},
+    {"merged into an approver", "POST", "identity/entity/merge",
+     "{\"from_entity_ids\":[\"%s\"],\"to_entity_id\":\"%t\"}"},
+    {"an approver merged into another", "POST", "identity/entity/merge",
+     "{\"from_entity_ids\":[\"%t\"],\"to_entity_id\":\"%s\"}"},
+    {"an alias more", "POST", "identity/entity-alias",
+     "{\"name\":\"x\",\"mount_accessor\":\"token\",\"canonical_id\":\"%t\"}"},
+    {"an alias by id", "POST", "identity/entity-alias/id/%a", "{\"custom_metadata\":{\"k\":\"v\"}}"},
+    {"an alias deleted", "DELETE", "identity/entity-alias/id/%a", NULL},
+};
+
+static void fill_in(const char *form, const char *spare, const char *alias, char out[1024])
+{
+    size_t len = 0;
+    out[0] = '\0';
+    for (const char *at = form; at != NULL && *at != '\0'; at++) {
+        const char *value = at[0] != '%'   ? NULL
+                            : at[1] == 'g' ? group_id
+                            : at[1] == 't' ? entities[TOM]
+                            : at[1] == 'b' ? entities[BOB]
+                            : at[1] == 's' ? spare
+                                           : alias;
+        if (value == NULL)
+            len += (size_t)snprintf(out + len, 1024 - len, "%c", *at);
+        else
+            len += (size_t)snprintf(out + len, 1024 - len, "%s", value);
+        at += value != NULL;
+    }
+}
+
+static void by_no_other_way(void **state)
+{
+    const struct sibling *sibling = *state;
+    char path[1024], body[1024], spare[ID], alias[ID], id[ID];
+    (void)make_scene(state);
+    wants(204, NULL, "POST", "sys/policies/acl/guarded2", POLICY);
+    wants(200, NULL, "POST", "secret/data/prod/a", "{\"data\":{\"k\":\"v\"}}");
+    wants(200, NULL, "POST", "secret/data/dev/a", "{\"data\":{\"k\":\"v\"}}");
+    wants(200, NULL, "POST", "identity/entity", "{\"name\":\"spare\"}");
+    test_vault_text(vault, "data.id", spare, sizeof spare);
+    find_alias(TOM, alias);
+    make_rule("all", "sys/policies/acl/guarded,sys/policies/acl/guarded2,secret/data/prod/*,sys/auth/*", 1);
+    fill_in(sibling->path, spare, alias, path);
+    fill_in(sibling->body, spare, alias, body);
+    unsigned status = test_vault_call_as(vault, sibling->method, path, tokens[BOB], sibling->body == NULL ? NULL : body,
+                                         sibling->type);
+    if (status != 202)
+        fail_msg("%s %s: expected 202, got %u: %s", sibling->method, path, status, vault->body);
+    test_vault_text(vault, "data.approval_id", id, sizeof id);
+    later();
+    wants_as(tokens[BOB], 403, "0 of the 1", "POST", mine_of(id, "/finish"), NULL);
+    approve(ANN, id);
+    status = test_vault_call(vault, "POST", mine_of(id, "/finish"), tokens[BOB], NULL);
+    if (status != 200 && status != 204)
+        fail_msg("%s %s, finished: %u: %s", sibling->method, path, status, vault->body);
+    test_vault_free(vault);
+}
+
+/* What no rule is about is done at once, also beside what one is. */
+static void what_no_rule_is_about(void **state)
+{
+    (void)state;
+    make_rule("all", "sys/policies/acl/guarded,secret/data/prod/*", 1);
+    wants_as(tokens[BOB], 204, NULL, "POST", "sys/policies/acl/guarded2", POLICY);
+    wants_as(tokens[BOB], 200, NULL, "POST", "secret/data/prod", "{\"data\":{\"k\":\"v\"}}");
+    wants_as(tokens[BOB], 200, NULL, "POST", "secret/data/product/a", "{\"data\":{\"k\":\"v\"}}");
+    wants_as(tokens[BOB], 204, NULL, "POST", "identity/entity/name/eve", "{\"metadata\":{\"k\":\"v\"}}");
+    wants_as(tokens[BOB], 200, NULL, "POST", "identity/group", "{\"name\":\"others\"}");
+    wants_as(tokens[BOB], 200, NULL, "POST", "identity/lookup/group", "{\"name\":\"approvers\"}");
+    wants_as(tokens[BOB], 204, NULL, "POST", "sys/mounts/kv2", "{\"type\":\"kv\"}");
+    wants_as(tokens[BOB], 204, NULL, "POST", "sys/approvals/rules/more", "{\"paths\":\"x\",\"group\":\"approvers\"}");
+    assert_int_equal(test_vault_rows(vault, TABLE_APPROVAL), 0);
+}
+
+/* ---- who is nobody ---- */
+
+static void without_an_entity_nobody_asks(void **state)
+{
+    (void)state;
+    char token[TEXT];
+    make_rule("policies", "sys/policies/acl/*", 1);
+    wants(403, "without an entity cannot ask", "POST", "sys/policies/acl/guarded", POLICY);
+    wants_as(tokens[BOB], 200, NULL, "POST", "auth/token/create-orphan", "{\"policies\":\"all\"}");
+    test_vault_text(vault, "auth.client_token", token, sizeof token);
+    wants_as(token, 403, "without an entity cannot ask", "POST", "sys/policies/acl/guarded", POLICY);
+    assert_int_equal(local(0, "POST", "sys/policies/acl/guarded", token, POLICY), 403);
+    assert_int_equal(local(1000, "POST", "sys/policies/acl/guarded", vault->root, POLICY), 403);
+    no_policy();
+}
+
+static void break_glass(void **state)
+{
+    (void)state;
+    char id[ID];
+    static const char why[] = "{\"reason\":\"all approvers left\"}";
+    make_rule("policies", "sys/policies/acl/*", 1);
+    ask_policy(id);
+    wants(403, "break-glass takes", "POST", path_of(id, "/break-glass"), why);
+    assert_int_equal(local(0, "POST", path_of(id, "/break-glass"), tokens[TOM], why), 403);
+    assert_int_equal(local(1000, "POST", path_of(id, "/break-glass"), vault->root, why), 403);
+    assert_int_equal(local(0, "POST", path_of(id, "/break-glass"), vault->root, "{}"), 400);
+    assert_int_equal(local(0, "POST", path_of(id, "/break-glass"), vault->root, why), 200);
+    wants_as(tokens[BOB], 204, NULL, "POST", mine_of(id, "/finish"), NULL);
+    wants(200, "\"reason\":\"all approvers left\"", "GET", "sys/audit-log/export?from=0", NULL);
+    assert_true(test_vault_said(vault, "\"approved_by\":\"break-glass by root\""));
+    /* And where nobody with an entity is left: root alone, who says so. */
+    assert_int_equal(local(0, "DELETE", "sys/approvals/rules/policies", vault->root, NULL), 202);
+    test_vault_text(vault, "data.approval_id", id, sizeof id);
+    later();
+    wants_as(tokens[TOM], 403, "only break-glass", "POST", path_of(id, "/approve"), NULL);
+    wants(403, "0 of the 1", "POST", mine_of(id, "/finish"), NULL);
+    assert_int_equal(local(0, "POST", path_of(id, "/break-glass"), vault->root, why), 200);
+    wants(204, NULL, "POST", mine_of(id, "/finish"), NULL);
+    wants(404, NULL, "GET", "sys/approvals/rules/policies", NULL);
+}
+
+/* ---- what is shown, and what is recorded ---- */
+
+static void values_are_for_who_may_read_them(void **state)
+{
+    (void)state;
+    char id[ID], token[TEXT];
+    make_rule("prod", "secret/data/prod/*", 1);
+    ask(id, "POST", "secret/data/prod/a", "{\"data\":{\"k\":\"precious\"},\"options\":{\"cas\":0}}");
+    wants_as(tokens[ANN], 200, "\"data\":{\"k\":\"precious\"}", "GET", path_of(id, ""), NULL);
+    test_vault_token(vault, "looker", "path \"sys/approvals/requests/*\" { capabilities = [\"read\"] }", token,
+                     sizeof token);
+    wants_as(token, 200, "\"fields\":{\"data\":\"hmac-sha256:", "GET", path_of(id, ""), NULL);
+    assert_true(test_vault_said(vault, "\"values_shown\":false"));
+    assert_false(test_vault_said(vault, "precious"));
+    wants_as(tokens[BOB], 200, "\"path\":\"secret/data/prod/a\"", "GET", mine_of(id, ""), NULL);
+    assert_false(test_vault_said(vault, "precious"));
+    wants_as(tokens[ANN], 200, "\"asked_by\":{\"entity_id\":\"", "LIST", "sys/approvals/requests", NULL);
+    assert_false(test_vault_said(vault, "precious"));
+    wants_as(tokens[ANN], 404, NULL, "LIST", "sys/approvals/mine", NULL);
+    wants_as(tokens[BOB], 200, id, "LIST", "sys/approvals/mine", NULL);
+    wants_as(tokens[ANN], 404, NULL, "GET", mine_of(id, ""), NULL);
+}
+
+static void a_reason_is_said_before_it_is_approved(void **state)
+{
+    (void)state;
+    char id[ID];
+    make_rule("policies", "sys/policies/acl/*", 2);
+    ask_policy(id);
+    wants_as(tokens[TOM], 404, NULL, "POST", mine_of(id, ""), "{\"reason\":\"mine\"}");
+    wants_as(tokens[BOB], 204, NULL, "POST", mine_of(id, ""), "{\"reason\":\"ticket 7\"}");
+    wants_as(tokens[TOM], 200, "\"reason\":\"ticket 7\"", "GET", path_of(id, ""), NULL);
+    approve(TOM, id);
+    wants_as(tokens[BOB], 400, "its reason stays", "POST", mine_of(id, ""), "{\"reason\":\"other\"}");
+}
+
+static void the_log_tells_each_step(void **state)
+{
+    (void)state;
+    char id[ID], text[TEXT];
+    make_rule("prod", "secret/data/prod/*", 1);
+    ask(id, "POST", "secret/data/prod/a", "{\"data\":{\"k\":\"precious\"}}");
+    approve(ANN, id);
+    wants_as(tokens[BOB], 200, NULL, "POST", mine_of(id, "/finish"), NULL);
+    wants(200, NULL, "GET", "sys/audit-log/export?from=0", NULL);
+    assert_false(test_vault_said(vault, "precious"));
+    (void)snprintf(text, sizeof text, "\"id\":\"%s\",\"operation\":\"create\"", id);
+    assert_true(test_vault_said(vault, text));
+    (void)snprintf(text, sizeof text, "\"path\":\"sys/approvals/requests/%s/approve\"", id);
+    assert_true(test_vault_said(vault, text));
+    (void)snprintf(text, sizeof text, "\"path\":\"secret/data/prod/a\",\"approval\":\"%s\",\"approved_by\":\"ann (%s)\"",
+                   id, entities[ANN]);
+    assert_true(test_vault_said(vault, text));
+}
+
+/* ---- bounds, races ---- */
+
+static void so_many_wait_and_no_more(void **state)
+{
+    (void)state;
+    char id[ID], first[ID];
+    make_rule("policies", "sys/policies/acl/*", 1);
+    ask_policy(first);
+    for (unsigned i = 1; i < 16; i++)
+        ask_policy(id);
+    wants_as(tokens[BOB], 429, "16 requests of yours wait", "POST", "sys/policies/acl/guarded", POLICY);
+    wants_as(tokens[EVE], 202, NULL, "POST", "sys/policies/acl/guarded", POLICY);
+    wants_as(tokens[BOB], 204, NULL, "DELETE", mine_of(first, ""), NULL);
+    ask_policy(id);
+    /* Those that are over go with those that come, a week later. */
+    for (unsigned i = 0; i < 11 * 24; i++)
+        vault->now_ms += 3600000;
+    log_in(BOB);
+    ask_policy(id);
+    ask_policy(id);
+    assert_int_equal(test_vault_rows(vault, TABLE_APPROVAL), 4);
+}
+
+static void finished_by_one_of_two(void **state)
+{
+    (void)state;
+    char id[ID], path[TEXT];
+    make_rule("prod", "secret/data/prod/*", 1);
+    ask(id, "POST", "secret/data/prod/a", "{\"data\":{\"k\":\"v\"}}");
+    approve(ANN, id);
+    (void)snprintf(path, sizeof path, "sys/approvals/mine/%s/finish", id);
+    const struct visit visits[] = {{"POST", path, tokens[BOB], NULL, 200}, {NULL}};
+    meanwhile(vault, visits, NULL);
+    wants_as(tokens[BOB], 410, "any more: done", "POST", path, NULL);
+    assert_true(meanwhile_over());
+    wants(200, "\"current_version\":1", "GET", "secret/metadata/prod/a", NULL);
+}
+
+static void denied_while_it_is_finished(void **state)
+{
+    (void)state;
+    char id[ID], path[TEXT];
+    make_rule("prod", "secret/data/prod/*", 1);
+    ask(id, "POST", "secret/data/prod/a", "{\"data\":{\"k\":\"v\"}}");
+    approve(ANN, id);
+    (void)snprintf(path, sizeof path, "sys/approvals/requests/%s/deny", id);
+    const struct visit visits[] = {{"POST", path, tokens[TOM], "{\"reason\":\"no\"}", 200}, {NULL}};
+    meanwhile(vault, visits, NULL);
+    wants_as(tokens[BOB], 410, "denied by tom: no", "POST", mine_of(id, "/finish"), NULL);
+    assert_true(meanwhile_over());
+    wants(404, NULL, "GET", "secret/metadata/prod/a", NULL);
+}
+
+static void two_approve_at_once(void **state)
+{
+    (void)state;
+    char id[ID], path[TEXT];
+    make_rule("policies", "sys/policies/acl/*", 2);
+    ask_policy(id);
+    (void)snprintf(path, sizeof path, "sys/approvals/requests/%s/approve", id);
+    const struct visit visits[] = {{"POST", path, tokens[ANN], NULL, 200}, {NULL}};
+    meanwhile(vault, visits, NULL);
+    wants_as(tokens[TOM], 200, "\"approved\":2", "POST", path, NULL);
+    assert_true(meanwhile_over());
+    wants_as(tokens[BOB], 204, NULL, "POST", mine_of(id, "/finish"), NULL);
+}
+
+/* ---- rules ---- */
+
+static const struct bad_rule {
+    const char *name, *path, *body, *says;
+} bad_rules[] = {
+    {"no paths", "r", "{\"group\":\"approvers\"}", "missing \\\"paths\\\""},
+    {"an empty path", "r", "{\"paths\":[\"\"],\"group\":\"approvers\"}", "empty"},
+    {"a path with a slash first", "r", "{\"paths\":\"/a\",\"group\":\"approvers\"}", "begins with '/'"},
+    {"a star within", "r", "{\"paths\":\"a*b\",\"group\":\"approvers\"}", "not its end"},
+    {"a control character", "r", "{\"paths\":[\"a\\u0001\"],\"group\":\"approvers\"}", "control"},
+    {"no group", "r", "{\"paths\":\"a\"}", "missing \\\"group\\\""},
+    {"an unknown group", "r", "{\"paths\":\"a\",\"group\":\"none\"}", "names no group"},
+    {"an external group", "r", "{\"paths\":\"a\",\"group\":\"outside\"}", "external"},
+    {"none needed", "r", "{\"paths\":\"a\",\"group\":\"approvers\",\"needed\":0}", "between 1 and 16"},
+    {"more than there are", "r", "{\"paths\":\"a\",\"group\":\"approvers\",\"needed\":4}", "nobody could ever"},
+    {"too long", "r", "{\"paths\":\"a\",\"group\":\"approvers\",\"ttl\":\"721h\"}", "at most 720h"},
+    {"a name with a capital", "R", "{\"paths\":\"a\",\"group\":\"approvers\"}", "not a rule's name"},
+};
+
+static void a_bad_rule(void **state)
+{
+    const struct bad_rule *row = *state;
+    char path[TEXT];
+    (void)make_scene(state);
+    wants(200, NULL, "POST", "identity/group", "{\"name\":\"outside\",\"type\":\"external\"}");
+    (void)snprintf(path, sizeof path, "sys/approvals/rules/%s", row->path);
+    wants(400, row->says, "POST", path, row->body);
+    wants(404, NULL, "LIST", "sys/approvals/rules", NULL);
+    test_vault_free(vault);
+}
+
+static void rules_are_kept(void **state)
+{
+    (void)state;
+    make_rule("b", "sys/policies/acl/*", 2);
+    make_rule("a", "x/+/y,z", 3);
+    assert_true(test_vault_said(vault, "nobody of them can ask"));
+    wants(200, "\"keys\":[\"a\",\"b\"]", "LIST", "sys/approvals/rules", NULL);
+    wants(200, "\"name\":\"b\",\"needed\":2,\"paths\":[\"sys/policies/acl/*\"],\"ttl\":259200", "GET",
+          "sys/approvals/rules/b", NULL);
+    wants(404, NULL, "GET", "sys/approvals/rules/c", NULL);
+}
+
+/* ---- main ---- */
+
+#define SCENE(test) cmocka_unit_test_setup_teardown(test, make_scene, end)
+#define COUNT(rows) (sizeof(rows) / sizeof(rows)[0])
+#define ADD(rows, function)                                                                        \
+    for (size_t i = 0; i < COUNT(rows); i++)                                                       \
+    tests[n++] = (struct CMUnitTest){                                                              \
+        .name = rows[i].name, .test_func = (function), .initial_state = (void *)(uintptr_t)&rows[i]}
+
+int main(int argc, char **argv)
+{
+    static const struct CMUnitTest scenes[] = {
+        SCENE(it_waits_and_is_carried_out_once),
+        SCENE(it_lives_through_a_restart),
+        SCENE(an_answer_is_the_askers),
+        SCENE(a_request_that_would_fail_is_not_kept),
+        SCENE(deny_withdraw_expire),
+        SCENE(a_new_login_of_the_same_person_carries_it_out),
+        SCENE(rights_are_those_of_then),
+        SCENE(approvers_are_those_of_then),
+        SCENE(a_rule_that_came_later_counts),
+        SCENE(nobody_who_should_not),
+        SCENE(what_no_rule_is_about),
+        SCENE(without_an_entity_nobody_asks),
+        SCENE(break_glass),
+        SCENE(values_are_for_who_may_read_them),
+        SCENE(a_reason_is_said_before_it_is_approved),
+        SCENE(the_log_tells_each_step),
+        SCENE(so_many_wait_and_no_more),
+        SCENE(finished_by_one_of_two),
+        SCENE(denied_while_it_is_finished),
+        SCENE(two_approve_at_once),
+        SCENE(rules_are_kept),
+    };
+    struct CMUnitTest tests[COUNT(scenes) + COUNT(puppets) + COUNT(siblings) + COUNT(bad_rules)];
+    memset(tests, 0, sizeof tests);
+    size_t n = COUNT(scenes);
+    memcpy(tests, scenes, sizeof scenes);
+    ADD(puppets, no_puppets);
+    ADD(siblings, by_no_other_way);
+    ADD(bad_rules, a_bad_rule);
+    if (argc > 1)
+        cmocka_set_test_filter(argv[1]);
+    kt_log_set_level((enum kt_log_level)0);
+    return cmocka_run_group_tests_name("approvals", tests, NULL, NULL);
+}

@@ -1,0 +1,166 @@
+#include "vaultd/core/approve.h"
+#include "vaultd/core/mounts.h"
+#include "vaultd/identity/entity.h"
+#include "vaultd/identity/groups.h"
+
+#define ENTITY_PATH "identity/entity/id/"
+#define GROUP_PATH  "identity/group/id/"
+#define RULE_PATH   "sys/approvals/rules/"
+
+void request_changes(struct request *req, const char *path, bool below)
+{
+    struct changed_path *changed = kt_arena_take(&req->arena, sizeof *changed);
+    const char *copy = kt_arena_text(&req->arena, kt_str(path));
+    if (changed == NULL || copy == NULL)
+        return; /* the arena has failed, and the request with it */
+    *changed = (struct changed_path){copy, below, req->own->changes};
+    req->own->changes = changed;
+}
+
+/* ---- all that a request touches ---- */
+
+static bool begins(const char *path, const char *with)
+{
+    return strncmp(path, with, strlen(with)) == 0;
+}
+
+/* What is said of a secret, at whatever row, is said of its value. */
+static enum kt_kind add_secret(struct request *req, const char *path, bool has_row, struct kt_err *err)
+{
+    static const char *const rows[] = {"data/",    "metadata/", "delete/", "undelete/",
+                                       "destroy/", "import/",   "copy/",   "move/"};
+    const char *rest = NULL;
+    const struct mount *mount = mounts_find(req, path, &rest);
+    if (mount == NULL || mount->engine == NULL || strcmp(mount->type, "kv") != 0 ||
+        mount->engine->version == NULL || strcmp(mount->engine->version, "2") != 0)
+        return KT_OK;
+    for (size_t i = 0; has_row && i < sizeof rows / sizeof rows[0]; i++)
+        if (begins(rest, rows[i])) {
+            rest += strlen(rows[i]);
+            has_row = false;
+        }
+    if (has_row)
+        return KT_OK;
+    const char *data = kt_arena_printf(&req->arena, "%sdata/%s", mount->path, rest);
+    if (data == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "looking for rules of approval");
+    request_changes(req, data, false);
+    return KT_OK;
+}
+
+static enum kt_kind gather(struct request *req, struct kt_err *err)
+{
+    struct changed_path *said = req->own->changes;
+    request_changes(req, req->path, false);
+    enum kt_kind kind = add_secret(req, req->path, true, err);
+    for (; kind == KT_OK && said != NULL; said = said->next)
+        kind = add_secret(req, said->path, true, err);
+    if (kind == KT_OK && req->destination != NULL)
+        kind = add_secret(req, req->destination, false, err);
+    if (kind == KT_OK && req->destination != NULL)
+        request_changes(req, req->destination, false);
+    return kind;
+}
+
+/* ---- what a rule is about ---- */
+
+static bool covers(const struct approval_rule *rule, const struct changed_path *changed)
+{
+    for (size_t i = 0; i < rule->paths.n; i++)
+        if (approval_covers(rule->paths.at[i], changed->path, changed->below))
+            return true;
+    return false;
+}
+
+static bool is_of(const char *path, const char *folder, const char *name)
+{
+    return begins(path, folder) && strcmp(path + strlen(folder), name) == 0;
+}
+
+/* Its entities, as they are and as they are called in the group's list. */
+static bool has_member(const struct group *group, const char *path)
+{
+    for (size_t i = 0; begins(path, ENTITY_PATH) && i < group->entities.n; i++)
+        if (strcmp(group->entities.at[i], path + strlen(ENTITY_PATH)) == 0)
+            return true;
+    return false;
+}
+
+static bool in_mount(const struct changed_path *changed, const struct mount *mount)
+{
+    return begins(changed->path, mount->path);
+}
+
+static bool touches_mount(const struct request *req, const struct mount *mount)
+{
+    for (const struct changed_path *at = req->own->changes; at != NULL; at = at->next)
+        if (in_mount(at, mount))
+            return true;
+    return false;
+}
+
+/* Whoever sets a password, or changes how logins are let in, is who logs in. */
+static enum kt_kind touches_way(struct request *req, const char *entity_id, bool *ret, struct kt_err *err)
+{
+    struct entity entity = {0};
+    enum kt_kind kind = entity_find(req, entity_id, true, &entity, err);
+    for (size_t i = 0; kind == KT_OK && !*ret && i < entity.n_aliases; i++) {
+        const struct mount *mount = mounts_of_scope(req, entity.aliases[i].scope);
+        *ret = mount != NULL && touches_mount(req, mount);
+    }
+    return kind == KT_NOT_FOUND ? KT_OK : kind;
+}
+
+static bool touches_logins(const struct request *req)
+{
+    for (const struct changed_path *at = req->own->changes; at != NULL; at = at->next)
+        if (begins(at->path, "auth/") && !begins(at->path, "auth/token/"))
+            return true;
+    return false;
+}
+
+static bool touches_identity(const struct request *req)
+{
+    for (const struct changed_path *at = req->own->changes; at != NULL; at = at->next)
+        if (begins(at->path, ENTITY_PATH))
+            return true;
+    return false;
+}
+
+static enum kt_kind stands_on(struct request *req, const struct approval_rule *rule, bool *ret, struct kt_err *err)
+{
+    bool logins = touches_logins(req), identity = touches_identity(req);
+    struct group group = {0};
+    if (!logins && !identity)
+        return KT_OK;
+    enum kt_kind kind = group_find(req, rule->group, &group, err);
+    if (kind != KT_OK)
+        return kind == KT_NOT_FOUND ? KT_OK : kind;
+    for (const struct changed_path *at = req->own->changes; identity && at != NULL && !*ret; at = at->next)
+        *ret = has_member(&group, at->path);
+    for (size_t i = 0; kind == KT_OK && logins && !*ret && i < group.entities.n; i++)
+        kind = touches_way(req, group.entities.at[i], ret, err);
+    return kind;
+}
+
+static enum kt_kind is_about(struct request *req, const struct approval_rule *rule, bool *ret, struct kt_err *err)
+{
+    *ret = false;
+    for (const struct changed_path *at = req->own->changes; at != NULL && !*ret; at = at->next)
+        *ret = covers(rule, at) || is_of(at->path, GROUP_PATH, rule->group) || is_of(at->path, RULE_PATH, rule->name);
+    return *ret ? KT_OK : stands_on(req, rule, ret, err);
+}
+
+enum kt_kind approve_rules_of(struct request *req, const struct approval_rules *rules,
+                              const struct approval_rule **ret, size_t *ret_n, struct kt_err *err)
+{
+    *ret_n = 0;
+    enum kt_kind kind = gather(req, err);
+    for (size_t i = 0; kind == KT_OK && i < rules->n; i++) {
+        bool about = false;
+        kind = is_about(req, &rules->at[i], &about, err);
+        if (about)
+            ret[(*ret_n)++] = &rules->at[i];
+    }
+    return kind;
+}
