@@ -47,6 +47,10 @@ static const struct command_flag kv_metadata_flags[] = {
     {FLAG_CUSTOM, NULL}, {FLAG_MOUNT, NULL}, END};
 static const struct command_flag kv_metadata_delete_flags[] = {
     {FLAG_FORCE, NULL}, {FLAG_MOUNT, NULL}, END};
+static const struct command_flag approve_flags[] = {{FLAG_FIELD, NULL}, END};
+static const struct command_flag deny_flags[] = {
+    {FLAG_REASON, "why, for who asked and for the audit log"}, {FLAG_FIELD, NULL}, END};
+static const struct command_flag approvals_flags[] = {{FLAG_MINE, NULL}, {FLAG_FIELD, NULL}, END};
 static const struct command_flag field_flags[] = {{FLAG_FIELD, NULL}, END};
 static const struct command_flag path_flags[] = {{FLAG_FIELD, NULL}, {FLAG_WRAP_TTL, NULL}, END};
 static const struct command_flag init_flags[] = {
@@ -333,13 +337,12 @@ const struct command command_table[] = {
     {"login", NULL, GROUP_ACCESS, COMMAND_TOKENLESS, "Log in, and keep the token in ~/.vault-token.",
      "[-|NAME=VALUE ...]", 0, 4, login_flags,
      "Without -method it is a token that is tried. What is secret is asked for, or read from the standard\n"
-     "input, or from a file (userpass: password=@FILE; approle: secret_id=@FILE; jwt: jwt=@FILE), but is never a word;\n"
+     "input, or from a file (userpass: password=@FILE; approle: secret_id=@FILE), but is never a word;\n"
      "pam asks for what the host wants to know.",
      "secretctl login\nsecretctl login - < token.txt\n"
      "secretctl login -method=userpass username=bob\n"
      "secretctl login -method=pam username=bob\n"
      "secretctl login -method=approle -path=ci role_id=ID secret_id=@FILE\n"
-     "secretctl login -method=jwt role=web jwt=@/var/run/secrets/tokens/vault\n"
      "secretctl login -method=unix", cmd_login},
     {"token create", NULL, GROUP_ACCESS, 0, "Make a token.", "", 0, 0, token_create_flags,
      "-orphan asks auth/token/create-orphan, all else auth/token/create. One -policy is sent as a text,\n"
@@ -368,6 +371,27 @@ const struct command command_table[] = {
     {"token capabilities", NULL, GROUP_ACCESS, 0, "Say what a token may do with a path.", "[-|ACCESSOR] PATH",
      1, 2, accessor_flags, NULL, "secretctl token capabilities secret/data/db/orders",
      cmd_token_capabilities},
+    {"approve", NULL, GROUP_ACCESS, 0, "Approve a change that somebody else asked for.", "ID", 1, 1, approve_flags,
+     "Look at it first: secretctl approvals show ID. It takes a login of your own: root, and tokens that were\n"
+     "made with another token, approve nothing. Who asked carries it out.",
+     "secretctl approve 0f8fad5b-d9cb-469f-a165-70867728950e", cmd_approve},
+    {"deny", NULL, GROUP_ACCESS, 0, "End a request for approval.", "ID", 1, 1, deny_flags, NULL,
+     "secretctl deny 0f8fad5b-d9cb-469f-a165-70867728950e -reason=\"too wide: it grants all of secret/\"", cmd_deny},
+    {"approvals list", NULL, GROUP_ACCESS, 0, "List the changes that wait for approval.", "", 0, 0, approvals_flags,
+     NULL, "secretctl approvals list\nsecretctl approvals list -mine", cmd_approvals_list},
+    {"approvals show", NULL, GROUP_ACCESS, 0, "Show who asks for what, until when, and who approved.", "ID", 1, 1,
+     approvals_flags, "Values are shown to who may read them at their path; to others as in the audit log.",
+     "secretctl approvals show 0f8fad5b-d9cb-469f-a165-70867728950e", cmd_approvals_show},
+    {"approvals finish", NULL, GROUP_ACCESS, 0, "Carry out what you asked for, once it is approved.", "ID", 1, 1,
+     approve_flags, "It is done once, with the rights that you have then.",
+     "secretctl approvals finish 0f8fad5b-d9cb-469f-a165-70867728950e", cmd_approvals_finish},
+    {"approvals withdraw", NULL, GROUP_ACCESS, 0, "Take back what you asked for.", "ID", 1, 1, NULL, NULL,
+     "secretctl approvals withdraw 0f8fad5b-d9cb-469f-a165-70867728950e", cmd_approvals_withdraw},
+    {"approvals break-glass", NULL, GROUP_ACCESS, 0, "Let a change pass without approvals.", "ID", 1, 1, deny_flags,
+     "It takes a root token, on the vault's Unix socket, as the host's root; where there is none, the holders of\n"
+     "key shares make one: secretctl operator generate-root. The audit log and vaultd's own log say so.",
+     "secretctl approvals break-glass 0f8fad5b-d9cb-469f-a165-70867728950e -reason=\"all approvers left\"",
+     cmd_approvals_break_glass},
     {"lease list", NULL, GROUP_ACCESS, 0, "List what ends by itself, below a path.", "[PREFIX]", 0, 1, NULL,
      "Folders end in '/'. It takes list and sudo on sys/leases/lookup/PREFIX.",
      "secretctl lease list\nsecretctl lease list auth/userpass/login/", cmd_lease_list},

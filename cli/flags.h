@@ -56,7 +56,7 @@ enum flag_kind {
     X(FLAG_DECODE, "decode", NULL, FLAG_SWITCH, NULL, "turn the encoded token into the token")     \
     X(FLAG_OTP, "otp", NULL, FLAG_TEXT, "FILE", "the one-time pad's file")                         \
     X(FLAG_STOP, "stop", NULL, FLAG_SWITCH, NULL, "give up the one that is under way")             \
-    X(FLAG_METHOD, "method", NULL, FLAG_TEXT, "METHOD", "token, userpass, pam, approle, jwt or unix")   \
+    X(FLAG_METHOD, "method", NULL, FLAG_TEXT, "METHOD", "token, userpass, pam, approle or unix")   \
     X(FLAG_DEFAULT_LEASE, "default-lease-ttl", NULL, FLAG_TEXT, "DURATION",                        \
       "how long tokens live that say nothing else; \"system\": as everywhere")                     \
     X(FLAG_MAX_LEASE, "max-lease-ttl", NULL, FLAG_TEXT, "DURATION",                                \
@@ -103,6 +103,7 @@ enum flag_kind {
     X(FLAG_BACK, "back", NULL, FLAG_SWITCH, NULL, "go back to the version before")                 \
     X(FLAG_DETACH, "detach", "d", FLAG_SWITCH, NULL, "do not wait for the end")                    \
     X(FLAG_JOIN, "join", NULL, FLAG_SWITCH, NULL, "follow the run that is active already")         \
+    X(FLAG_MINE, "mine", NULL, FLAG_SWITCH, NULL, "what you asked for yourself")                   \
     X(FLAG_REASON, "reason", NULL, FLAG_TEXT, "TEXT", "why, for the audit log and the report")     \
     X(FLAG_SECRET, "secret", NULL, FLAG_TEXT, "SECRET", "only of this secret")                     \
     X(FLAG_LIMIT, "limit", NULL, FLAG_NUMBER, "N", "at most so many")                              \

@@ -4,7 +4,6 @@
 #include <stdio.h>
 
 #include "cli/move_fields.h"
-#include "cli/move_list.h"
 #include "lib/cleanup.h"
 #include "lib/failpoint.h"
 
@@ -501,11 +500,12 @@ static void all(struct move_run *run, const char *kind_of, move_fn *move, enum m
     char path[64];
     struct kt_err err = {0};
     KT_AUTO(logins_free) struct logins logins = {0};
-    kt_autobuf struct kt_buf ids = {0};
+    kt_autoapireply struct kt_api_reply reply;
+    kt_api_reply_init(&reply);
     (void)snprintf(path, sizeof path, "identity/%s/id", kind_of);
-    enum kt_kind kind = move_list(run->source, path, &ids, &err);
-    struct kt_json keys = kt_json_value(kt_buf_bytes(&ids));
-    if (kind == KT_OK && kt_json_count(keys) == 0)
+    struct kt_api_request request = {.method = "LIST", .path = path};
+    enum kt_kind kind = move_call(run->source, &request, &reply, &err);
+    if (kind == KT_NOT_FOUND)
         return;
     if (kind == KT_OK)
         kind = read_logins(run, &logins, &err);
@@ -513,6 +513,7 @@ static void all(struct move_run *run, const char *kind_of, move_fn *move, enum m
         move_refused(run, path, &err);
         return;
     }
+    struct kt_json keys = member(reply.data, "keys");
     size_t left = kt_json_count(keys), before = left + 1;
     kt_autofree bool *done = kt_calloc(left + 1, sizeof *done);
     if (done == NULL) {
