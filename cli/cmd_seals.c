@@ -17,6 +17,7 @@ static const struct {
     {"not configured", "seal \"credential\" { name = \"%s\" } in vaultd's configuration, then systemctl restart vaultd"},
     {"changed", "put the old credential back; or secretctl operator unseal, then secretctl operator seal-add %s"},
     {"exposed", "let systemd hand it over: LoadCredentialEncrypted=%s:... in vaultd's unit"},
+    {"refused", "%s opens it, but what is on the disk was not taken: journalctl -u vaultd says why and what to do"},
     {"failed", "journalctl -u vaultd says why the credential %s could not be read"},
 };
 
@@ -86,6 +87,9 @@ static void print_seals(struct cli *cli, struct kt_json status)
         char name[128], outcome[128];
         copy_member(it.value, "name", name);
         copy_member(it.value, "last_try", outcome);
+        if (sealed && strcmp(outcome, "opened") == 0)
+            cli_note(cli, "next   %s opened it, and it was sealed since: secretctl operator unseal, or as root on its "
+                          "machine with -by-credential", name);
         tell_mend(cli, name, outcome);
     }
 }

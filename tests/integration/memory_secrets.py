@@ -167,7 +167,7 @@ class Session:
         self.vault.ok("POST", "sys/seals/memory")
         self.vault.kill()
         self.vault.start()
-        equal(self.vault.call("GET", "sys/seal-status").json["unsealed_by"], "memory")
+        equal(self.vault.call("GET", "sys/seal-status").json["unsealed_by"], "credential memory")
         self.pid = self.vault.process.pid
         self.search.text("a value", MARK)
         self.search.text("a key share", self.vault.shares[0])

@@ -16,6 +16,7 @@ from keyturn import Report, Vault, contains, equal, program  # noqa: E402
 report = Report()
 ROOT_USER = os.getuid() == 0
 NAME = "vaultd-seal"
+BY = "credential " + NAME
 CONFIG = 'seal "credential" { name = "%s" }\nlistener "unix" { path = "%s/v.sock" mode = "0666" }\n'
 
 
@@ -73,10 +74,10 @@ def opens_itself():
             vault.start_again()  # SIGKILL, and no share
             status = vault.status()
             equal((status["sealed"], status["unsealed_by"], status["type"], status["n"]),
-                  (False, NAME, "shamir", 5))
+                  (False, BY, "shamir", 5))
             equal(vault.ok("GET", "secret/data/a").data["data"]["k"], "kept")
         contains(vault.log_text(), "seal_opened name=\"%s\"" % NAME)
-        contains(vault.ctl("operator", "seal-status").stdout, "Unsealed by: " + NAME)
+        contains(vault.ctl("operator", "seal-status").stdout, "Unsealed by: " + BY)
         contains(vault.call("GET", "sys/audit-log/export").body, '"display_name":"credential %s"' % NAME)
 
 
@@ -101,7 +102,7 @@ def made_by_systemd_creds():
             equal(key in f.read(), False)
         vault.with_seal(key)
         vault.start_again()
-        equal(vault.status()["unsealed_by"], NAME)
+        equal(vault.status()["unsealed_by"], BY)
 
 
 def break_glass():
@@ -147,7 +148,7 @@ def a_rekey_keeps_it():
             answer = vault.ok("PUT", "sys/rekey/update", {"key": share, "nonce": nonce})
         vault.shares, vault.threshold = answer.json["keys"], 2
         vault.start_again()
-        equal(vault.status()["unsealed_by"], NAME)
+        equal(vault.status()["unsealed_by"], BY)
         os.unlink(os.path.join(vault.credentials, NAME))
         vault.start_again()
         equal(vault.status()["sealed"], True)
@@ -169,10 +170,37 @@ def what_a_person_sealed():
             done = subprocess.run([program("secretctl"), "operator", "unseal", "-by-credential"], env=env,
                                   capture_output=True, text=True, timeout=60)
             equal(done.returncode, 0, done.stderr)
-            equal(vault.status()["unsealed_by"], NAME)
+            equal(vault.status()["unsealed_by"], BY)
             vault.ctl("operator", "seal")
+            contains(vault.ctl("operator", "seal-status", check=False).stderr, "it was sealed since")
         vault.start_again()
         equal(vault.status()["sealed"], False)
+
+
+def old_data_is_for_people():
+    """A credential accepts no database that was put back; the word of all holders does, and it opens again then."""
+    with Sealed() as vault:
+        vault.with_seal(os.urandom(32))
+        vault.stop()
+        old = vault.folder + "/old"
+        subprocess.run(["cp", "-a", vault.data, old], check=True)
+        vault.start()
+        vault.ok("POST", "secret/data/b", {"data": {"k": "newer"}})
+        vault.stop()
+        subprocess.run(["cp", "-a", vault.data + "/audit", vault.folder + "/log"], check=True)
+        shutil.rmtree(vault.data)
+        shutil.move(old, vault.data)
+        shutil.rmtree(vault.data + "/audit")
+        shutil.move(vault.folder + "/log", vault.data + "/audit")
+        vault.start()
+        status = vault.status()
+        equal((status["sealed"], status["seals"][1]["last_try"]), (True, "refused"))
+        contains(vault.log_text(), "<3>not_unsealed")
+        contains(vault.ctl("operator", "seal-status", check=False).stderr, "journalctl -u vaultd says why")
+        vault.unseal(accept_rollback=True)
+        equal(vault.ok("GET", "secret/data/a").data["data"]["k"], "kept")
+        vault.start_again()
+        equal(vault.status()["unsealed_by"], BY)
 
 
 def no_credentials_at_all():
@@ -185,6 +213,6 @@ def no_credentials_at_all():
 
 
 for case in [opens_itself, made_by_systemd_creds, break_glass, a_rekey_keeps_it, what_a_person_sealed,
-             no_credentials_at_all]:
+             old_data_is_for_people, no_credentials_at_all]:
     report.case(case.__name__.replace("_", " "), case)
 report.end()

@@ -99,11 +99,12 @@ static void opens_itself(void **state)
     add(vault, "one", 1);
     assert_false(logged(vault, "\"display_name\":\"credential one\""));
     assert_int_equal(start_again(vault, &err), KT_OK);
-    ask(vault, "GET", "sys/seal-status", 200, "\"unsealed_by\":\"one\"");
+    ask(vault, "GET", "sys/seal-status", 200, "\"unsealed_by\":\"credential one\"");
     assert_true(test_vault_said(vault, "\"type\":\"shamir\",\"initialized\":true,\"sealed\":false"));
     assert_true(test_vault_said(vault, "\"recovery_seal\":false"));
     assert_true(test_vault_said(vault, "\"last_try\":\"opened\""));
     ask(vault, "GET", "sys/seals", 200, "\"name\":\"one\"");
+    ask(vault, "GET", "sys/health", 200, "\"seals_not_opened\":0");
     assert_true(logged(vault, "\"display_name\":\"credential one\""));
     test_vault_reseal(vault); /* shares open it as ever */
     ask(vault, "GET", "sys/seal-status", 200, "\"unsealed_by\":\"shares\"");
@@ -123,7 +124,7 @@ static void the_first_that_opens(void **state)
     hand_over("one", 9, KT_KEY_BYTES, 0400);
     assert_int_equal(unlink(place("three")), 0);
     assert_int_equal(start_again(vault, NULL), KT_OK);
-    ask(vault, "GET", "sys/seal-status", 200, "\"unsealed_by\":\"two\"");
+    ask(vault, "GET", "sys/seal-status", 200, "\"unsealed_by\":\"credential two\"");
     assert_int_equal(autounseal_outcome(vault->core, "one"), SEAL_CHANGED);
     assert_int_equal(autounseal_outcome(vault->core, "two"), SEAL_OPENED);
     assert_int_equal(autounseal_outcome(vault->core, "three"), SEAL_MISSING);
@@ -187,6 +188,7 @@ static void break_glass(void **state)
         assert_non_null(strstr(err.hint, "key shares do"));
         assert_int_equal(autounseal_outcome(vault->core, "one"), wrong->outcome);
         (void)snprintf(says, sizeof says, "\"last_try\":\"%s\"", seal_outcome_word(wrong->outcome));
+        ask(vault, "GET", "sys/health", 503, "\"seals_not_opened\":1");
         ask(vault, "GET", "sys/seal-status", 200, says);
         assert_true(test_vault_said(vault, "\"sealed\":true") && test_vault_said(vault, "\"unsealed_by\":\"\""));
         test_vault_reseal(vault);

@@ -52,10 +52,14 @@ static void forget_all(struct core_private *own)
 static void remember(struct core_private *own, const char *name, enum seal_outcome outcome)
 {
     (void)pthread_mutex_lock(&own->lock);
-    if (own->n_seal_tries < SEALS_MAX) {
-        struct seal_tried *tried = &own->seal_tries[own->n_seal_tries++];
+    size_t i = 0;
+    while (i < own->n_seal_tries && strcmp(own->seal_tries[i].name, name) != 0)
+        i++;
+    if (i < SEALS_MAX) {
+        struct seal_tried *tried = &own->seal_tries[i];
         (void)snprintf(tried->name, sizeof tried->name, "%.64s", name);
         tried->outcome = outcome;
+        own->n_seal_tries += i == own->n_seal_tries;
     }
     (void)pthread_mutex_unlock(&own->lock);
 }
@@ -163,7 +167,10 @@ enum kt_kind autounseal_run(struct core *core, struct kt_err *err)
     }
     if (try_all(core, seals, n, by)) {
         kt_log(KT_LOG_NOTICE, "seal_opened", "name=\"%s\"", by);
-        return core_unsealed(core, false, err);
+        enum kt_kind kind = core_unsealed(core, false, err);
+        if (kind != KT_OK)
+            remember(core->own, by, SEAL_REFUSED);
+        return kind;
     }
     if (!barrier_sealed(core->barrier))
         return KT_OK;

@@ -21,7 +21,8 @@
     X(SEAL_MISSING, "missing")               /* no such credential was handed over */              \
     X(SEAL_CHANGED, "changed")               /* it is not the one that the seal was made with */   \
     X(SEAL_EXPOSED, "exposed")               /* others could read or change it */                  \
-    X(SEAL_FAILED, "failed")                 /* it could not be read, or is no key: see the log */
+    X(SEAL_FAILED, "failed")                 /* it could not be read, or is no key: see the log */ \
+    X(SEAL_REFUSED, "refused")               /* it opens, but what is on disk is not taken: see the log */
 
 #define X(name, word) name,
 enum seal_outcome { SEAL_OUTCOMES(X) SEAL_OUTCOMES_N };

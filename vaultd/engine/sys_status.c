@@ -1,6 +1,7 @@
 #include "vaultd/engine/sys.h"
 
 #include <sodium.h>
+#include <stdio.h>
 
 #include "vaultd/core/autounseal.h"
 #include "vaultd/engine/key_shares.h"
@@ -61,6 +62,16 @@ enum kt_kind sys_init_write(struct request *req, struct kt_err *err)
 
 /* ---- seal status, unseal, seal ---- */
 
+static void write_unsealed_by(struct kt_jsonw *w, const struct barrier_status *s)
+{
+    char text[KT_CREDENTIAL_NAME + 16] = "";
+    if (!s->sealed && s->opened_by[0] != '\0')
+        (void)snprintf(text, sizeof text, "credential %.64s", s->opened_by);
+    else if (!s->sealed)
+        (void)snprintf(text, sizeof text, "shares");
+    kt_jsonw_kv_text(w, "unsealed_by", text);
+}
+
 static void write_seal_status(struct request *req)
 {
     struct barrier_status s;
@@ -84,7 +95,7 @@ static void write_seal_status(struct request *req)
     }
     kt_jsonw_kv_text(&w, "key_set_id", s.seal_id);
     kt_jsonw_kv_bool(&w, "recovery_seal", false);
-    kt_jsonw_kv_text(&w, "unsealed_by", s.sealed ? "" : s.opened_by[0] == '\0' ? "shares" : s.opened_by);
+    write_unsealed_by(&w, &s);
     autounseal_write(req->core, &w);
     kt_jsonw_kv_text(&w, "storage_type", req->core->config.storage_type);
     kt_jsonw_end(&w);
@@ -307,6 +318,7 @@ enum kt_kind sys_health(struct request *req, struct kt_err *err)
     kt_jsonw_kv_int(&w, "clock_skew_ms", 0);
     kt_jsonw_kv_int(&w, "replication_primary_canary_age_ms", 0);
     kt_jsonw_kv_bool(&w, "removed_from_cluster", false);
+    kt_jsonw_kv_int(&w, "seals_not_opened", autounseal_failing(req->core));
     write_notes(&w, req->core->config.notes);
     kt_jsonw_end(&w);
     req->reply.form = REPLY_BARE;
