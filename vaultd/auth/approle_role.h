@@ -42,10 +42,37 @@ enum kt_kind approle_role_of_id(struct request *req, const char *role_id, struct
 /* Whatever else the batch does, it does so only while the role is as it was looked at. */
 enum kt_kind approle_role_require(struct request *req, const unsigned char scope[BARRIER_SCOPE],
                                   const struct approle_role *role, struct kt_err *err) KT_MUST_CHECK;
+/* The path's role. KT_NOT_FOUND without a text: reading what is not there is 404 and no more; ret->name is
+ * set then. */
+enum kt_kind approle_role_to_read(struct request *req, struct approle_role *ret, struct kt_err *err)
+    KT_MUST_CHECK;
+/* An identity for a role that is not there yet, and the role id that it gets if nobody chooses one; with
+ * the first one, nobody's role is written. */
+enum kt_kind approle_role_begin(struct request *req, struct approle_role *role, const char **ret_id,
+                                struct kt_err *err) KT_MUST_CHECK;
+/* Puts the role under another role id; the old one is nobody's from then on. It is not written yet. */
+enum kt_kind approle_role_identify(struct request *req, struct approle_role *role, const char *role_id,
+                                   struct kt_err *err) KT_MUST_CHECK;
+enum kt_kind approle_role_put(struct request *req, const struct approle_role *role, struct kt_err *err)
+    KT_MUST_CHECK;
+/* With its role id at once, with its secret ids by a job. */
+enum kt_kind approle_role_drop(struct request *req, const struct approle_role *role, struct kt_err *err)
+    KT_MUST_CHECK;
+
+/* approle_role_fields.c: what is a role's own beside the parameters of its tokens. which: bits, a field
+ * each. A field that the request does not have stays as it is. */
+#define APPROLE_OWN_ALL 31u
+enum kt_kind approle_own_read(struct request *req, unsigned which, struct approle_role *role,
+                              struct kt_err *err) KT_MUST_CHECK;
+void approle_own_show(struct kt_jsonw *w, unsigned which, const struct approle_role *role);
+/* A role that anybody may log in with who knows its role id has to be bound to somewhere. */
+enum kt_kind approle_check_bound(const struct approle_role *role, struct kt_err *err) KT_MUST_CHECK;
+
 /* A UUID from bytes that nobody can guess. */
 #define APPROLE_UUID 37u
 void approle_uuid(char out[APPROLE_UUID]);
 
+/* approle_role_routes.c, approle_role_fields.c */
 handler_fn approle_role_list, approle_role_read, approle_role_write, approle_role_delete;
 handler_fn approle_role_id_read, approle_role_id_write;
 handler_fn approle_field_read, approle_field_write, approle_field_delete;
