@@ -21,11 +21,11 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import auditlog  # noqa: E402
-from keyturn import ROOT, Report, Vault, contains, equal, wait_for  # noqa: E402
+from keyturn import Report, Vault, contains, equal, shim, wait_for  # noqa: E402
 from rotation import fault_programs  # noqa: E402
 from workload import Workload  # noqa: E402
 
-SHIM = os.path.join(ROOT, "build/release/support/sync_shim.so")
+SHIM = shim("sync_shim.so")
 BIG = "x" * 100_000
 # What a kill leaves behind: whether the new file stands in the old one's place.
 COMPACT_POINTS = [("compact_begun", 1, False), ("compact_piece", 1, False), ("compact_piece", 2, False),

@@ -21,10 +21,10 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import auditlog  # noqa: E402
-from keyturn import DEADLINE, ROOT, Report, Vault, contains, equal, wait_for  # noqa: E402
+from keyturn import DEADLINE, Report, Vault, contains, equal, shim, wait_for  # noqa: E402
 from workload import Workload  # noqa: E402
 
-SHIM = os.path.join(ROOT, "build/release/support/sync_shim.so")
+SHIM = shim("sync_shim.so")
 
 
 # ---- a small disk --------------------------------------------------------------------------------

@@ -23,10 +23,10 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import auditlog  # noqa: E402
-from keyturn import DEADLINE, ROOT, Report, Vault, equal  # noqa: E402
+from keyturn import DEADLINE, Report, Vault, equal, shim  # noqa: E402
 
 BY_GNUTLS = (-signal.SIGABRT, -signal.SIGSEGV)
-SHIM = os.path.join(ROOT, "build/release/support/alloc_shim.so")
+SHIM = shim("alloc_shim.so")
 
 
 class Control:

@@ -30,9 +30,9 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import powerloss  # noqa: E402
-from keyturn import DEADLINE, ROOT, Report, Vault, equal  # noqa: E402
+from keyturn import DEADLINE, ROOT, Report, Vault, equal, shim  # noqa: E402
 
-SHIM = os.path.join(ROOT, "build/release/support/sync_shim.so")
+SHIM = shim("sync_shim.so")
 CHECKER = os.path.join(ROOT, "build/release/unit/vault_state_test")
 CLIENTS = 8
 COMPACTIONS = 4

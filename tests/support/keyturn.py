@@ -27,6 +27,18 @@ def program(name, folder=None):
     return os.path.join(folder or BIN, name)
 
 
+def need(path, command):
+    """The path of what a test cannot do without. Where it is missing the test ends, and says what makes it."""
+    if not os.path.exists(path):
+        print("not ok - %s is not there: %s" % (os.path.relpath(path, ROOT), command))
+        sys.exit(1)
+    return path
+
+
+def shim(name):
+    return need(os.path.join(ROOT, "build/release/support", name), "make shims")
+
+
 _held = []
 
 

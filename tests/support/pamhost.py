@@ -11,19 +11,23 @@ import subprocess
 import sys
 import tempfile
 
-from keyturn import DEADLINE, ROOT, program, wait_for
+from keyturn import DEADLINE, ROOT, need, program, shim, wait_for
 
 SERVICE = os.path.join(ROOT, "systemd/pam.d/keyturn")
-ODD = os.environ.get("KT_PAM_ODD", os.path.join(ROOT, "build/release/support/pam_odd_shim.so"))
-NAMES = os.environ.get("KT_HOST_NAMES", os.path.join(ROOT, "build/release/support/host_names_shim.so"))
 MATRIX = subprocess.run("ls /usr/lib/*/pam_wrapper/pam_matrix.so", shell=True, text=True,
                         capture_output=True).stdout.strip()
 MARK = "KT_PAM_HOST"
+ODD = NAMES = ""  # pam_odd, and the host's other names, once enter() has found them
 
 
 def enter():
     """Returns only inside."""
+    global ODD, NAMES
     if os.environ.get(MARK):
+        ODD = os.environ.get("KT_PAM_ODD") or shim("pam_odd_shim.so")
+        NAMES = os.environ.get("KT_HOST_NAMES") or shim("host_names_shim.so")
+        need(program("vaultd-pam"), "make")
+        need(MATRIX or "/usr/lib/pam_wrapper/pam_matrix.so", "make deps")
         return
     if os.getuid() != 0:
         print("ok - not run: asking PAM about others takes root")
