@@ -44,7 +44,8 @@ static void write_line(struct cli *cli, const char *text)
     kt_buf_init(&line, 4 * LINE_BYTES);
     output_safe(&line, kt_str(text));
     kt_buf_add_char(&line, '\n');
-    (void)kt_write_all(cli->err_fd, kt_buf_bytes(&line)); /* nobody is left to tell */
+    struct kt_bytes told = kt_buf_ok(&line) ? kt_buf_bytes(&line) : kt_str("Error: not enough memory for the message\n");
+    (void)kt_write_all(cli->err_fd, told); /* nobody is left to tell */
 }
 
 bool cli_flush(struct cli *cli)

@@ -9,8 +9,8 @@
 #include "cli/cmd.h"
 #include "cli/dotenv.h"
 #include "cli/move_put.h"
-#include "cli/move_walk.h"
 #include "cli/output.h"
+#include "cli/walk.h"
 #include "lib/cleanup.h"
 #include "lib/jsonw.h"
 #include "lib/write.h"
@@ -40,28 +40,24 @@ static enum kt_kind value_of(struct export *ex, const char *path, struct kt_api_
     return kind;
 }
 
-static bool found(void *arg, const char *path)
+/* name: with the mount. */
+static void one(struct export *ex, const char *name)
 {
-    struct export *ex = arg;
-    char name[PATH_LEN];
+    const char *path = name + strlen(ex->mount.path);
     struct kt_json data = {0};
     struct kt_err err = {0};
     kt_autoapireply struct kt_api_reply reply;
     kt_api_reply_init(&reply);
-    (void)snprintf(name, sizeof name, "%s%s", ex->mount.path, path);
     enum kt_kind kind = value_of(ex, path, &reply, &data, &err);
-    if (kind == KT_NOT_FOUND) {
+    if (kind == KT_NOT_FOUND)
         move_left(ex->run, name, "its newest version is deleted");
-        return true;
-    }
-    if (kind != KT_OK || !ex->write(ex, path, data, &err))
+    else if (kind != KT_OK || !ex->write(ex, path, data, &err))
         move_refused(ex->run, name, &err);
     else
         ex->written++;
-    return !move_stopped(ex->run) && !ex->run->cli->unwritten;
 }
 
-static void denied(void *arg, const char *folder, const struct kt_err *err)
+static void trouble(void *arg, const char *folder, const struct kt_err *err)
 {
     struct export *ex = arg;
     char name[PATH_LEN];
@@ -82,13 +78,20 @@ static bool begin(struct export *ex, const char *word, bool folder)
     return true;
 }
 
-static void walk(struct export *ex)
+static void everything(struct export *ex)
 {
     struct kt_err err = {0};
-    struct move_walk all = {
-        .api = ex->run->destination, .mount = &ex->mount, .found = found, .denied = denied, .arg = ex};
-    if (move_walk(&all, ex->inside, &err) != KT_OK)
+    KT_AUTO(walk_end) struct walk all = {0};
+    const struct walk_how how = {.options = &ex->run->to.options, .trouble = trouble, .arg = ex};
+    enum kt_kind kind = walk_begin(&all, &how, &err);
+    if (kind == KT_OK && !walk_from(&all, &ex->mount, ex->inside))
+        kind = kt_fail(&err, KT_NO_MEMORY, "not enough memory for the names");
+    if (kind == KT_OK)
+        kind = walk_run(&all, &err);
+    if (kind != KT_OK)
         move_refused(ex->run, ex->mount.path, &err);
+    for (size_t i = 0; i < all.n && !move_stopped(ex->run) && !ex->run->cli->unwritten; i++)
+        one(ex, all.at[i].path);
 }
 
 static int ending(const struct export *ex)
@@ -200,7 +203,7 @@ int cmd_export_json(struct cli *cli)
     ex.fd = fd;
     bool written = write_text(&ex, kt_str("{"), &err);
     if (written)
-        walk(&ex);
+        everything(&ex);
     written = written && !cli->unwritten && write_text(&ex, kt_str("\n}\n"), &err);
     if (!written || run.stopped)
         remove_output(file);
@@ -299,7 +302,7 @@ int cmd_export_dir(struct cli *cli)
         return cli_fail(cli, &err);
     }
     ex.fd = fd;
-    walk(&ex);
+    everything(&ex);
     if (ex.written == 0)
         (void)rmdir(folder); /* where nothing is in it */
     return ending(&ex);

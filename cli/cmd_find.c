@@ -6,7 +6,6 @@
 
 #include "cli/cli.h"
 #include "cli/cmd.h"
-#include "cli/input.h"
 #include "cli/kv_place.h"
 #include "cli/move_side.h"
 #include "cli/output.h"
@@ -36,100 +35,112 @@ static bool name_fits(const char *wanted, const char *path)
 
 /* ---- what is asked of each secret ---- */
 
-static enum kt_kind ask(struct kt_api *api, const struct kt_api_mount *mount, const char *part,
-                        const char *path, struct kt_api_reply *reply, enum walk_state *ret,
-                        struct kt_err *err)
+static enum kt_kind ask(const struct walk_place *at, const char *part, struct kt_api_reply *reply,
+                        enum walk_state *ret, struct kt_err *err)
 {
-    struct kv_place place = {.mount = *mount};
+    struct kv_place place = {.mount = *at->mount};
     char full[KV_API_PATH];
-    if ((size_t)snprintf(place.path, sizeof place.path, "%s", path) >= sizeof place.path)
+    if ((size_t)snprintf(place.path, sizeof place.path, "%s", at->path) >= sizeof place.path)
         return kt_fail(err, KT_INVALID, "a path is too long");
     kv_place_path(&place, part, full);
     struct kt_api_request request = {.method = "GET", .path = full};
-    enum kt_kind kind = move_call_quota(api, &request, reply, err);
+    enum kt_kind kind = move_call_quota(at->api, &request, reply, err);
     *ret = kind == KT_OK ? WALK_SECRET : kind == KT_DENIED ? WALK_REFUSED : WALK_PASSED;
     /* Not there, or its newest version is deleted. */
     return kind == KT_DENIED || kind == KT_NOT_FOUND ? KT_OK : kind;
 }
 
-static bool text_fits(const char *pattern, size_t len, struct kt_json value)
+/* KT_OK and *ret, or KT_NO_MEMORY: nothing is passed over for want of it. */
+static enum kt_kind text_fits(const char *pattern, size_t len, struct kt_json value, bool *ret, struct kt_err *err)
 {
     kt_autobuf struct kt_buf text = {0};
     kt_autobuf struct kt_buf wanted = {0};
-    kt_buf_init(&text, INPUT_ALL_MAX);
-    kt_buf_init(&wanted, INPUT_ALL_MAX);
+    kt_buf_init(&text, value.len + 1);
+    kt_buf_init(&wanted, len + 1);
     kt_buf_add(&wanted, pattern, len);
-    return kt_json_string(value, &text) && fnmatch(kt_buf_text(&wanted), kt_buf_text(&text), 0) == 0;
-}
-
-static bool has_key(struct kt_json object, const char *pattern)
-{
-    bool found = false;
-    struct kt_json_iter it = kt_json_iter(object);
-    while (!found && kt_json_next(&it))
-        found = text_fits(pattern, strlen(pattern), it.key);
-    return found;
-}
-
-static bool has_note(struct kt_json notes, const char *wanted)
-{
-    size_t len = strcspn(wanted, "=");
-    const char *value = wanted[len] == '=' ? wanted + len + 1 : NULL;
-    bool found = false;
-    struct kt_json_iter it = kt_json_iter(notes);
-    while (!found && kt_json_next(&it))
-        found = text_fits(wanted, len, it.key) &&
-                (value == NULL || text_fits(value, strlen(value), it.value));
-    return found;
-}
-
-/* The names of its keys alone; a mount of version 1 has no such request, and gives the values, too. */
-static enum kt_kind look_at_keys(struct kt_api *api, const struct kt_api_mount *mount, const char *path,
-                                 const struct wanted *wanted, enum walk_state *ret, struct kt_err *err)
-{
-    kt_autoapireply struct kt_api_reply reply;
-    kt_api_reply_init(&reply);
-    enum kt_kind kind = ask(api, mount, "subkeys", path, &reply, ret, err);
-    struct kt_json keys = reply.data;
-    if (kind != KT_OK || *ret != WALK_SECRET)
-        return kind;
-    if (mount->version == 2 && !kt_json_member(reply.data, "subkeys", &keys))
-        keys = (struct kt_json){0};
-    if (!has_key(keys, wanted->key))
-        *ret = WALK_PASSED;
+    bool is_text = kt_json_string(value, &text);
+    if (!kt_buf_ok(&text) || !kt_buf_ok(&wanted))
+        return kt_fail(err, KT_NO_MEMORY, "not enough memory");
+    *ret = is_text && fnmatch(kt_buf_text(&wanted), kt_buf_text(&text), 0) == 0;
     return KT_OK;
 }
 
-static enum kt_kind look_at_notes(struct kt_api *api, const struct kt_api_mount *mount, const char *path,
-                                  const struct wanted *wanted, enum walk_state *ret, struct kt_err *err)
+static enum kt_kind has_key(struct kt_json object, const char *pattern, bool *ret, struct kt_err *err)
+{
+    enum kt_kind kind = KT_OK;
+    struct kt_json_iter it = kt_json_iter(object);
+    *ret = false;
+    while (kind == KT_OK && !*ret && kt_json_next(&it))
+        kind = text_fits(pattern, strlen(pattern), it.key, ret, err);
+    return kind;
+}
+
+static enum kt_kind has_note(struct kt_json notes, const char *wanted, bool *ret, struct kt_err *err)
+{
+    size_t len = strcspn(wanted, "=");
+    const char *value = wanted[len] == '=' ? wanted + len + 1 : NULL;
+    enum kt_kind kind = KT_OK;
+    struct kt_json_iter it = kt_json_iter(notes);
+    *ret = false;
+    while (kind == KT_OK && !*ret && kt_json_next(&it)) {
+        kind = text_fits(wanted, len, it.key, ret, err);
+        if (kind == KT_OK && *ret && value != NULL)
+            kind = text_fits(value, strlen(value), it.value, ret, err);
+    }
+    return kind;
+}
+
+/* The names of its keys alone; a mount of version 1 has no such request, and gives the values, too. */
+static enum kt_kind look_at_keys(const struct walk_place *at, const struct wanted *wanted, enum walk_state *ret,
+                                 struct kt_err *err)
+{
+    bool has = false;
+    kt_autoapireply struct kt_api_reply reply;
+    kt_api_reply_init(&reply);
+    enum kt_kind kind = ask(at, "subkeys", &reply, ret, err);
+    struct kt_json keys = reply.data;
+    if (kind != KT_OK || *ret != WALK_SECRET)
+        return kind;
+    if (at->mount->version == 2 && !kt_json_member(reply.data, "subkeys", &keys))
+        keys = (struct kt_json){0};
+    kind = has_key(keys, wanted->key, &has, err);
+    if (!has)
+        *ret = WALK_PASSED;
+    return kind;
+}
+
+static enum kt_kind look_at_notes(const struct walk_place *at, const struct wanted *wanted, enum walk_state *ret,
+                                  struct kt_err *err)
 {
     kt_autoapireply struct kt_api_reply reply;
     struct kt_json notes = {0};
     kt_api_reply_init(&reply);
     *ret = WALK_PASSED; /* there are none in a mount of version 1 */
-    enum kt_kind kind = mount->version == 2 ? ask(api, mount, "metadata", path, &reply, ret, err) : KT_OK;
+    enum kt_kind kind = at->mount->version == 2 ? ask(at, "metadata", &reply, ret, err) : KT_OK;
     if (kind != KT_OK || *ret != WALK_SECRET)
         return kind;
     (void)kt_json_member(reply.data, "custom_metadata", &notes);
-    for (size_t i = 0; i < wanted->n_notes; i++)
-        if (!has_note(notes, wanted->notes[i]))
+    for (size_t i = 0; kind == KT_OK && i < wanted->n_notes; i++) {
+        bool has = false;
+        kind = has_note(notes, wanted->notes[i], &has, err);
+        if (!has)
             *ret = WALK_PASSED;
-    return KT_OK;
+    }
+    return kind;
 }
 
 /* From what costs nothing to what has to be asked. */
-static enum kt_kind look(struct kt_api *api, const struct kt_api_mount *mount, const char *path, void *arg,
-                         enum walk_state *ret, struct kt_err *err)
+static enum kt_kind look(const struct walk_place *at, void *arg, enum walk_state *ret, struct kt_err *err)
 {
     const struct wanted *wanted = arg;
     char name[KV_API_PATH];
-    (void)snprintf(name, sizeof name, "%s%s", mount->path, path);
+    (void)snprintf(name, sizeof name, "%s%s", at->mount->path, at->path);
     *ret = name_fits(wanted->name, name) ? WALK_SECRET : WALK_PASSED;
     enum kt_kind kind = KT_OK;
     if (*ret == WALK_SECRET && wanted->n_notes > 0)
-        kind = look_at_notes(api, mount, path, wanted, ret, err);
+        kind = look_at_notes(at, wanted, ret, err);
     if (kind == KT_OK && *ret == WALK_SECRET && wanted->key != NULL)
-        kind = look_at_keys(api, mount, path, wanted, ret, err);
+        kind = look_at_keys(at, wanted, ret, err);
     return kind;
 }
 
@@ -156,8 +167,10 @@ static bool add_mount(struct walk *walk, struct kt_json name, struct kt_json inf
     kt_autobuf struct kt_buf path = {0};
     kt_buf_init(&path, sizeof mount.path - 1);
     (void)kt_api_text(info, "type", mount.type, sizeof mount.type);
-    if (strcmp(mount.type, "kv") != 0 || !kt_json_string(name, &path))
+    if (strcmp(mount.type, "kv") != 0)
         return true;
+    if (!kt_json_string(name, &path))
+        return false;
     (void)snprintf(mount.path, sizeof mount.path, "%s", kt_buf_text(&path));
     if (kt_json_member(info, "options", &options) &&
         kt_api_text(options, "version", version, sizeof version) && strcmp(version, "2") == 0)
@@ -214,7 +227,7 @@ int cmd_find(struct cli *cli)
     struct kt_err err = {0};
     KT_AUTO(walk_end) struct walk walk = {0};
     const char *in = flags_text(&cli->flags, FLAG_IN);
-    if (!read_wanted(cli, &wanted) || !walk_begin(&walk, cli, look, &wanted) ||
+    if (!read_wanted(cli, &wanted) || !walk_begin_here(&walk, cli, look, &wanted) ||
         !(in != NULL ? from_folder(cli, &walk, in) : from_all(cli, &walk)))
         return cli->exit_code;
     if (walk_run(&walk, &err) != KT_OK)

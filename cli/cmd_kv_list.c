@@ -128,7 +128,7 @@ static int list_below(struct cli *cli, struct kv_place *place, print_fn *print)
     size_t len = strlen(place->path);
     if (len > 0 && place->path[len - 1] != '/' && !kv_place_enter(place))
         return cli_wrong(cli, "", "the path is too long");
-    if (!walk_begin(&walk, cli, NULL, NULL))
+    if (!walk_begin_here(&walk, cli, NULL, NULL))
         return cli->exit_code;
     if (!walk_from(&walk, &place->mount, place->path))
         return cli_wrong(cli, "", "not enough memory");

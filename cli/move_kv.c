@@ -6,6 +6,7 @@
 #include "cli/cli.h"
 #include "cli/move_history.h"
 #include "cli/move_plain.h"
+#include "cli/move_write.h"
 #include "lib/clock.h"
 #include "lib/jsonw.h"
 
@@ -52,7 +53,7 @@ enum kt_kind move_kv_value(struct kt_api *api, const struct kt_api_mount *mount,
 
 struct piece {
     uint32_t cas;           /* what it comes behind; of the first that replaces: what it takes for current */
-    bool replaces;
+    bool replaces, makes;
     struct kt_buf versions; /* members of a JSON array */
     unsigned count;
     size_t nodes;
@@ -70,7 +71,7 @@ static void piece_next(struct piece *piece)
 {
     kt_buf_reset(&piece->versions);
     piece->cas = piece->last;
-    piece->replaces = false;
+    piece->replaces = piece->makes = false;
     piece->count = 0;
     piece->nodes = 0;
     piece->valueless = 0;
@@ -117,10 +118,9 @@ void move_kv_settings(struct kt_jsonw *w, const struct move_history *h)
 static enum kt_kind send(const struct move_kv *kv, const char *path, const struct move_history *source,
                          struct piece *piece, struct kt_err *err)
 {
+    char other[NAME_MAX_LEN + 16];
     kt_autobuf struct kt_buf body = {0};
-    kt_autoapireply struct kt_api_reply reply;
     kt_buf_init(&body, BODY_MAX);
-    kt_api_reply_init(&reply);
     struct kt_jsonw w = kt_jsonw(&body);
     kt_jsonw_object(&w);
     kt_jsonw_kv_int(&w, "cas", piece->cas);
@@ -136,8 +136,11 @@ static enum kt_kind send(const struct move_kv *kv, const char *path, const struc
     kt_jsonw_end(&w);
     if (!kt_buf_ok(&body))
         return kt_fail(err, KT_TOO_LARGE, "its versions are too large");
-    enum kt_kind kind = move_post(kv->destination, kt_buf_bytes(&body), &reply, err, "%simport/%s",
-                                  kv->mount->path, path);
+    (void)snprintf(other, sizeof other, "%smetadata/%s", kv->mount->path, path);
+    enum kt_kind kind = move_write(kv->run, kv->destination, MOVE_SUDO | (piece->makes ? MOVE_MAKES : 0),
+                                   kt_buf_bytes(&body), err, "%simport/%s", kv->mount->path, path);
+    if (kind == KT_OK && kv->run->dry && piece->replaces) /* it asks for that right, too */
+        kind = move_remove(kv->run, kv->destination, other, err);
     if (kind != KT_OK)
         return kind;
     move_add(kv->run, MOVE_VERSIONS, piece->count);
@@ -169,7 +172,7 @@ static bool is_full(const struct piece *piece, size_t more)
 static enum kt_kind append(const struct move_kv *kv, const char *path, const struct move_history *source,
                            const struct move_history *here, bool replaces, struct kt_err *err)
 {
-    KT_AUTO(piece_free) struct piece piece = {.cas = here->current, .replaces = replaces};
+    KT_AUTO(piece_free) struct piece piece = {.cas = here->current, .replaces = replaces, .makes = !here->exists};
     kt_autoapireply struct kt_api_reply reply;
     bool sent = false;
     kt_buf_init(&piece.versions, BODY_MAX);
@@ -198,10 +201,8 @@ static enum kt_kind settle_one(const struct move_kv *kv, const char *path, const
                                struct kt_err *err)
 {
     char body[48];
-    kt_autoapireply struct kt_api_reply reply;
-    kt_api_reply_init(&reply);
     (void)snprintf(body, sizeof body, "{\"versions\":[%u]}", number);
-    return move_post(kv->destination, kt_str(body), &reply, err, "%s%s/%s", kv->mount->path, what, path);
+    return move_write(kv->run, kv->destination, 0, kt_str(body), err, "%s%s/%s", kv->mount->path, what, path);
 }
 
 static enum kt_kind settle(const struct move_kv *kv, const char *path, const struct move_history *source,
@@ -270,8 +271,6 @@ static enum kt_kind step(const struct move_kv *kv, const char *path, bool *ret_w
         return KT_CONFLICT;
     }
     *ret_wrote = true;
-    if (kv->run->dry)
-        return KT_OK;
     return relation == MOVE_OTHER ? write_over(kv, path, &source, &here, err)
                                   : write_behind(kv, path, &source, &here, now_ms, err);
 }
@@ -304,10 +303,9 @@ static enum kt_kind value_v1(struct kt_api *api, const struct move_kv *kv, const
 
 static enum kt_kind copy_value(const struct move_kv *kv, const char *path, bool *ret_wrote, struct kt_err *err)
 {
-    kt_autoapireply struct kt_api_reply source, here, reply;
+    kt_autoapireply struct kt_api_reply source, here;
     kt_api_reply_init(&source);
     kt_api_reply_init(&here);
-    kt_api_reply_init(&reply);
     enum kt_kind kind = value_v1(kv->source, kv, path, &source, err);
     if (kind == KT_NOT_FOUND) /* it went meanwhile */
         return KT_OK;
@@ -324,11 +322,8 @@ static enum kt_kind copy_value(const struct move_kv *kv, const char *path, bool 
     if (kind != KT_OK && kind != KT_NOT_FOUND)
         return kind;
     *ret_wrote = true;
-    if (kv->run->dry)
-        return KT_OK;
-    kind = move_post(kv->destination, kt_json_bytes(source.data), &reply, err, "%s%s", kv->mount->path, path);
-    if (kind == KT_UNKNOWN) /* the same again does no harm: it is one value */
-        kind = move_post(kv->destination, kt_json_bytes(source.data), &reply, err, "%s%s", kv->mount->path, path);
+    unsigned makes = kind == KT_NOT_FOUND ? MOVE_MAKES : 0;
+    kind = move_write(kv->run, kv->destination, MOVE_AGAIN | makes, kt_json_bytes(source.data), err, "%s%s", kv->mount->path, path);
     if (kind == KT_OK)
         move_add(kv->run, MOVE_VERSIONS, 1);
     return kind;

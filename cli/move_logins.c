@@ -5,6 +5,7 @@
 
 #include "cli/move_fields.h"
 #include "cli/move_tune.h"
+#include "cli/move_write.h"
 #include "lib/cleanup.h"
 
 #define BODY_MAX ((size_t)1024 * 1024)
@@ -53,21 +54,17 @@ static bool roles_equal(const struct role *a, const struct role *b)
 }
 
 static enum kt_kind write_role(struct move_run *run, const char *mount, const char *name, const struct role *role,
-                               struct kt_err *err)
+                               bool makes, struct kt_err *err)
 {
     kt_autobuf struct kt_buf body = {0};
-    kt_autoapireply struct kt_api_reply reply;
     kt_buf_init(&body, BODY_MAX);
-    kt_api_reply_init(&reply);
     struct kt_jsonw w = kt_jsonw(&body);
     kt_jsonw_object(&w);
     move_fields_write(&w, role->told.data, role_fields);
     kt_jsonw_kv_text(&w, "role_id", role->role_id);
     kt_jsonw_end(&w);
-    enum kt_kind kind = move_post(run->destination, kt_buf_bytes(&body), &reply, err, "auth/%srole/%s", mount, name);
-    if (kind == KT_UNKNOWN) /* the same again does no harm */
-        kind = move_post(run->destination, kt_buf_bytes(&body), &reply, err, "auth/%srole/%s", mount, name);
-    return kind;
+    return move_write(run, run->destination, MOVE_AGAIN | (makes ? MOVE_MAKES : 0), kt_buf_bytes(&body), err,
+                      "auth/%srole/%s", mount, name);
 }
 
 static enum kt_kind copy_role(struct move_run *run, const char *mount, const char *name, bool *ret_wrote,
@@ -88,10 +85,10 @@ static enum kt_kind copy_role(struct move_run *run, const char *mount, const cha
         kt_hint(err, "-replace writes over it");
         return KT_CONFLICT;
     }
-    if (kind != KT_OK && kind != KT_NOT_FOUND && !run->dry)
+    if (kind != KT_OK && kind != KT_NOT_FOUND)
         return kind;
     *ret_wrote = true;
-    return run->dry ? KT_OK : write_role(run, mount, name, &source, err);
+    return write_role(run, mount, name, &source, kind == KT_NOT_FOUND, err);
 }
 
 static enum kt_kind compare_role(struct move_run *run, const char *mount, const char *name, bool *ret_equal,
@@ -110,28 +107,16 @@ static enum kt_kind compare_role(struct move_run *run, const char *mount, const 
 
 /* ---- a mount ---- */
 
-static enum kt_kind list(struct kt_api *api, const char *path, struct kt_api_reply *reply, struct kt_json *ret,
-                         struct kt_err *err)
-{
-    struct kt_api_request request = {.method = "LIST", .path = path};
-    *ret = (struct kt_json){0};
-    enum kt_kind kind = move_call(api, &request, reply, err);
-    if (kind == KT_OK)
-        (void)kt_json_member(reply->data, "keys", ret);
-    return kind == KT_NOT_FOUND ? KT_OK : kind;
-}
-
 static void tell_secret_ids(struct move_run *run, const char *mount, const char *name)
 {
     char path[NAME_LEN], what[NAME_LEN + 32];
-    struct kt_json keys = {0};
     struct kt_err err = {0};
-    kt_autoapireply struct kt_api_reply reply;
-    kt_api_reply_init(&reply);
+    KT_AUTO(names_free) struct names ids = {0};
     (void)snprintf(path, sizeof path, "auth/%srole/%s/secret-id", mount, name);
-    if (list(run->source, path, &reply, &keys, &err) != KT_OK || kt_json_count(keys) == 0)
+    const struct names_ask ask = {.path = path, .patient = true};
+    if (names_read(run->source, &ask, &ids, &err) != KT_OK || ids.count == 0)
         return;
-    (void)snprintf(what, sizeof what, "%zu secret ids of auth/%srole/%s", kt_json_count(keys), mount, name);
+    (void)snprintf(what, sizeof what, "%zu secret ids of auth/%srole/%s", ids.count, mount, name);
     move_left(run, what, "no vault shows them again; make new ones here, at the same path /secret-id");
 }
 
@@ -160,22 +145,18 @@ static void one_role(struct move_run *run, const char *mount, const char *name, 
 static void move_roles(struct move_run *run, const struct move_mount *mount, enum move_pass pass)
 {
     char path[NAME_LEN];
-    struct kt_json keys = {0};
-    struct kt_err err = {0};
-    kt_autoapireply struct kt_api_reply reply;
-    kt_api_reply_init(&reply);
+    KT_AUTO(names_free) struct names names = {0};
     (void)snprintf(path, sizeof path, "auth/%srole", mount->mount.path);
-    if (list(run->source, path, &reply, &keys, &err) != KT_OK) {
-        move_refused(run, path, &err);
+    if (!move_names(run, path, path, pass, &names))
         return;
-    }
-    struct kt_json_iter it = kt_json_iter(keys);
-    while (kt_json_next(&it) && !move_stopped(run)) {
-        kt_autobuf struct kt_buf name = {0};
-        kt_buf_init(&name, it.value.len + 1);
-        if (kt_json_string(it.value, &name))
-            one_role(run, mount->mount.path, kt_buf_text(&name), pass);
-    }
+    for (size_t i = 0; i < names.count && !move_stopped(run); i++)
+        one_role(run, mount->mount.path, names.at[i], pass);
+}
+
+/* One that this token does not see. */
+static bool is_taken(const struct kt_err *err)
+{
+    return strstr(err->what, "existing mount") != NULL || strstr(err->what, "path is already in use") != NULL;
 }
 
 /* KT_INVALID: there is no such way to log in here. */
@@ -183,15 +164,11 @@ static enum kt_kind prepare(struct move_run *run, const struct move_mount *other
                             struct kt_err *err)
 {
     kt_autobuf struct kt_buf body = {0};
-    kt_autoapireply struct kt_api_reply reply;
     kt_buf_init(&body, BODY_MAX);
-    kt_api_reply_init(&reply);
     if (other != NULL && strcmp(other->type, mount->type) == 0)
         return KT_OK;
     if (other != NULL)
         return kt_fail(err, KT_CONFLICT, "a way to log in of type %s is there already", other->type);
-    if (run->dry)
-        return KT_OK;
     struct kt_jsonw w = kt_jsonw(&body);
     kt_jsonw_object(&w);
     kt_jsonw_kv_text(&w, "type", mount->type);
@@ -201,7 +178,9 @@ static enum kt_kind prepare(struct move_run *run, const struct move_mount *other
     move_tune_write(&w, mount);
     kt_jsonw_end(&w);
     kt_jsonw_end(&w);
-    return move_post(run->destination, kt_buf_bytes(&body), &reply, err, "sys/auth/%s", mount->mount.path);
+    enum kt_kind kind = move_write(run, run->destination, MOVE_SUDO, kt_buf_bytes(&body), err, "sys/auth/%s",
+                                   mount->mount.path);
+    return kind == KT_OK ? move_will(run, "auth", mount->mount.path, err) : kind;
 }
 
 static void one_mount(struct move_run *run, const struct move_mounts *there, const struct move_mount *mount,
@@ -227,7 +206,7 @@ static void one_mount(struct move_run *run, const struct move_mounts *there, con
         move_roles(run, mount, pass);
     (void)snprintf(why, sizeof why, "%s of type %s%s", kind == KT_OK ? "what it holds," : "there is no way to log in",
                    mount->type, kind == KT_OK ? ", has secrets that no vault shows: set it up here" : " here");
-    if (kind != KT_OK && kind != KT_INVALID)
+    if (kind != KT_OK && (kind != KT_INVALID || is_taken(&err)))
         move_refused(run, what, &err);
     else if (!roles || kind != KT_OK)
         move_left(run, what, why);

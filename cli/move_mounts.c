@@ -6,9 +6,9 @@
 
 #include "cli/cli.h"
 #include "cli/move_kv.h"
-#include "cli/move_pool.h"
 #include "cli/move_tune.h"
-#include "cli/move_walk.h"
+#include "cli/move_write.h"
+#include "cli/walk.h"
 #include "lib/cleanup.h"
 #include "lib/failpoint.h"
 #include "lib/jsonw.h"
@@ -84,7 +84,6 @@ void move_mounts_free(struct move_mounts *mounts)
         kt_buf_free(&mounts->at[i].config);
     free(mounts->at);
     *mounts = (struct move_mounts){0};
-    *mounts = (struct move_mounts){0};
 }
 
 const struct move_mount *move_mounts_find(const struct move_mounts *mounts, const char *path)
@@ -151,9 +150,7 @@ bool move_mount_is_kv(const struct move_mount *mount)
 static enum kt_kind make(struct move_run *run, const struct move_mount *mount, struct kt_err *err)
 {
     kt_autobuf struct kt_buf body = {0};
-    kt_autoapireply struct kt_api_reply reply;
     kt_buf_init(&body, BODY_MAX);
-    kt_api_reply_init(&reply);
     struct kt_jsonw w = kt_jsonw(&body);
     kt_jsonw_object(&w);
     kt_jsonw_kv_text(&w, "type", "kv");
@@ -167,17 +164,32 @@ static enum kt_kind make(struct move_run *run, const struct move_mount *mount, s
     move_tune_write(&w, mount);
     kt_jsonw_end(&w);
     kt_jsonw_end(&w);
-    return move_post(run->destination, kt_buf_bytes(&body), &reply, err, "sys/mounts/%s", mount->mount.path);
+    return move_write(run, run->destination, 0, kt_buf_bytes(&body), err, "sys/mounts/%s", mount->mount.path);
+}
+
+/* A mount is neither inside of another one nor around it: what a vault says to who makes one, of those that are
+ * seen. */
+static enum kt_kind check_room(const struct move_mounts *there, const char *path, struct kt_err *err)
+{
+    for (size_t i = 0; i < there->count; i++) {
+        const char *other = there->at[i].mount.path;
+        size_t len = strlen(other) < strlen(path) ? strlen(other) : strlen(path);
+        if (strncmp(other, path, len) == 0)
+            return kt_fail(err, KT_CONFLICT, "existing mount at %s", other);
+    }
+    return KT_OK;
 }
 
 /* False: told why. */
-static bool is_made(struct move_run *run, const struct move_mount *mount)
+static bool is_made(struct move_run *run, const struct move_mounts *there, const struct move_mount *mount)
 {
     struct kt_err err = {0};
-    if (run->dry || make(run, mount, &err) == KT_OK)
-        return true;
-    move_refused(run, mount->mount.path, &err);
-    return false;
+    enum kt_kind kind = run->dry ? check_room(there, mount->mount.path, &err) : KT_OK;
+    if (kind == KT_OK)
+        kind = make(run, mount, &err);
+    if (kind != KT_OK)
+        move_refused(run, mount->mount.path, &err);
+    return kind == KT_OK;
 }
 
 bool move_mount_prepare(struct move_run *run, const struct move_mounts *there, const struct move_mount *mount,
@@ -192,7 +204,7 @@ bool move_mount_prepare(struct move_run *run, const struct move_mounts *there, c
         move_refused(run, mount->mount.path, &err);
         return false;
     }
-    if (other == NULL && !is_made(run, mount))
+    if (other == NULL && !is_made(run, there, mount))
         return false;
     if (whole || other == NULL)
         move_mount_settings(run, there, mount, MOVE_COPY);
@@ -214,51 +226,29 @@ struct crew {
     struct move_run *run;
     const struct kt_api_mount *mount;
     enum move_pass pass;
-    struct move_pool *pool;
-    struct {
-        struct kt_api *source, *destination;
-    } lines[MOVE_WORKERS];
-    uint64_t seen;
+    struct kt_api *destinations[WALK_WORKERS];
 };
 
-static bool connect_worker(struct crew *crew, unsigned worker)
-{
-    struct kt_err err = {0};
-    if (crew->lines[worker].destination != NULL)
-        return true;
-    enum kt_kind kind = crew->lines[worker].source != NULL
-                            ? KT_OK
-                            : move_side_open(&crew->run->from, &crew->lines[worker].source, &err);
-    if (kind == KT_OK)
-        kind = move_side_open(&crew->run->to, &crew->lines[worker].destination, &err);
-    if (kind != KT_OK)
-        move_refused(crew->run, crew->mount->path, &err);
-    return kind == KT_OK;
-}
-
-static void work(void *arg, unsigned worker, const char *path)
+/* An error ends the walk: it is told already where the move is stopped. */
+static enum kt_kind look(const struct walk_place *at, void *arg, enum walk_state *ret, struct kt_err *err)
 {
     struct crew *crew = arg;
-    if (!connect_worker(crew, worker))
-        return;
-    struct move_kv kv = {.run = crew->run,
-                         .mount = crew->mount,
-                         .source = crew->lines[worker].source,
-                         .destination = crew->lines[worker].destination};
+    struct kt_api **destination = &crew->destinations[at->worker];
+    *ret = WALK_PASSED;
+    if (*destination == NULL) {
+        enum kt_kind kind = move_side_open(&crew->run->to, destination, err);
+        if (kind != KT_OK)
+            return kind;
+    }
+    struct move_kv kv = {.run = crew->run, .mount = crew->mount, .source = at->api, .destination = *destination};
     if (crew->pass == MOVE_COPY)
-        move_kv_copy(&kv, path);
+        move_kv_copy(&kv, at->path);
     else
-        move_kv_compare(&kv, path);
+        move_kv_compare(&kv, at->path);
+    return move_stopped(crew->run) ? kt_fail(err, KT_GONE, "the move is stopped") : KT_OK;
 }
 
-static bool found(void *arg, const char *path)
-{
-    struct crew *crew = arg;
-    crew->seen++;
-    return move_pool_add(crew->pool, path) && !move_stopped(crew->run);
-}
-
-static void denied(void *arg, const char *folder, const struct kt_err *err)
+static void trouble(void *arg, const char *folder, const struct kt_err *err)
 {
     struct crew *crew = arg;
     char name[KT_API_PATH_MAX + 300];
@@ -270,18 +260,16 @@ void move_mount_secrets(struct move_run *run, const struct move_mount *mount, co
                         enum move_pass pass)
 {
     struct kt_err err = {0};
+    KT_AUTO(walk_end) struct walk walk = {0};
     struct crew crew = {.run = run, .mount = &mount->mount, .pass = pass};
-    struct move_walk walk = {
-        .api = run->source, .mount = &mount->mount, .found = found, .denied = denied, .arg = &crew};
-    enum kt_kind kind = move_pool_start(work, &crew, &crew.pool, &err);
-    if (kind == KT_OK) {
-        kind = move_walk(&walk, prefix, &err);
-        move_pool_finish(crew.pool);
-    }
-    if (kind != KT_OK)
+    const struct walk_how how = {.options = &run->from.options, .look = look, .trouble = trouble, .arg = &crew};
+    enum kt_kind kind = walk_begin(&walk, &how, &err);
+    if (kind == KT_OK)
+        kind = walk_from_any(&walk, &mount->mount, prefix, &err);
+    if (kind == KT_OK)
+        kind = walk_run(&walk, &err);
+    if (kind != KT_OK && !move_stopped(run))
         move_refused(run, mount->mount.path, &err);
-    for (unsigned i = 0; i < MOVE_WORKERS; i++) {
-        kt_api_close(crew.lines[i].source);
-        kt_api_close(crew.lines[i].destination);
-    }
+    for (unsigned i = 0; i < WALK_WORKERS; i++)
+        kt_api_close(crew.destinations[i]);
 }

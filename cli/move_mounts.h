@@ -2,7 +2,7 @@
  * is in them copied and compared.
  *
  * Owner:   move_mounts_free().
- * Threads: one thread; the secrets are copied by a pool's (cli/move_pool.h).
+ * Threads: one thread; the secrets are copied by a walk's (cli/walk.h).
  * Source:  GET sys/internal/ui/mounts, which tells each token of the mounts that it has to do with. */
 #pragma once
 
@@ -33,7 +33,6 @@ bool move_mount_is_own(const struct move_mount *mount);
 /* Tells of those at the source that are not among the seen ones, or that nobody knows whether there are some. */
 void move_mounts_unseen(struct move_run *run, const char *which, const struct move_mounts *seen);
 
-enum move_pass { MOVE_COPY, MOVE_COMPARE };
 /* Makes the mount at the destination when it is not there; whole: its settings come also when it is. False: its
  * secrets cannot come; told why. */
 bool move_mount_prepare(struct move_run *run, const struct move_mounts *there, const struct move_mount *mount,

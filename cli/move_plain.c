@@ -1,6 +1,8 @@
 /* cli/move_plain.c - see cli/move_plain.h. */
 #include "cli/move_plain.h"
 
+#include "cli/move_write.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -143,9 +145,7 @@ struct marks {
 static enum kt_kind mark_all(const struct move_kv *kv, const char *path, struct marks *marks, struct kt_err *err)
 {
     kt_autobuf struct kt_buf body = {0};
-    kt_autoapireply struct kt_api_reply reply;
     kt_buf_init(&body, 4096);
-    kt_api_reply_init(&reply);
     if (marks->count == 0)
         return KT_OK;
     struct kt_jsonw w = kt_jsonw(&body);
@@ -157,7 +157,7 @@ static enum kt_kind mark_all(const struct move_kv *kv, const char *path, struct 
     kt_jsonw_end(&w);
     kt_jsonw_end(&w);
     marks->count = 0;
-    return move_post(kv->destination, kt_buf_bytes(&body), &reply, err, "%s%s/%s", kv->mount->path, marks->what, path);
+    return move_write(kv->run, kv->destination, MOVE_EITHER, kt_buf_bytes(&body), err, "%s%s/%s", kv->mount->path, marks->what, path);
 }
 
 static enum kt_kind mark(const struct move_kv *kv, const char *path, struct marks *marks, uint32_t number,
@@ -171,9 +171,7 @@ static enum kt_kind put(const struct move_kv *kv, const char *path, uint32_t num
                         struct kt_err *err)
 {
     kt_autobuf struct kt_buf body = {0};
-    kt_autoapireply struct kt_api_reply reply;
     kt_buf_init(&body, BODY_MAX);
-    kt_api_reply_init(&reply);
     struct kt_jsonw w = kt_jsonw(&body);
     kt_jsonw_object(&w);
     kt_jsonw_key(&w, "options");
@@ -184,7 +182,7 @@ static enum kt_kind put(const struct move_kv *kv, const char *path, uint32_t num
     kt_jsonw_end(&w);
     if (!kt_buf_ok(&body))
         return kt_fail(err, KT_TOO_LARGE, "version %u is too large", number);
-    return move_post(kv->destination, kt_buf_bytes(&body), &reply, err, "%sdata/%s", kv->mount->path, path);
+    return move_write(kv->run, kv->destination, MOVE_EITHER, kt_buf_bytes(&body), err, "%sdata/%s", kv->mount->path, path);
 }
 
 /* The secret's own with `last`, else those for while its versions are written. */
@@ -192,9 +190,7 @@ static enum kt_kind write_settings(const struct move_kv *kv, const char *path, c
                                    bool last, int64_t after_ms, struct kt_err *err)
 {
     kt_autobuf struct kt_buf body = {0};
-    kt_autoapireply struct kt_api_reply reply;
     kt_buf_init(&body, BODY_MAX);
-    kt_api_reply_init(&reply);
     struct move_history settings = *source;
     if (!last)
         move_history_first_settings(source, after_ms, &settings);
@@ -202,7 +198,7 @@ static enum kt_kind write_settings(const struct move_kv *kv, const char *path, c
     kt_jsonw_object(&w);
     move_kv_settings(&w, &settings);
     kt_jsonw_end(&w);
-    return move_post(kv->destination, kt_buf_bytes(&body), &reply, err, "%smetadata/%s", kv->mount->path, path);
+    return move_write(kv->run, kv->destination, MOVE_EITHER, kt_buf_bytes(&body), err, "%smetadata/%s", kv->mount->path, path);
 }
 
 static enum kt_kind write_one(const struct move_kv *kv, const char *path, const struct move_history *source,
@@ -266,11 +262,8 @@ enum kt_kind move_plain_append(const struct move_kv *kv, const char *path, const
 static enum kt_kind remove_other(const struct move_kv *kv, const char *path, struct kt_err *err)
 {
     char full[KT_API_PATH_MAX + 320];
-    kt_autoapireply struct kt_api_reply reply;
-    kt_api_reply_init(&reply);
     (void)snprintf(full, sizeof full, "%smetadata/%s", kv->mount->path, path);
-    struct kt_api_request request = {.method = "DELETE", .path = full};
-    return move_call(kv->destination, &request, &reply, err);
+    return move_remove(kv->run, kv->destination, full, err);
 }
 
 enum kt_kind move_plain_replace(const struct move_kv *kv, const char *path, const struct move_history *source,

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "cli/move_write.h"
 #include "lib/cleanup.h"
 #include "lib/jsonw.h"
 
@@ -22,21 +23,31 @@ static enum kt_kind text_of(struct kt_api *api, const char *name, struct kt_buf 
     return good ? KT_OK : kt_fail(err, KT_CORRUPT, "the policy cannot be read");
 }
 
+/* Whether the text is one that can be written here; a vault without that request is not asked. */
+static enum kt_kind would_be_taken(struct move_run *run, struct kt_bytes body, struct kt_err *err)
+{
+    kt_autoapireply struct kt_api_reply reply;
+    kt_api_reply_init(&reply);
+    enum kt_kind kind = move_post(run->destination, body, &reply, err, "sys/policies/lint");
+    if (kind != KT_NOT_FOUND && kind != KT_DENIED && kind != KT_METHOD)
+        return kind;
+    *err = (struct kt_err){0};
+    return KT_OK;
+}
+
 static enum kt_kind write_policy(struct move_run *run, const char *name, struct kt_bytes text, struct kt_err *err)
 {
     kt_autobuf struct kt_buf body = {0};
-    kt_autoapireply struct kt_api_reply reply;
     kt_buf_init(&body, 8 * POLICY_MAX);
-    kt_api_reply_init(&reply);
     struct kt_jsonw w = kt_jsonw(&body);
     kt_jsonw_object(&w);
     kt_jsonw_key(&w, "policy");
     kt_jsonw_bytes(&w, text);
     kt_jsonw_end(&w);
-    enum kt_kind kind = move_post(run->destination, kt_buf_bytes(&body), &reply, err, "sys/policies/acl/%s", name);
-    if (kind == KT_UNKNOWN) /* the same again does no harm */
-        kind = move_post(run->destination, kt_buf_bytes(&body), &reply, err, "sys/policies/acl/%s", name);
-    return kind;
+    enum kt_kind kind = run->dry && !run->plain ? would_be_taken(run, kt_buf_bytes(&body), err) : KT_OK;
+    if (kind != KT_OK)
+        return kind;
+    return move_write(run, run->destination, MOVE_AGAIN, kt_buf_bytes(&body), err, "sys/policies/acl/%s", name);
 }
 
 static enum kt_kind copy(struct move_run *run, const char *name, bool *ret_wrote, struct kt_err *err)
@@ -58,7 +69,7 @@ static enum kt_kind copy(struct move_run *run, const char *name, bool *ret_wrote
     if (kind != KT_OK && kind != KT_NOT_FOUND)
         return kind;
     *ret_wrote = true;
-    return run->dry ? KT_OK : write_policy(run, name, kt_buf_bytes(&source), err);
+    return write_policy(run, name, kt_buf_bytes(&source), err);
 }
 
 static enum kt_kind compare(struct move_run *run, const char *name, bool *ret_equal, struct kt_err *err)
@@ -96,24 +107,14 @@ static void one(struct move_run *run, const char *name, enum move_pass pass)
 void move_policies(struct move_run *run, enum move_pass pass)
 {
     static const char *const own[] = {"root", "default", "response-wrapping"};
-    struct kt_err err = {0};
-    struct kt_json keys = {0};
-    kt_autoapireply struct kt_api_reply reply;
-    kt_api_reply_init(&reply);
-    struct kt_api_request request = {.method = "LIST", .path = "sys/policies/acl"};
-    if (move_call(run->source, &request, &reply, &err) != KT_OK) {
-        move_refused(run, "the policies", &err);
+    KT_AUTO(names_free) struct names names = {0};
+    if (!move_names(run, "the policies", "sys/policies/acl", pass, &names))
         return;
-    }
-    (void)kt_json_member(reply.data, "keys", &keys);
-    struct kt_json_iter it = kt_json_iter(keys);
-    while (kt_json_next(&it) && !move_stopped(run)) {
-        kt_autobuf struct kt_buf name = {0};
+    for (size_t i = 0; i < names.count && !move_stopped(run); i++) {
         bool is_own = false;
-        kt_buf_init(&name, it.value.len + 1);
-        for (size_t i = 0; i < sizeof own / sizeof own[0]; i++)
-            is_own = is_own || kt_json_is(it.value, own[i]);
-        if (!is_own && kt_json_string(it.value, &name))
-            one(run, kt_buf_text(&name), pass);
+        for (size_t k = 0; k < sizeof own / sizeof own[0]; k++)
+            is_own = is_own || strcmp(names.at[i], own[k]) == 0;
+        if (!is_own)
+            one(run, names.at[i], pass);
     }
 }

@@ -2,6 +2,7 @@
 #include "cli/move_put.h"
 
 #include "cli/cli.h"
+#include "cli/move_write.h"
 #include "lib/jsonw.h"
 
 #define BODY_MAX ((size_t)4 * 1024 * 1024)
@@ -44,11 +45,9 @@ static enum kt_kind write_value(struct move_run *run, const struct kt_api_mount 
                                 struct kt_bytes object, int64_t version, struct kt_err *err)
 {
     kt_autobuf struct kt_buf body = {0};
-    kt_autoapireply struct kt_api_reply reply;
     kt_buf_init(&body, BODY_MAX);
-    kt_api_reply_init(&reply);
     if (mount->version != 2)
-        return move_post(run->destination, object, &reply, err, "%s%s", mount->path, inside);
+        return move_write(run, run->destination, MOVE_EITHER, object, err, "%s%s", mount->path, inside);
     struct kt_jsonw w = kt_jsonw(&body);
     kt_jsonw_object(&w);
     kt_jsonw_key(&w, "options");
@@ -59,7 +58,7 @@ static enum kt_kind write_value(struct move_run *run, const struct kt_api_mount 
     kt_jsonw_end(&w);
     if (!kt_buf_ok(&body))
         return kt_fail(err, KT_TOO_LARGE, "it is too large for a secret");
-    return move_post(run->destination, kt_buf_bytes(&body), &reply, err, "%sdata/%s", mount->path, inside);
+    return move_write(run, run->destination, MOVE_EITHER, kt_buf_bytes(&body), err, "%sdata/%s", mount->path, inside);
 }
 
 static enum kt_kind put(struct move_run *run, const struct kt_api_mount *mount, const char *inside,
@@ -80,7 +79,7 @@ static enum kt_kind put(struct move_run *run, const struct kt_api_mount *mount, 
     if (kind != KT_OK && kind != KT_NOT_FOUND)
         return kind;
     *ret_wrote = true;
-    return run->dry ? KT_OK : write_value(run, mount, inside, object, version, err);
+    return write_value(run, mount, inside, object, version, err);
 }
 
 void move_put(struct move_run *run, const struct kt_api_mount *mount, const char *path, struct kt_bytes object)

@@ -1,8 +1,10 @@
 /* cli/move_run.c - see cli/move_run.h. */
 #include "cli/move_run.h"
 
+#include <search.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "cli/cli.h"
 
@@ -58,6 +60,7 @@ void move_run_end(struct move_run *run)
     kt_api_close(run->destination);
     move_side_free(&run->from);
     move_side_free(&run->to);
+    tdestroy(run->coming, free);
 }
 
 void move_add(struct move_run *run, enum move_count count, uint64_t more)
@@ -74,12 +77,11 @@ KT_PRINTF(2, 0) static void tell(struct move_run *run, const char *format, va_li
 {
     char line[LINE_BYTES];
     (void)vsnprintf(line, sizeof line, format, args);
-    (void)pthread_mutex_lock(&run->lock);
-    if (run->told++ < TOLD_MAX)
+    uint64_t told = atomic_fetch_add(&run->told, 1); /* a reader of stderr that stops holds up this thread alone */
+    if (told < TOLD_MAX)
         cli_note(run->cli, "%s", line);
-    else if (run->told == TOLD_MAX + 1)
+    else if (told == TOLD_MAX)
         cli_note(run->cli, "note   and more like these, which are only counted");
-    (void)pthread_mutex_unlock(&run->lock);
 }
 
 void move_tell(struct move_run *run, const char *format, ...)
@@ -110,6 +112,26 @@ void move_left(struct move_run *run, const char *what, const char *why)
 {
     move_add(run, MOVE_LEFT, 1);
     move_tell(run, "left      %s: %s", what, why);
+}
+
+bool move_names(struct move_run *run, const char *what, const char *path, enum move_pass pass, struct names *ret)
+{
+    struct kt_err err = {0};
+    const struct names_ask ask = {.path = path, .patient = true};
+    enum kt_kind kind = names_read(run->source, &ask, ret, &err);
+    if (kind == KT_NOT_FOUND) /* a vault that has nothing of the kind */
+        return true;
+    if (kind != KT_OK) {
+        move_refused(run, what, &err);
+        return false;
+    }
+    if (ret->bad > 0 && pass == MOVE_COPY) {
+        (void)kt_fail(&err, KT_CORRUPT, "%zu of the names in its list are none", ret->bad);
+        move_refused(run, what, &err);
+    }
+    if (ret->rest.kind != KT_OK && pass == MOVE_COPY)
+        move_refused(run, what, &ret->rest);
+    return true;
 }
 
 bool move_stopped(struct move_run *run)

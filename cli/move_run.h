@@ -12,7 +12,9 @@
 #include <stdatomic.h>
 
 #include "cli/move_side.h"
+#include "cli/names.h"
 
+enum move_pass { MOVE_COPY, MOVE_COMPARE };
 enum move_count {
     MOVE_TAKEN,     /* written, or would be */
     MOVE_SAME,      /* there already */
@@ -30,10 +32,11 @@ struct move_run {
     struct move_side from, to;
     struct kt_api *source, *destination; /* the main thread's */
     bool dry, replace;
+    void *coming; /* cli/move_write.h */
     bool plain; /* the destination may be a Vault or OpenBao: only what they have is asked of it */
     _Atomic uint64_t counts[MOVE_COUNTS];
-    pthread_mutex_t lock; /* of what follows, and of the output */
-    uint64_t told;
+    atomic_uint_fast64_t told;
+    pthread_mutex_t lock; /* of what follows */
     bool stopped;
     struct kt_err why;
 };
@@ -53,3 +56,5 @@ void move_refused(struct move_run *run, const char *what, const struct kt_err *e
 /* `what` is left where it is, and why. */
 void move_left(struct move_run *run, const char *what, const char *why);
 bool move_stopped(struct move_run *run);
+/* A list of the vault that it comes from; the copying pass tells when it is not whole. False: told why not. */
+bool move_names(struct move_run *run, const char *what, const char *path, enum move_pass pass, struct names *ret);

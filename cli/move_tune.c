@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "cli/move_fields.h"
+#include "cli/move_write.h"
 #include "lib/duration.h"
 
 #define BODY_MAX ((size_t)64 * 1024)
@@ -87,16 +88,14 @@ static enum kt_kind refuse(struct kt_err *err)
 static enum kt_kind tune(struct move_run *run, const char *sys, const struct move_mount *source, struct kt_err *err)
 {
     kt_autobuf struct kt_buf body = {0};
-    kt_autoapireply struct kt_api_reply reply;
     kt_buf_init(&body, BODY_MAX);
-    kt_api_reply_init(&reply);
     struct kt_jsonw w = kt_jsonw(&body);
     kt_jsonw_object(&w);
     move_tune_write(&w, source);
     kt_jsonw_end(&w);
     if (!kt_buf_ok(&body))
         return kt_fail(err, KT_TOO_LARGE, "they are too large");
-    return move_post(run->destination, kt_buf_bytes(&body), &reply, err, "sys/%s/%stune", sys, source->mount.path);
+    return move_write(run, run->destination, 0, kt_buf_bytes(&body), err, "sys/%s/%stune", sys, source->mount.path);
 }
 
 static void tell_end(struct move_run *run, const char *what, enum kt_kind kind, bool different, struct kt_err *err)
@@ -123,7 +122,7 @@ void move_tune(struct move_run *run, const char *sys, const struct move_mount *s
         tell_unknown(run, what, config_of(source));
         if (!same && !unset && !run->replace)
             kind = refuse(&err);
-        else if (!same && !run->dry)
+        else if (!same)
             kind = tune(run, sys, source, &err);
     }
     tell_end(run, what, kind, pass == MOVE_COMPARE && !same, &err);
@@ -153,15 +152,13 @@ static enum kt_kind write_kv_config(struct move_run *run, const struct move_moun
 {
     static const struct move_field after[] = {{"delete_version_after", "\"0s\""}, {NULL, NULL}};
     kt_autobuf struct kt_buf body = {0};
-    kt_autoapireply struct kt_api_reply reply;
     kt_buf_init(&body, BODY_MAX);
-    kt_api_reply_init(&reply);
     struct kt_jsonw w = kt_jsonw(&body);
     kt_jsonw_object(&w);
     move_fields_write(&w, config, kv_fields);
     move_fields_write(&w, config, after);
     kt_jsonw_end(&w);
-    return move_post(run->destination, kt_buf_bytes(&body), &reply, err, "%sconfig", mount->mount.path);
+    return move_write(run, run->destination, 0, kt_buf_bytes(&body), err, "%sconfig", mount->mount.path);
 }
 
 void move_kv_config(struct move_run *run, const struct move_mount *mount, bool made, enum move_pass pass)
@@ -181,7 +178,7 @@ void move_kv_config(struct move_run *run, const struct move_mount *mount, bool m
     bool unset = kv_configs_equal((struct kt_json){0}, here.data);
     if (kind == KT_OK && pass == MOVE_COPY && !same && !unset && !run->replace)
         kind = refuse(&err);
-    else if (kind == KT_OK && pass == MOVE_COPY && !same && !run->dry)
+    else if (kind == KT_OK && pass == MOVE_COPY && !same)
         kind = write_kv_config(run, mount, source.data, &err);
     tell_end(run, what, kind, pass == MOVE_COMPARE && !same, &err);
 }

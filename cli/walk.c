@@ -7,10 +7,10 @@
 
 #include "cli/cli.h"
 #include "cli/move_side.h"
-#include "cli/output.h"
+#include "cli/names.h"
+#include "lib/cleanup.h"
+#include "lib/failpoint.h"
 #include "lib/jsonw.h"
-
-#define NAME_ROOM  ((size_t)4096)
 
 struct task {
     char *path; /* inside the mount; a folder is "" or ends in '/' */
@@ -19,38 +19,43 @@ struct task {
 
 struct walk_own {
     struct kt_api *apis[WALK_WORKERS];
-    walk_look_fn *look;
-    void *look_arg;
+    struct walk_how how;
     struct kt_api_mount *mounts;
     size_t n_mounts;
 
     pthread_mutex_t lock; /* guards what follows, and the findings */
     pthread_cond_t changed;
     struct task *tasks; /* the newest first, so that few wait */
-    size_t n_tasks, tasks_room, findings_room, seen;
+    size_t n_tasks, tasks_room, findings_room;
     unsigned busy;
     enum kt_kind kind; /* of what ended it */
     struct kt_err err;
 };
 
-bool walk_begin(struct walk *walk, struct cli *cli, walk_look_fn *look, void *arg)
+enum kt_kind walk_begin(struct walk *walk, const struct walk_how *how, struct kt_err *err)
 {
     *walk = (struct walk){0};
-    struct walk_own *own = calloc(1, sizeof *own);
-    if (own == NULL) {
-        cli->exit_code = cli_wrong(cli, "", "not enough memory");
-        return false;
-    }
+    struct walk_own *own = kt_calloc(1, sizeof *own);
+    if (own == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "not enough memory for the names");
     (void)pthread_mutex_init(&own->lock, NULL);
     (void)pthread_cond_init(&own->changed, NULL);
-    own->look = look;
-    own->look_arg = arg;
+    own->how = *how;
     walk->own = own;
+    enum kt_kind kind = KT_OK;
+    for (unsigned i = 0; kind == KT_OK && i < WALK_WORKERS; i++)
+        kind = kt_api_open(how->options, &own->apis[i], err);
+    own->how.options = NULL;
+    return kind;
+}
+
+bool walk_begin_here(struct walk *walk, struct cli *cli, walk_look_fn *look, void *arg)
+{
     struct kt_err err = {0};
     struct kt_api_options options = {0};
     enum kt_kind kind = cli_api_options(cli, &options, &err);
-    for (unsigned i = 0; kind == KT_OK && i < WALK_WORKERS; i++)
-        kind = kt_api_open(&options, &own->apis[i], &err);
+    if (kind == KT_OK)
+        kind = walk_begin(walk, &(struct walk_how){.options = &options, .look = look, .arg = arg}, &err);
     if (kind != KT_OK)
         cli->exit_code = cli_fail(cli, &err);
     return kind == KT_OK;
@@ -124,13 +129,20 @@ static void no_memory(struct walk_own *own)
     fail(own, kt_fail(&err, KT_NO_MEMORY, "not enough memory for the names"), &err);
 }
 
-/* Takes path. */
-static void add_task(struct walk_own *own, size_t mount, char *path)
+static bool is_full(const struct walk *walk)
 {
+    return walk->n + walk->own->n_tasks >= WALK_MOST;
+}
+
+/* Takes path. */
+static void add_task(struct walk *walk, size_t mount, char *path)
+{
+    struct walk_own *own = walk->own;
     struct kt_err err = {0};
-    if (path == NULL || !grow_tasks(own) || ++own->seen > WALK_MOST) {
+    if (path == NULL || is_full(walk) || !grow_tasks(own)) {
+        bool full = path != NULL && is_full(walk);
         free(path);
-        if (own->seen > WALK_MOST)
+        if (full)
             fail(own, kt_fail(&err, KT_TOO_LARGE, "there are more than %zu names", WALK_MOST), &err);
         else
             no_memory(own);
@@ -143,28 +155,15 @@ static void add_task(struct walk_own *own, size_t mount, char *path)
 static void add_finding(struct walk *walk, const struct task *task, enum walk_state state)
 {
     struct walk_own *own = walk->own;
+    struct kt_err err = {0};
     char *path = NULL;
-    if (!grow_findings(walk) ||
-        asprintf(&path, "%s%s", own->mounts[task->mount].path, task->path) < 0) {
+    if (is_full(walk))
+        fail(own, kt_fail(&err, KT_TOO_LARGE, "there are more than %zu names", WALK_MOST), &err);
+    else if (!grow_findings(walk) || asprintf(&path, "%s%s", own->mounts[task->mount].path, task->path) < 0)
         no_memory(own);
-        return;
-    }
-    walk->at[walk->n++] = (struct walk_finding){path, state};
+    else
+        walk->at[walk->n++] = (struct walk_finding){path, state};
 }
-
-bool walk_from(struct walk *walk, const struct kt_api_mount *mount, const char *folder)
-{
-    struct walk_own *own = walk->own;
-    struct kt_api_mount *mounts = reallocarray(own->mounts, own->n_mounts + 1, sizeof *mounts);
-    if (mounts == NULL)
-        return false;
-    own->mounts = mounts;
-    own->mounts[own->n_mounts++] = *mount;
-    add_task(own, own->n_mounts - 1, strdup(folder));
-    return own->kind == KT_OK;
-}
-
-/* ---- on a worker's thread ---- */
 
 static bool is_folder(const char *path)
 {
@@ -172,62 +171,136 @@ static bool is_folder(const char *path)
     return len == 0 || path[len - 1] == '/';
 }
 
-static void add_children(struct walk *walk, const struct task *task, const struct kt_api_reply *reply)
+/* Takes path. */
+static void add(struct walk *walk, size_t mount, char *path)
+{
+    const struct task found = {path, mount};
+    if (path == NULL || walk->own->how.look != NULL || is_folder(path)) {
+        add_task(walk, mount, path);
+        return;
+    }
+    add_finding(walk, &found, WALK_SECRET);
+    free(path);
+}
+
+static bool add_mount(struct walk_own *own, const struct kt_api_mount *mount)
+{
+    struct kt_api_mount *mounts = reallocarray(own->mounts, own->n_mounts + 1, sizeof *mounts);
+    if (mounts == NULL)
+        return false;
+    own->mounts = mounts;
+    own->mounts[own->n_mounts++] = *mount;
+    return true;
+}
+
+bool walk_from(struct walk *walk, const struct kt_api_mount *mount, const char *folder)
 {
     struct walk_own *own = walk->own;
-    struct kt_json keys = {0};
-    (void)kt_json_member(reply->data, "keys", &keys);
-    struct kt_json_iter it = kt_json_iter(keys);
+    if (!add_mount(own, mount))
+        return false;
+    add_task(walk, own->n_mounts - 1, strdup(folder));
+    return own->kind == KT_OK;
+}
+
+enum kt_kind walk_from_any(struct walk *walk, const struct kt_api_mount *mount, const char *path, struct kt_err *err)
+{
+    struct walk_own *own = walk->own;
+    kt_autofree char *folder = NULL;
+    kt_autoapireply struct kt_api_reply reply;
+    kt_api_reply_init(&reply);
+    enum kt_kind kind = KT_NOT_FOUND;
+    if (asprintf(&folder, "%s%s", path, is_folder(path) ? "" : "/") < 0) {
+        folder = NULL;
+        return kt_fail(err, KT_NO_MEMORY, "not enough memory for the names");
+    }
+    if (!is_folder(path))
+        kind = move_get(own->apis[0], &reply, err, "%s%s%s", mount->path, mount->version == 2 ? "metadata/" : "", path);
+    if (kind != KT_OK && kind != KT_NOT_FOUND)
+        return kind;
+    if (!walk_from(walk, mount, folder))
+        return kt_fail(err, KT_NO_MEMORY, "not enough memory for the names");
+    if (kind == KT_OK)
+        add(walk, own->n_mounts - 1, strdup(path));
+    return KT_OK;
+}
+
+/* ---- on a worker's thread ---- */
+
+static void add_children(struct walk *walk, const struct task *task, const struct names *names)
+{
+    struct walk_own *own = walk->own;
     (void)pthread_mutex_lock(&own->lock);
-    while (own->kind == KT_OK && kt_json_next(&it)) {
-        kt_autobuf struct kt_buf name = {0};
-        kt_buf_init(&name, NAME_ROOM);
+    for (size_t i = 0; own->kind == KT_OK && i < names->count; i++) {
         char *path = NULL;
-        if (!kt_json_string(it.value, &name) || name.len == 0)
-            continue;
-        if (asprintf(&path, "%s%s", task->path, kt_buf_text(&name)) < 0) {
-            no_memory(own);
-        } else if (own->look != NULL || is_folder(path)) {
-            add_task(own, task->mount, path);
-        } else {
-            const struct task secret = {path, task->mount};
-            add_finding(walk, &secret, WALK_SECRET);
-            free(path);
-            own->seen++;
-        }
+        if (asprintf(&path, "%s%s", task->path, names->at[i]) < 0)
+            path = NULL;
+        add(walk, task->mount, path);
     }
     (void)pthread_mutex_unlock(&own->lock);
+}
+
+/* Of a list that was read: what is amiss with it. */
+static enum kt_kind tell_amiss(const struct walk_own *own, const struct task *task, const struct names *names,
+                               struct kt_err *err)
+{
+    struct kt_err amiss = {0};
+    enum kt_kind kind = KT_OK;
+    if (names->bad > 0)
+        kind = kt_fail(&amiss, KT_CORRUPT, "a name in its list is no name of a secret or folder");
+    for (size_t i = 0; i < names->bad && own->how.trouble != NULL; i++)
+        own->how.trouble(own->how.arg, task->path, &amiss);
+    if (names->rest.kind != KT_OK) {
+        kind = names->rest.kind;
+        amiss = names->rest;
+        if (own->how.trouble != NULL)
+            own->how.trouble(own->how.arg, task->path, &amiss);
+    }
+    if (kind == KT_OK || own->how.trouble != NULL)
+        return KT_OK;
+    kt_context(&amiss, "%s%s", own->mounts[task->mount].path, task->path);
+    *err = amiss;
+    return kind;
 }
 
 /* A folder that is not there any more has nothing in it. */
 static enum kt_kind list(struct walk *walk, struct kt_api *api, const struct task *task,
                          enum walk_state *ret, struct kt_err *err)
 {
-    const struct kt_api_mount *mount = &walk->own->mounts[task->mount];
-    char path[KT_API_PATH_MAX];
-    kt_autoapireply struct kt_api_reply reply;
-    kt_api_reply_init(&reply);
-    int n = snprintf(path, sizeof path, "%s%s%s", mount->path, mount->version == 2 ? "metadata/" : "",
-                     task->path);
+    const struct walk_own *own = walk->own;
+    const struct kt_api_mount *mount = &own->mounts[task->mount];
+    char path[KT_API_PATH_MAX + 300];
+    KT_AUTO(names_free) struct names names = {0};
+    struct names_ask ask = {.path = path, .patient = own->how.trouble != NULL, .folder = true};
+    enum kt_kind kind = KT_OK;
+    int n = snprintf(path, sizeof path, "%s%s%s", mount->path, mount->version == 2 ? "metadata/" : "", task->path);
+    *ret = WALK_PASSED;
     if (n < 0 || (size_t)n >= sizeof path)
-        return kt_fail(err, KT_INVALID, "a path is too long");
-    struct kt_api_request request = {.method = "LIST", .path = path};
-    enum kt_kind kind = move_call_quota(api, &request, &reply, err);
-    *ret = kind == KT_DENIED ? WALK_REFUSED : WALK_PASSED;
-    if (kind == KT_OK)
-        add_children(walk, task, &reply);
-    return kind == KT_DENIED || cli_is_empty(&reply, err) ? KT_OK : kind;
+        kind = kt_fail(err, KT_INVALID, "the path is too long");
+    else
+        kind = names_read(api, &ask, &names, err);
+    if (kind == KT_OK) {
+        add_children(walk, task, &names);
+        return tell_amiss(own, task, &names, err);
+    }
+    if (own->how.trouble != NULL && !move_ends_all(err) && kind != KT_NO_MEMORY)
+        own->how.trouble(own->how.arg, task->path, err);
+    else if (kind == KT_DENIED && own->how.trouble == NULL)
+        *ret = WALK_REFUSED;
+    else
+        return kind;
+    return KT_OK;
 }
 
-static void work(struct walk *walk, struct kt_api *api, struct task task)
+static void work(struct walk *walk, unsigned worker, struct task task)
 {
     struct walk_own *own = walk->own;
     struct kt_err err = {0};
     enum walk_state state = WALK_PASSED;
+    struct walk_place place = {.api = own->apis[worker], .worker = worker, .mount = &own->mounts[task.mount],
+                               .path = task.path};
     (void)pthread_mutex_unlock(&own->lock);
-    enum kt_kind kind = is_folder(task.path) ? list(walk, api, &task, &state, &err)
-                                             : own->look(api, &own->mounts[task.mount], task.path,
-                                                         own->look_arg, &state, &err);
+    enum kt_kind kind = is_folder(task.path) ? list(walk, place.api, &task, &state, &err)
+                                             : own->how.look(&place, own->how.arg, &state, &err);
     (void)pthread_mutex_lock(&own->lock);
     if (kind != KT_OK)
         fail(own, kind, &err);
@@ -238,7 +311,7 @@ static void work(struct walk *walk, struct kt_api *api, struct task task)
 
 struct worker {
     struct walk *walk;
-    struct kt_api *api;
+    unsigned number;
     pthread_t thread;
 };
 
@@ -254,7 +327,7 @@ static void *run(void *arg)
         }
         struct task task = own->tasks[--own->n_tasks];
         own->busy++;
-        work(worker->walk, worker->api, task);
+        work(worker->walk, worker->number, task);
         own->busy--;
         if (own->busy == 0 || own->kind != KT_OK)
             (void)pthread_cond_broadcast(&own->changed);
@@ -276,7 +349,7 @@ enum kt_kind walk_run(struct walk *walk, struct kt_err *err)
     struct worker workers[WALK_WORKERS];
     unsigned started = 0;
     for (unsigned i = 0; i < WALK_WORKERS; i++)
-        workers[i] = (struct worker){.walk = walk, .api = own->apis[i]};
+        workers[i] = (struct worker){.walk = walk, .number = i};
     while (started + 1 < WALK_WORKERS &&
            pthread_create(&workers[started + 1].thread, NULL, run, &workers[started + 1]) == 0)
         started++;
@@ -296,15 +369,16 @@ enum kt_kind walk_run(struct walk *walk, struct kt_err *err)
 
 void walk_print_json(struct cli *cli, const struct walk *walk)
 {
-    kt_autobuf struct kt_buf text = {0};
-    kt_buf_init(&text, SIZE_MAX / 2);
-    struct kt_jsonw w = kt_jsonw(&text);
-    kt_jsonw_array(&w);
-    for (size_t i = 0; i < walk->n; i++)
-        if (walk->at[i].state == WALK_SECRET)
-            kt_jsonw_text(&w, walk->at[i].path);
-    kt_jsonw_end(&w);
-    output_json(&cli->out, kt_json_value(kt_buf_bytes(&text)));
+    struct kt_buf *out = &cli->out;
+    size_t printed = 0;
+    kt_buf_add_char(out, '[');
+    for (size_t i = 0; i < walk->n; i++) {
+        if (walk->at[i].state != WALK_SECRET)
+            continue;
+        kt_buf_add_text(out, printed++ == 0 ? "\n  " : ",\n  ");
+        kt_json_quote(out, kt_str(walk->at[i].path));
+    }
+    kt_buf_add_text(out, printed == 0 ? "]\n" : "\n]\n");
 }
 
 size_t walk_tell_refused(struct cli *cli, const struct walk *walk, const char *what)

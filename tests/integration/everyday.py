@@ -6,13 +6,16 @@
 import json
 import os
 import shutil
+import struct
+import subprocess
 import sys
 import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 from between import Between  # noqa: E402
-from keyturn import Report, Vault, contains, equal  # noqa: E402
+from keyturn import DEADLINE, Report, Vault, contains, equal, program, shim  # noqa: E402
 
+SHIM = shim("alloc_shim.so")
 report = Report()
 scratch = tempfile.mkdtemp(prefix="kt-everyday-")
 vault = Vault()
@@ -261,6 +264,33 @@ def find():
     contains(said(1, "find", "one", "-address=http://127.0.0.1:1")[1], "Error")
 
 
+def memory_runs_out():
+    """A list is whole, or it is an error."""
+    plant()
+    names = ["secret/find/a/deep/er/three", "secret/find/a/one", "secret/find/a/two", "secret/find/b/four", "secret/find/top"]
+    commands = {("ls", "-r", "secret/find"): names, ("ls", "-r", "-o", "json", "secret/find"): names,
+                ("find", "-key=one", "-in=secret/find"): names[1:2],
+                ("find", "-metadata=owner", "-in=secret/find"): [names[1], names[4]],
+                ("export", "json", "secret/find"): [n[len("secret/find/"):] for n in names]}
+    control = os.path.join(scratch, "control")
+    ended = {True: 0, False: 0}
+    for words, wanted in commands.items():
+        for seed in range(40):
+            with open(control, "wb") as f:
+                f.write(struct.pack("<IIQ", 300, seed, 0))
+            env = dict(vault.environment(None), LD_PRELOAD=SHIM, KT_ALLOC_CONTROL=control)
+            done = subprocess.run([program("secretctl"), *words], env=env, text=True, capture_output=True,
+                                  stdin=subprocess.DEVNULL, timeout=DEADLINE)
+            whole = done.returncode == 0
+            ended[whole] += 1
+            if whole:
+                equal(json.loads(done.stdout) if done.stdout[:1] == "[" else list(json.loads(done.stdout))
+                      if done.stdout[:1] == "{" else done.stdout.splitlines(), wanted, "%s, seed %d" % (words, seed))
+            else:
+                equal((done.returncode in (1, 2), done.stderr != ""), (True, True), "%s, seed %d: %r" % (words, seed, done))
+    equal(min(ended.values()) > 10, True, ended)
+
+
 # ---- what a write takes away ----
 
 def put_tells_the_undo():
@@ -431,6 +461,7 @@ CASES = [
     ("list all below", list_all_below),
     ("many folders", many_folders),
     ("find", find),
+    ("memory runs out", memory_runs_out),
     ("put tells the undo", put_tells_the_undo),
     ("a quota is waited for", a_quota_is_waited_for),
     ("an undo is told to who can do it", undo_is_told_to_who_can),

@@ -121,6 +121,19 @@ def importing(source, *more):
     return ["import", "vault", "-from=" + source.address, "-peer-token-file=" + token_file(source)] + list(more)
 
 
+def foretold(here, source, *more, check=True, token=None):
+    """An import, after a dry run, which says the same of everything."""
+    words = importing(source, *more)
+    dry = here.ctl(*words, "-dry-run", check=False, token=token)
+    done = here.ctl(*words, check=check, token=token)
+
+    def said(of):
+        lines = {line.split(": ")[0] for line in of.stderr.splitlines() if line.startswith(("refused ", "left "))}
+        return sorted(lines), [line.split()[-3:] for line in of.stdout.split("\n\n")[0].splitlines()[1:]]
+    equal(said(dry), said(done), "%s%s" % (dry.stderr, done.stderr))
+    return done
+
+
 def quoted(path):
     return urllib.parse.quote(path, safe="/")
 
@@ -228,7 +241,7 @@ def all_kinds():
         done = here.ctl(*importing(source, "-dry-run"))
         contains(done.stdout, "nothing was written")
         equal(here.ok("GET", "sys/mounts").data.get("secret/"), None, "the mount after a dry run")
-        done = here.ctl(*importing(source))
+        done = foretold(here, source)
         contains(done.stdout, "different")
         contains(done.stdout, ", 0 different")
         contains(done.stdout, "1 deleted ones without their values")
@@ -252,7 +265,7 @@ def later_changes():
     with source, here:
         for path in "a", "b", "c", "d", "e":
             source.ok("POST", "secret/data/" + path, {"data": {"k": 1}})
-        here.ctl(*importing(source))
+        foretold(here, source)
         source.ok("POST", "secret/data/a", {"data": {"k": 2}})
         source.ok("DELETE", "secret/data/b")
         source.ok("POST", "secret/destroy/c", {"versions": [1]})
@@ -268,7 +281,7 @@ def later_changes():
         equal(whole(here, "secret/", "e")[0]["custom_metadata"], {"new": "note"})
         equal(here.call("GET", "secret/data/b").status, 404)
         equal(here.ok("GET", "secret/metadata/c").data["versions"]["1"]["destroyed"], True)
-        here.ctl(*importing(source, "-replace"))
+        foretold(here, source, "-replace")
         equal(whole(here, "secret/", "d"), whole(source, "secret/", "d"))
         # The same time, another value: it is taken for the same secret, and the comparison finds it.
         source.ok("POST", "secret/data/f", {"data": {"k": "there"}})
@@ -328,7 +341,7 @@ def not_all_of_it():
         here.ctl("policy", "write", "weak", "-", input='path "secret/*" { capabilities = ["create", "update", "read", "list"] }')
         weak = here.ok("POST", "auth/token/create", {"policies": ["weak"]}).json["auth"]["client_token"]
         source.ok("POST", "secret/data/mine/new", {"data": {"k": 1}})
-        done = here.ctl(*importing(source, "-path=secret/mine"), token=weak, check=False)
+        done = foretold(here, source, "-path=secret/mine", token=weak, check=False)
         contains(done.stderr, "refused   secret/mine/new: permission denied")
         os.chmod(path, 0o644)
         contains(here.ctl(*words, check=False).stderr, "others may read the token file")
@@ -366,7 +379,7 @@ def who():
 
         contains(here.ctl(*importing(source, "-dry-run")).stdout, "nothing was written")
         equal(here.call("LIST", "identity/entity/id").status, 404)
-        done = here.ctl(*importing(source))
+        done = foretold(here, source)
         contains(done.stderr, "left      2 secret ids of auth/approle/role/web: no vault shows them again")
         contains(done.stderr, "left      auth/people/: what it holds, of type userpass, has secrets that no vault shows")
         contains(done.stdout, ", 0 different")
@@ -397,12 +410,12 @@ def who():
         here.ok("POST", "auth/approle/role/web", {"token_ttl": "30m"})
         here.ok("POST", "identity/entity", {"name": "anna", "metadata": {"team": "b"}})
         source.ok("POST", "identity/group", {"name": "outer", "member_entity_ids": [anna]})
-        done = here.ctl(*importing(source), check=False)
+        done = foretold(here, source, check=False)
         equal(done.returncode, 2)
         for what in "auth/approle/role/web", "the entity anna", "the group outer":
             contains(done.stderr, "refused   %s: another" % what)
             contains(done.stderr, "different %s" % what)
-        here.ctl(*importing(source, "-replace"))
+        foretold(here, source, "-replace")
         equal(here.ok("GET", "auth/approle/role/web").data, source.ok("GET", "auth/approle/role/web").data)
         equal(told(here, "group", "outer"), told(source, "group", "outer"))
 
@@ -425,28 +438,28 @@ def settings():
         paths = "sys/mounts/secret", "sys/mounts/one", "sys/auth/approle", "sys/auth/people"
         here.ctl(*importing(source, "-dry-run"))
         equal(config(here, "sys/mounts/one")["max_lease_ttl"], 0, "after a dry run")
-        contains(here.ctl(*importing(source)).stdout, ", 0 different")
+        contains(foretold(here, source).stdout, ", 0 different")
         for path in paths:
             equal(config(here, path), config(source, path), path)
         equal(here.ok("GET", "secret/config").data, source.ok("GET", "secret/config").data)
         # Broken off between the mounts and their settings.
         here.ok("POST", "sys/auth/people/tune", {"max_lease_ttl": "system", "token_type": "default-service"})
         here.ok("POST", "secret/config", {"max_versions": 0, "delete_version_after": "0s"})
-        contains(here.ctl(*importing(source)).stdout, ", 0 different")
+        contains(foretold(here, source).stdout, ", 0 different")
         equal(config(here, "sys/auth/people"), config(source, "sys/auth/people"))
         equal(here.ok("GET", "secret/config").data, source.ok("GET", "secret/config").data)
         # Others are left, unless they are to be replaced.
         here.ok("POST", "secret/config", {"max_versions": 7})
         here.ok("POST", "sys/mounts/one/tune", {"default_lease_ttl": "2h"})
         here.ok("POST", "sys/auth/approle/tune", {"max_lease_ttl": "4h"})
-        done = here.ctl(*importing(source), check=False)
+        done = foretold(here, source, check=False)
         equal(done.returncode, 2)
         for what in "secret/config", "the settings of one/", "the settings of auth/approle/":
             contains(done.stderr, "refused   %s: others are set here; -replace" % what)
             contains(done.stderr, "different %s: " % what)
         contains(done.stdout, ", 3 different")
         equal(here.ok("GET", "secret/config").data["max_versions"], 7)
-        contains(here.ctl(*importing(source, "-replace")).stdout, ", 0 different")
+        contains(foretold(here, source, "-replace").stdout, ", 0 different")
         for path in paths:
             equal(config(here, path), config(source, path), path)
         equal(here.ok("GET", "secret/config").data, source.ok("GET", "secret/config").data)
@@ -501,7 +514,7 @@ def rights():
         source.token = source.ok("POST", "auth/token/create", {"policies": ["reader"]}).json["auth"]["client_token"]
 
         def run(*more):
-            done = here.ctl(*importing(source, *more), token=weak[1], check=False)
+            done = foretold(here, source, *more, token=weak[1], check=False)
             equal((done.returncode, "refused  " in done.stderr), (0, False), done.stdout + done.stderr)
             contains(done.stdout, ", 0 different")
         run()
@@ -547,7 +560,7 @@ def unseen():
             source.token = root
             source.ok("POST", "sys/policies/acl/some", {"policy": rules + more})
             source.token = some
-            return here.ctl(*importing(source), check=False)
+            return foretold(here, source, check=False)
         done = as_some("")
         equal(done.returncode, 2, done.stdout + done.stderr)
         contains(done.stderr, "refused   other mounts: only those came that this token can see")
@@ -583,10 +596,10 @@ def strangers():
         made(here, "entity", name="anna", metadata={"k": "v"}, policies=["p"])
         made(here, "group", name="far", type="external", policies=["p"])
         alias(here, "dora", "entity-alias", made(here, "entity", name="somebody else"))
-        done = here.ctl(*importing(source), check=False)
+        done = foretold(here, source, check=False)
         equal(done.returncode, 2)
         contains(done.stderr, "refused   the entity anna: one of that name is here already, without a login that it has there; -replace")
-        contains(done.stderr, "refused   the group far: another one of that name is here already; -replace")
+        contains(done.stderr, "refused   the group far: one of that name is here already, without a login that it has there; -replace")
         contains(done.stderr, "refused   the group team: a member of it is another one here")
         contains(done.stderr, "refused   the entity dora: its login 'dora' belongs to another entity here")
         equal(look(here, "entity", "anna")["aliases"], [])
@@ -600,23 +613,129 @@ def strangers():
         here.ok("POST", "identity/entity", {"name": "somebody else", "disabled": False})
         here.ok("DELETE", "identity/entity/name/" + quoted("somebody else"))
         # dora's was broken off by that: it is the import's own. anna is still another one.
-        done = here.ctl(*importing(source), check=False)
+        done = foretold(here, source, check=False)
         contains(done.stderr, "refused   the entity anna: ")
         equal("the entity dora" in done.stderr, False, done.stderr)
         equal((look(here, "entity", "dora")["metadata"], look(here, "entity", "dora")["policies"]), ({"k": "v"}, ["p"]))
-        here.ctl(*importing(source, "-replace"))
+        foretold(here, source, "-replace")
         equal([a["name"] for a in look(here, "entity", "anna")["aliases"]], ["anna"])
         equal(look(here, "group", "far")["alias"]["name"], "far group")
         # What the source has no more goes with -replace.
         inner = made(source, "group", name="inner")
         source.ok("POST", "identity/group", {"name": "team", "member_group_ids": [inner], "metadata": {"a": "b"}})
-        here.ctl(*importing(source, "-replace"))
+        foretold(here, source, "-replace")
         equal(len(look(here, "group", "team")["member_group_ids"]), 1)
         source.ok("POST", "identity/group", {"name": "team", "member_group_ids": [], "metadata": {}})
         source.ok("POST", "identity/entity", {"name": "bert", "metadata": {}, "policies": []})
-        here.ctl(*importing(source, "-replace"))
+        foretold(here, source, "-replace")
         equal(look(here, "group", "team")["member_group_ids"] or [], [])
         equal(look(here, "entity", "bert")["metadata"] or {}, {})
+
+
+def dry_runs_decide():
+    """A dry run refuses what the import would: for want of a right, of room, of a member, of a login that is free."""
+    source, here = start()
+    with source, here:
+        made = lambda v, path, **body: v.ok("POST", "identity/" + path, body).data["id"]  # noqa: E731
+        for path in "open/a", "shut/b", "dark/c":
+            source.ok("POST", "secret/data/" + path, {"data": {"k": path}})
+        source.ok("POST", "sys/mounts/deep/er", {"type": "kv"})
+        source.ok("POST", "deep/er/x", {"k": 1})
+        here.ok("POST", "sys/mounts/deep", {"type": "kv"})
+        for name in "fine", "broken":
+            source.ok("POST", "sys/policies/acl/" + name, {"policy": 'path "x" { capabilities = ["read"] }'})
+        for path, type_ in ("approle", "approle"), ("people", "userpass"), ("others", "userpass"):
+            source.ok("POST", "sys/auth/" + path, {"type": type_})
+        source.ok("POST", "auth/approle/role/web", {})
+        accessors = {m: source.ok("GET", "sys/auth").data[m]["accessor"] for m in ("people/", "others/")}
+        here.ok("POST", "sys/auth/people", {"type": "userpass"})
+        ids = {}
+        for name in "anna", "bert", "cleo":
+            ids[name] = made(source, "entity", name=name)
+            for mount in accessors:
+                made(source, "entity-alias", name=name, canonical_id=ids[name], mount_accessor=accessors[mount])
+        taken = made(here, "entity", name="somebody else")
+        made(here, "entity-alias", name="bert", canonical_id=taken, mount_accessor=here.ok("GET", "sys/auth").data["people/"]["accessor"])
+        made(here, "entity", name="cleo")  # another one: it lacks the logins
+        # Listed before its members, and of somebody who does not come.
+        made(source, "group", name="a", member_group_ids=[made(source, "group", name="z", member_entity_ids=[ids["anna"]])])
+        for name in "bert", "cleo":
+            made(source, "group", name="of " + name, member_entity_ids=[ids[name]])
+        far = made(source, "group", name="far", type="external")
+        made(source, "group-alias", name="far", canonical_id=far, mount_accessor=accessors["others/"])
+        rules = """
+            path "secret/*"      { capabilities = ["create", "read", "update", "list", "sudo"] }
+            path "secret/import/shut/*" { capabilities = ["read"] }
+            path "deep/*"        { capabilities = ["create", "read", "update", "list"] }
+            path "sys/mounts/*"  { capabilities = ["create", "update"] }
+            path "sys/auth/*"    { capabilities = ["create", "update", "sudo"] }
+            path "sys/policies/acl/*" { capabilities = ["create", "read", "update"] }
+            path "sys/policies/lint" { capabilities = ["update"] }
+            path "auth/approle/role/*" { capabilities = ["read"] }
+            path "auth/people/users/*" { capabilities = ["read"] }
+            path "auth/others/users/*" { capabilities = ["read"] }
+            path "identity/*"    { capabilities = ["create", "read", "update", "list"] }"""
+        here.ok("POST", "sys/policies/acl/mover", {"policy": rules})
+        weak = here.ok("POST", "auth/token/create", {"policies": ["mover"]}).json["auth"]["client_token"]
+
+        def alter(method, path, answer):
+            if path.startswith("secret/data/dark/c"):
+                return 403, json.dumps({"errors": ["permission denied"]})
+            status, text = answer()
+            if path == "sys/policies/acl/broken":
+                text = text.replace('[\\"read\\"]', '[\\"fly\\"]')
+            return status, text
+
+        with Between(source, alter) as other:
+            done = foretold(here, other, token=weak, check=False)
+            equal(done.returncode, 2)
+            for what in ("secret/shut/b: permission denied", "secret/dark/c: permission denied", "deep/er/: existing mount at deep/",
+                         "the policy broken: ", "auth/approle/role/web: permission denied",
+                         "the entity bert: its login 'bert' belongs to another entity here",
+                         "the entity cleo: one of that name is here already", "the group of bert: a member of it is",
+                         "the group of cleo: a member of it is another one here"):
+                contains(done.stderr, "refused   " + what)
+            equal(sorted(here.ok("LIST", "identity/group/name").data["keys"]), ["a", "far", "z"])
+            equal(names(here, "secret/"), ["open/a"])
+            here.ok("POST", "sys/policies/acl/mover", {"policy": rules.replace('/role/*" { capabilities = ["read"', '/role/*" { capabilities = ["read", "update"')})
+            contains(foretold(here, other, "-replace", token=weak, check=False).stderr, "refused   the entity bert")
+
+
+def a_list_with_more():
+    """A list that comes in pages is asked for to its end; of one that says that it is cut, and no more, nobody says
+    that it is whole."""
+    source, here = start()
+    with source, here:
+        wanted = ["n%02d" % i for i in range(7)] + ["sub/n%02d" % i for i in range(5)]
+        for path in wanted:
+            source.ok("POST", "secret/data/" + path, {"data": {"k": path}})
+        for i in range(5):
+            source.ok("POST", "identity/entity", {"name": "e%d" % i})
+
+        def pages(knows_after):
+            def alter(method, path, answer):
+                status, text = answer()
+                query = path.partition("?")[2]
+                if method != "LIST" or status != 200:
+                    return status, text
+                told = json.loads(text)
+                after = urllib.parse.parse_qs(query).get("after", [""])[0] if knows_after else ""
+                rest = [k for k in told["data"]["keys"] if k > after]
+                told["data"]["keys"] = rest[:3]
+                told["warnings"] = ["only 3 of them are listed"] if len(rest) > 3 else None
+                return (200, json.dumps(told)) if rest else (404, '{"errors":[]}')
+            return alter
+
+        with Between(source, pages(False)) as other:
+            done = foretold(here, other, check=False)
+            equal(done.returncode, 2)
+            contains(done.stderr, "refused   secret/: its list may not be whole: only 3 of them are listed")
+            contains(done.stderr, "refused   identity/entity/id: its list may not be whole")
+            equal(sorted(names(here, "secret/")), wanted[:3])
+        with Between(source, pages(True)) as other:
+            done = foretold(here, other)
+            equal(sorted(names(here, "secret/")), sorted(wanted))
+            equal(len(here.ok("LIST", "identity/entity/id").data["keys"]), 5)
 
 
 def token_for(vault, name, rules):
@@ -1023,6 +1142,8 @@ CASES = [
     ("mounts that cannot be seen", unseen),
     ("the rights that it needs", rights),
     ("others of the same name", strangers),
+    ("what a dry run decides", dry_runs_decide),
+    ("a list that has more", a_list_with_more),
     ("over another one", over_another),
     ("out to another vault, by plain writes", back_again),
     ("interrupted five times", interrupted),
