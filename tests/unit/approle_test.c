@@ -597,6 +597,22 @@ static void ones_own_secret_id(void **state)
     logs_in(200, NULL, role_id, "chosen");
 }
 
+/* Two who choose the same: one of them has it, with what he said of it. */
+static void ones_own_secret_id_twice_at_once(void **state)
+{
+    (void)state;
+    char role_id[TEXT];
+    enable();
+    role("ci", "{}", role_id);
+    const struct visit visits[] = {
+        {"POST", ROLE("/custom-secret-id"), NULL, "{\"secret_id\":\"chosen\",\"ttl\":\"1h\"}", 200}, {NULL}};
+    meanwhile(vault, visits, NULL);
+    about(400, "registered already", ROLE("/custom-secret-id"), "secret_id", "chosen");
+    assert_true(meanwhile_over());
+    holds(1, 1, 1);
+    about(200, "\"secret_id_ttl\":3600", ROLE("/secret-id/lookup"), "secret_id", "chosen");
+}
+
 int main(int argc, char **argv)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, make, end)
@@ -622,6 +638,7 @@ int main(int argc, char **argv)
         TEST(secret_ids_are_shown),
         TEST(secret_ids_that_are_wrong),
         TEST(ones_own_secret_id),
+        TEST(ones_own_secret_id_twice_at_once),
     };
     if (argc > 1)
         cmocka_set_test_filter(argv[1]);
