@@ -309,10 +309,10 @@ static enum kt_kind start(struct vaultd *vaultd, struct kt_err *err)
         return kind;
     store_on_broken(vaultd->store, attend_store_broken, &vaultd->attend);
     kind = core_new(&core, vaultd->store, &kt_system_clock, &vaultd->core, err);
+    if (kind == KT_OK && vaultd->args.dev) /* who connects before waits, and does not find it sealed */
+        kind = dev_begin(&vaultd->dev, vaultd->core, http_server_port(vaultd->http, 0), err);
     if (kind == KT_OK)
         kind = http_server_start(vaultd->http, vaultd->core, err);
-    if (kind == KT_OK && vaultd->args.dev)
-        kind = dev_begin(&vaultd->dev, vaultd->core, http_server_port(vaultd->http, 0), err);
     return kind;
 }
 

@@ -19,7 +19,7 @@ import time
 import warnings
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from keyturn import DEADLINE, Report, Vault, contains, equal, program, wait_for  # noqa: E402
+from keyturn import DEADLINE, Report, Vault, contains, equal, free_port, program, wait_for  # noqa: E402
 
 report = Report()
 ROOT_USER = os.getuid() == 0
@@ -516,6 +516,29 @@ def dev_works():
         equal(os.path.exists(folder), False, "the folder is still there")
 
 
+def dev_is_never_found_sealed():
+    """Who connects while it starts waits until it is unsealed: the README's second line comes at once."""
+    port = free_port()
+    home = tempfile.mkdtemp(prefix="kt-home-")
+    process = subprocess.Popen([program("vaultd"), "--dev", "--dev-root-token-id=root", "--dev-listen-address=127.0.0.1:%d" % port],
+                               stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                               env=dict(os.environ, HOME=home))
+    try:
+        def connected():
+            try:
+                return socket.create_connection(("127.0.0.1", port))
+            except ConnectionRefusedError:
+                return None
+        with wait_for("the port to be open", connected, pause=0.001) as s:
+            s.settimeout(DEADLINE)
+            s.sendall(b"GET /v1/auth/token/lookup-self HTTP/1.1\r\nHost: x\r\nX-Vault-Token: root\r\n\r\n")
+            equal(s.recv(12), b"HTTP/1.1 200")
+    finally:
+        process.kill()
+        process.wait()
+        shutil.rmtree(home, ignore_errors=True)
+
+
 def dev_leaves_nothing_after_a_kill():
     with Dev("--dev-no-store-token") as dev:
         equal(os.path.exists(os.path.join(dev.home, ".vault-token")), False)
@@ -545,7 +568,7 @@ for case in [wrong_flag, check, no_configuration, port_in_use, expired_certifica
              sandbox_required, listens_on_a_unix_socket, one_address_cannot_take_all,
              many_authenticated_clients, old_protocols_are_refused, certificate_is_reloaded,
              log_level_is_reloaded, stops_and_comes_back, stops_under_load,
-             says_when_the_database_shrinks, dev_works, dev_leaves_nothing_after_a_kill,
+             says_when_the_database_shrinks, dev_works, dev_is_never_found_sealed, dev_leaves_nothing_after_a_kill,
              dev_with_tls, dev_stays_on_loopback]:
     report.case(case.__name__.replace("_", " "), case)
 report.end()
