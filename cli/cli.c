@@ -270,6 +270,10 @@ static void suggest(struct cli *cli, const struct cli_call *call, const struct k
     else if (denied)
         cli_note(cli, "next   what this token may do there: secretctl token capabilities %s",
                  call->path);
+    else if (strstr(err->what, "no handler for route") != NULL || strstr(err->what, "no matching mount") != NULL)
+        cli_note(cli, "next   what is mounted: secretctl secrets list, secretctl auth list");
+    else if (strstr(err->what, "invalid lease ID") != NULL)
+        cli_note(cli, "next   is it renewable, and does it end at all? secretctl token lookup");
     else if (err->kind == KT_TOO_MANY || err->kind == KT_BUSY)
         cli_note(cli, "next   the same again in %u s",
                  reply->http.retry_after_s != 0 ? reply->http.retry_after_s : 1u);

@@ -100,6 +100,12 @@ static int ending(const struct export *ex)
     uint64_t refused = move_counted(run, MOVE_REFUSED), left = move_counted(run, MOVE_LEFT);
     if (run->cli->unwritten)
         return CLI_WRONG;
+    if (ex->written + left + refused == 0) { /* a path that was mistyped is no success */
+        cli_note(run->cli, "Error: there is no secret below '%.200s'", run->cli->words[0]);
+        cli_note(run->cli, "next   secretctl kv list %.200s; of one secret: secretctl export env %.200s", ex->mount.path,
+                 run->cli->words[0]);
+        return CLI_REFUSED;
+    }
     cli_note(run->cli, "%ju written, %ju left, %ju refused", (uintmax_t)ex->written, (uintmax_t)left,
              (uintmax_t)refused);
     return refused > 0 ? CLI_REFUSED : CLI_DONE;
@@ -205,7 +211,7 @@ int cmd_export_json(struct cli *cli)
     if (written)
         everything(&ex);
     written = written && !cli->unwritten && write_text(&ex, kt_str("\n}\n"), &err);
-    if (!written || run.stopped)
+    if (!written || run.stopped || ex.written == 0)
         remove_output(file);
     if (!written && err.kind != KT_OK)
         return cli_fail(cli, &err);

@@ -236,10 +236,17 @@ int cmd_kv_rollback(struct cli *cli)
     (void)kt_api_i64(metadata.data, "current_version", &current);
     kv_place_path(&place, "data", path);
     (void)snprintf(query, sizeof query, "version=%ju", (uintmax_t)from);
+    struct kt_err err = {0};
     struct cli_call read = {
-        .doing = "reading the old version", .method = "GET", .path = path, .query = query};
-    if (cli_call(cli, &read, &old) != KT_OK)
-        return cli->exit_code;
+        .doing = "reading the old version", .method = "GET", .path = path, .query = query, .err = &err};
+    enum kt_kind kind = cli_call(cli, &read, &old);
+    if (kind != KT_OK && cli_is_empty(&old, &err)) {
+        (void)cli_wrong(cli, "", "there is no version %ju of %s, or it has no value", (uintmax_t)from, place.secret);
+        cli_note(cli, "next   secretctl kv history %s", place.secret);
+        return CLI_REFUSED;
+    }
+    if (kind != KT_OK)
+        return err.kind == KT_OK ? cli->exit_code : cli_refused(cli, &read, &old, &err);
     if (!kt_json_member(old.data, "data", &data) || kt_json_type(data) != KT_JSON_OBJECT)
         return cli_wrong(cli, "secretctl kv history PATH", "version %ju has no value",
                          (uintmax_t)from);

@@ -133,6 +133,7 @@ static int print_tree(struct tree *tree)
     struct node *node = find(tree, cli->words[0]);
     if (node == NULL) {
         cli_note(cli, "Error: there is no token with this accessor");
+        cli_note(cli, "next   all of them, with their accessors: secretctl token tree");
         return CLI_REFUSED;
     }
     node->next = SIZE_MAX; /* it and what ends with it, not who stands beside it */

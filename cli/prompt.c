@@ -11,6 +11,13 @@
 #include "cli/cli.h"
 #include "lib/cleanup.h"
 
+static enum kt_kind ended(struct kt_err *err)
+{
+    (void)kt_fail(err, KT_GONE, "the standard input ended");
+    kt_hint(err, "what is asked for comes from a terminal, or a line of the standard input");
+    return KT_GONE;
+}
+
 /* Bytes one at a time: what stands behind the newline belongs to the next reader. */
 enum kt_kind prompt_line(struct cli *cli, struct kt_buf *ret, struct kt_err *err)
 {
@@ -22,7 +29,7 @@ enum kt_kind prompt_line(struct cli *cli, struct kt_buf *ret, struct kt_err *err
         if (n < 0)
             return kt_fail(err, KT_IO, "cannot read the standard input");
         if (n == 0)
-            return ret->len > 0 ? KT_OK : kt_fail(err, KT_GONE, "the standard input ended");
+            return ret->len > 0 ? KT_OK : ended(err);
         if (c == '\n')
             return KT_OK;
         kt_buf_add_char(ret, c);

@@ -1071,6 +1071,23 @@ def a_full_disk_is_said():
     contains(done.stderr, "cannot write the output")
 
 
+def what_is_mistyped():
+    """Each message says what is wrong and what comes next."""
+    out = os.path.join(scratch, "nothing")
+    for code, words, says in (
+            (2, ("export", "json", "secret/nowhere", out), ("there is no secret below 'secret/nowhere'", "secretctl kv list secret/")),
+            (2, ("export", "dir", "secret/nowhere", out), ("there is no secret below 'secret/nowhere'",)),
+            (2, ("export", "json", "secret/fixed", out), ("secretctl export env secret/fixed",)),
+            (2, ("kv", "rollback", "-version=99", "secret/fixed"), ("there is no version 99 of secret/fixed", "secretctl kv history secret/fixed")),
+            (2, ("delete", "nope"), ("no handler for route", "secretctl secrets list")),
+            (2, ("secrets", "move", "nope", "there"), ("secretctl secrets list",)),
+            (2, ("token", "renew"), ("secretctl token lookup",)),
+            (2, ("token", "tree", "nope"), ("secretctl token tree",)),
+            (1, ("unwrap", "-"), ("the standard input ended", "a line of the standard input"))):
+        bad(code, *words, says=says)
+    equal(os.path.exists(out), False)
+
+
 CASES = [
     ("init and unseal", init_and_unseal),
     ("an unseal key is no argument", a_key_is_no_argument),
@@ -1118,6 +1135,7 @@ CASES = [
     ("help, manual, completion", help_and_completion),
     ("completion asks the vault", completion_asks_the_vault),
     ("the token is not in the process", the_token_is_not_in_the_process),
+    ("what is mistyped", what_is_mistyped),
     ("what a wrong address says", what_a_wrong_address_says),
     ("a full disk is said", a_full_disk_is_said),
 ]

@@ -1023,7 +1023,7 @@ def files():
         equal(json.loads(vault.ctl("export", "json", "secret/team/").stdout), wanted)
         ctl(0, "import", "json", out, "secret/again")
         equal(json.loads(vault.ctl("export", "json", "secret/again").stdout), wanted)
-        equal(json.loads(vault.ctl("export", "json", "secret/none").stdout), {})
+        contains(ctl(2, "export", "json", "secret/none"), "there is no secret below 'secret/none'")
         contains(ctl(1, "import", "json", "-", "secret/x", input="[1]"), "it is no JSON object")
         contains(ctl(1, "import", "json", "-", "secret/x", input='{"a": hunter2}'), "line 1, column 7")
 
