@@ -5,10 +5,12 @@ person sealed. Unit tests have each case (seals_test, autounseal_test, credentia
     tests/integration/seals.py ['part of a case name']
 """
 import base64
+import http.client
 import os
 import shutil
 import subprocess
 import sys
+import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 from keyturn import Report, Vault, contains, equal, program  # noqa: E402
@@ -203,6 +205,46 @@ def old_data_is_for_people():
         equal(vault.status()["unsealed_by"], BY)
 
 
+def killed_while_it_changes():
+    """SIGKILL while a seal is made, made anew or removed: it opens the vault if its last answer said so, either
+    way if there was none; the shares do in any case."""
+    with Sealed() as vault:
+        vault.with_seal(os.urandom(32))
+        seen = set()
+        for n in range(8):
+            method = ("POST", "DELETE")[n % 2]
+            # As many as are answered before it; the last one is under way, or about to be.
+            for _ in range(n // 4):
+                vault.call("POST", "sys/seals/" + NAME)
+            asking = threading.Thread(target=ask, args=(vault, method))
+            asking.start()
+            if n % 4 < 2:
+                asking.join()
+            vault.kill()
+            asking.join()
+            vault.start()
+            status = vault.status()
+            made = len(status["seals"]) == 2
+            equal(status["sealed"], not made, "a seal that is there opens it")
+            if n % 4 < 2:
+                equal(made, method == "POST", "what was answered")
+            seen.add(made)
+            if status["sealed"]:
+                vault.unseal()
+            equal(vault.ok("GET", "secret/data/a").data["data"]["k"], "kept")
+            if made:  # and the shares
+                vault.ok("PUT", "sys/seal")
+                vault.unseal()
+        equal(seen, {True, False})
+
+
+def ask(vault, method):
+    try:
+        vault.call(method, "sys/seals/" + NAME)
+    except (OSError, http.client.HTTPException):
+        pass
+
+
 def no_credentials_at_all():
     with Sealed() as vault:
         vault.with_seal(os.urandom(32))
@@ -213,6 +255,6 @@ def no_credentials_at_all():
 
 
 for case in [opens_itself, made_by_systemd_creds, break_glass, a_rekey_keeps_it, what_a_person_sealed,
-             old_data_is_for_people, no_credentials_at_all]:
+             old_data_is_for_people, killed_while_it_changes, no_credentials_at_all]:
     report.case(case.__name__.replace("_", " "), case)
 report.end()

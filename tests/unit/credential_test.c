@@ -43,7 +43,7 @@ static enum kt_kind read_it(const char *name, struct kt_err *err)
     struct kt_secret *secret = NULL;
     enum kt_kind kind = kt_credential_read(folder, name, LEN, &secret, err);
     assert_int_equal(secret != NULL, kind == KT_OK);
-    if (kind == KT_OK) {
+    if (secret != NULL) {
         assert_int_equal(secret->len, LEN);
         for (size_t i = 0; i < LEN; i++)
             assert_int_equal(secret->at[i], i + 1);

@@ -7,7 +7,7 @@
 #include "vaultd/core/private.h"
 
 static const char *const words[SEAL_OUTCOMES_N] = {
-#define X(name, word) [name] = word,
+#define X(name, word) [name] = (word),
     SEAL_OUTCOMES(X)
 #undef X
 };
