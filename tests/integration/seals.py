@@ -109,9 +109,9 @@ def made_by_systemd_creds():
 
 def break_glass():
     with Sealed() as vault:
-        key = os.urandom(32)
+        key, other = os.urandom(32), os.urandom(32)
         vault.with_seal(key)
-        wrong = [("missing", None, 0), ("changed", os.urandom(32), 0o400), ("exposed", key, 0o444),
+        wrong = [("missing", None, 0), ("changed", other, 0o400), ("exposed", key, 0o444),
                  ("failed", key + b"\n", 0o400)]
         for word, content, mode in wrong:
             vault.credential(content or b"", mode or 0o400)
@@ -128,10 +128,12 @@ def break_glass():
             contains(vault.log_text(), "stays_sealed")
             vault.unseal()
             equal(vault.ok("GET", "secret/data/a").data["data"]["k"], "kept")
+        # CVE-2018-19786: what an unsealing device gave, and was no good, was logged.
         with open(vault.log_path, "rb") as f:
             log = f.read()
-        for form in [key, key.hex().encode(), base64.b64encode(key)[:-2]]:
-            equal(form in log, False, "the key in the log")
+        for secret in [key, other]:
+            for form in [secret, secret.hex().encode(), base64.b64encode(secret)[:-2]]:
+                equal(form in log, False, "a key in the log")
         vault.credential(os.urandom(32))  # a new one: the mend that "changed" names
         vault.ctl("operator", "seal-add", NAME)
         vault.start_again()
