@@ -217,6 +217,8 @@ static void deny_withdraw_expire(void **state)
     wants_as(tokens[TOM], 400, "reason", "POST", path_of(id, "/deny"), "{}");
     wants_as(tokens[EVE], 403, "not a direct member", "POST", path_of(id, "/deny"), "{\"reason\":\"mine\"}");
     wants_as(tokens[TOM], 200, "\"state\":\"denied\"", "POST", path_of(id, "/deny"), "{\"reason\":\"too wide\"}");
+    wants_as(tokens[ANN], 404, NULL, "LIST", "sys/approvals/requests", NULL);
+    wants_as(tokens[BOB], 200, "\"state\":\"denied\"", "LIST", "sys/approvals/mine", NULL);
     wants_as(tokens[BOB], 410, "denied by tom: too wide", "POST", mine_of(id, "/finish"), NULL);
     wants_as(tokens[ANN], 410, "denied by tom: too wide", "POST", path_of(id, "/approve"), NULL);
     ask_policy(id);

@@ -156,6 +156,10 @@ static void remember(struct scene *s)
     memcpy(s->answered[s->n_answered++], s->v.vault->id, sizeof s->answered[0]);
 }
 
+#define ASK(m, p, b, w)   {.method = (m), .path = (p), .body = (b), .wanted = (w)}
+#define TAKE(m, p, b, w, t) {.method = (m), .path = (p), .body = (b), .wanted = (w), .takes = (t)}
+#define AS(m, p, b, w)    {.method = (m), .path = (p), .body = (b), .wanted = (w), .as_token = true}
+
 /* ---- arranging what a step cannot ---- */
 
 static void be_unsealed(struct scene *s)
@@ -362,12 +366,85 @@ static void the_token_is_roots(struct scene *s)
     need(s, &(const struct step){"POST", "auth/token/revoke-self", NULL, 204, NULL, true, NULL});
 }
 
+/* ---- approvals ---- */
+
+/* Who logs in at the socket; his token is the scene's. */
+static void be_somebody(struct scene *s, uint32_t uid)
+{
+    static const struct peer_groups none = {0};
+    const struct test_request request = {
+        .method = kt_str("POST"), .target = kt_str("/v1/auth/unix/login"), .local = true, .uid = uid, .groups = &none};
+    assert_int_equal(test_vault_ask(s->v.vault, &request), 200);
+    test_vault_text(s->v.vault, "auth.client_token", s->token, sizeof s->token);
+}
+
+/* Uid 1 approves what is below secret/data/guarded/. */
+static void be_ruled(struct scene *s)
+{
+    char body[TEXT], entity[40];
+    be_unsealed(s);
+    s->v.vault->now_ms += 10;
+    if (ask(s, &(const struct step)ASK("GET", "sys/approvals/rules/r", NULL, 0), NULL) == 200)
+        return;
+    want(s, "POST", "sys/policies/acl/all",
+         "{\"policy\":\"path \\\"*\\\" { capabilities = [\\\"create\\\",\\\"read\\\",\\\"update\\\",\\\"list\\\"] }\"}", 204);
+    want(s, "POST", "sys/auth/unix", "{\"type\":\"unix\"}", 0);
+    want(s, "POST", "auth/unix/users/1", "{\"policies\":\"all\"}", 204);
+    want(s, "POST", "auth/unix/users/2", "{\"policies\":\"all\"}", 204);
+    be_somebody(s, 1);
+    test_vault_text(s->v.vault, "auth.entity_id", entity, sizeof entity);
+    (void)snprintf(body, sizeof body, "{\"member_entity_ids\":\"%s\"}", entity);
+    want(s, "POST", "identity/group/name/approvers", body, 200);
+    want(s, "POST", "sys/approvals/rules/r", "{\"paths\":\"secret/data/guarded/*\",\"group\":\"approvers\"}", 0); /* with a warning */
+    s->v.vault->now_ms += 10;
+}
+
+/* Of those before, the ones that still wait are taken back: one person has only so many. */
+static void be_an_asker(struct scene *s)
+{
+    be_ruled(s);
+    be_somebody(s, 2);
+    unsigned status = ask(s, &(const struct step)AS("LIST", "sys/approvals/requests", NULL, 0), NULL);
+    struct kt_json data = {0}, keys = {0};
+    char ids[64][40];
+    size_t n = 0;
+    if (status == 200 && kt_json_member(kt_json_value(kt_str(s->v.vault->body)), "data", &data))
+        (void)kt_json_member(data, "keys", &keys);
+    struct kt_json_iter it = kt_json_iter(keys);
+    while (kt_json_next(&it) && n < 64)
+        (void)snprintf(ids[n++], sizeof ids[0], "%.36s", it.value.at + 1);
+    for (size_t i = 0; i < n; i++) {
+        char path[TEXT];
+        (void)snprintf(path, sizeof path, "sys/approvals/mine/%.39s", ids[i]);
+        (void)ask(s, &(const struct step)AS("DELETE", path, NULL, 0), NULL);
+    }
+}
+
+/* The scene's mark is the id of what waits. */
+static void have_asked(struct scene *s)
+{
+    be_an_asker(s);
+    need(s, &(const struct step)AS("POST", "secret/data/guarded/%u", "{\"data\":{\"k\":\"v\"}}", 202));
+    test_vault_text(s->v.vault, "data.approval_id", s->mark, sizeof s->mark);
+    s->v.vault->now_ms += 10;
+}
+
+static void be_an_approver(struct scene *s)
+{
+    have_asked(s);
+    be_somebody(s, 1);
+}
+
+static void be_approved(struct scene *s)
+{
+    be_an_approver(s);
+    need(s, &(const struct step)AS("POST", "sys/approvals/requests/%k/approve", NULL, 200));
+    be_somebody(s, 2);
+}
+
 /* ---- the requests ---- */
 
 /* clang-format off */
-#define ASK(m, p, b, w)   {.method = (m), .path = (p), .body = (b), .wanted = (w)}
-#define TAKE(m, p, b, w, t) {.method = (m), .path = (p), .body = (b), .wanted = (w), .takes = (t)}
-#define AS(m, p, b, w)    {.method = (m), .path = (p), .body = (b), .wanted = (w), .as_token = true}
 #define PUT_A      ASK("POST", "secret/data/a", "{\"data\":{\"k\":\"v%u\"}}", 200)
 #define READ_A     ASK("GET", "secret/data/a", NULL, 200)
 #define FORGET_A   ASK("DELETE", "secret/metadata/a", NULL, 204)
@@ -425,6 +502,9 @@ static const struct row rows[] = {
     {"token revoke-self", NULL, {MAKE_TOKEN}, AS("POST", "auth/token/revoke-self", NULL, 204), ASK("POST", "auth/token/lookup", "{\"token\":\"%t\"}", 403), NULL, NULL, false},
     {"token with one use", .either = true, .before = {TAKE("POST", "auth/token/create", "{\"policies\":[\"default\"],\"num_uses\":1}", 200, "auth.client_token")}, .request = AS("GET", "auth/token/lookup-self", NULL, 200), .probe = ASK("POST", "auth/token/lookup", "{\"token\":\"%t\"}", 403)},
     {"refusal of a token", NULL, {MAKE_TOKEN}, AS("GET", "secret/data/a", NULL, 403), {0}, NULL, NULL, false},
+    {"kept for approval", be_an_asker, .request = AS("POST", "secret/data/guarded/%u", "{\"data\":{\"k\":\"v\"}}", 202), .probe = ASK("LIST", "sys/approvals/requests", NULL, 200), .shows = "guarded/%u"},
+    {"approve", be_an_approver, .request = AS("POST", "sys/approvals/requests/%k/approve", NULL, 200), .probe = ASK("GET", "sys/approvals/requests/%k", NULL, 200), .shows = "\"approved\":1"},
+    {"approved and carried out", be_approved, .request = AS("POST", "sys/approvals/mine/%k/finish", NULL, 200), .probe = ASK("GET", "secret/data/guarded/%u", NULL, 200)},
     {"policy write", NULL, {{0}}, PUT_POLICY, ASK("GET", "sys/policies/acl/p", NULL, 200), "n%u", NULL, false},
     {"policy read", NULL, {PUT_POLICY}, ASK("GET", "sys/policies/acl/p", NULL, 200), {0}, NULL, NULL, false},
     {"policy list", NULL, {PUT_POLICY}, ASK("LIST", "sys/policies/acl", NULL, 200), {0}, NULL, NULL, false},

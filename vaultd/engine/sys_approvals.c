@@ -32,18 +32,16 @@ static enum kt_kind read_reason(struct request *req, const char **ret, struct kt
 
 /* ---- those who approve ---- */
 
-static enum kt_kind any(struct request *req, const struct approval *approval, bool *ret, struct kt_err *err)
+static enum kt_kind waiting(struct request *req, const struct approval *approval, bool *ret, struct kt_err *err)
 {
-    (void)req;
-    (void)approval;
     (void)err;
-    *ret = true;
+    *ret = approval_waits(approval, req->now_ms);
     return KT_OK;
 }
 
 enum kt_kind sys_approvals_list(struct request *req, struct kt_err *err)
 {
-    return approvals_show(req, any, err);
+    return approvals_show(req, waiting, err);
 }
 
 /* Values are shown to whoever may read them where they would be. */
