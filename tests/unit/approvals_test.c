@@ -12,7 +12,10 @@
 
 #include "lib/log.h"
 #include "tests/support/meanwhile.h"
+#include "tests/support/access.h"
 #include "tests/support/one_vault.h"
+#include "tests/support/routes.h"
+#include "vaultd/approval/approvals.h"
 
 /* Rows leave out what they do not need. */
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"
@@ -100,7 +103,7 @@ static void make_people(void)
 {
     char path[TEXT], body[TEXT];
     wants(204, NULL, "POST", "sys/policies/acl/all", ALL);
-    wants(204, NULL, "POST", "sys/auth/unix", "{\"type\":\"unix\"}");
+    (void)test_vault_call(vault, "POST", "sys/auth/unix", vault->root, "{\"type\":\"unix\"}");
     for (unsigned i = 0; i < PEOPLE; i++) {
         (void)snprintf(path, sizeof path, "auth/unix/users/%u", 1000 + i);
         wants(204, NULL, "POST", path, "{\"policies\":\"all\"}");
@@ -518,6 +521,164 @@ static void by_no_other_way(void **state)
     test_vault_free(vault);
 }
 
+/* ---- every row ---- */
+
+static const char *value_for(enum field_type type)
+{
+    static const char *const values[] = {
+        [FIELD_STRING] = "\"x\"", [FIELD_INT] = "1",           [FIELD_NUMBER] = "1",
+        [FIELD_BOOL] = "true",    [FIELD_DURATION] = "60",     [FIELD_SIGNED_DURATION] = "60",
+        [FIELD_LIST] = "[\"x\"]", [FIELD_COMMA_LIST] = "\"x\"", [FIELD_INT_LIST] = "[1]",
+        [FIELD_PAIRS] = "{}",     [FIELD_MAP] = "{}",          [FIELD_ANY] = "\"x\""};
+    return values[type];
+}
+
+/* one: only the fields of this number. */
+static void body_for(const struct route *route, int one, char out[4096])
+{
+    size_t len = (size_t)snprintf(out, 4096, "{");
+    int i = 0;
+    for (const struct field *field = route->fields; field != NULL && field->name != NULL; field++, i++)
+        if (one < 0 || one == i)
+            len += (size_t)snprintf(out + len, 4096 - len, "%s\"%s\":%s", len == 1 ? "" : ",", field->name,
+                                    value_for(field->type));
+    (void)snprintf(out + len, 4096 - len, "}");
+}
+
+static uint64_t generation_now(void)
+{
+    struct store_status status;
+    store_status(vault->store, &status);
+    return status.at;
+}
+
+static unsigned kept;
+
+/* Whatever it answers, nothing is in the store that was not: but a request that waits. */
+static void check_row(const char *method, const char *path, const char *body)
+{
+    char id[ID];
+    uint64_t before = generation_now();
+    const char *type = strcmp(method, "PATCH") == 0 ? "application/merge-patch+json" : NULL;
+    unsigned status = test_vault_call_as(vault, method, path, tokens[BOB], body, type);
+    if (status == 202 && test_vault_said(vault, "\"approval_id\"")) {
+        test_vault_text(vault, "data.approval_id", id, sizeof id);
+        wants_as(tokens[BOB], 204, NULL, "DELETE", mine_of(id, ""), NULL);
+        kept++;
+        return;
+    }
+    if (generation_now() != before)
+        fail_msg("%s %s %s: %u, and something was changed without approval: %s", method, path, body, status,
+                 vault->body);
+}
+
+/* Those without a policy, those of the approvals themselves, and sealing are not a rule's. */
+static bool is_ruled(const struct engine *engine, const struct route *route, const char *method)
+{
+    enum access access = access_of(access_entry_of(engine, route), method);
+    bool exempt = strcmp(engine->type, "system") == 0 &&
+                  (strncmp(route->pattern, "approvals/requests", 18) == 0 || strcmp(route->pattern, "seal") == 0);
+    return (access == ACCESS_POLICY || access == ACCESS_SUDO) && !exempt;
+}
+
+static void check_route(void *arg, const struct engine *engine, const struct route *route)
+{
+    static const char *const methods[] = {"POST", "PUT", "PATCH", "DELETE"};
+    char path[512], body[4096];
+    (void)arg;
+    routes_example(engine, route, path, sizeof path);
+    for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
+        if (routes_handler(route, methods[i]) == NULL || !is_ruled(engine, route, methods[i]))
+            continue;
+        int n = 0;
+        for (const struct field *field = route->fields; field != NULL && field->name != NULL; field++)
+            n++;
+        check_row(methods[i], path, "{}");
+        for (int one = -1; n > 0 && one < n; one++) {
+            body_for(route, one, body);
+            check_row(methods[i], path, body);
+        }
+    }
+}
+
+/* A rule about everything: no row of any engine changes anything, whatever its fields say. */
+static void no_row_gets_round_a_rule_about_all(void **state)
+{
+    (void)make(state);
+    routes_mount_all(vault);
+    make_people();
+    wants(200, NULL, "POST", "secret/data/x", "{\"data\":{\"k\":\"v\"}}");
+    wants(204, NULL, "POST", "sys/policies/acl/x", POLICY);
+    wants(200, NULL, "POST", "identity/entity/name/x", "{}");
+    wants(200, NULL, "POST", "identity/group/name/x", "{}");
+    make_rule("all", "*", 1);
+    (void)routes_each(check_route, NULL);
+    assert_true(kept >= 60);
+}
+
+/* ---- formats ---- */
+
+static enum kt_kind put_future(struct request *req, struct kt_err *err)
+{
+    static const unsigned char no_scope[BARRIER_SCOPE], future[] = {9, 0};
+    unsigned char key[BARRIER_NAME_KEY];
+    barrier_name_key(req->core->barrier, TABLE_CONFIG, no_scope, kt_str("approvals"), key);
+    return barrier_put(req->core->barrier, request_batch(req), kt_bytes(key, sizeof key),
+                       kt_bytes(future, sizeof future), err);
+}
+
+/* Rules that cannot be read are not none. */
+static void rules_of_the_future(void **state)
+{
+    (void)state;
+    struct kt_err err = {0};
+    make_rule("policies", "sys/policies/acl/*", 1);
+    assert_int_equal(request_internal(vault->core, "test", put_future, NULL, &err), KT_OK);
+    wants(500, "the rules of approval: format 9 is newer than this vaultd (1)", "LIST", "sys/approvals/rules", NULL);
+    wants_as(tokens[BOB], 500, "the rules of approval: format 9 is newer", "POST", "sys/policies/acl/guarded", POLICY);
+    wants(500, "the rules of approval: format 9 is newer", "POST", "secret/data/a", "{\"data\":{}}");
+    no_policy();
+}
+
+static void records_by_their_format(void **state)
+{
+    (void)state;
+    struct kt_arena arena;
+    struct kt_buf out;
+    struct kt_err err = {0};
+    struct approval read;
+    struct approval_sent sent, sent_read;
+    struct approver approvers[] = {{"e1", "tom", 5}, {"e2", "ann", 6}};
+    const char *rules[] = {"a", "b"};
+    const struct approval written = {.kind = APPROVAL_REQUEST, .state = APPROVAL_DENIED, .break_glass = true,
+                                     .created_ms = 1, .expires_ms = 2, .ended_ms = 3, .entity_id = "e", .name = "bob",
+                                     .accessor = "acc", .op = OP_PATCH, .wrap_ttl_s = -1, .path = "p", .reason = "r",
+                                     .rules = {rules, 2}, .approvers = approvers, .n_approvers = 2, .ended_by = "tom",
+                                     .why = "w"};
+    kt_arena_init(&arena, 1 << 20);
+    kt_buf_init(&out, 1 << 16);
+    approval_write(&written, &out);
+    assert_int_equal(approval_read(kt_buf_bytes(&out), &arena, &read, &err), KT_OK);
+    assert_string_equal(read.approvers[1].name, "ann");
+    assert_string_equal(read.rules.at[1], "b");
+    assert_string_equal(read.why, "w");
+    assert_true(read.break_glass && read.op == OP_PATCH && read.wrap_ttl_s == -1 && read.ended_ms == 3);
+    for (size_t len = 0; len < out.len; len++)
+        assert_int_not_equal(approval_read(kt_bytes(out.at, len), &arena, &read, &err), KT_OK);
+    out.at[0] = 9;
+    assert_int_equal(approval_read(kt_buf_bytes(&out), &arena, &read, &err), KT_CORRUPT);
+    assert_non_null(strstr(err.what, "a request that waits for approval: format 9 is newer than this vaultd (1)"));
+    kt_buf_reset(&out);
+    sent = (struct approval_sent){kt_str("q=1"), kt_bytes(NULL, 0), kt_str("{}")};
+    approval_sent_write(&sent, &out);
+    assert_int_equal(approval_sent_read(kt_buf_bytes(&out), &arena, &sent_read, &err), KT_OK);
+    assert_true(sent_read.content_type.at == NULL && kt_bytes_is(sent_read.body, "{}"));
+    out.at[0] = 9;
+    assert_int_equal(approval_sent_read(kt_buf_bytes(&out), &arena, &sent_read, &err), KT_CORRUPT);
+    kt_buf_free(&out);
+    kt_arena_free(&arena);
+}
+
 /* What no rule is about is done at once, also beside what one is. */
 static void what_no_rule_is_about(void **state)
 {
@@ -774,6 +935,9 @@ int main(int argc, char **argv)
         SCENE(denied_while_it_is_finished),
         SCENE(two_approve_at_once),
         SCENE(rules_are_kept),
+        SCENE(rules_of_the_future),
+        cmocka_unit_test(records_by_their_format),
+        cmocka_unit_test_teardown(no_row_gets_round_a_rule_about_all, end),
     };
     struct CMUnitTest tests[COUNT(scenes) + COUNT(puppets) + COUNT(siblings) + COUNT(bad_rules)];
     memset(tests, 0, sizeof tests);
