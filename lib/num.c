@@ -49,15 +49,25 @@ void kt_hex_encode(const unsigned char *at, size_t len, char *out)
     (void)sodium_bin2hex(out, 2 * len + 1, at, len);
 }
 
-bool kt_base64_decode(struct kt_bytes text, unsigned char *out, size_t out_max, size_t *ret_len)
+static bool decode(struct kt_bytes text, int variant, unsigned char *out, size_t out_max, size_t *ret_len)
 {
     unsigned all = 0;
     size_t len = 0;
     for (size_t i = 0; i < text.len; i++)
         all |= text.at[i];
     if ((all & 0x80) != 0 || sodium_base642bin(out, out_max, (const char *)text.at, text.len, NULL,
-                                               &len, NULL, sodium_base64_VARIANT_ORIGINAL) != 0)
+                                               &len, NULL, variant) != 0)
         return false;
     *ret_len = len;
     return true;
+}
+
+bool kt_base64_decode(struct kt_bytes text, unsigned char *out, size_t out_max, size_t *ret_len)
+{
+    return decode(text, sodium_base64_VARIANT_ORIGINAL, out, out_max, ret_len);
+}
+
+bool kt_base64url_decode(struct kt_bytes text, unsigned char *out, size_t out_max, size_t *ret_len)
+{
+    return decode(text, sodium_base64_VARIANT_URLSAFE_NO_PADDING, out, out_max, ret_len);
 }

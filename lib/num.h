@@ -15,3 +15,5 @@ void kt_hex_encode(const unsigned char *at, size_t len, char *out);
 /* Standard base64 with padding, nothing else in it. Constant time in the characters (libsodium).
  * Use this, not sodium_base642bin: up to 1.0.18 that takes bytes over 0x7F for characters. */
 bool kt_base64_decode(struct kt_bytes text, unsigned char *out, size_t out_max, size_t *ret_len);
+/* Base64url without padding, of RFC 7515: one text for each value, for bits that stand for nothing are 0. */
+bool kt_base64url_decode(struct kt_bytes text, unsigned char *out, size_t out_max, size_t *ret_len);
