@@ -33,6 +33,10 @@ static const struct method {
      {{"role_id", INPUT_TEXT, "the role's"}, {"secret_id", INPUT_KNOWN_SECRET, "one of its own"},
       {NULL, INPUT_TEXT, NULL}},
      "secretctl login -method=approle role_id=ID"},
+    {"jwt", NULL, "jwt=", "jwt=-",
+     {{"role", INPUT_TEXT, "whose claims the token has"}, {"jwt", INPUT_KNOWN_SECRET, "the token"},
+      {NULL, INPUT_TEXT, NULL}},
+     "secretctl login -method=jwt role=NAME jwt=@FILE"},
 };
 
 static const struct method *find_method(const char *name)
@@ -232,6 +236,6 @@ int cmd_login(struct cli *cli)
         return login_by_token(cli);
     const struct method *method = find_method(name);
     if (method == NULL)
-        return cli_wrong(cli, "token, userpass, pam, approle or unix", "there is no way to log in called '%.40s'", name);
+        return cli_wrong(cli, "token, userpass, pam, approle, jwt or unix", "there is no way to log in called '%.40s'", name);
     return by_method(cli, method);
 }

@@ -337,12 +337,13 @@ const struct command command_table[] = {
     {"login", NULL, GROUP_ACCESS, COMMAND_TOKENLESS, "Log in, and keep the token in ~/.vault-token.",
      "[-|NAME=VALUE ...]", 0, 4, login_flags,
      "Without -method it is a token that is tried. What is secret is asked for, or read from the standard\n"
-     "input, or from a file (userpass: password=@FILE; approle: secret_id=@FILE), but is never a word;\n"
+     "input, or from a file (userpass: password=@FILE; approle: secret_id=@FILE; jwt: jwt=@FILE), but is never a word;\n"
      "pam asks for what the host wants to know.",
      "secretctl login\nsecretctl login - < token.txt\n"
      "secretctl login -method=userpass username=bob\n"
      "secretctl login -method=pam username=bob\n"
      "secretctl login -method=approle -path=ci role_id=ID secret_id=@FILE\n"
+     "secretctl login -method=jwt role=web jwt=@/var/run/secrets/tokens/vault\n"
      "secretctl login -method=unix", cmd_login},
     {"token create", NULL, GROUP_ACCESS, 0, "Make a token.", "", 0, 0, token_create_flags,
      "-orphan asks auth/token/create-orphan, all else auth/token/create. One -policy is sent as a text,\n"

@@ -56,7 +56,7 @@ enum flag_kind {
     X(FLAG_DECODE, "decode", NULL, FLAG_SWITCH, NULL, "turn the encoded token into the token")     \
     X(FLAG_OTP, "otp", NULL, FLAG_TEXT, "FILE", "the one-time pad's file")                         \
     X(FLAG_STOP, "stop", NULL, FLAG_SWITCH, NULL, "give up the one that is under way")             \
-    X(FLAG_METHOD, "method", NULL, FLAG_TEXT, "METHOD", "token, userpass, pam, approle or unix")   \
+    X(FLAG_METHOD, "method", NULL, FLAG_TEXT, "METHOD", "token, userpass, pam, approle, jwt or unix")   \
     X(FLAG_DEFAULT_LEASE, "default-lease-ttl", NULL, FLAG_TEXT, "DURATION",                        \
       "how long tokens live that say nothing else; \"system\": as everywhere")                     \
     X(FLAG_MAX_LEASE, "max-lease-ttl", NULL, FLAG_TEXT, "DURATION",                                \

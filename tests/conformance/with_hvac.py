@@ -15,6 +15,7 @@ import hvac
 from hvac import exceptions
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+from jwt_signer import Signer  # noqa: E402
 from keyturn import Vault, wait_for  # noqa: E402
 from tap import Mismatch, Tap, equal, true  # noqa: E402
 
@@ -587,6 +588,37 @@ def _():
     raises(exceptions.InvalidRequest, roles.login, "chosen", "my-own", use_token=False, **at)
     equal(204, roles.delete_role("r", **at).status_code)
     raises(exceptions.InvalidPath, roles.read_role, "r", **at)
+
+
+@tap.case("auth: jwt")
+def _():
+    client.sys.enable_auth_method("jwt")
+    roles, signer = client.auth.jwt, Signer("RS256")
+    equal("jwt", roles.resolve_path(None))
+    equal(204, roles.configure(jwt_validation_pubkeys=[signer.pem], bound_issuer="https://issuer", jwt_supported_algs=["RS256"],
+                               default_role="ci").status_code)
+    got = roles.read_config()["data"]
+    equal(("https://issuer", [signer.pem.strip()], ["RS256"]), tuple(got[k] for k in (
+        "bound_issuer", "jwt_validation_pubkeys", "jwt_supported_algs")))
+    equal(204, roles.create_role("ci", "sub", [], bound_audiences=["vault"], bound_claims={"branch": ["main", "rel"]},
+                                 claim_mappings={"branch": "branch"}, token_policies=["p"], token_ttl="10m",
+                                 clock_skew_leeway=30).status_code)
+    equal(["ci"], roles.list_roles()["data"]["keys"])
+    got = roles.read_role("ci")["data"]
+    equal(("jwt", "sub", ["vault"], {"branch": ["main", "rel"]}, {"branch": "branch"}, 30, 600, ["p"]), tuple(got[k] for k in (
+        "role_type", "user_claim", "bound_audiences", "bound_claims", "claim_mappings", "clock_skew_leeway", "token_ttl",
+        "token_policies")))
+    own = connect("none")
+    auth = own.auth.jwt.jwt_login("ci", signer.token({"iss": "https://issuer", "branch": "rel"}))["auth"]
+    equal((["default", "p"], {"role": "ci", "branch": "rel"}, 600), tuple(auth[k] for k in (
+        "policies", "metadata", "lease_duration")))
+    equal((auth["client_token"], True), (own.token, own.is_authenticated()))
+    raises(exceptions.InvalidRequest, roles.jwt_login, "ci", signer.token({"iss": "https://issuer", "branch": "x"}),
+           use_token=False, says="error validating claims")
+    raises(exceptions.InvalidRequest, roles.jwt_login, "ci", Signer("RS256").token(), use_token=False, says="error validating token")
+    raises(exceptions.InvalidRequest, roles.create_role, "browser", "sub", ["http://localhost"], role_type="oidc", says="not offered")
+    equal(204, roles.delete_role("ci").status_code)
+    raises(exceptions.InvalidPath, roles.read_role, "ci")
 
 
 # ---- mounts --------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 from between import Between  # noqa: E402
+from jwt_signer import Signer  # noqa: E402
 from keyturn import DEADLINE, ROOT, Report, Vault, contains, equal, free_port, program, wait_for  # noqa: E402
 from terminal import Terminal  # noqa: E402
 
@@ -332,6 +333,17 @@ def ways_to_log_in():
     token = run("login", "-method=approle", "-no-store", "-field=token", "role_id=chosen", "secret_id=@" + file,
                 stdin=subprocess.DEVNULL).stdout
     contains(good("token", "lookup", token=token), "approle")
+    signer = Signer()
+    good("auth", "enable", "jwt")
+    good("write", "auth/jwt/config", "-", input=json.dumps({"jwks": {"keys": [signer.jwk()]}}))
+    good("write", "auth/jwt/role/job", "-", input='{"role_type":"jwt","user_claim":"sub","bound_audiences":"vault"}')
+    file = os.path.join(home, "token")
+    with open(file, "w") as f:
+        f.write(signer.token() + "\n")
+    token = run("login", "-method=jwt", "-no-store", "-field=token", "role=job", "jwt=@" + file, stdin=subprocess.DEVNULL).stdout
+    contains(good("token", "lookup", token=token), "jwt-bob")
+    token = run("login", "-method=jwt", "-no-store", "-field=token", "role=job", "jwt=-", input=signer.token()).stdout
+    contains(good("token", "lookup", token=token), "jwt-bob")
     done = run("login", "-method=unix", "password=x", stdin=subprocess.DEVNULL)
     equal(done.returncode, 1)
     contains(done.stderr, "leave it out: none is taken here")

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <execinfo.h>
 #include <fcntl.h>
+#include <gnutls/abstract.h>
 #include <gnutls/crypto.h>
 #include <gnutls/gnutls.h>
 #include <lmdb.h>
@@ -485,6 +486,21 @@ int gnutls_hmac_fast(gnutls_mac_algorithm_t algorithm, const void *key, size_t k
     REAL(gnutls_hmac_fast)
     return fails(FAULT_LIBRARY) ? GNUTLS_E_MEMORY_ERROR
                                 : real(algorithm, key, key_len, from, len, to);
+}
+
+/* The call itself may fail; within it GMP, which has no way to say that memory is out, would end the process
+ * (docs/reliability.md). */
+int gnutls_pubkey_verify_data2(gnutls_pubkey_t key, gnutls_sign_algorithm_t algorithm, unsigned flags,
+                               const gnutls_datum_t *data, const gnutls_datum_t *signature)
+{
+    REAL(gnutls_pubkey_verify_data2)
+    if (fails(FAULT_LIBRARY))
+        return GNUTLS_E_MEMORY_ERROR;
+    bool was = inside;
+    inside = false;
+    int rc = real(key, algorithm, flags, data, signature);
+    inside = was;
+    return rc;
 }
 
 int mdb_env_create(MDB_env **ret)

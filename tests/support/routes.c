@@ -13,6 +13,7 @@ static const struct {
     {"approle", NULL, "auth/approle/", "sys/auth/approle", "{\"type\":\"approle\"}"},
     {"cubbyhole", NULL, "cubbyhole/", NULL, NULL}, {"fleet", NULL, "fleet/", NULL, NULL},
     {"identity", NULL, "identity/", NULL, NULL},
+    {"jwt", NULL, "auth/jwt/", "sys/auth/jwt", "{\"type\":\"jwt\"}"},
     {"kv", "1", "kv1/", "sys/mounts/kv1", "{\"type\":\"kv\"}"},
     {"kv", "2", "secret/", NULL, NULL},
     {"pam", NULL, "auth/pam/", "sys/auth/pam", "{\"type\":\"pam\"}"},

@@ -25,6 +25,7 @@
 #include "tests/support/fault.h"
 #include "tests/support/fault_vault.h"
 #include "tests/support/folder.h"
+#include "tests/support/jwt_example.h"
 #include "tests/support/sim_target.h"
 #include "tests/support/stuck.h"
 #include "vaultd/core/autounseal.h"
@@ -463,6 +464,9 @@ static void be_approved(struct scene *s)
 #define PUT_DRIVEN ASK("POST", "rotation/secrets/secret/db", DRIVEN, 204)
 #define APPROLE    "{\"type\":\"approle\"}"
 #define PAM        "{\"type\":\"pam\"}"
+#define JWT        ASK("POST", "sys/auth/jw", "{\"type\":\"jwt\"}", 0)
+#define JWT_KEYS   ASK("POST", "auth/jw/config", "{\"jwks\":" JWT_EXAMPLE_SET "}", 204)
+#define JWT_ROLE   "{\"role_type\":\"jwt\",\"user_claim\":\"sub\",\"bound_audiences\":\"vault\",\"bound_claims_type\":\"glob\",\"bound_claims\":{\"sub\":\"b*\"},\"claim_mappings\":{\"/aud\":\"aud\"},\"groups_claim\":\"sub\"}"
 #define REGISTER   ASK("POST", "fleet/consumers/h%u/secret/db", "{\"service\":\"s\",\"version\":1,\"state\":\"registered\"}", 200)
 
 #define WITH_SHARE   "{\"key\":\"%s\",\"nonce\":\"%t\"}"
@@ -524,6 +528,9 @@ static const struct row rows[] = {
     {"approle role", NULL, {ASK("POST", "sys/auth/ar", APPROLE, 0)}, ASK("POST", "auth/ar/role/r%u", "{}", 204), ASK("GET", "auth/ar/role/r%u/role-id", NULL, 200), NULL, NULL, false},
     {"approle secret id", NULL, {ASK("POST", "sys/auth/ar", APPROLE, 0), ASK("POST", "auth/ar/role/r", "{}", 204)}, ASK("POST", "auth/ar/role/r/custom-secret-id", "{\"secret_id\":\"s%u\",\"ttl\":\"1h\"}", 200), ASK("POST", "auth/ar/role/r/secret-id/lookup", "{\"secret_id\":\"s%u\"}", 200), NULL, NULL, false},
     {"approle login, the last use", .either = true, .before = {ASK("POST", "sys/auth/ar", APPROLE, 0), ASK("POST", "auth/ar/role/r", "{\"role_id\":\"i\"}", 204), ASK("POST", "auth/ar/role/r/custom-secret-id", "{\"secret_id\":\"once%u\",\"num_uses\":1}", 200)}, .request = ASK("POST", "auth/ar/login", "{\"role_id\":\"i\",\"secret_id\":\"once%u\"}", 200), .probe = ASK("POST", "auth/ar/role/r/secret-id/lookup", "{\"secret_id\":\"once%u\"}", 204)},
+    {"jwt settings", NULL, {JWT}, ASK("POST", "auth/jw/config", "{\"jwks\":" JWT_EXAMPLE_SET ",\"bound_issuer\":\"i%u\"}", 204), ASK("GET", "auth/jw/config", NULL, 200), "\"i%u\"", NULL, false},
+    {"jwt role", NULL, {JWT}, ASK("POST", "auth/jw/role/r%u", JWT_ROLE, 204), ASK("GET", "auth/jw/role/r%u", NULL, 200), NULL, NULL, false},
+    {"jwt login", NULL, {JWT, JWT_KEYS, ASK("POST", "auth/jw/role/r", JWT_ROLE, 204)}, ASK("POST", "auth/jw/login", "{\"role\":\"r\",\"jwt\":\"" JWT_EXAMPLE_TOKEN "\"}", 200), {0}, NULL, NULL, false},
     {"pam group", NULL, {ASK("POST", "sys/auth/pm", PAM, 0)}, ASK("POST", "auth/pm/groups/g%u", "{\"policies\":\"p\"}", 204), ASK("GET", "auth/pm/groups/g%u", NULL, 200), NULL, NULL, false},
     {"pam settings", NULL, {ASK("POST", "sys/auth/pm", PAM, 0)}, ASK("POST", "auth/pm/config", "{\"token_policies\":\"p%u\"}", 204), ASK("GET", "auth/pm/config", NULL, 200), "\"p%u\"", NULL, false},
     {"mount", NULL, {ASK("DELETE", "sys/mounts/m", NULL, 0)}, ASK("POST", "sys/mounts/m", "{\"type\":\"kv\",\"options\":{\"version\":\"2\"}}", 204), ASK("GET", "sys/mounts", NULL, 200), "\"m/\"", NULL, false},

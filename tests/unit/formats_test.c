@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "tests/support/jwt_example.h"
 #include "tests/support/routes.h"
 
 /* Rows leave out what they do not need. */
@@ -86,6 +87,12 @@ static const struct row rows[] = {
     { "a user of the host", "auth/unix/users/7", "{\"policies\":\"p\"}",
       TABLE_NAMED, ANY, false, "GET", "auth/unix/users/7", NULL,
       "a user's or group's policies: format 9 is newer than this vaultd (1)" },
+    { "settings of a jwt mount", "auth/jwt/config", "{\"jwks\":" JWT_EXAMPLE_SET "}",
+      TABLE_NAMED, ANY, false, "GET", "auth/jwt/config", NULL,
+      "the settings of a jwt mount: format 9 is newer than this vaultd (1)" },
+    { "a jwt role", "auth/jwt/role/r", "{\"role_type\":\"jwt\",\"user_claim\":\"sub\",\"bound_audiences\":\"vault\"}",
+      TABLE_NAMED, ANY, false, "GET", "auth/jwt/role/r", NULL,
+      "a jwt role: format 9 is newer than this vaultd (1)" },
     { "a role", "auth/approle/role/r", "{}",
       TABLE_NAMED, ANY, false, "GET", "auth/approle/role/r", NULL,
       "an approle role: format 9 is newer than this vaultd (1)" },

@@ -25,6 +25,12 @@ bool named_is_name(const char *name)
     return true;
 }
 
+void named_lower(char *name)
+{
+    for (; *name != '\0'; name++)
+        *name = (char)tolower((unsigned char)*name);
+}
+
 enum kt_kind named_param(struct request *req, const char *param, const char **ret, struct kt_err *err)
 {
     const char *name = request_param(req, param);

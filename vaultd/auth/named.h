@@ -17,6 +17,8 @@
 
 /* Vault's segments for names, lowered. */
 bool named_is_name(const char *name);
+/* For a name that comes in a field, not in the path. */
+void named_lower(char *name);
 /* The path's {param}, if it is a name; else KT_NOT_FOUND, said as of a path that is not there. */
 enum kt_kind named_param(struct request *req, const char *param, const char **ret, struct kt_err *err)
     KT_MUST_CHECK;

@@ -3,6 +3,7 @@
 'use strict';
 
 const assert = require('assert').strict;
+const crypto = require('crypto');
 const fs = require('fs');
 const nodeVault = require('node-vault');
 const run = require('./tap');
@@ -157,6 +158,22 @@ const cases = [
         assert.equal((await bob.tokenLookupSelf()).data.display_name, 'userpass-bob');
         await refused(as('none').userpassLogin({ username: 'bob', password: 'wrong' }), 400,
             /invalid username or password/);
+    }],
+    ['jwt', async () => {
+        const { privateKey, publicKey } = crypto.generateKeyPairSync('ec', { namedCurve: 'P-256' });
+        const part = (o) => Buffer.from(JSON.stringify(o)).toString('base64url');
+        const token = (claims) => {
+            const text = `${part({ alg: 'ES256' })}.${part({ aud: 'vault', exp: Math.floor(Date.now() / 1000) + 60, ...claims })}`;
+            return `${text}.${crypto.sign('sha256', Buffer.from(text), { key: privateKey, dsaEncoding: 'ieee-p1363' }).toString('base64url')}`;
+        };
+        await vault.enableAuth({ mount_point: 'jwt', type: 'jwt' });
+        await vault.write('auth/jwt/config', { jwks: { keys: [publicKey.export({ format: 'jwk' })] } });
+        await vault.write('auth/jwt/role/ci', { role_type: 'jwt', user_claim: 'sub', bound_audiences: ['vault'], token_policies: ['p'] });
+        const job = as('none');
+        const got = await job.jwtLogin({ role: 'ci', jwt: token({ sub: 'job' }) });
+        assert.deepEqual([got.auth.policies, got.auth.metadata], [['default', 'p'], { role: 'ci' }]);
+        assert.equal((await job.tokenLookupSelf()).data.display_name, 'jwt-job');
+        await refused(as('none').jwtLogin({ role: 'ci', jwt: token({ sub: 'job', aud: 'other' }) }), 400, /error validating claims/);
     }],
     ['approle', async () => {
         const role = { role_name: 'node' };
