@@ -20,6 +20,7 @@
 #include "lib/secret.h"
 #include "vaultd/args.h"
 #include "vaultd/attend.h"
+#include "vaultd/auth/logins.h"
 #include "vaultd/confine.h"
 #include "vaultd/core/autounseal.h"
 #include "vaultd/core/core.h"
@@ -267,6 +268,13 @@ static enum kt_kind prepare(struct vaultd *vaultd, struct kt_err *err)
     return kind;
 }
 
+/* vaultd connects to nobody: a worker does. */
+static enum kt_kind fetch(void *arg, const char *url, const char *ca, struct kt_buf *body, struct kt_err *err)
+{
+    const struct fetch_order order = {url, ca};
+    return spawner_fetch(arg, &order, body, err);
+}
+
 static enum kt_kind start(struct vaultd *vaultd, struct kt_err *err)
 {
     const struct config *config = &vaultd->config;
@@ -311,6 +319,8 @@ static enum kt_kind start(struct vaultd *vaultd, struct kt_err *err)
     kind = core_new(&core, vaultd->store, &kt_system_clock, &vaultd->core, err);
     if (kind == KT_OK && vaultd->args.dev) /* who connects before waits, and does not find it sealed */
         kind = dev_begin(&vaultd->dev, vaultd->core, http_server_port(vaultd->http, 0), err);
+    if (kind == KT_OK)
+        jwt_sources_set_fetch(vaultd->core->logins->jwt, fetch, vaultd->spawner);
     if (kind == KT_OK)
         kind = http_server_start(vaultd->http, vaultd->core, err);
     return kind;

@@ -9,6 +9,7 @@
 #include "vaultd/auth/jwt_config.h"
 #include "vaultd/auth/jwt_keys.h"
 #include "vaultd/auth/login.h"
+#include "vaultd/auth/logins.h"
 
 #define BODY_MAX 65536u
 #define META_MAX ((size_t)16 * 1024)
@@ -67,11 +68,67 @@ static enum kt_kind verify_pems(const struct string_list *pems, const struct jwt
     return kind == KT_NOT_FOUND && tried ? KT_INVALID : kind;
 }
 
-static enum kt_kind verify(const struct jwt_config *config, const struct jwt_text *token,
-                           struct kt_err *err)
+static bool is_elsewhere(const struct jwt_config *config)
+{
+    return config->jwks_url[0] != '\0' || config->discovery_url[0] != '\0';
+}
+
+/* The set that is fetched; NULL in *ret: return what this returns, the request waits. */
+static enum kt_kind take_set(struct request *req, const struct jwt_config *config, bool anew,
+                             struct kt_bytes *ret, struct kt_err *err)
+{
+    bool discovers = config->jwks_url[0] == '\0';
+    struct jwt_source source = {.changed = config->changed,
+                                .accessor = req->mount->accessor,
+                                .url = discovers ? config->discovery_url : config->jwks_url,
+                                .ca = discovers ? config->discovery_ca : config->jwks_ca,
+                                .discovers = discovers};
+    struct jwt_sources *sources = req->core->logins->jwt;
+    int64_t deadline_ms = req->received_mono_ms + JWT_WAIT_MS;
+    memcpy(source.scope, req->mount->scope, BARRIER_SCOPE);
+    *ret = kt_bytes(NULL, 0);
+    switch (jwt_source_take(sources, &source, anew, &req->arena, ret)) {
+    case JWT_SOURCE_KEYS:
+        return KT_OK;
+    case JWT_SOURCE_WAITS:
+        if (kt_mono_ms(req->core->clock) >= deadline_ms)
+            break;
+        request_wait(req, jwt_sources_waiters(sources), deadline_ms);
+        return KT_OK;
+    case JWT_SOURCE_AWAY:
+        break;
+    case JWT_SOURCE_FULL:
+        return kt_fail(err, KT_NO_MEMORY, "fetching the keys");
+    }
+    (void)kt_fail(err, KT_INVALID, "the keys of the issuer could not be fetched");
+    kt_hint(err, "vaultd's log says why (key_set_not_fetched)");
+    return KT_INVALID;
+}
+
+/* A key that the set does not have may be a new one. */
+static enum kt_kind verify_fetched(struct request *req, const struct jwt_config *config,
+                                   const struct jwt_text *token, struct kt_err *err)
+{
+    struct kt_bytes set = {0};
+    enum kt_kind kind = take_set(req, config, false, &set, err);
+    if (kind != KT_OK || set.at == NULL)
+        return kind;
+    kind = jwt_set_verify(set, token, err);
+    if (kind != KT_NOT_FOUND)
+        return kind;
+    kind = take_set(req, config, true, &set, err);
+    if (kind != KT_OK || set.at == NULL)
+        return kind;
+    return jwt_set_verify(set, token, err);
+}
+
+static enum kt_kind verify(struct request *req, const struct jwt_config *config,
+                           const struct jwt_text *token, struct kt_err *err)
 {
     if ((config->algs & JWT_ALG_BIT(token->alg)) == 0)
         return kt_fail(err, KT_INVALID, "the token is signed in a way that jwt_supported_algs does not take");
+    if (is_elsewhere(config))
+        return verify_fetched(req, config, token, err);
     return config->pems.n > 0 ? verify_pems(&config->pems, token, err)
                               : jwt_set_verify(kt_str(config->jwks), token, err);
 }
@@ -83,6 +140,9 @@ static enum kt_kind check_claims(struct request *req, const struct jwt_config *c
     enum kt_kind kind = jwt_claims_times(token->claims, role, req->now_ms / 1000, err);
     if (kind == KT_OK)
         kind = jwt_claims_bound(token->claims, role, config->issuer, &req->arena, err);
+    /* Whose keys were discovered, he alone may have signed. */
+    if (kind == KT_OK && config->discovery_url[0] != '\0')
+        kind = jwt_claims_bound(token->claims, role, config->discovery_url, &req->arena, err);
     return kind;
 }
 
@@ -101,9 +161,11 @@ static enum kt_kind check(struct request *req, const struct jwt_config *config,
 {
     enum kt_kind kind = read_token(req, token, err);
     if (kind == KT_OK)
-        kind = verify(config, token, err);
+        kind = verify(req, config, token, err);
     if (kind != KT_OK)
         return wrong(kind, "error validating token", err);
+    if (request_waits(req))
+        return KT_OK;
     return wrong(check_claims(req, config, role, token, err), "error validating claims", err);
 }
 
@@ -143,6 +205,8 @@ static enum kt_kind login(struct request *req, struct kt_err *err)
     if (!login_address_fits(req, &role.params.bound_cidrs))
         return kt_fail(err, KT_DENIED, "permission denied");
     kind = check(req, &config, &role, &token, err);
+    if (kind == KT_OK && request_waits(req))
+        return KT_OK;
     if (kind == KT_OK)
         kind = jwt_config_require(req, req->mount, &config, err);
     if (kind == KT_OK)

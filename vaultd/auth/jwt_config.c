@@ -187,6 +187,17 @@ static enum kt_kind check_left_out(struct request *req, struct kt_err *err)
     return KT_OK;
 }
 
+/* The rest of it is looked at by who fetches; what is no https at all is told at once. */
+static enum kt_kind check_url(const char *name, const char *url, struct kt_err *err)
+{
+    bool plain = true;
+    for (const char *c = url; *c != '\0'; c++)
+        plain = plain && *c > ' ' && *c < 0x7f && *c != '@' && *c != '#';
+    if (url[0] == '\0' || (plain && strncmp(url, "https://", 8) == 0 && url[8] != '\0' && url[8] != '/'))
+        return KT_OK;
+    return kt_fail(err, KT_INVALID, "\"%s\" is no address that begins with https://", name);
+}
+
 static enum kt_kind check_sources(const struct jwt_config *config, struct kt_err *err)
 {
     const bool set[] = {config->pems.n > 0, config->jwks[0] != '\0', config->jwks_url[0] != '\0',
@@ -201,7 +212,8 @@ static enum kt_kind check_sources(const struct jwt_config *config, struct kt_err
         return kt_fail(err, KT_INVALID, "\"jwks_ca_pem\" goes with \"jwks_url\" only");
     if (config->discovery_ca[0] != '\0' && config->discovery_url[0] == '\0')
         return kt_fail(err, KT_INVALID, "\"oidc_discovery_ca_pem\" goes with \"oidc_discovery_url\" only");
-    return KT_OK;
+    enum kt_kind kind = check_url("jwks_url", config->jwks_url, err);
+    return kind == KT_OK ? check_url("oidc_discovery_url", config->discovery_url, err) : kind;
 }
 
 /* As roles are named; lowered as their paths are. */
@@ -270,8 +282,6 @@ enum kt_kind jwt_config_write(struct request *req, struct kt_err *err)
         kind = check_sources(&config, err);
     if (kind == KT_OK)
         kind = lower_default_role(req, &config, err);
-    if (kind == KT_OK && (config.jwks_url[0] != '\0' || config.discovery_url[0] != '\0'))
-        kind = kt_fail(err, KT_INVALID, "key sets are not fetched yet: give the set itself (jwks)");
     if (kind != KT_OK)
         return kind;
     kt_autobuf struct kt_buf record;

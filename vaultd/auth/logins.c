@@ -17,7 +17,8 @@ struct logins *logins_new(struct wait_clock *waits, const struct kt_clock *clock
     if (logins->host != NULL)
         logins->pam = pam_talks_new(waits, clock, logins->host,
                                     pam_socket != NULL ? pam_socket : LOGINS_PAM_SOCKET);
-    if (logins->machines == NULL || logins->hashing == NULL || logins->pam == NULL) {
+    logins->jwt = jwt_sources_new(waits, clock);
+    if (logins->jwt == NULL || logins->machines == NULL || logins->hashing == NULL || logins->pam == NULL) {
         logins_free(logins);
         return NULL;
     }
@@ -28,6 +29,7 @@ void logins_free(struct logins *logins)
 {
     if (logins == NULL)
         return;
+    jwt_sources_free(logins->jwt);
     pam_talks_free(logins->pam);
     hashing_free(logins->hashing);
     lockout_free(logins->host);

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "vaultd/auth/hashing.h"
+#include "vaultd/auth/jwt_source.h"
 #include "vaultd/auth/lockout.h"
 #include "vaultd/auth/pam_talks.h"
 
@@ -16,6 +17,7 @@ struct logins {
     struct lockout *host;      /* names that reached the host's PAM and were not let in */
     struct hashing *hashing;
     struct pam_talks *pam;
+    struct jwt_sources *jwt; /* key sets that lie elsewhere */
 };
 
 /* pam_socket: vaultd-pam's; NULL: LOGINS_PAM_SOCKET. NULL: no memory, or the path is too long. */

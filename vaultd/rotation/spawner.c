@@ -301,3 +301,53 @@ enum kt_kind spawner_run(struct spawner *spawner, const struct driver_step *step
     *ret = result;
     return KT_OK;
 }
+
+/* ---- fetching ---- */
+
+static enum kt_kind take_document(struct kt_bytes message, struct kt_buf *body, struct kt_err *err)
+{
+    struct fetch_result result = {0};
+    enum kt_kind kind = message.len == SPAWN_MESSAGE && message.at[0] == SPAWN_ENDED
+                            ? kt_fail(err, KT_IO, "the process that fetches ended without an answer")
+                            : kt_fetch_result_decode(message, &result, err);
+    errno = 0;
+    if (kind != KT_OK)
+        return kt_fail(err, KT_IO, "the process that fetches ended without an answer");
+    if (!result.done)
+        return kt_fail(err, KT_IO, "%.*s", (int)result.text.len, (const char *)result.text.at);
+    kt_buf_reset(body);
+    kt_buf_add_bytes(body, result.body);
+    return kt_buf_ok(body) ? KT_OK : kt_fail(err, KT_NO_MEMORY, "fetching");
+}
+
+enum kt_kind spawner_fetch(struct spawner *spawner, const struct fetch_order *order, struct kt_buf *body,
+                           struct kt_err *err)
+{
+    KT_ASSERT(spawner != NULL && spawner->magic == SPAWNER_MAGIC);
+    kt_autobuf struct kt_buf buf;
+    kt_buf_init(&buf, DRIVER_MESSAGE_MAX);
+    uint32_t id = 0;
+    int error = 0;
+    size_t len = 0;
+    kt_autoclose int socket = -1;
+    enum kt_kind kind = kt_fetch_order_encode(order, &buf, err);
+    if (kind == KT_OK)
+        kind = start_worker(spawner, &id, &error, &socket, err);
+    if (kind != KT_OK)
+        return kind;
+    errno = error;
+    if (error != 0)
+        return kt_fail(err, KT_IO, "cannot start a process that fetches");
+    if (kt_ipc_send(socket, kt_buf_bytes(&buf), NULL, 0, kt_ipc_deadline(START_MS), NULL) == KT_OK) {
+        kt_buf_reset(&buf);
+        unsigned char *at = kt_buf_grow(&buf, KT_IPC_MESSAGE_MAX - 1);
+        kind = at == NULL ? KT_NO_MEMORY
+                          : kt_ipc_receive(socket, at, KT_IPC_MESSAGE_MAX - 1, &len, NULL, NULL,
+                                           kt_ipc_deadline(FETCH_TIMEOUT_MS + GRACE_MS), NULL);
+        if (kind == KT_OK)
+            return take_document(kt_bytes(at, len), body, err);
+    }
+    kill_worker(spawner, id);
+    errno = 0;
+    return kt_fail(err, KT_IO, "the process that fetches did not answer in time");
+}

@@ -14,6 +14,7 @@
 #pragma once
 
 #include "lib/driver/driver.h"
+#include "lib/fetch.h"
 
 struct spawner;
 
@@ -30,5 +31,8 @@ void spawner_stop(struct spawner *spawner);
  * KT_IO: vaultd-spawn is gone or interrupted, nothing was started. */
 enum kt_kind spawner_run(struct spawner *spawner, const struct driver_step *step,
                          struct driver_result *ret, struct kt_err *err) KT_MUST_CHECK;
+/* The same for a document: body gets it. KT_IO: it was not fetched, and the text says why. */
+enum kt_kind spawner_fetch(struct spawner *spawner, const struct fetch_order *order, struct kt_buf *body,
+                           struct kt_err *err) KT_MUST_CHECK;
 /* Kills every worker; their steps return DRIVER_UNREACH, later ones KT_IO. */
 void spawner_interrupt(struct spawner *spawner);

@@ -1,4 +1,4 @@
-/* vaultd/worker/main.c - vaultd-worker: runs one driver step and ends.
+/* vaultd/worker/main.c - vaultd-worker: runs one driver step, or fetches one document, and ends.
  *
  * It has no key and no token: its step comes over descriptor 3 from vaultd
  * (vaultd/spawn/protocol.h) and holds the credentials of this step alone. What needs files or name
@@ -20,6 +20,7 @@
 #include "lib/secret.h"
 #include "vaultd/spawn/protocol.h"
 #include "vaultd/worker/cell.h"
+#include "vaultd/worker/fetch.h"
 
 #define STEP_WAIT_MS  10000u
 #define ARENA_MAX     ((size_t)1024 * 1024)
@@ -143,10 +144,21 @@ static enum exit_code serve(struct kt_buf *buf)
     struct kt_arena arena;
     struct driver_result result = {0};
     kt_arena_init(&arena, ARENA_MAX);
-    serve_step(kt_bytes(at, len), &arena, &result);
+    bool answers = false;
+    if (kt_fetch_is_order(kt_bytes(at, len))) {
+        kt_autobuf struct kt_buf reply;
+        kt_buf_init(&reply, DRIVER_MESSAGE_MAX);
+        set_alarm(FETCH_TIMEOUT_MS);
+        answers = fetch_serve(kt_bytes(at, len), &arena, &reply);
+        kt_buf_reset(buf);
+        kt_buf_add_bytes(buf, kt_buf_bytes(&reply));
+    } else {
+        serve_step(kt_bytes(at, len), &arena, &result);
+        kt_buf_reset(buf);
+        answers = kt_driver_result_encode(&result, buf, NULL) == KT_OK;
+    }
     kt_arena_free(&arena);
-    kt_buf_reset(buf);
-    if (kt_driver_result_encode(&result, buf, NULL) != KT_OK ||
+    if (!answers || !kt_buf_ok(buf) ||
         kt_ipc_send(SPAWN_FD, kt_buf_bytes(buf), NULL, 0, KT_IPC_FOREVER, NULL) != KT_OK)
         return EXIT_NO_ANSWER;
     return EXIT_ANSWERED;
