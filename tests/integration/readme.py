@@ -16,6 +16,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from keyturn import BIN, DEADLINE, ROOT, Report, Vault, contains, equal, free_port  # noqa: E402
 
 report = Report()
+vault = Vault()
 scratch = tempfile.mkdtemp(prefix="kt-readme-")
 
 
@@ -53,24 +54,74 @@ def five_minutes():
     equal(len(re.findall(r"^hvs\.\w+", said, re.M)), 1, said)
 
 
-def logging_in():
-    """docs/login.md"""
-    with Vault().ready() as vault:
-        env = {k: v for k, v in vault.environment().items() if k.startswith("VAULT_")}
-        lines = lines_of("docs/login.md", "## Who is who", "## What a token gets")
-        said = shell(lines, **env)
-        contains(said, "anna")
-        contains(said, "team-a")
+def address_and_token():
+    return {k: v for k, v in vault.environment().items() if k.startswith("VAULT_")}
 
 
-CASES = [("five minutes", five_minutes), ("who is who", logging_in)]
+def who_is_who():
+    said = shell(lines_of("docs/login.md", "## Who is who", "## What a token gets"), **address_and_token())
+    contains(said, "anna")
+    contains(said, "team-a")
+
+
+def unix_users():
+    lines = lines_of("docs/login.md", "    secretctl auth enable unix", "\n\n")
+    equal(lines[-1], "VAULT_ADDR=unix:///run/vaultd/vaultd.sock secretctl login -method=unix")
+    shell(lines[:-1], **address_and_token())
+    equal(vault.ok("GET", "auth/unix/users/1000").data["policies"], ["deploy"])
+
+
+def policies():
+    rules = 'path "secret/data/db/*" { capabilities = ["read", "update"] }\n' \
+            'path "secret/data/home/{{identity.entity.name}}/*" { capabilities = ["update", "read"] }'
+    vault.ok("POST", "sys/policies/acl/deploy", {"policy": rules})
+    vault.ok("POST", "identity/entity", {"name": "alice", "policies": ["deploy"]})
+    with open(os.path.join(scratch, "new.hcl"), "w") as f:
+        f.write(rules)
+    lines = [line for line in lines_of("docs/policies.md", "## Asking", "\n## ") if line.startswith("secretctl")]
+    equal(len(lines) >= 4, True, lines)
+    equal(shell(lines, **address_and_token()).count("yes   "), len(lines))
+
+
+def quotas():
+    shell(lines_of("docs/quotas.md", "    curl", "\n\n"), **address_and_token())
+    equal(vault.ok("GET", "sys/quotas/rate-limit/kv").data["rate"], 100)
+    vault.ok("DELETE", "sys/quotas/rate-limit/kv")
+
+
+def wrapping():
+    vault.ok("POST", "secret/data/db/orders", {"data": {"password": "s3cret"}})
+    lines = lines_of("docs/wrapping.md", "    secretctl kv get -wrap-ttl", "\n\n")
+    equal(len(lines), 2)
+    contains(shell([lines[0].split("#")[0] + "> token", lines[1].split("#")[0] + "- < token"], **address_and_token()), "s3cret")
+
+
+def files():
+    """docs/moving.md; sops stands in for itself."""
+    folder = os.path.join(scratch, "files")
+    os.makedirs(os.path.join(folder, "secrets", "db"))
+    for name, text in ((".env", "NAME=value\n"), ("secrets.json", '{"db/orders": {"password": "s3cret"}}'),
+                       ("secrets/db/web.json", '{"k": "v"}'), ("sops", "#!/bin/sh\necho '{\"NAME\": \"value\"}'\n")):
+        with open(os.path.join(folder, name), "w") as f:
+            f.write(text)
+    os.chmod(os.path.join(folder, "sops"), 0o755)
+    shell(["cd files", "PATH=$PWD:$PATH"] + lines_of("docs/moving.md", "    secretctl import env", "\n\n"), **address_and_token())
+    shell(["mkdir out", "cd out"] + lines_of("docs/moving.md", "    secretctl export env", "\n\n"), **address_and_token())
+    with open(os.path.join(scratch, "out", "secrets", "db", "orders.json")) as f:
+        equal(f.read(), '{"password":"s3cret"}\n')
+
+
+CASES = [("five minutes", five_minutes), ("who is who", who_is_who), ("users of the host", unix_users), ("policies", policies),
+         ("quotas", quotas), ("wrapping", wrapping), ("files", files)]
 
 
 def main():
     try:
+        vault.ready()
         for name, function in CASES:
             report.case(name, function)
     finally:
+        vault.remove()
         shutil.rmtree(scratch, ignore_errors=True)
     report.end()
 
