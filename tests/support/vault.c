@@ -47,7 +47,8 @@ void test_vault_reseal(struct test_vault *vault)
     unseal(vault);
 }
 
-static struct test_vault *make(const struct core_config *like)
+/* clock NULL: the vault's own. */
+static struct test_vault *make(const struct core_config *like, const struct kt_clock *clock)
 {
     struct test_vault *vault = calloc(1, sizeof *vault);
     struct kt_err err = {0};
@@ -68,7 +69,9 @@ static struct test_vault *make(const struct core_config *like)
     (void)snprintf(vault->pam_socket, sizeof vault->pam_socket, "%s/no-pam.sock", vault->folder);
     if (config.pam_socket == NULL)
         config.pam_socket = vault->pam_socket;
-    if (core_new(&config, vault->store, &vault->clock, &vault->core, &err) != KT_OK)
+    if (clock == NULL)
+        clock = &vault->clock;
+    if (core_new(&config, vault->store, clock, &vault->core, &err) != KT_OK)
         give_up("core", &err);
     struct kt_buf root;
     kt_buf_init(&root, sizeof vault->root - 1);
@@ -83,19 +86,25 @@ static struct test_vault *make(const struct core_config *like)
 struct test_vault *test_vault_new(bool dev)
 {
     const struct core_config config = {.dev = dev};
-    return make(&config);
+    return make(&config, NULL);
 }
 
 struct test_vault *test_vault_with(bool dev, const struct rotation_executor *executor)
 {
     const struct core_config config = {.dev = dev, .executor = executor};
-    return make(&config);
+    return make(&config, NULL);
 }
 
 struct test_vault *test_vault_pam(bool dev, const char *pam_socket)
 {
     const struct core_config config = {.dev = dev, .pam_socket = pam_socket};
-    return make(&config);
+    return make(&config, NULL);
+}
+
+struct test_vault *test_vault_at_rest(void)
+{
+    const struct core_config config = {.dev = true, .tick_ms = TEST_VAULT_REST_MS};
+    return make(&config, &kt_system_clock);
 }
 
 enum kt_kind test_vault_on_disk(const char *folder, struct test_vault **ret, struct kt_err *err)

@@ -35,6 +35,10 @@ struct rotation_executor;
 struct test_vault *test_vault_with(bool dev, const struct rotation_executor *executor);
 /* With a vaultd-pam of the test's own that listens there (tests/support/fake_pam.h). */
 struct test_vault *test_vault_pam(bool dev, const char *pam_socket);
+/* On the system's own clock, for on another one it looks around all the time: its rotation thread sleeps
+ * for a day where nothing happens. */
+#define TEST_VAULT_REST_MS (24 * 3600 * 1000)
+struct test_vault *test_vault_at_rest(void);
 /* Seals, and unseals with the same shares: rotation starts anew from what is in the store. */
 void test_vault_reseal(struct test_vault *vault);
 void test_vault_free(struct test_vault *vault);
