@@ -299,17 +299,6 @@ int cli_refused(struct cli *cli, const struct cli_call *call, const struct kt_ap
     return cli_remote_code(cli);
 }
 
-/* The vault has kept it for the approval of others: nothing was done, whatever a command would say of it. */
-static bool is_kept(struct cli *cli, const struct cli_call *call, const struct kt_api_reply *reply)
-{
-    struct kt_json id = {0};
-    if (reply->http.status != 202 || !kt_json_member(reply->data, "approval_id", &id))
-        return false;
-    cli_note(cli, "Not done yet: %s needs approval. The warnings above say whose, and what to do then.", call->doing);
-    cli->exit_code = cli_remote_code(cli);
-    return true;
-}
-
 enum kt_kind cli_call(struct cli *cli, const struct cli_call *call, struct kt_api_reply *reply)
 {
     struct kt_err err = {0};
@@ -332,7 +321,7 @@ enum kt_kind cli_call(struct cli *cli, const struct cli_call *call, struct kt_ap
     enum kt_kind kind = kt_api_call(cli->api, &request, -1, reply, &err);
     if (kind == KT_OK) {
         cli_warnings(cli, reply);
-        return is_kept(cli, call, reply) ? KT_DENIED : KT_OK;
+        return KT_OK;
     }
     cli->exit_code = cli_remote_code(cli);
     if (call->err != NULL)

@@ -219,6 +219,17 @@ static enum kt_kind server_error(struct kt_api_reply *reply, struct kt_err *err)
     return kind;
 }
 
+/* What was asked is not done: whoever goes on as if it were would be wrong. */
+static enum kt_kind kept_for_approval(const struct kt_api_reply *reply, struct kt_err *err)
+{
+    char id[40];
+    if (!kt_api_text(reply->data, "approval_id", id, sizeof id))
+        return KT_OK;
+    (void)kt_fail(err, KT_PRECONDITION, "nothing was done yet: this needs the approval of others, and waits for it");
+    kt_hint(err, "others: secretctl approve %s; then you: secretctl approvals finish %s", id, id);
+    return KT_PRECONDITION;
+}
+
 enum kt_kind kt_api_reply_read(struct kt_api_reply *reply, bool raw, struct kt_err *err)
 {
     struct kt_bytes body = kt_buf_bytes(&reply->http.body);
@@ -245,7 +256,9 @@ enum kt_kind kt_api_reply_read(struct kt_api_reply *reply, bool raw, struct kt_e
         reply->errors = member_not_null(reply->root, "errors");
         (void)kt_api_text(reply->root, "request_id", reply->request_id, sizeof reply->request_id);
     }
-    return failed ? server_error(reply, err) : KT_OK;
+    if (failed)
+        return server_error(reply, err);
+    return reply->http.status == 202 ? kept_for_approval(reply, err) : KT_OK;
 }
 
 /* ---- a call ---- */

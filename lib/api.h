@@ -10,6 +10,7 @@
  *          KT_INVALID, 403 KT_DENIED, 404 KT_NOT_FOUND, 503 KT_SEALED or KT_BUSY ... `what` is the
  *          server's errors, joined; when there are two or more, the last is the hint. The reply is
  *          filled then too: a 404 may carry data (a deleted version), a 400 too (a run's id).
+ *          KT_PRECONDITION: 202, the request is kept until others approve it.
  *          KT_CORRUPT: the answer is not JSON; KT_UNKNOWN when a write's answer did not arrive.
  * Threads: one thread at a time per struct kt_api; each has one connection. kt_secret_init() first.
  * Source:  docs/api-rotation.md, and Vault's HTTP API. */
