@@ -253,6 +253,25 @@ bool cli_is_empty(const struct kt_api_reply *reply, const struct kt_err *err)
     return err->kind == KT_NOT_FOUND && kt_json_count(reply->errors) == 0;
 }
 
+/* Vault's words, which say nothing of what comes next. */
+static const struct {
+    const char *said, *next;
+} known[] = {
+    {"no handler for route", "what is mounted: secretctl secrets list, secretctl auth list"},
+    {"no matching mount", "what is mounted: secretctl secrets list, secretctl auth list"},
+    {"invalid lease ID", "is it renewable, and does it end at all? secretctl token lookup"},
+    {"already initialized", "how it is: secretctl status; whoever holds its keys: secretctl operator unseal"},
+    {"has no rotation", "how to set one: secretctl schedule set --help"},
+};
+
+static const char *next_of(const struct kt_err *err)
+{
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        if (strstr(err->what, known[i].said) != NULL)
+            return known[i].next;
+    return NULL;
+}
+
 /* What to do next, when the vault did not say so itself. */
 static void suggest(struct cli *cli, const struct cli_call *call, const struct kt_api_reply *reply,
                     const struct kt_err *err)
@@ -270,10 +289,8 @@ static void suggest(struct cli *cli, const struct cli_call *call, const struct k
     else if (denied)
         cli_note(cli, "next   what this token may do there: secretctl token capabilities %s",
                  call->path);
-    else if (strstr(err->what, "no handler for route") != NULL || strstr(err->what, "no matching mount") != NULL)
-        cli_note(cli, "next   what is mounted: secretctl secrets list, secretctl auth list");
-    else if (strstr(err->what, "invalid lease ID") != NULL)
-        cli_note(cli, "next   is it renewable, and does it end at all? secretctl token lookup");
+    else if (next_of(err) != NULL)
+        cli_note(cli, "next   %s", next_of(err));
     else if (err->kind == KT_TOO_MANY || err->kind == KT_BUSY)
         cli_note(cli, "next   the same again in %u s",
                  reply->http.retry_after_s != 0 ? reply->http.retry_after_s : 1u);

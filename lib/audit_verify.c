@@ -36,9 +36,13 @@ bool kt_audit_good(const struct kt_audit_verdict *verdict)
 static enum kt_kind open_file(const char *path, int *ret, struct kt_err *err)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0 && errno == ENOENT) {
+        (void)kt_fail(err, KT_NOT_FOUND, "cannot open '%s': there is no such file", path);
+        kt_hint(err, "secretctl audit export DIR makes a folder that can be verified");
+        return KT_NOT_FOUND;
+    }
     if (fd < 0)
-        return kt_fail(err, errno == ENOENT ? KT_NOT_FOUND : KT_IO, "cannot open '%s'%s", path,
-                       errno == ENOENT ? ": there is no such file" : "");
+        return kt_fail(err, KT_IO, "cannot open '%s'", path);
     *ret = fd;
     return KT_OK;
 }

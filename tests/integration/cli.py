@@ -1093,6 +1093,9 @@ def what_is_mistyped():
             (2, ("kv", "rollback", "-version=99", "secret/fixed"), ("there is no version 99 of secret/fixed", "secretctl kv history secret/fixed")),
             (2, ("delete", "nope"), ("no handler for route", "secretctl secrets list")),
             (2, ("secrets", "move", "nope", "there"), ("secretctl secrets list",)),
+            (2, ("operator", "init"), ("already initialized", "secretctl status")),
+            (2, ("schedule", "preview", "secret/fixed"), ("has no rotation", "secretctl schedule set --help")),
+            (1, ("audit", "verify", scratch), ("there is no such file", "secretctl audit export DIR")),
             (2, ("token", "renew"), ("secretctl token lookup",)),
             (2, ("token", "tree", "nope"), ("secretctl token tree",)),
             (1, ("unwrap", "-"), ("the standard input ended", "a line of the standard input"))):
