@@ -72,6 +72,8 @@ static const struct setting limit_settings[] = {
     {"token_refusals", SETTING_NUMBER, AT(config_limits, token_refusals), 0, 1000000, 100, NULL, NULL, "Refused requests of one token that get an audit record each, a second; more are counted; 0: no limit."},
     {"max_token_entries", SETTING_NUMBER, AT(config_limits, token_entries), 0, 1000000, 4096, NULL, NULL, "Entries of one token's cubbyhole and answers wrapped for it, together; 0: no limit."},
     {"max_token_storage", SETTING_SIZE, AT(config_limits, token_storage), 0, 64 * GIB, 64 * MIB, NULL, NULL, "Their bytes, together; 0: no limit."},
+    {"max_token_leases", SETTING_NUMBER, AT(config_limits, token_leases), 0, 1000000, 1000, NULL, NULL, "Leases of secrets that one token has at one time; 0: no limit."},
+    {"max_mount_leases", SETTING_NUMBER, AT(config_limits, mount_leases), 0, 100000000, 1000000, NULL, NULL, "Leases of secrets that one mount has at one time; 0: no limit."},
     {"threads", SETTING_NUMBER, AT(config_limits, threads), 0, 256, 0, NULL, NULL, "Threads of each listener; 0: as many as cores."},
     {"header_timeout", SETTING_DURATION, AT(config_limits, header_ms), 100, 600000, 10000, NULL, NULL, "For the TLS handshake and a request's header."},
     {"body_timeout", SETTING_DURATION, AT(config_limits, body_ms), 100, 3600000, 60000, NULL, NULL, "For a request's body."},

@@ -55,6 +55,7 @@ struct config_limits {
     uint64_t header_ms, body_ms, idle_ms, reply_ms;
     uint64_t unseal_per_minute;
     uint64_t token_entries, token_storage;
+    uint64_t token_leases, mount_leases;
 };
 struct config {
     struct kt_hcl_body *tree;

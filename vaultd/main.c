@@ -310,6 +310,8 @@ static enum kt_kind start(struct vaultd *vaultd, struct kt_err *err)
                                      .token_refusals = (int64_t)config->limits.token_refusals,
                                      .token_entries = config->limits.token_entries,
                                      .token_storage = config->limits.token_storage,
+                                     .token_leases = config->limits.token_leases,
+                                     .mount_leases = config->limits.mount_leases,
                                      .audit_broken = attend_audit_broken,
                                      .audit_broken_arg = &vaultd->attend};
     enum kt_kind kind = store_open(&storage, &vaultd->store, err);

@@ -4,6 +4,7 @@
 
 #include "lib/cleanup.h"
 #include "lib/num.h"
+#include "vaultd/auth/leased.h"
 #include "vaultd/auth/tokens.h"
 #include "vaultd/barrier/format.h"
 #include "vaultd/core/rows.h"
@@ -65,6 +66,19 @@ enum kt_kind lease_find(struct core *core, struct snapshot *snapshot, const char
 
 /* ---- with its token ---- */
 
+enum kt_kind lease_put_path(struct core *core, struct batch *batch, const char *path, struct kt_err *err)
+{
+    unsigned char key[BARRIER_NAME_KEY];
+    kt_autobuf struct kt_buf text;
+    kt_buf_init(&text, PATH_MAX_RECORD);
+    kt_buf_add_u8(&text, FORMAT);
+    kt_buf_add_field(&text, kt_str(path));
+    path_key(core, path, key);
+    if (!kt_buf_ok(&text))
+        return kt_fail(err, KT_NO_MEMORY, "making a lease");
+    return barrier_put(core->barrier, batch, kt_bytes(key, sizeof key), kt_buf_bytes(&text), err);
+}
+
 enum kt_kind lease_put(struct core *core, struct batch *batch, const struct token *token, struct kt_err *err)
 {
     kt_autobuf struct kt_buf text;
@@ -77,14 +91,7 @@ enum kt_kind lease_put(struct core *core, struct batch *batch, const struct toke
     key_of(core, kt_buf_bytes(&text), key);
     enum kt_kind kind =
         barrier_put(core->barrier, batch, kt_bytes(key, sizeof key), kt_bytes(token->hash, 32), err);
-    kt_buf_reset(&text);
-    kt_buf_add_u8(&text, FORMAT);
-    kt_buf_add_field(&text, kt_str(token->path));
-    path_key(core, token->path, key);
-    if (kind == KT_OK && !kt_buf_ok(&text))
-        kind = kt_fail(err, KT_NO_MEMORY, "making a lease");
-    return kind == KT_OK ? barrier_put(core->barrier, batch, kt_bytes(key, sizeof key), kt_buf_bytes(&text), err)
-                         : kind;
+    return kind == KT_OK ? lease_put_path(core, batch, token->path, err) : kind;
 }
 
 enum kt_kind lease_delete(struct core *core, struct batch *batch, const struct token *token,
@@ -121,8 +128,19 @@ static bool lies_below(const char *path, const char *prefix)
     return strncmp(path, prefix, len) == 0 && (len == 0 || path[len] == '/' || path[len] == '\0');
 }
 
-static enum kt_kind each_of_path(struct request *req, const char *path, lease_fn *fn, void *arg,
-                                 struct kt_err *err)
+static enum kt_kind call_for_token(struct request *req, const char *path, const struct entry *row, lease_fn *fn,
+                                   void *arg, struct kt_err *err)
+{
+    kt_autobuf struct kt_buf hash;
+    kt_buf_init(&hash, 64);
+    enum kt_kind kind = rows_open(req, row, &hash, err);
+    if (kind == KT_OK && hash.len != 32)
+        return kt_fail(err, KT_CORRUPT, "a lease's row is damaged");
+    return kind == KT_OK ? fn(arg, path, &(const struct lease_found){.token = hash.at}, err) : kind;
+}
+
+static enum kt_kind each_in(struct request *req, enum table table, const char *path, lease_fn *fn, void *arg,
+                            struct kt_err *err)
 {
     unsigned char prefix[BARRIER_FOLDER_PREFIX];
     kt_autobuf struct kt_buf folder;
@@ -131,20 +149,22 @@ static enum kt_kind each_of_path(struct request *req, const char *path, lease_fn
     kt_buf_add_text(&folder, "/");
     if (!kt_buf_ok(&folder))
         return kt_fail(err, KT_NO_MEMORY, "reading the leases");
-    barrier_folder_prefix(req->core->barrier, TABLE_LEASE, no_scope, kt_buf_bytes(&folder), prefix);
+    barrier_folder_prefix(req->core->barrier, table, no_scope, kt_buf_bytes(&folder), prefix);
     struct rows rows;
     enum kt_kind kind = KT_OK;
     rows_begin(&rows, req, kt_bytes(prefix, sizeof prefix), kt_bytes(NULL, 0), "reading the leases");
-    while (kind == KT_OK && rows_next(&rows)) {
-        kt_autobuf struct kt_buf hash;
-        kt_buf_init(&hash, 64);
-        kind = rows_open(req, &rows.entry, &hash, err);
-        if (kind == KT_OK && hash.len != 32)
-            kind = kt_fail(err, KT_CORRUPT, "a lease's row is damaged");
-        if (kind == KT_OK)
-            kind = fn(arg, path, hash.at, err);
-    }
+    while (kind == KT_OK && rows_next(&rows))
+        kind = table == TABLE_LEASE
+                   ? call_for_token(req, path, &rows.entry, fn, arg, err)
+                   : fn(arg, path, &(const struct lease_found){.secret = &rows.entry}, err);
     return rows_end(&rows, kind, err);
+}
+
+static enum kt_kind each_of_path(struct request *req, const char *path, lease_fn *fn, void *arg,
+                                 struct kt_err *err)
+{
+    enum kt_kind kind = each_in(req, TABLE_LEASE, path, fn, arg, err);
+    return kind == KT_OK ? each_in(req, TABLE_LEASED, path, fn, arg, err) : kind;
 }
 
 typedef enum kt_kind path_fn(void *arg, const struct entry *row, const char *path, struct kt_err *err);
@@ -204,29 +224,52 @@ struct sweep {
     struct batch *batch;
     unsigned room;
     int64_t made_before_ms;
+    bool force; /* what a secret's lease stands for is not revoked */
     bool left;
 };
 
-static enum kt_kind sweep_one(void *arg, const char *path, const unsigned char hash[32], struct kt_err *err)
+static bool has_room(struct sweep *sweep, unsigned costs)
+{
+    sweep->left = sweep->room < costs;
+    if (!sweep->left)
+        sweep->room -= costs;
+    return !sweep->left;
+}
+
+static enum kt_kind sweep_secret(struct sweep *sweep, const struct entry *row, struct kt_err *err)
+{
+    struct leased lease;
+    enum kt_kind kind = leased_open(sweep->req, row, &lease, err);
+    if (kind != KT_OK || lease.made_ms > sweep->made_before_ms ||
+        (!sweep->force && lease.ending && !lease.given_up))
+        return kind;
+    if (!has_room(sweep, LEASED_COSTS))
+        return KT_GONE;
+    if (!sweep->force)
+        return leased_end(sweep->req->core, sweep->batch, &lease, sweep->req->now_ms, err);
+    leased_drop(sweep->batch, &lease);
+    return KT_OK;
+}
+
+static enum kt_kind sweep_one(void *arg, const char *path, const struct lease_found *found, struct kt_err *err)
 {
     (void)path;
     struct sweep *sweep = arg;
     const struct token *token = NULL;
-    enum kt_kind kind = token_load(sweep->req->core, sweep->req->snapshot, hash, &token, err);
+    if (found->secret != NULL)
+        return sweep_secret(sweep, found->secret, err);
+    enum kt_kind kind = token_load(sweep->req->core, sweep->req->snapshot, found->token, &token, err);
     if (kind == KT_NOT_FOUND || (kind == KT_OK && (token->revoked || token->created_ms > sweep->made_before_ms)))
         return KT_OK;
     if (kind != KT_OK)
         return kind;
-    if (sweep->room < TOKEN_END_COSTS) {
-        sweep->left = true;
+    if (!has_room(sweep, TOKEN_END_COSTS))
         return KT_GONE;
-    }
-    sweep->room -= TOKEN_END_COSTS;
     return token_end(sweep->req->core, sweep->batch, token, false, err);
 }
 
 /* The subject: i64 made before ‖ the prefix. */
-static enum kt_kind put_job(struct request *req, int64_t made_before_ms, const char *prefix,
+static enum kt_kind put_job(struct request *req, enum job_kind job, int64_t made_before_ms, const char *prefix,
                             unsigned char ret_id[JOB_ID], struct kt_err *err)
 {
     kt_autobuf struct kt_buf subject;
@@ -238,28 +281,29 @@ static enum kt_kind put_job(struct request *req, int64_t made_before_ms, const c
     unsigned char hash[BARRIER_HASH_KEY];
     barrier_hash_key(req->core->barrier, TABLE_JOB, kt_buf_bytes(&subject), hash);
     memcpy(ret_id, hash + 1, JOB_ID);
-    return job_put(req->core, req->batch, JOB_LEASES, ret_id, kt_buf_bytes(&subject), err);
+    ret_id[0] ^= (unsigned char)job; /* both may be asked for at one time */
+    return job_put(req->core, req->batch, job, ret_id, kt_buf_bytes(&subject), err);
 }
 
 #define PREFIX_ROOM 64u /* of STORE_BATCH_OPS */
 
-enum kt_kind lease_revoke_prefix(struct request *req, const char *prefix, bool *ret_left,
+enum kt_kind lease_revoke_prefix(struct request *req, const char *prefix, bool force, bool *ret_left,
                                  unsigned char ret_id[JOB_ID], struct kt_err *err)
 {
-    struct sweep sweep = {req, request_batch(req), PREFIX_ROOM, req->now_ms, false};
+    struct sweep sweep = {req, request_batch(req), PREFIX_ROOM, req->now_ms, force, false};
     if (sweep.batch == NULL)
         return kt_fail(err, KT_NO_MEMORY, "revoking leases");
     enum kt_kind kind = lease_each(req, prefix, sweep_one, &sweep, err);
     *ret_left = sweep.left;
     if (kind == KT_OK && sweep.left)
-        kind = put_job(req, req->now_ms, prefix, ret_id, err);
+        kind = put_job(req, force ? JOB_LEASES_FORCE : JOB_LEASES, req->now_ms, prefix, ret_id, err);
     return kind;
 }
 
-enum kt_kind lease_revoke_job(struct job_step *step, struct kt_bytes subject, struct kt_err *err)
+static enum kt_kind revoke_job(struct job_step *step, struct kt_bytes subject, bool force, struct kt_err *err)
 {
     struct kt_reader r = kt_reader(subject);
-    struct sweep sweep = {.req = step->req, .batch = step->batch, .room = step->room};
+    struct sweep sweep = {.req = step->req, .batch = step->batch, .room = step->room, .force = force};
     sweep.made_before_ms = kt_read_i64(&r);
     kt_autobuf struct kt_buf prefix;
     kt_buf_init(&prefix, PATH_MAX_RECORD);
@@ -275,12 +319,22 @@ enum kt_kind lease_revoke_job(struct job_step *step, struct kt_bytes subject, st
     return kind;
 }
 
+enum kt_kind lease_revoke_job(struct job_step *step, struct kt_bytes subject, struct kt_err *err)
+{
+    return revoke_job(step, subject, false, err);
+}
+
+enum kt_kind lease_force_job(struct job_step *step, struct kt_bytes subject, struct kt_err *err)
+{
+    return revoke_job(step, subject, true, err);
+}
+
 /* ---- paths without leases ---- */
 
-static enum kt_kind is_there(void *arg, const char *path, const unsigned char hash[32], struct kt_err *err)
+static enum kt_kind is_there(void *arg, const char *path, const struct lease_found *found, struct kt_err *err)
 {
     (void)path;
-    (void)hash;
+    (void)found;
     (void)err;
     *(bool *)arg = true;
     return KT_GONE;

@@ -1,3 +1,4 @@
+#include "vaultd/auth/leased.h"
 #include "vaultd/auth/tokens.h"
 #include "vaultd/engine/cubbyhole.h"
 
@@ -156,6 +157,8 @@ enum kt_kind token_job(struct job_step *step, struct kt_bytes subject, struct kt
     kind = each_row(step, kt_bytes(prefix, sizeof prefix), ghost ? free_child : end_child, &all, err);
     if (kind == KT_OK && all)
         kind = cubbyhole_clear(step, subject.at, &all, err);
+    if (kind == KT_OK && all)
+        kind = leased_of_ended(step, subject.at, &all, err);
     if (kind != KT_OK || !all || step->room < 1)
         return kind;
     if (ghost) { /* a revoked token's record changes no more */

@@ -28,6 +28,11 @@ enum table_sealing { SEALED_TERM, SEALED_META, SEALED_OWN, SEALED_ROOT, SEALED_C
     X(TABLE_TOKEN_DUE, 'x', SEALED_TERM, "TIME: tokens by expiry")                                 \
     X(TABLE_LEASE, 'e', SEALED_TERM, "NAME: leases of tokens, by where they were made")             \
     X(TABLE_LEASE_PATH, 'E', SEALED_TERM, "NAME: where tokens were made that have leases")         \
+    X(TABLE_LEASED, 'D', SEALED_TERM, "NAME: leases of secrets, by where they were made")           \
+    X(TABLE_LEASED_DUE, 'X', SEALED_TERM, "TIME: the same by when they are to be revoked")         \
+    X(TABLE_LEASED_OF, 'O', SEALED_TERM, "HASH of a token ‖ 16 bytes: its leases of secrets")      \
+    X(TABLE_LEASED_IN, 'N', SEALED_CLEAR, "scope16 ‖ 16 bytes: a mount's leases of secrets")       \
+    X(TABLE_LEASED_STUCK, 'G', SEALED_TERM, "ID: leases of secrets that could not be revoked")     \
     X(TABLE_KV_NAME, 'n', SEALED_TERM, "NAME: names in a KV mount, for listing")                   \
     X(TABLE_KV, 'v', SEALED_META, "NAMEn: suffix 0 metadata, suffix u32be version: one version")   \
     X(TABLE_CUBBY, 'u', SEALED_OWN, "NAME: cubbyholes, scope is the token's hash")                 \

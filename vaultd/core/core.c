@@ -10,6 +10,7 @@
 #include "lib/failpoint.h"
 #include "lib/log.h"
 #include "vaultd/auth/logins.h"
+#include "vaultd/auth/revoker.h"
 #include "vaultd/auth/token.h"
 #include "vaultd/barrier/ceremony.h"
 #include "vaultd/core/autorotate.h"
@@ -171,6 +172,7 @@ static void release(struct core *core)
     fleet_free(core->fleet);
     logins_free(core->logins);
     private_free(core->own);
+    revoker_free(core->revoker);
     tokens_free(core->tokens);
     identities_free(core->identities);
     policies_free(core->policies);
@@ -198,6 +200,7 @@ enum kt_kind core_new(const struct core_config *config, struct store *store,
     core->waits = wait_clock_new(clock, look_due);
     core->mounts = mounts_new(store);
     core->tokens = tokens_new(store);
+    core->revoker = revoker_new(core);
     core->identities = identities_new(store);
     core->policies = policies_new(store);
     if (core->own != NULL)
@@ -206,7 +209,7 @@ enum kt_kind core_new(const struct core_config *config, struct store *store,
                 core->own->aside != NULL && core->own->errands != NULL && core->own->refusals != NULL &&
                 core->own->token_refusals != NULL && core->own->unseals != NULL &&
                 core->own->quotas != NULL &&
-                core->waits != NULL && core->mounts != NULL && core->tokens != NULL &&
+                core->waits != NULL && core->mounts != NULL && core->tokens != NULL && core->revoker != NULL &&
                 core->identities != NULL && core->policies != NULL && look_follow(core);
     if (made) {
         core->logins = logins_new(core->waits, clock, config->pam_socket);
@@ -217,6 +220,8 @@ enum kt_kind core_new(const struct core_config *config, struct store *store,
         core->fleet = fleet_new(core);
         made = core->rotation != NULL && core->fleet != NULL;
     }
+    if (made)
+        made = revoker_start(core->revoker);
     if (made)
         made = core->own->housekeeping =
             pthread_create(&core->own->housekeeper, NULL, housekeeper_thread, core) == 0;
@@ -239,6 +244,7 @@ void core_free(struct core *core)
     if (core == NULL)
         return;
     stop_housekeeper(core->own);
+    revoker_stop(core->revoker);
     upkeep_free(core->upkeep);
     core_seal(core, "stop");
     release(core);

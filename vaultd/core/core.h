@@ -19,6 +19,7 @@ struct logins;
 struct tokens;
 struct upkeep;
 struct policies;
+struct revoker;
 struct rotation;
 struct fleet;
 struct spawner;
@@ -45,6 +46,7 @@ struct core_config {
     unsigned unseal_per_minute; /* key shares and resets of one source; 0: no limit */
     int64_t token_refusals;     /* records a second of one token's refusals; 0: each gets one */
     uint64_t token_entries, token_storage; /* what one token may keep, in number and bytes; 0: no limit */
+    uint64_t token_leases, mount_leases; /* leases of secrets of one token, one mount; 0: no limit */
     /* The audit log stopped after a disk error: the process should end. Any thread; NULL: nobody. */
     void (*audit_broken)(void *arg, const char *what);
     void *audit_broken_arg;
@@ -59,6 +61,7 @@ struct core {
     struct wait_clock *waits;
     struct mounts *mounts;
     struct tokens *tokens;
+    struct revoker *revoker;
     struct identities *identities;
     struct logins *logins;
     struct policies *policies;

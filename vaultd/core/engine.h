@@ -70,8 +70,9 @@ struct route {
     const char *help;           /* one sentence */
 };
 
-/* A way to log in: vaultd/auth/login.h. */
+/* A way to log in: vaultd/auth/login.h. Secrets that end by themselves: vaultd/auth/leased.h. */
 struct auth_method;
+struct leasing;
 
 struct engine {
     const char *type;        /* "kv", "system", "token", "cubbyhole" */
@@ -83,6 +84,7 @@ struct engine {
     /* Called for a path that no route matches, to answer better than 404; may be NULL. */
     handler_fn *unmatched;
     const struct auth_method *auth; /* mounted below auth/; NULL: elsewhere */
+    const struct leasing *leasing;  /* NULL: its secrets have no leases */
 };
 
 /* All engines, one array in engine/table.c. */

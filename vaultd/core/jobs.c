@@ -26,6 +26,7 @@ static const struct {
     {JOB_ROLE, way_role_job},
     {JOB_LEASES, lease_revoke_job},
     {JOB_LEASE_PATHS, lease_tidy_job},
+    {JOB_LEASES_FORCE, lease_force_job},
 };
 
 void job_key(const unsigned char id[JOB_ID], unsigned char key[1 + JOB_ID])

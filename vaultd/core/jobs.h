@@ -21,7 +21,8 @@ enum job_kind {
     JOB_WAY = 5,    /* a way to log in was disabled. subject: its scope. id: the same */
     JOB_ROLE = 6,   /* a role was deleted: its secret ids. subject: scope ‖ the role's id. id: that */
     JOB_LEASES = 7, /* subject: i64 made before ‖ a prefix of leases. id: derived */
-    JOB_LEASE_PATHS = 8 /* subject: empty. id: fixed */
+    JOB_LEASE_PATHS = 8,/* subject: empty. id: fixed */
+    JOB_LEASES_FORCE = 9/* as JOB_LEASES: secrets' leases are forgotten */
 };
 
 /* Puts the job, or puts it anew. One operation. */

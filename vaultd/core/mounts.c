@@ -217,6 +217,18 @@ enum kt_kind mounts_have(struct core *core, struct snapshot *snapshot,
     return kind;
 }
 
+enum kt_kind mounts_engine(struct core *core, struct snapshot *snapshot, const unsigned char scope[BARRIER_SCOPE],
+                           const struct engine **ret, struct kt_err *err)
+{
+    struct mount_table *table = NULL;
+    enum kt_kind kind = thread_table(core, snapshot, &table, err);
+    if (kind != KT_OK)
+        return kind;
+    const struct mount *mount = of_scope(table, scope);
+    *ret = mount == NULL ? NULL : mount->engine;
+    return KT_OK;
+}
+
 const struct mount *mounts_of_scope(struct request *req, const unsigned char scope[BARRIER_SCOPE])
 {
     if (req->own->mounts == NULL && hold_table(req, NULL) != KT_OK)

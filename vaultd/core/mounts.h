@@ -35,6 +35,9 @@ size_t mounts_all(struct request *req, const struct mount *const **ret);
 enum kt_kind mounts_have(struct core *core, struct snapshot *snapshot,
                          const unsigned char scope[BARRIER_SCOPE], bool *ret, struct kt_err *err)
     KT_MUST_CHECK;
+/* The engine of the mount of this scope, NULL: none; for who has no request. */
+enum kt_kind mounts_engine(struct core *core, struct snapshot *snapshot, const unsigned char scope[BARRIER_SCOPE],
+                           const struct engine **ret, struct kt_err *err) KT_MUST_CHECK;
 /* The one of this scope; NULL: none. */
 const struct mount *mounts_of_scope(struct request *req, const unsigned char scope[BARRIER_SCOPE]);
 

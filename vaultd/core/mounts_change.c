@@ -1,4 +1,5 @@
 #include "lib/random.h"
+#include "vaultd/auth/leased.h"
 #include "vaultd/core/jobs.h"
 #include "vaultd/core/mount_table.h"
 #include "vaultd/core/path.h"
@@ -220,10 +221,25 @@ static enum kt_kind check_not_rotated(struct request *req, const struct mount *m
     return KT_INVALID;
 }
 
+/* What leases stand for can be taken back only by what made them, and their ids have the mount's path. */
+static enum kt_kind check_no_lease(struct request *req, const struct mount *mount, struct kt_err *err)
+{
+    bool any = false;
+    enum kt_kind kind = leased_any_in(req, mount->scope, &any, err);
+    if (kind != KT_OK || !any)
+        return kind;
+    (void)kt_fail(err, KT_INVALID, "there are leases of \"%s\"", mount->path);
+    kt_hint(err, "revoke them first: secretctl lease revoke -prefix %s; what cannot be revoked is forgotten with -force",
+            mount->path);
+    return KT_INVALID;
+}
+
 static enum kt_kind require_no_name(struct request *req, const struct mount *mount,
                                     struct kt_err *err)
 {
     enum kt_kind kind = check_not_rotated(req, mount, err);
+    if (kind == KT_OK)
+        kind = check_no_lease(req, mount, err);
     struct batch *batch = kind == KT_OK ? request_batch(req) : NULL;
     if (kind == KT_OK && batch == NULL)
         return kt_fail(err, KT_NO_MEMORY, "changing the mount table");

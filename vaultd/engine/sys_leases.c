@@ -1,17 +1,13 @@
-/* sys/leases: what ends by itself, by its id or by where it was made. All leases are tokens': no engine here makes
- * secrets that have one. */
-#include <stdlib.h>
-
+/* sys/leases: what ends by itself, by its id or by where it was made: tokens, and secrets of an engine that leases
+ * them. Lists and counts: sys_lease_lists.c. */
 #include "lib/cleanup.h"
-#include "vaultd/auth/lease.h"
+#include "vaultd/auth/leased.h"
+#include "vaultd/auth/revoker.h"
 #include "vaultd/core/jobs.h"
-#include "vaultd/core/rows.h"
 #include "vaultd/engine/sys.h"
 
-#define COUNTED_HERE 2000u  /* rows; more are looked at where nobody waits behind it */
-#define ID_MAX       8192u
-#define LISTED_MAX   10000u /* a list is for people */
-#define STEPS_MAX    400u   /* of a revocation that is waited for: some thousand leases */
+#define STEPS_MAX  400u /* of a revocation that is waited for: some thousand leases */
+#define AWAITED_MS 10000 /* and of a secret, from when it was asked for */
 
 /* ---- one ---- */
 
@@ -34,10 +30,25 @@ static enum kt_kind read_id(struct request *req, const char **ret, struct kt_err
     return KT_OK;
 }
 
-static enum kt_kind find(struct request *req, const struct token **ret, const char **ret_id, struct kt_err *err)
+/* One of both. */
+struct found {
+    const char *id;
+    const struct token *token;   /* NULL: it is a secret's */
+    struct leased secret;
+};
+
+static enum kt_kind find_id(struct request *req, const char *id, struct found *ret, struct kt_err *err)
 {
-    enum kt_kind kind = read_id(req, ret_id, err);
-    return kind == KT_OK ? lease_find(req->core, req->snapshot, *ret_id, req->now_ms, ret, err) : kind;
+    *ret = (struct found){.id = id};
+    enum kt_kind kind = lease_find(req->core, req->snapshot, id, req->now_ms, &ret->token, err);
+    return kind == KT_NOT_FOUND ? leased_find(req, id, &ret->secret, err) : kind;
+}
+
+static enum kt_kind find(struct request *req, struct found *ret, struct kt_err *err)
+{
+    const char *id = NULL;
+    enum kt_kind kind = read_id(req, &id, err);
+    return kind == KT_OK ? find_id(req, id, ret, err) : kind;
 }
 
 static void write_time(struct kt_jsonw *w, const char *key, int64_t ms)
@@ -48,44 +59,86 @@ static void write_time(struct kt_jsonw *w, const char *key, int64_t ms)
         kt_jsonw_kv_time(w, key, ms);
 }
 
+static void write_lease(struct request *req, const char *id, const struct leased *lease)
+{
+    int64_t left_ms = lease->ending ? 0 : lease->expires_ms - req->now_ms;
+    struct kt_jsonw w = kt_jsonw(&req->reply.data);
+    kt_jsonw_object(&w);
+    write_time(&w, "expire_time", lease->expires_ms);
+    kt_jsonw_kv_text(&w, "id", id);
+    write_time(&w, "issue_time", lease->made_ms);
+    write_time(&w, "last_renewal", lease->renewed_ms);
+    kt_jsonw_kv_text(&w, "path", lease->path);
+    kt_jsonw_kv_bool(&w, "renewable", lease->renewable && !lease->ending);
+    kt_jsonw_kv_int(&w, "ttl", left_ms < 0 ? 0 : left_ms / 1000);
+    kt_jsonw_end(&w);
+    if (lease->given_up)
+        request_warn(req, "it is over, and was given up after %u attempts to revoke it: %s", lease->attempts, lease->why);
+}
+
 enum kt_kind sys_lease_lookup(struct request *req, struct kt_err *err)
 {
-    const char *id = NULL;
-    const struct token *token = NULL;
-    enum kt_kind kind = find(req, &token, &id, err);
+    struct found found;
+    enum kt_kind kind = find(req, &found, err);
     if (kind == KT_NOT_FOUND)
         return kt_fail(err, KT_INVALID, "invalid lease");
     if (kind != KT_OK)
         return kind;
-    struct kt_jsonw w = kt_jsonw(&req->reply.data);
-    kt_jsonw_object(&w);
-    write_time(&w, "expire_time", token->expires_ms);
-    kt_jsonw_kv_text(&w, "id", id);
-    write_time(&w, "issue_time", token->created_ms);
-    write_time(&w, "last_renewal", token->last_renewal_ms);
-    kt_jsonw_kv_text(&w, "path", token->path);
-    kt_jsonw_kv_bool(&w, "renewable", token->renewable);
-    kt_jsonw_kv_int(&w, "ttl", (token->expires_ms - req->now_ms) / 1000);
-    kt_jsonw_end(&w);
+    const struct token *token = found.token;
+    struct leased lease = found.secret;
+    if (token != NULL)
+        lease = (struct leased){.path = token->path,
+                                .made_ms = token->created_ms,
+                                .expires_ms = token->expires_ms,
+                                .renewed_ms = token->last_renewal_ms,
+                                .renewable = token->renewable};
+    write_lease(req, found.id, &lease);
     return KT_OK;
 }
 
 /* A token is renewed by who has it, or an accessor and a policy for it: an id of a lease gives no such right. */
-enum kt_kind sys_lease_renew(struct request *req, struct kt_err *err)
+static enum kt_kind refuse_token(const struct token *token, struct kt_err *err)
 {
-    const char *id = NULL;
-    const struct token *token = NULL;
-    enum kt_kind kind = find(req, &token, &id, err);
-    if (kind == KT_NOT_FOUND)
-        return kt_fail(err, KT_INVALID, "lease not found");
-    if (kind != KT_OK)
-        return kind;
     if (!token->renewable)
         return kt_fail(err, KT_INVALID, "lease is not renewable");
     (void)kt_fail(err, KT_INVALID, "tokens cannot be renewed through this endpoint");
     kt_hint(err, "auth/token/renew, renew-self or renew-accessor");
     return KT_INVALID;
 }
+
+static enum kt_kind renew_secret(struct request *req, const struct found *found, struct kt_err *err)
+{
+    int64_t increment_s = 0, ttl_s = 0;
+    bool capped = false;
+    enum kt_kind kind = request_duration_s(req, "increment", &increment_s, err);
+    if (kind != KT_OK && kind != KT_NOT_FOUND)
+        return kind;
+    if (found->secret.ending || !found->secret.renewable)
+        return kt_fail(err, KT_INVALID, "lease is not renewable");
+    kind = leased_renew(req, &found->secret, increment_s, &ttl_s, &capped, err);
+    if (kind != KT_OK)
+        return kind;
+    if (capped)
+        request_warn(req, "the lease is %lld s, all that its maximum leaves", (long long)ttl_s);
+    req->reply.lease_id = found->id;
+    req->reply.lease_duration_s = ttl_s;
+    req->reply.renewable = true;
+    kt_buf_add_text(&req->reply.data, "null");
+    return KT_OK;
+}
+
+enum kt_kind sys_lease_renew(struct request *req, struct kt_err *err)
+{
+    struct found found;
+    enum kt_kind kind = find(req, &found, err);
+    if (kind == KT_NOT_FOUND)
+        return kt_fail(err, KT_INVALID, "lease not found");
+    if (kind != KT_OK)
+        return kind;
+    return found.token != NULL ? refuse_token(found.token, err) : renew_secret(req, &found, err);
+}
+
+/* ---- revoking one ---- */
 
 static enum kt_kind read_sync(struct request *req, bool *ret, struct kt_err *err)
 {
@@ -94,23 +147,44 @@ static enum kt_kind read_sync(struct request *req, bool *ret, struct kt_err *err
     return kind == KT_NOT_FOUND ? KT_OK : kind;
 }
 
+/* What takes longer goes on all the same. */
+static enum kt_kind await_secret(struct request *req, struct kt_err *err)
+{
+    int64_t waited_ms = kt_mono_ms(req->core->clock) - req->received_mono_ms;
+    int64_t until_ms = kt_mono_ms(&kt_system_clock) + AWAITED_MS - waited_ms;
+    enum kt_kind kind = revoker_await(req->core, req->handler_data, until_ms, err);
+    req->reply.status = kind == KT_BUSY ? 202 : 0;
+    return kind == KT_BUSY ? KT_OK : kind;
+}
+
+static enum kt_kind end_found(struct request *req, const struct found *found, bool sync, struct kt_err *err)
+{
+    struct batch *batch = request_batch(req);
+    unsigned char *key = kt_arena_take(&req->arena, sizeof found->secret.key);
+    if (batch == NULL || key == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "revoking a lease");
+    if (found->token != NULL)
+        return token_end(req->core, batch, found->token, false, err);
+    memcpy(key, found->secret.key, sizeof found->secret.key);
+    if (sync) {
+        req->handler_data = key;
+        req->defer = await_secret;
+        req->defer_long = true;
+    }
+    return leased_end(req->core, batch, &found->secret, req->now_ms, err);
+}
+
 enum kt_kind sys_lease_revoke(struct request *req, struct kt_err *err)
 {
-    const char *id = NULL;
-    const struct token *token = NULL;
+    struct found found;
     bool sync = true;
     enum kt_kind kind = read_sync(req, &sync, err);
     if (kind == KT_OK)
-        kind = find(req, &token, &id, err);
+        kind = find(req, &found, err);
     if (kind != KT_OK && kind != KT_NOT_FOUND)
         return kind;
     req->reply.status = sync ? 0 : 202;
-    if (kind == KT_NOT_FOUND)
-        return KT_OK;
-    struct batch *batch = request_batch(req);
-    if (batch == NULL)
-        return kt_fail(err, KT_NO_MEMORY, "revoking a lease");
-    return token_end(req->core, batch, token, false, err);
+    return kind == KT_NOT_FOUND ? KT_OK : end_found(req, &found, sync, err);
 }
 
 /* ---- all below a prefix ---- */
@@ -144,35 +218,35 @@ static enum kt_kind go_on(struct request *req, struct kt_err *err)
     return KT_OK;
 }
 
-/* As in Vault: without a slash at its end it may be one lease's id. */
-static enum kt_kind revoke_one(struct request *req, const char *id, bool *ret_was, struct kt_err *err)
+static enum kt_kind forget(struct request *req, const struct leased *lease, struct kt_err *err)
 {
-    const struct token *token = NULL;
-    enum kt_kind kind = lease_find(req->core, req->snapshot, id, req->now_ms, &token, err);
-    *ret_was = kind == KT_OK;
-    if (kind != KT_OK)
-        return kind == KT_NOT_FOUND ? KT_OK : kind;
     struct batch *batch = request_batch(req);
     if (batch == NULL)
-        return kt_fail(err, KT_NO_MEMORY, "revoking a lease");
-    return token_end(req->core, batch, token, false, err);
+        return kt_fail(err, KT_NO_MEMORY, "forgetting a lease");
+    leased_drop(batch, lease);
+    return KT_OK;
 }
 
-static enum kt_kind revoke_below(struct request *req, struct kt_err *err)
+static enum kt_kind revoke_below(struct request *req, bool force, struct kt_err *err)
 {
     const char *prefix = request_param(req, "prefix");
     unsigned char *id = kt_arena_take(&req->arena, JOB_ID);
-    bool sync = true, left = false, one = false;
+    bool sync = true, left = false;
+    struct found found;
     if (id == NULL)
         return kt_fail(err, KT_NO_MEMORY, "revoking leases");
     enum kt_kind kind = read_sync(req, &sync, err);
-    if (kind == KT_OK)
-        kind = revoke_one(req, prefix, &one, err);
-    if (kind == KT_OK && !one)
-        kind = lease_revoke_prefix(req, prefix, &left, id, err);
     if (kind != KT_OK)
         return kind;
     req->reply.status = sync ? 0 : 202;
+    /* As in Vault: without a slash at its end it may be one lease's id. */
+    kind = find_id(req, prefix, &found, err);
+    if (kind == KT_OK)
+        return force && found.token == NULL ? forget(req, &found.secret, err) : end_found(req, &found, sync, err);
+    if (kind == KT_NOT_FOUND)
+        kind = lease_revoke_prefix(req, prefix, force, &left, id, err);
+    if (kind != KT_OK)
+        return kind;
     if (left && sync) {
         req->handler_data = id;
         req->defer = go_on;
@@ -183,201 +257,13 @@ static enum kt_kind revoke_below(struct request *req, struct kt_err *err)
 
 enum kt_kind sys_lease_revoke_prefix(struct request *req, struct kt_err *err)
 {
-    return revoke_below(req, err);
+    return revoke_below(req, false, err);
 }
 
-/* No engine can fail to revoke a token: there is nothing to force. */
+/* What a secret's lease stands for is left as it is: for when nobody can revoke it any more. */
 enum kt_kind sys_lease_revoke_force(struct request *req, struct kt_err *err)
 {
-    return revoke_below(req, err);
-}
-
-/* ---- lists and counts ---- */
-
-struct names {
-    struct request *req;
-    const char *prefix; /* with a slash at its end, or empty */
-    const char **at;
-    size_t n, room, looked_at;
-    bool aside, cut;
-};
-
-static enum kt_kind add_name(struct names *names, const char *name, size_t len, bool folder, struct kt_err *err)
-{
-    struct request *req = names->req;
-    names->at = rows_room(req, names->at, names->n, &names->room, sizeof *names->at);
-    char *copy = names->at == NULL ? NULL : kt_arena_take(&req->arena, len + 2);
-    if (copy == NULL)
-        return kt_fail(err, KT_NO_MEMORY, "listing leases");
-    memcpy(copy, name, len);
-    copy[len] = folder ? '/' : '\0';
-    copy[len + folder] = '\0';
-    names->at[names->n++] = copy;
-    return KT_OK;
-}
-
-static bool goes_aside(struct request *req, size_t *looked_at)
-{
-    return ++*looked_at == COUNTED_HERE && request_aside(req);
-}
-
-static enum kt_kind list_one(void *arg, const char *path, const unsigned char hash[32], struct kt_err *err)
-{
-    struct names *names = arg;
-    struct request *req = names->req;
-    names->aside = goes_aside(req, &names->looked_at);
-    if (names->aside)
-        return KT_GONE;
-    size_t len = strlen(names->prefix), path_len = strlen(path);
-    if (path_len + 1 > len) { /* it goes deeper */
-        const char *below = path + len;
-        enum kt_kind kind = add_name(names, below, strcspn(below, "/"), true, err);
-        return kind == KT_OK ? KT_NOT_FOUND : kind;
-    }
-    const struct token *token = NULL;
-    enum kt_kind kind = token_find_hash(req->core, req->snapshot, hash, req->now_ms, &token, err);
-    if (kind == KT_DENIED) {
-        kt_err_clear(err);
-        return KT_OK;
-    }
-    if (kind != KT_OK)
-        return kind;
-    names->cut = names->n == LISTED_MAX;
-    if (names->cut)
-        return KT_NOT_FOUND;
-    kt_autobuf struct kt_buf id;
-    kt_buf_init(&id, ID_MAX);
-    if (!lease_id(req->core, token, &id))
-        return KT_OK;
-    if (!kt_buf_ok(&id))
-        return kt_fail(err, KT_NO_MEMORY, "listing leases");
-    return add_name(names, kt_buf_text(&id) + path_len + 1, id.len - path_len - 1, false, err);
-}
-
-static int by_text(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-static void write_names(struct request *req, struct names *names)
-{
-    qsort(names->at, names->n, sizeof *names->at, by_text);
-    struct kt_jsonw w = kt_jsonw(&req->reply.data);
-    kt_jsonw_object(&w);
-    kt_jsonw_key(&w, "keys");
-    kt_jsonw_array(&w);
-    for (size_t i = 0; i < names->n; i++)
-        if (i == 0 || strcmp(names->at[i], names->at[i - 1]) != 0)
-            kt_jsonw_text(&w, names->at[i]);
-    kt_jsonw_end(&w);
-    kt_jsonw_end(&w);
-    if (names->cut)
-        request_warn(req, "the list is cut after %u leases: sys/leases/count counts all", LISTED_MAX);
-}
-
-enum kt_kind sys_lease_list(struct request *req, struct kt_err *err)
-{
-    const char *prefix = request_param(req, "prefix");
-    size_t len = strlen(prefix);
-    if (len > 0 && prefix[len - 1] != '/')
-        prefix = kt_arena_printf(&req->arena, "%s/", prefix);
-    if (prefix == NULL)
-        return kt_fail(err, KT_NO_MEMORY, "listing leases");
-    struct names names = {.req = req, .prefix = prefix};
-    enum kt_kind kind = lease_each(req, prefix, list_one, &names, err);
-    if (kind != KT_OK || names.aside)
-        return kind;
-    if (names.n == 0)
-        return kt_fail(err, KT_NOT_FOUND, "%s", "");
-    write_names(req, &names);
-    return KT_OK;
-}
-
-struct tally {
-    struct request *req;
-    struct kt_jsonw *w;
-    const char *path; /* of the count that is going on; NULL: none yet */
-    int64_t n, total;
-    size_t looked_at;
-    bool aside;
-};
-
-static void tell_count(struct tally *tally)
-{
-    if (tally->path != NULL && tally->n > 0)
-        kt_jsonw_kv_int(tally->w, tally->path, tally->n);
-    tally->total += tally->n;
-    tally->n = 0;
-}
-
-/* The walk takes one path after the other. */
-static enum kt_kind count_one(void *arg, const char *path, const unsigned char hash[32], struct kt_err *err)
-{
-    (void)hash;
-    struct tally *tally = arg;
-    tally->aside = goes_aside(tally->req, &tally->looked_at);
-    if (tally->aside)
-        return KT_GONE;
-    if (tally->path == NULL || strcmp(tally->path, path) != 0) {
-        tell_count(tally);
-        tally->path = kt_arena_text(&tally->req->arena, kt_str(path));
-        if (tally->path == NULL)
-            return kt_fail(err, KT_NO_MEMORY, "counting leases");
-    }
-    tally->n++;
-    return KT_OK;
-}
-
-/* "irrevocable": those that an engine could not revoke and that are given up; there are none. "all" is ours. */
-static enum kt_kind read_type(struct request *req, bool *ret_none, struct kt_err *err)
-{
-    const char *type = "";
-    enum kt_kind kind = request_string(req, "type", &type, err);
-    if (kind != KT_OK && kind != KT_NOT_FOUND)
-        return kind;
-    *ret_none = strcmp(type, "irrevocable") == 0;
-    if (!*ret_none && strcmp(type, "all") != 0)
-        return kt_fail(err, KT_INVALID, "\"type\" must be \"irrevocable\" or \"all\"");
-    return KT_OK;
-}
-
-enum kt_kind sys_lease_count(struct request *req, struct kt_err *err)
-{
-    bool none = false;
-    enum kt_kind kind = read_type(req, &none, err);
-    if (kind != KT_OK)
-        return kind;
-    struct kt_jsonw w = kt_jsonw(&req->reply.data);
-    struct tally tally = {.req = req, .w = &w};
-    kt_jsonw_object(&w);
-    kt_jsonw_key(&w, "counts");
-    kt_jsonw_object(&w);
-    if (!none)
-        kind = lease_each(req, "", count_one, &tally, err);
-    if (kind != KT_OK || tally.aside)
-        return kind;
-    tell_count(&tally);
-    kt_jsonw_end(&w);
-    kt_jsonw_kv_int(&w, "lease_count", tally.total);
-    kt_jsonw_end(&w);
-    return KT_OK;
-}
-
-enum kt_kind sys_leases(struct request *req, struct kt_err *err)
-{
-    bool none = false;
-    enum kt_kind kind = read_type(req, &none, err);
-    if (kind != KT_OK)
-        return kind;
-    if (!none)
-        return kt_fail(err, KT_INVALID, "\"type\" must be \"irrevocable\": sys/leases/lookup lists the others");
-    struct kt_jsonw w = kt_jsonw(&req->reply.data);
-    kt_jsonw_object(&w);
-    kt_jsonw_kv_int(&w, "lease_count", 0);
-    kt_jsonw_key(&w, "leases");
-    kt_jsonw_raw(&w, kt_str("[]"));
-    kt_jsonw_end(&w);
-    return KT_OK;
+    return revoke_below(req, true, err);
 }
 
 enum kt_kind sys_lease_tidy(struct request *req, struct kt_err *err)
