@@ -16,6 +16,7 @@
 #include "tests/support/one_vault.h"
 #include "tests/support/routes.h"
 #include "vaultd/approval/approvals.h"
+#include "vaultd/approval/tidy.h"
 
 /* Rows leave out what they do not need. */
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"
@@ -211,6 +212,16 @@ static void a_request_that_would_fail_is_not_kept(void **state)
     assert_int_equal(test_vault_rows(vault, TABLE_APPROVAL), 0);
 }
 
+/* Nothing to tidy: nothing is written, each minute anew. */
+static void generation_is_quiet(void)
+{
+    struct store_status before, after;
+    store_status(vault->store, &before);
+    assert_int_equal(approvals_tidy(vault->core, NULL), KT_OK);
+    store_status(vault->store, &after);
+    assert_int_equal(before.at, after.at);
+}
+
 static void deny_withdraw_expire(void **state)
 {
     (void)state;
@@ -234,9 +245,17 @@ static void deny_withdraw_expire(void **state)
         vault->now_ms += 3600000;
     log_in(BOB);
     log_in(ANN);
+    assert_int_equal(test_vault_rows(vault, TABLE_APPROVAL), 4); /* three, and what the last one sent */
+    assert_int_equal(approvals_tidy(vault->core, NULL), KT_OK);
+    assert_int_equal(test_vault_rows(vault, TABLE_APPROVAL), 3);
     wants_as(tokens[ANN], 410, "expired", "POST", path_of(id, "/approve"), NULL);
     wants_as(tokens[BOB], 410, "expired", "POST", mine_of(id, "/finish"), NULL);
     no_policy();
+    for (unsigned i = 0; i < 7 * 24 + 1; i++)
+        vault->now_ms += 3600000;
+    assert_int_equal(approvals_tidy(vault->core, NULL), KT_OK);
+    assert_int_equal(test_vault_rows(vault, TABLE_APPROVAL), 0);
+    generation_is_quiet();
 }
 
 static void a_new_login_of_the_same_person_carries_it_out(void **state)

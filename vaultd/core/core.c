@@ -9,6 +9,7 @@
 #include "lib/cleanup.h"
 #include "lib/failpoint.h"
 #include "lib/log.h"
+#include "vaultd/approval/tidy.h"
 #include "vaultd/auth/logins.h"
 #include "vaultd/auth/revoker.h"
 #include "vaultd/auth/token.h"
@@ -40,8 +41,17 @@ static bool stopping(struct core_private *own)
     return stop;
 }
 
+/* In its own time: nobody waits for it, and the next look comes in a minute. */
+static void tidy_approvals(struct core *core)
+{
+    struct kt_err err = {0};
+    enum kt_kind kind = approvals_tidy(core, &err);
+    if (kind != KT_OK && kind != KT_SEALED && kind != KT_BUSY && kind != KT_CONFLICT)
+        kt_log_err(KT_LOG_WARNING, "approvals_not_tidied", &err);
+}
+
 /* Now and then: a term of the keyring is good for long. */
-static void look_at_term(struct core *core, int64_t now_ms)
+static void look_now_and_then(struct core *core, int64_t now_ms)
 {
     struct core_private *own = core->own;
     struct kt_err err = {0};
@@ -54,6 +64,7 @@ static void look_at_term(struct core *core, int64_t now_ms)
         kt_log(KT_LOG_NOTICE, "keyring_rotated", "why=%s", "sys/rotate/config");
     else if (kind != KT_OK && kind != KT_SEALED && kind != KT_BUSY && kind != KT_CONFLICT)
         kt_log_err(KT_LOG_WARNING, "keyring_not_rotated", &err);
+    tidy_approvals(core);
 }
 
 static void housekeep(struct core *core)
@@ -65,7 +76,7 @@ static void housekeep(struct core *core)
     barrier_leave(core->barrier);
     struct core_private *own = core->own;
     int64_t begun_ms = kt_mono_ms(&kt_system_clock);
-    look_at_term(core, begun_ms);
+    look_now_and_then(core, begun_ms);
     if (begun_ms < own->jobs_not_before_ms)
         return;
     bool more = true;
