@@ -1,4 +1,4 @@
-#include "vaultd/auth/pam_talks.h"
+#include "vaultd/auth/pam_talk.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -6,13 +6,11 @@
 #include <sodium.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
-#include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "lib/assert.h"
 #include "lib/failpoint.h"
-#include "lib/ipc.h"
 #include "lib/random.h"
 #include "lib/secret.h"
 #include "lib/timespec.h"
@@ -29,38 +27,6 @@ static const unsigned char of_the_host[BARRIER_SCOPE];
 _Static_assert(sodium_base64_ENCODED_LEN(ID_BYTES, sodium_base64_VARIANT_URLSAFE_NO_PADDING) ==
                    TALK_ID + 1,
                "the id's text");
-
-enum talk_state {
-    TALK_FREE,
-    TALK_BEGINS,    /* the thread's: to be connected */
-    TALK_GOES,      /* the thread's: PAM is to be asked */
-    TALK_SENDS,     /* the thread's: answers to be sent */
-    TALK_IN_PAM,    /* the thread's: something will come */
-    TALK_HELD,      /* the thread's: a refusal whose time has not come */
-    TALK_PROMPTING, /* for answers; the thread only looks whether it is still there */
-    TALK_DONE       /* to be fetched */
-};
-
-struct talk {
-    enum talk_state state; /* guarded by lock; what a state says is the thread's, the thread alone touches */
-    uint64_t number;
-    unsigned round;
-    bool told;    /* prompts: to whoever began or answered */
-    bool counted; /* as a failure, or as none: it is not on its way any more */
-    bool named;   /* the thread's: vaultd-pam said whose name it is */
-    unsigned max_failures;
-    struct talk_party party;
-    unsigned char name[LOCKOUT_KEY]; /* as typed, then the account's own */
-    char id[TALK_ID + 1];
-    int socket; /* -1: none */
-    int64_t begun_ms, asked_ms;
-    int64_t until_ms; /* the end of what it is in: of the login, of the holding back, of the keeping */
-    struct kt_secret *secret; /* the password, then encoded answers */
-    struct kt_buf message;    /* the last one that came */
-    struct kt_buf groups;     /* fields; what came before the verdict */
-    size_t n_groups;
-    enum talk_end end;
-};
 
 struct pam_talks {
     const struct kt_clock *clock;
@@ -168,158 +134,6 @@ static void ticket_of(const struct pam_talks *talks, const struct talk *talk,
     ret->number = talk->number;
     ret->place = (unsigned)(talk - talks->places);
     ret->round = talk->round;
-}
-
-/* ---- what comes from vaultd-pam: the thread, without the lock --------------------------------- */
-
-static int connect_to(const char *path)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    memcpy(address.sun_path, path, sizeof address.sun_path);
-    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd >= 0 && connect(fd, (const struct sockaddr *)&address, sizeof address) != 0) {
-        (void)close(fd);
-        return -1;
-    }
-    return fd;
-}
-
-static bool send_now(int socket, struct kt_bytes bytes)
-{
-    return kt_ipc_send(socket, bytes, NULL, 0, 0, NULL) == KT_OK;
-}
-
-static bool send_begin(const struct talk *talk)
-{
-    struct pamd_message message = {.letter = PAMD_BEGIN};
-    kt_autobuf struct kt_buf out;
-    kt_buf_init(&out, 1024);
-    message.begin.question = talk->party.question;
-    message.begin.user = kt_str(talk->party.user);
-    message.begin.address = kt_str(talk->party.local ? "" : talk->party.address);
-    pamd_encode(&message, &out);
-    return kt_buf_ok(&out) && send_now(talk->socket, kt_buf_bytes(&out));
-}
-
-/* Guarded memory with the answers as they are sent; NULL: no memory. */
-static struct kt_secret *encode_answers(const struct kt_bytes *answers, size_t n)
-{
-    struct pamd_message message = {.letter = PAMD_ANSWERS};
-    kt_autobuf struct kt_buf out;
-    kt_buf_init(&out, PAMD_MESSAGE_MAX);
-    message.answers.n = n;
-    for (size_t i = 0; i < n; i++)
-        message.answers.at[i] = answers[i];
-    pamd_encode(&message, &out);
-    return kt_buf_ok(&out) ? kt_secret_copy(kt_buf_bytes(&out)) : NULL;
-}
-
-/* What the thread found, to be put in place with the lock held. */
-enum found { FOUND_NOTHING, FOUND_SENT, FOUND_NAME, FOUND_PROMPTS, FOUND_VERDICT, FOUND_END };
-
-static enum found find_end(struct talk *talk, enum talk_end end)
-{
-    talk->end = end;
-    return FOUND_END;
-}
-
-static enum found begin_now(const struct pam_talks *talks, struct talk *talk)
-{
-    talk->socket = connect_to(talks->socket);
-    if (talk->socket < 0)
-        return find_end(talk, TALK_GONE);
-    return send_begin(talk) ? FOUND_SENT : find_end(talk, TALK_SILENT);
-}
-
-static enum found send_answers(struct talk *talk)
-{
-    bool sent = send_now(talk->socket, kt_secret_bytes(talk->secret));
-    kt_secret_free(talk->secret);
-    talk->secret = NULL;
-    return sent ? FOUND_SENT : find_end(talk, TALK_SILENT);
-}
-
-/* The password that came along, if that is what is asked for. */
-static enum found answer_first(struct talk *talk, const struct pamd_message *prompts)
-{
-    struct kt_secret *password = talk->secret;
-    bool fits = prompts->prompts.n == 1 && !prompts->prompts.at[0].echo;
-    talk->secret = NULL;
-    if (fits) {
-        const struct kt_bytes bytes = kt_secret_bytes(password);
-        talk->secret = encode_answers(&bytes, 1);
-    }
-    kt_secret_free(password);
-    if (!fits)
-        return FOUND_PROMPTS;
-    return talk->secret != NULL ? send_answers(talk) : find_end(talk, TALK_SILENT);
-}
-
-static enum found go_now(struct talk *talk)
-{
-    static const struct pamd_message go = {.letter = PAMD_GO};
-    unsigned char room[8];
-    struct kt_buf out;
-    kt_buf_init_in(&out, sizeof room, room, sizeof room);
-    pamd_encode(&go, &out);
-    return send_now(talk->socket, kt_buf_bytes(&out)) ? FOUND_SENT : find_end(talk, TALK_SILENT);
-}
-
-static enum found keep_groups(struct talk *talk, const struct pamd_message *message)
-{
-    for (size_t i = 0; i < message->groups.n; i++)
-        kt_buf_add_field(&talk->groups, message->groups.at[i]);
-    talk->n_groups += message->groups.n;
-    return kt_buf_ok(&talk->groups) && talk->n_groups <= PAMD_GROUPS_MAX ? FOUND_NOTHING
-                                                                        : find_end(talk, TALK_SILENT);
-}
-
-/* What vaultd-pam may say while the talk is in PAM. */
-static enum found take_in(struct talk *talk, const struct pamd_message *message)
-{
-    bool login = talk->party.question == PAMD_LOGIN;
-    switch (message->letter) {
-    case PAMD_BUSY:
-        return find_end(talk, TALK_BUSY);
-    case PAMD_VERDICT:
-        return FOUND_VERDICT;
-    case PAMD_NAMED:
-        if (talk->named)
-            break;
-        talk->named = true;
-        return FOUND_NAME;
-    case PAMD_GROUPS:
-        if (talk->named)
-            return keep_groups(talk, message);
-        break;
-    case PAMD_PROMPTS:
-        if (!login || !talk->named)
-            break;
-        return talk->secret != NULL ? answer_first(talk, message) : FOUND_PROMPTS;
-    case PAMD_BEGIN:
-    case PAMD_GO:
-    case PAMD_ANSWERS:
-    case PAMD_ENDED:
-        break;
-    }
-    return find_end(talk, TALK_SILENT);
-}
-
-static enum found hear(struct talk *talk)
-{
-    struct pamd_message message;
-    size_t len = 0;
-    kt_buf_reset(&talk->message);
-    unsigned char *room = kt_buf_grow(&talk->message, PAMD_MESSAGE_MAX);
-    if (room == NULL)
-        return find_end(talk, TALK_SILENT);
-    enum kt_kind kind = kt_ipc_receive(talk->socket, room, PAMD_MESSAGE_MAX, &len, NULL, NULL, 0, NULL);
-    if (kind == KT_TIMEOUT)
-        return FOUND_NOTHING;
-    talk->message.len = kind == KT_OK ? len : 0;
-    if (kind != KT_OK || !pamd_decode(kt_buf_bytes(&talk->message), &message))
-        return find_end(talk, TALK_SILENT);
-    return take_in(talk, &message);
 }
 
 /* ---- putting it in place: the lock is held ---------------------------------------------------- */
@@ -478,18 +292,18 @@ static enum found work(const struct pam_talks *talks, struct talk *talk, enum ta
                        short events)
 {
     if (state == TALK_BEGINS)
-        return begin_now(talks, talk);
+        return talk_connect(talk, talks->socket);
     if (state == TALK_GOES)
-        return go_now(talk);
+        return talk_go(talk);
     if (state == TALK_SENDS)
-        return send_answers(talk);
-    return state == TALK_IN_PAM && events != 0 ? hear(talk) : FOUND_NOTHING;
+        return talk_send(talk);
+    return state == TALK_IN_PAM && events != 0 ? talk_hear(talk) : FOUND_NOTHING;
 }
 
 /* A talk that waits for its client belongs to nobody: vaultd-pam says nothing then, unless it ended. */
 static enum found look_at_prompting(struct talk *talk, short events)
 {
-    return talk->state == TALK_PROMPTING && events != 0 ? find_end(talk, TALK_SILENT) : FOUND_NOTHING;
+    return talk->state == TALK_PROMPTING && events != 0 ? talk_ends(talk, TALK_SILENT) : FOUND_NOTHING;
 }
 
 static void attend(struct pam_talks *talks, struct round *round)
@@ -631,7 +445,7 @@ enum talk_answered pam_talk_answer(struct pam_talks *talks, const struct talk_pa
     struct pamd_message prompts;
     if (n > PAMD_PROMPTS_MAX)
         return TALK_MISCOUNTED;
-    struct kt_secret *secret = encode_answers(answers, n);
+    struct kt_secret *secret = talk_encode(answers, n);
     if (secret == NULL)
         return TALK_NOT_ANSWERED;
     (void)pthread_mutex_lock(&talks->lock);
