@@ -149,6 +149,7 @@ $(O)/unit/%: $(O)/tests/unit/%.o $(TEST_ARCHIVES); $(link)
 $(O)/unit/timing_test: LDFLAGS += -Wl,--wrap=snapshot_get,--wrap=kt_aead_seal,--wrap=kt_aead_open,--wrap=seal_record_open
 # An engine that no vaultd has.
 $(O)/unit/leased_test: LDFLAGS += -Wl,--wrap=engine_find,--wrap=mounts_require
+$(O)/unit/fault_leased_test: LDFLAGS += -Wl,--wrap=engine_find
 $(O)/unit/write_test: LDFLAGS += -Wl,--wrap=write
 $(O)/unit/pipeline_test: LDFLAGS += -Wl,--wrap=audit_append,--wrap=audit_reopen
 $(O)/unit/wait_test: LDFLAGS += -Wl,--wrap=look_due

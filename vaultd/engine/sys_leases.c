@@ -157,6 +157,14 @@ static enum kt_kind await_secret(struct request *req, struct kt_err *err)
     return kind == KT_BUSY ? KT_OK : kind;
 }
 
+/* Only what succeeded has a status of its own: an error's would be told with it. */
+static enum kt_kind answer(struct request *req, enum kt_kind kind, bool sync)
+{
+    if (kind == KT_OK && !sync)
+        req->reply.status = 202;
+    return kind;
+}
+
 static enum kt_kind end_found(struct request *req, const struct found *found, bool sync, struct kt_err *err)
 {
     struct batch *batch = request_batch(req);
@@ -183,8 +191,9 @@ enum kt_kind sys_lease_revoke(struct request *req, struct kt_err *err)
         kind = find(req, &found, err);
     if (kind != KT_OK && kind != KT_NOT_FOUND)
         return kind;
-    req->reply.status = sync ? 0 : 202;
-    return kind == KT_NOT_FOUND ? KT_OK : end_found(req, &found, sync, err);
+    if (kind == KT_OK)
+        kind = end_found(req, &found, sync, err);
+    return answer(req, kind == KT_NOT_FOUND ? KT_OK : kind, sync);
 }
 
 /* ---- all below a prefix ---- */
@@ -236,13 +245,13 @@ static enum kt_kind revoke_below(struct request *req, bool force, struct kt_err 
     if (id == NULL)
         return kt_fail(err, KT_NO_MEMORY, "revoking leases");
     enum kt_kind kind = read_sync(req, &sync, err);
-    if (kind != KT_OK)
-        return kind;
-    req->reply.status = sync ? 0 : 202;
     /* As in Vault: without a slash at its end it may be one lease's id. */
-    kind = find_id(req, prefix, &found, err);
     if (kind == KT_OK)
-        return force && found.token == NULL ? forget(req, &found.secret, err) : end_found(req, &found, sync, err);
+        kind = find_id(req, prefix, &found, err);
+    if (kind == KT_OK) {
+        kind = force && found.token == NULL ? forget(req, &found.secret, err) : end_found(req, &found, sync, err);
+        return answer(req, kind, sync);
+    }
     if (kind == KT_NOT_FOUND)
         kind = lease_revoke_prefix(req, prefix, force, &left, id, err);
     if (kind != KT_OK)
@@ -252,7 +261,7 @@ static enum kt_kind revoke_below(struct request *req, bool force, struct kt_err 
         req->defer = go_on;
         req->defer_long = true;
     }
-    return KT_OK;
+    return answer(req, KT_OK, sync);
 }
 
 enum kt_kind sys_lease_revoke_prefix(struct request *req, struct kt_err *err)
