@@ -7,17 +7,15 @@
 
 static enum table_sealing sealing_of(unsigned char table)
 {
-    static const struct {
-        unsigned char table;
-        enum table_sealing sealing;
-    } tables[] = {
-#define X(name, byte, sealing, text) {name, sealing},
+    switch (table) { /* two tables with one byte do not compile */
+#define X(name, byte, sealing, text)                                                               \
+    case name:                                                                                     \
+        return sealing;
         TABLES(X)
 #undef X
-    };
-    for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++)
-        if (tables[i].table == table)
-            return tables[i].sealing;
+    default:
+        break;
+    }
     return SEALED_TERM; /* what does not open then stops the walk instead of being lost */
 }
 
