@@ -101,6 +101,14 @@ static enum hashing_state until_done(const struct hashing_ticket *ticket, char t
     return state;
 }
 
+static bool post_from(const char *source, unsigned i, struct hashing_ticket *ret)
+{
+    struct hashing_order order = {.text = "of somebody"};
+    (void)snprintf(order.source, sizeof order.source, "%s", source);
+    (void)snprintf((char *)order.name, sizeof order.name, "%.8s%u", source, i);
+    return hashing_post(hashing, &order, ret);
+}
+
 static bool post(const char *name, struct hashing_ticket *ret)
 {
     struct hashing_order order = {.text = "of somebody"};
@@ -168,6 +176,91 @@ static void in_order(void **state)
     }
 }
 
+/* ---- who is in the line ---- */
+
+/* One source floods: another one's first order is next, whatever stands before it. */
+static void a_flood_keeps_nobody_out(void **state)
+{
+    (void)state;
+    struct hashing_ticket at_work[4], flood[HASHING_LINE], mine, more;
+    char text[HASHING_TEXT];
+    unsigned threads = occupy_threads(at_work);
+    for (unsigned i = 0; i < HASHING_LINE; i++)
+        assert_true(post_from("192.0.2.1", i, &flood[i]));
+    assert_false(post_from("192.0.2.1", 1000, &more));
+    assert_true(post_from("192.0.2.2", 0, &mine));
+    assert_false(post_from("192.0.2.1", 1001, &more)); /* also now */
+    assert_int_equal(hashing_take(hashing, &flood[HASHING_LINE - 1], text), HASHING_LOST);
+    assert_int_equal(hashing_take(hashing, &flood[HASHING_LINE - 2], text), HASHING_WAITS);
+    /* Those at work end; the flood's first and mine come next, in either order. */
+    let_go(threads + 2);
+    assert_int_equal(until_done(&mine, text), HASHING_WRONG);
+    assert_int_equal(hashing_take(hashing, &flood[2], text), HASHING_WAITS);
+    let_go(HASHING_LINE);
+    for (unsigned i = 0; i + 1 < HASHING_LINE; i++)
+        assert_int_equal(until_done(&flood[i], text), HASHING_WRONG);
+}
+
+/* Two that flood have half of the line each, and a third one a third. */
+static void shares(void **state)
+{
+    (void)state;
+    static const char *const sources[] = {"192.0.2.1", "192.0.2.2", "192.0.2.3"};
+    struct hashing_ticket at_work[4], tickets[3][HASHING_LINE];
+    char text[HASHING_TEXT];
+    unsigned taken[3] = {0};
+    (void)occupy_threads(at_work);
+    for (unsigned k = 0; k < 3; k++) {
+        for (unsigned i = 0; i < HASHING_LINE; i++)
+            taken[k] += post_from(sources[k], i, &tickets[k][taken[k]]);
+        for (unsigned of = 0; of <= k; of++) {
+            unsigned waits = 0;
+            for (unsigned i = 0; i < taken[of]; i++)
+                waits += hashing_take(hashing, &tickets[of][i], text) == HASHING_WAITS;
+            assert_int_equal(waits, HASHING_LINE / (k + 1));
+        }
+    }
+}
+
+/* In turns, not in the order of coming. */
+static void turns(void **state)
+{
+    (void)state;
+    struct hashing_ticket at_work[4], first[4], second[2];
+    char text[HASHING_TEXT];
+    if (occupy_threads(at_work) > 1)
+        skip();
+    for (unsigned i = 0; i < 4; i++)
+        assert_true(post_from("192.0.2.1", i, &first[i]));
+    for (unsigned i = 0; i < 2; i++)
+        assert_true(post_from("192.0.2.2", i, &second[i]));
+    const struct hashing_ticket *order[] = {&first[0], &second[0], &first[1], &second[1], &first[2],
+                                            &first[3]};
+    let_go(1);
+    for (unsigned i = 0; i < 6; i++) {
+        let_go(1);
+        assert_int_equal(until_done(order[i], text), HASHING_WRONG);
+        for (unsigned k = i + 2; k < 6; k++)
+            assert_int_equal(hashing_take(hashing, order[k], text), HASHING_WAITS);
+    }
+}
+
+/* Who posts and goes away leaves results that nobody fetches; they are no line. */
+static void results_that_nobody_fetches(void **state)
+{
+    (void)state;
+    struct hashing_ticket ticket, kept;
+    char text[HASHING_TEXT];
+    held = false;
+    assert_true(post_from("192.0.2.2", 0, &kept));
+    for (unsigned i = 0; i < 3 * HASHING_LINE; i++) {
+        while (!post_from("192.0.2.1", i, &ticket))
+            (void)sched_yield();
+        until_begun(i + 2);
+    }
+    assert_int_equal(until_done(&kept, text), HASHING_WRONG);
+}
+
 static void what_comes_out(void **state)
 {
     (void)state;
@@ -222,8 +315,9 @@ static void a_locked_name_is_not_looked_at(void **state)
 
 struct asked {
     pthread_t thread;
-    const char *path;
+    const char *path, *address;
     unsigned status;
+    _Atomic bool ended;
     char body[2048];
 };
 
@@ -232,8 +326,10 @@ static void *ask(void *arg)
     struct asked *asked = arg;
     const struct test_request request = {.method = kt_str("POST"),
                                          .target = kt_str(asked->path),
-                                         .body = kt_str("{\"password\":\"p\"}")};
+                                         .body = kt_str("{\"password\":\"p\"}"),
+                                         .address = asked->address};
     asked->status = test_vault_ask_apart(vault, &request, asked->body, sizeof asked->body);
+    asked->ended = true;
     return NULL;
 }
 
@@ -268,6 +364,37 @@ static void two_hundred_at_once(void **state)
     assert_true(answered >= 64);
 }
 
+/* Who is crowded out hears so at once, while he waits. */
+static void crowded_out(void **state)
+{
+    (void)state;
+    enum { ALL = HASHING_LINE + 4 };
+    static struct asked asked[ALL], mine = {.path = "/v1/auth/userpass/login/mine", .address = "192.0.2.2"};
+    struct hashing_ticket at_work[4];
+    assert_int_equal(test_vault_call(vault, "POST", "sys/auth/userpass", vault->root,
+                                     "{\"type\":\"userpass\"}"), 204);
+    unsigned threads = occupy_threads(at_work), refused = 0;
+    for (unsigned i = 0; i < HASHING_LINE; i++) {
+        asked[i] = (struct asked){.path = "/v1/auth/userpass/login/u", .address = "192.0.2.1"};
+        assert_int_equal(pthread_create(&asked[i].thread, NULL, ask, &asked[i]), 0);
+    }
+    while (wait_list_count(hashing_waiters(hashing)) < HASHING_LINE)
+        (void)sched_yield();
+    assert_int_equal(pthread_create(&mine.thread, NULL, ask, &mine), 0);
+    for (unsigned ended = 0; ended == 0; (void)sched_yield())
+        for (unsigned i = 0; i < HASHING_LINE; i++)
+            ended += asked[i].ended;
+    held = false;
+    let_go(threads + HASHING_LINE + 1);
+    for (unsigned i = 0; i < HASHING_LINE; i++) {
+        (void)pthread_join(asked[i].thread, NULL);
+        refused += asked[i].status == 429;
+    }
+    (void)pthread_join(mine.thread, NULL);
+    assert_int_equal(refused, 1);
+    assert_int_equal(mine.status, 400);
+}
+
 /* Sealing does not wait for the line, and who waited in it hears of it. */
 static void sealed_while_they_wait(void **state)
 {
@@ -288,6 +415,11 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         TEST(the_line_is_bounded),
         TEST(in_order),
+        TEST(a_flood_keeps_nobody_out),
+        TEST(shares),
+        TEST(turns),
+        TEST(results_that_nobody_fetches),
+        TEST(crowded_out),
         TEST(what_comes_out),
         TEST(a_locked_name_is_not_looked_at),
         TEST(two_hundred_at_once),

@@ -9,6 +9,7 @@
 
 #include "lib/assert.h"
 #include "lib/failpoint.h"
+#include "lib/random.h"
 
 #define THREADS_MAX 4u
 #define NICE        10
@@ -21,6 +22,8 @@ enum place_state { PLACE_FREE, PLACE_WAITING, PLACE_AT_WORK, PLACE_DONE };
 struct place {
     enum place_state state;
     uint64_t number;
+    uint64_t turn;   /* the lowest is next; a source has one in each */
+    uint64_t source;
     struct hashing_order order; /* at work it is the thread's alone */
     enum hashing_state result;
     int64_t done_ms;
@@ -30,12 +33,14 @@ struct hashing {
     const struct kt_clock *clock;
     struct lockout *lockout;
     struct wait_list *waiters;
+    unsigned char secret[crypto_shorthash_KEYBYTES]; /* nobody aims at somebody's source */
     pthread_mutex_t lock;
     pthread_cond_t posted;
     pthread_t threads[THREADS_MAX];
     unsigned n_threads;  /* guarded by lock */
     unsigned waiting;    /* guarded by lock */
     uint64_t last;       /* guarded by lock; number of the newest order */
+    uint64_t turn;       /* guarded by lock; of the newest that was begun */
     bool stopping;       /* guarded by lock */
     struct place places[PLACES]; /* guarded by lock */
 };
@@ -91,16 +96,18 @@ static void work(struct hashing *hashing, struct place *place)
     sodium_memzero(order->secret, sizeof order->secret);
 }
 
-/* The oldest that waits; the lock is held. */
+/* Whose turn it is, of those the oldest; the lock is held. */
 static struct place *next_place(struct hashing *hashing)
 {
-    struct place *oldest = NULL;
+    struct place *next = NULL;
     for (size_t i = 0; i < PLACES; i++) {
         struct place *place = &hashing->places[i];
-        if (place->state == PLACE_WAITING && (oldest == NULL || place->number < oldest->number))
-            oldest = place;
+        if (place->state == PLACE_WAITING &&
+            (next == NULL || place->turn < next->turn ||
+             (place->turn == next->turn && place->number < next->number)))
+            next = place;
     }
-    return oldest;
+    return next;
 }
 
 static bool is_of(const struct request *req, void *arg)
@@ -121,6 +128,7 @@ static void *hashing_thread(void *arg)
             continue;
         }
         place->state = PLACE_AT_WORK;
+        hashing->turn = place->turn > hashing->turn ? place->turn : hashing->turn;
         hashing->waiting--;
         (void)pthread_mutex_unlock(&hashing->lock);
         work(hashing, place);
@@ -138,20 +146,77 @@ static void *hashing_thread(void *arg)
 
 /* ---- orders ---- */
 
-/* Free, or with a result that nobody fetched; the lock is held. NULL: none. */
+/* From here on the lock is held. */
+static unsigned count_of(const struct hashing *hashing, enum place_state state, uint64_t source)
+{
+    unsigned n = 0;
+    for (size_t i = 0; i < PLACES; i++)
+        n += hashing->places[i].state == state && hashing->places[i].source == source;
+    return n;
+}
+
+/* The source that has most places in this state; of those the newest one, or the oldest. NULL: none has. */
+static struct place *of_the_most(struct hashing *hashing, enum place_state state, bool newest, unsigned *ret_n)
+{
+    struct place *found = NULL;
+    *ret_n = 0;
+    for (size_t i = 0; i < PLACES; i++) {
+        struct place *place = &hashing->places[i];
+        if (place->state != state)
+            continue;
+        if (found != NULL && place->source == found->source) {
+            if ((place->number > found->number) == newest)
+                found = place;
+            continue;
+        }
+        unsigned n = count_of(hashing, state, place->source);
+        if (n > *ret_n) {
+            *ret_n = n;
+            found = place;
+        }
+    }
+    return found;
+}
+
+/* Free, or with a result that nobody fetched. NULL: all wait, or are at work. */
 static struct place *free_place(struct hashing *hashing)
 {
     int64_t now_ms = kt_mono_ms(&kt_system_clock);
+    unsigned n = 0;
     for (size_t i = 0; i < PLACES; i++) {
         struct place *place = &hashing->places[i];
         if (place->state == PLACE_FREE ||
             (place->state == PLACE_DONE && now_ms - place->done_ms > FORGOTTEN_MS))
             return place;
     }
-    return NULL;
+    return of_the_most(hashing, PLACE_DONE, false, &n);
 }
 
-/* The lock is held. */
+/* In a full line: the newest of whoever has more in it than this source will have. NULL: nobody has. */
+static struct place *crowd_out(struct hashing *hashing, uint64_t source, uint64_t *ret_number)
+{
+    unsigned most = 0;
+    struct place *place = of_the_most(hashing, PLACE_WAITING, true, &most);
+    if (place == NULL || count_of(hashing, PLACE_WAITING, source) + 1 >= most)
+        return NULL;
+    *ret_number = place->number;
+    hashing->waiting--;
+    sodium_memzero(place, sizeof *place);
+    return place;
+}
+
+static uint64_t next_turn(const struct hashing *hashing, uint64_t source)
+{
+    uint64_t turn = hashing->turn;
+    for (size_t i = 0; i < PLACES; i++) {
+        const struct place *place = &hashing->places[i];
+        bool has = place->state == PLACE_WAITING || place->state == PLACE_AT_WORK;
+        if (has && place->source == source && place->turn > turn)
+            turn = place->turn;
+    }
+    return turn + 1;
+}
+
 static bool start_threads(struct hashing *hashing)
 {
     unsigned wanted = threads_wanted();
@@ -163,15 +228,29 @@ static bool start_threads(struct hashing *hashing)
     return hashing->n_threads > 0;
 }
 
+static uint64_t source_of(const struct hashing *hashing, const struct hashing_order *order)
+{
+    uint64_t source = 0;
+    _Static_assert(sizeof source == crypto_shorthash_BYTES, "a source");
+    (void)crypto_shorthash((unsigned char *)&source, (const unsigned char *)order->source,
+                           strnlen(order->source, sizeof order->source), hashing->secret);
+    return source;
+}
+
 bool hashing_post(struct hashing *hashing, const struct hashing_order *order,
                   struct hashing_ticket *ret)
 {
+    uint64_t source = source_of(hashing, order), crowded_out = 0;
+    struct place *place = NULL;
     (void)pthread_mutex_lock(&hashing->lock);
-    bool room = hashing->waiting < HASHING_LINE && start_threads(hashing);
-    struct place *place = room ? free_place(hashing) : NULL;
+    if (start_threads(hashing))
+        place = hashing->waiting < HASHING_LINE ? free_place(hashing)
+                                                : crowd_out(hashing, source, &crowded_out);
     if (place != NULL) {
+        place->turn = next_turn(hashing, source);
         place->state = PLACE_WAITING;
         place->number = ++hashing->last;
+        place->source = source;
         place->order = *order;
         hashing->waiting++;
         ret->number = place->number;
@@ -179,6 +258,8 @@ bool hashing_post(struct hashing *hashing, const struct hashing_order *order,
         (void)pthread_cond_signal(&hashing->posted);
     }
     (void)pthread_mutex_unlock(&hashing->lock);
+    if (crowded_out != 0)
+        (void)wait_list_wake(hashing->waiters, is_of, &crowded_out);
     return place != NULL;
 }
 
@@ -220,6 +301,7 @@ struct hashing *hashing_new(struct wait_clock *waits, const struct kt_clock *clo
     }
     hashing->clock = clock;
     hashing->lockout = lockout;
+    kt_random(hashing->secret, sizeof hashing->secret);
     (void)pthread_mutex_init(&hashing->lock, NULL);
     (void)pthread_cond_init(&hashing->posted, NULL);
     return hashing;

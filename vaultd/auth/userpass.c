@@ -6,6 +6,7 @@
 #include "vaultd/auth/userpass.h"
 
 #include <sodium.h>
+#include <stdio.h>
 
 #include "vaultd/auth/hashing.h"
 #include "vaultd/auth/login.h"
@@ -125,6 +126,10 @@ static enum kt_kind post(struct request *req, const char *password, struct hashi
     kt_buf_add_text(&input, password);
     if (!kt_buf_ok(&input))
         return kt_fail(err, KT_NO_MEMORY, "looking at a password");
+    if (req->token != NULL) /* whoever sets passwords has a turn of his own */
+        (void)snprintf(order->source, sizeof order->source, "token %s", req->token->accessor);
+    else
+        request_source(req, order->source);
     barrier_derive(req->core->barrier, "kt/password/1", kt_buf_bytes(&input), order->secret);
     attempt->posted = hashing_post(logins->hashing, order, &attempt->ticket);
     sodium_memzero(order->secret, sizeof order->secret);

@@ -168,7 +168,6 @@ enum kt_kind record_result(struct request *req, enum kt_kind kind, const struct 
                            struct kt_err *err);
 enum kt_kind record_outcome(struct request *req, struct kt_err *err);
 /* Who asks, as far as those without a token are told apart: an address, or a user of the Unix socket. */
-void request_source(const struct request *req, char out[REFUSALS_SOURCE]);
 /* Writes the records of refusals that were counted: those due, or all. Inside of the barrier. */
 void record_counts(struct core *core, bool all);
 /* desk.c: one thread to which requests are handed; work() owes each its resume(). */

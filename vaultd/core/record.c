@@ -16,6 +16,8 @@ static bool recorded(const struct request *req)
     return req->route == NULL || (req->route->flags & ROUTE_NO_AUDIT) == 0 || !looks;
 }
 
+_Static_assert(REQUEST_SOURCE == REFUSALS_SOURCE, "a source");
+
 void request_source(const struct request *req, char out[REFUSALS_SOURCE])
 {
     if (req->origin == ORIGIN_UNIX)

@@ -208,6 +208,9 @@ void request_wait(struct request *req, struct wait_list *list, int64_t deadline_
 bool request_waits(const struct request *req);
 /* The handler runs again only because time passed: no list was woken since it last asked to wait. */
 bool request_quiet(const struct request *req);
+/* Who asks, as he is counted against floods: an address (a /64 of IPv6), a user of the Unix socket. */
+#define REQUEST_SOURCE 64u
+void request_source(const struct request *req, char out[REQUEST_SOURCE]);
 /* For a read that turned out to be long: true: say nothing, return KT_OK next; the handler runs again
  * from the start on a thread where it holds nobody up. False: it is there already, go on. */
 bool request_aside(struct request *req);
