@@ -373,6 +373,27 @@ static void locked_out(void **state)
     logs_in(400, REFUSED, role_id, "wrong");
 }
 
+/* What is right of one who is disabled is told, and counted, as what is wrong. */
+static void who_is_disabled(void **state)
+{
+    (void)state;
+    char role_id[TEXT], entity[TEXT], path[2 * TEXT];
+    struct secret secret;
+    enable();
+    role("ci", "{}", role_id);
+    secret_id("ci", "{}", &secret);
+    logs_in(200, NULL, role_id, secret.text);
+    test_vault_text(vault, "auth.entity_id", entity, sizeof entity);
+    (void)snprintf(path, sizeof path, "identity/entity/id/%s", entity);
+    wants(204, NULL, "POST", path, NULL, "{\"disabled\":true}");
+    for (unsigned i = 0; i < LOCKOUT_FAILURES; i++)
+        logs_in(400, "[\"" REFUSED "\"]", role_id, i % 2 == 0 ? secret.text : "wrong");
+    logs_in(403, "permission denied", role_id, secret.text);
+    wants(204, NULL, "POST", path, NULL, "{\"disabled\":false}");
+    later(LOCKOUT_MS / 1000 + 1);
+    logs_in(200, NULL, role_id, secret.text);
+}
+
 static void renewals_ask_the_role(void **state)
 {
     (void)state;
@@ -629,6 +650,7 @@ int main(int argc, char **argv)
         TEST(a_role_that_was_tightened),
         TEST(without_secret_ids),
         TEST(locked_out),
+        TEST(who_is_disabled),
         TEST(renewals_ask_the_role),
         TEST(roles_are_kept),
         TEST(role_ids_are_unique),

@@ -645,8 +645,15 @@ static void one_person(void **state)
     wants(200, "\"mount_path\":\"auth/userpass/\"", "GET", path, NULL, NULL);
     wants(200, "\"name\":\"bob\"", "GET", path, NULL, NULL);
     wants(204, NULL, "POST", path, NULL, "{\"disabled\":true}");
-    wants(403, NULL, "POST", BOB_LOGIN, "", RIGHT);
     alive(token, false);
+    /* The right password is told, and counted, as a wrong one. */
+    for (unsigned i = 0; i < LOCKOUT_FAILURES; i++)
+        wants(400, "[\"invalid username or password\"]", "POST", BOB_LOGIN, "", i % 2 == 0 ? RIGHT : WRONG);
+    wants(403, "permission denied", "POST", BOB_LOGIN, "", RIGHT);
+    wants(204, NULL, "POST", path, NULL, "{\"disabled\":false}");
+    wants(403, "permission denied", "POST", BOB_LOGIN, "", RIGHT);
+    later(LOCKOUT_MS / 1000 + 1);
+    wants(200, NULL, "POST", BOB_LOGIN, "", RIGHT);
 }
 
 struct first {

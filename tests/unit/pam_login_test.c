@@ -392,6 +392,28 @@ static void many_groups(void **state)
     login(200, NULL, "many", RIGHT);
 }
 
+/* The right password of one who is disabled is a wrong one: it is told so, as late, and counted. PAM does not
+ * hear of it by the name that he logs in with. */
+static void who_is_disabled(void **state)
+{
+    (void)state;
+    char entity[TEXT], path[2 * TEXT];
+    login(200, NULL, "alice", RIGHT);
+    take("auth.entity_id", entity);
+    (void)snprintf(path, sizeof path, "identity/entity/id/%s", entity);
+    wants(204, NULL, "POST", path, NULL, "{\"disabled\":true}");
+    for (int i = 0; i < 2; i++) {
+        static const char *const names[] = {"alice", "al"};
+        int64_t begun_ms = kt_timespec_mono_ms();
+        login(400, "[\"invalid username or password\"]", names[i], RIGHT);
+        assert_true(i == 1 || kt_timespec_mono_ms() - begun_ms >= 500);
+    }
+    login(403, "permission denied", "alice", RIGHT);
+    wants(204, NULL, "POST", path, NULL, "{\"disabled\":false}");
+    later(QUARTER);
+    login(200, NULL, "alice", RIGHT);
+}
+
 /* What may have counted at the host counts here: no answer, an answer that makes no sense, a stack that is
  * broken; what was never asked there does not. */
 static void what_counts(void **state)
@@ -654,6 +676,7 @@ int main(int argc, char **argv)
         CASE(one_count_of_all_mounts), CASE(last_guess_is_the_sockets), CASE(a_prefix_is_one_source),
         CASE(a_group_that_gives_less_meanwhile), CASE(a_group_that_goes_meanwhile), CASE(settings_meanwhile),
         CASE(a_renewal_meanwhile), CASE(guesses_by_any_name), CASE(at_once_by_any_name), CASE(many_groups),
+        CASE(who_is_disabled),
     };
     if (argc > 1)
         cmocka_set_test_filter(argv[1]);

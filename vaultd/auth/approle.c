@@ -105,7 +105,7 @@ static enum kt_kind login(struct request *req, struct kt_err *err)
     const char *role_id = NULL, *secret_id = NULL;
     struct approle_role role;
     struct secret_id secret = {.accessor = ""};
-    bool known = false;
+    bool known = false, barred = false;
     enum kt_kind kind = read_ids(req, &role_id, &secret_id, err);
     if (kind != KT_OK)
         return kind;
@@ -125,7 +125,12 @@ static enum kt_kind login(struct request *req, struct kt_err *err)
         kind = secret_id_find(req, &role, secret_id, &secret, err);
     if (kind != KT_OK && kind != KT_NOT_FOUND)
         return kind;
-    return kind == KT_OK && known && from_here(req, &role, &secret) ? grant(req, &role, &secret, err) : refuse(req, attempt, err);
+    if (kind != KT_OK || !known || !from_here(req, &role, &secret))
+        return refuse(req, attempt, err);
+    kind = login_barred(req, role_id, &barred, err);
+    if (kind != KT_OK)
+        return kind;
+    return barred ? refuse(req, attempt, err) : grant(req, &role, &secret, err);
 }
 
 static enum kt_kind renewed(struct request *req, const struct mount *mount,

@@ -66,6 +66,12 @@ static enum kt_kind find_entity(struct request *req, const struct login *login,
     return identity_login(req, &who, ret_entity_id, err);
 }
 
+enum kt_kind login_barred(struct request *req, const char *alias, bool *ret, struct kt_err *err)
+{
+    enum kt_kind kind = identity_barred(req, req->mount->scope, alias, ret, err);
+    return kind == KT_NOT_FOUND ? KT_OK : kind;
+}
+
 static enum kt_kind fill_token(struct request *req, const struct login *login, struct token *ret,
                                struct kt_err *err)
 {

@@ -180,6 +180,9 @@ static enum kt_kind start(struct request *req, const char *user, struct attempt 
     party_of(req, req->mount, user, &party);
     if (!login_address_fits(req, &settings.params.bound_cidrs)) /* before PAM hears of it */
         return kt_fail(err, KT_DENIED, "permission denied");
+    kind = login_barred(req, user, &party.barred, err);
+    if (kind != KT_OK)
+        return kind;
     return id[0] != '\0' ? go_on(req, &party, id, attempt, err)
                          : begin(req, &party, settings.max_failures, attempt, err);
 }
@@ -237,6 +240,13 @@ static void write_meta(struct kt_buf *out, const char *user, const struct string
     kt_jsonw_end(&w);
 }
 
+static void forget_failures(struct request *req, const struct commit_result *result)
+{
+    const struct attempt *attempt = req->handler_data;
+    if (result->error == STORE_OK)
+        pam_talk_let_in(req->core->logins->pam, &attempt->news, true);
+}
+
 static enum kt_kind grant(struct request *req, const struct talk_news *news, struct kt_err *err)
 {
     struct pam_settings settings;
@@ -263,6 +273,14 @@ static enum kt_kind grant(struct request *req, const struct talk_news *news, str
                 req->mount->path);
         return KT_INVALID;
     }
+    bool barred = false;
+    kind = login_barred(req, user, &barred, err);
+    if (kind != KT_OK)
+        return kind;
+    if (barred) { /* by another of his names, or since it was begun */
+        pam_talk_let_in(req->core->logins->pam, news, false);
+        return wrong(err);
+    }
     kt_autobuf struct kt_buf meta;
     kt_buf_init(&meta, 2 * META_MAX);
     write_meta(&meta, user, &known);
@@ -274,6 +292,7 @@ static enum kt_kind grant(struct request *req, const struct talk_news *news, str
                                 .meta = kt_buf_bytes(&meta),
                                 .groups = &groups,
                                 .params = &settings.params};
+    req->after_commit = forget_failures;
     return login_grant(req, &login, err);
 }
 

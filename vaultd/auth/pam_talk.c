@@ -30,7 +30,7 @@ static bool send_begin(const struct talk *talk)
     kt_autobuf struct kt_buf out;
     kt_buf_init(&out, 1024);
     message.begin.question = talk->party.question;
-    message.begin.user = kt_str(talk->party.user);
+    message.begin.user = kt_str(talk->party.barred ? PAMD_NOBODY : talk->party.user);
     message.begin.address = kt_str(talk->party.local ? "" : talk->party.address);
     pamd_encode(&message, &out);
     return kt_buf_ok(&out) && send_now(talk->socket, kt_buf_bytes(&out));

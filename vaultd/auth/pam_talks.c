@@ -175,7 +175,8 @@ static enum talk_begun take_name(struct pam_talks *talks, struct talk *talk)
     struct pamd_message message;
     bool whole = pamd_decode(kt_buf_bytes(&talk->message), &message);
     KT_ASSERT(whole && message.letter == PAMD_NAMED);
-    lockout_key(talks->failures, of_the_host, message.named, talk->name);
+    if (!talk->party.barred)
+        lockout_key(talks->failures, of_the_host, message.named, talk->name);
     const struct crowd crowd = count_open(talks, talk, &talk->party, talk->name);
     return may_guess(talks, &talk->party, &crowd, talk->name, talk->max_failures);
 }
@@ -201,8 +202,6 @@ static void judge(struct pam_talks *talks, struct talk *talk, int64_t now_ms)
     enum pamd_outcome outcome = message.verdict.outcome;
     talk->end = TALK_VERDICT;
     count_failure(talks, talk, outcome == PAMD_OUT || outcome == PAMD_BROKEN);
-    if (outcome == PAMD_IN && talk->party.question == PAMD_LOGIN)
-        lockout_forget(talks->failures, talk->name);
     if (outcome == PAMD_OUT && talk->party.question == PAMD_LOGIN)
         hold_back(talk, now_ms, message.verdict.delay_ms);
     else
@@ -511,6 +510,7 @@ static bool tell(const struct talk *talk, struct kt_arena *arena, struct talk_ne
                               .end = talk->end,
                               .expires_s = left_ms > 0 ? (unsigned)(left_ms / 1000) : 0};
     memcpy(ret->id, talk->id, sizeof ret->id);
+    memcpy(ret->account, talk->name, sizeof ret->account);
     if (!ret->asks && talk->end != TALK_VERDICT)
         return true;
     bool whole = pamd_decode(kt_buf_bytes(&talk->message), &ret->message);
@@ -536,6 +536,14 @@ enum talk_taken pam_talk_take(struct pam_talks *talks, const struct talk_ticket 
         talk->told = true;
     (void)pthread_mutex_unlock(&talks->lock);
     return taken;
+}
+
+void pam_talk_let_in(struct pam_talks *talks, const struct talk_news *news, bool in)
+{
+    if (in)
+        lockout_forget(talks->failures, news->account);
+    else
+        lockout_failed(talks->failures, news->account, kt_mono_ms(talks->clock));
 }
 
 struct wait_list *pam_talk_waiters(struct pam_talks *talks)

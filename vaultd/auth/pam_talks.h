@@ -43,6 +43,7 @@ struct talk_party {
     enum pamd_question question;
     unsigned char scope[BARRIER_SCOPE]; /* of the mount */
     char user[PAMD_NAME_MAX + 1];
+    bool barred;      /* PAM is asked about one who cannot exist: whatever is shown is refused as a wrong one */
     bool local;       /* over the Unix socket: by uid, not by address */
     uint32_t uid;
     char address[64];
@@ -94,6 +95,7 @@ struct talk_news {
     enum talk_end end;
     struct pamd_message message; /* prompts, or the verdict; its texts lie in the arena */
     struct string_list groups;   /* with a verdict PAMD_IN; in the arena */
+    unsigned char account[LOCKOUT_KEY]; /* whose guess it was */
 };
 enum talk_taken {
     TALK_WAITS, /* not yet */
@@ -103,6 +105,8 @@ enum talk_taken {
 };
 enum talk_taken pam_talk_take(struct pam_talks *talks, const struct talk_ticket *ticket,
                               struct kt_arena *arena, struct talk_news *ret) KT_MUST_CHECK;
+/* Whom PAM let in: the vault did, too, and his failures are forgotten; or it did not, and it was a guess like any. */
+void pam_talk_let_in(struct pam_talks *talks, const struct talk_news *news, bool in);
 struct wait_list *pam_talk_waiters(struct pam_talks *talks);
 /* How many are on their way. */
 unsigned pam_talks_open(struct pam_talks *talks);

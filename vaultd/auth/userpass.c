@@ -233,7 +233,7 @@ static enum kt_kind login(struct request *req, struct kt_err *err)
 {
     const char *name = NULL, *password = "";
     struct user user;
-    bool ready = false;
+    bool ready = false, barred = false;
     enum kt_kind kind = named_param(req, "username", &name, err);
     if (kind != KT_OK)
         return kind;
@@ -254,6 +254,13 @@ static enum kt_kind login(struct request *req, struct kt_err *err)
         return kt_fail(err, KT_DENIED, "permission denied");
     if (attempt->state != HASHING_RIGHT)
         return wrong(err);
+    kind = login_barred(req, name, &barred, err);
+    if (kind != KT_OK)
+        return kind;
+    if (barred) {
+        lockout_failed(req->core->logins->passwords, attempt->name, kt_mono_ms(req->core->clock));
+        return wrong(err);
+    }
     return grant(req, &user, err);
 }
 

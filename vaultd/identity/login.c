@@ -120,3 +120,13 @@ enum kt_kind identity_login(struct request *req, const struct identity_login *lo
     *ret_entity_id = entity.id;
     return identity_of(req->core, req->snapshot, &entity, &req->identity, err);
 }
+
+enum kt_kind identity_barred(struct request *req, const unsigned char scope[BARRIER_SCOPE],
+                             const char *name, bool *ret, struct kt_err *err)
+{
+    struct entity entity = {0};
+    struct alias *alias = NULL;
+    enum kt_kind kind = entity_find_alias(req, scope, name, &entity, &alias, err);
+    *ret = kind == KT_OK && entity.disabled;
+    return kind;
+}

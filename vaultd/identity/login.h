@@ -21,6 +21,10 @@ struct identity_login {
 enum kt_kind identity_login(struct request *req, const struct identity_login *login,
                             const char **ret_entity_id, struct kt_err *err) KT_MUST_CHECK;
 
+/* Whether who logs in by that name is disabled; KT_NOT_FOUND without a text: nobody has, yet. */
+enum kt_kind identity_barred(struct request *req, const unsigned char scope[BARRIER_SCOPE],
+                             const char *name, bool *ret, struct kt_err *err) KT_MUST_CHECK;
+
 /* When an auth mount is removed, in the same batch: its aliases go, bit by bit. */
 enum kt_kind identity_mount_removed(struct core *core, struct batch *batch,
                                     const unsigned char scope[BARRIER_SCOPE], struct kt_err *err)

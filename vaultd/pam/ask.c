@@ -13,9 +13,6 @@
 #define ANSWERS_MAX ((size_t)4096) /* a message of answers */
 #define DELAY_MAX_MS 10000u
 #define ARENA_MAX ((size_t)8 << 20) /* of all that is said of an account; most of it its groups */
-/* Whoever may not be asked about is asked about as one who cannot exist (no name has a colon in it): it looks
- * the same from outside. */
-#define NOBODY "keyturn:nobody"
 
 _Static_assert(ANSWERS_MAX > PAMD_PROMPTS_MAX * (PAMD_TEXT_MAX + 4) + 2, "all answers");
 _Static_assert(PAMD_TEXT_MAX < PAM_MAX_RESP_SIZE, "what a module may be told");
@@ -243,7 +240,7 @@ static void judge(const struct ask_rules *rules, const char *user, bool may, con
 {
     const struct pam_conv conversation = {converse, asking};
     pam_handle_t *pam = NULL;
-    int rc = pam_start(rules->service, may ? user : NOBODY, &conversation, &pam);
+    int rc = pam_start(rules->service, may ? user : PAMD_NOBODY, &conversation, &pam);
     if (rc == PAM_SUCCESS)
         rc = run_stack(pam, asking->question, address);
     verdict->verdict.outcome = may || rc != PAM_SUCCESS ? outcome_of(rc) : PAMD_OUT;

@@ -34,6 +34,10 @@
 #define PAMD_LOGINS_MAX  64u  /* at a time */
 #define PAMD_TIMEOUT_S   120u /* of a whole login */
 
+/* One who cannot exist: no name has a colon in it. Whoever may not be asked about is asked about as him, so it
+ * looks the same from outside. */
+#define PAMD_NOBODY "keyturn:nobody"
+
 enum pamd_letter {
     PAMD_BEGIN = 'L',
     PAMD_NAMED = 'N',
