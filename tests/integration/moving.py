@@ -420,6 +420,25 @@ def who():
         equal(told(here, "group", "outer"), told(source, "group", "outer"))
 
 
+def many_identities():
+    """More entities than one page of a list has."""
+    source, here = start()
+    with source, here:
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda n: source.ok("POST", "identity/entity", {"name": "e%d" % n}), range(1100)))
+        done = here.ctl(*importing(source))
+        contains(done.stdout, ", 0 different")
+        for vault in source, here:
+            keys, after = [], ""
+            while True:
+                answer = vault.call("LIST", "identity/entity/name?limit=400&after=" + after)
+                if answer.status == 404:
+                    break
+                keys += answer.data["keys"]
+                after = keys[-1]
+            equal(sorted(keys), sorted("e%d" % n for n in range(1100)))
+
+
 def settings():
     """What a mount is set to comes in each run, also where the mount is here; what somebody else set stays."""
     source, here = start()
@@ -1138,6 +1157,7 @@ CASES = [
     ("a part of it", a_part),
     ("what cannot come", not_all_of_it),
     ("who may log in, and who is who", who),
+    ("more identities than a page", many_identities),
     ("what mounts are set to", settings),
     ("mounts that cannot be seen", unseen),
     ("the rights that it needs", rights),

@@ -389,6 +389,120 @@ static void merged(void **state)
     test_vault_free(vault);
 }
 
+/* Both were members of the group: what became of them is one, once. */
+static void members_that_were_merged(void **state)
+{
+    (void)state;
+    struct test_vault *vault = test_vault_new(true);
+    char from[ID], to[ID], group[ID], path[256], once[128];
+    make(vault, "identity/entity", "{\"name\":\"from\"}", from);
+    make(vault, "identity/entity", "{\"name\":\"to\"}", to);
+    formed(vault, "POST", "identity/group", 200, NULL,
+           "{\"name\":\"g\",\"member_entity_ids\":[\"%s\",\"%s\"]}", from, to);
+    test_vault_text(vault, "data.id", group, ID);
+    formed(vault, "POST", "identity/entity/merge", 204, NULL,
+           "{\"from_entity_ids\":[\"%s\"],\"to_entity_id\":\"%s\"}", from, to);
+    at("identity/group/id", group, path);
+    (void)snprintf(once, sizeof once, "\"member_entity_ids\":[\"%s\"]", to);
+    wants(vault, "GET", path, NULL, 200, once);
+    test_vault_free(vault);
+}
+
+/* ---- lists ---- */
+
+/* How many keys a page has; its last one. */
+static size_t page(struct test_vault *vault, const char *path, const char *query, char last[128])
+{
+    char target[300];
+    (void)snprintf(target, sizeof target, "/v1/%s", path);
+    const struct test_request request = {.method = kt_str("LIST"),
+                                         .target = kt_str(target),
+                                         .query = kt_str(query),
+                                         .token = kt_str(vault->root)};
+    unsigned status = test_vault_ask(vault, &request);
+    struct kt_json keys;
+    if (status == 404)
+        return 0;
+    assert_int_equal(status, 200);
+    assert_true(kt_json_member(kt_json_value(kt_str(vault->body)), "data", &keys) &&
+                kt_json_member(keys, "keys", &keys));
+    struct kt_json_iter it = kt_json_iter(keys);
+    while (kt_json_next(&it)) {
+        char key[128];
+        (void)snprintf(key, sizeof key, "%.*s", (int)it.value.len - 2, (const char *)it.value.at + 1);
+        assert_true(strcmp(key, last) > 0);
+        memcpy(last, key, sizeof key);
+    }
+    return kt_json_count(keys);
+}
+
+static size_t pages(struct test_vault *vault, const char *path, unsigned limit, size_t *ret_pages)
+{
+    char last[128] = "", query[200];
+    size_t all = 0, n = 0;
+    *ret_pages = 0;
+    do {
+        (void)snprintf(query, sizeof query, "limit=%u&after=%s", limit, last);
+        n = page(vault, path, query, last);
+        assert_true(limit == 0 || n <= limit);
+        all += n;
+        *ret_pages += n > 0;
+    } while (n > 0);
+    return all;
+}
+
+/* Each one once, however long the pages are. */
+static void lists_in_pages(void **state)
+{
+    (void)state;
+    struct test_vault *vault = test_vault_new(true);
+    static const char *const paths[] = {"identity/entity/id", "identity/entity/name", "identity/entity-alias/id",
+                                        "identity/group/id", "identity/group/name"};
+    char last[128] = "";
+    size_t n = 0;
+    for (unsigned i = 0; i < 23; i++) {
+        formed(vault, "POST", "identity/entity-alias", 200, NULL,
+               "{\"name\":\"u%u\",\"mount_accessor\":\"token\"}", i);
+        formed(vault, "POST", "identity/group", 200, NULL, "{\"name\":\"g%u\"}", i);
+    }
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+        assert_int_equal(pages(vault, paths[i], 5, &n), 23);
+        assert_int_equal(n, 5);
+        assert_int_equal(pages(vault, paths[i], 1, &n), 23);
+        assert_int_equal(pages(vault, paths[i], 0, &n), 23);
+        assert_int_equal(n, 1);
+        wants(vault, "LIST", paths[i], NULL, 200, "\"warnings\":null");
+    }
+    assert_int_equal(page(vault, "identity/group/name", "after=g21&limit=1", last), 1);
+    assert_string_equal(last, "g22");
+    memset(last, 0, sizeof last);
+    assert_int_equal(page(vault, "identity/group/name", "limit=-1", last), 23);
+    assert_int_equal(page(vault, "identity/group/name", "after=zzz", last), 0);
+    test_vault_free(vault);
+}
+
+/* More than one answer holds of what is said of them: a shorter page, which says how to go on. */
+static void a_list_of_much(void **state)
+{
+    (void)state;
+    struct test_vault *vault = test_vault_new(true);
+    enum { ALL = 900 };
+    static char pairs[40000];
+    size_t len = 0, n = 0;
+    for (unsigned i = 0; i < 60; i++)
+        len += (size_t)snprintf(pairs + len, sizeof pairs - len, "%s\"k%02u\":\"%0500u\"", i == 0 ? "" : ",", i, i);
+    for (unsigned i = 0; i < ALL; i++) {
+        static char body[41000];
+        (void)snprintf(body, sizeof body,
+                       "{\"name\":\"u%u\",\"mount_accessor\":\"token\",\"custom_metadata\":{%s}}", i, pairs);
+        wants(vault, "POST", "identity/entity-alias", body, 200, NULL);
+    }
+    assert_int_equal(pages(vault, "identity/entity-alias/id", 0, &n), ALL);
+    assert_true(n > 1);
+    wants(vault, "LIST", "identity/entity-alias/id", NULL, 200, "are not all: after=");
+    test_vault_free(vault);
+}
+
 /* A disabled entity's logins and tokens would be those of one that is not, or the other way round. */
 static void merging_lets_nobody_in_again(void **state)
 {
@@ -822,6 +936,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(who_is_disabled_or_gone_is_nobody),
         cmocka_unit_test(a_child_has_its_parents_entity),
         cmocka_unit_test(merged),
+        cmocka_unit_test(members_that_were_merged),
+        cmocka_unit_test(lists_in_pages),
+        cmocka_unit_test(a_list_of_much),
         cmocka_unit_test(an_alias),
         cmocka_unit_test(who_made_and_changed_it),
         cmocka_unit_test(groups_have_no_cycles),

@@ -144,7 +144,7 @@ static bool list_by_id(void *arg, const struct entity *entity)
     struct listing *listing = arg;
     struct kt_jsonw w;
     if (!listing_add(listing, entity->id, &w))
-        return false;
+        return !listing->req->arena.failed;
     kt_jsonw_key(&w, "aliases");
     kt_jsonw_array(&w);
     for (size_t i = 0; i < entity->n_aliases; i++) {
@@ -165,7 +165,7 @@ static bool list_by_name(void *arg, const struct entity *entity)
     struct listing *listing = arg;
     struct kt_jsonw w;
     if (!listing_add(listing, entity->name, &w))
-        return false;
+        return !listing->req->arena.failed;
     listing_added(listing, &w);
     return true;
 }
@@ -174,8 +174,9 @@ static enum kt_kind list(struct request *req, entity_fn *each, bool with_info, s
 {
     struct listing listing;
     bool aside = false;
-    listing_begin(&listing, req, with_info);
-    enum kt_kind kind = entities_walk(req, each, &listing, &aside, err);
+    enum kt_kind kind = listing_begin(&listing, req, with_info, err);
+    if (kind == KT_OK)
+        kind = entities_walk(req, each, &listing, &aside, err);
     if (kind == KT_OK && aside) {
         kt_buf_free(&listing.info);
         return KT_OK;
@@ -200,7 +201,7 @@ static bool list_aliases(void *arg, const struct entity *entity)
     for (size_t i = 0; i < entity->n_aliases; i++) {
         const struct alias *alias = &entity->aliases[i];
         if (!listing_add(listing, alias->id, &w))
-            return false;
+            continue;
         kt_jsonw_kv_text(&w, "canonical_id", entity->id);
         write_pairs(&w, "custom_metadata", alias->custom_metadata);
         kt_jsonw_kv_bool(&w, "local", alias->local);
@@ -208,7 +209,7 @@ static bool list_aliases(void *arg, const struct entity *entity)
         kt_jsonw_kv_text(&w, "name", alias->name);
         listing_added(listing, &w);
     }
-    return true;
+    return !listing->req->arena.failed;
 }
 
 enum kt_kind identity_alias_list(struct request *req, struct kt_err *err)

@@ -252,10 +252,15 @@ static enum kt_kind list(struct request *req, group_fn *each, bool with_info, st
     struct groups *groups = NULL;
     struct listing listing;
     enum kt_kind kind = groups_get(req->core, cache, req->snapshot, &groups, err);
+    if (kind == KT_OK && groups->n > LISTED_HERE && request_aside(req)) {
+        groups_unref(cache, groups);
+        return KT_OK;
+    }
     const size_t *parents = kind == KT_OK ? groups_parents(groups, &req->arena) : NULL;
     if (kind == KT_OK && parents == NULL)
         kind = kt_fail(err, KT_NO_MEMORY, "listing the groups");
-    listing_begin(&listing, req, with_info);
+    enum kt_kind begun = listing_begin(&listing, req, with_info, kind == KT_OK ? err : NULL);
+    kind = kind == KT_OK ? begun : kind;
     for (size_t i = 0; kind == KT_OK && i < groups->n; i++)
         each(&listing, groups->all[i], parents[i]);
     groups_unref(cache, groups);

@@ -3,21 +3,70 @@
 #include "vaultd/core/rows.h"
 #include "vaultd/identity/own.h"
 
-#define INFO_MAX     ((size_t)15 * 1024 * 1024)
-#define RECORDS_HERE 2000u /* opened on the carrier's thread: some milliseconds */
+#define INFO_PAGE    ((size_t)12 * 1024 * 1024) /* said of the keys of one page */
+#define INFO_MAX     (2 * INFO_PAGE + IDENTITY_RECORD_MAX * 2)
 
-void listing_begin(struct listing *listing, struct request *req, bool with_info)
+enum kt_kind listing_begin(struct listing *listing, struct request *req, bool with_info, struct kt_err *err)
 {
-    *listing = (struct listing){.req = req, .with_info = with_info};
+    int64_t limit = 0;
+    *listing = (struct listing){.req = req, .with_info = with_info, .after = ""};
     kt_buf_init(&listing->info, INFO_MAX);
+    enum kt_kind kind = request_string(req, "after", &listing->after, err);
+    if (kind == KT_OK || kind == KT_NOT_FOUND)
+        kind = request_int(req, "limit", &limit, err);
+    if (kind != KT_OK && kind != KT_NOT_FOUND)
+        return kind;
+    listing->wanted_less = limit > 0 && limit <= (int64_t)LISTED_MAX;
+    listing->limit = listing->wanted_less ? (size_t)limit : LISTED_MAX;
+    return KT_OK;
+}
+
+static int by_key(const void *a, const void *b)
+{
+    return strcmp(((const struct listed *)a)->key, ((const struct listed *)b)->key);
+}
+
+/* How many of the first keys one page holds; at least one. */
+static size_t page_of(const struct listing *listing)
+{
+    size_t n = 0, bytes = 0;
+    while (n < listing->n && n < listing->limit) {
+        bytes += listing->items[n].len;
+        if (n > 0 && bytes > INFO_PAGE)
+            break;
+        n++;
+    }
+    return n;
+}
+
+/* Lets go of what is on a later page. */
+static void shrink(struct listing *listing)
+{
+    if (listing->n == 0)
+        return;
+    qsort(listing->items, listing->n, sizeof *listing->items, by_key);
+    size_t n = page_of(listing);
+    if (n == listing->n)
+        return;
+    struct kt_buf kept;
+    kt_buf_init(&kept, INFO_MAX);
+    for (size_t i = 0; i < n; i++) {
+        struct listed *item = &listing->items[i];
+        size_t at = kept.len;
+        kt_buf_add(&kept, listing->info.at + item->at, item->len);
+        item->at = at;
+    }
+    kt_buf_free(&listing->info);
+    listing->info = kept;
+    listing->n = n;
+    listing->last = listing->items[n - 1].key;
 }
 
 bool listing_add(struct listing *listing, const char *key, struct kt_jsonw *ret)
 {
-    if (listing->n >= LISTED_MAX) {
-        listing->more = true;
+    if (strcmp(key, listing->after) <= 0 || (listing->last != NULL && strcmp(key, listing->last) > 0) ||
+        listing->req->arena.failed || !kt_buf_ok(&listing->info))
         return false;
-    }
     listing->items = rows_room(listing->req, listing->items, listing->n, &listing->room,
                                sizeof *listing->items);
     const char *copy = kt_arena_text(&listing->req->arena, kt_str(key));
@@ -34,11 +83,8 @@ void listing_added(struct listing *listing, struct kt_jsonw *w)
     struct listed *item = &listing->items[listing->n - 1];
     kt_jsonw_end(w);
     item->len = listing->info.len - item->at;
-}
-
-static int by_key(const void *a, const void *b)
-{
-    return strcmp(((const struct listed *)a)->key, ((const struct listed *)b)->key);
+    if (listing->n >= 2 * listing->limit || listing->info.len > 2 * INFO_PAGE)
+        shrink(listing);
 }
 
 static void write_info(struct listing *listing, struct kt_jsonw *w)
@@ -53,11 +99,11 @@ static void write_info(struct listing *listing, struct kt_jsonw *w)
 
 static enum kt_kind write_listing(struct listing *listing, struct kt_err *err)
 {
+    shrink(listing);
     if (!kt_buf_ok(&listing->info) || listing->req->arena.failed)
-        return kt_fail(err, KT_NO_MEMORY, "the list is too long, or memory is out");
+        return kt_fail(err, KT_NO_MEMORY, "listing identities");
     if (listing->n == 0)
         return kt_fail(err, KT_NOT_FOUND, "%s", "");
-    qsort(listing->items, listing->n, sizeof *listing->items, by_key);
     struct kt_jsonw w = kt_jsonw(&listing->req->reply.data);
     kt_jsonw_object(&w);
     if (listing->with_info)
@@ -68,8 +114,9 @@ static enum kt_kind write_listing(struct listing *listing, struct kt_err *err)
         kt_jsonw_text(&w, listing->items[i].key);
     kt_jsonw_end(&w);
     kt_jsonw_end(&w);
-    if (listing->more)
-        request_warn(listing->req, "only %u of them are listed", LISTED_MAX);
+    if (listing->last != NULL && (!listing->wanted_less || listing->n < listing->limit))
+        request_warn(listing->req, "these %zu are not all: after=%s lists those behind them", listing->n,
+                     listing->last);
     return KT_OK;
 }
 
@@ -96,7 +143,7 @@ enum kt_kind entities_walk(struct request *req, entity_fn *each, void *arg, bool
     rows_begin(&rows, req, kt_bytes(prefix, sizeof prefix), kt_bytes(NULL, 0), "reading the entities");
     while (kind == KT_OK && go_on && rows_next(&rows)) {
         struct entity entity;
-        *ret_aside = ++opened == RECORDS_HERE && request_aside(req);
+        *ret_aside = ++opened == LISTED_HERE && request_aside(req);
         if (*ret_aside)
             break;
         kt_arena_reset(&arena);

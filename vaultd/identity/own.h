@@ -43,6 +43,9 @@ enum kt_kind reply_group(struct request *req, const struct group *group, struct 
 void reply_pair(struct request *req, const char *id, const char *key, const char *value);
 
 /* ---- lists: listing.c ---- */
+/* A page: the first keys, by their bytes, behind the request's "after", at most "limit" of them, LISTED_MAX, and
+ * what INFO_PAGE (listing.c) holds of what is said of them. Keys come in any order; what turns out to be on a later
+ * page is let go. Of one that is shorter than was asked for a warning says how to go on. */
 #define LISTED_MAX 20000u
 struct listing {
     struct request *req;
@@ -50,17 +53,26 @@ struct listing {
         const char *key;
         size_t at, len; /* of what is said of it, in info */
     } *items;
-    size_t n, room;
-    bool with_info, more;
+    size_t n, room, limit;
+    const char *after; /* "": from the first */
+    const char *last;  /* no key behind it is on this page; NULL: any may be */
+    bool with_info, wanted_less;
     struct kt_buf info;
 };
-void listing_begin(struct listing *listing, struct request *req, bool with_info);
+/* KT_INVALID: "after" or "limit" is no such thing. */
+enum kt_kind listing_begin(struct listing *listing, struct request *req, bool with_info, struct kt_err *err)
+    KT_MUST_CHECK;
 /* The writer to say something of the key with, an object that is open; listing_added() ends it. False:
- * it is full, or memory is out. */
+ * it is on another page, or memory is out, which listing_end() knows. */
 bool listing_add(struct listing *listing, const char *key, struct kt_jsonw *ret);
 void listing_added(struct listing *listing, struct kt_jsonw *w);
 /* Writes keys and key_info, sorted, and frees it; kind: how the walk went. */
 enum kt_kind listing_end(struct listing *listing, enum kt_kind kind, struct kt_err *err);
+#define LISTED_FIELDS                                                                              \
+    {"after", FIELD_STRING, "from the first one behind this key"},                                 \
+        {"limit", FIELD_INT, "at most so many; 20000 if it is left out, or more"}
+/* More groups, or members of one, than this are looked at aside. */
+#define LISTED_HERE 2000u
 /* Each entity, in no order. On a carrier's thread only so many that nobody waits: *ret_aside: the
  * request goes on elsewhere, say nothing. */
 typedef bool entity_fn(void *arg, const struct entity *entity);

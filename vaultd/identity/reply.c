@@ -1,3 +1,5 @@
+#include <stdlib.h>
+
 #include "vaultd/identity/own.h"
 
 void write_names(struct kt_jsonw *w, const char *key, const struct string_list *list)
@@ -132,14 +134,22 @@ enum kt_kind reply_entity(struct request *req, const struct entity *entity, stru
 
 /* ---- groups ---- */
 
-/* Ids of members that are still there. One that was merged shows as what it became. */
-static enum kt_kind write_members(struct request *req, struct kt_jsonw *w, const struct group *group,
-                                  struct kt_err *err)
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* Ids of members that are still there. One that was merged is what it became, once, also where that was a
+ * member already. */
+static enum kt_kind find_members(struct request *req, const struct group *group, struct string_list *ret,
+                                 struct kt_err *err)
 {
     unsigned char key[BARRIER_NAME_KEY];
     struct entry entry;
-    kt_jsonw_key(w, "member_entity_ids");
-    kt_jsonw_array(w);
+    const char **at = kt_arena_take(&req->arena, (group->entities.n + 1) * sizeof *at);
+    size_t n = 0, unique = 0;
+    if (at == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "reading a group");
     for (size_t i = 0; i < group->entities.n; i++) {
         const char *id = group->entities.at[i];
         index_key(req->core, INDEX_ENTITY, id, key);
@@ -154,10 +164,25 @@ static enum kt_kind write_members(struct request *req, struct kt_jsonw *w, const
         } else if (found != STORE_OK) {
             return kt_fail(err, KT_IO, "reading a group");
         }
-        kt_jsonw_text(w, id);
+        at[n++] = id;
     }
-    kt_jsonw_end(w);
+    qsort(at, n, sizeof *at, by_text);
+    for (size_t i = 0; i < n; i++)
+        if (unique == 0 || strcmp(at[unique - 1], at[i]) != 0)
+            at[unique++] = at[i];
+    *ret = (struct string_list){at, unique};
     return KT_OK;
+}
+
+static enum kt_kind write_members(struct request *req, struct kt_jsonw *w, const struct group *group,
+                                  bool *ret_aside, struct kt_err *err)
+{
+    struct string_list members = {0};
+    *ret_aside = group->entities.n > LISTED_HERE && request_aside(req);
+    enum kt_kind kind = *ret_aside ? KT_OK : find_members(req, group, &members, err);
+    if (kind == KT_OK)
+        write_names(w, "member_entity_ids", &members);
+    return kind;
 }
 
 /* Those of an external group: whose newest login said so. */
@@ -221,7 +246,7 @@ enum kt_kind reply_group(struct request *req, const struct group *group, struct 
     bool aside = false;
     kt_jsonw_object(&w);
     enum kt_kind kind = group->external ? write_external_members(req, &w, group, &aside, err)
-                                        : write_members(req, &w, group, err);
+                                        : write_members(req, &w, group, &aside, err);
     if (kind == KT_OK && aside) {
         kt_buf_reset(&req->reply.data);
         return KT_OK;
