@@ -9,6 +9,7 @@ tlog-checkpoint; SHA-256 is Python's, Ed25519 the openssl program's.
     auditlog.check_kept(log, note, key)     is a checkpoint kept from earlier still true of it?
 """
 import base64
+import functools
 import hashlib
 import json
 import os
@@ -107,16 +108,21 @@ class Key:
             raise Altered("the key's id is not its own: " + text)
 
     def check(self, signature, message):
-        der = bytes.fromhex("302a300506032b6570032100") + self.public
-        with tempfile.TemporaryDirectory() as folder:
-            paths = [os.path.join(folder, n) for n in ("key", "sig", "text")]
-            for path, content in zip(paths, (der, signature, message)):
-                with open(path, "wb") as f:
-                    f.write(content)
-            done = subprocess.run(["openssl", "pkeyutl", "-verify", "-rawin", "-pubin", "-keyform",
-                                   "DER", "-inkey", paths[0], "-sigfile", paths[1], "-in", paths[2]],
-                                  capture_output=True)
-        return done.returncode == 0
+        return is_signed(self.public, signature, message)
+
+
+@functools.lru_cache(maxsize=None)  # the same bytes have the same answer, and each costs a process
+def is_signed(public, signature, message):
+    der = bytes.fromhex("302a300506032b6570032100") + public
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [os.path.join(folder, n) for n in ("key", "sig", "text")]
+        for path, content in zip(paths, (der, signature, message)):
+            with open(path, "wb") as f:
+                f.write(content)
+        done = subprocess.run(["openssl", "pkeyutl", "-verify", "-rawin", "-pubin", "-keyform",
+                               "DER", "-inkey", paths[0], "-sigfile", paths[1], "-in", paths[2]],
+                              capture_output=True)
+    return done.returncode == 0
 
 
 class Note:
