@@ -75,6 +75,10 @@ static const struct row {
     {"path \"secret/data/*\" { capabilities = [\"update\"] allowed_parameters = { \"password\" = [] } }", false, "names \\\"password\\\", which no request there has (known: data, options, version)", NULL},
     {"path \"secret/data/*\" { capabilities = [\"update\"] required_parameters = [\"ttl\"] }", false, "names \\\"ttl\\\"", NULL},
     {"path \"secret/metadata/*\" { capabilities = [\"list\"] denied_parameters = { \"x\" = [] } }", false, "not looked at", NULL},
+    /* a template is one name: what stands beside it decides of all others */
+    {BLOCK("secret/data/team/*", READ) BLOCK("secret/data/team/{{identity.entity.name}}", READ), false, NULL, NULL},
+    {BLOCK("secret/data/team/*", READ) BLOCK("secret/data/team/{{identity.entity.name}}/*", READ), false, NULL, NULL},
+    {BLOCK("secret/data/*", READ) BLOCK("secret/data/{{identity.entity.id}}*", READ) BLOCK("secret/data/{{identity.entity.name}}/*", READ), false, NULL, NULL},
     /* never decides */
     {BLOCK("secret/data/+", READ) BLOCK("secret/data/+/*", READ) BLOCK("secret/data/*", READ), true, "path \\\"secret/data/*\\\" never decides", NULL},
 };

@@ -101,7 +101,9 @@ static void note_decision(struct linter *l, struct met *met, const char *path, b
     struct acl_decision decision;
     l->looks += l->n_plus;
     acl_check(l->acl, &ask, &decision);
-    if (decision.pattern == NULL || strcmp(decision.pattern, met->rule->pattern) == 0)
+    /* Nobody fills in a template here: it decides of the name that it becomes, whatever stands beside it. */
+    bool template = strstr(met->rule->pattern, "{{") != NULL;
+    if (decision.pattern == NULL || template || strcmp(decision.pattern, met->rule->pattern) == 0)
         met->decides = true;
     else if (met->better == NULL)
         met->better = decision.pattern;
