@@ -135,7 +135,8 @@ def _():
     settings = {"audit_non_hmac_request_keys": ["a", "b"], "audit_non_hmac_response_keys": ["c"],
                 "listing_visibility": "hidden", "passthrough_request_headers": ["X-One"],
                 "allowed_response_headers": ["X-Two", "X-Three"]}
-    mount("all", dict(KV2, config=dict(settings, force_no_cache=True)))
+    told = mount("all", dict(KV2, config=dict(settings, force_no_cache=True)), 200).json["warnings"]
+    true(len(told) == 1 and "changes nothing" in told[0], str(told))
     config = wire.ok("GET", "sys/mounts/all").data["config"]
     tune = wire.ok("GET", "sys/mounts/all/tune").data
     for name, value in settings.items():

@@ -101,6 +101,20 @@ static void json_has_all(void **state)
     assert_int_equal(test_vault_call(vault, "GET", "sys/metrics?format=xml", vault->root, NULL), 400);
 }
 
+/* Who scrapes every few seconds does not fill the log twice as fast. */
+static void one_record_of_the_log(void **state)
+{
+    (void)state;
+    static const char *const paths[] = {"sys/metrics", "sys/metrics?format=prometheus"};
+    struct audit_status before, after;
+    for (size_t i = 0; i < 2; i++) {
+        audit_status(vault->core->audit, &before);
+        assert_int_equal(test_vault_call(vault, "GET", paths[i], vault->root, NULL), 200);
+        audit_status(vault->core->audit, &after);
+        assert_int_equal(after.size, before.size + 1);
+    }
+}
+
 static void requests_are_counted(void **state)
 {
     (void)state;
@@ -161,6 +175,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_text_has_its_form),
         cmocka_unit_test(json_has_all),
+        cmocka_unit_test(one_record_of_the_log),
         cmocka_unit_test(requests_are_counted),
         cmocka_unit_test(the_store_and_the_log_are_seen),
         cmocka_unit_test(the_manual_has_each),

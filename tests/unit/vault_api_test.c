@@ -405,7 +405,7 @@ static const struct scenario scenarios[] = {
     { "LIST", "secret/metadata", ROOT, NULL, 200, "{\"keys\":[\"a\",\"f/\"]}" }, { "GET", "secret/data/f/b", ROOT, NULL, 200, "\"k\":\"b\"" },
     { "POST", "secret/import/f/b", ROOT, "{\"cas\":1,\"replace\":\"hunter2\"}", 400, "\\\"replace\\\"", "hunter2" } ) },
 { "settings of a mount", NULL, STEPS(
-    { "POST", "sys/mounts/kv", ROOT, "{\"type\":\"kv-v2\",\"description\":\"d\",\"config\":{\"max_lease_ttl\":7200,\"force_no_cache\":true,\"listing_visibility\":\"hidden\",\"audit_non_hmac_request_keys\":[\"a\",\"\",\"b\"]}}", 204 },
+    { "POST", "sys/mounts/kv", ROOT, "{\"type\":\"kv-v2\",\"description\":\"d\",\"config\":{\"max_lease_ttl\":7200,\"force_no_cache\":true,\"listing_visibility\":\"hidden\",\"audit_non_hmac_request_keys\":[\"a\",\"\",\"b\"]}}", 200, "\"warnings\":[\"\\\"force_no_cache\\\" changes nothing" },
     { "GET", "sys/mounts/kv", ROOT, NULL, 200, "\"config\":{\"default_lease_ttl\":0,\"force_no_cache\":true,\"max_lease_ttl\":7200,\"audit_non_hmac_request_keys\":[\"a\",\"b\"],\"listing_visibility\":\"hidden\"}" },
     { "GET", "sys/mounts/kv/tune", ROOT, NULL, 200, "\"default_lease_ttl\":7200,\"description\":\"d\",\"force_no_cache\":true,\"max_lease_ttl\":7200,\"audit_non_hmac_request_keys\":[\"a\",\"b\"],\"listing_visibility\":\"hidden\",\"options\":{\"version\":\"2\"}" },
     { "POST", "sys/mounts/kv/tune", ROOT, "{\"listing_visibility\":\"\",\"audit_non_hmac_request_keys\":\"\",\"audit_non_hmac_response_keys\":\"x, y\",\"passthrough_request_headers\":\"X-A\",\"allowed_response_headers\":[\"X-B\"],\"force_no_cache\":false,\"max_lease_ttl\":\"system\",\"description\":\"\"}", 204 },

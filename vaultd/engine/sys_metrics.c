@@ -214,35 +214,23 @@ static void write_json(struct request *req, const double numbers[NUMBERS])
     req->reply.form = REPLY_BARE;
 }
 
-/* The audit log's tree is locked while the log is synced: not on a thread that reads wait for. */
-static enum kt_kind write_metrics(struct request *req, struct kt_err *err)
-{
-    if (!barrier_enter(req->core->barrier))
-        return kt_fail(err, KT_SEALED, "%s", kt_kind_text(KT_SEALED));
-    const bool *prometheus = req->handler_data;
-    double numbers[NUMBERS];
-    sample(req->core, numbers);
-    if (*prometheus)
-        write_prometheus(req, numbers);
-    else
-        write_json(req, numbers);
-    barrier_leave(req->core->barrier);
-    return KT_OK;
-}
-
 enum kt_kind sys_metrics(struct request *req, struct kt_err *err)
 {
     const char *format = "";
-    bool *prometheus = kt_arena_take(&req->arena, sizeof *prometheus);
-    if (prometheus == NULL)
-        return kt_fail(err, KT_NO_MEMORY, "reading the metrics");
+    double numbers[NUMBERS];
     enum kt_kind kind = request_string(req, "format", &format, err);
     if (kind != KT_OK && kind != KT_NOT_FOUND)
         return kind;
-    *prometheus = strcmp(format, "prometheus") == 0;
-    if (format[0] != '\0' && !*prometheus)
+    bool prometheus = strcmp(format, "prometheus") == 0;
+    if (format[0] != '\0' && !prometheus)
         return kt_fail(err, KT_INVALID, "\"format\" must be \"prometheus\", or left out for JSON");
-    req->handler_data = prometheus;
-    req->defer = write_metrics;
+    /* The audit log's tree is locked while the log is synced: not on a thread that reads wait for. */
+    if (request_aside(req))
+        return KT_OK;
+    sample(req->core, numbers);
+    if (prometheus)
+        write_prometheus(req, numbers);
+    else
+        write_json(req, numbers);
     return KT_OK;
 }

@@ -215,12 +215,26 @@ enum kt_kind mount_read_description(struct request *req, struct mount *mount, st
     return kind;
 }
 
+/* Vault's clients set it; there is no cache that it could keep a mount out of. */
+static enum kt_kind read_no_cache(struct request *req, struct mount *mount, struct kt_err *err)
+{
+    bool wanted = false;
+    enum kt_kind kind = request_bool(req, "force_no_cache", &wanted, err);
+    if (kind != KT_OK)
+        return optional(kind);
+    mount->force_no_cache = wanted;
+    if (wanted)
+        request_warn(req, "\"force_no_cache\" changes nothing: each request reads the store, no mount's secrets are "
+                          "kept beside it");
+    return KT_OK;
+}
+
 enum kt_kind mount_read_settings(struct request *req, struct mount *mount, struct kt_err *err)
 {
     static const char *const seen[] = {"", "hidden", "unauth", NULL};
     enum kt_kind kind = read_ttls(req, mount, err);
     if (kind == KT_OK)
-        kind = optional(request_bool(req, "force_no_cache", &mount->force_no_cache, err));
+        kind = read_no_cache(req, mount, err);
     if (kind == KT_OK)
         kind = read_word(req, "listing_visibility", seen,
                          "listing_visibility must be \"unauth\", \"hidden\" or empty",

@@ -39,7 +39,7 @@ enum kt_kind mount_read_version(struct request *req, const char **ret, struct kt
 #define MOUNT_SETTING_FIELDS                                                                       \
     {"default_lease_ttl", FIELD_STRING, "duration or \"system\""},                                 \
         {"max_lease_ttl", FIELD_STRING, "duration or \"system\""},                                 \
-        {"force_no_cache", FIELD_BOOL, "kept and shown"},                                          \
+        {"force_no_cache", FIELD_BOOL, "kept and shown; changes nothing"},                                          \
         {"listing_visibility", FIELD_STRING, "\"unauth\": seen without a token; \"hidden\""},      \
         {"token_type", FIELD_STRING, "of auth mounts"},                                            \
         {"plugin_version", FIELD_STRING, "accepted"},                                              \
