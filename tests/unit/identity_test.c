@@ -338,6 +338,38 @@ static void a_child_has_its_parents_entity(void **state)
     test_vault_free(vault);
 }
 
+/* An orphan is somebody's: what it made or changed may be anybody's doing. A token with an entity, and root, are
+ * who they are. */
+static void an_orphan_hides_nobody(void **state)
+{
+    (void)state;
+    struct test_vault *vault = test_vault_new(true);
+    char token[256], orphan[256], entity[ID];
+    policy(vault, "admin", "path \\\"identity/*\\\" { capabilities = [\\\"create\\\", \\\"read\\\", \\\"update\\\"] } "
+                           "path \\\"auth/token/create-orphan\\\" { capabilities = [\\\"update\\\", \\\"sudo\\\"] }");
+    log_in(vault, "bob", "admin", token, entity);
+    assert_int_equal(test_vault_call(vault, "POST", "auth/token/create-orphan", token,
+                                     "{\"policies\":[\"admin\"]}"), 200);
+    test_vault_text(vault, "auth.client_token", orphan, sizeof orphan);
+    static const char *const names[] = {"root", "bob", "orphan"};
+    const char *const tokens[] = {vault->root, token, orphan};
+    for (size_t i = 0; i < 3; i++) {
+        char path[64];
+        const char *others = i == 2 ? "\"changed_by_others\":true" : "\"changed_by_others\":false";
+        (void)snprintf(path, sizeof path, "identity/entity/name/%s", names[i]);
+        assert_int_equal(test_vault_call(vault, "POST", path, tokens[i], "{}"), 200);
+        wants(vault, "GET", path, NULL, 200, others);
+        (void)snprintf(path, sizeof path, "identity/group/name/%s", names[i]);
+        assert_int_equal(test_vault_call(vault, "POST", path, tokens[i], "{}"), 200);
+        wants(vault, "GET", path, NULL, 200, others);
+    }
+    assert_int_equal(test_vault_call(vault, "POST", "identity/entity/name/root", orphan, "{\"policies\":\"p\"}"), 204);
+    wants(vault, "GET", "identity/entity/name/root", NULL, 200, "\"changed_by_others\":true");
+    assert_int_equal(test_vault_call(vault, "POST", "identity/entity/name/root", token, "{\"policies\":\"q\"}"), 204);
+    wants(vault, "GET", "identity/entity/name/root", NULL, 200, "\"changed_by_others\":true");
+    test_vault_free(vault);
+}
+
 /* ---- merging ---- */
 
 static void merged(void **state)
@@ -568,15 +600,8 @@ static void an_alias(void **state)
     "path \\\"identity/*\\\" { capabilities = [\\\"create\\\", \\\"read\\\", \\\"update\\\", \\\"delete\\\"] }"
 
 struct clerk {
-    char token[256], is[ID]; /* his entity's id, or his token's accessor */
+    char token[256], is[ID]; /* his entity's id */
 };
-
-static void new_clerk(struct test_vault *vault, struct clerk *ret)
-{
-    wants(vault, "POST", "auth/token/create", "{\"policies\":\"clerk\",\"no_parent\":true}", 200, NULL);
-    test_vault_text(vault, "auth.client_token", ret->token, sizeof ret->token);
-    test_vault_text(vault, "auth.accessor", ret->is, sizeof ret->is);
-}
 
 /* A second later. */
 static void does(struct test_vault *vault, const struct clerk *clerk, const char *path, unsigned status,
@@ -646,14 +671,15 @@ static void who_made_and_changed_it(void **state)
     struct clerk ann, bob, many[IDENTITY_CHANGERS_MAX + 1];
     policy(vault, "clerk", CLERK);
     log_in(vault, "ann", "clerk", ann.token, ann.is);
-    new_clerk(vault, &bob);
+    log_in(vault, "bob", "clerk", bob.token, bob.is);
     what_was_done(vault, &ann, &bob);
     /* When it was, of what ann made at the first second and somebody changes now. */
     wants(vault, "GET", "identity/entity/name/e", NULL, 200, "\"creation_time\":\"2027-01-15T08:00:01Z\"");
     assert_true(test_vault_said(vault, "\"last_update_time\":\"2027-01-15T08:00:04Z\""));
     for (size_t i = 0; i < sizeof many / sizeof many[0]; i++) {
         char name[32];
-        new_clerk(vault, &many[i]);
+        (void)snprintf(name, sizeof name, "clerk%zu", i);
+        log_in(vault, name, "clerk", many[i].token, many[i].is);
         (void)snprintf(name, sizeof name, "{\"metadata\":{\"k\":\"%zu\"}}", i);
         does(vault, &many[i], "identity/entity/name/e", 204, name);
     }
@@ -935,6 +961,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(policies_of_entity_and_groups),
         cmocka_unit_test(who_is_disabled_or_gone_is_nobody),
         cmocka_unit_test(a_child_has_its_parents_entity),
+        cmocka_unit_test(an_orphan_hides_nobody),
         cmocka_unit_test(merged),
         cmocka_unit_test(members_that_were_merged),
         cmocka_unit_test(lists_in_pages),

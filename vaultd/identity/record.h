@@ -21,13 +21,14 @@
 
 /* When and by whom: a token's entity, else its accessor; "": a login made it by itself. Whoever
  * approves something must be older than it, and not made or changed by who asks: so everybody who ever
- * changed it is kept, not only the last one, who would hide the others. */
+ * changed it is kept, not only the last one, who would hide the others. A token without an entity (an orphan that
+ * somebody made for himself) hides who it was: then it may have been anybody, and approvals must take it so. */
 #define IDENTITY_CHANGERS_MAX 16u
 struct identity_made {
     int64_t created_ms, changed_ms;
     const char *created_by;
     struct string_list changers; /* each once, the newest last; who made it only if he changed it, too */
-    bool more;                   /* there were others before them */
+    bool more;                   /* there were others beside them, who may be anybody */
 };
 struct alias {
     const char *id;

@@ -85,6 +85,9 @@ static struct string_list others(struct identity_made *made, const char *who, co
 enum kt_kind made_now(struct request *req, struct identity_made *made, bool is_new, struct kt_err *err)
 {
     const char *who = identity_asker(req);
+    /* An orphan is somebody's, and nobody knows whose any more. Root is who it says. */
+    made->more = made->more || req->token == NULL ||
+                 (req->token->entity_id[0] == '\0' && !req->token->is_root);
     made->changed_ms = req->now_ms;
     if (is_new) {
         made->created_ms = req->now_ms;
