@@ -160,6 +160,8 @@ enum kt_kind cli_api_options(struct cli *cli, struct kt_api_options *ret, struct
     *ret = (struct kt_api_options){
         .address = setting(cli, FLAG_ADDRESS, "VAULT_ADDR"),
         .ca_file = setting(cli, FLAG_CA_CERT, "VAULT_CACERT"),
+        .client_cert = setting(cli, FLAG_CLIENT_CERT, "VAULT_CLIENT_CERT"),
+        .client_key = setting(cli, FLAG_CLIENT_KEY, "VAULT_CLIENT_KEY"),
         .server_name = setting(cli, FLAG_TLS_SERVER_NAME, "VAULT_TLS_SERVER_NAME"),
         .namespace_path = setting(cli, FLAG_NAMESPACE, "VAULT_NAMESPACE"),
         .user_agent = "secretctl/" KT_VERSION,
@@ -205,14 +207,22 @@ static void print_curl(struct cli *cli, const struct cli_call *call,
     kt_autobuf struct kt_buf url = {0};
     kt_buf_init(&url, OUT_MAX);
     kt_api_url(cli->api, request, &url);
-    const char *ca = setting(cli, FLAG_CA_CERT, "VAULT_CACERT");
+    static const struct {
+        enum flag_id flag;
+        const char *variable, *curl;
+    } files[] = {{FLAG_CA_CERT, "VAULT_CACERT", " --cacert "},
+                 {FLAG_CLIENT_CERT, "VAULT_CLIENT_CERT", " --cert "},
+                 {FLAG_CLIENT_KEY, "VAULT_CLIENT_KEY", " --key "}};
     const char *ns = setting(cli, FLAG_NAMESPACE, "VAULT_NAMESPACE");
     const char *address = kt_api_address(cli->api);
     struct kt_bytes rest = kt_buf_bytes(&url);
     kt_buf_printf(out, "curl -X %s", call->method);
-    if (ca != NULL) {
-        kt_buf_add_text(out, " --cacert ");
-        add_quoted(out, kt_str(ca));
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        const char *file = setting(cli, files[i].flag, files[i].variable);
+        if (file == NULL)
+            continue;
+        kt_buf_add_text(out, files[i].curl);
+        add_quoted(out, kt_str(file));
     }
     kt_buf_add_text(out, " -H \"X-Vault-Token: $VAULT_TOKEN\" -H \"X-Vault-Request: true\"");
     if (ns != NULL) {

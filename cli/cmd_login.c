@@ -29,6 +29,9 @@ static const struct method {
     {"pam", "username", NULL, NULL, {{NULL, INPUT_TEXT, NULL}},
      "secretctl login -method=pam username=NAME"},
     {"unix", NULL, NULL, NULL, {{NULL, INPUT_TEXT, NULL}}, "secretctl login -method=unix"},
+    {"cert", NULL, NULL, NULL,
+     {{"name", INPUT_TEXT, "of the entry that is to be taken"}, {NULL, INPUT_TEXT, NULL}},
+     "secretctl login -method=cert -client-cert=web.pem -client-key=web.key"},
     {"approle", NULL, "secret_id=", "secret_id=-",
      {{"role_id", INPUT_TEXT, "the role's"}, {"secret_id", INPUT_KNOWN_SECRET, "one of its own"},
       {NULL, INPUT_TEXT, NULL}},
@@ -236,6 +239,6 @@ int cmd_login(struct cli *cli)
         return login_by_token(cli);
     const struct method *method = find_method(name);
     if (method == NULL)
-        return cli_wrong(cli, "token, userpass, pam, approle, jwt or unix", "there is no way to log in called '%.40s'", name);
+        return cli_wrong(cli, "token, userpass, pam, approle, cert, jwt or unix", "there is no way to log in called '%.40s'", name);
     return by_method(cli, method);
 }

@@ -19,7 +19,8 @@ const char *const command_group_titles[GROUP_COUNT] = {
 };
 
 static const enum flag_id common_flags[] = {
-    FLAG_ADDRESS, FLAG_CA_CERT, FLAG_TLS_SERVER_NAME, FLAG_NAMESPACE, FLAG_CURL,
+    FLAG_ADDRESS, FLAG_CA_CERT, FLAG_CLIENT_CERT, FLAG_CLIENT_KEY, FLAG_TLS_SERVER_NAME,
+    FLAG_NAMESPACE, FLAG_CURL,
 };
 
 /* clang-format off */
@@ -344,6 +345,7 @@ const struct command command_table[] = {
      "secretctl login -method=pam username=bob\n"
      "secretctl login -method=approle -path=ci role_id=ID secret_id=@FILE\n"
      "secretctl login -method=jwt role=web jwt=@/var/run/secrets/tokens/vault\n"
+     "secretctl login -method=cert -client-cert=web.pem -client-key=web.key\n"
      "secretctl login -method=unix", cmd_login},
     {"token create", NULL, GROUP_ACCESS, 0, "Make a token.", "", 0, 0, token_create_flags,
      "-orphan asks auth/token/create-orphan, all else auth/token/create. One -policy is sent as a text,\n"

@@ -73,7 +73,7 @@ static void add_live(struct kt_buf *out)
     kt_buf_add_text(
         out, "    esac\n"
              "    for w in \"${COMP_WORDS[@]}\"; do\n"
-             "        [[ $w =~ ^--?(address|ca-cert|tls-server-name|namespace|ns|mount)(=|$) ]] "
+             "        [[ $w =~ ^--?(address|ca-cert|client-cert|client-key|tls-server-name|namespace|ns|mount)(=|$) ]] "
              "&& live=''\n"
              "    done\n");
 }

@@ -21,6 +21,10 @@ enum flag_kind {
 #define CLI_FLAGS(X)                                                                               \
     X(FLAG_ADDRESS, "address", NULL, FLAG_TEXT, "ADDR", "the vault's address (VAULT_ADDR)")        \
     X(FLAG_CA_CERT, "ca-cert", NULL, FLAG_TEXT, "FILE", "trust this CA, PEM (VAULT_CACERT)")       \
+    X(FLAG_CLIENT_CERT, "client-cert", NULL, FLAG_TEXT, "FILE",                                    \
+      "show this certificate, PEM (VAULT_CLIENT_CERT)")                                            \
+    X(FLAG_CLIENT_KEY, "client-key", NULL, FLAG_TEXT, "FILE",                                      \
+      "the certificate's private key, PEM (VAULT_CLIENT_KEY); else in the same file")              \
     X(FLAG_TLS_SERVER_NAME, "tls-server-name", NULL, FLAG_TEXT, "NAME",                            \
       "the name in the vault's certificate (VAULT_TLS_SERVER_NAME)")                               \
     X(FLAG_NAMESPACE, "namespace", "ns", FLAG_TEXT, "NAME", "namespace (VAULT_NAMESPACE)")         \
@@ -56,7 +60,7 @@ enum flag_kind {
     X(FLAG_DECODE, "decode", NULL, FLAG_SWITCH, NULL, "turn the encoded token into the token")     \
     X(FLAG_OTP, "otp", NULL, FLAG_TEXT, "FILE", "the one-time pad's file")                         \
     X(FLAG_STOP, "stop", NULL, FLAG_SWITCH, NULL, "give up the one that is under way")             \
-    X(FLAG_METHOD, "method", NULL, FLAG_TEXT, "METHOD", "token, userpass, pam, approle, jwt or unix")   \
+    X(FLAG_METHOD, "method", NULL, FLAG_TEXT, "METHOD", "token, userpass, pam, approle, cert, jwt or unix")   \
     X(FLAG_DEFAULT_LEASE, "default-lease-ttl", NULL, FLAG_TEXT, "DURATION",                        \
       "how long tokens live that say nothing else; \"system\": as everywhere")                     \
     X(FLAG_MAX_LEASE, "max-lease-ttl", NULL, FLAG_TEXT, "DURATION",                                \

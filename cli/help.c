@@ -10,7 +10,8 @@
 #define LEFT 30
 
 static const enum flag_id common[] = {
-    FLAG_ADDRESS, FLAG_CA_CERT, FLAG_TLS_SERVER_NAME, FLAG_NAMESPACE, FLAG_FORMAT, FLAG_CURL,
+    FLAG_ADDRESS, FLAG_CA_CERT, FLAG_CLIENT_CERT, FLAG_CLIENT_KEY, FLAG_TLS_SERVER_NAME,
+    FLAG_NAMESPACE, FLAG_FORMAT, FLAG_CURL,
 };
 
 static void pad(struct kt_buf *out, size_t from, size_t to)

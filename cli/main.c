@@ -10,6 +10,8 @@
 static const char *const kept[] = {
     "VAULT_ADDR",
     "VAULT_CACERT",
+    "VAULT_CLIENT_CERT",
+    "VAULT_CLIENT_KEY",
     "VAULT_NAMESPACE",
     "VAULT_FORMAT",
     "VAULT_TLS_SERVER_NAME",

@@ -48,6 +48,8 @@ enum kt_kind kt_api_open(const struct kt_api_options *options, struct kt_api **r
     struct kt_http_options http = {
         .address = address,
         .ca_file = options->ca_file,
+        .client_cert = options->client_cert,
+        .client_key = options->client_key,
         .server_name = options->server_name,
         .user_agent = options->user_agent,
         .timeout_ms = options->timeout_ms,

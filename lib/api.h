@@ -26,6 +26,8 @@ struct kt_api;
 struct kt_api_options {
     const char *address;        /* as lib/http_client.h; NULL or "": KT_API_ADDRESS */
     const char *ca_file;        /* or NULL */
+    const char *client_cert;    /* what the client shows, as lib/http_client.h; or NULL */
+    const char *client_key;     /* or NULL */
     const char *server_name;    /* or NULL */
     const char *namespace_path; /* or NULL */
     const char *user_agent;     /* or NULL */

@@ -34,6 +34,7 @@ struct kt_http {
     unsigned timeout_ms;
     size_t body_max;
     char ca_file[1024];
+    const char *client_cert, *client_key; /* while it is opened; NULL: none */
     char curl_said[CURL_ERROR_SIZE];
     /* of the request under way */
     struct kt_http_response *response;
@@ -171,12 +172,48 @@ static bool set_rules(struct kt_http *http)
     if (http->ca_file[0] != '\0' ||
         (curl_easy_getinfo(easy, CURLINFO_CAINFO, &system_file) == CURLE_OK && system_file != NULL))
         SET(CURLOPT_CAPATH, NULL);
+    if (http->client_cert != NULL && http->address.tls) {
+        SET(CURLOPT_SSLCERT, http->client_cert);
+        SET(CURLOPT_SSLKEY, http->client_key);
+    }
     if (http->address.socket_path[0] != '\0')
         SET(CURLOPT_UNIX_SOCKET_PATH, http->address.socket_path);
     if (http->connect_to != NULL)
         SET(CURLOPT_CONNECT_TO, http->connect_to);
 #undef SET
     return bad == CURLE_OK;
+}
+
+/* Said before a handshake that could only fail. */
+static enum kt_kind check_client_file(const char *file, const char *what, const char *name, struct kt_err *err)
+{
+    if (access(file, R_OK) == 0)
+        return KT_OK;
+    enum kt_kind kind = kt_fail(err, KT_IO, "cannot read the %s '%.200s'", what, file);
+    kt_hint(err, "%s names its PEM file", name);
+    return kind;
+}
+
+/* Borrowed for the call to open: libcurl keeps copies. */
+static enum kt_kind take_client_cert(struct kt_http *http, const struct kt_http_options *options,
+                                     struct kt_err *err)
+{
+    bool cert = options->client_cert != NULL && options->client_cert[0] != '\0';
+    bool key = options->client_key != NULL && options->client_key[0] != '\0';
+    if (key && !cert) {
+        (void)kt_fail(err, KT_INVALID, "a client's key without its certificate");
+        kt_hint(err, "VAULT_CLIENT_CERT (-client-cert) names the certificate's PEM file");
+        return KT_INVALID;
+    }
+    if (!cert || !http->address.tls)
+        return KT_OK;
+    http->client_cert = options->client_cert;
+    http->client_key = key ? options->client_key : options->client_cert;
+    enum kt_kind kind = check_client_file(http->client_cert, "client's certificate",
+                                          "VAULT_CLIENT_CERT (-client-cert)", err);
+    return kind == KT_OK ? check_client_file(http->client_key, "client's key",
+                                             "VAULT_CLIENT_KEY (-client-key)", err)
+                         : kind;
 }
 
 static enum kt_kind fill(struct kt_http *http, const struct kt_http_options *options,
@@ -198,6 +235,9 @@ static enum kt_kind fill(struct kt_http *http, const struct kt_http_options *opt
             return kind;
         }
     }
+    kind = take_client_cert(http, options, err);
+    if (kind != KT_OK)
+        return kind;
     if (options->server_name != NULL && options->server_name[0] != '\0') {
         char connect_to[512];
         kind = kt_http_address_rename(&http->address, options->server_name, connect_to,

@@ -31,6 +31,8 @@ struct kt_http;
 struct kt_http_options {
     const char *address;
     const char *ca_file;     /* PEM; NULL or "": the system's */
+    const char *client_cert; /* PEM, with what stands between it and its authority; NULL or "": none */
+    const char *client_key;  /* its private key's PEM; NULL or "": in the same file */
     const char *server_name; /* the name in the server's certificate when not the address's; NULL */
     const char *user_agent;  /* NULL: "keyturn/VERSION" */
     unsigned connect_timeout_ms; /* 0: 10 s */

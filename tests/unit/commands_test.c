@@ -275,7 +275,7 @@ static const struct run_row {
     {"a way without a user", "secretctl login -method=userpass", 1, "", "username= is missing"},
     {"a signed token as a word", "secretctl login -method=jwt role=r jwt=x", 1, "",
      "the value of 'jwt' stands on the command line"},
-    {"a way that is none", "secretctl login -method=ldap", 1, "", "token, userpass, pam, approle, jwt or unix"},
+    {"a way that is none", "secretctl login -method=ldap", 1, "", "token, userpass, pam, approle, cert, jwt or unix"},
     {"token as a word", "secretctl login hvs.abc", 1, "", "never an argument"},
     {"target password as a word", "secretctl target set pg admin_password=x", 1, "",
      "the value of 'admin_password' stands on the command line"},
