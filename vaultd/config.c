@@ -43,6 +43,8 @@ static const struct setting tcp_settings[] = {
     {"tls_cert_file", SETTING_TEXT, AT(config_listener, cert_file), 0, 0, 0, NULL, NULL, "The certificate and its chain, PEM; read again on SIGHUP."},
     {"tls_key_file", SETTING_TEXT, AT(config_listener, key_file), 0, 0, 0, NULL, NULL, "Its private key, PEM, readable by its owner (and group) alone."},
     {"tls_disable", SETTING_BOOL, AT(config_listener, tls_disable), 0, 0, false, NULL, NULL, "Serve without TLS: for loopback, or behind a proxy on this machine."},
+    {"tls_disable_client_certs", SETTING_BOOL, AT(config_listener, no_client_certs), 0, 0, false, NULL, NULL, "Do not ask TLS clients for a certificate: nobody can log in with one here. Asked for, it may still be missing."},
+    {"tls_require_and_verify_client_cert", SETTING_BOOL, AT(config_listener, require_client_cert), 0, 0, false, NULL, NULL, "Refused when true: certificates are verified by the way to log in that they are for."},
     {"x_forwarded_for_authorized_addrs", SETTING_CIDRS, AT(config_listener, forwarded_trusted), 0, 0, 0, NULL, NULL, "Proxies whose X-Forwarded-For names the client: addresses or blocks; none: the header is not looked at."},
     {"x_forwarded_for_hop_skips", SETTING_NUMBER, AT(config_listener, forwarded_hop_skips), 0, 32, 0, NULL, NULL, "How many addresses at its end are proxies of ours."},
     {"x_forwarded_for_reject_not_present", SETTING_BOOL, AT(config_listener, forwarded_refuse_absent), 0, 0, true, NULL, NULL, "Refuse requests without the header."},
@@ -333,6 +335,11 @@ static void judge_listener(const struct config_listener *listener, struct findin
                   "path = \"/run/vaultd/vaultd.sock\"");
         return;
     }
+    if (listener->require_client_cert)
+        complain(findings, listener->pos, true,
+                 "leave it out: auth/cert verifies certificates of those who log in with one, and a "
+                 "firewall or a TLS proxy keeps others away",
+                 "tls_require_and_verify_client_cert is not built");
     if (listener->tls_disable)
         return;
     if (listener->cert_file == NULL || listener->key_file == NULL)

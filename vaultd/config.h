@@ -35,6 +35,7 @@ struct config_listener {
     const char *address; /* or the path */
     const char *cert_file, *key_file;
     bool tls_disable;
+    bool no_client_certs, require_client_cert;
     struct kt_cidrs forwarded_trusted;
     uint64_t forwarded_hop_skips;
     bool forwarded_refuse_absent, forwarded_refuse_stranger;

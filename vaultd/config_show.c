@@ -13,6 +13,8 @@ void config_listeners(const struct config *config, struct kt_buf *out)
         kt_jsonw_kv_text(&w, listener->is_unix ? "path" : "address", listener->address);
         if (!listener->is_unix)
             kt_jsonw_kv_bool(&w, "tls_disable", listener->tls_disable);
+        if (!listener->is_unix && listener->no_client_certs)
+            kt_jsonw_kv_bool(&w, "tls_disable_client_certs", true);
         kt_jsonw_end(&w);
         kt_jsonw_kv_text(&w, "type", listener->is_unix ? "unix" : "tcp");
         kt_jsonw_end(&w);

@@ -187,6 +187,7 @@ static enum kt_kind bind_listeners(struct vaultd *vaultd, bool unix_ones, struct
                                                       .mode = (unsigned)from->mode,
                                                       .tls = !from->is_unix && !from->tls_disable,
                                                       .cert_file = from->cert_file,
+                                                      .no_client_certs = from->no_client_certs,
                                                       .key_file = from->key_file,
                                                       .forwarded = {
                                                           .trusted = from->forwarded_trusted,

@@ -17,6 +17,7 @@ from hvac import exceptions
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 from jwt_signer import Signer  # noqa: E402
 from keyturn import Vault, wait_for  # noqa: E402
+from pki import Authority  # noqa: E402
 from tap import Mismatch, Tap, equal, true  # noqa: E402
 
 tap = Tap("tests/conformance/with_hvac.py")
@@ -619,6 +620,34 @@ def _():
     raises(exceptions.InvalidRequest, roles.create_role, "browser", "sub", ["http://localhost"], role_type="oidc", says="not offered")
     equal(204, roles.delete_role("ci").status_code)
     raises(exceptions.InvalidPath, roles.read_role, "ci")
+
+
+@tap.case("auth: cert")
+def _():
+    client.sys.enable_auth_method("cert", path="tls")
+    certs, at = client.auth.cert, {"mount_point": "tls"}
+    folder = os.path.join(vault.folder, "pki")
+    os.mkdir(folder)
+    ca = Authority(folder, "ca")
+    web, mail = ca.issue("web"), ca.issue("mail")
+    equal(204, certs.create_ca_certificate_role("web", certificate=ca.crt, allowed_common_names="web",
+                                                display_name="Web", token_policies=["p"], token_ttl="20m", **at).status_code)
+    equal(["web"], certs.list_certificate_roles(**at)["data"]["keys"])
+    got = certs.read_ca_certificate_role("web", **at)["data"]
+    equal((ca.pem.strip(), ["web"], "Web", ["p"], 1200), (got["certificate"].strip(),) + tuple(got[k] for k in (
+        "allowed_common_names", "display_name", "token_policies", "token_ttl")))
+    own = connect("none")
+    auth = own.auth.cert.login("web", cert_pem=web.crt, key_pem=web.key, **at)["auth"]
+    equal((["default", "p"], "web", "web"), (auth["policies"], auth["metadata"]["cert_name"], auth["metadata"]["common_name"]))
+    equal(True, own.is_authenticated())
+    raises(exceptions.InvalidRequest, connect("none").auth.cert.login, "web", cert_pem=mail.crt,
+           key_pem=mail.key, use_token=False, says="invalid certificate or no client certificate supplied", **at)
+    other = connect(own.token)  # over connections of its own, without a certificate
+    raises(exceptions.InvalidRequest, other.auth.token.renew_self, says="client certificate must be supplied")
+    equal(204, certs.configure_tls_certificate(disable_binding=True, **at).status_code)
+    equal(1200, other.auth.token.renew_self()["auth"]["lease_duration"])
+    equal(204, certs.delete_certificate_role("web", **at).status_code)
+    raises(exceptions.InvalidPath, certs.read_ca_certificate_role, "web", **at)
 
 
 # ---- mounts --------------------------------------------------------------------------------------

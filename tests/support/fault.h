@@ -35,6 +35,7 @@ struct fault {
     bool for_good;      /* and all that follow */
     int error;          /* 0: what is usual: ENOMEM, EIO, EAGAIN */
     bool trace;         /* remember where the last one failed, for fault_where() */
+    bool own;           /* only memory that this program's own code asks for, and no library by itself */
     const char *below;  /* only files whose path begins so; NULL: all. Lives until fault_clear() */
 };
 void fault_set(const struct fault *fault);

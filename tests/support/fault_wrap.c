@@ -207,6 +207,16 @@ void *RAW(realloc)(void *at, size_t size);
 void *RAW(memalign)(size_t alignment, size_t size);
 void RAW(free)(void *at);
 
+extern const char __executable_start[], etext[]; /* the linker's */
+
+/* from: where the call goes back to. */
+static bool no_memory(const void *from)
+{
+    const char *at = from;
+    return (!fault.own || (at >= __executable_start && at < etext)) && fails(FAULT_ALLOC);
+}
+#define NO_MEMORY no_memory(__builtin_return_address(0))
+
 static void *counted(void *at)
 {
     if (at != NULL)
@@ -216,20 +226,20 @@ static void *counted(void *at)
 
 void *malloc(size_t size)
 {
-    return fails(FAULT_ALLOC) ? NULL : counted(RAW(malloc)(size));
+    return NO_MEMORY ? NULL : counted(RAW(malloc)(size));
 }
 
 void *calloc(size_t count, size_t size)
 {
-    return fails(FAULT_ALLOC) ? NULL : counted(RAW(calloc)(count, size));
+    return NO_MEMORY ? NULL : counted(RAW(calloc)(count, size));
 }
 
 void *realloc(void *at, size_t size)
 {
-    if (at == NULL)
-        return malloc(size);
-    if (size != 0 && fails(FAULT_ALLOC))
+    if ((at == NULL || size != 0) && NO_MEMORY)
         return NULL;
+    if (at == NULL)
+        return counted(RAW(malloc)(size));
     void *moved = RAW(realloc)(at, size);
     if (moved == NULL && size == 0)
         (void)atomic_fetch_sub_explicit(&live, 1, memory_order_relaxed);
@@ -248,7 +258,7 @@ void *reallocarray(void *at, size_t count, size_t size)
 
 int posix_memalign(void **ret, size_t alignment, size_t size)
 {
-    void *at = fails(FAULT_ALLOC) ? NULL : counted(memalign_raw(alignment, size));
+    void *at = NO_MEMORY ? NULL : counted(memalign_raw(alignment, size));
     if (at == NULL)
         return ENOMEM;
     *ret = at;
@@ -257,7 +267,7 @@ int posix_memalign(void **ret, size_t alignment, size_t size)
 
 void *aligned_alloc(size_t alignment, size_t size)
 {
-    return fails(FAULT_ALLOC) ? NULL : counted(memalign_raw(alignment, size));
+    return NO_MEMORY ? NULL : counted(memalign_raw(alignment, size));
 }
 
 #define new_start  RAW(malloc)

@@ -11,6 +11,7 @@ static const struct {
     const char *type, *version, *path, *asked, *body;
 } mounts[] = {
     {"approle", NULL, "auth/approle/", "sys/auth/approle", "{\"type\":\"approle\"}"},
+    {"cert", NULL, "auth/cert/", "sys/auth/cert", "{\"type\":\"cert\"}"},
     {"cubbyhole", NULL, "cubbyhole/", NULL, NULL}, {"fleet", NULL, "fleet/", NULL, NULL},
     {"identity", NULL, "identity/", NULL, NULL},
     {"jwt", NULL, "auth/jwt/", "sys/auth/jwt", "{\"type\":\"jwt\"}"},

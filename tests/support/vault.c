@@ -212,6 +212,10 @@ static void run_through(struct test_vault *vault, const struct test_request *req
     request_init(req, vault->core, request->local ? ORIGIN_UNIX : ORIGIN_TCP, &carrier_calls, &carrier);
     req->peer_uid = request->uid;
     req->peer_groups = request->groups;
+    req->tls = request->chain != NULL;
+    req->forwarded = request->forwarded;
+    req->chain = request->chain;
+    req->n_chain = request->n_chain;
     if (request->address != NULL)
         (void)snprintf(req->remote_address, sizeof req->remote_address, "%s", request->address);
     req->method = request->method;

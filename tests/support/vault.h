@@ -60,6 +60,9 @@ struct test_request {
     uint32_t uid;
     const struct peer_groups *groups; /* its groups; NULL: not known */
     const char *address; /* over TCP; NULL: "" */
+    const struct kt_bytes *chain; /* what a TLS client showed, and that it came over TLS; NULL: neither */
+    size_t n_chain;
+    bool forwarded;
     bool hurry; /* a request that waits for news is not waited for: the vault's clock goes on */
     void (*begin)(void *arg), (*answered)(void *arg); /* around the pipeline; may be NULL */
     void *arg;

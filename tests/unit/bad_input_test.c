@@ -273,6 +273,7 @@ static const struct {
     {"token", "renew-self", "invalid lease ID", 400}, /* root never ends */
     {"token", "create/{role}", "unknown role x", 400},
     {"jwt", "login", "could not load configuration", 400},
+    {"cert", "login", "tls connection required", 400},
     {"pam", "login/{username}", "vaultd-pam is not running", 503}, /* it would say what is asked */
     {"userpass", "login/{username}", "missing password", 500}, /* Vault's own status, three times */
     {"userpass", "users/{username}/password", "username does not exist", 500},

@@ -24,6 +24,8 @@ static const struct open_row {
     {"approle", "login", "PUT", 400, 400, 400},
     {"jwt", "login", "POST", 400, 400, 400},
     {"jwt", "login", "PUT", 400, 400, 400},
+    {"cert", "login", "POST", 400, 400, 400},
+    {"cert", "login", "PUT", 400, 400, 400},
     {"pam", "login/{username}", "POST", 503, 503, 503}, /* nobody to ask */
     {"pam", "login/{username}", "PUT", 503, 503, 503},
     {"unix", "login", "POST", 400, 400, 400},

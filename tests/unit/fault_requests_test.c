@@ -22,6 +22,7 @@
 
 #include "lib/log.h"
 #include "lib/num.h"
+#include "tests/support/certs.h"
 #include "tests/support/fault.h"
 #include "tests/support/fault_vault.h"
 #include "tests/support/folder.h"
@@ -47,12 +48,15 @@ struct scene {
 };
 
 struct step {
-    /* %u: this attempt, %t: the token, %s: the third share, %o: the third of the other set */
+    /* %u: this attempt, %t: the token, %s: the third share, %o: the third of the other set, %c: an authority's
+     * certificate, %l: its revocation list */
     const char *method, *path, *body;
     unsigned wanted;                  /* 0: whatever it says */
     const char *takes;                /* where in the answer the token stands */
     bool as_token;                    /* asked with it, not with the root token */
     const char *wrap_ttl;             /* X-Vault-Wrap-TTL; NULL: none */
+    enum { NO_CERT, GOOD_CERT, REVOKED_CERT, SERVERS_CERT } shows; /* asked over TLS, with that */
+    bool by_library; /* what GnuTLS wants for itself it gets: libtasn1 (4.19) ends the process for want of memory */
 };
 #define IN_MEMORY 2u
 typedef void arrange_fn(struct scene *s);
@@ -67,6 +71,36 @@ struct row {
                           * gone after a restart */
 };
 
+/* An authority, a client of its, and its list; made before anything fails. */
+static struct test_cert *ca, *client, *revoked, *servers;
+static char *crl;
+
+static void make_certs(void)
+{
+    const int64_t from_ms = INT64_C(1600000000000), until_ms = INT64_C(2200000000000);
+    ca = test_cert_make(&(struct test_cert_wish){.dn = "CN=ca", .ca = true, .serial = 1, .from_ms = from_ms,
+                                                 .until_ms = until_ms});
+    client = test_cert_make(&(struct test_cert_wish){.dn = "CN=client", .issuer = ca, .serial = 2,
+                                                     .from_ms = from_ms, .until_ms = until_ms});
+    revoked = test_cert_make(&(struct test_cert_wish){.dn = "CN=revoked", .issuer = ca, .serial = 3,
+                                                      .from_ms = from_ms, .until_ms = until_ms});
+    servers = test_cert_make(&(struct test_cert_wish){.dn = "CN=server", .issuer = ca, .serial = 4, .for_servers = true,
+                                                      .from_ms = from_ms, .until_ms = until_ms});
+    const unsigned three[] = {3};
+    crl = test_crl_make(&(struct test_crl_wish){.issuer = ca, .serials = three, .n = 1, .from_ms = from_ms, .until_ms = until_ms});
+}
+
+static int free_certs(void **state)
+{
+    (void)state;
+    test_cert_free(ca);
+    test_cert_free(client);
+    test_cert_free(revoked);
+    test_cert_free(servers);
+    free(crl);
+    return 0;
+}
+
 /* ---- asking ---- */
 
 static const char *value_of(const struct scene *s, char letter, char share[2 * SHAMIR_SHARE_BYTES + 1])
@@ -76,6 +110,8 @@ static const char *value_of(const struct scene *s, char letter, char share[2 * S
     return letter == 'u'   ? s->id
            : letter == 't' ? s->token
            : letter == 'k' ? s->mark
+           : letter == 'c' ? test_cert_pem(ca)
+           : letter == 'l' ? crl
            : letter == 's' || letter == 'o' ? share
                                             : NULL;
 }
@@ -117,6 +153,8 @@ static unsigned ask(struct scene *s, const struct step *step, struct fault *faul
     if (query != NULL)
         *query++ = '\0';
     bool patch = strcmp(step->method, "PATCH") == 0;
+    const struct test_cert *const certs[] = {client, client, revoked, servers};
+    const struct kt_bytes der = test_cert_der(certs[step->shows]);
     const char *type = patch ? "application/merge-patch+json" : NULL;
     struct test_request request = {.method = kt_str(step->method),
                                    .target = kt_str(target),
@@ -124,7 +162,9 @@ static unsigned ask(struct scene *s, const struct step *step, struct fault *faul
                                    .token = kt_str(step->as_token ? s->token : s->v.root),
                                    .body = kt_str(step->body == NULL ? NULL : body),
                                    .content_type = kt_str(type),
-                                   .wrap_ttl = kt_str(step->wrap_ttl)};
+                                   .wrap_ttl = kt_str(step->wrap_ttl),
+                                   .chain = step->shows != NO_CERT ? &der : NULL,
+                                   .n_chain = step->shows != NO_CERT ? 1 : 0};
     if (fault != NULL) {
         request.begin = set_fault;
         request.answered = clear_fault;
@@ -172,7 +212,7 @@ static void be_unsealed(struct scene *s)
 static bool offer_two_shares(struct scene *s)
 {
     core_seal(s->v.vault->core, "test");
-    need(s, &(const struct step){"PUT", "sys/unseal", "{\"reset\":true}", 200, NULL, false, NULL});
+    need(s, &(const struct step){"PUT", "sys/unseal", "{\"reset\":true}", 200, NULL, false, NULL, NO_CERT, false});
     bool unsealed = false;
     for (unsigned i = 0; i < 2; i++)
         if (barrier_unseal_share(s->v.vault->core->barrier, s->v.shares[i], &unsealed, NULL) != KT_OK)
@@ -214,14 +254,14 @@ static void keys_open_it(struct scene *s)
     }
     test_vault_text(s->v.vault, "root_token", s->v.root, sizeof s->v.root);
     fault_vault_unseal(&s->v);
-    need(s, &(const struct step){"GET", "auth/token/lookup-self", NULL, 200, NULL, false, NULL});
+    need(s, &(const struct step){"GET", "auth/token/lookup-self", NULL, 200, NULL, false, NULL, NO_CERT, false});
 }
 
 /* ---- the holders of key shares ---- */
 
 static void want(struct scene *s, const char *method, const char *path, const char *body, unsigned status)
 {
-    need(s, &(const struct step){method, path, body, status, NULL, false, NULL});
+    need(s, &(const struct step){method, path, body, status, NULL, false, NULL, NO_CERT, false});
 }
 
 static void give_share(struct scene *s, const char *path, const unsigned char *share)
@@ -303,7 +343,7 @@ static void new_keys_open_it(struct scene *s)
 static void be_without_a_seal(struct scene *s)
 {
     be_unsealed(s);
-    need(s, &(const struct step){"DELETE", "sys/seals/seal", NULL, 0, NULL, false, NULL});
+    need(s, &(const struct step){"DELETE", "sys/seals/seal", NULL, 0, NULL, false, NULL, NO_CERT, false});
 }
 
 static void be_with_a_seal(struct scene *s)
@@ -364,7 +404,7 @@ static void the_token_is_roots(struct scene *s)
     for (size_t i = 0; i < len; i++)
         s->token[i] = (char)(s->token[i] ^ PAD[i]);
     s->token[len] = '\0';
-    need(s, &(const struct step){"POST", "auth/token/revoke-self", NULL, 204, NULL, true, NULL});
+    need(s, &(const struct step){"POST", "auth/token/revoke-self", NULL, 204, NULL, true, NULL, NO_CERT, false});
 }
 
 /* ---- approvals ---- */
@@ -446,6 +486,7 @@ static void be_approved(struct scene *s)
 /* ---- the requests ---- */
 
 /* clang-format off */
+#define ASK_X509(m, p, b, w) {.method = (m), .path = (p), .body = (b), .wanted = (w), .by_library = true}
 #define PUT_A      ASK("POST", "secret/data/a", "{\"data\":{\"k\":\"v%u\"}}", 200)
 #define READ_A     ASK("GET", "secret/data/a", NULL, 200)
 #define FORGET_A   ASK("DELETE", "secret/metadata/a", NULL, 204)
@@ -462,6 +503,9 @@ static void be_approved(struct scene *s)
 #define DRIVEN     "{\"target\":\"pg\",\"strategy\":\"in-place\",\"accounts\":[\"app\"],\"drain\":%u}"
 #define PUT_LOGIN  ASK("POST", "secret/data/db", "{\"data\":{\"username\":\"app\",\"password\":\"p\"}}", 0)
 #define PUT_DRIVEN ASK("POST", "rotation/secrets/secret/db", DRIVEN, 204)
+#define CERT       ASK("POST", "sys/auth/ct", "{\"type\":\"cert\"}", 0)
+#define PUT_CERT   ASK("POST", "auth/ct/certs/c", "{\"certificate\":\"%c\"}", 204)
+#define PUT_CRL    ASK("POST", "auth/ct/crls/l", "{\"crl\":\"%l\"}", 204)
 #define APPROLE    "{\"type\":\"approle\"}"
 #define PAM        "{\"type\":\"pam\"}"
 #define JWT        ASK("POST", "sys/auth/jw", "{\"type\":\"jwt\"}", 0)
@@ -531,6 +575,14 @@ static const struct row rows[] = {
     {"jwt settings", NULL, {JWT}, ASK("POST", "auth/jw/config", "{\"jwks\":" JWT_EXAMPLE_SET ",\"bound_issuer\":\"i%u\"}", 204), ASK("GET", "auth/jw/config", NULL, 200), "\"i%u\"", NULL, false},
     {"jwt role", NULL, {JWT}, ASK("POST", "auth/jw/role/r%u", JWT_ROLE, 204), ASK("GET", "auth/jw/role/r%u", NULL, 200), NULL, NULL, false},
     {"jwt login", NULL, {JWT, JWT_KEYS, ASK("POST", "auth/jw/role/r", JWT_ROLE, 204)}, ASK("POST", "auth/jw/login", "{\"role\":\"r\",\"jwt\":\"" JWT_EXAMPLE_TOKEN "\"}", 200), {0}, NULL, NULL, false},
+    {"cert entry", .before = {CERT}, .request = ASK_X509("POST", "auth/ct/certs/c%u", "{\"certificate\":\"%c\"}", 204), .probe = ASK("GET", "auth/ct/certs/c%u", NULL, 200)},
+    {"cert list", .before = {CERT}, .request = ASK_X509("POST", "auth/ct/crls/l%u", "{\"crl\":\"%l\"}", 204), .probe = ASK("GET", "auth/ct/crls/l%u", NULL, 200)},
+    {"cert list away", .before = {CERT, PUT_CRL}, .request = ASK("DELETE", "auth/ct/crls/l", NULL, 204), .probe = ASK("GET", "auth/ct/crls/l", NULL, 404)},
+    {"cert settings", .before = {CERT}, .request = ASK("POST", "auth/ct/config", "{\"disable_binding\":true}", 204)},
+    {"cert login", .before = {CERT, PUT_CRL, PUT_CERT}, .request = {.method = "POST", .path = "auth/ct/login", .body = "{}", .wanted = 200, .shows = GOOD_CERT, .by_library = true}},
+    {"cert login of a revoked one", .before = {CERT, PUT_CRL, PUT_CERT}, .request = {.method = "POST", .path = "auth/ct/login", .body = "{}", .wanted = 400, .shows = REVOKED_CERT, .by_library = true}},
+    {"cert login of a server", .before = {CERT, PUT_CERT}, .request = {.method = "POST", .path = "auth/ct/login", .body = "{}", .wanted = 400, .shows = SERVERS_CERT, .by_library = true}},
+    {"cert renewal", .before = {CERT, PUT_CERT, {.method = "POST", .path = "auth/ct/login", .body = "{}", .wanted = 200, .takes = "auth.client_token", .shows = GOOD_CERT, .by_library = true}}, .request = {.method = "POST", .path = "auth/token/renew-self", .body = "{}", .wanted = 200, .as_token = true, .shows = GOOD_CERT, .by_library = true}},
     {"pam group", NULL, {ASK("POST", "sys/auth/pm", PAM, 0)}, ASK("POST", "auth/pm/groups/g%u", "{\"policies\":\"p\"}", 204), ASK("GET", "auth/pm/groups/g%u", NULL, 200), NULL, NULL, false},
     {"pam settings", NULL, {ASK("POST", "sys/auth/pm", PAM, 0)}, ASK("POST", "auth/pm/config", "{\"token_policies\":\"p%u\"}", 204), ASK("GET", "auth/pm/config", NULL, 200), "\"p%u\"", NULL, false},
     {"mount", NULL, {ASK("DELETE", "sys/mounts/m", NULL, 0)}, ASK("POST", "sys/mounts/m", "{\"type\":\"kv\",\"options\":{\"version\":\"2\"}}", 204), ASK("GET", "sys/mounts", NULL, 200), "\"m/\"", NULL, false},
@@ -709,7 +761,7 @@ static bool attempt(struct scene *s, const struct row *row, struct fault *fault)
         judge_refusal(s, fault, status);
     judge_unknown(s, row);
     bool unknown = !ok && (row->either != 0 || test_vault_said(s->v.vault, "outcome unknown"));
-    if (ok)
+    if (ok && row->request.wanted != 400) /* refusals of strangers share records */
         remember(s);
     if (ok && row->success != NULL) {
         row->success(s);
@@ -743,7 +795,8 @@ static unsigned long each_call(struct scene *s, const struct row *row, enum faul
     at.kind = fault_kind_name(kind);
     for (; n < TRIES_MAX; n++) {
         struct fault fault = {
-            .kind = kind, .nth = n, .for_good = for_good, .trace = getenv("KT_FAULT_TRACE") != NULL};
+            .kind = kind, .nth = n, .for_good = for_good, .own = row->request.by_library,
+            .trace = getenv("KT_FAULT_TRACE") != NULL};
         if (!attempt(s, row, &fault))
             break;
     }
@@ -786,6 +839,7 @@ static long at_rest(void)
 static int settle(void **state)
 {
     (void)state;
+    make_certs();
     for (unsigned i = 0; i < 3; i++) {
         struct scene s;
         (void)at_rest();
@@ -854,5 +908,5 @@ int main(int argc, char **argv)
     }
     if (argc > 1)
         cmocka_set_test_filter(argv[1]);
-    return cmocka_run_group_tests_name("fault_requests", tests, settle, NULL);
+    return cmocka_run_group_tests_name("fault_requests", tests, settle, free_certs);
 }

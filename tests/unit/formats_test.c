@@ -12,10 +12,12 @@
 #include <fcntl.h>
 #include <semaphore.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "tests/support/certs.h"
 #include "tests/support/jwt_example.h"
 #include "tests/support/routes.h"
 
@@ -93,6 +95,15 @@ static const struct row rows[] = {
     { "a jwt role", "auth/jwt/role/r", "{\"role_type\":\"jwt\",\"user_claim\":\"sub\",\"bound_audiences\":\"vault\"}",
       TABLE_NAMED, ANY, false, "GET", "auth/jwt/role/r", NULL,
       "a jwt role: format 9 is newer than this vaultd (1)" },
+    { "a trusted certificate", "auth/cert/certs/c", "{\"certificate\":\"@CERT\"}",
+      TABLE_NAMED, ANY, false, "GET", "auth/cert/certs/c", NULL,
+      "a trusted certificate: format 9 is newer than this vaultd (1)" },
+    { "a revocation list", "auth/cert/crls/c", "{\"crl\":\"@CRL\"}",
+      TABLE_NAMED, ANY, false, "GET", "auth/cert/crls/c", NULL,
+      "a revocation list: format 9 is newer than this vaultd (1)" },
+    { "settings of a way with certificates", "auth/cert/config", "{\"disable_binding\":true}",
+      TABLE_NAMED, ANY, false, "GET", "auth/cert/config", NULL,
+      "the settings of a way to log in: format 9 is newer than this vaultd (1)" },
     { "a role", "auth/approle/role/r", "{}",
       TABLE_NAMED, ANY, false, "GET", "auth/approle/role/r", NULL,
       "an approle role: format 9 is newer than this vaultd (1)" },
@@ -234,15 +245,34 @@ static void hand_credential_over(struct test_vault *vault)
     vault->core->config.n_seals = 1;
 }
 
+/* The body, with what it names in the place of its name. */
+static void fill_body(const char *form, char out[8192])
+{
+    const int64_t from_ms = INT64_C(1600000000000), until_ms = INT64_C(2200000000000);
+    struct test_cert *ca = test_cert_make(
+        &(struct test_cert_wish){.dn = "CN=ca", .ca = true, .serial = 1, .from_ms = from_ms, .until_ms = until_ms});
+    char *crl = test_crl_make(&(struct test_crl_wish){.issuer = ca, .from_ms = from_ms, .until_ms = until_ms});
+    const char *at = strchr(form, '@');
+    bool is_crl = at != NULL && strncmp(at, "@CRL", 4) == 0, is_cert = at != NULL && strncmp(at, "@CERT", 5) == 0;
+    if (is_crl || is_cert)
+        (void)snprintf(out, 8192, "%.*s%s%s", (int)(at - form), form, is_crl ? crl : test_cert_pem(ca),
+                       at + (is_crl ? 4 : 5));
+    else
+        (void)snprintf(out, 8192, "%s", form);
+    test_cert_free(ca);
+    free(crl);
+}
+
 /* Who reads it then goes into out. */
 static void make_record(struct test_vault *vault, const struct row *row, char out[256])
 {
-    char target[128];
+    char target[128], body[8192];
     (void)snprintf(target, sizeof target, "/v1/%s", row->set_path);
+    fill_body(row->set_body, body);
     const struct test_request request = {.method = kt_str("POST"),
                                          .target = kt_str(target),
                                          .token = kt_str(vault->root),
-                                         .body = kt_str(row->set_body),
+                                         .body = kt_str(body),
                                          .wrap_ttl = kt_str(row->wrap_ttl)};
     unsigned status = test_vault_ask(vault, &request);
     if (status >= 300)

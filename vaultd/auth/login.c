@@ -60,7 +60,8 @@ static enum kt_kind find_entity(struct request *req, const struct login *login,
                                 const char **ret_entity_id, struct kt_err *err)
 {
     const struct identity_login who = {
-        .mount = req->mount, .name = login->alias, .metadata = login->meta,
+        .mount = req->mount, .name = login->alias,
+        .metadata = login->own_meta ? kt_bytes(NULL, 0) : login->meta,
         .has_groups = login->groups != NULL,
         .groups = login->groups != NULL ? *login->groups : (struct string_list){0}};
     return identity_login(req, &who, ret_entity_id, err);

@@ -21,6 +21,7 @@ struct login {
     const char *alias;     /* who it is there, for identity: never changes for one user or machine */
     const char *role;      /* the user or role, to find it again at a renewal */
     struct kt_bytes meta;  /* JSON object of strings; empty: none */
+    bool own_meta;         /* the token's alone: the alias does not carry it */
     const struct string_list *groups; /* that the way says he is in; NULL: it knows none */
     const struct token_params *params;
 };

@@ -149,20 +149,29 @@ static int by_text(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-static enum kt_kind name_of_row(struct request *req, const struct entry *row, const char **ret,
-                                struct kt_err *err)
+struct names {
+    const char **at;
+    size_t n, room;
+};
+
+static enum kt_kind add_name(struct request *req, struct kt_bytes record, void *arg, struct kt_err *err)
 {
-    kt_autobuf struct kt_buf record;
-    kt_buf_init(&record, NAMED_RECORD_MAX);
-    enum kt_kind kind = rows_open(req, row, &record, err);
-    if (kind != KT_OK)
-        return kind;
-    struct kt_reader r = kt_reader(kt_buf_bytes(&record));
+    struct names *names = arg;
+    struct kt_reader r = kt_reader(record);
     (void)kt_read_u8(&r); /* the name stands at the same place in every format */
-    *ret = kt_arena_text(&req->arena, kt_read_field(&r));
+    const char *name = kt_arena_text(&req->arena, kt_read_field(&r));
     if (r.failed)
         return kt_fail(err, KT_CORRUPT, "the record of a name is damaged");
-    return *ret == NULL ? kt_fail(err, KT_NO_MEMORY, "listing names") : KT_OK;
+    if (name == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "listing names");
+    if (name[0] == '\0') /* a record without a name is shown to nobody */
+        return KT_OK;
+    const char **more = rows_room(req, names->at, names->n, &names->room, sizeof *more);
+    if (more == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "listing names");
+    names->at = more;
+    names->at[names->n++] = name;
+    return KT_OK;
 }
 
 static void write_keys(struct request *req, const char *const *names, size_t n)
@@ -177,35 +186,36 @@ static void write_keys(struct request *req, const char *const *names, size_t n)
     kt_jsonw_end(&w);
 }
 
-enum kt_kind named_list(struct request *req, const unsigned char *scope, enum named_kind kind_of,
-                        struct kt_err *err)
+enum kt_kind named_each(struct request *req, const unsigned char *scope, enum named_kind kind_of,
+                        named_fn *fn, void *arg, bool *ret_aside, struct kt_err *err)
 {
     unsigned char prefix[BARRIER_FOLDER_PREFIX];
     named_prefix(req->core, scope, kind_of, prefix);
-    const char **names = NULL;
-    size_t n = 0, room = 0;
-    bool aside = false;
-    struct rows rows;
     enum kt_kind kind = KT_OK;
-    rows_begin(&rows, req, kt_bytes(prefix, sizeof prefix), kt_bytes(NULL, 0), "listing names");
-    while (kind == KT_OK && !aside && rows_next(&rows)) {
-        const char *name = NULL;
-        kind = name_of_row(req, &rows.entry, &name, err);
-        if (kind != KT_OK || name[0] == '\0') /* a record without a name is shown to nobody */
-            continue;
-        const char **more = rows_room(req, names, n, &room, sizeof *names);
-        if (more == NULL) {
-            kind = kt_fail(err, KT_NO_MEMORY, "listing names");
-            continue;
-        }
-        names = more;
-        names[n++] = name;
-        aside = n == LIST_ASIDE && request_aside(req);
+    struct rows rows;
+    size_t n = 0;
+    *ret_aside = false;
+    rows_begin(&rows, req, kt_bytes(prefix, sizeof prefix), kt_bytes(NULL, 0), "looking through names");
+    while (kind == KT_OK && !*ret_aside && rows_next(&rows)) {
+        kt_autobuf struct kt_buf record;
+        kt_buf_init(&record, NAMED_RECORD_MAX);
+        kind = rows_open(req, &rows.entry, &record, err);
+        if (kind == KT_OK)
+            kind = fn(req, kt_buf_bytes(&record), arg, err);
+        *ret_aside = kind == KT_OK && ++n == LIST_ASIDE && request_aside(req);
     }
-    kind = rows_end(&rows, kind, err);
-    if (kind != KT_OK || aside || names == NULL)
+    return rows_end(&rows, kind, err);
+}
+
+enum kt_kind named_list(struct request *req, const unsigned char *scope, enum named_kind kind_of,
+                        struct kt_err *err)
+{
+    struct names names = {0};
+    bool aside = false;
+    enum kt_kind kind = named_each(req, scope, kind_of, add_name, &names, &aside, err);
+    if (kind != KT_OK || aside || names.at == NULL)
         return kind;
-    qsort(names, n, sizeof *names, by_text);
-    write_keys(req, names, n);
+    qsort(names.at, names.n, sizeof *names.at, by_text);
+    write_keys(req, names.at, names.n);
     return KT_OK;
 }

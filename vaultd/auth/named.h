@@ -28,6 +28,7 @@ enum named_kind {
     NAMED_USERS, /* or roles, certificates: who logs in */
     NAMED_GROUPS,
     NAMED_SETTINGS, /* the way's own */
+    NAMED_CRLS,
     NAMED_KINDS
 };
 /* Where it is, and which one. */
@@ -52,6 +53,11 @@ enum kt_kind named_delete(struct request *req, const struct named *which, genera
 /* Whatever else the batch does, it does so only if the record is still as it was looked at. */
 enum kt_kind named_require(struct request *req, const struct named *which, generation changed,
                            struct kt_err *err) KT_MUST_CHECK;
+/* Each record of a kind, opened for the call alone. *ret_aside: there are many, none of what was found
+ * counts: return KT_OK, the handler runs again where it holds up nobody. */
+typedef enum kt_kind named_fn(struct request *req, struct kt_bytes record, void *arg, struct kt_err *err);
+enum kt_kind named_each(struct request *req, const unsigned char *scope, enum named_kind kind,
+                        named_fn *fn, void *arg, bool *ret_aside, struct kt_err *err) KT_MUST_CHECK;
 /* "keys" of the reply, sorted. */
 enum kt_kind named_list(struct request *req, const unsigned char *scope, enum named_kind kind,
                         struct kt_err *err) KT_MUST_CHECK;

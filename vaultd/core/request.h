@@ -107,6 +107,9 @@ struct peer_groups {
     uint32_t at[];
 };
 
+/* Certificates that a TLS client sends along, its own first. */
+#define CLIENT_CHAIN_MAX 8u
+
 #define REQUEST_MAGIC 0x72657131u
 struct request {
     uint32_t magic;
@@ -133,6 +136,11 @@ struct request {
     uint16_t remote_port;
     uint32_t peer_uid; /* ORIGIN_UNIX, as when it connected; UINT32_MAX: not known */
     const struct peer_groups *peer_groups; /* the same, the connection's; NULL: not known */
+    bool tls;
+    bool forwarded; /* somebody says that it is another one's: what is known of the connection is his */
+    const struct kt_bytes *chain; /* the client's certificates, DER, the connection's: it has the first one's
+                                   * key, nothing else is verified */
+    size_t n_chain;
 
     /* ---- filled by the pipeline ---- */
     char id[37];            /* UUID; the envelope's and the audit log's */

@@ -1,4 +1,5 @@
 #include "vaultd/auth/approle.h"
+#include "vaultd/auth/cert.h"
 #include "vaultd/auth/jwt.h"
 #include "vaultd/auth/pam.h"
 #include "vaultd/auth/token_routes.h"
@@ -12,8 +13,8 @@
 #include "vaultd/rotation/rotation.h"
 
 const struct engine *const engines[] = {
-    &approle_engine, &cubbyhole_engine, &fleet_engine, &identity_engine, &jwt_engine,
-    &kv_v1_engine,   &kv_v2_engine,     &pam_engine,   &rotation_engine, &system_engine,
-    &token_engine,   &unix_engine,      &userpass_engine,
+    &approle_engine, &cert_engine,  &cubbyhole_engine, &fleet_engine, &identity_engine,
+    &jwt_engine,     &kv_v1_engine, &kv_v2_engine,     &pam_engine,   &rotation_engine,
+    &system_engine,  &token_engine, &unix_engine,      &userpass_engine,
 };
 const size_t n_engines = sizeof engines / sizeof engines[0];

@@ -1,5 +1,6 @@
 #include "vaultd/http/exchange.h"
 
+#include <gnutls/gnutls.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,6 +35,7 @@ struct exchange {
     uint64_t body_budget; /* of them counted in the server's budgets */
     bool anonymous_budget;
     struct answer *answer; /* the prepared reply that was queued; NULL: another one, or none yet */
+    struct kt_bytes chain[CLIENT_CHAIN_MAX]; /* the TLS session's, as long as the connection */
     struct kt_buf body;
     struct request req;
     size_t target_len;
@@ -248,6 +250,21 @@ static void name_client(struct exchange *ex, const struct headers *headers)
         ex->req.refusal = refusal;
 }
 
+/* Only where they lie: they are read by whoever wants to know, who is rare. */
+static void find_chain(struct exchange *ex)
+{
+    unsigned n = 0;
+    ex->req.tls = ex->tls;
+    const union MHD_ConnectionInfo *tls =
+        ex->tls ? MHD_get_connection_info(ex->mhd, MHD_CONNECTION_INFO_GNUTLS_SESSION) : NULL;
+    if (tls == NULL || tls->tls_session == NULL)
+        return;
+    const gnutls_datum_t *sent = gnutls_certificate_get_peers(tls->tls_session, &n);
+    for (unsigned i = 0; sent != NULL && i < n && i < CLIENT_CHAIN_MAX; i++)
+        ex->chain[ex->req.n_chain++] = kt_bytes(sent[i].data, sent[i].size);
+    ex->req.chain = ex->chain;
+}
+
 static void fill_request(struct exchange *ex, const struct headers *headers, const char *method)
 {
     struct request *req = &ex->req;
@@ -264,6 +281,8 @@ static void fill_request(struct exchange *ex, const struct headers *headers, con
     req->request_key = headers->value[HEADER_REQUEST_KEY];
     req->refusal = headers->status == 400 ? headers->refusal : NULL;
     name_client(ex, headers);
+    find_chain(ex);
+    req->forwarded = headers->n_forwarded > 0; /* believed or not: somebody stands between */
     req->remote_port = ex->conn->port;
     req->peer_uid = ex->conn->peer_uid;
     req->peer_groups = ex->conn->peer_groups;

@@ -190,6 +190,16 @@ static enum MHD_Result admit(void *cls, const struct sockaddr *peer, socklen_t l
     return deadlines_admit(listener->server->deadlines, peer) ? MHD_YES : MHD_NO;
 }
 
+/* Nobody has to have one, and none is verified here: that is the matter of who looks at it. No names of
+ * authorities are sent along, for clients leave a certificate at home that none of those names fits. */
+static void ask_certificate(struct MHD_Connection *mhd)
+{
+    const union MHD_ConnectionInfo *tls =
+        MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+    if (tls != NULL && tls->tls_session != NULL)
+        gnutls_certificate_server_set_request(tls->tls_session, GNUTLS_CERT_REQUEST);
+}
+
 static void conn_opened(struct listener *listener, struct MHD_Connection *mhd, void **state)
 {
     const union MHD_ConnectionInfo *fd =
@@ -208,6 +218,8 @@ static void conn_opened(struct listener *listener, struct MHD_Connection *mhd, v
     }
     if (kt_cidrs_hold(&listener->config.forwarded.trusted, kt_str(conn->address)))
         conn_uncounted(conn);
+    if (listener->config.tls && !listener->config.no_client_certs)
+        ask_certificate(mhd);
     if (listener->config.is_unix)
         peer_read(socket, &conn->peer_uid, &conn->peer_groups);
     *state = conn;

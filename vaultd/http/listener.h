@@ -36,6 +36,7 @@ struct http_listener_config {
     unsigned mode;       /* of the Unix socket */
     bool tls;
     const char *cert_file, *key_file;
+    bool no_client_certs; /* TLS clients are not asked for one; else they are, and may have none */
     struct forwarded_rules forwarded; /* TCP */
 };
 
