@@ -26,6 +26,10 @@ CARRIERS = [
     ("auth/approle/role/%s", "token_policies", {}),
     ("auth/approle/role/%s", "policies", {}),
     ("auth/token/roles/%s", "allowed_policies", {}),
+    ("auth/pam/users/%s", "policies", {}),
+    ("auth/pam/users/%s", "token_policies", {}),
+    ("auth/pam/groups/%s", "policies", {}),
+    ("auth/pam/groups/%s", "token_policies", {}),
 ]
 
 
@@ -309,7 +313,7 @@ def main():
     try:
         vault.ready()
         wire.root = vault.token
-        for kind in ("userpass", "approle"):
+        for kind in ("userpass", "approle", "pam"):
             put("sys/auth/" + kind, {"type": kind})
         return tap.run(sys.argv[1:])
     finally:
