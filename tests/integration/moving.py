@@ -732,9 +732,13 @@ def a_list_with_more():
             source.ok("POST", "identity/entity", {"name": "e%d" % i})
 
         def pages(knows_after):
+            whole = {}  # the first answer of each path: what a vault that knows no `after` says each time
+
             def alter(method, path, answer):
                 status, text = answer()
-                query = path.partition("?")[2]
+                path, _, query = path.partition("?")
+                if method == "LIST" and not knows_after:
+                    status, text = whole.setdefault(path, (status, text))
                 if method != "LIST" or status != 200:
                     return status, text
                 told = json.loads(text)
