@@ -44,7 +44,6 @@ struct talk {
 /* What the thread found, to be put in place with the lock held. */
 enum found { FOUND_NOTHING, FOUND_SENT, FOUND_NAME, FOUND_PROMPTS, FOUND_VERDICT, FOUND_END };
 
-
 /* FOUND_END, as it ended. */
 enum found talk_ends(struct talk *talk, enum talk_end end);
 /* Connects to vaultd-pam's socket and says who logs in. */

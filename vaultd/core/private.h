@@ -167,7 +167,6 @@ enum kt_kind record_attempt(struct request *req, struct kt_err *err);
 enum kt_kind record_result(struct request *req, enum kt_kind kind, const struct kt_err *err_of,
                            struct kt_err *err);
 enum kt_kind record_outcome(struct request *req, struct kt_err *err);
-/* Who asks, as far as those without a token are told apart: an address, or a user of the Unix socket. */
 /* Writes the records of refusals that were counted: those due, or all. Inside of the barrier. */
 void record_counts(struct core *core, bool all);
 /* desk.c: one thread to which requests are handed; work() owes each its resume(). */
