@@ -15,6 +15,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "tests/support/fake_pam.h"
+#include "tests/support/folder.h"
 #include "tests/support/vault.h"
 #include "vaultd/auth/hashing.h"
 #include "vaultd/barrier/seal_record.h"
@@ -144,7 +146,7 @@ static const struct pair {
     struct side a, b;
     unsigned wanted;  /* 0: 403 */
     int64_t pause_ms; /* between two of them; 0: 2 s */
-    bool locked;      /* whoever is asked for is locked out */
+    unsigned locked;  /* by so many failures, whoever is asked for */
 } pairs[] = {
     {"an unknown and a near-miss token", "GET", NULL, {UNKNOWN, "secret/data/known"}, {NEAR_MISS, "secret/data/known"}},
     {"an unknown and a revoked token", "GET", NULL, {UNKNOWN, "secret/data/known"}, {REVOKED, "secret/data/known"}},
@@ -156,10 +158,12 @@ static const struct pair {
     {"no permission: known and unknown path, list", "LIST", NULL, {KNOWN, "secret/metadata/known"}, {KNOWN, "secret/metadata/other"}},
     {"no permission: known and unknown path, write", "POST", "{\"data\":{\"a\":\"b\"}}", {KNOWN, "secret/data/known"}, {KNOWN, "secret/data/other"}},
     {"userpass: a wrong password and an unknown user", "POST", "{\"password\":\"wrong\"}", {UNKNOWN, "auth/userpass/login/bob"}, {UNKNOWN, "auth/userpass/login/eve"}, 400, LOCKOUT_MS},
-    {"userpass: one that is locked out, known and unknown", "POST", "{\"password\":\"wrong\"}", {UNKNOWN, "auth/userpass/login/bob"}, {UNKNOWN, "auth/userpass/login/eve"}, 403, 0, true},
+    {"userpass: one that is locked out, known and unknown", "POST", "{\"password\":\"wrong\"}", {UNKNOWN, "auth/userpass/login/bob"}, {UNKNOWN, "auth/userpass/login/eve"}, 403, 0, LOCKOUT_FAILURES},
     {"userpass: a longer password", "POST", NULL, {UNKNOWN, "auth/userpass/login/bob", "{\"password\":\"w\"}"}, {UNKNOWN, "auth/userpass/login/bob", "{\"password\":\"wrong and longer than the right one\"}"}, 400, LOCKOUT_MS},
     {"approle: a wrong secret id and an unknown role id", "POST", NULL, {UNKNOWN, "auth/approle/login", "{\"role_id\":\"known\",\"secret_id\":\"wrong\"}"}, {UNKNOWN, "auth/approle/login", "{\"role_id\":\"other\",\"secret_id\":\"wrong\"}"}, 400, LOCKOUT_MS},
     {"approle: another role's secret id and an unknown role id", "POST", NULL, {UNKNOWN, "auth/approle/login", "{\"role_id\":\"known\",\"secret_id\":\"of another\"}"}, {UNKNOWN, "auth/approle/login", "{\"role_id\":\"other\",\"secret_id\":\"of another\"}"}, 400, LOCKOUT_MS},
+    {"pam: one that is locked out, known and unknown", "POST", "{\"password\":\"wrong\"}", {UNKNOWN, "auth/pam/login/alice"}, {UNKNOWN, "auth/pam/login/mallory"}, 403, 0, 1},
+    {"pam: an unknown login_id, known and unknown", "POST", "{\"login_id\":\"x\",\"responses\":[\"y\"]}", {UNKNOWN, "auth/pam/login/alice"}, {UNKNOWN, "auth/pam/login/mallory"}, 400},
     {"no permission: known and unknown path, metadata", "POST", "{\"max_versions\":3}", {KNOWN, "secret/metadata/known"}, {KNOWN, "secret/metadata/other"}},
 };
 /* clang-format on */
@@ -168,6 +172,8 @@ static const struct pair {
 
 struct fixture {
     struct test_vault *vault;
+    struct fake_pam *pam;
+    char folder[64]; /* its socket's */
     char token[N_WHO][256];
 };
 
@@ -181,6 +187,10 @@ static void make_logins(struct test_vault *vault)
     } steps[] = {
         {"sys/auth/userpass", "{\"type\":\"userpass\"}", 204},
         {"sys/auth/approle", "{\"type\":\"approle\"}", 204},
+        {"sys/auth/pam", "{\"type\":\"pam\"}", 204},
+        {"auth/pam/config", "{\"max_failures\":1}", 204},
+        {"auth/pam/groups/ops", "{\"policies\":\"none\"}", 204},
+        {"auth/pam/login/alice", "{\"password\":\"right\"}", 200},
         {"auth/userpass/users/bob", "{\"password\":\"right\"}", 204},
         {"auth/approle/role/ci", "{\"role_id\":\"known\"}", 204},
         {"auth/approle/role/cd", "{}", 204},
@@ -195,7 +205,10 @@ static void make_logins(struct test_vault *vault)
 static int make(void **state)
 {
     static struct fixture f;
-    f.vault = test_vault_new(true);
+    if (folder_make(f.folder) != 0)
+        return -1;
+    f.pam = fake_pam_start(f.folder);
+    f.vault = test_vault_pam(true, fake_pam_socket(f.pam));
     (void)snprintf(f.token[ROOT], sizeof f.token[ROOT], "%s", f.vault->root);
     struct test_vault *vault = f.vault;
     assert_int_equal(test_vault_call(vault, "POST", "secret/data/known", vault->root,
@@ -224,6 +237,8 @@ static int end(void **state)
 {
     (void)state;
     test_vault_free(fixture->vault);
+    fake_pam_stop(fixture->pam);
+    folder_remove(fixture->folder);
     return 0;
 }
 
@@ -249,8 +264,8 @@ static void measure(struct fixture *f, const struct pair *pair, const struct sid
 
 static void lock_out(const struct pair *pair, const struct side *side)
 {
-    fixture->vault->now_ms += pair->locked ? LOCKOUT_MS : 0; /* what failed before is forgotten */
-    for (unsigned i = 0; pair->locked && i < LOCKOUT_FAILURES; i++)
+    fixture->vault->now_ms += pair->locked > 0 ? LOCKOUT_MS : 0; /* what failed before is forgotten */
+    for (unsigned i = 0; i < pair->locked; i++)
         assert_int_equal(test_vault_call(fixture->vault, pair->method, side->path, NULL, pair->body), 400);
 }
 

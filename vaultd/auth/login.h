@@ -43,7 +43,9 @@ enum kt_kind login_grant(struct request *req, const struct login *login, struct 
 /* Whether who logs in by that alias of req->mount is disabled. To be asked when all that was shown is right,
  * before login_grant(), which would say KT_DENIED, and so that it was: the right password of one who is disabled is
  * told, and counted, as a wrong one. Asked of nobody else: whether a name is known, and whether somebody has logged in
- * by it, must not be seen; what the two look-ups cost can only be measured as often as guesses are allowed. */
+ * by it, must not be seen. auth/pam.c alone asks it before, for PAM is not to hear of who is disabled: of whoever may
+ * guess now, so that what the two look-ups cost can be measured as often as guesses are allowed, or while vaultd-pam
+ * takes none. */
 enum kt_kind login_barred(struct request *req, const char *alias, bool *ret, struct kt_err *err)
     KT_MUST_CHECK;
 /* For a renewal of a token that logged in: what its life is measured by now. KT_NOT_FOUND: whom it stood

@@ -119,14 +119,22 @@ static enum kt_kind read_responses(struct request *req, struct kt_bytes ret[PAMD
 
 /* ---- a talk is begun, or gone on with ---- */
 
-static enum kt_kind begin(struct request *req, const struct talk_party *party, unsigned max_failures,
+static enum kt_kind begin(struct request *req, struct talk_party *party, unsigned max_failures,
                           struct attempt *attempt, struct kt_err *err)
 {
+    struct pam_talks *talks = req->core->logins->pam;
     struct kt_bytes password;
     enum kt_kind kind = read_password(req, &password, err);
     if (kind != KT_OK)
         return kind;
-    switch (pam_talk_begin(req->core->logins->pam, party, max_failures, password, &attempt->ticket)) {
+    enum talk_begun begun = pam_talk_may(talks, party, max_failures);
+    if (begun == TALK_BEGUN) { /* nobody else: what it costs would tell who is known */
+        kind = login_barred(req, party->user, &party->barred, err);
+        if (kind != KT_OK)
+            return kind;
+        begun = pam_talk_begin(talks, party, max_failures, password, &attempt->ticket);
+    }
+    switch (begun) {
     case TALK_BEGUN:
         return KT_OK;
     case TALK_LOCKED:
@@ -180,9 +188,6 @@ static enum kt_kind start(struct request *req, const char *user, struct attempt 
     party_of(req, req->mount, user, &party);
     if (!login_address_fits(req, &settings.params.bound_cidrs)) /* before PAM hears of it */
         return kt_fail(err, KT_DENIED, "permission denied");
-    kind = login_barred(req, user, &party.barred, err);
-    if (kind != KT_OK)
-        return kind;
     return id[0] != '\0' ? go_on(req, &party, id, attempt, err)
                          : begin(req, &party, settings.max_failures, attempt, err);
 }

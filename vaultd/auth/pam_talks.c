@@ -354,9 +354,12 @@ static bool start_thread(struct pam_talks *talks)
     return talks->running;
 }
 
+/* *ret_place: a free one, if it may. */
 static enum talk_begun may_begin(struct pam_talks *talks, const struct talk_party *party,
-                                 const unsigned char name[LOCKOUT_KEY], unsigned max_failures)
+                                 const unsigned char name[LOCKOUT_KEY], unsigned max_failures,
+                                 struct talk **ret_place)
 {
+    *ret_place = NULL;
     const struct crowd crowd = count_open(talks, NULL, party, name);
     enum talk_begun guess = may_guess(talks, party, &crowd, name, max_failures);
     if (guess != TALK_BEGUN)
@@ -365,7 +368,8 @@ static enum talk_begun may_begin(struct pam_talks *talks, const struct talk_part
         return TALK_NAME_FULL;
     if (crowd.all >= PAMD_LOGINS_MAX || (!party->local && crowd.network >= TALKS_NETWORK_MAX))
         return TALK_FULL;
-    return TALK_BEGUN;
+    *ret_place = free_place(talks);
+    return *ret_place == NULL ? TALK_FULL : TALK_BEGUN;
 }
 
 static void fill(struct pam_talks *talks, struct talk *talk, const struct talk_party *party,
@@ -388,12 +392,25 @@ static void fill(struct pam_talks *talks, struct talk *talk, const struct talk_p
     kt_buf_init(&talk->groups, PAMD_GROUPS_BYTES + (size_t)4 * PAMD_GROUPS_MAX);
 }
 
+enum talk_begun pam_talk_may(struct pam_talks *talks, const struct talk_party *party,
+                             unsigned max_failures)
+{
+    unsigned char name[LOCKOUT_KEY];
+    struct talk *place = NULL;
+    lockout_key(talks->failures, of_the_host, kt_str(party->user), name);
+    (void)pthread_mutex_lock(&talks->lock);
+    enum talk_begun may = may_begin(talks, party, name, max_failures, &place);
+    (void)pthread_mutex_unlock(&talks->lock);
+    return may;
+}
+
 enum talk_begun pam_talk_begin(struct pam_talks *talks, const struct talk_party *party,
                                unsigned max_failures, struct kt_bytes password,
                                struct talk_ticket *ret)
 {
     unsigned char name[LOCKOUT_KEY];
     struct kt_secret *kept = NULL;
+    struct talk *talk = NULL;
     if (password.at != NULL && password.len > 0) {
         kept = kt_secret_copy(password);
         if (kept == NULL)
@@ -401,10 +418,7 @@ enum talk_begun pam_talk_begin(struct pam_talks *talks, const struct talk_party 
     }
     lockout_key(talks->failures, of_the_host, kt_str(party->user), name);
     (void)pthread_mutex_lock(&talks->lock);
-    enum talk_begun begun = may_begin(talks, party, name, max_failures);
-    struct talk *talk = begun == TALK_BEGUN ? free_place(talks) : NULL;
-    if (begun == TALK_BEGUN && talk == NULL)
-        begun = TALK_FULL;
+    enum talk_begun begun = may_begin(talks, party, name, max_failures, &talk);
     if (begun == TALK_BEGUN && (!start_thread(talks) || !ring(talks)))
         begun = TALK_NO_MEMORY;
     if (begun == TALK_BEGUN) {

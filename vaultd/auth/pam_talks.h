@@ -64,6 +64,9 @@ enum talk_begun {
     TALK_FULL,      /* ... of everybody */
     TALK_NO_MEMORY
 };
+/* Whether pam_talk_begin() would begin it now. Nothing is begun. */
+enum talk_begun pam_talk_may(struct pam_talks *talks, const struct talk_party *party,
+                             unsigned max_failures) KT_MUST_CHECK;
 /* password at NULL: none; else it answers the first prompt, if that is one that is typed unseen. */
 enum talk_begun pam_talk_begin(struct pam_talks *talks, const struct talk_party *party,
                                unsigned max_failures, struct kt_bytes password,
