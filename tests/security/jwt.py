@@ -41,6 +41,13 @@ def login(token, **more):
     return wire.ask("POST", "auth/jwt/login", {"role": "r", "jwt": token}, token=None, **more)
 
 
+def worked():
+    """Seconds of a processor that vaultd has had, however much else the machine does."""
+    with open("/proc/%d/stat" % vault.process.pid) as stat:
+        fields = stat.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 @tap.case("ways of signing: what openssl signs is taken, of each kind")
 def _():
     role()
@@ -152,10 +159,10 @@ def _():
              encode(b"[" * 8000) + "." + claims + "." + signature, header + "." + encode(b'{"a":' * 2000) + "." + signature,
              header + "." + encode(b"[" + b"0," * 4000 + b"0]") + "." + signature, good + " ", " " + good, good + "=", "Bearer " + good]
     for _ in trust(ec):
-        began = time.monotonic()
+        before = worked()
         for bomb in bombs:
             error(login(bomb), 400, "error validating token")
-        true(time.monotonic() - began < 5, "quickly")
+        true(worked() - before < 5, "with little work")
         wants(login(good), 200)
     error(login("x" * 70000), 413, "")
 
