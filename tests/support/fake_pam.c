@@ -180,8 +180,14 @@ static bool named(int socket, char user[PAMD_NAME_MAX + 1])
 {
     struct pamd_message message = {.letter = PAMD_NAMED};
     unsigned char room[ROOM];
-    if (strcmp(user, "al") == 0)
-        (void)snprintf(user, PAMD_NAME_MAX + 1, "alice");
+    static const struct {
+        const char *other, *name;
+    } rows[] = {{"al", "alice"}, {"ca", "carol"}, {"ex", "expired"}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (strcmp(user, rows[i].other) == 0) {
+            (void)snprintf(user, PAMD_NAME_MAX + 1, "%s", rows[i].name);
+            break;
+        }
     message.named = kt_str(user);
     send_message(socket, &message);
     return receive(socket, room, &message) && message.letter == PAMD_GO;

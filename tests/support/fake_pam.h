@@ -1,7 +1,7 @@
 /* tests/support/fake_pam.h - a vaultd-pam of a test's own process: the name that logs in says what happens.
  *
  *   alice      one prompt, "right" is right; groups "ops" and "Web"
- *   al         the host's other name for alice
+ *   al, ca, ex the host's other names for alice, carol, expired
  *   became     one prompt, and is alice afterwards
  *   many       the same as alice, in FAKE_GROUPS groups more: "g0" ...
  *   carol      one prompt; in no group

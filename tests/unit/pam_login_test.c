@@ -414,6 +414,32 @@ static void who_is_disabled(void **state)
     login(200, NULL, "alice", RIGHT);
 }
 
+/* ... also where it would be told what else keeps him out: no policies, a password that has to be changed, a name
+ * that is none here. Each is typed as another of the host's names, which is not looked up before PAM is asked. */
+static void who_is_disabled_hears_nothing_else(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *typed, *name, *says;
+    } rows[] = {{"ca", "carol", "authorized group"},
+                {"ex", "expired", "passwd"},
+                {"capital", "Capital", "none that can log in"}};
+    char mount[TEXT], entity[TEXT], body[3 * TEXT];
+    wants(200, NULL, "GET", "sys/auth/pam", NULL, NULL);
+    take("data.accessor", mount);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        login(400, rows[i].says, rows[i].typed, RIGHT);
+        wants(200, NULL, "POST", "identity/entity", NULL, "{\"disabled\":true}");
+        take("data.id", entity);
+        (void)snprintf(body, sizeof body, "{\"name\":\"%s\",\"canonical_id\":\"%s\",\"mount_accessor\":\"%s\"}",
+                       rows[i].name, entity, mount);
+        wants(200, NULL, "POST", "identity/entity-alias", NULL, body);
+        for (int k = 0; k < 2; k++)
+            login(400, "[\"invalid username or password\"]", rows[i].typed, RIGHT);
+        login(403, "permission denied", rows[i].typed, RIGHT);
+    }
+}
+
 /* What may have counted at the host counts here: no answer, an answer that makes no sense, a stack that is
  * broken; what was never asked there does not. */
 static void what_counts(void **state)
@@ -676,7 +702,7 @@ int main(int argc, char **argv)
         CASE(one_count_of_all_mounts), CASE(last_guess_is_the_sockets), CASE(a_prefix_is_one_source),
         CASE(a_group_that_gives_less_meanwhile), CASE(a_group_that_goes_meanwhile), CASE(settings_meanwhile),
         CASE(a_renewal_meanwhile), CASE(guesses_by_any_name), CASE(at_once_by_any_name), CASE(many_groups),
-        CASE(who_is_disabled),
+        CASE(who_is_disabled), CASE(who_is_disabled_hears_nothing_else),
     };
     if (argc > 1)
         cmocka_set_test_filter(argv[1]);

@@ -252,6 +252,19 @@ static void forget_failures(struct request *req, const struct commit_result *res
         pam_talk_let_in(req->core->logins->pam, &attempt->news, true);
 }
 
+/* By another of his names, or since it was begun. Before anything else is said of the right password: whoever is
+ * disabled hears what a wrong one hears, and it counts. */
+static enum kt_kind refuse_barred(struct request *req, const struct talk_news *news, const char *user,
+                                  struct kt_err *err)
+{
+    bool barred = false;
+    enum kt_kind kind = login_barred(req, user, &barred, err);
+    if (kind != KT_OK || !barred)
+        return kind;
+    pam_talk_let_in(req->core->logins->pam, news, false);
+    return wrong(err);
+}
+
 static enum kt_kind grant(struct request *req, const struct talk_news *news, struct kt_err *err)
 {
     struct pam_settings settings;
@@ -261,6 +274,8 @@ static enum kt_kind grant(struct request *req, const struct talk_news *news, str
     const char *user = kt_arena_text(&req->arena, news->message.verdict.name);
     enum kt_kind kind = user == NULL ? kt_fail(err, KT_NO_MEMORY, "logging in")
                                      : lowered_groups(req, &news->groups, &groups, err);
+    if (kind == KT_OK)
+        kind = refuse_barred(req, news, user, err);
     if (kind == KT_OK && !pam_is_name(user)) {
         (void)kt_fail(err, KT_INVALID, "the host's name for this account is none that can log in");
         kt_hint(err, "small letters, digits, '_', and inside '-', '.', '@'");
@@ -278,14 +293,6 @@ static enum kt_kind grant(struct request *req, const struct talk_news *news, str
                 req->mount->path);
         return KT_INVALID;
     }
-    bool barred = false;
-    kind = login_barred(req, user, &barred, err);
-    if (kind != KT_OK)
-        return kind;
-    if (barred) { /* by another of his names, or since it was begun */
-        pam_talk_let_in(req->core->logins->pam, news, false);
-        return wrong(err);
-    }
     kt_autobuf struct kt_buf meta;
     kt_buf_init(&meta, 2 * META_MAX);
     write_meta(&meta, user, &known);
@@ -301,6 +308,16 @@ static enum kt_kind grant(struct request *req, const struct talk_news *news, str
     return login_grant(req, &login, err);
 }
 
+static enum kt_kind refuse_expired(struct request *req, const struct talk_news *news, struct kt_err *err)
+{
+    enum kt_kind kind = refuse_barred(req, news, news->account_name, err);
+    if (kind != KT_OK)
+        return kind;
+    (void)kt_fail(err, KT_INVALID, "the password has expired");
+    kt_hint(err, "change it on the vault's host (ssh there, or run passwd), then log in again");
+    return KT_INVALID;
+}
+
 static enum kt_kind no_verdict(struct kt_err *err)
 {
     (void)kt_fail(err, KT_INVALID, "the host's PAM could not say whether this is right");
@@ -314,9 +331,7 @@ static enum kt_kind conclude(struct request *req, const struct talk_news *news, 
     case PAMD_IN:
         return grant(req, news, err);
     case PAMD_EXPIRED:
-        (void)kt_fail(err, KT_INVALID, "the password has expired");
-        kt_hint(err, "change it on the vault's host (ssh there, or run passwd), then log in again");
-        return KT_INVALID;
+        return refuse_expired(req, news, err);
     case PAMD_OUT:
     case PAMD_OUTCOMES:
         return wrong(err);

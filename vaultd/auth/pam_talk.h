@@ -30,6 +30,7 @@ struct talk {
     unsigned max_failures;
     struct talk_party party;
     unsigned char name[LOCKOUT_KEY]; /* as typed, then the account's own */
+    char account[PAMD_NAME_MAX + 1]; /* its own, as text; "": not known yet */
     char id[TALK_ID + 1];
     int socket; /* -1: none */
     int64_t begun_ms, asked_ms;

@@ -175,8 +175,9 @@ static enum talk_begun take_name(struct pam_talks *talks, struct talk *talk)
     struct pamd_message message;
     bool whole = pamd_decode(kt_buf_bytes(&talk->message), &message);
     KT_ASSERT(whole && message.letter == PAMD_NAMED);
-    if (!talk->party.barred)
-        lockout_key(talks->failures, of_the_host, message.named, talk->name);
+    const struct kt_bytes named = talk->party.barred ? kt_str(talk->party.user) : message.named;
+    memcpy(talk->account, named.at, named.len); /* at most PAMD_NAME_MAX; zeros are behind it */
+    lockout_key(talks->failures, of_the_host, named, talk->name);
     const struct crowd crowd = count_open(talks, talk, &talk->party, talk->name);
     return may_guess(talks, &talk->party, &crowd, talk->name, talk->max_failures);
 }
@@ -525,6 +526,7 @@ static bool tell(const struct talk *talk, struct kt_arena *arena, struct talk_ne
                               .expires_s = left_ms > 0 ? (unsigned)(left_ms / 1000) : 0};
     memcpy(ret->id, talk->id, sizeof ret->id);
     memcpy(ret->account, talk->name, sizeof ret->account);
+    memcpy(ret->account_name, talk->account, sizeof ret->account_name);
     if (!ret->asks && talk->end != TALK_VERDICT)
         return true;
     bool whole = pamd_decode(kt_buf_bytes(&talk->message), &ret->message);

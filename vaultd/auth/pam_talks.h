@@ -99,6 +99,7 @@ struct talk_news {
     struct pamd_message message; /* prompts, or the verdict; its texts lie in the arena */
     struct string_list groups;   /* with a verdict PAMD_IN; in the arena */
     unsigned char account[LOCKOUT_KEY]; /* whose guess it was */
+    char account_name[PAMD_NAME_MAX + 1]; /* the host's for him, before PAM was asked; "": it was not said */
 };
 enum talk_taken {
     TALK_WAITS, /* not yet */
