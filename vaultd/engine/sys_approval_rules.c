@@ -36,12 +36,12 @@ enum kt_kind sys_approval_rule_read(struct request *req, struct kt_err *err)
     struct approval_rules rules;
     struct group group = {0};
     enum kt_kind kind = approval_rules_load(req, &rules, err);
-    const struct approval_rule *rule =
-        kind == KT_OK ? approval_rules_find(&rules, request_param(req, "name")) : NULL;
-    if (kind == KT_OK && rule == NULL)
+    if (kind != KT_OK)
+        return kind;
+    const struct approval_rule *rule = approval_rules_find(&rules, request_param(req, "name"));
+    if (rule == NULL)
         return kt_fail(err, KT_NOT_FOUND, "%s", "");
-    if (kind == KT_OK)
-        kind = group_find(req, rule->group, &group, err);
+    kind = group_find(req, rule->group, &group, err);
     if (kind != KT_OK && kind != KT_NOT_FOUND)
         return kind;
     if (kind == KT_NOT_FOUND)
