@@ -130,6 +130,13 @@ static void the_first_that_opens(void **state)
     assert_int_equal(autounseal_outcome(vault->core, "three"), SEAL_MISSING);
     assert_int_equal(autounseal_failing(vault->core), 2);
     assert_true(logged(vault, "\"seals_not_opened\":2"));
+    ask(vault, "DELETE", "sys/seals/four", 404, NULL);
+    assert_int_equal(autounseal_failing(vault->core), 2);
+    ask(vault, "DELETE", "sys/seals/one", 204, NULL);
+    assert_int_equal(autounseal_outcome(vault->core, "one"), SEAL_UNTRIED);
+    assert_int_equal(autounseal_outcome(vault->core, "two"), SEAL_OPENED);
+    assert_int_equal(autounseal_outcome(vault->core, "three"), SEAL_MISSING);
+    assert_int_equal(autounseal_failing(vault->core), 1);
 }
 
 /* ---- what can be wrong with one ---- */
@@ -199,7 +206,10 @@ static void break_glass(void **state)
     }
     (void)unlink(place("one"));
     hand_over("one", 7, KT_KEY_BYTES, 0400);
+    ask(vault, "GET", "sys/health", 200, "\"seals_not_opened\":1");
     ask(vault, "POST", "sys/seals/one", 200, NULL);
+    ask(vault, "GET", "sys/health", 200, "\"seals_not_opened\":0"); /* the one that failed is no more */
+    ask(vault, "GET", "sys/seals", 200, "\"last_try\":\"\"");
     assert_int_equal(start_again(vault, NULL), KT_OK);
 }
 

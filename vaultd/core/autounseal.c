@@ -42,6 +42,18 @@ unsigned autounseal_failing(struct core *core)
     return n;
 }
 
+void autounseal_forget(struct core *core, const char *name)
+{
+    struct core_private *own = core->own;
+    (void)pthread_mutex_lock(&own->lock);
+    size_t i = 0;
+    while (i < own->n_seal_tries && strcmp(own->seal_tries[i].name, name) != 0)
+        i++;
+    if (i < own->n_seal_tries)
+        own->seal_tries[i] = own->seal_tries[--own->n_seal_tries];
+    (void)pthread_mutex_unlock(&own->lock);
+}
+
 static void forget_all(struct core_private *own)
 {
     (void)pthread_mutex_lock(&own->lock);

@@ -33,6 +33,8 @@ const char *seal_outcome_word(enum seal_outcome outcome);
 enum seal_outcome autounseal_outcome(struct core *core, const char *name);
 /* How many did not open then. */
 unsigned autounseal_failing(struct core *core);
+/* The seal was made anew or removed: how the one before it went says nothing any more. */
+void autounseal_forget(struct core *core, const char *name);
 /* KT_OK: it is unsealed. KT_NOT_FOUND: there is no seal to try; KT_SEALED: none opens; or why it could not
  * be unsealed although one opened. */
 enum kt_kind autounseal_run(struct core *core, struct kt_err *err) KT_MUST_CHECK;

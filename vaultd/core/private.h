@@ -95,7 +95,7 @@ struct core_private {
     struct seal_tried {
         char name[KT_CREDENTIAL_NAME];
         enum seal_outcome outcome;
-    } seal_tries[SEALS_MAX];    /* guarded by lock; of the last autounseal_run() */
+    } seal_tries[SEALS_MAX];       /* guarded by lock; of the last autounseal_run(), without those changed since */
     size_t n_seal_tries;
     pthread_mutex_t sealing;    /* one init, unseal or seal at a time; ranked above lock */
     struct desk *desk;  /* what may block */

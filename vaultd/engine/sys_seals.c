@@ -17,7 +17,10 @@ enum kt_kind sys_seals_read(struct request *req, struct kt_err *err)
 
 static void changed(struct request *req, const struct commit_result *result)
 {
-    barrier_seals_changed(req->core->barrier, result->error == STORE_OK ? req->handler_data : NULL);
+    bool done = result->error == STORE_OK;
+    barrier_seals_changed(req->core->barrier, done ? req->handler_data : NULL);
+    if (done)
+        autounseal_forget(req->core, request_param(req, "name"));
 }
 
 struct seal_change {
