@@ -148,7 +148,7 @@ $(O)/unit/%: $(O)/tests/unit/%.o $(TEST_ARCHIVES); $(link)
 # What they count, or meet on its way.
 $(O)/unit/timing_test: LDFLAGS += -Wl,--wrap=snapshot_get,--wrap=kt_aead_seal,--wrap=kt_aead_open,--wrap=seal_record_open
 # An engine that no vaultd has.
-$(O)/unit/leased_test: LDFLAGS += -Wl,--wrap=engine_find,--wrap=mounts_require
+$(O)/unit/leased_test: LDFLAGS += -Wl,--wrap=engine_find,--wrap=mounts_require,--wrap=cursor_open,--wrap=cursor_next
 $(O)/unit/fault_leased_test: LDFLAGS += -Wl,--wrap=engine_find
 $(O)/unit/write_test: LDFLAGS += -Wl,--wrap=write
 $(O)/unit/pipeline_test: LDFLAGS += -Wl,--wrap=audit_append,--wrap=audit_reopen

@@ -87,6 +87,14 @@ void leased_counts_free(struct leased_counts *counts)
     free(counts);
 }
 
+/* To what comes behind it. */
+static void step_behind(unsigned char key[KEY])
+{
+    for (unsigned i = KEY; i > 0 && ++key[i - 1] == 0; i--) {
+    }
+}
+
+/* What breaks off is gone on with in a later step. */
 static bool count_rows(struct leased_counts *counts, struct snapshot *snapshot)
 {
     const unsigned char prefix[1] = {TABLE_LEASED_IN};
@@ -95,22 +103,21 @@ static bool count_rows(struct leased_counts *counts, struct snapshot *snapshot)
     enum store_error found =
         cursor_open(snapshot, kt_bytes(prefix, 1), kt_bytes(counts->counted_to, KEY), &cursor);
     if (found != STORE_OK)
-        return true;
+        return false;
     counts->counted_at = snapshot_generation(snapshot);
     for (unsigned i = 0; i < STEP && found == STORE_OK; i++) {
         found = cursor_next(cursor, &row);
-        struct of_mount *mount =
-            found == STORE_OK && row.key.len == KEY ? find(counts, row.key.at + 1, true) : NULL;
-        if (mount == NULL)
+        if (found != STORE_OK || row.key.len != KEY)
             continue;
-        mount->n++;
+        struct of_mount *mount = find(counts, row.key.at + 1, true);
+        if (mount != NULL)
+            mount->n++;
         memcpy(counts->counted_to, row.key.at, KEY);
+        step_behind(counts->counted_to);
     }
-    for (unsigned i = KEY; found == STORE_OK && i > 0 && ++counts->counted_to[i - 1] == 0; i--) {
-    } /* behind the last one */
     cursor_close(cursor);
     counts->all = found == STORE_NOT_FOUND;
-    return !counts->all;
+    return found == STORE_OK;
 }
 
 bool leased_counts_step(struct leased_counts *counts)

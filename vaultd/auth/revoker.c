@@ -357,10 +357,13 @@ static void *revoker_thread(void *arg)
 {
     struct revoker *revoker = arg;
     int64_t not_before_ms = 0;
-    while (leased_counts_step(revoker->counts)) {
-    }
     (void)pthread_mutex_lock(&revoker->lock);
     while (!revoker->stopping) {
+        (void)pthread_mutex_unlock(&revoker->lock);
+        bool more = leased_counts_step(revoker->counts);
+        (void)pthread_mutex_lock(&revoker->lock);
+        if (more)
+            continue;
         struct timespec until;
         until_ms(kt_mono_ms(&kt_system_clock) + ROUND_MS, &until);
         if (!revoker->woken)

@@ -43,7 +43,8 @@ struct revoker {
 /* leased_counts.c: how many leases each mount has. */
 struct leased_counts *leased_counts_new(struct store *store);
 void leased_counts_free(struct leased_counts *counts);
-/* A step of counting what was there at the start; false: all is counted. */
+/* A step of counting what was there at the start. False: all is counted, or the store could not be read: once more in
+ * the next round. */
 bool leased_counts_step(struct leased_counts *counts);
 uint64_t leased_counts_of(struct leased_counts *counts, const unsigned char scope[BARRIER_SCOPE]);
 
