@@ -506,6 +506,31 @@ static void one_comes_and_goes(void)
     wants(204, "PUT", "sys/leases/revoke", NULL, named(id, ""), NULL); /* which wakes the thread */
 }
 
+static enum kt_kind put_damaged(struct request *req, struct kt_err *err)
+{
+    static const unsigned char key[LEASED_DUE_KEY] = {TABLE_LEASED_DUE, 0, 0, 0, 0, 0, 0, 0, 1};
+    struct batch *batch = request_batch(req);
+    if (batch == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "damaging a row");
+    batch_put(batch, kt_bytes(key, sizeof key), kt_str("damaged"));
+    return KT_OK;
+}
+
+/* A row that does not open stands before all others, and is told of now and then: they are not waited for. */
+static void one_is_damaged(void **state)
+{
+    (void)state;
+    struct kt_err err = {0};
+    bool more = true;
+    assert_int_equal(request_internal(vault->core, "test/row", put_damaged, NULL, NULL), KT_OK);
+    while (more)
+        assert_int_equal(revoker_run(vault->core, &more, &err), KT_CORRUPT);
+    one_comes_and_goes();
+    one_comes_and_goes();
+    assert_int_equal(leasing_asked(), 2);
+    assert_int_equal(test_vault_rows(vault, TABLE_LEASED_DUE), 1);
+}
+
 /* The thread revokes, and ends, all the same; what was not counted is counted later, and once. */
 static void counted_later(void **state)
 {
@@ -544,7 +569,7 @@ int main(int argc, char **argv)
         LEASED(its_ground_goes_meanwhile),              LEASED(a_mount_with_leases_stays),
         LEASED(a_lease_while_it_is_unmounted),          LEASED(below_a_path), LEASED(others_go_on),
         LEASED(too_late),      LEASED(sealed_meanwhile), LEASED(bounds),
-        cmocka_unit_test_teardown(counted_later, end),
+        cmocka_unit_test_teardown(counted_later, end),    LEASED(one_is_damaged),
     };
     if (argc > 1)
         cmocka_set_test_filter(argv[1]);

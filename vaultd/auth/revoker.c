@@ -231,7 +231,7 @@ static enum kt_kind ask_due(struct revoker *revoker, struct snapshot *snapshot, 
         if (found != STORE_OK || (int64_t)kt_get_be64(row.key.at + 1) > now_ms)
             break;
         enum kt_kind kind = look_at_row(revoker, snapshot, &row, mono_ms, &place, ret_asked, &why);
-        if (kind != KT_OK && first == KT_OK) {
+        if (kind != KT_OK && (first == KT_OK || (first == KT_CORRUPT && kind != KT_CORRUPT))) {
             first = kind;
             if (err != NULL)
                 *err = why;
@@ -338,17 +338,36 @@ static void became_due(void *arg, const struct fold_event *event)
     (void)pthread_mutex_unlock(&revoker->lock);
 }
 
-static void rounds(struct revoker *revoker, int64_t *not_before_ms)
+/* By the system's monotonic clock. */
+struct pace {
+    int64_t not_before_ms; /* is the next round */
+    int64_t quiet_to_ms;   /* what is damaged was told of */
+};
+
+static bool is_stopping(struct revoker *revoker)
+{
+    (void)pthread_mutex_lock(&revoker->lock);
+    bool stopping = revoker->stopping;
+    (void)pthread_mutex_unlock(&revoker->lock);
+    return stopping;
+}
+
+/* What is damaged stays so: it holds up nothing else, and is told of as seldom as what fails. */
+static void rounds(struct revoker *revoker, struct pace *pace)
 {
     int64_t now_ms = kt_mono_ms(&kt_system_clock);
-    bool more = now_ms >= *not_before_ms;
-    while (more) {
+    bool more = now_ms >= pace->not_before_ms;
+    while (more && !is_stopping(revoker)) {
         struct kt_err err = {0};
         enum kt_kind kind = revoker_run(revoker->core, &more, &err);
-        if (kind == KT_OK || kind == KT_SEALED || kind == KT_BUSY)
+        if (kind == KT_OK || kind == KT_SEALED || kind == KT_BUSY || (kind == KT_CORRUPT && now_ms < pace->quiet_to_ms))
             continue;
         kt_log_err(KT_LOG_WARNING, "leases_not_revoked", &err);
-        *not_before_ms = now_ms + FAILED_MS;
+        if (kind == KT_CORRUPT) {
+            pace->quiet_to_ms = now_ms + FAILED_MS;
+            continue;
+        }
+        pace->not_before_ms = now_ms + FAILED_MS;
         more = false;
     }
 }
@@ -356,7 +375,7 @@ static void rounds(struct revoker *revoker, int64_t *not_before_ms)
 static void *revoker_thread(void *arg)
 {
     struct revoker *revoker = arg;
-    int64_t not_before_ms = 0;
+    struct pace pace = {0};
     (void)pthread_mutex_lock(&revoker->lock);
     while (!revoker->stopping) {
         (void)pthread_mutex_unlock(&revoker->lock);
@@ -372,7 +391,7 @@ static void *revoker_thread(void *arg)
         if (revoker->stopping)
             break;
         (void)pthread_mutex_unlock(&revoker->lock);
-        rounds(revoker, &not_before_ms);
+        rounds(revoker, &pace);
         (void)pthread_mutex_lock(&revoker->lock);
     }
     (void)pthread_mutex_unlock(&revoker->lock);
