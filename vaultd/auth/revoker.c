@@ -154,6 +154,7 @@ static void forget_done(struct revoker *revoker, const struct flight *done, size
     (void)pthread_mutex_unlock(&revoker->lock);
 }
 
+/* What could not be committed is asked for again, but not at once. */
 static enum kt_kind settle_done(struct revoker *revoker, bool *ret_more, struct kt_err *err)
 {
     static const size_t all = FLIGHTS;
@@ -163,7 +164,7 @@ static enum kt_kind settle_done(struct revoker *revoker, bool *ret_more, struct 
     size_t n = take_done(revoker, done, kt_mono_ms(revoker->core->clock));
     enum kt_kind kind = n == 0 ? KT_OK : revoker_settle(revoker->core, done, n, err);
     forget_done(revoker, done, n);
-    *ret_more = *ret_more || n > 0;
+    *ret_more = kind == KT_OK && n > 0;
     free(done);
     return kind;
 }
