@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "lib/assert.h"
 #include "lib/failpoint.h"
 
 #define TABLE_MAX ((size_t)1024 * 1024 * 1024)
@@ -405,6 +406,7 @@ static void tell_changed(struct request *req, const struct group *group)
 enum kt_kind group_save(struct request *req, const struct group *old, const struct group *new_,
                         struct kt_err *err)
 {
+    KT_ASSERT(old != NULL || new_ != NULL);
     if (old != NULL)
         tell_changed(req, old);
     if (new_ != NULL)
