@@ -2,6 +2,7 @@
 
 The packages are installed as node/package-lock.json says, into build/node, once.
 """
+import fcntl
 import filecmp
 import os
 import shutil
@@ -15,14 +16,22 @@ TARGET = os.path.join(ROOT, "build", "node")
 
 
 def install():
-    """Whether the modules are there, as locked."""
+    """Whether the modules are there, as locked. Two tests at once: the second waits, and finds them."""
+    os.makedirs(TARGET, exist_ok=True)
+    with open(os.path.join(TARGET, "lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return install_alone()
+
+
+def install_alone():
     files = ["package.json", "package-lock.json"]
     done = os.path.join(TARGET, "installed")
-    os.makedirs(TARGET, exist_ok=True)
     same = all(os.path.exists(os.path.join(TARGET, f)) and
                filecmp.cmp(os.path.join(SOURCE, f), os.path.join(TARGET, f), shallow=False) for f in files)
     if same and os.path.exists(done):
         return True
+    if os.path.exists(done):
+        os.unlink(done)
     for name in files:
         shutil.copyfile(os.path.join(SOURCE, name), os.path.join(TARGET, name))
     for _ in range(2):  # a registry may be slow once
