@@ -10,6 +10,7 @@ import subprocess
 import sys
 
 from keyturn import ROOT, Vault
+from pki import Authority
 
 SOURCE = os.path.join(ROOT, "tests", "conformance", "node")
 TARGET = os.path.join(ROOT, "build", "node")
@@ -44,6 +45,14 @@ def install_alone():
     return False
 
 
+def certificates(vault):
+    """The folder with ca.crt, and web and mail of that authority, .crt and .key, for clients to show."""
+    ca = Authority(vault.folder, "pki")
+    ca.issue("web")
+    ca.issue("mail")
+    return ca.at
+
+
 def run(cases):
     """The exit status of the cases in this file, of those whose names are among the arguments."""
     if not install():
@@ -56,7 +65,8 @@ def run(cases):
         modules = os.path.join(TARGET, "node_modules")
         env = {k: v for k, v in os.environ.items() if not k.startswith("VAULT_")}
         env.update(VAULT_ADDR=vault.address, KT_CACERT=vault.cacert, NODE_EXTRA_CA_CERTS=vault.cacert,
-                   NODE_PATH=modules, KT_MODULES=modules, KT_PROGRAM=os.path.relpath(sys.argv[0], ROOT))
+                   NODE_PATH=modules, KT_MODULES=modules, KT_PKI=certificates(vault),
+                   KT_PROGRAM=os.path.relpath(sys.argv[0], ROOT))
         return subprocess.run(["node", os.path.join(SOURCE, cases)] + sys.argv[1:], env=env,
                               stdin=subprocess.DEVNULL).returncode
     finally:

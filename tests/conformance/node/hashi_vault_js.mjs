@@ -1,5 +1,5 @@
 // npm's hashi-vault-js, unchanged, over TLS. Run by tests/conformance/with_hashi_vault_js, which starts a new
-// vaultd and says where: VAULT_ADDR, KT_CACERT, KT_MODULES.
+// vaultd and says where: VAULT_ADDR, KT_CACERT, KT_MODULES, KT_PKI.
 import { strict as assert } from 'node:assert';
 import https from 'node:https';
 import fs from 'node:fs';
@@ -8,12 +8,15 @@ import run from './tap.js';
 
 const source = `${process.env.KT_MODULES}/hashi-vault-js/src/Vault.js`;
 const { default: Vault } = await import(pathToFileURL(source));
-const vault = new Vault({
+const options = {
     https: true,
     cacert: process.env.KT_CACERT,
     baseUrl: `${process.env.VAULT_ADDR}/v1`,
     timeout: 30000,
-});
+};
+const vault = new Vault(options);
+const pki = (file) => `${process.env.KT_PKI}/${file}`;
+const shows = (who) => new Vault({ ...options, cert: pki(`${who}.crt`), key: pki(`${who}.key`) });
 let root;
 let keys;
 
@@ -148,6 +151,25 @@ const cases = [
         assert.deepEqual(login.policies, ['default', 'reader']);
         await vault.destroyAppRoleSecretId(root, 'ci', made.secret_id);
         await refused(vault.loginWithAppRole(role, made.secret_id), 400, /invalid role or secret ID/);
+    }],
+    ['certificates', async () => {
+        await raw('POST', 'sys/auth/cert', { type: 'cert' });
+        await raw('POST', 'sys/auth/tls', { type: 'cert' });
+        for (const mount of ['cert', 'tls']) {
+            await raw('POST', `auth/${mount}/certs/web`, {
+                certificate: fs.readFileSync(pki('ca.crt'), 'utf8'), allowed_common_names: 'web', token_policies: [mount],
+            });
+        }
+        const web = shows('web');
+        const login = await web.loginWithCert('web');
+        assert.deepEqual([login.policies, login.metadata.common_name], [['cert', 'default'], 'web']);
+        assert.equal((await web.lookupSelfToken(login.client_token)).meta.cert_name, 'web');
+        await web.renewSelfToken(login.client_token, '10m');
+        await refused(vault.renewSelfToken(login.client_token, '10m'), 400, /client certificate must be supplied/);
+        assert.deepEqual((await web.loginWithCert('web', 'auth/tls')).policies, ['default', 'tls']);
+        await refused(web.loginWithCert('other'), 400, /invalid certificate or no client certificate supplied/);
+        await refused(shows('mail').loginWithCert('web'), 400, /invalid certificate or no client certificate supplied/);
+        await refused(vault.loginWithCert('web'), 400, /client certificate must be supplied/);
     }],
     ["the host's accounts, as LDAP's groups and users", async () => {
         await raw('POST', 'sys/auth/ldap', { type: 'pam' });

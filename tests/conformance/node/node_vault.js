@@ -1,5 +1,5 @@
 // npm's node-vault, unchanged, over TLS. Run by tests/conformance/with_node_vault, which starts a new
-// vaultd and says where: VAULT_ADDR, KT_CACERT.
+// vaultd and says where: VAULT_ADDR, KT_CACERT, KT_PKI.
 'use strict';
 
 const assert = require('assert').strict;
@@ -14,6 +14,8 @@ const options = {
 };
 const vault = nodeVault(options);
 const as = (token, more) => nodeVault({ ...options, ...more, token });
+const pki = (file) => fs.readFileSync(`${process.env.KT_PKI}/${file}`, 'utf8');
+const shows = (who) => ({ requestOptions: { ...options.requestOptions, cert: pki(`${who}.crt`), key: pki(`${who}.key`) } });
 
 async function refused(promise, status, text) {
     let error;
@@ -174,6 +176,21 @@ const cases = [
         assert.deepEqual([got.auth.policies, got.auth.metadata], [['default', 'p'], { role: 'ci' }]);
         assert.equal((await job.tokenLookupSelf()).data.display_name, 'jwt-job');
         await refused(as('none').jwtLogin({ role: 'ci', jwt: token({ sub: 'job', aud: 'other' }) }), 400, /error validating claims/);
+    }],
+    ['certificates', async () => {
+        await vault.enableAuth({ mount_point: 'cert', type: 'cert' });
+        await vault.write('auth/cert/certs/web', {
+            certificate: pki('ca.crt'), allowed_common_names: 'web', display_name: 'Web', token_policies: ['p'], token_ttl: '20m',
+        });
+        const web = as('none', shows('web'));
+        const { auth } = await web.certLogin();
+        assert.deepEqual([auth.policies, auth.lease_duration], [['default', 'p'], 1200]);
+        assert.deepEqual([auth.metadata.cert_name, auth.metadata.common_name], ['web', 'web']);
+        assert.equal((await web.tokenLookupSelf()).data.display_name, 'cert-Web');
+        assert.equal((await web.tokenRenewSelf()).auth.lease_duration, 1200);
+        await refused(as(auth.client_token).tokenRenewSelf(), 400, /client certificate must be supplied/);
+        await refused(as('none', shows('mail')).certLogin(), 400, /invalid certificate or no client certificate supplied/);
+        await refused(as('none').certLogin(), 400, /client certificate must be supplied/);
     }],
     ['approle', async () => {
         const role = { role_name: 'node' };
