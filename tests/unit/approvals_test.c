@@ -779,6 +779,37 @@ static void values_are_for_who_may_read_them(void **state)
     wants_as(tokens[ANN], 404, NULL, "GET", mine_of(id, ""), NULL);
 }
 
+/* Ann may read everywhere: but no read gives back what proves who somebody is. */
+static const struct sent {
+    const char *name, *path, *body, *plain;
+} sents[] = {
+    {"a user's first password", "auth/people/users/new", "{\"password\":\"precious\",\"token_policies\":\"plain\"}", "plain"},
+    {"a user's next password", "auth/people/users/tom/password", "{\"password\":\"precious\"}", NULL},
+    {"a token's text", "auth/token/create", "{\"id\":\"precious\",\"policies\":[\"plain\"]}", "plain"},
+    {"a secret id", "auth/robots/role/r/custom-secret-id", "{\"secret_id\":\"precious\",\"num_uses\":4711}", "4711"},
+    {"what is wrapped", "cubbyhole/x", "{\"k\":\"precious\"}", NULL},
+    {"what no row names", "sys/policies/acl/x", "{\"policy\":\"path \\\"plain\\\" {}\",\"password\":\"precious\"}", "plain"},
+    {"an import's values", "secret/import/x",
+     "{\"cas\":0,\"versions\":[{\"version\":1,\"data\":{\"k\":\"precious\"}}]}", "\"cas\":0"},
+};
+
+static void no_credential_is_shown(void **state)
+{
+    const struct sent *row = *state;
+    char id[ID];
+    (void)make_scene(state);
+    wants(204, NULL, "POST", "sys/auth/people", "{\"type\":\"userpass\"}");
+    wants(204, NULL, "POST", "auth/people/users/tom", "{\"password\":\"of old, and long\"}");
+    wants(204, NULL, "POST", "sys/auth/robots", "{\"type\":\"approle\"}");
+    wants(204, NULL, "POST", "auth/robots/role/r", "{}");
+    make_rule("all", "*", 1);
+    ask(id, "POST", row->path, row->body);
+    wants_as(tokens[ANN], 200, "hmac-sha256:", "GET", path_of(id, ""), NULL);
+    if (test_vault_said(vault, "precious") || (row->plain != NULL && !test_vault_said(vault, row->plain)))
+        fail_msg("%s: %s", row->path, vault->body);
+    test_vault_free(vault);
+}
+
 static void a_reason_is_said_before_it_is_approved(void **state)
 {
     (void)state;
@@ -958,12 +989,13 @@ int main(int argc, char **argv)
         cmocka_unit_test(records_by_their_format),
         cmocka_unit_test_teardown(no_row_gets_round_a_rule_about_all, end),
     };
-    struct CMUnitTest tests[COUNT(scenes) + COUNT(puppets) + COUNT(siblings) + COUNT(bad_rules)];
+    struct CMUnitTest tests[COUNT(scenes) + COUNT(puppets) + COUNT(siblings) + COUNT(sents) + COUNT(bad_rules)];
     memset(tests, 0, sizeof tests);
     size_t n = COUNT(scenes);
     memcpy(tests, scenes, sizeof scenes);
     ADD(puppets, no_puppets);
     ADD(siblings, by_no_other_way);
+    ADD(sents, no_credential_is_shown);
     ADD(bad_rules, a_bad_rule);
     if (argc > 1)
         cmocka_set_test_filter(argv[1]);

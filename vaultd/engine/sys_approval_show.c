@@ -1,5 +1,6 @@
 #include <stdlib.h>
 
+#include "vaultd/core/mounts.h"
 #include "vaultd/engine/sys_approvals.h"
 
 enum kt_kind approval_named(struct request *req, struct approval *ret, struct kt_err *err)
@@ -34,6 +35,36 @@ static void write_hashed(struct request *req, struct kt_jsonw *w, struct kt_byte
     kt_jsonw_text(w, hash);
 }
 
+/* What proves who somebody is, or opens something: no read ever gives it back, so no right to read shows it. */
+static bool is_credential(const struct mount *mount, const char *key)
+{
+    static const char *const keys[] = {"admin_password", "jwt",       "key",       "oidc_client_secret", "otp",
+                                       "password",       "responses", "secret_id", "token"};
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
+        if (strcmp(key, keys[i]) == 0)
+            return true;
+    return strcmp(mount->type, "token") == 0 && strcmp(key, "id") == 0;
+}
+
+/* Whether a read at the row's path gives back all that was written there. */
+static bool reads_back(const struct mount_row *row)
+{
+    return row->route != NULL && strcmp(row->mount->type, "kv") == 0 && row->route->read != NULL;
+}
+
+/* Elsewhere only what the row says it takes, and of a secret's rows nothing that may hold its values. */
+static bool is_plain(const struct mount_row *row, const char *key)
+{
+    if (reads_back(row))
+        return true;
+    const struct field *field = row->route == NULL ? NULL : row->route->fields;
+    while (field != NULL && field->name != NULL && strcmp(field->name, key) != 0)
+        field++;
+    if (field == NULL || field->name == NULL || is_credential(row->mount, key))
+        return false;
+    return strcmp(row->mount->type, "kv") != 0 || (field->type != FIELD_ANY && field->type != FIELD_MAP);
+}
+
 /* A string is hashed as the audit log does it, anything else by its text. */
 static void write_value(struct request *req, struct kt_jsonw *w, struct kt_json value, bool shown)
 {
@@ -47,7 +78,8 @@ static void write_value(struct request *req, struct kt_jsonw *w, struct kt_json 
         write_hashed(req, w, kt_json_bytes(value));
 }
 
-static void write_sent(struct request *req, struct kt_jsonw *w, const struct approval_sent *sent, bool shown)
+static void write_sent(struct request *req, struct kt_jsonw *w, const struct approval_sent *sent,
+                       const struct mount_row *row, bool shown)
 {
     kt_jsonw_kv_bool(w, "values_shown", shown);
     kt_jsonw_key(w, "fields");
@@ -57,13 +89,13 @@ static void write_sent(struct request *req, struct kt_jsonw *w, const struct app
     while (kt_json_type(body) == KT_JSON_OBJECT && kt_json_next(&it)) {
         const char *key = kt_json_text(it.key, &req->arena);
         kt_jsonw_key(w, key == NULL ? "" : key);
-        write_value(req, w, it.value, shown);
+        write_value(req, w, it.value, shown && key != NULL && is_plain(row, key));
     }
     kt_jsonw_end(w);
     if (sent->query.len == 0)
         return;
     kt_jsonw_key(w, "query");
-    if (shown)
+    if (shown && reads_back(row))
         kt_jsonw_bytes(w, sent->query);
     else
         write_hashed(req, w, sent->query);
@@ -128,7 +160,10 @@ enum kt_kind approval_show(struct request *req, const struct approval *approval,
                            bool shown, struct kt_err *err)
 {
     struct approval_rules rules;
+    struct mount_row row = {0};
     enum kt_kind kind = approval_rules_load(req, &rules, err);
+    if (kind == KT_OK)
+        kind = mounts_row(req, approval->op, approval->path, &row, err);
     if (kind != KT_OK)
         return kind;
     struct kt_jsonw w = kt_jsonw(&req->reply.data);
@@ -141,7 +176,7 @@ enum kt_kind approval_show(struct request *req, const struct approval *approval,
     kt_jsonw_kv_time(&w, "ended_time", approval->ended_ms);
     kt_jsonw_kv_text(&w, "why", approval->why);
     if (sent != NULL)
-        write_sent(req, &w, sent, shown);
+        write_sent(req, &w, sent, &row, shown);
     kt_jsonw_end(&w);
     return kind;
 }

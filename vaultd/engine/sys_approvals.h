@@ -6,7 +6,8 @@
 #include "vaultd/engine/sys.h"
 
 /* One as data: who asks for what, until when, who approved. sent NULL: without what was sent; else its
- * fields, by value where shown says so, as the audit log's HMACs where not. */
+ * fields, by value where shown says so, as the audit log's HMACs where not. Passwords, tokens and the like, and what
+ * the row does not name, are never by value: what is written in a KV mount alone can be read back whole. */
 enum kt_kind approval_show(struct request *req, const struct approval *approval, const struct approval_sent *sent,
                            bool shown, struct kt_err *err);
 /* keys and key_info of those that `wanted` wants. KT_NOT_FOUND: there is none. */
