@@ -591,12 +591,24 @@ static void check_row(const char *method, const char *path, const char *body)
                  vault->body);
 }
 
-/* Those without a policy, those of the approvals themselves, and sealing are not a rule's. */
+static bool is_keeping_alive(const char *pattern)
+{
+    static const char *const patterns[] = {"renew",  "renew-self",  "renew-accessor",
+                                           "revoke", "revoke-self", "revoke-accessor"};
+    for (size_t i = 0; i < sizeof patterns / sizeof patterns[0]; i++)
+        if (strcmp(pattern, patterns[i]) == 0)
+            return true;
+    return false;
+}
+
+/* Those without a policy, those of the approvals themselves, sealing, and renewing and revoking tokens are not a
+ * rule's. */
 static bool is_ruled(const struct engine *engine, const struct route *route, const char *method)
 {
     enum access access = access_of(access_entry_of(engine, route), method);
     bool exempt = strcmp(engine->type, "system") == 0 &&
                   (strncmp(route->pattern, "approvals/requests", 18) == 0 || strcmp(route->pattern, "seal") == 0);
+    exempt = exempt || (strcmp(engine->type, "token") == 0 && is_keeping_alive(route->pattern));
     return (access == ACCESS_POLICY || access == ACCESS_SUDO) && !exempt;
 }
 
@@ -712,6 +724,26 @@ static void what_no_rule_is_about(void **state)
     wants_as(tokens[BOB], 204, NULL, "POST", "sys/mounts/kv2", "{\"type\":\"kv\"}");
     wants_as(tokens[BOB], 204, NULL, "POST", "sys/approvals/rules/more", "{\"paths\":\"x\",\"group\":\"approvers\"}");
     assert_int_equal(test_vault_rows(vault, TABLE_APPROVAL), 0);
+}
+
+/* Else a service whose renewals wait would lose its token, and a stolen one would live on. */
+static void tokens_are_kept_alive_and_ended(void **state)
+{
+    (void)state;
+    char body[TEXT + 16], child[TEXT], accessor[TEXT];
+    wants_as(tokens[BOB], 200, NULL, "POST", "auth/token/create", "{\"ttl\":\"1h\"}");
+    test_vault_text(vault, "auth.client_token", child, sizeof child);
+    test_vault_text(vault, "auth.accessor", accessor, sizeof accessor);
+    make_rule("all", "*", 1);
+    wants_as(child, 200, "\"client_token\"", "POST", "auth/token/renew-self", "{\"increment\":\"2h\"}");
+    (void)snprintf(body, sizeof body, "{\"token\":\"%s\"}", child);
+    wants_as(tokens[BOB], 200, "\"client_token\"", "POST", "auth/token/renew", body);
+    wants_as(tokens[BOB], 202, "\"approval_id\"", "POST", "auth/token/revoke-orphan", body);
+    (void)snprintf(body, sizeof body, "{\"accessor\":\"%s\"}", accessor);
+    wants_as(tokens[BOB], 204, NULL, "POST", "auth/token/revoke-accessor", body);
+    wants_as(child, 403, NULL, "GET", "auth/token/lookup-self", NULL);
+    wants_as(tokens[EVE], 204, NULL, "POST", "auth/token/revoke-self", NULL);
+    wants_as(tokens[EVE], 403, NULL, "GET", "auth/token/lookup-self", NULL);
 }
 
 /* ---- who is nobody ---- */
@@ -975,6 +1007,7 @@ int main(int argc, char **argv)
         SCENE(a_rule_that_came_later_counts),
         SCENE(nobody_who_should_not),
         SCENE(what_no_rule_is_about),
+        SCENE(tokens_are_kept_alive_and_ended),
         SCENE(without_an_entity_nobody_asks),
         SCENE(break_glass),
         SCENE(values_are_for_who_may_read_them),

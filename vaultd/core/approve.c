@@ -27,14 +27,22 @@ const char *approve_carried(const struct request *req, const char **ret_by)
 
 /* ---- keeping ---- */
 
-/* The approvals themselves need none; and nobody waits for anybody to seal the vault. */
+/* The approvals themselves need none; nobody waits for anybody to seal the vault, to keep his token alive or to
+ * end one. Ending one and freeing its children is another thing. */
 static bool is_exempt(const struct request *req)
 {
     static const char *const folders[] = {"sys/approvals/requests/", "sys/approvals/mine/"};
+    static const char *const paths[] = {"auth/token/renew",           "auth/token/renew-accessor",
+                                        "auth/token/renew-self",      "auth/token/revoke",
+                                        "auth/token/revoke-accessor", "auth/token/revoke-self",
+                                        "sys/seal"};
     for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++)
         if (strncmp(req->path, folders[i], strlen(folders[i])) == 0)
             return true;
-    return strcmp(req->path, "sys/seal") == 0 || (req->route->flags & ROUTE_WRAPPING) != 0;
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++)
+        if (strcmp(req->path, paths[i]) == 0)
+            return true;
+    return (req->route->flags & ROUTE_WRAPPING) != 0;
 }
 
 static bool changes_something(const struct request *req)
