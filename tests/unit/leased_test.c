@@ -145,7 +145,7 @@ static void renewed(void **state)
     assert_true(test_vault_said(vault, "\"last_renewal\":\"2027-"));
     vault->now_ms += 3600 * 1000;
     wants(200, "PUT", "sys/leases/renew", NULL, named(id, ",\"increment\":\"5h\""), "\"lease_duration\":5400");
-    assert_true(test_vault_said(vault, "all that its maximum leaves"));
+    assert_true(test_vault_said(vault, "all that its maximum and its token leave"));
     wants(200, "PUT", "sys/leases/renew", NULL, named(id, ",\"increment\":60"), "\"lease_duration\":60");
     settle(); /* the others are over: it is not */
     assert_int_equal(leasing_asked(), 2);
@@ -243,6 +243,29 @@ static void token_with(const char *body, char token[TEXT])
           "{\"policy\":\"path \\\"leasing/*\\\" { capabilities = [\\\"read\\\"] }\"}", NULL);
     wants(200, "POST", "auth/token/create", NULL, body, NULL);
     test_vault_text(vault, "auth.client_token", token, TEXT);
+}
+
+/* It is not told longer than its token lives, whoever renews it. CVE-2020-25816: it outlived a token. */
+static void no_longer_than_its_token(void **state)
+{
+    (void)state;
+    char token[TEXT], id[TEXT], body[TEXT + 64];
+    token_with("{\"policies\":[\"leasing\"],\"ttl\":\"1h\"}", token);
+    vault->now_ms += 1800 * 1000;
+    issue("app?ttl=10m", token, id);
+    assert_true(test_vault_said(vault, "\"lease_duration\":600,"));
+    assert_false(test_vault_said(vault, "its token"));
+    issue("app?ttl=3h", token, id);
+    assert_true(test_vault_said(vault, "\"lease_duration\":1800,"));
+    assert_true(test_vault_said(vault, "all that its token leaves"));
+    wants(200, "PUT", "sys/leases/lookup", NULL, named(id, ""), "\"ttl\":1800}");
+    wants(200, "PUT", "sys/leases/renew", NULL, named(id, ",\"increment\":\"2h\""), "\"lease_duration\":1800,");
+    assert_true(test_vault_said(vault, "all that its maximum and its token leave"));
+    (void)snprintf(body, sizeof body, "{\"token\":\"%s\",\"increment\":\"5h\"}", token);
+    wants(200, "POST", "auth/token/renew", NULL, body, "\"lease_duration\":18000,");
+    wants(200, "PUT", "sys/leases/renew", NULL, named(id, ",\"increment\":\"6h\""), "\"lease_duration\":18000,");
+    wants(200, "PUT", "sys/leases/renew", NULL, named(id, ""), "\"lease_duration\":10800,");
+    assert_false(test_vault_said(vault, "its token"));
 }
 
 static void ends_with_its_token(void **state)
@@ -570,6 +593,7 @@ int main(int argc, char **argv)
         LEASED(a_lease_while_it_is_unmounted),          LEASED(below_a_path), LEASED(others_go_on),
         LEASED(too_late),      LEASED(sealed_meanwhile), LEASED(bounds),
         cmocka_unit_test_teardown(counted_later, end),    LEASED(one_is_damaged),
+        LEASED(no_longer_than_its_token),
     };
     if (argc > 1)
         cmocka_set_test_filter(argv[1]);

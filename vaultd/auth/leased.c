@@ -246,6 +246,17 @@ static int64_t tighter(int64_t a, int64_t b)
     return a == 0 || (b != 0 && b < a) ? b : a;
 }
 
+static int64_t left_s(int64_t expires_ms, int64_t now_ms)
+{
+    return expires_ms > now_ms ? (expires_ms - now_ms) / 1000 : 0;
+}
+
+/* Where the token leaves it; 0: for ever. */
+static int64_t no_later_than(int64_t expires_ms, int64_t token_expires_ms)
+{
+    return token_expires_ms != 0 && token_expires_ms < expires_ms ? token_expires_ms : expires_ms;
+}
+
 static void set_times(struct request *req, const struct leased_wish *wish, struct leased *lease)
 {
     struct mount_lease_ttl of_mount = mount_lease_ttl(req->mount);
@@ -253,11 +264,14 @@ static void set_times(struct request *req, const struct leased_wish *wish, struc
     int64_t ttl_s = wish->ttl_s > 0 ? wish->ttl_s : of_mount.default_s;
     lease->ttl_s = ttl_s < max_s ? ttl_s : max_s;
     lease->made_ms = req->now_ms;
-    lease->expires_ms = req->now_ms + lease->ttl_s * 1000;
+    lease->expires_ms = no_later_than(req->now_ms + lease->ttl_s * 1000, req->token->expires_ms);
     lease->latest_ms = req->now_ms + max_s * 1000;
     lease->due_ms = lease->expires_ms + GRACE_MS;
     if (wish->ttl_s > max_s)
         request_warn(req, "the lease is %lld s, the most that it can be here", (long long)max_s);
+    if (wish->ttl_s > 0 && left_s(lease->expires_ms, req->now_ms) < lease->ttl_s)
+        request_warn(req, "the lease is %lld s, all that its token leaves",
+                     (long long)left_s(lease->expires_ms, req->now_ms));
 }
 
 static enum kt_kind put_all(struct request *req, const struct leased *lease, struct kt_err *err)
@@ -308,7 +322,7 @@ enum kt_kind leased_issue(struct request *req, const struct leased_wish *wish, s
     if (kind != KT_OK)
         return kind;
     req->reply.lease_id = lease.id;
-    req->reply.lease_duration_s = lease.ttl_s;
+    req->reply.lease_duration_s = left_s(lease.expires_ms, req->now_ms);
     req->reply.renewable = lease.renewable;
     return KT_OK;
 }
@@ -359,17 +373,21 @@ enum kt_kind leased_renew(struct request *req, const struct leased *lease, int64
     struct leased renewed = *lease;
     if (ttl.past_max || ttl.ttl_s == 0)
         return kt_fail(err, KT_INVALID, "past the max TTL, cannot renew");
-    renewed.expires_ms = ttl.expires_ms;
-    renewed.renewed_ms = req->now_ms;
-    renewed.due_ms = ttl.expires_ms + GRACE_MS;
     struct batch *batch = request_batch(req);
     if (batch == NULL)
         return kt_fail(err, KT_NO_MEMORY, "renewing a lease");
-    enum kt_kind kind = ask_engine(req, lease, renewed.expires_ms, err);
+    const struct token *token = NULL; /* the lease's: another's may renew it */
+    enum kt_kind kind = token_find_hash(req->core, req->snapshot, lease->token, req->now_ms, &token, err);
     if (kind != KT_OK)
         return kind;
-    *ret_ttl_s = ttl.ttl_s;
-    *ret_capped = ttl.capped;
+    renewed.expires_ms = no_later_than(ttl.expires_ms, token->expires_ms);
+    renewed.renewed_ms = req->now_ms;
+    renewed.due_ms = renewed.expires_ms + GRACE_MS;
+    kind = ask_engine(req, lease, renewed.expires_ms, err);
+    if (kind != KT_OK)
+        return kind;
+    *ret_ttl_s = left_s(renewed.expires_ms, req->now_ms);
+    *ret_capped = ttl.capped || renewed.expires_ms < ttl.expires_ms;
     return put_changed(req->core, batch, lease, &renewed, err);
 }
 

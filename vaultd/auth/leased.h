@@ -32,7 +32,7 @@ struct leased {
     unsigned char token[32], mount[BARRIER_SCOPE];
     int64_t made_ms, expires_ms, renewed_ms; /* renewed 0: never */
     int64_t latest_ms;     /* no renewal goes beyond */
-    int64_t ttl_s;         /* as issued */
+    int64_t ttl_s;         /* as issued, whatever its token left of it then */
     int64_t due_ms;        /* its place in the queue; 0: none */
     bool renewable;
     bool ending;           /* over; its revocation is left */
@@ -69,7 +69,7 @@ enum kt_kind leased_find(struct request *req, const char *id, struct leased *ret
 enum kt_kind leased_load(struct core *core, struct snapshot *snapshot, const unsigned char key[BARRIER_NAME_KEY],
                          struct kt_arena *arena, struct leased *ret, struct kt_err *err) KT_MUST_CHECK;
 /* Longer by so much from now, 0: as long as at first; what the engine refuses, or comes too late, is KT_INVALID.
- * *ret_capped: less than that was left. */
+ * *ret_capped: its maximum, or its token, left less than that. */
 enum kt_kind leased_renew(struct request *req, const struct leased *lease, int64_t increment_s, int64_t *ret_ttl_s,
                           bool *ret_capped, struct kt_err *err) KT_MUST_CHECK;
 

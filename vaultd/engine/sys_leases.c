@@ -119,7 +119,7 @@ static enum kt_kind renew_secret(struct request *req, const struct found *found,
     if (kind != KT_OK)
         return kind;
     if (capped)
-        request_warn(req, "the lease is %lld s, all that its maximum leaves", (long long)ttl_s);
+        request_warn(req, "the lease is %lld s, all that its maximum and its token leave", (long long)ttl_s);
     req->reply.lease_id = found->id;
     req->reply.lease_duration_s = ttl_s;
     req->reply.renewable = true;
