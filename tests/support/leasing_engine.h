@@ -3,7 +3,7 @@
  * What:    The type "leasing", which no vaultd has: programs that want it are linked with -Wl,--wrap=engine_find
  *          (Makefile). GET creds/NAME makes a secret; ttl, max_ttl and renewable are fields. A secret whose name begins
  *          with "bad" cannot be taken back, one that begins with "held" only when the test says so, one that begins
- *          with "stiff" refuses to be renewed.
+ *          with "stiff" refuses to be renewed, and one that begins with "large" keeps as much as a lease may.
  * Threads: any; a program has one of them. */
 #pragma once
 

@@ -19,6 +19,7 @@
 
 #define TEXT  256u
 #define TRIES 100u
+#define LARGE 4200u
 
 static const enum table lease_tables[] = {TABLE_LEASED, TABLE_LEASED_DUE, TABLE_LEASED_OF, TABLE_LEASED_IN,
                                           TABLE_LEASED_STUCK};
@@ -422,6 +423,17 @@ static void others_go_on(void **state)
     nothing_is_left();
 }
 
+/* More than a request's memory holds, and each of them as large as it may be. */
+static void large_ones(void **state)
+{
+    (void)state;
+    issue_many("large", LARGE);
+    wants(200, "LIST", "sys/leases/lookup/leasing/creds/large", NULL, NULL, NULL);
+    wants(202, "PUT", "sys/leases/revoke-force/leasing", NULL, "{\"sync\":false}", NULL);
+    (void)test_vault_tidy(vault);
+    nothing_is_left();
+}
+
 static void too_late(void **state)
 {
     (void)state;
@@ -593,7 +605,7 @@ int main(int argc, char **argv)
         LEASED(a_lease_while_it_is_unmounted),          LEASED(below_a_path), LEASED(others_go_on),
         LEASED(too_late),      LEASED(sealed_meanwhile), LEASED(bounds),
         cmocka_unit_test_teardown(counted_later, end),    LEASED(one_is_damaged),
-        LEASED(no_longer_than_its_token),
+        LEASED(no_longer_than_its_token),                 LEASED(large_ones),
     };
     if (argc > 1)
         cmocka_set_test_filter(argv[1]);

@@ -236,10 +236,11 @@ static bool has_room(struct sweep *sweep, unsigned costs)
     return !sweep->left;
 }
 
-static enum kt_kind sweep_secret(struct sweep *sweep, const struct entry *row, struct kt_err *err)
+static enum kt_kind sweep_secret(struct sweep *sweep, const struct entry *row, struct kt_arena *arena,
+                                 struct kt_err *err)
 {
     struct leased lease;
-    enum kt_kind kind = leased_open(sweep->req, row, &lease, err);
+    enum kt_kind kind = leased_open(sweep->req->core, row, arena, &lease, err);
     if (kind != KT_OK || lease.made_ms > sweep->made_before_ms ||
         (!sweep->force && lease.ending && !lease.given_up))
         return kind;
@@ -256,8 +257,13 @@ static enum kt_kind sweep_one(void *arg, const char *path, const struct lease_fo
     (void)path;
     struct sweep *sweep = arg;
     const struct token *token = NULL;
-    if (found->secret != NULL)
-        return sweep_secret(sweep, found->secret, err);
+    if (found->secret != NULL) {
+        struct kt_arena arena;
+        kt_arena_init(&arena, LEASED_MEMORY);
+        enum kt_kind kind = sweep_secret(sweep, found->secret, &arena, err);
+        kt_arena_free(&arena);
+        return kind;
+    }
     enum kt_kind kind = token_load(sweep->req->core, sweep->req->snapshot, found->token, &token, err);
     if (kind == KT_NOT_FOUND || (kind == KT_OK && (token->revoked || token->created_ms > sweep->made_before_ms)))
         return KT_OK;

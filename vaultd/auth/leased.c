@@ -148,11 +148,12 @@ enum kt_kind leased_load(struct core *core, struct snapshot *snapshot, const uns
     return open_record(core, at, &entry, arena, ret, err);
 }
 
-enum kt_kind leased_open(struct request *req, const struct entry *row, struct leased *ret, struct kt_err *err)
+enum kt_kind leased_open(struct core *core, const struct entry *row, struct kt_arena *arena, struct leased *ret,
+                         struct kt_err *err)
 {
     if (row->key.len != BARRIER_NAME_KEY)
         return kt_fail(err, KT_CORRUPT, "a lease's row is damaged");
-    return open_record(req->core, row->key, row, &req->arena, ret, err);
+    return open_record(core, row->key, row, arena, ret, err);
 }
 
 static enum kt_kind is_over(struct request *req, const struct leased *lease, bool *ret, struct kt_err *err)
@@ -480,18 +481,22 @@ enum kt_kind leased_each_stuck(struct request *req, leased_fn *fn, void *arg, st
     const unsigned char prefix[1] = {TABLE_LEASED_STUCK};
     unsigned char key[BARRIER_NAME_KEY];
     struct rows rows;
+    struct kt_arena arena;
     enum kt_kind kind = KT_OK;
+    kt_arena_init(&arena, LEASED_MEMORY);
     rows_begin(&rows, req, kt_bytes(prefix, 1), kt_bytes(NULL, 0), "reading the leases that were given up");
     while (kind == KT_OK && rows_next(&rows)) {
         struct leased lease;
         kind = read_way(req->core, &rows.entry, key, err);
         if (kind == KT_OK)
-            kind = leased_load(req->core, req->snapshot, key, &req->arena, &lease, err);
+            kind = leased_load(req->core, req->snapshot, key, &arena, &lease, err);
         if (kind == KT_OK)
             kind = fn(arg, &lease, err);
         else if (kind == KT_NOT_FOUND)
             kind = KT_OK;
+        kt_arena_reset(&arena);
     }
+    kt_arena_free(&arena);
     kind = rows_end(&rows, kind, err);
     return kind == KT_GONE ? KT_OK : kind;
 }

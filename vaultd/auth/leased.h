@@ -93,10 +93,12 @@ enum kt_kind leased_of_ended(struct job_step *step, const unsigned char token[32
 enum kt_kind leased_any_in(struct request *req, const unsigned char scope[BARRIER_SCOPE], bool *ret,
                            struct kt_err *err) KT_MUST_CHECK;
 
-/* A row of TABLE_LEASED that a walk found. */
-enum kt_kind leased_open(struct request *req, const struct entry *row, struct leased *ret,
+#define LEASED_MEMORY (LEASED_DATA_MAX * 4) /* that one takes in an arena, at most */
+/* A row of TABLE_LEASED that a walk found; who walks over many resets the arena after each. */
+enum kt_kind leased_open(struct core *core, const struct entry *row, struct kt_arena *arena, struct leased *ret,
                          struct kt_err *err) KT_MUST_CHECK;
-/* Those that were given up, until fn says something else than KT_OK; KT_GONE ends the walk and is KT_OK. */
+/* Those that were given up, until fn says something else than KT_OK; KT_GONE ends the walk and is KT_OK. What fn keeps
+ * of a lease it copies. */
 typedef enum kt_kind leased_fn(void *arg, const struct leased *lease, struct kt_err *err);
 enum kt_kind leased_each_stuck(struct request *req, leased_fn *fn, void *arg, struct kt_err *err) KT_MUST_CHECK;
 

@@ -199,7 +199,7 @@ static enum kt_kind look_at_row(struct revoker *revoker, struct snapshot *snapsh
     struct kt_arena arena;
     struct leased lease;
     struct flight *flight = NULL;
-    kt_arena_init(&arena, LEASED_DATA_MAX * 4);
+    kt_arena_init(&arena, LEASED_MEMORY);
     kind = leased_load(revoker->core, snapshot, key, &arena, &lease, err);
     if (kind == KT_OK && lease.due_ms == (int64_t)kt_get_be64(row->key.at + 1)) {
         (void)pthread_mutex_lock(&revoker->lock);
@@ -280,7 +280,7 @@ static enum kt_kind look_at_one(struct core *core, const unsigned char key[BARRI
     struct leased lease;
     if (!barrier_enter(core->barrier))
         return KT_BUSY;
-    kt_arena_init(&arena, LEASED_DATA_MAX * 4);
+    kt_arena_init(&arena, LEASED_MEMORY);
     enum kt_kind kind = KT_BUSY;
     if (snapshot_begin(core->store, &snapshot) == STORE_OK) {
         kind = leased_load(core, snapshot, key, &arena, &lease, err);

@@ -62,9 +62,14 @@ static enum kt_kind list_token(struct names *names, size_t path_len, const unsig
 static enum kt_kind list_secret(struct names *names, size_t path_len, const struct entry *row, struct kt_err *err)
 {
     struct leased lease;
-    enum kt_kind kind = leased_open(names->req, row, &lease, err);
+    struct kt_arena arena;
+    kt_arena_init(&arena, LEASED_MEMORY);
+    enum kt_kind kind = leased_open(names->req->core, row, &arena, &lease, err);
     const char *name = kind == KT_OK ? lease.id + path_len + 1 : "";
-    return kind == KT_OK ? add_name(names, name, strlen(name), false, err) : kind;
+    if (kind == KT_OK)
+        kind = add_name(names, name, strlen(name), false, err);
+    kt_arena_free(&arena);
+    return kind;
 }
 
 static enum kt_kind list_one(void *arg, const char *path, const struct lease_found *found, struct kt_err *err)
@@ -176,9 +181,14 @@ static enum kt_kind read_type(struct request *req, bool *ret_stuck, struct kt_er
 
 /* ---- what was given up ---- */
 
+struct shown {
+    const char *id, *path, *why;
+    unsigned char mount[BARRIER_SCOPE];
+};
+
 struct stuck {
     struct request *req;
-    struct leased *at;
+    struct shown *at;
     size_t n, room, looked_at;
     bool aside, cut;
 };
@@ -191,15 +201,20 @@ static enum kt_kind keep_stuck(void *arg, const struct leased *lease, struct kt_
     if (stuck->aside || stuck->cut)
         return KT_GONE;
     stuck->at = rows_room(stuck->req, stuck->at, stuck->n, &stuck->room, sizeof *stuck->at);
-    if (stuck->at == NULL)
+    struct kt_arena *arena = &stuck->req->arena;
+    struct shown shown = {.id = kt_arena_text(arena, kt_str(lease->id)),
+                          .path = kt_arena_text(arena, kt_str(lease->path)),
+                          .why = kt_arena_text(arena, kt_str(lease->why))};
+    if (stuck->at == NULL || shown.id == NULL || shown.path == NULL || shown.why == NULL)
         return kt_fail(err, KT_NO_MEMORY, "listing leases");
-    stuck->at[stuck->n++] = *lease;
+    memcpy(shown.mount, lease->mount, sizeof shown.mount);
+    stuck->at[stuck->n++] = shown;
     return KT_OK;
 }
 
 static int by_path(const void *a, const void *b)
 {
-    return strcmp(((const struct leased *)a)->id, ((const struct leased *)b)->id);
+    return strcmp(((const struct shown *)a)->id, ((const struct shown *)b)->id);
 }
 
 static enum kt_kind read_stuck(struct request *req, struct stuck *ret, struct kt_err *err)
