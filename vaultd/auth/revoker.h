@@ -38,7 +38,7 @@ uint64_t revoker_count(struct core *core, const unsigned char scope[BARRIER_SCOP
 /* One round, as the thread makes them: commits what came, asks for what is due. *ret_more: another one would find
  * something. KT_CORRUPT: some rows are damaged, all others were looked at. */
 enum kt_kind revoker_run(struct core *core, bool *ret_more, struct kt_err *err) KT_MUST_CHECK;
-/* Waits until the lease is not what it was any more, or the deadline, of the system's monotonic clock. KT_OK: it is gone. KT_BUSY: it is under way.
- * Anything else: its attempt failed. Outside of the barrier. */
+/* Waits until the lease is not what it was any more, or the deadline, of the system's monotonic clock. KT_OK: it is
+ * gone. KT_BUSY: it is under way. Anything else: its attempt failed. Outside of the barrier. */
 enum kt_kind revoker_await(struct core *core, const unsigned char key[BARRIER_NAME_KEY], int64_t deadline_mono_ms,
                            struct kt_err *err) KT_MUST_CHECK;

@@ -277,7 +277,7 @@ static const struct route routes[] = {
 
     /* ---- leases ---- */
     { .pattern = "leases", .flags = ROUTE_SUDO, .read = sys_leases, .fields = LEASE_TYPE,
-      .help = "Leases that cannot be revoked: none." },
+      .help = "Leases of secrets that were given up, and what failed." },
     { .pattern = "leases/count", .read = sys_lease_count, .fields = LEASE_TYPE,
       .help = "How many leases there are, by where they were made." },
     { .pattern = "leases/lookup/{prefix...?}", .flags = ROUTE_SUDO, .list = sys_lease_list,
