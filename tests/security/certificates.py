@@ -219,6 +219,34 @@ def _():
                     session = one.session if one.session is not None and one.session.has_ticket else None
 
 
+def shut_out(who, version):
+    """The connection ends in its handshake, or (a client of TLS 1.3 is through before) instead of an answer."""
+    try:
+        got = login(who, version=version)
+    except (ssl.SSLError, ConnectionError, http.client.RemoteDisconnected):
+        return
+    raise Mismatch("it was heard: %s" % (got,))
+
+
+@tap.case("CVE-2023-29409: with a key that is too large no signature is checked, nor is one kept that is too long")
+def _():
+    clean()
+    trust("all", ca)
+    usual, largest = ca.issue("usual", rsa=["bits:2048"]), ca.issue("largest", rsa=["bits:8192", "primes:4"])
+    large = ca.issue("large", rsa=["bits:8256", "primes:5"])
+    steep = ca.issue("steep", rsa=["bits:2048", "pubexp:0x10000000001"])
+    long = web_again()
+    with open(long.crt, "w") as f:
+        f.write(web.pem * 80)
+    long.key = web.key
+    for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+        for who in (usual, largest, web):
+            enter(who, version=version)
+        for who in (large, steep, long):
+            shut_out(who, version)
+    enter(usual)
+
+
 @tap.case("one connection, several requests: what was revoked between them is out")
 def _():
     clean()

@@ -1,5 +1,6 @@
 #include "tests/support/certs.h"
 
+#include <gnutls/abstract.h>
 #include <gnutls/x509-ext.h>
 #include <gnutls/x509.h>
 #include <stdio.h>
@@ -34,6 +35,24 @@ static void make_key(struct test_cert *cert, const struct test_cert_wish *wish)
              "ECDSA");
 }
 
+/* No product of primes: it is only shown. */
+static void show_key(gnutls_x509_crt_t crt, const struct test_cert_wish *wish)
+{
+    unsigned char modulus[4096], exponent[16];
+    gnutls_pubkey_t key = NULL;
+    gnutls_datum_t n = {modulus, wish->rsa_bits / 8}, e = {exponent, wish->rsa_exponent};
+    if (e.size == 0)
+        e.size = 3;
+    if (n.size > sizeof modulus || e.size > sizeof exponent)
+        abort();
+    memset(modulus, 0xa5, n.size);
+    memset(exponent, 0x01, e.size);
+    must(gnutls_pubkey_init(&key), "public key");
+    must(gnutls_pubkey_import_rsa_raw(key, &n, &e), "public key");
+    must(gnutls_x509_crt_set_pubkey(crt, key), "public key");
+    gnutls_pubkey_deinit(key);
+}
+
 static void add_san(gnutls_x509_crt_t crt, gnutls_x509_subject_alt_name_t type, const char *text)
 {
     if (text != NULL)
@@ -63,7 +82,10 @@ static void fill(struct test_cert *cert, const struct test_cert_wish *wish)
     must(gnutls_x509_crt_set_expiration_time(crt, (time_t)(wish->until_ms / 1000)), "until");
     if (wish->dn != NULL)
         must(gnutls_x509_crt_set_dn(crt, wish->dn, &bad), "name");
-    must(gnutls_x509_crt_set_key(crt, cert->key), "public key");
+    if (wish->rsa_bits != 0)
+        show_key(crt, wish);
+    else
+        must(gnutls_x509_crt_set_key(crt, cert->key), "public key");
     must(gnutls_x509_crt_set_basic_constraints(crt, wish->ca, wish->path_len > 0 ? wish->path_len - 1 : -1),
          "constraints");
     add_san(crt, GNUTLS_SAN_DNSNAME, wish->dns);

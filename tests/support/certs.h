@@ -16,6 +16,8 @@ struct test_cert_wish {
     bool ca;
     int path_len;                   /* of an authority: so many below it, and 1; 0: any number */
     bool rsa_1024, sha1;
+    unsigned rsa_bits;              /* it shows an RSA key of so many bits that nobody has; 0: its own */
+    unsigned rsa_exponent;          /* bytes of that key's; 0: 3 */
     bool no_purpose, for_servers;   /* else for clients; an authority has none */
     unsigned usage;                 /* key usage, GnuTLS's bits; 0: none of a client, an authority's own */
     unsigned serial;

@@ -66,15 +66,19 @@ class Authority(Certificate):
         return openssl("ca", "-batch", "-config", os.path.join(self.at, "cnf"), *args)
 
     def issue(self, name, extensions="extendedKeyUsage=clientAuth", file=None, key_of=None, subject=None, serial=None,
-              dates=None):
-        """extensions: of openssl's configuration, a line each. dates: (from, until) as YYYYMMDDHHMMSSZ."""
+              dates=None, rsa=None):
+        """extensions: of openssl's configuration, a line each. dates: (from, until) as YYYYMMDDHHMMSSZ. rsa: options of
+        openssl's for such a key, "bits:2048" each; of several primes a large one is made in a second."""
         got = Certificate(os.path.join(self.at, file or name))
         request, ext = got.crt + ".csr", got.crt + ".ext"
         with open(ext, "w") as f:
             f.write("[e]\nbasicConstraints=CA:FALSE\nsubjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n" + extensions)
         if key_of is not None:
             got.key = key_of.key
-        openssl("req", *(["-new", "-key", got.key] if key_of else [*EC, "-keyout", got.key]), "-subj",
+        elif rsa is not None:
+            openssl("genpkey", "-quiet", "-algorithm", "RSA", "-out", got.key,
+                    *(a for option in rsa for a in ("-pkeyopt", "rsa_keygen_" + option)))
+        openssl("req", *(["-new", "-key", got.key] if key_of or rsa else [*EC, "-keyout", got.key]), "-subj",
                 subject or "/CN=" + name, "-out", request)
         if serial:
             with open(os.path.join(self.at, "serial"), "w") as f:

@@ -239,6 +239,35 @@ static void who_is_let_in(void **state)
     }
 }
 
+/* CVE-2023-29409: in the client's own certificate, one that it sends along, and one that is to be trusted. */
+static void keys_that_are_too_large(void **state)
+{
+    (void)state;
+    static const struct {
+        unsigned bits, exponent;
+        bool taken;
+    } rows[] = {{2048, 3, true},  {8192, 5, true},   {8200, 3, false},
+                {16384, 3, false}, {2048, 6, false}, {4096, 16, false}};
+    char body[16384];
+    trust("root", c.root, "");
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct test_cert *of = CERT(.dn = "CN=large", .issuer = c.root, .ca = true, .rsa_bits = rows[i].bits,
+                                    .rsa_exponent = rows[i].exponent);
+        struct test_cert *own = CERT(.dn = "CN=large", .issuer = c.root, .rsa_bits = rows[i].bits,
+                                     .rsa_exponent = rows[i].exponent);
+        const struct test_cert *sent[] = {c.web, of};
+        const char *says = rows[i].taken ? NULL : "too large";
+        unsigned got = ask(sent, 2, "POST", "auth/cert/login", "", "{}");
+        if (got != (rows[i].taken ? 200u : 400u) || (says != NULL && !test_vault_said(vault, says)))
+            fail_msg("%u bits, %u: %u %s", rows[i].bits, rows[i].exponent, got, vault->body);
+        wants_from(own, rows[i].taken ? 200 : 400, says, "POST", "auth/cert/login", "", "{}");
+        (void)snprintf(body, sizeof body, "{\"certificate\":\"%s\"}", test_cert_pem(of));
+        wants(rows[i].taken ? 204 : 400, says, "POST", "auth/cert/certs/large", body);
+        test_cert_free(of);
+        test_cert_free(own);
+    }
+}
+
 static void authorities_end_too(void **state)
 {
     (void)state;
@@ -673,6 +702,7 @@ int main(int argc, char **argv)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, make, end)
     const struct CMUnitTest tests[] = {
         TEST(who_is_let_in),
+        TEST(keys_that_are_too_large),
         TEST(authorities_end_too),
         TEST(a_chain_without_end),
         TEST(one_certificate_is_that_one),

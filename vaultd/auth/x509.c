@@ -2,6 +2,7 @@
 
 #include <sodium.h>
 
+#include "lib/tls_key.h"
 #include "lib/utf8.h"
 #include "vaultd/auth/x509_own.h"
 
@@ -33,6 +34,8 @@ enum kt_kind x509_import(struct kt_bytes der, gnutls_x509_crt_t *ret, struct kt_
     int code = gnutls_x509_crt_init(ret);
     if (code == 0)
         code = gnutls_x509_crt_import(*ret, &datum, GNUTLS_X509_FMT_DER);
+    if (code == 0 && !kt_tls_key_fits(*ret))
+        return kt_fail(err, KT_INVALID, "a certificate's key is none that is taken, or too large");
     return code == 0 ? KT_OK : x509_fail(code, "reading a certificate", err);
 }
 

@@ -7,7 +7,7 @@
  * Limits:  X509_DER_MAX bytes a certificate, X509_CHAIN_MAX of a client, X509_ANCHORS_MAX anchors,
  *          X509_NAMES_MAX alternative names or units.
  * Strict:  A name with control characters, that is no UTF-8, or two common names are refused: what
- *          is shown has to be what was compared. RSA below 2048 bits, SHA-1 and MD5 are refused, so are
+ *          is shown has to be what was compared. RSA below 2048 bits or too large (lib/tls_key.h), SHA-1 and MD5 are refused, so are
  *          version 1 authorities and critical extensions that GnuTLS does not know.
  * Time:    the caller's; GnuTLS's own clock is not asked.
  * Errors:  KT_DENIED without a reason for the client: it is not so. KT_INVALID: it cannot be read.

@@ -13,6 +13,7 @@
 #include "lib/cleanup.h"
 #include "lib/failpoint.h"
 #include "lib/log.h"
+#include "lib/tls_key.h"
 #include "vaultd/http/exchange.h"
 #include "vaultd/http/peer.h"
 #include "vaultd/http/socket.h"
@@ -22,6 +23,8 @@
 #define TLS_PRIORITIES                                                                             \
     "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-KX-ALL:+ECDHE-RSA:+ECDHE-ECDSA:-CIPHER-ALL:"      \
     "+AES-256-GCM:+CHACHA20-POLY1305:+AES-128-GCM:-MAC-ALL:+AEAD:%SERVER_PRECEDENCE:%NO_TICKETS"
+/* Of a client's message in the handshake, its certificates among them: the session keeps those. */
+#define HANDSHAKE_BYTES ((size_t)32 * 1024)
 /* Inactivity, seconds: the library's own time-out, for replies that nobody reads. */
 #define STALL_S 60u
 /* Descriptors that are not connections: database, log, devices, sockets, pipes. */
@@ -190,14 +193,38 @@ static enum MHD_Result admit(void *cls, const struct sockaddr *peer, socklen_t l
     return deadlines_admit(listener->server->deadlines, peer) ? MHD_YES : MHD_NO;
 }
 
+/* Before the client's signature is checked: with a large enough key that takes minutes of this thread, and no
+ * deadline ends it (lib/tls_key.h). Whoever is refused here has shown nothing, so nobody is told. */
+static int judge_key(gnutls_session_t session, unsigned type, unsigned when, unsigned incoming,
+                     const gnutls_datum_t *message)
+{
+    gnutls_x509_crt_t crt = NULL;
+    unsigned n = 0;
+    (void)type;
+    (void)when;
+    (void)message;
+    if (incoming == 0)
+        return 0;
+    const gnutls_datum_t *sent = gnutls_certificate_get_peers(session, &n);
+    if (sent == NULL || n == 0 || gnutls_x509_crt_init(&crt) != 0)
+        return GNUTLS_E_CERTIFICATE_ERROR;
+    bool fits = gnutls_x509_crt_import(crt, &sent[0], GNUTLS_X509_FMT_DER) == 0 && kt_tls_key_fits(crt);
+    gnutls_x509_crt_deinit(crt);
+    return fits ? 0 : GNUTLS_E_CERTIFICATE_ERROR;
+}
+
 /* Nobody has to have one, and none is verified here: that is the matter of who looks at it. No names of
  * authorities are sent along, for clients leave a certificate at home that none of those names fits. */
 static void ask_certificate(struct MHD_Connection *mhd)
 {
     const union MHD_ConnectionInfo *tls =
         MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_GNUTLS_SESSION);
-    if (tls != NULL && tls->tls_session != NULL)
-        gnutls_certificate_server_set_request(tls->tls_session, GNUTLS_CERT_REQUEST);
+    if (tls == NULL || tls->tls_session == NULL)
+        return;
+    gnutls_certificate_server_set_request(tls->tls_session, GNUTLS_CERT_REQUEST);
+    gnutls_handshake_set_max_packet_length(tls->tls_session, HANDSHAKE_BYTES);
+    gnutls_handshake_set_hook_function(tls->tls_session, GNUTLS_HANDSHAKE_CERTIFICATE_VERIFY,
+                                       GNUTLS_HOOK_PRE, judge_key);
 }
 
 static void conn_opened(struct listener *listener, struct MHD_Connection *mhd, void **state)
