@@ -221,14 +221,20 @@ static enum kt_kind server_error(struct kt_api_reply *reply, struct kt_err *err)
     return kind;
 }
 
-/* What was asked is not done: whoever goes on as if it were would be wrong. */
+/* What was asked is not done: whoever goes on as if it were would be wrong. The id stands in commands that are
+ * pasted into a shell: what is no part of a UUID comes into none. */
 static enum kt_kind kept_for_approval(const struct kt_api_reply *reply, struct kt_err *err)
 {
     char id[40];
-    if (!kt_api_text(reply->data, "approval_id", id, sizeof id))
+    struct kt_json value = {0};
+    if (!kt_json_member(reply->data, "approval_id", &value))
         return KT_OK;
+    bool whole = kt_api_text(reply->data, "approval_id", id, sizeof id);
     (void)kt_fail(err, KT_PRECONDITION, "nothing was done yet: this needs the approval of others, and waits for it");
-    kt_hint(err, "others: secretctl approve %s; then you: secretctl approvals finish %s", id, id);
+    if (whole && id[0] != '\0' && id[strspn(id, "0123456789abcdefABCDEF-")] == '\0')
+        kt_hint(err, "others: secretctl approve %s; then you: secretctl approvals finish %s", id, id);
+    else
+        kt_hint(err, "secretctl approvals list -mine");
     return KT_PRECONDITION;
 }
 
