@@ -5,6 +5,7 @@
 
 #include "cli/cli.h"
 #include "cli/move_side.h"
+#include "cli/walk.h"
 #include "lib/cleanup.h"
 #include "lib/failpoint.h"
 
@@ -30,6 +31,12 @@ static bool grow(struct names *names, size_t more)
     names->at = at;
     names->room = room;
     return true;
+}
+
+static enum kt_kind too_many(struct kt_err *err)
+{
+    return kt_fail(err, KT_TOO_LARGE, "there are more than %zu names, or %zu MiB of them", WALK_MOST,
+                   NAMES_BYTES / 1024 / 1024);
 }
 
 static bool is_part(struct kt_bytes part)
@@ -69,6 +76,7 @@ static enum kt_kind take_one(const struct names_ask *ask, struct kt_json value, 
         return kt_fail(err, KT_NO_MEMORY, "not enough memory for the names");
     memcpy(name, kt_buf_text(&text), text.len + 1);
     ret->at[ret->count++] = name;
+    ret->bytes += text.len + 1;
     return KT_OK;
 }
 
@@ -77,6 +85,8 @@ static enum kt_kind take(const struct names_ask *ask, const struct kt_api_reply 
 {
     struct kt_json keys = {0};
     (void)kt_json_member(reply->data, "keys", &keys);
+    if (kt_json_count(keys) > WALK_MOST)
+        return too_many(err);
     if (!grow(ret, kt_json_count(keys)))
         return kt_fail(err, KT_NO_MEMORY, "not enough memory for the names");
     enum kt_kind kind = KT_OK;
@@ -125,17 +135,20 @@ static bool follows(const struct names *page, const char *last)
     return true;
 }
 
-/* Takes those of the page. */
-static bool join(struct names *names, struct names *page)
+/* Takes those of the page. The vault may have pages without end: what is kept of them has one. */
+static enum kt_kind join(struct names *names, struct names *page, struct kt_err *err)
 {
+    if (page->count > WALK_MOST - names->count || page->bytes > NAMES_BYTES - names->bytes)
+        return too_many(err);
     if (!grow(names, page->count))
-        return false;
+        return kt_fail(err, KT_NO_MEMORY, "not enough memory for the names");
     if (page->count > 0)
         memcpy(names->at + names->count, page->at, page->count * sizeof *page->at);
     names->count += page->count;
+    names->bytes += page->bytes;
     names->bad += page->bad;
     page->count = 0;
-    return true;
+    return KT_OK;
 }
 
 /* What comes behind the last name. *ret_more: that may not be all either. */
@@ -159,7 +172,7 @@ static enum kt_kind next_page(struct kt_api *api, const struct names_ask *ask, s
     *ret_more = page.count > 0 && kt_json_count(reply.warnings) > 0;
     if (*ret_more)
         say_rest(names, &reply);
-    return join(names, &page) ? KT_OK : kt_fail(err, KT_NO_MEMORY, "not enough memory for the names");
+    return join(names, &page, err);
 }
 
 enum kt_kind names_read(struct kt_api *api, const struct names_ask *ask, struct names *ret, struct kt_err *err)

@@ -4,11 +4,14 @@
  *          after=NAME), is asked for on. Where the vault does not know pages, `rest` says that more may be there.
  *          A name leads nowhere else: what has a part that is empty, "." or ".." is only counted.
  * Owner:   names_free(); none of them needs it after an error, all may have it.
- * Errors:  of kt_api_call(); KT_NO_MEMORY. A list that is empty or not there (404 that names no error) is none.
+ * Limits:  WALK_MOST names (cli/walk.h), NAMES_BYTES of them together: more is an error, and none of them is given.
+ * Errors:  of kt_api_call(); KT_TOO_LARGE; KT_NO_MEMORY. A list that is empty or not there (404 that names no error) is none.
  * Threads: one thread at a time per connection. */
 #pragma once
 
 #include "lib/api.h"
+
+#define NAMES_BYTES ((size_t)64 * 1024 * 1024)
 
 struct names_ask {
     const char *path;
@@ -17,7 +20,7 @@ struct names_ask {
 };
 struct names {
     char **at;
-    size_t count, room;
+    size_t count, room, bytes;
     size_t bad;         /* what stood among them and is no name */
     struct kt_err rest; /* of a kind: there may be more, and why */
 };

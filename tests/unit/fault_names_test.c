@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "cli/walk.h"
 #include "lib/secret.h"
 #include "tests/support/canned_server.h"
 #include "tests/support/fault.h"
@@ -110,6 +111,74 @@ static void asks_behind_the_last_name(void **state)
     canned_stop(server);
 }
 
+static char *json_of(size_t count, const char *name, const char *more)
+{
+    struct kt_buf json = {0};
+    kt_buf_init(&json, (size_t)64 * 1024 * 1024);
+    kt_buf_add_text(&json, "{\"request_id\":\"7\",\"data\":{\"keys\":[");
+    for (size_t i = 0; i < count; i++)
+        kt_buf_printf(&json, "%s\"%s\"", i > 0 ? "," : "", name);
+    kt_buf_printf(&json, "]}%s}", more);
+    char *text = strdup(kt_buf_text(&json));
+    kt_buf_free(&json);
+    assert_non_null(text);
+    return text;
+}
+
+/* A vault that has one more each time it is asked: memory ends before it does. */
+static void pages_without_end(void **state)
+{
+    static const struct {
+        size_t first, then;
+        enum kt_kind kind;
+        size_t asked;
+    } cases[] = {{1, WALK_MOST - 1, KT_OK, 2}, {1, WALK_MOST, KT_TOO_LARGE, 2}, {WALK_MOST + 1, 1, KT_TOO_LARGE, 1}};
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct kt_err err = {0};
+        struct names names = {0};
+        char *first = json_of(cases[i].first, "a", CUT), *then = json_of(cases[i].then, "b", "");
+        const struct row row = {.pages = {{200, first}, {200, then}}};
+        struct canned *server = serve(&row);
+        struct kt_api *api = open_api(server);
+        assert_int_equal(names_read(api, &(struct names_ask){.path = "x"}, &names, &err), cases[i].kind);
+        assert_int_equal(names.count, cases[i].kind == KT_OK ? WALK_MOST : 0);
+        assert_int_equal(canned_requests(server), cases[i].asked);
+        names_free(&names);
+        kt_api_close(api);
+        canned_stop(server);
+        free(first);
+        free(then);
+    }
+}
+
+/* The same with few names, which are long: each page has one, and a short one behind it. */
+static void pages_without_end_of_long_names(void **state)
+{
+    static const size_t each = NAMES_BYTES / 2 - 1024;
+    struct kt_err err = {0};
+    struct names names = {0};
+    struct canned *server = canned_start(&(struct canned_options){0});
+    char *name = malloc(each + 8);
+    (void)state;
+    assert_non_null(name);
+    for (char c = 'a'; c <= 'e'; c = (char)(c + 2)) {
+        memset(name, c, each);
+        (void)snprintf(name + each, 8, "\",\"%c", c + 1);
+        char *page = json_of(1, name, CUT);
+        canned_json(server, 200, page);
+        free(page);
+    }
+    free(name);
+    struct kt_api *api = open_api(server);
+    assert_int_equal(names_read(api, &(struct names_ask){.path = "x"}, &names, &err), KT_TOO_LARGE);
+    assert_int_equal(names.count, 0);
+    assert_int_equal(canned_requests(server), 3);
+    names_free(&names);
+    kt_api_close(api);
+    canned_stop(server);
+}
+
 /* Each allocation fails once: an error, or nothing is missing. */
 static void when_memory_is_out(void **state)
 {
@@ -140,6 +209,8 @@ int main(void)
 {
     const struct CMUnitTest fixed[] = {
         cmocka_unit_test(asks_behind_the_last_name),
+        cmocka_unit_test(pages_without_end),
+        cmocka_unit_test(pages_without_end_of_long_names),
         cmocka_unit_test(when_memory_is_out),
     };
     if (kt_secret_init(NULL) != KT_OK)
