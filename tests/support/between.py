@@ -6,7 +6,7 @@ import urllib.parse
 
 class Between:
     """A vault in whose name alter(method, path, answer) may answer something else: path is without /v1/,
-    answer a function that asks the vault; it gives status, body."""
+    answer a function that asks the vault, with `query` more in its query; it gives status, body."""
 
     def __init__(self, vault, alter):
         asked = self.asked = []
@@ -20,8 +20,9 @@ class Between:
                 path = self.path[len("/v1/"):]
                 asked.append((self.command, urllib.parse.unquote(path)))
 
-                def answer():
-                    got = vault.call(self.command, path, raw=body, token=self.headers.get("X-Vault-Token"))
+                def answer(query=""):
+                    whole = path + ("&" if "?" in path else "?") + query if query else path
+                    got = vault.call(self.command, whole, raw=body, token=self.headers.get("X-Vault-Token"))
                     return got.status, got.body
                 status, text, *more = alter(self.command, urllib.parse.unquote(path), answer)
                 text = text.encode()
