@@ -31,7 +31,10 @@ enum kt_kind identity_write(struct move_run *run, const char *path, const struct
 {
     if (!kt_buf_ok(body))
         return kt_fail(err, KT_TOO_LARGE, "it is too large");
-    return move_write(run, run->destination, MOVE_AGAIN, kt_buf_bytes(body), err, "%s", path);
+    enum kt_kind kind = move_write(run, run->destination, MOVE_AGAIN, kt_buf_bytes(body), err, "%s", path);
+    if (kind == KT_PRECONDITION)
+        err->kind = kind = KT_DENIED;
+    return kind;
 }
 
 void pair_init(struct pair *pair, const struct move_sort *sort)

@@ -44,6 +44,7 @@ enum kt_kind identity_find(struct kt_api *api, const char *noun, const char *nam
                            struct kt_err *err) KT_MUST_CHECK;
 /* Absent where there is none. */
 struct kt_json identity_member(struct kt_json object, const char *name);
-/* Writes what is found again by its name, so that the same again does no harm. */
+/* Writes what is found again by its name, so that the same again does no harm. KT_DENIED, too, where it is kept until
+ * others approve it: KT_PRECONDITION is for what comes once something else is here. */
 enum kt_kind identity_write(struct move_run *run, const char *path, const struct kt_buf *body,
                             struct kt_err *err) KT_MUST_CHECK;

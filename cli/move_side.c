@@ -81,22 +81,22 @@ static void pause_ms(unsigned ms)
     }
 }
 
+/* Too much at once. Requests that wait for approval are too many until others approve some. */
+static bool is_quota(const struct kt_err *err)
+{
+    return err->kind == KT_TOO_MANY && strstr(err->what, "wait for approval") == NULL;
+}
+
 /* Not done, and perhaps later. */
 static bool may_pass(const struct kt_err *err)
 {
-    return err->kind == KT_IO || err->kind == KT_TIMEOUT || err->kind == KT_BUSY ||
-           err->kind == KT_TOO_MANY;
+    return err->kind == KT_IO || err->kind == KT_TIMEOUT || err->kind == KT_BUSY || is_quota(err);
 }
 
 bool move_ends_all(const struct kt_err *err)
 {
     return may_pass(err) || err->kind == KT_SEALED ||
            (err->kind == KT_DENIED && strstr(err->what, "invalid token") != NULL);
-}
-
-static bool is_quota(const struct kt_err *err)
-{
-    return err->kind == KT_TOO_MANY;
 }
 
 static enum kt_kind call_while(bool (*passes)(const struct kt_err *err), struct kt_api *api,

@@ -5,7 +5,7 @@
  *          nothing that it would come which the move would be refused. What would be there by then, it notes:
  *          what needs it is decided as if it were there.
  * Errors:  of move_call(); KT_DENIED: the token may not.
- * Threads: move_write(), move_may(): any, each with its own connection. move_will(), move_would(): the run's. */
+ * Threads: move_write(), move_remove(): any, each with its own connection. move_will(), move_would(): the run's. */
 #pragma once
 
 #include "cli/move_run.h"

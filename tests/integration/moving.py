@@ -451,6 +451,60 @@ def many_identities():
             equal(sorted(keys), sorted("e%d" % n for n in range(1100)))
 
 
+def kept_for_approval():
+    """What waits for approval is asked for once, and told with what to do; where no more is kept, the rest goes on."""
+    source, here = start()
+    with source, here:
+        source.ok("POST", "identity/group", {"name": "outer", "member_group_ids": [
+            source.ok("POST", "identity/group", {"name": "g%02d" % n}).data["id"] for n in range(3)]})
+        here.ok("POST", "sys/auth/people", {"type": "userpass"})
+        here.ok("POST", "sys/policies/acl/all", {
+            "policy": 'path "*" { capabilities = ["create", "read", "update", "delete", "list", "sudo"] }'})
+        tokens, ids = {}, {}
+        for who_ in "bob", "tom":
+            here.ok("POST", "auth/people/users/" + who_, {"password": "of " + who_, "policies": "all"})
+            auth = here.ok("POST", "auth/people/login/" + who_, {"password": "of " + who_}).json["auth"]
+            tokens[who_], ids[who_] = auth["client_token"], auth["entity_id"]
+        here.ok("POST", "identity/group", {"name": "approvers", "member_entity_ids": [ids["tom"]]})
+        here.ok("POST", "sys/approvals/rules/groups", {"paths": ["identity/group/*"], "group": "approvers", "needed": 1})
+
+        def asks(names_):
+            """An import that is kept for approval of just these. What it says, and the requests."""
+            before = set(listed())
+            done = here.ctl(*importing(source), token=tokens["bob"], check=False)
+            equal(done.returncode, 2, done.stderr)
+            asked = sorted(set(listed()) - before)
+            equal(len(asked), len(names_), done.stderr)
+            for id_ in asked:
+                equal(done.stderr.count("then you: secretctl approvals finish " + id_), 1, done.stderr)
+            for name in names_:
+                equal(done.stderr.count("refused   the group %s: nothing was done yet: " % name), 1, done.stderr)
+            return done.stderr, asked
+
+        def listed():
+            answer = here.call("LIST", "sys/approvals/mine", token=tokens["bob"])
+            return answer.data["keys"] if answer.status == 200 else []
+
+        def carry_out(asked):
+            for id_ in asked:
+                here.ctl("approve", id_, token=tokens["tom"])
+                here.ctl("approvals", "finish", id_, token=tokens["bob"])
+        said, asked = asks(["g00", "g01", "g02"])
+        contains(said, "refused   the group outer: a member of it is not here")
+        carry_out(asked)
+        carry_out(asks(["outer"])[1])
+        contains(here.ctl(*importing(source), token=tokens["bob"]).stdout, ", 0 different")
+        # One has at most 16 that wait: no time helps against that.
+        for n in range(18):
+            source.ok("POST", "identity/group", {"name": "more%02d" % n})
+        done = here.ctl(*importing(source), token=tokens["bob"], check=False)
+        equal(done.returncode, 2, done.stderr)
+        equal(done.stderr.count("then you: secretctl approvals finish "), 16, done.stderr)
+        equal(done.stderr.count(": 16 requests of yours wait for approval"), 2, done.stderr)
+        equal("the move stopped" in done.stderr, False, done.stderr)
+
+
+
 def settings():
     """What a mount is set to comes in each run, also where the mount is here; what somebody else set stays."""
     source, here = start()
@@ -1174,6 +1228,7 @@ CASES = [
     ("what cannot come", not_all_of_it),
     ("who may log in, and who is who", who),
     ("more identities than a page", many_identities),
+    ("what needs approval", kept_for_approval),
     ("what mounts are set to", settings),
     ("mounts that cannot be seen", unseen),
     ("the rights that it needs", rights),
