@@ -433,6 +433,27 @@ static void no_puppets(void **state)
     test_vault_free(vault);
 }
 
+/* Who has a say by one rule has none by another one, whose group the asker made. */
+static void a_group_of_the_askers_counts_for_no_rule(void **state)
+{
+    (void)state;
+    char id[ID], body[TEXT];
+    (void)snprintf(body, sizeof body, "{\"name\":\"his\",\"member_entity_ids\":[\"%s\"]}", entities[TOM]);
+    wants_as(tokens[BOB], 200, NULL, "POST", "identity/group", body);
+    later();
+    make_rule("a", "sys/policies/acl/*", 1);
+    wants(200, NULL, "POST", "sys/approvals/rules/b", "{\"paths\":\"sys/policies/acl/guarded\",\"group\":\"his\"}");
+    ask_policy(id);
+    approve(TOM, id);
+    wants_as(tokens[BOB], 403, "0 of the 1 approvals that the rule \\\"b\\\"", "POST", mine_of(id, "/finish"), NULL);
+    no_policy();
+    wants_as(tokens[EVE], 202, NULL, "POST", "sys/policies/acl/guarded", POLICY); /* of whom it is not */
+    test_vault_text(vault, "data.approval_id", id, sizeof id);
+    later();
+    approve(TOM, id);
+    wants_as(tokens[EVE], 204, NULL, "POST", mine_of(id, "/finish"), NULL);
+}
+
 /* ---- another way in ---- */
 
 /* What a rule on a policy, on secrets below prod/ and on ways to log in is about, by every row that gets there. */
@@ -1006,6 +1027,7 @@ int main(int argc, char **argv)
         SCENE(approvers_are_those_of_then),
         SCENE(a_rule_that_came_later_counts),
         SCENE(nobody_who_should_not),
+        SCENE(a_group_of_the_askers_counts_for_no_rule),
         SCENE(what_no_rule_is_about),
         SCENE(tokens_are_kept_alive_and_ended),
         SCENE(without_an_entity_nobody_asks),

@@ -6,7 +6,7 @@
  *          and tokens without an entity or made by other tokens approve nothing.
  * Counted: approvals are a set of entities. What counts is looked at when the request is carried out: an
  *          approver who is disabled, gone, no member any more, or became the same entity as the asker or as
- *          another approver, is none.
+ *          another approver, is none; and for a rule whose group who asked made or changed there are none.
  * Ends:    once. Denied, withdrawn or carried out it keeps what is known of it for APPROVAL_KEPT_MS; what was
  *          sent goes in the commit of its end.
  * Limits:  APPROVALS_MAX at all, APPROVALS_OF_ONE_MAX of one asker, APPROVAL_SENT_MAX bytes each.

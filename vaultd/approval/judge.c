@@ -65,17 +65,21 @@ static bool touched_by(const struct identity_made *made, const char *who)
     return strcmp(made->created_by, who) == 0 || among(&made->changers, who);
 }
 
-/* Older than the request, as it was then, and nothing of the asker's. Whoever else changed it is only
- * known as far as the list goes. */
+/* Whoever else changed it is only known as far as the list goes. */
+static bool perhaps_his(const struct identity_made *made, const struct approval *approval, const struct entity *asker)
+{
+    bool touched = made->more || touched_by(made, asker->id) || touched_by(made, approval->accessor);
+    for (size_t i = 0; i < asker->merged.n && !touched; i++)
+        touched = touched_by(made, asker->merged.at[i]);
+    return touched;
+}
+
+/* Older than the request, as it was then, and nothing of the asker's. */
 static bool stands_alone(const struct identity_made *made, const struct approval *approval,
                          const struct entity *asker)
 {
-    if (made->created_ms >= approval->created_ms || made->changed_ms >= approval->created_ms || made->more)
-        return false;
-    bool touched = touched_by(made, asker->id) || touched_by(made, approval->accessor);
-    for (size_t i = 0; i < asker->merged.n && !touched; i++)
-        touched = touched_by(made, asker->merged.at[i]);
-    return !touched;
+    return made->created_ms < approval->created_ms && made->changed_ms < approval->created_ms &&
+           !perhaps_his(made, approval, asker);
 }
 
 static const struct alias *alias_of_login(const struct request *req)
@@ -168,7 +172,8 @@ enum kt_kind approval_count(struct request *req, const struct approval_rule *rul
     enum kt_kind kind = find_group(req, rule, &group, &has_group, err);
     if (kind == KT_OK)
         kind = find_asker(req, approval, &asker, &has_asker, err);
-    if (kind != KT_OK || !has_group || !has_asker)
+    /* Who may approve for another rule's group has no say in a group that who asked has filled. */
+    if (kind != KT_OK || !has_group || !has_asker || perhaps_his(&group.made, approval, &asker))
         return kind;
     struct string_list seen = {kt_arena_take(&req->arena, (approval->n_approvers + 1) * sizeof(char *)), 0};
     if (seen.at == NULL)
