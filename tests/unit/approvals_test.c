@@ -970,6 +970,8 @@ static const struct bad_rule {
     {"no paths", "r", "{\"group\":\"approvers\"}", "missing \\\"paths\\\""},
     {"an empty path", "r", "{\"paths\":[\"\"],\"group\":\"approvers\"}", "empty"},
     {"a path with a slash first", "r", "{\"paths\":\"/a\",\"group\":\"approvers\"}", "begins with '/'"},
+    {"a folder without its star", "r", "{\"paths\":\"x,secret/data/prod/\",\"group\":\"approvers\"}", "secret/data/prod/*"},
+    {"an address", "r", "{\"paths\":\"v1/secret/data/x\",\"group\":\"approvers\"}", "without it: secret/data/x"},
     {"a star within", "r", "{\"paths\":\"a*b\",\"group\":\"approvers\"}", "not its end"},
     {"a control character", "r", "{\"paths\":[\"a\\u0001\"],\"group\":\"approvers\"}", "control"},
     {"no group", "r", "{\"paths\":\"a\"}", "missing \\\"group\\\""},

@@ -83,6 +83,23 @@ static enum kt_kind read_name(struct request *req, const char **ret, struct kt_e
     return KT_INVALID;
 }
 
+/* What no request's path is: a rule of it would hold nothing back, and say so to nobody. */
+static enum kt_kind check_meaning(const char *path, struct kt_err *err)
+{
+    size_t len = strlen(path);
+    if (strncasecmp(path, "v1/", 3) == 0) {
+        (void)kt_fail(err, KT_INVALID, "\"paths\" has one that begins with \"v1/\"");
+        kt_hint(err, "as in policies, without it: %.100s", path + 3);
+        return KT_INVALID;
+    }
+    if (path[len - 1] == '/') {
+        (void)kt_fail(err, KT_INVALID, "\"paths\" has one that ends in '/', and so is about nothing below it");
+        kt_hint(err, "all below it is %.100s*", path);
+        return KT_INVALID;
+    }
+    return KT_OK;
+}
+
 static enum kt_kind check_path(const char *path, struct kt_err *err)
 {
     size_t len = strlen(path);
@@ -96,7 +113,7 @@ static enum kt_kind check_path(const char *path, struct kt_err *err)
     for (const char *c = path; *c != '\0'; c++)
         if ((unsigned char)*c < 0x20 || *c == 0x7f)
             return kt_fail(err, KT_INVALID, "\"paths\" has one with control characters");
-    return KT_OK;
+    return check_meaning(path, err);
 }
 
 static enum kt_kind read_paths(struct request *req, struct string_list *ret, struct kt_err *err)
