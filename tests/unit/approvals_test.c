@@ -33,6 +33,7 @@ enum { BOB, TOM, ANN, CARL, EVE, PEOPLE };
 static const char *const names[PEOPLE] = {"bob", "tom", "ann", "carl", "eve"};
 static char tokens[PEOPLE][TEXT], entities[PEOPLE][ID];
 static char group_id[ID];
+static unsigned damaged; /* as the last tidying says */
 
 /* ---- asking ---- */
 
@@ -217,7 +218,7 @@ static void generation_is_quiet(void)
 {
     struct store_status before, after;
     store_status(vault->store, &before);
-    assert_int_equal(approvals_tidy(vault->core, NULL), KT_OK);
+    assert_int_equal(approvals_tidy(vault->core, &damaged, NULL), KT_OK);
     store_status(vault->store, &after);
     assert_int_equal(before.at, after.at);
 }
@@ -246,14 +247,14 @@ static void deny_withdraw_expire(void **state)
     log_in(BOB);
     log_in(ANN);
     assert_int_equal(test_vault_rows(vault, TABLE_APPROVAL), 4); /* three, and what the last one sent */
-    assert_int_equal(approvals_tidy(vault->core, NULL), KT_OK);
+    assert_int_equal(approvals_tidy(vault->core, &damaged, NULL), KT_OK);
     assert_int_equal(test_vault_rows(vault, TABLE_APPROVAL), 3);
     wants_as(tokens[ANN], 410, "expired", "POST", path_of(id, "/approve"), NULL);
     wants_as(tokens[BOB], 410, "expired", "POST", mine_of(id, "/finish"), NULL);
     no_policy();
     for (unsigned i = 0; i < 7 * 24 + 1; i++)
         vault->now_ms += 3600000;
-    assert_int_equal(approvals_tidy(vault->core, NULL), KT_OK);
+    assert_int_equal(approvals_tidy(vault->core, &damaged, NULL), KT_OK);
     assert_int_equal(test_vault_rows(vault, TABLE_APPROVAL), 0);
     generation_is_quiet();
 }
@@ -679,6 +680,35 @@ static enum kt_kind put_future(struct request *req, struct kt_err *err)
                        kt_bytes(future, sizeof future), err);
 }
 
+static enum kt_kind put_damaged(struct request *req, struct kt_err *err)
+{
+    static const unsigned char id[KT_UUID_BYTES] = {1}, future[] = {9, 0};
+    unsigned char key[APPROVAL_KEY];
+    approval_key(id, 0, key);
+    return barrier_put(req->core->barrier, request_batch(req), kt_bytes(key, sizeof key),
+                       kt_bytes(future, sizeof future), err);
+}
+
+/* What a rule is about stays so, and others wait and are tidied as ever. */
+static void a_damaged_one_holds_up_no_other(void **state)
+{
+    (void)state;
+    struct kt_err err = {0};
+    char id[ID];
+    make_rule("policies", "sys/policies/acl/*", 1);
+    assert_int_equal(request_internal(vault->core, "test", put_damaged, NULL, &err), KT_OK);
+    ask_policy(id);
+    wants_as(tokens[ANN], 200, "1 more cannot be read", "LIST", "sys/approvals/requests", NULL);
+    assert_true(test_vault_said(vault, id));
+    wants_as(tokens[ANN], 500, NULL, "GET", path_of("01000000-0000-0000-0000-000000000000", ""), NULL);
+    approve(TOM, id);
+    wants_as(tokens[BOB], 204, NULL, "POST", mine_of(id, "/finish"), NULL);
+    vault->now_ms += 8 * INT64_C(86400000);
+    assert_int_equal(approvals_tidy(vault->core, &damaged, &err), KT_OK);
+    assert_int_equal(damaged, 1);
+    assert_int_equal(test_vault_rows(vault, TABLE_APPROVAL), 1);
+}
+
 /* Rules that cannot be read are not none. */
 static void rules_of_the_future(void **state)
 {
@@ -918,6 +948,23 @@ static void so_many_wait_and_no_more(void **state)
     assert_int_equal(test_vault_rows(vault, TABLE_APPROVAL), 4);
 }
 
+/* What was sent may hold values: all of it goes within a minute, not some of it. */
+static void all_that_is_over_is_tidied_at_once(void **state)
+{
+    (void)state;
+    char id[ID];
+    make_rule("policies", "sys/policies/acl/*", 1);
+    for (unsigned i = 0; i < 16; i++) {
+        ask_policy(id);
+        wants_as(tokens[EVE], 202, NULL, "POST", "sys/policies/acl/guarded", POLICY);
+    }
+    assert_int_equal(test_vault_rows(vault, TABLE_APPROVAL), 64);
+    vault->now_ms += 73 * INT64_C(3600000);
+    assert_int_equal(approvals_tidy(vault->core, &damaged, NULL), KT_OK);
+    assert_int_equal(test_vault_rows(vault, TABLE_APPROVAL), 32);
+    generation_is_quiet();
+}
+
 static void finished_by_one_of_two(void **state)
 {
     (void)state;
@@ -1038,11 +1085,13 @@ int main(int argc, char **argv)
         SCENE(a_reason_is_said_before_it_is_approved),
         SCENE(the_log_tells_each_step),
         SCENE(so_many_wait_and_no_more),
+        SCENE(all_that_is_over_is_tidied_at_once),
         SCENE(finished_by_one_of_two),
         SCENE(denied_while_it_is_finished),
         SCENE(two_approve_at_once),
         SCENE(rules_are_kept),
         SCENE(rules_of_the_future),
+        SCENE(a_damaged_one_holds_up_no_other),
         cmocka_unit_test(records_by_their_format),
         cmocka_unit_test_teardown(no_row_gets_round_a_rule_about_all, end),
     };

@@ -137,7 +137,11 @@ enum kt_kind approvals_all(struct request *req, struct approval_list *ret, struc
             continue;
         ret->at = rows_room(req, ret->at, ret->n, &ret->room, sizeof *ret->at);
         kind = ret->at == NULL ? kt_fail(err, KT_NO_MEMORY, "reading what waits for approval")
-                               : read_row(req, &rows.entry, &ret->at[ret->n++], err);
+                               : read_row(req, &rows.entry, &ret->at[ret->n], err);
+        ret->n += kind == KT_OK;
+        ret->damaged += kind == KT_CORRUPT;
+        if (kind == KT_CORRUPT)
+            kind = KT_OK;
     }
     return rows_end(&rows, kind, err);
 }

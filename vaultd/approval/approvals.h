@@ -37,10 +37,12 @@ bool approval_waits(const struct approval *approval, int64_t now_ms);
 /* "waiting", "expired", "done", "denied", "withdrawn" */
 const char *approval_state_text(const struct approval *approval, int64_t now_ms);
 
-/* All of them, in no order; in the arena. */
+/* All of them, in no order; in the arena. One that cannot be read is left out: it holds up no other one. What
+ * waited in it was not done, and is asked anew. */
 struct approval_list {
     struct approval *at;
     size_t n, room;
+    unsigned damaged; /* left out */
 };
 enum kt_kind approvals_all(struct request *req, struct approval_list *ret, struct kt_err *err)
     KT_MUST_CHECK;

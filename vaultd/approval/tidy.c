@@ -28,17 +28,29 @@ static enum kt_kind tidy_one(struct request *req, const struct approval *one, un
     return KT_OK;
 }
 
+/* How many one commit tidied, and how many cannot be read. */
+struct tidied {
+    unsigned done, damaged;
+};
+
 static enum kt_kind tidy(struct request *req, struct kt_err *err)
 {
+    struct tidied *tidied = req->handler_data;
     struct approval_list all;
-    unsigned done = 0;
+    *tidied = (struct tidied){0};
     enum kt_kind kind = approvals_all(req, &all, err);
-    for (size_t i = 0; kind == KT_OK && i < all.n && done < APPROVALS_TIDIED; i++)
-        kind = tidy_one(req, &all.at[i], &done, err);
+    for (size_t i = 0; kind == KT_OK && i < all.n && tidied->done < APPROVALS_TIDIED; i++)
+        kind = tidy_one(req, &all.at[i], &tidied->done, err);
+    tidied->damaged = all.damaged;
     return kind;
 }
 
-enum kt_kind approvals_tidy(struct core *core, struct kt_err *err)
+enum kt_kind approvals_tidy(struct core *core, unsigned *ret_damaged, struct kt_err *err)
 {
-    return request_internal(core, "sys/approvals/tidy", tidy, NULL, err);
+    struct tidied tidied = {.done = APPROVALS_TIDIED};
+    enum kt_kind kind = KT_OK;
+    for (unsigned i = 0; kind == KT_OK && tidied.done == APPROVALS_TIDIED && i < APPROVALS_TIDYINGS; i++)
+        kind = request_internal(core, "sys/approvals/tidy", tidy, &tidied, err);
+    *ret_damaged = tidied.damaged;
+    return kind;
 }

@@ -45,9 +45,16 @@ static bool stopping(struct core_private *own)
 static void tidy_approvals(struct core *core)
 {
     struct kt_err err = {0};
-    enum kt_kind kind = approvals_tidy(core, &err);
+    unsigned damaged = 0;
+    enum kt_kind kind = approvals_tidy(core, &damaged, &err);
     if (kind != KT_OK && kind != KT_SEALED && kind != KT_BUSY && kind != KT_CONFLICT)
         kt_log_err(KT_LOG_WARNING, "approvals_not_tidied", &err);
+    if (kind != KT_OK)
+        return;
+    if (damaged > core->own->approvals_damaged)
+        kt_log(KT_LOG_WARNING, "approvals_damaged", "requests=%u next=\"%s\"", damaged,
+               "what they asked for was not done: who asked, asks anew");
+    core->own->approvals_damaged = damaged;
 }
 
 /* Now and then: a term of the keyring is good for long. */

@@ -116,6 +116,7 @@ struct core_private {
     bool jobs_first;             /* ... or due tokens come first */
     int64_t jobs_not_before_ms;  /* the housekeeper's, as the next */
     int64_t autorotate_at_ms;
+    unsigned approvals_damaged; /* said in the log already */
     int64_t started_ms, started_mono_ms;
     struct counts counts;
 };

@@ -213,6 +213,8 @@ enum kt_kind approvals_show(struct request *req, approval_wanted_fn *wanted, str
 {
     struct approval_list all;
     enum kt_kind kind = approvals_all(req, &all, err);
+    if (kind == KT_OK && all.damaged > 0)
+        request_warn(req, "%u more cannot be read: what they asked for was not done", all.damaged);
     if (kind == KT_OK)
         kind = choose(req, &all, wanted, err);
     if (kind == KT_OK && all.n == 0)
