@@ -948,6 +948,16 @@ static void so_many_wait_and_no_more(void **state)
     assert_int_equal(test_vault_rows(vault, TABLE_APPROVAL), 4);
 }
 
+/* However many wait, root on the host can still ask for what break-glass lets pass. */
+static void break_glass_finds_room(void **state)
+{
+    (void)state;
+    make_rule("policies", "sys/policies/acl/*", 1);
+    for (unsigned i = 0; i < 17; i++)
+        assert_int_equal(local(0, "POST", "sys/policies/acl/guarded", vault->root, POLICY), 202);
+    assert_int_equal(local(0, "DELETE", "sys/approvals/rules/policies", vault->root, NULL), 202);
+}
+
 /* What was sent may hold values: all of it goes within a minute, not some of it. */
 static void all_that_is_over_is_tidied_at_once(void **state)
 {
@@ -1085,6 +1095,7 @@ int main(int argc, char **argv)
         SCENE(a_reason_is_said_before_it_is_approved),
         SCENE(the_log_tells_each_step),
         SCENE(so_many_wait_and_no_more),
+        SCENE(break_glass_finds_room),
         SCENE(all_that_is_over_is_tidied_at_once),
         SCENE(finished_by_one_of_two),
         SCENE(denied_while_it_is_finished),

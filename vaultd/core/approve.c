@@ -67,7 +67,8 @@ static enum kt_kind check_asker(struct request *req, const struct approval_rule 
     return KT_DENIED;
 }
 
-/* How many wait; those that ended long ago go with this commit, some at a time. */
+/* How many wait; those that ended long ago go with this commit, some at a time. However many people ask, root's
+ * break-glass still finds room. */
 static enum kt_kind make_room(struct request *req, struct kt_err *err)
 {
     struct approval_list all;
@@ -87,7 +88,8 @@ static enum kt_kind make_room(struct request *req, struct kt_err *err)
     }
     if (kind != KT_OK)
         return kind;
-    if (of_asker >= APPROVALS_OF_ONE_MAX || waiting >= APPROVALS_MAX || all.n - removed >= 2 * APPROVALS_MAX) {
+    bool full = of_asker >= APPROVALS_OF_ONE_MAX || waiting >= APPROVALS_MAX;
+    if ((full && !by_break_glass(req)) || all.n - removed >= 2 * APPROVALS_MAX) {
         (void)kt_fail(err, KT_TOO_MANY, "%u requests of yours wait for approval, %u at all: no more are kept",
                       of_asker, waiting);
         kt_hint(err, "secretctl approvals list -mine; withdraw some: secretctl approvals withdraw ID");
