@@ -1052,6 +1052,29 @@ static void a_bad_rule(void **state)
     test_vault_free(vault);
 }
 
+/* Each write to a way to log in reads them all. */
+static void a_group_of_a_rule_is_small(void **state)
+{
+    static char body[8192];
+    (void)state;
+    char name[TEXT], id[ID];
+    size_t len = (size_t)snprintf(body, sizeof body, "{\"name\":\"crowd\",\"member_entity_ids\":[");
+    for (unsigned i = 0; i < 65; i++) {
+        (void)snprintf(name, sizeof name, "{\"name\":\"e%u\"}", i);
+        wants(200, NULL, "POST", "identity/entity", name);
+        test_vault_text(vault, "data.id", id, sizeof id);
+        len += (size_t)snprintf(body + len, sizeof body - len, "%s\"%s\"", i == 0 ? "" : ",", id);
+    }
+    (void)snprintf(body + len, sizeof body - len, "]}");
+    wants(200, NULL, "POST", "identity/group", body);
+    wants(400, "has 65 entities, more than 64", "POST", "sys/approvals/rules/r", "{\"paths\":\"x\",\"group\":\"crowd\"}");
+    body[len - 39] = ']'; /* without the last one */
+    body[len - 38] = '}';
+    body[len - 37] = '\0';
+    wants(204, NULL, "POST", "identity/group", body);
+    wants(204, NULL, "POST", "sys/approvals/rules/r", "{\"paths\":\"x\",\"group\":\"crowd\"}");
+}
+
 static void rules_are_kept(void **state)
 {
     (void)state;
@@ -1101,6 +1124,7 @@ int main(int argc, char **argv)
         SCENE(denied_while_it_is_finished),
         SCENE(two_approve_at_once),
         SCENE(rules_are_kept),
+        SCENE(a_group_of_a_rule_is_small),
         SCENE(rules_of_the_future),
         SCENE(a_damaged_one_holds_up_no_other),
         cmocka_unit_test(records_by_their_format),

@@ -20,6 +20,7 @@
 #define APPROVAL_PATH_MAX   512u
 #define APPROVAL_NAME_MAX   128u
 #define APPROVAL_NEEDED_MAX 16u
+#define APPROVAL_GROUP_MAX  64u /* entities in a group when a rule names it: writes to auth/ read each of them */
 #define APPROVAL_TTL_S      259200  /* 72 hours */
 #define APPROVAL_TTL_MAX_S  2592000 /* 30 days */
 

@@ -148,6 +148,11 @@ static enum kt_kind read_group(struct request *req, struct group *ret, struct kt
         kt_hint(err, "make an internal one, with the entities of those who approve");
         return KT_INVALID;
     }
+    if (kind == KT_OK && ret->entities.n > APPROVAL_GROUP_MAX) {
+        (void)kt_fail(err, KT_INVALID, "\"group\" has %zu entities, more than %u", ret->entities.n, APPROVAL_GROUP_MAX);
+        kt_hint(err, "make one of those who approve");
+        return KT_INVALID;
+    }
     return kind;
 }
 
