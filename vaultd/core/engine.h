@@ -92,7 +92,8 @@ extern const struct engine *const engines[];
 extern const size_t n_engines;
 const struct engine *engine_find(const char *type, const char *version);
 
-/* Tries the engine's rows against rest; fills req->route and req->params. False: none. */
+/* Tries the engine's rows against rest; fills req->route and req->params. False: none, or, where req->arena.failed
+ * says so, not enough memory to tell. */
 bool route_match(const struct engine *engine, const char *rest, struct request *req);
 
 /* Lists that a mount carries, under the names that sys/mounts/PATH/tune has for them. */

@@ -280,9 +280,10 @@ enum kt_kind mounts_row(struct request *req, enum operation op, const char *path
         return KT_OK;
     kt_arena_init(&probe.arena, 65536);
     bool found = route_match(ret->mount->engine, rest, &probe);
+    bool full = probe.arena.failed;
     kt_arena_free(&probe.arena);
     if (!found)
-        return KT_OK;
+        return full ? kt_fail(err, KT_NO_MEMORY, "reading the path") : KT_OK;
     ret->route = probe.route;
     return spell(&req->arena, ret->route, path, (size_t)(rest - path), &ret->path, &ret->other, err);
 }
@@ -310,14 +311,15 @@ enum kt_kind mounts_route(struct request *req, struct kt_err *err)
         return KT_OK; /* a newer vaultd's: who may know of it is told later */
     req->own->mount_type = mount->engine->type;
     if (!route_match(mount->engine, rest, req))
-        return KT_OK;
+        return req->arena.failed ? kt_fail(err, KT_NO_MEMORY, "reading the path") : KT_OK;
     size_t at = (size_t)(rest - req->path);
     kind = spell(&req->arena, req->route, typed, at, &req->path, &req->other_path, err);
     if (kind != KT_OK || req->path == typed)
         return kind;
     req->rest = req->path + at;
-    (void)route_match(mount->engine, req->rest, req); /* what patterns spell out is lower-case already */
-    return KT_OK;
+    /* What patterns spell out is lower-case already. */
+    return route_match(mount->engine, req->rest, req) ? KT_OK
+                                                      : kt_fail(err, KT_NO_MEMORY, "reading the path");
 }
 
 enum kt_kind mounts_route_sealed(struct request *req)

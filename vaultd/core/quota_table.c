@@ -100,7 +100,7 @@ enum kt_kind quota_table_read(struct kt_bytes record, generation changed, struct
     enum kt_kind kind = KT_OK;
     if (table->rows != NULL && record.len > 0)
         kind = FORMAT_READ("the rate-limit quotas", record, readers, table, err);
-    if (kind == KT_OK && table->arena.failed)
+    if (table->arena.failed) /* what could not be kept looks like a damaged record */
         kind = kt_fail(err, KT_NO_MEMORY, "reading the quotas");
     if (kind == KT_OK && !sound(table))
         kind = kt_fail(err, KT_CORRUPT, "the rate-limit quotas are damaged");

@@ -96,27 +96,31 @@ static bool match(const char *pattern, const char *rest, struct request *req)
     return match_capture(pattern, rest, req);
 }
 
-/* A LIST path has a trailing slash that the rows do not spell out. */
+/* A LIST path has a trailing slash that the rows do not spell out. NULL: rest has none to lose. */
+static const char *without_slash(const char *rest, struct request *req)
+{
+    size_t len = strlen(rest);
+    if (req->op != OP_LIST || len == 0 || rest[len - 1] != '/')
+        return NULL;
+    return kt_arena_text(&req->arena, kt_bytes(rest, len - 1));
+}
+
 static bool match_row(const struct route *route, const char *rest, struct request *req)
 {
     req->n_params = 0;
-    if (match(route->pattern, rest, req))
-        return true;
-    size_t len = strlen(rest);
-    if (req->op != OP_LIST || len == 0 || rest[len - 1] != '/')
-        return false;
-    char *shorter = kt_arena_text(&req->arena, kt_bytes(rest, len - 1));
-    req->n_params = 0;
-    return shorter != NULL && match(route->pattern, shorter, req);
+    return rest != NULL && match(route->pattern, rest, req);
 }
 
 bool route_match(const struct engine *engine, const char *rest, struct request *req)
 {
-    for (size_t i = 0; i < engine->n_routes; i++)
-        if (match_row(&engine->routes[i], rest, req)) {
-            req->route = &engine->routes[i];
+    const char *shorter = without_slash(rest, req);
+    for (size_t i = 0; i < engine->n_routes && !req->arena.failed; i++) {
+        const struct route *route = &engine->routes[i];
+        if (match_row(route, rest, req) || match_row(route, shorter, req)) {
+            req->route = route;
             return true;
         }
+    }
     req->n_params = 0;
     return false;
 }
