@@ -24,7 +24,7 @@ static struct test_vault *vault;
 
 /* Made once; all are valid for a year around the vault's clock, but those that say otherwise. */
 static struct certs {
-    struct test_cert *root, *middle, *deep, *other, *twin, *old_root;
+    struct test_cert *root, *middle, *middle_ended, *deep, *other, *twin, *old_root, *old_renewed;
     struct test_cert *web, *mail, *renewed, *below, *below_deep, *forged, *stale, *early, *server, *free_,
         *signer, *by_leaf, *authority, *weak, *sha1, *odd, *extra, *strange, *no_sign, *nameless, *two_names,
         *of_old, *lone, *lone_again, *lone_forged, *lone_stale, *lone_server;
@@ -48,10 +48,13 @@ static void make_authorities(void)
 {
     c.root = CERT(.dn = "CN=root", .ca = true);
     c.middle = CERT(.dn = "CN=middle", .ca = true, .issuer = c.root, .path_len = 1);
+    c.middle_ended = CERT(.dn = "CN=middle", .ca = true, .issuer = c.root, .path_len = 1, .key_of = c.middle,
+                          .until_ms = now_ms);
     c.deep = CERT(.dn = "CN=deep", .ca = true, .issuer = c.middle);
     c.other = CERT(.dn = "CN=other", .ca = true);
     c.twin = CERT(.dn = "CN=root", .ca = true); /* the same name, another key */
     c.old_root = CERT(.dn = "CN=old", .ca = true, .until_ms = now_ms - DAY);
+    c.old_renewed = CERT(.dn = "CN=old", .ca = true, .key_of = c.old_root);
 }
 
 static void make_clients(void)
@@ -202,6 +205,8 @@ static const struct chain_row {
     {"the authority's own certificate sent along", {&c.web, &c.root}, true},
     {"below an authority in between", {&c.below, &c.middle}, true},
     {"out of order, with others'", {&c.below, &c.other, &c.middle}, true},
+    {"the one in between was renewed with its key", {&c.below, &c.middle_ended, &c.middle}, true},
+    {"the one in between has ended", {&c.below, &c.middle_ended}, false},
     {"the one in between is not sent", {&c.below}, false},
     {"deeper than the authority in between may go", {&c.below_deep, &c.deep, &c.middle}, false},
     {"another authority's", {&c.strange}, false},
@@ -276,6 +281,10 @@ static void authorities_end_too(void **state)
     (void)snprintf(body, sizeof body, "{\"certificate\":\"%s\"}", test_cert_pem(c.old_root));
     wants(200, "has expired", "POST", "auth/cert/certs/old", body);
     out(c.of_old);
+    (void)snprintf(body, sizeof body, "{\"certificate\":\"%s%s\"}", test_cert_pem(c.old_root),
+                   test_cert_pem(c.old_renewed));
+    wants(200, "has expired", "POST", "auth/cert/certs/old", body);
+    in(c.of_old, NULL);
     trust("root", c.root, "");
     in(c.web, NULL);
     vault->now_ms += 300 * DAY;

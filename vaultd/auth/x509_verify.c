@@ -56,20 +56,22 @@ struct route_up {
     size_t n;
 };
 
-/* From the last one up: an anchor if there is one, else one that the client sent along. */
-static bool climb(const struct heap_of *all, size_t n, struct route_up *up)
+/* From the last one up: an anchor if there is one, else one that the client sent along. Whoever is not valid now is
+ * passed by: an authority that was renewed with its key stands beside its old certificate. */
+static bool climb(const struct heap_of *all, size_t n, int64_t now_ms, struct route_up *up)
 {
     bool used[X509_CHAIN_MAX] = {true};
     *up = (struct route_up){.n = 1};
     while (up->n <= n) {
         gnutls_x509_crt_t last = all->at[up->at[up->n - 1]];
         for (size_t i = n; i < all->n; i++)
-            if (issued(last, all->at[i])) {
+            if (is_valid(all->at[i], now_ms) && issued(last, all->at[i])) {
                 up->at[up->n++] = i;
                 return true;
             }
         size_t next = 1;
-        while (next < n && (used[next] || !issued(last, all->at[next])))
+        while (next < n &&
+               (used[next] || !is_valid(all->at[next], now_ms) || !issued(last, all->at[next])))
             next++;
         if (next >= n)
             return false;
@@ -115,7 +117,7 @@ enum kt_kind x509_verify(const struct kt_bytes *chain, size_t n, const struct kt
     enum kt_kind kind = import_all(&all, chain, n, err);
     if (kind == KT_OK)
         kind = import_all(&all, anchors, n_anchors, err);
-    if (kind == KT_OK && !climb(&all, n, &up))
+    if (kind == KT_OK && !climb(&all, n, now_ms, &up))
         kind = refuse(err);
     if (kind == KT_OK)
         kind = judge(&all, &up, err);
