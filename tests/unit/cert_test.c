@@ -670,6 +670,28 @@ static void entries_are_kept(void **state)
     wants(404, NULL, "GET", "auth/cert/certs/two", NULL);
 }
 
+/* As in Vault: who may "update" may write a new one, and "create" alone is of no use. */
+static void a_write_is_an_update(void **state)
+{
+    (void)state;
+    char token[TEXT];
+    static const struct {
+        const char *capability;
+        unsigned policy, status;
+    } rows[] = {{"update", 204, 400}, {"create", 200, 403}}; /* 400: let through, and nothing was given */
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char body[TEXT];
+        (void)snprintf(body, sizeof body,
+                       "{\"policy\":\"path \\\"auth/cert/*\\\" { capabilities = [\\\"%s\\\"] }\"}",
+                       rows[i].capability);
+        wants(rows[i].policy, NULL, "POST", "sys/policies/acl/writer", body);
+        wants(200, NULL, "POST", "auth/token/create", "{\"policies\":[\"writer\"],\"no_default_policy\":true}");
+        test_vault_text(vault, "auth.client_token", token, sizeof token);
+        wants_from(NULL, rows[i].status, NULL, "POST", "auth/cert/certs/new", token, "{}");
+        wants_from(NULL, rows[i].status, NULL, "POST", "auth/cert/crls/new", token, "{}");
+    }
+}
+
 static void entries_that_are_wrong(void **state)
 {
     (void)state;
@@ -733,6 +755,7 @@ int main(int argc, char **argv)
         TEST(renewals_without_binding),
         TEST(a_list_that_comes_while_it_renews),
         TEST(entries_are_kept),
+        TEST(a_write_is_an_update),
         TEST(entries_that_are_wrong),
     };
     if (argc > 1)

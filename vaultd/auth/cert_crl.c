@@ -124,16 +124,6 @@ static enum kt_kind get(struct request *req, struct named *which, struct crl_rec
     return kind == KT_OK ? read_record(record, ret, err) : kind;
 }
 
-enum kt_kind cert_crl_exists(struct request *req, bool *ret_exists, struct kt_err *err)
-{
-    const struct named which = {req->mount->scope, request_param(req, "name"), NAMED_CRLS};
-    struct kt_bytes record = {0};
-    generation changed = 0;
-    enum kt_kind kind = named_get(req, &which, &record, &changed, err);
-    *ret_exists = kind == KT_OK;
-    return kind == KT_NOT_FOUND ? KT_OK : kind;
-}
-
 enum kt_kind cert_crl_read(struct request *req, struct kt_err *err)
 {
     struct named which;

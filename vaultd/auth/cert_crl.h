@@ -17,4 +17,3 @@ enum kt_kind cert_crl_check(struct request *req, const unsigned char scope[BARRI
                             const struct x509_path *path, bool *ret_aside, struct kt_err *err) KT_MUST_CHECK;
 
 handler_fn cert_crl_list, cert_crl_read, cert_crl_write, cert_crl_delete;
-exists_fn cert_crl_exists;

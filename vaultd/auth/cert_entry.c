@@ -193,14 +193,6 @@ enum kt_kind cert_entry_list(struct request *req, struct kt_err *err)
     return named_list(req, req->mount->scope, NAMED_USERS, err);
 }
 
-enum kt_kind cert_entry_exists(struct request *req, bool *ret_exists, struct kt_err *err)
-{
-    struct cert_entry entry;
-    enum kt_kind kind = cert_entry_find(req, req->mount->scope, request_param(req, "name"), &entry, err);
-    *ret_exists = kind == KT_OK;
-    return kind == KT_NOT_FOUND ? KT_OK : kind;
-}
-
 static enum kt_kind named_entry(struct request *req, struct cert_entry *ret, struct kt_err *err)
 {
     const char *name = NULL;

@@ -48,7 +48,6 @@ enum kt_kind cert_entry_require(struct request *req, const unsigned char scope[B
                                 const struct cert_entry *entry, struct kt_err *err) KT_MUST_CHECK;
 
 handler_fn cert_entry_list, cert_entry_read, cert_entry_write, cert_entry_delete;
-exists_fn cert_entry_exists;
 
 #define CERT_ENTRY_FIELDS                                                                          \
     {"certificate", FIELD_STRING, "PEM of authorities, or of one client"},                         \
