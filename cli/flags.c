@@ -23,8 +23,6 @@ static const struct absent {
      "admin_password=@FILE, admin_password=- or admin_password= (asks)"},
     {"tls-skip-verify", "the vault's certificate is always verified",
      "-ca-cert FILE names the CA that signed it"},
-    {"client-cert", "logging in with a certificate is not offered", "secretctl login"},
-    {"client-key", "logging in with a certificate is not offered", "secretctl login"},
     {"non-interactive", "nothing is asked when the input is no terminal", "leave it out"},
     {"output-policy", "there is -output-curl-string, and token capabilities PATH",
      "secretctl token capabilities PATH"},
