@@ -331,6 +331,23 @@ static void authorities_and_one_certificate(void **state)
     wants_from(c.lone, 400, NO_MATCH, "POST", "auth/cert/login", "", "{\"name\":\"../a-lone\"}");
 }
 
+/* The visit is made on the calling thread alone. */
+static void many_entries_hold_up_nobody(void **state)
+{
+    (void)state;
+    const struct visit visits[] = {{"GET", "sys/health", NULL, NULL, 200}, {NULL}};
+    for (unsigned i = 0; i < 8; i++) {
+        char name[8];
+        (void)snprintf(name, sizeof name, "e%u", i);
+        trust(name, c.root, i % 4 == 3 ? "" : ",\"required_extensions\":\"1.2.3.4:x\"");
+        if (i % 4 != 3)
+            continue;
+        meanwhile(vault, visits, NULL);
+        in(c.web, "\"cert_name\":\"e3\"");
+        assert_int_equal(meanwhile_over(), i == 3);
+    }
+}
+
 /* ---- restrictions ---- */
 
 static const struct restriction {
@@ -755,6 +772,7 @@ int main(int argc, char **argv)
         TEST(a_chain_without_end),
         TEST(one_certificate_is_that_one),
         TEST(authorities_and_one_certificate),
+        TEST(many_entries_hold_up_nobody),
         TEST(restrictions_bind),
         TEST(extensions_bind),
         TEST(one_certificate_is_restricted),

@@ -20,6 +20,8 @@
 #include "vaultd/auth/login.h"
 
 #define BODY_MAX 65536u
+/* Each entry may cost as many signatures as it has authorities: more are judged where they hold up nobody. */
+#define ENTRIES_HERE 4u
 
 /* ---- whether a certificate fits an entry ---- */
 
@@ -281,7 +283,7 @@ static enum kt_kind login(struct request *req, struct kt_err *err)
         kind = read_name(req, &name, err);
     if (kind == KT_OK)
         kind = find_entries(req, name, &facts, &entries, &n, &aside, err);
-    if (kind != KT_OK || aside)
+    if (kind != KT_OK || aside || (n > ENTRIES_HERE && request_aside(req)))
         return kind;
     for (size_t i = 0; i < n; i++) {
         kind = judge(req, req->mount, &entries[i], &facts, &aside, err);
