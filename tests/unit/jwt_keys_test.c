@@ -10,6 +10,7 @@
 #include <sodium.h>
 
 #include "tests/support/jwt_signer.h"
+#include "vaultd/auth/glob.h"
 #include "vaultd/auth/jwt_claims.h"
 #include "vaultd/auth/jwt_keys.h"
 
@@ -423,7 +424,7 @@ static void globs(void **state)
         {"*ab*ab*", "aab", false},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-        if (jwt_glob_fits(rows[i].glob, rows[i].text) != rows[i].fits)
+        if (glob_fits(rows[i].glob, rows[i].text) != rows[i].fits)
             fail_msg("%s against %s", rows[i].glob, rows[i].text);
 }
 

@@ -105,7 +105,8 @@ static enum kt_kind extensions_fit(struct request *req, const struct cert_entry 
     return KT_OK;
 }
 
-/* To the anchor; of a pinned certificate it ends with itself, and whoever issued it where that was sent along. */
+/* To the anchor; a pinned certificate is one itself. Unless it is its own issuer, that one's key is not known: a
+ * list of the name is believed. */
 static enum kt_kind find_path(struct request *req, const struct cert_entry *entry,
                               const struct x509_facts *facts, struct x509_path *ret, struct kt_err *err)
 {

@@ -1,6 +1,7 @@
 #include "vaultd/auth/jwt_claims.h"
 
 #include "lib/num.h"
+#include "vaultd/auth/glob.h"
 
 #define META_TEXT_MAX 1024u
 #define GLOB_TEXT_MAX 2048u /* what is longer fits none: looking costs the product of both lengths */
@@ -123,29 +124,6 @@ enum kt_kind jwt_claims_times(struct kt_json claims, const struct jwt_role *role
 
 /* ---- what is bound ---- */
 
-/* Two marks are enough: where the last star is, and how far it reaches. */
-bool jwt_glob_fits(const char *glob, const char *text)
-{
-    const char *star = NULL, *from = NULL;
-    while (*text != '\0') {
-        if (*glob == '*') {
-            star = glob++;
-            from = text;
-        } else if (*glob == *text) {
-            glob++;
-            text++;
-        } else if (star != NULL) {
-            glob = star + 1;
-            text = ++from;
-        } else {
-            return false;
-        }
-    }
-    while (*glob == '*')
-        glob++;
-    return *glob == '\0';
-}
-
 static bool list_has(const struct string_list *list, struct kt_json value)
 {
     bool is = false;
@@ -199,7 +177,7 @@ static bool value_fits(const struct bound_look *look, struct kt_json wanted, str
         return kt_json_equal(wanted, value);
     const char *glob = kt_json_text(wanted, look->arena);
     const char *text = kt_json_text(value, look->arena);
-    return glob != NULL && text != NULL && strlen(text) <= GLOB_TEXT_MAX && jwt_glob_fits(glob, text);
+    return glob != NULL && text != NULL && strlen(text) <= GLOB_TEXT_MAX && glob_fits(glob, text);
 }
 
 /* A list on either side: one of these has to be one of those. */

@@ -36,5 +36,3 @@ enum kt_kind jwt_claims_who(struct kt_json claims, const struct jwt_role *role, 
 /* The claim of that name, if it is there and not null. False also out of memory: arena->failed. */
 bool jwt_claim(struct kt_json claims, const char *name, bool pointer, struct kt_arena *arena,
                struct kt_json *ret);
-/* '*' stands for any text, of any length. */
-bool jwt_glob_fits(const char *glob, const char *text);

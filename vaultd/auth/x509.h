@@ -74,7 +74,7 @@ void x509_tag(const struct x509_facts *facts, unsigned char out[X509_HASH]);
 struct x509_crl {
     struct kt_bytes der;
     unsigned char issuer[X509_HASH];
-    int64_t from_ms, until_ms;
+    int64_t until_ms;
     size_t n; /* certificates in it */
 };
 /* PEM or DER. KT_INVALID also for one that says not when the next one comes, that is a change to another

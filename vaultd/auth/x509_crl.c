@@ -53,7 +53,6 @@ static enum kt_kind facts_of(gnutls_x509_crl_t crl, struct x509_crl *ret, struct
     int n = gnutls_x509_crl_get_crt_count(crl);
     if (from == (time_t)-1 || until == (time_t)-1)
         return kt_fail(err, KT_INVALID, "the CRL does not say when the next one comes");
-    ret->from_ms = (int64_t)from * 1000;
     ret->until_ms = (int64_t)until * 1000;
     ret->n = n > 0 ? (size_t)n : 0;
     enum kt_kind kind = check_extensions(crl, err);
