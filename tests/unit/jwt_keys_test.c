@@ -229,6 +229,30 @@ static void without_a_name_not_all_are_tried(void **state)
 
 /* ---- keys that are none ---- */
 
+/* CVE-2023-29409, by its other number. */
+static void steep_keys_are_none(void **state)
+{
+    (void)state;
+    static unsigned char exponent[] = {0x80, 1, 1, 1, 1}; /* with a zero in front in its encoding */
+    jwt_signer_as(&rsa, "RS256");
+    for (unsigned bytes = 4; bytes <= 5; bytes++) {
+        struct kt_err err = {0};
+        gnutls_pubkey_t key = NULL;
+        gnutls_datum_t n = {NULL, 0}, e = {exponent, bytes}, pem = {NULL, 0};
+        const struct jwt_text token = read_token(jwt_sign(&rsa, NULL, CLAIMS));
+        assert_int_equal(gnutls_pubkey_init(&key), 0);
+        assert_int_equal(gnutls_privkey_export_rsa_raw(rsa.key, &n, NULL, NULL, NULL, NULL, NULL, NULL, NULL), 0);
+        assert_int_equal(gnutls_pubkey_import_rsa_raw(key, &n, &e), 0);
+        assert_int_equal(gnutls_pubkey_export2(key, GNUTLS_X509_FMT_PEM, &pem), 0);
+        const struct kt_bytes text = kt_bytes(pem.data, pem.size);
+        assert_int_equal(jwt_pem_check(text, &err), bytes == 4 ? KT_OK : KT_INVALID);
+        assert_int_equal(jwt_pem_verify(text, &token, &err), bytes == 4 ? KT_INVALID : KT_NOT_FOUND);
+        gnutls_free(n.data);
+        gnutls_free(pem.data);
+        gnutls_pubkey_deinit(key);
+    }
+}
+
 static void weak_keys_are_none(void **state)
 {
     (void)state;
@@ -438,6 +462,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_name_chooses),
         cmocka_unit_test(without_a_name_not_all_are_tried),
         cmocka_unit_test(weak_keys_are_none),
+        cmocka_unit_test(steep_keys_are_none),
         cmocka_unit_test(what_is_no_set),
         cmocka_unit_test(numbers_that_are_no_keys),
         cmocka_unit_test(what_is_no_pem),

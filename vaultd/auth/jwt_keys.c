@@ -57,6 +57,19 @@ static bool curve_of(gnutls_pubkey_t key, gnutls_ecc_curve_t *ret)
     return gnutls_pubkey_export_ecc_raw2(key, ret, NULL, NULL, 0) == 0;
 }
 
+/* A larger exponent is nobody's, and costs who checks with it. */
+static bool rsa_fits(gnutls_pubkey_t key, unsigned bits)
+{
+    gnutls_datum_t modulus = {NULL, 0}, exponent = {NULL, 0};
+    if (bits < JWT_RSA_BITS_MIN || bits > JWT_RSA_BITS_MAX ||
+        gnutls_pubkey_export_rsa_raw2(key, &modulus, &exponent, GNUTLS_EXPORT_FLAG_NO_LZ) != 0)
+        return false;
+    bool fits = exponent.size <= JWT_RSA_EXPONENT_MAX;
+    gnutls_free(modulus.data);
+    gnutls_free(exponent.data);
+    return fits;
+}
+
 /* Bits of enum jwt_alg; 0: for nothing. */
 static unsigned algs_of(gnutls_pubkey_t key)
 {
@@ -64,7 +77,7 @@ static unsigned algs_of(gnutls_pubkey_t key)
     gnutls_ecc_curve_t curve = GNUTLS_ECC_CURVE_INVALID;
     int type = gnutls_pubkey_get_pk_algorithm(key, &bits);
     bool rsa = type == GNUTLS_PK_RSA;
-    if (rsa ? bits < JWT_RSA_BITS_MIN || bits > JWT_RSA_BITS_MAX : !curve_of(key, &curve))
+    if (rsa ? !rsa_fits(key, bits) : !curve_of(key, &curve))
         return 0;
     for (unsigned alg = 0; alg < JWT_ALG_COUNT; alg++)
         if ((int)algs[alg].key == type && (rsa || algs[alg].curve == curve))
@@ -161,8 +174,9 @@ static enum kt_kind check_key(gnutls_pubkey_t key, struct kt_err *err)
 {
     if (algs_of(key) == 0)
         return kt_fail(err, KT_INVALID,
-                       "a key is none of RSA with %u to %u bits, P-256, P-384, P-521, Ed25519",
-                       JWT_RSA_BITS_MIN, JWT_RSA_BITS_MAX);
+                       "a key is none of RSA with %u to %u bits (and an exponent of at most %u), P-256, P-384, "
+                       "P-521, Ed25519",
+                       JWT_RSA_BITS_MIN, JWT_RSA_BITS_MAX, JWT_RSA_EXPONENT_MAX * 8);
     if (gnutls_pubkey_verify_params(key) != 0)
         return kt_fail(err, KT_INVALID, "a key's numbers are none of a key");
     return KT_OK;
@@ -211,10 +225,9 @@ static bool number_of(struct kt_json key, const char *name, unsigned char *out, 
     return ok;
 }
 
-/* A larger exponent is nobody's, and costs who checks with it. */
 static int import_rsa(struct kt_json jwk, gnutls_pubkey_t key)
 {
-    unsigned char modulus[JWT_RSA_BITS_MAX / 8 + 1], exponent[4];
+    unsigned char modulus[JWT_RSA_BITS_MAX / 8 + 1], exponent[JWT_RSA_EXPONENT_MAX];
     struct kt_bytes n = {0}, e = {0};
     if (!number_of(jwk, "n", modulus, sizeof modulus, &n) ||
         !number_of(jwk, "e", exponent, sizeof exponent, &e) || (e.at[e.len - 1] & 1) == 0 ||
