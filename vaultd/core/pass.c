@@ -406,6 +406,16 @@ static handler_fn *handler_of(const struct route *route, enum operation op)
     return NULL;
 }
 
+/* Said before anything is committed or recorded: an answer that cannot be given is none. */
+static enum kt_kind check_answer(struct request *req, struct kt_err *err)
+{
+    if (req->own->wait_on == NULL && !req->own->wants_aside)
+        input_warn_unknown(req);
+    if (!kt_buf_ok(&req->reply.data) || !kt_buf_ok(&req->reply.auth))
+        return kt_fail(err, KT_NO_MEMORY, "the answer is too large, or memory is out");
+    return wrap_reply(req, err);
+}
+
 static enum kt_kind handle(struct request *req, struct kt_err *err)
 {
     if (req->route == NULL)
@@ -421,17 +431,11 @@ static enum kt_kind handle(struct request *req, struct kt_err *err)
     req->own->ops_before = req->batch == NULL ? 0 : batch_ops(req->batch);
     if (kind == KT_OK)
         kind = handler(req, err);
-    if (kind == KT_OK)
-        kind = approve_gate(req, err);
-    if (kind == KT_OK && req->own->wait_on == NULL && !req->own->wants_aside)
-        input_warn_unknown(req);
     if (kind != KT_OK)
         return kind;
-    /* Said before anything is committed or recorded: an answer that cannot be given is none. */
-    if (!kt_buf_ok(&req->reply.data) || !kt_buf_ok(&req->reply.auth))
-        kind = kt_fail(err, KT_NO_MEMORY, "the answer is too large, or memory is out");
-    else
-        kind = wrap_reply(req, err);
+    kind = approve_gate(req, err);
+    if (kind == KT_OK)
+        kind = check_answer(req, err);
     if (kind != KT_OK)
         req->reply.status = 0; /* it was the answer's */
     return kind;
