@@ -89,7 +89,7 @@ static enum kt_kind make_room(struct request *req, struct kt_err *err)
     if (kind != KT_OK)
         return kind;
     bool full = of_asker >= APPROVALS_OF_ONE_MAX || waiting >= APPROVALS_MAX;
-    if ((full && !by_break_glass(req)) || all.n - removed >= 2 * APPROVALS_MAX) {
+    if ((full && !by_break_glass(req)) || all.n - removed >= (size_t)2 * APPROVALS_MAX) {
         (void)kt_fail(err, KT_TOO_MANY, "%u requests of yours wait for approval, %u at all: no more are kept",
                       of_asker, waiting);
         kt_hint(err, "secretctl approvals list -mine; withdraw some: secretctl approvals withdraw ID");
