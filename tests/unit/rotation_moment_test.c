@@ -258,6 +258,7 @@ static void the_window(void **state)
     change_rotation(s, "{\"cron\":\"30 8 * * *\",\"window\":\"08:00-09:00\"}");
     at(s, opens_ms + 31 * 60000);
     scheduled(s);
+    soon_says(s, "to be healthy before anything is changed");
     lasts(s, "to be healthy before anything is changed", opens_ms, 3600000);
     soon(s, "cancelled");
     scene_end(s);
