@@ -87,6 +87,7 @@ enum kt_kind token_update(struct core *core, struct batch *batch, const struct t
 /* Ends a token with all that hangs from it; keep_children: they become orphans. TOKEN_END_COSTS operations. The
  * answer that waits with a wrapping token goes in the same commit. */
 #define TOKEN_END_COSTS 7u
+#define TOKEN_DUE_KEY   25u /* a row of the tokens that end by their time */
 enum kt_kind token_end(struct core *core, struct batch *batch, const struct token *token,
                        bool keep_children, struct kt_err *err) KT_MUST_CHECK;
 
@@ -98,6 +99,10 @@ void tokens_free(struct tokens *tokens);
 struct job_step;
 /* Ends tokens whose time has come, as long as there is room; *ret_more: there are others. */
 enum kt_kind token_due(struct job_step *step, bool *ret_more, struct kt_err *err) KT_MUST_CHECK;
+/* Where n steps side by side begin that end so many tokens each, in the order of the keys; a share for which
+ * nothing is due begins behind all of them. */
+void token_due_shares(struct snapshot *snapshot, int64_t now_ms, unsigned each,
+                      unsigned char starts[][TOKEN_DUE_KEY], unsigned n);
 bool token_any_due(struct snapshot *snapshot, int64_t now_ms);
 /* Ends tokens that logged in through a mount, as long as there is room; *ret_all: none is left. */
 enum kt_kind token_way_closed(struct job_step *step, const unsigned char scope[BARRIER_SCOPE],

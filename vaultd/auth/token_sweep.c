@@ -7,20 +7,14 @@
 typedef enum kt_kind row_fn(struct job_step *step, const struct entry *row,
                             const unsigned char hash[32], struct kt_err *err);
 
-/* Steps that run side by side share the due tokens by a byte of their hash. */
-static bool is_anothers(const struct job_step *step, const struct entry *row)
-{
-    return step->lanes > 1 && row->key.at[0] == TABLE_TOKEN_DUE && row->key.at[9] % step->lanes != step->lane;
-}
-
 /* Calls fn for the rows of an index whose values are sealed token hashes, as long as there is room.
- * KT_GONE from fn: the rest is not due yet. A row that does not open is left alone: it must not keep
- * the others from ending. *ret_all: the end was seen. */
-static enum kt_kind each_row(struct job_step *step, struct kt_bytes prefix, row_fn *fn,
+ * KT_GONE from fn: the rest is not due yet, or another step's. A row that does not open is left alone: it
+ * must not keep the others from ending. *ret_all: the end was seen. */
+static enum kt_kind each_row(struct job_step *step, struct kt_bytes prefix, struct kt_bytes from, row_fn *fn,
                              bool *ret_all, struct kt_err *err)
 {
     struct cursor *cursor = NULL;
-    if (cursor_open(step->req->snapshot, prefix, kt_bytes(NULL, 0), &cursor) != STORE_OK)
+    if (cursor_open(step->req->snapshot, prefix, from, &cursor) != STORE_OK)
         return kt_fail(err, KT_IO, "reading the token indexes");
     enum kt_kind kind = KT_OK;
     enum store_error found = STORE_OK;
@@ -30,8 +24,6 @@ static enum kt_kind each_row(struct job_step *step, struct kt_bytes prefix, row_
         found = cursor_next(cursor, &row);
         if (found != STORE_OK)
             break;
-        if (is_anothers(step, &row))
-            continue;
         kt_autobuf struct kt_buf hash;
         kt_buf_init(&hash, 64);
         kind = barrier_open_entry(step->req->core->barrier, row.key, row.value, &hash, err);
@@ -59,10 +51,20 @@ static enum kt_kind end_token(struct job_step *step, const struct token *token, 
     return token_end(step->req->core, step->batch, token, false, err);
 }
 
+static bool is_due(const struct entry *row, int64_t now_ms)
+{
+    return (int64_t)kt_get_be64(row->key.at + 1) <= now_ms;
+}
+
+static bool is_anothers(const struct job_step *step, const struct entry *row)
+{
+    return step->due_until.len == TOKEN_DUE_KEY && memcmp(row->key.at, step->due_until.at, TOKEN_DUE_KEY) >= 0;
+}
+
 static enum kt_kind end_due(struct job_step *step, const struct entry *row,
                             const unsigned char hash[32], struct kt_err *err)
 {
-    if ((int64_t)kt_get_be64(row->key.at + 1) > step->now_ms)
+    if (!is_due(row, step->now_ms) || is_anothers(step, row))
         return KT_GONE;
     const struct token *token = NULL;
     enum kt_kind kind = token_load(step->req->core, step->req->snapshot, hash, &token, err);
@@ -78,7 +80,7 @@ enum kt_kind token_due(struct job_step *step, bool *ret_more, struct kt_err *err
 {
     const unsigned char due[1] = {TABLE_TOKEN_DUE};
     bool all = false;
-    enum kt_kind kind = each_row(step, kt_bytes(due, 1), end_due, &all, err);
+    enum kt_kind kind = each_row(step, kt_bytes(due, 1), step->due_from, end_due, &all, err);
     *ret_more = !all;
     return kind;
 }
@@ -90,10 +92,26 @@ bool token_any_due(struct snapshot *snapshot, int64_t now_ms)
     struct entry row;
     if (cursor_open(snapshot, kt_bytes(prefix, 1), kt_bytes(NULL, 0), &cursor) != STORE_OK)
         return false;
-    bool due = cursor_next(cursor, &row) == STORE_OK &&
-               (int64_t)kt_get_be64(row.key.at + 1) <= now_ms;
+    bool due = cursor_next(cursor, &row) == STORE_OK && is_due(&row, now_ms);
     cursor_close(cursor);
     return due;
+}
+
+void token_due_shares(struct snapshot *snapshot, int64_t now_ms, unsigned each,
+                      unsigned char starts[][TOKEN_DUE_KEY], unsigned n)
+{
+    const unsigned char prefix[1] = {TABLE_TOKEN_DUE};
+    memset(starts, 0xff, (size_t)n * TOKEN_DUE_KEY);
+    for (unsigned i = 0; i < n; i++)
+        starts[i][0] = TABLE_TOKEN_DUE;
+    struct cursor *cursor = NULL;
+    struct entry row;
+    if (cursor_open(snapshot, kt_bytes(prefix, 1), kt_bytes(NULL, 0), &cursor) != STORE_OK)
+        return;
+    for (unsigned i = 0; i < n * each && cursor_next(cursor, &row) == STORE_OK && is_due(&row, now_ms); i++)
+        if (i % each == 0)
+            memcpy(starts[i / each], row.key.at, TOKEN_DUE_KEY);
+    cursor_close(cursor);
 }
 
 /* ---- what hangs from an ended token ---- */
@@ -138,7 +156,7 @@ enum kt_kind token_way_closed(struct job_step *step, const unsigned char scope[B
 {
     unsigned char prefix[33] = {TABLE_CHILD};
     memcpy(prefix + 1, scope, BARRIER_SCOPE);
-    return each_row(step, kt_bytes(prefix, sizeof prefix), end_child, ret_all, err);
+    return each_row(step, kt_bytes(prefix, sizeof prefix), kt_bytes(NULL, 0), end_child, ret_all, err);
 }
 
 enum kt_kind token_job(struct job_step *step, struct kt_bytes subject, struct kt_err *err)
@@ -154,7 +172,8 @@ enum kt_kind token_job(struct job_step *step, struct kt_bytes subject, struct kt
     unsigned char prefix[33] = {TABLE_CHILD};
     memcpy(prefix + 1, subject.at, 32);
     bool all = false;
-    kind = each_row(step, kt_bytes(prefix, sizeof prefix), ghost ? free_child : end_child, &all, err);
+    kind = each_row(step, kt_bytes(prefix, sizeof prefix), kt_bytes(NULL, 0), ghost ? free_child : end_child, &all,
+                    err);
     if (kind == KT_OK && all)
         kind = cubbyhole_clear(step, subject.at, &all, err);
     if (kind == KT_OK && all)

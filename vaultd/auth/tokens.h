@@ -17,7 +17,6 @@ struct tokens {
 };
 
 #define TOKEN_CHILD_KEY 49u
-#define TOKEN_DUE_KEY   25u
 /* A token has ended, and what hung from it is not gone yet. */
 bool token_leaves_traces(struct snapshot *snapshot, const unsigned char hash[32]);
 void token_key(const unsigned char hash[32], unsigned char key[BARRIER_HASH_KEY]);

@@ -71,12 +71,14 @@ struct run {
     bool jobs_first, more, more_due, many;
     bool of_tokens;       /* a job of a token that has ended was looked at */
     unsigned lane, lanes; /* the first alone looks at anything but tokens */
+    struct kt_bytes due_from, due_until; /* of job_step */
 };
 
-/* Jobs of tokens touch nothing that another's does: steps side by side share them by a byte of their id. */
+/* Jobs of tokens touch nothing that another's does: steps side by side share them by the last byte of their id,
+ * for tokens that end together are neighbours and have the first ones in common. */
 static bool is_in_lane(const struct run *run, const struct entry *row)
 {
-    return row->key.at[1] % run->lanes == run->lane;
+    return row->key.at[JOB_ID] % run->lanes == run->lane;
 }
 
 /* *ret_others: another step has it. */
@@ -177,7 +179,7 @@ static enum kt_kind run_step(struct request *req, struct kt_err *err)
     struct run *run = req->handler_data;
     struct job_step step = {
         .req = req, .batch = request_batch(req), .now_ms = run->now_ms, .room = ROOM,
-        .lane = run->lane, .lanes = run->lanes};
+        .due_from = run->due_from, .due_until = run->due_until};
     if (step.batch == NULL)
         return kt_fail(err, KT_NO_MEMORY, "tidying");
     batch_relief(step.batch);
@@ -236,6 +238,26 @@ static enum kt_kind sum_up(struct core_private *own, const struct internal_reque
     return kind;
 }
 
+/* Neighbours' shares end where the next one's begin: the steps read each row once, and what they change lies
+ * on few pages. The last takes what is beyond. */
+static enum kt_kind share_due(struct core *core, struct run *runs, unsigned lanes,
+                              unsigned char starts[][TOKEN_DUE_KEY], struct kt_err *err)
+{
+    struct snapshot *snapshot = NULL;
+    if (lanes == 1)
+        return KT_OK;
+    if (snapshot_begin(core->store, &snapshot) != STORE_OK)
+        return kt_fail(err, KT_IO, "reading the token indexes");
+    token_due_shares(snapshot, runs[0].now_ms, ROOM / TOKEN_END_COSTS, starts, lanes);
+    snapshot_end(snapshot);
+    for (unsigned i = 0; i < lanes; i++) {
+        runs[i].due_from = kt_bytes(starts[i], TOKEN_DUE_KEY);
+        if (i + 1 < lanes)
+            runs[i].due_until = kt_bytes(starts[i + 1], TOKEN_DUE_KEY);
+    }
+    return KT_OK;
+}
+
 /* One step after the other; several side by side as long as more tokens are due than one commit holds: their
  * batches share folds, and with them the disk's syncs. */
 static enum kt_kind run(struct core *core, bool *ret_more, struct kt_err *err)
@@ -254,6 +276,10 @@ static enum kt_kind run(struct core *core, bool *ret_more, struct kt_err *err)
         memcpy(runs[i].next, own->jobs_from[i], sizeof first.next);
         requests[i] = (struct internal_request){.path = "sys/housekeeping", .fn = run_step, .arg = &runs[i]};
     }
+    unsigned char starts[JOB_LANES][TOKEN_DUE_KEY];
+    enum kt_kind kind = share_due(core, runs, lanes, starts, err);
+    if (kind != KT_OK)
+        return kind;
     request_internal_all(core, requests, lanes);
     own->jobs_first = !own->jobs_first;
     for (unsigned i = 0; i < lanes; i++)

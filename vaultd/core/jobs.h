@@ -39,7 +39,7 @@ struct job_step {
     int64_t now_ms;
     unsigned room;
     bool done;
-    unsigned lane, lanes; /* of the tokens that are due this step takes each lanes-th; 0: all */
+    struct kt_bytes due_from, due_until; /* keys: this step's share of the tokens that are due; empty: all of them */
     bool of_identities; /* the batch changes some already: identity_job() */
 };
 typedef enum kt_kind job_fn(struct job_step *step, struct kt_bytes subject, struct kt_err *err);

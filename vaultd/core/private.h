@@ -13,7 +13,7 @@
 #include "vaultd/core/refusals.h"
 #include "vaultd/policy/policy.h"
 
-#define JOB_LANES 8u /* steps side by side while there is more than one commit holds */
+#define JOB_LANES 32u /* steps side by side while there is more than one commit holds */
 struct mount_table;
 struct quotas;
 struct wait_entry;
