@@ -74,6 +74,14 @@ enum driver_class { DRIVER_CLASSES(X) DRIVER_CLASS_COUNT };
 enum driver_answer { DRIVER_ANSWERS(X) DRIVER_ANSWER_COUNT };
 #undef X
 
+/* What a driver's targets keep of a password: its public part. lib/driver/form.h makes them. */
+#define DRIVER_FORMS(X)                                                                            \
+    X(FORM_SCRAM, "a SCRAM-SHA-256 verifier")                                                      \
+    X(FORM_SHA256, "a SHA-256 hash as 64 lower-case hexadecimal digits")
+#define X(name, text) name,
+enum driver_form { DRIVER_FORMS(X) DRIVER_FORM_COUNT };
+#undef X
+
 struct driver_login {
     const char *username;     /* NULL: no such login in this step */
     struct kt_bytes password;
@@ -105,7 +113,7 @@ struct driver_step {
     const char *account;         /* the role that is changed */
     const char *other_account;   /* its sibling, to compare with */
     const char *group;           /* the role that both accounts are in; "" in-place */
-    struct kt_bytes public_part; /* postgresql: the SCRAM-SHA-256 verifier */
+    struct kt_bytes public_part; /* of the driver's form */
     const char *run;             /* run id, digest: letters, digits, '-', '_' */
     const char *digest;          /* of the public part, left at the target for reading back */
     uint32_t attempt;
@@ -154,7 +162,7 @@ struct driver_info {
     const char *name;
     uint32_t default_port;
     bool alternate, in_place; /* strategies */
-    bool scram;               /* public_part is a SCRAM-SHA-256 verifier */
+    enum driver_form form;    /* of public parts */
 };
 const struct driver_info *kt_driver_info(const char *name);
 const struct driver_info *kt_driver_infos(size_t *ret_count);

@@ -7,7 +7,7 @@ static const struct driver_info infos[] = {
      .default_port = 5432,
      .alternate = true,
      .in_place = true,
-     .scram = true},
+     .form = FORM_SCRAM},
 };
 
 const struct driver_info *kt_driver_infos(size_t *ret_count)

@@ -1,6 +1,6 @@
 #include "vaultd/rotation/credential.h"
 
-#include "lib/scram.h"
+#include "lib/driver/form.h"
 
 #define VALUE_MAX ((size_t)1024 * 1024)
 
@@ -75,16 +75,15 @@ enum kt_kind credential_public(const char *driver, const char *password, struct 
                                const char **ret, struct kt_err *err)
 {
     const struct driver_info *info = kt_driver_info(driver);
-    if (info == NULL || !info->scram)
+    if (info == NULL)
         return kt_fail(err, KT_INVALID, "no driver \"%s\" is in this vaultd", driver);
-    char verifier[KT_SCRAM_VERIFIER_TEXT];
-    enum kt_kind kind =
-        kt_scram_verifier(kt_str(password), NULL, KT_SCRAM_ITERATIONS, verifier, err);
+    char public_part[DRIVER_FORM_TEXT];
+    enum kt_kind kind = kt_form_make(info->form, kt_str(password), public_part, err);
     if (kind != KT_OK)
         return kind;
-    const char *text = kt_arena_text(arena, kt_str(verifier));
+    const char *text = kt_arena_text(arena, kt_str(public_part));
     if (text == NULL)
-        return kt_fail(err, KT_NO_MEMORY, "making a verifier");
+        return kt_fail(err, KT_NO_MEMORY, "making a public part");
     *ret = text;
     return KT_OK;
 }
