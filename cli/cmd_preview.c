@@ -1,5 +1,4 @@
-/* cli/cmd_preview.c - schedule preview: the next times, computed here, and what clock changes do.
- * */
+/* cli/cmd_preview.c - schedule preview: the next times, computed here, and what clock changes do. */
 #include <stdio.h>
 
 #include "cli/cli.h"
@@ -22,6 +21,7 @@ static const char *const names[TEXTS + 1] = {"cron",   "zone",    "period",  "ji
 
 struct preview {
     char text[TEXTS][TEXT_MAX];
+    int64_t from_ms; /* the times after this one */
     int64_t last_done_ms;
     struct kt_schedule *schedule;
     struct kt_zone *zone;
@@ -83,6 +83,16 @@ static bool from_vault(struct cli *cli, struct preview *ret)
     if (kt_json_member(reply.data, "state", &state))
         ret->last_done_ms = output_time_of(state, "last_done");
     return true;
+}
+
+static bool take_from(struct cli *cli, struct preview *ret)
+{
+    const char *text = flags_text(&cli->flags, FLAG_FROM);
+    ret->from_ms = cli->now_ms;
+    if (text == NULL || (kt_time_parse(text, strlen(text), &ret->from_ms) && ret->from_ms >= 0))
+        return true;
+    cli->exit_code = cli_wrong(cli, "-from=2027-03-27T12:00:00Z", "-from is no time since 1970");
+    return false;
 }
 
 static enum kt_kind parse(struct preview *preview, struct kt_err *err)
@@ -164,7 +174,7 @@ static void print_json_times(struct cli *cli, const struct preview *preview, uin
     kt_buf_init(&text, (size_t)4 * 1024 * 1024);
     struct kt_schedule_seed seed = {0};
     struct kt_due due = {0};
-    int64_t after = cli->now_ms;
+    int64_t after = preview->from_ms;
     int64_t last_fire = 0;
     int64_t done = preview->last_done_ms;
     struct kt_jsonw w = kt_jsonw(&text);
@@ -197,7 +207,7 @@ static void print_times(struct cli *cli, const struct preview *preview, uint64_t
 {
     struct kt_schedule_seed seed = {0};
     struct kt_due due = {0};
-    int64_t after = cli->now_ms;
+    int64_t after = preview->from_ms;
     int64_t last_fire = 0;
     int64_t done = preview->last_done_ms;
     const char *const heading[] = {kt_zone_name(preview->zone), "UTC", "Here", "Note"};
@@ -231,6 +241,8 @@ int cmd_schedule_preview(struct cli *cli)
     struct kt_err err = {0};
     KT_AUTO(preview_free) struct preview preview = {0};
     uint64_t count = flags_number(&cli->flags, FLAG_COUNT, 10);
+    if (!take_from(cli, &preview))
+        return cli->exit_code;
     bool words = strchr(cli->words[0], '=') != NULL;
     if (words ? !from_words(cli, cli->words, cli->word_count, &preview)
               : !from_vault(cli, &preview) ||
@@ -254,7 +266,7 @@ int cmd_schedule_preview(struct cli *cli)
     print_times(cli, &preview, count);
     kt_autobuf struct kt_buf warnings = {0};
     kt_buf_init(&warnings, 4096);
-    kt_schedule_warn(preview.schedule, cli->now_ms, &warnings);
+    kt_schedule_warn(preview.schedule, preview.from_ms, &warnings);
     if (warnings.len > 0)
         kt_buf_printf(&cli->out, "\n%s", kt_buf_text(&warnings));
     return CLI_DONE;

@@ -106,7 +106,8 @@ static const struct command_flag force_flags[] = {{FLAG_FORCE, NULL}, END};
 static const struct command_flag fmt_flags[] = {{FLAG_WRITE, NULL}, END};
 static const struct command_flag explain_flags[] = {
     {FLAG_CAN, NULL}, {FLAG_FILE, NULL}, {FLAG_ENTITY, NULL}, END};
-static const struct command_flag preview_flags[] = {{FLAG_COUNT, "so many times, 10"}, END};
+static const struct command_flag preview_flags[] = {
+    {FLAG_COUNT, "so many times, 10"}, {FLAG_FROM, "after this time (2027-03-27T12:00:00Z), now"}, END};
 static const struct command_flag rotate_flags[] = {
     {FLAG_BACK, NULL}, {FLAG_DETACH, NULL}, {FLAG_JOIN, NULL}, {FLAG_REASON, NULL}, END};
 static const struct command_flag run_list_flags[] = {
@@ -267,7 +268,9 @@ const struct command command_table[] = {
      "With words instead of a secret nothing is asked of the vault: cron= zone= period= jitter= window=\n"
      "max_age= catchup=. Behind a secret they say what would be different.",
      "secretctl schedule preview secret/db/orders\n"
-     "secretctl schedule preview cron=\"30 2 * * sun\" zone=Europe/Berlin", cmd_schedule_preview},
+     "secretctl schedule preview cron=\"30 2 * * sun\" zone=Europe/Berlin\n"
+     "secretctl schedule preview -from=2027-03-27T12:00:00Z cron=\"30 2 * * *\" zone=Europe/Berlin",
+     cmd_schedule_preview},
     {"target set", NULL, GROUP_ROTATION, 0, "Describe a system that accepts credentials.",
      "NAME NAME=VALUE ...", 2, MANY, NULL,
      "What is not given keeps its value. The administrative password is never an argument:\n"
