@@ -193,7 +193,7 @@ bool kt_schedule_next(const struct kt_schedule *schedule, const struct kt_schedu
 
 /* ---- may it start ---- */
 
-enum kt_due_verdict kt_schedule_judge(const struct kt_schedule *schedule, const struct kt_due *due,
+enum kt_due_verdict kt_schedule_judge(const struct kt_schedule *schedule, struct kt_due *due,
                                       int64_t now_ms, int64_t *ret_ms)
 {
     if (now_ms < due->due_ms) {
@@ -215,6 +215,7 @@ enum kt_due_verdict kt_schedule_judge(const struct kt_schedule *schedule, const 
         if (schedule->drop_missed && now_ms >= due->closes_ms)
             return KT_DUE_MISSED;
         struct kt_opening opening = kt_schedule_opening(schedule, now_ms);
+        due->closes_ms = opening.closes_ms;
         if (opening.opens_ms > now_ms) {
             *ret_ms = opening.opens_ms;
             return KT_DUE_WAIT;

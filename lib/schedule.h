@@ -70,11 +70,12 @@ enum kt_due_verdict {
     KT_DUE_MISSED, /* too late for this fire: take the next one after now */
 };
 /* Looks at the clock again when a due fire's turn comes. After KT_DUE_WAIT store *ret_ms as due_ms
- * and keep fire_ms. A fire of max_age is never missed. With catchup "none" and no window a fire is
- * missed KT_SCHEDULE_GRACE_MS after it was due; with a window, when that has closed; with catchup
- * "one" only a window of the "2h" kind can be missed, others are waited for. */
+ * and keep fire_ms; closes_ms becomes that of the window that is open, or opens next. A fire of
+ * max_age is never missed. With catchup "none" and no window a fire is missed KT_SCHEDULE_GRACE_MS
+ * after it was due; with a window, when that has closed; with catchup "one" only a window of the "2h"
+ * kind can be missed, others are waited for. */
 #define KT_SCHEDULE_GRACE_MS ((int64_t)5 * 60 * 1000)
-enum kt_due_verdict kt_schedule_judge(const struct kt_schedule *schedule, const struct kt_due *due,
+enum kt_due_verdict kt_schedule_judge(const struct kt_schedule *schedule, struct kt_due *due,
                                       int64_t now_ms, int64_t *ret_ms);
 
 /* A sentence: "at 02:30 Europe/Berlin, every day, up to 10m later; starts only within ...". */

@@ -93,6 +93,18 @@ static void scheduled(struct scene *s)
     assert_true(s->run[0] != '\0');
 }
 
+/* Another one than the last. */
+static void scheduled_again(struct scene *s)
+{
+    char last[sizeof s->run];
+    memcpy(last, s->run, sizeof last);
+    for (int i = 0; i < PATIENCE && strcmp(s->run, last) == 0; i++) {
+        s->run[0] = '\0';
+        scheduled(s);
+    }
+    assert_string_not_equal(s->run, last);
+}
+
 /* ---- when it goes on ---- */
 
 static void the_overlap(void **state)
@@ -264,6 +276,48 @@ static void the_window(void **state)
     scene_end(s);
 }
 
+/* Another month need not pass for that: the fire of the 15th waits for the window of the 16th. */
+static void the_next_window(void **state)
+{
+    struct scene *s = scene(*state);
+    int64_t opens_ms = s->vault->now_ms;
+    register_agent(s, "h1");
+    assert_int_equal(report(s, "h1", 1, "unhealthy"), 200);
+    change_rotation(s, "{\"cron\":\"30 8 15 * *\",\"window\":\"08:00-09:00\"}");
+    at(s, opens_ms + 31 * 60000);
+    scheduled(s);
+    soon_says(s, "to be healthy before anything is changed");
+    at(s, opens_ms + 61 * 60000);
+    rotation_wake(s->vault->core->rotation);
+    soon(s, "cancelled");
+    need(s, 200, "GET", "rotation/secrets/" SECRET, NULL);
+    says(s, "\"next_due\":\"2027-01-16T08:00:00Z\"");
+    assert_int_equal(report(s, "h1", 1, "healthy"), 200);
+    at(s, opens_ms + 24 * 3600000 + 60000);
+    scheduled_again(s);
+    soon(s, "acking");
+    acknowledge(s, "h1", 2);
+    ends_done(s);
+    need(s, 200, "GET", "rotation/secrets/" SECRET, NULL);
+    says(s, "\"next_due\":\"2027-02-15T08:30:00Z\"");
+    scene_end(s);
+}
+
+/* What was not looked at while its window was open runs in the next one, and has the time of that. */
+static void a_later_window(void **state)
+{
+    struct scene *s = scene(*state);
+    int64_t opens_ms = s->vault->now_ms;
+    register_agent(s, "h1");
+    change_rotation(s, "{\"cron\":\"30 8 15 * *\",\"window\":\"08:00-09:00\"}");
+    at(s, opens_ms + 24 * 3600000 + 60000);
+    scheduled(s);
+    soon(s, "acking");
+    acknowledge(s, "h1", 2);
+    ends_done(s);
+    scene_end(s);
+}
+
 /* Nobody says that it started: what follows is looked at all the same. */
 static void a_scheduled_run_goes_on_by_itself(void **state)
 {
@@ -423,6 +477,8 @@ int main(int argc, char **argv)
         ALTERNATE(the_next_look),
         ALTERNATE(a_word_at_the_promotion),
         ALTERNATE(the_window),
+        ALTERNATE(the_next_window),
+        ALTERNATE(a_later_window),
         IN_PLACE(the_next_minute),
         ALTERNATE(a_scheduled_run_goes_on_by_itself),
         BOTH(a_reader_comes),

@@ -177,7 +177,7 @@ static enum kt_kind decide(struct pass *p, struct work *w, struct kt_err *err)
     if (w->run.cancel && machine_can_go_back(&w->run.machine))
         return pass_event(p, w, EV_CANCEL, w->run.cancel_why, err);
     if (too_late_to_begin(p, &w->run)) {
-        w->blameless = true;
+        w->blameless = w->window_closed = true;
         return pass_event(p, w, EV_CANCEL, "its window closed before it could begin", err);
     }
     enum kt_kind kind = pass_note_acks(p, w, err);

@@ -8,23 +8,38 @@
 /* Certificates, ages and schedules all hang from the wall clock. One that jumps far is no reason to
  * start what is due, but to stop and say so: a year ahead would make every secret due at once. */
 
-#define FORMAT      1u
+#define FORMAT      2u
 #define BACK_MS     ((int64_t)3 * 60 * 60 * 1000)
 #define AHEAD_MS    ((int64_t)24 * 60 * 60 * 1000)
 #define SAVE_MS     ((int64_t)60 * 60 * 1000)
 
+struct stored {
+    int64_t at_ms; /* 0: nothing is known */
+    bool replan;   /* not all was planned anew yet */
+    char zones[KT_ZONE_VERSION_TEXT];
+};
 struct clock_pass {
-    int64_t stored_ms; /* 0: none */
+    struct stored stored;
     bool save;
 };
 
 static void read_1(struct kt_reader *r, void *ret)
 {
-    int64_t *stored_ms = ret;
-    *stored_ms = kt_read_i64(r);
+    struct stored *stored = ret;
+    stored->at_ms = kt_read_i64(r);
 }
 
-static format_reader *const readers[] = {[FORMAT] = read_1};
+static void read_2(struct kt_reader *r, void *ret)
+{
+    struct stored *stored = ret;
+    stored->at_ms = kt_read_i64(r);
+    stored->replan = kt_read_u8(r) != 0;
+    struct kt_bytes zones = kt_read_field(r);
+    (void)snprintf(stored->zones, sizeof stored->zones, "%.*s", (int)zones.len,
+                   (const char *)zones.at);
+}
+
+static format_reader *const readers[] = {[1] = read_1, [FORMAT] = read_2};
 
 static enum kt_kind clock_handler(struct request *req, struct kt_err *err)
 {
@@ -33,13 +48,11 @@ static enum kt_kind clock_handler(struct request *req, struct kt_err *err)
     clock_key(req->core, key);
     struct kt_bytes record;
     enum kt_kind kind = request_record(req, kt_bytes(key, sizeof key), &record, NULL, err);
-    p->stored_ms = 0;
-    if (kind == KT_OK) {
+    if (kind == KT_OK && !p->save) {
         /* One that cannot be read only means that nothing is known, as at the first start. */
-        int64_t stored_ms = 0;
-        if (FORMAT_READ("the stored time", record, readers, &stored_ms, NULL) == KT_OK)
-            p->stored_ms = stored_ms;
-    } else if (kind != KT_NOT_FOUND) {
+        if (FORMAT_READ("the stored time", record, readers, &p->stored, NULL) != KT_OK)
+            p->stored = (struct stored){0};
+    } else if (kind != KT_OK && kind != KT_NOT_FOUND) {
         return kind;
     }
     if (!p->save)
@@ -49,6 +62,8 @@ static enum kt_kind clock_handler(struct request *req, struct kt_err *err)
     kt_buf_init(&plain, 64);
     kt_buf_add_u8(&plain, FORMAT);
     kt_buf_add_i64(&plain, req->now_ms);
+    kt_buf_add_u8(&plain, p->stored.replan ? 1 : 0);
+    kt_buf_add_field(&plain, kt_str(p->stored.zones));
     if (batch == NULL || !kt_buf_ok(&plain))
         return kt_fail(err, KT_NO_MEMORY, "storing the time");
     return barrier_put(req->core->barrier, batch, kt_bytes(key, sizeof key), kt_buf_bytes(&plain),
@@ -83,12 +98,40 @@ static void alarm_off(struct rotation *rotation)
         kt_log(KT_LOG_NOTICE, "clock-trusted", "%s", "schedules=on");
 }
 
-static void save(struct rotation *rotation, int64_t wall_ms)
+static bool save(struct rotation *rotation, int64_t wall_ms)
 {
-    struct clock_pass pass = {.save = true};
+    struct clock_pass pass = {.save = true, .stored = {.replan = rotation->replan.on}};
+    memcpy(pass.stored.zones, rotation->clock.zones, sizeof pass.stored.zones);
     struct kt_err err = {0};
-    if (request_internal(rotation->core, "rotation/clock", clock_handler, &pass, &err) == KT_OK)
-        rotation->clock.saved_ms = wall_ms;
+    if (request_internal(rotation->core, "rotation/clock", clock_handler, &pass, &err) != KT_OK)
+        return false;
+    rotation->clock.saved_ms = wall_ms;
+    return true;
+}
+
+static void replan_all(struct rotation *rotation)
+{
+    rotation->replan = (struct replan){.on = true};
+}
+
+/* The rules of zones are read whenever something is planned: what was planned by others is not right. */
+static void look_at_zones(struct rotation *rotation)
+{
+    char zones[KT_ZONE_VERSION_TEXT];
+    kt_zone_data_version(NULL, zones);
+    if (strcmp(zones, rotation->clock.zones) == 0)
+        return;
+    memcpy(rotation->clock.zones, zones, sizeof zones);
+    replan_all(rotation);
+}
+
+bool rotation_clock_replanned(struct rotation *rotation)
+{
+    struct replan before = rotation->replan;
+    rotation->replan.on = false;
+    bool saved = save(rotation, kt_wall_ms(rotation->core->clock));
+    rotation->replan = before;
+    return saved;
 }
 
 static int64_t offset_now(const struct rotation *rotation)
@@ -106,8 +149,13 @@ void rotation_clock_start(struct rotation *rotation)
     alarm_off(rotation);
     if (request_internal(rotation->core, "rotation/clock", clock_handler, &pass, &err) != KT_OK)
         return;
-    int64_t behind = pass.stored_ms - kt_wall_ms(rotation->core->clock);
-    if (pass.stored_ms != 0 && behind > BACK_MS) {
+    rotation->replan = (struct replan){.on = pass.stored.replan};
+    if (pass.stored.at_ms == 0) /* nothing was ever planned */
+        kt_zone_data_version(NULL, clock->zones);
+    else
+        memcpy(clock->zones, pass.stored.zones, sizeof clock->zones);
+    int64_t behind = pass.stored.at_ms - kt_wall_ms(rotation->core->clock);
+    if (pass.stored.at_ms != 0 && behind > BACK_MS) {
         /* Trusted again when the wall clock reaches what is stored. */
         clock->offset_ms += behind;
         alarm_on(rotation, "is behind the last stored time", behind);
@@ -124,9 +172,11 @@ bool rotation_clock_look(struct rotation *rotation)
 {
     struct rotation_clock *clock = &rotation->clock;
     int64_t offset = offset_now(rotation), delta = offset - clock->offset_ms;
-    if (atomic_exchange(&clock->accept, false)) {
+    bool accepted = atomic_exchange(&clock->accept, false);
+    if (accepted) {
         clock->offset_ms = offset;
         delta = 0;
+        replan_all(rotation);
     }
     if (delta < -BACK_MS) {
         alarm_on(rotation, "went back", -delta);
@@ -139,7 +189,9 @@ bool rotation_clock_look(struct rotation *rotation)
     clock->offset_ms = offset;
     alarm_off(rotation);
     int64_t wall = kt_wall_ms(rotation->core->clock);
-    if (wall - clock->saved_ms >= SAVE_MS || wall < clock->saved_ms)
-        save(rotation, wall);
+    if (accepted || wall - clock->saved_ms >= SAVE_MS || wall < clock->saved_ms) {
+        look_at_zones(rotation);
+        (void)save(rotation, wall);
+    }
     return false;
 }

@@ -80,17 +80,24 @@ static int64_t pause_after(uint32_t failures)
     return pause < PAUSE_MOST_MS ? pause : PAUSE_MOST_MS;
 }
 
-enum kt_kind due_plan(struct request *req, struct rotation_secret *secret, int64_t after_ms,
-                      struct kt_err *err)
+static struct kt_due due_of(const struct rotation_secret *secret)
 {
-    enum kt_kind kind = due_remove(req, secret, err);
-    if (kind != KT_OK)
-        return kind;
+    return (struct kt_due){.fire_ms = secret->fire_ms,
+                           .due_ms = secret->due_ms,
+                           .closes_ms = secret->closes_ms,
+                           .reason = secret->reason};
+}
+
+/* False in *ret_found: there is none, or the schedule cannot be read any more (held says so). */
+static enum kt_kind next_due(struct request *req, struct rotation_secret *secret, int64_t after_ms,
+                             struct kt_due *ret, bool *ret_found, struct kt_err *err)
+{
     struct kt_schedule_text text;
     settings_schedule(&secret->settings, &text);
     kt_autoschedule struct kt_schedule *schedule = NULL;
     struct kt_err why = {0};
-    kind = kt_schedule_parse(&text, &schedule, &why);
+    *ret_found = false;
+    enum kt_kind kind = kt_schedule_parse(&text, &schedule, &why);
     if (kind == KT_INVALID || kind == KT_NOT_FOUND) {
         /* It was right when it was written: a time zone is gone, say. No run may hang on that. */
         const char *held = kt_arena_text(&req->arena, kt_str(why.what));
@@ -103,16 +110,93 @@ enum kt_kind due_plan(struct request *req, struct rotation_secret *secret, int64
     barrier_derive(req->core->barrier, "rotation jitter", kt_bytes(NULL, 0), jitter_key);
     const struct kt_schedule_seed seed = {.key = kt_bytes(jitter_key, sizeof jitter_key),
                                           .id = kt_bytes(secret->id, sizeof secret->id)};
-    struct kt_due due;
-    if (!kt_schedule_next(schedule, &seed, after_ms, secret->last_fire_ms, secret->last_done_ms,
-                          &due))
-        return KT_OK;
-    secret->fire_ms = due.fire_ms;
-    secret->due_ms = due.due_ms;
-    secret->closes_ms = due.closes_ms;
-    secret->reason = due.reason;
+    *ret_found = kt_schedule_next(schedule, &seed, after_ms, secret->last_fire_ms,
+                                  secret->last_done_ms, ret);
     int64_t earliest = req->now_ms + pause_after(secret->failures);
-    if (secret->failures > 0 && secret->due_ms < earliest)
-        secret->due_ms = earliest;
+    if (*ret_found && secret->failures > 0 && ret->due_ms < earliest)
+        ret->due_ms = earliest;
+    return KT_OK;
+}
+
+static enum kt_kind put_due(struct request *req, struct rotation_secret *secret,
+                            const struct kt_due *due, struct kt_err *err)
+{
+    secret->fire_ms = due->fire_ms;
+    secret->due_ms = due->due_ms;
+    secret->closes_ms = due->closes_ms;
+    secret->reason = due->reason;
     return put_row(req, secret, err);
+}
+
+enum kt_kind due_plan(struct request *req, struct rotation_secret *secret, int64_t after_ms,
+                      struct kt_err *err)
+{
+    struct kt_due due;
+    bool found = false;
+    enum kt_kind kind = due_remove(req, secret, err);
+    if (kind == KT_OK)
+        kind = next_due(req, secret, after_ms, &due, &found, err);
+    return kind == KT_OK && found ? put_due(req, secret, &due, err) : kind;
+}
+
+/* KT_NOT_FOUND, no text: there is no window that it could wait for. */
+static enum kt_kind next_window(const struct rotation_secret *secret, int64_t now_ms,
+                                struct kt_due *ret)
+{
+    struct kt_schedule_text text;
+    settings_schedule(&secret->settings, &text);
+    kt_autoschedule struct kt_schedule *schedule = NULL;
+    enum kt_kind kind = kt_schedule_parse(&text, &schedule, NULL);
+    if (kind != KT_OK)
+        return kind == KT_NO_MEMORY ? kind : KT_NOT_FOUND;
+    int64_t opens_ms = now_ms;
+    *ret = due_of(secret);
+    if (kt_schedule_judge(schedule, ret, now_ms, &opens_ms) == KT_DUE_MISSED)
+        return KT_NOT_FOUND;
+    ret->due_ms = opens_ms;
+    return KT_OK;
+}
+
+enum kt_kind due_plan_again(struct request *req, struct rotation_secret *secret,
+                            struct kt_err *err)
+{
+    struct kt_due again, due;
+    bool found = false;
+    enum kt_kind kind = due_remove(req, secret, err);
+    if (kind != KT_OK)
+        return kind;
+    enum kt_kind window = next_window(secret, req->now_ms, &again);
+    if (window == KT_NO_MEMORY)
+        return kt_fail(err, window, "planning a rotation");
+    kind = next_due(req, secret, req->now_ms, &due, &found, err);
+    if (kind != KT_OK || (!found && window != KT_OK))
+        return kind;
+    if (window == KT_OK && (!found || due.due_ms >= again.closes_ms))
+        due = again;
+    return put_due(req, secret, &due, err);
+}
+
+enum kt_kind due_replan(struct request *req, struct rotation_secret *secret, bool *ret_changed,
+                        struct kt_err *err)
+{
+    int64_t now = req->now_ms;
+    *ret_changed = secret->last_fire_ms > now || secret->last_done_ms > now;
+    if (secret->last_fire_ms > now)
+        secret->last_fire_ms = now;
+    if (secret->last_done_ms > now)
+        secret->last_done_ms = now;
+    if (secret->active || (secret->due && secret->due_ms <= now))
+        return KT_OK;
+    /* A fire that has passed and waits for its window is not lost. */
+    int64_t after = secret->due && secret->fire_ms <= now ? secret->fire_ms - 1 : now;
+    struct kt_due due;
+    bool found = false;
+    enum kt_kind kind = next_due(req, secret, after, &due, &found, err);
+    if (kind != KT_OK || (found && secret->due && due.fire_ms == secret->fire_ms &&
+                          due.closes_ms == secret->closes_ms && due.reason == secret->reason &&
+                          (due.due_ms == secret->due_ms || secret->failures > 0)))
+        return kind;
+    *ret_changed = *ret_changed || found || secret->due;
+    kind = due_remove(req, secret, err);
+    return kind == KT_OK && found ? put_due(req, secret, &due, err) : kind;
 }

@@ -56,7 +56,14 @@ struct rotation_clock {
     bool alarm;           /* guarded by rotation->lock, as is text */
     char text[200];
     int64_t saved_ms;     /* wall time that is in the store */
+    char zones[KT_ZONE_VERSION_TEXT]; /* whose rules what is planned was planned by */
     atomic_bool accept;
+};
+
+/* Everything is planned anew, some secrets at a time; until it came to its end this is in the store. */
+struct replan {
+    bool on, has_from;
+    unsigned char from[BARRIER_NAME_KEY];
 };
 
 struct rotation {
@@ -75,6 +82,7 @@ struct rotation {
     int wake_fd, timer_fd;
     struct active *actives; /* guarded by lock; changed by the rotation thread only */
     struct rotation_clock clock;
+    struct replan replan;   /* the rotation thread's */
     bool distrusts;         /* the rotation thread's; the last look at the clock */
     int64_t next_due_ms;    /* the rotation thread's; INT64_MAX: nothing */
     int64_t starts_ms[ROTATION_STARTS];
@@ -96,6 +104,11 @@ bool rotation_clock_look(struct rotation *rotation);
  * the rotation thread looks at what is due. */
 bool rotation_clock_trusts(const struct rotation *rotation, int64_t wall_ms);
 void rotation_clock_start(struct rotation *rotation);
+/* Notes in the store that all was planned anew; false: not yet, it is to be tried again. */
+bool rotation_clock_replanned(struct rotation *rotation);
+
+/* replan.c: plans some secrets anew; true: there are more. */
+bool replan_some(struct rotation *rotation);
 
 /* advance.c (pass.h): one step of one run: at most one commit, at most one job. */
 void run_advance(struct rotation *rotation, struct active *active);

@@ -34,7 +34,8 @@ static enum kt_kind settle_secret(struct work *w, struct kt_err *err)
     } else if (!run->cancel) {
         secret->failures++;
     }
-    enum kt_kind kind = due_plan(w->req, secret, w->req->now_ms, err);
+    enum kt_kind kind = w->window_closed ? due_plan_again(w->req, secret, err)
+                                         : due_plan(w->req, secret, w->req->now_ms, err);
     return kind == KT_OK ? secret_save(w->req, secret, err) : kind;
 }
 

@@ -166,6 +166,8 @@ static void look(struct rotation *rotation, bool poked)
     rotation->distrusts = rotation_clock_look(rotation);
     if (poked)
         actives_scan(rotation);
+    if (rotation->replan.on && !rotation->distrusts && replan_some(rotation))
+        rotation_wake(rotation);
     if (!rotation->distrusts &&
         (poked || kt_wall_ms(rotation->core->clock) >= rotation->next_due_ms))
         due_scan(rotation);

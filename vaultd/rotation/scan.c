@@ -132,12 +132,14 @@ static enum kt_kind judge(struct scan_pass *p, struct request *req, struct rotat
     enum kt_kind kind = kt_schedule_parse(&text, &schedule, err);
     if (kind != KT_OK)
         return kind;
-    const struct kt_due due = {.fire_ms = secret->fire_ms,
-                               .due_ms = secret->due_ms,
-                               .closes_ms = secret->closes_ms,
-                               .reason = secret->reason};
+    struct kt_due due = {.fire_ms = secret->fire_ms,
+                         .due_ms = secret->due_ms,
+                         .closes_ms = secret->closes_ms,
+                         .reason = secret->reason};
     int64_t when = 0;
-    switch (kt_schedule_judge(schedule, &due, req->now_ms, &when)) {
+    enum kt_due_verdict verdict = kt_schedule_judge(schedule, &due, req->now_ms, &when);
+    secret->closes_ms = due.closes_ms;
+    switch (verdict) {
     case KT_DUE_START:
         if (settings_has_target(&secret->settings) &&
             (!slot_free(p->rotation, NULL, secret->settings.target) || target_held(req, secret) ||

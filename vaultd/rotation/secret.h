@@ -60,6 +60,14 @@ enum kt_kind due_remove(struct request *req, struct rotation_secret *secret, str
 /* after_ms: fires up to then are passed over. Removes an old row. */
 enum kt_kind due_plan(struct request *req, struct rotation_secret *secret, int64_t after_ms,
                       struct kt_err *err) KT_MUST_CHECK;
+/* The same fire in its next window, unless the next fire comes before that closes. */
+enum kt_kind due_plan_again(struct request *req, struct rotation_secret *secret,
+                            struct kt_err *err) KT_MUST_CHECK;
+/* The row anew, from what it rests on now: the clock was set back, time zones have other rules. Times
+ * in the future at which it last ran become now. What is due stays so, and what waits for its window is
+ * not lost. *ret_changed: the secret is to be saved. */
+enum kt_kind due_replan(struct request *req, struct rotation_secret *secret, bool *ret_changed,
+                        struct kt_err *err) KT_MUST_CHECK;
 /* The row at another time: the window opens then, or the caps bind. */
 enum kt_kind due_move(struct request *req, struct rotation_secret *secret, int64_t due_ms,
                       struct kt_err *err) KT_MUST_CHECK;

@@ -129,6 +129,14 @@ static bool same_place(const struct rotation_settings *a, const struct rotation_
            strcmp(a->password_field, b->password_field) == 0;
 }
 
+static bool same_schedule(const struct rotation_settings *a, const struct rotation_settings *b)
+{
+    return strcmp(a->cron, b->cron) == 0 && strcmp(a->zone, b->zone) == 0 &&
+           strcmp(a->period, b->period) == 0 && strcmp(a->jitter, b->jitter) == 0 &&
+           strcmp(a->window, b->window) == 0 && strcmp(a->max_age, b->max_age) == 0 &&
+           strcmp(a->catchup, b->catchup) == 0;
+}
+
 static enum kt_kind refuse_active(const struct rotation_secret *secret, struct kt_err *err)
 {
     char id[RUN_ID_TEXT];
@@ -193,7 +201,9 @@ static enum kt_kind store_settings(struct request *req, const struct rotation_se
         kind = adopt(req, secret, kv, err);
     if (kind == KT_OK && !secret->active) {
         secret->held = "";
-        kind = due_plan(req, secret, req->now_ms, err);
+        /* Who changes something else drops no time that has passed and is waited with. */
+        if (!secret->due || !same_schedule(before, &secret->settings))
+            kind = due_plan(req, secret, req->now_ms, err);
     }
     if (kind == KT_OK)
         kind = secret_save(req, secret, err);
