@@ -100,6 +100,8 @@ int cmd_run_watch(struct cli *cli);
 int cmd_run_report(struct cli *cli);
 int cmd_run_cancel(struct cli *cli);
 int cmd_run_thaw(struct cli *cli);
+int cmd_run_pause(struct cli *cli);
+int cmd_run_resume(struct cli *cli);
 int cmd_run_why(struct cli *cli);
 int cmd_due(struct cli *cli);
 

@@ -94,6 +94,11 @@ static const struct code {
      "The vault does not have the version that this run needs, as after putting a backup back.",
      "secretctl kv metadata get SECRET; put the password that the target accepts into the vault\n"
      "(secretctl kv patch SECRET password=-), then secretctl run cancel RUN"},
+    {"KT-R-030", "paused",
+     "Somebody paused all rotations: nothing starts by schedule, and none by hand without --force.\n"
+     "Who, when and why stands in the message.",
+     "secretctl run resume lets everything go on; only one: secretctl rotate --force SECRET. Going\n"
+     "back (rotate --back, run cancel) is not held up."},
 };
 /* clang-format on */
 

@@ -17,6 +17,8 @@ static bool start_body(struct cli *cli, struct kt_buf *body)
         kt_jsonw_kv_text(&w, "reason", flags_text(&cli->flags, FLAG_REASON));
     if (flags_on(&cli->flags, FLAG_BACK))
         kt_jsonw_kv_bool(&w, "back", true);
+    if (flags_on(&cli->flags, FLAG_FORCE))
+        kt_jsonw_kv_bool(&w, "force", true);
     kt_jsonw_end(&w);
     return kt_buf_ok(body);
 }

@@ -5,6 +5,7 @@
 #include "cli/cmd.h"
 #include "cli/follow.h"
 #include "cli/output.h"
+#include "cli/paused.h"
 #include "cli/run_view.h"
 #include "cli/secret_path.h"
 
@@ -126,6 +127,8 @@ int cmd_run_list(struct cli *cli)
                             .err = &err};
     if (cli_call(cli, &call, &reply) != KT_OK && !cli_is_empty(&reply, &err))
         return err.kind == KT_OK ? cli->exit_code : cli_refused(cli, &call, &reply, &err);
+    if (cli->format != CLI_JSON && !flags_has(&cli->flags, FLAG_FIELD))
+        paused_banner(cli);
     if (err.kind != KT_OK) {
         cli_note(cli, "nothing was rotated yet");
         if (cli->format == CLI_JSON)

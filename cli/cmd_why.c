@@ -4,6 +4,7 @@
 #include "cli/cli.h"
 #include "cli/cmd.h"
 #include "cli/output.h"
+#include "cli/paused.h"
 #include "cli/run_view.h"
 #include "cli/secret_path.h"
 
@@ -52,7 +53,7 @@ static void explain_state(struct cli *cli, const char *secret, struct kt_json st
 {
     char time[OUTPUT_TIME];
     char age[OUTPUT_TIME];
-    char text[256];
+    char text[1024];
     int64_t due = output_time_of(state, "next_due");
     int64_t done = output_time_of(state, "last_done");
     output_safe(&cli->out, kt_str(secret));
@@ -72,6 +73,11 @@ static void explain_state(struct cli *cli, const char *secret, struct kt_json st
         kt_buf_add_text(&cli->out, "held    ");
         output_safe(&cli->out, kt_str(text));
         kt_buf_add_char(&cli->out, '\n');
+    }
+    if (kt_api_text(state, "paused", text, sizeof text) && text[0] != '\0') {
+        kt_buf_add_text(&cli->out, "held    all rotations are ");
+        output_safe(&cli->out, kt_str(text));
+        kt_buf_add_text(&cli->out, "\nfirst   secretctl run resume\n");
     }
     output_time(cli, due, time);
     output_age(cli, due, age);
@@ -138,6 +144,7 @@ int cmd_due(struct cli *cli)
         return cli->exit_code;
     if (cli_print_plain(cli, reply.data, &reply, &code))
         return code;
+    paused_banner(cli);
     (void)kt_json_member(reply.data, "due", &due);
     if (kt_json_count(due) == 0) {
         kt_buf_add_text(&cli->out, "nothing has a schedule\n");

@@ -52,6 +52,10 @@ static const struct command_flag approve_flags[] = {{FLAG_FIELD, NULL}, END};
 static const struct command_flag deny_flags[] = {
     {FLAG_REASON, "why, for who asked and for the audit log"}, {FLAG_FIELD, NULL}, END};
 static const struct command_flag approvals_flags[] = {{FLAG_MINE, NULL}, {FLAG_FIELD, NULL}, END};
+static const struct command_flag run_pause_flags[] = {
+    {FLAG_ALL, "everything: there is no pause of less"}, {FLAG_REASON, NULL}, {FLAG_FIELD, NULL}, END};
+static const struct command_flag run_resume_flags[] = {
+    {FLAG_ALL, "everything, as it was paused"}, {FLAG_FIELD, NULL}, END};
 static const struct command_flag field_flags[] = {{FLAG_FIELD, NULL}, END};
 static const struct command_flag path_flags[] = {{FLAG_FIELD, NULL}, {FLAG_WRAP_TTL, NULL}, END};
 static const struct command_flag init_flags[] = {
@@ -109,7 +113,8 @@ static const struct command_flag explain_flags[] = {
 static const struct command_flag preview_flags[] = {
     {FLAG_COUNT, "so many times, 10"}, {FLAG_FROM, "after this time (2027-03-27T12:00:00Z), now"}, END};
 static const struct command_flag rotate_flags[] = {
-    {FLAG_BACK, NULL}, {FLAG_DETACH, NULL}, {FLAG_JOIN, NULL}, {FLAG_REASON, NULL}, END};
+    {FLAG_BACK, NULL}, {FLAG_DETACH, NULL}, {FLAG_JOIN, NULL}, {FLAG_REASON, NULL},
+    {FLAG_FORCE, "although everything is paused (run pause)"}, END};
 static const struct command_flag run_list_flags[] = {
     {FLAG_SECRET, NULL}, {FLAG_LIMIT, NULL}, {FLAG_FIELD, NULL}, END};
 static const struct command_flag detach_flags[] = {{FLAG_DETACH, NULL}, END};
@@ -310,6 +315,15 @@ const struct command command_table[] = {
     {"run thaw", "thaw", GROUP_ROTATION, 0, "Let a frozen rotation go on when its cause is mended.",
      "RUN|SECRET", 1, 1, detach_flags, "Looks at the target first; safe to repeat.",
      "secretctl run thaw 01JD7K", cmd_run_thaw},
+    {"run pause", NULL, GROUP_ROTATION, 0, "Pause all rotations, and say why.", "", 0, 0, run_pause_flags,
+     "Nothing starts by schedule until they are resumed, across restarts too; secretctl rotate wants\n"
+     "--force. A run that has begun to change something goes on to its end; one that has not, waits.\n"
+     "Going back (rotate --back, run cancel) is not held up. Who, when and why: secretctl due.",
+     "secretctl run pause --all --reason=\"database migration until 14:00\"", cmd_run_pause},
+    {"run resume", NULL, GROUP_ROTATION, 0, "Let all rotations go on that were paused.", "", 0, 0,
+     run_resume_flags,
+     "What is late starts then: each secret once, one after the other at each target.",
+     "secretctl run resume", cmd_run_resume},
 
     /* ---- See who uses them ---- */
     {"agent list", NULL, GROUP_FLEET, 0, "List the hosts whose agents report.", "", 0, 0, field_flags, NULL,

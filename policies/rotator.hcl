@@ -22,6 +22,10 @@ path "rotation/secrets/*" {
 path "rotation/due" {
   capabilities = ["read"]
 }
+# Stopping all that would begin, and seeing who did. Letting it go on ("delete") is an operator's.
+path "rotation/pause" {
+  capabilities = ["read", "update"]
+}
 # Which hosts have not taken the new version yet: what a run waits for.
 path "fleet/agents" {
   capabilities = ["list"]

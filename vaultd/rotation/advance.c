@@ -5,6 +5,7 @@
 #include "lib/failpoint.h"
 #include "lib/log.h"
 #include "lib/random.h"
+#include "vaultd/rotation/pause.h"
 #include "vaultd/rotation/plan.h"
 
 /* What a run needs next, what is done for it, and what becomes of the run in memory. */
@@ -73,12 +74,34 @@ bool pass_deadline_over(const struct pass *p, const struct run *run, int64_t *re
 
 /* ---- what it needs ---- */
 
+/* Something may be different at the target. */
+static bool has_begun(const struct run *run)
+{
+    enum run_state state = run->machine.state;
+    return state != RUN_PLANNED && state != RUN_PREFLIGHT && state != RUN_GENERATED;
+}
+
 /* A window says when a scheduled run may begin to change something; it goes to the next one. */
 static bool too_late_to_begin(const struct pass *p, const struct run *run)
 {
-    enum run_state state = run->machine.state;
-    bool begun = state != RUN_PLANNED && state != RUN_PREFLIGHT && state != RUN_GENERATED;
-    return !begun && run->closes_ms != 0 && p->now_ms >= run->closes_ms;
+    return !has_begun(run) && run->closes_ms != 0 && p->now_ms >= run->closes_ms;
+}
+
+/* A run that somebody started since is meant to go on. */
+static enum kt_kind held_by_pause(struct pass *p, struct work *w, bool *ret, struct kt_err *err)
+{
+    struct rotation_pause pause;
+    *ret = false;
+    if (has_begun(&w->run))
+        return KT_OK;
+    enum kt_kind kind = pause_load(w->req, &pause, ret, err);
+    if (kind != KT_OK || !*ret)
+        return kind;
+    *ret = w->run.started_ms <= pause.since_ms;
+    const char *text = pause_text(w->req, &pause, *ret);
+    if (*ret)
+        pass_wait(p, 0, "secretctl run resume: rotation is %s", text == NULL ? "paused" : text);
+    return KT_OK;
 }
 
 static enum kt_kind want_preflight(struct pass *p, struct work *w, struct kt_err *err)
@@ -180,8 +203,11 @@ static enum kt_kind decide(struct pass *p, struct work *w, struct kt_err *err)
         w->blameless = w->window_closed = true;
         return pass_event(p, w, EV_CANCEL, "its window closed before it could begin", err);
     }
+    bool held = false;
     enum kt_kind kind = pass_note_acks(p, w, err);
-    return kind != KT_OK || p->moved ? kind : next_step(p, w, err);
+    if (kind == KT_OK && !p->moved)
+        kind = held_by_pause(p, w, &held, err);
+    return kind != KT_OK || p->moved || held ? kind : next_step(p, w, err);
 }
 
 static void leave_behind(struct pass *p, const struct work *w)

@@ -5,6 +5,7 @@
 /* Scopes that are no mount's and no secret's: both of those are random. */
 static const unsigned char target_scope[BARRIER_SCOPE] = "rotation target";
 static const unsigned char clock_scope[BARRIER_SCOPE] = "rotation clock";
+static const unsigned char pause_scope[BARRIER_SCOPE] = "rotation pause";
 static const unsigned char host_scope[BARRIER_SCOPE] = "fleet hosts";
 
 #define NAME_ROOM 4160u
@@ -164,6 +165,11 @@ void secret_id(struct core *core, const unsigned char scope[BARRIER_SCOPE], cons
 void clock_key(struct core *core, unsigned char out[BARRIER_NAME_KEY])
 {
     name_key(core, TABLE_CONFIG, clock_scope, "clock", out);
+}
+
+void pause_key(struct core *core, unsigned char out[BARRIER_NAME_KEY])
+{
+    name_key(core, TABLE_CONFIG, pause_scope, "pause", out);
 }
 
 void lock_key(struct core *core, const char *word, const char *target, const char *account,

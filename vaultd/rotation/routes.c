@@ -1,4 +1,5 @@
 #include "vaultd/rotation/engine.h"
+#include "vaultd/rotation/pause.h"
 #include "vaultd/rotation/run.h"
 
 /* ---- the clock ---- */
@@ -51,7 +52,8 @@ static const struct route routes[] = {
       .help = "How a secret is rotated; lists those below a path." },
     { .pattern = "rotate/{path...}", .write = rotate_write, .body_max = 16 * 1024,
       .fields = FIELDS({ "reason", FIELD_STRING, "for the report" },
-                       { "back", FIELD_BOOL, "go back to the version before" }),
+                       { "back", FIELD_BOOL, "go back to the version before" },
+                       { "force", FIELD_BOOL, "although everything is paused" }),
       .help = "Rotates a secret now." },
     { .pattern = "runs", .list = runs_list,
       .fields = FIELDS({ "secret", FIELD_STRING, "only of this secret" },
@@ -69,6 +71,9 @@ static const struct route routes[] = {
     { .pattern = "due", .read = due_list,
       .fields = FIELDS({ "limit", FIELD_INT, "how many, 50" }),
       .help = "What is due, soonest first." },
+    { .pattern = "pause", .read = pause_read, .write = pause_write, .delete_ = pause_delete,
+      .fields = FIELDS({ "reason", FIELD_STRING, "why, for whoever finds that nothing is rotated" }),
+      .help = "Whether everything is paused; pausing it; letting it go on." },
     { .pattern = "clock", .read = clock_read, .write = clock_write,
       .fields = FIELDS({ "accept", FIELD_BOOL, "the clock is right as it is" }),
       .help = "Whether the clock is trusted; accepting it after a jump." },

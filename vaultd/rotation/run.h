@@ -132,6 +132,12 @@ enum kt_kind run_start(struct request *req, struct rotation_secret *secret,
                        const struct run_wish *wish, struct run *ret, struct kt_err *err)
     KT_MUST_CHECK;
 
+/* ---- run_routes.c: what a person says of himself and of what he asks ---- */
+/* His name, cut to what records have room for. */
+enum kt_kind run_who(struct request *req, const char **ret, struct kt_err *err) KT_MUST_CHECK;
+/* The field "reason"; "" without one. */
+enum kt_kind run_reason(struct request *req, const char **ret, struct kt_err *err) KT_MUST_CHECK;
+
 /* Routes (run_routes.c). */
 enum kt_kind runs_list(struct request *req, struct kt_err *err);
 enum kt_kind run_read(struct request *req, struct kt_err *err);

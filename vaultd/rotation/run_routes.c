@@ -1,6 +1,7 @@
 #include "vaultd/auth/token.h"
 #include "vaultd/core/rows.h"
 #include "vaultd/rotation/engine.h"
+#include "vaultd/rotation/pause.h"
 #include "vaultd/rotation/text.h"
 #include "vaultd/rotation/work.h"
 
@@ -14,8 +15,7 @@ static void wake_after(struct request *req, const struct commit_result *result)
         rotation_wake(req->core->rotation);
 }
 
-/* For people: who wants it, cut to what a run's record has room for. */
-static enum kt_kind read_who(struct request *req, const char **ret, struct kt_err *err)
+enum kt_kind run_who(struct request *req, const char **ret, struct kt_err *err)
 {
     const char *name = "keyturn";
     if (req->token != NULL)
@@ -28,7 +28,7 @@ static enum kt_kind read_who(struct request *req, const char **ret, struct kt_er
     return *ret == NULL ? kt_fail(err, KT_NO_MEMORY, "naming who asked") : KT_OK;
 }
 
-static enum kt_kind read_reason(struct request *req, const char **ret, struct kt_err *err)
+enum kt_kind run_reason(struct request *req, const char **ret, struct kt_err *err)
 {
     *ret = "";
     enum kt_kind kind = request_string(req, "reason", ret, err);
@@ -310,7 +310,7 @@ static enum kt_kind ask_back(struct request *req, struct run *run, const char *r
         return KT_INVALID;
     }
     const char *name = NULL;
-    enum kt_kind kind = read_who(req, &name, err);
+    enum kt_kind kind = run_who(req, &name, err);
     if (kind != KT_OK)
         return kind;
     req->after_commit = wake_after;
@@ -337,7 +337,7 @@ enum kt_kind run_cancel(struct request *req, struct kt_err *err)
     unsigned char id[RUN_ID];
     struct run run;
     const char *reason = "";
-    enum kt_kind kind = read_reason(req, &reason, err);
+    enum kt_kind kind = run_reason(req, &reason, err);
     if (kind == KT_OK)
         kind = param_id(req, id, err);
     if (kind == KT_OK)
@@ -355,7 +355,7 @@ enum kt_kind run_thaw(struct request *req, struct kt_err *err)
     if (kind == KT_OK)
         kind = work_load(req, id, w, err);
     if (kind == KT_OK)
-        kind = read_who(req, &name, err);
+        kind = run_who(req, &name, err);
     if (kind != KT_OK)
         return kind;
     if (w->run.machine.state != RUN_FROZEN)
@@ -384,14 +384,31 @@ static void answer_active(struct request *req, const struct rotation_secret *sec
     req->reply.explains = true;
 }
 
+static enum kt_kind refuse_paused(struct request *req, const char *name, struct kt_err *err)
+{
+    struct rotation_pause pause;
+    bool on = false;
+    enum kt_kind kind = pause_load(req, &pause, &on, err);
+    if (kind != KT_OK || !on)
+        return kind;
+    const char *text = pause_text(req, &pause, on);
+    (void)kt_fail(err, KT_INVALID, "KT-R-030 rotation is %s", text == NULL ? "paused" : text);
+    kt_hint(err, "let everything go on: secretctl run resume; only this one, all the same: secretctl "
+                 "rotate --force %s",
+            name);
+    return KT_INVALID;
+}
+
 enum kt_kind rotate_write(struct request *req, struct kt_err *err)
 {
     const char *name = request_param(req, "path"), *reason = "", *by = "";
-    bool back = false;
+    bool back = false, force = false;
     struct rotation_secret secret;
-    enum kt_kind kind = read_reason(req, &reason, err);
+    enum kt_kind kind = run_reason(req, &reason, err);
     if (kind == KT_OK)
         kind = request_bool(req, "back", &back, err);
+    if (kind == KT_OK || kind == KT_NOT_FOUND)
+        kind = request_bool(req, "force", &force, err);
     if (kind != KT_OK && kind != KT_NOT_FOUND)
         return kind;
     kind = secret_load(req, name, &secret, err);
@@ -407,7 +424,9 @@ enum kt_kind rotate_write(struct request *req, struct kt_err *err)
         kind = run_load(req, secret.run, &run, err);
         return kind == KT_OK ? ask_back(req, &run, reason, err) : kind;
     }
-    kind = read_who(req, &by, err);
+    kind = back || force ? KT_OK : refuse_paused(req, name, err);
+    if (kind == KT_OK)
+        kind = run_who(req, &by, err);
     if (kind != KT_OK)
         return kind;
     const struct run_wish wish = {

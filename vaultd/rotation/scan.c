@@ -5,6 +5,7 @@
 #include "lib/log.h"
 #include "vaultd/core/rows.h"
 #include "vaultd/rotation/engine.h"
+#include "vaultd/rotation/pause.h"
 #include "vaultd/rotation/run.h"
 
 /* What is due is looked at from the front of its index, a row at a time: started, moved, or passed
@@ -90,6 +91,12 @@ static bool target_held(struct request *req, const struct rotation_secret *secre
            target.failures >= ROTATION_BREAKER;
 }
 
+static enum kt_kind is_paused(struct request *req, bool *ret, struct kt_err *err)
+{
+    struct rotation_pause pause;
+    return pause_load(req, &pause, ret, err);
+}
+
 static enum kt_kind start_due(struct scan_pass *p, struct request *req,
                               struct rotation_secret *secret, struct kt_err *err)
 {
@@ -98,8 +105,13 @@ static enum kt_kind start_due(struct scan_pass *p, struct request *req,
         .reason = "",
         .by = "keyturn"};
     struct run run;
-    enum kt_kind kind = run_start(req, secret, &wish, &run, err);
+    bool held = false;
+    enum kt_kind kind = is_paused(req, &held, err);
+    if (kind != KT_OK || held)
+        return kind;
+    kind = run_start(req, secret, &wish, &run, err);
     if (kind == KT_OK) {
+        pause_require_off(req, req->batch);
         p->started = true;
         p->touches = run_touches_target(&run);
         p->more = true;
@@ -195,7 +207,10 @@ static enum kt_kind scan_handler(struct request *req, struct kt_err *err)
     unsigned char table = TABLE_DUE;
     p->more = p->started = p->touches = p->on = false;
     p->next_ms = INT64_MAX;
-    enum kt_kind kind = KT_OK;
+    bool paused = false; /* who ends that wakes the thread */
+    enum kt_kind kind = is_paused(req, &paused, err);
+    if (kind != KT_OK || paused)
+        return kind;
     unsigned looked = 0;
     struct rows rows;
     rows_begin(&rows, req, kt_bytes(&table, 1), kt_bytes(p->from, p->has_from ? DUE_KEY : 0),
@@ -259,6 +274,9 @@ static enum kt_kind gather_handler(struct request *req, struct kt_err *err)
     unsigned char table = TABLE_DUE;
     burst->n = 0;
     burst->ended = false;
+    enum kt_kind kind = is_paused(req, &burst->ended, err);
+    if (kind != KT_OK || burst->ended)
+        return kind;
     struct rows rows;
     rows_begin(&rows, req, kt_bytes(&table, 1), kt_bytes(burst->from, burst->has_from ? DUE_KEY : 0),
                "looking at what is due");

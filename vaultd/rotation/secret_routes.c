@@ -3,6 +3,7 @@
 #include "vaultd/core/mounts.h"
 #include "vaultd/core/rows.h"
 #include "vaultd/rotation/engine.h"
+#include "vaultd/rotation/pause.h"
 #include "vaultd/rotation/secret.h"
 
 /* Secrets that are rotated, as people look at them; secret_write.c changes them. */
@@ -24,7 +25,7 @@ enum kt_kind secret_exists(struct request *req, bool *ret_exists, struct kt_err 
 /* ---- reading ---- */
 
 static void show_state(const struct rotation_secret *secret, const struct kv_secret *kv,
-                       struct kt_jsonw *w)
+                       const char *paused, struct kt_jsonw *w)
 {
     char id[RUN_ID_TEXT];
     static const unsigned char none[RUN_ID];
@@ -44,6 +45,7 @@ static void show_state(const struct rotation_secret *secret, const struct kv_sec
                      secret->last_state == RUN_PLANNED ? "" : run_state_text(secret->last_state));
     kt_jsonw_kv_int(w, "failures", secret->failures);
     kt_jsonw_kv_text(w, "held", secret->held);
+    kt_jsonw_kv_text(w, "paused", paused);
     kt_jsonw_end(w);
 }
 
@@ -56,8 +58,15 @@ enum kt_kind secret_read(struct request *req, struct kt_err *err)
     struct kv_secret *kv = NULL;
     if (kind == KT_OK)
         kind = kv_load(req->core, secret.mount, req->snapshot, &req->arena, secret.path, &kv, err);
-    if (kind != KT_OK && kind != KT_NOT_FOUND)
+    struct rotation_pause pause;
+    bool on = false;
+    if (kind == KT_OK || kind == KT_NOT_FOUND)
+        kind = pause_load(req, &pause, &on, err);
+    if (kind != KT_OK)
         return kind;
+    const char *paused = pause_text(req, &pause, on);
+    if (paused == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "reading a rotation");
     kt_autobuf struct kt_buf text;
     kt_buf_init(&text, 4096);
     struct kt_schedule_text schedule_text;
@@ -69,7 +78,7 @@ enum kt_kind secret_read(struct request *req, struct kt_err *err)
     kt_jsonw_object(&w);
     settings_show(&secret.settings, &w);
     kt_jsonw_kv_text(&w, "schedule", kt_buf_text(&text));
-    show_state(&secret, kv, &w);
+    show_state(&secret, kv, paused, &w);
     kt_jsonw_end(&w);
     return KT_OK;
 }
@@ -157,10 +166,11 @@ enum kt_kind secrets_list(struct request *req, struct kt_err *err)
     return KT_OK;
 }
 
+/* paused: pause_text() */
 static enum kt_kind blocked_by(struct request *req, const struct rotation_secret *secret,
-                               const char **ret, struct kt_err *err)
+                               const char *paused, const char **ret, struct kt_err *err)
 {
-    *ret = secret->held;
+    *ret = paused[0] != '\0' ? paused : secret->held;
     struct rotation *rotation = req->core->rotation;
     (void)pthread_mutex_lock(&rotation->lock);
     if (rotation->clock.alarm)
@@ -186,14 +196,20 @@ enum kt_kind due_list(struct request *req, struct kt_err *err)
         return kind;
     if (limit < 1 || limit > (int64_t)LIST_MAX)
         return kt_fail(err, KT_INVALID, "limit must be from 1 to %u", LIST_MAX);
+    struct rotation_pause pause;
+    bool on = false;
+    kind = pause_load(req, &pause, &on, err);
+    const char *paused = kind == KT_OK ? pause_text(req, &pause, on) : "";
+    if (kind != KT_OK || paused == NULL)
+        return kind != KT_OK ? kind : kt_fail(err, KT_NO_MEMORY, "asking what is due");
     unsigned char table = TABLE_DUE;
     struct rows rows;
     rows_begin(&rows, req, kt_bytes(&table, 1), kt_bytes(NULL, 0), "asking what is due");
     struct kt_jsonw w = kt_jsonw(&req->reply.data);
     kt_jsonw_object(&w);
+    pause_show(&pause, on, &w);
     kt_jsonw_key(&w, "due");
     kt_jsonw_array(&w);
-    kind = KT_OK;
     while (kind == KT_OK && limit-- > 0 && rows_next(&rows)) {
         const char *name = NULL, *blocked = NULL;
         struct rotation_secret secret;
@@ -201,7 +217,7 @@ enum kt_kind due_list(struct request *req, struct kt_err *err)
         if (kind == KT_OK && secret_load(req, name, &secret, NULL) != KT_OK)
             continue;
         if (kind == KT_OK)
-            kind = blocked_by(req, &secret, &blocked, err);
+            kind = blocked_by(req, &secret, paused, &blocked, err);
         if (kind != KT_OK)
             break;
         int64_t due = due_time_of_key(rows.entry.key);

@@ -1,0 +1,209 @@
+/* The brake of all rotations: what does not begin, what goes on, who sees it, and that it outlives a
+ * restart. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/support/rotation_scene.h"
+
+#define WHY "{\"reason\":\"migration of the night\"}"
+
+static void brake(struct scene *s)
+{
+    s->vault->now_ms += 1;
+    need(s, 200, "POST", "rotation/pause", WHY);
+    says(s, "\"paused\":true,\"by\":\"root\"");
+    s->vault->now_ms += 1; /* what is asked for next comes after it */
+}
+
+static unsigned version(struct scene *s, const char *path)
+{
+    char text[32] = "0";
+    if (test_vault_call(s->vault, "GET", path, s->vault->root, NULL) == 200)
+        text_at(s, "data.metadata.version", text, sizeof text);
+    return (unsigned)strtoul(text, NULL, 10);
+}
+
+static void becomes(struct scene *s, const char *path, unsigned wanted)
+{
+    for (int i = 0; i < PATIENCE && version(s, path) != wanted; i++) {
+        rotation_wake(s->vault->core->rotation);
+        pause_ms(1);
+    }
+    assert_int_equal(version(s, path), wanted);
+}
+
+/* The rotation thread has looked at everything since: a check of the target was taken from it. */
+static void thread_looks(struct scene *s)
+{
+    rotation_wake(s->vault->core->rotation);
+    need(s, 200, "POST", "rotation/targets/pg/check", "{}");
+    rotation_wake(s->vault->core->rotation);
+    need(s, 200, "POST", "rotation/targets/pg/check", "{}");
+}
+
+static void schedules_rest(void **state)
+{
+    struct scene *s = scene(*state);
+    need(s, 204, "POST", "rotation/secrets/secret/hourly", "{\"cron\":\"0 * * * *\"}");
+    need(s, 204, "POST", "rotation/secrets/secret/gone", "{\"cron\":\"0 * * * *\",\"catchup\":\"none\"}");
+    need(s, 200, "GET", "rotation/due", NULL);
+    says(s, "\"paused\":null");
+    brake(s);
+    for (int hour = 0; hour < 3; hour++) {
+        s->vault->now_ms += 3600000;
+        thread_looks(s);
+    }
+    assert_int_equal(version(s, "secret/data/hourly"), 0);
+    test_vault_reseal(s->vault);
+    thread_looks(s);
+    assert_int_equal(version(s, "secret/data/hourly"), 0);
+    need(s, 200, "GET", "rotation/pause", NULL);
+    says(s, "\"reason\":\"migration of the night\",\"late\":2,\"active\":0");
+    need(s, 200, "GET", "rotation/due", NULL);
+    says(s, "\"paused\":{\"by\":\"root\"");
+    says(s, "\"blocked_by\":\"paused by root since ");
+    need(s, 200, "GET", "rotation/secrets/secret/hourly", NULL);
+    says(s, "\"paused\":\"paused by root since ");
+    need(s, 200, "DELETE", "rotation/pause", NULL);
+    says(s, "\"paused\":false,\"by\":\"root\"");
+    /* Three times were missed: one run, and none where they are to be dropped. */
+    becomes(s, "secret/data/hourly", 1);
+    thread_looks(s);
+    assert_int_equal(version(s, "secret/data/hourly"), 1);
+    assert_int_equal(version(s, "secret/data/gone"), 0);
+    need(s, 200, "GET", "rotation/pause", NULL);
+    says(s, "\"paused\":false,\"by\":\"\"");
+    scene_end(s);
+}
+
+static void many_are_due(void **state)
+{
+    struct scene *s = scene(*state);
+    char path[80];
+    for (unsigned i = 0; i < 5; i++) {
+        (void)snprintf(path, sizeof path, "rotation/secrets/secret/many%u", i);
+        need(s, 204, "POST", path, "{\"period\":\"1h\"}");
+    }
+    brake(s);
+    s->vault->now_ms += 2 * 3600000;
+    thread_looks(s);
+    for (unsigned i = 0; i < 5; i++) {
+        (void)snprintf(path, sizeof path, "secret/data/many%u", i);
+        assert_int_equal(version(s, path), 0);
+    }
+    need(s, 200, "DELETE", "rotation/pause", NULL);
+    for (unsigned i = 0; i < 5; i++) {
+        (void)snprintf(path, sizeof path, "secret/data/many%u", i);
+        becomes(s, path, 1);
+    }
+    scene_end(s);
+}
+
+static void by_hand(void **state)
+{
+    struct scene *s = scene(*state);
+    brake(s);
+    need(s, 400, "POST", "rotation/rotate/" SECRET, "{}");
+    says(s, "KT-R-030 rotation is paused by root since ");
+    says(s, "migration of the night");
+    says(s, "secretctl run resume");
+    need(s, 200, "POST", "rotation/rotate/" SECRET, "{\"force\":true}");
+    text_at(s, "data.run", s->run, sizeof s->run);
+    ends_done(s);
+    /* Going back is what one may need most. */
+    need(s, 200, "POST", "rotation/rotate/" SECRET, "{\"back\":true}");
+    text_at(s, "data.run", s->run, sizeof s->run);
+    until(s, "done");
+    current_is(s, 3, "app_a");
+    scene_end(s);
+}
+
+static void not_begun_waits(void **state)
+{
+    struct scene *s = scene(*state);
+    register_agent(s, "h1");
+    assert_int_equal(report(s, "h1", 1, "unhealthy"), 200);
+    rotate(s);
+    soon_says(s, "to be healthy before anything is changed");
+    brake(s);
+    assert_int_equal(report(s, "h1", 1, "healthy"), 200);
+    soon_says(s, "\"waits_for\":\"secretctl run resume: rotation is paused by root since ");
+    thread_looks(s);
+    assert_true(is_in(s, "preflight"));
+    test_vault_reseal(s->vault);
+    soon_says(s, "\"waits_for\":\"secretctl run resume: rotation is paused by root since ");
+    need(s, 200, "GET", "rotation/pause", NULL);
+    says(s, "\"active\":1");
+    need(s, 200, "DELETE", "rotation/pause", NULL);
+    soon(s, "acking");
+    acknowledge(s, "h1", 2);
+    ends_done(s);
+    scene_end(s);
+}
+
+static void not_begun_may_be_cancelled(void **state)
+{
+    struct scene *s = scene(*state);
+    register_agent(s, "h1");
+    assert_int_equal(report(s, "h1", 1, "unhealthy"), 200);
+    rotate(s);
+    soon_says(s, "to be healthy before anything is changed");
+    brake(s);
+    assert_int_equal(report(s, "h1", 1, "healthy"), 200);
+    soon_says(s, "rotation is paused");
+    cancel(s, 200);
+    soon(s, "cancelled");
+    current_is(s, 1, "app_a");
+    scene_end(s);
+}
+
+static void begun_goes_on(void **state)
+{
+    struct scene *s = scene(*state);
+    register_agent(s, "h1");
+    rotate(s);
+    soon(s, "acking");
+    brake(s);
+    test_vault_reseal(s->vault);
+    acknowledge(s, "h1", 2);
+    ends_done(s);
+    need(s, 200, "GET", "rotation/pause", NULL);
+    says(s, "\"paused\":true");
+    scene_end(s);
+}
+
+static void words(void **state)
+{
+    struct scene *s = scene(*state);
+    need(s, 200, "GET", "rotation/pause", NULL);
+    says(s, "\"paused\":false");
+    need(s, 400, "POST", "rotation/pause", "{}");
+    says(s, "reason is missing");
+    need(s, 400, "POST", "rotation/pause", "{\"reason\":\"\"}");
+    need(s, 204, "DELETE", "rotation/pause", NULL);
+    brake(s);
+    /* The first reason stands: who gave it has not let go. */
+    need(s, 200, "POST", "rotation/pause", "{\"reason\":\"another one\"}");
+    says(s, "that stays as it is");
+    says(s, "\"reason\":\"migration of the night\"");
+    need(s, 200, "DELETE", "rotation/pause", NULL);
+    need(s, 204, "DELETE", "rotation/pause", NULL);
+    scene_end(s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        ALTERNATE(schedules_rest), ALTERNATE(many_are_due), BOTH(by_hand),
+        BOTH(not_begun_waits),     BOTH(begun_goes_on),     ALTERNATE(not_begun_may_be_cancelled),
+        ALTERNATE(words),
+    };
+    return cmocka_run_group_tests_name("rotation pause", tests, NULL, NULL);
+}
