@@ -104,6 +104,9 @@ int cmd_run_pause(struct cli *cli);
 int cmd_run_resume(struct cli *cli);
 int cmd_run_why(struct cli *cli);
 int cmd_due(struct cli *cli);
+int cmd_overdue(struct cli *cli);
+int cmd_classes_show(struct cli *cli);
+int cmd_classes_write(struct cli *cli);
 
 int cmd_agent_list(struct cli *cli);
 int cmd_consumer_list(struct cli *cli);

@@ -52,6 +52,7 @@ static const struct command_flag approve_flags[] = {{FLAG_FIELD, NULL}, END};
 static const struct command_flag deny_flags[] = {
     {FLAG_REASON, "why, for who asked and for the audit log"}, {FLAG_FIELD, NULL}, END};
 static const struct command_flag approvals_flags[] = {{FLAG_MINE, NULL}, {FLAG_FIELD, NULL}, END};
+static const struct command_flag overdue_flags[] = {{FLAG_LIMIT, NULL}, {FLAG_FIELD, NULL}, END};
 static const struct command_flag run_pause_flags[] = {
     {FLAG_ALL, "everything: there is no pause of less"}, {FLAG_REASON, NULL}, {FLAG_FIELD, NULL}, END};
 static const struct command_flag run_resume_flags[] = {
@@ -237,6 +238,19 @@ const struct command command_table[] = {
      "secretctl rotate --back --reason=\"orders cannot log in\" secret/db/orders", cmd_rotate},
     {"due", NULL, GROUP_ROTATION, 0, "List what is rotated next, soonest first.", "", 0, 0, limit_flags, NULL,
      "secretctl due", cmd_due},
+    {"overdue", NULL, GROUP_ROTATION, COMMAND_ASKS, "List what should be rotated by now and is not.", "", 0, 0,
+     overdue_flags,
+     "For monitoring: exit code 0 when there is nothing, 2 when there is, 1 for an error. A secret is overdue\n"
+     "when it is older than its max_age, when its time is over by five minutes and nothing started, or when\n"
+     "its run is frozen.",
+     "secretctl overdue\nsecretctl overdue -o json", cmd_overdue},
+    {"classes show", NULL, GROUP_ROTATION, 0, "Show how old a secret of each risk class may get.", "", 0, 0,
+     field_flags, NULL, "secretctl classes show", cmd_classes_show},
+    {"classes write", NULL, GROUP_ROTATION, 0, "Say how old a secret of each risk class may get.", "FILE", 1, 1,
+     NULL,
+     "The file has a block for each of critical, high, medium and low: class \"high\" { max_age = \"90d\" }.\n"
+     "A secret names its class (schedule set SECRET risk=high); a max_age of its own counts instead.",
+     "secretctl classes write policies/rotation-classes.hcl", cmd_classes_write},
     {"schedule set", NULL, GROUP_ROTATION, 0, "Say how and when a secret is rotated.",
      "SECRET NAME=VALUE ...", 2, MANY, NULL,
      "What is not given keeps its value. Durations: 90s, 5m, 1h30m, 30d.\n\n"
@@ -256,7 +270,8 @@ const struct command command_table[] = {
      "  on_unhealthy= on_ack_timeout=        rollback|hold\n"
      "  loose_readers=hold|ignore            readers that are no agents\n"
      "  require_healthy=true old_is_dead=false\n"
-     "  owner= risk= notify=  free words",
+     "  risk=critical|high|medium|low        its max_age where there is no other (classes show)\n"
+     "  owner= notify=        free words",
      "secretctl schedule set secret/db/orders target=pg strategy=alternate accounts=app_a,app_b \\\n"
      "    group=app cron=\"0 3 * * sun\" zone=Europe/Berlin\n"
      "secretctl schedule set secret/api/key strategy=generate period=30d", cmd_schedule_set},

@@ -48,7 +48,7 @@ const struct input_field cli_schedule_fields[] = {
     {"require_healthy", INPUT_BOOL,     "nothing begins while a consumer is unhealthy, true"},
     {"old_is_dead",     INPUT_BOOL,     "the next run need not see the old one accepted, false"},
     {"owner",           INPUT_TEXT,     "who is asked about it"},
-    {"risk",            INPUT_TEXT,     "a word for the plan"},
+    {"risk",            INPUT_TEXT,     "critical, high, medium or low"},
     {"notify",          INPUT_TEXT,     "who is told"},
     {NULL, INPUT_TEXT, NULL},
 };

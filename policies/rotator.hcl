@@ -22,6 +22,12 @@ path "rotation/secrets/*" {
 path "rotation/due" {
   capabilities = ["read"]
 }
+path "rotation/overdue" {
+  capabilities = ["read"]
+}
+path "rotation/classes" {
+  capabilities = ["read"]
+}
 # Stopping all that would begin, and seeing who did. Letting it go on ("delete") is an operator's.
 path "rotation/pause" {
   capabilities = ["read", "update"]

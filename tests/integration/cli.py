@@ -623,7 +623,8 @@ def policy_fmt():
     os.symlink(path, path + ".link")
     bad(1, "policy", "fmt", "-w", path + ".link", says="is no regular file")
     for shipped in sorted(glob.glob(os.path.join(ROOT, "policies/*.hcl"))):
-        good("policy", "write", "shipped", shipped)
+        if os.path.basename(shipped) != "rotation-classes.hcl":
+            good("policy", "write", "shipped", shipped)
     good("policy", "delete", "shipped")
 
 

@@ -1,4 +1,5 @@
 #include "vaultd/barrier/format.h"
+#include "vaultd/rotation/classes.h"
 #include "vaultd/rotation/secret.h"
 
 /* The index of what is due: one sealed row per secret, scanned from the front. A run that did not
@@ -88,16 +89,29 @@ static struct kt_due due_of(const struct rotation_secret *secret)
                            .reason = secret->reason};
 }
 
+static bool next_fire(struct request *req, const struct rotation_secret *secret,
+                      const struct kt_schedule *schedule, int64_t after_ms, int64_t last_fire_ms,
+                      int64_t last_done_ms, struct kt_due *ret)
+{
+    unsigned char jitter_key[32];
+    barrier_derive(req->core->barrier, "rotation jitter", kt_bytes(NULL, 0), jitter_key);
+    const struct kt_schedule_seed seed = {.key = kt_bytes(jitter_key, sizeof jitter_key),
+                                          .id = kt_bytes(secret->id, sizeof secret->id)};
+    return kt_schedule_next(schedule, &seed, after_ms, last_fire_ms, last_done_ms, ret);
+}
+
 /* False in *ret_found: there is none, or the schedule cannot be read any more (held says so). */
 static enum kt_kind next_due(struct request *req, struct rotation_secret *secret, int64_t after_ms,
                              struct kt_due *ret, bool *ret_found, struct kt_err *err)
 {
     struct kt_schedule_text text;
-    settings_schedule(&secret->settings, &text);
     kt_autoschedule struct kt_schedule *schedule = NULL;
     struct kt_err why = {0};
     *ret_found = false;
-    enum kt_kind kind = kt_schedule_parse(&text, &schedule, &why);
+    enum kt_kind kind = classes_schedule(req, &secret->settings, &text, err);
+    if (kind != KT_OK)
+        return kind;
+    kind = kt_schedule_parse(&text, &schedule, &why);
     if (kind == KT_INVALID || kind == KT_NOT_FOUND) {
         /* It was right when it was written: a time zone is gone, say. No run may hang on that. */
         const char *held = kt_arena_text(&req->arena, kt_str(why.what));
@@ -106,12 +120,8 @@ static enum kt_kind next_due(struct request *req, struct rotation_secret *secret
     }
     if (kind != KT_OK)
         return kt_fail(err, kind, "%s", why.what);
-    unsigned char jitter_key[32];
-    barrier_derive(req->core->barrier, "rotation jitter", kt_bytes(NULL, 0), jitter_key);
-    const struct kt_schedule_seed seed = {.key = kt_bytes(jitter_key, sizeof jitter_key),
-                                          .id = kt_bytes(secret->id, sizeof secret->id)};
-    *ret_found = kt_schedule_next(schedule, &seed, after_ms, secret->last_fire_ms,
-                                  secret->last_done_ms, ret);
+    *ret_found = next_fire(req, secret, schedule, after_ms, secret->last_fire_ms,
+                           secret->last_done_ms, ret);
     int64_t earliest = req->now_ms + pause_after(secret->failures);
     if (*ret_found && secret->failures > 0 && ret->due_ms < earliest)
         ret->due_ms = earliest;
@@ -143,7 +153,7 @@ enum kt_kind due_plan(struct request *req, struct rotation_secret *secret, int64
 static enum kt_kind next_window(const struct rotation_secret *secret, int64_t now_ms,
                                 struct kt_due *ret)
 {
-    struct kt_schedule_text text;
+    struct kt_schedule_text text; /* how old it may get is nothing to a window */
     settings_schedule(&secret->settings, &text);
     kt_autoschedule struct kt_schedule *schedule = NULL;
     enum kt_kind kind = kt_schedule_parse(&text, &schedule, NULL);

@@ -79,6 +79,7 @@ struct rotation {
     pthread_t thread;
     bool running;
     atomic_bool stopping, poked;
+    atomic_bool reclassed;     /* the risk classes may have changed */
     int wake_fd, timer_fd;
     struct active *actives; /* guarded by lock; changed by the rotation thread only */
     struct rotation_clock clock;

@@ -6,6 +6,7 @@
 static const unsigned char target_scope[BARRIER_SCOPE] = "rotation target";
 static const unsigned char clock_scope[BARRIER_SCOPE] = "rotation clock";
 static const unsigned char pause_scope[BARRIER_SCOPE] = "rotation pause";
+static const unsigned char classes_scope[BARRIER_SCOPE] = "risk classes";
 static const unsigned char host_scope[BARRIER_SCOPE] = "fleet hosts";
 
 #define NAME_ROOM 4160u
@@ -170,6 +171,11 @@ void clock_key(struct core *core, unsigned char out[BARRIER_NAME_KEY])
 void pause_key(struct core *core, unsigned char out[BARRIER_NAME_KEY])
 {
     name_key(core, TABLE_CONFIG, pause_scope, "pause", out);
+}
+
+void classes_key(struct core *core, unsigned char out[BARRIER_NAME_KEY])
+{
+    name_key(core, TABLE_CONFIG, classes_scope, "classes", out);
 }
 
 void lock_key(struct core *core, const char *word, const char *target, const char *account,

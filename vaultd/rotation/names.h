@@ -46,6 +46,7 @@ int64_t due_time_of_key(struct kt_bytes key);
 void lock_key(struct core *core, const char *word, const char *target, const char *account,
               unsigned char out[BARRIER_HASH_KEY]);
 void clock_key(struct core *core, unsigned char out[BARRIER_NAME_KEY]);
+void classes_key(struct core *core, unsigned char out[BARRIER_NAME_KEY]);
 void pause_key(struct core *core, unsigned char out[BARRIER_NAME_KEY]);
 
 /* Below a secret (its id is the scope): consumers, first reads, and one record each that every

@@ -10,6 +10,7 @@
 
 #include "lib/failpoint.h"
 #include "lib/log.h"
+#include "vaultd/rotation/classes.h"
 #include "vaultd/rotation/engine.h"
 #include "vaultd/rotation/spawner.h"
 
@@ -164,6 +165,8 @@ static void forget_checks(struct rotation *rotation)
 static void look(struct rotation *rotation, bool poked)
 {
     rotation->distrusts = rotation_clock_look(rotation);
+    if (atomic_exchange(&rotation->reclassed, false) && !classes_follow(rotation))
+        atomic_store(&rotation->reclassed, true);
     if (poked)
         actives_scan(rotation);
     if (rotation->replan.on && !rotation->distrusts && replan_some(rotation))
@@ -232,6 +235,7 @@ static void *rotation_thread(void *arg)
     struct rotation *rotation = arg;
     rotation_clock_start(rotation);
     atomic_store(&rotation->poked, true);
+    atomic_store(&rotation->reclassed, true); /* what a stop left half done */
     while (!atomic_load(&rotation->stopping)) {
         bool poked = atomic_exchange(&rotation->poked, false);
         look(rotation, poked);

@@ -1,4 +1,6 @@
+#include "vaultd/rotation/classes.h"
 #include "vaultd/rotation/engine.h"
+#include "vaultd/rotation/overdue.h"
 #include "vaultd/rotation/pause.h"
 #include "vaultd/rotation/run.h"
 
@@ -71,6 +73,12 @@ static const struct route routes[] = {
     { .pattern = "due", .read = due_list,
       .fields = FIELDS({ "limit", FIELD_INT, "how many, 50" }),
       .help = "What is due, soonest first." },
+    { .pattern = "classes", .read = classes_read, .write = classes_write, .fields = classes_fields,
+      .body_max = 16 * 1024, .help = "Risk classes: how old a secret of each may get." },
+    { .pattern = "overdue", .read = overdue_list,
+      .fields = FIELDS({ "limit", FIELD_INT, "how many, 100" },
+                       { "grace", FIELD_DURATION, "so late a run may start, 5m" }),
+      .help = "What should be rotated by now and is not." },
     { .pattern = "pause", .read = pause_read, .write = pause_write, .delete_ = pause_delete,
       .fields = FIELDS({ "reason", FIELD_STRING, "why, for whoever finds that nothing is rotated" }),
       .help = "Whether everything is paused; pausing it; letting it go on." },

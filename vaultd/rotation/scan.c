@@ -4,6 +4,7 @@
 #include "lib/failpoint.h"
 #include "lib/log.h"
 #include "vaultd/core/rows.h"
+#include "vaultd/rotation/classes.h"
 #include "vaultd/rotation/engine.h"
 #include "vaultd/rotation/pause.h"
 #include "vaultd/rotation/run.h"
@@ -139,9 +140,10 @@ static enum kt_kind judge(struct scan_pass *p, struct request *req, struct rotat
                           struct kt_bytes key, struct kt_err *err)
 {
     struct kt_schedule_text text;
-    settings_schedule(&secret->settings, &text);
     kt_autoschedule struct kt_schedule *schedule = NULL;
-    enum kt_kind kind = kt_schedule_parse(&text, &schedule, err);
+    enum kt_kind kind = classes_schedule(req, &secret->settings, &text, err);
+    if (kind == KT_OK)
+        kind = kt_schedule_parse(&text, &schedule, err);
     if (kind != KT_OK)
         return kind;
     struct kt_due due = {.fire_ms = secret->fire_ms,

@@ -81,6 +81,12 @@ enum kt_kind due_row_name(struct request *req, const struct entry *entry, const 
 enum kt_kind claims_move(struct request *req, const struct rotation_settings *before,
                          const struct rotation_secret *secret, struct kt_err *err) KT_MUST_CHECK;
 
+/* ---- secret_routes.c ---- */
+/* Why it would not start if it were due; "": it would. paused: pause_text(). */
+enum kt_kind secret_blocked_by(struct request *req, const struct rotation_secret *secret,
+                               const char *paused, const char **ret, struct kt_err *err)
+    KT_MUST_CHECK;
+
 /* Routes (secret_routes.c, secret_write.c). */
 enum kt_kind secrets_list(struct request *req, struct kt_err *err);
 enum kt_kind secret_read(struct request *req, struct kt_err *err);

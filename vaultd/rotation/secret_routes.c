@@ -2,6 +2,7 @@
 
 #include "vaultd/core/mounts.h"
 #include "vaultd/core/rows.h"
+#include "vaultd/rotation/classes.h"
 #include "vaultd/rotation/engine.h"
 #include "vaultd/rotation/pause.h"
 #include "vaultd/rotation/secret.h"
@@ -70,7 +71,9 @@ enum kt_kind secret_read(struct request *req, struct kt_err *err)
     kt_autobuf struct kt_buf text;
     kt_buf_init(&text, 4096);
     struct kt_schedule_text schedule_text;
-    settings_schedule(&secret.settings, &schedule_text);
+    kind = classes_schedule(req, &secret.settings, &schedule_text, err);
+    if (kind != KT_OK)
+        return kind;
     kt_autoschedule struct kt_schedule *schedule = NULL;
     if (kt_schedule_parse(&schedule_text, &schedule, NULL) == KT_OK)
         kt_schedule_describe(schedule, &text);
@@ -166,8 +169,7 @@ enum kt_kind secrets_list(struct request *req, struct kt_err *err)
     return KT_OK;
 }
 
-/* paused: pause_text() */
-static enum kt_kind blocked_by(struct request *req, const struct rotation_secret *secret,
+enum kt_kind secret_blocked_by(struct request *req, const struct rotation_secret *secret,
                                const char *paused, const char **ret, struct kt_err *err)
 {
     *ret = paused[0] != '\0' ? paused : secret->held;
@@ -217,7 +219,7 @@ enum kt_kind due_list(struct request *req, struct kt_err *err)
         if (kind == KT_OK && secret_load(req, name, &secret, NULL) != KT_OK)
             continue;
         if (kind == KT_OK)
-            kind = blocked_by(req, &secret, paused, &blocked, err);
+            kind = secret_blocked_by(req, &secret, paused, &blocked, err);
         if (kind != KT_OK)
             break;
         int64_t due = due_time_of_key(rows.entry.key);

@@ -1,4 +1,5 @@
 #include "vaultd/core/mounts.h"
+#include "vaultd/rotation/classes.h"
 #include "vaultd/rotation/credential.h"
 #include "vaultd/rotation/engine.h"
 
@@ -95,9 +96,10 @@ static enum kt_kind check_settings(struct request *req, const struct rotation_se
     if (kind != KT_OK)
         return kind;
     struct kt_schedule_text text;
-    settings_schedule(s, &text);
     kt_autoschedule struct kt_schedule *schedule = NULL;
-    kind = kt_schedule_parse(&text, &schedule, err);
+    kind = classes_schedule(req, s, &text, err);
+    if (kind == KT_OK)
+        kind = kt_schedule_parse(&text, &schedule, err);
     if (kind != KT_OK)
         return kind == KT_NOT_FOUND ? KT_INVALID : kind;
     kt_autobuf struct kt_buf warnings;
@@ -116,6 +118,18 @@ static enum kt_kind check_settings(struct request *req, const struct rotation_se
     if (s->max_overlap_s < s->overlap_s)
         request_warn(req, "max_overlap is shorter than overlap: it has no effect");
     return KT_OK;
+}
+
+/* Before there were classes it was a free word; one that is there stays. */
+static enum kt_kind check_risk(const struct rotation_settings *before,
+                               const struct rotation_settings *s, struct kt_err *err)
+{
+    enum risk_class risk;
+    if (s->risk[0] == '\0' || strcmp(s->risk, before->risk) == 0 || risk_class_parse(s->risk, &risk))
+        return KT_OK;
+    (void)kt_fail(err, KT_INVALID, "risk must be critical, high, medium or low");
+    kt_hint(err, "what they mean: secretctl classes show");
+    return KT_INVALID;
 }
 
 /* ---- writing ---- */
@@ -221,6 +235,8 @@ enum kt_kind secret_write(struct request *req, struct kt_err *err)
         return kind;
     const struct rotation_settings before = secret.settings;
     kind = settings_read(req, &secret.settings, err);
+    if (kind == KT_OK)
+        kind = check_risk(&before, &secret.settings, err);
     if (kind == KT_OK)
         kind = check_settings(req, &secret, err);
     struct kv_secret *kv = NULL;

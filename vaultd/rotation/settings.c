@@ -96,7 +96,7 @@ const struct field settings_fields[] = {
     {"require_healthy", FIELD_BOOL, "consumers must be healthy before anything is changed, true"},
     {"old_is_dead", FIELD_BOOL, "the next run need not see the old credential accepted, false"},
     {"owner", FIELD_STRING, "for the plan"},
-    {"risk", FIELD_STRING, "for the plan"},
+    {"risk", FIELD_STRING, "critical, high, medium or low: whose max_age counts where there is no other"},
     {"notify", FIELD_STRING, "for the plan"},
     {NULL, FIELD_ANY, NULL},
 };

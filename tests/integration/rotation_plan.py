@@ -1,0 +1,173 @@
+#!/usr/bin/env python3
+"""What an operator reads and stops: pausing all rotations, what is overdue, the risk classes.
+
+    tests/integration/rotation_plan.py ['part of a case name']
+"""
+import json
+import os
+import re
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+from keyturn import ROOT, Report, Vault, contains, equal, wait_for  # noqa: E402
+
+report = Report()
+vault = Vault().ready()
+CLASSES = os.path.join(ROOT, "policies", "rotation-classes.hcl")
+
+
+def ctl(code, *words, **more):
+    """Both outputs; the exit code is the one that is wanted."""
+    done = vault.ctl(*words, check=False, **more)
+    equal(done.returncode, code, "exit code of %s (%s%s)" % (" ".join(words), done.stdout, done.stderr))
+    return done.stdout + done.stderr
+
+
+def data(code, *words):
+    return json.loads(vault_out(code, *words, "-o", "json"))["data"]
+
+
+def vault_out(code, *words):
+    done = vault.ctl(*words, check=False)
+    equal(done.returncode, code, "exit code of %s (%s%s)" % (" ".join(words), done.stdout, done.stderr))
+    return done.stdout
+
+
+def make(secret, *settings):
+    vault.ctl("kv", "put", secret, "password=-", input="the first value of it")
+    vault.ctl("schedule", "set", secret, "strategy=generate", *settings)
+
+
+def version(secret):
+    return vault.ok("GET", secret.replace("secret/", "secret/data/")).data["metadata"]["version"]
+
+
+def becomes(secret, wanted):
+    wait_for("version %d of %s" % (wanted, secret), lambda: version(secret) >= wanted)
+
+
+def pausing():
+    contains(ctl(0, "run", "resume"), "nothing was paused")
+    contains(ctl(1, "run", "pause", "--reason=x"), "secretctl run pause --all --reason=TEXT")
+    contains(ctl(1, "run", "pause", "--all"), "secretctl run pause --all --reason=TEXT")
+    make("secret/every", "period=1s")
+    becomes("secret/every", 2)
+    lines = ctl(0, "run", "pause", "--all", "--reason=database migration").splitlines()
+    for line, begins in zip(lines, ("PAUSED  by root since ", "hurt    nobody now", "next    secretctl run resume")):
+        equal(line[:len(begins)], begins)
+    stands_at = version("secret/every")
+    # What is late says so; that is the event to wait for.
+    wait_for("a rotation that is late", lambda: data(0, "due")["due"][0]["overdue_s"] >= 2)
+    equal(version("secret/every"), stands_at)
+    for words in (("due",), ("run", "list"), ("run", "why", "secret/every")):
+        said = ctl(0, *words)
+        contains(said, "database migration", " ".join(words))
+        contains(said, "secretctl run resume", " ".join(words))
+    equal(data(0, "due")["paused"]["reason"], "database migration")
+    contains(ctl(0, "run", "pause", "--all", "--reason=me too"), "that stays as it is")
+    said = ctl(2, "rotate", "secret/every")
+    contains(said, "KT-R-030")
+    contains(said, "secretctl rotate --force secret/every")
+    contains(ctl(0, "rotate", "--force", "secret/every"), "DONE")
+    equal(version("secret/every"), stands_at + 1)
+    contains(ctl(0, "rotate", "--back", "secret/every"), "DONE")
+    contains(ctl(0, "explain", "KT-R-030"), "secretctl run resume")
+
+
+def outlives_a_restart():
+    before = version("secret/every")
+    vault.restart()
+    vault.unseal()
+    wait_for("a rotation that is late", lambda: data(0, "due")["due"][0]["overdue_s"] >= 2)
+    equal(version("secret/every"), before)
+    lines = ctl(0, "run", "resume").splitlines()
+    contains(lines[0], "RESUMED  it was paused by root for ")
+    contains(lines[0], "database migration")
+    becomes("secret/every", before + 1)
+    ctl(0, "schedule", "set", "secret/every", "period=")
+
+
+def who_may():
+    with open(os.path.join(ROOT, "policies", "rotator.hcl")) as f:
+        vault.ok("POST", "sys/policies/acl/rotator", {"policy": f.read()})
+    token = vault.ok("POST", "auth/token/create", {"policies": ["rotator"]}).json["auth"]["client_token"]
+    ctl(0, "run", "pause", "--all", "--reason=stop", token=token)
+    contains(ctl(2, "run", "resume", token=token), "permission denied")
+    # Who may not ask is not told; the list is there all the same.
+    vault.ok("POST", "sys/policies/acl/lists", {"policy": 'path "rotation/runs" { capabilities = ["list"] }'})
+    other = vault.ok("POST", "auth/token/create", {"policies": ["lists"]}).json["auth"]["client_token"]
+    said = ctl(0, "run", "list", token=other)
+    equal("PAUSED" in said, False)
+    contains(said, "secret/every")
+    ctl(0, "run", "resume")
+
+
+def overdue():
+    said = ctl(0, "overdue")
+    equal(re.match(r"nothing is overdue: \d+ secrets are rotated\n$", said) is not None, True, said)
+    equal(data(0, "overdue")["count"], 0)
+    ctl(0, "run", "pause", "--all", "--reason=to see ages")
+    make("secret/aged", "max_age=1s", "owner=team-a")
+    wait_for("exit code 2", lambda: vault.ctl("overdue", check=False).returncode == 2)
+    lines = ctl(2, "overdue").splitlines()
+    equal(re.match(r"OVERDUE 1 of \d+ secrets that are rotated$", lines[0]) is not None, True, lines[0])
+    contains(lines[1], "hurt    nobody")
+    equal(lines[2], "next    secretctl run resume")
+    for text in ("secret/aged", "age", "team-a", "paused by root"):
+        contains(lines[-1], text)
+    row = data(2, "overdue")["overdue"][0]
+    equal((row["secret"], row["why"], row["max_age_s"]), ("secret/aged", "age", 1))
+    equal(vault_out(2, "overdue", "-field=count").strip(), "1")
+    # An error is neither "none" nor "some".
+    ctl(1, "overdue", "-address=http://127.0.0.1:1")
+    vault.ok("POST", "sys/policies/acl/nothing", {"policy": 'path "secret/x" { capabilities = ["read"] }'})
+    token = vault.ok("POST", "auth/token/create", {"policies": ["nothing"]}).json["auth"]["client_token"]
+    ctl(1, "overdue", token=token)
+    ctl(0, "run", "resume")
+    becomes("secret/aged", 2)
+    ctl(0, "schedule", "set", "secret/aged", "max_age=")
+
+
+def classes():
+    contains(ctl(0, "classes", "show"), "critical")
+    ctl(0, "classes", "write", CLASSES)
+    shown = data(0, "classes", "show")
+    equal([shown[name]["max_age"] for name in ("critical", "high", "medium", "low")], ["30d", "90d", "180d", "365d"])
+    contains(ctl(0, "classes", "show"), "production data")
+    make("secret/classed", "risk=high")
+    contains(ctl(0, "run", "why", "secret/classed"), "next    2")
+    contains(ctl(2, "schedule", "set", "secret/classed", "risk=hihg"), "secretctl classes show")
+    for text, says in (("class \"high\" { max_age = \"90d\" }", "class \"critical\" is missing"),
+                       ("class \"urgent\" {}", "there are critical, high, medium and low"),
+                       ("class \"low\" { maxage = \"1d\" }", "maxage"),
+                       ("class \"low\" { max_age = \"soon\" }", "max_age"),
+                       ("class \"low\" {}\nclass \"low\" {}", "stands there twice")):
+        with tempfile.NamedTemporaryFile("w", suffix=".hcl") as f:
+            f.write(text)
+            f.flush()
+            contains(ctl(1, "classes", "write", f.name), says)
+    equal(data(0, "classes", "show"), shown, "what was wrong changed nothing")
+
+
+CASES = [
+    ("pausing", pausing),
+    ("outlives a restart", outlives_a_restart),
+    ("who may", who_may),
+    ("overdue", overdue),
+    ("classes", classes),
+]
+
+
+def main():
+    only, report.only = report.only, None
+    try:
+        for name, function in CASES:
+            if not only or only in name or name == "pausing":
+                report.case(name, function)
+    finally:
+        vault.remove()
+    report.end()
+
+
+main()

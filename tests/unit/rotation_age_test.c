@@ -1,0 +1,199 @@
+/* How old a secret may get: by itself, by its risk class; what counts as overdue, and what a change of the
+ * classes does to what is planned. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/support/rotation_scene.h"
+
+#define DAY_MS  ((int64_t)86400000)
+#define CLASSES                                                                                    \
+    "{\"critical\":{\"max_age\":\"30d\",\"description\":\"money\"},\"high\":{\"max_age\":\"90d\"}," \
+    "\"low\":{}}"
+
+static void brake(struct scene *s)
+{
+    need(s, 200, "POST", "rotation/pause", "{\"reason\":\"so that nothing starts\"}");
+}
+
+/* In steps that the clock's guard takes for time that passed. */
+static void pass_days(struct scene *s, unsigned days)
+{
+    for (unsigned i = 0; i < days; i++) {
+        s->vault->now_ms += DAY_MS / 2;
+        rotation_wake(s->vault->core->rotation);
+        need(s, 200, "POST", "rotation/targets/pg/check", "{}");
+        s->vault->now_ms += DAY_MS / 2;
+        rotation_wake(s->vault->core->rotation);
+        need(s, 200, "POST", "rotation/targets/pg/check", "{}");
+    }
+}
+
+static void comes_to_say(struct scene *s, const char *path, const char *text)
+{
+    for (int i = 0; i < PATIENCE; i++) {
+        need(s, 200, "GET", path, NULL);
+        if (test_vault_said(s->vault, text))
+            return;
+        rotation_wake(s->vault->core->rotation);
+        pause_ms(1);
+    }
+    says(s, text);
+}
+
+static void classes(void **state)
+{
+    struct scene *s = scene(*state);
+    static const struct {
+        const char *body, *text;
+    } wrong[] = {
+        {"{\"high\":{\"max_age\":\"soon\"}}", "max_age"},
+        {"{\"high\":{\"max_age\":30}}", "high.max_age must be a text"},
+        {"{\"high\":{\"maxage\":\"30d\"}}", "class high has an unknown member"},
+        {"{\"high\":{\"description\":\"a\\nb\"}}", "high.description has a control character"},
+    };
+    need(s, 200, "GET", "rotation/classes", NULL);
+    says(s, "\"critical\":{\"max_age\":\"\",\"description\":\"\"}");
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        need(s, 400, "POST", "rotation/classes", wrong[i].body);
+        says(s, wrong[i].text);
+    }
+    need(s, 204, "POST", "rotation/classes", CLASSES);
+    test_vault_reseal(s->vault);
+    need(s, 200, "GET", "rotation/classes", NULL);
+    says(s, "\"critical\":{\"max_age\":\"30d\",\"description\":\"money\"}");
+    says(s, "\"medium\":{\"max_age\":\"\",\"description\":\"\"}");
+    need(s, 400, "POST", "rotation/secrets/secret/x", "{\"risk\":\"hihg\"}");
+    says(s, "risk must be critical, high, medium or low");
+    need(s, 204, "POST", "rotation/secrets/secret/x", "{\"risk\":\"\"}");
+    scene_end(s);
+}
+
+#define DUE_IN "\"next_reason\":\"max_age\""
+
+static void a_class_plans(void **state)
+{
+    struct scene *s = scene(*state);
+    need(s, 200, "GET", "rotation/secrets/" SECRET, NULL);
+    says(s, "\"next_due\":\"\"");
+    need(s, 204, "POST", "rotation/secrets/" SECRET, "{\"risk\":\"high\"}");
+    need(s, 200, "GET", "rotation/secrets/" SECRET, NULL);
+    assert_false(test_vault_said(s->vault, DUE_IN));
+    need(s, 204, "POST", "rotation/secrets/secret/own", "{\"risk\":\"high\",\"max_age\":\"10d\"}");
+    /* The classes come later: what they touch is planned by them, what has its own is not. */
+    need(s, 204, "POST", "rotation/classes", CLASSES);
+    comes_to_say(s, "rotation/secrets/" SECRET, DUE_IN);
+    says(s, "in any case 90d after the last rotation");
+    need(s, 200, "GET", "rotation/secrets/secret/own", NULL);
+    says(s, "in any case 10d after the last rotation");
+    need(s, 204, "POST", "rotation/secrets/" SECRET, "{\"risk\":\"critical\"}");
+    need(s, 200, "GET", "rotation/secrets/" SECRET, NULL);
+    says(s, "in any case 30d after the last rotation");
+    need(s, 204, "POST", "rotation/classes", "{}");
+    comes_to_say(s, "rotation/secrets/" SECRET, "\"next_due\":\"\"");
+    scene_end(s);
+}
+
+/* More than a request's share of them, and the vault is sealed and opened again before it may be done. */
+static void many_are_planned(void **state)
+{
+    struct scene *s = scene(*state);
+    char path[80];
+    for (unsigned i = 0; i < 40; i++) {
+        (void)snprintf(path, sizeof path, "rotation/secrets/secret/many%u", i);
+        need(s, 204, "POST", path, "{\"risk\":\"low\"}");
+    }
+    need(s, 204, "POST", "rotation/classes", "{\"low\":{\"max_age\":\"365d\"}}");
+    test_vault_reseal(s->vault);
+    for (unsigned i = 0; i < 40; i++) {
+        (void)snprintf(path, sizeof path, "rotation/secrets/secret/many%u", i);
+        comes_to_say(s, path, DUE_IN);
+    }
+    scene_end(s);
+}
+
+static void a_class_rotates(void **state)
+{
+    struct scene *s = scene(*state);
+    need(s, 204, "POST", "rotation/classes", CLASSES);
+    need(s, 200, "POST", "secret/data/old", "{\"data\":{\"password\":\"first\"}}");
+    need(s, 204, "POST", "rotation/secrets/secret/old", "{\"risk\":\"critical\"}");
+    pass_days(s, 31);
+    comes_to_say(s, "secret/data/old", "\"version\":2");
+    scene_end(s);
+}
+
+static void by_age(void **state)
+{
+    struct scene *s = scene(*state);
+    need(s, 204, "POST", "rotation/classes", CLASSES);
+    need(s, 204, "POST", "rotation/secrets/" SECRET, "{\"risk\":\"critical\",\"owner\":\"team-db\"}");
+    need(s, 200, "GET", "rotation/overdue", NULL);
+    says(s, "\"checked\":1,\"count\":0,\"overdue\":[]");
+    brake(s);
+    pass_days(s, 29);
+    need(s, 200, "GET", "rotation/overdue", NULL);
+    says(s, "\"count\":0");
+    pass_days(s, 2);
+    need(s, 200, "GET", "rotation/overdue", NULL);
+    says(s, "\"count\":1,\"overdue\":[{\"secret\":\"secret/db/orders\",\"why\":\"age\"");
+    says(s, "\"max_age_s\":2592000,\"owner\":\"team-db\",\"risk\":\"critical\",\"run\":\"\"");
+    says(s, "\"blocked_by\":\"paused by root since ");
+    need(s, 200, "DELETE", "rotation/pause", NULL);
+    comes_to_say(s, "rotation/overdue?grace=0", "\"run\":\"0"); /* it is old until it is done */
+    test_vault_call(s->vault, "LIST", "rotation/runs", s->vault->root, NULL);
+    scene_end(s);
+}
+
+static void by_schedule(void **state)
+{
+    struct scene *s = scene(*state);
+    need(s, 204, "POST", "rotation/secrets/secret/b", "{\"period\":\"1h\"}");
+    need(s, 204, "POST", "rotation/secrets/secret/a", "{\"period\":\"1h\"}");
+    need(s, 204, "POST", "rotation/secrets/secret/hand", "{}");
+    brake(s);
+    s->vault->now_ms += 3600000 + 240000;
+    need(s, 200, "GET", "rotation/overdue", NULL);
+    says(s, "\"count\":0");
+    need(s, 200, "GET", "rotation/overdue?grace=1m", NULL);
+    says(s, "\"checked\":4,\"count\":2,\"overdue\":[{\"secret\":\"secret/a\",\"why\":\"late\"");
+    s->vault->now_ms += 120000;
+    need(s, 200, "GET", "rotation/overdue?limit=1", NULL);
+    says(s, "\"count\":2,\"overdue\":[{\"secret\":\"secret/a\"");
+    assert_false(test_vault_said(s->vault, "secret/b"));
+    need(s, 400, "GET", "rotation/overdue?limit=0", NULL);
+    need(s, 400, "GET", "rotation/overdue?grace=-1", NULL);
+    need(s, 400, "GET", "rotation/overdue?grace=400d", NULL);
+    scene_end(s);
+}
+
+static void frozen(void **state)
+{
+    struct scene *s = scene(*state);
+    sim_account(&s->sim, "app_a")->verifier[0] = '\0'; /* changed behind the vault's back */
+    rotate(s);
+    soon(s, "frozen");
+    need(s, 200, "GET", "rotation/overdue", NULL);
+    says(s, "\"count\":1,\"overdue\":[{\"secret\":\"secret/db/orders\",\"why\":\"frozen\"");
+    says(s, s->run);
+    cancel(s, 200);
+    soon(s, "cancelled");
+    need(s, 200, "GET", "rotation/overdue", NULL);
+    says(s, "\"count\":0");
+    s->sim.locked_out[0] = '\0'; /* meant */
+    scene_end(s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        ALTERNATE(classes), ALTERNATE(a_class_plans), ALTERNATE(many_are_planned),
+        ALTERNATE(a_class_rotates), ALTERNATE(by_age), ALTERNATE(by_schedule), ALTERNATE(frozen),
+    };
+    return cmocka_run_group_tests_name("rotation age", tests, NULL, NULL);
+}

@@ -1,0 +1,210 @@
+#include "vaultd/rotation/overdue.h"
+
+#include <stdlib.h>
+
+#include "vaultd/core/rows.h"
+#include "vaultd/rotation/classes.h"
+#include "vaultd/rotation/each.h"
+#include "vaultd/rotation/pause.h"
+#include "vaultd/rotation/run.h"
+
+#define LIST_DEFAULT 100
+#define LIST_MAX     5000
+#define GRACE_S      300
+#define KV_ARENA_MAX ((size_t)16 * 1024 * 1024)
+
+const char *overdue_reason_text(enum overdue_reason reason)
+{
+#define X(name, text) text,
+    static const char *const texts[] = {OVERDUE_REASONS(X)};
+#undef X
+    return texts[reason];
+}
+
+/* ---- judging one ---- */
+
+static enum kt_kind max_age_of(struct request *req, const struct rotation_settings *settings,
+                               int64_t *ret_ms, struct kt_err *err)
+{
+    const char *text = "";
+    enum kt_kind kind = classes_max_age(req, settings, &text, err);
+    if (kind != KT_OK || text[0] == '\0' || kt_schedule_duration("max_age", text, ret_ms, NULL) != KT_OK)
+        *ret_ms = 0;
+    return kind;
+}
+
+static enum kt_kind judge_run(struct request *req, const struct rotation_secret *secret,
+                              struct overdue *ret, struct kt_err *err)
+{
+    struct run *run = kt_arena_take(&req->arena, sizeof *run);
+    if (run == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "looking at a run");
+    enum kt_kind kind = run_load(req, secret->run, run, err);
+    if (kind == KT_OK && run->machine.state == RUN_FROZEN) {
+        ret->why = OVERDUE_FROZEN;
+        ret->since_ms = run->state_ms;
+    }
+    return kind;
+}
+
+/* Before its first rotation a value is as old as its version. */
+static enum kt_kind value_time(struct request *req, const struct rotation_secret *secret,
+                               int64_t *ret_ms, struct kt_err *err)
+{
+    const struct mount *mount = NULL;
+    const char *path = NULL;
+    struct kv_secret *kv = NULL;
+    *ret_ms = secret->last_done_ms;
+    if (secret->last_done_ms != 0 || secret_place(req, secret->name, &mount, &path, NULL) != KT_OK)
+        return KT_OK;
+    struct kt_arena arena;
+    kt_arena_init(&arena, KV_ARENA_MAX);
+    enum kt_kind kind = kv_load(req->core, mount, req->snapshot, &arena, path, &kv, err);
+    const struct kv_version *version = kind == KT_OK ? kv_version(kv, kv->current) : NULL;
+    if (version != NULL)
+        *ret_ms = version->created_ms;
+    kt_arena_free(&arena);
+    if (kind != KT_NOT_FOUND)
+        return kind;
+    kt_err_clear(err);
+    return KT_OK;
+}
+
+enum kt_kind overdue_judge(struct request *req, const struct rotation_secret *secret, int64_t grace_ms,
+                           struct overdue *ret, struct kt_err *err)
+{
+    *ret = (struct overdue){.why = OVERDUE_NOT};
+    enum kt_kind kind = max_age_of(req, &secret->settings, &ret->max_age_ms, err);
+    if (kind == KT_OK)
+        kind = value_time(req, secret, &ret->value_ms, err);
+    if (kind == KT_OK && secret->active)
+        kind = judge_run(req, secret, ret, err);
+    if (kind != KT_OK || ret->why != OVERDUE_NOT)
+        return kind;
+    if (ret->max_age_ms > 0 && ret->value_ms > 0 && ret->value_ms + ret->max_age_ms < req->now_ms) {
+        ret->why = OVERDUE_AGE;
+        ret->since_ms = ret->value_ms + ret->max_age_ms;
+    } else if (secret->due && secret->due_ms + grace_ms < req->now_ms) {
+        ret->why = OVERDUE_LATE;
+        ret->since_ms = secret->due_ms;
+    }
+    return KT_OK;
+}
+
+/* ---- all of them ---- */
+
+struct row {
+    const char *secret, *owner, *risk, *blocked_by;
+    struct overdue overdue;
+    char run[RUN_ID_TEXT]; /* under way; "": none */
+};
+
+struct listing {
+    struct request *req;
+    const char *paused;
+    int64_t grace_ms;
+    struct row *rows;
+    size_t n, room; /* of rows: LIST_MAX at most */
+    size_t late, checked;
+};
+
+static enum kt_kind add(struct listing *l, const struct rotation_secret *secret,
+                        const struct overdue *overdue, struct kt_err *err)
+{
+    const char *blocked = "";
+    enum kt_kind kind = secret_blocked_by(l->req, secret, l->paused, &blocked, err);
+    if (kind != KT_OK)
+        return kind;
+    struct row *rows = rows_room(l->req, l->rows, l->n, &l->room, sizeof *rows);
+    if (rows == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "listing what is overdue");
+    l->rows = rows;
+    struct row *row = &rows[l->n++];
+    *row = (struct row){.overdue = *overdue};
+    row->secret = kt_arena_text(&l->req->arena, kt_str(secret->name));
+    row->owner = kt_arena_text(&l->req->arena, kt_str(secret->settings.owner));
+    row->risk = kt_arena_text(&l->req->arena, kt_str(secret->settings.risk));
+    row->blocked_by = kt_arena_text(&l->req->arena, kt_str(blocked));
+    if (secret->active)
+        run_id_text(secret->run, row->run);
+    return row->secret == NULL || row->owner == NULL || row->risk == NULL || row->blocked_by == NULL
+               ? kt_fail(err, KT_NO_MEMORY, "listing what is overdue")
+               : KT_OK;
+}
+
+static enum kt_kind look(void *arg, const struct rotation_secret *secret, struct kt_err *err)
+{
+    struct listing *l = arg;
+    struct overdue overdue;
+    enum kt_kind kind = overdue_judge(l->req, secret, l->grace_ms, &overdue, err);
+    l->checked++;
+    if (kind != KT_OK || overdue.why == OVERDUE_NOT)
+        return kind;
+    return l->late++ < LIST_MAX ? add(l, secret, &overdue, err) : KT_OK;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    const struct row *x = a, *y = b;
+    return strcmp(x->secret, y->secret);
+}
+
+static void show_row(const struct row *row, int64_t now_ms, struct kt_jsonw *w)
+{
+    int64_t age = row->overdue.value_ms == 0 ? 0 : now_ms - row->overdue.value_ms;
+    kt_jsonw_object(w);
+    kt_jsonw_kv_text(w, "secret", row->secret);
+    kt_jsonw_kv_text(w, "why", overdue_reason_text(row->overdue.why));
+    kt_jsonw_kv_time(w, "since", row->overdue.since_ms);
+    kt_jsonw_kv_int(w, "overdue_s", (now_ms - row->overdue.since_ms) / 1000);
+    kt_jsonw_kv_int(w, "age_s", age / 1000);
+    kt_jsonw_kv_int(w, "max_age_s", row->overdue.max_age_ms / 1000);
+    kt_jsonw_kv_text(w, "owner", row->owner);
+    kt_jsonw_kv_text(w, "risk", row->risk);
+    kt_jsonw_kv_text(w, "run", row->run);
+    kt_jsonw_kv_text(w, "blocked_by", row->blocked_by);
+    kt_jsonw_end(w);
+}
+
+static void show(struct listing *l, size_t limit)
+{
+    struct kt_jsonw w = kt_jsonw(&l->req->reply.data);
+    if (l->n > 0)
+        qsort(l->rows, l->n, sizeof l->rows[0], by_name);
+    kt_jsonw_object(&w);
+    kt_jsonw_kv_int(&w, "checked", (int64_t)l->checked);
+    kt_jsonw_kv_int(&w, "count", (int64_t)l->late);
+    kt_jsonw_key(&w, "overdue");
+    kt_jsonw_array(&w);
+    for (size_t i = 0; i < l->n && i < limit; i++)
+        show_row(&l->rows[i], l->req->now_ms, &w);
+    kt_jsonw_end(&w);
+    kt_jsonw_end(&w);
+}
+
+enum kt_kind overdue_list(struct request *req, struct kt_err *err)
+{
+    int64_t limit = LIST_DEFAULT, grace_s = GRACE_S;
+    enum kt_kind kind = request_int(req, "limit", &limit, err);
+    if (kind == KT_OK || kind == KT_NOT_FOUND)
+        kind = request_duration_s(req, "grace", &grace_s, err);
+    if (kind != KT_OK && kind != KT_NOT_FOUND)
+        return kind;
+    if (limit < 1 || limit > LIST_MAX)
+        return kt_fail(err, KT_INVALID, "limit must be from 1 to %d", LIST_MAX);
+    if (grace_s > INT64_C(31536000))
+        return kt_fail(err, KT_INVALID, "grace must be a year at most");
+    struct rotation_pause pause;
+    bool on = false, aside = false;
+    kind = pause_load(req, &pause, &on, err);
+    if (kind != KT_OK)
+        return kind;
+    struct listing l = {
+        .req = req, .grace_ms = grace_s * 1000, .paused = pause_text(req, &pause, on)};
+    if (l.paused == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "listing what is overdue");
+    kind = secrets_each(req, look, &l, &aside, err);
+    if (kind == KT_OK && !aside)
+        show(&l, (size_t)limit);
+    return kind;
+}
