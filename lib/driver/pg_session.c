@@ -1,53 +1,17 @@
 /* lib/driver/pg_session.c - see lib/driver/pg_session.h. */
 #include "lib/driver/pg_session.h"
 
-#include <arpa/inet.h>
-#include <errno.h>
-#include <postgresql/libpq-fe.h>
-#include <netinet/in.h>
 #include <poll.h>
+#include <postgresql/libpq-fe.h>
 #include <stdio.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-#include "lib/cleanup.h"
-#include "lib/ipc.h"
-
-#define CONNECT_MS   5000u
-#define STATEMENT_MS 10000u
-#define RESULTS_MAX  64
-
-static uint32_t or_default(uint32_t value, uint32_t otherwise)
-{
-    return value == 0 ? otherwise : value;
-}
-
-/* In so many ms, but never after the step's own end. */
-static int64_t deadline_in(const struct driver_run *run, uint32_t ms)
-{
-    int64_t deadline = kt_ipc_deadline(ms);
-    return deadline < run->deadline ? deadline : run->deadline;
-}
+#define RESULTS_MAX 64
 
 static bool fail(struct pg_session *s, const char *code, const char *detail)
 {
     (void)!snprintf(s->code, sizeof(s->code), "%.8s", code);
     (void)!snprintf(s->detail, sizeof(s->detail), "%.*s", (int)sizeof(s->detail) - 1, detail);
     return false;
-}
-
-/* False at the deadline. */
-static bool wait_for(int fd, short events, int64_t deadline)
-{
-    for (;;) {
-        int64_t left = deadline - kt_ipc_deadline(0);
-        struct pollfd entry = {.fd = fd, .events = events};
-        int n = left <= 0 ? 0 : poll(&entry, 1, left > INT32_MAX ? INT32_MAX : (int)left);
-        if (n > 0)
-            return true;
-        if (n == 0 || errno != EINTR)
-            return false;
-    }
 }
 
 /* ---- connecting ---------------------------------------------------------------------------- */
@@ -98,41 +62,6 @@ static bool fail_connect(struct pg_session *s)
     return fail(s, code, first_line);
 }
 
-/* A TCP connection that is given up again: is anybody there? */
-static bool answers(const char *address, uint32_t port, int64_t deadline)
-{
-    struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port)};
-    struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-    bool is_four = inet_pton(AF_INET, address, &four.sin_addr) == 1;
-    if (!is_four && inet_pton(AF_INET6, address, &six.sin6_addr) != 1)
-        return false;
-    const struct sockaddr *at =
-        is_four ? (const struct sockaddr *)&four : (const struct sockaddr *)&six;
-    socklen_t size = is_four ? sizeof(four) : sizeof(six);
-    kt_autoclose int fd = socket(at->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
-        return false;
-    if (connect(fd, at, size) == 0)
-        return true;
-    int error = 0;
-    socklen_t error_size = sizeof(error);
-    return errno == EINPROGRESS && wait_for(fd, POLLOUT, deadline) &&
-           getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &error_size) == 0 && error == 0;
-}
-
-static void choose_address(const struct driver_run *run, struct pg_target *target)
-{
-    if (target->chosen < target->n_addresses)
-        return;
-    uint32_t each = or_default(run->step->target.connect_timeout_ms, CONNECT_MS) / 2;
-    for (size_t i = 0; i + 1 < target->n_addresses; i++) {
-        target->chosen = i;
-        if (answers(target->addresses[i], run->step->target.port, deadline_in(run, each)))
-            return;
-    }
-    target->chosen = target->n_addresses - 1;
-}
-
 #define PARAMETERS 16
 
 struct parameters {
@@ -153,16 +82,14 @@ static void set(struct parameters *p, const char *name, const char *value)
 static struct pg_conn *start(const struct driver_run *run, const struct driver_login *login,
                              const char *application, enum pg_binding binding)
 {
-    struct pg_target *target = run->own;
+    struct driver_place *place = run->own;
     const struct driver_target *at = &run->step->target;
     struct parameters p = {.n = 0};
     char port[16], timeout[16];
-    uint32_t timeout_ms = or_default(at->connect_timeout_ms, CONNECT_MS);
     (void)!snprintf(port, sizeof(port), "%u", at->port);
-    (void)!snprintf(timeout, sizeof(timeout), "%u", timeout_ms / 1000 + 2);
+    (void)!snprintf(timeout, sizeof(timeout), "%u", kt_place_connect_ms(run) / 1000 + 2);
     set(&p, "host", at->host);
-    if (target->n_addresses > 0)
-        set(&p, "hostaddr", target->addresses[target->chosen]);
+    set(&p, "hostaddr", kt_place_address(run, place));
     set(&p, "port", port);
     set(&p, "dbname", at->database);
     set(&p, "user", login->username);
@@ -173,10 +100,10 @@ static struct pg_conn *start(const struct driver_run *run, const struct driver_l
     set(&p, "client_encoding", "UTF8");
     set(&p, "gssencmode", "disable");
     set(&p, "target_session_attrs", "primary");
-    set(&p, "sslmode", target->tls ? at->sslmode : "disable");
-    set(&p, "sslrootcert", target->tls ? target->ca_path : NULL);
+    set(&p, "sslmode", place->tls ? at->sslmode : "disable");
+    set(&p, "sslrootcert", place->tls ? place->ca_path : NULL);
     set(&p, "channel_binding",
-        !target->tls            ? "disable"
+        !place->tls             ? "disable"
         : binding == PG_BINDING ? "require"
                                 : "prefer");
     return PQconnectStartParams(p.names, p.values, 0);
@@ -191,12 +118,9 @@ static void ignore_notice(void *arg, const char *message)
 bool kt_pg_open(const struct driver_run *run, const struct driver_login *login,
                 const char *application, enum pg_binding binding, struct pg_session *s)
 {
-    struct pg_target *target = run->own;
     *s = (struct pg_session){.run = run};
-    if (target->n_addresses > 0)
-        choose_address(run, target);
-    int64_t deadline =
-        deadline_in(run, or_default(run->step->target.connect_timeout_ms, CONNECT_MS));
+    (void)kt_place_address(run, run->own); /* finding one has a time of its own */
+    int64_t deadline = kt_place_deadline(run, kt_place_connect_ms(run));
     s->conn = start(run, login, application, binding);
     if (s->conn == NULL)
         return fail(s, "memory", "");
@@ -206,8 +130,8 @@ bool kt_pg_open(const struct driver_run *run, const struct driver_login *login,
         return fail_connect(s);
     PostgresPollingStatusType next = PGRES_POLLING_WRITING;
     while (next == PGRES_POLLING_READING || next == PGRES_POLLING_WRITING) {
-        if (!wait_for(PQsocket(s->conn), next == PGRES_POLLING_READING ? POLLIN : POLLOUT,
-                      deadline)) {
+        short events = next == PGRES_POLLING_READING ? POLLIN : POLLOUT;
+        if (!kt_place_wait(PQsocket(s->conn), events, deadline)) {
             s->used_password = PQconnectionUsedPassword(s->conn) != 0;
             return fail(s, "timeout", "");
         }
@@ -241,7 +165,7 @@ static bool fail_result(struct pg_session *s, const struct pg_result *result)
 static bool await_result(struct pg_session *s, int64_t deadline)
 {
     while (PQisBusy(s->conn) != 0) {
-        if (!wait_for(PQsocket(s->conn), POLLIN, deadline)) {
+        if (!kt_place_wait(PQsocket(s->conn), POLLIN, deadline)) {
             kt_pg_close(s);
             return fail(s, "timeout", "");
         }
@@ -254,8 +178,7 @@ static bool await_result(struct pg_session *s, int64_t deadline)
 /* Reads all results of what was sent; keeps the last, reports the first failure. */
 static bool collect(struct pg_session *s)
 {
-    int64_t deadline = deadline_in(
-        s->run, or_default(s->run->step->target.statement_timeout_ms, STATEMENT_MS) + 1000);
+    int64_t deadline = kt_place_deadline(s->run, kt_place_statement_ms(s->run) + 1000);
     bool ok = true;
     for (int i = 0; i < RESULTS_MAX; i++) {
         if (!await_result(s, deadline))

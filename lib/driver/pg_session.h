@@ -9,19 +9,7 @@
  * Source:  PostgreSQL 15 manual, "libpq - C Library"; appendix "PostgreSQL Error Codes". */
 #pragma once
 
-#include "lib/driver/table.h"
-
-#define PG_ADDRESSES_MAX 4u
-#define PG_ADDRESS_TEXT  64u
-
-/* Where to connect to, found before the sandbox is on. */
-struct pg_target {
-    char addresses[PG_ADDRESSES_MAX][PG_ADDRESS_TEXT]; /* none for a socket folder */
-    size_t n_addresses;
-    size_t chosen;    /* n_addresses: not yet; one step keeps to one network path */
-    bool tls;
-    char ca_path[40]; /* "" without TLS verification */
-};
+#include "lib/driver/place.h"
 
 enum pg_binding {
     PG_BINDING,    /* with TLS: only SCRAM bound to this TLS session */

@@ -17,12 +17,11 @@
 #include "lib/ipc.h"
 #include "lib/timespec.h"
 
-#define APPLICATION  "keyturn"
-#define PROBE        "keyturn-probe"
-#define TRIES        5
-#define SETTLE_MS    1000u
-#define STATEMENT_MS 10000u
-#define LOCK_MS      5000u
+#define APPLICATION "keyturn"
+#define PROBE       "keyturn-probe"
+#define TRIES       5
+#define SETTLE_MS   1000u
+#define LOCK_MS     5000u
 
 /* The privilege-less way to change a role, where it exists, else the statement itself. */
 enum function { SET_VERIFIER, RETIRE, NOTE, END_SESSIONS };
@@ -81,13 +80,12 @@ static bool check_server(const struct driver_run *run, struct pg_session *s,
 static bool settle_session(struct change *c)
 {
     char statements[400];
-    uint32_t ms = c->run->step->target.statement_timeout_ms;
     (void)!snprintf(statements, sizeof(statements),
                     "SET search_path = pg_catalog, pg_temp; SET statement_timeout = %u; "
                     "SET lock_timeout = %u; SET standard_conforming_strings = on; "
                     "SELECT set_config('synchronous_commit', 'on', false) WHERE "
                     "current_setting('synchronous_commit') IN ('off', 'local', 'remote_write')",
-                    ms == 0 ? STATEMENT_MS : ms, LOCK_MS);
+                    kt_place_statement_ms(c->run), LOCK_MS);
     return kt_pg_run(&c->s, statements) || failed(c);
 }
 

@@ -19,12 +19,38 @@ const struct driver *kt_driver_find(const char *name)
     return NULL;
 }
 
+static bool lacks(const char *text)
+{
+    return text == NULL || text[0] == '\0';
+}
+
+bool kt_driver_complete(const struct driver_run *run, struct driver_result *ret)
+{
+    const struct driver_step *step = run->step;
+    bool logs_in_only = step->op == DRIVER_VERIFY || step->op == DRIVER_PROBE;
+    bool setting = step->op == DRIVER_APPLY || step->op == DRIVER_RESTORE;
+    const char *what = NULL;
+    if (lacks(step->target.host) || lacks(step->target.database) || step->target.port == 0)
+        what = "the target's host, port or database";
+    else if (!logs_in_only && step->logins[DRIVER_ADMIN].username == NULL)
+        what = "the administrative login";
+    else if (step->op == DRIVER_VERIFY && step->logins[DRIVER_NEW].username == NULL)
+        what = "the login to verify";
+    else if (!logs_in_only && lacks(step->account))
+        what = "the account";
+    else if (setting && (lacks(step->run) || lacks(step->digest)))
+        what = "the run or the digest of the public part";
+    return what == NULL ||
+           kt_driver_say(run, ret, DRIVER_PERMANENT, "step", "the step lacks %s", what);
+}
+
 /* A verifier's parts after its prefix are looked for one by one, too: a server may echo a piece. */
 static bool add_parts(struct kt_redactor *redactor, struct kt_bytes value)
 {
     size_t start = 0;
     for (size_t i = 0; i <= value.len; i++) {
-        if (i < value.len && value.at[i] != '$' && value.at[i] != ':')
+        if (i < value.len && value.at[i] != '$' && value.at[i] != ':' &&
+            value.at[i] != ' ')
             continue;
         struct kt_bytes part = kt_bytes(value.at + start, i - start);
         if (part.len >= 20 && kt_redactor_add(redactor, part, NULL) != KT_OK)
