@@ -77,7 +77,8 @@ enum driver_answer { DRIVER_ANSWERS(X) DRIVER_ANSWER_COUNT };
 /* What a driver's targets keep of a password: its public part. lib/driver/form.h makes them. */
 #define DRIVER_FORMS(X)                                                                            \
     X(FORM_SCRAM, "a SCRAM-SHA-256 verifier")                                                      \
-    X(FORM_SHA256, "a SHA-256 hash as 64 lower-case hexadecimal digits")
+    X(FORM_SHA256, "a SHA-256 hash as 64 lower-case hexadecimal digits")                           \
+    X(FORM_MARIADB, "the hashes of mysql_native_password and of ed25519")
 #define X(name, text) name,
 enum driver_form { DRIVER_FORMS(X) DRIVER_FORM_COUNT };
 #undef X
@@ -141,7 +142,8 @@ struct driver_result {
     char text[DRIVER_TEXT];                          /* a sentence for a person */
     struct driver_reply replies[DRIVER_LOGIN_COUNT]; /* probe */
     char server_version[DRIVER_EVIDENCE];
-    char server_id[DRIVER_EVIDENCE];   /* postgresql: the system identifier */
+    char server_id[DRIVER_EVIDENCE];   /* postgresql: the system identifier; mariadb: of the cluster,
+                                          else of the server */
     char comment[DRIVER_EVIDENCE];     /* inspect, apply: "keyturn run=... attempt=..." */
     char session_user[DRIVER_EVIDENCE], current_user[DRIVER_EVIDENCE]; /* verify */
     uint32_t sessions;                 /* inspect, revoke: of the account, at the last look */
@@ -150,6 +152,9 @@ struct driver_result {
     uint32_t missing_layers;           /* of the worker's sandbox: bits of lib/sandbox.h */
     uint32_t took_ms;
 };
+
+/* The account is not there, and DRIVER_CREATE makes it. */
+bool kt_driver_is_missing(const struct driver_result *result);
 
 const char *kt_driver_op_text(enum driver_op op);
 const char *kt_driver_who_text(enum driver_who who);

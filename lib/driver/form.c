@@ -3,6 +3,7 @@
 
 #include <sodium.h>
 
+#include "lib/mariadb_hash.h"
 #include "lib/num.h"
 #include "lib/scram.h"
 
@@ -35,12 +36,25 @@ static bool is_sha256(struct kt_bytes text)
     return text.len == SHA256_HEX;
 }
 
+static enum kt_kind make_mariadb(struct kt_bytes password, char ret[DRIVER_FORM_TEXT],
+                                 struct kt_err *err)
+{
+    return kt_mariadb_public(password, ret, err);
+}
+
+static bool is_mariadb(struct kt_bytes text)
+{
+    struct kt_mariadb_hashes hashes;
+    return kt_mariadb_split(text, &hashes);
+}
+
 static const struct form {
     enum kt_kind (*make)(struct kt_bytes password, char ret[DRIVER_FORM_TEXT], struct kt_err *err);
     bool (*is)(struct kt_bytes text);
 } forms[DRIVER_FORM_COUNT] = {
     [FORM_SCRAM] = {make_scram, kt_scram_is_verifier},
     [FORM_SHA256] = {make_sha256, is_sha256},
+    [FORM_MARIADB] = {make_mariadb, is_mariadb},
 };
 
 enum kt_kind kt_form_make(enum driver_form form, struct kt_bytes password,

@@ -8,7 +8,22 @@ static const struct driver_info infos[] = {
      .alternate = true,
      .in_place = true,
      .form = FORM_SCRAM},
+    {.name = "mariadb",
+     .default_port = 3306,
+     .alternate = true,
+     .in_place = true,
+     .form = FORM_MARIADB},
 };
+
+bool kt_driver_is_missing(const struct driver_result *result)
+{
+    static const char *const codes[] = {"42704", "missing"};
+    for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
+        if (strcmp(result->code, codes[i]) == 0)
+            return result->class == DRIVER_PERMANENT;
+    }
+    return false;
+}
 
 const struct driver_info *kt_driver_infos(size_t *ret_count)
 {

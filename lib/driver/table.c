@@ -4,10 +4,12 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "lib/driver/mariadb.h"
 #include "lib/driver/postgresql.h"
 
 static const struct driver drivers[] = {
     {.name = "postgresql", .prepare = kt_postgresql_prepare, .run = kt_postgresql_run},
+    {.name = "mariadb", .prepare = kt_mariadb_prepare, .run = kt_mariadb_run},
 };
 
 const struct driver *kt_driver_find(const char *name)

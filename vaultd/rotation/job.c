@@ -82,8 +82,7 @@ static bool allowed(const struct job *job, size_t i)
     case PART_IF_OK:
         return before != NULL && before->ran && before->result.class == DRIVER_OK;
     case PART_IF_MISSING:
-        return before != NULL && before->ran && before->result.class == DRIVER_PERMANENT &&
-               strcmp(before->result.code, "42704") == 0;
+        return before != NULL && before->ran && kt_driver_is_missing(&before->result);
     case PART_IF_NEW:
     case PART_IF_NOT_NEW:
     case PART_IF_OLD:

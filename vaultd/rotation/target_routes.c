@@ -10,8 +10,8 @@
 #define CHECKS_MAX    8u
 
 const struct field target_fields[] = {
-    {"driver", FIELD_STRING, "postgresql"},
-    {"host", FIELD_STRING, "a name, an address, or a socket folder that begins with /"},
+    {"driver", FIELD_STRING, "postgresql, mariadb"},
+    {"host", FIELD_STRING, "a name, an address, or a socket or its folder that begins with /"},
     {"port", FIELD_INT, "the driver's own"},
     {"database", FIELD_STRING, "the database to log in to"},
     {"sslmode", FIELD_STRING, "verify-full (default), verify-ca, require, disable"},
@@ -220,7 +220,7 @@ static enum kt_kind check_target(struct request *req, struct rotation_target *t,
     const struct driver_info *info = kt_driver_info(t->driver);
     if (info == NULL) {
         (void)kt_fail(err, KT_INVALID, "driver must name a driver of this vaultd");
-        kt_hint(err, "it has: postgresql");
+        kt_hint(err, "it has: postgresql, mariadb");
         return KT_INVALID;
     }
     if (t->port == 0)
