@@ -53,7 +53,8 @@ static const struct code {
     {"KT-R-010", "drift",
      "The target refuses the password that the vault has as current: somebody changed it by other\n"
      "means. Nothing was changed.",
-     "secretctl run cancel RUN; then the password that works goes into the vault:\n"
+     "secretctl run cancel RUN; then secretctl reconcile SECRET, where the stored one is the right one.\n"
+     "Else the password that works goes into the vault:\n"
      "secretctl kv patch SECRET password=- and secretctl rotate SECRET. If the old one is meant to be\n"
      "dead: secretctl schedule set SECRET old_is_dead=true"},
     {"KT-R-011", "admin",
@@ -94,6 +95,11 @@ static const struct code {
      "The vault does not have the version that this run needs, as after putting a backup back.",
      "secretctl kv metadata get SECRET; put the password that the target accepts into the vault\n"
      "(secretctl kv patch SECRET password=-), then secretctl run cancel RUN"},
+    {"KT-R-027", "not-mended",
+     "A reconciliation set the stored password at the target again, which said no, or refuses it all the\n"
+     "same. New connections fail; open ones go on.",
+     "Look at the account at the target: locked, expired, changed again by a program? Then\n"
+     "secretctl run thaw RUN, which is safe to repeat, or secretctl run cancel RUN"},
     {"KT-R-030", "paused",
      "Somebody paused all rotations: nothing starts by schedule, and none by hand without --force.\n"
      "Who, when and why stands in the message.",

@@ -1,4 +1,4 @@
-/* cli/cmd_rotate.c - rotate: starts a run and follows it to its end. */
+/* cli/cmd_rotate.c - rotate, reconcile: start a run and follow it to its end. */
 #include <stdio.h>
 
 #include "cli/cli.h"
@@ -29,7 +29,8 @@ static bool active_run(const struct kt_api_reply *reply, char id[64])
     return kt_api_text(reply->data, "run", id, 64) && id[0] != '\0';
 }
 
-int cmd_rotate(struct cli *cli)
+/* What starts a run there. */
+static int start(struct cli *cli, const char *prefix, const char *doing)
 {
     char path[SECRET_API_PATH];
     char id[64] = "";
@@ -39,11 +40,11 @@ int cmd_rotate(struct cli *cli)
     kt_autoapireply struct kt_api_reply reply;
     kt_buf_init(&body, BODY_MAX);
     kt_api_reply_init(&reply);
-    if (!secret_path(cli, "rotation/rotate/", cli->words[0], path))
+    if (!secret_path(cli, prefix, cli->words[0], path))
         return cli->exit_code;
     if (!start_body(cli, &body))
         return cli_wrong(cli, "", "the reason is too long");
-    struct cli_call call = {.doing = "rotating",
+    struct cli_call call = {.doing = doing,
                             .method = "POST",
                             .path = path,
                             .body = kt_buf_bytes(&body),
@@ -71,4 +72,14 @@ int cmd_rotate(struct cli *cli)
     kt_buf_printf(&cli->out, "run %s is planned; it goes on by itself: secretctl run watch %s\n",
                   id, id);
     return CLI_DONE;
+}
+
+int cmd_rotate(struct cli *cli)
+{
+    return start(cli, "rotation/rotate/", "rotating");
+}
+
+int cmd_reconcile(struct cli *cli)
+{
+    return start(cli, "rotation/reconcile/", "reconciling");
 }

@@ -72,6 +72,16 @@ static void print_state(struct cli *cli, struct kt_json state)
         table_text(&table, "last result");
         table_text(&table, text);
     }
+    if (output_time_of(state, "drifted") != 0)
+        time_row(cli, &table, state, "drifted", "DRIFTED since");
+    if (output_time_of(state, "verified") != 0)
+        time_row(cli, &table, state, "verified", "accepted");
+    if (kt_api_text(state, "look", text, sizeof text) && text[0] != '\0') {
+        table_text(&table, "last look");
+        table_text(&table, text);
+    }
+    if (output_time_of(state, "next_look") != 0)
+        time_row(cli, &table, state, "next_look", "next look");
     if (kt_api_text(state, "run", text, sizeof text) && text[0] != '\0') {
         table_text(&table, "running");
         table_printf(&table, "%s   secretctl run watch %s", text, text);

@@ -48,6 +48,28 @@ static void explain_run(struct cli *cli, const struct run_model *run)
                   run->can_go_back ? run->id : "");
 }
 
+/* The target refuses what is stored: that comes first, for who fetches it now cannot log in. */
+static void explain_drift(struct cli *cli, const char *secret, struct kt_json state)
+{
+    char time[OUTPUT_TIME];
+    char text[256];
+    if (!kt_api_text(state, "truth", text, sizeof text) || strcmp(text, "drifted") != 0)
+        return;
+    output_time(cli, output_time_of(state, "drifted"), time);
+    kt_buf_add_text(&cli->out, "DRIFTED ");
+    output_safe(&cli->out, kt_str(secret));
+    kt_buf_printf(&cli->out, ": since %s the target refuses what the vault has as current\n", time);
+    if (kt_api_text(state, "look", text, sizeof text)) {
+        kt_buf_add_text(&cli->out, "known   ");
+        output_safe(&cli->out, kt_str(text));
+        kt_buf_add_char(&cli->out, '\n');
+    }
+    kt_buf_add_text(&cli->out, "hurt    whoever fetches it from now on cannot log in\nmend    secretctl "
+                               "reconcile ");
+    output_safe(&cli->out, kt_str(secret));
+    kt_buf_add_char(&cli->out, '\n');
+}
+
 /* No run is active: the schedule answers. */
 static void explain_state(struct cli *cli, const char *secret, struct kt_json state)
 {
@@ -56,6 +78,7 @@ static void explain_state(struct cli *cli, const char *secret, struct kt_json st
     char text[1024];
     int64_t due = output_time_of(state, "next_due");
     int64_t done = output_time_of(state, "last_done");
+    explain_drift(cli, secret, state);
     output_safe(&cli->out, kt_str(secret));
     kt_buf_add_text(&cli->out, ": nothing is running\n");
     output_time(cli, done, time);
@@ -128,6 +151,34 @@ int cmd_run_why(struct cli *cli)
 
 /* ---- due ---- */
 
+static void print_drifted(struct cli *cli, struct kt_json data)
+{
+    static const char *const names[] = {"Drifted", "Target", "Version", "Since", "Next"};
+    struct kt_json drifted = {0};
+    (void)kt_json_member(data, "drifted", &drifted);
+    if (kt_json_count(drifted) == 0)
+        return;
+    KT_AUTO(table_free) struct table table = {0};
+    table_init(&table, 5, names);
+    struct kt_json_iter it = kt_json_iter(drifted);
+    while (kt_json_next(&it)) {
+        char secret[512];
+        char text[OUTPUT_TIME + 128];
+        int64_t version = 0;
+        (void)kt_api_text(it.value, "secret", secret, sizeof secret);
+        table_text(&table, secret);
+        (void)kt_api_text(it.value, "target", text, sizeof text);
+        table_text(&table, text);
+        (void)kt_api_i64(it.value, "version", &version);
+        table_printf(&table, "v%jd", (intmax_t)version);
+        output_time(cli, output_time_of(it.value, "since"), text);
+        table_text(&table, text);
+        table_printf(&table, "secretctl reconcile %s", secret);
+    }
+    table_print(&table, 0, &cli->out);
+    kt_buf_add_char(&cli->out, '\n');
+}
+
 int cmd_due(struct cli *cli)
 {
     static const char *const names[] = {"Secret", "Due", "", "Overdue", "Blocked by"};
@@ -145,6 +196,7 @@ int cmd_due(struct cli *cli)
     if (cli_print_plain(cli, reply.data, &reply, &code))
         return code;
     paused_banner(cli);
+    print_drifted(cli, reply.data);
     (void)kt_json_member(reply.data, "due", &due);
     if (kt_json_count(due) == 0) {
         kt_buf_add_text(&cli->out, "nothing has a schedule\n");

@@ -116,6 +116,8 @@ static const struct command_flag preview_flags[] = {
 static const struct command_flag rotate_flags[] = {
     {FLAG_BACK, NULL}, {FLAG_DETACH, NULL}, {FLAG_JOIN, NULL}, {FLAG_REASON, NULL},
     {FLAG_FORCE, "although everything is paused (run pause)"}, END};
+static const struct command_flag reconcile_flags[] = {
+    {FLAG_DETACH, NULL}, {FLAG_JOIN, NULL}, {FLAG_REASON, NULL}, END};
 static const struct command_flag run_list_flags[] = {
     {FLAG_SECRET, NULL}, {FLAG_LIMIT, NULL}, {FLAG_FIELD, NULL}, END};
 static const struct command_flag detach_flags[] = {{FLAG_DETACH, NULL}, END};
@@ -236,8 +238,15 @@ const struct command command_table[] = {
      "closed the run goes on.",
      "secretctl rotate secret/db/orders\n"
      "secretctl rotate --back --reason=\"orders cannot log in\" secret/db/orders", cmd_rotate},
-    {"due", NULL, GROUP_ROTATION, 0, "List what is rotated next, soonest first.", "", 0, 0, limit_flags, NULL,
-     "secretctl due", cmd_due},
+    {"reconcile", NULL, GROUP_ROTATION, 0, "Have the target accept the stored credential again.", "SECRET", 1, 1,
+     reconcile_flags,
+     "For a secret that has drifted: somebody changed the password at the target. It is set again with the\n"
+     "administrative login, without a new version, and proven. Who logs in with the password that was set\n"
+     "by hand fails from then on. What is accepted already is left alone. Waits, and exits, as rotate does.",
+     "secretctl reconcile secret/db/orders\n"
+     "secretctl reconcile --reason=\"changed by hand on Monday\" secret/db/orders", cmd_reconcile},
+    {"due", NULL, GROUP_ROTATION, 0, "List what is rotated next, soonest first, and what has drifted.", "", 0, 0,
+     limit_flags, NULL, "secretctl due", cmd_due},
     {"overdue", NULL, GROUP_ROTATION, COMMAND_ASKS, "List what should be rotated by now and is not.", "", 0, 0,
      overdue_flags,
      "For monitoring: exit code 0 when there is nothing, 2 when there is, 1 for an error. A secret is overdue\n"
@@ -270,6 +279,7 @@ const struct command command_table[] = {
      "  on_unhealthy= on_ack_timeout=        rollback|hold\n"
      "  loose_readers=hold|ignore            readers that are no agents\n"
      "  require_healthy=true old_is_dead=false\n"
+     "  verify_every=6h       the target is asked whether it accepts what is stored; 0: never\n"
      "  risk=critical|high|medium|low        its max_age where there is no other (classes show)\n"
      "  owner= notify=        free words",
      "secretctl schedule set secret/db/orders target=pg strategy=alternate accounts=app_a,app_b \\\n"

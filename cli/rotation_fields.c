@@ -50,6 +50,7 @@ const struct input_field cli_schedule_fields[] = {
     {"owner",           INPUT_TEXT,     "who is asked about it"},
     {"risk",            INPUT_TEXT,     "critical, high, medium or low"},
     {"notify",          INPUT_TEXT,     "who is told"},
+    {"verify_every",    INPUT_DURATION, "how often the target is asked whether it accepts what is stored, 0: never"},
     {NULL, INPUT_TEXT, NULL},
 };
 /* clang-format on */

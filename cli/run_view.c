@@ -90,7 +90,7 @@ static const struct phase {
     const char *states[3];
 } phases[] = {
     {"checked", {"planned", "preflight", NULL}}, {"new value", {"generated", NULL, NULL}},
-    {"accepted", {"applying", "applied", NULL}}, {"verified", {"verifying", NULL, NULL}},
+    {"accepted", {"applying", "applied", "mending"}}, {"verified", {"verifying", NULL, NULL}},
     {"consumers", {"promoted", "acking", NULL}}, {"overlap", {"overlapping", NULL, NULL}},
     {"old one off", {"revoking", NULL, NULL}},   {"proof", {"confirming", NULL, NULL}},
 };
@@ -254,11 +254,18 @@ static void add_hurt(const struct run_model *run, struct kt_buf *out)
     }
 }
 
+static bool reconciles(const struct run_model *run)
+{
+    return strcmp(run->trigger, "reconcile") == 0;
+}
+
 static void verdict_done(const struct run_model *run, struct kt_buf *out)
 {
     char text[160];
     char took[OUTPUT_TIME];
-    if (run->target[0] == '\0')
+    if (reconciles(run))
+        (void)snprintf(text, sizeof text, "the target accepts v%jd.", (intmax_t)run->from);
+    else if (run->target[0] == '\0')
         (void)snprintf(text, sizeof text, "v%jd has a new value; there is no target to tell.",
                        (intmax_t)run->to);
     else if (run->from > 0)
@@ -279,7 +286,10 @@ static void verdict_back(const struct run_model *run, struct kt_buf *out)
 {
     char text[160];
     bool cancelled = strcmp(run->state, "cancelled") == 0;
-    if (run->from > 0)
+    if (reconciles(run))
+        (void)snprintf(text, sizeof text, "whether the target accepts v%jd was not seen.",
+                       (intmax_t)run->from);
+    else if (run->from > 0)
         (void)snprintf(text, sizeof text, "v%jd is in use, v%jd is not.", (intmax_t)run->from,
                        (intmax_t)run->to);
     else
@@ -288,7 +298,8 @@ static void verdict_back(const struct run_model *run, struct kt_buf *out)
     add_item(out, "because", run_why(run));
     add_hurt(run, out);
     kt_buf_printf(out, "next    secretctl report %s\n", run->id);
-    kt_buf_printf(out, "then    secretctl rotate %s\n", run->secret);
+    kt_buf_printf(out, "then    secretctl %s %s\n", reconciles(run) ? "reconcile" : "rotate",
+                  run->secret);
 }
 
 static void verdict_frozen(const struct run_model *run, struct kt_buf *out)

@@ -158,6 +158,75 @@ static void thawed_it_asks_the_target(void **state)
         }
 }
 
+/* ---- setting the stored one again ---- */
+
+static void mends_what_is_refused(void **state)
+{
+    (void)state;
+    unsigned fx = 0;
+    struct machine m = {.strategy = STRATEGY_ALTERNATE, .state = RUN_PREFLIGHT, .mends = true}, first = m;
+    assert_true(machine_event(&m, EV_OK, &fx)); /* accepted: nothing to do */
+    assert_int_equal(m.state, RUN_DONE);
+    assert_int_equal(m.intent, INTENT_NONE);
+    m = first;
+    assert_true(machine_event(&m, EV_REFUSED, &fx));
+    assert_int_equal(m.state, RUN_MENDING);
+    assert_int_equal(fx, FX_INTENT | FX_PUBLIC);
+    assert_int_equal(machine_want(&m), WANT_RESTORE);
+    struct machine sent = m;
+    machine_resumed(&sent); /* nobody knows whether it was sent: asked first */
+    assert_int_equal(machine_want(&sent), WANT_PROBE);
+    assert_true(machine_event(&m, EV_OK, &fx));
+    assert_int_equal(machine_want(&m), WANT_PROBE); /* a yes is no proof */
+    machine_answers(&m, false, false, &fx);
+    assert_int_equal(machine_want(&m), WANT_RESTORE);
+    assert_true(machine_event(&m, EV_OK, &fx));
+    struct machine twice = m;
+    machine_answers(&m, false, true, &fx);
+    assert_int_equal(m.state, RUN_DONE);
+    assert_int_equal(fx, FX_END);
+    machine_answers(&twice, false, false, &fx);
+    assert_int_equal(twice.frozen, FROZEN_UNMENDED);
+    struct machine left = twice;
+    assert_true(machine_event(&twice, EV_THAW, &fx));
+    assert_int_equal(machine_want(&twice), WANT_PROBE);
+    assert_true(machine_event(&left, EV_CANCEL, &fx));
+    assert_int_equal(left.state, RUN_CANCELLED);
+    assert_int_equal(fx, FX_END);
+}
+
+static void try_all(const struct machine *m, unsigned depth)
+{
+    static const bool may[RUN_STATE_COUNT] = {
+        [RUN_PLANNED] = true, [RUN_PREFLIGHT] = true, [RUN_MENDING] = true,
+        [RUN_DONE] = true,    [RUN_CANCELLED] = true, [RUN_FROZEN] = true};
+    /* Stages and versions are none of its business. */
+    const unsigned never = FX_VALUE | FX_MARK_NEW | FX_PROMOTE | FX_DEMOTE | FX_DROP_NEW | FX_DEAD_NEW |
+                           FX_DEAD_OLD | FX_OTHER | FX_AGAIN | FX_ALONE;
+    if (!may[m->state])
+        fail_msg("it came to %s", run_state_text(m->state));
+    for (unsigned e = 0; depth > 0 && e < RUN_EVENT_COUNT + 2; e++) {
+        struct machine next = *m;
+        unsigned fx = 0;
+        if (e < RUN_EVENT_COUNT)
+            (void)machine_event(&next, (enum run_event)e, &fx);
+        else if (machine_want(m) == WANT_PROBE)
+            machine_answers(&next, false, e == RUN_EVENT_COUNT, &fx);
+        assert_int_equal(fx & never, 0);
+        if (!same(&next, m))
+            try_all(&next, depth - 1);
+    }
+}
+
+static void mending_makes_no_version_and_ends_none(void **state)
+{
+    (void)state;
+    for (unsigned strategy = STRATEGY_ALTERNATE; strategy < STRATEGY_COUNT; strategy++) {
+        const struct machine m = {.strategy = (enum run_strategy)strategy, .mends = true};
+        try_all(&m, 7);
+    }
+}
+
 static void texts_are_there(void **state)
 {
     (void)state;
@@ -326,6 +395,8 @@ int main(void)
         cmocka_unit_test(every_state_has_a_crash_and_every_end_is_one),
         cmocka_unit_test(nothing_goes_back_past_the_point),
         cmocka_unit_test(thawed_it_asks_the_target),
+        cmocka_unit_test(mends_what_is_refused),
+        cmocka_unit_test(mending_makes_no_version_and_ends_none),
         cmocka_unit_test(texts_are_there),
         cmocka_unit_test(answers),
         cmocka_unit_test(manual_shows_the_tables),

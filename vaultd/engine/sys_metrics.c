@@ -7,6 +7,7 @@
 #include "vaultd/barrier/seals.h"
 #include "vaultd/core/autounseal.h"
 #include "vaultd/core/counts.h"
+#include "vaultd/core/rows.h"
 #include "vaultd/engine/sys.h"
 
 /* ---- the numbers ---- */
@@ -18,6 +19,7 @@ enum number {
     AUDIT_RECORDS,
     AUDIT_RECORDS_SYNCED,
     QUOTA_REFUSED,
+    ROTATION_DRIFTED,
     SEALS,
     SEALS_NOT_OPENED,
     STORE_BATCHES,
@@ -45,6 +47,7 @@ const struct metric sys_metric_rows[] = {
     [AUDIT_RECORDS] = { "keyturn_audit_records", false, "Records in the audit log." },
     [AUDIT_RECORDS_SYNCED] = { "keyturn_audit_records_synced", false, "Records of the audit log that are on the disk for good." },
     [QUOTA_REFUSED] = { "keyturn_quota_refused_total", true, "Requests refused because a rate-limit quota was used up." },
+    [ROTATION_DRIFTED] = { "keyturn_rotation_drifted", false, "Secrets whose stored credential the target refused when it was last asked." },
     [SEALS] = { "keyturn_seals", false, "Credentials that may open the vault by themselves, beside the key shares." },
     [SEALS_NOT_OPENED] = { "keyturn_seals_not_opened", false, "Of them those that did not open when they were last tried, which is when vaultd started." },
     [STORE_BATCHES] = { "keyturn_store_batches_total", true, "Changes committed since the store was opened." },
@@ -66,6 +69,17 @@ _Static_assert(sizeof sys_metric_rows / sizeof sys_metric_rows[0] == NUMBERS, "a
 static double seconds(struct timeval t)
 {
     return (double)t.tv_sec + (double)t.tv_usec / 1e6;
+}
+
+static enum kt_kind count_drifted(struct request *req, double *ret, struct kt_err *err)
+{
+    unsigned char table = TABLE_DRIFT;
+    struct rows rows;
+    *ret = 0;
+    rows_begin(&rows, req, kt_bytes(&table, 1), kt_bytes(NULL, 0), "counting what drifted");
+    while (rows_next(&rows))
+        ++*ret;
+    return rows_end(&rows, KT_OK, err);
 }
 
 static void sample(struct core *core, double out[NUMBERS])
@@ -228,6 +242,9 @@ enum kt_kind sys_metrics(struct request *req, struct kt_err *err)
     if (request_aside(req))
         return KT_OK;
     sample(req->core, numbers);
+    kind = count_drifted(req, &numbers[ROTATION_DRIFTED], err);
+    if (kind != KT_OK)
+        return kind;
     if (prometheus)
         write_prometheus(req, numbers);
     else

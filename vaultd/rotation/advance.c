@@ -110,7 +110,8 @@ static enum kt_kind want_preflight(struct pass *p, struct work *w, struct kt_err
     struct acks acks;
     int64_t at = 0;
     acks_judge(run, w->consumers, w->n_consumers, &acks);
-    if (!run->settings.require_healthy || acks.sick == NULL)
+    /* Where the stored one is refused consumers are not well: that is what it mends. */
+    if (!run->settings.require_healthy || acks.sick == NULL || run->machine.mends)
         return pass_job(p, w, JOB_PREFLIGHT, err);
     if (pass_deadline_over(p, run, &at)) {
         const char *why = kt_arena_printf(&w->req->arena, "%s@%s was unhealthy before the change: %s",
@@ -222,7 +223,7 @@ static void leave_behind(struct pass *p, const struct work *w)
     p->intent = m->intent;
     p->intended = m->open && m->fresh;
     p->touches = run_touches_target(&w->run);
-    p->readers_left = w->readers_left;
+    p->readers_left = w->readers_left && !w->run.machine.mends;
     p->settle_ms = w->target.settle_s * 1000 > LOOK_LEAST_MS ? w->target.settle_s * 1000
                                                              : LOOK_LEAST_MS;
     p->recheck_ms = w->target.recheck_s * 1000;

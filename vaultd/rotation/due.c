@@ -8,21 +8,26 @@
 #define PAUSE_MS      ((int64_t)60 * 1000)
 #define PAUSE_MOST_MS ((int64_t)60 * 60 * 1000)
 
-static enum kt_kind put_row(struct request *req, struct rotation_secret *secret,
-                            struct kt_err *err)
+enum kt_kind due_row_put(struct request *req, struct kt_bytes key, const char *name,
+                         struct kt_err *err)
 {
     struct batch *batch = request_batch(req);
     kt_autobuf struct kt_buf row;
     kt_buf_init(&row, 16384);
     kt_buf_add_u8(&row, FORMAT);
-    kt_buf_add_field(&row, kt_str(secret->name));
+    kt_buf_add_field(&row, kt_str(name));
     if (batch == NULL || !kt_buf_ok(&row))
         return kt_fail(err, KT_NO_MEMORY, "planning a rotation");
+    return barrier_put(req->core->barrier, batch, key, kt_buf_bytes(&row), err);
+}
+
+static enum kt_kind put_row(struct request *req, struct rotation_secret *secret,
+                            struct kt_err *err)
+{
     unsigned char key[DUE_KEY];
     due_key(secret->due_ms, secret->id, key);
     secret->due = true;
-    return barrier_put(req->core->barrier, batch, kt_bytes(key, sizeof key), kt_buf_bytes(&row),
-                       err);
+    return due_row_put(req, kt_bytes(key, sizeof key), secret->name, err);
 }
 
 static void read_1(struct kt_reader *r, void *ret)

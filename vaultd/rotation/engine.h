@@ -86,6 +86,8 @@ struct rotation {
     struct replan replan;   /* the rotation thread's */
     bool distrusts;         /* the rotation thread's; the last look at the clock */
     int64_t next_due_ms;    /* the rotation thread's; INT64_MAX: nothing */
+    int64_t next_look_ms;   /* the same of truth.h */
+    atomic_bool looks_news; /* a secret's next look was planned anew */
     int64_t starts_ms[ROTATION_STARTS];
 };
 

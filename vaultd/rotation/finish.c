@@ -1,5 +1,6 @@
 #include "lib/log.h"
 #include "vaultd/rotation/engine.h"
+#include "vaultd/rotation/truth.h"
 #include "vaultd/rotation/work.h"
 
 /* The end of a run, in the commit that ends it: nothing is left to be tidied up after a crash. */
@@ -18,13 +19,29 @@ static void release_locks(struct work *w, struct batch *batch)
     batch_delete(batch, kt_bytes(lock, sizeof lock));
 }
 
+/* It was no rotation: the value is as old as it was, and a fire that came meanwhile is still to come. */
+static enum kt_kind settle_mended(struct work *w, struct kt_err *err)
+{
+    struct rotation_secret *secret = &w->secret;
+    int64_t after_ms = w->req->now_ms;
+    if (secret->fire_ms > secret->last_fire_ms && secret->fire_ms <= after_ms)
+        after_ms = secret->fire_ms - 1;
+    enum kt_kind kind = truth_after_run(w, err);
+    if (kind == KT_OK)
+        kind = due_plan(w->req, secret, after_ms, err);
+    return kind == KT_OK ? secret_save(w->req, secret, err) : kind;
+}
+
 static enum kt_kind settle_secret(struct work *w, struct kt_err *err)
 {
     struct rotation_secret *secret = &w->secret;
     const struct run *run = &w->run;
     secret->active = false;
-    secret->last_state = run->machine.state;
+    if (!run->machine.mends)
+        secret->last_state = run->machine.state;
     memcpy(secret->budgets, run->budgets, sizeof secret->budgets);
+    if (run->machine.mends)
+        return settle_mended(w, err);
     if (run->machine.state == RUN_DONE) {
         secret->last_done_ms = w->req->now_ms;
         secret->failures = 0;
@@ -34,8 +51,11 @@ static enum kt_kind settle_secret(struct work *w, struct kt_err *err)
     } else if (!run->cancel) {
         secret->failures++;
     }
-    enum kt_kind kind = w->window_closed ? due_plan_again(w->req, secret, err)
-                                         : due_plan(w->req, secret, w->req->now_ms, err);
+    enum kt_kind kind = truth_after_run(w, err);
+    if (kind == KT_OK && w->window_closed)
+        kind = due_plan_again(w->req, secret, err);
+    else if (kind == KT_OK)
+        kind = due_plan(w->req, secret, w->req->now_ms, err);
     return kind == KT_OK ? secret_save(w->req, secret, err) : kind;
 }
 
@@ -69,7 +89,7 @@ enum kt_kind work_finish(struct work *w, struct kt_err *err)
     enum kt_kind kind = settle_secret(w, err);
     if (kind == KT_OK)
         kind = settle_target(w, err);
-    if (kind == KT_OK && w->run.machine.state == RUN_DONE)
+    if (kind == KT_OK && w->run.machine.state == RUN_DONE && !w->run.machine.mends)
         kind = readers_forget(w->req, w->run.secret_id, w->run.to, FORGET_MOST, &w->readers_left,
                               err);
     if (kind == KT_OK)

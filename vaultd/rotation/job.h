@@ -22,7 +22,8 @@ enum job_kind {
     JOB_RESTORE,
     JOB_SESSIONS,
     JOB_LOOK, /* of a frozen run: what would a person find now? */
-    JOB_CHECK /* of a target, for a person */
+    JOB_TRUTH, /* does the target accept what is stored? Of a secret: `run` is its id */
+    JOB_CHECK  /* of a target, for a person */
 };
 
 enum job_rule {
@@ -50,6 +51,8 @@ struct job {
     struct kt_arena arena; /* what the steps point at */
     struct job_part parts[JOB_PARTS];
     size_t n;
+    const char *secret, *target; /* JOB_TRUTH: whose stored credential is asked for, where */
+    uint32_t version, slot;
 };
 
 struct job *job_new(enum job_kind kind, const unsigned char run[RUN_ID]); /* NULL: no memory */

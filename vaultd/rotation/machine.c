@@ -9,6 +9,7 @@
 #define OTHER_VALUES         1u /* in place of one that the target does not allow */
 #define REVOKE_AGAIN         2u
 #define RESTORE_AGAIN        2u
+#define MEND_AGAIN           1u
 
 /* ---- texts ---- */
 
@@ -238,6 +239,7 @@ static void in_place_now(struct machine *m, bool old_accepted, unsigned *fx)
     case RUN_ROLLED_BACK:
     case RUN_CANCELLED:
     case RUN_FROZEN:
+    case RUN_MENDING:
     case RUN_STATE_COUNT:
         KT_ASSERT(!"a probe was not asked for in this state");
     }
@@ -369,9 +371,35 @@ static void returned(struct machine *m, unsigned *fx)
     end(m, RUN_ROLLED_BACK, FX_DEAD_NEW, fx);
 }
 
+/* ---- setting the stored one again ---- */
+
+static void mend(struct machine *m, unsigned *fx)
+{
+    go(m, RUN_MENDING);
+    intend(m, INTENT_RESTORE, fx);
+    *fx |= FX_PUBLIC;
+}
+
+/* The proof is a batch of its own, whatever the target said to the change. */
+static void mended(struct machine *m, bool accepted, unsigned *fx)
+{
+    m->open = false;
+    if (accepted)
+        end(m, RUN_DONE, 0, fx);
+    else if (m->restored++ >= MEND_AGAIN)
+        freeze(m, FROZEN_UNMENDED, fx);
+    else
+        mend(m, fx);
+}
+
 void machine_answers(struct machine *m, bool new_accepted, bool old_accepted, unsigned *ret_fx)
 {
     unsigned fx = 0;
+    if (m->mends) {
+        mended(m, old_accepted, &fx);
+        *ret_fx = fx;
+        return;
+    }
     enum run_intent intent = m->state == RUN_ROLLING_BACK ? m->intent
                              : m->past                    ? INTENT_REVOKE
                                                           : INTENT_APPLY;
@@ -437,6 +465,10 @@ static void went(struct machine *m, enum run_state next, unsigned *fx)
 {
     switch (m->state) {
     case RUN_PREFLIGHT:
+        if (m->mends) {
+            end(m, RUN_DONE, 0, fx); /* it is accepted: nothing is to be mended */
+            return;
+        }
         *fx |= FX_VALUE;
         break;
     case RUN_GENERATED:
@@ -444,6 +476,7 @@ static void went(struct machine *m, enum run_state next, unsigned *fx)
         return;
     case RUN_APPLYING:
     case RUN_REVOKING:
+    case RUN_MENDING:
         m->open = false;
         break;
     case RUN_ROLLING_BACK:
@@ -514,7 +547,7 @@ static bool take_back(struct machine *m, enum run_event event, unsigned *fx)
         return true; /* forward only: the caller goes on trying */
     if (m->state == RUN_FROZEN)
         thaw(m);
-    if (untouched(m->state))
+    if (m->mends || untouched(m->state))
         cancel(m, fx);
     else
         begin_back(m, fx);
@@ -534,6 +567,11 @@ bool machine_event(struct machine *m, enum run_event event, unsigned *ret_fx)
     const struct transition *t = transition_find(m->state, event);
     unsigned fx = 0;
     bool known = true;
+    if (m->mends && m->state == RUN_PREFLIGHT && event == EV_REFUSED) {
+        mend(m, &fx); /* that is what it is there for */
+        *ret_fx = fx;
+        return true;
+    }
     switch (t->act) {
     case ACT_UNKNOWN:
     case ACT_REFUSE:
@@ -593,7 +631,7 @@ enum machine_want machine_want(const struct machine *m)
         [RUN_OVERLAPPING] = WANT_OVERLAP, [RUN_REVOKING] = WANT_REVOKE,
         [RUN_CONFIRMING] = WANT_PROBE,    [RUN_DONE] = WANT_NOTHING,
         [RUN_ROLLED_BACK] = WANT_NOTHING, [RUN_CANCELLED] = WANT_NOTHING,
-        [RUN_FROZEN] = WANT_PERSON,
+        [RUN_FROZEN] = WANT_PERSON,       [RUN_MENDING] = WANT_RESTORE,
     };
     static const enum machine_want back_wants[BACK_STEP_COUNT] = {
         [BACK_RESTORE_OLD] = WANT_RESTORE,   [BACK_DEMOTE] = WANT_COMMIT,

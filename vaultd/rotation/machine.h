@@ -32,7 +32,8 @@
     X(RUN_ROLLING_BACK, "rolling_back", "the way back to the old version")                         \
     X(RUN_ROLLED_BACK, "rolled_back", "")                                                          \
     X(RUN_CANCELLED, "cancelled", "")                                                              \
-    X(RUN_FROZEN, "frozen", "a person")
+    X(RUN_FROZEN, "frozen", "a person")                                                            \
+    X(RUN_MENDING, "mending", "the target to take the stored credential again")
 #define X(name, text, waits) name,
 enum run_state { RUN_STATES(X) RUN_STATE_COUNT };
 #undef X
@@ -101,7 +102,8 @@ const char *run_event_text(enum run_event event);
     X(FROZEN_NEW_DEAD, "KT-R-023", "new-is-dead")                                                  \
     X(FROZEN_CANNOT_REVOKE, "KT-R-024", "cannot-revoke")                                           \
     X(FROZEN_ROLLBACK, "KT-R-025", "rollback-failed")                                              \
-    X(FROZEN_STORE, "KT-R-026", "store-disagrees")
+    X(FROZEN_STORE, "KT-R-026", "store-disagrees")                                                 \
+    X(FROZEN_UNMENDED, "KT-R-027", "not-mended")
 #define X(name, code, word) name,
 enum frozen_code { FROZEN_CODES(X) FROZEN_CODE_COUNT };
 #undef X
@@ -158,7 +160,8 @@ enum run_effect {
     FX_INTENT = 1 << 9,   /* an intent is recorded: something is about to be sent */
     FX_AGAIN = 1 << 10,   /* consumers that gave the new version up may try it again */
     FX_ALONE = 1 << 11,   /* promoted, and the old version is refused already */
-    FX_OTHER = 1 << 12    /* the new version is thrown away, and another one made in its place */
+    FX_OTHER = 1 << 12,   /* the new version is thrown away, and another one made in its place */
+    FX_PUBLIC = 1 << 13   /* the public part of the stored version is made, unless it is there */
 };
 
 struct machine {
@@ -174,6 +177,7 @@ struct machine {
     bool said_no;           /* the target did not take the new one for a reason of its own */
     bool bad_value;         /* it does not allow the value */
     bool fixed_value;       /* there is no other one to try */
+    bool mends;             /* no new version: the target is to accept the stored one again */
     uint8_t values;         /* how many were made in place of others */
     uint8_t applied_again, both_dead, revoked_again, restored, refused_back; /* how often */
     enum frozen_code frozen;

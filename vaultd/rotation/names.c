@@ -107,6 +107,18 @@ void due_key(int64_t due_ms, const unsigned char secret[RUN_ID], unsigned char o
     memcpy(out + 9, secret, RUN_ID);
 }
 
+void look_key(int64_t due_ms, const unsigned char secret[RUN_ID], unsigned char out[DUE_KEY])
+{
+    due_key(due_ms, secret, out);
+    out[0] = TABLE_LOOK;
+}
+
+void drift_key(const unsigned char secret[RUN_ID], unsigned char out[RUN_KEY])
+{
+    out[0] = TABLE_DRIFT;
+    memcpy(out + 1, secret, RUN_ID);
+}
+
 int64_t due_time_of_key(struct kt_bytes key)
 {
     return key.len < 9 ? 0 : (int64_t)kt_get_be64(key.at + 1);

@@ -179,11 +179,29 @@ static bool finds_dead(const struct run *run, enum job_kind kind, uint32_t *ret_
                                  run->machine.back == BACK_CONFIRM_OLD);
 }
 
+/* The look that found the drift asked already: a wrong password and the stored one were refused. Asked
+ * again they would use up what the proof needs. */
+static bool knows_drift(const struct work *w)
+{
+    return w->secret.drifted_ms != 0 && w->secret.look_version == w->run.from;
+}
+
+/* Setting the stored one again asks one account: for a wrong password and the stored one, which may be
+ * refused before it is set. */
+static bool mending_asks(const struct work *w, enum job_kind kind, uint32_t slot, unsigned *ret)
+{
+    bool first = kind == JOB_PREFLIGHT && !knows_drift(w);
+    *ret = first ? 2 : 1;
+    return slot == w->run.slot_old && (first || kind == JOB_PROBE);
+}
+
 /* False: the job does not ask that account anything. */
 static bool asks_slot(const struct work *w, enum job_kind kind, uint32_t slot, unsigned *ret)
 {
     const struct run *run = &w->run;
     uint32_t dead = 0;
+    if (run->machine.mends)
+        return mending_asks(w, kind, slot, ret);
     bool probes = kind == JOB_PREFLIGHT || kind == JOB_VERIFY || kind == JOB_PROBE ||
                   kind == JOB_REVOKE || kind == JOB_REVOKE_NEW ||
                   (kind == JOB_APPLY && !is_alternate(w));
@@ -273,8 +291,14 @@ static enum kt_kind program_preflight(struct job *job, const struct work *w,
 {
     const struct run *run = &w->run;
     enum kt_kind kind = add_change(job, w, DRIVER_INSPECT, PART_ALWAYS, run->slot_new, NULL, err);
+    if (kind == KT_OK && run->machine.mends && knows_drift(w))
+        return add_part(job, &w->target, DRIVER_PROBE, PART_ALWAYS) != NULL
+                   ? KT_OK
+                   : kt_fail(err, KT_INTERNAL, "a job has too many parts");
     if (kind == KT_OK)
         kind = add_probe(job, w, l, PART_ALWAYS, false, true, control_slot(run, job->kind), err);
+    if (run->machine.mends)
+        return kind;
     if (kind == KT_OK && asks_new_control(w, rotation_steady_ms(w->req->core->rotation)))
         kind = add_probe(job, w, l, PART_IF_OK, false, false, run->slot_new, err);
     return kind;
@@ -310,6 +334,20 @@ static enum kt_kind program_look(struct job *job, const struct work *w, const st
     return asked.control ? add_control(job, part, w, run->slot_old, &l->old, err) : KT_OK;
 }
 
+/* The account may be gone altogether. */
+static enum kt_kind program_restore(struct job *job, const struct work *w, struct kt_err *err)
+{
+    const struct run *run = &w->run;
+    enum kt_kind kind = add_change(job, w, DRIVER_RESTORE, PART_ALWAYS, run->slot_old,
+                                   run->public_old, err);
+    if (kind != KT_OK || !run->machine.mends || !is_alternate(w))
+        return kind;
+    kind = add_change(job, w, DRIVER_CREATE, PART_IF_MISSING, run->slot_old, NULL, err);
+    if (kind == KT_OK)
+        kind = add_change(job, w, DRIVER_RESTORE, PART_IF_OK, run->slot_old, run->public_old, err);
+    return kind;
+}
+
 static enum kt_kind fill(struct job *job, const struct work *w, const struct logins *l,
                          struct kt_err *err)
 {
@@ -325,6 +363,8 @@ static enum kt_kind fill(struct job *job, const struct work *w, const struct log
         kind = add_probe(job, w, l, PART_ALWAYS, true, true, control, err);
         return kind == KT_OK ? add_verify(job, w, l, err) : kind;
     case JOB_PROBE:
+        if (run->machine.mends)
+            return add_probe(job, w, l, PART_ALWAYS, false, true, control, err);
         if (!doubts_in_place(w, job->kind))
             return add_probe(job, w, l, PART_ALWAYS, true, true, control, err);
         kind = add_probe(job, w, l, PART_ALWAYS, true, false, control, err);
@@ -342,11 +382,12 @@ static enum kt_kind fill(struct job *job, const struct work *w, const struct log
             kind = add_change(job, w, DRIVER_REVOKE, PART_IF_OLD, run->slot_new, NULL, err);
         return kind;
     case JOB_RESTORE:
-        return add_change(job, w, DRIVER_RESTORE, PART_ALWAYS, run->slot_old, run->public_old, err);
+        return program_restore(job, w, err);
     case JOB_SESSIONS:
         return add_change(job, w, DRIVER_INSPECT, PART_ALWAYS, run->slot_old, NULL, err);
     case JOB_LOOK:
         return program_look(job, w, l, err);
+    case JOB_TRUTH:
     case JOB_CHECK:
         break;
     }
@@ -366,6 +407,40 @@ enum kt_kind plan_job(const struct work *w, enum job_kind job_kind, struct job *
     kind = fill(job, w, &logins, err);
     if (kind == KT_OK && job->arena.failed)
         kind = kt_fail(err, KT_NO_MEMORY, "planning a step");
+    if (kind != KT_OK) {
+        job_free(job);
+        return kind;
+    }
+    *ret = job;
+    return KT_OK;
+}
+
+enum kt_kind plan_truth(struct request *req, const struct rotation_secret *secret,
+                        struct kv_secret *kv, const struct rotation_target *target, uint32_t slot,
+                        struct job **ret, struct kt_err *err)
+{
+    struct logins logins = {{"", ""}, {"", ""}};
+    struct work *w = kt_arena_take(&req->arena, sizeof *w);
+    if (w == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "planning a look");
+    *w = (struct work){.req = req, .secret = *secret, .kv = kv, .target = *target};
+    w->run.settings = secret->settings;
+    w->run.machine.strategy = secret->settings.strategy;
+    w->run.from = kv->current;
+    w->run.slot_old = w->run.slot_new = slot;
+    enum kt_kind kind = load_logins(w, &logins, err);
+    if (kind != KT_OK)
+        return kind;
+    struct job *job = job_new(JOB_TRUTH, secret->id);
+    if (job == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "planning a look");
+    job->secret = job_text(job, secret->name);
+    job->target = job_text(job, target->name);
+    job->version = kv->current;
+    job->slot = slot;
+    kind = add_probe(job, w, &logins, PART_ALWAYS, false, true, slot, err);
+    if (kind == KT_OK && job->arena.failed)
+        kind = kt_fail(err, KT_NO_MEMORY, "planning a look");
     if (kind != KT_OK) {
         job_free(job);
         return kind;

@@ -69,12 +69,12 @@ void probe_judge(const struct driver_result *result, bool asks_new, bool asks_ol
         .valid = true, .event = EV_OK, .new_accepted = new_ == ALIVE, .old_accepted = old == ALIVE};
 }
 
-void probe_text(const struct driver_result *result, struct kt_buf *out)
+void probe_text(const struct driver_result *result, bool alone, struct kt_buf *out)
 {
-    static const char *const names[] = {[DRIVER_ADMIN] = "the administrative login",
+    const char *const names[] = {[DRIVER_ADMIN] = "the administrative login",
                                         [DRIVER_CONTROL] = "a wrong password",
                                         [DRIVER_NEW] = "the new one",
-                                        [DRIVER_OLD] = "the old one"};
+                                        [DRIVER_OLD] = alone ? "the stored one" : "the old one"};
     static const enum driver_who order[] = {DRIVER_NEW, DRIVER_OLD, DRIVER_CONTROL, DRIVER_ADMIN};
     bool any = false;
     for (size_t i = 0; i < sizeof order / sizeof order[0]; i++) {

@@ -19,8 +19,9 @@ enum probe_death { DEATH_OF_NONE, DEATH_OF_OLD, DEATH_OF_NEW };
 /* A login that the step did not ask for counts as refused. */
 void probe_judge(const struct driver_result *result, bool asks_new, bool asks_old,
                  enum probe_death death, struct evidence *ret);
-/* "new accepted, old refused (28P01), a wrong one refused (28P01)" */
-void probe_text(const struct driver_result *result, struct kt_buf *out);
+/* "the new one accepted, the old one refused (28P01), a wrong password refused (28P01)"; where there is
+ * no new one, the old one is "the stored one". */
+void probe_text(const struct driver_result *result, bool alone, struct kt_buf *out);
 
 /* A batch on this account that may be refused so often: now? Else *ret_ms says when. */
 bool budget_allows(const struct probe_budget *budget, const struct rotation_target *target,

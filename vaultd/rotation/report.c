@@ -100,10 +100,31 @@ static void add_harm(const struct report *report, struct kt_buf *out)
         kt_buf_add_text(out, "Nobody was cut off.");
 }
 
+/* The stored credential was to be accepted again. */
+static void add_mended(const struct run *run, struct kt_buf *out)
+{
+    bool sent = run->machine.intent != INTENT_NONE;
+    if (run->machine.state == RUN_DONE && sent)
+        kt_buf_printf(out, "%s accepts v%u again.  Whoever logs in with a password that was set "
+                           "there by hand fails from now on.",
+                      run->settings.target, run->from);
+    else if (run->machine.state == RUN_DONE)
+        kt_buf_printf(out, "%s accepts v%u; nothing was changed.", run->settings.target, run->from);
+    else if (sent)
+        kt_buf_printf(out, "v%u was sent to %s; whether it is accepted was not seen.", run->from,
+                      run->settings.target);
+    else
+        kt_buf_printf(out, "v%u is as it was; nothing was changed at the target.", run->from);
+}
+
 static void add_verdict(const struct report *report, struct kt_buf *out)
 {
     const struct run *run = &report->w->run;
     kt_buf_printf(out, "%s  %s: ", verdict_word(run->machine.state), run->name);
+    if (run->machine.mends) {
+        add_mended(run, out);
+        return;
+    }
     if (run->machine.state == RUN_DONE && run_touches_target(run)) {
         kt_buf_printf(out, "v%u is in use, v%u is refused.  ", run->to, run->from);
         add_harm(report, out);
@@ -255,7 +276,10 @@ static void text_head(const struct report *report, struct kt_buf *out)
     kt_buf_add_text(out, "\n\n");
     text_row(out, "because", run->because);
     text_row(out, "run", id);
-    kt_buf_printf(out, "- versions: %u to %u\n", run->from, run->to);
+    if (run->machine.mends)
+        kt_buf_printf(out, "- version: %u\n", run->from);
+    else
+        kt_buf_printf(out, "- versions: %u to %u\n", run->from, run->to);
     text_row(out, "strategy", run_strategy_text(run->machine.strategy));
     text_row(out, "target", run->settings.target);
     text_row(out, "server", run->server_version);

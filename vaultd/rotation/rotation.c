@@ -13,6 +13,7 @@
 #include "vaultd/rotation/classes.h"
 #include "vaultd/rotation/engine.h"
 #include "vaultd/rotation/spawner.h"
+#include "vaultd/rotation/truth.h"
 
 #define TICK_MS      60000
 #define FAKE_TICK_MS 20     /* a test's clock may jump at any time */
@@ -110,6 +111,10 @@ static void drop_ended(struct rotation *rotation)
 
 static void hand_out(struct rotation *rotation, struct job *job)
 {
+    if (job->kind == JOB_TRUTH) {
+        truth_finish(rotation, job);
+        return;
+    }
     for (struct active *a = rotation->actives; a != NULL; a = a->next)
         if (memcmp(a->id, job->run, RUN_ID) == 0 && a->working) {
             a->working = false;
@@ -176,6 +181,10 @@ static void look(struct rotation *rotation, bool poked)
         due_scan(rotation);
     for (struct job *job = job_take(rotation); job != NULL; job = job_take(rotation))
         hand_out(rotation, job);
+    if (atomic_exchange(&rotation->looks_news, false))
+        rotation->next_look_ms = 0;
+    if (!rotation->distrusts && kt_wall_ms(rotation->core->clock) >= rotation->next_look_ms)
+        truth_scan(rotation);
     bool ended = false;
     for (struct active *a = rotation->actives; a != NULL; a = a->next) {
         drive(rotation, a, poked);
@@ -183,9 +192,11 @@ static void look(struct rotation *rotation, bool poked)
     }
     drop_ended(rotation);
     forget_checks(rotation);
-    /* A slot came free, or a secret's next fire was planned. */
-    if (ended)
+    /* A slot came free, or a secret's next fire and look were planned. */
+    if (ended) {
+        atomic_store(&rotation->looks_news, true);
         rotation_wake(rotation);
+    }
 }
 
 static int wait_ms(struct rotation *rotation)
@@ -205,7 +216,10 @@ static int wait_ms(struct rotation *rotation)
  * and would wake the thread for ever. */
 int64_t rotation_alarm_ms(const struct rotation *rotation)
 {
-    return rotation->distrusts ? INT64_MAX : rotation->next_due_ms;
+    if (rotation->distrusts)
+        return INT64_MAX;
+    return rotation->next_look_ms < rotation->next_due_ms ? rotation->next_look_ms
+                                                          : rotation->next_due_ms;
 }
 
 /* A clock that is set wakes it (ECANCELED on reading), as does the time of the next row. */
@@ -312,7 +326,7 @@ enum kt_kind rotation_start(struct rotation *rotation, struct kt_err *err)
         return KT_OK;
     const struct kt_clock *clock = rotation->core->clock;
     atomic_store(&rotation->stopping, false);
-    rotation->next_due_ms = 0;
+    rotation->next_due_ms = rotation->next_look_ms = 0;
     rotation->clock.base_ms = kt_wall_ms(clock) - kt_mono_ms(clock);
     rotation->running = jobs_start(rotation) && pthread_create(&rotation->thread, NULL,
                                                                rotation_thread, rotation) == 0;

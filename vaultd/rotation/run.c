@@ -3,79 +3,84 @@
 #define RECORD_MAX ((size_t)64 * 1024)
 
 #define ROW(member, type, most) RECORD_ROW(struct run, member, type, most)
-static const struct record_row rows_1[] = {
-    ROW(id, RECORD_BYTES, RUN_ID),
-    ROW(secret_id, RECORD_BYTES, RUN_ID),
-    ROW(name, RECORD_TEXT, 8192),
-    ROW(scope, RECORD_BYTES, BARRIER_SCOPE),
-    ROW(driver, RECORD_TEXT, 64),
-    SETTINGS_ROWS(struct run, settings),
-    ROW(machine.strategy, RECORD_ENUM, STRATEGY_COUNT),
-    ROW(machine.state, RECORD_ENUM, RUN_STATE_COUNT),
-    ROW(machine.back, RECORD_ENUM, BACK_STEP_COUNT),
-    ROW(machine.intent, RECORD_ENUM, RUN_INTENT_COUNT),
-    ROW(machine.open, RECORD_BOOL, 1),
-    ROW(machine.promoted, RECORD_BOOL, 1),
-    ROW(machine.past, RECORD_BOOL, 1),
-    ROW(machine.hold_unhealthy, RECORD_BOOL, 1),
-    ROW(machine.hold_silent, RECORD_BOOL, 1),
-    ROW(machine.said_no, RECORD_BOOL, 1),
-    ROW(machine.bad_value, RECORD_BOOL, 1),
-    ROW(machine.fixed_value, RECORD_BOOL, 1),
-    ROW(machine.values, RECORD_U8, 0),
-    ROW(machine.applied_again, RECORD_U8, 0),
-    ROW(machine.both_dead, RECORD_U8, 0),
-    ROW(machine.revoked_again, RECORD_U8, 0),
-    ROW(machine.restored, RECORD_U8, 0),
-    ROW(machine.refused_back, RECORD_U8, 0),
-    ROW(machine.frozen, RECORD_ENUM, FROZEN_CODE_COUNT),
-    ROW(machine.frozen_in, RECORD_ENUM, RUN_STATE_COUNT),
-    ROW(from, RECORD_U32, 0),
-    ROW(to, RECORD_U32, 0),
-    ROW(back_to, RECORD_U32, 0),
-    ROW(slot_old, RECORD_ENUM, 2),
-    ROW(slot_new, RECORD_ENUM, 2),
-    ROW(public_old, RECORD_TEXT, DRIVER_PUBLIC_MAX),
-    ROW(public_new, RECORD_TEXT, DRIVER_PUBLIC_MAX),
-    ROW(trigger, RECORD_ENUM, RUN_TRIGGER_COUNT),
-    ROW(reason, RECORD_TEXT, 1024),
-    ROW(by, RECORD_TEXT, 1024),
-    ROW(cancel, RECORD_BOOL, 1),
-    ROW(cancel_why, RECORD_TEXT, 1024),
-    ROW(because, RECORD_TEXT, 2048),
-    ROW(started_ms, RECORD_I64, 1),
-    ROW(ended_ms, RECORD_I64, 1),
-    ROW(closes_ms, RECORD_I64, 1),
-    ROW(audit_from, RECORD_I64, 1),
-    ROW(state_ms, RECORD_I64, 1),
-    ROW(promoted_ms, RECORD_I64, 1),
-    ROW(acked_ms, RECORD_I64, 1),
-    ROW(deadline_ms, RECORD_I64, 1),
-    ROW(span_ms, RECORD_I64, 1),
-    ROW(next_seq, RECORD_U32, 0),
-    ROW(attempt, RECORD_U32, 0),
-    ROW(tries, RECORD_U32, 0),
-    ROW(last_step, RECORD_U32, 0),
-    ROW(last_digest, RECORD_BYTES, 16),
-    ROW(repeats, RECORD_U32, 0),
-    ROW(frozen_text, RECORD_TEXT, 4096),
-    ROW(frozen_known, RECORD_TEXT, 4096),
-    ROW(frozen_next, RECORD_TEXT, 4096),
-    ROW(frozen_now, RECORD_TEXT, 4096),
-    ROW(looked_ms, RECORD_I64, 1),
-    ROW(budgets[0].last_ms, RECORD_I64, 1),
-    ROW(budgets[0].refused_ms, RECORD_I64, REFUSALS_KEPT),
-    ROW(budgets[1].last_ms, RECORD_I64, 1),
-    ROW(budgets[1].refused_ms, RECORD_I64, REFUSALS_KEPT),
-    ROW(sessions, RECORD_U32, 0),
-    ROW(unused_ms, RECORD_I64, 1),
-    ROW(drained, RECORD_BOOL, 1),
-    ROW(loose_passed, RECORD_BOOL, 1),
-    ROW(server_id, RECORD_TEXT, 256),
-    ROW(server_version, RECORD_TEXT, 256),
+#define ROWS_1                                                                                     \
+    ROW(id, RECORD_BYTES, RUN_ID),                                                                 \
+    ROW(secret_id, RECORD_BYTES, RUN_ID),                                                          \
+    ROW(name, RECORD_TEXT, 8192),                                                                  \
+    ROW(scope, RECORD_BYTES, BARRIER_SCOPE),                                                       \
+    ROW(driver, RECORD_TEXT, 64),                                                                  \
+    SETTINGS_ROWS(struct run, settings),                                                           \
+    ROW(machine.strategy, RECORD_ENUM, STRATEGY_COUNT),                                            \
+    ROW(machine.state, RECORD_ENUM, RUN_STATE_COUNT),                                              \
+    ROW(machine.back, RECORD_ENUM, BACK_STEP_COUNT),                                               \
+    ROW(machine.intent, RECORD_ENUM, RUN_INTENT_COUNT),                                            \
+    ROW(machine.open, RECORD_BOOL, 1),                                                             \
+    ROW(machine.promoted, RECORD_BOOL, 1),                                                         \
+    ROW(machine.past, RECORD_BOOL, 1),                                                             \
+    ROW(machine.hold_unhealthy, RECORD_BOOL, 1),                                                   \
+    ROW(machine.hold_silent, RECORD_BOOL, 1),                                                      \
+    ROW(machine.said_no, RECORD_BOOL, 1),                                                          \
+    ROW(machine.bad_value, RECORD_BOOL, 1),                                                        \
+    ROW(machine.fixed_value, RECORD_BOOL, 1),                                                      \
+    ROW(machine.values, RECORD_U8, 0),                                                             \
+    ROW(machine.applied_again, RECORD_U8, 0),                                                      \
+    ROW(machine.both_dead, RECORD_U8, 0),                                                          \
+    ROW(machine.revoked_again, RECORD_U8, 0),                                                      \
+    ROW(machine.restored, RECORD_U8, 0),                                                           \
+    ROW(machine.refused_back, RECORD_U8, 0),                                                       \
+    ROW(machine.frozen, RECORD_ENUM, FROZEN_CODE_COUNT),                                           \
+    ROW(machine.frozen_in, RECORD_ENUM, RUN_STATE_COUNT),                                          \
+    ROW(from, RECORD_U32, 0),                                                                      \
+    ROW(to, RECORD_U32, 0),                                                                        \
+    ROW(back_to, RECORD_U32, 0),                                                                   \
+    ROW(slot_old, RECORD_ENUM, 2),                                                                 \
+    ROW(slot_new, RECORD_ENUM, 2),                                                                 \
+    ROW(public_old, RECORD_TEXT, DRIVER_PUBLIC_MAX),                                               \
+    ROW(public_new, RECORD_TEXT, DRIVER_PUBLIC_MAX),                                               \
+    ROW(trigger, RECORD_ENUM, RUN_TRIGGER_COUNT),                                                  \
+    ROW(reason, RECORD_TEXT, 1024),                                                                \
+    ROW(by, RECORD_TEXT, 1024),                                                                    \
+    ROW(cancel, RECORD_BOOL, 1),                                                                   \
+    ROW(cancel_why, RECORD_TEXT, 1024),                                                            \
+    ROW(because, RECORD_TEXT, 2048),                                                               \
+    ROW(started_ms, RECORD_I64, 1),                                                                \
+    ROW(ended_ms, RECORD_I64, 1),                                                                  \
+    ROW(closes_ms, RECORD_I64, 1),                                                                 \
+    ROW(audit_from, RECORD_I64, 1),                                                                \
+    ROW(state_ms, RECORD_I64, 1),                                                                  \
+    ROW(promoted_ms, RECORD_I64, 1),                                                               \
+    ROW(acked_ms, RECORD_I64, 1),                                                                  \
+    ROW(deadline_ms, RECORD_I64, 1),                                                               \
+    ROW(span_ms, RECORD_I64, 1),                                                                   \
+    ROW(next_seq, RECORD_U32, 0),                                                                  \
+    ROW(attempt, RECORD_U32, 0),                                                                   \
+    ROW(tries, RECORD_U32, 0),                                                                     \
+    ROW(last_step, RECORD_U32, 0),                                                                 \
+    ROW(last_digest, RECORD_BYTES, 16),                                                            \
+    ROW(repeats, RECORD_U32, 0),                                                                   \
+    ROW(frozen_text, RECORD_TEXT, 4096),                                                           \
+    ROW(frozen_known, RECORD_TEXT, 4096),                                                          \
+    ROW(frozen_next, RECORD_TEXT, 4096),                                                           \
+    ROW(frozen_now, RECORD_TEXT, 4096),                                                            \
+    ROW(looked_ms, RECORD_I64, 1),                                                                 \
+    ROW(budgets[0].last_ms, RECORD_I64, 1),                                                        \
+    ROW(budgets[0].refused_ms, RECORD_I64, REFUSALS_KEPT),                                         \
+    ROW(budgets[1].last_ms, RECORD_I64, 1),                                                        \
+    ROW(budgets[1].refused_ms, RECORD_I64, REFUSALS_KEPT),                                         \
+    ROW(sessions, RECORD_U32, 0),                                                                  \
+    ROW(unused_ms, RECORD_I64, 1),                                                                 \
+    ROW(drained, RECORD_BOOL, 1),                                                                  \
+    ROW(loose_passed, RECORD_BOOL, 1),                                                             \
+    ROW(server_id, RECORD_TEXT, 256),                                                              \
+    ROW(server_version, RECORD_TEXT, 256)
+static const struct record_row rows_1[] = {ROWS_1};
+static const struct record_row rows_2[] = {
+    ROWS_1,
+    SETTINGS_ROWS_2(struct run, settings),
+    ROW(machine.mends, RECORD_BOOL, 1),
 };
-static const struct record_form forms[] = {RECORD_FORM(1, rows_1)};
-const struct record_kind run_kind = {"rotation run", forms, 1, sizeof(struct run)};
+static const struct record_form forms[] = {RECORD_FORM(2, rows_2), RECORD_FORM(1, rows_1)};
+const struct record_kind run_kind = {"rotation run", forms, 2, sizeof(struct run)};
 
 #define X(name, text) [name] = (text),
 static const char *const trigger_texts[] = {RUN_TRIGGERS(X)};

@@ -15,7 +15,8 @@
     X(TRIGGER_SCHEDULE, "schedule")                                                                \
     X(TRIGGER_OPERATOR, "operator")                                                                \
     X(TRIGGER_MAX_AGE, "max_age")                                                                  \
-    X(TRIGGER_BACK, "back")
+    X(TRIGGER_BACK, "back")                                                                        \
+    X(TRIGGER_RECONCILE, "reconcile")
 #define X(name, text) name,
 enum run_trigger { RUN_TRIGGERS(X) RUN_TRIGGER_COUNT };
 #undef X
@@ -145,3 +146,4 @@ enum kt_kind run_cancel(struct request *req, struct kt_err *err);
 enum kt_kind run_thaw(struct request *req, struct kt_err *err);
 enum kt_kind run_report(struct request *req, struct kt_err *err);
 enum kt_kind rotate_write(struct request *req, struct kt_err *err);
+enum kt_kind reconcile_write(struct request *req, struct kt_err *err);

@@ -399,9 +399,40 @@ static enum kt_kind refuse_paused(struct request *req, const char *name, struct 
     return KT_INVALID;
 }
 
+static enum kt_kind load_rotated(struct request *req, struct rotation_secret *ret,
+                                 struct kt_err *err)
+{
+    const char *name = request_param(req, "path");
+    enum kt_kind kind = secret_load(req, name, ret, err);
+    if (kind != KT_NOT_FOUND || err->what[0] != '\0')
+        return kind;
+    (void)kt_fail(err, KT_INVALID, "KT-R-004 '%s' has no rotation", name);
+    kt_hint(err, "say how it is rotated first: secretctl schedule set %s --help", name);
+    return KT_INVALID;
+}
+
+static enum kt_kind start_by_hand(struct request *req, struct rotation_secret *secret,
+                                  enum run_trigger trigger, const char *reason, struct kt_err *err)
+{
+    const char *by = "";
+    enum kt_kind kind = run_who(req, &by, err);
+    if (kind != KT_OK)
+        return kind;
+    const struct run_wish wish = {.trigger = trigger, .reason = reason, .by = by};
+    struct run run;
+    kind = run_start(req, secret, &wish, &run, err);
+    if (kind == KT_OK) {
+        req->after_commit = wake_after;
+        answer_state(req, &run);
+    } else if (secret->active) {
+        answer_active(req, secret);
+    }
+    return kind;
+}
+
 enum kt_kind rotate_write(struct request *req, struct kt_err *err)
 {
-    const char *name = request_param(req, "path"), *reason = "", *by = "";
+    const char *reason = "";
     bool back = false, force = false;
     struct rotation_secret secret;
     enum kt_kind kind = run_reason(req, &reason, err);
@@ -411,32 +442,27 @@ enum kt_kind rotate_write(struct request *req, struct kt_err *err)
         kind = request_bool(req, "force", &force, err);
     if (kind != KT_OK && kind != KT_NOT_FOUND)
         return kind;
-    kind = secret_load(req, name, &secret, err);
-    if (kind == KT_NOT_FOUND && err->what[0] == '\0') {
-        (void)kt_fail(err, KT_INVALID, "KT-R-004 '%s' has no rotation", name);
-        kt_hint(err, "say how it is rotated first: secretctl schedule set %s --help", name);
-        return KT_INVALID;
-    }
+    kind = load_rotated(req, &secret, err);
     if (kind != KT_OK)
         return kind;
-    struct run run;
     if (back && secret.active) {
+        struct run run;
         kind = run_load(req, secret.run, &run, err);
         return kind == KT_OK ? ask_back(req, &run, reason, err) : kind;
     }
-    kind = back || force ? KT_OK : refuse_paused(req, name, err);
-    if (kind == KT_OK)
-        kind = run_who(req, &by, err);
+    kind = back || force ? KT_OK : refuse_paused(req, secret.name, err);
     if (kind != KT_OK)
         return kind;
-    const struct run_wish wish = {
-        .trigger = back ? TRIGGER_BACK : TRIGGER_OPERATOR, .reason = reason, .by = by};
-    kind = run_start(req, &secret, &wish, &run, err);
-    if (kind == KT_OK) {
-        req->after_commit = wake_after;
-        answer_state(req, &run);
-    } else if (secret.active) {
-        answer_active(req, &secret);
-    }
-    return kind;
+    return start_by_hand(req, &secret, back ? TRIGGER_BACK : TRIGGER_OPERATOR, reason, err);
+}
+
+/* Not held up while everything is paused: like going back, it gives services what the vault says. */
+enum kt_kind reconcile_write(struct request *req, struct kt_err *err)
+{
+    const char *reason = "";
+    struct rotation_secret secret;
+    enum kt_kind kind = run_reason(req, &reason, err);
+    if (kind == KT_OK)
+        kind = load_rotated(req, &secret, err);
+    return kind == KT_OK ? start_by_hand(req, &secret, TRIGGER_RECONCILE, reason, err) : kind;
 }

@@ -5,31 +5,41 @@
 #define RECORD_MAX ((size_t)32 * 1024)
 
 #define ROW(member, type, most) RECORD_ROW(struct rotation_secret, member, type, most)
-static const struct record_row rows_1[] = {
-    ROW(id, RECORD_BYTES, RUN_ID),
-    ROW(name, RECORD_TEXT, 8192),
-    SETTINGS_ROWS(struct rotation_secret, settings),
-    ROW(active, RECORD_BOOL, 1),
-    ROW(run, RECORD_BYTES, RUN_ID),
-    ROW(due, RECORD_BOOL, 1),
-    ROW(fire_ms, RECORD_I64, 1),
-    ROW(due_ms, RECORD_I64, 1),
-    ROW(closes_ms, RECORD_I64, 1),
-    ROW(reason, RECORD_ENUM, KT_DUE_MAX_AGE + 1),
-    ROW(last_fire_ms, RECORD_I64, 1),
-    ROW(last_done_ms, RECORD_I64, 1),
-    ROW(last_state, RECORD_ENUM, RUN_STATE_COUNT),
-    ROW(failures, RECORD_U32, 0),
-    ROW(done_from, RECORD_U32, 0),
-    ROW(done_to, RECORD_U32, 0),
-    ROW(held, RECORD_TEXT, 512),
-    ROW(budgets[0].last_ms, RECORD_I64, 1),
-    ROW(budgets[0].refused_ms, RECORD_I64, REFUSALS_KEPT),
-    ROW(budgets[1].last_ms, RECORD_I64, 1),
-    ROW(budgets[1].refused_ms, RECORD_I64, REFUSALS_KEPT),
+#define ROWS_1                                                                                     \
+    ROW(id, RECORD_BYTES, RUN_ID),                                                                 \
+    ROW(name, RECORD_TEXT, 8192),                                                                  \
+    SETTINGS_ROWS(struct rotation_secret, settings),                                               \
+    ROW(active, RECORD_BOOL, 1),                                                                   \
+    ROW(run, RECORD_BYTES, RUN_ID),                                                                \
+    ROW(due, RECORD_BOOL, 1),                                                                      \
+    ROW(fire_ms, RECORD_I64, 1),                                                                   \
+    ROW(due_ms, RECORD_I64, 1),                                                                    \
+    ROW(closes_ms, RECORD_I64, 1),                                                                 \
+    ROW(reason, RECORD_ENUM, KT_DUE_MAX_AGE + 1),                                                  \
+    ROW(last_fire_ms, RECORD_I64, 1),                                                              \
+    ROW(last_done_ms, RECORD_I64, 1),                                                              \
+    ROW(last_state, RECORD_ENUM, RUN_STATE_COUNT),                                                 \
+    ROW(failures, RECORD_U32, 0),                                                                  \
+    ROW(done_from, RECORD_U32, 0),                                                                 \
+    ROW(done_to, RECORD_U32, 0),                                                                   \
+    ROW(held, RECORD_TEXT, 512),                                                                   \
+    ROW(budgets[0].last_ms, RECORD_I64, 1),                                                        \
+    ROW(budgets[0].refused_ms, RECORD_I64, REFUSALS_KEPT),                                         \
+    ROW(budgets[1].last_ms, RECORD_I64, 1),                                                        \
+    ROW(budgets[1].refused_ms, RECORD_I64, REFUSALS_KEPT)
+static const struct record_row rows_1[] = {ROWS_1};
+static const struct record_row rows_2[] = {
+    ROWS_1,
+    SETTINGS_ROWS_2(struct rotation_secret, settings),
+    ROW(look_due_ms, RECORD_I64, 1),
+    ROW(looked_ms, RECORD_I64, 1),
+    ROW(verified_ms, RECORD_I64, 1),
+    ROW(drifted_ms, RECORD_I64, 1),
+    ROW(look_version, RECORD_U32, 0),
+    ROW(look, RECORD_TEXT, LOOK_TEXT_MAX),
 };
-static const struct record_form forms[] = {RECORD_FORM(1, rows_1)};
-const struct record_kind secret_kind = {"rotation setting", forms, 1,
+static const struct record_form forms[] = {RECORD_FORM(2, rows_2), RECORD_FORM(1, rows_1)};
+const struct record_kind secret_kind = {"rotation setting", forms, 2,
                                         sizeof(struct rotation_secret)};
 
 enum kt_kind secret_place(struct request *req, const char *name, const struct mount **ret_mount,
@@ -69,7 +79,7 @@ enum kt_kind secret_load(struct request *req, const char *name, struct rotation_
     generation changed = 0;
     kind = request_record(req, kt_bytes(key, sizeof key), &record, &changed, err);
     if (kind == KT_NOT_FOUND) {
-        *ret = (struct rotation_secret){.name = name, .held = ""};
+        *ret = (struct rotation_secret){.name = name, .held = "", .look = ""};
         settings_defaults(&ret->settings);
         secret_id(req->core, mount->scope, path, ret->id);
     } else if (kind == KT_OK) {

@@ -12,6 +12,7 @@
 #include "vaultd/rotation/target.h"
 
 #define REFUSALS_KEPT TARGET_REFUSALS_MAX
+#define LOOK_TEXT_MAX 1024u
 
 /* What an account was asked lately: probing must not lock it. */
 struct probe_budget {
@@ -36,6 +37,13 @@ struct rotation_secret {
     uint32_t done_from, done_to; /* versions of the last run that was done */
     const char *held;         /* why nothing starts; "" */
     struct probe_budget budgets[2]; /* of accounts[0], accounts[1] */
+
+    /* Whether the target accepts what is stored (truth.h). */
+    int64_t look_due_ms;      /* TABLE_LOOK has a row then; 0: none */
+    int64_t looked_ms, verified_ms; /* the last look; the last that saw it accepted */
+    int64_t drifted_ms;       /* since when it is seen refused; 0: it is not */
+    uint32_t look_version;    /* which version these are of */
+    const char *look;         /* what the last look found; "" */
     generation changed;       /* not stored */
 
     /* Not stored. */
@@ -71,7 +79,9 @@ enum kt_kind due_replan(struct request *req, struct rotation_secret *secret, boo
 /* The row at another time: the window opens then, or the caps bind. */
 enum kt_kind due_move(struct request *req, struct rotation_secret *secret, int64_t due_ms,
                       struct kt_err *err) KT_MUST_CHECK;
-/* The logical name in a row of TABLE_DUE. */
+/* A row that names a secret, for TABLE_DUE, TABLE_LOOK, TABLE_DRIFT; and the name in it. */
+enum kt_kind due_row_put(struct request *req, struct kt_bytes key, const char *name,
+                         struct kt_err *err) KT_MUST_CHECK;
 enum kt_kind due_row_name(struct request *req, const struct entry *entry, const char **ret,
                           struct kt_err *err) KT_MUST_CHECK;
 

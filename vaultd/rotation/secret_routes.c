@@ -5,7 +5,7 @@
 #include "vaultd/rotation/classes.h"
 #include "vaultd/rotation/engine.h"
 #include "vaultd/rotation/pause.h"
-#include "vaultd/rotation/secret.h"
+#include "vaultd/rotation/truth.h"
 
 /* Secrets that are rotated, as people look at them; secret_write.c changes them. */
 
@@ -47,6 +47,7 @@ static void show_state(const struct rotation_secret *secret, const struct kv_sec
     kt_jsonw_kv_int(w, "failures", secret->failures);
     kt_jsonw_kv_text(w, "held", secret->held);
     kt_jsonw_kv_text(w, "paused", paused);
+    truth_show(secret, kv == NULL ? 0 : kv->current, w);
     kt_jsonw_end(w);
 }
 
@@ -205,11 +206,14 @@ enum kt_kind due_list(struct request *req, struct kt_err *err)
     if (kind != KT_OK || paused == NULL)
         return kind != KT_OK ? kind : kt_fail(err, KT_NO_MEMORY, "asking what is due");
     unsigned char table = TABLE_DUE;
-    struct rows rows;
-    rows_begin(&rows, req, kt_bytes(&table, 1), kt_bytes(NULL, 0), "asking what is due");
     struct kt_jsonw w = kt_jsonw(&req->reply.data);
     kt_jsonw_object(&w);
     pause_show(&pause, on, &w);
+    kind = truth_list(req, limit, &w, err);
+    if (kind != KT_OK)
+        return kind;
+    struct rows rows;
+    rows_begin(&rows, req, kt_bytes(&table, 1), kt_bytes(NULL, 0), "asking what is due");
     kt_jsonw_key(&w, "due");
     kt_jsonw_array(&w);
     while (kind == KT_OK && limit-- > 0 && rows_next(&rows)) {

@@ -2,13 +2,16 @@
 #include "vaultd/rotation/classes.h"
 #include "vaultd/rotation/credential.h"
 #include "vaultd/rotation/engine.h"
+#include "vaultd/rotation/truth.h"
 
 /* What people say about a secret's rotation: checked, adopted, stored. */
 
 static void wake_after(struct request *req, const struct commit_result *result)
 {
-    if (result->error == STORE_OK)
-        rotation_wake(req->core->rotation);
+    if (result->error != STORE_OK)
+        return;
+    atomic_store(&req->core->rotation->looks_news, true);
+    rotation_wake(req->core->rotation);
 }
 
 static enum kt_kind load_named(struct request *req, struct rotation_secret *ret,
@@ -219,6 +222,10 @@ static enum kt_kind store_settings(struct request *req, const struct rotation_se
         if (!secret->due || !same_schedule(before, &secret->settings))
             kind = due_plan(req, secret, req->now_ms, err);
     }
+    if (kind == KT_OK && !same_place(before, &secret->settings))
+        kind = truth_forget(req, secret, err);
+    if (kind == KT_OK && !secret->active)
+        kind = truth_plan(req, secret, err);
     if (kind == KT_OK)
         kind = secret_save(req, secret, err);
     return kind;
@@ -279,6 +286,8 @@ enum kt_kind secret_delete(struct request *req, struct kt_err *err)
     kind = claims_move(req, &before, &secret, err);
     if (kind == KT_OK)
         kind = due_remove(req, &secret, err);
+    if (kind == KT_OK)
+        kind = truth_forget(req, &secret, err);
     struct kv_secret *kv = NULL;
     if (kind == KT_OK)
         kind = kv_load(req->core, secret.mount, req->snapshot, &req->arena, secret.path, &kv, err);

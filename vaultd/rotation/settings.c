@@ -53,6 +53,7 @@ static const struct row rows[] = {
     {.name = "owner",           .kind = TEXT,      .offset = AT(owner),          .most = 256, .text = ""},
     {.name = "risk",            .kind = TEXT,      .offset = AT(risk),           .most = 256, .text = ""},
     {.name = "notify",          .kind = TEXT,      .offset = AT(notify),         .most = 256, .text = ""},
+    {.name = "verify_every",    .kind = SECONDS,   .offset = AT(verify_every_s)},
 };
 
 static const struct row generator_rows[] = {
@@ -98,6 +99,7 @@ const struct field settings_fields[] = {
     {"owner", FIELD_STRING, "for the plan"},
     {"risk", FIELD_STRING, "critical, high, medium or low: whose max_age counts where there is no other"},
     {"notify", FIELD_STRING, "for the plan"},
+    {"verify_every", FIELD_DURATION, "how often the target is asked whether it accepts what is stored, 0 = never"},
     {NULL, FIELD_ANY, NULL},
 };
 /* clang-format on */

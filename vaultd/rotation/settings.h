@@ -30,6 +30,8 @@ struct rotation_settings {
     bool hold_unhealthy, hold_silent, ignore_loose, require_healthy, old_is_dead;
 
     const char *owner, *risk, *notify;
+
+    int64_t verify_every_s; /* how often the target is asked whether it accepts what is stored */
 };
 
 void settings_defaults(struct rotation_settings *ret);
@@ -86,3 +88,5 @@ enum kt_kind settings_generator(const struct rotation_settings *settings,
         RECORD_ROW(object, m.owner, RECORD_TEXT, 256),                                             \
         RECORD_ROW(object, m.risk, RECORD_TEXT, 256),                                              \
         RECORD_ROW(object, m.notify, RECORD_TEXT, 256)
+/* Of format 2, behind those. */
+#define SETTINGS_ROWS_2(object, m) RECORD_ROW(object, m.verify_every_s, RECORD_I64, 1)

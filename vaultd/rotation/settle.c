@@ -60,7 +60,7 @@ static enum kt_kind note_probe(struct work *w, const struct job_part *part, int6
     note_budgets(w, part, now_ms);
     kt_autobuf struct kt_buf text;
     kt_buf_init(&text, 3000);
-    probe_text(&part->result, &text);
+    probe_text(&part->result, w->run.machine.mends, &text);
     bool asks_new = part->step.logins[DRIVER_NEW].username != NULL;
     bool asks_old = part->step.logins[DRIVER_OLD].username != NULL;
     struct evidence evidence;
@@ -131,7 +131,7 @@ static const char *reason(struct work *w, const struct job_part *part)
     kt_autobuf struct kt_buf text;
     kt_buf_init(&text, 2000);
     if (part->step.op == DRIVER_PROBE)
-        probe_text(&part->result, &text);
+        probe_text(&part->result, w->run.machine.mends, &text);
     else
         kt_buf_printf(&text, "%s: %s", kt_driver_op_text(part->step.op), part->result.text);
     return text_of(w, &text);
@@ -147,7 +147,8 @@ static enum kt_kind move(struct work *w, enum run_event event, const struct job_
     if (event != EV_UNREACH)
         return work_event(w, event, now_ms, why, err);
     run->tries++;
-    if (run->tries == PAGE_AFTER && (run->machine.past || run->machine.state == RUN_ROLLING_BACK)) {
+    if (run->tries == PAGE_AFTER && (run->machine.past || run->machine.state == RUN_ROLLING_BACK ||
+                                     run->machine.state == RUN_MENDING)) {
         char id[RUN_ID_TEXT];
         run_id_text(run->id, id);
         kt_log(KT_LOG_WARNING, "rotation-target-away",
@@ -183,8 +184,9 @@ static enum kt_kind move_by(struct work *w, const struct job_part *probe, enum p
     if (probe == NULL)
         return move(w, EV_UNREACH, NULL, now_ms, err);
     struct evidence evidence;
+    bool asks_new = probe->step.logins[DRIVER_NEW].username != NULL;
     bool asks_old = probe->step.logins[DRIVER_OLD].username != NULL;
-    probe_judge(&probe->result, true, asks_old, death, &evidence);
+    probe_judge(&probe->result, asks_new, asks_old, death, &evidence);
     if (!evidence.valid)
         return move(w, evidence.event, probe, now_ms, err);
     const char *why = w->run.machine.doubt ? trouble_of(w) : reason(w, probe);
@@ -193,6 +195,22 @@ static enum kt_kind move_by(struct work *w, const struct job_part *probe, enum p
 
 /* ---- one function a kind of job ---- */
 
+/* Accepted, so that there is nothing to mend; or refused: now, or by a look whose refusals an account
+ * should not have twice (plan.c). */
+static enum kt_kind settle_before_mending(struct work *w, const struct job *job, int64_t now_ms,
+                                          struct kt_err *err)
+{
+    const struct job_part *probe = last_of(job, DRIVER_PROBE);
+    if (probe == NULL)
+        return move(w, EV_UNREACH, NULL, now_ms, err);
+    struct evidence evidence;
+    bool asks_old = probe->step.logins[DRIVER_OLD].username != NULL;
+    probe_judge(&probe->result, false, asks_old, DEATH_OF_NONE, &evidence);
+    if (!evidence.valid)
+        return move(w, evidence.event, probe, now_ms, err);
+    return move(w, evidence.old_accepted ? EV_OK : EV_REFUSED, probe, now_ms, err);
+}
+
 static enum kt_kind settle_preflight(struct work *w, const struct job *job, int64_t now_ms,
                                      struct kt_err *err)
 {
@@ -200,6 +218,8 @@ static enum kt_kind settle_preflight(struct work *w, const struct job *job, int6
     if (inspect != NULL && (inspect->result.class == DRIVER_WRONG_SERVER ||
                             inspect->result.class == DRIVER_REFUSED))
         return move(w, event_of(&inspect->result), inspect, now_ms, err);
+    if (w->run.machine.mends)
+        return settle_before_mending(w, job, now_ms, err);
     for (size_t i = 1; i < job->n; i++) {
         const struct job_part *probe = &job->parts[i];
         if (!probe->ran)
@@ -334,6 +354,7 @@ static bool hopeful(const struct run *run, const struct driver_result *r)
     case FROZEN_BOTH_DEAD:
     case FROZEN_NEW_DEAD:
     case FROZEN_ROLLBACK:
+    case FROZEN_UNMENDED:
         return r->replies[alive].answer == ANSWER_ACCEPTED;
     case FROZEN_NOT:
     case FROZEN_STORE:
@@ -356,7 +377,7 @@ static enum kt_kind settle_look(struct work *w, const struct job *job, int64_t n
     kt_buf_init(&text, 3500);
     run_id_text(run->id, id);
     bool better = hopeful(run, &part->result);
-    probe_text(&part->result, &text);
+    probe_text(&part->result, w->run.machine.mends, &text);
     if (better)
         kt_buf_printf(&text, ": worth a try: secretctl run thaw %s", id);
     run->frozen_now = text_of(w, &text);

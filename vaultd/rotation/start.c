@@ -36,7 +36,7 @@ static enum kt_kind choose_slots(struct request *req, const struct rotation_secr
     }
     if (s->strategy == STRATEGY_ALTERNATE) {
         run->slot_old = second ? 1 : 0;
-        run->slot_new = second ? 0 : 1;
+        run->slot_new = run->machine.mends ? run->slot_old : 1 - run->slot_old;
     }
     return KT_OK;
 }
@@ -164,6 +164,7 @@ static void fill_run(struct request *req, const struct rotation_secret *secret,
                         .machine = {.strategy = s->strategy,
                                     .hold_unhealthy = s->hold_unhealthy,
                                     .hold_silent = s->hold_silent,
+                                    .mends = wish->trigger == TRIGGER_RECONCILE,
                                     .fixed_value = wish->trigger == TRIGGER_BACK},
                         .public_old = "",
                         .public_new = "",
@@ -243,6 +244,12 @@ enum kt_kind run_start(struct request *req, struct rotation_secret *secret,
     if (kind != KT_OK)
         return kind;
     fill_run(req, secret, secret->mount, wish, &w->run);
+    if (w->run.machine.mends && !run_touches_target(&w->run)) {
+        (void)kt_fail(err, KT_INVALID, "KT-R-004 '%s' has no target that could refuse it",
+                      secret->name);
+        kt_hint(err, "a new value: secretctl rotate %s", secret->name);
+        return KT_INVALID;
+    }
     kind = prepare(req, w, wish, err);
     if (kind == KT_OK)
         kind = due_remove(req, &w->secret, err);

@@ -106,6 +106,12 @@ static const char *const back_forms[BACK_STEP_COUNT] = {
     [BACK_REVOKE_NEW] = "going back: ending version {new} at the target",
     [BACK_CONFIRM_OLD] = "going back: proving that version {new} is dead and version {old} works",
 };
+static const char *const mend_forms[RUN_STATE_COUNT] = {
+    [RUN_PLANNED] = "version {old} is to be accepted by the target again",
+    [RUN_PREFLIGHT] = "asking the target before anything is changed",
+    [RUN_MENDING] = "setting version {old} for {account_old} again, then asking for the proof",
+    [RUN_DONE] = "the target accepts version {old}",
+};
 static const char *const generate_forms[RUN_STATE_COUNT] = {
     [RUN_GENERATED] = "version {new} has a new random value",
     [RUN_PROMOTED] = "version {new} is current",
@@ -118,6 +124,10 @@ const char *text_of_state(struct request *req, const struct run *run)
     const char *form = state_forms[state];
     if (state == RUN_ROLLING_BACK)
         form = back_forms[run->machine.back];
+    else if (run->machine.mends && mend_forms[state] != NULL)
+        form = mend_forms[state];
+    else if (run->machine.mends && state == RUN_CANCELLED && run->machine.intent != INTENT_NONE)
+        form = "version {old} was sent to the target; whether it is accepted was not seen";
     else if (run->machine.strategy == STRATEGY_IN_PLACE && in_place_forms[state] != NULL)
         form = in_place_forms[state];
     else if (run->machine.strategy == STRATEGY_GENERATE && generate_forms[state] != NULL)
@@ -145,6 +155,7 @@ static const struct frozen_words words[] = {
      "{target} refuses the password that the vault has as current (version {old}). Nothing was "
      "changed.",
      "secretctl run cancel {run}\n"
+     "# where the stored one is right, instead of the rest: secretctl reconcile {secret}\n"
      "secretctl kv patch {secret} {password_field}=-   # the password that works, on standard input\n"
      "secretctl rotate {secret}\n"
      "# where the old one is meant to be dead, instead of the patch: secretctl schedule set {secret} "
@@ -192,6 +203,12 @@ static const struct frozen_words words[] = {
      "secretctl kv metadata get {secret}\n"
      "# if a backup was restored: put the password that {target} accepts into the vault\n"
      "secretctl run cancel {run}"},
+    {FROZEN_UNMENDED,
+     "{target} does not accept the stored password (version {old}) although it was told to.",
+     "# somebody with rights at the target looks at {account_old}: locked? expired? may the "
+     "administrative login change it?\n"
+     "secretctl run thaw {run}   # asks again, sets version {old} again if need be; safe to repeat\n"
+     "secretctl run cancel {run}   # or leaves it as it is"},
 };
 
 const struct frozen_words *frozen_words_of(enum frozen_code code)

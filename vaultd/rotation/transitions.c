@@ -57,6 +57,10 @@ static const struct transition table[RUN_STATE_COUNT][RUN_EVENT_COUNT] = {
                           [EV_UNHEALTHY] = STAY, [EV_SILENT] = STAY},
     [RUN_ROLLED_BACK] = {[EV_CANCEL] = REFUSE, [EV_THAW] = REFUSE},
     [RUN_CANCELLED] = {[EV_CANCEL] = REFUSE, [EV_THAW] = REFUSE},
+    [RUN_MENDING] = {[EV_OK] = GO(RUN_MENDING), TARGET_TROUBLE,
+                     [EV_PERMANENT] = FREEZE(FROZEN_UNMENDED), [EV_UNREACH] = PROBE,
+                     [EV_TIMEOUT] = PROBE, [EV_CRASH] = PROBE, [EV_CANCEL] = CANCEL,
+                     [EV_UNHEALTHY] = STAY},
     [RUN_FROZEN] = {[EV_THAW] = THAW, [EV_CRASH] = STAY, [EV_CANCEL] = BACK},
 };
 

@@ -4,6 +4,7 @@
 #include "lib/log.h"
 #include "vaultd/rotation/engine.h"
 #include "vaultd/rotation/text.h"
+#include "vaultd/rotation/truth.h"
 
 #define VALUE_MAX ((size_t)1024 * 1024)
 
@@ -108,6 +109,20 @@ static enum kt_kind make_value(struct work *w, struct kt_err *err)
                         w->secret.path, w->kv, kt_buf_bytes(&value), KV_PENDING, req->now_ms, err);
     if (kind == KT_OK)
         run->to = w->kv->newest;
+    return kind;
+}
+
+/* Setting the stored version again makes no value: only what the target gets of it. */
+static enum kt_kind make_public(struct work *w, struct kt_err *err)
+{
+    struct run *run = &w->run;
+    struct credential stored;
+    if (run->public_old[0] != '\0')
+        return KT_OK;
+    enum kt_kind kind =
+        credential_load(w->req, &w->secret, &run->settings, w->kv, run->from, &stored, NULL, err);
+    if (kind == KT_OK)
+        kind = credential_public(run->driver, stored.password, &w->req->arena, &run->public_old, err);
     return kind;
 }
 
@@ -309,9 +324,15 @@ enum kt_kind work_commit(struct work *w, unsigned fx, int64_t now_ms, const char
     struct run *run = &w->run;
     w->fx |= fx;
     set_because(w, why);
-    if (run->machine.state == RUN_FROZEN && w->before != RUN_FROZEN)
+    bool freezes = run->machine.state == RUN_FROZEN && w->before != RUN_FROZEN;
+    bool drifts = freezes && run->machine.frozen == FROZEN_DRIFT;
+    if (freezes)
         text_freeze(w->req, run, why != NULL ? why : last_known(w));
     enum kt_kind kind = change_secret(w, fx, err);
+    if (kind == KT_OK && (fx & FX_PUBLIC) != 0)
+        kind = make_public(w, err);
+    if (kind == KT_OK && drifts)
+        kind = truth_of_frozen(w, err);
     if (kind == KT_OK)
         kind = entered(w, fx, now_ms, err);
     if (kind == KT_OK && (fx & FX_END) != 0)

@@ -1,0 +1,230 @@
+#include <stdlib.h>
+
+#include "lib/log.h"
+#include "vaultd/core/rows.h"
+#include "vaultd/rotation/plan.h"
+#include "vaultd/rotation/probe.h"
+#include "vaultd/rotation/truth.h"
+
+/* The rotation thread's part of truth.h: which look is due, whether it may be made now, and what became
+ * of it. A look is counted and its row moved in a commit before it is sent. */
+
+#define PASSES_MOST 64u
+#define HELD_MS     ((int64_t)30 * 1000)
+#define LATER_MS    ((int64_t)10 * 60 * 1000)
+/* A look costs an account one refused login; so many more should be left for a run. Where a target allows
+ * fewer in all, a look is made when there was none within the hour. */
+#define REFUSALS_LEFT 3u
+
+struct truth_pass {
+    struct rotation *rotation;
+    struct job *job; /* to be sent, once its commit is made */
+    bool more;
+    int64_t next_ms;
+};
+
+static size_t at_work(struct rotation *rotation, const char *target, bool *ret_here)
+{
+    size_t n = 0;
+    *ret_here = false;
+    (void)pthread_mutex_lock(&rotation->lock);
+    for (const struct job *job = rotation->jobs; job != NULL; job = job->next) {
+        if (job->kind != JOB_TRUTH || job->abandoned)
+            continue;
+        n++;
+        *ret_here = *ret_here || strcmp(job->target, target) == 0;
+    }
+    (void)pthread_mutex_unlock(&rotation->lock);
+    return n;
+}
+
+/* The account that the current version names. */
+static enum kt_kind find_slot(struct request *req, const struct rotation_secret *secret,
+                              const struct kv_secret *kv, uint32_t *ret, struct kt_err *err)
+{
+    struct credential now;
+    const struct rotation_settings *s = &secret->settings;
+    enum kt_kind kind = credential_load(req, secret, s, kv, kv->current, &now, NULL, err);
+    if (kind != KT_OK)
+        return kind;
+    for (uint32_t slot = 0; slot < 2; slot++)
+        if (s->accounts[slot][0] != '\0' && strcmp(now.username, s->accounts[slot]) == 0) {
+            *ret = slot;
+            return KT_OK;
+        }
+    return kt_fail(err, KT_INVALID, "its \"%s\" is none of the accounts", s->username_field);
+}
+
+/* It cannot be asked for as it is: said, and tried again. */
+static enum kt_kind pass_over(struct request *req, struct rotation_secret *secret, const char *why,
+                              struct kt_err *err)
+{
+    const char *look = kt_arena_printf(&req->arena, "not known: %.900s", why);
+    secret->look = look == NULL ? "" : look;
+    return truth_row(req, secret, req->now_ms + truth_soon_ms(secret), err);
+}
+
+static enum kt_kind begin(struct truth_pass *p, struct request *req, struct rotation_secret *secret,
+                          struct kt_err *err)
+{
+    struct rotation_target target;
+    struct kv_secret *kv = NULL;
+    struct kt_err why = {0};
+    uint32_t slot = 0;
+    bool here = false;
+    enum kt_kind kind = target_load(req, secret->settings.target, &target, &why);
+    if (kind == KT_OK)
+        kind = kv_load(req->core, secret->mount, req->snapshot, &req->arena, secret->path, &kv, &why);
+    if (kind == KT_OK)
+        kind = find_slot(req, secret, kv, &slot, &why);
+    if (kind == KT_NOT_FOUND || kind == KT_INVALID)
+        return pass_over(req, secret, why.what[0] == '\0' ? "its target or its value is gone" : why.what,
+                         err);
+    if (kind != KT_OK)
+        return kt_fail(err, kind, "%s", why.what);
+    int64_t steady = rotation_steady_ms(p->rotation), when = 0;
+    (void)at_work(p->rotation, target.name, &here);
+    if (here || !slot_free(p->rotation, NULL, target.name))
+        return truth_row(req, secret, req->now_ms + HELD_MS, err);
+    if (!budget_allows(&secret->budgets[slot], &target, 1 + REFUSALS_LEFT, steady, &when))
+        return truth_row(req, secret, req->now_ms + (when - steady), err);
+    budget_note(&secret->budgets[slot], 1, steady);
+    kind = truth_row(req, secret, req->now_ms + truth_soon_ms(secret), err);
+    return kind == KT_OK ? plan_truth(req, secret, kv, &target, slot, &p->job, err) : kind;
+}
+
+static enum kt_kind drop_rows(struct request *req, struct kt_bytes key, struct kt_err *err)
+{
+    unsigned char id[RUN_ID], drift[RUN_KEY];
+    struct batch *batch = request_batch(req);
+    if (batch == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "looking at what is stored");
+    memcpy(id, key.at + key.len - RUN_ID, RUN_ID);
+    drift_key(id, drift);
+    batch_delete(batch, key);
+    batch_delete(batch, kt_bytes(drift, sizeof drift));
+    return KT_OK;
+}
+
+static enum kt_kind look_at_row(struct truth_pass *p, struct request *req,
+                                const struct entry *entry, struct kt_err *err)
+{
+    struct rotation_secret secret;
+    const char *name = NULL;
+    enum kt_kind kind = due_row_name(req, entry, &name, err);
+    if (kind == KT_OK)
+        kind = secret_load(req, name, &secret, err);
+    if (kind == KT_NOT_FOUND) {
+        *err = (struct kt_err){0};
+        return drop_rows(req, entry->key, err);
+    }
+    if (kind != KT_OK)
+        return kind;
+    if (secret.look_due_ms != due_time_of_key(entry->key)) {
+        struct batch *batch = request_batch(req);
+        if (batch == NULL)
+            return kt_fail(err, KT_NO_MEMORY, "looking at what is stored");
+        batch_delete(batch, entry->key);
+        return KT_OK;
+    }
+    /* A run that is under way proves it, and plans the next look when it ends. */
+    if (secret.active || truth_soon_ms(&secret) == 0)
+        kind = truth_row(req, &secret, 0, err);
+    else
+        kind = begin(p, req, &secret, err);
+    return kind == KT_OK ? secret_save(req, &secret, err) : kind;
+}
+
+static enum kt_kind scan_handler(struct request *req, struct kt_err *err)
+{
+    struct truth_pass *p = req->handler_data;
+    unsigned char table = TABLE_LOOK;
+    enum kt_kind kind = KT_OK;
+    struct rows rows;
+    job_free(p->job);
+    p->job = NULL;
+    p->more = false;
+    p->next_ms = INT64_MAX;
+    rows_begin(&rows, req, kt_bytes(&table, 1), kt_bytes(NULL, 0), "looking at what is stored");
+    while (kind == KT_OK && !p->more && p->next_ms == INT64_MAX && rows_next(&rows)) {
+        if (rows.entry.key.len != DUE_KEY)
+            continue;
+        int64_t due = due_time_of_key(rows.entry.key);
+        if (due > req->now_ms) {
+            p->next_ms = due;
+            break;
+        }
+        p->more = true;
+        kind = look_at_row(p, req, &rows.entry, err);
+    }
+    return rows_end(&rows, kind, err);
+}
+
+void truth_scan(struct rotation *rotation)
+{
+    struct truth_pass pass = {.rotation = rotation};
+    bool here = false;
+    rotation->next_look_ms = INT64_MAX;
+    if (!rotation_can_run(rotation))
+        return;
+    for (unsigned i = 0; i < PASSES_MOST && !atomic_load(&rotation->stopping); i++) {
+        struct kt_err err = {0};
+        if (at_work(rotation, "", &here) >= TRUTHS_MAX)
+            return; /* the one that ends first looks for the next */
+        enum kt_kind kind =
+            request_internal(rotation->core, "rotation/looks", scan_handler, &pass, &err);
+        if (kind != KT_OK) {
+            job_free(pass.job);
+            if (kind != KT_SEALED)
+                kt_log_err(KT_LOG_WARNING, "rotation-looks", &err);
+            rotation->next_look_ms = kt_wall_ms(rotation->core->clock) + LATER_MS;
+            return;
+        }
+        if (pass.job != NULL)
+            job_post(rotation, pass.job);
+        pass.job = NULL;
+        if (!pass.more)
+            break;
+    }
+    rotation->next_look_ms = pass.more ? 0 : pass.next_ms;
+}
+
+/* ---- what became of it ---- */
+
+struct settle_pass {
+    const struct job *job;
+    enum truth_change change;
+};
+
+static enum kt_kind settle_handler(struct request *req, struct kt_err *err)
+{
+    struct settle_pass *p = req->handler_data;
+    return truth_settle(req, p->job, &p->change, err);
+}
+
+/* Names and paths stay out of the log. */
+static void say(enum truth_change change)
+{
+    if (change == TRUTH_DRIFTED)
+        kt_log(KT_LOG_ERROR, "rotation-drifted",
+               "why=\"a target refuses a credential that is stored as current\" "
+               "next=\"secretctl due\"");
+    else if (change == TRUTH_HEALED)
+        kt_log(KT_LOG_NOTICE, "rotation-agrees",
+               "why=\"a target accepts a stored credential again that it refused\"");
+}
+
+void truth_finish(struct rotation *rotation, struct job *take_job)
+{
+    struct settle_pass pass = {.job = take_job};
+    struct kt_err err = {0};
+    enum kt_kind kind =
+        request_internal(rotation->core, "rotation/looks", settle_handler, &pass, &err);
+    /* It is made again when its row comes: begin() left one. */
+    if (kind != KT_OK && kind != KT_SEALED)
+        kt_log_err(KT_LOG_WARNING, "rotation-looks", &err);
+    if (kind == KT_OK)
+        say(pass.change);
+    rotation->next_look_ms = 0;
+    job_free(take_job);
+}
