@@ -264,7 +264,8 @@ const struct command command_table[] = {
      "SECRET NAME=VALUE ...", 2, MANY, NULL,
      "What is not given keeps its value. Durations: 90s, 5m, 1h30m, 30d.\n\n"
      "  target=NAME           a target (target set); without one only the vault's value changes\n"
-     "  strategy=             alternate (two accounts in turn), in-place (one), generate (no target)\n"
+     "  strategy=             alternate (two accounts in turn), overlap (one with two passwords for a\n"
+     "                        time), in-place (one), generate (no target)\n"
      "  accounts=a,b          the login roles; group=ROLE owns everything, both are in it\n"
      "  username_field= password_field=      the secret's keys that change (username, password)\n"
      "  generator.length=32   also .alphabet .exclude .min_upper .min_lower .min_digit .min_symbol\n"

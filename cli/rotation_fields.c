@@ -23,8 +23,8 @@ const struct input_field cli_target_fields[] = {
 
 const struct input_field cli_schedule_fields[] = {
     {"target",          INPUT_TEXT,     "a target's name (target list); without: a new value in the vault only"},
-    {"strategy",        INPUT_TEXT,     "alternate (two accounts), in-place (one), generate (no target)"},
-    {"accounts",        INPUT_LIST,     "app_a,app_b for alternate, one for in-place"},
+    {"strategy",        INPUT_TEXT,     "alternate (two accounts), overlap, in-place (one), generate (no target)"},
+    {"accounts",        INPUT_LIST,     "app_a,app_b for alternate, one for overlap and in-place"},
     {"group",           INPUT_TEXT,     "alternate: the role that owns everything, both accounts are in it"},
     {"username_field",  INPUT_TEXT,     "the key of the user's name in the secret, username"},
     {"password_field",  INPUT_TEXT,     "the key of the password, password"},

@@ -34,7 +34,8 @@
     X(DRIVER_APPLY, "apply")     /* the target accepts the public part for the account */          \
     X(DRIVER_VERIFY, "verify")   /* log in as `new`: is it the right place with the right role? */ \
     X(DRIVER_PROBE, "probe")     /* try each login: accepted, refused, unknown */                  \
-    X(DRIVER_REVOKE, "revoke")   /* the account accepts nothing; its sessions are ended */         \
+    X(DRIVER_REVOKE, "revoke")   /* the account accepts keep_part alone; with none nothing, and */ \
+                                 /* its sessions are ended */                                      \
     X(DRIVER_RESTORE, "restore") /* as apply, with the public part of the version before */
 #define X(name, text) name,
 enum driver_op { DRIVER_OPS(X) DRIVER_OP_COUNT };
@@ -102,10 +103,12 @@ struct driver_target {
  *   all:      driver, op, target, timeout_ms, logins[DRIVER_ADMIN] (not verify)
  *   inspect:  account; other_account, group when alternating
  *   create:   account; group when alternating
- *   apply, restore: account, public_part, run, attempt, digest; group
+ *   apply, restore: account, public_part, run, attempt, digest; group; keep_part
  *   verify:   logins[DRIVER_NEW]; group when alternating
  *   probe:    whichever logins are to be tried
- *   revoke:   account; group, settle_ms */
+ *   revoke:   account; group, settle_ms; keep_part
+ * keep_part is the public part of the other credential where one account has two: it stays accepted.
+ * Without it the account accepts the public part and nothing else. */
 struct driver_step {
     const char *driver;          /* a row of kt_driver_info() */
     enum driver_op op;
@@ -115,6 +118,7 @@ struct driver_step {
     const char *other_account;   /* its sibling, to compare with */
     const char *group;           /* the role that both accounts are in; "" in-place */
     struct kt_bytes public_part; /* of the driver's form */
+    struct kt_bytes keep_part;   /* of the same form, or empty */
     const char *run;             /* run id, digest: letters, digits, '-', '_' */
     const char *digest;          /* of the public part, left at the target for reading back */
     uint32_t attempt;
@@ -166,7 +170,8 @@ bool kt_driver_op_parse(struct kt_bytes text, enum driver_op *ret);
 struct driver_info {
     const char *name;
     uint32_t default_port;
-    bool alternate, in_place; /* strategies */
+    bool alternate, overlap, in_place; /* strategies */
+    bool groups;              /* alternate: both accounts are in one that owns everything */
     enum driver_form form;    /* of public parts */
 };
 const struct driver_info *kt_driver_info(const char *name);

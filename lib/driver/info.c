@@ -7,11 +7,13 @@ static const struct driver_info infos[] = {
      .default_port = 5432,
      .alternate = true,
      .in_place = true,
+     .groups = true,
      .form = FORM_SCRAM},
     {.name = "mariadb",
      .default_port = 3306,
      .alternate = true,
      .in_place = true,
+     .groups = true,
      .form = FORM_MARIADB},
 };
 

@@ -7,7 +7,7 @@
 
 #include "lib/assert.h"
 
-#define FORMAT      1u
+#define FORMAT      2u
 #define KIND_STEP   'S'
 #define KIND_RESULT 'R'
 
@@ -191,6 +191,9 @@ enum kt_kind kt_driver_step_encode(const struct driver_step *step, struct kt_buf
     if (kind == KT_OK)
         kind = check_value("the public part", step->public_part, DRIVER_PUBLIC_MAX, err);
     kt_buf_add_field(out, step->public_part);
+    if (kind == KT_OK)
+        kind = check_value("the public part that stays", step->keep_part, DRIVER_PUBLIC_MAX, err);
+    kt_buf_add_field(out, step->keep_part);
     return kind == KT_OK ? encoded(out, err) : kind;
 }
 
@@ -273,6 +276,14 @@ static enum kt_kind decode_head(struct kt_reader *r, uint8_t kind, struct kt_err
     return KT_OK;
 }
 
+static enum kt_kind decode_part(struct kt_reader *r, struct kt_arena *arena, const char *name,
+                                struct kt_bytes *ret, struct kt_err *err)
+{
+    struct kt_bytes part = kt_read_field(r);
+    enum kt_kind kind = check_value(name, part, DRIVER_PUBLIC_MAX, err);
+    return kind == KT_OK ? keep_value(arena, part, ret, err) : kind;
+}
+
 static enum kt_kind decode_step(struct kt_reader *r, struct kt_arena *arena,
                                 struct driver_step *step, struct kt_err *err)
 {
@@ -288,11 +299,11 @@ static enum kt_kind decode_step(struct kt_reader *r, struct kt_arena *arena,
         kind = decode_numbers(r, step, err);
     for (unsigned who = 0; who < DRIVER_LOGIN_COUNT && kind == KT_OK; who++)
         kind = decode_login(r, arena, &step->logins[who], err);
-    if (kind != KT_OK)
-        return kind;
-    struct kt_bytes public_part = kt_read_field(r);
-    kind = check_value("the public part", public_part, DRIVER_PUBLIC_MAX, err);
-    return kind == KT_OK ? keep_value(arena, public_part, &step->public_part, err) : kind;
+    if (kind == KT_OK)
+        kind = decode_part(r, arena, "the public part", &step->public_part, err);
+    if (kind == KT_OK)
+        kind = decode_part(r, arena, "the public part that stays", &step->keep_part, err);
+    return kind;
 }
 
 enum kt_kind kt_driver_step_decode(struct kt_bytes message, struct kt_arena *arena,

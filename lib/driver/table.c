@@ -68,7 +68,9 @@ struct kt_redactor *kt_driver_redactor(const struct driver_step *step)
     if (redactor == NULL)
         return NULL;
     bool ok = kt_redactor_add(redactor, step->public_part, NULL) == KT_OK &&
-              add_parts(redactor, step->public_part);
+              add_parts(redactor, step->public_part) &&
+              kt_redactor_add(redactor, step->keep_part, NULL) == KT_OK &&
+              add_parts(redactor, step->keep_part);
     for (unsigned who = 0; who < DRIVER_LOGIN_COUNT && ok; who++)
         ok = kt_redactor_add(redactor, step->logins[who].password, NULL) == KT_OK;
     if (ok)

@@ -39,7 +39,7 @@ def field(value):
 
 
 def encode(step):
-    out = bytes([1, ord("S"), OPS.index(step["op"])])
+    out = bytes([2, ord("S"), OPS.index(step["op"])])
     for name in TEXTS:
         out += field(step.get(name, ""))
     for name in NUMBERS:
@@ -47,7 +47,7 @@ def encode(step):
     for who in LOGINS:
         login = step.get("logins", {}).get(who)
         out += b"\0" if login is None else b"\1" + field(login[0]) + field(login[1])
-    return out + field(step.get("public_part", ""))
+    return out + field(step.get("public_part", "")) + field(step.get("keep_part", ""))
 
 
 class Reader:
@@ -72,7 +72,7 @@ class Reader:
 
 def decode(data):
     r = Reader(data)
-    if r.take(2) != b"\1R":
+    if r.take(2) != b"\2R":
         raise ValueError("the worker's answer is no result")
     result = {"class": CLASSES[r.u8()]}
     result.update((name, r.text()) for name in RESULT_TEXTS)

@@ -33,6 +33,7 @@ static struct driver_step full_step(void)
         .other_account = "app_a",
         .group = "app",
         .public_part = kt_str("SCRAM-SHA-256$..."),
+        .keep_part = kt_str("the one that stays"),
         .run = "01J",
         .digest = "00ff",
         .attempt = 3,
@@ -65,6 +66,7 @@ static void step_survives(void **state)
     assert_null(back.logins[DRIVER_NEW].username);
     assert_string_equal(back.logins[DRIVER_OLD].username, "app_a");
     assert_string_equal((const char *)back.public_part.at, "SCRAM-SHA-256$...");
+    assert_string_equal((const char *)back.keep_part.at, "the one that stays");
     assert_int_equal(back.attempt, 3);
     encode(&back, &again);
     assert_true(kt_bytes_equal(kt_buf_bytes(&message), kt_buf_bytes(&again)));

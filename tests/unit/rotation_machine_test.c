@@ -152,9 +152,9 @@ static void thawed_it_asks_the_target(void **state)
             struct machine whole = m;
             machine_answers(&m, false, false, &fx);
             assert_int_equal(machine_want(&m), WANT_APPLY);
-            machine_answers(&whole, true, strategy == STRATEGY_ALTERNATE, &fx);
-            assert_int_equal(whole.state,
-                             strategy == STRATEGY_ALTERNATE ? RUN_APPLIED : RUN_ACKING);
+            bool both = strategy != STRATEGY_IN_PLACE;
+            machine_answers(&whole, true, both, &fx);
+            assert_int_equal(whole.state, both ? RUN_APPLIED : RUN_ACKING);
         }
 }
 
@@ -275,6 +275,20 @@ static void answers(void **state)
         {STRATEGY_IN_PLACE, INTENT_RESTORE, false, true, DECIDE_RETURNED},
         {STRATEGY_IN_PLACE, INTENT_RESTORE, true, false, DECIDE_RESTORE},
         {STRATEGY_IN_PLACE, INTENT_RESTORE, false, false, DECIDE_RESTORE},
+        {STRATEGY_OVERLAP, INTENT_APPLY, true, true, DECIDE_APPLIED},
+        {STRATEGY_OVERLAP, INTENT_APPLY, false, true, DECIDE_APPLY},
+        {STRATEGY_OVERLAP, INTENT_APPLY, true, false, DECIDE_PROMOTE},
+        {STRATEGY_OVERLAP, INTENT_APPLY, false, false, DECIDE_REAPPLY},
+        {STRATEGY_OVERLAP, INTENT_REVOKE, true, true, DECIDE_REVOKE},
+        {STRATEGY_OVERLAP, INTENT_REVOKE, false, true, DECIDE_APPLY},
+        {STRATEGY_OVERLAP, INTENT_REVOKE, true, false, DECIDE_REVOKED},
+        {STRATEGY_OVERLAP, INTENT_REVOKE, false, false, DECIDE_REAPPLY},
+        {STRATEGY_OVERLAP, INTENT_REVOKE_NEW, true, true, DECIDE_REVOKE_NEW},
+        {STRATEGY_OVERLAP, INTENT_REVOKE_NEW, false, true, DECIDE_RETURNED},
+        {STRATEGY_OVERLAP, INTENT_REVOKE_NEW, true, false, DECIDE_RESTORE},
+        {STRATEGY_OVERLAP, INTENT_REVOKE_NEW, false, false, DECIDE_RESTORE},
+        {STRATEGY_OVERLAP, INTENT_RESTORE, true, true, DECIDE_REVOKE_NEW},
+        {STRATEGY_OVERLAP, INTENT_RESTORE, false, true, DECIDE_RETURNED},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         if (resume_decide(rows[i].strategy, rows[i].intent, rows[i].new_, rows[i].old) !=
@@ -313,7 +327,7 @@ static void print_answers(struct kt_buf *out)
         enum run_strategy strategy;
         enum run_intent intent;
     } rows[] = {
-        {"apply, alternate", STRATEGY_ALTERNATE, INTENT_APPLY},
+        {"apply, alternate and overlap", STRATEGY_ALTERNATE, INTENT_APPLY},
         {"apply, in-place", STRATEGY_IN_PLACE, INTENT_APPLY},
         {"revoke", STRATEGY_ALTERNATE, INTENT_REVOKE},
         {"revoke_new (going back)", STRATEGY_ALTERNATE, INTENT_REVOKE_NEW},

@@ -140,13 +140,22 @@ static void answers(const struct model *model, struct world *w)
     commit(model, w, fx);
 }
 
+/* Each step sets what the account accepts, whatever it did before. */
+static void overlap_takes(struct world *w, enum machine_want want)
+{
+    w->new_ok = want != WANT_REVOKE_NEW;
+    w->old_ok = want == WANT_APPLY ? !w->m.past : want != WANT_REVOKE;
+}
+
 static void target_takes(struct world *w, enum machine_want want)
 {
     bool in_place = w->m.strategy == STRATEGY_IN_PLACE;
     w->can_lose = true;
     w->lost_new = w->new_ok;
     w->lost_old = w->old_ok;
-    if (want == WANT_APPLY) {
+    if (w->m.strategy == STRATEGY_OVERLAP) {
+        overlap_takes(w, want);
+    } else if (want == WANT_APPLY) {
         w->new_ok = true;
         w->old_ok = w->old_ok && !in_place;
     } else if (want == WANT_REVOKE) {
@@ -429,6 +438,7 @@ static void notices(void **state)
         {STRATEGY_ALTERNATE, NO_RULE_A},
         {STRATEGY_ALTERNATE, VALUE_LATE},
         {STRATEGY_IN_PLACE, VALUE_LATE},
+        {STRATEGY_OVERLAP, VALUE_LATE},
     };
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -444,12 +454,15 @@ static void notices(void **state)
 
 int main(void)
 {
-    static enum run_strategy alternate = STRATEGY_ALTERNATE, in_place = STRATEGY_IN_PLACE;
+    static enum run_strategy alternate = STRATEGY_ALTERNATE, in_place = STRATEGY_IN_PLACE,
+                             overlap = STRATEGY_OVERLAP;
     const struct CMUnitTest tests[] = {
         {"alternate never locks out", never_locks_out, NULL, NULL, &alternate},
         {"in-place never locks out", never_locks_out, NULL, NULL, &in_place},
+        {"overlap never locks out", never_locks_out, NULL, NULL, &overlap},
         {"alternate always ends", always_ends, NULL, NULL, &alternate},
         {"in-place always ends", always_ends, NULL, NULL, &in_place},
+        {"overlap always ends", always_ends, NULL, NULL, &overlap},
         {"a rule taken away is noticed", notices, NULL, NULL, NULL},
     };
     return cmocka_run_group_tests_name("rotation_model", tests, NULL, NULL);

@@ -245,7 +245,7 @@ static void wrong_settings(void **state)
         {"{\"generator\":12}", "wanted an object"},
         {"{\"generator\":{\"any_first\":\"perhaps\"}}", "generator.any_first must be true or false"},
         {"{\"generator\":{\"allow_weak\":2}}", "generator.allow_weak must be true or false"},
-        {"{\"strategy\":\"sideways\"}", "alternate, in-place or generate"},
+        {"{\"strategy\":\"sideways\"}", "alternate, overlap, in-place or generate"},
         {"{\"strategy\":\"alternate\"}", "needs a target"},
         {"{\"target\":\"nowhere\",\"strategy\":\"in-place\",\"accounts\":[\"app_a\"]}",
          "no target 'nowhere'"},

@@ -176,7 +176,8 @@ static enum kt_kind held_by_sessions(struct pass *p, struct work *w, bool *ret_h
 {
     struct run *run = &w->run;
     *ret_held = false;
-    if (run->drained || run->machine.strategy == STRATEGY_IN_PLACE || run->settings.drain_s == 0)
+    /* On one account nobody can tell which credential a session was opened with. */
+    if (run->drained || run->machine.strategy != STRATEGY_ALTERNATE || run->settings.drain_s == 0)
         return KT_OK;
     int64_t most = run->acked_ms + run->settings.drain_s * 1000;
     if (p->now_ms >= most)

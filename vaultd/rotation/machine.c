@@ -32,7 +32,8 @@ static const char *const code_words[] = {FROZEN_CODES(X)};
 #undef X
 static const char *const strategy_texts[] = {[STRATEGY_GENERATE] = "generate",
                                              [STRATEGY_ALTERNATE] = "alternate",
-                                             [STRATEGY_IN_PLACE] = "in-place"};
+                                             [STRATEGY_IN_PLACE] = "in-place",
+                                             [STRATEGY_OVERLAP] = "overlap"};
 static const char *const act_texts[] = {
     [ACT_UNKNOWN] = "cannot happen", [ACT_STAY] = "goes on",         [ACT_GO] = "to",
     [ACT_RETRY] = "again, later",    [ACT_PROBE] = "asks the target", [ACT_BACK] = "goes back",
@@ -167,8 +168,8 @@ static void revoke_new(struct machine *m, unsigned *fx)
     intend(m, INTENT_REVOKE_NEW, fx);
 }
 
-/* The old credential was never touched by `alternate`: switching the stage back is enough, and then
- * the new one is ended. In-place has to set the old one first. */
+/* The old credential is touched in-place only: else switching the stage back is enough, and then the
+ * new one is ended. In-place has to set the old one first. */
 static void begin_back(struct machine *m, unsigned *fx)
 {
     if (m->strategy == STRATEGY_IN_PLACE) {

@@ -41,7 +41,14 @@ const char *run_state_text(enum run_state state);
 const char *run_state_waits(enum run_state state);
 bool run_state_ended(enum run_state state);
 
-enum run_strategy { STRATEGY_GENERATE, STRATEGY_ALTERNATE, STRATEGY_IN_PLACE, STRATEGY_COUNT };
+/* Records have the number: new ones are added at the end. */
+enum run_strategy {
+    STRATEGY_GENERATE,
+    STRATEGY_ALTERNATE, /* two accounts, in turn */
+    STRATEGY_IN_PLACE,  /* one account that accepts one credential */
+    STRATEGY_OVERLAP,   /* one account that accepts two at a time */
+    STRATEGY_COUNT
+};
 const char *run_strategy_text(enum run_strategy strategy);
 bool run_strategy_parse(const char *text, enum run_strategy *ret);
 

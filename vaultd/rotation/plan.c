@@ -65,6 +65,11 @@ static bool is_alternate(const struct work *w)
     return w->run.machine.strategy == STRATEGY_ALTERNATE;
 }
 
+static bool is_in_place(const struct work *w)
+{
+    return w->run.machine.strategy == STRATEGY_IN_PLACE;
+}
+
 /* A value never issued, made as the real ones are. */
 static enum kt_kind add_control(struct job *job, struct job_part *part, const struct work *w,
                                 uint32_t slot, const struct credential *old, struct kt_err *err)
@@ -89,8 +94,8 @@ static enum kt_kind add_probe(struct job *job, const struct work *w, const struc
         copy_login(job, part, DRIVER_NEW, run_account(run, run->slot_new), l->new_.password);
     if (asks_old)
         copy_login(job, part, DRIVER_OLD, run_account(run, run->slot_old), l->old.password);
-    /* Of two values for one account one is a wrong password; and see doubts_in_place(). */
-    if (asks_new && !is_alternate(w))
+    /* Of two values for an account that has one, one is a wrong password; and see doubts_in_place(). */
+    if (asks_new && is_in_place(w))
         return KT_OK;
     return add_control(job, part, w, slot, &l->old, err);
 }
@@ -109,6 +114,29 @@ static void set_public(struct job *job, struct job_part *part, const struct run 
     part->step.attempt = run->attempt;
 }
 
+/* Where one account has both credentials: what a step leaves accepted besides what it is about. After
+ * the point of no return the old one is not let in again. */
+static const char *kept_by(const struct job *job, const struct run *run, enum driver_op op)
+{
+    if (run->machine.strategy != STRATEGY_OVERLAP)
+        return "";
+    switch (op) {
+    case DRIVER_APPLY:
+        return run->machine.past ? "" : run->public_old;
+    case DRIVER_RESTORE:
+        return run->public_new;
+    case DRIVER_REVOKE:
+        return job->kind == JOB_REVOKE ? run->public_new : run->public_old;
+    case DRIVER_INSPECT:
+    case DRIVER_CREATE:
+    case DRIVER_VERIFY:
+    case DRIVER_PROBE:
+    case DRIVER_OP_COUNT:
+        break;
+    }
+    return "";
+}
+
 static enum kt_kind add_change(struct job *job, const struct work *w, enum driver_op op,
                                enum job_rule rule, uint32_t slot, const char *public_part,
                                struct kt_err *err)
@@ -123,6 +151,7 @@ static enum kt_kind add_change(struct job *job, const struct work *w, enum drive
         set_public(job, part, &w->run, "");
     if (public_part == NULL)
         part->step.public_part = kt_bytes(NULL, 0);
+    part->step.keep_part = kt_str(job_text(job, kept_by(job, &w->run, op)));
     return KT_OK;
 }
 
@@ -159,12 +188,12 @@ static uint32_t control_slot(const struct run *run, enum job_kind kind)
  * none to spare. */
 static bool doubts_in_place(const struct work *w, enum job_kind kind)
 {
-    return kind == JOB_PROBE && w->run.machine.doubt && !is_alternate(w);
+    return kind == JOB_PROBE && w->run.machine.doubt && is_in_place(w);
 }
 
 static bool uses_control(const struct work *w, enum job_kind kind)
 {
-    return kind == JOB_PREFLIGHT || is_alternate(w);
+    return kind == JOB_PREFLIGHT || !is_in_place(w);
 }
 
 /* The login that a job's probe should find dead, if all is well: one more refusal. */
@@ -204,7 +233,7 @@ static bool asks_slot(const struct work *w, enum job_kind kind, uint32_t slot, u
         return mending_asks(w, kind, slot, ret);
     bool probes = kind == JOB_PREFLIGHT || kind == JOB_VERIFY || kind == JOB_PROBE ||
                   kind == JOB_REVOKE || kind == JOB_REVOKE_NEW ||
-                  (kind == JOB_APPLY && !is_alternate(w));
+                  (kind == JOB_APPLY && is_in_place(w));
     if (!probes || (slot != run->slot_old && slot != run->slot_new) ||
         (kind == JOB_PREFLIGHT && slot != run->slot_old))
         return false;
@@ -226,9 +255,9 @@ static bool asks_new_control(const struct work *w, int64_t now_ms)
             w->target.max_refusals_per_hour >= REFUSALS_OF_A_RUN);
 }
 
-/* What a look at a frozen run asks: the administrative login, and the login that has to work, with two
- * accounts both; a wrong password only where one was accepted. That costs an account one refusal at
- * most. It proves nothing: going on begins with a whole batch. */
+/* What a look at a frozen run asks: the administrative login, and the login that has to work, both
+ * where both may; a wrong password only where one was accepted. That costs an account one refusal at
+ * most for each login. It proves nothing: going on begins with a whole batch. */
 struct asked {
     bool control, new_, old;
 };
@@ -236,7 +265,7 @@ struct asked {
 static struct asked look_asks(const struct work *w)
 {
     const struct machine *m = &w->run.machine;
-    bool both = is_alternate(w);
+    bool both = !is_in_place(w);
     if (m->frozen == FROZEN_OPEN)
         return (struct asked){.control = true};
     return (struct asked){.new_ = w->run.to != 0 && (both || m->promoted),
@@ -254,9 +283,9 @@ static bool look_allowed(const struct work *w, int64_t now_ms, int64_t *ret_ms)
         return false;
     }
     for (uint32_t slot = 0; slot < 2; slot++) {
-        bool is_asked = ((asked.control || asked.old) && slot == w->run.slot_old) ||
-                        (asked.new_ && slot == w->run.slot_new);
-        if (is_asked && !budget_allows(&w->run.budgets[slot], &w->target, 1 + REFUSALS_OF_A_THAW,
+        unsigned asks = (slot == w->run.slot_old && (asked.control || asked.old) ? 1u : 0u) +
+                        (slot == w->run.slot_new && asked.new_ ? 1u : 0u);
+        if (asks > 0 && !budget_allows(&w->run.budgets[slot], &w->target, asks + REFUSALS_OF_A_THAW,
                                        now_ms, ret_ms))
             return false;
     }
@@ -286,11 +315,25 @@ bool plan_allowed(const struct work *w, enum job_kind kind, int64_t now_ms, int6
 
 /* ---- the programs ---- */
 
+/* What else the account accepts is worth knowing before the run takes it away. */
+static enum kt_kind name_current(struct job *job, const struct work *w, const struct logins *l,
+                                 struct kt_err *err)
+{
+    const char *current = NULL;
+    enum kt_kind kind =
+        credential_public(w->run.driver, l->old.password, &w->req->arena, &current, err);
+    if (kind == KT_OK)
+        job->parts[0].step.keep_part = kt_str(job_text(job, current));
+    return kind;
+}
+
 static enum kt_kind program_preflight(struct job *job, const struct work *w,
                                       const struct logins *l, struct kt_err *err)
 {
     const struct run *run = &w->run;
     enum kt_kind kind = add_change(job, w, DRIVER_INSPECT, PART_ALWAYS, run->slot_new, NULL, err);
+    if (kind == KT_OK && run->machine.strategy == STRATEGY_OVERLAP)
+        kind = name_current(job, w, l, err);
     if (kind == KT_OK && run->machine.mends && knows_drift(w))
         return add_part(job, &w->target, DRIVER_PROBE, PART_ALWAYS) != NULL
                    ? KT_OK
@@ -310,7 +353,7 @@ static enum kt_kind program_apply(struct job *job, const struct work *w, const s
     const struct run *run = &w->run;
     enum kt_kind kind = add_change(job, w, DRIVER_APPLY, PART_ALWAYS, run->slot_new,
                                    run->public_new, err);
-    if (kind == KT_OK && !is_alternate(w))
+    if (kind == KT_OK && is_in_place(w))
         return add_probe(job, w, l, PART_IF_OK, true, true, control_slot(run, job->kind), err);
     if (kind == KT_OK)
         kind = add_change(job, w, DRIVER_CREATE, PART_IF_MISSING, run->slot_new, NULL, err);

@@ -22,6 +22,14 @@ static enum kt_kind load_named(struct request *req, struct rotation_secret *ret,
 
 /* ---- checking what is written ---- */
 
+static bool driver_can(const struct driver_info *info, enum run_strategy strategy)
+{
+    const bool can[STRATEGY_COUNT] = {[STRATEGY_ALTERNATE] = info->alternate,
+                                      [STRATEGY_OVERLAP] = info->overlap,
+                                      [STRATEGY_IN_PLACE] = info->in_place};
+    return can[strategy];
+}
+
 static enum kt_kind check_strategy(const struct rotation_settings *s,
                                    const struct rotation_target *target, struct kt_err *err)
 {
@@ -32,26 +40,34 @@ static enum kt_kind check_strategy(const struct rotation_settings *s,
     if (s->strategy == STRATEGY_GENERATE) {
         (void)kt_fail(err, KT_INVALID, "strategy generate has no target");
         kt_hint(err, "strategy=alternate with two accounts and a group changes the password without "
-                     "a gap; strategy=in-place has one account and a gap");
+                     "a gap, strategy=overlap with one where the driver can; strategy=in-place has a gap");
         return KT_INVALID;
     }
     bool alternate = s->strategy == STRATEGY_ALTERNATE;
-    if (alternate ? !info->alternate : !info->in_place)
-        return kt_fail(err, KT_INVALID, "driver %s cannot do strategy %s", target->driver,
-                       run_strategy_text(s->strategy));
-    if (alternate && (settings_accounts(s) != 2 || strcmp(s->accounts[0], s->accounts[1]) == 0)) {
-        (void)kt_fail(err, KT_INVALID, "strategy alternate needs two different accounts");
-        kt_hint(err, "accounts=app_a,app_b, both in group=app");
+    if (!driver_can(info, s->strategy)) {
+        (void)kt_fail(err, KT_INVALID, "driver %s cannot do strategy %s", target->driver,
+                      run_strategy_text(s->strategy));
+        kt_hint(err, "it can:%s%s%s", info->alternate ? " alternate" : "",
+                info->overlap ? " overlap" : "", info->in_place ? " in-place" : "");
         return KT_INVALID;
     }
-    if (alternate && s->group[0] == '\0')
+    if (alternate && (settings_accounts(s) != 2 || strcmp(s->accounts[0], s->accounts[1]) == 0)) {
+        (void)kt_fail(err, KT_INVALID, "strategy alternate needs two different accounts");
+        kt_hint(err, "accounts=app_a,app_b%s", info->groups ? ", both in group=app" : "");
+        return KT_INVALID;
+    }
+    if (!info->groups && s->group[0] != '\0')
+        return kt_fail(err, KT_INVALID, "driver %s knows no groups: leave group empty",
+                       target->driver);
+    if (alternate && info->groups && s->group[0] == '\0')
         return kt_fail(err, KT_INVALID,
                        "strategy alternate needs group: the role that owns everything");
-    if (alternate && (strcmp(s->group, s->accounts[0]) == 0 ||
+    if (alternate && info->groups && (strcmp(s->group, s->accounts[0]) == 0 ||
                       strcmp(s->group, s->accounts[1]) == 0))
         return kt_fail(err, KT_INVALID, "group must be another role than the accounts");
     if (!alternate && settings_accounts(s) != 1)
-        return kt_fail(err, KT_INVALID, "strategy in-place needs one account");
+        return kt_fail(err, KT_INVALID, "strategy %s needs one account",
+                       run_strategy_text(s->strategy));
     return KT_OK;
 }
 

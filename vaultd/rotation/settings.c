@@ -72,8 +72,8 @@ static const struct row generator_rows[] = {
 
 const struct field settings_fields[] = {
     {"target", FIELD_STRING, "name of the target; \"\": only a new random value in the vault"},
-    {"strategy", FIELD_STRING, "alternate, in-place, or generate"},
-    {"accounts", FIELD_COMMA_LIST, "two login roles for alternate, one for in-place"},
+    {"strategy", FIELD_STRING, "alternate, overlap, in-place, or generate"},
+    {"accounts", FIELD_COMMA_LIST, "two logins for alternate, one for overlap and in-place"},
     {"group", FIELD_STRING, "alternate: the role that owns everything and that both accounts are in"},
     {"username_field", FIELD_STRING, "member of the secret that holds the account's name"},
     {"password_field", FIELD_STRING, "member of the secret that holds the password"},
@@ -179,7 +179,7 @@ static enum kt_kind read_strategy(struct request *req, struct rotation_settings 
     if (kind != KT_OK)
         return kind;
     if (!run_strategy_parse(text, &settings->strategy))
-        return kt_fail(err, KT_INVALID, "strategy must be alternate, in-place or generate");
+        return kt_fail(err, KT_INVALID, "strategy must be alternate, overlap, in-place or generate");
     return KT_OK;
 }
 

@@ -137,6 +137,11 @@ const char *text_of_state(struct request *req, const struct run *run)
 
 const char *text_of_intent(struct request *req, const struct run *run)
 {
+    static const char *const overlap_forms[RUN_INTENT_COUNT] = {
+        [INTENT_APPLY] = "about to have {account_new} accept version {new} beside version {old}",
+        [INTENT_REVOKE] = "about to have {account_old} accept version {new} alone: no way back from here",
+        [INTENT_REVOKE_NEW] = "about to have {account_new} accept version {old} alone",
+    };
     static const char *const forms[RUN_INTENT_COUNT] = {
         [INTENT_APPLY] = "about to set the public part of version {new} for {account_new}",
         [INTENT_REVOKE] = "about to end {account_old}, version {old}: no way back from here",
@@ -144,6 +149,8 @@ const char *text_of_intent(struct request *req, const struct run *run)
         [INTENT_RESTORE] = "about to set the public part of version {old} for {account_old} again",
     };
     const char *form = forms[run->machine.intent];
+    if (run->machine.strategy == STRATEGY_OVERLAP && overlap_forms[run->machine.intent] != NULL)
+        form = overlap_forms[run->machine.intent];
     return form == NULL ? "" : fill(req, run, form);
 }
 
@@ -166,8 +173,8 @@ static const struct frozen_words words[] = {
      "secretctl run thaw {run}   # asks the target again and goes on where it was"},
     {FROZEN_OPEN,
      "{target} lets a wrong password in: no test there proves anything.",
-     "# look for trust, peer or cert lines that match {account_old} and {account_new} (PostgreSQL: "
-     "pg_hba.conf), mend and reload it\n"
+     "# PostgreSQL: look for trust, peer or cert lines in pg_hba.conf that match {account_old} and "
+     "{account_new}, mend and reload it; Redis: for nopass in their ACL\n"
      "secretctl run thaw {run}"},
     {FROZEN_SERVER,
      "Another server answers where {target} was: its identifier is not the one seen before.",
@@ -189,10 +196,10 @@ static const struct frozen_words words[] = {
      "# somebody with rights at the target looks at {account_new}\n"
      "secretctl run thaw {run}   # sets version {new} again, probes, goes on; safe to repeat"},
     {FROZEN_CANNOT_REVOKE,
-     "{target} does not let the old account be closed. Version {new} is in use everywhere; version "
+     "{target} does not let version {old} be ended. Version {new} is in use everywhere; version "
      "{old} still works: a security problem, not an outage.",
      "# give {target}'s administrative login the right to change {account_old}\n"
-     "secretctl run thaw {run}   # tries again; or close {account_old} by hand first"},
+     "secretctl run thaw {run}   # tries again"},
     {FROZEN_ROLLBACK,
      "Going back did not come to an end: version {new} could not be ended, or version {old} not be "
      "set again.",
