@@ -3,7 +3,7 @@
 
 /* clang-format off */
 const struct input_field cli_target_fields[] = {
-    {"driver",                INPUT_TEXT,     "postgresql, mariadb"},
+    {"driver",                INPUT_TEXT,     "postgresql, mariadb, redis"},
     {"host",                  INPUT_TEXT,     "name, address, or a socket folder that begins with /"},
     {"port",                  INPUT_NUMBER,   "5432"},
     {"database",              INPUT_TEXT,     "the database to log in to"},

@@ -129,6 +129,9 @@ struct driver_step {
 #define DRIVER_TEXT     513u /* 512 and a NUL */
 #define DRIVER_EVIDENCE 161u
 
+/* The code of an inspect that is permanent: this target cannot be changed as it is. */
+#define DRIVER_UNFIT "unfit"
+
 struct driver_reply {
     enum driver_answer answer;
     /* With ANSWER_UNKNOWN: the password was right, only something else bars the login (no LOGIN,
@@ -171,6 +174,8 @@ struct driver_info {
     const char *name;
     uint32_t default_port;
     bool alternate, overlap, in_place; /* strategies */
+    bool databases;           /* a login is to one, which the target has to name */
+    int64_t refusals;         /* an account an hour, where a target does not say; 0: no limit */
     bool groups;              /* alternate: both accounts are in one that owns everything */
     enum driver_form form;    /* of public parts */
 };

@@ -7,14 +7,23 @@ static const struct driver_info infos[] = {
      .default_port = 5432,
      .alternate = true,
      .in_place = true,
+     .databases = true,
+     .refusals = 3,
      .groups = true,
      .form = FORM_SCRAM},
     {.name = "mariadb",
      .default_port = 3306,
      .alternate = true,
      .in_place = true,
+     .databases = true,
+     .refusals = 3,
      .groups = true,
      .form = FORM_MARIADB},
+    {.name = "redis",
+     .default_port = 6379,
+     .alternate = true,
+     .overlap = true,
+     .form = FORM_SHA256},
 };
 
 bool kt_driver_is_missing(const struct driver_result *result)

@@ -6,10 +6,12 @@
 
 #include "lib/driver/mariadb.h"
 #include "lib/driver/postgresql.h"
+#include "lib/driver/redis.h"
 
 static const struct driver drivers[] = {
     {.name = "postgresql", .prepare = kt_postgresql_prepare, .run = kt_postgresql_run},
     {.name = "mariadb", .prepare = kt_mariadb_prepare, .run = kt_mariadb_run},
+    {.name = "redis", .prepare = kt_redis_prepare, .run = kt_redis_run},
 };
 
 const struct driver *kt_driver_find(const char *name)

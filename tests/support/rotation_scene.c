@@ -13,7 +13,7 @@
 #define STEP_MS 500
 #define LONGEST_MS (25 * 60000)
 
-char scene_alternate[] = "alternate", scene_in_place[] = "in-place";
+char scene_alternate[] = "alternate", scene_in_place[] = "in-place", scene_overlap[] = "overlap";
 
 /* ---- asking ---- */
 
@@ -139,12 +139,18 @@ struct scene *scene(const char *strategy)
     s->vault = test_vault_with(true, &s->executor);
     s->sim.vault = s->vault;
     s->sim.secret = "db/orders";
+    bool overlap = strcmp(strategy, "overlap") == 0;
+    if (overlap)
+        sim_keep_hashes(&s->sim);
     sim_add(&s->sim, "app_a", "first-password-of-a");
     if (strcmp(strategy, "alternate") == 0)
         sim_add(&s->sim, "app_b", NULL);
     need(s, 200, "POST", "secret/data/db/orders",
          "{\"data\":{\"username\":\"app_a\",\"password\":\"first-password-of-a\",\"host\":\"h\"}}");
     need(s, 204, "POST", "rotation/targets/pg",
+         overlap ? "{\"driver\":\"redis\",\"host\":\"/run/sim\","
+                   "\"sslmode\":\"disable\",\"admin_username\":\"kt\",\"admin_password\":\"admin\","
+                   "\"probe_spacing\":0}" :
          "{\"driver\":\"postgresql\",\"host\":\"/run/sim\",\"database\":\"d\","
          "\"sslmode\":\"disable\",\"admin_username\":\"kt\",\"admin_password\":\"admin\","
          "\"max_refusals_per_hour\":0,\"probe_spacing\":0}");
@@ -229,6 +235,11 @@ void current_is(struct scene *s, unsigned version, const char *user)
 bool alternates(const struct scene *s)
 {
     return strcmp(s->strategy, "alternate") == 0;
+}
+
+bool revokes(const struct scene *s)
+{
+    return strcmp(s->strategy, "in-place") != 0;
 }
 
 void ends_done(struct scene *s)

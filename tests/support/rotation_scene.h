@@ -51,12 +51,16 @@ unsigned current(struct scene *s, char user[64], char password[128]);
 /* The value that everybody gets is the one that works. */
 void current_is(struct scene *s, unsigned version, const char *user);
 bool alternates(const struct scene *s);
+/* Setting the new one does not end the old one. */
+bool revokes(const struct scene *s);
 void ends_done(struct scene *s);
 void ends_back(struct scene *s);
 void cancel(struct scene *s, unsigned wanted);
 
 /* A row of cmocka's table for each strategy; the test gives its state to scene(). */
-extern char scene_alternate[], scene_in_place[];
+extern char scene_alternate[], scene_in_place[], scene_overlap[];
 #define ALTERNATE(fn) {#fn " (alternate)", fn, NULL, NULL, scene_alternate}
 #define IN_PLACE(fn)  {#fn " (in-place)", fn, NULL, NULL, scene_in_place}
+#define OVERLAP(fn)   {#fn " (overlap)", fn, NULL, NULL, scene_overlap}
 #define BOTH(fn)      ALTERNATE(fn), IN_PLACE(fn)
+#define EACH(fn)      BOTH(fn), OVERLAP(fn)

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "lib/driver/form.h"
 #include "lib/scram.h"
 #include "vaultd/core/mounts.h"
 #include "vaultd/engine/kv.h"
@@ -27,21 +28,43 @@ struct sim_account *sim_account(struct sim *sim, const char *name)
     return NULL;
 }
 
+static enum driver_form form_of(const struct sim *sim)
+{
+    return sim->hashes ? FORM_SHA256 : FORM_SCRAM;
+}
+
+void sim_keep_hashes(struct sim *sim)
+{
+    sim->hashes = true;
+}
+
 void sim_add(struct sim *sim, const char *name, const char *password)
 {
     struct sim_account *a = &sim->accounts[sim->n_accounts++];
     (void)snprintf(a->name, sizeof a->name, "%s", name);
     a->login = password != NULL;
-    if (password != NULL &&
-        kt_scram_verifier(kt_str(password), NULL, KT_SCRAM_ITERATIONS, a->verifier, NULL) != KT_OK)
-        a->login = false;
+    char made[DRIVER_FORM_TEXT];
+    if (password == NULL)
+        return;
+    a->login = kt_form_make(form_of(sim), kt_str(password), made, NULL) == KT_OK;
+    (void)snprintf(a->verifier, sizeof a->verifier, "%.*s", (int)sizeof a->verifier - 1, made);
+}
+
+static bool is_of(const char *public_part, struct kt_bytes password)
+{
+    char made[DRIVER_FORM_TEXT];
+    bool same = false;
+    if (public_part[0] == '\0')
+        return false;
+    if (kt_form_is(FORM_SHA256, kt_str(public_part)))
+        return kt_form_make(FORM_SHA256, password, made, NULL) == KT_OK &&
+               strcmp(made, public_part) == 0;
+    return kt_scram_matches(kt_str(public_part), password, &same, NULL) == KT_OK && same;
 }
 
 static bool matches(const struct sim_account *a, struct kt_bytes password)
 {
-    bool same = false;
-    return a != NULL && a->login && a->verifier[0] != '\0' &&
-           kt_scram_matches(kt_str(a->verifier), password, &same, NULL) == KT_OK && same;
+    return a != NULL && a->login && (is_of(a->verifier, password) || is_of(a->also, password));
 }
 
 bool sim_accepts(struct sim *sim, const char *name, const char *password)
@@ -57,6 +80,7 @@ void sim_lose_last(struct sim *sim)
     (void)pthread_mutex_lock(&sim->lock);
     for (unsigned i = 0; i < sim->n_accounts; i++) {
         memcpy(sim->accounts[i].verifier, sim->undo[i].verifier, sizeof sim->undo[i].verifier);
+        memcpy(sim->accounts[i].also, sim->undo[i].also, sizeof sim->undo[i].also);
         sim->accounts[i].login = sim->undo[i].login;
     }
     (void)pthread_mutex_unlock(&sim->lock);
@@ -190,6 +214,14 @@ static void probe(struct sim *sim, const struct driver_step *step, struct driver
     }
 }
 
+static void copy_part(char to[160], struct kt_bytes part)
+{
+    size_t len = part.len < 159 ? part.len : 159;
+    if (len > 0)
+        memcpy(to, part.at, len);
+    to[len] = '\0';
+}
+
 static void set_verifier(struct sim *sim, const struct driver_step *step,
                          struct driver_result *ret)
 {
@@ -207,14 +239,15 @@ static void set_verifier(struct sim *sim, const struct driver_step *step,
         say(ret, DRIVER_BAD_VALUE, "22023", "the server does not accept the value");
         return;
     }
-    if (!kt_scram_is_verifier(step->public_part)) {
+    if (!kt_form_is(form_of(sim), step->public_part)) {
         say(ret, DRIVER_PERMANENT, "form", "this is no verifier");
         return;
     }
     memcpy(sim->undo, sim->accounts, sizeof sim->undo);
     if (!sim->ignores) {
-        (void)snprintf(a->verifier, sizeof a->verifier, "%.*s", (int)step->public_part.len,
-                       (const char *)step->public_part.at);
+        copy_part(a->verifier, step->public_part);
+        copy_part(a->also, step->keep_part);
+        sim->kept += step->keep_part.len > 0;
         a->login = true;
     }
     say(ret, DRIVER_OK, "", "the server has the verifier");
@@ -229,9 +262,10 @@ static void revoke(struct sim *sim, const struct driver_step *step, struct drive
     }
     memcpy(sim->undo, sim->accounts, sizeof sim->undo);
     if (a != NULL && !sim->old_survives) {
-        a->verifier[0] = '\0';
-        a->login = false;
-        a->sessions = 0;
+        copy_part(a->verifier, step->keep_part);
+        a->also[0] = '\0';
+        a->login = step->keep_part.len > 0;
+        a->sessions = a->login ? a->sessions : 0;
     }
     say(ret, DRIVER_OK, "", "the account accepts nothing");
 }
@@ -243,7 +277,10 @@ static void carry_out(struct sim *sim, const struct driver_step *step, struct dr
     case DRIVER_INSPECT:
         a = sim_account(sim, step->account);
         ret->sessions = a == NULL ? 0 : a->sessions;
-        say(ret, DRIVER_OK, "", "looked");
+        if (sim->unfit)
+            say(ret, DRIVER_PERMANENT, DRIVER_UNFIT, "it would forget what is changed");
+        else
+            say(ret, DRIVER_OK, "", "looked");
         break;
     case DRIVER_CREATE:
         if (sim_account(sim, step->account) == NULL)

@@ -1,6 +1,7 @@
 /* tests/support/sim_target.h - a database's logins in memory, for a vault that rotates them.
  *
- * What:    Carries out driver steps as PostgreSQL would, with faults on demand. After each step that
+ * What:    Carries out driver steps as PostgreSQL would, and as Redis where an account accepts two
+ *          passwords, with faults on demand. After each step that
  *          changed something it looks into the vault as if that had died just now: is there a value
  *          in the store that is accepted? If ever not, `locked_out` says when.
  * Owner:   plain memory of the test; sim_init() .. sim_free().
@@ -15,6 +16,7 @@
 struct sim_account {
     char name[64];
     char verifier[160]; /* "": no password */
+    char also[160];     /* the other one that is accepted, overlapping */
     bool login;
     uint32_t sessions;
     unsigned refusals;            /* logins that were refused */
@@ -31,8 +33,10 @@ struct sim {
     char admin_password[64];
     char server_id[32];
     /* faults */
+    bool hashes;              /* keeps SHA-256, as Redis does */
     bool trust;               /* lets anybody in */
     bool down;
+    bool unfit;               /* cannot be changed as it is */
     bool no_revoke;           /* says no to revocations */
     bool says_no;             /* says no to changes */
     unsigned bad_values;      /* its rules do not allow so many more */
@@ -40,6 +44,7 @@ struct sim {
     unsigned lose_reply;      /* of so many changes the answer is lost */
     bool old_survives;        /* revoking has no effect */
     /* counts */
+    unsigned kept;            /* applied beside another one */
     unsigned ops[DRIVER_OP_COUNT], refusals, undo_n;
     struct sim_account undo[4]; /* before the last change */
     char locked_out[128];
@@ -50,6 +55,8 @@ void sim_free(struct sim *sim);
 /* The account as it is; NULL: none. */
 struct sim_account *sim_account(struct sim *sim, const char *name);
 void sim_add(struct sim *sim, const char *name, const char *password);
+/* Passwords are kept as hashes from now on. */
+void sim_keep_hashes(struct sim *sim);
 bool sim_accepts(struct sim *sim, const char *name, const char *password);
 /* The last change is lost, as with synchronous_commit = off and a crash. */
 void sim_lose_last(struct sim *sim);

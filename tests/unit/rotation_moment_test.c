@@ -464,16 +464,16 @@ static void a_consumer_comes(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        BOTH(the_overlap),
-        BOTH(the_soak),
-        BOTH(for_a_reader),
-        BOTH(for_who_is_not_heard_of),
+        EACH(the_overlap),
+        EACH(the_soak),
+        EACH(for_a_reader),
+        EACH(for_who_is_not_heard_of),
         ALTERNATE(for_sessions),
-        BOTH(for_acknowledgements),
+        EACH(for_acknowledgements),
         ALTERNATE(the_spreading),
         ALTERNATE(the_overlap_on_the_way_back),
         ALTERNATE(for_who_does_not_go_back),
-        BOTH(for_a_reader_beside_an_agent),
+        EACH(for_a_reader_beside_an_agent),
         ALTERNATE(the_next_look),
         ALTERNATE(a_word_at_the_promotion),
         ALTERNATE(the_window),
@@ -481,8 +481,8 @@ int main(int argc, char **argv)
         ALTERNATE(a_later_window),
         IN_PLACE(the_next_minute),
         ALTERNATE(a_scheduled_run_goes_on_by_itself),
-        BOTH(a_reader_comes),
-        BOTH(a_consumer_comes),
+        EACH(a_reader_comes),
+        EACH(a_consumer_comes),
     };
     kt_log_set_level(KT_LOG_ERROR);
     if (argc > 1)

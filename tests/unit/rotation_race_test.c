@@ -89,7 +89,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         ALTERNATE(two_secrets_want_an_account),
         ALTERNATE(a_target_goes_that_comes_to_be_used),
-        BOTH(a_run_starts),
+        EACH(a_run_starts),
     };
     kt_log_set_level(KT_LOG_ERROR);
     if (argc > 1)

@@ -218,6 +218,9 @@ static enum kt_kind settle_preflight(struct work *w, const struct job *job, int6
     if (inspect != NULL && (inspect->result.class == DRIVER_WRONG_SERVER ||
                             inspect->result.class == DRIVER_REFUSED))
         return move(w, event_of(&inspect->result), inspect, now_ms, err);
+    if (inspect != NULL && inspect->result.class == DRIVER_PERMANENT &&
+        strcmp(inspect->result.code, DRIVER_UNFIT) == 0)
+        return move(w, EV_PERMANENT, inspect, now_ms, err);
     if (w->run.machine.mends)
         return settle_before_mending(w, job, now_ms, err);
     for (size_t i = 1; i < job->n; i++) {

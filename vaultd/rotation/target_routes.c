@@ -8,19 +8,20 @@
 
 #define CHECK_WAIT_MS ((int64_t)90 * 1000)
 #define CHECKS_MAX    8u
+#define REFUSALS_UNSET (-1) /* the driver's own */
 
 const struct field target_fields[] = {
-    {"driver", FIELD_STRING, "postgresql, mariadb"},
+    {"driver", FIELD_STRING, "postgresql, mariadb, redis"},
     {"host", FIELD_STRING, "a name, an address, or a socket or its folder that begins with /"},
     {"port", FIELD_INT, "the driver's own"},
-    {"database", FIELD_STRING, "the database to log in to"},
+    {"database", FIELD_STRING, "the database to log in to; redis: none"},
     {"sslmode", FIELD_STRING, "verify-full (default), verify-ca, require, disable"},
     {"ca", FIELD_STRING, "the CA of the server's certificate, PEM; empty: the system's"},
     {"admin_username", FIELD_STRING, "the administrative login"},
     {"admin_password", FIELD_STRING, "its password; cannot be read back"},
     {"connect_timeout", FIELD_DURATION, "5"},
     {"statement_timeout", FIELD_DURATION, "10"},
-    {"max_refusals_per_hour", FIELD_INT, "refused logins that probes may cause an account, 3; 0: no limit"},
+    {"max_refusals_per_hour", FIELD_INT, "refused logins that probes may cause an account, 3 (redis: 0); 0: no limit"},
     {"probe_spacing", FIELD_DURATION, "between two probes of an account, 30"},
     {"settle", FIELD_DURATION, "between two looks for open sessions of an account that is ended, 1"},
     {"recheck", FIELD_DURATION, "between two looks of a frozen run at what it froze at, 900; 0: none"},
@@ -214,17 +215,30 @@ static enum kt_kind read_numbers(struct request *req, struct rotation_target *t,
     return kind;
 }
 
+static void hint_drivers(struct kt_err *err)
+{
+    size_t n = 0;
+    const struct driver_info *infos = kt_driver_infos(&n);
+    kt_autobuf struct kt_buf names;
+    kt_buf_init(&names, 1024);
+    for (size_t i = 0; i < n; i++)
+        kt_buf_printf(&names, "%s%s", i == 0 ? "" : ", ", infos[i].name);
+    kt_hint(err, "it has: %s", kt_buf_text(&names));
+}
+
 static enum kt_kind check_target(struct request *req, struct rotation_target *t,
                                  struct kt_err *err)
 {
     const struct driver_info *info = kt_driver_info(t->driver);
     if (info == NULL) {
         (void)kt_fail(err, KT_INVALID, "driver must name a driver of this vaultd");
-        kt_hint(err, "it has: postgresql, mariadb");
+        hint_drivers(err);
         return KT_INVALID;
     }
     if (t->port == 0)
         t->port = info->default_port;
+    if (t->max_refusals_per_hour == REFUSALS_UNSET)
+        t->max_refusals_per_hour = info->refusals;
     static const char *const modes[] = {"verify-full", "verify-ca", "require", "disable"};
     bool known = false;
     for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++)
@@ -234,8 +248,10 @@ static enum kt_kind check_target(struct request *req, struct rotation_target *t,
                        "sslmode must be verify-full, verify-ca, require or disable");
     if (t->host[0] == '\0' || strchr(t->host, ',') != NULL)
         return kt_fail(err, KT_INVALID, "host must name one host, or a socket folder");
-    if (t->database[0] == '\0')
+    if (info->databases && t->database[0] == '\0')
         return kt_fail(err, KT_INVALID, "database must name the database to log in to");
+    if (!info->databases && t->database[0] != '\0')
+        return kt_fail(err, KT_INVALID, "driver %s logs in to no database: leave it out", t->driver);
     if (t->admin_username[0] == '\0' || t->admin_password[0] == '\0')
         return kt_fail(err, KT_INVALID,
                        "admin_username and admin_password must give the administrative login");
@@ -291,7 +307,7 @@ enum kt_kind target_write(struct request *req, struct kt_err *err)
                                      .server_id = "",
                                      .connect_timeout_s = 5,
                                      .statement_timeout_s = 10,
-                                     .max_refusals_per_hour = 3,
+                                     .max_refusals_per_hour = REFUSALS_UNSET,
                                      .probe_spacing_s = 30,
                                      .settle_s = 1,
                                      .recheck_s = 900};

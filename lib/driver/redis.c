@@ -1,0 +1,399 @@
+/* lib/driver/redis.c - the operations of the Redis driver.
+ *
+ * ACL SETUSER with several rules is one change: all of them or none. It makes a user that is not
+ * there, so each operation looks first. Nothing is durable before ACL SAVE (or, without an ACL file,
+ * CONFIG REWRITE): a change is made only where that works, and taken back when it then does not.
+ * ACL LOAD is never used: it ends connections of users whose entries did not change. */
+#include "lib/driver/redis.h"
+
+#include <stdio.h>
+#include <time.h>
+
+#include "lib/driver/form.h"
+#include "lib/driver/redis_inspect.h"
+#include "lib/ipc.h"
+#include "lib/timespec.h"
+
+#define NAME      "keyturn"
+#define PROBE     "keyturn-probe"
+#define SETTLE_MS 1000u
+#define NO_FILE   "not configured to use an ACL file"
+#define WORDS_MAX (8 + REDIS_HASHES_MAX)
+
+struct change {
+    const struct driver_run *run;
+    struct driver_result *ret;
+    struct redis_session s;
+    const char *doing; /* for texts: "changing the passwords of 'app'" */
+};
+
+static const char *text(const char *maybe)
+{
+    return maybe == NULL ? "" : maybe;
+}
+
+static bool failed(struct change *c)
+{
+    return kt_redis_fail(&c->s, c->ret, c->doing);
+}
+
+static bool done(struct change *c, const char *what)
+{
+    (void)kt_driver_say(c->run, c->ret, DRIVER_OK, "", "%s", what);
+    return true;
+}
+
+static const char *phrase(const struct driver_run *run, const char *doing, const char *name)
+{
+    const char *made = kt_arena_printf(run->arena, "%s '%s'", doing, text(name));
+    return made == NULL ? doing : made;
+}
+
+static struct kt_bytes account(const struct change *c)
+{
+    return kt_str(c->run->step->account);
+}
+
+/* ---- the administrative session ------------------------------------------------------------ */
+
+static bool check_server(struct change *c)
+{
+    kt_driver_evidence(c->run, c->s.version, c->ret->server_version,
+                       sizeof(c->ret->server_version));
+    if (strcmp(c->s.role, "replica") == 0 || strcmp(c->s.role, "slave") == 0)
+        return kt_driver_say(c->run, c->ret, DRIVER_UNREACH, "replica",
+                             "this is a replica, not the primary");
+    return true;
+}
+
+static bool open_admin(struct change *c)
+{
+    const struct driver_login *login = &c->run->step->logins[DRIVER_ADMIN];
+    const char *doing = c->doing;
+    c->doing = phrase(c->run, "logging in as", login->username);
+    if (!kt_redis_open(c->run, login, NAME, &c->s))
+        return failed(c);
+    c->doing = doing;
+    return check_server(c);
+}
+
+static bool need_user(struct change *c, struct redis_user *ret)
+{
+    if (!kt_redis_read_user(&c->s, c->run->step->account, ret))
+        return failed(c);
+    return ret->there || kt_driver_say(c->run, c->ret, DRIVER_PERMANENT, "missing",
+                                       "%s: there is no such user", c->doing);
+}
+
+/* False: code and detail of the session say why. */
+static bool write_down(struct change *c)
+{
+    if (KT_REDIS_ASK(&c->s, kt_str("ACL"), kt_str("SAVE")))
+        return true;
+    return strstr(c->s.detail, NO_FILE) != NULL &&
+           KT_REDIS_ASK(&c->s, kt_str("CONFIG"), kt_str("REWRITE"));
+}
+
+/* ---- apply, restore ------------------------------------------------------------------------ */
+
+static struct kt_bytes hash_word(struct change *c, struct kt_bytes hash)
+{
+    const char *word =
+        kt_arena_printf(c->run->arena, "#%.*s", (int)hash.len, (const char *)hash.at);
+    return kt_str(text(word));
+}
+
+/* The account as it was; false: it is not known how it is now. */
+static bool put_back(struct change *c, const struct redis_user *was)
+{
+    struct kt_bytes words[WORDS_MAX] = {kt_str("ACL"), kt_str("SETUSER"), account(c),
+                                        kt_str("resetpass"), kt_str(was->on ? "on" : "off")};
+    size_t n = 5;
+    if (was->n_hashes > REDIS_HASHES_MAX)
+        return false;
+    for (size_t i = 0; i < was->n_hashes; i++)
+        words[n++] = hash_word(c, was->hashes[i]);
+    return kt_redis_ask(&c->s, n, words);
+}
+
+static void not_written_down(struct change *c, const struct redis_user *was)
+{
+    const char *why = kt_arena_text(c->run->arena, kt_str(c->s.detail));
+    bool back = put_back(c, was);
+    (void)kt_driver_say(c->run, c->ret, back ? DRIVER_PERMANENT : DRIVER_UNREACH, "save",
+                        "%s: the server could not write it down (%s)%s", c->doing, text(why),
+                        back ? "; it was taken back" : ", and it could not be taken back");
+}
+
+static void apply(struct change *c)
+{
+    const struct driver_step *step = c->run->step;
+    struct redis_user was;
+    c->doing = phrase(c->run, "changing the passwords of", step->account);
+    if (!open_admin(c) || !need_user(c, &was))
+        return;
+    if (!write_down(c)) {
+        if (c->s.stream.is_open)
+            (void)kt_driver_say(c->run, c->ret, DRIVER_PERMANENT, "save",
+                                "%s: nothing was changed, because the server could not write it "
+                                "down (%s)",
+                                c->doing, c->s.detail);
+        else
+            (void)failed(c);
+        return;
+    }
+    struct kt_bytes words[6] = {kt_str("ACL"), kt_str("SETUSER"), account(c), kt_str("on")};
+    size_t n = 4;
+    if (step->keep_part.len == 0)
+        words[n++] = kt_str("resetpass");
+    words[n++] = hash_word(c, step->public_part);
+    if (!kt_redis_ask(&c->s, n, words))
+        (void)failed(c);
+    else if (write_down(c))
+        (void)done(c, "the server has the hash, in its file, too");
+    else if (c->s.stream.is_open)
+        not_written_down(c, &was);
+    else
+        (void)failed(c);
+}
+
+/* ---- revoke -------------------------------------------------------------------------------- */
+
+static void pause_ms(uint32_t ms)
+{
+    struct timespec left = kt_timespec_of_ms(ms);
+    while (nanosleep(&left, &left) != 0)
+        continue;
+}
+
+/* A login that was under way when the account was closed shows up a moment later: only two looks
+ * apart from each other that find nothing are the end. */
+static bool end_sessions(struct change *c)
+{
+    uint32_t settle = c->run->step->settle_ms == 0 ? SETTLE_MS : c->run->step->settle_ms;
+    for (int clean = 0; clean < 2;) {
+        if (!KT_REDIS_ASK(&c->s, kt_str("CLIENT"), kt_str("KILL"), kt_str("USER"), account(c)))
+            return failed(c);
+        int64_t seen = kt_redis_number(&c->s);
+        c->ret->sessions = seen > 0 && seen < UINT32_MAX ? (uint32_t)seen : 0;
+        c->ret->ended_sessions += c->ret->sessions;
+        clean = seen == 0 ? clean + 1 : 0;
+        uint32_t wait = clean == 0 ? 50 : settle;
+        if (clean < 2 && kt_ipc_deadline(wait) >= c->run->deadline)
+            return kt_driver_say(c->run, c->ret, DRIVER_UNREACH, "timeout",
+                                 "'%s' cannot log in any more, but its sessions have not ended",
+                                 c->run->step->account);
+        if (clean < 2)
+            pause_ms(wait);
+    }
+    return true;
+}
+
+/* The other credential alone: whatever else was accepted is not any more. */
+static bool keep_one(struct change *c, const struct redis_user *was)
+{
+    struct kt_bytes keep = c->run->step->keep_part;
+    size_t others = was->n_hashes - (kt_redis_user_has(was, keep) ? 1u : 0u);
+    if (others > 1)
+        kt_driver_finding(c->run, c->ret,
+                          "'%s' accepted %zu passwords besides the two of this run; they are gone",
+                          c->run->step->account, others - 1);
+    return KT_REDIS_ASK(&c->s, kt_str("ACL"), kt_str("SETUSER"), account(c), kt_str("resetpass"),
+                        hash_word(c, keep)) ||
+           failed(c);
+}
+
+static bool close_account(struct change *c)
+{
+    return KT_REDIS_ASK(&c->s, kt_str("ACL"), kt_str("SETUSER"), account(c), kt_str("off"),
+                        kt_str("resetpass")) ||
+           failed(c);
+}
+
+static void revoke(struct change *c)
+{
+    struct redis_user was;
+    bool keeps = c->run->step->keep_part.len > 0;
+    c->doing = phrase(c->run, "closing", c->run->step->account);
+    if (keeps)
+        c->doing = phrase(c->run, "leaving one password to", c->run->step->account);
+    if (!open_admin(c))
+        return;
+    if (!kt_redis_read_user(&c->s, c->run->step->account, &was)) {
+        (void)failed(c);
+        return;
+    }
+    if (!was.there && !keeps) {
+        (void)done(c, "there is no such user: nothing accepts a password for it");
+        return;
+    }
+    if (!was.there) {
+        (void)need_user(c, &was);
+        return;
+    }
+    if (!(keeps ? keep_one(c, &was) : close_account(c)))
+        return;
+    if (!write_down(c)) {
+        (void)kt_driver_say(c->run, c->ret, DRIVER_UNREACH, "save",
+                            "%s: done, but the server could not write it down, and after a restart "
+                            "it would accept what it accepted before (%s)",
+                            c->doing, c->s.detail);
+        return;
+    }
+    if (keeps)
+        (void)done(c, "the account accepts one password, in the server's file, too");
+    else if (end_sessions(c))
+        (void)done(c, "the account accepts nothing and has no session");
+}
+
+/* ---- create -------------------------------------------------------------------------------- */
+
+/* What a user may do is an administrator's to say. */
+static void create(struct change *c)
+{
+    struct redis_user user;
+    c->doing = phrase(c->run, "creating", c->run->step->account);
+    if (!open_admin(c))
+        return;
+    if (!kt_redis_read_user(&c->s, c->run->step->account, &user))
+        (void)failed(c);
+    else if (user.there)
+        (void)done(c, "the user exists");
+    else
+        (void)kt_driver_say(c->run, c->ret, DRIVER_PERMANENT, "missing",
+                            "there is no user '%s': make it with the rights of its sibling, ACL "
+                            "SETUSER %s off ~... +...",
+                            c->run->step->account, c->run->step->account);
+}
+
+/* ---- verify -------------------------------------------------------------------------------- */
+
+static void verify(struct change *c)
+{
+    const struct driver_login *login = &c->run->step->logins[DRIVER_NEW];
+    struct resp who;
+    c->doing = phrase(c->run, "logging in as", login->username);
+    if (!kt_redis_open(c->run, login, PROBE, &c->s)) {
+        (void)failed(c);
+        return;
+    }
+    if (!check_server(c))
+        return;
+    kt_driver_evidence(c->run, login->username, c->ret->session_user, sizeof(c->ret->session_user));
+    /* Few applications may ask who they are; the login was answered all the same. */
+    if (KT_REDIS_ASK(&c->s, kt_str("ACL"), kt_str("WHOAMI"))) {
+        struct kt_bytes rest = c->s.reply;
+        const char *name = kt_resp_next(&rest, &who) && who.type == RESP_BULK
+                               ? kt_arena_text(c->run->arena, who.text)
+                               : NULL;
+        kt_driver_evidence(c->run, text(name), c->ret->current_user, sizeof(c->ret->current_user));
+    }
+    (void)done(c, "the new login works");
+}
+
+/* ---- probe --------------------------------------------------------------------------------- */
+
+static uint32_t since(int64_t start)
+{
+    int64_t took = kt_ipc_deadline(0) - start;
+    return took < 0 ? 0 : (uint32_t)took;
+}
+
+/* False: nothing is proven by what would follow. */
+static bool probe_one(struct change *c, enum driver_who who)
+{
+    const struct driver_login *login = &c->run->step->logins[who];
+    struct driver_reply *reply = &c->ret->replies[who];
+    int64_t start = kt_ipc_deadline(0);
+    bool in = kt_redis_open(c->run, login, PROBE, &c->s);
+    kt_redis_answer(&c->s, reply);
+    reply->took_ms = since(start);
+    c->doing = phrase(c->run, "logging in as", login->username);
+    if (who == DRIVER_ADMIN)
+        return in ? check_server(c) : failed(c);
+    if (who != DRIVER_CONTROL || reply->answer == ANSWER_REFUSED)
+        return true;
+    if (reply->answer == ANSWER_ACCEPTED)
+        return kt_driver_say(c->run, c->ret, DRIVER_OK, reply->code,
+                             "a random password was accepted for '%s': the user has nopass",
+                             login->username);
+    return failed(c);
+}
+
+static void probe(struct change *c)
+{
+    bool going = true;
+    for (unsigned who = 0; who < DRIVER_LOGIN_COUNT; who++) {
+        if (c->run->step->logins[who].username == NULL)
+            continue;
+        if (!going) {
+            c->ret->replies[who] =
+                (struct driver_reply){.answer = ANSWER_UNKNOWN, .code = "skipped"};
+            continue;
+        }
+        going = probe_one(c, (enum driver_who)who);
+        kt_redis_close(&c->s);
+    }
+    if (going)
+        (void)done(c, "every login had its answer");
+}
+
+/* ---- inspect ------------------------------------------------------------------------------- */
+
+static void inspect(struct change *c)
+{
+    c->doing = phrase(c->run, "inspecting", c->run->step->account);
+    if (open_admin(c) && kt_redis_inspect(&c->s, c->ret))
+        (void)done(c, "looked at the user");
+}
+
+/* ---- all ----------------------------------------------------------------------------------- */
+
+static bool lacks(const char *maybe)
+{
+    return maybe == NULL || maybe[0] == '\0';
+}
+
+static bool check_part(const struct driver_run *run, struct kt_bytes part, bool may_lack,
+                       struct driver_result *ret)
+{
+    if ((may_lack && part.len == 0) || kt_form_is(FORM_SHA256, part))
+        return true;
+    return kt_driver_say(run, ret, DRIVER_PERMANENT, "hash",
+                         "the public part is no SHA-256 hash; nothing was sent");
+}
+
+bool kt_redis_prepare(struct driver_run *run, struct driver_result *ret)
+{
+    const struct driver_step *step = run->step;
+    bool logs_in = step->op == DRIVER_VERIFY || step->op == DRIVER_PROBE;
+    bool sets = step->op == DRIVER_APPLY || step->op == DRIVER_RESTORE;
+    if (lacks(step->target.host) || (step->target.host[0] != '/' && step->target.port == 0))
+        return kt_driver_say(run, ret, DRIVER_PERMANENT, "step",
+                             "the step lacks the target's host or port");
+    if (!logs_in && (lacks(step->account) || step->logins[DRIVER_ADMIN].username == NULL))
+        return kt_driver_say(run, ret, DRIVER_PERMANENT, "step",
+                             "the step lacks the account or the administrative login");
+    if (step->op == DRIVER_VERIFY && step->logins[DRIVER_NEW].username == NULL)
+        return kt_driver_say(run, ret, DRIVER_PERMANENT, "step", "the step lacks the login to verify");
+    if (!check_part(run, step->public_part, !sets, ret) ||
+        !check_part(run, step->keep_part, true, ret))
+        return false;
+    struct kt_stream_place *place = kt_arena_take(run->arena, sizeof(*place));
+    if (place == NULL)
+        return kt_driver_say(run, ret, DRIVER_UNREACH, "memory", "the worker ran out of memory");
+    run->own = place;
+    return kt_stream_find(run, place, ret);
+}
+
+void kt_redis_run(const struct driver_run *run, struct driver_result *ret)
+{
+    static void (*const ops[DRIVER_OP_COUNT])(struct change *) = {
+        [DRIVER_INSPECT] = inspect, [DRIVER_CREATE] = create, [DRIVER_APPLY] = apply,
+        [DRIVER_VERIFY] = verify,   [DRIVER_PROBE] = probe,   [DRIVER_REVOKE] = revoke,
+        [DRIVER_RESTORE] = apply,
+    };
+    struct change c = {.run = run, .ret = ret, .s = {.run = run}, .doing = ""};
+    ops[run->step->op](&c);
+    kt_redis_close(&c.s);
+}

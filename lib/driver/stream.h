@@ -1,0 +1,51 @@
+/* lib/driver/stream.h - bytes to and from a target, with a deadline on everything, TLS or not.
+ *
+ * What:    For protocols that a driver speaks itself. kt_stream_find() checks the target's sslmode,
+ *          looks the host up and reads the trusted certificates, before the worker is in its
+ *          sandbox; kt_stream_open() connects in it. One step keeps to one address.
+ * Owner:   kt_stream_open() begins a stream, kt_stream_close() ends it, also after a failure and
+ *          twice. A place lives as long as the process.
+ * Limits:  TLS 1.2 and 1.3. verify-full: chain and name; verify-ca: chain; require: neither.
+ * Errors:  false, and `code` is "connect", "timeout", "tls" or "closed", `detail` a sentence or "".
+ *          After any failure the stream is of no use any more.
+ * Threads: one.
+ * Source:  GnuTLS 3.7's manual, "Asynchronous operation", gnutls_session_set_verify_cert(). */
+#pragma once
+
+#include <gnutls/gnutls.h>
+#include <sys/socket.h>
+
+#include "lib/driver/table.h"
+
+#define STREAM_ADDRESSES_MAX 4u
+
+struct kt_stream_place {
+    struct kt_stream_address {
+        struct sockaddr_storage at;
+        socklen_t size;
+    } addresses[STREAM_ADDRESSES_MAX];
+    size_t n_addresses, chosen; /* chosen == n_addresses: not yet */
+    const char *host;
+    bool tls, check_chain, check_name;
+    gnutls_certificate_credentials_t trust; /* NULL without TLS */
+};
+
+struct kt_stream {
+    bool is_open;
+    int fd;
+    gnutls_session_t tls; /* NULL: without */
+    char code[9];
+    char detail[200];
+};
+
+/* False: *ret says why. */
+bool kt_stream_find(struct driver_run *run, struct kt_stream_place *place,
+                    struct driver_result *ret);
+/* Deadlines are kt_ipc_deadline()'s. */
+bool kt_stream_open(struct kt_stream_place *place, int64_t deadline, struct kt_stream *s);
+void kt_stream_close(struct kt_stream *s);
+/* All of it. */
+bool kt_stream_send(struct kt_stream *s, struct kt_bytes bytes, int64_t deadline);
+/* At least one byte; the other end's end is "closed". */
+bool kt_stream_receive(struct kt_stream *s, unsigned char *at, size_t room, size_t *ret_len,
+                       int64_t deadline);
