@@ -55,28 +55,44 @@ BEGIN
     END IF;
 END//
 
-CREATE OR REPLACE DEFINER = kt_owner@localhost PROCEDURE keyturn.alter_all(
-    IN p_account varchar(128), IN p_native varchar(64), IN p_ed25519 varchar(64), IN p_lock varchar(8))
-    MODIFIES SQL DATA SQL SECURITY DEFINER
-BEGIN
-    CALL keyturn.check_managed(p_account);
-    FOR entry IN (SELECT a.host, a.plugin FROM keyturn.accounts a WHERE a.account = p_account) DO
-        EXECUTE IMMEDIATE CONCAT(
-            'ALTER USER ', QUOTE(p_account), '@', QUOTE(entry.host), ' IDENTIFIED VIA ',
-            IF(entry.plugin = 'ed25519', 'ed25519', 'mysql_native_password'), ' USING ',
-            QUOTE(IF(entry.plugin = 'ed25519', p_ed25519, p_native)), ' ACCOUNT ', p_lock);
-    END FOR;
-END//
-
-CREATE OR REPLACE DEFINER = kt_owner@localhost PROCEDURE keyturn.set_hashes(
-    IN p_account varchar(128), IN p_native varchar(64), IN p_ed25519 varchar(64))
-    MODIFIES SQL DATA SQL SECURITY DEFINER
+CREATE OR REPLACE DEFINER = kt_owner@localhost PROCEDURE keyturn.check_hashes(
+    IN p_native varchar(64), IN p_ed25519 varchar(64))
+    NO SQL SQL SECURITY DEFINER
 BEGIN
     IF p_native NOT REGEXP '^[*][0-9A-F]{40}$' OR p_ed25519 NOT REGEXP '^[A-Za-z0-9+/]{43}$' OR
        CHAR_LENGTH(p_native) <> 41 OR CHAR_LENGTH(p_ed25519) <> 43 THEN
         SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'these are not the hashes of a password';
     END IF;
-    CALL keyturn.alter_all(p_account, p_native, p_ed25519, 'UNLOCK');
+END//
+
+CREATE OR REPLACE DEFINER = kt_owner@localhost PROCEDURE keyturn.alter_all(
+    IN p_account varchar(128), IN p_native varchar(64), IN p_ed25519 varchar(64),
+    IN p_native2 varchar(64), IN p_ed25519_2 varchar(64), IN p_lock varchar(8))
+    MODIFIES SQL DATA SQL SECURITY DEFINER
+BEGIN
+    CALL keyturn.check_managed(p_account);
+    FOR entry IN (SELECT a.host, IF(a.plugin = 'ed25519', 'ed25519', 'mysql_native_password') AS plugin
+                  FROM keyturn.accounts a WHERE a.account = p_account) DO
+        EXECUTE IMMEDIATE CONCAT(
+            'ALTER USER ', QUOTE(p_account), '@', QUOTE(entry.host), ' IDENTIFIED VIA ', entry.plugin,
+            ' USING ', QUOTE(IF(entry.plugin = 'ed25519', p_ed25519, p_native)),
+            IF(p_native2 = '', '', CONCAT(' OR ', entry.plugin, ' USING ',
+               QUOTE(IF(entry.plugin = 'ed25519', p_ed25519_2, p_native2)))),
+            ' ACCOUNT ', p_lock);
+    END FOR;
+END//
+
+-- One password, and a second that is accepted beside it; '' for none.
+CREATE OR REPLACE DEFINER = kt_owner@localhost PROCEDURE keyturn.set_hashes(
+    IN p_account varchar(128), IN p_native varchar(64), IN p_ed25519 varchar(64),
+    IN p_native2 varchar(64), IN p_ed25519_2 varchar(64))
+    MODIFIES SQL DATA SQL SECURITY DEFINER
+BEGIN
+    CALL keyturn.check_hashes(p_native, p_ed25519);
+    IF p_native2 <> '' OR p_ed25519_2 <> '' THEN
+        CALL keyturn.check_hashes(p_native2, p_ed25519_2);
+    END IF;
+    CALL keyturn.alter_all(p_account, p_native, p_ed25519, p_native2, p_ed25519_2, 'UNLOCK');
 END//
 
 -- "invalid" is the server's word for a hash that nothing has; for a key, one that nobody made.
@@ -84,7 +100,7 @@ CREATE OR REPLACE DEFINER = kt_owner@localhost PROCEDURE keyturn.retire(IN p_acc
     MODIFIES SQL DATA SQL SECURITY DEFINER
 BEGIN
     CALL keyturn.alter_all(p_account, 'invalid', TRIM(TRAILING '=' FROM
-        TO_BASE64(UNHEX(SHA2(CONCAT(UUID(), RAND(), NOW(6)), 256)))), 'LOCK');
+        TO_BASE64(UNHEX(SHA2(CONCAT(UUID(), RAND(), NOW(6)), 256)))), '', '', 'LOCK');
 END//
 
 -- Ends the sessions that it sees; how many there were is the answer's number of rows.

@@ -14,6 +14,7 @@ static const struct driver_info infos[] = {
     {.name = "mariadb",
      .default_port = 3306,
      .alternate = true,
+     .overlap = true,
      .in_place = true,
      .databases = true,
      .refusals = 3,

@@ -69,25 +69,27 @@ static bool is_ed25519(const struct maria_entry *entry)
     return strcmp(entry->plugin, ED25519) == 0;
 }
 
-static void alter(const struct maria_account *account, const char *native, const char *ed25519,
-                  const char *lock, struct kt_buf *out)
+static void alter(const struct maria_account *account, const struct kt_mariadb_hashes *hashes,
+                  size_t n, const char *lock, struct kt_buf *out)
 {
     kt_buf_add_text(out, "ALTER USER");
     for (size_t i = 0; i < account->n; i++) {
         bool key = is_ed25519(&account->entries[i]);
         kt_buf_add_text(out, i == 0 ? " " : ", ");
         name_entry(account, i, out);
-        kt_buf_add_text(out, key ? " IDENTIFIED VIA " ED25519 " USING "
-                                 : " IDENTIFIED VIA " NATIVE " USING ");
-        kt_maria_quote(out, key ? ed25519 : native);
+        for (size_t way = 0; way < n; way++) {
+            kt_buf_add_text(out, way == 0 ? " IDENTIFIED VIA " : " OR ");
+            kt_buf_add_text(out, key ? ED25519 " USING " : NATIVE " USING ");
+            kt_maria_quote(out, key ? hashes[way].ed25519 : hashes[way].native);
+        }
     }
     kt_buf_add_text(out, lock);
 }
 
 void kt_maria_set_hashes(const struct maria_account *account,
-                         const struct kt_mariadb_hashes *hashes, struct kt_buf *out)
+                         const struct kt_mariadb_hashes *hashes, size_t n, struct kt_buf *out)
 {
-    alter(account, hashes->native, hashes->ed25519, " ACCOUNT UNLOCK", out);
+    alter(account, hashes, n, " ACCOUNT UNLOCK", out);
 }
 
 /* "invalid" is the server's own word for a hash that nothing has. For a key it has none: a random one
@@ -95,9 +97,9 @@ void kt_maria_set_hashes(const struct maria_account *account,
 void kt_maria_retire(const struct maria_account *account, struct kt_buf *out)
 {
     unsigned char key[32];
-    char text[KT_MARIADB_ED25519_TEXT];
+    struct kt_mariadb_hashes nothing = {.native = "invalid"};
     kt_random(key, sizeof key);
-    (void)sodium_bin2base64(text, sizeof text, key, sizeof key,
+    (void)sodium_bin2base64(nothing.ed25519, sizeof nothing.ed25519, key, sizeof key,
                             sodium_base64_VARIANT_ORIGINAL_NO_PADDING);
-    alter(account, "invalid", text, " ACCOUNT LOCK", out);
+    alter(account, &nothing, 1, " ACCOUNT LOCK", out);
 }

@@ -27,9 +27,9 @@ struct maria_account {
 void kt_maria_quote(struct kt_buf *out, const char *text);
 /* The first entry with a way in that takes no hash, or NULL: such an account is left alone. */
 const struct maria_entry *kt_maria_foreign(const struct maria_account *account);
-/* Each entry accepts the password of these hashes, and no other. */
+/* Each entry accepts the n (1 or 2) passwords of these hashes, and no other. */
 void kt_maria_set_hashes(const struct maria_account *account,
-                         const struct kt_mariadb_hashes *hashes, struct kt_buf *out);
+                         const struct kt_mariadb_hashes *hashes, size_t n, struct kt_buf *out);
 /* Each entry accepts nothing. Its plugin stays, so that the next password is taken as the last was. */
 void kt_maria_retire(const struct maria_account *account, struct kt_buf *out);
 /* "PREFIX 'name'@'host', 'name'@'host'" */

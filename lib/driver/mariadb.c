@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "lib/driver/form.h"
 #include "lib/driver/maria_account.h"
 #include "lib/driver/maria_inspect.h"
 #include "lib/ipc.h"
@@ -78,9 +79,10 @@ static bool check_names(const struct driver_run *run, struct driver_result *ret)
 
 static bool check_hashes(const struct driver_run *run, struct driver_result *ret)
 {
-    struct kt_mariadb_hashes hashes;
-    bool setting = run->step->op == DRIVER_APPLY || run->step->op == DRIVER_RESTORE;
-    return !setting || kt_mariadb_split(run->step->public_part, &hashes) ||
+    const struct driver_step *step = run->step;
+    bool setting = step->op == DRIVER_APPLY || step->op == DRIVER_RESTORE;
+    return ((!setting || kt_form_is(FORM_MARIADB, step->public_part)) &&
+            (step->keep_part.len == 0 || kt_form_is(FORM_MARIADB, step->keep_part))) ||
            kt_driver_say(run, ret, DRIVER_PERMANENT, "verifier",
                          "the public part is not a MariaDB driver's two hashes; nothing was sent");
 }
@@ -206,17 +208,21 @@ static bool read_account(struct change *c, struct maria_account *ret)
 
 /* ---- apply, restore ------------------------------------------------------------------------ */
 
+/* What the account accepts from now on: the step's public part, and what is kept beside it. */
 static bool set_hashes(struct change *c, const struct maria_account *account)
 {
-    struct kt_mariadb_hashes hashes;
-    if (!kt_mariadb_split(c->run->step->public_part, &hashes))
-        return no_memory(c);
-    const char *const names[] = {account->name, hashes.native, hashes.ed25519, NULL};
+    const struct driver_step *step = c->run->step;
+    struct kt_mariadb_hashes hashes[2] = {{.native = ""}, {.native = ""}};
+    size_t n = 0;
+    n += kt_mariadb_split(step->public_part, &hashes[n]);
+    n += kt_mariadb_split(step->keep_part, &hashes[n]);
+    const char *const names[] = {account->name,     hashes[0].native,  hashes[0].ed25519,
+                                 hashes[1].native, hashes[1].ed25519, NULL};
     if (c->routines)
         return say(c, "CALL keyturn.set_hashes(", names, ")");
     kt_autobuf struct kt_buf statement;
     kt_buf_init(&statement, STATEMENT_MAX);
-    kt_maria_set_hashes(account, &hashes, &statement);
+    kt_maria_set_hashes(account, hashes, n, &statement);
     return run(c, &statement);
 }
 
@@ -296,8 +302,25 @@ static bool end_sessions(struct change *c)
     return c->ret->sessions == 0 || cannot_end(c);
 }
 
+/* Where the other password of the account stays, nobody can tell with which one a session began. */
+static void leave_other(struct change *c)
+{
+    struct maria_account account;
+    c->doing = phrase(c->run, "ending the other password of", c->run->step->account);
+    if (!open_admin(c) || !lock_group(c) || !read_account(c, &account))
+        return;
+    if (account.n == 0)
+        (void)missing(c);
+    else if (set_hashes(c, &account))
+        (void)done(c, "the account accepts one password, and no other");
+}
+
 static void revoke(struct change *c)
 {
+    if (c->run->step->keep_part.len > 0) {
+        leave_other(c);
+        return;
+    }
     const char *name = c->run->step->account;
     struct maria_account account;
     c->doing = phrase(c->run, "closing", name);

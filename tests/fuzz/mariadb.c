@@ -39,9 +39,12 @@ static void check_quotes(const char *text)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const struct kt_mariadb_hashes hashes = {
-        .native = "*0123456789ABCDEF0123456789ABCDEF01234567",
-        .ed25519 = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQ"};
+#define HASHES                                                                                     \
+    {                                                                                              \
+        .native = "*0123456789ABCDEF0123456789ABCDEF01234567",                                     \
+        .ed25519 = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQ"                                   \
+    }
+    static const struct kt_mariadb_hashes hashes[] = {HASHES, HASHES};
     char name[FIELD_MAX + 1], host[FIELD_MAX + 1], plugin[FIELD_MAX + 1], others[FIELD_MAX + 1];
     struct kt_bytes rest = kt_bytes(data, size);
     check_hashes(take_line(&rest, name));
@@ -54,7 +57,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         .n = 1};
     kt_autobuf struct kt_buf out;
     kt_buf_init(&out, 8192);
-    kt_maria_set_hashes(&account, &hashes, &out);
+    kt_maria_set_hashes(&account, hashes, 1 + size % 2, &out);
     check_quotes(kt_buf_text(&out));
     /* What was not taken for a known plugin is never changed. */
     if (kt_maria_foreign(&account) == NULL)

@@ -169,6 +169,43 @@ def _():
     equal(("refused", "accepted"), (answers["new"], answers["old"]))
 
 
+def direct(op, **more):
+    return run(op, **{**more, "logins": {"admin": ADMIN, **more.get("logins", {})}})
+
+
+def two_at_once(name, using):
+    """Both accepted after apply; one after revoke, whichever is kept; sessions go on."""
+    old, new = password(), password()
+    equal("ok", using("apply", account=name, public_part=public_part(old))["class"])
+    client = session(name, old)
+    for _ in range(2):  # it may be repeated
+        result = using("apply", account=name, public_part=public_part(new), keep_part=public_part(old))
+        equal("ok", result["class"], result["text"])
+    result = using("probe", logins={"control": refused(name), "new": (name, new), "old": (name, old)})
+    equal(["accepted", "refused", "accepted", "accepted"],
+          [result["replies"][who]["answer"] for who in ("admin", "control", "new", "old")])
+    equal((True, True), (db.accepts(name, old, "orders"), db.accepts(name, new, "orders")))
+    for _ in range(2):
+        equal("ok", using("revoke", account=name, keep_part=public_part(new))["class"])
+    equal((False, True), (db.accepts(name, old), db.accepts(name, new, "orders")), "the old is ended")
+    equal("ok", using("restore", account=name, public_part=public_part(old),
+                      keep_part=public_part(new))["class"])
+    equal((True, True), (db.accepts(name, old), db.accepts(name, new)), "the old is let in again")
+    equal("ok", using("revoke", account=name, keep_part=public_part(old))["class"])
+    equal((True, False), (db.accepts(name, old, "orders"), db.accepts(name, new)), "the new is ended")
+    client.stdin.write("SELECT 'still';\n")
+    client.stdin.flush()
+    equal("still\n", client.stdout.readline(), "a session that began with the old one")
+    client.communicate(timeout=20)
+    equal("permanent", using("apply", account=name, public_part=public_part(new),
+                             keep_part=public_part(old).lower())["class"], "a malformed part to keep")
+
+
+@tap.case("overlap: two passwords on one account, and either alone")
+def _():
+    two_at_once("solo", direct)
+
+
 @tap.case("an account with ed25519 keeps to it")
 def _():
     first, second = password(), password()
@@ -188,6 +225,7 @@ def _():
                                  "WHERE user = 'modern'"))
     apply("modern", first, group="")
     equal(True, db.accepts("modern", first, "orders"))
+    two_at_once("modern", direct)
 
 
 @tap.case("every host of a name is changed, and ended")
@@ -529,6 +567,7 @@ def _():
                                     "old": ("low_a", first)})
     equal(["accepted", "refused", "accepted", "refused"],
           [result["replies"][who]["answer"] for who in ("admin", "control", "new", "old")])
+    two_at_once("solo", small)
     for op, value in (("apply", first), ("restore", "solo-first-0")):
         equal("ok", small(op, account="solo", public_part=public_part(value))["class"])
         equal(True, db.accepts("solo", value))
@@ -542,14 +581,15 @@ def _():
         result = small(op, account="app_a", group="app", public_part=public_part(password()))
         equal("permanent", result["class"], f"{op}: {result['text']}")
     equal(True, db.accepts("app_a", value))
-    hashes = f"'{native_hash(value)}', '{key_of(value)}'"
+    hashes = f"'{native_hash(value)}', '{key_of(value)}', '', ''"
     for statement in (
             f"CALL keyturn.set_hashes('root', {hashes})", "CALL keyturn.retire('root')",
             "CALL keyturn.end_sessions('root')", "CALL keyturn.end_sessions('app_a')",
             f"CALL keyturn.set_hashes('app_a', {hashes})",
-            "CALL keyturn.alter_all('low_a', 'x', 'y', 'UNLOCK')",
-            "CALL keyturn.set_hashes('low_a', '', '')",
-            f"CALL keyturn.set_hashes('low_a', '{native_hash(value)}\n', '{key_of(value)}')",
+            "CALL keyturn.alter_all('low_a', 'x', 'y', '', '', 'UNLOCK')",
+            "CALL keyturn.set_hashes('low_a', '', '', '', '')",
+            f"CALL keyturn.set_hashes('low_a', '{native_hash(value)}\n', '{key_of(value)}', '', '')",
+            f"CALL keyturn.set_hashes('low_a', '{native_hash(value)}', '{key_of(value)}', 'x', 'y')",
             f"ALTER USER low_a IDENTIFIED VIA mysql_native_password USING '{native_hash(value)}'",
             "INSERT INTO keyturn.managed VALUES ('root')", "SELECT * FROM mysql.global_priv",
             "SELECT * FROM keyturn.managed", "SELECT * FROM orders.t",
@@ -573,7 +613,7 @@ def _():
     before = db.rows("SELECT priv FROM mysql.global_priv WHERE user = 'root'")
     db.sql("INSERT INTO keyturn.managed VALUES ('root')")
     done = [db.sql(statement, user=SMALL[0], password=SMALL[1], check=False) for statement in (
-        f"CALL keyturn.set_hashes('root', '{native_hash('x')}', '{key_of('x')}')",
+        f"CALL keyturn.set_hashes('root', '{native_hash('x')}', '{key_of('x')}', '', '')",
         "CALL keyturn.retire('root')")]
     db.sql("DELETE FROM keyturn.managed WHERE account = 'root'")
     true(all(one.returncode != 0 for one in done), "root logs in by its socket: refused")
@@ -583,7 +623,7 @@ def _():
 @tap.case("routines that run with their caller's rights are passed by")
 def _():
     make_low()
-    db.sql("DROP PROCEDURE keyturn.set_hashes; CREATE PROCEDURE keyturn.set_hashes(a text, b text, c text) "
+    db.sql("DROP PROCEDURE keyturn.set_hashes; CREATE PROCEDURE keyturn.set_hashes(a text, b text, c text, d text, e text) "
            "SQL SECURITY INVOKER CREATE USER planted; GRANT EXECUTE ON keyturn.* TO kt_small; "
            "GRANT CREATE USER ON *.* TO kt_small")
     result = small("apply", account="low_a", group="app", public_part=public_part(password()))

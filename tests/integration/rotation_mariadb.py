@@ -110,6 +110,19 @@ class Test:
         equal((run["state"], secret.version(4)[1]), ("done", secret.version(2)[1]), story(run))
         equal((secret.accepted(4), secret.accepted(3)), (True, False), "after going back")
 
+    def overlap(self):
+        secret = Secret(self, "both", "overlap")
+        for current in (2, 3):
+            run = secret.rotate()
+            equal(run["state"], "done", story(run))
+            equal((secret.accepted(current), secret.accepted(current - 1)), (True, False),
+                  "the new and the old are accepted")
+        run = secret.rotate(back=True)
+        equal((run["state"], secret.version(4)[1]), ("done", secret.version(2)[1]), story(run))
+        equal((secret.accepted(4), secret.accepted(3)), (True, False), "after going back")
+        equal([["1"]], self.db.rows("SELECT COALESCE(JSON_LENGTH(priv, '$.auth_or'), 1) FROM "
+                                    "mysql.global_priv WHERE user = 'both_a'"), "ways in")
+
     def going_back_by_itself(self):
         """The second account lacks the role: what it could not do, nobody is made to run."""
         secret = Secret(self, "bare", "alternate")
@@ -156,6 +169,7 @@ def main():
         report.case("the target is checked", test.check)
         report.case("alternate, with few rights", test.alternate)
         report.case("in place, with few rights", test.in_place)
+        report.case("overlap, with few rights", test.overlap)
         report.case("an account that cannot what the other can: back", test.going_back_by_itself)
         report.case("a password changed by hand freezes the run", test.drift)
         report.case("an account that is not in the list is not changed", test.not_in_the_list)

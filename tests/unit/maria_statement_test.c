@@ -11,9 +11,11 @@
 #include "lib/driver/maria_statement.h"
 #include "lib/secret.h"
 
-static const struct kt_mariadb_hashes hashes = {
-    .native = "*0123456789ABCDEF0123456789ABCDEF01234567",
-    .ed25519 = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQ",
+static const struct kt_mariadb_hashes hashes[] = {
+    {.native = "*0123456789ABCDEF0123456789ABCDEF01234567",
+     .ed25519 = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQ"},
+    {.native = "*76543210FEDCBA9876543210FEDCBA9876543210",
+     .ed25519 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnop1"},
 };
 
 static struct maria_account account_of(const char *name, const char *host, const char *plugin)
@@ -55,7 +57,7 @@ static void each_entry_by_its_plugin(void **state)
     account.n = 3;
     kt_autobuf struct kt_buf out;
     kt_buf_init(&out, 2000);
-    kt_maria_set_hashes(&account, &hashes, &out);
+    kt_maria_set_hashes(&account, hashes, 1, &out);
     assert_string_equal(
         kt_buf_text(&out),
         "ALTER USER 'it''s'@'%' IDENTIFIED VIA mysql_native_password USING "
@@ -65,6 +67,24 @@ static void each_entry_by_its_plugin(void **state)
     kt_buf_reset(&out);
     kt_maria_name_all(&account, "GRANT 'r' TO", &out);
     assert_string_equal(kt_buf_text(&out), "GRANT 'r' TO 'it''s'@'%', 'it''s'@'10.0.''.%', 'it''s'@'db'");
+}
+
+static void two_passwords(void **state)
+{
+    (void)state;
+    struct maria_account account = account_of("a", "%", "mysql_native_password");
+    account.entries[1] = (struct maria_entry){.host = "db", .plugin = "ed25519", .others = ""};
+    account.n = 2;
+    kt_autobuf struct kt_buf out;
+    kt_buf_init(&out, 1000);
+    kt_maria_set_hashes(&account, hashes, 2, &out);
+    assert_string_equal(
+        kt_buf_text(&out),
+        "ALTER USER 'a'@'%' IDENTIFIED VIA mysql_native_password USING "
+        "'*0123456789ABCDEF0123456789ABCDEF01234567' OR mysql_native_password USING "
+        "'*76543210FEDCBA9876543210FEDCBA9876543210', 'a'@'db' IDENTIFIED VIA ed25519 USING "
+        "'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQ' OR ed25519 USING "
+        "'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnop1' ACCOUNT UNLOCK");
 }
 
 static void retired_accepts_nothing(void **state)
@@ -119,7 +139,7 @@ static void too_much_does_not_fit(void **state)
     struct maria_account account = account_of("a", "%", "");
     kt_autobuf struct kt_buf out;
     kt_buf_init(&out, 60);
-    kt_maria_set_hashes(&account, &hashes, &out);
+    kt_maria_set_hashes(&account, hashes, 1, &out);
     assert_false(kt_buf_ok(&out));
 }
 
@@ -128,6 +148,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(quoting),
         cmocka_unit_test(each_entry_by_its_plugin),
+        cmocka_unit_test(two_passwords),
         cmocka_unit_test(retired_accepts_nothing),
         cmocka_unit_test(foreign_ways_in_are_seen),
         cmocka_unit_test(too_much_does_not_fit),
