@@ -106,6 +106,7 @@ int cmd_run_resume(struct cli *cli);
 int cmd_run_why(struct cli *cli);
 int cmd_due(struct cli *cli);
 int cmd_overdue(struct cli *cli);
+int cmd_plan(struct cli *cli);
 int cmd_classes_show(struct cli *cli);
 int cmd_classes_write(struct cli *cli);
 

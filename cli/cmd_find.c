@@ -159,45 +159,6 @@ static bool from_folder(struct cli *cli, struct walk *walk, const char *in)
     return false;
 }
 
-static bool add_mount(struct walk *walk, struct kt_json name, struct kt_json info)
-{
-    struct kt_api_mount mount = {.version = 1};
-    struct kt_json options = {0};
-    char version[8] = "";
-    kt_autobuf struct kt_buf path = {0};
-    kt_buf_init(&path, sizeof mount.path - 1);
-    (void)kt_api_text(info, "type", mount.type, sizeof mount.type);
-    if (strcmp(mount.type, "kv") != 0)
-        return true;
-    if (!kt_json_string(name, &path))
-        return false;
-    (void)snprintf(mount.path, sizeof mount.path, "%s", kt_buf_text(&path));
-    if (kt_json_member(info, "options", &options) &&
-        kt_api_text(options, "version", version, sizeof version) && strcmp(version, "2") == 0)
-        mount.version = 2;
-    return walk_from(walk, &mount, "");
-}
-
-/* Every KV mount in which the token has something. */
-static bool from_all(struct cli *cli, struct walk *walk)
-{
-    struct kt_json mounts = {0};
-    kt_autoapireply struct kt_api_reply reply;
-    kt_api_reply_init(&reply);
-    struct cli_call call = {
-        .doing = "looking for the mounts", .method = "GET", .path = "sys/internal/ui/mounts"};
-    if (cli_call(cli, &call, &reply) != KT_OK)
-        return false;
-    (void)kt_json_member(reply.data, "secret", &mounts);
-    bool ok = true;
-    struct kt_json_iter it = kt_json_iter(mounts);
-    while (ok && kt_json_next(&it))
-        ok = add_mount(walk, it.key, it.value);
-    if (!ok)
-        cli->exit_code = cli_wrong(cli, "", "not enough memory");
-    return ok;
-}
-
 static bool read_wanted(struct cli *cli, struct wanted *ret)
 {
     size_t at = 0;
@@ -228,7 +189,7 @@ int cmd_find(struct cli *cli)
     KT_AUTO(walk_end) struct walk walk = {0};
     const char *in = flags_text(&cli->flags, FLAG_IN);
     if (!read_wanted(cli, &wanted) || !walk_begin_here(&walk, cli, look, &wanted) ||
-        !(in != NULL ? from_folder(cli, &walk, in) : from_all(cli, &walk)))
+        !(in != NULL ? from_folder(cli, &walk, in) : walk_from_all(&walk, cli)))
         return cli->exit_code;
     if (walk_run(&walk, &err) != KT_OK)
         return cli_fail(cli, &err);

@@ -253,6 +253,11 @@ const struct command command_table[] = {
      "when it is older than its max_age, when its time is over by five minutes and nothing started, or when\n"
      "its run is frozen.",
      "secretctl overdue\nsecretctl overdue -o json", cmd_overdue},
+    {"plan", NULL, GROUP_ROTATION, 0, "Print the secrets rotation plan, from live data.", "[PREFIX]", 0, 1, NULL,
+     "Markdown, or JSON with -o json: every secret that is rotated with its type, system, owner, risk, cadence\n"
+     "and next two times, age, consumers, procedure, way back and emergency line; what is missing for it, and\n"
+     "what was never seen to work; then the secrets that nothing rotates. No value is in it.",
+     "secretctl plan > rotation-plan.md\nsecretctl plan secret/db", cmd_plan},
     {"classes show", NULL, GROUP_ROTATION, 0, "Show how old a secret of each risk class may get.", "", 0, 0,
      field_flags, NULL, "secretctl classes show", cmd_classes_show},
     {"classes write", NULL, GROUP_ROTATION, 0, "Say how old a secret of each risk class may get.", "FILE", 1, 1,

@@ -58,6 +58,8 @@ bool walk_from(struct walk *walk, const struct kt_api_mount *mount, const char *
 /* The same, or "db": a secret, a folder, or both of that name. */
 enum kt_kind walk_from_any(struct walk *walk, const struct kt_api_mount *mount, const char *path,
                            struct kt_err *err) KT_MUST_CHECK;
+/* Every KV mount in which the command's token has something. False: said what failed; cli->exit_code is set. */
+bool walk_from_all(struct walk *walk, struct cli *cli);
 enum kt_kind walk_run(struct walk *walk, struct kt_err *err) KT_MUST_CHECK;
 void walk_end(struct walk *walk);
 

@@ -40,6 +40,9 @@ path "sys/auth" {
 }
 
 # What rotations did, and which host runs which version: what the log's records are held against.
+path "rotation/plan" {
+  capabilities = ["read"]
+}
 path "rotation/runs" {
   capabilities = ["list"]
 }

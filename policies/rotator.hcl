@@ -22,6 +22,9 @@ path "rotation/secrets/*" {
 path "rotation/due" {
   capabilities = ["read"]
 }
+path "rotation/plan" {
+  capabilities = ["read"]
+}
 path "rotation/overdue" {
   capabilities = ["read"]
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What an operator reads and stops: pausing all rotations, what is overdue, the risk classes.
+"""What an operator reads and stops: pausing all rotations, what is overdue, the risk classes, the plan.
 
     tests/integration/rotation_plan.py ['part of a case name']
 """
@@ -150,12 +150,76 @@ def classes():
     equal(data(0, "classes", "show"), shown, "what was wrong changed nothing")
 
 
+def plan():
+    for secret in ("secret/every", "secret/aged", "secret/classed"):
+        vault.ctl("schedule", "remove", secret)
+    vault.ctl("kv", "put", "secret/pl/unrotated", "password=-", input="never to be printed")
+    make("secret/pl/b", "cron=30 2 * * sun", "zone=Europe/Berlin", "owner=team|b", "risk=high", "notify=ops")
+    make("secret/pl/a")
+    make("secret/pl/it's", "period=30d")
+    vault.ctl("rotate", "secret/pl/b")
+    text = ctl(0, "plan", "secret/pl")
+    lines = text.splitlines()
+    # Verdict, who is hurt, the next command.
+    equal(lines[:5], ["# Secrets rotation plan", "", "**0 of 3 rotated secrets are overdue; 1 more are rotated by nothing.**",
+                      "Hurt: nobody by that alone. For 2 something is missing, for 3 something is unproven.",
+                      "Next: `secretctl schedule set SECRET ...` (--help)"])
+    table = [line for line in lines if line.startswith("|")]
+    equal([len(re.split(r"(?<!\\)\|", line)) for line in table], [13] * 5, "cells")
+    equal([row.split("|")[1].strip() for row in table[2:]], ["secret/pl/a", "secret/pl/b", "secret/pl/it's"])
+    contains(table[3], "team\\|b")
+    equal([line for line in lines if line.startswith("## ")],
+          ["## secret/pl/a", "## secret/pl/b", "## secret/pl/it's", "## Rotated by nothing"])
+    for page in text.split("\n## ")[1:4]:
+        for part in ("- owner: ", "- told: ", "- risk class: ", "- type: ", "- authenticates to: ", "- kept in: ",
+                     "- cadence: ", "- next: ", "- age: ", "- last rotation: ", "- consumers: ", "Missing:", "Unproven:",
+                     "Procedure", "1. ", "- verification: ", "- waits: ", "- way back: ", "- by hand: ", "- who may: ",
+                     "Emergency"):
+            contains(page, "\n" + part)
+    contains(text, "\n    secretctl rotate --reason=leaked secret/pl/b\n")
+    contains(text, "\n    secretctl rotate --reason=leaked 'secret/pl/it'\\''s'\n")
+    contains(text, "\n- secret/pl/unrotated\n")
+    equal("secret/other" in text, False)
+    for value in ("never to be printed", "the first value of it", vault.ctl("kv", "get", "-field=password", "secret/pl/b").stdout):
+        equal(value in text + vault_out(0, "plan", "-o", "json"), False, "a value in the plan")
+    # The same again, but for the time and the ages.
+    still = re.compile(r"^From live data.*$|\d+ seconds? of|\d+ minutes? of", re.M)
+    equal(still.sub("", ctl(0, "plan", "secret/pl")), still.sub("", text))
+
+
+def plan_for_programs():
+    got = json.loads(vault_out(0, "plan", "secret/pl", "-o", "json"))
+    equal([row["secret"] for row in got["secrets"]], ["secret/pl/a", "secret/pl/b", "secret/pl/it's"])
+    equal((got["rotated"], got["overdue"], got["missing"], got["not_rotated"], got["not_seen"]),
+          (3, 0, 2, ["secret/pl/unrotated"], []))
+    row = got["secrets"][1]
+    equal((row["owner"], row["max_age_from"], row["max_age_s"], len(row["next"]), row["last_result"], row["missing"]),
+          ("team|b", "class", 90 * 86400, 2, "done", []))
+    # More than a page of them.
+    for i in range(105):
+        vault.ok("POST", "rotation/secrets/secret/many/%03d" % i, {})
+    got = json.loads(vault_out(0, "plan", "secret/many", "-o", "json"))
+    equal([row["secret"] for row in got["secrets"]], ["secret/many/%03d" % i for i in range(105)])
+
+
+def plan_of_who_may_not_list():
+    with open(os.path.join(ROOT, "policies", "rotator.hcl")) as f:
+        vault.ok("POST", "sys/policies/acl/rotator", {"policy": f.read()})
+    token = vault.ok("POST", "auth/token/create", {"policies": ["rotator"]}).json["auth"]["client_token"]
+    said = ctl(0, "plan", "secret/pl", token=token)
+    contains(said, "of those that this token may list")
+    equal("unrotated" in said, False)
+
+
 CASES = [
     ("pausing", pausing),
     ("outlives a restart", outlives_a_restart),
     ("who may", who_may),
     ("overdue", overdue),
     ("classes", classes),
+    ("plan", plan),
+    ("plan for programs", plan_for_programs),
+    ("plan of who may not list", plan_of_who_may_not_list),
 ]
 
 

@@ -90,6 +90,7 @@ const struct access_entry access_entries[] = {
     {"rotation", NULL, "runs/{id}/thaw", .write = POLICY},
     {"rotation", NULL, "runs/{id}/report", .read = POLICY},
     {"rotation", NULL, "due", .read = POLICY},
+    {"rotation", NULL, "plan", .read = POLICY},
     {"rotation", NULL, "classes", .read = POLICY, .write = POLICY},
     {"rotation", NULL, "overdue", .read = POLICY},
     {"rotation", NULL, "pause", .read = POLICY, .write = POLICY, .delete_ = POLICY},

@@ -616,6 +616,7 @@ static const struct row rows[] = {
     {"rotation due", NULL, {PUT_TARGET, PUT_LOGIN, PUT_DRIVEN}, ASK("GET", "rotation/due", NULL, 200), {0}, NULL, NULL, false},
     {"rotation classes", NULL, {{0}}, ASK("POST", "rotation/classes", "{\"high\":{\"max_age\":\"9%ud\"}}", 204), ASK("GET", "rotation/classes", NULL, 200), "\"max_age\":\"9%ud\"", NULL, false},
     {"rotation overdue", NULL, {PUT_TARGET, PUT_LOGIN, PUT_DRIVEN}, ASK("GET", "rotation/overdue", NULL, 200), {0}, NULL, NULL, false},
+    {"rotation plan", NULL, {PUT_TARGET, PUT_LOGIN, PUT_DRIVEN}, ASK("GET", "rotation/plan", NULL, 200), {0}, NULL, NULL, false},
     {"rotation pause", NULL, {ASK("DELETE", "rotation/pause", NULL, 0)}, ASK("POST", "rotation/pause", "{\"reason\":\"r%u\"}", 200), ASK("GET", "rotation/pause", NULL, 200), "\"reason\":\"r%u\"", NULL, false},
     {"rotation resume", NULL, {ASK("POST", "rotation/pause", "{\"reason\":\"r\"}", 200)}, ASK("DELETE", "rotation/pause", NULL, 200), ASK("GET", "rotation/pause", NULL, 200), "\"paused\":false", NULL, false},
     {"fleet report", NULL, {PUT_TARGET, PUT_LOGIN, PUT_DRIVEN}, REGISTER, ASK("GET", "fleet/consumers/h%u/secret/db", NULL, 200), NULL, NULL, false},

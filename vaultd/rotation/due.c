@@ -105,6 +105,14 @@ static bool next_fire(struct request *req, const struct rotation_secret *secret,
     return kt_schedule_next(schedule, &seed, after_ms, last_fire_ms, last_done_ms, ret);
 }
 
+bool due_second(struct request *req, const struct rotation_secret *secret,
+                const struct kt_schedule *schedule, struct kt_due *ret)
+{
+    int64_t first = secret->due_ms > req->now_ms ? secret->due_ms : req->now_ms;
+    int64_t after = secret->fire_ms > req->now_ms ? secret->fire_ms : req->now_ms;
+    return secret->due && next_fire(req, secret, schedule, after, secret->fire_ms, first, ret);
+}
+
 /* False in *ret_found: there is none, or the schedule cannot be read any more (held says so). */
 static enum kt_kind next_due(struct request *req, struct rotation_secret *secret, int64_t after_ms,
                              struct kt_due *ret, bool *ret_found, struct kt_err *err)

@@ -1,5 +1,6 @@
 #include "vaultd/rotation/classes.h"
 #include "vaultd/rotation/engine.h"
+#include "vaultd/rotation/inventory.h"
 #include "vaultd/rotation/overdue.h"
 #include "vaultd/rotation/pause.h"
 #include "vaultd/rotation/run.h"
@@ -76,6 +77,11 @@ static const struct route routes[] = {
     { .pattern = "due", .read = due_list,
       .fields = FIELDS({ "limit", FIELD_INT, "how many, 50" }),
       .help = "What is due, soonest first." },
+    { .pattern = "plan", .read = inventory_read,
+      .fields = FIELDS({ "prefix", FIELD_STRING, "only below it" },
+                       { "after", FIELD_STRING, "only names behind this one" },
+                       { "limit", FIELD_INT, "how many, 100" }),
+      .help = "The rotation plan: each secret, how it is rotated, what is missing for it." },
     { .pattern = "classes", .read = classes_read, .write = classes_write, .fields = classes_fields,
       .body_max = 16 * 1024, .help = "Risk classes: how old a secret of each may get." },
     { .pattern = "overdue", .read = overdue_list,

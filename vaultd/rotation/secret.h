@@ -76,6 +76,9 @@ enum kt_kind due_plan_again(struct request *req, struct rotation_secret *secret,
  * not lost. *ret_changed: the secret is to be saved. */
 enum kt_kind due_replan(struct request *req, struct rotation_secret *secret, bool *ret_changed,
                         struct kt_err *err) KT_MUST_CHECK;
+/* The fire behind the one that is due, should that one start when it is and end well at once. */
+bool due_second(struct request *req, const struct rotation_secret *secret,
+                const struct kt_schedule *schedule, struct kt_due *ret);
 /* The row at another time: the window opens then, or the caps bind. */
 enum kt_kind due_move(struct request *req, struct rotation_secret *secret, int64_t due_ms,
                       struct kt_err *err) KT_MUST_CHECK;
