@@ -4,10 +4,13 @@
 #include "cli/cli.h"
 #include "cli/cmd.h"
 #include "cli/follow.h"
+#include "cli/output.h"
 #include "cli/secret_path.h"
 #include "lib/jsonw.h"
 
 #define BODY_MAX ((size_t)64 * 1024)
+/* It waits for a target, whose own time-outs are below this. */
+#define DRY_RUN_TIMEOUT_MS 120000u
 
 static bool start_body(struct cli *cli, struct kt_buf *body)
 {
@@ -74,8 +77,42 @@ static int start(struct cli *cli, const char *prefix, const char *doing)
     return CLI_DONE;
 }
 
+/* Verdict first, then what was tried, then the next command. */
+static int dry_run(struct cli *cli)
+{
+    char path[SECRET_API_PATH];
+    char text[1024];
+    int code = CLI_DONE;
+    bool ok = false;
+    kt_autoapireply struct kt_api_reply reply;
+    kt_api_reply_init(&reply);
+    if (!secret_path(cli, "rotation/dry-run/", cli->words[0], path))
+        return cli->exit_code;
+    struct cli_call call = {.doing = "trying the rotation",
+                            .method = "POST",
+                            .path = path,
+                            .timeout_ms = DRY_RUN_TIMEOUT_MS};
+    if (cli_call(cli, &call, &reply) != KT_OK)
+        return cli->exit_code;
+    (void)kt_api_bool(reply.data, "ok", &ok);
+    if (cli_print_plain(cli, reply.data, &reply, &code))
+        return code != CLI_DONE ? code : ok ? CLI_DONE : CLI_REFUSED;
+    if (kt_api_text(reply.data, "verdict", text, sizeof text))
+        output_safe(&cli->out, kt_str(text));
+    kt_buf_add_char(&cli->out, '\n');
+    output_steps(reply.data, &cli->out);
+    if (kt_api_text(reply.data, "next", text, sizeof text) && text[0] != '\0') {
+        kt_buf_add_text(&cli->out, "next    ");
+        output_safe(&cli->out, kt_str(text));
+        kt_buf_add_char(&cli->out, '\n');
+    }
+    return ok ? CLI_DONE : CLI_REFUSED;
+}
+
 int cmd_rotate(struct cli *cli)
 {
+    if (flags_on(&cli->flags, FLAG_DRY_RUN))
+        return dry_run(cli);
     return start(cli, "rotation/rotate/", "rotating");
 }
 

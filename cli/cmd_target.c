@@ -85,7 +85,6 @@ int cmd_target_check(struct cli *cli)
     char path[PATH_MAX_LEN];
     int code = CLI_DONE;
     bool ok = false;
-    struct kt_json steps = {0};
     kt_autoapireply struct kt_api_reply reply;
     kt_api_reply_init(&reply);
     if (!target_path(cli, "/check", path))
@@ -99,24 +98,9 @@ int cmd_target_check(struct cli *cli)
     (void)kt_api_bool(reply.data, "ok", &ok);
     if (cli_print_plain(cli, reply.data, &reply, &code))
         return code != CLI_DONE ? code : ok ? CLI_DONE : CLI_REFUSED;
-    KT_AUTO(table_free) struct table table = {0};
-    table_init(&table, 3, NULL);
-    (void)kt_json_member(reply.data, "steps", &steps);
-    struct kt_json_iter it = kt_json_iter(steps);
-    while (kt_json_next(&it)) {
-        struct kt_json value = {0};
-        bool good = false;
-        (void)kt_api_bool(it.value, "ok", &good);
-        table_text(&table, good ? "ok" : "FAILED");
-        (void)kt_json_member(it.value, "name", &value);
-        table_json(&table, value);
-        value = (struct kt_json){0};
-        (void)kt_json_member(it.value, "text", &value);
-        table_json(&table, value);
-    }
     output_safe(&cli->out, kt_str(cli->words[0]));
     kt_buf_add_text(&cli->out, ok ? ": ready to rotate\n" : ": NOT ready to rotate\n");
-    table_print(&table, 2, &cli->out);
+    output_steps(reply.data, &cli->out);
     char next[512] = "";
     if (kt_api_text(reply.data, "next", next, sizeof next) && next[0] != '\0') {
         kt_buf_add_text(&cli->out, "next    ");

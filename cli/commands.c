@@ -114,8 +114,8 @@ static const struct command_flag explain_flags[] = {
 static const struct command_flag preview_flags[] = {
     {FLAG_COUNT, "so many times, 10"}, {FLAG_FROM, "after this time (2027-03-27T12:00:00Z), now"}, END};
 static const struct command_flag rotate_flags[] = {
-    {FLAG_BACK, NULL}, {FLAG_DETACH, NULL}, {FLAG_JOIN, NULL}, {FLAG_REASON, NULL},
-    {FLAG_FORCE, "although everything is paused (run pause)"}, END};
+    {FLAG_BACK, NULL}, {FLAG_DETACH, NULL}, {FLAG_DRY_RUN, "try all that can be tried, change nothing"},
+    {FLAG_JOIN, NULL}, {FLAG_REASON, NULL}, {FLAG_FORCE, "although everything is paused (run pause)"}, END};
 static const struct command_flag reconcile_flags[] = {
     {FLAG_DETACH, NULL}, {FLAG_JOIN, NULL}, {FLAG_REASON, NULL}, END};
 static const struct command_flag run_list_flags[] = {
@@ -235,8 +235,11 @@ const struct command command_table[] = {
     {"rotate", NULL, GROUP_ROTATION, 0, "Rotate a secret now and watch until it is over.", "SECRET", 1, 1,
      rotate_flags,
      "Waits: exit code 0 when done; 2 when it was rolled back, frozen or refused. If the terminal is\n"
-     "closed the run goes on.",
+     "closed the run goes on. With --dry-run nothing is changed: the target is reached, logged in to, has\n"
+     "to refuse a wrong password and to accept the stored one; consumers, window, limits and the generator\n"
+     "are looked at. Exit code 0 when a rotation would go ahead, 2 when not.",
      "secretctl rotate secret/db/orders\n"
+     "secretctl rotate --dry-run secret/db/orders\n"
      "secretctl rotate --back --reason=\"orders cannot log in\" secret/db/orders", cmd_rotate},
     {"reconcile", NULL, GROUP_ROTATION, 0, "Have the target accept the stored credential again.", "SECRET", 1, 1,
      reconcile_flags,

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "cli/cli.h"
+#include "lib/api.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "lib/failpoint.h"
@@ -430,4 +431,25 @@ int64_t output_time_of(struct kt_json object, const char *name)
     if (!kt_json_string(value, &decoded) || !kt_time_parse(kt_buf_text(&decoded), decoded.len, &ms))
         return 0;
     return ms;
+}
+
+void output_steps(struct kt_json data, struct kt_buf *out)
+{
+    struct kt_json steps = {0};
+    KT_AUTO(table_free) struct table table = {0};
+    table_init(&table, 3, NULL);
+    (void)kt_json_member(data, "steps", &steps);
+    struct kt_json_iter it = kt_json_iter(steps);
+    while (kt_json_next(&it)) {
+        struct kt_json value = {0};
+        bool good = false;
+        (void)kt_api_bool(it.value, "ok", &good);
+        table_text(&table, good ? "ok" : "FAILED");
+        (void)kt_json_member(it.value, "name", &value);
+        table_json(&table, value);
+        value = (struct kt_json){0};
+        (void)kt_json_member(it.value, "text", &value);
+        table_json(&table, value);
+    }
+    table_print(&table, 2, out);
 }

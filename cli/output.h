@@ -39,6 +39,8 @@ void table_members(struct table *table, struct kt_json object);
 
 /* Appends text with control characters as \x1b; newlines stay. */
 void output_safe(struct kt_buf *out, struct kt_bytes text);
+/* The "steps" of a check: a line each, "ok" or "FAILED", its name, its text. */
+void output_steps(struct kt_json data, struct kt_buf *out);
 /* A string decoded, anything else as written. */
 void output_value(struct kt_buf *out, struct kt_json value);
 /* A line for each of a list's values: "NAME 1: value". */

@@ -255,6 +255,31 @@ class Test:
         equal([secret.run(r)["state"] for r in runs], ["done", "cancelled"])
         secret.agrees(runs[0])
 
+    def drifted(self):
+        """Somebody changed the password by hand: found without a rotation, told everywhere, mended."""
+        secret = self.secret()
+        self.scene.pg.psql("alter role %s password '%s'" % (secret.accounts[0],
+                                                            scram_verifier("by hand")))
+        tried = self.ctl("rotate", "-dry-run", secret.path)
+        equal(tried.returncode, 2, tried.stdout + tried.stderr)
+        for word in ("NOT READY  %s: version 1 is REFUSED" % secret.path, "secretctl reconcile " + secret.path):
+            contains(tried.stdout, word)
+        equal(secret.runs(), [], "runs of a dry run")
+        contains(self.ctl("run", "why", secret.path).stdout, "DRIFTED " + secret.path)
+        contains(self.ctl("schedule", "show", secret.path).stdout, "DRIFTED since")
+        contains(self.ctl("due").stdout, "secretctl reconcile " + secret.path)
+        mended = self.ctl("reconcile", secret.path)
+        equal(mended.returncode, 0, mended.stdout + mended.stderr)
+        contains(mended.stdout, "DONE  %s: the target accepts v1." % secret.path)
+        self.unharmed(secret)
+        equal([secret.run(r)["trigger"] for r in secret.runs()], ["reconcile"])
+        tried = self.ctl("rotate", "-dry-run", secret.path)
+        equal(tried.returncode, 0, tried.stdout + tried.stderr)
+        contains(tried.stdout, "READY  %s: " % secret.path)
+        equal("DRIFTED" in self.ctl("run", "why", secret.path).stdout, False, "drifted still")
+        equal(secret.ended(secret.rotate())["state"], "done")
+        secret.agrees(secret.runs()[0])
+
     def frozen_open(self):
         pg = make_postgres()
         with Scene(pg=pg) as scene:
@@ -335,7 +360,7 @@ def main():
         for name in ("never_fires", "one_account", "one_account_for_two", "weak_generator",
                      "unknown_target", "no_rotation", "admin_refused", "database_down",
                      "rotate_twice", "write_meanwhile", "cancel_early", "cancel_late",
-                     "destroy_version_in_use", "kv_rollback", "frozen_admin", "frozen_drift",
+                     "destroy_version_in_use", "kv_rollback", "frozen_admin", "frozen_drift", "drifted",
                      "frozen_open", "frozen_server", "frozen_cannot_revoke", "cancel_when_frozen"):
             report.case(name.replace("_", " "), getattr(test, name))
     report.end()

@@ -84,6 +84,7 @@ const struct access_entry access_entries[] = {
     {"rotation", NULL, "secrets/{path...}", .read = POLICY, .list = POLICY, .write = POLICY, .delete_ = POLICY},
     {"rotation", NULL, "rotate/{path...}", .write = POLICY},
     {"rotation", NULL, "reconcile/{path...}", .write = POLICY},
+    {"rotation", NULL, "dry-run/{path...}", .write = POLICY},
     {"rotation", NULL, "runs", .list = POLICY},
     {"rotation", NULL, "runs/{id}", .read = POLICY},
     {"rotation", NULL, "runs/{id}/cancel", .write = POLICY},

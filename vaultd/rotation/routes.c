@@ -58,6 +58,8 @@ static const struct route routes[] = {
                        { "back", FIELD_BOOL, "go back to the version before" },
                        { "force", FIELD_BOOL, "although everything is paused" }),
       .help = "Rotates a secret now." },
+    { .pattern = "dry-run/{path...}", .write = dry_run_write,
+      .help = "Tries all of a rotation that can be tried without changing anything." },
     { .pattern = "reconcile/{path...}", .write = reconcile_write, .body_max = 16 * 1024,
       .fields = FIELDS({ "reason", FIELD_STRING, "for the report" }),
       .help = "Has the target accept the stored credential again." },

@@ -147,3 +147,10 @@ enum kt_kind run_thaw(struct request *req, struct kt_err *err);
 enum kt_kind run_report(struct request *req, struct kt_err *err);
 enum kt_kind rotate_write(struct request *req, struct kt_err *err);
 enum kt_kind reconcile_write(struct request *req, struct kt_err *err);
+/* KT_INVALID (KT-R-030): everything is paused. */
+enum kt_kind run_refuse_paused(struct request *req, const char *name, struct kt_err *err)
+    KT_MUST_CHECK;
+enum kt_kind dry_run_write(struct request *req, struct kt_err *err); /* dry_run.c */
+/* Of the route's path. KT_INVALID (KT-R-004): it is not rotated. */
+enum kt_kind secret_load_rotated(struct request *req, struct rotation_secret *ret,
+                                 struct kt_err *err) KT_MUST_CHECK;

@@ -384,7 +384,7 @@ static void answer_active(struct request *req, const struct rotation_secret *sec
     req->reply.explains = true;
 }
 
-static enum kt_kind refuse_paused(struct request *req, const char *name, struct kt_err *err)
+enum kt_kind run_refuse_paused(struct request *req, const char *name, struct kt_err *err)
 {
     struct rotation_pause pause;
     bool on = false;
@@ -399,7 +399,7 @@ static enum kt_kind refuse_paused(struct request *req, const char *name, struct 
     return KT_INVALID;
 }
 
-static enum kt_kind load_rotated(struct request *req, struct rotation_secret *ret,
+enum kt_kind secret_load_rotated(struct request *req, struct rotation_secret *ret,
                                  struct kt_err *err)
 {
     const char *name = request_param(req, "path");
@@ -442,7 +442,7 @@ enum kt_kind rotate_write(struct request *req, struct kt_err *err)
         kind = request_bool(req, "force", &force, err);
     if (kind != KT_OK && kind != KT_NOT_FOUND)
         return kind;
-    kind = load_rotated(req, &secret, err);
+    kind = secret_load_rotated(req, &secret, err);
     if (kind != KT_OK)
         return kind;
     if (back && secret.active) {
@@ -450,7 +450,7 @@ enum kt_kind rotate_write(struct request *req, struct kt_err *err)
         kind = run_load(req, secret.run, &run, err);
         return kind == KT_OK ? ask_back(req, &run, reason, err) : kind;
     }
-    kind = back || force ? KT_OK : refuse_paused(req, secret.name, err);
+    kind = back || force ? KT_OK : run_refuse_paused(req, secret.name, err);
     if (kind != KT_OK)
         return kind;
     return start_by_hand(req, &secret, back ? TRIGGER_BACK : TRIGGER_OPERATOR, reason, err);
@@ -463,6 +463,6 @@ enum kt_kind reconcile_write(struct request *req, struct kt_err *err)
     struct rotation_secret secret;
     enum kt_kind kind = run_reason(req, &reason, err);
     if (kind == KT_OK)
-        kind = load_rotated(req, &secret, err);
+        kind = secret_load_rotated(req, &secret, err);
     return kind == KT_OK ? start_by_hand(req, &secret, TRIGGER_RECONCILE, reason, err) : kind;
 }

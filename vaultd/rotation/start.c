@@ -231,26 +231,32 @@ static enum kt_kind prepare(struct request *req, struct work *w, const struct ru
     return kind;
 }
 
-enum kt_kind run_start(struct request *req, struct rotation_secret *secret,
-                       const struct run_wish *wish, struct run *ret, struct kt_err *err)
+enum kt_kind run_plan(struct request *req, const struct rotation_secret *secret,
+                      const struct run_wish *wish, struct work *w, struct kt_err *err)
 {
+    *w = (struct work){.req = req, .secret = *secret, .target = {.name = "", .driver = ""}};
+    fill_run(req, secret, secret->mount, wish, &w->run);
     if (secret->active)
         return refuse_active(secret, err);
-    struct work *w = kt_arena_take(&req->arena, sizeof *w);
-    if (w == NULL || request_batch(req) == NULL)
-        return kt_fail(err, KT_NO_MEMORY, "starting a rotation");
-    *w = (struct work){.req = req, .secret = *secret, .target = {.name = "", .driver = ""}};
     enum kt_kind kind = load_kv(req, secret, &w->kv, err);
     if (kind != KT_OK)
         return kind;
-    fill_run(req, secret, secret->mount, wish, &w->run);
     if (w->run.machine.mends && !run_touches_target(&w->run)) {
         (void)kt_fail(err, KT_INVALID, "KT-R-004 '%s' has no target that could refuse it",
                       secret->name);
         kt_hint(err, "a new value: secretctl rotate %s", secret->name);
         return KT_INVALID;
     }
-    kind = prepare(req, w, wish, err);
+    return prepare(req, w, wish, err);
+}
+
+enum kt_kind run_start(struct request *req, struct rotation_secret *secret,
+                       const struct run_wish *wish, struct run *ret, struct kt_err *err)
+{
+    struct work *w = kt_arena_take(&req->arena, sizeof *w);
+    if (w == NULL || request_batch(req) == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "starting a rotation");
+    enum kt_kind kind = run_plan(req, secret, wish, w, err);
     if (kind == KT_OK)
         kind = due_remove(req, &w->secret, err);
     if (kind != KT_OK)

@@ -120,62 +120,70 @@ enum kt_kind truth_of_frozen(struct work *w, struct kt_err *err)
 
 /* A run began meanwhile: it proves more than this, and only has to know what the account was asked. */
 static enum kt_kind tell_run(struct request *req, const struct rotation_secret *secret,
-                             const struct job *job, bool refused, int64_t steady_ms,
+                             const struct truth_seen *seen, unsigned refusals, int64_t steady_ms,
                              struct kt_err *err)
 {
     struct run *run = kt_arena_take(&req->arena, sizeof *run);
-    if (!refused)
+    if (refusals == 0)
         return KT_OK;
     if (run == NULL)
         return kt_fail(err, KT_NO_MEMORY, "noting a look");
     enum kt_kind kind = run_load(req, secret->run, run, err);
     if (kind != KT_OK)
         return kind;
-    budget_note(&run->budgets[job->slot], 1, steady_ms);
+    budget_note(&run->budgets[seen->slot], refusals, steady_ms);
     return run_save(req, run, err);
 }
 
-static enum kt_kind judge(struct request *req, struct rotation_secret *secret,
-                          const struct job *job, enum truth_change *ret, struct kt_err *err)
+static enum kt_kind look_soon(struct request *req, struct rotation_secret *secret,
+                              struct kt_err *err)
 {
-    const struct driver_result *result = &job->parts[0].result;
-    bool before = truth_drifted(secret, job->version);
+    int64_t soon = truth_soon_ms(secret);
+    return truth_row(req, secret, soon == 0 ? 0 : req->now_ms + soon, err);
+}
+
+static enum kt_kind judge(struct request *req, struct rotation_secret *secret,
+                          const struct truth_seen *seen, enum truth_change *ret,
+                          struct kt_err *err)
+{
+    bool before = truth_drifted(secret, seen->version);
     struct evidence evidence;
     kt_autobuf struct kt_buf text;
     kt_buf_init(&text, LOOK_TEXT_MAX - 1);
-    probe_judge(result, false, true, DEATH_OF_NONE, &evidence);
-    if (!job->parts[0].ran)
+    probe_judge(seen->result, false, true, DEATH_OF_NONE, &evidence);
+    if (!seen->ran)
         evidence = (struct evidence){.event = EV_UNREACH};
     if (!evidence.valid)
         kt_buf_add_text(&text, "not known: ");
-    probe_text(result, true, &text);
+    probe_text(seen->result, true, &text);
     const char *look = kt_arena_text(&req->arena, kt_buf_bytes(&text));
     secret->look = look == NULL ? "" : look;
     if (!evidence.valid)
-        return truth_row(req, secret, req->now_ms + truth_soon_ms(secret), err);
+        return look_soon(req, secret, err);
     secret->looked_ms = req->now_ms;
     enum kt_kind kind = KT_OK;
     if (evidence.old_accepted) {
         secret->verified_ms = req->now_ms;
-        secret->look_version = job->version;
+        secret->look_version = seen->version;
         kind = heal(req, secret, err);
         *ret = before ? TRUTH_HEALED : TRUTH_AS_IT_WAS;
     } else {
-        kind = drift(req, secret, job->version, err);
+        kind = drift(req, secret, seen->version, err);
         *ret = before ? TRUTH_AS_IT_WAS : TRUTH_DRIFTED;
     }
     return kind == KT_OK ? truth_plan(req, secret, err) : kind;
 }
 
-enum kt_kind truth_settle(struct request *req, const struct job *job, enum truth_change *ret,
-                          struct kt_err *err)
+enum kt_kind truth_settle(struct request *req, const struct truth_seen *seen,
+                          enum truth_change *ret, struct kt_err *err)
 {
     struct rotation_secret secret;
     struct kv_secret *kv = NULL;
     int64_t steady = rotation_steady_ms(req->core->rotation);
-    bool refused = job->parts[0].result.replies[DRIVER_OLD].answer == ANSWER_REFUSED;
+    unsigned refusals =
+        seen->uncounted + (seen->result->replies[DRIVER_OLD].answer == ANSWER_REFUSED ? 1 : 0);
     *ret = TRUTH_AS_IT_WAS;
-    enum kt_kind kind = secret_load(req, job->secret, &secret, err);
+    enum kt_kind kind = secret_load(req, seen->secret, &secret, err);
     if (kind == KT_NOT_FOUND) {
         *err = (struct kt_err){0};
         return KT_OK; /* it is not rotated any more */
@@ -183,20 +191,15 @@ enum kt_kind truth_settle(struct request *req, const struct job *job, enum truth
     if (kind != KT_OK)
         return kind;
     if (secret.active)
-        return tell_run(req, &secret, job, refused, steady, err);
+        return tell_run(req, &secret, seen, refusals, steady, err);
     kind = kv_load(req->core, secret.mount, req->snapshot, &req->arena, secret.path, &kv, err);
     if (kind != KT_OK && kind != KT_NOT_FOUND)
         return kind;
-    budget_note(&secret.budgets[job->slot], refused ? 1 : 0, steady);
+    budget_note(&secret.budgets[seen->slot], refusals, steady);
     /* Another value is current by now, or another place is meant. */
-    bool same = kind == KT_OK && kv->current == job->version &&
-                strcmp(secret.settings.target, job->target) == 0;
-    if (!same && secret.look_due_ms != 0)
-        kind = truth_row(req, &secret, req->now_ms + truth_soon_ms(&secret), err);
-    else if (same)
-        kind = judge(req, &secret, job, ret, err);
-    else
-        kind = KT_OK;
+    bool same = kind == KT_OK && kv->current == seen->version &&
+                strcmp(secret.settings.target, seen->target) == 0;
+    kind = same ? judge(req, &secret, seen, ret, err) : look_soon(req, &secret, err);
     return kind == KT_OK ? secret_save(req, &secret, err) : kind;
 }
 

@@ -29,9 +29,17 @@ enum kt_kind truth_after_run(struct work *w, struct kt_err *err) KT_MUST_CHECK;
 enum kt_kind truth_of_frozen(struct work *w, struct kt_err *err) KT_MUST_CHECK;
 
 enum truth_change { TRUTH_AS_IT_WAS, TRUTH_DRIFTED, TRUTH_HEALED };
-/* A job of plan_truth() that is over: noted, judged, saved. */
-enum kt_kind truth_settle(struct request *req, const struct job *job, enum truth_change *ret,
-                          struct kt_err *err) KT_MUST_CHECK;
+/* A batch that asked for the current version is over. */
+struct truth_seen {
+    const char *secret, *target;
+    uint32_t version, slot;
+    unsigned uncounted; /* refusals beside that of the stored one that no budget knows of yet */
+    bool ran;
+    const struct driver_result *result;
+};
+/* Noted, judged, saved. */
+enum kt_kind truth_settle(struct request *req, const struct truth_seen *seen,
+                          enum truth_change *ret, struct kt_err *err) KT_MUST_CHECK;
 /* When the row of a look that cannot be made now comes again; 0: no row. */
 enum kt_kind truth_row(struct request *req, struct rotation_secret *secret, int64_t at_ms,
                        struct kt_err *err) KT_MUST_CHECK;

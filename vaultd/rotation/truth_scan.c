@@ -199,7 +199,13 @@ struct settle_pass {
 static enum kt_kind settle_handler(struct request *req, struct kt_err *err)
 {
     struct settle_pass *p = req->handler_data;
-    return truth_settle(req, p->job, &p->change, err);
+    const struct truth_seen seen = {.secret = p->job->secret,
+                                    .target = p->job->target,
+                                    .version = p->job->version,
+                                    .slot = p->job->slot,
+                                    .ran = p->job->parts[0].ran,
+                                    .result = &p->job->parts[0].result};
+    return truth_settle(req, &seen, &p->change, err);
 }
 
 /* Names and paths stay out of the log. */

@@ -43,6 +43,13 @@ enum kt_kind work_commit(struct work *w, unsigned fx, int64_t now_ms, const char
 enum kt_kind work_note(struct work *w, enum step_kind kind, const char *name, bool ok,
                        const char *text, uint32_t took_ms, struct kt_err *err) KT_MUST_CHECK;
 
+/* ---- start.c ---- */
+/* The run that run_start() would make, into *ret; nothing is put. KT_INVALID: it could not start now;
+ * *ret then has the run's settings at least. */
+enum kt_kind run_plan(struct request *req, const struct rotation_secret *secret,
+                      const struct run_wish *wish, struct work *ret, struct kt_err *err)
+    KT_MUST_CHECK;
+
 /* ---- finish.c ---- */
 /* FX_END: report, lock, secret, target, next due. */
 enum kt_kind work_finish(struct work *w, struct kt_err *err) KT_MUST_CHECK;
