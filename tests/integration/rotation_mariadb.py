@@ -9,6 +9,7 @@ in an option file), the old one refused afterwards, and back again.
 import os
 import secrets as random_secrets
 import sys
+import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 from keyturn import ROOT, Report, Vault, contains, equal, wait_for  # noqa: E402
@@ -142,6 +143,10 @@ class Test:
         run = secret.rotate()
         equal(run["state"], "frozen", story(run))
         contains(str(run["frozen"]), "KT-R-010")
+        equal(secret.accepted(1), False, "version 1 is accepted")
+        self.vault.ctl("run", "cancel", run["id"])
+        self.vault.ctl("reconcile", secret.path)
+        wait_for("version 1 to be accepted again", lambda: secret.accepted(1), 60)
 
     def not_in_the_list(self):
         secret = Secret(self, "strange", "in-place")
@@ -149,6 +154,34 @@ class Test:
         run = secret.rotate()
         equal(run["state"], "rolled_back", story(run))
         equal(secret.accepted(1), True, "version 1 is accepted")
+
+    def under_load(self, strategy):
+        """Clients that read the secret and log in with it, again and again, while it is rotated."""
+        secret = Secret(self, "busy_" + strategy[:1], strategy)
+        self.vault.ok("POST", "rotation/secrets/" + secret.path, {"overlap": "3s"})
+        stop, failed, logins = threading.Event(), [], [0, 0]
+
+        def client(i):
+            while not stop.is_set():
+                data = self.vault.ok("GET", "secret/data/" + secret.inner).data["data"]
+                if not self.db.accepts(data["username"], data["password"], "orders"):
+                    failed.append(data["username"])
+                logins[i] += 1
+
+        clients = [threading.Thread(target=client, args=(i,)) for i in range(2)]
+        for one in clients:
+            one.start()
+        try:
+            runs = [secret.rotate() for _ in range(3)]
+        finally:
+            stop.set()
+            for one in clients:
+                one.join()
+        equal(["done"] * 3, [run["state"] for run in runs], story(runs[-1]))
+        equal([], failed, "failed logins of %d" % sum(logins))
+        if min(logins) < 10:
+            raise AssertionError("too few logins to say anything: %r" % logins)
+        print("# %s: %d logins while it was rotated 3 times" % (strategy, sum(logins)), flush=True)
 
     def never_in_their_logs(self):
         log, replicated = self.db.log(), self.db.binlogs()
@@ -171,8 +204,10 @@ def main():
         report.case("in place, with few rights", test.in_place)
         report.case("overlap, with few rights", test.overlap)
         report.case("an account that cannot what the other can: back", test.going_back_by_itself)
-        report.case("a password changed by hand freezes the run", test.drift)
+        report.case("a password changed by hand freezes the run, and is set again when it is told", test.drift)
         report.case("an account that is not in the list is not changed", test.not_in_the_list)
+        for strategy in ("alternate", "overlap"):
+            report.case(strategy + ": no login fails under load", test.under_load, strategy)
         report.case("no password is in the server's logs", test.never_in_their_logs)
     finally:
         vault.remove()

@@ -18,6 +18,7 @@ import pwd
 import shutil
 import subprocess
 import tempfile
+import threading
 import time
 
 from postgres import free_port
@@ -128,7 +129,7 @@ class MariaDB:
     def client(self, user, password, *more):
         """argv of the server's own client; the password is in an option file, never in argv."""
         self.files += 1
-        path = os.path.join(self.folder, f"client.{self.files}.cnf")
+        path = os.path.join(self.folder, f"client.{self.files}.{threading.get_ident()}.cnf")
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
             out.write(f'[client]\nuser="{user}"\npassword="{password}"\n')
         return ["mariadb", f"--defaults-file={path}", "-h", "127.0.0.1", "-P", str(self.port),
