@@ -379,7 +379,8 @@ static const char *check_next(struct request *req, const struct driver_result *r
     };
     if (r->class == DRIVER_OK)
         return r->replies[DRIVER_CONTROL].answer == ANSWER_ACCEPTED
-                   ? "look for trust, peer or cert lines (PostgreSQL: pg_hba.conf), mend and reload it"
+                   ? "PostgreSQL: look for trust, peer or cert lines in pg_hba.conf, mend and reload it; "
+                     "MariaDB: was it started with skip-grant-tables?"
                    : "";
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         if (rows[i].class == r->class) {

@@ -174,7 +174,8 @@ static const struct frozen_words words[] = {
     {FROZEN_OPEN,
      "{target} lets a wrong password in: no test there proves anything.",
      "# PostgreSQL: look for trust, peer or cert lines in pg_hba.conf that match {account_old} and "
-     "{account_new}, mend and reload it; Redis: for nopass in their ACL\n"
+     "{account_new}, mend and reload it; Redis: for nopass in their ACL; MariaDB: was it started with "
+     "skip-grant-tables, do they log in by unix_socket?\n"
      "secretctl run thaw {run}"},
     {FROZEN_SERVER,
      "Another server answers where {target} was: its identifier is not the one seen before.",
