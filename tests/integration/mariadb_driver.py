@@ -10,8 +10,10 @@ import ctypes
 import hashlib
 import os
 import secrets
+import socket
 import subprocess
 import sys
+import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 from driver import Worker, run_step, worker_path  # noqa: E402
@@ -473,6 +475,69 @@ def _():
                               ("verify-full", {"ca": ca()})):
             result = run("inspect", account="app_a", port=plain.port, sslmode=sslmode, **more)
             equal(("unreach", "tls"), (result["class"], result["code"]), sslmode)
+
+
+class Liar(threading.Thread):
+    """Speaks as a server does, up to a point; keeps what it was told."""
+
+    def __init__(self, asks):
+        super().__init__(daemon=True)
+        self.asks, self.heard = asks, b""
+        self.listening = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listening.getsockname()[1]
+        self.start()
+
+    def say(self, number, payload):
+        self.client.sendall(len(payload).to_bytes(3, "little") + bytes([number]) + payload)
+
+    def hear(self):
+        part = self.client.recv(65536)
+        self.heard += part
+        return part
+
+    def run(self):
+        self.client, _ = self.listening.accept()
+        self.client.settimeout(20)
+        low, high = 0x828D, 0x0008  # protocol 4.1, secure connection, plugins, local files
+        self.say(0, b"\x0a" + b"5.5.5-10.11.19-MariaDB\0" + bytes(4) + b"a" * 8 + b"\0" +
+                 low.to_bytes(2, "little") + b"\x2d\x02\0" + high.to_bytes(2, "little") + b"\x15" +
+                 bytes(10) + b"b" * 12 + b"\0mysql_native_password\0")
+        try:
+            self.hear()
+            self.say(2, self.asks)
+            while self.hear():
+                if self.asks == b"\0" * 7:  # it is in: whatever it says, its file is asked for
+                    self.say(1, b"\xfb" + db.ca.encode())
+        except OSError:
+            pass
+        self.client.close()
+
+    def end(self):
+        self.join(30)
+        self.listening.close()
+        return self.heard
+
+
+for plugin in ("mysql_clear_password", "dialog", "sha256_password", "caching_sha2_password",
+               "mysql_old_password"):
+    @tap.case(f"a server that asks for {plugin} does not get the password")
+    def _(plugin=plugin):
+        value = password()
+        liar = Liar(b"\xfe" + plugin.encode() + b"\0" + b"c" * 20 + b"\0")
+        result = run("inspect", account="app_a", port=liar.port, logins={"admin": ("kt_vault", value)})
+        heard = liar.end()
+        true(b"kt_vault" in heard and value.encode() not in heard, "a login without the password")
+        true(result["class"] in ("permanent", "unreach"), f"a failure: {result['text']!r}")
+
+
+@tap.case("a server that asks for a file gets none")
+def _():
+    liar = Liar(b"\0" * 7)
+    result = run("inspect", account="app_a", port=liar.port, connect_timeout_ms=3000,
+                 statement_timeout_ms=1000)
+    heard = liar.end()
+    true(b"SELECT" in heard and b"CERTIFICATE" not in heard, "a statement, and no file")
+    equal("unreach", result["class"], result["text"])
 
 
 @tap.case("over a socket, named or by its folder")
