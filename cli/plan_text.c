@@ -287,6 +287,22 @@ static void add_command(const char *text, const char *name, struct kt_buf *out)
     }
 }
 
+/* Whether the target accepts what is stored. */
+static void add_truth(struct cli *cli, struct kt_json secret, struct kt_buf *out)
+{
+    char text[TEXT_MAX];
+    take(secret, "target", text);
+    if (text[0] == '\0')
+        return;
+    take(secret, "truth", text);
+    bool accepted = strcmp(text, "accepted") == 0;
+    kt_buf_add_text(out, "- the target accepts it: ");
+    kt_buf_add_text(out, accepted ? "yes, seen " : text[0] != '\0' ? "NO, since " : "not seen yet");
+    if (text[0] != '\0')
+        add_time(cli, output_time_of(secret, accepted ? "verified" : "drifted"), "-", out);
+    kt_buf_add_char(out, '\n');
+}
+
 static void add_facts(struct cli *cli, struct kt_json secret, struct kt_buf *out)
 {
     static const struct {
@@ -322,7 +338,9 @@ static void add_facts(struct cli *cli, struct kt_json secret, struct kt_buf *out
     add_text(secret, "last_result", out);
     kt_buf_printf(out, ", failed in a row %jd", (intmax_t)number(secret, "failures"));
     take(secret, "run", run);
-    kt_buf_printf(out, "%s%s\n- consumers: ", run[0] != '\0' ? "; under way: secretctl run watch " : "", run);
+    kt_buf_printf(out, "%s%s\n", run[0] != '\0' ? "; under way: secretctl run watch " : "", run);
+    add_truth(cli, secret, out);
+    kt_buf_add_text(out, "- consumers: ");
     add_consumers(secret, out);
 }
 

@@ -120,6 +120,26 @@ static void under_way(void **state)
     scene_end(s);
 }
 
+static void drifted(void **state)
+{
+    struct scene *s = scene(*state);
+    plan(s);
+    says(s, "its target was never seen to accept the version that is current");
+    rotate(s);
+    ends_done(s);
+    plan(s);
+    silent(s, "never seen to accept");
+    says(s, "\"truth\":\"accepted\"");
+    sim_account(&s->sim, alternates(s) ? "app_b" : "app_a")->verifier[0] = '\0';
+    rotate(s);
+    until(s, "frozen");
+    plan(s);
+    says(s, "\"overdue\":\"frozen\",\"truth\":\"drifted\"");
+    says(s, "its target refuses what the vault has: it drifted");
+    s->sim.locked_out[0] = '\0'; /* it was meant */
+    scene_end(s);
+}
+
 static void pages(void **state)
 {
     struct scene *s = scene(*state);
@@ -150,7 +170,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         ALTERNATE(of_a_secret), ALTERNATE(missing),   BOTH(consumers),
-        BOTH(proven),           ALTERNATE(under_way), ALTERNATE(pages),
+        BOTH(proven),           ALTERNATE(under_way), BOTH(drifted),
+        ALTERNATE(pages),
     };
     return cmocka_run_group_tests_name("rotation plan", tests, NULL, NULL);
 }

@@ -4,7 +4,7 @@
 #include "vaultd/rotation/classes.h"
 #include "vaultd/rotation/each.h"
 #include "vaultd/rotation/pause.h"
-#include "vaultd/rotation/run.h"
+#include "vaultd/rotation/truth.h"
 
 #define PAGE_MAX       100
 #define RUNS_LOOKED    5u
@@ -183,6 +183,7 @@ static void show_state(const struct inventory *it, struct kt_jsonw *w)
     kt_jsonw_kv_int(w, "failures", secret->failures);
     kt_jsonw_kv_text(w, "held", secret->held);
     kt_jsonw_kv_text(w, "overdue", overdue_reason_text(it->overdue.why));
+    truth_show(secret, it->version, w);
 }
 
 static void show_consumers(const struct inventory *it, struct kt_jsonw *w)

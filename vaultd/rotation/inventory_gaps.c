@@ -1,6 +1,7 @@
 #include "vaultd/rotation/classes.h"
 #include "vaultd/rotation/engine.h"
 #include "vaultd/rotation/inventory.h"
+#include "vaultd/rotation/truth.h"
 
 /* What an auditor asks of each secret, as sentences: each is true of the records, or left out. */
 
@@ -50,6 +51,8 @@ static void missing_ways(struct request *req, const struct inventory *it, struct
         kt_jsonw_text(w, text);
     if (it->version == 0)
         kt_jsonw_text(w, "it has no version yet");
+    if (truth_drifted(&it->secret, it->version))
+        kt_jsonw_text(w, "its target refuses what the vault has: it drifted, see secretctl run why");
     if (it->secret.held[0] != '\0')
         kt_jsonw_text(w, it->secret.held);
 }
@@ -129,6 +132,9 @@ void inventory_unproven(struct request *req, const struct inventory *it, struct 
         kt_jsonw_text(w, "none of its newest runs went back: the way back was not tried lately");
     if (settings_has_target(&it->secret.settings) && it->target.server_id[0] == '\0')
         kt_jsonw_text(w, "its target was never reached");
+    if (settings_has_target(&it->secret.settings) &&
+        (it->secret.verified_ms == 0 || it->secret.look_version != it->version))
+        kt_jsonw_text(w, "its target was never seen to accept the version that is current");
     unproven_consumers(req, it, w);
     kt_jsonw_end(w);
 }
