@@ -156,7 +156,7 @@ $(O)/unit/wait_test: LDFLAGS += -Wl,--wrap=look_due
 $(O)/unit/audit_device_test: LDFLAGS += -Wl,--wrap=pthread_create
 $(O)/unit/fresh_test: LDFLAGS += -Wl,--wrap=kt_aead_seal
 $(O)/unit/login_test: LDFLAGS += -Wl,--wrap=crypto_pwhash_str_alg
-$(addprefix $(O)/unit/,jobs_test leases_test kv_copy_test mounts_race_test quotas_test token_race_test wrapping_test approvals_test login_test unix_login_test pam_login_test jwt_login_test approle_test cert_test rotation_race_test rotation_moment_test): LDFLAGS += -Wl,--wrap=mounts_require
+$(addprefix $(O)/unit/,jobs_test leases_test kv_copy_test mounts_race_test quotas_test token_race_test wrapping_test approvals_test login_test unix_login_test pam_login_test jwt_login_test approle_test cert_test rotation_race_test rotation_moment_test rotation_pause_test): LDFLAGS += -Wl,--wrap=mounts_require
 $(addprefix $(O)/unit/,rotation_moment_test seal_race_test): LDFLAGS += -Wl,--wrap=poll
 # What a thread can wait for, and the audit log's disk, are the simulation's own.
 $(O)/sim/sim: LDFLAGS += -Wl,@tests/sim/wraps

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/support/meanwhile.h"
 #include "tests/support/rotation_scene.h"
 
 #define WHY "{\"reason\":\"migration of the night\"}"
@@ -80,6 +81,36 @@ static void schedules_rest(void **state)
     assert_int_equal(version(s, "secret/data/gone"), 0);
     need(s, 200, "GET", "rotation/pause", NULL);
     says(s, "\"paused\":false,\"by\":\"\"");
+    scene_end(s);
+}
+
+static bool starts_by_schedule(const struct request *req)
+{
+    return req->path != NULL && strcmp(req->path, "rotation/due") == 0 && req->batch != NULL &&
+           batch_ops(req->batch) > 2;
+}
+
+/* Who has the answer to his pause sees nothing start after it, however far a start was on its way. */
+static void a_start_meets_the_pause(void **state)
+{
+    struct scene *s = scene(*state);
+    static const struct visit visits[] = {{"POST", "rotation/pause", NULL, WHY, 200, 0}, {0}};
+    need(s, 204, "POST", "rotation/secrets/secret/hourly", "{\"cron\":\"0 * * * *\"}");
+    meanwhile(s->vault, visits, starts_by_schedule);
+    s->vault->now_ms += 3600000;
+    rotation_wake(s->vault->core->rotation);
+    for (int i = 0; i < PATIENCE; i++) {
+        need(s, 200, "GET", "rotation/pause", NULL);
+        if (test_vault_said(s->vault, "\"paused\":true"))
+            break;
+        pause_ms(1);
+    }
+    says(s, "\"paused\":true");
+    thread_looks(s);
+    assert_true(meanwhile_over());
+    assert_int_equal(version(s, "secret/data/hourly"), 0);
+    need(s, 200, "DELETE", "rotation/pause", NULL);
+    becomes(s, "secret/data/hourly", 1);
     scene_end(s);
 }
 
@@ -201,7 +232,7 @@ static void words(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ALTERNATE(schedules_rest), ALTERNATE(many_are_due), BOTH(by_hand),
+        ALTERNATE(a_start_meets_the_pause), ALTERNATE(schedules_rest), ALTERNATE(many_are_due), BOTH(by_hand),
         BOTH(not_begun_waits),     BOTH(begun_goes_on),     ALTERNATE(not_begun_may_be_cancelled),
         ALTERNATE(words),
     };
