@@ -2,7 +2,7 @@
  * disk and memory are well again. However it ends, the run says how, and the target never accepts
  * nothing that is stored.
  *
- *     build/release/unit/fault_rotation_test [alternate|in-place]
+ *     build/release/unit/fault_rotation_test [alternate|in-place|overlap]
  *
  * A run makes thousands of calls. KT_FAULT_POINTS=40 of each kind are tried, spread over the run from
  * KT_SEED on; 0: every one. */
@@ -89,6 +89,9 @@ static void begin(struct scene *s, const char *strategy)
     fault_vault_new(&s->v, &s->executor, true);
     s->sim.secret = "db/orders";
     s->sim.may_stop = true;
+    bool overlap = strcmp(strategy, "overlap") == 0;
+    if (overlap)
+        sim_keep_hashes(&s->sim);
     sim_add(&s->sim, "app_a", "first-password-of-a");
     if (alternate)
         sim_add(&s->sim, "app_b", NULL);
@@ -96,6 +99,8 @@ static void begin(struct scene *s, const char *strategy)
     need(s, 200, "POST", "secret/data/db/orders",
          "{\"data\":{\"username\":\"app_a\",\"password\":\"first-password-of-a\"}}");
     need(s, 204, "POST", "rotation/targets/pg",
+         overlap ? "{\"driver\":\"redis\",\"host\":\"/run/sim\",\"sslmode\":\"disable\","
+                   "\"admin_username\":\"kt\",\"admin_password\":\"admin\",\"probe_spacing\":0}" :
          "{\"driver\":\"postgresql\",\"host\":\"/run/sim\",\"database\":\"d\",\"sslmode\":\"disable\","
          "\"admin_username\":\"kt\",\"admin_password\":\"admin\",\"max_refusals_per_hour\":0,"
          "\"probe_spacing\":0}");
@@ -281,10 +286,11 @@ static void each_point(void **state)
 
 int main(int argc, char **argv)
 {
-    static char alternate[] = "alternate", in_place[] = "in-place";
+    static char alternate[] = "alternate", in_place[] = "in-place", overlap[] = "overlap";
     const struct CMUnitTest tests[] = {
         {.name = alternate, .test_func = each_point, .initial_state = alternate},
         {.name = in_place, .test_func = each_point, .initial_state = in_place},
+        {.name = overlap, .test_func = each_point, .initial_state = overlap},
     };
     if (getenv("KT_FAULT_SHOW") == NULL)
         kt_log_set_level((enum kt_log_level)0); /* failures are what is tested here */
