@@ -45,7 +45,11 @@ class Secret:
             **({"group": name} if strategy == "alternate" else {})))
 
     def rotate(self, **body):
-        run_id = self.vault.ok("POST", "rotation/rotate/" + self.path, dict({"reason": "test"}, **body)).data["run"]
+        return self.start("rotate", **body)
+
+    def start(self, what, **body):
+        run_id = self.vault.ok("POST", "rotation/%s/%s" % (what, self.path),
+                               dict({"reason": "test"}, **body)).data["run"]
         return wait_for("run %s to end" % run_id, lambda: self.ended(run_id), 90)
 
     def ended(self, run_id):
@@ -148,6 +152,26 @@ class Test:
         self.vault.ctl("reconcile", secret.path)
         wait_for("version 1 to be accepted again", lambda: secret.accepted(1), 60)
 
+    def mended(self):
+        """Changed behind the vault's back, then set again as it is stored, whatever the strategy."""
+        for strategy in ("alternate", "in-place", "overlap"):
+            secret = Secret(self, "m" + strategy[:2], strategy)
+            equal(secret.rotate()["state"], "done", strategy)
+            user = secret.version(2)[0]
+            self.db.sql(f"ALTER USER {user} IDENTIFIED VIA mysql_native_password "
+                        f"USING '{native_hash(self.value())}'")
+            tried = self.vault.ok("POST", "rotation/dry-run/" + secret.path, {}).data
+            equal((tried["ok"], tried["next"]), (False, "secretctl reconcile " + secret.path), tried)
+            state = self.vault.ok("GET", "rotation/secrets/" + secret.path).data["state"]
+            equal(state["truth"], "drifted", strategy)
+            run = secret.start("reconcile")
+            equal((run["state"], run["to"]), ("done", 0), story(run))
+            equal((secret.accepted(2), secret.accepted(1)), (True, False), strategy)
+            tried = self.vault.ok("POST", "rotation/dry-run/" + secret.path, {}).data
+            equal(tried["ok"], True, tried)
+            equal(secret.rotate()["state"], "done", strategy)
+            equal((secret.accepted(3), secret.accepted(2)), (True, False), strategy)
+
     def not_in_the_list(self):
         secret = Secret(self, "strange", "in-place")
         self.db.sql("DELETE FROM keyturn.managed WHERE account = 'strange_a'")
@@ -205,6 +229,7 @@ def main():
         report.case("overlap, with few rights", test.overlap)
         report.case("an account that cannot what the other can: back", test.going_back_by_itself)
         report.case("a password changed by hand freezes the run, and is set again when it is told", test.drift)
+        report.case("a password changed by hand is mended", test.mended)
         report.case("an account that is not in the list is not changed", test.not_in_the_list)
         for strategy in ("alternate", "overlap"):
             report.case(strategy + ": no login fails under load", test.under_load, strategy)

@@ -614,6 +614,7 @@ static const struct row rows[] = {
     {"rotation secret", NULL, {PUT_TARGET, PUT_LOGIN}, PUT_DRIVEN, ASK("GET", "rotation/secrets/secret/db", NULL, 200), "\"drain\":%u,", NULL, false},
     {"rotation runs", NULL, {{0}}, ASK("LIST", "rotation/runs", NULL, 0), {0}, NULL, NULL, false},
     {"rotation due", NULL, {PUT_TARGET, PUT_LOGIN, PUT_DRIVEN}, ASK("GET", "rotation/due", NULL, 200), {0}, NULL, NULL, false},
+    {"rotation dry run", NULL, {PUT_TARGET, PUT_LOGIN, PUT_DRIVEN}, ASK("POST", "rotation/dry-run/secret/db", "{}", 200), {0}, NULL, NULL, false},
     {"rotation classes", NULL, {{0}}, ASK("POST", "rotation/classes", "{\"high\":{\"max_age\":\"9%ud\"}}", 204), ASK("GET", "rotation/classes", NULL, 200), "\"max_age\":\"9%ud\"", NULL, false},
     {"rotation overdue", NULL, {PUT_TARGET, PUT_LOGIN, PUT_DRIVEN}, ASK("GET", "rotation/overdue", NULL, 200), {0}, NULL, NULL, false},
     {"rotation plan", NULL, {PUT_TARGET, PUT_LOGIN, PUT_DRIVEN}, ASK("GET", "rotation/plan", NULL, 200), {0}, NULL, NULL, false},
