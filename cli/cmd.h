@@ -83,6 +83,10 @@ int cmd_policy_fmt(struct cli *cli);
 int cmd_policy_explain(struct cli *cli);
 int cmd_policy_lint(struct cli *cli);
 
+int cmd_calendar_set(struct cli *cli);
+int cmd_calendar_show(struct cli *cli);
+int cmd_calendar_list(struct cli *cli);
+int cmd_calendar_remove(struct cli *cli);
 int cmd_schedule_set(struct cli *cli);
 int cmd_schedule_show(struct cli *cli);
 int cmd_schedule_list(struct cli *cli);

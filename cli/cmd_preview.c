@@ -15,14 +15,15 @@
 #define TIMES_MAX 1000u
 #define DAY_S     86400
 
-enum { CRON, ZONE, PERIOD, JITTER, WINDOW, MAX_AGE, CATCHUP, TEXTS };
+enum { CRON, ZONE, PERIOD, JITTER, WINDOW, MAX_AGE, CATCHUP, BLACKOUT, TEXTS };
 static const char *const names[TEXTS + 1] = {"cron",   "zone",    "period",  "jitter",
-                                             "window", "max_age", "catchup", NULL};
+                                             "window", "max_age", "catchup", "blackout", NULL};
 
 struct preview {
     char text[TEXTS][TEXT_MAX];
     int64_t from_ms; /* the times after this one */
     int64_t last_done_ms;
+    struct kt_blackout *blackout;
     struct kt_schedule *schedule;
     struct kt_zone *zone;
 };
@@ -30,6 +31,7 @@ struct preview {
 static void preview_free(struct preview *preview)
 {
     kt_schedule_free(preview->schedule);
+    kt_blackout_free(preview->blackout);
     kt_zone_free(preview->zone);
 }
 
@@ -50,7 +52,7 @@ static bool from_words(struct cli *cli, const char *const *words, size_t count, 
             char hint[128];
             (void)snprintf(hint, sizeof hint, "%s=...%s", near != NULL ? near : "cron",
                            near != NULL ? "?"
-                                        : "  zone= period= jitter= window= max_age= catchup=");
+                                        : "  zone= period= jitter= window= max_age= catchup= blackout=");
             cli->exit_code = cli_wrong(cli, hint, "'%.60s' is no part of a schedule", words[i]);
             return false;
         }
@@ -85,6 +87,32 @@ static bool from_vault(struct cli *cli, struct preview *ret)
     return true;
 }
 
+/* The calendar that it names is the vault's. */
+static bool take_blackout(struct cli *cli, struct preview *ret)
+{
+    char path[TEXT_MAX + 32], zone[KT_ZONE_NAME_MAX + 1] = "";
+    struct kt_err err = {0};
+    struct kt_json ranges = {0};
+    kt_autobuf struct kt_buf text = {0};
+    kt_autoapireply struct kt_api_reply reply;
+    kt_buf_init(&text, (size_t)128 * 1024);
+    kt_api_reply_init(&reply);
+    if (ret->text[BLACKOUT][0] == '\0')
+        return true;
+    (void)snprintf(path, sizeof path, "rotation/calendars/%s", ret->text[BLACKOUT]);
+    struct cli_call call = {.doing = "reading the calendar", .method = "GET", .path = path};
+    if (cli_call(cli, &call, &reply) != KT_OK)
+        return false;
+    (void)kt_api_text(reply.data, "zone", zone, sizeof zone);
+    if (kt_json_member(reply.data, "ranges", &ranges))
+        (void)kt_json_string(ranges, &text);
+    const struct kt_blackout_text calendar = {.zone = zone, .ranges = kt_buf_text(&text)};
+    if (kt_blackout_parse(&calendar, &ret->blackout, &err) == KT_OK)
+        return true;
+    cli->exit_code = cli_fail(cli, &err);
+    return false;
+}
+
 static bool take_from(struct cli *cli, struct preview *ret)
 {
     const char *text = flags_text(&cli->flags, FLAG_FROM);
@@ -105,6 +133,7 @@ static enum kt_kind parse(struct preview *preview, struct kt_err *err)
         .window = preview->text[WINDOW],
         .max_age = preview->text[MAX_AGE],
         .catchup = preview->text[CATCHUP],
+        .blackout = preview->blackout,
     };
     enum kt_kind kind = kt_schedule_parse(&text, &preview->schedule, err);
     const char *zone = preview->text[ZONE][0] != '\0' ? preview->text[ZONE] : "UTC";
@@ -139,6 +168,19 @@ static bool is_named(const struct preview *preview, int64_t at_s)
     int64_t in_day = local % DAY_S;
     return kt_cron_parse(kt_str(preview->text[CRON]), &cron, NULL) != KT_OK ||
            kt_cron_next_in_day(&cron, in_day) == in_day;
+}
+
+/* A blackout moved it here. */
+static size_t move_note(const struct preview *preview, const struct kt_due *due, char out[400])
+{
+    char from[48];
+    out[0] = '\0';
+    if (due->moved_by == NULL)
+        return 0;
+    local_text(preview->zone, due->moved_ms, false, from);
+    int n = snprintf(out, 400, "moved from %s by calendar %.100s%s%.200s", from,
+                     preview->text[BLACKOUT], due->moved_by[0] != '\0' ? ": " : "", due->moved_by);
+    return n < 0 ? 0 : (size_t)n;
 }
 
 /* What the clocks did since the time before, and what that does to this one. */
@@ -183,7 +225,9 @@ static void print_json_times(struct cli *cli, const struct preview *preview, uin
         if (!kt_schedule_next(preview->schedule, &seed, after, last_fire, done, &due))
             break;
         char note[160];
+        char moved[400];
         char local[48];
+        (void)move_note(preview, &due, moved);
         local_text(preview->zone, due.due_ms, false, local);
         clock_note(preview, after, due.due_ms, note);
         kt_jsonw_object(&w);
@@ -191,6 +235,8 @@ static void print_json_times(struct cli *cli, const struct preview *preview, uin
         kt_jsonw_kv_text(&w, "local", local);
         kt_jsonw_kv_text(&w, "because", kt_due_reason_text(due.reason));
         kt_jsonw_kv_text(&w, "note", note);
+        kt_jsonw_kv_time(&w, "moved_from", due.moved_ms);
+        kt_jsonw_kv_text(&w, "moved", moved);
         kt_jsonw_end(&w);
         after = due.due_ms > after ? due.due_ms : after + 1;
         last_fire = due.fire_ms;
@@ -218,17 +264,21 @@ static void print_times(struct cli *cli, const struct preview *preview, uint64_t
         char utc[KT_TIME_TEXT];
         char here[OUTPUT_TIME];
         char note[160];
+        char moved[400];
         if (!kt_schedule_next(preview->schedule, &seed, after, last_fire, done, &due))
             break;
         local_text(preview->zone, due.due_ms, true, local);
         kt_time_text(due.due_ms, utc);
         output_time(cli, due.due_ms, here);
         clock_note(preview, after, due.due_ms, note);
+        bool is_moved = move_note(preview, &due, moved) > 0;
         table_text(&table, local);
         table_text(&table, utc);
         table_text(&table, here);
-        table_printf(&table, "%s%s%s", due.reason == KT_DUE_MAX_AGE ? "by its age" : "",
-                     due.reason == KT_DUE_MAX_AGE && note[0] != '\0' ? "; " : "", note);
+        bool by_age = due.reason == KT_DUE_MAX_AGE;
+        table_printf(&table, "%s%s%s%s%s", by_age ? "by its age" : "",
+                     by_age && is_moved ? "; " : "", moved,
+                     (by_age || is_moved) && note[0] != '\0' ? "; " : "", note);
         after = due.due_ms > after ? due.due_ms : after + 1;
         last_fire = due.fire_ms;
         done = due.due_ms;
@@ -247,6 +297,8 @@ int cmd_schedule_preview(struct cli *cli)
     if (words ? !from_words(cli, cli->words, cli->word_count, &preview)
               : !from_vault(cli, &preview) ||
                     !from_words(cli, cli->words + 1, cli->word_count - 1, &preview))
+        return cli->exit_code;
+    if (!take_blackout(cli, &preview))
         return cli->exit_code;
     if (parse(&preview, &err) != KT_OK)
         return cli_fail(cli, &err);

@@ -7,6 +7,28 @@
 #include "cli/rotation_fields.h"
 #include "cli/secret_path.h"
 
+/* When it runs next, after it was set; who may not read it is not told. */
+static void say_next(struct cli *cli, const char *path)
+{
+    struct kt_json state = {0};
+    char time[OUTPUT_TIME], age[OUTPUT_TIME];
+    kt_autoapireply struct kt_api_reply reply;
+    kt_api_reply_init(&reply);
+    struct cli_call call = {
+        .doing = "reading the schedule", .method = "GET", .path = path, .aside = true};
+    if (cli_call(cli, &call, &reply) != KT_OK || !kt_json_member(reply.data, "state", &state))
+        return;
+    int64_t ms = output_time_of(state, "next_due");
+    output_time(cli, ms, time);
+    output_age(cli, ms, age);
+    if (cli->format == CLI_JSON)
+        return;
+    if (ms == 0)
+        kt_buf_add_text(&cli->out, "next: only by hand\n");
+    else
+        kt_buf_printf(&cli->out, "next: %s   %s\n", time, age);
+}
+
 int cmd_schedule_set(struct cli *cli)
 {
     char path[SECRET_API_PATH];
@@ -28,6 +50,7 @@ int cmd_schedule_set(struct cli *cli)
         return cli->exit_code;
     cli_success(cli, "the rotation of %s is set; when it runs: secretctl schedule preview %s",
                 cli->words[0], cli->words[0]);
+    say_next(cli, path);
     return CLI_DONE;
 }
 

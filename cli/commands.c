@@ -283,6 +283,7 @@ const struct command command_table[] = {
      "  window=\"22:00-04:00 mon-fri\"         starts only then; or 2h: not later than that\n"
      "  max_age=90d           due then, outside the window too\n"
      "  catchup=one|none      what becomes of missed times\n"
+     "  blackout=NAME         a calendar (calendar set): nothing is started in its times\n"
      "  overlap= soak= ack_timeout= max_overlap=    60s 60s 120s 24h\n"
      "  drain= propagation=                         300s 0\n"
      "  on_unhealthy= on_ack_timeout=        rollback|hold\n"
@@ -305,11 +306,24 @@ const struct command command_table[] = {
      "Show the next times of a schedule, and what clock changes do to it.",
      "SECRET|NAME=VALUE ...", 1, MANY, preview_flags,
      "With words instead of a secret nothing is asked of the vault: cron= zone= period= jitter= window=\n"
-     "max_age= catchup=. Behind a secret they say what would be different.",
+     "max_age= catchup=, and blackout= with a calendar's name, which is. Behind a secret they say what would be different.",
      "secretctl schedule preview secret/db/orders\n"
      "secretctl schedule preview cron=\"30 2 * * sun\" zone=Europe/Berlin\n"
      "secretctl schedule preview -from=2027-03-27T12:00:00Z cron=\"30 2 * * *\" zone=Europe/Berlin",
      cmd_schedule_preview},
+    {"calendar set", NULL, GROUP_ROTATION, 0, "Say when nothing is to be rotated by schedule.",
+     "NAME NAME=VALUE ...", 2, MANY, NULL,
+     "A line a range: FIRST..LAST and the reason, in the time of zone= (UTC). A date is the whole day; a\n"
+     "time is written behind it: 2027-12-20T18:00. Secrets name the calendar: schedule set SECRET\n"
+     "blackout=NAME. What would start in one of its times starts at the end of that, into its window.",
+     "secretctl calendar set freeze zone=Europe/Berlin ranges=@freeze.txt\n"
+     "secretctl calendar set freeze ranges=\"2027-11-25..2027-11-29 the busiest days\"", cmd_calendar_set},
+    {"calendar show", NULL, GROUP_ROTATION, 0, "Show a calendar, and what of it is next.", "NAME", 1, 1,
+     field_flags, NULL, "secretctl calendar show freeze", cmd_calendar_show},
+    {"calendar list", NULL, GROUP_ROTATION, 0, "List the calendars.", "", 0, 0, NULL, NULL,
+     "secretctl calendar list", cmd_calendar_list},
+    {"calendar remove", NULL, GROUP_ROTATION, 0, "Forget a calendar that no secret names.", "NAME", 1, 1,
+     NULL, NULL, "secretctl calendar remove freeze", cmd_calendar_remove},
     {"target set", NULL, GROUP_ROTATION, 0, "Describe a system that accepts credentials.",
      "NAME NAME=VALUE ...", 2, MANY, NULL,
      "What is not given keeps its value. The administrative password is never an argument:\n"

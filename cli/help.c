@@ -183,7 +183,7 @@ static int unknown_command(struct cli *cli)
     }
     bool family = count > 0;
     static const char *const firsts[] = {
-        "kv",    "operator", "token",  "secrets", "policy", "schedule", "target", "run", "audit",
+        "kv",    "operator", "token",  "secrets", "policy", "schedule", "calendar", "target", "run", "audit",
         "agent", "consumer", "rotate", "status",  "login",  "due",      "help",   NULL,
     };
     for (size_t i = 0; !family && firsts[i] != NULL; i++)

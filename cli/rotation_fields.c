@@ -21,6 +21,12 @@ const struct input_field cli_target_fields[] = {
     {NULL, INPUT_TEXT, NULL},
 };
 
+const struct input_field cli_calendar_fields[] = {
+    {"zone",   INPUT_TEXT, "Europe/Berlin; UTC"},
+    {"ranges", INPUT_FILE, "@FILE, or a line: \"2027-11-25..2027-11-29 the busiest days\""},
+    {NULL, INPUT_TEXT, NULL},
+};
+
 const struct input_field cli_schedule_fields[] = {
     {"target",          INPUT_TEXT,     "a target's name (target list); without: a new value in the vault only"},
     {"strategy",        INPUT_TEXT,     "alternate (two accounts), overlap, in-place (one), generate (no target)"},
@@ -36,6 +42,7 @@ const struct input_field cli_schedule_fields[] = {
     {"window",          INPUT_TEXT,     "\"22:00-04:00 mon-fri Europe/Berlin\": starts only then; or 2h after the time"},
     {"max_age",         INPUT_TEXT,     "90d: due then, outside the window too"},
     {"catchup",         INPUT_TEXT,     "one (default): missed times become one run; none"},
+    {"blackout",        INPUT_TEXT,     "a calendar's name (calendar list): nothing is started in its times"},
     {"overlap",         INPUT_DURATION, "both are accepted at least so long, 60s"},
     {"max_overlap",     INPUT_DURATION, "how long a reader that is no agent holds the old one, 24h"},
     {"soak",            INPUT_DURATION, "consumers have to stay healthy so long, 60s"},

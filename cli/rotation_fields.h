@@ -9,3 +9,4 @@
 
 extern const struct input_field cli_target_fields[];
 extern const struct input_field cli_schedule_fields[];
+extern const struct input_field cli_calendar_fields[];

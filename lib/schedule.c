@@ -86,11 +86,48 @@ static int64_t min_of(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
+/* The first moment from at_ms on that neither a blackout nor the hours of the window forbid; *closes_ms
+ * as the window wants it there. Each round leaves at least one of the calendar's lines behind. */
+static int64_t allowed_from(const struct kt_schedule *schedule, int64_t at_ms, bool windowed,
+                            int64_t *closes_ms)
+{
+    struct kt_blackout_span span;
+    while (kt_blackout_at(schedule->blackout, at_ms, &span)) {
+        at_ms = span.to_ms;
+        if (windowed && schedule->window.kind == KT_WINDOW_AFTER)
+            *closes_ms = at_ms + schedule->window.after_ms;
+        if (windowed && schedule->window.kind == KT_WINDOW_HOURS) {
+            struct kt_opening opening = kt_schedule_opening(schedule, at_ms);
+            at_ms = max_of(at_ms, opening.opens_ms);
+            *closes_ms = opening.closes_ms;
+        }
+    }
+    return at_ms;
+}
+
+/* Out of the blackout that it lies in, and by up to jitter_ms later: not all at its end. */
+static void clear_blackouts(const struct kt_schedule *schedule, const struct kt_schedule_seed *seed,
+                            int64_t jitter_ms, struct kt_due *due)
+{
+    struct kt_blackout_span span;
+    if (schedule->blackout == NULL || !kt_blackout_at(schedule->blackout, due->due_ms, &span))
+        return;
+    due->moved_ms = due->due_ms;
+    due->moved_by = span.reason;
+    due->due_ms =
+        allowed_from(schedule, due->due_ms, due->reason != KT_DUE_MAX_AGE, &due->closes_ms);
+    int64_t later_ms = due->due_ms + drawn(seed, due->fire_ms,
+                                           min_of(jitter_ms, due->closes_ms - 1 - due->due_ms));
+    if (!kt_blackout_at(schedule->blackout, later_ms, &span))
+        due->due_ms = later_ms;
+}
+
 /* Moves a fire into its window and later by up to jitter_ms, but not past the window's end. */
 static struct kt_due shaped(const struct kt_schedule *schedule, const struct kt_schedule_seed *seed,
-                            int64_t fire_ms, int64_t not_before_ms, int64_t jitter_ms)
+                            int64_t fire_ms, int64_t not_before_ms, int64_t jitter_ms,
+                            enum kt_due_reason reason)
 {
-    struct kt_due due = {fire_ms, fire_ms, INT64_MAX, KT_DUE_CRON};
+    struct kt_due due = {.fire_ms = fire_ms, .due_ms = fire_ms, .closes_ms = INT64_MAX};
     switch (schedule->window.kind) {
     case KT_WINDOW_NONE:
         break;
@@ -105,6 +142,8 @@ static struct kt_due shaped(const struct kt_schedule *schedule, const struct kt_
     }
     }
     due.due_ms += drawn(seed, fire_ms, min_of(jitter_ms, due.closes_ms - 1 - due.due_ms));
+    due.reason = reason;
+    clear_blackouts(schedule, seed, schedule->jitter_ms, &due);
     return due;
 }
 
@@ -118,9 +157,7 @@ static struct kt_due period_fire(const struct kt_schedule *schedule,
     if (seed == NULL || seed->key.len == 0)
         fire_ms = nominal_ms;
     int64_t not_before_ms = schedule->drop_missed ? fire_ms : after_ms;
-    struct kt_due due = shaped(schedule, seed, fire_ms, not_before_ms, 0);
-    due.reason = KT_DUE_PERIOD;
-    return due;
+    return shaped(schedule, seed, fire_ms, not_before_ms, 0, KT_DUE_PERIOD);
 }
 
 static struct kt_due next_period(const struct kt_schedule *schedule,
@@ -173,7 +210,7 @@ bool kt_schedule_next(const struct kt_schedule *schedule, const struct kt_schedu
         found =
             kt_cron_next(&schedule->cron, schedule->zone, max_of(after_ms, last_fire_ms), &fire_ms);
         if (found)
-            due = shaped(schedule, seed, fire_ms, fire_ms, schedule->jitter_ms);
+            due = shaped(schedule, seed, fire_ms, fire_ms, schedule->jitter_ms, KT_DUE_CRON);
         break;
     case KT_SCHEDULE_PERIOD:
         due = next_period(schedule, seed, after_ms, last_fire_ms, last_done_ms);
@@ -182,8 +219,13 @@ bool kt_schedule_next(const struct kt_schedule *schedule, const struct kt_schedu
     }
     if (schedule->max_age_ms != 0) {
         fire_ms = max_age_fire(schedule, after_ms, last_fire_ms, last_done_ms);
-        if (!found || fire_ms < due.due_ms)
-            due = (struct kt_due){fire_ms, fire_ms, INT64_MAX, KT_DUE_MAX_AGE};
+        struct kt_due aged = {.fire_ms = fire_ms,
+                              .due_ms = fire_ms,
+                              .closes_ms = INT64_MAX,
+                              .reason = KT_DUE_MAX_AGE};
+        clear_blackouts(schedule, seed, schedule->jitter_ms, &aged);
+        if (!found || aged.due_ms < due.due_ms)
+            due = aged;
         found = true;
     }
     if (found)
@@ -200,6 +242,11 @@ enum kt_due_verdict kt_schedule_judge(const struct kt_schedule *schedule, struct
         *ret_ms = due->due_ms;
         return KT_DUE_WAIT;
     }
+    struct kt_blackout_span span;
+    if (schedule->blackout != NULL && kt_blackout_at(schedule->blackout, now_ms, &span)) {
+        *ret_ms = allowed_from(schedule, now_ms, due->reason != KT_DUE_MAX_AGE, &due->closes_ms);
+        return KT_DUE_WAIT;
+    }
     if (due->reason == KT_DUE_MAX_AGE)
         return KT_DUE_START;
     switch (schedule->window.kind) {
@@ -208,7 +255,7 @@ enum kt_due_verdict kt_schedule_judge(const struct kt_schedule *schedule, struct
             return KT_DUE_MISSED;
         break;
     case KT_WINDOW_AFTER:
-        if (now_ms >= due->fire_ms + schedule->window.after_ms)
+        if (now_ms >= due->closes_ms)
             return KT_DUE_MISSED;
         break;
     case KT_WINDOW_HOURS: {

@@ -13,6 +13,10 @@
  *                    "2h": only so long after the scheduled time
  *          max_age   "90d" since the last completed rotation: due even outside the window
  *          catchup   "one" (default): missed fires become one run; "none": they are dropped
+ *          blackout  a calendar (lib/blackout.h): a fire that would start in one of its times goes to
+ *                    the first moment behind it, into the window that is open then or opens next, by
+ *                    its jitter later; a window of the "2h" kind counts from that moment. max_age
+ *                    waits as well: an age is a promise, a blackout somebody's word for some days.
  *          Durations as in lib/duration.h ("90s", "1h30m", "30d"), from 1s to 100 years.
  * Owner:   kt_schedule_parse() gives the caller a schedule, kt_schedule_free() takes it; NULL is
  *          fine. A schedule never changes and holds no reference to the texts.
@@ -20,6 +24,7 @@
  * Threads: any thread. */
 #pragma once
 
+#include "lib/blackout.h"
 #include "lib/buf.h"
 #include "lib/cron.h"
 #include "lib/err.h"
@@ -28,6 +33,7 @@
 struct kt_schedule_text {
     const char *cron, *zone, *period, *jitter, *window, *max_age, *catchup;
     const char *zone_dir;
+    const struct kt_blackout *blackout; /* borrowed for as long as the schedule lives */
 };
 
 struct kt_schedule;
@@ -50,6 +56,8 @@ struct kt_due {
     int64_t due_ms;    /* when to start: the fire with jitter, moved into the window */
     int64_t closes_ms; /* the window's end after due_ms: start before it; INT64_MAX without one */
     enum kt_due_reason reason;
+    int64_t moved_ms;     /* when a blackout were not: due_ms moved from there; 0: it did not move */
+    const char *moved_by; /* its reason, the calendar's; NULL: it did not move */
 };
 
 /* The next fire after after_ms that is not last_fire_ms or before it.
@@ -70,10 +78,10 @@ enum kt_due_verdict {
     KT_DUE_MISSED, /* too late for this fire: take the next one after now */
 };
 /* Looks at the clock again when a due fire's turn comes. After KT_DUE_WAIT store *ret_ms as due_ms
- * and keep fire_ms; closes_ms becomes that of the window that is open, or opens next. A fire of
- * max_age is never missed. With catchup "none" and no window a fire is missed KT_SCHEDULE_GRACE_MS
- * after it was due; with a window, when that has closed; with catchup "one" only a window of the "2h"
- * kind can be missed, others are waited for. */
+ * and keep fire_ms; closes_ms becomes that of the window that is open, or opens next. In a blackout of
+ * its calendar every fire waits. A fire of max_age is never missed. With catchup "none" and no window
+ * a fire is missed KT_SCHEDULE_GRACE_MS after it was due; with a window, when that has closed; with
+ * catchup "one" only a window of the "2h" kind can be missed, others are waited for. */
 #define KT_SCHEDULE_GRACE_MS ((int64_t)5 * 60 * 1000)
 enum kt_due_verdict kt_schedule_judge(const struct kt_schedule *schedule, struct kt_due *due,
                                       int64_t now_ms, int64_t *ret_ms);

@@ -266,6 +266,7 @@ enum kt_kind kt_schedule_parse(const struct kt_schedule_text *text, struct kt_sc
     if (schedule == NULL)
         return kt_fail(err, KT_NO_MEMORY, "schedule");
     enum kt_kind kind = read_all(text, schedule, err);
+    schedule->blackout = text->blackout;
     if (kind == KT_OK)
         *ret = KT_TAKE(schedule);
     return kind;

@@ -26,6 +26,7 @@ struct kt_schedule {
     int64_t period_ms, jitter_ms, max_age_ms; /* 0: none */
     struct kt_window window;
     bool drop_missed; /* catchup "none" */
+    const struct kt_blackout *blackout; /* borrowed; NULL: none */
 };
 
 /* The first opening of a KT_WINDOW_HOURS that closes after at_ms; it may have begun. */

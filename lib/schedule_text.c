@@ -76,6 +76,8 @@ void kt_schedule_describe(const struct kt_schedule *schedule, struct kt_buf *out
     }
     if (schedule->drop_missed && schedule->kind != KT_SCHEDULE_MANUAL)
         kt_buf_add_text(out, "; missed times are dropped");
+    if (schedule->blackout != NULL)
+        kt_buf_add_text(out, "; not in the times of its calendar");
 }
 
 static void add_date(struct kt_buf *out, int64_t ms)
@@ -85,10 +87,25 @@ static void add_date(struct kt_buf *out, int64_t ms)
     kt_buf_add(out, text, 10);
 }
 
+static void warn_blackout(const struct kt_schedule *schedule, int64_t now_ms, struct kt_buf *out)
+{
+    struct kt_due due = {0};
+    char from[KT_TIME_TEXT], until[KT_TIME_TEXT];
+    if (schedule->blackout == NULL || !kt_schedule_next(schedule, NULL, now_ms, 0, now_ms, &due) ||
+        due.moved_by == NULL)
+        return;
+    kt_time_text(due.moved_ms, from);
+    kt_time_text(due.due_ms, until);
+    kt_buf_printf(out, "the next time, %s, lies in a blackout%s%s and waits until %s%s\n", from,
+                  due.moved_by[0] != '\0' ? ": " : "", due.moved_by, until,
+                  due.reason == KT_DUE_MAX_AGE ? ", beyond max_age" : "");
+}
+
 void kt_schedule_warn(const struct kt_schedule *schedule, int64_t now_ms, struct kt_buf *out)
 {
     struct kt_due due = {0};
     int64_t first_ms = 0, second_ms = 0;
+    warn_blackout(schedule, now_ms, out);
     if (schedule->kind != KT_SCHEDULE_CRON ||
         !kt_cron_next(&schedule->cron, schedule->zone, now_ms, &first_ms) ||
         !kt_cron_next(&schedule->cron, schedule->zone, first_ms, &second_ms) ||
@@ -110,7 +127,7 @@ void kt_schedule_warn(const struct kt_schedule *schedule, int64_t now_ms, struct
     if (schedule->jitter_ms >= second_ms - first_ms)
         kt_buf_add_text(out,
                         "the jitter reaches into the next time: some times will be left out\n");
-    if (due.reason == KT_DUE_CRON && due.due_ms != due.fire_ms) {
+    if (due.reason == KT_DUE_CRON && due.due_ms != due.fire_ms && due.moved_by == NULL) {
         kt_buf_add_text(out, "the next time lies outside the window and waits until it opens\n");
     }
 }

@@ -1,5 +1,6 @@
 /* tests/fuzz/schedule.c - schedules: one setting a line, cron zone period jitter window max_age
- * catchup. Refused with a reason, or its fires ascend and lie in their windows. */
+ * catchup; then the lines of a calendar. Refused with a reason, or its fires ascend, lie in their windows
+ * and in no blackout. */
 #include <sodium.h>
 
 #include "lib/assert.h"
@@ -9,8 +10,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define SETTINGS 7
 
-static void walk(const struct kt_schedule *schedule)
+static void walk(const struct kt_schedule *schedule, const struct kt_blackout *blackout)
 {
+    struct kt_blackout_span span;
     static const unsigned char key[32] = {7};
     struct kt_schedule_seed seed = {kt_bytes(key, sizeof key), kt_str("id")};
     int64_t now_ms = 1800000000123, last_fire_ms = 0, last_done_ms = now_ms - 86400000;
@@ -23,10 +25,11 @@ static void walk(const struct kt_schedule *schedule)
         }
         KT_ASSERT(due.fire_ms > last_fire_ms && due.due_ms >= due.fire_ms);
         KT_ASSERT(due.due_ms < due.closes_ms);
+        KT_ASSERT(blackout == NULL || !kt_blackout_at(blackout, due.due_ms, &span));
         enum kt_due_verdict verdict = kt_schedule_judge(schedule, &due, now_ms, &wait_ms);
         KT_ASSERT(verdict != KT_DUE_WAIT || wait_ms > now_ms);
         if (verdict == KT_DUE_WAIT) {
-            now_ms = wait_ms;
+            now_ms = due.due_ms = wait_ms;
             KT_ASSERT(kt_schedule_judge(schedule, &due, now_ms, &wait_ms) == KT_DUE_START);
         }
         last_fire_ms = due.fire_ms;
@@ -48,16 +51,26 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             text[i] = '\0';
             if (n < SETTINGS)
                 setting[n++] = text + i + 1;
+            else
+                break;
         }
+    size_t used = (size_t)(setting[n - 1] - text) + strlen(setting[n - 1]) + 1;
+    const struct kt_blackout_text ranges = {.ranges = used < size ? text + used : ""};
+    kt_autoblackout struct kt_blackout *blackout = NULL;
+    struct kt_err err = {0};
+    if (kt_blackout_parse(&ranges, &blackout, &err) != KT_OK) {
+        KT_ASSERT(blackout == NULL && err.what[0] != '\0');
+        return 0;
+    }
     struct kt_schedule_text texts = {.cron = setting[0],
                                      .zone = setting[1],
                                      .period = setting[2],
                                      .jitter = setting[3],
                                      .window = setting[4],
                                      .max_age = setting[5],
-                                     .catchup = setting[6]};
+                                     .catchup = setting[6],
+                                     .blackout = blackout};
     struct kt_schedule *schedule = NULL;
-    struct kt_err err = {0};
     if (kt_schedule_parse(&texts, &schedule, &err) != KT_OK) {
         KT_ASSERT(schedule == NULL && err.what[0] != '\0');
         return 0;
@@ -67,7 +80,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     kt_schedule_describe(schedule, &words);
     kt_schedule_warn(schedule, 1800000000000, &words);
     KT_ASSERT(kt_buf_ok(&words) && words.len > 0);
-    walk(schedule);
+    walk(schedule, blackout);
     kt_schedule_free(schedule);
     return 0;
 }

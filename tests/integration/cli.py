@@ -818,6 +818,36 @@ def previews():
     bad(1, "schedule", "preview", "zon=UTC", says="zone=...?")
 
 
+def calendars():
+    contains(ctl("calendar", "list").stderr, "no calendar yet")
+    ranges = file("freeze", "# ours\n2027-03-28..2027-03-28 clocks\n2029-12-20T18:00..2030-01-06 nobody is there\n")
+    good("calendar", "set", "freeze", "zone=Europe/Berlin", "ranges=@" + ranges)
+    equal(good("calendar", "list"), "freeze\n")
+    contains(good("calendar", "show", "freeze"), "nobody is there")
+    bad(2, "calendar", "set", "freeze", "ranges=christmas", says="line 1 of the calendar")
+    bad(1, "calendar", "set", "freeze", "rangs=x", says="ranges=...?")
+    words = ("cron=30 2 * * *", "zone=Europe/Berlin", "blackout=freeze", "-from=2027-03-27T12:00:00Z", "-count=2")
+    out = good("schedule", "preview", *words)
+    contains(out, "2027-03-29 00:00:00 +02:00")
+    contains(out, "moved from 2027-03-28 03:00:00 +02:00 by calendar freeze: clocks")
+    rows = json.loads(good("schedule", "preview", "-o", "json", *words))
+    equal([row["at"] for row in rows], ["2027-03-28T22:00:00Z", "2027-03-29T00:30:00Z"])
+    equal([row["moved_from"] for row in rows], ["2027-03-28T01:00:00Z", ""])
+    bad(2, "schedule", "preview", "cron=@daily", "blackout=none", says="no calendar 'none'")
+    bad(1, "schedule", "preview", "cron=@daily", "-from=tomorrow", says="-from is no time")
+    good("kv", "put", "secret/calm", "password=@" + file("calm", "x"))
+    done = ctl("schedule", "set", "secret/calm", "cron=@yearly", "blackout=freeze")
+    equal(done.returncode, 0, done.stderr)
+    contains(done.stdout + done.stderr, "next: ")
+    year = json.loads(good("schedule", "show", "secret/calm", "-o", "json"))["data"]["state"]["next_due"][:4]
+    out = good("calendar", "set", "freeze", "ranges=%s-01-01..%s-01-02 new year" % (year, year), "zone=UTC")
+    contains(out, "secret/calm")
+    contains(out, "new year")
+    bad(2, "calendar", "remove", "freeze", says="1 secrets name the calendar")
+    good("schedule", "remove", "secret/calm")
+    good("calendar", "remove", "freeze")
+
+
 def targets():
     contains(ctl("target", "list").stderr, "no target yet")
     password = file("admin", "hunter2\n")
@@ -1141,6 +1171,7 @@ CASES = [
     ("rotation of a value", rotation_of_a_value),
     ("a run on a terminal", a_run_on_a_terminal),
     ("previews", previews),
+    ("calendars", calendars),
     ("targets", targets),
     ("nobody reports yet", nobody_reports_yet),
     ("a consumer is listed", a_consumer_is_listed),

@@ -80,6 +80,8 @@ const struct access_entry access_entries[] = {
     {"rotation", NULL, "targets", .list = POLICY},
     {"rotation", NULL, "targets/{name}", .read = POLICY, .write = POLICY, .delete_ = POLICY},
     {"rotation", NULL, "targets/{name}/check", .write = POLICY},
+    {"rotation", NULL, "calendars", .list = POLICY},
+    {"rotation", NULL, "calendars/{name}", .read = POLICY, .write = POLICY, .delete_ = POLICY},
     {"rotation", NULL, "secrets", .list = POLICY},
     {"rotation", NULL, "secrets/{path...}", .read = POLICY, .list = POLICY, .write = POLICY, .delete_ = POLICY},
     {"rotation", NULL, "rotate/{path...}", .write = POLICY},

@@ -136,6 +136,8 @@ static const struct row rows[] = {
       TABLE_CONFIG, ANY, false, "GET", "rotation/classes", NULL, "format 9" },
     { "the pause of all rotations", "rotation/pause", "{\"reason\":\"x\"}",
       TABLE_CONFIG, ANY, false, "GET", "rotation/pause", NULL, "format 9" },
+    { "a calendar of blackouts", "rotation/calendars/c", "{\"ranges\":\"2027-07-01..2027-08-31 x\"}",
+      TABLE_CALENDAR, ANY, false, "GET", "rotation/calendars/c", NULL, "format 9" },
     { "the seal record", "sys/seals/seal", "{}",
       TABLE_BARRIER, ANY, true, "DELETE", "sys/seals/seal", NULL,
       "the seal record: format 9 is newer than this vaultd (2)", 2 },

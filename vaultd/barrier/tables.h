@@ -45,6 +45,7 @@ enum table_sealing { SEALED_TERM, SEALED_META, SEALED_OWN, SEALED_ROOT, SEALED_C
     X(TABLE_HELD, 'H', SEALED_CLEAR, "HASH of a token ‖ 16 bytes: the size of what it keeps, see auth/held.h")\
     X(TABLE_IDENTITY, 'i', SEALED_TERM, "NAME: entities, groups, and what finds them; a scope each, see identity/index.h")\
     X(TABLE_TARGET, 'g', SEALED_TERM, "NAME: rotation targets")                                    \
+    X(TABLE_CALENDAR, 'C', SEALED_TERM, "NAME: calendars of blackouts")                            \
     X(TABLE_ROTATION, 'r', SEALED_TERM, "NAME: a secret's rotation settings and state")            \
     X(TABLE_DUE, 'd', SEALED_TERM, "TIME: secrets by the time their rotation is due")              \
     X(TABLE_LOOK, 'V', SEALED_TERM, "TIME: secrets by when the target is asked whether it accepts them") \

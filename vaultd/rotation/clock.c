@@ -41,33 +41,59 @@ static void read_2(struct kt_reader *r, void *ret)
 
 static format_reader *const readers[] = {[1] = read_1, [FORMAT] = read_2};
 
-static enum kt_kind clock_handler(struct request *req, struct kt_err *err)
+static enum kt_kind load(struct request *req, struct stored *ret, struct kt_err *err)
 {
-    struct clock_pass *p = req->handler_data;
     unsigned char key[BARRIER_NAME_KEY];
     clock_key(req->core, key);
     struct kt_bytes record;
+    *ret = (struct stored){0};
     enum kt_kind kind = request_record(req, kt_bytes(key, sizeof key), &record, NULL, err);
-    if (kind == KT_OK && !p->save) {
-        /* One that cannot be read only means that nothing is known, as at the first start. */
-        if (FORMAT_READ("the stored time", record, readers, &p->stored, NULL) != KT_OK)
-            p->stored = (struct stored){0};
-    } else if (kind != KT_OK && kind != KT_NOT_FOUND) {
-        return kind;
-    }
-    if (!p->save)
+    if (kind == KT_NOT_FOUND)
         return KT_OK;
+    /* One that cannot be read only means that nothing is known, as at the first start. */
+    if (kind == KT_OK && FORMAT_READ("the stored time", record, readers, ret, NULL) != KT_OK)
+        *ret = (struct stored){0};
+    return kind;
+}
+
+static enum kt_kind put(struct request *req, const struct stored *stored, struct kt_err *err)
+{
+    unsigned char key[BARRIER_NAME_KEY];
+    clock_key(req->core, key);
     struct batch *batch = request_batch(req);
     kt_autobuf struct kt_buf plain;
     kt_buf_init(&plain, 64);
     kt_buf_add_u8(&plain, FORMAT);
-    kt_buf_add_i64(&plain, req->now_ms);
-    kt_buf_add_u8(&plain, p->stored.replan ? 1 : 0);
-    kt_buf_add_field(&plain, kt_str(p->stored.zones));
+    kt_buf_add_i64(&plain, stored->at_ms);
+    kt_buf_add_u8(&plain, stored->replan ? 1 : 0);
+    kt_buf_add_field(&plain, kt_str(stored->zones));
     if (batch == NULL || !kt_buf_ok(&plain))
         return kt_fail(err, KT_NO_MEMORY, "storing the time");
     return barrier_put(req->core->barrier, batch, kt_bytes(key, sizeof key), kt_buf_bytes(&plain),
                        err);
+}
+
+static enum kt_kind clock_handler(struct request *req, struct kt_err *err)
+{
+    struct clock_pass *p = req->handler_data;
+    if (!p->save)
+        return load(req, &p->stored, err);
+    p->stored.at_ms = req->now_ms;
+    return put(req, &p->stored, err);
+}
+
+enum kt_kind rotation_clock_want_replan(struct request *req, struct kt_err *err)
+{
+    struct stored stored;
+    enum kt_kind kind = load(req, &stored, err);
+    stored.replan = true;
+    return kind == KT_OK ? put(req, &stored, err) : kind;
+}
+
+void rotation_replan(struct rotation *rotation)
+{
+    atomic_store(&rotation->clock.replan, true);
+    rotation_wake(rotation);
 }
 
 static void alarm_on(struct rotation *rotation, const char *how, int64_t by_ms)
@@ -188,6 +214,10 @@ bool rotation_clock_look(struct rotation *rotation)
     }
     clock->offset_ms = offset;
     alarm_off(rotation);
+    if (atomic_exchange(&clock->replan, false)) {
+        replan_all(rotation);
+        accepted = true;
+    }
     int64_t wall = kt_wall_ms(rotation->core->clock);
     if (accepted || wall - clock->saved_ms >= SAVE_MS || wall < clock->saved_ms) {
         look_at_zones(rotation);

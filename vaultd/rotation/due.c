@@ -1,5 +1,5 @@
 #include "vaultd/barrier/format.h"
-#include "vaultd/rotation/classes.h"
+#include "vaultd/rotation/calendar.h"
 #include "vaultd/rotation/secret.h"
 
 /* The index of what is due: one sealed row per secret, scanned from the front. A run that did not
@@ -114,17 +114,14 @@ bool due_second(struct request *req, const struct rotation_secret *secret,
 }
 
 /* False in *ret_found: there is none, or the schedule cannot be read any more (held says so). */
-static enum kt_kind next_due(struct request *req, struct rotation_secret *secret, int64_t after_ms,
+static enum kt_kind next_due(struct request *req, struct rotation_secret *secret,
+                             const struct rotation_calendar *instead, int64_t after_ms,
                              struct kt_due *ret, bool *ret_found, struct kt_err *err)
 {
-    struct kt_schedule_text text;
-    kt_autoschedule struct kt_schedule *schedule = NULL;
+    kt_autowhen struct rotation_when when = {0};
     struct kt_err why = {0};
     *ret_found = false;
-    enum kt_kind kind = classes_schedule(req, &secret->settings, &text, err);
-    if (kind != KT_OK)
-        return kind;
-    kind = kt_schedule_parse(&text, &schedule, &why);
+    enum kt_kind kind = when_load(req, &secret->settings, instead, &when, &why);
     if (kind == KT_INVALID || kind == KT_NOT_FOUND) {
         /* It was right when it was written: a time zone is gone, say. No run may hang on that. */
         const char *held = kt_arena_text(&req->arena, kt_str(why.what));
@@ -133,8 +130,12 @@ static enum kt_kind next_due(struct request *req, struct rotation_secret *secret
     }
     if (kind != KT_OK)
         return kt_fail(err, kind, "%s", why.what);
-    *ret_found = next_fire(req, secret, schedule, after_ms, secret->last_fire_ms,
+    *ret_found = next_fire(req, secret, when.schedule, after_ms, secret->last_fire_ms,
                            secret->last_done_ms, ret);
+    if (*ret_found && ret->moved_by != NULL) /* the calendar goes */
+        ret->moved_by = kt_arena_text(&req->arena, kt_str(ret->moved_by));
+    if (*ret_found && ret->moved_ms != 0 && ret->moved_by == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "planning a rotation");
     int64_t earliest = req->now_ms + pause_after(secret->failures);
     if (*ret_found && secret->failures > 0 && ret->due_ms < earliest)
         ret->due_ms = earliest;
@@ -158,23 +159,21 @@ enum kt_kind due_plan(struct request *req, struct rotation_secret *secret, int64
     bool found = false;
     enum kt_kind kind = due_remove(req, secret, err);
     if (kind == KT_OK)
-        kind = next_due(req, secret, after_ms, &due, &found, err);
+        kind = next_due(req, secret, NULL, after_ms, &due, &found, err);
     return kind == KT_OK && found ? put_due(req, secret, &due, err) : kind;
 }
 
 /* KT_NOT_FOUND, no text: there is no window that it could wait for. */
-static enum kt_kind next_window(const struct rotation_secret *secret, int64_t now_ms,
+static enum kt_kind next_window(struct request *req, const struct rotation_secret *secret,
                                 struct kt_due *ret)
 {
-    struct kt_schedule_text text; /* how old it may get is nothing to a window */
-    settings_schedule(&secret->settings, &text);
-    kt_autoschedule struct kt_schedule *schedule = NULL;
-    enum kt_kind kind = kt_schedule_parse(&text, &schedule, NULL);
+    kt_autowhen struct rotation_when when = {0};
+    enum kt_kind kind = when_load(req, &secret->settings, NULL, &when, NULL);
     if (kind != KT_OK)
         return kind == KT_NO_MEMORY ? kind : KT_NOT_FOUND;
-    int64_t opens_ms = now_ms;
+    int64_t opens_ms = req->now_ms;
     *ret = due_of(secret);
-    if (kt_schedule_judge(schedule, ret, now_ms, &opens_ms) == KT_DUE_MISSED)
+    if (kt_schedule_judge(when.schedule, ret, req->now_ms, &opens_ms) == KT_DUE_MISSED)
         return KT_NOT_FOUND;
     ret->due_ms = opens_ms;
     return KT_OK;
@@ -188,15 +187,38 @@ enum kt_kind due_plan_again(struct request *req, struct rotation_secret *secret,
     enum kt_kind kind = due_remove(req, secret, err);
     if (kind != KT_OK)
         return kind;
-    enum kt_kind window = next_window(secret, req->now_ms, &again);
+    enum kt_kind window = next_window(req, secret, &again);
     if (window == KT_NO_MEMORY)
         return kt_fail(err, window, "planning a rotation");
-    kind = next_due(req, secret, req->now_ms, &due, &found, err);
+    kind = next_due(req, secret, NULL, req->now_ms, &due, &found, err);
     if (kind != KT_OK || (!found && window != KT_OK))
         return kind;
     if (window == KT_OK && (!found || due.due_ms >= again.closes_ms))
         due = again;
     return put_due(req, secret, &due, err);
+}
+
+enum kt_kind due_ahead(struct request *req, struct rotation_secret *secret,
+                       const struct rotation_calendar *instead, struct kt_due *ret,
+                       bool *ret_found, struct kt_err *err)
+{
+    int64_t now = req->now_ms;
+    *ret = due_of(secret);
+    *ret_found = secret->due;
+    if (secret->active || (secret->due && secret->due_ms <= now))
+        return KT_OK;
+    /* A fire that has passed and waits for its window is not lost. */
+    int64_t after = secret->due && secret->fire_ms <= now ? secret->fire_ms - 1 : now;
+    return next_due(req, secret, instead, after, ret, ret_found, err);
+}
+
+void due_show(struct kt_jsonw *w, const struct kt_due *due)
+{
+    bool moved = due != NULL && due->moved_by != NULL;
+    kt_jsonw_kv_time(w, "next_due", due == NULL ? 0 : due->due_ms);
+    kt_jsonw_kv_text(w, "next_reason", due == NULL ? "" : kt_due_reason_text(due->reason));
+    kt_jsonw_kv_time(w, "moved_from", moved ? due->moved_ms : 0);
+    kt_jsonw_kv_text(w, "moved_by", moved ? due->moved_by : "");
 }
 
 enum kt_kind due_replan(struct request *req, struct rotation_secret *secret, bool *ret_changed,
@@ -210,11 +232,9 @@ enum kt_kind due_replan(struct request *req, struct rotation_secret *secret, boo
         secret->last_done_ms = now;
     if (secret->active || (secret->due && secret->due_ms <= now))
         return KT_OK;
-    /* A fire that has passed and waits for its window is not lost. */
-    int64_t after = secret->due && secret->fire_ms <= now ? secret->fire_ms - 1 : now;
     struct kt_due due;
     bool found = false;
-    enum kt_kind kind = next_due(req, secret, after, &due, &found, err);
+    enum kt_kind kind = due_ahead(req, secret, NULL, &due, &found, err);
     if (kind != KT_OK || (found && secret->due && due.fire_ms == secret->fire_ms &&
                           due.closes_ms == secret->closes_ms && due.reason == secret->reason &&
                           (due.due_ms == secret->due_ms || secret->failures > 0)))

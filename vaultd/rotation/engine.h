@@ -57,7 +57,7 @@ struct rotation_clock {
     char text[200];
     int64_t saved_ms;     /* wall time that is in the store */
     char zones[KT_ZONE_VERSION_TEXT]; /* whose rules what is planned was planned by */
-    atomic_bool accept;
+    atomic_bool accept, replan;
 };
 
 /* Everything is planned anew, some secrets at a time; until it came to its end this is in the store. */
@@ -107,6 +107,10 @@ bool rotation_clock_look(struct rotation *rotation);
  * the rotation thread looks at what is due. */
 bool rotation_clock_trusts(const struct rotation *rotation, int64_t wall_ms);
 void rotation_clock_start(struct rotation *rotation);
+/* Into req's batch: when it is committed, all is to be planned anew, even over a crash. Then
+ * rotation_replan(), by any thread, has it begin. */
+enum kt_kind rotation_clock_want_replan(struct request *req, struct kt_err *err) KT_MUST_CHECK;
+void rotation_replan(struct rotation *rotation);
 /* Notes in the store that all was planned anew; false: not yet, it is to be tried again. */
 bool rotation_clock_replanned(struct rotation *rotation);
 

@@ -4,6 +4,7 @@
 
 /* Scopes that are no mount's and no secret's: both of those are random. */
 static const unsigned char target_scope[BARRIER_SCOPE] = "rotation target";
+static const unsigned char calendar_scope[BARRIER_SCOPE] = "rotation times";
 static const unsigned char clock_scope[BARRIER_SCOPE] = "rotation clock";
 static const unsigned char pause_scope[BARRIER_SCOPE] = "rotation pause";
 static const unsigned char classes_scope[BARRIER_SCOPE] = "risk classes";
@@ -150,6 +151,16 @@ void target_key(struct core *core, const char *name, unsigned char out[BARRIER_N
 void targets_prefix(struct core *core, unsigned char out[BARRIER_FOLDER_PREFIX])
 {
     prefix(core, TABLE_TARGET, target_scope, out);
+}
+
+void calendar_key(struct core *core, const char *name, unsigned char out[BARRIER_NAME_KEY])
+{
+    name_key(core, TABLE_CALENDAR, calendar_scope, name, out);
+}
+
+void calendars_prefix(struct core *core, unsigned char out[BARRIER_FOLDER_PREFIX])
+{
+    prefix(core, TABLE_CALENDAR, calendar_scope, out);
 }
 
 void secret_key(struct core *core, const unsigned char scope[BARRIER_SCOPE], const char *path,

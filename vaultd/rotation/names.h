@@ -33,6 +33,8 @@ void secret_key(struct core *core, const unsigned char scope[BARRIER_SCOPE], con
 void secrets_prefix(struct core *core, const unsigned char scope[BARRIER_SCOPE],
                     unsigned char out[BARRIER_FOLDER_PREFIX]);
 void targets_prefix(struct core *core, unsigned char out[BARRIER_FOLDER_PREFIX]);
+void calendar_key(struct core *core, const char *name, unsigned char out[BARRIER_NAME_KEY]);
+void calendars_prefix(struct core *core, unsigned char out[BARRIER_FOLDER_PREFIX]);
 void run_key(const unsigned char id[RUN_ID], unsigned char out[RUN_KEY]);
 void active_key(const unsigned char id[RUN_ID], unsigned char out[RUN_KEY]);
 void run_of_key(const unsigned char secret[RUN_ID], const unsigned char id[RUN_ID],

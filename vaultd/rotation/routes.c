@@ -1,3 +1,4 @@
+#include "vaultd/rotation/calendar.h"
 #include "vaultd/rotation/classes.h"
 #include "vaultd/rotation/engine.h"
 #include "vaultd/rotation/inventory.h"
@@ -48,6 +49,10 @@ static const struct route routes[] = {
       .body_max = 128 * 1024, .help = "A system that accepts credentials." },
     { .pattern = "targets/{name}/check", .write = target_check,
       .help = "Reaches a target, logs in as its administrator, has a wrong password refused." },
+    { .pattern = "calendars", .list = calendars_list, .help = "Names of the calendars." },
+    { .pattern = "calendars/{name}", .read = calendar_read, .write = calendar_write,
+      .delete_ = calendar_delete, .exists = calendar_exists, .fields = calendar_fields,
+      .body_max = 128 * 1024, .help = "Times in which nothing is started by schedule." },
     { .pattern = "secrets", .list = secrets_list, .help = "Secrets that are rotated." },
     { .pattern = "secrets/{path...}", .read = secret_read, .write = secret_write,
       .delete_ = secret_delete, .list = secrets_list, .exists = secret_exists,

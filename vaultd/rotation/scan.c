@@ -4,7 +4,7 @@
 #include "lib/failpoint.h"
 #include "lib/log.h"
 #include "vaultd/core/rows.h"
-#include "vaultd/rotation/classes.h"
+#include "vaultd/rotation/calendar.h"
 #include "vaultd/rotation/engine.h"
 #include "vaultd/rotation/pause.h"
 #include "vaultd/rotation/run.h"
@@ -139,11 +139,8 @@ static enum kt_kind start_due(struct scan_pass *p, struct request *req,
 static enum kt_kind judge(struct scan_pass *p, struct request *req, struct rotation_secret *secret,
                           struct kt_bytes key, struct kt_err *err)
 {
-    struct kt_schedule_text text;
-    kt_autoschedule struct kt_schedule *schedule = NULL;
-    enum kt_kind kind = classes_schedule(req, &secret->settings, &text, err);
-    if (kind == KT_OK)
-        kind = kt_schedule_parse(&text, &schedule, err);
+    kt_autowhen struct rotation_when by = {0};
+    enum kt_kind kind = when_load(req, &secret->settings, NULL, &by, err);
     if (kind != KT_OK)
         return kind;
     struct kt_due due = {.fire_ms = secret->fire_ms,
@@ -151,7 +148,7 @@ static enum kt_kind judge(struct scan_pass *p, struct request *req, struct rotat
                          .closes_ms = secret->closes_ms,
                          .reason = secret->reason};
     int64_t when = 0;
-    enum kt_due_verdict verdict = kt_schedule_judge(schedule, &due, req->now_ms, &when);
+    enum kt_due_verdict verdict = kt_schedule_judge(by.schedule, &due, req->now_ms, &when);
     secret->closes_ms = due.closes_ms;
     switch (verdict) {
     case KT_DUE_START:

@@ -1,6 +1,7 @@
 #include "vaultd/rotation/secret.h"
 
 #include "vaultd/core/mounts.h"
+#include "vaultd/rotation/calendar.h"
 
 #define RECORD_MAX ((size_t)32 * 1024)
 
@@ -28,18 +29,21 @@
     ROW(budgets[1].last_ms, RECORD_I64, 1),                                                        \
     ROW(budgets[1].refused_ms, RECORD_I64, REFUSALS_KEPT)
 static const struct record_row rows_1[] = {ROWS_1};
-static const struct record_row rows_2[] = {
-    ROWS_1,
-    SETTINGS_ROWS_2(struct rotation_secret, settings),
-    ROW(look_due_ms, RECORD_I64, 1),
-    ROW(looked_ms, RECORD_I64, 1),
-    ROW(verified_ms, RECORD_I64, 1),
-    ROW(drifted_ms, RECORD_I64, 1),
-    ROW(look_version, RECORD_U32, 0),
-    ROW(look, RECORD_TEXT, LOOK_TEXT_MAX),
-};
-static const struct record_form forms[] = {RECORD_FORM(2, rows_2), RECORD_FORM(1, rows_1)};
-const struct record_kind secret_kind = {"rotation setting", forms, 2,
+#define ROWS_2                                                                                     \
+    ROWS_1,                                                                                        \
+    SETTINGS_ROWS_2(struct rotation_secret, settings),                                             \
+    ROW(look_due_ms, RECORD_I64, 1),                                                               \
+    ROW(looked_ms, RECORD_I64, 1),                                                                 \
+    ROW(verified_ms, RECORD_I64, 1),                                                               \
+    ROW(drifted_ms, RECORD_I64, 1),                                                                \
+    ROW(look_version, RECORD_U32, 0),                                                              \
+    ROW(look, RECORD_TEXT, LOOK_TEXT_MAX)
+static const struct record_row rows_2[] = {ROWS_2};
+static const struct record_row rows_3[] = {ROWS_2,
+                                           ROW(settings.blackout, RECORD_TEXT, CALENDAR_NAME_MAX)};
+static const struct record_form forms[] = {RECORD_FORM(3, rows_3), RECORD_FORM(2, rows_2),
+                                           RECORD_FORM(1, rows_1)};
+const struct record_kind secret_kind = {"rotation setting", forms, 3,
                                         sizeof(struct rotation_secret)};
 
 enum kt_kind secret_place(struct request *req, const char *name, const struct mount **ret_mount,

@@ -20,6 +20,7 @@ struct probe_budget {
     int64_t refused_ms[REFUSALS_KEPT]; /* a ring; 0: free */
 };
 
+struct rotation_calendar;
 struct rotation_secret {
     unsigned char id[RUN_ID]; /* consumers, first reads and runs hang from it */
     const char *name;         /* "secret/db/orders" */
@@ -79,6 +80,13 @@ enum kt_kind due_replan(struct request *req, struct rotation_secret *secret, boo
 /* The fire behind the one that is due, should that one start when it is and end well at once. */
 bool due_second(struct request *req, const struct rotation_secret *secret,
                 const struct kt_schedule *schedule, struct kt_due *ret);
+/* When it will be due by its schedule and calendar as they are; instead: calendar.h. What is due already
+ * stays so. *ret_found false: by hand only, or it cannot be read (secret->held). */
+enum kt_kind due_ahead(struct request *req, struct rotation_secret *secret,
+                       const struct rotation_calendar *instead, struct kt_due *ret,
+                       bool *ret_found, struct kt_err *err) KT_MUST_CHECK;
+/* The members next_due, next_reason, moved_from, moved_by; NULL: there is none. */
+void due_show(struct kt_jsonw *w, const struct kt_due *due);
 /* The row at another time: the window opens then, or the caps bind. */
 enum kt_kind due_move(struct request *req, struct rotation_secret *secret, int64_t due_ms,
                       struct kt_err *err) KT_MUST_CHECK;

@@ -2,7 +2,7 @@
 
 #include "vaultd/core/mounts.h"
 #include "vaultd/core/rows.h"
-#include "vaultd/rotation/classes.h"
+#include "vaultd/rotation/calendar.h"
 #include "vaultd/rotation/engine.h"
 #include "vaultd/rotation/pause.h"
 #include "vaultd/rotation/truth.h"
@@ -71,13 +71,9 @@ enum kt_kind secret_read(struct request *req, struct kt_err *err)
         return kt_fail(err, KT_NO_MEMORY, "reading a rotation");
     kt_autobuf struct kt_buf text;
     kt_buf_init(&text, 4096);
-    struct kt_schedule_text schedule_text;
-    kind = classes_schedule(req, &secret.settings, &schedule_text, err);
-    if (kind != KT_OK)
-        return kind;
-    kt_autoschedule struct kt_schedule *schedule = NULL;
-    if (kt_schedule_parse(&schedule_text, &schedule, NULL) == KT_OK)
-        kt_schedule_describe(schedule, &text);
+    kt_autowhen struct rotation_when when = {0};
+    if (when_load(req, &secret.settings, NULL, &when, NULL) == KT_OK)
+        kt_schedule_describe(when.schedule, &text);
     struct kt_jsonw w = kt_jsonw(&req->reply.data);
     kt_jsonw_object(&w);
     settings_show(&secret.settings, &w);

@@ -1,4 +1,5 @@
 #include "vaultd/core/mounts.h"
+#include "vaultd/rotation/calendar.h"
 #include "vaultd/rotation/classes.h"
 #include "vaultd/rotation/credential.h"
 #include "vaultd/rotation/engine.h"
@@ -114,16 +115,15 @@ static enum kt_kind check_settings(struct request *req, const struct rotation_se
     enum kt_kind kind = settings_generator(s, &generator, err);
     if (kind != KT_OK)
         return kind;
-    struct kt_schedule_text text;
-    kt_autoschedule struct kt_schedule *schedule = NULL;
-    kind = classes_schedule(req, s, &text, err);
-    if (kind == KT_OK)
-        kind = kt_schedule_parse(&text, &schedule, err);
+    kt_autowhen struct rotation_when when = {0};
+    kind = when_load(req, s, NULL, &when, err);
     if (kind != KT_OK)
         return kind == KT_NOT_FOUND ? KT_INVALID : kind;
+    if (s->blackout[0] != '\0' && kt_schedule_is_manual(when.schedule) && s->max_age[0] == '\0')
+        request_warn(req, "blackout has no effect: nothing is started by schedule");
     kt_autobuf struct kt_buf warnings;
     kt_buf_init(&warnings, 4096);
-    kt_schedule_warn(schedule, req->now_ms, &warnings);
+    kt_schedule_warn(when.schedule, req->now_ms, &warnings);
     if (warnings.len > 0)
         request_warn(req, "%s", kt_buf_text(&warnings));
     if (s->password_field[0] == '\0' || strcmp(s->username_field, s->password_field) == 0)
@@ -167,7 +167,7 @@ static bool same_schedule(const struct rotation_settings *a, const struct rotati
     return strcmp(a->cron, b->cron) == 0 && strcmp(a->zone, b->zone) == 0 &&
            strcmp(a->period, b->period) == 0 && strcmp(a->jitter, b->jitter) == 0 &&
            strcmp(a->window, b->window) == 0 && strcmp(a->max_age, b->max_age) == 0 &&
-           strcmp(a->catchup, b->catchup) == 0;
+           strcmp(a->catchup, b->catchup) == 0 && strcmp(a->blackout, b->blackout) == 0;
 }
 
 static enum kt_kind refuse_active(const struct rotation_secret *secret, struct kt_err *err)
@@ -230,6 +230,8 @@ static enum kt_kind store_settings(struct request *req, const struct rotation_se
                                    struct kt_err *err)
 {
     enum kt_kind kind = claims_move(req, before, secret, err);
+    if (kind == KT_OK)
+        kind = calendar_change_users(req, before->blackout, secret->settings.blackout, err);
     if (kind == KT_OK && !secret->active)
         kind = adopt(req, secret, kv, err);
     if (kind == KT_OK && !secret->active) {
@@ -300,6 +302,8 @@ enum kt_kind secret_delete(struct request *req, struct kt_err *err)
     const struct rotation_settings before = secret.settings;
     secret.settings.target = "";
     kind = claims_move(req, &before, &secret, err);
+    if (kind == KT_OK)
+        kind = calendar_change_users(req, before.blackout, "", err);
     if (kind == KT_OK)
         kind = due_remove(req, &secret, err);
     if (kind == KT_OK)

@@ -39,6 +39,7 @@ static const struct row rows[] = {
     {.name = "window",          .kind = TEXT,      .offset = AT(window),         .most = 256, .text = ""},
     {.name = "max_age",         .kind = TEXT,      .offset = AT(max_age),        .most = 256, .text = ""},
     {.name = "catchup",         .kind = TEXT,      .offset = AT(catchup),        .most = 256, .text = "one"},
+    {.name = "blackout",        .kind = TEXT,      .offset = AT(blackout),       .most = 128, .text = ""},
     {.name = "overlap",         .kind = SECONDS,   .offset = AT(overlap_s),      .number = 60},
     {.name = "max_overlap",     .kind = SECONDS,   .offset = AT(max_overlap_s),  .number = 86400},
     {.name = "soak",            .kind = SECONDS,   .offset = AT(soak_s),         .number = 60},
@@ -85,6 +86,7 @@ const struct field settings_fields[] = {
     {"window", FIELD_STRING, "when a run may start"},
     {"max_age", FIELD_STRING, "due after this, window or not"},
     {"catchup", FIELD_STRING, "one or none: what missed fires become"},
+    {"blackout", FIELD_STRING, "name of a calendar in whose times nothing is started by schedule"},
     {"overlap", FIELD_DURATION, "least time between the last acknowledgement and the revocation, 60"},
     {"max_overlap", FIELD_DURATION, "how long readers that are no agents may hold the revocation, 86400"},
     {"soak", FIELD_DURATION, "how long consumers have to stay healthy after the last acknowledgement, 60"},
@@ -357,7 +359,10 @@ static void show_row(const struct rotation_settings *settings, const struct row 
     switch (row->kind) {
     case TEXT:
         memcpy(&text, member_of(settings, row), sizeof text);
-        kt_jsonw_text(w, text);
+        if (text == NULL) /* of a run: it keeps no calendar */
+            kt_jsonw_null(w);
+        else
+            kt_jsonw_text(w, text);
         break;
     case SECONDS:
         memcpy(&number, member_of(settings, row), sizeof number);

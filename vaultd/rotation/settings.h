@@ -25,6 +25,7 @@ struct rotation_settings {
     bool gen_any_first, gen_allow_weak;
 
     const char *cron, *zone, *period, *jitter, *window, *max_age, *catchup;
+    const char *blackout; /* a calendar's name; of a secret's own settings only, not of a run's */
 
     int64_t overlap_s, max_overlap_s, soak_s, drain_s, ack_timeout_s, propagation_s;
     bool hold_unhealthy, hold_silent, ignore_loose, require_healthy, old_is_dead;
@@ -44,6 +45,7 @@ extern const struct field settings_fields[];
 
 bool settings_has_target(const struct rotation_settings *settings);
 size_t settings_accounts(const struct rotation_settings *settings); /* 0, 1, 2 */
+/* Without the calendar: calendar.h has both. */
 void settings_schedule(const struct rotation_settings *settings, struct kt_schedule_text *ret);
 enum kt_kind settings_generator(const struct rotation_settings *settings,
                                 struct kt_generator *ret, struct kt_err *err) KT_MUST_CHECK;
