@@ -989,7 +989,7 @@ def commands_that_are_named_exist():
             text = "\n".join(re.findall(r'"((?:[^"\\\n]|\\.)*)"', text)).replace("\\n", "\n")
         for line in re.findall(r"\bsecretctl ((?:-[a-z]|[a-z])[^`;\n(|#]*)", text):
             line = re.split(r"[,:] | or | and |secretctl", line)[0]
-            words = [word.rstrip(",.:") for word in line.split()]
+            words = [word.rstrip(',.:"\\') for word in line.split()]  # a quoted one, in a log line
             fits = [n for n in (3, 2, 1) if " ".join(words[:n]) in known]
             if not fits:
                 family = [name for name in known if name.startswith(words[0].rstrip(":,.") + " ")]
