@@ -57,7 +57,8 @@ static void find_nameless(struct maria_session *s, struct driver_result *ret)
                           kt_maria_cell(s, i, 0));
 }
 
-bool kt_maria_inspect(struct maria_session *s, bool routines, struct driver_result *ret)
+bool kt_maria_inspect(struct maria_session *s, bool routines, struct driver_result *ret,
+                      const char **ret_unfit)
 {
     const struct driver_step *step = s->run->step;
     struct maria_account account, other;
@@ -68,6 +69,11 @@ bool kt_maria_inspect(struct maria_session *s, bool routines, struct driver_resu
     if (!seen)
         kt_driver_finding(s->run, ret, "sessions are not seen: GRANT PROCESS ON *.* to the "
                                        "administrative login");
+    *ret_unfit = NULL;
+    if (kt_maria_foreign(&account) != NULL)
+        *ret_unfit = "it logs in by something that a password has no part in";
+    else if (account.n == 0 && routines)
+        *ret_unfit = "it is not there, or not in keyturn.managed, and this login can make no account";
     judge(s->run, &account, ret);
     for (size_t i = 0; i < account.n; i++)
         if (account.entries[i].locked)

@@ -479,8 +479,16 @@ static void probe(struct change *c)
 
 static void inspect(struct change *c)
 {
+    const char *unfit = NULL;
     c->doing = phrase(c->run, "inspecting", c->run->step->account);
-    if (open_admin(c) && (kt_maria_inspect(&c->s, c->routines, c->ret) || failed(c)))
+    if (!open_admin(c))
+        return;
+    if (!kt_maria_inspect(&c->s, c->routines, c->ret, &unfit))
+        (void)failed(c);
+    else if (unfit != NULL)
+        (void)kt_driver_say(c->run, c->ret, DRIVER_PERMANENT, DRIVER_UNFIT, "'%s' cannot be rotated: %s",
+                            c->run->step->account, unfit);
+    else
         (void)done(c, "looked at the account");
 }
 

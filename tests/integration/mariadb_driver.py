@@ -266,6 +266,8 @@ def _():
         for op in ("apply", "revoke"):
             result = run(op, account=account, public_part=public_part(password()))
             equal(("permanent", "plugin"), (result["class"], result["code"]), f"{op} {account}")
+        result = run("inspect", account=account)
+        equal(("permanent", "unfit"), (result["class"], result["code"]), f"inspect {account}")
     equal(before, db.rows("SELECT priv FROM mysql.global_priv WHERE user IN ('machine', 'mixed')"))
 
 
@@ -642,6 +644,7 @@ def _():
 def _():
     value = password()
     apply("app_a", value)
+    equal("unfit", small("inspect", account="app_a", group="app")["code"], "before anything is done")
     for op in ("apply", "revoke", "create"):
         result = small(op, account="app_a", group="app", public_part=public_part(password()))
         equal("permanent", result["class"], f"{op}: {result['text']}")

@@ -176,7 +176,9 @@ class Test:
         secret = Secret(self, "strange", "in-place")
         self.db.sql("DELETE FROM keyturn.managed WHERE account = 'strange_a'")
         run = secret.rotate()
-        equal(run["state"], "rolled_back", story(run))
+        equal(run["state"], "cancelled", story(run))
+        contains(story(run), "not in keyturn.managed")
+        equal([s for s in run["steps"] if s["kind"] == "intent"], [], "intents")
         equal(secret.accepted(1), True, "version 1 is accepted")
 
     def under_load(self, strategy):
