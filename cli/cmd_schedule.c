@@ -138,8 +138,13 @@ static void map_cell(struct table *table, struct kt_json map)
 
 static void print_settings(struct cli *cli, struct kt_json data)
 {
+    char text[256];
     KT_AUTO(table_free) struct table table = {0};
     table_init(&table, 2, NULL);
+    if (kt_api_text(data, "generates", text, sizeof text) && text[0] != '\0') {
+        table_text(&table, "generates");
+        table_text(&table, text);
+    }
     for (const struct input_field *field = cli_schedule_fields; field->name != NULL; field++) {
         struct kt_json value = {0};
         if (!kt_json_member(data, field->name, &value) || kt_json_type(value) == KT_JSON_NULL ||

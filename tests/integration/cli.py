@@ -839,6 +839,7 @@ def calendars():
     done = ctl("schedule", "set", "secret/calm", "cron=@yearly", "blackout=freeze")
     equal(done.returncode, 0, done.stderr)
     contains(done.stdout + done.stderr, "next: ")
+    contains(good("schedule", "show", "secret/calm"), "28 characters of 57, first a letter: 163 bits")
     year = json.loads(good("schedule", "show", "secret/calm", "-o", "json"))["data"]["state"]["next_due"][:4]
     out = good("calendar", "set", "freeze", "ranges=%s-01-01..%s-01-02 new year" % (year, year), "zone=UTC")
     contains(out, "secret/calm")

@@ -340,6 +340,8 @@ static void adopting(void **state)
          "\"owner\":\"db\",\"generator\":{\"length\":40}}");
     need(200, "GET", "rotation/secrets/secret/a", NULL);
     says("\"accounts\":[\"app_a\"]");
+    says("\"generates\":\"40 characters of 57, first a letter: ");
+    says(" bits\"");
     says("\"length\":40");
     says("\"overlap\":60");
     says("\"next_reason\":\"cron\"");

@@ -74,10 +74,16 @@ enum kt_kind secret_read(struct request *req, struct kt_err *err)
     kt_autowhen struct rotation_when when = {0};
     if (when_load(req, &secret.settings, NULL, &when, NULL) == KT_OK)
         kt_schedule_describe(when.schedule, &text);
+    kt_autobuf struct kt_buf generates;
+    struct kt_generator generator;
+    kt_buf_init(&generates, 1024);
+    if (settings_generator(&secret.settings, &generator, NULL) == KT_OK)
+        kt_generator_describe(&generator, &generates);
     struct kt_jsonw w = kt_jsonw(&req->reply.data);
     kt_jsonw_object(&w);
     settings_show(&secret.settings, &w);
     kt_jsonw_kv_text(&w, "schedule", kt_buf_text(&text));
+    kt_jsonw_kv_text(&w, "generates", kt_buf_text(&generates));
     show_state(&secret, kv, paused, &w);
     kt_jsonw_end(&w);
     return KT_OK;
