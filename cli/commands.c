@@ -328,7 +328,8 @@ const struct command command_table[] = {
      "NAME NAME=VALUE ...", 2, MANY, NULL,
      "What is not given keeps its value. The administrative password is never an argument:\n"
      "admin_password=@FILE, admin_password=- (standard input) or admin_password= (asks).\n\n"
-     "  driver=postgresql|mariadb|redis  host= port= database=   host=/run/postgresql is a socket's folder\n"
+     "  driver=postgresql|mariadb|redis|exec  host= port= database=   host=/run/postgresql is a socket's folder\n"
+     "  program=NAME          driver=exec: of a driver_program in vaultd's configuration; host is not needed\n"
      "  sslmode=verify-full|verify-ca|require|disable   ca=@FILE\n"
      "  admin_username= admin_password=\n"
      "  connect_timeout=5s statement_timeout=10s\n"

@@ -18,6 +18,12 @@ struct kt_bytes {
     size_t len;
 };
 
+/* A list of texts, borrowed as well. */
+struct kt_words {
+    const char *const *at;
+    size_t n;
+};
+
 static inline struct kt_bytes kt_bytes(const void *at, size_t len)
 {
     return (struct kt_bytes){(const unsigned char *)at, len};

@@ -144,6 +144,8 @@ static enum kt_kind enter_landlock(const struct kt_sandbox *sandbox, struct kt_e
     if (attr.fs != 0) {
         kind = allow_paths(ruleset, sandbox->read_paths, FS_READ, err);
         if (kind == KT_OK)
+            kind = allow_paths(ruleset, sandbox->run_paths, FS_READ | LANDLOCK_ACCESS_FS_EXECUTE, err);
+        if (kind == KT_OK)
             kind = allow_paths(ruleset, sandbox->write_paths,
                                attr.fs & ~(uint64_t)LANDLOCK_ACCESS_FS_EXECUTE, err);
     }
@@ -202,6 +204,10 @@ static const int deadly_calls[] = {
     SCMP_SYS(quotactl),
     SCMP_SYS(open_by_handle_at),
 };
+
+/* Of these, what a program has to be able to do that starts others. */
+static const int starting_calls[] = {SCMP_SYS(execve), SCMP_SYS(execveat), SCMP_SYS(fork),
+                                     SCMP_SYS(vfork)};
 
 /* What libc, OpenSSL and a database client need to go on. */
 static const int client_calls[] = {
@@ -355,6 +361,47 @@ static int add_client_rules(scmp_filter_ctx ctx, enum kt_sandbox_calls calls)
     return rc;
 }
 
+/* Its children stay in the process group that is killed with it. */
+static int add_program_rules(scmp_filter_ctx ctx)
+{
+    static const uint64_t namespaces[] = {CLONE_NEWUSER, CLONE_NEWNS,  CLONE_NEWPID,   CLONE_NEWNET,
+                                          CLONE_NEWIPC,  CLONE_NEWUTS, CLONE_NEWCGROUP};
+    int rc = add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(setsid));
+    if (rc == 0)
+        rc = add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(setpgid));
+    for (size_t i = 0; i < sizeof(namespaces) / sizeof(namespaces[0]) && rc == 0; i++) {
+        struct scmp_arg_cmp own = masked(0, namespaces[i], namespaces[i]);
+        rc = add_if(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1, &own);
+    }
+    return rc != 0 ? rc : add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3));
+}
+
+static bool starts_others(int call)
+{
+    for (size_t i = 0; i < sizeof(starting_calls) / sizeof(int); i++)
+        if (starting_calls[i] == call)
+            return true;
+    return false;
+}
+
+static int add_deadly(scmp_filter_ctx ctx, enum kt_sandbox_calls calls)
+{
+    if (calls != KT_CALLS_PROGRAM)
+        return add_all(ctx, SCMP_ACT_KILL_PROCESS, deadly_calls, sizeof(deadly_calls) / sizeof(int));
+    int rc = 0;
+    for (size_t i = 0; i < sizeof(deadly_calls) / sizeof(int) && rc == 0; i++)
+        if (!starts_others(deadly_calls[i]))
+            rc = add(ctx, SCMP_ACT_ERRNO(EPERM), deadly_calls[i]);
+    return rc;
+}
+
+static int add_rules(scmp_filter_ctx ctx, enum kt_sandbox_calls calls)
+{
+    if (is_client(calls))
+        return add_client_rules(ctx, calls);
+    return calls == KT_CALLS_PROGRAM ? add_program_rules(ctx) : add_daemon_rules(ctx);
+}
+
 static void release_filter(scmp_filter_ctx *ctx)
 {
     if (*ctx != NULL)
@@ -367,9 +414,9 @@ static enum kt_kind enter_seccomp(enum kt_sandbox_calls calls, struct kt_err *er
     KT_AUTO(release_filter) scmp_filter_ctx ctx = seccomp_init(fallback);
     if (ctx == NULL)
         return kt_fail(err, KT_NO_MEMORY, "making the system call filter");
-    int rc = add_all(ctx, SCMP_ACT_KILL_PROCESS, deadly_calls, sizeof(deadly_calls) / sizeof(int));
+    int rc = add_deadly(ctx, calls);
     if (rc == 0)
-        rc = is_client(calls) ? add_client_rules(ctx, calls) : add_daemon_rules(ctx);
+        rc = add_rules(ctx, calls);
     if (rc == 0)
         rc = seccomp_load(ctx);
     if (rc != 0) {

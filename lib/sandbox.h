@@ -35,14 +35,18 @@ enum kt_sandbox_calls {
     KT_CALLS_DAEMON, /* all but: exec, fork, ptrace, mount, modules, bpf, keys, namespaces... */
     KT_CALLS_CLIENT, /* only: memory, time, reading files, and a client's TCP sockets; one thread,
                         nothing written, nothing executed */
-    KT_CALLS_LOCAL_CLIENT /* the same with Unix sockets instead of TCP. Which one cannot be limited, and
+    KT_CALLS_LOCAL_CLIENT, /* the same with Unix sockets instead of TCP. Which one cannot be limited, and
                              all of a host's services listen on some: for who has no other way */
+    KT_CALLS_PROGRAM /* all but: ptrace, mount, namespaces, keys..., and a session or process group of
+                         one's own. Who starts others can so be ended with all of them. Refused, not ended:
+                         what runs there is somebody else's */
 };
 
 struct kt_sandbox {
     enum kt_sandbox_calls calls;
-    bool limit_files;               /* only what the two lists name, files or folders */
+    bool limit_files;               /* only what the three lists name, files or folders */
     const char *const *read_paths;  /* NULL ends; a path that does not exist is left out */
+    const char *const *run_paths;   /* may be started too */
     const char *const *write_paths; /* readable too */
     bool limit_connect;             /* TCP: only to these ports, and no listening */
     const uint16_t *connect_ports;

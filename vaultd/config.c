@@ -89,6 +89,12 @@ static const struct setting rotation_settings[] = {
 static const struct setting pam_settings[] = {
     {"socket", SETTING_TEXT, AT(config, pam_socket), 0, 0, 0, "/run/vaultd-pam.sock", NULL, "Where vaultd-pam listens; asked when somebody logs in by auth method \"pam\"."},
 };
+static const struct setting program_settings[] = {
+    {"command", SETTING_WORDS, AT(kt_program, command), 0, 0, 0, NULL, NULL, "The file to start, by its absolute path, and the words behind it. Of root or vaultd's user, writable by nobody else, nor any folder on the way."},
+    {"timeout", SETTING_DURATION, AT(kt_program, timeout_ms), 100, PROGRAM_TIMEOUT_MAX, 10000, NULL, NULL, "How long one call may take; then it is killed with all that it started."},
+    {"read", SETTING_WORDS, AT(kt_program, read), 0, 0, 0, NULL, NULL, "Files and folders that it may read, besides the system's programs and libraries."},
+    {"write", SETTING_WORDS, AT(kt_program, write), 0, 0, 0, NULL, NULL, "Files and folders that it may read and write."},
+};
 /* clang-format on */
 
 /* Vault's settings that mean nothing here: naming them "unknown" would send people searching. */
@@ -121,6 +127,7 @@ static void complain(struct findings *findings, struct kt_hcl_pos pos, bool erro
 struct loading {
     struct config *config;
     struct findings *findings;
+    const char *label; /* of the block that is read; NULL: none */
 };
 
 /* Where a block's settings go; NULL: it is not wanted, and a finding says why. */
@@ -192,6 +199,19 @@ static void *seal_target(struct loading *loading, struct kt_hcl_pos pos)
     return seal;
 }
 
+static void *program_target(struct loading *loading, struct kt_hcl_pos pos)
+{
+    struct config *config = loading->config;
+    if (config->programs.n == PROGRAMS_MAX) {
+        complain(loading->findings, pos, true, "remove some", "more than 16 driver_programs");
+        return NULL;
+    }
+    config->program_pos[config->programs.n] = pos;
+    struct kt_program *program = &config->programs.at[config->programs.n++];
+    program->name = loading->label;
+    return program;
+}
+
 static void *limits_target(struct loading *loading, struct kt_hcl_pos pos)
 {
     (void)pos;
@@ -204,8 +224,9 @@ static void *config_target(struct loading *loading, struct kt_hcl_pos pos)
     return loading->config;
 }
 
+#define ANY_LABEL "NAME"
 struct block_row {
-    const char *type, *label; /* label NULL: none */
+    const char *type, *label; /* label NULL: none; ANY_LABEL: a name that the configuration gives */
     const struct setting *settings;
     size_t n;
     block_target_fn *target;
@@ -221,6 +242,7 @@ static const struct block_row block_rows[] = {
     {"limits", NULL, SETTINGS(limit_settings), limits_target},
     {"rotation", NULL, SETTINGS(rotation_settings), config_target},
     {"pam", NULL, SETTINGS(pam_settings), config_target},
+    {"driver_program", ANY_LABEL, SETTINGS(program_settings), program_target},
 };
 #define BLOCK_ROWS (sizeof block_rows / sizeof block_rows[0])
 
@@ -287,7 +309,8 @@ static const struct block_row *find_row(const char *type, const char *label)
 {
     for (size_t i = 0; i < BLOCK_ROWS; i++)
         if (strcmp(block_rows[i].type, type) == 0 &&
-            (label == NULL || strcmp(block_rows[i].label, label) == 0))
+            (label == NULL || strcmp(block_rows[i].label, ANY_LABEL) == 0 ||
+             strcmp(block_rows[i].label, label) == 0))
             return &block_rows[i];
     return NULL;
 }
@@ -309,6 +332,7 @@ static void read_blocks(struct loading *loading, const char *type, size_t labels
             }
             continue;
         }
+        loading->label = label;
         char *target = row->target(loading, block.pos);
         if (target == NULL)
             continue;
@@ -377,6 +401,21 @@ static void judge_seals(const struct config *config, struct findings *findings)
     }
 }
 
+static void judge_programs(const struct config *config, struct findings *findings)
+{
+    for (size_t i = 0; i < config->programs.n; i++) {
+        const struct kt_program *program = &config->programs.at[i];
+        struct kt_hcl_pos pos = config->program_pos[i];
+        struct kt_err err = {0};
+        if (kt_program_judge(program, &err) != KT_OK)
+            complain(findings, pos, true, err.hint, err.what);
+        for (size_t k = 0; k < i; k++)
+            if (strcmp(config->programs.at[k].name, program->name) == 0)
+                complain(findings, pos, true, "remove one of them",
+                         "two driver_programs have the same name");
+    }
+}
+
 static void judge(const struct config *config, struct findings *findings)
 {
     struct kt_hcl_pos top = config->tree->pos;
@@ -397,6 +436,7 @@ static void judge(const struct config *config, struct findings *findings)
                   "path = \"/var/log/vaultd/audit.log\"");
     judge_twins(config, findings);
     judge_seals(config, findings);
+    judge_programs(config, findings);
 }
 
 /* ---- the whole ------------------------------------------------------------------------------- */
@@ -427,7 +467,7 @@ enum kt_kind config_parse(struct kt_bytes text, const char *file, struct config 
     enum kt_kind kind = kt_hcl_parse(text, file, &config.tree, err);
     if (kind != KT_OK)
         return kind;
-    struct loading loading = {&config, findings};
+    struct loading loading = {&config, findings, NULL};
     read_settings(config.tree, &top, (char *)&config, findings);
     read_blocks(&loading, "storage", 1);
     read_blocks(&loading, "listener", 1);
@@ -436,6 +476,7 @@ enum kt_kind config_parse(struct kt_bytes text, const char *file, struct config 
     read_blocks(&loading, "limits", 0);
     read_blocks(&loading, "rotation", 0);
     read_blocks(&loading, "pam", 0);
+    read_blocks(&loading, "driver_program", 1);
     judge(&config, findings);
     if (findings->errors > 0) {
         config_free(&config);

@@ -12,6 +12,7 @@
  * Source:  Vault's server configuration (storage, listener, audit, cluster_name, log_level). */
 #pragma once
 
+#include "lib/driver/program.h"
 #include "lib/hcl/hcl.h"
 #include "vaultd/audit/audit.h"
 #include "vaultd/findings.h"
@@ -74,6 +75,8 @@ struct config {
     struct config_limits limits;
     uint64_t rotation_tick_ms;
     const char *pam_socket;
+    struct kt_programs programs; /* what the driver "exec" may start */
+    struct kt_hcl_pos program_pos[PROGRAMS_MAX];
 };
 
 /* All defaults, no storage and no listener. */
@@ -86,6 +89,8 @@ enum kt_kind config_read(const char *file, struct config *ret, struct findings *
                          struct kt_err *err) KT_MUST_CHECK;
 /* Looks at the machine: certificates, folders, addresses in use. Changes nothing. */
 void config_check(const struct config *config, int64_t now_ms, struct findings *findings);
+/* Of what checks files, only: may each driver_program be started, and by nobody else be replaced? */
+void config_check_programs(const struct config *config, struct findings *findings);
 /* What the listeners' limits come to. */
 void config_http_limits(const struct config *config, struct http_limits *ret);
 /* The listeners as sys/config/state shows them: an allow-list of what holds no secret, as JSON. */

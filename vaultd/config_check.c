@@ -137,6 +137,15 @@ static void check_device(const struct config_device *device, struct findings *fi
                       "the audit device '%s' is not writable", device->path);
 }
 
+void config_check_programs(const struct config *config, struct findings *findings)
+{
+    for (size_t i = 0; i < config->programs.n; i++) {
+        struct kt_err err = {0};
+        if (kt_program_check(&config->programs.at[i], &err) != KT_OK)
+            findings_add(findings, true, &err);
+    }
+}
+
 void config_check(const struct config *config, int64_t now_ms, struct findings *findings)
 {
     if (config->storage.path != NULL)
@@ -155,4 +164,5 @@ void config_check(const struct config *config, int64_t now_ms, struct findings *
         check_device(&config->devices[i], findings);
     if (config->pid_file != NULL)
         check_parent(config->pid_file, "pid_file", findings);
+    config_check_programs(config, findings);
 }

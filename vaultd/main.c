@@ -237,6 +237,17 @@ static enum kt_kind settle(struct vaultd *vaultd, struct kt_err *err)
     return privileges_drop(&vaultd->identity, err);
 }
 
+/* With the eyes of the user that would start them. */
+static enum kt_kind check_programs(const struct vaultd *vaultd, struct kt_err *err)
+{
+    static struct findings findings;
+    config_check_programs(&vaultd->config, &findings);
+    if (findings.errors == 0)
+        return KT_OK;
+    *err = findings.at[0].text;
+    return err->kind;
+}
+
 /* As the vault's user, alone: folders, the process that starts workers, the sandbox. */
 static enum kt_kind prepare(struct vaultd *vaultd, struct kt_err *err)
 {
@@ -255,6 +266,8 @@ static enum kt_kind prepare(struct vaultd *vaultd, struct kt_err *err)
     if (kind == KT_OK)
         kind = write_pid_file(vaultd, err);
     if (kind == KT_OK)
+        kind = check_programs(vaultd, err);
+    if (kind == KT_OK)
         kind = find_helpers(vaultd, err);
     if (kind == KT_OK)
         kind = kt_secret_init(err);
@@ -262,7 +275,8 @@ static enum kt_kind prepare(struct vaultd *vaultd, struct kt_err *err)
         return kind;
     kt_json_init();
     heap_settings();
-    kind = spawner_start(vaultd->spawn_path, vaultd->worker_path, &vaultd->spawner, err);
+    kind = spawner_start(vaultd->spawn_path, vaultd->worker_path, &vaultd->config.programs,
+                         &vaultd->spawner, err);
     if (kind == KT_OK)
         kind = confine(&vaultd->confinement, &vaultd->config, vaultd->args.config, vaultd->folder,
                        err);

@@ -89,6 +89,19 @@ static enum kt_kind parse_cidrs(const struct kt_hcl_value *value, void *at, stru
     return KT_OK;
 }
 
+static enum kt_kind parse_words(const struct setting *setting, const struct kt_hcl_value *value, void *at,
+                                struct kt_err *err)
+{
+    struct kt_words words = {NULL, 0};
+    enum kt_kind kind = kt_hcl_as_texts(value, &words.at, &words.n, err);
+    for (size_t i = 0; kind == KT_OK && i < words.n; i++)
+        if (words.at[i][0] == '\0')
+            kind = kt_hcl_fail(value->pos, err, "'%s' has an empty text", setting->name);
+    if (kind == KT_OK)
+        memcpy(at, &words, sizeof words);
+    return kind;
+}
+
 static void put_number(char *at, uint64_t number)
 {
     memcpy(at, &number, sizeof number);
@@ -122,6 +135,8 @@ enum kt_kind setting_read(const struct setting *setting, const struct kt_hcl_val
         return kind;
     case SETTING_CIDRS:
         return parse_cidrs(value, at, err);
+    case SETTING_WORDS:
+        return parse_words(setting, value, at, err);
     case SETTING_NUMBER: {
         int64_t whole = 0;
         kind = kt_hcl_as_int(value, 0, INT64_MAX, &whole, err);
@@ -165,6 +180,8 @@ void settings_default(const struct setting *settings, size_t n, void *target)
             memcpy(at, &truth, sizeof truth);
         else if (settings[i].kind == SETTING_CIDRS)
             memset(at, 0, sizeof(struct kt_cidrs));
+        else if (settings[i].kind == SETTING_WORDS)
+            memset(at, 0, sizeof(struct kt_words));
         else
             put_number(at, settings[i].number);
     }
@@ -176,6 +193,7 @@ static void describe_default(const struct setting *setting, struct kt_buf *out)
     switch (setting->kind) {
     case SETTING_CIDRS:
     case SETTING_TEXT:
+    case SETTING_WORDS:
     case SETTING_CHOICE:
         kt_buf_printf(out, "%s", setting->text != NULL ? setting->text : "-");
         return;

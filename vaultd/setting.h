@@ -1,8 +1,8 @@
 /* vaultd/setting.h - a setting as a row: name, kind, place, bounds, default, help.
  *
  * What:    Rows carry their own parser, so a new setting is one row. Values land in a plain struct
- *          at the row's offset: texts as const char * (the tree's), truths as bool, blocks
- *          of addresses as struct kt_cidrs, all else uint64_t.
+ *          at the row's offset: texts as const char * (the tree's), lists of texts as struct kt_words,
+ *          truths as bool, blocks of addresses as struct kt_cidrs, all else uint64_t.
  * Threads: any thread; rows are constant. */
 #pragma once
 
@@ -15,6 +15,7 @@
 
 enum setting_kind {
     SETTING_TEXT,
+    SETTING_WORDS,    /* a list of texts, none empty; kept as struct kt_words, the tree's */
     SETTING_BOOL,
     SETTING_NUMBER,
     SETTING_DURATION, /* kept in milliseconds */

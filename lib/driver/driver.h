@@ -79,7 +79,8 @@ enum driver_answer { DRIVER_ANSWERS(X) DRIVER_ANSWER_COUNT };
 #define DRIVER_FORMS(X)                                                                            \
     X(FORM_SCRAM, "a SCRAM-SHA-256 verifier")                                                      \
     X(FORM_SHA256, "a SHA-256 hash as 64 lower-case hexadecimal digits")                           \
-    X(FORM_MARIADB, "the hashes of mysql_native_password and of ed25519")
+    X(FORM_MARIADB, "the hashes of mysql_native_password and of ed25519")                          \
+    X(FORM_NONE, "nothing") /* the password itself travels, in steps that set it; no record has it */
 #define X(name, text) name,
 enum driver_form { DRIVER_FORMS(X) DRIVER_FORM_COUNT };
 #undef X
@@ -93,6 +94,7 @@ struct driver_target {
     const char *host;      /* a name, an address, or a folder with a socket ("/...") */
     uint32_t port;
     const char *database;
+    const char *program;   /* exec: a name of vaultd's configuration, which alone says what is started */
     const char *sslmode;   /* verify-full, verify-ca, require, disable */
     const char *ca;        /* PEM; "" or NULL: the system's */
     const char *server_id; /* what evidence.server_id said the first time; "" or NULL: any */
@@ -103,7 +105,8 @@ struct driver_target {
  *   all:      driver, op, target, timeout_ms, logins[DRIVER_ADMIN] (not verify)
  *   inspect:  account; other_account, group when alternating
  *   create:   account; group when alternating
- *   apply, restore: account, public_part, run, attempt, digest; group; keep_part
+ *   apply, restore: account, public_part, run, attempt, digest; group; keep_part. Where the form
+ *             of public parts is none, logins[DRIVER_NEW] is the account with the value to set
  *   verify:   logins[DRIVER_NEW]; group when alternating
  *   probe:    whichever logins are to be tried
  *   revoke:   account; group, settle_ms; keep_part
@@ -178,6 +181,7 @@ struct driver_info {
     int64_t refusals;         /* an account an hour, where a target does not say; 0: no limit */
     bool groups;              /* alternate: both accounts are in one that owns everything */
     enum driver_form form;    /* of public parts */
+    bool program;             /* a program of the configuration is started: target.program */
 };
 const struct driver_info *kt_driver_info(const char *name);
 const struct driver_info *kt_driver_infos(size_t *ret_count);

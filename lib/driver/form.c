@@ -48,6 +48,20 @@ static bool is_mariadb(struct kt_bytes text)
     return kt_mariadb_split(text, &hashes);
 }
 
+static enum kt_kind make_none(struct kt_bytes password, char ret[DRIVER_FORM_TEXT],
+                              struct kt_err *err)
+{
+    (void)password;
+    (void)err;
+    ret[0] = '\0';
+    return KT_OK;
+}
+
+static bool is_none(struct kt_bytes text)
+{
+    return text.len == 0;
+}
+
 static const struct form {
     enum kt_kind (*make)(struct kt_bytes password, char ret[DRIVER_FORM_TEXT], struct kt_err *err);
     bool (*is)(struct kt_bytes text);
@@ -55,6 +69,7 @@ static const struct form {
     [FORM_SCRAM] = {make_scram, kt_scram_is_verifier},
     [FORM_SHA256] = {make_sha256, is_sha256},
     [FORM_MARIADB] = {make_mariadb, is_mariadb},
+    [FORM_NONE] = {make_none, is_none},
 };
 
 enum kt_kind kt_form_make(enum driver_form form, struct kt_bytes password,

@@ -25,6 +25,12 @@ static const struct driver_info infos[] = {
      .alternate = true,
      .overlap = true,
      .form = FORM_SHA256},
+    {.name = "exec",
+     .alternate = true,
+     .in_place = true,
+     .refusals = 3,
+     .form = FORM_NONE,
+     .program = true},
 };
 
 bool kt_driver_is_missing(const struct driver_result *result)

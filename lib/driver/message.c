@@ -66,6 +66,7 @@ static const struct text_row {
     {"driver", offsetof(struct driver_step, driver), DRIVER_NAME_MAX, WORD},
     {"host", offsetof(struct driver_step, target.host), DRIVER_NAME_MAX, ANY_TEXT},
     {"database", offsetof(struct driver_step, target.database), DRIVER_NAME_MAX, ANY_TEXT},
+    {"program", offsetof(struct driver_step, target.program), DRIVER_NAME_MAX, WORD},
     {"sslmode", offsetof(struct driver_step, target.sslmode), DRIVER_NAME_MAX, WORD},
     {"ca", offsetof(struct driver_step, target.ca), DRIVER_CA_MAX, LINES},
     {"server_id", offsetof(struct driver_step, target.server_id), DRIVER_NAME_MAX, WORD},

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "lib/driver/exec.h"
 #include "lib/driver/mariadb.h"
 #include "lib/driver/postgresql.h"
 #include "lib/driver/redis.h"
@@ -12,6 +13,7 @@ static const struct driver drivers[] = {
     {.name = "postgresql", .prepare = kt_postgresql_prepare, .run = kt_postgresql_run},
     {.name = "mariadb", .prepare = kt_mariadb_prepare, .run = kt_mariadb_run},
     {.name = "redis", .prepare = kt_redis_prepare, .run = kt_redis_run},
+    {.name = "exec", .starts_program = true, .prepare = kt_exec_prepare, .run = kt_exec_run},
 };
 
 const struct driver *kt_driver_find(const char *name)

@@ -2,13 +2,15 @@
  *
  * What:    A driver is one row of lib/driver/table.c and one of lib/driver/info.c. `prepare` does
  *          what needs files or name look-ups; then the worker enters its sandbox; then `run` talks
- *          to the target and fills in the result.
+ *          to the target and fills in the result. A driver that starts a program has one chosen in
+ *          `prepare`: the sandbox is then that program's, and the worker's own as well.
  * Owner:   everything lives until the process ends, which is after one step.
  * Threads: one. */
 #pragma once
 
 #include "lib/arena.h"
 #include "lib/driver/driver.h"
+#include "lib/driver/program.h"
 #include "lib/redact.h"
 
 struct driver_run {
@@ -16,11 +18,14 @@ struct driver_run {
     struct kt_arena *arena;
     const struct kt_redactor *redactor; /* knows every value of the step */
     int64_t deadline;                   /* kt_ipc_deadline() of the whole step */
+    const struct kt_programs *programs; /* NULL: none; whoever starts one has `program` set in prepare */
+    const struct kt_program *program;
     void *own;                          /* the driver's, from prepare to run */
 };
 
 struct driver {
     const char *name;
+    bool starts_program;
     /* False: *ret says why, run is not called. */
     bool (*prepare)(struct driver_run *run, struct driver_result *ret);
     void (*run)(const struct driver_run *run, struct driver_result *ret);

@@ -57,7 +57,7 @@ static struct spawner *start(void)
     struct kt_err err = {0};
     if (!programs_there)
         skip();
-    if (spawner_start(spawn_path, worker_path, &spawner, &err) != KT_OK)
+    if (spawner_start(spawn_path, worker_path, NULL, &spawner, &err) != KT_OK)
         fail_msg("%s", err.what);
     return spawner;
 }
@@ -136,12 +136,12 @@ static void missing_programs_are_named(void **state)
     struct kt_err err = {0};
     if (!programs_there)
         skip();
-    assert_int_equal(spawner_start("/nonexistent/spawn", worker_path, &spawner, &err), KT_IO);
+    assert_int_equal(spawner_start("/nonexistent/spawn", worker_path, NULL, &spawner, &err), KT_IO);
     assert_non_null(strstr(err.what, "/nonexistent/spawn"));
-    assert_int_equal(spawner_start(spawn_path, "/nonexistent/worker", &spawner, &err), KT_IO);
+    assert_int_equal(spawner_start(spawn_path, "/nonexistent/worker", NULL, &spawner, &err), KT_IO);
     assert_non_null(strstr(err.what, "/nonexistent/worker"));
     assert_true(err.hint[0] != '\0');
-    assert_int_equal(spawner_start(spawn_path, "/etc/passwd", &spawner, &err), KT_IO);
+    assert_int_equal(spawner_start(spawn_path, "/etc/passwd", NULL, &spawner, &err), KT_IO);
     assert_null(spawner);
     spawner_stop(NULL);
 }
@@ -152,7 +152,7 @@ static void a_worker_that_says_nothing_is_unreach(void **state)
     struct spawner *spawner = NULL;
     if (!programs_there)
         skip();
-    assert_int_equal(spawner_start(spawn_path, "/bin/false", &spawner, NULL), KT_OK);
+    assert_int_equal(spawner_start(spawn_path, "/bin/false", NULL, &spawner, NULL), KT_OK);
     struct driver_step step = step_for("127.0.0.1", 1);
     struct driver_result result = {0};
     assert_int_equal(spawner_run(spawner, &step, &result, NULL), KT_OK);
@@ -170,7 +170,7 @@ static void a_worker_past_its_time_is_killed(void **state)
     struct spawner *spawner = NULL;
     if (!programs_there)
         skip();
-    assert_int_equal(spawner_start(spawn_path, "/usr/bin/yes", &spawner, NULL), KT_OK);
+    assert_int_equal(spawner_start(spawn_path, "/usr/bin/yes", NULL, &spawner, NULL), KT_OK);
     struct driver_step step = step_for("127.0.0.1", 1);
     struct driver_result result = {0};
     step.timeout_ms = 1;
@@ -236,7 +236,7 @@ static void every_allocation_may_fail(void **state)
     if (!programs_there)
         skip();
     (void)kt_fail_allocation(1);
-    enum kt_kind kind = spawner_start(spawn_path, worker_path, &spawner, NULL);
+    enum kt_kind kind = spawner_start(spawn_path, worker_path, NULL, &spawner, NULL);
     (void)kt_fail_allocation(0);
     assert_int_equal(kind, KT_NO_MEMORY);
     spawner = start();
@@ -460,7 +460,7 @@ static void workers_end_with_vaultd(void **state)
         struct spawner *spawner = NULL;
         struct driver_step step = step_for(folder, 5432);
         struct driver_result result;
-        if (spawner_start(spawn_path, worker_path, &spawner, NULL) == KT_OK &&
+        if (spawner_start(spawn_path, worker_path, NULL, &spawner, NULL) == KT_OK &&
             spawner_run(spawner, &step, &result, NULL) == KT_OK)
             _exit(0);
         _exit(1);

@@ -22,7 +22,7 @@ enum kt_kind credential_write(const struct rotation_settings *settings, struct k
 enum kt_kind credential_generate(const struct rotation_settings *settings,
                                  const struct credential *old, struct kt_arena *arena,
                                  const char **ret, struct kt_err *err) KT_MUST_CHECK;
-/* What the target gets instead of the password. */
+/* What the target gets instead of the password; "" where it gets the password itself. */
 enum kt_kind credential_public(const char *driver, const char *password, struct kt_arena *arena,
                                const char **ret, struct kt_err *err) KT_MUST_CHECK;
 /* Of a version of the secret. KT_NOT_FOUND: the version is gone. */

@@ -94,6 +94,8 @@ struct rotation {
 int64_t rotation_steady_ms(const struct rotation *rotation);
 /* What carries out steps: the executor of a test, or the spawner; false: none. */
 bool rotation_can_run(const struct rotation *rotation);
+/* Is it in vaultd's configuration? */
+bool rotation_has_program(const struct rotation *rotation, const char *name);
 void rotation_run_step(struct rotation *rotation, const struct driver_step *step,
                        struct driver_result *ret);
 /* When the wall clock has to wake the thread; INT64_MAX: not. */

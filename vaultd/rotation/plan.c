@@ -42,6 +42,7 @@ static struct job_part *add_part(struct job *job, const struct rotation_target *
     part->step.target = from.target;
     part->step.target.host = job_text(job, from.target.host);
     part->step.target.database = job_text(job, from.target.database);
+    part->step.target.program = job_text(job, from.target.program);
     part->step.target.sslmode = job_text(job, from.target.sslmode);
     part->step.target.ca = job_text(job, from.target.ca);
     part->step.target.server_id = job_text(job, from.target.server_id);
@@ -137,14 +138,26 @@ static const char *kept_by(const struct job *job, const struct run *run, enum dr
     return "";
 }
 
-static enum kt_kind add_change(struct job *job, const struct work *w, enum driver_op op,
-                               enum job_rule rule, uint32_t slot, const char *public_part,
-                               struct kt_err *err)
+/* Where the driver has no public part, the value to set goes along. */
+static void add_value(struct job *job, struct job_part *part, const struct work *w,
+                      const struct logins *l, uint32_t slot)
+{
+    const struct driver_info *info = kt_driver_info(w->target.driver);
+    bool sets = part->step.op == DRIVER_APPLY || part->step.op == DRIVER_RESTORE;
+    if (info != NULL && info->form == FORM_NONE && sets)
+        copy_login(job, part, DRIVER_NEW, run_account(&w->run, slot),
+                   part->step.op == DRIVER_APPLY ? l->new_.password : l->old.password);
+}
+
+static enum kt_kind add_change(struct job *job, const struct work *w, const struct logins *l,
+                               enum driver_op op, enum job_rule rule, uint32_t slot,
+                               const char *public_part, struct kt_err *err)
 {
     struct job_part *part = add_part(job, &w->target, op, rule);
     if (part == NULL)
         return kt_fail(err, KT_INTERNAL, "a job has too many parts");
     name_account(job, part, &w->run, slot);
+    add_value(job, part, w, l, slot);
     if (public_part != NULL)
         set_public(job, part, &w->run, public_part);
     else
@@ -331,7 +344,7 @@ static enum kt_kind program_preflight(struct job *job, const struct work *w,
                                       const struct logins *l, struct kt_err *err)
 {
     const struct run *run = &w->run;
-    enum kt_kind kind = add_change(job, w, DRIVER_INSPECT, PART_ALWAYS, run->slot_new, NULL, err);
+    enum kt_kind kind = add_change(job, w, l, DRIVER_INSPECT, PART_ALWAYS, run->slot_new, NULL, err);
     if (kind == KT_OK && run->machine.strategy == STRATEGY_OVERLAP)
         kind = name_current(job, w, l, err);
     if (kind == KT_OK && run->machine.mends && knows_drift(w))
@@ -351,14 +364,14 @@ static enum kt_kind program_apply(struct job *job, const struct work *w, const s
                                   struct kt_err *err)
 {
     const struct run *run = &w->run;
-    enum kt_kind kind = add_change(job, w, DRIVER_APPLY, PART_ALWAYS, run->slot_new,
+    enum kt_kind kind = add_change(job, w, l, DRIVER_APPLY, PART_ALWAYS, run->slot_new,
                                    run->public_new, err);
     if (kind == KT_OK && is_in_place(w))
         return add_probe(job, w, l, PART_IF_OK, true, true, control_slot(run, job->kind), err);
     if (kind == KT_OK)
-        kind = add_change(job, w, DRIVER_CREATE, PART_IF_MISSING, run->slot_new, NULL, err);
+        kind = add_change(job, w, l, DRIVER_CREATE, PART_IF_MISSING, run->slot_new, NULL, err);
     if (kind == KT_OK)
-        kind = add_change(job, w, DRIVER_APPLY, PART_IF_OK, run->slot_new, run->public_new, err);
+        kind = add_change(job, w, l, DRIVER_APPLY, PART_IF_OK, run->slot_new, run->public_new, err);
     return kind;
 }
 
@@ -378,16 +391,17 @@ static enum kt_kind program_look(struct job *job, const struct work *w, const st
 }
 
 /* The account may be gone altogether. */
-static enum kt_kind program_restore(struct job *job, const struct work *w, struct kt_err *err)
+static enum kt_kind program_restore(struct job *job, const struct work *w,
+                                    const struct logins *l, struct kt_err *err)
 {
     const struct run *run = &w->run;
-    enum kt_kind kind = add_change(job, w, DRIVER_RESTORE, PART_ALWAYS, run->slot_old,
+    enum kt_kind kind = add_change(job, w, l, DRIVER_RESTORE, PART_ALWAYS, run->slot_old,
                                    run->public_old, err);
     if (kind != KT_OK || !run->machine.mends || !is_alternate(w))
         return kind;
-    kind = add_change(job, w, DRIVER_CREATE, PART_IF_MISSING, run->slot_old, NULL, err);
+    kind = add_change(job, w, l, DRIVER_CREATE, PART_IF_MISSING, run->slot_old, NULL, err);
     if (kind == KT_OK)
-        kind = add_change(job, w, DRIVER_RESTORE, PART_IF_OK, run->slot_old, run->public_old, err);
+        kind = add_change(job, w, l, DRIVER_RESTORE, PART_IF_OK, run->slot_old, run->public_old, err);
     return kind;
 }
 
@@ -417,17 +431,17 @@ static enum kt_kind fill(struct job *job, const struct work *w, const struct log
     case JOB_REVOKE:
         kind = add_probe(job, w, l, PART_ALWAYS, true, true, control, err);
         if (kind == KT_OK)
-            kind = add_change(job, w, DRIVER_REVOKE, PART_IF_NEW, run->slot_old, NULL, err);
+            kind = add_change(job, w, l, DRIVER_REVOKE, PART_IF_NEW, run->slot_old, NULL, err);
         return kind;
     case JOB_REVOKE_NEW:
         kind = add_probe(job, w, l, PART_ALWAYS, true, true, control, err);
         if (kind == KT_OK)
-            kind = add_change(job, w, DRIVER_REVOKE, PART_IF_OLD, run->slot_new, NULL, err);
+            kind = add_change(job, w, l, DRIVER_REVOKE, PART_IF_OLD, run->slot_new, NULL, err);
         return kind;
     case JOB_RESTORE:
-        return program_restore(job, w, err);
+        return program_restore(job, w, l, err);
     case JOB_SESSIONS:
-        return add_change(job, w, DRIVER_INSPECT, PART_ALWAYS, run->slot_old, NULL, err);
+        return add_change(job, w, l, DRIVER_INSPECT, PART_ALWAYS, run->slot_old, NULL, err);
     case JOB_LOOK:
         return program_look(job, w, l, err);
     case JOB_TRUTH:

@@ -33,6 +33,15 @@ bool rotation_can_run(const struct rotation *rotation)
     return config->executor != NULL || config->spawner != NULL;
 }
 
+bool rotation_has_program(const struct rotation *rotation, const char *name)
+{
+    const struct core_config *config = &rotation->core->config;
+    const struct kt_programs *programs = config->executor != NULL  ? config->executor->programs
+                                         : config->spawner != NULL ? spawner_programs(config->spawner)
+                                                                   : NULL;
+    return kt_program_find(programs, name) != NULL;
+}
+
 static void no_answer(struct driver_result *ret, enum driver_class class, const char *code,
                       const char *text)
 {

@@ -11,6 +11,7 @@
 #pragma once
 
 #include "lib/driver/driver.h"
+#include "lib/driver/program.h"
 #include "vaultd/core/core.h"
 
 struct kv_secret;
@@ -22,6 +23,7 @@ struct rotation_executor {
                         struct kt_err *err);
     void (*interrupt)(void *arg);
     void *arg;
+    const struct kt_programs *programs; /* what a target may pick; NULL: nothing */
 };
 
 struct rotation *rotation_new(struct core *core); /* NULL: out of memory */

@@ -57,7 +57,7 @@ static enum kt_kind check_strategy(const struct rotation_settings *s,
         kt_hint(err, "accounts=app_a,app_b%s", info->groups ? ", both in group=app" : "");
         return KT_INVALID;
     }
-    if (!info->groups && s->group[0] != '\0')
+    if (!info->groups && !info->program && s->group[0] != '\0')
         return kt_fail(err, KT_INVALID, "driver %s knows no groups: leave group empty",
                        target->driver);
     if (alternate && info->groups && s->group[0] == '\0')

@@ -25,17 +25,14 @@ struct spawner {
     uint32_t magic;
     int control;
     pid_t pid;
+    const struct kt_programs *programs;
     atomic_bool over;     /* interrupted, or vaultd-spawn is gone */
     pthread_mutex_t lock; /* of next_id, and of asking and reading the answer */
     uint32_t next_id;
 };
 
-_Noreturn static void become_spawn(const char *spawn_path, const char *worker_path, int control)
+_Noreturn static void become_spawn(char *const *argv, int control)
 {
-    union {
-        const char *const *in;
-        char *const *out;
-    } argv = {.in = (const char *const[]){spawn_path, worker_path, NULL}};
     char *const env[] = {NULL};
     sigset_t none;
     (void)sigemptyset(&none);
@@ -44,7 +41,7 @@ _Noreturn static void become_spawn(const char *spawn_path, const char *worker_pa
     if (moved < 0 || dup2(moved, SPAWN_FD) < 0 || close_range(SPAWN_FD + 1, ~0u, 0) != 0 ||
         pthread_sigmask(SIG_SETMASK, &none, NULL) != 0)
         _exit(127);
-    (void)execve(spawn_path, argv.out, env);
+    (void)execve(argv[0], argv, env);
     _exit(127);
 }
 
@@ -68,14 +65,46 @@ static enum kt_kind await_hello(int control, const char *spawn_path, const char 
     return kind;
 }
 
-enum kt_kind spawner_start(const char *spawn_path, const char *worker_path, struct spawner **ret,
+#define COMMAND_LINE_MAX ((size_t)128 * 1024)
+
+/* Its command line, in `text`; the words are the caller's to free. */
+static enum kt_kind command_line(const char *spawn_path, const char *worker_path,
+                                 const struct kt_programs *programs, char *text, char ***ret,
+                                 struct kt_err *err)
+{
+    size_t n = kt_programs_count(programs), at = strlen(spawn_path) + strlen(worker_path) + 2;
+    kt_autofree char **words = kt_calloc(n + 3, sizeof(*words));
+    if (words == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "starting vaultd-spawn");
+    if (at >= COMMAND_LINE_MAX ||
+        !kt_programs_words(programs, text + at, COMMAND_LINE_MAX - at, words + 2))
+        return kt_fail(err, KT_INVALID, "the driver_program blocks are longer than %zu bytes together",
+                       COMMAND_LINE_MAX);
+    words[0] = memcpy(text, spawn_path, strlen(spawn_path) + 1);
+    words[1] = memcpy(text + strlen(spawn_path) + 1, worker_path, strlen(worker_path) + 1);
+    *ret = KT_TAKE(words);
+    return KT_OK;
+}
+
+const struct kt_programs *spawner_programs(const struct spawner *spawner)
+{
+    return spawner->programs;
+}
+
+enum kt_kind spawner_start(const char *spawn_path, const char *worker_path,
+                           const struct kt_programs *programs, struct spawner **ret,
                            struct kt_err *err)
 {
     kt_autofree struct spawner *spawner = kt_calloc(1, sizeof(*spawner));
-    if (spawner == NULL)
+    kt_autofree char *text = kt_calloc(1, COMMAND_LINE_MAX);
+    kt_autofree char **words = NULL;
+    if (spawner == NULL || text == NULL)
         return kt_fail(err, KT_NO_MEMORY, "starting vaultd-spawn");
+    enum kt_kind kind = command_line(spawn_path, worker_path, programs, text, &words, err);
+    if (kind != KT_OK)
+        return kind;
     int pair[2];
-    enum kt_kind kind = kt_ipc_pair(pair, err);
+    kind = kt_ipc_pair(pair, err);
     if (kind != KT_OK)
         return kind;
     kt_autoclose int ours = pair[0];
@@ -84,7 +113,7 @@ enum kt_kind spawner_start(const char *spawn_path, const char *worker_path, stru
     if (pid < 0)
         return kt_fail(err, KT_IO, "cannot start '%s'", spawn_path);
     if (pid == 0)
-        become_spawn(spawn_path, worker_path, theirs);
+        become_spawn(words, theirs);
     (void)close(KT_TAKE_FD(theirs));
     kind = await_hello(ours, spawn_path, worker_path, err);
     if (kind != KT_OK) {
@@ -95,6 +124,7 @@ enum kt_kind spawner_start(const char *spawn_path, const char *worker_path, stru
     spawner->magic = SPAWNER_MAGIC;
     spawner->control = KT_TAKE_FD(ours);
     spawner->pid = pid;
+    spawner->programs = programs;
     if (pthread_mutex_init(&spawner->lock, NULL) != 0)
         KT_ASSERT(false); /* cannot fail without attributes */
     *ret = KT_TAKE(spawner);

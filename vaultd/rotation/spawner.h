@@ -14,14 +14,18 @@
 #pragma once
 
 #include "lib/driver/driver.h"
+#include "lib/driver/program.h"
 #include "lib/fetch.h"
 
 struct spawner;
 
 /* Both paths must name executables; the worker is opened once, now, so that replacing the file
- * changes nothing until vaultd is restarted. KT_IO, with a hint, when either cannot be started. */
-enum kt_kind spawner_start(const char *spawn_path, const char *worker_path, struct spawner **ret,
+ * changes nothing until vaultd is restarted. KT_IO, with a hint, when either cannot be started.
+ * programs: what the driver "exec" may start, borrowed until spawner_stop(); NULL: nothing. */
+enum kt_kind spawner_start(const char *spawn_path, const char *worker_path,
+                           const struct kt_programs *programs, struct spawner **ret,
                            struct kt_err *err) KT_MUST_CHECK;
+const struct kt_programs *spawner_programs(const struct spawner *spawner);
 void spawner_stop(struct spawner *spawner);
 
 /* Blocks until the worker answered, ended, or step->timeout_ms (and a second's grace) passed; then

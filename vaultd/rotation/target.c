@@ -5,28 +5,29 @@
 #define RECORD_MAX ((size_t)128 * 1024)
 
 #define ROW(member, type, most) RECORD_ROW(struct rotation_target, member, type, most)
-static const struct record_row rows_1[] = {
-    ROW(name, RECORD_TEXT, TARGET_NAME_MAX),
-    ROW(driver, RECORD_TEXT, 64),
-    ROW(host, RECORD_TEXT, 255),
-    ROW(database, RECORD_TEXT, 128),
-    ROW(sslmode, RECORD_TEXT, 16),
-    ROW(ca, RECORD_TEXT, DRIVER_CA_MAX),
-    ROW(port, RECORD_U32, 65535),
-    ROW(admin_username, RECORD_TEXT, 128),
-    ROW(admin_password, RECORD_TEXT, DRIVER_PASSWORD_MAX),
-    ROW(connect_timeout_s, RECORD_I64, 1),
-    ROW(statement_timeout_s, RECORD_I64, 1),
-    ROW(max_refusals_per_hour, RECORD_I64, 1),
-    ROW(probe_spacing_s, RECORD_I64, 1),
-    ROW(settle_s, RECORD_I64, 1),
-    ROW(recheck_s, RECORD_I64, 1),
-    ROW(server_id, RECORD_TEXT, 256),
-    ROW(users, RECORD_U32, 0),
-    ROW(failures, RECORD_U32, 0),
-};
-static const struct record_form forms[] = {RECORD_FORM(1, rows_1)};
-const struct record_kind target_kind = {"rotation target", forms, 1,
+#define ROWS_1                                                                                     \
+    ROW(name, RECORD_TEXT, TARGET_NAME_MAX),                                                       \
+    ROW(driver, RECORD_TEXT, 64),                                                                  \
+    ROW(host, RECORD_TEXT, 255),                                                                   \
+    ROW(database, RECORD_TEXT, 128),                                                               \
+    ROW(sslmode, RECORD_TEXT, 16),                                                                 \
+    ROW(ca, RECORD_TEXT, DRIVER_CA_MAX),                                                           \
+    ROW(port, RECORD_U32, 65535),                                                                  \
+    ROW(admin_username, RECORD_TEXT, 128),                                                         \
+    ROW(admin_password, RECORD_TEXT, DRIVER_PASSWORD_MAX),                                         \
+    ROW(connect_timeout_s, RECORD_I64, 1),                                                         \
+    ROW(statement_timeout_s, RECORD_I64, 1),                                                       \
+    ROW(max_refusals_per_hour, RECORD_I64, 1),                                                     \
+    ROW(probe_spacing_s, RECORD_I64, 1),                                                           \
+    ROW(settle_s, RECORD_I64, 1),                                                                  \
+    ROW(recheck_s, RECORD_I64, 1),                                                                 \
+    ROW(server_id, RECORD_TEXT, 256),                                                              \
+    ROW(users, RECORD_U32, 0),                                                                     \
+    ROW(failures, RECORD_U32, 0)
+static const struct record_row rows_2[] = {ROWS_1, ROW(program, RECORD_TEXT, 64)};
+static const struct record_row rows_1[] = {ROWS_1};
+static const struct record_form forms[] = {RECORD_FORM(2, rows_2), RECORD_FORM(1, rows_1)};
+const struct record_kind target_kind = {"rotation target", forms, 2,
                                         sizeof(struct rotation_target)};
 
 enum kt_kind target_load(struct request *req, const char *name, struct rotation_target *ret,
@@ -69,6 +70,7 @@ void target_step(const struct rotation_target *target, struct driver_step *step)
         .host = target->host,
         .port = target->port,
         .database = target->database,
+        .program = target->program,
         .sslmode = target->sslmode,
         .ca = target->ca,
         .server_id = target->server_id,

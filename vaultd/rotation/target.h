@@ -15,6 +15,7 @@ struct rotation_target {
     const char *name;
     const char *driver;
     const char *host, *database, *sslmode, *ca;
+    const char *program; /* exec: of vaultd's configuration; else "" */
     uint32_t port;
     const char *admin_username, *admin_password;
     int64_t connect_timeout_s, statement_timeout_s;

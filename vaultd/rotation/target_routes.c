@@ -11,7 +11,8 @@
 #define REFUSALS_UNSET (-1) /* the driver's own */
 
 const struct field target_fields[] = {
-    {"driver", FIELD_STRING, "postgresql, mariadb, redis"},
+    {"driver", FIELD_STRING, "postgresql, mariadb, redis, exec"},
+    {"program", FIELD_STRING, "exec: the name of a driver_program in vaultd's configuration"},
     {"host", FIELD_STRING, "a name, an address, or a socket or its folder that begins with /"},
     {"port", FIELD_INT, "the driver's own"},
     {"database", FIELD_STRING, "the database to log in to; redis: none"},
@@ -109,6 +110,7 @@ enum kt_kind target_read(struct request *req, struct kt_err *err)
     struct kt_jsonw w = kt_jsonw(&req->reply.data);
     kt_jsonw_object(&w);
     kt_jsonw_kv_text(&w, "driver", target.driver);
+    kt_jsonw_kv_text(&w, "program", target.program);
     kt_jsonw_kv_text(&w, "host", target.host);
     kt_jsonw_kv_int(&w, "port", target.port);
     kt_jsonw_kv_text(&w, "database", target.database);
@@ -159,6 +161,7 @@ static enum kt_kind read_texts(struct request *req, struct rotation_target *t, s
         const char **at;
     } rows[] = {
         {"driver", 64, false, &t->driver},
+        {"program", PROGRAM_NAME_MAX, false, &t->program},
         {"host", DRIVER_NAME_MAX - 1, false, &t->host},
         {"database", DRIVER_NAME_MAX - 1, false, &t->database},
         {"sslmode", 16, false, &t->sslmode},
@@ -226,6 +229,23 @@ static void hint_drivers(struct kt_err *err)
     kt_hint(err, "it has: %s", kt_buf_text(&names));
 }
 
+/* A target only picks a name; what is started stands in vaultd's configuration. */
+static enum kt_kind check_program(struct request *req, const struct rotation_target *t,
+                                  struct kt_err *err)
+{
+    if (rotation_has_program(req->core->rotation, t->program))
+        return KT_OK;
+    if (t->program[0] == '\0')
+        (void)kt_fail(err, KT_INVALID, "driver exec needs program: a name of vaultd's configuration");
+    else
+        (void)kt_fail(err, KT_INVALID, "vaultd's configuration has no driver_program \"%s\"",
+                      t->program);
+    kt_hint(err, "who runs vaultd adds it: driver_program \"%s\" { command = [\"/usr/libexec/...\"] }, "
+                 "and restarts vaultd",
+            t->program[0] == '\0' ? "NAME" : t->program);
+    return KT_INVALID;
+}
+
 static enum kt_kind check_target(struct request *req, struct rotation_target *t,
                                  struct kt_err *err)
 {
@@ -235,10 +255,14 @@ static enum kt_kind check_target(struct request *req, struct rotation_target *t,
         hint_drivers(err);
         return KT_INVALID;
     }
-    if (t->port == 0)
-        t->port = info->default_port;
     if (t->max_refusals_per_hour == REFUSALS_UNSET)
         t->max_refusals_per_hour = info->refusals;
+    if (info->program)
+        return check_program(req, t, err);
+    if (t->program[0] != '\0')
+        return kt_fail(err, KT_INVALID, "driver %s starts no program", t->driver);
+    if (t->port == 0)
+        t->port = info->default_port;
     static const char *const modes[] = {"verify-full", "verify-ca", "require", "disable"};
     bool known = false;
     for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++)
@@ -275,9 +299,35 @@ static bool is_this_machine(const char *host)
 
 /* Without TLS whoever answers there may ask for each login in clear: who may set up targets could so read what
  * his policy does not give him. */
+static bool same_place(const struct rotation_target *a, const struct rotation_target *b)
+{
+    return strcmp(a->driver, b->driver) == 0 && strcmp(a->program, b->program) == 0 &&
+           strcmp(a->host, b->host) == 0 && a->port == b->port && strcmp(a->database, b->database) == 0;
+}
+
+/* A program is told where to go, and takes each login there, also those that a secret holds which the
+ * writer of the target may not read. */
+static enum kt_kind check_place(const struct request *req, const struct rotation_target *before,
+                                const struct rotation_target *t, struct kt_err *err)
+{
+    bool fixed = t->host[0] == '\0' && t->port == 0 && t->database[0] == '\0';
+    bool as_it_was = before->changed != 0 && same_place(before, t);
+    if (as_it_was || req->sudo || (fixed && before->changed == 0))
+        return KT_OK;
+    (void)kt_fail(err, KT_DENIED, "where a program takes logins to is not said by everybody");
+    kt_hint(err,
+            "leave host, port and database out, where the program knows; or let somebody set it whose "
+            "policy grants sudo on %s",
+            req->path);
+    return KT_DENIED;
+}
+
 static enum kt_kind check_open_way(const struct request *req, const struct rotation_target *before,
                                    const struct rotation_target *t, struct kt_err *err)
 {
+    const struct driver_info *info = kt_driver_info(t->driver);
+    if (info != NULL && info->program)
+        return check_place(req, before, t, err);
     bool as_it_was = before->changed != 0 && strcmp(before->host, t->host) == 0 &&
                      before->port == t->port && strcmp(before->sslmode, t->sslmode) == 0;
     if (as_it_was || req->sudo || strcmp(t->sslmode, "disable") != 0 || is_this_machine(t->host))
@@ -298,6 +348,7 @@ enum kt_kind target_write(struct request *req, struct kt_err *err)
     if (kind == KT_NOT_FOUND)
         t = (struct rotation_target){.name = name,
                                      .driver = "",
+                                     .program = "",
                                      .host = "",
                                      .database = "",
                                      .sslmode = "verify-full",
@@ -324,7 +375,8 @@ enum kt_kind target_write(struct request *req, struct kt_err *err)
     if (kind != KT_OK)
         return kind;
     /* Another place is meant: what the old one said it is does not hold it back. */
-    if (before.changed != 0 && (strcmp(before.host, t.host) != 0 || before.port != t.port))
+    if (before.changed != 0 && (strcmp(before.host, t.host) != 0 || before.port != t.port ||
+                                strcmp(before.program, t.program) != 0))
         t.server_id = "";
     req->after_commit = wake_after;
     return target_save(req, &t, err);

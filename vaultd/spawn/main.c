@@ -2,7 +2,8 @@
  *
  * It is started before vaultd has any key, because vaultd must not fork later: a child would
  * inherit the memory. It holds nothing itself, parses nine-byte messages (vaultd/spawn/protocol.h),
- * and executes one file, which it opened when it started. One thread, no allocation. */
+ * and executes one file, which it opened when it started, with the words of its own command line. A worker
+ * leads a process group, and is ended with all of it. One thread, no allocation. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
@@ -28,19 +29,18 @@ struct worker {
 
 struct spawn {
     int worker_file;
+    char **worker_argv;
     int signals;
     struct worker workers[SPAWN_WORKERS_MAX];
 };
 
 /* Between fork and exec. What it inherits: the socket as descriptor 3, nothing else. */
-_Noreturn static void become_worker(int worker_file, int socket)
+_Noreturn static void become_worker(const struct spawn *spawn, int socket)
 {
-    static char name[] = "vaultd-worker";
-    char *const argv[] = {name, NULL};
     char *const env[] = {NULL};
     sigset_t none;
     (void)sigemptyset(&none);
-    int file = fcntl(worker_file, F_DUPFD_CLOEXEC, 10);
+    int file = fcntl(spawn->worker_file, F_DUPFD_CLOEXEC, 10);
     int moved = fcntl(socket, F_DUPFD_CLOEXEC, 10);
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     /* A worker talks to a foreign server: what it may print is foreign text as well. */
@@ -48,9 +48,10 @@ _Noreturn static void become_worker(int worker_file, int socket)
         dup2(null, 2) < 0 || dup2(moved, SPAWN_FD) < 0)
         _exit(127);
     if (close_range(SPAWN_FD + 1, ~0u, CLOSE_RANGE_CLOEXEC) != 0 ||
-        pthread_sigmask(SIG_SETMASK, &none, NULL) != 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
+        pthread_sigmask(SIG_SETMASK, &none, NULL) != 0 || setsid() < 0 ||
+        prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
         _exit(127);
-    (void)fexecve(file, argv, env);
+    (void)fexecve(file, spawn->worker_argv, env);
     _exit(127);
 }
 
@@ -80,7 +81,7 @@ static int start_worker(struct spawn *spawn, uint32_t id, int *ret_socket)
         return error;
     }
     if (pid == 0)
-        become_worker(spawn->worker_file, pair[1]);
+        become_worker(spawn, pair[1]);
     *worker = (struct worker){pid, id, pair[1]};
     *ret_socket = pair[0];
     return 0;
@@ -99,12 +100,19 @@ static bool answer_start(struct spawn *spawn, uint32_t id)
     return kind == KT_OK;
 }
 
+/* With what it started and what did not leave its group, which workers' sandboxes forbid. */
+static void kill_group(pid_t pid)
+{
+    if (kill(-pid, SIGKILL) != 0)
+        (void)kill(pid, SIGKILL); /* it had no time yet to begin a session */
+}
+
 static void kill_workers(const struct spawn *spawn, const uint32_t *id)
 {
     for (size_t i = 0; i < SPAWN_WORKERS_MAX; i++) {
         const struct worker *worker = &spawn->workers[i];
         if (worker->pid > 0 && (id == NULL || worker->id == *id))
-            (void)kill(worker->pid, SIGKILL);
+            kill_group(worker->pid);
     }
 }
 
@@ -124,12 +132,16 @@ static void reap(struct spawn *spawn)
 {
     struct signalfd_siginfo info;
     (void)!read(spawn->signals, &info, sizeof(info)); /* several deaths may be one signal */
-    int status = 0;
-    for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
+    siginfo_t dead = {.si_pid = 0};
+    while (waitid(P_ALL, 0, &dead, WEXITED | WNOHANG | WNOWAIT) == 0 && dead.si_pid > 0) {
+        int status = 0;
+        (void)kill(-dead.si_pid, SIGKILL); /* what it left behind; the number is not free yet */
+        (void)waitpid(dead.si_pid, &status, 0);
         for (size_t i = 0; i < SPAWN_WORKERS_MAX; i++) {
-            if (spawn->workers[i].pid == pid)
+            if (spawn->workers[i].pid == dead.si_pid)
                 say_ended(&spawn->workers[i], status);
         }
+        dead.si_pid = 0;
     }
 }
 
@@ -208,7 +220,7 @@ int main(int argc, char **argv)
 {
     static const struct kt_process_options options = {.inherited_fds = 1};
     struct stat info;
-    if (argc != 2 || fstat(SPAWN_FD, &info) != 0 || !S_ISSOCK(info.st_mode)) {
+    if (argc < 2 || fstat(SPAWN_FD, &info) != 0 || !S_ISSOCK(info.st_mode)) {
         (void)fprintf(stderr,
                       "vaultd-spawn is started by vaultd; there is nothing to do by hand\n");
         return 1;
@@ -218,7 +230,9 @@ int main(int argc, char **argv)
         (void)fprintf(stderr, "vaultd-spawn: %s\n", err.what);
         return 1;
     }
-    struct spawn spawn = {.worker_file = open_worker(argv[1])};
+    static char name[] = "vaultd-worker";
+    struct spawn spawn = {.worker_file = open_worker(argv[1]), .worker_argv = argv + 1};
+    argv[1] = name;
     int error = spawn.worker_file < 0 ? -spawn.worker_file : 0;
     spawn.signals = prepare_signals();
     if (spawn.signals < 0 && error == 0)

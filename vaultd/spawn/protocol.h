@@ -1,7 +1,8 @@
 /* vaultd/spawn/protocol.h - what vaultd and vaultd-spawn say to each other.
  *
- * vaultd-spawn has the path of the worker as its only argument and the socket to vaultd as
- * descriptor 3 (lib/ipc.h). All messages have SPAWN_MESSAGE bytes: a letter, u32 id, u32 number.
+ * vaultd-spawn has the path of the worker as its first argument and the socket to vaultd as
+ * descriptor 3 (lib/ipc.h). What other arguments it has are each worker's, as they are: the programs of
+ * vaultd's configuration (lib/driver/program.h). All messages have SPAWN_MESSAGE bytes: a letter, u32 id, u32 number.
  *
  *   vaultd-spawn:  HELLO 0 errno   once: is the worker there?
  *   vaultd:        START id 0      answered by

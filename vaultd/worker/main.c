@@ -3,7 +3,8 @@
  * It has no key and no token: its step comes over descriptor 3 from vaultd
  * (vaultd/spawn/protocol.h) and holds the credentials of this step alone. What needs files or name
  * look-ups is done first; then it gives up everything but memory, time and connections to the
- * target's port, and only then talks to the target. */
+ * target's port, and only then talks to the target. The words of its command line are the programs that the
+ * driver "exec" may start (lib/driver/program.h). */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,6 +31,12 @@
 #define FILES         64u
 #define MEMFILE_BYTES (UINT64_C(1024) * 1024) /* the CA certificates, in memory */
 
+/* Of a program that is started, each process; interpreters map much and use little of it. */
+#define PROGRAM_MEMORY_BYTES (UINT64_C(4) * 1024 * 1024 * 1024)
+#define PROGRAM_FILES        256u
+#define PROGRAM_PROCESSES    1024u /* of the user, vaultd's threads among them */
+#define PROGRAM_FILE_BYTES   (UINT64_C(256) * 1024 * 1024)
+
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer)
 #define SANITIZED 1
@@ -41,14 +48,15 @@
 
 enum exit_code { EXIT_ANSWERED, EXIT_START, EXIT_NO_STEP, EXIT_NO_ANSWER };
 
-static enum kt_kind set_limits(struct kt_err *err)
+/* First the wide ones, for the step is not known yet; then, but for a program, the narrow ones. */
+static enum kt_kind set_limits(bool wide, struct kt_err *err)
 {
     struct kt_limits limits = {
         .cpu_s = CPU_S,
-        .address_bytes = MEMORY_BYTES,
-        .open_files = FILES,
-        .processes = 0,
-        .file_bytes = MEMFILE_BYTES,
+        .address_bytes = wide ? PROGRAM_MEMORY_BYTES : MEMORY_BYTES,
+        .open_files = wide ? PROGRAM_FILES : FILES,
+        .processes = wide ? PROGRAM_PROCESSES : 0,
+        .file_bytes = wide ? PROGRAM_FILE_BYTES : MEMFILE_BYTES,
     };
 #ifdef SANITIZED
     limits.address_bytes = UINT64_MAX; /* its shadow memory is terabytes */
@@ -80,7 +88,7 @@ static enum kt_kind start(struct kt_err *err)
     /* vaultd-spawn asked for this before exec; changing the user cleared it. */
     if (kind == KT_OK && prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0)
         kind = kt_fail(err, KT_IO, "cannot bind the worker's life to vaultd-spawn's");
-    return kind == KT_OK ? set_limits(err) : kind;
+    return kind == KT_OK ? set_limits(true, err) : kind;
 }
 
 static void say_err(const struct driver_run *run, struct driver_result *ret,
@@ -98,10 +106,16 @@ static void run_step(struct driver_run *run, struct driver_result *ret)
                             run->step->driver);
         return;
     }
+    if (!driver->starts_program && set_limits(false, &err) != KT_OK) {
+        say_err(run, ret, &err);
+        return;
+    }
     if (!driver->prepare(run, ret))
         return;
     uint32_t missing = 0;
-    if (cell_enter(&run->step->target, &missing, &err) != KT_OK) {
+    enum kt_kind kind = driver->starts_program ? cell_enter_program(run->program, &missing, &err)
+                                               : cell_enter(&run->step->target, &missing, &err);
+    if (kind != KT_OK) {
         say_err(run, ret, &err);
         return;
     }
@@ -109,10 +123,11 @@ static void run_step(struct driver_run *run, struct driver_result *ret)
     driver->run(run, ret);
 }
 
-static void serve_step(struct kt_bytes message, struct kt_arena *arena, struct driver_result *ret)
+static void serve_step(struct kt_bytes message, const struct kt_programs *programs,
+                       struct kt_arena *arena, struct driver_result *ret)
 {
     struct driver_step step = {0};
-    struct driver_run run = {.step = &step, .arena = arena};
+    struct driver_run run = {.step = &step, .programs = programs, .arena = arena};
     struct kt_err err = {0};
     int64_t began = kt_ipc_deadline(0);
     if (kt_driver_step_decode(message, arena, &step, &err) != KT_OK) {
@@ -134,7 +149,7 @@ static void serve_step(struct kt_bytes message, struct kt_arena *arena, struct d
     ret->took_ms = (uint32_t)(kt_ipc_deadline(0) - began);
 }
 
-static enum exit_code serve(struct kt_buf *buf)
+static enum exit_code serve(const struct kt_programs *programs, struct kt_buf *buf)
 {
     size_t len = 0;
     unsigned char *at = kt_buf_grow(buf, DRIVER_MESSAGE_MAX);
@@ -149,11 +164,11 @@ static enum exit_code serve(struct kt_buf *buf)
         kt_autobuf struct kt_buf reply;
         kt_buf_init(&reply, DRIVER_MESSAGE_MAX);
         set_alarm(FETCH_TIMEOUT_MS);
-        answers = fetch_serve(kt_bytes(at, len), &arena, &reply);
+        answers = set_limits(false, NULL) == KT_OK && fetch_serve(kt_bytes(at, len), &arena, &reply);
         kt_buf_reset(buf);
         kt_buf_add_bytes(buf, kt_buf_bytes(&reply));
     } else {
-        serve_step(kt_bytes(at, len), &arena, &result);
+        serve_step(kt_bytes(at, len), programs, &arena, &result);
         kt_buf_reset(buf);
         answers = kt_driver_result_encode(&result, buf, NULL) == KT_OK;
     }
@@ -164,18 +179,20 @@ static enum exit_code serve(struct kt_buf *buf)
     return EXIT_ANSWERED;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     struct stat info;
+    struct kt_programs programs;
     struct kt_err err = {0};
-    if (fstat(SPAWN_FD, &info) != 0 || !S_ISSOCK(info.st_mode)) {
+    if (argc < 1 || fstat(SPAWN_FD, &info) != 0 || !S_ISSOCK(info.st_mode) ||
+        !kt_programs_read(argv + 1, &programs)) {
         (void)fprintf(stderr, "vaultd-worker is started by vaultd-spawn; there is nothing to do by "
                               "hand\n");
         return EXIT_START;
     }
     kt_autobuf struct kt_buf buf;
     kt_buf_init(&buf, DRIVER_MESSAGE_MAX);
-    enum exit_code code = start(&err) == KT_OK ? serve(&buf) : EXIT_START;
+    enum exit_code code = start(&err) == KT_OK ? serve(&programs, &buf) : EXIT_START;
     kt_buf_free(&buf);
     _exit((int)code); /* what libraries do at exit, the sandbox would not let pass */
 }
