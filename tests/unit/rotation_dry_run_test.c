@@ -170,6 +170,17 @@ static void the_window_is_told(void **state)
     scene_end(s);
 }
 
+static void a_blackout_is_told(void **state)
+{
+    struct scene *s = scene(*state);
+    need(s, 200, "POST", "rotation/calendars/freeze",
+         "{\"ranges\":\"2027-01-10..2027-01-31 the audit\"}");
+    change_rotation(s, "{\"period\":\"90d\",\"blackout\":\"freeze\"}");
+    is_ready(s);
+    says(s, "closed until 2027-02-01T00:00:00Z");
+    scene_end(s);
+}
+
 static void without_a_target(void **state)
 {
     struct scene *s = scene(*state);
@@ -194,6 +205,7 @@ int main(void)
         ALTERNATE(everything_is_paused),
         BOTH(the_limits_are_kept),
         ALTERNATE(the_window_is_told),
+        ALTERNATE(a_blackout_is_told),
         ALTERNATE(without_a_target),
     };
     kt_log_set_level(KT_LOG_ERROR);

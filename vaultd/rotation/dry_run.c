@@ -1,6 +1,7 @@
 #include <stdio.h>
 
 #include "lib/clock.h"
+#include "vaultd/rotation/calendar.h"
 #include "vaultd/rotation/plan.h"
 #include "vaultd/rotation/probe.h"
 #include "vaultd/rotation/truth.h"
@@ -104,12 +105,10 @@ static enum kt_kind say_consumers(struct verdict *v, struct work *w, struct kt_e
 
 static enum kt_kind say_schedule(struct verdict *v, const struct work *w, struct kt_err *err)
 {
-    struct kt_schedule_text text;
-    kt_autoschedule struct kt_schedule *schedule = NULL;
+    kt_autowhen struct rotation_when by = {0};
     char time[KT_TIME_TEXT];
     int64_t when = 0, now = v->req->now_ms;
-    settings_schedule(&w->run.settings, &text);
-    enum kt_kind kind = kt_schedule_parse(&text, &schedule, err);
+    enum kt_kind kind = when_load(v->req, &w->secret.settings, NULL, &by, err);
     if (kind == KT_NO_MEMORY)
         return kind;
     if (kind != KT_OK) {
@@ -119,7 +118,7 @@ static enum kt_kind say_schedule(struct verdict *v, const struct work *w, struct
     }
     struct kt_due due = {
         .fire_ms = now, .due_ms = now, .closes_ms = INT64_MAX, .reason = KT_DUE_CRON};
-    bool waits = kt_schedule_judge(schedule, &due, now, &when) == KT_DUE_WAIT;
+    bool waits = kt_schedule_judge(by.schedule, &due, now, &when) == KT_DUE_WAIT;
     kt_time_text(when, time);
     say(v, "window", true,
         waits ? print(v->req, "closed until %s: a run by hand goes now, one by schedule would wait",
