@@ -433,7 +433,7 @@ static bool is_known(const struct rotation *rotation, const unsigned char id[RUN
     return false;
 }
 
-/* A run of unknown state counts against the caps until it was looked at. */
+/* It counts against the caps when it was looked at; one that due_scan() started, at once (note_started()). */
 static void add_active(struct rotation *rotation, const unsigned char id[RUN_ID])
 {
     struct active *active = kt_calloc(1, sizeof *active);

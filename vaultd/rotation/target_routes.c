@@ -297,8 +297,6 @@ static bool is_this_machine(const char *host)
     return inet_pton(AF_INET, host, &address) == 1 && ntohl(address.s_addr) >> 24 == 127;
 }
 
-/* Without TLS whoever answers there may ask for each login in clear: who may set up targets could so read what
- * his policy does not give him. */
 static bool same_place(const struct rotation_target *a, const struct rotation_target *b)
 {
     return strcmp(a->driver, b->driver) == 0 && strcmp(a->program, b->program) == 0 &&
@@ -322,6 +320,8 @@ static enum kt_kind check_place(const struct request *req, const struct rotation
     return KT_DENIED;
 }
 
+/* Without TLS whoever answers there may ask for each login in clear: who may set up targets could so read what
+ * his policy does not give him. */
 static enum kt_kind check_open_way(const struct request *req, const struct rotation_target *before,
                                    const struct rotation_target *t, struct kt_err *err)
 {
