@@ -5,7 +5,8 @@
 #include "cli/cmd.h"
 #include "cli/output.h"
 
-#define NEXT_MAX 700
+#define NEXT_MAX  700
+#define LIMIT_MAX 5000 /* so many the vault lists */
 
 /* What mends it. */
 static void next_command(struct kt_json row, char out[NEXT_MAX])
@@ -77,9 +78,12 @@ static void print_rows(struct cli *cli, struct kt_json rows, int64_t count)
     for (; kt_json_next(&it); shown++)
         add_row(cli, &table, it.value);
     table_print(&table, 0, &cli->out);
-    if (shown < count)
+    if (shown >= LIMIT_MAX && shown < count)
+        kt_buf_printf(&cli->out, "and %jd more: the vault lists %d at most\n", (intmax_t)(count - shown),
+                      LIMIT_MAX);
+    else if (shown < count)
         kt_buf_printf(&cli->out, "and %jd more: -limit=%jd\n", (intmax_t)(count - shown),
-                      (intmax_t)count);
+                      (intmax_t)(count < LIMIT_MAX ? count : LIMIT_MAX));
 }
 
 int cmd_overdue(struct cli *cli)

@@ -46,6 +46,18 @@ static void of_a_secret(void **state)
     scene_end(s);
 }
 
+/* Both times are those at which it will run. */
+static void with_a_calendar(void **state)
+{
+    struct scene *s = scene(*state);
+    need(s, 200, "POST", "rotation/calendars/freeze", "{\"ranges\":\"2027-01-17T00:00..2027-01-17T20:00 the move\"}");
+    change_rotation(s, "{\"cron\":\"0 3 * * *\",\"blackout\":\"freeze\"}");
+    plan(s);
+    says(s, "\"next\":[\"2027-01-16T03:00:00Z\",\"2027-01-17T20:00:00Z\"],\"next_reason\":\"cron\"");
+    silent(s, "cannot be read any more");
+    scene_end(s);
+}
+
 static void missing(void **state)
 {
     struct scene *s = scene(*state);
@@ -171,7 +183,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ALTERNATE(of_a_secret), ALTERNATE(missing),   BOTH(consumers),
         BOTH(proven),           ALTERNATE(under_way), BOTH(drifted),
-        ALTERNATE(pages),
+        ALTERNATE(pages),       ALTERNATE(with_a_calendar),
     };
     return cmocka_run_group_tests_name("rotation plan", tests, NULL, NULL);
 }

@@ -83,20 +83,18 @@ static enum kt_kind look_at_runs(struct request *req, struct inventory *it, stru
 
 static enum kt_kind plan_times(struct request *req, struct inventory *it, struct kt_err *err)
 {
-    struct kt_schedule_text text;
     struct kt_err why = {0};
-    enum kt_kind kind = classes_schedule(req, &it->secret.settings, &text, err);
+    enum kt_kind kind = classes_max_age(req, &it->secret.settings, &it->max_age, err);
     if (kind != KT_OK)
         return kind;
-    it->max_age = text.max_age;
-    kind = kt_schedule_parse(&text, &it->schedule, &why);
-    if (kind == KT_NO_MEMORY)
-        return kt_fail(err, kind, "planning");
+    kind = when_load(req, &it->secret.settings, NULL, &it->when, &why);
+    if (kind != KT_OK && kind != KT_INVALID && kind != KT_NOT_FOUND && kind != KT_CORRUPT)
+        return kt_fail(err, kind, "%s", why.what);
     if (kind != KT_OK || !it->secret.due)
         return KT_OK;
     it->next_ms[0] = it->secret.due_ms;
     struct kt_due due;
-    if (due_second(req, &it->secret, it->schedule, &due))
+    if (due_second(req, &it->secret, it->when.schedule, &due))
         it->next_ms[1] = due.due_ms;
     return KT_OK;
 }
@@ -149,8 +147,8 @@ static void show_times(const struct inventory *it, int64_t now_ms, struct kt_jso
 {
     kt_autobuf struct kt_buf text;
     kt_buf_init(&text, 4096);
-    if (it->schedule != NULL)
-        kt_schedule_describe(it->schedule, &text);
+    if (it->when.schedule != NULL)
+        kt_schedule_describe(it->when.schedule, &text);
     const struct rotation_secret *secret = &it->secret;
     kt_jsonw_kv_text(w, "cadence", kt_buf_text(&text));
     kt_jsonw_key(w, "next");
@@ -229,7 +227,7 @@ static enum kt_kind show_one(struct request *req, const char *name, const char *
     enum kt_kind kind = load(req, name, it, err);
     if (kind == KT_OK)
         show(req, it, w);
-    kt_schedule_free(it->schedule);
+    when_free(&it->when);
     return kind;
 }
 

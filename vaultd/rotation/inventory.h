@@ -7,6 +7,7 @@
 #pragma once
 
 #include "vaultd/fleet/consumer.h"
+#include "vaultd/rotation/calendar.h"
 #include "vaultd/rotation/overdue.h"
 
 /* A secret with all that its page says. */
@@ -16,7 +17,7 @@ struct inventory {
     struct overdue overdue;
     const char *paused, *max_age;  /* "": none */
     uint32_t version;              /* current; 0: none */
-    struct kt_schedule *schedule;  /* NULL: it cannot be read */
+    struct rotation_when when;     /* its schedule is NULL: it cannot be read */
     int64_t next_ms[2];            /* 0: none */
     struct consumer *consumers;
     size_t n_consumers;

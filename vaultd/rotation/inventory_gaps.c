@@ -9,9 +9,9 @@
 
 static void missing_cadence(const struct inventory *it, struct kt_jsonw *w)
 {
-    if (it->schedule == NULL)
+    if (it->when.schedule == NULL)
         kt_jsonw_text(w, "its schedule cannot be read any more: set it again");
-    else if (kt_schedule_is_manual(it->schedule) && it->max_age[0] == '\0')
+    else if (kt_schedule_is_manual(it->when.schedule) && it->max_age[0] == '\0')
         kt_jsonw_text(w, "no schedule and no max_age: it is rotated only when somebody thinks of it");
     else if (it->max_age[0] == '\0')
         kt_jsonw_text(w, "no max_age, neither its own nor by a risk class: how old it may get is not said");
@@ -61,9 +61,9 @@ static void missing_by_warning(const struct inventory *it, int64_t now_ms, struc
 {
     kt_autobuf struct kt_buf warnings;
     kt_buf_init(&warnings, 4096);
-    if (it->schedule == NULL)
+    if (it->when.schedule == NULL)
         return;
-    kt_schedule_warn(it->schedule, now_ms, &warnings);
+    kt_schedule_warn(it->when.schedule, now_ms, &warnings);
     if (warnings.len > 0)
         kt_jsonw_text(w, kt_buf_text(&warnings));
 }
