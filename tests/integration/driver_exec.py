@@ -65,7 +65,7 @@ class Scene:
                                        sample=self.python)
             path = self.write(name, "#!/bin/sh\n" + script + "\n")
             blocks.append(self.block(name, [path, self.make_folder(name)], os.path.join(self.folder, name),
-                                     "500ms" if name == "hang" else "20s", [self.python]))
+                                     "5s" if name == "hang" else "20s", [self.python]))
         self.blocks = "\n".join(blocks)
         self.vault.extra = self.blocks
         self.vault.write_config()
@@ -251,7 +251,7 @@ class Test:
                 raise AssertionError("a value stands in an answer or in the log")
 
     def hangs(self):
-        self.goes_wrong("hang", 'program "hang" did not end within 500 ms and was killed')
+        self.goes_wrong("hang", 'program "hang" did not end within 5000 ms and was killed')
         with open(os.path.join(self.scene.folder, "hang", "pids")) as f:
             pids = [int(line) for line in f]
         equal(len(pids), 2, "the program and its child")

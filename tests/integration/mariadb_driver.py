@@ -555,11 +555,15 @@ def _():
 @tap.case("eight at once on one account: all succeed, one value is in place")
 def _():
     values = [password() for _ in range(8)]
-    workers = [Worker(step("apply", account="app_a", group="app", public_part=public_part(value)),
-                      worker_path()) for value in values]
-    results = [worker.result() for worker in workers]
-    equal(["ok"] * 8, [result["class"] for result in results],
-          "; ".join(result["text"] for result in results))
+    left = values
+    while left:  # who waited too long for the account is told so, and comes again, as the engine does
+        workers = [Worker(step("apply", account="app_a", group="app", public_part=public_part(value)),
+                          worker_path()) for value in left]
+        results = [worker.result() for worker in workers]
+        codes = [result["code"] if result["class"] != "ok" else "ok" for result in results]
+        equal(set(), set(codes) - {"ok", "busy"}, "; ".join(result["text"] for result in results))
+        true("ok" in codes, "one of those who met gets on")
+        left = [value for value, code in zip(left, codes) if code == "busy"]
     equal(1, sum(db.accepts("app_a", value) for value in values))
 
 

@@ -10,6 +10,7 @@ import os
 import secrets as random_secrets
 import sys
 import threading
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 from keyturn import ROOT, Report, Vault, contains, equal, wait_for  # noqa: E402
@@ -182,15 +183,20 @@ class Test:
         equal(secret.accepted(1), True, "version 1 is accepted")
 
     def under_load(self, strategy):
-        """Clients that read the secret and log in with it, again and again, while it is rotated."""
+        """Clients that read the secret and log in with it, again and again, while it is rotated. What was
+        read is promised for the overlap: a client that the machine let wait for longer proves nothing."""
         secret = Secret(self, "busy_" + strategy[:1], strategy)
         self.vault.ok("POST", "rotation/secrets/" + secret.path, {"overlap": "3s"})
         stop, failed, logins = threading.Event(), [], [0, 0]
 
         def client(i):
             while not stop.is_set():
+                began = time.monotonic()
                 data = self.vault.ok("GET", "secret/data/" + secret.inner).data["data"]
-                if not self.db.accepts(data["username"], data["password"], "orders"):
+                accepted = self.db.accepts(data["username"], data["password"], "orders")
+                if time.monotonic() - began > 2:
+                    continue
+                if not accepted:
                     failed.append(data["username"])
                 logins[i] += 1
 
@@ -199,15 +205,17 @@ class Test:
             one.start()
         try:
             runs = [secret.rotate() for _ in range(3)]
+            while min(logins) < 10 and len(runs) < 20:  # a busy machine
+                runs.append(secret.rotate())
         finally:
             stop.set()
             for one in clients:
                 one.join()
-        equal(["done"] * 3, [run["state"] for run in runs], story(runs[-1]))
+        equal({"done"}, {run["state"] for run in runs}, story(runs[-1]))
         equal([], failed, "failed logins of %d" % sum(logins))
         if min(logins) < 10:
             raise AssertionError("too few logins to say anything: %r" % logins)
-        print("# %s: %d logins while it was rotated 3 times" % (strategy, sum(logins)), flush=True)
+        print("# %s: %d logins while it was rotated %d times" % (strategy, sum(logins), len(runs)), flush=True)
 
     def never_in_their_logs(self):
         log, replicated = self.db.log(), self.db.binlogs()
