@@ -79,7 +79,12 @@ static bool read_pages(struct cli *cli, struct plan *plan)
         if (!read_page(cli, plan, after))
             return false;
     } while (after[0] != '\0' && plan->n_pages < PAGES_MAX);
-    return true;
+    if (after[0] == '\0')
+        return true;
+    /* Part of them would be a plan that says of all others: rotated by nothing. */
+    cli->exit_code = cli_wrong(cli, "secretctl plan PREFIX", "more than %u secrets are rotated: too many for one plan",
+                               PAGES_MAX * 100);
+    return false;
 }
 
 /* Every secret of the pages, in their order. */

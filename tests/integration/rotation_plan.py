@@ -3,11 +3,13 @@
 
     tests/integration/rotation_plan.py ['part of a case name']
 """
+import http.server
 import json
 import os
 import re
 import sys
 import tempfile
+import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 from keyturn import ROOT, Report, Vault, contains, equal, wait_for  # noqa: E402
@@ -211,6 +213,43 @@ def plan_of_who_may_not_list():
     equal("unrotated" in said, False)
 
 
+class Crowd(http.server.BaseHTTPRequestHandler):
+    """A vault with more than a list holds: each page of the plan has one behind it."""
+    protocol_version = "HTTP/1.1"
+    wbufsize = 65536  # head and body in one packet: a thousand answers
+    overdue = 0
+
+    def do_GET(self):
+        path, _, query = self.path.partition("?")
+        listed = min(self.overdue, int(dict(p.split("=") for p in query.split("&")).get("limit", 0)))
+        data = {"/v1/rotation/plan": {"now": "2027-01-15T08:00:00Z", "paused": "", "total": 1, "after": "secret/a",
+                                      "secrets": []},
+                "/v1/rotation/overdue": {"checked": self.overdue, "count": self.overdue,
+                                         "overdue": [{"secret": "secret/a", "why": "age"}] * listed}}[path]
+        body = json.dumps({"request_id": "r", "data": data}).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+def more_than_a_list_holds():
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Crowd) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = "-address=http://127.0.0.1:%d" % server.server_port
+        for Crowd.overdue, limit, says in ((150, 100, "and 50 more: -limit=150"), (9000, 100, "and 8900 more: -limit=5000"),
+                                           (9000, 5000, "and 4000 more: the vault lists 5000 at most")):
+            contains(ctl(2, "overdue", address, "-limit=%d" % limit), says)
+        said = ctl(1, "plan", address)
+        contains(said, "more than 100000 secrets are rotated")
+        contains(said, "secretctl plan PREFIX")
+        server.shutdown()
+
+
 CASES = [
     ("pausing", pausing),
     ("outlives a restart", outlives_a_restart),
@@ -220,6 +259,7 @@ CASES = [
     ("plan", plan),
     ("plan for programs", plan_for_programs),
     ("plan of who may not list", plan_of_who_may_not_list),
+    ("more than a list holds", more_than_a_list_holds),
 ]
 
 

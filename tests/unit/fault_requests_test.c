@@ -63,7 +63,7 @@ typedef void arrange_fn(struct scene *s);
 struct row {
     const char *name;
     arrange_fn *arrange; /* before `before` */
-    struct step before[3], request, probe;
+    struct step before[4], request, probe;
     const char *shows;   /* the effect is there if the probe answers as wanted and has this text; with '!'
                           * before it: and does not have it */
     arrange_fn *success; /* after the request did what it should */
@@ -503,6 +503,8 @@ static void be_approved(struct scene *s)
 #define DRIVEN     "{\"target\":\"pg\",\"strategy\":\"in-place\",\"accounts\":[\"app\"],\"drain\":%u}"
 #define PUT_LOGIN  ASK("POST", "secret/data/db", "{\"data\":{\"username\":\"app\",\"password\":\"p\"}}", 0)
 #define PUT_DRIVEN ASK("POST", "rotation/secrets/secret/db", DRIVEN, 204)
+#define PUT_FREEZE ASK("POST", "rotation/calendars/freeze", "{\"ranges\":\"2027-01-17..2027-01-18 f\"}", 200)
+#define PUT_FROZEN ASK("POST", "rotation/secrets/secret/db", "{\"target\":\"pg\",\"strategy\":\"in-place\",\"accounts\":[\"app\"],\"cron\":\"@daily\",\"blackout\":\"freeze\"}", 204)
 #define CERT       ASK("POST", "sys/auth/ct", "{\"type\":\"cert\"}", 0)
 #define PUT_CERT   ASK("POST", "auth/ct/certs/c", "{\"certificate\":\"%c\"}", 204)
 #define PUT_CRL    ASK("POST", "auth/ct/crls/l", "{\"crl\":\"%l\"}", 204)
@@ -617,7 +619,7 @@ static const struct row rows[] = {
     {"rotation dry run", NULL, {PUT_TARGET, PUT_LOGIN, PUT_DRIVEN}, ASK("POST", "rotation/dry-run/secret/db", "{}", 200), {0}, NULL, NULL, false},
     {"rotation classes", NULL, {{0}}, ASK("POST", "rotation/classes", "{\"high\":{\"max_age\":\"9%ud\"}}", 204), ASK("GET", "rotation/classes", NULL, 200), "\"max_age\":\"9%ud\"", NULL, false},
     {"rotation overdue", NULL, {PUT_TARGET, PUT_LOGIN, PUT_DRIVEN}, ASK("GET", "rotation/overdue", NULL, 200), {0}, NULL, NULL, false},
-    {"rotation plan", NULL, {PUT_TARGET, PUT_LOGIN, PUT_DRIVEN}, ASK("GET", "rotation/plan", NULL, 200), {0}, NULL, NULL, false},
+    {"rotation plan", NULL, {PUT_TARGET, PUT_LOGIN, PUT_FREEZE, PUT_FROZEN}, ASK("GET", "rotation/plan", NULL, 200), {0}, NULL, NULL, false},
     {"rotation pause", NULL, {ASK("DELETE", "rotation/pause", NULL, 0)}, ASK("POST", "rotation/pause", "{\"reason\":\"r%u\"}", 200), ASK("GET", "rotation/pause", NULL, 200), "\"reason\":\"r%u\"", NULL, false},
     {"rotation resume", NULL, {ASK("POST", "rotation/pause", "{\"reason\":\"r\"}", 200)}, ASK("DELETE", "rotation/pause", NULL, 200), ASK("GET", "rotation/pause", NULL, 200), "\"paused\":false", NULL, false},
     {"fleet report", NULL, {PUT_TARGET, PUT_LOGIN, PUT_DRIVEN}, REGISTER, ASK("GET", "fleet/consumers/h%u/secret/db", NULL, 200), NULL, NULL, false},
