@@ -182,6 +182,7 @@ struct driver_info {
     bool groups;              /* alternate: both accounts are in one that owns everything */
     enum driver_form form;    /* of public parts */
     bool program;             /* a program of the configuration is started: target.program */
+    bool shows;               /* a login shows the password to whoever answers, within TLS too */
 };
 const struct driver_info *kt_driver_info(const char *name);
 const struct driver_info *kt_driver_infos(size_t *ret_count);

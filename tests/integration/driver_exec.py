@@ -297,7 +297,8 @@ class Test:
         vault.ok("POST", "sys/policies/acl/targets", {"policy": 'path "rotation/targets/*" { capabilities = ["create", "update"] }'})
         token = vault.ok("POST", "auth/token/create", {"policies": ["targets"]}).json["auth"]["client_token"]
         vault.ok("POST", "rotation/targets/mine", dict(TARGET, program="python"), token=token)
-        for change in ({"host": "elsewhere.example"}, {"program": "shell"}, {"port": 5}, {"database": "x"}):
+        for change in ({"host": "elsewhere.example"}, {"program": "shell"}, {"port": 5}, {"database": "x"},
+                       {"ca": "mine"}, {"sslmode": "disable"}):
             answer = vault.call("POST", "rotation/targets/mine", change, token=token)
             equal(answer.status, 403, "where logins are taken to, without sudo: %s" % change)
         vault.ok("POST", "rotation/targets/mine", {"settle": "3s"}, token=token)

@@ -202,6 +202,51 @@ static void the_open_way(void **state)
         assert_int_equal(test_vault_call(vault, "POST", "rotation/targets/pg", token, moved[i]), 403);
 }
 
+#define PEM        "-----BEGIN CERTIFICATE-----"
+#define OTHER      "{\"driver\":\"postgresql\",\"database\":\"d\",\"host\":\"db.example\"," LOGIN
+#define LOGIN      "\"admin_username\":\"kt\",\"admin_password\":\"p\"}"
+#define CACHE(host) "{\"driver\":\"redis\",\"host\":\"" host "\"," LOGIN
+
+/* A Redis is shown the password within TLS too: wherever another machine would come to answer takes sudo, whatever
+ * it is that changes. */
+static void a_driver_that_shows(void **state)
+{
+    (void)state;
+    static const char policy[] = "path \"rotation/targets/*\" { capabilities = [\"create\", \"update\"] }";
+    static const struct {
+        unsigned wanted;
+        const char *target, *body;
+    } rows[] = {
+        {403, "new", CACHE("r.example")},
+        {403, "new", CACHE("127.0.0.1.example")},
+        {204, "near", CACHE("/run/redis")},
+        {403, "near", "{\"host\":\"r.example\"}"},
+        {204, "near", CACHE("localhost")},
+        {403, "pg", "{\"driver\":\"redis\",\"database\":\"\"}"},
+        {403, "pg", "{\"driver\":\"redis\",\"database\":\"\",\"host\":\"mine.example\",\"ca\":\"" PEM "\"}"},
+        {403, "cache", "{\"host\":\"mine.example\"}"},
+        {403, "cache", "{\"port\":1}"},
+        {403, "cache", "{\"ca\":\"" PEM "\"}"},
+        {403, "cache", "{\"sslmode\":\"require\"}"},
+        {204, "cache", "{\"settle\":2}"},
+        {204, "cache", "{\"admin_password\":\"q\"}"},
+        {204, "cache", CACHE("r.example")},
+    };
+    need(204, "POST", "rotation/targets/pg", OTHER);
+    need(204, "POST", "rotation/targets/cache", CACHE("r.example"));
+    char token[256];
+    test_vault_token(vault, "setter", policy, token, sizeof token);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char path[64];
+        (void)snprintf(path, sizeof path, "rotation/targets/%s", rows[i].target);
+        unsigned got = test_vault_call(vault, "POST", path, token, rows[i].body);
+        if (got != rows[i].wanted)
+            fail_msg("row %zu: expected %u, got %u: %s", i, rows[i].wanted, got, vault->body);
+        if (got == 403)
+            says("driver redis shows each login");
+    }
+}
+
 static void checking_a_target(void **state)
 {
     (void)state;
@@ -762,6 +807,7 @@ int main(void)
         TEST(checking_a_target),
         TEST(weak_connections),
         TEST(the_open_way),
+        TEST(a_driver_that_shows),
         TEST(wrong_settings),
         TEST(wrong_secrets),
         TEST(one_account_one_secret),

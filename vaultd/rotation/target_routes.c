@@ -9,6 +9,7 @@
 #define CHECK_WAIT_MS ((int64_t)90 * 1000)
 #define CHECKS_MAX    8u
 #define REFUSALS_UNSET (-1) /* the driver's own */
+#define SSLMODE_UNSET  "verify-full"
 
 const struct field target_fields[] = {
     {"driver", FIELD_STRING, "postgresql, mariadb, redis, exec"},
@@ -297,44 +298,53 @@ static bool is_this_machine(const char *host)
     return inet_pton(AF_INET, host, &address) == 1 && ntohl(address.s_addr) >> 24 == 127;
 }
 
+/* Where logins go, and how it is told who answers there. */
 static bool same_place(const struct rotation_target *a, const struct rotation_target *b)
 {
     return strcmp(a->driver, b->driver) == 0 && strcmp(a->program, b->program) == 0 &&
-           strcmp(a->host, b->host) == 0 && a->port == b->port && strcmp(a->database, b->database) == 0;
+           strcmp(a->host, b->host) == 0 && a->port == b->port &&
+           strcmp(a->sslmode, b->sslmode) == 0 && strcmp(a->ca, b->ca) == 0;
 }
 
-/* A program is told where to go, and takes each login there, also those that a secret holds which the
- * writer of the target may not read. */
+/* A program is told all of the place, and a program may show a login in any way. */
 static enum kt_kind check_place(const struct request *req, const struct rotation_target *before,
                                 const struct rotation_target *t, struct kt_err *err)
 {
-    bool fixed = t->host[0] == '\0' && t->port == 0 && t->database[0] == '\0';
-    bool as_it_was = before->changed != 0 && same_place(before, t);
+    bool fixed = t->host[0] == '\0' && t->port == 0 && t->database[0] == '\0' && t->ca[0] == '\0' &&
+                 strcmp(t->sslmode, SSLMODE_UNSET) == 0;
+    bool as_it_was = before->changed != 0 && same_place(before, t) &&
+                     strcmp(before->database, t->database) == 0;
     if (as_it_was || req->sudo || (fixed && before->changed == 0))
         return KT_OK;
     (void)kt_fail(err, KT_DENIED, "where a program takes logins to is not said by everybody");
     kt_hint(err,
-            "leave host, port and database out, where the program knows; or let somebody set it whose "
-            "policy grants sudo on %s",
+            "leave host, port, database, sslmode and ca out, where the program knows; or let somebody "
+            "set it whose policy grants sudo on %s",
             req->path);
     return KT_DENIED;
 }
 
-/* Without TLS whoever answers there may ask for each login in clear: who may set up targets could so read what
- * his policy does not give him. */
+/* Whoever answers there may see each login: the administrative one, and those of secrets. Who may set up targets
+ * could so read what his policy does not give him. */
 static enum kt_kind check_open_way(const struct request *req, const struct rotation_target *before,
                                    const struct rotation_target *t, struct kt_err *err)
 {
     const struct driver_info *info = kt_driver_info(t->driver);
     if (info != NULL && info->program)
         return check_place(req, before, t, err);
-    bool as_it_was = before->changed != 0 && strcmp(before->host, t->host) == 0 &&
-                     before->port == t->port && strcmp(before->sslmode, t->sslmode) == 0;
-    if (as_it_was || req->sudo || strcmp(t->sslmode, "disable") != 0 || is_this_machine(t->host))
+    bool shows = info != NULL && info->shows;
+    bool open = shows || strcmp(t->sslmode, "disable") == 0;
+    bool as_it_was = before->changed != 0 && same_place(before, t);
+    if (as_it_was || req->sudo || !open || is_this_machine(t->host))
         return KT_OK;
-    (void)kt_fail(err, KT_DENIED,
-                  "sslmode=disable to another machine shows each login to whoever answers there");
-    kt_hint(err, "use verify-full, or let somebody set it whose policy grants sudo on %s", req->path);
+    if (shows)
+        (void)kt_fail(err, KT_DENIED,
+                      "driver %s shows each login to whoever answers, and that is another machine", t->driver);
+    else
+        (void)kt_fail(err, KT_DENIED,
+                      "sslmode=disable to another machine shows each login to whoever answers there");
+    kt_hint(err, "%slet somebody set it whose policy grants sudo on %s",
+            shows ? "" : "use verify-full, or ", req->path);
     return KT_DENIED;
 }
 
@@ -351,7 +361,7 @@ enum kt_kind target_write(struct request *req, struct kt_err *err)
                                      .program = "",
                                      .host = "",
                                      .database = "",
-                                     .sslmode = "verify-full",
+                                     .sslmode = SSLMODE_UNSET,
                                      .ca = "",
                                      .admin_username = "",
                                      .admin_password = "",
