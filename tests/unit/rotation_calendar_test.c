@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include <cmocka.h>
@@ -105,6 +106,29 @@ static void life(void **state)
     need(204, "DELETE", "rotation/calendars/another", NULL);
     need(204, "DELETE", "rotation/calendars/another", NULL);
     need(404, "GET", "rotation/calendars/another", NULL);
+}
+
+/* However many there are. */
+static void many(void **state)
+{
+    (void)state;
+    enum { MANY = 1100 };
+    for (unsigned i = 0; i < MANY; i++) {
+        char path[64];
+        (void)snprintf(path, sizeof path, "rotation/calendars/c%04u", i * 7 % MANY);
+        need(200, "POST", path, NOTHING);
+    }
+    need(200, "LIST", "rotation/calendars", NULL);
+    const char *at = strstr(vault->body, "\"keys\":[");
+    assert_non_null(at);
+    at += sizeof "\"keys\":[" - 1;
+    for (unsigned i = 0; i < MANY; i++) {
+        char name[16];
+        int len = snprintf(name, sizeof name, "\"c%04u\"%c", i, i + 1 < MANY ? ',' : ']');
+        if (strncmp(at, name, (size_t)len) != 0)
+            fail_msg("calendar %u: %.20s", i, at);
+        at += len;
+    }
 }
 
 static void wrong_ones(void **state)
@@ -245,6 +269,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(life),
+        TEST(many),
         TEST(wrong_ones),
         TEST(named),
         TEST(nothing_starts_in_one),

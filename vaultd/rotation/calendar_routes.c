@@ -10,7 +10,7 @@
 
 #define SHOWN_MAX  50u   /* secrets in an answer */
 #define LOOKED_MAX 5000u /* rotations that are looked at for it */
-#define LIST_MAX   1024u
+#define LIST_ASIDE 100u  /* more of them go aside: each is opened for its name */
 
 const struct field calendar_fields[] = {
     {"zone", FIELD_STRING, "IANA time zone of the ranges, UTC"},
@@ -36,36 +36,66 @@ static int by_text(const void *a, const void *b)
     return strcmp(*x, *y);
 }
 
-enum kt_kind calendars_list(struct request *req, struct kt_err *err)
+struct listing {
+    const char **names;
+    size_t n, room;
+    struct kt_buf plain;
+    struct kt_arena arena; /* of the one that is looked at: its ranges may be long */
+};
+
+static enum kt_kind list_one(struct request *req, const struct entry *entry, struct listing *l,
+                             struct kt_err *err)
+{
+    struct rotation_calendar calendar;
+    kt_arena_reset(&l->arena);
+    enum kt_kind kind = rows_open(req, entry, &l->plain, err);
+    if (kind == KT_OK)
+        kind = record_read(&calendar_kind, kt_buf_bytes(&l->plain), &l->arena, &calendar, err);
+    if (kind != KT_OK)
+        return kind;
+    const char *name = kt_arena_text(&req->arena, kt_str(calendar.name));
+    const char **names = rows_room(req, l->names, l->n, &l->room, sizeof *names);
+    if (name == NULL || names == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "listing the calendars");
+    l->names = names;
+    names[l->n++] = name;
+    return KT_OK;
+}
+
+static enum kt_kind list_all(struct request *req, struct listing *l, bool *ret_aside, struct kt_err *err)
 {
     unsigned char prefix[BARRIER_FOLDER_PREFIX];
-    calendars_prefix(req->core, prefix);
-    const char *names[LIST_MAX];
-    size_t n = 0;
-    kt_autobuf struct kt_buf plain;
-    kt_buf_init(&plain, (size_t)128 * 1024);
     enum kt_kind kind = KT_OK;
     struct rows rows;
+    calendars_prefix(req->core, prefix);
+    kt_buf_init(&l->plain, (size_t)128 * 1024);
+    kt_arena_init(&l->arena, (size_t)256 * 1024);
     rows_begin(&rows, req, kt_bytes(prefix, sizeof prefix), kt_bytes(NULL, 0),
                "listing the calendars");
-    while (kind == KT_OK && n < LIST_MAX && rows_next(&rows)) {
-        struct rotation_calendar calendar;
-        kind = rows_open(req, &rows.entry, &plain, err);
-        if (kind == KT_OK)
-            kind = record_read(&calendar_kind, kt_buf_bytes(&plain), &req->arena, &calendar, err);
-        if (kind == KT_OK)
-            names[n++] = calendar.name;
+    while (kind == KT_OK && !*ret_aside && rows_next(&rows)) {
+        kind = list_one(req, &rows.entry, l, err);
+        *ret_aside = kind == KT_OK && l->n == LIST_ASIDE && request_aside(req);
     }
     kind = rows_end(&rows, kind, err);
-    if (kind != KT_OK || n == 0)
+    kt_buf_free(&l->plain);
+    kt_arena_free(&l->arena);
+    return kind;
+}
+
+enum kt_kind calendars_list(struct request *req, struct kt_err *err)
+{
+    struct listing l = {.n = 0};
+    bool aside = false;
+    enum kt_kind kind = list_all(req, &l, &aside, err);
+    if (kind != KT_OK || aside || l.n == 0)
         return kind;
-    qsort(names, n, sizeof names[0], by_text);
+    qsort(l.names, l.n, sizeof l.names[0], by_text);
     struct kt_jsonw w = kt_jsonw(&req->reply.data);
     kt_jsonw_object(&w);
     kt_jsonw_key(&w, "keys");
     kt_jsonw_array(&w);
-    for (size_t i = 0; i < n; i++)
-        kt_jsonw_text(&w, names[i]);
+    for (size_t i = 0; i < l.n; i++)
+        kt_jsonw_text(&w, l.names[i]);
     kt_jsonw_end(&w);
     kt_jsonw_end(&w);
     return KT_OK;
@@ -214,6 +244,9 @@ enum kt_kind calendar_write(struct request *req, struct kt_err *err)
         calendar = (struct rotation_calendar){.name = name, .zone = "UTC", .ranges = ""};
     else if (kind != KT_OK)
         return kind;
+    /* Rotations are looked through for those that name it: not on a thread that reads wait for. */
+    if (calendar.users > 0 && request_aside(req))
+        return KT_OK;
     kind = read_member(req, "zone", KT_ZONE_NAME_MAX, &calendar.zone, err);
     if (kind == KT_OK)
         kind = read_member(req, "ranges", RECORD_TEXT_MAX, &calendar.ranges, err);
