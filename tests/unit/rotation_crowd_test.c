@@ -454,7 +454,10 @@ static void distrusted_clock_wakes_nobody(void **state)
     struct rotation *rotation = calloc(1, sizeof *rotation);
     assert_non_null(rotation);
     rotation->next_due_ms = 5;
+    rotation->next_look_ms = 7;
     assert_int_equal(rotation_alarm_ms(rotation), 5);
+    rotation->next_look_ms = 3;
+    assert_int_equal(rotation_alarm_ms(rotation), 3);
     rotation->distrusts = true;
     assert_int_equal(rotation_alarm_ms(rotation), INT64_MAX);
     free(rotation);
