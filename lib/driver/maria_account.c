@@ -25,6 +25,13 @@ static const char from_table[] =
     "COALESCE(JSON_VALUE(priv, '$.account_locked'), 0) FROM mysql.global_priv "
     "WHERE JSON_VALUE(priv, '$.is_role') IS NULL AND user = ";
 
+static bool no_memory(struct maria_session *s)
+{
+    memcpy(s->code, "memory", sizeof("memory"));
+    s->detail[0] = '\0';
+    return false;
+}
+
 static bool ask_about(struct maria_session *s, const char *question, const char *name,
                       const char *end)
 {
@@ -33,17 +40,23 @@ static bool ask_about(struct maria_session *s, const char *question, const char 
     kt_buf_add_text(&statement, question);
     kt_maria_quote(&statement, name);
     kt_buf_add_text(&statement, end);
-    if (kt_buf_ok(&statement))
-        return kt_maria_run(s, kt_buf_text(&statement));
-    memcpy(s->code, "memory", sizeof("memory"));
-    s->detail[0] = '\0';
-    return false;
+    return kt_buf_ok(&statement) ? kt_maria_run(s, kt_buf_text(&statement)) : no_memory(s);
 }
 
 static const char *copy(struct maria_session *s, size_t row, size_t column)
 {
-    const char *text = kt_arena_text(s->run->arena, kt_str(kt_maria_cell(s, row, column)));
-    return text == NULL ? "" : text;
+    return kt_arena_text(s->run->arena, kt_str(kt_maria_cell(s, row, column)));
+}
+
+/* False without memory: an empty host would name another account, an empty plugin is another way in. */
+static bool read_entry(struct maria_session *s, size_t row, struct maria_entry *ret)
+{
+    *ret = (struct maria_entry){.host = copy(s, row, 0),
+                                .plugin = copy(s, row, 1),
+                                .others = copy(s, row, 2),
+                                .role = copy(s, row, 3),
+                                .locked = strcmp(kt_maria_cell(s, row, 4), "0") != 0};
+    return ret->host != NULL && ret->plugin != NULL && ret->others != NULL && ret->role != NULL;
 }
 
 bool kt_maria_read_account(struct maria_session *s, bool routines, const char *name,
@@ -53,12 +66,8 @@ bool kt_maria_read_account(struct maria_session *s, bool routines, const char *n
     if (!ask_about(s, routines ? from_view : from_table, name, " ORDER BY host"))
         return false;
     for (size_t row = 0; row < kt_maria_count(s) && row < MARIA_ENTRIES_MAX; row++)
-        ret->entries[ret->n++] =
-            (struct maria_entry){.host = copy(s, row, 0),
-                                 .plugin = copy(s, row, 1),
-                                 .others = copy(s, row, 2),
-                                 .role = copy(s, row, 3),
-                                 .locked = strcmp(kt_maria_cell(s, row, 4), "0") != 0};
+        if (!read_entry(s, row, &ret->entries[ret->n++]))
+            return no_memory(s);
     if (kt_maria_count(s) <= MARIA_ENTRIES_MAX)
         return true;
     memcpy(s->code, "hosts", sizeof("hosts"));

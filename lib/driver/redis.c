@@ -96,11 +96,17 @@ static bool write_down(struct change *c)
 
 /* ---- apply, restore ------------------------------------------------------------------------ */
 
-static struct kt_bytes hash_word(struct change *c, struct kt_bytes hash)
+struct hash_word {
+    char at[1 + REDIS_HASH];
+};
+
+/* In the caller's own memory: an empty word for want of it would be taken, and let nobody in. */
+static struct kt_bytes hash_word(struct hash_word *room, struct kt_bytes hash)
 {
-    const char *word =
-        kt_arena_printf(c->run->arena, "#%.*s", (int)hash.len, (const char *)hash.at);
-    return kt_str(text(word));
+    size_t len = hash.len < REDIS_HASH ? hash.len : REDIS_HASH; /* its form was looked at */
+    room->at[0] = '#';
+    memcpy(room->at + 1, hash.at, len);
+    return kt_bytes(room->at, 1 + len);
 }
 
 /* The account as it was; false: it is not known how it is now. */
@@ -108,11 +114,12 @@ static bool put_back(struct change *c, const struct redis_user *was)
 {
     struct kt_bytes words[WORDS_MAX] = {kt_str("ACL"), kt_str("SETUSER"), account(c),
                                         kt_str("resetpass"), kt_str(was->on ? "on" : "off")};
+    struct hash_word rooms[REDIS_HASHES_MAX];
     size_t n = 5;
     if (was->n_hashes > REDIS_HASHES_MAX)
         return false;
     for (size_t i = 0; i < was->n_hashes; i++)
-        words[n++] = hash_word(c, was->hashes[i]);
+        words[n++] = hash_word(&rooms[i], was->hashes[i]);
     return kt_redis_ask(&c->s, n, words);
 }
 
@@ -143,10 +150,11 @@ static void apply(struct change *c)
         return;
     }
     struct kt_bytes words[6] = {kt_str("ACL"), kt_str("SETUSER"), account(c), kt_str("on")};
+    struct hash_word room;
     size_t n = 4;
     if (step->keep_part.len == 0)
         words[n++] = kt_str("resetpass");
-    words[n++] = hash_word(c, step->public_part);
+    words[n++] = hash_word(&room, step->public_part);
     if (!kt_redis_ask(&c->s, n, words))
         (void)failed(c);
     else if (write_down(c))
@@ -193,13 +201,14 @@ static bool end_sessions(struct change *c)
 static bool keep_one(struct change *c, const struct redis_user *was)
 {
     struct kt_bytes keep = c->run->step->keep_part;
+    struct hash_word room;
     size_t others = was->n_hashes - (kt_redis_user_has(was, keep) ? 1u : 0u);
     if (others > 1)
         kt_driver_finding(c->run, c->ret,
                           "'%s' accepted %zu passwords besides the two of this run; they are gone",
                           c->run->step->account, others - 1);
     return KT_REDIS_ASK(&c->s, kt_str("ACL"), kt_str("SETUSER"), account(c), kt_str("resetpass"),
-                        hash_word(c, keep)) ||
+                        hash_word(&room, keep)) ||
            failed(c);
 }
 
