@@ -20,6 +20,13 @@ void sim_free(struct sim *sim)
     (void)pthread_mutex_destroy(&sim->lock);
 }
 
+void sim_say(struct sim *sim, char *at, size_t size, const char *text)
+{
+    (void)pthread_mutex_lock(&sim->lock);
+    (void)snprintf(at, size, "%s", text);
+    (void)pthread_mutex_unlock(&sim->lock);
+}
+
 struct sim_account *sim_account(struct sim *sim, const char *name)
 {
     for (unsigned i = 0; i < sim->n_accounts; i++)
@@ -84,6 +91,14 @@ void sim_lose_last(struct sim *sim)
         sim->accounts[i].login = sim->undo[i].login;
     }
     (void)pthread_mutex_unlock(&sim->lock);
+}
+
+unsigned sim_refusals(struct sim *sim, const char *name)
+{
+    (void)pthread_mutex_lock(&sim->lock);
+    unsigned n = sim_account(sim, name)->refusals;
+    (void)pthread_mutex_unlock(&sim->lock);
+    return n;
 }
 
 unsigned sim_ops(struct sim *sim, enum driver_op op)

@@ -52,6 +52,17 @@ struct sim {
 
 void sim_init(struct sim *sim);
 void sim_free(struct sim *sim);
+/* A fault, or another text, from the next step on: threads that carry out steps read them. */
+#define SIM_SET(sim, member, value)                                                                \
+    do {                                                                                           \
+        (void)pthread_mutex_lock(&(sim)->lock);                                                    \
+        (sim)->member = (value);                                                                   \
+        (void)pthread_mutex_unlock(&(sim)->lock);                                                  \
+    } while (0)
+#define SIM_SAY(sim, member, text) sim_say(sim, (sim)->member, sizeof(sim)->member, text)
+void sim_say(struct sim *sim, char *at, size_t size, const char *text);
+/* How often a login of the account was refused. */
+unsigned sim_refusals(struct sim *sim, const char *name);
 /* The account as it is; NULL: none. */
 struct sim_account *sim_account(struct sim *sim, const char *name);
 void sim_add(struct sim *sim, const char *name, const char *password);

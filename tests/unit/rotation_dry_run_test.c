@@ -67,17 +67,17 @@ static void all_is_well(void **state)
 static void the_target_is_in_the_way(void **state)
 {
     struct scene *s = scene(*state);
-    s->sim.down = true;
+    SIM_SET(&s->sim, down, true);
     is_not_ready(s, "connection refused", "secretctl target check pg");
-    s->sim.down = false;
-    s->sim.trust = true;
+    SIM_SET(&s->sim, down, false);
+    SIM_SET(&s->sim, trust, true);
     is_not_ready(s, "ACCEPTED: no test proves anything there", "secretctl target check pg");
-    s->sim.trust = false;
-    (void)snprintf(s->sim.admin_password, sizeof s->sim.admin_password, "changed");
+    SIM_SET(&s->sim, trust, false);
+    SIM_SAY(&s->sim, admin_password, "changed");
     is_not_ready(s, "{\"name\":\"administrative login\",\"ok\":false", "secretctl target check pg");
-    (void)snprintf(s->sim.admin_password, sizeof s->sim.admin_password, "admin");
+    SIM_SAY(&s->sim, admin_password, "admin");
     is_ready(s);
-    (void)snprintf(s->sim.server_id, sizeof s->sim.server_id, "another");
+    SIM_SAY(&s->sim, server_id, "another");
     need(s, 204, "POST", "rotation/targets/pg", "{\"server_id\":\"7000000000000000001\"}");
     is_not_ready(s, "{\"name\":\"server\",\"ok\":false", "secretctl target check pg");
     scene_end(s);
@@ -86,14 +86,14 @@ static void the_target_is_in_the_way(void **state)
 static void the_stored_one_is_refused(void **state)
 {
     struct scene *s = scene(*state);
-    sim_account(&s->sim, "app_a")->verifier[0] = '\0';
+    SIM_SET(&s->sim, accounts[0].verifier[0], '\0'); /* of app_a */
     is_not_ready(s, "version 1 is REFUSED: the secret has drifted", "secretctl reconcile " SECRET);
     need(s, 200, "GET", "rotation/secrets/" SECRET, NULL);
     says(s, "\"truth\":\"drifted\"");
     change_rotation(s, "{\"old_is_dead\":true}");
     is_ready(s);
     change_rotation(s, "{\"old_is_dead\":false}");
-    s->sim.vault = NULL; /* it accepts nothing that is stored: no watcher */
+    SIM_SET(&s->sim, vault, NULL); /* it accepts nothing that is stored: no watcher */
     need(s, 200, "POST", "rotation/reconcile/" SECRET, "{}");
     text_at(s, "data.run", s->run, sizeof s->run);
     until(s, "done");
@@ -150,7 +150,7 @@ static void the_limits_are_kept(void **state)
         s->vault->now_ms += 60000;
         dry_run(s);
     }
-    assert_int_equal(sim_account(&s->sim, "app_a")->refusals, 3);
+    assert_int_equal(sim_refusals(&s->sim, "app_a"), 3);
     scene_end(s);
 }
 
