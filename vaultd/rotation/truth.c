@@ -110,7 +110,10 @@ enum kt_kind truth_after_run(struct work *w, struct kt_err *err)
 enum kt_kind truth_of_frozen(struct work *w, struct kt_err *err)
 {
     struct rotation_secret *secret = &w->secret;
-    secret->look = w->run.frozen_known;
+    /* A run keeps more words than a secret's record has room for. */
+    const char *look =
+        kt_arena_printf(&w->req->arena, "%.*s", (int)LOOK_TEXT_MAX, w->run.frozen_known);
+    secret->look = look == NULL ? "" : look;
     secret->looked_ms = w->req->now_ms;
     enum kt_kind kind = drift(w->req, secret, w->run.from, err);
     return kind == KT_OK ? secret_save(w->req, secret, err) : kind;
