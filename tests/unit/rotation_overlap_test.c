@@ -85,6 +85,39 @@ static void the_old_one_is_not_let_in_again(void **state)
     scene_end(s);
 }
 
+/* Somebody ended it at the target, on purpose: the new one is set alone from the beginning. */
+static void what_is_meant_to_be_dead_stays_so(void **state)
+{
+    struct scene *s = scene(*state);
+    SIM_SET(&s->sim, vault, NULL); /* the target accepts nothing that is stored: no watcher */
+    SIM_SET(&s->sim, accounts[0].verifier[0], '\0');
+    change_rotation(s, "{\"old_is_dead\":true}");
+    register_agent(s, "h1");
+    rotate(s);
+    soon(s, "acking");
+    assert_false(first_is_accepted(s));
+    current_is(s, 2, "app_a");
+    acknowledge(s, "h1", 2);
+    ends_done(s);
+    assert_int_equal(s->sim.kept, 0);
+    scene_end(s);
+}
+
+/* It was said to be dead and is in use: nobody is cut off before the overlap is over. */
+static void what_was_said_to_be_dead_and_lives(void **state)
+{
+    struct scene *s = scene(*state);
+    change_rotation(s, "{\"old_is_dead\":true}");
+    register_agent(s, "h1");
+    rotate(s);
+    soon(s, "acking");
+    assert_true(first_is_accepted(s));
+    acknowledge(s, "h1", 2);
+    ends_done(s);
+    assert_int_equal(s->sim.kept, 1);
+    scene_end(s);
+}
+
 /* The way back sets both, when the old one was lost on it: the new one may be in use. */
 static void restored_beside_the_new_one(void **state)
 {
@@ -149,6 +182,8 @@ int main(void)
         OVERLAP(going_back_leaves_the_old_one),
         OVERLAP(no_session_is_waited_for_or_ended),
         OVERLAP(the_old_one_is_not_let_in_again),
+        OVERLAP(what_is_meant_to_be_dead_stays_so),
+        OVERLAP(what_was_said_to_be_dead_and_lives),
         OVERLAP(restored_beside_the_new_one),
         OVERLAP(what_cannot_be_changed_is_left_alone),
         OVERLAP(what_redis_can),

@@ -115,15 +115,15 @@ static void set_public(struct job *job, struct job_part *part, const struct run 
     part->step.attempt = run->attempt;
 }
 
-/* Where one account has both credentials: what a step leaves accepted besides what it is about. After
- * the point of no return the old one is not let in again. */
+/* Where one account has both credentials: what a step leaves accepted besides what it is about. The old
+ * one is not let in again after the point of no return, nor where it is meant to be dead. */
 static const char *kept_by(const struct job *job, const struct run *run, enum driver_op op)
 {
     if (run->machine.strategy != STRATEGY_OVERLAP)
         return "";
     switch (op) {
     case DRIVER_APPLY:
-        return run->machine.past ? "" : run->public_old;
+        return run->machine.past || run->settings.old_is_dead ? "" : run->public_old;
     case DRIVER_RESTORE:
         return run->public_new;
     case DRIVER_REVOKE:

@@ -211,6 +211,13 @@ static enum kt_kind settle_before_mending(struct work *w, const struct job *job,
     return move(w, evidence.old_accepted ? EV_OK : EV_REFUSED, probe, now_ms, err);
 }
 
+/* It was said to be dead, and whoever has it gets in: it stays accepted beside the new one until the end. */
+static void note_alive(struct run *run, const struct driver_reply *old)
+{
+    if (old->answer == ANSWER_ACCEPTED || old->barred)
+        run->settings.old_is_dead = false;
+}
+
 static enum kt_kind settle_preflight(struct work *w, const struct job *job, int64_t now_ms,
                                      struct kt_err *err)
 {
@@ -235,6 +242,8 @@ static enum kt_kind settle_preflight(struct work *w, const struct job *job, int6
             return move(w, evidence.event, probe, now_ms, err);
         if (asks_old && !may_be_dead && !evidence.old_accepted)
             return move(w, EV_REFUSED, probe, now_ms, err);
+        if (asks_old)
+            note_alive(&w->run, &probe->result.replies[DRIVER_OLD]);
     }
     return move(w, EV_OK, NULL, now_ms, err);
 }
