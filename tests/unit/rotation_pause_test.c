@@ -210,6 +210,101 @@ static void begun_goes_on(void **state)
     scene_end(s);
 }
 
+/* As by_hand, but the pause comes while the start is on its way. */
+static void a_start_by_hand_meets_the_pause(void **state)
+{
+    struct scene *s = scene(*state);
+    static const struct visit visits[] = {{"POST", "rotation/pause", NULL, WHY, 200, 0}, {0}};
+    meanwhile(s->vault, visits, NULL);
+    need(s, 400, "POST", "rotation/rotate/" SECRET, "{}");
+    says(s, "KT-R-030");
+    assert_true(meanwhile_over());
+    need(s, 404, "LIST", "rotation/runs", NULL);
+    scene_end(s);
+}
+
+static void is_away(struct scene *s, bool away)
+{
+    SIM_SET(&s->sim, down, away);
+}
+
+/* What was asked for before the pause, and waits for the target. */
+static void going_back_is_not_held(void **state)
+{
+    struct scene *s = scene(*state);
+    rotate(s);
+    ends_done(s);
+    is_away(s, true);
+    need(s, 200, "POST", "rotation/rotate/" SECRET, "{\"back\":true}");
+    text_at(s, "data.run", s->run, sizeof s->run);
+    soon(s, "preflight");
+    brake(s);
+    is_away(s, false);
+    until(s, "done");
+    current_is(s, 3, "app_a");
+    need(s, 200, "DELETE", "rotation/pause", NULL);
+    is_away(s, true);
+    need(s, 200, "POST", "rotation/reconcile/" SECRET, "{}");
+    text_at(s, "data.run", s->run, sizeof s->run);
+    soon(s, "preflight");
+    brake(s);
+    is_away(s, false);
+    until(s, "done");
+    current_is(s, 3, "app_a");
+    scene_end(s);
+}
+
+/* Another secret at the same target, with a run that has not begun. */
+static void start_other(struct scene *s, char run[64])
+{
+    (void)pthread_mutex_lock(&s->sim.lock);
+    sim_add(&s->sim, "app_c", "first-password-of-c");
+    (void)pthread_mutex_unlock(&s->sim.lock);
+    need(s, 200, "POST", "secret/data/db/other",
+         "{\"data\":{\"username\":\"app_c\",\"password\":\"first-password-of-c\"}}");
+    need(s, 204, "POST", "rotation/secrets/secret/db/other",
+         "{\"target\":\"pg\",\"strategy\":\"in-place\",\"accounts\":[\"app_c\"],\"overlap\":2,\"soak\":1}");
+    assert_int_equal(as_agent(s, "GET", "secret/data/db/other?version=1", NULL), 200);
+    assert_int_equal(as_agent(s, "POST", "fleet/consumers/h2/secret/db/other",
+                              "{\"service\":\"other\",\"version\":1,\"state\":\"registered\"}"), 200);
+    assert_int_equal(as_agent(s, "POST", "fleet/consumers/h2/secret/db/other",
+                              "{\"service\":\"other\",\"version\":1,\"state\":\"unhealthy\"}"), 200);
+    need(s, 200, "POST", "rotation/rotate/secret/db/other", "{}");
+    text_at(s, "data.run", run, 64);
+}
+
+/* A run that is held is in nobody's way, and has its turn at the target after the pause. */
+static void held_keeps_no_place(void **state)
+{
+    struct scene *s = scene(*state);
+    char first[64], other[64];
+    register_agent(s, "h1");
+    rotate(s);
+    memcpy(first, s->run, sizeof first);
+    soon(s, "acking");
+    start_other(s, other);
+    memcpy(s->run, other, sizeof other);
+    soon_says(s, "to be healthy before anything is changed");
+    brake(s);
+    soon_says(s, "rotation is paused");
+    memcpy(s->run, first, sizeof first);
+    acknowledge(s, "h1", 2);
+    until(s, "overlapping");
+    is_away(s, true);
+    until(s, revokes(s) ? "revoking" : "confirming");
+    need(s, 200, "DELETE", "rotation/pause", NULL);
+    memcpy(s->run, other, sizeof other);
+    soon_says(s, "\"waits_for\":\"another run at pg");
+    is_away(s, false);
+    memcpy(s->run, first, sizeof first);
+    ends_done(s);
+    memcpy(s->run, other, sizeof other);
+    soon_says(s, "to be healthy before anything is changed");
+    cancel(s, 200);
+    soon(s, "cancelled");
+    scene_end(s);
+}
+
 static void words(void **state)
 {
     struct scene *s = scene(*state);
@@ -235,6 +330,7 @@ int main(void)
         ALTERNATE(a_start_meets_the_pause), ALTERNATE(schedules_rest), ALTERNATE(many_are_due), BOTH(by_hand),
         BOTH(not_begun_waits),     BOTH(begun_goes_on),     ALTERNATE(not_begun_may_be_cancelled),
         ALTERNATE(words),
+        BOTH(a_start_by_hand_meets_the_pause), ALTERNATE(going_back_is_not_held), BOTH(held_keeps_no_place),
     };
     return cmocka_run_group_tests_name("rotation pause", tests, NULL, NULL);
 }

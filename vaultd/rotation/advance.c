@@ -87,12 +87,19 @@ static bool too_late_to_begin(const struct pass *p, const struct run *run)
     return !has_begun(run) && run->closes_ms != 0 && p->now_ms >= run->closes_ms;
 }
 
-/* A run that somebody started since is meant to go on. */
+static void wait_for_place(struct pass *p, const struct run *run)
+{
+    pass_wait(p, 0, "another run at %s, or one of %u at a time", run->settings.target,
+              ROTATION_RUNS_MAX);
+}
+
+/* A run that somebody started since is meant to go on; going back and mending are never held up. */
 static enum kt_kind held_by_pause(struct pass *p, struct work *w, bool *ret, struct kt_err *err)
 {
     struct rotation_pause pause;
     *ret = false;
-    if (has_begun(&w->run))
+    enum run_trigger trigger = w->run.trigger;
+    if (has_begun(&w->run) || trigger == TRIGGER_BACK || trigger == TRIGGER_RECONCILE)
         return KT_OK;
     enum kt_kind kind = pause_load(w->req, &pause, ret, err);
     if (kind != KT_OK || !*ret)
@@ -102,6 +109,17 @@ static enum kt_kind held_by_pause(struct pass *p, struct work *w, bool *ret, str
     if (*ret)
         pass_wait(p, 0, "secretctl run resume: rotation is %s", text == NULL ? "paused" : text);
     return KT_OK;
+}
+
+/* A run that was held gave its place at the target to others; so did one that a restart found there. */
+static bool held_by_others(struct pass *p, const struct work *w)
+{
+    const struct run *run = &w->run;
+    if (has_begun(run) || run->machine.state == RUN_PLANNED || p->active->touches ||
+        slot_free(p->rotation, p->active, run->settings.target))
+        return false;
+    wait_for_place(p, run);
+    return true;
 }
 
 static enum kt_kind want_preflight(struct pass *p, struct work *w, struct kt_err *err)
@@ -131,8 +149,7 @@ static enum kt_kind want_commit(struct pass *p, struct work *w, struct kt_err *e
     struct run *run = &w->run;
     if (run->machine.state == RUN_PLANNED &&
         !slot_free(p->rotation, p->active, run->settings.target)) {
-        pass_wait(p, 0, "another run at %s, or one of %u at a time", run->settings.target,
-                  ROTATION_RUNS_MAX);
+        wait_for_place(p, run);
         return KT_OK;
     }
     if (run->machine.state == RUN_PLANNED && !rotation_can_run(p->rotation)) {
@@ -204,11 +221,13 @@ static enum kt_kind decide(struct pass *p, struct work *w, struct kt_err *err)
         w->blameless = w->window_closed = true;
         return pass_event(p, w, EV_CANCEL, "its window closed before it could begin", err);
     }
-    bool held = false;
     enum kt_kind kind = pass_note_acks(p, w, err);
     if (kind == KT_OK && !p->moved)
-        kind = held_by_pause(p, w, &held, err);
-    return kind != KT_OK || p->moved || held ? kind : next_step(p, w, err);
+        kind = held_by_pause(p, w, &p->rests, err);
+    if (kind != KT_OK || p->moved)
+        return kind;
+    p->rests = p->rests || held_by_others(p, w);
+    return p->rests ? KT_OK : next_step(p, w, err);
 }
 
 static void leave_behind(struct pass *p, const struct work *w)
@@ -282,6 +301,7 @@ static enum kt_kind pass_handler(struct request *req, struct kt_err *err)
     job_free(p->job);
     p->job = NULL;
     p->moved = false;
+    p->rests = false;
     p->n_noted = 0;
     p->wake_ms = 0;
     p->waits_for[0] = '\0';
@@ -425,7 +445,7 @@ static void took(struct rotation *rotation, struct active *active, struct pass *
     active->blamed_ms = p->blamed_ms;
     active->state = p->state;
     bool touched = active->touches;
-    active->touches = p->touches && touches_now(p->state);
+    active->touches = p->touches && !p->rests && touches_now(p->state);
     if (touched && !active->touches)
         rotation_wake(rotation); /* another one may have its turn at the target */
     memcpy(active->target, p->target, sizeof active->target);

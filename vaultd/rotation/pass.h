@@ -32,6 +32,7 @@ struct pass {
     enum frozen_code frozen;
     unsigned fx;
     bool fresh, doubt, intended, touches;
+    bool rests; /* it waits without a place at its target: others go first */
     int64_t settle_ms, recheck_ms; /* the target's */
     bool readers_left;
     unsigned char secret[RUN_ID];

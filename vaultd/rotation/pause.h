@@ -1,10 +1,11 @@
 /* vaultd/rotation/pause.h - the brake: one stored record that keeps all rotations from beginning.
  *
  * What:    While it is there nothing starts by schedule, a rotation by hand needs "force", and a run that
- *          was made before it and has not begun to change anything waits. What began goes on to its end:
- *          stopping halfway is worse. Going back is always allowed.
- * Stored:  one record of TABLE_CONFIG. The commit of a scheduled start has its absence as a condition, so
- *          that none comes after the answer to who paused.
+ *          was made before it and has not begun to change anything waits, without a place at its target.
+ *          What began goes on to its end: stopping halfway is worse. Going back and reconciling are
+ *          always allowed.
+ * Stored:  one record of TABLE_CONFIG. The commit of a start that it holds up has its absence as a
+ *          condition, so that none comes after the answer to who paused.
  * Owner:   texts live in the request's arena.
  * Threads: any thread with the barrier entered. */
 #pragma once

@@ -450,10 +450,13 @@ enum kt_kind rotate_write(struct request *req, struct kt_err *err)
         kind = run_load(req, secret.run, &run, err);
         return kind == KT_OK ? ask_back(req, &run, reason, err) : kind;
     }
-    kind = back || force ? KT_OK : run_refuse_paused(req, secret.name, err);
-    if (kind != KT_OK)
-        return kind;
-    return start_by_hand(req, &secret, back ? TRIGGER_BACK : TRIGGER_OPERATOR, reason, err);
+    bool stops = !back && !force; /* while everything is paused, and by a pause that comes meanwhile */
+    kind = stops ? run_refuse_paused(req, secret.name, err) : KT_OK;
+    if (kind == KT_OK)
+        kind = start_by_hand(req, &secret, back ? TRIGGER_BACK : TRIGGER_OPERATOR, reason, err);
+    if (kind == KT_OK && stops)
+        pause_require_off(req, req->batch);
+    return kind;
 }
 
 /* Not held up while everything is paused: like going back, it gives services what the vault says. */
