@@ -177,19 +177,25 @@ static void jump(struct scene *s, int64_t by_ms)
 }
 
 /* So few are planned anew in one commit: when one of them is, all are. */
-static void planned_by_the_clock(struct scene *s)
+static void due_within(struct scene *s, const char *name, int64_t ms)
 {
-    char text[64];
+    char text[64], path[64];
+    (void)snprintf(path, sizeof path, "rotation/secrets/secret/%s", name);
     for (int i = 0; i < PATIENCE; i++) {
         int64_t next_ms = 0;
-        need(s, 200, "GET", "rotation/secrets/secret/hourly", NULL);
+        need(s, 200, "GET", path, NULL);
         test_vault_text(s->vault, "data.state.next_due", text, sizeof text);
         assert_true(kt_time_parse(text, strlen(text), &next_ms));
-        if (next_ms <= wall(s) + HOUR_MS)
+        if (next_ms <= wall(s) + ms)
             return;
         pause_ms(1);
     }
-    fail_msg("the next full hour is still %s", text);
+    fail_msg("the next time of %s is still %s", name, text);
+}
+
+static void planned_by_the_clock(struct scene *s)
+{
+    due_within(s, "hourly", HOUR_MS);
 }
 
 /* By a clock that was wrong a time was named that comes again by the right one. */
@@ -324,6 +330,46 @@ static void ten_years_by_mistake(void **state)
     }
 }
 
+/* A run by hand ends, and a setting is written, while the clock is wrong. */
+static void used_while_wrong(struct scene *s)
+{
+    char current[32];
+    unsigned before = s->runs[4];
+    jump(s, YEARS_MS);
+    comes_to_say(s, "rotation/clock", "\"alarm\":true");
+    need(s, 200, "POST", "rotation/rotate/secret/period", NULL);
+    (void)snprintf(current, sizeof current, "\"current\":%u", before + 1);
+    comes_to_say(s, "rotation/secrets/secret/period", current);
+    need(s, 204, "POST", "rotation/secrets/secret/hourly", "{\"cron\":\"0 * * * *\",\"zone\":\"UTC\"}");
+    count(s);
+}
+
+static void used_by_mistake(void **state)
+{
+    struct scene *s = *state;
+    goes_on(s);
+    used_while_wrong(s);
+    jump(s, -YEARS_MS);
+    comes_to_say(s, "rotation/clock", "\"alarm\":false");
+    due_within(s, "period", 6 * HOUR_MS);
+    planned_by_the_clock(s);
+    goes_on(s);
+}
+
+/* vaultd knows nothing of the alarm any more when the clock is right. */
+static void used_by_mistake_and_restarted(void **state)
+{
+    struct scene *s = *state;
+    goes_on(s);
+    used_while_wrong(s);
+    core_seal(s->vault->core, "test");
+    s->vault->wall_ahead_ms -= YEARS_MS;
+    test_vault_reseal(s->vault);
+    due_within(s, "period", 6 * HOUR_MS);
+    planned_by_the_clock(s);
+    goes_on(s);
+}
+
 /* It is sealed (killed, restarted) right after the clock was accepted: all is planned anew all the same. */
 static void accepted_and_restarted(void **state)
 {
@@ -369,6 +415,8 @@ int main(void)
         TEST(ten_years_ahead_and_back),
         TEST(ten_years_back_and_ahead),
         TEST(ten_years_by_mistake),
+        TEST(used_by_mistake),
+        TEST(used_by_mistake_and_restarted),
         TEST(accepted_and_restarted),
         TEST(another_setting),
     };

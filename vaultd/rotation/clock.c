@@ -96,6 +96,13 @@ void rotation_replan(struct rotation *rotation)
     rotation_wake(rotation);
 }
 
+static enum kt_kind want_replan_handler(struct request *req, struct kt_err *err)
+{
+    return rotation_clock_want_replan(req, err);
+}
+
+/* From here on until it is trusted again runs may end and settings be written by the wrong time: planned
+ * anew after that, even when vaultd is stopped before the clock is right. */
 static void alarm_on(struct rotation *rotation, const char *how, int64_t by_ms)
 {
     (void)pthread_mutex_lock(&rotation->lock);
@@ -107,13 +114,18 @@ static void alarm_on(struct rotation *rotation, const char *how, int64_t by_ms)
                        "set right, or: echo '{\"accept\":true}' | secretctl write rotation/clock -",
                        how, (long long)(by_ms / 60000));
     (void)pthread_mutex_unlock(&rotation->lock);
+    struct kt_err err = {0};
+    if (news && request_internal(rotation->core, "rotation/clock", want_replan_handler, NULL, &err) !=
+                    KT_OK)
+        kt_log_err(KT_LOG_WARNING, "rotation-replan", &err);
     if (news)
         kt_log(KT_LOG_ERROR, "clock-jumped", "how=\"%s\" minutes=%lld next=\"set the clock, or "
                                              "see: secretctl read rotation/clock\"",
                how, (long long)(by_ms / 60000));
 }
 
-static void alarm_off(struct rotation *rotation)
+/* Was it on? */
+static bool alarm_off(struct rotation *rotation)
 {
     (void)pthread_mutex_lock(&rotation->lock);
     bool was = rotation->clock.alarm;
@@ -122,6 +134,7 @@ static void alarm_off(struct rotation *rotation)
     (void)pthread_mutex_unlock(&rotation->lock);
     if (was)
         kt_log(KT_LOG_NOTICE, "clock-trusted", "%s", "schedules=on");
+    return was;
 }
 
 static bool save(struct rotation *rotation, int64_t wall_ms)
@@ -172,7 +185,7 @@ void rotation_clock_start(struct rotation *rotation)
     clock->saved_ms = 0;
     struct clock_pass pass = {.save = false};
     struct kt_err err = {0};
-    alarm_off(rotation);
+    (void)alarm_off(rotation);
     if (request_internal(rotation->core, "rotation/clock", clock_handler, &pass, &err) != KT_OK)
         return;
     rotation->replan = (struct replan){.on = pass.stored.replan};
@@ -198,11 +211,10 @@ bool rotation_clock_look(struct rotation *rotation)
 {
     struct rotation_clock *clock = &rotation->clock;
     int64_t offset = offset_now(rotation), delta = offset - clock->offset_ms;
-    bool accepted = atomic_exchange(&clock->accept, false);
-    if (accepted) {
+    bool anew = atomic_exchange(&clock->accept, false);
+    if (anew) {
         clock->offset_ms = offset;
         delta = 0;
-        replan_all(rotation);
     }
     if (delta < -BACK_MS) {
         alarm_on(rotation, "went back", -delta);
@@ -213,13 +225,13 @@ bool rotation_clock_look(struct rotation *rotation)
         return true;
     }
     clock->offset_ms = offset;
-    alarm_off(rotation);
-    if (atomic_exchange(&clock->replan, false)) {
+    /* One that came right by itself: what was stored meanwhile was planned by the wrong time. */
+    anew = alarm_off(rotation) || anew;
+    anew = atomic_exchange(&clock->replan, false) || anew;
+    if (anew)
         replan_all(rotation);
-        accepted = true;
-    }
     int64_t wall = kt_wall_ms(rotation->core->clock);
-    if (accepted || wall - clock->saved_ms >= SAVE_MS || wall < clock->saved_ms) {
+    if (anew || wall - clock->saved_ms >= SAVE_MS || wall < clock->saved_ms) {
         look_at_zones(rotation);
         (void)save(rotation, wall);
     }
