@@ -12,7 +12,8 @@
 #include "lib/log.h"
 #include "tests/support/rotation_scene.h"
 
-#define HOUR_MS 3600000
+#define HOUR_MS  3600000
+#define YEARS_MS ((int64_t)3652 * 24 * HOUR_MS) /* ten of them */
 
 /* ---- words ---- */
 
@@ -212,6 +213,32 @@ static void after_a_restart(void **state)
     assert_true(secret_says(s, "\"truth\":\"drifted\""));
     by_hand(s, "first-password-of-a");
     look_again(s, "\"truth\":\"accepted\"");
+    scene_end(s);
+}
+
+static void accept_jump(struct scene *s, int64_t by_ms)
+{
+    s->vault->wall_ahead_ms += by_ms;
+    for (int i = 0; i < PATIENCE; i++) {
+        need(s, 200, "GET", "rotation/clock", NULL);
+        if (test_vault_said(s->vault, "\"alarm\":true"))
+            break;
+        pause_ms(1);
+    }
+    need(s, 204, "POST", "rotation/clock", "{\"accept\":true}");
+}
+
+/* A clock that was ten years ahead, and was believed: the next look does not wait for them. */
+static void a_clock_is_set_back(void **state)
+{
+    struct scene *s = scene(*state);
+    verify_hourly(s);
+    accept_jump(s, YEARS_MS);
+    soon_secret(s, "\"verified\":\"2037-");
+    by_hand(s, "by-hand-of-a-dba");
+    accept_jump(s, -YEARS_MS);
+    soon_secret(s, "\"next_look\":\"2027-");
+    look_again(s, "\"truth\":\"drifted\"");
     scene_end(s);
 }
 
@@ -440,6 +467,7 @@ int main(void)
         BOTH(unknown_decides_nothing),
         BOTH(looks_leave_room_for_a_run),
         ALTERNATE(after_a_restart),
+        ALTERNATE(a_clock_is_set_back),
         BOTH(another_value_is_not_known),
         BOTH(a_run_counts_as_a_look),
         BOTH(reconciles),

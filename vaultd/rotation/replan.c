@@ -2,13 +2,14 @@
 #include "vaultd/core/rows.h"
 #include "vaultd/rotation/engine.h"
 #include "vaultd/rotation/secret.h"
+#include "vaultd/rotation/truth.h"
 
 /* What is planned rests on the clock and on the rules of time zones. When a clock that was ahead is set
- * back and accepted, the last times of secrets lie in the future, and nothing would come before those;
+ * back, the last times of secrets and their next looks lie in the future, and nothing would come before those;
  * when the rules of a zone change, what was planned lies an hour beside. So all of it is looked at
  * again, in the order of the table, beside the runs that are under way. */
 
-#define AT_A_TIME 20u /* secrets in one commit: each is up to 4 of the 100 operations that a batch has room for */
+#define AT_A_TIME 16u /* secrets in one commit: each is up to 6 of the 100 operations that a batch has room for */
 #define LOOKED_AT 256u
 
 struct replan_pass {
@@ -16,6 +17,12 @@ struct replan_pass {
     unsigned char last[BARRIER_NAME_KEY];
     bool looked, ended;
 };
+
+/* By a clock that was ahead. */
+static bool looks_too_late(const struct request *req, const struct rotation_secret *secret)
+{
+    return secret->look_due_ms > req->now_ms + secret->settings.verify_every_s * 1000;
+}
 
 static enum kt_kind replan_row(struct request *req, const struct entry *entry, struct kt_buf *plain,
                                bool *ret_changed, struct kt_err *err)
@@ -28,6 +35,11 @@ static enum kt_kind replan_row(struct request *req, const struct entry *entry, s
         kind = secret_load(req, stored.name, &secret, err);
     if (kind == KT_OK)
         kind = due_replan(req, &secret, ret_changed, err);
+    /* A run that is under way plans the next look when it ends. */
+    if (kind == KT_OK && !secret.active && looks_too_late(req, &secret)) {
+        *ret_changed = true;
+        kind = truth_plan(req, &secret, err);
+    }
     return kind == KT_OK && *ret_changed ? secret_save(req, &secret, err) : kind;
 }
 
@@ -85,7 +97,7 @@ bool replan_some(struct rotation *rotation)
     if (pass.looked)
         memcpy(replan->from, pass.last, sizeof replan->from);
     replan->has_from = replan->has_from || pass.looked;
-    rotation->next_due_ms = 0;
+    rotation->next_due_ms = rotation->next_look_ms = 0;
     if (pass.ended && rotation_clock_replanned(rotation))
         *replan = (struct replan){.on = false};
     return replan->on && !pass.ended;
