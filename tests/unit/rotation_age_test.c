@@ -99,6 +99,31 @@ static void a_class_plans(void **state)
     scene_end(s);
 }
 
+static void jump(struct scene *s, int64_t by_ms, const char *clock)
+{
+    s->vault->wall_ahead_ms += by_ms;
+    comes_to_say(s, "rotation/clock", clock);
+}
+
+/* Nothing is planned by a clock that is ahead by ten years. */
+static void a_class_waits_for_the_clock(void **state)
+{
+    struct scene *s = scene(*state);
+    need(s, 204, "POST", "rotation/secrets/" SECRET, "{\"risk\":\"high\"}");
+    need(s, 204, "POST", "rotation/secrets/secret/other", "{}");
+    jump(s, 3652 * DAY_MS, "\"alarm\":true");
+    need(s, 204, "POST", "rotation/classes", CLASSES);
+    /* What the rotation thread does after it would have planned. */
+    need(s, 200, "POST", "rotation/rotate/secret/other", NULL);
+    comes_to_say(s, "rotation/secrets/secret/other", "\"current\":1");
+    need(s, 200, "GET", "rotation/secrets/" SECRET, NULL);
+    says(s, "\"next_due\":\"\"");
+    jump(s, -3652 * DAY_MS, "\"alarm\":false");
+    comes_to_say(s, "rotation/secrets/" SECRET, DUE_IN);
+    says(s, "\"next_due\":\"2027-");
+    scene_end(s);
+}
+
 /* More than a request's share of them, and the vault is sealed and opened again before it may be done. */
 static void many_are_planned(void **state)
 {
@@ -192,7 +217,8 @@ static void frozen(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ALTERNATE(classes), ALTERNATE(a_class_plans), ALTERNATE(many_are_planned),
+        ALTERNATE(classes), ALTERNATE(a_class_plans), ALTERNATE(a_class_waits_for_the_clock),
+        ALTERNATE(many_are_planned),
         ALTERNATE(a_class_rotates), ALTERNATE(by_age), ALTERNATE(by_schedule), ALTERNATE(frozen),
     };
     return cmocka_run_group_tests_name("rotation age", tests, NULL, NULL);

@@ -179,7 +179,9 @@ static void forget_checks(struct rotation *rotation)
 static void look(struct rotation *rotation, bool poked)
 {
     rotation->distrusts = rotation_clock_look(rotation);
-    if (atomic_exchange(&rotation->reclassed, false) && !classes_follow(rotation))
+    /* Nothing is planned by a time that is not trusted: it waits, as do the next ones. */
+    if (!rotation->distrusts && atomic_exchange(&rotation->reclassed, false) &&
+        !classes_follow(rotation))
         atomic_store(&rotation->reclassed, true);
     if (poked)
         actives_scan(rotation);
