@@ -9,6 +9,7 @@
 #include "lib/cleanup.h"
 #include "lib/failpoint.h"
 #include "lib/log.h"
+#include "lib/timespec.h"
 #include "vaultd/approval/tidy.h"
 #include "vaultd/auth/logins.h"
 #include "vaultd/auth/revoker.h"
@@ -28,6 +29,7 @@
 #include "vaultd/rotation/rotation.h"
 
 #define HOUSEKEEPING_MS        1000
+#define HOUSEKEEPING_REST_MS   20 /* while there is more to do than one second holds: others' commits come between */
 #define HOUSEKEEPING_FAILED_MS 60000
 #define AUTOROTATE_MS          60000
 
@@ -74,18 +76,19 @@ static void look_now_and_then(struct core *core, int64_t now_ms)
     tidy_approvals(core);
 }
 
-static void housekeep(struct core *core)
+/* How long it may rest until the next. */
+static int64_t housekeep(struct core *core)
 {
     ceremonies_expire(core->barrier);
     if (!barrier_enter(core->barrier))
-        return;
+        return HOUSEKEEPING_MS;
     record_counts(core, false);
     barrier_leave(core->barrier);
     struct core_private *own = core->own;
     int64_t begun_ms = kt_mono_ms(&kt_system_clock);
     look_now_and_then(core, begun_ms);
     if (begun_ms < own->jobs_not_before_ms)
-        return;
+        return HOUSEKEEPING_MS;
     bool more = true;
     while (more && kt_mono_ms(&kt_system_clock) - begun_ms < HOUSEKEEPING_MS && !stopping(own)) {
         struct kt_err err = {0};
@@ -96,6 +99,7 @@ static void housekeep(struct core *core)
         kt_log_err(KT_LOG_WARNING, "housekeeping", &err);
         own->jobs_not_before_ms = begun_ms + HOUSEKEEPING_FAILED_MS;
     }
+    return more ? HOUSEKEEPING_REST_MS : HOUSEKEEPING_MS;
 }
 
 static void *housekeeper_thread(void *arg)
@@ -103,16 +107,15 @@ static void *housekeeper_thread(void *arg)
     struct core *core = arg;
     struct core_private *own = core->own;
     struct heap heap = {0};
+    int64_t rest_ms = HOUSEKEEPING_MS;
     (void)pthread_mutex_lock(&own->lock);
     while (!own->stopping) {
-        struct timespec until;
-        (void)clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_sec += HOUSEKEEPING_MS / 1000;
+        struct timespec until = kt_timespec_of_ms(kt_mono_ms(&kt_system_clock) + rest_ms);
         (void)pthread_cond_timedwait(&own->stop_signal, &own->lock, &until);
         if (own->stopping)
             break;
         (void)pthread_mutex_unlock(&own->lock);
-        housekeep(core);
+        rest_ms = housekeep(core);
         (void)heap_look(&heap);
         (void)pthread_mutex_lock(&own->lock);
     }

@@ -219,7 +219,7 @@ static bool anything_due(struct core *core, int64_t now_ms)
     return due;
 }
 
-/* The first failure counts; what the others did is done. */
+/* The first failure counts when none got on: one damaged row must not hold up what the others have to do. */
 static enum kt_kind sum_up(struct core_private *own, const struct internal_request *requests, const struct run *runs,
                            unsigned lanes, bool *ret_more, struct kt_err *err)
 {
@@ -232,30 +232,29 @@ static enum kt_kind sum_up(struct core_private *own, const struct internal_reque
             *err = requests[i].err;
         }
         own->jobs_many = own->jobs_many || (requests[i].kind == KT_OK && runs[i].many);
-        more = more || runs[i].more;
+        more = more || (requests[i].kind == KT_OK && runs[i].more);
     }
-    *ret_more = kind == KT_OK && more;
-    return kind;
+    *ret_more = more;
+    return more ? KT_OK : kind;
 }
 
 /* Neighbours' shares end where the next one's begin: the steps read each row once, and what they change lies
- * on few pages. The last takes what is beyond. */
-static enum kt_kind share_due(struct core *core, struct run *runs, unsigned lanes,
-                              unsigned char starts[][TOKEN_DUE_KEY], struct kt_err *err)
+ * on few pages. The last takes what is beyond; the first none: what is no token's is its alone. False: the
+ * index cannot be read now. */
+static bool share_due(struct core *core, struct run *runs, unsigned lanes, unsigned char starts[][TOKEN_DUE_KEY])
 {
     struct snapshot *snapshot = NULL;
-    if (lanes == 1)
-        return KT_OK;
     if (snapshot_begin(core->store, &snapshot) != STORE_OK)
-        return kt_fail(err, KT_IO, "reading the token indexes");
-    token_due_shares(snapshot, runs[0].now_ms, ROOM / TOKEN_END_COSTS, starts, lanes);
+        return false;
+    token_due_shares(snapshot, runs[0].now_ms, ROOM / TOKEN_END_COSTS, starts + 1, lanes - 1);
     snapshot_end(snapshot);
+    memcpy(starts[0], starts[1], TOKEN_DUE_KEY); /* from there to there: nothing */
     for (unsigned i = 0; i < lanes; i++) {
         runs[i].due_from = kt_bytes(starts[i], TOKEN_DUE_KEY);
         if (i + 1 < lanes)
             runs[i].due_until = kt_bytes(starts[i + 1], TOKEN_DUE_KEY);
     }
-    return KT_OK;
+    return true;
 }
 
 /* One step after the other; several side by side as long as more tokens are due than one commit holds: their
@@ -277,9 +276,8 @@ static enum kt_kind run(struct core *core, bool *ret_more, struct kt_err *err)
         requests[i] = (struct internal_request){.path = "sys/housekeeping", .fn = run_step, .arg = &runs[i]};
     }
     unsigned char starts[JOB_LANES][TOKEN_DUE_KEY];
-    enum kt_kind kind = share_due(core, runs, lanes, starts, err);
-    if (kind != KT_OK)
-        return kind;
+    if (lanes > 1 && !share_due(core, runs, lanes, starts))
+        runs[0].lanes = lanes = 1;
     request_internal_all(core, requests, lanes);
     own->jobs_first = !own->jobs_first;
     for (unsigned i = 0; i < lanes; i++)
