@@ -119,7 +119,9 @@ def _():
     old, new, stranger = fresh(), password(), password()
     redis.root("ACL", "SETUSER", "app", "#" + sha256(stranger))
     result = run_ok("inspect", account="app", keep_part=sha256(old))
-    equal(1, sum(sha256(stranger)[:8] in f for f in result["findings"]), f"findings in {result['findings']}")
+    told = [f for f in result["findings"] if f.endswith("does not have as current: 1")]
+    equal(1, len(told), f"findings in {result['findings']}")
+    true(sha256(stranger)[:4] not in str(result["findings"]), f"nothing of a hash in {result['findings']}")
     run_ok("apply", account="app", public_part=sha256(new), keep_part=sha256(old))
     equal("A", redis.login("app", stranger), "a stranger is not cut off before the end")
     result = run_ok("revoke", account="app", keep_part=sha256(new))
@@ -174,7 +176,10 @@ def _():
     equal(None, redis.hashes("nobody"))
     run_ok("revoke", account="nobody")
     equal(None, redis.hashes("nobody"))
-    result = run_ok("inspect", account="nobody")
+    result = run("inspect", account="nobody", other_account="app")
+    equal(("permanent", "unfit"), (result["class"], result["code"]), result["text"])
+    true("no user 'nobody'" in result["text"], result["text"])
+    result = run_ok("inspect", account="app", other_account="nobody")
     true(any("no user" in f for f in result["findings"]), f"a finding in {result['findings']}")
 
 

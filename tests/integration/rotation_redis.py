@@ -166,7 +166,7 @@ class Test:
         run = secret.rotate()
         equal(run["state"], "done", story(run))
         steps = " ".join(s["text"] for s in run["steps"])
-        contains(steps, "accepts a password that the vault does not have")
+        contains(steps, "accepts passwords that the vault does not have")
         contains(steps, sha256(other)[:8])
         contains(steps, "besides the two of this run")
         equal(self.redis.login("open", other), "R", "the stranger's password")
