@@ -166,8 +166,8 @@ class Test:
         run = secret.rotate()
         equal(run["state"], "done", story(run))
         steps = " ".join(s["text"] for s in run["steps"])
-        contains(steps, "accepts passwords that the vault does not have")
-        contains(steps, sha256(other)[:8])
+        contains(steps, "accepts passwords that the vault does not have as current: 1")
+        equal(sha256(other)[:8] in steps, False, "a piece of its hash in the report")
         contains(steps, "besides the two of this run")
         equal(self.redis.login("open", other), "R", "the stranger's password")
 
@@ -212,7 +212,7 @@ class Test:
 
 
 def main():
-    report = Report(sys.argv[1:])
+    report = Report()
     with Redis() as redis, Vault() as vault:
         vault.ready()
         test = Test(vault, redis)
