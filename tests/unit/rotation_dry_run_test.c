@@ -154,6 +154,41 @@ static void the_limits_are_kept(void **state)
     scene_end(s);
 }
 
+/* Until its time is over; the vault's passes. */
+static unsigned ask_in_a_hurry(struct scene *s)
+{
+    const struct test_request request = {.method = kt_str("POST"),
+                                         .target = kt_str("/v1/rotation/dry-run/" SECRET),
+                                         .token = kt_str(s->vault->root),
+                                         .body = kt_str("{}"),
+                                         .hurry = true};
+    return test_vault_ask(s->vault, &request);
+}
+
+/* Whoever hangs up has asked all the same; and nobody asks beside him before that is counted. */
+static void who_does_not_wait_is_counted(void **state)
+{
+    struct scene *s = scene(*state);
+    need(s, 204, "POST", "rotation/targets/pg", "{\"max_refusals_per_hour\":3,\"probe_spacing\":600}");
+    (void)pthread_mutex_lock(&s->sim.lock); /* it does not answer */
+    assert_int_equal(ask_in_a_hurry(s), 504);
+    says(s, "the target did not answer in time");
+    assert_int_equal(ask_in_a_hurry(s), 503);
+    says(s, "another dry run asks pg");
+    (void)pthread_mutex_unlock(&s->sim.lock);
+    for (int i = 0; i < PATIENCE; i++) {
+        need(s, 200, "GET", "rotation/secrets/" SECRET, NULL);
+        if (test_vault_said(s->vault, "\"truth\":\"accepted\""))
+            break;
+        pause_ms(1);
+    }
+    says(s, "\"truth\":\"accepted\"");
+    is_not_ready(s, "{\"name\":\"limits\",\"ok\":false", "not before");
+    assert_int_equal(sim_ops(&s->sim, DRIVER_PROBE), 1);
+    assert_int_equal(sim_refusals(&s->sim, "app_a"), 1);
+    scene_end(s);
+}
+
 static void the_window_is_told(void **state)
 {
     struct scene *s = scene(*state);
@@ -204,6 +239,7 @@ int main(void)
         BOTH(a_run_is_in_the_way),
         ALTERNATE(everything_is_paused),
         BOTH(the_limits_are_kept),
+        BOTH(who_does_not_wait_is_counted),
         ALTERNATE(the_window_is_told),
         ALTERNATE(a_blackout_is_told),
         ALTERNATE(without_a_target),

@@ -4,11 +4,11 @@
 #include "vaultd/rotation/calendar.h"
 #include "vaultd/rotation/plan.h"
 #include "vaultd/rotation/probe.h"
-#include "vaultd/rotation/truth.h"
 
 /* What a rotation would find now: all that can be tried without changing anything. One look at the
  * target, within its limits, as preflight makes it; what it finds of the stored credential counts as a
- * look (truth.h). */
+ * look (truth.h). The rotation thread counts it, whether somebody waits for the answer or not; one at a
+ * target at a time, so that nobody asks before what the last one cost is known. */
 
 #define DRY_WAIT_MS ((int64_t)90 * 1000)
 #define DRY_MOST    8u /* at a time */
@@ -17,7 +17,8 @@ struct dry {
     unsigned char id[RUN_ID]; /* first: that is how news find the request */
     bool asks, over;
     const char *account; /* that would get the new value */
-    struct truth_seen seen;
+    const char *target;
+    uint32_t version;    /* the stored one */
     struct driver_result inspect, probe;
     char limits[200];
 };
@@ -139,7 +140,7 @@ static void say_findings(struct verdict *v, const struct dry *dry)
         return;
     }
     if (r->class != DRIVER_OK) {
-        say(v, name, false, r->text, print(v->req, "secretctl target check %s", dry->seen.target));
+        say(v, name, false, r->text, print(v->req, "secretctl target check %s", dry->target));
         return;
     }
     if (r->findings[0][0] == '\0')
@@ -173,9 +174,9 @@ static void say_probe(struct verdict *v, const struct dry *dry, const struct wor
         check);
     bool may_be_dead = w->run.settings.old_is_dead && stored == ANSWER_REFUSED;
     say(v, "stored credential", stored == ANSWER_ACCEPTED || may_be_dead,
-        stored == ANSWER_ACCEPTED  ? print(v->req, "version %u is accepted", dry->seen.version)
+        stored == ANSWER_ACCEPTED  ? print(v->req, "version %u is accepted", dry->version)
         : stored == ANSWER_REFUSED ? print(v->req, "version %u is REFUSED: the secret has drifted",
-                                           dry->seen.version)
+                                           dry->version)
                                    : "no answer that says anything",
         stored == ANSWER_REFUSED ? print(v->req, "secretctl reconcile %s", w->run.name) : check);
     say_findings(v, dry);
@@ -214,16 +215,6 @@ static enum kt_kind answer(struct request *req, const struct dry *dry, struct wo
     return kind;
 }
 
-static unsigned at_work(struct rotation *rotation)
-{
-    unsigned n = 0;
-    (void)pthread_mutex_lock(&rotation->lock);
-    for (const struct job *job = rotation->jobs; job != NULL; job = job->next)
-        n += job->kind == JOB_CHECK;
-    (void)pthread_mutex_unlock(&rotation->lock);
-    return n;
-}
-
 /* Sends preflight's questions; the answer comes with the request's next turn. */
 static enum kt_kind ask(struct request *req, struct dry *dry, struct work *w, struct kt_err *err)
 {
@@ -233,8 +224,6 @@ static enum kt_kind ask(struct request *req, struct dry *dry, struct work *w, st
     int64_t steady = rotation_steady_ms(rotation), when = 0;
     if (!rotation_can_run(rotation))
         return kt_fail(err, KT_INVALID, "this vaultd was started without what runs drivers");
-    if (at_work(rotation) >= DRY_MOST)
-        return kt_fail(err, KT_BUSY, "%u checks are under way", DRY_MOST);
     if (!plan_allowed(w, JOB_PREFLIGHT, steady, &when)) {
         kt_time_text(req->now_ms + (when - steady), time);
         (void)snprintf(dry->limits, sizeof dry->limits,
@@ -246,11 +235,24 @@ static enum kt_kind ask(struct request *req, struct dry *dry, struct work *w, st
     enum kt_kind kind = plan_job(w, JOB_PREFLIGHT, &job, err);
     if (kind != KT_OK)
         return kind;
-    job->kind = JOB_CHECK;
+    job->kind = JOB_DRY;
     job->n = 2; /* looks at the account that would be changed; asks for the stored one */
+    job->secret = job_text(job, w->run.name);
+    job->target = job_text(job, dry->target);
+    job->version = dry->version;
+    job->slot = w->run.slot_old;
+    if (job->arena.failed) {
+        job_free(job);
+        return kt_fail(err, KT_NO_MEMORY, "trying a rotation");
+    }
+    if (!job_post_dry(rotation, job, DRY_MOST)) {
+        job_free(job);
+        return kt_fail(err, KT_BUSY, "another dry run asks %s, or %u checks are under way: try again "
+                                     "when they have their answers",
+                       dry->target, DRY_MOST);
+    }
     dry->asks = true;
     req->handler_data = dry;
-    job_post(rotation, job);
     request_wait(req, rotation->news, req->received_mono_ms + DRY_WAIT_MS);
     return KT_OK;
 }
@@ -268,19 +270,16 @@ static bool take(struct request *req, struct dry *dry)
     return true;
 }
 
+/* KT_OK without dry->over: it waits. */
 static enum kt_kind conclude(struct request *req, struct dry *dry, struct kt_err *err)
 {
-    enum truth_change change;
-    if (!take(req, dry)) {
-        int64_t deadline = req->received_mono_ms + DRY_WAIT_MS;
-        if (kt_mono_ms(req->core->clock) >= deadline)
-            return kt_fail(err, KT_TIMEOUT, "the target did not answer in time");
-        request_wait(req, req->core->rotation->news, deadline);
+    int64_t deadline = req->received_mono_ms + DRY_WAIT_MS;
+    if (take(req, dry))
         return KT_OK;
-    }
-    dry->seen.ran = true;
-    dry->seen.result = &dry->probe;
-    return truth_settle(req, &dry->seen, &change, err);
+    if (kt_mono_ms(req->core->clock) >= deadline)
+        return kt_fail(err, KT_TIMEOUT, "the target did not answer in time");
+    request_wait(req, req->core->rotation->news, deadline);
+    return KT_OK;
 }
 
 /* Who is told that there is no such rotation is told so at once. */
@@ -310,15 +309,12 @@ enum kt_kind dry_run_write(struct request *req, struct kt_err *err)
         dry = kt_arena_take(&req->arena, sizeof *dry);
         if (dry == NULL)
             return kt_fail(err, KT_NO_MEMORY, "trying a rotation");
-        *dry = (struct dry){.account = ""};
+        *dry = (struct dry){.account = "", .target = ""};
         if (kind == KT_OK && run_touches_target(&w->run)) {
             memcpy(dry->id, w->run.id, RUN_ID);
             dry->account = kt_arena_text(&req->arena, kt_str(run_account(&w->run, w->run.slot_new)));
-            dry->seen = (struct truth_seen){.secret = secret.name,
-                                            .target = w->run.settings.target,
-                                            .version = w->run.from,
-                                            .slot = w->run.slot_old,
-                                            .uncounted = 1};
+            dry->target = w->run.settings.target;
+            dry->version = w->run.from;
             enum kt_kind asked = ask(req, dry, w, err);
             if (asked != KT_OK || dry->asks)
                 return asked;

@@ -173,13 +173,47 @@ static void *pool_thread(void *arg)
 
 /* ---- from outside ---- */
 
+static void link_job(struct rotation *rotation, struct job *job)
+{
+    job->next = rotation->jobs;
+    rotation->jobs = job;
+}
+
 void job_post(struct rotation *rotation, struct job *take_job)
 {
     (void)pthread_mutex_lock(&rotation->lock);
-    take_job->next = rotation->jobs;
-    rotation->jobs = take_job;
+    link_job(rotation, take_job);
     (void)pthread_cond_signal(&rotation->posted);
     (void)pthread_mutex_unlock(&rotation->lock);
+}
+
+bool job_post_dry(struct rotation *rotation, struct job *job, unsigned most)
+{
+    bool same = false;
+    unsigned n = 0;
+    (void)pthread_mutex_lock(&rotation->lock);
+    for (const struct job *other = rotation->jobs; other != NULL; other = other->next) {
+        n += other->kind == JOB_CHECK || other->kind == JOB_DRY;
+        same = same || (other->kind == JOB_DRY && strcmp(other->target, job->target) == 0);
+    }
+    bool posted = !same && n < most;
+    if (posted) {
+        link_job(rotation, job);
+        (void)pthread_cond_signal(&rotation->posted);
+    }
+    (void)pthread_mutex_unlock(&rotation->lock);
+    return posted;
+}
+
+void job_tell(struct rotation *rotation, struct job *take_job)
+{
+    unsigned char run[RUN_ID];
+    memcpy(run, take_job->run, sizeof run);
+    (void)pthread_mutex_lock(&rotation->lock);
+    take_job->kind = JOB_CHECK;
+    link_job(rotation, take_job);
+    (void)pthread_mutex_unlock(&rotation->lock);
+    rotation_tell(rotation, run);
 }
 
 struct job *job_take(struct rotation *rotation)

@@ -23,6 +23,7 @@ enum job_kind {
     JOB_SESSIONS,
     JOB_LOOK, /* of a frozen run: what would a person find now? */
     JOB_TRUTH, /* does the target accept what is stored? Of a secret: `run` is its id */
+    JOB_DRY,   /* the same for a dry run, whose id `run` is; a JOB_CHECK once it was counted */
     JOB_CHECK  /* of a target, for a person */
 };
 
@@ -51,7 +52,7 @@ struct job {
     struct kt_arena arena; /* what the steps point at */
     struct job_part parts[JOB_PARTS];
     size_t n;
-    const char *secret, *target; /* JOB_TRUTH: whose stored credential is asked for, where */
+    const char *secret, *target; /* JOB_TRUTH, JOB_DRY: whose stored credential is asked for, where */
     uint32_t version, slot;
 };
 
@@ -63,6 +64,11 @@ struct job_part *job_add(struct job *job, enum driver_op op, enum job_rule rule)
 const char *job_text(struct job *job, const char *text);
 
 void job_post(struct rotation *rotation, struct job *take_job);
+/* A JOB_DRY, unless another one asks its target, or `most` jobs are there for persons. False: it was not
+ * posted and is the caller's. */
+bool job_post_dry(struct rotation *rotation, struct job *job, unsigned most);
+/* One that job_take() gave goes to the person who waits for it. */
+void job_tell(struct rotation *rotation, struct job *take_job);
 /* A finished job that is not abandoned, of any run; NULL: none. */
 struct job *job_take(struct rotation *rotation);
 /* One of this run is waiting, at work, or finished and not taken; abandoned ones count. */

@@ -445,6 +445,7 @@ static enum kt_kind fill(struct job *job, const struct work *w, const struct log
     case JOB_LOOK:
         return program_look(job, w, l, err);
     case JOB_TRUTH:
+    case JOB_DRY:
     case JOB_CHECK:
         break;
     }

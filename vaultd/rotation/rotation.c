@@ -120,7 +120,7 @@ static void drop_ended(struct rotation *rotation)
 
 static void hand_out(struct rotation *rotation, struct job *job)
 {
-    if (job->kind == JOB_TRUTH) {
+    if (job->kind == JOB_TRUTH || job->kind == JOB_DRY) {
         truth_finish(rotation, job);
         return;
     }

@@ -56,4 +56,5 @@ enum kt_kind truth_list(struct request *req, int64_t limit, struct kt_jsonw *w, 
 
 /* ---- truth_scan.c ---- */
 void truth_scan(struct rotation *rotation);
+/* A JOB_TRUTH or JOB_DRY is counted; the latter then goes to the person. */
 void truth_finish(struct rotation *rotation, struct job *take_job);

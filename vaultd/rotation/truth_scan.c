@@ -29,9 +29,9 @@ static size_t at_work(struct rotation *rotation, const char *target, bool *ret_h
     *ret_here = false;
     (void)pthread_mutex_lock(&rotation->lock);
     for (const struct job *job = rotation->jobs; job != NULL; job = job->next) {
-        if (job->kind != JOB_TRUTH || job->abandoned)
+        if ((job->kind != JOB_TRUTH && job->kind != JOB_DRY) || job->abandoned)
             continue;
-        n++;
+        n += job->kind == JOB_TRUTH;
         *ret_here = *ret_here || strcmp(job->target, target) == 0;
     }
     (void)pthread_mutex_unlock(&rotation->lock);
@@ -199,12 +199,15 @@ struct settle_pass {
 static enum kt_kind settle_handler(struct request *req, struct kt_err *err)
 {
     struct settle_pass *p = req->handler_data;
-    const struct truth_seen seen = {.secret = p->job->secret,
-                                    .target = p->job->target,
-                                    .version = p->job->version,
-                                    .slot = p->job->slot,
-                                    .ran = p->job->parts[0].ran,
-                                    .result = &p->job->parts[0].result};
+    const struct job *job = p->job;
+    const struct job_part *probe = &job->parts[job->n - 1];
+    const struct truth_seen seen = {.secret = job->secret,
+                                    .target = job->target,
+                                    .version = job->version,
+                                    .slot = job->slot,
+                                    .uncounted = job->kind == JOB_DRY ? 1 : 0,
+                                    .ran = probe->ran,
+                                    .result = &probe->result};
     return truth_settle(req, &seen, &p->change, err);
 }
 
@@ -232,5 +235,8 @@ void truth_finish(struct rotation *rotation, struct job *take_job)
     if (kind == KT_OK)
         say(pass.change);
     rotation->next_look_ms = 0;
-    job_free(take_job);
+    if (take_job->kind == JOB_DRY)
+        job_tell(rotation, take_job);
+    else
+        job_free(take_job);
 }
