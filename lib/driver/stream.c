@@ -28,12 +28,13 @@ static const struct mode {
 static bool read_mode(const struct driver_run *run, struct kt_stream_place *place,
                       struct driver_result *ret)
 {
-    const char *mode = run->step->target.sslmode;
+    const char *mode = run->step->target.sslmode, *ca = run->step->target.ca;
     for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
         if (mode == NULL || strcmp(modes[i].name, mode) != 0)
             continue;
         place->tls = modes[i].tls;
-        place->check_chain = modes[i].chain;
+        /* Whoever gives a CA wants it to count, as with libpq and libmariadb. */
+        place->check_chain = modes[i].chain || (modes[i].tls && ca != NULL && ca[0] != '\0');
         place->check_name = modes[i].host;
         return true;
     }

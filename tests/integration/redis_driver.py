@@ -284,6 +284,12 @@ def _():
         equal(("unreach", "tls"), (result["class"], result["code"]), result["text"])
         result = run("inspect", server=server, account="app", sslmode="verify-full", ca=ca, host="localhost")
         equal(("unreach", "tls"), (result["class"], result["code"]), "another name: " + result["text"])
+        with Redis(tls=True) as stranger, open(stranger.ca) as f:
+            other = f.read()
+        for mode in ("verify-full", "verify-ca", "require"):
+            result = run("inspect", server=server, account="app", sslmode=mode, ca=other)
+            equal(("unreach", "tls"), (result["class"], result["code"]), "another CA, " + mode + ": " + result["text"])
+        run_ok("inspect", server=server, account="app", sslmode="require", ca=ca)
         result = run("inspect", server=server, account="app")
         equal("unreach", result["class"], "without TLS: " + result["text"])
 
