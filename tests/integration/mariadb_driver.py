@@ -271,6 +271,38 @@ def _():
     equal(before, db.rows("SELECT priv FROM mysql.global_priv WHERE user IN ('machine', 'mixed')"))
 
 
+@tap.case("a role that the administrative login may not give away is no refused login")
+def _():
+    db.sql("CREATE ROLE of_root; GRANT SELECT ON orders.* TO of_root")
+    result = run("create", account="app_c", group="of_root")
+    equal(("permanent", "1698"), (result["class"], result["code"]), result["text"])
+    true("WITH ADMIN OPTION" in result["text"], result["text"])
+    db.sql("GRANT of_root TO kt_vault WITH ADMIN OPTION")
+    run_ok("create", account="app_c", group="of_root")
+
+
+@tap.case("verify says of a locked account that it is locked, not that the password is wrong")
+def _():
+    value = password()
+    apply("app_a", value)
+    db.sql("ALTER USER app_a ACCOUNT LOCK")
+    result = run("verify", group="app", logins={"new": ("app_a", value)})
+    equal(("permanent", "4151"), (result["class"], result["code"]), result["text"])
+
+
+@tap.case("what changed a part of an account only is not said to have changed nothing")
+def _():
+    value = password()
+    apply("app_b", value)
+    # The table has it, the server does not know of it yet: as if it were dropped after the look.
+    db.sql("INSERT INTO mysql.global_priv SELECT 'ghost.example', User, Priv FROM mysql.global_priv "
+           "WHERE User = 'app_b' AND Host = '%'")
+    result = run("revoke", account="app_b", group="app")
+    equal((False, "unreach", "1396"), (db.accepts("app_b", value), result["class"], result["code"]), result["text"])
+    db.sql("DELETE FROM mysql.global_priv WHERE User = 'app_b' AND Host = 'ghost.example'")
+    run_ok("revoke", account="app_b", group="app")
+
+
 @tap.case("verify refuses an account that does not start with the role")
 def _():
     value = password()
