@@ -1,7 +1,7 @@
 -- An administrative login for Keyturn that can do nothing but rotate the accounts in a list. (With
 -- CREATE USER it could take over every account of the server, root among them.)
 --
--- As root, on MariaDB 10.4 or later:
+-- As root, on MariaDB 10.5.2 or later (CONNECTION ADMIN is new there):
 --     mariadb < mariadb-least-privilege.sql
 --     mariadb -e "INSERT INTO keyturn.managed VALUES ('app_a'), ('app_b')"
 -- then give kt_small a password, as a hash, so that no log has it: of what you type on standard input

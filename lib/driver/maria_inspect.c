@@ -83,6 +83,9 @@ bool kt_maria_inspect(struct maria_session *s, bool routines, struct driver_resu
         if (!kt_maria_read_account(s, routines, step->other_account, &other))
             return false;
         judge(s->run, &other, ret);
+        /* It is what the run would have to close, past the point of no return. */
+        if (*ret_unfit == NULL && kt_maria_foreign(&other) != NULL)
+            *ret_unfit = "its sibling logs in by something that a password has no part in";
         compare(s->run, &account, &other, ret);
     }
     if (!routines)

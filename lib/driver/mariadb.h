@@ -1,4 +1,4 @@
-/* lib/driver/mariadb.h - the driver for MariaDB (10.4 and later), as lib/driver/table.h has them.
+/* lib/driver/mariadb.h - the driver for MariaDB (10.5.2 and later), as lib/driver/table.h has them.
  *
  * An account is a user name: all the entries that the server has for it, at whatever host, are changed
  * together, because the server takes the entry with the nearest host, and an entry that is left out

@@ -271,6 +271,14 @@ def _():
     equal(before, db.rows("SELECT priv FROM mysql.global_priv WHERE user IN ('machine', 'mixed')"))
 
 
+@tap.case("an account whose sibling is left alone is unfit, before anything is done")
+def _():
+    db.sql("CREATE OR REPLACE USER mixed IDENTIFIED VIA mysql_native_password USING 'invalid' OR unix_socket")
+    result = run("inspect", account="app_b", other_account="mixed", group="app")
+    equal(("permanent", "unfit"), (result["class"], result["code"]), result["text"])
+    true("its sibling logs in by something" in result["text"], result["text"])
+
+
 @tap.case("a role that the administrative login may not give away is no refused login")
 def _():
     db.sql("CREATE ROLE of_root; GRANT SELECT ON orders.* TO of_root")
