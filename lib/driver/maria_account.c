@@ -75,12 +75,17 @@ bool kt_maria_read_account(struct maria_session *s, bool routines, const char *n
     return false;
 }
 
+/* As the tables of rights write it, in quotes. A user's name may have an '@' in it, a host has none:
+ * the last one is between them. */
+#define ME                                                                                         \
+    "CONCAT('''', INSERT(CURRENT_USER(), CHAR_LENGTH(CURRENT_USER()) - "                           \
+    "CHAR_LENGTH(SUBSTRING_INDEX(CURRENT_USER(), '@', -1)), 1, '''@'''), '''')"
+
 bool kt_maria_may(struct maria_session *s, const char *privilege)
 {
     return ask_about(s, "SELECT 1 FROM information_schema.USER_PRIVILEGES WHERE PRIVILEGE_TYPE = ",
                      privilege,
-                     " AND GRANTEE IN (CONCAT('''', REPLACE(CURRENT_USER(), '@', '''@'''), ''''), "
-                     "CONCAT('''', CURRENT_ROLE(), '''@'''''))") &&
+                     " AND GRANTEE IN (" ME ", CONCAT('''', CURRENT_ROLE(), '''@'''''))") &&
            kt_maria_count(s) > 0;
 }
 

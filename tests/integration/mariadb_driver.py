@@ -311,6 +311,14 @@ def _():
     run_ok("revoke", account="app_b", group="app")
 
 
+@tap.case("an '@' in the name of the administrative login")
+def _():
+    db.sql(f"""CREATE USER 'kt@x' IDENTIFIED VIA mysql_native_password USING '{native_hash(ADMIN[1])}';
+               GRANT CREATE USER, CONNECTION ADMIN, PROCESS ON *.* TO 'kt@x';
+               GRANT SELECT, UPDATE ON mysql.* TO 'kt@x'""")
+    run_ok("revoke", account="app_b", group="app", logins={"admin": ("kt@x", ADMIN[1])})
+
+
 @tap.case("verify refuses an account that does not start with the role")
 def _():
     value = password()
