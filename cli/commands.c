@@ -253,8 +253,9 @@ const struct command command_table[] = {
     {"overdue", NULL, GROUP_ROTATION, COMMAND_ASKS, "List what should be rotated by now and is not.", "", 0, 0,
      overdue_flags,
      "For monitoring: exit code 0 when there is nothing, 2 when there is, 1 for an error. A secret is overdue\n"
-     "when it is older than its max_age, when its time is over by five minutes and nothing started, or when\n"
-     "its run is frozen.",
+     "when it is older than its max_age, when its time is over by five minutes and nothing started or the run\n"
+     "failed, when its run is frozen or goes on beyond max_overlap and the next time, or when its schedule\n"
+     "cannot be read any more. What a window or a calendar holds back is overdue by its max_age alone.",
      "secretctl overdue\nsecretctl overdue -o json", cmd_overdue},
     {"plan", NULL, GROUP_ROTATION, 0, "Print the secrets rotation plan, from live data.", "[PREFIX]", 0, 1, NULL,
      "Markdown, or JSON with -o json: every secret that is rotated with its type, system, owner, risk, cadence\n"

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "tests/support/rotation_scene.h"
+#include "vaultd/rotation/secret.h"
 
 #define DAY_MS  ((int64_t)86400000)
 #define CLASSES                                                                                    \
@@ -214,12 +215,90 @@ static void frozen(void **state)
     scene_end(s);
 }
 
+/* A new time is planned behind each failure: that is not "nothing is overdue". */
+static void fails_each_time(void **state)
+{
+    struct scene *s = scene(*state);
+    s->sim.says_no = true;
+    change_rotation(s, "{\"cron\":\"0 3 * * *\"}");
+    pass_days(s, 1);
+    comes_to_say(s, "rotation/secrets/" SECRET, "\"last_fire\":\"2027-01-16T03:00:00Z\"");
+    text_at(s, "data.state.last_run", s->run, sizeof s->run);
+    until(s, "rolled_back");
+    need(s, 200, "GET", "rotation/overdue", NULL);
+    says(s, "\"count\":1,\"overdue\":[{\"secret\":\"secret/db/orders\",\"why\":\"failed\"");
+    says(s, "\"since\":\"2027-01-16T03:00:00Z\"");
+    s->sim.says_no = false;
+    rotate(s);
+    until(s, "done");
+    need(s, 200, "GET", "rotation/overdue", NULL);
+    says(s, "\"count\":0");
+    scene_end(s);
+}
+
+/* By hand, nothing was to be done at any time. */
+static void fails_by_hand(void **state)
+{
+    struct scene *s = scene(*state);
+    s->sim.says_no = true;
+    rotate(s);
+    until(s, "rolled_back");
+    need(s, 200, "GET", "rotation/overdue", NULL);
+    says(s, "\"count\":0");
+    scene_end(s);
+}
+
+static enum kt_kind lose_schedule(struct request *req, struct kt_err *err)
+{
+    struct rotation_secret secret;
+    enum kt_kind kind = secret_load(req, SECRET, &secret, err);
+    if (kind == KT_OK)
+        kind = due_remove(req, &secret, err);
+    secret.held = "there is no time zone of that name";
+    return kind == KT_OK ? secret_save(req, &secret, err) : kind;
+}
+
+static void unreadable(void **state)
+{
+    struct scene *s = scene(*state);
+    change_rotation(s, "{\"cron\":\"0 3 * * *\"}");
+    assert_int_equal(request_internal(s->vault->core, "test/schedule", lose_schedule, NULL, NULL), KT_OK);
+    need(s, 200, "GET", "rotation/overdue", NULL);
+    says(s, "\"count\":1,\"overdue\":[{\"secret\":\"secret/db/orders\",\"why\":\"held\"");
+    says(s, "\"overdue_s\":0");
+    change_rotation(s, "{\"cron\":\"0 4 * * *\"}");
+    need(s, 200, "GET", "rotation/overdue", NULL);
+    says(s, "\"count\":0");
+    scene_end(s);
+}
+
+/* A run that does not end is not on time for ever. */
+static void goes_on_and_on(void **state)
+{
+    struct scene *s = scene(*state);
+    change_rotation(s, "{\"cron\":\"0 3 * * *\",\"ack_timeout\":\"30d\",\"max_overlap\":\"1d\"}");
+    register_agent(s, "h1");
+    rotate(s);
+    soon(s, "acking");
+    pass_days(s, 1);
+    need(s, 200, "GET", "rotation/overdue", NULL);
+    says(s, "\"count\":0");
+    pass_days(s, 1);
+    assert_true(is_in(s, "acking"));
+    need(s, 200, "GET", "rotation/overdue", NULL);
+    says(s, "\"count\":1,\"overdue\":[{\"secret\":\"secret/db/orders\",\"why\":\"late\"");
+    says(s, "\"since\":\"2027-01-16T08:00:0");
+    scene_end(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         ALTERNATE(classes), ALTERNATE(a_class_plans), ALTERNATE(a_class_waits_for_the_clock),
         ALTERNATE(many_are_planned),
         ALTERNATE(a_class_rotates), ALTERNATE(by_age), ALTERNATE(by_schedule), ALTERNATE(frozen),
+        ALTERNATE(fails_each_time), ALTERNATE(fails_by_hand), ALTERNATE(unreadable),
+        ALTERNATE(goes_on_and_on),
     };
     return cmocka_run_group_tests_name("rotation age", tests, NULL, NULL);
 }

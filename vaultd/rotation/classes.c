@@ -87,6 +87,13 @@ enum kt_kind classes_save(struct request *req, const struct rotation_classes *cl
 
 /* ---- what they are for ---- */
 
+const char *classes_age(const struct rotation_classes *classes, const struct rotation_settings *settings)
+{
+    enum risk_class risk;
+    bool own = settings->max_age[0] != '\0' || !risk_class_parse(settings->risk, &risk);
+    return own ? settings->max_age : classes->max_age[risk];
+}
+
 enum kt_kind classes_max_age(struct request *req, const struct rotation_settings *settings,
                              const char **ret, struct kt_err *err)
 {
@@ -97,7 +104,7 @@ enum kt_kind classes_max_age(struct request *req, const struct rotation_settings
     struct rotation_classes classes;
     enum kt_kind kind = classes_load(req, &classes, err);
     if (kind == KT_OK)
-        *ret = classes.max_age[risk];
+        *ret = classes_age(&classes, settings);
     return kind;
 }
 

@@ -37,6 +37,8 @@ enum kt_kind classes_save(struct request *req, const struct rotation_classes *cl
 /* The max_age that counts, as text: the settings' own, else their class's; "": none. */
 enum kt_kind classes_max_age(struct request *req, const struct rotation_settings *settings,
                              const char **ret, struct kt_err *err) KT_MUST_CHECK;
+/* The same of classes that were loaded. */
+const char *classes_age(const struct rotation_classes *classes, const struct rotation_settings *settings);
 /* settings_schedule() with that max_age. */
 enum kt_kind classes_schedule(struct request *req, const struct rotation_settings *settings,
                               struct kt_schedule_text *ret, struct kt_err *err) KT_MUST_CHECK;

@@ -113,6 +113,23 @@ bool due_second(struct request *req, const struct rotation_secret *secret,
     return secret->due && next_fire(req, secret, schedule, after, secret->fire_ms, first, ret);
 }
 
+enum kt_kind due_behind(struct request *req, const struct rotation_secret *secret, int64_t began_ms,
+                        int64_t *ret_ms, struct kt_err *err)
+{
+    kt_autowhen struct rotation_when when = {0};
+    struct kt_err why = {0};
+    struct kt_due due;
+    *ret_ms = 0;
+    enum kt_kind kind = when_load(req, &secret->settings, NULL, &when, &why);
+    if (kind == KT_INVALID || kind == KT_NOT_FOUND || kind == KT_CORRUPT)
+        return KT_OK;
+    if (kind != KT_OK)
+        return kt_fail(err, kind, "%s", why.what);
+    if (next_fire(req, secret, when.schedule, began_ms, secret->last_fire_ms, began_ms, &due))
+        *ret_ms = due.due_ms;
+    return KT_OK;
+}
+
 /* False in *ret_found: there is none, or the schedule cannot be read any more (held says so). */
 static enum kt_kind next_due(struct request *req, struct rotation_secret *secret,
                              const struct rotation_calendar *instead, int64_t after_ms,

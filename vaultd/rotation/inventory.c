@@ -81,13 +81,12 @@ static enum kt_kind look_at_runs(struct request *req, struct inventory *it, stru
     return rows_end(&rows, kind, err);
 }
 
-static enum kt_kind plan_times(struct request *req, struct inventory *it, struct kt_err *err)
+static enum kt_kind plan_times(struct request *req, const struct rotation_classes *classes,
+                               struct inventory *it, struct kt_err *err)
 {
     struct kt_err why = {0};
-    enum kt_kind kind = classes_max_age(req, &it->secret.settings, &it->max_age, err);
-    if (kind != KT_OK)
-        return kind;
-    kind = when_load(req, &it->secret.settings, NULL, &it->when, &why);
+    it->max_age = classes_age(classes, &it->secret.settings);
+    enum kt_kind kind = when_load(req, &it->secret.settings, NULL, &it->when, &why);
     if (kind != KT_OK && kind != KT_INVALID && kind != KT_NOT_FOUND && kind != KT_CORRUPT)
         return kt_fail(err, kind, "%s", why.what);
     if (kind != KT_OK || !it->secret.due)
@@ -109,8 +108,8 @@ static enum kt_kind load_target(struct request *req, struct inventory *it, struc
     return kind == KT_NOT_FOUND ? KT_OK : kind;
 }
 
-static enum kt_kind load(struct request *req, const char *name, struct inventory *it,
-                         struct kt_err *err)
+static enum kt_kind load(struct request *req, const char *name, const struct rotation_classes *classes,
+                         struct inventory *it, struct kt_err *err)
 {
     struct kv_secret *kv = NULL;
     enum kt_kind kind = secret_load(req, name, &it->secret, err);
@@ -121,9 +120,9 @@ static enum kt_kind load(struct request *req, const char *name, struct inventory
     if (kind == KT_OK || kind == KT_NOT_FOUND)
         kind = load_target(req, it, err);
     if (kind == KT_OK)
-        kind = overdue_judge(req, &it->secret, GRACE_MS, &it->overdue, err);
+        kind = overdue_judge(req, &it->secret, classes, GRACE_MS, &it->overdue, err);
     if (kind == KT_OK)
-        kind = plan_times(req, it, err);
+        kind = plan_times(req, classes, it, err);
     if (kind == KT_OK)
         kind = consumers_load(req, it->secret.id, NULL, &it->consumers, &it->n_consumers, err);
     return kind == KT_OK ? look_at_runs(req, it, err) : kind;
@@ -218,13 +217,13 @@ static void show(struct request *req, const struct inventory *it, struct kt_json
 }
 
 static enum kt_kind show_one(struct request *req, const char *name, const char *paused,
-                             struct kt_jsonw *w, struct kt_err *err)
+                             const struct rotation_classes *classes, struct kt_jsonw *w, struct kt_err *err)
 {
     struct inventory *it = kt_arena_take(&req->arena, sizeof *it);
     if (it == NULL)
         return kt_fail(err, KT_NO_MEMORY, "planning");
     it->paused = paused;
-    enum kt_kind kind = load(req, name, it, err);
+    enum kt_kind kind = load(req, name, classes, it, err);
     if (kind == KT_OK)
         show(req, it, w);
     when_free(&it->when);
@@ -236,7 +235,8 @@ static enum kt_kind show_page(struct page *page, const char *paused, struct kt_e
     struct request *req = page->req;
     struct kt_jsonw w = kt_jsonw(&req->reply.data);
     size_t n = page->n > page->most ? page->most : page->n;
-    enum kt_kind kind = KT_OK;
+    struct rotation_classes classes;
+    enum kt_kind kind = classes_load(req, &classes, err);
     kt_jsonw_object(&w);
     kt_jsonw_kv_time(&w, "now", req->now_ms);
     kt_jsonw_kv_text(&w, "paused", paused);
@@ -245,7 +245,7 @@ static enum kt_kind show_page(struct page *page, const char *paused, struct kt_e
     kt_jsonw_key(&w, "secrets");
     kt_jsonw_array(&w);
     for (size_t i = 0; i < n && kind == KT_OK; i++)
-        kind = show_one(req, page->names[i], paused, &w, err);
+        kind = show_one(req, page->names[i], paused, &classes, &w, err);
     kt_jsonw_end(&w);
     kt_jsonw_end(&w);
     return kind;

@@ -23,18 +23,15 @@ const char *overdue_reason_text(enum overdue_reason reason)
 
 /* ---- judging one ---- */
 
-static enum kt_kind max_age_of(struct request *req, const struct rotation_settings *settings,
-                               int64_t *ret_ms, struct kt_err *err)
+static int64_t max_age_ms(const struct rotation_settings *settings, const struct rotation_classes *classes)
 {
-    const char *text = "";
-    enum kt_kind kind = classes_max_age(req, settings, &text, err);
-    if (kind != KT_OK || text[0] == '\0' || kt_schedule_duration("max_age", text, ret_ms, NULL) != KT_OK)
-        *ret_ms = 0;
-    return kind;
+    int64_t ms = 0;
+    const char *text = classes_age(classes, settings);
+    return text[0] != '\0' && kt_schedule_duration("max_age", text, &ms, NULL) == KT_OK ? ms : 0;
 }
 
 static enum kt_kind judge_run(struct request *req, const struct rotation_secret *secret,
-                              struct overdue *ret, struct kt_err *err)
+                              struct overdue *ret, int64_t *ret_late_ms, struct kt_err *err)
 {
     struct run *run = kt_arena_take(&req->arena, sizeof *run);
     if (run == NULL)
@@ -43,7 +40,13 @@ static enum kt_kind judge_run(struct request *req, const struct rotation_secret 
     if (kind == KT_OK && run->machine.state == RUN_FROZEN) {
         ret->why = OVERDUE_FROZEN;
         ret->since_ms = run->state_ms;
+        return KT_OK;
     }
+    if (kind == KT_OK)
+        kind = due_behind(req, secret, run->started_ms, ret_late_ms, err);
+    int64_t held_ms = run->started_ms + run->settings.max_overlap_s * 1000;
+    if (*ret_late_ms != 0 && *ret_late_ms < held_ms)
+        *ret_late_ms = held_ms;
     return kind;
 }
 
@@ -70,25 +73,43 @@ static enum kt_kind value_time(struct request *req, const struct rotation_secret
     return KT_OK;
 }
 
-enum kt_kind overdue_judge(struct request *req, const struct rotation_secret *secret, int64_t grace_ms,
-                           struct overdue *ret, struct kt_err *err)
+/* late_ms: when it should have started; 0: that is not said. */
+static void judge_times(const struct rotation_secret *secret, int64_t late_ms, int64_t grace_ms,
+                        int64_t now_ms, struct overdue *ret)
 {
-    *ret = (struct overdue){.why = OVERDUE_NOT};
-    enum kt_kind kind = max_age_of(req, &secret->settings, &ret->max_age_ms, err);
-    if (kind == KT_OK)
-        kind = value_time(req, secret, &ret->value_ms, err);
+    bool aged = ret->max_age_ms > 0 && ret->value_ms > 0;
+    bool failed = secret->failures > 0 && secret->last_fire_ms > secret->last_done_ms;
+    bool held = !secret->active && !secret->due && secret->held[0] != '\0';
+    bool passed = secret->fire_ms > 0 && secret->fire_ms < now_ms;
+    const struct {
+        enum overdue_reason why;
+        bool is;
+        int64_t since_ms, grace_ms;
+    } rows[] = {
+        {OVERDUE_AGE, aged, ret->value_ms + ret->max_age_ms, 0},
+        {OVERDUE_FAILED, failed, secret->last_fire_ms, grace_ms},
+        {OVERDUE_HELD, held, passed ? secret->fire_ms : now_ms, -1}, /* at once: it will not start later, either */
+        {OVERDUE_LATE, late_ms != 0, late_ms, grace_ms},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0] && ret->why == OVERDUE_NOT; i++)
+        if (rows[i].is && rows[i].since_ms + rows[i].grace_ms < now_ms) {
+            ret->why = rows[i].why;
+            ret->since_ms = rows[i].since_ms;
+        }
+}
+
+enum kt_kind overdue_judge(struct request *req, const struct rotation_secret *secret,
+                           const struct rotation_classes *classes, int64_t grace_ms, struct overdue *ret,
+                           struct kt_err *err)
+{
+    int64_t late_ms = secret->due ? secret->due_ms : 0;
+    *ret = (struct overdue){.why = OVERDUE_NOT, .max_age_ms = max_age_ms(&secret->settings, classes)};
+    enum kt_kind kind = value_time(req, secret, &ret->value_ms, err);
     if (kind == KT_OK && secret->active)
-        kind = judge_run(req, secret, ret, err);
-    if (kind != KT_OK || ret->why != OVERDUE_NOT)
-        return kind;
-    if (ret->max_age_ms > 0 && ret->value_ms > 0 && ret->value_ms + ret->max_age_ms < req->now_ms) {
-        ret->why = OVERDUE_AGE;
-        ret->since_ms = ret->value_ms + ret->max_age_ms;
-    } else if (secret->due && secret->due_ms + grace_ms < req->now_ms) {
-        ret->why = OVERDUE_LATE;
-        ret->since_ms = secret->due_ms;
-    }
-    return KT_OK;
+        kind = judge_run(req, secret, ret, &late_ms, err);
+    if (kind == KT_OK)
+        judge_times(secret, late_ms, grace_ms, req->now_ms, ret);
+    return kind;
 }
 
 /* ---- all of them ---- */
@@ -103,6 +124,7 @@ struct listing {
     struct request *req;
     const char *paused;
     int64_t grace_ms;
+    struct rotation_classes classes;
     struct row *rows;
     size_t n, room; /* of rows: LIST_MAX at most */
     size_t late, checked;
@@ -136,7 +158,7 @@ static enum kt_kind look(void *arg, const struct rotation_secret *secret, struct
 {
     struct listing *l = arg;
     struct overdue overdue;
-    enum kt_kind kind = overdue_judge(l->req, secret, l->grace_ms, &overdue, err);
+    enum kt_kind kind = overdue_judge(l->req, secret, &l->classes, l->grace_ms, &overdue, err);
     l->checked++;
     if (kind != KT_OK || overdue.why == OVERDUE_NOT)
         return kind;
@@ -203,7 +225,9 @@ enum kt_kind overdue_list(struct request *req, struct kt_err *err)
         .req = req, .grace_ms = grace_s * 1000, .paused = pause_text(req, &pause, on)};
     if (l.paused == NULL)
         return kt_fail(err, KT_NO_MEMORY, "listing what is overdue");
-    kind = secrets_each(req, look, &l, &aside, err);
+    kind = classes_load(req, &l.classes, err);
+    if (kind == KT_OK)
+        kind = secrets_each(req, look, &l, &aside, err);
     if (kind == KT_OK && !aside)
         show(&l, (size_t)limit);
     return kind;

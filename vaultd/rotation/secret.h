@@ -80,6 +80,10 @@ enum kt_kind due_replan(struct request *req, struct rotation_secret *secret, boo
 /* The fire behind the one that is due, should that one start when it is and end well at once. */
 bool due_second(struct request *req, const struct rotation_secret *secret,
                 const struct kt_schedule *schedule, struct kt_due *ret);
+/* The next time, should the run that began then have ended well at once; 0: none,
+ * or it cannot be read. */
+enum kt_kind due_behind(struct request *req, const struct rotation_secret *secret, int64_t began_ms,
+                        int64_t *ret_ms, struct kt_err *err) KT_MUST_CHECK;
 /* When it will be due by its schedule and calendar as they are; instead: calendar.h. What is due already
  * stays so. *ret_found false: by hand only, or it cannot be read (secret->held). */
 enum kt_kind due_ahead(struct request *req, struct rotation_secret *secret,
