@@ -90,11 +90,17 @@ static void a_class_plans(void **state)
     need(s, 204, "POST", "rotation/classes", CLASSES);
     comes_to_say(s, "rotation/secrets/" SECRET, DUE_IN);
     says(s, "in any case 90d after the last rotation");
+    says(s, "\"next_due\":\"2027-04-15T"); /* it is 15 January */
     need(s, 200, "GET", "rotation/secrets/secret/own", NULL);
     says(s, "in any case 10d after the last rotation");
     need(s, 204, "POST", "rotation/secrets/" SECRET, "{\"risk\":\"critical\"}");
     need(s, 200, "GET", "rotation/secrets/" SECRET, NULL);
     says(s, "in any case 30d after the last rotation");
+    says(s, "\"next_due\":\"2027-02-14T");
+    need(s, 204, "POST", "rotation/secrets/" SECRET, "{\"risk\":\"high\",\"owner\":\"db\"}");
+    need(s, 200, "GET", "rotation/secrets/" SECRET, NULL);
+    says(s, "\"next_due\":\"2027-04-15T");
+    need(s, 204, "POST", "rotation/secrets/" SECRET, "{\"risk\":\"critical\"}");
     need(s, 204, "POST", "rotation/classes", "{}");
     comes_to_say(s, "rotation/secrets/" SECRET, "\"next_due\":\"\"");
     scene_end(s);

@@ -237,8 +237,11 @@ static enum kt_kind store_settings(struct request *req, const struct rotation_se
     if (kind == KT_OK && !secret->active) {
         secret->held = "";
         /* Who changes something else drops no time that has passed and is waited with. */
+        bool changed = false;
         if (!secret->due || !same_schedule(before, &secret->settings))
             kind = due_plan(req, secret, req->now_ms, err);
+        else if (strcmp(before->risk, secret->settings.risk) != 0) /* its class may have an age */
+            kind = due_replan(req, secret, &changed, err);
     }
     if (kind == KT_OK && !same_place(before, &secret->settings))
         kind = truth_forget(req, secret, err);
