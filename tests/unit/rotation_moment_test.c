@@ -276,6 +276,19 @@ static void the_window(void **state)
     scene_end(s);
 }
 
+static void need_next_due(struct scene *s, const char *time)
+{
+    char text[64];
+    for (int i = 0; i < PATIENCE; i++) {
+        need(s, 200, "GET", "rotation/secrets/" SECRET, NULL);
+        text_at(s, "data.state.next_due", text, sizeof text);
+        if (strcmp(text, time) == 0)
+            return;
+        pause_ms(1);
+    }
+    fail_msg("next_due is %s, wanted %s", text, time);
+}
+
 /* Another month need not pass for that: the fire of the 15th waits for the window of the 16th. */
 static void the_next_window(void **state)
 {
@@ -283,7 +296,8 @@ static void the_next_window(void **state)
     int64_t opens_ms = s->vault->now_ms;
     register_agent(s, "h1");
     assert_int_equal(report(s, "h1", 1, "unhealthy"), 200);
-    change_rotation(s, "{\"cron\":\"30 8 15 * *\",\"window\":\"08:00-09:00\"}");
+    need(s, 200, "POST", "rotation/calendars/freeze", "{\"ranges\":\"\"}");
+    change_rotation(s, "{\"cron\":\"30 8 15 * *\",\"window\":\"08:00-09:00\",\"blackout\":\"freeze\"}");
     at(s, opens_ms + 31 * 60000);
     scheduled(s);
     soon_says(s, "to be healthy before anything is changed");
@@ -292,6 +306,12 @@ static void the_next_window(void **state)
     soon(s, "cancelled");
     need(s, 200, "GET", "rotation/secrets/" SECRET, NULL);
     says(s, "\"next_due\":\"2027-01-16T08:00:00Z\"");
+    /* All is planned anew, by a calendar, too: it still is. */
+    need(s, 200, "POST", "rotation/calendars/freeze",
+         "{\"ranges\":\"2027-01-16T07:30..2027-01-16T08:30 audit\"}");
+    need_next_due(s, "2027-01-16T08:30:00Z");
+    need(s, 200, "POST", "rotation/calendars/freeze", "{\"ranges\":\"\"}");
+    need_next_due(s, "2027-01-16T08:00:00Z");
     assert_int_equal(report(s, "h1", 1, "healthy"), 200);
     at(s, opens_ms + 24 * 3600000 + 60000);
     scheduled_again(s);
@@ -300,6 +320,32 @@ static void the_next_window(void **state)
     ends_done(s);
     need(s, 200, "GET", "rotation/secrets/" SECRET, NULL);
     says(s, "\"next_due\":\"2027-02-15T08:30:00Z\"");
+    scene_end(s);
+}
+
+/* A fire of the morning waits for the evening: a run by hand in between that comes to nothing takes
+ * nothing from it, one that ends well does. */
+static void by_hand_meanwhile(void **state)
+{
+    struct scene *s = scene(*state);
+    int64_t begin_ms = s->vault->now_ms;
+    register_agent(s, "h1");
+    assert_int_equal(report(s, "h1", 1, "unhealthy"), 200);
+    need(s, 200, "POST", "rotation/secrets/" SECRET, /* warned that it waits for the window */
+         "{\"cron\":\"30 8 15 * *\",\"window\":\"22:00-23:00\"}");
+    at(s, begin_ms + 31 * 60000);
+    need_next_due(s, "2027-01-15T22:00:00Z");
+    rotate(s);
+    soon_says(s, "to be healthy before anything is changed");
+    cancel(s, 200);
+    soon(s, "cancelled");
+    need_next_due(s, "2027-01-15T22:00:00Z");
+    assert_int_equal(report(s, "h1", 1, "healthy"), 200);
+    rotate(s);
+    soon(s, "acking");
+    acknowledge(s, "h1", 2);
+    ends_done(s);
+    need_next_due(s, "2027-02-15T22:00:00Z");
     scene_end(s);
 }
 
@@ -478,6 +524,7 @@ int main(int argc, char **argv)
         ALTERNATE(a_word_at_the_promotion),
         ALTERNATE(the_window),
         ALTERNATE(the_next_window),
+        ALTERNATE(by_hand_meanwhile),
         ALTERNATE(a_later_window),
         IN_PLACE(the_next_minute),
         ALTERNATE(a_scheduled_run_goes_on_by_itself),

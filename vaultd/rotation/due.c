@@ -182,37 +182,46 @@ enum kt_kind due_plan(struct request *req, struct rotation_secret *secret, int64
 
 /* KT_NOT_FOUND, no text: there is no window that it could wait for. */
 static enum kt_kind next_window(struct request *req, const struct rotation_secret *secret,
-                                struct kt_due *ret)
+                                const struct rotation_calendar *instead, struct kt_due *ret)
 {
     kt_autowhen struct rotation_when when = {0};
-    enum kt_kind kind = when_load(req, &secret->settings, NULL, &when, NULL);
+    enum kt_kind kind = when_load(req, &secret->settings, instead, &when, NULL);
     if (kind != KT_OK)
         return kind == KT_NO_MEMORY ? kind : KT_NOT_FOUND;
-    int64_t opens_ms = req->now_ms;
     *ret = due_of(secret);
-    if (kt_schedule_judge(when.schedule, ret, req->now_ms, &opens_ms) == KT_DUE_MISSED)
-        return KT_NOT_FOUND;
-    ret->due_ms = opens_ms;
+    ret->due_ms = req->now_ms;
+    /* First when its window opens, then when the calendar lets it start in one. */
+    for (int i = 0; i < 2; i++)
+        if (kt_schedule_judge(when.schedule, ret, ret->due_ms, &ret->due_ms) == KT_DUE_MISSED)
+            return KT_NOT_FOUND;
     return KT_OK;
+}
+
+static enum kt_kind due_again(struct request *req, struct rotation_secret *secret,
+                              const struct rotation_calendar *instead, struct kt_due *ret,
+                              bool *ret_found, struct kt_err *err)
+{
+    struct kt_due again;
+    enum kt_kind window = next_window(req, secret, instead, &again);
+    if (window == KT_NO_MEMORY)
+        return kt_fail(err, window, "planning a rotation");
+    enum kt_kind kind = next_due(req, secret, instead, req->now_ms, ret, ret_found, err);
+    if (kind == KT_OK && window == KT_OK && (!*ret_found || ret->due_ms >= again.closes_ms)) {
+        *ret = again;
+        *ret_found = true;
+    }
+    return kind;
 }
 
 enum kt_kind due_plan_again(struct request *req, struct rotation_secret *secret,
                             struct kt_err *err)
 {
-    struct kt_due again, due;
+    struct kt_due due;
     bool found = false;
     enum kt_kind kind = due_remove(req, secret, err);
-    if (kind != KT_OK)
-        return kind;
-    enum kt_kind window = next_window(req, secret, &again);
-    if (window == KT_NO_MEMORY)
-        return kt_fail(err, window, "planning a rotation");
-    kind = next_due(req, secret, NULL, req->now_ms, &due, &found, err);
-    if (kind != KT_OK || (!found && window != KT_OK))
-        return kind;
-    if (window == KT_OK && (!found || due.due_ms >= again.closes_ms))
-        due = again;
-    return put_due(req, secret, &due, err);
+    if (kind == KT_OK)
+        kind = due_again(req, secret, NULL, &due, &found, err);
+    return kind == KT_OK && found ? put_due(req, secret, &due, err) : kind;
 }
 
 enum kt_kind due_ahead(struct request *req, struct rotation_secret *secret,
@@ -224,6 +233,9 @@ enum kt_kind due_ahead(struct request *req, struct rotation_secret *secret,
     *ret_found = secret->due;
     if (secret->active || (secret->due && secret->due_ms <= now))
         return KT_OK;
+    /* It had its run, which was too late for its window (due_plan_again()). */
+    if (secret->due && secret->fire_ms <= now && secret->fire_ms <= secret->last_fire_ms)
+        return due_again(req, secret, instead, ret, ret_found, err);
     /* A fire that has passed and waits for its window is not lost. */
     int64_t after = secret->due && secret->fire_ms <= now ? secret->fire_ms - 1 : now;
     return next_due(req, secret, instead, after, ret, ret_found, err);
@@ -249,12 +261,14 @@ enum kt_kind due_replan(struct request *req, struct rotation_secret *secret, boo
         secret->last_done_ms = now;
     if (secret->active || (secret->due && secret->due_ms <= now))
         return KT_OK;
-    struct kt_due due;
+    struct kt_due due = {0};
     bool found = false;
     enum kt_kind kind = due_ahead(req, secret, NULL, &due, &found, err);
+    /* The pause after a failure is as long as it was, not anew from now. */
+    bool pauses = secret->failures > 0 && due.due_ms == now + pause_after(secret->failures);
     if (kind != KT_OK || (found && secret->due && due.fire_ms == secret->fire_ms &&
                           due.closes_ms == secret->closes_ms && due.reason == secret->reason &&
-                          (due.due_ms == secret->due_ms || secret->failures > 0)))
+                          (due.due_ms == secret->due_ms || pauses)))
         return kind;
     *ret_changed = *ret_changed || found || secret->due;
     kind = due_remove(req, secret, err);

@@ -19,16 +19,22 @@ static void release_locks(struct work *w, struct batch *batch)
     batch_delete(batch, kt_bytes(lock, sizeof lock));
 }
 
-/* It was no rotation: the value is as old as it was, and a fire that came meanwhile is still to come. */
+/* The schedule goes on behind what this run was for. A fire that has passed and was not its own still waits
+ * for its window, or for a target where nothing starts. */
+static int64_t passed_over_until(const struct work *w)
+{
+    const struct rotation_secret *secret = &w->secret;
+    bool waits = secret->fire_ms > secret->last_fire_ms && secret->fire_ms <= w->req->now_ms;
+    return waits ? secret->fire_ms - 1 : w->req->now_ms;
+}
+
+/* It was no rotation: the value is as old as it was. */
 static enum kt_kind settle_mended(struct work *w, struct kt_err *err)
 {
     struct rotation_secret *secret = &w->secret;
-    int64_t after_ms = w->req->now_ms;
-    if (secret->fire_ms > secret->last_fire_ms && secret->fire_ms <= after_ms)
-        after_ms = secret->fire_ms - 1;
     enum kt_kind kind = truth_after_run(w, err);
     if (kind == KT_OK)
-        kind = due_plan(w->req, secret, after_ms, err);
+        kind = due_plan(w->req, secret, passed_over_until(w), err);
     return kind == KT_OK ? secret_save(w->req, secret, err) : kind;
 }
 
@@ -55,7 +61,8 @@ static enum kt_kind settle_secret(struct work *w, struct kt_err *err)
     if (kind == KT_OK && w->window_closed)
         kind = due_plan_again(w->req, secret, err);
     else if (kind == KT_OK)
-        kind = due_plan(w->req, secret, w->req->now_ms, err);
+        kind = due_plan(w->req, secret,
+                        run->machine.state == RUN_DONE ? w->req->now_ms : passed_over_until(w), err);
     return kind == KT_OK ? secret_save(w->req, secret, err) : kind;
 }
 
