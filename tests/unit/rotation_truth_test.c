@@ -148,6 +148,23 @@ static void a_difference_is_told_and_ends_by_itself(void **state)
     scene_end(s);
 }
 
+/* Nobody looks any more: what was seen is of a version that is not current. */
+static void what_was_replaced_is_not_counted(void **state)
+{
+    struct scene *s = scene(*state);
+    drifts(s);
+    change_rotation(s, "{\"verify_every\":0}");
+    need(s, 200, "GET", "sys/metrics", NULL);
+    says(s, "{\"Name\":\"keyturn_rotation_drifted\",\"Value\":1,");
+    need(s, 200, "POST", "secret/data/db/orders",
+         "{\"data\":{\"username\":\"app_a\",\"password\":\"by-hand-of-a-dba\"}}");
+    need(s, 200, "GET", "sys/metrics", NULL);
+    says(s, "{\"Name\":\"keyturn_rotation_drifted\",\"Value\":0,");
+    need(s, 200, "GET", "rotation/due", NULL);
+    says(s, "\"drifted\":[]");
+    scene_end(s);
+}
+
 static void look_again(struct scene *s, const char *text)
 {
     pass(s, HOUR_MS + 1000);
@@ -464,6 +481,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         BOTH(asks_and_changes_nothing),
         BOTH(a_difference_is_told_and_ends_by_itself),
+        ALTERNATE(what_was_replaced_is_not_counted),
         BOTH(unknown_decides_nothing),
         BOTH(looks_leave_room_for_a_run),
         ALTERNATE(after_a_restart),

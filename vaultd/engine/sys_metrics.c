@@ -7,8 +7,8 @@
 #include "vaultd/barrier/seals.h"
 #include "vaultd/core/autounseal.h"
 #include "vaultd/core/counts.h"
-#include "vaultd/core/rows.h"
 #include "vaultd/engine/sys.h"
+#include "vaultd/rotation/rotation.h"
 
 /* ---- the numbers ---- */
 
@@ -69,17 +69,6 @@ _Static_assert(sizeof sys_metric_rows / sizeof sys_metric_rows[0] == NUMBERS, "a
 static double seconds(struct timeval t)
 {
     return (double)t.tv_sec + (double)t.tv_usec / 1e6;
-}
-
-static enum kt_kind count_drifted(struct request *req, double *ret, struct kt_err *err)
-{
-    unsigned char table = TABLE_DRIFT;
-    struct rows rows;
-    *ret = 0;
-    rows_begin(&rows, req, kt_bytes(&table, 1), kt_bytes(NULL, 0), "counting what drifted");
-    while (rows_next(&rows))
-        ++*ret;
-    return rows_end(&rows, KT_OK, err);
 }
 
 static void sample(struct core *core, double out[NUMBERS])
@@ -241,10 +230,12 @@ enum kt_kind sys_metrics(struct request *req, struct kt_err *err)
     /* The audit log's tree is locked while the log is synced: not on a thread that reads wait for. */
     if (request_aside(req))
         return KT_OK;
-    sample(req->core, numbers);
-    kind = count_drifted(req, &numbers[ROTATION_DRIFTED], err);
+    size_t drifted = 0;
+    kind = rotation_count_drifted(req, &drifted, err);
     if (kind != KT_OK)
         return kind;
+    sample(req->core, numbers);
+    numbers[ROTATION_DRIFTED] = (double)drifted;
     if (prometheus)
         write_prometheus(req, numbers);
     else

@@ -3,7 +3,9 @@
 #include "vaultd/core/rows.h"
 #include "vaultd/rotation/probe.h"
 
-#define SOON_MS ((int64_t)15 * 60 * 1000)
+#define SOON_MS      ((int64_t)15 * 60 * 1000)
+#define COUNTED_MAX  5000u /* rows that are looked into; more count as they are */
+#define KV_ARENA_MAX ((size_t)16 * 1024 * 1024)
 
 /* ---- rows ---- */
 
@@ -224,20 +226,26 @@ void truth_show(const struct rotation_secret *secret, uint32_t current, struct k
     kt_jsonw_kv_time(w, "next_look", secret->look_due_ms);
 }
 
+/* A row stays when another version becomes current, or the secret is gone, until somebody looks. */
+static enum kt_kind is_drifted(struct request *req, const char *name, struct kt_arena *arena,
+                               struct rotation_secret *secret, bool *ret, struct kt_err *err)
+{
+    struct kv_secret *kv = NULL;
+    enum kt_kind kind = secret_load(req, name, secret, NULL);
+    if (kind == KT_OK)
+        kind = kv_load(req->core, secret->mount, req->snapshot, arena, secret->path, &kv, NULL);
+    *ret = kind == KT_OK && truth_drifted(secret, kv->current);
+    return kind == KT_OK || kind == KT_NOT_FOUND ? KT_OK : kt_fail(err, kind, "asking what drifted");
+}
+
 static enum kt_kind show_drifted(struct request *req, const char *name, struct kt_jsonw *w,
                                  struct kt_err *err)
 {
     struct rotation_secret secret;
-    struct kv_secret *kv = NULL;
-    enum kt_kind kind = secret_load(req, name, &secret, NULL);
-    if (kind == KT_OK)
-        kind = kv_load(req->core, secret.mount, req->snapshot, &req->arena, secret.path, &kv, NULL);
-    if (kind == KT_NOT_FOUND)
-        return KT_OK;
-    if (kind != KT_OK)
-        return kt_fail(err, kind, "asking what drifted");
-    if (!truth_drifted(&secret, kv->current))
-        return KT_OK;
+    bool is = false;
+    enum kt_kind kind = is_drifted(req, name, &req->arena, &secret, &is, err);
+    if (kind != KT_OK || !is)
+        return kind;
     kt_jsonw_object(w);
     kt_jsonw_kv_text(w, "secret", name);
     kt_jsonw_kv_text(w, "target", secret.settings.target);
@@ -264,4 +272,41 @@ enum kt_kind truth_list(struct request *req, int64_t limit, struct kt_jsonw *w, 
     }
     kt_jsonw_end(w);
     return rows_end(&rows, kind, err);
+}
+
+static enum kt_kind count_row(struct request *req, const struct entry *entry, struct kt_arena *arena,
+                              size_t *count, struct kt_err *err)
+{
+    const char *name = NULL;
+    struct rotation_secret secret;
+    bool is = false;
+    kt_arena_reset(arena);
+    enum kt_kind kind = due_row_name(req, entry, &name, err);
+    if (kind == KT_OK)
+        kind = is_drifted(req, name, arena, &secret, &is, err);
+    bool damaged = kind == KT_CORRUPT; /* one is no reason to have no numbers at all */
+    if (damaged)
+        kt_err_clear(err);
+    *count += is || damaged;
+    return damaged ? KT_OK : kind;
+}
+
+enum kt_kind rotation_count_drifted(struct request *req, size_t *ret, struct kt_err *err)
+{
+    unsigned char table = TABLE_DRIFT;
+    enum kt_kind kind = KT_OK;
+    struct kt_arena arena;
+    struct rows rows;
+    size_t n = 0;
+    *ret = 0;
+    kt_arena_init(&arena, KV_ARENA_MAX);
+    rows_begin(&rows, req, kt_bytes(&table, 1), kt_bytes(NULL, 0), "counting what drifted");
+    while (kind == KT_OK && rows_next(&rows))
+        if (n++ < COUNTED_MAX)
+            kind = count_row(req, &rows.entry, &arena, ret, err);
+        else
+            ++*ret;
+    kind = rows_end(&rows, kind, err);
+    kt_arena_free(&arena);
+    return kind;
 }
