@@ -1,5 +1,6 @@
 #!/bin/sh
-# A program for Keyturn's driver "exec": an htpasswd file, as Apache and nginx read it. Needs jq and openssl.
+# A program for Keyturn's driver "exec": an htpasswd file, as Apache and nginx read it. Needs jq, openssl and
+# flock (util-linux).
 #
 #   driver_program "htpasswd" {
 #     command = ["/usr/libexec/keyturn/exec-htpasswd.sh", "/etc/nginx/keyturn/htpasswd"]
@@ -56,6 +57,11 @@ case $operation in probe | verify) login ;; esac
 account=$(member .account)
 # The name becomes a part of patterns.
 case $account in *[!A-Za-z0-9_-]* | "") say permanent "an account is letters, digits, '-' and '_' here" name ;; esac
+# Several secrets may be in one file: who changes it holds a lock on the folder, until this program ends.
+if [ "$operation" != inspect ]; then
+    exec 9< "$(dirname "$file")"
+    flock 9
+fi
 case $operation in
 inspect) say ok "looked at the file" ;;
 create)

@@ -7,9 +7,11 @@
     }
 
 A line of the file is NAME:SALT:HASH (scrypt, hex), or NAME:: for an account that accepts nothing. The file is
-replaced as a whole, so a reader sees the old one or the new one, and a crash leaves one of them. Every operation
-sets a state, so each may be repeated. The protocol: docs/driver-exec.md.
+replaced as a whole, so a reader sees the old one or the new one, and a crash leaves one of them. Several secrets may
+be in one file: who changes it holds a lock from reading to replacing, on the folder, since the file is another one
+afterwards. Every operation sets a state, so each may be repeated. The protocol: docs/driver-exec.md.
 """
+import fcntl
 import hashlib
 import hmac
 import json
@@ -88,6 +90,7 @@ def revoke(accounts, order):
     return {"class": "ok", "text": "the account accepts nothing"}
 
 
+CHANGES = (create, apply, revoke)
 OPERATIONS = {"inspect": inspect, "create": create, "apply": apply, "restore": apply, "verify": probe,
               "probe": probe, "revoke": revoke}
 
@@ -97,8 +100,11 @@ def main():
     if order["version"] != 1 or order["operation"] not in OPERATIONS:
         answer = {"class": "permanent", "code": "version", "text": "this program speaks version 1 only"}
     else:
+        operation = OPERATIONS[order["operation"]]
         try:
-            answer = OPERATIONS[order["operation"]](Accounts(sys.argv[1]), order)
+            if operation in CHANGES:  # until this program ends
+                fcntl.flock(os.open(os.path.dirname(sys.argv[1]), os.O_RDONLY), fcntl.LOCK_EX)
+            answer = operation(Accounts(sys.argv[1]), order)
         except OSError as error:
             # Whether the file was replaced is not certain: the vault looks by itself.
             answer = {"class": "unreach", "code": "file", "text": "%s: %s" % (sys.argv[1], error.strerror)}

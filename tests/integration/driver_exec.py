@@ -224,6 +224,27 @@ class Test:
         if strategy == "alternate":
             equal("%s-b::" % secret.name in back, True, "the other account accepts nothing")
 
+    def many_at_once(self, program):
+        """Accounts of one file, changed by programs that run at the same time: none is lost."""
+        folder = self.scene.make_folder("many-" + program)
+        sample, accounts = getattr(self.scene, program), ["many-%d" % i for i in range(12)]
+        file = os.path.join(folder, "htpasswd" if program == "shell" else "accounts")
+        for operation in ("create", "apply"):
+            running = [subprocess.Popen([sample, file], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+                       for _ in accounts]
+            for account, one in zip(accounts, running):  # each waits for its order: now they run
+                json.dump({"version": 1, "operation": operation, "account": account, "password": "value-of-" + account,
+                           "target": {}}, one.stdin)
+                one.stdin.close()
+            answers = [json.loads(one.stdout.read())["class"] for one in running]
+            equal([one.wait() for one in running], [0] * len(running), "how they ended")
+            equal(set(answers), {"ok"}, operation)
+            with open(file) as f:
+                equal(sorted(line.split(":")[0] for line in f), sorted(accounts), "who is in the file after " + operation)
+        with open(file) as f:
+            empty = [line for line in f if line.rstrip("\n").endswith((":", ":!"))]
+        equal(empty, [], "accounts without their value")
+
     def lines(self, name):
         with open(os.path.join(self.scene.state, "accounts")) as f:
             return [line for line in f.read().splitlines() if line.startswith(name)]
@@ -339,6 +360,7 @@ def main():
         for program in ("python", "shell"):
             report.case("%s: two accounts take turns" % program, test.alternates, program)
             report.case("%s: one account, and back" % program, test.in_place, program)
+            report.case("%s: many at once in one file" % program, test.many_at_once, program)
         report.case("going back from alternate", test.goes_back, "alternate")
         report.case("going back in place", test.goes_back, "in-place")
         report.case("the answer is lost", test.lost_answer)
