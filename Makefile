@@ -154,6 +154,7 @@ $(O)/unit/write_test: LDFLAGS += -Wl,--wrap=write
 $(O)/unit/pipeline_test: LDFLAGS += -Wl,--wrap=audit_append,--wrap=audit_reopen
 $(O)/unit/wait_test: LDFLAGS += -Wl,--wrap=look_due
 $(O)/unit/audit_device_test: LDFLAGS += -Wl,--wrap=pthread_create
+$(O)/unit/driver_exec_test: LDFLAGS += -Wl,--wrap=open
 $(O)/unit/driver_memory_test: LDFLAGS += -Wl,--wrap=kt_redis_open,--wrap=kt_redis_close,--wrap=kt_redis_ask,--wrap=kt_redis_read_user,--wrap=kt_maria_run,--wrap=kt_maria_count,--wrap=kt_maria_cell
 $(O)/unit/fresh_test: LDFLAGS += -Wl,--wrap=kt_aead_seal
 $(O)/unit/login_test: LDFLAGS += -Wl,--wrap=crypto_pwhash_str_alg

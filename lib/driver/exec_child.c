@@ -15,6 +15,7 @@
 #include "lib/driver/exec_protocol.h"
 #include "lib/ipc.h"
 
+#define CHILDREN      "/proc/thread-self/children"
 #define CHILDREN_TEXT ((size_t)4096)
 
 enum side { READS, WRITES };
@@ -29,12 +30,13 @@ struct talk {
     struct exec_outcome *ret;
     struct pipes pipes;
     pid_t pid;
+    bool reaped;
     int pidfd;
 };
 
 bool kt_exec_adopt_orphans(void)
 {
-    return prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0;
+    return prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0 && access(CHILDREN, R_OK) == 0;
 }
 
 /* ---- starting ---- */
@@ -194,13 +196,14 @@ static bool talk(struct talk *t)
 
 /* ---- ending ---- */
 
-static void kill_children(void)
+/* False: who they are cannot be seen. */
+static bool kill_children(void)
 {
     char text[CHILDREN_TEXT];
-    kt_autoclose int fd = open("/proc/thread-self/children", O_RDONLY | O_CLOEXEC);
+    kt_autoclose int fd = open(CHILDREN, O_RDONLY | O_CLOEXEC);
     ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
-    if (n <= 0)
-        return;
+    if (n < 0)
+        return false;
     text[n] = '\0';
     /* Cut short it ends within a number, which is not looked at: there is another round. */
     pid_t pid = 0;
@@ -213,21 +216,34 @@ static void kill_children(void)
             (void)kill(pid, SIGKILL);
         pid = 0;
     }
+    return true;
 }
 
-/* The program, and whoever lost his parent since: each that dies hands over its own children. */
-static void end_all(void)
+static void reap(struct talk *t, int *ret_status)
 {
+    while (waitpid(t->pid, ret_status, 0) < 0 && errno == EINTR)
+        continue;
+    t->reaped = true;
+}
+
+/* The program, and whoever lost his parent since: each that dies hands over its own children. Who cannot be
+ * seen is not waited for: he was not killed, and may never end. */
+static void end_all(struct talk *t)
+{
+    if (!t->reaped) {
+        (void)kill(t->pid, SIGKILL);
+        reap(t, NULL);
+    }
+    pid_t ended = 0;
     do
-        kill_children();
-    while (waitpid(-1, NULL, __WALL) > 0 || errno == EINTR);
+        ended = waitpid(-1, NULL, kill_children() ? __WALL : __WALL | WNOHANG);
+    while (ended > 0 || (ended < 0 && errno == EINTR));
 }
 
 static void judge(struct talk *t)
 {
     int status = 0;
-    while (waitpid(t->pid, &status, 0) < 0 && errno == EINTR)
-        continue;
+    reap(t, &status);
     if (WIFSIGNALED(status))
         *t->ret = (struct exec_outcome){EXEC_SIGNAL, WTERMSIG(status)};
     else if (WEXITSTATUS(status) != 0)
@@ -246,7 +262,7 @@ void kt_exec_call(const struct kt_program *program, struct kt_bytes order, int64
     else if (start(&t) && talk(&t))
         judge(&t);
     if (t.pid > 0)
-        end_all();
+        end_all(&t);
     if (t.pidfd >= 0)
         (void)close(t.pidfd);
     close_pipes(&t.pipes);

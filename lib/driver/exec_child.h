@@ -28,7 +28,8 @@ struct exec_outcome {
     int number;
 };
 
-/* Once, before the first program: orphans of programs become children of this process. */
+/* Once, before the first program: orphans of programs become children of this process. False: they would not,
+ * or children cannot be seen here, so that not all could be ended. */
 bool kt_exec_adopt_orphans(void);
 /* deadline: kt_ipc_deadline(). out: the answer, of whatever bytes. */
 void kt_exec_call(const struct kt_program *program, struct kt_bytes order, int64_t deadline,

@@ -277,6 +277,44 @@ static void who_hid_in_a_session_is_ended_as_well(void **state)
     nobody_is_left();
 }
 
+/* As on a machine that has no file descriptor left when the list of children is wanted. */
+static bool unseen;
+
+int __real_open(const char *path, int flags, ...);
+int __wrap_open(const char *path, int flags, ...);
+int __wrap_open(const char *path, int flags, ...)
+{
+    va_list more;
+    va_start(more, flags);
+    mode_t mode = (flags & O_CREAT) != 0 ? va_arg(more, mode_t) : 0;
+    va_end(more);
+    if (!unseen || strstr(path, "/children") == NULL)
+        return __real_open(path, flags, mode);
+    errno = EMFILE;
+    return -1;
+}
+
+static void who_hangs_is_ended_without_a_list_of_children(void **state)
+{
+    (void)state;
+    kt_autobuf struct kt_buf out;
+    struct exec_outcome outcome = {EXEC_LOST, -1};
+    unseen = true;
+    call("exec sleep 600", "", 200, &out, &outcome);
+    kt_buf_free(&out);
+    assert_int_equal(outcome.end, EXEC_LATE);
+    nobody_is_left();
+    /* Whose child lives on: this process does not wait for it. */
+    call("sleep 600 & echo $!", "", PLENTY_MS, &out, &outcome);
+    unseen = false;
+    assert_int_equal(outcome.end, EXEC_ANSWERED);
+    pid_t pid = (pid_t)strtol(kt_buf_text(&out), NULL, 10);
+    assert_true(pid > 1);
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    nobody_is_left();
+}
+
 /* ---- which may be started ---------------------------------------------------------------------- */
 
 static char *in_folder(const char *name)
@@ -402,7 +440,7 @@ static int remove_folder(void **state)
 
 int main(void)
 {
-    static struct CMUnitTest tests[ANSWERS + CALLS + 9];
+    static struct CMUnitTest tests[ANSWERS + CALLS + 10];
     size_t n = 0;
     for (size_t i = 0; i < ANSWERS; i++)
         tests[n++] = (struct CMUnitTest){answers[i].name, is_read_as_the_protocol_has_it, NULL, NULL,
@@ -417,6 +455,7 @@ int main(void)
         cmocka_unit_test(a_large_order_goes_through),
         cmocka_unit_test(what_is_not_there_is_not_started),
         cmocka_unit_test(who_hid_in_a_session_is_ended_as_well),
+        cmocka_unit_test(who_hangs_is_ended_without_a_list_of_children),
         cmocka_unit_test(only_what_nobody_else_may_write_is_started),
         cmocka_unit_test(programs_pass_through_a_command_line),
         cmocka_unit_test(other_words_are_no_programs),
