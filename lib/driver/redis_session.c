@@ -3,11 +3,9 @@
 
 #include <stdio.h>
 
-#include "lib/ipc.h"
+#include "lib/driver/place.h"
 
-#define CONNECT_MS 5000u
-#define COMMAND_MS 10000u
-#define PIECE      ((size_t)16 * 1024)
+#define PIECE       ((size_t)16 * 1024)
 #define COMMAND_MAX ((size_t)64 * 1024)
 
 /* The first row that fits: an error begins with the prefix. */
@@ -66,12 +64,6 @@ static const struct error_row *row_of(struct kt_bytes error)
     return row;
 }
 
-static int64_t deadline_in(const struct driver_run *run, uint32_t ms, uint32_t otherwise)
-{
-    int64_t deadline = kt_ipc_deadline(ms == 0 ? otherwise : ms);
-    return deadline < run->deadline ? deadline : run->deadline;
-}
-
 /* ---- commands ------------------------------------------------------------------------------ */
 
 static bool receive(struct redis_session *s, int64_t deadline)
@@ -100,8 +92,7 @@ bool kt_redis_ask(struct redis_session *s, size_t n, const struct kt_bytes *word
 {
     kt_autobuf struct kt_buf command;
     struct resp head;
-    int64_t deadline =
-        deadline_in(s->run, s->run->step->target.statement_timeout_ms, COMMAND_MS);
+    int64_t deadline = kt_place_deadline(s->run, kt_place_statement_ms(s->run));
     s->code[0] = s->detail[0] = '\0';
     if (!s->stream.is_open)
         return fail(s, "closed", kt_bytes(NULL, 0));
@@ -173,7 +164,7 @@ static void read_hello(struct redis_session *s)
 bool kt_redis_open(const struct driver_run *run, const struct driver_login *login, const char *name,
                    struct redis_session *s)
 {
-    int64_t deadline = deadline_in(run, run->step->target.connect_timeout_ms, CONNECT_MS);
+    int64_t deadline = kt_place_deadline(run, kt_place_connect_ms(run));
     *s = (struct redis_session){.run = run};
     kt_buf_init(&s->in, RESP_REPLY_MAX + PIECE);
     if (!kt_stream_open(run->own, deadline, &s->stream))

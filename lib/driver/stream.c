@@ -9,6 +9,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "lib/driver/place.h"
 #include "lib/ipc.h"
 
 #define VERSIONS "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
@@ -123,20 +124,6 @@ static bool fail(struct kt_stream *s, const char *code, const char *detail)
     return false;
 }
 
-/* False at the deadline. */
-static bool wait_for(int fd, short events, int64_t deadline)
-{
-    for (;;) {
-        int64_t left = deadline - kt_ipc_deadline(0);
-        struct pollfd entry = {.fd = fd, .events = events};
-        int n = left <= 0 ? 0 : poll(&entry, 1, left > INT32_MAX ? INT32_MAX : (int)left);
-        if (n > 0)
-            return true;
-        if (n == 0 || errno != EINTR)
-            return false;
-    }
-}
-
 static bool connect_to(const struct kt_stream_address *address, int64_t deadline,
                        struct kt_stream *s)
 {
@@ -151,7 +138,7 @@ static bool connect_to(const struct kt_stream_address *address, int64_t deadline
         return true;
     if (errno != EINPROGRESS)
         return fail(s, "connect", strerrordesc_np(errno));
-    if (!wait_for(s->fd, POLLOUT, deadline))
+    if (!kt_place_wait(s->fd, POLLOUT, deadline))
         return fail(s, "timeout", "");
     if (getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &error, &error_size) != 0)
         error = errno;
@@ -183,7 +170,7 @@ static bool is_again(ssize_t rc)
 static bool await_tls(struct kt_stream *s, int64_t deadline)
 {
     short events = gnutls_record_get_direction(s->tls) == 0 ? POLLIN : POLLOUT;
-    return wait_for(s->fd, events, deadline) || fail(s, "timeout", "");
+    return kt_place_wait(s->fd, events, deadline) || fail(s, "timeout", "");
 }
 
 static bool is_address(const char *host)
@@ -273,7 +260,7 @@ static bool await_turn(struct kt_stream *s, short events, int64_t deadline)
 {
     if (s->tls != NULL)
         return await_tls(s, deadline);
-    return wait_for(s->fd, events, deadline) || fail(s, "timeout", "");
+    return kt_place_wait(s->fd, events, deadline) || fail(s, "timeout", "");
 }
 
 bool kt_stream_send(struct kt_stream *s, struct kt_bytes bytes, int64_t deadline)
