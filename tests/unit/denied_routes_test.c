@@ -1,7 +1,9 @@
 /* Every row of every engine's table, with every method, asks of who comes what tests/support/access.h says:
  * a token that no policy gives anything, a false one and none are refused wherever a policy is asked for; all
  * capabilities but sudo are refused wherever sudo is, and nowhere else. What asks for no policy is listed here
- * with its answers: a row that does, and is not, fails; so does one that is listed and refuses. */
+ * with its answers: a row that does, and is not, fails; so does one that is listed and refuses.
+ * Where a row's names count in lower case, what denies one of them denies all its spellings
+ * (GHSA-fg5x-7whg-6c28). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -206,6 +208,126 @@ static void everything_but_sudo(void **state)
     test_vault_free(vault);
 }
 
+/* ---- GHSA-fg5x-7whg-6c28: names that count in lower case ---- */
+
+/* Writes a letter of a name in its own way. */
+typedef int letter_fn(char *out, size_t size, char c, size_t at);
+
+static int as_it_is(char *out, size_t size, char c, size_t at)
+{
+    (void)at;
+    return snprintf(out, size, "%c", c);
+}
+
+static int capital(char *out, size_t size, char c, size_t at)
+{
+    (void)at;
+    return snprintf(out, size, "%c", c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c);
+}
+
+static int every_other(char *out, size_t size, char c, size_t at)
+{
+    return at % 2 == 1 ? capital(out, size, c, at) : as_it_is(out, size, c, at);
+}
+
+static int encoded(char *out, size_t size, char c, size_t at)
+{
+    (void)at;
+    return snprintf(out, size, "%%%02x", (unsigned)c);
+}
+
+static int encoded_capital(char *out, size_t size, char c, size_t at)
+{
+    char one[2] = "";
+    (void)capital(one, sizeof one, c, at);
+    return encoded(out, size, one[0], at);
+}
+
+static int mixed(char *out, size_t size, char c, size_t at)
+{
+    return at % 2 == 0 ? encoded_capital(out, size, c, at) : as_it_is(out, size, c, at);
+}
+
+static letter_fn *const spellings[] = {as_it_is, capital,         every_other,
+                                       encoded,  encoded_capital, mixed};
+#define N_SPELLINGS (sizeof spellings / sizeof spellings[0])
+
+/* The row's path with this name for each of its own but the last "{field}", which is one of a few. */
+static void path_of(const struct engine *engine, const struct route *route, const char *name,
+                    letter_fn *spell, char *out, size_t size)
+{
+    static const char field[] = "token-ttl";
+    size_t len = (size_t)snprintf(out, size, "%s", routes_mount(engine));
+    for (const char *p = route->pattern; *p != '\0'; p++) {
+        if (*p != '{') {
+            len += (size_t)snprintf(out + len, size - len, "%c", *p);
+            continue;
+        }
+        const char *word = strncmp(p, "{field}", 7) == 0 ? field : name;
+        for (size_t i = 0; word[i] != '\0'; i++)
+            len += (size_t)spell(out + len, size - len, word[i], i);
+        p = strchr(p, '}');
+    }
+    assert_true(len < size);
+}
+
+/* All of the folder, but not this one. */
+static void denied_name(struct test_vault *vault, const struct engine *engine,
+                        const struct route *route, char *out, size_t size)
+{
+    char path[256], policy[512];
+    path_of(engine, route, "denied", as_it_is, path, sizeof path);
+    (void)snprintf(policy, sizeof policy,
+                   "path \"auth/*\" { capabilities = [\"create\", \"read\", \"update\", \"patch\","
+                   " \"delete\", \"list\", \"sudo\"] }\npath \"%s\" { capabilities = [\"deny\"] }",
+                   path);
+    token_of(vault, "spelling", policy, out, size);
+}
+
+/* Returns how many questions it asked. */
+static size_t check_spellings(struct test_vault *vault, const struct engine *engine,
+                              const struct route *route, const char *method, const char *token)
+{
+    enum access access = access_of(access_entry_of(engine, route), method);
+    if (access != ACCESS_POLICY && access != ACCESS_SUDO)
+        return 0;
+    char path[256];
+    for (size_t i = 0; i < N_SPELLINGS; i++) {
+        path_of(engine, route, "denied", spellings[i], path, sizeof path);
+        unsigned got = ask(vault, method, path, token);
+        if (got != 403)
+            fail_msg("%s %s: expected 403, got %u: %s", method, path, got, vault->body);
+        path_of(engine, route, "other", spellings[i], path, sizeof path);
+        if (ask(vault, method, path, token) == 403)
+            fail_msg("%s %s: it is denied, too: %s", method, path, vault->body);
+    }
+    return N_SPELLINGS;
+}
+
+static void a_denial_in_every_spelling(void **state)
+{
+    (void)state;
+    struct test_vault *vault = test_vault_new(true);
+    routes_mount_all(vault);
+    size_t rows = 0, asked = 0;
+    for (size_t i = 0; i < n_engines; i++)
+        for (size_t j = 0; j < engines[i]->n_routes; j++) {
+            const struct route *route = &engines[i]->routes[j];
+            if ((route->flags & ROUTE_TO_LOWER) == 0 || (route->flags & ROUTE_PUBLIC) != 0)
+                continue;
+            char token[256];
+            denied_name(vault, engines[i], route, token, sizeof token);
+            size_t before = asked;
+            for (size_t k = 0; k < ROUTE_METHODS; k++)
+                asked += check_spellings(vault, engines[i], route, route_methods[k], token);
+            if (asked == before)
+                fail_msg("%s %s: no method was asked for", engines[i]->type, route->pattern);
+            rows++;
+        }
+    assert_true(rows >= 18);
+    test_vault_free(vault);
+}
+
 static void a_policy_that_grants_nothing(void **state)
 {
     (void)state;
@@ -249,6 +371,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(patterns_without_a_capability),
         cmocka_unit_test(a_denial_of_everything),
         cmocka_unit_test(everything_but_sudo),
+        cmocka_unit_test(a_denial_in_every_spelling),
         cmocka_unit_test(an_unknown_token),
         cmocka_unit_test(no_token),
     };
