@@ -12,25 +12,28 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 from keyturn import Vault, wait_for  # noqa: E402
+from pki import Authority  # noqa: E402
 from tap import Tap, equal, true  # noqa: E402
 from wire import Wire, error, wants  # noqa: E402
 
 tap = Tap("tests/security/logins.py")
 vault = Vault()
 wire = Wire(vault)
+authority = Authority(vault.folder, "pki")
 
 # Whoever keeps policies for tokens: where it is written, with which field, and what else it needs.
-CARRIERS = [
-    ("auth/userpass/users/%s", "token_policies", {"password": "p"}),
-    ("auth/userpass/users/%s", "policies", {"password": "p"}),
-    ("auth/approle/role/%s", "token_policies", {}),
-    ("auth/approle/role/%s", "policies", {}),
-    ("auth/token/roles/%s", "allowed_policies", {}),
-    ("auth/pam/users/%s", "policies", {}),
-    ("auth/pam/users/%s", "token_policies", {}),
-    ("auth/pam/groups/%s", "policies", {}),
-    ("auth/pam/groups/%s", "token_policies", {}),
-]
+JWT = {"role_type": "jwt", "user_claim": "sub", "bound_audiences": ["vault"]}
+CARRIERS = [(path, field, more) for path, more in (
+    ("auth/userpass/users/root%d", {"password": "p"}),
+    ("auth/approle/role/root%d", {}),
+    ("auth/jwt/role/root%d", JWT),
+    ("auth/cert/certs/root%d", {"certificate": authority.pem}),
+    ("auth/pam/users/root%d", {}),
+    ("auth/pam/groups/root%d", {}),
+    ("auth/unix/users/%d", {}),
+    ("auth/unix/groups/%d", {}),
+) for field in ("token_policies", "policies")] + [("auth/token/roles/root%d", "allowed_policies", {})]
+ROOTS = ("root", "ROOT", " root", "Root\t", "a,rOOt", ["a", "root "])
 
 
 def put(path, body, status=204):
@@ -57,13 +60,19 @@ def machine(role_id, secret):
 @tap.case("CVE-2024-9180, CVE-2025-5999 = CVE-2025-54996, CVE-2025-64761: root in any letters, of anybody")
 def _():
     for n, (path, field, more) in enumerate(CARRIERS):
-        for name in ("root", "ROOT", " root", "Root\t", "a,rOOt", ["a", "root "]):
-            where = path % ("root%d" % n)
+        for name in ROOTS:
+            where = path % n
             error(wire.ask("POST", where, dict(more, **{field: name})), 400, "root")
             wants(wire.ask("GET", where), 404)
             put(where, more)
             error(wire.ask("POST", where, {field: name}), 400, "root")
             wants(wire.ask("DELETE", where), 204)
+    put("auth/pam/config", {"token_policies": "kept"})
+    for field in ("token_policies", "policies"):
+        for name in ROOTS:
+            error(wire.ask("POST", "auth/pam/config", {field: name}), 400, "root")
+    equal(["kept"], wire.ok("GET", "auth/pam/config").data["token_policies"])
+    put("auth/pam/config", {"token_policies": []})
     put("auth/userpass/users/root", {"password": "p"})
     error(wire.ask("POST", "auth/userpass/users/root/policies", {"policies": "ROOT"}), 400, "root")
     put("auth/approle/role/root", {})
@@ -313,7 +322,7 @@ def main():
     try:
         vault.ready()
         wire.root = vault.token
-        for kind in ("userpass", "approle", "pam"):
+        for kind in ("userpass", "approle", "jwt", "cert", "pam", "unix"):
             put("sys/auth/" + kind, {"type": kind})
         return tap.run(sys.argv[1:])
     finally:
