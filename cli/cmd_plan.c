@@ -9,7 +9,7 @@
 #include "cli/walk.h"
 #include "lib/jsonw.h"
 
-#define PAGES_MAX 1000u /* of a hundred secrets */
+#define SECRETS_MAX  100000u
 #define NAME_MAX_LEN 2200
 #define JSON_MAX     ((size_t)256 * 1024 * 1024)
 
@@ -50,7 +50,7 @@ static bool read_page(struct cli *cli, struct plan *plan, char after[NAME_MAX_LE
 {
     kt_autobuf struct kt_buf query = {0};
     kt_buf_init(&query, 16384);
-    kt_buf_add_text(&query, "after=");
+    kt_buf_add_text(&query, "limit=1000&after="); /* each page has the vault look through all names */
     kt_url_escape(&query, kt_str(after), false);
     if (cli->word_count == 1) {
         kt_buf_add_text(&query, "&prefix=");
@@ -75,15 +75,21 @@ static bool read_page(struct cli *cli, struct plan *plan, char after[NAME_MAX_LE
 static bool read_pages(struct cli *cli, struct plan *plan)
 {
     char after[NAME_MAX_LEN] = "";
+    size_t n = 0, before = 0;
     do {
+        struct kt_json list = {0};
+        before = n;
         if (!read_page(cli, plan, after))
             return false;
-    } while (after[0] != '\0' && plan->n_pages < PAGES_MAX);
+        if (kt_json_member(plan->pages[plan->n_pages - 1].data, "secrets", &list))
+            n += kt_json_count(list);
+    } while (after[0] != '\0' && n > before && n < SECRETS_MAX);
     if (after[0] == '\0')
         return true;
     /* Part of them would be a plan that says of all others: rotated by nothing. */
-    cli->exit_code = cli_wrong(cli, "secretctl plan PREFIX", "more than %u secrets are rotated: too many for one plan",
-                               PAGES_MAX * 100);
+    cli->exit_code = n == before ? cli_wrong(cli, "", "the vault did not say what else is rotated")
+                                 : cli_wrong(cli, "secretctl plan PREFIX",
+                                             "more than %u secrets are rotated: too many for one plan", SECRETS_MAX);
     return false;
 }
 

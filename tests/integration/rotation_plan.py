@@ -214,16 +214,16 @@ def plan_of_who_may_not_list():
 
 
 class Crowd(http.server.BaseHTTPRequestHandler):
-    """A vault with more than a list holds: each page of the plan has one behind it."""
+    """A vault with more than a list holds: each page of the plan has another behind it."""
     protocol_version = "HTTP/1.1"
-    wbufsize = 65536  # head and body in one packet: a thousand answers
+    wbufsize = 65536  # head and body in one packet
     overdue = 0
 
     def do_GET(self):
         path, _, query = self.path.partition("?")
         listed = min(self.overdue, int(dict(p.split("=") for p in query.split("&")).get("limit", 0)))
         data = {"/v1/rotation/plan": {"now": "2027-01-15T08:00:00Z", "paused": "", "total": 1, "after": "secret/a",
-                                      "secrets": []},
+                                      "secrets": [{"secret": "secret/a"}] * 1000},
                 "/v1/rotation/overdue": {"checked": self.overdue, "count": self.overdue,
                                          "overdue": [{"secret": "secret/a", "why": "age"}] * listed}}[path]
         body = json.dumps({"request_id": "r", "data": data}).encode()

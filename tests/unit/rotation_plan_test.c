@@ -30,7 +30,7 @@ static void of_a_secret(void **state)
     need(s, 204, "POST", "rotation/classes", "{\"high\":{\"max_age\":\"90d\"}}");
     change_rotation(s, "{\"cron\":\"0 3 * * *\",\"owner\":\"team-db\",\"risk\":\"high\",\"notify\":\"ops\"}");
     plan(s);
-    says(s, "\"total\":1,\"after\":\"\",\"secrets\":[{\"secret\":\"secret/db/orders\",\"mount\":\"secret/\"");
+    says(s, "\"total\":1,\"secrets\":[{\"secret\":\"secret/db/orders\",\"mount\":\"secret/\"");
     says(s, "\"target\":\"pg\"");
     says(s, "\"system\":{\"driver\":\"postgresql\",\"host\":\"/run/sim\",\"port\":5432,\"database\":\"d\",\"reached\":false}");
     /* The vault's time stands at 2027-01-15 08:00. */
@@ -162,19 +162,50 @@ static void pages(void **state)
         need(s, 204, "POST", path, "{}");
     }
     need(s, 200, "GET", PLAN_ROUTE "?limit=3", NULL);
-    says(s, "\"total\":7,\"after\":\"secret/db/orders\",\"secrets\":[{\"secret\":\"secret/a\"");
+    says(s, "\"total\":7,\"secrets\":[{\"secret\":\"secret/a\"");
+    says(s, "],\"after\":\"secret/db/orders\"}");
     silent(s, "\"secret/m\"");
     need(s, 200, "GET", PLAN_ROUTE "?limit=3&after=secret/db/orders", NULL);
-    says(s, "\"after\":\"secret/x/y\",\"secrets\":[{\"secret\":\"secret/m\"");
+    says(s, "\"secrets\":[{\"secret\":\"secret/m\"");
+    says(s, "],\"after\":\"secret/x/y\"}");
     need(s, 200, "GET", PLAN_ROUTE "?limit=3&after=secret/x/y", NULL);
-    says(s, "\"after\":\"\",\"secrets\":[{\"secret\":\"secret/xylo\"");
+    says(s, "\"secrets\":[{\"secret\":\"secret/xylo\"");
+    says(s, "],\"after\":\"\"}");
     need(s, 200, "GET", PLAN_ROUTE "?prefix=secret/x/", NULL);
-    says(s, "\"total\":2,\"after\":\"\",\"secrets\":[{\"secret\":\"secret/x\"");
+    says(s, "\"total\":2,\"secrets\":[{\"secret\":\"secret/x\"");
+    says(s, "],\"after\":\"\"}");
     silent(s, "secret/xylo");
     need(s, 200, "GET", PLAN_ROUTE "?prefix=nothing", NULL);
-    says(s, "\"total\":0,\"after\":\"\",\"secrets\":[]");
-    need(s, 400, "GET", PLAN_ROUTE "?limit=101", NULL);
+    says(s, "\"total\":0,\"secrets\":[],\"after\":\"\"}");
+    need(s, 400, "GET", PLAN_ROUTE "?limit=1001", NULL);
     need(s, 400, "GET", PLAN_ROUTE "?limit=0", NULL);
+    scene_end(s);
+}
+
+/* A page ends before its answer gets long, and the next begins there. */
+static void long_pages(void **state)
+{
+    struct scene *s = scene(*state);
+    enum { MANY = 900, LONG = 250 };
+    char path[200], text[LONG + 1], body[3 * LONG], after[128];
+    memset(text, 'x', LONG);
+    text[LONG] = '\0';
+    (void)snprintf(body, sizeof body, "{\"owner\":\"%s\",\"notify\":\"%s\"}", text, text);
+    for (unsigned i = 0; i < MANY; i++) {
+        (void)snprintf(path, sizeof path, "rotation/secrets/secret/many/%04u", i);
+        need(s, 204, "POST", path, body);
+    }
+    need(s, 200, "GET", PLAN_ROUTE "?limit=1000&prefix=secret/many", NULL);
+    says(s, "\"total\":900,");
+    text_at(s, "data.after", after, sizeof after);
+    unsigned last = 0;
+    assert_int_equal(sscanf(after, "secret/many/%4u", &last), 1);
+    assert_in_range(last, MANY / 2, MANY - 2);
+    (void)snprintf(path, sizeof path, PLAN_ROUTE "?limit=1000&prefix=secret/many&after=%s", after);
+    need(s, 200, "GET", path, NULL);
+    (void)snprintf(text, sizeof text, "\"secrets\":[{\"secret\":\"secret/many/%04u\"", last + 1);
+    says(s, text);
+    says(s, "],\"after\":\"\"}");
     scene_end(s);
 }
 
@@ -184,6 +215,7 @@ int main(void)
         ALTERNATE(of_a_secret), ALTERNATE(missing),   BOTH(consumers),
         BOTH(proven),           ALTERNATE(under_way), BOTH(drifted),
         ALTERNATE(pages),       ALTERNATE(with_a_calendar),
+        ALTERNATE(long_pages),
     };
     return cmocka_run_group_tests_name("rotation plan", tests, NULL, NULL);
 }

@@ -6,7 +6,10 @@
 #include "vaultd/rotation/pause.h"
 #include "vaultd/rotation/truth.h"
 
-#define PAGE_MAX       100
+#define PAGE_DEFAULT   100
+#define PAGE_MAX       1000 /* each page looks through all names: the fewer of them the better */
+#define PAGE_BYTES     ((size_t)1024 * 1024) /* then a page ends */
+#define PAGE_ARENA     ((size_t)16 * 1024 * 1024)
 #define RUNS_LOOKED    5u
 #define CONSUMERS_MOST 50u /* named; the rest is a number */
 #define GRACE_MS       ((int64_t)300 * 1000)
@@ -230,6 +233,12 @@ static enum kt_kind show_one(struct request *req, const char *name, const char *
     return kind;
 }
 
+/* Where secrets have many consumers a page has fewer, and no answer is too long. */
+static bool is_full(const struct request *req)
+{
+    return req->reply.data.len > PAGE_BYTES || req->arena.taken > PAGE_ARENA;
+}
+
 static enum kt_kind show_page(struct page *page, const char *paused, struct kt_err *err)
 {
     struct request *req = page->req;
@@ -241,12 +250,13 @@ static enum kt_kind show_page(struct page *page, const char *paused, struct kt_e
     kt_jsonw_kv_time(&w, "now", req->now_ms);
     kt_jsonw_kv_text(&w, "paused", paused);
     kt_jsonw_kv_int(&w, "total", (int64_t)page->total);
-    kt_jsonw_kv_text(&w, "after", page->n > page->most ? page->names[n - 1] : "");
     kt_jsonw_key(&w, "secrets");
     kt_jsonw_array(&w);
-    for (size_t i = 0; i < n && kind == KT_OK; i++)
-        kind = show_one(req, page->names[i], paused, &classes, &w, err);
+    size_t shown = 0;
+    for (; shown < n && kind == KT_OK && (shown == 0 || !is_full(req)); shown++)
+        kind = show_one(req, page->names[shown], paused, &classes, &w, err);
     kt_jsonw_end(&w);
+    kt_jsonw_kv_text(&w, "after", shown < page->n ? page->names[shown - 1] : "");
     kt_jsonw_end(&w);
     return kind;
 }
@@ -255,7 +265,7 @@ enum kt_kind inventory_read(struct request *req, struct kt_err *err)
 {
     struct page page = {.req = req, .after = "", .prefix = ""};
     struct rotation_pause pause;
-    int64_t limit = PAGE_MAX;
+    int64_t limit = PAGE_DEFAULT;
     bool on = false, aside = false;
     enum kt_kind kind = request_int(req, "limit", &limit, err);
     if (kind == KT_OK || kind == KT_NOT_FOUND)
