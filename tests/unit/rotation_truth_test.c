@@ -11,6 +11,7 @@
 
 #include "lib/log.h"
 #include "tests/support/rotation_scene.h"
+#include "vaultd/rotation/names.h"
 
 #define HOUR_MS  3600000
 #define YEARS_MS ((int64_t)3652 * 24 * HOUR_MS) /* ten of them */
@@ -162,6 +163,26 @@ static void what_was_replaced_is_not_counted(void **state)
     says(s, "{\"Name\":\"keyturn_rotation_drifted\",\"Value\":0,");
     need(s, 200, "GET", "rotation/due", NULL);
     says(s, "\"drifted\":[]");
+    scene_end(s);
+}
+
+static enum kt_kind put_damaged(struct request *req, struct kt_err *err)
+{
+    static const unsigned char id[RUN_ID];
+    unsigned char key[DUE_KEY];
+    struct batch *batch = request_batch(req);
+    look_key(1, id, key);
+    if (batch == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "a row");
+    return barrier_put(req->core->barrier, batch, kt_bytes(key, sizeof key), kt_bytes("\x01", 1), err);
+}
+
+/* It stands in front of all others. */
+static void one_row_is_damaged(void **state)
+{
+    struct scene *s = scene(*state);
+    assert_int_equal(request_internal(s->vault->core, "test/row", put_damaged, NULL, NULL), KT_OK);
+    drifts(s);
     scene_end(s);
 }
 
@@ -482,6 +503,7 @@ int main(void)
         BOTH(asks_and_changes_nothing),
         BOTH(a_difference_is_told_and_ends_by_itself),
         ALTERNATE(what_was_replaced_is_not_counted),
+        ALTERNATE(one_row_is_damaged),
         BOTH(unknown_decides_nothing),
         BOTH(looks_leave_room_for_a_run),
         ALTERNATE(after_a_restart),

@@ -21,6 +21,9 @@ struct truth_pass {
     struct job *job; /* to be sent, once its commit is made */
     bool more;
     int64_t next_ms;
+    unsigned char from[DUE_KEY]; /* rows up to here were passed over */
+    bool has_from;
+    int64_t held_ms; /* when to look again at those, of all passes */
 };
 
 static size_t at_work(struct rotation *rotation, const char *target, bool *ret_here)
@@ -135,6 +138,24 @@ static enum kt_kind look_at_row(struct truth_pass *p, struct request *req,
     return kind == KT_OK ? secret_save(req, &secret, err) : kind;
 }
 
+/* One row that cannot be read does not hold up all behind it. */
+static void pass_damaged(struct truth_pass *p, struct request *req, struct kt_bytes key,
+                         struct kt_err *err)
+{
+    int64_t until_ms = req->now_ms + LATER_MS;
+    kt_log_err(KT_LOG_WARNING, "rotation-looks", err);
+    *err = (struct kt_err){0};
+    batch_free(req->batch);
+    req->batch = NULL;
+    job_free(p->job);
+    p->job = NULL;
+    p->more = false;
+    memcpy(p->from, key.at, DUE_KEY);
+    p->has_from = true;
+    if (until_ms < p->held_ms)
+        p->held_ms = until_ms;
+}
+
 static enum kt_kind scan_handler(struct request *req, struct kt_err *err)
 {
     struct truth_pass *p = req->handler_data;
@@ -145,24 +166,30 @@ static enum kt_kind scan_handler(struct request *req, struct kt_err *err)
     p->job = NULL;
     p->more = false;
     p->next_ms = INT64_MAX;
-    rows_begin(&rows, req, kt_bytes(&table, 1), kt_bytes(NULL, 0), "looking at what is stored");
+    rows_begin(&rows, req, kt_bytes(&table, 1), kt_bytes(p->from, p->has_from ? DUE_KEY : 0),
+               "looking at what is stored");
     while (kind == KT_OK && !p->more && p->next_ms == INT64_MAX && rows_next(&rows)) {
-        if (rows.entry.key.len != DUE_KEY)
+        struct kt_bytes key = rows.entry.key;
+        if (key.len != DUE_KEY || (p->has_from && memcmp(key.at, p->from, DUE_KEY) == 0))
             continue;
-        int64_t due = due_time_of_key(rows.entry.key);
+        int64_t due = due_time_of_key(key);
         if (due > req->now_ms) {
             p->next_ms = due;
             break;
         }
         p->more = true;
         kind = look_at_row(p, req, &rows.entry, err);
+        if (kind == KT_CORRUPT || kind == KT_INVALID || kind == KT_NOT_FOUND) {
+            pass_damaged(p, req, key, err);
+            kind = KT_OK;
+        }
     }
     return rows_end(&rows, kind, err);
 }
 
 void truth_scan(struct rotation *rotation)
 {
-    struct truth_pass pass = {.rotation = rotation};
+    struct truth_pass pass = {.rotation = rotation, .held_ms = INT64_MAX};
     bool here = false;
     rotation->next_look_ms = INT64_MAX;
     if (!rotation_can_run(rotation))
@@ -186,7 +213,9 @@ void truth_scan(struct rotation *rotation)
         if (!pass.more)
             break;
     }
-    rotation->next_look_ms = pass.more ? 0 : pass.next_ms;
+    rotation->next_look_ms = pass.more                        ? 0
+                             : pass.next_ms < pass.held_ms ? pass.next_ms
+                                                           : pass.held_ms;
 }
 
 /* ---- what became of it ---- */
