@@ -44,13 +44,15 @@ class MariaDB:
         self.ca = os.path.join(self.folder, "ca.pem")
         self.tls, self.options = tls, [f"--plugin-dir={plugins}", *options]
         self.port, self.process, self.files = 0, None, 0
+        # A server that starts removes temporary tables of others that it finds in a folder they share.
+        self.environment = {**os.environ, "TMPDIR": self.folder}
         atexit.register(self.remove)
         try:
             self._own(self.folder, 0o755)
             done = subprocess.run(
                 ["mariadb-install-db", "--no-defaults", f"--datadir={self.data}",
                  f"--user={self.user}", "--auth-root-authentication-method=socket",
-                 "--skip-test-db", "--force"], cwd="/", stdin=subprocess.DEVNULL,
+                 "--skip-test-db", "--force"], cwd="/", env=self.environment, stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120, check=False)
             if done.returncode != 0:
                 raise MariaDBError(done.stdout)
@@ -105,7 +107,7 @@ class MariaDB:
                  f"--general-log-file={self.log_path}", "--innodb-buffer-pool-size=16M",
                  "--innodb-flush-log-at-trx-commit=2", "--log-bin", "--binlog-format=MIXED",
                  "--skip-name-resolve", *self.options],
-                cwd="/", stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+                cwd="/", env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         deadline = time.monotonic() + 60
         while self.sql("SELECT 1", check=False).returncode != 0:
             if self.process.poll() is not None or time.monotonic() > deadline:
