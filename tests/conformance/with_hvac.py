@@ -550,6 +550,7 @@ def _():
     equal((["default", "p"], {"username": "bob"}, 600), tuple(got[k] for k in (
         "policies", "metadata", "lease_duration")))
     equal((got["client_token"], True), (own.token, own.is_authenticated()))
+    equal("bob", own.login("/v1/auth/userpass/login/bob", json={"password": "right"})["auth"]["metadata"]["username"])
     raises(exceptions.InvalidRequest, users.login, "bob", "wrong", use_token=False, says="invalid username or password")
     equal(204, users.update_password_on_user("bob", "other").status_code)
     raises(exceptions.InvalidRequest, users.login, "bob", "right", use_token=False)

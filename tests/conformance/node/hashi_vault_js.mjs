@@ -180,6 +180,8 @@ const cases = [
         await vault.deleteLdapGroup(root, 'ops');
         await vault.createLdapUser(root, 'bob', ['reader'], '');
         await vault.updateLdapUser(root, 'bob', ['other'], '');
+        /* Nobody is there to ask; integration/pam.py logs in at the same path. */
+        await refused(vault.loginWithLdap('bob', 'p'), 503);
         assert.deepEqual((await vault.readLdapUser(root, 'bob')).policies, ['other']);
         assert.deepEqual((await vault.listLdapUsers(root)).keys, ['bob']);
         await vault.deleteLdapUser(root, 'bob');

@@ -74,6 +74,9 @@ const cases = [
         const where = { mountPath: 'two', path: 'a/b' };
         assert.equal(await got(vault.kv2.config({ mountPath: 'two', max_versions: 7 })), true);
         assert.equal((await got(vault.kv2.readConfig({ mountPath: 'two' }))).data.max_versions, 7);
+        /* The client's own has no fields to send, so that nothing changes. */
+        await got(vault.config({ mountPath: 'two' }, LOOSE));
+        assert.equal((await got(vault.kv2.readConfig({ mountPath: 'two' }))).data.max_versions, 7);
         assert.equal((await got(vault.kv2.write({ ...where, data: { k: 'v' } }))).data.version, 1);
         assert.equal((await got(vault.kv2.write({ ...where, data: { k: 'w' }, options: { cas: 1 } }))).data.version, 2);
         await refused(vault.kv2.write({ ...where, data: { k: 'x' }, options: { cas: 1 } }), /check-and-set/);
