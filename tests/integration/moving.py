@@ -20,6 +20,7 @@ import urllib.parse
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 from between import Between  # noqa: E402
 from keyturn import DEADLINE, ROOT, Report, Vault, contains, equal, free_port, program  # noqa: E402
+from pki import Authority  # noqa: E402
 
 SECRETS = int(os.environ.get("KT_SECRETS", "500"))
 report = Report()
@@ -347,6 +348,49 @@ def not_all_of_it():
         contains(here.ctl(*words, check=False).stderr, "others may read the token file")
         contains(here.ctl("import", "vault", "-from=" + source.address, check=False).stderr, "-peer-token-file=FILE")
         contains(here.ctl("import", "vault", check=False).stderr, "from which vault?")
+
+
+def over_tls():
+    """The other vault is believed by its own authority and name; what is set for the one here does not count."""
+    theirs, strangers = Authority(scratch, "theirs"), Authority(scratch, "strangers")
+    shown = theirs.issue("old", "extendedKeyUsage=serverAuth\nsubjectAltName=DNS:vault.old.example")
+    if os.getuid() == 0:
+        for path in scratch, theirs.at:
+            os.chmod(path, 0o755)
+        shutil.chown(shown.key, "keyturn", "keyturn")
+    port = free_port()
+    source, here = Vault(tls=True, config="""listener "tcp" {
+  address = "127.0.0.1:%d"
+  tls_cert_file = "%s"
+  tls_key_file = "%s"
+}""" % (port, shown.crt, shown.key)), Vault(tls=True)
+    with source, here:
+        source.ready()
+        here.ready(kv=False)
+        source.ok("POST", "secret/data/a", {"data": {"k": 1}})
+        words = ["import", "vault", "-from=https://127.0.0.1:%d" % port, "-peer-token-file=" + token_file(source)]
+        ca, name = "-peer-ca-cert=" + theirs.crt, "-peer-tls-server-name=vault.old.example"
+        untrusted, misnamed = "a CA that is not trusted here", "another name"
+        for more, says in (([name], untrusted), ([name, "-ca-cert=" + theirs.crt], untrusted),
+                           (["-peer-ca-cert=" + strangers.crt, name], untrusted),
+                           (["-peer-ca-cert=" + here.cacert, name], untrusted),
+                           ([ca], misnamed), ([ca, "-peer-tls-server-name=localhost"], misnamed),
+                           ([ca, "-tls-server-name=localhost"], misnamed),
+                           (["-peer-ca-cert=/nope", name], "cannot read the CA file")):
+            done = here.ctl(*words, *more, check=False)
+            equal(done.returncode in (1, 2), True, "%s: %d" % (more, done.returncode))
+            contains(done.stderr, says, " ".join(more))
+            equal("secret/" in here.ok("GET", "sys/mounts").json["data"], False)
+        here.ctl(*words, ca, name)
+        same(source, here)
+        here.ok("POST", "secret/data/a", {"data": {"k": 2}})
+        out = ["export", "vault", "-to=https://127.0.0.1:%d" % port, "-peer-token-file=" + token_file(source), "-path=secret/a",
+               "-replace"]
+        for more, says in (([name], untrusted), ([ca], misnamed)):
+            contains(here.ctl(*out, *more, check=False).stderr, says)
+        equal(value(source, "a"), {"k": 1})
+        here.ctl(*out, ca, name)
+        equal(value(source, "a"), {"k": 2})
 
 
 def who():
@@ -1226,6 +1270,7 @@ CASES = [
     ("what changed since", later_changes),
     ("a part of it", a_part),
     ("what cannot come", not_all_of_it),
+    ("from and to a vault over TLS", over_tls),
     ("who may log in, and who is who", who),
     ("more identities than a page", many_identities),
     ("what needs approval", kept_for_approval),
