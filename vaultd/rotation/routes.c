@@ -26,6 +26,15 @@ static enum kt_kind clock_read(struct request *req, struct kt_err *err)
     return KT_OK;
 }
 
+static void accept_after(struct request *req, const struct commit_result *result)
+{
+    if (result->error != STORE_OK)
+        return;
+    atomic_store(&req->core->rotation->clock.accept, true);
+    rotation_wake(req->core->rotation);
+}
+
+/* All is planned anew by the accepted clock: what is stored is that, so a rule of approvals holds it, too. */
 static enum kt_kind clock_write(struct request *req, struct kt_err *err)
 {
     bool accept = false;
@@ -34,9 +43,8 @@ static enum kt_kind clock_write(struct request *req, struct kt_err *err)
         return kind;
     if (!accept)
         return kt_fail(err, KT_INVALID, "accept must be true");
-    atomic_store(&req->core->rotation->clock.accept, true);
-    rotation_wake(req->core->rotation);
-    return KT_OK;
+    req->after_commit = accept_after;
+    return rotation_clock_want_replan(req, err);
 }
 
 /* clang-format off */
