@@ -160,3 +160,14 @@ bool kt_blackout_next(const struct kt_blackout *blackout, int64_t after_ms,
     }
     return found;
 }
+
+int64_t kt_blackout_begins(const struct kt_blackout *blackout, int64_t after_ms)
+{
+    int64_t first_ms = INT64_MAX;
+    for (size_t i = 0; i < blackout->n; i++) {
+        int64_t from_ms = blackout->spans[i].from_ms;
+        if (from_ms > after_ms && from_ms < first_ms)
+            first_ms = from_ms;
+    }
+    return first_ms;
+}

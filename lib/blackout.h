@@ -42,6 +42,9 @@ bool kt_blackout_at(const struct kt_blackout *blackout, int64_t at_ms,
 bool kt_blackout_next(const struct kt_blackout *blackout, int64_t after_ms,
                       struct kt_blackout_span *ret);
 
+/* When the next one begins after after_ms; INT64_MAX: none. */
+int64_t kt_blackout_begins(const struct kt_blackout *blackout, int64_t after_ms);
+
 static inline void kt_blackout_free_at(struct kt_blackout **blackout)
 {
     kt_blackout_free(*blackout);

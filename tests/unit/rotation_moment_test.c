@@ -323,6 +323,33 @@ static void the_next_window(void **state)
     scene_end(s);
 }
 
+/* A run that has not begun when a blackout begins comes again at its end, though it has no window. */
+static void a_blackout_begins(void **state)
+{
+    struct scene *s = scene(*state);
+    int64_t begin_ms = s->vault->now_ms;
+    register_agent(s, "h1");
+    assert_int_equal(report(s, "h1", 1, "unhealthy"), 200);
+    need(s, 200, "POST", "rotation/calendars/freeze",
+         "{\"ranges\":\"2027-01-15T09:00..2027-01-15T12:00 audit\\n2027-01-20..2027-01-21 fair\"}");
+    change_rotation(s, "{\"cron\":\"30 8 15 * *\",\"blackout\":\"freeze\"}");
+    at(s, begin_ms + 31 * 60000);
+    scheduled(s);
+    soon_says(s, "to be healthy before anything is changed");
+    at(s, begin_ms + 61 * 60000);
+    rotation_wake(s->vault->core->rotation);
+    soon(s, "cancelled");
+    need_next_due(s, "2027-01-15T12:00:00Z");
+    assert_int_equal(report(s, "h1", 1, "healthy"), 200);
+    at(s, begin_ms + 241 * 60000);
+    scheduled_again(s);
+    soon(s, "acking");
+    acknowledge(s, "h1", 2);
+    ends_done(s);
+    need_next_due(s, "2027-02-15T08:30:00Z");
+    scene_end(s);
+}
+
 /* A fire of the morning waits for the evening: a run by hand in between that comes to nothing takes
  * nothing from it, one that ends well does. */
 static void by_hand_meanwhile(void **state)
@@ -524,6 +551,7 @@ int main(int argc, char **argv)
         ALTERNATE(a_word_at_the_promotion),
         ALTERNATE(the_window),
         ALTERNATE(the_next_window),
+        ALTERNATE(a_blackout_begins),
         ALTERNATE(by_hand_meanwhile),
         ALTERNATE(a_later_window),
         IN_PLACE(the_next_minute),

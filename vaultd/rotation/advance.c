@@ -81,7 +81,7 @@ static bool has_begun(const struct run *run)
     return state != RUN_PLANNED && state != RUN_PREFLIGHT && state != RUN_GENERATED;
 }
 
-/* A window says when a scheduled run may begin to change something; it goes to the next one. */
+/* A window and a calendar say when a scheduled run may begin to change something; it comes again after. */
 static bool too_late_to_begin(const struct pass *p, const struct run *run)
 {
     return !has_begun(run) && run->closes_ms != 0 && p->now_ms >= run->closes_ms;
@@ -219,7 +219,7 @@ static enum kt_kind decide(struct pass *p, struct work *w, struct kt_err *err)
         return pass_event(p, w, EV_CANCEL, w->run.cancel_why, err);
     if (too_late_to_begin(p, &w->run)) {
         w->blameless = w->window_closed = true;
-        return pass_event(p, w, EV_CANCEL, "its window closed before it could begin", err);
+        return pass_event(p, w, EV_CANCEL, "its window closed before it could begin, or a blackout began", err);
     }
     enum kt_kind kind = pass_note_acks(p, w, err);
     if (kind == KT_OK && !p->moved)

@@ -206,7 +206,10 @@ static enum kt_kind due_again(struct request *req, struct rotation_secret *secre
     if (window == KT_NO_MEMORY)
         return kt_fail(err, window, "planning a rotation");
     enum kt_kind kind = next_due(req, secret, instead, req->now_ms, ret, ret_found, err);
-    if (kind == KT_OK && window == KT_OK && (!*ret_found || ret->due_ms >= again.closes_ms)) {
+    if (kind != KT_OK || window != KT_OK)
+        return kind;
+    int64_t until_ms = again.closes_ms == INT64_MAX ? again.due_ms : again.closes_ms;
+    if (!*ret_found || ret->due_ms >= until_ms) {
         *ret = again;
         *ret_found = true;
     }

@@ -74,7 +74,8 @@ struct run {
     const char *cancel_why;
     const char *because;                 /* why it went back, was cancelled or froze; "" */
     int64_t started_ms, ended_ms;
-    int64_t closes_ms;                   /* by schedule in a window: nothing begins after; 0: none */
+    int64_t closes_ms;                   /* by schedule: nothing begins after, for its window closes
+                                            or a blackout begins; 0: none */
     int64_t audit_from;                  /* the audit log's size when the run was made */
     int64_t state_ms;                    /* when this state began */
     int64_t promoted_ms;                 /* since when consumers may run the new version: it was
@@ -125,6 +126,7 @@ void step_show(const struct run_step *step, struct kt_jsonw *w);
 struct run_wish {
     enum run_trigger trigger;
     const char *reason, *by;
+    int64_t closes_ms; /* see struct run */
 };
 /* Puts a new run of the secret into req's batch, with its lock and without its due row; a run
  * without target is done in the same batch. KT_INVALID (KT-R-003) when one is active: its id is

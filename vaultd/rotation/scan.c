@@ -98,13 +98,25 @@ static enum kt_kind is_paused(struct request *req, bool *ret, struct kt_err *err
     return pause_load(req, &pause, ret, err);
 }
 
+/* An age goes over a window, and nothing over a blackout. 0: never. */
+static int64_t closes_ms(const struct request *req, const struct rotation_secret *secret,
+                         const struct kt_blackout *blackout)
+{
+    int64_t window_ms = secret->reason == KT_DUE_MAX_AGE ? INT64_MAX : secret->closes_ms;
+    int64_t begins_ms = blackout == NULL ? INT64_MAX : kt_blackout_begins(blackout, req->now_ms);
+    int64_t first_ms = window_ms < begins_ms ? window_ms : begins_ms;
+    return first_ms == INT64_MAX ? 0 : first_ms;
+}
+
 static enum kt_kind start_due(struct scan_pass *p, struct request *req,
-                              struct rotation_secret *secret, struct kt_err *err)
+                              struct rotation_secret *secret, const struct kt_blackout *blackout,
+                              struct kt_err *err)
 {
     const struct run_wish wish = {
         .trigger = secret->reason == KT_DUE_MAX_AGE ? TRIGGER_MAX_AGE : TRIGGER_SCHEDULE,
         .reason = "",
-        .by = "keyturn"};
+        .by = "keyturn",
+        .closes_ms = closes_ms(req, secret, blackout)};
     struct run run;
     bool held = false;
     enum kt_kind kind = is_paused(req, &held, err);
@@ -158,7 +170,7 @@ static enum kt_kind judge(struct scan_pass *p, struct request *req, struct rotat
             pass_over(p, key, req->now_ms + HELD_MS);
             return KT_OK;
         }
-        return start_due(p, req, secret, err);
+        return start_due(p, req, secret, by.blackout, err);
     case KT_DUE_WAIT:
         p->more = true;
         kind = due_move(req, secret, when > req->now_ms ? when : req->now_ms + HELD_MS, err);

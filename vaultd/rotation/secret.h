@@ -69,7 +69,8 @@ enum kt_kind due_remove(struct request *req, struct rotation_secret *secret, str
 /* after_ms: fires up to then are passed over. Removes an old row. */
 enum kt_kind due_plan(struct request *req, struct rotation_secret *secret, int64_t after_ms,
                       struct kt_err *err) KT_MUST_CHECK;
-/* The same fire in its next window, unless the next fire comes before that closes. */
+/* The same fire in its next window, unless the next fire comes before that closes; without a window when
+ * the calendar lets it start. */
 enum kt_kind due_plan_again(struct request *req, struct rotation_secret *secret,
                             struct kt_err *err) KT_MUST_CHECK;
 /* The row anew, from what it rests on now: the clock was set back, time zones have other rules. Times

@@ -181,8 +181,7 @@ static void fill_run(struct request *req, const struct rotation_secret *secret,
                         .frozen_now = "",
                         .server_id = "",
                         .server_version = ""};
-    if (wish->trigger == TRIGGER_SCHEDULE && secret->closes_ms != INT64_MAX)
-        run->closes_ms = secret->closes_ms;
+    run->closes_ms = wish->closes_ms;
     run->audit_from = audit_size_now(req);
     run_id_make(req->now_ms, run->id);
     memcpy(run->secret_id, secret->id, RUN_ID);
