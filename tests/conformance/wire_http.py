@@ -356,6 +356,19 @@ def _():
         wants(wire.ask(method, path, {} if method in ("PUT", "POST") else None), 404)
 
 
+@tap.case("OpenBao's scans and pages of lists: refused, or all at once and told")
+def _():
+    for name in "ab":
+        wire.ok("POST", "secret/data/pages/" + name, {"data": {"k": 1}})
+    wants(wire.ask("SCAN", "secret/metadata/pages"), 405)
+    wants(wire.ask("GET", "secret/metadata/pages?scan=true"), 404)
+    for word in ("after=a", "limit=1"):
+        for method, path in (("LIST", "secret/metadata/pages?"), ("GET", "secret/metadata/pages?list=true&")):
+            got = wants(wire.ask(method, path + word), 200).json
+            equal(["a", "b"], got["data"]["keys"])
+            true(word.split("=")[0] in str(got["warnings"]), got["warnings"])
+
+
 @tap.case("what is not built answers as absent")
 def _():
     for method, path in [("GET", "sys/rotate/root/init"), ("PUT", "sys/raw/x"),

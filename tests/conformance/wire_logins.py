@@ -53,6 +53,8 @@ def _():
     equal("userpass-bob", wants(wire.ask("GET", "auth/token/lookup-self", token=auth["client_token"]), 200)
           .data["display_name"])
     error(wire.ask("PUT", "auth/userpass/login/bob", {}, token=None), 500, "missing password")
+    error(wire.ask("POST", "auth/userpass/users/hashed", {"password_hash": "$2a$10$secretword"}), 400, "missing password",
+          "secretword")
     for name in ("bob", "noone"):
         for i in range(5):
             error(login(name.upper() if i % 2 else name, "wrong"), 400, WRONG)
