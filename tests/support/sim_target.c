@@ -11,12 +11,14 @@ void sim_init(struct sim *sim)
 {
     *sim = (struct sim){.n_accounts = 0};
     (void)pthread_mutex_init(&sim->lock, NULL);
+    (void)pthread_cond_init(&sim->answers, NULL);
     (void)snprintf(sim->admin_password, sizeof sim->admin_password, "admin");
     (void)snprintf(sim->server_id, sizeof sim->server_id, "7000000000000000001");
 }
 
 void sim_free(struct sim *sim)
 {
+    (void)pthread_cond_destroy(&sim->answers);
     (void)pthread_mutex_destroy(&sim->lock);
 }
 
@@ -350,6 +352,8 @@ static enum kt_kind run(void *arg, const struct driver_step *step, struct driver
         (void)snprintf(ret->server_id, sizeof ret->server_id, "%s", sim->server_id);
         if (changes(step->op))
             look_into_the_vault(sim);
+        while (changes(step->op) && sim->late)
+            (void)pthread_cond_wait(&sim->answers, &sim->lock);
         if (changes(step->op) && sim->lose_reply > 0) {
             sim->lose_reply--;
             *ret = (struct driver_result){.class = DRIVER_UNREACH};
@@ -358,6 +362,14 @@ static enum kt_kind run(void *arg, const struct driver_step *step, struct driver
     }
     (void)pthread_mutex_unlock(&sim->lock);
     return KT_OK;
+}
+
+void sim_answer(struct sim *sim)
+{
+    (void)pthread_mutex_lock(&sim->lock);
+    sim->late = false;
+    (void)pthread_cond_broadcast(&sim->answers);
+    (void)pthread_mutex_unlock(&sim->lock);
 }
 
 void sim_executor(struct sim *sim, struct rotation_executor *ret)

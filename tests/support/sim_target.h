@@ -42,6 +42,8 @@ struct sim {
     unsigned bad_values;      /* its rules do not allow so many more */
     bool ignores;             /* says yes to changes and does nothing */
     unsigned lose_reply;      /* of so many changes the answer is lost */
+    bool late;                /* no change is answered before sim_answer() */
+    pthread_cond_t answers;
     bool old_survives;        /* revoking has no effect */
     /* counts */
     unsigned kept;            /* applied beside another one */
@@ -61,6 +63,7 @@ void sim_free(struct sim *sim);
     } while (0)
 #define SIM_SAY(sim, member, text) sim_say(sim, (sim)->member, sizeof(sim)->member, text)
 void sim_say(struct sim *sim, char *at, size_t size, const char *text);
+void sim_answer(struct sim *sim);
 /* How often a login of the account was refused. */
 unsigned sim_refusals(struct sim *sim, const char *name);
 /* The account as it is; NULL: none. */

@@ -385,12 +385,17 @@ static void a_crash_between_intent_and_answer(void **state)
     SIM_SET(&s->sim, down, true);
     reconcile(s);
     soon(s, "preflight");
-    SIM_SET(&s->sim, down, false);
+    SIM_SET(&s->sim, late, true);
     SIM_SET(&s->sim, ignores, true); /* it says yes, and has it not */
+    SIM_SET(&s->sim, down, false);
     until(s, "mending");
+    for (int i = 0; i < PATIENCE && sim_ops(&s->sim, DRIVER_RESTORE) == 0; i++)
+        pause_ms(1);
     test_vault_reseal(s->vault);
     SIM_SET(&s->sim, ignores, false);
+    sim_answer(&s->sim);
     until(s, "done");
+    assert_int_equal(sim_ops(&s->sim, DRIVER_RESTORE), 2);
     current_is(s, 1, "app_a");
     scene_end(s);
 }
