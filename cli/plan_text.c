@@ -369,7 +369,7 @@ static void add_word(const char *name, struct kt_buf *out)
         if (*at == '\'')
             kt_buf_add_text(out, "'\\''");
         else
-            kt_buf_add_char(out, (unsigned char)*at < 0x20 || *at == 0x7f ? '?' : *at);
+            kt_buf_add_char(out, (char)((unsigned char)*at < 0x20 || *at == 0x7f ? '?' : *at));
     kt_buf_add_text(out, quoted ? "'" : "");
 }
 

@@ -116,7 +116,7 @@ static unsigned seconds(int64_t ms)
 static bool set_tls(MYSQL *conn, const struct driver_run *run)
 {
     const struct driver_place *place = run->own;
-    my_bool on = 1, full = strcmp(run->step->target.sslmode, "verify-full") == 0;
+    my_bool on = 1, full = (my_bool)(strcmp(run->step->target.sslmode, "verify-full") == 0);
     if (!place->tls)
         return true;
     return (place->ca_path[0] == '\0' ||

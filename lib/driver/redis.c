@@ -155,11 +155,10 @@ static void apply(struct change *c)
     if (step->keep_part.len == 0)
         words[n++] = kt_str("resetpass");
     words[n++] = hash_word(&room, step->public_part);
-    if (!kt_redis_ask(&c->s, n, words))
-        (void)failed(c);
-    else if (write_down(c))
+    bool taken = kt_redis_ask(&c->s, n, words);
+    if (taken && write_down(c))
         (void)done(c, "the server has the hash, in its file, too");
-    else if (c->s.stream.is_open)
+    else if (taken && c->s.stream.is_open)
         not_written_down(c, &was);
     else
         (void)failed(c);

@@ -231,22 +231,22 @@ static enum kt_kind prepare(struct request *req, struct work *w, const struct ru
 }
 
 enum kt_kind run_plan(struct request *req, const struct rotation_secret *secret,
-                      const struct run_wish *wish, struct work *w, struct kt_err *err)
+                      const struct run_wish *wish, struct work *ret, struct kt_err *err)
 {
-    *w = (struct work){.req = req, .secret = *secret, .target = {.name = "", .driver = ""}};
-    fill_run(req, secret, secret->mount, wish, &w->run);
+    *ret = (struct work){.req = req, .secret = *secret, .target = {.name = "", .driver = ""}};
+    fill_run(req, secret, secret->mount, wish, &ret->run);
     if (secret->active)
         return refuse_active(secret, err);
-    enum kt_kind kind = load_kv(req, secret, &w->kv, err);
+    enum kt_kind kind = load_kv(req, secret, &ret->kv, err);
     if (kind != KT_OK)
         return kind;
-    if (w->run.machine.mends && !run_touches_target(&w->run)) {
+    if (ret->run.machine.mends && !run_touches_target(&ret->run)) {
         (void)kt_fail(err, KT_INVALID, "KT-R-004 '%s' has no target that could refuse it",
                       secret->name);
         kt_hint(err, "a new value: secretctl rotate %s", secret->name);
         return KT_INVALID;
     }
-    return prepare(req, w, wish, err);
+    return prepare(req, ret, wish, err);
 }
 
 enum kt_kind run_start(struct request *req, struct rotation_secret *secret,

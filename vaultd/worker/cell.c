@@ -29,7 +29,7 @@ static const char *const system_run[] = {"/usr", "/bin", "/sbin", "/lib", "/lib3
 static const char *const system_write[] = {"/dev/null"};
 
 #define COUNT(list) (sizeof(list) / sizeof((list)[0]))
-#define PATHS_MAX   (COUNT(system_read) + 2 * PROGRAM_WORDS_MAX + 1)
+#define PATHS_MAX   (COUNT(system_read) + (size_t)2 * PROGRAM_WORDS_MAX + 1)
 
 struct paths {
     const char *at[PATHS_MAX]; /* a NULL ends */
