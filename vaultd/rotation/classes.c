@@ -90,8 +90,9 @@ enum kt_kind classes_save(struct request *req, const struct rotation_classes *cl
 const char *classes_age(const struct rotation_classes *classes, const struct rotation_settings *settings)
 {
     enum risk_class risk;
-    bool own = settings->max_age[0] != '\0' || !risk_class_parse(settings->risk, &risk);
-    return own ? settings->max_age : classes->max_age[risk];
+    if (settings->max_age[0] == '\0' && risk_class_parse(settings->risk, &risk))
+        return classes->max_age[risk];
+    return settings->max_age;
 }
 
 enum kt_kind classes_max_age(struct request *req, const struct rotation_settings *settings,
