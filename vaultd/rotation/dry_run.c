@@ -135,7 +135,7 @@ static void say_findings(struct verdict *v, const struct dry *dry)
 {
     const struct driver_result *r = &dry->inspect;
     const char *name = "account and rights";
-    if (r->class == DRIVER_PERMANENT && strcmp(r->code, "42704") == 0) {
+    if (kt_driver_is_missing(r)) {
         say(v, name, true, print(v->req, "there is no account %s: it would be made", dry->account), "");
         return;
     }
