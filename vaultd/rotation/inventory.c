@@ -246,6 +246,8 @@ static enum kt_kind show_page(struct page *page, const char *paused, struct kt_e
     size_t n = page->n > page->most ? page->most : page->n;
     struct rotation_classes classes;
     enum kt_kind kind = classes_load(req, &classes, err);
+    if (kind != KT_OK)
+        return kind;
     kt_jsonw_object(&w);
     kt_jsonw_kv_time(&w, "now", req->now_ms);
     kt_jsonw_kv_text(&w, "paused", paused);
