@@ -162,6 +162,7 @@ static const struct pair {
     {"userpass: a longer password", "POST", NULL, {UNKNOWN, "auth/userpass/login/bob", "{\"password\":\"w\"}"}, {UNKNOWN, "auth/userpass/login/bob", "{\"password\":\"wrong and longer than the right one\"}"}, 400, LOCKOUT_MS},
     {"approle: a wrong secret id and an unknown role id", "POST", NULL, {UNKNOWN, "auth/approle/login", "{\"role_id\":\"known\",\"secret_id\":\"wrong\"}"}, {UNKNOWN, "auth/approle/login", "{\"role_id\":\"other\",\"secret_id\":\"wrong\"}"}, 400, LOCKOUT_MS},
     {"approle: another role's secret id and an unknown role id", "POST", NULL, {UNKNOWN, "auth/approle/login", "{\"role_id\":\"known\",\"secret_id\":\"of another\"}"}, {UNKNOWN, "auth/approle/login", "{\"role_id\":\"other\",\"secret_id\":\"of another\"}"}, 400, LOCKOUT_MS},
+    {"pam: a wrong password, known and unknown account", "POST", "{\"password\":\"wrong\"}", {UNKNOWN, "auth/pam/login/alice"}, {UNKNOWN, "auth/pam/login/mallory"}, 400, LOCKOUT_MS},
     {"pam: one that is locked out, known and unknown", "POST", "{\"password\":\"wrong\"}", {UNKNOWN, "auth/pam/login/alice"}, {UNKNOWN, "auth/pam/login/mallory"}, 403, 0, 1},
     {"pam: an unknown login_id, known and unknown", "POST", "{\"login_id\":\"x\",\"responses\":[\"y\"]}", {UNKNOWN, "auth/pam/login/alice"}, {UNKNOWN, "auth/pam/login/mallory"}, 400},
     {"no permission: known and unknown path, metadata", "POST", "{\"max_versions\":3}", {KNOWN, "secret/metadata/known"}, {KNOWN, "secret/metadata/other"}},
