@@ -51,6 +51,11 @@ static bool take_care(void *arg)
     return link->last_word || (link->reporting && !link->s->ending) || !over(link);
 }
 
+/* VAULT_ADDR and VAULT_CACERT count where the configuration says nothing. */
+static const struct kt_http_names of_config = {.address = "address in vault { } of the configuration",
+                                               .address_is = "address = ",
+                                               .ca_file = "ca_file in vault { } of the configuration"};
+
 enum kt_kind link_open(const struct config *config, const struct kt_secret *token,
                        struct supervisor *s, struct link **ret, struct kt_err *err)
 {
@@ -64,6 +69,7 @@ enum kt_kind link_open(const struct config *config, const struct kt_secret *toke
                                            .ca_file = config->ca_file,
                                            .namespace_path = config->namespace_path,
                                            .user_agent = "secret-agent/" KT_VERSION,
+                                           .names = &of_config,
                                            .token = kt_secret_bytes(token),
                                            .timeout_ms = 15000,
                                            .body_max = (size_t)2 * 1024 * 1024,

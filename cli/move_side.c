@@ -42,6 +42,12 @@ static enum kt_kind ask_token(struct cli *cli, struct kt_secret **ret, struct kt
     return *ret != NULL ? KT_OK : kt_secret_failed(err, "keeping the token");
 }
 
+/* Of the vault that -from or -to names. */
+static const struct kt_http_names there = {.address = "its address (-from, -to)",
+                                           .address_is = "its address is ",
+                                           .ca_file = "-peer-ca-cert",
+                                           .server_name = "-peer-tls-server-name"};
+
 bool move_side_there(struct cli *cli, const char *address, struct move_side *ret)
 {
     struct kt_err err = {0};
@@ -51,6 +57,7 @@ bool move_side_there(struct cli *cli, const char *address, struct move_side *ret
                     .ca_file = flags_text(&cli->flags, FLAG_PEER_CA),
                     .server_name = flags_text(&cli->flags, FLAG_PEER_NAME),
                     .namespace_path = flags_text(&cli->flags, FLAG_PEER_NAMESPACE),
+                    .names = &there,
                     .user_agent = "secretctl/" KT_VERSION}};
     enum kt_kind kind = file != NULL ? kt_token_file_read(file, &ret->token, &err)
                                      : ask_token(cli, &ret->token, &err);

@@ -52,6 +52,7 @@ enum kt_kind kt_api_open(const struct kt_api_options *options, struct kt_api **r
         .client_key = options->client_key,
         .server_name = options->server_name,
         .user_agent = options->user_agent,
+        .names = options->names,
         .timeout_ms = options->timeout_ms,
         .body_max = options->body_max,
     };

@@ -31,6 +31,7 @@ struct kt_api_options {
     const char *server_name;    /* or NULL */
     const char *namespace_path; /* or NULL */
     const char *user_agent;     /* or NULL */
+    const struct kt_http_names *names; /* as lib/http_client.h; or NULL */
     struct kt_bytes token;      /* copied into guarded memory; empty: none */
     unsigned timeout_ms;        /* 0: 60 s */
     size_t body_max;            /* 0: 33 MiB */

@@ -34,6 +34,7 @@ struct kt_http {
     unsigned timeout_ms;
     size_t body_max;
     char ca_file[1024];
+    const struct kt_http_names *names;
     const char *client_cert, *client_key; /* while it is opened; NULL: none */
     char curl_said[CURL_ERROR_SIZE];
     /* of the request under way */
@@ -222,6 +223,7 @@ static enum kt_kind fill(struct kt_http *http, const struct kt_http_options *opt
     enum kt_kind kind = kt_http_address_parse(options->address, &http->address, err);
     if (kind != KT_OK)
         return kind;
+    http->names = options->names != NULL ? options->names : &kt_http_default_names;
     http->timeout_ms = options->timeout_ms != 0 ? options->timeout_ms : TIMEOUT_MS;
     http->body_max = options->body_max != 0 ? options->body_max : BODY_MAX;
     if (options->ca_file != NULL && options->ca_file[0] != '\0') {
@@ -230,8 +232,8 @@ static enum kt_kind fill(struct kt_http *http, const struct kt_http_options *opt
         (void)snprintf(http->ca_file, sizeof http->ca_file, "%s", options->ca_file);
         if (http->address.tls && access(http->ca_file, R_OK) != 0) {
             kind = kt_fail(err, KT_IO, "cannot read the CA file '%.200s'", http->ca_file);
-            kt_hint(err, "VAULT_CACERT (-ca-cert) names the PEM file of the CA that signed the "
-                         "vault's certificate");
+            kt_hint(err, "%s names the PEM file of the CA that signed the vault's certificate",
+                    http->names->ca_file);
             return kind;
         }
     }
@@ -426,6 +428,7 @@ static enum kt_kind perform_once(struct kt_http *http, const struct kt_http_requ
             .easy = http->easy,
             .address = &http->address,
             .ca_file = http->ca_file,
+            .names = http->names,
             .said = http->curl_said,
             .not_local = http->not_local,
             .too_large = !kt_buf_ok(&response->body),
@@ -473,7 +476,8 @@ static enum kt_kind follow(struct kt_http *http, const char *url, struct kt_buf 
         curl_url_get(to, CURLUPART_URL, &text, 0) != CURLUE_OK) {
         enum kt_kind kind =
             kt_fail(err, KT_DENIED, "%s redirects to another server", http->address.text);
-        kt_hint(err, "a token is never sent on: set VAULT_ADDR to the address of the active vault");
+        kt_hint(err, "a token is never sent on: set %s to the address of the active vault",
+                http->names->address);
         return kind;
     }
     kt_buf_reset(ret);

@@ -28,6 +28,13 @@
 
 struct kt_http;
 
+/* How whoever opens the client names these settings: for what errors say to do. */
+struct kt_http_names {
+    const char *address, *address_is; /* "VAULT_ADDR", and what stands before a value: "VAULT_ADDR=" */
+    const char *ca_file;
+    const char *server_name; /* NULL: there is no such setting */
+};
+
 struct kt_http_options {
     const char *address;
     const char *ca_file;     /* PEM; NULL or "": the system's */
@@ -35,6 +42,7 @@ struct kt_http_options {
     const char *client_key;  /* its private key's PEM; NULL or "": in the same file */
     const char *server_name; /* the name in the server's certificate when not the address's; NULL */
     const char *user_agent;  /* NULL: "keyturn/VERSION" */
+    const struct kt_http_names *names; /* borrowed; NULL: environment and flags of secretctl */
     unsigned connect_timeout_ms; /* 0: 10 s */
     unsigned timeout_ms;         /* for a whole request; 0: 60 s */
     size_t body_max;             /* 0: 33 MiB */

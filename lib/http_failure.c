@@ -9,6 +9,11 @@
 
 #define SAID_MAX 160
 
+const struct kt_http_names kt_http_default_names = {.address = "VAULT_ADDR (-address)",
+                                                    .address_is = "VAULT_ADDR=",
+                                                    .ca_file = "VAULT_CACERT (-ca-cert)",
+                                                    .server_name = "-tls-server-name"};
+
 static enum kt_kind could_not_connect(const struct kt_http_failure *failure, struct kt_err *err)
 {
     const char *address = failure->address->text;
@@ -17,7 +22,7 @@ static enum kt_kind could_not_connect(const struct kt_http_failure *failure, str
                       "%s is not this machine, and plain http carries the token "
                       "for everyone to read",
                       address);
-        kt_hint(err, "use https:// in VAULT_ADDR (-address)");
+        kt_hint(err, "use https:// in %s", failure->names->address);
         return KT_INVALID;
     }
     long number = 0;
@@ -27,9 +32,9 @@ static enum kt_kind could_not_connect(const struct kt_http_failure *failure, str
     if (failure->address->socket_path[0] != '\0' && number == EACCES)
         kt_hint(err, "this user may not open the socket: see listener \"unix\" { mode } of vaultd");
     else if (number == ECONNREFUSED || number == ENOENT || number == 0)
-        kt_hint(err, "is vaultd running there? Another address: VAULT_ADDR, or -address");
+        kt_hint(err, "is vaultd running there? Another address: %s", failure->names->address);
     else
-        kt_hint(err, "check the address (VAULT_ADDR, or -address) and the way to it");
+        kt_hint(err, "check %s and the way to it", failure->names->address);
     return kind;
 }
 
@@ -38,7 +43,7 @@ static enum kt_kind not_found(const struct kt_http_failure *failure, struct kt_e
     errno = 0;
     enum kt_kind kind =
         kt_fail(err, KT_IO, "no address known for the host '%.100s'", failure->address->host);
-    kt_hint(err, "check the name in VAULT_ADDR (-address)");
+    kt_hint(err, "check the name in %s", failure->names->address);
     return kind;
 }
 
@@ -49,7 +54,7 @@ static enum kt_kind timed_out(const struct kt_http_failure *failure, struct kt_e
     errno = 0;
     if (connected == 0) {
         (void)kt_fail(err, KT_TIMEOUT, "no connection to %s in time", failure->address->text);
-        kt_hint(err, "check the address (VAULT_ADDR, or -address) and the firewalls on the way");
+        kt_hint(err, "check %s and the firewalls on the way", failure->names->address);
     } else {
         (void)kt_fail(err, KT_TIMEOUT, "%s did not answer in time", failure->address->text);
         kt_hint(err, "look at the vault's log; a longer wait: VAULT_CLIENT_TIMEOUT=120s");
@@ -57,18 +62,32 @@ static enum kt_kind timed_out(const struct kt_http_failure *failure, struct kt_e
     return KT_TIMEOUT;
 }
 
+static void hint_ca(const struct kt_http_failure *failure, struct kt_err *err)
+{
+    kt_hint(err, "%s names the CA's certificate; now: %.120s", failure->names->ca_file,
+            failure->ca_file[0] != '\0' ? failure->ca_file : "the system's");
+}
+
+static void hint_name(const struct kt_http_failure *failure, struct kt_err *err)
+{
+    const struct kt_http_names *names = failure->names;
+    if (names->server_name != NULL)
+        kt_hint(err, "use the name in the certificate, or say it: %s", names->server_name);
+    else
+        kt_hint(err, "use the name in the certificate: %s", names->address);
+}
+
 /* gnutls_certificate_status_t bits, most telling first. */
 static const struct reason {
     unsigned bit;
     const char *what, *hint;
+    void (*tell)(const struct kt_http_failure *failure, struct kt_err *err); /* instead of a hint */
 } reasons[] = {
-    {GNUTLS_CERT_EXPIRED, "has expired", "give vaultd a new certificate and send it SIGHUP"},
-    {GNUTLS_CERT_NOT_ACTIVATED, "is not valid yet", "compare the clocks of both machines"},
-    {GNUTLS_CERT_REVOKED, "was revoked", "give vaultd a new certificate and send it SIGHUP"},
-    {GNUTLS_CERT_SIGNER_NOT_FOUND, "is signed by a CA that is not trusted here",
-     "VAULT_CACERT=FILE (-ca-cert FILE) names the CA's certificate"},
-    {GNUTLS_CERT_UNEXPECTED_OWNER, "is for another name",
-     "use the name in the certificate, or say it: -tls-server-name NAME"},
+    {GNUTLS_CERT_EXPIRED, "has expired", "give vaultd a new certificate and send it SIGHUP", NULL},
+    {GNUTLS_CERT_NOT_ACTIVATED, "is not valid yet", "compare the clocks of both machines", NULL},
+    {GNUTLS_CERT_REVOKED, "was revoked", "give vaultd a new certificate and send it SIGHUP", NULL},
+    {GNUTLS_CERT_SIGNER_NOT_FOUND, "is signed by a CA that is not trusted here", NULL, hint_ca},
+    {GNUTLS_CERT_UNEXPECTED_OWNER, "is for another name", NULL, hint_name},
 };
 
 static enum kt_kind not_trusted(const struct kt_http_failure *failure, struct kt_err *err)
@@ -81,18 +100,17 @@ static enum kt_kind not_trusted(const struct kt_http_failure *failure, struct kt
             continue;
         (void)kt_fail(err, KT_IO, "the certificate of %s %s", failure->address->text,
                       reasons[i].what);
-        kt_hint(err, "%s", reasons[i].hint);
+        if (reasons[i].tell != NULL)
+            reasons[i].tell(failure, err);
+        else
+            kt_hint(err, "%s", reasons[i].hint);
         return KT_IO;
     }
     bool name =
         strstr(failure->said, "host name") != NULL || strstr(failure->said, "subject name") != NULL;
     (void)kt_fail(err, KT_IO, "the certificate of %s %s", failure->address->text,
                   name ? "is for another name" : "cannot be verified");
-    if (name)
-        kt_hint(err, "use the name in the certificate, or say it: -tls-server-name NAME");
-    else
-        kt_hint(err, "VAULT_CACERT=FILE (-ca-cert FILE) names the CA's certificate; now: %.120s",
-                failure->ca_file[0] != '\0' ? failure->ca_file : "the system's");
+    (name ? hint_name : hint_ca)(failure, err);
     return KT_IO;
 }
 
@@ -102,8 +120,8 @@ static enum kt_kind tls_failed(const struct kt_http_failure *failure, struct kt_
     enum kt_kind kind = kt_fail(err, KT_IO, "no TLS with %s: %.*s", failure->address->text,
                                 SAID_MAX, failure->said);
     kt_hint(err,
-            "does it speak plain http? Then VAULT_ADDR=http://%.100s:%u (only on this machine)",
-            failure->address->host, failure->address->port);
+            "does it speak plain http? Then %shttp://%.100s:%u (only on this machine)",
+            failure->names->address_is, failure->address->host, failure->address->port);
     return kind;
 }
 
@@ -113,7 +131,7 @@ static enum kt_kind no_http(const struct kt_http_failure *failure, struct kt_err
     enum kt_kind kind = kt_fail(err, KT_UNKNOWN, "%s closed the connection without an answer",
                                 failure->address->text);
     if (!failure->address->tls && failure->address->socket_path[0] == '\0')
-        kt_hint(err, "does it speak TLS? Then VAULT_ADDR=https://%.100s:%u", failure->address->host,
+        kt_hint(err, "does it speak TLS? Then %shttps://%.100s:%u", failure->names->address_is, failure->address->host,
                 failure->address->port);
     else
         kt_hint(err, "look at the vault's log");
@@ -125,7 +143,7 @@ static enum kt_kind bad_ca_file(const struct kt_http_failure *failure, struct kt
     errno = 0;
     enum kt_kind kind =
         kt_fail(err, KT_IO, "cannot read certificates from '%.200s'", failure->ca_file);
-    kt_hint(err, "VAULT_CACERT (-ca-cert) names a PEM file with the CA's certificate");
+    kt_hint(err, "%s names a PEM file with the CA's certificate", failure->names->ca_file);
     return kind;
 }
 
@@ -163,6 +181,6 @@ enum kt_kind kt_http_failed(const struct kt_http_failure *failure, struct kt_err
         failure->said[0] != '\0' ? failure->said : curl_easy_strerror((CURLcode)failure->code);
     enum kt_kind kind =
         kt_fail(err, KT_IO, "talking to %s: %.*s", failure->address->text, SAID_MAX, said);
-    kt_hint(err, "check the address (VAULT_ADDR, or -address) and the vault's log");
+    kt_hint(err, "check %s and the vault's log", failure->names->address);
     return kind;
 }

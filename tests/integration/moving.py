@@ -371,15 +371,18 @@ def over_tls():
         words = ["import", "vault", "-from=https://127.0.0.1:%d" % port, "-peer-token-file=" + token_file(source)]
         ca, name = "-peer-ca-cert=" + theirs.crt, "-peer-tls-server-name=vault.old.example"
         untrusted, misnamed = "a CA that is not trusted here", "another name"
+        unread = "cannot read the CA file"
+        mends = {untrusted: "-peer-ca-cert names", misnamed: "say it: -peer-tls-server-name", unread: "-peer-ca-cert names"}
         for more, says in (([name], untrusted), ([name, "-ca-cert=" + theirs.crt], untrusted),
                            (["-peer-ca-cert=" + strangers.crt, name], untrusted),
                            (["-peer-ca-cert=" + here.cacert, name], untrusted),
                            ([ca], misnamed), ([ca, "-peer-tls-server-name=localhost"], misnamed),
                            ([ca, "-tls-server-name=localhost"], misnamed),
-                           (["-peer-ca-cert=/nope", name], "cannot read the CA file")):
+                           (["-peer-ca-cert=/nope", name], unread)):
             done = here.ctl(*words, *more, check=False)
             equal(done.returncode in (1, 2), True, "%s: %d" % (more, done.returncode))
             contains(done.stderr, says, " ".join(more))
+            contains(done.stderr, mends[says], " ".join(more))
             equal("secret/" in here.ok("GET", "sys/mounts").json["data"], False)
         here.ctl(*words, ca, name)
         same(source, here)
