@@ -2,6 +2,7 @@
 
 #include "lib/driver/exec_child.h"
 #include "lib/driver/exec_protocol.h"
+#include "lib/driver/probe.h"
 #include "lib/ipc.h"
 
 /* ---- before the sandbox ---------------------------------------------------------------------- */
@@ -129,12 +130,6 @@ static bool same_server(const struct driver_run *run, struct driver_result *ret)
                          known);
 }
 
-static uint32_t since(int64_t start)
-{
-    int64_t took = kt_ipc_deadline(0) - start;
-    return took < 0 ? 0 : (uint32_t)took;
-}
-
 static bool judge_admin(const struct driver_run *run, struct driver_result *ret,
                         const struct driver_reply *reply)
 {
@@ -148,31 +143,9 @@ static bool judge_admin(const struct driver_run *run, struct driver_result *ret,
     return same_server(run, ret);
 }
 
-static bool judge_control(const struct driver_run *run, struct driver_result *ret,
-                          const struct driver_reply *reply)
+static bool judge_login(const struct driver_run *run, enum driver_who who, struct driver_result *ret,
+                        const struct driver_reply *reply)
 {
-    if (reply->answer == ANSWER_ACCEPTED)
-        return kt_driver_say(run, ret, DRIVER_OK, "",
-                             "a random password was accepted for '%s': the target accepts anything there",
-                             run->step->logins[DRIVER_CONTROL].username);
-    if (reply->answer != ANSWER_REFUSED && ret->class == DRIVER_OK)
-        return kt_driver_say(run, ret, DRIVER_UNREACH, "login",
-                             "whether a wrong password is refused had no clear answer");
-    return reply->answer == ANSWER_REFUSED;
-}
-
-/* False: nothing is proven by what would follow, and *ret says why. */
-static bool probe_one(const struct driver_run *run, enum driver_who who, struct driver_result *ret)
-{
-    struct driver_reply *reply = &ret->replies[who];
-    int64_t start = kt_ipc_deadline(0);
-    bool told = ask(run, who, ret, reply);
-    reply->took_ms = since(start);
-    memcpy(reply->code, ret->code, sizeof reply->code);
-    if (!told || ret->class != DRIVER_OK)
-        reply->answer = ANSWER_UNKNOWN;
-    if (!told)
-        return false;
     if (ret->class == DRIVER_OK && reply->answer == ANSWER_NONE)
         return kt_driver_say(run, ret, DRIVER_UNREACH, "answer",
                              "program \"%s\" did not say what the login came to", run->program->name);
@@ -183,22 +156,32 @@ static bool probe_one(const struct driver_run *run, enum driver_who who, struct 
                              "program \"%s\": the class of a probe is ok or unreach, whether the login was "
                              "accepted stands in \"answer\"",
                              run->program->name);
-    return who != DRIVER_CONTROL || judge_control(run, ret, reply);
+    if (who == DRIVER_CONTROL && ret->class == DRIVER_OK && reply->answer == ANSWER_UNKNOWN)
+        return kt_driver_say(run, ret, DRIVER_UNREACH, "login",
+                             "whether a wrong password is refused had no clear answer");
+    return true;
+}
+
+struct probing {
+    const struct driver_run *run;
+    struct driver_result *ret;
+};
+
+static bool try_login(void *own, enum driver_who who, struct driver_reply *reply)
+{
+    struct probing *p = own;
+    bool told = ask(p->run, who, p->ret, reply);
+    memcpy(reply->code, p->ret->code, sizeof reply->code);
+    if (!told || p->ret->class != DRIVER_OK)
+        reply->answer = ANSWER_UNKNOWN;
+    return told && judge_login(p->run, who, p->ret, reply);
 }
 
 static void probe(const struct driver_run *run, struct driver_result *ret)
 {
-    bool going = true;
-    for (unsigned who = 0; who < DRIVER_LOGIN_COUNT; who++) {
-        if (run->step->logins[who].username == NULL)
-            continue;
-        if (going)
-            going = probe_one(run, (enum driver_who)who, ret);
-        else
-            ret->replies[who] = (struct driver_reply){.answer = ANSWER_UNKNOWN, .code = "skipped"};
-    }
-    if (going)
-        (void)kt_driver_say(run, ret, DRIVER_OK, "", "every login had its answer");
+    struct probing probing = {run, ret};
+    const struct driver_prober prober = {try_login, &probing, "the target accepts anything there"};
+    kt_driver_probe(run, &prober, ret);
 }
 
 static void verify(const struct driver_run *run, struct driver_result *ret)

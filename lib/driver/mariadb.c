@@ -11,6 +11,7 @@
 #include "lib/driver/form.h"
 #include "lib/driver/maria_account.h"
 #include "lib/driver/maria_inspect.h"
+#include "lib/driver/probe.h"
 #include "lib/ipc.h"
 #include "lib/timespec.h"
 
@@ -423,56 +424,32 @@ static void verify(struct change *c)
 
 /* ---- probe --------------------------------------------------------------------------------- */
 
-static uint32_t since(int64_t start)
+static bool try_login(void *own, enum driver_who who, struct driver_reply *reply)
 {
-    int64_t took = kt_ipc_deadline(0) - start;
-    return took < 0 ? 0 : (uint32_t)took;
-}
-
-/* False: nothing is proven by what would follow. */
-static bool probe_one(struct change *c, enum driver_who who)
-{
+    struct change *c = own;
     const struct driver_step *step = c->run->step;
     const struct driver_login *login = &step->logins[who];
-    struct driver_reply *reply = &c->ret->replies[who];
-    int64_t start = kt_ipc_deadline(0);
-    const char *database = who == DRIVER_ADMIN ? NULL : step->target.database;
-    bool in = kt_maria_open(c->run, login, database, &c->s);
-    kt_maria_reply(&c->s, reply);
-    reply->took_ms = since(start);
+    bool admin = who == DRIVER_ADMIN;
     c->doing = phrase(c->run, "logging in as", login->username);
-    if (who == DRIVER_ADMIN)
-        return in ? check_server(c->run, &c->s, c->ret) : failed(c);
-    if (who != DRIVER_CONTROL || reply->answer == ANSWER_REFUSED)
-        return true;
+    bool in = kt_maria_open(c->run, login, admin ? NULL : step->target.database, &c->s);
+    kt_maria_reply(&c->s, reply);
     /* Behind the check of the password: a wrong one passed it. */
-    if (reply->barred)
+    if (who == DRIVER_CONTROL && reply->barred)
         reply->answer = ANSWER_ACCEPTED;
-    if (reply->answer == ANSWER_ACCEPTED)
-        return kt_driver_say(c->run, c->ret, DRIVER_OK, reply->code,
-                             "a random password was accepted for '%s': the server accepts anything "
-                             "there; was it started with skip-grant-tables, or does the account log "
-                             "in another way?",
-                             login->username);
-    return failed(c);
+    if (!in)
+        (void)failed(c);
+    bool going = !admin || (in && check_server(c->run, &c->s, c->ret));
+    kt_maria_close(&c->s);
+    return going;
 }
 
 static void probe(struct change *c)
 {
-    bool going = true;
-    for (unsigned who = 0; who < DRIVER_LOGIN_COUNT; who++) {
-        if (c->run->step->logins[who].username == NULL)
-            continue;
-        if (!going) {
-            c->ret->replies[who] =
-                (struct driver_reply){.answer = ANSWER_UNKNOWN, .code = "skipped"};
-            continue;
-        }
-        going = probe_one(c, (enum driver_who)who);
-        kt_maria_close(&c->s);
-    }
-    if (going)
-        (void)done(c, "every login had its answer");
+    const struct driver_prober prober = {
+        try_login, c,
+        "the server accepts anything there; was it started with skip-grant-tables, or does the account "
+        "log in another way?"};
+    kt_driver_probe(c->run, &prober, c->ret);
 }
 
 /* ---- inspect ------------------------------------------------------------------------------- */

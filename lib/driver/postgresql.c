@@ -14,6 +14,7 @@
 
 #include "lib/driver/pg_inspect.h"
 #include "lib/driver/pg_session.h"
+#include "lib/driver/probe.h"
 #include "lib/ipc.h"
 #include "lib/timespec.h"
 
@@ -383,12 +384,6 @@ static void verify(struct change *c)
 
 /* ---- probe --------------------------------------------------------------------------------- */
 
-static uint32_t since(int64_t start)
-{
-    int64_t took = kt_ipc_deadline(0) - start;
-    return took < 0 ? 0 : (uint32_t)took;
-}
-
 /* A server that lets everybody in never gets to SCRAM, and the client then breaks off. The control
  * is a random value, so it may be shown to such a server to find out. */
 static void reopen_unbound(struct change *c, const struct driver_login *login,
@@ -402,46 +397,28 @@ static void reopen_unbound(struct change *c, const struct driver_login *login,
         *reply = unbound;
 }
 
-/* False: nothing is proven by what would follow. */
-static bool probe_one(struct change *c, enum driver_who who)
+static bool try_login(void *own, enum driver_who who, struct driver_reply *reply)
 {
+    struct change *c = own;
     const struct driver_login *login = &c->run->step->logins[who];
-    struct driver_reply *reply = &c->ret->replies[who];
-    int64_t start = kt_ipc_deadline(0);
+    bool admin = who == DRIVER_ADMIN;
+    c->doing = phrase(c->run, "logging in as", login->username);
     bool in = kt_pg_open(c->run, login, PROBE, PG_BINDING, &c->s);
     kt_pg_reply(&c->s, reply);
     if (who == DRIVER_CONTROL && strcmp(reply->code, "binding") == 0)
         reopen_unbound(c, login, reply);
-    reply->took_ms = since(start);
-    c->doing = phrase(c->run, "logging in as", login->username);
-    if (who == DRIVER_ADMIN)
-        return in ? check_server(c->run, &c->s, c->ret) : failed(c);
-    if (who != DRIVER_CONTROL || reply->answer == ANSWER_REFUSED)
-        return true;
-    if (reply->answer == ANSWER_ACCEPTED)
-        return kt_driver_say(c->run, c->ret, DRIVER_OK, reply->code,
-                             "a random password was accepted for '%s': the server accepts anything "
-                             "there, look for trust lines in pg_hba.conf",
-                             login->username);
-    return failed(c);
+    if (!in)
+        (void)failed(c);
+    bool going = !admin || (in && check_server(c->run, &c->s, c->ret));
+    kt_pg_close(&c->s);
+    return going;
 }
 
 static void probe(struct change *c)
 {
-    bool going = true;
-    for (unsigned who = 0; who < DRIVER_LOGIN_COUNT; who++) {
-        if (c->run->step->logins[who].username == NULL)
-            continue;
-        if (!going) {
-            c->ret->replies[who] =
-                (struct driver_reply){.answer = ANSWER_UNKNOWN, .code = "skipped"};
-            continue;
-        }
-        going = probe_one(c, (enum driver_who)who);
-        kt_pg_close(&c->s);
-    }
-    if (going)
-        (void)done(c, "every login had its answer");
+    const struct driver_prober prober = {
+        try_login, c, "the server accepts anything there, look for trust lines in pg_hba.conf"};
+    kt_driver_probe(c->run, &prober, c->ret);
 }
 
 /* ---- inspect ------------------------------------------------------------------------------- */

@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "lib/driver/form.h"
+#include "lib/driver/probe.h"
 #include "lib/driver/redis_inspect.h"
 #include "lib/ipc.h"
 #include "lib/timespec.h"
@@ -301,49 +302,24 @@ static void verify(struct change *c)
 
 /* ---- probe --------------------------------------------------------------------------------- */
 
-static uint32_t since(int64_t start)
+static bool try_login(void *own, enum driver_who who, struct driver_reply *reply)
 {
-    int64_t took = kt_ipc_deadline(0) - start;
-    return took < 0 ? 0 : (uint32_t)took;
-}
-
-/* False: nothing is proven by what would follow. */
-static bool probe_one(struct change *c, enum driver_who who)
-{
+    struct change *c = own;
     const struct driver_login *login = &c->run->step->logins[who];
-    struct driver_reply *reply = &c->ret->replies[who];
-    int64_t start = kt_ipc_deadline(0);
+    c->doing = phrase(c->run, "logging in as", login->username);
     bool in = kt_redis_open(c->run, login, PROBE, &c->s);
     kt_redis_answer(&c->s, reply);
-    reply->took_ms = since(start);
-    c->doing = phrase(c->run, "logging in as", login->username);
-    if (who == DRIVER_ADMIN)
-        return in ? check_server(c) : failed(c);
-    if (who != DRIVER_CONTROL || reply->answer == ANSWER_REFUSED)
-        return true;
-    if (reply->answer == ANSWER_ACCEPTED)
-        return kt_driver_say(c->run, c->ret, DRIVER_OK, reply->code,
-                             "a random password was accepted for '%s': the user has nopass",
-                             login->username);
-    return failed(c);
+    if (!in)
+        (void)failed(c);
+    bool going = who != DRIVER_ADMIN || (in && check_server(c));
+    kt_redis_close(&c->s);
+    return going;
 }
 
 static void probe(struct change *c)
 {
-    bool going = true;
-    for (unsigned who = 0; who < DRIVER_LOGIN_COUNT; who++) {
-        if (c->run->step->logins[who].username == NULL)
-            continue;
-        if (!going) {
-            c->ret->replies[who] =
-                (struct driver_reply){.answer = ANSWER_UNKNOWN, .code = "skipped"};
-            continue;
-        }
-        going = probe_one(c, (enum driver_who)who);
-        kt_redis_close(&c->s);
-    }
-    if (going)
-        (void)done(c, "every login had its answer");
+    const struct driver_prober prober = {try_login, c, "the user has nopass"};
+    kt_driver_probe(c->run, &prober, c->ret);
 }
 
 /* ---- inspect ------------------------------------------------------------------------------- */
