@@ -279,6 +279,10 @@ const struct command command_table[] = {
      "  username_field= password_field=      the secret's keys that change (username, password)\n"
      "  generator.length=32   also .alphabet .exclude .min_upper .min_lower .min_digit .min_symbol\n"
      "                        .type=password|hex|base64|uuid .allow_weak\n"
+     "  generator.type=x509   a certificate: .issuer=SECRET .names=app.example.com,10.0.0.7\n"
+     "                        .usage=server|client .life=90d .key=ecdsa-p256|ed25519 .common_name=\n"
+     "                        .request=\"$(cat FILE)\" for a key made elsewhere; .type=x509-ca: an authority,\n"
+     "                        .common_name= and, below another, .issuer=. Renewed at two thirds of life\n"
      "  cron=\"30 2 * * sun\"   five fields, or six with seconds first; zone=Europe/Berlin (UTC)\n"
      "  period=30d            after the last success, instead of cron; jitter=10m or 10%\n"
      "  window=\"22:00-04:00 mon-fri\"         starts only then; or 2h: not later than that\n"
@@ -295,7 +299,10 @@ const struct command command_table[] = {
      "  owner= notify=        free words",
      "secretctl schedule set secret/db/orders target=pg strategy=alternate accounts=app_a,app_b \\\n"
      "    group=app cron=\"0 3 * * sun\" zone=Europe/Berlin\n"
-     "secretctl schedule set secret/api/key strategy=generate period=30d", cmd_schedule_set},
+     "secretctl schedule set secret/api/key strategy=generate period=30d\n"
+     "secretctl schedule set secret/ca/web generator.type=x509-ca generator.common_name=\"Example CA\"\n"
+     "secretctl schedule set secret/tls/app generator.type=x509 generator.issuer=secret/ca/web \\\n"
+     "    generator.names=app.example.com", cmd_schedule_set},
     {"schedule show", NULL, GROUP_ROTATION, 0, "Show how a secret is rotated, and where it stands.",
      "SECRET", 1, 1, field_flags, NULL, "secretctl schedule show secret/db/orders", cmd_schedule_show},
     {"schedule list", NULL, GROUP_ROTATION, 0, "List the secrets that are rotated.", "[PREFIX]", 0, 1, NULL,

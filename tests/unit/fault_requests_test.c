@@ -504,6 +504,9 @@ static void be_approved(struct scene *s)
 #define PUT_LOGIN  ASK("POST", "secret/data/db", "{\"data\":{\"username\":\"app\",\"password\":\"p\"}}", 0)
 #define PUT_DRIVEN ASK("POST", "rotation/secrets/secret/db", DRIVEN, 204)
 #define PUT_FREEZE ASK("POST", "rotation/calendars/freeze", "{\"ranges\":\"2027-01-17..2027-01-18 f\"}", 200)
+#define PUT_ROOT ASK("POST", "rotation/secrets/secret/root", "{\"generator\":{\"type\":\"x509-ca\",\"common_name\":\"Root\"}}", 204)
+#define MAKE_ROOT ASK("POST", "rotation/rotate/secret/root", "{}", 0)
+#define PUT_LEAF ASK("POST", "rotation/secrets/secret/leaf", "{\"generator\":{\"type\":\"x509\",\"issuer\":\"secret/root\",\"names\":\"n%u.example.com\"}}", 204)
 #define PUT_FROZEN ASK("POST", "rotation/secrets/secret/db", "{\"target\":\"pg\",\"strategy\":\"in-place\",\"accounts\":[\"app\"],\"cron\":\"@daily\",\"blackout\":\"freeze\"}", 204)
 #define CERT       ASK("POST", "sys/auth/ct", "{\"type\":\"cert\"}", 0)
 #define PUT_CERT   ASK("POST", "auth/ct/certs/c", "{\"certificate\":\"%c\"}", 204)
@@ -617,6 +620,9 @@ static const struct row rows[] = {
     {"rotation runs", NULL, {{0}}, ASK("LIST", "rotation/runs", NULL, 0), {0}, NULL, NULL, false},
     {"rotation due", NULL, {PUT_TARGET, PUT_LOGIN, PUT_DRIVEN}, ASK("GET", "rotation/due", NULL, 200), {0}, NULL, NULL, false},
     {"rotation dry run", NULL, {PUT_TARGET, PUT_LOGIN, PUT_DRIVEN}, ASK("POST", "rotation/dry-run/secret/db", "{}", 200), {0}, NULL, NULL, false},
+    {"certificate", NULL, {PUT_ROOT, MAKE_ROOT}, PUT_LEAF, ASK("GET", "rotation/secrets/secret/leaf", NULL, 200), "n%u.example.com", NULL, false},
+    {"certificate, dry run", NULL, {PUT_ROOT, MAKE_ROOT, PUT_LEAF}, ASK_X509("POST", "rotation/dry-run/secret/leaf", "{}", 200), {0}, NULL, NULL, false},
+    {"certificate, made", NULL, {PUT_ROOT, MAKE_ROOT, PUT_LEAF}, ASK_X509("POST", "rotation/rotate/secret/leaf", "{}", 0), {0}, NULL, NULL, false},
     {"rotation classes", NULL, {{0}}, ASK("POST", "rotation/classes", "{\"high\":{\"max_age\":\"9%ud\"}}", 204), ASK("GET", "rotation/classes", NULL, 200), "\"max_age\":\"9%ud\"", NULL, false},
     {"rotation overdue", NULL, {PUT_TARGET, PUT_LOGIN, PUT_DRIVEN}, ASK("GET", "rotation/overdue", NULL, 200), {0}, NULL, NULL, false},
     {"rotation plan", NULL, {PUT_TARGET, PUT_LOGIN, PUT_FREEZE, PUT_FROZEN}, ASK("GET", "rotation/plan", NULL, 200), {0}, NULL, NULL, false},

@@ -2,6 +2,7 @@
 
 #include "lib/clock.h"
 #include "vaultd/rotation/calendar.h"
+#include "vaultd/rotation/issue.h"
 #include "vaultd/rotation/plan.h"
 #include "vaultd/rotation/probe.h"
 
@@ -12,6 +13,7 @@
 
 #define DRY_WAIT_MS ((int64_t)90 * 1000)
 #define DRY_MOST    8u /* at a time */
+#define DRY_VALUE_MAX ((size_t)1024 * 1024)
 
 struct dry {
     unsigned char id[RUN_ID]; /* first: that is how news find the request */
@@ -66,8 +68,12 @@ static void say_value(struct verdict *v, const struct work *w)
     struct kt_err err = {0};
     const struct credential old = {"", ""};
     const char *made = NULL, *public_part = NULL;
+    kt_autobuf struct kt_buf value;
+    kt_buf_init(&value, DRY_VALUE_MAX);
     enum kt_kind kind =
-        credential_generate(&w->run.settings, &old, &v->req->arena, &made, &err);
+        settings_issue(&w->run.settings)
+            ? issue_make(v->req, &w->run.settings, kt_bytes(NULL, 0), &value, &made, &err)
+            : credential_generate(&w->run.settings, &old, &v->req->arena, &made, &err);
     if (kind == KT_OK && run_touches_target(&w->run))
         kind = credential_public(w->run.driver, made, &v->req->arena, &public_part, &err);
     say(v, "new value", kind == KT_OK,

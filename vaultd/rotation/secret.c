@@ -3,7 +3,7 @@
 #include "vaultd/core/mounts.h"
 #include "vaultd/rotation/calendar.h"
 
-#define RECORD_MAX ((size_t)32 * 1024)
+#define RECORD_MAX ((size_t)48 * 1024)
 
 #define ROW(member, type, most) RECORD_ROW(struct rotation_secret, member, type, most)
 #define ROWS_1                                                                                     \
@@ -39,11 +39,12 @@ static const struct record_row rows_1[] = {ROWS_1};
     ROW(look_version, RECORD_U32, 0),                                                              \
     ROW(look, RECORD_TEXT, LOOK_TEXT_MAX)
 static const struct record_row rows_2[] = {ROWS_2};
-static const struct record_row rows_3[] = {ROWS_2,
-                                           ROW(settings.blackout, RECORD_TEXT, CALENDAR_NAME_MAX)};
-static const struct record_form forms[] = {RECORD_FORM(3, rows_3), RECORD_FORM(2, rows_2),
-                                           RECORD_FORM(1, rows_1)};
-const struct record_kind secret_kind = {"rotation setting", forms, 3,
+#define ROWS_3 ROWS_2, ROW(settings.blackout, RECORD_TEXT, CALENDAR_NAME_MAX)
+static const struct record_row rows_3[] = {ROWS_3};
+static const struct record_row rows_4[] = {ROWS_3, SETTINGS_ROWS_3(struct rotation_secret, settings)};
+static const struct record_form forms[] = {RECORD_FORM(4, rows_4), RECORD_FORM(3, rows_3),
+                                           RECORD_FORM(2, rows_2), RECORD_FORM(1, rows_1)};
+const struct record_kind secret_kind = {"rotation setting", forms, 4,
                                         sizeof(struct rotation_secret)};
 
 enum kt_kind secret_place(struct request *req, const char *name, const struct mount **ret_mount,

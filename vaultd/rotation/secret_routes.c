@@ -4,6 +4,7 @@
 #include "vaultd/core/rows.h"
 #include "vaultd/rotation/calendar.h"
 #include "vaultd/rotation/engine.h"
+#include "vaultd/rotation/issue.h"
 #include "vaultd/rotation/pause.h"
 #include "vaultd/rotation/truth.h"
 
@@ -76,8 +77,10 @@ enum kt_kind secret_read(struct request *req, struct kt_err *err)
         kt_schedule_describe(when.schedule, &text);
     kt_autobuf struct kt_buf generates;
     struct kt_generator generator;
-    kt_buf_init(&generates, 1024);
-    if (settings_generator(&secret.settings, &generator, NULL) == KT_OK)
+    kt_buf_init(&generates, 8192);
+    if (settings_issue(&secret.settings))
+        issue_describe(&secret.settings, &generates);
+    else if (settings_generator(&secret.settings, &generator, NULL) == KT_OK)
         kt_generator_describe(&generator, &generates);
     struct kt_jsonw w = kt_jsonw(&req->reply.data);
     kt_jsonw_object(&w);

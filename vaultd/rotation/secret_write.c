@@ -3,6 +3,7 @@
 #include "vaultd/rotation/classes.h"
 #include "vaultd/rotation/credential.h"
 #include "vaultd/rotation/engine.h"
+#include "vaultd/rotation/issue.h"
 #include "vaultd/rotation/truth.h"
 
 /* What people say about a secret's rotation: checked, adopted, stored. */
@@ -112,7 +113,12 @@ static enum kt_kind check_settings(struct request *req, const struct rotation_se
 {
     const struct rotation_settings *s = &secret->settings;
     struct kt_generator generator;
-    enum kt_kind kind = settings_generator(s, &generator, err);
+    enum kt_kind kind = KT_OK;
+    if (!settings_issue(s)) {
+        kind = issue_none(s, err);
+        if (kind == KT_OK)
+            kind = settings_generator(s, &generator, err);
+    }
     if (kind != KT_OK)
         return kind;
     kt_autowhen struct rotation_when when = {0};
@@ -265,6 +271,8 @@ enum kt_kind secret_write(struct request *req, struct kt_err *err)
     kind = settings_read(req, &secret.settings, err);
     if (kind == KT_OK)
         kind = check_risk(&before, &secret.settings, err);
+    if (kind == KT_OK && settings_issue(&secret.settings))
+        kind = issue_check(req, &before, &secret, err);
     if (kind == KT_OK)
         kind = check_settings(req, &secret, err);
     struct kv_secret *kv = NULL;

@@ -69,6 +69,14 @@ static const struct row generator_rows[] = {
     {.name = "min_symbol", .kind = SECONDS, .offset = AT(gen_min_symbol)},
     {.name = "any_first",  .kind = FLAG,    .offset = AT(gen_any_first)},
     {.name = "allow_weak", .kind = FLAG,    .offset = AT(gen_allow_weak)},
+    {.name = "issuer",      .kind = TEXT,   .offset = AT(gen_issuer),      .most = 1024, .text = ""},
+    {.name = "common_name", .kind = TEXT,   .offset = AT(gen_common_name), .most = 256,  .text = ""},
+    {.name = "names",       .kind = TEXT,   .offset = AT(gen_names),       .most = 2048, .text = ""},
+    {.name = "usage",       .kind = TEXT,   .offset = AT(gen_usage),       .most = 32,   .text = ""},
+    {.name = "key",         .kind = TEXT,   .offset = AT(gen_key),         .most = 32,   .text = ""},
+    {.name = "life",        .kind = TEXT,   .offset = AT(gen_life),        .most = 32,   .text = ""},
+    {.name = "request",     .kind = TEXT,   .offset = AT(gen_request),     .most = 4096, .text = ""},
+    {.name = "options",     .kind = TEXT,   .offset = AT(gen_options),     .most = 1024, .text = ""},
 };
 
 const struct field settings_fields[] = {
@@ -78,7 +86,7 @@ const struct field settings_fields[] = {
     {"group", FIELD_STRING, "alternate: the role that owns everything and that both accounts are in"},
     {"username_field", FIELD_STRING, "member of the secret that holds the account's name"},
     {"password_field", FIELD_STRING, "member of the secret that holds the password"},
-    {"generator", FIELD_MAP, "type, length, bits, alphabet, exclude, min_lower, min_upper, min_digit, min_symbol, any_first, allow_weak"},
+    {"generator", FIELD_MAP, "type, length, bits, alphabet, exclude, min_lower, min_upper, min_digit, min_symbol, any_first, allow_weak; of certificates issuer, common_name, names, usage, key, life, request, options"},
     {"cron", FIELD_STRING, "five or six fields"},
     {"zone", FIELD_STRING, "IANA time zone of cron, UTC"},
     {"period", FIELD_STRING, "after the last success"},
@@ -254,7 +262,8 @@ static enum kt_kind read_generator(struct request *req, struct rotation_settings
         if (row == NULL) {
             (void)kt_fail(err, KT_INVALID, "generator has an unknown member");
             kt_hint(err, "it may have: type, length, bits, alphabet, exclude, min_lower, "
-                         "min_upper, min_digit, min_symbol, any_first, allow_weak");
+                         "min_upper, min_digit, min_symbol, any_first, allow_weak; of certificates issuer, "
+                         "common_name, names, usage, key, life, request, options");
             return KT_INVALID;
         }
         enum kt_kind kind = read_generator_row(req, settings, row, it.value, err);

@@ -23,6 +23,9 @@ struct rotation_settings {
     const char *gen_type, *gen_alphabet, *gen_exclude;
     int64_t gen_length, gen_bits, gen_min_lower, gen_min_upper, gen_min_digit, gen_min_symbol;
     bool gen_any_first, gen_allow_weak;
+    /* Of certificates (issue.h). */
+    const char *gen_issuer, *gen_common_name, *gen_names, *gen_usage, *gen_key, *gen_life;
+    const char *gen_request, *gen_options;
 
     const char *cron, *zone, *period, *jitter, *window, *max_age, *catchup;
     const char *blackout; /* a calendar's name; of a secret's own settings only, not of a run's */
@@ -92,3 +95,13 @@ enum kt_kind settings_generator(const struct rotation_settings *settings,
         RECORD_ROW(object, m.notify, RECORD_TEXT, 256)
 /* Of format 2, behind those. */
 #define SETTINGS_ROWS_2(object, m) RECORD_ROW(object, m.verify_every_s, RECORD_I64, 1)
+/* Of the next, behind those. */
+#define SETTINGS_ROWS_3(object, m)                                                                 \
+    RECORD_ROW(object, m.gen_issuer, RECORD_TEXT, 1024),                                           \
+        RECORD_ROW(object, m.gen_common_name, RECORD_TEXT, 256),                                   \
+        RECORD_ROW(object, m.gen_names, RECORD_TEXT, 2048),                                        \
+        RECORD_ROW(object, m.gen_usage, RECORD_TEXT, 32),                                          \
+        RECORD_ROW(object, m.gen_key, RECORD_TEXT, 32),                                            \
+        RECORD_ROW(object, m.gen_life, RECORD_TEXT, 32),                                           \
+        RECORD_ROW(object, m.gen_request, RECORD_TEXT, 4096),                                      \
+        RECORD_ROW(object, m.gen_options, RECORD_TEXT, 1024)

@@ -1,4 +1,5 @@
 #include "lib/log.h"
+#include "vaultd/rotation/issue.h"
 #include "vaultd/rotation/work.h"
 
 /* Making a run: the record, its lock, its place in the lists; the due row goes. A run without a
@@ -113,24 +114,39 @@ static enum kt_kind add_state(struct work *w, enum run_state state, const char *
     return work_note(w, STEP_STATE, run_state_text(state), true, text, 0, err);
 }
 
-static enum kt_kind new_value(struct work *w, struct kt_err *err)
+/* ret_text: what was made, for people. */
+static enum kt_kind make_value(struct work *w, struct kt_buf *value, const char **ret_text, struct kt_err *err)
 {
     struct request *req = w->req;
+    const struct rotation_settings *s = &w->run.settings;
     struct credential old = {"", ""}, made = {"", ""};
     struct kt_bytes json = {0};
     enum kt_kind kind = KT_OK;
     uint32_t source = w->run.back_to != 0 ? w->run.back_to : w->run.from;
+    *ret_text = w->run.back_to != 0 ? "the value of before is made current again" : "a new random value is made";
     if (source != 0)
-        kind = credential_load(req, &w->secret, &w->run.settings, w->kv, source, &old, &json, err);
-    if (kind == KT_OK && w->run.back_to != 0)
-        made = old;
-    else if (kind == KT_OK)
-        kind = credential_generate(&w->run.settings, &old, &req->arena, &made.password, err);
+        kind = credential_load(req, &w->secret, s, w->kv, source, &old, &json, err);
     if (kind != KT_OK)
         return kind;
+    if (settings_issue(s) && w->run.back_to == 0)
+        return issue_make(req, s, json, value, ret_text, err);
+    if (settings_issue(s)) { /* all members are those of that version */
+        kt_buf_add_bytes(value, json);
+        return kt_buf_ok(value) ? KT_OK : kt_fail(err, KT_NO_MEMORY, "making a new version");
+    }
+    if (w->run.back_to != 0)
+        made = old;
+    else
+        kind = credential_generate(s, &old, &req->arena, &made.password, err);
+    return kind == KT_OK ? credential_write(s, json, &made, value, err) : kind;
+}
+
+static enum kt_kind new_value(struct work *w, const char **ret_text, struct kt_err *err)
+{
+    struct request *req = w->req;
     kt_autobuf struct kt_buf value;
     kt_buf_init(&value, VALUE_MAX);
-    kind = credential_write(&w->run.settings, json, &made, &value, err);
+    enum kt_kind kind = make_value(w, &value, ret_text, err);
     if (kind == KT_OK)
         kind = kv_write(req->core, w->secret.mount, req->snapshot, request_batch(req),
                         w->secret.path, w->kv, kt_buf_bytes(&value), KV_CURRENT, req->now_ms, err);
@@ -140,11 +156,12 @@ static enum kt_kind new_value(struct work *w, struct kt_err *err)
 
 static enum kt_kind done_at_once(struct work *w, struct kt_err *err)
 {
-    enum kt_kind kind = new_value(w, err);
+    const char *text = "";
+    enum kt_kind kind = new_value(w, &text, err);
     if (kind == KT_OK)
         kind = consumers_load(w->req, w->run.secret_id, NULL, &w->consumers, &w->n_consumers, err);
     if (kind == KT_OK)
-        kind = add_state(w, RUN_GENERATED, "a new random value is made", err);
+        kind = add_state(w, RUN_GENERATED, text, err);
     if (kind == KT_OK)
         kind = add_state(w, RUN_DONE, "it is current; there is no target to tell", err);
     if (kind == KT_OK)
