@@ -116,6 +116,9 @@ int cmd_classes_write(struct cli *cli);
 
 int cmd_agent_list(struct cli *cli);
 int cmd_consumer_list(struct cli *cli);
+int cmd_consumer_quarantine(struct cli *cli);
+int cmd_consumer_release(struct cli *cli);
+int cmd_consumer_quarantined(struct cli *cli);
 
 int cmd_audit_export(struct cli *cli);
 int cmd_audit_verify(struct cli *cli);

@@ -55,6 +55,7 @@ static const struct command_flag approvals_flags[] = {{FLAG_MINE, NULL}, {FLAG_F
 static const struct command_flag overdue_flags[] = {{FLAG_LIMIT, NULL}, {FLAG_FIELD, NULL}, END};
 static const struct command_flag run_pause_flags[] = {
     {FLAG_ALL, "everything: there is no pause of less"}, {FLAG_REASON, NULL}, {FLAG_FIELD, NULL}, END};
+static const struct command_flag quarantine_flags[] = {{FLAG_REASON, NULL}, {FLAG_FIELD, NULL}, END};
 static const struct command_flag run_resume_flags[] = {
     {FLAG_ALL, "everything, as it was paused"}, {FLAG_FIELD, NULL}, END};
 static const struct command_flag field_flags[] = {{FLAG_FIELD, NULL}, END};
@@ -388,6 +389,19 @@ const struct command command_table[] = {
     {"consumer list", NULL, GROUP_FLEET, 0, "List services with the version that each runs now.",
      "[HOST [SECRET]]", 0, 2, NULL, NULL,
      "secretctl consumer list\nsecretctl consumer list h1 secret/db/orders", cmd_consumer_list},
+    {"consumer quarantine", NULL, GROUP_FLEET, 0, "Put a service aside that keeps a secret from being rotated.",
+     "SERVICE@HOST SECRET", 2, 2, quarantine_flags,
+     "No rotation of that secret waits for it or believes it, the one under way included, and reports say so.\n"
+     "It is cut off when the credential that it runs is ended. A service that makes two runs in a row go back,\n"
+     "or not begin, is named by the second one's report and by: secretctl consumer quarantined.",
+     "secretctl consumer quarantine orders-api@h1 secret/db/orders -reason=\"broken release, ticket 4711\"",
+     cmd_consumer_quarantine},
+    {"consumer release", NULL, GROUP_FLEET, 0, "Have rotations wait again for a service that was put aside.",
+     "SERVICE@HOST SECRET", 2, 2, field_flags, NULL,
+     "secretctl consumer release orders-api@h1 secret/db/orders", cmd_consumer_release},
+    {"consumer quarantined", NULL, GROUP_FLEET, 0,
+     "List services that keep rotations from ending well, and those that are put aside.", "", 0, 0, field_flags,
+     NULL, "secretctl consumer quarantined", cmd_consumer_quarantined},
 
     /* ---- Prove what happened ---- */
     {"audit export", NULL, GROUP_AUDIT, 0, "Write the audit log into a folder that anyone can verify.", "DIR",

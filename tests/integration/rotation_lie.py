@@ -168,6 +168,49 @@ class Test:
         late.runs(to)
         equal(secret.ended(run_id)["state"], "done")
 
+    # ---- who says no each time ----
+
+    def says_no(self, secret, liar, honest):
+        """One run, in which it says that the new version does not do; its report."""
+        run_id = secret.rotate()
+        run = secret.reached(run_id, "acking")
+        liar.read(run["to"])
+        equal(liar.say("unhealthy", run["to"]).status, 200, "saying no")
+        secret.reached(run_id, "rolling_back", "rolled_back")
+        for voice in (liar, honest):
+            voice.runs(run["from"])
+        equal(secret.ended(run_id)["state"], "rolled_back")
+        return secret.one_report(run_id)
+
+    def vetoes_each_time(self):
+        """It lies: it would be well. The second time it is named, put aside it holds nothing up."""
+        secret = self.secret()
+        liar = Voice(self.scene, secret, "liar-" + secret.name).runs(1)
+        honest = Voice(self.scene, secret, "h-" + secret.name).runs(1)
+        told = "main@%s kept 2 runs in a row" % liar.host
+        for n, expected in ((1, False), (2, True)):
+            report = self.says_no(secret, liar, honest)
+            equal(told in report["text"], expected, "run %d names it" % n)
+        contains(report["text"], "secretctl consumer quarantine main@%s %s" % (liar.host, secret.path))
+        refused(self.scene.vault.call("POST", "rotation/quarantine/%s/%s" % (honest.host, secret.path), {
+            "service": "main", "reason": "a lie"}, token=liar.token), 403)
+        aside = "rotation/quarantine/%s/%s" % (liar.host, secret.path)
+        self.scene.vault.ok("POST", aside, {"service": "main", "reason": "ticket 4711"})
+        run_id = secret.rotate()
+        to = secret.reached(run_id, "acking")["to"]
+        liar.read(to)
+        equal(liar.say("unhealthy", to).status, 200, "saying no again")
+        stays(secret, run_id, 0.5)
+        honest.runs(to)
+        equal(secret.ended(run_id)["state"], "done")
+        secret.agrees(run_id)
+        report = secret.one_report(run_id)
+        contains(report["text"], "nobody waited for main@%s" % liar.host)
+        contains(report["text"], "ticket 4711")
+        self.scene.vault.ok("DELETE", aside + "?service=main")
+        liar.runs(to)
+        self.says_no(secret, liar, honest)
+
     # ---- readers that are no agents ----
 
     def loose(self, **settings):
@@ -251,6 +294,7 @@ def main():
             ("an acknowledgement of a version that is not", test.a_version_that_is_not),
             ("an acknowledgement is withdrawn by the old version", test.went_back_to_the_old_one),
             ("a late consumer is waited for", test.late_comer),
+            ("who says no each time is named, and put aside", test.vetoes_each_time),
             ("a loose reader holds until it reads the new version", test.reads_the_new_one),
             ("a loose reader holds until its token ends", test.its_token_ends),
             ("a loose reader holds until max_overlap", test.max_overlap),

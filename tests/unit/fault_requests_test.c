@@ -518,6 +518,9 @@ static void be_approved(struct scene *s)
 #define JWT_ROLE   "{\"role_type\":\"jwt\",\"user_claim\":\"sub\",\"bound_audiences\":\"vault\",\"bound_claims_type\":\"glob\",\"bound_claims\":{\"sub\":\"b*\"},\"claim_mappings\":{\"/aud\":\"aud\"},\"groups_claim\":\"sub\"}"
 #define REGISTER   ASK("POST", "fleet/consumers/h%u/secret/db", "{\"service\":\"s\",\"version\":1,\"state\":\"registered\"}", 200)
 
+#define REGISTER1  ASK("POST", "fleet/consumers/h1/secret/db", "{\"service\":\"s\",\"version\":1,\"state\":\"registered\"}", 200)
+#define ASIDE      "rotation/quarantine/h1/secret/db"
+#define PUT_ASIDE  ASK("POST", ASIDE, "{\"service\":\"s\",\"reason\":\"r%u\"}", 200)
 #define WITH_SHARE   "{\"key\":\"%s\",\"nonce\":\"%t\"}"
 #define CANCEL_REKEY ASK("DELETE", "sys/rekey/init", NULL, 204)
 #define BEGIN_REKEY  TAKE("PUT", "sys/rekey/init", "{\"secret_shares\":5,\"secret_threshold\":3}", 200, "nonce")
@@ -629,6 +632,8 @@ static const struct row rows[] = {
     {"rotation pause", NULL, {ASK("DELETE", "rotation/pause", NULL, 0)}, ASK("POST", "rotation/pause", "{\"reason\":\"r%u\"}", 200), ASK("GET", "rotation/pause", NULL, 200), "\"reason\":\"r%u\"", NULL, false},
     {"rotation resume", NULL, {ASK("POST", "rotation/pause", "{\"reason\":\"r\"}", 200)}, ASK("DELETE", "rotation/pause", NULL, 200), ASK("GET", "rotation/pause", NULL, 200), "\"paused\":false", NULL, false},
     {"fleet report", NULL, {PUT_TARGET, PUT_LOGIN, PUT_DRIVEN}, REGISTER, ASK("GET", "fleet/consumers/h%u/secret/db", NULL, 200), NULL, NULL, false},
+    {"rotation quarantine", NULL, {PUT_LOGIN, REGISTER1, ASK("DELETE", ASIDE "?service=s", NULL, 0)}, PUT_ASIDE, ASK("GET", "rotation/quarantine", NULL, 200), "\"reason\":\"r%u\"", NULL, false},
+    {"rotation release", NULL, {PUT_LOGIN, REGISTER1, PUT_ASIDE}, ASK("DELETE", ASIDE "?service=s", NULL, 200), ASK("GET", "rotation/quarantine", NULL, 200), "\"quarantined\":0", NULL, false},
     {"fleet watch", NULL, {PUT_TARGET, PUT_LOGIN, REGISTER}, ASK("GET", "fleet/watch/h%u", NULL, 200), {0}, NULL, NULL, false},
     {"keyring rotate", NULL, {{0}}, ASK("PUT", "sys/rotate", NULL, 0), {0}, NULL, NULL, false},
     {"keyring settings", NULL, {{0}}, ASK("PUT", "sys/rotate/config", "{\"max_operations\":1000%u000}", 204), ASK("GET", "sys/rotate/config", NULL, 200), "1000%u000", NULL, false},

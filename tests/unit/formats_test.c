@@ -38,6 +38,7 @@ struct row {
     unsigned char number; /* that it has; 0: 1 */
     const char *wrap_ttl; /* the write's answer is wrapped, and what reads it is asked with that token */
     const char *before;   /* a path that is written first, with nothing */
+    bool consumer;        /* s on h1 uses secret/db */
     unsigned again;       /* what the reader answers to its own number; 0: a success */
 };
 
@@ -136,6 +137,9 @@ static const struct row rows[] = {
       TABLE_CONFIG, ANY, false, "GET", "rotation/classes", NULL, "format 9" },
     { "the pause of all rotations", "rotation/pause", "{\"reason\":\"x\"}",
       TABLE_CONFIG, ANY, false, "GET", "rotation/pause", NULL, "format 9" },
+    { "a consumer that is put aside", "rotation/quarantine/h1/secret/db",
+      "{\"service\":\"s\",\"reason\":\"x\"}", TABLE_VETO, ANY, false, "GET", "rotation/quarantine", NULL,
+      "format 9", .consumer = true },
     { "a calendar of blackouts", "rotation/calendars/c", "{\"ranges\":\"2027-07-01..2027-08-31 x\"}",
       TABLE_CALENDAR, ANY, false, "GET", "rotation/calendars/c", NULL, "format 9" },
     { "the seal record", "sys/seals/seal", "{}",
@@ -298,6 +302,12 @@ static void refused_by_name(void **state)
     hand_credential_over(vault);
     if (row->before != NULL)
         assert_int_equal(test_vault_call(vault, "POST", row->before, vault->root, "{}"), 204);
+    if (row->consumer) {
+        assert_int_equal(test_vault_call(vault, "POST", "secret/data/db", vault->root, SECRET), 200);
+        assert_int_equal(test_vault_call(vault, "POST", "fleet/consumers/h1/secret/db", vault->root,
+                                         "{\"service\":\"s\",\"version\":1,\"state\":\"registered\"}"),
+                         200);
+    }
     generation since = now(vault);
     char who[256];
     make_record(vault, row, who);

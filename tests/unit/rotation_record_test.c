@@ -15,6 +15,7 @@
 #include "vaultd/rotation/pause.h"
 #include "vaultd/rotation/run.h"
 #include "vaultd/rotation/target.h"
+#include "vaultd/rotation/veto.h"
 
 #define ROOM ((size_t)1 << 20)
 
@@ -69,7 +70,7 @@ static void fill(const struct record_kind *kind, unsigned char *object, unsigned
 
 static const struct record_kind *const kinds[] = {
     &target_kind, &secret_kind, &run_kind, &step_kind, &reader_kind, &consumer_kind, &host_kind,
-    &pause_kind,  &classes_kind,
+    &pause_kind,  &classes_kind, &veto_kind,
 };
 
 struct tried {

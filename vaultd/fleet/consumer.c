@@ -1,6 +1,7 @@
 #include "vaultd/fleet/consumer.h"
 
 #include "vaultd/core/rows.h"
+#include "vaultd/rotation/veto.h"
 
 #define RECORD_MAX ((size_t)16 * 1024)
 
@@ -49,8 +50,10 @@ static enum kt_kind read_entry(struct request *req, const struct entry *entry, s
     enum kt_kind kind = rows_open(req, entry, plain, err);
     if (kind == KT_OK)
         kind = record_read(&consumer_kind, kt_buf_bytes(plain), &req->arena, ret, err);
-    if (kind == KT_OK)
+    if (kind == KT_OK) {
         ret->changed = entry->changed;
+        ret->veto = NULL;
+    }
     return kind;
 }
 
@@ -63,6 +66,51 @@ static void begin_rows(struct request *req, const unsigned char secret[RUN_ID], 
     consumers_head(req->core, secret, ret_head);
     rows_begin(rows, req, kt_bytes(prefix, sizeof prefix), kt_bytes(NULL, 0),
                "reading the consumers of a secret");
+}
+
+static bool is_aside(const struct consumer *consumer)
+{
+    return consumer->veto != NULL && consumer->veto->aside_ms != 0;
+}
+
+size_t consumers_counted(const struct consumer *consumers, size_t n)
+{
+    while (n > 0 && is_aside(&consumers[n - 1]))
+        n--;
+    return n;
+}
+
+static enum kt_kind move_aside(struct request *req, struct consumer *all, size_t n, struct kt_err *err)
+{
+    struct consumer *aside = kt_arena_take(&req->arena, n * sizeof *aside);
+    size_t kept = 0, moved = 0;
+    if (aside == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "reading the consumers of a secret");
+    for (size_t i = 0; i < n; i++)
+        if (is_aside(&all[i]))
+            aside[moved++] = all[i];
+        else
+            all[kept++] = all[i];
+    if (moved > 0)
+        memcpy(&all[kept], aside, moved * sizeof *aside);
+    return KT_OK;
+}
+
+/* Nearly always there is none. */
+static enum kt_kind join_vetoes(struct request *req, const unsigned char secret[RUN_ID],
+                                struct consumer *all, size_t n, struct kt_err *err)
+{
+    struct veto *vetoes = NULL;
+    size_t n_vetoes = 0;
+    enum kt_kind kind = n == 0 ? KT_OK : vetoes_load(req, secret, &vetoes, &n_vetoes, err);
+    if (kind != KT_OK || n_vetoes == 0)
+        return kind;
+    for (size_t i = 0; i < n_vetoes; i++)
+        for (size_t k = 0; k < n; k++)
+            if (strcmp(vetoes[i].host, all[k].host) == 0 &&
+                strcmp(vetoes[i].service, all[k].service) == 0)
+                all[k].veto = &vetoes[i];
+    return move_aside(req, all, n, err);
 }
 
 enum kt_kind consumers_load(struct request *req, const unsigned char secret[RUN_ID],
@@ -87,6 +135,8 @@ enum kt_kind consumers_load(struct request *req, const unsigned char secret[RUN_
             n++;
     }
     kind = rows_end(&rows, kind, err);
+    if (kind == KT_OK)
+        kind = join_vetoes(req, secret, all, n, err);
     if (kind != KT_OK)
         return kind;
     *ret = all;
@@ -120,8 +170,10 @@ enum kt_kind consumer_load(struct request *req, const unsigned char secret[RUN_I
     enum kt_kind kind = request_record(req, kt_bytes(key, sizeof key), &record, &changed, err);
     if (kind == KT_OK)
         kind = record_read(&consumer_kind, record, &req->arena, ret, err);
-    if (kind == KT_OK)
+    if (kind == KT_OK) {
         ret->changed = changed;
+        ret->veto = NULL;
+    }
     return kind;
 }
 
@@ -155,4 +207,11 @@ void consumers_require(struct request *req, const unsigned char secret[RUN_ID],
     consumers_head(req->core, secret, head);
     batch_require(batch, KEY_NOT_AFTER, kt_bytes(head, sizeof head),
                   snapshot_generation(req->snapshot));
+}
+
+void consumers_touch(struct request *req, const unsigned char secret[RUN_ID], struct batch *batch)
+{
+    unsigned char head[BARRIER_NAME_KEY];
+    consumers_head(req->core, secret, head);
+    batch_put(batch, kt_bytes(head, sizeof head), kt_bytes("\x01", 1));
 }

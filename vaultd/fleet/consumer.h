@@ -27,6 +27,7 @@ enum consumer_state { CONSUMER_STATES(X) CONSUMER_STATE_COUNT };
 const char *consumer_state_text(enum consumer_state state);
 bool consumer_state_parse(const char *text, enum consumer_state *ret);
 
+struct veto;
 struct consumer {
     const char *host, *service;
     const char *identity; /* whose word it is */
@@ -38,15 +39,18 @@ struct consumer {
     uint32_t failed_version;
     int64_t failed_ms;
     int64_t samples, p95_ms, baseline_p95_ms;
-    generation changed; /* not stored */
+    generation changed;      /* not stored, as is the next */
+    const struct veto *veto; /* that it keeps runs from ending; NULL: it does not */
 };
 extern const struct record_kind consumer_kind;
 
-/* All of a secret, or of one host (NULL: all), in key order. Never only a part: nothing may be
- * revoked while one is overlooked. */
+/* All of a secret, or of one host (NULL: all), in key order, those that are put aside behind the others.
+ * Never only a part: nothing may be revoked while one is overlooked. */
 enum kt_kind consumers_load(struct request *req, const unsigned char secret[RUN_ID],
                             const char *host, struct consumer **ret, size_t *ret_n,
                             struct kt_err *err) KT_MUST_CHECK;
+/* Of what consumers_load() gave: how many are not put aside. */
+size_t consumers_counted(const struct consumer *consumers, size_t n);
 /* How many the secret has; no record is opened for it. */
 enum kt_kind consumers_count(struct request *req, const unsigned char secret[RUN_ID], size_t *ret,
                              struct kt_err *err) KT_MUST_CHECK;
@@ -60,6 +64,9 @@ enum kt_kind consumer_save(struct request *req, const unsigned char secret[RUN_I
 /* Condition on the batch: no consumer of the secret changed since req's snapshot. */
 void consumers_require(struct request *req, const unsigned char secret[RUN_ID],
                        struct batch *batch);
+
+/* In req's batch: that condition no longer holds, whoever waits for consumers looks again. */
+void consumers_touch(struct request *req, const unsigned char secret[RUN_ID], struct batch *batch);
 
 struct host {
     const char *name;

@@ -8,9 +8,8 @@ bool consumer_acked(const struct run *run, const struct consumer *consumer)
     return consumer->state == CONSUMER_HEALTHY && consumer->version >= run->to;
 }
 
-/* It tried the new version and could not keep it, whether it is well with the one before again or
- * not; and since then the target did not get it once more. */
-static bool in_trouble(const struct run *run, const struct consumer *consumer)
+/* Whether it is well with the one before again or not. */
+bool consumer_in_trouble(const struct run *run, const struct consumer *consumer)
 {
     return run->promoted_ms != 0 && consumer->failed_ms >= run->promoted_ms &&
            consumer->failed_version == run->to;
@@ -30,7 +29,8 @@ void acks_judge(const struct run *run, const struct consumer *consumers, size_t 
             ret->acked++;
         else if (ret->missing == NULL)
             ret->missing = c;
-        if (in_trouble(run, c) && (ret->trouble == NULL || c->failed_ms > ret->trouble->failed_ms))
+        if (consumer_in_trouble(run, c) &&
+            (ret->trouble == NULL || c->failed_ms > ret->trouble->failed_ms))
             ret->trouble = c;
         if (c->state == CONSUMER_UNHEALTHY && c->version != run->to && ret->sick == NULL)
             ret->sick = c;

@@ -7,6 +7,9 @@
 #include "vaultd/rotation/ledger.h"
 #include "vaultd/rotation/run.h"
 
+/* It tried the new version and could not keep it, and the target did not get that once more since. */
+bool consumer_in_trouble(const struct run *run, const struct consumer *consumer);
+
 struct acks {
     size_t required, acked;
     size_t on_new;                  /* that run the new version, healthy or not */

@@ -126,7 +126,7 @@ static enum kt_kind held_by_readers(struct pass *p, struct work *w, bool *ret_he
     if (run->settings.ignore_loose)
         return KT_OK;
     struct loose loose;
-    enum kt_kind kind = loose_look(w->req, run, w->consumers, w->n_consumers, &loose, err);
+    enum kt_kind kind = loose_look(w->req, run, w->consumers, w->n_all, &loose, err);
     if (kind != KT_OK || loose.n == 0)
         return kind;
     int64_t most = overlap_most(p, run, run->promoted_ms);

@@ -86,8 +86,7 @@ static enum kt_kind say_consumers(struct verdict *v, struct work *w, struct kt_e
     struct acks acks;
     const struct consumer *lost = NULL;
     size_t n_lost = 0;
-    enum kt_kind kind =
-        consumers_load(v->req, w->run.secret_id, NULL, &w->consumers, &w->n_consumers, err);
+    enum kt_kind kind = work_load_consumers(w, err);
     if (kind != KT_OK)
         return kind;
     acks_judge(&w->run, w->consumers, w->n_consumers, &acks);
@@ -106,7 +105,12 @@ static enum kt_kind say_consumers(struct verdict *v, struct work *w, struct kt_e
                   n_lost, lost->service, lost->host),
             "secretctl agent list");
     else
-        say(v, "consumers", true, print(v->req, "%zu, all heard of and well", w->n_consumers), "");
+        say(v, "consumers", true,
+            w->n_all == w->n_consumers
+                ? print(v->req, "%zu, all heard of and well", w->n_consumers)
+                : print(v->req, "%zu, all heard of and well; nobody waits for %zu that are put aside",
+                        w->n_consumers, w->n_all - w->n_consumers),
+            "");
     return KT_OK;
 }
 

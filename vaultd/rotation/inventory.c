@@ -5,6 +5,7 @@
 #include "vaultd/rotation/each.h"
 #include "vaultd/rotation/pause.h"
 #include "vaultd/rotation/truth.h"
+#include "vaultd/rotation/veto.h"
 
 #define PAGE_DEFAULT   100
 #define PAGE_MAX       1000 /* each page looks through all names: the fewer of them the better */
@@ -199,6 +200,7 @@ static void show_consumers(const struct inventory *it, struct kt_jsonw *w)
         kt_jsonw_kv_int(w, "version", consumer->version);
         kt_jsonw_kv_text(w, "state", consumer_state_text(consumer->state));
         kt_jsonw_kv_text(w, "evidence", consumer->evidence);
+        kt_jsonw_kv_bool(w, "quarantined", consumer->veto != NULL && consumer->veto->aside_ms != 0);
         kt_jsonw_end(w);
     }
     kt_jsonw_end(w);

@@ -2,6 +2,7 @@
 #include "vaultd/rotation/engine.h"
 #include "vaultd/rotation/inventory.h"
 #include "vaultd/rotation/truth.h"
+#include "vaultd/rotation/veto.h"
 
 /* What an auditor asks of each secret, as sentences: each is true of the records, or left out. */
 
@@ -105,7 +106,7 @@ static void say_counted(struct request *req, const struct counted *counted, cons
 
 static void unproven_consumers(struct request *req, const struct inventory *it, struct kt_jsonw *w)
 {
-    struct counted unchecked = {0}, ill = {0}, behind = {0};
+    struct counted unchecked = {0}, ill = {0}, behind = {0}, aside = {0};
     for (size_t i = 0; i < it->n_consumers; i++) {
         const struct consumer *consumer = &it->consumers[i];
         if (strcmp(consumer->evidence, "healthcheck") != 0)
@@ -114,12 +115,15 @@ static void unproven_consumers(struct request *req, const struct inventory *it, 
             count(&ill, consumer);
         if (!it->secret.active && consumer->version != it->version)
             count(&behind, consumer);
+        if (consumer->veto != NULL && consumer->veto->aside_ms != 0)
+            count(&aside, consumer);
     }
     if (it->n_consumers == 0)
         kt_jsonw_text(w, "no agent says that it uses it: who does is not known, and nobody is waited for");
     say_counted(req, &unchecked, "were never seen well by a health check", w);
     say_counted(req, &ill, "are not healthy now", w);
     say_counted(req, &behind, "do not run the current version", w);
+    say_counted(req, &aside, "are put aside: no run waits for them, see secretctl consumer quarantined", w);
 }
 
 void inventory_unproven(struct request *req, const struct inventory *it, struct kt_jsonw *w)

@@ -242,6 +242,18 @@ void consumers_prefix(struct core *core, const unsigned char secret[RUN_ID],
     prefix(core, TABLE_CONSUMER, secret, out);
 }
 
+void veto_key(struct core *core, const unsigned char secret[RUN_ID], const char *host,
+              const char *service, unsigned char out[BARRIER_NAME_KEY])
+{
+    pair_key(core, TABLE_VETO, secret, host, service, out);
+}
+
+void vetoes_prefix(struct core *core, const unsigned char secret[RUN_ID],
+                   unsigned char out[BARRIER_FOLDER_PREFIX])
+{
+    prefix(core, TABLE_VETO, secret, out);
+}
+
 void ledger_key(struct core *core, const unsigned char secret[RUN_ID], const char *identity,
                 uint32_t version, unsigned char out[LEDGER_KEY])
 {

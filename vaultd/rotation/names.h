@@ -62,6 +62,11 @@ void consumers_head(struct core *core, const unsigned char secret[RUN_ID],
                     unsigned char out[BARRIER_NAME_KEY]);
 void consumers_prefix(struct core *core, const unsigned char secret[RUN_ID],
                       unsigned char out[BARRIER_FOLDER_PREFIX]);
+/* The same of those that veto (veto.h); they have no head of their own. */
+void veto_key(struct core *core, const unsigned char secret[RUN_ID], const char *host,
+              const char *service, unsigned char out[BARRIER_NAME_KEY]);
+void vetoes_prefix(struct core *core, const unsigned char secret[RUN_ID],
+                   unsigned char out[BARRIER_FOLDER_PREFIX]);
 void ledger_key(struct core *core, const unsigned char secret[RUN_ID], const char *identity,
                 uint32_t version, unsigned char out[LEDGER_KEY]);
 void ledger_head(struct core *core, const unsigned char secret[RUN_ID],

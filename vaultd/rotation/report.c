@@ -3,6 +3,7 @@
 #include "lib/duration.h"
 #include "vaultd/barrier/format.h"
 #include "vaultd/rotation/acks.h"
+#include "vaultd/rotation/veto.h"
 
 /* The report of a run: written once, in the commit that ends it, as data and as a text for people.
  * Verdict first, then who is hurt, then what comes next; nothing in it is a value. */
@@ -50,7 +51,7 @@ static enum kt_kind all_steps(struct work *w, struct report *ret, struct kt_err 
     *ret = (struct report){.w = w,
                            .steps = all,
                            .n = kept,
-                           .n_consumers = w->n_consumers,
+                           .n_consumers = w->n_all,
                            .audit_to = audit_size_now(w->req)};
     return KT_OK;
 }
@@ -140,7 +141,7 @@ static void add_verdict(const struct report *report, struct kt_buf *out)
 
 static int64_t consumers_left_out(const struct report *report)
 {
-    return (int64_t)(report->w->n_consumers - report->n_consumers);
+    return (int64_t)(report->w->n_all - report->n_consumers);
 }
 
 /* ---- as data ---- */
@@ -162,11 +163,10 @@ static void data_timeline(const struct report *report, struct kt_jsonw *w)
     kt_jsonw_end(w);
 }
 
-static bool counted_lost(const struct report *report)
+static bool has_note(const struct report *report, const char *name)
 {
     for (size_t i = 0; i < report->n; i++)
-        if (report->steps[i].kind == STEP_NOTE &&
-            strcmp(report->steps[i].name, STEP_NAME_LOST) == 0)
+        if (report->steps[i].kind == STEP_NOTE && strcmp(report->steps[i].name, name) == 0)
             return true;
     return false;
 }
@@ -181,7 +181,9 @@ static const char *deviation(const struct report *report, size_t i)
     } rows[] = {
         {run->loose_passed, "readers that are no agents had not read the new version when "
                             "max_overlap ended"},
-        {counted_lost(report), "consumers were not heard of any more when max_overlap ended"},
+        {has_note(report, STEP_NAME_LOST), "consumers were not heard of any more when max_overlap ended"},
+        {has_note(report, STEP_NAME_ASIDE), "consumers that are put aside were not waited for"},
+        {has_note(report, STEP_NAME_VETO), "a consumer kept more than one run in a row from ending well"},
         {run->machine.values > 0, "the target did not allow the first value, another one was made"},
         {run->machine.applied_again > 0, "the target lost the new credential and got it again"},
         {run->machine.both_dead > 0, "the target refused both credentials, the new one was set "
@@ -336,7 +338,7 @@ static void text_deviations(const struct report *report, struct kt_buf *out)
 static void text_consumers(const struct report *report, struct kt_buf *out)
 {
     kt_buf_add_text(out, "\n## Consumers\n\n");
-    if (report->w->n_consumers == 0)
+    if (report->w->n_all == 0)
         kt_buf_add_text(out, "None is registered.\n");
     else
         kt_buf_add_text(out, "| consumer | version | state | p95 | before | |\n|---|---|---|---|---|---|\n");
@@ -349,6 +351,8 @@ static void text_consumers(const struct report *report, struct kt_buf *out)
         kt_buf_printf(out, " | %u | %s | %lld ms | %lld ms | ", c->version,
                       consumer_state_text(c->state), (long long)c->p95_ms,
                       (long long)c->baseline_p95_ms);
+        if (c->veto != NULL && c->veto->aside_ms != 0)
+            kt_buf_add_text(out, "(put aside) ");
         text_cell(out, c->detail);
         kt_buf_add_text(out, " |\n");
     }
@@ -411,7 +415,7 @@ static enum kt_kind write_forms(const struct report *report, struct kt_buf *reco
 static enum kt_kind write_what_fits(struct report *report, struct kt_buf *record,
                                     struct kt_err *err)
 {
-    size_t n_consumers = report->w->n_consumers;
+    size_t n_consumers = report->w->n_all;
     size_t keep = report->n > n_consumers ? report->n : n_consumers;
     enum kt_kind kind = write_forms(report, record, err);
     while (kind == KT_TOO_LARGE && keep > 0) {
@@ -428,7 +432,7 @@ enum kt_kind report_write(struct work *w, struct kt_err *err)
     struct report report = {.w = w};
     enum kt_kind kind = all_steps(w, &report, err);
     if (kind == KT_OK && w->run.loose_passed)
-        kind = loose_look(w->req, &w->run, w->consumers, w->n_consumers, &report.loose, err);
+        kind = loose_look(w->req, &w->run, w->consumers, w->n_all, &report.loose, err);
     kt_autobuf struct kt_buf record;
     kt_buf_init(&record, REPORT_MAX + 64);
     if (kind == KT_OK)

@@ -4,6 +4,7 @@
 #include "vaultd/rotation/inventory.h"
 #include "vaultd/rotation/overdue.h"
 #include "vaultd/rotation/pause.h"
+#include "vaultd/rotation/quarantine.h"
 #include "vaultd/rotation/run.h"
 
 /* ---- the clock ---- */
@@ -106,6 +107,13 @@ static const struct route routes[] = {
     { .pattern = "pause", .read = pause_read, .write = pause_write, .delete_ = pause_delete,
       .fields = FIELDS({ "reason", FIELD_STRING, "why, for whoever finds that nothing is rotated" }),
       .help = "Whether everything is paused; pausing it; letting it go on." },
+    { .pattern = "quarantine", .read = quarantine_list,
+      .help = "Consumers that keep runs from ending well, and those that are put aside." },
+    { .pattern = "quarantine/{host}/{path...}", .write = quarantine_write, .delete_ = quarantine_delete,
+      .body_max = 16 * 1024,
+      .fields = FIELDS({ "service", FIELD_STRING, "name of the service" },
+                       { "reason", FIELD_STRING, "why, for whoever wonders that it was not waited for" }),
+      .help = "Puts a consumer of a secret aside: no run waits for it, or believes it; waits for it again." },
     { .pattern = "clock", .read = clock_read, .write = clock_write,
       .fields = FIELDS({ "accept", FIELD_BOOL, "the clock is right as it is" }),
       .help = "Whether the clock is trusted; accepting it after a jump." },

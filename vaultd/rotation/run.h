@@ -33,8 +33,11 @@ const char *run_trigger_text(enum run_trigger trigger);
 enum step_kind { STEP_KINDS(X) STEP_KIND_COUNT };
 #undef X
 const char *step_kind_text(enum step_kind kind);
-/* The name of a note: a consumer whose acknowledgement was counted all the same. */
-#define STEP_NAME_LOST "not heard of"
+/* Names of notes: a consumer whose acknowledgement was counted all the same; one that nobody waited for;
+ * one that kept several runs in a row from ending well. */
+#define STEP_NAME_LOST  "not heard of"
+#define STEP_NAME_ASIDE "put aside"
+#define STEP_NAME_VETO  "veto"
 /* What happened, for people. */
 struct run_step {
     uint32_t seq;

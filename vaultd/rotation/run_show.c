@@ -1,3 +1,4 @@
+#include "vaultd/rotation/veto.h"
 #include "vaultd/rotation/work.h"
 
 static void show_frozen(const struct run *run, struct kt_jsonw *w)
@@ -64,5 +65,7 @@ void consumer_show(const struct consumer *consumer, struct kt_jsonw *w)
     kt_jsonw_kv_int(w, "samples", consumer->samples);
     kt_jsonw_kv_int(w, "baseline_p95_ms", consumer->baseline_p95_ms);
     kt_jsonw_kv_int(w, "p95_ms", consumer->p95_ms);
+    kt_jsonw_kv_int(w, "vetoes", consumer->veto == NULL ? 0 : consumer->veto->times);
+    kt_jsonw_kv_bool(w, "quarantined", consumer->veto != NULL && consumer->veto->aside_ms != 0);
     kt_jsonw_end(w);
 }

@@ -159,7 +159,7 @@ static enum kt_kind done_at_once(struct work *w, struct kt_err *err)
     const char *text = "";
     enum kt_kind kind = new_value(w, &text, err);
     if (kind == KT_OK)
-        kind = consumers_load(w->req, w->run.secret_id, NULL, &w->consumers, &w->n_consumers, err);
+        kind = work_load_consumers(w, err);
     if (kind == KT_OK)
         kind = add_state(w, RUN_GENERATED, text, err);
     if (kind == KT_OK)

@@ -30,6 +30,14 @@ static enum kt_kind load_target(struct work *w, struct kt_err *err)
     return kind;
 }
 
+enum kt_kind work_load_consumers(struct work *w, struct kt_err *err)
+{
+    enum kt_kind kind =
+        consumers_load(w->req, w->run.secret_id, NULL, &w->consumers, &w->n_all, err);
+    w->n_consumers = kind == KT_OK ? consumers_counted(w->consumers, w->n_all) : 0;
+    return kind;
+}
+
 enum kt_kind work_load(struct request *req, const unsigned char id[RUN_ID], struct work *ret,
                        struct kt_err *err)
 {
@@ -50,8 +58,7 @@ enum kt_kind work_load(struct request *req, const unsigned char id[RUN_ID], stru
     if (kind == KT_OK)
         kind = load_target(ret, err);
     if (kind == KT_OK)
-        kind = consumers_load(req, ret->run.secret_id, NULL, &ret->consumers, &ret->n_consumers,
-                              err);
+        kind = work_load_consumers(ret, err);
     if (kind == KT_OK)
         work_mark(ret);
     return kind;
@@ -333,6 +340,8 @@ enum kt_kind work_commit(struct work *w, unsigned fx, int64_t now_ms, const char
         kind = make_public(w, err);
     if (kind == KT_OK && drifts)
         kind = truth_of_frozen(w, err);
+    if (kind == KT_OK)
+        kind = work_blame(w, now_ms, err);
     if (kind == KT_OK)
         kind = entered(w, fx, now_ms, err);
     if (kind == KT_OK && (fx & FX_END) != 0)

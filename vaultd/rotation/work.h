@@ -17,7 +17,8 @@ struct work {
     struct kv_secret *kv;
     struct rotation_target target; /* without one: name "" */
     struct consumer *consumers;
-    size_t n_consumers;
+    size_t n_consumers; /* that are waited for; those that are put aside stand behind them */
+    size_t n_all;
     bool target_news;  /* the target's record is to be put */
     bool readers_left; /* first reads of dead versions are still there */
     bool blameless;    /* should the run end now, it says nothing about the target */
@@ -42,6 +43,14 @@ enum kt_kind work_commit(struct work *w, unsigned fx, int64_t now_ms, const char
 /* A step, and the run with it. */
 enum kt_kind work_note(struct work *w, enum step_kind kind, const char *name, bool ok,
                        const char *text, uint32_t took_ms, struct kt_err *err) KT_MUST_CHECK;
+
+/* The run's consumers, with both counts. */
+enum kt_kind work_load_consumers(struct work *w, struct kt_err *err) KT_MUST_CHECK;
+
+/* ---- blame.c ---- */
+/* The run moved: notes which consumers kept it from ending well, which do not any more, and for whom
+ * nobody waited. */
+enum kt_kind work_blame(struct work *w, int64_t now_ms, struct kt_err *err) KT_MUST_CHECK;
 
 /* ---- start.c ---- */
 /* The run that run_start() would make, into *ret; nothing is put. KT_INVALID: it could not start now;
