@@ -284,6 +284,7 @@ const struct command command_table[] = {
      "                        .usage=server|client .life=90d .key=ecdsa-p256|ed25519 .common_name=\n"
      "                        .request=\"$(cat FILE)\" for a key made elsewhere; .type=x509-ca: an authority,\n"
      "                        .common_name= and, below another, .issuer=. Renewed at two thirds of life\n"
+     "  generator.type=ssh-cert               .issuer= .names=deploy .usage=user|host .options= .request=\n"
      "  cron=\"30 2 * * sun\"   five fields, or six with seconds first; zone=Europe/Berlin (UTC)\n"
      "  period=30d            after the last success, instead of cron; jitter=10m or 10%\n"
      "  window=\"22:00-04:00 mon-fri\"         starts only then; or 2h: not later than that\n"

@@ -35,7 +35,7 @@ const struct input_field cli_schedule_fields[] = {
     {"group",           INPUT_TEXT,     "alternate: the role that owns everything, both accounts are in it"},
     {"username_field",  INPUT_TEXT,     "the key of the user's name in the secret, username"},
     {"password_field",  INPUT_TEXT,     "the key of the password, password"},
-    {"generator",       INPUT_MAP,      "generator.length=32 .alphabet= .exclude= .min_upper= .type=password|hex|base64|uuid|x509|x509-ca"},
+    {"generator",       INPUT_MAP,      "generator.length=32 .alphabet= .exclude= .min_upper= .type=password|hex|base64|uuid|x509|x509-ca|ssh-cert"},
     {"cron",            INPUT_TEXT,     "\"30 2 * * sun\": five fields, or six with seconds first; @daily"},
     {"zone",            INPUT_TEXT,     "Europe/Berlin; UTC"},
     {"period",          INPUT_TEXT,     "30d after the last success, instead of cron"},

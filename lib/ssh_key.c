@@ -63,22 +63,28 @@ static void add_base64(struct kt_buf *out, struct kt_bytes bytes)
     out->len--;
 }
 
+enum kt_kind kt_ssh_line_write(const char *kind, struct kt_bytes blob, const char *comment, struct kt_buf *out,
+                               struct kt_err *err)
+{
+    enum kt_kind checked = check_comment(comment, err);
+    if (checked != KT_OK)
+        return checked;
+    kt_buf_printf(out, "%s ", kind);
+    add_base64(out, blob);
+    if (comment[0] != '\0')
+        kt_buf_printf(out, " %s", comment);
+    return written(out, err);
+}
+
 enum kt_kind kt_ssh_public_write(struct kt_bytes public_key, const char *comment, struct kt_buf *out,
                                  struct kt_err *err)
 {
-    enum kt_kind kind = check_comment(comment, err);
-    if (kind != KT_OK)
-        return kind;
     kt_autobuf struct kt_buf blob;
     kt_buf_init(&blob, KT_SSH_TEXT_MAX);
     kt_ssh_public_blob(public_key, &blob);
     if (!kt_buf_ok(&blob))
         return written(&blob, err);
-    kt_buf_add_text(out, KT_SSH_ED25519 " ");
-    add_base64(out, kt_buf_bytes(&blob));
-    if (comment[0] != '\0')
-        kt_buf_printf(out, " %s", comment);
-    return written(out, err);
+    return kt_ssh_line_write(KT_SSH_ED25519, kt_buf_bytes(&blob), comment, out, err);
 }
 
 static bool is_space(unsigned char c)

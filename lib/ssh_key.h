@@ -37,6 +37,9 @@ enum kt_kind kt_ssh_private_read(struct kt_bytes text, struct kt_secret **ret, s
 /* "ssh-ed25519 AAAA... comment" without a newline; comment "": none. */
 enum kt_kind kt_ssh_public_write(struct kt_bytes public_key, const char *comment, struct kt_buf *out,
                                  struct kt_err *err) KT_MUST_CHECK;
+/* The same of any blob: "kind AAAA... comment". */
+enum kt_kind kt_ssh_line_write(const char *kind, struct kt_bytes blob, const char *comment, struct kt_buf *out,
+                               struct kt_err *err) KT_MUST_CHECK;
 /* Of such a line, without options in front, blanks and a newline at its end; the comment is passed over. */
 enum kt_kind kt_ssh_public_read(struct kt_bytes text, unsigned char ret[KT_SSH_PUBLIC],
                                 struct kt_err *err) KT_MUST_CHECK;

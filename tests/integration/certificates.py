@@ -221,6 +221,72 @@ def a_request():
     contains(err, "request: ")
 
 
+# ---- SSH ----
+
+def signs_as(principal, data, name):
+    """What OpenSSH says of a signature that is made with the certificate's key."""
+    at = os.path.join(scratch, name)
+    os.makedirs(at, exist_ok=True)
+    key, cert = os.path.join(at, "id"), os.path.join(at, "id-cert.pub")
+    for path, text in ((key, data["private_key"]), (cert, data["certificate"] + "\n"),
+                       (key + ".pub", data["public_key"] + "\n"), (os.path.join(at, "text"), "text")):
+        with open(path, "w") as f:
+            f.write(text)
+        os.chmod(path, 0o600)
+    allowed = file("allowed", "%s cert-authority %s\n" % (principal, data["root_certificate"]))
+    done = run("ssh-agent", "sh", "-c", "ssh-add -q '%s' && ssh-keygen -q -Y sign -f '%s' -n test '%s/text'" % (key, cert, at))
+    equal(done.returncode, 0, done.stderr)
+    done = run("ssh-keygen", "-Y", "verify", "-f", allowed, "-I", principal, "-n", "test", "-s",
+               os.path.join(at, "text.sig"), input="text")
+    return done.returncode, done.stdout + done.stderr
+
+
+def ssh_authority():
+    key = os.path.join(scratch, "ssh-ca")
+    if not os.path.exists(key):
+        equal(run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key).returncode, 0)
+        with open(key) as f:
+            good("kv", "put", "secret/ca/ssh", "-", input=json.dumps({"private_key": f.read()}))
+
+
+def ssh_user():
+    ssh_authority()
+    data = issue("secret/ssh/deploy", type="ssh-cert", issuer="secret/ca/ssh", names="deploy,ops",
+                 options="permit-pty;source-address=127.0.0.1/32")
+    shown_text = run("ssh-keygen", "-L", "-f", "-", input=data["certificate"]).stdout
+    for line in ("user certificate", "Serial: " + data["serial_number"], "secret/ssh/deploy run ", "deploy\n", "ops\n",
+                 "source-address 127.0.0.1/32", "permit-pty"):
+        contains(shown_text, line)
+    equal("permit-port-forwarding" in shown_text, False)
+    equal(data["serial_number"] == "0", False)
+    equal(signs_as("deploy", data, "user")[0], 0)
+    code, text = signs_as("root", data, "user")
+    equal(code == 0, False, text)
+    other = dict(data, root_certificate=run("ssh-keygen", "-y", "-f", os.path.join(scratch, "user", "id")).stdout.strip())
+    equal(signs_as("deploy", other, "user")[0] == 0, False)
+    before = data
+    good("rotate", "secret/ssh/deploy")
+    equal(value("secret/ssh/deploy")["public_key"] == before["public_key"], False)
+
+
+def ssh_host_by_its_key():
+    ssh_authority()
+    key = os.path.join(scratch, "host")
+    equal(run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key).returncode, 0)
+    with open(key + ".pub") as f:
+        line = f.read().strip()
+    data = issue("secret/ssh/web1", type="ssh-cert", issuer="secret/ca/ssh", names="web1.example.com", usage="host",
+                 request=line, life="30d")
+    equal("private_key" in data, False)
+    shown_text = run("ssh-keygen", "-L", "-f", "-", input=data["certificate"]).stdout
+    contains(shown_text, "host certificate")
+    contains(shown_text, run("ssh-keygen", "-l", "-f", key + ".pub").stdout.split()[1])
+    for words, why in ((["names="], "needs names"), (["names=*"], "is a pattern"), (["names=a", "usage=host", "options=permit-pty"], "no options"),
+                       (["names=a", "usage=server"], "user or host"), (["names=a", "request=ssh-rsa AAAA"], "request:")):
+        contains(said(2, "schedule", "set", "secret/ssh/x", "generator.type=ssh-cert", "generator.issuer=secret/ca/ssh",
+                      *("generator." + word for word in words))[1], why)
+
+
 # ---- who may ----
 
 POLICY = """path "rotation/secrets/secret/team/*" { capabilities = ["create", "update", "read"] }
@@ -311,6 +377,8 @@ CASES = [
     ("Ed25519", ed25519),
     ("server and client", server_and_client),
     ("a request", a_request),
+    ("SSH, a user", ssh_user),
+    ("SSH, a host by its key", ssh_host_by_its_key),
     ("the right to an issuer", the_right_to_an_issuer),
     ("outside of its names", outside_of_its_names),
     ("renewal", renewal),

@@ -72,7 +72,7 @@ static void say_value(struct verdict *v, const struct work *w)
     kt_buf_init(&value, DRY_VALUE_MAX);
     enum kt_kind kind =
         settings_issue(&w->run.settings)
-            ? issue_make(v->req, &w->run.settings, kt_bytes(NULL, 0), &value, &made, &err)
+            ? issue_make(v->req, &w->run, kt_bytes(NULL, 0), &value, &made, &err)
             : credential_generate(&w->run.settings, &old, &v->req->arena, &made, &err);
     if (kind == KT_OK && run_touches_target(&w->run))
         kind = credential_public(w->run.driver, made, &v->req->arena, &public_part, &err);

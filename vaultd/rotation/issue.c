@@ -19,6 +19,8 @@ static const struct issue_type types[] = {
      ISSUE_ISSUER | ISSUE_NAMES, 90 * DAY_S, x509_leaf_check, x509_leaf_make, x509_leaf_describe},
     {"x509-ca", ISSUE_ISSUER | ISSUE_COMMON_NAME | ISSUE_NAMES | ISSUE_KEY | ISSUE_LIFE,
      ISSUE_COMMON_NAME, 3650 * DAY_S, x509_authority_check, x509_authority_make, x509_authority_describe},
+    {"ssh-cert", ISSUE_ISSUER | ISSUE_NAMES | ISSUE_USAGE | ISSUE_LIFE | ISSUE_REQUEST | ISSUE_OPTIONS,
+     ISSUE_ISSUER | ISSUE_NAMES, DAY_S, ssh_cert_check, ssh_cert_make, ssh_cert_describe},
 };
 /* clang-format on */
 
@@ -91,7 +93,7 @@ enum kt_kind issue_none(const struct rotation_settings *s, struct kt_err *err)
     members_of(s, members);
     for (size_t i = 0; i < MEMBERS; i++)
         if (members[i].text[0] != '\0')
-            return kt_fail(err, KT_INVALID, "generator: %s belongs to certificates: type = x509, x509-ca",
+            return kt_fail(err, KT_INVALID, "generator: %s belongs to certificates: type = x509, x509-ca, ssh-cert",
                            members[i].name);
     return KT_OK;
 }
@@ -206,10 +208,10 @@ static enum kt_kind make_patch(struct issuing *by, struct kt_buf *patch, struct 
     return kind;
 }
 
-enum kt_kind issue_make(struct request *req, const struct rotation_settings *settings, struct kt_bytes json,
-                        struct kt_buf *out, const char **ret_text, struct kt_err *err)
+enum kt_kind issue_make(struct request *req, const struct run *run, struct kt_bytes json, struct kt_buf *out,
+                        const char **ret_text, struct kt_err *err)
 {
-    struct issuing by = {.req = req, .settings = settings, .text = ""};
+    struct issuing by = {.req = req, .run = run, .settings = &run->settings, .text = ""};
     kt_autobuf struct kt_buf patch;
     kt_buf_init(&patch, PATCH_MAX);
     by.old = kt_json_value(json.len == 0 ? kt_str("{}") : json);

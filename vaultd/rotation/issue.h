@@ -11,7 +11,7 @@
  * Threads: any thread with the barrier entered. */
 #pragma once
 
-#include "vaultd/rotation/secret.h"
+#include "vaultd/rotation/run.h"
 
 /* Is the generator one of those? */
 bool settings_issue(const struct rotation_settings *settings);
@@ -23,8 +23,8 @@ enum kt_kind issue_check(struct request *req, const struct rotation_settings *be
 enum kt_kind issue_none(const struct rotation_settings *settings, struct kt_err *err) KT_MUST_CHECK;
 /* The new version's JSON text into out: `json` with the members that were made. *ret_text: what was made,
  * for people. KT_INVALID: the issuer is gone, has ended, or may not sign this. */
-enum kt_kind issue_make(struct request *req, const struct rotation_settings *settings, struct kt_bytes json,
-                        struct kt_buf *out, const char **ret_text, struct kt_err *err) KT_MUST_CHECK;
+enum kt_kind issue_make(struct request *req, const struct run *run, struct kt_bytes json, struct kt_buf *out,
+                        const char **ret_text, struct kt_err *err) KT_MUST_CHECK;
 /* "a server certificate for a, b: 2160h, signed by secret/ca/web". */
 void issue_describe(const struct rotation_settings *settings, struct kt_buf *out);
 

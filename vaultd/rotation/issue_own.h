@@ -21,7 +21,8 @@ enum issue_member {
 /* One version that is being made. */
 struct issuing {
     struct request *req;
-    const struct rotation_settings *settings;
+    const struct run *run;
+    const struct rotation_settings *settings; /* the run's */
     int64_t life_s;
     struct kt_json old;     /* the version before */
     struct issuer issuer;   /* where the settings name one */
@@ -41,6 +42,18 @@ struct issue_type {
 /* The life that is set, or the type's. */
 enum kt_kind issue_life(const struct rotation_settings *settings, int64_t *ret_s, struct kt_err *err)
     KT_MUST_CHECK;
+/* A text of a buffer as a member. */
+static inline void issue_text(struct issuing *by, const char *name, const struct kt_buf *text)
+{
+    kt_jsonw_key(&by->w, name);
+    kt_jsonw_bytes(&by->w, kt_buf_bytes(text));
+}
+
+/* issue_ssh.c */
+enum kt_kind ssh_cert_check(const struct rotation_settings *settings, struct kt_err *err) KT_MUST_CHECK;
+enum kt_kind ssh_cert_make(struct issuing *by, struct kt_err *err) KT_MUST_CHECK;
+void ssh_cert_describe(const struct rotation_settings *settings, struct kt_buf *out);
+
 /* issue_x509.c */
 enum kt_kind x509_leaf_check(const struct rotation_settings *settings, struct kt_err *err) KT_MUST_CHECK;
 enum kt_kind x509_leaf_make(struct issuing *by, struct kt_err *err) KT_MUST_CHECK;

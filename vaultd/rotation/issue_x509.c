@@ -79,16 +79,10 @@ enum kt_kind x509_authority_check(const struct rotation_settings *s, struct kt_e
 
 /* ---- making ---- */
 
-static void add_text(struct kt_jsonw *w, const char *name, struct kt_buf *text)
-{
-    kt_jsonw_key(w, name);
-    kt_jsonw_bytes(w, kt_buf_bytes(text));
-}
-
 static void add_key(struct issuing *by, struct kt_x509_made *made)
 {
     if (made->key.len > 0)
-        add_text(&by->w, "private_key", &made->key);
+        issue_text(by, "private_key", &made->key);
     else
         kt_jsonw_kv_null(&by->w, "private_key"); /* it is where the request was made */
 }
@@ -98,9 +92,9 @@ static enum kt_kind add_made(struct issuing *by, const char *what, struct kt_x50
     char until[KT_TIME_TEXT];
     kt_time_text(made->until_ms, until);
     add_key(by, made);
-    add_text(&by->w, "certificate", &made->certificate);
-    add_text(&by->w, "ca_chain", &made->chain);
-    add_text(&by->w, "root_certificate", &made->root);
+    issue_text(by, "certificate", &made->certificate);
+    issue_text(by, "ca_chain", &made->chain);
+    issue_text(by, "root_certificate", &made->root);
     kt_jsonw_kv_text(&by->w, "serial_number", made->serial);
     kt_jsonw_kv_time(&by->w, "not_before", made->from_ms);
     kt_jsonw_kv_time(&by->w, "not_after", made->until_ms);

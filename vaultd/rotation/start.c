@@ -129,7 +129,7 @@ static enum kt_kind make_value(struct work *w, struct kt_buf *value, const char 
     if (kind != KT_OK)
         return kind;
     if (settings_issue(s) && w->run.back_to == 0)
-        return issue_make(req, s, json, value, ret_text, err);
+        return issue_make(req, &w->run, json, value, ret_text, err);
     if (settings_issue(s)) { /* all members are those of that version */
         kt_buf_add_bytes(value, json);
         return kt_buf_ok(value) ? KT_OK : kt_fail(err, KT_NO_MEMORY, "making a new version");
