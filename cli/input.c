@@ -278,17 +278,20 @@ static enum kt_kind unknown_field(const struct input_field *fields, const char *
     return KT_INVALID;
 }
 
+/* Names of an LDAP directory have commas in them: a semicolon anywhere says that it is what tells them
+ * apart. */
 static void write_list(struct kt_jsonw *w, const char *text)
 {
+    const char *between = strchr(text, ';') == NULL ? "," : ";";
     kt_jsonw_array(w);
     while (*text != '\0') {
-        size_t len = strcspn(text, ",");
+        size_t len = strcspn(text, between);
         struct kt_bytes part = kt_bytes(text, len);
         while (part.len > 0 && part.at[0] == ' ')
             part = kt_bytes(part.at + 1, part.len - 1);
         if (part.len > 0)
             kt_jsonw_bytes(w, part);
-        text += len + (text[len] == ',' ? 1 : 0);
+        text += len + (text[len] == '\0' ? 0 : 1);
     }
     kt_jsonw_end(w);
 }

@@ -101,6 +101,9 @@ static const struct field_row {
 } field_rows[] = {
     {"text", {"cron=0 3 * * sun", NULL}, "{\"cron\":\"0 3 * * sun\"}", NULL},
     {"list", {"accounts=a, b,,c", NULL}, "{\"accounts\":[\"a\",\"b\",\"c\"]}", NULL},
+    {"list of names with commas", {"accounts=uid=a,dc=x; uid=b,dc=x;", NULL},
+     "{\"accounts\":[\"uid=a,dc=x\",\"uid=b,dc=x\"]}", NULL},
+    {"one name with commas", {"accounts=uid=a,dc=x;", NULL}, "{\"accounts\":[\"uid=a,dc=x\"]}", NULL},
     {"duration as a number", {"overlap=60", NULL}, "{\"overlap\":60}", NULL},
     {"duration with a unit", {"overlap=1m30s", NULL}, "{\"overlap\":\"1m30s\"}", NULL},
     {"boolean", {"require_healthy=false", NULL}, "{\"require_healthy\":false}", NULL},
