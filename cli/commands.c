@@ -276,7 +276,8 @@ const struct command command_table[] = {
      "  target=NAME           a target (target set); without one only the vault's value changes\n"
      "  strategy=             alternate (two accounts in turn), overlap (one with two passwords for a\n"
      "                        time), in-place (one), generate (no target)\n"
-     "  accounts=a,b          the login roles; group=ROLE owns everything, both are in it\n"
+     "  accounts=a,b          the login roles; group=ROLE owns everything, both are in it; names with\n"
+     "                        commas are told apart, or ended, by a semicolon: accounts=\"uid=app,ou=x;\"\n"
      "  username_field= password_field=      the secret's keys that change (username, password)\n"
      "  generator.length=32   also .alphabet .exclude .min_upper .min_lower .min_digit .min_symbol\n"
      "                        .type=password|hex|base64|uuid .allow_weak\n"
@@ -338,7 +339,7 @@ const struct command command_table[] = {
      "NAME NAME=VALUE ...", 2, MANY, NULL,
      "What is not given keeps its value. The administrative password is never an argument:\n"
      "admin_password=@FILE, admin_password=- (standard input) or admin_password= (asks).\n\n"
-     "  driver=postgresql|mariadb|redis|exec  host= port= database=   host=/run/postgresql is a socket's folder\n"
+     "  driver=postgresql|mariadb|redis|ldap|exec  host= port= database=   host=/run/postgresql is a socket's folder\n"
      "  program=NAME          driver=exec: of a driver_program in vaultd's configuration; host is not needed\n"
      "  sslmode=verify-full|verify-ca|require|disable   ca=@FILE\n"
      "  admin_username= admin_password=\n"

@@ -3,7 +3,7 @@
 
 /* clang-format off */
 const struct input_field cli_target_fields[] = {
-    {"driver",                INPUT_TEXT,     "postgresql, mariadb, redis, exec"},
+    {"driver",                INPUT_TEXT,     "postgresql, mariadb, redis, ldap, exec"},
     {"program",               INPUT_TEXT,     "exec: the name of a driver_program in vaultd's configuration"},
     {"host",                  INPUT_TEXT,     "name, address, or a socket folder that begins with /"},
     {"port",                  INPUT_NUMBER,   "5432"},

@@ -80,6 +80,7 @@ enum driver_answer { DRIVER_ANSWERS(X) DRIVER_ANSWER_COUNT };
     X(FORM_SCRAM, "a SCRAM-SHA-256 verifier")                                                      \
     X(FORM_SHA256, "a SHA-256 hash as 64 lower-case hexadecimal digits")                           \
     X(FORM_MARIADB, "the hashes of mysql_native_password and of ed25519")                          \
+    X(FORM_SSHA512, "a salted SHA-512 hash as LDAP has it, {SSHA512}")                             \
     X(FORM_NONE, "nothing") /* the password itself travels, in steps that set it; no record has it */
 #define X(name, text) name,
 enum driver_form { DRIVER_FORMS(X) DRIVER_FORM_COUNT };
@@ -109,7 +110,7 @@ struct driver_target {
  *             of public parts is none, logins[DRIVER_NEW] is the account with the value to set
  *   verify:   logins[DRIVER_NEW]; group when alternating
  *   probe:    whichever logins are to be tried
- *   revoke:   account; group, settle_ms; keep_part
+ *   revoke:   account; group, settle_ms; keep_part; going back also public_part: what was added and ends
  * keep_part is the public part of the other credential where one account has two: it stays accepted.
  * Without it the account accepts the public part and nothing else. */
 struct driver_step {

@@ -5,9 +5,13 @@
 
 #include "lib/mariadb_hash.h"
 #include "lib/num.h"
+#include "lib/random.h"
 #include "lib/scram.h"
 
-#define SHA256_HEX ((size_t)2 * crypto_hash_sha256_BYTES)
+#define SHA256_HEX    ((size_t)2 * crypto_hash_sha256_BYTES)
+#define SSHA512       "{SSHA512}"
+#define SSHA512_SALT  ((size_t)16)
+#define SSHA512_BYTES (crypto_hash_sha512_BYTES + SSHA512_SALT)
 
 static enum kt_kind make_scram(struct kt_bytes password, char ret[DRIVER_FORM_TEXT],
                                struct kt_err *err)
@@ -48,6 +52,46 @@ static bool is_mariadb(struct kt_bytes text)
     return kt_mariadb_split(text, &hashes);
 }
 
+static void add_base64(const unsigned char *bytes, size_t len, char *ret, size_t size)
+{
+    (void)sodium_bin2base64(ret, size, bytes, len, sodium_base64_VARIANT_ORIGINAL);
+}
+
+/* The hash of the password and the salt behind it, then the salt. */
+static enum kt_kind make_ssha512(struct kt_bytes password, char ret[DRIVER_FORM_TEXT],
+                                 struct kt_err *err)
+{
+    unsigned char bytes[SSHA512_BYTES], *salt = bytes + crypto_hash_sha512_BYTES;
+    crypto_hash_sha512_state state;
+    if (password.len == 0)
+        return kt_fail(err, KT_INVALID, "a password has at least one character");
+    kt_random(salt, SSHA512_SALT);
+    (void)crypto_hash_sha512_init(&state);
+    (void)crypto_hash_sha512_update(&state, password.at, password.len);
+    (void)crypto_hash_sha512_update(&state, salt, SSHA512_SALT);
+    (void)crypto_hash_sha512_final(&state, bytes);
+    memcpy(ret, SSHA512, sizeof(SSHA512));
+    add_base64(bytes, sizeof(bytes), ret + sizeof(SSHA512) - 1, DRIVER_FORM_TEXT - sizeof(SSHA512));
+    sodium_memzero(&state, sizeof(state));
+    sodium_memzero(bytes, sizeof(bytes));
+    return KT_OK;
+}
+
+/* A server takes anything behind the scheme's name, and then lets nobody in. */
+static bool is_ssha512(struct kt_bytes text)
+{
+    unsigned char bytes[SSHA512_BYTES];
+    char again[DRIVER_FORM_TEXT];
+    size_t name = sizeof(SSHA512) - 1, len = 0;
+    if (!kt_bytes_starts(text, SSHA512) || text.len >= sizeof(again) ||
+        sodium_base642bin(bytes, sizeof(bytes), (const char *)text.at + name, text.len - name, NULL, &len,
+                          NULL, sodium_base64_VARIANT_ORIGINAL) != 0 ||
+        len != sizeof(bytes))
+        return false;
+    add_base64(bytes, sizeof(bytes), again, sizeof(again));
+    return kt_bytes_is(kt_bytes(text.at + name, text.len - name), again);
+}
+
 static enum kt_kind make_none(struct kt_bytes password, char ret[DRIVER_FORM_TEXT],
                               struct kt_err *err)
 {
@@ -69,6 +113,7 @@ static const struct form {
     [FORM_SCRAM] = {make_scram, kt_scram_is_verifier},
     [FORM_SHA256] = {make_sha256, is_sha256},
     [FORM_MARIADB] = {make_mariadb, is_mariadb},
+    [FORM_SSHA512] = {make_ssha512, is_ssha512},
     [FORM_NONE] = {make_none, is_none},
 };
 

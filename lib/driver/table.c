@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "lib/driver/exec.h"
+#include "lib/driver/ldap.h"
 #include "lib/driver/mariadb.h"
 #include "lib/driver/postgresql.h"
 #include "lib/driver/redis.h"
@@ -13,6 +14,7 @@ static const struct driver drivers[] = {
     {.name = "postgresql", .prepare = kt_postgresql_prepare, .run = kt_postgresql_run},
     {.name = "mariadb", .prepare = kt_mariadb_prepare, .run = kt_mariadb_run},
     {.name = "redis", .prepare = kt_redis_prepare, .run = kt_redis_run},
+    {.name = "ldap", .prepare = kt_ldap_prepare, .run = kt_ldap_run},
     {.name = "exec", .starts_program = true, .prepare = kt_exec_prepare, .run = kt_exec_run},
 };
 
@@ -56,7 +58,7 @@ static bool add_parts(struct kt_redactor *redactor, struct kt_bytes value)
     size_t start = 0;
     for (size_t i = 0; i <= value.len; i++) {
         if (i < value.len && value.at[i] != '$' && value.at[i] != ':' &&
-            value.at[i] != ' ')
+            value.at[i] != ' ' && value.at[i] != '}')
             continue;
         struct kt_bytes part = kt_bytes(value.at + start, i - start);
         if (part.len >= 20 && kt_redactor_add(redactor, part, NULL) != KT_OK)

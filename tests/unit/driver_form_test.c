@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "lib/driver/form.h"
+#include "lib/random.h"
 #include "lib/scram.h"
 
 /* FIPS 180-4's example, "abc". */
@@ -37,6 +38,37 @@ static void what_is_no_sha256(void **state)
         assert_false(kt_form_is(FORM_SHA256, kt_str(bad[i])));
 }
 
+static void zeros(void *out, size_t len)
+{
+    memset(out, 0, len);
+}
+
+/* Computed by Python's hashlib: SHA-512 of "abc" and 16 zero bytes. */
+#define SALTED "kp+jytqLW4Kj23O+2Y9libg56KbW4OV/Aja3yaljS4yahIs0abftlMoNnLyeSrMyeEPPJhHq7OkOEzHSlTSr7gAAAAAAAAAAAAAAAAAAAAA="
+
+static void ssha512_is_the_known_one(void **state)
+{
+    static const char *const bad[] = {
+        "", "{SSHA512}", "{SSHA512}zz", "{ssha512}" SALTED, SALTED, "{SSHA512}" SALTED "=", "{SSHA512} " SALTED,
+    };
+    (void)state;
+    char text[DRIVER_FORM_TEXT], other[DRIVER_FORM_TEXT];
+    struct kt_err err = {0};
+    kt_random_source(zeros);
+    enum kt_kind kind = kt_form_make(FORM_SSHA512, kt_str("abc"), text, &err);
+    kt_random_source(NULL);
+    assert_int_equal(kind, KT_OK);
+    assert_string_equal(text, "{SSHA512}" SALTED);
+    assert_true(kt_form_is(FORM_SSHA512, kt_str(text)));
+    assert_false(kt_form_is(FORM_SSHA512, kt_bytes(text, strlen(text) - 1)));
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        assert_false(kt_form_is(FORM_SSHA512, kt_str(bad[i])));
+    assert_int_equal(kt_form_make(FORM_SSHA512, kt_str("abc"), text, &err), KT_OK);
+    assert_int_equal(kt_form_make(FORM_SSHA512, kt_str("abc"), other, &err), KT_OK);
+    assert_string_not_equal(text, other); /* the salt */
+    assert_int_equal(kt_form_make(FORM_SSHA512, kt_str(""), text, &err), KT_INVALID);
+}
+
 static void every_form_knows_its_own(void **state)
 {
     (void)state;
@@ -64,6 +96,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sha256_is_the_known_one),
         cmocka_unit_test(what_is_no_sha256),
+        cmocka_unit_test(ssha512_is_the_known_one),
         cmocka_unit_test(every_form_knows_its_own),
         cmocka_unit_test(a_verifier_is_of_its_password),
     };

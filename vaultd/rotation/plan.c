@@ -436,7 +436,8 @@ static enum kt_kind fill(struct job *job, const struct work *w, const struct log
     case JOB_REVOKE_NEW:
         kind = add_probe(job, w, l, PART_ALWAYS, true, true, control, err);
         if (kind == KT_OK)
-            kind = add_change(job, w, l, DRIVER_REVOKE, PART_IF_OLD, run->slot_new, NULL, err);
+            kind = add_change(job, w, l, DRIVER_REVOKE, PART_IF_OLD, run->slot_new,
+                              run->machine.strategy == STRATEGY_OVERLAP ? run->public_new : NULL, err);
         return kind;
     case JOB_RESTORE:
         return program_restore(job, w, l, err);

@@ -12,11 +12,11 @@
 #define SSLMODE_UNSET  "verify-full"
 
 const struct field target_fields[] = {
-    {"driver", FIELD_STRING, "postgresql, mariadb, redis, exec"},
+    {"driver", FIELD_STRING, "postgresql, mariadb, redis, ldap, exec"},
     {"program", FIELD_STRING, "exec: the name of a driver_program in vaultd's configuration"},
     {"host", FIELD_STRING, "a name, an address, or a socket or its folder that begins with /"},
     {"port", FIELD_INT, "the driver's own"},
-    {"database", FIELD_STRING, "the database to log in to; redis: none"},
+    {"database", FIELD_STRING, "the database to log in to; redis, ldap: none"},
     {"sslmode", FIELD_STRING, "verify-full (default), verify-ca, require, disable"},
     {"ca", FIELD_STRING, "the CA of the server's certificate, PEM; empty: the system's"},
     {"admin_username", FIELD_STRING, "the administrative login"},
