@@ -345,6 +345,7 @@ const struct command command_table[] = {
      "  admin_username= admin_password=\n"
      "  connect_timeout=5s statement_timeout=10s\n"
      "  max_refusals_per_hour=3 probe_spacing=30s settle=1s recheck=15m\n"
+     "  max_runs=1 starts_per_minute=0   how much rotates there at the same time, and a minute\n"
      "  server_id=            take the server that answers next for the right one",
      "secretctl target set pg driver=postgresql host=db1.example database=orders \\\n"
      "    admin_username=keyturn admin_password=", cmd_target_set},

@@ -18,6 +18,8 @@ const struct input_field cli_target_fields[] = {
     {"probe_spacing",         INPUT_DURATION, "between two probes, 30s"},
     {"settle",                INPUT_DURATION, "between two looks for open sessions, 1s"},
     {"recheck",               INPUT_DURATION, "between two looks at what a frozen run froze at, 15m; 0: none"},
+    {"max_runs",              INPUT_NUMBER,   "runs that do something there at the same time, 1"},
+    {"starts_per_minute",     INPUT_NUMBER,   "runs that schedules may start there in a minute; 0: as many as in all"},
     {"server_id",             INPUT_TEXT,     "nothing behind \"=\": take the server that answers next"},
     {NULL, INPUT_TEXT, NULL},
 };

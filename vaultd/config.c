@@ -85,6 +85,8 @@ static const struct setting limit_settings[] = {
 };
 static const struct setting rotation_settings[] = {
     {"tick", SETTING_DURATION, AT(config, rotation_tick_ms), 100, 3600000, 60000, NULL, NULL, "How often due rotations are looked for besides at their time."},
+    {"max_runs", SETTING_NUMBER, AT(config, rotation_max_runs), 1, 16, 4, NULL, NULL, "Rotations that do something at a target at the same time, in all; each target has a max_runs of its own."},
+    {"starts_per_minute", SETTING_NUMBER, AT(config, rotation_starts_per_minute), 1, 600, 10, NULL, NULL, "Rotations at targets that schedules may start in a minute, in all."},
 };
 static const struct setting pam_settings[] = {
     {"socket", SETTING_TEXT, AT(config, pam_socket), 0, 0, 0, "/run/vaultd-pam.sock", NULL, "Where vaultd-pam listens; asked when somebody logs in by auth method \"pam\"."},

@@ -320,6 +320,9 @@ static enum kt_kind start(struct vaultd *vaultd, struct kt_err *err)
                                      .dev = vaultd->args.dev,
                                      .notes = vaultd->confinement.notes,
                                      .tick_ms = (int64_t)config->rotation_tick_ms,
+                                     .rotation_max_runs = (unsigned)config->rotation_max_runs,
+                                     .rotation_starts_per_minute =
+                                         (unsigned)config->rotation_starts_per_minute,
                                      .unseal_per_minute =
                                          (unsigned)config->limits.unseal_per_minute,
                                      .token_refusals = (int64_t)config->limits.token_refusals,

@@ -13,6 +13,8 @@
 #include "tests/support/vault.h"
 #include "vaultd/rotation/rotation.h"
 
+#define SIM_ACCOUNTS 16u
+
 struct sim_account {
     char name[64];
     char verifier[160]; /* "": no password */
@@ -28,7 +30,7 @@ struct sim {
     struct test_vault *vault; /* whose store is looked into; NULL: not */
     const char *secret;       /* "db/orders", in secret/ */
     bool may_stop;            /* a store that stopped meanwhile is looked into after its restart */
-    struct sim_account accounts[4];
+    struct sim_account accounts[SIM_ACCOUNTS];
     unsigned n_accounts;
     char admin_password[64];
     char server_id[32];
@@ -48,7 +50,7 @@ struct sim {
     /* counts */
     unsigned kept;            /* applied beside another one */
     unsigned ops[DRIVER_OP_COUNT], refusals, undo_n;
-    struct sim_account undo[4]; /* before the last change */
+    struct sim_account undo[SIM_ACCOUNTS]; /* before the last change */
     char locked_out[128];
 };
 

@@ -71,6 +71,8 @@ static const struct row rows[] = {
     {"twin seals", STORE LISTENER "seal \"credential\" { name = \"a\" }\nseal \"credential\" { name = \"a\" }", false, "two seals have the same name", "remove one"},
     {"an unknown seal", STORE LISTENER "seal \"awskms\" {}", false, "no seal is called 'awskms'", "seal \"credential\""},
     {"too many seals", STORE LISTENER NINE_SEALS, false, "more than 8 seals", "remove some"},
+    {"more runs than there are threads for", STORE LISTENER "rotation { max_runs = 17 }", false, "", ""},
+    {"no starts", STORE LISTENER "rotation { starts_per_minute = 0 }", false, "", ""},
     {"the rotation's tick", STORE LISTENER "rotation { tick = \"1s\" }", true, NULL, NULL},
 };
 /* clang-format on */
@@ -124,7 +126,7 @@ static void reads_values(void **state)
         "listener \"unix\" { path = \"/s\" mode = \"0600\" }\n"
         "audit \"file\" { path = \"/a\" }\naudit \"file\" { path = \"/b\" }\n"
         "limits { max_connections = 100 max_connections_per_ip = 0 header_timeout = \"5s\" }\n"
-        "rotation { tick = \"2s\" }\npam { socket = \"/p\" }\n";
+        "rotation { tick = \"2s\" max_runs = 8 starts_per_minute = 60 }\npam { socket = \"/p\" }\n";
     findings_forget();
     struct config config = {0};
     struct kt_err err = {0};
@@ -152,6 +154,8 @@ static void reads_values(void **state)
     assert_int_equal(config.n_devices, 2);
     assert_string_equal(config.devices[1].path, "/b");
     assert_int_equal(config.rotation_tick_ms, 2000);
+    assert_int_equal(config.rotation_max_runs, 8);
+    assert_int_equal(config.rotation_starts_per_minute, 60);
     assert_string_equal(config.pam_socket, "/p");
     struct http_limits limits;
     config_http_limits(&config, &limits);

@@ -132,7 +132,7 @@ static const struct row rows[] = {
       TABLE_HELD, ANY, true, "POST", "cubbyhole/b", "{\"k\":\"v\"}",
       "the size of what a token keeps: format 9 is newer than this vaultd (1)" },
     { "a rotation target", "rotation/targets/t", TARGET,
-      TABLE_TARGET, ANY, false, "GET", "rotation/targets/t", NULL, "format 9", 2 },
+      TABLE_TARGET, ANY, false, "GET", "rotation/targets/t", NULL, "format 9", 3 },
     { "the risk classes", "rotation/classes", "{\"high\":{\"max_age\":\"90d\"}}",
       TABLE_CONFIG, ANY, false, "GET", "rotation/classes", NULL, "format 9" },
     { "the pause of all rotations", "rotation/pause", "{\"reason\":\"x\"}",

@@ -546,7 +546,7 @@ static void one_run_at_a_target(void **state)
     (void)snprintf(first, sizeof first, "%s", s->run);
     need(s, 200, "POST", "rotation/rotate/secret/db/web", "{}");
     text_at(s, "data.run", s->run, sizeof s->run);
-    soon_says(s, "another run at pg");
+    soon_says(s, "its turn at target pg");
     assert_true(is_in(s, "planned"));
     (void)snprintf(s->run, sizeof s->run, "%s", first);
     cancel(s, 200);

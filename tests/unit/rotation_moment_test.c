@@ -457,23 +457,23 @@ static void a_word_at_the_promotion(void **state)
 static void the_next_minute(void **state)
 {
     struct scene *s = scene(*state);
-    many_are_due(s, ROTATION_STARTS + 2);
+    many_are_due(s, ROTATION_STARTS_DEFAULT + 2);
     int64_t now_ms = s->vault->now_ms + 31 * 60000;
     at(s, now_ms);
-    for (int i = 0; i < PATIENCE && begun(s) < ROTATION_STARTS; i++) {
+    for (int i = 0; i < PATIENCE && begun(s) < ROTATION_STARTS_DEFAULT; i++) {
         rotation_wake(s->vault->core->rotation);
         pause_ms(1);
     }
     at(s, now_ms + 60000 - 1);
     for (unsigned i = 0; i < 3; i++)
         looks_around(s);
-    assert_int_equal(begun(s), ROTATION_STARTS);
+    assert_int_equal(begun(s), ROTATION_STARTS_DEFAULT);
     at(s, now_ms + 60000);
-    for (int i = 0; i < PATIENCE && begun(s) < ROTATION_STARTS + 2; i++) {
+    for (int i = 0; i < PATIENCE && begun(s) < ROTATION_STARTS_DEFAULT + 2; i++) {
         rotation_wake(s->vault->core->rotation);
         pause_ms(1);
     }
-    assert_int_equal(begun(s), ROTATION_STARTS + 2);
+    assert_int_equal(begun(s), ROTATION_STARTS_DEFAULT + 2);
     scene_end(s);
 }
 

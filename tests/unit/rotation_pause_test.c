@@ -294,7 +294,7 @@ static void held_keeps_no_place(void **state)
     until(s, revokes(s) ? "revoking" : "confirming");
     need(s, 200, "DELETE", "rotation/pause", NULL);
     memcpy(s->run, other, sizeof other);
-    soon_says(s, "\"waits_for\":\"another run at pg");
+    soon_says(s, "\"waits_for\":\"its turn at target pg");
     is_away(s, false);
     memcpy(s->run, first, sizeof first);
     ends_done(s);

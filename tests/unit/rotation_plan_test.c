@@ -32,7 +32,7 @@ static void of_a_secret(void **state)
     plan(s);
     says(s, "\"total\":1,\"secrets\":[{\"secret\":\"secret/db/orders\",\"mount\":\"secret/\"");
     says(s, "\"target\":\"pg\"");
-    says(s, "\"system\":{\"driver\":\"postgresql\",\"host\":\"/run/sim\",\"port\":5432,\"database\":\"d\",\"reached\":false}");
+    says(s, "\"system\":{\"driver\":\"postgresql\",\"host\":\"/run/sim\",\"port\":5432,\"database\":\"d\",\"max_runs\":1,\"starts_per_minute\":0,\"reached\":false}");
     /* The vault's time stands at 2027-01-15 08:00. */
     says(s, "\"next\":[\"2027-01-16T03:00:00Z\",\"2027-01-17T03:00:00Z\"],\"next_reason\":\"cron\"");
     says(s, "\"max_age_s\":7776000,\"max_age_from\":\"class\"");

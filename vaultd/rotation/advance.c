@@ -6,6 +6,7 @@
 #include "lib/log.h"
 #include "lib/random.h"
 #include "vaultd/rotation/pause.h"
+#include "vaultd/rotation/places.h"
 #include "vaultd/rotation/plan.h"
 
 /* What a run needs next, what is done for it, and what becomes of the run in memory. */
@@ -74,23 +75,16 @@ bool pass_deadline_over(const struct pass *p, const struct run *run, int64_t *re
 
 /* ---- what it needs ---- */
 
-/* Something may be different at the target. */
-static bool has_begun(const struct run *run)
-{
-    enum run_state state = run->machine.state;
-    return state != RUN_PLANNED && state != RUN_PREFLIGHT && state != RUN_GENERATED;
-}
-
 /* A window and a calendar say when a scheduled run may begin to change something; it comes again after. */
 static bool too_late_to_begin(const struct pass *p, const struct run *run)
 {
-    return !has_begun(run) && run->closes_ms != 0 && p->now_ms >= run->closes_ms;
+    return !state_has_begun(run->machine.state) && run->closes_ms != 0 && p->now_ms >= run->closes_ms;
 }
 
-static void wait_for_place(struct pass *p, const struct run *run)
+static void wait_for_place(struct pass *p, const struct work *w)
 {
-    pass_wait(p, 0, "another run at %s, or one of %u at a time", run->settings.target,
-              ROTATION_RUNS_MAX);
+    const char *why = places_why(w->req, &w->target);
+    pass_wait(p, 0, "%s", why == NULL || why[0] == '\0' ? "its turn" : why);
 }
 
 /* A run that somebody started since is meant to go on; going back and mending are never held up. */
@@ -99,7 +93,7 @@ static enum kt_kind held_by_pause(struct pass *p, struct work *w, bool *ret, str
     struct rotation_pause pause;
     *ret = false;
     enum run_trigger trigger = w->run.trigger;
-    if (has_begun(&w->run) || trigger == TRIGGER_BACK || trigger == TRIGGER_RECONCILE)
+    if (state_has_begun(w->run.machine.state) || trigger == TRIGGER_BACK || trigger == TRIGGER_RECONCILE)
         return KT_OK;
     enum kt_kind kind = pause_load(w->req, &pause, ret, err);
     if (kind != KT_OK || !*ret)
@@ -114,11 +108,11 @@ static enum kt_kind held_by_pause(struct pass *p, struct work *w, bool *ret, str
 /* A run that was held gave its place at the target to others; so did one that a restart found there. */
 static bool held_by_others(struct pass *p, const struct work *w)
 {
-    const struct run *run = &w->run;
-    if (has_begun(run) || run->machine.state == RUN_PLANNED || p->active->touches ||
-        slot_free(p->rotation, p->active, run->settings.target))
+    enum run_state state = w->run.machine.state;
+    if (state_has_begun(state) || state == RUN_PLANNED || p->active->touches ||
+        place_free(p->rotation, p->active, &w->target))
         return false;
-    wait_for_place(p, run);
+    wait_for_place(p, w);
     return true;
 }
 
@@ -148,8 +142,8 @@ static enum kt_kind want_commit(struct pass *p, struct work *w, struct kt_err *e
 {
     struct run *run = &w->run;
     if (run->machine.state == RUN_PLANNED &&
-        !slot_free(p->rotation, p->active, run->settings.target)) {
-        wait_for_place(p, run);
+        !place_free(p->rotation, p->active, &w->target)) {
+        wait_for_place(p, w);
         return KT_OK;
     }
     if (run->machine.state == RUN_PLANNED && !rotation_can_run(p->rotation)) {
@@ -384,12 +378,6 @@ static bool crashes_before(const struct job *job)
     return job->kind == JOB_REVOKE && KT_FAILPOINT(run_revoke_done);
 }
 
-static bool touches_now(enum run_state state)
-{
-    return state != RUN_PLANNED && state != RUN_PROMOTED && state != RUN_ACKING &&
-           state != RUN_OVERLAPPING && state != RUN_FROZEN && !run_state_ended(state);
-}
-
 /* Names and paths stay out of the log: the run's id leads to them. */
 static void say(const struct active *active, const struct pass *p)
 {
@@ -444,17 +432,17 @@ static void took(struct rotation *rotation, struct active *active, struct pass *
     active->doubt = p->doubt;
     active->blamed_ms = p->blamed_ms;
     active->state = p->state;
-    bool touched = active->touches;
-    active->touches = p->touches && !p->rests && touches_now(p->state);
-    if (touched && !active->touches)
+    bool touched = active->touches, touches = p->touches && !p->rests && state_has_place(p->state);
+    if (touched && !touches)
         rotation_wake(rotation); /* another one may have its turn at the target */
-    memcpy(active->target, p->target, sizeof active->target);
     active->ended = run_state_ended(p->state);
     for (size_t i = 0; i < p->n_noted; i++)
         noted_add(active, &p->noted[i]);
     if (p->state != p->before)
         active->pause_ms = 0;
     (void)pthread_mutex_lock(&rotation->lock);
+    active->touches = touches;
+    memcpy(active->target, p->target, sizeof active->target);
     memcpy(active->waits_for, p->waits_for, sizeof active->waits_for);
     active->waits_until_ms = p->waits_until_ms;
     (void)pthread_mutex_unlock(&rotation->lock);

@@ -1,5 +1,6 @@
 #include "vaultd/fleet/fleet.h"
 #include "vaultd/rotation/pass.h"
+#include "vaultd/rotation/places.h"
 #include "vaultd/rotation/plan.h"
 
 #define LOST_LOOK_MS 5000 /* a poll wakes no run */
@@ -196,7 +197,7 @@ static enum kt_kind go_revoking(struct pass *p, struct work *w, const struct con
 {
     struct run *run = &w->run;
     enum job_kind next = run->machine.strategy == STRATEGY_IN_PLACE ? JOB_PROBE : JOB_REVOKE;
-    if (!slot_free(p->rotation, p->active, run->settings.target)) {
+    if (!place_free(p->rotation, p->active, &w->target)) {
         pass_wait(p, 0, "another run at %s", run->settings.target);
         return KT_OK;
     }

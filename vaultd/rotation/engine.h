@@ -12,11 +12,13 @@
 #include "vaultd/rotation/job.h"
 #include "vaultd/rotation/ledger.h"
 #include "vaultd/rotation/rotation.h"
+#include "vaultd/rotation/waiting.h"
 
-#define ROTATION_POOL      4u
-#define ROTATION_RUNS_MAX  4u  /* that touch a target at a time */
-#define ROTATION_STARTS    10u /* scheduled ones a minute */
-#define ROTATION_BREAKER   3u  /* runs in a row that failed at a target: no scheduled start there */
+#define ROTATION_POOL_LEAST   4u
+#define ROTATION_POOL_MAX     TARGET_RUNS_MAX
+#define ROTATION_RUNS_DEFAULT 4u  /* that have a place at a target, in all */
+#define ROTATION_STARTS_DEFAULT 10u /* scheduled ones a minute */
+#define ROTATION_BREAKER 3u /* runs in a row that failed at a target: no scheduled start there */
 
 /* A consumer's word that is among the run's steps already. */
 struct noted {
@@ -31,6 +33,7 @@ struct active {
     char text[RUN_ID_TEXT];
     /* The rotation thread's own. */
     bool loaded, fresh, doubt, ended;
+    bool counted;           /* among the starts of the minute */
     struct job *finished;  /* its outcome is to be stored */
     bool working;          /* a job is in flight */
     int64_t wake_ms;       /* steady; 0: now */
@@ -43,10 +46,10 @@ struct active {
     int64_t blamed_ms;     /* consumers' words up to then were looked into */
     struct noted *noted;
     size_t n_noted, noted_room;
-    bool touches;          /* counts against the caps */
-    char target[TARGET_NAME_MAX + 1];
     enum run_state state;
-    char waits_for[300];   /* guarded by rotation->lock, as is the next */
+    bool touches;          /* it has a place (places.h); changed under rotation->lock, as are the next */
+    char target[TARGET_NAME_MAX + 1];
+    char waits_for[300];
     int64_t waits_until_ms;
 };
 
@@ -66,6 +69,12 @@ struct replan {
     unsigned char from[BARRIER_NAME_KEY];
 };
 
+/* A run that a schedule started. */
+struct start {
+    int64_t at_ms; /* steady; 0: none */
+    char target[TARGET_NAME_MAX + 1];
+};
+
 struct rotation {
     struct core *core;
     struct ledger *ledger;
@@ -74,7 +83,7 @@ struct rotation {
     pthread_cond_t posted;
     struct job *jobs;       /* guarded by lock; all that exist: waiting, at work, finished */
     bool pool_stopping;     /* guarded by lock */
-    pthread_t pool[ROTATION_POOL];
+    pthread_t pool[ROTATION_POOL_MAX];
     unsigned n_pool;
     pthread_t thread;
     bool running;
@@ -88,7 +97,9 @@ struct rotation {
     int64_t next_due_ms;    /* the rotation thread's; INT64_MAX: nothing */
     int64_t next_look_ms;   /* the same of truth.h */
     atomic_bool looks_news; /* a secret's next look was planned anew */
-    int64_t starts_ms[ROTATION_STARTS];
+    struct waiting_line due_waiting, looks_waiting; /* the rotation thread's */
+    struct start *starts;   /* the rotation thread's, as are the next */
+    unsigned n_starts, next_start;
 };
 
 int64_t rotation_steady_ms(const struct rotation *rotation);
@@ -123,6 +134,5 @@ bool replan_some(struct rotation *rotation);
 void run_advance(struct rotation *rotation, struct active *active);
 /* scan.c: starts what is due. */
 void due_scan(struct rotation *rotation);
+/* actives.c: takes in the runs that have not ended and are not known yet. */
 void actives_scan(struct rotation *rotation);
-/* May a run at this target do something there now? */
-bool slot_free(struct rotation *rotation, const struct active *self, const char *target);

@@ -142,6 +142,8 @@ static void show_target(const struct rotation_target *target, struct kt_jsonw *w
     kt_jsonw_kv_text(w, "host", target->host);
     kt_jsonw_kv_int(w, "port", target->port);
     kt_jsonw_kv_text(w, "database", target->database);
+    kt_jsonw_kv_int(w, "max_runs", target->max_runs);
+    kt_jsonw_kv_int(w, "starts_per_minute", target->starts_per_minute);
     kt_jsonw_kv_bool(w, "reached", target->server_id[0] != '\0');
     kt_jsonw_end(w);
 }

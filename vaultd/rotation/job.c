@@ -280,7 +280,12 @@ void jobs_abandon(struct rotation *rotation)
 bool jobs_start(struct rotation *rotation)
 {
     rotation->pool_stopping = false;
-    while (rotation->n_pool < ROTATION_POOL) {
+    unsigned most = rotation->core->config.rotation_max_runs;
+    if (most < ROTATION_POOL_LEAST)
+        most = ROTATION_POOL_LEAST;
+    if (most > ROTATION_POOL_MAX)
+        most = ROTATION_POOL_MAX;
+    while (rotation->n_pool < most) {
         if (pthread_create(&rotation->pool[rotation->n_pool], NULL, pool_thread, rotation) != 0)
             break;
         rotation->n_pool++;

@@ -301,9 +301,13 @@ struct rotation *rotation_new(struct core *core)
     rotation->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     rotation->timer_fd = timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK);
     rotation->ledger = ledger_new(core);
+    rotation->n_starts = core->config.rotation_starts_per_minute;
+    if (rotation->n_starts == 0)
+        rotation->n_starts = ROTATION_STARTS_DEFAULT;
+    rotation->starts = kt_calloc(rotation->n_starts, sizeof *rotation->starts);
     rotation->news = wait_list_new(core->waits);
     if (rotation->wake_fd < 0 || rotation->timer_fd < 0 || rotation->ledger == NULL ||
-        rotation->news == NULL || !follow_tables(rotation)) {
+        rotation->starts == NULL || rotation->news == NULL || !follow_tables(rotation)) {
         rotation_free(rotation);
         return NULL;
     }
@@ -322,6 +326,7 @@ void rotation_free(struct rotation *rotation)
     jobs_stop(rotation);
     ledger_free(rotation->ledger);
     wait_list_free(rotation->news);
+    free(rotation->starts);
     if (rotation->wake_fd >= 0)
         (void)close(rotation->wake_fd);
     if (rotation->timer_fd >= 0)
@@ -338,6 +343,7 @@ enum kt_kind rotation_start(struct rotation *rotation, struct kt_err *err)
     const struct kt_clock *clock = rotation->core->clock;
     atomic_store(&rotation->stopping, false);
     rotation->next_due_ms = rotation->next_look_ms = 0;
+    memset(rotation->starts, 0, rotation->n_starts * sizeof *rotation->starts); /* actives.c finds them */
     rotation->clock.base_ms = kt_wall_ms(clock) - kt_mono_ms(clock);
     rotation->running = jobs_start(rotation) && pthread_create(&rotation->thread, NULL,
                                                                rotation_thread, rotation) == 0;
@@ -358,6 +364,8 @@ void rotation_stop(struct rotation *rotation)
     rotation_wake(rotation);
     (void)pthread_join(rotation->thread, NULL);
     rotation->running = false;
+    waiting_free(&rotation->due_waiting);
+    waiting_free(&rotation->looks_waiting);
     /* What is at work ends by itself and is looked into by probing, as after a crash. */
     jobs_abandon(rotation);
     (void)pthread_mutex_lock(&rotation->lock);

@@ -7,12 +7,15 @@
 #include "vaultd/rotation/calendar.h"
 #include "vaultd/rotation/engine.h"
 #include "vaultd/rotation/pause.h"
+#include "vaultd/rotation/places.h"
 #include "vaultd/rotation/run.h"
 
 /* What is due is looked at from the front of its index, a row at a time: started, moved, or passed
- * over while the caps bind. */
+ * over while the caps bind. Who waits for a place keeps his row, so that the line stays as it was, and costs
+ * a step over it (waiting.h). */
 
-#define ROWS_MOST   256u /* looked at in one pass */
+#define ROWS_MOST   256u   /* looked at in one pass */
+#define STEPS_MOST  65536u /* or stepped over */
 #define PASSES_MOST 64u
 #define BURST       128u /* runs without a target that are made at a time */
 #define HELD_MS     ((int64_t)10 * 1000)
@@ -29,38 +32,6 @@ struct scan_pass {
     unsigned char run[RUN_ID];
     char target[TARGET_NAME_MAX + 1];
 };
-
-bool slot_free(struct rotation *rotation, const struct active *self, const char *target)
-{
-    unsigned running = 0;
-    if (target[0] == '\0')
-        return true;
-    for (const struct active *a = rotation->actives; a != NULL; a = a->next) {
-        if (a == self || !a->touches)
-            continue;
-        if (strcmp(a->target, target) == 0)
-            return false;
-        running++;
-    }
-    return running < ROTATION_RUNS_MAX;
-}
-
-static bool started_too_often(const struct rotation *rotation, int64_t now_ms)
-{
-    for (size_t i = 0; i < ROTATION_STARTS; i++)
-        if (rotation->starts_ms[i] == 0 || now_ms - rotation->starts_ms[i] >= 60000)
-            return false;
-    return true;
-}
-
-static void count_start(struct rotation *rotation, int64_t now_ms)
-{
-    size_t oldest = 0;
-    for (size_t i = 1; i < ROTATION_STARTS; i++)
-        if (rotation->starts_ms[i] < rotation->starts_ms[oldest])
-            oldest = i;
-    rotation->starts_ms[oldest] = now_ms;
-}
 
 /* Another row of the same secret, or of one that is gone. */
 static enum kt_kind drop_row(struct scan_pass *p, struct request *req, struct kt_bytes key,
@@ -82,14 +53,47 @@ static void pass_over(struct scan_pass *p, struct kt_bytes key, int64_t until_ms
         p->held_ms = until_ms;
 }
 
-/* Nothing starts where runs fail one after the other, until one passes its preflight. */
-static bool target_held(struct request *req, const struct rotation_secret *secret)
+/* Nothing starts at the target of this row in this look: what waits there, too, is not opened. */
+static void wait_there(struct scan_pass *p, struct kt_bytes key, const char *name, int64_t until_ms)
 {
-    if (!settings_has_target(&secret->settings))
-        return false;
+    struct waiting_target *target = waiting_add(&p->rotation->due_waiting, key, name);
+    if (target != NULL)
+        waiting_close(target);
+    pass_over(p, key, until_ms);
+}
+
+/* True: not now. Nothing starts where runs fail one after the other, either, until one passes its
+ * preflight. */
+static bool has_to_wait(struct scan_pass *p, struct request *req,
+                        const struct rotation_secret *secret, struct kt_bytes key)
+{
     struct rotation_target target;
-    return target_load(req, secret->settings.target, &target, NULL) == KT_OK &&
-           target.failures >= ROTATION_BREAKER;
+    int64_t steady = rotation_steady_ms(p->rotation), when = 0;
+    if (!settings_has_target(&secret->settings) ||
+        target_load(req, secret->settings.target, &target, NULL) != KT_OK)
+        return false; /* starting it says what is wrong */
+    bool free = place_free(p->rotation, NULL, &target) && target.failures < ROTATION_BREAKER;
+    if (free && starts_left_at(p->rotation, &target, steady, &when))
+        return false;
+    wait_there(p, key, target.name, req->now_ms + (free ? when - steady : HELD_MS));
+    return true;
+}
+
+/* Nothing that has a target starts at all: only when the next row is due is asked for. What has none was
+ * looked at before. */
+static void pass_over_all(struct scan_pass *p, int64_t now_ms)
+{
+    unsigned char last[RUN_ID];
+    int64_t steady = rotation_steady_ms(p->rotation), when = 0;
+    bool taken = places_taken(p->rotation);
+    if (starts_left(p->rotation, steady, &when) && !taken)
+        return;
+    memset(last, 0xff, sizeof last);
+    due_key(now_ms, last, p->from);
+    p->has_from = true;
+    when = taken ? now_ms + HELD_MS : now_ms + (when - steady);
+    if (when < p->held_ms)
+        p->held_ms = when;
 }
 
 static enum kt_kind is_paused(struct request *req, bool *ret, struct kt_err *err)
@@ -164,12 +168,8 @@ static enum kt_kind judge(struct scan_pass *p, struct request *req, struct rotat
     secret->closes_ms = due.closes_ms;
     switch (verdict) {
     case KT_DUE_START:
-        if (settings_has_target(&secret->settings) &&
-            (!slot_free(p->rotation, NULL, secret->settings.target) || target_held(req, secret) ||
-             started_too_often(p->rotation, rotation_steady_ms(p->rotation)))) {
-            pass_over(p, key, req->now_ms + HELD_MS);
+        if (has_to_wait(p, req, secret, key))
             return KT_OK;
-        }
         return start_due(p, req, secret, by.blackout, err);
     case KT_DUE_WAIT:
         p->more = true;
@@ -222,11 +222,13 @@ static enum kt_kind scan_handler(struct request *req, struct kt_err *err)
     enum kt_kind kind = is_paused(req, &paused, err);
     if (kind != KT_OK || paused)
         return kind;
-    unsigned looked = 0;
+    pass_over_all(p, req->now_ms);
+    unsigned looked = 0, stepped = 0;
     struct rows rows;
     rows_begin(&rows, req, kt_bytes(&table, 1), kt_bytes(p->from, p->has_from ? DUE_KEY : 0),
                "looking at what is due");
-    for (; looked < ROWS_MOST && kind == KT_OK && !p->more && rows_next(&rows); looked++) {
+    while (looked < ROWS_MOST && stepped < STEPS_MOST && kind == KT_OK && !p->more &&
+           rows_next(&rows)) {
         struct kt_bytes key = rows.entry.key;
         if (key.len != DUE_KEY || (p->has_from && memcmp(key.at, p->from, DUE_KEY) == 0))
             continue;
@@ -235,6 +237,13 @@ static enum kt_kind scan_handler(struct request *req, struct kt_err *err)
             p->next_ms = due < p->next_ms ? due : p->next_ms;
             break;
         }
+        const struct waiting_target *target = waiting_find(&p->rotation->due_waiting, key);
+        if (target != NULL && waiting_closed(target)) {
+            pass_over(p, key, INT64_MAX); /* until the one before it */
+            stepped++;
+            continue;
+        }
+        looked++;
         kind = look_at_row(p, req, &rows.entry, err);
         if (kind == KT_CORRUPT || kind == KT_INVALID || kind == KT_NOT_FOUND) {
             /* One row that cannot be read does not hold up all behind it. */
@@ -247,7 +256,7 @@ static enum kt_kind scan_handler(struct request *req, struct kt_err *err)
             kind = KT_OK;
         }
     }
-    p->on = looked == ROWS_MOST && !p->more;
+    p->on = (looked == ROWS_MOST || stepped == STEPS_MOST) && !p->more;
     return rows_end(&rows, kind, err);
 }
 
@@ -270,13 +279,27 @@ struct burst {
     bool has_from, ended;
 };
 
-static bool binds_nothing(struct request *req, const struct entry *entry)
+/* NULL: it cannot be said. */
+static const char *target_of(struct request *req, const struct entry *entry)
 {
     const char *name = NULL;
     struct rotation_secret secret;
     return due_row_name(req, entry, &name, NULL) == KT_OK &&
-           secret_load(req, name, &secret, NULL) == KT_OK &&
-           !settings_has_target(&secret.settings);
+                   secret_load(req, name, &secret, NULL) == KT_OK
+               ? secret.settings.target
+               : NULL;
+}
+
+/* Into the burst, when it binds nothing. */
+static void gather(struct burst *burst, struct request *req, const struct entry *entry)
+{
+    const char *target = target_of(req, entry);
+    if (target == NULL)
+        return;
+    if (target[0] == '\0')
+        memcpy(burst->rows[burst->n++].key, entry->key.at, DUE_KEY);
+    else
+        (void)waiting_add(&burst->rotation->due_waiting, entry->key, target);
 }
 
 static enum kt_kind gather_handler(struct request *req, struct kt_err *err)
@@ -291,7 +314,8 @@ static enum kt_kind gather_handler(struct request *req, struct kt_err *err)
     struct rows rows;
     rows_begin(&rows, req, kt_bytes(&table, 1), kt_bytes(burst->from, burst->has_from ? DUE_KEY : 0),
                "looking at what is due");
-    for (unsigned i = 0; i < ROWS_MOST && burst->n < BURST && !burst->ended; i++) {
+    unsigned looked = 0, stepped = 0;
+    while (looked < ROWS_MOST && stepped < STEPS_MOST && burst->n < BURST && !burst->ended) {
         struct kt_bytes key = {0};
         if (rows_next(&rows))
             key = rows.entry.key;
@@ -300,8 +324,12 @@ static enum kt_kind gather_handler(struct request *req, struct kt_err *err)
             continue;
         }
         bool seen = burst->has_from && memcmp(key.at, burst->from, DUE_KEY) == 0;
-        if (!seen && binds_nothing(req, &rows.entry))
-            memcpy(burst->rows[burst->n++].key, key.at, DUE_KEY);
+        if (seen || waiting_find(&burst->rotation->due_waiting, key) != NULL) {
+            stepped++;
+        } else {
+            gather(burst, req, &rows.entry);
+            looked++;
+        }
         memcpy(burst->from, key.at, DUE_KEY);
         burst->has_from = true;
     }
@@ -317,7 +345,8 @@ static enum kt_kind row_handler(struct request *req, struct kt_err *err)
         return KT_OK;
     if (found != STORE_OK)
         return kt_fail(err, KT_IO, "looking at what is due");
-    return binds_nothing(req, &entry) ? look_at_row(&row->pass, req, &entry, err) : KT_OK;
+    const char *target = target_of(req, &entry);
+    return target != NULL && target[0] == '\0' ? look_at_row(&row->pass, req, &entry, err) : KT_OK;
 }
 
 /* False: there are no more, or something failed that the other way is to find and say. */
@@ -339,21 +368,22 @@ static bool burst_once(struct burst *burst)
     return !burst->ended;
 }
 
-/* True: there may be more of them. */
+/* True: some were made, and there may be more of them. */
 static bool burst_scan(struct rotation *rotation)
 {
     struct burst *burst = kt_calloc(1, sizeof *burst);
-    bool more = false;
+    bool more = false, made = false;
     if (burst == NULL)
         return false;
     burst->rotation = rotation;
     for (unsigned i = 0; i < PASSES_MOST && !atomic_load(&rotation->stopping); i++) {
         more = burst_once(burst);
+        made = made || burst->n > 0;
         if (!more)
             break;
     }
     free(burst);
-    return more;
+    return more && made;
 }
 
 /* ---- one after the other ---- */
@@ -361,19 +391,25 @@ static bool burst_scan(struct rotation *rotation)
 /* Counts against the caps from now on, not only when it was looked at. */
 static void note_started(struct rotation *rotation, const struct scan_pass *p)
 {
-    count_start(rotation, rotation_steady_ms(rotation));
+    bool counted = false;
     for (struct active *a = rotation->actives; a != NULL; a = a->next) {
         if (memcmp(a->id, p->run, RUN_ID) != 0)
             continue;
+        counted = a->counted;
+        (void)pthread_mutex_lock(&rotation->lock);
         a->touches = true;
         memcpy(a->target, p->target, sizeof a->target);
+        (void)pthread_mutex_unlock(&rotation->lock);
     }
+    if (!counted)
+        start_count(rotation, p->target, rotation_steady_ms(rotation));
 }
 
 void due_scan(struct rotation *rotation)
 {
     struct scan_pass pass = {
         .rotation = rotation, .next_ms = INT64_MAX, .held_ms = INT64_MAX};
+    waiting_begin(&rotation->due_waiting, kt_mono_ms(rotation->core->clock));
     if (burst_scan(rotation)) {
         rotation->next_due_ms = 0;
         return;
@@ -400,75 +436,4 @@ void due_scan(struct rotation *rotation)
     rotation->next_due_ms = pass.more                        ? 0
                             : pass.next_ms < pass.held_ms ? pass.next_ms
                                                           : pass.held_ms;
-}
-
-/* ---- runs that have not ended ---- */
-
-struct actives_pass {
-    unsigned char (*ids)[RUN_ID];
-    size_t n;
-};
-
-static enum kt_kind actives_handler(struct request *req, struct kt_err *err)
-{
-    struct actives_pass *p = req->handler_data;
-    unsigned char table = TABLE_ACTIVE;
-    free(p->ids);
-    p->ids = NULL;
-    p->n = 0;
-    size_t room = 0;
-    enum kt_kind kind = KT_OK;
-    struct rows rows;
-    rows_begin(&rows, req, kt_bytes(&table, 1), kt_bytes(NULL, 0), "looking for runs");
-    while (kind == KT_OK && rows_next(&rows)) {
-        if (rows.entry.key.len != RUN_KEY)
-            continue;
-        if (p->n == room) {
-            room = room == 0 ? 16 : room * 2;
-            unsigned char(*more)[RUN_ID] = realloc(p->ids, room * sizeof *more);
-            if (more == NULL) {
-                kind = kt_fail(err, KT_NO_MEMORY, "looking for runs");
-                break;
-            }
-            p->ids = more;
-        }
-        memcpy(p->ids[p->n++], rows.entry.key.at + 1, RUN_ID);
-    }
-    return rows_end(&rows, kind, err);
-}
-
-static bool is_known(const struct rotation *rotation, const unsigned char id[RUN_ID])
-{
-    for (const struct active *a = rotation->actives; a != NULL; a = a->next)
-        if (memcmp(a->id, id, RUN_ID) == 0)
-            return true;
-    return false;
-}
-
-/* It counts against the caps when it was looked at; one that due_scan() started, at once (note_started()). */
-static void add_active(struct rotation *rotation, const unsigned char id[RUN_ID])
-{
-    struct active *active = kt_calloc(1, sizeof *active);
-    if (active == NULL)
-        return; /* found again at the next look */
-    memcpy(active->id, id, RUN_ID);
-    run_id_text(id, active->text);
-    (void)pthread_mutex_lock(&rotation->lock);
-    active->next = rotation->actives;
-    rotation->actives = active;
-    (void)pthread_mutex_unlock(&rotation->lock);
-}
-
-void actives_scan(struct rotation *rotation)
-{
-    struct actives_pass pass = {0};
-    struct kt_err err = {0};
-    enum kt_kind kind =
-        request_internal(rotation->core, "rotation/runs", actives_handler, &pass, &err);
-    if (kind != KT_OK && kind != KT_SEALED)
-        kt_log_err(KT_LOG_WARNING, "rotation-runs", &err);
-    for (size_t i = 0; i < pass.n; i++)
-        if (!is_known(rotation, pass.ids[i]))
-            add_active(rotation, pass.ids[i]);
-    free(pass.ids);
 }

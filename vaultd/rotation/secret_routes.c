@@ -6,6 +6,7 @@
 #include "vaultd/rotation/engine.h"
 #include "vaultd/rotation/issue.h"
 #include "vaultd/rotation/pause.h"
+#include "vaultd/rotation/places.h"
 #include "vaultd/rotation/truth.h"
 
 /* Secrets that are rotated, as people look at them; secret_write.c changes them. */
@@ -193,6 +194,8 @@ enum kt_kind secret_blocked_by(struct request *req, const struct rotation_secret
     if (kind == KT_OK && target.failures >= ROTATION_BREAKER)
         *ret = kt_arena_printf(&req->arena, "%u runs in a row failed at target %s", target.failures,
                                target.name);
+    else if (kind == KT_OK && secret->due && secret->due_ms <= req->now_ms)
+        *ret = places_why(req, &target);
     return kind == KT_NOT_FOUND || *ret != NULL ? KT_OK : kind;
 }
 

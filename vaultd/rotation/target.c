@@ -24,10 +24,17 @@
     ROW(server_id, RECORD_TEXT, 256),                                                              \
     ROW(users, RECORD_U32, 0),                                                                     \
     ROW(failures, RECORD_U32, 0)
-static const struct record_row rows_2[] = {ROWS_1, ROW(program, RECORD_TEXT, 64)};
+#define ROWS_2 ROWS_1, ROW(program, RECORD_TEXT, 64)
+static const struct record_row rows_3[] = {
+    ROWS_2,
+    ROW(max_runs, RECORD_U32, TARGET_RUNS_MAX),
+    ROW(starts_per_minute, RECORD_U32, TARGET_STARTS_MAX),
+};
+static const struct record_row rows_2[] = {ROWS_2};
 static const struct record_row rows_1[] = {ROWS_1};
-static const struct record_form forms[] = {RECORD_FORM(2, rows_2), RECORD_FORM(1, rows_1)};
-const struct record_kind target_kind = {"rotation target", forms, 2,
+static const struct record_form forms[] = {RECORD_FORM(3, rows_3), RECORD_FORM(2, rows_2),
+                                           RECORD_FORM(1, rows_1)};
+const struct record_kind target_kind = {"rotation target", forms, 3,
                                         sizeof(struct rotation_target)};
 
 enum kt_kind target_load(struct request *req, const char *name, struct rotation_target *ret,
@@ -41,9 +48,12 @@ enum kt_kind target_load(struct request *req, const char *name, struct rotation_
     if (kind != KT_OK)
         return kind;
     kind = record_read(&target_kind, record, &req->arena, ret, err);
-    if (kind == KT_OK)
-        ret->changed = changed;
-    return kind;
+    if (kind != KT_OK)
+        return kind;
+    ret->changed = changed;
+    if (ret->max_runs == 0) /* of an older format */
+        ret->max_runs = 1;
+    return KT_OK;
 }
 
 enum kt_kind target_save(struct request *req, const struct rotation_target *target,

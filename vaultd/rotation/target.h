@@ -10,6 +10,8 @@
 
 #define TARGET_NAME_MAX     128u
 #define TARGET_REFUSALS_MAX 16
+#define TARGET_RUNS_MAX     16u  /* there, and in all */
+#define TARGET_STARTS_MAX   600u
 
 struct rotation_target {
     const char *name;
@@ -23,6 +25,8 @@ struct rotation_target {
     int64_t probe_spacing_s;
     int64_t settle_s;  /* between two looks for sessions of an account that is no longer used */
     int64_t recheck_s; /* between two looks at what a frozen run froze at; 0: none */
+    uint32_t max_runs;          /* that do something there at the same time; at least 1 */
+    uint32_t starts_per_minute; /* of schedules; 0: what vaultd's configuration allows in all */
     const char *server_id;  /* what it said when it was first reached */
     uint32_t users;         /* secrets that name it */
     uint32_t failures;      /* runs that did not end well, in a row */

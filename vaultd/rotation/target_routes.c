@@ -3,6 +3,7 @@
 
 #include "vaultd/core/rows.h"
 #include "vaultd/rotation/engine.h"
+#include "vaultd/rotation/places.h"
 #include "vaultd/rotation/plan.h"
 #include "vaultd/rotation/target.h"
 
@@ -27,6 +28,8 @@ const struct field target_fields[] = {
     {"probe_spacing", FIELD_DURATION, "between two probes of an account, 30"},
     {"settle", FIELD_DURATION, "between two looks for open sessions of an account that is ended, 1"},
     {"recheck", FIELD_DURATION, "between two looks of a frozen run at what it froze at, 900; 0: none"},
+    {"max_runs", FIELD_INT, "runs that do something there at the same time, 1; one account or pair has one at most"},
+    {"starts_per_minute", FIELD_INT, "runs that schedules may start there in a minute, 0: as many as in all"},
     {"server_id", FIELD_STRING, "what the server said it is; empty: learn it anew"},
     {NULL, FIELD_ANY, NULL},
 };
@@ -108,6 +111,8 @@ enum kt_kind target_read(struct request *req, struct kt_err *err)
     enum kt_kind kind = load_named(req, &target, err);
     if (kind != KT_OK)
         return kind;
+    struct places_seen places;
+    places_seen(req->core->rotation, target.name, &places);
     struct kt_jsonw w = kt_jsonw(&req->reply.data);
     kt_jsonw_object(&w);
     kt_jsonw_kv_text(&w, "driver", target.driver);
@@ -124,6 +129,9 @@ enum kt_kind target_read(struct request *req, struct kt_err *err)
     kt_jsonw_kv_int(&w, "probe_spacing", target.probe_spacing_s);
     kt_jsonw_kv_int(&w, "settle", target.settle_s);
     kt_jsonw_kv_int(&w, "recheck", target.recheck_s);
+    kt_jsonw_kv_int(&w, "max_runs", target.max_runs);
+    kt_jsonw_kv_int(&w, "starts_per_minute", target.starts_per_minute);
+    kt_jsonw_kv_int(&w, "runs", places.here);
     kt_jsonw_kv_text(&w, "server_id", target.server_id);
     kt_jsonw_kv_int(&w, "secrets", target.users);
     kt_jsonw_kv_int(&w, "failures", target.failures);
@@ -200,7 +208,7 @@ static enum kt_kind read_number(struct request *req, const char *name, int64_t l
 static enum kt_kind read_numbers(struct request *req, struct rotation_target *t,
                                  struct kt_err *err)
 {
-    int64_t port = t->port;
+    int64_t port = t->port, runs = t->max_runs, starts = t->starts_per_minute;
     enum kt_kind kind = read_number(req, "port", 0, 65535, false, &port, err);
     if (kind == KT_OK)
         kind = read_number(req, "connect_timeout", 1, 60, true, &t->connect_timeout_s, err);
@@ -215,7 +223,13 @@ static enum kt_kind read_numbers(struct request *req, struct rotation_target *t,
         kind = read_number(req, "settle", 0, 60, true, &t->settle_s, err);
     if (kind == KT_OK)
         kind = read_number(req, "recheck", 0, 86400, true, &t->recheck_s, err);
+    if (kind == KT_OK)
+        kind = read_number(req, "max_runs", 1, TARGET_RUNS_MAX, false, &runs, err);
+    if (kind == KT_OK)
+        kind = read_number(req, "starts_per_minute", 0, TARGET_STARTS_MAX, false, &starts, err);
     t->port = (uint32_t)port;
+    t->max_runs = (uint32_t)runs;
+    t->starts_per_minute = (uint32_t)starts;
     return kind;
 }
 
@@ -371,7 +385,8 @@ enum kt_kind target_write(struct request *req, struct kt_err *err)
                                      .max_refusals_per_hour = REFUSALS_UNSET,
                                      .probe_spacing_s = 30,
                                      .settle_s = 1,
-                                     .recheck_s = 900};
+                                     .recheck_s = 900,
+                                     .max_runs = 1};
     else if (kind != KT_OK)
         return kind;
     const struct rotation_target before = t;

@@ -2,13 +2,17 @@
 
 #include "lib/log.h"
 #include "vaultd/core/rows.h"
+#include "vaultd/rotation/places.h"
 #include "vaultd/rotation/plan.h"
 #include "vaultd/rotation/probe.h"
 #include "vaultd/rotation/truth.h"
 
 /* The rotation thread's part of truth.h: which look is due, whether it may be made now, and what became
- * of it. A look is counted and its row moved in a commit before it is sent. */
+ * of it. A look is counted and its row moved in a commit before it is sent. Who waits for a place at a
+ * target keeps his row and costs a step over it (waiting.h). */
 
+#define ROWS_MOST   256u   /* opened in one pass */
+#define STEPS_MOST  65536u /* or stepped over */
 #define PASSES_MOST 64u
 #define HELD_MS     ((int64_t)30 * 1000)
 #define LATER_MS    ((int64_t)10 * 60 * 1000)
@@ -20,6 +24,8 @@ struct truth_pass {
     struct rotation *rotation;
     struct job *job; /* to be sent, once its commit is made */
     bool more;
+    bool on;    /* none of so many rows could be begun: those behind them are still to be looked at */
+    bool waits; /* the row that was looked at waits for a place at its target */
     int64_t next_ms;
     unsigned char from[DUE_KEY]; /* rows up to here were passed over */
     bool has_from;
@@ -87,8 +93,10 @@ static enum kt_kind begin(struct truth_pass *p, struct request *req, struct rota
         return kt_fail(err, kind, "%s", why.what);
     int64_t steady = rotation_steady_ms(p->rotation), when = 0;
     (void)at_work(p->rotation, target.name, &here);
-    if (here || !slot_free(p->rotation, NULL, target.name))
-        return truth_row(req, secret, req->now_ms + HELD_MS, err);
+    if (here || !place_free(p->rotation, NULL, &target)) {
+        p->waits = true;
+        return KT_OK;
+    }
     if (!budget_allows(&secret->budgets[slot], &target, 1 + REFUSALS_LEFT, steady, &when))
         return truth_row(req, secret, req->now_ms + (when - steady), err);
     budget_note(&secret->budgets[slot], 1, steady);
@@ -107,6 +115,24 @@ static enum kt_kind drop_rows(struct request *req, struct kt_bytes key, struct k
     batch_delete(batch, key);
     batch_delete(batch, kt_bytes(drift, sizeof drift));
     return KT_OK;
+}
+
+static void pass_row(struct truth_pass *p, struct kt_bytes key, int64_t until_ms)
+{
+    memcpy(p->from, key.at, DUE_KEY);
+    p->has_from = true;
+    if (until_ms < p->held_ms)
+        p->held_ms = until_ms;
+}
+
+/* What waits at this target, too, is not opened in this look. */
+static void wait_there(struct truth_pass *p, struct kt_bytes key, const char *name, int64_t until_ms)
+{
+    struct waiting_target *target = waiting_add(&p->rotation->looks_waiting, key, name);
+    if (target != NULL)
+        waiting_close(target);
+    p->more = false;
+    pass_row(p, key, until_ms);
 }
 
 static enum kt_kind look_at_row(struct truth_pass *p, struct request *req,
@@ -135,6 +161,10 @@ static enum kt_kind look_at_row(struct truth_pass *p, struct request *req,
         kind = truth_row(req, &secret, 0, err);
     else
         kind = begin(p, req, &secret, err);
+    if (kind == KT_OK && p->waits) {
+        wait_there(p, entry->key, secret.settings.target, req->now_ms + HELD_MS);
+        return KT_OK;
+    }
     return kind == KT_OK ? secret_save(req, &secret, err) : kind;
 }
 
@@ -150,10 +180,7 @@ static void pass_damaged(struct truth_pass *p, struct request *req, struct kt_by
     job_free(p->job);
     p->job = NULL;
     p->more = false;
-    memcpy(p->from, key.at, DUE_KEY);
-    p->has_from = true;
-    if (until_ms < p->held_ms)
-        p->held_ms = until_ms;
+    pass_row(p, key, until_ms);
 }
 
 static enum kt_kind scan_handler(struct request *req, struct kt_err *err)
@@ -166,9 +193,10 @@ static enum kt_kind scan_handler(struct request *req, struct kt_err *err)
     p->job = NULL;
     p->more = false;
     p->next_ms = INT64_MAX;
+    unsigned looked = 0, stepped = 0;
     rows_begin(&rows, req, kt_bytes(&table, 1), kt_bytes(p->from, p->has_from ? DUE_KEY : 0),
                "looking at what is stored");
-    while (kind == KT_OK && !p->more && p->next_ms == INT64_MAX && rows_next(&rows)) {
+    while (kind == KT_OK && !p->more && looked < ROWS_MOST && stepped < STEPS_MOST && rows_next(&rows)) {
         struct kt_bytes key = rows.entry.key;
         if (key.len != DUE_KEY || (p->has_from && memcmp(key.at, p->from, DUE_KEY) == 0))
             continue;
@@ -177,13 +205,22 @@ static enum kt_kind scan_handler(struct request *req, struct kt_err *err)
             p->next_ms = due;
             break;
         }
+        const struct waiting_target *target = waiting_find(&p->rotation->looks_waiting, key);
+        if (target != NULL && waiting_closed(target)) {
+            pass_row(p, key, INT64_MAX); /* until the one before it */
+            stepped++;
+            continue;
+        }
+        looked++;
         p->more = true;
+        p->waits = false;
         kind = look_at_row(p, req, &rows.entry, err);
         if (kind == KT_CORRUPT || kind == KT_INVALID || kind == KT_NOT_FOUND) {
             pass_damaged(p, req, key, err);
             kind = KT_OK;
         }
     }
+    p->on = !p->more && (looked == ROWS_MOST || stepped == STEPS_MOST);
     return rows_end(&rows, kind, err);
 }
 
@@ -194,6 +231,7 @@ void truth_scan(struct rotation *rotation)
     rotation->next_look_ms = INT64_MAX;
     if (!rotation_can_run(rotation))
         return;
+    waiting_begin(&rotation->looks_waiting, kt_mono_ms(rotation->core->clock));
     for (unsigned i = 0; i < PASSES_MOST && !atomic_load(&rotation->stopping); i++) {
         struct kt_err err = {0};
         if (at_work(rotation, "", &here) >= TRUTHS_MAX)
@@ -210,7 +248,7 @@ void truth_scan(struct rotation *rotation)
         if (pass.job != NULL)
             job_post(rotation, pass.job);
         pass.job = NULL;
-        if (!pass.more)
+        if (!pass.more && !pass.on)
             break;
     }
     rotation->next_look_ms = pass.more                        ? 0

@@ -1,0 +1,487 @@
+/* How many runs do something at a target at the same time, in all, and how many schedules start a minute: never
+ * more than was said, over a restart too, and in the order in which they are due. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <poll.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "lib/failpoint.h"
+#include "lib/log.h"
+#include "tests/support/rotation_scene.h"
+#include "vaultd/rotation/engine.h"
+
+#define MANY 12u /* secrets m0.., each with an account of its own */
+
+/* ---- a target that answers when it is let ---- */
+
+static struct gate {
+    pthread_mutex_t lock;
+    pthread_cond_t opens;
+    bool open;
+    unsigned inside, peak;
+    char order[64][32]; /* accounts, as they were asked for first */
+    unsigned n_order;
+    struct rotation_executor behind;
+} gate;
+
+static void note_order(const char *account)
+{
+    for (unsigned i = 0; i < gate.n_order; i++)
+        if (strcmp(gate.order[i], account) == 0)
+            return;
+    if (gate.n_order < 64)
+        (void)snprintf(gate.order[gate.n_order++], sizeof gate.order[0], "%s", account);
+}
+
+static enum kt_kind gate_run(void *arg, const struct driver_step *step, struct driver_result *ret,
+                             struct kt_err *err)
+{
+    (void)arg;
+    (void)pthread_mutex_lock(&gate.lock);
+    if (step->logins[DRIVER_OLD].username != NULL)
+        note_order(step->logins[DRIVER_OLD].username);
+    gate.inside++;
+    gate.peak = gate.inside > gate.peak ? gate.inside : gate.peak;
+    while (!gate.open)
+        (void)pthread_cond_wait(&gate.opens, &gate.lock);
+    (void)pthread_mutex_unlock(&gate.lock);
+    enum kt_kind kind = gate.behind.run(gate.behind.arg, step, ret, err);
+    (void)pthread_mutex_lock(&gate.lock);
+    gate.inside--;
+    (void)pthread_mutex_unlock(&gate.lock);
+    return kind;
+}
+
+static unsigned seen(const unsigned *what)
+{
+    (void)pthread_mutex_lock(&gate.lock);
+    unsigned n = *what;
+    (void)pthread_mutex_unlock(&gate.lock);
+    return n;
+}
+
+static void let_in(bool open)
+{
+    (void)pthread_mutex_lock(&gate.lock);
+    gate.open = open;
+    (void)pthread_cond_broadcast(&gate.opens);
+    (void)pthread_mutex_unlock(&gate.lock);
+}
+
+/* ---- a scene with many secrets ---- */
+
+static atomic_uint sleeps;
+int __real_poll(struct pollfd *fds, nfds_t n, int timeout_ms);
+int __wrap_poll(struct pollfd *fds, nfds_t n, int timeout_ms);
+int __wrap_poll(struct pollfd *fds, nfds_t n, int timeout_ms)
+{
+    atomic_fetch_add(&sleeps, 1);
+    return __real_poll(fds, n, timeout_ms);
+}
+
+/* The thread looks at everything twice from here on. */
+static void looks_around(struct scene *s)
+{
+    for (unsigned look = 0; look < 3; look++) {
+        unsigned before = atomic_load(&sleeps);
+        rotation_wake(s->vault->core->rotation);
+        for (int i = 0; i < PATIENCE && atomic_load(&sleeps) == before; i++)
+            pause_ms(1);
+        assert_true(atomic_load(&sleeps) != before);
+    }
+}
+
+static void add_target(struct scene *s, const char *name, const char *more)
+{
+    char path[96], body[512];
+    (void)snprintf(path, sizeof path, "rotation/targets/%s", name);
+    (void)snprintf(body, sizeof body,
+                   "{\"driver\":\"postgresql\",\"host\":\"/run/sim\",\"database\":\"d\","
+                   "\"sslmode\":\"disable\",\"admin_username\":\"kt\",\"admin_password\":\"admin\","
+                   "\"max_refusals_per_hour\":0,\"probe_spacing\":0%s}",
+                   more);
+    need(s, 204, "POST", path, body);
+}
+
+/* schedule: "" or members behind the settings. */
+static void add_secret(struct scene *s, unsigned i, const char *target, const char *schedule)
+{
+    char path[96], body[512];
+    (void)snprintf(body, sizeof body, "u%u", i);
+    sim_add(&s->sim, body, "p");
+    (void)snprintf(path, sizeof path, "secret/data/m%u", i);
+    (void)snprintf(body, sizeof body, "{\"data\":{\"username\":\"u%u\",\"password\":\"p\"}}", i);
+    need(s, 200, "POST", path, body);
+    (void)snprintf(path, sizeof path, "rotation/secrets/secret/m%u", i);
+    (void)snprintf(body, sizeof body,
+                   "{\"target\":\"%s\",\"strategy\":\"in-place\",\"accounts\":\"u%u\",\"overlap\":0,"
+                   "\"soak\":0%s}",
+                   target, i, schedule);
+    need(s, 204, "POST", path, body);
+}
+
+static struct scene *begin(bool open)
+{
+    struct scene *s = scene("in-place");
+    gate = (struct gate){.open = open, .behind = s->executor};
+    (void)pthread_mutex_init(&gate.lock, NULL);
+    (void)pthread_cond_init(&gate.opens, NULL);
+    s->executor.run = gate_run;
+    s->executor.interrupt = NULL;
+    return s;
+}
+
+static void end(struct scene *s)
+{
+    let_in(true);
+    scene_end(s);
+}
+
+/* As vaultd's configuration would. */
+static void configure(struct scene *s, unsigned runs, unsigned starts)
+{
+    struct core *core = s->vault->core;
+    core_seal(core, "test");
+    core->config.rotation_max_runs = runs;
+    if (starts != 0) {
+        struct rotation *rotation = core->rotation;
+        free(rotation->starts);
+        rotation->starts = kt_calloc(starts, sizeof *rotation->starts);
+        rotation->n_starts = starts;
+        rotation->next_start = 0;
+        assert_non_null(rotation->starts);
+    }
+    test_vault_reseal(s->vault);
+}
+
+static void rotate_by_hand(struct scene *s, unsigned i)
+{
+    char path[96];
+    (void)snprintf(path, sizeof path, "rotation/rotate/secret/m%u", i);
+    need(s, 200, "POST", path, "{}");
+    text_at(s, "data.run", s->run, sizeof s->run);
+}
+
+/* So many are at work, and not one more however often the thread looks. */
+static void are_inside(struct scene *s, unsigned n)
+{
+    for (int i = 0; i < PATIENCE && seen(&gate.inside) < n; i++)
+        pause_ms(1);
+    looks_around(s);
+    assert_int_equal(seen(&gate.inside), n);
+}
+
+static unsigned runs_of(struct scene *s, const char *state)
+{
+    unsigned n = 0;
+    if (test_vault_call(s->vault, "LIST", "rotation/runs?limit=1000", s->vault->root, NULL) == 404)
+        return 0;
+    for (const char *at = s->vault->body; (at = strstr(at, state)) != NULL; at++)
+        n++;
+    return n;
+}
+
+static void all_are_done(struct scene *s, unsigned n)
+{
+    unsigned done = 0;
+    for (int i = 0; i < PATIENCE && (done = runs_of(s, "\"state\":\"done\"")) < n; i++) {
+        rotation_wake(s->vault->core->rotation);
+        pause_ms(1);
+    }
+    if (done != n)
+        fail_msg("%u of %u are done: %.3000s", done, n, s->vault->body);
+}
+
+/* ---- at a target ---- */
+
+static void one_unless_said(void **state)
+{
+    struct scene *s = begin(false);
+    (void)state;
+    for (unsigned i = 0; i < 3; i++)
+        add_secret(s, i, "pg", "");
+    need(s, 200, "GET", "rotation/targets/pg", NULL);
+    says(s, "\"max_runs\":1,\"starts_per_minute\":0,\"runs\":0");
+    for (unsigned i = 0; i < 3; i++) {
+        s->vault->now_ms++; /* runs of one moment have no order */
+        rotate_by_hand(s, 2 - i);
+    }
+    are_inside(s, 1);
+    soon_says(s, "its turn at target pg: 1 of 1 runs at a time are under way (max_runs)");
+    let_in(true);
+    all_are_done(s, 3);
+    assert_int_equal(seen(&gate.peak), 1);
+    for (unsigned i = 0; i < 3; i++) /* who came first was first */
+        assert_int_equal(gate.order[i][1], '0' + 2 - (int)i);
+    end(s);
+}
+
+static void as_many_as_said(void **state)
+{
+    struct scene *s = begin(false);
+    (void)state;
+    add_target(s, "pg", ",\"max_runs\":2");
+    for (unsigned i = 0; i < 6; i++)
+        add_secret(s, i, "pg", "");
+    for (unsigned i = 0; i < 6; i++)
+        rotate_by_hand(s, i);
+    are_inside(s, 2);
+    need(s, 200, "GET", "rotation/targets/pg", NULL);
+    says(s, "\"max_runs\":2,\"starts_per_minute\":0,\"runs\":2");
+    add_target(s, "pg", ",\"max_runs\":3");
+    are_inside(s, 3);
+    add_target(s, "pg", ",\"max_runs\":1"); /* who is there stays */
+    are_inside(s, 3);
+    let_in(true);
+    all_are_done(s, 6);
+    assert_int_equal(seen(&gate.peak), 3);
+    end(s);
+}
+
+static void in_all(void **state)
+{
+    struct scene *s = begin(false);
+    char name[16];
+    (void)state;
+    for (unsigned i = 0; i < 8; i++) {
+        (void)snprintf(name, sizeof name, "t%u", i);
+        add_target(s, name, ",\"max_runs\":16");
+        add_secret(s, i, name, "");
+        rotate_by_hand(s, i);
+    }
+    are_inside(s, 4);
+    soon_says(s, "its turn: 4 of 4 runs at a time are under way at targets");
+    let_in(true);
+    all_are_done(s, 8);
+    assert_int_equal(seen(&gate.peak), 4);
+    end(s);
+}
+
+static void as_many_as_configured(void **state)
+{
+    struct scene *s = begin(false);
+    (void)state;
+    configure(s, 6, 0);
+    add_target(s, "pg", ",\"max_runs\":16");
+    for (unsigned i = 0; i < 9; i++) {
+        add_secret(s, i, "pg", "");
+        rotate_by_hand(s, i);
+    }
+    are_inside(s, 6);
+    let_in(true);
+    all_are_done(s, 9);
+    assert_int_equal(seen(&gate.peak), 6);
+    end(s);
+}
+
+static void bounds(void **state)
+{
+    struct scene *s = begin(true);
+    (void)state;
+    need(s, 400, "POST", "rotation/targets/pg", "{\"max_runs\":0}");
+    says(s, "max_runs must be from 1 to 16");
+    need(s, 400, "POST", "rotation/targets/pg", "{\"max_runs\":17}");
+    need(s, 400, "POST", "rotation/targets/pg", "{\"starts_per_minute\":601}");
+    need(s, 400, "POST", "rotation/targets/pg", "{\"starts_per_minute\":-1}");
+    end(s);
+}
+
+/* ---- a minute ---- */
+
+#define HALF_AN_HOUR ((int64_t)31 * 60000)
+
+static void starts_at_a_target(void **state)
+{
+    struct scene *s = begin(false);
+    (void)state;
+    add_target(s, "pg", ",\"max_runs\":16,\"starts_per_minute\":2");
+    for (unsigned i = 0; i < 4; i++)
+        add_secret(s, i, "pg", ",\"period\":\"30m\"");
+    int64_t now_ms = s->vault->now_ms + HALF_AN_HOUR;
+    s->vault->now_ms = now_ms;
+    are_inside(s, 2);
+    need(s, 200, "GET", "rotation/due", NULL);
+    says(s, "\"blocked_by\":\"its turn at target pg: schedules start 2 runs a minute there\"");
+    s->vault->now_ms = now_ms + 60000 - 1;
+    are_inside(s, 2);
+    s->vault->now_ms = now_ms + 60000;
+    are_inside(s, 4);
+    end(s);
+}
+
+static void starts_in_all(void **state)
+{
+    struct scene *s = begin(true);
+    (void)state;
+    configure(s, 0, 3);
+    add_target(s, "pg", ",\"max_runs\":16");
+    for (unsigned i = 0; i < 5; i++)
+        add_secret(s, i, "pg", ",\"period\":\"30m\"");
+    s->vault->now_ms += HALF_AN_HOUR;
+    all_are_done(s, 3);
+    need(s, 200, "GET", "rotation/due", NULL);
+    says(s, "\"blocked_by\":\"its turn: schedules start 3 runs a minute\"");
+    looks_around(s);
+    assert_int_equal(runs_of(s, "\"trigger\":\"schedule\""), 3);
+    s->vault->now_ms += 60000;
+    all_are_done(s, 5);
+    end(s);
+}
+
+/* ---- over a restart ---- */
+
+/* Who was at a target is there again before others may have the place. */
+static void after_a_restart(void **state)
+{
+    struct scene *s = begin(false);
+    (void)state;
+    add_target(s, "pg", ",\"max_runs\":2");
+    for (unsigned i = 0; i < 6; i++)
+        add_secret(s, i, "pg", ",\"period\":\"30m\"");
+    s->vault->now_ms += HALF_AN_HOUR;
+    are_inside(s, 2);
+    assert_int_equal(runs_of(s, "\"trigger\":\"schedule\""), 2);
+    test_vault_reseal(s->vault); /* their steps are at work still: nobody drives them yet */
+    looks_around(s);
+    assert_int_equal(runs_of(s, "\"trigger\":\"schedule\""), 2);
+    let_in(true);
+    all_are_done(s, 6);
+    assert_true(seen(&gate.peak) <= 2);
+    end(s);
+}
+
+/* What was started before it counts in its minute. */
+static void starts_before_a_restart(void **state)
+{
+    struct scene *s = begin(false);
+    (void)state;
+    add_target(s, "pg", ",\"max_runs\":16,\"starts_per_minute\":2");
+    for (unsigned i = 0; i < 4; i++)
+        add_secret(s, i, "pg", ",\"period\":\"30m\"");
+    s->vault->now_ms += HALF_AN_HOUR;
+    are_inside(s, 2);
+    test_vault_reseal(s->vault);
+    looks_around(s);
+    assert_int_equal(runs_of(s, "\"trigger\":\"schedule\""), 2);
+    end(s);
+}
+
+/* The order in which the names stand in the answer of rotation/due. */
+static unsigned due_order(struct scene *s, char names[MANY][32])
+{
+    unsigned n = 0;
+    need(s, 200, "GET", "rotation/due?limit=1000", NULL);
+    for (const char *at = s->vault->body; (at = strstr(at, "\"secret\":\"secret/m")) != NULL; at++)
+        if (n < MANY)
+            (void)snprintf(names[n++], 32, "u%ld", strtol(at + strlen("\"secret\":\"secret/m"), NULL, 10));
+    return n;
+}
+
+/* Twelve are due at once at one target: they come one after the other, as the index has them, before and
+ * after a restart in the middle; and when they are due is the same before it and after it. */
+static void in_order(void **state)
+{
+    struct scene *s = begin(true);
+    char names[MANY][32] = {0};
+    static char before[65536];
+    (void)state;
+    for (unsigned i = 0; i < MANY; i++)
+        add_secret(s, i, "pg", ",\"period\":\"30m\",\"jitter\":\"10m\"");
+    assert_int_equal(due_order(s, names), MANY);
+    (void)snprintf(before, sizeof before, "%s", strstr(s->vault->body, "\"due\""));
+    test_vault_reseal(s->vault);
+    for (unsigned i = 0; i < MANY; i++) { /* planned anew, from the same schedule */
+        char path[96];
+        (void)snprintf(path, sizeof path, "rotation/secrets/secret/m%u", i);
+        need(s, 204, "POST", path, "{\"period\":\"30m\"}");
+    }
+    assert_int_equal(due_order(s, names), MANY);
+    assert_string_equal(strstr(s->vault->body, "\"due\""), before);
+    s->vault->now_ms += HALF_AN_HOUR + INT64_C(600000);
+    bool restarted = false;
+    for (int i = 0; i < PATIENCE && seen(&gate.n_order) < MANY; i++) {
+        if (!restarted && seen(&gate.n_order) == MANY / 2) {
+            test_vault_reseal(s->vault);
+            restarted = true;
+        }
+        s->vault->now_ms += 500;
+        rotation_wake(s->vault->core->rotation);
+        pause_ms(1);
+    }
+    assert_int_equal(seen(&gate.n_order), MANY);
+    assert_true(restarted);
+    for (unsigned i = 0; i < MANY; i++)
+        assert_string_equal(gate.order[i], names[i]);
+    all_are_done(s, MANY);
+    assert_int_equal(seen(&gate.peak), 1);
+    end(s);
+}
+
+/* ---- waiting ---- */
+
+static void next_look(struct scene *s, unsigned i, char out[64])
+{
+    char path[96];
+    (void)snprintf(path, sizeof path, "rotation/secrets/secret/w%u", i);
+    need(s, 200, "GET", path, NULL);
+    text_at(s, "data.state.next_look", out, 64);
+}
+
+/* More rows than one pass opens wait, for a run and for a look: nothing is written of that. */
+static void rows_stay(void **state)
+{
+    enum { ROWS = 300 };
+    static char looks[ROWS][64];
+    struct scene *s = begin(false);
+    char path[96], body[256], look[64];
+    (void)state;
+    add_secret(s, 0, "pg", "");
+    rotate_by_hand(s, 0);
+    are_inside(s, 1);
+    for (unsigned i = 0; i < ROWS; i++) {
+        (void)snprintf(path, sizeof path, "secret/data/w%u", i);
+        (void)snprintf(body, sizeof body, "{\"data\":{\"username\":\"w%u\",\"password\":\"p\"}}", i);
+        need(s, 200, "POST", path, body);
+        (void)snprintf(path, sizeof path, "rotation/secrets/secret/w%u", i);
+        (void)snprintf(body, sizeof body,
+                       "{\"target\":\"pg\",\"strategy\":\"in-place\",\"accounts\":\"w%u\",\"period\":\"1m\","
+                       "\"verify_every\":\"30m\"}",
+                       i);
+        need(s, 204, "POST", path, body);
+        next_look(s, i, looks[i]);
+    }
+    for (unsigned i = 0; i < 4; i++) {
+        s->vault->now_ms += 45000;
+        looks_around(s);
+    }
+    for (unsigned i = 0; i < ROWS; i++) {
+        next_look(s, i, look);
+        assert_string_equal(look, looks[i]);
+    }
+    assert_int_equal(test_vault_rows(s->vault, TABLE_DUE), ROWS);
+    assert_int_equal(test_vault_rows(s->vault, TABLE_LOOK), ROWS);
+    assert_int_equal(runs_of(s, "\"trigger\":\"schedule\""), 0);
+    end(s);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(one_unless_said),    cmocka_unit_test(as_many_as_said),
+        cmocka_unit_test(in_all),             cmocka_unit_test(as_many_as_configured),
+        cmocka_unit_test(bounds),             cmocka_unit_test(starts_at_a_target),
+        cmocka_unit_test(starts_in_all),      cmocka_unit_test(after_a_restart),
+        cmocka_unit_test(starts_before_a_restart), cmocka_unit_test(in_order),
+        cmocka_unit_test(rows_stay),
+    };
+    kt_log_set_level(KT_LOG_ERROR);
+    if (argc > 1)
+        cmocka_set_test_filter(argv[1]);
+    return cmocka_run_group_tests_name("rotation_places", tests, NULL, NULL);
+}
