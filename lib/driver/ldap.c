@@ -24,6 +24,8 @@
 #define RESET     "pwdReset"
 #define HISTORY   "pwdHistory"
 #define SECOND_MS 1000u
+/* LDAP's own: connections begin in clear there, and change to TLS when asked to. */
+#define PORT_IN_CLEAR 389u
 
 struct change {
     const struct driver_run *run;
@@ -352,7 +354,10 @@ bool kt_ldap_prepare(struct driver_run *run, struct driver_result *ret)
     if (place == NULL)
         return kt_driver_say(run, ret, DRIVER_UNREACH, "memory", "the worker ran out of memory");
     run->own = place;
-    return kt_stream_find(run, place, ret);
+    if (!kt_stream_find(run, place, ret))
+        return false;
+    place->later = step->target.port == PORT_IN_CLEAR;
+    return true;
 }
 
 void kt_ldap_run(const struct driver_run *run, struct driver_result *ret)

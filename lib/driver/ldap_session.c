@@ -217,6 +217,23 @@ static bool log_in(struct ldap_session *s, const struct driver_login *login, int
     return false;
 }
 
+/* Whatever came behind the answer came before TLS, from anybody: await() has it refused. */
+static bool start_tls(struct ldap_session *s, int64_t deadline)
+{
+    const struct kt_stream_place *place = s->run->own;
+    struct ldap_answer answer;
+    kt_autobuf struct kt_buf request;
+    if (!place->tls || !place->later)
+        return true;
+    kt_buf_init(&request, REQUEST_MAX);
+    kt_ldap_start_tls(++s->id, &request);
+    if (ask(s, &request, LDAP_EXTENDED, deadline, &answer, NULL))
+        return kt_stream_secure(place, deadline, &s->stream) || stream_failed(s);
+    if (s->stream.is_open) /* it answered: it has no TLS to offer, or none now */
+        memcpy(s->code, "tls", sizeof("tls"));
+    return false;
+}
+
 bool kt_ldap_open(const struct driver_run *run, const struct driver_login *login,
                   struct ldap_session *s)
 {
@@ -226,7 +243,7 @@ bool kt_ldap_open(const struct driver_run *run, const struct driver_login *login
     if (login->username[0] == '\0' || login->password.len == 0)
         return fail_plainly(s, "empty");
     return (kt_stream_open(run->own, deadline, &s->stream) || stream_failed(s)) &&
-           log_in(s, login, deadline);
+           start_tls(s, deadline) && log_in(s, login, deadline);
 }
 
 void kt_ldap_close(struct ldap_session *s)

@@ -1,6 +1,7 @@
 /* lib/driver/ldap_session.h - one connection to an LDAP server, with a deadline on everything.
  *
- * What:    A simple bind, modifications of one attribute, the reading of one entry; what a result means.
+ * What:    StartTLS where the port is LDAP's own (389), a simple bind, modifications of one attribute, the
+ *          reading of one entry; what a result means.
  * Owner:   kt_ldap_open() begins a session, kt_ldap_close() ends it, also after a failure and twice.
  *          What was read of an entry lives as long as the step.
  * Secrets: the login's password is in the bind; its buffer is wiped. A bind without a name or a password

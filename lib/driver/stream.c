@@ -209,7 +209,7 @@ static bool fail_tls(struct kt_stream *s, int rc)
     return false;
 }
 
-static bool shake_hands(const struct kt_stream_place *place, int64_t deadline, struct kt_stream *s)
+bool kt_stream_secure(const struct kt_stream_place *place, int64_t deadline, struct kt_stream *s)
 {
     int rc = set_up_tls(place, s);
     if (rc != GNUTLS_E_SUCCESS)
@@ -225,7 +225,7 @@ bool kt_stream_open(struct kt_stream_place *place, int64_t deadline, struct kt_s
 {
     *s = (struct kt_stream){.fd = -1};
     return connect_somewhere(place, deadline, s) &&
-           (!place->tls || shake_hands(place, deadline, s));
+           (!place->tls || place->later || kt_stream_secure(place, deadline, s));
 }
 
 void kt_stream_close(struct kt_stream *s)

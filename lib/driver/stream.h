@@ -27,6 +27,7 @@ struct kt_stream_place {
     size_t n_addresses, chosen; /* chosen == n_addresses: not yet */
     const char *host;
     bool tls, check_chain, check_name;
+    bool later; /* set by the driver: TLS begins when it says so, not with the connection */
     gnutls_certificate_credentials_t trust; /* NULL without TLS */
 };
 
@@ -43,6 +44,8 @@ bool kt_stream_find(struct driver_run *run, struct kt_stream_place *place,
                     struct driver_result *ret);
 /* Deadlines are kt_ipc_deadline()'s. */
 bool kt_stream_open(struct kt_stream_place *place, int64_t deadline, struct kt_stream *s);
+/* Where TLS begins later: now. What was received before is the caller's to throw away. */
+bool kt_stream_secure(const struct kt_stream_place *place, int64_t deadline, struct kt_stream *s);
 void kt_stream_close(struct kt_stream *s);
 /* All of it. */
 bool kt_stream_send(struct kt_stream *s, struct kt_bytes bytes, int64_t deadline);

@@ -11,11 +11,13 @@ import os
 import secrets
 import socket
 import sys
+import tempfile
 import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 from driver import run_step  # noqa: E402
-from slapd import ADMIN, POLICY, SUFFIX, Slapd, fits, ssha512  # noqa: E402
+from pki import Authority  # noqa: E402
+from slapd import ADMIN, POLICY, SUFFIX, Slapd, fits, own_address, ssha512  # noqa: E402
 from tap import Tap, equal, main, true  # noqa: E402
 
 tap = Tap("tests/integration/ldap_driver.py")
@@ -322,10 +324,11 @@ def _():
 class Fake:
     """A server that says what it is told to, whatever it is asked; to its first client."""
 
-    def __init__(self, *answers):
+    def __init__(self, *answers, address=("127.0.0.1", 0)):
         self.answers = answers
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port, self.admin_password, self.heard = self.listener.getsockname()[1], "never-issued", []
+        self.listener = socket.create_server(address)
+        self.host, self.port = self.listener.getsockname()
+        self.admin_password, self.heard = "never-issued", []
         self.thread = threading.Thread(target=self.serve, daemon=True)
         self.thread.start()
 
@@ -372,6 +375,12 @@ def _():
 # ---- ways to the server ---------------------------------------------------------------------------
 
 
+def stranger():
+    """A certificate that no server of ours has."""
+    with tempfile.TemporaryDirectory() as folder:
+        return Authority(folder, "stranger").pem
+
+
 @tap.case("TLS: verified by the target's CA, and not by another")
 def _():
     old, new = fresh(), password()
@@ -385,8 +394,7 @@ def _():
     equal(("unreach", "tls"), (result["class"], result["code"]), "the system's: " + result["text"])
     result = run("inspect", account=APP, sslmode="verify-full", ca=ca, host="localhost", **tls)
     equal(("unreach", "tls"), (result["class"], result["code"]), "another name: " + result["text"])
-    with Slapd() as stranger, open(stranger.ca) as f:
-        other = f.read()
+    other = stranger()
     for mode in ("verify-full", "verify-ca", "require"):
         result = run("inspect", account=APP, sslmode=mode, ca=other, **tls)
         equal(("unreach", "tls"), (result["class"], result["code"]), "another CA, " + mode + ": " + result["text"])
@@ -394,6 +402,30 @@ def _():
     equal("unreach", result["class"], "without TLS: " + result["text"])
     result = run("inspect", account=APP, sslmode="require", ca=ca)
     equal("unreach", result["class"], "TLS where there is none: " + result["text"])
+
+
+@tap.case("StartTLS at LDAP's own port: nothing is said before it, and nothing without it")
+def _():
+    if slapd.own_address is None:
+        print("[  SKIPPED ] StartTLS: port 389 takes root")
+        return
+    old, new = fresh(), password()
+    with open(slapd.ca) as f:
+        ca = f.read()
+    own = {"host": slapd.own_address, "port": 389}
+    for mode in ("verify-full", "verify-ca", "require"):
+        run_ok("apply", account=APP, public_part=ssha512(new), keep_part=ssha512(old), sslmode=mode, ca=ca, **own)
+        said = slapd.log().rsplit("ACCEPT", 1)[1]
+        true(-1 < said.find("TLS established") < said.find("BIND dn"), "TLS before the login")
+    result = run("inspect", account=APP, sslmode="require", ca=stranger(), **own)
+    equal(("unreach", "tls"), (result["class"], result["code"]), "another CA: " + result["text"])
+    for answer in (message(1, 0x78, bytes([10, 1, 0, 4, 0, 4, 0])) + b"injected",
+                   message(1, 0x78, bytes([10, 1, 2, 4, 0, 4, 7]) + b"no TLS!"),
+                   message(1, 0x78, bytes([10, 1, 0, 4, 0, 4, 0])) + bound(0)):
+        fake = Fake(answer, address=(own_address(), 389))
+        result = run("inspect", server=fake, host=fake.host, account=APP, sslmode="require")
+        equal("unreach", result["class"], result["text"])
+        true(fake.admin_password.encode() not in b"".join(fake.heard) and len(fake.heard) == 1, "no login")
 
 
 @tap.case("by a Unix socket")

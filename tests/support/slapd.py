@@ -106,6 +106,17 @@ def free_port():
     return s.getsockname()[1]
 
 
+def own_address():
+    """An address of this machine where LDAP's own port is free and may be listened at; None: it may not."""
+    address = "127.%d.%d.%d" % tuple(1 + secrets.randbelow(250) for _ in range(3))
+    with socket.socket() as s:
+        try:
+            s.bind((address, 389))
+        except PermissionError:
+            return None
+    return address
+
+
 def ssha512(password, salt=None):
     salt = os.urandom(16) if salt is None else salt
     return "{SSHA512}" + base64.b64encode(hashlib.sha512(password.encode() + salt).digest() + salt).decode()
@@ -130,6 +141,7 @@ class Slapd:
         self.folder = tempfile.mkdtemp(prefix="keyturn-slapd.")
         os.chmod(self.folder, 0o711)  # a worker that is nobody comes to the socket
         self.port, self.tls_port = free_port(), free_port()
+        self.own_address = own_address()
         self.socket = os.path.join(self.folder, "run/ldapi")
         self.ca = os.path.join(self.folder, "server.pem")
         self.log_path = os.path.join(self.folder, "log")
@@ -151,7 +163,8 @@ class Slapd:
             os.mkdir(os.path.join(self.folder, name), mode)
         base = os.path.join(self.folder, "server")
         openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days",
-                "2", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout",
+                "2", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1,IP:" +
+                (self.own_address or "127.0.0.2"), "-keyout",
                 base + ".key", "-out", base + ".pem")
         modules = ["back_mdb", "ppolicy"] + (["pw-sha2"] if self.sha2 else [])
         tls = "olcTLSCertificateFile: %s.pem\nolcTLSCertificateKeyFile: %s.key\n" % (base, base)
@@ -170,6 +183,8 @@ class Slapd:
     def start(self):
         urls = "ldap://127.0.0.1:%d/ ldaps://127.0.0.1:%d/ ldapi://%s/????x-mod=0777" % (
             self.port, self.tls_port, self.socket.replace("/", "%2F"))
+        if self.own_address:
+            urls += " ldap://%s/" % self.own_address
         with open(self.log_path, "a") as out:
             self.process = subprocess.Popen(
                 ["/usr/sbin/slapd", "-F", self.folder + "/config", "-h", urls, "-d", "stats"],
