@@ -156,6 +156,7 @@ $(O)/unit/wait_test: LDFLAGS += -Wl,--wrap=look_due
 $(O)/unit/audit_device_test: LDFLAGS += -Wl,--wrap=pthread_create
 $(O)/unit/driver_exec_test: LDFLAGS += -Wl,--wrap=open
 $(O)/unit/driver_memory_test: LDFLAGS += -Wl,--wrap=kt_redis_open,--wrap=kt_redis_close,--wrap=kt_redis_ask,--wrap=kt_redis_read_user,--wrap=kt_maria_run,--wrap=kt_maria_count,--wrap=kt_maria_cell
+$(O)/unit/ldap_steps_test: LDFLAGS += -Wl,--wrap=kt_ldap_open,--wrap=kt_ldap_close,--wrap=kt_ldap_change,--wrap=kt_ldap_look
 $(O)/unit/fresh_test: LDFLAGS += -Wl,--wrap=kt_aead_seal
 $(O)/unit/login_test: LDFLAGS += -Wl,--wrap=crypto_pwhash_str_alg
 $(addprefix $(O)/unit/,jobs_test leases_test kv_copy_test mounts_race_test quotas_test token_race_test wrapping_test approvals_test login_test unix_login_test pam_login_test jwt_login_test approle_test cert_test rotation_race_test rotation_moment_test rotation_pause_test): LDFLAGS += -Wl,--wrap=mounts_require
