@@ -99,6 +99,7 @@ int cmd_target_remove(struct cli *cli);
 int cmd_target_check(struct cli *cli);
 int cmd_rotate(struct cli *cli);
 int cmd_reconcile(struct cli *cli);
+int cmd_drill(struct cli *cli);
 int cmd_run_list(struct cli *cli);
 int cmd_run_show(struct cli *cli);
 int cmd_run_watch(struct cli *cli);

@@ -105,6 +105,11 @@ static const struct code {
      "Who, when and why stands in the message.",
      "secretctl run resume lets everything go on; only one: secretctl rotate --force SECRET. Going\n"
      "back (rotate --back, run cancel) is not held up."},
+    {"KT-R-031", "gap",
+     "In-place there is one password at a time: a drill changes it twice, and who connects in between is\n"
+     "refused. Nothing was changed.",
+     "If that may be: secretctl drill --allow-gap SECRET, or secretctl schedule set SECRET allow_gap=true.\n"
+     "Without a gap: strategy=alternate (two accounts) or strategy=overlap, where the target has it"},
 };
 /* clang-format on */
 

@@ -1,4 +1,4 @@
-/* cli/cmd_rotate.c - rotate, reconcile: start a run and follow it to its end. */
+/* cli/cmd_rotate.c - rotate, reconcile, drill: start a run and follow it to its end. */
 #include <stdio.h>
 
 #include "cli/cli.h"
@@ -22,6 +22,8 @@ static bool start_body(struct cli *cli, struct kt_buf *body)
         kt_jsonw_kv_bool(&w, "back", true);
     if (flags_on(&cli->flags, FLAG_FORCE))
         kt_jsonw_kv_bool(&w, "force", true);
+    if (flags_on(&cli->flags, FLAG_ALLOW_GAP))
+        kt_jsonw_kv_bool(&w, "allow_gap", true);
     kt_jsonw_end(&w);
     return kt_buf_ok(body);
 }
@@ -114,6 +116,11 @@ int cmd_rotate(struct cli *cli)
     if (flags_on(&cli->flags, FLAG_DRY_RUN))
         return dry_run(cli);
     return start(cli, "rotation/rotate/", "rotating");
+}
+
+int cmd_drill(struct cli *cli)
+{
+    return start(cli, "rotation/drill/", "drilling");
 }
 
 int cmd_reconcile(struct cli *cli)

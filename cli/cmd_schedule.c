@@ -85,7 +85,7 @@ static void print_state(struct cli *cli, struct kt_json state)
 {
     static const char *const versions[] = {"current", "pending", "previous"};
     KT_AUTO(table_free) struct table table = {0};
-    char text[256];
+    char text[600];
     table_init(&table, 2, NULL);
     for (size_t i = 0; i < sizeof versions / sizeof versions[0]; i++)
         version_row(&table, state, versions[i]);
@@ -105,6 +105,13 @@ static void print_state(struct cli *cli, struct kt_json state)
     }
     if (output_time_of(state, "next_look") != 0)
         time_row(cli, &table, state, "next_look", "next look");
+    if (kt_api_text(state, "drill_result", text, sizeof text) && text[0] != '\0') {
+        time_row(cli, &table, state, "drilled", "last drill");
+        table_text(&table, "its result");
+        table_text(&table, text);
+    }
+    if (output_time_of(state, "next_drill") != 0)
+        time_row(cli, &table, state, "next_drill", "next drill");
     if (kt_api_text(state, "run", text, sizeof text) && text[0] != '\0') {
         table_text(&table, "running");
         table_printf(&table, "%s   secretctl run watch %s", text, text);

@@ -42,6 +42,7 @@ static void explain_run(struct cli *cli, const struct run_model *run)
         output_safe(&cli->out, kt_str(run_why(run)));
         kt_buf_add_char(&cli->out, '\n');
     }
+    run_view_back(run, &cli->out);
     run_view_consumers(run, 8, RUN_CONSUMERS_MAX, RUN_VIEW_WIDE, &cli->out);
     kt_buf_printf(&cli->out, "next    secretctl run watch %s%s%s\n", run->id,
                   run->can_go_back ? "; going back: secretctl run cancel " : "",
@@ -67,6 +68,27 @@ static void explain_drift(struct cli *cli, const char *secret, struct kt_json st
     kt_buf_add_text(&cli->out, "hurt    whoever fetches it from now on cannot log in\nmend    secretctl "
                                "reconcile ");
     output_safe(&cli->out, kt_str(secret));
+    kt_buf_add_char(&cli->out, '\n');
+}
+
+/* Going back: when it was tried, what came of it, when it is tried again. */
+static void explain_drill(struct cli *cli, struct kt_json state)
+{
+    char time[OUTPUT_TIME];
+    char text[600];
+    int64_t next = output_time_of(state, "next_drill");
+    bool told = kt_api_text(state, "drill_result", text, sizeof text) && text[0] != '\0';
+    if (!told && next == 0)
+        return;
+    kt_buf_add_text(&cli->out, "drill   ");
+    if (told) {
+        output_time(cli, output_time_of(state, "drilled"), time);
+        kt_buf_printf(&cli->out, "%s: ", time);
+        output_safe(&cli->out, kt_str(text));
+    }
+    output_time(cli, next, time);
+    if (next != 0)
+        kt_buf_printf(&cli->out, "%snext %s", told ? "; " : "", time);
     kt_buf_add_char(&cli->out, '\n');
 }
 
@@ -102,6 +124,7 @@ static void explain_state(struct cli *cli, const char *secret, struct kt_json st
         output_safe(&cli->out, kt_str(text));
         kt_buf_add_text(&cli->out, "\nfirst   secretctl run resume\n");
     }
+    explain_drill(cli, state);
     output_time(cli, due, time);
     output_age(cli, due, age);
     if (due != 0)

@@ -119,6 +119,9 @@ static const struct command_flag rotate_flags[] = {
     {FLAG_JOIN, NULL}, {FLAG_REASON, NULL}, {FLAG_FORCE, "although everything is paused (run pause)"}, END};
 static const struct command_flag reconcile_flags[] = {
     {FLAG_DETACH, NULL}, {FLAG_JOIN, NULL}, {FLAG_REASON, NULL}, END};
+static const struct command_flag drill_flags[] = {
+    {FLAG_ALLOW_GAP, "in-place: although consumers are cut off for a moment, there and back"},
+    {FLAG_DETACH, NULL}, {FLAG_JOIN, NULL}, {FLAG_REASON, NULL}, END};
 static const struct command_flag run_list_flags[] = {
     {FLAG_SECRET, NULL}, {FLAG_LIMIT, NULL}, {FLAG_FIELD, NULL}, END};
 static const struct command_flag detach_flags[] = {{FLAG_DETACH, NULL}, END};
@@ -249,14 +252,23 @@ const struct command command_table[] = {
      "by hand fails from then on. What is accepted already is left alone. Waits, and exits, as rotate does.",
      "secretctl reconcile secret/db/orders\n"
      "secretctl reconcile --reason=\"changed by hand on Monday\" secret/db/orders", cmd_reconcile},
+    {"drill", NULL, GROUP_ROTATION, 0, "Try going back: rotate a secret, then go back on purpose.", "SECRET", 1, 1,
+     drill_flags,
+     "Goes as far as all consumers running a new version, then back, and says how long that took, from the\n"
+     "order until everybody was well with the old one again, against the secret's rto. It ends no old\n"
+     "credential and is no rotation: age and next time stay as they are. Waits: exit code 0 when it went\n"
+     "back in time, 2 when not. On a schedule: schedule set SECRET drill=\"0 4 1 * *\".",
+     "secretctl drill secret/db/orders\n"
+     "secretctl drill --reason=\"before the release\" secret/db/orders", cmd_drill},
     {"due", NULL, GROUP_ROTATION, 0, "List what is rotated next, soonest first, and what has drifted.", "", 0, 0,
      limit_flags, NULL, "secretctl due", cmd_due},
     {"overdue", NULL, GROUP_ROTATION, COMMAND_ASKS, "List what should be rotated by now and is not.", "", 0, 0,
      overdue_flags,
      "For monitoring: exit code 0 when there is nothing, 2 when there is, 1 for an error. A secret is overdue\n"
      "when it is older than its max_age, when its time is over by five minutes and nothing started or the run\n"
-     "failed, when its run is frozen or goes on beyond max_overlap and the next time, or when its schedule\n"
-     "cannot be read any more. What a window or a calendar holds back is overdue by its max_age alone.",
+     "failed, when its run is frozen or goes on beyond max_overlap and the next time, when its schedule\n"
+     "cannot be read any more, or when its last drill failed. What a window or a calendar holds back is\n"
+     "overdue by its max_age alone.",
      "secretctl overdue\nsecretctl overdue -o json", cmd_overdue},
     {"plan", NULL, GROUP_ROTATION, 0, "Print the secrets rotation plan, from live data.", "[PREFIX]", 0, 1, NULL,
      "Markdown, or JSON with -o json: every secret that is rotated with its type, system, owner, risk, cadence\n"
@@ -298,6 +310,9 @@ const struct command command_table[] = {
      "  loose_readers=hold|ignore            readers that are no agents\n"
      "  require_healthy=true old_is_dead=false\n"
      "  verify_every=6h       the target is asked whether it accepts what is stored; 0: never\n"
+     "  rto=5m                going back has to take no longer: measured, and said where it did\n"
+     "  drill=\"0 4 1 * *\"     when going back is tried (drill), in its zone, window and calendar\n"
+     "  allow_gap=false       in-place: a drill may cut consumers off for a moment\n"
      "  risk=critical|high|medium|low        its max_age where there is no other (classes show)\n"
      "  owner= notify=        free words",
      "secretctl schedule set secret/db/orders target=pg strategy=alternate accounts=app_a,app_b \\\n"

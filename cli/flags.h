@@ -121,6 +121,7 @@ enum flag_kind {
     X(FLAG_FILE, "file", NULL, FLAG_TEXT, "FILE", "this policy's text besides, stored or not")     \
     X(FLAG_PREFIX, "prefix", NULL, FLAG_SWITCH, NULL, "all leases below that path")                \
     X(FLAG_SYNC, "sync", NULL, FLAG_SWITCH, NULL, "wait until it is done")                         \
+    X(FLAG_ALLOW_GAP, "allow-gap", NULL, FLAG_SWITCH, NULL, "consumers may be cut off for a moment") \
     X(FLAG_FORCE, "force", NULL, FLAG_SWITCH, NULL, "do not ask")
 
 #define X(id, name, other, kind, value, help) id,

@@ -141,7 +141,7 @@ static int lost(struct follower *follower, const char *id, const struct kt_api_r
 static int finish(struct follower *follower, const char *id)
 {
     struct cli *cli = follower->cli;
-    bool good = run_done(&follower->run);
+    bool good = run_good(&follower->run);
     if (cli->format == CLI_JSON) {
         struct kt_err err = {0};
         kt_autoapireply struct kt_api_reply reply;

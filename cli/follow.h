@@ -3,7 +3,7 @@
  * What:    On a terminal the run's picture is drawn anew, once a second and at each step; else a
  *          line is written for each step; with JSON nothing until the whole run at the end. A vault
  *          that goes away meanwhile does not end the run, so it is waited for (FOLLOW_AWAY_MS).
- * Returns: the exit code: 0 done; 2 rolled back, cancelled, frozen, or out of sight.
+ * Returns: the exit code: 0 done, or a drill that went well; 2 rolled back, cancelled, frozen, or out of sight.
  * Threads: one thread. */
 #pragma once
 

@@ -373,7 +373,31 @@ static void add_word(const char *name, struct kt_buf *out)
     kt_buf_add_text(out, quoted ? "'" : "");
 }
 
-static void add_procedure(struct kt_json secret, const char *name, struct kt_buf *out)
+/* How long going back may take, took, and when it was tried. */
+static void add_back(struct cli *cli, struct kt_json secret, struct kt_buf *out)
+{
+    char span[OUTPUT_TIME], target[TEXT_MAX];
+    take(secret, "target", target);
+    if (target[0] == '\0')
+        return;
+    kt_buf_add_text(out, "\n- going back may take: ");
+    output_span(number(secret, "rto") * 1000, span);
+    kt_buf_add_text(out, number(secret, "rto") == 0 ? "not said (rto)" : span);
+    output_took(number(secret, "back_took_ms"), span);
+    if (output_time_of(secret, "backed") != 0)
+        kt_buf_printf(out, "; it took %s, ", span);
+    add_time(cli, output_time_of(secret, "backed"), "; never measured", out);
+    kt_buf_add_text(out, "\n- last drill: ");
+    add_time(cli, output_time_of(secret, "drilled"), "never", out);
+    if (output_time_of(secret, "drilled") != 0) {
+        kt_buf_add_text(out, ", ");
+        add_text(secret, "drill_result", out);
+    }
+    kt_buf_add_text(out, "; next: ");
+    add_time(cli, output_time_of(secret, "next_drill"), "only by hand", out);
+}
+
+static void add_procedure(struct cli *cli, struct kt_json secret, const char *name, struct kt_buf *out)
 {
     const struct way *way = way_of(secret);
     kt_buf_add_text(out, "\nProcedure, by the vault itself:\n\n");
@@ -385,6 +409,7 @@ static void add_procedure(struct kt_json secret, const char *name, struct kt_buf
     add_command(way->before, name, out);
     kt_buf_add_text(out, "; afterwards ");
     add_command("secretctl rotate --back SECRET", name, out);
+    add_back(cli, secret, out);
     kt_buf_add_text(out, "\n- by hand: ");
     add_command(way->by_hand, name, out);
     kt_buf_add_text(out, "\n- who may: a token with update on rotation/rotate/");
@@ -411,5 +436,5 @@ void plan_page(struct cli *cli, struct kt_json secret, struct kt_buf *out)
     add_facts(cli, secret, out);
     add_sentences(secret, "missing", "Missing:", " nothing", out);
     add_sentences(secret, "unproven", "Unproven:", " nothing", out);
-    add_procedure(secret, name, out);
+    add_procedure(cli, secret, name, out);
 }

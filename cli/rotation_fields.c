@@ -61,6 +61,9 @@ const struct input_field cli_schedule_fields[] = {
     {"risk",            INPUT_TEXT,     "critical, high, medium or low"},
     {"notify",          INPUT_TEXT,     "who is told"},
     {"verify_every",    INPUT_DURATION, "how often the target is asked whether it accepts what is stored, 0: never"},
+    {"rto",             INPUT_DURATION, "5m: going back has to take no longer; 0: not said"},
+    {"drill",           INPUT_TEXT,     "\"0 4 1 * *\": when going back is tried, five or six fields of cron"},
+    {"allow_gap",       INPUT_BOOL,     "consumers may be cut off for a moment: drills in-place, false"},
     {NULL, INPUT_TEXT, NULL},
 };
 /* clang-format on */

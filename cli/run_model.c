@@ -94,6 +94,17 @@ static void take_known(struct run_model *run, struct kt_json frozen)
     }
 }
 
+static void take_back(struct run_model *run, struct kt_json back)
+{
+    int64_t rto_s = 0;
+    (void)kt_api_i64(back, "took_ms", &run->back_took_ms);
+    (void)kt_api_i64(back, "rto_s", &rto_s);
+    (void)kt_api_bool(back, "measured", &run->back_measured);
+    (void)kt_api_bool(back, "missed", &run->back_missed);
+    run->back_ordered_ms = output_time_of(back, "ordered");
+    run->rto_ms = rto_s * 1000;
+}
+
 bool run_model_take(struct run_model *run, struct kt_json data)
 {
     struct kt_json value = {0};
@@ -112,6 +123,7 @@ bool run_model_take(struct run_model *run, struct kt_json data)
         {"by", run->by, sizeof run->by},
         {"reason", run->reason, sizeof run->reason},
         {"waits_for", run->waits_for, sizeof run->waits_for},
+        {"drill", run->drill, sizeof run->drill},
     };
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         (void)kt_api_text(data, texts[i].name, texts[i].out, texts[i].size);
@@ -123,6 +135,8 @@ bool run_model_take(struct run_model *run, struct kt_json data)
     run->started_ms = output_time_of(data, "started");
     run->ended_ms = output_time_of(data, "ended");
     run->waits_until_ms = output_time_of(data, "waits_until");
+    if (kt_json_member(data, "back", &value) && kt_json_type(value) == KT_JSON_OBJECT)
+        take_back(run, value);
     if (kt_json_member(data, "frozen", &value) && kt_json_type(value) == KT_JSON_OBJECT) {
         (void)kt_api_text(value, "code", run->frozen_code, sizeof run->frozen_code);
         (void)kt_api_text(value, "word", run->frozen_word, sizeof run->frozen_word);
@@ -150,6 +164,11 @@ bool run_frozen(const struct run_model *run)
 bool run_done(const struct run_model *run)
 {
     return strcmp(run->state, "done") == 0;
+}
+
+bool run_good(const struct run_model *run)
+{
+    return run_done(run) || strcmp(run->drill, "good") == 0;
 }
 
 const char *run_why(const struct run_model *run)

@@ -27,6 +27,9 @@ struct run_model {
     char by[128], reason[240];
     char frozen_code[32], frozen_word[40], frozen_text[480], frozen_known[960], frozen_next[480],
         frozen_now[960];
+    char drill[16]; /* "": it is none; "under way", "good", "failed" */
+    bool back_measured, back_missed;
+    int64_t back_ordered_ms, back_took_ms, rto_ms; /* going back; ordered 0: nobody did */
     int64_t from, to, started_ms, ended_ms, waits_until_ms, eta_s;
     int64_t seq; /* of the last step known */
     bool can_go_back;
@@ -44,6 +47,7 @@ bool run_model_take(struct run_model *run, struct kt_json data);
 bool run_ended(const struct run_model *run); /* done, rolled_back, cancelled */
 bool run_frozen(const struct run_model *run);
 bool run_done(const struct run_model *run);
+bool run_good(const struct run_model *run); /* done, or a drill that went back in time */
 /* Why it went wrong: what the vault says, else the last failed step; "" when nothing did. */
 const char *run_why(const struct run_model *run);
 size_t run_healthy(const struct run_model *run); /* consumers that acknowledged the new version */

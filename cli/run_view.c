@@ -259,6 +259,28 @@ static bool reconciles(const struct run_model *run)
     return strcmp(run->trigger, "reconcile") == 0;
 }
 
+/* How long going back took, or takes. */
+void run_view_back(const struct run_model *run, struct kt_buf *out)
+{
+    char took[OUTPUT_TIME], most[OUTPUT_TIME];
+    int64_t now = kt_wall_ms(&kt_system_clock);
+    bool over = run_ended(run);
+    if (run->back_ordered_ms == 0 || (over && !run->back_measured && !run->back_missed))
+        return;
+    int64_t ms = over || run->back_measured ? run->back_took_ms : now - run->back_ordered_ms;
+    output_took(ms > 0 ? ms : 0, took);
+    output_took(run->rto_ms, most);
+    kt_buf_add_text(out, "back    ");
+    if (over && !run->back_measured)
+        kt_buf_add_text(out, "not everybody was seen well again");
+    else
+        kt_buf_printf(out, "%s %s", over || run->back_measured ? "took" : "ordered, since", took);
+    if (run->rto_ms != 0)
+        kt_buf_printf(out, "; objective %s%s", most,
+                      run->back_missed || ms > run->rto_ms ? ": MISSED" : "");
+    kt_buf_add_char(out, '\n');
+}
+
 static void verdict_done(const struct run_model *run, struct kt_buf *out)
 {
     char text[160];
@@ -279,7 +301,9 @@ static void verdict_done(const struct run_model *run, struct kt_buf *out)
     if (run->consumer_count > 0)
         kt_buf_printf(out, "; %zu of %zu consumers healthy on v%jd", run_healthy(run),
                       run->consumer_count, (intmax_t)run->to);
-    kt_buf_printf(out, "\nreport  secretctl report %s\n", run->id);
+    kt_buf_add_char(out, '\n');
+    run_view_back(run, out);
+    kt_buf_printf(out, "report  secretctl report %s\n", run->id);
 }
 
 static void verdict_back(const struct run_model *run, struct kt_buf *out)
@@ -294,12 +318,17 @@ static void verdict_back(const struct run_model *run, struct kt_buf *out)
                        (intmax_t)run->to);
     else
         (void)snprintf(text, sizeof text, "nothing was changed.");
-    add_verdict(out, cancelled ? "CANCELLED" : "ROLLED BACK", run->secret, text);
-    add_item(out, "because", run_why(run));
+    bool drill = run->drill[0] != '\0', good = run_good(run);
+    add_verdict(out, drill ? good ? "DRILLED" : "DRILL FAILED" : cancelled ? "CANCELLED" : "ROLLED BACK",
+                run->secret, text);
+    run_view_back(run, out);
+    if (!good)
+        add_item(out, "because", run_why(run));
     add_hurt(run, out);
     kt_buf_printf(out, "next    secretctl report %s\n", run->id);
-    kt_buf_printf(out, "then    secretctl %s %s\n", reconciles(run) ? "reconcile" : "rotate",
-                  run->secret);
+    if (!good)
+        kt_buf_printf(out, "then    secretctl %s %s\n",
+                      drill ? "drill" : reconciles(run) ? "reconcile" : "rotate", run->secret);
 }
 
 static void verdict_frozen(const struct run_model *run, struct kt_buf *out)

@@ -15,6 +15,8 @@ void run_view_step(struct cli *cli, const struct run_model *run, const struct ru
 /* The whole picture, each line at most columns wide, at most rows lines. */
 void run_view_picture(struct cli *cli, const struct run_model *run, unsigned columns, unsigned rows,
                       struct kt_buf *out);
+/* A line on how long going back took, or takes; nothing when nobody ordered it. */
+void run_view_back(const struct run_model *run, struct kt_buf *out);
 void run_view_verdict(struct cli *cli, const struct run_model *run, struct kt_buf *out);
 /* At most `most` of them, each line cut at columns. */
 void run_view_consumers(const struct run_model *run, unsigned indent, size_t most, unsigned columns,

@@ -280,6 +280,34 @@ class Test:
         equal(secret.ended(secret.rotate())["state"], "done")
         secret.agrees(secret.runs()[0])
 
+    def drilled(self):
+        """There and back on purpose, with an agent: measured, and nothing is different from before."""
+        secret = self.secret(settings={"rto": "2m"})
+        agent = self.scene.agent(secret)
+        before = self.scene.vault.ok("GET", "rotation/secrets/" + secret.path).data["state"]
+        done = self.ctl("drill", "-reason=before the release", secret.path)
+        equal(done.returncode, 0, done.stdout + done.stderr)
+        contains(done.stdout, "DRILLED  %s: v1 is in use, v2 is not." % secret.path)
+        contains(done.stdout, "objective 2m")
+        self.unharmed(secret)
+        run = secret.run(secret.runs()[0])
+        equal((run["trigger"], run["drill"], run["back"]["missed"]), ("drill", "good", False), story(run))
+        equal([c["version"] for c in run["consumers"]], [1], "what the consumers run")
+        equal(secret.accepted(2), False, "what the drill made is accepted")
+        after = self.scene.vault.ok("GET", "rotation/secrets/" + secret.path).data["state"]
+        for name in ("last_done", "next_due", "last_result", "failures"):
+            equal(after[name], before[name], name)
+        contains(self.ctl("run", "why", secret.path).stdout, "drill   ")
+        contains(self.ctl("report", secret.path).stdout, "# DRILLED  ")
+        contains(self.ctl("plan", secret.path).stdout, "- going back may take: 2 m")
+        one_error(self.ctl("schedule", "set", secret.path, "drill=0 0 31 2 *"), "never")
+        agent.process.terminate()
+        in_place = self.secret("in-place")
+        one_error(self.ctl("drill", in_place.path), "KT-R-031")
+        done = self.ctl("drill", "-allow-gap", in_place.path)
+        equal(done.returncode, 0, done.stdout + done.stderr)
+        self.unharmed(in_place)
+
     def frozen_open(self):
         pg = make_postgres()
         with Scene(pg=pg) as scene:
@@ -360,7 +388,7 @@ def main():
         for name in ("never_fires", "one_account", "one_account_for_two", "weak_generator",
                      "unknown_target", "no_rotation", "admin_refused", "database_down",
                      "rotate_twice", "write_meanwhile", "cancel_early", "cancel_late",
-                     "destroy_version_in_use", "kv_rollback", "frozen_admin", "frozen_drift", "drifted",
+                     "destroy_version_in_use", "kv_rollback", "frozen_admin", "frozen_drift", "drifted", "drilled",
                      "frozen_open", "frozen_server", "frozen_cannot_revoke", "cancel_when_frozen"):
             report.case(name.replace("_", " "), getattr(test, name))
     report.end()

@@ -87,6 +87,7 @@ const struct access_entry access_entries[] = {
     {"rotation", NULL, "rotate/{path...}", .write = POLICY},
     {"rotation", NULL, "reconcile/{path...}", .write = POLICY},
     {"rotation", NULL, "dry-run/{path...}", .write = POLICY},
+    {"rotation", NULL, "drill/{path...}", .write = POLICY},
     {"rotation", NULL, "runs", .list = POLICY},
     {"rotation", NULL, "runs/{id}", .read = POLICY},
     {"rotation", NULL, "runs/{id}/cancel", .write = POLICY},

@@ -501,6 +501,7 @@ static void be_approved(struct scene *s)
 #define TARGET     "{\"driver\":\"postgresql\",\"host\":\"/run/n%u\",\"database\":\"d\",\"sslmode\":\"disable\",\"admin_username\":\"kt\",\"admin_password\":\"admin\"}"
 #define PUT_TARGET ASK("POST", "rotation/targets/pg", TARGET, 204)
 #define DRIVEN     "{\"target\":\"pg\",\"strategy\":\"in-place\",\"accounts\":[\"app\"],\"drain\":%u}"
+#define DRILLED    "{\"target\":\"pg\",\"strategy\":\"in-place\",\"accounts\":[\"app\"],\"allow_gap\":true,\"drill\":\"0 4 1 * *\",\"rto\":%u}"
 #define PUT_LOGIN  ASK("POST", "secret/data/db", "{\"data\":{\"username\":\"app\",\"password\":\"p\"}}", 0)
 #define PUT_DRIVEN ASK("POST", "rotation/secrets/secret/db", DRIVEN, 204)
 #define PUT_FREEZE ASK("POST", "rotation/calendars/freeze", "{\"ranges\":\"2027-01-17..2027-01-18 f\"}", 200)
@@ -626,6 +627,7 @@ static const struct row rows[] = {
     {"certificate", NULL, {PUT_ROOT, MAKE_ROOT}, PUT_LEAF, ASK("GET", "rotation/secrets/secret/leaf", NULL, 200), "n%u.example.com", NULL, false},
     {"certificate, dry run", NULL, {PUT_ROOT, MAKE_ROOT, PUT_LEAF}, ASK_X509("POST", "rotation/dry-run/secret/leaf", "{}", 200), {0}, NULL, NULL, false},
     {"certificate, made", NULL, {PUT_ROOT, MAKE_ROOT, PUT_LEAF}, ASK_X509("POST", "rotation/rotate/secret/leaf", "{}", 0), {0}, NULL, NULL, false},
+    {"rotation drills", NULL, {PUT_TARGET, PUT_LOGIN}, ASK("POST", "rotation/secrets/secret/db", DRILLED, 204), ASK("GET", "rotation/secrets/secret/db", NULL, 200), "\"rto\":%u,", NULL, false},
     {"rotation classes", NULL, {{0}}, ASK("POST", "rotation/classes", "{\"high\":{\"max_age\":\"9%ud\"}}", 204), ASK("GET", "rotation/classes", NULL, 200), "\"max_age\":\"9%ud\"", NULL, false},
     {"rotation overdue", NULL, {PUT_TARGET, PUT_LOGIN, PUT_DRIVEN}, ASK("GET", "rotation/overdue", NULL, 200), {0}, NULL, NULL, false},
     {"rotation plan", NULL, {PUT_TARGET, PUT_LOGIN, PUT_FREEZE, PUT_FROZEN}, ASK("GET", "rotation/plan", NULL, 200), {0}, NULL, NULL, false},

@@ -455,9 +455,12 @@ static void distrusted_clock_wakes_nobody(void **state)
     assert_non_null(rotation);
     rotation->next_due_ms = 5;
     rotation->next_look_ms = 7;
+    rotation->next_drill_ms = 6;
     assert_int_equal(rotation_alarm_ms(rotation), 5);
     rotation->next_look_ms = 3;
     assert_int_equal(rotation_alarm_ms(rotation), 3);
+    rotation->next_drill_ms = 2;
+    assert_int_equal(rotation_alarm_ms(rotation), 2);
     rotation->distrusts = true;
     assert_int_equal(rotation_alarm_ms(rotation), INT64_MAX);
     free(rotation);

@@ -4,7 +4,8 @@
  * Every order of events is explored: a crash at each step, a statement whose answer or which itself
  * is lost, a target that loses its last change, a consumer in trouble, a cancel at any moment, up
  * to three faults. Nothing may lead to a state in which the target accepts no value that the vault
- * has. Two rules are then taken away, one after the other: the model has to notice. */
+ * has; and a drill never ends the old one. Rules are then taken away, one after the other: the model has to
+ * notice. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -20,7 +21,7 @@
 #define WORLDS_MAX 400000u
 #define SETTLE_MAX 100
 
-enum mutation { NO_MUTATION, NO_RULE_A, VALUE_LATE };
+enum mutation { NO_MUTATION, NO_RULE_A, VALUE_LATE, DRILL_GOES_ON };
 
 struct world {
     struct machine m;
@@ -34,6 +35,7 @@ struct world {
 
 struct model {
     enum mutation mutation;
+    bool drill;
     struct world *worlds;
     size_t n;
     uint32_t *index; /* open addressing; 0: free */
@@ -54,7 +56,8 @@ static void pack(const struct world *w, unsigned char out[32])
         m->refused_back, m->said_no, m->bad_value, m->values,
         (unsigned char)m->frozen, (unsigned char)m->frozen_in, m->fresh, m->doubt, w->stored,
         w->new_ok, w->old_ok, w->can_lose, w->lost_new, w->lost_old, w->promoted, w->runs_new,
-        w->faults, w->cancels};
+        w->faults, w->cancels, m->drills, m->turned, m->alone};
+    _Static_assert(sizeof all <= 32, "it fits");
     memset(out, 0, 32);
     memcpy(out, all, sizeof all);
 }
@@ -96,11 +99,20 @@ static const char *wrong(const struct world *w)
     return w->m.promoted == w->promoted ? NULL : "the stage is not what the run thinks";
 }
 
+/* A drill is to leave everything as it was. */
+static const char *wrong_drill(const struct world *w)
+{
+    bool revokes = w->m.intent == INTENT_REVOKE || w->m.past;
+    return revokes || w->m.state == RUN_DONE ? "a drill ends the old one" : NULL;
+}
+
 static void reach(struct model *model, const struct world *w)
 {
     if (model->broken != NULL || known(model, w))
         return;
     const char *what = wrong(w);
+    if (what == NULL && model->drill)
+        what = wrong_drill(w);
     if (what != NULL) {
         model->broken = what;
         model->at = *w;
@@ -334,19 +346,24 @@ static void explore_from(struct model *model, const struct world *w)
     anytime(model, w);
 }
 
-static void model_run(struct model *model, enum run_strategy strategy, enum mutation mutation)
+static void model_run_as(struct model *model, enum run_strategy strategy, bool drill, enum mutation mutation)
 {
-    *model = (struct model){.mutation = mutation, .index_size = 1u << 20};
+    *model = (struct model){.mutation = mutation, .drill = drill, .index_size = 1u << 20};
     model->worlds = calloc(WORLDS_MAX, sizeof *model->worlds);
     model->index = calloc(model->index_size, sizeof *model->index);
     assert_non_null(model->worlds);
     assert_non_null(model->index);
-    struct world first = {.m = {.strategy = strategy}, .old_ok = true};
+    struct world first = {.m = {.strategy = strategy, .drills = drill && mutation != DRILL_GOES_ON}, .old_ok = true};
     reach(model, &first);
     for (size_t i = 0; i < model->n && model->broken == NULL; i++) {
         struct world w = model->worlds[i];
         explore_from(model, &w);
     }
+}
+
+static void model_run(struct model *model, enum run_strategy strategy, enum mutation mutation)
+{
+    model_run_as(model, strategy, false, mutation);
 }
 
 static void model_free(struct model *model)
@@ -391,12 +408,32 @@ static void never_locks_out(void **state)
     model_free(&model);
 }
 
-/* From wherever a run got, without further faults it ends: nothing waits for ever. */
-static void always_ends(void **state)
+/* Whatever comes to it, a drill goes back, or was cancelled before anything happened. */
+static void drills_end_nothing(void **state)
 {
     enum run_strategy strategy = *(const enum run_strategy *)*state;
     struct model model;
-    model_run(&model, strategy, NO_MUTATION);
+    unsigned turned = 0;
+    model_run_as(&model, strategy, true, NO_MUTATION);
+    describe(&model);
+    for (size_t i = 0; i < model.n; i++)
+        turned += model.worlds[i].m.turned && model.worlds[i].m.state == RUN_ROLLED_BACK;
+    print_message("%s: %zu worlds; rolled back %u (turned %u), cancelled %u, frozen %u\n",
+                  run_strategy_text(strategy), model.n, model.ends[RUN_ROLLED_BACK], turned,
+                  model.ends[RUN_CANCELLED], model.ends[RUN_FROZEN]);
+    assert_true(turned > 0 && turned < model.ends[RUN_ROLLED_BACK]);
+    assert_int_equal(model.ends[RUN_DONE], 0);
+    for (size_t i = 1; i < FROZEN_CODE_COUNT; i++)
+        if (i != FROZEN_ROLLBACK)
+            assert_int_equal(model.frozen[i], 0);
+    model_free(&model);
+}
+
+/* From wherever a run got, without further faults it ends: nothing waits for ever. */
+static void ends_from_all(enum run_strategy strategy, bool drill)
+{
+    struct model model;
+    model_run_as(&model, strategy, drill, NO_MUTATION);
     for (size_t i = 0; i < model.n; i++) {
         struct world w = model.worlds[i];
         int steps = 0;
@@ -429,6 +466,16 @@ static void always_ends(void **state)
     model_free(&model);
 }
 
+static void always_ends(void **state)
+{
+    ends_from_all(*(const enum run_strategy *)*state, false);
+}
+
+static void drills_end(void **state)
+{
+    ends_from_all(*(const enum run_strategy *)*state, true);
+}
+
 static void notices(void **state)
 {
     static const struct {
@@ -450,6 +497,11 @@ static void notices(void **state)
         assert_string_equal(model.broken, "the target accepts nothing that the vault has");
         model_free(&model);
     }
+    struct model model;
+    model_run_as(&model, STRATEGY_ALTERNATE, true, DRILL_GOES_ON);
+    assert_non_null(model.broken);
+    assert_string_equal(model.broken, "a drill ends the old one");
+    model_free(&model);
 }
 
 int main(void)
@@ -463,6 +515,12 @@ int main(void)
         {"alternate always ends", always_ends, NULL, NULL, &alternate},
         {"in-place always ends", always_ends, NULL, NULL, &in_place},
         {"overlap always ends", always_ends, NULL, NULL, &overlap},
+        {"drills alternate end nothing", drills_end_nothing, NULL, NULL, &alternate},
+        {"drills in-place end nothing", drills_end_nothing, NULL, NULL, &in_place},
+        {"drills overlapping end nothing", drills_end_nothing, NULL, NULL, &overlap},
+        {"drills alternate always end", drills_end, NULL, NULL, &alternate},
+        {"drills in-place always end", drills_end, NULL, NULL, &in_place},
+        {"drills overlapping always end", drills_end, NULL, NULL, &overlap},
         {"a rule taken away is noticed", notices, NULL, NULL, NULL},
     };
     return cmocka_run_group_tests_name("rotation_model", tests, NULL, NULL);

@@ -50,6 +50,7 @@ enum table_sealing { SEALED_TERM, SEALED_META, SEALED_OWN, SEALED_ROOT, SEALED_C
     X(TABLE_DUE, 'd', SEALED_TERM, "TIME: secrets by the time their rotation is due")              \
     X(TABLE_LOOK, 'V', SEALED_TERM, "TIME: secrets by when the target is asked whether it accepts them") \
     X(TABLE_DRIFT, 'M', SEALED_TERM, "ID: secrets whose stored credential the target refuses")     \
+    X(TABLE_DRILL, 'K', SEALED_TERM, "TIME: secrets by when going back is tried")                  \
     X(TABLE_RUN, 'R', SEALED_TERM, "ID, complemented: runs, the newest first")                     \
     X(TABLE_RUN_OF, 'q', SEALED_CLEAR, "ID of a secret ‖ a run's ID, complemented: its runs, the newest first")\
     X(TABLE_ACTIVE, 'A', SEALED_CLEAR, "ID: runs that have not ended")                             \

@@ -1,9 +1,11 @@
 #include "vaultd/fleet/fleet.h"
+#include "vaultd/rotation/back.h"
 #include "vaultd/rotation/pass.h"
 #include "vaultd/rotation/places.h"
 #include "vaultd/rotation/plan.h"
 
 #define LOST_LOOK_MS 5000 /* a poll wakes no run */
+#define DRILL_TURNS  "it was a drill: all consumers ran the new version, and now they go back"
 
 /* What a run waits for that is not the target: consumers, time, readers, open sessions. */
 
@@ -110,6 +112,7 @@ enum kt_kind await_return(struct pass *p, struct work *w, struct kt_err *err)
     enum kt_kind kind = held_by_unsaid(p, w, most, &held, err);
     if (kind != KT_OK || held)
         return kind;
+    back_returned(run, w->consumers, w->n_consumers, p->now_ms);
     /* Without consumers nobody says that it went back; then only the overlap counts. */
     if (p->now_ms >= until)
         return go_unless_read(p, w, err);
@@ -223,6 +226,8 @@ enum kt_kind await_overlap(struct pass *p, struct work *w, struct kt_err *err)
         pass_wait(p, until, "the overlap and the soak");
         return KT_OK;
     }
+    if (run->machine.drills) /* nothing is ended, so nobody can be cut off by that */
+        return pass_event(p, w, EV_OK, DRILL_TURNS, err);
     bool held = false;
     const struct consumer *lost = NULL;
     enum kt_kind kind = held_by_readers(p, w, &held, err);

@@ -96,7 +96,8 @@ struct rotation {
     bool distrusts;         /* the rotation thread's; the last look at the clock */
     int64_t next_due_ms;    /* the rotation thread's; INT64_MAX: nothing */
     int64_t next_look_ms;   /* the same of truth.h */
-    atomic_bool looks_news; /* a secret's next look was planned anew */
+    int64_t next_drill_ms;  /* and of drill.h */
+    atomic_bool looks_news; /* a secret's next look or drill was planned anew, or may start now */
     struct waiting_line due_waiting, looks_waiting; /* the rotation thread's */
     struct start *starts;   /* the rotation thread's, as are the next */
     unsigned n_starts, next_start;
@@ -134,5 +135,9 @@ bool replan_some(struct rotation *rotation);
 void run_advance(struct rotation *rotation, struct active *active);
 /* scan.c: starts what is due. */
 void due_scan(struct rotation *rotation);
+/* Nothing may start by schedule now where this secret's target is. */
+bool start_is_held(struct rotation *rotation, struct request *req, const struct rotation_secret *secret);
+/* A run that was just started by schedule counts against the caps from now on. */
+void start_counted(struct rotation *rotation, const unsigned char run[RUN_ID], const char *target);
 /* actives.c: takes in the runs that have not ended and are not known yet. */
 void actives_scan(struct rotation *rotation);

@@ -1,4 +1,5 @@
 #include "lib/log.h"
+#include "vaultd/rotation/drill.h"
 #include "vaultd/rotation/engine.h"
 #include "vaultd/rotation/truth.h"
 #include "vaultd/rotation/work.h"
@@ -28,11 +29,13 @@ static int64_t passed_over_until(const struct work *w)
     return waits ? secret->fire_ms - 1 : w->req->now_ms;
 }
 
-/* It was no rotation: the value is as old as it was. */
-static enum kt_kind settle_mended(struct work *w, struct kt_err *err)
+/* The value is as old as it was. */
+static enum kt_kind settle_no_rotation(struct work *w, struct kt_err *err)
 {
     struct rotation_secret *secret = &w->secret;
     enum kt_kind kind = truth_after_run(w, err);
+    if (kind == KT_OK && w->run.machine.drills && w->window_closed)
+        kind = drill_again(w->req, secret, err);
     if (kind == KT_OK)
         kind = due_plan(w->req, secret, passed_over_until(w), err);
     return kind == KT_OK ? secret_save(w->req, secret, err) : kind;
@@ -43,11 +46,11 @@ static enum kt_kind settle_secret(struct work *w, struct kt_err *err)
     struct rotation_secret *secret = &w->secret;
     const struct run *run = &w->run;
     secret->active = false;
-    if (!run->machine.mends)
-        secret->last_state = run->machine.state;
     memcpy(secret->budgets, run->budgets, sizeof secret->budgets);
-    if (run->machine.mends)
-        return settle_mended(w, err);
+    drill_note(w);
+    if (run->machine.mends || run->machine.drills)
+        return settle_no_rotation(w, err);
+    secret->last_state = run->machine.state;
     if (run->machine.state == RUN_DONE) {
         secret->last_done_ms = w->req->now_ms;
         secret->failures = 0;
@@ -73,7 +76,7 @@ static enum kt_kind settle_target(struct work *w, struct kt_err *err)
     uint32_t failures = w->target.failures;
     if (w->run.machine.state == RUN_DONE)
         failures = 0;
-    else if (!w->run.cancel && !w->blameless)
+    else if (!w->run.cancel && !w->blameless && !drill_passed(&w->run))
         failures++;
     if (failures == w->target.failures && !w->target_news)
         return KT_OK;

@@ -2,6 +2,7 @@
 
 #include "vaultd/core/rows.h"
 #include "vaultd/rotation/classes.h"
+#include "vaultd/rotation/drill.h"
 #include "vaultd/rotation/each.h"
 #include "vaultd/rotation/pause.h"
 #include "vaultd/rotation/truth.h"
@@ -187,6 +188,7 @@ static void show_state(const struct inventory *it, struct kt_jsonw *w)
     kt_jsonw_kv_text(w, "held", secret->held);
     kt_jsonw_kv_text(w, "overdue", overdue_reason_text(it->overdue.why));
     truth_show(secret, it->version, w);
+    drill_show(secret, w);
 }
 
 static void show_consumers(const struct inventory *it, struct kt_jsonw *w)

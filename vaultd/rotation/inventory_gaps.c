@@ -1,3 +1,4 @@
+#include "lib/duration.h"
 #include "vaultd/rotation/classes.h"
 #include "vaultd/rotation/engine.h"
 #include "vaultd/rotation/inventory.h"
@@ -126,14 +127,36 @@ static void unproven_consumers(struct request *req, const struct inventory *it, 
     say_counted(req, &aside, "are put aside: no run waits for them, see secretctl consumer quarantined", w);
 }
 
+/* Drills, and how long going back takes. */
+static void unproven_back(struct request *req, const struct inventory *it, struct kt_jsonw *w)
+{
+    const struct rotation_secret *secret = &it->secret;
+    int64_t most_ms = secret->settings.rto_s * 1000;
+    char took[KT_DURATION_TEXT], most[KT_DURATION_TEXT];
+    const char *text = NULL;
+    kt_duration_text((uint64_t)secret->back_took_ms, took);
+    kt_duration_text((uint64_t)most_ms, most);
+    if (!it->went_back)
+        kt_jsonw_text(w, "none of its newest runs went back: the way back was not tried lately");
+    if (secret->drill_text[0] != '\0' && !secret->drill_ok)
+        text = kt_arena_printf(&req->arena, "its last drill did not end well: %s", secret->drill_text);
+    else if (most_ms != 0 && secret->backed_ms == 0)
+        text = kt_arena_printf(&req->arena, "that going back takes no longer than its objective of %s was never "
+                                            "measured: secretctl drill %s",
+                               most, secret->name);
+    else if (most_ms != 0 && secret->back_took_ms > most_ms)
+        text = kt_arena_printf(&req->arena, "going back took %s, longer than its objective of %s", took, most);
+    if (text != NULL)
+        kt_jsonw_text(w, text);
+}
+
 void inventory_unproven(struct request *req, const struct inventory *it, struct kt_jsonw *w)
 {
     kt_jsonw_key(w, "unproven");
     kt_jsonw_array(w);
     if (it->secret.done_to == 0)
         kt_jsonw_text(w, "no rotation of it has ended well yet: the procedure was not tried");
-    if (!it->went_back)
-        kt_jsonw_text(w, "none of its newest runs went back: the way back was not tried lately");
+    unproven_back(req, it, w);
     if (settings_has_target(&it->secret.settings) && it->target.server_id[0] == '\0')
         kt_jsonw_text(w, "its target was never reached");
     if (settings_has_target(&it->secret.settings) &&

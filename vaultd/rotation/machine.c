@@ -196,6 +196,7 @@ static void end(struct machine *m, enum run_state state, unsigned effects, unsig
 static void forward_from(struct machine *m, bool old_accepted, unsigned *fx)
 {
     *fx |= old_accepted ? 0u : FX_ALONE;
+    m->alone = !old_accepted;
     if (m->promoted) {
         go(m, RUN_ACKING);
         *fx |= FX_AGAIN;
@@ -462,6 +463,16 @@ static void rolling_back(struct machine *m, unsigned *fx)
     }
 }
 
+/* What a drill is for. Where the old one died meanwhile it is set again before anybody is sent back to it. */
+static void turn(struct machine *m, unsigned *fx)
+{
+    m->turned = true;
+    if (m->alone)
+        restore(m, fx);
+    else
+        begin_back(m, fx);
+}
+
 static void went(struct machine *m, enum run_state next, unsigned *fx)
 {
     switch (m->state) {
@@ -486,6 +497,10 @@ static void went(struct machine *m, enum run_state next, unsigned *fx)
     case RUN_OVERLAPPING:
         if (next != RUN_REVOKING)
             break;
+        if (m->drills) {
+            turn(m, fx);
+            return;
+        }
         m->past = true;
         if (m->strategy != STRATEGY_IN_PLACE) {
             revoke(m, fx);

@@ -185,6 +185,9 @@ struct machine {
     bool bad_value;         /* it does not allow the value */
     bool fixed_value;       /* there is no other one to try */
     bool mends;             /* no new version: the target is to accept the stored one again */
+    bool drills;            /* once everybody runs the new one it goes back: it ends no old credential */
+    bool turned;            /* a drill that came so far */
+    bool alone;             /* the old one was refused when the new one was promoted */
     uint8_t values;         /* how many were made in place of others */
     uint8_t applied_again, both_dead, revoked_again, restored, refused_back; /* how often */
     enum frozen_code frozen;

@@ -114,6 +114,12 @@ void look_key(int64_t due_ms, const unsigned char secret[RUN_ID], unsigned char 
     out[0] = TABLE_LOOK;
 }
 
+void drill_key(int64_t due_ms, const unsigned char secret[RUN_ID], unsigned char out[DUE_KEY])
+{
+    due_key(due_ms, secret, out);
+    out[0] = TABLE_DRILL;
+}
+
 void drift_key(const unsigned char secret[RUN_ID], unsigned char out[RUN_KEY])
 {
     out[0] = TABLE_DRIFT;

@@ -47,6 +47,8 @@ int64_t due_time_of_key(struct kt_bytes key);
 /* The same for the looks of truth.h, and for those whose stored credential is refused. */
 void look_key(int64_t due_ms, const unsigned char secret[RUN_ID], unsigned char out[DUE_KEY]);
 void drift_key(const unsigned char secret[RUN_ID], unsigned char out[RUN_KEY]);
+/* And for the drills of drill.h. */
+void drill_key(int64_t due_ms, const unsigned char secret[RUN_ID], unsigned char out[DUE_KEY]);
 /* Who may change this account (or, with word "run", this group of accounts) at this target. */
 void lock_key(struct core *core, const char *word, const char *target, const char *account,
               unsigned char out[BARRIER_HASH_KEY]);

@@ -80,6 +80,7 @@ static void judge_times(const struct rotation_secret *secret, int64_t late_ms, i
     bool aged = ret->max_age_ms > 0 && ret->value_ms > 0;
     bool failed = secret->failures > 0 && secret->last_fire_ms > secret->last_done_ms;
     bool held = !secret->active && !secret->due && secret->held[0] != '\0';
+    bool unable = secret->drill_text[0] != '\0' && !secret->drill_ok;
     bool passed = secret->fire_ms > 0 && secret->fire_ms < now_ms;
     const struct {
         enum overdue_reason why;
@@ -90,6 +91,8 @@ static void judge_times(const struct rotation_secret *secret, int64_t late_ms, i
         {OVERDUE_FAILED, failed, secret->last_fire_ms, grace_ms},
         {OVERDUE_HELD, held, passed ? secret->fire_ms : now_ms, -1}, /* at once: it will not start later, either */
         {OVERDUE_LATE, late_ms != 0, late_ms, grace_ms},
+        {OVERDUE_DRILL, unable, secret->drilled_ms, -1},
+        {OVERDUE_DRILL, secret->drill_due_ms != 0, secret->drill_due_ms, grace_ms},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0] && ret->why == OVERDUE_NOT; i++)
         if (rows[i].is && rows[i].since_ms + rows[i].grace_ms < now_ms) {

@@ -11,7 +11,8 @@
     X(OVERDUE_AGE, "age")       /* older than its max_age, whatever its schedule says */           \
     X(OVERDUE_FAILED, "failed") /* its time came, and no run has ended well since */               \
     X(OVERDUE_HELD, "held")     /* its schedule cannot be read any more: it starts never */        \
-    X(OVERDUE_LATE, "late")     /* its time came, and it did not start */
+    X(OVERDUE_LATE, "late")     /* its time came, and it did not start */                          \
+    X(OVERDUE_DRILL, "drill")   /* the last drill did not end well, or the next did not start */
 #define X(name, text) name,
 enum overdue_reason { OVERDUE_REASONS(X) OVERDUE_REASON_COUNT };
 #undef X

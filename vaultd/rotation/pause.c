@@ -160,6 +160,7 @@ static void resumed(struct request *req, const struct commit_result *result)
     if (result->error != STORE_OK)
         return;
     kt_log(KT_LOG_NOTICE, "rotation-resumed", "%s", "schedules=on");
+    atomic_store(&req->core->rotation->looks_news, true); /* drills are looked for, too */
     rotation_wake(req->core->rotation);
 }
 

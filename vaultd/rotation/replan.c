@@ -1,5 +1,6 @@
 #include "lib/log.h"
 #include "vaultd/core/rows.h"
+#include "vaultd/rotation/drill.h"
 #include "vaultd/rotation/engine.h"
 #include "vaultd/rotation/secret.h"
 #include "vaultd/rotation/truth.h"
@@ -9,7 +10,7 @@
  * when the rules of a zone change, what was planned lies an hour beside. So all of it is looked at
  * again, in the order of the table, beside the runs that are under way. */
 
-#define AT_A_TIME 16u /* secrets in one commit: each is up to 6 of the 100 operations that a batch has room for */
+#define AT_A_TIME 12u /* secrets in one commit: each is up to 8 of the 100 operations that a batch has room for */
 #define LOOKED_AT 256u
 
 struct replan_pass {
@@ -40,6 +41,8 @@ static enum kt_kind replan_row(struct request *req, const struct entry *entry, s
         *ret_changed = true;
         kind = truth_plan(req, &secret, err);
     }
+    if (kind == KT_OK)
+        kind = drill_replan(req, &secret, ret_changed, err);
     return kind == KT_OK && *ret_changed ? secret_save(req, &secret, err) : kind;
 }
 
@@ -97,7 +100,7 @@ bool replan_some(struct rotation *rotation)
     if (pass.looked)
         memcpy(replan->from, pass.last, sizeof replan->from);
     replan->has_from = replan->has_from || pass.looked;
-    rotation->next_due_ms = rotation->next_look_ms = 0;
+    rotation->next_due_ms = rotation->next_look_ms = rotation->next_drill_ms = 0;
     if (pass.ended && rotation_clock_replanned(rotation))
         *replan = (struct replan){.on = false};
     return replan->on && !pass.ended;

@@ -3,6 +3,8 @@
 #include "lib/duration.h"
 #include "vaultd/barrier/format.h"
 #include "vaultd/rotation/acks.h"
+#include "vaultd/rotation/back.h"
+#include "vaultd/rotation/drill.h"
 #include "vaultd/rotation/veto.h"
 
 /* The report of a run: written once, in the commit that ends it, as data and as a text for people.
@@ -65,8 +67,11 @@ static int64_t state_end(const struct report *report, size_t i)
     return report->w->run.ended_ms;
 }
 
-static const char *verdict_word(enum run_state state)
+static const char *verdict_word(const struct run *run)
 {
+    enum run_state state = run->machine.state;
+    if (run->machine.drills)
+        return drill_was_good(run) ? "DRILLED" : "DRILL FAILED";
     return state == RUN_DONE ? "DONE" : state == RUN_ROLLED_BACK ? "ROLLED BACK" : "CANCELLED";
 }
 
@@ -121,7 +126,7 @@ static void add_mended(const struct run *run, struct kt_buf *out)
 static void add_verdict(const struct report *report, struct kt_buf *out)
 {
     const struct run *run = &report->w->run;
-    kt_buf_printf(out, "%s  %s: ", verdict_word(run->machine.state), run->name);
+    kt_buf_printf(out, "%s  %s: ", verdict_word(run), run->name);
     if (run->machine.mends) {
         add_mended(run, out);
         return;
@@ -137,6 +142,7 @@ static void add_verdict(const struct report *report, struct kt_buf *out)
     } else {
         kt_buf_printf(out, "v%u is as it was; nothing was changed at the target.", run->from);
     }
+    back_say(run, out);
 }
 
 static int64_t consumers_left_out(const struct report *report)
@@ -190,6 +196,7 @@ static const char *deviation(const struct report *report, size_t i)
                                      "again"},
         {run->machine.revoked_again > 0, "a credential had to be ended more than once"},
         {run->cancel, "somebody asked to go back"},
+        {back_time(run).missed, "going back took longer than its objective, or was not seen to end well"},
     };
     for (size_t row = 0; row < sizeof rows / sizeof rows[0]; row++)
         if (rows[row].is && i-- == 0)

@@ -11,6 +11,7 @@
 #include "lib/failpoint.h"
 #include "lib/log.h"
 #include "vaultd/rotation/classes.h"
+#include "vaultd/rotation/drill.h"
 #include "vaultd/rotation/engine.h"
 #include "vaultd/rotation/spawner.h"
 #include "vaultd/rotation/truth.h"
@@ -193,9 +194,11 @@ static void look(struct rotation *rotation, bool poked)
     for (struct job *job = job_take(rotation); job != NULL; job = job_take(rotation))
         hand_out(rotation, job);
     if (atomic_exchange(&rotation->looks_news, false))
-        rotation->next_look_ms = 0;
+        rotation->next_look_ms = rotation->next_drill_ms = 0;
     if (!rotation->distrusts && kt_wall_ms(rotation->core->clock) >= rotation->next_look_ms)
         truth_scan(rotation);
+    if (!rotation->distrusts && kt_wall_ms(rotation->core->clock) >= rotation->next_drill_ms)
+        drill_scan(rotation);
     bool ended = false;
     for (struct active *a = rotation->actives; a != NULL; a = a->next) {
         drive(rotation, a, poked);
@@ -203,7 +206,7 @@ static void look(struct rotation *rotation, bool poked)
     }
     drop_ended(rotation);
     forget_checks(rotation);
-    /* A slot came free, or a secret's next fire and look were planned. */
+    /* A slot came free, or a secret's next fire, look and drill were planned. */
     if (ended) {
         atomic_store(&rotation->looks_news, true);
         rotation_wake(rotation);
@@ -229,8 +232,9 @@ int64_t rotation_alarm_ms(const struct rotation *rotation)
 {
     if (rotation->distrusts)
         return INT64_MAX;
-    return rotation->next_look_ms < rotation->next_due_ms ? rotation->next_look_ms
-                                                          : rotation->next_due_ms;
+    int64_t first = rotation->next_look_ms < rotation->next_due_ms ? rotation->next_look_ms
+                                                                   : rotation->next_due_ms;
+    return first < rotation->next_drill_ms ? first : rotation->next_drill_ms;
 }
 
 /* A clock that is set wakes it (ECANCELED on reading), as does the time of the next row. */
@@ -342,7 +346,7 @@ enum kt_kind rotation_start(struct rotation *rotation, struct kt_err *err)
         return KT_OK;
     const struct kt_clock *clock = rotation->core->clock;
     atomic_store(&rotation->stopping, false);
-    rotation->next_due_ms = rotation->next_look_ms = 0;
+    rotation->next_due_ms = rotation->next_look_ms = rotation->next_drill_ms = 0;
     memset(rotation->starts, 0, rotation->n_starts * sizeof *rotation->starts); /* actives.c finds them */
     rotation->clock.base_ms = kt_wall_ms(clock) - kt_mono_ms(clock);
     rotation->running = jobs_start(rotation) && pthread_create(&rotation->thread, NULL,

@@ -74,9 +74,20 @@
     ROW(server_id, RECORD_TEXT, 256),                                                              \
     ROW(server_version, RECORD_TEXT, 256)
 static const struct record_row rows_1[] = {ROWS_1};
-#define ROWS_2 ROWS_1, SETTINGS_ROWS_2(struct run, settings), ROW(machine.mends, RECORD_BOOL, 1)
+#define ROWS_2                                                                                     \
+    ROWS_1,                                                                                        \
+    SETTINGS_ROWS_2(struct run, settings),                                                         \
+    ROW(machine.mends, RECORD_BOOL, 1)
 static const struct record_row rows_2[] = {ROWS_2};
-static const struct record_row rows_3[] = {ROWS_2, SETTINGS_ROWS_3(struct run, settings)};
+static const struct record_row rows_3[] = {
+    ROWS_2,
+    SETTINGS_ROWS_3(struct run, settings),
+    ROW(machine.drills, RECORD_BOOL, 1),
+    ROW(machine.turned, RECORD_BOOL, 1),
+    ROW(machine.alone, RECORD_BOOL, 1),
+    ROW(back_asked_ms, RECORD_I64, 1),
+    ROW(back_ready_ms, RECORD_I64, 1),
+};
 static const struct record_form forms[] = {RECORD_FORM(3, rows_3), RECORD_FORM(2, rows_2),
                                            RECORD_FORM(1, rows_1)};
 const struct record_kind run_kind = {"rotation run", forms, 3, sizeof(struct run)};

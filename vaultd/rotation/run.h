@@ -16,7 +16,8 @@
     X(TRIGGER_OPERATOR, "operator")                                                                \
     X(TRIGGER_MAX_AGE, "max_age")                                                                  \
     X(TRIGGER_BACK, "back")                                                                        \
-    X(TRIGGER_RECONCILE, "reconcile")
+    X(TRIGGER_RECONCILE, "reconcile")                                                              \
+    X(TRIGGER_DRILL, "drill")
 #define X(name, text) name,
 enum run_trigger { RUN_TRIGGERS(X) RUN_TRIGGER_COUNT };
 #undef X
@@ -98,6 +99,8 @@ struct run {
     bool drained;                        /* that was enough, or waiting for it ended */
     bool loose_passed;                   /* readers held it until max_overlap */
     const char *server_id, *server_version;
+    int64_t back_asked_ms;               /* back.h; steady. When going back was ordered, or began by itself */
+    int64_t back_ready_ms;               /* since when the old one is current and everybody has it; 0: not so */
 
     /* Not stored. */
     generation changed;
@@ -130,6 +133,7 @@ struct run_wish {
     enum run_trigger trigger;
     const char *reason, *by;
     int64_t closes_ms; /* see struct run */
+    bool allow_gap;    /* a drill may cut consumers off (KT-R-031) */
 };
 /* Puts a new run of the secret into req's batch, with its lock and without its due row; a run
  * without target is done in the same batch. KT_INVALID (KT-R-003) when one is active: its id is
@@ -152,6 +156,7 @@ enum kt_kind run_thaw(struct request *req, struct kt_err *err);
 enum kt_kind run_report(struct request *req, struct kt_err *err);
 enum kt_kind rotate_write(struct request *req, struct kt_err *err);
 enum kt_kind reconcile_write(struct request *req, struct kt_err *err);
+enum kt_kind drill_write(struct request *req, struct kt_err *err);
 /* KT_INVALID (KT-R-030): everything is paused. */
 enum kt_kind run_refuse_paused(struct request *req, const char *name, struct kt_err *err)
     KT_MUST_CHECK;

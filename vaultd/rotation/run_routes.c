@@ -1,5 +1,6 @@
 #include "vaultd/auth/token.h"
 #include "vaultd/core/rows.h"
+#include "vaultd/rotation/back.h"
 #include "vaultd/rotation/engine.h"
 #include "vaultd/rotation/pause.h"
 #include "vaultd/rotation/text.h"
@@ -292,6 +293,7 @@ static enum kt_kind go_back_now(struct request *req, const unsigned char id[RUN_
         return kind;
     w->run.cancel = true;
     w->run.cancel_why = why;
+    back_ordered(&w->run, rotation_steady_ms(req->core->rotation));
     kind = work_note(w, STEP_NOTE, "cancel", true, why, 0, err);
     if (kind == KT_OK)
         kind = work_event(w, EV_CANCEL, rotation_steady_ms(req->core->rotation), why, err);
@@ -322,6 +324,7 @@ static enum kt_kind ask_back(struct request *req, struct run *run, const char *r
         return go_back_now(req, run->id, why, err);
     run->cancel = true;
     run->cancel_why = why;
+    back_ordered(run, rotation_steady_ms(req->core->rotation));
     kind = step_add(
         req, run, (struct run_step){.kind = STEP_NOTE, .name = "cancel", .ok = true, .text = why},
         err);
@@ -412,13 +415,11 @@ enum kt_kind secret_load_rotated(struct request *req, struct rotation_secret *re
 }
 
 static enum kt_kind start_by_hand(struct request *req, struct rotation_secret *secret,
-                                  enum run_trigger trigger, const char *reason, struct kt_err *err)
+                                  struct run_wish wish, struct kt_err *err)
 {
-    const char *by = "";
-    enum kt_kind kind = run_who(req, &by, err);
+    enum kt_kind kind = run_who(req, &wish.by, err);
     if (kind != KT_OK)
         return kind;
-    const struct run_wish wish = {.trigger = trigger, .reason = reason, .by = by};
     struct run run;
     kind = run_start(req, secret, &wish, &run, err);
     if (kind == KT_OK) {
@@ -453,8 +454,28 @@ enum kt_kind rotate_write(struct request *req, struct kt_err *err)
     bool stops = !back && !force; /* while everything is paused, and by a pause that comes meanwhile */
     kind = stops ? run_refuse_paused(req, secret.name, err) : KT_OK;
     if (kind == KT_OK)
-        kind = start_by_hand(req, &secret, back ? TRIGGER_BACK : TRIGGER_OPERATOR, reason, err);
+        kind = start_by_hand(
+            req, &secret,
+            (struct run_wish){.trigger = back ? TRIGGER_BACK : TRIGGER_OPERATOR, .reason = reason}, err);
     if (kind == KT_OK && stops)
+        pause_require_off(req, req->batch);
+    return kind;
+}
+
+enum kt_kind drill_write(struct request *req, struct kt_err *err)
+{
+    struct run_wish wish = {.trigger = TRIGGER_DRILL, .reason = ""};
+    struct rotation_secret secret;
+    enum kt_kind kind = run_reason(req, &wish.reason, err);
+    if (kind == KT_OK)
+        kind = request_bool(req, "allow_gap", &wish.allow_gap, err);
+    if (kind == KT_OK || kind == KT_NOT_FOUND)
+        kind = secret_load_rotated(req, &secret, err);
+    if (kind == KT_OK)
+        kind = run_refuse_paused(req, secret.name, err);
+    if (kind == KT_OK)
+        kind = start_by_hand(req, &secret, wish, err);
+    if (kind == KT_OK)
         pause_require_off(req, req->batch);
     return kind;
 }
@@ -467,5 +488,6 @@ enum kt_kind reconcile_write(struct request *req, struct kt_err *err)
     enum kt_kind kind = run_reason(req, &reason, err);
     if (kind == KT_OK)
         kind = secret_load_rotated(req, &secret, err);
-    return kind == KT_OK ? start_by_hand(req, &secret, TRIGGER_RECONCILE, reason, err) : kind;
+    const struct run_wish wish = {.trigger = TRIGGER_RECONCILE, .reason = reason};
+    return kind == KT_OK ? start_by_hand(req, &secret, wish, err) : kind;
 }

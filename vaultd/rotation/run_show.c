@@ -1,3 +1,5 @@
+#include "vaultd/rotation/back.h"
+#include "vaultd/rotation/drill.h"
 #include "vaultd/rotation/veto.h"
 #include "vaultd/rotation/work.h"
 
@@ -47,6 +49,8 @@ void run_show(const struct run *run, const char *waits_for, int64_t waits_until_
     kt_jsonw_kv_text(w, "waits_for", waits_for);
     kt_jsonw_kv_time(w, "waits_until", waits_until_ms);
     kt_jsonw_kv_int(w, "eta_s", eta_s);
+    kt_jsonw_kv_text(w, "drill", drill_word(run));
+    back_show(run, w);
     show_frozen(run, w);
 }
 

@@ -96,6 +96,18 @@ static void pass_over_all(struct scan_pass *p, int64_t now_ms)
         p->held_ms = when;
 }
 
+bool start_is_held(struct rotation *rotation, struct request *req, const struct rotation_secret *secret)
+{
+    struct rotation_target target;
+    int64_t steady = rotation_steady_ms(rotation), when = 0;
+    if (!settings_has_target(&secret->settings) ||
+        target_load(req, secret->settings.target, &target, NULL) != KT_OK)
+        return false; /* starting it says what is wrong */
+    return !place_free(rotation, NULL, &target) || places_taken(rotation) ||
+           target.failures >= ROTATION_BREAKER || !starts_left(rotation, steady, &when) ||
+           !starts_left_at(rotation, &target, steady, &when);
+}
+
 static enum kt_kind is_paused(struct request *req, bool *ret, struct kt_err *err)
 {
     struct rotation_pause pause;
@@ -389,20 +401,21 @@ static bool burst_scan(struct rotation *rotation)
 /* ---- one after the other ---- */
 
 /* Counts against the caps from now on, not only when it was looked at. */
-static void note_started(struct rotation *rotation, const struct scan_pass *p)
+void start_counted(struct rotation *rotation, const unsigned char run[RUN_ID], const char *target)
 {
     bool counted = false;
+    actives_scan(rotation);
     for (struct active *a = rotation->actives; a != NULL; a = a->next) {
-        if (memcmp(a->id, p->run, RUN_ID) != 0)
+        if (memcmp(a->id, run, RUN_ID) != 0)
             continue;
         counted = a->counted;
         (void)pthread_mutex_lock(&rotation->lock);
         a->touches = true;
-        memcpy(a->target, p->target, sizeof a->target);
+        (void)snprintf(a->target, sizeof a->target, "%s", target);
         (void)pthread_mutex_unlock(&rotation->lock);
     }
     if (!counted)
-        start_count(rotation, p->target, rotation_steady_ms(rotation));
+        start_count(rotation, target, rotation_steady_ms(rotation));
 }
 
 void due_scan(struct rotation *rotation)
@@ -426,10 +439,8 @@ void due_scan(struct rotation *rotation)
             pass.more = false;
             break;
         }
-        if (pass.started && pass.touches) {
-            actives_scan(rotation);
-            note_started(rotation, &pass);
-        }
+        if (pass.started && pass.touches)
+            start_counted(rotation, pass.run, pass.target);
         if (!pass.more && !pass.on)
             break;
     }

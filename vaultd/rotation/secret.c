@@ -41,7 +41,18 @@ static const struct record_row rows_1[] = {ROWS_1};
 static const struct record_row rows_2[] = {ROWS_2};
 #define ROWS_3 ROWS_2, ROW(settings.blackout, RECORD_TEXT, CALENDAR_NAME_MAX)
 static const struct record_row rows_3[] = {ROWS_3};
-static const struct record_row rows_4[] = {ROWS_3, SETTINGS_ROWS_3(struct rotation_secret, settings)};
+static const struct record_row rows_4[] = {
+    ROWS_3,
+    SETTINGS_ROWS_3(struct rotation_secret, settings),
+    ROW(backed_ms, RECORD_I64, 1),
+    ROW(back_took_ms, RECORD_I64, 1),
+    ROW(drill_fire_ms, RECORD_I64, 1),
+    ROW(drill_due_ms, RECORD_I64, 1),
+    ROW(drilled_ms, RECORD_I64, 1),
+    ROW(drill_took_ms, RECORD_I64, 1),
+    ROW(drill_ok, RECORD_BOOL, 1),
+    ROW(drill_text, RECORD_TEXT, DRILL_TEXT_MAX),
+};
 static const struct record_form forms[] = {RECORD_FORM(4, rows_4), RECORD_FORM(3, rows_3),
                                            RECORD_FORM(2, rows_2), RECORD_FORM(1, rows_1)};
 const struct record_kind secret_kind = {"rotation setting", forms, 4,
@@ -84,7 +95,7 @@ enum kt_kind secret_load(struct request *req, const char *name, struct rotation_
     generation changed = 0;
     kind = request_record(req, kt_bytes(key, sizeof key), &record, &changed, err);
     if (kind == KT_NOT_FOUND) {
-        *ret = (struct rotation_secret){.name = name, .held = "", .look = ""};
+        *ret = (struct rotation_secret){.name = name, .held = "", .look = "", .drill_text = ""};
         settings_defaults(&ret->settings);
         secret_id(req->core, mount->scope, path, ret->id);
     } else if (kind == KT_OK) {

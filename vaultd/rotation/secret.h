@@ -13,6 +13,7 @@
 
 #define REFUSALS_KEPT TARGET_REFUSALS_MAX
 #define LOOK_TEXT_MAX 1024u
+#define DRILL_TEXT_MAX 512u
 
 /* What an account was asked lately: probing must not lock it. */
 struct probe_budget {
@@ -45,6 +46,15 @@ struct rotation_secret {
     int64_t drifted_ms;       /* since when it is seen refused; 0: it is not */
     uint32_t look_version;    /* which version these are of */
     const char *look;         /* what the last look found; "" */
+
+    /* Going back, for its objective, and drills (drill.h). */
+    int64_t backed_ms;        /* when it was last measured how long going back takes; 0: never */
+    int64_t back_took_ms;
+    int64_t drill_fire_ms, drill_due_ms; /* TABLE_DRILL has a row at the latter; 0: none */
+    int64_t drilled_ms;       /* when the last drill ended, or could not start; 0: there was none */
+    int64_t drill_took_ms;    /* of going back; -1: it did not come so far */
+    bool drill_ok;
+    const char *drill_text;   /* what came of it; "" */
     generation changed;       /* not stored */
 
     /* Not stored. */

@@ -3,6 +3,7 @@
 #include "vaultd/core/mounts.h"
 #include "vaultd/core/rows.h"
 #include "vaultd/rotation/calendar.h"
+#include "vaultd/rotation/drill.h"
 #include "vaultd/rotation/engine.h"
 #include "vaultd/rotation/issue.h"
 #include "vaultd/rotation/pause.h"
@@ -50,6 +51,7 @@ static void show_state(const struct rotation_secret *secret, const struct kv_sec
     kt_jsonw_kv_text(w, "held", secret->held);
     kt_jsonw_kv_text(w, "paused", paused);
     truth_show(secret, kv == NULL ? 0 : kv->current, w);
+    drill_show(secret, w);
     kt_jsonw_end(w);
 }
 

@@ -2,6 +2,7 @@
 #include "vaultd/rotation/calendar.h"
 #include "vaultd/rotation/classes.h"
 #include "vaultd/rotation/credential.h"
+#include "vaultd/rotation/drill.h"
 #include "vaultd/rotation/engine.h"
 #include "vaultd/rotation/issue.h"
 #include "vaultd/rotation/truth.h"
@@ -125,7 +126,8 @@ static enum kt_kind check_settings(struct request *req, const struct rotation_se
     kind = when_load(req, s, NULL, &when, err);
     if (kind != KT_OK)
         return kind == KT_NOT_FOUND ? KT_INVALID : kind;
-    if (s->blackout[0] != '\0' && kt_schedule_is_manual(when.schedule) && s->max_age[0] == '\0')
+    if (s->blackout[0] != '\0' && kt_schedule_is_manual(when.schedule) && s->max_age[0] == '\0' &&
+        s->drill[0] == '\0')
         request_warn(req, "blackout has no effect: nothing is started by schedule");
     kt_autobuf struct kt_buf warnings;
     kt_buf_init(&warnings, 4096);
@@ -251,6 +253,10 @@ static enum kt_kind store_settings(struct request *req, const struct rotation_se
     }
     if (kind == KT_OK && !same_place(before, &secret->settings))
         kind = truth_forget(req, secret, err);
+    if (kind == KT_OK && !same_place(before, &secret->settings))
+        kind = drill_forget(req, secret, err);
+    if (kind == KT_OK)
+        kind = drill_follow(req, before, secret, err);
     if (kind == KT_OK && !secret->active)
         kind = truth_plan(req, secret, err);
     if (kind == KT_OK)
@@ -275,6 +281,8 @@ enum kt_kind secret_write(struct request *req, struct kt_err *err)
         kind = issue_check(req, &before, &secret, err);
     if (kind == KT_OK)
         kind = check_settings(req, &secret, err);
+    if (kind == KT_OK)
+        kind = drill_check(req, &secret.settings, err);
     struct kv_secret *kv = NULL;
     if (kind == KT_OK)
         kind = kv_load(req->core, secret.mount, req->snapshot, &req->arena, secret.path, &kv, err);
@@ -319,6 +327,8 @@ enum kt_kind secret_delete(struct request *req, struct kt_err *err)
         kind = due_remove(req, &secret, err);
     if (kind == KT_OK)
         kind = truth_forget(req, &secret, err);
+    if (kind == KT_OK)
+        kind = drill_forget(req, &secret, err);
     struct kv_secret *kv = NULL;
     if (kind == KT_OK)
         kind = kv_load(req->core, secret.mount, req->snapshot, &req->arena, secret.path, &kv, err);

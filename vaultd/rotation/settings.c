@@ -55,6 +55,9 @@ static const struct row rows[] = {
     {.name = "risk",            .kind = TEXT,      .offset = AT(risk),           .most = 256, .text = ""},
     {.name = "notify",          .kind = TEXT,      .offset = AT(notify),         .most = 256, .text = ""},
     {.name = "verify_every",    .kind = SECONDS,   .offset = AT(verify_every_s)},
+    {.name = "rto",             .kind = SECONDS,   .offset = AT(rto_s)},
+    {.name = "drill",           .kind = TEXT,      .offset = AT(drill),          .most = 256, .text = ""},
+    {.name = "allow_gap",       .kind = FLAG,      .offset = AT(allow_gap)},
 };
 
 static const struct row generator_rows[] = {
@@ -110,6 +113,9 @@ const struct field settings_fields[] = {
     {"risk", FIELD_STRING, "critical, high, medium or low: whose max_age counts where there is no other"},
     {"notify", FIELD_STRING, "for the plan"},
     {"verify_every", FIELD_DURATION, "how often the target is asked whether it accepts what is stored, 0 = never"},
+    {"rto", FIELD_DURATION, "recovery time objective: so long may going back take, 0 = not said"},
+    {"drill", FIELD_STRING, "when going back is tried: five or six fields of cron, in zone"},
+    {"allow_gap", FIELD_BOOL, "consumers may be cut off for a moment: in-place and its drills, false"},
     {NULL, FIELD_ANY, NULL},
 };
 /* clang-format on */

@@ -36,6 +36,10 @@ struct rotation_settings {
     const char *owner, *risk, *notify;
 
     int64_t verify_every_s; /* how often the target is asked whether it accepts what is stored */
+
+    int64_t rto_s;          /* so long may going back take; 0: not said */
+    const char *drill;      /* cron, in `zone`: when going back is tried; "": only by hand */
+    bool allow_gap;         /* consumers may be cut off for a moment */
 };
 
 void settings_defaults(struct rotation_settings *ret);
@@ -104,4 +108,6 @@ enum kt_kind settings_generator(const struct rotation_settings *settings,
         RECORD_ROW(object, m.gen_key, RECORD_TEXT, 32),                                            \
         RECORD_ROW(object, m.gen_life, RECORD_TEXT, 32),                                           \
         RECORD_ROW(object, m.gen_request, RECORD_TEXT, 4096),                                      \
-        RECORD_ROW(object, m.gen_options, RECORD_TEXT, 1024)
+        RECORD_ROW(object, m.gen_options, RECORD_TEXT, 1024),                                    \
+        RECORD_ROW(object, m.rto_s, RECORD_I64, 1), RECORD_ROW(object, m.drill, RECORD_TEXT, 256),     \
+        RECORD_ROW(object, m.allow_gap, RECORD_BOOL, 1)

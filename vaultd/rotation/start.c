@@ -1,4 +1,6 @@
 #include "lib/log.h"
+#include "vaultd/rotation/back.h"
+#include "vaultd/rotation/drill.h"
 #include "vaultd/rotation/issue.h"
 #include "vaultd/rotation/work.h"
 
@@ -182,6 +184,7 @@ static void fill_run(struct request *req, const struct rotation_secret *secret,
                                     .hold_unhealthy = s->hold_unhealthy,
                                     .hold_silent = s->hold_silent,
                                     .mends = wish->trigger == TRIGGER_RECONCILE,
+                                    .drills = wish->trigger == TRIGGER_DRILL,
                                     .fixed_value = wish->trigger == TRIGGER_BACK},
                         .public_old = "",
                         .public_new = "",
@@ -199,6 +202,8 @@ static void fill_run(struct request *req, const struct rotation_secret *secret,
                         .server_id = "",
                         .server_version = ""};
     run->closes_ms = wish->closes_ms;
+    if (wish->trigger == TRIGGER_BACK)
+        back_ordered(run, rotation_steady_ms(req->core->rotation));
     run->audit_from = audit_size_now(req);
     run_id_make(req->now_ms, run->id);
     memcpy(run->secret_id, secret->id, RUN_ID);
@@ -263,7 +268,9 @@ enum kt_kind run_plan(struct request *req, const struct rotation_secret *secret,
         kt_hint(err, "a new value: secretctl rotate %s", secret->name);
         return KT_INVALID;
     }
-    return prepare(req, ret, wish, err);
+    if (ret->run.machine.drills)
+        kind = drill_possible(secret, wish->allow_gap, err);
+    return kind == KT_OK ? prepare(req, ret, wish, err) : kind;
 }
 
 enum kt_kind run_start(struct request *req, struct rotation_secret *secret,

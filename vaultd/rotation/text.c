@@ -112,6 +112,11 @@ static const char *const mend_forms[RUN_STATE_COUNT] = {
     [RUN_MENDING] = "setting version {old} for {account_old} again, then asking for the proof",
     [RUN_DONE] = "the target accepts version {old}",
 };
+static const char *const drill_forms[RUN_STATE_COUNT] = {
+    [RUN_PLANNED] = "a drill: version {old} is to be replaced, and then to come back",
+    [RUN_PROMOTED] = "version {new} is current, for the drill",
+    [RUN_OVERLAPPING] = "all consumers run version {new}; it is a drill, so nothing is ended",
+};
 static const char *const generate_forms[RUN_STATE_COUNT] = {
     [RUN_GENERATED] = "version {new} has a new random value",
     [RUN_PROMOTED] = "version {new} is current",
@@ -128,6 +133,8 @@ const char *text_of_state(struct request *req, const struct run *run)
         form = mend_forms[state];
     else if (run->machine.mends && state == RUN_CANCELLED && run->machine.intent != INTENT_NONE)
         form = "version {old} was sent to the target; whether it is accepted was not seen";
+    else if (run->machine.drills && drill_forms[state] != NULL)
+        form = drill_forms[state];
     else if (run->machine.strategy == STRATEGY_IN_PLACE && in_place_forms[state] != NULL)
         form = in_place_forms[state];
     else if (run->machine.strategy == STRATEGY_GENERATE && generate_forms[state] != NULL)

@@ -2,6 +2,7 @@
 
 #include "lib/assert.h"
 #include "lib/log.h"
+#include "vaultd/rotation/back.h"
 #include "vaultd/rotation/engine.h"
 #include "vaultd/rotation/text.h"
 #include "vaultd/rotation/truth.h"
@@ -256,6 +257,7 @@ static enum kt_kind entered(struct work *w, unsigned fx, int64_t now_ms, struct 
     struct run *run = &w->run;
     bool moved =
         run->machine.state != w->before || run->machine.back != w->before_back;
+    back_moved(run, w->before, w->before_back, fx, now_ms);
     if (moved) {
         run->tries = 0;
         run->state_ms = now_ms;
@@ -268,6 +270,8 @@ static enum kt_kind entered(struct work *w, unsigned fx, int64_t now_ms, struct 
         }
         if (state == RUN_OVERLAPPING)
             run->acked_ms = now_ms;
+        if (state == RUN_ROLLED_BACK)
+            back_returned(run, w->consumers, w->n_consumers, now_ms);
         enum kt_kind kind = step_add(
             w->req, run,
             (struct run_step){.kind = STEP_STATE,
