@@ -17,7 +17,7 @@ import threading
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 from driver import run_step  # noqa: E402
 from pki import Authority  # noqa: E402
-from slapd import ADMIN, POLICY, SUFFIX, Slapd, fits, own_address, ssha512  # noqa: E402
+from slapd import ADMIN, POLICY, ROOT_DN, SUFFIX, Slapd, fits, own_address, ssha512  # noqa: E402
 from tap import Tap, equal, main, true  # noqa: E402
 
 tap = Tap("tests/integration/ldap_driver.py")
@@ -113,6 +113,19 @@ def _():
     equal("R", slapd.login(APP, stranger))
     run_ok("apply", account=APP, public_part=ssha512(third))
     equal(("A", "R"), (slapd.login(APP, third), slapd.login(APP, new)))
+
+
+@tap.case("a login that may read passwords finds those that the vault does not have, and tells nothing of them")
+def _():
+    kept, stranger = ssha512(password()), password()
+    fresh()
+    slapd.account("app", kept, stranger)
+    root = {"admin": (ROOT_DN, slapd.root_password)}
+    result = run_ok("inspect", account=APP_B, other_account=APP, logins=root)
+    told = [f for f in result["findings"] if f.endswith("does not have as current: 1")]
+    equal((1, 1), (len(told), len(result["findings"])), f"findings in {result['findings']}")
+    true(stranger not in str(result) and kept[9:20] not in str(result), "nothing of a value")
+    equal([], run_ok("inspect", account=APP_B, other_account=APP)["findings"], "who may not read")
 
 
 @tap.case("a server that cannot check {SSHA512}: going back, the old one works as before")

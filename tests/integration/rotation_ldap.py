@@ -139,6 +139,8 @@ class Test:
         with open(self.slapd.ca) as f:
             self.target("safe", self.slapd, port=self.slapd.tls_port, sslmode="verify-full", ca=f.read())
         secret = Secret(self, "safe", target="safe")
+        self.vault.ctl("schedule", "set", secret.path, "accounts=%s;" % secret.dn)
+        equal(self.vault.ok("GET", "rotation/secrets/" + secret.path).data["accounts"], [secret.dn], "accounts")
         secret.done()
         equal(secret.answers(2, 1), "AR", "the new and the old")
 
