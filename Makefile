@@ -59,7 +59,7 @@ CPPFLAGS := -I. -DKT_VERSION='"$(VERSION)"'
 CFLAGS   := $(WARN_CC) $(SOFT_CC) $(HARD_CC) $(OPT_$(VARIANT)) -ffile-prefix-map=$(CURDIR)=. -pthread
 LDFLAGS  := -pie -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code,--as-needed -pthread \
   $(filter -fsanitize=% -fprofile-instr-generate,$(OPT_$(VARIANT)))
-LIBS     := -lsodium -llmdb -lmicrohttpd -lgnutls -ljansson -lcurl -lpq -lmariadb -lseccomp -lsystemd -lm
+LIBS     := -lsodium -llmdb -lmicrohttpd -lgnutls -ljansson -lcurl -lpq -lmariadb -lssh -lseccomp -lsystemd -lm
 
 # ---- sources ----------------------------------------------------------------------------------
 LIB_SRC    := $(sort $(wildcard lib/*.c lib/*/*.c))

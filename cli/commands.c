@@ -292,7 +292,7 @@ const struct command command_table[] = {
      "                        commas are told apart, or ended, by a semicolon: accounts=\"uid=app,ou=x;\"\n"
      "  username_field= password_field=      the secret's keys that change (username, password)\n"
      "  generator.length=32   also .alphabet .exclude .min_upper .min_lower .min_digit .min_symbol\n"
-     "                        .type=password|hex|base64|uuid .allow_weak\n"
+     "                        .type=password|hex|base64|uuid|ssh-ed25519 .allow_weak\n"
      "  generator.type=x509   a certificate: .issuer=SECRET .names=app.example.com,10.0.0.7\n"
      "                        .usage=server|client .life=90d .key=ecdsa-p256|ed25519 .common_name=\n"
      "                        .request=\"$(cat FILE)\" for a key made elsewhere; .type=x509-ca: an authority,\n"

@@ -3,13 +3,14 @@
 
 /* clang-format off */
 const struct input_field cli_target_fields[] = {
-    {"driver",                INPUT_TEXT,     "postgresql, mariadb, redis, ldap, exec"},
+    {"driver",                INPUT_TEXT,     "postgresql, mariadb, redis, ldap, ssh-key, exec"},
     {"program",               INPUT_TEXT,     "exec: the name of a driver_program in vaultd's configuration"},
     {"host",                  INPUT_TEXT,     "name, address, or a socket folder that begins with /"},
     {"port",                  INPUT_NUMBER,   "5432"},
     {"database",              INPUT_TEXT,     "the database to log in to"},
     {"sslmode",               INPUT_TEXT,     "verify-full (default), verify-ca, require, disable"},
     {"ca",                    INPUT_FILE,     "@FILE: the CA of the server's certificate, PEM"},
+    {"keys_file",             INPUT_TEXT,     "ssh-key: file of authorized keys, .ssh/authorized_keys; %u: the account"},
     {"admin_username",        INPUT_TEXT,     "the administrative login"},
     {"admin_password",        INPUT_SECRET,   "its password: @FILE, - or nothing (asks)"},
     {"connect_timeout",       INPUT_DURATION, "5s"},
@@ -20,7 +21,7 @@ const struct input_field cli_target_fields[] = {
     {"recheck",               INPUT_DURATION, "between two looks at what a frozen run froze at, 15m; 0: none"},
     {"max_runs",              INPUT_NUMBER,   "runs that do something there at the same time, 1"},
     {"starts_per_minute",     INPUT_NUMBER,   "runs that schedules may start there in a minute; 0: as many as in all"},
-    {"server_id",             INPUT_TEXT,     "nothing behind \"=\": take the server that answers next"},
+    {"server_id",             INPUT_TEXT,     "nothing behind \"=\": take the server that answers next; ssh-key: SHA256:..."},
     {NULL, INPUT_TEXT, NULL},
 };
 
@@ -37,7 +38,7 @@ const struct input_field cli_schedule_fields[] = {
     {"group",           INPUT_TEXT,     "alternate: the role that owns everything, both accounts are in it"},
     {"username_field",  INPUT_TEXT,     "the key of the user's name in the secret, username"},
     {"password_field",  INPUT_TEXT,     "the key of the password, password"},
-    {"generator",       INPUT_MAP,      "generator.length=32 .alphabet= .exclude= .min_upper= .type=password|hex|base64|uuid|x509|x509-ca|ssh-cert"},
+    {"generator",       INPUT_MAP,      "generator.length=32 .alphabet= .exclude= .min_upper= .type=password|hex|base64|uuid|ssh-ed25519|x509|x509-ca|ssh-cert"},
     {"cron",            INPUT_TEXT,     "\"30 2 * * sun\": five fields, or six with seconds first; @daily"},
     {"zone",            INPUT_TEXT,     "Europe/Berlin; UTC"},
     {"period",          INPUT_TEXT,     "30d after the last success, instead of cron"},

@@ -5,12 +5,14 @@
 
 #include "lib/cleanup.h"
 #include "lib/random.h"
+#include "lib/ssh_key.h"
 #include "lib/uuid.h"
 
 #define LENGTH_MIN    4
 #define BYTES_MAX     256
 #define BYTES_DEFAULT 32
 #define UUID_BITS     122
+#define ED25519_BITS  256
 #define UUID_CHARS    (KT_UUID_TEXT - 1)
 #define CLASSES       4
 #define DRAWINGS      20000 /* at 1 in 64 the chance to need more is below 10^-136 */
@@ -285,6 +287,19 @@ static enum kt_kind take_uuid(const struct kt_generator_config *config,
     return KT_OK;
 }
 
+static enum kt_kind take_ssh(const struct kt_generator_config *config,
+                             struct kt_generator *generator, struct kt_err *err)
+{
+    if (config->length != 0 || config->bits > ED25519_BITS) {
+        (void)kt_fail(err, KT_INVALID, "an Ed25519 key has %d random bits and no other length",
+                      ED25519_BITS);
+        kt_hint(err, "leave length and bits out");
+        return KT_INVALID;
+    }
+    generator->bits = ED25519_BITS;
+    return KT_OK;
+}
+
 static const struct kind_row {
     const char *name;
     enum kt_generator_kind kind;
@@ -296,6 +311,7 @@ static const struct kind_row {
     {"base64", KT_GENERATE_BASE64, take_bytes},
     {"base64url", KT_GENERATE_BASE64URL, take_bytes},
     {"uuid", KT_GENERATE_UUID, take_uuid},
+    {"ssh-ed25519", KT_GENERATE_SSH_ED25519, take_ssh},
 };
 #define KINDS (sizeof kind_rows / sizeof kind_rows[0])
 
@@ -313,7 +329,7 @@ enum kt_kind kt_generator_parse(const struct kt_generator_config *config, struct
         row++;
     if (row == KINDS) {
         (void)kt_fail(err, KT_INVALID, "generator: there is no such kind");
-        kt_hint(err, "write password, hex, base64, base64url or uuid");
+        kt_hint(err, "write password, hex, base64, base64url, uuid or ssh-ed25519");
         return KT_INVALID;
     }
     if (kind_rows[row].kind != KT_GENERATE_PASSWORD &&
@@ -411,6 +427,7 @@ static size_t text_length(const struct kt_generator *generator)
     switch (generator->kind) {
     case KT_GENERATE_PASSWORD:
     case KT_GENERATE_UUID:
+    case KT_GENERATE_SSH_ED25519: /* written by its own, of one length */
         return generator->length;
     case KT_GENERATE_HEX:
         return generator->length * 2;
@@ -424,9 +441,25 @@ static size_t text_length(const struct kt_generator *generator)
     return 0;
 }
 
+static enum kt_kind generate_ssh(struct kt_secret **ret, struct kt_err *err)
+{
+    kt_autosecret struct kt_secret *key = NULL;
+    kt_autobuf struct kt_buf text;
+    kt_buf_init(&text, KT_SSH_TEXT_MAX);
+    enum kt_kind kind = kt_ssh_key_new(&key, err);
+    if (kind == KT_OK)
+        kind = kt_ssh_private_write(key, "", &text, err);
+    if (kind != KT_OK)
+        return kind;
+    *ret = kt_secret_copy(kt_buf_bytes(&text));
+    return *ret == NULL ? kt_fail(err, KT_NO_MEMORY, "no guarded memory for a new secret") : KT_OK;
+}
+
 enum kt_kind kt_generate(const struct kt_generator *generator, const struct kt_bytes *avoid,
                          size_t n_avoid, struct kt_secret **ret, struct kt_err *err)
 {
+    if (generator->kind == KT_GENERATE_SSH_ED25519)
+        return generate_ssh(ret, err);
     size_t len = text_length(generator);
     /* Guarded memory costs a dozen system calls: only what is needed of it. */
     bool plain = generator->kind == KT_GENERATE_PASSWORD;
@@ -466,6 +499,8 @@ void kt_generator_describe(const struct kt_generator *generator, struct kt_buf *
                 kt_buf_printf(out, ", at least %zu %s", generator->min[c], class_names[c]);
     } else if (generator->kind == KT_GENERATE_UUID) {
         kt_buf_add_text(out, "a random uuid");
+    } else if (generator->kind == KT_GENERATE_SSH_ED25519) {
+        kt_buf_add_text(out, "an Ed25519 key as OpenSSH writes it");
     } else {
         kt_buf_printf(out, "%zu random bytes in %s", generator->length,
                       kind_rows[generator->kind].name);

@@ -8,6 +8,7 @@
  *          "hex", "base64", "base64url": length random bytes (default 32), encoded (base64 with
  *          padding)
  *          "uuid": a random UUID (122 bits)
+ *          "ssh-ed25519": a private key as OpenSSH writes it (lib/ssh_key.h; 256 bits)
  * Default: 57 characters (base62 without 0 O 1 l I), 28 of them: 163 bits, no escaping anywhere.
  * Entropy: of the first character's alphabet and L-1 times the other's, less what the demanded
  *          classes exclude, which is counted exactly: with one of each class it is the inclusion-
@@ -53,6 +54,7 @@ enum kt_generator_kind {
     KT_GENERATE_BASE64,
     KT_GENERATE_BASE64URL,
     KT_GENERATE_UUID,
+    KT_GENERATE_SSH_ED25519,
 };
 struct kt_generator {
     enum kt_generator_kind kind;
@@ -66,7 +68,7 @@ struct kt_generator {
 enum kt_kind kt_generator_parse(const struct kt_generator_config *config, struct kt_generator *ret,
                                 struct kt_err *err) KT_MUST_CHECK;
 /* avoid: texts that the new value must not contain: the previous value, account names. Compared
- * without case; those under 3 bytes are not looked for. n_avoid may be 0. */
+ * without case; those under 3 bytes are not looked for, and in a key none. n_avoid may be 0. */
 enum kt_kind kt_generate(const struct kt_generator *generator, const struct kt_bytes *avoid,
                          size_t n_avoid, struct kt_secret **ret, struct kt_err *err) KT_MUST_CHECK;
 /* "28 characters of 57, first a letter: 162 bits". */

@@ -21,6 +21,7 @@
 
 #define DRIVER_MESSAGE_MAX  ((size_t)64 * 1024)
 #define DRIVER_NAME_MAX     128u          /* host, database, role names, run id */
+#define DRIVER_PATH_MAX     256u
 #define DRIVER_PASSWORD_MAX 1024u
 #define DRIVER_PUBLIC_MAX   4096u
 #define DRIVER_CA_MAX       ((size_t)32 * 1024)
@@ -81,6 +82,7 @@ enum driver_answer { DRIVER_ANSWERS(X) DRIVER_ANSWER_COUNT };
     X(FORM_SHA256, "a SHA-256 hash as 64 lower-case hexadecimal digits")                           \
     X(FORM_MARIADB, "the hashes of mysql_native_password and of ed25519")                          \
     X(FORM_SSHA512, "a salted SHA-512 hash as LDAP has it, {SSHA512}")                             \
+    X(FORM_SSH, "the type and the key of a line of authorized_keys")                               \
     X(FORM_NONE, "nothing") /* the password itself travels, in steps that set it; no record has it */
 #define X(name, text) name,
 enum driver_form { DRIVER_FORMS(X) DRIVER_FORM_COUNT };
@@ -98,12 +100,15 @@ struct driver_target {
     const char *program;   /* exec: a name of vaultd's configuration, which alone says what is started */
     const char *sslmode;   /* verify-full, verify-ca, require, disable */
     const char *ca;        /* PEM; "" or NULL: the system's */
-    const char *server_id; /* what evidence.server_id said the first time; "" or NULL: any */
+    const char *server_id; /* what evidence.server_id said the first time; "" or NULL: any. ssh-key: the
+                              fingerprints of the host's keys, with commas; "": none, and none is believed */
+    const char *keys_file; /* ssh-key: where the account's keys are; "" or NULL: .ssh/authorized_keys */
     uint32_t connect_timeout_ms, statement_timeout_ms;
 };
 
 /* Texts may be NULL for "". Which fields an operation needs:
- *   all:      driver, op, target, timeout_ms, logins[DRIVER_ADMIN] (not verify)
+ *   all:      driver, op, target, timeout_ms, logins[DRIVER_ADMIN] (not verify); run and secret where
+ *             there is an account
  *   inspect:  account; other_account, group when alternating
  *   create:   account; group when alternating
  *   apply, restore: account, public_part, run, attempt, digest; group; keep_part. Where the form
@@ -123,7 +128,8 @@ struct driver_step {
     const char *group;           /* the role that both accounts are in; "" in-place */
     struct kt_bytes public_part; /* of the driver's form */
     struct kt_bytes keep_part;   /* of the same form, or empty */
-    const char *run;             /* run id, digest: letters, digits, '-', '_' */
+    const char *secret;          /* its id, for a mark at the target that outlives a run */
+    const char *run;             /* run id, digest, secret: letters, digits, '-', '_' */
     const char *digest;          /* of the public part, left at the target for reading back */
     uint32_t attempt;
     uint32_t settle_ms;          /* between the two looks that have to find no session; 0: 1000 */
@@ -184,6 +190,8 @@ struct driver_info {
     enum driver_form form;    /* of public parts */
     bool program;             /* a program of the configuration is started: target.program */
     bool shows;               /* a login shows the password to whoever answers, within TLS too */
+    bool names_server;        /* target.server_id is said by people and never learned; no TLS */
+    const char *generator;    /* what values have to be made by; NULL: any */
 };
 const struct driver_info *kt_driver_info(const char *name);
 const struct driver_info *kt_driver_infos(size_t *ret_count);

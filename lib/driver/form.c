@@ -7,6 +7,7 @@
 #include "lib/num.h"
 #include "lib/random.h"
 #include "lib/scram.h"
+#include "lib/ssh_key.h"
 
 #define SHA256_HEX    ((size_t)2 * crypto_hash_sha256_BYTES)
 #define SSHA512       "{SSHA512}"
@@ -92,6 +93,33 @@ static bool is_ssha512(struct kt_bytes text)
     return kt_bytes_is(kt_bytes(text.at + name, text.len - name), again);
 }
 
+static enum kt_kind write_ssh(struct kt_bytes public_key, char ret[DRIVER_FORM_TEXT], struct kt_err *err)
+{
+    kt_autobuf struct kt_buf text;
+    kt_buf_init(&text, DRIVER_FORM_TEXT - 1);
+    enum kt_kind kind = kt_ssh_public_write(public_key, "", &text, err);
+    if (kind == KT_OK)
+        memcpy(ret, kt_buf_text(&text), text.len + 1);
+    return kind;
+}
+
+static enum kt_kind make_ssh(struct kt_bytes password, char ret[DRIVER_FORM_TEXT],
+                             struct kt_err *err)
+{
+    kt_autosecret struct kt_secret *key = NULL;
+    enum kt_kind kind = kt_ssh_private_read(password, &key, err);
+    return kind == KT_OK ? write_ssh(kt_ssh_public_of(key), ret, err) : kind;
+}
+
+/* Other spellings of the same key would not be found again in a file. */
+static bool is_ssh(struct kt_bytes text)
+{
+    unsigned char key[KT_SSH_PUBLIC];
+    char again[DRIVER_FORM_TEXT];
+    return kt_ssh_public_read(text, key, NULL) == KT_OK &&
+           write_ssh(kt_bytes(key, sizeof(key)), again, NULL) == KT_OK && kt_bytes_is(text, again);
+}
+
 static enum kt_kind make_none(struct kt_bytes password, char ret[DRIVER_FORM_TEXT],
                               struct kt_err *err)
 {
@@ -114,6 +142,7 @@ static const struct form {
     [FORM_SHA256] = {make_sha256, is_sha256},
     [FORM_MARIADB] = {make_mariadb, is_mariadb},
     [FORM_SSHA512] = {make_ssha512, is_ssha512},
+    [FORM_SSH] = {make_ssh, is_ssh},
     [FORM_NONE] = {make_none, is_none},
 };
 

@@ -6,7 +6,7 @@
  * Owner:   the caller's buffer. A public part is no secret of ours, but is kept out of texts.
  * Limits:  passwords as the form's own file has it; a public part fits DRIVER_FORM_TEXT.
  * Errors:  KT_INVALID: a password that the form cannot be made of. KT_IO, KT_INTERNAL: the library.
- * Source:  lib/scram.h; Redis 7's manual, "ACL SETUSER" (rule #<hash>); OpenLDAP 2.5, slapd-pw-sha2.
+ * Source:  lib/scram.h; lib/ssh_key.h; Redis 7's manual, "ACL SETUSER" (rule #<hash>); OpenLDAP 2.5, slapd-pw-sha2.
  * Threads: any thread. */
 #pragma once
 

@@ -69,10 +69,12 @@ static const struct text_row {
     {"program", offsetof(struct driver_step, target.program), DRIVER_NAME_MAX, WORD},
     {"sslmode", offsetof(struct driver_step, target.sslmode), DRIVER_NAME_MAX, WORD},
     {"ca", offsetof(struct driver_step, target.ca), DRIVER_CA_MAX, LINES},
-    {"server_id", offsetof(struct driver_step, target.server_id), DRIVER_NAME_MAX, WORD},
+    {"server_id", offsetof(struct driver_step, target.server_id), DRIVER_EVIDENCE, ANY_TEXT},
+    {"keys_file", offsetof(struct driver_step, target.keys_file), DRIVER_PATH_MAX, ANY_TEXT},
     {"account", offsetof(struct driver_step, account), DRIVER_NAME_MAX, ANY_TEXT},
     {"other_account", offsetof(struct driver_step, other_account), DRIVER_NAME_MAX, ANY_TEXT},
     {"group", offsetof(struct driver_step, group), DRIVER_NAME_MAX, ANY_TEXT},
+    {"secret", offsetof(struct driver_step, secret), DRIVER_NAME_MAX, WORD},
     {"run", offsetof(struct driver_step, run), DRIVER_NAME_MAX, WORD},
     {"digest", offsetof(struct driver_step, digest), DRIVER_NAME_MAX, WORD},
 };

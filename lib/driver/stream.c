@@ -115,6 +115,13 @@ bool kt_stream_find(struct driver_run *run, struct kt_stream_place *place,
     return (!place->tls || read_trust(run, place, ret)) && look_up(run, place, ret);
 }
 
+bool kt_stream_find_bare(const struct driver_run *run, struct kt_stream_place *place,
+                         struct driver_result *ret)
+{
+    *place = (struct kt_stream_place){.host = run->step->target.host};
+    return look_up(run, place, ret);
+}
+
 /* ---- connecting ---------------------------------------------------------------------------- */
 
 static bool fail(struct kt_stream *s, const char *code, const char *detail)

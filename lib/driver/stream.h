@@ -42,6 +42,9 @@ struct kt_stream {
 /* False: *ret says why. */
 bool kt_stream_find(struct driver_run *run, struct kt_stream_place *place,
                     struct driver_result *ret);
+/* For a protocol that protects itself: no TLS, whatever sslmode says; a host, no socket. */
+bool kt_stream_find_bare(const struct driver_run *run, struct kt_stream_place *place,
+                         struct driver_result *ret);
 /* Deadlines are kt_ipc_deadline()'s. */
 bool kt_stream_open(struct kt_stream_place *place, int64_t deadline, struct kt_stream *s);
 /* Where TLS begins later: now. What was received before is the caller's to throw away. */

@@ -9,12 +9,14 @@
 #include "lib/driver/mariadb.h"
 #include "lib/driver/postgresql.h"
 #include "lib/driver/redis.h"
+#include "lib/driver/ssh_keys.h"
 
 static const struct driver drivers[] = {
     {.name = "postgresql", .prepare = kt_postgresql_prepare, .run = kt_postgresql_run},
     {.name = "mariadb", .prepare = kt_mariadb_prepare, .run = kt_mariadb_run},
     {.name = "redis", .prepare = kt_redis_prepare, .run = kt_redis_run},
     {.name = "ldap", .prepare = kt_ldap_prepare, .run = kt_ldap_run},
+    {.name = "ssh-key", .prepare = kt_ssh_keys_prepare, .run = kt_ssh_keys_run},
     {.name = "exec", .starts_program = true, .prepare = kt_exec_prepare, .run = kt_exec_run},
 };
 

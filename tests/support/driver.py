@@ -15,8 +15,8 @@ OPS = ["inspect", "create", "apply", "verify", "probe", "revoke", "restore"]
 LOGINS = ["admin", "control", "new", "old"]
 CLASSES = ["unreach", "ok", "refused", "permanent", "value", "wrong-server"]
 ANSWERS = ["none", "unknown", "accepted", "refused"]
-TEXTS = ["driver", "host", "database", "program", "sslmode", "ca", "server_id", "account", "other_account",
-         "group", "run", "digest"]
+TEXTS = ["driver", "host", "database", "program", "sslmode", "ca", "server_id", "keys_file", "account",
+         "other_account", "group", "secret", "run", "digest"]
 NUMBERS = ["port", "connect_timeout_ms", "statement_timeout_ms", "attempt", "settle_ms",
            "timeout_ms"]
 RESULT_TEXTS = ["code", "text", "server_version", "server_id", "comment", "session_user",

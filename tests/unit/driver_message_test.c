@@ -25,6 +25,7 @@ static struct driver_step full_step(void)
                    .sslmode = "verify-full",
                    .ca = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n",
                    .server_id = "7300000000000000001",
+                   .keys_file = "/etc/ssh/keys/%u",
                    .connect_timeout_ms = 5000,
                    .statement_timeout_ms = 10000},
         .logins = {[DRIVER_ADMIN] = {"kt_vault", kt_str("administrator")},
@@ -34,6 +35,7 @@ static struct driver_step full_step(void)
         .group = "app",
         .public_part = kt_str("SCRAM-SHA-256$..."),
         .keep_part = kt_str("the one that stays"),
+        .secret = "01S",
         .run = "01J",
         .digest = "00ff",
         .attempt = 3,
@@ -60,6 +62,8 @@ static void step_survives(void **state)
     assert_string_equal(back.driver, "postgresql");
     assert_int_equal(back.op, DRIVER_APPLY);
     assert_string_equal(back.target.ca, step.target.ca);
+    assert_string_equal(back.target.keys_file, "/etc/ssh/keys/%u");
+    assert_string_equal(back.secret, "01S");
     assert_int_equal(back.target.port, 5432);
     assert_string_equal(back.logins[DRIVER_ADMIN].username, "kt_vault");
     assert_true(kt_bytes_is(back.logins[DRIVER_ADMIN].password, "administrator"));
@@ -290,7 +294,7 @@ static void every_driver_has_both_rows(void **state)
     for (size_t i = 0; i < n; i++) {
         assert_non_null(kt_driver_find(infos[i].name));
         assert_ptr_equal(kt_driver_info(infos[i].name), &infos[i]);
-        assert_true(infos[i].alternate || infos[i].in_place);
+        assert_true(infos[i].alternate || infos[i].overlap || infos[i].in_place);
     }
     assert_null(kt_driver_info("generate"));
     assert_null(kt_driver_find("generate"));

@@ -444,6 +444,7 @@ static const struct word_row {
      {.kind = "base64url", .bits = 128},
      "16 random bytes in base64url: 128 bits"},
     {"says: uuid", {.kind = "uuid"}, "a random uuid: 122 bits"},
+    {"says: ssh-ed25519", {.kind = "ssh-ed25519"}, "an Ed25519 key as OpenSSH writes it: 256 bits"},
     {"says: weak",
      {.alphabet = "digits", .any_first = true, .length = 6, .allow_weak = true},
      "6 characters of 10: 19 bits"},

@@ -46,6 +46,7 @@ static struct job_part *add_part(struct job *job, const struct rotation_target *
     part->step.target.sslmode = job_text(job, from.target.sslmode);
     part->step.target.ca = job_text(job, from.target.ca);
     part->step.target.server_id = job_text(job, from.target.server_id);
+    part->step.target.keys_file = job_text(job, from.target.keys_file);
     part->step.timeout_ms = from.timeout_ms;
     if (op != DRIVER_VERIFY)
         copy_login(job, part, DRIVER_ADMIN, target->admin_username, target->admin_password);
@@ -105,12 +106,14 @@ static void set_public(struct job *job, struct job_part *part, const struct run 
                        const char *public_part)
 {
     unsigned char hash[crypto_hash_sha256_BYTES];
-    char id[RUN_ID_TEXT], hex[2 * crypto_hash_sha256_BYTES + 1];
+    char id[RUN_ID_TEXT], secret[RUN_ID_TEXT], hex[2 * crypto_hash_sha256_BYTES + 1];
     (void)crypto_hash_sha256(hash, (const unsigned char *)public_part, strlen(public_part));
     kt_hex_encode(hash, sizeof hash, hex);
     run_id_text(run->id, id);
     part->step.public_part = kt_str(job_text(job, public_part));
     part->step.run = job_text(job, id);
+    run_id_text(run->secret_id, secret);
+    part->step.secret = job_text(job, secret);
     part->step.digest = job_text(job, hex);
     part->step.attempt = run->attempt;
 }
@@ -513,6 +516,9 @@ enum kt_kind plan_check(struct request *req, const struct rotation_target *targe
 {
     struct rotation_settings defaults;
     settings_defaults(&defaults);
+    const struct driver_info *info = kt_driver_info(target->driver);
+    if (info != NULL && info->generator != NULL)
+        defaults.gen_type = info->generator;
     const struct credential none = {"", ""};
     const char *wrong = NULL;
     enum kt_kind kind = credential_generate(&defaults, &none, &req->arena, &wrong, err);

@@ -75,7 +75,8 @@ static enum kt_kind check_strategy(const struct rotation_settings *s,
 }
 
 static enum kt_kind check_current(struct request *req, const struct rotation_secret *secret,
-                                  const struct kv_secret *kv, struct kt_err *err)
+                                  const struct driver_info *info, const struct kv_secret *kv,
+                                  struct kt_err *err)
 {
     const struct rotation_settings *s = &secret->settings;
     if (kv->current == 0) {
@@ -101,12 +102,37 @@ static enum kt_kind check_current(struct request *req, const struct rotation_sec
                 s->accounts[0], secret->name, s->username_field);
         return KT_INVALID;
     }
+    if (info->generator != NULL) {
+        const char *unused = NULL;
+        kind = credential_public(info->name, now.password, &req->arena, &unused, err);
+        if (kind == KT_INVALID) {
+            kt_context(err, "the secret's \"%s\", which has to be a private key", s->password_field);
+            kt_hint(err, "a new one: ssh-keygen -t ed25519 -N '' -f KEY; an older form of one becomes this "
+                         "by: ssh-keygen -p -N '' -f KEY; then: secretctl kv patch %s %s=@KEY",
+                    secret->name, s->password_field);
+        }
+        return kind;
+    }
     for (const char *at = now.password; *at != '\0'; at++)
         if ((unsigned char)*at < 0x20 || (unsigned char)*at > 0x7e)
             return kt_fail(err, KT_INVALID,
                            "the current password has characters that are not printable ASCII: "
                            "this driver cannot tell how the server reads them");
     return KT_OK;
+}
+
+/* Where the driver can only use values of one kind, that kind is meant. */
+static enum kt_kind choose_generator(struct rotation_settings *s, const struct driver_info *info,
+                                     struct kt_err *err)
+{
+    if (info->generator != NULL && s->gen_type[0] == '\0')
+        s->gen_type = info->generator;
+    if (info->generator == NULL ? strcmp(s->gen_type, "ssh-ed25519") != 0
+                                : strcmp(s->gen_type, info->generator) == 0)
+        return KT_OK;
+    (void)kt_fail(err, KT_INVALID, "driver %s cannot use a value of the kind '%s'", info->name, s->gen_type);
+    kt_hint(err, "set generator.type=%s", info->generator == NULL ? "password" : info->generator);
+    return KT_INVALID;
 }
 
 static enum kt_kind check_settings(struct request *req, const struct rotation_secret *secret,
@@ -212,7 +238,7 @@ static enum kt_kind adopt(struct request *req, struct rotation_secret *secret,
     return kv_save(req->core, secret->mount, request_batch(req), secret->path, kv, err);
 }
 
-static enum kt_kind check_target_side(struct request *req, const struct rotation_secret *secret,
+static enum kt_kind check_target_side(struct request *req, struct rotation_secret *secret,
                                       const struct kv_secret *kv, struct kt_err *err)
 {
     if (!settings_has_target(&secret->settings))
@@ -230,7 +256,10 @@ static enum kt_kind check_target_side(struct request *req, const struct rotation
     if (!rotation_can_run(req->core->rotation))
         return kt_fail(err, KT_INVALID, "this vaultd was started without what runs drivers");
     kind = check_strategy(&secret->settings, &target, err);
-    return kind == KT_OK ? check_current(req, secret, kv, err) : kind;
+    const struct driver_info *info = kt_driver_info(target.driver);
+    if (kind == KT_OK)
+        kind = choose_generator(&secret->settings, info, err);
+    return kind == KT_OK ? check_current(req, secret, info, kv, err) : kind;
 }
 
 static enum kt_kind store_settings(struct request *req, const struct rotation_settings *before,

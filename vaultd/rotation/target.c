@@ -29,6 +29,7 @@ static const struct record_row rows_3[] = {
     ROWS_2,
     ROW(max_runs, RECORD_U32, TARGET_RUNS_MAX),
     ROW(starts_per_minute, RECORD_U32, TARGET_STARTS_MAX),
+    ROW(keys_file, RECORD_TEXT, DRIVER_PATH_MAX),
 };
 static const struct record_row rows_2[] = {ROWS_2};
 static const struct record_row rows_1[] = {ROWS_1};
@@ -84,6 +85,7 @@ void target_step(const struct rotation_target *target, struct driver_step *step)
         .sslmode = target->sslmode,
         .ca = target->ca,
         .server_id = target->server_id,
+        .keys_file = target->keys_file,
         .connect_timeout_ms = (uint32_t)(target->connect_timeout_s * 1000),
         .statement_timeout_ms = (uint32_t)(target->statement_timeout_s * 1000),
     };

@@ -17,6 +17,7 @@ struct rotation_target {
     const char *name;
     const char *driver;
     const char *host, *database, *sslmode, *ca;
+    const char *keys_file; /* ssh-key: where the account's keys are */
     const char *program; /* exec: of vaultd's configuration; else "" */
     uint32_t port;
     const char *admin_username, *admin_password;

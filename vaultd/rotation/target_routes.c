@@ -1,6 +1,7 @@
 #include <arpa/inet.h>
 #include <stdlib.h>
 
+#include "lib/driver/form.h"
 #include "vaultd/core/rows.h"
 #include "vaultd/rotation/engine.h"
 #include "vaultd/rotation/places.h"
@@ -13,15 +14,16 @@
 #define SSLMODE_UNSET  "verify-full"
 
 const struct field target_fields[] = {
-    {"driver", FIELD_STRING, "postgresql, mariadb, redis, ldap, exec"},
+    {"driver", FIELD_STRING, "postgresql, mariadb, redis, ldap, ssh-key, exec"},
     {"program", FIELD_STRING, "exec: the name of a driver_program in vaultd's configuration"},
     {"host", FIELD_STRING, "a name, an address, or a socket or its folder that begins with /"},
     {"port", FIELD_INT, "the driver's own"},
     {"database", FIELD_STRING, "the database to log in to; redis, ldap: none"},
     {"sslmode", FIELD_STRING, "verify-full (default), verify-ca, require, disable"},
     {"ca", FIELD_STRING, "the CA of the server's certificate, PEM; empty: the system's"},
+    {"keys_file", FIELD_STRING, "ssh-key: the file of authorized keys, .ssh/authorized_keys; %u is the account"},
     {"admin_username", FIELD_STRING, "the administrative login"},
-    {"admin_password", FIELD_STRING, "its password; cannot be read back"},
+    {"admin_password", FIELD_STRING, "its password (ssh-key: its private key); cannot be read back"},
     {"connect_timeout", FIELD_DURATION, "5"},
     {"statement_timeout", FIELD_DURATION, "10"},
     {"max_refusals_per_hour", FIELD_INT, "refused logins that probes may cause an account, 3 (redis: 0); 0: no limit"},
@@ -30,7 +32,7 @@ const struct field target_fields[] = {
     {"recheck", FIELD_DURATION, "between two looks of a frozen run at what it froze at, 900; 0: none"},
     {"max_runs", FIELD_INT, "runs that do something there at the same time, 1; one account or pair has one at most"},
     {"starts_per_minute", FIELD_INT, "runs that schedules may start there in a minute, 0: as many as in all"},
-    {"server_id", FIELD_STRING, "what the server said it is; empty: learn it anew"},
+    {"server_id", FIELD_STRING, "what the server said it is; empty: learn it anew. ssh-key: the host key's fingerprint, SHA256:..., never learned"},
     {NULL, FIELD_ANY, NULL},
 };
 
@@ -122,6 +124,7 @@ enum kt_kind target_read(struct request *req, struct kt_err *err)
     kt_jsonw_kv_text(&w, "database", target.database);
     kt_jsonw_kv_text(&w, "sslmode", target.sslmode);
     kt_jsonw_kv_text(&w, "ca", target.ca);
+    kt_jsonw_kv_text(&w, "keys_file", target.keys_file);
     kt_jsonw_kv_text(&w, "admin_username", target.admin_username);
     kt_jsonw_kv_int(&w, "connect_timeout", target.connect_timeout_s);
     kt_jsonw_kv_int(&w, "statement_timeout", target.statement_timeout_s);
@@ -175,8 +178,9 @@ static enum kt_kind read_texts(struct request *req, struct rotation_target *t, s
         {"database", DRIVER_NAME_MAX - 1, false, &t->database},
         {"sslmode", 16, false, &t->sslmode},
         {"ca", DRIVER_CA_MAX - 1, true, &t->ca},
+        {"keys_file", DRIVER_PATH_MAX - 1, false, &t->keys_file},
         {"admin_username", DRIVER_NAME_MAX - 1, false, &t->admin_username},
-        {"admin_password", DRIVER_PASSWORD_MAX - 1, false, &t->admin_password},
+        {"admin_password", DRIVER_PASSWORD_MAX - 1, true, &t->admin_password},
         {"server_id", 160, false, &t->server_id},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -261,6 +265,48 @@ static enum kt_kind check_program(struct request *req, const struct rotation_tar
     return KT_INVALID;
 }
 
+static enum kt_kind check_password(const struct rotation_target *t, enum driver_form form,
+                                   struct kt_err *err)
+{
+    char public_part[DRIVER_FORM_TEXT];
+    if (form == FORM_SSH) {
+        enum kt_kind kind = kt_form_make(form, kt_str(t->admin_password), public_part, err);
+        if (kind == KT_INVALID)
+            kt_context(err, "admin_password, the administrative login's private key");
+        return kind;
+    }
+    if (strpbrk(t->admin_password, "\n\r\t") != NULL)
+        return kt_fail(err, KT_INVALID, "admin_password has a control character");
+    return KT_OK;
+}
+
+/* What of SSH has another form than elsewhere. */
+static enum kt_kind check_ssh(const struct rotation_target *t, struct kt_err *err)
+{
+    if (t->host[0] == '/')
+        return kt_fail(err, KT_INVALID, "host must name one host");
+    if (t->ca[0] != '\0' || strcmp(t->sslmode, SSLMODE_UNSET) != 0)
+        return kt_fail(err, KT_INVALID, "driver %s has no TLS: leave sslmode and ca out", t->driver);
+    if (t->server_id[0] != '\0' && strncmp(t->server_id, "SHA256:", 7) != 0) {
+        (void)kt_fail(err, KT_INVALID, "server_id must be the fingerprint of the host's key, SHA256:...");
+        kt_hint(err, "on the host: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub");
+        return KT_INVALID;
+    }
+    return KT_OK;
+}
+
+static enum kt_kind check_keys_file(const struct rotation_target *t, enum driver_form form,
+                                    struct kt_err *err)
+{
+    const char *mark = strchr(t->keys_file, '%');
+    if (form != FORM_SSH && t->keys_file[0] != '\0')
+        return kt_fail(err, KT_INVALID, "driver %s has no file of keys: leave keys_file out", t->driver);
+    if (strstr(t->keys_file, "..") != NULL ||
+        (mark != NULL && (mark[1] != 'u' || strchr(mark + 1, '%') != NULL)))
+        return kt_fail(err, KT_INVALID, "keys_file must be a path without \"..\" and with one %%u at most");
+    return KT_OK;
+}
+
 static enum kt_kind check_target(struct request *req, struct rotation_target *t,
                                  struct kt_err *err)
 {
@@ -272,6 +318,11 @@ static enum kt_kind check_target(struct request *req, struct rotation_target *t,
     }
     if (t->max_refusals_per_hour == REFUSALS_UNSET)
         t->max_refusals_per_hour = info->refusals;
+    enum kt_kind kind = check_keys_file(t, info->form, err);
+    if (kind == KT_OK && info->names_server)
+        kind = check_ssh(t, err);
+    if (kind != KT_OK)
+        return kind;
     if (info->program)
         return check_program(req, t, err);
     if (t->program[0] != '\0')
@@ -294,6 +345,9 @@ static enum kt_kind check_target(struct request *req, struct rotation_target *t,
     if (t->admin_username[0] == '\0' || t->admin_password[0] == '\0')
         return kt_fail(err, KT_INVALID,
                        "admin_username and admin_password must give the administrative login");
+    kind = check_password(t, info->form, err);
+    if (kind != KT_OK)
+        return kind;
     if (t->ca[0] != '\0' && strstr(t->ca, "-----BEGIN CERTIFICATE-----") == NULL)
         return kt_fail(err, KT_INVALID, "ca must be a certificate in PEM, not the name of a file");
     bool socket = t->host[0] == '/';
@@ -373,6 +427,7 @@ enum kt_kind target_write(struct request *req, struct kt_err *err)
         t = (struct rotation_target){.name = name,
                                      .driver = "",
                                      .program = "",
+                                     .keys_file = "",
                                      .host = "",
                                      .database = "",
                                      .sslmode = SSLMODE_UNSET,
@@ -400,8 +455,9 @@ enum kt_kind target_write(struct request *req, struct kt_err *err)
     if (kind != KT_OK)
         return kind;
     /* Another place is meant: what the old one said it is does not hold it back. */
-    if (before.changed != 0 && (strcmp(before.host, t.host) != 0 || before.port != t.port ||
-                                strcmp(before.program, t.program) != 0))
+    bool moved = strcmp(before.host, t.host) != 0 || before.port != t.port ||
+                 strcmp(before.program, t.program) != 0;
+    if (before.changed != 0 && moved && strcmp(before.server_id, t.server_id) == 0)
         t.server_id = "";
     req->after_commit = wake_after;
     return target_save(req, &t, err);
@@ -459,17 +515,19 @@ static const char *check_next(struct request *req, const struct driver_result *r
                    ? "PostgreSQL: look for trust, peer or cert lines in pg_hba.conf, mend and reload it; "
                      "MariaDB: was it started with skip-grant-tables?"
                    : "";
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+    const char *name = request_param(req, "name"), *text = NULL;
+    if (r->class == DRIVER_WRONG_SERVER && strncmp(r->server_id, "SHA256:", 7) == 0)
+        text = kt_arena_printf(&req->arena,
+                               "if the host itself says the same (ssh-keygen -lf "
+                               "/etc/ssh/ssh_host_ed25519_key.pub): secretctl target set %s server_id=%s",
+                               name, r->server_id);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0] && text == NULL; i++)
         if (rows[i].class == r->class) {
-            kt_autobuf struct kt_buf text;
-            kt_buf_init(&text, 1024);
             const char *mark = strstr(rows[i].text, "%s");
-            kt_buf_add(&text, rows[i].text, (size_t)(mark - rows[i].text));
-            kt_buf_printf(&text, "%s%s", request_param(req, "name"), mark + 2);
-            const char *copy = kt_arena_text(&req->arena, kt_buf_bytes(&text));
-            return copy == NULL ? "" : copy;
+            text = kt_arena_printf(&req->arena, "%.*s%s%s", (int)(mark - rows[i].text), rows[i].text, name,
+                                   mark + 2);
         }
-    return "";
+    return text == NULL ? "" : text;
 }
 
 /* The steps that were made: what comes behind the first that failed was not. */
@@ -484,10 +542,11 @@ static void show_steps(struct kt_jsonw *w, const struct driver_result *r, bool i
                                                : "it answers");
     if (!answered)
         return;
-    check_step(w, "admin login", in, in ? "accepted" : r->text);
-    if (!in)
-        return;
     bool same = r->class != DRIVER_WRONG_SERVER;
+    if (in || same) /* SSH tells who it is before there is a login */
+        check_step(w, "admin login", in, in ? "accepted" : r->text);
+    if (!in && same)
+        return;
     check_step(w, "server", same,
                !same                      ? r->text
                : r->server_id[0] != '\0' ? r->server_id
