@@ -192,6 +192,7 @@ struct driver_info {
     bool shows;               /* a login shows the password to whoever answers, within TLS too */
     bool names_server;        /* target.server_id is said by people and never learned; no TLS */
     const char *generator;    /* what values have to be made by; NULL: any */
+    bool saves;               /* a change lasts only once it is written down, too: accepted is no proof */
 };
 const struct driver_info *kt_driver_info(const char *name);
 const struct driver_info *kt_driver_infos(size_t *ret_count);

@@ -19,8 +19,9 @@ struct task {
 static const struct task tasks[] = {
     {kv_run, 0},       {kv_run, 1},      {tokens_run, 0},  {audit_run, 0},   {tokens_watch, 0},
     {fleet_person, 0}, {fleet_agent, 0}, {fleet_agent, 1}, {fleet_agent, 2},
+    {fleet_agent, 3},
 };
-static const struct task last_tasks[] = {{fleet_agent, 0}, {fleet_agent, 1}, {fleet_agent, 2}};
+static const struct task last_tasks[] = {{fleet_agent, 0}, {fleet_agent, 1}, {fleet_agent, 2}, {fleet_agent, 3}};
 
 #define COUNT(list) (sizeof(list) / sizeof(list)[0])
 

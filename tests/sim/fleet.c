@@ -7,8 +7,23 @@
 
 #define MS INT64_C(1000000)
 
-const struct fleet_secret fleet_secrets[SECRETS] = {{"db/orders", true}, {"db/web", false}};
-const unsigned agent_uses[AGENTS] = {0, 0, 1};
+#define ADMIN                                                                                      \
+    "\"host\":\"/run/sim\",\"sslmode\":\"disable\",\"admin_username\":\"kt\","                     \
+    "\"admin_password\":\"admin\",\"max_refusals_per_hour\":0,\"probe_spacing\":0}"
+
+const struct fleet_kind fleet_kinds[TARGETS] = {
+    {.name = "pg", .driver = "postgresql",
+     .body = "{\"driver\":\"postgresql\",\"database\":\"d\"," ADMIN},
+    {.name = "cache", .driver = "redis", .body = "{\"driver\":\"redis\"," ADMIN,
+     .hashes = true, .writes_down = true},
+};
+const struct fleet_secret fleet_secrets[SECRETS] = {
+    {"db/orders", 0, true, "app_a",
+     "\"strategy\":\"alternate\",\"accounts\":[\"app_a\",\"app_b\"],\"group\":\"app\""},
+    {"db/web", 0, false, "web_a", "\"strategy\":\"in-place\",\"accounts\":[\"web_a\"]"},
+    {"db/cache", 1, true, "cache_a", "\"strategy\":\"overlap\",\"accounts\":[\"cache_a\"]"},
+};
+const unsigned agent_uses[AGENTS] = {0, 0, 1, 2};
 
 static const char agent_policy[] = "path \"secret/data/*\" { capabilities = [\"read\"] }\n"
                                    "path \"fleet/consumers/*\" { capabilities = [\"update\"] }\n"
@@ -57,7 +72,7 @@ static bool put_secret(struct world *world, struct ask *ask, unsigned i)
     (void)snprintf(path, sizeof path, "secret/data/%s", fleet_secrets[i].path);
     (void)snprintf(body, sizeof body,
                    "{\"data\":{\"username\":\"%s\",\"password\":\"first-password\"}}",
-                   i == 0 ? "app_a" : "web_a");
+                   fleet_secrets[i].account);
     return put(world, ask, "POST", path, body);
 }
 
@@ -66,12 +81,9 @@ static bool put_rotation(struct world *world, struct ask *ask, unsigned i)
     char path[64], body[320];
     (void)snprintf(path, sizeof path, "rotation/secrets/secret/%s", fleet_secrets[i].path);
     (void)snprintf(body, sizeof body,
-                   "{\"target\":\"pg\",%s,\"overlap\":2,\"soak\":1,\"max_overlap\":60,"
+                   "{\"target\":\"%s\",%s,\"overlap\":2,\"soak\":1,\"max_overlap\":60,"
                    "\"ack_timeout\":30,\"drain\":5}",
-                   fleet_secrets[i].alternate
-                       ? "\"strategy\":\"alternate\",\"accounts\":[\"app_a\",\"app_b\"],"
-                         "\"group\":\"app\""
-                       : "\"strategy\":\"in-place\",\"accounts\":[\"web_a\"]");
+                   fleet_kinds[fleet_secrets[i].target].name, fleet_secrets[i].body);
     return put(world, ask, "POST", path, body);
 }
 
@@ -83,16 +95,16 @@ static void set_up(struct world *world, struct ask *ask)
     for (unsigned i = 0; i < AGENTS; i++)
         if (!fleet->has_token[i])
             fleet->has_token[i] = put_token(world, ask, fleet->agents[i].token);
-    if (!fleet->has_target)
-        fleet->has_target =
-            put(world, ask, "POST", "rotation/targets/pg",
-                "{\"driver\":\"postgresql\",\"host\":\"/run/sim\",\"database\":\"d\","
-                "\"sslmode\":\"disable\",\"admin_username\":\"kt\",\"admin_password\":\"admin\","
-                "\"max_refusals_per_hour\":0,\"probe_spacing\":0}");
+    for (unsigned i = 0; i < TARGETS; i++) {
+        char path[64];
+        (void)snprintf(path, sizeof path, "rotation/targets/%s", fleet_kinds[i].name);
+        if (!fleet->targets[i].there)
+            fleet->targets[i].there = put(world, ask, "POST", path, fleet_kinds[i].body);
+    }
     for (unsigned i = 0; i < SECRETS; i++) {
         if (!fleet->has_secret[i])
             fleet->has_secret[i] = put_secret(world, ask, i);
-        if (fleet->has_target && fleet->has_secret[i] && !fleet->has_rotation[i])
+        if (fleet_target_of(world, i)->there && fleet->has_secret[i] && !fleet->has_rotation[i])
             fleet->has_rotation[i] = put_rotation(world, ask, i);
     }
 }
@@ -101,11 +113,19 @@ void fleet_begin(struct world *world)
 {
     struct fleet_model *fleet = calloc(1, sizeof *fleet);
     world->fleet = fleet;
-    sim_init(&fleet->target);
-    sim_executor(&fleet->target, &fleet->inner);
-    sim_add(&fleet->target, "app_a", "first-password");
-    sim_add(&fleet->target, "app_b", NULL);
-    sim_add(&fleet->target, "web_a", "first-password");
+    for (unsigned i = 0; i < TARGETS; i++) {
+        struct sim *sim = &fleet->targets[i].sim;
+        sim_init(sim);
+        sim_executor(sim, &fleet->targets[i].inner);
+        if (fleet_kinds[i].hashes)
+            sim_keep_hashes(sim);
+    }
+    for (unsigned i = 0; i < SECRETS; i++)
+        sim_add(&fleet_target_of(world, i)->sim, fleet_secrets[i].account, "first-password");
+    sim_add(&fleet->targets[0].sim, "app_b", NULL);
+    for (unsigned i = 0; i < TARGETS; i++)
+        memcpy(fleet->targets[i].written, fleet->targets[i].sim.accounts,
+               sizeof fleet->targets[i].written);
     for (unsigned i = 0; i < AGENTS; i++)
         (void)snprintf(fleet->agents[i].token, sizeof fleet->agents[i].token, "simagent-%u", i);
 }
@@ -114,7 +134,8 @@ void fleet_calm(struct world *world)
 {
     struct fleet_model *fleet = world->fleet;
     fleet->calm = true;
-    fleet->down_until_ns = 0;
+    for (unsigned i = 0; i < TARGETS; i++)
+        fleet->targets[i].down_until_ns = 0;
     for (unsigned i = 0; i < AGENTS; i++) {
         fleet->agents[i].refused = 0;
         if (fleet->agents[i].down_until_ns > sched_now_ns())
@@ -124,7 +145,8 @@ void fleet_calm(struct world *world)
 
 void fleet_end(struct world *world)
 {
-    sim_free(&world->fleet->target);
+    for (unsigned i = 0; i < TARGETS; i++)
+        sim_free(&world->fleet->targets[i].sim);
     free(world->fleet);
 }
 

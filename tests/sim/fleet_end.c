@@ -37,7 +37,7 @@ static bool version_works(struct world *world, struct ask *ask, unsigned secret,
         !answer_text(ask, "data.data.password", password, sizeof password))
         return false;
     (void)snprintf(body, 300, "{\"data\":{\"username\":\"%s\",\"password\":\"%s\"}}", user, password);
-    return sim_accepts(&world->fleet->target, user, password);
+    return sim_accepts(&fleet_target_of(world, secret)->sim, user, password);
 }
 
 /* What drift asks for: the run is cancelled, the password that works is put into the vault. */
@@ -120,10 +120,13 @@ static void all_in_order(struct world *world)
             sim_fail("in the end the service of agent %u, version %u as %s, cannot log in", i,
                      fleet->agents[i].version, fleet->agents[i].user);
     fleet_look(world, "in the end");
-    const struct sim_account *a = sim_account(&fleet->target, "app_a");
-    const struct sim_account *b = sim_account(&fleet->target, "app_b");
+    const struct sim_account *a = sim_account(&fleet->targets[0].sim, "app_a");
+    const struct sim_account *b = sim_account(&fleet->targets[0].sim, "app_b");
+    const struct sim_account *both = sim_account(&fleet->targets[1].sim, "cache_a");
     if (a->login && b->login && a->verifier[0] != '\0' && b->verifier[0] != '\0')
         sim_fail("in the end, with no run under way, both accounts accept a password");
+    if (both->also[0] != '\0')
+        sim_fail("in the end, with no run under way, an account accepts two passwords");
 }
 
 void fleet_settle(struct world *world)

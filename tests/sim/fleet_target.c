@@ -1,4 +1,4 @@
-/* The target: slow, sometimes unreachable, deaf to the dead; and what is looked at when it changed.
+/* The targets: slow, sometimes unreachable, deaf to the dead; and what is looked at when it changed.
  */
 #include <stdio.h>
 #include <string.h>
@@ -35,7 +35,7 @@ static bool value_works(struct look *look, struct request *req, const struct mou
         const char *p =
             kt_json_member(object, "password", &member) ? kt_json_text(member, &req->arena) : NULL;
         (void)snprintf(password, sizeof password, "%s", p == NULL ? "" : p);
-        works = sim_accepts(&look->world->fleet->target, user, password);
+        works = sim_accepts(&fleet_target_of(look->world, look->secret)->sim, user, password);
     }
     kt_buf_free(&value);
     return works;
@@ -79,16 +79,27 @@ static void look_at(struct world *world, unsigned secret, const char *when)
     if (!look.any)
         sim_fail("%s only the target knows a credential of %s: the vault has none that works (%s)",
                  when, fleet_secrets[secret].path, look.text);
-    if (fleet_secrets[secret].alternate && look.current)
-        world->fleet->lost = false;
-    if (fleet_secrets[secret].alternate && !look.current && !world->fleet->lost)
+    struct fleet_target *target = fleet_target_of(world, secret);
+    if (fleet_secrets[secret].two && look.current)
+        target->lost = false;
+    if (fleet_secrets[secret].two && !look.current && !target->lost)
         sim_fail("%s the current version of %s does not work (%s)", when,
                  fleet_secrets[secret].path, look.text);
 }
 
+struct fleet_target *fleet_target_of(struct world *world, unsigned secret)
+{
+    return &world->fleet->targets[fleet_secrets[secret].target];
+}
+
+static struct fleet_target *target_of(struct world *world, const struct agent *agent)
+{
+    return fleet_target_of(world, agent_uses[agent - world->fleet->agents]);
+}
+
 bool agent_logs_in(struct world *world, const struct agent *agent)
 {
-    return sim_accepts(&world->fleet->target, agent->user, agent->password);
+    return sim_accepts(&target_of(world, agent)->sim, agent->user, agent->password);
 }
 
 void fleet_look(struct world *world, const char *when)
@@ -97,29 +108,55 @@ void fleet_look(struct world *world, const char *when)
         look_at(world, i, when);
     for (unsigned i = 0; i < AGENTS && !world->dead; i++) {
         const struct agent *agent = &world->fleet->agents[i];
-        if (agent->registered && fleet_secrets[agent_uses[i]].alternate &&
-            agent->excused_until_ns < sched_now_ns() && !world->fleet->lost &&
+        if (agent->registered && fleet_secrets[agent_uses[i]].two &&
+            agent->excused_until_ns < sched_now_ns() && !target_of(world, agent)->lost &&
             !agent_logs_in(world, agent))
             sim_fail("%s the service of agent %u, which runs version %u as %s, cannot log in", when,
                      i, agent->version, agent->user);
     }
 }
 
-void fleet_forget(struct world *world)
+/* What it did not write down was not confirmed either: nobody is excused, and nothing it promised lost. */
+static void start_again(struct world *world, struct fleet_target *target)
 {
-    struct fleet_model *fleet = world->fleet;
+    bool lost = false;
+    for (unsigned i = 0; i < target->sim.n_accounts; i++) {
+        struct sim_account *has = &target->sim.accounts[i];
+        const struct sim_account *had = &target->written[i];
+        lost = lost || strcmp(has->verifier, had->verifier) != 0 || strcmp(has->also, had->also) != 0 ||
+               has->login != had->login;
+        memcpy(has->verifier, had->verifier, sizeof has->verifier);
+        memcpy(has->also, had->also, sizeof has->also);
+        has->login = had->login;
+    }
+    if (lost)
+        world_say(world, "the target is started again, without what it did not write down");
+}
+
+static void lose_confirmed(struct world *world, struct fleet_target *target)
+{
     /* By the wall's clock: the target goes on, and makes it durable, while the vault is down. */
-    if (fleet->applied_wall_ms == 0 || sched_wall_ms() - fleet->applied_wall_ms > 1000 ||
-        sched_now_ns() < fleet->forgets_ns)
+    if (target->applied_wall_ms == 0 || sched_wall_ms() - target->applied_wall_ms > 1000 ||
+        sched_now_ns() < target->forgets_ns)
         return;
-    fleet->forgets_ns = sched_now_ns() + 60000 * MS; /* twice in one run is for a person */
-    sim_lose_last(&fleet->target);
-    fleet->applied_wall_ms = 0;
-    fleet->lost = true;
+    target->forgets_ns = sched_now_ns() + 60000 * MS; /* twice in one run is for a person */
+    sim_lose_last(&target->sim);
+    target->applied_wall_ms = 0;
+    target->lost = true;
     /* Who logged in with it is cut off by the target, and has to be told by the vault. */
     for (unsigned i = 0; i < AGENTS; i++)
-        fleet->agents[i].excused_until_ns = sched_now_ns() + 300000 * MS;
+        if (target_of(world, &world->fleet->agents[i]) == target)
+            world->fleet->agents[i].excused_until_ns = sched_now_ns() + 300000 * MS;
     world_say(world, "the target forgets its last change");
+}
+
+void fleet_forget(struct world *world)
+{
+    for (unsigned i = 0; i < TARGETS; i++)
+        if (fleet_kinds[i].writes_down)
+            start_again(world, &world->fleet->targets[i]);
+        else
+            lose_confirmed(world, &world->fleet->targets[i]);
 }
 
 /* ---- steps ---- */
@@ -154,33 +191,56 @@ static bool place_of(enum driver_op op, enum place *ret)
     return false;
 }
 
+static struct fleet_target *target_named(struct world *world, const char *driver)
+{
+    unsigned i = 0;
+    while (strcmp(fleet_kinds[i].driver, driver) != 0)
+        i++;
+    return &world->fleet->targets[i];
+}
+
+/* The change is made; what would make it last fails now and then. False: nobody confirms it. */
+static bool writes_down(struct world *world, struct fleet_target *target)
+{
+    if (!fleet_kinds[target - world->fleet->targets].writes_down)
+        return true;
+    if (!world->fleet->calm && sim_chance(100))
+        return false;
+    memcpy(target->written, target->sim.accounts, sizeof target->written);
+    return true;
+}
+
 static enum kt_kind run(void *arg, const struct driver_step *step, struct driver_result *ret,
                         struct kt_err *err)
 {
     struct world *world = arg;
-    struct fleet_model *fleet = world->fleet;
+    const struct fleet_model *fleet = world->fleet;
+    struct fleet_target *target = target_named(world, step->driver);
     enum place place = PLACE_STEP;
-    bool changes = place_of(step->op, &place), rough = !fleet->calm;
+    bool changes = place_of(step->op, &place), rough = !fleet->calm, lasts = true;
     sched_sleep_ns((int64_t)(1 + sim_below(rough && sim_chance(50) ? 3000 : 30)) * MS);
     if (rough && sim_chance(4))
-        fleet->down_until_ns = sched_now_ns() + (int64_t)sim_below(20000) * MS;
-    if (world->dead || (rough && (fleet->down_until_ns > sched_now_ns() || sim_chance(30))))
+        target->down_until_ns = sched_now_ns() + (int64_t)sim_below(20000) * MS;
+    if (world->dead || (rough && (target->down_until_ns > sched_now_ns() || sim_chance(30))))
         return unreachable(ret, "no answer");
     if (changes)
         world_place(world, place);
     if (world->dead)
         return unreachable(ret, "no answer");
-    enum kt_kind kind = fleet->inner.run(fleet->inner.arg, step, ret, err);
-    world_say(world, "target: %s %s -> %s %s", kt_driver_op_text(step->op),
+    enum kt_kind kind = target->inner.run(target->inner.arg, step, ret, err);
+    world_say(world, "%s: %s %s -> %s %s", step->driver, kt_driver_op_text(step->op),
               step->account == NULL ? "" : step->account, kt_driver_class_text(ret->class),
               ret->text);
     if (changes) {
-        fleet->applied_wall_ms =
+        lasts = writes_down(world, target);
+        target->applied_wall_ms =
             place == PLACE_APPLY_BEFORE && ret->class == DRIVER_OK ? sched_wall_ms() : 0;
         fleet_look(world, kt_driver_op_text(step->op));
         world_place(world, (enum place)(place + 1));
     }
     sched_sleep_ns((int64_t)(1 + sim_below(20)) * MS);
+    if (!lasts)
+        return unreachable(ret, "done, and not written down");
     return world->dead || (rough && sim_chance(30)) ? unreachable(ret, "the answer was lost")
                                                     : kind;
 }

@@ -400,7 +400,9 @@ static void lost_replies(void **state)
     s->sim.lose_reply = 1;
     rotate(s);
     until(s, "overlapping");
-    assert_int_equal(sim_ops(&s->sim, DRIVER_APPLY), 1); /* adopted by the probe, not repeated */
+    /* Adopted by the probe, not repeated; but where it may not have been written down. */
+    bool saves = strcmp(s->strategy, "overlap") == 0;
+    assert_int_equal(sim_ops(&s->sim, DRIVER_APPLY), saves ? 2 : 1);
     s->sim.lose_reply = 1;
     ends_done(s);
     scene_end(s);

@@ -300,9 +300,30 @@ static enum kt_kind settle_verify(struct work *w, const struct job *job, int64_t
     return move_by(w, last_of(job, DRIVER_PROBE), DEATH_OF_NONE, now_ms, err);
 }
 
+/* Both are accepted and nobody said that the change was made to last: the next restart of the target would
+ * take the new one away from who has it by then. So it is made again, which says so. */
+static enum kt_kind settle_unsaved(struct work *w, const struct job_part *probe, int64_t now_ms,
+                                   struct kt_err *err)
+{
+    return work_answers(w, false, true, now_ms, reason(w, probe), err);
+}
+
+static bool may_be_unsaved(const struct work *w, const struct job_part *probe)
+{
+    const struct driver_info *info = kt_driver_info(w->run.driver);
+    if (info == NULL || !info->saves || probe == NULL || w->run.machine.state != RUN_APPLYING)
+        return false;
+    struct evidence evidence;
+    probe_judge(&probe->result, true, true, DEATH_OF_NONE, &evidence);
+    return evidence.valid && evidence.new_accepted && evidence.old_accepted;
+}
+
 static enum kt_kind settle_probe(struct work *w, const struct job *job, int64_t now_ms,
                                  struct kt_err *err)
 {
+    const struct job_part *last = last_of(job, DRIVER_PROBE);
+    if (may_be_unsaved(w, last))
+        return settle_unsaved(w, last, now_ms, err);
     enum probe_death death = DEATH_OF_NONE;
     if (w->run.machine.state == RUN_CONFIRMING)
         death = DEATH_OF_OLD;
