@@ -129,6 +129,52 @@ static void the_soak(void **state)
     scene_end(s);
 }
 
+/* What a consumer needed from reading the new version to running it, another may have needed with the old
+ * one: twice that, where it is more than the overlap. */
+static void for_the_slowest(void **state)
+{
+    struct scene *s = scene(*state);
+    change_rotation(s, "{\"overlap\":60,\"drain\":0,\"ack_timeout\":120}");
+    register_agent(s, "h1");
+    register_agent(s, "h2");
+    rotate(s);
+    soon(s, "acking");
+    acknowledge(s, "h2", 2);
+    s->vault->now_ms += 100000;
+    acknowledge(s, "h1", 2);
+    soon(s, "overlapping");
+    /* The clock goes on by itself with each request: some milliseconds more than 100 s. */
+    int64_t acked_ms = s->vault->now_ms;
+    at(s, acked_ms + 199990);
+    soon_says(s, "twice the 101 s that orders@h1 took from reading v2");
+    looks_around(s);
+    assert_true(is_in(s, "overlapping"));
+    at(s, acked_ms + 200100);
+    for (int i = 0; i < PATIENCE && is_in(s, "overlapping"); i++)
+        pause_ms(1);
+    assert_false(is_in(s, "overlapping"));
+    ends_done(s);
+    scene_end(s);
+}
+
+/* Who wants no overlap gets none. */
+static void for_no_slowest(void **state)
+{
+    struct scene *s = scene(*state);
+    change_rotation(s, "{\"overlap\":0,\"soak\":1,\"drain\":0,\"ack_timeout\":120}");
+    register_agent(s, "h1");
+    register_agent(s, "h2");
+    rotate(s);
+    soon(s, "acking");
+    acknowledge(s, "h2", 2);
+    s->vault->now_ms += 100000;
+    acknowledge(s, "h1", 2);
+    soon(s, "overlapping");
+    lasts(s, "the overlap and the soak", s->vault->now_ms, 1000);
+    ends_done(s);
+    scene_end(s);
+}
+
 static void for_a_reader(void **state)
 {
     struct scene *s = scene(*state);
@@ -539,6 +585,8 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         EACH(the_overlap),
         EACH(the_soak),
+        EACH(for_the_slowest),
+        EACH(for_no_slowest),
         EACH(for_a_reader),
         EACH(for_who_is_not_heard_of),
         ALTERNATE(for_sessions),

@@ -91,6 +91,42 @@ enum kt_kind acks_unsaid(struct request *req, const struct run *run,
     return kind;
 }
 
+struct slowest {
+    const struct run *run;
+    const struct consumer *consumers, *who;
+    size_t n_consumers;
+    int64_t most_ms;
+};
+
+static bool look_at_slow(void *arg, const struct reader *reader)
+{
+    struct slowest *slowest = arg;
+    for (size_t i = 0; i < slowest->n_consumers; i++) {
+        const struct consumer *c = &slowest->consumers[i];
+        /* A word that is repeated later makes nobody slower. */
+        int64_t said_ms = c->at_ms < slowest->run->acked_ms ? c->at_ms : slowest->run->acked_ms;
+        if (!consumer_acked(slowest->run, c) || said_ms - reader->at_ms <= slowest->most_ms ||
+            strcmp(c->identity, reader->identity) != 0)
+            continue;
+        slowest->most_ms = said_ms - reader->at_ms;
+        slowest->who = c;
+    }
+    return true;
+}
+
+enum kt_kind acks_slowest(struct request *req, const struct run *run,
+                          const struct consumer *consumers, size_t n, int64_t *ret_ms,
+                          const struct consumer **ret_who, struct kt_err *err)
+{
+    struct slowest slowest = {.run = run, .consumers = consumers, .n_consumers = n};
+    enum kt_kind kind = n == 0 ? KT_OK
+                               : readers_behind(req, run->secret_id, run->to, UINT32_MAX,
+                                                look_at_slow, &slowest, err);
+    *ret_ms = slowest.most_ms;
+    *ret_who = slowest.who;
+    return kind;
+}
+
 /* ---- readers that are no agents ---- */
 
 static bool is_agent(const char *identity, const struct consumer *consumers, size_t n)

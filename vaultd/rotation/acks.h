@@ -33,6 +33,12 @@ enum kt_kind acks_unsaid(struct request *req, const struct run *run,
                          const struct consumer *consumers, size_t n, size_t *ret_n,
                          const struct consumer **ret_first, struct kt_err *err) KT_MUST_CHECK;
 
+/* Who took longest from reading the new version to its acknowledgement, and how long: what lies between
+ * getting a credential and being logged in with it. 0 and NULL: nobody. */
+enum kt_kind acks_slowest(struct request *req, const struct run *run,
+                          const struct consumer *consumers, size_t n, int64_t *ret_ms,
+                          const struct consumer **ret_who, struct kt_err *err) KT_MUST_CHECK;
+
 /* Readers of the old version that are no agents, and have not read a newer one. */
 struct loose {
     size_t n;

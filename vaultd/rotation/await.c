@@ -49,9 +49,9 @@ enum kt_kind await_acks(struct pass *p, struct work *w, struct kt_err *err)
 }
 
 /* A clock that was set back does not make it longer than it is. */
-static int64_t overlap_end(const struct pass *p, int64_t from_ms, int64_t seconds)
+static int64_t overlap_end(const struct pass *p, int64_t from_ms, int64_t span_ms)
 {
-    int64_t until = from_ms + seconds * 1000, most = p->now_ms + seconds * 1000;
+    int64_t until = from_ms + span_ms, most = p->now_ms + span_ms;
     return until < most ? until : most;
 }
 
@@ -97,7 +97,7 @@ enum kt_kind await_return(struct pass *p, struct work *w, struct kt_err *err)
     int64_t at = 0;
     acks_judge(run, w->consumers, w->n_consumers, &acks);
     int64_t moved = acks.moved_ms > run->state_ms ? acks.moved_ms : run->state_ms;
-    int64_t until = overlap_end(p, moved, run->settings.overlap_s);
+    int64_t until = overlap_end(p, moved, run->settings.overlap_s * 1000);
     int64_t most = overlap_most(p, run, run->state_ms);
     if (p->now_ms >= most)
         return pass_event(p, w, EV_OK, NULL, err);
@@ -121,6 +121,31 @@ enum kt_kind await_return(struct pass *p, struct work *w, struct kt_err *err)
 }
 
 /* ---- the overlap ---- */
+
+/* The overlap is there for who got the old credential and has not logged in with it yet. How long that may
+ * take is seen on the new one: twice the longest is allowed for, if there is to be an overlap at all. */
+static enum kt_kind held_by_slowness(struct pass *p, struct work *w, bool *ret_held,
+                                     struct kt_err *err)
+{
+    const struct run *run = &w->run;
+    const struct rotation_settings *settings = &run->settings;
+    const struct consumer *who = NULL;
+    int64_t took_ms = 0, most_ms = settings->max_overlap_s * 1000;
+    *ret_held = false;
+    if (settings->overlap_s == 0)
+        return KT_OK;
+    enum kt_kind kind =
+        acks_slowest(w->req, run, w->consumers, w->n_consumers, &took_ms, &who, err);
+    if (kind != KT_OK || who == NULL)
+        return kind;
+    int64_t until =
+        overlap_end(p, run->acked_ms, took_ms < most_ms / 2 ? 2 * took_ms : most_ms);
+    *ret_held = p->now_ms < until;
+    if (*ret_held)
+        pass_wait(p, until, "twice the %lld s that %s@%s took from reading v%u to running it",
+                  (long long)((took_ms + 999) / 1000), who->service, who->host, run->to);
+    return KT_OK;
+}
 
 static enum kt_kind held_by_readers(struct pass *p, struct work *w, bool *ret_held,
                                     struct kt_err *err)
@@ -221,7 +246,7 @@ enum kt_kind await_overlap(struct pass *p, struct work *w, struct kt_err *err)
         return pass_event(p, w, EV_LATE, NULL, err);
     int64_t overlap = run->settings.overlap_s > run->settings.soak_s ? run->settings.overlap_s
                                                                      : run->settings.soak_s;
-    int64_t until = overlap_end(p, run->acked_ms, overlap);
+    int64_t until = overlap_end(p, run->acked_ms, overlap * 1000);
     if (p->now_ms < until) {
         pass_wait(p, until, "the overlap and the soak");
         return KT_OK;
@@ -230,7 +255,9 @@ enum kt_kind await_overlap(struct pass *p, struct work *w, struct kt_err *err)
         return pass_event(p, w, EV_OK, DRILL_TURNS, err);
     bool held = false;
     const struct consumer *lost = NULL;
-    enum kt_kind kind = held_by_readers(p, w, &held, err);
+    enum kt_kind kind = held_by_slowness(p, w, &held, err);
+    if (kind == KT_OK && !held)
+        kind = held_by_readers(p, w, &held, err);
     if (kind == KT_OK && !held)
         held = held_by_lost(p, w, &lost);
     if (kind == KT_OK && !held)
