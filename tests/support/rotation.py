@@ -1,4 +1,5 @@
-"""A scene for tests of rotation: a PostgreSQL, a vault, secrets that rotate, agents that use them.
+"""A scene for tests of rotation: a target (tests/support/rotation_places.py; a PostgreSQL of its own unless
+told), a vault, secrets that rotate there, agents that use them.
 
     with Scene() as scene:                        # fault=True: the build with failpoints
         orders = scene.secret("orders")           # alternate: roles orders, orders_a, orders_b
@@ -6,7 +7,7 @@
         with scene.watch():                       # a value in the store is accepted, every 50 ms
             run = orders.rotate()
             orders.ended(run)
-        orders.agrees()                           # stages, PostgreSQL and agents say the same
+        orders.agrees()                           # stages, target and agents say the same
 
 What is in the vault is looked at from outside (store_peek_test), so that a look is no read: it stands
 in no ledger and holds no revocation. Waiting times are as low as they go.
@@ -25,17 +26,14 @@ import tempfile
 import threading
 import time
 
-from driver import scram_verifier
 from keyturn import DEADLINE, ROOT, Vault, program, wait_for
-from libpq import login
-from postgres import Postgres
+from rotation_places import SHARED, PostgresPlace, make_postgres  # noqa: F401 - for those who import this
 
 TERMINAL = ("done", "rolled_back", "cancelled")
 # What waits for an answer is not low: a slow machine must not be taken for a silent service, and a run
 # that ends because max_overlap is over must not pass for one that ended as it should.
 LOW = {"overlap": "0s", "soak": "0s", "drain": "0s", "max_overlap": "10m", "ack_timeout": "5m",
        "period": "10h"}
-LEAST_PRIVILEGE = os.path.join(ROOT, "docs/postgresql-least-privilege.sql")
 
 
 @contextlib.contextmanager
@@ -171,7 +169,7 @@ class Watcher:
 
 
 class Secret:
-    """A secret that rotates at the scene's PostgreSQL. NAME_a, NAME_b in NAME, or NAME_a alone."""
+    """A secret that rotates at the scene's target. NAME_a, NAME_b in NAME, or NAME_a alone."""
 
     def __init__(self, scene, name, strategy="alternate", target=None, settings=None, admin=None):
         self.scene, self.name, self.strategy = scene, name, strategy
@@ -181,27 +179,15 @@ class Secret:
         self.first = random_secrets.token_hex(14)
         self.settings = dict(LOW, **(settings or {}))
         self.accounts = [name + "_a"] + ([name + "_b"] if strategy == "alternate" else [])
-        self.make_roles()
+        scene.place.make_accounts(self)
         vault = scene.vault
         vault.ok("POST", "secret/data/" + self.inner,
                  {"data": {"username": name + "_a", "password": self.first, "note": "stays"}})
         self.target = target or scene.target("target-" + name, admin=admin)
         body = dict(self.settings, target=self.target, strategy=strategy, accounts=self.accounts)
-        if strategy == "alternate":
-            body["group"] = name
+        if scene.place.group(self):
+            body["group"] = scene.place.group(self)
         vault.ok("POST", "rotation/secrets/" + self.path, body)
-
-    def make_roles(self):
-        name, pg = self.name, self.scene.pg
-        sql = "create role %s_a login password '%s';" % (name, scram_verifier(self.first))
-        if self.strategy == "alternate":
-            sql += ("create role {0} nologin; create role {0}_b login; grant {0} to {0}_a, {0}_b;"
-                    "alter role {0}_a set role = '{0}'; alter role {0}_b set role = '{0}';"
-                    ).format(name)
-        pg.psql(sql)
-        if self.scene.small:
-            pg.psql("".join("insert into keyturn.managed values ('%s');" % a for a in self.accounts),
-                    db="orders")
 
     # ---- asking the vault ----
 
@@ -259,7 +245,7 @@ class Secret:
         return value is not None and self.scene.login(*value) == "A"
 
     def agrees(self, result=None):
-        """After a run: one version is current, PostgreSQL accepts that one and no other, every agent
+        """After a run: one version is current, the target accepts that one and no other, every agent
         runs it, nothing is left of a run."""
         stored, state = self.stored(), self.state()
         current = stored["current"]
@@ -271,7 +257,7 @@ class Secret:
                 continue
             answer = self.scene.login(version["data"]["username"], version["data"]["password"])
             wanted = "A" if version["number"] == current else "R"
-            same(answer, wanted, "PostgreSQL's answer to v%d (current is v%d)" % (
+            same(answer, wanted, "the target's answer to v%d (current is v%d)" % (
                 version["number"], current))
             same(version["data"]["note"], "stays", "the member that is not rotated")
         for agent in self.agents:
@@ -348,8 +334,8 @@ class Agent:
         # `broken` holds the number of the last version with which the check passes.
         self.write("health", """#!/bin/sh
 [ -e {0}/broken ] && [ "$(cat {0}/version)" -gt "$(cat {0}/broken)" ] && exit 1
-exec psql service=main -Atqc 'select 1' >/dev/null
-""".format(self.folder), 0o700)
+{1}
+""".format(self.folder, self.scene.place.health(self)), 0o700)
         self.write("agent.hcl", '''
 host = "{host}"
 vault {{
@@ -358,17 +344,7 @@ vault {{
   token_file = "{folder}/token"
 }}
 service "{service}" {{
-  file "{folder}/pg_service.conf" {{
-    contents = <<-EOF
-      [main]
-      host=127.0.0.1
-      port={port}
-      dbname=orders
-      user={{{{ secret "{path}" "username" | pgService }}}}
-      password={{{{ secret "{path}" "password" | pgService }}}}
-      EOF
-    mode = "0400"
-  }}
+{files}
   file "{folder}/version" {{
     contents = "{{{{ version \\"{path}\\" }}}}"
   }}
@@ -378,7 +354,7 @@ service "{service}" {{
 }}
 '''.format(host=self.host, address=self.scene.vault.address, folder=self.folder,
            ca='ca_file = "%s"' % self.scene.vault.cacert if self.scene.vault.tls else "",
-           port=self.scene.pg.port, path=self.secret.path, service=self.service,
+           files=self.scene.place.files(self), path=self.secret.path, service=self.service,
            activate='activate = "none"' if not env else '''
   env "%s" { secret = "%s"  field = "password" }
   activate     = "restart"
@@ -397,7 +373,7 @@ service "{service}" {{
 
     def start(self, wait=True):
         env = {k: v for k, v in os.environ.items() if not k.startswith(("VAULT_", "PG"))}
-        env["PGSERVICEFILE"] = self.path("pg_service.conf")
+        env.update(self.scene.place.environment(self))
         log = open(self.log_path, "ab")
         out = open(self.path("out"), "ab")
         self.process = subprocess.Popen(
@@ -454,19 +430,18 @@ service "{service}" {{
 
 class Scene:
     def __init__(self, fault=False, tls=False, pg=None, small=False, settings=None, env=None,
-                 config=""):
-        self.own_pg = pg is None
-        self.small = small
+                 config="", place=None):
         self.agents = []
         self._peek = None
         self.vault = None
-        self.pg = pg or make_postgres(settings)
-        # One PostgreSQL may serve several scenes.
-        self.admin = ("kt_small" if small else "kt_vault_" + random_secrets.token_hex(4),
-                      "admin-" + random_secrets.token_hex(12))
+        # One server may serve several scenes.
+        self.own_place = place is None
+        self.place = place or PostgresPlace(pg, small, settings)
+        self.pg = getattr(self.place, "pg", None)
+        self.small = getattr(self.place, "small", False)
         try:
-            self.make_admin()
-            self.vault = Vault(tls=tls, env=env, config=config,
+            self.admin = self.place.new_admin()
+            self.vault = Vault(tls=tls, env=env, config=config + self.place.config,
                                programs=fault_programs() if fault else None)
             self.vault.ready()
             self.scope = self.vault.ok("GET", "sys/mounts").data["secret/"]["uuid"]
@@ -474,16 +449,9 @@ class Scene:
             self.remove()
             raise
 
-    def make_admin(self):
-        if self.small:
-            self.pg.psql(open(LEAST_PRIVILEGE).read(), db="orders")
-        else:
-            self.pg.psql("create role %s login createrole in role pg_signal_backend" % self.admin[0])
-        self.admin_password(self.admin[1])
-
     def admin_password(self, password):
-        """Of the administrative login at PostgreSQL; as a verifier, so that no log has it."""
-        self.pg.psql("alter role %s password '%s'" % (self.admin[0], scram_verifier(password)))
+        """Of the administrative login at the target."""
+        self.place.admin_password(self.admin[0], password)
 
     def __enter__(self):
         return self
@@ -498,8 +466,8 @@ class Scene:
             self._peek.close()
         if self.vault:
             self.vault.remove()
-        if self.own_pg:
-            self.pg.remove()
+        if self.own_place:
+            self.place.remove()
 
     def secret(self, name, strategy="alternate", **more):
         return Secret(self, name, strategy, **more)
@@ -511,11 +479,10 @@ class Scene:
         return Watcher(self, secrets, every)
 
     def target(self, name, admin=None, **more):
-        user, password = admin or self.admin
-        self.vault.ok("POST", "rotation/targets/" + name, dict({
-            "driver": "postgresql", "host": "127.0.0.1", "port": self.pg.port, "database": "orders",
-            "sslmode": "disable", "admin_username": user, "admin_password": password,
-            "probe_spacing": 0, "max_refusals_per_hour": 0, "settle": 0}, **more))
+        admin = admin or self.admin
+        login = {"admin_username": admin[0], "admin_password": admin[1]} if admin else {}
+        self.vault.ok("POST", "rotation/targets/" + name, {
+            "driver": self.place.driver, **self.place.target(), **login, **SHARED, **more})
         return name
 
     def agent_token(self, host):
@@ -526,7 +493,7 @@ class Scene:
         }).json["auth"]["client_token"]
 
     def login(self, user, password):
-        return login("127.0.0.1", self.pg.port, user, password, "orders")
+        return self.place.login(user, password)
 
     def peek(self, path):
         """After a restart of vaultd it is still the same store."""
@@ -593,10 +560,3 @@ def together(report, cases, threads=3):
     """Cases that do not mind each other; most of a case is waiting."""
     with concurrent.futures.ThreadPoolExecutor(threads) as pool:
         list(pool.map(lambda case: report.case(*case), cases))
-
-
-def make_postgres(settings=None):
-    pg = Postgres(settings=settings)
-    pg.start()
-    pg.psql("create database orders")
-    return pg
