@@ -12,7 +12,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 from driver import scram_verifier  # noqa: E402
 from keyturn import DEADLINE, Report, contains, equal, program, wait_for  # noqa: E402
-from pgproxy import PgProxy  # noqa: E402
+from cutproxy import CutProxy  # noqa: E402
 from rotation import Lock, Scene, make_postgres, story  # noqa: E402
 
 
@@ -329,7 +329,7 @@ class Test:
     def frozen_server(self):
         """Another server answers at the same address."""
         other = make_postgres()
-        proxy = PgProxy(self.scene.pg.port)
+        proxy = CutProxy(self.scene.pg.port)
         target = self.scene.target("moved", port=proxy.port)
         secret = self.secret(target=target)
         equal(secret.ended(secret.rotate())["state"], "done")
