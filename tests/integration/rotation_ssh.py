@@ -62,8 +62,11 @@ class Secret:
     def rotate(self, **body):
         return self.reached(self.start(**body))
 
+    def data(self, number):
+        return self.vault.ok("GET", "secret/data/%s?version=%d" % (self.inner, number)).data["data"]
+
     def version(self, number):
-        data = self.vault.ok("GET", "secret/data/%s?version=%d" % (self.inner, number)).data["data"]
+        data = self.data(number)
         equal((data["note"], data["username"]), ("stays", self.name), "the members that are not rotated")
         return self.sshd.key(private=data["private_key"])
 
@@ -112,14 +115,30 @@ class Test:
             equal(answer.status, 400, answer)
             contains(str(answer.body), part)
 
+    def generated(self):
+        """Without a target: a new key pair in the vault."""
+        body = {"strategy": "generate", "period": "10h", "password_field": "key", "public_field": "pub",
+                "generator": {"type": "ssh-ed25519"}}
+        for change, part in (({"public_field": "key"}, "of its own"), ({"generator": {}}, "generator.type")):
+            answer = self.vault.call("POST", "rotation/secrets/secret/ssh/pair", dict(body, **change))
+            equal(answer.status, 400, answer)
+            contains(str(answer.body), part)
+        self.vault.ok("POST", "rotation/secrets/secret/ssh/pair", body)
+        self.vault.ok("POST", "rotation/rotate/secret/ssh/pair", {"reason": "test"})
+        data = wait_for("the first version", lambda: (
+            lambda a: a.data["data"] if a.status == 200 else None)(self.vault.call("GET", "secret/data/ssh/pair")))
+        equal(self.sshd.key(private=data["key"]).public, data["pub"], "what ssh-keygen makes of it")
+
     def overlap(self):
         secret = Secret(self, "one", 'restrict,from="127.0.0.1" ')
+        self.vault.ok("POST", "rotation/secrets/" + secret.path, {"public_field": "public_key"})
         for current in (2, 3):
             run = secret.rotate()
             equal(run["state"], "done", story(run))
             equal(secret.answers(current, current - 1), "AR", "the new and the old")
             contains(secret.account.read(), 'restrict,from="127.0.0.1" %s keyturn:' % secret.version(current).public)
             equal(len(secret.account.read().splitlines()), 1, "lines")
+            equal(secret.data(current)["public_key"], secret.version(current).public, "the public half")
         run = secret.rotate(back=True)
         equal((run["state"], secret.version(4).public), ("done", secret.version(2).public), story(run))
         equal(secret.answers(4, 3), "AR", "after going back")
@@ -232,6 +251,7 @@ def main():
         for name, case in (
                 ("the target is checked, and the host's key shown", test.check),
                 ("settings that cannot be meant are refused", test.refused_settings),
+                ("a pair without a target", test.generated),
                 ("overlap, and back", test.overlap),
                 ("both are accepted meanwhile, and cancelled", test.both_meanwhile),
                 ("vaultd and the server are killed meanwhile", test.both_killed),

@@ -31,6 +31,25 @@ enum kt_kind credential_read(const struct rotation_settings *settings, struct kt
     return KT_OK;
 }
 
+/* A value that is no key (of a version from before) has no public half: the member goes. */
+static enum kt_kind add_public(const struct rotation_settings *settings, const char *password,
+                               struct kt_jsonw *w, struct kt_err *err)
+{
+    char public_part[DRIVER_FORM_TEXT];
+    if (settings->public_field[0] == '\0')
+        return KT_OK;
+    enum kt_kind kind = kt_form_make(FORM_SSH, kt_str(password), public_part, err);
+    if (kind != KT_OK && kind != KT_INVALID)
+        return kind;
+    kt_jsonw_key(w, settings->public_field);
+    if (kind == KT_OK)
+        kt_jsonw_text(w, public_part);
+    else
+        kt_jsonw_null(w);
+    kt_err_clear(err);
+    return KT_OK;
+}
+
 enum kt_kind credential_write(const struct rotation_settings *settings, struct kt_bytes json,
                               const struct credential *credential, struct kt_buf *out,
                               struct kt_err *err)
@@ -42,7 +61,10 @@ enum kt_kind credential_write(const struct rotation_settings *settings, struct k
     if (settings_has_target(settings))
         kt_jsonw_kv_text(&w, settings->username_field, credential->username);
     kt_jsonw_kv_text(&w, settings->password_field, credential->password);
+    enum kt_kind kind = add_public(settings, credential->password, &w, err);
     kt_jsonw_end(&w);
+    if (kind != KT_OK)
+        return kind;
     struct kt_json old = kt_json_value(json.len == 0 ? kt_str("{}") : json);
     if (!kt_buf_ok(&patch) ||
         !kt_json_merge_patch(old, kt_json_value(kt_buf_bytes(&patch)), out))

@@ -121,6 +121,19 @@ static enum kt_kind check_current(struct request *req, const struct rotation_sec
     return KT_OK;
 }
 
+static enum kt_kind check_public_field(const struct rotation_settings *s, struct kt_err *err)
+{
+    if (s->public_field[0] == '\0')
+        return KT_OK;
+    if (strcmp(s->public_field, s->username_field) == 0 || strcmp(s->public_field, s->password_field) == 0)
+        return kt_fail(err, KT_INVALID, "public_field must name a member of its own");
+    if (strcmp(s->gen_type, "ssh-ed25519") == 0)
+        return KT_OK;
+    (void)kt_fail(err, KT_INVALID, "public_field is for the public half of an SSH key, and the value is none");
+    kt_hint(err, "set generator.type=ssh-ed25519, or leave public_field out");
+    return KT_INVALID;
+}
+
 /* Where the driver can only use values of one kind, that kind is meant. */
 static enum kt_kind choose_generator(struct rotation_settings *s, const struct driver_info *info,
                                      struct kt_err *err)
@@ -322,6 +335,8 @@ enum kt_kind secret_write(struct request *req, struct kt_err *err)
     if (secret.active)
         request_warn(req, "a run is under way: this applies from the next run");
     kind = check_target_side(req, &secret, kv, err);
+    if (kind == KT_OK)
+        kind = check_public_field(&secret.settings, err);
     if (kind != KT_OK)
         return kind;
     if (request_batch(req) == NULL)
