@@ -152,6 +152,60 @@ static void no_policy(void)
     wants(404, NULL, "GET", "sys/policies/acl/guarded", NULL);
 }
 
+/* ---- rotations ---- */
+
+static void rotated(unsigned version)
+{
+    char text[TEXT];
+    (void)snprintf(text, sizeof text, "\"version\":%u", version);
+    wants(200, text, "GET", "secret/data/api", NULL);
+}
+
+/* 1 of 2: it stays. Who asked approves nothing. The plan has changed: approvals are void. 72 hours: over. */
+static void a_rotation(void **state)
+{
+    (void)state;
+    char id[ID];
+    wants(200, NULL, "POST", "secret/data/api", "{\"data\":{\"password\":\"first\"}}");
+    wants(204, NULL, "POST", "rotation/secrets/secret/api", "{}");
+    make_rule("rotations", "rotation/rotate/*", 2);
+    ask(id, "POST", "rotation/rotate/secret/api", "{\"reason\":\"yearly\"}");
+    wants_as(tokens[TOM], 200, "\"about\":\"secret/api, version 1, generate\"", "GET", path_of(id, ""), NULL);
+    wants_as(tokens[BOB], 403, "nobody approves what he asked for", "POST", path_of(id, "/approve"), NULL);
+    approve(TOM, id);
+    wants_as(tokens[BOB], 403, "1 of the 2 approvals", "POST", mine_of(id, "/finish"), NULL);
+    approve(ANN, id);
+    wants(204, NULL, "POST", "rotation/secrets/secret/api", "{\"generator\":{\"length\":40}}");
+    wants_as(tokens[BOB], 403, "the approvals are void: what it rests on has changed", "POST", mine_of(id, "/finish"),
+             NULL);
+    assert_true(test_vault_said(vault, "approvals withdraw"));
+    rotated(1);
+    /* It is again what they approved. */
+    wants(204, NULL, "POST", "rotation/secrets/secret/api", "{\"generator\":{}}");
+    wants_as(tokens[BOB], 200, "\"state\":\"done\"", "POST", mine_of(id, "/finish"), NULL);
+    char run[ID], path[TEXT];
+    test_vault_text(vault, "data.run", run, sizeof run);
+    rotated(2);
+    (void)snprintf(path, sizeof path, "rotation/runs/%s/report", run);
+    wants(200, "approved by tom (", "GET", path, NULL);
+    assert_true(test_vault_said(vault, "), ann ("));
+    /* Of another version it is another one. */
+    ask(id, "POST", "rotation/rotate/secret/api", "{}");
+    approve(TOM, id);
+    approve(CARL, id);
+    wants(200, NULL, "POST", "secret/data/api", "{\"data\":{\"password\":\"by hand\"}}");
+    wants_as(tokens[BOB], 403, "the approvals are void", "POST", mine_of(id, "/finish"), NULL);
+    rotated(3);
+    ask(id, "POST", "rotation/rotate/secret/api", "{}");
+    approve(TOM, id);
+    approve(ANN, id);
+    vault->now_ms += (int64_t)APPROVAL_TTL_S * 1000;
+    for (unsigned i = 0; i < PEOPLE; i++)
+        log_in(i);
+    wants_as(tokens[BOB], 410, "any more: expired", "POST", mine_of(id, "/finish"), NULL);
+    rotated(3);
+}
+
 /* ---- the way of a request ---- */
 
 static void it_waits_and_is_carried_out_once(void **state)
@@ -736,7 +790,7 @@ static void records_by_their_format(void **state)
                                      .created_ms = 1, .expires_ms = 2, .ended_ms = 3, .entity_id = "e", .name = "bob",
                                      .accessor = "acc", .op = OP_PATCH, .wrap_ttl_s = -1, .path = "p", .reason = "r",
                                      .rules = {rules, 2}, .approvers = approvers, .n_approvers = 2, .ended_by = "tom",
-                                     .why = "w"};
+                                     .why = "w", .about = "of v1", .bound = {7, 8, 9}};
     kt_arena_init(&arena, 1 << 20);
     kt_buf_init(&out, 1 << 16);
     approval_write(&written, &out);
@@ -744,12 +798,19 @@ static void records_by_their_format(void **state)
     assert_string_equal(read.approvers[1].name, "ann");
     assert_string_equal(read.rules.at[1], "b");
     assert_string_equal(read.why, "w");
+    assert_string_equal(read.about, "of v1");
+    assert_memory_equal(read.bound, written.bound, sizeof read.bound);
     assert_true(read.break_glass && read.op == OP_PATCH && read.wrap_ttl_s == -1 && read.ended_ms == 3);
     for (size_t len = 0; len < out.len; len++)
         assert_int_not_equal(approval_read(kt_bytes(out.at, len), &arena, &read, &err), KT_OK);
+    out.at[0] = 1; /* as it was written before: without what it rests on */
+    size_t len_1 = out.len - sizeof written.bound - 4 - strlen(written.about);
+    assert_int_equal(approval_read(kt_bytes(out.at, len_1), &arena, &read, &err), KT_OK);
+    assert_string_equal(read.why, "w");
+    assert_string_equal(read.about, "");
     out.at[0] = 9;
     assert_int_equal(approval_read(kt_buf_bytes(&out), &arena, &read, &err), KT_CORRUPT);
-    assert_non_null(strstr(err.what, "a request that waits for approval: format 9 is newer than this vaultd (1)"));
+    assert_non_null(strstr(err.what, "a request that waits for approval: format 9 is newer than this vaultd (2)"));
     kt_buf_reset(&out);
     sent = (struct approval_sent){kt_str("q=1"), kt_bytes(NULL, 0), kt_str("{}")};
     approval_sent_write(&sent, &out);
@@ -1099,6 +1160,7 @@ static void rules_are_kept(void **state)
 int main(int argc, char **argv)
 {
     static const struct CMUnitTest scenes[] = {
+        SCENE(a_rotation),
         SCENE(it_waits_and_is_carried_out_once),
         SCENE(it_lives_through_a_restart),
         SCENE(an_answer_is_the_askers),

@@ -298,6 +298,23 @@ static void not_without_a_target(void **state)
     scene_end(s);
 }
 
+/* What a rule of approval says of rotating a secret it says of its drills. */
+static void not_without_approval(void **state)
+{
+    struct scene *s = scene(*state);
+    char id[64], body[160];
+    need(s, 200, "POST", "identity/entity", "{\"name\":\"tom\"}");
+    text_at(s, "data.id", id, sizeof id);
+    (void)snprintf(body, sizeof body, "{\"name\":\"approvers\",\"member_entity_ids\":[\"%s\"]}", id);
+    need(s, 200, "POST", "identity/group", body);
+    assert_true(test_vault_call(s->vault, "POST", "sys/approvals/rules/r", s->vault->root,
+                                "{\"paths\":\"rotation/rotate/*\",\"group\":\"approvers\",\"needed\":1}") < 300);
+    need(s, 403, "POST", "rotation/drill/" SECRET, "{}");
+    says(s, "this needs approval (rule \\\"r\\\")");
+    need(s, 403, "POST", "rotation/rotate/" SECRET, "{}");
+    scene_end(s);
+}
+
 /* ---- other ways of going back ---- */
 
 static void a_cancelled_run_is_measured(void **state)
@@ -482,6 +499,7 @@ int main(void)
         ALTERNATE(the_old_one_dies_meanwhile),
         IN_PLACE(not_where_it_cuts_people_off),
         ALTERNATE(not_without_a_target),
+        ALTERNATE(not_without_approval),
         EACH(a_cancelled_run_is_measured),
         ALTERNATE(nobody_had_it),
         EACH(afterwards_it_is_a_run_of_its_own),

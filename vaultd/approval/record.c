@@ -2,7 +2,8 @@
 
 #include "vaultd/barrier/format.h"
 
-#define FORMAT      1u
+#define FORMAT      2u
+#define FORMAT_SENT 1u
 #define BREAK_GLASS 1u
 
 void approval_key(const unsigned char id[KT_UUID_BYTES], uint32_t part, unsigned char key[APPROVAL_KEY])
@@ -48,11 +49,13 @@ void approval_write(const struct approval *a, struct kt_buf *out)
     }
     add_text(out, a->ended_by);
     add_text(out, a->why);
+    add_text(out, a->about);
+    kt_buf_add(out, a->bound, sizeof a->bound);
 }
 
 void approval_sent_write(const struct approval_sent *sent, struct kt_buf *out)
 {
-    kt_buf_add_u8(out, FORMAT);
+    kt_buf_add_u8(out, FORMAT_SENT);
     kt_buf_add_field(out, sent->query);
     kt_buf_add_field(out, sent->content_type);
     kt_buf_add_u8(out, sent->content_type.at != NULL);
@@ -123,13 +126,23 @@ static void read_format_1(struct kt_reader *r, void *ret)
     to->why = read_text(r, arena);
 }
 
-static format_reader *const readers[] = {[FORMAT] = read_format_1};
+static void read_format_2(struct kt_reader *r, void *ret)
+{
+    struct reading *reading = ret;
+    read_format_1(r, ret);
+    reading->to->about = read_text(r, reading->arena);
+    struct kt_bytes bound = kt_read_bytes(r, sizeof reading->to->bound);
+    if (bound.len == sizeof reading->to->bound)
+        memcpy(reading->to->bound, bound.at, bound.len);
+}
+
+static format_reader *const readers[] = {[1] = read_format_1, [FORMAT] = read_format_2};
 
 enum kt_kind approval_read(struct kt_bytes record, struct kt_arena *arena, struct approval *ret,
                            struct kt_err *err)
 {
     struct reading reading = {.arena = arena, .to = ret};
-    *ret = (struct approval){0};
+    *ret = (struct approval){.about = ""};
     enum kt_kind kind = FORMAT_READ("a request that waits for approval", record, readers, &reading, err);
     if (kind == KT_OK && arena->failed)
         kind = kt_fail(err, KT_NO_MEMORY, "reading a request that waits for approval");
@@ -146,7 +159,7 @@ static void read_sent_1(struct kt_reader *r, void *ret)
     to->body = kt_read_field(r);
 }
 
-static format_reader *const sent_readers[] = {[FORMAT] = read_sent_1};
+static format_reader *const sent_readers[] = {[FORMAT_SENT] = read_sent_1};
 
 enum kt_kind approval_sent_read(struct kt_bytes record, struct kt_arena *arena, struct approval_sent *ret,
                                 struct kt_err *err)

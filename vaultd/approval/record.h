@@ -3,11 +3,11 @@
  * What:    Two rows: what is known of it, which changes with each approval, and what was sent, which never
  *          changes and goes when it has ended. Its id is the id of the request that it was, so the audit
  *          log's record of that one is its first.
- * Format:  TABLE_APPROVAL ‖ id16 ‖ u32be 0 -> sealed u8 format (1) ‖ u8 kind ‖ u8 state ‖ u8 flags (1 by
+ * Format:  TABLE_APPROVAL ‖ id16 ‖ u32be 0 -> sealed u8 format (2) ‖ u8 kind ‖ u8 state ‖ u8 flags (1 by
  *          break-glass) ‖ i64 created, expires, ended ‖ asker: hash32 of the token ‖ fields entity id ("":
  *          none), name, accessor ‖ u16 operation ‖ i64 seconds that the answer is to be wrapped, -1: not ‖
  *          fields path, reason ‖ u16 n × field rule ‖ u16 n × approver: fields entity id, name ‖ i64 time ‖
- *          fields ended by, why.
+ *          fields ended by, why, about ‖ 32 bytes bound. Format 1 ended before about.
  *          TABLE_APPROVAL ‖ id16 ‖ u32be 1 -> sealed u8 format (1) ‖ fields query, content type (‖ u8: 1 it
  *          had one), body.
  * Owner:   what is read lies in the arena; what is written is borrowed.
@@ -46,6 +46,8 @@ struct approval {
     enum operation op;                        /* create as update: it is looked at again */
     int64_t wrap_ttl_s;
     const char *path, *reason;
+    const char *about;                        /* what it rests on (core/bound.h); "": nothing was said */
+    unsigned char bound[32];                  /* and its digest */
     struct string_list rules;                 /* names of those that were about it when it was asked */
     struct approver *approvers;               /* each entity once */
     size_t n_approvers;

@@ -2,7 +2,10 @@
  * the request that it was, by whoever asked: his token, his entity and his policies are looked at then. */
 #include "vaultd/core/approve.h"
 
+#include <sodium.h>
+
 #include "vaultd/auth/token.h"
+#include "vaultd/core/bound.h"
 #include "vaultd/core/mounts.h"
 #include "vaultd/identity/identity.h"
 
@@ -23,6 +26,28 @@ const char *approve_carried(const struct request *req, const char **ret_by)
     const struct carried *carried = req->own->carried;
     *ret_by = carried == NULL ? NULL : carried->by;
     return carried == NULL ? NULL : carried->approval.id;
+}
+
+/* ---- what it rests on ---- */
+
+void request_binds(struct request *req, struct kt_bytes plan, const char *about)
+{
+    struct request_private *own = req->own;
+    crypto_generichash_state state;
+    own->about = kt_arena_printf(&req->arena, "%.*s", (int)BOUND_TEXT, about);
+    if (own->about == NULL)
+        return; /* the arena has failed, and the request with it */
+    (void)crypto_generichash_init(&state, NULL, 0, sizeof own->bound);
+    (void)crypto_generichash_update(&state, (const unsigned char *)own->about, strlen(own->about) + 1);
+    (void)crypto_generichash_update(&state, plan.at, plan.len);
+    (void)crypto_generichash_final(&state, own->bound, sizeof own->bound);
+}
+
+const char *request_approved_by(const struct request *req)
+{
+    const char *by = NULL;
+    (void)approve_carried(req, &by);
+    return by;
 }
 
 /* ---- keeping ---- */
@@ -115,11 +140,13 @@ static enum kt_kind describe(struct request *req, const struct approval_rule *co
                              .op = req->op == OP_CREATE ? OP_UPDATE : req->op,
                              .wrap_ttl_s = req->wrap_ttl_s,
                              .path = req->path,
+                             .about = req->own->about == NULL ? "" : req->own->about,
                              .rules = {kt_arena_take(&req->arena, n * sizeof(char *)), 0}};
     if (ret->rules.at == NULL)
         return kt_fail(err, KT_NO_MEMORY, "keeping a request for approval");
     (void)snprintf(ret->id, sizeof ret->id, "%s", req->id);
     memcpy(ret->token, req->token->hash, sizeof ret->token);
+    memcpy(ret->bound, req->own->bound, sizeof ret->bound);
     int64_t ttl_s = APPROVAL_TTL_MAX_S;
     for (size_t i = 0; i < n; i++) {
         ret->rules.at[ret->rules.n++] = rules[i]->name;
@@ -211,11 +238,21 @@ static enum kt_kind check_rule(struct request *req, const struct approval_rule *
     return KT_DENIED;
 }
 
+static enum kt_kind check_bound(const struct request *req, const struct approval *approval, struct kt_err *err)
+{
+    if (sodium_memcmp(approval->bound, req->own->bound, sizeof approval->bound) == 0)
+        return KT_OK;
+    (void)kt_fail(err, KT_DENIED, "the approvals are void: what it rests on has changed since it was asked for (%.300s)",
+                  approval->about);
+    kt_hint(err, "ask anew; and let this one go: secretctl approvals withdraw %s", approval->id);
+    return KT_DENIED;
+}
+
 static enum kt_kind finish(struct request *req, const struct approval_rule *const *rules, size_t n,
                            struct kt_err *err)
 {
     struct approval ended = req->own->carried->approval;
-    enum kt_kind kind = KT_OK;
+    enum kt_kind kind = check_bound(req, &ended, err);
     for (size_t i = 0; kind == KT_OK && i < n && !ended.break_glass; i++)
         kind = check_rule(req, rules[i], &ended, err);
     if (kind != KT_OK)

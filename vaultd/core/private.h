@@ -71,6 +71,8 @@ struct request_private {
     unsigned ops_before;     /* of the batch, when the handler began */
     bool kept;               /* it was not carried out, but kept for approval */
     struct carried *carried; /* NULL: it is what it was asked as */
+    const char *about;       /* bound.h; NULL: nothing was said */
+    unsigned char bound[32];
     bool quiet;              /* this pass follows a wait in which nothing was told: request_quiet() */
     struct look look;        /* what a wait stands on */
     struct kt_buf outcome;   /* sealed, as it went into the batch */

@@ -153,6 +153,7 @@ static void write_head(struct request *req, struct kt_jsonw *w, const struct app
     kt_jsonw_kv_text(w, "operation", operation_name(approval->op));
     kt_jsonw_kv_text(w, "path", approval->path);
     kt_jsonw_kv_text(w, "reason", approval->reason);
+    kt_jsonw_kv_text(w, "about", approval->about);
     kt_jsonw_kv_text(w, "state", approval_state_text(approval, req->now_ms));
 }
 

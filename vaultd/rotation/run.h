@@ -133,6 +133,7 @@ struct run_wish {
     enum run_trigger trigger;
     const char *reason, *by;
     int64_t closes_ms; /* see struct run */
+    const char *approved_by; /* NULL: it needed nobody */
     bool allow_gap;    /* a drill may cut consumers off (KT-R-031) */
 };
 /* Puts a new run of the secret into req's batch, with its lock and without its due row; a run

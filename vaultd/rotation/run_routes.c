@@ -1,4 +1,5 @@
 #include "vaultd/auth/token.h"
+#include "vaultd/core/bound.h"
 #include "vaultd/core/rows.h"
 #include "vaultd/rotation/back.h"
 #include "vaultd/rotation/engine.h"
@@ -9,6 +10,7 @@
 #define LIST_DEFAULT 100
 #define LIST_MAX     1000
 #define WAIT_MAX_S   300
+#define PLAN_MAX     ((size_t)256 * 1024)
 
 static void wake_after(struct request *req, const struct commit_result *result)
 {
@@ -414,14 +416,53 @@ enum kt_kind secret_load_rotated(struct request *req, struct rotation_secret *re
     return KT_INVALID;
 }
 
+/* Who approves a rotation approves this one: of that version, by these settings, at the target as it is. What
+ * the vault learns of a target by itself, and its administrative password, may change. */
+static enum kt_kind bind_plan(struct request *req, const struct run *run, struct kt_err *err)
+{
+    struct rotation_target t = {.name = "", .driver = "", .host = "", .database = "", .sslmode = "", .ca = "",
+                                .program = "", .admin_username = ""};
+    kt_autobuf struct kt_buf plan;
+    kt_buf_init(&plan, PLAN_MAX);
+    if (run_touches_target(run)) {
+        enum kt_kind kind = target_load(req, run->settings.target, &t, err);
+        if (kind != KT_OK)
+            return kind;
+    }
+    struct kt_jsonw w = kt_jsonw(&plan);
+    kt_jsonw_object(&w);
+    settings_show(&run->settings, &w);
+    kt_jsonw_kv_text(&w, "run", run_trigger_text(run->trigger));
+    kt_jsonw_kv_text(&w, "driver", t.driver);
+    kt_jsonw_kv_text(&w, "host", t.host);
+    kt_jsonw_kv_int(&w, "port", t.port);
+    kt_jsonw_kv_text(&w, "database", t.database);
+    kt_jsonw_kv_text(&w, "sslmode", t.sslmode);
+    kt_jsonw_kv_text(&w, "ca", t.ca);
+    kt_jsonw_kv_text(&w, "program", t.program);
+    kt_jsonw_kv_text(&w, "admin", t.admin_username);
+    kt_jsonw_end(&w);
+    const char *about = kt_arena_printf(
+        &req->arena, "%s, version %u, %s%s%s%s%s", run->name, run->from,
+        run_strategy_text(run->machine.strategy), t.name[0] == '\0' ? "" : " at ", t.name,
+        t.host[0] == '\0' ? "" : ", host ", t.host);
+    if (about == NULL || !kt_buf_ok(&plan))
+        return kt_fail(err, KT_NO_MEMORY, "planning a rotation");
+    request_binds(req, kt_buf_bytes(&plan), about);
+    return KT_OK;
+}
+
 static enum kt_kind start_by_hand(struct request *req, struct rotation_secret *secret,
                                   struct run_wish wish, struct kt_err *err)
 {
     enum kt_kind kind = run_who(req, &wish.by, err);
     if (kind != KT_OK)
         return kind;
+    wish.approved_by = request_approved_by(req);
     struct run run;
     kind = run_start(req, secret, &wish, &run, err);
+    if (kind == KT_OK)
+        kind = bind_plan(req, &run, err);
     if (kind == KT_OK) {
         req->after_commit = wake_after;
         answer_state(req, &run);
@@ -462,6 +503,16 @@ enum kt_kind rotate_write(struct request *req, struct kt_err *err)
     return kind;
 }
 
+/* It changes what services log in with: who may not rotate without others may not drill either. */
+static enum kt_kind drill_is_rotation(struct request *req, const char *name, struct kt_err *err)
+{
+    const char *path = kt_arena_printf(&req->arena, "rotation/rotate/%s", name);
+    if (path == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "starting a drill");
+    request_changes(req, path, false);
+    return KT_OK;
+}
+
 enum kt_kind drill_write(struct request *req, struct kt_err *err)
 {
     struct run_wish wish = {.trigger = TRIGGER_DRILL, .reason = ""};
@@ -473,6 +524,8 @@ enum kt_kind drill_write(struct request *req, struct kt_err *err)
         kind = secret_load_rotated(req, &secret, err);
     if (kind == KT_OK)
         kind = run_refuse_paused(req, secret.name, err);
+    if (kind == KT_OK)
+        kind = drill_is_rotation(req, secret.name, err);
     if (kind == KT_OK)
         kind = start_by_hand(req, &secret, wish, err);
     if (kind == KT_OK)

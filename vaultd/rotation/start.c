@@ -273,6 +273,13 @@ enum kt_kind run_plan(struct request *req, const struct rotation_secret *secret,
     return kind == KT_OK ? prepare(req, ret, wish, err) : kind;
 }
 
+static enum kt_kind note_approval(struct work *w, const char *by, struct kt_err *err)
+{
+    const char *text = kt_arena_printf(&w->req->arena, "approved by %.3000s", by);
+    return text == NULL ? kt_fail(err, KT_NO_MEMORY, "starting a rotation")
+                        : work_note(w, STEP_NOTE, "approval", true, text, 0, err);
+}
+
 enum kt_kind run_start(struct request *req, struct rotation_secret *secret,
                        const struct run_wish *wish, struct run *ret, struct kt_err *err)
 {
@@ -290,6 +297,8 @@ enum kt_kind run_start(struct request *req, struct rotation_secret *secret,
     w->secret.held = "";
     kind = work_note(w, STEP_STATE, run_state_text(RUN_PLANNED), true,
                      "its turn comes when nothing else is done at the target", 0, err);
+    if (kind == KT_OK && wish->approved_by != NULL)
+        kind = note_approval(w, wish->approved_by, err);
     if (kind == KT_OK && run_touches_target(&w->run)) {
         w->secret.active = true;
         /* Whoever writes a version at the same time looked before this run was there. */
