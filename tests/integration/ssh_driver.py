@@ -210,13 +210,13 @@ def _():
     equal([], account.left(), "what is left in the folder")
 
 
-@tap.case("somebody else's lock is waited for; one that nobody holds any more is no hindrance")
+@tap.case("what a worker that was killed left behind, its lock and half a file, is no hindrance")
 def _():
     account, old = fresh()
-    lock = account.path + ".keyturn-lock"
-    with open(lock, "w"):
-        pass
-    sshd.give(lock)
+    for left in (account.path + ".keyturn-lock", account.path + ".keyturn-01run"):
+        with open(left, "w") as f:
+            f.write("ssh-ed25519 AAAA")
+        sshd.give(left)
     new = key()
     run_ok("apply", account, public_part=new.public, keep_part=old.public)
     equal([], account.left(), "what is left beside the file")
