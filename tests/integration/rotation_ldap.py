@@ -9,7 +9,10 @@ vaultd and the server killed in the middle.
 """
 import os
 import secrets as random_secrets
+import select
+import socket
 import sys
+import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 from keyturn import Report, Vault, contains, equal, wait_for  # noqa: E402
@@ -22,6 +25,36 @@ LOW = {"overlap": "0s", "soak": "0s", "drain": "0s", "period": "10h", "max_overl
 
 def story(run):
     return "; ".join("%s %s: %s" % (s["kind"], s["name"], s["text"]) for s in run["steps"][-10:])
+
+
+class Swallow:
+    """Stands before the server, and swallows the answers to the next so many changes with their connections."""
+
+    CHANGED = 0x67  # the tag of the answer to a modification; slapd writes the shortest lengths
+
+    def __init__(self, server, changes):
+        self.server, self.left, self.swallowed = server, changes, 0
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        while True:
+            client, _ = self.listener.accept()
+            threading.Thread(target=self.relay, args=(client,), daemon=True).start()
+
+    def relay(self, client):
+        with client, socket.create_connection(("127.0.0.1", self.server.port)) as server:
+            while True:
+                for ready in select.select([client, server], [], [])[0]:
+                    said = ready.recv(65536)
+                    if not said:
+                        return
+                    if ready is server and self.left > 0 and said[5] == self.CHANGED:
+                        self.left -= 1
+                        self.swallowed += 1
+                        return
+                    (client if ready is server else server).sendall(said)
 
 
 class Secret:
@@ -191,6 +224,15 @@ class Test:
         equal(run["state"], "done", story(run))
         equal(secret.answers(2, 1), "AR", "the new and the old")
 
+    def answer_lost(self):
+        """It was done, and nobody was told: the target is asked, and what is in place is not lost."""
+        between = Swallow(self.slapd, 2)  # of the new one's coming, and of the old one's end
+        self.target("lossy", self.slapd, port=between.port)
+        secret = Secret(self, "lost", target="lossy")
+        secret.done()
+        equal((between.swallowed, secret.answers(2, 1)), (2, "AR"), "answers lost; the new and the old")
+        secret.alone(2)
+
     def no_sha2(self):
         """A server without the module that checks our hashes: the run goes back, the old one works."""
         with Slapd(sha2=False) as plain:
@@ -239,6 +281,7 @@ def main():
                 ("overlap: both are accepted meanwhile, and back", test.both_meanwhile),
                 ("overlap: vaultd and the server are killed meanwhile", test.both_killed),
                 ("overlap: the server is away when the old one is to be ended", test.server_away),
+                ("the answers to the changes are lost", test.answer_lost),
                 ("a server that cannot check our hashes", test.no_sha2),
                 ("a locked account", test.locked),
                 ("no password and no hash is in a log", test.never_shown)):
