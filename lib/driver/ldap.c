@@ -143,6 +143,16 @@ static bool was_there(const struct change *c)
     return kt_ldap_said(&c->s, LDAP_VALUE_EXISTS) && strstr(c->s.detail, HISTORY) == NULL;
 }
 
+/* A policy may want some time between two changes (pwdMinAge), and says so as if of the value: another value
+ * would not help. */
+static bool failed_change(struct change *c, enum driver_class too_young)
+{
+    if (!kt_ldap_said(&c->s, LDAP_RULE) || strstr(c->s.detail, "too young") == NULL)
+        return failed(c);
+    return kt_driver_say(c->run, c->ret, too_young, "age",
+                         "%s: the server's policy wants more time since the last change (pwdMinAge)", c->doing);
+}
+
 static void apply(struct change *c)
 {
     const struct driver_step *step = c->run->step;
@@ -152,7 +162,7 @@ static void apply(struct change *c)
         return;
     if (!change(c, beside ? LDAP_ADD : LDAP_REPLACE, &step->public_part) &&
         !(beside && was_there(c)))
-        (void)failed(c);
+        (void)failed_change(c, DRIVER_PERMANENT);
     else
         (void)done(c, "the entry has the hash");
 }
@@ -172,7 +182,7 @@ static void leave_one(struct change *c)
                                     kt_ldap_said(&c->s, LDAP_NO_SUCH_ATTRIBUTE)
                               : change(c, LDAP_REPLACE, &step->keep_part);
     if (!changed)
-        (void)failed(c);
+        (void)failed_change(c, DRIVER_UNREACH); /* that time comes */
     else
         (void)done(c, going_back ? "the hash that was added is gone" : "the entry has one password");
 }

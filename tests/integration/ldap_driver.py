@@ -237,6 +237,23 @@ def _():
         slapd.set(POLICY, "pwdSafeModify", "FALSE")
 
 
+@tap.case("a policy that wants time between two changes: going on waits for it, going back need not")
+def _():
+    old, new = fresh(), password()
+    hash = ssha512(new)
+    run_ok("apply", account=APP, public_part=hash, keep_part=ssha512(old))
+    slapd.set(POLICY, "pwdMinAge", "3600")
+    try:
+        for op, parts, wanted in (("apply", {"public_part": ssha512("x"), "keep_part": hash}, "permanent"),
+                                  ("revoke", {"keep_part": hash}, "unreach")):
+            result = run(op, account=APP, **parts)
+            equal((wanted, "age"), (result["class"], result["code"]), result["text"])
+        run_ok("revoke", account=APP, public_part=hash, keep_part=ssha512(old))
+        equal([old], slapd.passwords("app"), "values")
+    finally:
+        slapd.set(POLICY, "pwdMinAge", "0")
+
+
 @tap.case("an expired password is not dead: it was right")
 def _():
     old = fresh()
