@@ -109,6 +109,8 @@ int cmd_run_thaw(struct cli *cli);
 int cmd_run_pause(struct cli *cli);
 int cmd_run_resume(struct cli *cli);
 int cmd_run_why(struct cli *cli);
+int cmd_notify_list(struct cli *cli);
+int cmd_notify_test(struct cli *cli);
 int cmd_due(struct cli *cli);
 int cmd_overdue(struct cli *cli);
 int cmd_plan(struct cli *cli);

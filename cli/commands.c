@@ -315,7 +315,8 @@ const struct command command_table[] = {
      "  drill=\"0 4 1 * *\"     when going back is tried (drill), in its zone, window and calendar\n"
      "  allow_gap=false       in-place: a drill may cut consumers off for a moment\n"
      "  risk=critical|high|medium|low        its max_age where there is no other (classes show)\n"
-     "  owner= notify=        free words",
+     "  owner=                free words\n"
+     "  notify=               channels that are told of it (secretctl notify list), and free words",
      "secretctl schedule set secret/db/orders target=pg strategy=alternate accounts=app_a,app_b \\\n"
      "    group=app cron=\"0 3 * * sun\" zone=Europe/Berlin\n"
      "secretctl schedule set secret/api/key strategy=generate period=30d\n"
@@ -402,6 +403,13 @@ const struct command command_table[] = {
      run_resume_flags,
      "What is late starts then: each secret once, one after the other at each target.",
      "secretctl run resume", cmd_run_resume},
+    {"notify list", NULL, GROUP_ROTATION, 0, "List the channels by which people are told, and how they are.", "",
+     0, 0, field_flags,
+     "vaultd's configuration names them: notify \"ops\" { url = \"https://...\" }. A secret names those that are\n"
+     "told of it (schedule set SECRET notify=ops); where it names none, all are. Counts are since vaultd started.",
+     "secretctl notify list", cmd_notify_list},
+    {"notify test", NULL, GROUP_ROTATION, 0, "Send a message by a channel, and see whether it arrives.", "CHANNEL",
+     1, 1, NULL, NULL, "secretctl notify test ops", cmd_notify_test},
 
     /* ---- See who uses them ---- */
     {"agent list", NULL, GROUP_FLEET, 0, "List the hosts whose agents report.", "", 0, 0, field_flags, NULL,

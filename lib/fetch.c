@@ -2,6 +2,7 @@
 
 #define FORMAT      1u
 #define KIND_ORDER  'F'
+#define KIND_POST   'P'
 #define KIND_RESULT 'G'
 
 static enum kt_kind finish(const struct kt_buf *out, struct kt_err *err)
@@ -18,16 +19,23 @@ enum kt_kind kt_fetch_order_encode(const struct fetch_order *order, struct kt_bu
 {
     if (strlen(order->url) > FETCH_URL_MAX || strlen(order->ca) > FETCH_CA_MAX)
         return kt_fail(err, KT_INVALID, "the address, or its CA, is too long");
+    if (order->post.len > FETCH_POST_MAX)
+        return kt_fail(err, KT_INVALID, "what is to be sent is longer than %zu bytes", FETCH_POST_MAX);
     kt_buf_add_u8(out, FORMAT);
-    kt_buf_add_u8(out, KIND_ORDER);
+    kt_buf_add_u8(out, order->posts ? KIND_POST : KIND_ORDER);
     kt_buf_add_field(out, kt_str(order->url));
     kt_buf_add_field(out, kt_str(order->ca));
+    if (!order->posts)
+        return finish(out, err);
+    kt_buf_add_field(out, order->post);
+    for (size_t i = 0; i < FETCH_HEADERS; i++)
+        kt_buf_add_field(out, kt_str(order->headers[i] == NULL ? "" : order->headers[i]));
     return finish(out, err);
 }
 
 bool kt_fetch_is_order(struct kt_bytes message)
 {
-    return message.len >= 2 && message.at[1] == KIND_ORDER;
+    return message.len >= 2 && (message.at[1] == KIND_ORDER || message.at[1] == KIND_POST);
 }
 
 static bool begins(struct kt_reader *r, unsigned kind)
@@ -42,12 +50,37 @@ static bool is_text(struct kt_bytes text, size_t max)
     return text.len <= max && (text.len == 0 || memchr(text.at, '\0', text.len) == NULL);
 }
 
+/* One line: nothing that would begin another one. */
+static bool is_header(struct kt_bytes text)
+{
+    if (!is_text(text, FETCH_HEADER_MAX))
+        return false;
+    for (size_t i = 0; i < text.len; i++)
+        if (text.at[i] < ' ' || text.at[i] > '~')
+            return false;
+    return true;
+}
+
+static bool read_post(struct kt_reader *r, struct kt_arena *arena, struct fetch_order *ret)
+{
+    bool good = true;
+    ret->post = kt_read_field(r);
+    for (size_t i = 0; i < FETCH_HEADERS; i++) {
+        struct kt_bytes header = kt_read_field(r);
+        good = good && is_header(header);
+        ret->headers[i] = good && header.len > 0 ? kt_arena_text(arena, header) : NULL;
+    }
+    return good && ret->post.len <= FETCH_POST_MAX;
+}
+
 enum kt_kind kt_fetch_order_decode(struct kt_bytes message, struct kt_arena *arena, struct fetch_order *ret,
                                    struct kt_err *err)
 {
     struct kt_reader r = kt_reader(message);
-    bool ours = begins(&r, KIND_ORDER);
+    *ret = (struct fetch_order){.posts = message.len >= 2 && message.at[1] == KIND_POST};
+    bool ours = begins(&r, ret->posts ? KIND_POST : KIND_ORDER);
     struct kt_bytes url = kt_read_field(&r), ca = kt_read_field(&r);
+    ours = ours && (!ret->posts || read_post(&r, arena, ret));
     if (!ours || !kt_reader_done(&r) || !is_text(url, FETCH_URL_MAX) || !is_text(ca, FETCH_CA_MAX))
         return malformed(err);
     ret->url = kt_arena_text(arena, url);

@@ -1,7 +1,8 @@
 /* lib/fetch.h - what vaultd and a worker say to each other when a document is to be fetched.
  *
  * What:    vaultd connects to nobody: a worker fetches one address over https and ends. Both messages are a
- *          format byte, a kind byte and fields (lib/buf.h), in one message of lib/ipc.h.
+ *          format byte, a kind byte and fields (lib/buf.h), in one message of lib/ipc.h. An order may send
+ *          something along (POST): then any answer of the 200s will do.
  * Owner:   what is decoded points into the message; texts of an order are put into the arena.
  * Limits:  below. What is longer: KT_INVALID.
  * Threads: plain values. */
@@ -14,12 +15,18 @@
 #define FETCH_URL_MAX    1024u
 #define FETCH_CA_MAX     ((size_t)32 * 1024)
 #define FETCH_BODY_MAX   ((size_t)56 * 1024)
+#define FETCH_POST_MAX   ((size_t)32 * 1024)
+#define FETCH_HEADERS    4u
+#define FETCH_HEADER_MAX 512u /* bytes of one */
 #define FETCH_TEXT_MAX   200u
 #define FETCH_TIMEOUT_MS 10000u
 
 struct fetch_order {
     const char *url; /* https:// */
     const char *ca;  /* PEM; "": the system's */
+    bool posts;
+    struct kt_bytes post;               /* what is sent */
+    const char *headers[FETCH_HEADERS]; /* "Name: value" beside it; NULL: none */
 };
 struct fetch_result {
     bool done;

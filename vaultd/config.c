@@ -97,6 +97,12 @@ static const struct setting program_settings[] = {
     {"read", SETTING_WORDS, AT(kt_program, read), 0, 0, 0, NULL, NULL, "Files and folders that it may read, besides the system's programs and libraries."},
     {"write", SETTING_WORDS, AT(kt_program, write), 0, 0, 0, NULL, NULL, "Files and folders that it may read and write."},
 };
+static const struct setting notify_settings[] = {
+    {"url", SETTING_TEXT, AT(notify_channel, url), 0, 0, 0, NULL, NULL, "Where each message is sent, as JSON, by POST: https alone."},
+    {"key", SETTING_TEXT, AT(notify_channel, key), 0, 0, 0, NULL, NULL, "Name of a credential of 32 bytes that signs each message (X-Keyturn-Signature)."},
+    {"ca_file", SETTING_TEXT, AT(notify_channel, ca_file), 0, 0, 0, NULL, NULL, "Certificates, PEM, that the server is verified with, instead of the system's."},
+    {"template", SETTING_TEXT, AT(notify_channel, form), 0, 0, 0, NULL, NULL, "JSON to send instead, in which {{verdict}}, {{hurt}}, {{next}}, {{event}}, {{secret}}, {{run}}, {{id}}, {{at}} and {{cluster}} stand for texts."},
+};
 /* clang-format on */
 
 /* Vault's settings that mean nothing here: naming them "unknown" would send people searching. */
@@ -214,6 +220,19 @@ static void *program_target(struct loading *loading, struct kt_hcl_pos pos)
     return program;
 }
 
+static void *notify_target(struct loading *loading, struct kt_hcl_pos pos)
+{
+    struct config *config = loading->config;
+    if (config->notify.n == NOTIFY_CHANNELS_MAX) {
+        complain(loading->findings, pos, true, "remove some", "more than 8 notify blocks");
+        return NULL;
+    }
+    config->notify_pos[config->notify.n] = pos;
+    struct notify_channel *channel = &config->notify.at[config->notify.n++];
+    channel->name = loading->label;
+    return channel;
+}
+
 static void *limits_target(struct loading *loading, struct kt_hcl_pos pos)
 {
     (void)pos;
@@ -245,6 +264,7 @@ static const struct block_row block_rows[] = {
     {"rotation", NULL, SETTINGS(rotation_settings), config_target},
     {"pam", NULL, SETTINGS(pam_settings), config_target},
     {"driver_program", ANY_LABEL, SETTINGS(program_settings), program_target},
+    {"notify", ANY_LABEL, SETTINGS(notify_settings), notify_target},
 };
 #define BLOCK_ROWS (sizeof block_rows / sizeof block_rows[0])
 
@@ -418,6 +438,19 @@ static void judge_programs(const struct config *config, struct findings *finding
     }
 }
 
+static void judge_channels(const struct config *config, struct findings *findings)
+{
+    for (size_t i = 0; i < config->notify.n; i++) {
+        const struct notify_channel *channel = &config->notify.at[i];
+        struct kt_err err = {0};
+        if (channel_judge(channel, &err) != KT_OK)
+            complain(findings, config->notify_pos[i], true, err.hint, err.what);
+        if (channel_find(&config->notify, channel->name) != channel)
+            complain(findings, config->notify_pos[i], true, "remove one of them",
+                     "two notify blocks have the same name");
+    }
+}
+
 static void judge(const struct config *config, struct findings *findings)
 {
     struct kt_hcl_pos top = config->tree->pos;
@@ -439,6 +472,7 @@ static void judge(const struct config *config, struct findings *findings)
     judge_twins(config, findings);
     judge_seals(config, findings);
     judge_programs(config, findings);
+    judge_channels(config, findings);
 }
 
 /* ---- the whole ------------------------------------------------------------------------------- */
@@ -456,6 +490,7 @@ void config_init(struct config *config)
 
 void config_free(struct config *config)
 {
+    channels_free(&config->notify);
     kt_hcl_free(config->tree);
     *config = (struct config){0};
 }
@@ -479,6 +514,7 @@ enum kt_kind config_parse(struct kt_bytes text, const char *file, struct config 
     read_blocks(&loading, "rotation", 0);
     read_blocks(&loading, "pam", 0);
     read_blocks(&loading, "driver_program", 1);
+    read_blocks(&loading, "notify", 1);
     judge(&config, findings);
     if (findings->errors > 0) {
         config_free(&config);

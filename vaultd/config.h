@@ -17,6 +17,7 @@
 #include "vaultd/audit/audit.h"
 #include "vaultd/findings.h"
 #include "vaultd/http/listener.h"
+#include "vaultd/notify/channel.h"
 #include "vaultd/store/store.h"
 
 #define CONFIG_LISTENERS_MAX 16u
@@ -77,6 +78,8 @@ struct config {
     const char *pam_socket;
     struct kt_programs programs; /* what the driver "exec" may start */
     struct kt_hcl_pos program_pos[PROGRAMS_MAX];
+    struct notify_channels notify; /* who is told what happens */
+    struct kt_hcl_pos notify_pos[NOTIFY_CHANNELS_MAX];
 };
 
 /* All defaults, no storage and no listener. */

@@ -64,7 +64,10 @@ static enum kt_kind collect(struct confinement *confinement, const struct config
     for (size_t i = 0; kind == KT_OK && i < config->n_devices; i++)
         kind = keep_folder_of(confinement, config->devices[i].path, true, err);
     const char *credentials = secure_getenv("CREDENTIALS_DIRECTORY");
-    if (kind == KT_OK && config->n_seals > 0 && credentials != NULL)
+    bool signs = false;
+    for (size_t i = 0; i < config->notify.n; i++)
+        signs = signs || config->notify.at[i].key != NULL;
+    if (kind == KT_OK && (config->n_seals > 0 || signs) && credentials != NULL)
         kind = keep(confinement, strdup(credentials), false, err);
     if (kind == KT_OK && config->pid_file != NULL)
         kind = keep_folder_of(confinement, config->pid_file, true, err);

@@ -275,6 +275,9 @@ static enum kt_kind prepare(struct vaultd *vaultd, struct kt_err *err)
         return kind;
     kt_json_init();
     heap_settings();
+    kind = channels_load(&vaultd->config.notify, err);
+    if (kind != KT_OK)
+        return kind;
     kind = spawner_start(vaultd->spawn_path, vaultd->worker_path, &vaultd->config.programs,
                          &vaultd->spawner, err);
     if (kind == KT_OK)
@@ -286,8 +289,24 @@ static enum kt_kind prepare(struct vaultd *vaultd, struct kt_err *err)
 /* vaultd connects to nobody: a worker does. */
 static enum kt_kind fetch(void *arg, const char *url, const char *ca, struct kt_buf *body, struct kt_err *err)
 {
-    const struct fetch_order order = {url, ca};
+    const struct fetch_order order = {.url = url, .ca = ca};
     return spawner_fetch(arg, &order, body, err);
+}
+
+/* A worker sends it, too. */
+static enum kt_kind send_notice(void *arg, const struct notify_order *order, struct kt_err *err)
+{
+    char id[96], signature[64 + NOTIFY_SIGNATURE];
+    (void)snprintf(id, sizeof id, "X-Keyturn-Id: %.64s", order->id);
+    (void)snprintf(signature, sizeof signature, "X-Keyturn-Signature: %s", order->signature);
+    const struct fetch_order sent = {.url = order->channel->url,
+                                     .ca = order->channel->ca == NULL ? "" : order->channel->ca,
+                                     .posts = true,
+                                     .post = order->body,
+                                     .headers = {id, order->signature[0] == '\0' ? NULL : signature}};
+    kt_autobuf struct kt_buf answer;
+    kt_buf_init(&answer, FETCH_BODY_MAX);
+    return spawner_fetch(arg, &sent, &answer, err);
 }
 
 static enum kt_kind start(struct vaultd *vaultd, struct kt_err *err)
@@ -302,6 +321,8 @@ static enum kt_kind start(struct vaultd *vaultd, struct kt_err *err)
             "file", "file", config->devices[i].path, (int64_t)config->devices[i].timeout_ms};
     for (size_t i = 0; i < config->n_seals; i++)
         vaultd->seals[i] = config->seals[i].name;
+    vaultd->config.notify.send = send_notice;
+    vaultd->config.notify.arg = vaultd->spawner;
     kt_buf_init(&vaultd->listeners, (size_t)64 * 1024);
     config_listeners(config, &vaultd->listeners);
     const struct core_config core = {.cluster_name = config->cluster_name,
@@ -313,6 +334,7 @@ static enum kt_kind start(struct vaultd *vaultd, struct kt_err *err)
                                      .n_devices = config->n_devices,
                                      .worker_path = vaultd->worker_path,
                                      .spawner = vaultd->spawner,
+                                     .notify = &config->notify,
                                      .pam_socket = config->pam_socket,
                                      .credentials = secure_getenv("CREDENTIALS_DIRECTORY"),
                                      .seals = vaultd->seals,

@@ -131,12 +131,18 @@ void change_rotation(struct scene *s, const char *body)
 
 struct scene *scene(const char *strategy)
 {
+    return scene_telling(strategy, NULL);
+}
+
+struct scene *scene_telling(const char *strategy, const struct notify_channels *channels)
+{
     struct scene *s = calloc(1, sizeof *s);
     assert_non_null(s);
     s->strategy = strategy;
     sim_init(&s->sim);
     sim_executor(&s->sim, &s->executor);
-    s->vault = test_vault_with(true, &s->executor);
+    s->vault = channels == NULL ? test_vault_with(true, &s->executor)
+                                : test_vault_telling(&s->executor, channels, NULL);
     s->sim.vault = s->vault;
     s->sim.secret = "db/orders";
     bool overlap = strcmp(strategy, "overlap") == 0;

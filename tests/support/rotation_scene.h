@@ -39,6 +39,9 @@ void soon_says(struct scene *s, const char *text);
 /* A partial update. */
 void change_rotation(struct scene *s, const char *body);
 struct scene *scene(const char *strategy);
+/* With people that are told. */
+struct notify_channels;
+struct scene *scene_telling(const char *strategy, const struct notify_channels *channels);
 void scene_end(struct scene *s);
 void rotate(struct scene *s);
 unsigned as_agent(struct scene *s, const char *method, const char *path, const char *body);

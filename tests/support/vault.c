@@ -89,6 +89,14 @@ struct test_vault *test_vault_new(bool dev)
     return make(&config, NULL);
 }
 
+struct test_vault *test_vault_telling(const struct rotation_executor *executor,
+                                      const struct notify_channels *channels, const char *credentials)
+{
+    const struct core_config config = {
+        .dev = true, .executor = executor, .notify = channels, .credentials = credentials};
+    return make(&config, NULL);
+}
+
 struct test_vault *test_vault_with(bool dev, const struct rotation_executor *executor)
 {
     const struct core_config config = {.dev = dev, .executor = executor};

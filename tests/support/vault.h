@@ -33,6 +33,10 @@ struct test_vault *test_vault_new(bool dev);
 /* With something else than vaultd-spawn that carries out the steps of rotations. */
 struct rotation_executor;
 struct test_vault *test_vault_with(bool dev, const struct rotation_executor *executor);
+/* With people that are told as well. */
+struct notify_channels;
+struct test_vault *test_vault_telling(const struct rotation_executor *executor,
+                                      const struct notify_channels *channels, const char *credentials);
 /* With a vaultd-pam of the test's own that listens there (tests/support/fake_pam.h). */
 struct test_vault *test_vault_pam(bool dev, const char *pam_socket);
 /* On the system's own clock, for on another one it looks around all the time: its rotation thread sleeps

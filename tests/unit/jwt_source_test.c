@@ -286,7 +286,7 @@ static void messages(void **state)
     (void)state;
     struct kt_arena arena;
     struct kt_buf out;
-    struct fetch_order order = {"https://a/b", "pem"}, order_again;
+    struct fetch_order order = {.url = "https://a/b", .ca = "pem"}, order_again;
     struct fetch_result result = {true, kt_str("text"), kt_str("body")}, result_again;
     kt_arena_init(&arena, 65536);
     kt_buf_init(&out, 65536);
@@ -297,6 +297,21 @@ static void messages(void **state)
     assert_string_equal(order_again.ca, order.ca);
     for (size_t len = 0; len < out.len; len++)
         assert_int_equal(kt_fetch_order_decode(kt_bytes(out.at, len), &arena, &order_again, NULL), KT_INVALID);
+    order = (struct fetch_order){.url = "https://a/b", .ca = "", .posts = true, .post = kt_str("{}"),
+                                 .headers = {"X-A: b", "X-C: d"}};
+    kt_buf_reset(&out);
+    assert_int_equal(kt_fetch_order_encode(&order, &out, NULL), KT_OK);
+    assert_true(kt_fetch_is_order(kt_buf_bytes(&out)));
+    assert_int_equal(kt_fetch_order_decode(kt_buf_bytes(&out), &arena, &order_again, NULL), KT_OK);
+    assert_true(order_again.posts && kt_bytes_is(order_again.post, "{}"));
+    assert_string_equal(order_again.headers[1], "X-C: d");
+    assert_null(order_again.headers[2]);
+    for (size_t len = 0; len < out.len; len++)
+        assert_int_equal(kt_fetch_order_decode(kt_bytes(out.at, len), &arena, &order_again, NULL), KT_INVALID);
+    order.headers[1] = "X-C: d\r\nX-E: f";
+    kt_buf_reset(&out);
+    assert_int_equal(kt_fetch_order_encode(&order, &out, NULL), KT_OK);
+    assert_int_equal(kt_fetch_order_decode(kt_buf_bytes(&out), &arena, &order_again, NULL), KT_INVALID);
     kt_buf_reset(&out);
     assert_int_equal(kt_fetch_result_encode(&result, &out, NULL), KT_OK);
     assert_false(kt_fetch_is_order(kt_buf_bytes(&out)));

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "vaultd/fleet/consumer.h"
+#include "vaultd/notify/notice.h"
 #include "vaultd/rotation/classes.h"
 #include "vaultd/rotation/ledger.h"
 #include "vaultd/rotation/pause.h"
@@ -70,7 +71,7 @@ static void fill(const struct record_kind *kind, unsigned char *object, unsigned
 
 static const struct record_kind *const kinds[] = {
     &target_kind, &secret_kind, &run_kind, &step_kind, &reader_kind, &consumer_kind, &host_kind,
-    &pause_kind,  &classes_kind, &veto_kind,
+    &pause_kind,  &classes_kind, &veto_kind, &notice_kind,
 };
 
 struct tried {

@@ -24,6 +24,7 @@ struct rotation;
 struct fleet;
 struct spawner;
 struct rotation_executor;
+struct notify_channels;
 
 struct core_config {
     const char *cluster_name;
@@ -35,6 +36,7 @@ struct core_config {
     const char *worker_path;    /* vaultd-worker's */
     struct spawner *spawner;    /* may be NULL: rotation with a target is refused */
     const struct rotation_executor *executor; /* instead of the spawner, in tests; NULL: none */
+    const struct notify_channels *notify; /* who is told what happens; NULL: only the log */
     const char *pam_socket;     /* vaultd-pam's; NULL: where it usually is */
     const char *credentials;    /* $CREDENTIALS_DIRECTORY; NULL: none */
     const char *const *seals;   /* which of them may open the vault by itself */

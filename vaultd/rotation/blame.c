@@ -1,4 +1,5 @@
 #include "lib/log.h"
+#include "vaultd/rotation/tell.h"
 #include "vaultd/rotation/veto.h"
 #include "vaultd/rotation/work.h"
 
@@ -47,7 +48,8 @@ static enum kt_kind alarm(struct work *w, const struct veto *veto, struct kt_err
         veto->service, veto->host, veto->times, veto->why, veto->service, veto->host, veto->secret);
     if (text == NULL)
         return kt_fail(err, KT_NO_MEMORY, "noting which consumer vetoes");
-    return work_note(w, STEP_NOTE, STEP_NAME_VETO, false, text, 0, err);
+    enum kt_kind kind = work_note(w, STEP_NOTE, STEP_NAME_VETO, false, text, 0, err);
+    return kind == KT_OK && veto->times == VETO_ALARM ? tell_veto(w, veto, err) : kind;
 }
 
 static enum kt_kind add_veto(struct work *w, const struct consumer *c, const char *why, struct kt_err *err)

@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 
 #include "vaultd/fleet/consumer.h"
+#include "vaultd/notify/notifier.h"
 #include "vaultd/rotation/job.h"
 #include "vaultd/rotation/ledger.h"
 #include "vaultd/rotation/rotation.h"
@@ -78,6 +79,7 @@ struct start {
 struct rotation {
     struct core *core;
     struct ledger *ledger;
+    struct notifier *notifier;
     struct wait_list *news; /* requests that wait for a run's next step, or for a check */
     pthread_mutex_t lock;
     pthread_cond_t posted;

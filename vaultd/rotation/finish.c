@@ -1,6 +1,7 @@
 #include "lib/log.h"
 #include "vaultd/rotation/drill.h"
 #include "vaultd/rotation/engine.h"
+#include "vaultd/rotation/tell.h"
 #include "vaultd/rotation/truth.h"
 #include "vaultd/rotation/work.h"
 
@@ -86,7 +87,8 @@ static enum kt_kind settle_target(struct work *w, struct kt_err *err)
                "failures=%u next=\"secretctl run list; a rotation by hand that passes its preflight "
                "lets the schedules go on\"",
                failures);
-    return target_save(w->req, &w->target, err);
+    enum kt_kind kind = failures == ROTATION_BREAKER ? tell_held(w, failures, err) : KT_OK;
+    return kind == KT_OK ? target_save(w->req, &w->target, err) : kind;
 }
 
 enum kt_kind work_finish(struct work *w, struct kt_err *err)
@@ -102,6 +104,8 @@ enum kt_kind work_finish(struct work *w, struct kt_err *err)
     if (kind == KT_OK && w->run.machine.state == RUN_DONE && !w->run.machine.mends)
         kind = readers_forget(w->req, w->run.secret_id, w->run.to, FORGET_MOST, &w->readers_left,
                               err);
+    if (kind == KT_OK)
+        kind = tell_ended(w, err);
     if (kind == KT_OK)
         kind = report_write(w, err);
     return kind;

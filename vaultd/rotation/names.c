@@ -120,6 +120,12 @@ void drill_key(int64_t due_ms, const unsigned char secret[RUN_ID], unsigned char
     out[0] = TABLE_DRILL;
 }
 
+void notice_key(int64_t due_ms, const unsigned char id[RUN_ID], unsigned char out[DUE_KEY])
+{
+    due_key(due_ms, id, out);
+    out[0] = TABLE_NOTICE;
+}
+
 void drift_key(const unsigned char secret[RUN_ID], unsigned char out[RUN_KEY])
 {
     out[0] = TABLE_DRIFT;

@@ -49,6 +49,8 @@ void look_key(int64_t due_ms, const unsigned char secret[RUN_ID], unsigned char 
 void drift_key(const unsigned char secret[RUN_ID], unsigned char out[RUN_KEY]);
 /* And for the drills of drill.h. */
 void drill_key(int64_t due_ms, const unsigned char secret[RUN_ID], unsigned char out[DUE_KEY]);
+/* The same for messages to people (vaultd/notify/). */
+void notice_key(int64_t due_ms, const unsigned char id[RUN_ID], unsigned char out[DUE_KEY]);
 /* Who may change this account (or, with word "run", this group of accounts) at this target. */
 void lock_key(struct core *core, const char *word, const char *target, const char *account,
               unsigned char out[BARRIER_HASH_KEY]);

@@ -2,6 +2,7 @@
 
 #include "lib/log.h"
 #include "vaultd/core/rows.h"
+#include "vaultd/notify/notice.h"
 #include "vaultd/rotation/engine.h"
 #include "vaultd/rotation/run.h"
 
@@ -164,6 +165,23 @@ static void resumed(struct request *req, const struct commit_result *result)
     rotation_wake(req->core->rotation);
 }
 
+/* All channels: it is about everything. */
+static enum kt_kind tell(struct request *req, enum notice_event event, const struct rotation_pause *pause,
+                         struct kt_err *err)
+{
+    bool on = event == NOTICE_PAUSED;
+    const struct notice notice = {
+        .event = event,
+        .verdict = kt_arena_printf(&req->arena, "%s  all rotations; by %s: %s", on ? "PAUSED" : "RESUMED",
+                                   pause->by, pause->reason),
+        .hurt = on ? "nobody now; what is due gets late" : "nobody",
+        .next = on ? "secretctl run resume" : "secretctl due",
+    };
+    if (notice.verdict == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "telling people");
+    return notify_tell(req, &notice, NULL, NULL, err);
+}
+
 enum kt_kind pause_write(struct request *req, struct kt_err *err)
 {
     struct rotation_pause pause, wish = {.since_ms = req->now_ms};
@@ -187,6 +205,8 @@ enum kt_kind pause_write(struct request *req, struct kt_err *err)
     }
     req->after_commit = paused;
     kind = save(req, &wish, err);
+    if (kind == KT_OK)
+        kind = tell(req, NOTICE_PAUSED, &wish, err);
     return kind == KT_OK ? answer(req, &wish, true, err) : kind;
 }
 
@@ -206,5 +226,9 @@ enum kt_kind pause_delete(struct request *req, struct kt_err *err)
     batch_require(batch, KEY_CHANGED_AT, kt_bytes(key, sizeof key), changed);
     batch_delete(batch, kt_bytes(key, sizeof key));
     req->after_commit = resumed;
-    return answer(req, &pause, false, err);
+    struct rotation_pause over = {.reason = pause.reason};
+    kind = run_who(req, &over.by, err);
+    if (kind == KT_OK)
+        kind = tell(req, NOTICE_RESUMED, &over, err);
+    return kind == KT_OK ? answer(req, &pause, false, err) : kind;
 }

@@ -310,8 +310,10 @@ struct rotation *rotation_new(struct core *core)
         rotation->n_starts = ROTATION_STARTS_DEFAULT;
     rotation->starts = kt_calloc(rotation->n_starts, sizeof *rotation->starts);
     rotation->news = wait_list_new(core->waits);
+    rotation->notifier = notifier_new(core);
     if (rotation->wake_fd < 0 || rotation->timer_fd < 0 || rotation->ledger == NULL ||
-        rotation->starts == NULL || rotation->news == NULL || !follow_tables(rotation)) {
+        rotation->starts == NULL || rotation->news == NULL || rotation->notifier == NULL ||
+        !follow_tables(rotation)) {
         rotation_free(rotation);
         return NULL;
     }
@@ -327,6 +329,7 @@ void rotation_free(struct rotation *rotation)
         config->executor->interrupt(config->executor->arg);
     else if (config->executor == NULL && config->spawner != NULL)
         spawner_interrupt(config->spawner);
+    notifier_free(rotation->notifier);
     jobs_stop(rotation);
     ledger_free(rotation->ledger);
     wait_list_free(rotation->news);
@@ -351,8 +354,10 @@ enum kt_kind rotation_start(struct rotation *rotation, struct kt_err *err)
     rotation->clock.base_ms = kt_wall_ms(clock) - kt_mono_ms(clock);
     rotation->running = jobs_start(rotation) && pthread_create(&rotation->thread, NULL,
                                                                rotation_thread, rotation) == 0;
-    if (rotation->running)
+    if (rotation->running) {
+        notifier_wake(rotation->notifier); /* what was left from before */
         return KT_OK;
+    }
     jobs_stop(rotation);
     (void)kt_fail(err, KT_IO, "the threads of rotation cannot be started");
     kt_hint(err, "raise the limit of tasks (TasksMax=, ulimit -u), then unseal again");

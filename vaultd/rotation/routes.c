@@ -2,6 +2,7 @@
 #include "vaultd/rotation/classes.h"
 #include "vaultd/rotation/engine.h"
 #include "vaultd/rotation/inventory.h"
+#include "vaultd/rotation/notify_routes.h"
 #include "vaultd/rotation/overdue.h"
 #include "vaultd/rotation/pause.h"
 #include "vaultd/rotation/quarantine.h"
@@ -118,6 +119,8 @@ static const struct route routes[] = {
       .fields = FIELDS({ "service", FIELD_STRING, "name of the service" },
                        { "reason", FIELD_STRING, "why, for whoever wonders that it was not waited for" }),
       .help = "Puts a consumer of a secret aside: no run waits for it, or believes it; waits for it again." },
+    { .pattern = "notify", .read = notify_list, .help = "How the channels are by which people are told." },
+    { .pattern = "notify/{name}/test", .write = notify_test, .help = "Sends a message by one of them." },
     { .pattern = "clock", .read = clock_read, .write = clock_write,
       .fields = FIELDS({ "accept", FIELD_BOOL, "the clock is right as it is" }),
       .help = "Whether the clock is trusted; accepting it after a jump." },

@@ -113,7 +113,7 @@ const struct field settings_fields[] = {
     {"old_is_dead", FIELD_BOOL, "the next run need not see the old credential accepted, false"},
     {"owner", FIELD_STRING, "for the plan"},
     {"risk", FIELD_STRING, "critical, high, medium or low: whose max_age counts where there is no other"},
-    {"notify", FIELD_STRING, "for the plan"},
+    {"notify", FIELD_STRING, "channels that are told, and words for the plan"},
     {"verify_every", FIELD_DURATION, "how often the target is asked whether it accepts what is stored, 0 = never"},
     {"rto", FIELD_DURATION, "recovery time objective: so long may going back take, 0 = not said"},
     {"drill", FIELD_STRING, "when going back is tried: five or six fields of cron, in zone"},

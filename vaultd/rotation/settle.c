@@ -1,6 +1,7 @@
 #include "lib/log.h"
 #include "vaultd/rotation/plan.h"
 #include "vaultd/rotation/probe.h"
+#include "vaultd/rotation/tell.h"
 
 /* From the results of a job to the run's next state: evidence is noted first, then the machine
  * moves, and all of it is one commit. */
@@ -154,6 +155,9 @@ static enum kt_kind move(struct work *w, enum run_event event, const struct job_
         kt_log(KT_LOG_WARNING, "rotation-target-away",
                "run=%s state=%s next=\"secretctl run show %s\"", id,
                run_state_text(run->machine.state), id);
+        enum kt_kind told = tell_stuck(w, err);
+        if (told != KT_OK)
+            return told;
     }
     if (before_return && run->tries >= GIVE_UP_AFTER && !run->machine.past)
         return work_event(w, EV_TIMEOUT, now_ms, why, err);

@@ -2,6 +2,7 @@
 
 #include "vaultd/core/rows.h"
 #include "vaultd/rotation/probe.h"
+#include "vaultd/rotation/tell.h"
 
 #define SOON_MS      ((int64_t)15 * 60 * 1000)
 #define COUNTED_MAX  5000u /* rows that are looked into; more count as they are */
@@ -175,6 +176,8 @@ static enum kt_kind judge(struct request *req, struct rotation_secret *secret,
     } else {
         kind = drift(req, secret, seen->version, err);
         *ret = before ? TRUTH_AS_IT_WAS : TRUTH_DRIFTED;
+        if (kind == KT_OK && !before)
+            kind = tell_drifted(req, secret, seen->version, err);
     }
     return kind == KT_OK ? truth_plan(req, secret, err) : kind;
 }

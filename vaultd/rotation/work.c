@@ -4,6 +4,7 @@
 #include "lib/log.h"
 #include "vaultd/rotation/back.h"
 #include "vaultd/rotation/engine.h"
+#include "vaultd/rotation/tell.h"
 #include "vaultd/rotation/text.h"
 #include "vaultd/rotation/truth.h"
 
@@ -346,6 +347,8 @@ enum kt_kind work_commit(struct work *w, unsigned fx, int64_t now_ms, const char
         kind = truth_of_frozen(w, err);
     if (kind == KT_OK)
         kind = work_blame(w, now_ms, err);
+    if (kind == KT_OK && freezes)
+        kind = tell_frozen(w, err);
     if (kind == KT_OK)
         kind = entered(w, fx, now_ms, err);
     if (kind == KT_OK && (fx & FX_END) != 0)

@@ -24,7 +24,7 @@ struct fetch {
     char ca_path[32];
     CURL *easy;
     CURLM *multi;
-    struct curl_slist *resolved;
+    struct curl_slist *resolved, *headers;
     struct kt_buf body;
     char said[CURL_ERROR_SIZE];
     bool refused; /* an address that is not connected to */
@@ -159,6 +159,28 @@ static size_t arrived(char *at, size_t size, size_t count, void *arg)
     return kt_buf_ok(&fetch->body) ? size * count : 0;
 }
 
+/* No "Expect": who is asked to wait may wait for long. */
+static const char *set_post(struct fetch *fetch)
+{
+    const char *const fixed[] = {"Content-Type: application/json", "Expect:"};
+    const char *lines[2 + FETCH_HEADERS] = {fixed[0], fixed[1]};
+    for (size_t i = 0; i < FETCH_HEADERS; i++)
+        lines[2 + i] = fetch->order.headers[i];
+    for (size_t i = 0; i < 2 + FETCH_HEADERS; i++) {
+        if (lines[i] == NULL)
+            continue;
+        struct curl_slist *longer = curl_slist_append(fetch->headers, lines[i]);
+        if (longer == NULL)
+            return "out of memory";
+        fetch->headers = longer;
+    }
+    bool ok = curl_easy_setopt(fetch->easy, CURLOPT_POST, 1L) == CURLE_OK &&
+              curl_easy_setopt(fetch->easy, CURLOPT_POSTFIELDSIZE, (long)fetch->order.post.len) == CURLE_OK &&
+              curl_easy_setopt(fetch->easy, CURLOPT_POSTFIELDS, fetch->order.post.at) == CURLE_OK &&
+              curl_easy_setopt(fetch->easy, CURLOPT_HTTPHEADER, fetch->headers) == CURLE_OK;
+    return ok ? NULL : "out of memory";
+}
+
 static const char *set_up(struct fetch *fetch)
 {
     CURLcode bad = CURLE_OK;
@@ -194,6 +216,8 @@ static const char *set_up(struct fetch *fetch)
     SET(CURLOPT_OPENSOCKETFUNCTION, open_socket);
     SET(CURLOPT_OPENSOCKETDATA, fetch);
 #undef SET
+    if (bad == CURLE_OK && fetch->order.posts && set_post(fetch) != NULL)
+        bad = CURLE_OUT_OF_MEMORY;
     bool added = bad == CURLE_OK && curl_multi_add_handle(fetch->multi, fetch->easy) == CURLM_OK;
     return added ? NULL : "out of memory";
 }
@@ -215,7 +239,7 @@ static const char *perform(struct fetch *fetch)
     if (code != CURLE_OK)
         return fetch->said[0] != '\0' ? fetch->said : curl_easy_strerror(code);
     (void)curl_easy_getinfo(fetch->easy, CURLINFO_RESPONSE_CODE, &status);
-    if (status == 200)
+    if (status == 200 || (fetch->order.posts && status > 200 && status < 300))
         return NULL;
     (void)snprintf(fetch->said, sizeof fetch->said, "the server answered with status %ld%s", status,
                    status >= 300 && status < 400 ? "; redirects are not followed" : "");

@@ -1,0 +1,165 @@
+#include "vaultd/rotation/tell.h"
+
+#include "vaultd/rotation/veto.h"
+
+/* *notice has event, hurt, verdict and next; NULL of one of them: there was no memory for it. */
+static enum kt_kind tell(struct work *w, struct notice *notice, struct kt_err *err)
+{
+    char id[RUN_ID_TEXT];
+    run_id_text(w->run.id, id);
+    notice->secret = w->run.name;
+    notice->run = kt_arena_text(&w->req->arena, kt_str(id));
+    if (notice->run == NULL || notice->verdict == NULL || notice->hurt == NULL || notice->next == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "telling people");
+    return notify_tell(w->req, notice, w->run.settings.notify, NULL, err);
+}
+
+static const char *command(struct work *w, const char *form)
+{
+    char id[RUN_ID_TEXT];
+    run_id_text(w->run.id, id);
+    return kt_arena_printf(&w->req->arena, "secretctl %s %s", form, id);
+}
+
+/* ---- frozen ---- */
+
+static const char *hurt_when_frozen(enum frozen_code code)
+{
+    switch (code) {
+    case FROZEN_BOTH_DEAD:
+    case FROZEN_NEW_DEAD:
+        return "whoever opens a new connection; open sessions go on";
+    case FROZEN_DRIFT:
+    case FROZEN_UNMENDED:
+        return "whoever logs in with what the vault has";
+    case FROZEN_ROLLBACK:
+    case FROZEN_STORE:
+        return "perhaps services: see which of the two the target accepts";
+    case FROZEN_NOT:
+    case FROZEN_ADMIN:
+    case FROZEN_OPEN:
+    case FROZEN_SERVER:
+    case FROZEN_OLD_ALIVE:
+    case FROZEN_CANNOT_REVOKE:
+    case FROZEN_CODE_COUNT:
+        break;
+    }
+    return "nobody now";
+}
+
+enum kt_kind tell_frozen(struct work *w, struct kt_err *err)
+{
+    const struct run *run = &w->run;
+    struct notice notice = {
+        .event = NOTICE_FROZEN,
+        .verdict = kt_arena_printf(&w->req->arena, "FROZEN  %s: %s (%s)", run->name, run->frozen_text,
+                                   frozen_code_text(run->machine.frozen)),
+        .hurt = hurt_when_frozen(run->machine.frozen),
+        .next = command(w, "run show"),
+    };
+    return tell(w, &notice, err);
+}
+
+/* ---- ended ---- */
+
+static enum kt_kind tell_back(struct work *w, struct kt_err *err)
+{
+    const struct run *run = &w->run;
+    struct notice notice = {
+        .event = NOTICE_ROLLED_BACK,
+        .verdict = kt_arena_printf(&w->req->arena,
+                                   "ROLLED BACK  %s: v%u is in use everywhere, v%u is dead; because %s",
+                                   run->name, run->from, run->to, run->because),
+        .hurt = run->machine.both_dead > 0 ? "for a while whoever opened a new connection" : "nobody now",
+        .next = command(w, "run report"),
+    };
+    return tell(w, &notice, err);
+}
+
+/* Somebody may have waited for it since he was told that it does not come to its end. */
+static enum kt_kind tell_late(struct work *w, struct kt_err *err)
+{
+    const struct run *run = &w->run;
+    struct notice notice = {
+        .event = NOTICE_DONE_LATE,
+        .verdict = kt_arena_printf(&w->req->arena, "DONE, late  %s: v%u is in use, v%u is refused", run->name,
+                                   run->to, run->from),
+        .hurt = "nobody now",
+        .next = command(w, "run report"),
+    };
+    return tell(w, &notice, err);
+}
+
+enum kt_kind tell_ended(struct work *w, struct kt_err *err)
+{
+    const struct run *run = &w->run;
+    int64_t most = run->settings.max_overlap_s * 1000;
+    if (run->machine.mends)
+        return KT_OK;
+    if (run->machine.state == RUN_ROLLED_BACK)
+        return tell_back(w, err);
+    bool late = run->promoted_ms != 0 && run->ended_ms - run->promoted_ms > most;
+    return run->machine.state == RUN_DONE && late ? tell_late(w, err) : KT_OK;
+}
+
+/* ---- under way ---- */
+
+enum kt_kind tell_stuck(struct work *w, struct kt_err *err)
+{
+    const struct run *run = &w->run;
+    bool back = run->machine.state == RUN_ROLLING_BACK || run->machine.state == RUN_MENDING;
+    struct notice notice = {
+        .event = NOTICE_STUCK,
+        .verdict = kt_arena_printf(&w->req->arena, "%s  %s: %s does not answer; it is asked until it does",
+                                   back ? "WAITS" : "OLD PASSWORD MAY STILL WORK", run->name,
+                                   run->settings.target),
+        .hurt = back ? "whoever the target does not let in" : "nobody; v is in use",
+        .next = command(w, "run show"),
+    };
+    if (!back)
+        notice.hurt = kt_arena_printf(&w->req->arena, "nobody: v%u is in use", run->to);
+    return tell(w, &notice, err);
+}
+
+enum kt_kind tell_veto(struct work *w, const struct veto *veto, struct kt_err *err)
+{
+    struct notice notice = {
+        .event = NOTICE_VETO,
+        .verdict = kt_arena_printf(&w->req->arena,
+                                   "NOT ROTATED  %s: %s@%s kept %u runs in a row from ending well (%s)",
+                                   veto->secret, veto->service, veto->host, veto->times, veto->why),
+        .hurt = "nobody now; the credential grows older than it may be",
+        .next = kt_arena_printf(&w->req->arena, "secretctl consumer quarantine %s@%s %s -reason=...",
+                                veto->service, veto->host, veto->secret),
+    };
+    return tell(w, &notice, err);
+}
+
+enum kt_kind tell_held(struct work *w, uint32_t failures, struct kt_err *err)
+{
+    struct notice notice = {
+        .event = NOTICE_HELD,
+        .verdict = kt_arena_printf(&w->req->arena,
+                                   "NOTHING STARTS  %u runs in a row failed at %s, the last one of %s",
+                                   failures, w->run.settings.target, w->run.name),
+        .hurt = "nobody now; what is due there gets overdue",
+        .next = command(w, "run report"),
+    };
+    return tell(w, &notice, err);
+}
+
+enum kt_kind tell_drifted(struct request *req, const struct rotation_secret *secret, uint32_t version,
+                          struct kt_err *err)
+{
+    const struct notice notice = {
+        .event = NOTICE_DRIFTED,
+        .secret = secret->name,
+        .verdict = kt_arena_printf(&req->arena, "DRIFTED  %s: %s refuses v%u, which the vault has as current",
+                                   secret->name, secret->settings.target, version),
+        .hurt = "whoever logs in with what the vault has",
+        .next = kt_arena_printf(&req->arena, "secretctl run why %s", secret->name),
+    };
+    if (notice.verdict == NULL || notice.next == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "telling people");
+    return notify_tell(req, &notice, secret->settings.notify, NULL, err);
+}

@@ -1,0 +1,22 @@
+/* vaultd/rotation/tell.h - what people are told of rotations, in the commit in which it happens.
+ *
+ * What:    Verdict first, who is hurt, the next command; once for each time that something becomes so, not
+ *          for each look at it. Who is told: the secret's `notify` (vaultd/notify/notice.h).
+ * Threads: any thread with the barrier entered. */
+#pragma once
+
+#include "vaultd/notify/notice.h"
+#include "vaultd/rotation/work.h"
+
+struct veto;
+
+/* The run froze; it ended: only what is no good news, or late, is told; the target was asked in vain for
+ * what has to be done there. */
+enum kt_kind tell_frozen(struct work *w, struct kt_err *err) KT_MUST_CHECK;
+enum kt_kind tell_ended(struct work *w, struct kt_err *err) KT_MUST_CHECK;
+enum kt_kind tell_stuck(struct work *w, struct kt_err *err) KT_MUST_CHECK;
+enum kt_kind tell_veto(struct work *w, const struct veto *veto, struct kt_err *err) KT_MUST_CHECK;
+/* Nothing starts by schedule at the run's target any more. */
+enum kt_kind tell_held(struct work *w, uint32_t failures, struct kt_err *err) KT_MUST_CHECK;
+enum kt_kind tell_drifted(struct request *req, const struct rotation_secret *secret, uint32_t version,
+                          struct kt_err *err) KT_MUST_CHECK;
