@@ -113,6 +113,7 @@ int cmd_notify_list(struct cli *cli);
 int cmd_notify_test(struct cli *cli);
 int cmd_due(struct cli *cli);
 int cmd_overdue(struct cli *cli);
+int cmd_zombies(struct cli *cli);
 int cmd_plan(struct cli *cli);
 int cmd_classes_show(struct cli *cli);
 int cmd_classes_write(struct cli *cli);

@@ -270,6 +270,12 @@ const struct command command_table[] = {
      "cannot be read any more, or when its last drill failed. What a window or a calendar holds back is\n"
      "overdue by its max_age alone.",
      "secretctl overdue\nsecretctl overdue -o json", cmd_overdue},
+    {"zombies", NULL, GROUP_ROTATION, COMMAND_ASKS,
+     "List credentials that should be dead and are not proven to be.", "", 0, 0, field_flags,
+     "Runs that are ending a credential, or froze while they did; each stays here until it is proven dead. For\n"
+     "monitoring: exit code 0 when none has lived longer than its max_overlap since it was to be ended, 2 when\n"
+     "one has, 1 for an error.",
+     "secretctl zombies", cmd_zombies},
     {"plan", NULL, GROUP_ROTATION, 0, "Print the secrets rotation plan, from live data.", "[PREFIX]", 0, 1, NULL,
      "Markdown, or JSON with -o json: every secret that is rotated with its type, system, owner, risk, cadence\n"
      "and next two times, age, consumers, procedure, way back and emergency line; what is missing for it, and\n"

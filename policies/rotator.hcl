@@ -28,6 +28,9 @@ path "rotation/plan" {
 path "rotation/overdue" {
   capabilities = ["read"]
 }
+path "rotation/zombies" {
+  capabilities = ["read"]
+}
 path "rotation/classes" {
   capabilities = ["read"]
 }

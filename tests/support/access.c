@@ -99,6 +99,7 @@ const struct access_entry access_entries[] = {
     {"rotation", NULL, "overdue", .read = POLICY},
     {"rotation", NULL, "quarantine", .read = POLICY},
     {"rotation", NULL, "quarantine/{host}/{path...}", .write = POLICY, .delete_ = POLICY},
+    {"rotation", NULL, "zombies", .read = POLICY},
     {"rotation", NULL, "notify", .read = POLICY},
     {"rotation", NULL, "notify/{name}/test", .write = POLICY},
     {"rotation", NULL, "pause", .read = POLICY, .write = POLICY, .delete_ = POLICY},

@@ -634,6 +634,7 @@ static const struct row rows[] = {
     {"rotation pause", NULL, {ASK("DELETE", "rotation/pause", NULL, 0)}, ASK("POST", "rotation/pause", "{\"reason\":\"r%u\"}", 200), ASK("GET", "rotation/pause", NULL, 200), "\"reason\":\"r%u\"", NULL, false},
     {"rotation resume", NULL, {ASK("POST", "rotation/pause", "{\"reason\":\"r\"}", 200)}, ASK("DELETE", "rotation/pause", NULL, 200), ASK("GET", "rotation/pause", NULL, 200), "\"paused\":false", NULL, false},
     {"fleet report", NULL, {PUT_TARGET, PUT_LOGIN, PUT_DRIVEN}, REGISTER, ASK("GET", "fleet/consumers/h%u/secret/db", NULL, 200), NULL, NULL, false},
+    {"rotation zombies", NULL, {{0}}, ASK("GET", "rotation/zombies", NULL, 200), {0}, NULL, NULL, false},
     {"notify list", NULL, {{0}}, ASK("GET", "rotation/notify", NULL, 200), {0}, NULL, NULL, false},
     {"rotation quarantine", NULL, {PUT_LOGIN, REGISTER1, ASK("DELETE", ASIDE "?service=s", NULL, 0)}, PUT_ASIDE, ASK("GET", "rotation/quarantine", NULL, 200), "\"reason\":\"r%u\"", NULL, false},
     {"rotation release", NULL, {PUT_LOGIN, REGISTER1, PUT_ASIDE}, ASK("DELETE", ASIDE "?service=s", NULL, 200), ASK("GET", "rotation/quarantine", NULL, 200), "\"quarantined\":0", NULL, false},

@@ -5,6 +5,7 @@
 #include "vaultd/rotation/acks.h"
 #include "vaultd/rotation/back.h"
 #include "vaultd/rotation/drill.h"
+#include "vaultd/rotation/tell.h"
 #include "vaultd/rotation/veto.h"
 
 /* The report of a run: written once, in the commit that ends it, as data and as a text for people.
@@ -190,6 +191,7 @@ static const char *deviation(const struct report *report, size_t i)
         {has_note(report, STEP_NAME_LOST), "consumers were not heard of any more when max_overlap ended"},
         {has_note(report, STEP_NAME_ASIDE), "consumers that are put aside were not waited for"},
         {has_note(report, STEP_NAME_VETO), "a consumer kept more than one run in a row from ending well"},
+        {has_note(report, STEP_NAME_ZOMBIE), "the old credential was not proven dead within max_overlap"},
         {run->machine.values > 0, "the target did not allow the first value, another one was made"},
         {run->machine.applied_again > 0, "the target lost the new credential and got it again"},
         {run->machine.both_dead > 0, "the target refused both credentials, the new one was set "

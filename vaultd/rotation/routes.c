@@ -7,6 +7,7 @@
 #include "vaultd/rotation/pause.h"
 #include "vaultd/rotation/quarantine.h"
 #include "vaultd/rotation/run.h"
+#include "vaultd/rotation/zombies.h"
 
 /* ---- the clock ---- */
 
@@ -119,6 +120,8 @@ static const struct route routes[] = {
       .fields = FIELDS({ "service", FIELD_STRING, "name of the service" },
                        { "reason", FIELD_STRING, "why, for whoever wonders that it was not waited for" }),
       .help = "Puts a consumer of a secret aside: no run waits for it, or believes it; waits for it again." },
+    { .pattern = "zombies", .read = zombies_list,
+      .help = "Credentials that should be dead and are not proven to be." },
     { .pattern = "notify", .read = notify_list, .help = "How the channels are by which people are told." },
     { .pattern = "notify/{name}/test", .write = notify_test, .help = "Sends a message by one of them." },
     { .pattern = "clock", .read = clock_read, .write = clock_write,

@@ -159,6 +159,9 @@ static enum kt_kind move(struct work *w, enum run_event event, const struct job_
         if (told != KT_OK)
             return told;
     }
+    enum kt_kind late = tell_zombie(w, now_ms, err);
+    if (late != KT_OK)
+        return late;
     if (before_return && run->tries >= GIVE_UP_AFTER && !run->machine.past)
         return work_event(w, EV_TIMEOUT, now_ms, why, err);
     uint32_t tries = run->tries;

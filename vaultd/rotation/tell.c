@@ -121,6 +121,40 @@ enum kt_kind tell_stuck(struct work *w, struct kt_err *err)
     return tell(w, &notice, err);
 }
 
+static enum kt_kind is_noted(struct work *w, bool *ret, struct kt_err *err)
+{
+    struct run_step *steps = NULL;
+    size_t n = 0;
+    enum kt_kind kind = steps_load(w->req, w->run.id, 0, &steps, &n, err);
+    *ret = false;
+    for (size_t i = 0; kind == KT_OK && i < n; i++)
+        *ret = *ret || (steps[i].kind == STEP_NOTE && strcmp(steps[i].name, STEP_NAME_ZOMBIE) == 0);
+    return kind;
+}
+
+enum kt_kind tell_zombie(struct work *w, int64_t now_ms, struct kt_err *err)
+{
+    const struct run *run = &w->run;
+    bool noted = false;
+    if (!run->machine.past || now_ms - run->state_ms <= run->settings.max_overlap_s * 1000)
+        return KT_OK;
+    enum kt_kind kind = is_noted(w, &noted, err);
+    if (kind != KT_OK || noted)
+        return kind;
+    struct notice notice = {
+        .event = NOTICE_ZOMBIE,
+        .verdict = kt_arena_printf(&w->req->arena,
+                                   "OLD PASSWORD MAY STILL WORK  %s: v%u of %s at %s was not proven dead within "
+                                   "max_overlap",
+                                   run->name, run->from, run_account(run, run->slot_old), run->settings.target),
+        .hurt = kt_arena_printf(&w->req->arena, "nobody: v%u is in use; who has v%u may still get in", run->to,
+                                run->from),
+        .next = "secretctl zombies",
+    };
+    kind = tell(w, &notice, err);
+    return kind == KT_OK ? work_note(w, STEP_NOTE, STEP_NAME_ZOMBIE, false, notice.verdict, 0, err) : kind;
+}
+
 enum kt_kind tell_veto(struct work *w, const struct veto *veto, struct kt_err *err)
 {
     struct notice notice = {

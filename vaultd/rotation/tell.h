@@ -10,11 +10,16 @@
 
 struct veto;
 
+/* The name of a note: a credential lives for longer than max_overlap since it was to be ended. */
+#define STEP_NAME_ZOMBIE "zombie"
+
 /* The run froze; it ended: only what is no good news, or late, is told; the target was asked in vain for
  * what has to be done there. */
 enum kt_kind tell_frozen(struct work *w, struct kt_err *err) KT_MUST_CHECK;
 enum kt_kind tell_ended(struct work *w, struct kt_err *err) KT_MUST_CHECK;
 enum kt_kind tell_stuck(struct work *w, struct kt_err *err) KT_MUST_CHECK;
+/* If the old credential is being ended for longer than max_overlap: a step of the run, and people, once. */
+enum kt_kind tell_zombie(struct work *w, int64_t now_ms, struct kt_err *err) KT_MUST_CHECK;
 enum kt_kind tell_veto(struct work *w, const struct veto *veto, struct kt_err *err) KT_MUST_CHECK;
 /* Nothing starts by schedule at the run's target any more. */
 enum kt_kind tell_held(struct work *w, uint32_t failures, struct kt_err *err) KT_MUST_CHECK;
