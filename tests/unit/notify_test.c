@@ -188,6 +188,28 @@ static void pausing_is_told(void **state)
     scene_end(s);
 }
 
+/* It went back, as it was meant to. */
+static void a_good_drill_is_no_news(void **state)
+{
+    struct people *p = people_of(1);
+    struct scene *s = begin(p, *state);
+    register_agent(s, "h1");
+    need(s, 200, "POST", "rotation/drill/" SECRET, "{\"reason\":\"before the release\"}");
+    text_at(s, "data.run", s->run, sizeof s->run);
+    until(s, "acking");
+    acknowledge(s, "h1", 2);
+    until(s, "rolling_back");
+    soon_says(s, "\"back_step\":\"redistribute\"");
+    assert_int_equal(report(s, "h1", 1, "healthy"), 200);
+    until(s, "rolled_back");
+    says(s, "\"drill\":\"good\"");
+    need(s, 200, "POST", "rotation/notify/ops/test", "{}");
+    soon_heard(p, "ops", "\"event\":\"test\"", 1);
+    all_told(s);
+    assert_int_equal(heard(p, NULL, "\"event\":"), 1);
+    scene_end(s);
+}
+
 /* ---- to whom ---- */
 
 static void only_who_is_named(void **state)
@@ -391,6 +413,7 @@ int main(void)
         ALTERNATE(frozen_is_told_once),
         ALTERNATE(going_back_is_told),
         ALTERNATE(pausing_is_told),
+        ALTERNATE(a_good_drill_is_no_news),
         ALTERNATE(only_who_is_named),
         ALTERNATE(trying_one),
         ALTERNATE(it_is_kept_until_it_arrives),

@@ -1,5 +1,6 @@
 #include "vaultd/rotation/tell.h"
 
+#include "vaultd/rotation/drill.h"
 #include "vaultd/rotation/veto.h"
 
 /* *notice has event, hurt, verdict and next; NULL of one of them: there was no memory for it. */
@@ -94,7 +95,7 @@ enum kt_kind tell_ended(struct work *w, struct kt_err *err)
 {
     const struct run *run = &w->run;
     int64_t most = run->settings.max_overlap_s * 1000;
-    if (run->machine.mends)
+    if (run->machine.mends || drill_was_good(run))
         return KT_OK;
     if (run->machine.state == RUN_ROLLED_BACK)
         return tell_back(w, err);
