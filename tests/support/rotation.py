@@ -178,11 +178,12 @@ class Secret:
         self.agents = []
         self.first = random_secrets.token_hex(14)
         self.settings = dict(LOW, **(settings or {}))
-        self.accounts = [name + "_a"] + ([name + "_b"] if strategy == "alternate" else [])
+        self.accounts = [scene.place.account(name + end)
+                         for end in (("_a", "_b") if strategy == "alternate" else ("_a",))]
         scene.place.make_accounts(self)
         vault = scene.vault
         vault.ok("POST", "secret/data/" + self.inner,
-                 {"data": {"username": name + "_a", "password": self.first, "note": "stays"}})
+                 {"data": {"username": self.accounts[0], "password": self.first, "note": "stays"}})
         self.target = target or scene.target("target-" + name, admin=admin)
         body = dict(self.settings, target=self.target, strategy=strategy, accounts=self.accounts)
         if scene.place.group(self):

@@ -21,7 +21,6 @@ import shutil
 import socket
 import tempfile
 import threading
-import time
 
 import libmaria
 from cutproxy import CutProxy
@@ -31,6 +30,7 @@ from libpq import Session, login as pg_login
 from mariadb import MariaDB, native_hash
 from postgres import Postgres
 from redis import LEAST_PRIVILEGE as REDIS_LEAST, Redis, sha256
+from slapd import ADMIN as LDAP_ADMIN, POLICY as LDAP_POLICY, Slapd, ssha512
 
 SHARED = {"probe_spacing": 0, "max_refusals_per_hour": 0, "settle": 0}
 STOLEN = "stolen-by-somebody"
@@ -70,7 +70,6 @@ class Front:
 class Place:
     driver = ""
     strategies = ()
-    server_wide = ()  # faults that other cases at this server would notice
     config = ""       # of vaultd
     words = {}        # (strategy, op) -> what is sent first, where it becomes an effect (None: there)
 
@@ -81,6 +80,9 @@ class Place:
         self.admin_password(name, password)
         return name, password
 
+    def account(self, name):
+        return name
+
     def group(self, _secret):
         return None
 
@@ -89,9 +91,6 @@ class Place:
 
     def environment(self, _agent):
         return {}
-
-    def started(self, _scene):
-        pass
 
 
 # ---- PostgreSQL ----
@@ -106,7 +105,6 @@ def make_postgres(settings=None):
 class PostgresPlace(Place):
     driver = "postgresql"
     strategies = ("alternate", "in-place")
-    server_wide = ("open", "stop")
     words = {("alternate", "apply"): ("LOGIN PASSWORD 'SCRAM", "COMMIT"),
              ("in-place", "apply"): ("LOGIN PASSWORD 'SCRAM", "COMMIT"),
              ("alternate", "revoke"): ("NOLOGIN PASSWORD NULL", "COMMIT")}
@@ -226,7 +224,6 @@ class PostgresPlace(Place):
 class MariaPlace(Place):
     driver = "mariadb"
     strategies = ("overlap", "alternate", "in-place")
-    server_wide = ("open", "stop")
     words = {("overlap", "apply"): ("ALTER USER.* OR ", None),
              ("overlap", "revoke"): ("ALTER USER(?!.* OR )", None),
              ("alternate", "apply"): ("ALTER USER.*ACCOUNT UNLOCK", None),
@@ -360,7 +357,6 @@ class MariaPlace(Place):
 class RedisPlace(Place):
     driver = "redis"
     strategies = ("overlap", "alternate")
-    server_wide = ("stop",)
     words = {("overlap", "apply"): (r"SETUSER(?!.*resetpass)", None),
              ("overlap", "revoke"): (r"SETUSER.*resetpass", None),
              ("alternate", "apply"): (r"SETUSER.*\non\r\n", None),
@@ -483,6 +479,76 @@ class RedisSession:
         self.socket.close()
 
 
+# ---- LDAP ----
+
+class LdapPlace(Place):
+    """Its refusals lock no account: the watcher tries the old ones all the time."""
+    driver = "ldap"
+    strategies = ("overlap", "alternate")
+    # The number of the change (add, delete, replace) before the attribute and its values.
+    words = {("overlap", "apply"): (r"\x01\x000\x84.*userPassword", None),
+             ("overlap", "revoke"): (r"\x01\x020\x84.*userPassword", None),
+             ("alternate", "apply"): (r"\x01\x020\x84.*userPassword", None),
+             ("alternate", "revoke"): (r"\x01\x010\x84.*userPassword", None)}
+
+    def __init__(self):
+        self.slapd = Slapd()
+        self.slapd.start()
+        self.slapd.least_privilege()
+        self.slapd.set(LDAP_POLICY, "pwdMaxFailure", "0")
+
+    def port(self):
+        return self.slapd.port
+
+    def remove(self):
+        self.slapd.remove()
+
+    def new_admin(self):
+        return LDAP_ADMIN, self.slapd.admin_password
+
+    def target(self):
+        return {"host": "127.0.0.1", "port": self.slapd.port, "sslmode": "disable"}
+
+    def account(self, name):
+        return self.slapd.dn(name)
+
+    def make_accounts(self, secret):
+        self.slapd.account(secret.name + "_a", secret.first)
+        if secret.strategy == "alternate":
+            self.slapd.account(secret.name + "_b")
+
+    def login(self, user, password):
+        said = self.slapd.login(user, password)
+        return said if said in ("A", "R") else "U"
+
+    def session(self, *_):
+        return None
+
+    def closed(self, account):
+        return self.state(account) == []
+
+    def state(self, account):
+        return sorted(self.slapd.read(account, "userPassword"))
+
+    def put(self, account, state):
+        self.slapd.set(account, "userPassword", *state)
+
+    def spoil(self, account):
+        self.put(account, [ssha512(STOLEN)])
+
+    def stop(self):
+        self.slapd.stop()
+
+    def start(self):
+        self.slapd.start()
+
+    files = RedisPlace.files
+
+    def health(self, agent):
+        return ('exec ldapwhoami -x -H ldap://127.0.0.1:{1} -D "$(cat {0}/username)" -y {0}/password '
+                '>/dev/null').format(agent.folder, self.slapd.port)
+
+
 # ---- exec: the sample in Python, with faults ----
 
 EXEC_PROGRAM = '''#!/usr/bin/python3 -I
@@ -565,7 +631,6 @@ class ExecHeld:
 class ExecPlace(Place):
     driver = "exec"
     strategies = ("alternate", "in-place")
-    server_wide = ("stop",)
 
     def __init__(self):
         self.folder = tempfile.mkdtemp(prefix="kt-exec-place-")
@@ -669,4 +734,4 @@ class ExecPlace(Place):
 
 
 # What a test that is a table over drivers has as its columns.
-PLACES = {place.driver: place for place in (PostgresPlace, MariaPlace, RedisPlace, ExecPlace)}
+PLACES = {place.driver: place for place in (PostgresPlace, MariaPlace, RedisPlace, LdapPlace, ExecPlace)}
