@@ -110,6 +110,15 @@ $(O)/%.o: %.c VERSION Makefile
 	@$(if $(filter 0,$(V)),echo "  CC    $<")
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
 
+# What is put into the program as it was published is what was published.
+WORDS := lib/words/eff_large_wordlist.txt
+WORDS_SHA256 := addd35536511597a02fa0a9ff1e5284677b8883b83e986e43f15a3db996b903e
+$(O)/words.checked: $(WORDS) Makefile
+	@mkdir -p $(@D)
+	@echo "$(WORDS_SHA256)  $(WORDS)" | sha256sum --check --quiet
+	@touch $@
+$(O)/lib/words.o: $(O)/words.checked
+
 define archive
 	@mkdir -p $(@D)
 	@rm -f $@

@@ -39,7 +39,7 @@ const struct input_field cli_schedule_fields[] = {
     {"username_field",  INPUT_TEXT,     "the key of the user's name in the secret, username"},
     {"password_field",  INPUT_TEXT,     "the key of the password, password"},
     {"public_field",    INPUT_TEXT,     "the key of an SSH key's public half, none"},
-    {"generator",       INPUT_MAP,      "generator.length=32 .alphabet= .exclude= .min_upper= .type=password|hex|base64|uuid|ssh-ed25519|x509|x509-ca|ssh-cert"},
+    {"generator",       INPUT_MAP,      "generator.length=32 .alphabet= .exclude= .min_upper= .type=password|words|hex|base64|uuid|ssh-ed25519|x509|x509-ca|ssh-cert"},
     {"cron",            INPUT_TEXT,     "\"30 2 * * sun\": five fields, or six with seconds first; @daily"},
     {"zone",            INPUT_TEXT,     "Europe/Berlin; UTC"},
     {"period",          INPUT_TEXT,     "30d after the last success, instead of cron"},

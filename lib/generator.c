@@ -7,10 +7,12 @@
 #include "lib/random.h"
 #include "lib/ssh_key.h"
 #include "lib/uuid.h"
+#include "lib/words.h"
 
 #define LENGTH_MIN    4
 #define BYTES_MAX     256
 #define BYTES_DEFAULT 32
+#define WORDS_MAX     51
 #define UUID_BITS     122
 #define ED25519_BITS  256
 #define UUID_CHARS    (KT_UUID_TEXT - 1)
@@ -31,6 +33,24 @@ const struct kt_alphabet kt_alphabets[] = {
     {"url", DIGITS UPPER LOWER "-._~", "what a URL may hold unescaped"},
     {"printable", DIGITS UPPER LOWER "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~",
      "all of ASCII but the blank; most files and shells need escaping for it"},
+    {NULL, NULL, NULL},
+};
+
+const struct kt_alphabet kt_places[] = {
+    {"url", ":/?#[]@%+&=\\", "the user's part of a URL"},
+    {"conninfo", "'\\:", "libpq's connection strings and .pgpass"},
+    {"shell", "$`\"'\\!*?~#;&<>(){}[]|=%", "shells, and files of variables"},
+    {"ini", "#;\"'\\=%[]", "INI files, my.cnf"},
+    {"yaml", ":#{}[],&*!>%@|`\"'\\-?<=~", "YAML"},
+    {"json", "\"\\", "JSON"},
+    {"xml", "<>&\"'", "XML"},
+    {"template", "${}", "Compose, Helm, Jinja"},
+    {"crontab", "%", "commands of a crontab"},
+    {"ldap", "*()\\,+\"<>;=#{}", "names and filters of LDAP"},
+    {"redis", "><#!", "rules of Redis' ACLs"},
+    {"basic", ":", "HTTP Basic, where the user's name is generated, too"},
+    {"oracle", "\"@/", "Oracle"},
+    {"sqlserver", ";", "SQL Server's connection strings"},
     {NULL, NULL, NULL},
 };
 
@@ -127,21 +147,63 @@ static enum kt_kind find_alphabet(const char *asked, const char **ret, struct kt
     return KT_INVALID;
 }
 
+static const char *find_place(const char *name, size_t len)
+{
+    for (const struct kt_alphabet *p = kt_places; p->name != NULL; p++)
+        if (strlen(p->name) == len && memcmp(p->name, name, len) == 0)
+            return p->characters;
+    return NULL;
+}
+
+static enum kt_kind no_such_place(struct kt_err *err)
+{
+    kt_autobuf struct kt_buf names;
+    kt_buf_init(&names, 1024);
+    for (const struct kt_alphabet *p = kt_places; p->name != NULL; p++)
+        kt_buf_printf(&names, "%s%s", p == kt_places ? "" : ", ", p->name);
+    (void)kt_fail(err, KT_INVALID, "exclude: there is no such place");
+    kt_hint(err, "\"places:\" and of these, with commas: %s", kt_buf_text(&names));
+    return KT_INVALID;
+}
+
+static enum kt_kind take_excluded(const char *exclude, bool excluded[256], struct kt_err *err)
+{
+    static const char places[] = "places:";
+    bool named = exclude != NULL && strncmp(exclude, places, sizeof places - 1) == 0;
+    const char *at = exclude == NULL ? "" : named ? exclude + sizeof places - 1 : exclude;
+    while (named) {
+        size_t len = strcspn(at, ",");
+        const char *characters = find_place(at, len);
+        if (characters == NULL)
+            return no_such_place(err);
+        for (; *characters != '\0'; characters++)
+            excluded[(unsigned char)*characters] = true;
+        if (at[len] == '\0')
+            return KT_OK;
+        at += len + 1;
+    }
+    for (; *at != '\0'; at++)
+        excluded[(unsigned char)*at] = true;
+    return KT_OK;
+}
+
 static enum kt_kind take_alphabet(const struct kt_generator_config *config,
                                   struct kt_generator *generator, struct kt_err *err)
 {
-    const char *characters = NULL, *exclude = config->exclude == NULL ? "" : config->exclude;
+    const char *characters = NULL;
+    bool seen[256] = {false}, excluded[256] = {false};
     enum kt_kind kind = find_alphabet(config->alphabet, &characters, err);
+    if (kind == KT_OK)
+        kind = take_excluded(config->exclude, excluded, err);
     if (kind != KT_OK)
         return kind;
-    bool seen[256] = {false};
     for (const char *c = characters; *c != '\0'; c++) {
         if (*c <= ' ' || *c > '~')
             return kt_fail(err, KT_INVALID, "alphabet: only printable ASCII without the blank");
         if (seen[(unsigned char)*c])
             return kt_fail(err, KT_INVALID, "alphabet: '%c' stands in it twice", *c);
         seen[(unsigned char)*c] = true;
-        if (strchr(exclude, *c) != NULL)
+        if (excluded[(unsigned char)*c])
             continue;
         generator->alphabet[generator->n_alphabet++] = *c;
         if (config->any_first || class_of(*c) < 2)
@@ -300,6 +362,30 @@ static enum kt_kind take_ssh(const struct kt_generator_config *config,
     return KT_OK;
 }
 
+static enum kt_kind take_words(const struct kt_generator_config *config,
+                               struct kt_generator *generator, struct kt_err *err)
+{
+    const char *separator = config->separator == NULL || config->separator[0] == '\0'
+                                ? "-"
+                                : config->separator;
+    double each = log2((double)KT_WORDS);
+    double wanted = config->bits == 0 ? KT_GENERATOR_BITS : (double)config->bits;
+    enum kt_kind kind = check_amounts(config, WORDS_MAX, err);
+    if (kind != KT_OK)
+        return kind;
+    if (separator[1] != '\0' || separator[0] <= ' ' || separator[0] > '~' || class_of(separator[0]) != 3)
+        return kt_fail(err, KT_INVALID,
+                       "separator: one character of ASCII that is no letter, no digit and no blank");
+    generator->separator = separator[0];
+    generator->length = config->length != 0 ? (size_t)config->length : (size_t)ceil(wanted / each);
+    if (generator->length < LENGTH_MIN)
+        generator->length = LENGTH_MIN;
+    if (generator->length > WORDS_MAX)
+        return kt_fail(err, KT_INVALID, "%d words have fewer bits", WORDS_MAX);
+    generator->bits = (double)generator->length * each;
+    return check_bits(generator->bits, config->allow_weak, err);
+}
+
 static const struct kind_row {
     const char *name;
     enum kt_generator_kind kind;
@@ -312,6 +398,7 @@ static const struct kind_row {
     {"base64url", KT_GENERATE_BASE64URL, take_bytes},
     {"uuid", KT_GENERATE_UUID, take_uuid},
     {"ssh-ed25519", KT_GENERATE_SSH_ED25519, take_ssh},
+    {"words", KT_GENERATE_WORDS, take_words},
 };
 #define KINDS (sizeof kind_rows / sizeof kind_rows[0])
 
@@ -329,7 +416,7 @@ enum kt_kind kt_generator_parse(const struct kt_generator_config *config, struct
         row++;
     if (row == KINDS) {
         (void)kt_fail(err, KT_INVALID, "generator: there is no such kind");
-        kt_hint(err, "write password, hex, base64, base64url, uuid or ssh-ed25519");
+        kt_hint(err, "write password, hex, base64, base64url, uuid, ssh-ed25519 or words");
         return KT_INVALID;
     }
     if (kind_rows[row].kind != KT_GENERATE_PASSWORD &&
@@ -337,6 +424,8 @@ enum kt_kind kt_generator_parse(const struct kt_generator_config *config, struct
          config->min_upper != 0 || config->min_digits != 0 || config->min_symbols != 0))
         return kt_fail(err, KT_INVALID,
                        "alphabet, exclude and minimum counts belong to kind \"password\" only");
+    if (kind_rows[row].kind != KT_GENERATE_WORDS && given(config->separator))
+        return kt_fail(err, KT_INVALID, "separator belongs to kind \"words\" only");
     struct kt_generator generator = {.kind = kind_rows[row].kind};
     enum kt_kind kind = kind_rows[row].take(config, &generator, err);
     if (kind == KT_OK)
@@ -395,6 +484,17 @@ static void draw_uuid(struct kt_secret *bytes, struct kt_secret *secret)
     kt_uuid_text(bytes->at, (char *)secret->at);
 }
 
+static void draw_words(const struct kt_generator *generator, struct kt_secret *secret)
+{
+    size_t at = 0;
+    for (size_t i = 0; i < generator->length; i++) {
+        if (i > 0)
+            secret->at[at++] = (unsigned char)generator->separator;
+        at += kt_word(kt_random_below(KT_WORDS), secret->at + at);
+    }
+    secret->len = at;
+}
+
 static unsigned char folded(unsigned char c)
 {
     return (unsigned char)(c + (c >= 'A' && c <= 'Z') * ('a' - 'A'));
@@ -429,6 +529,8 @@ static size_t text_length(const struct kt_generator *generator)
     case KT_GENERATE_UUID:
     case KT_GENERATE_SSH_ED25519: /* written by its own, of one length */
         return generator->length;
+    case KT_GENERATE_WORDS: /* at most; with a separator behind the last one */
+        return generator->length * (KT_WORD_MAX + 1);
     case KT_GENERATE_HEX:
         return generator->length * 2;
     case KT_GENERATE_BASE64:
@@ -462,7 +564,7 @@ enum kt_kind kt_generate(const struct kt_generator *generator, const struct kt_b
         return generate_ssh(ret, err);
     size_t len = text_length(generator);
     /* Guarded memory costs a dozen system calls: only what is needed of it. */
-    bool plain = generator->kind == KT_GENERATE_PASSWORD;
+    bool plain = generator->kind == KT_GENERATE_PASSWORD || generator->kind == KT_GENERATE_WORDS;
     kt_autosecret struct kt_secret *bytes =
         plain ? NULL
               : kt_secret_new(generator->kind == KT_GENERATE_UUID ? KT_UUID_BYTES : generator->length);
@@ -474,6 +576,8 @@ enum kt_kind kt_generate(const struct kt_generator *generator, const struct kt_b
         bool good = true;
         if (generator->kind == KT_GENERATE_PASSWORD)
             good = draw_password(generator, secret);
+        else if (generator->kind == KT_GENERATE_WORDS)
+            draw_words(generator, secret);
         else if (generator->kind == KT_GENERATE_UUID)
             draw_uuid(bytes, secret);
         else
@@ -497,6 +601,8 @@ void kt_generator_describe(const struct kt_generator *generator, struct kt_buf *
         for (size_t c = 0; c < CLASSES; c++)
             if (generator->min[c] > 0)
                 kt_buf_printf(out, ", at least %zu %s", generator->min[c], class_names[c]);
+    } else if (generator->kind == KT_GENERATE_WORDS) {
+        kt_buf_printf(out, "%zu words of %u (" KT_WORDS_SOURCE ")", generator->length, KT_WORDS);
     } else if (generator->kind == KT_GENERATE_UUID) {
         kt_buf_add_text(out, "a random uuid");
     } else if (generator->kind == KT_GENERATE_SSH_ED25519) {

@@ -9,13 +9,15 @@
  *          padding)
  *          "uuid": a random UUID (122 bits)
  *          "ssh-ed25519": a private key as OpenSSH writes it (lib/ssh_key.h; 256 bits)
+ *          "words": length words of lib/words.h, with a separator ('-') between them
+ * Places:  exclude may be "places:" and names of kt_places[]: what makes trouble there is never used.
  * Default: 57 characters (base62 without 0 O 1 l I), 28 of them: 163 bits, no escaping anywhere.
  * Entropy: of the first character's alphabet and L-1 times the other's, less what the demanded
  *          classes exclude, which is counted exactly: with one of each class it is the inclusion-
  *          exclusion sum over the sets S of classes, (-1)^#S (A - size of S)^L. What kt_generate()
  *          must avoid is not counted; it is far below a thousandth of a bit.
  * Owner:   configuration and generator are plain values; the value is the caller's kt_secret.
- * Limits:  4..512 characters, 4..256 bytes; alphabets of 2..94 characters of printable ASCII
+ * Limits:  4..512 characters, 4..256 bytes, 4..51 words; alphabets of 2..94 characters of printable ASCII
  *          without the blank.
  * Errors:  KT_INVALID: impossible, or below 96 bits without allow_weak, or fewer than one drawing in
  *          64 would have the demanded classes; the hint says what to change.
@@ -36,7 +38,8 @@ struct kt_generator_config {
     int64_t length;       /* characters, or bytes of hex and base64 */
     int64_t bits;         /* instead of length: as short as gives so many */
     const char *alphabet; /* a name from kt_alphabets[], or "custom:" and the characters */
-    const char *exclude;  /* characters never to use */
+    const char *exclude;  /* characters never to use, or "places:" and names: "places:shell,url" */
+    const char *separator; /* of words: one character that is no letter and no digit */
     int64_t min_lower, min_upper, min_digits, min_symbols;
     bool any_first;       /* the first character need not be a letter */
     bool allow_weak;
@@ -48,6 +51,9 @@ struct kt_alphabet {
 /* Ends with a row of NULLs. */
 extern const struct kt_alphabet kt_alphabets[];
 
+/* Where a value may end up, and which characters make trouble there when nobody escapes them. The same form. */
+extern const struct kt_alphabet kt_places[];
+
 enum kt_generator_kind {
     KT_GENERATE_PASSWORD,
     KT_GENERATE_HEX,
@@ -55,10 +61,12 @@ enum kt_generator_kind {
     KT_GENERATE_BASE64URL,
     KT_GENERATE_UUID,
     KT_GENERATE_SSH_ED25519,
+    KT_GENERATE_WORDS,
 };
 struct kt_generator {
     enum kt_generator_kind kind;
-    size_t length;               /* characters, or bytes */
+    size_t length;               /* characters, bytes, or words */
+    char separator;
     char alphabet[96], first[96]; /* first: the first character's; both with NUL */
     size_t n_alphabet, n_first;
     size_t min[4]; /* lower, upper, digits, symbols */

@@ -12,6 +12,7 @@
 #include "lib/failpoint.h"
 #include "lib/generator.h"
 #include "lib/random.h"
+#include "lib/words.h"
 
 /* ---- a stream that is the same each time ---- */
 
@@ -298,6 +299,86 @@ static void uniform_with_classes(void **state)
     assert_true(fabs(deviate(chi, 159)) < 3.3);
 }
 
+/* The statistic is one that sees what it is for: bytes taken modulo 62, of which eight come more often. */
+static void finds_a_bias(void **state)
+{
+    (void)state;
+    enum { CHARACTERS = 62, DRAWN = 51200 };
+    double counts[CHARACTERS] = {0}, chi = 0, expected = (double)DRAWN / CHARACTERS;
+    for (unsigned i = 0; i < DRAWN; i++) {
+        unsigned char byte = 0;
+        stream(&byte, 1);
+        counts[byte % CHARACTERS]++;
+    }
+    for (unsigned i = 0; i < CHARACTERS; i++)
+        chi += (counts[i] - expected) * (counts[i] - expected) / expected;
+    assert_true(deviate(chi, CHARACTERS - 1) > 3.3);
+}
+
+/* ---- words ---- */
+
+static const unsigned char *word_at(size_t place, size_t *ret_len)
+{
+    struct kt_bytes list = kt_words_list();
+    size_t line = 0;
+    for (size_t i = 0; i < list.len; i++) {
+        if (line == place && list.at[i] == '\t') {
+            const unsigned char *end = memchr(list.at + i, '\n', list.len - i);
+            assert_non_null(end);
+            *ret_len = (size_t)(end - list.at) - i - 1;
+            return list.at + i + 1;
+        }
+        line += list.at[i] == '\n';
+    }
+    fail_msg("there is no word %zu", place);
+    return NULL;
+}
+
+static int by_word(const void *a, const void *b)
+{
+    return strcmp(a, b);
+}
+
+/* What entropy is said to be rests on it: none twice, none the beginning of another. */
+static void the_list(void **state)
+{
+    (void)state;
+    static char all[KT_WORDS][KT_WORD_MAX + 1];
+    struct kt_bytes list = kt_words_list();
+    unsigned char digest[crypto_hash_sha256_BYTES];
+    char hex[2 * sizeof digest + 1];
+    size_t n = 0;
+    (void)crypto_hash_sha256(digest, list.at, list.len);
+    assert_string_equal(sodium_bin2hex(hex, sizeof hex, digest, sizeof digest),
+                        "addd35536511597a02fa0a9ff1e5284677b8883b83e986e43f15a3db996b903e");
+    for (const unsigned char *at = list.at; at < list.at + list.len; n++) {
+        const unsigned char *end = memchr(at, '\n', (size_t)(list.at + list.len - at));
+        const unsigned char *tab = memchr(at, '\t', (size_t)(end - at));
+        assert_true(n < KT_WORDS && tab - at == 5 && end - tab - 1 >= 3 && end - tab - 1 <= (int)KT_WORD_MAX);
+        memcpy(all[n], tab + 1, (size_t)(end - tab - 1));
+        at = end + 1;
+    }
+    assert_int_equal(n, KT_WORDS);
+    qsort(all, n, sizeof all[0], by_word);
+    for (size_t i = 1; i < n; i++)
+        assert_true(strncmp(all[i], all[i - 1], strlen(all[i - 1])) != 0);
+}
+
+static void a_word_by_its_place(void **state)
+{
+    (void)state;
+    static const size_t places[] = {0, 1, 2560, 4000, KT_WORDS - 1};
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+        unsigned char word[KT_WORD_MAX];
+        size_t len = 0, found = kt_word((uint32_t)places[i], word);
+        const unsigned char *wanted = word_at(places[i], &len);
+        assert_int_equal(found, len);
+        assert_memory_equal(word, wanted, len);
+    }
+    unsigned char none[KT_WORD_MAX];
+    assert_int_equal(kt_word(KT_WORDS, none), 0);
+}
+
 /* ---- a known answer through the rejection branch ---- */
 
 static uint32_t words[64];
@@ -331,6 +412,69 @@ static void known_answer(void **state)
     assert_int_equal(word, n);
     assert_int_equal(secret->len, 20);
     assert_memory_equal(secret->at, "efghijklmnopqrstuvd9", 20);
+}
+
+static void known_words(void **state)
+{
+    (void)state;
+    struct kt_generator generator = parse((struct kt_generator_config){
+        .kind = "words", .length = 4, .separator = ".", .allow_weak = true});
+    /* 2^32 mod 7776 is 2560: what is below is refused; 7776 times two is the first word. */
+    size_t n = 0;
+    words[n++] = 0;
+    words[n++] = 2559;
+    words[n++] = 7776 * 2;
+    words[n++] = 7776 * 2 - 1;
+    words[n++] = 7776 + 1;
+    words[n++] = 7776 + 2;
+    word = 0;
+    kt_random_source(from_words);
+    kt_autosecret struct kt_secret *secret = draw(&generator);
+    kt_random_source(NULL);
+    assert_int_equal(word, n);
+    static const char wanted[] = "abacus.zoom.abdomen.abdominal";
+    assert_int_equal(secret->len, sizeof wanted - 1);
+    assert_memory_equal(secret->at, wanted, sizeof wanted - 1);
+}
+
+/* As long as it may get, of the longest words. */
+static uint32_t longest;
+static void always_the_longest(void *out, size_t len)
+{
+    assert_int_equal(len, 4);
+    uint32_t value = 7776 + longest;
+    memcpy(out, &value, 4);
+}
+
+static void longest_words(void **state)
+{
+    (void)state;
+    struct kt_generator generator = parse((struct kt_generator_config){.kind = "words", .length = 51});
+    size_t len = 0;
+    for (longest = 0; len < KT_WORD_MAX; longest++)
+        (void)word_at(longest, &len);
+    longest--;
+    kt_random_source(always_the_longest);
+    kt_autosecret struct kt_secret *secret = draw(&generator);
+    kt_random_source(NULL);
+    assert_int_equal(secret->len, 51 * (KT_WORD_MAX + 1) - 1);
+    assert_null(memchr(secret->at, 0, secret->len));
+}
+
+/* What makes trouble there is not drawn, whatever the alphabet has. */
+static void places(void **state)
+{
+    (void)state;
+    for (const struct kt_alphabet *p = kt_places; p->name != NULL; p++) {
+        char exclude[64];
+        (void)snprintf(exclude, sizeof exclude, "places:json,%s", p->name);
+        struct kt_generator generator = parse((struct kt_generator_config){
+            .alphabet = "printable", .exclude = exclude, .any_first = true});
+        for (const char *c = p->characters; *c != '\0'; c++)
+            assert_null(strchr(generator.alphabet, *c));
+        assert_null(strpbrk(generator.alphabet, "\"\\"));
+        assert_non_null(strchr(generator.alphabet, 'a'));
+    }
 }
 
 /* A drawing without a demanded class is thrown away whole. */
@@ -413,6 +557,17 @@ static const struct refusal_row {
     {"refuses an alphabet for hex", {.kind = "hex", .alphabet = "base62"}, "only", ""},
     {"refuses minimums for a uuid", {.kind = "uuid", .min_digits = 1}, "only", ""},
     {"refuses a length for a uuid", {.kind = "uuid", .length = 40}, "122 random bits", "hex"},
+    {"refuses 3 words", {.kind = "words", .length = 3}, "length is not 4..51", ""},
+    {"refuses 52 words", {.kind = "words", .length = 52}, "length is not 4..51", ""},
+    {"refuses more bits than words have", {.kind = "words", .bits = 700}, "51 words have fewer", ""},
+    {"refuses weak words", {.kind = "words", .length = 7}, "only 90.5 bits", "allow_weak"},
+    {"refuses a letter between words", {.kind = "words", .separator = "x"}, "separator", ""},
+    {"refuses a blank between words", {.kind = "words", .separator = " "}, "separator", ""},
+    {"refuses two characters between words", {.kind = "words", .separator = "--"}, "separator", ""},
+    {"refuses an alphabet for words", {.kind = "words", .alphabet = "base62"}, "only", ""},
+    {"refuses a separator of a password", {.separator = "-"}, "only", ""},
+    {"refuses a place that there is not", {.exclude = "places:shell,moon"}, "no such place", "shell"},
+    {"refuses no place", {.exclude = "places:"}, "no such place", "shell"},
     {"refuses 128 bits of a uuid", {.kind = "uuid", .bits = 128}, "122 random bits", "hex"},
     /* clang-format on */
 };
@@ -443,6 +598,8 @@ static const struct word_row {
     {"says: base64url",
      {.kind = "base64url", .bits = 128},
      "16 random bytes in base64url: 128 bits"},
+    {"says: words", {.kind = "words"}, "13 words of 7776 (the EFF's large list): 168 bits"},
+    {"says: 8 words", {.kind = "words", .length = 8, .separator = "_"}, "8 words of 7776 (the EFF's large list): 103 bits"},
     {"says: uuid", {.kind = "uuid"}, "a random uuid: 122 bits"},
     {"says: ssh-ed25519", {.kind = "ssh-ed25519"}, "an Ed25519 key as OpenSSH writes it: 256 bits"},
     {"says: weak",
@@ -488,6 +645,12 @@ int main(void)
         cmocka_unit_test(encoded_bytes),
         cmocka_unit_test(uuids),
         cmocka_unit_test(entropy_is_exact),
+        cmocka_unit_test(finds_a_bias),
+        cmocka_unit_test(the_list),
+        cmocka_unit_test(a_word_by_its_place),
+        cmocka_unit_test(known_words),
+        cmocka_unit_test(longest_words),
+        cmocka_unit_test(places),
         cmocka_unit_test(entropy_of_small_sets),
         cmocka_unit_test(derives_the_length),
         cmocka_unit_test_setup_teardown(uniform, seeded, unseeded),

@@ -81,6 +81,7 @@ static const struct row generator_rows[] = {
     {.name = "life",        .kind = TEXT,   .offset = AT(gen_life),        .most = 32,   .text = ""},
     {.name = "request",     .kind = TEXT,   .offset = AT(gen_request),     .most = 4096, .text = ""},
     {.name = "options",     .kind = TEXT,   .offset = AT(gen_options),     .most = 1024, .text = ""},
+    {.name = "separator",   .kind = TEXT,   .offset = AT(gen_separator),   .most = 1,    .text = ""},
 };
 
 const struct field settings_fields[] = {
@@ -91,7 +92,7 @@ const struct field settings_fields[] = {
     {"username_field", FIELD_STRING, "member of the secret that holds the account's name"},
     {"password_field", FIELD_STRING, "member of the secret that holds the password"},
     {"public_field", FIELD_STRING, "member of the secret for the public half of an SSH key, none"},
-    {"generator", FIELD_MAP, "type, length, bits, alphabet, exclude, min_lower, min_upper, min_digit, min_symbol, any_first, allow_weak; of certificates issuer, common_name, names, usage, key, life, request, options"},
+    {"generator", FIELD_MAP, "type, length, bits, alphabet, exclude, separator, min_lower, min_upper, min_digit, min_symbol, any_first, allow_weak; of certificates issuer, common_name, names, usage, key, life, request, options"},
     {"cron", FIELD_STRING, "five or six fields"},
     {"zone", FIELD_STRING, "IANA time zone of cron, UTC"},
     {"period", FIELD_STRING, "after the last success"},
@@ -269,7 +270,7 @@ static enum kt_kind read_generator(struct request *req, struct rotation_settings
                 row = &generator_rows[i];
         if (row == NULL) {
             (void)kt_fail(err, KT_INVALID, "generator has an unknown member");
-            kt_hint(err, "it may have: type, length, bits, alphabet, exclude, min_lower, "
+            kt_hint(err, "it may have: type, length, bits, alphabet, exclude, separator, min_lower, "
                          "min_upper, min_digit, min_symbol, any_first, allow_weak; of certificates issuer, "
                          "common_name, names, usage, key, life, request, options");
             return KT_INVALID;
@@ -452,6 +453,7 @@ enum kt_kind settings_generator(const struct rotation_settings *settings,
                                                .min_digits = settings->gen_min_digit,
                                                .min_symbols = settings->gen_min_symbol,
                                                .any_first = settings->gen_any_first,
-                                               .allow_weak = settings->gen_allow_weak};
+                                               .allow_weak = settings->gen_allow_weak,
+                                               .separator = given(settings->gen_separator)};
     return kt_generator_parse(&config, ret, err);
 }

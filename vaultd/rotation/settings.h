@@ -21,7 +21,7 @@ struct rotation_settings {
     const char *username_field, *password_field;
     const char *public_field; /* where the public half of an SSH key goes; "": nowhere */
 
-    const char *gen_type, *gen_alphabet, *gen_exclude;
+    const char *gen_type, *gen_alphabet, *gen_exclude, *gen_separator;
     int64_t gen_length, gen_bits, gen_min_lower, gen_min_upper, gen_min_digit, gen_min_symbol;
     bool gen_any_first, gen_allow_weak;
     /* Of certificates (issue.h). */
@@ -112,4 +112,4 @@ enum kt_kind settings_generator(const struct rotation_settings *settings,
         RECORD_ROW(object, m.gen_options, RECORD_TEXT, 1024),                                    \
         RECORD_ROW(object, m.rto_s, RECORD_I64, 1), RECORD_ROW(object, m.drill, RECORD_TEXT, 256),     \
         RECORD_ROW(object, m.allow_gap, RECORD_BOOL, 1),                                               \
-        RECORD_ROW(object, m.public_field, RECORD_TEXT, 256)
+        RECORD_ROW(object, m.public_field, RECORD_TEXT, 256), RECORD_ROW(object, m.gen_separator, RECORD_TEXT, 1)
