@@ -422,6 +422,34 @@ static void by_hand_meanwhile(void **state)
     scene_end(s);
 }
 
+/* Its fire had a run that was too late; one by hand that comes to nothing leaves it waiting, as it was. */
+static void by_hand_after_a_late_run(void **state)
+{
+    struct scene *s = scene(*state);
+    int64_t opens_ms = s->vault->now_ms;
+    register_agent(s, "h1");
+    assert_int_equal(report(s, "h1", 1, "unhealthy"), 200);
+    change_rotation(s, "{\"cron\":\"30 8 15 * *\",\"window\":\"08:00-09:00\"}");
+    at(s, opens_ms + 31 * 60000);
+    scheduled(s);
+    soon_says(s, "to be healthy before anything is changed");
+    at(s, opens_ms + 61 * 60000);
+    soon(s, "cancelled");
+    need_next_due(s, "2027-01-16T08:00:00Z");
+    rotate(s);
+    soon_says(s, "to be healthy before anything is changed");
+    cancel(s, 200);
+    soon(s, "cancelled");
+    need_next_due(s, "2027-01-16T08:00:00Z");
+    assert_int_equal(report(s, "h1", 1, "healthy"), 200);
+    rotate(s);
+    soon(s, "acking");
+    acknowledge(s, "h1", 2);
+    ends_done(s);
+    need_next_due(s, "2027-02-15T08:30:00Z");
+    scene_end(s);
+}
+
 /* What was not looked at while its window was open runs in the next one, and has the time of that. */
 static void a_later_window(void **state)
 {
@@ -602,6 +630,7 @@ int main(int argc, char **argv)
         ALTERNATE(a_blackout_begins),
         ALTERNATE(by_hand_meanwhile),
         ALTERNATE(a_later_window),
+        ALTERNATE(by_hand_after_a_late_run),
         IN_PLACE(the_next_minute),
         ALTERNATE(a_scheduled_run_goes_on_by_itself),
         EACH(a_reader_comes),

@@ -227,6 +227,11 @@ enum kt_kind due_plan_again(struct request *req, struct rotation_secret *secret,
     return kind == KT_OK && found ? put_due(req, secret, &due, err) : kind;
 }
 
+bool due_had_run(const struct rotation_secret *secret, int64_t now_ms)
+{
+    return secret->due && secret->fire_ms <= now_ms && secret->fire_ms <= secret->last_fire_ms;
+}
+
 enum kt_kind due_ahead(struct request *req, struct rotation_secret *secret,
                        const struct rotation_calendar *instead, struct kt_due *ret,
                        bool *ret_found, struct kt_err *err)
@@ -236,8 +241,7 @@ enum kt_kind due_ahead(struct request *req, struct rotation_secret *secret,
     *ret_found = secret->due;
     if (secret->active || (secret->due && secret->due_ms <= now))
         return KT_OK;
-    /* It had its run, which was too late for its window (due_plan_again()). */
-    if (secret->due && secret->fire_ms <= now && secret->fire_ms <= secret->last_fire_ms)
+    if (due_had_run(secret, now))
         return due_again(req, secret, instead, ret, ret_found, err);
     /* A fire that has passed and waits for its window is not lost. */
     int64_t after = secret->due && secret->fire_ms <= now ? secret->fire_ms - 1 : now;

@@ -30,6 +30,15 @@ static int64_t passed_over_until(const struct work *w)
     return waits ? secret->fire_ms - 1 : w->req->now_ms;
 }
 
+/* What was late for its window waits for the next one; a drill's window is none of the schedule's. */
+static enum kt_kind plan_next(struct work *w, bool rotated, struct kt_err *err)
+{
+    bool late = w->window_closed && !w->run.machine.drills;
+    if (late || (w->run.fire_waits && !rotated))
+        return due_plan_again(w->req, &w->secret, err);
+    return due_plan(w->req, &w->secret, rotated ? w->req->now_ms : passed_over_until(w), err);
+}
+
 /* The value is as old as it was. */
 static enum kt_kind settle_no_rotation(struct work *w, struct kt_err *err)
 {
@@ -38,7 +47,7 @@ static enum kt_kind settle_no_rotation(struct work *w, struct kt_err *err)
     if (kind == KT_OK && w->run.machine.drills && w->window_closed)
         kind = drill_again(w->req, secret, err);
     if (kind == KT_OK)
-        kind = due_plan(w->req, secret, passed_over_until(w), err);
+        kind = plan_next(w, false, err);
     return kind == KT_OK ? secret_save(w->req, secret, err) : kind;
 }
 
@@ -62,11 +71,8 @@ static enum kt_kind settle_secret(struct work *w, struct kt_err *err)
         secret->failures++;
     }
     enum kt_kind kind = truth_after_run(w, err);
-    if (kind == KT_OK && w->window_closed)
-        kind = due_plan_again(w->req, secret, err);
-    else if (kind == KT_OK)
-        kind = due_plan(w->req, secret,
-                        run->machine.state == RUN_DONE ? w->req->now_ms : passed_over_until(w), err);
+    if (kind == KT_OK)
+        kind = plan_next(w, run->machine.state == RUN_DONE, err);
     return kind == KT_OK ? secret_save(w->req, secret, err) : kind;
 }
 

@@ -87,6 +87,7 @@ static const struct record_row rows_3[] = {
     ROW(machine.alone, RECORD_BOOL, 1),
     ROW(back_asked_ms, RECORD_I64, 1),
     ROW(back_ready_ms, RECORD_I64, 1),
+    ROW(fire_waits, RECORD_BOOL, 1),
 };
 static const struct record_form forms[] = {RECORD_FORM(3, rows_3), RECORD_FORM(2, rows_2),
                                            RECORD_FORM(1, rows_1)};

@@ -80,6 +80,8 @@ struct run {
     int64_t started_ms, ended_ms;
     int64_t closes_ms;                   /* by schedule: nothing begins after, for its window closes
                                             or a blackout begins; 0: none */
+    bool fire_waits;                     /* beside a fire that had its run and waits for a window: it
+                                            waits again when this one comes to nothing */
     int64_t audit_from;                  /* the audit log's size when the run was made */
     int64_t state_ms;                    /* when this state began */
     int64_t promoted_ms;                 /* since when consumers may run the new version: it was

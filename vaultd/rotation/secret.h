@@ -83,6 +83,8 @@ enum kt_kind due_plan(struct request *req, struct rotation_secret *secret, int64
  * the calendar lets it start. */
 enum kt_kind due_plan_again(struct request *req, struct rotation_secret *secret,
                             struct kt_err *err) KT_MUST_CHECK;
+/* Its fire had a run, which was too late for its window, and waits for the next one. */
+bool due_had_run(const struct rotation_secret *secret, int64_t now_ms);
 /* The row anew, from what it rests on now: the clock was set back, time zones have other rules. Times
  * in the future at which it last ran become now. What is due stays so, and what waits for its window is
  * not lost. *ret_changed: the secret is to be saved. */

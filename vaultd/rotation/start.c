@@ -287,11 +287,14 @@ enum kt_kind run_start(struct request *req, struct rotation_secret *secret,
     if (w == NULL || request_batch(req) == NULL)
         return kt_fail(err, KT_NO_MEMORY, "starting a rotation");
     enum kt_kind kind = run_plan(req, secret, wish, w, err);
-    if (kind == KT_OK)
-        kind = due_remove(req, &w->secret, err);
     if (kind != KT_OK)
         return kind;
-    if (wish->trigger == TRIGGER_SCHEDULE || wish->trigger == TRIGGER_MAX_AGE)
+    bool scheduled = wish->trigger == TRIGGER_SCHEDULE || wish->trigger == TRIGGER_MAX_AGE;
+    w->run.fire_waits = !scheduled && due_had_run(&w->secret, req->now_ms);
+    kind = due_remove(req, &w->secret, err);
+    if (kind != KT_OK)
+        return kind;
+    if (scheduled)
         w->secret.last_fire_ms = w->secret.fire_ms;
     memcpy(w->secret.run, w->run.id, RUN_ID);
     w->secret.held = "";
