@@ -13,7 +13,7 @@
 static struct kt_bytes row(unsigned i, unsigned char key[DUE_KEY])
 {
     unsigned char id[RUN_ID] = {0};
-    unsigned few = i / 4; /* where a hash looks: some of them collide */
+    uint64_t few = i / 4 * UINT64_C(0x9e3779b97f4a7c15); /* where it is looked for: four collide, the rest are spread */
     memcpy(id, &i, sizeof i);
     memcpy(id + RUN_ID - 8, &few, sizeof few);
     due_key(1000, id, key);
