@@ -58,13 +58,23 @@ static enum kt_kind make_key(struct making *m, struct kt_err *err)
     return KT_OK;
 }
 
+static bool is_among(const struct kt_x509_names *names, const char *text)
+{
+    for (unsigned i = 0; i < names->n; i++)
+        if (strcmp(names->at[i].text, text) == 0)
+            return true;
+    return false;
+}
+
 static enum kt_kind set_subject(struct making *m, struct kt_err *err)
 {
     const struct kt_x509_names *names = m->wish->names;
     const char *name = m->wish->common_name;
-    bool named = (m->wish->usage & KT_X509_AUTHORITY) == 0 && names->n > 0;
-    if (name[0] == '\0' && named)
+    bool authority = (m->wish->usage & KT_X509_AUTHORITY) != 0;
+    if (name[0] == '\0' && !authority && names->n > 0)
         name = names->at[0].text;
+    if (!authority && !is_among(names, name))
+        return kt_fail(err, KT_INVALID, "common_name has to be one of the names: it, too, says who this is");
     size_t len = strlen(name), step = 0;
     if (len == 0 || len > KT_X509_CN_MAX) {
         (void)kt_fail(err, KT_INVALID, "the certificate needs a common name of at most %u bytes", KT_X509_CN_MAX);
@@ -237,18 +247,16 @@ static enum kt_kind check_depth(struct making *m, struct kt_err *err)
 }
 
 /* RFC 5280 leaves a kind of name free of which no constraint speaks; here an authority that is told what it
- * may sign for signs nothing else. */
-static enum kt_kind check_kinds(struct making *m, struct kt_err *err)
+ * may sign for signs nothing else, nor does one below it. */
+static enum kt_kind check_kinds_of(const struct kt_x509_names *names, gnutls_x509_crt_t by, struct kt_err *err)
 {
     KT_AUTO(constraints_drop) gnutls_x509_name_constraints_t nc = NULL;
     bool kinds[GNUTLS_SAN_MAX + 1] = {false};
     unsigned type = 0;
     gnutls_datum_t name;
-    if (m->issuer == NULL || (m->wish->usage & KT_X509_AUTHORITY) != 0)
-        return KT_OK;
     int code = gnutls_x509_name_constraints_init(&nc);
     if (code == 0)
-        code = gnutls_x509_crt_get_name_constraints(m->issuer->crt, nc, 0, NULL);
+        code = gnutls_x509_crt_get_name_constraints(by, nc, 0, NULL);
     if (code == GNUTLS_E_REQUESTED_DATA_NOT_AVAILABLE)
         return KT_OK;
     if (code != 0)
@@ -257,10 +265,21 @@ static enum kt_kind check_kinds(struct making *m, struct kt_err *err)
     for (; gnutls_x509_name_constraints_get_permitted(nc, n, &type, &name) == 0; n++)
         if (type <= GNUTLS_SAN_MAX)
             kinds[type] = true;
-    for (unsigned i = 0; n > 0 && i < m->wish->names->n; i++)
-        if (!kinds[san_types[m->wish->names->at[i].kind]])
+    kinds[GNUTLS_SAN_URI] = false; /* GnuTLS does not hold them to a constraint */
+    for (unsigned i = 0; n > 0 && i < names->n; i++)
+        if (!kinds[san_types[names->at[i].kind]])
             return kt_fail(err, KT_INVALID, "the issuer may not sign for names of the kind of number %u", i + 1);
     return KT_OK;
+}
+
+static enum kt_kind check_kinds(struct making *m, struct kt_err *err)
+{
+    if (m->issuer == NULL || (m->wish->usage & KT_X509_AUTHORITY) != 0)
+        return KT_OK;
+    enum kt_kind kind = check_kinds_of(m->wish->names, m->issuer->crt, err);
+    for (unsigned i = 0; i < m->issuer->n_above && kind == KT_OK; i++)
+        kind = check_kinds_of(m->wish->names, m->issuer->above[i], err);
+    return kind;
 }
 
 /* The whole chain, as who uses it will; when is not asked, for the clock of GnuTLS is another one. */
@@ -280,7 +299,8 @@ static enum kt_kind verify(struct making *m, struct kt_err *err)
     if (status == 0)
         return KT_OK;
     (void)kt_fail(err, KT_INVALID, "nobody would accept this certificate: its issuer may not sign it");
-    kt_hint(err, "look at the issuer's names and at whether it may sign for an authority");
+    kt_hint(err, "look at the issuer's names, which an authority's common_name counts for, too, and at whether it "
+                 "may sign for an authority");
     return KT_INVALID;
 }
 

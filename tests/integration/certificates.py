@@ -316,6 +316,12 @@ def the_right_to_an_issuer():
     words[-1] = "generator.issuer=secret/ca/root"
     contains(said(2, *words, "generator.names=team.example.com", token=token)[1], "permission denied")
     said(2, "kv", "get", "secret/ca/web", token=token)
+    # Nor to an authority of one's own below it: whoever reads its key signs outside of the vault.
+    words = ["schedule", "set", "secret/team/ca", "generator.type=x509-ca", "generator.issuer=secret/ca/web",
+             "generator.common_name=team.example.com"]
+    contains(said(2, *words, token=token)[1], "permission denied")
+    good("policy", "write", "team", "-", input=POLICY + ISSUER.replace("issuers", "authorities"))
+    good(*words, token=token)
 
 
 def outside_of_its_names():
@@ -351,6 +357,8 @@ def what_goes_wrong():
             (["type=x509", "names=a.de"], "needs issuer"),
             (["type=x509", "issuer=secret/ca/web"], "needs names"),
             (["type=x509-ca"], "needs common_name"),
+            (["type=x509-ca", "common_name=x", "names=,"], "there is none in it"),
+            (["type=x509-ca", "common_name=x", "names=https://a.example.com/"], "cannot be bounded by a URI"),
             (["type=x509", "issuer=secret/tls/x", "names=a.de"], "its own issuer"),
             (["type=x509", "issuer=secret/ca/web", "names=*.de"], "names: number 1 is no DNS name"),
             (["type=x509", "issuer=secret/ca/web", "names=a.de", "life=10s"], "from a minute"),

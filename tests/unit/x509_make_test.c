@@ -206,6 +206,46 @@ static void nothing_outlives_its_issuer(void **state)
     kt_x509_issuer_close(root);
 }
 
+/* What logs in by certificate may look at the common name. */
+static void a_leaf_is_called_by_its_names(void **state)
+{
+    (void)state;
+    struct kt_x509_issuer *root = authority("Root", "example.com", 365 * DAY_S, NULL, KT_X509_P256);
+    struct kt_x509_names names = names_of("app.example.com, api.example.com");
+    struct kt_x509_wish wish = {.usage = KT_X509_CLIENT,
+                                .common_name = "api.example.com",
+                                .names = &names,
+                                .now_ms = NOW_MS,
+                                .life_s = DAY_S};
+    struct kt_x509_made made;
+    struct kt_err err = {0};
+    assert_int_equal(kt_x509_make(&wish, root, &made, &err), KT_OK);
+    kt_x509_made_free(&made);
+    wish.common_name = "postgres";
+    refused(kt_x509_make(&wish, root, &made, &err), &made, &err, "one of the names");
+    kt_x509_issuer_close(root);
+}
+
+static void bounds_hold_further_down(void **state)
+{
+    (void)state;
+    struct kt_x509_issuer *root = authority("Root", "example.com", 365 * DAY_S, NULL, KT_X509_P256);
+    struct kt_x509_issuer *below = authority("s.example.com", "", 300 * DAY_S, root, KT_X509_P256);
+    static const struct {
+        const char *name;
+        enum kt_kind kind;
+    } rows[] = {{"a@evil.org", KT_INVALID}, {"https://a.example.com/x", KT_INVALID}, {"a.example.com", KT_OK}};
+    for (size_t i = 0; i < 2 * sizeof rows / sizeof rows[0]; i++) {
+        struct kt_x509_made made;
+        assert_int_equal(leaf(rows[i / 2].name, KT_X509_CLIENT, DAY_S, kt_bytes(NULL, 0),
+                              i % 2 == 0 ? root : below, &made, NULL),
+                         rows[i / 2].kind);
+        kt_x509_made_free(&made);
+    }
+    kt_x509_issuer_close(below);
+    kt_x509_issuer_close(root);
+}
+
 static void an_authority_keeps_to_its_names(void **state)
 {
     (void)state;
@@ -409,6 +449,8 @@ int main(void)
         cmocka_unit_test(a_leaf_says_what_was_wanted),
         cmocka_unit_test(chains_lead_to_the_root),
         cmocka_unit_test(nothing_outlives_its_issuer),
+        cmocka_unit_test(a_leaf_is_called_by_its_names),
+        cmocka_unit_test(bounds_hold_further_down),
         cmocka_unit_test(an_authority_keeps_to_its_names),
         cmocka_unit_test(a_request_gives_its_key_only),
         cmocka_unit_test(other_requests_are_refused),

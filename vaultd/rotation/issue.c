@@ -171,7 +171,7 @@ static enum kt_kind check_issuer(struct request *req, const struct rotation_secr
         return KT_INVALID;
     if (mount == secret->mount && strcmp(path, secret->path) == 0)
         return kt_fail(err, KT_INVALID, "generator: '%s' cannot be its own issuer", issuer);
-    return issuer_permit(req, issuer, err);
+    return issuer_permit(req, issuer, strcmp(secret->settings.gen_type, "x509-ca") == 0, err);
 }
 
 enum kt_kind issue_check(struct request *req, const struct rotation_settings *before,

@@ -39,5 +39,7 @@ struct issuer {
  * the one before. KT_INVALID says what is missing. */
 enum kt_kind issuer_load(struct request *req, const char *name, struct issuer *ret, struct kt_err *err)
     KT_MUST_CHECK;
-/* KT_DENIED: the request may not have this issuer sign. */
-enum kt_kind issuer_permit(struct request *req, const char *name, struct kt_err *err) KT_MUST_CHECK;
+/* KT_DENIED: the request may not have this issuer sign. For another authority that is a right of its own:
+ * who reads its key signs outside of the vault. */
+enum kt_kind issuer_permit(struct request *req, const char *name, bool authority, struct kt_err *err)
+    KT_MUST_CHECK;

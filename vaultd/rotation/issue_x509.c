@@ -50,6 +50,8 @@ static enum kt_kind check_key(const struct rotation_settings *s, struct kt_err *
 static enum kt_kind parse_names(const struct rotation_settings *s, struct kt_x509_names *ret, struct kt_err *err)
 {
     enum kt_kind kind = kt_x509_names_parse(s->gen_names, ret, err);
+    if (kind == KT_OK && ret->n == 0 && s->gen_names[0] != '\0')
+        kind = kt_fail(err, KT_INVALID, "names: there is none in it");
     if (kind != KT_OK)
         kt_context(err, "generator");
     return kind;
@@ -74,7 +76,12 @@ enum kt_kind x509_authority_check(const struct rotation_settings *s, struct kt_e
 {
     struct kt_x509_names names;
     enum kt_kind kind = check_key(s, err);
-    return kind == KT_OK ? parse_names(s, &names, err) : kind;
+    if (kind == KT_OK)
+        kind = parse_names(s, &names, err);
+    for (unsigned i = 0; kind == KT_OK && i < names.n; i++)
+        if (names.at[i].kind == KT_X509_URI)
+            kind = kt_fail(err, KT_INVALID, "generator: names: an authority cannot be bounded by a URI");
+    return kind;
 }
 
 /* ---- making ---- */

@@ -4,9 +4,9 @@
 
 #define VALUE_MAX ((size_t)1024 * 1024)
 
-enum kt_kind issuer_permit(struct request *req, const char *name, struct kt_err *err)
+enum kt_kind issuer_permit(struct request *req, const char *name, bool authority, struct kt_err *err)
 {
-    const char *path = kt_arena_printf(&req->arena, "rotation/issuers/%s", name);
+    const char *path = kt_arena_printf(&req->arena, "rotation/%s/%s", authority ? "authorities" : "issuers", name);
     if (path == NULL)
         return kt_fail(err, KT_NO_MEMORY, "asking the policies");
     return request_also(req, OP_UPDATE, path, err);
