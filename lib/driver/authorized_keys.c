@@ -57,7 +57,8 @@ static bool read_key(struct kt_bytes text, struct line *line)
     struct kt_bytes after = skip_blanks(cut(text, line->type.len));
     line->key = word(after);
     line->rest = cut(after, line->key.len);
-    return line->type.len > 0 && kt_bytes_starts(line->key, "AAAA");
+    bool option = memchr(line->type.at, '"', line->type.len) != NULL || memchr(line->type.at, '=', line->type.len) != NULL;
+    return line->type.len > 0 && !option && kt_bytes_starts(line->key, "AAAA");
 }
 
 static struct line read_line(struct kt_bytes *rest)

@@ -170,6 +170,7 @@ static void pause_ms(uint32_t ms)
 static bool take_lock(struct kt_ssh *s, const char *lock, struct look *ret)
 {
     struct kt_sftp_handle handle;
+    unsigned absent = 0; /* in a row: once, and its holder has just finished */
     for (unsigned i = 0; i <= LOCK_TRIES; i++) {
         if (i == LOCK_TRIES)
             (void)kt_sftp_remove(s, lock);
@@ -180,10 +181,14 @@ static bool take_lock(struct kt_ssh *s, const char *lock, struct look *ret)
             return sftp_failed(s, "making", lock);
         if (!look_at(s, lock, &other))
             return false;
-        if (!other.there && i > 0)
+        absent = other.there ? 0 : absent + 1;
+        if (absent > 1)
             return kt_ssh_set_failure(s, "full", lock);
-        if (other.there && kt_ipc_deadline(LOCK_WAIT_MS) < s->run->deadline)
-            pause_ms(LOCK_WAIT_MS);
+        if (absent > 0)
+            continue;
+        if (kt_ipc_deadline(LOCK_WAIT_MS) >= s->run->deadline)
+            break; /* whoever holds it did not have the time that a dead one would have had */
+        pause_ms(LOCK_WAIT_MS);
     }
     return kt_ssh_set_failure(s, "exists", lock);
 }

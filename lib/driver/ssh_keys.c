@@ -239,6 +239,12 @@ static bool check_part(const struct driver_run *run, struct kt_bytes part, bool 
                          "the public part is no SSH key; nothing was changed");
 }
 
+/* It becomes a part of the file's path; who names accounts is not who names the file. */
+static bool is_name(const char *account)
+{
+    return strchr(account, '/') == NULL && strcmp(account, ".") != 0 && strcmp(account, "..") != 0;
+}
+
 static bool check_step(const struct driver_run *run, struct driver_result *ret)
 {
     const struct driver_step *step = run->step;
@@ -257,6 +263,10 @@ static bool check_step(const struct driver_run *run, struct driver_result *ret)
         what = "the key that stays";
     if (what != NULL)
         return kt_driver_say(run, ret, DRIVER_PERMANENT, "step", "the step lacks %s", what);
+    if (!logs_in && !is_name(step->account))
+        return kt_driver_say(run, ret, DRIVER_PERMANENT, "account",
+                             "'%s' is no account's name: set accounts of the rotation to a name without '/'",
+                             step->account);
     return check_part(run, step->public_part, !sets, ret) && check_part(run, step->keep_part, true, ret);
 }
 

@@ -10,6 +10,8 @@
 /* Modern ones only: what a server of the last ten years has. */
 #define KEX       "curve25519-sha256,curve25519-sha256@libssh.org,ecdh-sha2-nistp256,ecdh-sha2-nistp384"
 #define HOST_KEYS "ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,rsa-sha2-512,rsa-sha2-256"
+#define CIPHERS   "chacha20-poly1305@openssh.com,aes256-gcm@openssh.com,aes128-gcm@openssh.com,aes256-ctr,aes128-ctr"
+#define MACS      "hmac-sha2-256-etm@openssh.com,hmac-sha2-512-etm@openssh.com,hmac-sha2-256,hmac-sha2-512"
 #define NOWHERE   "/nonexistent"
 
 /* clang-format off */
@@ -97,7 +99,9 @@ static bool set_options(struct kt_ssh *s, const char *username)
            set(s, SSH_OPTIONS_USER, username) && set(s, SSH_OPTIONS_TIMEOUT, &timeout) &&
            set(s, SSH_OPTIONS_PASSWORD_AUTH, &no) && set(s, SSH_OPTIONS_KBDINT_AUTH, &no) &&
            set(s, SSH_OPTIONS_GSSAPI_AUTH, &no) && set(s, SSH_OPTIONS_KEY_EXCHANGE, KEX) &&
-           set(s, SSH_OPTIONS_HOSTKEYS, HOST_KEYS) && set(s, SSH_OPTIONS_COMPRESSION, "no") &&
+           set(s, SSH_OPTIONS_HOSTKEYS, HOST_KEYS) && set(s, SSH_OPTIONS_CIPHERS_C_S, CIPHERS) &&
+           set(s, SSH_OPTIONS_CIPHERS_S_C, CIPHERS) && set(s, SSH_OPTIONS_HMAC_C_S, MACS) &&
+           set(s, SSH_OPTIONS_HMAC_S_C, MACS) && set(s, SSH_OPTIONS_COMPRESSION, "no") &&
            set(s, SSH_OPTIONS_FD, &fd);
 }
 
@@ -167,8 +171,12 @@ static bool log_in(struct kt_ssh *s, struct kt_bytes private_key)
     ssh_key key = NULL;
     char *text = kt_arena_text(s->run->arena, private_key);
     const long timeout = (long)((kt_place_statement_ms(s->run) + 999) / 1000);
-    if (text == NULL || !set(s, SSH_OPTIONS_TIMEOUT, &timeout))
+    if (text == NULL)
         return kt_ssh_set_failure(s, "memory", "");
+    if (!set(s, SSH_OPTIONS_TIMEOUT, &timeout)) {
+        sodium_memzero(text, private_key.len);
+        return kt_ssh_set_failure(s, "memory", "");
+    }
     int rc = ssh_pki_import_privkey_base64(text, NULL, NULL, NULL, &key);
     sodium_memzero(text, private_key.len);
     if (rc != SSH_OK)

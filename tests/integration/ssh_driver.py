@@ -10,6 +10,7 @@ import os
 import socket
 import sys
 import threading
+import types
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 from driver import run_step  # noqa: E402
@@ -155,12 +156,22 @@ def _():
     run_ok("apply", account, public_part=key().public, keep_part=old.public, server_id=several)
 
 
+@tap.case("an account is a name, and no way to another file")
+def _():
+    account, old = fresh()
+    refuses("permanent", "account", "is no account's name",
+            run("apply", types.SimpleNamespace(name="../" + account.name), public_part=key().public,
+                keep_part=old.public, keys_file="/etc/ssh/keys/%u"))
+    equal("%s\n" % old.public, account.read())
+
+
 @tap.case("what is no answer is no refusal: a closed connection, silence, a wrong administrative key")
 def _():
     account, old = fresh()
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
+        listener.settimeout(60)
         done = threading.Event()
 
         def serve():
@@ -169,7 +180,7 @@ def _():
             second = listener.accept()[0]
             done.wait(60)
             second.close()
-        thread = threading.Thread(target=serve)
+        thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         try:
             for code in ("closed", "timeout"):

@@ -50,6 +50,8 @@ static const struct row {
      "\t ssh-ed25519 \t AAAAC3NzaC1lZDI1NTE5AAAAIOld\tme" MARK "\n" NEW MARK "\n"},
     {"a carriage return stays at its line's end", &letting_in, OLD "\r\n", OLD MARK "\r\n" NEW MARK "\n"},
     {"a key inside quotes is none", &letting_in, "command=\"" OLD "\" " OTHER "\n", NULL},
+    {"words inside quotes are no type and no key", &letting_in, "command=\"run AAAAx\" " OLD "\n",
+     "command=\"run AAAAx\" " OLD MARK "\ncommand=\"run AAAAx\" " NEW MARK "\n"},
     {"a longer key is another one", &letting_in, OLD "A\n", NULL},
     {"a key of another type is another one", &letting_in, "ssh-xd25519 AAAAC3NzaC1lZDI1NTE5AAAAIOld\n", NULL},
     {"an empty file lets nobody in", &letting_in, "", NULL},
@@ -75,6 +77,8 @@ static const struct row {
     {"the last line goes, the one before keeps its end", &leaving_new, NEW MARK "\n" OLD MARK, NEW MARK "\n"},
     {"a key among the words of a comment", &leaving_new, NEW MARK "\n" STALE " my old one keyturn:01S:01R of may\n",
      NEW MARK "\n"},
+    {"the one that stays has a command with words like a key", &leaving_new, "command=\"run AAAAx\" " NEW MARK "\n",
+     "command=\"run AAAAx\" " NEW MARK "\n"},
     {"even the last one of its secret", &leaving_new, OLD MARK "\n", ""},
 
     {"in place of all that has the mark", &replacing, "restrict " OLD MARK "\n" OTHER "\n",
