@@ -123,11 +123,6 @@ void kt_x509_issuer_close(struct kt_x509_issuer *issuer)
     free(issuer);
 }
 
-int64_t kt_x509_issuer_until_ms(const struct kt_x509_issuer *issuer)
-{
-    return (int64_t)gnutls_x509_crt_get_expiration_time(issuer->crt) * 1000;
-}
-
 int kt_x509_key_id_of(const struct kt_x509_issuer *issuer, unsigned char id[KEY_ID_MAX], size_t *len)
 {
     *len = KEY_ID_MAX;

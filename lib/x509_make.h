@@ -56,7 +56,6 @@ struct kt_x509_made {
 enum kt_kind kt_x509_issuer_open(struct kt_bytes key, struct kt_bytes certificate, struct kt_bytes chain,
                                  struct kt_x509_issuer **ret, struct kt_err *err) KT_MUST_CHECK;
 void kt_x509_issuer_close(struct kt_x509_issuer *issuer);
-int64_t kt_x509_issuer_until_ms(const struct kt_x509_issuer *issuer);
 
 /* issuer NULL: it signs itself, an authority only. KT_INVALID also where the issuer ends earlier, or may
  * not sign for one of the names. */
