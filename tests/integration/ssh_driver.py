@@ -234,6 +234,19 @@ def _():
     equal("A", sshd.login(account.name, new))
 
 
+@tap.case("a worker near its deadline leaves the lock of another alone")
+def _():
+    account, old = fresh()
+    lock = account.path + ".keyturn-lock"
+    with open(lock, "w"):
+        pass
+    sshd.give(lock)
+    result = run("apply", account, public_part=key().public, keep_part=old.public, timeout_ms=2500)
+    equal("unreach", result["class"], result["text"])
+    true(os.path.exists(lock), "the lock is still there")
+    equal(old.public + "\n", account.read())
+
+
 @tap.case("a folder of somebody else's is not written in by who could be led astray there")
 def _():
     account, old = fresh()

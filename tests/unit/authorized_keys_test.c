@@ -52,6 +52,8 @@ static const struct row {
     {"a key inside quotes is none", &letting_in, "command=\"" OLD "\" " OTHER "\n", NULL},
     {"words inside quotes are no type and no key", &letting_in, "command=\"run AAAAx\" " OLD "\n",
      "command=\"run AAAAx\" " OLD MARK "\ncommand=\"run AAAAx\" " NEW MARK "\n"},
+    {"a line with such an option stays", &leaving_new, "command=\"run AAAAx\" " NEW MARK "\n",
+     "command=\"run AAAAx\" " NEW MARK "\n"},
     {"a longer key is another one", &letting_in, OLD "A\n", NULL},
     {"a key of another type is another one", &letting_in, "ssh-xd25519 AAAAC3NzaC1lZDI1NTE5AAAAIOld\n", NULL},
     {"an empty file lets nobody in", &letting_in, "", NULL},
