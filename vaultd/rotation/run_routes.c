@@ -421,7 +421,7 @@ enum kt_kind secret_load_rotated(struct request *req, struct rotation_secret *re
 static enum kt_kind bind_plan(struct request *req, const struct run *run, struct kt_err *err)
 {
     struct rotation_target t = {.name = "", .driver = "", .host = "", .database = "", .sslmode = "", .ca = "",
-                                .program = "", .admin_username = ""};
+                                .program = "", .keys_file = "", .admin_username = ""};
     kt_autobuf struct kt_buf plan;
     kt_buf_init(&plan, PLAN_MAX);
     if (run_touches_target(run)) {
@@ -440,6 +440,7 @@ static enum kt_kind bind_plan(struct request *req, const struct run *run, struct
     kt_jsonw_kv_text(&w, "sslmode", t.sslmode);
     kt_jsonw_kv_text(&w, "ca", t.ca);
     kt_jsonw_kv_text(&w, "program", t.program);
+    kt_jsonw_kv_text(&w, "keys_file", t.keys_file);
     kt_jsonw_kv_text(&w, "admin", t.admin_username);
     kt_jsonw_end(&w);
     const char *about = kt_arena_printf(
