@@ -3,7 +3,8 @@
 #include "lib/log.h"
 #include "vaultd/core/rows.h"
 
-#define RECORD_MAX ((size_t)16 * 1024)
+#define RECORD_MAX   ((size_t)16 * 1024)
+#define DROPPED_MOST 16u /* of a batch's 100 operations each takes two */
 
 #define ROW(member, type, most) RECORD_ROW(struct notice, member, type, most)
 static const struct record_row rows_1[] = {
@@ -65,15 +66,31 @@ static enum kt_kind put(struct request *req, const struct notice *notice, int64_
     return barrier_put(req->core->barrier, batch, kt_bytes(key, sizeof key), kt_buf_bytes(&record), err);
 }
 
+/* Each channel has a line of its own: one that is deaf keeps nothing from the others. all: how many wait
+ * together; rows are opened only where those are many. */
+static enum kt_kind put_if_room(struct request *req, const struct notice *notice, size_t all, struct kt_err *err)
+{
+    size_t waiting = all;
+    enum kt_kind kind = all < NOTICES_MAX ? KT_OK : notices_count(req, notice->channel, &waiting, err);
+    if (kind != KT_OK)
+        return kind;
+    if (waiting < NOTICES_MAX)
+        return put(req, notice, req->now_ms, err);
+    kt_log(KT_LOG_ERROR, "notice-dropped", "channel=%s id=%s waiting=%zu next=\"secretctl notify list\"",
+           notice->channel, notice->id, waiting);
+    return KT_OK;
+}
+
 static enum kt_kind put_all(struct request *req, struct notice *notice, const char *words, struct kt_err *err)
 {
     const struct notify_channels *channels = req->core->config.notify;
     bool named = channels_named(channels, words);
-    enum kt_kind kind = KT_OK;
+    size_t all = 0;
+    enum kt_kind kind = notices_count(req, NULL, &all, err);
     for (size_t i = 0; i < channels->n && kind == KT_OK; i++) {
         notice->channel = channels->at[i].name;
         if (!named || channel_is_named(notice->channel, words))
-            kind = put(req, notice, req->now_ms, err);
+            kind = put_if_room(req, notice, all, err);
     }
     return kind;
 }
@@ -83,7 +100,6 @@ enum kt_kind notify_tell(struct request *req, const struct notice *notice, const
 {
     unsigned char id[RUN_ID];
     char text[RUN_ID_TEXT];
-    size_t waiting = 0;
     const struct notify_channels *channels = req->core->config.notify;
     run_id_make(req->now_ms, id);
     run_id_text(id, text);
@@ -101,13 +117,7 @@ enum kt_kind notify_tell(struct request *req, const struct notice *notice, const
            full.run);
     if (channels == NULL || channels->n == 0)
         return KT_OK;
-    enum kt_kind kind = notices_count(req, NULL, &waiting, err);
-    if (kind == KT_OK && waiting >= NOTICES_MAX) {
-        kt_log(KT_LOG_ERROR, "notice-dropped", "id=%s waiting=%zu next=\"secretctl notify list\"", full.id,
-               waiting);
-        return KT_OK;
-    }
-    return kind == KT_OK ? put_all(req, &full, words, err) : kind;
+    return put_all(req, &full, words, err);
 }
 
 /* ---- the rows ---- */
@@ -125,6 +135,13 @@ static enum kt_kind read_row(struct request *req, const struct entry *entry, str
     return kind;
 }
 
+/* Of a channel that the configuration has no more, and old. */
+static bool is_nobodys(const struct request *req, const struct notice *notice)
+{
+    return req->now_ms - notice->at_ms > NOTIFY_OLD_MS &&
+           channel_find(req->core->config.notify, notice->channel) == NULL;
+}
+
 enum kt_kind notice_first(struct request *req, const char *channel, struct notice *ret,
                           int64_t *ret_next_ms, struct kt_err *err)
 {
@@ -133,11 +150,16 @@ enum kt_kind notice_first(struct request *req, const char *channel, struct notic
     kt_buf_init(&plain, RECORD_MAX);
     enum kt_kind kind = KT_OK;
     bool found = false;
+    unsigned dropped = 0;
     struct rows rows;
     *ret_next_ms = INT64_MAX;
     rows_begin(&rows, req, kt_bytes(&table, 1), kt_bytes(NULL, 0), "reading messages to people");
     while (kind == KT_OK && !found && *ret_next_ms == INT64_MAX && rows_next(&rows)) {
         kind = read_row(req, &rows.entry, &plain, ret, err);
+        if (kind == KT_OK && dropped < DROPPED_MOST && is_nobodys(req, ret)) {
+            notice_end(req, ret);
+            dropped++;
+        }
         if (kind != KT_OK || strcmp(ret->channel, channel) != 0)
             continue;
         int64_t due = due_time_of_key(rows.entry.key);

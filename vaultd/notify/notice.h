@@ -7,7 +7,7 @@
  *          before: never a value.
  * Stored:  TABLE_NOTICE by when it is to be sent next, sealed.
  * Owner:   texts live in the arena they were read into.
- * Limits:  NOTICES_MAX rows wait; what comes above is in the log only, which says so.
+ * Limits:  NOTICES_MAX rows of a channel wait; what comes above is in the log only, which says so.
  * Threads: any thread with the barrier entered. */
 #pragma once
 
@@ -16,6 +16,7 @@
 #include "vaultd/rotation/record.h"
 
 #define NOTICES_MAX   1000u
+#define NOTIFY_OLD_MS ((int64_t)3 * 86400 * 1000) /* given up */
 #define NOTICE_TEXT   1000u /* bytes; longer ones are cut */
 
 /* name, its text, how the log takes it */
@@ -56,7 +57,8 @@ extern const struct record_kind notice_kind;
 enum kt_kind notify_tell(struct request *req, const struct notice *notice, const char *words,
                          const char **ret_id, struct kt_err *err) KT_MUST_CHECK;
 /* The first one for that channel that is due; KT_NOT_FOUND, no text: none, *ret_next_ms is when one will be
- * (INT64_MAX: none waits). One whose channel is no more goes to nobody: it is given up by its age. */
+ * (INT64_MAX: none waits). One whose channel is no more goes to nobody: old ones are taken away
+ * by req's batch. */
 enum kt_kind notice_first(struct request *req, const char *channel, struct notice *ret,
                           int64_t *ret_next_ms, struct kt_err *err) KT_MUST_CHECK;
 /* In req's batch, if it is still as loaded: it is over, or comes again then. */

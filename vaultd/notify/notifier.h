@@ -14,7 +14,6 @@
 #include "vaultd/notify/channel.h"
 
 #define NOTIFY_REST_MS ((int64_t)300 * 1000)
-#define NOTIFY_OLD_MS  ((int64_t)3 * 86400 * 1000)
 
 struct notifier;
 

@@ -6,7 +6,7 @@
 /* Which consumers keep runs of a secret from ending well. It is written in the commit that moves the run:
  * after it, going back makes them well again. */
 
-#define CHANGED_MOST 10u /* a batch has room for 100 operations; who is left over is noted the next time */
+#define CHANGED_MOST 5u /* each is up to 2 and one a channel, of a batch's 100 operations; who is left over is noted the next time */
 
 /* Why it is blamed for what the run does now; NULL: it is not. */
 typedef const char *blame_fn(struct work *w, const struct consumer *consumer);

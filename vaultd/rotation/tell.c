@@ -69,7 +69,7 @@ static enum kt_kind tell_back(struct work *w, struct kt_err *err)
     struct notice notice = {
         .event = NOTICE_ROLLED_BACK,
         .verdict = kt_arena_printf(&w->req->arena,
-                                   "ROLLED BACK  %s: v%u is in use everywhere, v%u is dead; because %s",
+                                   "ROLLED BACK  %s: v%u is in use again, v%u is dead; because %s",
                                    run->name, run->from, run->to, run->because),
         .hurt = run->machine.both_dead > 0 ? "for a while whoever opened a new connection" : "nobody now",
         .next = command(w, "run report"),
@@ -114,7 +114,7 @@ enum kt_kind tell_stuck(struct work *w, struct kt_err *err)
         .verdict = kt_arena_printf(&w->req->arena, "%s  %s: %s does not answer; it is asked until it does",
                                    back ? "WAITS" : "OLD PASSWORD MAY STILL WORK", run->name,
                                    run->settings.target),
-        .hurt = back ? "whoever the target does not let in" : "nobody; v is in use",
+        .hurt = back ? "whoever the target does not let in" : "",
         .next = command(w, "run show"),
     };
     if (!back)
@@ -161,8 +161,8 @@ enum kt_kind tell_veto(struct work *w, const struct veto *veto, struct kt_err *e
     struct notice notice = {
         .event = NOTICE_VETO,
         .verdict = kt_arena_printf(&w->req->arena,
-                                   "NOT ROTATED  %s: %s@%s kept %u runs in a row from ending well (%s)",
-                                   veto->secret, veto->service, veto->host, veto->times, veto->why),
+                                   "NOT ROTATED  %s: %s@%s kept %u runs in a row from ending well",
+                                   veto->secret, veto->service, veto->host, veto->times), /* what the host says of it stays here */
         .hurt = "nobody now; the credential grows older than it may be",
         .next = kt_arena_printf(&w->req->arena, "secretctl consumer quarantine %s@%s %s -reason=...",
                                 veto->service, veto->host, veto->secret),

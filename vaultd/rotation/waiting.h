@@ -31,7 +31,7 @@ struct waiting_line {
 void waiting_free(struct waiting_line *waiting);
 /* Before a look: every target is open again; what is older than WAITING_KEEP_MS is forgotten. */
 void waiting_begin(struct waiting_line *waiting, int64_t now_ms);
-/* The row's target; NULL: not known. Until the next waiting_begin(). */
+/* The row's target; NULL: not known. Until the next waiting_add() or waiting_begin(). */
 struct waiting_target *waiting_find(const struct waiting_line *waiting, struct kt_bytes key);
 /* Remembers it; NULL: there is no room. */
 struct waiting_target *waiting_add(struct waiting_line *waiting, struct kt_bytes key, const char *target);
