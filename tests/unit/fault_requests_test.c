@@ -253,7 +253,8 @@ static void keys_open_it(struct scene *s)
         assert_int_equal(shamir_share_parse(kt_str(text), s->v.shares[i], NULL), KT_OK);
     }
     test_vault_text(s->v.vault, "root_token", s->v.root, sizeof s->v.root);
-    fault_vault_unseal(&s->v);
+    if (!fault_vault_mend(&s->v)) /* a thread of its own may have met the failure behind the answer */
+        fault_vault_unseal(&s->v);
     need(s, &(const struct step){"GET", "auth/token/lookup-self", NULL, 200, NULL, false, NULL, NO_CERT, false});
 }
 
