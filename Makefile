@@ -155,20 +155,24 @@ $(O)/unit/%: EXTRA_LIBS = -lcmocka
 $(filter $(O)/unit/fault_%,$(UNIT)): $(O)/tests/support/fault_wrap.o
 $(O)/unit/%: $(O)/tests/unit/%.o $(TEST_ARCHIVES); $(link)
 # What they count, or meet on its way.
+$(O)/unit/rotation_jumps_test: LDFLAGS += -Wl,--wrap=kt_zone_load,--wrap=kt_zone_data_version
 $(O)/unit/timing_test: LDFLAGS += -Wl,--wrap=snapshot_get,--wrap=kt_aead_seal,--wrap=kt_aead_open,--wrap=seal_record_open
+# What an agent asks outside.
+$(O)/unit/agent_service_test: LDFLAGS += -Wl,--wrap=link_fetch,--wrap=link_report,--wrap=health_baseline,--wrap=health_verdict
 # An engine that no vaultd has.
 $(O)/unit/leased_test: LDFLAGS += -Wl,--wrap=engine_find,--wrap=mounts_require,--wrap=cursor_open,--wrap=cursor_next
 $(O)/unit/fault_leased_test: LDFLAGS += -Wl,--wrap=engine_find
 $(O)/unit/write_test: LDFLAGS += -Wl,--wrap=write
 $(O)/unit/pipeline_test: LDFLAGS += -Wl,--wrap=audit_append,--wrap=audit_reopen
-$(O)/unit/wait_test: LDFLAGS += -Wl,--wrap=look_due
+$(O)/unit/wait_test: LDFLAGS += -Wl,--wrap=look_due,--wrap=request_wait
 $(O)/unit/audit_device_test: LDFLAGS += -Wl,--wrap=pthread_create
 $(O)/unit/driver_exec_test: LDFLAGS += -Wl,--wrap=open
 $(O)/unit/driver_memory_test: LDFLAGS += -Wl,--wrap=kt_redis_open,--wrap=kt_redis_close,--wrap=kt_redis_ask,--wrap=kt_redis_read_user,--wrap=kt_maria_run,--wrap=kt_maria_count,--wrap=kt_maria_cell
+$(O)/unit/cert_dates_test: LDFLAGS += -Wl,--wrap=gnutls_certificate_get_peers,--wrap=gnutls_x509_crt_init,--wrap=gnutls_x509_crt_deinit,--wrap=gnutls_certificate_allocate_credentials,--wrap=gnutls_certificate_free_credentials,--wrap=kt_stream_open,--wrap=kt_stream_secure,--wrap=kt_stream_close
 $(O)/unit/ldap_steps_test: LDFLAGS += -Wl,--wrap=kt_ldap_open,--wrap=kt_ldap_close,--wrap=kt_ldap_change,--wrap=kt_ldap_look
 $(O)/unit/fresh_test: LDFLAGS += -Wl,--wrap=kt_aead_seal
 $(O)/unit/login_test: LDFLAGS += -Wl,--wrap=crypto_pwhash_str_alg
-$(addprefix $(O)/unit/,jobs_test leases_test kv_copy_test mounts_race_test quotas_test token_race_test wrapping_test approvals_test login_test unix_login_test pam_login_test jwt_login_test approle_test cert_test rotation_race_test rotation_moment_test rotation_pause_test): LDFLAGS += -Wl,--wrap=mounts_require
+$(addprefix $(O)/unit/,jobs_test leases_test kv_copy_test mounts_race_test quotas_test token_race_test wrapping_test approvals_test login_test unix_login_test pam_login_test jwt_login_test approle_test cert_test rotation_race_test rotation_moment_test rotation_candidates_test rotation_own_test rotation_pause_test rotation_order_test notify_trouble_test rotation_together_test): LDFLAGS += -Wl,--wrap=mounts_require
 $(addprefix $(O)/unit/,rotation_moment_test rotation_places_test seal_race_test): LDFLAGS += -Wl,--wrap=poll
 # What a thread can wait for, and the audit log's disk, are the simulation's own.
 $(O)/sim/sim: LDFLAGS += -Wl,@tests/sim/wraps

@@ -25,7 +25,7 @@ struct reader {
 
 /* ---- secrets ---- */
 
-static enum kt_kind add_secret(void *arg, const char *secret, struct kt_err *err)
+static enum kt_kind add_secret(void *arg, const char *secret, bool candidate, struct kt_err *err)
 {
     struct config *config = arg;
     const char *slash = strchr(secret, '/');
@@ -35,13 +35,16 @@ static enum kt_kind add_secret(void *arg, const char *secret, struct kt_err *err
         return KT_INVALID;
     }
     for (size_t i = 0; i < config->n_secrets; i++)
-        if (strcmp(config->secrets[i], secret) == 0)
+        if (strcmp(config->secrets[i], secret) == 0) {
+            config->two[i] = config->two[i] || candidate;
             return KT_OK;
+        }
     if (config->n_secrets == CONFIG_SECRETS_MAX)
         return kt_fail(err, KT_INVALID, "a service uses at most %u secrets", CONFIG_SECRETS_MAX);
     const char *copy = kt_arena_text(&config->arena, kt_str(secret));
     if (copy == NULL)
         return kt_fail(err, KT_NO_MEMORY, "reading the configuration");
+    config->two[config->n_secrets] = candidate;
     config->secrets[config->n_secrets++] = copy;
     return KT_OK;
 }
@@ -71,11 +74,11 @@ static enum kt_kind check_env_name(const struct config *config, const char *name
 }
 
 static enum kt_kind push_env(struct config *config, const char *name, const char *secret,
-                             const char *field, struct kt_err *err)
+                             const char *field, bool candidate, struct kt_err *err)
 {
     enum kt_kind kind = check_env_name(config, name, err);
     if (kind == KT_OK)
-        kind = add_secret(config, secret, err);
+        kind = add_secret(config, secret, candidate, err);
     if (kind != KT_OK)
         return kind;
     struct config_env *env = kt_arena_take(&config->arena, (config->n_env + 1) * sizeof *env);
@@ -85,7 +88,7 @@ static enum kt_kind push_env(struct config *config, const char *name, const char
         memcpy(env, config->env, config->n_env * sizeof *env);
     env[config->n_env] = (struct config_env){kt_arena_text(&config->arena, kt_str(name)),
                                              kt_arena_text(&config->arena, kt_str(secret)),
-                                             kt_arena_text(&config->arena, kt_str(field))};
+                                             kt_arena_text(&config->arena, kt_str(field)), candidate};
     config->env = env;
     config->n_env++;
     return config->arena.failed ? kt_fail(err, KT_NO_MEMORY, "reading the configuration") : KT_OK;
@@ -104,22 +107,25 @@ enum kt_kind agent_config_add_env(struct config *config, const char *text, struc
     const char *secret = kt_arena_text(arena, kt_bytes(equals + 1, (size_t)(hash - equals) - 1));
     if (name == NULL || secret == NULL)
         return kt_fail(err, KT_NO_MEMORY, "reading --env");
-    return push_env(config, name, secret, hash + 1, err);
+    return push_env(config, name, secret, hash + 1, false, err);
 }
 
 static enum kt_kind read_env(struct reader *r, const struct kt_hcl_block *block)
 {
-    static const char *const known[] = {"secret", "field", NULL};
+    static const char *const known[] = {"secret", "field", "candidate", NULL};
     const char *secret = NULL, *field = NULL;
+    bool candidate = false;
     enum kt_kind kind = kt_hcl_check_known(block->body, known, NULL, NULL, r->err);
     if (kind == KT_OK)
         kind = kt_hcl_get_text(block->body, "secret", &secret, r->err);
     if (kind == KT_OK)
         kind = kt_hcl_get_text(block->body, "field", &field, r->err);
+    if (kind == KT_OK)
+        kind = kt_hcl_get_bool(block->body, "candidate", &candidate, r->err);
     if (kind == KT_OK && (secret == NULL || field == NULL))
         kind =
             kt_hcl_fail(block->pos, r->err, "env \"%s\" needs secret and field", block->labels[0]);
-    return kind == KT_OK ? push_env(r->config, block->labels[0], secret, field, r->err) : kind;
+    return kind == KT_OK ? push_env(r->config, block->labels[0], secret, field, candidate, r->err) : kind;
 }
 
 /* ---- files ---- */
@@ -397,7 +403,13 @@ static enum kt_kind read_health_block(struct reader *r, const struct kt_hcl_bloc
     } else {
         kind = kt_hcl_fail(block->pos, r->err, "health must be \"command\", \"http\" or \"tcp\"");
     }
-    return kind == KT_OK ? read_health_numbers(r, block->body) : kind;
+    if (kind == KT_OK)
+        kind = read_health_numbers(r, block->body);
+    if (kind == KT_OK && h->latency_factor > 0 && h->samples < CONFIG_SAMPLES_TO_COMPARE)
+        kind = kt_hcl_fail(block->pos, r->err,
+                           "latency_factor compares with a baseline: it needs samples = %u or more",
+                           CONFIG_SAMPLES_TO_COMPARE);
+    return kind;
 }
 
 static enum kt_kind each_block(struct reader *r, const struct kt_hcl_body *body, const char *type,
@@ -417,12 +429,14 @@ static enum kt_kind read_service(struct reader *r, const struct kt_hcl_block *bl
 {
     static const char *const known[] = {"env",         "file",   "activate",         "signal",
                                         "command",     "health", "stop_timeout",     "debounce",
-                                        "restart_gap", "settle", "allow_unsafe_env", NULL};
+                                        "restart_gap", "settle", "allow_unsafe_env", "candidates", NULL};
     r->config->service = kt_arena_text(&r->config->arena, kt_str(block->labels[0]));
     enum kt_kind kind = kt_hcl_check_known(block->body, known, NULL, NULL, r->err);
     if (kind == KT_OK)
         kind =
             kt_hcl_get_bool(block->body, "allow_unsafe_env", &r->config->allow_unsafe_env, r->err);
+    if (kind == KT_OK)
+        kind = get_count(r, block->body, "candidates", 1, 2, &r->config->candidates);
     if (kind == KT_OK)
         kind = each_block(r, block->body, "env", read_env);
     if (kind == KT_OK)
@@ -516,6 +530,7 @@ enum kt_kind agent_config_read(const char *path, const char *service, struct con
         return kt_fail(err, KT_NO_MEMORY, "reading the configuration");
     kt_arena_init(&config->arena, (size_t)32 * 1024 * 1024);
     config->activate = ACTIVATE_RESTART;
+    config->candidates = 1;
     config->stop_timeout_ms = 30000;
     config->debounce_ms = 500;
     config->restart_gap_ms = 10000;
@@ -553,6 +568,24 @@ void agent_config_free(struct config *config)
     free(config);
 }
 
+/* A program that is given two has to try both, and a vault that is told so gives it two. */
+static enum kt_kind check_candidates(const struct config *config, struct kt_err *err)
+{
+    bool named = false;
+    for (size_t i = 0; i < config->n_secrets; i++)
+        named = named || config->two[i];
+    if (named == (config->candidates == 2))
+        return KT_OK;
+    if (named) {
+        (void)kt_fail(err, KT_INVALID, "a candidate is asked for, and the service does not say candidates = 2");
+        kt_hint(err, "say so in the service if its program tries the candidate when the other one is refused");
+        return KT_INVALID;
+    }
+    (void)kt_fail(err, KT_INVALID, "candidates = 2, and neither a file nor env asks for a candidate");
+    kt_hint(err, "{{ candidate \"secret/path\" \"field\" }} in a file, or candidate = true in env");
+    return KT_INVALID;
+}
+
 enum kt_kind agent_config_check(const struct config *config, struct kt_err *err)
 {
     if (config->n_secrets == 0) {
@@ -560,6 +593,9 @@ enum kt_kind agent_config_check(const struct config *config, struct kt_err *err)
         kt_hint(err, "--env NAME=secret/path#field, or --config with env and file blocks");
         return KT_INVALID;
     }
+    enum kt_kind kind = check_candidates(config, err);
+    if (kind != KT_OK)
+        return kind;
     if (config->activate == ACTIVATE_SIGNAL && config->signal == 0)
         return kt_fail(err, KT_INVALID, "activate = \"signal\" needs signal = \"HUP\" or another");
     if (config->activate == ACTIVATE_COMMAND && config->command == NULL)

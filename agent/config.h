@@ -4,7 +4,8 @@
  *            host = "web1"                          # default: the host's name
  *            vault { address ca_file token_file namespace }
  *            service "orders" {
- *              env "PGPASSWORD" { secret = "secret/db/orders"  field = "password" }
+ *              candidates = 2                            # the program tries another one when one is refused
+ *              env "PGPASSWORD" { secret = "secret/db/orders"  field = "password" }   # or candidate = true
  *              file "/run/orders/pg_service.conf" {
  *                template = "/etc/orders/service.tpl"      # or contents = "..."
  *                owner group mode                          # mode = "0400"
@@ -27,9 +28,12 @@
 #include "lib/err.h"
 
 #define CONFIG_SECRETS_MAX 64u
+/* Of a baseline, before its latency says anything. */
+#define CONFIG_SAMPLES_TO_COMPARE 10u
 
 struct config_env {
     const char *name, *secret, *field;
+    bool candidate; /* of the other version */
 };
 struct config_file {
     const char *path, *source; /* source: the template's name for errors */
@@ -61,6 +65,8 @@ struct config {
     struct config_file *files;
     size_t n_files;
     const char *secrets[CONFIG_SECRETS_MAX]; /* all that env and files name, each once */
+    bool two[CONFIG_SECRETS_MAX]; /* of which the candidate is named, too */
+    unsigned candidates;          /* 1, 2: the program tries so many */
     size_t n_secrets;
     enum activation activate;
     int signal;

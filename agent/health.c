@@ -213,11 +213,11 @@ struct health_result health_glance(struct supervisor *s, const struct config_hea
     return result;
 }
 
-/* A p95 above both bounds is a regression. */
-static bool slower(const struct config_health *health, const struct health_result *baseline,
-                   const struct health_result *now)
+bool health_is_slower(const struct config_health *health, const struct health_result *baseline,
+                      const struct health_result *now)
 {
-    if (health->latency_factor < 1 || baseline->samples < 10 || now->samples == 0)
+    if (health->latency_factor < 1 || baseline->samples < CONFIG_SAMPLES_TO_COMPARE ||
+        now->samples == 0)
         return false;
     double by_factor = baseline->p95_ms * health->latency_factor;
     double by_floor = baseline->p95_ms + (double)health->latency_floor_ms;
@@ -265,7 +265,7 @@ struct health_result health_verdict(struct supervisor *s, const struct config_he
     result.healthy = passed >= health->pass;
     if (s->state != CHILD_RUNNING)
         (void)snprintf(last, sizeof last, "the service ended");
-    if (result.healthy && slower(health, baseline, &result)) {
+    if (result.healthy && health_is_slower(health, baseline, &result)) {
         result.healthy = false;
         (void)snprintf(last, sizeof last, "p95 %u ms, before %u ms", result.p95_ms,
                        baseline->p95_ms);

@@ -24,3 +24,7 @@ struct health_result health_baseline(struct supervisor *s, const struct config_h
 struct health_result health_glance(struct supervisor *s, const struct config_health *health);
 struct health_result health_verdict(struct supervisor *s, const struct config_health *health,
                                     const struct health_result *baseline);
+/* A p95 above both bounds, the factor's and the floor's, is a regression. Without a factor, or with a
+ * baseline of too few probes, none is. */
+bool health_is_slower(const struct config_health *health, const struct health_result *baseline,
+                      const struct health_result *now);

@@ -184,6 +184,7 @@ static void note_wanted(const struct link *link, struct kt_json item, struct wan
         (void)kt_api_i64(item, stages[stage], &number);
         wanted[i].alive[stage] = number > 0 ? (uint64_t)number : 0;
     }
+    wanted[i].pending = wanted[i].alive[2];
 }
 
 /* False: the service ended or a person asked for the end. */
@@ -268,6 +269,8 @@ enum kt_kind link_report(struct link *link, const struct report *report, bool *r
                                        .evidence = report->evidence,
                                        .detail = report->detail,
                                        .version = report->version,
+                                       .candidates = report->candidates,
+                                       .holds = report->holds,
                                        .timeout_ms = link->last_word ? LAST_WORD_MS : REPORT_MS};
     if (report->health != NULL) {
         consumer.samples = report->health->samples;

@@ -28,6 +28,7 @@ struct wanted {
     const char *secret; /* the configuration's */
     uint64_t version;   /* 0: nothing is known of this secret */
     uint64_t alive[3];  /* what the target may still accept: current, previous, pending; 0: none */
+    uint64_t pending;   /* the last of these */
     bool news;          /* it came with the last answer */
     bool active;        /* a rotation is under way */
 };
@@ -42,6 +43,8 @@ struct report {
     const char *secret;
     uint64_t version;
     const char *state, *detail, *evidence;
+    unsigned candidates; /* 2: the program tries two */
+    uint64_t holds;      /* the candidate's version; 0: none */
     const struct health_result *health, *baseline; /* may be NULL */
 };
 /* *ret_rotating: is a rotation of the secret under way? */

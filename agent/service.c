@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "agent/candidates.h"
 #include "agent/file.h"
 #include "agent/template.h"
 #include "lib/failpoint.h"
@@ -64,6 +65,24 @@ enum kt_kind service_fetch(struct service *service, int64_t wait_ms, struct kt_e
     }
 }
 
+/* The version to run: the one that does now where nothing else is known to be wanted. */
+static uint64_t to_run(const struct service *service, const struct wanted *wanted, size_t i)
+{
+    return wanted[i].version == 0 ? service->values->at[i].version : wanted[i].version;
+}
+
+/* What it has already needs no vault. */
+static enum kt_kind fetch_one(struct service *service, size_t i, uint64_t version, struct value *value,
+                              struct kt_err *err)
+{
+    const struct value *old = &service->values->at[i];
+    if (version != old->version && (version != old->other_version || version == 0))
+        return link_fetch(service->link, old->secret, version, value, err);
+    value->version = version;
+    kt_buf_add_bytes(&value->data, kt_buf_bytes(version == old->version ? &old->data : &old->other));
+    return kt_buf_ok(&value->data) ? KT_OK : kt_fail(err, KT_NO_MEMORY, "fetching %s", old->secret);
+}
+
 /* The running set with the secrets that differ replaced by their wanted versions. */
 static enum kt_kind fetch_wanted(struct service *service, const struct wanted *wanted,
                                  struct values *values, struct kt_err *err)
@@ -73,12 +92,9 @@ static enum kt_kind fetch_wanted(struct service *service, const struct wanted *w
         struct value *value = values_add(values, old->secret);
         if (value == NULL)
             return kt_fail(err, KT_NO_MEMORY, "fetching secrets");
-        if (wanted[i].version == 0 || wanted[i].version == old->version) {
-            value->version = old->version;
-            kt_buf_add_bytes(&value->data, kt_buf_bytes(&old->data));
-            continue;
-        }
-        enum kt_kind kind = link_fetch(service->link, old->secret, wanted[i].version, value, err);
+        enum kt_kind kind = fetch_one(service, i, to_run(service, wanted, i), value, err);
+        if (kind == KT_OK)
+            kind = candidate_fetch(service, i, candidate_wanted(service, wanted, i, value->version), value, err);
         if (kind != KT_OK)
             return kind;
     }
@@ -110,6 +126,8 @@ static enum kt_kind write_files(struct service *service, const struct values *va
     for (size_t i = 0; i < config->n_files; i++)
         kt_buf_free(&rendered[i]);
     free(rendered);
+    for (size_t i = 0; i < values->n && kind == KT_OK; i++)
+        service->holds[i] = values->at[i].other_version;
     return kind;
 }
 
@@ -141,7 +159,8 @@ static enum kt_kind make_env(const struct config *config, const struct values *v
         kt_autobuf struct kt_buf text;
         kt_buf_init(&text, FILE_MAX);
         kt_buf_printf(&text, "%s=", entry->name);
-        enum kt_kind kind = values_field(values, entry->secret, entry->field, &text, err);
+        enum kt_kind kind = (entry->candidate ? values_candidate : values_field)(values, entry->secret, entry->field,
+                                                                                 &text, err);
         if (kind != KT_OK)
             return kind;
         if (memchr(text.at, '\0', text.len) != NULL)
@@ -207,6 +226,19 @@ static void remember(struct service *service, size_t i, const char *state, const
                    detail == NULL ? "" : detail);
 }
 
+/* The vault lost its note of our reading (a power loss): read again, then say it again. */
+static bool read_again(struct service *service, const struct report *report, struct kt_err *err)
+{
+    const uint64_t versions[] = {report->version, report->holds};
+    struct values *again = values_new();
+    struct value *value = again == NULL ? NULL : values_add(again, report->secret);
+    bool read = value != NULL;
+    for (size_t i = 0; i < sizeof versions / sizeof versions[0] && read; i++)
+        read = versions[i] == 0 || link_fetch(service->link, report->secret, versions[i], value, err) == KT_OK;
+    values_free(again);
+    return read;
+}
+
 static enum kt_kind say(struct service *service, size_t i, uint64_t version, const char *state,
                         const char *detail, const struct health_result *health,
                         const struct health_result *baseline)
@@ -215,23 +247,23 @@ static enum kt_kind say(struct service *service, size_t i, uint64_t version, con
                                            [ACTIVATE_SIGNAL] = "healthcheck",
                                            [ACTIVATE_COMMAND] = "healthcheck",
                                            [ACTIVATE_RESTART] = "exec"};
-    const struct report report = {.secret = service->config->secrets[i],
+    struct report report = {.secret = service->config->secrets[i],
                                   .version = version,
                                   .state = state,
                                   .detail = detail != NULL && detail[0] != '\0' ? detail : NULL,
                                   .evidence = evidence[service->config->activate],
+                                  .candidates = service->config->two[i] ? 2 : 0,
+                                  .holds = service->holds[i],
                                   .health = health,
                                   .baseline = baseline};
     struct kt_err err = {0};
     enum kt_kind kind = link_report(service->link, &report, &service->rotating[i], &err);
-    if (kind == KT_INVALID && strstr(err.what, "KT-F-002") != NULL) {
-        /* The vault lost its note of our reading (a power loss): read again, then say it again. */
-        struct values *again = values_new();
-        struct value *value = again == NULL ? NULL : values_add(again, report.secret);
-        if (value != NULL &&
-            link_fetch(service->link, report.secret, version, value, &err) == KT_OK)
-            kind = link_report(service->link, &report, &service->rotating[i], &err);
-        values_free(again);
+    if (kind == KT_INVALID && strstr(err.what, "KT-F-002") != NULL && read_again(service, &report, &err))
+        kind = link_report(service->link, &report, &service->rotating[i], &err);
+    if (kind == KT_INVALID && report.holds != 0 && strstr(err.what, "KT-F-003") != NULL) {
+        /* The other version is gone meanwhile: what is said of the one that runs is not lost for that. */
+        report.holds = 0;
+        kind = link_report(service->link, &report, &service->rotating[i], &err);
     }
     remember(service, i, state, detail, kind != KT_OK);
     if (kind != KT_OK && kind != KT_GONE) {
@@ -410,6 +442,29 @@ static struct health_result run_with(struct service *service, const struct value
     return health_verdict(service->s, &service->config->health, baseline);
 }
 
+static bool moves(const struct service *service, const struct values *values)
+{
+    for (size_t i = 0; i < values->n; i++)
+        if (values->at[i].version != service->values->at[i].version)
+            return true;
+    return false;
+}
+
+/* It was not well with both: the vault hears that it has one. Whose fault that was is certain only where nothing else
+ * came with it, and where it is well without. */
+static void give_up_candidate(struct service *service, size_t i, const struct values *tried,
+                              const struct health_result *failed, const struct health_result *old)
+{
+    char why[160];
+    uint64_t other = tried->at[i].other_version;
+    (void)snprintf(why, sizeof why, "not well with v%llu beside it: %.100s", (unsigned long long)other, failed->detail);
+    bool blamed = old->healthy && !moves(service, tried);
+    if (blamed)
+        service->refused_other[i] = other;
+    service->again = service->again || !blamed; /* it is tried alone: no news need come for that */
+    (void)say(service, i, service->values->at[i].version, old->healthy ? "healthy" : "unhealthy", why, old, NULL);
+}
+
 static void go_back(struct service *service, struct values *tried,
                     const struct health_result *failed, const struct health_result *baseline)
 {
@@ -425,8 +480,11 @@ static void go_back(struct service *service, struct values *tried,
         old.healthy ? failed->detail : "neither the new nor the old version is healthy";
     for (size_t i = 0; i < tried->n; i++) {
         uint64_t version = service->values->at[i].version;
-        if (tried->at[i].version == version)
+        if (tried->at[i].version == version) {
+            if (candidates_differ(service->values, tried, i))
+                give_up_candidate(service, i, tried, failed, &old);
             continue;
+        }
         if (service->unreported[i] != NULL) /* the new one's word; both are said again, in order */
             remember(service, i, state, why, true);
         else
@@ -439,9 +497,11 @@ static void go_back(struct service *service, struct values *tried,
 static bool differs(const struct service *service, const struct wanted *wanted)
 {
     for (size_t i = 0; i < service->values->n; i++) {
+        const struct value *now = &service->values->at[i];
         uint64_t version = wanted[i].version;
-        if (version != 0 && version != service->values->at[i].version &&
-            version != service->refused[i])
+        if (version != 0 && version != now->version && version != service->refused[i])
+            return true;
+        if (version == now->version && candidate_wanted(service, wanted, i, version) != now->other_version)
             return true;
     }
     return false;
@@ -454,11 +514,17 @@ static void take_over(struct service *service, struct values *values,
     struct values *old = service->values;
     service->values = values;
     for (size_t i = 0; i < values->n; i++) {
-        if (values->at[i].version == old->at[i].version)
+        if (values->at[i].version == old->at[i].version && !candidates_differ(values, old, i))
             continue;
-        service->refused[i] = 0;
         (void)say(service, i, values->at[i].version, health->healthy ? "healthy" : "unhealthy",
                   health->detail, health, baseline);
+        if (values->at[i].version == old->at[i].version) {
+            kt_log(KT_LOG_NOTICE, "candidate-held", "service=%s secret=%s version=%llu beside=%llu",
+                   service->config->service, values->at[i].secret, (unsigned long long)values->at[i].other_version,
+                   (unsigned long long)values->at[i].version);
+            continue;
+        }
+        service->refused[i] = 0;
         kt_log(KT_LOG_NOTICE, "version-applied", "service=%s secret=%s from=%llu to=%llu p95_ms=%u",
                service->config->service, values->at[i].secret,
                (unsigned long long)old->at[i].version, (unsigned long long)values->at[i].version,
@@ -478,6 +544,24 @@ static bool runs_dead_version(const struct service *service, const struct values
             return true;
     }
     return false;
+}
+
+/* There is less to be tried than before: the files say so, and the program is left alone. */
+static bool end_candidates(struct service *service, struct values *values)
+{
+    struct kt_err err = {0};
+    struct values *old = service->values;
+    if (write_files(service, values, &err) != KT_OK) {
+        kt_log_err(KT_LOG_ERROR, "files-failed", &err);
+        values_free(values);
+        return false;
+    }
+    service->values = values;
+    for (size_t i = 0; i < values->n; i++)
+        if (candidates_differ(old, values, i) && !service->uneasy[i])
+            (void)say(service, i, values->at[i].version, "healthy", NULL, NULL, NULL);
+    values_free(old);
+    return true;
 }
 
 /* The vault takes a rotation back: what is put in place is known to have worked. */
@@ -512,6 +596,7 @@ static void take_news(struct service *service, const struct wanted *wanted)
 bool service_move(struct service *service, const struct wanted *wanted)
 {
     take_news(service, wanted);
+    service->again = false;
     if (!differs(service, wanted))
         return true;
     struct kt_err err = {0};
@@ -524,6 +609,8 @@ bool service_move(struct service *service, const struct wanted *wanted)
         values_free(values);
         return false;
     }
+    if (candidates_only_end(service->values, values))
+        return end_candidates(service, values) && !service->again;
     struct health_result baseline = look_before(service, values, wanted);
     if (!baseline.healthy || service->s->ending) {
         for (size_t i = 0; i < values->n && !service->s->ending; i++)
@@ -544,9 +631,9 @@ bool service_move(struct service *service, const struct wanted *wanted)
     }
     if (health.healthy || goes_back(service, values)) {
         take_over(service, values, &health, &baseline);
-        return true;
+        return !service->again;
     }
     go_back(service, values, &health, &baseline);
     values_free(values);
-    return true;
+    return !service->again;
 }

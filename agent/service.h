@@ -2,7 +2,8 @@
  *
  * What:    The procedure for a new version: baseline health before anything is touched; render all
  *          files, write all, one activation; health after it; acknowledge, or put the previous
- *          version back the same way and report.
+ *          version back the same way and report. A candidate (candidates.h) comes the same way, beside
+ *          the version that runs.
  * Owner:   service_init() .. service_free(), which wipes the values.
  * Threads: one. */
 #pragma once
@@ -15,6 +16,10 @@ struct service {
     struct link *link;
     struct values *values;                /* what the service runs with */
     uint64_t refused[CONFIG_SECRETS_MAX]; /* a version that was tried and did not do; 0: none */
+    uint64_t refused_other[CONFIG_SECRETS_MAX]; /* so for a candidate, or there is no such version any more */
+    uint64_t denied_other[CONFIG_SECRETS_MAX]; /* a candidate that may not be read now, as the log says already */
+    bool again; /* something is still to be tried, and no news need come for that */
+    uint64_t holds[CONFIG_SECRETS_MAX];   /* the candidate's version that is in the files; 0: none */
     int64_t last_restart_ms;
     bool lost; /* it was stopped for a restart and could not be started */
     /* The last word that the vault has not heard; NULL: it knows. */
@@ -36,7 +41,7 @@ enum kt_kind service_start(struct service *service, struct kt_err *err) KT_MUST_
 /* Registers as a consumer and, once its check passes, acknowledges what it started with. */
 void service_announce(struct service *service);
 /* Moves to the wanted versions, if any differs and was not refused before. False: it could not be
- * fetched, or the service was not well before; call it again soon. */
+ * fetched, or the service was not well before, or has a candidate to come; call it again soon. */
 bool service_move(struct service *service, const struct wanted *wanted);
 /* Tells the vault what it has not heard yet; asks again how a service is that was not well when it
  * was last reported, once the vault wants the version that it runs; and, while a rotation is under

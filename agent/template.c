@@ -1,11 +1,9 @@
 #include "agent/template.h"
 
-#include <sodium.h>
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "lib/http_client.h"
-#include "lib/jsonw.h"
+#include "agent/pipes.h"
 
 #define ACTIONS_MAX 10000u
 #define WORDS_MAX   8u
@@ -51,80 +49,6 @@ static enum kt_kind fail(struct renderer *r, size_t at, const char *format, ...)
     va_end(args);
     return kt_fail(r->err, KT_INVALID, "%s:%u:%u: %s", r->file, line, column, what);
 }
-
-/* ---- pipes ---- */
-
-typedef bool pipe_fn(struct kt_bytes value, struct kt_buf *out);
-
-static bool pipe_json(struct kt_bytes value, struct kt_buf *out)
-{
-    struct kt_jsonw w = kt_jsonw(out);
-    kt_jsonw_bytes(&w, value);
-    return true;
-}
-
-static bool pipe_base64(struct kt_bytes value, struct kt_buf *out)
-{
-    size_t len = sodium_base64_ENCODED_LEN(value.len, sodium_base64_VARIANT_ORIGINAL);
-    unsigned char *at = kt_buf_grow(out, len);
-    if (at == NULL)
-        return false;
-    (void)sodium_bin2base64((char *)at, len, value.at, value.len, sodium_base64_VARIANT_ORIGINAL);
-    out->len--; /* its NUL */
-    return true;
-}
-
-static bool pipe_shell(struct kt_bytes value, struct kt_buf *out)
-{
-    kt_buf_add_char(out, '\'');
-    for (size_t i = 0; i < value.len; i++) {
-        if (value.at[i] == '\'')
-            kt_buf_add_text(out, "'\\''");
-        else
-            kt_buf_add_char(out, (char)value.at[i]);
-    }
-    kt_buf_add_char(out, '\'');
-    return true;
-}
-
-static bool pipe_url(struct kt_bytes value, struct kt_buf *out)
-{
-    kt_url_escape(out, value, false);
-    return true;
-}
-
-/* libpq's service file has no quoting: a line is the value up to its end, blanks at the end cut. */
-static bool pipe_pg_service(struct kt_bytes value, struct kt_buf *out)
-{
-    for (size_t i = 0; i < value.len; i++)
-        if (value.at[i] < 0x20)
-            return false;
-    if (value.len > 0 && (value.at[0] == ' ' || value.at[value.len - 1] == ' '))
-        return false;
-    kt_buf_add_bytes(out, value);
-    return true;
-}
-
-static bool pipe_pgpass(struct kt_bytes value, struct kt_buf *out)
-{
-    for (size_t i = 0; i < value.len; i++) {
-        if (value.at[i] == '\n' || value.at[i] == '\0')
-            return false;
-        if (value.at[i] == ':' || value.at[i] == '\\')
-            kt_buf_add_char(out, '\\');
-        kt_buf_add_char(out, (char)value.at[i]);
-    }
-    return true;
-}
-
-static const struct {
-    const char *name;
-    pipe_fn *apply;
-} pipes[] = {
-    {"json", pipe_json},    {"base64", pipe_base64},        {"shellQuote", pipe_shell},
-    {"urlquery", pipe_url}, {"pgService", pipe_pg_service}, {"pgpass", pipe_pgpass},
-};
-#define N_PIPES (sizeof pipes / sizeof pipes[0])
 
 /* ---- words of an action ---- */
 
@@ -195,9 +119,9 @@ static bool is_word(const struct renderer *r, size_t i, const char *text)
 
 /* ---- actions ---- */
 
-static enum kt_kind named(struct renderer *r, const char *secret)
+static enum kt_kind named(struct renderer *r, const char *secret, bool candidate)
 {
-    return r->each == NULL ? KT_OK : r->each(r->each_arg, secret, r->err);
+    return r->each == NULL ? KT_OK : r->each(r->each_arg, secret, candidate, r->err);
 }
 
 /* Passes a value through the pipes from word i on; found: false is fine only with a default. */
@@ -218,19 +142,15 @@ static enum kt_kind through_pipes(struct renderer *r, size_t start, size_t i, bo
             i++;
             continue;
         }
-        size_t p = 0;
-        while (p < N_PIPES && !is_word(r, i + 1, pipes[p].name))
-            p++;
-        if (p == N_PIPES)
-            return fail(r, start,
-                        "no pipe \"%.40s\"; known: json base64 shellQuote urlquery "
-                        "pgService pgpass default",
+        const struct pipe *p = r->words[i + 1].quoted ? NULL : pipe_named(r->words[i + 1].text);
+        if (p == NULL)
+            return fail(r, start, "no pipe \"%.40s\"; known: " PIPE_NAMES " default",
                         r->words[i + 1].text);
         if (r->out == NULL || !found)
             continue;
         kt_buf_reset(&next);
-        if (!pipes[p].apply(kt_buf_bytes(value), &next))
-            return fail(r, start, "a value cannot be written with %s", pipes[p].name);
+        if (!p->apply(kt_buf_bytes(value), &next))
+            return fail(r, start, "a value cannot be written with %s: %s", p->name, p->takes);
         kt_buf_reset(value);
         kt_buf_add_bytes(value, kt_buf_bytes(&next));
     }
@@ -245,13 +165,13 @@ static enum kt_kind through_pipes(struct renderer *r, size_t start, size_t i, bo
 }
 
 static enum kt_kind emit_field(struct renderer *r, size_t start, const char *secret,
-                               const char *field, size_t next)
+                               const char *field, values_field_fn *of, size_t next)
 {
     kt_autobuf struct kt_buf value;
     kt_buf_init(&value, FIELD_MAX);
     struct kt_err missing = {0};
     bool found =
-        r->values != NULL && values_field(r->values, secret, field, &value, &missing) == KT_OK;
+        r->values != NULL && of(r->values, secret, field, &value, &missing) == KT_OK;
     enum kt_kind kind = through_pipes(r, start, next, found, &value);
     if (kind != KT_NOT_FOUND)
         return kind;
@@ -264,8 +184,16 @@ static enum kt_kind act_secret(struct renderer *r, size_t start)
 {
     if (r->n_words < 3 || !r->words[1].quoted || !r->words[2].quoted)
         return fail(r, start, "write it as {{ secret \"path\" \"field\" }}");
-    enum kt_kind kind = named(r, r->words[1].text);
-    return kind == KT_OK ? emit_field(r, start, r->words[1].text, r->words[2].text, 3) : kind;
+    enum kt_kind kind = named(r, r->words[1].text, false);
+    return kind == KT_OK ? emit_field(r, start, r->words[1].text, r->words[2].text, values_field, 3) : kind;
+}
+
+static enum kt_kind act_candidate(struct renderer *r, size_t start)
+{
+    if (r->n_words < 3 || !r->words[1].quoted || !r->words[2].quoted)
+        return fail(r, start, "write it as {{ candidate \"path\" \"field\" }}");
+    enum kt_kind kind = named(r, r->words[1].text, true);
+    return kind == KT_OK ? emit_field(r, start, r->words[1].text, r->words[2].text, values_candidate, 3) : kind;
 }
 
 static enum kt_kind act_with(struct renderer *r, size_t start)
@@ -275,7 +203,7 @@ static enum kt_kind act_with(struct renderer *r, size_t start)
     if (r->with[0] != '\0')
         return fail(r, start, "a {{ with }} inside a {{ with }} is not offered");
     memcpy(r->with, r->words[2].text, sizeof r->with);
-    return named(r, r->with);
+    return named(r, r->with, false);
 }
 
 static enum kt_kind act_end(struct renderer *r, size_t start)
@@ -290,7 +218,7 @@ static enum kt_kind act_version(struct renderer *r, size_t start)
 {
     if (r->n_words != 2 || !r->words[1].quoted)
         return fail(r, start, "write it as {{ version \"path\" }}");
-    enum kt_kind kind = named(r, r->words[1].text);
+    enum kt_kind kind = named(r, r->words[1].text, false);
     if (kind != KT_OK || r->out == NULL)
         return kind;
     const struct value *value = values_find(r->values, r->words[1].text);
@@ -313,6 +241,7 @@ static const struct {
     const char *word;
     enum kt_kind (*act)(struct renderer *r, size_t start);
 } actions[] = {{"secret", act_secret},
+               {"candidate", act_candidate},
                {"with", act_with},
                {"end", act_end},
                {"version", act_version},
@@ -328,7 +257,7 @@ static enum kt_kind act_dot(struct renderer *r, size_t start)
     char secret[WORD_MAX], field[WORD_MAX];
     memcpy(secret, r->with, sizeof secret);
     (void)snprintf(field, sizeof field, "%s", r->words[0].text + sizeof prefix - 1);
-    return emit_field(r, start, secret, field, 1);
+    return emit_field(r, start, secret, field, values_field, 1);
 }
 
 static enum kt_kind act(struct renderer *r, size_t start)
@@ -342,7 +271,7 @@ static enum kt_kind act(struct renderer *r, size_t start)
     for (size_t i = 0; i < sizeof actions / sizeof actions[0]; i++)
         if (is_word(r, 0, actions[i].word))
             return actions[i].act(r, start);
-    return fail(r, start, "no function \"%.40s\"; known: secret, with, end, version, host",
+    return fail(r, start, "no function \"%.40s\"; known: secret, candidate, with, end, version, host",
                 r->words[0].text);
 }
 
@@ -367,6 +296,24 @@ static void emit_text(struct renderer *r, size_t from, size_t to, bool trim_end)
     r->trim_next = false;
 }
 
+/* Where "}}" is, outside of strings; in a comment a quote begins none. The text's end or more: nowhere. */
+static size_t end_of_action(const struct renderer *r, bool comment)
+{
+    size_t end = r->at;
+    unsigned char quote = 0;
+    while (end < r->text.len && (quote != 0 || !at_text(r, end, "}}"))) {
+        unsigned char c = r->text.at[end];
+        if (quote == 0 && !comment && (c == '"' || c == '`'))
+            quote = c;
+        else if (quote != 0 && c == quote)
+            quote = 0;
+        else if (quote == '"' && c == '\\')
+            end++;
+        end++;
+    }
+    return end;
+}
+
 /* From "{{" on; leaves r->at behind "}}". */
 static enum kt_kind one_action(struct renderer *r)
 {
@@ -374,13 +321,8 @@ static enum kt_kind one_action(struct renderer *r)
     r->at += 2;
     if (at_text(r, r->at, "-"))
         r->at++;
-    size_t end = r->at;
-    bool quoted = false;
-    while (end < r->text.len && (quoted || !at_text(r, end, "}}"))) {
-        if (r->text.at[end] == '"' && r->text.at[end - 1] != '\\')
-            quoted = !quoted;
-        end++;
-    }
+    bool comment = at_text(r, r->at, "!") || at_text(r, r->at, "/*");
+    size_t end = end_of_action(r, comment);
     if (end >= r->text.len)
         return fail(r, start, "\"{{\" without \"}}\"");
     size_t inner_end = end;
@@ -389,7 +331,7 @@ static enum kt_kind one_action(struct renderer *r)
         r->trim_next = true;
     }
     enum kt_kind kind = KT_OK;
-    if (!at_text(r, r->at, "!") && !at_text(r, r->at, "/*")) {
+    if (!comment) {
         kind = read_words(r, inner_end);
         if (kind == KT_OK)
             kind = act(r, start);

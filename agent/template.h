@@ -2,9 +2,9 @@
  *
  * What:    {{ secret "db/orders" "password" }}           a field of the current version
  *          {{ with secret "db/orders" }}{{ .Data.data.username }}{{ end }}   Vault Agent's form
+ *          {{ candidate "db/orders" "password" }}        a field of the other version that may be accepted
  *          {{ version "db/orders" }} {{ host }}          what is not secret
- *          {{ secret "a" "b" | json }}                   pipes: json base64 shellQuote urlquery
- *                                                        pgService pgpass default "x"
+ *          {{ secret "a" "b" | json }}                   pipes: agent/pipes.h, default "x"
  *          {{- trims white space before, -}} after; {{! a comment }}.
  *          Paths are literals, so what a template needs is known without rendering it. No files, no
  *          programs, no environment, no loops.
@@ -16,8 +16,9 @@
 
 #include "agent/values.h"
 
-/* Calls each(arg, path) for every secret that the template names; checks its syntax. */
-typedef enum kt_kind template_secret_fn(void *arg, const char *secret, struct kt_err *err);
+/* Calls each(arg, path, ...) for every secret that the template names; checks its syntax. candidate: it wants the
+ * other version of it. */
+typedef enum kt_kind template_secret_fn(void *arg, const char *secret, bool candidate, struct kt_err *err);
 enum kt_kind template_check(struct kt_bytes text, const char *file, template_secret_fn *each,
                             void *arg, struct kt_err *err) KT_MUST_CHECK;
 enum kt_kind template_render(struct kt_bytes text, const char *file, const char *host,

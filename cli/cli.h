@@ -86,6 +86,10 @@ bool cli_open(struct cli *cli);
 /* With -field: that field of the object, and true. With JSON: the whole answer, and true. */
 bool cli_print_plain(struct cli *cli, struct kt_json object, const struct kt_api_reply *reply,
                      int *ret_code);
+/* The same, or a table of its members. Returns the exit code. */
+int cli_print_members(struct cli *cli, struct kt_json object, const struct kt_api_reply *reply);
+/* GET of a path, printed like that. */
+int cli_show(struct cli *cli, const char *doing, const char *path);
 /* With -wrap-ttl, the wrapping token instead of the answer: true. */
 bool cli_print_wrapped(struct cli *cli, const struct kt_api_reply *reply, int *ret_code);
 /* The answer's "keys", one a line, or as a list. */

@@ -1,4 +1,4 @@
-/* cli/cmd.h - the handlers that cli/commands.c's rows name; each stands in a cmd_*.c file.
+/* cli/cmd.h - the handlers that the rows of cli/commands_*.c name; each stands in a cmd_*.c file.
  *
  * They return the exit code and have said what failed.
  * Threads: one thread. */
@@ -87,6 +87,9 @@ int cmd_calendar_set(struct cli *cli);
 int cmd_calendar_show(struct cli *cli);
 int cmd_calendar_list(struct cli *cli);
 int cmd_calendar_remove(struct cli *cli);
+int cmd_certificate_revoke(struct cli *cli);
+int cmd_certificate_revoked(struct cli *cli);
+int cmd_certificate_served(struct cli *cli);
 int cmd_schedule_set(struct cli *cli);
 int cmd_schedule_show(struct cli *cli);
 int cmd_schedule_list(struct cli *cli);
@@ -104,6 +107,7 @@ int cmd_run_list(struct cli *cli);
 int cmd_run_show(struct cli *cli);
 int cmd_run_watch(struct cli *cli);
 int cmd_run_report(struct cli *cli);
+int cmd_run_verify(struct cli *cli);
 int cmd_run_cancel(struct cli *cli);
 int cmd_run_thaw(struct cli *cli);
 int cmd_run_pause(struct cli *cli);

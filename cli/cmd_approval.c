@@ -108,11 +108,7 @@ static int ask(struct cli *cli, const char *doing, const char *method, const cha
     if (kt_json_member(object, "asked_by", &state)) {
         print_one(cli, object);
     } else if (kt_json_type(object) == KT_JSON_OBJECT) {
-        static const char *const names[] = {"Key", "Value"};
-        KT_AUTO(table_free) struct table table = {0};
-        table_init(&table, 2, names);
-        table_members(&table, object);
-        table_print(&table, 0, &cli->out);
+        return cli_print_members(cli, object, &reply);
     } else {
         cli_success(cli, "Done: %s", cli->words[0]);
     }

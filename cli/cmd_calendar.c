@@ -73,23 +73,10 @@ int cmd_calendar_set(struct cli *cli)
 
 int cmd_calendar_show(struct cli *cli)
 {
-    static const char *const names[] = {"Key", "Value"};
     char path[PATH_MAX_LEN];
-    int code = CLI_DONE;
-    kt_autoapireply struct kt_api_reply reply;
-    kt_api_reply_init(&reply);
     if (!calendar_path(cli, path))
         return cli->exit_code;
-    struct cli_call call = {.doing = "reading the calendar", .method = "GET", .path = path};
-    if (cli_call(cli, &call, &reply) != KT_OK)
-        return cli->exit_code;
-    if (cli_print_plain(cli, reply.data, &reply, &code))
-        return code;
-    KT_AUTO(table_free) struct table table = {0};
-    table_init(&table, 2, names);
-    table_members(&table, reply.data);
-    table_print(&table, 0, &cli->out);
-    return CLI_DONE;
+    return cli_show(cli, "reading the calendar", path);
 }
 
 int cmd_calendar_list(struct cli *cli)

@@ -1,4 +1,4 @@
-/* cli/cmd_classes.c - classes show, classes write: how old a secret may get by its risk. */
+/* cli/cmd_classes.c - classes show, classes write: how old a secret may get, and who approves, by its risk. */
 #include "cli/cli.h"
 #include "cli/cmd.h"
 #include "cli/input.h"
@@ -24,9 +24,11 @@ static size_t index_of(const char *name)
 static enum kt_kind write_class(const struct kt_hcl_block *block, bool *seen, struct kt_jsonw *w,
                                 struct kt_err *err)
 {
-    static const char *const known[] = {"max_age", "description", NULL};
+    static const char *const known[] = {"max_age", "description", "approvals", "approvers", NULL};
     const char *max_age = "";
     const char *description = "";
+    const char *approvers = "";
+    int64_t approvals = 0;
     int64_t ms = 0;
     size_t i = index_of(block->labels[0]);
     if (names[i] == NULL)
@@ -40,12 +42,18 @@ static enum kt_kind write_class(const struct kt_hcl_block *block, bool *seen, st
         kind = kt_hcl_get_text(block->body, "max_age", &max_age, err);
     if (kind == KT_OK)
         kind = kt_hcl_get_text(block->body, "description", &description, err);
+    if (kind == KT_OK)
+        kind = kt_hcl_get_int(block->body, "approvals", 0, 16, &approvals, err);
+    if (kind == KT_OK)
+        kind = kt_hcl_get_text(block->body, "approvers", &approvers, err);
     if (kind == KT_OK && max_age[0] != '\0')
         kind = kt_schedule_duration("max_age", max_age, &ms, err);
     kt_jsonw_key(w, names[i]);
     kt_jsonw_object(w);
     kt_jsonw_kv_text(w, "max_age", max_age);
     kt_jsonw_kv_text(w, "description", description);
+    kt_jsonw_kv_int(w, "approvals", approvals);
+    kt_jsonw_kv_text(w, "approvers", approvers);
     kt_jsonw_end(w);
     return kind;
 }
@@ -110,9 +118,21 @@ int cmd_classes_write(struct cli *cli)
     return CLI_DONE;
 }
 
+/* "2 of dba" */
+static void add_approvals(struct kt_json class, struct table *table)
+{
+    char approvers[200] = "";
+    char text[256];
+    int64_t approvals = 0;
+    (void)kt_api_i64(class, "approvals", &approvals);
+    (void)kt_api_text(class, "approvers", approvers, sizeof approvers);
+    (void)snprintf(text, sizeof text, "%jd of %s", (intmax_t)approvals, approvers);
+    table_text(table, approvals > 0 ? text : "-");
+}
+
 int cmd_classes_show(struct cli *cli)
 {
-    static const char *const headings[] = {"Class", "Oldest", "For"};
+    static const char *const headings[] = {"Class", "Oldest", "Approvals", "For"};
     int code = CLI_DONE;
     kt_autoapireply struct kt_api_reply reply;
     kt_api_reply_init(&reply);
@@ -123,7 +143,7 @@ int cmd_classes_show(struct cli *cli)
     if (cli_print_plain(cli, reply.data, &reply, &code))
         return code;
     KT_AUTO(table_free) struct table table = {0};
-    table_init(&table, 3, headings);
+    table_init(&table, 4, headings);
     for (size_t i = 0; names[i] != NULL; i++) {
         struct kt_json class = {0};
         char text[600] = "";
@@ -131,6 +151,7 @@ int cmd_classes_show(struct cli *cli)
         table_text(&table, names[i]);
         (void)kt_api_text(class, "max_age", text, sizeof text);
         table_text(&table, text[0] != '\0' ? text : "-");
+        add_approvals(class, &table);
         text[0] = '\0';
         (void)kt_api_text(class, "description", text, sizeof text);
         table_text(&table, text);

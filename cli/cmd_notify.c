@@ -76,8 +76,8 @@ static int look(struct kt_json data, const char *channel, const char *id, char e
         if (strcmp(text, id) == 0)
             return 1;
         (void)kt_api_text(it.value, "error", error, TEXT_MAX);
-        /* One before it may have failed: then it has not been tried, and would fail as well. */
-        return error[0] != '\0' ? -1 : 0;
+        (void)kt_api_text(it.value, "last_failure_id", text, sizeof text);
+        return strcmp(text, id) == 0 ? -1 : 0;
     }
     return 0;
 }
@@ -107,6 +107,9 @@ int cmd_notify_test(struct cli *cli)
         cli_success(cli, "Success! The message arrived: %s", id);
         return CLI_DONE;
     }
-    return cli_wrong(cli, "it is tried again by itself; secretctl notify list", "message %s did not arrive: %s",
-                     id, error[0] == '\0' ? "nothing is known of it yet" : error);
+    if (state < 0)
+        return cli_wrong(cli, "it is tried again by itself; secretctl notify list", "message %s did not arrive: %s", id,
+                         error);
+    return cli_wrong(cli, "secretctl notify list", "message %s waits%s%s", id,
+                     error[0] == '\0' ? ", nothing is known of it yet" : "; one before it did not arrive: ", error);
 }

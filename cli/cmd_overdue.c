@@ -3,10 +3,25 @@
 
 #include "cli/cli.h"
 #include "cli/cmd.h"
+#include "cli/key_age.h"
 #include "cli/output.h"
+#include "lib/shell_word.h"
 
 #define NEXT_MAX  700
 #define LIMIT_MAX 5000 /* so many the vault lists */
+
+static void say_why(const char *secret, char out[NEXT_MAX])
+{
+    kt_autobuf struct kt_buf word = {0};
+    kt_buf_init(&word, NEXT_MAX);
+    kt_add_shell_word(&word, secret);
+    (void)snprintf(out, NEXT_MAX, "secretctl run why %s", kt_buf_ok(&word) ? kt_buf_text(&word) : "SECRET");
+}
+
+struct numbers {
+    int64_t count, checked; /* secrets: overdue, looked at */
+    int64_t keys;           /* what opens the vault, and is too old */
+};
 
 /* What mends it. */
 static void next_command(struct kt_json row, char out[NEXT_MAX])
@@ -27,7 +42,7 @@ static void next_command(struct kt_json row, char out[NEXT_MAX])
     else if (paused)
         (void)snprintf(out, NEXT_MAX, "secretctl run resume");
     else
-        (void)snprintf(out, NEXT_MAX, "secretctl run why %s", secret);
+        say_why(secret, out);
 }
 
 static void add_row(struct cli *cli, struct table *table, struct kt_json row)
@@ -53,19 +68,30 @@ static void add_row(struct cli *cli, struct table *table, struct kt_json row)
     table_text(table, text);
 }
 
-static void print_verdict(struct cli *cli, struct kt_json rows, int64_t count, int64_t checked)
+static void print_verdict(struct cli *cli, struct kt_json data, const struct numbers *numbers)
 {
     char next[NEXT_MAX] = "";
+    struct kt_json rows = {0};
+    (void)kt_json_member(data, "overdue", &rows);
     struct kt_json_iter it = kt_json_iter(rows);
     if (kt_json_next(&it))
         next_command(it.value, next);
-    kt_buf_printf(&cli->out,
-                  "OVERDUE %jd of %jd secrets that are rotated\n"
-                  "hurt    nobody by that alone: what is in use is older than it may be\n"
-                  "next    ",
-                  (intmax_t)count, (intmax_t)checked);
+    else
+        key_age_next(data, next, sizeof next);
+    kt_buf_printf(&cli->out, "OVERDUE %jd of %jd secrets that are rotated", (intmax_t)numbers->count,
+                  (intmax_t)numbers->checked);
+    if (numbers->keys > 0)
+        kt_buf_printf(&cli->out, ", and %jd of what opens the vault", (intmax_t)numbers->keys);
+    kt_buf_add_text(&cli->out, "\nhurt    nobody by that alone: what is in use is older than it may be\nnext    ");
     output_safe(&cli->out, kt_str(next));
     kt_buf_add_text(&cli->out, "\n\n");
+}
+
+/* Without all of them there is no answer: not "none". */
+static bool read_numbers(struct kt_json data, struct numbers *ret)
+{
+    return kt_api_i64(data, "count", &ret->count) && kt_api_i64(data, "checked", &ret->checked) &&
+           kt_api_i64(data, "keys_overdue", &ret->keys);
 }
 
 static void print_rows(struct cli *cli, struct kt_json rows, int64_t count)
@@ -90,8 +116,7 @@ int cmd_overdue(struct cli *cli)
 {
     char query[40];
     int code = CLI_DONE;
-    int64_t count = 0;
-    int64_t checked = 0;
+    struct numbers numbers = {0};
     struct kt_json rows = {0};
     kt_autoapireply struct kt_api_reply reply;
     kt_api_reply_init(&reply);
@@ -103,17 +128,21 @@ int cmd_overdue(struct cli *cli)
                             .query = query};
     if (cli_call(cli, &call, &reply) != KT_OK)
         return cli->exit_code;
-    /* Without the number there is no answer: not "none". */
-    if (!kt_api_i64(reply.data, "count", &count) || !kt_api_i64(reply.data, "checked", &checked))
+    if (!read_numbers(reply.data, &numbers))
         return cli_wrong(cli, "", "the vault did not say how many are overdue");
+    bool some = numbers.count > 0 || numbers.keys > 0;
     if (cli_print_plain(cli, reply.data, &reply, &code))
-        return code == CLI_DONE && count > 0 ? CLI_REFUSED : code;
-    (void)kt_json_member(reply.data, "overdue", &rows);
-    if (count == 0) {
-        kt_buf_printf(&cli->out, "nothing is overdue: %jd secrets are rotated\n", (intmax_t)checked);
+        return code == CLI_DONE && some ? CLI_REFUSED : code;
+    if (!some) {
+        kt_buf_printf(&cli->out, "nothing is overdue: %jd secrets are rotated\n", (intmax_t)numbers.checked);
         return CLI_DONE;
     }
-    print_verdict(cli, rows, count, checked);
-    print_rows(cli, rows, count);
+    print_verdict(cli, reply.data, &numbers);
+    (void)kt_json_member(reply.data, "overdue", &rows);
+    if (numbers.count > 0)
+        print_rows(cli, rows, numbers.count);
+    if (numbers.count > 0 && numbers.keys > 0)
+        kt_buf_add_char(&cli->out, '\n');
+    key_age_table(cli, reply.data);
     return CLI_REFUSED;
 }

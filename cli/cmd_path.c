@@ -2,11 +2,9 @@
 #include "cli/cli.h"
 #include "cli/cmd.h"
 #include "cli/input.h"
-#include "cli/output.h"
 
 static int print_object(struct cli *cli, const struct kt_api_reply *reply)
 {
-    static const char *const names[] = {"Key", "Value"};
     int code = CLI_DONE;
     struct kt_json object = kt_json_type(reply->data) != KT_JSON_NONE ? reply->data : reply->auth;
     if (kt_json_type(reply->root) == KT_JSON_NONE) {
@@ -15,13 +13,7 @@ static int print_object(struct cli *cli, const struct kt_api_reply *reply)
     }
     if (cli_print_wrapped(cli, reply, &code))
         return code;
-    if (cli_print_plain(cli, object, reply, &code))
-        return code;
-    KT_AUTO(table_free) struct table table = {0};
-    table_init(&table, 2, names);
-    table_members(&table, object);
-    table_print(&table, 0, &cli->out);
-    return CLI_DONE;
+    return cli_print_members(cli, object, reply);
 }
 
 static int call_path(struct cli *cli, const char *doing, const char *method, struct kt_bytes body)

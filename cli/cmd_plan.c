@@ -1,122 +1,36 @@
 /* cli/cmd_plan.c - plan: the secrets rotation plan, from live data. */
-#include <stdio.h>
-#include <stdlib.h>
-
 #include "cli/cli.h"
 #include "cli/cmd.h"
 #include "cli/output.h"
+#include "cli/key_age.h"
+#include "cli/plan_pages.h"
 #include "cli/plan_text.h"
 #include "cli/walk.h"
 #include "lib/jsonw.h"
 
-#define SECRETS_MAX  100000u
-#define NAME_MAX_LEN 2200
-#define JSON_MAX     ((size_t)256 * 1024 * 1024)
+#define LISTS_MAX ((size_t)256 * 1024 * 1024)
+#define OUT_AT    ((size_t)1024 * 1024) /* so much output is kept, then it is written */
 
 struct plan {
-    struct kt_api_reply *pages;
-    size_t n_pages, room;
+    struct plan_pages pages;
     struct walk walk;   /* every secret that the token may list */
     bool walked;
-    size_t rotated, overdue, missing, unproven;
+    size_t overdue, missing, unproven;
+    int64_t keys_overdue; /* of what opens the vault */
     size_t left, hidden; /* what nothing rotates; what may not be listed */
 };
 
 static void plan_free(struct plan *plan)
 {
-    for (size_t i = 0; i < plan->n_pages; i++)
-        kt_api_reply_free(&plan->pages[i]);
-    free(plan->pages);
+    plan_pages_free(&plan->pages);
     if (plan->walked)
         walk_end(&plan->walk);
 }
 
-/* ---- what is rotated ---- */
-
-static bool page_room(struct plan *plan)
+/* A plan may be longer than what should be kept of it. False: it cannot be written, and that was said. */
+static bool write_some(struct cli *cli)
 {
-    if (plan->n_pages < plan->room)
-        return true;
-    size_t room = plan->room == 0 ? 8 : plan->room * 2;
-    struct kt_api_reply *more = realloc(plan->pages, room * sizeof *more);
-    if (more == NULL)
-        return false;
-    plan->pages = more;
-    plan->room = room;
-    return true;
-}
-
-static bool read_page(struct cli *cli, struct plan *plan, char after[NAME_MAX_LEN])
-{
-    kt_autobuf struct kt_buf query = {0};
-    kt_buf_init(&query, 16384);
-    kt_buf_add_text(&query, "limit=1000&after="); /* each page has the vault look through all names */
-    kt_url_escape(&query, kt_str(after), false);
-    if (cli->word_count == 1) {
-        kt_buf_add_text(&query, "&prefix=");
-        kt_url_escape(&query, kt_str(cli->words[0]), false);
-    }
-    if (!page_room(plan)) {
-        cli->exit_code = cli_wrong(cli, "", "not enough memory for the plan");
-        return false;
-    }
-    struct kt_api_reply *reply = &plan->pages[plan->n_pages];
-    kt_api_reply_init(reply);
-    plan->n_pages++;
-    struct cli_call call = {.doing = "planning the rotations",
-                            .method = "GET",
-                            .path = "rotation/plan",
-                            .query = kt_buf_text(&query)};
-    after[0] = '\0';
-    return cli_call(cli, &call, reply) == KT_OK &&
-           (kt_api_text(reply->data, "after", after, NAME_MAX_LEN) || true);
-}
-
-static bool read_pages(struct cli *cli, struct plan *plan)
-{
-    char after[NAME_MAX_LEN] = "";
-    size_t n = 0, before = 0;
-    do {
-        struct kt_json list = {0};
-        before = n;
-        if (!read_page(cli, plan, after))
-            return false;
-        if (kt_json_member(plan->pages[plan->n_pages - 1].data, "secrets", &list))
-            n += kt_json_count(list);
-    } while (after[0] != '\0' && n > before && n < SECRETS_MAX);
-    if (after[0] == '\0')
-        return true;
-    /* Part of them would be a plan that says of all others: rotated by nothing. */
-    cli->exit_code = n == before ? cli_wrong(cli, "", "the vault did not say what else is rotated")
-                                 : cli_wrong(cli, "secretctl plan PREFIX",
-                                             "more than %u secrets are rotated: too many for one plan", SECRETS_MAX);
-    return false;
-}
-
-/* Every secret of the pages, in their order. */
-struct pages {
-    const struct plan *plan;
-    size_t page;
-    struct kt_json_iter it;
-    bool in;
-};
-
-static bool next_secret(struct pages *pages, struct kt_json *ret)
-{
-    while (pages->in || pages->page < pages->plan->n_pages) {
-        if (!pages->in) {
-            struct kt_json list = {0};
-            (void)kt_json_member(pages->plan->pages[pages->page++].data, "secrets", &list);
-            pages->it = kt_json_iter(list);
-            pages->in = true;
-        }
-        if (kt_json_next(&pages->it)) {
-            *ret = pages->it.value;
-            return true;
-        }
-        pages->in = false;
-    }
-    return false;
+    return cli->out.len < OUT_AT || cli_flush(cli);
 }
 
 static bool has_some(struct kt_json secret, const char *name)
@@ -125,13 +39,13 @@ static bool has_some(struct kt_json secret, const char *name)
     return kt_json_member(secret, name, &list) && kt_json_count(list) > 0;
 }
 
-static void count(struct plan *plan)
+static void count(struct plan *plan, bool whole)
 {
     char text[32];
-    struct kt_json secret = {0};
-    struct pages pages = {.plan = plan};
-    while (next_secret(&pages, &secret)) {
-        plan->rotated++;
+    if (whole)
+        (void)kt_api_i64(plan->pages.pages[0].data, "keys_overdue", &plan->keys_overdue);
+    for (size_t i = 0; i < plan->pages.n; i++) {
+        struct kt_json secret = plan->pages.at[i].secret;
         plan->overdue += kt_api_text(secret, "overdue", text, sizeof text) && text[0] != '\0';
         plan->missing += has_some(secret, "missing");
         plan->unproven += has_some(secret, "unproven");
@@ -151,19 +65,13 @@ static bool is_below(const char *path, const char *prefix)
 /* Both are sorted by name. */
 static void mark_rotated(struct cli *cli, struct plan *plan)
 {
-    char name[NAME_MAX_LEN] = "";
     const char *prefix = cli->word_count == 1 ? cli->words[0] : "";
-    struct kt_json secret = {0};
-    struct pages pages = {.plan = plan};
-    bool more = true;
+    size_t next = 0;
     for (size_t i = 0; i < plan->walk.n; i++) {
         struct walk_finding *finding = &plan->walk.at[i];
-        while (more && strcmp(name, finding->path) < 0) {
-            more = next_secret(&pages, &secret);
-            if (more)
-                (void)kt_api_text(secret, "secret", name, sizeof name);
-        }
-        bool rotated = strcmp(name, finding->path) == 0;
+        while (next < plan->pages.n && strcmp(plan->pages.at[next].name, finding->path) < 0)
+            next++;
+        bool rotated = next < plan->pages.n && strcmp(plan->pages.at[next].name, finding->path) == 0;
         if (finding->state == WALK_SECRET && (rotated || !is_below(finding->path, prefix)))
             finding->state = WALK_PASSED;
         plan->left += finding->state == WALK_SECRET;
@@ -199,21 +107,23 @@ static void print_verdict(struct cli *cli, const struct plan *plan)
 {
     struct kt_buf *out = &cli->out;
     kt_buf_add_text(out, "# Secrets rotation plan\n\n");
-    bool blind = plan->hidden > 0 || (plan->walk.n == 0 && plan->rotated > 0);
+    bool blind = plan->hidden > 0 || (plan->walk.n == 0 && plan->pages.n > 0);
     if (blind)
         kt_buf_printf(out,
                       "**%zu of %zu rotated secrets are overdue; %zu more are rotated by nothing, of those that this "
                       "token may list.**\n",
-                      plan->overdue, plan->rotated, plan->left);
+                      plan->overdue, plan->pages.n, plan->left);
     else if (plan->overdue > 0 || plan->left > 0)
         kt_buf_printf(out, "**%zu of %zu rotated secrets are overdue; %zu more are rotated by nothing.**\n",
-                      plan->overdue, plan->rotated, plan->left);
+                      plan->overdue, plan->pages.n, plan->left);
     else
-        kt_buf_printf(out, "**All %zu secrets are rotated, and none is overdue.**\n", plan->rotated);
+        kt_buf_printf(out, "**All %zu secrets are rotated, and none is overdue.**\n", plan->pages.n);
+    if (plan->keys_overdue > 0)
+        kt_buf_printf(out, "**Of what opens the vault itself %jd are overdue.**\n", (intmax_t)plan->keys_overdue);
     kt_buf_printf(out,
                   "Hurt: nobody by that alone. For %zu something is missing, for %zu something is unproven.\n",
                   plan->missing, plan->unproven);
-    kt_buf_add_text(out, plan->overdue > 0  ? "Next: `secretctl overdue`\n"
+    kt_buf_add_text(out, plan->overdue > 0 || plan->keys_overdue > 0 ? "Next: `secretctl overdue`\n"
                          : plan->left > 0   ? "Next: `secretctl schedule set SECRET ...` (--help)\n"
                          : plan->missing > 0 ? "Next: what is missing stands with each secret.\n"
                                              : "Next: nothing.\n");
@@ -223,7 +133,7 @@ static void print_frame(struct cli *cli, const struct plan *plan)
 {
     char time[OUTPUT_TIME];
     char text[1024] = "";
-    struct kt_json first = plan->pages[0].data;
+    struct kt_json first = plan->pages.pages[0].data;
     output_time(cli, output_time_of(first, "now"), time);
     kt_buf_printf(&cli->out, "\nFrom live data of %s.", time);
     if (kt_api_text(first, "paused", text, sizeof text) && text[0] != '\0') {
@@ -255,70 +165,101 @@ static void print_left(struct cli *cli, const struct plan *plan)
     }
 }
 
-static void print_markdown(struct cli *cli, const struct plan *plan)
+static int print_markdown(struct cli *cli, const struct plan *plan)
 {
-    struct kt_json secret = {0};
     print_verdict(cli, plan);
     print_frame(cli, plan);
     plan_table_heading(&cli->out);
-    for (struct pages pages = {.plan = plan}; next_secret(&pages, &secret);)
-        plan_table_row(cli, secret, &cli->out);
-    for (struct pages pages = {.plan = plan}; next_secret(&pages, &secret);)
-        plan_page(cli, secret, &cli->out);
+    for (size_t i = 0; i < plan->pages.n && write_some(cli); i++)
+        plan_table_row(cli, plan->pages.at[i].secret, &cli->out);
+    for (size_t i = 0; i < plan->pages.n && write_some(cli); i++)
+        plan_page(cli, plan->pages.at[i].secret, &cli->out);
+    if (cli->word_count == 0)
+        key_age_section(cli, plan->pages.pages[0].data, &cli->out);
     print_left(cli, plan);
+    return CLI_DONE;
 }
 
-/* ---- JSON ---- */
+/* ---- JSON: as output_json() of all would be, but written bit by bit ---- */
 
-static void add_paths(const struct plan *plan, const char *name, enum walk_state state, struct kt_jsonw *w)
+static void print_member(struct cli *cli, const char *name)
 {
+    kt_buf_printf(&cli->out, ",\n  \"%s\": ", name);
+}
+
+/* They are the whole vault's: not of what is below a prefix. */
+static void print_keys(struct cli *cli, const struct plan *plan)
+{
+    struct kt_json keys = {0};
+    if (cli->word_count != 0 || !kt_json_member(plan->pages.pages[0].data, "keys", &keys))
+        return;
+    print_member(cli, "keys_overdue");
+    kt_buf_printf(&cli->out, "%jd", (intmax_t)plan->keys_overdue);
+    print_member(cli, "keys");
+    output_json_at(&cli->out, keys, 1);
+}
+
+static void print_secrets(struct cli *cli, const struct plan *plan)
+{
+    print_member(cli, "secrets");
+    kt_buf_add_char(&cli->out, '[');
+    for (size_t i = 0; i < plan->pages.n && write_some(cli); i++) {
+        kt_buf_add_text(&cli->out, i == 0 ? "\n    " : ",\n    ");
+        output_json_at(&cli->out, plan->pages.at[i].secret, 2);
+    }
+    kt_buf_add_text(&cli->out, plan->pages.n > 0 ? "\n  ]" : "]");
+}
+
+static bool print_paths(struct cli *cli, const struct plan *plan, const char *name, enum walk_state state)
+{
+    kt_autobuf struct kt_buf text = {0};
     const struct walk_finding *finding = NULL;
     size_t at = 0;
-    kt_jsonw_key(w, name);
-    kt_jsonw_array(w);
+    kt_buf_init(&text, LISTS_MAX);
+    struct kt_jsonw w = kt_jsonw(&text);
+    kt_jsonw_array(&w);
     while ((finding = next_left(plan, state, &at)) != NULL)
-        kt_jsonw_text(w, finding->path);
-    kt_jsonw_end(w);
+        kt_jsonw_text(&w, finding->path);
+    kt_jsonw_end(&w);
+    if (!kt_buf_ok(&text))
+        return false;
+    print_member(cli, name);
+    output_json_at(&cli->out, kt_json_value(kt_buf_bytes(&text)), 1);
+    return true;
 }
 
 static int print_json(struct cli *cli, const struct plan *plan)
 {
-    kt_autobuf struct kt_buf text = {0};
-    struct kt_json secret = {0};
-    kt_buf_init(&text, JSON_MAX);
-    struct kt_jsonw w = kt_jsonw(&text);
-    kt_jsonw_object(&w);
-    kt_jsonw_kv_time(&w, "now", output_time_of(plan->pages[0].data, "now"));
-    kt_jsonw_kv_int(&w, "rotated", (int64_t)plan->rotated);
-    kt_jsonw_kv_int(&w, "overdue", (int64_t)plan->overdue);
-    kt_jsonw_kv_int(&w, "missing", (int64_t)plan->missing);
-    kt_jsonw_kv_int(&w, "unproven", (int64_t)plan->unproven);
-    kt_jsonw_key(&w, "secrets");
-    kt_jsonw_array(&w);
-    for (struct pages pages = {.plan = plan}; next_secret(&pages, &secret);)
-        kt_jsonw_raw(&w, kt_json_bytes(secret));
-    kt_jsonw_end(&w);
-    add_paths(plan, "not_rotated", WALK_SECRET, &w);
-    add_paths(plan, "not_seen", WALK_REFUSED, &w);
-    kt_jsonw_end(&w);
-    if (!kt_buf_ok(&text))
+    const struct {
+        const char *name;
+        size_t n;
+    } numbers[] = {{"rotated", plan->pages.n},
+                   {"overdue", plan->overdue},
+                   {"missing", plan->missing},
+                   {"unproven", plan->unproven}};
+    struct kt_json now = {0};
+    (void)kt_json_member(plan->pages.pages[0].data, "now", &now);
+    kt_buf_add_text(&cli->out, "{\n  \"now\": ");
+    output_json_at(&cli->out, now, 1);
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        print_member(cli, numbers[i].name);
+        kt_buf_printf(&cli->out, "%zu", numbers[i].n);
+    }
+    print_keys(cli, plan);
+    print_secrets(cli, plan);
+    if (!print_paths(cli, plan, "not_rotated", WALK_SECRET) || !print_paths(cli, plan, "not_seen", WALK_REFUSED))
         return cli_wrong(cli, "secretctl plan PREFIX", "the plan is too long");
-    output_json(&cli->out, kt_json_value(kt_buf_bytes(&text)));
+    kt_buf_add_text(&cli->out, "\n}\n");
     return CLI_DONE;
 }
 
 int cmd_plan(struct cli *cli)
 {
-    int code = CLI_DONE;
     KT_AUTO(plan_free) struct plan plan = {0};
-    if (!read_pages(cli, &plan))
+    if (!plan_pages_read(cli, cli->word_count == 1 ? cli->words[0] : "", &plan.pages))
         return cli->exit_code;
     if (!look_for_others(cli, &plan))
         return cli->exit_code;
-    count(&plan);
-    if (cli->format == CLI_JSON)
-        code = print_json(cli, &plan);
-    else
-        print_markdown(cli, &plan);
-    return code;
+    count(&plan, cli->word_count == 0);
+    return cli->format == CLI_JSON ? print_json(cli, &plan) : print_markdown(cli, &plan);
 }

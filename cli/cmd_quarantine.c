@@ -8,6 +8,7 @@
 #include "cli/secret_path.h"
 #include "lib/http_client.h"
 #include "lib/jsonw.h"
+#include "lib/shell_word.h"
 
 #define NAME_MOST 512
 #define BODY_MAX  ((size_t)8 * 1024)
@@ -53,6 +54,20 @@ static void add_who(struct cli *cli, struct kt_json data)
     add_text(cli, data, "secret");
 }
 
+/* For a command line. */
+static void add_who_words(struct cli *cli, struct kt_json data)
+{
+    char service[TEXT_MAX] = "", host[TEXT_MAX] = "", secret[TEXT_MAX] = "";
+    char who[sizeof service + sizeof host];
+    (void)kt_api_text(data, "service", service, sizeof service);
+    (void)kt_api_text(data, "host", host, sizeof host);
+    (void)kt_api_text(data, "secret", secret, sizeof secret);
+    (void)snprintf(who, sizeof who, "%s@%s", service, host);
+    kt_add_shell_word(&cli->out, who);
+    kt_buf_add_char(&cli->out, ' ');
+    kt_add_shell_word(&cli->out, secret);
+}
+
 int cmd_consumer_quarantine(struct cli *cli)
 {
     struct who who;
@@ -86,7 +101,7 @@ int cmd_consumer_quarantine(struct cli *cli)
     kt_buf_add_text(&cli->out, ": no rotation of it waits for this service\n"
                                "hurt    the service itself, once a rotation ends the credential that it runs\n"
                                "next    mend it, then: secretctl consumer release ");
-    add_who(cli, reply.data);
+    add_who_words(cli, reply.data);
     kt_buf_add_char(&cli->out, '\n');
     return CLI_DONE;
 }

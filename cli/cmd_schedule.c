@@ -3,6 +3,7 @@
 
 #include "cli/cli.h"
 #include "cli/cmd.h"
+#include "cli/gap_view.h"
 #include "cli/output.h"
 #include "cli/rotation_fields.h"
 #include "cli/secret_path.h"
@@ -81,7 +82,24 @@ static void time_row(struct cli *cli, struct table *table, struct kt_json state,
         table_printf(table, "%s   %s", time, age);
 }
 
-static void print_state(struct cli *cli, struct kt_json state)
+static void gap_rows(struct cli *cli, struct table *table, const char *secret, struct kt_json data, struct kt_json state)
+{
+    char strategy[32];
+    kt_autobuf struct kt_buf text = {0};
+    kt_buf_init(&text, 8192);
+    if (!kt_api_text(data, "strategy", strategy, sizeof strategy) || strcmp(strategy, "in-place") != 0)
+        return;
+    table_text(table, "last gap");
+    gap_view_measured(cli, state, &text);
+    table_bytes(table, kt_buf_bytes(&text));
+    kt_buf_reset(&text);
+    if (!gap_view_instead(state, secret, &text))
+        return;
+    table_text(table, "without a gap");
+    table_bytes(table, kt_buf_bytes(&text));
+}
+
+static void print_state(struct cli *cli, const char *secret, struct kt_json data, struct kt_json state)
 {
     static const char *const versions[] = {"current", "pending", "previous"};
     KT_AUTO(table_free) struct table table = {0};
@@ -112,6 +130,7 @@ static void print_state(struct cli *cli, struct kt_json state)
     }
     if (output_time_of(state, "next_drill") != 0)
         time_row(cli, &table, state, "next_drill", "next drill");
+    gap_rows(cli, &table, secret, data, state);
     if (kt_api_text(state, "run", text, sizeof text) && text[0] != '\0') {
         table_text(&table, "running");
         table_printf(&table, "%s   secretctl run watch %s", text, text);
@@ -177,7 +196,7 @@ int cmd_schedule_show(struct cli *cli)
     output_safe(&cli->out, kt_str(cli->words[0]));
     kt_buf_add_char(&cli->out, '\n');
     if (kt_json_member(reply.data, "state", &state))
-        print_state(cli, state);
+        print_state(cli, cli->words[0], reply.data, state);
     kt_buf_add_char(&cli->out, '\n');
     print_settings(cli, reply.data);
     return CLI_DONE;

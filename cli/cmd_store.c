@@ -164,28 +164,10 @@ static int follow_work(struct cli *cli, const struct work *work)
     }
 }
 
-static int work_status(struct cli *cli, const struct work *work)
-{
-    int code = CLI_DONE;
-    kt_autoapireply struct kt_api_reply reply;
-    kt_api_reply_init(&reply);
-    struct cli_call call = {.doing = work->follow, .method = "GET", .path = work->path};
-    if (cli_call(cli, &call, &reply) != KT_OK)
-        return cli->exit_code;
-    if (cli_print_plain(cli, reply.data, &reply, &code))
-        return code;
-    static const char *const names[] = {"Key", "Value"};
-    KT_AUTO(table_free) struct table table = {0};
-    table_init(&table, 2, names);
-    table_members(&table, reply.data);
-    table_print(&table, 0, &cli->out);
-    return CLI_DONE;
-}
-
 static int do_work(struct cli *cli, const struct work *work)
 {
     if (flags_on(&cli->flags, FLAG_STATUS))
-        return work_status(cli, work);
+        return cli_show(cli, work->follow, work->path);
     kt_autoapireply struct kt_api_reply reply;
     kt_api_reply_init(&reply);
     struct cli_call call = {.doing = work->begin, .method = "POST", .path = work->path};

@@ -1,7 +1,6 @@
 /* cli/cmd_unwrap.c - unwrap: take what a wrapping token stands for. */
 #include "cli/cli.h"
 #include "cli/cmd.h"
-#include "cli/output.h"
 #include "cli/prompt.h"
 #include "lib/token_file.h"
 
@@ -21,9 +20,7 @@ static enum kt_kind use_token(struct cli *cli, struct kt_err *err)
 
 int cmd_unwrap(struct cli *cli)
 {
-    static const char *const names[] = {"Key", "Value"};
     struct kt_err err = {0};
-    int code = CLI_DONE;
     kt_autoapireply struct kt_api_reply reply;
     kt_api_reply_init(&reply);
     if (cli->word_count == 1 && strcmp(cli->words[0], "-") != 0)
@@ -39,11 +36,5 @@ int cmd_unwrap(struct cli *cli)
     if (cli_call(cli, &call, &reply) != KT_OK)
         return cli->exit_code;
     struct kt_json object = kt_json_type(reply.auth) == KT_JSON_OBJECT ? reply.auth : reply.data;
-    if (cli_print_plain(cli, object, &reply, &code))
-        return code;
-    KT_AUTO(table_free) struct table table = {0};
-    table_init(&table, 2, names);
-    table_members(&table, object);
-    table_print(&table, 0, &cli->out);
-    return CLI_DONE;
+    return cli_print_members(cli, object, &reply);
 }

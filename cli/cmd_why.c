@@ -3,6 +3,7 @@
 
 #include "cli/cli.h"
 #include "cli/cmd.h"
+#include "cli/gap_view.h"
 #include "cli/output.h"
 #include "cli/paused.h"
 #include "cli/run_view.h"
@@ -42,6 +43,7 @@ static void explain_run(struct cli *cli, const struct run_model *run)
         output_safe(&cli->out, kt_str(run_why(run)));
         kt_buf_add_char(&cli->out, '\n');
     }
+    run_view_target(run, &cli->out);
     run_view_back(run, &cli->out);
     run_view_consumers(run, 8, RUN_CONSUMERS_MAX, RUN_VIEW_WIDE, &cli->out);
     kt_buf_printf(&cli->out, "next    secretctl run watch %s%s%s\n", run->id,
@@ -92,8 +94,28 @@ static void explain_drill(struct cli *cli, struct kt_json state)
     kt_buf_add_char(&cli->out, '\n');
 }
 
+/* One password at a time. */
+static void explain_gap(struct cli *cli, const char *secret, struct kt_json data, struct kt_json state)
+{
+    char strategy[32];
+    kt_autobuf struct kt_buf text = {0};
+    kt_buf_init(&text, 8192);
+    if (!kt_api_text(data, "strategy", strategy, sizeof strategy) || strcmp(strategy, "in-place") != 0)
+        return;
+    kt_buf_add_text(&text, "gap     in-place: ");
+    gap_view_measured(cli, state, &text);
+    kt_buf_add_char(&text, '\n');
+    output_safe(&cli->out, kt_buf_bytes(&text));
+    kt_buf_reset(&text);
+    kt_buf_add_text(&text, "avoid   ");
+    if (!gap_view_instead(state, secret, &text))
+        return;
+    kt_buf_add_char(&text, '\n');
+    output_safe(&cli->out, kt_buf_bytes(&text));
+}
+
 /* No run is active: the schedule answers. */
-static void explain_state(struct cli *cli, const char *secret, struct kt_json state)
+static void explain_state(struct cli *cli, const char *secret, struct kt_json data, struct kt_json state)
 {
     char time[OUTPUT_TIME];
     char age[OUTPUT_TIME];
@@ -124,7 +146,13 @@ static void explain_state(struct cli *cli, const char *secret, struct kt_json st
         output_safe(&cli->out, kt_str(text));
         kt_buf_add_text(&cli->out, "\nfirst   secretctl run resume\n");
     }
+    if (kt_api_text(state, "blocked_by", text, sizeof text) && text[0] != '\0') {
+        kt_buf_add_text(&cli->out, "waits   for ");
+        output_safe(&cli->out, kt_str(text));
+        kt_buf_add_char(&cli->out, '\n');
+    }
     explain_drill(cli, state);
+    explain_gap(cli, secret, data, state);
     output_time(cli, due, time);
     output_age(cli, due, age);
     if (due != 0)
@@ -153,7 +181,7 @@ static int why_secret(struct cli *cli, struct run_model *run)
         explain_run(cli, run);
         return CLI_DONE;
     }
-    explain_state(cli, cli->words[0], state);
+    explain_state(cli, cli->words[0], reply.data, state);
     return CLI_DONE;
 }
 

@@ -1,10 +1,10 @@
-/* cli/commands.h - what a person can ask for: one table, from which dispatch, help, completion and
+/* cli/commands.h - what a person can ask for: one list, from which dispatch, help, completion and
  * docs/secretctl.md come.
  *
- * One more command: one row in cli/commands.c and a handler in a cmd_*.c file. A handler prints, or
- * says what failed (cli_fail), and returns the exit code: 0 done, 1 used wrongly or a local error,
- * 2 the vault refused or could not be reached. A command that asks a question (COMMAND_ASKS)
- * returns 2 for the bad answer and 1 for every error.
+ * One more command: one row in its group's cli/commands_*.c and a handler in a cmd_*.c file. A
+ * handler prints, or says what failed (cli_fail), and returns the exit code: 0 done, 1 used wrongly
+ * or a local error, 2 the vault refused or could not be reached. A command that asks a question
+ * (COMMAND_ASKS) returns 2 for the bad answer and 1 for every error.
  * Threads: constant. */
 #pragma once
 
@@ -50,8 +50,9 @@ struct command {
     const char *examples;             /* lines to paste */
     int (*run)(struct cli *cli);
 };
-extern const struct command command_table[];
-extern const size_t command_count;
+/* All of them, group by group; i is below the count. */
+size_t command_count(void);
+const struct command *command_at(size_t i);
 
 /* The command that begins the words, longest first; *ret_used words are its own. NULL: none. */
 const struct command *command_find(const char *const *words, size_t count, size_t *ret_used);

@@ -26,16 +26,16 @@ static const char *live_kind(const struct command *command)
 static bool seen_before(size_t at, const char *word, size_t len)
 {
     for (size_t i = 0; i < at; i++)
-        if (strncmp(command_table[i].words, word, len) == 0 &&
-            (command_table[i].words[len] == ' ' || command_table[i].words[len] == '\0'))
+        if (strncmp(command_at(i)->words, word, len) == 0 &&
+            (command_at(i)->words[len] == ' ' || command_at(i)->words[len] == '\0'))
             return true;
     return false;
 }
 
 static void add_first_words(struct kt_buf *out)
 {
-    for (size_t i = 0; i < command_count; i++) {
-        const struct command *command = &command_table[i];
+    for (size_t i = 0; i < command_count(); i++) {
+        const struct command *command = command_at(i);
         size_t len = strcspn(command->words, " ");
         if ((command->traits & COMMAND_HIDDEN) != 0)
             continue;
@@ -59,8 +59,8 @@ static void add_flags_of(struct kt_buf *out, const struct command *command)
 static void add_live(struct kt_buf *out)
 {
     kt_buf_add_text(out, "    case \"${words[*]-} \" in\n");
-    for (size_t i = 0; i < command_count; i++) {
-        const struct command *command = &command_table[i];
+    for (size_t i = 0; i < command_count(); i++) {
+        const struct command *command = command_at(i);
         const char *kind = live_kind(command);
         if (kind == NULL)
             continue;
@@ -93,21 +93,21 @@ void completion_bash(struct kt_buf *out)
         "    '') next='");
     add_first_words(out);
     kt_buf_add_text(out, "';;\n");
-    for (size_t i = 0; i < command_count; i++) {
-        const char *words = command_table[i].words;
+    for (size_t i = 0; i < command_count(); i++) {
+        const char *words = command_at(i)->words;
         size_t len = strcspn(words, " ");
         if (words[len] == '\0' || seen_before(i, words, len))
             continue;
         kt_buf_printf(out, "    %.*s) [[ ${#words[@]} -gt 1 ]] || next='", (int)len, words);
-        for (size_t k = i; k < command_count; k++)
-            if (strncmp(command_table[k].words, words, len + 1) == 0 &&
-                (command_table[k].traits & COMMAND_HIDDEN) == 0)
-                kt_buf_printf(out, "%s ", command_table[k].words + len + 1);
+        for (size_t k = i; k < command_count(); k++)
+            if (strncmp(command_at(k)->words, words, len + 1) == 0 &&
+                (command_at(k)->traits & COMMAND_HIDDEN) == 0)
+                kt_buf_printf(out, "%s ", command_at(k)->words + len + 1);
         kt_buf_add_text(out, "';;\n");
     }
     kt_buf_add_text(out, "    esac\n    case \"${words[*]-} \" in\n");
-    for (size_t i = 0; i < command_count; i++) {
-        const struct command *command = &command_table[i];
+    for (size_t i = 0; i < command_count(); i++) {
+        const struct command *command = command_at(i);
         if ((command->traits & COMMAND_HIDDEN) != 0)
             continue;
         kt_buf_printf(out, "    '%s '*", command->words);

@@ -256,6 +256,11 @@ enum kt_kind dotenv_write(struct kt_json object, struct kt_buf *ret, struct kt_e
             (void)kt_json_string(it.value, &value);
         else
             (void)kt_json_compact(it.value, &value);
+        if (value.len > 0 && memchr(value.at, '\0', value.len) != NULL) {
+            (void)kt_fail(err, KT_INVALID, "the value of '%.60s' has a NUL byte: no variable has one", kt_buf_text(&name));
+            kt_hint(err, "secretctl export json keeps every value");
+            return KT_INVALID;
+        }
         kt_buf_add_bytes(ret, kt_buf_bytes(&name));
         kt_buf_add_char(ret, '=');
         write_value(kt_buf_bytes(&value), ret);

@@ -15,5 +15,5 @@
 /* Appends a JSON object of texts. */
 enum kt_kind dotenv_read(struct kt_bytes text, struct kt_buf *ret, struct kt_err *err) KT_MUST_CHECK;
 /* Appends a line for each member; what is no string is written as its JSON text. KT_INVALID: a member's name
- * cannot be a variable's. */
+ * cannot be a variable's, or a value has a NUL. */
 enum kt_kind dotenv_write(struct kt_json object, struct kt_buf *ret, struct kt_err *err) KT_MUST_CHECK;

@@ -119,6 +119,7 @@ enum flag_kind {
     X(FLAG_CAN, "can", NULL, FLAG_TEXT, "CAPABILITY",                                              \
       "create, read, update, patch, delete or list; or the word before the path")                  \
     X(FLAG_FILE, "file", NULL, FLAG_TEXT, "FILE", "this policy's text besides, stored or not")     \
+    X(FLAG_SERVER_NAME, "server-name", NULL, FLAG_TEXT, "NAME", "what servers are asked for (SNI)") \
     X(FLAG_PREFIX, "prefix", NULL, FLAG_SWITCH, NULL, "all leases below that path")                \
     X(FLAG_SYNC, "sync", NULL, FLAG_SWITCH, NULL, "wait until it is done")                         \
     X(FLAG_ALLOW_GAP, "allow-gap", NULL, FLAG_SWITCH, NULL, "consumers may be cut off for a moment") \

@@ -91,13 +91,13 @@ static void add_row(struct kt_buf *out, const struct command *command)
 static void add_asking(struct kt_buf *out, const char *quote)
 {
     size_t left = 0;
-    for (size_t i = 0; i < command_count; i++)
-        left += (command_table[i].traits & COMMAND_ASKS) != 0;
-    for (size_t i = 0; i < command_count; i++) {
-        if ((command_table[i].traits & COMMAND_ASKS) == 0)
+    for (size_t i = 0; i < command_count(); i++)
+        left += (command_at(i)->traits & COMMAND_ASKS) != 0;
+    for (size_t i = 0; i < command_count(); i++) {
+        if ((command_at(i)->traits & COMMAND_ASKS) == 0)
             continue;
         left--;
-        kt_buf_printf(out, "%s%s%s%s", quote, command_table[i].words, quote,
+        kt_buf_printf(out, "%s%s%s%s", quote, command_at(i)->words, quote,
                       left > 1    ? ", "
                       : left == 1 ? " and "
                                   : "");
@@ -112,10 +112,10 @@ void help_all(struct kt_buf *out)
                          "VAULT_TOKEN or ~/.vault-token.\n");
     for (unsigned group = 0; group < GROUP_COUNT; group++) {
         kt_buf_printf(out, "\n%s\n", command_group_titles[group]);
-        for (size_t i = 0; i < command_count; i++)
-            if (command_table[i].group == (enum command_group)group &&
-                (command_table[i].traits & COMMAND_HIDDEN) == 0)
-                add_row(out, &command_table[i]);
+        for (size_t i = 0; i < command_count(); i++)
+            if (command_at(i)->group == (enum command_group)group &&
+                (command_at(i)->traits & COMMAND_HIDDEN) == 0)
+                add_row(out, command_at(i));
     }
     kt_buf_add_text(out, "\nExamples\n"
                          "  secretctl kv get secret/db/orders\n"
@@ -137,10 +137,10 @@ static void add_family_examples(struct kt_buf *out, const char *word)
 {
     size_t shown = 0;
     kt_buf_add_text(out, "\nExamples\n");
-    for (size_t i = 0; i < command_count && shown < 2; i++) {
-        const char *text = command_table[i].examples;
-        if (!begins_with_word(command_table[i].words, word) ||
-            (command_table[i].traits & COMMAND_HIDDEN) != 0)
+    for (size_t i = 0; i < command_count() && shown < 2; i++) {
+        const char *text = command_at(i)->examples;
+        if (!begins_with_word(command_at(i)->words, word) ||
+            (command_at(i)->traits & COMMAND_HIDDEN) != 0)
             continue;
         size_t len = strcspn(text, "\n");
         if (len > 0 && text[len - 1] == '\\')
@@ -153,13 +153,13 @@ static void add_family_examples(struct kt_buf *out, const char *word)
 static size_t add_family(struct kt_buf *out, const char *word)
 {
     size_t found = 0;
-    for (size_t i = 0; i < command_count; i++) {
-        if (!begins_with_word(command_table[i].words, word) ||
-            (command_table[i].traits & COMMAND_HIDDEN) != 0)
+    for (size_t i = 0; i < command_count(); i++) {
+        if (!begins_with_word(command_at(i)->words, word) ||
+            (command_at(i)->traits & COMMAND_HIDDEN) != 0)
             continue;
         if (found++ == 0)
             kt_buf_printf(out, "Usage: secretctl %s COMMAND [words] [flags]\n\n", word);
-        add_row(out, &command_table[i]);
+        add_row(out, command_at(i));
     }
     if (found > 0) {
         add_family_examples(out, word);
@@ -176,8 +176,8 @@ static int unknown_command(struct cli *cli)
     size_t count = 0;
     const char *first = cli->flags.words[0];
     const char *second = cli->flags.word_count > 1 ? cli->flags.words[1] : NULL;
-    for (size_t i = 0; i < command_count && count < NAMES_MAX; i++) {
-        const char *words = command_table[i].words;
+    for (size_t i = 0; i < command_count() && count < NAMES_MAX; i++) {
+        const char *words = command_at(i)->words;
         if (second != NULL && begins_with_word(words, first))
             names[count++] = words + strlen(first) + 1;
     }
@@ -188,9 +188,9 @@ static int unknown_command(struct cli *cli)
     };
     for (size_t i = 0; !family && firsts[i] != NULL; i++)
         names[count++] = firsts[i];
-    for (size_t i = 0; !family && i < command_count && count < NAMES_MAX; i++)
-        if (command_table[i].alias != NULL)
-            names[count++] = command_table[i].alias;
+    for (size_t i = 0; !family && i < command_count() && count < NAMES_MAX; i++)
+        if (command_at(i)->alias != NULL)
+            names[count++] = command_at(i)->alias;
     names[count] = NULL;
     const char *near = kt_nearest(family ? second : first, names);
     char hint[128];
@@ -255,7 +255,7 @@ void help_markdown(struct kt_buf *out)
     kt_buf_add_text(
         out,
         "# secretctl\n\n"
-        "Written by `secretctl docs` from the table in `cli/commands.c`; do not edit it by hand.\n\n"
+        "Written by `secretctl docs` from the tables of `cli/commands*.c`; do not edit it by hand.\n\n"
         "The vault is at `VAULT_ADDR` (or `-address`; default `https://127.0.0.1:8200`), the token in\n"
         "`VAULT_TOKEN` or `~/.vault-token`, the CA in `VAULT_CACERT` (or `-ca-cert`). Flags have one\n"
         "dash or two and stand before or after the words. `-o json` (also `-format=json`,\n"
@@ -268,8 +268,8 @@ void help_markdown(struct kt_buf *out)
     kt_buf_add_text(out, " answer a question:\n2 is the bad answer, 1 an error.\n");
     for (unsigned group = 0; group < GROUP_COUNT; group++) {
         kt_buf_printf(out, "\n## %s\n", command_group_titles[group]);
-        for (size_t i = 0; i < command_count; i++) {
-            const struct command *command = &command_table[i];
+        for (size_t i = 0; i < command_count(); i++) {
+            const struct command *command = command_at(i);
             if (command->group != (enum command_group)group ||
                 (command->traits & COMMAND_HIDDEN) != 0)
                 continue;

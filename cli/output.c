@@ -251,9 +251,8 @@ void output_numbered(struct kt_buf *out, const char *name, struct kt_json list)
     }
 }
 
-void output_json(struct kt_buf *out, struct kt_json value)
+void output_json_at(struct kt_buf *out, struct kt_json value, size_t depth)
 {
-    size_t depth = 0;
     for (size_t i = 0; i < value.len; i++) {
         char c = value.at[i];
         if (c == '"') {
@@ -284,6 +283,11 @@ void output_json(struct kt_buf *out, struct kt_json value)
             kt_buf_add_char(out, c);
         }
     }
+}
+
+void output_json(struct kt_buf *out, struct kt_json value)
+{
+    output_json_at(out, value, 0);
     kt_buf_add_char(out, '\n');
 }
 

@@ -47,6 +47,8 @@ void output_value(struct kt_buf *out, struct kt_json value);
 void output_numbered(struct kt_buf *out, const char *name, struct kt_json list);
 /* Indented by two blanks, with a newline at the end. */
 void output_json(struct kt_buf *out, struct kt_json value);
+/* The same inside of something that is depth deep, without the newline. */
+void output_json_at(struct kt_buf *out, struct kt_json value, size_t depth);
 
 /* "2025-11-25 14:02:11 +01:00"; "-" for 0. */
 #define OUTPUT_TIME 40

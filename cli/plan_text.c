@@ -4,8 +4,10 @@
 #include <stdio.h>
 
 #include "cli/cli.h"
+#include "cli/gap_view.h"
 #include "cli/output.h"
 #include "lib/clock.h"
+#include "lib/shell_word.h"
 
 #define TEXT_MAX 2200
 
@@ -186,10 +188,12 @@ static void add_system(struct kt_json secret, struct kt_buf *out)
     kt_buf_add_text(out, " (");
     plan_safe(out, text);
     take(system, "host", text);
-    if (text[0] != '\0') {
+    if (text[0] != '\0')
         kt_buf_add_char(out, ' ');
+    if (list_count(system, "hosts") > 0)
+        add_list(system, "hosts", out);
+    else
         plan_safe(out, text);
-    }
     kt_buf_add_char(out, ')');
 }
 
@@ -303,6 +307,26 @@ static void add_truth(struct cli *cli, struct kt_json secret, struct kt_buf *out
     kt_buf_add_char(out, '\n');
 }
 
+/* A rotation by hand; what a schedule starts asks nobody. */
+static void add_approvals(struct kt_json secret, struct kt_buf *out)
+{
+    struct kt_json list = {0};
+    bool first = true;
+    kt_buf_add_text(out, "- approvals of a rotation by hand: ");
+    (void)kt_json_member(secret, "approvals_in_force", &list);
+    struct kt_json_iter it = kt_json_iter(list);
+    for (; kt_json_next(&it); first = false) {
+        kt_buf_printf(out, "%s%jd by rule ", first ? "" : "; ", (intmax_t)number(it.value, "needed"));
+        add_text(it.value, "rule", out);
+        kt_buf_add_text(out, " (from ");
+        add_text(it.value, "from", out);
+        bool there = false;
+        (void)kt_api_bool(it.value, "rule_is_there", &there);
+        kt_buf_add_text(out, there ? ")" : "), WHICH IS GONE: nobody can approve it");
+    }
+    kt_buf_add_text(out, first ? "none\n" : "\n");
+}
+
 static void add_facts(struct cli *cli, struct kt_json secret, struct kt_buf *out)
 {
     static const struct {
@@ -317,6 +341,7 @@ static void add_facts(struct cli *cli, struct kt_json secret, struct kt_buf *out
         add_text(secret, texts[i].member, out);
         kt_buf_add_char(out, '\n');
     }
+    add_approvals(secret, out);
     kt_buf_printf(out, "- type: %s\n- authenticates to: ", way_of(secret)->type);
     add_system(secret, out);
     kt_buf_add_text(out, "\n- accounts: ");
@@ -359,20 +384,6 @@ static void add_waits(struct kt_json secret, struct kt_buf *out)
     kt_buf_add_char(out, '\n');
 }
 
-/* As a shell's word. */
-static void add_word(const char *name, struct kt_buf *out)
-{
-    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/_.@%+=:,-";
-    bool quoted = name[strspn(name, plain)] != '\0';
-    kt_buf_add_text(out, quoted ? "'" : "");
-    for (const char *at = name; *at != '\0'; at++)
-        if (*at == '\'')
-            kt_buf_add_text(out, "'\\''");
-        else
-            kt_buf_add_char(out, (char)((unsigned char)*at < 0x20 || *at == 0x7f ? '?' : *at));
-    kt_buf_add_text(out, quoted ? "'" : "");
-}
-
 /* How long going back may take, took, and when it was tried. */
 static void add_back(struct cli *cli, struct kt_json secret, struct kt_buf *out)
 {
@@ -397,13 +408,36 @@ static void add_back(struct cli *cli, struct kt_json secret, struct kt_buf *out)
     add_time(cli, output_time_of(secret, "next_drill"), "only by hand", out);
 }
 
+/* In-place: what was measured, and the way without. */
+static void add_gap(struct cli *cli, struct kt_json secret, const char *name, struct kt_buf *out)
+{
+    char strategy[TEXT_MAX];
+    kt_autobuf struct kt_buf text = {0};
+    kt_buf_init(&text, 8192);
+    take(secret, "strategy", strategy);
+    if (strcmp(strategy, "in-place") != 0)
+        return;
+    kt_buf_add_text(out, "- gap, measured: ");
+    gap_view_measured(cli, secret, &text);
+    plan_safe(out, kt_buf_text(&text));
+    kt_buf_reset(&text);
+    kt_buf_add_text(out, "\n- without a gap: ");
+    if (gap_view_instead(secret, name, &text))
+        plan_safe(out, kt_buf_text(&text));
+    else
+        kt_buf_add_text(out, "its target can do nothing else");
+    kt_buf_add_char(out, '\n');
+}
+
 static void add_procedure(struct cli *cli, struct kt_json secret, const char *name, struct kt_buf *out)
 {
     const struct way *way = way_of(secret);
     kt_buf_add_text(out, "\nProcedure, by the vault itself:\n\n");
     for (size_t i = 0; way->steps[i] != NULL; i++)
         kt_buf_printf(out, "%zu. %s\n", i + 1, way->steps[i]);
-    kt_buf_printf(out, "\n- gap: %s\n- verification: %s\n", way->gap, way->verification);
+    kt_buf_printf(out, "\n- gap: %s\n", way->gap);
+    add_gap(cli, secret, name, out);
+    kt_buf_printf(out, "- verification: %s\n", way->verification);
     add_waits(secret, out);
     kt_buf_add_text(out, "- way back: ");
     add_command(way->before, name, out);
@@ -416,7 +450,7 @@ static void add_procedure(struct cli *cli, struct kt_json secret, const char *na
     plan_safe(out, name);
     kt_buf_add_text(out, " (policies: secretctl policy list)\n\nEmergency, when it leaked:\n\n    ");
     kt_buf_add_text(out, "secretctl rotate --reason=leaked ");
-    add_word(name, out);
+    kt_add_shell_word(out, name);
     kt_buf_add_text(out, "\n\n");
     add_command(way->emergency, name, out);
     kt_buf_add_char(out, '\n');

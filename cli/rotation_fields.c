@@ -3,9 +3,12 @@
 
 /* clang-format off */
 const struct input_field cli_target_fields[] = {
-    {"driver",                INPUT_TEXT,     "postgresql, mariadb, redis, ldap, ssh-key, exec"},
+    {"driver",                INPUT_TEXT,     "postgresql, mariadb, redis, ldap, ssh-key, exec, http, vault"},
     {"program",               INPUT_TEXT,     "exec: the name of a driver_program in vaultd's configuration"},
     {"host",                  INPUT_TEXT,     "name, address, or a socket folder that begins with /"},
+    {"hosts",                 INPUT_LIST,     "db1,db2:5433: several servers that are one target, instead of host"},
+    {"sentinels",             INPUT_LIST,     "redis: Sentinels that are asked whether hosts names all; none: sentinels="},
+    {"sentinel_master",       INPUT_TEXT,     "redis: what the Sentinels call the primary"},
     {"port",                  INPUT_NUMBER,   "5432"},
     {"database",              INPUT_TEXT,     "the database to log in to"},
     {"sslmode",               INPUT_TEXT,     "verify-full (default), verify-ca, require, disable"},
@@ -13,6 +16,7 @@ const struct input_field cli_target_fields[] = {
     {"keys_file",             INPUT_TEXT,     "ssh-key: file of authorized keys, .ssh/authorized_keys; %u: the account"},
     {"admin_username",        INPUT_TEXT,     "the administrative login"},
     {"admin_password",        INPUT_SECRET,   "its password: @FILE, - or nothing (asks)"},
+    {"admin_secret",          INPUT_TEXT,     "a secret that is the administrative login instead: secret/db/admin"},
     {"connect_timeout",       INPUT_DURATION, "5s"},
     {"statement_timeout",     INPUT_DURATION, "10s"},
     {"max_refusals_per_hour", INPUT_NUMBER,   "refused logins that probes may cause an account, 3"},
@@ -65,7 +69,13 @@ const struct input_field cli_schedule_fields[] = {
     {"verify_every",    INPUT_DURATION, "how often the target is asked whether it accepts what is stored, 0: never"},
     {"rto",             INPUT_DURATION, "5m: going back has to take no longer; 0: not said"},
     {"drill",           INPUT_TEXT,     "\"0 4 1 * *\": when going back is tried, five or six fields of cron"},
-    {"allow_gap",       INPUT_BOOL,     "consumers may be cut off for a moment: drills in-place, false"},
+    {"allow_gap",       INPUT_BOOL,     "consumers may be cut off for a moment: in-place where there is better, and its drills, false"},
+    {"approvals",       INPUT_NUMBER,   "2: so many others have to approve what is started by hand; 0: as its class says"},
+    {"approvers",       INPUT_TEXT,     "a rule of approval (approvals rules), of whose group they are"},
+    {"together",        INPUT_LIST,     "secret/db/b,...: secrets that rotate as one with it: all forward, or all back"},
+    {"after",           INPUT_LIST,     "secret/ca/web,...: secrets that are rotated before this one"},
+    {"served_at",       INPUT_LIST,     "web1:443,...: listeners that have to show a new certificate before its run ends"},
+    {"served_name",     INPUT_TEXT,     "the name that they are asked for (SNI); each its host"},
     {NULL, INPUT_TEXT, NULL},
 };
 /* clang-format on */

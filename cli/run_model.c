@@ -181,6 +181,14 @@ const char *run_why(const struct run_model *run)
     return "";
 }
 
+const char *run_known(const struct run_model *run)
+{
+    for (size_t i = run->step_count; i > 0; i--)
+        if (strcmp(run->steps[i - 1].kind, "probe") == 0)
+            return run->steps[i - 1].text;
+    return "";
+}
+
 size_t run_healthy(const struct run_model *run)
 {
     size_t healthy = 0;

@@ -50,4 +50,6 @@ bool run_done(const struct run_model *run);
 bool run_good(const struct run_model *run); /* done, or a drill that went back in time */
 /* Why it went wrong: what the vault says, else the last failed step; "" when nothing did. */
 const char *run_why(const struct run_model *run);
+/* What the target said last of the old and the new one; "" when it was not asked. */
+const char *run_known(const struct run_model *run);
 size_t run_healthy(const struct run_model *run); /* consumers that acknowledged the new version */

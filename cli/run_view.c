@@ -281,6 +281,22 @@ void run_view_back(const struct run_model *run, struct kt_buf *out)
     kt_buf_add_char(out, '\n');
 }
 
+/* Where it was to happen, and what that said last of both credentials. */
+static void add_target(const struct run_model *run, const char *known, struct kt_buf *out)
+{
+    if (run->target[0] != '\0')
+        kt_buf_printf(out, "target  %s, v%jd to v%jd\n", run->target, (intmax_t)run->from, (intmax_t)run->to);
+    add_item(out, "known", known);
+}
+
+void run_view_target(const struct run_model *run, struct kt_buf *out)
+{
+    kt_autobuf struct kt_buf text = {0};
+    kt_buf_init(&text, 2 * LINE_MAX_BYTES);
+    add_target(run, run_known(run), &text);
+    output_safe(out, kt_buf_bytes(&text));
+}
+
 static void verdict_done(const struct run_model *run, struct kt_buf *out)
 {
     char text[160];
@@ -325,6 +341,8 @@ static void verdict_back(const struct run_model *run, struct kt_buf *out)
     if (!good)
         add_item(out, "because", run_why(run));
     add_hurt(run, out);
+    if (!good)
+        add_target(run, run_known(run), out);
     kt_buf_printf(out, "next    secretctl report %s\n", run->id);
     if (!good)
         kt_buf_printf(out, "then    secretctl %s %s\n",
@@ -339,7 +357,7 @@ static void verdict_frozen(const struct run_model *run, struct kt_buf *out)
                 run->frozen_text[0] != '\0' ? run->frozen_text
                                             : "it can neither go on nor back by itself.");
     add_hurt(run, out);
-    add_item(out, "known", run->frozen_known);
+    add_target(run, run->frozen_known, out);
     add_item(out, "now", run->frozen_now);
     add_item(out, "because", run_why(run));
     if (run->frozen_next[0] != '\0')

@@ -16,6 +16,7 @@ void run_view_step(struct cli *cli, const struct run_model *run, const struct ru
 void run_view_picture(struct cli *cli, const struct run_model *run, unsigned columns, unsigned rows,
                       struct kt_buf *out);
 /* A line on how long going back took, or takes; nothing when nobody ordered it. */
+void run_view_target(const struct run_model *run, struct kt_buf *out);
 void run_view_back(const struct run_model *run, struct kt_buf *out);
 void run_view_verdict(struct cli *cli, const struct run_model *run, struct kt_buf *out);
 /* At most `most` of them, each line cut at columns. */

@@ -450,11 +450,13 @@ enum kt_kind kt_api_consumer_report(struct kt_api *api, const struct kt_api_cons
     };
     const struct {
         const char *name;
-        unsigned value;
+        uint64_t value;
     } numbers[] = {
         {"samples", report->samples},
         {"p95_ms", report->p95_ms},
         {"baseline_p95_ms", report->baseline_p95_ms},
+        {"candidates", report->candidates},
+        {"holds", report->holds},
     };
     struct kt_jsonw w = kt_jsonw(&body);
     kt_jsonw_object(&w);
@@ -464,7 +466,7 @@ enum kt_kind kt_api_consumer_report(struct kt_api *api, const struct kt_api_cons
     kt_jsonw_kv_int(&w, "version", (int64_t)report->version);
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
         if (numbers[i].value != 0)
-            kt_jsonw_kv_int(&w, numbers[i].name, numbers[i].value);
+            kt_jsonw_kv_int(&w, numbers[i].name, (int64_t)numbers[i].value);
     kt_jsonw_end(&w);
     if (!kt_buf_ok(&path) || !kt_buf_ok(&body))
         return kt_fail(err, KT_INVALID, "the report about a consumer is too long");

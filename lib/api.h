@@ -124,6 +124,8 @@ struct kt_api_consumer {
     uint64_t version;
     unsigned samples;
     unsigned p95_ms, baseline_p95_ms;
+    unsigned candidates;     /* 2: it tries another credential when one is refused */
+    uint64_t holds;          /* the version that it has besides; 0: none */
     unsigned timeout_ms; /* 0: the client's */
 };
 enum kt_kind kt_api_consumer_report(struct kt_api *api, const struct kt_api_consumer *report,

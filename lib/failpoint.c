@@ -58,7 +58,7 @@ bool kt_failpoint_hit(enum kt_failpoint point)
         (void)fprintf(stderr, "<5>failpoint name=%s action=kill\n", names[point]);
         (void)kill(getpid(), SIGKILL);
     } else if (strcmp(action, "stop") == 0) {
-        (void)kill(getpid(), SIGSTOP);
+        (void)raise(SIGSTOP); /* this thread before its next step, and with it all others */
         return false;
     }
     return strcmp(action, "error") == 0;

@@ -32,6 +32,7 @@
     X(run_generated)        /* after the generate commit, before the intent */                     \
     X(run_intent_apply)     /* after intent(apply), before send */                                 \
     X(run_apply_sent)       /* sent, no reply */                                                   \
+    X(run_node_changed)     /* of several servers one is changed, the next is not */               \
     X(run_apply_done)       /* effect done, outcome not stored */                                  \
     X(run_outcome_commit)   /* the outcome commit fails */                                         \
     X(run_full_generate)    /* no room for the new version */                                      \

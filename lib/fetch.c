@@ -3,6 +3,7 @@
 #define FORMAT      1u
 #define KIND_ORDER  'F'
 #define KIND_POST   'P'
+#define KIND_CALL   'M'
 #define KIND_RESULT 'G'
 
 static enum kt_kind finish(const struct kt_buf *out, struct kt_err *err)
@@ -15,8 +16,22 @@ static enum kt_kind malformed(struct kt_err *err)
     return kt_fail(err, KT_INVALID, "a message about a fetch is malformed");
 }
 
+static enum kt_kind encode_call(const struct fetch_order *order, struct kt_buf *out, struct kt_err *err)
+{
+    if (strlen(order->program) > FETCH_NAME_MAX || order->post.len > FETCH_POST_MAX)
+        return kt_fail(err, KT_INVALID, "what a program is to get is longer than %zu bytes, or its name is",
+                       FETCH_POST_MAX);
+    kt_buf_add_u8(out, FORMAT);
+    kt_buf_add_u8(out, KIND_CALL);
+    kt_buf_add_field(out, kt_str(order->program));
+    kt_buf_add_field(out, order->post);
+    return finish(out, err);
+}
+
 enum kt_kind kt_fetch_order_encode(const struct fetch_order *order, struct kt_buf *out, struct kt_err *err)
 {
+    if (order->program != NULL)
+        return encode_call(order, out, err);
     if (strlen(order->url) > FETCH_URL_MAX || strlen(order->ca) > FETCH_CA_MAX)
         return kt_fail(err, KT_INVALID, "the address, or its CA, is too long");
     if (order->post.len > FETCH_POST_MAX)
@@ -33,9 +48,15 @@ enum kt_kind kt_fetch_order_encode(const struct fetch_order *order, struct kt_bu
     return finish(out, err);
 }
 
+bool kt_fetch_is_call(struct kt_bytes message)
+{
+    return message.len >= 2 && message.at[1] == KIND_CALL;
+}
+
 bool kt_fetch_is_order(struct kt_bytes message)
 {
-    return message.len >= 2 && (message.at[1] == KIND_ORDER || message.at[1] == KIND_POST);
+    return message.len >= 2 &&
+           (message.at[1] == KIND_ORDER || message.at[1] == KIND_POST || message.at[1] == KIND_CALL);
 }
 
 static bool begins(struct kt_reader *r, unsigned kind)
@@ -73,9 +94,24 @@ static bool read_post(struct kt_reader *r, struct kt_arena *arena, struct fetch_
     return good && ret->post.len <= FETCH_POST_MAX;
 }
 
+static enum kt_kind decode_call(struct kt_bytes message, struct kt_arena *arena, struct fetch_order *ret,
+                                struct kt_err *err)
+{
+    struct kt_reader r = kt_reader(message);
+    bool ours = begins(&r, KIND_CALL);
+    struct kt_bytes program = kt_read_field(&r);
+    *ret = (struct fetch_order){.url = "", .ca = "", .posts = true, .post = kt_read_field(&r)};
+    if (!ours || !kt_reader_done(&r) || !is_text(program, FETCH_NAME_MAX) || ret->post.len > FETCH_POST_MAX)
+        return malformed(err);
+    ret->program = kt_arena_text(arena, program);
+    return ret->program == NULL ? kt_fail(err, KT_NO_MEMORY, "reading what to start") : KT_OK;
+}
+
 enum kt_kind kt_fetch_order_decode(struct kt_bytes message, struct kt_arena *arena, struct fetch_order *ret,
                                    struct kt_err *err)
 {
+    if (kt_fetch_is_call(message))
+        return decode_call(message, arena, ret, err);
     struct kt_reader r = kt_reader(message);
     *ret = (struct fetch_order){.posts = message.len >= 2 && message.at[1] == KIND_POST};
     bool ours = begins(&r, ret->posts ? KIND_POST : KIND_ORDER);

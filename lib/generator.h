@@ -15,7 +15,8 @@
  * Entropy: of the first character's alphabet and L-1 times the other's, less what the demanded
  *          classes exclude, which is counted exactly: with one of each class it is the inclusion-
  *          exclusion sum over the sets S of classes, (-1)^#S (A - size of S)^L. What kt_generate()
- *          must avoid is not counted; it is far below a thousandth of a bit.
+ *          must avoid is not counted: of characters far below a thousandth of a bit, of words a bit or two
+ *          where an account has a name of three letters.
  * Owner:   configuration and generator are plain values; the value is the caller's kt_secret.
  * Limits:  4..512 characters, 4..256 bytes, 4..51 words; alphabets of 2..94 characters of printable ASCII
  *          without the blank.

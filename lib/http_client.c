@@ -17,6 +17,7 @@
 #include "lib/http_address.h"
 #include "lib/http_failure.h"
 #include "lib/num.h"
+#include "lib/server_purpose.h"
 #include "lib/wipe_alloc.h"
 
 #define REDIRECTS_MAX      3u
@@ -33,6 +34,7 @@ struct kt_http {
     struct curl_slist *connect_to;
     unsigned timeout_ms;
     size_t body_max;
+    bool stays;
     char ca_file[1024];
     const struct kt_http_names *names;
     const char *client_cert, *client_key; /* while it is opened; NULL: none */
@@ -163,6 +165,8 @@ static bool set_rules(struct kt_http *http)
     SET(CURLOPT_WRITEDATA, http);
     SET(CURLOPT_HEADERFUNCTION, header_arrived);
     SET(CURLOPT_HEADERDATA, http);
+    SET(CURLOPT_FRESH_CONNECT, http->stays ? 1L : 0L);
+    SET(CURLOPT_FORBID_REUSE, http->stays ? 1L : 0L);
     SET(CURLOPT_OPENSOCKETFUNCTION, socket_wanted);
     SET(CURLOPT_OPENSOCKETDATA, http);
     /* The folder of the system's certificates would be trusted beside the file that is named; and
@@ -182,7 +186,7 @@ static bool set_rules(struct kt_http *http)
     if (http->connect_to != NULL)
         SET(CURLOPT_CONNECT_TO, http->connect_to);
 #undef SET
-    return bad == CURLE_OK;
+    return bad == CURLE_OK && (!http->address.tls || kt_server_purpose_check(easy) == CURLE_OK);
 }
 
 /* Said before a handshake that could only fail. */
@@ -225,6 +229,7 @@ static enum kt_kind fill(struct kt_http *http, const struct kt_http_options *opt
         return kind;
     http->names = options->names != NULL ? options->names : &kt_http_default_names;
     http->timeout_ms = options->timeout_ms != 0 ? options->timeout_ms : TIMEOUT_MS;
+    http->stays = options->stays;
     http->body_max = options->body_max != 0 ? options->body_max : BODY_MAX;
     if (options->ca_file != NULL && options->ca_file[0] != '\0') {
         if (strlen(options->ca_file) >= sizeof http->ca_file)
@@ -497,7 +502,7 @@ enum kt_kind kt_http_perform(struct kt_http *http, const struct kt_http_request 
         return kt_fail(err, KT_INVALID, "the path is too long, or no path");
     for (unsigned hops = 0;; hops++) {
         enum kt_kind kind = perform_once(http, request, kt_buf_text(&url), wake_fd, response, err);
-        if (kind != KT_OK || response->status != 307 || http->location[0] == '\0')
+        if (kind != KT_OK || response->status != 307 || http->location[0] == '\0' || http->stays)
             return kind;
         if (hops == REDIRECTS_MAX)
             return kt_fail(err, KT_IO, "%s redirects in a circle", http->address.text);

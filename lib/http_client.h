@@ -46,6 +46,9 @@ struct kt_http_options {
     unsigned connect_timeout_ms; /* 0: 10 s */
     unsigned timeout_ms;         /* for a whole request; 0: 60 s */
     size_t body_max;             /* 0: 33 MiB */
+    bool stays;                  /* no redirect is followed: a 307 is an answer like others; and each
+                                    request has a connection of its own, for what a kept one loses
+                                    libcurl sends a second time */
 };
 
 struct kt_http_header {

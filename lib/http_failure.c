@@ -7,6 +7,8 @@
 #include <gnutls/x509.h>
 #include <stdio.h>
 
+#include "lib/server_purpose.h"
+
 #define SAID_MAX 160
 
 const struct kt_http_names kt_http_default_names = {.address = "VAULT_ADDR (-address)",
@@ -114,6 +116,14 @@ static enum kt_kind not_trusted(const struct kt_http_failure *failure, struct kt
     return KT_IO;
 }
 
+static enum kt_kind not_a_servers(const struct kt_http_failure *failure, struct kt_err *err)
+{
+    errno = 0;
+    enum kt_kind kind = kt_fail(err, KT_IO, "the certificate of %s " KT_SERVER_PURPOSE_LACKS, failure->address->text);
+    kt_hint(err, "give the server a certificate for servers: whoever has this one may be any client of its CA");
+    return kind;
+}
+
 static enum kt_kind tls_failed(const struct kt_http_failure *failure, struct kt_err *err)
 {
     errno = 0;
@@ -157,6 +167,7 @@ enum kt_kind kt_http_failed(const struct kt_http_failure *failure, struct kt_err
         {CURLE_COULDNT_RESOLVE_HOST, not_found},
         {CURLE_OPERATION_TIMEDOUT, timed_out},
         {CURLE_PEER_FAILED_VERIFICATION, not_trusted},
+        {CURLE_ABORTED_BY_CALLBACK, not_a_servers},
         {CURLE_SSL_CONNECT_ERROR, tls_failed},
         {CURLE_SSL_CACERT_BADFILE, bad_ca_file},
         {CURLE_GOT_NOTHING, no_http},

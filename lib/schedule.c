@@ -23,6 +23,8 @@ const char *kt_due_reason_text(enum kt_due_reason reason)
         return "period";
     case KT_DUE_MAX_AGE:
         return "max_age";
+    case KT_DUE_NEWS:
+        return "news";
     }
     return "";
 }
@@ -115,7 +117,7 @@ static void clear_blackouts(const struct kt_schedule *schedule, const struct kt_
     due->moved_ms = due->due_ms;
     due->moved_by = span.reason;
     due->due_ms =
-        allowed_from(schedule, due->due_ms, due->reason != KT_DUE_MAX_AGE, &due->closes_ms);
+        allowed_from(schedule, due->due_ms, !kt_due_over_windows(due->reason), &due->closes_ms);
     int64_t later_ms = due->due_ms + drawn(seed, due->fire_ms,
                                            min_of(jitter_ms, due->closes_ms - 1 - due->due_ms));
     if (!kt_blackout_at(schedule->blackout, later_ms, &span))
@@ -244,10 +246,10 @@ enum kt_due_verdict kt_schedule_judge(const struct kt_schedule *schedule, struct
     }
     struct kt_blackout_span span;
     if (schedule->blackout != NULL && kt_blackout_at(schedule->blackout, now_ms, &span)) {
-        *ret_ms = allowed_from(schedule, now_ms, due->reason != KT_DUE_MAX_AGE, &due->closes_ms);
+        *ret_ms = allowed_from(schedule, now_ms, !kt_due_over_windows(due->reason), &due->closes_ms);
         return KT_DUE_WAIT;
     }
-    if (due->reason == KT_DUE_MAX_AGE)
+    if (kt_due_over_windows(due->reason))
         return KT_DUE_START;
     switch (schedule->window.kind) {
     case KT_WINDOW_NONE:

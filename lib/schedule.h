@@ -49,8 +49,14 @@ struct kt_schedule_seed {
     struct kt_bytes id;  /* the secret's */
 };
 
-enum kt_due_reason { KT_DUE_CRON, KT_DUE_PERIOD, KT_DUE_MAX_AGE };
-const char *kt_due_reason_text(enum kt_due_reason reason); /* "cron", "period", "max_age" */
+/* KT_DUE_NEWS: what it is made of changed; whoever knows that says so (none of kt_schedule_next()). */
+enum kt_due_reason { KT_DUE_CRON, KT_DUE_PERIOD, KT_DUE_MAX_AGE, KT_DUE_NEWS };
+const char *kt_due_reason_text(enum kt_due_reason reason); /* "cron", "period", "max_age", "news" */
+/* These wait for no window, and are never missed. */
+static inline bool kt_due_over_windows(enum kt_due_reason reason)
+{
+    return reason == KT_DUE_MAX_AGE || reason == KT_DUE_NEWS;
+}
 struct kt_due {
     int64_t fire_ms;   /* the scheduled time: what makes this fire itself; store it once started */
     int64_t due_ms;    /* when to start: the fire with jitter, moved into the window */
@@ -79,7 +85,7 @@ enum kt_due_verdict {
 };
 /* Looks at the clock again when a due fire's turn comes. After KT_DUE_WAIT store *ret_ms as due_ms
  * and keep fire_ms; closes_ms becomes that of the window that is open, or opens next. In a blackout of
- * its calendar every fire waits. A fire of max_age is never missed. With catchup "none" and no window
+ * its calendar every fire waits. A fire of max_age, or of news, is never missed. With catchup "none" and no window
  * a fire is missed KT_SCHEDULE_GRACE_MS after it was due; with a window, when that has closed; with
  * catchup "one" only a window of the "2h" kind can be missed, others are waited for. */
 #define KT_SCHEDULE_GRACE_MS ((int64_t)5 * 60 * 1000)

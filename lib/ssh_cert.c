@@ -11,6 +11,7 @@
 #define BETWEEN       ", \t"
 #define PRINCIPAL_MAX 255u
 #define KEY_ID_MAX    1024u
+#define UNTIL_MOST    (INT64_MAX / 1000) /* "forever" is later */
 
 /* In the order in which they stand in a certificate. */
 static const struct option {
@@ -192,4 +193,58 @@ enum kt_kind kt_ssh_cert_write(const struct kt_ssh_cert *cert, const struct kt_s
     if (!kt_buf_ok(&body))
         return kt_fail(err, KT_NO_MEMORY, "writing an SSH certificate");
     return kt_ssh_line_write(KT_SSH_CERT, kt_buf_bytes(&body), comment, out, err);
+}
+
+/* ---- reading ---- */
+
+static bool take_pair(struct kt_bytes blob, size_t len, struct kt_bytes *ret)
+{
+    struct kt_reader r = kt_reader(blob);
+    bool right = kt_bytes_is(kt_ssh_get(&r), KT_SSH_ED25519);
+    *ret = kt_ssh_get(&r);
+    return kt_reader_done(&r) && right && ret->len == len;
+}
+
+static bool take_facts(struct kt_bytes all, struct kt_ssh_cert_facts *ret)
+{
+    struct kt_reader r = kt_reader(all);
+    struct kt_bytes authority, signature;
+    bool right = kt_bytes_is(kt_ssh_get(&r), KT_SSH_CERT);
+    (void)kt_ssh_get(&r); /* the nonce */
+    struct kt_bytes key = kt_ssh_get(&r);
+    ret->serial = kt_ssh_get_u64(&r);
+    uint32_t type = kt_ssh_get_u32(&r);
+    (void)kt_ssh_get(&r); /* the key id */
+    (void)kt_ssh_get(&r); /* principals */
+    (void)kt_ssh_get_u64(&r);
+    uint64_t until = kt_ssh_get_u64(&r);
+    (void)kt_ssh_get(&r); /* critical options */
+    (void)kt_ssh_get(&r); /* extensions */
+    (void)kt_ssh_get(&r); /* reserved */
+    struct kt_bytes by = kt_ssh_get(&r);
+    const struct kt_bytes body = kt_bytes(all.at, all.len - r.left);
+    struct kt_bytes signed_by = kt_ssh_get(&r);
+    right = right && kt_reader_done(&r) && key.len == KT_SSH_PUBLIC && (type == TYPE_USER || type == TYPE_HOST);
+    if (!right || !take_pair(by, KT_SSH_PUBLIC, &authority) ||
+        !take_pair(signed_by, crypto_sign_BYTES, &signature) ||
+        crypto_sign_verify_detached(signature.at, body.at, body.len, authority.at) != 0)
+        return false;
+    memcpy(ret->public_key, key.at, KT_SSH_PUBLIC);
+    memcpy(ret->authority, authority.at, KT_SSH_PUBLIC);
+    ret->until_s = until > UNTIL_MOST ? UNTIL_MOST : (int64_t)until;
+    return true;
+}
+
+enum kt_kind kt_ssh_cert_read(struct kt_bytes line, struct kt_ssh_cert_facts *ret, struct kt_err *err)
+{
+    kt_autobuf struct kt_buf blob;
+    kt_buf_init(&blob, (size_t)2 * KT_SSH_CERT_TEXT_MAX);
+    if (line.len > (size_t)2 * KT_SSH_CERT_TEXT_MAX)
+        return kt_fail(err, KT_INVALID, "an SSH certificate is longer than %u bytes", 2 * KT_SSH_CERT_TEXT_MAX);
+    enum kt_kind kind = kt_ssh_line_read(KT_SSH_CERT, line, &blob, err);
+    if (kind != KT_OK)
+        return kind;
+    return take_facts(kt_buf_bytes(&blob), ret)
+               ? KT_OK
+               : kt_fail(err, KT_INVALID, "the SSH certificate is damaged, or not signed by who is named in it");
 }

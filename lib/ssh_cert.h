@@ -2,6 +2,7 @@
  *
  * What:    kt_ssh_cert_write() signs one for an Ed25519 key. Without principals a certificate would be good
  *          for everybody, with serial 0 it could not be revoked by its number: both are refused.
+ *          kt_ssh_cert_read() reads such a line, and verifies that who is named in it signed it.
  * Options: of users, as words between ';': force-command=COMMAND, source-address=RANGES, and what ssh-keygen
  *          calls extensions: permit-agent-forwarding, permit-port-forwarding, permit-pty, permit-user-rc,
  *          permit-X11-forwarding. None of them is there unless it is named.
@@ -34,3 +35,10 @@ enum kt_kind kt_ssh_cert_write(const struct kt_ssh_cert *cert, const struct kt_s
 /* The same checks of what is given, without a key. */
 enum kt_kind kt_ssh_cert_check(bool host, const char *principals, const char *options, struct kt_err *err)
     KT_MUST_CHECK;
+
+struct kt_ssh_cert_facts {
+    unsigned char public_key[KT_SSH_PUBLIC], authority[KT_SSH_PUBLIC];
+    uint64_t serial;
+    int64_t until_s;
+};
+enum kt_kind kt_ssh_cert_read(struct kt_bytes line, struct kt_ssh_cert_facts *ret, struct kt_err *err) KT_MUST_CHECK;

@@ -124,6 +124,16 @@ static bool take_public(struct kt_bytes blob, struct kt_bytes *ret)
     return kt_reader_done(&r) && right && ret->len == KT_SSH_PUBLIC;
 }
 
+enum kt_kind kt_ssh_line_read(const char *kind, struct kt_bytes text, struct kt_buf *blob, struct kt_err *err)
+{
+    if (!kt_bytes_is(next_word(&text), kind))
+        return kt_fail(err, KT_INVALID, "this is no line \"%s ...\"", kind);
+    bool decoded = read_base64(next_word(&text), blob);
+    if (blob->failed && !blob->full)
+        return kt_fail(err, KT_NO_MEMORY, "reading an SSH public key");
+    return decoded ? KT_OK : kt_fail(err, KT_INVALID, "the SSH public key is damaged");
+}
+
 enum kt_kind kt_ssh_public_read(struct kt_bytes text, unsigned char ret[KT_SSH_PUBLIC],
                                 struct kt_err *err)
 {
@@ -132,12 +142,10 @@ enum kt_kind kt_ssh_public_read(struct kt_bytes text, unsigned char ret[KT_SSH_P
     kt_buf_init(&blob, KT_SSH_TEXT_MAX);
     if (text.len > KT_SSH_TEXT_MAX)
         return kt_fail(err, KT_INVALID, "an SSH public key is longer than %u bytes", KT_SSH_TEXT_MAX);
-    if (!kt_bytes_is(next_word(&text), KT_SSH_ED25519))
-        return kt_fail(err, KT_INVALID, "this is no line \"%s ...\"", KT_SSH_ED25519);
-    bool decoded = read_base64(next_word(&text), &blob);
-    if (blob.failed && !blob.full)
-        return kt_fail(err, KT_NO_MEMORY, "reading an SSH public key");
-    if (!decoded || !take_public(kt_buf_bytes(&blob), &key))
+    enum kt_kind kind = kt_ssh_line_read(KT_SSH_ED25519, text, &blob, err);
+    if (kind != KT_OK)
+        return kind;
+    if (!take_public(kt_buf_bytes(&blob), &key))
         return kt_fail(err, KT_INVALID, "the SSH public key is damaged");
     memcpy(ret, key.at, KT_SSH_PUBLIC);
     return KT_OK;

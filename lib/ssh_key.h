@@ -43,6 +43,9 @@ enum kt_kind kt_ssh_line_write(const char *kind, struct kt_bytes blob, const cha
 /* Of such a line, without options in front, blanks and a newline at its end; the comment is passed over. */
 enum kt_kind kt_ssh_public_read(struct kt_bytes text, unsigned char ret[KT_SSH_PUBLIC],
                                 struct kt_err *err) KT_MUST_CHECK;
+/* Of a line "kind AAAA...": its blob, appended. */
+enum kt_kind kt_ssh_line_read(const char *kind, struct kt_bytes text, struct kt_buf *blob, struct kt_err *err)
+    KT_MUST_CHECK;
 /* The key as it stands in other structures: its kind and its bytes, each with its length. */
 void kt_ssh_public_blob(struct kt_bytes public_key, struct kt_buf *out);
 /* "SHA256:..." as ssh-keygen -l and sshd's log show it, with a NUL. */

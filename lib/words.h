@@ -7,7 +7,7 @@
  *          SHA-256.
  * Source:  https://www.eff.org/files/2016/07/18/eff_large_wordlist.txt, (c) 2016 Electronic Frontier
  *          Foundation, CC BY 3.0; unchanged.
- * Threads: any thread; it is constant. */
+ * Threads: any. */
 #pragma once
 
 #include "lib/bytes.h"

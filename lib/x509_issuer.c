@@ -5,7 +5,7 @@
 #include "lib/failpoint.h"
 #include "lib/tls_key.h"
 
-/* Who signs, and the lists of what it no longer stands for. */
+/* Who signs. */
 
 void kt_x509_datum_drop(gnutls_datum_t *datum)
 {
@@ -28,7 +28,7 @@ enum kt_kind kt_x509_refuse(int code, const char *doing, struct kt_err *err)
                                          : kt_fail(err, KT_INVALID, "%s: %s", doing, gnutls_strerror(code));
 }
 
-static enum kt_kind read_key(struct kt_bytes pem, gnutls_privkey_t *ret, struct kt_err *err)
+enum kt_kind kt_x509_key_read(struct kt_bytes pem, gnutls_privkey_t *ret, const char *doing, struct kt_err *err)
 {
     KT_AUTO(x509_key_drop) gnutls_x509_privkey_t key = NULL;
     gnutls_datum_t datum = kt_x509_datum_of(pem);
@@ -39,7 +39,7 @@ static enum kt_kind read_key(struct kt_bytes pem, gnutls_privkey_t *ret, struct 
         code = gnutls_privkey_init(ret);
     if (code == 0)
         code = gnutls_privkey_import_x509(*ret, key, GNUTLS_PRIVKEY_IMPORT_COPY);
-    return code == 0 ? KT_OK : kt_x509_refuse(code, "reading the issuer's private_key", err);
+    return code == 0 ? KT_OK : kt_x509_refuse(code, doing, err);
 }
 
 static enum kt_kind read_above(struct kt_bytes pem, struct kt_x509_issuer *issuer, struct kt_err *err)
@@ -57,22 +57,27 @@ static enum kt_kind read_above(struct kt_bytes pem, struct kt_x509_issuer *issue
     return KT_OK;
 }
 
+bool kt_x509_same_key(gnutls_pubkey_t key, gnutls_x509_crt_t crt, int *ret_code)
+{
+    unsigned char a[KEY_ID_MAX], b[KEY_ID_MAX];
+    size_t a_len = sizeof a, b_len = sizeof b;
+    *ret_code = gnutls_pubkey_get_key_id(key, GNUTLS_KEYID_USE_SHA256, a, &a_len);
+    if (*ret_code == 0)
+        *ret_code = gnutls_x509_crt_get_key_id(crt, GNUTLS_KEYID_USE_SHA256, b, &b_len);
+    return *ret_code == 0 && a_len == b_len && memcmp(a, b, a_len) == 0;
+}
+
 static enum kt_kind check_issuer(struct kt_x509_issuer *issuer, struct kt_err *err)
 {
     KT_AUTO(pubkey_drop) gnutls_pubkey_t mine = NULL;
-    unsigned char a[KEY_ID_MAX], b[KEY_ID_MAX];
-    size_t a_len = sizeof a, b_len = sizeof b;
     unsigned usage = 0, critical = 0;
     int code = gnutls_pubkey_init(&mine);
     if (code == 0)
         code = gnutls_pubkey_import_privkey(mine, issuer->key, 0, 0);
-    if (code == 0)
-        code = gnutls_pubkey_get_key_id(mine, GNUTLS_KEYID_USE_SHA256, a, &a_len);
-    if (code == 0)
-        code = gnutls_x509_crt_get_key_id(issuer->crt, GNUTLS_KEYID_USE_SHA256, b, &b_len);
+    bool same = code == 0 && kt_x509_same_key(mine, issuer->crt, &code);
     if (code != 0)
         return kt_x509_refuse(code, "comparing the issuer's key with its certificate", err);
-    if (a_len != b_len || memcmp(a, b, a_len) != 0)
+    if (!same)
         return kt_fail(err, KT_INVALID, "the issuer's private_key is not that of its certificate");
     if (gnutls_x509_crt_get_basic_constraints(issuer->crt, NULL, NULL, NULL) < 0 ||
         gnutls_x509_crt_get_ca_status(issuer->crt, &critical) != 1)
@@ -102,7 +107,7 @@ enum kt_kind kt_x509_issuer_open(struct kt_bytes key, struct kt_bytes certificat
         code = gnutls_x509_crt_import(issuer->crt, &datum, GNUTLS_X509_FMT_PEM);
     if (code != 0)
         return kt_x509_refuse(code, "reading the issuer's certificate", err);
-    enum kt_kind kind = read_key(key, &issuer->key, err);
+    enum kt_kind kind = kt_x509_key_read(key, &issuer->key, "reading the issuer's private_key", err);
     if (kind == KT_OK)
         kind = read_above(chain, issuer, err);
     if (kind == KT_OK)
@@ -144,52 +149,7 @@ gnutls_digest_algorithm_t kt_x509_digest_for(gnutls_x509_crt_t crt, gnutls_pubke
     return digest;
 }
 
-/* ---- revocation lists ---- */
-
-static void crl_drop(gnutls_x509_crl_t *crl)
+int64_t kt_x509_issuer_until_ms(const struct kt_x509_issuer *issuer)
 {
-    if (*crl != NULL)
-        gnutls_x509_crl_deinit(*crl);
-}
-
-static int fill_crl(const struct kt_x509_crl_wish *wish, const struct kt_x509_issuer *issuer,
-                    gnutls_x509_crl_t crl)
-{
-    unsigned char number[8], id[KEY_ID_MAX];
-    size_t len = 0;
-    for (unsigned i = 0; i < sizeof number; i++)
-        number[i] = (unsigned char)(wish->number >> (8 * (7 - i)));
-    int code = gnutls_x509_crl_set_version(crl, 2);
-    if (code == 0)
-        code = gnutls_x509_crl_set_this_update(crl, (time_t)(wish->now_ms / 1000));
-    if (code == 0)
-        code = gnutls_x509_crl_set_next_update(crl, (time_t)(wish->now_ms / 1000 + wish->life_s));
-    if (code == 0)
-        code = gnutls_x509_crl_set_number(crl, number, sizeof number);
-    if (code == 0)
-        code = kt_x509_key_id_of(issuer, id, &len);
-    if (code == 0)
-        code = gnutls_x509_crl_set_authority_key_id(crl, id, len);
-    for (size_t i = 0; i < wish->n && code == 0; i++)
-        code = gnutls_x509_crl_set_crt_serial(crl, wish->at[i].serial, wish->at[i].serial_len,
-                                              (time_t)(wish->at[i].revoked_ms / 1000));
-    return code;
-}
-
-enum kt_kind kt_x509_crl_make(const struct kt_x509_crl_wish *wish, const struct kt_x509_issuer *issuer,
-                              struct kt_buf *out, struct kt_err *err)
-{
-    KT_AUTO(crl_drop) gnutls_x509_crl_t crl = NULL;
-    KT_AUTO(kt_x509_datum_drop) gnutls_datum_t pem = {0};
-    int code = gnutls_x509_crl_init(&crl);
-    if (code == 0)
-        code = fill_crl(wish, issuer, crl);
-    if (code == 0)
-        code = gnutls_x509_crl_privkey_sign(crl, issuer->crt, issuer->key, kt_x509_digest_for(issuer->crt, NULL), 0);
-    if (code == 0)
-        code = gnutls_x509_crl_export2(crl, GNUTLS_X509_FMT_PEM, &pem);
-    if (code != 0)
-        return kt_x509_refuse(code, "making a revocation list", err);
-    kt_buf_add(out, pem.data, pem.size);
-    return kt_buf_ok(out) ? KT_OK : kt_fail(err, KT_NO_MEMORY, "making a revocation list");
+    return (int64_t)gnutls_x509_crt_get_expiration_time(issuer->crt) * 1000;
 }

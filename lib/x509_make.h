@@ -4,7 +4,7 @@
  *          server or client. Its key is made with it, or it is the key of a request (PKCS#10) whose
  *          signature shows that who asks has it; nothing else of a request is used. What was made is
  *          verified below its issuer before it is handed out. kt_x509_crl_make() signs a list of serial
- *          numbers.
+ *          numbers, and reads it again before it is handed out.
  * Keys:    ECDSA P-256 or Ed25519 are made; an issuer's may be RSA, too. Written as PKCS#8 without a
  *          passphrase.
  * Names:   lib/x509_names.h. Of an authority they are what it and those below may sign for (name
@@ -56,6 +56,8 @@ struct kt_x509_made {
 enum kt_kind kt_x509_issuer_open(struct kt_bytes key, struct kt_bytes certificate, struct kt_bytes chain,
                                  struct kt_x509_issuer **ret, struct kt_err *err) KT_MUST_CHECK;
 void kt_x509_issuer_close(struct kt_x509_issuer *issuer);
+/* When its certificate ends. */
+int64_t kt_x509_issuer_until_ms(const struct kt_x509_issuer *issuer);
 
 /* issuer NULL: it signs itself, an authority only. KT_INVALID also where the issuer ends earlier, or may
  * not sign for one of the names. */
@@ -70,6 +72,16 @@ struct kt_x509_revoked {
     unsigned serial_len;
     int64_t revoked_ms;
 };
+/* The serial number of a certificate (PEM), and when it ends; revoked_ms is left alone. */
+enum kt_kind kt_x509_serial_of(struct kt_bytes certificate, struct kt_x509_revoked *ret, int64_t *ret_until_ms,
+                               struct kt_err *err) KT_MUST_CHECK;
+/* Is this key (PKCS#8 PEM) the certificate's own? KT_INVALID: it is another's. */
+enum kt_kind kt_x509_of_key(struct kt_bytes certificate, struct kt_bytes key, struct kt_err *err) KT_MUST_CHECK;
+/* Did the key of the issuer's certificate sign it? Both PEM. */
+enum kt_kind kt_x509_signed_by(struct kt_bytes certificate, struct kt_bytes issuer, bool *ret, struct kt_err *err)
+    KT_MUST_CHECK;
+void kt_x509_serial_text(const struct kt_x509_revoked *revoked, char ret[KT_X509_SERIAL_TEXT]);
+
 struct kt_x509_crl_wish {
     const struct kt_x509_revoked *at;
     size_t n;

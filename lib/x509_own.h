@@ -55,6 +55,11 @@ gnutls_datum_t kt_x509_datum_of(struct kt_bytes bytes);
 enum kt_kind kt_x509_refuse(int code, const char *doing, struct kt_err *err);
 
 /* ---- x509_issuer.c ---- */
+/* Does the certificate's key belong to this one? GnuTLS's code in *ret_code. */
+bool kt_x509_same_key(gnutls_pubkey_t key, gnutls_x509_crt_t crt, int *ret_code);
+/* A private key's public half. */
+enum kt_kind kt_x509_key_read(struct kt_bytes pem, gnutls_privkey_t *ret, const char *doing, struct kt_err *err)
+    KT_MUST_CHECK;
 /* The issuer's key id, as its certificate says it or as it is computed. */
 int kt_x509_key_id_of(const struct kt_x509_issuer *issuer, unsigned char id[KEY_ID_MAX], size_t *len);
 /* What its key, or that of a certificate which is not signed yet, hashes what it signs with. */

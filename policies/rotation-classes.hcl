@@ -3,6 +3,9 @@
 # policy of access; it is written with
 #
 #     secretctl classes write policies/rotation-classes.hcl
+#
+# A class may also want people: approvals = 2 and approvers = "dba", a rule of approval (docs/approvals.md). Then two of
+# its group have to approve what is started by hand of each of its secrets, and whoever changes the class later.
 
 class "critical" {
   description = "who has it has production or money: administrators, payment, signing"

@@ -20,6 +20,7 @@ static const struct choice log_levels[] = {{"error", KT_LOG_ERROR},     {"warn",
 static const struct choice sandboxes[] = {
     {"available", SANDBOX_AVAILABLE}, {"required", SANDBOX_REQUIRED}, {NULL, 0}};
 
+#define KEY_AGE_MAX ((uint64_t)36525 * 86400 * 1000) /* a century */
 #define AT(type, field) offsetof(struct type, field)
 
 /* clang-format off */
@@ -87,6 +88,7 @@ static const struct setting rotation_settings[] = {
     {"tick", SETTING_DURATION, AT(config, rotation_tick_ms), 100, 3600000, 60000, NULL, NULL, "How often due rotations are looked for besides at their time."},
     {"max_runs", SETTING_NUMBER, AT(config, rotation_max_runs), 1, 16, 4, NULL, NULL, "Rotations that do something at a target at the same time, in all; each target has a max_runs of its own."},
     {"starts_per_minute", SETTING_NUMBER, AT(config, rotation_starts_per_minute), 1, 600, 10, NULL, NULL, "Rotations at targets that schedules may start in a minute, in all."},
+    {"max_key_age", SETTING_DURATION, AT(config, max_key_age_ms), 0, KEY_AGE_MAX, 0, NULL, NULL, "How old the key shares, and each credential that opens the vault, may get before they count as overdue; 0: as old as they like."},
 };
 static const struct setting pam_settings[] = {
     {"socket", SETTING_TEXT, AT(config, pam_socket), 0, 0, 0, "/run/vaultd-pam.sock", NULL, "Where vaultd-pam listens; asked when somebody logs in by auth method \"pam\"."},
@@ -99,6 +101,9 @@ static const struct setting program_settings[] = {
 };
 static const struct setting notify_settings[] = {
     {"url", SETTING_TEXT, AT(notify_channel, url), 0, 0, 0, NULL, NULL, "Where each message is sent, as JSON, by POST: https alone."},
+    {"mail", SETTING_WORDS, AT(notify_channel, mail), 0, 0, 0, NULL, NULL, "Instead of url: addresses that get each message as mail, eight at most."},
+    {"from", SETTING_TEXT, AT(notify_channel, from), 0, 0, 0, NULL, NULL, "Of mail: who it says it is from; without it the program decides."},
+    {"program", SETTING_TEXT, AT(notify_channel, program), 0, 0, 0, NULL, NULL, "Of mail: the driver_program that gets each message on its standard input, as sendmail -t takes it. No target may use it then."},
     {"key", SETTING_TEXT, AT(notify_channel, key), 0, 0, 0, NULL, NULL, "Name of a credential of 32 bytes that signs each message (X-Keyturn-Signature)."},
     {"ca_file", SETTING_TEXT, AT(notify_channel, ca_file), 0, 0, 0, NULL, NULL, "Certificates, PEM, that the server is verified with, instead of the system's."},
     {"template", SETTING_TEXT, AT(notify_channel, form), 0, 0, 0, NULL, NULL, "JSON to send instead, in which {{verdict}}, {{hurt}}, {{next}}, {{event}}, {{secret}}, {{run}}, {{id}}, {{at}} and {{cluster}} stand for texts."},
@@ -445,6 +450,10 @@ static void judge_channels(const struct config *config, struct findings *finding
         struct kt_err err = {0};
         if (channel_judge(channel, &err) != KT_OK)
             complain(findings, config->notify_pos[i], true, err.hint, err.what);
+        if (channel->program != NULL && kt_program_find(&config->programs, channel->program) == NULL)
+            complain(findings, config->notify_pos[i], true,
+                     "driver_program \"mail\" { command = [\"/usr/bin/msmtp\", \"-t\"] }",
+                     "a notify block names a driver_program that there is not");
         if (channel_find(&config->notify, channel->name) != channel)
             complain(findings, config->notify_pos[i], true, "remove one of them",
                      "two notify blocks have the same name");

@@ -74,7 +74,7 @@ struct config {
     struct config_seal seals[CONFIG_SEALS_MAX];
     size_t n_seals;
     struct config_limits limits;
-    uint64_t rotation_tick_ms, rotation_max_runs, rotation_starts_per_minute;
+    uint64_t rotation_tick_ms, rotation_max_runs, rotation_starts_per_minute, max_key_age_ms;
     const char *pam_socket;
     struct kt_programs programs; /* what the driver "exec" may start */
     struct kt_hcl_pos program_pos[PROGRAMS_MAX];

@@ -294,8 +294,19 @@ static enum kt_kind fetch(void *arg, const char *url, const char *ca, struct kt_
 }
 
 /* A worker sends it, too. */
+static enum kt_kind send_mail(void *arg, const struct notify_order *order, struct kt_err *err)
+{
+    const struct fetch_order sent = {
+        .url = "", .ca = "", .program = order->channel->program, .posts = true, .post = order->body};
+    kt_autobuf struct kt_buf answer;
+    kt_buf_init(&answer, FETCH_BODY_MAX);
+    return spawner_fetch(arg, &sent, &answer, err);
+}
+
 static enum kt_kind send_notice(void *arg, const struct notify_order *order, struct kt_err *err)
 {
+    if (order->channel->mail.n > 0)
+        return send_mail(arg, order, err);
     char id[96], signature[64 + NOTIFY_SIGNATURE];
     (void)snprintf(id, sizeof id, "X-Keyturn-Id: %.64s", order->id);
     (void)snprintf(signature, sizeof signature, "X-Keyturn-Signature: %s", order->signature);
@@ -345,6 +356,7 @@ static enum kt_kind start(struct vaultd *vaultd, struct kt_err *err)
                                      .rotation_max_runs = (unsigned)config->rotation_max_runs,
                                      .rotation_starts_per_minute =
                                          (unsigned)config->rotation_starts_per_minute,
+                                     .max_key_age_ms = (int64_t)config->max_key_age_ms,
                                      .unseal_per_minute =
                                          (unsigned)config->limits.unseal_per_minute,
                                      .token_refusals = (int64_t)config->limits.token_refusals,

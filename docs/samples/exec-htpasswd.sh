@@ -24,6 +24,9 @@ say() {
     exit 0
 }
 
+# A disk that is away is no refusal.
+[ -d "$(dirname "$file")" ] || say unreach "there is no folder for $file" folder
+
 stored() { [ ! -e "$file" ] || sed -n "s/^$1:\\(.*\\)\$/\\1/p" "$file"; }
 known() { [ -e "$file" ] && grep -q "^$1:" "$file"; }
 

@@ -6,9 +6,9 @@
  *          this header: vaultd contains no database client.
  *          Every step can be repeated: it sets a state, and never adds or toggles one.
  * Owner:   a step borrows everything it points at. kt_driver_step_decode() puts it into the arena.
- *          A result is plain memory and owns nothing.
+ *          A result is plain memory and owns nothing; `made` and `made_id` are in the arena.
  * Secrets: logins[].password only. public_part is no secret, but is kept out of texts as well.
- *          A result never holds a value: its texts passed the redactor of the run's values.
+ *          A result holds a value in `made` alone; its texts passed the redactor of the run's values.
  * Threads: plain values.
  * Limits:  DRIVER_*_MAX below; longer, or text with a control character: KT_INVALID.
  * Errors:  encode, decode: KT_INVALID, KT_NO_MEMORY. What happens at the target is no error but a
@@ -25,6 +25,7 @@
 #define DRIVER_PASSWORD_MAX 1024u
 #define DRIVER_PUBLIC_MAX   4096u
 #define DRIVER_CA_MAX       ((size_t)32 * 1024)
+#define DRIVER_API_MAX      ((size_t)16 * 1024)
 #define DRIVER_TIMEOUT_MAX  (10u * 60u * 1000u)
 #define DRIVER_FINDINGS_MAX 16u
 
@@ -98,11 +99,16 @@ struct driver_target {
     uint32_t port;
     const char *database;
     const char *program;   /* exec: a name of vaultd's configuration, which alone says what is started */
+    const char *api;       /* http: the declared requests (lib/driver/http_api.h) */
     const char *sslmode;   /* verify-full, verify-ca, require, disable */
     const char *ca;        /* PEM; "" or NULL: the system's */
     const char *server_id; /* what evidence.server_id said the first time; "" or NULL: any. ssh-key: the
                               fingerprints of the host's keys, with commas; "": none, and none is believed */
     const char *keys_file; /* ssh-key: where the account's keys are; "" or NULL: .ssh/authorized_keys */
+    const char *servers;   /* of several servers, of which this is one: the names of all (lib/driver/server.h) with
+                              commas; "" or NULL: it is the only one */
+    const char *sentinel_master; /* redis, inspect: host and port are a Sentinel's, which is asked whether `servers` are
+                              all that it knows of this master; no login goes along. "" or NULL: a server's */
     uint32_t connect_timeout_ms, statement_timeout_ms;
 };
 
@@ -112,10 +118,14 @@ struct driver_target {
  *   inspect:  account; other_account, group when alternating
  *   create:   account; group when alternating
  *   apply, restore: account, public_part, run, attempt, digest; group; keep_part. Where the form
- *             of public parts is none, logins[DRIVER_NEW] is the account with the value to set
+ *             of public parts is none, logins[DRIVER_NEW] is the account with the value to set; where the
+ *             target makes the value, apply brings it back (result.made), and the public part is an id
  *   verify:   logins[DRIVER_NEW]; group when alternating
  *   probe:    whichever logins are to be tried
- *   revoke:   account; group, settle_ms; keep_part; going back also public_part: what was added and ends
+ *   revoke:   account; group, settle_ms; keep_part; going back also public_part: what was added and ends;
+ *             where the target makes the value always, the id of what ends; where a driver `asks_who_stays`,
+ *             the login of the account that stays, as new, going back as old: without keep_part it has to be
+ *             accepted just before
  * keep_part is the public part of the other credential where one account has two: it stays accepted.
  * Without it the account accepts the public part and nothing else. */
 struct driver_step {
@@ -123,6 +133,7 @@ struct driver_step {
     enum driver_op op;
     struct driver_target target;
     struct driver_login logins[DRIVER_LOGIN_COUNT];
+    const char *ids[DRIVER_LOGIN_COUNT]; /* of their keys, where the target tells an account's apart */
     const char *account;         /* the role that is changed */
     const char *other_account;   /* its sibling, to compare with */
     const char *group;           /* the role that both accounts are in; "" in-place */
@@ -141,6 +152,8 @@ struct driver_step {
 
 /* The code of an inspect that is permanent: this target cannot be changed as it is. */
 #define DRIVER_UNFIT "unfit"
+/* Of a revoke that ended nothing: the account that stays was not let in (lib/driver/probe.h). */
+#define DRIVER_STAYS "stays"
 
 struct driver_reply {
     enum driver_answer answer;
@@ -151,6 +164,9 @@ struct driver_reply {
     bool unasked;   /* with ANSWER_ACCEPTED: the server never asked for a password */
     char code[9];   /* SQLSTATE, "tls", "timeout", "connect", "skipped"... */
     uint32_t took_ms;
+    /* Of a target of several servers only, and in no message: they do not agree (the result's text says who
+     * says what); and one of them refused it, which counts whatever the answer is. */
+    bool mixed, refused_by_one;
 };
 
 struct driver_result {
@@ -165,9 +181,11 @@ struct driver_result {
     char session_user[DRIVER_EVIDENCE], current_user[DRIVER_EVIDENCE]; /* verify */
     uint32_t sessions;                 /* inspect, revoke: of the account, at the last look */
     uint32_t ended_sessions;           /* revoke */
-    char findings[DRIVER_FINDINGS_MAX][DRIVER_EVIDENCE];               /* inspect; "" ends */
+    char findings[DRIVER_FINDINGS_MAX][DRIVER_EVIDENCE];               /* inspect, probe; "" ends */
     uint32_t missing_layers;           /* of the worker's sandbox: bits of lib/sandbox.h */
     uint32_t took_ms;
+    /* apply, where the target makes the value: it exists nowhere else yet. Empty: none was made. */
+    struct kt_bytes made, made_id;
 };
 
 /* The account is not there, and DRIVER_CREATE makes it. */
@@ -189,9 +207,17 @@ struct driver_info {
     bool groups;              /* alternate: both accounts are in one that owns everything */
     enum driver_form form;    /* of public parts */
     bool program;             /* a program of the configuration is started: target.program */
+    bool api;                 /* target.api declares what is asked, and which strategies that allows */
     bool shows;               /* a login shows the password to whoever answers, within TLS too */
     bool names_server;        /* target.server_id is said by people and never learned; no TLS */
+    bool entries;             /* an account is the name of a directory's entry: kt_ldap_name_is_plain() */
     const char *generator;    /* what values have to be made by; NULL: any */
+    bool only_keeps;          /* a keep_part that is not there any more is not put there */
+    bool inside;              /* vaultd is the target: its steps go to no worker (vaultd/rotation/own.h) */
+    bool asks_who_stays;      /* revoking one of two accounts, it first logs in as the other */
+    bool several;             /* a target may be several servers (vaultd/rotation/nodes.h) */
+    bool sentinels;           /* Sentinels can be asked which servers there are (vaultd/rotation/sentinels.h) */
+    bool listens;             /* no target has it: listeners are asked by it what they show (listener.h) */
     bool saves;               /* a change lasts only once it is written down, too: accepted is no proof */
 };
 const struct driver_info *kt_driver_info(const char *name);
@@ -206,6 +232,7 @@ enum kt_kind kt_driver_step_decode(struct kt_bytes message, struct kt_arena *are
                                    struct driver_step *ret, struct kt_err *err) KT_MUST_CHECK;
 enum kt_kind kt_driver_result_encode(const struct driver_result *result, struct kt_buf *out,
                                      struct kt_err *err) KT_MUST_CHECK;
-/* What a worker says is foreign text: non-printable characters come out as '?'. */
-enum kt_kind kt_driver_result_decode(struct kt_bytes message, struct driver_result *ret,
-                                     struct kt_err *err) KT_MUST_CHECK;
+/* What a worker says is foreign text: non-printable characters come out as '?'. A made value goes into
+ * the arena; NULL: there is to be none. */
+enum kt_kind kt_driver_result_decode(struct kt_bytes message, struct kt_arena *arena,
+                                     struct driver_result *ret, struct kt_err *err) KT_MUST_CHECK;

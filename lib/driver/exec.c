@@ -3,29 +3,23 @@
 #include "lib/driver/exec_child.h"
 #include "lib/driver/exec_protocol.h"
 #include "lib/driver/probe.h"
+#include "lib/driver/step.h"
 #include "lib/ipc.h"
 
 /* ---- before the sandbox ---------------------------------------------------------------------- */
-
-static bool lacks(const char *text)
-{
-    return text == NULL || text[0] == '\0';
-}
 
 /* What each operation needs, so that no program has to look for what is missing. */
 static bool check_needs(const struct driver_run *run, struct driver_result *ret)
 {
     const struct driver_step *step = run->step;
-    bool sets = step->op == DRIVER_APPLY || step->op == DRIVER_RESTORE;
     const char *what = NULL;
-    if (step->op != DRIVER_VERIFY && step->op != DRIVER_PROBE && lacks(step->account))
+    if (!kt_step_logs_in(step) && kt_step_lacks(step->account))
         what = "the account";
     else if (step->op == DRIVER_VERIFY && step->logins[DRIVER_NEW].username == NULL)
         what = "the login to verify";
-    else if (sets && step->logins[DRIVER_NEW].password.len == 0)
+    else if (kt_step_sets(step) && step->logins[DRIVER_NEW].password.len == 0)
         what = "the value to set";
-    return what == NULL ||
-           kt_driver_say(run, ret, DRIVER_PERMANENT, "step", "the step lacks %s", what);
+    return kt_step_whole(run, what, ret);
 }
 
 bool kt_exec_prepare(struct driver_run *run, struct driver_result *ret)
@@ -123,7 +117,7 @@ static bool ask(const struct driver_run *run, enum driver_who who, struct driver
 static bool same_server(const struct driver_run *run, struct driver_result *ret)
 {
     const char *known = run->step->target.server_id;
-    if (lacks(known) || ret->server_id[0] == '\0' || strcmp(known, ret->server_id) == 0)
+    if (kt_step_lacks(known) || ret->server_id[0] == '\0' || strcmp(known, ret->server_id) == 0)
         return true;
     return kt_driver_say(run, ret, DRIVER_WRONG_SERVER, "server",
                          "this is another server than before: it says it is %s, not %s", ret->server_id,

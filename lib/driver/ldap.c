@@ -5,17 +5,19 @@
  * a user's own change and asks for the old password, and allows one value in a replace.
  *
  * A server stores whatever it is given behind a name of a scheme that it knows. Where it cannot check
- * {SSHA512} (without its module pw-sha2), a hash that was set lets nobody in. So the value that was there
- * before is never replaced by a hash of the same password: it is left alone until the new one was seen to be
- * accepted, and going back takes away exactly what had been added. */
+ * {SSHA512} (without its module pw-sha2), a hash that was set lets nobody in. So in a
+ * rotation the value that was there before is never replaced by a hash of the same password: it is left alone
+ * until the new one was seen to be accepted, and going back takes away exactly what had been added. A restore
+ * without a part to keep is another thing: the stored password was refused before, and whatever is there is
+ * replaced (a reconciliation). Where the server cannot check the hash, nobody gets in until the module is
+ * loaded. */
 #include "lib/driver/ldap.h"
 
 #include <strings.h>
-#include <time.h>
 
-#include "lib/driver/form.h"
 #include "lib/driver/ldap_session.h"
 #include "lib/driver/probe.h"
+#include "lib/driver/step.h"
 #include "lib/ipc.h"
 #include "lib/timespec.h"
 
@@ -35,11 +37,6 @@ struct change {
     const char *doing;         /* for texts: "changing the passwords of 'uid=app,...'" */
 };
 
-static const char *text(const char *maybe)
-{
-    return maybe == NULL ? "" : maybe;
-}
-
 static bool failed(struct change *c)
 {
     return kt_ldap_fail(&c->s, c->ret, c->doing);
@@ -47,14 +44,7 @@ static bool failed(struct change *c)
 
 static bool done(struct change *c, const char *what)
 {
-    (void)kt_driver_say(c->run, c->ret, DRIVER_OK, "", "%s", what);
-    return true;
-}
-
-static const char *phrase(const struct driver_run *run, const char *doing, const char *name)
-{
-    const char *made = kt_arena_printf(run->arena, "%s '%s'", doing, text(name));
-    return made == NULL ? doing : made;
+    return kt_step_done(c->run, what, c->ret);
 }
 
 /* ---- the administrative session ------------------------------------------------------------ */
@@ -87,7 +77,7 @@ static const char *read_identity(struct change *c, const char *login)
 
 static bool check_server(struct change *c, const char *login)
 {
-    const char *wanted = text(c->run->step->target.server_id);
+    const char *wanted = kt_step_text(c->run->step->target.server_id);
     kt_driver_evidence(c->run, read_identity(c, login), c->ret->server_id, sizeof(c->ret->server_id));
     if (!c->s.stream.is_open)
         return failed(c);
@@ -106,7 +96,7 @@ static bool open_admin(struct change *c)
 {
     const struct driver_login *login = &c->run->step->logins[DRIVER_ADMIN];
     const char *doing = c->doing;
-    c->doing = phrase(c->run, "logging in as", login->username);
+    c->doing = kt_step_phrase(c->run, "logging in as", login->username);
     if (!kt_ldap_open(c->run, login, &c->s))
         return failed(c);
     c->doing = doing;
@@ -122,9 +112,7 @@ static bool is_too_soon(struct change *c)
     if (!kt_ldap_said(&c->s, LDAP_VALUE_EXISTS) || strstr(c->s.detail, HISTORY) == NULL ||
         kt_ipc_deadline(SECOND_MS) >= c->run->deadline)
         return false;
-    struct timespec left = kt_timespec_of_ms(SECOND_MS);
-    while (nanosleep(&left, &left) != 0)
-        continue;
+    kt_step_pause(SECOND_MS);
     return true;
 }
 
@@ -143,21 +131,28 @@ static bool was_there(const struct change *c)
     return kt_ldap_said(&c->s, LDAP_VALUE_EXISTS) && strstr(c->s.detail, HISTORY) == NULL;
 }
 
-/* A policy may want some time between two changes (pwdMinAge), and says so as if of the value: another value
- * would not help. */
-static bool failed_change(struct change *c, enum driver_class too_young)
+/* Both are said as if of the value, and another value would not help. soon: what it is as long as nobody has
+ * mended the policy, or its time has not come. */
+static bool failed_change(struct change *c, enum driver_class soon)
 {
-    if (!kt_ldap_said(&c->s, LDAP_RULE) || strstr(c->s.detail, "too young") == NULL)
-        return failed(c);
-    return kt_driver_say(c->run, c->ret, too_young, "age",
-                         "%s: the server's policy wants more time since the last change (pwdMinAge)", c->doing);
+    static const struct {
+        const char *said, *code, *means;
+    } rules[] = {
+        {"too young", "age", "the server's policy wants more time since the last change (pwdMinAge)"},
+        {"quality checking", "quality",
+         "the server's policy refuses hashes, whose quality it cannot check: pwdCheckQuality has to be 0 or 1"},
+    };
+    for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]) && kt_ldap_said(&c->s, LDAP_RULE); i++)
+        if (strstr(c->s.detail, rules[i].said) != NULL)
+            return kt_driver_say(c->run, c->ret, soon, rules[i].code, "%s: %s", c->doing, rules[i].means);
+    return failed(c);
 }
 
 static void apply(struct change *c)
 {
     const struct driver_step *step = c->run->step;
     bool beside = step->keep_part.len > 0;
-    c->doing = phrase(c->run, "changing the passwords of", step->account);
+    c->doing = kt_step_phrase(c->run, "changing the passwords of", step->account);
     if (!open_admin(c))
         return;
     if (!change(c, beside ? LDAP_ADD : LDAP_REPLACE, &step->public_part) &&
@@ -165,85 +160,6 @@ static void apply(struct change *c)
         (void)failed_change(c, DRIVER_PERMANENT);
     else
         (void)done(c, "the entry has the hash");
-}
-
-/* ---- revoke -------------------------------------------------------------------------------- */
-
-/* Two ways to leave one password. Going back, the one that ends was set by us and is known to the letter.
- * Going on, the one that stays is known to be accepted, and whatever else there was ends with the old one. */
-static void leave_one(struct change *c)
-{
-    const struct driver_step *step = c->run->step;
-    bool going_back = step->public_part.len > 0;
-    c->doing = phrase(c->run, "leaving one password to", step->account);
-    if (!open_admin(c))
-        return;
-    bool changed = going_back ? change(c, LDAP_DELETE, &step->public_part) ||
-                                    kt_ldap_said(&c->s, LDAP_NO_SUCH_ATTRIBUTE)
-                              : change(c, LDAP_REPLACE, &step->keep_part);
-    if (!changed)
-        (void)failed_change(c, DRIVER_UNREACH); /* that time comes */
-    else
-        (void)done(c, going_back ? "the hash that was added is gone" : "the entry has one password");
-}
-
-static void revoke(struct change *c)
-{
-    if (c->run->step->keep_part.len > 0) {
-        leave_one(c);
-        return;
-    }
-    c->doing = phrase(c->run, "closing", c->run->step->account);
-    if (!open_admin(c))
-        return;
-    if (change(c, LDAP_DELETE, NULL) || kt_ldap_said(&c->s, LDAP_NO_SUCH_ATTRIBUTE))
-        (void)done(c, "the entry has no password; a server cannot end what was opened with it before");
-    else if (kt_ldap_said(&c->s, LDAP_NO_SUCH_ENTRY))
-        (void)done(c, "there is no such entry: nothing accepts a password for it");
-    else
-        (void)failed(c);
-}
-
-/* ---- create -------------------------------------------------------------------------------- */
-
-/* What an entry is, and what it may do, is an administrator's to say. */
-static void create(struct change *c)
-{
-    static const char *const nothing[] = {"1.1"};
-    struct kt_bytes entry;
-    c->doing = phrase(c->run, "creating", c->run->step->account);
-    if (!open_admin(c))
-        return;
-    if (kt_ldap_look(&c->s, c->run->step->account, 1, nothing, &entry))
-        (void)done(c, "the entry exists");
-    else
-        (void)failed(c);
-}
-
-/* ---- verify -------------------------------------------------------------------------------- */
-
-/* A policy may let a login in that can then do nothing but change its password. */
-static void verify(struct change *c)
-{
-    static const char *const nothing[] = {"1.1"};
-    const struct driver_login *login = &c->run->step->logins[DRIVER_NEW];
-    struct kt_bytes entry;
-    c->doing = phrase(c->run, "logging in as", login->username);
-    if (!kt_ldap_open(c->run, login, &c->s)) {
-        (void)failed(c);
-        return;
-    }
-    kt_driver_evidence(c->run, login->username, c->ret->session_user, sizeof(c->ret->session_user));
-    bool seen = kt_ldap_look(&c->s, login->username, 1, nothing, &entry);
-    if (c->s.policy == LDAP_MUST_CHANGE)
-        (void)kt_driver_say(c->run, c->ret, DRIVER_PERMANENT, "reset",
-                            "'%s' has to change its password before it may do anything else: its policy "
-                            "must not have pwdMustChange",
-                            login->username);
-    else if (!seen && !c->s.stream.is_open)
-        (void)failed(c);
-    else /* it may well have no right to see itself: that is an answer, too */
-        (void)done(c, "the new login works");
 }
 
 /* ---- probe --------------------------------------------------------------------------------- */
@@ -262,7 +178,7 @@ static bool try_login(void *own, enum driver_who who, struct driver_reply *reply
     struct change *c = own;
     const struct driver_login *login = &c->run->step->logins[who];
     struct ldap_session *s = who == DRIVER_ADMIN ? &c->s : &c->probe;
-    c->doing = phrase(c->run, "logging in as", login->username);
+    c->doing = kt_step_phrase(c->run, "logging in as", login->username);
     bool in = kt_ldap_open(c->run, login, s);
     if (!in && who != DRIVER_ADMIN && kt_ldap_said(s, LDAP_WRONG_PASSWORD) &&
         is_locked(c, login->username))
@@ -272,6 +188,10 @@ static bool try_login(void *own, enum driver_who who, struct driver_reply *reply
         reply->answer = ANSWER_ACCEPTED;
     if (!in)
         (void)kt_ldap_fail(s, c->ret, c->doing);
+    else if (s->grace >= 0)
+        kt_driver_finding(c->run, c->ret, "%d logins are left to the expired password of '%s', and each takes one "
+                                          "(pwdGraceAuthNLimit)",
+                          (int)s->grace, login->username);
     bool going = who != DRIVER_ADMIN || (in && check_server(c, login->username));
     kt_ldap_close(&c->probe);
     return going;
@@ -283,6 +203,94 @@ static void probe(struct change *c)
                                          "the server lets it in with anything: what does userPassword of "
                                          "the entry hold, or who checks it instead of the server?"};
     kt_driver_probe(c->run, &prober, c->ret);
+}
+
+static bool lets_in_who_stays(struct change *c)
+{
+    const struct driver_prober prober = {.try = try_login, .own = c};
+    const char *doing = c->doing;
+    bool in = kt_driver_stays(c->run, &prober, c->ret);
+    c->doing = doing;
+    return in;
+}
+
+/* ---- revoke -------------------------------------------------------------------------------- */
+
+/* Two ways to leave one password. Going back, the one that ends was set by us and is known to the letter.
+ * Going on, the one that stays is known to be accepted, and whatever else there was ends with the old one. */
+static void leave_one(struct change *c)
+{
+    const struct driver_step *step = c->run->step;
+    bool going_back = step->public_part.len > 0;
+    c->doing = kt_step_phrase(c->run, "leaving one password to", step->account);
+    if (!open_admin(c))
+        return;
+    bool changed = going_back ? change(c, LDAP_DELETE, &step->public_part) ||
+                                    kt_ldap_said(&c->s, LDAP_NO_SUCH_ATTRIBUTE)
+                              : change(c, LDAP_REPLACE, &step->keep_part);
+    if (!changed)
+        (void)failed_change(c, DRIVER_UNREACH); /* that time comes */
+    else
+        (void)done(c, going_back ? "the hash that was added is gone" : "the entry has one password");
+}
+
+static void revoke(struct change *c)
+{
+    if (c->run->step->keep_part.len > 0) {
+        leave_one(c);
+        return;
+    }
+    c->doing = kt_step_phrase(c->run, "closing", c->run->step->account);
+    if (!open_admin(c) || !lets_in_who_stays(c))
+        return;
+    if (change(c, LDAP_DELETE, NULL) || kt_ldap_said(&c->s, LDAP_NO_SUCH_ATTRIBUTE))
+        (void)done(c, "the entry has no password; a server cannot end what was opened with it before");
+    else if (kt_ldap_said(&c->s, LDAP_NO_SUCH_ENTRY))
+        (void)done(c, "there is no such entry: nothing accepts a password for it");
+    else
+        (void)failed(c);
+}
+
+/* ---- create -------------------------------------------------------------------------------- */
+
+/* What an entry is, and what it may do, is an administrator's to say. */
+static void create(struct change *c)
+{
+    static const char *const nothing[] = {"1.1"};
+    struct kt_bytes entry;
+    c->doing = kt_step_phrase(c->run, "creating", c->run->step->account);
+    if (!open_admin(c))
+        return;
+    if (kt_ldap_look(&c->s, c->run->step->account, 1, nothing, &entry))
+        (void)done(c, "the entry exists");
+    else
+        (void)failed(c);
+}
+
+/* ---- verify -------------------------------------------------------------------------------- */
+
+/* A policy may let a login in that can then do nothing but change its password. */
+static void verify(struct change *c)
+{
+    static const char *const nothing[] = {"1.1"};
+    const struct driver_login *login = &c->run->step->logins[DRIVER_NEW];
+    struct kt_bytes entry;
+    c->doing = kt_step_phrase(c->run, "logging in as", login->username);
+    if (!kt_ldap_open(c->run, login, &c->s)) {
+        (void)failed(c);
+        return;
+    }
+    kt_driver_evidence(c->run, login->username, c->ret->session_user, sizeof(c->ret->session_user));
+    bool seen = kt_ldap_look(&c->s, login->username, 1, nothing, &entry);
+    if (c->s.policy == LDAP_MUST_CHANGE)
+        (void)kt_driver_say(c->run, c->ret, DRIVER_PERMANENT, "reset",
+                            "'%s' has to change its password before it may do anything else: its policy "
+                            "must not have pwdMustChange",
+                            login->username);
+    else if (!seen && !c->s.stream.is_open)
+        (void)failed(c);
+    else /* it may well have no right to see itself: that is an answer, too */
+        (void)done(c, "the new login works");
 }
 
 /* ---- inspect ------------------------------------------------------------------------------- */
@@ -304,9 +312,9 @@ static void judge_entry(struct change *c, const char *account, struct kt_bytes e
 static void inspect(struct change *c)
 {
     static const char *const names[] = {PASSWORD, LOCKED, RESET};
-    const char *account = c->run->step->account, *other = text(c->run->step->other_account);
+    const char *account = c->run->step->account, *other = kt_step_text(c->run->step->other_account);
     struct kt_bytes entry;
-    c->doing = phrase(c->run, "inspecting", account);
+    c->doing = kt_step_phrase(c->run, "inspecting", account);
     if (!open_admin(c))
         return;
     if (!kt_ldap_look(&c->s, account, sizeof(names) / sizeof(names[0]), names, &entry)) {
@@ -319,7 +327,7 @@ static void inspect(struct change *c)
     judge_entry(c, account, entry);
     if (other[0] != '\0') {
         if (!kt_ldap_look(&c->s, other, sizeof(names) / sizeof(names[0]), names, &entry)) {
-            c->doing = phrase(c->run, "inspecting its sibling", other);
+            c->doing = kt_step_phrase(c->run, "inspecting its sibling", other);
             (void)failed(c);
             return;
         }
@@ -330,35 +338,10 @@ static void inspect(struct change *c)
 
 /* ---- all ----------------------------------------------------------------------------------- */
 
-static bool lacks(const char *maybe)
-{
-    return maybe == NULL || maybe[0] == '\0';
-}
-
-static bool check_part(const struct driver_run *run, struct kt_bytes part, bool may_lack,
-                       struct driver_result *ret)
-{
-    if ((may_lack && part.len == 0) || kt_form_is(FORM_SSHA512, part))
-        return true;
-    return kt_driver_say(run, ret, DRIVER_PERMANENT, "hash",
-                         "the public part is no whole {SSHA512} hash; nothing was sent");
-}
-
 bool kt_ldap_prepare(struct driver_run *run, struct driver_result *ret)
 {
-    const struct driver_step *step = run->step;
-    bool logs_in = step->op == DRIVER_VERIFY || step->op == DRIVER_PROBE;
-    bool sets = step->op == DRIVER_APPLY || step->op == DRIVER_RESTORE;
-    const char *what = NULL;
-    if (lacks(step->target.host) || (step->target.host[0] != '/' && step->target.port == 0))
-        what = "the target's host or port";
-    else if (!logs_in && (lacks(step->account) || step->logins[DRIVER_ADMIN].username == NULL))
-        what = "the account or the administrative login";
-    else if (step->op == DRIVER_VERIFY && step->logins[DRIVER_NEW].username == NULL)
-        what = "the login to verify";
-    if (what != NULL)
-        return kt_driver_say(run, ret, DRIVER_PERMANENT, "step", "the step lacks %s", what);
-    if (!check_part(run, step->public_part, !sets, ret) || !check_part(run, step->keep_part, true, ret))
+    if (!kt_step_whole(run, kt_step_needs_host(run->step, true), ret) ||
+        !kt_step_parts(run, FORM_SSHA512, "hash", "the public part is no whole {SSHA512} hash; nothing was sent", ret))
         return false;
     struct kt_stream_place *place = kt_arena_take(run->arena, sizeof(*place));
     if (place == NULL)
@@ -366,7 +349,7 @@ bool kt_ldap_prepare(struct driver_run *run, struct driver_result *ret)
     run->own = place;
     if (!kt_stream_find(run, place, ret))
         return false;
-    place->later = step->target.port == PORT_IN_CLEAR;
+    place->later = run->step->target.port == PORT_IN_CLEAR;
     return true;
 }
 

@@ -19,6 +19,8 @@ enum {
     REQUEST_NAME = 0x80, /* of an extended request */
     PRESENT = 0x87,      /* of a filter */
     CONTROLS = 0xa0,
+    POLICY_WARNING = 0xa0,
+    POLICY_GRACE = 0x81, /* of a warning */
     POLICY_ERROR = 0x81,
 };
 
@@ -137,7 +139,7 @@ static bool read_op(const struct ber *op, struct ldap_answer *ret)
     }
 }
 
-/* SEQUENCE { warning [0] OPTIONAL, error [1] OPTIONAL } */
+/* SEQUENCE { warning [0] CHOICE { time [0], grace [1] } OPTIONAL, error [1] OPTIONAL } */
 static void read_policy(struct kt_bytes value, struct ldap_answer *ret)
 {
     struct kt_bytes body;
@@ -149,6 +151,8 @@ static void read_policy(struct kt_bytes value, struct ldap_answer *ret)
             return;
         if (!kt_ber_next(&body, &element))
             return;
+        if (element.tag == POLICY_WARNING)
+            (void)kt_ber_take_int(&element.body, POLICY_GRACE, &ret->grace);
     }
 }
 
@@ -168,7 +172,7 @@ bool kt_ldap_answer(struct kt_bytes message, struct ldap_answer *ret)
 {
     struct kt_bytes body, controls;
     struct ber op;
-    *ret = (struct ldap_answer){.policy = LDAP_POLICY_NONE};
+    *ret = (struct ldap_answer){.policy = LDAP_POLICY_NONE, .grace = -1};
     if (!kt_ber_take(&message, BER_SEQUENCE, &body) || message.len != 0 ||
         !kt_ber_take_int(&body, BER_INTEGER, &ret->id) || !kt_ber_next(&body, &op) ||
         !read_op(&op, ret))

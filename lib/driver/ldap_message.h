@@ -42,6 +42,7 @@ struct ldap_answer {
     int32_t result;             /* where it has one */
     struct kt_bytes text;       /* the server's sentence */
     int32_t policy;
+    int32_t grace;              /* logins that an expired password has left; -1: nothing of the kind was said */
     struct kt_bytes attributes; /* of LDAP_ENTRY: kt_ldap_attribute() */
 };
 

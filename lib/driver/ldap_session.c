@@ -1,6 +1,7 @@
 /* lib/driver/ldap_session.c - see lib/driver/ldap_session.h. */
 #include "lib/driver/ldap_session.h"
 
+#include <sodium.h>
 #include <stdio.h>
 
 #include "lib/driver/place.h"
@@ -151,6 +152,7 @@ static bool receive(struct ldap_session *s, size_t *taken, int64_t deadline, str
         if (!kt_stream_receive(&s->stream, piece, sizeof(piece), &len, deadline))
             return stream_failed(s);
         kt_buf_add(&s->in, piece, len);
+        sodium_memzero(piece, len);
         if (!kt_buf_ok(&s->in))
             return fail_plainly(s, "memory");
     }
@@ -201,12 +203,13 @@ static int64_t statement_deadline(const struct ldap_session *s)
 
 static bool log_in(struct ldap_session *s, const struct driver_login *login, int64_t deadline)
 {
-    struct ldap_answer answer = {.policy = LDAP_POLICY_NONE};
+    struct ldap_answer answer = {.policy = LDAP_POLICY_NONE, .grace = -1};
     kt_autobuf struct kt_buf request;
     kt_buf_init(&request, REQUEST_MAX);
     kt_ldap_bind(++s->id, login->username, login->password, &request);
     bool in = ask(s, &request, LDAP_BOUND, deadline, &answer, NULL);
     s->policy = answer.policy;
+    s->grace = answer.grace;
     if (in || !kt_ldap_said(s, LDAP_WRONG_PASSWORD))
         return in;
     /* Both are told by the same result as a wrong password. An expired one was right. */
@@ -238,7 +241,7 @@ bool kt_ldap_open(const struct driver_run *run, const struct driver_login *login
                   struct ldap_session *s)
 {
     int64_t deadline = kt_place_deadline(run, kt_place_connect_ms(run));
-    *s = (struct ldap_session){.run = run, .policy = LDAP_POLICY_NONE};
+    *s = (struct ldap_session){.run = run, .policy = LDAP_POLICY_NONE, .grace = -1};
     kt_buf_init(&s->in, BER_MAX + PIECE);
     if (login->username[0] == '\0' || login->password.len == 0)
         return fail_plainly(s, "empty");

@@ -20,6 +20,7 @@ struct ldap_session {
     int32_t id;       /* of the last request */
     int32_t result;   /* of the last answer; meaningful while code is "" or a number */
     int32_t policy;   /* of the bind */
+    int32_t grace;    /* of the bind: logins that are left to an expired password; -1: it has not expired */
     char code[9];     /* of the last failure, a row of ldap_session.c's tables; "" when none */
     char detail[400]; /* the server's sentence; passes the redactor in kt_ldap_fail() */
 };

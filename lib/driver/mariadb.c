@@ -6,14 +6,13 @@
 #include "lib/driver/mariadb.h"
 
 #include <stdio.h>
-#include <time.h>
 
 #include "lib/driver/form.h"
 #include "lib/driver/maria_account.h"
 #include "lib/driver/maria_inspect.h"
 #include "lib/driver/probe.h"
+#include "lib/driver/step.h"
 #include "lib/ipc.h"
-#include "lib/timespec.h"
 
 #define NAME_MAX_BYTES ((size_t)80) /* of a user; of a role and a host it is more */
 #define SETTLE_MS      1000u
@@ -28,14 +27,9 @@ struct change {
     const char *doing; /* for texts: "changing the password of 'app_b'" */
 };
 
-static const char *text(const char *maybe)
-{
-    return maybe == NULL ? "" : maybe;
-}
-
 static bool has_group(const struct driver_step *step)
 {
-    return text(step->group)[0] != '\0';
+    return kt_step_text(step->group)[0] != '\0';
 }
 
 static bool failed(struct change *c)
@@ -45,20 +39,12 @@ static bool failed(struct change *c)
 
 static bool done(struct change *c, const char *what)
 {
-    (void)kt_driver_say(c->run, c->ret, DRIVER_OK, "", "%s", what);
-    return true;
+    return kt_step_done(c->run, what, c->ret);
 }
 
 static bool no_memory(struct change *c)
 {
     return kt_driver_say(c->run, c->ret, DRIVER_UNREACH, "memory", "%s: out of memory", c->doing);
-}
-
-/* "closing 'app_a'" */
-static const char *phrase(const struct driver_run *run, const char *doing, const char *name)
-{
-    const char *made = kt_arena_printf(run->arena, "%s '%s'", doing, text(name));
-    return made == NULL ? doing : made;
 }
 
 /* ---- before the sandbox -------------------------------------------------------------------- */
@@ -94,7 +80,7 @@ bool kt_mariadb_prepare(struct driver_run *run, struct driver_result *ret)
     if (place == NULL)
         return kt_driver_say(run, ret, DRIVER_UNREACH, "memory", "the worker ran out of memory");
     run->own = place;
-    return check_names(run, ret) && kt_driver_complete(run, ret) && check_hashes(run, ret) &&
+    return check_names(run, ret) && kt_step_whole(run, kt_step_needs_database(run->step), ret) && check_hashes(run, ret) &&
            kt_place_find(run, place, ret) && kt_maria_load(run, ret);
 }
 
@@ -105,7 +91,7 @@ static bool check_server(const struct driver_run *run, struct maria_session *s,
                          struct driver_result *ret)
 {
     kt_driver_evidence(run, kt_maria_version(s), ret->server_version, sizeof(ret->server_version));
-    const char *wanted = text(run->step->target.server_id);
+    const char *wanted = kt_step_text(run->step->target.server_id);
     bool known = kt_maria_run(s, "SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS "
                                  "WHERE VARIABLE_NAME = 'WSREP_CLUSTER_STATE_UUID' "
                                  "AND VARIABLE_VALUE <> ''") &&
@@ -139,7 +125,7 @@ static bool open_admin(struct change *c)
 {
     const struct driver_login *login = &c->run->step->logins[DRIVER_ADMIN];
     const char *doing = c->doing;
-    c->doing = phrase(c->run, "logging in as", login->username);
+    c->doing = kt_step_phrase(c->run, "logging in as", login->username);
     if (!kt_maria_open(c->run, login, NULL, &c->s))
         return failed(c);
     if (!check_server(c->run, &c->s, c->ret) || !settle_session(c))
@@ -209,14 +195,14 @@ static bool read_account(struct change *c, struct maria_account *ret)
 
 /* ---- apply, restore ------------------------------------------------------------------------ */
 
-/* What the account accepts from now on: the step's public part, and what is kept beside it. */
-static bool set_hashes(struct change *c, const struct maria_account *account)
+/* What the account accepts from now on; either may be empty. */
+static bool set_hashes(struct change *c, const struct maria_account *account, struct kt_bytes first,
+                       struct kt_bytes second)
 {
-    const struct driver_step *step = c->run->step;
     struct kt_mariadb_hashes hashes[2] = {{.native = ""}, {.native = ""}};
     size_t n = 0;
-    n += kt_mariadb_split(step->public_part, &hashes[n]);
-    n += kt_mariadb_split(step->keep_part, &hashes[n]);
+    n += kt_mariadb_split(first, &hashes[n]);
+    n += kt_mariadb_split(second, &hashes[n]);
     const char *const names[] = {account->name,     hashes[0].native,  hashes[0].ed25519,
                                  hashes[1].native, hashes[1].ed25519, NULL};
     if (c->routines)
@@ -229,14 +215,53 @@ static bool set_hashes(struct change *c, const struct maria_account *account)
 
 static void apply(struct change *c)
 {
+    const struct driver_step *step = c->run->step;
     struct maria_account account;
-    c->doing = phrase(c->run, "changing the password of", c->run->step->account);
+    c->doing = kt_step_phrase(c->run, "changing the password of", step->account);
     if (!open_admin(c) || !lock_group(c) || !read_account(c, &account))
         return;
     if (account.n == 0)
         (void)missing(c);
-    else if (set_hashes(c, &account))
+    else if (set_hashes(c, &account, step->public_part, step->keep_part))
         (void)done(c, "the server has the hash");
+}
+
+/* ---- probe --------------------------------------------------------------------------------- */
+
+static bool try_login(void *own, enum driver_who who, struct driver_reply *reply)
+{
+    struct change *c = own;
+    const struct driver_step *step = c->run->step;
+    const struct driver_login *login = &step->logins[who];
+    bool admin = who == DRIVER_ADMIN;
+    c->doing = kt_step_phrase(c->run, "logging in as", login->username);
+    bool in = kt_maria_open(c->run, login, admin ? NULL : step->target.database, &c->s);
+    kt_maria_reply(&c->s, reply);
+    /* Behind the check of the password: a wrong one passed it. */
+    if (who == DRIVER_CONTROL && reply->barred)
+        reply->answer = ANSWER_ACCEPTED;
+    if (!in)
+        (void)failed(c);
+    bool going = !admin || (in && check_server(c->run, &c->s, c->ret));
+    kt_maria_close(&c->s);
+    return going;
+}
+
+static void probe(struct change *c)
+{
+    const struct driver_prober prober = {
+        try_login, c,
+        "the server accepts anything there; was it started with skip-grant-tables, or does the account "
+        "log in another way?"};
+    kt_driver_probe(c->run, &prober, c->ret);
+}
+
+/* Over a connection of its own: the administrative one stays open. */
+static bool lets_in_who_stays(struct change *c)
+{
+    struct change other = {.run = c->run, .ret = c->ret};
+    const struct driver_prober prober = {.try = try_login, .own = &other};
+    return kt_driver_stays(c->run, &prober, c->ret);
 }
 
 /* ---- revoke -------------------------------------------------------------------------------- */
@@ -250,13 +275,6 @@ static bool retire(struct change *c, const struct maria_account *account)
     kt_buf_init(&statement, STATEMENT_MAX);
     kt_maria_retire(account, &statement);
     return run(c, &statement);
-}
-
-static void pause_ms(uint32_t ms)
-{
-    struct timespec left = kt_timespec_of_ms(ms);
-    while (nanosleep(&left, &left) != 0)
-        continue;
 }
 
 /* The server says nothing when it leaves sessions alone because the login may not end them. */
@@ -296,23 +314,24 @@ static bool end_sessions(struct change *c)
                 c->run, c->ret, DRIVER_UNREACH, "timeout",
                 "'%s' cannot log in any more, but %u of its sessions have not ended", step->account,
                 seen);
-        pause_ms(wait);
+        kt_step_pause(wait);
     }
     if (!kt_maria_sessions(&c->s, c->routines, step->account, &c->ret->sessions, &counted))
         return failed(c);
     return c->ret->sessions == 0 || cannot_end(c);
 }
 
-/* Where the other password of the account stays, nobody can tell with which one a session began. */
+/* Where the other password of the account stays, nobody can tell with which one a session began. The step's
+ * public part, if it has one, is what ends. */
 static void leave_other(struct change *c)
 {
     struct maria_account account;
-    c->doing = phrase(c->run, "ending the other password of", c->run->step->account);
+    c->doing = kt_step_phrase(c->run, "ending the other password of", c->run->step->account);
     if (!open_admin(c) || !lock_group(c) || !read_account(c, &account))
         return;
     if (account.n == 0)
         (void)missing(c);
-    else if (set_hashes(c, &account))
+    else if (set_hashes(c, &account, c->run->step->keep_part, kt_bytes(NULL, 0)))
         (void)done(c, "the account accepts one password, and no other");
 }
 
@@ -324,7 +343,7 @@ static void revoke(struct change *c)
     }
     const char *name = c->run->step->account;
     struct maria_account account;
-    c->doing = phrase(c->run, "closing", name);
+    c->doing = kt_step_phrase(c->run, "closing", name);
     if (!open_admin(c) || !lock_group(c) || !read_account(c, &account))
         return;
     /* The view does not show what is not managed: that is no proof that it is not there. */
@@ -332,9 +351,9 @@ static void revoke(struct change *c)
         (void)done(c, "there is no such account: nothing accepts a password for it");
         return;
     }
-    if (!retire(c, &account))
+    if (!lets_in_who_stays(c) || !retire(c, &account))
         return;
-    c->doing = phrase(c->run, "it cannot log in any more, but ending the sessions of", name);
+    c->doing = kt_step_phrase(c->run, "it cannot log in any more, but ending the sessions of", name);
     if (end_sessions(c))
         (void)done(c, "the account accepts nothing and has no session");
 }
@@ -386,7 +405,7 @@ static bool make_account(struct change *c)
 
 static void create(struct change *c)
 {
-    c->doing = phrase(c->run, "creating", c->run->step->account);
+    c->doing = kt_step_phrase(c->run, "creating", c->run->step->account);
     if (open_admin(c) && lock_group(c) && make_account(c))
         (void)done(c, "the account exists and has no password yet");
 }
@@ -397,8 +416,8 @@ static void verify(struct change *c)
 {
     const struct driver_step *step = c->run->step;
     const struct driver_login *login = &step->logins[DRIVER_NEW];
-    const char *wanted = text(step->group);
-    c->doing = phrase(c->run, "logging in as", login->username);
+    const char *wanted = kt_step_text(step->group);
+    c->doing = kt_step_phrase(c->run, "logging in as", login->username);
     if (!kt_maria_open(c->run, login, step->target.database, &c->s) ||
         !kt_maria_run(&c->s, "SELECT CURRENT_USER(), CURRENT_ROLE(), @@global.read_only")) {
         (void)failed(c);
@@ -422,42 +441,12 @@ static void verify(struct change *c)
         (void)done(c, "the new login works");
 }
 
-/* ---- probe --------------------------------------------------------------------------------- */
-
-static bool try_login(void *own, enum driver_who who, struct driver_reply *reply)
-{
-    struct change *c = own;
-    const struct driver_step *step = c->run->step;
-    const struct driver_login *login = &step->logins[who];
-    bool admin = who == DRIVER_ADMIN;
-    c->doing = phrase(c->run, "logging in as", login->username);
-    bool in = kt_maria_open(c->run, login, admin ? NULL : step->target.database, &c->s);
-    kt_maria_reply(&c->s, reply);
-    /* Behind the check of the password: a wrong one passed it. */
-    if (who == DRIVER_CONTROL && reply->barred)
-        reply->answer = ANSWER_ACCEPTED;
-    if (!in)
-        (void)failed(c);
-    bool going = !admin || (in && check_server(c->run, &c->s, c->ret));
-    kt_maria_close(&c->s);
-    return going;
-}
-
-static void probe(struct change *c)
-{
-    const struct driver_prober prober = {
-        try_login, c,
-        "the server accepts anything there; was it started with skip-grant-tables, or does the account "
-        "log in another way?"};
-    kt_driver_probe(c->run, &prober, c->ret);
-}
-
 /* ---- inspect ------------------------------------------------------------------------------- */
 
 static void inspect(struct change *c)
 {
     const char *unfit = NULL;
-    c->doing = phrase(c->run, "inspecting", c->run->step->account);
+    c->doing = kt_step_phrase(c->run, "inspecting", c->run->step->account);
     if (!open_admin(c))
         return;
     if (!kt_maria_inspect(&c->s, c->routines, c->ret, &unfit))

@@ -6,8 +6,9 @@
 #include "lib/driver/driver.h"
 
 #include "lib/assert.h"
+#include "lib/driver/server.h"
 
-#define FORMAT      2u
+#define FORMAT      3u
 #define KIND_STEP   'S'
 #define KIND_RESULT 'R'
 
@@ -67,16 +68,22 @@ static const struct text_row {
     {"host", offsetof(struct driver_step, target.host), DRIVER_NAME_MAX, ANY_TEXT},
     {"database", offsetof(struct driver_step, target.database), DRIVER_NAME_MAX, ANY_TEXT},
     {"program", offsetof(struct driver_step, target.program), DRIVER_NAME_MAX, WORD},
+    {"api", offsetof(struct driver_step, target.api), DRIVER_API_MAX, LINES},
     {"sslmode", offsetof(struct driver_step, target.sslmode), DRIVER_NAME_MAX, WORD},
     {"ca", offsetof(struct driver_step, target.ca), DRIVER_CA_MAX, LINES},
     {"server_id", offsetof(struct driver_step, target.server_id), DRIVER_EVIDENCE, ANY_TEXT},
     {"keys_file", offsetof(struct driver_step, target.keys_file), DRIVER_PATH_MAX, ANY_TEXT},
+    {"servers", offsetof(struct driver_step, target.servers), DRIVER_SERVERS_TEXT, ANY_TEXT},
+    {"sentinel_master", offsetof(struct driver_step, target.sentinel_master), DRIVER_NAME_MAX, WORD},
     {"account", offsetof(struct driver_step, account), DRIVER_NAME_MAX, ANY_TEXT},
     {"other_account", offsetof(struct driver_step, other_account), DRIVER_NAME_MAX, ANY_TEXT},
     {"group", offsetof(struct driver_step, group), DRIVER_NAME_MAX, ANY_TEXT},
     {"secret", offsetof(struct driver_step, secret), DRIVER_NAME_MAX, WORD},
     {"run", offsetof(struct driver_step, run), DRIVER_NAME_MAX, WORD},
     {"digest", offsetof(struct driver_step, digest), DRIVER_NAME_MAX, WORD},
+    {"a key's id", offsetof(struct driver_step, ids[DRIVER_CONTROL]), DRIVER_NAME_MAX, ANY_TEXT},
+    {"a key's id", offsetof(struct driver_step, ids[DRIVER_NEW]), DRIVER_NAME_MAX, ANY_TEXT},
+    {"a key's id", offsetof(struct driver_step, ids[DRIVER_OLD]), DRIVER_NAME_MAX, ANY_TEXT},
 };
 
 static const struct number_row {
@@ -382,6 +389,9 @@ enum kt_kind kt_driver_result_encode(const struct driver_result *result, struct 
     kt_buf_add_u8(out, count);
     for (uint8_t i = 0; i < count; i++)
         encode_array(result->findings[i], sizeof(result->findings[i]), out);
+    KT_ASSERT(result->made.len <= DRIVER_PASSWORD_MAX && result->made_id.len <= DRIVER_NAME_MAX);
+    kt_buf_add_field(out, result->made);
+    kt_buf_add_field(out, result->made_id);
     return encoded(out, err);
 }
 
@@ -411,6 +421,14 @@ static bool decode_reply(struct kt_reader *r, struct driver_reply *reply)
     return true;
 }
 
+static bool is_printable(struct kt_bytes text, size_t most)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if (text.at[i] <= ' ' || text.at[i] > '~')
+            return false;
+    return text.len <= most;
+}
+
 static bool decode_body(struct kt_reader *r, struct driver_result *result)
 {
     uint8_t class = kt_read_u8(r);
@@ -435,11 +453,26 @@ static bool decode_body(struct kt_reader *r, struct driver_result *result)
             !decode_array(r, result->findings[i], sizeof(result->findings[i])))
             return false;
     }
-    return kt_reader_done(r);
+    result->made = kt_read_field(r);
+    result->made_id = kt_read_field(r);
+    return kt_reader_done(r) && is_printable(result->made, DRIVER_PASSWORD_MAX - 1) &&
+           is_printable(result->made_id, DRIVER_NAME_MAX - 1);
 }
 
-enum kt_kind kt_driver_result_decode(struct kt_bytes message, struct driver_result *ret,
-                                     struct kt_err *err)
+static enum kt_kind keep_made(struct kt_arena *arena, struct driver_result *result, struct kt_err *err)
+{
+    enum kt_kind kind = KT_OK;
+    if (arena == NULL && (result->made.len > 0 || result->made_id.len > 0))
+        return kt_fail(err, KT_INVALID, "the driver's result has a value that nobody asked for");
+    if (result->made.len > 0)
+        kind = keep_value(arena, result->made, &result->made, err);
+    if (kind == KT_OK && result->made_id.len > 0)
+        kind = keep_value(arena, result->made_id, &result->made_id, err);
+    return kind;
+}
+
+enum kt_kind kt_driver_result_decode(struct kt_bytes message, struct kt_arena *arena,
+                                     struct driver_result *ret, struct kt_err *err)
 {
     struct kt_reader r = kt_reader(message);
     struct driver_result result = {0};
@@ -448,6 +481,9 @@ enum kt_kind kt_driver_result_decode(struct kt_bytes message, struct driver_resu
         return kind;
     if (!decode_body(&r, &result))
         return kt_fail(err, KT_INVALID, "the driver's result is not well-formed");
+    kind = keep_made(arena, &result, err);
+    if (kind != KT_OK)
+        return kind;
     *ret = result;
     return KT_OK;
 }

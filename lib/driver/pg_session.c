@@ -5,6 +5,8 @@
 #include <postgresql/libpq-fe.h>
 #include <stdio.h>
 
+#include "lib/driver/cert_dates.h"
+
 #define RESULTS_MAX 64
 
 static bool fail(struct pg_session *s, const char *code, const char *detail)
@@ -60,6 +62,26 @@ static bool fail_connect(struct pg_session *s)
     char first_line[sizeof(s->detail)];
     (void)!snprintf(first_line, sizeof(first_line), "%.*s", (int)strcspn(reason, "\n"), reason);
     return fail(s, code, first_line);
+}
+
+/* PostgreSQL 15 manual, "Message Formats", SSLRequest. */
+static bool hello(struct kt_stream *s, int64_t deadline)
+{
+    static const unsigned char request[] = {0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f};
+    unsigned char said = 0;
+    size_t len = 0;
+    return kt_stream_send(s, kt_bytes(request, sizeof(request)), deadline) &&
+           kt_stream_receive(s, &said, 1, &len, deadline) && said == 'S';
+}
+
+/* libpq says of a certificate that it could not be verified, and not why. */
+static void say_dates(struct pg_session *s)
+{
+    char dates[CERT_DATES_TEXT];
+    size_t len = strlen(s->detail);
+    if (strcmp(s->code, "tls") == 0 &&
+        kt_cert_look(s->run, kt_place_address(s->run, s->run->own), hello, dates))
+        (void)!snprintf(s->detail + len, sizeof(s->detail) - len, "; %s", dates);
 }
 
 #define PARAMETERS 16
@@ -137,8 +159,11 @@ bool kt_pg_open(const struct driver_run *run, const struct driver_login *login,
         }
         next = PQconnectPoll(s->conn);
     }
-    if (next != PGRES_POLLING_OK)
-        return fail_connect(s);
+    if (next != PGRES_POLLING_OK) {
+        (void)fail_connect(s);
+        say_dates(s);
+        return false;
+    }
     s->used_password = PQconnectionUsedPassword(s->conn) != 0;
     return true;
 }

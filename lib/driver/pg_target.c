@@ -3,6 +3,7 @@
 #include "lib/driver/pg_session.h"
 #include "lib/driver/postgresql.h"
 #include "lib/scram.h"
+#include "lib/driver/step.h"
 
 #define ROLE_MAX ((size_t)63)
 
@@ -39,6 +40,6 @@ bool kt_postgresql_prepare(struct driver_run *run, struct driver_result *ret)
     if (place == NULL)
         return kt_driver_say(run, ret, DRIVER_UNREACH, "memory", "the worker ran out of memory");
     run->own = place;
-    return check_names(run, ret) && kt_driver_complete(run, ret) && check_verifier(run, ret) &&
+    return check_names(run, ret) && kt_step_whole(run, kt_step_needs_database(run->step), ret) && check_verifier(run, ret) &&
            kt_place_find(run, place, ret);
 }

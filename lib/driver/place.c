@@ -14,10 +14,11 @@
 #include <unistd.h>
 
 #include "lib/cleanup.h"
+#include "lib/driver/step.h"
 #include "lib/ipc.h"
+#include "lib/system_ca.h"
 #include "lib/write.h"
 
-#define SYSTEM_CA    "/etc/ssl/certs/ca-certificates.crt"
 #define CONNECT_MS   5000u
 #define STATEMENT_MS 10000u
 
@@ -56,11 +57,6 @@ bool kt_place_wait(int fd, short events, int64_t deadline)
 
 /* ---- finding ------------------------------------------------------------------------------- */
 
-static bool lacks(const char *text)
-{
-    return text == NULL || text[0] == '\0';
-}
-
 static bool check_sslmode(const struct driver_run *run, struct driver_result *ret)
 {
     static const char *const modes[] = {"verify-full", "verify-ca", "require", "disable"};
@@ -95,18 +91,6 @@ static bool resolve(const struct driver_run *run, struct driver_place *place,
     return true;
 }
 
-static bool copy_system_ca(int to)
-{
-    kt_autoclose int from = open(SYSTEM_CA, O_RDONLY | O_CLOEXEC);
-    char part[16384];
-    ssize_t n = 0;
-    while (from >= 0 && (n = read(from, part, sizeof(part))) > 0) {
-        if (!kt_write_all(to, kt_bytes(part, (size_t)n)))
-            return false;
-    }
-    return from >= 0 && n == 0;
-}
-
 /* Client libraries want a path. The memory file stays open, so that its path works without a file
  * tree. */
 static bool keep_ca(const struct driver_run *run, struct driver_place *place,
@@ -114,17 +98,17 @@ static bool keep_ca(const struct driver_run *run, struct driver_place *place,
 {
     const char *ca = run->step->target.ca;
     bool verify = strncmp(run->step->target.sslmode, "verify", 6) == 0;
-    if (!verify && lacks(ca))
+    if (!verify && kt_step_lacks(ca))
         return true;
     int fd = memfd_create("ca", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (fd < 0)
         return kt_driver_say(run, ret, DRIVER_UNREACH, "tls",
                              "no memory for the target's CA certificates");
-    if (!(lacks(ca) ? copy_system_ca(fd) : kt_write_all(fd, kt_str(ca)))) {
+    if (!(kt_step_lacks(ca) ? kt_system_ca_copy(fd) : kt_write_all(fd, kt_str(ca)))) {
         (void)close(fd);
         return kt_driver_say(run, ret, DRIVER_PERMANENT, "tls",
                              "no CA certificates to verify the server with: give the target a `ca` "
-                             "(PEM text), or install " SYSTEM_CA);
+                             "(PEM text), or install " KT_SYSTEM_CA);
     }
     /* Sealing is a second lock: the sandbox lets nothing be opened for writing. */
     (void)fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL);

@@ -10,13 +10,12 @@
 #include "lib/driver/postgresql.h"
 
 #include <stdio.h>
-#include <time.h>
 
 #include "lib/driver/pg_inspect.h"
 #include "lib/driver/pg_session.h"
 #include "lib/driver/probe.h"
+#include "lib/driver/step.h"
 #include "lib/ipc.h"
-#include "lib/timespec.h"
 
 #define APPLICATION "keyturn"
 #define PROBE       "keyturn-probe"
@@ -42,14 +41,9 @@ struct change {
     const char *doing; /* for texts: "changing the password of 'app_b'" */
 };
 
-static const char *text(const char *maybe)
-{
-    return maybe == NULL ? "" : maybe;
-}
-
 static bool has_group(const struct driver_step *step)
 {
-    return text(step->group)[0] != '\0';
+    return kt_step_text(step->group)[0] != '\0';
 }
 
 static bool failed(struct change *c)
@@ -64,7 +58,7 @@ static bool check_server(const struct driver_run *run, struct pg_session *s,
 {
     kt_driver_evidence(run, kt_pg_version_text(s), ret->server_version,
                        sizeof(ret->server_version));
-    const char *wanted = text(run->step->target.server_id);
+    const char *wanted = kt_step_text(run->step->target.server_id);
     if (!kt_pg_ask(s, "SELECT system_identifier FROM pg_catalog.pg_control_system()", 0, NULL)) {
         if (wanted[0] == '\0')
             return true; /* somebody took the right away; then there is nothing to compare with */
@@ -150,7 +144,7 @@ static bool leave_note(struct change *c, const char *what)
 {
     const struct driver_step *step = c->run->step;
     const char *note = kt_arena_printf(c->run->arena, "keyturn run=%s attempt=%u %s",
-                                       text(step->run), step->attempt, what);
+                                       kt_step_text(step->run), step->attempt, what);
     if (note == NULL || !kt_pg_run(&c->s, "SAVEPOINT note"))
         return failed(c);
     const char *values[] = {step->account, note};
@@ -186,15 +180,7 @@ static bool transact(struct change *c, bool (*body)(struct change *))
 
 static bool done(struct change *c, const char *what)
 {
-    (void)kt_driver_say(c->run, c->ret, DRIVER_OK, "", "%s", what);
-    return true;
-}
-
-/* "closing 'app_a'" */
-static const char *phrase(const struct driver_run *run, const char *doing, const char *name)
-{
-    const char *made = kt_arena_printf(run->arena, "%s '%s'", doing, text(name));
-    return made == NULL ? doing : made;
+    return kt_step_done(c->run, what, c->ret);
 }
 
 /* ---- apply, restore ------------------------------------------------------------------------ */
@@ -211,15 +197,62 @@ static bool set_verifier(struct change *c)
                     kt_pg_literal(&c->s, verifier), " VALID UNTIL 'infinity'")) {
         return false;
     }
-    const char *digest = kt_arena_printf(c->run->arena, "sha256=%s", text(step->digest));
-    return leave_note(c, text(digest));
+    const char *digest = kt_arena_printf(c->run->arena, "sha256=%s", kt_step_text(step->digest));
+    return leave_note(c, kt_step_text(digest));
 }
 
 static void apply(struct change *c)
 {
-    c->doing = phrase(c->run, "changing the password of", c->run->step->account);
+    c->doing = kt_step_phrase(c->run, "changing the password of", c->run->step->account);
     if (open_admin(c) && transact(c, set_verifier))
         (void)done(c, "the server has the verifier");
+}
+
+/* ---- probe --------------------------------------------------------------------------------- */
+
+/* A server that lets everybody in never gets to SCRAM, and the client then breaks off. The control
+ * is a random value, so it may be shown to such a server to find out. */
+static void reopen_unbound(struct change *c, const struct driver_login *login,
+                           struct driver_reply *reply)
+{
+    struct driver_reply unbound;
+    kt_pg_close(&c->s);
+    (void)kt_pg_open(c->run, login, PROBE, PG_ANY_METHOD, &c->s);
+    kt_pg_reply(&c->s, &unbound);
+    if (unbound.answer == ANSWER_ACCEPTED)
+        *reply = unbound;
+}
+
+static bool try_login(void *own, enum driver_who who, struct driver_reply *reply)
+{
+    struct change *c = own;
+    const struct driver_login *login = &c->run->step->logins[who];
+    bool admin = who == DRIVER_ADMIN;
+    c->doing = kt_step_phrase(c->run, "logging in as", login->username);
+    bool in = kt_pg_open(c->run, login, PROBE, PG_BINDING, &c->s);
+    kt_pg_reply(&c->s, reply);
+    if (who == DRIVER_CONTROL && strcmp(reply->code, "binding") == 0)
+        reopen_unbound(c, login, reply);
+    if (!in)
+        (void)failed(c);
+    bool going = !admin || (in && check_server(c->run, &c->s, c->ret));
+    kt_pg_close(&c->s);
+    return going;
+}
+
+static void probe(struct change *c)
+{
+    const struct driver_prober prober = {
+        try_login, c, "the server accepts anything there, look for trust lines in pg_hba.conf"};
+    kt_driver_probe(c->run, &prober, c->ret);
+}
+
+/* Over a connection of its own: the administrative one stays open. */
+static bool lets_in_who_stays(struct change *c)
+{
+    struct change other = {.run = c->run, .ret = c->ret};
+    const struct driver_prober prober = {.try = try_login, .own = &other};
+    return kt_driver_stays(c->run, &prober, c->ret);
 }
 
 /* ---- revoke -------------------------------------------------------------------------------- */
@@ -235,13 +268,6 @@ static bool retire(struct change *c)
         return false;
     }
     return leave_note(c, "retired");
-}
-
-static void pause_ms(uint32_t ms)
-{
-    struct timespec left = kt_timespec_of_ms(ms);
-    while (nanosleep(&left, &left) != 0)
-        continue;
 }
 
 /* Ends what is there, and tells how many that were. */
@@ -283,7 +309,7 @@ static bool end_sessions(struct change *c)
                 c->run, c->ret, DRIVER_UNREACH, "timeout",
                 "'%s' cannot log in any more, but %u of its sessions have not ended",
                 c->run->step->account, seen);
-        pause_ms(wait);
+        kt_step_pause(wait);
     }
     return true;
 }
@@ -291,7 +317,7 @@ static bool end_sessions(struct change *c)
 static void revoke(struct change *c)
 {
     const char *account = c->run->step->account;
-    c->doing = phrase(c->run, "closing", account);
+    c->doing = kt_step_phrase(c->run, "closing", account);
     if (!open_admin(c))
         return;
     if (!kt_pg_ask(&c->s, "SELECT 1 FROM pg_roles WHERE rolname = $1", 1, &account)) {
@@ -302,9 +328,9 @@ static void revoke(struct change *c)
         (void)done(c, "there is no such role: nothing accepts a password for it");
         return;
     }
-    if (!transact(c, retire))
+    if (!lets_in_who_stays(c) || !transact(c, retire))
         return;
-    c->doing = phrase(c->run, "it cannot log in any more, but ending the sessions of", account);
+    c->doing = kt_step_phrase(c->run, "it cannot log in any more, but ending the sessions of", account);
     if (end_sessions(c))
         (void)done(c, "the account accepts nothing and has no session");
 }
@@ -341,7 +367,7 @@ static bool make_roles(struct change *c)
 
 static void create(struct change *c)
 {
-    c->doing = phrase(c->run, "creating", c->run->step->account);
+    c->doing = kt_step_phrase(c->run, "creating", c->run->step->account);
     if (open_admin(c) && transact(c, make_roles))
         (void)done(c, "the account exists and has no password yet");
 }
@@ -352,8 +378,8 @@ static void verify(struct change *c)
 {
     const struct driver_step *step = c->run->step;
     const struct driver_login *login = &step->logins[DRIVER_NEW];
-    const char *wanted = text(step->group);
-    c->doing = phrase(c->run, "logging in as", login->username);
+    const char *wanted = kt_step_text(step->group);
+    c->doing = kt_step_phrase(c->run, "logging in as", login->username);
     if (!kt_pg_open(c->run, login, PROBE, PG_BINDING, &c->s) ||
         !kt_pg_ask(&c->s, "SELECT session_user, current_user, pg_catalog.pg_is_in_recovery()", 0,
                    NULL)) {
@@ -382,50 +408,11 @@ static void verify(struct change *c)
         (void)done(c, "the new login works");
 }
 
-/* ---- probe --------------------------------------------------------------------------------- */
-
-/* A server that lets everybody in never gets to SCRAM, and the client then breaks off. The control
- * is a random value, so it may be shown to such a server to find out. */
-static void reopen_unbound(struct change *c, const struct driver_login *login,
-                           struct driver_reply *reply)
-{
-    struct driver_reply unbound;
-    kt_pg_close(&c->s);
-    (void)kt_pg_open(c->run, login, PROBE, PG_ANY_METHOD, &c->s);
-    kt_pg_reply(&c->s, &unbound);
-    if (unbound.answer == ANSWER_ACCEPTED)
-        *reply = unbound;
-}
-
-static bool try_login(void *own, enum driver_who who, struct driver_reply *reply)
-{
-    struct change *c = own;
-    const struct driver_login *login = &c->run->step->logins[who];
-    bool admin = who == DRIVER_ADMIN;
-    c->doing = phrase(c->run, "logging in as", login->username);
-    bool in = kt_pg_open(c->run, login, PROBE, PG_BINDING, &c->s);
-    kt_pg_reply(&c->s, reply);
-    if (who == DRIVER_CONTROL && strcmp(reply->code, "binding") == 0)
-        reopen_unbound(c, login, reply);
-    if (!in)
-        (void)failed(c);
-    bool going = !admin || (in && check_server(c->run, &c->s, c->ret));
-    kt_pg_close(&c->s);
-    return going;
-}
-
-static void probe(struct change *c)
-{
-    const struct driver_prober prober = {
-        try_login, c, "the server accepts anything there, look for trust lines in pg_hba.conf"};
-    kt_driver_probe(c->run, &prober, c->ret);
-}
-
 /* ---- inspect ------------------------------------------------------------------------------- */
 
 static void inspect(struct change *c)
 {
-    c->doing = phrase(c->run, "inspecting", c->run->step->account);
+    c->doing = kt_step_phrase(c->run, "inspecting", c->run->step->account);
     if (open_admin(c) && (kt_pg_inspect(&c->s, c->ret) || failed(c)))
         (void)done(c, "looked at the account");
 }

@@ -41,3 +41,21 @@ void kt_driver_probe(const struct driver_run *run, const struct driver_prober *p
     if (going)
         (void)kt_driver_say(run, ret, DRIVER_OK, "", "every login had its answer");
 }
+
+bool kt_driver_stays(const struct driver_run *run, const struct driver_prober *prober,
+                     struct driver_result *ret)
+{
+    static const enum driver_who others[] = {DRIVER_NEW, DRIVER_OLD};
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        const char *name = run->step->logins[others[i]].username;
+        struct driver_reply reply = {0};
+        if (name == NULL)
+            continue;
+        (void)prober->try(prober->own, others[i], &reply);
+        if (reply.answer != ANSWER_ACCEPTED)
+            return kt_driver_say(run, ret, DRIVER_UNREACH, DRIVER_STAYS,
+                                 "nothing was ended: '%s', which is to stay, was not let in just before (%s)", name,
+                                 reply.code);
+    }
+    return true;
+}

@@ -20,3 +20,9 @@ struct driver_prober {
 
 void kt_driver_probe(const struct driver_run *run, const struct driver_prober *prober,
                      struct driver_result *ret);
+/* Before a step ends one of two accounts: is the login of the other one accepted, which stays? To be asked while the
+ * administrative connection is open: it ends with the server that was asked, so a standby that takes over, or
+ * a restored server, cannot come between the answer and the change. True too where the step names none. False: the
+ * driver said why, and nothing may be ended. The prober must leave that connection open. */
+bool kt_driver_stays(const struct driver_run *run, const struct driver_prober *prober,
+                     struct driver_result *ret);

@@ -7,13 +7,12 @@
 #include "lib/driver/redis.h"
 
 #include <stdio.h>
-#include <time.h>
 
-#include "lib/driver/form.h"
 #include "lib/driver/probe.h"
 #include "lib/driver/redis_inspect.h"
+#include "lib/driver/redis_sentinel.h"
+#include "lib/driver/step.h"
 #include "lib/ipc.h"
-#include "lib/timespec.h"
 
 #define NAME      "keyturn"
 #define PROBE     "keyturn-probe"
@@ -28,11 +27,6 @@ struct change {
     const char *doing; /* for texts: "changing the passwords of 'app'" */
 };
 
-static const char *text(const char *maybe)
-{
-    return maybe == NULL ? "" : maybe;
-}
-
 static bool failed(struct change *c)
 {
     return kt_redis_fail(&c->s, c->ret, c->doing);
@@ -40,14 +34,7 @@ static bool failed(struct change *c)
 
 static bool done(struct change *c, const char *what)
 {
-    (void)kt_driver_say(c->run, c->ret, DRIVER_OK, "", "%s", what);
-    return true;
-}
-
-static const char *phrase(const struct driver_run *run, const char *doing, const char *name)
-{
-    const char *made = kt_arena_printf(run->arena, "%s '%s'", doing, text(name));
-    return made == NULL ? doing : made;
+    return kt_step_done(c->run, what, c->ret);
 }
 
 static struct kt_bytes account(const struct change *c)
@@ -57,21 +44,24 @@ static struct kt_bytes account(const struct change *c)
 
 /* ---- the administrative session ------------------------------------------------------------ */
 
+/* Users are not replicated: a replica has its own, and as one of several servers it is changed like the others,
+ * whichever of them is the primary by then. Alone it stands for the primary that clients look for at that place. */
 static bool check_server(struct change *c)
 {
     kt_driver_evidence(c->run, c->s.version, c->ret->server_version,
                        sizeof(c->ret->server_version));
-    if (strcmp(c->s.role, "replica") == 0 || strcmp(c->s.role, "slave") == 0)
-        return kt_driver_say(c->run, c->ret, DRIVER_UNREACH, "replica",
-                             "this is a replica, not the primary");
-    return true;
+    bool replica = strcmp(c->s.role, "replica") == 0 || strcmp(c->s.role, "slave") == 0;
+    return !replica || !kt_step_lacks(c->run->step->target.servers) ||
+           kt_driver_say(c->run, c->ret, DRIVER_UNREACH, "replica",
+                         "this is a replica, not the primary: its users are its own; name all servers that have them "
+                         "(hosts=)");
 }
 
 static bool open_admin(struct change *c)
 {
     const struct driver_login *login = &c->run->step->logins[DRIVER_ADMIN];
     const char *doing = c->doing;
-    c->doing = phrase(c->run, "logging in as", login->username);
+    c->doing = kt_step_phrase(c->run, "logging in as", login->username);
     if (!kt_redis_open(c->run, login, NAME, &c->s))
         return failed(c);
     c->doing = doing;
@@ -129,7 +119,7 @@ static void not_written_down(struct change *c, const struct redis_user *was)
     const char *why = kt_arena_text(c->run->arena, kt_str(c->s.detail));
     bool back = put_back(c, was);
     (void)kt_driver_say(c->run, c->ret, back ? DRIVER_PERMANENT : DRIVER_UNREACH, "save",
-                        "%s: the server could not write it down (%s)%s", c->doing, text(why),
+                        "%s: the server could not write it down (%s)%s", c->doing, kt_step_text(why),
                         back ? "; it was taken back" : ", and it could not be taken back");
 }
 
@@ -137,7 +127,7 @@ static void apply(struct change *c)
 {
     const struct driver_step *step = c->run->step;
     struct redis_user was;
-    c->doing = phrase(c->run, "changing the passwords of", step->account);
+    c->doing = kt_step_phrase(c->run, "changing the passwords of", step->account);
     if (!open_admin(c) || !need_user(c, &was))
         return;
     if (!write_down(c)) {
@@ -165,14 +155,37 @@ static void apply(struct change *c)
         (void)failed(c);
 }
 
-/* ---- revoke -------------------------------------------------------------------------------- */
+/* ---- probe --------------------------------------------------------------------------------- */
 
-static void pause_ms(uint32_t ms)
+static bool try_login(void *own, enum driver_who who, struct driver_reply *reply)
 {
-    struct timespec left = kt_timespec_of_ms(ms);
-    while (nanosleep(&left, &left) != 0)
-        continue;
+    struct change *c = own;
+    const struct driver_login *login = &c->run->step->logins[who];
+    c->doing = kt_step_phrase(c->run, "logging in as", login->username);
+    bool in = kt_redis_open(c->run, login, PROBE, &c->s);
+    kt_redis_answer(&c->s, reply);
+    if (!in)
+        (void)failed(c);
+    bool going = who != DRIVER_ADMIN || (in && check_server(c));
+    kt_redis_close(&c->s);
+    return going;
 }
+
+static void probe(struct change *c)
+{
+    const struct driver_prober prober = {try_login, c, "the user has nopass"};
+    kt_driver_probe(c->run, &prober, c->ret);
+}
+
+/* Over a connection of its own: the administrative one stays open. */
+static bool lets_in_who_stays(struct change *c)
+{
+    struct change other = {.run = c->run, .ret = c->ret};
+    const struct driver_prober prober = {.try = try_login, .own = &other};
+    return kt_driver_stays(c->run, &prober, c->ret);
+}
+
+/* ---- revoke -------------------------------------------------------------------------------- */
 
 /* A login that was under way when the account was closed shows up a moment later: only two looks
  * apart from each other that find nothing are the end. */
@@ -192,7 +205,7 @@ static bool end_sessions(struct change *c)
                                  "'%s' cannot log in any more, but its sessions have not ended",
                                  c->run->step->account);
         if (clean < 2)
-            pause_ms(wait);
+            kt_step_pause(wait);
     }
     return true;
 }
@@ -223,9 +236,9 @@ static void revoke(struct change *c)
 {
     struct redis_user was;
     bool keeps = c->run->step->keep_part.len > 0;
-    c->doing = phrase(c->run, "closing", c->run->step->account);
+    c->doing = kt_step_phrase(c->run, "closing", c->run->step->account);
     if (keeps)
-        c->doing = phrase(c->run, "leaving one password to", c->run->step->account);
+        c->doing = kt_step_phrase(c->run, "leaving one password to", c->run->step->account);
     if (!open_admin(c))
         return;
     if (!kt_redis_read_user(&c->s, c->run->step->account, &was)) {
@@ -240,6 +253,8 @@ static void revoke(struct change *c)
         (void)need_user(c, &was);
         return;
     }
+    if (!keeps && !lets_in_who_stays(c))
+        return;
     if (!(keeps ? keep_one(c, &was) : close_account(c)))
         return;
     if (!write_down(c)) {
@@ -261,7 +276,7 @@ static void revoke(struct change *c)
 static void create(struct change *c)
 {
     struct redis_user user;
-    c->doing = phrase(c->run, "creating", c->run->step->account);
+    c->doing = kt_step_phrase(c->run, "creating", c->run->step->account);
     if (!open_admin(c))
         return;
     if (!kt_redis_read_user(&c->s, c->run->step->account, &user))
@@ -281,7 +296,7 @@ static void verify(struct change *c)
 {
     const struct driver_login *login = &c->run->step->logins[DRIVER_NEW];
     struct resp who;
-    c->doing = phrase(c->run, "logging in as", login->username);
+    c->doing = kt_step_phrase(c->run, "logging in as", login->username);
     if (!kt_redis_open(c->run, login, PROBE, &c->s)) {
         (void)failed(c);
         return;
@@ -295,73 +310,28 @@ static void verify(struct change *c)
         const char *name = kt_resp_next(&rest, &who) && who.type == RESP_BULK
                                ? kt_arena_text(c->run->arena, who.text)
                                : NULL;
-        kt_driver_evidence(c->run, text(name), c->ret->current_user, sizeof(c->ret->current_user));
+        kt_driver_evidence(c->run, kt_step_text(name), c->ret->current_user, sizeof(c->ret->current_user));
     }
     (void)done(c, "the new login works");
-}
-
-/* ---- probe --------------------------------------------------------------------------------- */
-
-static bool try_login(void *own, enum driver_who who, struct driver_reply *reply)
-{
-    struct change *c = own;
-    const struct driver_login *login = &c->run->step->logins[who];
-    c->doing = phrase(c->run, "logging in as", login->username);
-    bool in = kt_redis_open(c->run, login, PROBE, &c->s);
-    kt_redis_answer(&c->s, reply);
-    if (!in)
-        (void)failed(c);
-    bool going = who != DRIVER_ADMIN || (in && check_server(c));
-    kt_redis_close(&c->s);
-    return going;
-}
-
-static void probe(struct change *c)
-{
-    const struct driver_prober prober = {try_login, c, "the user has nopass"};
-    kt_driver_probe(c->run, &prober, c->ret);
 }
 
 /* ---- inspect ------------------------------------------------------------------------------- */
 
 static void inspect(struct change *c)
 {
-    c->doing = phrase(c->run, "inspecting", c->run->step->account);
+    c->doing = kt_step_phrase(c->run, "inspecting", c->run->step->account);
     if (open_admin(c) && kt_redis_inspect(&c->s, c->ret))
         (void)done(c, "looked at the user");
 }
 
 /* ---- all ----------------------------------------------------------------------------------- */
 
-static bool lacks(const char *maybe)
-{
-    return maybe == NULL || maybe[0] == '\0';
-}
-
-static bool check_part(const struct driver_run *run, struct kt_bytes part, bool may_lack,
-                       struct driver_result *ret)
-{
-    if ((may_lack && part.len == 0) || kt_form_is(FORM_SHA256, part))
-        return true;
-    return kt_driver_say(run, ret, DRIVER_PERMANENT, "hash",
-                         "the public part is no SHA-256 hash; nothing was sent");
-}
-
 bool kt_redis_prepare(struct driver_run *run, struct driver_result *ret)
 {
-    const struct driver_step *step = run->step;
-    bool logs_in = step->op == DRIVER_VERIFY || step->op == DRIVER_PROBE;
-    bool sets = step->op == DRIVER_APPLY || step->op == DRIVER_RESTORE;
-    if (lacks(step->target.host) || (step->target.host[0] != '/' && step->target.port == 0))
-        return kt_driver_say(run, ret, DRIVER_PERMANENT, "step",
-                             "the step lacks the target's host or port");
-    if (!logs_in && (lacks(step->account) || step->logins[DRIVER_ADMIN].username == NULL))
-        return kt_driver_say(run, ret, DRIVER_PERMANENT, "step",
-                             "the step lacks the account or the administrative login");
-    if (step->op == DRIVER_VERIFY && step->logins[DRIVER_NEW].username == NULL)
-        return kt_driver_say(run, ret, DRIVER_PERMANENT, "step", "the step lacks the login to verify");
-    if (!check_part(run, step->public_part, !sets, ret) ||
-        !check_part(run, step->keep_part, true, ret))
+    if (kt_redis_is_sentinel(run->step))
+        return kt_redis_sentinel_prepare(run, ret);
+    if (!kt_step_whole(run, kt_step_needs_host(run->step, true), ret) ||
+        !kt_step_parts(run, FORM_SHA256, "hash", "the public part is no SHA-256 hash; nothing was sent", ret))
         return false;
     struct kt_stream_place *place = kt_arena_take(run->arena, sizeof(*place));
     if (place == NULL)
@@ -377,6 +347,10 @@ void kt_redis_run(const struct driver_run *run, struct driver_result *ret)
         [DRIVER_VERIFY] = verify,   [DRIVER_PROBE] = probe,   [DRIVER_REVOKE] = revoke,
         [DRIVER_RESTORE] = apply,
     };
+    if (kt_redis_is_sentinel(run->step)) {
+        kt_redis_sentinel_run(run, ret);
+        return;
+    }
     struct change c = {.run = run, .ret = ret, .s = {.run = run}, .doing = ""};
     ops[run->step->op](&c);
     kt_redis_close(&c.s);

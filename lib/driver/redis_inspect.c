@@ -58,8 +58,8 @@ static bool check_mode(struct inspection *c)
     if (c->s->mode[0] == '\0' || strcmp(c->s->mode, "standalone") == 0)
         return true;
     return kt_driver_say(c->run, c->ret, DRIVER_PERMANENT, DRIVER_UNFIT,
-                         "the server is one of several (mode %s): users are not replicated, and this "
-                         "driver changes one server",
+                         "the server does not stand alone (mode %s): users are not replicated, and of a cluster not all "
+                         "its nodes are known; for Sentinels: secretctl target set TARGET sentinels=",
                          c->s->mode);
 }
 

@@ -161,14 +161,19 @@ static void read_hello(struct redis_session *s)
     }
 }
 
-bool kt_redis_open(const struct driver_run *run, const struct driver_login *login, const char *name,
-                   struct redis_session *s)
+bool kt_redis_connect(const struct driver_run *run, struct redis_session *s)
 {
     int64_t deadline = kt_place_deadline(run, kt_place_connect_ms(run));
     *s = (struct redis_session){.run = run};
     kt_buf_init(&s->in, RESP_REPLY_MAX + PIECE);
-    if (!kt_stream_open(run->own, deadline, &s->stream))
-        return stream_failed(s);
+    return kt_stream_open(run->own, deadline, &s->stream) || stream_failed(s);
+}
+
+bool kt_redis_open(const struct driver_run *run, const struct driver_login *login, const char *name,
+                   struct redis_session *s)
+{
+    if (!kt_redis_connect(run, s))
+        return false;
     /* The name comes first: the server's list of refused logins then has it. */
     if (!KT_REDIS_ASK(s, kt_str("HELLO"), kt_str("2"), kt_str("SETNAME"), kt_str(name),
                       kt_str("AUTH"), kt_str(login->username), login->password))

@@ -1,7 +1,7 @@
-/* lib/driver/redis_session.h - one connection to a Redis server, logged in, with a deadline.
+/* lib/driver/redis_session.h - one connection to a Redis server, or a Sentinel, with a deadline.
  *
  * What:    HELLO with name and password, commands, what an error means.
- * Owner:   kt_redis_open() begins a session, kt_redis_close() ends it, also after a failure and
+ * Owner:   kt_redis_open() or kt_redis_connect() begins a session, kt_redis_close() ends it, also after a failure and
  *          twice. `reply` lives until the next command.
  * Secrets: the login's password is in the first command; its buffer is wiped.
  * Threads: one.
@@ -22,6 +22,8 @@ struct redis_session {
     char version[32], role[16], mode[16];
 };
 
+/* Without logging in. False: code and detail tell why. */
+bool kt_redis_connect(const struct driver_run *run, struct redis_session *s);
 /* The connection has the name `name`. False: code and detail tell why. */
 bool kt_redis_open(const struct driver_run *run, const struct driver_login *login, const char *name,
                    struct redis_session *s);

@@ -4,12 +4,11 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "lib/driver/authorized_keys.h"
 #include "lib/driver/sftp.h"
+#include "lib/driver/step.h"
 #include "lib/ipc.h"
-#include "lib/timespec.h"
 
 #define LOCK_TRIES   15u
 #define LOCK_WAIT_MS 200u
@@ -158,13 +157,6 @@ static const char *beside(struct kt_ssh *s, const struct kt_ssh_file *file, cons
     return made;
 }
 
-static void pause_ms(uint32_t ms)
-{
-    struct timespec left = kt_timespec_of_ms(ms);
-    while (nanosleep(&left, &left) != 0)
-        continue;
-}
-
 /* Whoever holds it is done in less time than is waited here, or has died. The vault itself changes an
  * account once at a time; and should two be at it all the same, the bytes are compared before renaming. */
 static bool take_lock(struct kt_ssh *s, const char *lock, struct look *ret)
@@ -188,7 +180,7 @@ static bool take_lock(struct kt_ssh *s, const char *lock, struct look *ret)
             continue;
         if (kt_ipc_deadline(LOCK_WAIT_MS) >= s->run->deadline)
             break; /* whoever holds it did not have the time that a dead one would have had */
-        pause_ms(LOCK_WAIT_MS);
+        kt_step_pause(LOCK_WAIT_MS);
     }
     return kt_ssh_set_failure(s, "exists", lock);
 }

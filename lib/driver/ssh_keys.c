@@ -6,10 +6,10 @@
 #include "lib/driver/ssh_keys.h"
 
 #include "lib/driver/authorized_keys.h"
-#include "lib/driver/form.h"
 #include "lib/driver/probe.h"
 #include "lib/driver/sftp.h"
 #include "lib/driver/ssh_file.h"
+#include "lib/driver/step.h"
 
 #define DEFAULT_PATH ".ssh/authorized_keys"
 
@@ -21,11 +21,6 @@ struct change {
     const char *doing; /* for texts: "changing the keys of 'deploy'" */
 };
 
-static const char *text(const char *maybe)
-{
-    return maybe == NULL ? "" : maybe;
-}
-
 static bool failed(struct change *c)
 {
     return kt_ssh_fail(&c->s, c->ret, c->doing);
@@ -33,13 +28,7 @@ static bool failed(struct change *c)
 
 static void done(struct change *c, const char *what)
 {
-    (void)kt_driver_say(c->run, c->ret, DRIVER_OK, "", "%s", what);
-}
-
-static const char *phrase(const struct driver_run *run, const char *doing, const char *name)
-{
-    const char *made = kt_arena_printf(run->arena, "%s '%s'", doing, text(name));
-    return made == NULL ? doing : made;
+    (void)kt_step_done(c->run, what, c->ret);
 }
 
 /* ---- the administrative session ------------------------------------------------------------ */
@@ -61,7 +50,7 @@ static bool open_as(struct change *c, enum driver_who who)
 /* The file's name, in which %u is the account. */
 static const char *path_of(const struct driver_run *run)
 {
-    const char *path = text(run->step->target.keys_file);
+    const char *path = kt_step_text(run->step->target.keys_file);
     const char *mark = strstr(path, "%u");
     if (mark == NULL)
         return path[0] == '\0' ? DEFAULT_PATH : path;
@@ -71,7 +60,7 @@ static const char *path_of(const struct driver_run *run)
 static bool open_file(struct change *c)
 {
     const char *doing = c->doing, *path = path_of(c->run);
-    c->doing = phrase(c->run, "logging in as", c->run->step->logins[DRIVER_ADMIN].username);
+    c->doing = kt_step_phrase(c->run, "logging in as", c->run->step->logins[DRIVER_ADMIN].username);
     if (path == NULL)
         return kt_driver_say(c->run, c->ret, DRIVER_UNREACH, "memory", "the worker ran out of memory");
     if (!open_as(c, DRIVER_ADMIN) || !kt_sftp_start(&c->s))
@@ -84,8 +73,8 @@ static struct kt_keys_wish wish_of(const struct driver_step *step, struct kt_byt
 {
     return (struct kt_keys_wish){.add = add,
                                  .keep = step->keep_part,
-                                 .secret = text(step->secret),
-                                 .run = text(step->run),
+                                 .secret = kt_step_text(step->secret),
+                                 .run = kt_step_text(step->run),
                                  .alone = alone};
 }
 
@@ -96,7 +85,7 @@ static bool no_model(struct change *c)
     return kt_driver_say(c->run, c->ret, DRIVER_PERMANENT, "options",
                          "%s: %s has no line of this secret whose options (restrict, from=) a new one "
                          "could have; put one there: OPTIONS KEY keyturn:%s",
-                         c->doing, c->file.path, text(c->run->step->secret));
+                         c->doing, c->file.path, kt_step_text(c->run->step->secret));
 }
 
 static void carry_out(struct change *c, const struct kt_keys_wish *wish, const char *what)
@@ -132,7 +121,7 @@ static void apply(struct change *c)
 {
     const struct driver_step *step = c->run->step;
     const struct kt_keys_wish wish = wish_of(step, step->public_part, step->keep_part.len == 0);
-    c->doing = phrase(c->run, "letting in the new key of", step->account);
+    c->doing = kt_step_phrase(c->run, "letting in the new key of", step->account);
     if (open_file(c))
         carry_out(c, &wish, "the account's file has the key");
 }
@@ -141,7 +130,7 @@ static void apply(struct change *c)
 static void leave_one(struct change *c)
 {
     const struct kt_keys_wish wish = wish_of(c->run->step, kt_bytes(NULL, 0), true);
-    c->doing = phrase(c->run, "leaving one key to", c->run->step->account);
+    c->doing = kt_step_phrase(c->run, "leaving one key to", c->run->step->account);
     if (open_file(c))
         carry_out(c, &wish, "the account's file has one key of this secret");
 }
@@ -160,7 +149,7 @@ static void create(struct change *c)
 static void verify(struct change *c)
 {
     const struct driver_login *login = &c->run->step->logins[DRIVER_NEW];
-    c->doing = phrase(c->run, "logging in as", login->username);
+    c->doing = kt_step_phrase(c->run, "logging in as", login->username);
     if (!open_as(c, DRIVER_NEW)) {
         (void)failed(c);
         return;
@@ -172,7 +161,7 @@ static void verify(struct change *c)
 static bool try_login(void *own, enum driver_who who, struct driver_reply *reply)
 {
     struct change *c = own;
-    c->doing = phrase(c->run, "logging in as", c->run->step->logins[who].username);
+    c->doing = kt_step_phrase(c->run, "logging in as", c->run->step->logins[who].username);
     bool in = open_as(c, who);
     kt_ssh_answer(&c->s, reply);
     if (!in)
@@ -209,7 +198,7 @@ static void inspect(struct change *c)
     const struct driver_step *step = c->run->step;
     const struct kt_keys_wish wish = wish_of(step, kt_bytes(NULL, 0), false);
     struct kt_keys_seen seen;
-    c->doing = phrase(c->run, "looking at the keys of", step->account);
+    c->doing = kt_step_phrase(c->run, "looking at the keys of", step->account);
     if (!open_file(c))
         return;
     kt_keys_look(kt_buf_bytes(&c->file.bytes), &wish, &seen);
@@ -225,20 +214,6 @@ static void inspect(struct change *c)
 
 /* ---- all ----------------------------------------------------------------------------------- */
 
-static bool lacks(const char *maybe)
-{
-    return maybe == NULL || maybe[0] == '\0';
-}
-
-static bool check_part(const struct driver_run *run, struct kt_bytes part, bool may_lack,
-                       struct driver_result *ret)
-{
-    if ((may_lack && part.len == 0) || kt_form_is(FORM_SSH, part))
-        return true;
-    return kt_driver_say(run, ret, DRIVER_PERMANENT, "key",
-                         "the public part is no SSH key; nothing was changed");
-}
-
 /* It becomes a part of the file's path; who names accounts is not who names the file. */
 static bool is_name(const char *account)
 {
@@ -248,26 +223,19 @@ static bool is_name(const char *account)
 static bool check_step(const struct driver_run *run, struct driver_result *ret)
 {
     const struct driver_step *step = run->step;
-    bool logs_in = step->op == DRIVER_VERIFY || step->op == DRIVER_PROBE;
-    bool sets = step->op == DRIVER_APPLY || step->op == DRIVER_RESTORE;
-    const char *what = NULL;
-    if (lacks(step->target.host) || step->target.port == 0)
-        what = "the target's host or port";
-    else if (!logs_in && (lacks(step->account) || step->logins[DRIVER_ADMIN].username == NULL))
-        what = "the account or the administrative login";
-    else if (!logs_in && (lacks(step->secret) || lacks(step->run)))
+    const char *what = kt_step_needs_host(step, false);
+    bool changes = !kt_step_logs_in(step);
+    if (what == NULL && changes && (kt_step_lacks(step->secret) || kt_step_lacks(step->run)))
         what = "the secret or the run";
-    else if (step->op == DRIVER_VERIFY && step->logins[DRIVER_NEW].username == NULL)
-        what = "the login to verify";
-    else if (step->op == DRIVER_REVOKE && step->keep_part.len == 0)
+    if (what == NULL && step->op == DRIVER_REVOKE && step->keep_part.len == 0)
         what = "the key that stays";
-    if (what != NULL)
-        return kt_driver_say(run, ret, DRIVER_PERMANENT, "step", "the step lacks %s", what);
-    if (!logs_in && !is_name(step->account))
+    if (!kt_step_whole(run, what, ret))
+        return false;
+    if (changes && !is_name(step->account))
         return kt_driver_say(run, ret, DRIVER_PERMANENT, "account",
                              "'%s' is no account's name: set accounts of the rotation to a name without '/'",
                              step->account);
-    return check_part(run, step->public_part, !sets, ret) && check_part(run, step->keep_part, true, ret);
+    return kt_step_parts(run, FORM_SSH, "key", "the public part is no SSH key; nothing was changed", ret);
 }
 
 bool kt_ssh_keys_prepare(struct driver_run *run, struct driver_result *ret)

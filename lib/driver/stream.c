@@ -9,6 +9,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "lib/driver/cert_dates.h"
 #include "lib/driver/place.h"
 #include "lib/ipc.h"
 
@@ -78,27 +79,35 @@ static bool use_socket(const struct driver_run *run, struct kt_stream_place *pla
     return true;
 }
 
-static bool look_up(const struct driver_run *run, struct kt_stream_place *place,
-                    struct driver_result *ret)
+size_t kt_stream_addresses(const char *host, uint32_t port, struct kt_stream_address ret[STREAM_ADDRESSES_MAX],
+                           int *ret_error)
 {
     const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
     struct addrinfo *list = NULL;
-    char port[16];
-    (void)!snprintf(port, sizeof(port), "%u", run->step->target.port);
-    int rc = getaddrinfo(place->host, port, &hints, &list);
-    if (rc != 0)
-        return kt_driver_say(run, ret, DRIVER_UNREACH, "resolve", "no address for host '%s': %s",
-                             place->host, gai_strerror(rc));
-    for (const struct addrinfo *at = list;
-         at != NULL && place->n_addresses < STREAM_ADDRESSES_MAX; at = at->ai_next) {
-        struct kt_stream_address *to = &place->addresses[place->n_addresses];
-        if (at->ai_addrlen > sizeof(to->at))
+    char text[16];
+    size_t n = 0;
+    (void)!snprintf(text, sizeof(text), "%u", port);
+    *ret_error = getaddrinfo(host, text, &hints, &list);
+    if (*ret_error != 0)
+        return 0;
+    for (const struct addrinfo *at = list; at != NULL && n < STREAM_ADDRESSES_MAX; at = at->ai_next) {
+        if (at->ai_addrlen > sizeof(ret[n].at))
             continue;
-        memcpy(&to->at, at->ai_addr, at->ai_addrlen);
-        to->size = at->ai_addrlen;
-        place->n_addresses++;
+        memcpy(&ret[n].at, at->ai_addr, at->ai_addrlen);
+        ret[n++].size = at->ai_addrlen;
     }
     freeaddrinfo(list);
+    return n;
+}
+
+static bool look_up(const struct driver_run *run, struct kt_stream_place *place,
+                    struct driver_result *ret)
+{
+    int error = 0;
+    place->n_addresses = kt_stream_addresses(place->host, run->step->target.port, place->addresses, &error);
+    if (error != 0)
+        return kt_driver_say(run, ret, DRIVER_UNREACH, "resolve", "no address for host '%s': %s",
+                             place->host, gai_strerror(error));
     place->chosen = place->n_addresses;
     return place->n_addresses > 0 || kt_driver_say(run, ret, DRIVER_UNREACH, "resolve",
                                                    "no usable address for host '%s'", place->host);
@@ -186,6 +195,18 @@ static bool is_address(const char *host)
     return inet_pton(AF_INET, host, any) == 1 || inet_pton(AF_INET6, host, any) == 1;
 }
 
+/* A CA gives certificates to clients, too: none of those is a server's. */
+static void check_certificate(const struct kt_stream_place *place, struct kt_stream *s)
+{
+    static char purpose[] = GNUTLS_KP_TLS_WWW_SERVER;
+    unsigned n = 0;
+    s->verify[n++] = (gnutls_typed_vdata_st){.type = GNUTLS_DT_KEY_PURPOSE_OID, .data = (unsigned char *)purpose};
+    if (place->check_name)
+        s->verify[n++] = (gnutls_typed_vdata_st){.type = GNUTLS_DT_DNS_HOSTNAME,
+                                                 .data = (unsigned char *)(uintptr_t)place->host};
+    gnutls_session_set_verify_cert2(s->tls, s->verify, n, 0);
+}
+
 static int set_up_tls(const struct kt_stream_place *place, struct kt_stream *s)
 {
     int rc = gnutls_init(&s->tls, GNUTLS_CLIENT | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL);
@@ -198,21 +219,25 @@ static int set_up_tls(const struct kt_stream_place *place, struct kt_stream *s)
     if (rc != GNUTLS_E_SUCCESS)
         return rc;
     if (place->check_chain)
-        gnutls_session_set_verify_cert(s->tls, place->check_name ? place->host : NULL, 0);
+        check_certificate(place, s);
     gnutls_transport_set_int(s->tls, s->fd);
     return rc;
 }
 
-/* What is wrong with the server's certificate is said in the library's words. */
-static bool fail_tls(struct kt_stream *s, int rc)
+/* What is wrong with the server's certificate is said in the library's words, since when in ours. */
+static bool fail_tls(const struct kt_stream_place *place, struct kt_stream *s, int rc)
 {
     gnutls_datum_t text = {NULL, 0};
+    char dates[CERT_DATES_TEXT];
     if (rc != GNUTLS_E_CERTIFICATE_VERIFICATION_ERROR ||
         gnutls_certificate_verification_status_print(gnutls_session_get_verify_cert_status(s->tls),
                                                      GNUTLS_CRT_X509, &text, 0) < 0)
         return fail(s, "tls", gnutls_strerror(rc));
     (void)fail(s, "tls", (const char *)text.data);
     gnutls_free(text.data);
+    size_t len = strlen(s->detail);
+    if (kt_cert_dates(s->tls, place->host, dates))
+        (void)!snprintf(s->detail + len, sizeof(s->detail) - len, "%s", dates);
     return false;
 }
 
@@ -225,7 +250,7 @@ bool kt_stream_secure(const struct kt_stream_place *place, int64_t deadline, str
         if (is_again(rc) && !await_tls(s, deadline))
             return false;
     }
-    return rc == GNUTLS_E_SUCCESS || fail_tls(s, rc);
+    return rc == GNUTLS_E_SUCCESS || fail_tls(place, s, rc);
 }
 
 bool kt_stream_open(struct kt_stream_place *place, int64_t deadline, struct kt_stream *s)

@@ -5,14 +5,17 @@
  *          sandbox; kt_stream_open() connects in it. One step keeps to one address.
  * Owner:   kt_stream_open() begins a stream, kt_stream_close() ends it, also after a failure and
  *          twice. A place lives as long as the process.
- * Limits:  TLS 1.2 and 1.3. verify-full: chain and name; verify-ca: chain; require: neither.
+ *          A stream stays where it was opened.
+ * Limits:  TLS 1.2 and 1.3. verify-full: chain, purpose (a server's) and name; verify-ca: chain and
+ *          purpose; require: none of them.
  * Errors:  false, and `code` is "connect", "timeout", "tls" or "closed", `detail` a sentence or "".
  *          After any failure the stream is of no use any more.
  * Threads: one.
- * Source:  GnuTLS 3.7's manual, "Asynchronous operation", gnutls_session_set_verify_cert(). */
+ * Source:  GnuTLS 3.7's manual, "Asynchronous operation", gnutls_session_set_verify_cert2(). */
 #pragma once
 
 #include <gnutls/gnutls.h>
+#include <gnutls/x509.h>
 #include <sys/socket.h>
 
 #include "lib/driver/table.h"
@@ -35,10 +38,14 @@ struct kt_stream {
     bool is_open;
     int fd;
     gnutls_session_t tls; /* NULL: without */
+    gnutls_typed_vdata_st verify[2]; /* what is asked of the certificate; GnuTLS keeps the pointer */
     char code[9];
-    char detail[200];
+    char detail[400];
 };
 
+/* Of a host, before the sandbox: as many as there is room for; 0: *ret_error is getaddrinfo()'s, or 0. */
+size_t kt_stream_addresses(const char *host, uint32_t port, struct kt_stream_address ret[STREAM_ADDRESSES_MAX],
+                           int *ret_error);
 /* False: *ret says why. */
 bool kt_stream_find(struct driver_run *run, struct kt_stream_place *place,
                     struct driver_result *ret);

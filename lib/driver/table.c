@@ -5,7 +5,9 @@
 #include <stdio.h>
 
 #include "lib/driver/exec.h"
+#include "lib/driver/http.h"
 #include "lib/driver/ldap.h"
+#include "lib/driver/listener.h"
 #include "lib/driver/mariadb.h"
 #include "lib/driver/postgresql.h"
 #include "lib/driver/redis.h"
@@ -18,6 +20,8 @@ static const struct driver drivers[] = {
     {.name = "ldap", .prepare = kt_ldap_prepare, .run = kt_ldap_run},
     {.name = "ssh-key", .prepare = kt_ssh_keys_prepare, .run = kt_ssh_keys_run},
     {.name = "exec", .starts_program = true, .prepare = kt_exec_prepare, .run = kt_exec_run},
+    {.name = "http", .prepare = kt_http_driver_prepare, .run = kt_http_driver_run},
+    {.name = "tls", .prepare = kt_listener_prepare, .run = kt_listener_run},
 };
 
 const struct driver *kt_driver_find(const char *name)
@@ -27,31 +31,6 @@ const struct driver *kt_driver_find(const char *name)
             return &drivers[i];
     }
     return NULL;
-}
-
-static bool lacks(const char *text)
-{
-    return text == NULL || text[0] == '\0';
-}
-
-bool kt_driver_complete(const struct driver_run *run, struct driver_result *ret)
-{
-    const struct driver_step *step = run->step;
-    bool logs_in_only = step->op == DRIVER_VERIFY || step->op == DRIVER_PROBE;
-    bool setting = step->op == DRIVER_APPLY || step->op == DRIVER_RESTORE;
-    const char *what = NULL;
-    if (lacks(step->target.host) || lacks(step->target.database) || step->target.port == 0)
-        what = "the target's host, port or database";
-    else if (!logs_in_only && step->logins[DRIVER_ADMIN].username == NULL)
-        what = "the administrative login";
-    else if (step->op == DRIVER_VERIFY && step->logins[DRIVER_NEW].username == NULL)
-        what = "the login to verify";
-    else if (!logs_in_only && lacks(step->account))
-        what = "the account";
-    else if (setting && (lacks(step->run) || lacks(step->digest)))
-        what = "the run or the digest of the public part";
-    return what == NULL ||
-           kt_driver_say(run, ret, DRIVER_PERMANENT, "step", "the step lacks %s", what);
 }
 
 /* A verifier's parts after its prefix are looked for one by one, too: a server may echo a piece. */

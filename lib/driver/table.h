@@ -34,8 +34,6 @@ struct driver {
 const struct driver *kt_driver_find(const char *name);
 /* A redactor that knows the step's values; NULL without memory. */
 struct kt_redactor *kt_driver_redactor(const struct driver_step *step);
-/* Has the step what driver.h says that its operation needs? False: *ret says what it lacks. */
-bool kt_driver_complete(const struct driver_run *run, struct driver_result *ret);
 /* Writes class, code and text. The text passes the redactor, whatever was put into it; what is not
  * printable becomes '?'. Returns false, so that a driver can end with it. */
 bool kt_driver_say(const struct driver_run *run, struct driver_result *ret,

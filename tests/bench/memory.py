@@ -110,6 +110,22 @@ def hundred_thousand():
         vault.remove()
 
 
+def schedules():
+    """What schedules add to the same secrets without any."""
+    many = 50000 if QUICK else 1000000
+    rests = []
+    for planned in (0, many):
+        vault = ready()
+        try:
+            fill(vault, secrets=many, schedules=planned)
+            vault.ok("GET", "rotation/due?limit=1")
+            rests.append(mib(vault))
+        finally:
+            vault.remove()
+    bar_row("%d schedules, above none" % many, rests[1] - rests[0], 8, "MiB",
+            note="%.1f MiB with them, %.1f without" % (rests[1], rests[0]))
+
+
 def million():
     vault = big.vault()
     vault.stop()
@@ -142,5 +158,6 @@ def measure():
     idle_connections(tls=False)
     idle_connections(tls=True)
     hundred_thousand()
+    schedules()
     million()
     agent()

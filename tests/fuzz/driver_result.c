@@ -22,9 +22,13 @@ static void encode(const struct driver_result *result, struct kt_buf *out)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct driver_result result = {0}, again = {0};
+    struct kt_arena arena;
+    kt_arena_init(&arena, (size_t)16 * 1024);
     if (size > DRIVER_MESSAGE_MAX ||
-        kt_driver_result_decode(kt_bytes(data, size), &result, NULL) != KT_OK)
+        kt_driver_result_decode(kt_bytes(data, size), &arena, &result, NULL) != KT_OK) {
+        kt_arena_free(&arena);
         return 0;
+    }
     KT_ASSERT(result.class < DRIVER_CLASS_COUNT);
     check_text(result.code, sizeof(result.code));
     check_text(result.text, sizeof(result.text));
@@ -34,8 +38,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     kt_autobuf struct kt_buf once;
     kt_autobuf struct kt_buf twice;
     encode(&result, &once);
-    KT_ASSERT(kt_driver_result_decode(kt_buf_bytes(&once), &again, NULL) == KT_OK);
+    KT_ASSERT(kt_driver_result_decode(kt_buf_bytes(&once), &arena, &again, NULL) == KT_OK);
     encode(&again, &twice);
     KT_ASSERT(kt_bytes_equal(kt_buf_bytes(&once), kt_buf_bytes(&twice)));
+    KT_ASSERT(result.made.len < DRIVER_PASSWORD_MAX && result.made_id.len < DRIVER_NAME_MAX);
+    kt_arena_free(&arena);
     return 0;
 }

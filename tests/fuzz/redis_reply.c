@@ -1,7 +1,8 @@
 /* tests/fuzz/redis_reply.c - what a Redis server sends: a whole reply within the limits whose items
- * stand one behind the other, or none; and a user whose hashes are hashes. */
+ * stand one behind the other, or none; a user whose hashes are hashes; servers that have a place. */
 #include "lib/assert.h"
 #include "lib/driver/form.h"
+#include "lib/driver/redis_members.h"
 #include "lib/driver/redis_user.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -21,6 +22,16 @@ static void walk(struct kt_bytes reply)
     KT_ASSERT(kt_resp_skip(&skipped) && skipped.len == 0);
 }
 
+static void servers(struct kt_bytes reply)
+{
+    struct redis_members one = {.n = 0}, all = {.n = 0};
+    KT_ASSERT(!kt_redis_master_read(reply, &one) || one.n == 1);
+    (void)kt_redis_replicas_read(reply, &all);
+    KT_ASSERT(all.n <= reply.len && one.n <= 1);
+    for (size_t i = 0; i < all.n && i < REDIS_MEMBERS_MAX; i++)
+        KT_ASSERT(all.at[i].host.len > 0 && all.at[i].port > 0 && all.at[i].port <= 65535);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct kt_bytes bytes = kt_bytes(data, size);
@@ -32,6 +43,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     KT_ASSERT(kt_resp_whole(reply, &again) == RESP_WHOLE && again == len);
     KT_ASSERT(kt_resp_whole(kt_bytes(data, len - 1), &again) == RESP_MORE);
     walk(reply);
+    servers(reply);
     struct redis_user user;
     uint32_t sessions = 0;
     if (kt_redis_user_read(reply, &user))

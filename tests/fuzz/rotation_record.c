@@ -7,6 +7,7 @@
 #include "vaultd/rotation/classes.h"
 #include "vaultd/rotation/ledger.h"
 #include "vaultd/rotation/pause.h"
+#include "vaultd/rotation/revoked.h"
 #include "vaultd/rotation/run.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -17,7 +18,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const struct record_kind *const kinds[] = {
         &target_kind, &secret_kind, &run_kind, &step_kind, &reader_kind, &consumer_kind,
-        &host_kind,   &pause_kind,  &classes_kind,
+        &host_kind,   &pause_kind,  &classes_kind, &revoked_kind,
     };
     if (size == 0)
         return 0;

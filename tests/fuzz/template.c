@@ -5,9 +5,10 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static enum kt_kind ignore(void *arg, const char *secret, struct kt_err *err)
+static enum kt_kind ignore(void *arg, const char *secret, bool candidate, struct kt_err *err)
 {
     (void)arg;
+    (void)candidate;
     (void)secret;
     (void)err;
     return KT_OK;
@@ -23,6 +24,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     struct value *value = values_add(values, "a/b");
     kt_buf_add_text(&value->data, "{\"c\":\"x\\ny\",\"d\":1}");
+    value_put_other(value, 2, kt_str("{\"c\":\"z\"}"));
     struct kt_buf out;
     kt_buf_init(&out, 1024 * 1024);
     enum kt_kind rendered = template_render(text, "f", "h", values, &out, &err);

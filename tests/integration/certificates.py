@@ -3,9 +3,11 @@
 
     tests/integration/certificates.py ['part of a case name']
 """
+import base64
 import json
 import os
 import shutil
+import socket
 import ssl
 import subprocess
 import sys
@@ -15,7 +17,8 @@ from datetime import datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from keyturn import DEADLINE, Report, Vault, contains, equal  # noqa: E402
+from keyturn import BIN, DEADLINE, Report, Vault, contains, equal, free_port, wait_for  # noqa: E402
+from sshd import Sshd  # noqa: E402
 
 report = Report()
 scratch = tempfile.mkdtemp(prefix="kt-certificates-")
@@ -129,6 +132,31 @@ def each_has_its_own_key():
     equal(value("secret/tls/app"), before)
 
 
+def a_pair_at_any_time():
+    """Whoever reads while it is rotated has the key of the certificate beside it."""
+    stop = threading.Event()
+
+    def rotate():
+        for _ in range(6):
+            good("rotate", "secret/tls/app")
+        stop.set()
+
+    thread = threading.Thread(target=rotate)
+    thread.start()
+    seen = set()
+    while not stop.is_set() or len(seen) == 0:
+        data = value("secret/tls/app")
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(*pair("any", data))
+        seen.add(data["serial_number"])
+    thread.join()
+    wrong = dict(data, private_key=made["root"]["private_key"])
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(*pair("wrong", wrong))
+    except ssl.SSLError:
+        return
+    raise AssertionError("openssl took a pair that does not match")
+
+
 def ed25519():
     root = issue("secret/ca/ed", type="x509-ca", common_name="Ed", key="ed25519")
     leaf = issue("secret/tls/ed", type="x509", issuer="secret/ca/ed", names="a.example.com", key="ed25519",
@@ -152,15 +180,18 @@ class Handler(BaseHTTPRequestHandler):
 
 class Server:
     """HTTPS that shows the certificate, and wants one of who comes, signed below the root."""
-    def __init__(self, files, root):
+    def __init__(self, files, root, crl=None):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(*files)
         context.verify_mode = ssl.CERT_REQUIRED
         context.load_verify_locations(cadata=root)
+        if crl is not None:
+            context.load_verify_locations(file("lists.pem", crl))
+            context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
         self.http = HTTPServer(("127.0.0.1", 0), Handler)
         self.http.handle_error = lambda *args: None
         self.http.socket = context.wrap_socket(self.http.socket, server_side=True)
-        self.thread = threading.Thread(target=self.http.serve_forever, daemon=True)
+        self.thread = threading.Thread(target=self.http.serve_forever, args=(0.02,), daemon=True)
 
     def __enter__(self):
         self.thread.start()
@@ -170,6 +201,130 @@ class Server:
         self.http.shutdown()
         self.http.server_close()
         self.thread.join()
+
+
+class Shows:
+    """A TLS server of OpenSSL's own; to read its files anew it is started again."""
+    def __init__(self, name, data, at="127.0.0.1", port=None):
+        self.name, self.at, self.port, self.process = name, at, port or free_port(), None
+        self.load(data)
+
+    def load(self, data):
+        self.stop()
+        crt, key = pair(self.name, data)
+        self.process = subprocess.Popen(
+            ["openssl", "s_server", "-accept", "%s:%d" % (self.at, self.port), "-cert", crt, "-key", key, "-quiet", "-www"],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wait_for(self.name + " to listen", self.listens)
+
+    def listens(self):
+        with socket.socket() as s:
+            return s.connect_ex((self.at, self.port)) == 0
+
+    def stop(self):
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+
+def served_by_name(port, data, addresses=2):
+    """Asks for a name that has so many addresses, in a mount namespace of its own. (exit code, output)"""
+    hosts = file("hosts", "".join("127.0.0.%d pair.example\n" % (i + 1) for i in range(addresses)))
+    done = run("unshare", "--mount", "sh", "-ec", 'mount --bind "$0" /etc/hosts; exec "$@"', hosts,
+               os.path.join(BIN, "secretctl"), "certificate", "served", "-", "pair.example:%d" % port,
+               input=data["certificate"])
+    return done.returncode, done.stdout + done.stderr
+
+
+def each_server_shows_it():
+    """Files that are new change nothing until a server reads them: which of them did not is said."""
+    authorities()
+    old = issue("secret/tls/shown", type="x509", issuer="secret/ca/web", names="app.example.com")
+    with Shows("one", old) as one, Shows("two", old) as two:
+        places = ["127.0.0.1:%d" % server.port for server in (one, two)]
+        files = ("certificate", "served", file("old.crt", old["certificate"] + old["ca_chain"]), *places)
+        contains(said(0, *files)[0], "SERVED: 2 of 2 show serial " + old["serial_number"])
+        good("rotate", "secret/tls/shown")
+        new = value("secret/tls/shown")
+        files = ("certificate", "served", "-", *places)
+        one.load(new)
+        with Shows("other", old, at="127.0.0.2", port=one.port) as other:  # a name is served where all its addresses are
+            code, text = served_by_name(one.port, new)
+            equal(code, 2, text)
+            contains(text, "NOT SERVED: 1 of 2 show serial " + new["serial_number"])
+            contains(text, "pair.example:%d at 127.0.0.2:%d    it shows ANOTHER one" % (one.port, one.port))
+            other.load(new)
+            code, text = served_by_name(one.port, new)
+            equal(code, 0, text)
+            code, text = served_by_name(one.port, new, addresses=17)
+            equal(code, 2, text)
+            contains(text, "it has more than 16 addresses")
+        text = said(2, *files, input=new["certificate"])[0]
+        contains(text, "NOT SERVED: 1 of 2 show serial " + new["serial_number"])
+        contains(text.splitlines()[2], places[1] + "    it shows ANOTHER one: serial " + old["serial_number"])
+        contains(text, "next    reload")
+        answer = json.loads(said(2, "certificate", "served", "-o", "json", "-", *places, input=new["certificate"])[0])
+        equal([step["ok"] for step in answer["steps"]], [True, False], answer)
+        two.load(new)
+        said(0, *files, input=new["certificate"])
+        two.stop()
+        contains(said(2, *files, input=new["certificate"])[0], "was not reached")
+    with Server(pair("mutual", new), new["root_certificate"]) as url:  # it wants to know who comes, which is not told
+        said(0, "certificate", "served", "-server-name=app.example.com", "-", url.split("/")[2], input=new["certificate"])
+    contains(said(1, "certificate", "served", "-", *places, input="no certificate")[1], "no certificate in PEM")
+
+
+def rotation(secret):
+    return json.loads(good("rotate", "-detach", "-o", "json", secret))["data"]["run"]
+
+
+def story(run):
+    return json.loads(good("run", "show", "-o", "json", run))["data"]
+
+
+def comes_to_say(run, text):
+    wait_for("the run to say " + text, lambda: text in json.dumps(story(run)))
+
+
+def a_run_waits_for_its_servers():
+    """A worker asks: who reads its files late holds the run; who never does has it go back."""
+    authorities()
+    old = issue("secret/tls/waits", type="x509", issuer="secret/ca/web", names="app.example.com")
+    with Shows("first", old) as one, Shows("second", old) as two:
+        places = ["127.0.0.1:%d" % one.port, "127.0.0.1:%d" % two.port]
+        good("schedule", "set", "secret/tls/waits", "served_at=" + ",".join(places), "served_name=app.example.com",
+             "on_ack_timeout=hold")
+        began = rotation("secret/tls/waits")
+        new = value("secret/tls/waits")
+        equal(new["serial_number"] == old["serial_number"], False)
+        one.load(new)
+        comes_to_say(began, places[0] + " shows it (SHA-256 ")
+        comes_to_say(began, places[1] + " shows the certificate of before (SHA-256 ")
+        equal(story(began)["state"], "acking")
+        waits = "waits   for listeners 1/2 to show v2: " + places[1]
+        wait_for("run why to say " + waits, lambda: waits in good("run", "why", "secret/tls/waits"))
+        contains(said(2, "kv", "put", "secret/tls/waits", "-", input="{\"a\": \"b\"}")[1], "KT-R-005")
+        vault.kill()  # what was seen is looked at again
+        vault.start()
+        vault.unseal()
+        two.load(new)
+        good("run", "watch", began)
+        contains(good("run", "report", began), "v2 is current; 2 of 2 listeners show it.")
+        good("schedule", "set", "secret/tls/waits", "on_ack_timeout=rollback", "ack_timeout=1")
+        began = rotation("secret/tls/waits")
+        said(2, "run", "watch", began)
+        text = good("run", "report", began)
+        contains(text, "# ROLLED BACK  secret/tls/waits: v2 is current again; v3 lasts until it ends or is revoked.")
+        contains(text, places[0] + " shows the certificate of before (SHA-256 ")
+        equal(value("secret/tls/waits"), new)
+        for server in (one, two):  # nobody was cut off
+            said(0, "certificate", "served", "-", "127.0.0.1:%d" % server.port, input=new["certificate"])
 
 
 def server_and_client():
@@ -213,12 +368,91 @@ def a_request():
     equal("private_key" in leaf, False)
     equal(verify(leaf).returncode, 0)
     contains(shown(leaf["certificate"]), "DNS:own.example.com")
+    good("rotate", "secret/tls/own")
+    renewed = value("secret/tls/own")
+    equal(renewed["serial_number"] == leaf["serial_number"], False)
+    equal(run("openssl", "x509", "-noout", "-pubkey", input=renewed["certificate"]).stdout,
+          run("openssl", "pkey", "-in", key, "-pubout").stdout)
     equal("evil" in shown(leaf["certificate"]), False)
     lines = text.splitlines()
     lines[-3] = lines[-3][:4] + ("A" if lines[-3][4] != "A" else "B") + lines[-3][5:]
     _, err = said(2, "schedule", "set", "secret/tls/own", "generator.type=x509", "generator.issuer=secret/ca/web",
                   "generator.names=own.example.com", "generator.request=" + "\n".join(lines) + "\n")
     contains(err, "request: ")
+
+
+# ---- revoked ----
+
+def revoked():
+    authorities()
+    leaf = issue("secret/tls/lost", type="x509", issuer="secret/ca/web", names="lost.example.com")
+    kept = issue("secret/tls/kept", type="x509", issuer="secret/ca/web", names="kept.example.com")
+    contains(said(0, "certificate", "revoke", "secret/tls/kept", "--reason=nobody is told")[1], "so nobody is told")
+    crl = issue("secret/ca/web-crl", type="x509-crl", issuer="secret/ca/web", life="24h")
+    data = json.loads(good("schedule", "show", "-o", "json", "secret/ca/web-crl"))["data"]
+    equal((data["period"], data["jitter"], data["max_age"]), ("12h0m0s", "1h0m0s", "18h0m0s"))
+
+    def checked(data, crl, *more):
+        return verify(data, "-crl_check", "-CRLfile", file("crl.pem", crl["crl"]), *more)
+
+    contains(checked(kept, crl).stderr, "certificate revoked")
+    equal(checked(leaf, crl).returncode, 0, checked(leaf, crl).stderr)
+    good("rotate", "secret/tls/lost")
+    contains(good("certificate", "revoke", "secret/tls/lost", "--version=1", "--reason=key was in a backup"),
+             "secret/ca/web-crl is made anew now")
+    newer = wait_for("the list to be made anew", lambda: [v for v in [value("secret/ca/web-crl")] if v["revoked"] == 2])[0]
+    equal(newer["crl_number"] > crl["crl_number"], True)
+    contains(checked(leaf, newer).stderr, "certificate revoked")
+    equal(checked(value("secret/tls/lost"), newer).returncode, 0)
+    shown_list = good("certificate", "revoked", "secret/ca/web")
+    for word in (leaf["serial_number"], kept["serial_number"], "secret/tls/lost", "key was in a backup"):
+        contains(shown_list, word)
+    # Past its next update a list says nothing any more: who checks refuses everybody.
+    end = datetime.fromisoformat(newer["next_update"].replace("Z", "+00:00")).timestamp()
+    contains(checked(value("secret/tls/lost"), newer, "-attime", str(int(end) + 2)).stderr, "CRL has expired")
+
+
+def revoked_of(issuer):
+    return json.loads(good("certificate", "revoked", "-o", "json", issuer))["data"]["revoked"]
+
+
+def revoking_what_is_anothers():
+    authorities()
+    other = issue("secret/tls/other", type="x509", issuer="secret/ca/web", names="other.example.com")
+    issue("secret/tls/mine", type="x509", issuer="secret/ca/web", names="mine.example.com")
+    mine = value("secret/tls/mine")
+    good("kv", "put", "secret/tls/mine", "-", input=json.dumps(dict(mine, certificate=other["certificate"])))
+    contains(said(2, "certificate", "revoke", "secret/tls/mine")[1], "is not its own")
+    contains(said(2, "certificate", "revoke", "secret/ca/root")[1], "no certificate that an issuer signed")
+    contains(said(2, "certificate", "revoke", "secret/tls/mine", "--version=9")[1], "no version 9")
+    contains(said(2, "certificate", "revoke", "secret/tls/none")[1], "secret/tls/none")
+    good("schedule", "set", "secret/tls/other", "generator.type=x509", "generator.issuer=secret/ca/root",
+         "generator.names=other.example.com")
+    contains(said(2, "certificate", "revoke", "secret/tls/other")[1], "no version of the issuer 'secret/ca/root'")
+
+
+def a_server_that_reads_the_list():
+    """Who was let in before is refused once his certificate is on the list; everybody is when it has ended."""
+    authorities()
+    server, client = value("secret/tls/app"), issue("secret/tls/leaver", type="x509", issuer="secret/ca/web",
+                                                    names="orders.example.com", usage="client")
+    stays = issue("secret/tls/stays", type="x509", issuer="secret/ca/web", names="orders.example.com", usage="client")
+
+    def comes(data):
+        crt, key = pair("comes", data)
+        with Server(pair("server", server), server["root_certificate"], value("secret/ca/web-crl")["crl"]) as url:
+            return run("curl", "-sS", "--max-time", "20", "--cacert", file("trust.pem", server["root_certificate"]),
+                       "--cert", crt, "--key", key, url).returncode == 0
+
+    equal((comes(client), comes(stays)), (True, True))
+    before = value("secret/ca/web-crl")["crl_number"]
+    good("certificate", "revoke", "secret/tls/leaver", "--reason=left")
+    wait_for("the list to be made anew", lambda: value("secret/ca/web-crl")["crl_number"] > before)
+    equal((comes(client), comes(stays)), (False, True))
+    first = [row for row in revoked_of("secret/ca/web") if row["secret"] == "secret/tls/leaver"]
+    contains(said(0, "certificate", "revoke", "secret/tls/leaver", "--reason=really left")[1], "it was revoked before")
+    again = [row for row in revoked_of("secret/ca/web") if row["secret"] == "secret/tls/leaver"]
+    equal([dict(row, reason="really left") for row in first], again)
 
 
 # ---- SSH ----
@@ -285,6 +519,67 @@ def ssh_host_by_its_key():
                        (["names=a", "usage=server"], "user or host"), (["names=a", "request=ssh-rsa AAAA"], "request:")):
         contains(said(2, "schedule", "set", "secret/ssh/x", "generator.type=ssh-cert", "generator.issuer=secret/ca/ssh",
                       *("generator." + word for word in words))[1], why)
+
+
+def at_a_real_sshd():
+    """TrustedUserCAKeys, HostCertificate and RevokedKeys, all from the vault; the list as ssh-keygen reads it, too."""
+    ssh_authority()
+    krl = issue("secret/ca/ssh-krl", type="ssh-krl", issuer="secret/ca/ssh")
+    users = {name: issue("secret/ssh/" + name, type="ssh-cert", issuer="secret/ca/ssh", names="deploy")
+             for name in ("leaver", "stays")}
+    sshd = Sshd()
+    host = issue("secret/ssh/here", type="ssh-cert", issuer="secret/ca/ssh", names="127.0.0.1", usage="host",
+                 request=sshd.host_key.public)
+
+    def put(name, content):
+        path = os.path.join(sshd.folder, name)
+        with open(path + ".new", "wb") as f:
+            f.write(content)
+        os.chmod(path + ".new", 0o644)
+        os.rename(path + ".new", path)
+        return path
+
+    def key_of(name):
+        key = sshd.key(private=users[name]["private_key"])
+        with open(key.path + "-cert.pub", "w") as f:
+            f.write(users[name]["certificate"] + "\n")
+        return key
+
+    def revoked_by(path, key):
+        done = run("ssh-keygen", "-Q", "-f", path, key.path + "-cert.pub")
+        equal("REVOKED" in done.stdout, done.returncode != 0, done.stdout + done.stderr)
+        return done.returncode != 0
+
+    try:
+        for account in ("deploy", "other"):
+            sshd.account(account)
+        keys = {name: key_of(name) for name in users}
+        bare = sshd.key(private=users["stays"]["private_key"])
+        path = put("revoked", base64.b64decode(krl["krl"]))
+        sshd.settings = "\n".join((
+            "TrustedUserCAKeys " + put("authority", users["stays"]["root_certificate"].encode() + b"\n"),
+            "HostCertificate " + put("host-cert.pub", host["certificate"].encode() + b"\n"), "RevokedKeys " + path))
+        sshd.start()
+
+        def comes(key, user="deploy", trusted=host["root_certificate"]):
+            return sshd.login(user, key, trusted=trusted)
+
+        equal([comes(keys["leaver"]), comes(keys["stays"]), comes(bare), comes(keys["stays"], "other")],
+              ["A", "A", "R", "R"])
+        contains(comes(keys["stays"], trusted=bare.public), "Host key verification failed")
+        equal([revoked_by(path, keys[name]) for name in ("leaver", "stays")], [False, False])
+        contains(good("certificate", "revoke", "secret/ssh/leaver", "--reason=left"), "secret/ca/ssh-krl is made anew now")
+        newer = wait_for("the list to be made anew", lambda: [v for v in [value("secret/ca/ssh-krl")] if v["revoked"] == 1])[0]
+        put("revoked", base64.b64decode(newer["krl"]))
+        equal([revoked_by(path, keys[name]) for name in ("leaver", "stays")], [True, False])
+        equal([comes(keys["leaver"]), comes(keys["stays"])], ["R", "A"])
+        equal([row["serial_number"] for row in revoked_of("secret/ca/ssh")], [users["leaver"]["serial_number"]])
+    finally:
+        sshd.remove()
+    issue("secret/ssh/foreign", type="ssh-cert", issuer="secret/ca/ssh", names="deploy")
+    stolen = dict(value("secret/ssh/foreign"), certificate=users["stays"]["certificate"])
+    good("kv", "put", "secret/ssh/foreign", "-", input=json.dumps(stolen))
+    contains(said(2, "certificate", "revoke", "secret/ssh/foreign")[1], "is not its own")
 
 
 # ---- who may ----
@@ -382,11 +677,18 @@ CASES = [
     ("a chain", a_chain),
     ("only while it lasts", only_while_it_lasts),
     ("each has its own key", each_has_its_own_key),
+    ("a pair, at any time", a_pair_at_any_time),
+    ("each server shows it", each_server_shows_it),
+    ("a run waits for its servers", a_run_waits_for_its_servers),
     ("Ed25519", ed25519),
     ("server and client", server_and_client),
     ("a request", a_request),
+    ("revoked", revoked),
+    ("revoking what is another's", revoking_what_is_anothers),
+    ("a server that reads the list", a_server_that_reads_the_list),
     ("SSH, a user", ssh_user),
     ("SSH, a host by its key", ssh_host_by_its_key),
+    ("SSH, at a real sshd", at_a_real_sshd),
     ("the right to an issuer", the_right_to_an_issuer),
     ("outside of its names", outside_of_its_names),
     ("renewal", renewal),

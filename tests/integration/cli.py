@@ -904,7 +904,8 @@ def a_vault_that_goes_away_is_waited_for():
          "database=x", "sslmode=disable", "admin_username=a", "admin_password=-",
          "connect_timeout=1", input="x")
     good("kv", "put", "secret/away", "-", input='{"username":"a1","password":"old"}')
-    good("schedule", "set", "secret/away", "target=gone", "strategy=in-place", "accounts=a1")
+    good("schedule", "set", "secret/away", "target=gone", "strategy=in-place", "accounts=a1",
+         "allow_gap=true")
     watcher = subprocess.Popen([CTL, "rotate", "secret/away"], text=True, stdout=subprocess.PIPE,
                                stderr=subprocess.STDOUT, env=vault.environment())
     try:
@@ -929,12 +930,22 @@ def a_vault_that_goes_away_is_waited_for():
 # ---- the program ----
 
 def every_code_is_explained():
+    """In words, with who is hurt and what to type; and in the documentation."""
     codes = set()
-    for path in glob.glob(os.path.join(ROOT, "vaultd", "**", "*.[ch]"), recursive=True):
-        codes |= set(re.findall(r"KT-[A-Z]-\d{3}", open(path).read()))
+    for part in ("vaultd", "lib", "agent", "cli"):
+        for path in glob.glob(os.path.join(ROOT, part, "**", "*.[ch]"), recursive=True):
+            codes |= set(re.findall(r"KT-[A-Z]-\d{3}", open(path).read()))
     equal(len(codes) > 10, True)
+    documented = open(os.path.join(ROOT, "docs", "rotation.md")).read()
     for code in sorted(codes):
-        contains(good("explain", code), code)
+        said = good("explain", code)
+        contains(said, code)
+        equal(re.search(r"\n\nhurt  \S.+\nnext  \S", said) is not None, True, said)
+        frozen = "KT-R-010" <= code <= "KT-R-027"
+        contains(documented, "### " + code if frozen else "| " + code)
+    listed = json.loads(good("explain", "-o", "json"))
+    equal(sorted(row["code"] for row in listed), sorted(codes), "codes that nothing says")
+    equal([row["code"] for row in listed if not all(row[name] for name in ("name", "meaning", "hurt", "next"))], [])
     bad(1, "explain", "KT-R-999", says="secretctl explain")
 
 

@@ -136,7 +136,8 @@ def full_log(disk, seed):
         disk.fill(0)
         refused = read_until_refused(vault)
         equal(refused[0], 503, "status of %r" % (refused,))
-        contains(refused[1], "no room for the audit log")
+        if "no room for the next segment" not in refused[1]:  # where the one in use was full just then
+            contains(refused[1], "no room for the audit log")
         contains(refused[1], "requests go on by themselves as soon as the audit log can grow")
         contains(vault.log_text(), "<3>audit-log-full")
         # These are not recorded and answer all the same.

@@ -44,6 +44,9 @@ BAD = {
     "forgetful": "o=$(cat); printf '%s' \"$o\" | /usr/bin/python3 -I {sample} $1/accounts > $1/answer; "
                  "case $o in *'\"operation\":\"apply\"'*) [ -e $1/forgot ] || {{ : > $1/forgot; kill -KILL $$; }};; esac; "
                  "cat $1/answer",
+    # The sample, but for operations of which the test says what is answered.
+    "told": "o=$(cat); op=$(printf '%s' \"$o\" | jq -r .operation); [ -e $1/$op ] && exec cat $1/$op; "
+            "printf '%s' \"$o\" | /usr/bin/python3 -I {sample} $1/accounts",
 }
 
 
@@ -60,7 +63,7 @@ class Scene:
         blocks = [self.block("python", [self.python, self.state + "/accounts"], self.state),
                   self.block("shell", [self.shell, self.state + "/htpasswd"], self.state)]
         for name, script in BAD.items():
-            if "{" in script and name in ("look", "forgetful"):
+            if "{" in script and name in ("look", "forgetful", "told"):
                 script = script.format(data=self.vault.data, config=self.vault.config_path, tag=os.getpid(),
                                        sample=self.python)
             path = self.write(name, "#!/bin/sh\n" + script + "\n")
@@ -144,7 +147,8 @@ class Secret:
         scene.vault.ok("POST", "secret/data/" + name,
                        {"data": {"username": accounts[0], "password": self.first, "note": "stays"}})
         scene.vault.ok("POST", "rotation/secrets/" + self.path,
-                       dict(LOW, target=scene.target(program), strategy=strategy, accounts=accounts, **settings))
+                       dict(LOW, target=scene.target(program), strategy=strategy, accounts=accounts,
+                            allow_gap=strategy == "in-place", **settings))
 
     def adopt(self, account, folder):
         sample, file = ((self.scene.shell, "htpasswd") if self.program == "shell" else (self.scene.python, "accounts"))
@@ -260,6 +264,32 @@ class Test:
             "GET", "rotation/secrets/" + secret.path).data["state"]["last_run"]).data["steps"]
         contains(json.dumps(steps), "was ended by signal 9; what it did before may have taken effect", "the run's steps")
 
+    def told(self):
+        """What the program says where the new login is verified, and of which server this is, is not passed over."""
+        folder = os.path.join(self.scene.folder, "told")
+        secret = Secret(self.scene, "told", "told", "alternate", folder=folder,
+                        accepts=lambda u, p: python_accepts(self.scene, u, p, folder))
+
+        def say(operation, **answer):
+            with open(os.path.join(folder, operation), "w") as f:
+                json.dump(dict(answer, version=1), f)
+            return secret.rotate()
+        run = say("verify", **{"class": "ok", "answer": "refused"})
+        wait_for("the run to hear of it",
+                 lambda: "the new login was refused" in json.dumps(secret.reached(run, "verifying")))
+        os.unlink(os.path.join(folder, "verify"))
+        secret.reached(run, "done")
+        before = secret.value()
+        for operation, more in (("inspect", {}), ("probe", {"answer": "accepted"})):
+            run = say(operation, **{"class": "ok", "server_id": "elsewhere"}, **more)
+            said = json.dumps(secret.reached(run, "frozen"))
+            for part in ("KT-R-013", "it says it is elsewhere, not passwd-file"):
+                contains(said, part)
+            os.unlink(os.path.join(folder, operation))
+            self.scene.vault.ok("POST", "rotation/runs/%s/cancel" % run, {"reason": "test"})
+            secret.reached(run, "cancelled", "rolled_back")
+            equal((secret.value(), secret.accepts(*before)), (before, True), "the value, and whether the file accepts it")
+
     def goes_wrong(self, name, text):
         self.scene.target(name, admin_username="root", admin_password="planted-%s-4711" % name)
         found = self.scene.check(name)
@@ -364,6 +394,7 @@ def main():
         report.case("going back from alternate", test.goes_back, "alternate")
         report.case("going back in place", test.goes_back, "in-place")
         report.case("the answer is lost", test.lost_answer)
+        report.case("a refused login, another server", test.told)
         for name, text in (("crash", 'program "crash" was ended by signal 11'),
                            ("status", 'program "status" ended with status 3: its answer is not believed'),
                            ("silent", "its answer is no JSON of the protocol"),

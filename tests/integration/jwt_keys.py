@@ -64,17 +64,17 @@ class Server(http.server.ThreadingHTTPServer):
         pass
 
 
-def certificate(name):
+def certificate(name, *more):
     """Its key and itself; it is its own CA."""
     key, cert = os.path.join(folder.name, name + ".key"), os.path.join(folder.name, name + ".pem")
     subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=" + name, "-days", "2",
-                    "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", cert], check=True,
+                    "-addext", "subjectAltName=IP:127.0.0.1", *more, "-keyout", key, "-out", cert], check=True,
                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     return key, cert
 
 
-def serve():
-    key, cert = certificate("issuer")
+def serve(name, *more):
+    key, cert = certificate(name, *more)
     server = Server(("127.0.0.1", 0), Handler)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(cert, key)
@@ -83,7 +83,7 @@ def serve():
     return server.server_address[1], open(cert).read()
 
 
-port, ca = serve()
+port, ca = serve("issuer")
 stranger_ca = open(certificate("stranger")[1]).read()
 
 
@@ -133,6 +133,11 @@ def _():
     for config, why in (({"jwks_ca_pem": stranger_ca}, "certificate"), ({}, "certificate"), ({"jwks_ca_pem": "x"}, "ertificate")):
         trust(jwks_url=address("/set"), **config)
         away(why)
+    clients_port, clients_ca = serve("client", "-addext", "extendedKeyUsage=clientAuth")
+    Handler.asked.clear()
+    trust(jwks_url="https://127.0.0.1:%d/set" % clients_port, jwks_ca_pem=clients_ca)
+    away("lacks serverAuth")
+    equal([], Handler.asked)
     for url, why in (("https://169.254.169.254/set", "own link"), ("https://[fe80::1]/set", "own link"),
                      ("https://0.0.0.0:%d/set" % port, "own link"), ("https://[::ffff:169.254.169.254]/set", "own link"),
                      ("https://2852039166/set", "own link"), ("https://0xa9fea9fe/set", "own link"),

@@ -149,8 +149,13 @@ def _():
     for _ in range(2):
         run_ok("apply", account=APP_B, other_account=APP, public_part=ssha512(new))
     equal(("A", "A"), (slapd.login(APP_B, new), slapd.login(APP, old)), "both")
+    admin = (ADMIN, slapd.admin_password)
+    for who in ("new", "old"):
+        result = run("revoke", account=APP, other_account=APP_B, logins={"admin": admin, who: (APP_B, password())})
+        equal(("unreach", "stays"), (result["class"], result["code"]), "the one that stays is asked first")
+        equal("A", slapd.login(APP, old), "nothing was ended")
     for _ in range(2):
-        run_ok("revoke", account=APP, other_account=APP_B)
+        run_ok("revoke", account=APP, other_account=APP_B, logins={"admin": admin, "new": (APP_B, new)})
     equal(("A", "R", []), (slapd.login(APP_B, new), slapd.login(APP, old), slapd.passwords("app")))
     _, answers = probe(control=(APP, "never-issued"), new=(APP_B, new), old=(APP, old))
     equal({"admin": "accepted", "control": "refused", "new": "accepted", "old": "refused"}, answers)
@@ -254,7 +259,19 @@ def _():
         slapd.set(POLICY, "pwdMinAge", "0")
 
 
-@tap.case("an expired password is not dead: it was right")
+@tap.case("a policy that refuses hashes says so, and the value is not blamed")
+def _():
+    old = fresh()
+    slapd.set(POLICY, "pwdCheckQuality", "2")
+    try:
+        result = run("apply", account=APP, public_part=ssha512(password()), keep_part=ssha512(old))
+        equal(("permanent", "quality", [old]), (result["class"], result["code"], slapd.passwords("app")), result["text"])
+        true("pwdCheckQuality has to be 0 or 1" in result["text"], result["text"])
+    finally:
+        slapd.set(POLICY, "pwdCheckQuality", "1")
+
+
+@tap.case("an expired password is not dead: it was right; and what is left of its grace is told")
 def _():
     old = fresh()
     slapd.set(POLICY, "pwdMaxAge", "1")
@@ -265,7 +282,15 @@ def _():
         reply = result["replies"]["old"]
         equal(("refused", "unknown", "expired", True),
               (answers["control"], reply["answer"], reply["code"], reply["barred"]))
+        slapd.set(POLICY, "pwdGraceAuthNLimit", "2")
+        for left in (1, 0):
+            result, answers = probe(control=(APP, "never-issued"), old=(APP, old))
+            equal("accepted", answers["old"], result["text"])
+            equal([True], ["%d logins are left" % left in f for f in result["findings"]], str(result["findings"]))
+        result, _ = probe(control=(APP, "never-issued"), old=(APP, old))
+        equal(("expired", []), (result["replies"]["old"]["code"], result["findings"]))
     finally:
+        slapd.set(POLICY, "pwdGraceAuthNLimit", "0")
         slapd.set(POLICY, "pwdMaxAge", "0")
 
 

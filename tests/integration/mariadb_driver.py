@@ -146,7 +146,11 @@ def _():
     apply("app_b", second)
     _, answers = probe(control=refused("app_b"), new=("app_b", second), old=("app_a", first))
     equal({"admin": "accepted", "control": "refused", "new": "accepted", "old": "accepted"}, answers)
-    result = run_ok("revoke", account="app_a", group="app")
+    for who in ("new", "old"):
+        result = run("revoke", account="app_a", group="app", logins={"admin": ADMIN, who: refused("app_b")})
+        equal(("unreach", "stays"), (result["class"], result["code"]), "the one that stays is asked first")
+        equal(True, db.accepts("app_a", first, "orders"), "nothing was ended")
+    result = run_ok("revoke", account="app_a", group="app", logins={"admin": ADMIN, "new": ("app_b", second)})
     equal(0, result["sessions"])
     result, answers = probe(control=refused("app_b"), new=("app_b", second), old=("app_a", first))
     equal({"admin": "accepted", "control": "refused", "new": "accepted", "old": "refused"}, answers)
@@ -193,7 +197,7 @@ def two_at_once(name, using):
     equal("ok", using("restore", account=name, public_part=public_part(old),
                       keep_part=public_part(new))["class"])
     equal((True, True), (db.accepts(name, old), db.accepts(name, new)), "the old is let in again")
-    equal("ok", using("revoke", account=name, keep_part=public_part(old))["class"])
+    equal("ok", using("revoke", account=name, public_part=public_part(new), keep_part=public_part(old))["class"])
     equal((True, False), (db.accepts(name, old, "orders"), db.accepts(name, new)), "the new is ended")
     client.stdin.write("SELECT 'still';\n")
     client.stdin.flush()

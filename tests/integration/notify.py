@@ -3,6 +3,8 @@
 
     tests/integration/notify.py ['part of a case name']
 """
+import email
+import email.policy
 import hashlib
 import hmac
 import http.server
@@ -29,18 +31,20 @@ KEY = os.urandom(32)
 class Handler(http.server.BaseHTTPRequestHandler):
     got = []
     away = False
+    answer = b""
 
     def log_message(self, *args):
         pass
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        status = 503 if Handler.away else 204
-        if status == 204:
+        status = 503 if Handler.away else 200
+        if status == 200:
             Handler.got.append((self.path, dict(self.headers), body))
         self.send_response(status)
-        self.send_header("Content-Length", "0")
+        self.send_header("Content-Length", str(len(Handler.answer)))
         self.end_headers()
+        self.wfile.write(Handler.answer)
 
 
 class Server(http.server.ThreadingHTTPServer):
@@ -76,8 +80,22 @@ def hand_over(owner):
     return path
 
 
+def stand_in():
+    """A program that takes mail as sendmail does, and keeps it: or does not, while a file says so."""
+    path, box = os.path.join(folder.name, "mailer"), os.path.join(folder.name, "box")
+    os.mkdir(box, 0o700)
+    if os.getuid() == 0:
+        shutil.chown(box, "keyturn", "keyturn")
+    with open(path, "w") as file:
+        file.write("#!/bin/sh\n[ ! -e %s/away ] || exit 75\ncat > %s/$$.new && mv %s/$$.new %s/$$.eml\n"
+                   "echo \"$@\" > %s/words; env > %s/env\n" % ((box,) * 6))
+    os.chmod(path, 0o755)
+    return path, box
+
+
 os.chmod(folder.name, 0o755)
 port, ca = serve()
+mailer, box = stand_in()
 os.chmod(ca, 0o644)
 CONFIG = """
 notify "ops" {
@@ -91,7 +109,16 @@ notify "chat" {
   template = "{\\"text\\": \\"{{verdict}} | {{next}}\\"}"
 }
 notify "stranger" { url = "https://127.0.0.1:%d/stranger" }
-""" % (port, SECRET_PART, ca, port, ca, port)
+notify "mail" {
+  mail = ["ops@example.com", "dba@example.org"]
+  from = "keyturn@example.com"
+  program = "mailer"
+}
+driver_program "mailer" {
+  command = ["%s", "-t"]
+  write = ["%s"]
+}
+""" % (port, SECRET_PART, ca, port, ca, port, mailer, box)
 vault = Vault(config=CONFIG, env={"CREDENTIALS_DIRECTORY": hand_over("keyturn")})
 
 
@@ -122,6 +149,15 @@ def _():
     equal(headers["Content-Type"], "application/json")
 
 
+@tap.case("a receiver that answers at length has got it")
+def _():
+    Handler.answer = b"x" * 500000
+    result = ctl("notify", "test", "chat")
+    Handler.answer = b""
+    equal(result.returncode, 0, result.stdout + result.stderr)
+    Handler.got[:] = [got for got in Handler.got if got[0] != "/chat"]
+
+
 @tap.case("who cannot be verified gets nothing, and it is said why")
 def _():
     result = ctl("notify", "test", "stranger")
@@ -144,6 +180,46 @@ def _():
     wait_for("both to be told of the end", lambda: told(SECRET_PART, "RESUMED") and told("chat", "RESUMED"))
 
 
+def mails(text=""):
+    found = []
+    for name in sorted(os.listdir(box)):
+        if name.endswith(".eml"):
+            with open(os.path.join(box, name), "rb") as file:
+                message = email.message_from_binary_file(file, policy=email.policy.default)
+            if text in message["Subject"]:
+                found.append(message)
+    return found
+
+
+@tap.case("mail: a program of the configuration takes it, as sendmail would; what is not taken is kept and tried again")
+def _():
+    away = os.path.join(box, "away")
+    open(away, "w").close()
+    message = vault.ok("POST", "rotation/notify/mail/test", {}).data["id"]
+    wait_for("a try", lambda: channel("mail")["failed"] > 0)
+    equal(channel("mail")["error"], "the program ended with status 75")
+    os.unlink(away)
+    wait_for("it to arrive", lambda: mails("TEST"))
+    mail, = mails("TEST")
+    equal((mail["To"], mail["From"], mail["X-Keyturn-Id"]),
+          ("ops@example.com, dba@example.org", "keyturn@example.com", message))
+    equal(mail["Message-ID"], "<%s@keyturn.invalid>" % message)
+    equal(mail.defects, [], "what the mail's form lacks")
+    true("next         secretctl notify list" in mail.get_content(), mail.get_content())
+    true(abs(mail["Date"].datetime.timestamp() - time.time()) < 600, mail["Date"])
+    with open(os.path.join(box, "words")) as file:
+        equal(file.read(), "-t\n", "the words of its command")
+    with open(os.path.join(box, "env")) as file:
+        true("CREDENTIALS" not in file.read(), "its environment")
+    equal((channel("mail")["host"], channel("mail")["kind"]), ("example.com, example.org", "mail"))
+
+
+@tap.case("the program that mails is no target's: it would be given passwords")
+def _():
+    reply = vault.call("POST", "rotation/targets/evil", {"driver": "exec", "program": "mailer"})
+    equal(reply.status, 400)
+
+
 @tap.case("a receiver that is away: kept over a kill, sent when it is there again, once")
 def _():
     Handler.away = True
@@ -158,6 +234,16 @@ def _():
     wait_for("its row to go", lambda: channel("chat")["waiting"] == 0)
     equal(len(told("chat")), before + 1, "messages")
     equal(told("chat", "TEST")[0][0]["X-Keyturn-Id"], message)
+
+
+@tap.case("mail: what a person wrote stands in the text, and in no line of the header")
+def _():
+    vault.ok("POST", "rotation/pause", {"reason": "m\u00fcde | To: evil@example.net"})
+    wait_for("the mail", lambda: mails("m\u00fcde"))
+    mail, = mails("m\u00fcde")
+    equal(" ".join(mail["Subject"].split()), "PAUSED all rotations; by root: m\u00fcde | To: evil@example.net")
+    equal(mail.get_all("To"), ["ops@example.com, dba@example.org"])
+    vault.ok("DELETE", "rotation/pause")
 
 
 @tap.case("vaultd's log has each, and no name or address of any")

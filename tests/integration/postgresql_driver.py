@@ -13,11 +13,13 @@ import secrets
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 from driver import Worker, run_step, scram_verifier, worker_path  # noqa: E402
-from postgres import HBA, Postgres, free_port  # noqa: E402
+from pki import Authority  # noqa: E402
+from postgres import HBA, Postgres  # noqa: E402
 from tap import Tap, equal, main, true  # noqa: E402
 
 tap = Tap("tests/integration/postgresql_driver.py")
@@ -107,8 +109,14 @@ def _():
     apply("app_b", second)
     _, answers = probe(control=refused("app_b"), new=("app_b", second), old=("app_a", first))
     equal({"admin": "accepted", "control": "refused", "new": "accepted", "old": "accepted"}, answers)
-    result = run_ok("revoke", account="app_a", group="app")
+    for who in ("new", "old"):
+        result = run("revoke", account="app_a", group="app", logins={"admin": ADMIN, who: refused("app_b")})
+        equal(("unreach", "stays"), (result["class"], result["code"]), "the one that stays is asked first")
+        equal(True, pg.accepts("app_a", first, db="orders"), "nothing was ended")
+    result = run_ok("revoke", account="app_a", group="app", logins={"admin": ADMIN, "new": ("app_b", second)})
     equal(0, result["sessions"])
+    equal([["f", ""]], pg.rows("SELECT rolcanlogin, rolpassword FROM pg_authid WHERE rolname = 'app_a'"),
+          "closed, for whoever needs no password, too")
     result, answers = probe(control=refused("app_b"), new=("app_b", second), old=("app_a", first))
     equal({"admin": "accepted", "control": "refused", "new": "accepted", "old": "refused"}, answers)
     equal("28P01", result["replies"]["old"]["code"])
@@ -535,6 +543,30 @@ def _():
         name = "127.1"  # reaches 127.0.0.1, and is not written so in the certificate
     result = run("inspect", account="app_a", sslmode="verify-full", ca=ca(), host=name)
     equal(("unreach", "tls"), (result["class"], result["code"]), result["text"])
+
+
+@tap.case("TLS with a certificate that is over, or not yet valid: since when, or from when on, is said")
+def _():
+    was = {name: pg.settings[name] for name in ("ssl_cert_file", "ssl_key_file")}
+    with tempfile.TemporaryDirectory() as folder:
+        issuer = Authority(folder, "root")
+        try:
+            for name, dates, text in (
+                    ("over", ("20200101000000Z", "20200201000000Z"),
+                     "the certificate of localhost expired at 2020-02-01T00:00:00Z: give the server a new one"),
+                    ("early", ("20400101000000Z", "20410101000000Z"),
+                     "the certificate of localhost is not valid before 2040-01-01T00:00:00Z: compare the clocks"),
+                    ("good", None, None)):
+                made = issuer.issue(name, "extendedKeyUsage=serverAuth\nsubjectAltName=DNS:localhost", dates=dates)
+                pg.show(made.crt, made.key)
+                result = run("inspect", account="app_a", sslmode="verify-full", ca=issuer.pem, host="localhost")
+                if text is None:
+                    equal("ok", result["class"], result["text"])
+                else:
+                    equal(("unreach", "tls"), (result["class"], result["code"]), result["text"])
+                    true(text in result["text"], result["text"])
+        finally:
+            pg.set(**was)
 
 
 @tap.case("md5 behind TLS is not answered")

@@ -250,8 +250,8 @@ def room(folder):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--states", type=int, default=1000)
-    parser.add_argument("--writes", type=int, default=1100)
+    parser.add_argument("--states", type=int, default=300)
+    parser.add_argument("--writes", type=int, default=400)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("only", nargs="?")
     args = parser.parse_args()

@@ -10,9 +10,11 @@ import os
 import secrets
 import subprocess
 import sys
+import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 from driver import run_step  # noqa: E402
+from pki import Authority  # noqa: E402
 from redis import Monitor, Redis, sha256  # noqa: E402
 from tap import Tap, equal, main, true  # noqa: E402
 
@@ -88,7 +90,7 @@ def _():
 def _():
     old, new = fresh(), password()
     run_ok("apply", account="app", public_part=sha256(new), keep_part=sha256(old))
-    run_ok("revoke", account="app", keep_part=sha256(old))
+    run_ok("revoke", account="app", public_part=sha256(new), keep_part=sha256(old))
     equal([sha256(old)], redis.hashes("app"), "hashes")
     fresh(value=new)
     run_ok("restore", account="app", public_part=sha256(old), keep_part=sha256(new))
@@ -144,7 +146,12 @@ def _():
     equal(1, run_ok("inspect", account="app", other_account="app_b")["sessions"], "sessions")
     run_ok("apply", account="app_b", other_account="app", public_part=sha256(new))
     equal(("A", "A"), (redis.login("app_b", new), redis.login("app", old)), "both")
-    result = run_ok("revoke", account="app", other_account="app_b")
+    admin = ("keyturn", redis.admin_password)
+    for who in ("new", "old"):
+        result = run("revoke", account="app", other_account="app_b", logins={"admin": admin, who: ("app_b", password())})
+        equal(("unreach", "stays"), (result["class"], result["code"]), "the one that stays is asked first")
+        equal("A", redis.login("app", old), "nothing was ended")
+    result = run_ok("revoke", account="app", other_account="app_b", logins={"admin": admin, "new": ("app_b", new)})
     equal(("A", "R"), (redis.login("app_b", new), redis.login("app", old)), "the new one")
     equal((0, 1), (result["sessions"], result["ended_sessions"]), "sessions")
     client.kill()
@@ -241,7 +248,7 @@ def _():
         redis.root("ACL", "SETUSER", "keyturn", "+acl|setuser")
 
 
-@tap.case("nobody there, a replica, no free connection: nothing is known")
+@tap.case("nobody there, a replica that stands alone, no free connection: nothing is known")
 def _():
     old = fresh()
     result = run("probe", port=1, logins={"admin": ("keyturn", redis.admin_password)})
@@ -250,9 +257,15 @@ def _():
     try:
         result = run("apply", account="app", public_part=sha256(password()), keep_part=sha256(old))
         equal(("unreach", "replica"), (result["class"], result["code"]), result["text"])
+        equal([sha256(old)], redis.hashes("app"), "hashes")
+        new = password()
+        several = {"servers": "127.0.0.1:%d,127.0.0.1:1" % redis.port}
+        run_ok("apply", account="app", public_part=sha256(new), keep_part=sha256(old), **several)
+        run_ok("verify", logins={"new": ("app", new)}, **several)
+        run_ok("revoke", account="app", keep_part=sha256(new), **several)
     finally:
         redis.root("REPLICAOF", "NO", "ONE")
-    equal([sha256(old)], redis.hashes("app"), "hashes")
+    equal([sha256(new)], redis.hashes("app"), "hashes")
 
 
 @tap.case("a public part that is no hash is not sent")
@@ -292,6 +305,14 @@ def _():
         run_ok("inspect", server=server, account="app", sslmode="require", ca=ca)
         result = run("inspect", server=server, account="app")
         equal("unreach", result["class"], "without TLS: " + result["text"])
+        with tempfile.TemporaryDirectory() as folder:
+            issuer = Authority(folder, "root")
+            over = issuer.issue("over", "extendedKeyUsage=serverAuth\nsubjectAltName=IP:127.0.0.1",
+                                dates=("20200101000000Z", "20200201000000Z"))
+            server.root("CONFIG", "SET", "tls-cert-file", over.crt, "tls-key-file", over.key)
+            result = run("inspect", server=server, account="app", sslmode="verify-full", ca=issuer.pem)
+            equal(("unreach", "tls"), (result["class"], result["code"]), "over: " + result["text"])
+            true("the certificate of 127.0.0.1 expired at 2020-02-01T00:00:00Z: give" in result["text"], result["text"])
 
 
 # ---- what is left behind --------------------------------------------------------------------------

@@ -8,24 +8,15 @@ rotated, the new password tried with ldapwhoami (from a file), the old one refus
 vaultd and the server killed in the middle.
 """
 import os
-import secrets as random_secrets
 import select
 import socket
 import sys
 import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from keyturn import Report, Vault, contains, equal, wait_for  # noqa: E402
+from driven import Driven, Planted, story  # noqa: E402
+from keyturn import Report, Vault, equal, wait_for  # noqa: E402
 from slapd import ADMIN, POLICY, Slapd, fits  # noqa: E402
-
-ENDED = ("done", "rolled_back", "cancelled", "frozen")
-LOW = {"overlap": "0s", "soak": "0s", "drain": "0s", "period": "10h", "max_overlap": "10m",
-       "loose_readers": "ignore"}  # the test reads each version
-
-
-def story(run):
-    return "; ".join("%s %s: %s" % (s["kind"], s["name"], s["text"]) for s in run["steps"][-10:])
-
 
 class Swallow:
     """Stands before the server, and swallows the answers to the next so many changes with their connections."""
@@ -57,64 +48,23 @@ class Swallow:
                     (client if ready is server else server).sendall(said)
 
 
-class Secret:
+class Secret(Driven):
     """A secret that rotates at the scene's server: entry NAME, and NAME_b when alternating."""
 
-    def __init__(self, test, name, strategy="overlap", target="directory", server=None, **settings):
-        self.test, self.vault, self.slapd = test, test.vault, server or test.slapd
-        self.name, self.inner, self.path = name, "dir/" + name, "secret/dir/" + name
+    def __init__(self, test, name, strategy="overlap", target="directory", server=None):
+        super().__init__(test, "dir/" + name)
+        self.slapd = server or test.slapd
         self.dn = self.slapd.dn(name)
         first = test.value()
-        self.vault.ok("POST", "secret/data/" + self.inner, {
-            "data": {"username": self.dn, "password": first, "note": "stays"}})
         self.slapd.account(name, first)
         accounts = [self.dn]
         if strategy == "alternate":
             accounts.append(self.slapd.dn(name + "_b"))
             self.slapd.account(name + "_b")
-        self.vault.ok("POST", "rotation/secrets/" + self.path, dict(
-            LOW, target=target, strategy=strategy, accounts=accounts, **settings))
+        self.begin({"username": self.dn, "password": first}, target=target, strategy=strategy, accounts=accounts)
 
-    def held(self):
-        """A run that overlaps until somebody, who has the old version, reads the new one."""
-        self.vault.ok("POST", "rotation/secrets/" + self.path, {"loose_readers": "hold"})
-        self.vault.ok("GET", "secret/data/" + self.inner)
-        run_id = self.start()
-        self.reached(run_id, "overlapping")
-        return run_id
-
-    def start(self, **body):
-        return self.vault.ok("POST", "rotation/rotate/" + self.path, dict({"reason": "test"}, **body)).data["run"]
-
-    def run(self, run_id):
-        return self.vault.ok("GET", "rotation/runs/" + run_id).data
-
-    def reached(self, run_id, *states):
-        def look():
-            run = self.run(run_id)
-            return run if run["state"] in states + ENDED else None
-        run = wait_for("run %s to be %s" % (run_id, states), look, 90)
-        if states and run["state"] not in states:
-            raise AssertionError("it is %s: %s" % (run["state"], story(run)))
-        return run
-
-    def rotate(self, **body):
-        return self.reached(self.start(**body))
-
-    def done(self, **body):
-        run = self.rotate(**body)
-        equal(run["state"], "done", story(run))
-        return run
-
-    def version(self, number):
-        data = self.vault.ok("GET", "secret/data/%s?version=%d" % (self.inner, number)).data["data"]
-        self.test.planted.append(data["password"])
-        equal(data["note"], "stays", "the member that is not rotated")
-        return data["username"], data["password"]
-
-    def answers(self, *numbers):
-        """What ldapwhoami gets with these versions."""
-        return "".join(self.slapd.login(*self.version(number)) for number in numbers)
+    def login(self, number):
+        return self.slapd.login(*self.version(number))
 
     def alone(self, number):
         """The entry has this version's hash and nothing else."""
@@ -123,10 +73,10 @@ class Secret:
         equal((len(values), fits(values[0], password)), (1, True), "the values of " + user)
 
 
-class Test:
+class Test(Planted):
     def __init__(self, vault, slapd):
+        super().__init__(slapd.admin_password)
         self.vault, self.slapd = vault, slapd
-        self.planted = [slapd.admin_password]
         slapd.least_privilege()
         self.target("directory", slapd)
 
@@ -135,10 +85,6 @@ class Test:
             "driver": "ldap", "host": "127.0.0.1", "port": server.port, "sslmode": "disable",
             "admin_username": ADMIN, "admin_password": server.admin_password, "probe_spacing": 0,
             "settle": 0, "max_refusals_per_hour": 0, **more})
-
-    def value(self):
-        self.planted.append(random_secrets.token_hex(14))
-        return self.planted[-1]
 
     def check(self):
         answer = self.vault.ok("POST", "rotation/targets/directory/check", {}).data
@@ -194,9 +140,7 @@ class Test:
         before = self.slapd.passwords("mean")
         run_id = secret.held()
         equal((secret.answers(1), len(self.slapd.passwords("mean"))), ("A", 2), "the old one, and values")
-        self.vault.ok("POST", "rotation/runs/%s/cancel" % run_id, {"reason": "test"})
-        run = secret.reached(run_id)
-        equal(run["state"], "rolled_back", story(run))
+        secret.cancelled(run_id)
         equal(self.slapd.passwords("mean"), before, "the values")
 
     def both_killed(self):
@@ -209,8 +153,7 @@ class Test:
         secret.vault.start()
         secret.vault.unseal()
         self.vault.ok("POST", "rotation/runs/%s/cancel" % run_id, {"reason": "test"})
-        run = secret.reached(run_id)
-        equal((run["state"], secret.answers(1)), ("rolled_back", "A"), story(run))
+        equal(secret.answers(1), "A", story(secret.ends(run_id, "rolled_back")))
 
     def server_away(self):
         """The server is away when the old password is to be ended: the run goes on when it is back."""
@@ -220,8 +163,7 @@ class Test:
         secret.version(2)
         secret.reached(run_id, "revoking")
         self.slapd.start()
-        run = secret.reached(run_id)
-        equal(run["state"], "done", story(run))
+        secret.ends(run_id, "done")
         equal(secret.answers(2, 1), "AR", "the new and the old")
 
     def answer_lost(self):
@@ -232,6 +174,32 @@ class Test:
         secret.done()
         equal((between.swallowed, secret.answers(2, 1)), (2, "AR"), "answers lost; the new and the old")
         secret.alone(2)
+
+    def expired(self):
+        """Each look uses up a login that the policy still grants: who asks first is told, and so is the run."""
+        secret = Secret(self, "late")
+        self.slapd.set(POLICY, "pwdMaxAge", "86400")
+        self.slapd.set(POLICY, "pwdGraceAuthNLimit", "9")
+        self.slapd.root("dn: %s\nchangetype: modify\nreplace: pwdChangedTime\npwdChangedTime: 20200101000000Z\n" %
+                        secret.dn, relax=True)
+        try:
+            tried = str(self.vault.ok("POST", "rotation/dry-run/" + secret.path, {}).data)
+            equal("8 logins are left" in tried, True, tried)
+            run = secret.done()
+            equal("7 logins are left" in str(run["steps"]), True, run["steps"])
+            equal(secret.answers(2, 1), "AR", "the new and the old")
+        finally:
+            self.slapd.set(POLICY, "pwdGraceAuthNLimit", "0")
+            self.slapd.set(POLICY, "pwdMaxAge", "0")
+
+    def reconciled(self):
+        """Somebody set another password: the stored one is put in its place, and is the only one again."""
+        secret = Secret(self, "mend")
+        strangers = self.value()
+        self.slapd.set(secret.dn, "userPassword", strangers)
+        secret.done("reconcile")
+        secret.alone(1)
+        equal((secret.answers(1), self.slapd.login(secret.dn, strangers)), ("A", "R"), "the stored one, the stranger's")
 
     def no_sha2(self):
         """A server without the module that checks our hashes: the run goes back, the old one works."""
@@ -254,17 +222,14 @@ class Test:
         wait_for("the run to say what it meets", lambda: "locked" in story(secret.run(run_id)), 60)
         equal(self.slapd.passwords("lock"), before, "the values")
         self.slapd.account("lock", secret.version(1)[1])
-        run = secret.reached(run_id)
-        equal(run["state"], "done", story(run))
+        secret.ends(run_id, "done")
 
     def never_shown(self):
         secret = Secret(self, "shown")
         run = secret.done()
         secret.version(2)
-        for where, text in (("the server's log", self.slapd.log()), ("vaultd's log", self.vault.log_text()),
-                            ("the run", str(run))):
-            for value in self.planted + self.slapd.passwords("shown"):
-                equal(value in text, False, "a password in " + where)
+        self.nowhere((("the server's log", self.slapd.log()), ("vaultd's log", self.vault.log_text()),
+                      ("the run", str(run))), *self.slapd.passwords("shown"))
 
 
 def main():
@@ -282,6 +247,8 @@ def main():
                 ("overlap: vaultd and the server are killed meanwhile", test.both_killed),
                 ("overlap: the server is away when the old one is to be ended", test.server_away),
                 ("the answers to the changes are lost", test.answer_lost),
+                ("the old password has expired", test.expired),
+                ("somebody set another password: reconciled", test.reconciled),
                 ("a server that cannot check our hashes", test.no_sha2),
                 ("a locked account", test.locked),
                 ("no password and no hash is in a log", test.never_shown)):

@@ -66,7 +66,7 @@ class Test:
         self.scene.vault.ok("POST", "secret/data/db/thief", {"data": {"username": account,
                                                                     "password": "x"}})
         one_error(self.ctl("schedule", "set", "secret/db/thief", "target=" + secret.target,
-                           "strategy=in-place", "accounts=" + account), "KT-R-007", account,
+                           "strategy=in-place", "accounts=" + account, "allow_gap=true"), "KT-R-007", account,
                   secret.path)
         self.unharmed(secret)
 
@@ -303,9 +303,21 @@ class Test:
         one_error(self.ctl("schedule", "set", secret.path, "drill=0 0 31 2 *"), "never")
         agent.process.terminate()
         in_place = self.secret("in-place")
-        one_error(self.ctl("drill", in_place.path), "KT-R-031")
-        done = self.ctl("drill", "-allow-gap", in_place.path)
+        one_error(self.ctl("schedule", "set", in_place.path, "allow_gap=false"), "KT-R-032",
+                  "strategy=alternate accounts=%s,SECOND group=GROUP" % in_place.accounts[0], "allow_gap=true")
+        better = "secretctl schedule set %s strategy=alternate accounts=%s,SECOND group=GROUP" % (
+            in_place.path, in_place.accounts[0])
+        contains(self.ctl("run", "why", in_place.path).stdout, "gap     in-place: not measured yet\n")
+        done = self.ctl("drill", in_place.path)
         equal(done.returncode, 0, done.stdout + done.stderr)
+        for words, measured, instead in (
+                (("run", "why"), r"gap     in-place: [\d.]+ m?s at most, there and back, ", "avoid   "),
+                (("plan",), r"- gap, measured: [\d.]+ m?s at most, there and back, ", "- without a gap: "),
+                (("schedule", "show"), r"last gap +[\d.]+ m?s at most, there and back, ", "without a gap")):
+            said = self.ctl(*words, in_place.path).stdout
+            equal(re.search(measured, said) is not None, True, said)
+            contains(said, instead)
+            contains(said, better)
         self.unharmed(in_place)
 
     def frozen_open(self):

@@ -173,7 +173,7 @@ def plan():
     equal([line for line in lines if line.startswith("## ")],
           ["## secret/pl/a", "## secret/pl/b", "## secret/pl/it's", "## Rotated by nothing"])
     for page in text.split("\n## ")[1:4]:
-        for part in ("- owner: ", "- told: ", "- risk class: ", "- type: ", "- authenticates to: ", "- kept in: ",
+        for part in ("- owner: ", "- told: ", "- risk class: ", "- approvals of a rotation by hand: none\n", "- type: ", "- authenticates to: ", "- kept in: ",
                      "- cadence: ", "- next: ", "- age: ", "- last rotation: ", "- consumers: ", "Missing:", "Unproven:",
                      "Procedure", "1. ", "- verification: ", "- waits: ", "- way back: ", "- by hand: ", "- who may: ",
                      "Emergency"):
@@ -187,6 +187,12 @@ def plan():
     # The same again, but for the time and the ages.
     still = re.compile(r"^From live data.*$|\d+ seconds? of|\d+ minutes? of", re.M)
     equal(still.sub("", ctl(0, "plan", "secret/pl")), still.sub("", text))
+    # Whose approval is wanted, and what says so.
+    person = vault.ok("POST", "identity/entity", {"name": "ann"}).data["id"]
+    vault.ok("POST", "identity/group", {"name": "dba", "member_entity_ids": [person]})
+    vault.ok("POST", "sys/approvals/rules/few", {"group": "dba", "paths": "rotation/rotate/secret/pl/a"})
+    for page, approvals in zip(ctl(0, "plan", "secret/pl").split("\n## ")[1:], ("1 by rule few (from the rule's paths)", "none")):
+        contains(page, "\n- approvals of a rotation by hand: %s\n" % approvals)
 
 
 def plan_for_programs():
@@ -213,6 +219,50 @@ def plan_of_who_may_not_list():
     equal("unrotated" in said, False)
 
 
+def edited_report():
+    """58: its hash is in the audit log, and an edited one is found out, without the vault."""
+    ctl(0, "run", "resume")
+    make("secret/paper")
+    ctl(0, "rotate", "secret/paper")
+    with tempfile.TemporaryDirectory() as folder:
+        log, early = os.path.join(folder, "log"), os.path.join(folder, "early")
+        files = {}
+        vault.ctl("audit", "export", early)
+        for form, words in (("text", ()), ("json", ("-o", "json"))):
+            files[form] = os.path.join(folder, form)
+            with open(files[form], "w") as f:
+                f.write(vault_out(0, "run", "report", "secret/paper", *words))
+        ctl(0, "rotate", "secret/paper")
+        newest = os.path.join(folder, "newest")
+        with open(newest, "w") as f:
+            f.write(vault_out(0, "run", "report", "secret/paper"))
+        vault.ctl("audit", "export", log)
+        for file in (*files.values(), newest):
+            contains(ctl(0, "run", "verify", file, log), "GOOD  %s is the report of run" % file)
+        contains(ctl(2, "run", "verify", newest, early), "no record of this log ends run")
+        with open(os.path.join(log, "key.pub")) as f:
+            key = f.read().strip()
+        got = json.loads(vault_out(0, "run", "verify", files["json"], log, "-o", "json", "-key=" + key))
+        equal((got["good"], got["finding"], got["log"], got["key_from_bundle"]), (True, "genuine", "intact", False))
+        for form, old, new in (("text", "secret/paper", "secret/papers"), ("json", '"from": 1', '"from": 2'),
+                               ("text", "took", "tock")):
+            with open(files[form]) as f:
+                text = f.read()
+            equal(old in text, True, "%s in %s" % (old, text))
+            with open(files[form] + ".edited", "w") as f:
+                f.write(text.replace(old, new, 1))
+            lines = ctl(2, "run", "verify", files[form] + ".edited", log).splitlines()
+            contains(lines[0], "was edited: the log has another hash")
+            contains(lines[-1], "secretctl report")
+        # Whoever edits the log as well is found by its own proof.
+        with open(os.path.join(log, "records.jsonl")) as f:
+            records = f.read()
+        with open(os.path.join(log, "records.jsonl"), "w") as f:
+            f.write(records.replace(got["hash"], "0" * 64))
+        contains(ctl(2, "run", "verify", files["json"], log), "the log does not prove it")
+        contains(ctl(1, "run", "verify", os.path.join(log, "key.pub"), log), "is no report")
+
+
 class Crowd(http.server.BaseHTTPRequestHandler):
     """A vault with more than a list holds: each page of the plan has another behind it."""
     protocol_version = "HTTP/1.1"
@@ -224,7 +274,7 @@ class Crowd(http.server.BaseHTTPRequestHandler):
         listed = min(self.overdue, int(dict(p.split("=") for p in query.split("&")).get("limit", 0)))
         data = {"/v1/rotation/plan": {"now": "2027-01-15T08:00:00Z", "paused": "", "total": 1, "after": "secret/a",
                                       "secrets": [{"secret": "secret/a"}] * 1000},
-                "/v1/rotation/overdue": {"checked": self.overdue, "count": self.overdue,
+                "/v1/rotation/overdue": {"checked": self.overdue, "count": self.overdue, "keys_overdue": 0,
                                          "overdue": [{"secret": "secret/a", "why": "age"}] * listed}}[path]
         body = json.dumps({"request_id": "r", "data": data}).encode()
         self.send_response(200)
@@ -250,6 +300,37 @@ def more_than_a_list_holds():
         server.shutdown()
 
 
+def keys():
+    """What opens the vault is as old as the vault is; how old it may get is in its configuration."""
+    plan_before = ctl(0, "plan")
+    contains(plan_before, "\n## What opens the vault\n\n| key | made | age | may be | overdue | to make it anew |\n")
+    equal(re.search(r"\n\| key shares \(\d of \d\) \| 20\d\d-[^|]* \| \d+ \w+ \| no limit \|  \| "
+                    r"secretctl operator rekey -init -key-shares=\d -key-threshold=\d \|\n", plan_before) is not None, True,
+          plan_before)
+    equal("What opens the vault" in ctl(0, "plan", "secret/pl"), False, "of the whole vault")
+    vault.extra = 'rotation { max_key_age = "1s" }\n'
+    vault.write_config()
+    vault.restart()
+    vault.unseal()
+    said = wait_for("exit code 2", lambda: vault.ctl("overdue", check=False).returncode == 2 and ctl(2, "overdue"))
+    equal(re.match(r"OVERDUE 0 of \d+ secrets that are rotated, and 1 of what opens the vault\nhurt    nobody by that alone: .*\n"
+                   r"next    secretctl operator rekey -init -key-shares=\d -key-threshold=\d\n\nKey  .*\n---  .*\nkey shares ", said)
+          is not None, True, said)
+    got = json.loads(vault_out(2, "overdue", "-o", "json"))["data"]
+    equal((got["count"], got["keys_overdue"], got["keys"][0]["overdue"], got["keys"][0]["max_age_s"]), (0, 1, "age", 1))
+    text = ctl(0, "plan")
+    contains(text, "\n**Of what opens the vault itself 1 are overdue.**\n")
+    contains(text, "\nNext: `secretctl overdue`\n")
+    got = json.loads(vault_out(0, "plan", "-o", "json"))
+    equal((got["keys_overdue"], [key["overdue"] for key in got["keys"]]), (1, ["age"]))
+    # Both in one answer.
+    ctl(0, "run", "pause", "--all", "--reason=to see ages")
+    make("secret/old", "max_age=1s")
+    said = wait_for("both", lambda: "OVERDUE 1 of" in vault.ctl("overdue", check=False).stdout and ctl(2, "overdue"))
+    for text in ("rotated, and 1 of what opens the vault\n", "secret/old", "\n\nKey ", "\nnext    secretctl run resume\n"):
+        contains(said, text)
+
+
 CASES = [
     ("pausing", pausing),
     ("outlives a restart", outlives_a_restart),
@@ -258,8 +339,10 @@ CASES = [
     ("classes", classes),
     ("plan", plan),
     ("plan for programs", plan_for_programs),
+    ("a report that was edited", edited_report),
     ("plan of who may not list", plan_of_who_may_not_list),
     ("more than a list holds", more_than_a_list_holds),
+    ("keys", keys),
 ]
 
 

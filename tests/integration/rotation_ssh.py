@@ -10,69 +10,29 @@ import os
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+from driven import LOW, Driven, story  # noqa: E402
 from keyturn import Report, Vault, contains, equal, wait_for  # noqa: E402
 from sshd import Sshd  # noqa: E402
 
-ENDED = ("done", "rolled_back", "cancelled", "frozen")
-LOW = {"overlap": "0s", "soak": "0s", "drain": "0s", "period": "10h", "max_overlap": "10m",
-       "loose_readers": "ignore", "password_field": "private_key"}  # the test reads each version
-
-
-def story(run):
-    return "; ".join("%s %s: %s" % (s["kind"], s["name"], s["text"]) for s in run["steps"][-10:])
-
-
-class Secret:
+class Secret(Driven):
     """An account of the host, whose key is rotated; a target of its own, since the account logs in itself."""
 
     def __init__(self, test, name, options=""):
-        self.test, self.vault, self.sshd, self.name = test, test.vault, test.sshd, name
-        self.inner, self.path = "ssh/" + name, "secret/ssh/" + name
+        super().__init__(test, "ssh/" + name)
+        self.sshd, self.name = test.sshd, name
         first = test.sshd.key()
         self.account = test.sshd.account(name, options + first.public + "\n")
         test.target(name)
-        self.vault.ok("POST", "secret/data/" + self.inner, {
-            "data": {"username": name, "private_key": first.private, "note": "stays"}})
-        self.vault.ok("POST", "rotation/secrets/" + self.path, dict(
-            LOW, target=name, strategy="overlap", accounts=[name]))
-
-    def held(self):
-        """A run that overlaps until somebody, who has the old version, reads the new one."""
-        self.vault.ok("POST", "rotation/secrets/" + self.path, {"loose_readers": "hold"})
-        self.vault.ok("GET", "secret/data/" + self.inner)
-        run_id = self.start()
-        self.reached(run_id, "overlapping")
-        return run_id
-
-    def start(self, what="rotate", **body):
-        return self.vault.ok("POST", "rotation/%s/%s" % (what, self.path), dict({"reason": "test"}, **body)).data["run"]
-
-    def run(self, run_id):
-        return self.vault.ok("GET", "rotation/runs/" + run_id).data
-
-    def reached(self, run_id, *states):
-        def look():
-            run = self.run(run_id)
-            return run if run["state"] in states + ENDED else None
-        run = wait_for("run %s to be %s" % (run_id, states), look, 90)
-        if states and run["state"] not in states:
-            raise AssertionError("it is %s: %s" % (run["state"], story(run)))
-        return run
-
-    def rotate(self, **body):
-        return self.reached(self.start(**body))
-
-    def data(self, number):
-        return self.vault.ok("GET", "secret/data/%s?version=%d" % (self.inner, number)).data["data"]
+        self.begin({"username": name, "private_key": first.private}, target=name, strategy="overlap",
+                   accounts=[name], password_field="private_key")
 
     def version(self, number):
         data = self.data(number)
-        equal((data["note"], data["username"]), ("stays", self.name), "the members that are not rotated")
+        equal(data["username"], self.name, "the account")
         return self.sshd.key(private=data["private_key"])
 
-    def answers(self, *numbers):
-        """What ssh gets with these versions."""
-        return "".join(self.sshd.login(self.name, self.version(number)) for number in numbers)
+    def login(self, number):
+        return self.sshd.login(self.name, self.version(number))
 
 
 class Test:
@@ -111,7 +71,8 @@ class Test:
                                        (key.private, {"type": "password"}, "generator.type=ssh-ed25519")):
             self.vault.ok("POST", "secret/data/ssh/odd", {"data": {"username": name, "private_key": value}})
             answer = self.vault.call("POST", "rotation/secrets/secret/ssh/odd", dict(
-                LOW, target=name, strategy="overlap", accounts=[name], generator=generator))
+                LOW, target=name, strategy="overlap", accounts=[name], generator=generator,
+                password_field="private_key"))
             equal(answer.status, 400, answer)
             contains(str(answer.body), part)
 
@@ -131,16 +92,15 @@ class Test:
 
     def overlap(self):
         secret = Secret(self, "one", 'restrict,from="127.0.0.1" ')
-        self.vault.ok("POST", "rotation/secrets/" + secret.path, {"public_field": "public_key"})
+        secret.set(public_field="public_key")
         for current in (2, 3):
-            run = secret.rotate()
-            equal(run["state"], "done", story(run))
+            secret.done()
             equal(secret.answers(current, current - 1), "AR", "the new and the old")
             contains(secret.account.read(), 'restrict,from="127.0.0.1" %s keyturn:' % secret.version(current).public)
             equal(len(secret.account.read().splitlines()), 1, "lines")
             equal(secret.data(current)["public_key"], secret.version(current).public, "the public half")
-        run = secret.rotate(back=True)
-        equal((run["state"], secret.version(4).public), ("done", secret.version(2).public), story(run))
+        secret.done(back=True)
+        equal(secret.version(4).public, secret.version(2).public, "the key of before")
         equal(secret.answers(4, 3), "AR", "after going back")
 
     def both_meanwhile(self):
@@ -149,9 +109,7 @@ class Test:
         run_id = secret.held()
         equal(secret.answers(1), "A", "the old one")
         equal(len(secret.account.read().splitlines()), 2, "lines")
-        self.vault.ok("POST", "rotation/runs/%s/cancel" % run_id, {"reason": "test"})
-        run = secret.reached(run_id)
-        equal(run["state"], "rolled_back", story(run))
+        secret.cancelled(run_id)
         equal(secret.answers(1), "A", "the old one")
         equal([line.split()[1] for line in secret.account.read().splitlines()], [secret.version(1).public.split()[1]],
               "the one key")
@@ -165,8 +123,7 @@ class Test:
         secret.vault.start()
         secret.vault.unseal()
         equal(secret.answers(1, 2), "AA", "both")
-        run = secret.reached(run_id)
-        equal(run["state"], "done", story(run))
+        secret.ends(run_id, "done")
         equal(secret.answers(2, 1), "AR", "the new and the old")
 
     def server_away(self):
@@ -177,8 +134,7 @@ class Test:
         secret.version(2)
         secret.reached(run_id, "revoking")
         self.sshd.start()
-        run = secret.reached(run_id)
-        equal(run["state"], "done", story(run))
+        secret.ends(run_id, "done")
         equal(secret.answers(2, 1), "AR", "the new and the old")
 
     def link(self):
@@ -196,14 +152,12 @@ class Test:
         """Somebody put an older file back: the stored key is let in again."""
         secret = Secret(self, "drift", "restrict ")
         before = secret.account.read()
-        run = secret.rotate()
-        equal(run["state"], "done", story(run))
+        secret.done()
         after = secret.account.read()
         mark = after.split()[-1].rsplit(":", 1)[0]
         secret.account.write(before.rstrip("\n") + " %s\n" % mark)
         equal(secret.answers(2), "R", "the stored one")
-        run = secret.reached(secret.start("reconcile"))
-        equal(run["state"], "done", story(run))
+        secret.done("reconcile")
         equal(secret.answers(2, 1), "AR", "the stored one, and the older one")
         contains(secret.account.read(), "restrict " + secret.version(2).public)
 
@@ -216,15 +170,13 @@ class Test:
         self.sshd.restart()
         before = len(self.sshd.log())
         self.vault.ok("POST", "rotation/runs/%s/cancel" % run_id, {"reason": "test"})
-        run = secret.reached(run_id)
-        equal(run["state"], "frozen", story(run))
+        run = secret.ends(run_id, "frozen")
         contains(str(run["frozen"]), "KT-R-013")
         contains(str(run["frozen"]), name())
         equal("userauth-request" in self.sshd.log()[before:], False, "a key was offered")
         self.vault.ok("POST", "rotation/targets/moved", {"server_id": name()})
         self.vault.ok("POST", "rotation/runs/%s/thaw" % run_id, {"reason": "test"})
-        run = secret.reached(run_id)
-        equal(run["state"], "rolled_back", story(run))
+        secret.ends(run_id, "rolled_back")
         equal(secret.answers(1), "A", "the old one")
         self.sshd.host_key = old
         self.sshd.restart()
@@ -232,8 +184,7 @@ class Test:
     def never_shown(self):
         """No line of a private key is in a log, a run or the server's debug output."""
         secret = Secret(self, "shown")
-        run = secret.rotate()
-        equal(run["state"], "done", story(run))
+        run = secret.done()
         privates = [secret.version(n).private for n in (1, 2)] + [self.sshd.admin.private]
         contains(self.sshd.log(), "userauth-request")
         for where, text in (("sshd's log", self.sshd.log()), ("vaultd's log", self.vault.log_text()),

@@ -3,17 +3,22 @@
 
     tests/integration/rotation_strategies.py ['part of a case name']
 """
+import collections
+import http.server
 import itertools
 import os
 import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from datetime import datetime, timedelta, timezone
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 from keyturn import DEADLINE, Report, contains, equal, program, wait_for  # noqa: E402
+from libpq import login as pg_login  # noqa: E402
+from pgbouncer import PgBouncer  # noqa: E402
 from rotation import Scene, make_postgres, story, together  # noqa: E402
 
 
@@ -49,6 +54,51 @@ class Generated:
                 if v.get("data")}
 
 
+class Slow:
+    """A service that answers over HTTP after a time that its version decides: {version: seconds}."""
+
+    # Far from what a busy machine adds: twice as slow is more than a second slower as well.
+    HEALTH = """
+  health "http" {
+    url            = "http://127.0.0.1:%d/"
+    interval       = "20ms"
+    timeout        = "30s"
+    samples        = 10
+    pass           = 1
+    window         = "90s"
+    latency_factor = 2
+    latency_floor  = "1s"
+  }"""
+
+    def __init__(self, scene, secret, takes):
+        self.takes, self.asked = takes, collections.Counter()
+        service = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                version = secret.agents[0].version()
+                service.asked[version] += 1
+                time.sleep(service.takes[version])
+                self.send_response(200)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+        self.agent = scene.agent(secret, health=self.HEALTH % self.server.server_address[1])
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.agent.stop()
+        self.server.shutdown()
+        self.server.server_close()
+
+
 class Test:
     def __init__(self, scene):
         self.scene = scene
@@ -56,6 +106,22 @@ class Test:
 
     def secret(self, strategy="alternate", **more):
         return self.scene.secret("s%d" % next(self.numbers), strategy, **more)
+
+    # ---- a pool in between ----
+
+    def a_pool(self):
+        """28: PgBouncer keeps a connection that nobody uses: it is gone before the run is done."""
+        secret = self.secret()
+        old, password = secret.value(1)
+        with PgBouncer(self.scene.pg, "orders", [(old, password)]) as pool:
+            equal(pg_login("127.0.0.1", pool.port, old, password, "orders"), "A", "through the pool")
+            equal(self.scene.place.sessions(old), 1, "connections that the pool keeps")
+            run = secret.ended(secret.rotate())
+            equal(run["state"], "done", story(run))
+            equal(self.scene.place.sessions(old), 0, "connections of the old account")
+            pg_login("127.0.0.1", pool.port, old, password, "orders")  # the pool lets in, and cannot go on
+            equal(self.scene.place.sessions(old), 0, "connections of the old account, asked for again")
+        secret.agrees(run["id"])
 
     # ---- in-place ----
 
@@ -106,6 +172,42 @@ class Test:
         equal(run["state"], "rolled_back", story(run))
         equal(secret.agrees(run_id), 1, "current")
 
+    # ---- the administrative login ----
+
+    def admin_rotates(self):
+        """It is a secret's, which rotates at the very target: two logins with the rights of one role."""
+        admin = self.secret()
+        self.scene.pg.psql("alter role {0} createrole; grant pg_signal_backend to {0}".format(admin.name))
+        self.scene.target(admin.target, admin_secret=admin.path, admin_username="", admin_password="")
+        app = self.secret(target=admin.target)
+        for secret in admin, app:
+            with self.scene.watch(admin, app):
+                run = secret.ended(secret.rotate())
+            equal(run["state"], "done", story(run))
+            secret.agrees(run["id"])
+        contains(self.scene.vault.ctl("target", "check", admin.target).stdout, "accepted")
+        contains(self.scene.vault.ctl("target", "show", admin.target).stdout, admin.path)
+
+    # ---- as one ----
+
+    def as_one(self):
+        first, other = self.secret(), self.secret("in-place")
+        first.set(together=[other.path])
+        agent = self.scene.agent(other)
+        agent.write("broken", "1")
+        with self.scene.watch(first, other):
+            run = first.ended(first.rotate())
+            equal(run["state"], "rolled_back", story(run))
+            contains(run["why"], other.path)
+            equal(other.ended(other.runs()[0])["state"], "rolled_back")
+            os.unlink(agent.path("broken"))
+            run = other.ended(other.rotate())
+            equal(run["state"], "done", story(run))
+            done = first.ended(first.runs()[0])
+            equal(done["state"], "done", story(done))
+        contains(first.one_report(done["id"])["text"], "from here on none goes back")
+        equal((first.agrees(done["id"]), other.agrees(run["id"])), (3, 3), "current")
+
     # ---- after the acknowledgement ----
 
     def sick_during_soak(self, strategy):
@@ -120,6 +222,29 @@ class Test:
         equal(run["state"], "rolled_back", story(run))
         contains(secret.one_report(run_id)["text"], "not healthy on v2")
         equal(secret.agrees(run_id), 1, "current")
+
+    def too_slow(self):
+        """26: a little slower with the new version is well; more than twice as slow is not."""
+        secret = self.secret()
+        with Slow(self.scene, secret, {1: 0.02, 2: 0.03, 3: 3}) as service, self.scene.watch(secret):
+            run = secret.ended(secret.rotate())
+            equal(run["state"], "done", story(run))
+            report = secret.one_report(run["id"])
+            told = report["report"]["consumers"][0]
+            equal((told["baseline_p95_ms"] >= 20, told["p95_ms"] >= 30), (True, True), "%r" % told)
+            contains(report["text"], "| 2 | healthy | %d ms | %d ms |" % (
+                told["p95_ms"], told["baseline_p95_ms"]))
+            run = secret.ended(secret.rotate())
+            equal(run["state"], "rolled_back", story(run))
+            equal(secret.agrees(run["id"]), 2, "current")
+        text = secret.one_report(run["id"])["text"]
+        said = re.search(r"is not healthy on v3: p95 (\d+) ms, before (\d+) ms", text)
+        equal(said is not None, True, "latency against the baseline in " + text)
+        now, before = int(said[1]), int(said[2])
+        equal((now >= 3000, before >= 30, now > 2 * before), (True, True, True), said[0])
+        contains(text, "| 2 | healthy | - | - |")  # its last word measured nothing
+        equal(secret.accepted(3), False, "version 3 is accepted")
+        equal(service.asked[3], 1, "requests that the slow version had")
 
     def sick_for_good(self):
         """Neither version helps: it is back on the old one, and that is said."""
@@ -365,11 +490,13 @@ def main():
     with Scene() as scene:
         test = Test(scene)
         together(report, [
+            ("a pool in between", test.a_pool),
             ("in-place", test.in_place),
             ("in-place goes back", test.in_place_goes_back),
             ("in-place is cancelled", test.in_place_cancelled),
             ("alternate: unhealthy during the soak", test.sick_during_soak, "alternate"),
             ("in-place: unhealthy during the soak", test.sick_during_soak, "in-place"),
+            ("too slow with the new version", test.too_slow),
             ("unhealthy with either version", test.sick_for_good),
             ("the program fails during the soak", test.dies_during_soak),
             ("generated only", test.generated),
@@ -383,6 +510,8 @@ def main():
             ("an open window", test.open_window),
             ("settings are those of the start", test.settings_of_the_start),
             ("three failures hold a target's schedules", test.breaker),
+            ("the administrative login rotates", test.admin_rotates),
+            ("two rotate as one", test.as_one),
             ("an account that does not act as the group", test.sessions_start_as_another),
             ("pg_hba.conf names one account", test.hba_names_one_account),
         ])

@@ -14,11 +14,12 @@ import types
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 from driver import run_step  # noqa: E402
+from keyturn import shim, wait_for  # noqa: E402
 from sshd import Sshd  # noqa: E402
 from tap import Tap, equal, main, true  # noqa: E402
 
 tap = Tap("tests/integration/ssh_driver.py")
-sshd = Sshd()
+sshd = Sshd(preload=[shim("rename_shim.so")])
 sshd.start()
 names = iter("deploy%d" % n for n in range(100))
 planted = []
@@ -245,6 +246,28 @@ def _():
     equal("unreach", result["class"], result["text"])
     true(os.path.exists(lock), "the lock is still there")
     equal(old.public + "\n", account.read())
+
+
+@tap.case("what somebody writes into the file while it is made anew stays in it")
+def _():
+    account, old = fresh()
+    new, other = key(), key()
+    hold, said = account.path + ".hold-sync", []
+    with open(hold, "w"):
+        pass
+    thread = threading.Thread(target=lambda: said.append(run("apply", account, public_part=new.public, keep_part=old.public)))
+    thread.start()
+    try:
+        wait_for("the new file to be written", lambda: os.path.exists(hold + ".met"))
+        account.write(account.read() + other.public + "\n")
+    finally:
+        with open(hold + ".go", "w"):
+            pass
+        thread.join(60)
+    refuses("unreach", "exists", "somebody else changes the file (.ssh/authorized_keys)", said[0])
+    equal("%s\n%s\n" % (old.public, other.public), account.read(), "the file")
+    run_ok("apply", account, public_part=new.public, keep_part=old.public)
+    equal(("A", "A", "A"), tuple(sshd.login(account.name, k) for k in (old, other, new)), "ssh")
 
 
 @tap.case("a folder of somebody else's is not written in by who could be led astray there")

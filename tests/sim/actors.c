@@ -9,7 +9,7 @@ static const struct {
     {audit_begin, audit_end, audit_check, audit_crashed},
     {tokens_begin, tokens_end, tokens_check, NULL},
     {kv_begin, kv_end, kv_check, NULL},
-    {fleet_begin, fleet_end, fleet_check, NULL},
+    {fleet_begin, fleet_end, fleet_check, fleet_crashed},
 };
 
 struct task {

@@ -48,9 +48,13 @@ void audit_run(struct world *world, unsigned number);
 void fleet_begin(struct world *world);
 void fleet_end(struct world *world);
 void fleet_check(struct world *world);
+/* It may be put back to a backup while the vault is down. */
+void fleet_crashed(struct world *world);
 void fleet_person(struct world *world, unsigned number);
 /* From now on nobody is moody, off or unreachable. */
 void fleet_calm(struct world *world);
 void fleet_settle(struct world *world);
+/* How often a target was put back to a backup, and what came of it. False: not all that must be did. */
+bool fleet_print(bool must_be_full);
 void fleet_agent(struct world *world, unsigned number);
 const struct rotation_executor *fleet_executor(struct world *world);

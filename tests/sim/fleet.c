@@ -20,7 +20,7 @@ const struct fleet_kind fleet_kinds[TARGETS] = {
 const struct fleet_secret fleet_secrets[SECRETS] = {
     {"db/orders", 0, true, "app_a",
      "\"strategy\":\"alternate\",\"accounts\":[\"app_a\",\"app_b\"],\"group\":\"app\""},
-    {"db/web", 0, false, "web_a", "\"strategy\":\"in-place\",\"accounts\":[\"web_a\"]"},
+    {"db/web", 0, false, "web_a", "\"strategy\":\"in-place\",\"allow_gap\":true,\"accounts\":[\"web_a\"]"},
     {"db/cache", 1, true, "cache_a", "\"strategy\":\"overlap\",\"accounts\":[\"cache_a\"]"},
 };
 const unsigned agent_uses[AGENTS] = {0, 0, 1, 2};
@@ -82,7 +82,7 @@ static bool put_rotation(struct world *world, struct ask *ask, unsigned i)
     (void)snprintf(path, sizeof path, "rotation/secrets/secret/%s", fleet_secrets[i].path);
     (void)snprintf(body, sizeof body,
                    "{\"target\":\"%s\",%s,\"overlap\":2,\"soak\":1,\"max_overlap\":60,"
-                   "\"ack_timeout\":30,\"drain\":5}",
+                   "\"ack_timeout\":30,\"drain\":5,\"verify_every\":60}",
                    fleet_kinds[fleet_secrets[i].target].name, fleet_secrets[i].body);
     return put(world, ask, "POST", path, body);
 }
@@ -115,6 +115,7 @@ void fleet_begin(struct world *world)
     world->fleet = fleet;
     for (unsigned i = 0; i < TARGETS; i++) {
         struct sim *sim = &fleet->targets[i].sim;
+        fleet->targets[i].kind = i;
         sim_init(sim);
         sim_executor(sim, &fleet->targets[i].inner);
         if (fleet_kinds[i].hashes)
@@ -157,6 +158,12 @@ void fleet_check(struct world *world)
     free(ask);
     if (!world->dead)
         fleet_look(world, "after a crash");
+}
+
+void fleet_crashed(struct world *world)
+{
+    if (!world->fleet->calm && sim_chance(200))
+        fleet_put_back(world, false);
 }
 
 /* ---- who rotates ---- */
@@ -208,6 +215,10 @@ void fleet_person(struct world *world, unsigned number)
             break;
         if (sim_chance(200))
             fleet_forget(world);
+        if (sim_chance(200))
+            fleet_back_up(world);
+        if (sim_chance(150))
+            fleet_put_back(world, true);
         bool back = world->at == PLACE_RESTORE_BEFORE || world->at == PLACE_RESTORE_AFTER;
         unsigned what = sim_below(10);
         if (what < (back ? 5 : 7))

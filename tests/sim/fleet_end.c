@@ -8,7 +8,39 @@
 
 #define MS        INT64_C(1000000)
 #define PATIENCE  300 /* looks, ever further apart: some three hours */
+#define LOOKS_MAX 60u /* half an hour: the vault looks each minute, and in a quarter of an hour again */
 #define THAWS_MAX 5u
+
+unsigned long put_back_counts[TARGETS][PUT_BACK_END_COUNT];
+
+bool fleet_print(bool must_be_full)
+{
+#define X(name, text) text,
+    static const char *const texts[] = {PUT_BACK_ENDS(X)};
+#undef X
+    bool full = true;
+    (void)printf("%-46s", "a target is put back to a backup");
+    for (unsigned t = 0; t < TARGETS; t++)
+        (void)printf(" %8s", fleet_kinds[t].name);
+    (void)printf("\n");
+    for (unsigned e = 0; e < PUT_BACK_END_COUNT; e++) {
+        (void)printf("%-46s", texts[e]);
+        for (unsigned t = 0; t < TARGETS; t++) {
+            full = full && put_back_counts[t][e] > 0;
+            (void)printf(" %8lu", put_back_counts[t][e]);
+        }
+        (void)printf("\n");
+    }
+    if (must_be_full)
+        (void)printf("%s - each target was put back, with each end of it\n", full ? "ok" : "not ok");
+    return full || !must_be_full;
+}
+
+static void count(struct world *world, unsigned secret, enum put_back_end end)
+{
+    const struct fleet_target *target = fleet_target_of(world, secret);
+    put_back_counts[target->kind][end] += target->put_back ? 1 : 0;
+}
 
 static void get(struct world *world, struct ask *ask, const char *path)
 {
@@ -40,12 +72,31 @@ static bool version_works(struct world *world, struct ask *ask, unsigned secret,
     return sim_accepts(&fleet_target_of(world, secret)->sim, user, password);
 }
 
-/* What drift asks for: the run is cancelled, the password that works is put into the vault. */
-static void tell_what_works(struct world *world, struct ask *ask, unsigned secret, const char *run)
+/* True: a run has the target accept what is stored. */
+static bool reconcile(struct world *world, struct ask *ask, unsigned secret)
+{
+    char path[100];
+    (void)snprintf(path, sizeof path, "rotation/reconcile/secret/%s", fleet_secrets[secret].path);
+    post(world, ask, path, "{\"reason\":\"sim\"}");
+    world_say(world, "reconcile %s: %u", fleet_secrets[secret].path, ask->status);
+    return ask->status == 200;
+}
+
+/* What drift asks for: the run is cancelled, and the password that works is put into the vault, or
+ * that of the vault to work. */
+static void end_drift(struct world *world, struct ask *ask, unsigned secret, const char *run)
 {
     char path[100], body[300];
     (void)snprintf(path, sizeof path, "rotation/runs/%s/cancel", run);
     post(world, ask, path, NULL);
+    if (sim_chance(500)) {
+        if (!reconcile(world, ask, secret))
+            sim_fail("%s is not reconciled: %u %s", fleet_secrets[secret].path, ask->status,
+                     ask->answer);
+        count(world, secret, PUT_BACK_RECONCILED);
+        return;
+    }
+    count(world, secret, PUT_BACK_TOLD);
     (void)snprintf(path, sizeof path, "secret/metadata/%s", fleet_secrets[secret].path);
     get(world, ask, path);
     int64_t version = answer_int(ask, "data.current_version", 0);
@@ -70,7 +121,7 @@ static void obey(struct world *world, struct ask *ask, unsigned secret, const ch
     if (++*thaws > THAWS_MAX)
         sim_fail("run %s is frozen again and again with everybody well: %s", run, ask->answer);
     if (answer_text(ask, "data.frozen.code", code, sizeof code) && strcmp(code, "KT-R-010") == 0) {
-        tell_what_works(world, ask, secret, run);
+        end_drift(world, ask, secret, run);
         return;
     }
     (void)snprintf(path, sizeof path, "rotation/runs/%s/thaw", run);
@@ -111,6 +162,66 @@ static void wait_for_runs(struct world *world, struct ask *ask)
     }
 }
 
+/* ---- what was put back ---- */
+
+static bool current_works(struct world *world, struct ask *ask, unsigned secret)
+{
+    char body[300];
+    return version_works(world, ask, secret, 0, body);
+}
+
+/* The vault looks by itself, and does not believe what is not. */
+static void see_drift(struct world *world, struct ask *ask, unsigned secret)
+{
+    char path[100], truth[32] = "";
+    (void)snprintf(path, sizeof path, "rotation/secrets/secret/%s", fleet_secrets[secret].path);
+    for (unsigned looks = 0; strcmp(truth, "drifted") != 0; looks++) {
+        if (looks == LOOKS_MAX)
+            sim_fail("the target refuses what is current of %s, and the vault does not see it: %s",
+                     fleet_secrets[secret].path, ask->answer);
+        sched_sleep_ns((int64_t)(looks < 20 ? 5000 : 40000) * MS);
+        get(world, ask, path);
+        (void)answer_text(ask, "data.state.truth", truth, sizeof truth);
+    }
+}
+
+static void mend(struct world *world, struct ask *ask, unsigned secret)
+{
+    if (current_works(world, ask, secret)) {
+        count(world, secret, PUT_BACK_STILL_WORKS);
+        return;
+    }
+    see_drift(world, ask, secret);
+    if (!reconcile(world, ask, secret))
+        sim_fail("%s is not reconciled: %u %s", fleet_secrets[secret].path, ask->status, ask->answer);
+    wait_for_runs(world, ask);
+    if (!current_works(world, ask, secret))
+        sim_fail("%s is reconciled, and its target refuses what is current", fleet_secrets[secret].path);
+    count(world, secret, PUT_BACK_SEEN);
+}
+
+/* What was accepted when the backup was made is accepted again, unseen: the next rotation ends it. */
+static void rotate_again(struct world *world, struct ask *ask, unsigned secret)
+{
+    char path[100];
+    (void)snprintf(path, sizeof path, "rotation/rotate/secret/%s", fleet_secrets[secret].path);
+    post(world, ask, path, "{\"reason\":\"sim\"}");
+    if (ask->status != 200)
+        sim_fail("%s is not rotated: %u %s", fleet_secrets[secret].path, ask->status, ask->answer);
+    wait_for_runs(world, ask);
+}
+
+static void mend_what_was_put_back(struct world *world, struct ask *ask)
+{
+    for (unsigned i = 0; i < SECRETS; i++)
+        if (world->fleet->has_rotation[i] && fleet_target_of(world, i)->put_back)
+            mend(world, ask, i);
+    sched_sleep_ns(120000 * MS); /* services get in again, agents say so */
+    for (unsigned i = 0; i < SECRETS; i++)
+        if (world->fleet->has_rotation[i] && fleet_target_of(world, i)->put_back)
+            rotate_again(world, ask, i);
+}
+
 /* Every service runs what is current, and nothing else is accepted. */
 static void all_in_order(struct world *world)
 {
@@ -136,6 +247,7 @@ void fleet_settle(struct world *world)
     wait_for_runs(world, ask);
     sched_sleep_ns(120000 * MS);
     wait_for_runs(world, ask);
+    mend_what_was_put_back(world, ask);
     all_in_order(world);
     free(ask);
 }

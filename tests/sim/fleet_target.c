@@ -14,7 +14,7 @@
 struct look {
     struct world *world;
     unsigned secret;
-    bool any, current, in_run;
+    bool any, current, at_rest;
     char text[200];
 };
 
@@ -53,6 +53,7 @@ static enum kt_kind look_handler(struct request *req, struct kt_err *err)
         return kind;
     uint32_t current = secret->current != 0 ? secret->current : secret->newest;
     look->any = look->current = false;
+    look->at_rest = secret->pending == 0 && secret->previous == 0;
     for (size_t i = 0; i < secret->n_versions; i++) {
         bool works = value_works(look, req, mount, &secret->versions[i]);
         look->any = look->any || works;
@@ -62,6 +63,23 @@ static enum kt_kind look_handler(struct request *req, struct kt_err *err)
                    "%u versions, current %u, pending %u, previous %u", secret->newest,
                    secret->current, secret->pending, secret->previous);
     return KT_OK;
+}
+
+static bool is_as(const struct sim_account *has, const struct sim_account *had)
+{
+    return strcmp(has->verifier, had->verifier) == 0 && strcmp(has->also, had->also) == 0 &&
+           has->login == had->login;
+}
+
+/* All that it accepts it accepts when it is started again. */
+static bool lasts(const struct fleet_target *target)
+{
+    bool same = true;
+    if (!fleet_kinds[target->kind].writes_down)
+        return true;
+    for (unsigned i = 0; i < target->sim.n_accounts; i++)
+        same = same && is_as(&target->sim.accounts[i], &target->written[i]);
+    return same;
 }
 
 static void look_at(struct world *world, unsigned secret, const char *when)
@@ -80,7 +98,8 @@ static void look_at(struct world *world, unsigned secret, const char *when)
         sim_fail("%s only the target knows a credential of %s: the vault has none that works (%s)",
                  when, fleet_secrets[secret].path, look.text);
     struct fleet_target *target = fleet_target_of(world, secret);
-    if (fleet_secrets[secret].two && look.current)
+    /* As long as a run is on, it may send everybody to another one, which was lost, too. */
+    if (fleet_secrets[secret].two && look.current && look.at_rest && lasts(target))
         target->lost = false;
     if (fleet_secrets[secret].two && !look.current && !target->lost)
         sim_fail("%s the current version of %s does not work (%s)", when,
@@ -107,29 +126,34 @@ void fleet_look(struct world *world, const char *when)
     for (unsigned i = 0; i < SECRETS && !world->dead; i++)
         look_at(world, i, when);
     for (unsigned i = 0; i < AGENTS && !world->dead; i++) {
-        const struct agent *agent = &world->fleet->agents[i];
-        if (agent->registered && fleet_secrets[agent_uses[i]].two &&
-            agent->excused_until_ns < sched_now_ns() && !target_of(world, agent)->lost &&
-            !agent_logs_in(world, agent))
+        struct agent *agent = &world->fleet->agents[i];
+        bool in = agent_logs_in(world, agent);
+        agent->cut_off = agent->cut_off && !in;
+        if (agent->registered && fleet_secrets[agent_uses[i]].two && !agent->cut_off &&
+            agent->excused_until_ns < sched_now_ns() && !target_of(world, agent)->lost && !in)
             sim_fail("%s the service of agent %u, which runs version %u as %s, cannot log in", when,
                      i, agent->version, agent->user);
     }
 }
 
+/* Its accounts are as they were. True: they had changed. */
+static bool go_back_to(struct fleet_target *target, const struct sim_account *then)
+{
+    bool changed = false;
+    for (unsigned i = 0; i < target->sim.n_accounts; i++) {
+        struct sim_account *has = &target->sim.accounts[i];
+        changed = changed || !is_as(has, &then[i]);
+        memcpy(has->verifier, then[i].verifier, sizeof has->verifier);
+        memcpy(has->also, then[i].also, sizeof has->also);
+        has->login = then[i].login;
+    }
+    return changed;
+}
+
 /* What it did not write down was not confirmed either: nobody is excused, and nothing it promised lost. */
 static void start_again(struct world *world, struct fleet_target *target)
 {
-    bool lost = false;
-    for (unsigned i = 0; i < target->sim.n_accounts; i++) {
-        struct sim_account *has = &target->sim.accounts[i];
-        const struct sim_account *had = &target->written[i];
-        lost = lost || strcmp(has->verifier, had->verifier) != 0 || strcmp(has->also, had->also) != 0 ||
-               has->login != had->login;
-        memcpy(has->verifier, had->verifier, sizeof has->verifier);
-        memcpy(has->also, had->also, sizeof has->also);
-        has->login = had->login;
-    }
-    if (lost)
+    if (go_back_to(target, target->written))
         world_say(world, "the target is started again, without what it did not write down");
 }
 
@@ -157,6 +181,39 @@ void fleet_forget(struct world *world)
             start_again(world, &world->fleet->targets[i]);
         else
             lose_confirmed(world, &world->fleet->targets[i]);
+}
+
+/* ---- backups ---- */
+
+/* The vault keeps ten versions; what is older than they are only the target knows, and nobody can help. */
+#define CHANGES_MAX 6u
+#define QUIET_NS    (INT64_C(20000) * MS) /* twice in one run is for a person */
+
+void fleet_back_up(struct world *world)
+{
+    struct fleet_target *target = &world->fleet->targets[sim_below(TARGETS)];
+    memcpy(target->backup, target->sim.accounts, sizeof target->backup);
+    target->has_backup = true;
+    target->changes = 0;
+}
+
+void fleet_put_back(struct world *world, bool up)
+{
+    struct fleet_target *target = &world->fleet->targets[sim_below(TARGETS)];
+    if (!target->has_backup || target->changes > CHANGES_MAX ||
+        (target->restored_ns != 0 && sched_now_ns() < target->restored_ns + QUIET_NS) ||
+        !go_back_to(target, target->backup))
+        return;
+    memcpy(target->written, target->sim.accounts, sizeof target->written);
+    target->restored_ns = sched_now_ns();
+    target->applied_wall_ms = 0;
+    target->lost = target->put_back = true;
+    put_back_counts[target->kind][up ? PUT_BACK_UP : PUT_BACK_DOWN]++;
+    for (unsigned i = 0; i < AGENTS; i++)
+        if (target_of(world, &world->fleet->agents[i]) == target)
+            world->fleet->agents[i].cut_off = true;
+    world_say(world, "the target %s is put back to a backup, %u changes ago",
+              fleet_kinds[target->kind].name, target->changes);
 }
 
 /* ---- steps ---- */
@@ -202,7 +259,7 @@ static struct fleet_target *target_named(struct world *world, const char *driver
 /* The change is made; what would make it last fails now and then. False: nobody confirms it. */
 static bool writes_down(struct world *world, struct fleet_target *target)
 {
-    if (!fleet_kinds[target - world->fleet->targets].writes_down)
+    if (!fleet_kinds[target->kind].writes_down)
         return true;
     if (!world->fleet->calm && sim_chance(100))
         return false;
@@ -232,6 +289,7 @@ static enum kt_kind run(void *arg, const struct driver_step *step, struct driver
               step->account == NULL ? "" : step->account, kt_driver_class_text(ret->class),
               ret->text);
     if (changes) {
+        target->changes++;
         lasts = writes_down(world, target);
         target->applied_wall_ms =
             place == PLACE_APPLY_BEFORE && ret->class == DRIVER_OK ? sched_wall_ms() : 0;

@@ -1,31 +1,29 @@
 #include "tests/sim/sched.h"
 
 #include <errno.h>
-#include <linux/futex.h>
 #include <pthread.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "tests/sim/fiber.h"
 #include "tests/sim/wrapped.h"
 
 #define TASKS_MAX 64u
+#define KEYS_MAX  32u
 #define NS_MS     INT64_C(1000000)
 
 enum task_state { TASK_FREE, TASK_READY, TASK_WAITS, TASK_ENDED };
 
 struct task {
     enum task_state state;
-    _Atomic uint32_t baton;
-    pthread_t thread;
+    struct fiber *fiber;
     void *(*run)(void *arg);
-    void *arg;
-    int goodbyes;
+    void *arg, *returned;
+    const void *kept[KEYS_MAX]; /* by key */
     const void *object; /* waited for */
     int64_t deadline_ns;
     bool late;
@@ -33,11 +31,9 @@ struct task {
     unsigned number;
 };
 
-/* Everything here is touched only by who holds the baton. */
 static struct sched {
     bool active;
     struct task tasks[TASKS_MAX];
-    struct task *current;
     unsigned started;
     int64_t now_ns, wall_at_ns, wall_ns, mono_at_ns, mono_ns;
     uint64_t random, story, switches;
@@ -47,9 +43,13 @@ static struct sched {
     void (*on_fail)(void);
 } sched;
 
-static _Thread_local struct task *self;
-static pthread_key_t ending;
-static bool ending_made;
+static struct task *self;
+
+/* The keys that the vault made; they outlive worlds, as what is made once does. */
+static struct {
+    bool used;
+    void (*free)(void *kept);
+} keys[KEYS_MAX];
 
 /* ---- failing ---- */
 
@@ -109,19 +109,7 @@ uint64_t sched_switches(void)
     return sched.switches;
 }
 
-/* ---- the baton ---- */
-
-static void take_baton(struct task *task)
-{
-    while (atomic_exchange(&task->baton, 0) == 0)
-        (void)syscall(SYS_futex, &task->baton, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0);
-}
-
-static void give_baton(struct task *task)
-{
-    atomic_store(&task->baton, 1);
-    (void)syscall(SYS_futex, &task->baton, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
-}
+/* ---- whose turn it is ---- */
 
 static void make_ready(struct task *task, bool late)
 {
@@ -174,7 +162,7 @@ static struct task *choose(void)
     }
 }
 
-/* The caller's state is set; returns when it has the baton again. */
+/* The caller's state is set; returns when it is its turn again. */
 static void switch_away(void)
 {
     struct task *next = choose();
@@ -182,12 +170,9 @@ static void switch_away(void)
     if (next == self)
         return;
     sched.switches++;
-    sched.current = next;
     struct task *me = self;
-    bool ended = me->state == TASK_ENDED;
-    give_baton(next);
-    if (!ended)
-        take_baton(me);
+    self = next;
+    fiber_switch(me->fiber, next->fiber);
 }
 
 void sched_point(void)
@@ -261,15 +246,36 @@ static struct task *new_task(void)
     sim_fail("more than %u threads", TASKS_MAX);
 }
 
-/* The vault's own thread-specific destructors run with the baton, too: this one lets them go first.
- */
-static void end_task(void *arg)
+/* pthread takes it as const and gives it back as it was. */
+static void *writable(const void *kept)
+{
+    void *same;
+    memcpy(&same, &kept, sizeof same);
+    return same;
+}
+
+/* As pthread's threads do: what a destructor kept anew is freed in another round. */
+static void free_kept(struct task *task)
+{
+    bool more = true;
+    for (int round = 0; round < PTHREAD_DESTRUCTOR_ITERATIONS && more; round++) {
+        more = false;
+        for (unsigned i = 0; i < KEYS_MAX; i++) {
+            void *kept = writable(task->kept[i]);
+            task->kept[i] = NULL;
+            if (kept == NULL || !keys[i].used || keys[i].free == NULL)
+                continue;
+            keys[i].free(kept);
+            more = true;
+        }
+    }
+}
+
+static void live(void *arg)
 {
     struct task *task = arg;
-    if (++task->goodbyes < PTHREAD_DESTRUCTOR_ITERATIONS) {
-        (void)pthread_setspecific(ending, task);
-        return;
-    }
+    task->returned = task->run(task->arg);
+    free_kept(task);
     task->state = TASK_ENDED;
     sched_wake(task);
     switch_away();
@@ -278,9 +284,6 @@ static void end_task(void *arg)
 void sched_begin(uint64_t seed)
 {
     void (*on_fail)(void) = sched.on_fail;
-    if (!ending_made && pthread_key_create(&ending, end_task) != 0)
-        sim_fail("no key");
-    ending_made = true;
     memset(&sched, 0, sizeof sched);
     sched.on_fail = on_fail;
     sched.active = true;
@@ -290,25 +293,18 @@ void sched_begin(uint64_t seed)
     sched_set_clocks(INT64_C(1800000000000000000), INT64_C(100000000000));
     sched.preempt = 60;
     self = new_task();
-    self->thread = pthread_self();
-    sched.current = self;
+    self->fiber = fiber_of_thread();
 }
 
 void sched_end(void)
 {
     if (sched_tasks() != 1)
         sim_fail("%u threads are left", sched_tasks() - 1);
+    free_kept(self);
     sched.active = false;
     self->state = TASK_FREE;
+    fiber_free(self->fiber);
     self = NULL;
-}
-
-static void *trampoline(void *arg)
-{
-    self = arg;
-    (void)pthread_setspecific(ending, self);
-    take_baton(self);
-    return self->run(self->arg);
 }
 
 /* ---- time ---- */
@@ -537,6 +533,21 @@ int __wrap_pthread_cond_broadcast(pthread_cond_t *cond)
 
 /* ---- threads ---- */
 
+static pthread_t name_of(const struct task *task)
+{
+    return (pthread_t)(uintptr_t)task;
+}
+
+pthread_t __wrap_pthread_self(void)
+{
+    return sched_active() ? name_of(self) : __real_pthread_self();
+}
+
+int __wrap_pthread_setname_np(pthread_t thread, const char *name)
+{
+    return sched_active() ? 0 : __real_pthread_setname_np(thread, name);
+}
+
 int __wrap_pthread_create(pthread_t *ret, const pthread_attr_t *attributes, void *(*run)(void *),
                           void *arg)
 {
@@ -545,10 +556,8 @@ int __wrap_pthread_create(pthread_t *ret, const pthread_attr_t *attributes, void
     struct task *task = new_task();
     task->run = run;
     task->arg = arg;
-    int error = __real_pthread_create(&task->thread, attributes, trampoline, task);
-    if (error != 0)
-        sim_fail("pthread_create: %s", strerror(error));
-    *ret = task->thread;
+    task->fiber = fiber_new(live, task);
+    *ret = name_of(task);
     sched_point();
     return 0;
 }
@@ -559,13 +568,50 @@ int __wrap_pthread_join(pthread_t thread, void **ret)
         return __real_pthread_join(thread, ret);
     for (unsigned i = 0; i < TASKS_MAX; i++) {
         struct task *task = &sched.tasks[i];
-        if (task->state == TASK_FREE || !pthread_equal(task->thread, thread) || task == self)
+        if (task->state == TASK_FREE || name_of(task) != thread || task == self)
             continue;
         while (task->state != TASK_ENDED)
             wait_for("join", task, INT64_MAX);
-        (void)__real_pthread_join(thread, ret);
+        if (ret != NULL)
+            *ret = task->returned;
+        fiber_free(task->fiber);
         task->state = TASK_FREE;
         return 0;
     }
     sim_fail("a thread is joined that is not there");
+}
+
+/* ---- what a thread keeps ---- */
+
+int __wrap_pthread_key_create(pthread_key_t *ret, void (*free_fn)(void *kept))
+{
+    for (unsigned i = 0; i < KEYS_MAX; i++)
+        if (!keys[i].used) {
+            keys[i].used = true;
+            keys[i].free = free_fn;
+            for (unsigned t = 0; t < TASKS_MAX; t++)
+                sched.tasks[t].kept[i] = NULL;
+            *ret = i;
+            return 0;
+        }
+    sim_fail("more than %u keys", KEYS_MAX);
+}
+
+int __wrap_pthread_key_delete(pthread_key_t key)
+{
+    keys[key].used = false;
+    return 0;
+}
+
+void *__wrap_pthread_getspecific(pthread_key_t key)
+{
+    return self == NULL ? NULL : writable(self->kept[key]);
+}
+
+int __wrap_pthread_setspecific(pthread_key_t key, const void *kept)
+{
+    if (self == NULL)
+        return ENOMEM; /* before the first world: nothing is kept */
+    self->kept[key] = kept;
+    return 0;
 }

@@ -2,9 +2,9 @@
  *
  * What:    The program is linked with --wrap for everything in which a thread can wait or look at a
  *          clock (tests/sim/wraps): pthread's mutexes, conditions, creation and joining, clocks,
- *          sleeping, eventfd, timerfd and poll. The threads are real, but only one holds the baton;
- *          it gives it away where it waits, and where the seed says so: whenever it takes or gives
- *          back a lock. When nobody can go on, the clock is set to the next deadline. Nobody
+ *          sleeping, eventfd, timerfd and poll. The threads are fibers (tests/sim/fiber.h): one goes
+ *          on until it waits, or the seed says that it is another one's turn: whenever it takes or
+ *          gives back a lock. When nobody can go on, the clock is set to the next deadline. Nobody
  *          waiting for a deadline is a deadlock, and reported with who waits for what.
  * Time:    virtual, in nanoseconds; it passes only here. Each look at a clock costs 1 us, so that
  *          no loop that waits for time to pass is endless.

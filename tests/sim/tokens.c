@@ -28,6 +28,7 @@ struct sim_token {
     int parent; /* ROOT, NOBODY: an orphan */
     /* what it may be: both are possible while nobody knows what became of a change */
     bool may_live, may_die;
+    bool may_follow; /* nobody knows whether it was made an orphan: it may end with whose child it was */
     int64_t ttl_ms, expires_min_ms, expires_max_ms;
     unsigned uses, used_min, used_max; /* uses 0: any number */
     unsigned asking;                   /* requests with it that are under way */
@@ -63,7 +64,7 @@ static bool surely_dead(const struct token_model *model, int i, int64_t wall_ms)
 static bool surely_alive(const struct token_model *model, int i, int64_t wall_ms)
 {
     const struct sim_token *t = &model->tokens[i];
-    return !t->may_die && wall_ms < t->expires_min_ms && (t->uses == 0 || t->used_max < t->uses) &&
+    return !t->may_die && !t->may_follow && wall_ms < t->expires_min_ms && (t->uses == 0 || t->used_max < t->uses) &&
            (t->parent < 0 || surely_alive(model, t->parent, wall_ms));
 }
 
@@ -115,7 +116,7 @@ void tokens_after_pass(struct world *world, const struct ask *ask)
         sim_fail("%s %s with %s, which is revoked, expired or used up, is answered %u: %s",
                  ask->method, ask->path, t->text, ask->status, ask->answer);
     bool sure = surely_alive(model, ask->token_number, ask->ended_wall_ms) ||
-                (t->uses != 0 && t->used_max == t->uses && !t->may_die &&
+                (t->uses != 0 && t->used_max == t->uses && !t->may_die && !t->may_follow &&
                  ask->ended_wall_ms < t->expires_min_ms); /* this was its last use */
     if (ask->token_alive && sure && refused)
         sim_fail("%s %s with %s, which is alive, is refused: %s", ask->method, ask->path, t->text,
@@ -314,8 +315,7 @@ static void orphan_children(struct token_model *model, int i, bool sure)
 {
     for (int c = 0; c < TOKENS; c++)
         if (model->tokens[c].used && model->tokens[c].parent == i) {
-            if (!sure)
-                model->tokens[c].may_die = true; /* as its parent */
+            model->tokens[c].may_follow = model->tokens[c].may_follow || !sure;
             model->tokens[c].parent = NOBODY;
         }
 }

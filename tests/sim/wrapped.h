@@ -42,6 +42,14 @@ int __wrap_pthread_create(pthread_t *ret, const pthread_attr_t *attributes, void
                           void *arg);
 int __real_pthread_join(pthread_t thread, void **ret);
 int __wrap_pthread_join(pthread_t thread, void **ret);
+pthread_t __real_pthread_self(void);
+pthread_t __wrap_pthread_self(void);
+int __real_pthread_setname_np(pthread_t thread, const char *name);
+int __wrap_pthread_setname_np(pthread_t thread, const char *name);
+int __wrap_pthread_key_create(pthread_key_t *ret, void (*free_fn)(void *kept));
+int __wrap_pthread_key_delete(pthread_key_t key);
+void *__wrap_pthread_getspecific(pthread_key_t key);
+int __wrap_pthread_setspecific(pthread_key_t key, const void *kept);
 
 /* ---- events.c ---- */
 int __wrap_eventfd(unsigned start, int flags);

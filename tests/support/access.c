@@ -86,6 +86,8 @@ const struct access_entry access_entries[] = {
     {"rotation", NULL, "secrets/{path...}", .read = POLICY, .list = POLICY, .write = POLICY, .delete_ = POLICY},
     {"rotation", NULL, "rotate/{path...}", .write = POLICY},
     {"rotation", NULL, "reconcile/{path...}", .write = POLICY},
+    {"rotation", NULL, "revoke/{path...}", .write = POLICY},
+    {"rotation", NULL, "issuers/{path...}", .read = POLICY},
     {"rotation", NULL, "dry-run/{path...}", .write = POLICY},
     {"rotation", NULL, "drill/{path...}", .write = POLICY},
     {"rotation", NULL, "runs", .list = POLICY},

@@ -11,12 +11,13 @@ import socket
 import struct
 import subprocess
 
+FORMAT = 3
 OPS = ["inspect", "create", "apply", "verify", "probe", "revoke", "restore"]
 LOGINS = ["admin", "control", "new", "old"]
 CLASSES = ["unreach", "ok", "refused", "permanent", "value", "wrong-server"]
 ANSWERS = ["none", "unknown", "accepted", "refused"]
-TEXTS = ["driver", "host", "database", "program", "sslmode", "ca", "server_id", "keys_file", "account",
-         "other_account", "group", "secret", "run", "digest"]
+TEXTS = ["driver", "host", "database", "program", "api", "sslmode", "ca", "server_id", "keys_file", "servers",
+         "sentinel_master", "account", "other_account", "group", "secret", "run", "digest", "control_id", "new_id", "old_id"]
 NUMBERS = ["port", "connect_timeout_ms", "statement_timeout_ms", "attempt", "settle_ms",
            "timeout_ms"]
 RESULT_TEXTS = ["code", "text", "server_version", "server_id", "comment", "session_user",
@@ -39,7 +40,7 @@ def field(value):
 
 
 def encode(step):
-    out = bytes([2, ord("S"), OPS.index(step["op"])])
+    out = bytes([FORMAT, ord("S"), OPS.index(step["op"])])
     for name in TEXTS:
         out += field(step.get(name, ""))
     for name in NUMBERS:
@@ -72,7 +73,7 @@ class Reader:
 
 def decode(data):
     r = Reader(data)
-    if r.take(2) != b"\2R":
+    if r.take(2) != bytes([FORMAT, ord("R")]):
         raise ValueError("the worker's answer is no result")
     result = {"class": CLASSES[r.u8()]}
     result.update((name, r.text()) for name in RESULT_TEXTS)
@@ -84,6 +85,7 @@ def decode(data):
                                   "unasked": bool(flags & 2), "code": r.text(),
                                   "took_ms": r.u32()}
     result["findings"] = [r.text() for _ in range(r.u8())]
+    result["made"], result["made_id"] = r.text(), r.text()
     if r.data:
         raise ValueError("something stands behind the worker's answer")
     return result

@@ -21,7 +21,7 @@ import tempfile
 import threading
 import time
 
-from postgres import free_port
+from keyturn import free_port
 
 
 def native_hash(password):
@@ -44,8 +44,6 @@ class MariaDB:
         self.ca = os.path.join(self.folder, "ca.pem")
         self.tls, self.options = tls, [f"--plugin-dir={plugins}", *options]
         self.port, self.process, self.files = 0, None, 0
-        # A server that starts removes temporary tables of others that it finds in a folder they share.
-        self.environment = {**os.environ, "TMPDIR": self.folder}
         atexit.register(self.remove)
         try:
             self._own(self.folder, 0o755)
@@ -61,6 +59,11 @@ class MariaDB:
         except BaseException:
             self.remove()
             raise
+
+    @property
+    def environment(self):
+        """A server that starts removes temporary tables of others that it finds in a folder they share."""
+        return {**os.environ, "TMPDIR": self.folder}
 
     # ---- life ------------------------------------------------------------------------------------
 

@@ -18,10 +18,11 @@ import glob
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
+
+from keyturn import free_port
 
 HBA = [
     "host all all 127.0.0.1/32 scram-sha-256",
@@ -48,19 +49,6 @@ def bin_folder():
         raise RuntimeError("no PostgreSQL server found: apt-get install postgresql")
     newest = max(found, key=lambda path: float(path.split("/")[4]))
     return os.path.dirname(newest)
-
-
-_held = []
-
-
-def free_port():
-    """A port that nobody gets by chance before this program ends: bound, never listening. PostgreSQL sets
-    SO_REUSEADDR and may listen there, also after a restart."""
-    s = socket.socket()
-    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    s.bind(("127.0.0.1", 0))
-    _held.append(s)
-    return s.getsockname()[1]
 
 
 class PostgresError(Exception):
@@ -154,6 +142,16 @@ class Postgres:
         self.settings.update({"ssl": "on",
                               "ssl_cert_file": f"'{self.folder}/server.pem'",
                               "ssl_key_file": f"'{self.folder}/server.key'"})
+
+    def show(self, crt, key):
+        """TLS with this certificate and key, from now on; None: with none."""
+        files = {"ssl_cert_file": crt, "ssl_key_file": key}
+        for setting, path in files.items() if crt else ():
+            copy = os.path.join(self.folder, setting)
+            shutil.copy(path, copy)
+            self._own(copy, 0o600)
+            self.settings[setting] = f"'{copy}'"
+        self.set(ssl="on" if crt else "off")
 
     def _configure(self):
         lines = {"listen_addresses": "'127.0.0.1'", "port": str(self.port),

@@ -4,35 +4,21 @@
         redis.least_privilege("app's password")
         redis.root("ACL", "LIST")            # as the test's administrator
         redis.login("app", "app's password") # "A", "R" or the server's words
-
-Nothing sleeps: starting waits until the server answers. Its folder is removed at the end.
 """
 
-import atexit
 import hashlib
 import os
 import re
 import secrets
 import shutil
-import socket
 import subprocess
-import tempfile
 import threading
 
 from keyturn import ROOT, wait_for
 from pki import openssl
+from server import Server
 
 LEAST_PRIVILEGE = os.path.join(ROOT, "docs/redis-least-privilege.txt")
-_held = []
-
-
-def free_port():
-    """Bound, never listening: nobody gets it by chance, and Redis may still listen there."""
-    s = socket.socket()
-    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    s.bind(("127.0.0.1", 0))
-    _held.append(s)
-    return s.getsockname()[1]
 
 
 def sha256(password):
@@ -43,32 +29,21 @@ class RedisError(Exception):
     pass
 
 
-class Redis:
+class Redis(Server):
     """aclfile: where users are written down ("acl", "config", or "" for nowhere)."""
 
     def __init__(self, users="acl", tls=False, settings=None):
+        super().__init__("redis")
         self.users, self.tls, self.settings = users, tls, dict(settings or {})
-        self.folder = tempfile.mkdtemp(prefix="keyturn-redis.")
-        os.chmod(self.folder, 0o700)
-        self.port = free_port()
         self.ca = os.path.join(self.folder, "ca.pem")
         self.acl = os.path.join(self.folder, "users.acl")
         self.config = os.path.join(self.folder, "redis.conf")
-        self.log_path = os.path.join(self.folder, "log")
         self.root_password = secrets.token_hex(16)
         self.admin_password = secrets.token_hex(16)
-        self.process = None
-        atexit.register(self.remove)
-        self._write()
+        self.rewrite()
 
-    def __enter__(self):
-        self.start()
-        return self
-
-    def __exit__(self, *_):
-        self.remove()
-
-    def _write(self):
+    def rewrite(self):
+        """The files, as what it is now says; before it was started."""
         root = "user root on #%s ~* &* +@all" % sha256(self.root_password)
         lines = ["bind 127.0.0.1", "dir " + self.folder, 'save ""', "logfile " + self.log_path,
                  "loglevel verbose"]
@@ -105,39 +80,14 @@ class Redis:
         argv = ["redis-server", self.config]
         if self.users == "":  # from its standard input: no file that it could write again
             argv = ["redis-server", "-"]
-        with open(self.config) as config, open(os.path.join(self.folder, "out"), "a") as out:
-            self.process = subprocess.Popen(argv, executable=server, stdin=config, stdout=out, stderr=out)
-        wait_for("redis-server to answer", self._answers, 60)
+        with open(self.config) as config:
+            self.run(argv, executable=server, stdin=config)
 
-    def _answers(self):
-        if self.process.poll() is not None:
-            raise RedisError("redis-server ended: " + self.log())
+    def answers(self):
         try:
             return self.root("PING") == "PONG"
         except RedisError:
             return False
-
-    def stop(self):
-        if self.process is not None and self.process.poll() is None:
-            self.process.kill()
-        if self.process is not None:
-            self.process.wait(60)
-        self.process = None
-
-    def restart(self):
-        """As after a crash: nothing is written on the way."""
-        self.stop()
-        self.start()
-
-    def remove(self):
-        self.stop()
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-    def log(self):
-        if not os.path.exists(self.log_path):
-            return ""
-        with open(self.log_path, errors="replace") as f:
-            return f.read()
 
     # ---- redis-cli ----
 
@@ -178,6 +128,45 @@ class Redis:
             if line.startswith("user %s " % user):
                 return sorted(word[1:] for word in line.split() if word.startswith("#"))
         return None
+
+
+class Sentinel(Server):
+    """That watches a Redis and its replicas by the login root, which they have in common. certified: a Redis with
+    TLS, whose certificate it shows, too."""
+
+    def __init__(self, master, primary, certified=None):
+        super().__init__("sentinel")
+        self.master, self.primary = master, primary
+        self.config = os.path.join(self.folder, "sentinel.conf")
+        self.way = ["port %d" % self.port]
+        self.tls = [] if certified is None else ["--tls", "--cacert", certified.ca]
+        if certified:
+            self.way = ["port 0", "tls-port %d" % self.port, "tls-auth-clients no", "tls-ca-cert-file " + certified.ca,
+                        "tls-cert-file %s/server.pem" % certified.folder, "tls-key-file %s/server.key" % certified.folder]
+
+    def start(self):
+        if not os.path.exists(self.config):  # it writes there what it learns
+            with open(self.config, "w") as f:
+                f.write("bind 127.0.0.1\n%s\ndir %s\nsentinel monitor %s 127.0.0.1 %d 2\n"
+                        "sentinel auth-user %s root\nsentinel auth-pass %s %s\n" % (
+                            "\n".join(self.way), self.folder, self.master, self.primary.port, self.master, self.master,
+                            self.primary.root_password))
+        server = shutil.which("redis-server") or shutil.which("redis-check-rdb")
+        self.run(["redis-sentinel", self.config], executable=server)
+
+    def say(self, *words):
+        done = subprocess.run(["redis-cli", "-h", "127.0.0.1", "-p", str(self.port), *self.tls, *words],
+                              capture_output=True, text=True, timeout=60, check=False)
+        return (done.stdout + done.stderr).strip()
+
+    def answers(self):
+        return self.say("PING") == "PONG"
+
+    def known(self):
+        """The ports of the servers that it knows."""
+        lines = (self.say("SENTINEL", "MASTER", self.master) + "\n" +
+                 self.say("SENTINEL", "REPLICAS", self.master)).splitlines()
+        return {int(lines[i + 1]) for i, line in enumerate(lines) if line == "port"}
 
 
 class Monitor:

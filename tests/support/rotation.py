@@ -176,16 +176,19 @@ class Secret:
         self.inner = "db/" + name
         self.path = "secret/" + self.inner
         self.agents = []
-        self.first = random_secrets.token_hex(14)
+        self.first = scene.place.first()
         self.settings = dict(LOW, **(settings or {}))
         self.accounts = [scene.place.account(name + end)
                          for end in (("_a", "_b") if strategy == "alternate" else ("_a",))]
         scene.place.make_accounts(self)
         vault = scene.vault
         vault.ok("POST", "secret/data/" + self.inner,
-                 {"data": {"username": self.accounts[0], "password": self.first, "note": "stays"}})
-        self.target = target or scene.target("target-" + name, admin=admin)
+                 {"data": {"username": self.accounts[0], "password": self.first, "note": "stays",
+                           **scene.place.members(self)}})
+        self.target = target or scene.target("target-" + name, admin=admin, **scene.place.declared(strategy))
         body = dict(self.settings, target=self.target, strategy=strategy, accounts=self.accounts)
+        if strategy == "in-place":
+            body["allow_gap"] = True
         if scene.place.group(self):
             body["group"] = scene.place.group(self)
         vault.ok("POST", "rotation/secrets/" + self.path, body)
@@ -301,10 +304,12 @@ def story(run):
 
 
 class Agent:
-    """secret-agent run with a file, a health check that logs in, and a program that sleeps."""
+    """secret-agent run with a file, a health check that logs in, and a program that sleeps. `health`
+    may also be no check at all (False), or another check's block of the configuration. `candidates`: the
+    program tries two, in the file `both` or, with `env`, in the variable of that name and _NEXT behind it."""
 
     def __init__(self, scene, secret, service="main", command=("sleep", "infinity"), health=True,
-                 wait=True, files=None, env=None):
+                 wait=True, files=None, env=None, candidates=False):
         self.scene, self.secret, self.service = scene, secret, service
         self.host = "%s-%s" % (secret.name, service)
         self.folder = tempfile.mkdtemp(prefix="kt-agent-", dir="/dev/shm")
@@ -312,7 +317,7 @@ class Agent:
         self.log_path = os.path.join(self.folder, "agent.log")
         self.token = scene.agent_token(self.host)
         self.command = list(command)
-        self.write_config(health, env)
+        self.write_config(health, env, candidates)
         for name, text in (files or {}).items():
             self.write(name, text.format(folder=self.folder))
         self.command = [w.format(folder=self.folder) for w in self.command]
@@ -330,7 +335,7 @@ class Agent:
         os.chmod(self.path(name), mode)
         return self.path(name)
 
-    def write_config(self, health, env):
+    def write_config(self, health, env, candidates):
         self.write("token", self.token)
         # `broken` holds the number of the last version with which the check passes.
         self.write("health", """#!/bin/sh
@@ -355,8 +360,8 @@ service "{service}" {{
 }}
 '''.format(host=self.host, address=self.scene.vault.address, folder=self.folder,
            ca='ca_file = "%s"' % self.scene.vault.cacert if self.scene.vault.tls else "",
-           files=self.scene.place.files(self), path=self.secret.path, service=self.service,
-           activate='activate = "none"' if not env else '''
+           files=self.scene.place.files(self) + self.both(env) * candidates, path=self.secret.path,
+           service=self.service, activate='activate = "none"' if not env else '''
   env "%s" { secret = "%s"  field = "password" }
   activate     = "restart"
   restart_gap  = "0s"
@@ -370,7 +375,18 @@ service "{service}" {{
     fail     = 2
     window   = "90s"
     grace    = "0s"
-  }''' % self.folder if health else ""))
+  }''' % self.folder if health is True else health or ""))
+
+    def both(self, env):
+        path = self.secret.path
+        words = ['{{ %s \\"%s\\" \\"%s\\" }}' % (word, path, field) for word in ("secret", "candidate")
+                 for field in ("username", "password")]
+        uses = 'file "%s/both" { contents = "%s" }' % (self.folder, "\\n".join(words))
+        if env:
+            uses = 'env "%s_NEXT" { secret = "%s"  field = "password"  candidate = true }' % (env, path)
+        return '''
+  candidates = 2
+  ''' + uses
 
     def start(self, wait=True):
         env = {k: v for k, v in os.environ.items() if not k.startswith(("VAULT_", "PG"))}

@@ -9,9 +9,13 @@
 
 A driver gets its column in every test that is a table over places by a class here and a row of PLACES.
 """
+import base64
+import calendar
+import collections
 import contextlib
 import fcntl
 import hashlib
+import http.client
 import json
 import os
 import pwd
@@ -19,18 +23,22 @@ import re
 import secrets as random_secrets
 import shutil
 import socket
+import ssl
 import tempfile
 import threading
+import time
 
 import libmaria
 from cutproxy import CutProxy
 from driver import scram_verifier
-from keyturn import ROOT, wait_for
+from http_api import KEYS, PASSWORDS, SLOTS, HttpApi
+from keyturn import ROOT, shim, wait_for
 from libpq import Session, login as pg_login
 from mariadb import MariaDB, native_hash
 from postgres import Postgres
 from redis import LEAST_PRIVILEGE as REDIS_LEAST, Redis, sha256
 from slapd import ADMIN as LDAP_ADMIN, POLICY as LDAP_POLICY, Slapd, ssha512
+from sshd import Sshd
 
 SHARED = {"probe_spacing": 0, "max_refusals_per_hour": 0, "settle": 0}
 STOLEN = "stolen-by-somebody"
@@ -67,9 +75,50 @@ class Front:
         self.proxy.close()
 
 
+class MarkedFront:
+    """The program at the target itself ends before or after the effect, or waits before it, where a file says
+    so, once: place.mark(when, operation, account) is its name."""
+
+    def __init__(self, place):
+        self.place, self.settings, self.asked = place, {}, []
+
+    def mark(self, when, secret, op):
+        path = self.place.mark(when, op, secret.accounts[-1 if op == "apply" else 0])
+        with open(path, "w"):
+            pass
+        self.asked.append(path)
+        return path
+
+    def cut(self, secret, op, after):
+        self.mark("after" if after else "before", secret, op)
+
+    def hold(self, secret, op):
+        return MarkedHeld(self.mark("hold", secret, op))
+
+    @property
+    def cuts(self):
+        return len([p for p in self.asked if os.path.exists(p + ".met")])
+
+    def close(self):
+        pass
+
+
+class MarkedHeld:
+    def __init__(self, path):
+        self.path = path
+
+    def wait_until_there(self):
+        wait_for("the program to wait", lambda: os.path.exists(self.path + ".met"))
+
+    def go_on(self):
+        with open(self.path + ".go", "w"):
+            pass
+
+
 class Place:
     driver = ""
     strategies = ()
+    made = ()         # those with which the target makes the value: a lost one cannot be set again
     config = ""       # of vaultd
     words = {}        # (strategy, op) -> what is sent first, where it becomes an effect (None: there)
 
@@ -80,11 +129,23 @@ class Place:
         self.admin_password(name, password)
         return name, password
 
+    def first(self):
+        """A value to begin with."""
+        return random_secrets.token_hex(14)
+
     def account(self, name):
         return name
 
     def group(self, _secret):
         return None
+
+    def declared(self, _strategy):
+        """What a target of this strategy needs besides target()."""
+        return {}
+
+    def members(self, _secret):
+        """What the first version has besides name and password."""
+        return {}
 
     def front(self):
         return Front(self)
@@ -191,6 +252,9 @@ class PostgresPlace(Place):
             yield
         finally:
             self.pg.hba()
+
+    def now(self):
+        return float(self.pg.rows("select extract(epoch from clock_timestamp())")[0][0])
 
     def stop(self):
         self.pg.stop()
@@ -328,6 +392,9 @@ class MariaPlace(Place):
             self.db.options.remove("--skip-grant-tables")
             self.db.start()
 
+    def now(self):
+        return float(self.db.rows("SELECT UNIX_TIMESTAMP()")[0][0])
+
     def stop(self):
         self.db.stop()
 
@@ -443,6 +510,9 @@ class RedisPlace(Place):
             for account, state in was:
                 self.put(account, state)
 
+    def now(self):
+        return float(self.redis.root("TIME").split()[0])
+
     def stop(self):
         self.redis.stop()
 
@@ -536,6 +606,12 @@ class LdapPlace(Place):
     def spoil(self, account):
         self.put(account, [ssha512(STOLEN)])
 
+    def now(self):
+        """It says it of what it writes down."""
+        self.slapd.set(LDAP_POLICY, "pwdMaxFailure", "0")
+        said, = self.slapd.read(LDAP_POLICY, "modifyTimestamp")
+        return calendar.timegm(time.strptime(said, "%Y%m%d%H%M%SZ"))
+
     def stop(self):
         self.slapd.stop()
 
@@ -547,6 +623,114 @@ class LdapPlace(Place):
     def health(self, agent):
         return ('exec ldapwhoami -x -H ldap://127.0.0.1:{1} -D "$(cat {0}/username)" -y {0}/password '
                 '>/dev/null').format(agent.folder, self.slapd.port)
+
+
+# ---- SSH keys ----
+
+class SshPlace(Place):
+    """The administrative login is a user of its own, who may write where the accounts' keys are."""
+    driver = "ssh-key"
+    strategies = ("overlap",)
+
+    def __init__(self):
+        self.sshd = Sshd(preload=[shim("rename_shim.so")])
+        self.sshd.start()
+        self.lock = threading.Lock()
+        self.keys = {}  # text of a private key -> Key
+        self.stolen = self.sshd.key()
+        self.homes = os.path.join(self.sshd.folder, "home")
+
+    def remove(self):
+        self.sshd.remove()
+
+    def key(self, private=None):
+        with self.lock:
+            key = self.keys.get(private) or self.sshd.key(private=private)
+            self.keys[key.private] = key
+            return key
+
+    def first(self):
+        return self.key().private
+
+    def make_admin(self, name):
+        with self.lock:
+            self.sshd.account(name)
+
+    def new_admin(self):
+        name, key = "kt_vault_" + random_secrets.token_hex(4), self.key()
+        self.make_admin(name)
+        self.sshd.let_in(name, key)
+        return name, key.private
+
+    def admin_password(self, name, password):
+        self.sshd.let_in(name, self.key(password) if "PRIVATE KEY" in password else self.stolen)
+
+    def target(self):
+        return {"host": "127.0.0.1", "port": self.sshd.port, "server_id": self.sshd.fingerprint(),
+                "keys_file": os.path.join(self.homes, "%u/.ssh/authorized_keys")}
+
+    def make_accounts(self, secret):
+        for account in secret.accounts:
+            with self.lock:
+                self.sshd.account(account)
+            self.put(account, "restrict %s\n" % self.key(secret.first).public)
+
+    def login(self, user, password):
+        said = self.sshd.login(user, self.key(password))
+        return said if said in ("A", "R") else "U"
+
+    def session(self, *_):
+        return None
+
+    def path(self, account):
+        return os.path.join(self.homes, account, ".ssh/authorized_keys")
+
+    def front(self):
+        return MarkedFront(self)
+
+    def mark(self, when, op, account):
+        return "%s.%s-%s" % (self.path(account), when, op)
+
+    def state(self, account):
+        with open(self.path(account)) as f:
+            return f.read()
+
+    def put(self, account, state):
+        path = self.path(account)
+        with open("%s.%d" % (path, threading.get_ident()), "w") as f:
+            f.write(state)
+        os.chmod(f.name, 0o600)
+        self.sshd.give(f.name)
+        os.rename(f.name, path)
+
+    def spoil(self, account):
+        """Each line has another key than it had."""
+        self.put(account, re.sub(r"ssh-ed25519 \S+", self.stolen.public, self.state(account)))
+
+    @contextlib.contextmanager
+    def open(self, _scene, secret):
+        """sshd asks a program which keys an account has, and that says: the one that is shown."""
+        self.sshd.settings = "Match User %s\n  AuthorizedKeysCommand /bin/echo %%t %%k\n  " \
+            "AuthorizedKeysCommandUser self" % ",".join(secret.accounts)
+        self.sshd.restart()
+        try:
+            yield
+        finally:
+            self.sshd.settings = ""
+            self.sshd.restart()
+
+    def stop(self):
+        self.sshd.stop()
+
+    def start(self):
+        self.sshd.start()
+
+    def files(self, agent):
+        return RedisPlace.files(self, agent)
+
+    def health(self, agent):
+        return 'exec %s "$(cat %s/username)@127.0.0.1" true 2>/dev/null' % (
+            " ".join(self.sshd.client(agent.folder + "/password")), agent.folder)
 
 
 # ---- exec: the sample in Python, with faults ----
@@ -586,46 +770,6 @@ for line in open(sys.argv[1]):
         sys.exit(0)
 sys.exit(1)
 '''
-
-
-class ExecFront:
-    """The program itself ends before or after the effect, or waits before it."""
-
-    def __init__(self, place):
-        self.place, self.settings, self.asked = place, {}, []
-
-    def mark(self, when, secret, op):
-        account = secret.accounts[-1 if op == "apply" else 0]
-        path = os.path.join(self.place.state_folder, "%s-%s-%s" % (when, op, account))
-        with open(path, "w"):
-            pass
-        self.asked.append(path)
-        return path
-
-    def cut(self, secret, op, after):
-        self.mark("after" if after else "before", secret, op)
-
-    def hold(self, secret, op):
-        return ExecHeld(self.mark("hold", secret, op))
-
-    @property
-    def cuts(self):
-        return len([p for p in self.asked if os.path.exists(p + ".met")])
-
-    def close(self):
-        pass
-
-
-class ExecHeld:
-    def __init__(self, path):
-        self.path = path
-
-    def wait_until_there(self):
-        wait_for("the program to wait", lambda: os.path.exists(self.path + ".met"))
-
-    def go_on(self):
-        with open(self.path + ".go", "w"):
-            pass
 
 
 class ExecPlace(Place):
@@ -698,6 +842,8 @@ class ExecPlace(Place):
                 lines[account] = self.hashed(secret.first) if account.endswith("_a") else ("", "")
 
     def login(self, user, password):
+        if not os.path.exists(self.accounts):
+            return "U"
         salt, digest = self.read().get(user, ("", ""))
         return "A" if digest and self.hashed(password, salt)[1] == digest else "R"
 
@@ -718,7 +864,10 @@ class ExecPlace(Place):
         self.put(account, self.hashed(STOLEN))
 
     def front(self):
-        return ExecFront(self)
+        return MarkedFront(self)
+
+    def mark(self, when, op, account):
+        return os.path.join(self.state_folder, "%s-%s-%s" % (when, op, account))
 
     def stop(self):
         """The program cannot reach its file."""
@@ -733,5 +882,142 @@ class ExecPlace(Place):
         return "exec {0} {1} {2}/username {2}/password".format(self.check, self.accounts, agent.folder)
 
 
+# ---- http: an API of the tests' own ----
+
+class HttpFront:
+    """The API itself ends a connection before or after the effect, or waits before it."""
+
+    def __init__(self, place):
+        self.api, self.settings, self.asked = place.api, {}, set()
+
+    def request(self, secret, op):
+        account = secret.accounts[-1 if op == "apply" else 0]
+        self.asked.add(account)
+        sets = "set" if secret.strategy == "in-place" else "create"
+        return sets if op == "apply" else "delete", account
+
+    def cut(self, secret, op, after):
+        name, account = self.request(secret, op)
+        self.api.fail(name, "lost" if after else "cut", account=account)
+
+    def hold(self, secret, op):
+        return self.api.hold(*self.request(secret, op))
+
+    @property
+    def cuts(self):
+        return sum(self.api.met[account] for account in self.asked)
+
+    def close(self):
+        pass
+
+
+class HttpPlace(Place):
+    """In place the vault makes the value; slots and keys the API makes, and shows once."""
+    driver = "http"
+    strategies = ("overlap", "alternate", "in-place")
+    made = ("overlap", "alternate")
+    apis = {"overlap": KEYS, "alternate": SLOTS, "in-place": PASSWORDS}
+
+    def __init__(self):
+        self.api = HttpApi()
+        self.api.start()
+        self.trust = ssl.create_default_context(cafile=self.api.ca.crt)
+
+    def remove(self):
+        self.api.remove()
+
+    def make_admin(self, name):
+        pass
+
+    def admin_password(self, name, password):
+        with self.api.lock:
+            self.api.admins[name] = password
+
+    def target(self):
+        return {"host": "localhost", "port": self.api.port, "ca": self.api.ca.pem}
+
+    def declared(self, strategy):
+        return {"api": json.dumps(self.apis[strategy])}
+
+    def make_accounts(self, secret):
+        with self.api.lock:
+            account = self.api.accounts[secret.accounts[0]]
+            if secret.strategy == "overlap":
+                account.keys["K" + random_secrets.token_hex(6)] = ("by hand", secret.first)
+            else:
+                account.password = secret.first
+
+    def members(self, secret):
+        ids = list(self.api.accounts[secret.accounts[0]].keys)
+        return {"key_id": ids[0]} if ids else {}
+
+    def login(self, user, password):
+        """A key is tried under its own id, which only the API can say of a value."""
+        with self.api.lock:
+            ids = [i for i, (_, value) in self.api.accounts[user].keys.items() if value == password]
+        basic = base64.b64encode(("%s:%s" % (ids[0] if ids else user, password)).encode()).decode()
+        connection = http.client.HTTPSConnection("localhost", self.api.port, timeout=60, context=self.trust)
+        try:
+            connection.request("GET", "/v1/me", headers={"Authorization": "Basic " + basic})
+            return {200: "A", 401: "R"}.get(connection.getresponse().status, "U")
+        except (OSError, http.client.HTTPException):
+            return "U"
+        finally:
+            connection.close()
+
+    def session(self, *_):
+        return None
+
+    def closed(self, account):
+        return self.state(account) == (None, {})
+
+    def state(self, account):
+        with self.api.lock:
+            held = self.api.accounts[account]
+            return held.password, dict(held.keys)
+
+    def put(self, account, state):
+        with self.api.lock:
+            held = self.api.accounts[account]
+            held.password, held.keys = state[0], collections.OrderedDict(state[1])
+
+    def spoil(self, account):
+        """Each key has another value than it had."""
+        _, keys = self.state(account)
+        self.put(account, (None if keys else STOLEN, {i: (name, STOLEN) for i, (name, _) in keys.items()}))
+
+    @contextlib.contextmanager
+    def open(self, _scene, secret):
+        self.api.open.update(secret.accounts)
+        try:
+            yield
+        finally:
+            self.api.open.difference_update(secret.accounts)
+
+    def front(self):
+        return HttpFront(self)
+
+    def stop(self):
+        self.api.stop()
+
+    def start(self):
+        self.api.start()
+
+    def files(self, agent):
+        return '''
+  file "{folder}/curl.conf" {{
+    contents = <<-EOF
+      user = "{{{{ secret "{path}" "{name}" }}}}:{{{{ secret "{path}" "password" }}}}"
+      EOF
+    mode = "0400"
+  }}'''.format(folder=agent.folder, path=agent.secret.path,
+               name="key_id" if agent.secret.strategy == "overlap" else "username")
+
+    def health(self, agent):
+        return "exec curl -sSf --cacert %s -K %s/curl.conf -o /dev/null https://localhost:%d/v1/me" % (
+            self.api.ca.crt, agent.folder, self.api.port)
+
+
 # What a test that is a table over drivers has as its columns.
-PLACES = {place.driver: place for place in (PostgresPlace, MariaPlace, RedisPlace, LdapPlace, ExecPlace)}
+PLACES = {place.driver: place for place in (PostgresPlace, MariaPlace, RedisPlace, LdapPlace, SshPlace, ExecPlace,
+                                            HttpPlace)}

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "vaultd/rotation/run.h"
+
 #define STEP_MS 500
 #define LONGEST_MS (25 * 60000)
 
@@ -110,17 +112,31 @@ static const char agent_policy[] =
     "path \"fleet/consumers/*\" { capabilities = [\"update\"] }\n"
     "path \"fleet/watch/*\" { capabilities = [\"read\"] }\n";
 
-static void set_rotation(struct scene *s)
+static void set_rotation(struct scene *s, bool allow_gap)
 {
     char body[512];
     bool alternate = strcmp(s->strategy, "alternate") == 0;
     (void)snprintf(body, sizeof body,
-                   "{\"target\":\"pg\",\"strategy\":\"%s\",%s,\"overlap\":2,\"soak\":1,"
+                   "{\"target\":\"pg\",\"strategy\":\"%s\",\"allow_gap\":%s,%s,\"overlap\":2,\"soak\":1,"
                    "\"max_overlap\":600,\"ack_timeout\":30,\"drain\":5}",
-                   s->strategy,
+                   s->strategy, allow_gap ? "true" : "false",
                    alternate ? "\"accounts\":[\"app_a\",\"app_b\"],\"group\":\"app\""
                              : "\"accounts\":[\"app_a\"]");
     need(s, 204, "POST", "rotation/secrets/" SECRET, body);
+}
+
+/* Until its target can end a password, nothing but in-place is possible there. */
+void gap_unsaid(struct scene *s)
+{
+    need(s, 204, "DELETE", "rotation/secrets/" SECRET, NULL);
+    need(s, 200, "POST", "rotation/targets/pg",
+         "{\"driver\":\"http\",\"host\":\"127.0.0.1\",\"database\":\"\",\"admin_password\":\"admin\",\"api\":\"{"
+         "\\\"admin\\\":{\\\"method\\\":\\\"GET\\\",\\\"path\\\":\\\"/\\\",\\\"headers\\\":{\\\"A\\\":\\\"{admin}\\\"}},"
+         "\\\"test\\\":{\\\"method\\\":\\\"GET\\\",\\\"path\\\":\\\"/\\\",\\\"basic\\\":[\\\"{account}\\\",\\\"{value}\\\"]},"
+         "\\\"set\\\":{\\\"method\\\":\\\"PUT\\\",\\\"path\\\":\\\"/\\\",\\\"body\\\":{\\\"p\\\":\\\"{value}\\\"}}}\"}");
+    set_rotation(s, false);
+    need(s, 204, "POST", "rotation/targets/pg",
+         "{\"driver\":\"postgresql\",\"host\":\"/run/sim\",\"database\":\"d\",\"api\":\"\",\"port\":5432}");
 }
 
 /* A partial update. */
@@ -160,7 +176,7 @@ struct scene *scene_telling(const char *strategy, const struct notify_channels *
          "{\"driver\":\"postgresql\",\"host\":\"/run/sim\",\"database\":\"d\","
          "\"sslmode\":\"disable\",\"admin_username\":\"kt\",\"admin_password\":\"admin\","
          "\"max_refusals_per_hour\":0,\"probe_spacing\":0}");
-    set_rotation(s);
+    set_rotation(s, !revokes(s));
     test_vault_token(s->vault, "agent", agent_policy, s->agent, sizeof s->agent);
     return s;
 }
@@ -191,8 +207,8 @@ unsigned report(struct scene *s, const char *host, unsigned version, const char 
     char path[128], body[256];
     (void)snprintf(path, sizeof path, "fleet/consumers/%s/" SECRET, host);
     (void)snprintf(body, sizeof body,
-                   "{\"service\":\"orders\",\"version\":%u,\"state\":\"%s\",\"detail\":\"d\"}",
-                   version, state);
+                   "{\"service\":\"%s\",\"version\":%u,\"state\":\"%s\",\"detail\":\"d\"}",
+                   s->service == NULL ? "orders" : s->service, version, state);
     s->vault->now_ms += 1;
     return as_agent(s, "POST", path, body);
 }
@@ -270,6 +286,41 @@ void ends_back(struct scene *s)
     (void)snprintf(path, sizeof path, "rotation/runs/%s/report", s->run);
     need(s, 200, "GET", path, NULL);
     says(s, "# ROLLED BACK");
+}
+
+struct putting {
+    const char *id;
+    void (*change)(struct run *run);
+};
+
+static enum kt_kind put_handler(struct request *req, struct kt_err *err)
+{
+    const struct putting *p = req->handler_data;
+    unsigned char id[RUN_ID];
+    struct run *run = kt_arena_take(&req->arena, sizeof *run);
+    if (run == NULL || !run_id_parse(p->id, id))
+        return kt_fail(err, KT_INTERNAL, "changing a run's record");
+    enum kt_kind kind = run_load(req, id, run, err);
+    if (kind != KT_OK)
+        return kind;
+    p->change(run);
+    return run_save(req, run, err);
+}
+
+void put_into_run(struct scene *s, const char *id, void (*change)(struct run *run))
+{
+    struct putting p = {id, change};
+    struct kt_err err = {0};
+    enum kt_kind kind = KT_CONFLICT;
+    for (int i = 0; i < PATIENCE && kind == KT_CONFLICT; i++) /* with a step of the run */
+        kind = request_internal(s->vault->core, "rotation/runs", put_handler, &p, &err);
+    if (kind != KT_OK)
+        fail_msg("changing a run's record: %s", err.what);
+}
+
+void no_way_back(struct run *run)
+{
+    run->machine.given = run->machine.alone = run->machine.past = true;
 }
 
 void cancel(struct scene *s, unsigned wanted)

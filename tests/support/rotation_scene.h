@@ -19,6 +19,7 @@ struct scene {
     struct rotation_executor executor;
     struct test_vault *vault;
     char agent[128];
+    const char *service; /* that its agents run; NULL: orders */
     char run[64];
     const char *strategy;
 };
@@ -39,6 +40,8 @@ void soon_says(struct scene *s, const char *text);
 /* A partial update. */
 void change_rotation(struct scene *s, const char *body);
 struct scene *scene(const char *strategy);
+/* In-place from now on without allow_gap, as it stands when that was not asked for yet. */
+void gap_unsaid(struct scene *s);
 /* With people that are told. */
 struct notify_channels;
 struct scene *scene_telling(const char *strategy, const struct notify_channels *channels);
@@ -53,6 +56,11 @@ void acknowledge(struct scene *s, const char *host, unsigned version);
 unsigned current(struct scene *s, char user[64], char password[128]);
 /* The value that everybody gets is the one that works. */
 void current_is(struct scene *s, unsigned version, const char *user);
+/* What no test can bring about here is put into the record of the run `id`, between two of its steps. */
+struct run;
+void put_into_run(struct scene *s, const char *id, void (*change)(struct run *run));
+/* For it: as where the target makes the values, and was seen to refuse the old one before its time. */
+void no_way_back(struct run *run);
 bool alternates(const struct scene *s);
 /* Setting the new one does not end the old one. */
 bool revokes(const struct scene *s);

@@ -84,14 +84,19 @@ bool sim_accepts(struct sim *sim, const char *name, const char *password)
     return yes;
 }
 
-void sim_lose_last(struct sim *sim)
+static void lose_last(struct sim *sim)
 {
-    (void)pthread_mutex_lock(&sim->lock);
     for (unsigned i = 0; i < sim->n_accounts; i++) {
         memcpy(sim->accounts[i].verifier, sim->undo[i].verifier, sizeof sim->undo[i].verifier);
         memcpy(sim->accounts[i].also, sim->undo[i].also, sizeof sim->undo[i].also);
         sim->accounts[i].login = sim->undo[i].login;
     }
+}
+
+void sim_lose_last(struct sim *sim)
+{
+    (void)pthread_mutex_lock(&sim->lock);
+    lose_last(sim);
     (void)pthread_mutex_unlock(&sim->lock);
 }
 
@@ -175,16 +180,23 @@ static void say(struct driver_result *ret, enum driver_class class, const char *
     (void)snprintf(ret->text, sizeof ret->text, "%s", text);
 }
 
+static bool is_admin_login(struct sim *sim, const struct driver_login *login)
+{
+    return sim->admins ? matches(sim_account(sim, login->username), login->password)
+                       : kt_bytes_is(login->password, sim->admin_password);
+}
+
 static struct driver_reply ask(struct sim *sim, const struct driver_login *login, bool is_admin)
 {
     struct driver_reply reply = {.answer = ANSWER_NONE};
     if (login->username == NULL)
         return reply;
     struct sim_account *a = sim_account(sim, login->username);
-    bool right = is_admin ? kt_bytes_is(login->password, sim->admin_password)
-                          : matches(a, login->password);
+    bool right = is_admin ? is_admin_login(sim, login) : matches(a, login->password);
     reply.answer = right || (sim->trust && !is_admin) ? ANSWER_ACCEPTED : ANSWER_REFUSED;
     reply.unasked = sim->trust && !is_admin;
+    if (sim->bars && right && !is_admin)
+        reply = (struct driver_reply){.answer = ANSWER_UNKNOWN, .barred = true, .code = "53300"};
     if (reply.answer == ANSWER_REFUSED) {
         (void)snprintf(reply.code, sizeof reply.code, "28P01");
         sim->refusals++;
@@ -270,9 +282,31 @@ static void set_verifier(struct sim *sim, const struct driver_step *step,
     say(ret, DRIVER_OK, "", "the server has the verifier");
 }
 
+/* As drivers do: see kt_driver_stays(). */
+static bool lets_in_who_stays(struct sim *sim, const struct driver_step *step)
+{
+    for (enum driver_who who = DRIVER_NEW; who <= DRIVER_OLD && step->keep_part.len == 0; who++) {
+        const struct driver_login *login = &step->logins[who];
+        struct sim_account *a = login->username == NULL ? NULL : sim_account(sim, login->username);
+        if (login->username == NULL || sim->trust || matches(a, login->password))
+            continue;
+        if (a != NULL)
+            a->refusals++;
+        return false;
+    }
+    return true;
+}
+
 static void revoke(struct sim *sim, const struct driver_step *step, struct driver_result *ret)
 {
     struct sim_account *a = sim_account(sim, step->account);
+    if (sim->loses_then)
+        lose_last(sim);
+    sim->loses_then = false;
+    if (!lets_in_who_stays(sim, step)) {
+        say(ret, DRIVER_UNREACH, DRIVER_STAYS, "nothing was ended: who is to stay was not let in");
+        return;
+    }
     if (sim->no_revoke) {
         say(ret, DRIVER_PERMANENT, "42501", "permission denied");
         return;
@@ -309,7 +343,9 @@ static void carry_out(struct sim *sim, const struct driver_step *step, struct dr
         set_verifier(sim, step, ret);
         break;
     case DRIVER_VERIFY:
-        if (matches(sim_account(sim, step->logins[DRIVER_NEW].username),
+        if (sim->misplaced)
+            say(ret, DRIVER_PERMANENT, "role", "it is another role");
+        else if (matches(sim_account(sim, step->logins[DRIVER_NEW].username),
                     step->logins[DRIVER_NEW].password))
             say(ret, DRIVER_OK, "", "the new login works");
         else
@@ -339,13 +375,14 @@ static enum kt_kind run(void *arg, const struct driver_step *step, struct driver
     *ret = (struct driver_result){.class = DRIVER_UNREACH};
     (void)pthread_mutex_lock(&sim->lock);
     sim->ops[step->op]++;
+    while (changes(step->op) && sim->slow)
+        (void)pthread_cond_wait(&sim->answers, &sim->lock);
     if (sim->down) {
         say(ret, DRIVER_UNREACH, "connect", "connection refused");
     } else if (step->target.server_id != NULL && step->target.server_id[0] != '\0' &&
                strcmp(step->target.server_id, sim->server_id) != 0) {
         say(ret, DRIVER_WRONG_SERVER, "server", "this is another server");
-    } else if (changes(step->op) && !kt_bytes_is(step->logins[DRIVER_ADMIN].password,
-                                                 sim->admin_password)) {
+    } else if (changes(step->op) && !is_admin_login(sim, &step->logins[DRIVER_ADMIN])) {
         say(ret, DRIVER_REFUSED, "28P01", "the administrative login was refused");
     } else {
         carry_out(sim, step, ret);
@@ -367,7 +404,7 @@ static enum kt_kind run(void *arg, const struct driver_step *step, struct driver
 void sim_answer(struct sim *sim)
 {
     (void)pthread_mutex_lock(&sim->lock);
-    sim->late = false;
+    sim->late = sim->slow = false;
     (void)pthread_cond_broadcast(&sim->answers);
     (void)pthread_mutex_unlock(&sim->lock);
 }

@@ -33,10 +33,12 @@ struct sim {
     struct sim_account accounts[SIM_ACCOUNTS];
     unsigned n_accounts;
     char admin_password[64];
+    bool admins;              /* administrative logins are accounts, with passwords of theirs */
     char server_id[32];
     /* faults */
     bool hashes;              /* keeps SHA-256, as Redis does */
     bool trust;               /* lets anybody in */
+    bool bars;                /* has no connection free for a right password */
     bool down;
     bool unfit;               /* cannot be changed as it is */
     bool no_revoke;           /* says no to revocations */
@@ -45,8 +47,11 @@ struct sim {
     bool ignores;             /* says yes to changes and does nothing */
     unsigned lose_reply;      /* of so many changes the answer is lost */
     bool late;                /* no change is answered before sim_answer() */
+    bool slow;                /* none begins before that */
     pthread_cond_t answers;
+    bool loses_then;          /* the last change is lost just before the next revocation */
     bool old_survives;        /* revoking has no effect */
+    bool misplaced;           /* a login with the new one works, and is not what it should be */
     /* counts */
     unsigned kept;            /* applied beside another one */
     unsigned ops[DRIVER_OP_COUNT], refusals, undo_n;

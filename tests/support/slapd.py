@@ -4,30 +4,26 @@
         slapd.least_privilege()
         slapd.account("app", "its password") # uid=app,ou=services,dc=example,dc=org
         slapd.login(slapd.dn("app"), "its password")   # "A", "R" or what ldapwhoami says
-
-Nothing sleeps: starting waits until the server answers. Its folder is removed at the end.
 """
 
-import atexit
 import base64
 import hashlib
 import os
 import re
 import secrets
-import shutil
 import socket
 import subprocess
 import tempfile
 
-from keyturn import ROOT, wait_for
+from keyturn import ROOT, free_port
 from pki import openssl
+from server import Server
 
 LEAST_PRIVILEGE = os.path.join(ROOT, "docs/ldap-least-privilege.ldif")
 SUFFIX = "dc=example,dc=org"
 ADMIN = "cn=keyturn," + SUFFIX
 POLICY = "cn=default,ou=policies," + SUFFIX
 ROOT_DN = "cn=config"
-_held = []
 
 CONFIG = """
 dn: cn=config
@@ -97,15 +93,6 @@ pwdCheckQuality: 1
 """
 
 
-def free_port():
-    """Bound, never listening: nobody gets it by chance, and slapd may still listen there."""
-    s = socket.socket()
-    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    s.bind(("127.0.0.1", 0))
-    _held.append(s)
-    return s.getsockname()[1]
-
-
 def own_address():
     """An address of this machine where LDAP's own port is free and may be listened at; None: it may not."""
     address = "127.%d.%d.%d" % tuple(1 + secrets.randbelow(250) for _ in range(3))
@@ -133,30 +120,18 @@ class LdapError(Exception):
     pass
 
 
-class Slapd:
+class Slapd(Server):
     """sha2: does it have the module that checks {SSHA512}?"""
 
     def __init__(self, sha2=True):
-        self.sha2 = sha2
-        self.folder = tempfile.mkdtemp(prefix="keyturn-slapd.")
-        os.chmod(self.folder, 0o711)  # a worker that is nobody comes to the socket
-        self.port, self.tls_port = free_port(), free_port()
+        super().__init__("slapd", 0o711)  # a worker that is nobody comes to the socket
+        self.sha2, self.tls_port = sha2, free_port()
         self.own_address = own_address()
         self.socket = os.path.join(self.folder, "run/ldapi")
         self.ca = os.path.join(self.folder, "server.pem")
-        self.log_path = os.path.join(self.folder, "log")
         self.root_password = secrets.token_hex(16)
         self.admin_password = secrets.token_hex(16)
-        self.process = None
-        atexit.register(self.remove)
         self._write()
-
-    def __enter__(self):
-        self.start()
-        return self
-
-    def __exit__(self, *_):
-        self.remove()
 
     def _write(self):
         for name, mode in (("data", 0o700), ("config", 0o700), ("run", 0o755)):
@@ -185,37 +160,10 @@ class Slapd:
             self.port, self.tls_port, self.socket.replace("/", "%2F"))
         if self.own_address:
             urls += " ldap://%s/" % self.own_address
-        with open(self.log_path, "a") as out:
-            self.process = subprocess.Popen(
-                ["/usr/sbin/slapd", "-F", self.folder + "/config", "-h", urls, "-d", "stats"],
-                stdout=out, stderr=out)
-        wait_for("slapd to answer", self._answers, 60)
+        self.run(["/usr/sbin/slapd", "-F", self.folder + "/config", "-h", urls, "-d", "stats"])
 
-    def _answers(self):
-        if self.process.poll() is not None:
-            raise LdapError("slapd ended: " + self.log())
+    def answers(self):
         return self.login(ROOT_DN, self.root_password) == "A"
-
-    def stop(self):
-        if self.process is not None and self.process.poll() is None:
-            self.process.terminate()
-        if self.process is not None:
-            self.process.wait(60)
-        self.process = None
-
-    def restart(self):
-        """As after a crash: nothing is written on the way."""
-        self.process.kill()
-        self.stop()
-        self.start()
-
-    def remove(self):
-        self.stop()
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-    def log(self):
-        with open(self.log_path, errors="replace") as f:
-            return f.read()
 
     # ---- OpenLDAP's own client ----
 

@@ -6,18 +6,17 @@
         sshd.login("deploy", key)              # "A", "R" or what ssh said
 
 The server is an ordinary user's, never root's: all accounts have that user's number and a home each
-(nss_wrapper tells it so). Nothing sleeps: starting waits until it answers. Its folder is removed.
+(nss_wrapper tells it so).
 """
 
-import atexit
 import os
-import shutil
 import socket
 import stat
 import subprocess
-import tempfile
+import threading
 
-from keyturn import ROOT, free_port, wait_for
+from keyturn import ROOT
+from server import Server
 
 LEAST_PRIVILEGE = os.path.join(ROOT, "docs/ssh-least-privilege.txt")
 USER = 61017  # of nobody on this machine; sshd's StrictModes wants owners, not names
@@ -68,33 +67,20 @@ class Account:
         return sorted(name for name in os.listdir(self.folder) if name != "authorized_keys")
 
 
-class Sshd:
-    def __init__(self, settings=""):
+class Sshd(Server):
+    def __init__(self, settings="", preload=()):
         # sshd wants each folder above a file of keys to be nobody's but root's and the account's: not /tmp.
         self.root = os.getuid() == 0
-        above = "/run" if self.root else os.path.join(ROOT, "build")
-        self.folder = tempfile.mkdtemp(prefix="keyturn-sshd.", dir=above)
-        os.chmod(self.folder, 0o755)
+        super().__init__("sshd", 0o755, "/run" if self.root else os.path.join(ROOT, "build"))
         self.keys = os.path.join(self.folder, "keys")
         self.admin_folder = os.path.join(self.folder, "admin")
         for folder, mode in ((self.keys, 0o700), (self.admin_folder, 0o755), (os.path.join(self.folder, "home"), 0o755)):
             os.mkdir(folder, mode)
-        self.port = free_port()
-        self.settings = settings
-        self.log_path = os.path.join(self.folder, "log")
+        self.settings, self.preload = settings, " ".join((_wrapper, *preload))
         self.names, self.n_keys = [], 0
-        self.process = None
-        atexit.register(self.remove)
         self.host_key = self.new_host_key()
         self.admin = self.key()
         self.write_users()
-
-    def __enter__(self):
-        self.start()
-        return self
-
-    def __exit__(self, *_):
-        self.remove()
 
     def give(self, *paths):
         for path in paths:
@@ -122,10 +108,11 @@ class Sshd:
 
     def write_users(self):
         user = USER if self.root else os.getuid()
-        with open(os.path.join(self.folder, "passwd"), "w") as f:
-            f.write("self:x:%d:%d::%s:/bin/sh\n" % (user, user, self.folder))
-            for name in self.names:
-                f.write("%s:x:%d:%d::%s:/bin/sh\n" % (name, user, user, os.path.join(self.folder, "home", name)))
+        homes = [("self", self.folder)] + [(name, os.path.join(self.folder, "home", name)) for name in self.names]
+        path = os.path.join(self.folder, "passwd")
+        with open(path + ".new", "w") as f:
+            f.writelines("%s:x:%d:%d::%s:/bin/sh\n" % (name, user, user, home) for name, home in homes)
+        os.rename(path + ".new", path)  # who logs in meanwhile finds all of it
         with open(os.path.join(self.folder, "group"), "w") as f:
             f.write("self:x:%d:\n" % user)
 
@@ -163,56 +150,36 @@ class Sshd:
     def start(self):
         unpacked = os.path.join(ROOT, "build/packages/usr/sbin/sshd")
         sshd = "/usr/sbin/sshd" if os.path.exists("/usr/sbin/sshd") else unpacked
-        env = {"LD_PRELOAD": _wrapper, "NSS_WRAPPER_PASSWD": os.path.join(self.folder, "passwd"),
+        env = {"LD_PRELOAD": self.preload, "NSS_WRAPPER_PASSWD": os.path.join(self.folder, "passwd"),
                "NSS_WRAPPER_GROUP": os.path.join(self.folder, "group"), "PATH": os.environ["PATH"]}
         who = {"user": USER, "group": USER, "extra_groups": []} if self.root else {}
-        with open(self.log_path, "a") as log:
-            self.process = subprocess.Popen([sshd, "-D", "-e", "-f", self.write_config()], env=env, stdout=log,
-                                            stdin=subprocess.DEVNULL, stderr=log, cwd="/", **who)
-        wait_for("sshd to answer", self._answers, 60)
+        self.run([sshd, "-D", "-e", "-f", self.write_config()], env=env, cwd="/", **who)
 
-    def _answers(self):
-        if self.process.poll() is not None:
-            raise AssertionError("sshd ended: " + self.log())
+    def answers(self):
         try:
             with socket.create_connection(("127.0.0.1", self.port), 5) as s:
                 return s.recv(4) == b"SSH-"
         except OSError:
             return False
 
-    def stop(self):
-        if self.process is not None:
-            if self.process.poll() is None:
-                self.process.kill()
-            self.process.wait(60)
-        self.process = None
-
-    def restart(self):
-        self.stop()
-        self.start()
-
-    def remove(self):
-        self.stop()
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-    def log(self):
-        if not os.path.exists(self.log_path):
-            return ""
-        with open(self.log_path, errors="replace") as f:
-            return f.read()
-
     # ---- the target's own client ----
 
-    def login(self, user, key, command="true"):
-        """With OpenSSH's ssh and this key alone."""
-        known = os.path.join(self.folder, "known")
-        with open(known, "w") as f:
-            f.write("[127.0.0.1]:%d %s\n" % (self.port, self.host_key.public))
-        done = subprocess.run(
-            ["ssh", "-F", "none", "-n", "-T", "-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes", "-o", "IdentityAgent=none",
-             "-o", "StrictHostKeyChecking=yes", "-o", "UserKnownHostsFile=" + known, "-o", "GlobalKnownHostsFile=none",
-             "-i", key.path, "-p", str(self.port), "%s@127.0.0.1" % user, command],
-            capture_output=True, text=True, timeout=60, check=False)
+    def client(self, key_path, trusted=None):
+        """The command line before USER@HOST. trusted: who signed the host's certificate, instead of its key."""
+        known = self.host_key.path + (".trusted" if trusted else ".known")
+        if trusted or not os.path.exists(known):
+            with open("%s.%d" % (known, threading.get_ident()), "w") as f:
+                f.write("%s[127.0.0.1]:%d %s\n" % ("@cert-authority " if trusted else "", self.port,
+                                                   trusted or self.host_key.public))
+            os.rename(f.name, known)
+        return ["ssh", "-F", "none", "-n", "-T", "-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes", "-o",
+                "IdentityAgent=none", "-o", "StrictHostKeyChecking=yes", "-o", "UserKnownHostsFile=" + known,
+                "-o", "GlobalKnownHostsFile=none", "-i", key_path, "-p", str(self.port)]
+
+    def login(self, user, key, command="true", trusted=None):
+        """With OpenSSH's ssh and this key alone, and what stands in KEY.path-cert.pub."""
+        done = subprocess.run(self.client(key.path, trusted) + ["%s@127.0.0.1" % user, command],
+                              capture_output=True, text=True, timeout=60, check=False)
         if "Permission denied (publickey)" in done.stderr:
             return "R"
         return "A" if done.returncode == 0 else done.stderr.strip() or "ended with %d" % done.returncode

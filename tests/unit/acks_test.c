@@ -44,7 +44,8 @@ static void judges(void **state)
                                       .version = row->version,
                                       .failed_version = row->failed_version,
                                       .failed_ms = row->failed_ms,
-                                      .at_ms = 1002};
+                                      .at_ms = 1002,
+                                      .heard_ms = 1002};
     struct acks acks;
     acks_judge(&run, &consumer, 1, &acks);
     assert_int_equal(acks.required, 1);

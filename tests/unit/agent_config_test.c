@@ -28,6 +28,17 @@ static const struct row {
     {"env", "service \"a\" { env \"X\" { secret = \"secret/a\" field = \"b\" } }", NULL},
     {"unknown key", "service \"a\" { activat = \"none\" }", "activat"},
     {"unknown health", "service \"a\" { health \"magic\" { } }", "health must be"},
+    {"latency against too few probes",
+     "service \"a\" { health \"tcp\" { address = \"127.0.0.1:1\" samples = 9 latency_factor = 2 } }",
+     "needs samples = 10"},
+    {"latency against as many as it takes",
+     "service \"a\" { health \"tcp\" { address = \"127.0.0.1:1\" samples = 10 latency_factor = 2 } }",
+     NULL},
+    {"few probes, and no latency",
+     "service \"a\" { health \"tcp\" { address = \"127.0.0.1:1\" samples = 0 } }", NULL},
+    {"three candidates", "service \"a\" { candidates = 3 }", "candidates"},
+    {"a candidate in env",
+     "service \"a\" { candidates = 2 env \"X\" { secret = \"secret/a\" field = \"b\" candidate = true } }", NULL},
     {"env that decides how programs run",
      "service \"a\" { env \"LD_PRELOAD\" { secret = \"secret/a\" field = \"b\" } }",
      "decides how programs run"},
@@ -97,6 +108,42 @@ static void keeps_what_it_read(void **state)
     agent_config_free(config);
 }
 
+/* Declared and used, or neither. */
+static void two_candidates(void **state)
+{
+    static const char used[] = "file \"/x/y\" { contents = \"{{ secret \\\"secret/z\\\" \\\"c\\\" }}{{ candidate \\\"secret/a\\\" "
+                               "\\\"b\\\" }}\" } activate = \"none\"";
+    static const char in_env[] = "env \"X\" { secret = \"secret/a\" field = \"b\" candidate = true }";
+    static const char plain[] = "env \"X\" { secret = \"secret/a\" field = \"b\" }";
+    static const struct {
+        const char *declares, *uses, *error;
+    } tries[] = {{"candidates = 2", used, NULL},
+                 {"candidates = 2", in_env, NULL},
+                 {"candidates = 1", plain, NULL},
+                 {"", plain, NULL},
+                 {"candidates = 2", plain, "neither a file nor env asks for a candidate"},
+                 {"candidates = 1", used, "does not say candidates = 2"},
+                 {"", in_env, "does not say candidates = 2"}};
+    (void)state;
+    for (size_t i = 0; i < sizeof tries / sizeof tries[0]; i++) {
+        char text[512];
+        struct config *config = NULL;
+        struct kt_err err = {0};
+        (void)snprintf(text, sizeof text, "service \"a\" { %s %s }", tries[i].declares, tries[i].uses);
+        if (read_text(text, &config, &err) != KT_OK)
+            fail_msg("%s: %s", text, err.what);
+        enum kt_kind kind = agent_config_check(config, &err);
+        if (tries[i].error == NULL ? kind != KT_OK : kind != KT_INVALID || strstr(err.what, tries[i].error) == NULL)
+            fail_msg("%s: %s %s", text, kt_kind_name(kind), err.what);
+        if (tries[i].uses == used) {
+            assert_int_equal(config->n_secrets, 2);
+            assert_false(config->two[0]);
+            assert_true(config->two[1]);
+        }
+        agent_config_free(config);
+    }
+}
+
 static void takes_env_words(void **state)
 {
     (void)state;
@@ -114,12 +161,13 @@ static void takes_env_words(void **state)
 
 int main(int argc, char **argv)
 {
-    struct CMUnitTest tests[N + 2];
+    struct CMUnitTest tests[N + 3];
     for (size_t i = 0; i < N; i++)
         tests[i] = (struct CMUnitTest){
             .name = rows[i].name, .test_func = reads, .initial_state = (void *)(uintptr_t)&rows[i]};
     tests[N] = (struct CMUnitTest){.name = "keeps what it read", .test_func = keeps_what_it_read};
     tests[N + 1] = (struct CMUnitTest){.name = "takes --env words", .test_func = takes_env_words};
+    tests[N + 2] = (struct CMUnitTest){.name = "two candidates", .test_func = two_candidates};
     if (argc > 1)
         cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests_name("agent_config", tests, NULL, NULL);

@@ -274,12 +274,14 @@ static void what_an_agent_says(void **state)
                                      .state = "healthy",
                                      .version = 5,
                                      .samples = 10,
-                                     .p95_ms = 41};
+                                     .p95_ms = 41,
+                                     .candidates = 2,
+                                     .holds = 6};
     assert_int_equal(kt_api_consumer_report(f.api, &report, &f.reply, &f.err), KT_OK);
     const char *asked = canned_request(f.server, 0);
     assert_non_null(strstr(asked, "POST /v1/fleet/consumers/h1/secret/db/orders "));
     assert_non_null(strstr(asked, "{\"service\":\"orders\",\"state\":\"healthy\",\"version\":5,"
-                                  "\"samples\":10,\"p95_ms\":41}"));
+                                  "\"samples\":10,\"p95_ms\":41,\"candidates\":2,\"holds\":6}"));
     assert_int_equal(kt_api_watch(f.api, "h1", "12:a b", 300, -1, &f.reply, &f.err), KT_OK);
     assert_non_null(
         strstr(canned_request(f.server, 1), "GET /v1/fleet/watch/h1?wait=300&since=12%3Aa%20b "));

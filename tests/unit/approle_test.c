@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "tests/support/asking.h"
 #include "tests/support/meanwhile.h"
 #include "vaultd/auth/lockout.h"
 #include "vaultd/core/jobs.h"
@@ -19,43 +20,8 @@
 #define LOGIN "auth/approle/login"
 #define REFUSED "invalid role or secret ID"
 
-static struct test_vault *vault;
-
-static int make(void **state)
-{
-    *state = vault = test_vault_new(true);
-    return 0;
-}
-
-static int end(void **state)
-{
-    test_vault_free(*state);
-    return 0;
-}
 
 /* ---- asking ---- */
-
-static unsigned ask_from(const char *address, const char *method, const char *path,
-                         const char *token, const char *body)
-{
-    char target[1024];
-    (void)snprintf(target, sizeof target, "/v1/%s", path);
-    const struct test_request request = {.method = kt_str(method),
-                                         .target = kt_str(target),
-                                         .token = kt_str(token == NULL ? vault->root : token),
-                                         .body = kt_str(body),
-                                         .address = address};
-    return test_vault_ask(vault, &request);
-}
-
-static void wants(unsigned status, const char *says, const char *method, const char *path,
-                  const char *token, const char *body)
-{
-    unsigned got = ask_from("192.0.2.1", method, path, token, body);
-    if (got != status || (says != NULL && !test_vault_said(vault, says)))
-        fail_msg("%s %s: wanted %u and %s, got %u: %s", method, path, status,
-                 says == NULL ? "any text" : says, got, vault->body);
-}
 
 #define ROLE(rest) "auth/approle/role/ci" rest
 

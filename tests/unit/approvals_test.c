@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "lib/log.h"
+#include "tests/support/hearing.h"
 #include "tests/support/meanwhile.h"
 #include "tests/support/access.h"
 #include "tests/support/one_vault.h"
@@ -204,6 +205,54 @@ static void a_rotation(void **state)
         log_in(i);
     wants_as(tokens[BOB], 410, "any more: expired", "POST", mine_of(id, "/finish"), NULL);
     rotated(3);
+}
+
+static struct people *people;
+
+static int make_telling(void **state)
+{
+    people = people_of(2);
+    people->channels.arg = people;
+    *state = vault = test_vault_telling(NULL, &people->channels, NULL);
+    make_people();
+    return 0;
+}
+
+static void tidy_up(void)
+{
+    assert_int_equal(approvals_tidy(vault->core, &damaged, NULL), KT_OK);
+}
+
+/* Once when it is asked for, once when its time is over; not of what was denied. Who names a channel for the secret
+ * has it told there. */
+static void people_are_told(void **state)
+{
+    (void)state;
+    char id[ID], denied[ID], body[TEXT];
+    wants(200, NULL, "POST", "secret/data/api", "{\"data\":{\"password\":\"first-value\"}}");
+    wants(204, NULL, "POST", "rotation/secrets/secret/api", "{\"notify\":\"dba\"}");
+    make_rule("rotations", "rotation/rotate/*,rotation/pause", 2);
+    ask(id, "POST", "rotation/rotate/secret/api", "{\"reason\":\"yearly\"}");
+    soon_heard(people, "dba", "APPROVAL WANTED  bob asks for: update rotation/rotate/secret/api (secret/api, version 1, "
+                              "generate); it needs 2 (rule \\\"rotations\\\")", 1);
+    (void)snprintf(body, sizeof body, "\"next\":\"secretctl approvals show %s\"", id);
+    assert_int_equal(heard(people, "dba", body), 1);
+    /* What waits was not done: nobody hears that it was. */
+    ask(denied, "POST", "rotation/pause", "{\"reason\":\"x\"}");
+    soon_heard(people, "ops", "\"event\":\"approval_asked\"", 1);
+    soon_heard(people, "dba", "\"event\":\"approval_asked\"", 2);
+    wants_as(tokens[TOM], 200, NULL, "POST", path_of(denied, "/deny"), "{\"reason\":\"no\"}");
+    tidy_up();
+    vault->now_ms += (int64_t)APPROVAL_TTL_S * 1000;
+    tidy_up();
+    tidy_up();
+    soon_heard(people, "dba", "NOT DONE  its time to be approved and carried out is over: bob asked for: update "
+                              "rotation/rotate/secret/api", 1);
+    tidy_up();
+    assert_int_equal(heard(people, NULL, "PAUSED"), 0);
+    assert_int_equal(heard(people, NULL, "approval_expired"), 1);
+    assert_int_equal(heard(people, "ops", ""), 1);
+    assert_int_equal(heard(people, NULL, "yearly"), 0);
 }
 
 /* ---- the way of a request ---- */
@@ -786,11 +835,12 @@ static void records_by_their_format(void **state)
     struct approval_sent sent, sent_read;
     struct approver approvers[] = {{"e1", "tom", 5}, {"e2", "ann", 6}};
     const char *rules[] = {"a", "b"};
+    unsigned needed[] = {2, 16};
     const struct approval written = {.kind = APPROVAL_REQUEST, .state = APPROVAL_DENIED, .break_glass = true,
                                      .created_ms = 1, .expires_ms = 2, .ended_ms = 3, .entity_id = "e", .name = "bob",
                                      .accessor = "acc", .op = OP_PATCH, .wrap_ttl_s = -1, .path = "p", .reason = "r",
-                                     .rules = {rules, 2}, .approvers = approvers, .n_approvers = 2, .ended_by = "tom",
-                                     .why = "w", .about = "of v1", .bound = {7, 8, 9}};
+                                     .rules = {rules, 2}, .needed = needed, .approvers = approvers, .n_approvers = 2, .ended_by = "tom",
+                                     .why = "w", .about = "of v1", .bound = {7, 8, 9}, .told = "ops"};
     kt_arena_init(&arena, 1 << 20);
     kt_buf_init(&out, 1 << 16);
     approval_write(&written, &out);
@@ -799,18 +849,25 @@ static void records_by_their_format(void **state)
     assert_string_equal(read.rules.at[1], "b");
     assert_string_equal(read.why, "w");
     assert_string_equal(read.about, "of v1");
+    assert_string_equal(read.told, "ops");
+    assert_true(read.needed[0] == 2 && read.needed[1] == 16);
     assert_memory_equal(read.bound, written.bound, sizeof read.bound);
     assert_true(read.break_glass && read.op == OP_PATCH && read.wrap_ttl_s == -1 && read.ended_ms == 3);
     for (size_t len = 0; len < out.len; len++)
         assert_int_not_equal(approval_read(kt_bytes(out.at, len), &arena, &read, &err), KT_OK);
+    size_t len_2 = out.len - 2 * sizeof(uint16_t);
+    out.at[0] = 2; /* as it was written before: without how many each needed */
+    assert_int_equal(approval_read(kt_bytes(out.at, len_2), &arena, &read, &err), KT_OK);
+    assert_string_equal(read.told, "ops");
+    assert_null(read.needed);
     out.at[0] = 1; /* as it was written before: without what it rests on */
-    size_t len_1 = out.len - sizeof written.bound - 4 - strlen(written.about);
+    size_t len_1 = len_2 - sizeof written.bound - 4 - strlen(written.about) - 4 - strlen(written.told);
     assert_int_equal(approval_read(kt_bytes(out.at, len_1), &arena, &read, &err), KT_OK);
     assert_string_equal(read.why, "w");
     assert_string_equal(read.about, "");
     out.at[0] = 9;
     assert_int_equal(approval_read(kt_buf_bytes(&out), &arena, &read, &err), KT_CORRUPT);
-    assert_non_null(strstr(err.what, "a request that waits for approval: format 9 is newer than this vaultd (2)"));
+    assert_non_null(strstr(err.what, "a request that waits for approval: format 9 is newer than this vaultd (3)"));
     kt_buf_reset(&out);
     sent = (struct approval_sent){kt_str("q=1"), kt_bytes(NULL, 0), kt_str("{}")};
     approval_sent_write(&sent, &out);
@@ -1161,6 +1218,7 @@ int main(int argc, char **argv)
 {
     static const struct CMUnitTest scenes[] = {
         SCENE(a_rotation),
+        cmocka_unit_test_setup_teardown(people_are_told, make_telling, end),
         SCENE(it_waits_and_is_carried_out_once),
         SCENE(it_lives_through_a_restart),
         SCENE(an_answer_is_the_askers),

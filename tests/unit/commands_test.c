@@ -27,10 +27,10 @@
 static void words_are_unique(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < command_count; i++) {
-        for (size_t k = 0; k < command_count; k++) {
-            const struct command *a = &command_table[i];
-            const struct command *b = &command_table[k];
+    for (size_t i = 0; i < command_count(); i++) {
+        for (size_t k = 0; k < command_count(); k++) {
+            const struct command *a = command_at(i);
+            const struct command *b = command_at(k);
             bool same = i != k && strcmp(a->words, b->words) == 0;
             bool alias = a->alias != NULL &&
                          (strcmp(a->alias, b->words) == 0 ||
@@ -161,9 +161,9 @@ static void who_asks_is_named(void **state)
     assert_non_null(codes);
     assert_non_null(codes_of_page);
     char *before = strndup(codes_of_page, strcspn(codes_of_page, "#"));
-    for (size_t i = 0; i < command_count; i++) {
-        const char *words = command_table[i].words;
-        if ((command_table[i].traits & COMMAND_ASKS) == 0)
+    for (size_t i = 0; i < command_count(); i++) {
+        const char *words = command_at(i)->words;
+        if ((command_at(i)->traits & COMMAND_ASKS) == 0)
             continue;
         asking++;
         if (strstr(codes, words) == NULL || strstr(before, words) == NULL)
@@ -352,6 +352,7 @@ static const struct end_row {
      "\"state\":\"frozen\",\"frozen\":{\"code\":\"KT-R-021\",\"word\":\"both-dead\",\"text\":\"the target refuses "
      "BOTH passwords.\",\"known\":\"v4 refused\\nv5 refused\",\"next\":\"secretctl run thaw 01J\"}",
      "FROZEN  secret/db: the target refuses BOTH passwords.\n"
+     "target  pg, v4 to v5\n"
      "known   v4 refused\n"
      "        v5 refused\n"
      "next    secretctl run thaw 01J\n"
@@ -493,7 +494,7 @@ int main(void)
     };
     size_t n = 0;
     struct CMUnitTest *tests =
-        calloc(command_count * PER_COMMAND + RUNS + ENDS + FIXED, sizeof *tests);
+        calloc(command_count() * PER_COMMAND + RUNS + ENDS + FIXED, sizeof *tests);
     if (tests == NULL || kt_secret_init(NULL) != KT_OK)
         return 1;
     tests[n++] = (struct CMUnitTest)cmocka_unit_test(words_are_unique);
@@ -506,10 +507,10 @@ int main(void)
 #ifdef KT_FAULT
     tests[n++] = (struct CMUnitTest)cmocka_unit_test(when_memory_is_out);
 #endif
-    for (size_t i = 0; i < command_count; i++)
+    for (size_t i = 0; i < command_count(); i++)
         for (size_t k = 0; per[k].name != NULL; k++)
             tests[n++] =
-                row_test(command_table[i].words, per[k].name, per[k].function, &command_table[i]);
+                row_test(command_at(i)->words, per[k].name, per[k].function, command_at(i));
     for (size_t i = 0; i < RUNS; i++)
         tests[n++] = row_test("run", run_rows[i].name, runs, &run_rows[i]);
     for (size_t i = 0; i < ENDS; i++)

@@ -98,6 +98,20 @@ static void names_that_are_none(void **state)
     }
 }
 
+/* A reader would take the NUL for the value's end, or the file for no text. */
+static void nul_is_refused(void **state)
+{
+    (void)state;
+    static const char *const rows[] = {"{\"A\":\"\\u0000\"}", "{\"A\":\"hunter2\\u0000\"}", "{\"A\":\"a \\u0000hunter2\"}"};
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct kt_err err = {0};
+        kt_autobuf struct kt_buf out = {0};
+        kt_buf_init(&out, 65536);
+        assert_int_equal(dotenv_write(kt_json_value(kt_str(rows[i])), &out, &err), KT_INVALID);
+        assert_string_equal(err.what, "the value of 'A' has a NUL byte: no variable has one");
+    }
+}
+
 static void limits(void **state)
 {
     (void)state;
@@ -121,7 +135,8 @@ static void limits(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest single[] = {cmocka_unit_test(names_that_are_none), cmocka_unit_test(limits)};
+    const struct CMUnitTest single[] = {cmocka_unit_test(names_that_are_none), cmocka_unit_test(nul_is_refused),
+                                        cmocka_unit_test(limits)};
     struct CMUnitTest tests[COUNT(single) + COUNT(goods) + COUNT(bads) + COUNT(writtens)];
     memcpy(tests, single, sizeof single);
     size_t n = COUNT(single);

@@ -26,6 +26,7 @@ static struct driver_step full_step(void)
                    .ca = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n",
                    .server_id = "7300000000000000001",
                    .keys_file = "/etc/ssh/keys/%u",
+                   .servers = "db.example:5432,[::1]:5432",
                    .connect_timeout_ms = 5000,
                    .statement_timeout_ms = 10000},
         .logins = {[DRIVER_ADMIN] = {"kt_vault", kt_str("administrator")},
@@ -63,6 +64,7 @@ static void step_survives(void **state)
     assert_int_equal(back.op, DRIVER_APPLY);
     assert_string_equal(back.target.ca, step.target.ca);
     assert_string_equal(back.target.keys_file, "/etc/ssh/keys/%u");
+    assert_string_equal(back.target.servers, "db.example:5432,[::1]:5432");
     assert_string_equal(back.secret, "01S");
     assert_int_equal(back.target.port, 5432);
     assert_string_equal(back.logins[DRIVER_ADMIN].username, "kt_vault");
@@ -201,9 +203,9 @@ static struct driver_result full_result(void)
         .class = DRIVER_REFUSED,
         .code = "28P01",
         .text = "the server refused the password",
-        .replies = {[DRIVER_CONTROL] = {ANSWER_REFUSED, false, false, "28P01", 12},
-                    [DRIVER_NEW] = {ANSWER_ACCEPTED, false, true, "", 9},
-                    [DRIVER_OLD] = {ANSWER_UNKNOWN, true, false, "28000", 7}},
+        .replies = {[DRIVER_CONTROL] = {.answer = ANSWER_REFUSED, .code = "28P01", .took_ms = 12},
+                    [DRIVER_NEW] = {.answer = ANSWER_ACCEPTED, .unasked = true, .took_ms = 9},
+                    [DRIVER_OLD] = {.answer = ANSWER_UNKNOWN, .barred = true, .code = "28000", .took_ms = 7}},
         .server_version = "15.20",
         .server_id = "73",
         .comment = "keyturn run=1",
@@ -214,6 +216,8 @@ static struct driver_result full_result(void)
         .findings = {"one", "two"},
         .missing_layers = 5,
         .took_ms = 99,
+        .made = kt_str("made-4711"),
+        .made_id = kt_str("key-7"),
     };
     return result;
 }
@@ -223,9 +227,11 @@ static void result_survives(void **state)
     (void)state;
     struct driver_result result = full_result(), back = {0};
     struct kt_buf message;
+    struct kt_arena arena;
+    kt_arena_init(&arena, 4096);
     kt_buf_init(&message, DRIVER_MESSAGE_MAX);
     assert_int_equal(kt_driver_result_encode(&result, &message, NULL), KT_OK);
-    assert_int_equal(kt_driver_result_decode(kt_buf_bytes(&message), &back, NULL), KT_OK);
+    assert_int_equal(kt_driver_result_decode(kt_buf_bytes(&message), &arena, &back, NULL), KT_OK);
     assert_int_equal(back.class, DRIVER_REFUSED);
     assert_string_equal(back.code, "28P01");
     assert_string_equal(back.text, result.text);
@@ -241,10 +247,13 @@ static void result_survives(void **state)
     assert_string_equal(back.findings[2], "");
     assert_int_equal(back.missing_layers, 5);
     assert_int_equal(back.took_ms, 99);
+    assert_true(kt_bytes_is(back.made, "made-4711") && kt_bytes_is(back.made_id, "key-7"));
+    assert_ptr_not_equal(back.made.at, result.made.at);
     for (size_t len = 0; len < message.len; len++)
-        assert_int_equal(kt_driver_result_decode(kt_bytes(message.at, len), &back, NULL),
+        assert_int_equal(kt_driver_result_decode(kt_bytes(message.at, len), &arena, &back, NULL),
                          KT_INVALID);
     kt_buf_free(&message);
+    kt_arena_free(&arena);
 }
 
 static void foreign_text_is_made_harmless(void **state)
@@ -252,11 +261,48 @@ static void foreign_text_is_made_harmless(void **state)
     (void)state;
     struct driver_result result = {.text = "a\n<3>b \x1b[31m \xc3\xa4"}, back = {0};
     struct kt_buf message;
+    struct kt_arena arena;
+    kt_arena_init(&arena, 4096);
     kt_buf_init(&message, DRIVER_MESSAGE_MAX);
     assert_int_equal(kt_driver_result_encode(&result, &message, NULL), KT_OK);
-    assert_int_equal(kt_driver_result_decode(kt_buf_bytes(&message), &back, NULL), KT_OK);
+    assert_int_equal(kt_driver_result_decode(kt_buf_bytes(&message), &arena, &back, NULL), KT_OK);
     assert_string_equal(back.text, "a?<3>b ?[31m ??");
     kt_buf_free(&message);
+    kt_arena_free(&arena);
+}
+
+static void what_was_made_has_no_odd_character(void **state)
+{
+    (void)state;
+    static const char *const odd[] = {"a b", "a\nb", "a\x7f", "\xc3\xa4"};
+    for (size_t i = 0; i < 2 * sizeof odd / sizeof odd[0]; i++) {
+        struct driver_result result = {0}, back = {0};
+        struct kt_buf message;
+        struct kt_arena arena;
+        kt_arena_init(&arena, 4096);
+        kt_buf_init(&message, DRIVER_MESSAGE_MAX);
+        *(i % 2 == 0 ? &result.made : &result.made_id) = kt_str(odd[i / 2]);
+        assert_int_equal(kt_driver_result_encode(&result, &message, NULL), KT_OK);
+        assert_int_equal(kt_driver_result_decode(kt_buf_bytes(&message), &arena, &back, NULL), KT_INVALID);
+        assert_int_equal(back.made.len + back.made_id.len, 0);
+        kt_buf_free(&message);
+        kt_arena_free(&arena);
+    }
+}
+
+static void nothing_is_made_without_memory(void **state)
+{
+    (void)state;
+    struct driver_result result = {.made = kt_str("made-4711")}, back = {0};
+    struct kt_buf message;
+    struct kt_arena arena;
+    kt_arena_init(&arena, 1);
+    kt_buf_init(&message, DRIVER_MESSAGE_MAX);
+    assert_int_equal(kt_driver_result_encode(&result, &message, NULL), KT_OK);
+    assert_int_equal(kt_driver_result_decode(kt_buf_bytes(&message), &arena, &back, NULL), KT_NO_MEMORY);
+    assert_int_equal(back.made.len, 0);
+    kt_buf_free(&message);
+    kt_arena_free(&arena);
 }
 
 static void nothing_is_known_of_a_zeroed_result(void **state)
@@ -292,9 +338,12 @@ static void every_driver_has_both_rows(void **state)
     const struct driver_info *infos = kt_driver_infos(&n);
     assert_true(n >= 1);
     for (size_t i = 0; i < n; i++) {
-        assert_non_null(kt_driver_find(infos[i].name));
+        if (infos[i].inside)
+            assert_null(kt_driver_find(infos[i].name));
+        else
+            assert_non_null(kt_driver_find(infos[i].name));
         assert_ptr_equal(kt_driver_info(infos[i].name), &infos[i]);
-        assert_true(infos[i].alternate || infos[i].overlap || infos[i].in_place);
+        assert_int_equal(infos[i].alternate || infos[i].overlap || infos[i].in_place, !infos[i].listens);
     }
     assert_null(kt_driver_info("generate"));
     assert_null(kt_driver_find("generate"));
@@ -362,6 +411,8 @@ int main(void)
         cmocka_unit_test(step_of_any_other_length_is_refused),
         cmocka_unit_test(result_survives),
         cmocka_unit_test(foreign_text_is_made_harmless),
+        cmocka_unit_test(what_was_made_has_no_odd_character),
+        cmocka_unit_test(nothing_is_made_without_memory),
         cmocka_unit_test(nothing_is_known_of_a_zeroed_result),
         cmocka_unit_test(texts_are_unique),
         cmocka_unit_test(every_driver_has_both_rows),

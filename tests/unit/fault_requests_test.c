@@ -63,7 +63,7 @@ typedef void arrange_fn(struct scene *s);
 struct row {
     const char *name;
     arrange_fn *arrange; /* before `before` */
-    struct step before[4], request, probe;
+    struct step before[5], request, probe;
     const char *shows;   /* the effect is there if the probe answers as wanted and has this text; with '!'
                           * before it: and does not have it */
     arrange_fn *success; /* after the request did what it should */
@@ -501,17 +501,30 @@ static void be_approved(struct scene *s)
 #define PUT_POLICY ASK("PUT", "sys/policies/acl/p", POLICY, 204)
 #define TARGET     "{\"driver\":\"postgresql\",\"host\":\"/run/n%u\",\"database\":\"d\",\"sslmode\":\"disable\",\"admin_username\":\"kt\",\"admin_password\":\"admin\"}"
 #define PUT_TARGET ASK("POST", "rotation/targets/pg", TARGET, 204)
-#define DRIVEN     "{\"target\":\"pg\",\"strategy\":\"in-place\",\"accounts\":[\"app\"],\"drain\":%u}"
+#define DRIVEN     "{\"target\":\"pg\",\"strategy\":\"in-place\",\"allow_gap\":true,\"accounts\":[\"app\"],\"drain\":%u}"
 #define DRILLED    "{\"target\":\"pg\",\"strategy\":\"in-place\",\"accounts\":[\"app\"],\"allow_gap\":true,\"drill\":\"0 4 1 * *\",\"rto\":%u}"
 #define PUT_LOGIN  ASK("POST", "secret/data/db", "{\"data\":{\"username\":\"app\",\"password\":\"p\"}}", 0)
 #define PUT_DRIVEN ASK("POST", "rotation/secrets/secret/db", DRIVEN, 204)
+/* A password that cannot be ended, and then can. */
+#define API(ends)  "{\"driver\":\"http\",\"host\":\"127.0.0.1\",\"sslmode\":\"disable\",\"admin_username\":\"kt\",\"admin_password\":\"admin\",\"api\":\"{" \
+    "\\\"admin\\\":{\\\"method\\\":\\\"GET\\\",\\\"path\\\":\\\"/\\\",\\\"headers\\\":{\\\"A\\\":\\\"{admin}\\\"}}," \
+    "\\\"test\\\":{\\\"method\\\":\\\"GET\\\",\\\"path\\\":\\\"/\\\",\\\"basic\\\":[\\\"{account}\\\",\\\"{value}\\\"]}," \
+    "\\\"set\\\":{\\\"method\\\":\\\"PUT\\\",\\\"path\\\":\\\"/\\\",\\\"body\\\":{\\\"p\\\":\\\"{value}\\\"}}" ends "}\"}"
+#define ENDS       ",\\\"delete\\\":{\\\"method\\\":\\\"DELETE\\\",\\\"path\\\":\\\"/\\\",\\\"headers\\\":{\\\"A\\\":\\\"{admin}\\\"}}"
+#define PUT_API(ends) ASK("POST", "rotation/targets/api", API(ends), 200)
+#define PUT_GAP(name) ASK("POST", "secret/data/" name, "{\"data\":{\"username\":\"" name "\",\"password\":\"p\"}}", 0)
+#define PUT_HERE   ASK("POST", "rotation/targets/here", "{\"driver\":\"vault\"}", 204)
+#define PUT_OWN(account) ASK("POST", "secret/data/own", "{\"data\":{\"username\":\"" account "\",\"password\":\"p\",\"key_id\":\"i\"}}", 0)
+#define OWN(account, drain) "{\"target\":\"here\",\"strategy\":\"overlap\",\"accounts\":[\"" account "\"],\"max_age\":\"1h\",\"drain\":" drain "}"
+#define SET_OWN(account) ASK("POST", "rotation/secrets/secret/own", OWN(account, "%u"), 0)
 #define PUT_FREEZE ASK("POST", "rotation/calendars/freeze", "{\"ranges\":\"2027-01-17..2027-01-18 f\"}", 200)
 #define PUT_ROOT ASK("POST", "rotation/secrets/secret/root", "{\"generator\":{\"type\":\"x509-ca\",\"common_name\":\"Root\"}}", 204)
 #define MAKE_ROOT ASK("POST", "rotation/rotate/secret/root", "{}", 0)
-#define PUT_LEAF ASK("POST", "rotation/secrets/secret/leaf", "{\"generator\":{\"type\":\"x509\",\"issuer\":\"secret/root\",\"names\":\"n%u.example.com\"}}", 204)
-#define PUT_FROZEN ASK("POST", "rotation/secrets/secret/db", "{\"target\":\"pg\",\"strategy\":\"in-place\",\"accounts\":[\"app\"],\"cron\":\"@daily\",\"blackout\":\"freeze\"}", 204)
+#define PUT_LEAF ASK("POST", "rotation/secrets/secret/leaf", "{\"after\":[\"secret/root\"],\"generator\":{\"type\":\"x509\",\"issuer\":\"secret/root\",\"names\":\"n%u.example.com\"}}", 204)
+#define PUT_FROZEN ASK("POST", "rotation/secrets/secret/db", "{\"target\":\"pg\",\"strategy\":\"in-place\",\"allow_gap\":true,\"accounts\":[\"app\"],\"cron\":\"@daily\",\"blackout\":\"freeze\"}", 204)
 #define CERT       ASK("POST", "sys/auth/ct", "{\"type\":\"cert\"}", 0)
 #define PUT_CERT   ASK("POST", "auth/ct/certs/c", "{\"certificate\":\"%c\"}", 204)
+#define PUT_SERVED ASK("POST", "rotation/secrets/secret/s%u", "{\"served_at\":\"h.example.com\",\"on_ack_timeout\":\"hold\",\"generator\":{\"type\":\"x509\",\"issuer\":\"secret/root\",\"names\":\"n.example.com\"}}", 204)
 #define PUT_CRL    ASK("POST", "auth/ct/crls/l", "{\"crl\":\"%l\"}", 204)
 #define APPROLE    "{\"type\":\"approle\"}"
 #define PAM        "{\"type\":\"pam\"}"
@@ -521,6 +534,7 @@ static void be_approved(struct scene *s)
 #define REGISTER   ASK("POST", "fleet/consumers/h%u/secret/db", "{\"service\":\"s\",\"version\":1,\"state\":\"registered\"}", 200)
 
 #define REGISTER1  ASK("POST", "fleet/consumers/h1/secret/db", "{\"service\":\"s\",\"version\":1,\"state\":\"registered\"}", 200)
+#define HOLDS      ASK("POST", "fleet/consumers/h%u/secret/db", "{\"service\":\"s\",\"version\":1,\"state\":\"healthy\",\"candidates\":2,\"holds\":1}", 200)
 #define ASIDE      "rotation/quarantine/h1/secret/db"
 #define PUT_ASIDE  ASK("POST", ASIDE, "{\"service\":\"s\",\"reason\":\"r%u\"}", 200)
 #define WITH_SHARE   "{\"key\":\"%s\",\"nonce\":\"%t\"}"
@@ -531,6 +545,57 @@ static void be_approved(struct scene *s)
 #define WRAP_IT    WRAP("POST", "sys/wrapping/wrap", "{\"k\":\"w%u\"}")
 #define LOOK_WRAP  ASK("POST", "sys/wrapping/lookup", "{\"token\":\"%t\"}", 200)
 #define NO_WRAP    ASK("POST", "sys/wrapping/lookup", "{\"token\":\"%t\"}", 400)
+
+/* A certificate that can be revoked, once: with each new one the list, and the work, would grow. */
+static void be_certified(struct scene *s)
+{
+    static const struct step steps[] = {
+        PUT_ROOT, MAKE_ROOT, PUT_LEAF, ASK("POST", "rotation/rotate/secret/leaf", "{}", 0)};
+    be_unsealed(s);
+    if (ask(s, &(const struct step)ASK("GET", "secret/data/leaf", NULL, 0), NULL) == 200)
+        return;
+    for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++)
+        need(s, &steps[i]);
+}
+
+static void be_listed(struct scene *s)
+{
+    be_certified(s);
+    if (ask(s, &(const struct step)ASK("GET", "rotation/secrets/secret/crl", NULL, 0), NULL) == 200)
+        return;
+    want(s, "POST", "rotation/revoke/secret/leaf", "{}", 200); /* before there is a list that its thread would make */
+    want(s, "POST", "rotation/secrets/secret/crl", "{\"generator\":{\"type\":\"x509-crl\",\"issuer\":\"secret/root\"}}", 204);
+}
+
+/* An authority of SSH's, for nobody. */
+#define SSH_KEY \
+    "-----BEGIN OPENSSH PRIVATE KEY-----\\n" \
+    "b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAMwAAAAtzc2gtZW\\n" \
+    "QyNTUxOQAAACCUqaOnFV80c5xto/j8uQ2/vq9RK7TPTJ+UgW0WDcwCYQAAAIhUwshKVMLI\\n" \
+    "SgAAAAtzc2gtZWQyNTUxOQAAACCUqaOnFV80c5xto/j8uQ2/vq9RK7TPTJ+UgW0WDcwCYQ\\n" \
+    "AAAEDMNb5G/Hct5Zdpt80LmeKKe1Z/kicPP+4M3+PhgXUrSJSpo6cVXzRznG2j+Py5Db++\\n" \
+    "r1ErtM9Mn5SBbRYNzAJhAAAAAAECAwQF\\n" \
+    "-----END OPENSSH PRIVATE KEY-----\\n"
+
+static void be_certified_by_ssh(struct scene *s)
+{
+    be_unsealed(s);
+    if (ask(s, &(const struct step)ASK("GET", "secret/data/user", NULL, 0), NULL) == 200)
+        return;
+    want(s, "POST", "secret/data/sshca", "{\"data\":{\"private_key\":\"" SSH_KEY "\"}}", 200);
+    want(s, "POST", "rotation/secrets/secret/user",
+         "{\"generator\":{\"type\":\"ssh-cert\",\"issuer\":\"secret/sshca\",\"names\":\"deploy\",\"life\":\"36500d\"}}", 204);
+    want(s, "POST", "rotation/rotate/secret/user", "{}", 200);
+}
+
+static void be_listed_by_ssh(struct scene *s)
+{
+    be_certified_by_ssh(s);
+    if (ask(s, &(const struct step)ASK("GET", "rotation/secrets/secret/krl", NULL, 0), NULL) == 200)
+        return;
+    want(s, "POST", "rotation/revoke/secret/user", "{}", 200);
+    want(s, "POST", "rotation/secrets/secret/krl", "{\"generator\":{\"type\":\"ssh-krl\",\"issuer\":\"secret/sshca\"}}", 204);
+}
 
 static const struct row rows[] = {
     /* As long as there are few: it looks at each. */
@@ -563,6 +628,7 @@ static const struct row rows[] = {
     {"kept for approval", be_an_asker, .request = AS("POST", "secret/data/guarded/%u", "{\"data\":{\"k\":\"v\"}}", 202), .probe = ASK("LIST", "sys/approvals/requests", NULL, 200), .shows = "guarded/%u"},
     {"approve", be_an_approver, .request = AS("POST", "sys/approvals/requests/%k/approve", NULL, 200), .probe = ASK("GET", "sys/approvals/requests/%k", NULL, 200), .shows = "\"approved\":1"},
     {"approved and carried out", be_approved, .request = AS("POST", "sys/approvals/mine/%k/finish", NULL, 200), .probe = ASK("GET", "secret/data/guarded/%u", NULL, 200)},
+    {"a rotation kept for its people", be_an_asker, {ASK("POST", "secret/data/people%u", "{\"data\":{\"password\":\"p\"}}", 200), ASK("POST", "rotation/secrets/secret/people%u", "{\"approvals\":1,\"approvers\":\"r\",\"risk\":\"low\"}", 204)}, AS("POST", "rotation/rotate/secret/people%u", "{}", 202), ASK("LIST", "sys/approvals/requests", NULL, 200), "rotate/secret/people%u", NULL, false},
     {"policy write", NULL, {{0}}, PUT_POLICY, ASK("GET", "sys/policies/acl/p", NULL, 200), "n%u", NULL, false},
     {"policy read", NULL, {PUT_POLICY}, ASK("GET", "sys/policies/acl/p", NULL, 200), {0}, NULL, NULL, false},
     {"policy list", NULL, {PUT_POLICY}, ASK("LIST", "sys/policies/acl", NULL, 200), {0}, NULL, NULL, false},
@@ -620,8 +686,26 @@ static const struct row rows[] = {
     {"unwrap", .before = {WRAP_IT}, .request = ASK("POST", "sys/wrapping/unwrap", "{\"token\":\"%t\"}", 200), .probe = NO_WRAP},
     {"unwrap by itself", .before = {WRAP_IT}, .request = AS("POST", "sys/wrapping/unwrap", NULL, 200), .probe = NO_WRAP},
     {"rewrap", .before = {WRAP_IT}, .request = ASK("POST", "sys/wrapping/rewrap", "{\"token\":\"%t\"}", 200), .probe = NO_WRAP},
+    {"rotation target, by secret", NULL, {ASK("POST", "secret/data/adm", "{\"data\":{\"username\":\"a\",\"password\":\"p\"}}", 0), ASK("POST", "rotation/secrets/secret/adm", "{}", 204)},
+     ASK("POST", "rotation/targets/ad", "{\"driver\":\"postgresql\",\"host\":\"/run/n%u\",\"database\":\"d\",\"sslmode\":\"disable\",\"admin_secret\":\"secret/adm\"}", 204), ASK("GET", "rotation/targets/ad", NULL, 200), "n%u", NULL, false},
+    {"rotation, together", NULL, {PUT_TARGET, PUT_LOGIN, PUT_DRIVEN, ASK("POST", "secret/data/db2", "{\"data\":{\"username\":\"app2\",\"password\":\"p\"}}", 0), ASK("POST", "rotation/secrets/secret/db2", "{\"target\":\"pg\",\"strategy\":\"in-place\",\"allow_gap\":true,\"accounts\":[\"app2\"],\"together\":[]}", 204)},
+     ASK("POST", "rotation/secrets/secret/db2", "{\"together\":[\"secret/db\"],\"drain\":%u}", 204), ASK("GET", "rotation/secrets/secret/db2", NULL, 200), "\"drain\":%u,", NULL, false},
     {"rotation target", NULL, {{0}}, PUT_TARGET, ASK("GET", "rotation/targets/pg", NULL, 200), "n%u", NULL, false},
+    {"rotation target, watched", NULL, {{0}},
+     ASK("POST", "rotation/targets/w", "{\"driver\":\"redis\",\"hosts\":\"r1,r2\",\"sentinels\":\"s1,n%u\",\"sentinel_master\":\"m\",\"admin_username\":\"kt\",\"admin_password\":\"admin\"}", 204),
+     ASK("GET", "rotation/targets/w", NULL, 200), "n%u", NULL, false},
     {"rotation secret", NULL, {PUT_TARGET, PUT_LOGIN}, PUT_DRIVEN, ASK("GET", "rotation/secrets/secret/db", NULL, 200), "\"drain\":%u,", NULL, false},
+    {"rotation with a gap, refused", .before = {PUT_TARGET, PUT_GAP("gap")},
+     .request = ASK("POST", "rotation/secrets/secret/gap", "{\"target\":\"pg\",\"strategy\":\"in-place\",\"accounts\":[\"gap\"]}", 400)},
+    {"rotation with a gap, as it stood", NULL, {PUT_API(""), PUT_GAP("api"), ASK("POST", "rotation/secrets/secret/api", "{\"target\":\"api\",\"strategy\":\"in-place\",\"accounts\":[\"api\"]}", 0), PUT_API(ENDS)},
+     ASK("POST", "rotation/secrets/secret/api", "{\"drain\":%u}", 200), ASK("GET", "rotation/secrets/secret/api", NULL, 200), "\"drain\":%u,", NULL, false},
+    {"rotation with a gap, shown", .before = {PUT_TARGET, PUT_LOGIN, PUT_DRIVEN}, .request = ASK("GET", "rotation/secrets/secret/db", NULL, 200)},
+    {"rotation of secret ids", NULL, {ASK("POST", "sys/auth/ar", APPROLE, 0), ASK("POST", "auth/ar/role/r", "{}", 204), PUT_HERE, PUT_OWN("auth/ar/role/r")},
+     SET_OWN("auth/ar/role/r"), ASK("GET", "rotation/secrets/secret/own", NULL, 200), "\"drain\":%u,", NULL, false},
+    {"rotation of tokens", NULL, {ASK("POST", "auth/token/roles/o", "{\"orphan\":true,\"allowed_policies\":[\"default\"]}", 204), PUT_HERE, PUT_OWN("auth/token/roles/o")},
+     SET_OWN("auth/token/roles/o"), ASK("GET", "rotation/secrets/secret/own", NULL, 200), "\"drain\":%u,", NULL, false},
+    {"rotation of tokens, reconciled", NULL, {ASK("POST", "auth/token/roles/o", "{\"orphan\":true,\"allowed_policies\":[\"default\"]}", 204), PUT_HERE, PUT_OWN("auth/token/roles/o"), ASK("POST", "rotation/secrets/secret/own", OWN("auth/token/roles/o", "1"), 0)},
+     ASK("POST", "rotation/reconcile/secret/own", "{}", 0), {0}, NULL, NULL, false},
     {"rotation runs", NULL, {{0}}, ASK("LIST", "rotation/runs", NULL, 0), {0}, NULL, NULL, false},
     {"rotation due", NULL, {PUT_TARGET, PUT_LOGIN, PUT_DRIVEN}, ASK("GET", "rotation/due", NULL, 200), {0}, NULL, NULL, false},
     {"rotation dry run", NULL, {PUT_TARGET, PUT_LOGIN, PUT_DRIVEN}, ASK("POST", "rotation/dry-run/secret/db", "{}", 200), {0}, NULL, NULL, false},
@@ -632,9 +716,16 @@ static const struct row rows[] = {
     {"rotation classes", NULL, {{0}}, ASK("POST", "rotation/classes", "{\"high\":{\"max_age\":\"9%ud\"}}", 204), ASK("GET", "rotation/classes", NULL, 200), "\"max_age\":\"9%ud\"", NULL, false},
     {"rotation overdue", NULL, {PUT_TARGET, PUT_LOGIN, PUT_DRIVEN}, ASK("GET", "rotation/overdue", NULL, 200), {0}, NULL, NULL, false},
     {"rotation plan", NULL, {PUT_TARGET, PUT_LOGIN, PUT_FREEZE, PUT_FROZEN}, ASK("GET", "rotation/plan", NULL, 200), {0}, NULL, NULL, false},
+    {"certificate, listeners", be_certified, {{0}}, ASK("POST", "rotation/secrets/secret/leaf", "{\"served_at\":\"h%u.example.com\"}", 204), ASK("GET", "rotation/secrets/secret/leaf", NULL, 200), "\"h%u.example.com:443\"", NULL, false},
+    {"certificate, listeners are waited for", .before = {PUT_ROOT, MAKE_ROOT, PUT_SERVED}, .request = ASK_X509("POST", "rotation/rotate/secret/s%u", "{}", 0), .probe = ASK("GET", "secret/data/s%u", NULL, 200)},
+    {"certificate, revoked", be_certified, {{0}}, ASK_X509("POST", "rotation/revoke/secret/leaf", "{\"reason\":\"r%u\"}", 200), ASK("GET", "rotation/issuers/secret/root", NULL, 200), "\"reason\":\"r%u\"", NULL, false},
+    {"SSH certificate, revoked", be_certified_by_ssh, {{0}}, ASK("POST", "rotation/revoke/secret/user", "{\"reason\":\"r%u\"}", 200), ASK("GET", "rotation/issuers/secret/sshca", NULL, 200), "\"reason\":\"r%u\"", NULL, false},
+    {"SSH's revocation list, made", be_listed_by_ssh, {{0}}, ASK("POST", "rotation/rotate/secret/krl", "{}", 0), {0}, NULL, NULL, false},
+    {"revocation list, made", be_listed, {{0}}, ASK_X509("POST", "rotation/rotate/secret/crl", "{}", 0), {0}, NULL, NULL, false},
     {"rotation pause", NULL, {ASK("DELETE", "rotation/pause", NULL, 0)}, ASK("POST", "rotation/pause", "{\"reason\":\"r%u\"}", 200), ASK("GET", "rotation/pause", NULL, 200), "\"reason\":\"r%u\"", NULL, false},
     {"rotation resume", NULL, {ASK("POST", "rotation/pause", "{\"reason\":\"r\"}", 200)}, ASK("DELETE", "rotation/pause", NULL, 200), ASK("GET", "rotation/pause", NULL, 200), "\"paused\":false", NULL, false},
     {"fleet report", NULL, {PUT_TARGET, PUT_LOGIN, PUT_DRIVEN}, REGISTER, ASK("GET", "fleet/consumers/h%u/secret/db", NULL, 200), NULL, NULL, false},
+    {"fleet report of a candidate", NULL, {PUT_TARGET, PUT_LOGIN, PUT_DRIVEN, ASK("GET", "secret/data/db?version=1", NULL, 200)}, HOLDS, ASK("GET", "fleet/consumers/h%u/secret/db", NULL, 200), "\"holds\":1", NULL, false},
     {"rotation zombies", NULL, {{0}}, ASK("GET", "rotation/zombies", NULL, 200), {0}, NULL, NULL, false},
     {"notify list", NULL, {{0}}, ASK("GET", "rotation/notify", NULL, 200), {0}, NULL, NULL, false},
     {"rotation quarantine", NULL, {PUT_LOGIN, REGISTER1, ASK("DELETE", ASIDE "?service=s", NULL, 0)}, PUT_ASIDE, ASK("GET", "rotation/quarantine", NULL, 200), "\"reason\":\"r%u\"", NULL, false},

@@ -1,8 +1,8 @@
-/* A whole rotation, one per strategy, and a drill, with a call failing on the way: once, or from there on until the
+/* A whole rotation, one per strategy, a drill, and one of a token of the vault itself, with a call failing on the way: once, or from there on until the
  * disk and memory are well again. However it ends, the run says how, and the target never accepts
  * nothing that is stored.
  *
- *     build/release/unit/fault_rotation_test [alternate|in-place|overlap|drill]
+ *     build/release/unit/fault_rotation_test [alternate|in-place|overlap|drill|token]
  *
  * A run makes thousands of calls. KT_FAULT_POINTS=40 of each kind are tried, spread over the run from
  * KT_SEED on; 0: every one. */
@@ -24,6 +24,7 @@
 #include "tests/support/fault_vault.h"
 #include "tests/support/sim_target.h"
 #include "tests/support/stuck.h"
+#include "vaultd/barrier/tables.h"
 
 #define POINTS    8u
 #define TICK_MS   500   /* of the vault's time */
@@ -72,6 +73,8 @@ static enum kt_kind run_step(void *arg, const struct driver_step *step, struct d
 
 static void watch_vault(struct scene *s)
 {
+    if (strcmp(s->strategy, "token") == 0)
+        return;
     (void)pthread_mutex_lock(&s->sim.lock);
     s->sim.vault = s->v.vault;
     (void)pthread_mutex_unlock(&s->sim.lock);
@@ -83,9 +86,34 @@ static bool is_drill(const char *strategy)
     return strcmp(strategy, "drill") == 0;
 }
 
+/* Of the vault itself, which is the target. */
+static bool is_token(const char *strategy)
+{
+    return strcmp(strategy, "token") == 0;
+}
+
 static const char *good_end(const char *strategy)
 {
     return is_drill(strategy) ? "rolled_back" : "done";
+}
+
+static void begin_token(struct scene *s)
+{
+    char token[128], accessor[64], body[320];
+    need(s, 204, "POST", "auth/token/roles/ci", "{\"orphan\":true,\"allowed_policies\":[\"default\"]}");
+    need(s, 200, "POST", "auth/token/create/ci", "{}");
+    test_vault_text(s->v.vault, "auth.client_token", token, sizeof token);
+    test_vault_text(s->v.vault, "auth.accessor", accessor, sizeof accessor);
+    (void)snprintf(body, sizeof body,
+                   "{\"data\":{\"username\":\"auth/token/roles/ci\",\"password\":\"%s\",\"key_id\":\"%s\"}}", token,
+                   accessor);
+    need(s, 200, "POST", "secret/data/db/orders", body);
+    need(s, 204, "POST", "rotation/targets/here", "{\"driver\":\"vault\"}");
+    need(s, 204, "POST", "rotation/secrets/secret/db/orders",
+         "{\"target\":\"here\",\"strategy\":\"overlap\",\"accounts\":[\"auth/token/roles/ci\"],\"overlap\":2,\"soak\":1,"
+         "\"max_overlap\":600,\"max_age\":\"10d\"}");
+    need(s, 200, "POST", "rotation/rotate/secret/db/orders", "{\"reason\":\"test\"}");
+    test_vault_text(s->v.vault, "data.run", s->run, sizeof s->run);
 }
 
 static void begin(struct scene *s, const char *strategy)
@@ -98,6 +126,10 @@ static void begin(struct scene *s, const char *strategy)
     sim_executor(&s->sim, &s->target);
     s->executor = (struct rotation_executor){.run = run_step, .arg = s};
     fault_vault_new(&s->v, &s->executor, true);
+    if (is_token(strategy)) {
+        begin_token(s);
+        return;
+    }
     s->sim.secret = "db/orders";
     s->sim.may_stop = true;
     bool overlap = strcmp(strategy, "overlap") == 0;
@@ -116,7 +148,7 @@ static void begin(struct scene *s, const char *strategy)
          "\"admin_username\":\"kt\",\"admin_password\":\"admin\",\"max_refusals_per_hour\":0,"
          "\"probe_spacing\":0}");
     (void)snprintf(body, sizeof body,
-                   "{\"target\":\"pg\",\"strategy\":\"%s\",%s,\"overlap\":2,\"soak\":1,"
+                   "{\"target\":\"pg\",\"strategy\":\"%s\",\"allow_gap\":true,%s,\"overlap\":2,\"soak\":1,"
                    "\"max_overlap\":600}",
                    alternate ? "alternate" : strategy,
                    alternate ? "\"accounts\":[\"app_a\",\"app_b\"],\"group\":\"app\""
@@ -203,6 +235,15 @@ static void read_well(struct scene *s, const char *path)
                  at.for_good ? " and on" : "", path, status, s->v.vault->body, s->v.why);
 }
 
+/* The root token's and the secret's: a run that ended left no other. */
+static void one_token(struct scene *s)
+{
+    unsigned tokens = test_vault_rows(s->v.vault, TABLE_ACCESSOR);
+    if (strcmp(s->state, "frozen") != 0 && tokens != 2)
+        fail_msg("%s %lu%s: %u tokens after a run that is '%s'", at.kind, at.nth, at.for_good ? " and on" : "",
+                 tokens, s->state);
+}
+
 static void judge(struct scene *s)
 {
     char user[64], password[128], path[96];
@@ -217,9 +258,14 @@ static void judge(struct scene *s)
     read_well(s, "secret/data/db/orders");
     test_vault_text(s->v.vault, "data.data.username", user, sizeof user);
     test_vault_text(s->v.vault, "data.data.password", password, sizeof password);
-    if (!sim_accepts(&s->sim, user, password))
+    bool works = is_token(at.strategy)
+                     ? test_vault_call(s->v.vault, "GET", "auth/token/lookup-self", password, NULL) == 200
+                     : sim_accepts(&s->sim, user, password);
+    if (!works)
         fail_msg("%s, %s %lu%s: what is current does not work; the run is '%s'", at.strategy,
                  at.kind, at.nth, at.for_good ? " and on" : "", s->state);
+    if (is_token(at.strategy))
+        one_token(s);
     (void)snprintf(path, sizeof path, "rotation/runs/%s", s->run);
     read_well(s, path);
     if (strcmp(s->state, "frozen") == 0 && !test_vault_said(s->v.vault, "\"next\""))
@@ -276,7 +322,8 @@ static const bool in_each_run[FAULT_KINDS] = {
 static void each_point(void **state)
 {
     const char *strategy = *state;
-    unsigned long usual = is_drill(strategy) ? POINTS / 2 : POINTS; /* the way there is that of alternate */
+    /* The way there is that of alternate; that of a token is that of overlap. */
+    unsigned long usual = is_drill(strategy) ? POINTS / 2 : is_token(strategy) ? POINTS / 4 : POINTS;
     unsigned long points = number_of("KT_FAULT_POINTS", usual), seed = number_of("KT_SEED", 1);
     at.strategy = strategy;
     for (enum fault_kind kind = 0; kind < FAULT_KINDS; kind++) {
@@ -300,12 +347,13 @@ static void each_point(void **state)
 int main(int argc, char **argv)
 {
     static char alternate[] = "alternate", in_place[] = "in-place", overlap[] = "overlap",
-                drill[] = "drill";
+                drill[] = "drill", token[] = "token";
     const struct CMUnitTest tests[] = {
         {.name = alternate, .test_func = each_point, .initial_state = alternate},
         {.name = in_place, .test_func = each_point, .initial_state = in_place},
         {.name = overlap, .test_func = each_point, .initial_state = overlap},
         {.name = drill, .test_func = each_point, .initial_state = drill},
+        {.name = token, .test_func = each_point, .initial_state = token},
     };
     if (getenv("KT_FAULT_SHOW") == NULL)
         kt_log_set_level((enum kt_log_level)0); /* failures are what is tested here */

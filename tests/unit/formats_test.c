@@ -45,6 +45,8 @@ struct row {
 #define TARGET "{\"driver\":\"postgresql\",\"host\":\"127.0.0.1\",\"port\":5432,\"database\":\"x\"," \
                "\"admin_username\":\"a\",\"admin_password\":\"b\"}"
 #define SECRET "{\"data\":{\"k\":\"v\"}}"
+#define WATCHED "{\"driver\":\"redis\",\"hosts\":\"a,b\",\"sentinels\":\"c\",\"sentinel_master\":\"m\",\"admin_username\":\"a\",\"admin_password\":\"b\"}"
+#define SERVERS "{\"driver\":\"postgresql\",\"hosts\":\"a,b:5433\",\"database\":\"x\",\"admin_username\":\"a\",\"admin_password\":\"b\"}"
 
 /* clang-format off */
 static const struct row rows[] = {
@@ -133,13 +135,20 @@ static const struct row rows[] = {
       "the size of what a token keeps: format 9 is newer than this vaultd (1)" },
     { "a rotation target", "rotation/targets/t", TARGET,
       TABLE_TARGET, ANY, false, "GET", "rotation/targets/t", NULL, "format 9", 3 },
+    { "a rotation target of several servers", "rotation/targets/t", SERVERS,
+      TABLE_TARGET, ANY, false, "GET", "rotation/targets/t", NULL, "format 9", 3 },
+    { "a rotation target that Sentinels watch", "rotation/targets/t", WATCHED,
+      TABLE_TARGET, ANY, false, "GET", "rotation/targets/t", NULL, "format 9", 3 },
     { "the risk classes", "rotation/classes", "{\"high\":{\"max_age\":\"90d\"}}",
-      TABLE_CONFIG, ANY, false, "GET", "rotation/classes", NULL, "format 9" },
+      TABLE_CONFIG, ANY, false, "GET", "rotation/classes", NULL, "format 9", 2 },
     { "the pause of all rotations", "rotation/pause", "{\"reason\":\"x\"}",
       TABLE_CONFIG, ANY, false, "GET", "rotation/pause", NULL, "format 9" },
     { "a consumer that is put aside", "rotation/quarantine/h1/secret/db",
       "{\"service\":\"s\",\"reason\":\"x\"}", TABLE_VETO, ANY, false, "GET", "rotation/quarantine", NULL,
       "format 9", .consumer = true },
+    { "a revoked certificate", "rotation/secrets/secret/crl",
+      "{\"generator\":{\"type\":\"x509-crl\",\"issuer\":\"secret/ca\"}}", TABLE_REVOKED, ANY, false,
+      "GET", "rotation/issuers/secret/ca", NULL, "format 9" },
     { "a calendar of blackouts", "rotation/calendars/c", "{\"ranges\":\"2027-07-01..2027-08-31 x\"}",
       TABLE_CALENDAR, ANY, false, "GET", "rotation/calendars/c", NULL, "format 9" },
     { "the seal record", "sys/seals/seal", "{}",

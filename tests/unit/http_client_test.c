@@ -14,6 +14,7 @@
 #include "lib/clock.h"
 #include "lib/cleanup.h"
 #include "lib/http_address.h"
+#include "lib/server_purpose.h"
 #include "tests/support/canned_server.h"
 #include "vaultd/http/certificate.h"
 
@@ -402,6 +403,23 @@ static void tls_to_a_port_without(void **state)
     canned_stop(server);
 }
 
+/* Where TLS was wanted and none is to be seen nothing is said. */
+static void without_tls_nobody_is_a_server(void **state)
+{
+    (void)state;
+    struct canned *server = canned_start(&(struct canned_options){0});
+    canned_answer(server, "HTTP/1.1 200 x\r\nContent-Length: 0\r\n\r\n");
+    CURL *easy = curl_easy_init();
+    assert_non_null(easy);
+    assert_int_equal(curl_easy_setopt(easy, CURLOPT_URL, canned_address(server)), CURLE_OK);
+    assert_int_equal(curl_easy_setopt(easy, CURLOPT_PROXY, ""), CURLE_OK);
+    assert_int_equal(kt_server_purpose_check(easy), CURLE_OK);
+    assert_int_equal(curl_easy_perform(easy), CURLE_ABORTED_BY_CALLBACK);
+    assert_int_equal(canned_requests(server), 0);
+    curl_easy_cleanup(easy);
+    canned_stop(server);
+}
+
 static void a_missing_ca_file_is_named(void **state)
 {
     (void)state;
@@ -493,6 +511,7 @@ int main(void)
         cmocka_unit_test(tls_for_another_name),
         cmocka_unit_test(tls_with_the_name_said),
         cmocka_unit_test(tls_to_a_port_without),
+        cmocka_unit_test(without_tls_nobody_is_a_server),
         cmocka_unit_test(a_missing_ca_file_is_named),
         cmocka_unit_test(escapes),
     };

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "tests/support/asking.h"
 #include "tests/support/jwt_signer.h"
 #include "tests/support/meanwhile.h"
 #include "vaultd/auth/jwt_text.h"
@@ -23,48 +24,24 @@
 #define VALID "error validating token"
 #define CLAIM "error validating claims"
 
-static struct test_vault *vault;
 static struct jwt_signer signer, stranger;
 
-static int make(void **state)
+static int make_signing(void **state)
 {
-    *state = vault = test_vault_new(true);
+    (void)make(state);
     jwt_signer_init(&signer, "ES256", 0);
     jwt_signer_init(&stranger, "ES256", 0);
     return 0;
 }
 
-static int end(void **state)
+static int end_signing(void **state)
 {
     jwt_signer_free(&stranger);
     jwt_signer_free(&signer);
-    test_vault_free(*state);
-    return 0;
+    return end(state);
 }
 
 /* ---- asking ---- */
-
-static unsigned ask_from(const char *address, const char *method, const char *path, const char *token,
-                         const char *body)
-{
-    char target[1024];
-    (void)snprintf(target, sizeof target, "/v1/%s", path);
-    const struct test_request request = {.method = kt_str(method),
-                                         .target = kt_str(target),
-                                         .token = kt_str(token == NULL ? vault->root : token),
-                                         .body = kt_str(body),
-                                         .address = address};
-    return test_vault_ask(vault, &request);
-}
-
-static void wants(unsigned status, const char *says, const char *method, const char *path,
-                  const char *token, const char *body)
-{
-    unsigned got = ask_from("192.0.2.1", method, path, token, body);
-    if (got != status || (says != NULL && !test_vault_said(vault, says)))
-        fail_msg("%s %s %s: wanted %u and %s, got %u: %s", method, path, body == NULL ? "" : body, status,
-                 says == NULL ? "any text" : says, got, vault->body);
-}
 
 static void settings(const char *more)
 {
@@ -619,7 +596,7 @@ static void tokens_of_the_wild(void **state)
 
 int main(int argc, char **argv)
 {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, make, end)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, make_signing, end_signing)
     const struct CMUnitTest tests[] = {
         TEST(what_a_login_answers),   TEST(whose_login_it_is),     TEST(groups_come_along),
         TEST(before_there_is_anything), TEST(somebody_elses_signature), TEST(keys_as_pem),

@@ -10,11 +10,12 @@
 #include <cmocka.h>
 #include <stdatomic.h>
 
+#include "lib/fetch.h"
+#include "lib/may_connect.h"
 #include "tests/support/jwt_signer.h"
 #include "tests/support/vault.h"
 #include "vaultd/auth/jwt_keys.h"
 #include "vaultd/auth/logins.h"
-#include "vaultd/worker/fetch.h"
 
 #define TEXT 512u
 #define LONG 8192u
@@ -274,7 +275,7 @@ static void hosts(void **state)
         struct sockaddr_in6 in6 = {.sin6_family = AF_INET6};
         bool four = inet_pton(AF_INET, rows[i].address, &in.sin_addr) == 1;
         assert_true(four || inet_pton(AF_INET6, rows[i].address, &in6.sin6_addr) == 1);
-        if (fetch_may_connect(four ? (const void *)&in : (const void *)&in6) != rows[i].may)
+        if (kt_may_connect(four ? (const void *)&in : (const void *)&in6) != rows[i].may)
             fail_msg("%s", rows[i].address);
     }
 }

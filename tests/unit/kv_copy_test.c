@@ -340,7 +340,7 @@ static void make_what_stands_in_the_way(void)
     ok(200, "POST", "secret/data/driven",
        "{\"data\":{\"username\":\"app\",\"password\":\"first-password\"}}");
     ok(204, "POST", "rotation/secrets/secret/driven",
-       "{\"target\":\"pg\",\"strategy\":\"in-place\",\"accounts\":[\"app\"]}");
+       "{\"target\":\"pg\",\"strategy\":\"in-place\",\"allow_gap\":true,\"accounts\":[\"app\"]}");
 }
 
 static void is_refused(void **state)

@@ -1,4 +1,5 @@
-/* tests/unit/ldap_message_test.c - LDAP's requests to the byte, and what is an answer and what is none. */
+/* tests/unit/ldap_message_test.c - LDAP's requests to the byte, what is an answer and what is none, and which
+ * names have one spelling. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,6 +10,7 @@
 #include <cmocka.h>
 
 #include "lib/driver/ldap_message.h"
+#include "lib/driver/ldap_name.h"
 
 #define ROW(text)   {(const unsigned char *)(text), sizeof(text) - 1}
 #define BYTES(text) ((struct kt_bytes)ROW(text))
@@ -173,6 +175,27 @@ static void answers(void **state)
     }
 }
 
+static void logins_that_are_left(void **state)
+{
+    static const struct {
+        struct kt_bytes message;
+        int32_t grace;
+    } rows[] = {
+        {ROW("\x30\x34\x02\x01\x01\x61\x07\x0a\x01\0\x04\0\x04\0\xa0\x26\x30\x24" POLICY_OID
+               "\x04\x07\x30\x05\xa0\x03\x81\x01\x02"), 2},
+        {ROW("\x30\x34\x02\x01\x01\x61\x07\x0a\x01\0\x04\0\x04\0\xa0\x26\x30\x24" POLICY_OID
+               "\x04\x07\x30\x05\xa0\x03\x80\x01\x02"), -1}, /* seconds until it expires */
+        {ROW("\x30\x0c\x02\x01\x01\x61\x07\x0a\x01\0\x04\0\x04\0"), -1},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct ldap_answer got;
+        assert_true(kt_ldap_answer(rows[i].message, &got));
+        if (got.grace != rows[i].grace || got.policy != LDAP_POLICY_NONE)
+            fail_msg("row %zu: grace %d policy %d", i, got.grace, got.policy);
+    }
+}
+
 static void an_entry(void **state)
 {
     struct kt_bytes name, values, value;
@@ -189,11 +212,50 @@ static void an_entry(void **state)
     assert_false(kt_ldap_attribute(&got.attributes, &name, &values)); /* without values it is none */
 }
 
+static void names_in_one_spelling(void **state)
+{
+    static const struct {
+        const char *name;
+        bool plain;
+    } rows[] = {
+        {"", true},
+        {"uid=app,ou=services,dc=example,dc=org", true},
+        {"cn=order service 2,dc=example", true},
+        {"cn=a\\,b\\\\c\\+d,dc=x", true},
+        {"cn=c#,dc=x", true},
+        {"cn=\xc3\xbc,dc=x", true},
+        {"uid=App,dc=x", false},
+        {"UID=app,dc=x", false},
+        {"uid=app, dc=x", false},
+        {"uid=app ,dc=x", false},
+        {"uid= app,dc=x", false},
+        {"uid =app,dc=x", false},
+        {" uid=app", false},
+        {"uid=app ", false},
+        {"cn=order  service", false},
+        {"cn=order\\ ", false},
+        {"cn=\\61pp", false},
+        {"cn=a\\2cb", false},
+        {"cn=a\\=b", false},
+        {"cn=a\\", false},
+        {"cn=#0403617070", false},
+        {"cn=\"app\"", false},
+        {"uid=app;dc=x", false},
+        {"cn=app+uid=x", false},
+        {"cn=<a>", false},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        if (kt_ldap_name_is_plain(rows[i].name) != rows[i].plain)
+            fail_msg("'%s': expected %d", rows[i].name, rows[i].plain);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_whole), cmocka_unit_test(numbers),  cmocka_unit_test(requests),
-        cmocka_unit_test(answers),       cmocka_unit_test(an_entry),
+        cmocka_unit_test(answers),       cmocka_unit_test(an_entry), cmocka_unit_test(names_in_one_spelling),
+        cmocka_unit_test(logins_that_are_left),
     };
     return cmocka_run_group_tests_name("ldap_message", tests, NULL, NULL);
 }

@@ -31,7 +31,7 @@ bool __wrap_kt_ldap_open(const struct driver_run *run, const struct driver_login
 bool __wrap_kt_ldap_open(const struct driver_run *run, const struct driver_login *login,
                          struct ldap_session *s)
 {
-    *s = (struct ldap_session){.run = run, .stream.is_open = true, .policy = LDAP_POLICY_NONE};
+    *s = (struct ldap_session){.run = run, .stream.is_open = true, .policy = LDAP_POLICY_NONE, .grace = -1};
     if (kt_bytes_is(login->password, "right"))
         return true;
     memcpy(s->code, "49", sizeof("49"));
@@ -111,6 +111,10 @@ static const struct row {
      DRIVER_BAD_VALUE},
     {"too soon after the last change", DRIVER_APPLY, "NEW", "OLD", "19", "Password is too young to change",
      "add userPassword of " APP ": NEW\n", DRIVER_PERMANENT},
+    {"a policy that refuses hashes", DRIVER_APPLY, "NEW", "OLD", "19", "Password fails quality checking policy",
+     "add userPassword of " APP ": NEW\n", DRIVER_PERMANENT},
+    {"a policy that refuses hashes by now", DRIVER_REVOKE, "", "NEW", "19", "Password fails quality checking policy",
+     "replace userPassword of " APP ": NEW\n", DRIVER_UNREACH},
     {"too soon to leave the new one alone", DRIVER_REVOKE, "", "NEW", "19", "Password is too young to change",
      "replace userPassword of " APP ": NEW\n", DRIVER_UNREACH},
     {"no such entry", DRIVER_APPLY, "NEW", "", "32", "", "replace userPassword of " APP ": NEW\n", DRIVER_PERMANENT},

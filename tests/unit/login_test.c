@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <sodium.h>
 
+#include "tests/support/asking.h"
 #include "tests/support/meanwhile.h"
 #include "vaultd/auth/lockout.h"
 #include "vaultd/core/jobs.h"
@@ -21,19 +22,6 @@
 #define TEXT 256u
 #define HOUR 3600
 
-static struct test_vault *vault;
-
-static int make(void **state)
-{
-    *state = vault = test_vault_new(true);
-    return 0;
-}
-
-static int end(void **state)
-{
-    test_vault_free(*state);
-    return 0;
-}
 
 /* Argon2id for as little as libsodium has it: what it must cost, unit/hashing_test and unit/timing_test
  * look at, and here many log in. Nobody's password keeps its own. */
@@ -54,29 +42,6 @@ int __wrap_crypto_pwhash_str_alg(char out[crypto_pwhash_STRBYTES], const char *c
 }
 
 /* ---- asking ---- */
-
-/* token NULL: root's, "": none. */
-static unsigned ask_from(const char *address, const char *method, const char *path,
-                         const char *token, const char *body)
-{
-    char target[1024];
-    (void)snprintf(target, sizeof target, "/v1/%s", path);
-    const struct test_request request = {.method = kt_str(method),
-                                         .target = kt_str(target),
-                                         .token = kt_str(token == NULL ? vault->root : token),
-                                         .body = kt_str(body),
-                                         .address = address};
-    return test_vault_ask(vault, &request);
-}
-
-static void wants(unsigned status, const char *says, const char *method, const char *path,
-                  const char *token, const char *body)
-{
-    unsigned got = ask_from("192.0.2.1", method, path, token, body);
-    if (got != status || (says != NULL && !test_vault_said(vault, says)))
-        fail_msg("%s %s: wanted %u and %s, got %u: %s", method, path, status,
-                 says == NULL ? "any text" : says, got, vault->body);
-}
 
 static void enable(const char *path, const char *type)
 {

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "lib/driver/redis_members.h"
 #include "lib/driver/redis_user.h"
 
 #define HASH_A "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
@@ -180,12 +181,78 @@ static void commands_are_written(void **state)
     kt_buf_free(&out);
 }
 
+/* ---- Sentinels ---- */
+
+#define MEMBER(size, host, port_size, port, flags_size, flags)                                                         \
+    "*6\r\n" BULK(2, "ip") BULK(size, host) BULK(4, "port") BULK(port_size, port) BULK(5, "flags") BULK(flags_size, flags)
+
+static void servers_are_read(void **state)
+{
+    struct redis_members members = {.n = 0};
+    (void)state;
+    assert_true(kt_redis_master_read(kt_str(MEMBER(9, "10.0.0.11", 4, "6379", 6, "master")), &members));
+    assert_true(kt_redis_replicas_read(kt_str("*2\r\n" MEMBER(5, "fd::7", 4, "6380", 25, "s_down,slave,disconnected")
+                                              "*8\r\n" BULK(4, "more") "*1\r\n:7\r\n" BULK(4, "port") BULK(5, "65535")
+                                              BULK(2, "ip") BULK(6, "redis3") BULK(5, "flags") BULK(5, "slave")),
+                                       &members));
+    static const struct {
+        const char *host;
+        uint32_t port;
+        bool down;
+    } wanted[] = {{"10.0.0.11", 6379, false}, {"fd::7", 6380, true}, {"redis3", 65535, false}};
+    assert_int_equal(members.n, 3);
+    for (size_t i = 0; i < 3; i++) {
+        assert_true(kt_bytes_is(members.at[i].host, wanted[i].host));
+        assert_int_equal(members.at[i].port, wanted[i].port);
+        assert_int_equal(members.at[i].down, wanted[i].down);
+    }
+    assert_true(kt_redis_replicas_read(kt_str("*0\r\n"), &members));
+    assert_int_equal(members.n, 3);
+}
+
+/* More than are kept are counted: a target names fewer. */
+static void many_servers(void **state)
+{
+    struct redis_members members = {.n = 0};
+    struct kt_buf reply;
+    (void)state;
+    kt_buf_init(&reply, 65536);
+    kt_buf_printf(&reply, "*%u\r\n", REDIS_MEMBERS_MAX + 2);
+    for (unsigned i = 0; i < REDIS_MEMBERS_MAX + 2; i++)
+        kt_buf_printf(&reply, "*4\r\n" BULK(2, "ip") BULK(2, "ab") BULK(4, "port") "$4\r\n%u\r\n", 1000 + i);
+    assert_true(kt_redis_replicas_read(kt_buf_bytes(&reply), &members));
+    assert_int_equal(members.n, REDIS_MEMBERS_MAX + 2);
+    assert_int_equal(members.at[REDIS_MEMBERS_MAX - 1].port, 1000 + REDIS_MEMBERS_MAX - 1);
+    kt_buf_free(&reply);
+}
+
+static void what_is_no_server(void **state)
+{
+    static const char *const bad[] = {
+        "", "+OK\r\n", "*0\r\n", "*1\r\n" BULK(2, "ip"), "*2\r\n" BULK(2, "ip") BULK(1, "a"),
+        "*2\r\n" BULK(4, "port") BULK(1, "7"), MEMBER(0, "", 1, "7", 0, ""), MEMBER(1, "a", 1, "0", 0, ""),
+        MEMBER(1, "a", 5, "65536", 0, ""), MEMBER(1, "a", 2, "-1", 0, ""), MEMBER(1, "a", 1, "7", 0, "") "+more\r\n",
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        struct redis_members members = {.n = 0};
+        if (kt_redis_master_read(kt_str(bad[i]), &members))
+            fail_msg("row %zu", i);
+        char list[256];
+        (void)snprintf(list, sizeof(list), "*1\r\n%s", bad[i]);
+        if (kt_redis_replicas_read(kt_str(list), &members))
+            fail_msg("row %zu in a list", i);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_whole),           cmocka_unit_test(what_is_cut_is_not_whole),
         cmocka_unit_test(a_user_is_read),          cmocka_unit_test(no_user_and_no_password),
         cmocka_unit_test(many_passwords),          cmocka_unit_test(what_is_no_user),
+        cmocka_unit_test(servers_are_read),        cmocka_unit_test(many_servers),
+        cmocka_unit_test(what_is_no_server),
         cmocka_unit_test(sessions_are_counted),    cmocka_unit_test(commands_are_written),
     };
     return cmocka_run_group_tests_name("redis_reply", tests, NULL, NULL);

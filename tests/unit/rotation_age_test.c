@@ -59,7 +59,7 @@ static void classes(void **state)
         {"{\"high\":{\"description\":\"a\\nb\"}}", "high.description has a control character"},
     };
     need(s, 200, "GET", "rotation/classes", NULL);
-    says(s, "\"critical\":{\"max_age\":\"\",\"description\":\"\"}");
+    says(s, "\"critical\":{\"max_age\":\"\",\"description\":\"\",\"approvals\":0,\"approvers\":\"\"}");
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         need(s, 400, "POST", "rotation/classes", wrong[i].body);
         says(s, wrong[i].text);
@@ -67,8 +67,8 @@ static void classes(void **state)
     need(s, 204, "POST", "rotation/classes", CLASSES);
     test_vault_reseal(s->vault);
     need(s, 200, "GET", "rotation/classes", NULL);
-    says(s, "\"critical\":{\"max_age\":\"30d\",\"description\":\"money\"}");
-    says(s, "\"medium\":{\"max_age\":\"\",\"description\":\"\"}");
+    says(s, "\"critical\":{\"max_age\":\"30d\",\"description\":\"money\",\"approvals\":0,\"approvers\":\"\"}");
+    says(s, "\"medium\":{\"max_age\":\"\",\"description\":\"\",\"approvals\":0,\"approvers\":\"\"}");
     need(s, 400, "POST", "rotation/secrets/secret/x", "{\"risk\":\"hihg\"}");
     says(s, "risk must be critical, high, medium or low");
     need(s, 204, "POST", "rotation/secrets/secret/x", "{\"risk\":\"\"}");
@@ -179,6 +179,45 @@ static void by_age(void **state)
     need(s, 200, "DELETE", "rotation/pause", NULL);
     comes_to_say(s, "rotation/overdue?grace=0", "\"run\":\"0"); /* it is old until it is done */
     test_vault_call(s->vault, "LIST", "rotation/runs", s->vault->root, NULL);
+    scene_end(s);
+}
+
+static void make_issued(struct scene *s, const char *name, const char *generator)
+{
+    char path[64], body[160];
+    (void)snprintf(path, sizeof path, "rotation/secrets/secret/%s", name);
+    (void)snprintf(body, sizeof body, "{\"generator\":%s}", generator);
+    need(s, 204, "POST", path, body);
+    (void)snprintf(path, sizeof path, "rotation/rotate/secret/%s", name);
+    need(s, 200, "POST", path, "{}");
+}
+
+static bool is_too_old(struct scene *s, const char *name)
+{
+    char text[96];
+    (void)snprintf(text, sizeof text, "{\"secret\":\"secret/%s\",\"why\":\"age\"", name);
+    need(s, 200, "GET", "rotation/overdue", NULL);
+    return test_vault_said(s->vault, text);
+}
+
+/* Of its life: a list at three quarters of its 7 days, a certificate at five sixths of its 90. */
+static void what_is_issued(void **state)
+{
+    struct scene *s = scene(*state);
+    make_issued(s, "ca", "{\"type\":\"x509-ca\",\"common_name\":\"Root\"}");
+    make_issued(s, "leaf", "{\"type\":\"x509\",\"issuer\":\"secret/ca\",\"names\":\"a.example.com\"}");
+    make_issued(s, "list", "{\"type\":\"x509-crl\",\"issuer\":\"secret/ca\"}");
+    brake(s);
+    pass_days(s, 5);
+    assert_false(is_too_old(s, "list"));
+    says(s, "{\"secret\":\"secret/list\",\"why\":\"late\""); /* it was to be made anew at half of its life */
+    s->vault->now_ms += (int64_t)7 * 3600 * 1000;
+    assert_true(is_too_old(s, "list"));
+    pass_days(s, 69);
+    assert_false(is_too_old(s, "leaf"));
+    says(s, "{\"secret\":\"secret/leaf\",\"why\":\"late\"");
+    pass_days(s, 1);
+    assert_true(is_too_old(s, "leaf"));
     scene_end(s);
 }
 
@@ -302,7 +341,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ALTERNATE(classes), ALTERNATE(a_class_plans), ALTERNATE(a_class_waits_for_the_clock),
         ALTERNATE(many_are_planned),
-        ALTERNATE(a_class_rotates), ALTERNATE(by_age), ALTERNATE(by_schedule), ALTERNATE(frozen),
+        ALTERNATE(a_class_rotates), ALTERNATE(by_age), ALTERNATE(what_is_issued),
+ ALTERNATE(by_schedule), ALTERNATE(frozen),
         ALTERNATE(fails_each_time), ALTERNATE(fails_by_hand), ALTERNATE(unreadable),
         ALTERNATE(goes_on_and_on),
     };

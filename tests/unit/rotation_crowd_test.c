@@ -29,6 +29,81 @@ static void say(struct scene *s, const char *host, unsigned version, const char 
         fail_msg("%s: %s", path, s->vault->body);
 }
 
+/* ---- much ---- */
+
+#define MANY 60u
+
+struct fit {
+    unsigned char secret[RUN_ID];
+    unsigned looked;
+    uint32_t least;
+    bool fits;
+    size_t grew; /* the request's memory */
+};
+
+static bool has_version(const void *arg, const struct consumer *consumer)
+{
+    struct fit *fit = (struct fit *)(uintptr_t)arg;
+    fit->looked++;
+    return consumer->version >= fit->least;
+}
+
+static enum kt_kind look_at_all(struct request *req, struct kt_err *err)
+{
+    struct fit *fit = req->handler_data;
+    struct rotation_secret secret;
+    enum kt_kind kind = secret_load(req, SECRET, &secret, err);
+    if (kind != KT_OK)
+        return kind;
+    size_t before = req->arena.taken;
+    kind = consumers_fit(req, secret.id, has_version, fit, &fit->fits, err);
+    fit->grew = req->arena.taken - before;
+    return kind;
+}
+
+static struct fit fit_of(struct scene *s, uint32_t least)
+{
+    struct fit fit = {.least = least};
+    assert_int_equal(request_internal(s->vault->core, "test/consumers", look_at_all, &fit, NULL), KT_OK);
+    return fit;
+}
+
+/* Asked whether all are well, it takes the memory of one, and no longer than until the first that is not. */
+static void one_at_a_time(void **state)
+{
+    struct scene *s = scene(*state);
+    char host[16], detail[1001], path[128];
+    memset(detail, 'd', sizeof detail - 1);
+    detail[sizeof detail - 1] = '\0';
+    struct fit fit = fit_of(s, 1);
+    assert_true(fit.fits && fit.looked == 0);
+    read_version(s, 1);
+    for (unsigned i = 0; i < MANY; i++) {
+        (void)snprintf(host, sizeof host, "h%u", i);
+        say(s, host, 1, "registered", "");
+        say(s, host, 1, "healthy", detail);
+    }
+    fit = fit_of(s, 1);
+    assert_true(fit.fits);
+    assert_int_equal(fit.looked, MANY);
+    assert_int_equal(fit.grew, 0);
+    fit = fit_of(s, 2);
+    assert_false(fit.fits);
+    assert_int_equal(fit.looked, 1);
+    /* Those that are put aside are passed over, and the others are not. */
+    for (unsigned i = 0; i < MANY; i++) {
+        fit = fit_of(s, 2);
+        assert_false(fit.fits);
+        (void)snprintf(path, sizeof path, "rotation/quarantine/h%u/" SECRET, i);
+        need(s, 200, "POST", path, "{\"service\":\"orders\",\"reason\":\"r\"}");
+    }
+    fit = fit_of(s, 2);
+    assert_true(fit.fits);
+    assert_int_equal(fit.looked, MANY);
+    assert_int_equal(fit.grew, 0);
+    scene_end(s);
+}
+
 /* ---- long ---- */
 
 /* Whoever asks for a run may have a long name, and say much about it. */
@@ -103,7 +178,7 @@ static void names_are_words(void **state)
     need(s, 200, "POST", "secret/data/db/it's%3B%20b",
          "{\"data\":{\"username\":\"app_q\",\"password\":\"first\"}}");
     need(s, 204, "POST", "rotation/secrets/secret/db/it's%3B%20b",
-         "{\"target\":\"pg\",\"strategy\":\"in-place\",\"accounts\":\"app_q\"}");
+         "{\"target\":\"pg\",\"strategy\":\"in-place\",\"allow_gap\":true,\"accounts\":\"app_q\"}");
     need(s, 200, "POST", "rotation/rotate/secret/db/it's%3B%20b", NULL);
     text_at(s, "data.run", s->run, sizeof s->run);
     until(s, "frozen");
@@ -225,7 +300,7 @@ static void behind_a_busy_target(void **state)
         need(s, 200, "POST", path, body);
         (void)snprintf(path, sizeof path, "rotation/secrets/secret/m%u", i);
         (void)snprintf(body, sizeof body,
-                       "{\"target\":\"%s\",\"strategy\":\"in-place\",\"accounts\":\"u%u\","
+                       "{\"target\":\"%s\",\"strategy\":\"in-place\",\"allow_gap\":true,\"accounts\":\"u%u\","
                        "\"period\":\"30m\"}",
                        last ? "other" : "pg", i);
         need(s, 204, "POST", path, body);
@@ -366,6 +441,95 @@ static void not_heard_of(void **state)
     scene_end(s);
 }
 
+/* The vault was away for exactly two hours, and the consumer has to acknowledge within half a minute: it had
+ * no chance, so it has that time still. */
+static void half_a_minute_is_left(void **state)
+{
+    struct scene *s = scene(*state);
+    char wanted[96], time[KT_TIME_TEXT];
+    register_agent(s, "h1");
+    rotate(s);
+    soon(s, "acking");
+    core_seal(s->vault->core, "test");
+    s->vault->now_ms += INT64_C(2) * 3600 * 1000;
+    test_vault_reseal(s->vault);
+    kt_time_text(s->vault->now_ms + 30000, time);
+    (void)snprintf(wanted, sizeof wanted, "\"waits_until\":\"%s\"", time);
+    soon_says(s, wanted);
+    s->vault->now_ms += 29000; /* a word of an agent takes time, too */
+    rotation_wake(s->vault->core->rotation);
+    acknowledge(s, "h1", 2);
+    soon(s, "overlapping"); /* before time goes on */
+    ends_done(s);
+    scene_end(s);
+}
+
+/* And not more than that. */
+static void half_a_minute_ends(void **state)
+{
+    struct scene *s = scene(*state);
+    char wanted[96], time[KT_TIME_TEXT];
+    register_agent(s, "h1");
+    rotate(s);
+    soon(s, "acking");
+    core_seal(s->vault->core, "test");
+    s->vault->now_ms += INT64_C(2) * 3600 * 1000;
+    test_vault_reseal(s->vault);
+    kt_time_text(s->vault->now_ms + 30000, time);
+    (void)snprintf(wanted, sizeof wanted, "\"waits_until\":\"%s\"", time);
+    soon_says(s, wanted);
+    s->vault->now_ms += 30000;
+    rotation_wake(s->vault->core->rotation);
+    soon(s, "rolling_back");
+    assert_int_equal(report(s, "h1", 1, "healthy"), 200);
+    ends_back(s);
+    scene_end(s);
+}
+
+/* ---- trying again ---- */
+
+/* How long it waits for its next try; 0: it does not say yet. */
+static int64_t waits_for_ms(struct scene *s)
+{
+    char time[64];
+    int64_t until_ms = 0;
+    load_run(s);
+    text_at(s, "data.waits_until", time, sizeof time);
+    if (!kt_time_parse(time, strlen(time), &until_ms))
+        return 0;
+    return until_ms - s->vault->now_ms;
+}
+
+/* Past the point of no return nothing is given up: the target is down for thirteen tries, and between two of
+ * them are from one second to five minutes, by the vault's own clock, which stands still but here. */
+static void pauses_between_tries(void **state)
+{
+    struct scene *s = scene(*state);
+    int64_t least_ms = INT64_MAX, most_ms = 0;
+    rotate(s);
+    soon(s, "overlapping");
+    SIM_SET(&s->sim, down, true);
+    until(s, "revoking");
+    for (unsigned tries = 0; tries <= 12; tries++) {
+        int64_t pause = 0;
+        for (int i = 0; i < PATIENCE && (pause = waits_for_ms(s)) <= 0; i++)
+            pause_ms(1);
+        if (tries > 0) /* before it the clock did not stand still */
+            assert_in_range(pause, 1000, 300000);
+        least_ms = tries > 0 && pause < least_ms ? pause : least_ms;
+        most_ms = pause > most_ms ? pause : most_ms;
+        s->vault->now_ms += pause - 1;
+        rotation_wake(s->vault->core->rotation);
+        assert_int_equal(waits_for_ms(s), 1);
+        s->vault->now_ms++;
+        rotation_wake(s->vault->core->rotation);
+    }
+    assert_true(most_ms > 2 * least_ms); /* they get longer, and are spread */
+    SIM_SET(&s->sim, down, false);
+    ends_done(s);
+    scene_end(s);
+}
+
 static void not_heard_of_any_more(void **state)
 {
     struct scene *s = acknowledged_long_ago(*state);
@@ -442,7 +606,7 @@ static void says_who_was_cut_off(void **state)
     soon(s, "rolling_back");
     assert_int_equal(report(s, "h1", 1, "healthy"), 200);
     ends_back(s);
-    says(s, "For a while the target refused both");
+    says(s, "The target refused somebody what he had for a while");
     assert_false(test_vault_said(s->vault, "obody was cut off"));
     scene_end(s);
 }
@@ -474,6 +638,7 @@ int main(void)
         ALTERNATE(many_values_by_hand),
         ALTERNATE(names_are_words),
         ALTERNATE(many_consumers),
+        ALTERNATE(one_at_a_time),
         ALTERNATE(few_consumers_are_all_told),
         ALTERNATE(words_leave_room_for_proofs),
         ALTERNATE(many_services),
@@ -483,6 +648,9 @@ int main(void)
         BOTH(not_heard_of),
         BOTH(not_heard_of_any_more),
         BOTH(heard_of),
+        BOTH(half_a_minute_is_left),
+        ALTERNATE(half_a_minute_ends),
+        ALTERNATE(pauses_between_tries),
         IN_PLACE(forgets_what_was_restored),
         ALTERNATE(says_who_was_cut_off),
         cmocka_unit_test(distrusted_clock_wakes_nobody),

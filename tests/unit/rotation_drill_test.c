@@ -267,6 +267,7 @@ static void the_old_one_dies_meanwhile(void **state)
 static void not_where_it_cuts_people_off(void **state)
 {
     struct scene *s = scene(*state);
+    gap_unsaid(s);
     need(s, 400, "POST", "rotation/drill/" SECRET, "{}");
     says(s, "KT-R-031");
     says(s, "allow_gap=true");
@@ -358,12 +359,12 @@ static void afterwards_it_is_a_run_of_its_own(void **state)
     change_rotation(s, "{\"rto\":\"5m\"}");
     register_agent(s, "h1");
     rotate(s);
-    until(s, "acking");
+    soon(s, "acking");
     acknowledge(s, "h1", 2);
     ends_done(s);
     need(s, 200, "POST", "rotation/rotate/" SECRET, "{\"back\":true}");
     text_at(s, "data.run", s->run, sizeof s->run);
-    until(s, "acking");
+    soon(s, "acking");
     load_run(s);
     says(s, "\"back\":{\"ordered\":\"2027");
     s->vault->now_ms += 20000;

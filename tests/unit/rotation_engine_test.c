@@ -16,6 +16,7 @@
 #include "lib/failpoint.h"
 #include "lib/log.h"
 #include "tests/support/rotation_scene.h"
+#include "vaultd/rotation/run.h"
 
 /* ---- the ways to end ---- */
 
@@ -25,8 +26,10 @@ static void full_run(void **state)
     register_agent(s, "h1");
     rotate(s);
     soon_says(s, "consumers 0/1 on v2");
+    assert_false(test_vault_said(s->vault, "\"name\":\"overlapping\"")); /* nobody runs it yet */
     acknowledge(s, "h1", 2);
     ends_done(s);
+    says(s, "\"name\":\"overlapping\"");
     /* No value is in what people read. */
     load_run(s);
     assert_false(test_vault_said(s->vault, "first-password-of-a"));
@@ -110,6 +113,101 @@ static void target_lost_it(void **state)
     scene_end(s);
 }
 
+static void was_passed_over(struct run *run)
+{
+    run->machine.bound = run->silent_passed = true;
+}
+
+/* max_overlap passed over who was silent. Since then the target got it once more, and all of them said that they have
+ * it: who starts with the old one afterwards is waited for again. */
+static void passed_over_until_it_is_set_again(void **state)
+{
+    struct scene *s = scene(*state);
+    register_agent(s, "h1");
+    rotate(s);
+    soon(s, "acking");
+    put_into_run(s, s->run, was_passed_over);
+    sim_lose_last(&s->sim);
+    read_version(s, 2);
+    assert_int_equal(report(s, "h1", 2, "unhealthy"), 200);
+    for (int i = 0; i < PATIENCE && sim_ops(&s->sim, DRIVER_APPLY) < 2; i++)
+        pause_ms(1);
+    soon(s, "acking");
+    acknowledge(s, "h1", 2);
+    soon(s, "overlapping"); /* and no time passes */
+    assert_int_equal(report(s, "h1", 1, "healthy"), 200);
+    soon(s, "acking");
+    acknowledge(s, "h1", 2);
+    ends_done(s);
+    scene_end(s);
+}
+
+/* The old one is not ended while the target lacks the new one. */
+static void target_lost_it_before_the_revocation(void **state)
+{
+    struct scene *s = scene(*state);
+    rotate(s);
+    soon(s, "overlapping");
+    SIM_SET(&s->sim, down, true);
+    until(s, "revoking");
+    sim_lose_last(&s->sim);
+    SIM_SET(&s->sim, down, false);
+    ends_done(s);
+    assert_int_equal(sim_ops(&s->sim, DRIVER_APPLY), 2);
+    scene_end(s);
+}
+
+/* Even where it was there a moment before: the step that ends the old one looks for itself. */
+static void target_loses_it_after_the_proof(void **state)
+{
+    struct scene *s = scene(*state);
+    SIM_SET(&s->sim, loses_then, true);
+    rotate(s);
+    ends_done(s);
+    assert_string_equal(s->sim.locked_out, "");
+    assert_int_equal(sim_ops(&s->sim, DRIVER_APPLY), 2);
+    scene_end(s);
+}
+
+static void target_loses_the_old_one_after_the_proof(void **state)
+{
+    struct scene *s = scene(*state);
+    register_agent(s, "h1");
+    rotate(s);
+    soon(s, "acking");
+    read_version(s, 2);
+    assert_int_equal(report(s, "h1", 2, "unhealthy"), 200);
+    soon(s, "rolling_back");
+    (void)pthread_mutex_lock(&s->sim.lock);
+    memcpy(s->sim.undo, s->sim.accounts, sizeof s->sim.undo);
+    memset(s->sim.undo[0].verifier, 0, sizeof s->sim.undo[0].verifier);
+    s->sim.loses_then = true;
+    (void)pthread_mutex_unlock(&s->sim.lock);
+    assert_int_equal(report(s, "h1", 1, "rolled_back"), 200);
+    ends_back(s);
+    assert_int_equal(sim_ops(&s->sim, DRIVER_RESTORE), 1);
+    scene_end(s);
+}
+
+/* Nor is the new one, going back, while the target lacks the old one. */
+static void target_lost_the_old_one_going_back(void **state)
+{
+    struct scene *s = scene(*state);
+    register_agent(s, "h1");
+    rotate(s);
+    soon(s, "acking");
+    read_version(s, 2);
+    assert_int_equal(report(s, "h1", 2, "unhealthy"), 200);
+    soon(s, "rolling_back");
+    SIM_SET(&s->sim, down, true);
+    sim_account(&s->sim, "app_a")->verifier[0] = '\0';
+    assert_int_equal(report(s, "h1", 1, "rolled_back"), 200);
+    SIM_SET(&s->sim, down, false);
+    ends_back(s);
+    assert_int_equal(sim_ops(&s->sim, DRIVER_RESTORE), 1);
+    scene_end(s);
+}
+
 static void silent_consumer(void **state)
 {
     struct scene *s = scene(*state);
@@ -171,6 +269,24 @@ static void away_while_going_back(void **state)
     scene_end(s);
 }
 
+/* It was waited for, and is cut off all the same: that is said. */
+static void never_goes_back(void **state)
+{
+    struct scene *s = scene(*state);
+    register_agent(s, "h1");
+    rotate(s);
+    soon(s, "acking");
+    acknowledge(s, "h1", 2);
+    cancel(s, 200);
+    soon_says(s, "1 consumers that still run v2");
+    s->vault->now_ms += 7200000;
+    ends_back(s);
+    says(s, "1 consumers still ran v2 when max_overlap ended: orders@h1");
+    says(s, "consumers had not gone back to the old version when max_overlap ended");
+    says(s, "\"gap_ms\":null");
+    scene_end(s);
+}
+
 static void late_consumer(void **state)
 {
     struct scene *s = scene(*state);
@@ -209,6 +325,30 @@ static void loose_reader(void **state)
     scene_end(s);
 }
 
+/* max_overlap is as long as it is, whoever sets the wall clock. */
+static void loose_reader_and_the_clock(void **state)
+{
+    for (int i = -1; i <= 1; i += 2) {
+        struct scene *s = scene(*state);
+        char person[128];
+        s->vault->wall_ahead_ms += i * 7200000;
+        test_vault_token(s->vault, "person", "path \"secret/data/*\" { capabilities = [\"read\"] }", person,
+                         sizeof person);
+        assert_int_equal(test_vault_call(s->vault, "GET", "secret/data/db/orders", person, NULL), 200);
+        rotate(s);
+        soon(s, "overlapping");
+        s->vault->now_ms += 60000;
+        soon_says(s, "1 readers of v1 that are no agents");
+        assert_int_equal(sim_ops(&s->sim, DRIVER_REVOKE), 0);
+        int64_t begun_ms = s->vault->now_ms;
+        s->vault->now_ms += 541000;
+        ends_done(s);
+        assert_true(s->vault->now_ms - begun_ms < 3600000);
+        says(s, "when max_overlap ended");
+        scene_end(s);
+    }
+}
+
 static void loose_reader_ends(void **state)
 {
     struct scene *s = scene(*state);
@@ -237,6 +377,7 @@ static void loose_reader_is_passed(void **state)
     s->vault->now_ms += 601000;
     ends_done(s);
     says(s, "when max_overlap ended");
+    assert_false(test_vault_said(s->vault, "Nobody was cut off"));
     scene_end(s);
 }
 
@@ -514,6 +655,26 @@ static void default_limits_suffice(void **state)
     scene_end(s);
 }
 
+/* The login of who stays, which the step that ends the other makes, counts as well. */
+static void limits_hold_where_it_is_lost_then(void **state)
+{
+    struct scene *s = scene(*state);
+    default_limits(s);
+    int64_t started = s->vault->now_ms;
+    SIM_SET(&s->sim, loses_then, true);
+    rotate(s);
+    for (int i = 0; i < 20000 && !is_in(s, "done"); i++) {
+        s->vault->now_ms += 1000;
+        rotation_wake(s->vault->core->rotation);
+        pause_ms(1);
+        if (sim_refusals(&s->sim, "app_b") > 3)
+            assert_true(s->vault->now_ms - started >= 3600000);
+    }
+    assert_true(is_in(s, "done"));
+    assert_true(sim_refusals(&s->sim, "app_b") >= 3);
+    scene_end(s);
+}
+
 static void default_limits_suffice_to_go_back(void **state)
 {
     struct scene *s = scene(*state);
@@ -540,7 +701,7 @@ static void one_run_at_a_target(void **state)
     need(s, 200, "POST", "secret/data/db/web",
          "{\"data\":{\"username\":\"web_a\",\"password\":\"first-password-of-a\"}}");
     need(s, 204, "POST", "rotation/secrets/secret/db/web",
-         "{\"target\":\"pg\",\"strategy\":\"in-place\",\"accounts\":\"web_a\",\"overlap\":1}");
+         "{\"target\":\"pg\",\"strategy\":\"in-place\",\"allow_gap\":true,\"accounts\":\"web_a\",\"overlap\":1}");
     register_agent(s, "h1");
     assert_int_equal(report(s, "h1", 1, "unhealthy"), 200); /* holds it in preflight */
     rotate(s);
@@ -880,11 +1041,21 @@ int main(void)
         EACH(unhealthy_consumer),
         EACH(unhealthy_holds),
         EACH(target_lost_it),
+        ALTERNATE(passed_over_until_it_is_set_again),
+        ALTERNATE(target_lost_it_before_the_revocation),
+        OVERLAP(target_lost_it_before_the_revocation),
+        ALTERNATE(limits_hold_where_it_is_lost_then),
+        ALTERNATE(target_loses_it_after_the_proof),
+        ALTERNATE(target_loses_the_old_one_after_the_proof),
+        ALTERNATE(target_lost_the_old_one_going_back),
         EACH(silent_consumer),
         ALTERNATE(unheard_consumer),
         ALTERNATE(away_while_going_back),
+        ALTERNATE(never_goes_back),
+        OVERLAP(never_goes_back),
         EACH(late_consumer),
         EACH(loose_reader),
+        ALTERNATE(loose_reader_and_the_clock),
         EACH(loose_reader_ends),
         EACH(loose_reader_is_passed),
         ALTERNATE(many_readers_are_forgotten),

@@ -5,12 +5,15 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "lib/clock.h"
 #include "lib/log.h"
+#include "lib/zone.h"
 #include "tests/support/vault.h"
 #include "vaultd/rotation/engine.h"
 
@@ -402,6 +405,90 @@ static void another_setting(void **state)
     assert_int_equal(s->runs[3] - before, 1);
 }
 
+/* ---- the rules of a time zone ---- */
+
+static const char *_Atomic zone_dir; /* NULL: the host's */
+enum kt_kind __real_kt_zone_load(const char *dir, const char *name, struct kt_zone **ret, struct kt_err *err);
+enum kt_kind __wrap_kt_zone_load(const char *dir, const char *name, struct kt_zone **ret, struct kt_err *err);
+enum kt_kind __wrap_kt_zone_load(const char *dir, const char *name, struct kt_zone **ret, struct kt_err *err)
+{
+    return __real_kt_zone_load(dir == NULL ? zone_dir : dir, name, ret, err);
+}
+
+void __real_kt_zone_data_version(const char *dir, char out[KT_ZONE_VERSION_TEXT]);
+void __wrap_kt_zone_data_version(const char *dir, char out[KT_ZONE_VERSION_TEXT]);
+void __wrap_kt_zone_data_version(const char *dir, char out[KT_ZONE_VERSION_TEXT])
+{
+    __real_kt_zone_data_version(dir == NULL ? zone_dir : dir, out);
+}
+
+/* Each file is there whole or not at all: the vault reads at any moment. */
+static void put_file(const char *dir, const char *name, const void *bytes, size_t len)
+{
+    char path[128], temporary[140];
+    (void)snprintf(path, sizeof path, "%s/%s", dir, name);
+    (void)snprintf(temporary, sizeof temporary, "%s.new", path);
+    FILE *file = fopen(temporary, "w");
+    assert_non_null(file);
+    assert_int_equal(fwrite(bytes, 1, len, file), len);
+    assert_int_equal(fclose(file), 0);
+    assert_int_equal(rename(temporary, path), 0);
+}
+
+/* Berlin's clocks are as those of `like`. */
+static void put_zone(const char *dir, const char *like, const char *version)
+{
+    static char bytes[65536];
+    char path[128];
+    (void)snprintf(path, sizeof path, "%s/%s", KT_ZONE_DIR, like);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    size_t len = fread(bytes, 1, sizeof bytes, file);
+    (void)fclose(file);
+    put_file(dir, "Europe/Berlin", bytes, len);
+    put_file(dir, "tzdata.zi", version, strlen(version));
+}
+
+static unsigned runs_of_zoned(struct scene *s)
+{
+    unsigned n = 0;
+    if (test_vault_call(s->vault, "LIST", "rotation/runs?secret=secret/zoned", s->vault->root, NULL) == 404)
+        return 0;
+    for (const char *at = s->vault->body; (at = strstr(at, "\"trigger\":\"schedule\"")) != NULL; at++)
+        n++;
+    return n;
+}
+
+/* A country changes its clocks while the vault runs: what is due is planned by the new rules, and runs once a
+ * day all the same. */
+static void other_rules(void **state)
+{
+    struct scene *s = *state;
+    char dir[] = "/tmp/kt-zones-XXXXXX", path[64];
+    assert_non_null(mkdtemp(dir));
+    (void)snprintf(path, sizeof path, "%s/Europe", dir);
+    assert_int_equal(mkdir(path, 0700), 0);
+    put_zone(dir, "Europe/Berlin", "# version 2099a\n");
+    zone_dir = dir;
+    need(s, 204, "POST", "rotation/secrets/secret/zoned", "{\"cron\":\"0 3 * * *\",\"zone\":\"Europe/Berlin\"}");
+    need(s, 200, "GET", "rotation/secrets/secret/zoned", NULL);
+    assert_true(test_vault_said(s->vault, "\"next_due\":\"2027-01-16T02:00:00Z\""));
+    put_zone(dir, "Asia/Tokyo", "# version 2099b\n");
+    s->vault->now_ms += HOUR_MS + 60000;
+    comes_to_say(s, "rotation/secrets/secret/zoned", "\"next_due\":\"2027-01-15T18:00:00Z\"");
+    for (unsigned day = 1; day <= 2; day++) {
+        time_passes(s, DAY_MS);
+        assert_int_equal(runs_of_zoned(s), day);
+    }
+    zone_dir = NULL;
+    static const char *const names[] = {"Europe/Berlin", "tzdata.zi", "Europe"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        (void)snprintf(path, sizeof path, "%s/%s", dir, names[i]);
+        assert_int_equal(remove(path), 0);
+    }
+    assert_int_equal(rmdir(dir), 0);
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
 
 int main(void)
@@ -419,6 +506,7 @@ int main(void)
         TEST(used_by_mistake_and_restarted),
         TEST(accepted_and_restarted),
         TEST(another_setting),
+        TEST(other_rules),
     };
     kt_log_set_level(KT_LOG_ERROR);
     return cmocka_run_group_tests_name("rotation_jumps", tests, NULL, NULL);

@@ -227,6 +227,144 @@ static void mending_makes_no_version_and_ends_none(void **state)
     }
 }
 
+/* How the run learns that somebody ended the old one early: by the probe before everybody gets the new one, or by one
+ * that a consumer's trouble, or what the target lost, had it make since. */
+enum learns { BY_VERIFYING, BY_A_DOUBT, BY_SETTING_AGAIN, LEARNS_COUNT };
+
+static struct machine learned(enum run_strategy strategy, enum learns how, enum run_state state, bool given)
+{
+    unsigned fx = 0;
+    struct machine m = {.strategy = strategy, .state = RUN_VERIFYING, .given = given, .drills = given};
+    machine_answers(&m, true, how != BY_VERIFYING, &fx);
+    assert_int_equal(fx & (FX_PROMOTE | FX_ALONE), how == BY_VERIFYING ? FX_PROMOTE | FX_ALONE : FX_PROMOTE);
+    m.state = state;
+    if (how == BY_VERIFYING)
+        return m;
+    assert_true(machine_event(&m, EV_UNHEALTHY, &fx));
+    machine_answers(&m, how == BY_A_DOUBT, false, &fx);
+    assert_int_equal(fx & FX_ALONE, FX_ALONE);
+    assert_int_equal(m.state, how == BY_A_DOUBT ? state : RUN_APPLYING);
+    return m;
+}
+
+/* And a person turns back: it is set again before anybody has to use it. */
+static void nobody_is_sent_back_to_what_is_refused(void **state)
+{
+    (void)state;
+    static const enum run_strategy strategies[] = {STRATEGY_ALTERNATE, STRATEGY_OVERLAP};
+    static const enum run_state states[] = {RUN_ACKING, RUN_OVERLAPPING};
+    for (unsigned i = 0; i < 4 * LEARNS_COUNT; i++) {
+        unsigned fx = 0;
+        struct machine m = learned(strategies[i % 2], (enum learns)(i / 4), states[i / 2 % 2], false);
+        assert_true(machine_event(&m, EV_CANCEL, &fx));
+        assert_int_equal(fx & FX_DEMOTE, 0);
+        assert_int_equal(machine_want(&m), WANT_RESTORE);
+        assert_true(machine_event(&m, EV_OK, &fx));
+        assert_int_equal(fx & FX_DEMOTE, 0);
+        assert_int_equal(machine_want(&m), WANT_COMMIT);
+        assert_true(machine_event(&m, EV_OK, &fx));
+        assert_int_equal(fx & FX_DEMOTE, FX_DEMOTE);
+    }
+}
+
+/* What the target made cannot be set again: there is no way back, of a drill either. */
+static void where_none_can_be_set_again_nothing_goes_back(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 2 * LEARNS_COUNT; i++) {
+        unsigned fx = 0;
+        enum run_state in = i % 2 == 0 ? RUN_ACKING : RUN_OVERLAPPING;
+        struct machine m = learned(STRATEGY_OVERLAP, (enum learns)(i / 2), in, true), silent = m;
+        assert_false(machine_event(&m, EV_CANCEL, &fx));
+        assert_false(machine_can_go_back(&m) || m.drills);
+        if (m.state == RUN_ACKING) {
+            assert_true(machine_event(&silent, EV_SILENT, &fx));
+            assert_int_equal(silent.state, RUN_ACKING);
+        }
+        m.state = RUN_OVERLAPPING;
+        assert_true(machine_event(&m, EV_OK, &fx));
+        assert_int_equal(m.state, RUN_REVOKING);
+    }
+}
+
+/* Somebody let it in again: then it need not be set again. */
+static void what_lives_again_is_not_set_again(void **state)
+{
+    (void)state;
+    unsigned fx = 0;
+    struct machine m = learned(STRATEGY_ALTERNATE, BY_VERIFYING, RUN_ACKING, false);
+    m.hold_unhealthy = true;
+    assert_true(machine_event(&m, EV_UNHEALTHY, &fx));
+    machine_answers(&m, true, true, &fx);
+    assert_int_equal(m.state, RUN_ACKING);
+    assert_true(machine_event(&m, EV_CANCEL, &fx));
+    assert_int_equal(machine_want(&m), WANT_ASK_OLD);
+    machine_answers(&m, false, true, &fx);
+    assert_int_equal(m.back, BACK_DEMOTE);
+}
+
+/* In which a run that has promoted turns back without having asked. */
+static struct machine turning(enum run_strategy strategy, bool given)
+{
+    unsigned fx = 0;
+    struct machine m = {.strategy = strategy, .state = RUN_ACKING, .promoted = true, .given = given,
+                        .intent = INTENT_APPLY};
+    assert_true(machine_event(&m, EV_CANCEL, &fx));
+    assert_int_equal(fx & FX_DEMOTE, 0);
+    return m;
+}
+
+static void the_old_one_is_asked_for_first(void **state)
+{
+    (void)state;
+    static const enum run_strategy strategies[] = {STRATEGY_ALTERNATE, STRATEGY_OVERLAP};
+    for (unsigned i = 0; i < 4; i++) {
+        unsigned fx = 0;
+        const struct machine first = turning(strategies[i % 2], i / 2 != 0);
+        assert_int_equal(machine_want(&first), WANT_ASK_OLD);
+        struct machine m = first;
+        machine_resumed(&m);
+        assert_true(same(&m, &first)); /* asked once more */
+        machine_answers(&m, false, false, &fx);
+        assert_int_equal(fx & (FX_PAGE | FX_ALONE | FX_DEMOTE), FX_PAGE | FX_ALONE);
+        if (first.given) { /* it cannot be set again */
+            assert_int_equal(m.state, RUN_VERIFYING);
+            assert_true(m.past && m.promoted);
+        } else {
+            assert_int_equal(machine_want(&m), WANT_RESTORE);
+        }
+        for (unsigned accepted = 0; accepted < 2; accepted++) {
+            m = first;
+            machine_answers(&m, accepted != 0, true, &fx);
+            assert_int_equal(m.back, BACK_DEMOTE);
+            assert_int_equal(fx, 0);
+        }
+    }
+    const struct machine in_place = turning(STRATEGY_IN_PLACE, false), none = turning(STRATEGY_GENERATE, false);
+    assert_int_equal(in_place.back, BACK_RESTORE_OLD);
+    assert_int_equal(none.back, BACK_DEMOTE);
+}
+
+/* Whatever comes instead of an answer is none: it goes back, and counts for no later try. */
+static void what_is_no_answer_holds_nobody_up(void **state)
+{
+    (void)state;
+    const struct machine first = turning(STRATEGY_ALTERNATE, false);
+    for (unsigned e = 0; e < RUN_EVENT_COUNT; e++) {
+        enum run_act act = transition_find(RUN_ROLLING_BACK, (enum run_event)e)->act;
+        struct machine m = first;
+        unsigned fx = 0;
+        bool stays = e == EV_CRASH || e == EV_UNHEALTHY || e == EV_SILENT;
+        if (act == ACT_UNKNOWN || act == ACT_REFUSE)
+            continue;
+        assert_true(machine_event(&m, (enum run_event)e, &fx));
+        assert_int_equal(m.state, RUN_ROLLING_BACK);
+        assert_int_equal(m.back, stays ? BACK_ASK_OLD : BACK_DEMOTE);
+        assert_int_equal(m.refused_back, 0);
+        assert_int_equal(fx, 0);
+    }
+}
+
 static void texts_are_there(void **state)
 {
     (void)state;
@@ -411,6 +549,11 @@ int main(void)
         cmocka_unit_test(thawed_it_asks_the_target),
         cmocka_unit_test(mends_what_is_refused),
         cmocka_unit_test(mending_makes_no_version_and_ends_none),
+        cmocka_unit_test(nobody_is_sent_back_to_what_is_refused),
+        cmocka_unit_test(where_none_can_be_set_again_nothing_goes_back),
+        cmocka_unit_test(what_lives_again_is_not_set_again),
+        cmocka_unit_test(the_old_one_is_asked_for_first),
+        cmocka_unit_test(what_is_no_answer_holds_nobody_up),
         cmocka_unit_test(texts_are_there),
         cmocka_unit_test(answers),
         cmocka_unit_test(manual_shows_the_tables),

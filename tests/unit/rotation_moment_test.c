@@ -504,7 +504,7 @@ static void many_are_due(struct scene *s, unsigned n)
         need(s, 200, "POST", path, body);
         (void)snprintf(path, sizeof path, "rotation/secrets/secret/m%u", i);
         (void)snprintf(body, sizeof body,
-                       "{\"target\":\"t%u\",\"strategy\":\"in-place\",\"accounts\":\"u%u\",\"period\":\"30m\"}",
+                       "{\"target\":\"t%u\",\"strategy\":\"in-place\",\"allow_gap\":true,\"accounts\":\"u%u\",\"period\":\"30m\"}",
                        i, i);
         need(s, 204, "POST", path, body);
     }

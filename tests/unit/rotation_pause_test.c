@@ -263,7 +263,7 @@ static void start_other(struct scene *s, char run[64])
     need(s, 200, "POST", "secret/data/db/other",
          "{\"data\":{\"username\":\"app_c\",\"password\":\"first-password-of-c\"}}");
     need(s, 204, "POST", "rotation/secrets/secret/db/other",
-         "{\"target\":\"pg\",\"strategy\":\"in-place\",\"accounts\":[\"app_c\"],\"overlap\":2,\"soak\":1}");
+         "{\"target\":\"pg\",\"strategy\":\"in-place\",\"allow_gap\":true,\"accounts\":[\"app_c\"],\"overlap\":2,\"soak\":1}");
     assert_int_equal(as_agent(s, "GET", "secret/data/db/other?version=1", NULL), 200);
     assert_int_equal(as_agent(s, "POST", "fleet/consumers/h2/secret/db/other",
                               "{\"service\":\"other\",\"version\":1,\"state\":\"registered\"}"), 200);

@@ -13,8 +13,11 @@
 
 #include "lib/failpoint.h"
 #include "lib/log.h"
+#include "tests/support/many_target.h"
 #include "tests/support/rotation_scene.h"
+#include "vaultd/core/rows.h"
 #include "vaultd/rotation/engine.h"
+#include "vaultd/rotation/secret.h"
 
 #define MANY 12u /* secrets m0.., each with an account of its own */
 
@@ -120,7 +123,7 @@ static void add_secret(struct scene *s, unsigned i, const char *target, const ch
     need(s, 200, "POST", path, body);
     (void)snprintf(path, sizeof path, "rotation/secrets/secret/m%u", i);
     (void)snprintf(body, sizeof body,
-                   "{\"target\":\"%s\",\"strategy\":\"in-place\",\"accounts\":\"u%u\",\"overlap\":0,"
+                   "{\"target\":\"%s\",\"strategy\":\"in-place\",\"allow_gap\":true,\"accounts\":\"u%u\",\"overlap\":0,"
                    "\"soak\":0%s}",
                    target, i, schedule);
     need(s, 204, "POST", path, body);
@@ -241,6 +244,47 @@ static void as_many_as_said(void **state)
     let_in(true);
     all_are_done(s, 6);
     assert_int_equal(seen(&gate.peak), 3);
+    end(s);
+}
+
+static void says_of_m0(struct scene *s, unsigned version, unsigned holds)
+{
+    char body[160];
+    (void)snprintf(body, sizeof body,
+                   "{\"service\":\"a\",\"version\":%u,\"state\":\"healthy\",\"candidates\":2,\"holds\":%u}", version,
+                   holds);
+    if (as_agent(s, "POST", "fleet/consumers/h/secret/m0", body) != 200)
+        fail_msg("version %u, holds %u: %s", version, holds, s->vault->body);
+}
+
+/* A run that waits for consumers to have both passwords has no place meanwhile, and needs one then. */
+static void none_while_consumers_get_both(void **state)
+{
+    struct scene *s = begin(true);
+    char first[64];
+    (void)state;
+    add_target(s, "pg", ",\"max_runs\":1");
+    for (unsigned i = 0; i < 3; i++)
+        add_secret(s, i, "pg", ",\"on_ack_timeout\":\"hold\"");
+    assert_int_equal(as_agent(s, "GET", "secret/data/m0?version=1", NULL), 200);
+    says_of_m0(s, 1, 0);
+    rotate_by_hand(s, 0);
+    memcpy(first, s->run, sizeof first);
+    soon_says(s, "consumers 0/1 to have v2 beside v1");
+    rotate_by_hand(s, 1);
+    soon(s, "done");
+    let_in(false);
+    rotate_by_hand(s, 2);
+    are_inside(s, 1);
+    assert_int_equal(as_agent(s, "GET", "secret/data/m0?version=2", NULL), 200);
+    says_of_m0(s, 1, 2);
+    memcpy(s->run, first, sizeof first);
+    soon_says(s, "its turn at target pg: 1 of 1 runs at a time are under way (max_runs)");
+    are_inside(s, 1);
+    let_in(true);
+    soon(s, "acking");
+    says_of_m0(s, 2, 1);
+    all_are_done(s, 3);
     end(s);
 }
 
@@ -410,7 +454,8 @@ static void in_order(void **state)
             test_vault_reseal(s->vault);
             restarted = true;
         }
-        s->vault->now_ms += 500;
+        if (i < HALF_AN_HOUR / 2 / 500) /* not so long that the first is due again */
+            s->vault->now_ms += 500;
         rotation_wake(s->vault->core->rotation);
         pause_ms(1);
     }
@@ -421,6 +466,191 @@ static void in_order(void **state)
     all_are_done(s, MANY);
     assert_int_equal(seen(&gate.peak), 1);
     end(s);
+}
+
+/* ---- very many: KT_ROWS of them, ten thousand in `make torture` ---- */
+
+#define ROWS_DEFAULT 200u
+#define CAP          3u
+
+static unsigned rows_wanted(void)
+{
+    const char *text = getenv("KT_ROWS");
+    return text == NULL ? ROWS_DEFAULT : (unsigned)strtoul(text, NULL, 10);
+}
+
+struct due_row_seen {
+    int64_t due_ms;
+    unsigned number;
+};
+struct due_seen {
+    struct due_row_seen *at;
+    unsigned n, room;
+};
+
+/* The index itself, from its front. */
+static enum kt_kind read_due(struct request *req, struct kt_err *err)
+{
+    struct due_seen *seen_rows = req->handler_data;
+    unsigned char table = TABLE_DUE;
+    enum kt_kind kind = KT_OK;
+    struct rows rows;
+    seen_rows->n = 0;
+    rows_begin(&rows, req, kt_bytes(&table, 1), kt_bytes(NULL, 0), "testing");
+    while (kind == KT_OK && seen_rows->n < seen_rows->room && rows_next(&rows)) {
+        const char *name = NULL;
+        kind = due_row_name(req, &rows.entry, &name, err);
+        if (kind == KT_OK)
+            seen_rows->at[seen_rows->n++] = (struct due_row_seen){
+                due_time_of_key(rows.entry.key), (unsigned)strtoul(name + strlen("secret/m"), NULL, 10)};
+    }
+    return rows_end(&rows, kind, err);
+}
+
+static struct due_seen due_now(struct scene *s, unsigned n)
+{
+    struct due_seen ret = {.at = calloc(n, sizeof *ret.at), .room = n};
+    struct kt_err err = {0};
+    assert_non_null(ret.at);
+    assert_int_equal(request_internal(s->vault->core, "test/due", read_due, &ret, &err), KT_OK);
+    assert_int_equal(ret.n, n);
+    return ret;
+}
+
+static void add_many(struct scene *s, unsigned n)
+{
+    char path[96], body[256];
+    for (unsigned i = 0; i < n; i++) {
+        (void)snprintf(path, sizeof path, "secret/data/m%u", i);
+        (void)snprintf(body, sizeof body, "{\"data\":{\"username\":\"u%u\",\"password\":\"p\"}}", i);
+        need(s, 200, "POST", path, body);
+        (void)snprintf(path, sizeof path, "rotation/secrets/secret/m%u", i);
+        (void)snprintf(body, sizeof body,
+                       "{\"target\":\"many\",\"strategy\":\"overlap\",\"accounts\":\"u%u\",\"overlap\":0,"
+                       "\"soak\":0,\"period\":\"30d\",\"jitter\":\"10m\"}",
+                       i);
+        need(s, 204, "POST", path, body);
+    }
+}
+
+/* Jitter comes from the schedule and the secret alone: a restart, and planning anew, change none. */
+static void are_due_as_before(struct scene *s, const struct due_seen *before, unsigned n)
+{
+    char path[96];
+    unsigned spread = 0;
+    test_vault_reseal(s->vault);
+    for (unsigned i = 0; i < n; i++) {
+        (void)snprintf(path, sizeof path, "rotation/secrets/secret/m%u", i);
+        need(s, 204, "POST", path, "{\"period\":\"30d\"}");
+    }
+    struct due_seen after = due_now(s, n);
+    for (unsigned i = 0; i < n; i++) {
+        assert_int_equal(after.at[i].number, before->at[i].number);
+        assert_int_equal(after.at[i].due_ms, before->at[i].due_ms);
+        spread += i > 0 && after.at[i].due_ms != after.at[i - 1].due_ms;
+    }
+    assert_true(spread > n / 2);
+    free(after.at);
+}
+
+static struct scene *begin_many(struct many_target *target, unsigned n, unsigned cap)
+{
+    struct scene *s = begin(true);
+    char body[256];
+    many_target_init(target, n, "p");
+    many_target_executor(target, &gate.behind);
+    configure(s, 16, n + 1);
+    (void)snprintf(body, sizeof body,
+                   "{\"driver\":\"redis\",\"host\":\"/run/many\",\"admin_username\":\"kt\",\"admin_password\":"
+                   "\"admin\",\"max_refusals_per_hour\":0,\"probe_spacing\":0,\"max_runs\":%u}",
+                   cap);
+    need(s, 204, "POST", "rotation/targets/many", body);
+    add_many(s, n);
+    return s;
+}
+
+/* The gate is closed: so many are at the target, and it says so. */
+static void has_its_cap(struct scene *s, unsigned cap)
+{
+    char text[64];
+    are_inside(s, cap);
+    need(s, 200, "GET", "rotation/targets/many", NULL);
+    (void)snprintf(text, sizeof text, "\"runs\":%u", cap);
+    says(s, text);
+}
+
+static void until_seen(struct scene *s, struct many_target *target, unsigned n)
+{
+    unsigned before = 0;
+    for (int i = 0; i < PATIENCE && many_target_seen(target) < n; i++) {
+        if (many_target_seen(target) != before)
+            i = 0;
+        before = many_target_seen(target);
+        s->vault->now_ms += 100;
+        rotation_wake(s->vault->core->rotation);
+        pause_ms(1);
+    }
+    assert_true(many_target_seen(target) >= n);
+}
+
+static void until_none_accepts(struct scene *s, struct many_target *target)
+{
+    for (int i = 0; i < PATIENCE && many_target_accepting(target, "p") > 0; i++) {
+        s->vault->now_ms += 100;
+        rotation_wake(s->vault->core->rotation);
+        pause_ms(1);
+    }
+    assert_int_equal(many_target_accepting(target, "p"), 0);
+}
+
+/* All of them are due at once. However many wait: never more than the cap are at the target, before,
+ * during and after a restart, and each gets its turn. */
+static void very_many_at_once(void **state)
+{
+    struct many_target target;
+    unsigned n = rows_wanted();
+    struct scene *s = begin_many(&target, n, CAP);
+    (void)state;
+    let_in(false);
+    s->vault->now_ms += INT64_C(31) * 24 * 3600000;
+    has_its_cap(s, CAP);
+    let_in(true);
+    until_seen(s, &target, n / 2);
+    let_in(false);
+    has_its_cap(s, CAP);
+    test_vault_reseal(s->vault); /* what is at the target is there still */
+    looks_around(s);
+    assert_int_equal(seen(&gate.inside), CAP);
+    let_in(true);
+    until_seen(s, &target, n);
+    until_none_accepts(s, &target);
+    assert_int_equal(seen(&gate.peak), CAP);
+    assert_true(target.peak <= CAP);
+    end(s);
+    many_target_free(&target);
+}
+
+/* One after the other they come as the index has them, whatever restarts in between. */
+static void very_many_in_order(void **state)
+{
+    struct many_target target;
+    unsigned n = rows_wanted();
+    struct scene *s = begin_many(&target, n, 1);
+    struct due_seen due = due_now(s, n);
+    (void)state;
+    are_due_as_before(s, &due, n);
+    s->vault->now_ms += INT64_C(31) * 24 * 3600000;
+    for (unsigned part = 1; part <= 4; part++) {
+        until_seen(s, &target, n * part / 4);
+        test_vault_reseal(s->vault);
+    }
+    until_none_accepts(s, &target);
+    for (unsigned i = 0; i < n; i++)
+        assert_int_equal(target.order[i], due.at[i].number);
+    assert_int_equal(target.peak, 1);
+    free(due.at);
+    end(s);
+    many_target_free(&target);
 }
 
 /* ---- waiting ---- */
@@ -450,7 +680,7 @@ static void rows_stay(void **state)
         need(s, 200, "POST", path, body);
         (void)snprintf(path, sizeof path, "rotation/secrets/secret/w%u", i);
         (void)snprintf(body, sizeof body,
-                       "{\"target\":\"pg\",\"strategy\":\"in-place\",\"accounts\":\"w%u\",\"period\":\"1m\","
+                       "{\"target\":\"pg\",\"strategy\":\"in-place\",\"allow_gap\":true,\"accounts\":\"w%u\",\"period\":\"1m\","
                        "\"verify_every\":\"30m\"}",
                        i);
         need(s, 204, "POST", path, body);
@@ -474,11 +704,13 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_unless_said),    cmocka_unit_test(as_many_as_said),
+        cmocka_unit_test(none_while_consumers_get_both),
         cmocka_unit_test(in_all),             cmocka_unit_test(as_many_as_configured),
         cmocka_unit_test(bounds),             cmocka_unit_test(starts_at_a_target),
         cmocka_unit_test(starts_in_all),      cmocka_unit_test(after_a_restart),
         cmocka_unit_test(starts_before_a_restart), cmocka_unit_test(in_order),
         cmocka_unit_test(rows_stay),
+        cmocka_unit_test(very_many_at_once),  cmocka_unit_test(very_many_in_order),
     };
     kt_log_set_level(KT_LOG_ERROR);
     if (argc > 1)

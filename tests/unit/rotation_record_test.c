@@ -14,6 +14,7 @@
 #include "vaultd/rotation/classes.h"
 #include "vaultd/rotation/ledger.h"
 #include "vaultd/rotation/pause.h"
+#include "vaultd/rotation/revoked.h"
 #include "vaultd/rotation/run.h"
 #include "vaultd/rotation/target.h"
 #include "vaultd/rotation/veto.h"
@@ -71,7 +72,7 @@ static void fill(const struct record_kind *kind, unsigned char *object, unsigned
 
 static const struct record_kind *const kinds[] = {
     &target_kind, &secret_kind, &run_kind, &step_kind, &reader_kind, &consumer_kind, &host_kind,
-    &pause_kind,  &classes_kind, &veto_kind, &notice_kind,
+    &pause_kind,  &classes_kind, &revoked_kind, &veto_kind, &notice_kind,
 };
 
 struct tried {

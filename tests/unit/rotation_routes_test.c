@@ -205,6 +205,7 @@ static void the_open_way(void **state)
 #define PEM        "-----BEGIN CERTIFICATE-----"
 #define OTHER      "{\"driver\":\"postgresql\",\"database\":\"d\",\"host\":\"db.example\"," LOGIN
 #define LOGIN      "\"admin_username\":\"kt\",\"admin_password\":\"p\"}"
+#define DIRECTORY  "{\"driver\":\"ldap\",\"host\":\"127.0.0.1\"," LOGIN
 #define CACHE(host) "{\"driver\":\"redis\",\"host\":\"" host "\"," LOGIN
 
 /* A Redis is shown the password within TLS too: wherever another machine would come to answer takes sudo, whatever
@@ -231,9 +232,18 @@ static void a_driver_that_shows(void **state)
         {204, "cache", "{\"settle\":2}"},
         {204, "cache", "{\"admin_password\":\"q\"}"},
         {204, "cache", CACHE("r.example")},
+        {403, "many", "{\"hosts\":\"r.example,s.example,mine.example\"}"},
+        {403, "many", "{\"sentinels\":\"mine.example\"}"},
+        {403, "many", "{\"sentinels\":\"\"}"},
+        {403, "many", "{\"sentinel_master\":\"other\"}"},
+        {204, "many", "{\"sentinels\":\"x.example:26379\",\"sentinel_master\":\"m\"}"},
+        {403, "near", "{\"hosts\":\"localhost:1,localhost:2\",\"sentinels\":\"localhost\",\"sentinel_master\":\"m\","
+                      "\"admin_password\":\"p\"}"},
     };
     need(204, "POST", "rotation/targets/pg", OTHER);
     need(204, "POST", "rotation/targets/cache", CACHE("r.example"));
+    need(204, "POST", "rotation/targets/many", "{\"driver\":\"redis\",\"hosts\":\"r.example,s.example\","
+                                               "\"sentinels\":\"x.example\",\"sentinel_master\":\"m\"," LOGIN);
     char token[256];
     test_vault_token(vault, "setter", policy, token, sizeof token);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -243,8 +253,127 @@ static void a_driver_that_shows(void **state)
         if (got != rows[i].wanted)
             fail_msg("row %zu: expected %u, got %u: %s", i, rows[i].wanted, got, vault->body);
         if (got == 403)
-            says("driver redis shows each login");
+            says(strstr(rows[i].body, "sentinel") == NULL ? "driver redis shows each login" : "is not said by everybody");
     }
+}
+
+/* On this machine, too, whoever listens at a port is shown what comes: a login that is kept, and those of the secrets
+ * that are rotated there, do not move to another one without sudo. */
+static void logins_stay_where_they_are(void **state)
+{
+    (void)state;
+    static const char policy[] = "path \"rotation/targets/*\" { capabilities = [\"create\", \"update\"] }";
+    static const struct {
+        unsigned wanted;
+        const char *target, *body;
+    } rows[] = {
+        {403, "far", "{\"host\":\"127.0.0.1\",\"port\":9999}"},
+        {403, "far", "{\"host\":\"/tmp/mine\"}"},
+        {403, "far", "{\"host\":\"127.0.0.1\",\"admin_username\":\"kt\"}"},
+        {204, "far", "{\"host\":\"127.0.0.1\",\"port\":9999,\"admin_password\":\"my own\"}"},
+        {204, "near", CACHE("127.0.0.1")},
+        {403, "near", "{\"port\":9999}"},
+        {204, "near", "{\"port\":9999,\"admin_password\":\"p\"}"},
+        {403, "open", "{\"port\":1}"},
+        {403, "open", "{\"host\":\"/tmp/mine\"}"},
+        {403, "used", "{\"port\":9999}"},
+        {403, "used", "{\"port\":9999,\"admin_password\":\"my own\"}"},
+        {403, "used", "{\"sslmode\":\"disable\"}"},
+        {204, "used", "{\"settle\":2,\"admin_password\":\"p\"}"},
+    };
+    need(204, "POST", "rotation/targets/far", CACHE("r.example"));
+    need(204, "POST", "rotation/targets/used", CACHE("127.0.0.1"));
+    need(200, "POST", "rotation/targets/open", TARGET_AT("127.0.0.1", "disable"));
+    make_secret("cache", "app_a");
+    need(204, "POST", "rotation/secrets/secret/cache",
+         "{\"target\":\"used\",\"strategy\":\"overlap\",\"accounts\":[\"app_a\"]}");
+    char token[256];
+    test_vault_token(vault, "setter", policy, token, sizeof token);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char path[64];
+        (void)snprintf(path, sizeof path, "rotation/targets/%s", rows[i].target);
+        unsigned got = test_vault_call(vault, "POST", path, token, rows[i].body);
+        if (got != rows[i].wanted)
+            fail_msg("row %zu: expected %u, got %u: %s", i, rows[i].wanted, got, vault->body);
+    }
+    need(204, "POST", "rotation/targets/used", "{\"port\":9999}"); /* root's */
+}
+
+#define WITH   "\\\"path\\\":\\\"/\\\",\\\"headers\\\":{\\\"A\\\":\\\"{admin}\\\"}"
+#define ASKS   "{\\\"admin\\\":{\\\"method\\\":\\\"GET\\\"," WITH "},\\\"test\\\":{\\\"method\\\":\\\"GET\\\",\\\"path\\\":\\\"/\\\","   \
+               "\\\"basic\\\":[\\\"{account}\\\",\\\"{value}\\\"]},"
+#define SETS   "\\\"set\\\":{\\\"method\\\":\\\"PUT\\\",\\\"path\\\":\\\"/\\\",\\\"body\\\":{\\\"p\\\":\\\"{value}\\\"}}"
+#define MAKES  "\\\"create\\\":{\\\"method\\\":\\\"POST\\\"," WITH ",\\\"value\\\":\\\"/v\\\"}"
+#define ENDS   ",\\\"delete\\\":{\\\"method\\\":\\\"DELETE\\\"," WITH "}"
+#define API(what)  "\"api\":\"" ASKS what "}\""
+#define HTTP(host) "{\"driver\":\"http\",\"host\":\"" host "\"," API(SETS) "," LOGIN
+
+/* What is declared is sent from vaultd's own machine, to which loopback may be open: it takes sudo there, too. */
+static void what_an_api_is_asked_takes_sudo(void **state)
+{
+    (void)state;
+    static const char policy[] = "path \"rotation/targets/*\" { capabilities = [\"create\", \"update\"] }";
+    static const struct {
+        unsigned wanted;
+        const char *target, *body;
+    } rows[] = {
+        {403, "new", HTTP("127.0.0.1")},
+        {403, "new", HTTP("api.example")},
+        {403, "api", "{" API(SETS ENDS) "}"},
+        {403, "api", "{\"port\":1}"},
+        {403, "api", "{\"host\":\"localhost\",\"admin_password\":\"my own\"}"},
+        {204, "api", "{\"settle\":2}"},
+        {204, "api", HTTP("127.0.0.1")},
+    };
+    need(204, "POST", "rotation/targets/api", HTTP("127.0.0.1"));
+    char token[256];
+    test_vault_token(vault, "setter", policy, token, sizeof token);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char path[64];
+        (void)snprintf(path, sizeof path, "rotation/targets/%s", rows[i].target);
+        unsigned got = test_vault_call(vault, "POST", path, token, rows[i].body);
+        if (got != rows[i].wanted)
+            fail_msg("row %zu: expected %u, got %u: %s", i, rows[i].wanted, got, vault->body);
+        if (got == 403)
+            says("what driver http sends");
+    }
+}
+
+/* Who makes the values stays, while secrets are rotated there: a run goes by what was declared when it began. */
+static void who_makes_the_values_stays(void **state)
+{
+    (void)state;
+    need(204, "POST", "rotation/targets/api", HTTP("127.0.0.1"));
+    need(204, "POST", "rotation/targets/api", "{" API(MAKES ENDS) "}");
+    need(204, "POST", "rotation/targets/api", "{" API(SETS) "}");
+    make_secret("api", "app_a");
+    need(204, "POST", "rotation/secrets/secret/api",
+         "{\"target\":\"api\",\"strategy\":\"in-place\",\"accounts\":[\"app_a\"]}");
+    need(400, "POST", "rotation/targets/api", "{" API(MAKES ENDS) "}");
+    says("1 secrets are rotated at target 'api' with values that the vault makes: not with values that it makes itself");
+    says("make another target");
+    need(204, "POST", "rotation/targets/api", "{" API(SETS ENDS) "}");
+    need(204, "DELETE", "rotation/secrets/secret/api", NULL);
+    need(204, "POST", "rotation/targets/api", "{" API(MAKES ENDS) "}");
+}
+
+/* Else the id of a key would stand where its value has to. */
+static void ids_have_a_member_of_their_own(void **state)
+{
+    (void)state;
+    static const char *const rows[] = {
+        "{\"target\":\"api\",\"strategy\":\"in-place\",\"accounts\":[\"app_a\"],\"password_field\":\"key_id\"}",
+        "{\"target\":\"api\",\"strategy\":\"in-place\",\"accounts\":[\"app_a\"],\"username_field\":\"key_id\"}",
+        "{\"target\":\"pg\",\"strategy\":\"in-place\",\"allow_gap\":true,\"accounts\":[\"app_a\"],\"password_field\":\"key_id\"}",
+    };
+    need(204, "POST", "rotation/targets/api", HTTP("127.0.0.1"));
+    need(204, "POST", "rotation/targets/pg", target_body);
+    need(200, "POST", "secret/data/api", "{\"data\":{\"username\":\"app_a\",\"password\":\"p\",\"key_id\":\"app_a\"}}");
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        need(400, "POST", "rotation/secrets/secret/api", rows[i]);
+        says("\\\"key_id\\\" is where a key's id is stored");
+    }
+    need(204, "POST", "rotation/secrets/secret/alone", "{\"password_field\":\"key_id\"}");
 }
 
 static void checking_a_target(void **state)
@@ -292,7 +421,7 @@ static void wrong_settings(void **state)
         {"{\"generator\":{\"allow_weak\":2}}", "generator.allow_weak must be true or false"},
         {"{\"strategy\":\"sideways\"}", "alternate, overlap, in-place or generate"},
         {"{\"strategy\":\"alternate\"}", "needs a target"},
-        {"{\"target\":\"nowhere\",\"strategy\":\"in-place\",\"accounts\":[\"app_a\"]}",
+        {"{\"target\":\"nowhere\",\"strategy\":\"in-place\",\"allow_gap\":true,\"accounts\":[\"app_a\"]}",
          "no target 'nowhere'"},
         {"{\"target\":\"pg\"}", "strategy generate has no target"},
         {"{\"target\":\"pg\",\"strategy\":\"alternate\",\"accounts\":[\"app_a\"]}",
@@ -305,11 +434,15 @@ static void wrong_settings(void **state)
         {"{\"target\":\"pg\",\"strategy\":\"alternate\",\"accounts\":[\"app_a\",\"app_b\"],"
          "\"group\":\"app_b\"}",
          "another role"},
-        {"{\"target\":\"pg\",\"strategy\":\"in-place\",\"accounts\":[\"app_a\",\"app_b\"]}",
+        {"{\"target\":\"pg\",\"strategy\":\"in-place\",\"allow_gap\":true,\"accounts\":[\"app_a\",\"app_b\"]}",
          "needs one account"},
-        {"{\"target\":\"pg\",\"strategy\":\"in-place\",\"accounts\":[\"other\"]}",
+        {"{\"target\":\"pg\",\"strategy\":\"in-place\",\"allow_gap\":true,\"accounts\":[\"other\"]}",
          "none of the accounts"},
         {"{\"accounts\":[\"a\",\"b\",\"c\"]}", "two at most"},
+        {"{\"target\":\"dir\",\"strategy\":\"overlap\",\"accounts\":[\"uid=app,OU=services\"]}",
+         "one of several spellings"},
+        {"{\"target\":\"dir\",\"strategy\":\"alternate\",\"accounts\":[\"uid=app_a\",\"uid=app_a, ou=x\"]}",
+         "one of several spellings"},
         {"{\"overlap\":\"-1\"}", "negative"},
         {"{\"overlap\":\"long\"}", "overlap"},
         {"{\"on_unhealthy\":\"panic\"}", "rollback or hold"},
@@ -318,6 +451,7 @@ static void wrong_settings(void **state)
         {"{\"owner\":\"a\\u0001b\"}", "control character"},
     };
     need(204, "POST", "rotation/targets/pg", target_body);
+    need(204, "POST", "rotation/targets/dir", DIRECTORY);
     make_secret("db/orders", "app_a");
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         unsigned status = call("POST", "rotation/secrets/secret/db/orders", rows[i].body);
@@ -332,7 +466,7 @@ static void wrong_secrets(void **state)
 {
     (void)state;
     static const char in_place[] =
-        "{\"target\":\"pg\",\"strategy\":\"in-place\",\"accounts\":[\"app_a\"]}";
+        "{\"target\":\"pg\",\"strategy\":\"in-place\",\"allow_gap\":true,\"accounts\":[\"app_a\"]}";
     need(204, "POST", "rotation/targets/pg", target_body);
     need(400, "POST", "rotation/secrets/secret/none", in_place);
     says("nothing to rotate");
@@ -356,7 +490,7 @@ static void one_account_one_secret(void **state)
     make_secret("a", "app_a");
     make_secret("b", "app_a");
     need(204, "POST", "rotation/secrets/secret/a",
-         "{\"target\":\"pg\",\"strategy\":\"in-place\",\"accounts\":[\"app_a\"]}");
+         "{\"target\":\"pg\",\"strategy\":\"in-place\",\"allow_gap\":true,\"accounts\":[\"app_a\"]}");
     need(400, "POST", "rotation/secrets/secret/b",
          "{\"target\":\"pg\",\"strategy\":\"alternate\",\"accounts\":[\"app_a\",\"app_b\"],"
          "\"group\":\"app\"}");
@@ -372,7 +506,7 @@ static void one_account_one_secret(void **state)
     need(204, "POST", "rotation/secrets/secret/b", "{\"accounts\":[\"app_a\",\"app_c\"]}");
     make_secret("c", "app_b");
     need(204, "POST", "rotation/secrets/secret/c",
-         "{\"target\":\"pg\",\"strategy\":\"in-place\",\"accounts\":[\"app_b\"]}");
+         "{\"target\":\"pg\",\"strategy\":\"in-place\",\"allow_gap\":true,\"accounts\":[\"app_b\"]}");
 }
 
 static void adopting(void **state)
@@ -381,7 +515,7 @@ static void adopting(void **state)
     need(204, "POST", "rotation/targets/pg", target_body);
     make_secret("a", "app_a");
     need(204, "POST", "rotation/secrets/secret/a",
-         "{\"target\":\"pg\",\"strategy\":\"in-place\",\"accounts\":\"app_a\",\"cron\":\"@yearly\","
+         "{\"target\":\"pg\",\"strategy\":\"in-place\",\"allow_gap\":true,\"accounts\":\"app_a\",\"cron\":\"@yearly\","
          "\"owner\":\"db\",\"generator\":{\"length\":40}}");
     need(200, "GET", "rotation/secrets/secret/a", NULL);
     says("\"accounts\":[\"app_a\"]");
@@ -808,6 +942,10 @@ int main(void)
         TEST(weak_connections),
         TEST(the_open_way),
         TEST(a_driver_that_shows),
+        TEST(logins_stay_where_they_are),
+        TEST(what_an_api_is_asked_takes_sudo),
+        TEST(who_makes_the_values_stays),
+        TEST(ids_have_a_member_of_their_own),
         TEST(wrong_settings),
         TEST(wrong_secrets),
         TEST(one_account_one_secret),

@@ -82,6 +82,22 @@ static void listed_until_dead(void **state)
     scene_end(s);
 }
 
+/* Frozen is another state than revoking, and the credential as old as it was. */
+static void its_age_stays(void **state)
+{
+    struct scene *s = scene(*state);
+    char path[128];
+    stuck_in_revoking(s);
+    (void)snprintf(path, sizeof path, "rotation/runs/%s", s->run);
+    passes_until(s, path, "was not proven dead within max_overlap");
+    SIM_SET(&s->sim, no_revoke, true);
+    set_down(s, false);
+    until(s, "frozen");
+    listed(s, "\"count\":1,\"late\":1,");
+    says(s, "\"state\":\"frozen\"");
+    scene_end(s);
+}
+
 /* A person has to do something: it lives on, and is listed. */
 static void frozen_ones_are_listed(void **state)
 {
@@ -109,6 +125,7 @@ int main(void)
         ALTERNATE(listed_until_dead),
         OVERLAP(listed_until_dead),
         ALTERNATE(frozen_ones_are_listed),
+        ALTERNATE(its_age_stays),
     };
     kt_log_set_level(KT_LOG_ERROR);
     return cmocka_run_group_tests_name("rotation_zombies", tests, NULL, NULL);

@@ -16,7 +16,8 @@
 #include "tests/support/stuck.h"
 #include "tests/support/vault.h"
 
-#define STUCK_S 300u
+#define STUCK_S 200u
+#define REST_MS 240000 /* longer than what hangs is waited for: looking around by itself helps nobody */
 #define WORKERS 3u
 #define ROUNDS  8u
 #define BETWEEN 12u /* requests of each worker answered between two changes */
@@ -128,7 +129,7 @@ int __real_poll(struct pollfd *fds, nfds_t n, int timeout_ms);
 int __wrap_poll(struct pollfd *fds, nfds_t n, int timeout_ms);
 int __wrap_poll(struct pollfd *fds, nfds_t n, int timeout_ms)
 {
-    if (timeout_ms > TEST_VAULT_REST_MS / 2)
+    if (timeout_ms > REST_MS)
         atomic_fetch_add(&sleeps, 1);
     return __real_poll(fds, n, timeout_ms);
 }

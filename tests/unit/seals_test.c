@@ -171,6 +171,13 @@ static void made_anew(void **state)
     assert_string_not_equal(before[0].id, after[0].id);
     assert_int_equal(tried(vault, "host", 1), KT_INVALID);
     assert_int_equal(tried(vault, "host", 7), KT_OK);
+    /* Made again with the key that it has it is the same one. */
+    (void)barrier_seals(vault->barrier, before);
+    add(vault, "host", 7);
+    assert_int_equal(barrier_seals(vault->barrier, after), 1);
+    assert_string_equal(before[0].id, after[0].id);
+    assert_int_equal(before[0].made_ms, after[0].made_ms);
+    assert_int_equal(tried(vault, "host", 7), KT_OK);
     vault_close(vault);
 }
 

@@ -81,7 +81,7 @@ static void nobody_listens(void **state)
     struct spawner *spawner = start();
     struct driver_step step = step_for("127.0.0.1", free_port());
     struct driver_result result = {0};
-    assert_int_equal(spawner_run(spawner, &step, &result, NULL), KT_OK);
+    assert_int_equal(spawner_run(spawner, &step, NULL, &result, NULL), KT_OK);
     assert_int_equal(result.class, DRIVER_UNREACH);
     assert_string_equal(result.code, "connect");
     assert_non_null(strstr(result.text, "Connection refused"));
@@ -98,7 +98,7 @@ static void localhost_is_looked_up(void **state)
     struct spawner *spawner = start();
     struct driver_step step = step_for("localhost", free_port());
     struct driver_result result = {0};
-    assert_int_equal(spawner_run(spawner, &step, &result, NULL), KT_OK);
+    assert_int_equal(spawner_run(spawner, &step, NULL, &result, NULL), KT_OK);
     assert_string_equal(result.code, "connect");
     spawner_stop(spawner);
 }
@@ -110,7 +110,7 @@ static void an_unknown_driver_is_refused(void **state)
     struct driver_step step = step_for("127.0.0.1", 1);
     struct driver_result result = {0};
     step.driver = "fax";
-    assert_int_equal(spawner_run(spawner, &step, &result, NULL), KT_OK);
+    assert_int_equal(spawner_run(spawner, &step, NULL, &result, NULL), KT_OK);
     assert_int_equal(result.class, DRIVER_PERMANENT);
     assert_string_equal(result.text, "there is no driver 'fax'");
     spawner_stop(spawner);
@@ -124,7 +124,7 @@ static void a_step_that_is_not_well_formed_starts_nothing(void **state)
     struct driver_result result = {.took_ms = 7};
     struct kt_err err = {0};
     step.timeout_ms = 0;
-    assert_int_equal(spawner_run(spawner, &step, &result, &err), KT_INVALID);
+    assert_int_equal(spawner_run(spawner, &step, NULL, &result, &err), KT_INVALID);
     assert_int_equal(result.took_ms, 7);
     spawner_stop(spawner);
 }
@@ -155,7 +155,7 @@ static void a_worker_that_says_nothing_is_unreach(void **state)
     assert_int_equal(spawner_start(spawn_path, "/bin/false", NULL, &spawner, NULL), KT_OK);
     struct driver_step step = step_for("127.0.0.1", 1);
     struct driver_result result = {0};
-    assert_int_equal(spawner_run(spawner, &step, &result, NULL), KT_OK);
+    assert_int_equal(spawner_run(spawner, &step, NULL, &result, NULL), KT_OK);
     assert_int_equal(result.class, DRIVER_UNREACH);
     assert_string_equal(result.code, "worker");
     /* It may be gone before its step is sent, or after. */
@@ -174,7 +174,7 @@ static void a_worker_past_its_time_is_killed(void **state)
     struct driver_step step = step_for("127.0.0.1", 1);
     struct driver_result result = {0};
     step.timeout_ms = 1;
-    assert_int_equal(spawner_run(spawner, &step, &result, NULL), KT_OK);
+    assert_int_equal(spawner_run(spawner, &step, NULL, &result, NULL), KT_OK);
     assert_int_equal(result.class, DRIVER_UNREACH);
     assert_string_equal(result.code, "timeout");
     spawner_stop(spawner); /* would wait for a worker that is still there */
@@ -222,7 +222,7 @@ static void nothing_is_left_open(void **state)
     struct driver_step step = step_for("127.0.0.1", free_port());
     struct driver_result result = {0};
     for (int i = 0; i < 3; i++)
-        assert_int_equal(spawner_run(spawner, &step, &result, NULL), KT_OK);
+        assert_int_equal(spawner_run(spawner, &step, NULL, &result, NULL), KT_OK);
     assert_int_equal(count_fds(), started);
     spawner_stop(spawner);
     assert_int_equal(count_fds(), before);
@@ -244,7 +244,7 @@ static void every_allocation_may_fail(void **state)
     for (unsigned long nth = 1; nth < 50; nth++) {
         struct driver_result result = {0};
         (void)kt_fail_allocation(nth);
-        kind = spawner_run(spawner, &step, &result, NULL);
+        kind = spawner_run(spawner, &step, NULL, &result, NULL);
         bool untouched = kt_fail_allocation(0) < nth;
         /* Without memory for the question nothing was started; for the answer, nothing is known. */
         assert_true(kind == KT_NO_MEMORY || (kind == KT_OK && result.class == DRIVER_UNREACH));
@@ -270,7 +270,7 @@ struct call {
 static void *run_call(void *arg)
 {
     struct call *call = arg;
-    call->kind = spawner_run(call->spawner, &call->step, &call->result, NULL);
+    call->kind = spawner_run(call->spawner, &call->step, NULL, &call->result, NULL);
     return NULL;
 }
 
@@ -424,7 +424,7 @@ static void interrupting_ends_what_runs(void **state)
     assert_int_equal(call.kind, KT_OK);
     assert_int_equal(call.result.class, DRIVER_UNREACH);
     struct driver_step step = step_for(folder, 5432);
-    assert_int_equal(spawner_run(spawner, &step, &call.result, &err), KT_IO);
+    assert_int_equal(spawner_run(spawner, &step, NULL, &call.result, &err), KT_IO);
     spawner_stop(spawner);
 }
 
@@ -444,7 +444,7 @@ static void a_killed_vaultd_spawn_is_noticed(void **state)
     (void)close(fd);
     assert_int_equal(call.result.class, DRIVER_UNREACH);
     struct driver_step step = step_for(folder, 5432);
-    assert_int_equal(spawner_run(spawner, &step, &call.result, &err), KT_IO);
+    assert_int_equal(spawner_run(spawner, &step, NULL, &call.result, &err), KT_IO);
     assert_non_null(strstr(err.what, "vaultd-spawn has ended"));
     assert_true(err.hint[0] != '\0');
     spawner_stop(spawner);
@@ -461,7 +461,7 @@ static void workers_end_with_vaultd(void **state)
         struct driver_step step = step_for(folder, 5432);
         struct driver_result result;
         if (spawner_start(spawn_path, worker_path, NULL, &spawner, NULL) == KT_OK &&
-            spawner_run(spawner, &step, &result, NULL) == KT_OK)
+            spawner_run(spawner, &step, NULL, &result, NULL) == KT_OK)
             _exit(0);
         _exit(1);
     }

@@ -127,6 +127,35 @@ static void good_for_nobody_else(void **state)
     assert_int_equal(kt_ssh_cert_check(true, "web1.example.com,10.0.0.7", "", NULL), KT_OK);
 }
 
+static void reads_what_ssh_keygen_wrote(void **state)
+{
+    (void)state;
+    struct kt_secret *by = authority();
+    const struct kt_ssh_cert cert = known();
+    struct kt_ssh_cert_facts facts;
+    assert_int_equal(kt_ssh_cert_read(kt_str(certificate_text), &facts, NULL), KT_OK);
+    assert_memory_equal(facts.public_key, cert.public_key.at, KT_SSH_PUBLIC);
+    assert_memory_equal(facts.authority, kt_ssh_public_of(by).at, KT_SSH_PUBLIC);
+    assert_int_equal(facts.serial, 42);
+    assert_int_equal(facts.until_s, UNTIL_S);
+    kt_secret_free(by);
+}
+
+/* Each character of its base64 but the last ones, whose bits may be padding. */
+static void takes_none_that_was_changed(void **state)
+{
+    (void)state;
+    char text[sizeof certificate_text];
+    struct kt_ssh_cert_facts facts;
+    for (size_t i = sizeof KT_SSH_CERT; i + 4 < sizeof text; i++) {
+        memcpy(text, certificate_text, sizeof text);
+        text[i] = text[i] == 'A' ? 'B' : 'A';
+        assert_int_equal(kt_ssh_cert_read(kt_str(text), &facts, NULL), KT_INVALID);
+        assert_int_equal(kt_ssh_cert_read(kt_bytes(certificate_text, i), &facts, NULL), KT_INVALID);
+    }
+    assert_int_equal(kt_ssh_cert_read(kt_str(USER), &facts, NULL), KT_INVALID);
+}
+
 #ifdef KT_FAULT
 static void memory_that_runs_out_is_told(void **state)
 {
@@ -159,6 +188,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(writes_what_ssh_keygen_writes),
         cmocka_unit_test(good_for_nobody_else),
+        cmocka_unit_test(reads_what_ssh_keygen_wrote),
+        cmocka_unit_test(takes_none_that_was_changed),
 #ifdef KT_FAULT
         cmocka_unit_test(memory_that_runs_out_is_told),
 #endif

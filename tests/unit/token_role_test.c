@@ -8,43 +8,22 @@
 
 #include <cmocka.h>
 
-#include "tests/support/vault.h"
+#include "tests/support/asking.h"
 
 /* Rows leave out what they do not need. */
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"
 
 #define TEXT 256u
 
-static struct test_vault *vault;
 static char maker[TEXT]; /* may make tokens with any role, and has the policies default, maker, own */
 
-static unsigned call(const char *method, const char *path, const char *token, const char *body)
+static int make_maker(void **state)
 {
-    return test_vault_call(vault, method, path, token == NULL ? vault->root : token, body);
-}
-
-static void wants(unsigned status, const char *says, const char *method, const char *path,
-                  const char *token, const char *body)
-{
-    unsigned got = call(method, path, token, body);
-    if (got != status || (says != NULL && !test_vault_said(vault, says)))
-        fail_msg("%s %s: wanted %u and %s, got %u: %s", method, path, status,
-                 says == NULL ? "any text" : says, got, vault->body);
-}
-
-static int make(void **state)
-{
-    *state = vault = test_vault_new(true);
+    (void)make(state);
     wants(204, NULL, "PUT", "sys/policies/acl/maker", NULL,
           "{\"policy\":\"path \\\"auth/token/create/*\\\" { capabilities = [\\\"update\\\"] }\"}");
     wants(200, NULL, "POST", "auth/token/create", NULL, "{\"policies\":[\"maker\",\"own\"]}");
     test_vault_text(vault, "auth.client_token", maker, TEXT);
-    return 0;
-}
-
-static int end(void **state)
-{
-    test_vault_free(*state);
     return 0;
 }
 
@@ -93,7 +72,7 @@ static void gives(void **state)
 {
     const struct row *row = *state;
     void *made = NULL;
-    assert_int_equal(make(&made), 0);
+    assert_int_equal(make_maker(&made), 0);
     wants(204, NULL, "POST", "auth/token/roles/r", NULL, row->role);
     wants(row->status, row->says, "POST", "auth/token/create/r", maker, row->asks);
     (void)end(&made);
@@ -205,9 +184,9 @@ int main(void)
         tests[i].test_func = gives;
         tests[i].initial_state = (void *)(uintptr_t)&rows[i];
     }
-    tests[ROWS] = (struct CMUnitTest)cmocka_unit_test_setup_teardown(bounds, make, end);
-    tests[ROWS + 1] = (struct CMUnitTest)cmocka_unit_test_setup_teardown(addresses_are_no_way_out, make, end);
-    tests[ROWS + 2] = (struct CMUnitTest)cmocka_unit_test_setup_teardown(roles_are_kept, make, end);
-    tests[ROWS + 3] = (struct CMUnitTest)cmocka_unit_test_setup_teardown(an_alias_of_ones_own, make, end);
+    tests[ROWS] = (struct CMUnitTest)cmocka_unit_test_setup_teardown(bounds, make_maker, end);
+    tests[ROWS + 1] = (struct CMUnitTest)cmocka_unit_test_setup_teardown(addresses_are_no_way_out, make_maker, end);
+    tests[ROWS + 2] = (struct CMUnitTest)cmocka_unit_test_setup_teardown(roles_are_kept, make_maker, end);
+    tests[ROWS + 3] = (struct CMUnitTest)cmocka_unit_test_setup_teardown(an_alias_of_ones_own, make_maker, end);
     return cmocka_run_group_tests_name("token_role", tests, NULL, NULL);
 }

@@ -47,6 +47,12 @@ struct approval_list {
 enum kt_kind approvals_all(struct request *req, struct approval_list *ret, struct kt_err *err)
     KT_MUST_CHECK;
 
+/* Told to people (vaultd/notify/): somebody asked for it; its time is over, nobody carried it out. */
+enum kt_kind approval_tell_asked(struct request *req, const struct approval *approval,
+                                 const struct approval_rule *rule, struct kt_err *err) KT_MUST_CHECK;
+enum kt_kind approval_tell_expired(struct request *req, const struct approval *approval, struct kt_err *err)
+    KT_MUST_CHECK;
+
 /* Whether it was this request's token that asked, or one of the same entity. */
 enum kt_kind approval_is_asker(struct request *req, const struct approval *approval, bool *ret,
                                struct kt_err *err) KT_MUST_CHECK;

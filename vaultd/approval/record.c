@@ -2,7 +2,7 @@
 
 #include "vaultd/barrier/format.h"
 
-#define FORMAT      2u
+#define FORMAT      3u
 #define FORMAT_SENT 1u
 #define BREAK_GLASS 1u
 
@@ -51,6 +51,9 @@ void approval_write(const struct approval *a, struct kt_buf *out)
     add_text(out, a->why);
     add_text(out, a->about);
     kt_buf_add(out, a->bound, sizeof a->bound);
+    add_text(out, a->told);
+    for (size_t i = 0; i < a->rules.n; i++)
+        kt_buf_add_u16(out, (uint16_t)(a->needed == NULL ? 0 : a->needed[i]));
 }
 
 void approval_sent_write(const struct approval_sent *sent, struct kt_buf *out)
@@ -134,17 +137,28 @@ static void read_format_2(struct kt_reader *r, void *ret)
     struct kt_bytes bound = kt_read_bytes(r, sizeof reading->to->bound);
     if (bound.len == sizeof reading->to->bound)
         memcpy(reading->to->bound, bound.at, bound.len);
+    reading->to->told = read_text(r, reading->arena);
 }
 
-static format_reader *const readers[] = {[1] = read_format_1, [FORMAT] = read_format_2};
+static void read_format_3(struct kt_reader *r, void *ret)
+{
+    struct reading *reading = ret;
+    struct approval *to = reading->to;
+    read_format_2(r, ret);
+    to->needed = r->failed ? NULL : kt_arena_take(reading->arena, (to->rules.n + 1) * sizeof *to->needed);
+    for (size_t i = 0; i < to->rules.n && to->needed != NULL; i++)
+        to->needed[i] = kt_read_u16(r);
+}
+
+static format_reader *const readers[] = {[1] = read_format_1, [2] = read_format_2, [FORMAT] = read_format_3};
 
 enum kt_kind approval_read(struct kt_bytes record, struct kt_arena *arena, struct approval *ret,
                            struct kt_err *err)
 {
     struct reading reading = {.arena = arena, .to = ret};
-    *ret = (struct approval){.about = ""};
+    *ret = (struct approval){.about = "", .told = ""};
     enum kt_kind kind = FORMAT_READ("a request that waits for approval", record, readers, &reading, err);
-    if (kind == KT_OK && arena->failed)
+    if (arena->failed) /* what it had no room for was not read, and reads as a surplus */
         kind = kt_fail(err, KT_NO_MEMORY, "reading a request that waits for approval");
     return kind;
 }

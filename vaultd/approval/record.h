@@ -3,11 +3,12 @@
  * What:    Two rows: what is known of it, which changes with each approval, and what was sent, which never
  *          changes and goes when it has ended. Its id is the id of the request that it was, so the audit
  *          log's record of that one is its first.
- * Format:  TABLE_APPROVAL ‖ id16 ‖ u32be 0 -> sealed u8 format (2) ‖ u8 kind ‖ u8 state ‖ u8 flags (1 by
+ * Format:  TABLE_APPROVAL ‖ id16 ‖ u32be 0 -> sealed u8 format (3) ‖ u8 kind ‖ u8 state ‖ u8 flags (1 by
  *          break-glass) ‖ i64 created, expires, ended ‖ asker: hash32 of the token ‖ fields entity id ("":
  *          none), name, accessor ‖ u16 operation ‖ i64 seconds that the answer is to be wrapped, -1: not ‖
  *          fields path, reason ‖ u16 n × field rule ‖ u16 n × approver: fields entity id, name ‖ i64 time ‖
- *          fields ended by, why, about ‖ 32 bytes bound. Format 1 ended before about.
+ *          fields ended by, why, about ‖ 32 bytes bound ‖ field told ‖ u16 how many each
+ *          of the rules needed. Format 2 ended before those, format 1 before about.
  *          TABLE_APPROVAL ‖ id16 ‖ u32be 1 -> sealed u8 format (1) ‖ fields query, content type (‖ u8: 1 it
  *          had one), body.
  * Owner:   what is read lies in the arena; what is written is borrowed.
@@ -48,7 +49,9 @@ struct approval {
     const char *path, *reason;
     const char *about;                        /* what it rests on (core/bound.h); "": nothing was said */
     unsigned char bound[32];                  /* and its digest */
+    const char *told;                         /* the channels that are told of it; "": all */
     struct string_list rules;                 /* names of those that were about it when it was asked */
+    unsigned *needed;                         /* how many each of them needed then; NULL: it was not kept */
     struct approver *approvers;               /* each entity once */
     size_t n_approvers;
     const char *ended_by, *why;               /* who denied it, or let it pass by break-glass, and why */

@@ -2,8 +2,13 @@
 
 #include "vaultd/approval/approvals.h"
 
+/* How many one commit tidied, and told people of; how many cannot be read. */
+struct tidied {
+    unsigned done, told, damaged;
+};
+
 /* What was sent goes as soon as nobody can carry it out, what is known of it later. */
-static enum kt_kind tidy_one(struct request *req, const struct approval *one, unsigned *done, struct kt_err *err)
+static enum kt_kind tidy_one(struct request *req, const struct approval *one, struct tidied *tidied, struct kt_err *err)
 {
     unsigned char key[APPROVAL_KEY], id[KT_UUID_BYTES];
     struct entry entry;
@@ -24,14 +29,18 @@ static enum kt_kind tidy_one(struct request *req, const struct approval *one, un
         approval_remove(batch, one);
     else
         batch_delete(batch, kt_bytes(key, sizeof key));
-    (*done)++;
-    return KT_OK;
+    tidied->done++;
+    /* It is there until its time is seen to be over: once. */
+    if (found != STORE_OK || one->state != APPROVAL_WAITING)
+        return KT_OK;
+    tidied->told++;
+    return approval_tell_expired(req, one, err);
 }
 
-/* How many one commit tidied, and how many cannot be read. */
-struct tidied {
-    unsigned done, damaged;
-};
+static bool is_full(const struct tidied *tidied)
+{
+    return tidied->done == APPROVALS_TIDIED || tidied->told == APPROVALS_TOLD;
+}
 
 static enum kt_kind tidy(struct request *req, struct kt_err *err)
 {
@@ -39,8 +48,8 @@ static enum kt_kind tidy(struct request *req, struct kt_err *err)
     struct approval_list all;
     *tidied = (struct tidied){0};
     enum kt_kind kind = approvals_all(req, &all, err);
-    for (size_t i = 0; kind == KT_OK && i < all.n && tidied->done < APPROVALS_TIDIED; i++)
-        kind = tidy_one(req, &all.at[i], &tidied->done, err);
+    for (size_t i = 0; kind == KT_OK && i < all.n && !is_full(tidied); i++)
+        kind = tidy_one(req, &all.at[i], tidied, err);
     tidied->damaged = all.damaged;
     return kind;
 }
@@ -49,7 +58,7 @@ enum kt_kind approvals_tidy(struct core *core, unsigned *ret_damaged, struct kt_
 {
     struct tidied tidied = {.done = APPROVALS_TIDIED};
     enum kt_kind kind = KT_OK;
-    for (unsigned i = 0; kind == KT_OK && tidied.done == APPROVALS_TIDIED && i < APPROVALS_TIDYINGS; i++)
+    for (unsigned i = 0; kind == KT_OK && is_full(&tidied) && i < APPROVALS_TIDYINGS; i++)
         kind = request_internal(core, "sys/approvals/tidy", tidy, &tidied, err);
     *ret_damaged = tidied.damaged;
     return kind;

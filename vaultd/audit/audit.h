@@ -99,6 +99,7 @@ struct audit_event {
     const char *destination;    /* where what the path names is put: a canonical path too; NULL: nowhere */
     const char *approval;       /* the id of the request that waited for approval and is carried out; NULL: none */
     const char *approved_by;    /* beside it: who approved it */
+    const char *report;         /* of the run that it ends: its id, and two hashes; NULL: none */
     const char *mount_point, *mount_type;   /* may be NULL */
     const char *remote_address;             /* may be NULL */
     unsigned remote_port;

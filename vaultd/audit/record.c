@@ -226,6 +226,7 @@ static void write_request(struct pen *pen, const struct audit_event *event,
     pen_rare_text(pen, "\"destination\":", event->destination);
     pen_rare_text(pen, "\"approval\":", event->approval);
     pen_rare_text(pen, "\"approved_by\":", event->approved_by);
+    pen_rare_text(pen, "\"report\":", event->report);
     bool small = event->data_max == 0 || event->request_data.len <= event->data_max;
     add_data(pen, event->request_data, &event->clear_request, whole && small);
     pen_text(pen, PIECE_ADDRESS, event->remote_address);

@@ -63,6 +63,7 @@ enum kt_kind approle_role_find(struct request *req, const unsigned char scope[BA
     const struct named which = {scope, name, NAMED_USERS};
     struct kt_bytes record = {0};
     *ret = (struct approle_role){.name = name, .role_id = "", .bind_secret_id = true};
+    memcpy(ret->scope, scope, BARRIER_SCOPE);
     enum kt_kind kind = named_get(req, &which, &record, &ret->changed, err);
     if (kind != KT_OK)
         return kind;

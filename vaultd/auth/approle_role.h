@@ -19,6 +19,7 @@
 
 struct approle_role {
     const char *name;
+    unsigned char scope[BARRIER_SCOPE]; /* of its mount; not stored */
     unsigned char id[APPROLE_ID];
     const char *role_id;
     bool bind_secret_id, local_secret_ids;

@@ -34,7 +34,7 @@ static void text_key(struct request *req, enum table table, const struct approle
 {
     unsigned char hash[HASH];
     hash_of(req->core, table, text, hash);
-    place_key(table, req->mount->scope, role->id, hash, key);
+    place_key(table, role->scope, role->id, hash, key);
 }
 
 static const unsigned char *hash_in(const unsigned char key[SECRET_KEY])
@@ -142,11 +142,24 @@ enum kt_kind secret_id_of_accessor(struct request *req, const struct approle_rol
         return kind;
     if (hash.len != HASH)
         return kt_fail(err, KT_CORRUPT, "a secret id's accessor is damaged");
-    place_key(TABLE_SECRET_ID, req->mount->scope, role->id, hash.at, key);
+    place_key(TABLE_SECRET_ID, role->scope, role->id, hash.at, key);
     return load_alive(req, key, ret, err);
 }
 
 /* ---- changing ---- */
+
+void secret_id_begin(const struct mount *mount, const struct approle_role *role, int64_t now_ms,
+                     struct secret_id *ret)
+{
+    int64_t most_s = mount_lease_ttl(mount).max_s;
+    *ret = (struct secret_id){.created_ms = now_ms,
+                              .changed_ms = now_ms,
+                              .uses = role->secret_uses,
+                              .ttl_s = role->secret_ttl_s < most_s ? role->secret_ttl_s : most_s,
+                              .meta = kt_str("{}")};
+    if (ret->ttl_s > 0)
+        ret->expires_ms = now_ms + ret->ttl_s * 1000;
+}
 
 static enum kt_kind put_record(struct request *req, const struct secret_id *secret,
                                struct kt_err *err)

@@ -13,6 +13,7 @@
 #pragma once
 
 #include "vaultd/auth/approle_role.h"
+#include "vaultd/core/engine.h"
 #include "vaultd/core/jobs.h"
 
 #define SECRET_KEY       49u
@@ -28,6 +29,9 @@ struct secret_id {
     generation changed;
 };
 
+/* Bounded as the role says, and the mount; without metadata. */
+void secret_id_begin(const struct mount *mount, const struct approle_role *role, int64_t now_ms,
+                     struct secret_id *ret);
 /* The one of this text; KT_NOT_FOUND also for one that is over. */
 enum kt_kind secret_id_find(struct request *req, const struct approle_role *role, const char *text,
                             struct secret_id *ret, struct kt_err *err) KT_MUST_CHECK;

@@ -136,6 +136,13 @@ void barrier_status(struct barrier *barrier, struct barrier_status *ret)
     *ret = status;
 }
 
+void barrier_key_set(struct barrier *barrier, char ret[KT_UUID_TEXT])
+{
+    (void)pthread_mutex_lock(&barrier->lock);
+    kt_uuid_text(barrier->seal.seal_id, ret);
+    (void)pthread_mutex_unlock(&barrier->lock);
+}
+
 bool barrier_enter(struct barrier *barrier)
 {
     return gate_enter(&barrier->gate, GATE_OPEN);

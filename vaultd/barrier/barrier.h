@@ -51,6 +51,8 @@ struct barrier_status {
     unsigned failed_attempts; /* of unseal since the last success, in this process */
 };
 void barrier_status(struct barrier *barrier, struct barrier_status *ret);
+/* status.seal_id, also while the vault is being initialised; zeroes before. */
+void barrier_key_set(struct barrier *barrier, char ret[37]);
 
 /* Between these two the keys stay; false: sealed, nothing was entered. Cheap (a read lock). */
 bool barrier_enter(struct barrier *barrier) KT_MUST_CHECK;

@@ -110,7 +110,38 @@ enum kt_kind barrier_seal_try(struct barrier *barrier, const char *name, const s
     return kind;
 }
 
+enum kt_kind barrier_seals_stored(struct snapshot *snapshot, struct seals_stored *ret, struct kt_err *err)
+{
+    struct seal_record seal;
+    generation changed = 0;
+    enum kt_kind kind = seal_stored(snapshot, &seal, &changed, err);
+    if (kind != KT_OK)
+        return kind;
+    *ret = (struct seals_stored){.shares = seal.shares,
+                                 .threshold = seal.threshold,
+                                 .initialized_ms = seal.initialized_ms,
+                                 .n = seal.n_more};
+    kt_uuid_text(seal.seal_id, ret->id);
+    for (unsigned i = 0; i < seal.n_more; i++)
+        show(&seal.more[i], &ret->more[i]);
+    return KT_OK;
+}
+
 /* ---- coming and going ---- */
+
+/* One that is made again with the key that it has is the one that it was, and as old. */
+static enum kt_kind same_as_before(const struct seal_record *seal, const struct seal_more *before,
+                                   const struct kt_secret *key, bool *ret, struct kt_err *err)
+{
+    *ret = false;
+    if (before == NULL)
+        return KT_OK;
+    kt_autosecret struct kt_secret *root = kt_secret_new(KT_KEY_BYTES);
+    if (root == NULL)
+        return kt_secret_failed(err, "making a seal");
+    *ret = seal_more_open(seal->vault_id, before, key->at, root->at);
+    return KT_OK;
+}
 
 enum kt_kind barrier_seal_put(struct barrier *barrier, struct snapshot *snapshot, const char *name,
                               const struct kt_secret *key, int64_t now_ms, struct batch *batch,
@@ -128,11 +159,17 @@ enum kt_kind barrier_seal_put(struct barrier *barrier, struct snapshot *snapshot
         kt_hint(err, "remove one: secretctl operator seal-remove NAME");
         return KT_INVALID;
     }
+    bool same = false;
+    kind = same_as_before(ret, more, key, &same, err);
+    if (kind != KT_OK)
+        return kind;
     if (more == NULL)
         more = &ret->more[ret->n_more++];
-    *more = (struct seal_more){.kind = SEAL_CREDENTIAL, .made_ms = now_ms};
-    (void)snprintf(more->name, sizeof more->name, "%s", name);
-    uuid_random(more->id);
+    if (!same) {
+        *more = (struct seal_more){.kind = SEAL_CREDENTIAL, .made_ms = now_ms};
+        (void)snprintf(more->name, sizeof more->name, "%s", name);
+        uuid_random(more->id);
+    }
     seal_more_wrap(ret->vault_id, more, key->at, barrier->ring->key[RING_ROOT]);
     return seal_replace(ret, changed, batch, err);
 }

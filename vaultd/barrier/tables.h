@@ -60,6 +60,7 @@ enum table_sealing { SEALED_TERM, SEALED_META, SEALED_OWN, SEALED_ROOT, SEALED_C
     X(TABLE_VETO, 'Q', SEALED_TERM, "NAME: consumers that keep runs from ending, scope is the secret") \
     X(TABLE_NOTICE, 'W', SEALED_TERM, "TIME: messages to people by when they are to be sent")         \
     X(TABLE_LEDGER, 'L', SEALED_TERM, "NAMEn: first reads of a version by an identity")            \
+    X(TABLE_REVOKED, 'Y', SEALED_TERM, "NAME: revoked certificates and the lists of them, scope is the issuer") \
     X(TABLE_APPROVAL, 'o', SEALED_TERM, "ID ‖ u32be: requests that wait for approval; 0: what is known, 1: what was sent") \
     X(TABLE_JOB, 'j', SEALED_TERM, "ID: durable jobs that need more than one batch")               \
     X(TABLE_CHECKPOINT, 'h', SEALED_CLEAR, "FIXED: the newest signed checkpoint of the audit log")

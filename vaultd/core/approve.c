@@ -30,12 +30,13 @@ const char *approve_carried(const struct request *req, const char **ret_by)
 
 /* ---- what it rests on ---- */
 
-void request_binds(struct request *req, struct kt_bytes plan, const char *about)
+void request_binds(struct request *req, struct kt_bytes plan, const char *about, const char *told)
 {
     struct request_private *own = req->own;
     crypto_generichash_state state;
     own->about = kt_arena_printf(&req->arena, "%.*s", (int)BOUND_TEXT, about);
-    if (own->about == NULL)
+    own->told = kt_arena_text(&req->arena, kt_str(told));
+    if (own->about == NULL || own->told == NULL)
         return; /* the arena has failed, and the request with it */
     (void)crypto_generichash_init(&state, NULL, 0, sizeof own->bound);
     (void)crypto_generichash_update(&state, (const unsigned char *)own->about, strlen(own->about) + 1);
@@ -141,14 +142,17 @@ static enum kt_kind describe(struct request *req, const struct approval_rule *co
                              .wrap_ttl_s = req->wrap_ttl_s,
                              .path = req->path,
                              .about = req->own->about == NULL ? "" : req->own->about,
-                             .rules = {kt_arena_take(&req->arena, n * sizeof(char *)), 0}};
-    if (ret->rules.at == NULL)
+                             .told = req->own->told == NULL ? "" : req->own->told,
+                             .rules = {kt_arena_take(&req->arena, n * sizeof(char *)), 0},
+                             .needed = kt_arena_take(&req->arena, n * sizeof(unsigned))};
+    if (ret->rules.at == NULL || ret->needed == NULL)
         return kt_fail(err, KT_NO_MEMORY, "keeping a request for approval");
     (void)snprintf(ret->id, sizeof ret->id, "%s", req->id);
     memcpy(ret->token, req->token->hash, sizeof ret->token);
     memcpy(ret->bound, req->own->bound, sizeof ret->bound);
     int64_t ttl_s = APPROVAL_TTL_MAX_S;
     for (size_t i = 0; i < n; i++) {
+        ret->needed[i] = rules[i]->needed;
         ret->rules.at[ret->rules.n++] = rules[i]->name;
         ttl_s = rules[i]->ttl_s < ttl_s ? rules[i]->ttl_s : ttl_s;
     }
@@ -216,6 +220,8 @@ static enum kt_kind keep(struct request *req, const struct approval_rule *const 
         kind = describe(req, rules, n, &approval, err);
     if (kind == KT_OK)
         kind = approval_put(req, &approval, &sent, err);
+    if (kind == KT_OK)
+        kind = approval_tell_asked(req, &approval, rules[0], err);
     if (kind != KT_OK)
         return kind;
     req->own->kept = true;
@@ -234,7 +240,11 @@ static enum kt_kind check_rule(struct request *req, const struct approval_rule *
         return kind;
     (void)kt_fail(err, KT_DENIED, "not approved yet: %u of the %u approvals that the rule \"%s\" wants", have,
                   rule->needed, rule->name);
-    kt_hint(err, "members of its group give them: secretctl approve %s", approval->id);
+    if (rule->group[0] == '\0')
+        kt_hint(err, "there is no such rule any more: break-glass lets it pass (docs/approvals.md), or write the rule "
+                     "again: secretctl write sys/approvals/rules/%s", rule->name);
+    else
+        kt_hint(err, "members of its group give them: secretctl approve %s", approval->id);
     return KT_DENIED;
 }
 
@@ -267,7 +277,7 @@ enum kt_kind approve_gate(struct request *req, struct kt_err *err)
     struct request_private *own = req->own;
     bool carries = own->carried != NULL;
     struct approval_rules rules;
-    const struct approval_rule *about[APPROVAL_RULES_MAX];
+    const struct approval_rule *about[APPROVAL_RULES_OF_MAX];
     size_t n = 0;
     if (own->wait_on != NULL || own->wants_aside)
         return KT_OK;
@@ -276,7 +286,7 @@ enum kt_kind approve_gate(struct request *req, struct kt_err *err)
     if (!own->ruled || (!carries && ((req->op & WRITES) == 0 || is_exempt(req) || !changes_something(req))))
         return KT_OK;
     enum kt_kind kind = approval_rules_load(req, &rules, err);
-    if (kind == KT_OK && (rules.n > 0 || carries))
+    if (kind == KT_OK && (rules.n > 0 || own->wants != NULL || carries))
         kind = approve_rules_of(req, &rules, about, &n, err);
     if (kind != KT_OK || (n == 0 && !carries))
         return kind;

@@ -6,12 +6,14 @@
  *          mount of version 2 all rows count as data/PATH, too.
  *          And without saying so each rule is about what it stands on: itself; its group; the entities that
  *          are in it, with their aliases; the mounts through which those log in.
+ *          And a handler may want the approval of a rule's group by itself (request_wants(), bound.h).
  * Threads: any thread with the barrier entered. */
 #pragma once
 
 #include "vaultd/approval/approvals.h"
 #include "vaultd/core/private.h"
 
-/* Those of *rules that are about the request, into ret[APPROVAL_RULES_MAX]; how many to *ret_n. */
-enum kt_kind approve_rules_of(struct request *req, const struct approval_rules *rules,
+/* Those of *rules that are about the request, into ret[APPROVAL_RULES_OF_MAX]; how many to *ret_n. What a handler wants
+ * changes how many they need, in *rules. */
+enum kt_kind approve_rules_of(struct request *req, struct approval_rules *rules,
                               const struct approval_rule **ret, size_t *ret_n, struct kt_err *err) KT_MUST_CHECK;

@@ -1,4 +1,5 @@
 #include "vaultd/core/approve.h"
+#include "vaultd/core/bound.h"
 #include "vaultd/core/mounts.h"
 #include "vaultd/identity/entity.h"
 #include "vaultd/identity/groups.h"
@@ -15,6 +16,16 @@ void request_changes(struct request *req, const char *path, bool below)
         return; /* the arena has failed, and the request with it */
     *changed = (struct changed_path){copy, below, req->own->changes};
     req->own->changes = changed;
+}
+
+void request_wants(struct request *req, const char *rule, unsigned needed)
+{
+    struct wanted_rule *wanted = kt_arena_take(&req->arena, sizeof *wanted);
+    const char *name = kt_arena_text(&req->arena, kt_str(rule));
+    if (wanted == NULL || name == NULL)
+        return; /* the arena has failed, and the request with it */
+    *wanted = (struct wanted_rule){name, needed, req->own->wants};
+    req->own->wants = wanted;
 }
 
 /* ---- all that a request touches ---- */
@@ -151,7 +162,49 @@ static enum kt_kind is_about(struct request *req, const struct approval_rule *ru
     return *ret ? KT_OK : stands_on(req, rule, ret, err);
 }
 
-enum kt_kind approve_rules_of(struct request *req, const struct approval_rules *rules,
+/* ---- what a handler wants ---- */
+
+static bool has_rule(const struct approval_rule *const *at, size_t n, const char *name)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(at[i]->name, name) == 0)
+            return true;
+    return false;
+}
+
+/* Of a rule that is gone: nobody is in its group. */
+static enum kt_kind one_of_nobody(struct request *req, const char *name, struct approval_rule **ret, struct kt_err *err)
+{
+    struct approval_rule *rule = kt_arena_take(&req->arena, sizeof *rule);
+    if (rule == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "looking for rules of approval");
+    *rule = (struct approval_rule){.name = name, .group = "", .ttl_s = APPROVAL_TTL_S};
+    *ret = rule;
+    return KT_OK;
+}
+
+/* Its number alone counts where the rule is not about the request by its paths. */
+static enum kt_kind add_wanted(struct request *req, const struct approval_rules *rules, const struct wanted_rule *wanted,
+                               const struct approval_rule **ret, size_t *ret_n, struct kt_err *err)
+{
+    struct approval_rule *rule = approval_rules_find(rules, wanted->name);
+    bool there = has_rule(ret, *ret_n, wanted->name);
+    enum kt_kind kind = KT_OK;
+    if (there && rule == NULL)
+        return KT_OK; /* it is gone: no number is reached */
+    if (!there && *ret_n >= APPROVAL_RULES_OF_MAX)
+        return kt_fail(err, KT_INVALID, "more than %u rules of approval are about this", APPROVAL_RULES_OF_MAX);
+    if (rule == NULL)
+        kind = one_of_nobody(req, wanted->name, &rule, err);
+    if (kind != KT_OK)
+        return kind;
+    rule->needed = there && rule->needed > wanted->needed ? rule->needed : wanted->needed;
+    if (!there)
+        ret[(*ret_n)++] = rule;
+    return KT_OK;
+}
+
+enum kt_kind approve_rules_of(struct request *req, struct approval_rules *rules,
                               const struct approval_rule **ret, size_t *ret_n, struct kt_err *err)
 {
     *ret_n = 0;
@@ -162,5 +215,7 @@ enum kt_kind approve_rules_of(struct request *req, const struct approval_rules *
         if (about)
             ret[(*ret_n)++] = &rules->at[i];
     }
+    for (const struct wanted_rule *at = req->own->wants; kind == KT_OK && at != NULL; at = at->next)
+        kind = add_wanted(req, rules, at, ret, ret_n, err);
     return kind;
 }

@@ -19,6 +19,7 @@
 #include "vaultd/core/autounseal.h"
 #include "vaultd/core/heap.h"
 #include "vaultd/core/jobs.h"
+#include "vaultd/core/key_set.h"
 #include "vaultd/core/mounts.h"
 #include "vaultd/core/private.h"
 #include "vaultd/core/quotas.h"
@@ -308,7 +309,11 @@ static struct commit_result commit_and_wait(struct store *store, struct batch *b
 static enum kt_kind first_records(struct core *core, struct batch *batch, struct kt_arena *arena,
                                   struct kt_buf *ret_root_token, struct kt_err *err)
 {
+    char id[37];
+    barrier_key_set(core->barrier, id);
     enum kt_kind kind = mounts_init(core, batch, core->config.dev, err);
+    if (kind == KT_OK)
+        kind = key_set_put(core, batch, id, kt_wall_ms(core->clock), err);
     if (kind == KT_OK)
         kind = policies_put(core, batch, "default", kt_str(policy_builtin("default")), err);
     if (kind == KT_OK)

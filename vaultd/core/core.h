@@ -47,6 +47,7 @@ struct core_config {
     int64_t tick_ms;            /* rotation's coarse timer; 0: 60 s */
     unsigned rotation_max_runs; /* at targets, in all, at the same time: at most 16; 0: 4 */
     unsigned rotation_starts_per_minute; /* of schedules, at targets; 0: 10 */
+    int64_t max_key_age_ms;     /* of key shares, and credentials that open the vault; 0: as old as they like */
     unsigned unseal_per_minute; /* key shares and resets of one source; 0: no limit */
     int64_t token_refusals;     /* records a second of one token's refusals; 0: each gets one */
     uint64_t token_entries, token_storage; /* what one token may keep, in number and bytes; 0: no limit */

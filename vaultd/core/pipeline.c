@@ -43,6 +43,7 @@ void pipeline_drop_batch(struct request *req)
     static const struct commit_result not_tried = {.error = STORE_BUSY};
     batch_free(req->batch);
     req->batch = NULL;
+    request_log_forget(req);
     if (req->after_commit != NULL)
         req->after_commit(req, &not_tried);
     req->after_commit = NULL;
@@ -77,9 +78,12 @@ static void reset_pass(struct request *req)
     own->wants_aside = false;
     own->ruled = false;
     own->changes = NULL;
+    own->wants = NULL;
+    request_log_forget(req);
     own->kept = false;
     approve_restore(req);
     req->told = NULL;
+    req->report = NULL;
     kt_err_clear(&own->err);
     req->after_commit = NULL;
     req->defer = NULL;
@@ -211,7 +215,8 @@ static enum pipeline_state commit(struct request *req)
     enum kt_kind kind = KT_OK;
     if (!render_reserve(req))
         return record_and_finish(req, kt_fail(&own->err, KT_NO_MEMORY, "answering"));
-    if (!own->attempt_recorded)
+    /* Tried again, it ends the run with another report. */
+    if (!own->attempt_recorded || req->report != NULL)
         kind = record_attempt(req, &own->err);
     if (kind != KT_OK)
         return unrecorded(req, kind);
@@ -285,6 +290,8 @@ static enum pipeline_state after_commit(struct request *req, bool *ret_again)
 {
     struct request_private *own = req->own;
     note_room(req->core, own->result.error);
+    if (own->result.error == STORE_OK)
+        request_log_now(req);
     if (req->after_commit != NULL)
         req->after_commit(req, &own->result);
     req->after_commit = NULL;

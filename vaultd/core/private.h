@@ -45,6 +45,18 @@ struct changed_path {
     bool below;
     struct changed_path *next;
 };
+/* What the log says when the batch is committed: request_log(). */
+struct log_line {
+    enum kt_log_level level;
+    const char *event, *text;
+    struct log_line *next;
+};
+/* Whose approval it needs besides that of the rules about its paths: request_wants(). */
+struct wanted_rule {
+    const char *name;
+    unsigned needed;
+    struct wanted_rule *next;
+};
 struct carried; /* approve.c: the request that this one carries out */
 
 struct request_private {
@@ -68,10 +80,12 @@ struct request_private {
     struct wait_entry *wait_entry;
     uint64_t wakes_seen;
     struct changed_path *changes;
+    struct wanted_rule *wants;
+    struct log_line *lines, **lines_end; /* in order; NULL: none */
     unsigned ops_before;     /* of the batch, when the handler began */
     bool kept;               /* it was not carried out, but kept for approval */
     struct carried *carried; /* NULL: it is what it was asked as */
-    const char *about;       /* bound.h; NULL: nothing was said */
+    const char *about, *told; /* bound.h; NULL: nothing was said */
     unsigned char bound[32];
     bool quiet;              /* this pass follows a wait in which nothing was told: request_quiet() */
     struct look look;        /* what a wait stands on */
@@ -143,6 +157,9 @@ enum kt_kind approve_resume(struct request *req, struct kt_err *err);
 void approve_restore(struct request *req);
 /* For the audit log: the id of what is carried out, NULL: nothing is; and who approved it. */
 const char *approve_carried(const struct request *req, const char **ret_by);
+/* request.c: what request_log() was told, once it is true; or never. */
+void request_log_now(struct request *req);
+void request_log_forget(struct request *req);
 /* pipeline.c: a batch that will not be committed; who wanted to hear of its end does. */
 void pipeline_drop_batch(struct request *req);
 /* look.c: whether a request that waits has to run again although nothing that it waits for was told. */

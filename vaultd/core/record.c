@@ -127,6 +127,7 @@ static void describe(const struct request *req, struct described *at, struct aud
         .operation = operation_name(req->op),
         .path = req->path,
         .destination = req->destination,
+        .report = req->report,
         .mount_point = req->mount == NULL ? NULL : req->mount->path,
         .mount_type = req->mount == NULL ? NULL : req->mount->type,
         .remote_address = req->remote_address[0] == '\0' ? NULL : req->remote_address,

@@ -89,6 +89,35 @@ void request_warn(struct request *req, const char *format, ...)
         req->reply.warnings[req->reply.n_warnings++] = copy;
 }
 
+void request_log(struct request *req, enum kt_log_level level, const char *event, const char *format, ...)
+{
+    struct request_private *own = req->own;
+    struct log_line *line = kt_arena_take(&req->arena, sizeof *line);
+    char text[1024];
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    const char *copy = kt_arena_text(&req->arena, kt_str(text));
+    if (line == NULL || copy == NULL)
+        return; /* the arena has failed, and the request with it */
+    *line = (struct log_line){.level = level, .event = event, .text = copy};
+    *(own->lines == NULL ? &own->lines : own->lines_end) = line;
+    own->lines_end = &line->next;
+}
+
+void request_log_now(struct request *req)
+{
+    for (const struct log_line *line = req->own->lines; line != NULL; line = line->next)
+        kt_log(line->level, line->event, "%s", line->text);
+    request_log_forget(req);
+}
+
+void request_log_forget(struct request *req)
+{
+    req->own->lines = NULL;
+}
+
 void request_wait(struct request *req, struct wait_list *list, int64_t deadline_mono_ms)
 {
     req->own->wait_on = list;

@@ -20,6 +20,7 @@
 #include "lib/err.h"
 #include "lib/json.h"
 #include "lib/jsonw.h"
+#include "lib/log.h"
 #include "vaultd/audit/audit.h"
 #include "vaultd/barrier/barrier.h"
 #include "vaultd/store/store.h"
@@ -168,6 +169,8 @@ struct request {
                                    * mount's; NULL: none */
     const char *destination;      /* a canonical path to which a handler puts what the path names; for the
                                    * audit log, where it is as clear as the path; NULL: none */
+    const char *report;           /* of a run that this request ends: for the audit log, before the commit;
+                                   * NULL: none */
     struct batch *batch;
     struct reply reply;
     struct request_limit limit;
@@ -272,6 +275,12 @@ enum kt_kind request_spelled(struct request *req, const char *path, struct kt_er
  * approval look at it as they look at the request's own path and at those of request_also(). below: and all
  * below it. For whoever writes what somebody may want approved, or what approvals stand on. */
 void request_changes(struct request *req, const char *path, bool below);
+
+/* ---- vaultd's own log ----
+ * A line (lib/log.h) about what is in the batch: written once, when that is committed; never of what was
+ * dropped, or tried again, or waits for approval instead. event: static. */
+void request_log(struct request *req, enum kt_log_level level, const char *event, const char *format, ...)
+    KT_PRINTF(4, 5);
 
 /* ---- records ---- */
 /* barrier_get() from the request's snapshot into arena memory. KT_NOT_FOUND comes without a text, as

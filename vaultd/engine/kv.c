@@ -224,7 +224,8 @@ enum kt_kind kv_write(struct core *core, const struct mount *mount, struct snaps
     struct kv_version *v = &secret->versions[secret->n_versions++];
     *v = (struct kv_version){.number = ++secret->newest,
                              .created_ms = now_ms,
-                             .deletion_ms = kv_deletion_time(secret, &settings, now_ms)};
+                             .deletion_ms = kv_deletion_time(secret, &settings, now_ms),
+                             .issued = stage == KV_ISSUED};
     kt_random(v->dek, sizeof v->dek);
     if (stage == KV_PENDING)
         secret->pending = v->number;

@@ -22,6 +22,7 @@ struct kv_version {
     int64_t deletion_ms;        /* 0: none; in the future: still readable */
     bool destroyed;
     bool accepted_maybe;        /* a target may accept it: cannot be destroyed or pruned */
+    bool issued;                /* a rotation of this secret had the certificate in it signed (issue.h) */
     int64_t dead_proven_ms;     /* the target was seen to refuse it */
     unsigned char dek[32];      /* wiped with the arena */
 };
@@ -49,9 +50,10 @@ const struct kv_version *kv_version(const struct kv_secret *secret, uint32_t num
 enum kt_kind kv_value(struct core *core, const struct mount *mount, struct snapshot *snapshot,
                       const char *path, const struct kv_version *version, struct kt_buf *out,
                       struct kt_err *err) KT_MUST_CHECK;
-enum kv_stage { KV_CURRENT, KV_PENDING };
+enum kv_stage { KV_CURRENT, KV_PENDING, KV_ISSUED };
 /* Adds version newest+1 with this data to batch (and to *secret), on condition that the secret is
- * still as loaded. KV_PENDING leaves current where it is. Prunes by the mount's and key's limits. */
+ * still as loaded. KV_PENDING leaves current where it is; KV_ISSUED is current, and marked as issued. Prunes by
+ * the mount's and key's limits. */
 enum kt_kind kv_write(struct core *core, const struct mount *mount, struct snapshot *snapshot,
                       struct batch *batch, const char *path, struct kv_secret *secret,
                       struct kt_bytes data, enum kv_stage stage, int64_t now_ms,

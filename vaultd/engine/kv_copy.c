@@ -180,6 +180,7 @@ static enum kt_kind copy_versions(struct request *req, struct copying *c, struct
     enum kt_kind kind = KT_OK;
     for (size_t i = 0; kind == KT_OK && i < c->old->n_versions; i++) {
         c->made.versions[i] = c->old->versions[i];
+        c->made.versions[i].issued = false; /* for the other secret, if for any */
         if (c->old->versions[i].slot != 0)
             kind = copy_version(req, c, &c->made.versions[i], err);
     }

@@ -114,12 +114,14 @@ static enum kt_kind write_rules(struct request *req, struct kt_jsonw *w, const s
         unsigned have = 0;
         if (rule == NULL)
             continue;
+        /* What is done may want more of them than the rule itself, or fewer. */
+        unsigned needed = approval->needed == NULL || approval->needed[i] == 0 ? rule->needed : approval->needed[i];
         kind = approval_count(req, rule, approval, &have, err);
         kt_jsonw_object(w);
         kt_jsonw_kv_int(w, "approved", have);
         kt_jsonw_kv_text(w, "group_id", rule->group);
         kt_jsonw_kv_text(w, "name", rule->name);
-        kt_jsonw_kv_int(w, "needed", rule->needed);
+        kt_jsonw_kv_int(w, "needed", needed);
         kt_jsonw_end(w);
     }
     kt_jsonw_end(w);

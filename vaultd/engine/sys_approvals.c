@@ -65,7 +65,7 @@ static enum kt_kind has_say(struct request *req, const struct approval *approval
 {
     struct approval_rules rules;
     enum kt_kind kind = approval_rules_load(req, &rules, err);
-    *ret_why = "no rule is about it any more: who asked may carry it out, or ask anew";
+    *ret_why = "the rules that were about it are gone: who asked may carry it out, or ask anew, or break-glass lets it pass";
     for (size_t i = 0; kind == KT_OK && i < approval->rules.n && *ret_why != NULL; i++) {
         const struct approval_rule *rule = approval_rules_find(&rules, approval->rules.at[i]);
         if (rule != NULL)

@@ -18,8 +18,15 @@ enum number {
     AUDIT_DEVICES_FAILING,
     AUDIT_RECORDS,
     AUDIT_RECORDS_SYNCED,
+    KEYS_OVERDUE,
+    NOTICES_FAILED,
+    NOTICES_GIVEN_UP,
+    NOTICES_SENT,
+    NOTICES_WAITING,
+    NOTIFY_FAILING,
     QUOTA_REFUSED,
     ROTATION_DRIFTED,
+    ROTATION_OVERDUE,
     SEALS,
     SEALS_NOT_OPENED,
     STORE_BATCHES,
@@ -46,8 +53,15 @@ const struct metric sys_metric_rows[] = {
     [AUDIT_DEVICES_FAILING] = { "keyturn_audit_devices_failing", false, "Audit devices that cannot be written now." },
     [AUDIT_RECORDS] = { "keyturn_audit_records", false, "Records in the audit log." },
     [AUDIT_RECORDS_SYNCED] = { "keyturn_audit_records_synced", false, "Records of the audit log that are on the disk for good." },
+    [KEYS_OVERDUE] = { "keyturn_keys_overdue", false, "Of the key shares, and the credentials that open the vault, those older than max_key_age allows when all were last looked at." },
+    [NOTICES_FAILED] = { "keyturn_notices_failed_total", true, "Tries to tell a channel that failed." },
+    [NOTICES_GIVEN_UP] = { "keyturn_notices_given_up_total", true, "Messages that were too old when they failed once more." },
+    [NOTICES_SENT] = { "keyturn_notices_sent_total", true, "Messages that arrived at a channel." },
+    [NOTICES_WAITING] = { "keyturn_notices_waiting", false, "Messages that wait for a channel." },
+    [NOTIFY_FAILING] = { "keyturn_notify_channels_failing", false, "Channels whose last try failed." },
     [QUOTA_REFUSED] = { "keyturn_quota_refused_total", true, "Requests refused because a rate-limit quota was used up." },
     [ROTATION_DRIFTED] = { "keyturn_rotation_drifted", false, "Secrets whose stored credential the target refused when it was last asked." },
+    [ROTATION_OVERDUE] = { "keyturn_rotation_overdue", false, "Secrets that were overdue when all were last looked at, which takes five minutes or more." },
     [SEALS] = { "keyturn_seals", false, "Credentials that may open the vault by themselves, beside the key shares." },
     [SEALS_NOT_OPENED] = { "keyturn_seals_not_opened", false, "Of them those that did not open when they were last tried, which is when vaultd started." },
     [STORE_BATCHES] = { "keyturn_store_batches_total", true, "Changes committed since the store was opened." },
@@ -231,10 +245,20 @@ enum kt_kind sys_metrics(struct request *req, struct kt_err *err)
     if (request_aside(req))
         return KT_OK;
     size_t drifted = 0;
+    struct rotation_told told;
     kind = rotation_count_drifted(req, &drifted, err);
+    if (kind == KT_OK)
+        kind = rotation_count_told(req, &told, err);
     if (kind != KT_OK)
         return kind;
     sample(req->core, numbers);
+    numbers[NOTICES_FAILED] = (double)told.failed;
+    numbers[NOTICES_GIVEN_UP] = (double)told.given_up;
+    numbers[NOTICES_SENT] = (double)told.sent;
+    numbers[NOTICES_WAITING] = (double)told.waiting;
+    numbers[ROTATION_OVERDUE] = (double)told.overdue;
+    numbers[KEYS_OVERDUE] = (double)told.keys_overdue;
+    numbers[NOTIFY_FAILING] = (double)told.failing;
     numbers[ROTATION_DRIFTED] = (double)drifted;
     if (prometheus)
         write_prometheus(req, numbers);

@@ -1,6 +1,7 @@
 /* New key shares: sys/rekey. What is gathered, and when the record changes, is vaultd/barrier/ceremony.h. */
 #include "vaultd/engine/sys.h"
 
+#include "vaultd/core/key_set.h"
 #include "vaultd/engine/key_shares.h"
 #include "vaultd/engine/share_step.h"
 
@@ -210,6 +211,9 @@ static enum kt_kind commit_old(struct request *req, struct share_step *step, str
     req->after_commit = rekeyed;
     struct ceremony_status s;
     ceremony_status(req->core->barrier, CEREMONY_REKEY, &s);
+    kind = key_set_put(req->core, batch, s.proposed_id, req->now_ms, err);
+    if (kind != KT_OK)
+        return kind;
     write_new_shares(req, step, &s, keys);
     return KT_OK;
 }
@@ -240,6 +244,9 @@ static enum kt_kind commit_new(struct request *req, struct share_step *step, str
     req->after_commit = share_step_committed;
     struct ceremony_status s;
     ceremony_status(req->core->barrier, CEREMONY_REKEY, &s);
+    kind = key_set_put(req->core, batch, s.proposed_id, req->now_ms, err);
+    if (kind != KT_OK)
+        return kind;
     struct kt_jsonw w = kt_jsonw(&req->reply.data);
     kt_jsonw_object(&w);
     kt_jsonw_kv_text(&w, "nonce", step->nonce);

@@ -76,7 +76,10 @@ enum kt_kind sys_seals_write(struct request *req, struct kt_err *err)
     if (kind != KT_OK)
         return kind;
     req->after_commit = changed;
-    write_made(req, seal_record_find(change.record, change.name));
+    const struct seal_more *made = seal_record_find(change.record, change.name);
+    if (made->made_ms < req->now_ms)
+        request_warn(req, "the credential is the one that it had: the seal stays as old as it was");
+    write_made(req, made);
     return KT_OK;
 }
 

@@ -6,24 +6,31 @@
 #define RECORD_MAX ((size_t)16 * 1024)
 
 #define ROW(member, type, most) RECORD_ROW(struct consumer, member, type, most)
-static const struct record_row rows_1[] = {
-    ROW(host, RECORD_TEXT, HOST_MAX),
-    ROW(service, RECORD_TEXT, SERVICE_MAX),
-    ROW(identity, RECORD_TEXT, 256),
-    ROW(instance, RECORD_TEXT, 512),
-    ROW(evidence, RECORD_TEXT, 64),
-    ROW(detail, RECORD_TEXT, 1024),
-    ROW(version, RECORD_U32, 0),
-    ROW(state, RECORD_ENUM, CONSUMER_STATE_COUNT),
-    ROW(at_ms, RECORD_I64, 1),
-    ROW(samples, RECORD_I64, 1),
-    ROW(p95_ms, RECORD_I64, 1),
-    ROW(baseline_p95_ms, RECORD_I64, 1),
-    ROW(failed_version, RECORD_U32, 0),
-    ROW(failed_ms, RECORD_I64, 1),
+#define ROWS_1                                                                                     \
+    ROW(host, RECORD_TEXT, HOST_MAX),                                                              \
+    ROW(service, RECORD_TEXT, SERVICE_MAX),                                                        \
+    ROW(identity, RECORD_TEXT, 256),                                                               \
+    ROW(instance, RECORD_TEXT, 512),                                                               \
+    ROW(evidence, RECORD_TEXT, 64),                                                                \
+    ROW(detail, RECORD_TEXT, 1024),                                                                \
+    ROW(version, RECORD_U32, 0),                                                                   \
+    ROW(state, RECORD_ENUM, CONSUMER_STATE_COUNT),                                                 \
+    ROW(at_ms, RECORD_I64, 1),                                                                     \
+    ROW(samples, RECORD_I64, 1),                                                                   \
+    ROW(p95_ms, RECORD_I64, 1),                                                                    \
+    ROW(baseline_p95_ms, RECORD_I64, 1),                                                           \
+    ROW(failed_version, RECORD_U32, 0),                                                            \
+    ROW(failed_ms, RECORD_I64, 1)
+static const struct record_row rows_1[] = {ROWS_1};
+static const struct record_row rows_2[] = {
+    ROWS_1,
+    ROW(candidates, RECORD_U32, 0),
+    ROW(holds, RECORD_U32, 0),
+    ROW(holds_ms, RECORD_I64, 1),
+    ROW(heard_ms, RECORD_I64, 1),
 };
-static const struct record_form forms[] = {RECORD_FORM(1, rows_1)};
-const struct record_kind consumer_kind = {"consumer", forms, 1, sizeof(struct consumer)};
+static const struct record_form forms[] = {RECORD_FORM(2, rows_2), RECORD_FORM(1, rows_1)};
+const struct record_kind consumer_kind = {"consumer", forms, 2, sizeof(struct consumer)};
 
 #define X(name, text) [name] = (text),
 static const char *const state_texts[] = {CONSUMER_STATES(X)};
@@ -44,12 +51,20 @@ bool consumer_state_parse(const char *text, enum consumer_state *ret)
     return false;
 }
 
+static enum kt_kind read_record(struct kt_bytes record, struct kt_arena *arena, struct consumer *ret, struct kt_err *err)
+{
+    enum kt_kind kind = record_read(&consumer_kind, record, arena, ret, err);
+    if (kind == KT_OK && ret->heard_ms == 0) /* of format 1 */
+        ret->heard_ms = ret->at_ms;
+    return kind;
+}
+
 static enum kt_kind read_entry(struct request *req, const struct entry *entry, struct kt_buf *plain,
-                               struct consumer *ret, struct kt_err *err)
+                               struct kt_arena *arena, struct consumer *ret, struct kt_err *err)
 {
     enum kt_kind kind = rows_open(req, entry, plain, err);
     if (kind == KT_OK)
-        kind = record_read(&consumer_kind, kt_buf_bytes(plain), &req->arena, ret, err);
+        kind = read_record(kt_buf_bytes(plain), arena, ret, err);
     if (kind == KT_OK) {
         ret->changed = entry->changed;
         ret->veto = NULL;
@@ -130,7 +145,7 @@ enum kt_kind consumers_load(struct request *req, const unsigned char secret[RUN_
             continue;
         all = rows_room(req, all, n, &room, sizeof *all);
         kind = all == NULL ? kt_fail(err, KT_NO_MEMORY, "reading the consumers of a secret")
-                           : read_entry(req, &rows.entry, &plain, &all[n], err);
+                           : read_entry(req, &rows.entry, &plain, &req->arena, &all[n], err);
         if (kind == KT_OK && (host == NULL || strcmp(all[n].host, host) == 0))
             n++;
     }
@@ -142,6 +157,55 @@ enum kt_kind consumers_load(struct request *req, const unsigned char secret[RUN_
     *ret = all;
     *ret_n = n;
     return KT_OK;
+}
+
+/* Whether there is a row of it that puts it aside; plain is overwritten. */
+static enum kt_kind look_aside(struct request *req, const unsigned char secret[RUN_ID], const struct consumer *consumer,
+                               struct kt_buf *plain, struct kt_arena *arena, bool *ret, struct kt_err *err)
+{
+    unsigned char key[BARRIER_NAME_KEY];
+    struct entry entry;
+    struct veto veto;
+    *ret = false;
+    veto_key(req->core, secret, consumer->host, consumer->service, key);
+    enum store_error error = snapshot_get(req->snapshot, kt_bytes(key, sizeof key), &entry);
+    if (error == STORE_NOT_FOUND)
+        return KT_OK;
+    if (error != STORE_OK)
+        return kt_fail(err, KT_IO, "reading which consumers veto: %s", store_error_text(error));
+    enum kt_kind kind = rows_open(req, &entry, plain, err);
+    if (kind == KT_OK)
+        kind = record_read(&veto_kind, kt_buf_bytes(plain), arena, &veto, err);
+    *ret = kind == KT_OK && veto.aside_ms != 0;
+    return kind;
+}
+
+enum kt_kind consumers_fit(struct request *req, const unsigned char secret[RUN_ID], consumer_fits *fits,
+                           const void *arg, bool *ret, struct kt_err *err)
+{
+    unsigned char head[BARRIER_NAME_KEY];
+    struct kt_arena arena; /* of the one that is looked at */
+    struct rows rows;
+    bool fit = true;
+    enum kt_kind kind = KT_OK;
+    kt_autobuf struct kt_buf plain;
+    kt_buf_init(&plain, RECORD_MAX);
+    kt_arena_init(&arena, 4 * RECORD_MAX);
+    begin_rows(req, secret, &rows, head);
+    while (kind == KT_OK && fit && rows_next(&rows)) {
+        struct consumer one;
+        if (kt_bytes_equal(rows.entry.key, kt_bytes(head, sizeof head)))
+            continue;
+        kt_arena_reset(&arena);
+        kind = read_entry(req, &rows.entry, &plain, &arena, &one, err);
+        fit = kind == KT_OK && fits(arg, &one);
+        if (kind == KT_OK && !fit)
+            kind = look_aside(req, secret, &one, &plain, &arena, &fit, err);
+    }
+    kind = rows_end(&rows, kind, err);
+    kt_arena_free(&arena);
+    *ret = fit;
+    return kind;
 }
 
 enum kt_kind consumers_count(struct request *req, const unsigned char secret[RUN_ID], size_t *ret,
@@ -169,7 +233,7 @@ enum kt_kind consumer_load(struct request *req, const unsigned char secret[RUN_I
     generation changed = 0;
     enum kt_kind kind = request_record(req, kt_bytes(key, sizeof key), &record, &changed, err);
     if (kind == KT_OK)
-        kind = record_read(&consumer_kind, record, &req->arena, ret, err);
+        kind = read_record(record, &req->arena, ret, err);
     if (kind == KT_OK) {
         ret->changed = changed;
         ret->veto = NULL;

@@ -13,6 +13,7 @@
 #define HOST_SECRETS_MAX 4096u
 #define HOST_MAX         253u
 #define SERVICE_MAX      128u
+#define CONSUMER_TWO     2u /* candidates, at most */
 
 #define CONSUMER_STATES(X)                                                                         \
     X(CONSUMER_REGISTERED, "registered")                                                           \
@@ -34,11 +35,16 @@ struct consumer {
     const char *instance, *evidence, *detail;
     uint32_t version;
     enum consumer_state state;
-    int64_t at_ms;
-    /* Which version did not do, and when: kept while it goes back from it, well or not. */
+    int64_t at_ms;    /* of its last word, for people */
+    int64_t heard_ms; /* the same by the steady clock of runs (engine.h), to measure with */
+    /* Which version did not do, and when (steady): kept while it goes back from it, well or not. */
     uint32_t failed_version;
     int64_t failed_ms;
     int64_t samples, p95_ms, baseline_p95_ms;
+    /* Of a service that tries another credential when one is refused (CONSUMER_TWO): the version that it has
+     * besides the one it runs, 0: none, and since when (steady). */
+    uint32_t candidates, holds;
+    int64_t holds_ms;
     generation changed;      /* not stored, as is the next */
     const struct veto *veto; /* that it keeps runs from ending; NULL: it does not */
 };
@@ -51,6 +57,11 @@ enum kt_kind consumers_load(struct request *req, const unsigned char secret[RUN_
                             struct kt_err *err) KT_MUST_CHECK;
 /* Of what consumers_load() gave: how many are not put aside. */
 size_t consumers_counted(const struct consumer *consumers, size_t n);
+/* Whether `fits` is so of each of the secret's consumers that is not put aside; the first of which it is not ends it.
+ * One is looked at at a time, and nothing of it stays: so it takes no more memory for thousands than for one. */
+typedef bool consumer_fits(const void *arg, const struct consumer *consumer);
+enum kt_kind consumers_fit(struct request *req, const unsigned char secret[RUN_ID], consumer_fits *fits,
+                           const void *arg, bool *ret, struct kt_err *err) KT_MUST_CHECK;
 /* How many the secret has; no record is opened for it. */
 enum kt_kind consumers_count(struct request *req, const unsigned char secret[RUN_ID], size_t *ret,
                              struct kt_err *err) KT_MUST_CHECK;

@@ -4,6 +4,7 @@
 #include "vaultd/core/mounts.h"
 #include "vaultd/fleet/own.h"
 #include "vaultd/rotation/ledger.h"
+#include "vaultd/rotation/rotation.h"
 #include "vaultd/rotation/work.h"
 
 #define REMOVED_AT_ONCE 20u /* a batch has room for 100 operations */
@@ -115,6 +116,29 @@ static enum kt_kind read_state(struct request *req, struct consumer *consumer, s
                                     "rolled_back or gone");
 }
 
+/* Each report says it anew: who was started again has what it says now. */
+static enum kt_kind read_candidates(struct request *req, struct consumer *consumer, struct kt_err *err)
+{
+    uint32_t had = consumer->holds;
+    int64_t candidates = 0, holds = 0;
+    enum kt_kind kind = read_count(req, "candidates", &candidates, err);
+    if (kind == KT_OK)
+        kind = read_count(req, "holds", &holds, err);
+    if (kind != KT_OK)
+        return kind;
+    if (candidates > CONSUMER_TWO)
+        return kt_fail(err, KT_INVALID, "candidates must be 1 or %u", CONSUMER_TWO);
+    if (holds > UINT32_MAX)
+        return kt_fail(err, KT_INVALID, "holds must be the number of a version");
+    if (holds != 0 && candidates != CONSUMER_TWO)
+        return kt_fail(err, KT_INVALID, "holds needs candidates to be %u", CONSUMER_TWO);
+    consumer->candidates = (uint32_t)candidates;
+    consumer->holds = (uint32_t)holds;
+    if (consumer->holds == 0 || consumer->holds != had)
+        consumer->holds_ms = consumer->holds == 0 ? 0 : rotation_steady_ms(req->core->rotation);
+    return KT_OK;
+}
+
 static enum kt_kind read_report(struct request *req, struct consumer *consumer, struct kt_err *err)
 {
     int64_t version = 0;
@@ -136,31 +160,37 @@ static enum kt_kind read_report(struct request *req, struct consumer *consumer, 
         kind = read_count(req, "p95_ms", &consumer->p95_ms, err);
     if (kind == KT_OK)
         kind = read_count(req, "baseline_p95_ms", &consumer->baseline_p95_ms, err);
-    return kind;
+    return kind == KT_OK ? read_candidates(req, consumer, err) : kind;
 }
 
-/* An acknowledgement counts only for a version that this identity read. The row may be on its way:
- * only the order of the batches tells, so the first attempt leaves it to them. */
-static enum kt_kind check_read(struct request *req, const struct place *place,
-                               const struct consumer *consumer, struct kt_err *err)
+/* The row may be on its way: only the order of the batches tells, so the first attempt leaves it to them. */
+static enum kt_kind check_version(struct request *req, const struct place *place, const char *identity,
+                                  uint32_t version, struct kt_err *err)
 {
-    if (consumer->state != CONSUMER_HEALTHY)
-        return KT_OK;
-    if (consumer->version == 0 || kv_version(place->kv, consumer->version) == NULL)
-        return kt_fail(err, KT_INVALID, "KT-F-003 '%s' has no version %u", place->name,
-                       consumer->version);
+    if (version == 0 || kv_version(place->kv, version) == NULL)
+        return kt_fail(err, KT_INVALID, "KT-F-003 '%s' has no version %u", place->name, version);
     if (!place->kv->has_driver)
         return KT_OK;
-    const char *identity = consumer->identity;
-    if (req->attempt > 0 &&
-        !reader_is_there(req, place->secret.id, identity, consumer->version)) {
-        (void)kt_fail(err, KT_INVALID, "KT-F-002 read version %u of %s first", consumer->version,
-                      place->name);
+    if (req->attempt > 0 && !reader_is_there(req, place->secret.id, identity, version)) {
+        (void)kt_fail(err, KT_INVALID, "KT-F-002 read version %u of %s first", version, place->name);
         kt_hint(err, "an acknowledgement counts only from who read that version with this token");
         return KT_INVALID;
     }
-    reader_require(req, place->secret.id, identity, consumer->version, req->batch);
+    reader_require(req, place->secret.id, identity, version, req->batch);
     return KT_OK;
+}
+
+/* An acknowledgement, and that it has another version besides, count only for versions that this identity
+ * read. */
+static enum kt_kind check_read(struct request *req, const struct place *place,
+                               const struct consumer *consumer, struct kt_err *err)
+{
+    enum kt_kind kind = KT_OK;
+    if (consumer->state == CONSUMER_HEALTHY)
+        kind = check_version(req, place, consumer->identity, consumer->version, err);
+    if (kind == KT_OK && consumer->holds != 0 && consumer->state != CONSUMER_GONE)
+        kind = check_version(req, place, consumer->identity, consumer->holds, err);
+    return kind;
 }
 
 /* ---- the host's list of secrets ---- */
@@ -249,7 +279,7 @@ static void note_failure(const struct request *req, const struct kv_secret *kv,
         return;
     bool went_back = now->state == CONSUMER_ROLLED_BACK && kv->current > now->version;
     now->failed_version = !failed ? 0 : went_back ? kv->current : now->version;
-    now->failed_ms = failed ? req->now_ms : 0;
+    now->failed_ms = failed ? rotation_steady_ms(req->core->rotation) : 0;
 }
 
 enum kt_kind consumer_write(struct request *req, struct kt_err *err)
@@ -274,6 +304,7 @@ enum kt_kind consumer_write(struct request *req, struct kt_err *err)
     note_failure(req, place.kv, &before, &consumer);
     consumer.identity = token_identity(req->token);
     consumer.at_ms = req->now_ms;
+    consumer.heard_ms = rotation_steady_ms(req->core->rotation);
     consumer.changed = before.changed;
     fleet_saw(req->core->fleet, place.host, req->now_ms);
     bool nothing = consumer.state == CONSUMER_GONE && before.changed == 0;

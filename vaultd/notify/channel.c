@@ -12,6 +12,7 @@
 #include "lib/fetch.h"
 #include "lib/json.h"
 #include "lib/jsonw.h"
+#include "vaultd/notify/mail.h"
 #include "vaultd/notify/notice.h"
 
 #define SEPARATORS " ,\t"
@@ -99,7 +100,9 @@ enum kt_kind channel_body(const struct notify_channel *channel, const struct not
     enum kt_kind kind = KT_OK;
     kt_buf_reset(out);
     fill_words(notice, cluster, &words);
-    if (channel->form == NULL)
+    if (channel->mail.n > 0)
+        mail_write(channel, notice, cluster, out);
+    else if (channel->form == NULL)
         own_form(&words, out);
     else
         kind = fill_form(channel->form, &words, out, err);
@@ -133,9 +136,13 @@ enum kt_kind channel_judge(const struct notify_channel *channel, struct kt_err *
     if (len == 0 || len > NOTIFY_NAME_MAX || name[len] != '\0')
         return kt_fail(err, KT_INVALID, "a channel's name is 1 to %u letters, digits, '-', '_' and '.'",
                        NOTIFY_NAME_MAX);
+    if (channel->mail.n > 0)
+        return mail_judge(channel, err);
+    if (channel->from != NULL || channel->program != NULL)
+        return kt_fail(err, KT_INVALID, "notify \"%s\": from and program are for mail", name);
     if (channel->url == NULL || strncmp(channel->url, "https://", 8) != 0 ||
         strlen(channel->url) > FETCH_URL_MAX) {
-        (void)kt_fail(err, KT_INVALID, "notify \"%s\" needs a url of https, of %u bytes at most", name,
+        (void)kt_fail(err, KT_INVALID, "notify \"%s\" needs a url of https, of %u bytes at most, or mail", name,
                       FETCH_URL_MAX);
         kt_hint(err, "notify \"%s\" { url = \"https://hooks.example.com/keyturn\" }", name);
         return KT_INVALID;
@@ -171,6 +178,14 @@ bool channels_named(const struct notify_channels *channels, const char *words)
 {
     for (size_t i = 0; i < channels->n; i++)
         if (channel_is_named(channels->at[i].name, words))
+            return true;
+    return false;
+}
+
+bool channels_mail_by(const struct notify_channels *channels, const char *program)
+{
+    for (size_t i = 0; channels != NULL && i < channels->n; i++)
+        if (channels->at[i].program != NULL && strcmp(channels->at[i].program, program) == 0)
             return true;
     return false;
 }

@@ -8,12 +8,14 @@
  *                    HMAC-SHA256 (RFC 2104, FIPS 180-4) of the number behind t=, a '.', and the body
  *
  *          The key is a credential of 32 bytes (lib/credential.h), read anew for each message.
+ *          Or mail (mail.h): a message that a program of the configuration takes, as sendmail -t does.
  * Owner:   texts are the configuration's, but for `ca`: channels_free().
  * Limits:  NOTIFY_CHANNELS_MAX channels; a body of NOTIFY_BODY_MAX bytes.
  * Threads: plain values; constant once vaultd serves. */
 #pragma once
 
 #include "lib/buf.h"
+#include "lib/bytes.h"
 #include "lib/err.h"
 
 #define NOTIFY_CHANNELS_MAX 8u
@@ -25,6 +27,8 @@ struct notice;
 struct notify_channel {
     const char *name;
     const char *url, *key, *ca_file, *form; /* NULL: not given */
+    struct kt_words mail;                   /* to whom; none: it is a webhook */
+    const char *from, *program;             /* of mail; NULL: not given */
     char *ca;                               /* what ca_file has; NULL: the system's */
 };
 
@@ -46,6 +50,8 @@ struct notify_channels {
 
 /* Whether its settings make sense; KT_INVALID. Looks at no file. */
 enum kt_kind channel_judge(const struct notify_channel *channel, struct kt_err *err) KT_MUST_CHECK;
+/* Does one of them hand its mail to that program? Then nothing else is handed to it. */
+bool channels_mail_by(const struct notify_channels *channels, const char *program);
 /* Reads the files that channels name, while they can be read. */
 enum kt_kind channels_load(struct notify_channels *channels, struct kt_err *err) KT_MUST_CHECK;
 void channels_free(struct notify_channels *channels);
@@ -54,7 +60,7 @@ const struct notify_channel *channel_find(const struct notify_channels *channels
 bool channel_is_named(const char *name, const char *words);
 bool channels_named(const struct notify_channels *channels, const char *words);
 
-/* What is sent; out is written from its beginning. cluster: the vault's name. */
+/* What is sent, JSON or mail; out is written from its beginning. cluster: the vault's name. */
 enum kt_kind channel_body(const struct notify_channel *channel, const struct notice *notice,
                           const char *cluster, struct kt_buf *out, struct kt_err *err) KT_MUST_CHECK;
 /* "" without a key. folder: $CREDENTIALS_DIRECTORY. */

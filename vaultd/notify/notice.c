@@ -1,6 +1,6 @@
 #include "vaultd/notify/notice.h"
 
-#include "lib/log.h"
+#include "lib/cleanup.h"
 #include "vaultd/core/rows.h"
 
 #define RECORD_MAX   ((size_t)16 * 1024)
@@ -66,31 +66,46 @@ static enum kt_kind put(struct request *req, const struct notice *notice, int64_
     return barrier_put(req->core->barrier, batch, kt_bytes(key, sizeof key), kt_buf_bytes(&record), err);
 }
 
-/* Each channel has a line of its own: one that is deaf keeps nothing from the others. all: how many wait
- * together; rows are opened only where those are many. */
-static enum kt_kind put_if_room(struct request *req, const struct notice *notice, size_t all, struct kt_err *err)
+/* How many wait of each channel of the configuration. */
+struct lines {
+    size_t waiting[NOTIFY_CHANNELS_MAX];
+};
+
+/* Who asks for approvals can ask for many. */
+static size_t most_of(enum notice_event event)
 {
-    size_t waiting = all;
-    enum kt_kind kind = all < NOTICES_MAX ? KT_OK : notices_count(req, notice->channel, &waiting, err);
-    if (kind != KT_OK)
-        return kind;
-    if (waiting < NOTICES_MAX)
+    return event == NOTICE_ASKED ? NOTICES_MAX / 2 : NOTICES_MAX;
+}
+
+/* Each channel has a line of its own: one that is deaf keeps nothing from the others. */
+static enum kt_kind put_if_room(struct request *req, const struct notice *notice, size_t waiting, struct kt_err *err)
+{
+    if (waiting < most_of(notice->event))
         return put(req, notice, req->now_ms, err);
-    kt_log(KT_LOG_ERROR, "notice-dropped", "channel=%s id=%s waiting=%zu next=\"secretctl notify list\"",
-           notice->channel, notice->id, waiting);
+    request_log(req, KT_LOG_ERROR, "notice-dropped", "channel=%s id=%s waiting=%zu next=\"secretctl notify list\"",
+                notice->channel, notice->id, waiting);
     return KT_OK;
+}
+
+/* Rows are opened only where those of all together are many. */
+static enum kt_kind count_lines(struct request *req, size_t many, struct lines *ret, struct kt_err *err)
+{
+    size_t all = 0;
+    *ret = (struct lines){{0}};
+    enum kt_kind kind = notices_count(req, &all, err);
+    return kind != KT_OK || all < many ? kind : notices_count_each(req, ret->waiting, err);
 }
 
 static enum kt_kind put_all(struct request *req, struct notice *notice, const char *words, struct kt_err *err)
 {
     const struct notify_channels *channels = req->core->config.notify;
     bool named = channels_named(channels, words);
-    size_t all = 0;
-    enum kt_kind kind = notices_count(req, NULL, &all, err);
+    struct lines lines;
+    enum kt_kind kind = count_lines(req, most_of(notice->event), &lines, err);
     for (size_t i = 0; i < channels->n && kind == KT_OK; i++) {
         notice->channel = channels->at[i].name;
         if (!named || channel_is_named(notice->channel, words))
-            kind = put_if_room(req, notice, all, err);
+            kind = put_if_room(req, notice, lines.waiting[i], err);
     }
     return kind;
 }
@@ -113,21 +128,35 @@ enum kt_kind notify_tell(struct request *req, const struct notice *notice, const
     if (ret_id != NULL)
         *ret_id = full.id;
     /* Names stay out of the log. */
-    kt_log(level_of(full.event), "notice", "event=%s id=%s run=%s", notice_event_text(full.event), full.id,
-           full.run);
+    request_log(req, level_of(full.event), "notice", "event=%s id=%s run=%s", notice_event_text(full.event),
+                full.id, full.run);
     if (channels == NULL || channels->n == 0)
         return KT_OK;
     return put_all(req, &full, words, err);
 }
 
+void notify_warn(struct request *req, const char *words)
+{
+    const struct notify_channels *channels = req->core->config.notify;
+    kt_autobuf struct kt_buf names;
+    if (words[0] == '\0' || channels == NULL || channels->n == 0 || channels_named(channels, words))
+        return;
+    kt_buf_init(&names, 1024);
+    for (size_t i = 0; i < channels->n; i++)
+        kt_buf_printf(&names, "%s%s", i == 0 ? "" : ", ", channels->at[i].name);
+    request_warn(req, "notify names none of the channels of vaultd's configuration (%s): all of them are told of this "
+                      "secret",
+                 kt_buf_ok(&names) ? kt_buf_text(&names) : "secretctl notify list");
+}
+
 /* ---- the rows ---- */
 
-static enum kt_kind read_row(struct request *req, const struct entry *entry, struct kt_buf *plain,
-                             struct notice *ret, struct kt_err *err)
+static enum kt_kind read_row(struct request *req, struct kt_arena *arena, const struct entry *entry,
+                             struct kt_buf *plain, struct notice *ret, struct kt_err *err)
 {
     enum kt_kind kind = rows_open(req, entry, plain, err);
     if (kind == KT_OK)
-        kind = record_read(&notice_kind, kt_buf_bytes(plain), &req->arena, ret, err);
+        kind = record_read(&notice_kind, kt_buf_bytes(plain), arena, ret, err);
     if (kind == KT_OK && entry->key.len == sizeof ret->key) {
         memcpy(ret->key, entry->key.at, sizeof ret->key);
         ret->changed = entry->changed;
@@ -142,51 +171,111 @@ static bool is_nobodys(const struct request *req, const struct notice *notice)
            channel_find(req->core->config.notify, notice->channel) == NULL;
 }
 
-enum kt_kind notice_first(struct request *req, const char *channel, struct notice *ret,
-                          int64_t *ret_next_ms, struct kt_err *err)
+/* One that cannot be opened is a message that nobody gets; the others do not wait for it. Nobody can say whose it
+ * is. */
+static bool is_damaged(enum kt_kind kind, struct kt_err *err)
 {
-    unsigned char table = TABLE_NOTICE;
-    kt_autobuf struct kt_buf plain;
-    kt_buf_init(&plain, RECORD_MAX);
-    enum kt_kind kind = KT_OK;
-    bool found = false;
-    unsigned dropped = 0;
-    struct rows rows;
-    *ret_next_ms = INT64_MAX;
-    rows_begin(&rows, req, kt_bytes(&table, 1), kt_bytes(NULL, 0), "reading messages to people");
-    while (kind == KT_OK && !found && *ret_next_ms == INT64_MAX && rows_next(&rows)) {
-        kind = read_row(req, &rows.entry, &plain, ret, err);
-        if (kind == KT_OK && dropped < DROPPED_MOST && is_nobodys(req, ret)) {
-            notice_end(req, ret);
-            dropped++;
-        }
-        if (kind != KT_OK || strcmp(ret->channel, channel) != 0)
-            continue;
-        int64_t due = due_time_of_key(rows.entry.key);
-        found = due <= req->now_ms;
-        if (!found)
-            *ret_next_ms = due;
-    }
-    kind = rows_end(&rows, kind, err);
-    return kind != KT_OK || found ? kind : KT_NOT_FOUND;
+    if (kind != KT_CORRUPT && kind != KT_INVALID)
+        return false;
+    kt_err_clear(err);
+    return true;
 }
 
-enum kt_kind notices_count(struct request *req, const char *channel, size_t *ret, struct kt_err *err)
+static void drop_damaged(struct request *req, const struct entry *entry)
+{
+    struct notice old = {.changed = entry->changed};
+    if (entry->key.len != sizeof old.key || due_time_of_key(entry->key) + NOTIFY_OLD_MS > req->now_ms)
+        return;
+    memcpy(old.key, entry->key.at, sizeof old.key);
+    notice_end(req, &old);
+}
+
+/* No message is put further ahead than a channel rests: where one is, the clock was ahead then. It would wait for
+ * as long as the clock was set back. */
+static int64_t due_of(const struct request *req, struct kt_bytes key)
+{
+    int64_t due_ms = due_time_of_key(key);
+    return due_ms > req->now_ms + NOTIFY_REST_MS ? req->now_ms : due_ms;
+}
+
+/* look->found: it is the channel's, and due; look->next_ms is set when it is not due yet. */
+static enum kt_kind judge_row(struct request *req, const struct entry *entry, const char *channel,
+                              struct kt_buf *plain, struct notice *ret, struct notices_look *look,
+                              struct kt_err *err)
+{
+    enum kt_kind kind = read_row(req, &req->arena, entry, plain, ret, err);
+    if (is_damaged(kind, err)) {
+        if (look->damaged++ + look->dropped < DROPPED_MOST)
+            drop_damaged(req, entry);
+        return KT_OK;
+    }
+    if (kind != KT_OK)
+        return kind;
+    if (look->dropped + look->damaged < DROPPED_MOST && is_nobodys(req, ret)) {
+        notice_end(req, ret);
+        look->dropped++;
+    }
+    if (strcmp(ret->channel, channel) != 0)
+        return KT_OK;
+    int64_t due_ms = due_of(req, entry->key);
+    look->found = due_ms <= req->now_ms;
+    if (!look->found && due_ms < look->next_ms)
+        look->next_ms = due_ms;
+    return KT_OK;
+}
+
+enum kt_kind notice_first(struct request *req, const char *channel, struct notice *ret,
+                          struct notices_look *ret_look, struct kt_err *err)
 {
     unsigned char table = TABLE_NOTICE;
     kt_autobuf struct kt_buf plain;
     kt_buf_init(&plain, RECORD_MAX);
     enum kt_kind kind = KT_OK;
-    size_t n = 0;
     struct rows rows;
+    *ret_look = (struct notices_look){.next_ms = INT64_MAX};
+    rows_begin(&rows, req, kt_bytes(&table, 1), kt_bytes(NULL, 0), "reading messages to people");
+    while (kind == KT_OK && !ret_look->found && rows_next(&rows))
+        kind = judge_row(req, &rows.entry, channel, &plain, ret, ret_look, err);
+    return rows_end(&rows, kind, err);
+}
+
+enum kt_kind notices_count(struct request *req, size_t *ret, struct kt_err *err)
+{
+    unsigned char table = TABLE_NOTICE;
+    struct rows rows;
+    *ret = 0;
     rows_begin(&rows, req, kt_bytes(&table, 1), kt_bytes(NULL, 0), "counting messages to people");
-    while (kind == KT_OK && rows_next(&rows)) {
-        struct notice notice = {.channel = ""};
-        if (channel != NULL)
-            kind = read_row(req, &rows.entry, &plain, &notice, err);
-        n += channel == NULL || strcmp(notice.channel, channel) == 0;
-    }
-    *ret = n;
+    while (rows_next(&rows))
+        ++*ret;
+    return rows_end(&rows, KT_OK, err);
+}
+
+/* Its text is read into memory of its own: a request tells several things, and rows may be many. */
+static enum kt_kind count_row(struct request *req, struct rows *rows, struct kt_arena *arena,
+                              struct kt_buf *plain, size_t ret[NOTIFY_CHANNELS_MAX], struct kt_err *err)
+{
+    const struct notify_channels *channels = req->core->config.notify;
+    struct notice notice = {.channel = ""};
+    enum kt_kind kind = read_row(req, arena, &rows->entry, plain, &notice, err);
+    for (size_t i = 0; kind == KT_OK && i < channels->n; i++)
+        ret[i] += strcmp(notice.channel, channels->at[i].name) == 0;
+    kt_arena_reset(arena);
+    return is_damaged(kind, err) ? KT_OK : kind;
+}
+
+enum kt_kind notices_count_each(struct request *req, size_t ret[NOTIFY_CHANNELS_MAX], struct kt_err *err)
+{
+    unsigned char table = TABLE_NOTICE;
+    kt_autobuf struct kt_buf plain;
+    KT_AUTO(kt_arena_free) struct kt_arena arena;
+    kt_buf_init(&plain, RECORD_MAX);
+    kt_arena_init(&arena, 2 * RECORD_MAX);
+    enum kt_kind kind = KT_OK;
+    struct rows rows;
+    memset(ret, 0, NOTIFY_CHANNELS_MAX * sizeof *ret);
+    rows_begin(&rows, req, kt_bytes(&table, 1), kt_bytes(NULL, 0), "counting messages to people");
+    while (kind == KT_OK && rows_next(&rows))
+        kind = count_row(req, &rows, &arena, &plain, ret, err);
     return rows_end(&rows, kind, err);
 }
 
@@ -204,6 +293,8 @@ enum kt_kind notice_again(struct request *req, const struct notice *notice, int6
 {
     struct notice later = *notice;
     later.tries = notice->tries == UINT32_MAX ? UINT32_MAX : notice->tries + 1;
+    if (later.at_ms > req->now_ms) /* the clock was ahead: else it would get old only when that comes again */
+        later.at_ms = req->now_ms;
     notice_end(req, notice);
     return put(req, &later, due_ms, err);
 }

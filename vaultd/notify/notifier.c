@@ -21,13 +21,13 @@ struct sender {
     /* The thread's own. */
     struct kt_arena arena; /* of the message that is being sent */
     struct notice notice;
-    bool found;
-    int64_t next_ms;  /* wall: when the next one is due */
+    struct notices_look look; /* the last one */
     int64_t now_ms;   /* wall, of the last look */
     int64_t rest_ms;  /* 0: it works */
     bool old, again;
     /* Guarded by the notifier's lock. */
     bool woken;
+    unsigned asked, served; /* how often somebody waited for a message, and how many of those were looked for */
     struct notifier_state state;
 };
 
@@ -36,7 +36,8 @@ struct notifier {
     const struct notify_channels *channels;
     pthread_mutex_t lock;
     pthread_cond_t wake;
-    bool stopping; /* guarded by lock */
+    bool stopping;    /* guarded by lock, as is the next */
+    unsigned damaged; /* messages, as was said in the log */
     struct sender senders[NOTIFY_CHANNELS_MAX];
 };
 
@@ -54,11 +55,8 @@ static enum kt_kind take_handler(struct request *req, struct kt_err *err)
     struct notice *n = &s->notice;
     kt_arena_reset(&s->arena);
     s->now_ms = req->now_ms;
-    enum kt_kind kind = notice_first(req, s->channel->name, n, &s->next_ms, err);
-    s->found = kind == KT_OK;
-    if (kind == KT_NOT_FOUND && err->what[0] == '\0')
-        return KT_OK;
-    if (kind != KT_OK)
+    enum kt_kind kind = notice_first(req, s->channel->name, n, &s->look, err);
+    if (kind != KT_OK || !s->look.found)
         return kind;
     n->id = keep(s, n->id);
     n->channel = s->channel->name;
@@ -130,6 +128,19 @@ static void set_rest(struct sender *s, bool sent)
         s->rest_ms = s->rest_ms * 2 > NOTIFY_REST_MS ? NOTIFY_REST_MS : s->rest_ms * 2;
 }
 
+/* When there are more than were said: each channel sees the same ones, but for those behind what it found. */
+static void say_damaged(struct notifier *notifier, const struct notices_look *look)
+{
+    (void)pthread_mutex_lock(&notifier->lock);
+    bool news = look->damaged > notifier->damaged;
+    if (news || !look->found)
+        notifier->damaged = look->damaged;
+    (void)pthread_mutex_unlock(&notifier->lock);
+    if (news)
+        kt_log(KT_LOG_ERROR, "notices-damaged", "messages=%u next=\"%s\"", look->damaged,
+               "nobody is told what was in them; secretctl run list, secretctl overdue");
+}
+
 /* True: look for another one at once. */
 static bool send_one(struct sender *s)
 {
@@ -137,12 +148,13 @@ static bool send_one(struct sender *s)
     struct core *core = s->notifier->core;
     enum kt_kind kind = request_internal(core, "rotation/notify/take", take_handler, s, &err);
     if (kind != KT_OK) {
-        s->next_ms = INT64_MAX;
+        s->look = (struct notices_look){.next_ms = INT64_MAX};
         if (kind != KT_SEALED)
             kt_log_err(KT_LOG_WARNING, "notices", &err);
         return false;
     }
-    if (!s->found)
+    say_damaged(s->notifier, &s->look);
+    if (!s->look.found)
         return false;
     kind = send_it(s, &err);
     s->old = s->now_ms - s->notice.at_ms > NOTIFY_OLD_MS;
@@ -163,20 +175,20 @@ static bool send_one(struct sender *s)
 
 static int64_t pause_of(const struct sender *s)
 {
-    int64_t left = s->next_ms == INT64_MAX ? LOOK_MS : s->next_ms - s->now_ms;
+    int64_t left = s->look.next_ms == INT64_MAX ? LOOK_MS : s->look.next_ms - s->now_ms;
     if (left > LOOK_MS)
         left = LOOK_MS;
     return left < 0 ? 0 : left;
 }
 
-/* Under the lock. A channel that rests is not woken by news. */
+/* Under the lock. A channel that rests is woken by no news but those that somebody waits for. */
 static void wait_for_news(struct sender *s)
 {
     struct notifier *notifier = s->notifier;
     int64_t ms = s->rest_ms > 0 ? s->rest_ms : pause_of(s);
     const struct timespec until = kt_timespec_in_ns(ms * KT_NS_PER_MS);
     int late = 0;
-    while (!notifier->stopping && late == 0 && (s->rest_ms > 0 || !s->woken))
+    while (!notifier->stopping && late == 0 && (!s->woken || (s->rest_ms > 0 && s->asked == s->served)))
         late = pthread_cond_timedwait(&notifier->wake, &notifier->lock, &until);
     s->woken = false;
 }
@@ -190,14 +202,24 @@ static void *sender_thread(void *arg)
         wait_for_news(s);
         bool more = !notifier->stopping;
         while (more) {
+            unsigned asked = s->asked;
             (void)pthread_mutex_unlock(&notifier->lock);
             more = send_one(s);
             (void)pthread_mutex_lock(&notifier->lock);
+            if (s->look.found) /* else it may not be committed yet */
+                s->served = asked;
             more = more && !notifier->stopping;
         }
     }
     (void)pthread_mutex_unlock(&notifier->lock);
     return NULL;
+}
+
+void notifier_hurry(struct notifier *notifier, size_t i)
+{
+    (void)pthread_mutex_lock(&notifier->lock);
+    notifier->senders[i].asked++;
+    (void)pthread_mutex_unlock(&notifier->lock);
 }
 
 void notifier_wake(struct notifier *notifier)
@@ -230,7 +252,7 @@ static bool start_senders(struct notifier *notifier)
         struct sender *s = &notifier->senders[i];
         s->notifier = notifier;
         s->channel = &notifier->channels->at[i];
-        s->next_ms = INT64_MAX;
+        s->look.next_ms = INT64_MAX;
         kt_arena_init(&s->arena, (size_t)64 * 1024);
         s->started = pthread_create(&s->thread, NULL, sender_thread, s) == 0;
         if (!s->started)

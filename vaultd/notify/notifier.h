@@ -11,9 +11,7 @@
 
 #include "lib/jsonw.h"
 #include "vaultd/core/core.h"
-#include "vaultd/notify/channel.h"
-
-#define NOTIFY_REST_MS ((int64_t)300 * 1000)
+#include "vaultd/notify/notice.h"
 
 struct notifier;
 
@@ -22,6 +20,8 @@ struct notifier *notifier_new(struct core *core);
 void notifier_free(struct notifier *notifier); /* NULL is fine */
 /* After unsealing; what waits is looked at. */
 void notifier_wake(struct notifier *notifier);
+/* Channel i of the configuration: somebody waits for the next message of it, so a rest ends when that is committed. */
+void notifier_hurry(struct notifier *notifier, size_t i);
 
 struct notifier_state {
     int64_t sent_ms, failed_ms; /* since vaultd started; 0: not */

@@ -11,7 +11,7 @@ bool consumer_acked(const struct run *run, const struct consumer *consumer)
 /* Whether it is well with the one before again or not. */
 bool consumer_in_trouble(const struct run *run, const struct consumer *consumer)
 {
-    return run->promoted_ms != 0 && consumer->failed_ms >= run->promoted_ms &&
+    return run->promoted_ms != 0 && consumer->failed_ms >= run_given_ms(run) &&
            consumer->failed_version == run->to;
 }
 
@@ -21,10 +21,10 @@ void acks_judge(const struct run *run, const struct consumer *consumers, size_t 
     *ret = (struct acks){.required = n};
     for (size_t i = 0; i < n; i++) {
         const struct consumer *c = &consumers[i];
-        if (c->at_ms > ret->moved_ms)
-            ret->moved_ms = c->at_ms;
-        if (c->version == run->to)
-            ret->on_new++;
+        if (c->heard_ms > ret->moved_ms)
+            ret->moved_ms = c->heard_ms;
+        if (c->version == run->to && ret->on_new++ == 0)
+            ret->runs_new = c;
         if (consumer_acked(run, c))
             ret->acked++;
         else if (ret->missing == NULL)
@@ -70,7 +70,7 @@ static bool count_unsaid(void *arg, const struct reader *reader)
     struct unsaid *unsaid = arg;
     for (size_t i = 0; i < unsaid->n_consumers; i++) {
         const struct consumer *c = &unsaid->consumers[i];
-        if (c->version == unsaid->version || c->at_ms > reader->at_ms ||
+        if (c->version == unsaid->version || c->heard_ms > reader->heard_ms ||
             strcmp(c->identity, reader->identity) != 0)
             continue;
         if (unsaid->n++ == 0)
@@ -101,14 +101,17 @@ struct slowest {
 static bool look_at_slow(void *arg, const struct reader *reader)
 {
     struct slowest *slowest = arg;
+    int64_t given_ms = run_given_ms(slowest->run);
     for (size_t i = 0; i < slowest->n_consumers; i++) {
         const struct consumer *c = &slowest->consumers[i];
-        /* A word that is repeated later makes nobody slower. */
-        int64_t said_ms = c->at_ms < slowest->run->acked_ms ? c->at_ms : slowest->run->acked_ms;
-        if (!consumer_acked(slowest->run, c) || said_ms - reader->at_ms <= slowest->most_ms ||
+        /* A word that is repeated later makes nobody slower, nor does it to have read it beforehand. */
+        int64_t said_ms = c->heard_ms < slowest->run->acked_ms ? c->heard_ms : slowest->run->acked_ms;
+        bool early = c->candidates == CONSUMER_TWO && reader->heard_ms < given_ms;
+        int64_t took_ms = said_ms - (early ? given_ms : reader->heard_ms);
+        if (!consumer_acked(slowest->run, c) || took_ms <= slowest->most_ms ||
             strcmp(c->identity, reader->identity) != 0)
             continue;
-        slowest->most_ms = said_ms - reader->at_ms;
+        slowest->most_ms = took_ms;
         slowest->who = c;
     }
     return true;

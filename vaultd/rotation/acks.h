@@ -13,13 +13,19 @@ bool consumer_in_trouble(const struct run *run, const struct consumer *consumer)
 struct acks {
     size_t required, acked;
     size_t on_new;                  /* that run the new version, healthy or not */
+    const struct consumer *runs_new; /* one of these */
     const struct consumer *missing; /* one that has not acknowledged */
     const struct consumer *trouble; /* the newest that could not take the new version */
     const struct consumer *sick;    /* one that is unhealthy on another version */
-    int64_t moved_ms;               /* the last word of any */
+    int64_t moved_ms;               /* the last word of any; steady */
 };
 void acks_judge(const struct run *run, const struct consumer *consumers, size_t n,
                 struct acks *ret);
+/* Nobody is waited for any more; who has listeners waits for those then. */
+static inline bool acks_enough(const struct run *run, const struct acks *acks)
+{
+    return acks->acked == acks->required || (run->silent_passed && run->settings.served_at[0] != '\0');
+}
 /* It says now that it runs the new version and is healthy. */
 bool consumer_acked(const struct run *run, const struct consumer *consumer);
 

@@ -5,9 +5,12 @@
 #include "lib/failpoint.h"
 #include "lib/log.h"
 #include "lib/random.h"
+#include "vaultd/rotation/candidates.h"
 #include "vaultd/rotation/pause.h"
 #include "vaultd/rotation/places.h"
 #include "vaultd/rotation/plan.h"
+#include "vaultd/rotation/served.h"
+#include "vaultd/rotation/together.h"
 
 /* What a run needs next, what is done for it, and what becomes of the run in memory. */
 
@@ -87,13 +90,15 @@ static void wait_for_place(struct pass *p, const struct work *w)
     pass_wait(p, 0, "%s", why == NULL || why[0] == '\0' ? "its turn" : why);
 }
 
-/* A run that somebody started since is meant to go on; going back and mending are never held up. */
+/* A run that somebody started since is meant to go on; going back and mending are never held up. To have a
+ * target make another value is no mending: nobody has that one yet. */
 static enum kt_kind held_by_pause(struct pass *p, struct work *w, bool *ret, struct kt_err *err)
 {
     struct rotation_pause pause;
     *ret = false;
     enum run_trigger trigger = w->run.trigger;
-    if (state_has_begun(w->run.machine.state) || trigger == TRIGGER_BACK || trigger == TRIGGER_RECONCILE)
+    bool mends = trigger == TRIGGER_RECONCILE && !w->run.machine.given;
+    if (state_has_begun(w->run.machine.state) || trigger == TRIGGER_BACK || mends)
         return KT_OK;
     enum kt_kind kind = pause_load(w->req, &pause, ret, err);
     if (kind != KT_OK || !*ret)
@@ -106,14 +111,20 @@ static enum kt_kind held_by_pause(struct pass *p, struct work *w, bool *ret, str
 }
 
 /* A run that was held gave its place at the target to others; so did one that a restart found there. */
-static bool held_by_others(struct pass *p, const struct work *w)
+static bool has_no_place(struct pass *p, const struct work *w)
 {
-    enum run_state state = w->run.machine.state;
-    if (state_has_begun(state) || state == RUN_PLANNED || p->active->touches ||
-        place_free(p->rotation, p->active, &w->target))
+    if (p->active->touches || place_free(p->rotation, p->active, &w->target))
         return false;
     wait_for_place(p, w);
     return true;
+}
+
+/* One that waits for consumers to have both does so without a place: see want_apply(). */
+static bool held_by_others(struct pass *p, const struct work *w)
+{
+    enum run_state state = w->run.machine.state;
+    bool waits = state == RUN_GENERATED && candidates_matter(&w->run);
+    return !waits && !state_has_begun(state) && state != RUN_PLANNED && has_no_place(p, w);
 }
 
 static enum kt_kind want_preflight(struct pass *p, struct work *w, struct kt_err *err)
@@ -138,6 +149,18 @@ static enum kt_kind want_preflight(struct pass *p, struct work *w, struct kt_err
     return KT_OK;
 }
 
+static enum kt_kind want_apply(struct pass *p, struct work *w, struct kt_err *err)
+{
+    bool held = false;
+    enum kt_kind kind = await_candidates(p, w, &held, err);
+    p->rests = kind == KT_OK && (held || has_no_place(p, w));
+    /* In-place the probe follows the change at once, so there has to be room for it. */
+    if (kind != KT_OK || p->rests || !pass_allows(p, w, JOB_APPLY))
+        return kind;
+    kind = candidates_note(w, err);
+    return kind == KT_OK ? pass_event(p, w, EV_OK, NULL, err) : kind;
+}
+
 static enum kt_kind want_commit(struct pass *p, struct work *w, struct kt_err *err)
 {
     struct run *run = &w->run;
@@ -150,10 +173,7 @@ static enum kt_kind want_commit(struct pass *p, struct work *w, struct kt_err *e
         pass_wait(p, 0, "this vaultd was started without what runs drivers");
         return KT_OK;
     }
-    /* In-place the probe follows the change at once, so there has to be room for it. */
-    if (run->machine.state == RUN_GENERATED && !pass_allows(p, w, JOB_APPLY))
-        return KT_OK;
-    return pass_event(p, w, EV_OK, NULL, err);
+    return run->machine.state == RUN_GENERATED ? want_apply(p, w, err) : pass_event(p, w, EV_OK, NULL, err);
 }
 
 static enum kt_kind want_verify(struct pass *p, struct work *w, struct kt_err *err)
@@ -164,6 +184,14 @@ static enum kt_kind want_verify(struct pass *p, struct work *w, struct kt_err *e
         return KT_OK;
     }
     return pass_job(p, w, JOB_VERIFY, err);
+}
+
+/* Consumers that are to go back wait for no room. */
+static enum kt_kind want_ask_old(struct pass *p, struct work *w, struct kt_err *err)
+{
+    int64_t at = 0;
+    bool allowed = rotation_can_run(p->rotation) && plan_allowed(w, JOB_PROBE, p->now_ms, &at);
+    return allowed ? leave_job(p, w, JOB_PROBE, err) : pass_event(p, w, EV_OK, NULL, err);
 }
 
 static enum kt_kind next_step(struct pass *p, struct work *w, struct kt_err *err)
@@ -179,6 +207,8 @@ static enum kt_kind next_step(struct pass *p, struct work *w, struct kt_err *err
         return want_preflight(p, w, err);
     case WANT_PROBE:
         return pass_job(p, w, JOB_PROBE, err);
+    case WANT_ASK_OLD:
+        return want_ask_old(p, w, err);
     case WANT_VERIFY:
         return want_verify(p, w, err);
     case WANT_APPLY:
@@ -205,9 +235,17 @@ static enum kt_kind decide(struct pass *p, struct work *w, struct kt_err *err)
     if (active->finished != NULL) {
         if (KT_FAILPOINT(run_outcome_commit))
             return kt_fail(err, KT_FULL, "storing an outcome");
-        enum kt_kind kind = job_settle(w, active->finished, p->now_ms, err);
-        p->moved = kind == KT_OK;
+        enum kt_kind settled = job_settle(w, active->finished, p->now_ms, err);
+        p->moved = settled == KT_OK;
+        return settled;
+    }
+    const char *with = NULL;
+    enum kt_kind kind = together_back(w, &with, err);
+    if (kind != KT_OK)
         return kind;
+    if (with != NULL) {
+        w->run.cancel = true;
+        w->run.cancel_why = with;
     }
     if (w->run.cancel && machine_can_go_back(&w->run.machine))
         return pass_event(p, w, EV_CANCEL, w->run.cancel_why, err);
@@ -215,7 +253,7 @@ static enum kt_kind decide(struct pass *p, struct work *w, struct kt_err *err)
         w->blameless = w->window_closed = true;
         return pass_event(p, w, EV_CANCEL, "its window closed before it could begin, or a blackout began", err);
     }
-    enum kt_kind kind = pass_note_acks(p, w, err);
+    kind = pass_note_acks(p, w, err);
     if (kind == KT_OK && !p->moved)
         kind = held_by_pause(p, w, &p->rests, err);
     if (kind != KT_OK || p->moved)
@@ -236,6 +274,7 @@ static void leave_behind(struct pass *p, const struct work *w)
     p->intent = m->intent;
     p->intended = m->open && m->fresh;
     p->touches = run_touches_target(&w->run);
+    p->together = w->run.mates.n > 0;
     p->readers_left = w->readers_left && !w->run.machine.mends;
     p->settle_ms = w->target.settle_s * 1000 > LOOK_LEAST_MS ? w->target.settle_s * 1000
                                                              : LOOK_LEAST_MS;
@@ -301,6 +340,8 @@ static enum kt_kind pass_handler(struct request *req, struct kt_err *err)
     p->waits_for[0] = '\0';
     p->waits_until_ms = 0;
     p->blamed_ms = active->blamed_ms;
+    p->had_both = active->had_both;
+    p->lost_ms = active->lost_ms;
     struct work *w = kt_arena_take(&req->arena, sizeof *w);
     if (w == NULL)
         return kt_fail(err, KT_NO_MEMORY, "advancing a run");
@@ -314,6 +355,8 @@ static enum kt_kind pass_handler(struct request *req, struct kt_err *err)
         return KT_OK;
     if (!active->loaded)
         kind = first_look(p, w, err);
+    if (kind == KT_OK)
+        kind = served_look_back(w, err);
     if (kind != KT_OK)
         return kind;
     w->run.machine.fresh = active->fresh;
@@ -335,7 +378,8 @@ static void forget(struct active *active)
     active->finished = NULL;
     active->wake_ms = active->not_before_ms = 0;
     active->look_ms = active->recheck_ms = 0;
-    active->blamed_ms = 0;
+    active->blamed_ms = active->lost_ms = 0;
+    active->had_both = false;
     active->loaded = false;
 }
 
@@ -415,9 +459,11 @@ static bool note_look(struct active *active, const struct pass *p)
     enum job_kind kind = active->finished == NULL ? JOB_CHECK : active->finished->kind;
     if (kind == JOB_SESSIONS)
         active->look_ms = p->now_ms + p->settle_ms;
+    else if (kind == JOB_SERVED)
+        active->look_ms = p->now_ms + (active->pause_ms = served_pause(active->finished, active->pause_ms));
     else if (kind == JOB_LOOK)
         active->recheck_ms = p->now_ms + p->recheck_ms;
-    return kind == JOB_SESSIONS || kind == JOB_LOOK;
+    return kind == JOB_SESSIONS || kind == JOB_LOOK || kind == JOB_SERVED;
 }
 
 static void took(struct rotation *rotation, struct active *active, struct pass *p)
@@ -431,6 +477,8 @@ static void took(struct rotation *rotation, struct active *active, struct pass *
     active->fresh = p->fresh;
     active->doubt = p->doubt;
     active->blamed_ms = p->blamed_ms;
+    active->had_both = p->had_both;
+    active->lost_ms = p->lost_ms;
     active->state = p->state;
     bool touched = active->touches, touches = p->touches && !p->rests && state_has_place(p->state);
     if (touched && !touches)
@@ -444,14 +492,16 @@ static void took(struct rotation *rotation, struct active *active, struct pass *
     active->touches = touches;
     memcpy(active->target, p->target, sizeof active->target);
     memcpy(active->waits_for, p->waits_for, sizeof active->waits_for);
-    active->waits_until_ms = p->waits_until_ms;
-    (void)pthread_mutex_unlock(&rotation->lock);
     active->wake_ms = p->moved ? 0 : p->wake_ms;
     active->not_before_ms = 0;
     if (retried && !looked && !active->fresh && !active->ended)
         active->wake_ms = active->not_before_ms = p->now_ms + next_pause(active);
+    active->waits_until_ms = active->not_before_ms != 0 ? active->not_before_ms : p->waits_until_ms;
+    (void)pthread_mutex_unlock(&rotation->lock);
     if (p->moved)
         rotation_tell(rotation, active->id);
+    if (p->moved && p->together)
+        rotation_wake(rotation); /* the others may wait for that */
     say(active, p);
     if (active->ended)
         forget_readers(rotation, p);

@@ -3,6 +3,8 @@
 #include "vaultd/rotation/pass.h"
 #include "vaultd/rotation/places.h"
 #include "vaultd/rotation/plan.h"
+#include "vaultd/rotation/served.h"
+#include "vaultd/rotation/together.h"
 
 #define LOST_LOOK_MS 5000 /* a poll wakes no run */
 #define DRILL_TURNS  "it was a drill: all consumers ran the new version, and now they go back"
@@ -23,17 +25,55 @@ static enum kt_kind blame(struct pass *p, struct work *w, const struct acks *ack
     return pass_event(p, w, EV_UNHEALTHY, NULL, err);
 }
 
+static int64_t most_from(const struct pass *p, const struct run *run, int64_t from_ms)
+{
+    int64_t span = run->settings.max_overlap_s * 1000, until = from_ms + span;
+    int64_t least = p->active->since_ms + (span < PASS_RESTART_MS ? span : PASS_RESTART_MS);
+    return until > least ? until : least;
+}
+
+/* By the steady clock: whoever sets the other one back would have everybody cut off at once. */
+int64_t await_most(const struct pass *p, const struct run *run)
+{
+    return most_from(p, run, run_given_ms(run));
+}
+
+/* Is it left to a person what becomes of who did not acknowledge? */
+static bool is_held(const struct run *run, const struct acks *acks)
+{
+    return run->machine.hold_silent || (run->machine.hold_unhealthy && acks->trouble != NULL);
+}
+
+static enum kt_kind pass_over_silent(struct pass *p, struct work *w, const struct acks *acks, struct kt_err *err)
+{
+    struct run *run = &w->run;
+    const struct consumer *c = acks->missing;
+    const char *text = kt_arena_printf(
+        &w->req->arena, "%zu consumers had not acknowledged v%u when max_overlap ended, and it cannot go back any more: "
+                        "%s@%s is %s on v%u",
+        acks->required - acks->acked, run->to, c->service, c->host, consumer_state_text(c->state), c->version);
+    if (text == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "noting who did not acknowledge");
+    run->silent_passed = true;
+    enum kt_kind kind = work_note(w, STEP_NOTE, STEP_NAME_SILENT, false, text, 0, err);
+    if (kind != KT_OK || !served_wanted(&run->settings))
+        return kind == KT_OK ? pass_event(p, w, EV_OK, NULL, err) : kind;
+    p->moved = true; /* its listeners are asked all the same */
+    return run_save(w->req, run, err);
+}
+
 enum kt_kind await_acks(struct pass *p, struct work *w, struct kt_err *err)
 {
     const struct run *run = &w->run;
     struct acks acks;
-    int64_t at = 0;
+    int64_t at = 0, most = 0;
     acks_judge(run, w->consumers, w->n_consumers, &acks);
-    if (acks.acked == acks.required)
-        return pass_event(p, w, EV_OK, NULL, err);
+    if (acks_enough(run, &acks))
+        return served_wanted(&run->settings) ? await_served(p, w, err) : pass_event(p, w, EV_OK, NULL, err);
     if (has_news(p, &acks))
         return blame(p, w, &acks, err);
-    if (pass_deadline_over(p, run, &at) && !run->machine.hold_silent) {
+    bool late = pass_deadline_over(p, run, &at);
+    if (late && !run->machine.hold_silent && machine_can_go_back(&run->machine)) {
         const char *why = kt_arena_printf(
             &w->req->arena, "%s@%s did not acknowledge v%u within %lld s (it is %s on v%u)",
             acks.missing->service, acks.missing->host, run->to,
@@ -41,15 +81,18 @@ enum kt_kind await_acks(struct pass *p, struct work *w, struct kt_err *err)
             acks.missing->version);
         return pass_event(p, w, EV_SILENT, why, err);
     }
-    pass_wait(p, p->now_ms >= at ? 0 : at,
+    if (!machine_can_go_back(&run->machine) && !is_held(run, &acks))
+        most = await_most(p, run);
+    if (most != 0 && p->now_ms >= at && p->now_ms >= most) /* `at` is 0 without an ack_timeout */
+        return pass_over_silent(p, w, &acks, err);
+    pass_wait(p, p->now_ms >= at ? most : at,
               "consumers %zu/%zu on v%u and healthy; %s@%s is %s on v%u", acks.acked,
               acks.required, run->to, acks.missing->service, acks.missing->host,
               consumer_state_text(acks.missing->state), acks.missing->version);
     return KT_OK;
 }
 
-/* A clock that was set back does not make it longer than it is. */
-static int64_t overlap_end(const struct pass *p, int64_t from_ms, int64_t span_ms)
+int64_t overlap_end(const struct pass *p, int64_t from_ms, int64_t span_ms)
 {
     int64_t until = from_ms + span_ms, most = p->now_ms + span_ms;
     return until < most ? until : most;
@@ -82,12 +125,24 @@ static enum kt_kind held_by_unsaid(struct pass *p, struct work *w, int64_t most,
     return kind;
 }
 
-/* max_overlap from then on; after a restart, who could not be heard meanwhile has a moment. */
-static int64_t overlap_most(const struct pass *p, const struct run *run, int64_t from_ms)
+/* What they run is ended without them. */
+static enum kt_kind pass_over_returning(struct pass *p, struct work *w, const struct acks *acks, struct kt_err *err)
 {
-    int64_t span = run->settings.max_overlap_s * 1000, until = from_ms + span;
-    int64_t least = p->active->since_ms + (span < PASS_RESTART_MS ? span : PASS_RESTART_MS);
-    return until > least ? until : least;
+    const struct run *run = &w->run;
+    const struct consumer *first = acks->runs_new;
+    size_t n = acks->on_new;
+    enum kt_kind kind = KT_OK;
+    if (n == 0)
+        kind = acks_unsaid(w->req, run, w->consumers, w->n_consumers, &n, &first, err);
+    if (kind == KT_OK && n > 0) {
+        const char *text = kt_arena_printf(&w->req->arena,
+                                           "%zu consumers %s v%u when max_overlap ended: %s@%s", n,
+                                           acks->on_new > 0 ? "still ran" : "had read, and may run,", run->to,
+                                           first->service, first->host);
+        kind = text == NULL ? kt_fail(err, KT_NO_MEMORY, "noting who did not go back")
+                            : work_note(w, STEP_NOTE, STEP_NAME_SILENT, false, text, 0, err);
+    }
+    return kind == KT_OK ? pass_event(p, w, EV_OK, NULL, err) : kind;
 }
 
 enum kt_kind await_return(struct pass *p, struct work *w, struct kt_err *err)
@@ -97,10 +152,11 @@ enum kt_kind await_return(struct pass *p, struct work *w, struct kt_err *err)
     int64_t at = 0;
     acks_judge(run, w->consumers, w->n_consumers, &acks);
     int64_t moved = acks.moved_ms > run->state_ms ? acks.moved_ms : run->state_ms;
-    int64_t until = overlap_end(p, moved, run->settings.overlap_s * 1000);
-    int64_t most = overlap_most(p, run, run->state_ms);
+    bool ends = run_touches_target(run); /* else nobody can be cut off */
+    int64_t until = overlap_end(p, moved, ends ? run->settings.overlap_s * 1000 : 0);
+    int64_t most = most_from(p, run, run->state_ms);
     if (p->now_ms >= most)
-        return pass_event(p, w, EV_OK, NULL, err);
+        return pass_over_returning(p, w, &acks, err);
     if (acks.on_new > 0) {
         (void)pass_deadline_over(p, run, &at);
         pass_wait(p, p->now_ms < at ? at : most,
@@ -158,7 +214,7 @@ static enum kt_kind held_by_readers(struct pass *p, struct work *w, bool *ret_he
     enum kt_kind kind = loose_look(w->req, run, w->consumers, w->n_all, &loose, err);
     if (kind != KT_OK || loose.n == 0)
         return kind;
-    int64_t most = overlap_most(p, run, run->promoted_ms);
+    int64_t most = await_most(p, run);
     if (p->now_ms >= most) {
         run->loose_passed = true;
         return KT_OK;
@@ -176,7 +232,7 @@ static bool held_by_lost(struct pass *p, const struct work *w, const struct cons
 {
     size_t n = 0;
     acks_lost(w->req, w->consumers, w->n_consumers, &n, ret_lost);
-    int64_t most = overlap_most(p, &w->run, w->run.promoted_ms);
+    int64_t most = await_most(p, &w->run);
     if (n == 0 || p->now_ms >= most)
         return false;
     pass_wait(p, most, "%zu consumers that were not heard of for %d min (%s@%s), or max_overlap", n,
@@ -225,6 +281,10 @@ static enum kt_kind go_revoking(struct pass *p, struct work *w, const struct con
 {
     struct run *run = &w->run;
     enum job_kind next = run->machine.strategy == STRATEGY_IN_PLACE ? JOB_PROBE : JOB_REVOKE;
+    bool held = false;
+    enum kt_kind others = together_hold(p, w, &held, err);
+    if (others != KT_OK || held)
+        return others;
     if (!place_free(p->rotation, p->active, &w->target)) {
         pass_wait(p, 0, "another run at %s", run->settings.target);
         return KT_OK;
@@ -242,7 +302,7 @@ enum kt_kind await_overlap(struct pass *p, struct work *w, struct kt_err *err)
     acks_judge(run, w->consumers, w->n_consumers, &acks);
     if (has_news(p, &acks))
         return blame(p, w, &acks, err);
-    if (acks.acked < acks.required)
+    if (acks.acked < acks.required && !run->silent_passed)
         return pass_event(p, w, EV_LATE, NULL, err);
     int64_t overlap = run->settings.overlap_s > run->settings.soak_s ? run->settings.overlap_s
                                                                      : run->settings.soak_s;

@@ -46,8 +46,8 @@ void back_returned(struct run *run, const struct consumer *consumers, size_t n, 
     for (size_t i = 0; i < n; i++) {
         if (consumers[i].state != CONSUMER_HEALTHY || consumers[i].version == run->to)
             return;
-        if (consumers[i].at_ms > since)
-            since = consumers[i].at_ms;
+        if (consumers[i].heard_ms > since)
+            since = consumers[i].heard_ms;
     }
     run->back_ready_ms = since < now_ms ? since : now_ms;
 }

@@ -1,5 +1,6 @@
-#include "lib/log.h"
+#include "vaultd/rotation/candidates.h"
 #include "vaultd/rotation/tell.h"
+#include "vaultd/rotation/text.h"
 #include "vaultd/rotation/veto.h"
 #include "vaultd/rotation/work.h"
 
@@ -28,6 +29,15 @@ static const char *is_silent(struct work *w, const struct consumer *c)
                            consumer_state_text(c->state), c->version);
 }
 
+static const char *is_without(struct work *w, const struct consumer *c)
+{
+    if (!candidates_tries_two(&w->run, c) || candidates_has_both(&w->run, c))
+        return NULL;
+    return kt_arena_printf(&w->req->arena, "did not say within %lld s that it has v%u beside v%u, it was %s on v%u",
+                           (long long)w->run.settings.ack_timeout_s, w->run.to, w->run.from,
+                           consumer_state_text(c->state), c->version);
+}
+
 static const char *is_sick(struct work *w, const struct consumer *c)
 {
     if (c->state != CONSUMER_UNHEALTHY)
@@ -36,20 +46,31 @@ static const char *is_sick(struct work *w, const struct consumer *c)
                            c->detail[0] == '\0' ? "" : ": ", c->detail);
 }
 
+/* The command that puts it aside. */
+static const char *aside(struct work *w, const struct veto *veto)
+{
+    const char *who = kt_arena_printf(&w->req->arena, "%s@%s", veto->service, veto->host);
+    const char *secret = text_word(w->req, veto->secret);
+    who = who == NULL ? NULL : text_word(w->req, who);
+    return who == NULL || secret == NULL
+               ? NULL
+               : kt_arena_printf(&w->req->arena, "secretctl consumer quarantine %s %s -reason=\"...\"", who, secret);
+}
+
 static enum kt_kind alarm(struct work *w, const struct veto *veto, struct kt_err *err)
 {
     char id[RUN_ID_TEXT];
     run_id_text(w->run.id, id);
-    kt_log(KT_LOG_WARNING, "rotation-consumer-vetoes",
-           "run=%s times=%u next=\"secretctl consumer quarantined\"", id, veto->times);
-    const char *text = kt_arena_printf(
-        &w->req->arena, "%s@%s kept %u runs in a row from ending well (%s); until it is mended: "
-                        "secretctl consumer quarantine %s@%s %s -reason=\"...\"",
-        veto->service, veto->host, veto->times, veto->why, veto->service, veto->host, veto->secret);
+    request_log(w->req, KT_LOG_WARNING, "rotation-consumer-vetoes",
+                "run=%s times=%u next=\"secretctl consumer quarantined\"", id, veto->times);
+    const char *next = aside(w, veto);
+    const char *text = next == NULL ? NULL : kt_arena_printf(
+        &w->req->arena, "%s@%s kept %u runs in a row from ending well (%s); until it is mended: %s",
+        veto->service, veto->host, veto->times, veto->why, next);
     if (text == NULL)
         return kt_fail(err, KT_NO_MEMORY, "noting which consumer vetoes");
     enum kt_kind kind = work_note(w, STEP_NOTE, STEP_NAME_VETO, false, text, 0, err);
-    return kind == KT_OK && veto->times == VETO_ALARM ? tell_veto(w, veto, err) : kind;
+    return kind == KT_OK && veto->times == VETO_ALARM ? tell_veto(w, veto, next, err) : kind;
 }
 
 static enum kt_kind add_veto(struct work *w, const struct consumer *c, const char *why, struct kt_err *err)
@@ -112,7 +133,7 @@ enum kt_kind work_blame(struct work *w, int64_t now_ms, struct kt_err *err)
     bool waited = w->before == RUN_ACKING || w->before == RUN_OVERLAPPING;
     if (state == w->before || w->n_all == 0)
         return KT_OK;
-    if (waited && (state == RUN_REVOKING || state == RUN_CONFIRMING)) {
+    if (waited && (state == RUN_REVOKING || state == RUN_CONFIRMING || state == RUN_DONE)) {
         enum kt_kind kind = note_aside(w, err);
         return kind == KT_OK ? judge_all(w, NULL, err) : kind;
     }
@@ -125,5 +146,7 @@ enum kt_kind work_blame(struct work *w, int64_t now_ms, struct kt_err *err)
     }
     if (w->before == RUN_PREFLIGHT && state == RUN_CANCELLED && w->blameless)
         return judge_all(w, is_sick, err);
+    if (w->before == RUN_GENERATED && state == RUN_CANCELLED && w->blameless && !w->window_closed)
+        return judge_all(w, is_without, err);
     return KT_OK;
 }

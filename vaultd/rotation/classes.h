@@ -1,11 +1,10 @@
-/* vaultd/rotation/classes.h - risk classes: how old a secret may get by what its loss would cost.
+/* vaultd/rotation/classes.h - risk classes: how old a secret may get, and who has to approve, by what its loss would cost.
  *
  * What:    A secret whose settings name a risk and no max_age of their own has that of the class. When the
- *          classes change, the rotation thread plans what they touch anew, some secrets a commit; it goes on
- *          with that after a restart.
+ *          classes change, all is planned anew (replan.c), some secrets a commit, beside the runs.
  * Stored:  one record of TABLE_CONFIG; written as a whole, from policies/rotation-classes.hcl by secretctl.
  * Owner:   texts live in the request's arena.
- * Threads: any thread with the barrier entered; classes_follow(): the rotation thread. */
+ * Threads: any thread with the barrier entered. */
 #pragma once
 
 #include "vaultd/rotation/settings.h"
@@ -19,11 +18,14 @@
 enum risk_class { RISK_CLASSES(X) RISK_CLASS_COUNT };
 #undef X
 bool risk_class_parse(const char *text, enum risk_class *ret);
+const char *risk_class_text(enum risk_class risk);
 
 struct rotation_classes {
     const char *max_age[RISK_CLASS_COUNT]; /* "": none */
     const char *description[RISK_CLASS_COUNT];
-    bool pending; /* not every secret is planned by them yet */
+    int64_t approvals[RISK_CLASS_COUNT];     /* see struct rotation_settings; 0: none */
+    const char *approvers[RISK_CLASS_COUNT]; /* "": none */
+    bool unused; /* of format 1, which has room for it */
     generation changed; /* not stored */
 };
 extern const struct record_kind classes_kind;
@@ -39,13 +41,10 @@ enum kt_kind classes_max_age(struct request *req, const struct rotation_settings
                              const char **ret, struct kt_err *err) KT_MUST_CHECK;
 /* The same of classes that were loaded. */
 const char *classes_age(const struct rotation_classes *classes, const struct rotation_settings *settings);
-/* settings_schedule() with that max_age. */
+/* settings_schedule() with that max_age; of a secret that wants approvals itself only with its own: the age of its
+ * class makes it overdue, and starts nothing. */
 enum kt_kind classes_schedule(struct request *req, const struct rotation_settings *settings,
                               struct kt_schedule_text *ret, struct kt_err *err) KT_MUST_CHECK;
-
-struct rotation;
-/* Plans anew what changed classes touch; false: there is more to do, or it failed: again, later. */
-bool classes_follow(struct rotation *rotation);
 
 /* Routes. */
 enum kt_kind classes_read(struct request *req, struct kt_err *err);

@@ -137,15 +137,12 @@ static bool alarm_off(struct rotation *rotation)
     return was;
 }
 
-static bool save(struct rotation *rotation, int64_t wall_ms)
+static bool save(struct rotation *rotation)
 {
     struct clock_pass pass = {.save = true, .stored = {.replan = rotation->replan.on}};
     memcpy(pass.stored.zones, rotation->clock.zones, sizeof pass.stored.zones);
     struct kt_err err = {0};
-    if (request_internal(rotation->core, "rotation/clock", clock_handler, &pass, &err) != KT_OK)
-        return false;
-    rotation->clock.saved_ms = wall_ms;
-    return true;
+    return request_internal(rotation->core, "rotation/clock", clock_handler, &pass, &err) == KT_OK;
 }
 
 static void replan_all(struct rotation *rotation)
@@ -168,7 +165,7 @@ bool rotation_clock_replanned(struct rotation *rotation)
 {
     struct replan before = rotation->replan;
     rotation->replan.on = false;
-    bool saved = save(rotation, kt_wall_ms(rotation->core->clock));
+    bool saved = save(rotation);
     rotation->replan = before;
     return saved;
 }
@@ -233,7 +230,8 @@ bool rotation_clock_look(struct rotation *rotation)
     int64_t wall = kt_wall_ms(rotation->core->clock);
     if (anew || wall - clock->saved_ms >= SAVE_MS || wall < clock->saved_ms) {
         look_at_zones(rotation);
-        (void)save(rotation, wall);
+        if (save(rotation))
+            clock->saved_ms = wall;
     }
     return false;
 }

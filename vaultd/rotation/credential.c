@@ -18,8 +18,11 @@ enum kt_kind credential_read(const struct rotation_settings *settings, struct kt
     struct kt_json object = kt_json_value(json);
     const char *password = text_member(object, settings->password_field, arena);
     const char *username = "";
-    if (settings_has_target(settings)) {
+    if (settings_has_target(settings))
         username = text_member(object, settings->username_field, arena);
+    if (arena->failed) /* then it is not known what the secret has */
+        return kt_fail(err, KT_NO_MEMORY, "reading a secret's credential");
+    if (settings_has_target(settings)) {
         if (username == NULL)
             return kt_fail(err, KT_INVALID, "the secret has no text member \"%s\"",
                            settings->username_field);
@@ -68,6 +71,27 @@ enum kt_kind credential_write(const struct rotation_settings *settings, struct k
     struct kt_json old = kt_json_value(json.len == 0 ? kt_str("{}") : json);
     if (!kt_buf_ok(&patch) ||
         !kt_json_merge_patch(old, kt_json_value(kt_buf_bytes(&patch)), out))
+        return kt_fail(err, KT_NO_MEMORY, "making a new version");
+    return KT_OK;
+}
+
+enum kt_kind credential_id(struct kt_bytes json, struct kt_arena *arena, const char **ret, struct kt_err *err)
+{
+    const char *id = text_member(kt_json_value(json), CREDENTIAL_ID_FIELD, arena);
+    *ret = id == NULL ? "" : id;
+    return arena->failed ? kt_fail(err, KT_NO_MEMORY, "reading the id of a secret's key") : KT_OK;
+}
+
+enum kt_kind credential_write_id(struct kt_bytes json, const char *id, struct kt_buf *out, struct kt_err *err)
+{
+    kt_autobuf struct kt_buf patch;
+    kt_buf_init(&patch, VALUE_MAX);
+    struct kt_jsonw w = kt_jsonw(&patch);
+    kt_jsonw_object(&w);
+    kt_jsonw_kv_text(&w, CREDENTIAL_ID_FIELD, id);
+    kt_jsonw_end(&w);
+    if (!kt_buf_ok(&patch) ||
+        !kt_json_merge_patch(kt_json_value(json), kt_json_value(kt_buf_bytes(&patch)), out))
         return kt_fail(err, KT_NO_MEMORY, "making a new version");
     return KT_OK;
 }

@@ -18,6 +18,13 @@ enum kt_kind credential_read(const struct rotation_settings *settings, struct kt
 enum kt_kind credential_write(const struct rotation_settings *settings, struct kt_bytes json,
                               const struct credential *credential, struct kt_buf *out,
                               struct kt_err *err) KT_MUST_CHECK;
+/* The key's id, which tells it from the account's others at the target; "" without one. */
+#define CREDENTIAL_ID_FIELD "key_id"
+enum kt_kind credential_id(struct kt_bytes json, struct kt_arena *arena, const char **ret, struct kt_err *err)
+    KT_MUST_CHECK;
+/* The JSON text with the id in it. */
+enum kt_kind credential_write_id(struct kt_bytes json, const char *id, struct kt_buf *out, struct kt_err *err)
+    KT_MUST_CHECK;
 /* A new random password that is not in `old`, as an arena text. */
 enum kt_kind credential_generate(const struct rotation_settings *settings,
                                  const struct credential *old, struct kt_arena *arena,

@@ -1,5 +1,7 @@
 #include "vaultd/rotation/drill.h"
 
+#include "vaultd/rotation/overdue.h"
+
 #include "lib/duration.h"
 #include "vaultd/rotation/back.h"
 #include "vaultd/rotation/calendar.h"
@@ -186,7 +188,7 @@ bool drill_was_good(const struct run *run)
 
 const char *drill_word(const struct run *run)
 {
-    if (!run->machine.drills)
+    if (run->trigger != TRIGGER_DRILL)
         return "";
     if (!run_state_ended(run->machine.state))
         return "under way";
@@ -221,13 +223,16 @@ void drill_note(struct work *w)
         secret->backed_ms = w->req->now_ms;
         secret->back_took_ms = time.took_ms;
     }
-    if (!w->run.machine.drills || w->window_closed)
+    /* One that had to become a rotation is a drill that failed. */
+    if (w->run.trigger != TRIGGER_DRILL || w->window_closed)
         return;
     const char *text = outcome(w, &time);
     secret->drilled_ms = w->req->now_ms;
     secret->drill_took_ms = time.measured ? time.took_ms : -1;
     secret->drill_ok = drill_was_good(&w->run);
     secret->drill_text = text == NULL ? "" : text;
+    if (!secret->drill_ok) /* people hear of the run */
+        secret->overdue_told |= 1u << OVERDUE_DRILL;
 }
 
 void drill_show(const struct rotation_secret *secret, struct kt_jsonw *w)

@@ -141,6 +141,12 @@ static enum kt_kind say_schedule(struct verdict *v, const struct work *w, struct
 
 /* ---- what the target said ---- */
 
+static void say_list(struct verdict *v, const struct driver_result *r)
+{
+    for (size_t i = 0; i < DRIVER_FINDINGS_MAX && r->findings[i][0] != '\0'; i++)
+        say(v, "to know", true, r->findings[i], "");
+}
+
 static void say_findings(struct verdict *v, const struct dry *dry)
 {
     const struct driver_result *r = &dry->inspect;
@@ -155,8 +161,7 @@ static void say_findings(struct verdict *v, const struct dry *dry)
     }
     if (r->findings[0][0] == '\0')
         say(v, name, true, print(v->req, "nothing speaks against changing %s", dry->account), "");
-    for (size_t i = 0; i < DRIVER_FINDINGS_MAX && r->findings[i][0] != '\0'; i++)
-        say(v, "to know", true, r->findings[i], "");
+    say_list(v, r);
 }
 
 static void say_probe(struct verdict *v, const struct dry *dry, const struct work *w)
@@ -185,10 +190,13 @@ static void say_probe(struct verdict *v, const struct dry *dry, const struct wor
     bool may_be_dead = w->run.settings.old_is_dead && stored == ANSWER_REFUSED;
     say(v, "stored credential", stored == ANSWER_ACCEPTED || may_be_dead,
         stored == ANSWER_ACCEPTED  ? print(v->req, "version %u is accepted", dry->version)
+        : stored == ANSWER_REFUSED && r->replies[DRIVER_OLD].mixed
+            ? print(v->req, "version %u is not accepted everywhere, the secret has drifted: %s", dry->version, r->text)
         : stored == ANSWER_REFUSED ? print(v->req, "version %u is REFUSED: the secret has drifted",
                                            dry->version)
                                    : "no answer that says anything",
         stored == ANSWER_REFUSED ? print(v->req, "secretctl reconcile %s", w->run.name) : check);
+    say_list(v, r);
     say_findings(v, dry);
 }
 

@@ -227,6 +227,36 @@ enum kt_kind due_plan_again(struct request *req, struct rotation_secret *secret,
     return kind == KT_OK && found ? put_due(req, secret, &due, err) : kind;
 }
 
+enum kt_kind due_news(struct request *req, struct rotation_secret *secret, struct kt_err *err)
+{
+    int64_t now = req->now_ms;
+    const struct kt_due due = {.fire_ms = now,
+                               .due_ms = secret->due && secret->due_ms < now ? secret->due_ms : now,
+                               .closes_ms = INT64_MAX,
+                               .reason = KT_DUE_NEWS};
+    enum kt_kind kind = due_remove(req, secret, err);
+    return kind == KT_OK ? put_due(req, secret, &due, err) : kind;
+}
+
+bool due_for_news(const struct rotation_secret *secret)
+{
+    return secret->due && secret->reason == KT_DUE_NEWS;
+}
+
+void due_began(struct rotation_secret *secret, int64_t now_ms)
+{
+    if (secret->fire_ms <= now_ms && secret->reason != KT_DUE_NEWS)
+        secret->last_fire_ms = secret->fire_ms;
+}
+
+enum kt_kind due_refused(struct request *req, struct rotation_secret *secret, struct kt_err *err)
+{
+    if (secret->reason == KT_DUE_NEWS) /* no schedule brings them again */
+        return due_move(req, secret, req->now_ms + pause_after(secret->failures), err);
+    due_began(secret, req->now_ms);
+    return due_plan(req, secret, req->now_ms, err);
+}
+
 bool due_had_run(const struct rotation_secret *secret, int64_t now_ms)
 {
     return secret->due && secret->fire_ms <= now_ms && secret->fire_ms <= secret->last_fire_ms;
@@ -239,7 +269,7 @@ enum kt_kind due_ahead(struct request *req, struct rotation_secret *secret,
     int64_t now = req->now_ms;
     *ret = due_of(secret);
     *ret_found = secret->due;
-    if (secret->active || (secret->due && secret->due_ms <= now))
+    if (secret->active || due_for_news(secret) || (secret->due && secret->due_ms <= now))
         return KT_OK;
     if (due_had_run(secret, now))
         return due_again(req, secret, instead, ret, ret_found, err);
@@ -268,6 +298,12 @@ enum kt_kind due_replan(struct request *req, struct rotation_secret *secret, boo
         secret->last_done_ms = now;
     if (secret->active || (secret->due && secret->due_ms <= now))
         return KT_OK;
+    if (due_for_news(secret)) { /* what they waited for may be gone: judged anew, but for the pause after a failure */
+        int64_t soon_ms = now + (secret->failures > 0 ? pause_after(secret->failures) : 0);
+        bool sooner = soon_ms < secret->due_ms;
+        *ret_changed = *ret_changed || sooner;
+        return sooner ? due_move(req, secret, soon_ms, err) : KT_OK;
+    }
     struct kt_due due = {0};
     bool found = false;
     enum kt_kind kind = due_ahead(req, secret, NULL, &due, &found, err);

@@ -45,6 +45,8 @@ struct active {
     int64_t since_ms;      /* steady; this vault drives it since then */
     int64_t floor_ms, floor_of_ms; /* after a restart: this deadline is not over before floor_ms */
     int64_t blamed_ms;     /* consumers' words up to then were looked into */
+    bool had_both;         /* in-place: each that tries two had both at the last look (candidates.h) */
+    int64_t lost_ms;       /* steady; since then one had not any more; 0: never */
     struct noted *noted;
     size_t n_noted, noted_room;
     enum run_state state;
@@ -59,7 +61,7 @@ struct rotation_clock {
     int64_t offset_ms;    /* the same when last trusted */
     bool alarm;           /* guarded by rotation->lock, as is text */
     char text[200];
-    int64_t saved_ms;     /* wall time that is in the store */
+    int64_t saved_ms;     /* wall time of the last look at zones; stored */
     char zones[KT_ZONE_VERSION_TEXT]; /* whose rules what is planned was planned by */
     atomic_bool accept, replan;
 };
@@ -76,6 +78,15 @@ struct start {
     char target[TARGET_NAME_MAX + 1];
 };
 
+/* How far the walk over what may be overdue has come (overdue_scan.c). */
+struct overdue_walk {
+    unsigned char from[BARRIER_NAME_KEY];
+    bool has_from, many; /* many: it was said that there are more */
+    unsigned told;       /* one by one */
+    size_t late;
+    int64_t next_ms, spent_ms; /* steady */
+};
+
 struct rotation {
     struct core *core;
     struct ledger *ledger;
@@ -90,7 +101,6 @@ struct rotation {
     pthread_t thread;
     bool running;
     atomic_bool stopping, poked;
-    atomic_bool reclassed;     /* the risk classes may have changed */
     int wake_fd, timer_fd;
     struct active *actives; /* guarded by lock; changed by the rotation thread only */
     struct rotation_clock clock;
@@ -99,18 +109,21 @@ struct rotation {
     int64_t next_due_ms;    /* the rotation thread's; INT64_MAX: nothing */
     int64_t next_look_ms;   /* the same of truth.h */
     int64_t next_drill_ms;  /* and of drill.h */
+    struct overdue_walk overdue; /* the rotation thread's */
+    atomic_size_t overdue_seen;  /* of the last walk that came to its end */
+    atomic_size_t keys_overdue;  /* the same of what opens the vault (key_age.h) */
     atomic_bool looks_news; /* a secret's next look or drill was planned anew, or may start now */
     struct waiting_line due_waiting, looks_waiting; /* the rotation thread's */
     struct start *starts;   /* the rotation thread's, as are the next */
     unsigned n_starts, next_start;
 };
 
-int64_t rotation_steady_ms(const struct rotation *rotation);
 /* What carries out steps: the executor of a test, or the spawner; false: none. */
 bool rotation_can_run(const struct rotation *rotation);
 /* Is it in vaultd's configuration? */
 bool rotation_has_program(const struct rotation *rotation, const char *name);
-void rotation_run_step(struct rotation *rotation, const struct driver_step *step,
+/* What the target made is put into the arena. */
+void rotation_run_step(struct rotation *rotation, const struct driver_step *step, struct kt_arena *arena,
                        struct driver_result *ret);
 /* When the wall clock has to wake the thread; INT64_MAX: not. */
 int64_t rotation_alarm_ms(const struct rotation *rotation);
@@ -141,5 +154,8 @@ void due_scan(struct rotation *rotation);
 bool start_is_held(struct rotation *rotation, struct request *req, const struct rotation_secret *secret);
 /* A run that was just started by schedule counts against the caps from now on. */
 void start_counted(struct rotation *rotation, const unsigned char run[RUN_ID], const char *target);
+/* overdue_scan.c: tells of some that got overdue, when the walk's time has come; a start begins anew. */
+void overdue_begin(struct rotation *rotation);
+void overdue_scan(struct rotation *rotation);
 /* actives.c: takes in the runs that have not ended and are not known yet. */
 void actives_scan(struct rotation *rotation);

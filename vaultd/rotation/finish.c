@@ -1,6 +1,7 @@
-#include "lib/log.h"
 #include "vaultd/rotation/drill.h"
 #include "vaultd/rotation/engine.h"
+#include "vaultd/rotation/gap.h"
+#include "vaultd/rotation/own.h"
 #include "vaultd/rotation/tell.h"
 #include "vaultd/rotation/truth.h"
 #include "vaultd/rotation/work.h"
@@ -51,6 +52,25 @@ static enum kt_kind settle_no_rotation(struct work *w, struct kt_err *err)
     return kind == KT_OK ? secret_save(w->req, secret, err) : kind;
 }
 
+/* For the plan. One that was not measured takes no number's place. */
+static enum kt_kind note_gap(struct work *w, struct kt_err *err)
+{
+    struct run_step *steps = NULL;
+    size_t n = 0;
+    if (w->run.machine.strategy != STRATEGY_IN_PLACE)
+        return KT_OK;
+    enum kt_kind kind = work_steps(w, &steps, &n, err);
+    if (kind != KT_OK)
+        return kind;
+    const struct gap gap = gap_of(&w->run, steps, n);
+    if (gap_word(&gap)[0] == '\0')
+        return KT_OK;
+    w->secret.gap_at_ms = w->run.ended_ms;
+    w->secret.gap_ms = gap.ms;
+    w->secret.gap_until = gap_word(&gap);
+    return KT_OK;
+}
+
 static enum kt_kind settle_secret(struct work *w, struct kt_err *err)
 {
     struct rotation_secret *secret = &w->secret;
@@ -58,11 +78,16 @@ static enum kt_kind settle_secret(struct work *w, struct kt_err *err)
     secret->active = false;
     memcpy(secret->budgets, run->budgets, sizeof secret->budgets);
     drill_note(w);
+    enum kt_kind kind = note_gap(w, err);
+    if (kind != KT_OK)
+        return kind;
     if (run->machine.mends || run->machine.drills)
         return settle_no_rotation(w, err);
     secret->last_state = run->machine.state;
     if (run->machine.state == RUN_DONE) {
-        secret->last_done_ms = w->req->now_ms;
+        /* Where listeners were waited for the value is older than its run's end. */
+        bool served = !run_touches_target(run) && run->promoted_ms != 0;
+        secret->last_done_ms = served ? run->promoted_ms : w->req->now_ms;
         secret->failures = 0;
         secret->done_from = run->from;
         secret->done_to = run->to;
@@ -70,7 +95,7 @@ static enum kt_kind settle_secret(struct work *w, struct kt_err *err)
     } else if (!run->cancel) {
         secret->failures++;
     }
-    enum kt_kind kind = truth_after_run(w, err);
+    kind = truth_after_run(w, err);
     if (kind == KT_OK)
         kind = plan_next(w, run->machine.state == RUN_DONE, err);
     return kind == KT_OK ? secret_save(w->req, secret, err) : kind;
@@ -81,18 +106,19 @@ static enum kt_kind settle_target(struct work *w, struct kt_err *err)
     if (!run_touches_target(&w->run))
         return KT_OK;
     uint32_t failures = w->target.failures;
+    bool blames = !w->blameless && !own_is(w->target.driver); /* there it is one role's or one secret's fault */
     if (w->run.machine.state == RUN_DONE)
         failures = 0;
-    else if (!w->run.cancel && !w->blameless && !drill_passed(&w->run))
+    else if (!w->run.cancel && blames && !drill_passed(&w->run))
         failures++;
     if (failures == w->target.failures && !w->target_news)
         return KT_OK;
     w->target.failures = failures;
     if (failures == ROTATION_BREAKER)
-        kt_log(KT_LOG_WARNING, "rotation-target-held",
-               "failures=%u next=\"secretctl run list; a rotation by hand that passes its preflight "
-               "lets the schedules go on\"",
-               failures);
+        request_log(w->req, KT_LOG_WARNING, "rotation-target-held",
+                    "failures=%u next=\"secretctl run list; a rotation by hand that passes its preflight "
+                    "lets the schedules go on\"",
+                    failures);
     enum kt_kind kind = failures == ROTATION_BREAKER ? tell_held(w, failures, err) : KT_OK;
     return kind == KT_OK ? target_save(w->req, &w->target, err) : kind;
 }

@@ -1,59 +1,38 @@
 #include "vaultd/rotation/inventory.h"
 
 #include "vaultd/core/rows.h"
-#include "vaultd/rotation/classes.h"
 #include "vaultd/rotation/drill.h"
 #include "vaultd/rotation/each.h"
+#include "vaultd/rotation/key_age.h"
 #include "vaultd/rotation/pause.h"
 #include "vaultd/rotation/truth.h"
 #include "vaultd/rotation/veto.h"
 
 #define PAGE_DEFAULT   100
-#define PAGE_MAX       1000 /* each page looks through all names: the fewer of them the better */
+#define PAGE_MAX       1000
 #define PAGE_BYTES     ((size_t)1024 * 1024) /* then a page ends */
 #define PAGE_ARENA     ((size_t)16 * 1024 * 1024)
 #define RUNS_LOOKED    5u
 #define CONSUMERS_MOST 50u /* named; the rest is a number */
 #define GRACE_MS       ((int64_t)300 * 1000)
 
-/* ---- which secrets: the first ones by name behind the last page ---- */
+/* ---- which secrets: the next ones of the store behind the last page ---- */
 
 struct page {
     struct request *req;
-    const char *after, *prefix;
+    struct secrets_part part;
     const char *names[PAGE_MAX + 1];
     size_t n, most; /* most + 1 are looked for: the last says that there are more */
-    size_t total;
 };
-
-static bool below(const char *name, const char *prefix)
-{
-    size_t len = strlen(prefix);
-    while (len > 0 && prefix[len - 1] == '/')
-        len--;
-    return strncmp(name, prefix, len) == 0 && (len == 0 || name[len] == '/' || name[len] == '\0');
-}
 
 static enum kt_kind take_name(void *arg, const struct rotation_secret *secret, struct kt_err *err)
 {
     struct page *page = arg;
-    if (!below(secret->name, page->prefix))
-        return KT_OK;
-    page->total++;
-    if (strcmp(secret->name, page->after) <= 0)
-        return KT_OK;
-    size_t at = page->n;
-    while (at > 0 && strcmp(secret->name, page->names[at - 1]) < 0)
-        at--;
-    if (at > page->most)
-        return KT_OK;
     const char *name = kt_arena_text(&page->req->arena, kt_str(secret->name));
     if (name == NULL)
         return kt_fail(err, KT_NO_MEMORY, "planning");
-    size_t last = page->n > page->most ? page->most : page->n;
-    memmove(&page->names[at + 1], &page->names[at], (last - at) * sizeof page->names[0]);
-    page->names[at] = name;
-    page->n = last + 1;
+    page->names[page->n++] = name;
+    page->part.enough = page->n > page->most;
     return KT_OK;
 }
 
@@ -125,6 +104,8 @@ static enum kt_kind load(struct request *req, const char *name, const struct rot
     if (kind == KT_OK || kind == KT_NOT_FOUND)
         kind = load_target(req, it, err);
     if (kind == KT_OK)
+        kind = strategy_instead_at(req, &it->secret.settings, &it->target, &it->instead, err);
+    if (kind == KT_OK)
         kind = overdue_judge(req, &it->secret, classes, GRACE_MS, &it->overdue, err);
     if (kind == KT_OK)
         kind = plan_times(req, classes, it, err);
@@ -142,6 +123,7 @@ static void show_target(const struct rotation_target *target, struct kt_jsonw *w
     kt_jsonw_kv_text(w, "driver", target->driver);
     kt_jsonw_kv_text(w, "host", target->host);
     kt_jsonw_kv_int(w, "port", target->port);
+    target_nodes_show(target, w);
     kt_jsonw_kv_text(w, "database", target->database);
     kt_jsonw_kv_int(w, "max_runs", target->max_runs);
     kt_jsonw_kv_int(w, "starts_per_minute", target->starts_per_minute);
@@ -189,6 +171,7 @@ static void show_state(const struct inventory *it, struct kt_jsonw *w)
     kt_jsonw_kv_text(w, "overdue", overdue_reason_text(it->overdue.why));
     truth_show(secret, it->version, w);
     drill_show(secret, w);
+    strategy_show_gap(secret, &it->instead, w);
 }
 
 static void show_consumers(const struct inventory *it, struct kt_jsonw *w)
@@ -210,7 +193,8 @@ static void show_consumers(const struct inventory *it, struct kt_jsonw *w)
     kt_jsonw_end(w);
 }
 
-static void show(struct request *req, const struct inventory *it, struct kt_jsonw *w)
+static enum kt_kind show(struct request *req, const struct inventory *it, const struct inventory_frame *frame,
+                         struct kt_jsonw *w, struct kt_err *err)
 {
     kt_jsonw_object(w);
     kt_jsonw_kv_text(w, "secret", it->secret.name);
@@ -222,19 +206,21 @@ static void show(struct request *req, const struct inventory *it, struct kt_json
     show_consumers(it, w);
     inventory_missing(req, it, w);
     inventory_unproven(req, it, w);
+    enum kt_kind kind = inventory_people(req, it, frame, w, err);
     kt_jsonw_end(w);
+    return kind;
 }
 
-static enum kt_kind show_one(struct request *req, const char *name, const char *paused,
-                             const struct rotation_classes *classes, struct kt_jsonw *w, struct kt_err *err)
+static enum kt_kind show_one(struct request *req, const char *name, const struct inventory_frame *frame,
+                             struct kt_jsonw *w, struct kt_err *err)
 {
     struct inventory *it = kt_arena_take(&req->arena, sizeof *it);
     if (it == NULL)
         return kt_fail(err, KT_NO_MEMORY, "planning");
-    it->paused = paused;
-    enum kt_kind kind = load(req, name, classes, it, err);
+    it->paused = frame->paused;
+    enum kt_kind kind = load(req, name, frame->classes, it, err);
     if (kind == KT_OK)
-        show(req, it, w);
+        kind = show(req, it, frame, w, err);
     when_free(&it->when);
     return kind;
 }
@@ -251,18 +237,25 @@ static enum kt_kind show_page(struct page *page, const char *paused, struct kt_e
     struct kt_jsonw w = kt_jsonw(&req->reply.data);
     size_t n = page->n > page->most ? page->most : page->n;
     struct rotation_classes classes;
+    struct approval_rules rules;
+    struct key_ages keys;
+    const struct inventory_frame frame = {paused, &classes, &rules};
     enum kt_kind kind = classes_load(req, &classes, err);
+    if (kind == KT_OK)
+        kind = approval_rules_load(req, &rules, err);
+    if (kind == KT_OK)
+        kind = key_ages_load(req, &keys, err);
     if (kind != KT_OK)
         return kind;
     kt_jsonw_object(&w);
     kt_jsonw_kv_time(&w, "now", req->now_ms);
     kt_jsonw_kv_text(&w, "paused", paused);
-    kt_jsonw_kv_int(&w, "total", (int64_t)page->total);
+    key_ages_show(req, &keys, &w);
     kt_jsonw_key(&w, "secrets");
     kt_jsonw_array(&w);
     size_t shown = 0;
     for (; shown < n && kind == KT_OK && (shown == 0 || !is_full(req)); shown++)
-        kind = show_one(req, page->names[shown], paused, &classes, &w, err);
+        kind = show_one(req, page->names[shown], &frame, &w, err);
     kt_jsonw_end(&w);
     kt_jsonw_kv_text(&w, "after", shown < page->n ? page->names[shown - 1] : "");
     kt_jsonw_end(&w);
@@ -271,15 +264,15 @@ static enum kt_kind show_page(struct page *page, const char *paused, struct kt_e
 
 enum kt_kind inventory_read(struct request *req, struct kt_err *err)
 {
-    struct page page = {.req = req, .after = "", .prefix = ""};
+    struct page page = {.req = req, .part = {.after = "", .below = ""}};
     struct rotation_pause pause;
     int64_t limit = PAGE_DEFAULT;
-    bool on = false, aside = false;
+    bool on = false;
     enum kt_kind kind = request_int(req, "limit", &limit, err);
     if (kind == KT_OK || kind == KT_NOT_FOUND)
-        kind = request_string(req, "after", &page.after, err);
+        kind = request_string(req, "after", &page.part.after, err);
     if (kind == KT_OK || kind == KT_NOT_FOUND)
-        kind = request_string(req, "prefix", &page.prefix, err);
+        kind = request_string(req, "prefix", &page.part.below, err);
     if (kind != KT_OK && kind != KT_NOT_FOUND)
         return kind;
     if (limit < 1 || limit > PAGE_MAX)
@@ -287,8 +280,8 @@ enum kt_kind inventory_read(struct request *req, struct kt_err *err)
     page.most = (size_t)limit;
     kind = pause_load(req, &pause, &on, err);
     if (kind == KT_OK)
-        kind = secrets_each(req, take_name, &page, &aside, err);
-    if (kind != KT_OK || aside)
+        kind = secrets_each(req, &page.part, take_name, &page, err);
+    if (kind != KT_OK || page.part.aside)
         return kind;
     const char *paused = pause_text(req, &pause, on);
     return paused == NULL ? kt_fail(err, KT_NO_MEMORY, "planning") : show_page(&page, paused, err);

@@ -2,6 +2,7 @@
 #include "vaultd/rotation/classes.h"
 #include "vaultd/rotation/engine.h"
 #include "vaultd/rotation/inventory.h"
+#include "vaultd/rotation/text.h"
 #include "vaultd/rotation/truth.h"
 #include "vaultd/rotation/veto.h"
 
@@ -13,7 +14,7 @@ static void missing_cadence(const struct inventory *it, struct kt_jsonw *w)
 {
     if (it->when.schedule == NULL)
         kt_jsonw_text(w, "its schedule cannot be read any more: set it again");
-    else if (kt_schedule_is_manual(it->when.schedule) && it->max_age[0] == '\0')
+    else if (kt_schedule_is_manual(it->when.schedule) && it->max_age[0] == '\0' && it->secret.led_by[0] == '\0')
         kt_jsonw_text(w, "no schedule and no max_age: it is rotated only when somebody thinks of it");
     else if (it->max_age[0] == '\0')
         kt_jsonw_text(w, "no max_age, neither its own nor by a risk class: how old it may get is not said");
@@ -33,18 +34,41 @@ static void missing_people(const struct inventory *it, struct kt_jsonw *w)
         kt_jsonw_text(w, "nobody is named who is told (notify)");
 }
 
-static void missing_ways(struct request *req, const struct inventory *it, struct kt_jsonw *w)
+/* One that does not try another credential when one is refused. */
+static bool has_bare(const struct inventory *it)
+{
+    for (size_t i = 0; i < it->n_consumers; i++)
+        if (it->consumers[i].candidates != CONSUMER_TWO)
+            return true;
+    return false;
+}
+
+/* Who is cut off at each rotation, and did not have to be. */
+static void missing_gap(struct request *req, const struct inventory *it, struct kt_jsonw *w)
 {
     const struct rotation_settings *s = &it->secret.settings;
-    const char *text = NULL;
-    if (s->strategy == STRATEGY_IN_PLACE && it->n_consumers > 1)
+    const char *text = NULL, *name = text_word(req, it->secret.name);
+    if (s->strategy == STRATEGY_IN_PLACE && it->n_consumers > 1 && has_bare(it))
         text = kt_arena_printf(&req->arena,
                                "in-place with %zu consumers: who connects between the change and his own "
-                               "reload is refused; two accounts in turn (alternate) have no such gap",
-                               it->n_consumers);
+                               "reload is refused%s",
+                               it->n_consumers, it->instead.n == 0 ? "; its target can do nothing else" : "");
     if (text != NULL)
         kt_jsonw_text(w, text);
-    text = it->target.failures >= ROTATION_BREAKER
+    text = it->instead.n > 0 && !s->allow_gap && name != NULL
+               ? kt_arena_printf(&req->arena,
+                                 "in-place, though target %s can do without a gap: secretctl schedule set %s %s; that "
+                                 "consumers may be cut off is said by allow_gap=true",
+                                 s->target, name, it->instead.set[0])
+               : NULL;
+    if (text != NULL)
+        kt_jsonw_text(w, text);
+}
+
+static void missing_ways(struct request *req, const struct inventory *it, struct kt_jsonw *w)
+{
+    missing_gap(req, it, w);
+    const char *text = it->target.failures >= ROTATION_BREAKER
                ? kt_arena_printf(&req->arena,
                                  "%u runs in a row failed at target %s: nothing starts there by schedule",
                                  it->target.failures, it->target.name)
@@ -133,17 +157,17 @@ static void unproven_back(struct request *req, const struct inventory *it, struc
     const struct rotation_secret *secret = &it->secret;
     int64_t most_ms = secret->settings.rto_s * 1000;
     char took[KT_DURATION_TEXT], most[KT_DURATION_TEXT];
-    const char *text = NULL;
+    const char *text = NULL, *name = text_word(req, secret->name);
     kt_duration_text((uint64_t)secret->back_took_ms, took);
     kt_duration_text((uint64_t)most_ms, most);
     if (!it->went_back)
         kt_jsonw_text(w, "none of its newest runs went back: the way back was not tried lately");
     if (secret->drill_text[0] != '\0' && !secret->drill_ok)
         text = kt_arena_printf(&req->arena, "its last drill did not end well: %s", secret->drill_text);
-    else if (most_ms != 0 && secret->backed_ms == 0)
+    else if (most_ms != 0 && secret->backed_ms == 0 && name != NULL)
         text = kt_arena_printf(&req->arena, "that going back takes no longer than its objective of %s was never "
                                             "measured: secretctl drill %s",
-                               most, secret->name);
+                               most, name);
     else if (most_ms != 0 && secret->back_took_ms > most_ms)
         text = kt_arena_printf(&req->arena, "going back took %s, longer than its objective of %s", took, most);
     if (text != NULL)

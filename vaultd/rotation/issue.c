@@ -9,18 +9,22 @@
 
 /* What may be asked of each type, and what a new version has of it. */
 
-#define PATCH_MAX ((size_t)256 * 1024)
+#define PATCH_MAX ((size_t)1024 * 1024)
 #define LIFE_LEAST_S 60
 #define DAY_S        ((int64_t)86400)
 
 /* clang-format off */
 static const struct issue_type types[] = {
     {"x509", ISSUE_ISSUER | ISSUE_COMMON_NAME | ISSUE_NAMES | ISSUE_USAGE | ISSUE_KEY | ISSUE_LIFE | ISSUE_REQUEST,
-     ISSUE_ISSUER | ISSUE_NAMES, 90 * DAY_S, x509_leaf_check, x509_leaf_make, x509_leaf_describe},
+     ISSUE_ISSUER | ISSUE_NAMES, 90 * DAY_S, 16, 20, x509_leaf_check, x509_leaf_make, x509_leaf_describe},
     {"x509-ca", ISSUE_ISSUER | ISSUE_COMMON_NAME | ISSUE_NAMES | ISSUE_KEY | ISSUE_LIFE,
-     ISSUE_COMMON_NAME, 3650 * DAY_S, x509_authority_check, x509_authority_make, x509_authority_describe},
+     ISSUE_COMMON_NAME, 3650 * DAY_S, 16, 20, x509_authority_check, x509_authority_make, x509_authority_describe},
+    {"x509-crl", ISSUE_ISSUER | ISSUE_LIFE,
+     ISSUE_ISSUER, 7 * DAY_S, 12, 18, x509_crl_check, x509_crl_make, x509_crl_describe},
+    {"ssh-krl", ISSUE_ISSUER | ISSUE_LIFE,
+     ISSUE_ISSUER, 7 * DAY_S, 12, 18, ssh_krl_check, ssh_krl_make, ssh_krl_describe},
     {"ssh-cert", ISSUE_ISSUER | ISSUE_NAMES | ISSUE_USAGE | ISSUE_LIFE | ISSUE_REQUEST | ISSUE_OPTIONS,
-     ISSUE_ISSUER | ISSUE_NAMES, DAY_S, ssh_cert_check, ssh_cert_make, ssh_cert_describe},
+     ISSUE_ISSUER | ISSUE_NAMES, DAY_S, 16, 20, ssh_cert_check, ssh_cert_make, ssh_cert_describe},
 };
 /* clang-format on */
 
@@ -93,7 +97,8 @@ enum kt_kind issue_none(const struct rotation_settings *s, struct kt_err *err)
     members_of(s, members);
     for (size_t i = 0; i < MEMBERS; i++)
         if (members[i].text[0] != '\0')
-            return kt_fail(err, KT_INVALID, "generator: %s belongs to certificates: type = x509, x509-ca, ssh-cert",
+            return kt_fail(err, KT_INVALID, "generator: %s belongs to certificates: type = x509, x509-ca, x509-crl, ssh-cert, "
+                                            "ssh-krl",
                            members[i].name);
     return KT_OK;
 }
@@ -117,11 +122,11 @@ enum kt_kind issue_life(const struct rotation_settings *s, int64_t *ret_s, struc
 struct schedule_texts {
     char period[KT_DURATION_TEXT], jitter[KT_DURATION_TEXT], max_age[KT_DURATION_TEXT];
 };
-static void texts_for(int64_t life_s, struct schedule_texts *ret)
+static void texts_for(const struct issue_type *type, int64_t life_s, struct schedule_texts *ret)
 {
-    kt_duration_text((uint64_t)(life_s * 2 / 3) * 1000, ret->period);
+    kt_duration_text((uint64_t)(life_s * type->renew / 24) * 1000, ret->period);
     kt_duration_text((uint64_t)(life_s / 24) * 1000, ret->jitter);
-    kt_duration_text((uint64_t)(life_s * 5 / 6) * 1000, ret->max_age);
+    kt_duration_text((uint64_t)(life_s * type->alarm / 24) * 1000, ret->max_age);
 }
 
 static bool names_member(struct request *req, const char *name)
@@ -145,9 +150,9 @@ static enum kt_kind set_schedule(struct request *req, const struct rotation_sett
     enum kt_kind kind = issue_life(s, &life, err);
     if (kind != KT_OK)
         return kind;
-    texts_for(life, &now);
+    texts_for(type_of(s), life, &now);
     if (settings_issue(before) && issue_life(before, &life_before, NULL) == KT_OK)
-        texts_for(life_before, &then);
+        texts_for(type_of(before), life_before, &then);
     bool chosen = names_member(req, "period") || names_member(req, "cron") || s->cron[0] != '\0' ||
                   (s->period[0] != '\0' && strcmp(s->period, then.period) != 0);
     bool aged = names_member(req, "max_age") || (s->max_age[0] != '\0' && strcmp(s->max_age, then.max_age) != 0);

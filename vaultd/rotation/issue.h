@@ -16,7 +16,7 @@
 /* Is the generator one of those? */
 bool settings_issue(const struct rotation_settings *settings);
 /* Of what was written: its members, the right at the issuer, and where no schedule is given with it, the
- * one that follows from the life: 2/3 of it, give or take 1/24; overdue at 5/6. */
+ * one that follows from the life: 2/3 of it, give or take 1/24, overdue at 5/6; of a list half, and 3/4. */
 enum kt_kind issue_check(struct request *req, const struct rotation_settings *before,
                          struct rotation_secret *secret, struct kt_err *err) KT_MUST_CHECK;
 /* KT_INVALID: of a generator that makes no certificate a member is set that only those have. */
@@ -43,3 +43,8 @@ enum kt_kind issuer_load(struct request *req, const char *name, struct issuer *r
  * who reads its key signs outside of the vault. */
 enum kt_kind issuer_permit(struct request *req, const char *name, bool authority, struct kt_err *err)
     KT_MUST_CHECK;
+/* Each of its versions that is there and has a key, the oldest first, until the callback fails, of whose
+ * KT_INVALID it says which version that was. One without a key signed nothing. */
+typedef enum kt_kind issuer_visit(void *arg, const struct issuer *issuer, struct kt_err *err);
+enum kt_kind issuer_each(struct request *req, const char *name, issuer_visit *visit, void *arg,
+                         struct kt_err *err) KT_MUST_CHECK;

@@ -34,6 +34,7 @@ struct issue_type {
     const char *name;
     unsigned may, must; /* enum issue_member */
     int64_t life_s;     /* when none is said */
+    unsigned renew, alarm; /* 24ths of the life */
     enum kt_kind (*check)(const struct rotation_settings *settings, struct kt_err *err);
     enum kt_kind (*make)(struct issuing *by, struct kt_err *err);
     void (*describe)(const struct rotation_settings *settings, struct kt_buf *out);
@@ -48,6 +49,19 @@ static inline void issue_text(struct issuing *by, const char *name, const struct
     kt_jsonw_key(&by->w, name);
     kt_jsonw_bytes(&by->w, kt_buf_bytes(text));
 }
+
+/* issue_crl.c */
+enum kt_kind x509_crl_check(const struct rotation_settings *settings, struct kt_err *err) KT_MUST_CHECK;
+enum kt_kind x509_crl_make(struct issuing *by, struct kt_err *err) KT_MUST_CHECK;
+void x509_crl_describe(const struct rotation_settings *settings, struct kt_buf *out);
+
+/* Lists of one issuer count up, also when the clock went back. member: where the number before stands. */
+uint64_t issue_next_number(const struct issuing *by, const char *member);
+
+/* issue_krl.c */
+enum kt_kind ssh_krl_check(const struct rotation_settings *settings, struct kt_err *err) KT_MUST_CHECK;
+enum kt_kind ssh_krl_make(struct issuing *by, struct kt_err *err) KT_MUST_CHECK;
+void ssh_krl_describe(const struct rotation_settings *settings, struct kt_buf *out);
 
 /* issue_ssh.c */
 enum kt_kind ssh_cert_check(const struct rotation_settings *settings, struct kt_err *err) KT_MUST_CHECK;

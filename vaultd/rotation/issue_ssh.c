@@ -94,12 +94,15 @@ static enum kt_kind add_certificate(struct issuing *by, const struct kt_ssh_cert
 
 static enum kt_kind add_facts(struct issuing *by, const struct kt_ssh_cert *cert, struct kt_err *err)
 {
-    char until[KT_TIME_TEXT];
+    char until[KT_TIME_TEXT], print[KT_SSH_PRINT_TEXT];
     struct request *req = by->req;
     kt_time_text(cert->until_s * 1000, until);
+    enum kt_kind kind = kt_ssh_print(cert->public_key, print, err);
+    if (kind != KT_OK)
+        return kind;
     const char *serial = kt_arena_printf(&req->arena, "%ju", (uintmax_t)cert->serial);
-    by->text = kt_arena_printf(&req->arena, "a certificate, serial %ju, until %s, signed by version %u of %.500s",
-                               (uintmax_t)cert->serial, until, by->issuer.version, by->issuer.name);
+    by->text = kt_arena_printf(&req->arena, "a certificate, serial %ju, of %s, until %s, signed by version %u of %.500s",
+                               (uintmax_t)cert->serial, print, until, by->issuer.version, by->issuer.name);
     if (serial == NULL || by->text == NULL)
         return kt_fail(err, KT_NO_MEMORY, "making a certificate");
     kt_jsonw_kv_text(&by->w, "serial_number", serial);

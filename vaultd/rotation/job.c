@@ -103,7 +103,7 @@ static void carry_out(struct rotation *rotation, struct job *job)
         struct job_part *part = &job->parts[i];
         if (!allowed(job, i))
             continue;
-        rotation_run_step(rotation, &part->step, &part->result);
+        nodes_run(rotation, part, &job->arena);
         part->ran = true;
         if (part->step.op == DRIVER_APPLY && KT_FAILPOINT(run_apply_sent))
             lose_reply(&part->result);
@@ -112,12 +112,22 @@ static void carry_out(struct rotation *rotation, struct job *job)
     }
 }
 
+/* Whoever keeps listeners may have them hang: they leave half of the pool to targets. */
+static bool may_look(const struct rotation *rotation)
+{
+    unsigned n = 0;
+    for (const struct job *job = rotation->jobs; job != NULL; job = job->next)
+        n += job->kind == JOB_SERVED && job->stage == JOB_AT_WORK;
+    return n == 0 || n < rotation->n_pool / 2;
+}
+
 /* The oldest that waits. */
 static struct job *next_waiting(const struct rotation *rotation)
 {
     struct job *found = NULL;
+    bool look = may_look(rotation);
     for (struct job *job = rotation->jobs; job != NULL; job = job->next)
-        if (job->stage == JOB_WAITING)
+        if (job->stage == JOB_WAITING && (look || job->kind != JOB_SERVED))
             found = job;
     return found;
 }

@@ -8,6 +8,7 @@
  * Threads: job_post(), job_take(): any thread. */
 #pragma once
 
+#include "vaultd/rotation/nodes.h"
 #include "vaultd/rotation/run.h"
 
 struct rotation;
@@ -22,6 +23,7 @@ enum job_kind {
     JOB_RESTORE,
     JOB_SESSIONS,
     JOB_LOOK, /* of a frozen run: what would a person find now? */
+    JOB_SERVED, /* does each listener show the new certificate? (served.h) */
     JOB_TRUTH, /* does the target accept what is stored? Of a secret: `run` is its id */
     JOB_DRY,   /* the same for a dry run, whose id `run` is; a JOB_CHECK once it was counted */
     JOB_CHECK  /* of a target, for a person */
@@ -39,9 +41,16 @@ struct job_part {
     struct driver_step step;
     enum job_rule rule;
     bool ran;
-    struct driver_result result;
+    struct driver_result result; /* of several servers what their answers come to together */
+    struct target_node *nodes; /* those servers, in the job's arena; none: the target is the one of the step */
+    size_t n_nodes;
+    struct node_aim aim;
+    struct target_node *sentinels; /* that are asked first (sentinels.h), in the job's arena; none: nobody is */
+    size_t n_sentinels;
+    const char *sentinel_master;
+    struct driver_result sentinel; /* what they say */
 };
-#define JOB_PARTS 4u
+#define JOB_PARTS 8u
 struct job {
     struct job *next;
     enum job_kind kind;

@@ -8,17 +8,22 @@
 #include "lib/failpoint.h"
 #include "vaultd/auth/token.h"
 #include "vaultd/core/rows.h"
+#include "vaultd/rotation/rotation.h"
 
 #define RECORD_MAX 4096u
 #define WAYS       4u
 
 #define ROW(member, type, most) RECORD_ROW(struct reader, member, type, most)
-static const struct record_row rows_1[] = {
-    ROW(identity, RECORD_TEXT, 256), ROW(accessor, RECORD_TEXT, 256), ROW(host, RECORD_TEXT, 256),
-    ROW(version, RECORD_U32, 0),     ROW(at_ms, RECORD_I64, 1),
-};
-static const struct record_form forms[] = {RECORD_FORM(1, rows_1)};
-const struct record_kind reader_kind = {"first read", forms, 1, sizeof(struct reader)};
+#define ROWS_1                                                                                     \
+    ROW(identity, RECORD_TEXT, 256),                                                               \
+    ROW(accessor, RECORD_TEXT, 256),                                                               \
+    ROW(host, RECORD_TEXT, 256),                                                                   \
+    ROW(version, RECORD_U32, 0),                                                                   \
+    ROW(at_ms, RECORD_I64, 1)
+static const struct record_row rows_1[] = {ROWS_1};
+static const struct record_row rows_2[] = {ROWS_1, ROW(heard_ms, RECORD_I64, 1)};
+static const struct record_form forms[] = {RECORD_FORM(2, rows_2), RECORD_FORM(1, rows_1)};
+const struct record_kind reader_kind = {"first read", forms, 2, sizeof(struct reader)};
 
 /* Rows that are in the store or on their way: fingerprints in small buckets; the oldest of a bucket
  * makes room. Forgetting one only costs one more write of the same row. */
@@ -117,7 +122,8 @@ static struct batch *make_batch(struct request *req, const unsigned char key[LED
                                   .accessor = req->token->accessor,
                                   .host = req->remote_address,
                                   .version = version,
-                                  .at_ms = req->now_ms};
+                                  .at_ms = req->now_ms,
+                                  .heard_ms = rotation_steady_ms(req->core->rotation)};
     kt_autobuf struct kt_buf record;
     kt_buf_init(&record, RECORD_MAX);
     record_write(&reader_kind, &reader, &record);
@@ -169,7 +175,11 @@ static enum kt_kind open_row(struct request *req, struct kt_bytes key, struct re
 {
     struct kt_bytes record;
     enum kt_kind kind = request_record(req, key, &record, NULL, err);
-    return kind == KT_OK ? record_read(&reader_kind, record, &req->arena, ret, err) : kind;
+    if (kind == KT_OK)
+        kind = record_read(&reader_kind, record, &req->arena, ret, err);
+    if (kind == KT_OK && ret->heard_ms == 0) /* of format 1 */
+        ret->heard_ms = ret->at_ms;
+    return kind;
 }
 
 /* One identity's rows, which adjoin: what their keys tell. */

@@ -23,7 +23,8 @@ void ledger_note(struct ledger *ledger, struct request *req, const unsigned char
 struct reader {
     const char *identity, *accessor, *host;
     uint32_t version;
-    int64_t at_ms;
+    int64_t at_ms;    /* for people */
+    int64_t heard_ms; /* the same by the steady clock of runs (engine.h), to measure with */
 };
 extern const struct record_kind reader_kind;
 /* Identities that read `version`, and none from `newer` on: each once, in key order, until the callback

@@ -11,110 +11,6 @@
 #define RESTORE_AGAIN        2u
 #define MEND_AGAIN           1u
 
-/* ---- texts ---- */
-
-#define X(name, text, waits) [name] = (text),
-static const char *const state_texts[] = {RUN_STATES(X)};
-#undef X
-#define X(name, text, waits) [name] = (waits),
-static const char *const state_waits[] = {RUN_STATES(X)};
-#undef X
-#define X(name, text) [name] = (text),
-static const char *const back_texts[] = {BACK_STEPS(X)};
-static const char *const intent_texts[] = {RUN_INTENTS(X)};
-static const char *const event_texts[] = {RUN_EVENTS(X)};
-#undef X
-#define X(name, code, word) [name] = (code),
-static const char *const code_texts[] = {FROZEN_CODES(X)};
-#undef X
-#define X(name, code, word) [name] = (word),
-static const char *const code_words[] = {FROZEN_CODES(X)};
-#undef X
-static const char *const strategy_texts[] = {[STRATEGY_GENERATE] = "generate",
-                                             [STRATEGY_ALTERNATE] = "alternate",
-                                             [STRATEGY_IN_PLACE] = "in-place",
-                                             [STRATEGY_OVERLAP] = "overlap"};
-static const char *const act_texts[] = {
-    [ACT_UNKNOWN] = "cannot happen", [ACT_STAY] = "goes on",         [ACT_GO] = "to",
-    [ACT_RETRY] = "again, later",    [ACT_PROBE] = "asks the target", [ACT_BACK] = "goes back",
-    [ACT_FREEZE] = "freezes",        [ACT_CANCEL] = "to cancelled",   [ACT_THAW] = "goes on",
-    [ACT_REFUSE] = "refused: too late"};
-static const char *const decision_texts[] = {
-    [DECIDE_APPLIED] = "it is in place: go on",
-    [DECIDE_APPLY] = "the new one is not in place: apply the same again",
-    [DECIDE_PROMOTE] = "the old one is dead already: promote now",
-    [DECIDE_REAPPLY] = "both dead: apply the new one again, once",
-    [DECIDE_REVOKE] = "the old one lives: revoke it",
-    [DECIDE_REVOKED] = "the old one is dead",
-    [DECIDE_REVOKE_NEW] = "both alive: revoke the new one",
-    [DECIDE_RETURNED] = "only the old one lives: back where it was",
-    [DECIDE_RESTORE] = "the old one is dead: set it again first"};
-
-const char *run_state_text(enum run_state state)
-{
-    return state_texts[state];
-}
-
-const char *run_state_waits(enum run_state state)
-{
-    return state_waits[state];
-}
-
-bool run_state_ended(enum run_state state)
-{
-    return state == RUN_DONE || state == RUN_ROLLED_BACK || state == RUN_CANCELLED;
-}
-
-const char *run_strategy_text(enum run_strategy strategy)
-{
-    return strategy_texts[strategy];
-}
-
-bool run_strategy_parse(const char *text, enum run_strategy *ret)
-{
-    for (size_t i = 0; i < STRATEGY_COUNT; i++)
-        if (strcmp(text, strategy_texts[i]) == 0) {
-            *ret = (enum run_strategy)i;
-            return true;
-        }
-    return false;
-}
-
-const char *back_step_text(enum back_step step)
-{
-    return back_texts[step];
-}
-
-const char *run_intent_text(enum run_intent intent)
-{
-    return intent_texts[intent];
-}
-
-const char *run_event_text(enum run_event event)
-{
-    return event_texts[event];
-}
-
-const char *frozen_code_text(enum frozen_code code)
-{
-    return code_texts[code];
-}
-
-const char *frozen_code_word(enum frozen_code code)
-{
-    return code_words[code];
-}
-
-const char *run_act_text(enum run_act act)
-{
-    return act_texts[act];
-}
-
-const char *decision_text(enum decision decision)
-{
-    return decision_texts[decision];
-}
-
 /* ---- moving ---- */
 
 static void go(struct machine *m, enum run_state state)
@@ -168,16 +64,20 @@ static void revoke_new(struct machine *m, unsigned *fx)
     intend(m, INTENT_REVOKE_NEW, fx);
 }
 
-/* The old credential is touched in-place only: else switching the stage back is enough, and then the
- * new one is ended. In-place has to set the old one first. */
-static void begin_back(struct machine *m, unsigned *fx)
+/* In-place has to set the old credential first, and so has whoever knows that it died meanwhile: nobody
+ * is sent back to what is refused. Else switching the stage back is enough, and then the new one is ended.
+ * asked: the target said just now that it accepts the old one. */
+static void begin_back(struct machine *m, bool asked, unsigned *fx)
 {
-    if (m->strategy == STRATEGY_IN_PLACE) {
+    bool died = m->alone && m->promoted && !m->given;
+    if (m->strategy == STRATEGY_IN_PLACE || died) {
         restore(m, fx);
         return;
     }
     go(m, RUN_ROLLING_BACK);
-    if (m->promoted)
+    if (m->promoted && !asked && m->strategy != STRATEGY_GENERATE)
+        m->back = BACK_ASK_OLD;
+    else if (m->promoted)
         m->back = BACK_DEMOTE;
     else
         revoke_new(m, fx);
@@ -191,12 +91,28 @@ static void end(struct machine *m, enum run_state state, unsigned effects, unsig
     *fx |= FX_END | effects;
 }
 
+static bool asks_old(const struct machine *m)
+{
+    return m->state == RUN_ROLLING_BACK && m->back == BACK_ASK_OLD;
+}
+
 /* ---- the probe's decisions ---- */
+
+/* What everybody would be sent back to. Where it is refused and cannot be set again nothing is left to go back
+ * to; a drill becomes a rotation. */
+static void note_old(struct machine *m, bool accepted, unsigned *fx)
+{
+    *fx |= accepted || (m->alone && m->promoted) ? 0u : FX_ALONE;
+    m->alone = !accepted;
+    if (m->given && m->alone) {
+        m->past = true;
+        m->drills = false;
+    }
+}
 
 static void forward_from(struct machine *m, bool old_accepted, unsigned *fx)
 {
-    *fx |= old_accepted ? 0u : FX_ALONE;
-    m->alone = !old_accepted;
+    note_old(m, old_accepted, fx);
     if (m->promoted) {
         go(m, RUN_ACKING);
         *fx |= FX_AGAIN;
@@ -226,8 +142,8 @@ static void in_place_now(struct machine *m, bool old_accepted, unsigned *fx)
         /* Asked because a consumer is in trouble: it is not the target. Without an old credential
          * there is nothing to go back to, but for in-place, which can set it again. */
         m->doubt = false;
-        if (!m->hold_unhealthy && (old_accepted || m->strategy == STRATEGY_IN_PLACE))
-            begin_back(m, fx);
+        if (!m->hold_unhealthy && !m->past && !m->bound && (old_accepted || m->strategy == STRATEGY_IN_PLACE))
+            begin_back(m, true, fx);
         break;
     case RUN_PLANNED:
     case RUN_PREFLIGHT:
@@ -258,9 +174,44 @@ static void other_value(struct machine *m, unsigned *fx)
     *fx |= FX_OTHER;
 }
 
+/* What the target made and does not accept any more is lost: there is no setting it again. Before it said
+ * yes there is no value, and another one is made. */
+static bool is_lost(const struct machine *m)
+{
+    return m->given && !(m->state == RUN_APPLYING && m->open);
+}
+
+/* Nothing that is stored works, or there is no way back to it: the target makes another value, once. Then
+ * somebody has to look at a target that forgets what it makes. */
+static void make_another(struct machine *m, enum frozen_code code, unsigned *fx)
+{
+    if (m->values >= OTHER_VALUES) {
+        freeze(m, code, fx);
+        return;
+    }
+    m->values++;
+    m->said_no = false;
+    m->back = BACK_NONE;
+    apply(m, fx);
+}
+
+/* The old one lives. */
+static void lose(struct machine *m, unsigned *fx)
+{
+    *fx |= m->promoted ? FX_PAGE : 0u;
+    if (m->past || m->bound)
+        make_another(m, FROZEN_NEW_DEAD, fx);
+    else
+        begin_back(m, true, fx);
+}
+
 /* The target does not have it: never had, or lost it. */
 static void apply_again(struct machine *m, unsigned *fx)
 {
+    if (is_lost(m)) {
+        lose(m, fx);
+        return;
+    }
     if (m->bad_value && !m->fixed_value && !m->promoted && m->values < OTHER_VALUES) {
         other_value(m, fx);
         return;
@@ -272,10 +223,10 @@ static void apply_again(struct machine *m, unsigned *fx)
         if (m->promoted)
             *fx |= FX_PAGE;
         if (m->said_no || m->applied_again >= most) {
-            if (m->past)
+            if (m->past || m->bound)
                 freeze(m, FROZEN_NEW_DEAD, fx);
             else
-                begin_back(m, fx);
+                begin_back(m, true, fx);
             return;
         }
         m->applied_again++;
@@ -285,12 +236,18 @@ static void apply_again(struct machine *m, unsigned *fx)
 
 static void both_dead(struct machine *m, unsigned *fx)
 {
-    *fx |= FX_PAGE;
-    if (m->both_dead > 0) {
+    /* It was asked for a value and was not heard to make one. */
+    bool waits = m->given && !is_lost(m) && !m->said_no;
+    *fx |= waits && m->both_dead > 0 ? 0u : FX_PAGE;
+    if (is_lost(m)) {
+        make_another(m, m->past ? FROZEN_NEW_DEAD : FROZEN_BOTH_DEAD, fx);
+        return;
+    }
+    if (m->both_dead > 0 && !waits) {
         freeze(m, m->past ? FROZEN_NEW_DEAD : FROZEN_BOTH_DEAD, fx);
         return;
     }
-    m->both_dead++;
+    m->both_dead = 1;
     apply(m, fx);
 }
 
@@ -321,7 +278,9 @@ static void revoked(struct machine *m, unsigned *fx)
 /* With the old credential alive and no consumer on the new one. */
 static void finish_back(struct machine *m, unsigned *fx)
 {
-    if (m->strategy == STRATEGY_IN_PLACE)
+    if (m->strategy == STRATEGY_GENERATE) /* there is no target where it could be ended */
+        end(m, RUN_ROLLED_BACK, 0, fx);
+    else if (m->strategy == STRATEGY_IN_PLACE)
         m->back = BACK_CONFIRM_OLD;
     else
         revoke_new(m, fx);
@@ -354,14 +313,48 @@ static void revoke_new_again(struct machine *m, unsigned *fx)
     revoke_new(m, fx);
 }
 
+/* The old one died, and what the target made cannot be set again: the way back has become a way into
+ * nothing. A drill becomes a rotation. */
+static void turn_ahead(struct machine *m, bool new_accepted, unsigned *fx)
+{
+    *fx |= FX_PAGE;
+    m->past = true;
+    m->drills = false;
+    m->open = false;
+    if (!new_accepted) {
+        make_another(m, FROZEN_NEW_DEAD, fx);
+        return;
+    }
+    m->back = BACK_NONE;
+    go(m, RUN_VERIFYING);
+}
+
 static void restore_again(struct machine *m, bool new_accepted, unsigned *fx)
 {
+    if (m->given) {
+        turn_ahead(m, new_accepted, fx);
+        return;
+    }
     if (m->restored++ >= RESTORE_AGAIN) {
         freeze(m, new_accepted ? FROZEN_ROLLBACK : FROZEN_BOTH_DEAD, fx);
         return;
     }
     *fx |= FX_PAGE;
     restore(m, fx);
+}
+
+/* What everybody is about to be sent back to. The new one is asked about where it matters. */
+static void asked_old(struct machine *m, bool accepted, unsigned *fx)
+{
+    note_old(m, accepted, fx);
+    if (accepted) {
+        m->back = BACK_DEMOTE;
+    } else if (m->given) {
+        turn_ahead(m, true, fx);
+    } else {
+        *fx |= FX_PAGE;
+        restore(m, fx);
+    }
 }
 
 static void returned(struct machine *m, unsigned *fx)
@@ -394,6 +387,14 @@ static void mended(struct machine *m, bool accepted, unsigned *fx)
         mend(m, fx);
 }
 
+/* Another value, which the target made after the point of no return, has the way of a new one until the old
+ * one is to be ended again. */
+static bool is_another(const struct machine *m)
+{
+    return m->given && (m->state == RUN_APPLYING || m->state == RUN_VERIFYING || m->state == RUN_ACKING ||
+                        m->state == RUN_OVERLAPPING);
+}
+
 void machine_answers(struct machine *m, bool new_accepted, bool old_accepted, unsigned *ret_fx)
 {
     unsigned fx = 0;
@@ -402,8 +403,15 @@ void machine_answers(struct machine *m, bool new_accepted, bool old_accepted, un
         *ret_fx = fx;
         return;
     }
+    if (asks_old(m)) {
+        asked_old(m, old_accepted, &fx);
+        *ret_fx = fx;
+        return;
+    }
+    if (m->promoted && !m->past && m->state != RUN_ROLLING_BACK)
+        note_old(m, old_accepted, &fx);
     enum run_intent intent = m->state == RUN_ROLLING_BACK ? m->intent
-                             : m->past                    ? INTENT_REVOKE
+                             : m->past && !is_another(m)  ? INTENT_REVOKE
                                                           : INTENT_APPLY;
     switch (resume_decide(m->strategy, intent, new_accepted, old_accepted)) {
     case DECIDE_APPLIED:
@@ -443,6 +451,9 @@ static void rolling_back(struct machine *m, unsigned *fx)
     case BACK_RESTORE_OLD:
         after_restore(m, fx);
         break;
+    case BACK_ASK_OLD:
+        m->back = BACK_DEMOTE;
+        break;
     case BACK_DEMOTE:
         m->promoted = false;
         m->back = BACK_REDISTRIBUTE;
@@ -463,16 +474,6 @@ static void rolling_back(struct machine *m, unsigned *fx)
     }
 }
 
-/* What a drill is for. Where the old one died meanwhile it is set again before anybody is sent back to it. */
-static void turn(struct machine *m, unsigned *fx)
-{
-    m->turned = true;
-    if (m->alone)
-        restore(m, fx);
-    else
-        begin_back(m, fx);
-}
-
 static void went(struct machine *m, enum run_state next, unsigned *fx)
 {
     switch (m->state) {
@@ -481,12 +482,15 @@ static void went(struct machine *m, enum run_state next, unsigned *fx)
             end(m, RUN_DONE, 0, fx); /* it is accepted: nothing is to be mended */
             return;
         }
-        *fx |= FX_VALUE;
+        *fx |= m->given ? FX_PUBLIC : FX_VALUE;
         break;
     case RUN_GENERATED:
         apply(m, fx);
         return;
     case RUN_APPLYING:
+        *fx |= m->given ? FX_VALUE | FX_MARK_NEW : 0u;
+        m->open = false;
+        break;
     case RUN_REVOKING:
     case RUN_MENDING:
         m->open = false;
@@ -498,7 +502,8 @@ static void went(struct machine *m, enum run_state next, unsigned *fx)
         if (next != RUN_REVOKING)
             break;
         if (m->drills) {
-            turn(m, fx);
+            m->turned = true; /* what a drill is for */
+            begin_back(m, false, fx);
             return;
         }
         m->past = true;
@@ -508,13 +513,17 @@ static void went(struct machine *m, enum run_state next, unsigned *fx)
         }
         next = RUN_CONFIRMING; /* applying the new one ended the old one */
         break;
+    case RUN_ACKING:
+        if (m->strategy != STRATEGY_GENERATE)
+            break;
+        end(m, RUN_DONE, 0, fx); /* without a target there is nothing to be ended */
+        return;
     case RUN_VERIFYING:
     case RUN_CONFIRMING:
         KT_ASSERT(!"these go by machine_answers()");
     case RUN_PLANNED:
     case RUN_APPLIED:
     case RUN_PROMOTED:
-    case RUN_ACKING:
     case RUN_DONE:
     case RUN_ROLLED_BACK:
     case RUN_CANCELLED:
@@ -529,8 +538,10 @@ static void went(struct machine *m, enum run_state next, unsigned *fx)
  * there it goes on by way of the probe that decides whether the new one has to be set again. */
 static void thaw(struct machine *m)
 {
-    bool waited = m->frozen_in == RUN_ACKING || m->frozen_in == RUN_OVERLAPPING;
+    bool waited = m->strategy != STRATEGY_GENERATE &&
+                  (m->frozen_in == RUN_ACKING || m->frozen_in == RUN_OVERLAPPING);
     m->said_no = m->bad_value = false;
+    m->values = m->given ? 0 : m->values;
     m->applied_again = m->both_dead = m->revoked_again = m->restored = m->refused_back = 0;
     m->frozen = FROZEN_NOT;
     go(m, waited ? RUN_APPLYING : m->frozen_in);
@@ -547,10 +558,16 @@ static void cancel(struct machine *m, unsigned *fx)
     end(m, RUN_CANCELLED, m->state == RUN_GENERATED ? FX_DROP_NEW : 0, fx);
 }
 
+bool machine_ends_old(const struct machine *m)
+{
+    enum run_state state = m->state == RUN_FROZEN ? m->frozen_in : m->state;
+    return state == RUN_REVOKING || state == RUN_CONFIRMING;
+}
+
 bool machine_can_go_back(const struct machine *m)
 {
     enum run_state state = m->state == RUN_FROZEN ? m->frozen_in : m->state;
-    return !m->past && !run_state_ended(state) && state != RUN_ROLLING_BACK;
+    return !m->past && !m->bound && !run_state_ended(state) && state != RUN_ROLLING_BACK;
 }
 
 static bool take_back(struct machine *m, enum run_event event, unsigned *fx)
@@ -559,15 +576,22 @@ static bool take_back(struct machine *m, enum run_event event, unsigned *fx)
         return true;
     if (event == EV_CANCEL && !machine_can_go_back(m))
         return false;
-    if (m->past)
+    if (m->past || m->bound)
         return true; /* forward only: the caller goes on trying */
     if (m->state == RUN_FROZEN)
         thaw(m);
     if (m->mends || untouched(m->state))
         cancel(m, fx);
     else
-        begin_back(m, fx);
+        begin_back(m, false, fx);
     return true;
+}
+
+/* It does not say whether it accepts the old one: consumers that are to go back do not wait until it does. */
+static bool goes_unasked(const struct machine *m, enum run_event event)
+{
+    enum run_act act = transition_find(m->state, event)->act;
+    return asks_old(m) && event != EV_CRASH && (act == ACT_PROBE || act == ACT_FREEZE);
 }
 
 /* On the way back the first no is looked into and tried again. */
@@ -578,13 +602,20 @@ static bool first_no(struct machine *m, enum run_event event)
 
 bool machine_event(struct machine *m, enum run_event event, unsigned *ret_fx)
 {
-    if (first_no(m, event))
+    if (goes_unasked(m, event))
+        event = EV_OK;
+    else if (first_no(m, event))
         event = EV_UNREACH;
     const struct transition *t = transition_find(m->state, event);
     unsigned fx = 0;
     bool known = true;
     if (m->mends && m->state == RUN_PREFLIGHT && event == EV_REFUSED) {
-        mend(m, &fx); /* that is what it is there for */
+        if (m->given) {
+            m->mends = false; /* what the target made cannot be set again: it is a rotation from here on */
+            went(m, RUN_GENERATED, &fx);
+        } else {
+            mend(m, &fx); /* that is what it is there for */
+        }
         *ret_fx = fx;
         return true;
     }
@@ -597,6 +628,10 @@ bool machine_event(struct machine *m, enum run_event event, unsigned *ret_fx)
         m->fresh = false;
         break;
     case ACT_PROBE:
+        if (m->strategy == STRATEGY_GENERATE) { /* there is no target that could be to blame */
+            known = m->hold_unhealthy || take_back(m, event, &fx);
+            break;
+        }
         m->fresh = false;
         m->said_no = m->said_no || (event == EV_PERMANENT && m->state == RUN_APPLYING);
         m->bad_value = m->bad_value || event == EV_VALUE;
@@ -652,7 +687,7 @@ enum machine_want machine_want(const struct machine *m)
     static const enum machine_want back_wants[BACK_STEP_COUNT] = {
         [BACK_RESTORE_OLD] = WANT_RESTORE,   [BACK_DEMOTE] = WANT_COMMIT,
         [BACK_REDISTRIBUTE] = WANT_RETURN,   [BACK_REVOKE_NEW] = WANT_REVOKE_NEW,
-        [BACK_CONFIRM_OLD] = WANT_PROBE,
+        [BACK_CONFIRM_OLD] = WANT_PROBE,     [BACK_ASK_OLD] = WANT_ASK_OLD,
     };
     enum machine_want want = m->state == RUN_ROLLING_BACK ? back_wants[m->back] : wants[m->state];
     if ((want == WANT_APPLY || want == WANT_RESTORE) && !m->fresh)

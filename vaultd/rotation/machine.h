@@ -19,7 +19,7 @@
 #define RUN_STATES(X)                                                                              \
     X(RUN_PLANNED, "planned", "its turn")                                                          \
     X(RUN_PREFLIGHT, "preflight", "the target's answers, and healthy consumers")                   \
-    X(RUN_GENERATED, "generated", "nothing: the new value is stored")                              \
+    X(RUN_GENERATED, "generated", "consumers that try two credentials to have the new one")        \
     X(RUN_APPLYING, "applying", "the target to take the new credential")                           \
     X(RUN_APPLIED, "applied", "nothing: the target said yes")                                      \
     X(RUN_VERIFYING, "verifying", "a login with the new credential")                               \
@@ -43,7 +43,7 @@ bool run_state_ended(enum run_state state);
 
 /* Records have the number: new ones are added at the end. */
 enum run_strategy {
-    STRATEGY_GENERATE,
+    STRATEGY_GENERATE,  /* no target: a run waits for listeners (served.h), or is done in its first commit */
     STRATEGY_ALTERNATE, /* two accounts, in turn */
     STRATEGY_IN_PLACE,  /* one account that accepts one credential */
     STRATEGY_OVERLAP,   /* one account that accepts two at a time */
@@ -52,14 +52,16 @@ enum run_strategy {
 const char *run_strategy_text(enum run_strategy strategy);
 bool run_strategy_parse(const char *text, enum run_strategy *ret);
 
-/* The ways back, in order; which of them a run takes depends on strategy and on how far it was. */
+/* The ways back; which of them a run takes depends on strategy and on how far it was. Records have the number:
+ * new ones are added at the end, and BACK_ASK_OLD comes before the others. */
 #define BACK_STEPS(X)                                                                              \
     X(BACK_NONE, "")                                                                               \
     X(BACK_RESTORE_OLD, "restore_old")   /* the old public part is set again */                    \
     X(BACK_DEMOTE, "demote")             /* current = the old version */                           \
     X(BACK_REDISTRIBUTE, "redistribute") /* consumers go back */                                   \
     X(BACK_REVOKE_NEW, "revoke_new")                                                               \
-    X(BACK_CONFIRM_OLD, "confirm_old")
+    X(BACK_CONFIRM_OLD, "confirm_old")                                                             \
+    X(BACK_ASK_OLD, "ask_old")           /* before anybody is sent back to it */
 #define X(name, text) name,
 enum back_step { BACK_STEPS(X) BACK_STEP_COUNT };
 #undef X
@@ -184,10 +186,13 @@ struct machine {
     bool said_no;           /* the target did not take the new one for a reason of its own */
     bool bad_value;         /* it does not allow the value */
     bool fixed_value;       /* there is no other one to try */
+    bool given;             /* the target makes the value: there is none before it said yes, and what it
+                               made cannot be set once more */
     bool mends;             /* no new version: the target is to accept the stored one again */
     bool drills;            /* once everybody runs the new one it goes back: it ends no old credential */
+    bool bound;             /* others that go together with it have come as far: it goes back no more */
     bool turned;            /* a drill that came so far */
-    bool alone;             /* the old one was refused when the new one was promoted */
+    bool alone;             /* the old one was refused when the target was last asked, since the new one was promoted */
     uint8_t values;         /* how many were made in place of others */
     uint8_t applied_again, both_dead, revoked_again, restored, refused_back; /* how often */
     enum frozen_code frozen;
@@ -203,6 +208,8 @@ enum machine_want {
     WANT_COMMIT,     /* nothing outside: EV_OK */
     WANT_PREFLIGHT,  /* probe admin, control, old; then EV_* */
     WANT_PROBE,      /* probe admin, control, new, old; then machine_answers() */
+    WANT_ASK_OLD,    /* probe admin and old, once; then machine_answers(), of which the new one's counts for
+                        nothing; EV_OK where it may not be asked now, EV_* where it did not say */
     WANT_VERIFY,     /* the same, and the login's own check */
     WANT_APPLY,      /* send; then EV_OK, EV_UNREACH, EV_PERMANENT */
     WANT_RESTORE,    /* the same */
@@ -223,5 +230,7 @@ void machine_answers(struct machine *m, bool new_accepted, bool old_accepted, un
 void machine_freeze(struct machine *m, enum frozen_code code, unsigned *ret_fx);
 /* As read from the store after a restart. */
 void machine_resumed(struct machine *m);
+/* It ends the old credential, or froze over that. `past` alone may be earlier: what has no way back goes ahead. */
+bool machine_ends_old(const struct machine *m);
 /* A cancel would be answered with "too late". */
 bool machine_can_go_back(const struct machine *m);

@@ -7,6 +7,7 @@ static const unsigned char target_scope[BARRIER_SCOPE] = "rotation target";
 static const unsigned char calendar_scope[BARRIER_SCOPE] = "rotation times";
 static const unsigned char clock_scope[BARRIER_SCOPE] = "rotation clock";
 static const unsigned char pause_scope[BARRIER_SCOPE] = "rotation pause";
+static const unsigned char keys_told_scope[BARRIER_SCOPE] = "keys told";
 static const unsigned char classes_scope[BARRIER_SCOPE] = "risk classes";
 static const unsigned char host_scope[BARRIER_SCOPE] = "fleet hosts";
 
@@ -208,6 +209,11 @@ void pause_key(struct core *core, unsigned char out[BARRIER_NAME_KEY])
     name_key(core, TABLE_CONFIG, pause_scope, "pause", out);
 }
 
+void keys_told_key(struct core *core, unsigned char out[BARRIER_NAME_KEY])
+{
+    name_key(core, TABLE_CONFIG, keys_told_scope, "keys-told", out);
+}
+
 void classes_key(struct core *core, unsigned char out[BARRIER_NAME_KEY])
 {
     name_key(core, TABLE_CONFIG, classes_scope, "classes", out);
@@ -234,6 +240,18 @@ static void pair_key(struct core *core, enum table table, const unsigned char sc
     memcpy(name + a + 1, second, b);
     name[a + 1 + b] = '\0';
     name_key(core, table, scope, name, out);
+}
+
+void revoked_key(struct core *core, const unsigned char issuer[RUN_ID], const char *word, const char *name,
+                 unsigned char out[BARRIER_NAME_KEY])
+{
+    pair_key(core, TABLE_REVOKED, issuer, word, name, out);
+}
+
+void revoked_prefix(struct core *core, const unsigned char issuer[RUN_ID],
+                    unsigned char out[BARRIER_FOLDER_PREFIX])
+{
+    prefix(core, TABLE_REVOKED, issuer, out);
 }
 
 void consumer_key(struct core *core, const unsigned char secret[RUN_ID], const char *host,

@@ -55,8 +55,15 @@ void notice_key(int64_t due_ms, const unsigned char id[RUN_ID], unsigned char ou
 void lock_key(struct core *core, const char *word, const char *target, const char *account,
               unsigned char out[BARRIER_HASH_KEY]);
 void clock_key(struct core *core, unsigned char out[BARRIER_NAME_KEY]);
+void keys_told_key(struct core *core, unsigned char out[BARRIER_NAME_KEY]);
 void classes_key(struct core *core, unsigned char out[BARRIER_NAME_KEY]);
 void pause_key(struct core *core, unsigned char out[BARRIER_NAME_KEY]);
+
+/* Below an issuer of certificates: word "serial" and a number, or "list" and a secret's name. */
+void revoked_key(struct core *core, const unsigned char issuer[RUN_ID], const char *word, const char *name,
+                 unsigned char out[BARRIER_NAME_KEY]);
+void revoked_prefix(struct core *core, const unsigned char issuer[RUN_ID],
+                    unsigned char out[BARRIER_FOLDER_PREFIX]);
 
 /* Below a secret (its id is the scope): consumers, first reads, and one record each that every
  * change under them puts, so that "nobody came since" can be a batch's condition. */

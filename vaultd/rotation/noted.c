@@ -56,7 +56,7 @@ enum kt_kind pass_note_acks(struct pass *p, struct work *w, struct kt_err *err)
         const struct consumer *c = &w->consumers[i];
         unsigned char digest[16];
         noted_digest(c->host, c->service, digest);
-        if (c->at_ms < run->promoted_ms || is_noted(p->active, digest, c->at_ms))
+        if (c->heard_ms < run_given_ms(run) || is_noted(p->active, digest, c->at_ms))
             continue;
         const char *text = kt_arena_printf(&w->req->arena, "%s@%s: v%u %s%s%s", c->service, c->host,
                                            c->version, consumer_state_text(c->state),

@@ -5,6 +5,7 @@
 #include "vaultd/core/rows.h"
 #include "vaultd/rotation/classes.h"
 #include "vaultd/rotation/each.h"
+#include "vaultd/rotation/key_age.h"
 #include "vaultd/rotation/pause.h"
 #include "vaultd/rotation/run.h"
 
@@ -128,6 +129,7 @@ struct listing {
     const char *paused;
     int64_t grace_ms;
     struct rotation_classes classes;
+    struct key_ages keys;
     struct row *rows;
     size_t n, room; /* of rows: LIST_MAX at most */
     size_t late, checked;
@@ -204,6 +206,7 @@ static void show(struct listing *l, size_t limit)
     for (size_t i = 0; i < l->n && i < limit; i++)
         show_row(&l->rows[i], l->req->now_ms, &w);
     kt_jsonw_end(&w);
+    key_ages_show(l->req, &l->keys, &w);
     kt_jsonw_end(&w);
 }
 
@@ -220,18 +223,21 @@ enum kt_kind overdue_list(struct request *req, struct kt_err *err)
     if (grace_s > INT64_C(31536000))
         return kt_fail(err, KT_INVALID, "grace must be a year at most");
     struct rotation_pause pause;
-    bool on = false, aside = false;
+    bool on = false;
     kind = pause_load(req, &pause, &on, err);
     if (kind != KT_OK)
         return kind;
+    struct secrets_part all = {.after = "", .below = ""};
     struct listing l = {
         .req = req, .grace_ms = grace_s * 1000, .paused = pause_text(req, &pause, on)};
     if (l.paused == NULL)
         return kt_fail(err, KT_NO_MEMORY, "listing what is overdue");
     kind = classes_load(req, &l.classes, err);
     if (kind == KT_OK)
-        kind = secrets_each(req, look, &l, &aside, err);
-    if (kind == KT_OK && !aside)
+        kind = key_ages_load(req, &l.keys, err);
+    if (kind == KT_OK)
+        kind = secrets_each(req, &all, look, &l, err);
+    if (kind == KT_OK && !all.aside)
         show(&l, (size_t)limit);
     return kind;
 }

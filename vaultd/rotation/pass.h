@@ -26,6 +26,8 @@ struct pass {
     char waits_for[300];
     int64_t waits_until_ms;
     int64_t blamed_ms;
+    bool had_both;
+    int64_t lost_ms;
     enum run_state before, state;
     enum back_step before_back, back;
     enum run_intent intent;
@@ -34,6 +36,7 @@ struct pass {
     bool fresh, doubt, intended, touches;
     bool rests; /* it waits without a place at its target: others go first */
     int64_t settle_ms, recheck_ms; /* the target's */
+    bool together; /* there are others that go with it */
     bool readers_left;
     unsigned char secret[RUN_ID];
     uint32_t version; /* that the secret has now */
@@ -64,7 +67,14 @@ enum kt_kind noted_load(struct active *active, struct request *req, const struct
                         struct kt_err *err) KT_MUST_CHECK;
 
 /* ---- await.c: waiting for people and programs ---- */
+/* In-place: *ret_held: consumers that try two credentials are to have the new one before the target. */
+enum kt_kind await_candidates(struct pass *p, struct work *w, bool *ret_held, struct kt_err *err) KT_MUST_CHECK;
+/* A clock that was set back does not make it longer than it is. */
+int64_t overlap_end(const struct pass *p, int64_t from_ms, int64_t span_ms);
 enum kt_kind await_acks(struct pass *p, struct work *w, struct kt_err *err) KT_MUST_CHECK;
 enum kt_kind await_overlap(struct pass *p, struct work *w, struct kt_err *err) KT_MUST_CHECK;
 enum kt_kind await_person(struct pass *p, struct work *w, struct kt_err *err) KT_MUST_CHECK;
+enum kt_kind await_served(struct pass *p, struct work *w, struct kt_err *err) KT_MUST_CHECK; /* served_look.c */
+/* max_overlap since the new version was given out; after a restart, who could not be heard meanwhile has a moment. */
+int64_t await_most(const struct pass *p, const struct run *run);
 enum kt_kind await_return(struct pass *p, struct work *w, struct kt_err *err) KT_MUST_CHECK;

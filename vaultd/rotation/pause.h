@@ -2,8 +2,8 @@
  *
  * What:    While it is there nothing starts by schedule, a rotation by hand needs "force", and a run that
  *          was made before it and has not begun to change anything waits, without a place at its target.
- *          What began goes on to its end: stopping halfway is worse. Going back and reconciling are
- *          always allowed.
+ *          What began goes on to its end: stopping halfway is worse. Going back is always
+ *          allowed; so is reconciling, but where the vault would make another value (own.h).
  * Stored:  one record of TABLE_CONFIG. The commit of a start that it holds up has its absence as a
  *          condition, so that none comes after the answer to who paused.
  * Owner:   texts live in the request's arena.

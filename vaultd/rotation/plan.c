@@ -2,6 +2,7 @@
 
 #include <sodium.h>
 
+#include "lib/driver/http_api.h"
 #include "lib/num.h"
 #include "vaultd/rotation/probe.h"
 
@@ -10,17 +11,24 @@
 /* Both credentials of a run; what a step does not need is not copied into it. */
 struct logins {
     struct credential old, new_;
+    const char *old_id, *new_id; /* of their keys; "" where the target knows none */
 };
 
 static enum kt_kind load_logins(const struct work *w, struct logins *ret, struct kt_err *err)
 {
     const struct run *run = &w->run;
+    struct kt_bytes old = {0}, new_ = {0};
+    *ret = (struct logins){.old = {"", ""}, .new_ = {"", ""}, .old_id = "", .new_id = ""};
     enum kt_kind kind = credential_load(w->req, &w->secret, &run->settings, w->kv, run->from,
-                                        &ret->old, NULL, err);
+                                        &ret->old, &old, err);
     if (kind == KT_OK && run->to != 0)
         kind = credential_load(w->req, &w->secret, &run->settings, w->kv, run->to, &ret->new_,
-                               NULL, err);
-    return kind;
+                               &new_, err);
+    const struct driver_info *info = kt_driver_info(w->target.driver);
+    if (kind != KT_OK || info == NULL || (!info->api && !info->inside))
+        return kind;
+    kind = credential_id(old, &w->req->arena, &ret->old_id, err);
+    return kind == KT_OK && run->to != 0 ? credential_id(new_, &w->req->arena, &ret->new_id, err) : kind;
 }
 
 static void copy_login(struct job *job, struct job_part *part, enum driver_who who,
@@ -43,14 +51,24 @@ static struct job_part *add_part(struct job *job, const struct rotation_target *
     part->step.target.host = job_text(job, from.target.host);
     part->step.target.database = job_text(job, from.target.database);
     part->step.target.program = job_text(job, from.target.program);
+    part->step.target.api = job_text(job, from.target.api);
     part->step.target.sslmode = job_text(job, from.target.sslmode);
     part->step.target.ca = job_text(job, from.target.ca);
     part->step.target.server_id = job_text(job, from.target.server_id);
     part->step.target.keys_file = job_text(job, from.target.keys_file);
+    part->step.target.servers = target_nodes_text(target, &job->arena);
+    part->n_nodes = target_nodes(target, &job->arena, &part->nodes); /* job->arena.failed: none of this is done */
     part->step.timeout_ms = from.timeout_ms;
     if (op != DRIVER_VERIFY)
         copy_login(job, part, DRIVER_ADMIN, target->admin_username, target->admin_password);
     return part;
+}
+
+/* Before anything is changed: are the servers that the target names all? */
+static void ask_sentinels(struct job *job, struct job_part *part, const struct rotation_target *target)
+{
+    part->n_sentinels = target_sentinels(target, &job->arena, &part->sentinels);
+    part->sentinel_master = job_text(job, target->sentinel_master);
 }
 
 static void name_account(struct job *job, struct job_part *part, const struct run *run,
@@ -84,6 +102,12 @@ static enum kt_kind add_control(struct job *job, struct job_part *part, const st
     return kind;
 }
 
+static void copy_ids(struct job *job, struct job_part *part, const struct logins *l)
+{
+    part->step.ids[DRIVER_CONTROL] = part->step.ids[DRIVER_OLD] = job_text(job, l->old_id);
+    part->step.ids[DRIVER_NEW] = job_text(job, l->new_id);
+}
+
 static enum kt_kind add_probe(struct job *job, const struct work *w, const struct logins *l,
                               enum job_rule rule, bool asks_new, bool asks_old,
                               uint32_t slot, struct kt_err *err)
@@ -92,7 +116,9 @@ static enum kt_kind add_probe(struct job *job, const struct work *w, const struc
     if (part == NULL)
         return kt_fail(err, KT_INTERNAL, "a job has too many parts");
     const struct run *run = &w->run;
-    if (asks_new)
+    copy_ids(job, part, l);
+    /* Before the target made it there is no new one. */
+    if (asks_new && run->to != 0)
         copy_login(job, part, DRIVER_NEW, run_account(run, run->slot_new), l->new_.password);
     if (asks_old)
         copy_login(job, part, DRIVER_OLD, run_account(run, run->slot_old), l->old.password);
@@ -119,14 +145,18 @@ static void set_public(struct job *job, struct job_part *part, const struct run 
 }
 
 /* Where one account has both credentials: what a step leaves accepted besides what it is about. The old
- * one is not let in again after the point of no return, nor where it is meant to be dead. */
-static const char *kept_by(const struct job *job, const struct run *run, enum driver_op op)
+ * one is not let in again after the point of no return, nor where it is meant to be dead. A driver that lets
+ * nothing in again by keeping it is told of it, and so knows which of the target's it is. */
+static const char *kept_by(const struct job *job, const struct work *w, enum driver_op op)
 {
+    const struct run *run = &w->run;
+    const struct driver_info *info = kt_driver_info(w->target.driver);
+    bool let_in = !run->machine.past || (info != NULL && info->only_keeps);
     if (run->machine.strategy != STRATEGY_OVERLAP)
         return "";
     switch (op) {
     case DRIVER_APPLY:
-        return run->machine.past || run->settings.old_is_dead ? "" : run->public_old;
+        return let_in && !run->settings.old_is_dead ? run->public_old : "";
     case DRIVER_RESTORE:
         return run->public_new;
     case DRIVER_REVOKE:
@@ -141,15 +171,29 @@ static const char *kept_by(const struct job *job, const struct run *run, enum dr
     return "";
 }
 
-/* Where the driver has no public part, the value to set goes along. */
+/* Where the driver has no public part, the value to set goes along; inside vaultd that which ends, or will. */
 static void add_value(struct job *job, struct job_part *part, const struct work *w,
                       const struct logins *l, uint32_t slot)
 {
     const struct driver_info *info = kt_driver_info(w->target.driver);
     bool sets = part->step.op == DRIVER_APPLY || part->step.op == DRIVER_RESTORE;
-    if (info != NULL && info->form == FORM_NONE && sets)
+    copy_ids(job, part, l);
+    if (info != NULL && info->form == FORM_NONE && sets && !w->run.machine.given)
         copy_login(job, part, DRIVER_NEW, run_account(&w->run, slot),
                    part->step.op == DRIVER_APPLY ? l->new_.password : l->old.password);
+    bool inside = info != NULL && info->inside, ends = inside && part->step.op == DRIVER_REVOKE;
+    if (inside && part->step.op == DRIVER_INSPECT)
+        copy_login(job, part, DRIVER_OLD, run_account(&w->run, w->run.slot_old), l->old.password);
+    if (ends && job->kind == JOB_REVOKE)
+        copy_login(job, part, DRIVER_OLD, run_account(&w->run, slot), l->old.password);
+    else if (ends && w->run.to != 0)
+        copy_login(job, part, DRIVER_NEW, run_account(&w->run, slot), l->new_.password);
+    if (info == NULL || !info->asks_who_stays || !is_alternate(w))
+        return;
+    if (job->kind == JOB_REVOKE)
+        copy_login(job, part, DRIVER_NEW, run_account(&w->run, w->run.slot_new), l->new_.password);
+    else if (job->kind == JOB_REVOKE_NEW)
+        copy_login(job, part, DRIVER_OLD, run_account(&w->run, w->run.slot_old), l->old.password);
 }
 
 static enum kt_kind add_change(struct job *job, const struct work *w, const struct logins *l,
@@ -167,7 +211,7 @@ static enum kt_kind add_change(struct job *job, const struct work *w, const stru
         set_public(job, part, &w->run, "");
     if (public_part == NULL)
         part->step.public_part = kt_bytes(NULL, 0);
-    part->step.keep_part = kt_str(job_text(job, kept_by(job, &w->run, op)));
+    part->step.keep_part = kt_str(job_text(job, kept_by(job, w, op)));
     return KT_OK;
 }
 
@@ -180,6 +224,7 @@ static enum kt_kind add_verify(struct job *job, const struct work *w, const stru
     const struct run *run = &w->run;
     name_account(job, part, run, run->slot_new);
     copy_login(job, part, DRIVER_NEW, run_account(run, run->slot_new), l->new_.password);
+    copy_ids(job, part, l);
     return KT_OK;
 }
 
@@ -240,6 +285,13 @@ static bool mending_asks(const struct work *w, enum job_kind kind, uint32_t slot
     return slot == w->run.slot_old && (first || kind == JOB_PROBE);
 }
 
+/* Going back: one login, and no wrong password. That it is refused is evidence by itself; that it is accepted only
+ * lets the run go back, which ends with a proof of its own. */
+static bool asks_before_back(const struct work *w)
+{
+    return w->run.machine.state == RUN_ROLLING_BACK && w->run.machine.back == BACK_ASK_OLD;
+}
+
 /* False: the job does not ask that account anything. */
 static bool asks_slot(const struct work *w, enum job_kind kind, uint32_t slot, unsigned *ret)
 {
@@ -247,6 +299,9 @@ static bool asks_slot(const struct work *w, enum job_kind kind, uint32_t slot, u
     uint32_t dead = 0;
     if (run->machine.mends)
         return mending_asks(w, kind, slot, ret);
+    *ret = 1;
+    if (asks_before_back(w))
+        return slot == run->slot_old;
     bool probes = kind == JOB_PREFLIGHT || kind == JOB_VERIFY || kind == JOB_PROBE ||
                   kind == JOB_REVOKE || kind == JOB_REVOKE_NEW ||
                   (kind == JOB_APPLY && is_in_place(w));
@@ -271,7 +326,7 @@ static bool asks_new_control(const struct work *w, int64_t now_ms)
             w->target.max_refusals_per_hour >= REFUSALS_OF_A_RUN);
 }
 
-/* What a look at a frozen run asks: the administrative login, and the login that has to work, both
+/* What is asked without a proof. A look at a frozen run asks: the administrative login, and the login that has to work, both
  * where both may; a wrong password only where one was accepted. That costs an account one refusal at
  * most for each login. It proves nothing: going on begins with a whole batch. */
 struct asked {
@@ -282,6 +337,8 @@ static struct asked look_asks(const struct work *w)
 {
     const struct machine *m = &w->run.machine;
     bool both = !is_in_place(w);
+    if (asks_before_back(w))
+        return (struct asked){.old = true};
     if (m->frozen == FROZEN_OPEN)
         return (struct asked){.control = true};
     return (struct asked){.new_ = w->run.to != 0 && (both || m->promoted),
@@ -335,8 +392,8 @@ bool plan_allowed(const struct work *w, enum job_kind kind, int64_t now_ms, int6
 static enum kt_kind name_current(struct job *job, const struct work *w, const struct logins *l,
                                  struct kt_err *err)
 {
-    const char *current = NULL;
-    enum kt_kind kind =
+    const char *current = l->old_id;
+    enum kt_kind kind = w->run.machine.given ? KT_OK :
         credential_public(w->run.driver, l->old.password, &w->req->arena, &current, err);
     if (kind == KT_OK)
         job->parts[0].step.keep_part = kt_str(job_text(job, current));
@@ -348,9 +405,11 @@ static enum kt_kind program_preflight(struct job *job, const struct work *w,
 {
     const struct run *run = &w->run;
     enum kt_kind kind = add_change(job, w, l, DRIVER_INSPECT, PART_ALWAYS, run->slot_new, NULL, err);
+    if (kind == KT_OK && !run->machine.mends) /* who is cut off now is helped at those that are named */
+        ask_sentinels(job, &job->parts[0], &w->target);
     if (kind == KT_OK && run->machine.strategy == STRATEGY_OVERLAP)
         kind = name_current(job, w, l, err);
-    if (kind == KT_OK && run->machine.mends && knows_drift(w))
+    if (kind == KT_OK && run->machine.mends && !run->machine.given && knows_drift(w))
         return add_part(job, &w->target, DRIVER_PROBE, PART_ALWAYS) != NULL
                    ? KT_OK
                    : kt_fail(err, KT_INTERNAL, "a job has too many parts");
@@ -386,6 +445,7 @@ static enum kt_kind program_look(struct job *job, const struct work *w, const st
     struct job_part *part = add_part(job, &w->target, DRIVER_PROBE, PART_ALWAYS);
     if (part == NULL)
         return kt_fail(err, KT_INTERNAL, "a job has too many parts");
+    copy_ids(job, part, l);
     if (asked.new_)
         copy_login(job, part, DRIVER_NEW, run_account(run, run->slot_new), l->new_.password);
     if (asked.old)
@@ -413,6 +473,7 @@ static enum kt_kind fill(struct job *job, const struct work *w, const struct log
 {
     const struct run *run = &w->run;
     uint32_t control = control_slot(run, job->kind);
+    bool adds = run->machine.given || run->machine.strategy == STRATEGY_OVERLAP;
     enum kt_kind kind = KT_OK;
     switch (job->kind) {
     case JOB_PREFLIGHT:
@@ -425,6 +486,8 @@ static enum kt_kind fill(struct job *job, const struct work *w, const struct log
     case JOB_PROBE:
         if (run->machine.mends)
             return add_probe(job, w, l, PART_ALWAYS, false, true, control, err);
+        if (asks_before_back(w))
+            return program_look(job, w, l, err);
         if (!doubts_in_place(w, job->kind))
             return add_probe(job, w, l, PART_ALWAYS, true, true, control, err);
         kind = add_probe(job, w, l, PART_ALWAYS, true, false, control, err);
@@ -434,13 +497,14 @@ static enum kt_kind fill(struct job *job, const struct work *w, const struct log
     case JOB_REVOKE:
         kind = add_probe(job, w, l, PART_ALWAYS, true, true, control, err);
         if (kind == KT_OK)
-            kind = add_change(job, w, l, DRIVER_REVOKE, PART_IF_NEW, run->slot_old, NULL, err);
+            kind = add_change(job, w, l, DRIVER_REVOKE, PART_IF_NEW, run->slot_old,
+                              run->machine.given ? run->public_old : NULL, err);
         return kind;
     case JOB_REVOKE_NEW:
         kind = add_probe(job, w, l, PART_ALWAYS, true, true, control, err);
         if (kind == KT_OK)
             kind = add_change(job, w, l, DRIVER_REVOKE, PART_IF_OLD, run->slot_new,
-                              run->machine.strategy == STRATEGY_OVERLAP ? run->public_new : NULL, err);
+                              adds ? run->public_new : NULL, err);
         return kind;
     case JOB_RESTORE:
         return program_restore(job, w, l, err);
@@ -448,6 +512,7 @@ static enum kt_kind fill(struct job *job, const struct work *w, const struct log
         return add_change(job, w, l, DRIVER_INSPECT, PART_ALWAYS, run->slot_old, NULL, err);
     case JOB_LOOK:
         return program_look(job, w, l, err);
+    case JOB_SERVED:
     case JOB_TRUTH:
     case JOB_DRY:
     case JOB_CHECK:
@@ -456,10 +521,25 @@ static enum kt_kind fill(struct job *job, const struct work *w, const struct log
     return kt_fail(err, KT_INTERNAL, "no such job of a run");
 }
 
+/* Of a target of several servers (nodes.h). */
+static struct node_aim aim_of(const struct work *w, enum job_kind kind)
+{
+    const struct machine *m = &w->run.machine;
+    enum run_state state = m->state == RUN_FROZEN ? m->frozen_in : m->state;
+    bool back = state == RUN_ROLLING_BACK;
+    bool before = m->mends || state == RUN_PLANNED || state == RUN_PREFLIGHT || state == RUN_GENERATED;
+    return (struct node_aim){
+        .new_ = back ? WISH_NOWHERE : WISH_EVERYWHERE,
+        .old = back || before ? WISH_EVERYWHERE : m->past ? WISH_NOWHERE : WISH_BESIDE,
+        .all = kind != JOB_APPLY || m->promoted,
+        .one = is_in_place(w),
+    };
+}
+
 enum kt_kind plan_job(const struct work *w, enum job_kind job_kind, struct job **ret,
                       struct kt_err *err)
 {
-    struct logins logins = {{"", ""}, {"", ""}};
+    struct logins logins;
     enum kt_kind kind = load_logins(w, &logins, err);
     if (kind != KT_OK)
         return kind;
@@ -467,6 +547,8 @@ enum kt_kind plan_job(const struct work *w, enum job_kind job_kind, struct job *
     if (job == NULL)
         return kt_fail(err, KT_NO_MEMORY, "planning a step");
     kind = fill(job, w, &logins, err);
+    for (size_t i = 0; i < job->n; i++)
+        job->parts[i].aim = aim_of(w, job_kind);
     if (kind == KT_OK && job->arena.failed)
         kind = kt_fail(err, KT_NO_MEMORY, "planning a step");
     if (kind != KT_OK) {
@@ -481,7 +563,7 @@ enum kt_kind plan_truth(struct request *req, const struct rotation_secret *secre
                         struct kv_secret *kv, const struct rotation_target *target, uint32_t slot,
                         struct job **ret, struct kt_err *err)
 {
-    struct logins logins = {{"", ""}, {"", ""}};
+    struct logins logins;
     struct work *w = kt_arena_take(&req->arena, sizeof *w);
     if (w == NULL)
         return kt_fail(err, KT_NO_MEMORY, "planning a look");
@@ -511,6 +593,18 @@ enum kt_kind plan_truth(struct request *req, const struct rotation_secret *secre
     return KT_OK;
 }
 
+/* A target has no key: what asks with a key's id in an address cannot be asked for a wrong password alone. */
+static bool asks_by_id(struct request *req, const struct rotation_target *target, const struct driver_info *info)
+{
+    struct http_api api;
+    struct kt_err unread = {0};
+    unsigned names = 0;
+    if (info == NULL || !info->api || kt_http_api_read(target->api, &req->arena, &api, &unread) != KT_OK)
+        return false;
+    return kt_template_check(api.requests[HTTP_TEST].path, &names, &unread) == KT_OK &&
+           (names & TEMPLATE_BIT(TEMPLATE_ID)) != 0;
+}
+
 enum kt_kind plan_check(struct request *req, const struct rotation_target *target,
                         const unsigned char id[RUN_ID], struct job **ret, struct kt_err *err)
 {
@@ -528,6 +622,8 @@ enum kt_kind plan_check(struct request *req, const struct rotation_target *targe
     struct job_part *part =
         job == NULL ? NULL : add_part(job, target, DRIVER_PROBE, PART_ALWAYS);
     if (part != NULL)
+        ask_sentinels(job, part, target);
+    if (part != NULL && !asks_by_id(req, target, info))
         copy_login(job, part, DRIVER_CONTROL, target->admin_username, wrong);
     if (part == NULL || job->arena.failed) {
         job_free(job);

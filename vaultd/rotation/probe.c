@@ -69,6 +69,15 @@ void probe_judge(const struct driver_result *result, bool asks_new, bool asks_ol
         .valid = true, .event = EV_OK, .new_accepted = new_ == ALIVE, .old_accepted = old == ALIVE};
 }
 
+/* Servers that are one target. */
+static bool disagree(const struct driver_result *result)
+{
+    bool mixed = false;
+    for (size_t who = 0; who < DRIVER_LOGIN_COUNT; who++)
+        mixed = mixed || result->replies[who].mixed;
+    return mixed;
+}
+
 void probe_text(const struct driver_result *result, bool alone, struct kt_buf *out)
 {
     const char *const names[] = {[DRIVER_ADMIN] = "the administrative login",
@@ -85,13 +94,13 @@ void probe_text(const struct driver_result *result, bool alone, struct kt_buf *o
                       kt_driver_answer_text(reply->answer));
         if (reply->answer != ANSWER_ACCEPTED && reply->code[0] != '\0')
             kt_buf_printf(out, " (%s)", reply->code);
-        if (reply->barred)
+        if (reply->barred && !reply->mixed)
             kt_buf_add_text(out, " though the password was right");
         if (reply->unasked)
             kt_buf_add_text(out, " without being asked for it");
         any = true;
     }
-    if (result->class != DRIVER_OK && result->text[0] != '\0')
+    if ((result->class != DRIVER_OK || disagree(result)) && result->text[0] != '\0')
         kt_buf_printf(out, "%s%s", any ? "; " : "", result->text);
 }
 

@@ -5,10 +5,11 @@
 #include "vaultd/rotation/secret.h"
 #include "vaultd/rotation/truth.h"
 
-/* What is planned rests on the clock and on the rules of time zones. When a clock that was ahead is set
- * back, the last times of secrets and their next looks lie in the future, and nothing would come before those;
- * when the rules of a zone change, what was planned lies an hour beside. So all of it is looked at
- * again, in the order of the table, beside the runs that are under way. */
+/* What is planned rests on the clock, on the rules of time zones, on calendars and on risk classes. When a
+ * clock that was ahead is set back, the last times of secrets and their next looks lie in the future, and
+ * nothing would come before those; when the rules of a zone change, what was planned lies an hour beside; a
+ * class may have become stricter. So all of it is looked at again, in the order of the table, beside the
+ * runs that are under way. */
 
 #define AT_A_TIME 12u /* secrets in one commit: each is up to 8 of the 100 operations that a batch has room for */
 #define LOOKED_AT 256u

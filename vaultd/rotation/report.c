@@ -1,11 +1,15 @@
 #include "vaultd/rotation/work.h"
 
 #include "lib/duration.h"
+#include "lib/report_check.h"
 #include "vaultd/barrier/format.h"
 #include "vaultd/rotation/acks.h"
 #include "vaultd/rotation/back.h"
 #include "vaultd/rotation/drill.h"
+#include "vaultd/rotation/gap.h"
+#include "vaultd/rotation/served.h"
 #include "vaultd/rotation/tell.h"
+#include "vaultd/rotation/text.h"
 #include "vaultd/rotation/veto.h"
 
 /* The report of a run: written once, in the commit that ends it, as data and as a text for people.
@@ -22,6 +26,8 @@ struct report {
     size_t n_consumers; /* so many are told of */
     struct loose loose; /* when they held it until max_overlap */
     int64_t audit_to;
+    struct gap gap;
+    struct kt_due due;  /* the next time, if there is one */
 };
 
 int64_t audit_size_now(const struct request *req)
@@ -32,7 +38,7 @@ int64_t audit_size_now(const struct request *req)
     return (int64_t)status.size;
 }
 
-static enum kt_kind all_steps(struct work *w, struct report *ret, struct kt_err *err)
+enum kt_kind work_steps(struct work *w, struct run_step **ret, size_t *ret_n, struct kt_err *err)
 {
     struct run_step *stored = NULL;
     size_t n = 0;
@@ -41,7 +47,7 @@ static enum kt_kind all_steps(struct work *w, struct report *ret, struct kt_err 
         return kind;
     struct run_step *all = kt_arena_take(&w->req->arena, (n + STEPS_ADDED) * sizeof *all);
     if (all == NULL)
-        return kt_fail(err, KT_NO_MEMORY, "writing a report");
+        return kt_fail(err, KT_NO_MEMORY, "looking at a run's steps");
     uint32_t first_new = w->run.n_added > 0 ? w->run.added[0].seq : UINT32_MAX;
     size_t kept = 0;
     for (size_t i = 0; i < n && stored[i].seq < first_new; i++)
@@ -51,10 +57,23 @@ static enum kt_kind all_steps(struct work *w, struct report *ret, struct kt_err 
             kept--;
         all[kept++] = w->run.added[i];
     }
+    *ret = all;
+    *ret_n = kept;
+    return KT_OK;
+}
+
+static enum kt_kind begin_report(struct work *w, struct report *ret, struct kt_err *err)
+{
+    struct run_step *all = NULL;
+    size_t n = 0;
+    enum kt_kind kind = work_steps(w, &all, &n, err);
+    if (kind != KT_OK)
+        return kind;
     *ret = (struct report){.w = w,
                            .steps = all,
-                           .n = kept,
+                           .n = n,
                            .n_consumers = w->n_all,
+                           .gap = gap_of(&w->run, all, n),
                            .audit_to = audit_size_now(w->req)};
     return KT_OK;
 }
@@ -74,37 +93,6 @@ static const char *verdict_word(const struct run *run)
     if (run->machine.drills)
         return drill_was_good(run) ? "DRILLED" : "DRILL FAILED";
     return state == RUN_DONE ? "DONE" : state == RUN_ROLLED_BACK ? "ROLLED BACK" : "CANCELLED";
-}
-
-/* How long at most somebody could not log in with what he had: in-place, from the first change of the
- * password to the last consumer's word. 0: nobody was there to notice. */
-static int64_t gap_ms(const struct report *report)
-{
-    const struct run *run = &report->w->run;
-    int64_t changed = 0, moved = 0;
-    if (run->machine.strategy != STRATEGY_IN_PLACE)
-        return 0;
-    for (size_t i = 0; i < report->n; i++) {
-        const struct run_step *step = &report->steps[i];
-        if (step->kind == STEP_INTENT && changed == 0)
-            changed = step->at_ms;
-        else if (step->kind == STEP_ACK && step->ok)
-            moved = step->stamp_ms > step->at_ms ? step->stamp_ms : step->at_ms;
-    }
-    return changed != 0 && moved > changed ? moved - changed : 0;
-}
-
-static void add_harm(const struct report *report, struct kt_buf *out)
-{
-    char text[KT_DURATION_TEXT];
-    int64_t gap = gap_ms(report);
-    kt_duration_text((uint64_t)gap, text);
-    if (report->w->run.machine.both_dead > 0)
-        kt_buf_add_text(out, "For a while the target refused both: new connections failed.");
-    else if (gap > 0)
-        kt_buf_printf(out, "One password at a time: new connections failed for up to %s.", text);
-    else
-        kt_buf_add_text(out, "Nobody was cut off.");
 }
 
 /* The stored credential was to be accepted again. */
@@ -134,12 +122,16 @@ static void add_verdict(const struct report *report, struct kt_buf *out)
     }
     if (run->machine.state == RUN_DONE && run_touches_target(run)) {
         kt_buf_printf(out, "v%u is in use, v%u is refused.  ", run->to, run->from);
-        add_harm(report, out);
+        gap_say(&report->gap, out);
+    } else if (run->machine.state == RUN_DONE && served_wanted(&run->settings)) {
+        kt_buf_printf(out, "v%u is current; %zu of %zu listeners show it.", run->to, served_good(run), served_count(run));
     } else if (run->machine.state == RUN_DONE) {
         kt_buf_printf(out, "v%u has a new value.", run->to);
+    } else if (run->machine.state == RUN_ROLLED_BACK && !run_touches_target(run)) {
+        kt_buf_printf(out, "v%u is current again; v%u lasts until it ends or is revoked.", run->from, run->to);
     } else if (run->machine.state == RUN_ROLLED_BACK) {
         kt_buf_printf(out, "v%u is in use, v%u is dead.  ", run->from, run->to);
-        add_harm(report, out);
+        gap_say(&report->gap, out);
     } else {
         kt_buf_printf(out, "v%u is as it was; nothing was changed at the target.", run->from);
     }
@@ -178,31 +170,57 @@ static bool has_note(const struct report *report, const char *name)
     return false;
 }
 
-/* What was not as it should be; NULL behind the last. */
-static const char *deviation(const struct report *report, size_t i)
+struct deviation {
+    bool is;
+    const char *text;
+    const char *next; /* what somebody has to do about it: a command, and why */
+};
+
+/* What was not as it should be; NULL behind the last. *ret_next may be NULL. */
+static const char *deviation(const struct report *report, size_t i, const char **ret_next)
 {
     const struct run *run = &report->w->run;
-    const struct {
-        bool is;
-        const char *text;
-    } rows[] = {
-        {run->loose_passed, "readers that are no agents had not read the new version when "
-                            "max_overlap ended"},
-        {has_note(report, STEP_NAME_LOST), "consumers were not heard of any more when max_overlap ended"},
-        {has_note(report, STEP_NAME_ASIDE), "consumers that are put aside were not waited for"},
-        {has_note(report, STEP_NAME_VETO), "a consumer kept more than one run in a row from ending well"},
-        {has_note(report, STEP_NAME_ZOMBIE), "the old credential was not proven dead within max_overlap"},
-        {run->machine.values > 0, "the target did not allow the first value, another one was made"},
-        {run->machine.applied_again > 0, "the target lost the new credential and got it again"},
-        {run->machine.both_dead > 0, "the target refused both credentials, the new one was set "
-                                     "again"},
-        {run->machine.revoked_again > 0, "a credential had to be ended more than once"},
-        {run->cancel, "somebody asked to go back"},
-        {back_time(run).missed, "going back took longer than its objective, or was not seen to end well"},
+    const struct deviation rows[] = {
+        {run->loose_passed, "readers that are no agents had not read the new version when max_overlap ended",
+         "secretctl run show {run}   # who they are: each has to read the new version"},
+        {run->silent_passed, "consumers had not acknowledged the new version when max_overlap ended",
+         "secretctl run show {run}   # who they are: each has to take the new version"},
+        {run->served_passed, "listeners did not show the new certificate when max_overlap ended",
+         "secretctl run show {run}   # which: have each read its files again"},
+        {!run->silent_passed && has_note(report, STEP_NAME_SILENT),
+         "consumers had not gone back to the old version when max_overlap ended",
+         "secretctl run show {run}   # who they are: each has to take the old version"},
+        {has_note(report, STEP_NAME_LOST), "consumers were not heard of any more when max_overlap ended",
+         "secretctl agent list   # whether their hosts are gone, or only their agents"},
+        {has_note(report, STEP_NAME_ASIDE), "consumers that are put aside were not waited for",
+         "secretctl consumer quarantined   # who: mended, it is waited for again by secretctl consumer release"},
+        {has_note(report, STEP_NAME_ORDER), "a secret that is rotated first was not waited for",
+         "secretctl schedule show {secret}   # which one, and why it did not end"},
+        {has_note(report, STEP_NAME_VETO), "a consumer kept more than one run in a row from ending well",
+         "secretctl consumer quarantined   # who: mend it, or put it aside by secretctl consumer quarantine"},
+        {has_note(report, STEP_NAME_ZOMBIE), "the old credential was not proven dead within max_overlap",
+         "secretctl target check {target}   # why the proof took so long"},
+        {run->machine.values > 0, "the target did not allow the first value, another one was made",
+         "secretctl schedule show {secret}   # have new values fit the target's rules"},
+        {run->machine.applied_again > 0, "the target lost the new credential and got it again",
+         "secretctl target check {target}   # it forgets what it confirmed: a failover, or no synchronous writes?"},
+        {run->machine.both_dead > 0, "the target refused both credentials, the new one was set again",
+         "secretctl run show {run}   # who else changes this account at the target?"},
+        {run->machine.revoked_again > 0, "a credential had to be ended more than once",
+         "secretctl run show {run}   # the target's words"},
+        {run->cancel && run->machine.state != RUN_DONE, "somebody asked to go back",
+         "secretctl rotate {secret}   # when what was wrong is mended: the old value is in use"},
+        {back_time(run).missed, "going back took longer than its objective, or was not seen to end well",
+         "secretctl drill {secret}   # measures it again"},
+        {run->machine.state == RUN_ROLLED_BACK && !run->cancel && !run->machine.drills,
+         "it went back by itself: the old value is in use",
+         "secretctl run why {secret}   # what was wrong; then secretctl rotate"},
     };
     for (size_t row = 0; row < sizeof rows / sizeof rows[0]; row++)
-        if (rows[row].is && i-- == 0)
+        if (rows[row].is && i-- == 0) {
+            *ret_next = text_command(report->w->req, run, rows[row].next);
             return rows[row].text;
+        }
     return NULL;
 }
 
@@ -210,9 +228,14 @@ static void data_deviations(const struct report *report, struct kt_jsonw *w)
 {
     kt_jsonw_key(w, "deviations");
     kt_jsonw_array(w);
-    const char *text = NULL;
-    for (size_t i = 0; (text = deviation(report, i)) != NULL; i++)
+    const char *text = NULL, *next = NULL;
+    for (size_t i = 0; (text = deviation(report, i, &next)) != NULL; i++)
         kt_jsonw_text(w, text);
+    kt_jsonw_end(w);
+    kt_jsonw_key(w, "follow_ups");
+    kt_jsonw_array(w);
+    for (size_t i = 0; deviation(report, i, &next) != NULL; i++)
+        kt_jsonw_text(w, next);
     kt_jsonw_end(w);
 }
 
@@ -232,6 +255,7 @@ static void write_data(const struct report *report, struct kt_buf *out)
     kt_jsonw_kv_int(&w, "sessions_of_old", run->sessions);
     kt_jsonw_kv_time(&w, "promoted", run->promoted_ms);
     kt_jsonw_kv_time(&w, "acknowledged", run->acked_ms);
+    gap_show(&report->gap, &w);
     kt_jsonw_key(&w, "audit");
     kt_jsonw_object(&w);
     kt_jsonw_kv_int(&w, "from", run->audit_from);
@@ -255,7 +279,7 @@ static void write_data(const struct report *report, struct kt_buf *out)
     kt_jsonw_object(&w);
     settings_show(&run->settings, &w);
     kt_jsonw_end(&w);
-    kt_jsonw_kv_time(&w, "next_due", report->w->secret.due ? report->w->secret.due_ms : 0);
+    due_show(&w, report->w->secret.due ? &report->due : NULL);
     kt_jsonw_end(&w);
 }
 
@@ -302,6 +326,7 @@ static void text_head(const struct report *report, struct kt_buf *out)
     text_time(out, "started", run->started_ms);
     text_time(out, "ended", run->ended_ms);
     text_row(out, "took", took);
+    gap_row(&report->gap, out);
     kt_buf_printf(out, "- audit records: %lld to %lld, and this run's end right behind them\n",
                   (long long)run->audit_from, (long long)report->audit_to);
 }
@@ -333,15 +358,28 @@ static void text_timeline(const struct report *report, struct kt_buf *out)
 static void text_deviations(const struct report *report, struct kt_buf *out)
 {
     const struct loose *loose = &report->loose;
-    const char *text = deviation(report, 0);
+    const char *next = NULL;
+    const char *text = deviation(report, 0, &next);
     if (text == NULL)
         return;
     kt_buf_add_text(out, "\n## Not as it should be\n\n");
-    for (size_t i = 0; (text = deviation(report, i)) != NULL; i++)
+    for (size_t i = 0; (text = deviation(report, i, &next)) != NULL; i++)
         kt_buf_printf(out, "- %s\n", text);
     if (report->w->run.loose_passed && loose->n > 0)
         kt_buf_printf(out, "- so many readers that still have version %u: %zu, the first is %s from %s\n",
                       report->w->run.from, loose->n, loose->first.identity, loose->first.host);
+    kt_buf_add_text(out, "\n## What is left to do\n\n");
+    for (size_t i = 0; deviation(report, i, &next) != NULL; i++)
+        kt_buf_printf(out, "- %s\n", next);
+}
+
+/* What was not measured took no time that anybody knows. */
+static void ms_cell(struct kt_buf *out, bool measured, int64_t ms)
+{
+    if (measured)
+        kt_buf_printf(out, "%lld ms | ", (long long)ms);
+    else
+        kt_buf_add_text(out, "- | ");
 }
 
 static void text_consumers(const struct report *report, struct kt_buf *out)
@@ -357,9 +395,9 @@ static void text_consumers(const struct report *report, struct kt_buf *out)
         text_cell(out, c->service);
         kt_buf_add_char(out, '@');
         text_cell(out, c->host);
-        kt_buf_printf(out, " | %u | %s | %lld ms | %lld ms | ", c->version,
-                      consumer_state_text(c->state), (long long)c->p95_ms,
-                      (long long)c->baseline_p95_ms);
+        kt_buf_printf(out, " | %u | %s | ", c->version, consumer_state_text(c->state));
+        ms_cell(out, c->samples > 0, c->p95_ms);
+        ms_cell(out, c->baseline_p95_ms > 0, c->baseline_p95_ms);
         if (c->veto != NULL && c->veto->aside_ms != 0)
             kt_buf_add_text(out, "(put aside) ");
         text_cell(out, c->detail);
@@ -368,6 +406,18 @@ static void text_consumers(const struct report *report, struct kt_buf *out)
     if (consumers_left_out(report) > 0)
         kt_buf_printf(out, "\nThere was no room for %lld others.\n",
                       (long long)consumers_left_out(report));
+}
+
+static void text_listeners(const struct report *report, struct kt_buf *out)
+{
+    const struct run *run = &report->w->run;
+    if (served_count(run) > 0)
+        kt_buf_add_text(out, "\n## Listeners\n\n");
+    for (size_t i = 0; i < served_count(run); i++) {
+        kt_buf_add_text(out, "- ");
+        served_listener_text(run, i, out);
+        kt_buf_add_text(out, "\n");
+    }
 }
 
 static void text_evidence(const struct report *report, struct kt_buf *out)
@@ -389,12 +439,23 @@ static void text_evidence(const struct report *report, struct kt_buf *out)
     }
 }
 
+static void text_next(const struct report *report, struct kt_buf *out)
+{
+    const struct kt_due *due = &report->due;
+    char time[KT_TIME_TEXT];
+    text_time(out, "next due", report->w->secret.due ? due->due_ms : 0);
+    if (due->moved_by == NULL)
+        return;
+    kt_time_text(due->moved_ms, time);
+    kt_buf_printf(out, "- moved by its calendar: %s, from %s\n", due->moved_by, time);
+}
+
 static void write_text(const struct report *report, struct kt_buf *out)
 {
-    const struct rotation_secret *secret = &report->w->secret;
     text_head(report, out);
-    text_time(out, "next due", secret->due ? secret->due_ms : 0);
+    text_next(report, out);
     text_deviations(report, out);
+    text_listeners(report, out);
     text_timeline(report, out);
     text_consumers(report, out);
     text_evidence(report, out);
@@ -436,24 +497,6 @@ static enum kt_kind write_what_fits(struct report *report, struct kt_buf *record
     return kind == KT_TOO_LARGE ? kt_fail(err, KT_INTERNAL, "a report does not fit") : kind;
 }
 
-enum kt_kind report_write(struct work *w, struct kt_err *err)
-{
-    struct report report = {.w = w};
-    enum kt_kind kind = all_steps(w, &report, err);
-    if (kind == KT_OK && w->run.loose_passed)
-        kind = loose_look(w->req, &w->run, w->consumers, w->n_all, &report.loose, err);
-    kt_autobuf struct kt_buf record;
-    kt_buf_init(&record, REPORT_MAX + 64);
-    if (kind == KT_OK)
-        kind = write_what_fits(&report, &record, err);
-    if (kind != KT_OK)
-        return kind;
-    unsigned char key[STEP_KEY];
-    step_key(w->run.id, STEP_REPORT, key);
-    return barrier_put(w->req->core->barrier, request_batch(w->req), kt_bytes(key, sizeof key),
-                       kt_buf_bytes(&record), err);
-}
-
 struct stored_report {
     struct kt_bytes data, text;
 };
@@ -466,6 +509,60 @@ static void read_1(struct kt_reader *r, void *ret)
 }
 
 static format_reader *const readers[] = {[FORMAT] = read_1};
+
+/* Into the audit log, ahead of the commit that stores it: whoever has the report and the log sees whether it
+ * is the one that was written. */
+static enum kt_kind hash_into_log(struct request *req, const unsigned char run[RUN_ID], struct kt_bytes record,
+                                  struct kt_err *err)
+{
+    struct stored_report report = {0};
+    char id[RUN_ID_TEXT], text[KT_REPORT_HASH], data[KT_REPORT_HASH];
+    enum kt_kind kind = FORMAT_READ("a report", record, readers, &report, err);
+    if (kind != KT_OK)
+        return kind;
+    run_id_text(run, id);
+    kt_report_hash(report.text, text);
+    kt_report_hash(report.data, data);
+    req->report = kt_arena_printf(&req->arena, "%s %s %s", id, text, data);
+    return req->report == NULL ? kt_fail(err, KT_NO_MEMORY, "writing a report") : KT_OK;
+}
+
+/* As it was planned; whether a calendar moved it is not stored, so it is asked once more. */
+static enum kt_kind look_ahead(struct report *report, struct kt_err *err)
+{
+    struct rotation_secret secret = report->w->secret;
+    struct kt_due due;
+    bool found = false;
+    report->due = (struct kt_due){.due_ms = secret.due_ms, .reason = secret.reason};
+    if (!secret.due || secret.settings.blackout[0] == '\0')
+        return KT_OK;
+    enum kt_kind kind = due_ahead(report->w->req, &secret, NULL, &due, &found, err);
+    if (kind == KT_OK && found && due.due_ms == secret.due_ms)
+        report->due = due;
+    return kind;
+}
+
+enum kt_kind report_write(struct work *w, struct kt_err *err)
+{
+    struct report report = {.w = w};
+    enum kt_kind kind = begin_report(w, &report, err);
+    if (kind == KT_OK)
+        kind = look_ahead(&report, err);
+    if (kind == KT_OK && w->run.loose_passed)
+        kind = loose_look(w->req, &w->run, w->consumers, w->n_all, &report.loose, err);
+    kt_autobuf struct kt_buf record;
+    kt_buf_init(&record, REPORT_MAX + 64);
+    if (kind == KT_OK)
+        kind = write_what_fits(&report, &record, err);
+    if (kind == KT_OK)
+        kind = hash_into_log(w->req, w->run.id, kt_buf_bytes(&record), err);
+    if (kind != KT_OK)
+        return kind;
+    unsigned char key[STEP_KEY];
+    step_key(w->run.id, STEP_REPORT, key);
+    return barrier_put(w->req->core->barrier, request_batch(w->req), kt_bytes(key, sizeof key),
+                       kt_buf_bytes(&record), err);
+}
 
 enum kt_kind report_load(struct request *req, const unsigned char id[RUN_ID],
                          struct kt_bytes *ret_json, const char **ret_text, struct kt_err *err)

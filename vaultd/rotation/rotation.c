@@ -10,9 +10,9 @@
 
 #include "lib/failpoint.h"
 #include "lib/log.h"
-#include "vaultd/rotation/classes.h"
 #include "vaultd/rotation/drill.h"
 #include "vaultd/rotation/engine.h"
+#include "vaultd/rotation/own.h"
 #include "vaultd/rotation/spawner.h"
 #include "vaultd/rotation/truth.h"
 
@@ -40,7 +40,7 @@ bool rotation_has_program(const struct rotation *rotation, const char *name)
     const struct kt_programs *programs = config->executor != NULL  ? config->executor->programs
                                          : config->spawner != NULL ? spawner_programs(config->spawner)
                                                                    : NULL;
-    return kt_program_find(programs, name) != NULL;
+    return kt_program_find(programs, name) != NULL && !channels_mail_by(config->notify, name);
 }
 
 static void no_answer(struct driver_result *ret, enum driver_class class, const char *code,
@@ -51,16 +51,36 @@ static void no_answer(struct driver_result *ret, enum driver_class class, const 
     (void)snprintf(ret->text, sizeof ret->text, "%s", text);
 }
 
-void rotation_run_step(struct rotation *rotation, const struct driver_step *step,
+/* An executor's own memory is not the job's. */
+static enum kt_kind keep_made(struct kt_arena *arena, struct driver_result *ret, struct kt_err *err)
+{
+    if (ret->made.len > 0)
+        ret->made.at = (const unsigned char *)kt_arena_text(arena, ret->made);
+    if (ret->made_id.len > 0)
+        ret->made_id.at = (const unsigned char *)kt_arena_text(arena, ret->made_id);
+    return arena->failed ? kt_fail(err, KT_NO_MEMORY, "keeping what the target made") : KT_OK;
+}
+
+void rotation_run_step(struct rotation *rotation, const struct driver_step *step, struct kt_arena *arena,
                        struct driver_result *ret)
 {
     const struct core_config *config = &rotation->core->config;
     struct kt_err err = {0};
     enum kt_kind kind = KT_IO;
+    if (own_is(step->driver)) {
+        own_run_step(rotation, step, arena, ret);
+        return;
+    }
+    if (step->target.program != NULL && channels_mail_by(config->notify, step->target.program)) {
+        no_answer(ret, DRIVER_PERMANENT, "program", "this program sends mail to people: it gets no value");
+        return;
+    }
     if (config->executor != NULL)
         kind = config->executor->run(config->executor->arg, step, ret, &err);
     else if (config->spawner != NULL)
-        kind = spawner_run(config->spawner, step, ret, &err);
+        kind = spawner_run(config->spawner, step, arena, ret, &err);
+    if (kind == KT_OK && config->executor != NULL)
+        kind = keep_made(arena, ret, &err);
     if (kind == KT_OK)
         return;
     /* Nothing was started. A step that is not well-formed stays so however often it is tried. */
@@ -180,12 +200,9 @@ static void forget_checks(struct rotation *rotation)
 static void look(struct rotation *rotation, bool poked)
 {
     rotation->distrusts = rotation_clock_look(rotation);
-    /* Nothing is planned by a time that is not trusted: it waits, as do the next ones. */
-    if (!rotation->distrusts && atomic_exchange(&rotation->reclassed, false) &&
-        !classes_follow(rotation))
-        atomic_store(&rotation->reclassed, true);
     if (poked)
         actives_scan(rotation);
+    /* Nothing is planned by a time that is not trusted: it waits, as do the next ones. */
     if (rotation->replan.on && !rotation->distrusts && replan_some(rotation))
         rotation_wake(rotation);
     if (!rotation->distrusts &&
@@ -199,6 +216,8 @@ static void look(struct rotation *rotation, bool poked)
         truth_scan(rotation);
     if (!rotation->distrusts && kt_wall_ms(rotation->core->clock) >= rotation->next_drill_ms)
         drill_scan(rotation);
+    if (!rotation->distrusts && rotation_steady_ms(rotation) >= rotation->overdue.next_ms)
+        overdue_scan(rotation);
     bool ended = false;
     for (struct active *a = rotation->actives; a != NULL; a = a->next) {
         drive(rotation, a, poked);
@@ -220,6 +239,8 @@ static int wait_ms(struct rotation *rotation)
     for (const struct active *a = rotation->actives; a != NULL; a = a->next)
         if (!a->working && !a->ended && a->wake_ms < until)
             until = a->wake_ms;
+    if (!rotation->distrusts && rotation->overdue.next_ms < until)
+        until = rotation->overdue.next_ms;
     int64_t left = until > now ? until - now : 0;
     if (rotation->core->clock != &kt_system_clock && left > FAKE_TICK_MS)
         left = FAKE_TICK_MS;
@@ -264,7 +285,6 @@ static void *rotation_thread(void *arg)
     struct rotation *rotation = arg;
     rotation_clock_start(rotation);
     atomic_store(&rotation->poked, true);
-    atomic_store(&rotation->reclassed, true); /* what a stop left half done */
     while (!atomic_load(&rotation->stopping)) {
         bool poked = atomic_exchange(&rotation->poked, false);
         look(rotation, poked);
@@ -352,6 +372,7 @@ enum kt_kind rotation_start(struct rotation *rotation, struct kt_err *err)
     rotation->next_due_ms = rotation->next_look_ms = rotation->next_drill_ms = 0;
     memset(rotation->starts, 0, rotation->n_starts * sizeof *rotation->starts); /* actives.c finds them */
     rotation->clock.base_ms = kt_wall_ms(clock) - kt_mono_ms(clock);
+    overdue_begin(rotation);
     rotation->running = jobs_start(rotation) && pthread_create(&rotation->thread, NULL,
                                                                rotation_thread, rotation) == 0;
     if (rotation->running) {

@@ -17,7 +17,8 @@
 struct kv_secret;
 
 /* Who carries out a driver's step. run() blocks and may be called from several threads; it has
- * spawner_run()'s contract. interrupt() makes all of them return soon. */
+ * spawner_run()'s contract, but for what the target made, which it keeps for its thread's next call.
+ * interrupt() makes all of them return soon. */
 struct rotation_executor {
     enum kt_kind (*run)(void *arg, const struct driver_step *step, struct driver_result *ret,
                         struct kt_err *err);
@@ -35,6 +36,8 @@ enum kt_kind rotation_start(struct rotation *rotation, struct kt_err *err) KT_MU
 void rotation_stop(struct rotation *rotation);
 /* Somebody changed what the rotation thread may wait for. Cheap; any thread, also the store's. */
 void rotation_wake(struct rotation *rotation);
+/* The clock that waits of runs are measured by (engine.h), which nobody sets. */
+int64_t rotation_steady_ms(const struct rotation *rotation);
 
 /* For the KV read handler, for a secret with has_driver, before its answer leaves: queues one ledger
  * row (secret, version, identity, host) unless it is known to be there. Never waits. */
@@ -54,5 +57,14 @@ enum kt_kind rotation_allows(struct request *req, const struct mount *mount, con
 
 /* How many secrets the target refuses as they are stored now. It may take long: aside (request_aside()). */
 enum kt_kind rotation_count_drifted(struct request *req, size_t *ret, struct kt_err *err) KT_MUST_CHECK;
+
+/* Messages to people, of all channels; counted since vaultd started. */
+struct rotation_told {
+    uint64_t sent, failed, given_up; /* failed: tries */
+    size_t waiting, failing;         /* failing: channels whose last try failed */
+    size_t overdue;                  /* secrets, when all were last looked at */
+    size_t keys_overdue;             /* the key shares, and credentials that open the vault, then */
+};
+enum kt_kind rotation_count_told(struct request *req, struct rotation_told *ret, struct kt_err *err) KT_MUST_CHECK;
 
 extern const struct engine rotation_engine;

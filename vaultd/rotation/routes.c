@@ -6,6 +6,7 @@
 #include "vaultd/rotation/overdue.h"
 #include "vaultd/rotation/pause.h"
 #include "vaultd/rotation/quarantine.h"
+#include "vaultd/rotation/revoked.h"
 #include "vaultd/rotation/run.h"
 #include "vaultd/rotation/zombies.h"
 
@@ -83,6 +84,12 @@ static const struct route routes[] = {
       .fields = FIELDS({ "reason", FIELD_STRING, "for the report" },
                        { "allow_gap", FIELD_BOOL, "in-place: although consumers are cut off for a moment" }),
       .help = "Tries going back: rotates a secret, then goes back on purpose." },
+    { .pattern = "revoke/{path...}", .write = revoke_write, .body_max = 16 * 1024,
+      .fields = FIELDS({ "version", FIELD_INT, "which one, the current" },
+                       { "reason", FIELD_STRING, "for who reads the list" }),
+      .help = "Revokes the certificate in a version of a secret." },
+    { .pattern = "issuers/{path...}", .read = issuer_read,
+      .help = "What an issuer of certificates revoked; update on it lets others have it sign." },
     { .pattern = "runs", .list = runs_list,
       .fields = FIELDS({ "secret", FIELD_STRING, "only of this secret" },
                        { "limit", FIELD_INT, "how many, 100" }),
@@ -101,7 +108,7 @@ static const struct route routes[] = {
       .help = "What is due, soonest first." },
     { .pattern = "plan", .read = inventory_read,
       .fields = FIELDS({ "prefix", FIELD_STRING, "only below it" },
-                       { "after", FIELD_STRING, "only names behind this one" },
+                       { "after", FIELD_STRING, "only what is behind this one in the store" },
                        { "limit", FIELD_INT, "how many, 100" }),
       .help = "The rotation plan: each secret, how it is rotated, what is missing for it." },
     { .pattern = "classes", .read = classes_read, .write = classes_write, .fields = classes_fields,

@@ -71,7 +71,7 @@
     ROW(unused_ms, RECORD_I64, 1),                                                                 \
     ROW(drained, RECORD_BOOL, 1),                                                                  \
     ROW(loose_passed, RECORD_BOOL, 1),                                                             \
-    ROW(server_id, RECORD_TEXT, 256),                                                              \
+    ROW(server_id, RECORD_TEXT, RUN_SERVER_ID_MAX),                                               \
     ROW(server_version, RECORD_TEXT, 256)
 static const struct record_row rows_1[] = {ROWS_1};
 #define ROWS_2                                                                                     \
@@ -79,6 +79,10 @@ static const struct record_row rows_1[] = {ROWS_1};
     SETTINGS_ROWS_2(struct run, settings),                                                         \
     ROW(machine.mends, RECORD_BOOL, 1)
 static const struct record_row rows_2[] = {ROWS_2};
+#define LISTENER(i)                                                                                \
+    ROW(listeners[i].shows, RECORD_ENUM, LISTENER_SHOWS_COUNT),                                    \
+        ROW(listeners[i].mark, RECORD_BYTES, RUN_CERT_MARK), ROW(listeners[i].until_ms, RECORD_I64, 1), \
+        ROW(listeners[i].since_ms, RECORD_I64, 1)
 static const struct record_row rows_3[] = {
     ROWS_2,
     SETTINGS_ROWS_3(struct run, settings),
@@ -88,6 +92,20 @@ static const struct record_row rows_3[] = {
     ROW(back_asked_ms, RECORD_I64, 1),
     ROW(back_ready_ms, RECORD_I64, 1),
     ROW(fire_waits, RECORD_BOOL, 1),
+    ROW(machine.bound, RECORD_BOOL, 1),
+    ROW(ready, RECORD_BOOL, 1),
+    ROW(mates, RECORD_LIST, 5),
+    ROW(machine.given, RECORD_BOOL, 1),
+    ROW(silent_passed, RECORD_BOOL, 1),
+    ROW(n_both, RECORD_U32, 0),
+    ROW(n_bare, RECORD_U32, 0),
+    LISTENER(0), LISTENER(1), LISTENER(2), LISTENER(3), LISTENER(4), LISTENER(5), LISTENER(6), LISTENER(7),
+    ROW(cert_new, RECORD_BYTES, 32),
+    ROW(cert_old, RECORD_BYTES, 32),
+    ROW(serial_old, RECORD_TEXT, 64),
+    ROW(old_until_ms, RECORD_I64, 1),
+    ROW(served_passed, RECORD_BOOL, 1),
+    ROW(given_ms, RECORD_I64, 1),
 };
 static const struct record_form forms[] = {RECORD_FORM(3, rows_3), RECORD_FORM(2, rows_2),
                                            RECORD_FORM(1, rows_1)};
@@ -140,6 +158,11 @@ enum kt_kind run_save(struct request *req, const struct run *run, struct kt_err 
 const char *run_account(const struct run *run, uint32_t slot)
 {
     return run->settings.accounts[slot < 2 ? slot : 0];
+}
+
+int64_t run_given_ms(const struct run *run)
+{
+    return run->given_ms != 0 ? run->given_ms : run->promoted_ms;
 }
 
 bool run_touches_target(const struct run *run)

@@ -35,10 +35,17 @@ enum step_kind { STEP_KINDS(X) STEP_KIND_COUNT };
 #undef X
 const char *step_kind_text(enum step_kind kind);
 /* Names of notes: a consumer whose acknowledgement was counted all the same; one that nobody waited for;
- * one that kept several runs in a row from ending well. */
+ * one that kept several runs in a row from ending well; what one that is not healthy says; a secret that goes
+ * first, and was not waited for; consumers that did not acknowledge a run which cannot go back; who had both
+ * credentials before the change. */
 #define STEP_NAME_LOST  "not heard of"
 #define STEP_NAME_ASIDE "put aside"
 #define STEP_NAME_VETO  "veto"
+#define STEP_NAME_SICK  "not healthy"
+#define STEP_NAME_ORDER "went ahead"
+#define STEP_NAME_TOGETHER "together"
+#define STEP_NAME_SILENT "passed over"
+#define STEP_NAME_BOTH   "candidates"
 /* What happened, for people. */
 struct run_step {
     uint32_t seq;
@@ -59,6 +66,32 @@ struct run_step {
 
 #define RUN_WHO_MAX    256u /* bytes of a name; the records' rows have room for both and some words */
 #define RUN_REASON_MAX 500u
+#define RUN_SERVER_ID_MAX 256u
+
+/* What a listener showed when it was last asked: name, word in API and records, for people. A record has the
+ * number: new ones are added at the end. */
+#define LISTENER_SHOWS(X)                                                                          \
+    X(SHOWS_UNASKED, "unasked", "was not asked yet")                                               \
+    X(SHOWS_NEW, "new", "shows it")                                                                \
+    X(SHOWS_OLD, "old", "shows the certificate of before")                                         \
+    X(SHOWS_ANOTHER, "another", "shows another certificate")                                       \
+    X(SHOWS_NO_ADDRESS, "no-address", "has a name without an address")                             \
+    X(SHOWS_NEAR, "near", "has no address that vaultd connects to")                                \
+    X(SHOWS_NO_ANSWER, "unreached", "cannot be reached")                                           \
+    X(SHOWS_LATE, "late", "does not answer in time")                                               \
+    X(SHOWS_NO_TLS, "no-tls", "does not shake hands")                                              \
+    X(SHOWS_UNKNOWN, "unknown", "could not be asked")
+#define X(name, word, text) name,
+enum listener_shows { LISTENER_SHOWS(X) LISTENER_SHOWS_COUNT };
+#undef X
+#define RUN_LISTENERS_MAX 8u
+#define RUN_CERT_MARK     8u /* bytes of a certificate's SHA-256, for people to tell two apart */
+struct run_listener {
+    enum listener_shows shows;
+    unsigned char mark[RUN_CERT_MARK]; /* of what it shows */
+    int64_t until_ms;                  /* so long that lasts */
+    int64_t since_ms;                  /* since when that is what it shows */
+};
 
 struct run {
     unsigned char id[RUN_ID];
@@ -86,7 +119,8 @@ struct run {
     int64_t state_ms;                    /* when this state began */
     int64_t promoted_ms;                 /* since when consumers may run the new version: it was
                                             promoted, or the target got it once more */
-    int64_t acked_ms;                    /* since when all acknowledgements are in */
+    int64_t given_ms;                    /* the same by the steady clock, as the other waits; 0: not noted */
+    int64_t acked_ms;                    /* since when all are in, or not waited for any more */
     int64_t deadline_ms, span_ms;        /* of this state; 0: none */
     uint32_t next_seq, attempt, tries;
     uint32_t last_step;                  /* seq of the last step, for counting repeats */
@@ -100,9 +134,23 @@ struct run {
     int64_t unused_ms;                   /* when it was seen without any; 0: not yet */
     bool drained;                        /* that was enough, or waiting for it ended */
     bool loose_passed;                   /* readers held it until max_overlap */
+    bool silent_passed;                  /* consumers did not acknowledge until then, and it could not go back:
+                                            nobody waits for them, unless the target gets it once more */
     const char *server_id, *server_version;
     int64_t back_asked_ms;               /* back.h; steady. When going back was ordered, or began by itself */
     int64_t back_ready_ms;               /* since when the old one is current and everybody has it; 0: not so */
+
+    struct record_list mates;            /* "ID NAME" of runs that go together with it (together.h) */
+    bool ready;                          /* it has come where it waits for them */
+    uint32_t n_both, n_bare;             /* consumers that had both credentials when the change was ordered, in-place,
+                                            and that did not */
+
+    /* Of a certificate with listeners, in the order of settings.served_at (served.h). */
+    struct run_listener listeners[RUN_LISTENERS_MAX];
+    unsigned char cert_new[32], cert_old[32]; /* SHA-256; cert_old zeros: the version before has none */
+    const char *serial_old;              /* hexadecimal; "" */
+    int64_t old_until_ms;                /* so long the one before lasts */
+    bool served_passed;                  /* not all showed it when max_overlap ended, and it could not go back */
 
     /* Not stored. */
     generation changed;
@@ -118,6 +166,8 @@ enum kt_kind run_save(struct request *req, const struct run *run, struct kt_err 
 /* The account of a slot; "" when the run has none. */
 const char *run_account(const struct run *run, uint32_t slot);
 bool run_touches_target(const struct run *run);
+/* Since when consumers may run the new version, by the steady clock; 0: not yet. */
+int64_t run_given_ms(const struct run *run);
 
 /* ---- steps: what happened, for people; run->next_seq grows ---- */
 extern const struct record_kind step_kind;
@@ -136,6 +186,9 @@ struct run_wish {
     const char *reason, *by;
     int64_t closes_ms; /* see struct run */
     const char *approved_by; /* NULL: it needed nobody */
+    const unsigned char *id;   /* that the run is to have; NULL: any */
+    struct record_list mates;  /* see struct run */
+    const char *went_ahead; /* of whom it did not wait for (order.h); NULL, "": nobody */
     bool allow_gap;    /* a drill may cut consumers off (KT-R-031) */
 };
 /* Puts a new run of the secret into req's batch, with its lock and without its due row; a run

@@ -3,14 +3,17 @@
 #include "vaultd/core/rows.h"
 #include "vaultd/rotation/back.h"
 #include "vaultd/rotation/engine.h"
+#include "vaultd/rotation/own.h"
 #include "vaultd/rotation/pause.h"
+#include "vaultd/rotation/people.h"
+#include "vaultd/rotation/served.h"
 #include "vaultd/rotation/text.h"
+#include "vaultd/rotation/together.h"
 #include "vaultd/rotation/work.h"
 
 #define LIST_DEFAULT 100
 #define LIST_MAX     1000
 #define WAIT_MAX_S   300
-#define PLAN_MAX     ((size_t)256 * 1024)
 
 static void wake_after(struct request *req, const struct commit_result *result)
 {
@@ -280,6 +283,7 @@ static void answer_state(struct request *req, const struct run *run)
     kt_jsonw_kv_int(&w, "from", run->from);
     kt_jsonw_kv_int(&w, "to", run->to);
     kt_jsonw_kv_bool(&w, "cancelling", run->cancel);
+    together_show(run, &w);
     kt_jsonw_end(&w);
 }
 
@@ -307,6 +311,9 @@ static enum kt_kind go_back_now(struct request *req, const unsigned char id[RUN_
 static enum kt_kind ask_back(struct request *req, struct run *run, const char *reason,
                              struct kt_err *err)
 {
+    enum kt_kind looked = served_bars(req, run, err);
+    if (looked != KT_OK)
+        return looked;
     if (!machine_can_go_back(&run->machine)) {
         (void)kt_fail(err, KT_INVALID, "KT-R-008 the run is %s: it cannot go back any more",
                       run_state_text(run->machine.state));
@@ -416,43 +423,6 @@ enum kt_kind secret_load_rotated(struct request *req, struct rotation_secret *re
     return KT_INVALID;
 }
 
-/* Who approves a rotation approves this one: of that version, by these settings, at the target as it is. What
- * the vault learns of a target by itself, and its administrative password, may change. */
-static enum kt_kind bind_plan(struct request *req, const struct run *run, struct kt_err *err)
-{
-    struct rotation_target t = {.name = "", .driver = "", .host = "", .database = "", .sslmode = "", .ca = "",
-                                .program = "", .keys_file = "", .admin_username = ""};
-    kt_autobuf struct kt_buf plan;
-    kt_buf_init(&plan, PLAN_MAX);
-    if (run_touches_target(run)) {
-        enum kt_kind kind = target_load(req, run->settings.target, &t, err);
-        if (kind != KT_OK)
-            return kind;
-    }
-    struct kt_jsonw w = kt_jsonw(&plan);
-    kt_jsonw_object(&w);
-    settings_show(&run->settings, &w);
-    kt_jsonw_kv_text(&w, "run", run_trigger_text(run->trigger));
-    kt_jsonw_kv_text(&w, "driver", t.driver);
-    kt_jsonw_kv_text(&w, "host", t.host);
-    kt_jsonw_kv_int(&w, "port", t.port);
-    kt_jsonw_kv_text(&w, "database", t.database);
-    kt_jsonw_kv_text(&w, "sslmode", t.sslmode);
-    kt_jsonw_kv_text(&w, "ca", t.ca);
-    kt_jsonw_kv_text(&w, "program", t.program);
-    kt_jsonw_kv_text(&w, "keys_file", t.keys_file);
-    kt_jsonw_kv_text(&w, "admin", t.admin_username);
-    kt_jsonw_end(&w);
-    const char *about = kt_arena_printf(
-        &req->arena, "%s, version %u, %s%s%s%s%s", run->name, run->from,
-        run_strategy_text(run->machine.strategy), t.name[0] == '\0' ? "" : " at ", t.name,
-        t.host[0] == '\0' ? "" : ", host ", t.host);
-    if (about == NULL || !kt_buf_ok(&plan))
-        return kt_fail(err, KT_NO_MEMORY, "planning a rotation");
-    request_binds(req, kt_buf_bytes(&plan), about);
-    return KT_OK;
-}
-
 static enum kt_kind start_by_hand(struct request *req, struct rotation_secret *secret,
                                   struct run_wish wish, struct kt_err *err)
 {
@@ -460,13 +430,19 @@ static enum kt_kind start_by_hand(struct request *req, struct rotation_secret *s
     if (kind != KT_OK)
         return kind;
     wish.approved_by = request_approved_by(req);
-    struct run run;
-    kind = run_start(req, secret, &wish, &run, err);
+    struct run alone, *runs = &alone;
+    size_t n = 1;
+    bool as_one = wish.trigger == TRIGGER_OPERATOR || wish.trigger == TRIGGER_BACK;
+    kind = as_one ? together_permit(req, secret, err) : KT_OK;
     if (kind == KT_OK)
-        kind = bind_plan(req, &run, err);
+        kind = as_one ? people_want_all(req, secret, err) : people_want(req, &secret->settings, err);
+    if (kind == KT_OK)
+        kind = as_one ? together_start(req, secret, &wish, &runs, &n, err) : run_start(req, secret, &wish, &alone, err);
+    if (kind == KT_OK)
+        kind = people_bind(req, runs, n, err);
     if (kind == KT_OK) {
         req->after_commit = wake_after;
-        answer_state(req, &run);
+        answer_state(req, runs);
     } else if (secret->active) {
         answer_active(req, secret);
     }
@@ -491,6 +467,8 @@ enum kt_kind rotate_write(struct request *req, struct kt_err *err)
     if (back && secret.active) {
         struct run run;
         kind = run_load(req, secret.run, &run, err);
+        if (kind == KT_OK)
+            kind = together_permit_back(req, &run, err);
         return kind == KT_OK ? ask_back(req, &run, reason, err) : kind;
     }
     bool stops = !back && !force; /* while everything is paused, and by a pause that comes meanwhile */
@@ -504,19 +482,20 @@ enum kt_kind rotate_write(struct request *req, struct kt_err *err)
     return kind;
 }
 
-/* It changes what services log in with: who may not rotate without others may not drill either. */
-static enum kt_kind drill_is_rotation(struct request *req, const char *name, struct kt_err *err)
+/* It changes what services log in with: who may not rotate without others may not do that either. */
+static enum kt_kind is_rotation(struct request *req, const char *name, const char **ret_path, struct kt_err *err)
 {
-    const char *path = kt_arena_printf(&req->arena, "rotation/rotate/%s", name);
-    if (path == NULL)
-        return kt_fail(err, KT_NO_MEMORY, "starting a drill");
-    request_changes(req, path, false);
+    *ret_path = kt_arena_printf(&req->arena, "rotation/rotate/%s", name);
+    if (*ret_path == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "starting a rotation");
+    request_changes(req, *ret_path, false);
     return KT_OK;
 }
 
 enum kt_kind drill_write(struct request *req, struct kt_err *err)
 {
     struct run_wish wish = {.trigger = TRIGGER_DRILL, .reason = ""};
+    const char *path = NULL;
     struct rotation_secret secret;
     enum kt_kind kind = run_reason(req, &wish.reason, err);
     if (kind == KT_OK)
@@ -526,7 +505,7 @@ enum kt_kind drill_write(struct request *req, struct kt_err *err)
     if (kind == KT_OK)
         kind = run_refuse_paused(req, secret.name, err);
     if (kind == KT_OK)
-        kind = drill_is_rotation(req, secret.name, err);
+        kind = is_rotation(req, secret.name, &path, err);
     if (kind == KT_OK)
         kind = start_by_hand(req, &secret, wish, err);
     if (kind == KT_OK)
@@ -534,7 +513,22 @@ enum kt_kind drill_write(struct request *req, struct kt_err *err)
     return kind;
 }
 
-/* Not held up while everything is paused: like going back, it gives services what the vault says. */
+/* What was ended in the vault itself is not set again, but made anew: whoever has that done may rotate it, and
+ * waits while everything is paused. */
+static enum kt_kind permit_another(struct request *req, const char *name, struct kt_err *err)
+{
+    const char *path = NULL;
+    enum kt_kind kind = is_rotation(req, name, &path, err);
+    if (kind == KT_OK)
+        kind = request_also(req, OP_UPDATE, path, err);
+    if (kind == KT_OK)
+        kind = run_refuse_paused(req, name, err);
+    if (kind == KT_INVALID)
+        kt_hint(err, "let everything go on first: secretctl run resume");
+    return kind;
+}
+
+/* Else not held up while everything is paused: like going back, it gives services what the vault says. */
 enum kt_kind reconcile_write(struct request *req, struct kt_err *err)
 {
     const char *reason = "";
@@ -542,6 +536,15 @@ enum kt_kind reconcile_write(struct request *req, struct kt_err *err)
     enum kt_kind kind = run_reason(req, &reason, err);
     if (kind == KT_OK)
         kind = secret_load_rotated(req, &secret, err);
+    bool another = false;
+    if (kind == KT_OK)
+        kind = own_rotates(req, &secret, &another, err);
+    if (kind == KT_OK && another)
+        kind = permit_another(req, secret.name, err);
     const struct run_wish wish = {.trigger = TRIGGER_RECONCILE, .reason = reason};
-    return kind == KT_OK ? start_by_hand(req, &secret, wish, err) : kind;
+    if (kind == KT_OK)
+        kind = start_by_hand(req, &secret, wish, err);
+    if (kind == KT_OK && another)
+        pause_require_off(req, req->batch);
+    return kind;
 }

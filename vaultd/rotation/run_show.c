@@ -1,5 +1,7 @@
 #include "vaultd/rotation/back.h"
 #include "vaultd/rotation/drill.h"
+#include "vaultd/rotation/served.h"
+#include "vaultd/rotation/together.h"
 #include "vaultd/rotation/veto.h"
 #include "vaultd/rotation/work.h"
 
@@ -51,6 +53,8 @@ void run_show(const struct run *run, const char *waits_for, int64_t waits_until_
     kt_jsonw_kv_int(w, "eta_s", eta_s);
     kt_jsonw_kv_text(w, "drill", drill_word(run));
     back_show(run, w);
+    together_show(run, w);
+    served_show(run, w);
     show_frozen(run, w);
 }
 
@@ -69,6 +73,8 @@ void consumer_show(const struct consumer *consumer, struct kt_jsonw *w)
     kt_jsonw_kv_int(w, "samples", consumer->samples);
     kt_jsonw_kv_int(w, "baseline_p95_ms", consumer->baseline_p95_ms);
     kt_jsonw_kv_int(w, "p95_ms", consumer->p95_ms);
+    kt_jsonw_kv_int(w, "candidates", consumer->candidates == CONSUMER_TWO ? CONSUMER_TWO : 1);
+    kt_jsonw_kv_int(w, "holds", consumer->holds);
     kt_jsonw_kv_int(w, "vetoes", consumer->veto == NULL ? 0 : consumer->veto->times);
     kt_jsonw_kv_bool(w, "quarantined", consumer->veto != NULL && consumer->veto->aside_ms != 0);
     kt_jsonw_end(w);

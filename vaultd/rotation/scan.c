@@ -6,9 +6,11 @@
 #include "vaultd/core/rows.h"
 #include "vaultd/rotation/calendar.h"
 #include "vaultd/rotation/engine.h"
+#include "vaultd/rotation/order.h"
 #include "vaultd/rotation/pause.h"
 #include "vaultd/rotation/places.h"
 #include "vaultd/rotation/run.h"
+#include "vaultd/rotation/together.h"
 
 /* What is due is looked at from the front of its index, a row at a time: started, moved, or passed
  * over while the caps bind. Who waits for a place keeps his row, so that the line stays as it was, and costs
@@ -28,6 +30,8 @@ struct scan_pass {
     int64_t next_ms; /* when the next row is due */
     int64_t held_ms; /* when to look again at rows that were passed over, of all passes */
     bool more, started, touches;
+    bool burst; /* one of many that are looked at side by side: what it waits for is left in `waits_for` */
+    char waits_for[TARGET_NAME_MAX + 1];
     bool on; /* none of so many rows could be started: those behind them are still to be looked at */
     unsigned char run[RUN_ID];
     char target[TARGET_NAME_MAX + 1];
@@ -56,6 +60,10 @@ static void pass_over(struct scan_pass *p, struct kt_bytes key, int64_t until_ms
 /* Nothing starts at the target of this row in this look: what waits there, too, is not opened. */
 static void wait_there(struct scan_pass *p, struct kt_bytes key, const char *name, int64_t until_ms)
 {
+    if (p->burst) {
+        (void)snprintf(p->waits_for, sizeof p->waits_for, "%s", name);
+        return;
+    }
     struct waiting_target *target = waiting_add(&p->rotation->due_waiting, key, name);
     if (target != NULL)
         waiting_close(target);
@@ -77,6 +85,43 @@ static bool has_to_wait(struct scan_pass *p, struct request *req,
         return false;
     wait_there(p, key, target.name, req->now_ms + (free ? when - steady : HELD_MS));
     return true;
+}
+
+/* The same of all that would start with it: *ret true: one of them may not now. */
+static enum kt_kind mates_have_to_wait(struct scan_pass *p, struct request *req, const struct rotation_secret *secret,
+                                       struct kt_bytes key, bool *ret, struct kt_err *err)
+{
+    const char *names[TOGETHER_MAX];
+    size_t n = 0;
+    *ret = false;
+    enum kt_kind kind = together_others(req, secret, names, &n, err);
+    for (size_t i = 0; i < n && kind == KT_OK && !*ret; i++) {
+        struct rotation_secret mate;
+        kind = secret_load(req, names[i], &mate, err);
+        *ret = kind == KT_OK && start_is_held(p->rotation, req, &mate);
+        if (kind == KT_NOT_FOUND) /* starting it says so */
+            kind = KT_OK;
+    }
+    if (*ret)
+        pass_over(p, key, req->now_ms + HELD_MS);
+    return kind;
+}
+
+/* True: others are rotated first. *ret_ahead: of whom it does not wait for. */
+static enum kt_kind has_to_follow(struct scan_pass *p, struct request *req, const struct rotation_secret *secret,
+                                  struct kt_bytes key, bool *ret, const char **ret_ahead, struct kt_err *err)
+{
+    struct order_wait wait;
+    char name[RUN_ID_TEXT + 1u] = {WAITING_ORDER};
+    enum kt_kind kind = order_look(req, secret, &wait, err);
+    if (kind != KT_OK)
+        return kind;
+    *ret = wait.waits;
+    *ret_ahead = wait.text;
+    run_id_text(wait.id, name + 1);
+    if (wait.waits)
+        wait_there(p, key, name, req->now_ms + HELD_MS);
+    return KT_OK;
 }
 
 /* Nothing that has a target starts at all: only when the next row is due is asked for. What has none was
@@ -114,11 +159,11 @@ static enum kt_kind is_paused(struct request *req, bool *ret, struct kt_err *err
     return pause_load(req, &pause, ret, err);
 }
 
-/* An age goes over a window, and nothing over a blackout. 0: never. */
+/* An age goes over a window, as news do, and nothing over a blackout. 0: never. */
 static int64_t closes_ms(const struct request *req, const struct rotation_secret *secret,
                          const struct kt_blackout *blackout)
 {
-    int64_t window_ms = secret->reason == KT_DUE_MAX_AGE ? INT64_MAX : secret->closes_ms;
+    int64_t window_ms = kt_due_over_windows(secret->reason) ? INT64_MAX : secret->closes_ms;
     int64_t begins_ms = blackout == NULL ? INT64_MAX : kt_blackout_begins(blackout, req->now_ms);
     int64_t first_ms = window_ms < begins_ms ? window_ms : begins_ms;
     return first_ms == INT64_MAX ? 0 : first_ms;
@@ -126,26 +171,28 @@ static int64_t closes_ms(const struct request *req, const struct rotation_secret
 
 static enum kt_kind start_due(struct scan_pass *p, struct request *req,
                               struct rotation_secret *secret, const struct kt_blackout *blackout,
-                              struct kt_err *err)
+                              const char *ahead, struct kt_err *err)
 {
     const struct run_wish wish = {
+        .went_ahead = ahead,
         .trigger = secret->reason == KT_DUE_MAX_AGE ? TRIGGER_MAX_AGE : TRIGGER_SCHEDULE,
         .reason = "",
         .by = "keyturn",
         .closes_ms = closes_ms(req, secret, blackout)};
-    struct run run;
+    struct run *run = NULL;
+    size_t n = 0;
     bool held = false;
     enum kt_kind kind = is_paused(req, &held, err);
     if (kind != KT_OK || held)
         return kind;
-    kind = run_start(req, secret, &wish, &run, err);
+    kind = together_start(req, secret, &wish, &run, &n, err);
     if (kind == KT_OK) {
         pause_require_off(req, req->batch);
         p->started = true;
-        p->touches = run_touches_target(&run);
+        p->touches = run_touches_target(run);
         p->more = true;
-        memcpy(p->run, run.id, RUN_ID);
-        (void)snprintf(p->target, sizeof p->target, "%s", run.settings.target);
+        memcpy(p->run, run->id, RUN_ID);
+        (void)snprintf(p->target, sizeof p->target, "%s", run->settings.target);
         return KT_OK;
     }
     if (kind != KT_INVALID)
@@ -159,8 +206,7 @@ static enum kt_kind start_due(struct scan_pass *p, struct request *req,
     p->more = true;
     if (secret->held == NULL)
         secret->held = "";
-    secret->last_fire_ms = secret->fire_ms;
-    kind = due_plan(req, secret, req->now_ms, err);
+    kind = due_refused(req, secret, err);
     return kind == KT_OK ? secret_save(req, secret, err) : kind;
 }
 
@@ -176,20 +222,26 @@ static enum kt_kind judge(struct scan_pass *p, struct request *req, struct rotat
                          .closes_ms = secret->closes_ms,
                          .reason = secret->reason};
     int64_t when = 0;
+    bool waits = false;
+    const char *ahead = "";
     enum kt_due_verdict verdict = kt_schedule_judge(by.schedule, &due, req->now_ms, &when);
     secret->closes_ms = due.closes_ms;
     switch (verdict) {
     case KT_DUE_START:
-        if (has_to_wait(p, req, secret, key))
-            return KT_OK;
-        return start_due(p, req, secret, by.blackout, err);
+        kind = has_to_follow(p, req, secret, key, &waits, &ahead, err);
+        if (kind != KT_OK || waits || has_to_wait(p, req, secret, key))
+            return kind;
+        kind = mates_have_to_wait(p, req, secret, key, &waits, err);
+        if (kind != KT_OK || waits)
+            return kind;
+        return start_due(p, req, secret, by.blackout, ahead, err);
     case KT_DUE_WAIT:
         p->more = true;
         kind = due_move(req, secret, when > req->now_ms ? when : req->now_ms + HELD_MS, err);
         break;
     case KT_DUE_MISSED:
         p->more = true;
-        secret->last_fire_ms = secret->fire_ms;
+        due_began(secret, req->now_ms);
         kind = due_plan(req, secret, req->now_ms, err);
         break;
     }
@@ -257,8 +309,8 @@ static enum kt_kind scan_handler(struct request *req, struct kt_err *err)
         }
         looked++;
         kind = look_at_row(p, req, &rows.entry, err);
-        if (kind == KT_CORRUPT || kind == KT_INVALID || kind == KT_NOT_FOUND) {
-            /* One row that cannot be read does not hold up all behind it. */
+        if (kind == KT_CORRUPT || kind == KT_INVALID || kind == KT_NOT_FOUND || kind == KT_NO_MEMORY) {
+            /* One row that cannot be read, or whose start cannot be written, does not hold up all behind it. */
             kt_log_err(KT_LOG_WARNING, "rotation-due", err);
             pass_over(p, key, req->now_ms + LATER_MS);
             batch_free(req->batch);
@@ -289,6 +341,7 @@ struct burst {
     size_t n;
     unsigned char from[DUE_KEY]; /* rows up to here were looked at */
     bool has_from, ended;
+    bool made, waits; /* some were made; some wait for others to go first */
 };
 
 /* NULL: it cannot be said. */
@@ -314,6 +367,13 @@ static void gather(struct burst *burst, struct request *req, const struct entry 
         (void)waiting_add(&burst->rotation->due_waiting, entry->key, target);
 }
 
+/* It has a target, or waits for another to go first, which was looked at. */
+static bool waits_elsewhere(const struct burst *burst, struct kt_bytes key)
+{
+    const struct waiting_target *target = waiting_find(&burst->rotation->due_waiting, key);
+    return target != NULL && (waiting_closed(target) || waiting_name(target)[0] != WAITING_ORDER);
+}
+
 static enum kt_kind gather_handler(struct request *req, struct kt_err *err)
 {
     struct burst *burst = req->handler_data;
@@ -336,7 +396,7 @@ static enum kt_kind gather_handler(struct request *req, struct kt_err *err)
             continue;
         }
         bool seen = burst->has_from && memcmp(key.at, burst->from, DUE_KEY) == 0;
-        if (seen || waiting_find(&burst->rotation->due_waiting, key) != NULL) {
+        if (seen || waits_elsewhere(burst, key)) {
             stepped++;
         } else {
             gather(burst, req, &rows.entry);
@@ -361,6 +421,19 @@ static enum kt_kind row_handler(struct request *req, struct kt_err *err)
     return target != NULL && target[0] == '\0' ? look_at_row(&row->pass, req, &entry, err) : KT_OK;
 }
 
+/* What its request left behind. */
+static void took_row(struct burst *burst, const struct burst_row *row)
+{
+    burst->made = burst->made || row->pass.started;
+    if (row->pass.waits_for[0] == '\0')
+        return;
+    struct waiting_target *target =
+        waiting_add(&burst->rotation->due_waiting, kt_bytes(row->key, DUE_KEY), row->pass.waits_for);
+    burst->waits = true;
+    if (target != NULL)
+        waiting_close(target);
+}
+
 /* False: there are no more, or something failed that the other way is to find and say. */
 static bool burst_once(struct burst *burst)
 {
@@ -369,7 +442,7 @@ static bool burst_once(struct burst *burst)
         KT_OK)
         return false;
     for (size_t i = 0; i < burst->n; i++) {
-        burst->rows[i].pass = (struct scan_pass){.rotation = burst->rotation};
+        burst->rows[i].pass = (struct scan_pass){.rotation = burst->rotation, .burst = true};
         burst->requests[i] = (struct internal_request){
             .path = "rotation/due", .fn = row_handler, .arg = &burst->rows[i]};
     }
@@ -377,25 +450,28 @@ static bool burst_once(struct burst *burst)
     for (size_t i = 0; i < burst->n; i++)
         if (burst->requests[i].kind != KT_OK)
             return false;
+    for (size_t i = 0; i < burst->n; i++)
+        took_row(burst, &burst->rows[i]);
     return !burst->ended;
 }
 
-/* True: some were made, and there may be more of them. */
-static bool burst_scan(struct rotation *rotation)
+/* True: some were made, and there may be more of them, or some that waited for those. */
+static bool burst_scan(struct rotation *rotation, bool *ret_waits)
 {
     struct burst *burst = kt_calloc(1, sizeof *burst);
-    bool more = false, made = false;
+    bool more = false, again = false;
     if (burst == NULL)
         return false;
     burst->rotation = rotation;
     for (unsigned i = 0; i < PASSES_MOST && !atomic_load(&rotation->stopping); i++) {
         more = burst_once(burst);
-        made = made || burst->n > 0;
         if (!more)
             break;
     }
+    again = burst->made && (more || burst->waits);
+    *ret_waits = burst->waits;
     free(burst);
-    return more && made;
+    return again;
 }
 
 /* ---- one after the other ---- */
@@ -423,10 +499,13 @@ void due_scan(struct rotation *rotation)
     struct scan_pass pass = {
         .rotation = rotation, .next_ms = INT64_MAX, .held_ms = INT64_MAX};
     waiting_begin(&rotation->due_waiting, kt_mono_ms(rotation->core->clock));
-    if (burst_scan(rotation)) {
+    bool waits = false;
+    if (burst_scan(rotation, &waits)) {
         rotation->next_due_ms = 0;
         return;
     }
+    if (waits)
+        pass.held_ms = kt_wall_ms(rotation->core->clock) + HELD_MS;
     rotation->next_due_ms = INT64_MAX;
     for (unsigned i = 0; i < PASSES_MOST && !atomic_load(&rotation->stopping); i++) {
         struct kt_err err = {0};

@@ -16,7 +16,7 @@
     ROW(fire_ms, RECORD_I64, 1),                                                                   \
     ROW(due_ms, RECORD_I64, 1),                                                                    \
     ROW(closes_ms, RECORD_I64, 1),                                                                 \
-    ROW(reason, RECORD_ENUM, KT_DUE_MAX_AGE + 1),                                                  \
+    ROW(reason, RECORD_ENUM, KT_DUE_NEWS + 1),                                                     \
     ROW(last_fire_ms, RECORD_I64, 1),                                                              \
     ROW(last_done_ms, RECORD_I64, 1),                                                              \
     ROW(last_state, RECORD_ENUM, RUN_STATE_COUNT),                                                 \
@@ -52,6 +52,11 @@ static const struct record_row rows_4[] = {
     ROW(drill_took_ms, RECORD_I64, 1),
     ROW(drill_ok, RECORD_BOOL, 1),
     ROW(drill_text, RECORD_TEXT, DRILL_TEXT_MAX),
+    ROW(overdue_told, RECORD_U32, 0),
+    ROW(led_by, RECORD_TEXT, 8192),
+    ROW(gap_at_ms, RECORD_I64, 1),
+    ROW(gap_ms, RECORD_I64, 1),
+    ROW(gap_until, RECORD_TEXT, GAP_UNTIL_MAX),
 };
 static const struct record_form forms[] = {RECORD_FORM(4, rows_4), RECORD_FORM(3, rows_3),
                                            RECORD_FORM(2, rows_2), RECORD_FORM(1, rows_1)};
@@ -95,7 +100,8 @@ enum kt_kind secret_load(struct request *req, const char *name, struct rotation_
     generation changed = 0;
     kind = request_record(req, kt_bytes(key, sizeof key), &record, &changed, err);
     if (kind == KT_NOT_FOUND) {
-        *ret = (struct rotation_secret){.name = name, .held = "", .look = "", .drill_text = ""};
+        *ret = (struct rotation_secret){.name = name, .held = "", .look = "", .drill_text = "", .led_by = "",
+                                        .gap_until = ""};
         settings_defaults(&ret->settings);
         secret_id(req->core, mount->scope, path, ret->id);
     } else if (kind == KT_OK) {

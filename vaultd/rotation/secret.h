@@ -14,6 +14,7 @@
 #define REFUSALS_KEPT TARGET_REFUSALS_MAX
 #define LOOK_TEXT_MAX 1024u
 #define DRILL_TEXT_MAX 512u
+#define GAP_UNTIL_MAX 32u
 
 /* What an account was asked lately: probing must not lock it. */
 struct probe_budget {
@@ -55,6 +56,12 @@ struct rotation_secret {
     int64_t drill_took_ms;    /* of going back; -1: it did not come so far */
     bool drill_ok;
     const char *drill_text;   /* what came of it; "" */
+    uint32_t overdue_told;    /* which causes of being overdue (overdue.h) people know: 1 << enum */
+    const char *led_by;       /* the secret whose `together` names this one; "": none */
+    /* Of the newest run in-place whose gap was measured (gap.h). */
+    int64_t gap_at_ms;        /* when that ended; 0: there was none */
+    int64_t gap_ms;
+    const char *gap_until;    /* the word of gap.h; "" */
     generation changed;       /* not stored */
 
     /* Not stored. */
@@ -83,6 +90,13 @@ enum kt_kind due_plan(struct request *req, struct rotation_secret *secret, int64
  * the calendar lets it start. */
 enum kt_kind due_plan_again(struct request *req, struct rotation_secret *secret,
                             struct kt_err *err) KT_MUST_CHECK;
+/* Now, or since when it is: what it is made of changed (KT_DUE_NEWS). It stays so until it was made. */
+enum kt_kind due_news(struct request *req, struct rotation_secret *secret, struct kt_err *err) KT_MUST_CHECK;
+bool due_for_news(const struct rotation_secret *secret);
+/* Its fire is used up. One that starts before that (with others) has it yet. */
+void due_began(struct rotation_secret *secret, int64_t now_ms);
+/* It could not start: it is tried again, after a pause. */
+enum kt_kind due_refused(struct request *req, struct rotation_secret *secret, struct kt_err *err) KT_MUST_CHECK;
 /* Its fire had a run, which was too late for its window, and waits for the next one. */
 bool due_had_run(const struct rotation_secret *secret, int64_t now_ms);
 /* The row anew, from what it rests on now: the clock was set back, time zones have other rules. Times

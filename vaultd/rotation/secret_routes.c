@@ -6,8 +6,11 @@
 #include "vaultd/rotation/drill.h"
 #include "vaultd/rotation/engine.h"
 #include "vaultd/rotation/issue.h"
+#include "vaultd/rotation/order.h"
 #include "vaultd/rotation/pause.h"
 #include "vaultd/rotation/places.h"
+#include "vaultd/rotation/strategy.h"
+#include "vaultd/rotation/together.h"
 #include "vaultd/rotation/truth.h"
 
 /* Secrets that are rotated, as people look at them; secret_write.c changes them. */
@@ -29,7 +32,8 @@ enum kt_kind secret_exists(struct request *req, bool *ret_exists, struct kt_err 
 /* ---- reading ---- */
 
 static void show_state(const struct rotation_secret *secret, const struct kv_secret *kv,
-                       const char *paused, struct kt_jsonw *w)
+                       const char *paused, const char *blocked, const struct strategy_instead *instead,
+                       struct kt_jsonw *w)
 {
     char id[RUN_ID_TEXT];
     static const unsigned char none[RUN_ID];
@@ -50,9 +54,27 @@ static void show_state(const struct rotation_secret *secret, const struct kv_sec
     kt_jsonw_kv_int(w, "failures", secret->failures);
     kt_jsonw_kv_text(w, "held", secret->held);
     kt_jsonw_kv_text(w, "paused", paused);
+    kt_jsonw_kv_text(w, "blocked_by", blocked);
+    kt_jsonw_kv_text(w, "led_by", secret->led_by);
     truth_show(secret, kv == NULL ? 0 : kv->current, w);
     drill_show(secret, w);
+    strategy_show_gap(secret, instead, w);
     kt_jsonw_end(w);
+}
+
+static enum kt_kind look_for_better(struct request *req, const struct rotation_secret *secret,
+                                    struct strategy_instead *ret, struct kt_err *err)
+{
+    struct rotation_target target;
+    *ret = (struct strategy_instead){.n = 0};
+    if (secret->settings.strategy != STRATEGY_IN_PLACE)
+        return KT_OK;
+    enum kt_kind kind = target_load(req, secret->settings.target, &target, err);
+    if (kind == KT_NOT_FOUND) {
+        *err = (struct kt_err){0};
+        return KT_OK;
+    }
+    return kind == KT_OK ? strategy_instead_at(req, &secret->settings, &target, ret, err) : kind;
 }
 
 enum kt_kind secret_read(struct request *req, struct kt_err *err)
@@ -70,9 +92,17 @@ enum kt_kind secret_read(struct request *req, struct kt_err *err)
         kind = pause_load(req, &pause, &on, err);
     if (kind != KT_OK)
         return kind;
-    const char *paused = pause_text(req, &pause, on);
+    const char *paused = pause_text(req, &pause, on), *blocked = "";
     if (paused == NULL)
         return kt_fail(err, KT_NO_MEMORY, "reading a rotation");
+    if (secret.due && secret.due_ms <= req->now_ms && secret.held[0] == '\0')
+        kind = secret_blocked_by(req, &secret, "", &blocked, err);
+    if (kind != KT_OK && kind != KT_NOT_FOUND)
+        return kind;
+    struct strategy_instead instead;
+    kind = look_for_better(req, &secret, &instead, err);
+    if (kind != KT_OK)
+        return kind;
     kt_autobuf struct kt_buf text;
     kt_buf_init(&text, 4096);
     kt_autowhen struct rotation_when when = {0};
@@ -90,7 +120,7 @@ enum kt_kind secret_read(struct request *req, struct kt_err *err)
     settings_show(&secret.settings, &w);
     kt_jsonw_kv_text(&w, "schedule", kt_buf_text(&text));
     kt_jsonw_kv_text(&w, "generates", kt_buf_text(&generates));
-    show_state(&secret, kv, paused, &w);
+    show_state(&secret, kv, paused, blocked, &instead, &w);
     kt_jsonw_end(&w);
     return KT_OK;
 }
@@ -178,6 +208,50 @@ enum kt_kind secrets_list(struct request *req, struct kt_err *err)
     return KT_OK;
 }
 
+static enum kt_kind blocked_by_order(struct request *req, const struct rotation_secret *secret, const char **ret,
+                                     struct kt_err *err)
+{
+    struct order_wait wait;
+    enum kt_kind kind = order_look(req, secret, &wait, err);
+    if (kind == KT_OK && wait.waits)
+        *ret = wait.text;
+    return kind;
+}
+
+/* NULL: no memory; "": nothing. */
+static const char *blocked_at(struct request *req, const struct rotation_secret *secret, bool due)
+{
+    struct rotation_target target;
+    if (!settings_has_target(&secret->settings) || target_load(req, secret->settings.target, &target, NULL) != KT_OK)
+        return ""; /* starting it says what is wrong */
+    if (target.failures >= ROTATION_BREAKER)
+        return kt_arena_printf(&req->arena, "%u runs in a row failed at target %s", target.failures, target.name);
+    return due ? places_why(req, &target) : "";
+}
+
+/* What holds one of those that start with it holds it. */
+static enum kt_kind blocked_with(struct request *req, const struct rotation_secret *secret, bool due,
+                                 const char **ret, struct kt_err *err)
+{
+    const char *names[TOGETHER_MAX];
+    size_t n = 0;
+    enum kt_kind kind = together_others(req, secret, names, &n, err);
+    for (size_t i = 0; i < n && kind == KT_OK; i++) {
+        struct rotation_secret mate;
+        kind = secret_load(req, names[i], &mate, err);
+        if (kind == KT_NOT_FOUND) {
+            *err = (struct kt_err){0};
+            kind = KT_OK;
+        } else if (kind == KT_OK)
+            *ret = blocked_at(req, &mate, due);
+        if (kind == KT_OK && *ret != NULL && (*ret)[0] != '\0') {
+            *ret = kt_arena_printf(&req->arena, "%s, which rotates together with it: %s", names[i], *ret);
+            break;
+        }
+    }
+    return kind;
+}
+
 enum kt_kind secret_blocked_by(struct request *req, const struct rotation_secret *secret,
                                const char *paused, const char **ret, struct kt_err *err)
 {
@@ -189,16 +263,20 @@ enum kt_kind secret_blocked_by(struct request *req, const struct rotation_secret
     (void)pthread_mutex_unlock(&rotation->lock);
     if (*ret == NULL)
         return kt_fail(err, KT_NO_MEMORY, "asking what is due");
-    if ((*ret)[0] != '\0' || !settings_has_target(&secret->settings))
-        return KT_OK;
-    struct rotation_target target;
-    enum kt_kind kind = target_load(req, secret->settings.target, &target, err);
-    if (kind == KT_OK && target.failures >= ROTATION_BREAKER)
-        *ret = kt_arena_printf(&req->arena, "%u runs in a row failed at target %s", target.failures,
-                               target.name);
-    else if (kind == KT_OK && secret->due && secret->due_ms <= req->now_ms)
-        *ret = places_why(req, &target);
-    return kind == KT_NOT_FOUND || *ret != NULL ? KT_OK : kind;
+    bool due = secret->due && secret->due_ms <= req->now_ms;
+    if ((*ret)[0] == '\0' && due) {
+        enum kt_kind looked = blocked_by_order(req, secret, ret, err);
+        if (looked != KT_OK)
+            return looked;
+    }
+    if ((*ret)[0] == '\0')
+        *ret = blocked_at(req, secret, due);
+    enum kt_kind kind = KT_OK;
+    if (*ret != NULL && (*ret)[0] == '\0')
+        kind = blocked_with(req, secret, due, ret, err);
+    if (kind == KT_OK && *ret == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "asking what is due");
+    return kind;
 }
 
 enum kt_kind due_list(struct request *req, struct kt_err *err)

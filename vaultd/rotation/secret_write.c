@@ -1,10 +1,20 @@
+#include "lib/duration.h"
+#include "lib/driver/ldap_name.h"
 #include "vaultd/core/mounts.h"
+#include "vaultd/notify/notice.h"
 #include "vaultd/rotation/calendar.h"
 #include "vaultd/rotation/classes.h"
 #include "vaultd/rotation/credential.h"
 #include "vaultd/rotation/drill.h"
 #include "vaultd/rotation/engine.h"
 #include "vaultd/rotation/issue.h"
+#include "vaultd/rotation/order.h"
+#include "vaultd/rotation/own.h"
+#include "vaultd/rotation/people.h"
+#include "vaultd/rotation/revoked.h"
+#include "vaultd/rotation/served.h"
+#include "vaultd/rotation/strategy.h"
+#include "vaultd/rotation/together.h"
 #include "vaultd/rotation/truth.h"
 
 /* What people say about a secret's rotation: checked, adopted, stored. */
@@ -25,21 +35,25 @@ static enum kt_kind load_named(struct request *req, struct rotation_secret *ret,
 
 /* ---- checking what is written ---- */
 
-static bool driver_can(const struct driver_info *info, enum run_strategy strategy)
+/* Whose an account is, and whether it is at work, is told by its name to the byte. */
+static enum kt_kind check_names(const struct rotation_settings *s, const struct driver_info *info,
+                                struct kt_err *err)
 {
-    const bool can[STRATEGY_COUNT] = {[STRATEGY_ALTERNATE] = info->alternate,
-                                      [STRATEGY_OVERLAP] = info->overlap,
-                                      [STRATEGY_IN_PLACE] = info->in_place};
-    return can[strategy];
+    for (size_t i = 0; i < 2; i++) {
+        if (!info->entries || kt_ldap_name_is_plain(s->accounts[i]))
+            continue;
+        (void)kt_fail(err, KT_INVALID, "accounts: '%s' is one of several spellings of its entry", s->accounts[i]);
+        kt_hint(err, "write the entry's name in lower case, without blanks at commas and at =, without \\XX, in "
+                     "accounts and in the secret's \"%s\"",
+                s->username_field);
+        return KT_INVALID;
+    }
+    return KT_OK;
 }
 
-static enum kt_kind check_strategy(const struct rotation_settings *s,
-                                   const struct rotation_target *target, struct kt_err *err)
+static enum kt_kind check_strategy(const struct rotation_settings *s, const struct rotation_target *target,
+                                   const struct driver_info *info, struct kt_err *err)
 {
-    const struct driver_info *info = kt_driver_info(target->driver);
-    if (info == NULL)
-        return kt_fail(err, KT_INVALID, "target '%s' has a driver that this vaultd does not have",
-                       target->name);
     if (s->strategy == STRATEGY_GENERATE) {
         (void)kt_fail(err, KT_INVALID, "strategy generate has no target");
         kt_hint(err, "strategy=alternate with two accounts and a group changes the password without "
@@ -47,7 +61,7 @@ static enum kt_kind check_strategy(const struct rotation_settings *s,
         return KT_INVALID;
     }
     bool alternate = s->strategy == STRATEGY_ALTERNATE;
-    if (!driver_can(info, s->strategy)) {
+    if (!strategy_possible(info, s->strategy)) {
         (void)kt_fail(err, KT_INVALID, "driver %s cannot do strategy %s", target->driver,
                       run_strategy_text(s->strategy));
         kt_hint(err, "it can:%s%s%s", info->alternate ? " alternate" : "",
@@ -71,12 +85,12 @@ static enum kt_kind check_strategy(const struct rotation_settings *s,
     if (!alternate && settings_accounts(s) != 1)
         return kt_fail(err, KT_INVALID, "strategy %s needs one account",
                        run_strategy_text(s->strategy));
-    return KT_OK;
+    return check_names(s, info, err);
 }
 
 static enum kt_kind check_current(struct request *req, const struct rotation_secret *secret,
                                   const struct driver_info *info, const struct kv_secret *kv,
-                                  struct kt_err *err)
+                                  bool ids, struct kt_err *err)
 {
     const struct rotation_settings *s = &secret->settings;
     if (kv->current == 0) {
@@ -87,7 +101,8 @@ static enum kt_kind check_current(struct request *req, const struct rotation_sec
         return KT_INVALID;
     }
     struct credential now;
-    enum kt_kind kind = credential_load(req, secret, s, kv, kv->current, &now, NULL, err);
+    struct kt_bytes json;
+    enum kt_kind kind = credential_load(req, secret, s, kv, kv->current, &now, &json, err);
     if (kind == KT_NOT_FOUND)
         return kt_fail(err, KT_INVALID, "the current version of '%s' is gone", secret->name);
     if (kind != KT_OK)
@@ -113,6 +128,18 @@ static enum kt_kind check_current(struct request *req, const struct rotation_sec
         }
         return kind;
     }
+    const char *id = "";
+    if (ids)
+        kind = credential_id(json, &req->arena, &id, err);
+    if (kind != KT_OK)
+        return kind;
+    if (ids && id[0] == '\0') {
+        (void)kt_fail(err, KT_INVALID, "the secret has no text member \"" CREDENTIAL_ID_FIELD "\": by it the key is "
+                                       "known that is to be deleted");
+        kt_hint(err, "write the id that the API has for it, this vault its accessor: secretctl kv patch %s "
+                     CREDENTIAL_ID_FIELD "=", secret->name);
+        return KT_INVALID;
+    }
     for (const char *at = now.password; *at != '\0'; at++)
         if ((unsigned char)*at < 0x20 || (unsigned char)*at > 0x7e)
             return kt_fail(err, KT_INVALID,
@@ -132,6 +159,16 @@ static enum kt_kind check_public_field(const struct rotation_settings *s, struct
     (void)kt_fail(err, KT_INVALID, "public_field is for the public half of an SSH key, and the value is none");
     kt_hint(err, "set generator.type=ssh-ed25519, or leave public_field out");
     return KT_INVALID;
+}
+
+/* An id would be written over a value that was made, which then nobody has and nobody ends. */
+static enum kt_kind check_id_field(const struct rotation_settings *s, struct kt_err *err)
+{
+    if (!settings_has_target(s) || (strcmp(s->username_field, CREDENTIAL_ID_FIELD) != 0 &&
+                                    strcmp(s->password_field, CREDENTIAL_ID_FIELD) != 0))
+        return KT_OK;
+    return kt_fail(err, KT_INVALID, "\"" CREDENTIAL_ID_FIELD "\" is where a key's id is stored: password_field and "
+                                    "username_field must name other members");
 }
 
 /* Where the driver can only use values of one kind, that kind is meant. */
@@ -176,6 +213,9 @@ static enum kt_kind check_settings(struct request *req, const struct rotation_se
     if (s->password_field[0] == '\0' || strcmp(s->username_field, s->password_field) == 0)
         return kt_fail(err, KT_INVALID,
                        "password_field and username_field must name two members of the secret");
+    kind = check_id_field(s, err);
+    if (kind != KT_OK)
+        return kind;
     if (!settings_has_target(s) && s->strategy != STRATEGY_GENERATE) {
         (void)kt_fail(err, KT_INVALID, "strategy %s needs a target", run_strategy_text(s->strategy));
         kt_hint(err, "target=NAME; make one: secretctl target set NAME driver=postgresql ...");
@@ -196,6 +236,16 @@ static enum kt_kind check_risk(const struct rotation_settings *before,
     (void)kt_fail(err, KT_INVALID, "risk must be critical, high, medium or low");
     kt_hint(err, "what they mean: secretctl classes show");
     return KT_INVALID;
+}
+
+/* Who sets that nobody, or fewer, have to approve needs the approval that was wanted until now; so does who changes
+ * anything else of it: a schedule starts it without asking anybody. */
+static enum kt_kind check_people(struct request *req, const struct rotation_settings *before,
+                                 const struct rotation_settings *s, struct kt_err *err)
+{
+    if (before->approvals == s->approvals && strcmp(before->approvers, s->approvers) == 0)
+        return KT_OK;
+    return people_check(req, s->approvals, s->approvers, "approvals", err);
 }
 
 /* ---- writing ---- */
@@ -251,8 +301,28 @@ static enum kt_kind adopt(struct request *req, struct rotation_secret *secret,
     return kv_save(req->core, secret->mount, request_batch(req), secret->path, kv, err);
 }
 
-static enum kt_kind check_target_side(struct request *req, struct rotation_secret *secret,
-                                      const struct kv_secret *kv, struct kt_err *err)
+/* Whoever sets it has to be able to make what it makes, whatever of it is written. */
+static enum kt_kind check_own(struct request *req, const struct rotation_settings *s, struct kt_err *err)
+{
+    char text[KT_DURATION_TEXT];
+    uint64_t age_ms = 0;
+    int64_t life_s = 0;
+    enum kt_kind kind = own_permit(req, s->accounts[0], err);
+    if (kind == KT_OK)
+        kind = own_check(req, s->accounts[0], &life_s, err);
+    if (kind != KT_OK || life_s == 0)
+        return kind;
+    bool aged = s->max_age[0] != '\0' && kt_duration_parse(kt_str(s->max_age), &age_ms, NULL) == KT_OK;
+    if (aged && age_ms < (uint64_t)life_s * 1000)
+        return KT_OK;
+    kt_duration_text((uint64_t)life_s * 1000, text);
+    request_warn(req, "what is made lasts %s unless it is renewed: rotate it more often, and set max_age below that",
+                 text);
+    return KT_OK;
+}
+
+static enum kt_kind check_target_side(struct request *req, const struct rotation_settings *before,
+                                      struct rotation_secret *secret, const struct kv_secret *kv, struct kt_err *err)
 {
     if (!settings_has_target(&secret->settings))
         return KT_OK;
@@ -268,11 +338,21 @@ static enum kt_kind check_target_side(struct request *req, struct rotation_secre
         return kind;
     if (!rotation_can_run(req->core->rotation))
         return kt_fail(err, KT_INVALID, "this vaultd was started without what runs drivers");
-    kind = check_strategy(&secret->settings, &target, err);
+    struct driver_info can = {.name = ""};
+    bool ids = false;
+    kind = strategy_abilities(req, &target, &can, &ids, err);
+    if (kind == KT_OK)
+        kind = check_strategy(&secret->settings, &target, &can, err);
+    if (kind == KT_OK && own_is(target.driver))
+        kind = check_own(req, &secret->settings, err);
+    if (kind == KT_OK)
+        kind = target_admin_strategy(req, &target, secret, err);
+    if (kind == KT_OK)
+        kind = strategy_check_gap(req, before, &secret->settings, &can, err);
     const struct driver_info *info = kt_driver_info(target.driver);
     if (kind == KT_OK)
         kind = choose_generator(&secret->settings, info, err);
-    return kind == KT_OK ? check_current(req, secret, info, kv, err) : kind;
+    return kind == KT_OK ? check_current(req, secret, info, kv, ids, err) : kind;
 }
 
 static enum kt_kind store_settings(struct request *req, const struct rotation_settings *before,
@@ -281,22 +361,29 @@ static enum kt_kind store_settings(struct request *req, const struct rotation_se
 {
     enum kt_kind kind = claims_move(req, before, secret, err);
     if (kind == KT_OK)
+        kind = together_move(req, before, secret, err);
+    if (kind == KT_OK)
         kind = calendar_change_users(req, before->blackout, secret->settings.blackout, err);
+    if (kind == KT_OK)
+        kind = revoked_move_list(req, before, secret, err);
     if (kind == KT_OK && !secret->active)
         kind = adopt(req, secret, kv, err);
     if (kind == KT_OK && !secret->active) {
         secret->held = "";
         /* Who changes something else drops no time that has passed and is waited with. */
         bool changed = false;
-        if (!secret->due || !same_schedule(before, &secret->settings))
+        bool told = due_for_news(secret), news = told && revoked_is_list(&secret->settings);
+        if (!news && (told || !secret->due || !same_schedule(before, &secret->settings)))
             kind = due_plan(req, secret, req->now_ms, err);
-        else if (strcmp(before->risk, secret->settings.risk) != 0) /* its class may have an age */
+        else if (news || strcmp(before->risk, secret->settings.risk) != 0) /* its class may have an age */
             kind = due_replan(req, secret, &changed, err);
     }
     if (kind == KT_OK && !same_place(before, &secret->settings))
         kind = truth_forget(req, secret, err);
     if (kind == KT_OK && !same_place(before, &secret->settings))
         kind = drill_forget(req, secret, err);
+    if (!same_place(before, &secret->settings))
+        strategy_forget_gap(secret);
     if (kind == KT_OK)
         kind = drill_follow(req, before, secret, err);
     if (kind == KT_OK && !secret->active)
@@ -315,16 +402,29 @@ enum kt_kind secret_write(struct request *req, struct kt_err *err)
         return KT_INVALID;
     if (kind != KT_OK && kind != KT_NOT_FOUND)
         return kind;
+    const struct rotation_secret stored = secret;
     const struct rotation_settings before = secret.settings;
-    kind = settings_read(req, &secret.settings, err);
+    kind = people_want_all(req, &secret, err);
+    if (kind == KT_OK)
+        kind = settings_read(req, &secret.settings, err);
+    if (kind == KT_OK)
+        kind = people_bind_settings(req, &stored, &secret.settings, err);
+    if (kind == KT_OK && request_member(req, "notify", &(struct kt_json){0}) == KT_OK)
+        notify_warn(req, secret.settings.notify);
     if (kind == KT_OK)
         kind = check_risk(&before, &secret.settings, err);
+    if (kind == KT_OK)
+        kind = check_people(req, &before, &secret.settings, err);
     if (kind == KT_OK && settings_issue(&secret.settings))
         kind = issue_check(req, &before, &secret, err);
     if (kind == KT_OK)
         kind = check_settings(req, &secret, err);
     if (kind == KT_OK)
+        kind = served_check(req, &secret.settings, err);
+    if (kind == KT_OK)
         kind = drill_check(req, &secret.settings, err);
+    if (kind == KT_OK)
+        kind = order_check(req, &before, &secret, err);
     struct kv_secret *kv = NULL;
     if (kind == KT_OK)
         kind = kv_load(req->core, secret.mount, req->snapshot, &req->arena, secret.path, &kv, err);
@@ -334,17 +434,26 @@ enum kt_kind secret_write(struct request *req, struct kt_err *err)
         return refuse_active(&secret, err);
     if (secret.active)
         request_warn(req, "a run is under way: this applies from the next run");
-    kind = check_target_side(req, &secret, kv, err);
+    kind = check_target_side(req, &before, &secret, kv, err);
     if (kind == KT_OK)
         kind = check_public_field(&secret.settings, err);
     if (kind != KT_OK)
         return kind;
     if (request_batch(req) == NULL)
         return kt_fail(err, KT_NO_MEMORY, "writing a rotation");
-    if (secret.changed == 0)
+    if (!same_schedule(&before, &secret.settings) || strcmp(before.risk, secret.settings.risk) != 0)
+        kind = together_permit_times(req, &secret, err);
+    if (kind == KT_OK && secret.changed == 0)
         kind = mounts_keep_name(req, secret.mount, err);
     req->after_commit = wake_after;
     return kind == KT_OK ? store_settings(req, &before, &secret, kv, err) : kind;
+}
+
+static enum kt_kind refuse_led(const struct rotation_secret *secret, struct kt_err *err)
+{
+    (void)kt_fail(err, KT_INVALID, "'%s' rotates together with '%s'", secret->name, secret->led_by);
+    kt_hint(err, "let it go first: secretctl schedule set %s together=", secret->led_by);
+    return KT_INVALID;
 }
 
 enum kt_kind secret_delete(struct request *req, struct kt_err *err)
@@ -363,8 +472,20 @@ enum kt_kind secret_delete(struct request *req, struct kt_err *err)
     if (batch == NULL)
         return kt_fail(err, KT_NO_MEMORY, "removing a rotation");
     const struct rotation_settings before = secret.settings;
-    secret.settings.target = "";
+    if (secret.led_by[0] != '\0')
+        return refuse_led(&secret, err);
+    kind = people_want_all(req, &secret, err);
+    if (kind == KT_OK)
+        kind = people_bind_settings(req, &secret, &before, err);
+    if (kind != KT_OK)
+        return kind;
+    secret.settings.target = secret.settings.together = "";
+    secret.settings.gen_type = "";
     kind = claims_move(req, &before, &secret, err);
+    if (kind == KT_OK)
+        kind = together_move(req, &before, &secret, err);
+    if (kind == KT_OK)
+        kind = revoked_move_list(req, &before, &secret, err);
     if (kind == KT_OK)
         kind = calendar_change_users(req, before.blackout, "", err);
     if (kind == KT_OK)

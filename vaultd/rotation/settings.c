@@ -1,13 +1,16 @@
 #include "vaultd/rotation/settings.h"
 
 #include "lib/num.h"
+#include "vaultd/rotation/order.h"
 
 enum kind {
     TEXT,
     STRATEGY,
     ACCOUNTS,
+    NAMES, /* of secrets, kept with commas between them */
     GENERATOR,
     SECONDS,
+    NUMBER,
     FLAG,  /* false or true */
     EITHER /* one of two words; the second is true */
 };
@@ -18,7 +21,7 @@ struct row {
     size_t most;            /* TEXT: bytes */
     const char *no, *yes;   /* EITHER */
     const char *text;       /* default of TEXT */
-    int64_t number;         /* default of SECONDS, FLAG */
+    int64_t number;         /* default of SECONDS, NUMBER, FLAG */
 };
 
 #define AT(member) offsetof(struct rotation_settings, member)
@@ -59,6 +62,12 @@ static const struct row rows[] = {
     {.name = "rto",             .kind = SECONDS,   .offset = AT(rto_s)},
     {.name = "drill",           .kind = TEXT,      .offset = AT(drill),          .most = 256, .text = ""},
     {.name = "allow_gap",       .kind = FLAG,      .offset = AT(allow_gap)},
+    {.name = "approvals",       .kind = NUMBER,    .offset = AT(approvals)},
+    {.name = "approvers",       .kind = TEXT,      .offset = AT(approvers),      .most = 128, .text = ""},
+    {.name = "together",        .kind = NAMES,     .offset = AT(together),       .most = SETTINGS_AFTER_MAX, .text = ""},
+    {.name = "after",           .kind = NAMES,     .offset = AT(after),          .most = SETTINGS_AFTER_MAX, .text = ""},
+    {.name = "served_at",       .kind = NAMES,     .offset = AT(served_at),      .most = SETTINGS_AFTER_MAX, .text = ""},
+    {.name = "served_name",     .kind = TEXT,      .offset = AT(served_name),    .most = 256, .text = ""},
 };
 
 static const struct row generator_rows[] = {
@@ -118,7 +127,13 @@ const struct field settings_fields[] = {
     {"verify_every", FIELD_DURATION, "how often the target is asked whether it accepts what is stored, 0 = never"},
     {"rto", FIELD_DURATION, "recovery time objective: so long may going back take, 0 = not said"},
     {"drill", FIELD_STRING, "when going back is tried: five or six fields of cron, in zone"},
-    {"allow_gap", FIELD_BOOL, "consumers may be cut off for a moment: in-place and its drills, false"},
+    {"allow_gap", FIELD_BOOL, "consumers may be cut off for a moment: in-place where there is better, and its drills, false"},
+    {"approvals", FIELD_INT, "how many other people have to approve what is started by hand, 0; the class's besides"},
+    {"approvers", FIELD_STRING, "the rule of approval of whose group they are"},
+    {"together", FIELD_COMMA_LIST, "secrets that rotate as one with it, five at most"},
+    {"after", FIELD_COMMA_LIST, "secrets that are rotated before this one, eight at most"},
+    {"served_at", FIELD_COMMA_LIST, "host:port of TLS listeners that have to show a new certificate, eight at most"},
+    {"served_name", FIELD_STRING, "the name that they are asked for (SNI); each its host"},
     {NULL, FIELD_ANY, NULL},
 };
 /* clang-format on */
@@ -137,9 +152,9 @@ static void set_defaults(struct rotation_settings *settings, const struct row *t
 {
     for (size_t i = 0; i < n; i++) {
         bool flag = table[i].number != 0;
-        if (table[i].kind == TEXT)
+        if (table[i].kind == TEXT || table[i].kind == NAMES)
             memcpy(member(settings, &table[i]), &table[i].text, sizeof table[i].text);
-        else if (table[i].kind == SECONDS)
+        else if (table[i].kind == SECONDS || table[i].kind == NUMBER)
             memcpy(member(settings, &table[i]), &table[i].number, sizeof table[i].number);
         else if (table[i].kind == FLAG || table[i].kind == EITHER)
             memcpy(member(settings, &table[i]), &flag, sizeof flag);
@@ -188,6 +203,30 @@ static enum kt_kind read_accounts(struct request *req, struct rotation_settings 
         settings->accounts[i] = name;
     }
     return KT_OK;
+}
+
+static enum kt_kind read_names(struct request *req, const struct row *row, const char **ret, struct kt_err *err)
+{
+    struct string_list list = {0};
+    kt_autobuf struct kt_buf names;
+    size_t len = 0;
+    kt_buf_init(&names, row->most + 1);
+    enum kt_kind kind = request_list(req, row->name, true, &list, err);
+    if (kind != KT_OK)
+        return kind;
+    if (list.n > ORDER_NAMES_MAX)
+        return kt_fail(err, KT_INVALID, "%s: %u at most, %zu are given", row->name, ORDER_NAMES_MAX, list.n);
+    for (size_t i = 0; i < list.n; i++) {
+        if (list.at[i][0] == '\0' || strchr(list.at[i], ',') != NULL)
+            return kt_fail(err, KT_INVALID, "%s: a name is empty or has a comma, which cannot be kept here",
+                           row->name);
+        len += strlen(list.at[i]) + 1;
+        if (len > row->most)
+            return kt_fail(err, KT_INVALID, "%s is longer than %zu bytes", row->name, row->most);
+        kt_buf_printf(&names, "%s%s", i == 0 ? "" : ",", list.at[i]);
+    }
+    *ret = kt_buf_ok(&names) ? kt_arena_text(&req->arena, kt_buf_bytes(&names)) : NULL;
+    return *ret == NULL ? kt_fail(err, KT_NO_MEMORY, "reading %s", row->name) : KT_OK;
 }
 
 static enum kt_kind read_strategy(struct request *req, struct rotation_settings *settings,
@@ -244,8 +283,10 @@ static enum kt_kind read_generator_row(struct request *req, struct rotation_sett
                            row->most);
         memcpy(member(settings, row), &text, sizeof text);
         return KT_OK;
+    case NUMBER:
     case STRATEGY:
     case ACCOUNTS:
+    case NAMES:
     case GENERATOR:
     case EITHER:
         break;
@@ -300,6 +341,11 @@ static enum kt_kind read_row(struct request *req, struct rotation_settings *sett
         if (kind == KT_OK)
             memcpy(member(settings, row), &number, sizeof number);
         return kind;
+    case NUMBER:
+        kind = request_int(req, row->name, &number, err);
+        if (kind == KT_OK)
+            memcpy(member(settings, row), &number, sizeof number);
+        return kind;
     case FLAG:
         kind = request_bool(req, row->name, &flag, err);
         break;
@@ -310,6 +356,11 @@ static enum kt_kind read_row(struct request *req, struct rotation_settings *sett
         return read_strategy(req, settings, err);
     case ACCOUNTS:
         return read_accounts(req, settings, err);
+    case NAMES:
+        kind = read_names(req, row, &text, err);
+        if (kind == KT_OK)
+            memcpy(member(settings, row), &text, sizeof text);
+        return kind;
     case GENERATOR:
         return read_generator(req, settings, err);
     }
@@ -340,6 +391,15 @@ static void show_accounts(const struct rotation_settings *settings, struct kt_js
     for (size_t i = 0; i < 2; i++)
         if (settings->accounts[i][0] != '\0')
             kt_jsonw_text(w, settings->accounts[i]);
+    kt_jsonw_end(w);
+}
+
+static void show_names(const char *text, struct kt_jsonw *w)
+{
+    kt_jsonw_array(w);
+    struct kt_bytes name;
+    while (settings_name(&text, &name))
+        kt_jsonw_bytes(w, name);
     kt_jsonw_end(w);
 }
 
@@ -383,6 +443,7 @@ static void show_row(const struct rotation_settings *settings, const struct row 
             kt_jsonw_text(w, text);
         break;
     case SECONDS:
+    case NUMBER:
         memcpy(&number, member_of(settings, row), sizeof number);
         kt_jsonw_int(w, number);
         break;
@@ -400,6 +461,10 @@ static void show_row(const struct rotation_settings *settings, const struct row 
     case ACCOUNTS:
         show_accounts(settings, w);
         break;
+    case NAMES:
+        memcpy(&text, member_of(settings, row), sizeof text);
+        show_names(text, w);
+        break;
     case GENERATOR:
         show_generator(settings, w);
         break;
@@ -413,6 +478,14 @@ void settings_show(const struct rotation_settings *settings, struct kt_jsonw *w)
 }
 
 /* ---- what is made of them ---- */
+
+bool settings_name(const char **at, struct kt_bytes *ret)
+{
+    size_t len = strcspn(*at, ",");
+    *ret = kt_bytes(*at, len);
+    *at += len + ((*at)[len] == ',');
+    return len > 0;
+}
 
 bool settings_has_target(const struct rotation_settings *settings)
 {

@@ -13,6 +13,8 @@
 #include "vaultd/rotation/machine.h"
 #include "vaultd/rotation/record.h"
 
+#define SETTINGS_AFTER_MAX 4096u
+
 struct rotation_settings {
     const char *target; /* "": no target, only a new random value in the vault */
     enum run_strategy strategy;
@@ -41,6 +43,15 @@ struct rotation_settings {
     int64_t rto_s;          /* so long may going back take; 0: not said */
     const char *drill;      /* cron, in `zone`: when going back is tried; "": only by hand */
     bool allow_gap;         /* consumers may be cut off for a moment */
+
+    int64_t approvals;      /* of how many other people what is started by hand needs the approval (people.h) */
+    const char *approvers;  /* a rule of approval, of whose group they are; "": of none */
+
+    const char *together;   /* secrets that rotate as one with it, in the same form (together.h) */
+    const char *after;      /* secrets that go before it, with commas between them (order.h) */
+
+    const char *served_at;   /* listeners that have to show a new certificate, in the same form (served.h) */
+    const char *served_name; /* what they are asked for (SNI); "": each its host */
 };
 
 void settings_defaults(struct rotation_settings *ret);
@@ -51,6 +62,8 @@ enum kt_kind settings_read(struct request *req, struct rotation_settings *settin
 void settings_show(const struct rotation_settings *settings, struct kt_jsonw *w);
 extern const struct field settings_fields[];
 
+/* The next name of `after` or `together`; false: there is none. *at moves on. */
+bool settings_name(const char **at, struct kt_bytes *ret);
 bool settings_has_target(const struct rotation_settings *settings);
 size_t settings_accounts(const struct rotation_settings *settings); /* 0, 1, 2 */
 /* Without the calendar: calendar.h has both. */
@@ -112,4 +125,9 @@ enum kt_kind settings_generator(const struct rotation_settings *settings,
         RECORD_ROW(object, m.gen_options, RECORD_TEXT, 1024),                                    \
         RECORD_ROW(object, m.rto_s, RECORD_I64, 1), RECORD_ROW(object, m.drill, RECORD_TEXT, 256),     \
         RECORD_ROW(object, m.allow_gap, RECORD_BOOL, 1),                                               \
-        RECORD_ROW(object, m.public_field, RECORD_TEXT, 256), RECORD_ROW(object, m.gen_separator, RECORD_TEXT, 1)
+        RECORD_ROW(object, m.public_field, RECORD_TEXT, 256), RECORD_ROW(object, m.gen_separator, RECORD_TEXT, 1), \
+        RECORD_ROW(object, m.after, RECORD_TEXT, SETTINGS_AFTER_MAX), \
+        RECORD_ROW(object, m.together, RECORD_TEXT, SETTINGS_AFTER_MAX), \
+        RECORD_ROW(object, m.approvals, RECORD_I64, 1), RECORD_ROW(object, m.approvers, RECORD_TEXT, 128), \
+        RECORD_ROW(object, m.served_at, RECORD_TEXT, SETTINGS_AFTER_MAX), \
+        RECORD_ROW(object, m.served_name, RECORD_TEXT, 256)

@@ -1,6 +1,7 @@
-#include "lib/log.h"
+#include "vaultd/rotation/own.h"
 #include "vaultd/rotation/plan.h"
 #include "vaultd/rotation/probe.h"
+#include "vaultd/rotation/served.h"
 #include "vaultd/rotation/tell.h"
 
 /* From the results of a job to the run's next state: evidence is noted first, then the machine
@@ -32,20 +33,63 @@ static void note_budgets(struct work *w, const struct job_part *part, int64_t no
             continue;
         uint32_t slot = slot_of(&w->run, login->username);
         asked[slot] = true;
-        refusals[slot] += part->result.replies[who].answer == ANSWER_REFUSED;
+        const struct driver_reply *reply = &part->result.replies[who];
+        refusals[slot] += reply->answer == ANSWER_REFUSED || reply->refused_by_one;
     }
     for (size_t slot = 0; slot < 2; slot++)
         if (asked[slot])
             budget_note(&w->run.budgets[slot], refusals[slot], now_ms);
 }
 
-static void note_server(struct work *w, const struct driver_result *result)
+static bool was_kept_out(const struct driver_result *result)
+{
+    return result->class == DRIVER_UNREACH && strcmp(result->code, DRIVER_STAYS) == 0;
+}
+
+/* A step that ends one of two accounts logs in as the other (kt_driver_stays()) and has no reply that says how: what
+ * was not let in counts as refused. */
+static void note_stays(struct work *w, const struct job_part *part, int64_t now_ms)
+{
+    bool kept_out = was_kept_out(&part->result);
+    for (size_t i = 0; i < part->n_nodes; i++)
+        kept_out = kept_out || (part->nodes[i].ran && was_kept_out(&part->nodes[i].result));
+    for (size_t who = DRIVER_NEW; kept_out && who < DRIVER_LOGIN_COUNT; who++)
+        if (part->step.logins[who].username != NULL)
+            budget_note(&w->run.budgets[slot_of(&w->run, part->step.logins[who].username)], 1, now_ms);
+}
+
+/* Of several servers, each with its name: as many as there is room for. */
+static enum kt_kind note_nodes(struct work *w, const struct job_part *part, struct kt_err *err)
+{
+    char ids[RUN_SERVER_ID_MAX + 1] = "";
+    for (size_t i = 0; i < part->n_nodes; i++) {
+        const struct target_node *node = &part->nodes[i];
+        if (!node->ran || node->result.server_id[0] == '\0')
+            continue;
+        bool news = false;
+        enum kt_kind kind = target_learn(w->req, &w->target, node->name, node->result.server_id, &news, err);
+        if (kind != KT_OK)
+            return kind;
+        w->target_news = w->target_news || news;
+        size_t len = strlen(ids);
+        (void)snprintf(ids + len, sizeof ids - len, "%s%s %s", len == 0 ? "" : ", ", node->name,
+                       node->result.server_id);
+    }
+    const char *text = kt_arena_text(&w->req->arena, kt_str(ids));
+    if (text == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "noting what servers say they are");
+    if (text[0] != '\0')
+        w->run.server_id = text;
+    return KT_OK;
+}
+
+static void note_server(struct work *w, const struct driver_result *result, bool one)
 {
     if (result->server_version[0] != '\0') {
         const char *text = kt_arena_text(&w->req->arena, kt_str(result->server_version));
         w->run.server_version = text == NULL ? "" : text;
     }
-    if (result->server_id[0] == '\0')
+    if (result->server_id[0] == '\0' || !one)
         return;
     const char *id = kt_arena_text(&w->req->arena, kt_str(result->server_id));
     w->run.server_id = id == NULL ? "" : id;
@@ -55,6 +99,12 @@ static void note_server(struct work *w, const struct driver_result *result)
     }
 }
 
+static void add_findings(const struct driver_result *r, struct kt_buf *text)
+{
+    for (size_t i = 0; i < DRIVER_FINDINGS_MAX && r->findings[i][0] != '\0'; i++)
+        kt_buf_printf(text, "; %s", r->findings[i]);
+}
+
 static enum kt_kind note_probe(struct work *w, const struct job_part *part, int64_t now_ms,
                                struct kt_err *err)
 {
@@ -62,6 +112,7 @@ static enum kt_kind note_probe(struct work *w, const struct job_part *part, int6
     kt_autobuf struct kt_buf text;
     kt_buf_init(&text, 3000);
     probe_text(&part->result, w->run.machine.mends, &text);
+    add_findings(&part->result, &text);
     bool asks_new = part->step.logins[DRIVER_NEW].username != NULL;
     bool asks_old = part->step.logins[DRIVER_OLD].username != NULL;
     struct evidence evidence;
@@ -84,8 +135,7 @@ static enum kt_kind note_outcome(struct work *w, const struct job_part *part, st
         kt_buf_printf(&text, "; %u sessions of %s", r->sessions, part->step.account);
     if (part->step.op == DRIVER_REVOKE && r->ended_sessions > 0)
         kt_buf_printf(&text, "; %u sessions were ended", r->ended_sessions);
-    for (size_t i = 0; i < DRIVER_FINDINGS_MAX && r->findings[i][0] != '\0'; i++)
-        kt_buf_printf(&text, "; %s", r->findings[i]);
+    add_findings(r, &text);
     return work_note(w, STEP_OUTCOME, kt_driver_op_text(part->step.op), r->class == DRIVER_OK,
                      text_of(w, &text), r->took_ms, err);
 }
@@ -98,7 +148,12 @@ static enum kt_kind note_parts(struct work *w, const struct job *job, int64_t no
         const struct job_part *part = &job->parts[i];
         if (!part->ran)
             continue;
-        note_server(w, &part->result);
+        note_server(w, &part->result, part->n_nodes == 0);
+        if (part->step.op == DRIVER_REVOKE)
+            note_stays(w, part, now_ms);
+        kind = note_nodes(w, part, err);
+        if (kind != KT_OK)
+            return kind;
         kind = part->step.op == DRIVER_PROBE ? note_probe(w, part, now_ms, err)
                                              : note_outcome(w, part, err);
     }
@@ -138,9 +193,18 @@ static const char *reason(struct work *w, const struct job_part *part)
     return text_of(w, &text);
 }
 
+/* A refused login that was another one's turn meanwhile says nothing about the one that it is now. */
+static enum run_event meant(struct work *w, enum run_event event, const struct job_part *part)
+{
+    bool moves = event == EV_ADMIN && part != NULL &&
+                 target_login_moves(w->req, &w->target, &part->step.logins[DRIVER_ADMIN]);
+    return moves ? EV_UNREACH : event;
+}
+
 static enum kt_kind move(struct work *w, enum run_event event, const struct job_part *part,
                          int64_t now_ms, struct kt_err *err)
 {
+    event = meant(w, event, part);
     struct run *run = &w->run;
     bool before_return = run->machine.state == RUN_PREFLIGHT ||
                          run->machine.state == RUN_VERIFYING;
@@ -152,17 +216,19 @@ static enum kt_kind move(struct work *w, enum run_event event, const struct job_
                                      run->machine.state == RUN_MENDING)) {
         char id[RUN_ID_TEXT];
         run_id_text(run->id, id);
-        kt_log(KT_LOG_WARNING, "rotation-target-away",
-               "run=%s state=%s next=\"secretctl run show %s\"", id,
-               run_state_text(run->machine.state), id);
-        enum kt_kind told = tell_stuck(w, err);
+        request_log(w->req, KT_LOG_WARNING, "rotation-target-away",
+                    "run=%s state=%s next=\"secretctl run show %s\"", id,
+                    run_state_text(run->machine.state), id);
+        bool answers = part != NULL && (part->result.replies[DRIVER_ADMIN].answer == ANSWER_ACCEPTED ||
+                                        was_kept_out(&part->result));
+        enum kt_kind told = tell_stuck(w, answers, err);
         if (told != KT_OK)
             return told;
     }
-    enum kt_kind late = tell_zombie(w, now_ms, err);
+    enum kt_kind late = tell_zombie(w, err);
     if (late != KT_OK)
         return late;
-    if (before_return && run->tries >= GIVE_UP_AFTER && !run->machine.past)
+    if (before_return && run->tries >= GIVE_UP_AFTER && !run->machine.past && !run->machine.bound)
         return work_event(w, EV_TIMEOUT, now_ms, why, err);
     uint32_t tries = run->tries;
     enum kt_kind kind = work_event(w, EV_UNREACH, now_ms, NULL, err);
@@ -170,18 +236,32 @@ static enum kt_kind move(struct work *w, enum run_event event, const struct job_
     return kind;
 }
 
-/* The consumer that could not take the new version, once it is known that the target did. */
-static const char *trouble_of(struct work *w)
+/* Of the consumer that could not take the new version, once it is known that the target did. What it says of itself
+ * stays among the run's steps: *ret_why goes to people by other ways, too. */
+static enum kt_kind blame_consumer(struct work *w, const char **ret_why, struct kt_err *err)
 {
     struct acks acks;
     acks_judge(&w->run, w->consumers, w->n_consumers, &acks);
-    if (acks.trouble == NULL)
-        return "a consumer could not take the new version";
-    const char *text = kt_arena_printf(
-        &w->req->arena, "%s@%s is not healthy on v%u%s%s", acks.trouble->service,
-        acks.trouble->host, w->run.to, acks.trouble->detail[0] == '\0' ? "" : ": ",
-        acks.trouble->detail);
-    return text == NULL ? "a consumer could not take the new version" : text;
+    const struct consumer *c = acks.trouble;
+    *ret_why = "a consumer could not take the new version";
+    if (c == NULL)
+        return KT_OK;
+    const char *why = kt_arena_printf(&w->req->arena, "%s@%s is not healthy on v%u", c->service, c->host, w->run.to);
+    const char *note = why == NULL ? NULL : kt_arena_printf(&w->req->arena, "%s: %s", why, c->detail);
+    if (note == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "noting what a consumer says");
+    *ret_why = why;
+    return c->detail[0] == '\0' ? KT_OK : work_note(w, STEP_NOTE, STEP_NAME_SICK, false, note, 0, err);
+}
+
+/* One server does not allow the value and another took it: it is no value that nobody took, to be thrown away,
+ * but one to go back from. */
+static void keep_value(struct machine *m, const struct driver_result *probe)
+{
+    if (!m->bad_value || !probe->replies[DRIVER_NEW].mixed)
+        return;
+    m->bad_value = false;
+    m->said_no = true;
 }
 
 /* Four answers, or the event that says why they are none. */
@@ -196,7 +276,11 @@ static enum kt_kind move_by(struct work *w, const struct job_part *probe, enum p
     probe_judge(&probe->result, asks_new, asks_old, death, &evidence);
     if (!evidence.valid)
         return move(w, evidence.event, probe, now_ms, err);
-    const char *why = w->run.machine.doubt ? trouble_of(w) : reason(w, probe);
+    keep_value(&w->run.machine, &probe->result);
+    const char *why = reason(w, probe);
+    enum kt_kind kind = w->run.machine.doubt ? blame_consumer(w, &why, err) : KT_OK;
+    if (kind != KT_OK)
+        return kind;
     return work_answers(w, evidence.new_accepted, evidence.old_accepted, now_ms, why, err);
 }
 
@@ -221,7 +305,8 @@ static enum kt_kind settle_before_mending(struct work *w, const struct job *job,
 /* It was said to be dead, and whoever has it gets in: it stays accepted beside the new one until the end. */
 static void note_alive(struct run *run, const struct driver_reply *old)
 {
-    if (old->answer == ANSWER_ACCEPTED || old->barred)
+    bool at_one = old->mixed && old->answer == ANSWER_REFUSED; /* refused at some servers, not at all */
+    if (old->answer == ANSWER_ACCEPTED || old->barred || at_one)
         run->settings.old_is_dead = false;
 }
 
@@ -232,9 +317,11 @@ static enum kt_kind settle_preflight(struct work *w, const struct job *job, int6
     if (inspect != NULL && (inspect->result.class == DRIVER_WRONG_SERVER ||
                             inspect->result.class == DRIVER_REFUSED))
         return move(w, event_of(&inspect->result), inspect, now_ms, err);
-    if (inspect != NULL && inspect->result.class == DRIVER_PERMANENT &&
-        strcmp(inspect->result.code, DRIVER_UNFIT) == 0)
+    /* Of several servers one may be away, and another known to be unfit nevertheless. */
+    if (inspect != NULL && inspect->result.class != DRIVER_OK && strcmp(inspect->result.code, DRIVER_UNFIT) == 0)
         return move(w, EV_PERMANENT, inspect, now_ms, err);
+    if (inspect != NULL && inspect->n_sentinels > 0 && inspect->sentinel.class == DRIVER_UNREACH)
+        return move(w, EV_UNREACH, inspect, now_ms, err);
     if (w->run.machine.mends)
         return settle_before_mending(w, job, now_ms, err);
     for (size_t i = 1; i < job->n; i++) {
@@ -266,6 +353,7 @@ static enum kt_kind settle_in_place(struct work *w, const struct job *job, int64
     struct evidence evidence = {.event = EV_UNREACH};
     if (probe != NULL)
         probe_judge(&probe->result, true, true, DEATH_OF_NONE, &evidence);
+    evidence.event = meant(w, evidence.event, probe);
     (void)machine_event(m, EV_OK, &fx);
     (void)machine_event(m, EV_OK, &more);
     fx |= more;
@@ -275,6 +363,20 @@ static enum kt_kind settle_in_place(struct work *w, const struct job *job, int64
         more = 0;
     return work_commit(w, fx | more, now_ms, evidence.valid ? NULL : reason(w, &job->parts[0]),
                        err);
+}
+
+/* What is drawn comes into being with the version that is stored (own.h). What became of its role meanwhile is
+ * the target's no. */
+static enum kt_kind settle_drawn(struct work *w, const struct job_part *apply, int64_t now_ms, struct kt_err *err)
+{
+    int64_t life_s = 0;
+    struct kt_err no = {0};
+    enum kt_kind kind = own_check(w->req, run_account(&w->run, w->run.slot_new), &life_s, &no);
+    if (kind == KT_OK)
+        return move(w, EV_OK, apply, now_ms, err);
+    if (kind != KT_INVALID)
+        return kt_fail(err, kind, "%s", no.what);
+    return work_event(w, EV_PERMANENT, now_ms, kt_arena_text(&w->req->arena, kt_str(no.what)), err);
 }
 
 static enum kt_kind settle_apply(struct work *w, const struct job *job, int64_t now_ms,
@@ -288,6 +390,13 @@ static enum kt_kind settle_apply(struct work *w, const struct job *job, int64_t 
         return move(w, EV_UNREACH, NULL, now_ms, err);
     enum run_event event =
         last->result.class == DRIVER_BAD_VALUE ? EV_VALUE : event_of(&last->result);
+    if (event == EV_OK && w->run.machine.given) {
+        if (last->result.made.len == 0)
+            return move(w, EV_UNREACH, last, now_ms, err);
+        w->made = &last->result;
+        if (own_is(w->run.driver))
+            return settle_drawn(w, last, now_ms, err);
+    }
     if (event == EV_OK && w->run.machine.strategy == STRATEGY_IN_PLACE)
         return settle_in_place(w, job, now_ms, err);
     return move(w, event, last, now_ms, err);
@@ -299,7 +408,8 @@ static enum kt_kind settle_verify(struct work *w, const struct job *job, int64_t
     const struct job_part *verify = last_of(job, DRIVER_VERIFY);
     struct evidence evidence;
     probe_judge(&job->parts[0].result, true, true, DEATH_OF_NONE, &evidence);
-    bool looked = evidence.valid && evidence.new_accepted && verify != NULL && !w->run.machine.past;
+    bool looked = evidence.valid && evidence.new_accepted && verify != NULL && !w->run.machine.past &&
+                  !w->run.machine.bound;
     if (looked && verify->result.class == DRIVER_PERMANENT)
         return move(w, EV_PERMANENT, verify, now_ms, err);
     if (looked && verify->result.class != DRIVER_OK)
@@ -356,14 +466,24 @@ static enum kt_kind settle_restore(struct work *w, const struct job *job, int64_
     return move(w, restore == NULL ? EV_UNREACH : event_of(&restore->result), restore, now_ms, err);
 }
 
+/* Of several servers those that let it look count, where the others say no. */
+static bool has_looked(const struct job_part *part)
+{
+    bool any = part->result.class == DRIVER_OK;
+    for (size_t i = 0; i < part->n_nodes && part->result.class == DRIVER_PERMANENT; i++)
+        any = any || (part->nodes[i].ran && part->nodes[i].result.class == DRIVER_OK);
+    return any;
+}
+
 static enum kt_kind settle_sessions(struct work *w, const struct job *job, int64_t now_ms,
                                     struct kt_err *err)
 {
     const struct driver_result *result = &job->parts[0].result;
     struct run *run = &w->run;
-    if (result->class == DRIVER_PERMANENT)
+    bool looked = has_looked(&job->parts[0]);
+    if (result->class == DRIVER_PERMANENT && !looked)
         run->drained = true; /* without the right to look there is nothing to wait for */
-    if (!job->parts[0].ran || result->class != DRIVER_OK)
+    if (!job->parts[0].ran || !looked)
         return run_save(w->req, run, err);
     run->sessions = result->sessions;
     if (result->sessions > 0)
@@ -437,6 +557,8 @@ enum kt_kind job_settle(struct work *w, const struct job *job, int64_t now_ms, s
         [JOB_RESTORE] = settle_restore,     [JOB_SESSIONS] = settle_sessions,
         [JOB_LOOK] = settle_look,
     };
+    if (job->kind == JOB_SERVED)
+        return served_settle(w, job, now_ms, err);
     if (job->kind == JOB_LOOK && job->parts[0].ran)
         note_budgets(w, &job->parts[0], now_ms);
     enum kt_kind kind = job->kind == JOB_LOOK ? KT_OK : note_parts(w, job, now_ms, err);

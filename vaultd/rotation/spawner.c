@@ -250,20 +250,20 @@ static void say_ended(int status, struct driver_result *ret)
 }
 
 /* One message from the worker's socket. True: *ret is the step's result. */
-static bool take_message(struct kt_bytes message, struct driver_result *ret)
+static bool take_message(struct kt_bytes message, struct kt_arena *arena, struct driver_result *ret)
 {
     if (message.len == SPAWN_MESSAGE && message.at[0] == SPAWN_ENDED) {
         say_ended((int)kt_get_u32(message.at + 5), ret);
         return true;
     }
     struct kt_err err = {0};
-    if (kt_driver_result_decode(message, ret, &err) != KT_OK)
+    if (kt_driver_result_decode(message, arena, ret, &err) != KT_OK)
         say(ret, "worker", "%s", err.what);
     return true;
 }
 
 static void await_result(struct spawner *spawner, uint32_t id, int socket,
-                         const struct driver_step *step, struct kt_buf *buf,
+                         const struct driver_step *step, struct kt_buf *buf, struct kt_arena *arena,
                          struct driver_result *ret)
 {
     kt_buf_reset(buf);
@@ -276,7 +276,7 @@ static void await_result(struct spawner *spawner, uint32_t id, int socket,
     size_t len = 0;
     enum kt_kind kind = kt_ipc_receive(socket, at, KT_IPC_MESSAGE_MAX, &len, NULL, NULL,
                                        kt_ipc_deadline(step->timeout_ms + GRACE_MS), NULL);
-    if (kind == KT_OK && take_message(kt_bytes(at, len), ret))
+    if (kind == KT_OK && take_message(kt_bytes(at, len), arena, ret))
         return;
     kill_worker(spawner, id);
     if (kind == KT_TIMEOUT)
@@ -302,7 +302,7 @@ static void match_replies(const struct driver_step *step, struct driver_result *
     }
 }
 
-enum kt_kind spawner_run(struct spawner *spawner, const struct driver_step *step,
+enum kt_kind spawner_run(struct spawner *spawner, const struct driver_step *step, struct kt_arena *arena,
                          struct driver_result *ret, struct kt_err *err)
 {
     KT_ASSERT(spawner != NULL && spawner->magic == SPAWNER_MAGIC);
@@ -326,7 +326,7 @@ enum kt_kind spawner_run(struct spawner *spawner, const struct driver_step *step
              KT_OK)
         say(&result, "worker", "the driver's process ended before it had its step");
     else
-        await_result(spawner, id, socket, step, &buf, &result);
+        await_result(spawner, id, socket, step, &buf, arena, &result);
     match_replies(step, &result);
     *ret = result;
     return KT_OK;

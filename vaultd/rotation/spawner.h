@@ -29,11 +29,11 @@ const struct kt_programs *spawner_programs(const struct spawner *spawner);
 void spawner_stop(struct spawner *spawner);
 
 /* Blocks until the worker answered, ended, or step->timeout_ms (and a second's grace) passed; then
- * it is killed. KT_OK: *ret is written. A worker that died, was killed, or answered nonsense is
+ * it is killed. KT_OK: *ret is written; what the target made is in the arena. A worker that died, was killed, or answered nonsense is
  * DRIVER_UNREACH with code "worker" or "timeout": the effect may have happened.
  * KT_INVALID: the step is not well-formed, nothing was started. KT_NO_MEMORY: nothing was started.
  * KT_IO: vaultd-spawn is gone or interrupted, nothing was started. */
-enum kt_kind spawner_run(struct spawner *spawner, const struct driver_step *step,
+enum kt_kind spawner_run(struct spawner *spawner, const struct driver_step *step, struct kt_arena *arena,
                          struct driver_result *ret, struct kt_err *err) KT_MUST_CHECK;
 /* The same for a document: body gets it. KT_IO: it was not fetched, and the text says why. */
 enum kt_kind spawner_fetch(struct spawner *spawner, const struct fetch_order *order, struct kt_buf *body,

@@ -1,7 +1,11 @@
+#include "lib/driver/http_api.h"
 #include "lib/log.h"
 #include "vaultd/rotation/back.h"
 #include "vaultd/rotation/drill.h"
 #include "vaultd/rotation/issue.h"
+#include "vaultd/rotation/revoked.h"
+#include "vaultd/rotation/served.h"
+#include "vaultd/rotation/text.h"
 #include "vaultd/rotation/work.h"
 
 /* Making a run: the record, its lock, its place in the lists; the due row goes. A run without a
@@ -51,6 +55,12 @@ static enum kt_kind choose_back(struct request *req, const struct rotation_secre
     struct credential before;
     if (secret->done_to == 0 || secret->done_to != kv->current)
         return kt_fail(err, KT_INVALID, "KT-R-006 there is no rotation to go back from");
+    if (revoked_is_list(&secret->settings)) {
+        (void)kt_fail(err, KT_INVALID, "KT-R-006 '%s' lists what is revoked: one of before lacks what was since",
+                      secret->name);
+        kt_hint(err, "have it made anew: secretctl rotate %s", secret->name);
+        return KT_INVALID;
+    }
     enum kt_kind kind = credential_load(req, secret, &secret->settings, kv, secret->done_from,
                                         &before, NULL, err);
     if (kind != KT_OK) {
@@ -66,6 +76,47 @@ static enum kt_kind choose_back(struct request *req, const struct rotation_secre
     return KT_OK;
 }
 
+static enum kt_kind refuse_given(const struct rotation_target *target, const struct run *run, const char *code,
+                                 struct kt_err *err)
+{
+    (void)kt_fail(err, KT_INVALID, "%s target '%s' makes its values itself: none can be set again", code,
+                  target->name);
+    kt_hint(err, "have it make a new one: secretctl rotate %s", run->name);
+    return KT_INVALID;
+}
+
+/* What was ended here stays ended. To reconcile is to make another. */
+static enum kt_kind check_inside(const struct rotation_target *target, const struct run_wish *wish,
+                                 struct run *run, struct kt_err *err)
+{
+    run->machine.given = true;
+    return wish->trigger == TRIGGER_BACK ? refuse_given(target, run, "KT-R-006", err) : KT_OK;
+}
+
+/* What the target makes by itself cannot be set: neither a value before, nor the stored one again. */
+static enum kt_kind check_given(struct request *req, const struct rotation_target *target,
+                                const struct run_wish *wish, struct run *run, struct kt_err *err)
+{
+    const struct driver_info *info = kt_driver_info(target->driver);
+    struct http_api api;
+    if (info != NULL && info->inside)
+        return check_inside(target, wish, run, err);
+    if (info == NULL || !info->api)
+        return KT_OK;
+    enum kt_kind kind = kt_http_api_read(target->api, &req->arena, &api, err);
+    if (kind != KT_OK)
+        return kind;
+    const bool can[STRATEGY_COUNT] = {
+        [STRATEGY_ALTERNATE] = api.alternate, [STRATEGY_OVERLAP] = api.overlap, [STRATEGY_IN_PLACE] = api.in_place};
+    if (!can[run->machine.strategy])
+        return kt_fail(err, KT_INVALID, "KT-R-004 what target '%s' declares does not allow strategy %s any more",
+                       target->name, run_strategy_text(run->machine.strategy));
+    run->machine.given = api.makes;
+    if (!api.makes || (wish->trigger != TRIGGER_BACK && wish->trigger != TRIGGER_RECONCILE))
+        return KT_OK;
+    return refuse_given(target, run, wish->trigger == TRIGGER_BACK ? "KT-R-006" : "KT-R-004", err);
+}
+
 static enum kt_kind put_run(struct request *req, struct run *run, struct kt_err *err)
 {
     struct batch *batch = request_batch(req);
@@ -76,6 +127,8 @@ static enum kt_kind put_run(struct request *req, struct run *run, struct kt_err 
         return run_save(req, run, err);
     active_key(run->id, active);
     batch_put(batch, kt_bytes(active, sizeof active), kt_bytes("\x01", 1));
+    if (!run_touches_target(run))
+        return run_save(req, run, err);
     const struct rotation_settings *s = &run->settings;
     lock_key(req->core, "run", s->target, s->group[0] != '\0' ? s->group : s->accounts[0], lock);
     batch_require(batch, KEY_ABSENT, kt_bytes(lock, sizeof lock), 0);
@@ -143,27 +196,50 @@ static enum kt_kind make_value(struct work *w, struct kt_buf *value, const char 
     return kind == KT_OK ? credential_write(s, json, &made, value, err) : kind;
 }
 
+/* Is the certificate in the new version one that is signed now, or was by a rotation before? Lists leave what
+ * else is in the secret as it is. */
+static bool is_issued(const struct work *w)
+{
+    const struct rotation_settings *s = &w->run.settings;
+    const struct kv_version *source = kv_version(w->kv, w->run.back_to);
+    if (w->run.back_to != 0)
+        return source != NULL && source->issued;
+    return settings_issue(s) && !revoked_is_list(s);
+}
+
 static enum kt_kind new_value(struct work *w, const char **ret_text, struct kt_err *err)
 {
     struct request *req = w->req;
     kt_autobuf struct kt_buf value;
     kt_buf_init(&value, VALUE_MAX);
     enum kt_kind kind = make_value(w, &value, ret_text, err);
+    enum kv_stage stage = is_issued(w) ? KV_ISSUED : KV_CURRENT;
+    if (kind == KT_OK && served_wanted(&w->run.settings))
+        kind = served_begin(w, kt_buf_bytes(&value), err);
     if (kind == KT_OK)
         kind = kv_write(req->core, w->secret.mount, req->snapshot, request_batch(req),
-                        w->secret.path, w->kv, kt_buf_bytes(&value), KV_CURRENT, req->now_ms, err);
+                        w->secret.path, w->kv, kt_buf_bytes(&value), stage, req->now_ms, err);
     w->run.to = w->kv->newest;
     return kind;
 }
 
-static enum kt_kind done_at_once(struct work *w, struct kt_err *err)
+/* It is current at once, and done, too, unless listeners have to show it first. */
+static enum kt_kind make_current(struct work *w, struct kt_err *err)
 {
     const char *text = "";
     enum kt_kind kind = new_value(w, &text, err);
     if (kind == KT_OK)
+        kind = revoked_stir_all(w->req, &w->secret, err);
+    if (kind == KT_OK)
         kind = work_load_consumers(w, err);
     if (kind == KT_OK)
         kind = add_state(w, RUN_GENERATED, text, err);
+    if (kind == KT_OK && served_wanted(&w->run.settings)) {
+        w->secret.active = true;
+        w->run.machine.state = RUN_ACKING; /* whose text it is */
+        kind = add_state(w, RUN_ACKING, text_of_state(w->req, &w->run), err);
+        return kind == KT_OK ? secret_save(w->req, &w->secret, err) : kind;
+    }
     if (kind == KT_OK)
         kind = add_state(w, RUN_DONE, "it is current; there is no target to tell", err);
     if (kind == KT_OK)
@@ -188,6 +264,7 @@ static void fill_run(struct request *req, const struct rotation_secret *secret,
                                     .fixed_value = wish->trigger == TRIGGER_BACK},
                         .public_old = "",
                         .public_new = "",
+                        .serial_old = "",
                         .trigger = wish->trigger,
                         .reason = wish->reason,
                         .by = wish->by,
@@ -205,7 +282,11 @@ static void fill_run(struct request *req, const struct rotation_secret *secret,
     if (wish->trigger == TRIGGER_BACK)
         back_ordered(run, rotation_steady_ms(req->core->rotation));
     run->audit_from = audit_size_now(req);
-    run_id_make(req->now_ms, run->id);
+    run->mates = wish->mates;
+    if (wish->id != NULL)
+        memcpy(run->id, wish->id, RUN_ID);
+    else
+        run_id_make(req->now_ms, run->id);
     memcpy(run->secret_id, secret->id, RUN_ID);
     memcpy(run->scope, mount->scope, BARRIER_SCOPE);
     memcpy(run->budgets, secret->budgets, sizeof run->budgets);
@@ -242,7 +323,11 @@ static enum kt_kind prepare(struct request *req, struct work *w, const struct ru
             return kt_fail(err, KT_INVALID, "KT-R-004 there is no target '%s'",
                            run->settings.target);
         if (kind == KT_OK)
+            kind = target_login(req, &w->target, err);
+        if (kind == KT_OK)
             kind = choose_slots(req, &w->secret, w->kv, run, err);
+        if (kind == KT_OK)
+            kind = check_given(req, &w->target, wish, run, err);
         if (kind == KT_OK)
             kind = check_lock(req, run, err);
         run->driver = w->target.driver;
@@ -280,6 +365,23 @@ static enum kt_kind note_approval(struct work *w, const char *by, struct kt_err 
                         : work_note(w, STEP_NOTE, "approval", true, text, 0, err);
 }
 
+static enum kt_kind note_mates(struct work *w, struct kt_err *err)
+{
+    kt_autobuf struct kt_buf text;
+    kt_buf_init(&text, 65536);
+    for (size_t i = 0; i < w->run.mates.n; i++)
+        kt_buf_printf(&text, "%s%s", i == 0 ? "as one with the runs " : ", ", w->run.mates.at[i]);
+    return kt_buf_ok(&text) ? work_note(w, STEP_NOTE, STEP_NAME_TOGETHER, true, kt_buf_text(&text), 0, err)
+                            : kt_fail(err, KT_NO_MEMORY, "starting a rotation");
+}
+
+static enum kt_kind note_ahead(struct work *w, const char *whom, struct kt_err *err)
+{
+    const char *text = kt_arena_printf(&w->req->arena, "it did not wait for %.3000s", whom);
+    return text == NULL ? kt_fail(err, KT_NO_MEMORY, "starting a rotation")
+                        : work_note(w, STEP_NOTE, STEP_NAME_ORDER, false, text, 0, err);
+}
+
 enum kt_kind run_start(struct request *req, struct rotation_secret *secret,
                        const struct run_wish *wish, struct run *ret, struct kt_err *err)
 {
@@ -295,20 +397,24 @@ enum kt_kind run_start(struct request *req, struct rotation_secret *secret,
     if (kind != KT_OK)
         return kind;
     if (scheduled)
-        w->secret.last_fire_ms = w->secret.fire_ms;
+        due_began(&w->secret, req->now_ms);
     memcpy(w->secret.run, w->run.id, RUN_ID);
     w->secret.held = "";
     kind = work_note(w, STEP_STATE, run_state_text(RUN_PLANNED), true,
                      "its turn comes when nothing else is done at the target", 0, err);
     if (kind == KT_OK && wish->approved_by != NULL)
         kind = note_approval(w, wish->approved_by, err);
+    if (kind == KT_OK && w->run.mates.n > 0)
+        kind = note_mates(w, err);
+    if (kind == KT_OK && wish->went_ahead != NULL && wish->went_ahead[0] != '\0')
+        kind = note_ahead(w, wish->went_ahead, err);
     if (kind == KT_OK && run_touches_target(&w->run)) {
         w->secret.active = true;
         /* Whoever writes a version at the same time looked before this run was there. */
         kv_require(req->core, secret->mount, request_batch(req), secret->path, w->kv);
         kind = secret_save(req, &w->secret, err);
     } else if (kind == KT_OK) {
-        kind = done_at_once(w, err);
+        kind = make_current(w, err);
     }
     if (kind == KT_OK)
         kind = put_run(req, &w->run, err);

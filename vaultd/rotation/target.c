@@ -30,6 +30,12 @@ static const struct record_row rows_3[] = {
     ROW(max_runs, RECORD_U32, TARGET_RUNS_MAX),
     ROW(starts_per_minute, RECORD_U32, TARGET_STARTS_MAX),
     ROW(keys_file, RECORD_TEXT, DRIVER_PATH_MAX),
+    ROW(api, RECORD_TEXT, DRIVER_API_MAX),
+    ROW(admin_secret, RECORD_TEXT, TARGET_SECRET_MAX),
+    ROW(nodes, RECORD_LIST, DRIVER_SERVERS_MAX),
+    ROW(node_ids, RECORD_LIST, DRIVER_SERVERS_MAX),
+    ROW(sentinels, RECORD_LIST, DRIVER_SERVERS_MAX),
+    ROW(sentinel_master, RECORD_TEXT, DRIVER_NAME_MAX),
 };
 static const struct record_row rows_2[] = {ROWS_2};
 static const struct record_row rows_1[] = {ROWS_1};
@@ -51,6 +57,9 @@ enum kt_kind target_load(struct request *req, const char *name, struct rotation_
     kind = record_read(&target_kind, record, &req->arena, ret, err);
     if (kind != KT_OK)
         return kind;
+    kind = target_nodes_check(ret, &req->arena, err);
+    if (kind != KT_OK)
+        return kind;
     ret->changed = changed;
     if (ret->max_runs == 0) /* of an older format */
         ret->max_runs = 1;
@@ -63,7 +72,10 @@ enum kt_kind target_save(struct request *req, const struct rotation_target *targ
     struct batch *batch = request_batch(req);
     kt_autobuf struct kt_buf record;
     kt_buf_init(&record, RECORD_MAX);
-    record_write(&target_kind, target, &record);
+    struct rotation_target stored = *target;
+    if (target->admin_secret[0] != '\0')
+        stored.admin_username = stored.admin_password = "";
+    record_write(&target_kind, &stored, &record);
     if (batch == NULL || !kt_buf_ok(&record))
         return kt_fail(err, KT_NO_MEMORY, "writing a target");
     unsigned char key[BARRIER_NAME_KEY];
@@ -82,6 +94,7 @@ void target_step(const struct rotation_target *target, struct driver_step *step)
         .port = target->port,
         .database = target->database,
         .program = target->program,
+        .api = target->api,
         .sslmode = target->sslmode,
         .ca = target->ca,
         .server_id = target->server_id,
@@ -93,8 +106,11 @@ void target_step(const struct rotation_target *target, struct driver_step *step)
         .username = target->admin_username, .password = kt_str(target->admin_password)};
     /* 0 is the driver's own default; what is meant is: at once. */
     step->settle_ms = target->settle_s == 0 ? 1 : (uint32_t)(target->settle_s * 1000);
-    /* Connecting, waiting for a lock, the statement, sessions to end, and room for a slow machine. */
-    step->timeout_ms = (uint32_t)((target->connect_timeout_s + 2 * target->statement_timeout_s +
-                                   2 * target->settle_s + 20) *
-                                  1000);
+    /* Connecting, waiting for a lock, the statement, sessions to end, and room for a slow machine; each further
+     * server has to be reached and asked. */
+    int64_t more = target->nodes.n > 1 ? (int64_t)target->nodes.n - 1 : 0;
+    int64_t timeout_s = target->connect_timeout_s + 2 * target->statement_timeout_s + 2 * target->settle_s + 20 +
+                        more * (target->connect_timeout_s + target->statement_timeout_s);
+    const uint32_t most_ms = DRIVER_TIMEOUT_MAX;
+    step->timeout_ms = timeout_s * 1000 > most_ms ? most_ms : (uint32_t)(timeout_s * 1000);
 }

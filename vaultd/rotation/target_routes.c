@@ -2,21 +2,24 @@
 #include <stdlib.h>
 
 #include "lib/driver/form.h"
+#include "lib/driver/http_api.h"
 #include "vaultd/core/rows.h"
 #include "vaultd/rotation/engine.h"
+#include "vaultd/rotation/people.h"
 #include "vaultd/rotation/places.h"
-#include "vaultd/rotation/plan.h"
 #include "vaultd/rotation/target.h"
 
-#define CHECK_WAIT_MS ((int64_t)90 * 1000)
-#define CHECKS_MAX    8u
 #define REFUSALS_UNSET (-1) /* the driver's own */
 #define SSLMODE_UNSET  "verify-full"
 
 const struct field target_fields[] = {
-    {"driver", FIELD_STRING, "postgresql, mariadb, redis, ldap, ssh-key, exec"},
+    {"driver", FIELD_STRING, "postgresql, mariadb, redis, ldap, ssh-key, exec, http; vault: what people log in with here"},
     {"program", FIELD_STRING, "exec: the name of a driver_program in vaultd's configuration"},
+    {"api", FIELD_STRING, "http: the requests of the API, as JSON; secretctl: api=@FILE"},
     {"host", FIELD_STRING, "a name, an address, or a socket or its folder that begins with /"},
+    {"hosts", FIELD_COMMA_LIST, "several servers that are one target, 8 at most, instead of host: name, name:port; empty: one again"},
+    {"sentinels", FIELD_COMMA_LIST, "redis: the Sentinels that are asked whether hosts names all, 8 at most: name, name:26379; empty: none"},
+    {"sentinel_master", FIELD_STRING, "redis: what the Sentinels call the primary"},
     {"port", FIELD_INT, "the driver's own"},
     {"database", FIELD_STRING, "the database to log in to; redis, ldap: none"},
     {"sslmode", FIELD_STRING, "verify-full (default), verify-ca, require, disable"},
@@ -24,9 +27,10 @@ const struct field target_fields[] = {
     {"keys_file", FIELD_STRING, "ssh-key: the file of authorized keys, .ssh/authorized_keys; %u is the account"},
     {"admin_username", FIELD_STRING, "the administrative login"},
     {"admin_password", FIELD_STRING, "its password (ssh-key: its private key); cannot be read back"},
+    {"admin_secret", FIELD_STRING, "a secret that is the administrative login instead; you have to be allowed to read it"},
     {"connect_timeout", FIELD_DURATION, "5"},
     {"statement_timeout", FIELD_DURATION, "10"},
-    {"max_refusals_per_hour", FIELD_INT, "refused logins that probes may cause an account, 3 (redis: 0); 0: no limit"},
+    {"max_refusals_per_hour", FIELD_INT, "refused logins that probes may cause an account, 3 (redis, http: 0); 0: no limit"},
     {"probe_spacing", FIELD_DURATION, "between two probes of an account, 30"},
     {"settle", FIELD_DURATION, "between two looks for open sessions of an account that is ended, 1"},
     {"recheck", FIELD_DURATION, "between two looks of a frozen run at what it froze at, 900; 0: none"},
@@ -95,8 +99,8 @@ enum kt_kind targets_list(struct request *req, struct kt_err *err)
     return KT_OK;
 }
 
-static enum kt_kind load_named(struct request *req, struct rotation_target *ret,
-                               struct kt_err *err)
+enum kt_kind target_load_named(struct request *req, struct rotation_target *ret,
+                                struct kt_err *err)
 {
     const char *name = request_param(req, "name");
     enum kt_kind kind = target_load(req, name, ret, err);
@@ -110,7 +114,7 @@ static enum kt_kind load_named(struct request *req, struct rotation_target *ret,
 enum kt_kind target_read(struct request *req, struct kt_err *err)
 {
     struct rotation_target target;
-    enum kt_kind kind = load_named(req, &target, err);
+    enum kt_kind kind = target_load_named(req, &target, err);
     if (kind != KT_OK)
         return kind;
     struct places_seen places;
@@ -119,13 +123,17 @@ enum kt_kind target_read(struct request *req, struct kt_err *err)
     kt_jsonw_object(&w);
     kt_jsonw_kv_text(&w, "driver", target.driver);
     kt_jsonw_kv_text(&w, "program", target.program);
+    kt_jsonw_kv_text(&w, "api", target.api);
     kt_jsonw_kv_text(&w, "host", target.host);
     kt_jsonw_kv_int(&w, "port", target.port);
+    target_nodes_show(&target, &w);
+    target_sentinels_show(&target, &w);
     kt_jsonw_kv_text(&w, "database", target.database);
     kt_jsonw_kv_text(&w, "sslmode", target.sslmode);
     kt_jsonw_kv_text(&w, "ca", target.ca);
     kt_jsonw_kv_text(&w, "keys_file", target.keys_file);
     kt_jsonw_kv_text(&w, "admin_username", target.admin_username);
+    kt_jsonw_kv_text(&w, "admin_secret", target.admin_secret);
     kt_jsonw_kv_int(&w, "connect_timeout", target.connect_timeout_s);
     kt_jsonw_kv_int(&w, "statement_timeout", target.statement_timeout_s);
     kt_jsonw_kv_int(&w, "max_refusals_per_hour", target.max_refusals_per_hour);
@@ -136,6 +144,7 @@ enum kt_kind target_read(struct request *req, struct kt_err *err)
     kt_jsonw_kv_int(&w, "starts_per_minute", target.starts_per_minute);
     kt_jsonw_kv_int(&w, "runs", places.here);
     kt_jsonw_kv_text(&w, "server_id", target.server_id);
+    target_servers_show(&target, &w);
     kt_jsonw_kv_int(&w, "secrets", target.users);
     kt_jsonw_kv_int(&w, "failures", target.failures);
     kt_jsonw_end(&w);
@@ -174,6 +183,7 @@ static enum kt_kind read_texts(struct request *req, struct rotation_target *t, s
     } rows[] = {
         {"driver", 64, false, &t->driver},
         {"program", PROGRAM_NAME_MAX, false, &t->program},
+        {"api", DRIVER_API_MAX, true, &t->api},
         {"host", DRIVER_NAME_MAX - 1, false, &t->host},
         {"database", DRIVER_NAME_MAX - 1, false, &t->database},
         {"sslmode", 16, false, &t->sslmode},
@@ -181,6 +191,7 @@ static enum kt_kind read_texts(struct request *req, struct rotation_target *t, s
         {"keys_file", DRIVER_PATH_MAX - 1, false, &t->keys_file},
         {"admin_username", DRIVER_NAME_MAX - 1, false, &t->admin_username},
         {"admin_password", DRIVER_PASSWORD_MAX - 1, true, &t->admin_password},
+        {"admin_secret", TARGET_SECRET_MAX, false, &t->admin_secret},
         {"server_id", 160, false, &t->server_id},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -244,7 +255,8 @@ static void hint_drivers(struct kt_err *err)
     kt_autobuf struct kt_buf names;
     kt_buf_init(&names, 1024);
     for (size_t i = 0; i < n; i++)
-        kt_buf_printf(&names, "%s%s", i == 0 ? "" : ", ", infos[i].name);
+        if (!infos[i].listens)
+            kt_buf_printf(&names, "%s%s", i == 0 ? "" : ", ", infos[i].name);
     kt_hint(err, "it has: %s", kt_buf_text(&names));
 }
 
@@ -307,24 +319,94 @@ static enum kt_kind check_keys_file(const struct rotation_target *t, enum driver
     return KT_OK;
 }
 
+static bool is_this_machine(const char *host)
+{
+    struct in_addr address;
+    if (host[0] == '/' || strcmp(host, "localhost") == 0 || strcmp(host, "::1") == 0)
+        return true;
+    return inet_pton(AF_INET, host, &address) == 1 && ntohl(address.s_addr) >> 24 == 127;
+}
+
+/* All of its servers. */
+static bool is_near(const struct rotation_target *t, struct kt_arena *arena)
+{
+    bool near = is_this_machine(t->host);
+    for (size_t i = 0; i < t->nodes.n && near; i++) {
+        struct driver_server server;
+        near = kt_server_parse(kt_str(t->nodes.at[i]), 1, arena, &server, NULL) == KT_OK && is_this_machine(server.host);
+    }
+    return near;
+}
+
+/* A secret is nowhere in an address, and goes nowhere but to the host, within TLS. */
+static enum kt_kind check_api(struct request *req, const struct rotation_target *t, struct kt_err *err)
+{
+    struct http_api api;
+    bool open = strcmp(t->sslmode, "disable") == 0;
+    if (t->api[0] == '\0') {
+        (void)kt_fail(err, KT_INVALID, "driver http needs api: the requests, as JSON");
+        kt_hint(err, "docs/driver-http.md has whole ones; secretctl target set %s api=@FILE", t->name);
+        return KT_INVALID;
+    }
+    enum kt_kind kind = kt_http_api_read(t->api, &req->arena, &api, err);
+    if (kind != KT_OK)
+        return kind;
+    if (t->host[0] == '/')
+        return kt_fail(err, KT_INVALID, "host must name one host");
+    if (open ? !is_this_machine(t->host) : strcmp(t->sslmode, "verify-full") != 0)
+        return kt_fail(err, KT_INVALID, "sslmode must be verify-full, or disable on this machine alone");
+    return KT_OK;
+}
+
+/* Asking costs nothing, locks nobody out, and many may be under way. */
+static void begin_inside(struct rotation_target *t)
+{
+    const struct driver_info *info = kt_driver_info(t->driver);
+    if (info == NULL || !info->inside)
+        return;
+    t->probe_spacing_s = 0;
+    t->max_runs = TARGET_RUNS_MAX;
+}
+
+/* It is where it runs, and needs no login. */
+static enum kt_kind check_inside(const struct rotation_target *t, struct kt_err *err)
+{
+    const char *const texts[] = {t->host,           t->database,       t->ca,           t->keys_file, t->program, t->api,
+                                 t->admin_username, t->admin_password, t->admin_secret, t->server_id};
+    bool named = t->port != 0 || strcmp(t->sslmode, SSLMODE_UNSET) != 0;
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+        named = named || texts[i][0] != '\0';
+    return named ? kt_fail(err, KT_INVALID, "driver %s is this vault: it has no place, program, api, login or server_id",
+                           t->driver)
+                 : KT_OK;
+}
+
 static enum kt_kind check_target(struct request *req, struct rotation_target *t,
                                  struct kt_err *err)
 {
     const struct driver_info *info = kt_driver_info(t->driver);
-    if (info == NULL) {
+    if (info == NULL || info->listens) {
         (void)kt_fail(err, KT_INVALID, "driver must name a driver of this vaultd");
         hint_drivers(err);
         return KT_INVALID;
     }
     if (t->max_refusals_per_hour == REFUSALS_UNSET)
         t->max_refusals_per_hour = info->refusals;
+    if (info->inside)
+        return check_inside(t, err);
     enum kt_kind kind = check_keys_file(t, info->form, err);
     if (kind == KT_OK && info->names_server)
         kind = check_ssh(t, err);
     if (kind != KT_OK)
         return kind;
+    if (!info->api && t->api[0] != '\0')
+        return kt_fail(err, KT_INVALID, "driver %s has no api", t->driver);
     if (info->program)
         return check_program(req, t, err);
+    if (info->api)
+        kind = check_api(req, t, err);
+    if (kind != KT_OK)
+        return kind;
     if (t->program[0] != '\0')
         return kt_fail(err, KT_INVALID, "driver %s starts no program", t->driver);
     if (t->port == 0)
@@ -342,15 +424,19 @@ static enum kt_kind check_target(struct request *req, struct rotation_target *t,
         return kt_fail(err, KT_INVALID, "database must name the database to log in to");
     if (!info->databases && t->database[0] != '\0')
         return kt_fail(err, KT_INVALID, "driver %s logs in to no database: leave it out", t->driver);
-    if (t->admin_username[0] == '\0' || t->admin_password[0] == '\0')
+    bool own = t->admin_secret[0] == '\0';
+    if (own && (t->admin_username[0] == '\0' || t->admin_password[0] == '\0'))
         return kt_fail(err, KT_INVALID,
                        "admin_username and admin_password must give the administrative login");
-    kind = check_password(t, info->form, err);
+    if (own)
+        kind = check_password(t, info->form, err);
     if (kind != KT_OK)
         return kind;
     if (t->ca[0] != '\0' && strstr(t->ca, "-----BEGIN CERTIFICATE-----") == NULL)
         return kt_fail(err, KT_INVALID, "ca must be a certificate in PEM, not the name of a file");
     bool socket = t->host[0] == '/';
+    for (size_t i = 0; i < t->nodes.n; i++)
+        socket = socket && t->nodes.at[i][0] == '/';
     if (strcmp(t->sslmode, "disable") == 0 && !socket)
         request_warn(req, "sslmode=disable: logins cross the network without protection");
     else if (strcmp(t->sslmode, "require") == 0 && !socket)
@@ -358,20 +444,13 @@ static enum kt_kind check_target(struct request *req, struct rotation_target *t,
     return KT_OK;
 }
 
-static bool is_this_machine(const char *host)
-{
-    struct in_addr address;
-    if (host[0] == '/' || strcmp(host, "localhost") == 0 || strcmp(host, "::1") == 0)
-        return true;
-    return inet_pton(AF_INET, host, &address) == 1 && ntohl(address.s_addr) >> 24 == 127;
-}
-
 /* Where logins go, and how it is told who answers there. */
 static bool same_place(const struct rotation_target *a, const struct rotation_target *b)
 {
     return strcmp(a->driver, b->driver) == 0 && strcmp(a->program, b->program) == 0 &&
            strcmp(a->host, b->host) == 0 && a->port == b->port &&
-           strcmp(a->sslmode, b->sslmode) == 0 && strcmp(a->ca, b->ca) == 0;
+           strcmp(a->sslmode, b->sslmode) == 0 && strcmp(a->ca, b->ca) == 0 &&
+           strcmp(a->api, b->api) == 0 && target_same_nodes(a, b);
 }
 
 /* A program is told all of the place, and a program may show a login in any way. */
@@ -392,28 +471,111 @@ static enum kt_kind check_place(const struct request *req, const struct rotation
     return KT_DENIED;
 }
 
-/* Whoever answers there may see each login: the administrative one, and those of secrets. Who may set up targets
- * could so read what his policy does not give him. */
-static enum kt_kind check_open_way(const struct request *req, const struct rotation_target *before,
-                                   const struct rotation_target *t, struct kt_err *err)
+/* The login that is there is not shown anywhere else by who only has the right to write it. */
+static bool brings_login(const struct rotation_target *before, const struct rotation_target *t)
 {
-    const struct driver_info *info = kt_driver_info(t->driver);
-    if (info != NULL && info->program)
-        return check_place(req, before, t, err);
-    bool shows = info != NULL && info->shows;
-    bool open = shows || strcmp(t->sslmode, "disable") == 0;
-    bool as_it_was = before->changed != 0 && same_place(before, t);
-    if (as_it_was || req->sudo || !open || is_this_machine(t->host))
-        return KT_OK;
-    if (shows)
+    return t->admin_secret[0] != '\0' ? t->admin_secret != before->admin_secret
+                                      : t->admin_password != before->admin_password;
+}
+
+static enum kt_kind refuse_place(struct request *req, const struct rotation_target *t,
+                                 const struct driver_info *info, struct kt_err *err)
+{
+    bool shows = info != NULL && info->shows, api = info != NULL && info->api;
+    bool near = is_near(t, &req->arena);
+    if (api)
+        (void)kt_fail(err, KT_DENIED,
+                      "what driver %s sends, from vaultd's machine and with each login, is not said by everybody",
+                      t->driver);
+    else if (near)
+        (void)kt_fail(err, KT_DENIED,
+                      "the target would show logins that it has to whoever answers at another place");
+    else if (shows)
         (void)kt_fail(err, KT_DENIED,
                       "driver %s shows each login to whoever answers, and that is another machine", t->driver);
     else
         (void)kt_fail(err, KT_DENIED,
                       "sslmode=disable to another machine shows each login to whoever answers there");
-    kt_hint(err, "%slet somebody set it whose policy grants sudo on %s",
-            shows ? "" : "use verify-full, or ", req->path);
+    if (near && !api)
+        kt_hint(err, "before secrets are rotated there, give the administrative login with it; or let somebody set it "
+                     "whose policy grants sudo on %s", req->path);
+    else
+        kt_hint(err, "%slet somebody set it whose policy grants sudo on %s",
+                shows ? "" : "use verify-full, or ", req->path);
     return KT_DENIED;
+}
+
+/* Whoever answers there may see each login: the administrative one, and those of secrets. Who may set up targets
+ * could so read what his policy does not give him. On this machine, too, anybody may listen at a port: there
+ * a target is free to begin, and to move with its own login as long as nobody's secrets are rotated at it. What is
+ * declared for an API reaches whatever listens on loopback for vaultd's machine alone. */
+static enum kt_kind check_open_way(struct request *req, const struct rotation_target *before,
+                                   const struct rotation_target *t, struct kt_err *err)
+{
+    const struct driver_info *info = kt_driver_info(t->driver);
+    if (info != NULL && info->program)
+        return check_place(req, before, t, err);
+    bool api = info != NULL && info->api;
+    bool open = (info != NULL && info->shows) || strcmp(t->sslmode, "disable") == 0;
+    bool as_it_was = before->changed != 0 && same_place(before, t);
+    bool begins = before->changed == 0 || (before->users == 0 && brings_login(before, t));
+    if (as_it_was || req->sudo || !open || (!api && begins && is_near(t, &req->arena)))
+        return KT_OK;
+    return refuse_place(req, t, info, err);
+}
+
+/* ---- who makes the values ---- */
+
+enum maker { MAKER_VAULT, MAKER_SLOTS, MAKER_KEYS, MAKER_INSIDE };
+
+static enum kt_kind maker_of(struct request *req, const struct rotation_target *t, enum maker *ret, struct kt_err *err)
+{
+    const struct driver_info *info = kt_driver_info(t->driver);
+    struct http_api api = {.makes = false};
+    if (info != NULL && info->api) {
+        enum kt_kind kind = kt_http_api_read(t->api, &req->arena, &api, err);
+        if (kind != KT_OK)
+            return kind;
+    }
+    bool inside = info != NULL && info->inside;
+    *ret = inside ? MAKER_INSIDE : api.lists ? MAKER_KEYS : api.makes ? MAKER_SLOTS : MAKER_VAULT;
+    return KT_OK;
+}
+
+/* A run, and a secret's settings, go by what the target said when they began; and who set those had to have the
+ * right to have them made inside (own_permit()), where that is so. */
+static enum kt_kind check_maker(struct request *req, const struct rotation_target *before,
+                                const struct rotation_target *t, struct kt_err *err)
+{
+    static const char *const words[] = {
+        [MAKER_VAULT] = "that the vault makes", [MAKER_SLOTS] = "that it makes itself",
+        [MAKER_KEYS] = "that it makes itself as keys in a list",
+        [MAKER_INSIDE] = "that people log in to this vault with"};
+    enum maker was = MAKER_VAULT, is = MAKER_VAULT;
+    struct kt_err unread = {0};
+    if (before->users == 0)
+        return KT_OK;
+    enum kt_kind kind = maker_of(req, before, &was, &unread);
+    bool broken = kind == KT_INVALID; /* what cannot be read any more may be mended, as what it was */
+    kind = kind == KT_OK || broken ? maker_of(req, t, &is, err) : kt_fail(err, kind, "%s", unread.what);
+    if (kind != KT_OK || was == is || (broken && is != MAKER_INSIDE))
+        return kind;
+    (void)kt_fail(err, KT_INVALID, "%u secrets are rotated at target '%s' with values %s: not with values %s",
+                  before->users, t->name, words[was], words[is]);
+    kt_hint(err, "make another target, and when no run is under way: secretctl schedule set SECRET target=OTHER "
+                 "strategy=...");
+    return KT_INVALID;
+}
+
+/* Who names a secret instead means that: of the login that was there nothing is kept. */
+static void let_go_of_login(const struct rotation_target *before, struct rotation_target *t)
+{
+    if (before->admin_secret[0] != '\0' || t->admin_secret[0] == '\0')
+        return;
+    if (t->admin_username == before->admin_username)
+        t->admin_username = "";
+    if (t->admin_password == before->admin_password)
+        t->admin_password = "";
 }
 
 enum kt_kind target_write(struct request *req, struct kt_err *err)
@@ -428,13 +590,16 @@ enum kt_kind target_write(struct request *req, struct kt_err *err)
                                      .driver = "",
                                      .program = "",
                                      .keys_file = "",
+                                     .api = "",
                                      .host = "",
                                      .database = "",
                                      .sslmode = SSLMODE_UNSET,
                                      .ca = "",
                                      .admin_username = "",
                                      .admin_password = "",
+                                     .admin_secret = "",
                                      .server_id = "",
+                                     .sentinel_master = "",
                                      .connect_timeout_s = 5,
                                      .statement_timeout_s = 10,
                                      .max_refusals_per_hour = REFUSALS_UNSET,
@@ -446,18 +611,32 @@ enum kt_kind target_write(struct request *req, struct kt_err *err)
         return kind;
     const struct rotation_target before = t;
     kind = read_texts(req, &t, err);
+    if (kind == KT_OK && before.changed == 0)
+        begin_inside(&t);
+    if (kind == KT_OK)
+        let_go_of_login(&before, &t);
     if (kind == KT_OK)
         kind = read_numbers(req, &t, err);
+    if (kind == KT_OK)
+        kind = target_nodes_read(req, &before, &t, err);
+    if (kind == KT_OK)
+        kind = target_sentinels_read(req, &before, &t, err);
     if (kind == KT_OK)
         kind = check_target(req, &t, err);
     if (kind == KT_OK)
         kind = check_open_way(req, &before, &t, err);
+    if (kind == KT_OK)
+        kind = check_maker(req, &before, &t, err);
+    if (kind == KT_OK)
+        kind = target_admin_check(req, &t, err);
+    if (kind == KT_OK)
+        kind = people_bind_target(req, &before, err);
     if (kind != KT_OK)
         return kind;
-    /* Another place is meant: what the old one said it is does not hold it back. */
-    bool moved = strcmp(before.host, t.host) != 0 || before.port != t.port ||
-                 strcmp(before.program, t.program) != 0;
-    if (before.changed != 0 && moved && strcmp(before.server_id, t.server_id) == 0)
+    /* Another place is meant: what the old one said it is does not hold it back (of several: target_nodes_read()). */
+    bool place = before.nodes.n == 0 && (strcmp(before.host, t.host) != 0 || before.port != t.port);
+    bool moved = place || strcmp(before.program, t.program) != 0;
+    if (before.changed != 0 && moved && t.nodes.n == 0 && strcmp(before.server_id, t.server_id) == 0)
         t.server_id = "";
     req->after_commit = wake_after;
     return target_save(req, &t, err);
@@ -477,6 +656,9 @@ enum kt_kind target_delete(struct request *req, struct kt_err *err)
         kt_hint(err, "see them: secretctl schedule list; end each: secretctl schedule remove SECRET");
         return KT_INVALID;
     }
+    kind = people_bind_target(req, &target, err);
+    if (kind != KT_OK)
+        return kind;
     struct batch *batch = request_batch(req);
     if (batch == NULL)
         return kt_fail(err, KT_NO_MEMORY, "removing a target");
@@ -484,146 +666,5 @@ enum kt_kind target_delete(struct request *req, struct kt_err *err)
     target_key(req->core, target.name, key);
     batch_require(batch, KEY_CHANGED_AT, kt_bytes(key, sizeof key), target.changed);
     batch_delete(batch, kt_bytes(key, sizeof key));
-    return KT_OK;
-}
-
-/* ---- check: the only look at a target that a person can ask for ---- */
-
-static void check_step(struct kt_jsonw *w, const char *name, bool ok, const char *text)
-{
-    kt_jsonw_object(w);
-    kt_jsonw_kv_text(w, "name", name);
-    kt_jsonw_kv_bool(w, "ok", ok);
-    kt_jsonw_kv_text(w, "text", text);
-    kt_jsonw_end(w);
-}
-
-/* What a person does next; "" when all is well. */
-static const char *check_next(struct request *req, const struct driver_result *r)
-{
-    static const struct {
-        enum driver_class class;
-        const char *text;
-    } rows[] = {
-        {DRIVER_WRONG_SERVER, "only if the move was meant: secretctl target set %s server_id="},
-        {DRIVER_REFUSED, "give it the password that works: secretctl target set %s admin_password="},
-        {DRIVER_UNREACH, "is it up, and are host, port and sslmode right? secretctl target show %s"},
-        {DRIVER_PERMANENT, "see what it lacks, then: secretctl target show %s"},
-    };
-    if (r->class == DRIVER_OK)
-        return r->replies[DRIVER_CONTROL].answer == ANSWER_ACCEPTED
-                   ? "PostgreSQL: look for trust, peer or cert lines in pg_hba.conf, mend and reload it; "
-                     "MariaDB: was it started with skip-grant-tables?"
-                   : "";
-    const char *name = request_param(req, "name"), *text = NULL;
-    if (r->class == DRIVER_WRONG_SERVER && strncmp(r->server_id, "SHA256:", 7) == 0)
-        text = kt_arena_printf(&req->arena,
-                               "if the host itself says the same (ssh-keygen -lf "
-                               "/etc/ssh/ssh_host_ed25519_key.pub): secretctl target set %s server_id=%s",
-                               name, r->server_id);
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0] && text == NULL; i++)
-        if (rows[i].class == r->class) {
-            const char *mark = strstr(rows[i].text, "%s");
-            text = kt_arena_printf(&req->arena, "%.*s%s%s", (int)(mark - rows[i].text), rows[i].text, name,
-                                   mark + 2);
-        }
-    return text == NULL ? "" : text;
-}
-
-/* The steps that were made: what comes behind the first that failed was not. */
-static void show_steps(struct kt_jsonw *w, const struct driver_result *r, bool in, bool refused)
-{
-    const struct driver_reply *control = &r->replies[DRIVER_CONTROL];
-    bool answered = r->class == DRIVER_OK || r->class == DRIVER_REFUSED ||
-                    r->class == DRIVER_WRONG_SERVER;
-    check_step(w, "reach", answered,
-               !answered                       ? r->text
-               : r->server_version[0] != '\0' ? r->server_version
-                                               : "it answers");
-    if (!answered)
-        return;
-    bool same = r->class != DRIVER_WRONG_SERVER;
-    if (in || same) /* SSH tells who it is before there is a login */
-        check_step(w, "admin login", in, in ? "accepted" : r->text);
-    if (!in && same)
-        return;
-    check_step(w, "server", same,
-               !same                      ? r->text
-               : r->server_id[0] != '\0' ? r->server_id
-                                          : "it does not tell its identifier");
-    if (same)
-        check_step(w, "wrong password", refused,
-                   refused                                ? "refused, as it has to be"
-                   : control->answer == ANSWER_ACCEPTED ? "ACCEPTED: no test proves anything here"
-                                                          : r->text);
-}
-
-static void show_check(struct request *req, const struct driver_result *r)
-{
-    bool in = r->replies[DRIVER_ADMIN].answer == ANSWER_ACCEPTED;
-    bool refused = r->replies[DRIVER_CONTROL].answer == ANSWER_REFUSED;
-    struct kt_jsonw w = kt_jsonw(&req->reply.data);
-    kt_jsonw_object(&w);
-    kt_jsonw_kv_bool(&w, "ok", r->class == DRIVER_OK && in && refused);
-    kt_jsonw_key(&w, "steps");
-    kt_jsonw_array(&w);
-    show_steps(&w, r, in, refused);
-    kt_jsonw_end(&w);
-    kt_jsonw_kv_text(&w, "next", check_next(req, r));
-    kt_jsonw_kv_int(&w, "took_ms", r->took_ms);
-    kt_jsonw_end(&w);
-}
-
-static unsigned checks_open(struct rotation *rotation)
-{
-    unsigned n = 0;
-    (void)pthread_mutex_lock(&rotation->lock);
-    for (const struct job *job = rotation->jobs; job != NULL; job = job->next)
-        n += job->kind == JOB_CHECK;
-    (void)pthread_mutex_unlock(&rotation->lock);
-    return n;
-}
-
-static enum kt_kind begin_check(struct request *req, struct kt_err *err)
-{
-    struct rotation *rotation = req->core->rotation;
-    struct rotation_target target;
-    enum kt_kind kind = load_named(req, &target, err);
-    if (kind != KT_OK)
-        return kind;
-    if (!rotation_can_run(rotation))
-        return kt_fail(err, KT_INVALID, "this vaultd was started without what runs drivers");
-    if (checks_open(rotation) >= CHECKS_MAX)
-        return kt_fail(err, KT_BUSY, "%u checks are under way", CHECKS_MAX);
-    unsigned char *id = kt_arena_take(&req->arena, RUN_ID);
-    if (id == NULL)
-        return kt_fail(err, KT_NO_MEMORY, "checking a target");
-    run_id_make(req->now_ms, id);
-    struct job *job = NULL;
-    kind = plan_check(req, &target, id, &job, err);
-    if (kind != KT_OK)
-        return kind;
-    req->handler_data = id;
-    job_post(rotation, job);
-    request_wait(req, rotation->news, req->received_mono_ms + CHECK_WAIT_MS);
-    return KT_OK;
-}
-
-enum kt_kind target_check(struct request *req, struct kt_err *err)
-{
-    struct rotation *rotation = req->core->rotation;
-    const unsigned char *id = req->handler_data;
-    if (id == NULL)
-        return begin_check(req, err);
-    struct job *job = job_take_check(rotation, id);
-    if (job == NULL) {
-        int64_t deadline = req->received_mono_ms + CHECK_WAIT_MS;
-        if (kt_mono_ms(req->core->clock) >= deadline)
-            return kt_fail(err, KT_TIMEOUT, "the check did not come to an end");
-        request_wait(req, rotation->news, deadline);
-        return KT_OK;
-    }
-    show_check(req, &job->parts[0].result);
-    job_free(job);
     return KT_OK;
 }

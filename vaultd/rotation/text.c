@@ -1,24 +1,9 @@
 #include "vaultd/rotation/text.h"
 
-/* ---- filling in names ---- */
+#include "lib/shell_word.h"
+#include "vaultd/rotation/served.h"
 
-/* As one word of a shell, whatever it holds. */
-static void add_word(struct kt_buf *out, const char *text)
-{
-    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-                                "_-./:@%+,";
-    if (text[0] != '\0' && text[strspn(text, plain)] == '\0') {
-        kt_buf_add_text(out, text);
-        return;
-    }
-    kt_buf_add_char(out, '\'');
-    for (; *text != '\0'; text++) {
-        if (*text == '\'')
-            kt_buf_add_text(out, "'\\'");
-        kt_buf_add_char(out, *text);
-    }
-    kt_buf_add_char(out, '\'');
-}
+/* ---- filling in names ---- */
 
 static void add_value(struct kt_buf *out, const struct run *run, bool command, const char *name,
                       size_t len)
@@ -43,12 +28,20 @@ static void add_value(struct kt_buf *out, const struct run *run, bool command, c
         if (strlen(values[i].name) != len || memcmp(values[i].name, name, len) != 0)
             continue;
         if (values[i].text != NULL && command)
-            add_word(out, values[i].text);
+            kt_add_shell_word(out, values[i].text);
         else if (values[i].text != NULL)
             kt_buf_add_text(out, values[i].text);
         else
             kt_buf_printf(out, "%u", values[i].number);
     }
+}
+
+const char *text_word(struct request *req, const char *text)
+{
+    kt_autobuf struct kt_buf out;
+    kt_buf_init(&out, 32768);
+    kt_add_shell_word(&out, text);
+    return kt_buf_ok(&out) ? kt_arena_text(&req->arena, kt_buf_bytes(&out)) : NULL;
 }
 
 static const char *fill_in(struct request *req, const struct run *run, const char *form,
@@ -99,7 +92,15 @@ static const char *const in_place_forms[RUN_STATE_COUNT] = {
     [RUN_OVERLAPPING] = "all consumers run version {new} and have to stay healthy",
     [RUN_ROLLED_BACK] = "version {old} is in use again, version {new} is dead",
 };
+/* The target makes the value: there is no new version before it said yes. */
+static const char *const given_forms[RUN_STATE_COUNT] = {
+    [RUN_GENERATED] = "the target makes the value itself; it was not asked yet",
+    [RUN_APPLYING] = "having the target make a new value for {account_new}",
+    [RUN_APPLIED] = "the target made one, which is stored as version {new}",
+    [RUN_ROLLED_BACK] = "version {old} is in use; nothing that the target made is left",
+};
 static const char *const back_forms[BACK_STEP_COUNT] = {
+    [BACK_ASK_OLD] = "going back: asking the target whether it accepts version {old}",
     [BACK_RESTORE_OLD] = "going back: version {old} is set again at the target",
     [BACK_DEMOTE] = "going back: version {old} becomes current again",
     [BACK_REDISTRIBUTE] = "going back: waiting for the consumers to run version {old} again",
@@ -120,6 +121,8 @@ static const char *const drill_forms[RUN_STATE_COUNT] = {
 static const char *const generate_forms[RUN_STATE_COUNT] = {
     [RUN_GENERATED] = "version {new} has a new random value",
     [RUN_PROMOTED] = "version {new} is current",
+    [RUN_ACKING] = "version {new} is current; waiting for the consumers to run it and for each listener to show it",
+    [RUN_ROLLED_BACK] = "version {old} is current again; version {new} lasts until it ends or is revoked",
     [RUN_DONE] = "version {new} is current; there is no target to tell",
 };
 
@@ -129,6 +132,11 @@ const char *text_of_state(struct request *req, const struct run *run)
     const char *form = state_forms[state];
     if (state == RUN_ROLLING_BACK)
         form = back_forms[run->machine.back];
+    else if (state == RUN_OVERLAPPING && run->silent_passed)
+        form = "who did not acknowledge version {new} is not waited for any longer";
+    else if (state == RUN_DONE && served_wanted(&run->settings))
+        form = run->served_passed ? "version {new} is current; not every listener shows it"
+                                  : "version {new} is current, and each listener shows it";
     else if (run->machine.mends && mend_forms[state] != NULL)
         form = mend_forms[state];
     else if (run->machine.mends && state == RUN_CANCELLED && run->machine.intent != INTENT_NONE)
@@ -137,6 +145,8 @@ const char *text_of_state(struct request *req, const struct run *run)
         form = drill_forms[state];
     else if (run->machine.strategy == STRATEGY_IN_PLACE && in_place_forms[state] != NULL)
         form = in_place_forms[state];
+    else if (run->machine.given && given_forms[state] != NULL && (state != RUN_ROLLED_BACK || run->to == 0))
+        form = given_forms[state];
     else if (run->machine.strategy == STRATEGY_GENERATE && generate_forms[state] != NULL)
         form = generate_forms[state];
     return form == NULL ? "" : fill(req, run, form);
@@ -156,6 +166,10 @@ const char *text_of_intent(struct request *req, const struct run *run)
         [INTENT_RESTORE] = "about to set the public part of version {old} for {account_old} again",
     };
     const char *form = forms[run->machine.intent];
+    if (run->machine.given && run->machine.intent == INTENT_APPLY)
+        return fill(req, run, "about to have the target make a new value for {account_new}");
+    if (run->machine.given && run->to == 0)
+        return fill(req, run, "about to end whatever the target made for {account_new}");
     if (run->machine.strategy == STRATEGY_OVERLAP && overlap_forms[run->machine.intent] != NULL)
         form = overlap_forms[run->machine.intent];
     return form == NULL ? "" : fill(req, run, form);
@@ -182,7 +196,8 @@ static const struct frozen_words words[] = {
      "{target} lets a wrong password in: no test there proves anything.",
      "# PostgreSQL: look for trust, peer or cert lines in pg_hba.conf that match {account_old} and "
      "{account_new}, mend and reload it; Redis: for nopass in their ACL; MariaDB: was it started with "
-     "skip-grant-tables, do they log in by unix_socket?\n"
+     "skip-grant-tables, do they log in by unix_socket? An HTTP API: does the \"test\" that the "
+     "target declares ask with the value?\n"
      "secretctl run thaw {run}"},
     {FROZEN_SERVER,
      "Another server answers where {target} was: its identifier is not the one seen before.",
@@ -226,6 +241,27 @@ static const struct frozen_words words[] = {
      "secretctl run cancel {run}   # or leaves it as it is"},
 };
 
+/* Where the target makes the values. */
+static const struct frozen_words given_words[] = {
+    {FROZEN_BOTH_DEAD,
+     "{target} refuses BOTH values, and a third one that it made, or makes none. New connections fail.",
+     "secretctl run show {run}   # what the target said; mend that there: who deletes its keys?\n"
+     "secretctl run thaw {run}   # has {target} make another value, tries it, goes on; safe to repeat"},
+    {FROZEN_NEW_DEAD,
+     "{target} refuses the NEW value (version {new}) and one that it made in its place before, or makes "
+     "none. New connections fail.",
+     "secretctl run show {run}   # what the target said; mend that there: who deletes its keys?\n"
+     "secretctl run thaw {run}   # has {target} make another value, tries it, goes on; safe to repeat"},
+};
+
+static const struct frozen_words *given_words_of(enum frozen_code code)
+{
+    for (size_t i = 0; i < sizeof given_words / sizeof given_words[0]; i++)
+        if (given_words[i].code == code)
+            return &given_words[i];
+    return frozen_words_of(code);
+}
+
 const struct frozen_words *frozen_words_of(enum frozen_code code)
 {
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
@@ -236,12 +272,18 @@ const struct frozen_words *frozen_words_of(enum frozen_code code)
 
 void text_freeze(struct request *req, struct run *run, const char *known)
 {
-    const struct frozen_words *row = frozen_words_of(run->machine.frozen);
+    enum frozen_code code = run->machine.frozen;
+    const struct frozen_words *row = run->machine.given ? given_words_of(code) : frozen_words_of(code);
     run->frozen_known = known;
     run->frozen_now = "";
     run->looked_ms = 0;
     run->frozen_text = row == NULL ? "" : fill(req, run, row->text);
     run->frozen_next = row == NULL ? "" : fill_in(req, run, row->next, true);
+}
+
+const char *text_command(struct request *req, const struct run *run, const char *form)
+{
+    return fill_in(req, run, form, true);
 }
 
 const char *text_way_forward(struct request *req, const struct run *run)
@@ -250,6 +292,11 @@ const char *text_way_forward(struct request *req, const struct run *run)
         return fill(req, run, "it has ended; secretctl rotate {secret} --back makes a new run");
     if (run->machine.state == RUN_ROLLING_BACK)
         return fill(req, run, "it is going back already; secretctl run watch {run}");
+    if (run->machine.given)
+        return fill(req, run, "version {old} may be dead already, so it goes forward: secretctl run watch {run}");
+    if (run->machine.strategy == STRATEGY_GENERATE)
+        return fill(req, run, "what was before is no certificate, has ended or is revoked, so it goes forward: "
+                              "secretctl run watch {run}");
     return fill(req, run,
                 "version {old} may be dead already, so it goes forward: secretctl run watch {run}; "
                 "afterwards: secretctl rotate {secret} --back");

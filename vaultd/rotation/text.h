@@ -6,6 +6,8 @@
 #include "vaultd/rotation/target.h"
 #include "vaultd/rotation/run.h"
 
+/* As one word of a shell (lib/shell_word.h). NULL: out of memory. */
+const char *text_word(struct request *req, const char *text);
 /* A sentence for having got into the run's state. */
 const char *text_of_state(struct request *req, const struct run *run);
 /* A sentence for what is about to be sent. */
@@ -15,6 +17,8 @@ const char *text_of_intent(struct request *req, const struct run *run);
 void text_freeze(struct request *req, struct run *run, const char *known);
 /* What goes on anyway, for a cancel that comes too late. */
 const char *text_way_forward(struct request *req, const struct run *run);
+/* A form of such a command, "secretctl rotate {secret}", with its names as words of a shell. */
+const char *text_command(struct request *req, const struct run *run, const char *form);
 /* One row a frozen code: also for `secretctl explain` and docs/rotation.md. */
 struct frozen_words {
     enum frozen_code code;

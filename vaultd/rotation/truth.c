@@ -189,7 +189,10 @@ enum kt_kind truth_settle(struct request *req, const struct truth_seen *seen,
     struct kv_secret *kv = NULL;
     int64_t steady = rotation_steady_ms(req->core->rotation);
     unsigned refusals =
-        seen->uncounted + (seen->result->replies[DRIVER_OLD].answer == ANSWER_REFUSED ? 1 : 0);
+        seen->uncounted + (seen->result->replies[DRIVER_OLD].answer == ANSWER_REFUSED ||
+                                   seen->result->replies[DRIVER_OLD].refused_by_one
+                               ? 1
+                               : 0);
     *ret = TRUTH_AS_IT_WAS;
     enum kt_kind kind = secret_load(req, seen->secret, &secret, err);
     if (kind == KT_NOT_FOUND) {

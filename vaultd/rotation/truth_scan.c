@@ -83,6 +83,8 @@ static enum kt_kind begin(struct truth_pass *p, struct request *req, struct rota
     bool here = false;
     enum kt_kind kind = target_load(req, secret->settings.target, &target, &why);
     if (kind == KT_OK)
+        kind = target_login(req, &target, &why);
+    if (kind == KT_OK)
         kind = kv_load(req->core, secret->mount, req->snapshot, &req->arena, secret->path, &kv, &why);
     if (kind == KT_OK)
         kind = find_slot(req, secret, kv, &slot, &why);

@@ -110,6 +110,11 @@ struct waiting_target *waiting_add(struct waiting_line *waiting, struct kt_bytes
     return found;
 }
 
+const char *waiting_name(const struct waiting_target *target)
+{
+    return target->name;
+}
+
 void waiting_close(struct waiting_target *target)
 {
     target->closed = true;

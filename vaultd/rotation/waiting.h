@@ -3,7 +3,8 @@
  * What:    What is due is looked at from the front. Where ten thousand rows wait for one target, each look
  *          would open all of them again, only to learn that they still wait. So a row that was opened is
  *          remembered by its key, with its target; while nothing starts there it is stepped over unopened,
- *          and its place in the line is the one that its key says.
+ *          and its place in the line is the one that its key says. Who waits for another secret to be rotated
+ *          first is remembered in the same way: such a "target" is WAITING_ORDER and that secret's id.
  * Limits:  WAITING_ROWS_MAX rows, WAITING_TARGETS_MAX targets; others are opened at each look. A secret
  *          whose target is changed while its row keeps its time is found by WAITING_KEEP_MS at the latest:
  *          then everything is forgotten. Without memory nothing is remembered.
@@ -16,6 +17,7 @@
 
 #define WAITING_ROWS_MAX    131072u
 #define WAITING_TARGETS_MAX 4096u
+#define WAITING_ORDER       '\n' /* no target's name begins so */
 #define WAITING_KEEP_MS     ((int64_t)60 * 1000)
 
 struct waiting_row;
@@ -35,6 +37,7 @@ void waiting_begin(struct waiting_line *waiting, int64_t now_ms);
 struct waiting_target *waiting_find(const struct waiting_line *waiting, struct kt_bytes key);
 /* Remembers it; NULL: there is no room. */
 struct waiting_target *waiting_add(struct waiting_line *waiting, struct kt_bytes key, const char *target);
+const char *waiting_name(const struct waiting_target *target);
 /* Nothing starts there in this look. */
 void waiting_close(struct waiting_target *target);
 bool waiting_closed(const struct waiting_target *target);

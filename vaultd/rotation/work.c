@@ -3,7 +3,10 @@
 #include "lib/assert.h"
 #include "lib/log.h"
 #include "vaultd/rotation/back.h"
+#include "vaultd/rotation/candidates.h"
 #include "vaultd/rotation/engine.h"
+#include "vaultd/rotation/own.h"
+#include "vaultd/rotation/served.h"
 #include "vaultd/rotation/tell.h"
 #include "vaultd/rotation/text.h"
 #include "vaultd/rotation/truth.h"
@@ -29,7 +32,7 @@ static enum kt_kind load_target(struct work *w, struct kt_err *err)
     if (kind == KT_NOT_FOUND)
         return kt_fail(err, KT_NOT_FOUND, "there is no target '%s' any more",
                        w->run.settings.target);
-    return kind;
+    return kind == KT_OK ? target_login(w->req, &w->target, err) : kind;
 }
 
 enum kt_kind work_load_consumers(struct work *w, struct kt_err *err)
@@ -87,19 +90,68 @@ static bool stages_agree(const struct work *w)
     return run->machine.promoted ? kv->current == run->to : kv->current == run->from;
 }
 
-static enum kt_kind make_value(struct work *w, struct kt_err *err)
+/* What the target made, or what is made here. */
+static enum kt_kind choose_value(struct work *w, const struct credential *old, const char **ret,
+                                 struct kt_err *err)
+{
+    if (!w->run.machine.given)
+        return credential_generate(&w->run.settings, old, &w->req->arena, ret, err);
+    if (w->made == NULL || w->made->made.len == 0)
+        return kt_fail(err, KT_INTERNAL, "the target made no value");
+    *ret = kt_arena_text(&w->req->arena, w->made->made);
+    return *ret == NULL ? kt_fail(err, KT_NO_MEMORY, "storing a new version") : KT_OK;
+}
+
+/* The id by which the target tells an account's keys apart; "": it does not. */
+static enum kt_kind made_id(struct work *w, const struct credential *made, const char **ret, struct kt_err *err)
+{
+    *ret = "";
+    if (w->made != NULL && own_is(w->run.driver))
+        return own_make(w->req, made->username, made->password, ret, err);
+    if (w->made != NULL && w->made->made_id.len > 0)
+        *ret = kt_arena_text(&w->req->arena, w->made->made_id);
+    return *ret == NULL ? kt_fail(err, KT_NO_MEMORY, "storing a new version") : KT_OK;
+}
+
+/* With the id, where there is one. */
+static enum kt_kind write_value(struct work *w, struct kt_bytes json, const struct credential *made,
+                                struct kt_buf *out, struct kt_err *err)
+{
+    const char *id = "";
+    kt_autobuf struct kt_buf plain;
+    kt_buf_init(&plain, VALUE_MAX);
+    enum kt_kind kind = made_id(w, made, &id, err);
+    if (kind != KT_OK)
+        return kind;
+    if (id[0] == '\0')
+        return credential_write(&w->run.settings, json, made, out, err);
+    w->run.public_new = id;
+    kind = credential_write(&w->run.settings, json, made, &plain, err);
+    return kind == KT_OK ? credential_write_id(kt_buf_bytes(&plain), w->run.public_new, out, err) : kind;
+}
+
+/* The public part of the version before; where keys have ids, that one's. */
+static enum kt_kind public_old(struct work *w, const char *password, struct kt_bytes json, struct kt_err *err)
+{
+    if (!w->run.machine.given)
+        return credential_public(w->run.driver, password, &w->req->arena, &w->run.public_old, err);
+    return credential_id(json, &w->req->arena, &w->run.public_old, err);
+}
+
+static enum kt_kind make_value(struct work *w, enum kv_stage stage, struct kt_err *err)
 {
     struct request *req = w->req;
     struct run *run = &w->run;
     struct credential old, made;
-    struct kt_bytes json;
+    struct kt_bytes json, old_json;
     enum kt_kind kind =
         credential_load(req, &w->secret, &run->settings, w->kv, run->from, &old, &json, err);
+    old_json = json;
     if (kind == KT_OK && run->back_to != 0)
         kind = credential_load(req, &w->secret, &run->settings, w->kv, run->back_to, &made, &json,
                                err);
     else if (kind == KT_OK)
-        kind = credential_generate(&run->settings, &old, &req->arena, &made.password, err);
+        kind = choose_value(w, &old, &made.password, err);
     if (kind != KT_OK)
         return kind;
     made.username = run_account(run, run->slot_new);
@@ -107,32 +159,31 @@ static enum kt_kind make_value(struct work *w, struct kt_err *err)
     kt_buf_init(&value, VALUE_MAX);
     kind = credential_public(run->driver, made.password, &req->arena, &run->public_new, err);
     if (kind == KT_OK)
-        kind = credential_public(run->driver, old.password, &req->arena, &run->public_old, err);
+        kind = public_old(w, old.password, old_json, err);
     if (kind == KT_OK)
-        kind = credential_write(&run->settings, json, &made, &value, err);
+        kind = write_value(w, json, &made, &value, err);
     struct batch *batch = request_batch(req);
     if (kind == KT_OK && batch == NULL)
         kind = kt_fail(err, KT_NO_MEMORY, "storing a new version");
     if (kind == KT_OK)
         kind = kv_write(req->core, w->secret.mount, req->snapshot, batch,
-                        w->secret.path, w->kv, kt_buf_bytes(&value), KV_PENDING, req->now_ms, err);
+                        w->secret.path, w->kv, kt_buf_bytes(&value), stage, req->now_ms, err);
     if (kind == KT_OK)
         run->to = w->kv->newest;
     return kind;
 }
 
-/* Setting the stored version again makes no value: only what the target gets of it. */
+/* No value is made, here or now: only what the target gets of the stored one. */
 static enum kt_kind make_public(struct work *w, struct kt_err *err)
 {
     struct run *run = &w->run;
     struct credential stored;
+    struct kt_bytes json;
     if (run->public_old[0] != '\0')
         return KT_OK;
     enum kt_kind kind =
-        credential_load(w->req, &w->secret, &run->settings, w->kv, run->from, &stored, NULL, err);
-    if (kind == KT_OK)
-        kind = credential_public(run->driver, stored.password, &w->req->arena, &run->public_old, err);
-    return kind;
+        credential_load(w->req, &w->secret, &run->settings, w->kv, run->from, &stored, &json, err);
+    return kind == KT_OK ? public_old(w, stored.password, json, err) : kind;
 }
 
 static void mark_dead(struct work *w, uint32_t number)
@@ -165,8 +216,9 @@ static enum kt_kind drop_new(struct work *w, struct kt_err *err)
 static void move_stages(struct work *w, unsigned fx)
 {
     struct kv_secret *kv = w->kv;
-    /* The way back ended the new one: no consumer could go on with it. */
-    bool in_place = w->run.machine.strategy == STRATEGY_IN_PLACE;
+    /* The way back ended the new one: no consumer could go on with it. Without a target nobody tells one from
+     * the other. */
+    bool alone = w->run.machine.strategy == STRATEGY_IN_PLACE || w->run.machine.strategy == STRATEGY_GENERATE;
     if ((fx & FX_PROMOTE) != 0) {
         kv->current = w->run.to;
         kv->previous = w->run.from;
@@ -180,7 +232,7 @@ static void move_stages(struct work *w, unsigned fx)
     if ((fx & FX_DEMOTE) != 0) {
         kv->current = w->run.from;
         kv->previous = 0;
-        kv->pending = in_place ? 0 : w->run.to;
+        kv->pending = alone ? 0 : w->run.to;
     }
     struct kv_version *v = version_of(w, w->run.to), *old = version_of(w, w->run.from);
     if ((fx & FX_MARK_NEW) != 0 && v != NULL)
@@ -198,6 +250,19 @@ static void move_stages(struct work *w, unsigned fx)
     }
 }
 
+/* Of what the target made and then forgot nothing is left there. Another one, which it makes in its place, is
+ * current at once where the lost one was: everybody has that by now, and nobody gets in with it. */
+static enum kt_kind make_new(struct work *w, unsigned fx, struct kt_err *err)
+{
+    bool replaces = (fx & FX_VALUE) != 0 && w->run.to != 0, served = replaces && w->run.machine.promoted;
+    enum kt_kind kind = KT_OK;
+    if (replaces || (fx & FX_OTHER) != 0)
+        mark_dead(w, w->run.to);
+    if ((replaces && !served) || (fx & FX_OTHER) != 0)
+        kind = drop_new(w, err);
+    return kind == KT_OK ? make_value(w, served ? KV_CURRENT : KV_PENDING, err) : kind;
+}
+
 #define FX_ON_SECRET                                                                               \
     (FX_VALUE | FX_MARK_NEW | FX_PROMOTE | FX_DEMOTE | FX_DROP_NEW | FX_DEAD_NEW | FX_DEAD_OLD |   \
      FX_AGAIN | FX_ALONE | FX_OTHER)
@@ -206,23 +271,20 @@ static enum kt_kind change_secret(struct work *w, unsigned fx, struct kt_err *er
 {
     /* Watchers take each change of the secret for news: that it is set again is none until it is. */
     const struct kv_version *new_ = version_of(w, w->run.to);
-    if (new_ != NULL && new_->accepted_maybe)
+    if (new_ != NULL && new_->accepted_maybe && (fx & FX_VALUE) == 0)
         fx &= ~(unsigned)FX_MARK_NEW;
-    if ((fx & FX_ON_SECRET) == 0)
+    bool lets_go = (fx & FX_END) != 0 && !run_touches_target(&w->run);
+    if ((fx & FX_ON_SECRET) == 0 && !lets_go)
         return KT_OK;
     struct batch *batch = request_batch(w->req);
     if (batch == NULL)
         return kt_fail(err, KT_NO_MEMORY, "changing a secret's stages");
-    enum kt_kind kind = KT_OK;
-    if ((fx & FX_OTHER) != 0) {
-        mark_dead(w, w->run.to);
-        kind = drop_new(w, err);
-    }
-    if (kind == KT_OK && (fx & (FX_VALUE | FX_OTHER)) != 0)
-        kind = make_value(w, err);
+    enum kt_kind kind = (fx & (FX_VALUE | FX_OTHER)) != 0 ? make_new(w, fx, err) : KT_OK;
     if (kind != KT_OK)
         return kind;
     move_stages(w, fx);
+    if (lets_go)
+        served_let_go(w->kv);
     /* What never left the vault, or is proven dead for good, is not kept readable. */
     bool drops = (fx & FX_DROP_NEW) != 0 || ((fx & FX_DEAD_NEW) != 0 && !may_come_back(&w->run));
     if (drops)
@@ -244,7 +306,7 @@ void work_mark(struct work *w)
 static void set_deadline(struct run *run, int64_t now_ms)
 {
     int64_t span_s = 0;
-    if (run->machine.state == RUN_ACKING ||
+    if (run->machine.state == RUN_ACKING || (run->machine.state == RUN_GENERATED && candidates_matter(run)) ||
         (run->machine.state == RUN_ROLLING_BACK && run->machine.back == BACK_REDISTRIBUTE))
         span_s = run->settings.ack_timeout_s;
     else if (run->machine.state == RUN_PREFLIGHT)
@@ -259,6 +321,8 @@ static enum kt_kind entered(struct work *w, unsigned fx, int64_t now_ms, struct 
     bool moved =
         run->machine.state != w->before || run->machine.back != w->before_back;
     back_moved(run, w->before, w->before_back, fx, now_ms);
+    if ((fx & (FX_PROMOTE | FX_AGAIN)) != 0)
+        run->given_ms = now_ms;
     if (moved) {
         run->tries = 0;
         run->state_ms = now_ms;
@@ -266,11 +330,12 @@ static enum kt_kind entered(struct work *w, unsigned fx, int64_t now_ms, struct 
         enum run_state state = run->machine.state;
         if (state == RUN_ACKING || state == RUN_PROMOTED) {
             run->acked_ms = 0;
-            run->drained = false;
+            run->drained = run->silent_passed = false;
             run->unused_ms = 0;
         }
         if (state == RUN_OVERLAPPING)
             run->acked_ms = now_ms;
+        run->ready = false;
         if (state == RUN_ROLLED_BACK)
             back_returned(run, w->consumers, w->n_consumers, now_ms);
         enum kt_kind kind = step_add(
@@ -284,6 +349,9 @@ static enum kt_kind entered(struct work *w, unsigned fx, int64_t now_ms, struct 
         if (kind != KT_OK)
             return kind;
     }
+    /* While the target is asked about a consumer's trouble none is bound. */
+    if (run->machine.doubt)
+        run->ready = false;
     if ((fx & FX_INTENT) == 0)
         return KT_OK;
     run->attempt++;

@@ -26,6 +26,7 @@ struct work {
     enum run_state before;
     enum back_step before_back;
     unsigned fx; /* of all that was put into the batch */
+    const struct driver_result *made; /* what the target made, while that is settled; borrowed */
 };
 
 enum kt_kind work_load(struct request *req, const unsigned char id[RUN_ID], struct work *ret,
@@ -66,6 +67,8 @@ enum kt_kind work_finish(struct work *w, struct kt_err *err) KT_MUST_CHECK;
 /* ---- report.c ---- */
 /* How many records the audit log has; 0 without one. */
 int64_t audit_size_now(const struct request *req);
+/* All of the run's steps, with those that are in the batch alone. */
+enum kt_kind work_steps(struct work *w, struct run_step **ret, size_t *ret_n, struct kt_err *err) KT_MUST_CHECK;
 enum kt_kind report_write(struct work *w, struct kt_err *err) KT_MUST_CHECK;
 /* KT_NOT_FOUND: there is none yet. */
 enum kt_kind report_load(struct request *req, const unsigned char id[RUN_ID],

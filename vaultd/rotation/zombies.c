@@ -23,7 +23,8 @@ struct zombie {
 struct listing {
     struct request *req;
     struct zombie *rows;
-    size_t n, room, late, checked;
+    size_t n, room, checked;
+    size_t all, late; /* those that are not shown, too */
     struct kt_buf plain; /* of the run that is looked at, as is the next */
     struct kt_arena arena;
 };
@@ -33,24 +34,47 @@ static uint32_t ends_version(const struct run *run)
 {
     const struct machine *m = &run->machine;
     enum run_state state = m->state == RUN_FROZEN ? m->frozen_in : m->state;
-    if (state == RUN_REVOKING || state == RUN_CONFIRMING)
+    if (machine_ends_old(m))
         return run->from;
     bool ends_new = m->back == BACK_REVOKE_NEW || m->back == BACK_CONFIRM_OLD;
     return state == RUN_ROLLING_BACK && ends_new ? run->to : 0;
+}
+
+/* A run says each state that it comes to, and may come to several while the credential lives. */
+enum kt_kind zombie_since(struct request *req, const struct run *run, int64_t *ret_ms, struct kt_err *err)
+{
+    const char *revoking = run_state_text(RUN_REVOKING), *confirming = run_state_text(RUN_CONFIRMING);
+    struct run_step *steps = NULL;
+    size_t n = 0;
+    enum kt_kind kind = steps_load(req, run->id, 0, &steps, &n, err);
+    for (size_t i = 0; kind == KT_OK && i < n; i++)
+        if (steps[i].kind == STEP_STATE &&
+            (strcmp(steps[i].name, revoking) == 0 || strcmp(steps[i].name, confirming) == 0)) {
+            *ret_ms = steps[i].at_ms;
+            return KT_OK;
+        }
+    return kind == KT_OK ? KT_NOT_FOUND : kind;
 }
 
 static enum kt_kind add(struct listing *l, const struct run *run, uint32_t version, struct kt_err *err)
 {
     struct kt_arena *arena = &l->req->arena;
     bool old = version == run->from, frozen = run->machine.state == RUN_FROZEN;
-    bool late = l->req->now_ms - run->state_ms > run->settings.max_overlap_s * 1000;
+    int64_t since_ms = run->state_ms;
+    enum kt_kind kind = old ? zombie_since(l->req, run, &since_ms, err) : KT_NOT_FOUND;
+    if (kind != KT_OK && kind != KT_NOT_FOUND)
+        return kind;
+    bool late = l->req->now_ms - since_ms > run->settings.max_overlap_s * 1000;
     l->late += late;
+    l->all++;
+    if (l->n == LIST_MAX)
+        return KT_OK;
     struct zombie *rows = rows_room(l->req, l->rows, l->n, &l->room, sizeof *rows);
     if (rows == NULL)
         return kt_fail(err, KT_NO_MEMORY, "listing credentials that live");
     l->rows = rows;
     struct zombie *row = &rows[l->n++];
-    *row = (struct zombie){.version = version, .state = run->machine.state, .since_ms = run->state_ms,
+    *row = (struct zombie){.version = version, .state = run->machine.state, .since_ms = since_ms,
                            .late = late, .tries = run->tries};
     run_id_text(run->id, row->run);
     row->secret = kt_arena_text(arena, kt_str(run->name));
@@ -76,7 +100,7 @@ static enum kt_kind look(struct listing *l, const unsigned char id[RUN_ID], stru
     if (kind == KT_OK)
         kind = record_read(&run_kind, kt_buf_bytes(&l->plain), &l->arena, run, err);
     uint32_t version = kind == KT_OK ? ends_version(run) : 0;
-    if (version != 0 && l->n < LIST_MAX)
+    if (version != 0)
         kind = add(l, run, version, err);
     kt_arena_reset(&l->arena);
     return kind;
@@ -94,7 +118,7 @@ static void show(struct listing *l)
     if (l->n > 0)
         qsort(l->rows, l->n, sizeof l->rows[0], oldest_first);
     kt_jsonw_object(&w);
-    kt_jsonw_kv_int(&w, "count", (int64_t)l->n);
+    kt_jsonw_kv_int(&w, "count", (int64_t)l->all);
     kt_jsonw_kv_int(&w, "late", (int64_t)l->late);
     kt_jsonw_key(&w, "zombies");
     kt_jsonw_array(&w);

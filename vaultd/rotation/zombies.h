@@ -7,5 +7,10 @@
 
 #include "vaultd/core/core.h"
 
+struct run;
+/* Since when the run is ending the old credential; KT_NOT_FOUND, no text: it never said so. */
+enum kt_kind zombie_since(struct request *req, const struct run *run, int64_t *ret_ms, struct kt_err *err)
+    KT_MUST_CHECK;
+
 /* Route. */
 enum kt_kind zombies_list(struct request *req, struct kt_err *err);

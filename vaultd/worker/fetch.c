@@ -2,18 +2,17 @@
 
 #include <arpa/inet.h>
 #include <curl/curl.h>
-#include <fcntl.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
-#include "lib/cleanup.h"
+#include "lib/may_connect.h"
+#include "lib/server_purpose.h"
+#include "lib/system_ca.h"
 #include "lib/write.h"
 #include "vaultd/worker/cell.h"
 
-#define SYSTEM_CA     "/etc/ssl/certs/ca-certificates.crt"
 #define HOST_MAX      256u
 #define ADDRESSES_MAX 8u
 
@@ -31,35 +30,6 @@ struct fetch {
 };
 
 /* ---- where to ---- */
-
-static bool may_connect_4(uint32_t address)
-{
-    unsigned first = address >> 24;
-    return first != 0 && first < 224 && (address >> 16) != 0xa9fe;
-}
-
-bool fetch_may_connect(const struct sockaddr *address)
-{
-    if (address->sa_family == AF_INET) {
-        struct sockaddr_in in;
-        memcpy(&in, address, sizeof in);
-        return may_connect_4(ntohl(in.sin_addr.s_addr));
-    }
-    if (address->sa_family != AF_INET6)
-        return false;
-    struct sockaddr_in6 in;
-    memcpy(&in, address, sizeof in);
-    const struct in6_addr *at = &in.sin6_addr;
-    static const unsigned char translated[12] = {0, 0x64, 0xff, 0x9b}; /* RFC 6052 */
-    static const unsigned char aws[16] = {0xfd, 0, 0x0e, 0xc2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0x54};
-    if (IN6_IS_ADDR_V4MAPPED(at) || memcmp(at->s6_addr, translated, sizeof translated) == 0) {
-        uint32_t inner = 0;
-        memcpy(&inner, at->s6_addr + 12, sizeof inner);
-        return may_connect_4(ntohl(inner));
-    }
-    return !IN6_IS_ADDR_UNSPECIFIED(at) && !IN6_IS_ADDR_LINKLOCAL(at) && !IN6_IS_ADDR_MULTICAST(at) &&
-           memcmp(at->s6_addr, aws, sizeof aws) != 0;
-}
 
 static bool part_of(CURLU *url, CURLUPart part, unsigned flags, char *out, size_t size)
 {
@@ -104,7 +74,7 @@ static const char *look_up(struct fetch *fetch)
     size_t at = (size_t)snprintf(text, sizeof text, "%s:%u:", fetch->host, (unsigned)fetch->port);
     for (const struct addrinfo *info = list; info != NULL && n < ADDRESSES_MAX; info = info->ai_next) {
         char address[64];
-        if (!fetch_may_connect(info->ai_addr) ||
+        if (!kt_may_connect(info->ai_addr) ||
             getnameinfo(info->ai_addr, info->ai_addrlen, address, sizeof address, NULL, 0, NI_NUMERICHOST) != 0)
             continue;
         bool six_address = info->ai_family == AF_INET6;
@@ -121,30 +91,19 @@ static const char *look_up(struct fetch *fetch)
 static curl_socket_t open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 {
     struct fetch *fetch = arg;
-    fetch->refused = purpose != CURLSOCKTYPE_IPCXN || !fetch_may_connect(&address->addr);
+    fetch->refused = purpose != CURLSOCKTYPE_IPCXN || !kt_may_connect(&address->addr);
     return fetch->refused ? CURL_SOCKET_BAD
                           : socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }
 
 /* ---- whom to believe ---- */
 
-static bool copy_system_ca(int to)
-{
-    kt_autoclose int from = open(SYSTEM_CA, O_RDONLY | O_CLOEXEC);
-    char part[8192];
-    ssize_t n = 0;
-    while (from >= 0 && (n = read(from, part, sizeof part)) > 0)
-        if (!kt_write_all(to, kt_bytes(part, (size_t)n)))
-            return false;
-    return from >= 0 && n == 0;
-}
-
 /* libcurl wants a path. The memory file stays open, so that its path works without a file tree. */
 static const char *keep_ca(struct fetch *fetch)
 {
     int fd = memfd_create("ca", MFD_CLOEXEC);
     bool system = fetch->order.ca[0] == '\0';
-    if (fd < 0 || !(system ? copy_system_ca(fd) : kt_write_all(fd, kt_str(fetch->order.ca))))
+    if (fd < 0 || !(system ? kt_system_ca_copy(fd) : kt_write_all(fd, kt_str(fetch->order.ca))))
         return "there are no CA certificates to verify the server with";
     (void)snprintf(fetch->ca_path, sizeof fetch->ca_path, "/proc/self/fd/%d", fd);
     return NULL;
@@ -155,6 +114,8 @@ static const char *keep_ca(struct fetch *fetch)
 static size_t arrived(char *at, size_t size, size_t count, void *arg)
 {
     struct fetch *fetch = arg;
+    if (fetch->order.posts) /* only the status is asked for */
+        return size * count;
     kt_buf_add(&fetch->body, at, size * count);
     return kt_buf_ok(&fetch->body) ? size * count : 0;
 }
@@ -208,7 +169,7 @@ static const char *set_up(struct fetch *fetch)
     SET(CURLOPT_CAPATH, NULL);
     SET(CURLOPT_TIMEOUT_MS, (long)FETCH_TIMEOUT_MS);
     SET(CURLOPT_CONNECTTIMEOUT_MS, (long)FETCH_TIMEOUT_MS / 2);
-    SET(CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)FETCH_BODY_MAX);
+    SET(CURLOPT_MAXFILESIZE_LARGE, fetch->order.posts ? (curl_off_t)0 : (curl_off_t)FETCH_BODY_MAX);
     SET(CURLOPT_USERAGENT, "keyturn/" KT_VERSION);
     SET(CURLOPT_ERRORBUFFER, fetch->said);
     SET(CURLOPT_WRITEFUNCTION, arrived);
@@ -216,6 +177,8 @@ static const char *set_up(struct fetch *fetch)
     SET(CURLOPT_OPENSOCKETFUNCTION, open_socket);
     SET(CURLOPT_OPENSOCKETDATA, fetch);
 #undef SET
+    if (bad == CURLE_OK)
+        bad = kt_server_purpose_check(fetch->easy);
     if (bad == CURLE_OK && fetch->order.posts && set_post(fetch) != NULL)
         bad = CURLE_OUT_OF_MEMORY;
     bool added = bad == CURLE_OK && curl_multi_add_handle(fetch->multi, fetch->easy) == CURLM_OK;
@@ -236,6 +199,8 @@ static const char *perform(struct fetch *fetch)
         return "the server has no address that is connected to: none of the own link";
     if (code == CURLE_FILESIZE_EXCEEDED || !kt_buf_ok(&fetch->body))
         return "the answer is too long";
+    if (code == CURLE_ABORTED_BY_CALLBACK)
+        return "the server's certificate " KT_SERVER_PURPOSE_LACKS;
     if (code != CURLE_OK)
         return fetch->said[0] != '\0' ? fetch->said : curl_easy_strerror(code);
     (void)curl_easy_getinfo(fetch->easy, CURLINFO_RESPONSE_CODE, &status);

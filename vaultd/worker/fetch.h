@@ -2,9 +2,8 @@
  *
  * What:    https alone, verified, TLS 1.2 or newer, no redirect, no proxy, nothing compressed, no more than
  *          FETCH_BODY_MAX bytes and FETCH_TIMEOUT_MS. The name is looked up first; then all but connections to the
- *          address's port is given up (cell.h). Addresses of the own link (169.254.0.0/16, fe80::/10: where clouds
- *          have their metadata), multicast ones and none at all are refused as they are connected to, however
- *          they were spelt.
+ *          address's port is given up (cell.h). Addresses that lib/may_connect.h refuses are refused as they are
+ *          connected to.
  * Threads: the worker's one. */
 #pragma once
 
@@ -12,6 +11,3 @@
 
 /* Appends the result's message to out. False: out of memory. */
 bool fetch_serve(struct kt_bytes message, struct kt_arena *arena, struct kt_buf *out);
-/* Whether such an address may be connected to. */
-struct sockaddr;
-bool fetch_may_connect(const struct sockaddr *address);

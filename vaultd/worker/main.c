@@ -1,4 +1,5 @@
-/* vaultd/worker/main.c - vaultd-worker: runs one driver step, or fetches one document, and ends.
+/* vaultd/worker/main.c - vaultd-worker: runs one driver step, fetches one document, or gives a program one
+ * message, and ends.
  *
  * It has no key and no token: its step comes over descriptor 3 from vaultd
  * (vaultd/spawn/protocol.h) and holds the credentials of this step alone. What needs files or name
@@ -22,6 +23,7 @@
 #include "vaultd/spawn/protocol.h"
 #include "vaultd/worker/cell.h"
 #include "vaultd/worker/fetch.h"
+#include "vaultd/worker/mail.h"
 
 #define STEP_WAIT_MS  10000u
 #define ARENA_MAX     ((size_t)1024 * 1024)
@@ -160,7 +162,14 @@ static enum exit_code serve(const struct kt_programs *programs, struct kt_buf *b
     struct driver_result result = {0};
     kt_arena_init(&arena, ARENA_MAX);
     bool answers = false;
-    if (kt_fetch_is_order(kt_bytes(at, len))) {
+    if (kt_fetch_is_call(kt_bytes(at, len))) {
+        kt_autobuf struct kt_buf reply;
+        kt_buf_init(&reply, DRIVER_MESSAGE_MAX);
+        set_alarm(FETCH_TIMEOUT_MS);
+        answers = mail_serve(kt_bytes(at, len), programs, &arena, &reply);
+        kt_buf_reset(buf);
+        kt_buf_add_bytes(buf, kt_buf_bytes(&reply));
+    } else if (kt_fetch_is_order(kt_bytes(at, len))) {
         kt_autobuf struct kt_buf reply;
         kt_buf_init(&reply, DRIVER_MESSAGE_MAX);
         set_alarm(FETCH_TIMEOUT_MS);

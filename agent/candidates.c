@@ -1,0 +1,63 @@
+#include "agent/candidates.h"
+
+#include "lib/log.h"
+
+uint64_t candidate_wanted(const struct service *service, const struct wanted *wanted, size_t i, uint64_t runs)
+{
+    const struct value *now = &service->values->at[i];
+    uint64_t pending = wanted[i].pending;
+    if (!service->config->two[i])
+        return 0;
+    if (pending != 0 && pending != runs)
+        return pending == service->refused_other[i] ? 0 : pending;
+    if (!wanted[i].active)
+        return 0;
+    return runs != now->version ? now->version : now->other_version;
+}
+
+enum kt_kind candidate_fetch(struct service *service, size_t i, uint64_t version, struct value *value,
+                             struct kt_err *err)
+{
+    const struct value *now = &service->values->at[i];
+    struct kt_err why = {0};
+    if (version == 0)
+        return KT_OK;
+    if (version == now->version || version == now->other_version) {
+        value_put_other(value, version, kt_buf_bytes(version == now->version ? &now->data : &now->other));
+        return kt_buf_ok(&value->other) ? KT_OK : kt_fail(err, KT_NO_MEMORY, "fetching %s", now->secret);
+    }
+    struct values *fetched = values_new();
+    struct value *other = fetched == NULL ? NULL : values_add(fetched, now->secret);
+    enum kt_kind kind = other == NULL ? kt_fail(&why, KT_NO_MEMORY, "fetching %s", now->secret)
+                                      : link_fetch(service->link, now->secret, version, other, &why);
+    if (kind == KT_OK) {
+        value_put_other(value, version, kt_buf_bytes(&other->data));
+        kind = kt_buf_ok(&value->other) ? KT_OK : kt_fail(&why, KT_NO_MEMORY, "fetching %s", now->secret);
+    }
+    values_free(fetched);
+    if (kind == KT_NOT_FOUND || kind == KT_DENIED) {
+        uint64_t *noted = kind == KT_DENIED ? &service->denied_other[i] : &service->refused_other[i];
+        if (*noted != version)
+            kt_log_err(KT_LOG_WARNING, "candidate-not-fetched", &why);
+        *noted = version;
+        service->again = service->again || kind == KT_DENIED;
+        return KT_OK;
+    }
+    if (kind != KT_OK)
+        *err = why;
+    return kind;
+}
+
+bool candidates_differ(const struct values *a, const struct values *b, size_t i)
+{
+    return a->at[i].other_version != b->at[i].other_version;
+}
+
+bool candidates_only_end(const struct values *old, const struct values *values)
+{
+    for (size_t i = 0; i < values->n; i++)
+        if (values->at[i].version != old->at[i].version ||
+            (candidates_differ(old, values, i) && values->at[i].other_version != 0))
+            return false;
+    return true;
+}

@@ -1,0 +1,36 @@
+/* lib/driver/ldap_name.c - see lib/driver/ldap_name.h. */
+#include "lib/driver/ldap_name.h"
+
+#include <string.h>
+
+static bool is_one_of(char c, const char *set)
+{
+    return c != '\0' && strchr(set, c) != NULL;
+}
+
+/* before: the character to the left, an escaped one as 'x'; '\0' at the beginning. */
+static bool is_plain_at(const char *at, char before)
+{
+    if (*at == ' ')
+        return before != '\0' && !is_one_of(before, ",= ") && at[1] != '\0' && !is_one_of(at[1], ",= ");
+    if (*at == '#')
+        return before != '=';
+    return !(*at >= 'A' && *at <= 'Z') && !is_one_of(*at, ";+\"<>");
+}
+
+bool kt_ldap_name_is_plain(const char *name)
+{
+    char before = '\0';
+    for (const char *at = name; *at != '\0'; at++) {
+        if (*at == '\\') {
+            if (!is_one_of(*++at, ",;+\"<>\\"))
+                return false;
+            before = 'x';
+        } else {
+            if (!is_plain_at(at, before))
+                return false;
+            before = *at;
+        }
+    }
+    return true;
+}
