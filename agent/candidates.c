@@ -15,6 +15,22 @@ uint64_t candidate_wanted(const struct service *service, const struct wanted *wa
     return runs != now->version ? now->version : now->other_version;
 }
 
+static bool is_denied(const struct denied *denied, uint64_t version)
+{
+    return denied->version == version && kt_mono_ms(&kt_system_clock) < denied->again_ms;
+}
+
+/* No news say that a policy was mended, so it is asked for again; each refusal is a line of the audit log. */
+static void note_denied(struct denied *denied, uint64_t version, const struct kt_err *why)
+{
+    if (denied->version != version) {
+        kt_log_err(KT_LOG_WARNING, "candidate-not-fetched", why);
+        denied->version = version;
+        kt_pace_init(&denied->pace);
+    }
+    denied->again_ms = kt_mono_ms(&kt_system_clock) + kt_pace_next_ms(&denied->pace);
+}
+
 enum kt_kind candidate_fetch(struct service *service, size_t i, uint64_t version, struct value *value,
                              struct kt_err *err)
 {
@@ -26,6 +42,8 @@ enum kt_kind candidate_fetch(struct service *service, size_t i, uint64_t version
         value_put_other(value, version, kt_buf_bytes(version == now->version ? &now->data : &now->other));
         return kt_buf_ok(&value->other) ? KT_OK : kt_fail(err, KT_NO_MEMORY, "fetching %s", now->secret);
     }
+    if (is_denied(&service->denied[i], version))
+        return KT_OK;
     struct values *fetched = values_new();
     struct value *other = fetched == NULL ? NULL : values_add(fetched, now->secret);
     enum kt_kind kind = other == NULL ? kt_fail(&why, KT_NO_MEMORY, "fetching %s", now->secret)
@@ -35,12 +53,13 @@ enum kt_kind candidate_fetch(struct service *service, size_t i, uint64_t version
         kind = kt_buf_ok(&value->other) ? KT_OK : kt_fail(&why, KT_NO_MEMORY, "fetching %s", now->secret);
     }
     values_free(fetched);
-    if (kind == KT_NOT_FOUND || kind == KT_DENIED) {
-        uint64_t *noted = kind == KT_DENIED ? &service->denied_other[i] : &service->refused_other[i];
-        if (*noted != version)
-            kt_log_err(KT_LOG_WARNING, "candidate-not-fetched", &why);
-        *noted = version;
-        service->again = service->again || kind == KT_DENIED;
+    if (kind == KT_DENIED) {
+        note_denied(&service->denied[i], version, &why);
+        return KT_OK;
+    }
+    if (kind == KT_NOT_FOUND) {
+        kt_log_err(KT_LOG_WARNING, "candidate-not-fetched", &why);
+        service->refused_other[i] = version;
         return KT_OK;
     }
     if (kind != KT_OK)

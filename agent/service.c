@@ -65,10 +65,13 @@ enum kt_kind service_fetch(struct service *service, int64_t wait_ms, struct kt_e
     }
 }
 
-/* The version to run: the one that does now where nothing else is known to be wanted. */
+/* The version to run: the one that does now where nothing else is known to be wanted, or where what is wanted was
+ * tried and did not do: no move of another secret takes it along. */
 static uint64_t to_run(const struct service *service, const struct wanted *wanted, size_t i)
 {
-    return wanted[i].version == 0 ? service->values->at[i].version : wanted[i].version;
+    uint64_t version = wanted[i].version;
+    bool stays = version == 0 || version == service->refused[i];
+    return stays ? service->values->at[i].version : version;
 }
 
 /* What it has already needs no vault. */
@@ -458,10 +461,8 @@ static void give_up_candidate(struct service *service, size_t i, const struct va
     char why[160];
     uint64_t other = tried->at[i].other_version;
     (void)snprintf(why, sizeof why, "not well with v%llu beside it: %.100s", (unsigned long long)other, failed->detail);
-    bool blamed = old->healthy && !moves(service, tried);
-    if (blamed)
+    if (old->healthy && !moves(service, tried)) /* else it is tried again, alone */
         service->refused_other[i] = other;
-    service->again = service->again || !blamed; /* it is tried alone: no news need come for that */
     (void)say(service, i, service->values->at[i].version, old->healthy ? "healthy" : "unhealthy", why, old, NULL);
 }
 
@@ -481,7 +482,8 @@ static void go_back(struct service *service, struct values *tried,
     for (size_t i = 0; i < tried->n; i++) {
         uint64_t version = service->values->at[i].version;
         if (tried->at[i].version == version) {
-            if (candidates_differ(service->values, tried, i))
+            /* One that was to end is nothing that was tried: it ends without a restart. */
+            if (candidates_differ(service->values, tried, i) && tried->at[i].other_version != 0)
                 give_up_candidate(service, i, tried, failed, &old);
             continue;
         }
@@ -494,14 +496,13 @@ static void go_back(struct service *service, struct values *tried,
            service->config->service, old.healthy ? "yes" : "no", failed->detail);
 }
 
+/* Is there something to move to? After a move: something is left to be tried, and no news need come for that. */
 static bool differs(const struct service *service, const struct wanted *wanted)
 {
     for (size_t i = 0; i < service->values->n; i++) {
         const struct value *now = &service->values->at[i];
-        uint64_t version = wanted[i].version;
-        if (version != 0 && version != now->version && version != service->refused[i])
-            return true;
-        if (version == now->version && candidate_wanted(service, wanted, i, version) != now->other_version)
+        uint64_t version = to_run(service, wanted, i);
+        if (version != now->version || candidate_wanted(service, wanted, i, version) != now->other_version)
             return true;
     }
     return false;
@@ -596,7 +597,6 @@ static void take_news(struct service *service, const struct wanted *wanted)
 bool service_move(struct service *service, const struct wanted *wanted)
 {
     take_news(service, wanted);
-    service->again = false;
     if (!differs(service, wanted))
         return true;
     struct kt_err err = {0};
@@ -610,7 +610,7 @@ bool service_move(struct service *service, const struct wanted *wanted)
         return false;
     }
     if (candidates_only_end(service->values, values))
-        return end_candidates(service, values) && !service->again;
+        return end_candidates(service, values) && !differs(service, wanted);
     struct health_result baseline = look_before(service, values, wanted);
     if (!baseline.healthy || service->s->ending) {
         for (size_t i = 0; i < values->n && !service->s->ending; i++)
@@ -631,9 +631,9 @@ bool service_move(struct service *service, const struct wanted *wanted)
     }
     if (health.healthy || goes_back(service, values)) {
         take_over(service, values, &health, &baseline);
-        return !service->again;
+        return !differs(service, wanted);
     }
     go_back(service, values, &health, &baseline);
     values_free(values);
-    return !service->again;
+    return !differs(service, wanted);
 }

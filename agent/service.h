@@ -9,6 +9,14 @@
 #pragma once
 
 #include "agent/link.h"
+#include "lib/pace.h"
+
+/* A candidate that the token may not read now. */
+struct denied {
+    uint64_t version; /* 0: none; the log says it already */
+    struct kt_pace pace;
+    int64_t again_ms; /* monotonic; it is not asked for before */
+};
 
 struct service {
     const struct config *config;
@@ -17,8 +25,7 @@ struct service {
     struct values *values;                /* what the service runs with */
     uint64_t refused[CONFIG_SECRETS_MAX]; /* a version that was tried and did not do; 0: none */
     uint64_t refused_other[CONFIG_SECRETS_MAX]; /* so for a candidate, or there is no such version any more */
-    uint64_t denied_other[CONFIG_SECRETS_MAX]; /* a candidate that may not be read now, as the log says already */
-    bool again; /* something is still to be tried, and no news need come for that */
+    struct denied denied[CONFIG_SECRETS_MAX];
     uint64_t holds[CONFIG_SECRETS_MAX];   /* the candidate's version that is in the files; 0: none */
     int64_t last_restart_ms;
     bool lost; /* it was stopped for a restart and could not be started */
@@ -41,7 +48,8 @@ enum kt_kind service_start(struct service *service, struct kt_err *err) KT_MUST_
 /* Registers as a consumer and, once its check passes, acknowledges what it started with. */
 void service_announce(struct service *service);
 /* Moves to the wanted versions, if any differs and was not refused before. False: it could not be
- * fetched, or the service was not well before, or has a candidate to come; call it again soon. */
+ * fetched, or the service was not well before, or a candidate is left to come or to end; call it
+ * again soon. */
 bool service_move(struct service *service, const struct wanted *wanted);
 /* Tells the vault what it has not heard yet; asks again how a service is that was not well when it
  * was last reported, once the vault wants the version that it runs; and, while a rotation is under

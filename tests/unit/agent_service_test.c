@@ -1,5 +1,5 @@
-/* A service and its candidates: what is tried, when it is tried again, and what the vault is told. The vault and the
- * health checks are this test's own. */
+/* A service and its candidates: what is tried, when it is tried again, and what the vault is told. The vault, the
+ * health checks and the program are this test's own. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,6 +13,8 @@
 #include "lib/log.h"
 
 #define SECRET "secret/db"
+#define OTHER  "secret/mail"
+#define SOON   3 /* service_move() is called again so often, at most */
 
 static struct {
     bool well, well_with_both, well_after; /* before; with what is tried; with the files of before again */
@@ -20,6 +22,8 @@ static struct {
     const char *refusal; /* of reports that say that it holds a candidate; NULL: none */
     unsigned fetches, verdicts, reports;
     char said[1024]; /* "state version/holds;" each */
+    const char *bad; /* in its environment: with that it is not well, whatever was said above; NULL: nothing is */
+    char started[1024], env[256]; /* "NAME=value NAME=value;" each; the last one */
 } world;
 
 enum kt_kind __wrap_link_fetch(struct link *link, const char *secret, uint64_t version, struct value *value,
@@ -32,7 +36,7 @@ enum kt_kind __wrap_link_fetch(struct link *link, const char *secret, uint64_t v
     if (world.fetch != KT_OK)
         return kt_fail(err, world.fetch, "fetching %s", secret);
     value->version = version;
-    kt_buf_add_text(&value->data, "{\"p\":\"two\"}");
+    kt_buf_printf(&value->data, "{\"p\":\"v%llu\"}", (unsigned long long)version);
     return KT_OK;
 }
 
@@ -67,6 +71,24 @@ struct health_result __wrap_health_baseline(struct supervisor *s, const struct c
     return is_well(world.well);
 }
 
+enum kt_kind __wrap_child_start(struct supervisor *s, char *const *extra_env, struct kt_err *err);
+enum kt_kind __wrap_child_start(struct supervisor *s, char *const *extra_env, struct kt_err *err)
+{
+    (void)s;
+    (void)err;
+    size_t n = 0, all = strlen(world.started);
+    for (size_t i = 0; extra_env[i] != NULL; i++)
+        n += (size_t)snprintf(world.env + n, sizeof world.env - n, "%s%s", i == 0 ? "" : " ", extra_env[i]);
+    (void)snprintf(world.started + all, sizeof world.started - all, "%s;", world.env);
+    return KT_OK;
+}
+
+void __wrap_child_stop(struct supervisor *s);
+void __wrap_child_stop(struct supervisor *s)
+{
+    (void)s;
+}
+
 /* The files of before come after those that did not do. */
 struct health_result __wrap_health_verdict(struct supervisor *s, const struct config_health *health,
                                            const struct health_result *baseline);
@@ -76,35 +98,56 @@ struct health_result __wrap_health_verdict(struct supervisor *s, const struct co
     (void)s;
     (void)health;
     (void)baseline;
+    if (world.bad != NULL)
+        return is_well(strstr(world.env, world.bad) == NULL);
     return is_well(world.verdicts++ % 2 == 0 ? world.well_with_both : world.well_after);
 }
 
 /* ---- a service that runs version 6 ---- */
 
 struct scene {
-    char name[16];
+    char name[16], other[16];
+    struct config_env env[3];
     struct config config;
     struct supervisor s;
     struct service service;
-    struct wanted wanted;
+    struct wanted wanted[2];
 };
 
-static void begin(struct scene *scene)
+static void has(struct scene *scene, const char *secret, uint64_t version, uint64_t candidate)
+{
+    struct value *value = values_add(scene->service.values, secret);
+    value->version = version;
+    kt_buf_printf(&value->data, "{\"p\":\"v%llu\"}", (unsigned long long)version);
+    kt_autobuf struct kt_buf other;
+    kt_buf_init(&other, 64);
+    kt_buf_printf(&other, "{\"p\":\"v%llu\"}", (unsigned long long)candidate);
+    if (candidate != 0)
+        value_put_other(value, candidate, kt_buf_bytes(&other));
+}
+
+/* A service that has no secret yet. */
+static void prepare(struct scene *scene)
 {
     struct kt_err err = {0};
     memset(&world, 0, sizeof world);
     world.well = world.well_with_both = world.well_after = true;
-    *scene = (struct scene){.name = SECRET, .s = {.state = CHILD_RUNNING}};
+    *scene = (struct scene){.name = SECRET, .other = OTHER, .s = {.state = CHILD_RUNNING}};
     scene->config.service = "orders";
     scene->config.secrets[0] = scene->name;
     scene->config.n_secrets = 1;
     scene->config.two[0] = true;
     scene->config.activate = ACTIVATE_NONE;
     assert_int_equal(service_init(&scene->service, &scene->config, &scene->s, NULL, &err), KT_OK);
-    struct value *value = values_add(scene->service.values, scene->name);
-    value->version = 6;
-    kt_buf_add_text(&value->data, "{\"p\":\"one\"}");
-    scene->wanted = (struct wanted){.secret = scene->name, .version = 6, .alive = {6, 0, 7}, .pending = 7, .active = true};
+}
+
+/* Its rotation made version 7. */
+static void begin(struct scene *scene)
+{
+    prepare(scene);
+    has(scene, scene->name, 6, 0);
+    scene->wanted[0] =
+        (struct wanted){.secret = scene->name, .version = 6, .alive = {6, 0, 7}, .pending = 7, .active = true};
 }
 
 static uint64_t candidate(const struct scene *scene)
@@ -115,7 +158,7 @@ static uint64_t candidate(const struct scene *scene)
 static void it_gets_both(struct scene *scene)
 {
     world.said[0] = '\0';
-    assert_true(service_move(&scene->service, &scene->wanted));
+    assert_true(service_move(&scene->service, scene->wanted));
     assert_int_equal(candidate(scene), 7);
     assert_string_equal(world.said, "healthy 6/7;");
 }
@@ -126,7 +169,7 @@ static void both(void **state)
     (void)state;
     begin(&scene);
     it_gets_both(&scene);
-    assert_true(service_move(&scene.service, &scene.wanted));
+    assert_true(service_move(&scene.service, scene.wanted));
     assert_int_equal(world.fetches, 1);
     service_free(&scene.service);
 }
@@ -139,7 +182,7 @@ static void not_well_before(void **state)
     begin(&scene);
     world.well = world.well_with_both = world.well_after = false;
     for (int i = 0; i < 3; i++)
-        assert_false(service_move(&scene.service, &scene.wanted));
+        assert_false(service_move(&scene.service, scene.wanted));
     assert_int_equal(world.verdicts, 0);
     assert_int_equal(candidate(&scene), 0);
     world.well = world.well_with_both = world.well_after = true;
@@ -154,9 +197,9 @@ static void not_well_with_both(void **state)
     (void)state;
     begin(&scene);
     world.well_with_both = false;
-    assert_true(service_move(&scene.service, &scene.wanted));
+    assert_true(service_move(&scene.service, scene.wanted));
     assert_string_equal(world.said, "healthy 6/0;");
-    assert_true(service_move(&scene.service, &scene.wanted));
+    assert_true(service_move(&scene.service, scene.wanted));
     assert_int_equal(world.verdicts, 2);
     assert_int_equal(candidate(&scene), 0);
     service_free(&scene.service);
@@ -169,31 +212,42 @@ static void not_well_ever_since(void **state)
     (void)state;
     begin(&scene);
     world.well_with_both = world.well_after = false;
-    assert_false(service_move(&scene.service, &scene.wanted));
+    assert_false(service_move(&scene.service, scene.wanted));
     assert_string_equal(world.said, "unhealthy 6/0;");
     world.well_with_both = true;
     it_gets_both(&scene);
     service_free(&scene.service);
 }
 
-/* A token that ended is no word about the version; that there is none is. */
+/* A token that ended is no word about the version, but each refusal is a line of the audit log: it is asked for after
+ * pauses that grow. That there is no such version is a word. */
 static void not_given(void **state)
 {
     struct scene scene;
     (void)state;
     begin(&scene);
+    struct denied *denied = &scene.service.denied[0];
     world.fetch = KT_DENIED;
-    for (int i = 0; i < 3; i++)
-        assert_false(service_move(&scene.service, &scene.wanted));
+    for (unsigned asked = 1; asked <= 8; asked++) {
+        denied->again_ms = 0; /* that time is over */
+        assert_false(service_move(&scene.service, scene.wanted));
+        assert_int_equal(world.fetches, asked);
+        assert_true(denied->again_ms > 0);
+        denied->again_ms = INT64_MAX;
+        assert_false(service_move(&scene.service, scene.wanted));
+        assert_int_equal(world.fetches, asked);
+    }
+    assert_int_equal(denied->pace.span_ms, 60000);
     assert_int_equal(world.verdicts, 0);
     assert_string_equal(world.said, "");
     world.fetch = KT_OK;
+    denied->again_ms = 0;
     it_gets_both(&scene);
     service_free(&scene.service);
     begin(&scene);
     world.fetch = KT_NOT_FOUND;
-    assert_true(service_move(&scene.service, &scene.wanted));
-    assert_true(service_move(&scene.service, &scene.wanted));
+    assert_true(service_move(&scene.service, scene.wanted));
+    assert_true(service_move(&scene.service, scene.wanted));
     assert_int_equal(world.fetches, 1);
     service_free(&scene.service);
 }
@@ -206,20 +260,141 @@ static void refused_reports(void **state)
     (void)state;
     begin(&scene);
     world.refusal = "KT-F-003 'secret/db' has no version 7";
-    assert_true(service_move(&scene.service, &scene.wanted));
+    assert_true(service_move(&scene.service, scene.wanted));
     assert_string_equal(world.said, "healthy 6/0;");
     assert_null(scene.service.unreported[0]);
     service_free(&scene.service);
     begin(&scene);
     world.refusal = "the body is no JSON";
-    assert_true(service_move(&scene.service, &scene.wanted));
+    assert_true(service_move(&scene.service, scene.wanted));
     assert_string_equal(world.said, "");
     assert_string_equal(scene.service.unreported[0], "healthy");
     world.refusal = NULL;
-    (void)service_report_again(&scene.service, &scene.wanted);
+    (void)service_report_again(&scene.service, scene.wanted);
     assert_string_equal(world.said, "healthy 6/7;");
     assert_null(scene.service.unreported[0]);
     service_free(&scene.service);
+}
+
+/* The version that is to run did not do, and what is made in its place comes beside the one that runs. */
+static void after_one_that_did_not_do(void **state)
+{
+    struct scene scene;
+    (void)state;
+    begin(&scene);
+    scene.service.refused[0] = 5;
+    scene.wanted[0].version = scene.wanted[0].alive[0] = 5;
+    it_gets_both(&scene);
+    service_free(&scene.service);
+}
+
+/* ---- a second secret, of which a version does not do ---- */
+
+/* It runs version 4 of the other secret; the vault wants 5. */
+static void begin_two(struct scene *scene, uint64_t version, uint64_t other)
+{
+    prepare(scene);
+    has(scene, scene->name, version, other);
+    has(scene, scene->other, 4, 0);
+    scene->config.secrets[1] = scene->other;
+    scene->config.n_secrets = 2;
+    scene->env[0] = (struct config_env){"DB", scene->name, "p", false};
+    scene->env[1] = (struct config_env){"NEXT", scene->name, "p", true};
+    scene->env[2] = (struct config_env){"MAIL", scene->other, "p", false};
+    scene->config.env = scene->env;
+    scene->config.n_env = 3;
+    scene->config.activate = ACTIVATE_RESTART;
+    scene->wanted[0] = (struct wanted){.secret = scene->name, .version = version, .active = other != 0};
+    scene->wanted[1] = (struct wanted){.secret = scene->other, .version = 5, .news = true};
+    world.bad = "MAIL=v5";
+}
+
+/* As the agent calls it: at the news, and again soon for as long as something is left to be done. */
+static bool settles(struct scene *scene)
+{
+    bool settled = false;
+    world.started[0] = world.said[0] = '\0';
+    for (int i = 0; i < SOON && !settled; i++) {
+        settled = service_move(&scene->service, scene->wanted);
+        scene->wanted[0].news = scene->wanted[1].news = false;
+    }
+    return settled;
+}
+
+static const struct meeting {
+    const char *name;
+    bool one, together; /* no candidate of it is asked for; the other's news came with it, else before */
+    uint64_t now, other;
+    uint64_t current, pending;
+    bool active;
+    const char *started, *said;
+    uint64_t then, then_other;
+} meetings[] = {
+    {"a candidate comes", false, false, 6, 0, 6, 7, true, "DB=v6 NEXT=v7 MAIL=v4;", "healthy 6/7;", 6, 7},
+    {"a candidate ends", false, false, 7, 6, 7, 0, false, "", "healthy 7/0;", 7, 0},
+    {"it moves", false, false, 6, 7, 7, 0, true, "DB=v7 NEXT=v6 MAIL=v4;", "applying 6/7;healthy 7/6;", 7, 6},
+    {"it moves, with one", true, false, 6, 0, 7, 0, true, "DB=v7 NEXT=v7 MAIL=v4;", "applying 6/0;healthy 7/0;", 7, 0},
+    {"it goes back", false, false, 7, 6, 6, 0, true, "DB=v6 NEXT=v7 MAIL=v4;", "applying 7/6;healthy 6/7;", 6, 7},
+    {"a candidate comes with it", false, true, 6, 0, 6, 7, true,
+     "DB=v6 NEXT=v7 MAIL=v5;DB=v6 NEXT=v6 MAIL=v4;DB=v6 NEXT=v7 MAIL=v4;",
+     "applying 4/0;unhealthy 5/0;healthy 6/0;rolled_back 4/0;healthy 6/7;", 6, 7},
+    {"a candidate ends with it", false, true, 7, 6, 7, 0, false, "DB=v7 NEXT=v7 MAIL=v5;DB=v7 NEXT=v6 MAIL=v4;",
+     "applying 4/0;unhealthy 5/0;rolled_back 4/0;healthy 7/0;", 7, 0},
+};
+
+static void they_meet(const struct meeting *row)
+{
+    struct scene scene;
+    begin_two(&scene, row->now, row->other);
+    scene.config.two[0] = !row->one;
+    if (!row->together) {
+        assert_true(settles(&scene));
+        assert_int_equal(scene.service.refused[1], 5);
+    }
+    scene.wanted[0] = (struct wanted){.secret = scene.name,
+                                      .version = row->current,
+                                      .alive = {row->current, 0, row->pending},
+                                      .pending = row->pending,
+                                      .news = true,
+                                      .active = row->active};
+    bool settled = settles(&scene);
+    const struct value *at = scene.service.values->at;
+    if (!settled || strcmp(world.started, row->started) != 0 || strcmp(world.said, row->said) != 0)
+        fail_msg("%s: settled %d, started %s, said %s", row->name, settled, world.started, world.said);
+    if (at[0].version != row->then || at[0].other_version != row->then_other || at[1].version != 4)
+        fail_msg("%s: it has %llu/%llu", row->name, (unsigned long long)at[0].version,
+                 (unsigned long long)at[0].other_version);
+    assert_int_equal(scene.service.refused[0], 0);
+    assert_int_equal(scene.service.refused_other[0], 0);
+    service_free(&scene.service);
+}
+
+/* What is to be done of one secret is done once, and without the version of the other that did not do. */
+static void not_along_with_another(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof meetings / sizeof meetings[0]; i++)
+        they_meet(&meetings[i]);
+}
+
+/* It is tried again when the vault speaks of it again, and so is the version after it. */
+static void tried_again(void **state)
+{
+    struct scene scene;
+    (void)state;
+    for (uint64_t version = 5; version <= 6; version++) {
+        begin_two(&scene, 6, 0);
+        assert_true(settles(&scene));
+        assert_string_equal(world.started, "DB=v6 NEXT=v6 MAIL=v5;DB=v6 NEXT=v6 MAIL=v4;");
+        world.bad = "MAIL=none";
+        scene.wanted[1].version = version;
+        scene.wanted[1].news = true;
+        assert_true(settles(&scene));
+        assert_string_equal(world.started, version == 5 ? "DB=v6 NEXT=v6 MAIL=v5;" : "DB=v6 NEXT=v6 MAIL=v6;");
+        assert_int_equal(scene.service.values->at[1].version, version);
+        assert_int_equal(scene.service.refused[1], 0);
+        service_free(&scene.service);
+    }
 }
 
 /* A field that only one of both has cannot be tried twice, and spoils no file. */
@@ -256,6 +431,9 @@ int main(void)
         cmocka_unit_test(not_well_ever_since),
         cmocka_unit_test(not_given),
         cmocka_unit_test(refused_reports),
+        cmocka_unit_test(after_one_that_did_not_do),
+        cmocka_unit_test(not_along_with_another),
+        cmocka_unit_test(tried_again),
         cmocka_unit_test(a_field_of_one),
     };
     kt_log_set_level(KT_LOG_ERROR);
