@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include "lib/bytes.h"
+#include "lib/net_route.h"
 #include "lib/num.h"
 
 static bool take_port(const char *text, struct kt_tls_place *ret)
@@ -57,25 +58,38 @@ static bool stands(char (*places)[KT_TLS_ADDRESS_TEXT], size_t n, const char *te
     return false;
 }
 
+static size_t take_addresses(const struct addrinfo *list, uint16_t port, bool routed, size_t most,
+                             char (*ret)[KT_TLS_ADDRESS_TEXT])
+{
+    size_t n = 0;
+    for (const struct addrinfo *at = list; at != NULL && n < most; at = at->ai_next) {
+        char host[NI_MAXHOST], text[KT_TLS_ADDRESS_TEXT];
+        bool six = at->ai_family == AF_INET6;
+        if ((routed && !kt_has_route(at->ai_addr, at->ai_addrlen)) ||
+            getnameinfo(at->ai_addr, at->ai_addrlen, host, sizeof host, NULL, 0, NI_NUMERICHOST) != 0)
+            continue;
+        int len = snprintf(text, sizeof text, "%s%s%s:%u", six ? "[" : "", host, six ? "]" : "", port);
+        if (len > 0 && (size_t)len < sizeof text && !stands(ret, n, text))
+            memcpy(ret[n++], text, sizeof text);
+    }
+    return n;
+}
+
 enum kt_kind kt_tls_addresses(const struct kt_tls_place *place, size_t most, char (*ret)[KT_TLS_ADDRESS_TEXT],
                               size_t *ret_count, struct kt_err *err)
 {
     const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
     struct addrinfo *list = NULL;
-    int rc = getaddrinfo(place->host, NULL, &hints, &list);
+    char port[8];
+    (void)snprintf(port, sizeof port, "%u", place->port);
+    int rc = getaddrinfo(place->host, port, &hints, &list);
     *ret_count = 0;
     errno = 0; /* the sentence has the reason */
     if (rc != 0)
         return kt_fail(err, KT_IO, "%s was not reached: %s", place->host, gai_strerror(rc));
-    for (const struct addrinfo *at = list; at != NULL && *ret_count < most; at = at->ai_next) {
-        char host[NI_MAXHOST], text[KT_TLS_ADDRESS_TEXT];
-        bool six = at->ai_family == AF_INET6;
-        if (getnameinfo(at->ai_addr, at->ai_addrlen, host, sizeof host, NULL, 0, NI_NUMERICHOST) != 0)
-            continue;
-        int len = snprintf(text, sizeof text, "%s%s%s:%u", six ? "[" : "", host, six ? "]" : "", place->port);
-        if (len > 0 && (size_t)len < sizeof text && !stands(ret, *ret_count, text))
-            memcpy(ret[(*ret_count)++], text, sizeof text);
-    }
+    *ret_count = take_addresses(list, place->port, true, most, ret);
+    if (*ret_count == 0) /* connecting says why */
+        *ret_count = take_addresses(list, place->port, false, most, ret);
     freeaddrinfo(list);
     errno = 0;
     return *ret_count > 0 ? KT_OK : kt_fail(err, KT_IO, "%s was not reached: it has no address", place->host);

@@ -15,8 +15,8 @@ struct kt_tls_place {
 };
 /* "host:port", "[address]:port", or without a port: 443. */
 enum kt_kind kt_tls_place_read(const char *text, struct kt_tls_place *ret, struct kt_err *err) KT_MUST_CHECK;
-/* The addresses that the place's host has now, each as a place of its own ("192.0.2.7:443"); of more than `most` the
- * first. KT_IO: its name is not known. Blocks as long as the resolver does. */
+/* The addresses that the place's host has now and this machine a route to (if to none: all), each as a place of its
+ * own ("192.0.2.7:443"); of more than `most` the first. KT_IO: its name is not known. Blocks as long as the resolver does. */
 #define KT_TLS_ADDRESS_TEXT 64u
 enum kt_kind kt_tls_addresses(const struct kt_tls_place *place, size_t most, char (*ret)[KT_TLS_ADDRESS_TEXT],
                               size_t *ret_count, struct kt_err *err) KT_MUST_CHECK;

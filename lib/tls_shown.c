@@ -46,25 +46,20 @@ static bool joins(int fd, const struct addrinfo *at, unsigned timeout_ms)
 static enum kt_kind reach(const struct kt_tls_place *at_place, const char *place, unsigned timeout_ms, int *ret_fd,
                           struct kt_err *err)
 {
-    const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
-    struct addrinfo *list = NULL;
+    const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST};
+    struct addrinfo *at = NULL;
     char port[8];
     (void)snprintf(port, sizeof port, "%u", at_place->port);
-    int rc = getaddrinfo(at_place->host, port, &hints, &list);
+    int rc = getaddrinfo(at_place->host, port, &hints, &at);
     if (rc != 0)
         return no_way(place, gai_strerror(rc), err);
-    int fd = -1, last = EHOSTUNREACH;
-    for (const struct addrinfo *at = list; at != NULL && fd < 0; at = at->ai_next) {
-        kt_autoclose int next = socket(at->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        if (next >= 0 && joins(next, at, timeout_ms))
-            fd = KT_TAKE_FD(next);
-        else
-            last = errno;
-    }
-    freeaddrinfo(list);
-    if (fd < 0)
-        return no_way(place, strerrordesc_np(last), err);
-    *ret_fd = fd;
+    kt_autoclose int fd = socket(at->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    bool joined = fd >= 0 && joins(fd, at, timeout_ms);
+    int error = errno;
+    freeaddrinfo(at);
+    if (!joined)
+        return no_way(place, strerrordesc_np(error), err);
+    *ret_fd = KT_TAKE_FD(fd);
     return KT_OK;
 }
 
@@ -140,7 +135,5 @@ enum kt_kind kt_tls_shown(const char *place, const char *name, unsigned timeout_
     kind = reach(&at, text, timeout_ms, &fd, err);
     if (kind != KT_OK)
         return kind;
-    if (name == NULL && !kt_tls_is_address(at.host))
-        name = at.host;
     return kt_tls_shown_on(fd, text, name, timeout_ms, ret, err);
 }

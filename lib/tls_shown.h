@@ -14,8 +14,8 @@
 #include "lib/tls_cert.h"
 #include "lib/tls_place.h"
 
-/* place: as kt_tls_place_read(). name: what the server is asked for (SNI); NULL: the host, unless that is an
- * address. timeout_ms: for each of connecting and the handshake. */
+/* place: an address, as kt_tls_addresses() has them. name: what the server is asked for (SNI); NULL: nothing.
+ * timeout_ms: for each of connecting and the handshake. */
 enum kt_kind kt_tls_shown(const char *place, const char *name, unsigned timeout_ms, struct kt_tls_cert *ret,
                           struct kt_err *err) KT_MUST_CHECK;
 /* The same on a connection that stands already and does not block; name NULL: none. place: for errors. */

@@ -5,11 +5,11 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "lib/cleanup.h"
 #include "lib/driver/step.h"
 #include "lib/driver/stream.h"
 #include "lib/ipc.h"
 #include "lib/may_connect.h"
+#include "lib/net_route.h"
 #include "lib/num.h"
 #include "lib/tls_shown.h"
 
@@ -32,19 +32,11 @@ static bool may_connect(const struct sockaddr *address, socklen_t size)
     return kt_may_connect(address);
 }
 
-/* Nothing is sent by that. */
-static bool has_route(const struct sockaddr *address, socklen_t size)
-{
-    kt_autoclose int fd = socket(address->sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    return fd >= 0 && connect(fd, address, size) == 0;
-}
-
-/* A name often has addresses of version 6 for others, where this machine has none. */
 static void leave_out(struct kt_stream_place *place)
 {
     place->n_addresses = keep(place, may_connect);
     struct kt_stream_place near = *place;
-    size_t routed = keep(&near, has_route);
+    size_t routed = keep(&near, kt_has_route);
     if (routed == 0)
         return; /* connecting says why */
     near.n_addresses = routed;

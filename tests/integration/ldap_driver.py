@@ -420,8 +420,8 @@ def _():
             ((bound(0, number=2),), ("unreach", "protocol")), ((bound(0) + bound(0),), ("unreach", "protocol")),
             ((message(0, 0x78, bytes([10, 1, 52, 4, 0, 4, 3]) + b"bye"),), ("unreach", "closed")),
             ((bound(0), b"\x30\x03\x02\x01"), ("unreach", "timeout"))):
-        result = run("apply", server=Fake(*answers), account=APP, public_part=ssha512("x"),
-                     statement_timeout_ms=300, connect_timeout_ms=2000)
+        short = {"statement_timeout_ms": 300} if wanted[1] == "timeout" else {}  # else a busy machine is taken for it
+        result = run("apply", server=Fake(*answers), account=APP, public_part=ssha512("x"), **short)
         equal(wanted, (result["class"], result["code"]), result["text"])
     result = run("probe", port=1, logins={"admin": (ADMIN, "x")})
     equal(("unreach", "connect"), (result["class"], result["code"]), result["text"])

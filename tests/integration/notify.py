@@ -87,8 +87,8 @@ def stand_in():
     if os.getuid() == 0:
         shutil.chown(box, "keyturn", "keyturn")
     with open(path, "w") as file:
-        file.write("#!/bin/sh\n[ ! -e %s/away ] || exit 75\ncat > %s/$$.new && mv %s/$$.new %s/$$.eml\n"
-                   "echo \"$@\" > %s/words; env > %s/env\n" % ((box,) * 6))
+        file.write("#!/bin/sh\n[ ! -e %s/away ] || exit 75\necho \"$@\" > %s/words; env > %s/env\n"
+                   "cat > %s/$$.new && mv %s/$$.new %s/$$.eml\n" % ((box,) * 6))
     os.chmod(path, 0o755)
     return path, box
 

@@ -5,7 +5,7 @@
  *          token for agents. What is asked and answered otherwise than wanted fails the test.
  * Owner:   scene() .. scene_end(). The latter also fails when the target ever accepted nothing that
  *          was stored.
- * Threads: the test's own; the vault's time stands still but for until(), let_go() and report(). */
+ * Threads: the test's own; the vault's time stands still but for until(), goes_by(), let_go() and report(). */
 #pragma once
 
 #include "tests/support/sim_target.h"
@@ -29,6 +29,9 @@ void text_at(struct scene *s, const char *dotted, char *out, size_t size);
 void load_run(struct scene *s);
 void pause_ms(long ms);
 bool is_in(struct scene *s, const char *state);
+/* So much of the vault's time passes, but only when its threads have done what they had to do by now; true: it did.
+ * One that is stopped for half a second must not find that its limits are over. */
+bool goes_by(struct scene *s, int64_t ms);
 /* Lets the vault's time pass until the run is there. */
 void until(struct scene *s, const char *state);
 /* The same without letting time pass: only what needs no waiting. */

@@ -116,6 +116,14 @@ unsigned sim_ops(struct sim *sim, enum driver_op op)
     return n;
 }
 
+unsigned sim_timeout(struct sim *sim)
+{
+    (void)pthread_mutex_lock(&sim->lock);
+    unsigned ms = sim->timeout_ms;
+    (void)pthread_mutex_unlock(&sim->lock);
+    return ms;
+}
+
 /* ---- the watcher ---- */
 
 static bool version_works(struct sim *sim, struct request *req, const struct mount *mount,
@@ -375,6 +383,7 @@ static enum kt_kind run(void *arg, const struct driver_step *step, struct driver
     *ret = (struct driver_result){.class = DRIVER_UNREACH};
     (void)pthread_mutex_lock(&sim->lock);
     sim->ops[step->op]++;
+    sim->timeout_ms = step->timeout_ms;
     while (changes(step->op) && sim->slow)
         (void)pthread_cond_wait(&sim->answers, &sim->lock);
     if (sim->down) {

@@ -54,6 +54,7 @@ struct sim {
     bool misplaced;           /* a login with the new one works, and is not what it should be */
     /* counts */
     unsigned kept;            /* applied beside another one */
+    unsigned timeout_ms;      /* of the last step */
     unsigned ops[DRIVER_OP_COUNT], refusals, undo_n;
     struct sim_account undo[SIM_ACCOUNTS]; /* before the last change */
     char locked_out[128];
@@ -82,4 +83,5 @@ bool sim_accepts(struct sim *sim, const char *name, const char *password);
 /* The last change is lost, as with synchronous_commit = off and a crash. */
 void sim_lose_last(struct sim *sim);
 unsigned sim_ops(struct sim *sim, enum driver_op op);
+unsigned sim_timeout(struct sim *sim); /* of the last step, ms */
 void sim_executor(struct sim *sim, struct rotation_executor *ret);

@@ -30,7 +30,8 @@ static void wait_for_overdue(struct scene *s, unsigned n)
         need(s, 200, "GET", "sys/metrics?format=prometheus", NULL);
         if (test_vault_said(s->vault, text))
             return;
-        s->vault->now_ms += 300000;
+        if (i % 100 == 0) /* the thread that walks may not get its turn: its days must not go by meanwhile */
+            s->vault->now_ms += 300000;
         rotation_wake(s->vault->core->rotation);
         pause_ms(1);
     }

@@ -131,12 +131,11 @@ static void a_clock_that_was_set_back(void **state)
     for (int i = 0; i < PATIENCE && tried(p) == 0; i++)
         pause_ms(1);
     assert_true(tried(p) > 0);
-    s->vault->wall_ahead_ms = 0;
     (void)pthread_mutex_lock(&p->lock);
     p->deaf = false;
     (void)pthread_mutex_unlock(&p->lock);
-    notifier_wake(s->vault->core->rotation->notifier);
-    soon_heard(p, "ops", "\"event\":\"test\"", 1);
+    s->vault->wall_ahead_ms = 0;
+    heard_in_the_end(p, s, "ops", "\"event\":\"test\""); /* in much less than a day */
     all_told(s);
     scene_end(s);
 }
@@ -151,6 +150,7 @@ static void wait_for_number(struct scene *s, const char *line)
         need(s, 200, "GET", "sys/metrics?format=prometheus", NULL);
         if (test_vault_said(s->vault, text))
             return;
+        s->vault->now_ms += 1000; /* what failed may be put off only now */
         pause_ms(1);
     }
     fail_msg("never %s in %s", line, s->vault->body);

@@ -109,6 +109,30 @@ static void refusals_of_the_origin_are_recorded(void **state)
     }
 }
 
+/* A list of thousands takes the memory of one (request_scratch_begin()). */
+static void what_a_list_reads_does_not_stay(void **state)
+{
+    struct test_vault *vault = *state;
+    struct request req;
+    struct kt_arena kept;
+    size_t much = (size_t)40 * 1024 * 1024;
+    request_init(&req, vault->core, ORIGIN_TCP, NULL, NULL);
+    const char *before = kt_arena_text(&req.arena, kt_str("before"));
+    for (int i = 0; i < 4; i++) {
+        request_scratch_begin(&req, &kept);
+        assert_non_null(kt_arena_take(&req.arena, much));
+        const char *text = request_scratch_end(&req, &kept, kt_arena_text(&req.arena, kt_str("kept")));
+        assert_string_equal(text, "kept");
+    }
+    request_scratch_begin(&req, &kept);
+    assert_non_null(kt_arena_take(&req.arena, much));
+    assert_null(kt_arena_take(&req.arena, much));
+    assert_null(request_scratch_end(&req, &kept, NULL));
+    assert_non_null(kt_arena_take(&req.arena, much)); /* what one of them lacked the request has */
+    assert_string_equal(before, "before");
+    request_free(&req);
+}
+
 static void a_flood_is_one_record(void **state)
 {
     struct test_vault *vault = *state;
@@ -391,6 +415,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(limits_do_not_tell_what_is_mounted, make, end),
         cmocka_unit_test_setup_teardown(half_an_answer_is_not_sent, make, end),
         cmocka_unit_test_setup_teardown(lists_are_bounded, make, end),
+        cmocka_unit_test_setup_teardown(what_a_list_reads_does_not_stay, make, end),
         cmocka_unit_test_setup_teardown(a_rollback_takes_all_holders, make, end),
     };
     if (argc > 1)

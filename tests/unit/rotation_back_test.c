@@ -60,8 +60,7 @@ static void by_a_drill(struct scene *s)
 {
     acknowledge(s, "h1", 2);
     for (int i = 0; i < PATIENCE && sim_ops(&s->sim, DRIVER_RESTORE) == 0; i++) {
-        s->vault->now_ms += 500;
-        rotation_wake(s->vault->core->rotation);
+        (void)goes_by(s, 500);
         pause_ms(1);
     }
 }
@@ -136,6 +135,7 @@ static void nobody_waits_for_one_that_does_not_say(void **state)
         cancel(s, 200);
         soon_says(s, "\"back_step\":\"redistribute\"");
         assert_int_equal(sim_ops(&s->sim, DRIVER_PROBE), asked + 1);
+        assert_int_equal(sim_timeout(&s->sim), 10000); /* its target's are longer */
         everybody_gets(s, 1);
         SIM_SET(&s->sim, down, false);
         SIM_SET(&s->sim, trust, false);

@@ -61,7 +61,7 @@ static void passes_until(struct scene *s, const char *text)
 {
     load_run(s);
     for (int i = 0; i < PATIENCE && !test_vault_said(s->vault, text); i++) {
-        passes(s, 100);
+        (void)goes_by(s, 100);
         pause_ms(1);
         load_run(s);
     }
@@ -105,10 +105,10 @@ static void they_have_it_before_the_target(void **state)
     soon_says(s, "consumers 1/2 to have v2 beside v1; orders@h2 is healthy on v1");
     has_both(s, "h2", 2);
     soon_says(s, "the overlap, for who got v1 alone before each consumer had both");
-    passes(s, OVERLAP_MS - 1);
+    passes(s, OVERLAP_MS / 2);
     soon_says(s, "the overlap, for who got v1 alone");
     assert_int_equal(sim_ops(&s->sim, DRIVER_APPLY), 0);
-    passes(s, 1);
+    passes(s, OVERLAP_MS / 2);
     soon(s, "acking");
     runs_new(s, "h1", 2);
     runs_new(s, "h2", 2);
@@ -119,6 +119,30 @@ static void they_have_it_before_the_target(void **state)
     says(s, "each registered consumer had both before the change");
     says(s, "- gap: none: each");
     scene_end(s);
+}
+
+/* Whoever sets the clock while it waits makes the wait neither shorter nor longer. */
+static void the_clock_is_set_meanwhile(void **state)
+{
+    static const int64_t by_ms[] = {-3600000, 3600000};
+    for (size_t i = 0; i < sizeof by_ms / sizeof by_ms[0]; i++) {
+        struct scene *s = scene(*state);
+        change_rotation(s, "{\"overlap\":60}");
+        declare(s, "h1");
+        rotate(s);
+        soon_says(s, "consumers 0/1 to have v2 beside v1");
+        s->vault->wall_ahead_ms += by_ms[i];
+        has_both(s, "h1", 2);
+        soon_says(s, "the overlap, for who got v1 alone");
+        passes(s, 50000);
+        soon_says(s, "the overlap, for who got v1 alone");
+        assert_int_equal(sim_ops(&s->sim, DRIVER_APPLY), 0);
+        passes(s, 10000);
+        soon(s, "acking");
+        runs_new(s, "h1", 2);
+        ends_done(s);
+        scene_end(s);
+    }
 }
 
 /* The other one is cut off as ever, and named. */
@@ -420,6 +444,7 @@ static void sealed_meanwhile(void **state)
     declare(s, "h1");
     rotate(s);
     soon_says(s, "to have v2 beside v1");
+    core_seal(s->vault->core, "test");
     s->vault->now_ms += 7200000;
     test_vault_reseal(s->vault);
     s->vault->now_ms += TIMEOUT_MS - 10;
@@ -513,6 +538,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         IN_PLACE(they_have_it_before_the_target),
+        IN_PLACE(the_clock_is_set_meanwhile),
         IN_PLACE(who_does_not_try_two_delays_nothing),
         ALTERNATE(where_both_are_accepted_nobody_waits),
         OVERLAP(where_both_are_accepted_nobody_waits),

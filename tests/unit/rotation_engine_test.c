@@ -16,6 +16,7 @@
 #include "lib/failpoint.h"
 #include "lib/log.h"
 #include "tests/support/rotation_scene.h"
+#include "vaultd/rotation/engine.h"
 #include "vaultd/rotation/run.h"
 
 /* ---- the ways to end ---- */
@@ -61,6 +62,14 @@ static void first_account_is_made(void **state)
     scene_end(s);
 }
 
+/* As after a restart of vaultd: its steady clock begins anew. */
+static void new_process(struct scene *s)
+{
+    core_seal(s->vault->core, "test");
+    s->vault->core->rotation->clock.set = false;
+    test_vault_reseal(s->vault);
+}
+
 static void unhealthy_consumer(void **state)
 {
     struct scene *s = scene(*state);
@@ -75,6 +84,28 @@ static void unhealthy_consumer(void **state)
     load_run(s);
     says(s, "orders@h1 is not healthy on v2");
     scene_end(s);
+}
+
+/* Whoever sets the clock, even while vaultd is started anew: what a consumer says is of now. */
+static void unhealthy_consumer_and_the_clock(void **state)
+{
+    for (int i = 0; i < 4; i++) {
+        struct scene *s = scene(*state);
+        int64_t by_ms = i % 2 == 0 ? -7200000 : 7200000;
+        register_agent(s, "h1");
+        rotate(s);
+        soon(s, "acking");
+        s->vault->wall_ahead_ms += by_ms;
+        if (i >= 2)
+            new_process(s);
+        read_version(s, 2);
+        assert_int_equal(report(s, "h1", 2, "unhealthy"), 200);
+        soon(s, "rolling_back");
+        assert_int_equal(report(s, "h1", 1, "rolled_back"), 200);
+        ends_back(s);
+        says(s, "orders@h1 is not healthy on v2");
+        scene_end(s);
+    }
 }
 
 static void unhealthy_holds(void **state)
@@ -257,6 +288,7 @@ static void away_while_going_back(void **state)
     acknowledge(s, "h1", 2);
     cancel(s, 200);
     soon_says(s, "1 consumers that still run v2");
+    core_seal(s->vault->core, "test");
     s->vault->now_ms += 7200000;
     test_vault_reseal(s->vault);
     soon_says(s, "1 consumers that still run v2");
@@ -836,6 +868,37 @@ static void keeps_to_its_window(void **state)
     scene_end(s);
 }
 
+/* The wall clock's window, however far it was set since vaultd was started. */
+static void keeps_to_its_window_by_the_wall(void **state)
+{
+    static const struct {
+        int64_t minutes;
+        const char *schedule, *next;
+    } rows[] = {
+        {-90, "{\"cron\":\"0 7 * * *\",\"window\":\"06:30-07:30\"}", "\"next_due\":\"2027-01-16T07:00:00"},
+        {90, "{\"cron\":\"0 10 * * *\",\"window\":\"09:30-10:30\"}", "\"next_due\":\"2027-01-16T10:00:00"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct scene *s = scene(*state);
+        s->vault->wall_ahead_ms += rows[i].minutes * 60000;
+        register_agent(s, "h1");
+        assert_int_equal(report(s, "h1", 1, "unhealthy"), 200);
+        change_rotation(s, rows[i].schedule);
+        s->vault->now_ms += 31 * 60000;
+        scheduled_run(s);
+        soon_says(s, "to be healthy before anything is changed");
+        s->vault->now_ms += 28 * 60000;
+        soon_says(s, "to be healthy before anything is changed");
+        assert_true(is_in(s, "preflight"));
+        s->vault->now_ms += 2 * 60000;
+        soon(s, "cancelled");
+        says(s, "its window closed before it could begin");
+        need(s, 200, "GET", "rotation/secrets/" SECRET, NULL);
+        says(s, rows[i].next);
+        scene_end(s);
+    }
+}
+
 /* Given up on a consumer that was unhealthy before: that is not the target's fault either. */
 static void unhealthy_before(void **state)
 {
@@ -972,6 +1035,7 @@ static void sealed_in_between(void **state)
         test_vault_reseal(s->vault);
         if (i == 0) {
             /* Two hours later: it had no chance to acknowledge meanwhile. */
+            core_seal(s->vault->core, "test");
             s->vault->now_ms += 7200000;
             test_vault_reseal(s->vault);
             s->vault->now_ms += 20000;
@@ -1039,6 +1103,7 @@ int main(void)
         EACH(without_consumers),
         ALTERNATE(first_account_is_made),
         EACH(unhealthy_consumer),
+        EACH(unhealthy_consumer_and_the_clock),
         EACH(unhealthy_holds),
         EACH(target_lost_it),
         ALTERNATE(passed_over_until_it_is_set_again),
@@ -1078,6 +1143,7 @@ int main(void)
         ALTERNATE(tells_what_is_new),
         ALTERNATE(a_rotation_by_hand_is_no_scheduled_one),
         ALTERNATE(keeps_to_its_window),
+        ALTERNATE(keeps_to_its_window_by_the_wall),
         ALTERNATE(unhealthy_before),
         ALTERNATE(missed_fires),
         EACH(acknowledging_without_reading),

@@ -157,6 +157,30 @@ static void for_the_slowest(void **state)
     scene_end(s);
 }
 
+/* The same while somebody sets the clock between a consumer's reading and its word. */
+static void for_the_slowest_by_no_clock(void **state)
+{
+    static const int64_t by_ms[] = {-3600000, 3600000};
+    for (size_t i = 0; i < sizeof by_ms / sizeof by_ms[0]; i++) {
+        struct scene *s = scene(*state);
+        change_rotation(s, "{\"overlap\":60,\"drain\":0,\"ack_timeout\":120}");
+        register_agent(s, "h1");
+        rotate(s);
+        soon(s, "acking");
+        read_version(s, 2);
+        s->vault->now_ms += 100000;
+        s->vault->wall_ahead_ms += by_ms[i];
+        acknowledge(s, "h1", 2);
+        soon(s, "overlapping");
+        s->vault->now_ms += 150000;
+        soon_says(s, "twice the 101 s that orders@h1 took from reading v2");
+        assert_true(is_in(s, "overlapping"));
+        s->vault->now_ms += 60000;
+        ends_done(s);
+        scene_end(s);
+    }
+}
+
 /* Who wants no overlap gets none. */
 static void for_no_slowest(void **state)
 {
@@ -614,6 +638,7 @@ int main(int argc, char **argv)
         EACH(the_overlap),
         EACH(the_soak),
         EACH(for_the_slowest),
+        EACH(for_the_slowest_by_no_clock),
         EACH(for_no_slowest),
         EACH(for_a_reader),
         EACH(for_who_is_not_heard_of),

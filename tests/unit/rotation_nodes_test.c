@@ -237,8 +237,7 @@ static void watched(struct pair *p, const char *state)
 {
     for (int i = 0; i < 4000 && !is_in(p->s, state); i++) {
         both_accept(p);
-        p->s->vault->now_ms += 200;
-        rotation_wake(p->s->vault->core->rotation);
+        (void)goes_by(p->s, 200);
         pause_ms(1);
     }
     until(p->s, state);

@@ -43,8 +43,7 @@ static void passes_until(struct scene *s, const char *text)
 {
     load_run(s);
     for (int i = 0; i < PATIENCE && !test_vault_said(s->vault, text); i++) {
-        s->vault->now_ms += 1000;
-        rotation_wake(s->vault->core->rotation);
+        (void)goes_by(s, 1000);
         pause_ms(1);
         load_run(s);
     }

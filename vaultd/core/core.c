@@ -484,6 +484,7 @@ enum kt_kind core_unsealed(struct core *core, bool accept_rollback, struct kt_er
             kind = kt_fail(err, KT_SEALED, "%s", kt_kind_text(KT_SEALED));
         } else {
             kind = open_log(core, accept_rollback, err);
+            rotation_clock_set(core->rotation);
             barrier_leave(core->barrier);
         }
         if (kind == KT_OK) {

@@ -39,6 +39,21 @@ void request_init(struct request *req, struct core *core, enum request_origin or
     req->received_mono_ms = kt_mono_ms(core->clock);
 }
 
+void request_scratch_begin(struct request *req, struct kt_arena *ret_kept)
+{
+    *ret_kept = req->arena;
+    kt_arena_init(&req->arena, ret_kept->max);
+}
+
+const char *request_scratch_end(struct request *req, const struct kt_arena *kept, const char *keep)
+{
+    struct kt_arena scratch = req->arena;
+    req->arena = *kept;
+    const char *copy = keep == NULL ? NULL : kt_arena_text(&req->arena, kt_str(keep));
+    kt_arena_free(&scratch);
+    return copy;
+}
+
 void request_free(struct request *req)
 {
     KT_ASSERT(req->magic == REQUEST_MAGIC);

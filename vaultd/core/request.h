@@ -283,6 +283,12 @@ void request_log(struct request *req, enum kt_log_level level, const char *event
     KT_PRINTF(4, 5);
 
 /* ---- records ---- */
+/* Where a list reads something of each of thousands and keeps nothing of it: from here to the end the request's
+ * memory is another one, as large. The end wipes it and gives `keep`, which may live in it, as a copy that stays;
+ * NULL: out of memory, or it was NULL. */
+void request_scratch_begin(struct request *req, struct kt_arena *ret_kept);
+const char *request_scratch_end(struct request *req, const struct kt_arena *kept, const char *keep);
+
 /* barrier_get() from the request's snapshot into arena memory. KT_NOT_FOUND comes without a text, as
  * Vault's 404 does: who knows what is missing says it. */
 enum kt_kind request_record(struct request *req, struct kt_bytes key, struct kt_bytes *ret,

@@ -97,6 +97,7 @@ static void *upkeep_thread(void *arg)
 {
     struct upkeep *upkeep = arg;
     int64_t again_ms = -1;
+    (void)pthread_setname_np(pthread_self(), "upkeep");
     (void)pthread_mutex_lock(&upkeep->lock);
     while (!upkeep->stopping) {
         if (again_ms != 0)
@@ -131,7 +132,6 @@ struct upkeep *upkeep_new(struct core *core)
         free(upkeep);
         return NULL;
     }
-    (void)pthread_setname_np(upkeep->thread, "upkeep");
     return upkeep;
 }
 

@@ -282,6 +282,11 @@ static void note_failure(const struct request *req, const struct kv_secret *kv,
     now->failed_ms = failed ? rotation_steady_ms(req->core->rotation) : 0;
 }
 
+static bool has_two(const struct consumer *consumer)
+{
+    return consumer->holds != 0 && consumer->state == CONSUMER_HEALTHY;
+}
+
 enum kt_kind consumer_write(struct request *req, struct kt_err *err)
 {
     struct place place;
@@ -302,6 +307,8 @@ enum kt_kind consumer_write(struct request *req, struct kt_err *err)
     if (kind != KT_OK)
         return kind;
     note_failure(req, place.kv, &before, &consumer);
+    if (has_two(&before) && !has_two(&consumer))
+        consumer.dropped_ms = rotation_steady_ms(req->core->rotation);
     consumer.identity = token_identity(req->token);
     consumer.at_ms = req->now_ms;
     consumer.heard_ms = rotation_steady_ms(req->core->rotation);

@@ -152,11 +152,11 @@ static void add_active(struct rotation *rotation, const struct found *found, str
     **tail = active;
     *tail = &active->next;
     (void)pthread_mutex_unlock(&rotation->lock);
-    int64_t now_ms = rotation_steady_ms(rotation);
+    int64_t now_ms = kt_wall_ms(rotation->core->clock);
     bool within = found->started_ms <= now_ms && now_ms - found->started_ms < MINUTE_MS;
     active->counted = found->scheduled && within && found->target[0] != '\0';
     if (active->counted)
-        start_count(rotation, found->target, found->started_ms);
+        start_count(rotation, found->target, rotation_steady_ms(rotation) - (now_ms - found->started_ms));
 }
 
 void actives_scan(struct rotation *rotation)
@@ -179,4 +179,58 @@ void actives_scan(struct rotation *rotation)
     free(pass.found);
     kt_buf_free(&pass.plain);
     kt_arena_free(&pass.arena);
+}
+
+/* ---- before there are requests ---- */
+
+struct newest {
+    const struct core *core;
+    struct snapshot *snapshot;
+    struct kt_buf plain;
+    struct kt_arena arena;
+    struct run run;
+    int64_t ms;
+};
+
+/* A run that cannot be read has no say. */
+static void look_at_noted(struct newest *n, const unsigned char id[RUN_ID])
+{
+    unsigned char key[RUN_KEY];
+    struct entry entry;
+    struct kt_err ignored = {0};
+    run_key(id, key);
+    kt_buf_reset(&n->plain);
+    kt_arena_reset(&n->arena);
+    if (snapshot_get(n->snapshot, kt_bytes(key, sizeof key), &entry) != STORE_OK ||
+        barrier_open_entry(n->core->barrier, entry.key, entry.value, &n->plain, &ignored) != KT_OK ||
+        record_read(&run_kind, kt_buf_bytes(&n->plain), &n->arena, &n->run, &ignored) != KT_OK)
+        return;
+    const int64_t noted_ms[] = {n->run.state_ms, n->run.given_ms, n->run.acked_ms};
+    for (size_t i = 0; i < sizeof noted_ms / sizeof noted_ms[0]; i++)
+        n->ms = noted_ms[i] > n->ms ? noted_ms[i] : n->ms;
+}
+
+int64_t actives_newest_ms(const struct core *core)
+{
+    unsigned char table = TABLE_ACTIVE;
+    struct newest *n = kt_calloc(1, sizeof *n);
+    struct cursor *cursor = NULL;
+    struct entry entry;
+    if (n == NULL)
+        return 0;
+    n->core = core;
+    kt_buf_init(&n->plain, PLAIN_MAX);
+    kt_arena_init(&n->arena, ARENA_MAX);
+    if (snapshot_begin(core->store, &n->snapshot) == STORE_OK &&
+        cursor_open(n->snapshot, kt_bytes(&table, 1), kt_bytes(NULL, 0), &cursor) == STORE_OK)
+        while (cursor_next(cursor, &entry) == STORE_OK)
+            if (entry.key.len == RUN_KEY)
+                look_at_noted(n, entry.key.at + 1);
+    cursor_close(cursor);
+    snapshot_end(n->snapshot);
+    int64_t newest_ms = n->ms;
+    kt_buf_free(&n->plain);
+    kt_arena_free(&n->arena);
+    free(n);
+    return newest_ms;
 }

@@ -79,9 +79,16 @@ bool pass_deadline_over(const struct pass *p, const struct run *run, int64_t *re
 /* ---- what it needs ---- */
 
 /* A window and a calendar say when a scheduled run may begin to change something; it comes again after. */
-static bool too_late_to_begin(const struct pass *p, const struct run *run)
+static bool too_late_to_begin(const struct work *w)
 {
-    return !state_has_begun(run->machine.state) && run->closes_ms != 0 && p->now_ms >= run->closes_ms;
+    const struct run *run = &w->run;
+    return !state_has_begun(run->machine.state) && run->closes_ms != 0 && w->req->now_ms >= run->closes_ms;
+}
+
+int64_t pass_or_window(const struct pass *p, const struct work *w, int64_t at)
+{
+    int64_t closes_ms = w->run.closes_ms == 0 ? 0 : p->now_ms + (w->run.closes_ms - w->req->now_ms);
+    return closes_ms != 0 && (at == 0 || closes_ms < at) ? closes_ms : at;
 }
 
 static void wait_for_place(struct pass *p, const struct work *w)
@@ -142,9 +149,7 @@ static enum kt_kind want_preflight(struct pass *p, struct work *w, struct kt_err
         w->blameless = true;
         return pass_event(p, w, EV_TIMEOUT, why, err);
     }
-    if (run->closes_ms != 0 && run->closes_ms < at)
-        at = run->closes_ms;
-    pass_wait(p, at, "%s@%s to be healthy before anything is changed (%s)", acks.sick->service,
+    pass_wait(p, pass_or_window(p, w, at), "%s@%s to be healthy before anything is changed (%s)", acks.sick->service,
               acks.sick->host, acks.sick->detail);
     return KT_OK;
 }
@@ -249,7 +254,7 @@ static enum kt_kind decide(struct pass *p, struct work *w, struct kt_err *err)
     }
     if (w->run.cancel && machine_can_go_back(&w->run.machine))
         return pass_event(p, w, EV_CANCEL, w->run.cancel_why, err);
-    if (too_late_to_begin(p, &w->run)) {
+    if (too_late_to_begin(w)) {
         w->blameless = w->window_closed = true;
         return pass_event(p, w, EV_CANCEL, "its window closed before it could begin, or a blackout began", err);
     }
@@ -340,8 +345,6 @@ static enum kt_kind pass_handler(struct request *req, struct kt_err *err)
     p->waits_for[0] = '\0';
     p->waits_until_ms = 0;
     p->blamed_ms = active->blamed_ms;
-    p->had_both = active->had_both;
-    p->lost_ms = active->lost_ms;
     struct work *w = kt_arena_take(&req->arena, sizeof *w);
     if (w == NULL)
         return kt_fail(err, KT_NO_MEMORY, "advancing a run");
@@ -378,8 +381,7 @@ static void forget(struct active *active)
     active->finished = NULL;
     active->wake_ms = active->not_before_ms = 0;
     active->look_ms = active->recheck_ms = 0;
-    active->blamed_ms = active->lost_ms = 0;
-    active->had_both = false;
+    active->blamed_ms = 0;
     active->loaded = false;
 }
 
@@ -477,8 +479,6 @@ static void took(struct rotation *rotation, struct active *active, struct pass *
     active->fresh = p->fresh;
     active->doubt = p->doubt;
     active->blamed_ms = p->blamed_ms;
-    active->had_both = p->had_both;
-    active->lost_ms = p->lost_ms;
     active->state = p->state;
     bool touched = active->touches, touches = p->touches && !p->rests && state_has_place(p->state);
     if (touched && !touches)

@@ -94,8 +94,8 @@ enum kt_kind await_acks(struct pass *p, struct work *w, struct kt_err *err)
 
 int64_t overlap_end(const struct pass *p, int64_t from_ms, int64_t span_ms)
 {
-    int64_t until = from_ms + span_ms, most = p->now_ms + span_ms;
-    return until < most ? until : most;
+    bool ahead = from_ms > p->now_ms + PASS_RESTART_MS; /* more than a moment: of before a restart */
+    return (ahead ? p->active->since_ms : from_ms) + span_ms;
 }
 
 /* Whoever reads or registers while this is on its way makes it look again. */

@@ -23,6 +23,7 @@ struct judged {
     const struct consumer *missing; /* one that declared it and has not both */
     const struct consumer *bare;    /* one that did not declare it, or is not well and need not be */
     int64_t since_ms;               /* when the last of them had both */
+    int64_t dropped_ms;             /* when one that has not stopped having both */
 };
 
 static struct judged judge(const struct work *w)
@@ -38,9 +39,10 @@ static struct judged judge(const struct work *w)
         if (candidates_has_both(&w->run, c)) {
             judged.both++;
             judged.since_ms = c->holds_ms > judged.since_ms ? c->holds_ms : judged.since_ms;
-        } else if (judged.declared - judged.both == 1) {
-            judged.missing = c;
+            continue;
         }
+        judged.missing = judged.missing == NULL ? c : judged.missing;
+        judged.dropped_ms = c->dropped_ms > judged.dropped_ms ? c->dropped_ms : judged.dropped_ms;
     }
     return judged;
 }
@@ -59,12 +61,9 @@ static enum kt_kind give_up(struct pass *p, struct work *w, const struct consume
 }
 
 /* Who had it and was started again has as long as in the beginning; for ever so, but for max_overlap. */
-static bool is_late(struct pass *p, const struct run *run, int64_t *ret_at)
+static bool is_late(const struct pass *p, const struct run *run, int64_t dropped_ms, int64_t *ret_at)
 {
-    if (p->had_both)
-        p->lost_ms = p->now_ms;
-    p->had_both = false;
-    int64_t again = p->lost_ms == 0 ? 0 : p->lost_ms + run->settings.ack_timeout_s * 1000;
+    int64_t again = dropped_ms + run->settings.ack_timeout_s * 1000;
     int64_t most = run->state_ms + run->settings.max_overlap_s * 1000;
     bool late = pass_deadline_over(p, run, ret_at);
     again = again < most ? again : most;
@@ -84,19 +83,20 @@ enum kt_kind await_candidates(struct pass *p, struct work *w, bool *ret_held, st
     *ret_held = true;
     if (judged.missing != NULL) {
         const struct consumer *c = judged.missing;
-        bool late = is_late(p, run, &at);
+        bool late = is_late(p, run, judged.dropped_ms, &at);
         if (late && !run->machine.hold_silent)
             return give_up(p, w, c, err);
-        pass_wait(p, late ? 0 : at, "consumers %zu/%zu to have v%u beside v%u; %s@%s is %s on v%u%s%s", judged.both,
-                  judged.declared, run->to, run->from, c->service, c->host, consumer_state_text(c->state), c->version,
+        pass_wait(p, pass_or_window(p, w, late ? 0 : at),
+                  "consumers %zu/%zu to have v%u beside v%u; %s@%s is %s on v%u%s%s", judged.both, judged.declared,
+                  run->to, run->from, c->service, c->host, consumer_state_text(c->state), c->version,
                   c->detail[0] == '\0' ? "" : ": ", c->detail);
         return KT_OK;
     }
     int64_t until = overlap_end(p, judged.since_ms, run->settings.overlap_s * 1000);
-    p->had_both = true;
     *ret_held = p->now_ms < until;
     if (*ret_held)
-        pass_wait(p, until, "the overlap, for who got v%u alone before each consumer had both", run->from);
+        pass_wait(p, pass_or_window(p, w, until), "the overlap, for who got v%u alone before each consumer had both",
+                  run->from);
     return KT_OK;
 }
 
@@ -110,6 +110,7 @@ enum kt_kind candidates_note(struct work *w, struct kt_err *err)
     if (batch == NULL)
         return kt_fail(err, KT_NO_MEMORY, "noting who has both");
     consumers_require(w->req, run->secret_id, batch);
+    run->n_both = run->n_bare = 0; /* of a value before */
     if (judged.declared == 0)
         return KT_OK;
     run->n_both = (uint32_t)judged.both;

@@ -175,10 +175,23 @@ static int64_t offset_now(const struct rotation *rotation)
     return kt_wall_ms(rotation->core->clock) - kt_mono_ms(rotation->core->clock);
 }
 
+/* Once a process: set anew at each unseal it would go back with a wall clock that went back. That may also have been set
+ * back since the process before: what that one noted is not in the future, or consumers' words of today would be older
+ * than what they are about. */
+void rotation_clock_set(struct rotation *rotation)
+{
+    if (rotation->clock.set)
+        return;
+    int64_t base_ms = offset_now(rotation);
+    int64_t least_ms = actives_newest_ms(rotation->core) - kt_mono_ms(rotation->core->clock);
+    atomic_store(&rotation->clock.base_ms, base_ms > least_ms ? base_ms : least_ms);
+    rotation->clock.set = true;
+}
+
 void rotation_clock_start(struct rotation *rotation)
 {
     struct rotation_clock *clock = &rotation->clock;
-    clock->offset_ms = clock->base_ms;
+    clock->offset_ms = offset_now(rotation);
     clock->saved_ms = 0;
     struct clock_pass pass = {.save = false};
     struct kt_err err = {0};

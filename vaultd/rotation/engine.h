@@ -1,7 +1,8 @@
 /* vaultd/rotation/engine.h - what the rotation thread works with; for vaultd/rotation/ only.
  *
- * Time:    waits of runs are measured on a steady clock: the wall time at start plus monotonic time
- *          since. It does not jump, and after a restart it is the wall time again.
+ * Time:    waits of runs are measured on a steady clock: the wall time when this process was first unsealed plus
+ *          monotonic time since. It does not jump; after a restart it is the wall time again, but not before what
+ *          unended runs note.
  * Threads: see the fields. */
 #pragma once
 
@@ -45,8 +46,6 @@ struct active {
     int64_t since_ms;      /* steady; this vault drives it since then */
     int64_t floor_ms, floor_of_ms; /* after a restart: this deadline is not over before floor_ms */
     int64_t blamed_ms;     /* consumers' words up to then were looked into */
-    bool had_both;         /* in-place: each that tries two had both at the last look (candidates.h) */
-    int64_t lost_ms;       /* steady; since then one had not any more; 0: never */
     struct noted *noted;
     size_t n_noted, noted_room;
     enum run_state state;
@@ -57,7 +56,8 @@ struct active {
 };
 
 struct rotation_clock {
-    int64_t base_ms;      /* wall minus monotonic at start */
+    _Atomic int64_t base_ms; /* wall minus monotonic when this process was first unsealed, or more (clock.c) */
+    bool set;             /* the unsealing thread's: base_ms is */
     int64_t offset_ms;    /* the same when last trusted */
     bool alarm;           /* guarded by rotation->lock, as is text */
     char text[200];
@@ -159,3 +159,5 @@ void overdue_begin(struct rotation *rotation);
 void overdue_scan(struct rotation *rotation);
 /* actives.c: takes in the runs that have not ended and are not known yet. */
 void actives_scan(struct rotation *rotation);
+/* The newest of what runs that have not ended note by the steady clock; 0: there is none. The barrier is entered. */
+int64_t actives_newest_ms(const struct core *core);

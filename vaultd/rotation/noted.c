@@ -20,7 +20,7 @@ static bool is_noted(const struct active *active, const unsigned char digest[16]
 {
     for (size_t i = 0; i < active->n_noted; i++)
         if (memcmp(active->noted[i].digest, digest, 16) == 0)
-            return active->noted[i].at_ms >= at_ms;
+            return active->noted[i].at_ms == at_ms;
     return false;
 }
 

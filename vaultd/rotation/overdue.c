@@ -7,6 +7,7 @@
 #include "vaultd/rotation/each.h"
 #include "vaultd/rotation/key_age.h"
 #include "vaultd/rotation/pause.h"
+#include "vaultd/rotation/rotation.h"
 #include "vaultd/rotation/run.h"
 
 #define LIST_DEFAULT 100
@@ -40,7 +41,7 @@ static enum kt_kind judge_run(struct request *req, const struct rotation_secret 
     enum kt_kind kind = run_load(req, secret->run, run, err);
     if (kind == KT_OK && run->machine.state == RUN_FROZEN) {
         ret->why = OVERDUE_FROZEN;
-        ret->since_ms = run->state_ms;
+        ret->since_ms = rotation_wall_of(req->core->rotation, run->state_ms);
         return KT_OK;
     }
     if (kind == KT_OK)
@@ -108,9 +109,12 @@ enum kt_kind overdue_judge(struct request *req, const struct rotation_secret *se
 {
     int64_t late_ms = secret->due ? secret->due_ms : 0;
     *ret = (struct overdue){.why = OVERDUE_NOT, .max_age_ms = max_age_ms(&secret->settings, classes)};
+    struct kt_arena kept;
+    request_scratch_begin(req, &kept);
     enum kt_kind kind = value_time(req, secret, &ret->value_ms, err);
     if (kind == KT_OK && secret->active)
         kind = judge_run(req, secret, ret, &late_ms, err);
+    (void)request_scratch_end(req, &kept, NULL);
     if (kind == KT_OK)
         judge_times(secret, late_ms, grace_ms, req->now_ms, ret);
     return kind;

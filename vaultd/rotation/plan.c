@@ -7,6 +7,7 @@
 #include "vaultd/rotation/probe.h"
 
 #define LOOK_NEVER_MS ((int64_t)60 * 60 * 1000)
+#define ASK_OLD_MS    10000u
 
 /* Both credentials of a run; what a step does not need is not copied into it. */
 struct logins {
@@ -453,6 +454,16 @@ static enum kt_kind program_look(struct job *job, const struct work *w, const st
     return asked.control ? add_control(job, part, w, run->slot_old, &l->old, err) : KT_OK;
 }
 
+/* Whom the new version does harm waits for the answer. */
+static enum kt_kind program_ask_old(struct job *job, const struct work *w, const struct logins *l, struct kt_err *err)
+{
+    enum kt_kind kind = program_look(job, w, l, err);
+    for (size_t i = 0; i < job->n; i++)
+        if (job->parts[i].step.timeout_ms > ASK_OLD_MS)
+            job->parts[i].step.timeout_ms = ASK_OLD_MS;
+    return kind;
+}
+
 /* The account may be gone altogether. */
 static enum kt_kind program_restore(struct job *job, const struct work *w,
                                     const struct logins *l, struct kt_err *err)
@@ -487,7 +498,7 @@ static enum kt_kind fill(struct job *job, const struct work *w, const struct log
         if (run->machine.mends)
             return add_probe(job, w, l, PART_ALWAYS, false, true, control, err);
         if (asks_before_back(w))
-            return program_look(job, w, l, err);
+            return program_ask_old(job, w, l, err);
         if (!doubts_in_place(w, job->kind))
             return add_probe(job, w, l, PART_ALWAYS, true, true, control, err);
         kind = add_probe(job, w, l, PART_ALWAYS, true, false, control, err);

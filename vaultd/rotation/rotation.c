@@ -25,7 +25,13 @@
 
 int64_t rotation_steady_ms(const struct rotation *rotation)
 {
-    return kt_mono_ms(rotation->core->clock) + rotation->clock.base_ms;
+    return kt_mono_ms(rotation->core->clock) + atomic_load(&rotation->clock.base_ms);
+}
+
+int64_t rotation_wall_of(const struct rotation *rotation, int64_t steady_ms)
+{
+    int64_t ahead_ms = kt_wall_ms(rotation->core->clock) - rotation_steady_ms(rotation);
+    return steady_ms == 0 ? 0 : steady_ms + ahead_ms;
 }
 
 bool rotation_can_run(const struct rotation *rotation)
@@ -367,11 +373,9 @@ enum kt_kind rotation_start(struct rotation *rotation, struct kt_err *err)
 {
     if (rotation->running)
         return KT_OK;
-    const struct kt_clock *clock = rotation->core->clock;
     atomic_store(&rotation->stopping, false);
     rotation->next_due_ms = rotation->next_look_ms = rotation->next_drill_ms = 0;
     memset(rotation->starts, 0, rotation->n_starts * sizeof *rotation->starts); /* actives.c finds them */
-    rotation->clock.base_ms = kt_wall_ms(clock) - kt_mono_ms(clock);
     overdue_begin(rotation);
     rotation->running = jobs_start(rotation) && pthread_create(&rotation->thread, NULL,
                                                                rotation_thread, rotation) == 0;

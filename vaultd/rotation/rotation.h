@@ -31,6 +31,8 @@ struct rotation *rotation_new(struct core *core); /* NULL: out of memory */
 void rotation_free(struct rotation *rotation);    /* NULL is fine; must be stopped */
 /* Resumes what was under way, then watches the clock. Errors go to the log, and the runs stand. */
 enum kt_kind rotation_start(struct rotation *rotation, struct kt_err *err) KT_MUST_CHECK;
+/* The steady clock begins: before the first request is let in, whose words are measured by it. The barrier is entered. */
+void rotation_clock_set(struct rotation *rotation);
 /* No new step begins. One that is at work at a target ends by itself, at its own time limit; nobody
  * takes its result, and the next start looks into what came of it. Blocks for the rotation thread. */
 void rotation_stop(struct rotation *rotation);
@@ -38,6 +40,8 @@ void rotation_stop(struct rotation *rotation);
 void rotation_wake(struct rotation *rotation);
 /* The clock that waits of runs are measured by (engine.h), which nobody sets. */
 int64_t rotation_steady_ms(const struct rotation *rotation);
+/* A time of that clock as the wall's has it, for people; 0 stays 0. */
+int64_t rotation_wall_of(const struct rotation *rotation, int64_t steady_ms);
 
 /* For the KV read handler, for a secret with has_driver, before its answer leaves: queues one ledger
  * row (secret, version, identity, host) unless it is known to be there. Never waits. */

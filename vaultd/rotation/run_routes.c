@@ -157,7 +157,7 @@ static void read_waiting(struct rotation *rotation, const struct run *run, struc
         if (memcmp(a->id, run->id, RUN_ID) != 0)
             continue;
         memcpy(ret->for_what, a->waits_for, sizeof ret->for_what);
-        ret->until_ms = a->waits_until_ms;
+        ret->until_ms = rotation_wall_of(rotation, a->waits_until_ms);
     }
     (void)pthread_mutex_unlock(&rotation->lock);
     if (ret->for_what[0] == '\0') {

@@ -252,8 +252,8 @@ static enum kt_kind blocked_with(struct request *req, const struct rotation_secr
     return kind;
 }
 
-enum kt_kind secret_blocked_by(struct request *req, const struct rotation_secret *secret,
-                               const char *paused, const char **ret, struct kt_err *err)
+static enum kt_kind find_block(struct request *req, const struct rotation_secret *secret, const char *paused,
+                               const char **ret, struct kt_err *err)
 {
     *ret = paused[0] != '\0' ? paused : secret->held;
     struct rotation *rotation = req->core->rotation;
@@ -271,9 +271,17 @@ enum kt_kind secret_blocked_by(struct request *req, const struct rotation_secret
     }
     if ((*ret)[0] == '\0')
         *ret = blocked_at(req, secret, due);
-    enum kt_kind kind = KT_OK;
-    if (*ret != NULL && (*ret)[0] == '\0')
-        kind = blocked_with(req, secret, due, ret, err);
+    return *ret != NULL && (*ret)[0] == '\0' ? blocked_with(req, secret, due, ret, err) : KT_OK;
+}
+
+enum kt_kind secret_blocked_by(struct request *req, const struct rotation_secret *secret,
+                               const char *paused, const char **ret, struct kt_err *err)
+{
+    struct kt_arena kept;
+    const char *found = NULL;
+    request_scratch_begin(req, &kept);
+    enum kt_kind kind = find_block(req, secret, paused, &found, err);
+    *ret = request_scratch_end(req, &kept, kind == KT_OK ? found : NULL);
     if (kind == KT_OK && *ret == NULL)
         return kt_fail(err, KT_NO_MEMORY, "asking what is due");
     return kind;

@@ -165,7 +165,7 @@ static enum kt_kind add_state(struct work *w, enum run_state state, const char *
                               struct kt_err *err)
 {
     w->run.machine.state = state;
-    w->run.state_ms = w->req->now_ms;
+    w->run.state_ms = rotation_steady_ms(w->req->core->rotation);
     return work_note(w, STEP_STATE, run_state_text(state), true, text, 0, err);
 }
 
@@ -271,7 +271,7 @@ static void fill_run(struct request *req, const struct rotation_secret *secret,
                         .cancel_why = "",
                         .because = "",
                         .started_ms = req->now_ms,
-                        .state_ms = req->now_ms,
+                        .state_ms = rotation_steady_ms(req->core->rotation),
                         .frozen_text = "",
                         .frozen_known = "",
                         .frozen_next = "",

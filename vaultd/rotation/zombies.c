@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "vaultd/core/rows.h"
+#include "vaultd/rotation/rotation.h"
 #include "vaultd/rotation/run.h"
 
 #define HERE      500u  /* runs; more of them are looked at where nobody else waits */
@@ -60,7 +61,7 @@ static enum kt_kind add(struct listing *l, const struct run *run, uint32_t versi
 {
     struct kt_arena *arena = &l->req->arena;
     bool old = version == run->from, frozen = run->machine.state == RUN_FROZEN;
-    int64_t since_ms = run->state_ms;
+    int64_t since_ms = rotation_wall_of(l->req->core->rotation, run->state_ms);
     enum kt_kind kind = old ? zombie_since(l->req, run, &since_ms, err) : KT_NOT_FOUND;
     if (kind != KT_OK && kind != KT_NOT_FOUND)
         return kind;

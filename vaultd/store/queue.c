@@ -108,6 +108,7 @@ static void run_task(struct store *store)
 static void *store_thread(void *arg)
 {
     struct store *store = KT_OBJECT(struct store, arg, STORE_MAGIC);
+    (void)pthread_setname_np(pthread_self(), "store"); /* of another thread the sandbox would not let it be written */
     for (;;) {
         (void)pthread_mutex_lock(&store->lock);
         while (store->queue.first == NULL && store->refused.first == NULL &&
@@ -147,7 +148,6 @@ enum kt_kind store_thread_start(struct store *store, struct kt_err *err)
         kt_hint(err, "raise the limit of tasks (TasksMax=, ulimit -u)");
         return KT_IO;
     }
-    (void)pthread_setname_np(store->thread, "store");
     return KT_OK;
 }
 
