@@ -90,10 +90,10 @@ def growth(vault):
     enough."""
     done, samples = 0, [(0, anonymous_kib(vault.process.pid))]
     wanted = 3600000 if LONG else 60000 if QUICK else 600000
-    while done < wanted or len(samples) < (7 if QUICK else 19):
+    while done < wanted or len(samples) < (7 if QUICK else 31):
         done += Mixed(vault, 2 if QUICK else 5).end()
         samples.append((done, anonymous_kib(vault.process.pid)))
-    rise, error = slope(samples[len(samples) // 3:])
+    rise, error = slope(samples[len(samples) // 2:])  # what each thread keeps of what it saw fills up before
     row("growth an hour's worth of requests", "%.0f KiB" % rise, "noise %.0f KiB" % error,
         note="%s over %d requests: %d to %d KiB" % (
             "none" if rise <= 2 * error else "grows", done, samples[0][1], samples[-1][1]))

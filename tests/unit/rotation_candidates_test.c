@@ -382,6 +382,37 @@ static void who_is_started_again_has_time(void **state)
     scene_end(s);
 }
 
+/* Another one did not have both by then; and it says that it is gone before it is stopped. */
+static void one_of_two_is_started_again(void **state)
+{
+    for (int i = 0; i < 2; i++) {
+        struct scene *s = scene(*state);
+        declare(s, "h1");
+        declare(s, "h2");
+        rotate(s);
+        soon_says(s, "consumers 0/2 to have v2 beside v1");
+        has_both(s, "h1", 2);
+        soon_says(s, "consumers 1/2 to have v2 beside v1; orders@h2");
+        passes(s, TIMEOUT_MS - 5000);
+        if (i == 1)
+            assert_int_equal(says_that(s, "h1", 1, "gone", 0), 200);
+        assert_int_equal(says_that(s, "h1", 1, "registered", 0), 200);
+        has_both(s, "h2", 2);
+        soon_says(s, "consumers 1/2 to have v2 beside v1; orders@h1 is registered on v1");
+        passes(s, TIMEOUT_MS - 5000);
+        soon_says(s, "consumers 1/2 to have v2 beside v1");
+        assert_true(is_in(s, "generated"));
+        has_both(s, "h1", 2);
+        soon_says(s, "the overlap, for who got v1 alone");
+        passes(s, OVERLAP_MS);
+        soon(s, "acking");
+        runs_new(s, "h1", 2);
+        runs_new(s, "h2", 2);
+        ends_done(s);
+        scene_end(s);
+    }
+}
+
 /* But not for ever. */
 static void who_is_started_over_and_over_ends_it(void **state)
 {
@@ -550,6 +581,7 @@ int main(int argc, char **argv)
         IN_PLACE(one_comes_just_then),
         IN_PLACE(who_says_nothing_ends_it),
         IN_PLACE(who_is_started_again_has_time),
+        IN_PLACE(one_of_two_is_started_again),
         IN_PLACE(who_is_started_over_and_over_ends_it),
         IN_PLACE(who_says_nothing_holds_it),
         IN_PLACE(cancelled_meanwhile),

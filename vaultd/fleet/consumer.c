@@ -28,7 +28,7 @@ static const struct record_row rows_2[] = {
     ROW(holds, RECORD_U32, 0),
     ROW(holds_ms, RECORD_I64, 1),
     ROW(heard_ms, RECORD_I64, 1),
-    ROW(dropped_ms, RECORD_I64, 1),
+    ROW(lacks_ms, RECORD_I64, 1),
 };
 static const struct record_form forms[] = {RECORD_FORM(2, rows_2), RECORD_FORM(1, rows_1)};
 const struct record_kind consumer_kind = {"consumer", forms, 2, sizeof(struct consumer)};

@@ -45,7 +45,7 @@ struct consumer {
      * besides the one it runs, 0: none, and since when (steady). */
     uint32_t candidates, holds;
     int64_t holds_ms;
-    int64_t dropped_ms; /* when it had both and was well for the last time (steady); 0: never */
+    int64_t lacks_ms; /* since when it has not both, or is not well with them (steady); kept while it is */
     generation changed;      /* not stored, as is the next */
     const struct veto *veto; /* that it keeps runs from ending; NULL: it does not */
 };

@@ -307,8 +307,8 @@ enum kt_kind consumer_write(struct request *req, struct kt_err *err)
     if (kind != KT_OK)
         return kind;
     note_failure(req, place.kv, &before, &consumer);
-    if (has_two(&before) && !has_two(&consumer))
-        consumer.dropped_ms = rotation_steady_ms(req->core->rotation);
+    if (before.changed == 0 || (has_two(&before) && !has_two(&consumer)))
+        consumer.lacks_ms = rotation_steady_ms(req->core->rotation);
     consumer.identity = token_identity(req->token);
     consumer.at_ms = req->now_ms;
     consumer.heard_ms = rotation_steady_ms(req->core->rotation);

@@ -345,6 +345,8 @@ static enum kt_kind pass_handler(struct request *req, struct kt_err *err)
     p->waits_for[0] = '\0';
     p->waits_until_ms = 0;
     p->blamed_ms = active->blamed_ms;
+    p->had_both = active->had_both;
+    p->lost_ms = active->lost_ms;
     struct work *w = kt_arena_take(&req->arena, sizeof *w);
     if (w == NULL)
         return kt_fail(err, KT_NO_MEMORY, "advancing a run");
@@ -381,7 +383,8 @@ static void forget(struct active *active)
     active->finished = NULL;
     active->wake_ms = active->not_before_ms = 0;
     active->look_ms = active->recheck_ms = 0;
-    active->blamed_ms = 0;
+    active->blamed_ms = active->lost_ms = 0;
+    active->had_both = false;
     active->loaded = false;
 }
 
@@ -479,6 +482,8 @@ static void took(struct rotation *rotation, struct active *active, struct pass *
     active->fresh = p->fresh;
     active->doubt = p->doubt;
     active->blamed_ms = p->blamed_ms;
+    active->had_both = p->had_both;
+    active->lost_ms = p->lost_ms;
     active->state = p->state;
     bool touched = active->touches, touches = p->touches && !p->rests && state_has_place(p->state);
     if (touched && !touches)

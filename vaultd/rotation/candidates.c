@@ -23,7 +23,7 @@ struct judged {
     const struct consumer *missing; /* one that declared it and has not both */
     const struct consumer *bare;    /* one that did not declare it, or is not well and need not be */
     int64_t since_ms;               /* when the last of them had both */
-    int64_t dropped_ms;             /* when one that has not stopped having both */
+    int64_t lacks_ms;               /* since when the last of them that has not */
 };
 
 static struct judged judge(const struct work *w)
@@ -42,7 +42,7 @@ static struct judged judge(const struct work *w)
             continue;
         }
         judged.missing = judged.missing == NULL ? c : judged.missing;
-        judged.dropped_ms = c->dropped_ms > judged.dropped_ms ? c->dropped_ms : judged.dropped_ms;
+        judged.lacks_ms = c->lacks_ms > judged.lacks_ms ? c->lacks_ms : judged.lacks_ms;
     }
     return judged;
 }
@@ -60,10 +60,14 @@ static enum kt_kind give_up(struct pass *p, struct work *w, const struct consume
     return pass_event(p, w, EV_SILENT, why, err);
 }
 
-/* Who had it and was started again has as long as in the beginning; for ever so, but for max_overlap. */
-static bool is_late(const struct pass *p, const struct run *run, int64_t dropped_ms, int64_t *ret_at)
+/* Who had it and was started again, or came, or counts again, has as long as in the beginning; for ever so, but for
+ * max_overlap. */
+static bool is_late(struct pass *p, const struct run *run, int64_t lacks_ms, int64_t *ret_at)
 {
-    int64_t again = dropped_ms + run->settings.ack_timeout_s * 1000;
+    if (p->had_both)
+        p->lost_ms = p->now_ms;
+    p->had_both = false;
+    int64_t again = (lacks_ms > p->lost_ms ? lacks_ms : p->lost_ms) + run->settings.ack_timeout_s * 1000;
     int64_t most = run->state_ms + run->settings.max_overlap_s * 1000;
     bool late = pass_deadline_over(p, run, ret_at);
     again = again < most ? again : most;
@@ -83,7 +87,7 @@ enum kt_kind await_candidates(struct pass *p, struct work *w, bool *ret_held, st
     *ret_held = true;
     if (judged.missing != NULL) {
         const struct consumer *c = judged.missing;
-        bool late = is_late(p, run, judged.dropped_ms, &at);
+        bool late = is_late(p, run, judged.lacks_ms, &at);
         if (late && !run->machine.hold_silent)
             return give_up(p, w, c, err);
         pass_wait(p, pass_or_window(p, w, late ? 0 : at),
@@ -92,6 +96,7 @@ enum kt_kind await_candidates(struct pass *p, struct work *w, bool *ret_held, st
                   c->detail[0] == '\0' ? "" : ": ", c->detail);
         return KT_OK;
     }
+    p->had_both = true;
     int64_t until = overlap_end(p, judged.since_ms, run->settings.overlap_s * 1000);
     *ret_held = p->now_ms < until;
     if (*ret_held)

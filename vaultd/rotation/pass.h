@@ -26,6 +26,8 @@ struct pass {
     char waits_for[300];
     int64_t waits_until_ms;
     int64_t blamed_ms;
+    bool had_both;
+    int64_t lost_ms;
     enum run_state before, state;
     enum back_step before_back, back;
     enum run_intent intent;
