@@ -105,6 +105,10 @@ static const struct row rows[] = {
     {"frozen for a while", STRATEGY_ALTERNATE, RUN_DONE, 0, 0,
      {INTENT("apply", 100), STATE("frozen", 300), STATE("promoted", 900)}, GAP_UNKNOWN, 0, "- gap: not measured\n"},
     {"nothing was ordered", STRATEGY_IN_PLACE, RUN_CANCELLED, 0, 0, {STATE("preflight", 100), ACK(true, 200, 0)}, GAP_NONE, 0, "- gap: none\n"},
+    {"the clock is set back meanwhile", STRATEGY_IN_PLACE, RUN_DONE, 0, 0,
+     {INTENT("apply", 1000), STATE("promoted", 300), ACK(true, 500, 0), STATE("overlapping", 501)}, GAP_UNKNOWN, 0, "- gap: not measured\n"},
+    {"the clock is set back, and two are accepted", STRATEGY_ALTERNATE, RUN_DONE, 0, 0,
+     {INTENT("apply", 1000), STATE("promoted", 300), ACK(true, 500, 0), STATE("overlapping", 501)}, GAP_NONE, 0, "- gap: none\n"},
     {"both were refused", STRATEGY_OVERLAP, RUN_DONE, 1, 0, {INTENT("apply", 100)}, GAP_UNKNOWN, 0, "- gap: not measured\n"},
     {"a drift was mended", STRATEGY_IN_PLACE, RUN_DONE, 0, 1, {INTENT("restore_old", 100)}, GAP_UNKNOWN, 0, "- gap: not measured\n"},
 };

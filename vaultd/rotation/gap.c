@@ -39,6 +39,15 @@ static bool has_step(const struct run_step *steps, size_t n, enum step_kind kind
     return false;
 }
 
+/* Steps have the wall clock's times, which somebody set back meanwhile. */
+static bool was_set_back(const struct run_step *steps, size_t n)
+{
+    for (size_t i = 1; i < n; i++)
+        if (steps[i].at_ms < steps[i - 1].at_ms)
+            return true;
+    return false;
+}
+
 /* Not all that somebody was cut off by is in the steps. */
 static bool is_unknown(const struct run *run, const struct run_step *steps, size_t n)
 {
@@ -100,6 +109,8 @@ struct gap gap_of(const struct run *run, const struct run_step *steps, size_t n)
         else if (step->kind == STEP_ACK && step->ok && step->version == meant && ordered != 0)
             moved = step->stamp_ms > step->at_ms ? step->stamp_ms : step->at_ms;
     }
+    if (ordered != 0 && was_set_back(steps, n) && !all_had_both(run, steps, n))
+        return (struct gap){GAP_UNKNOWN, 0};
     if (ordered == 0)
         return (struct gap){left_some(run, steps, n) || set_again(steps, n) ? GAP_UNKNOWN : GAP_NONE, 0};
     if (all_had_both(run, steps, n))

@@ -2,6 +2,7 @@
 
 #include "lib/duration.h"
 #include "vaultd/rotation/drill.h"
+#include "vaultd/rotation/rotation.h"
 #include "vaultd/rotation/served.h"
 #include "vaultd/rotation/overdue.h"
 #include "vaultd/rotation/text.h"
@@ -137,7 +138,7 @@ enum kt_kind tell_ended(struct work *w, struct kt_err *err)
         return KT_OK;
     if (run->machine.state == RUN_ROLLED_BACK)
         return tell_back(w, err);
-    bool late = run->promoted_ms != 0 && run->ended_ms - run->promoted_ms > most;
+    bool late = run_given_ms(run) != 0 && rotation_steady_ms(w->req->core->rotation) - run_given_ms(run) > most;
     return run->machine.state == RUN_DONE && late ? tell_late(w, err) : KT_OK;
 }
 
