@@ -9,7 +9,7 @@ uint64_t candidate_wanted(const struct service *service, const struct wanted *wa
     if (!service->config->two[i])
         return 0;
     if (pending != 0 && pending != runs)
-        return pending == service->refused_other[i] ? 0 : pending;
+        return pending == service->refused_other[i] || pending == service->refused[i] ? 0 : pending;
     if (!wanted[i].active)
         return 0;
     return runs != now->version ? now->version : now->other_version;

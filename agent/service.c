@@ -585,20 +585,31 @@ static struct health_result look_before(struct service *service, const struct va
 /* A version that did not do may do now that the vault speaks of it again: it set it anew. */
 static void take_news(struct service *service, const struct wanted *wanted)
 {
+    bool written = false, others = false;
     for (size_t i = 0; i < service->values->n; i++) {
+        others = others || service->refused[i] != 0;
         if (!wanted[i].news)
             continue;
         service->rotating[i] = wanted[i].active;
+        written = written || (!wanted[i].active && to_run(service, wanted, i) != service->values->at[i].version);
         if (wanted[i].version == service->refused[i])
             service->refused[i] = 0;
     }
+    service->others_again = service->others_again || (written && others);
 }
 
-bool service_move(struct service *service, const struct wanted *wanted)
+/* What did not do may belong to what somebody wrote since, or not have been at fault: it is tried once more, beside that.
+ * Not what is rotated: that has to do by itself. */
+static void try_others_again(struct service *service, const struct wanted *wanted)
 {
-    take_news(service, wanted);
-    if (!differs(service, wanted))
-        return true;
+    for (size_t i = 0; i < service->values->n && service->others_again; i++)
+        if (!service->rotating[i] && service->refused[i] == wanted[i].version)
+            service->refused[i] = 0;
+    service->others_again = false;
+}
+
+static bool move(struct service *service, const struct wanted *wanted)
+{
     struct kt_err err = {0};
     struct values *values = values_new();
     enum kt_kind kind = values == NULL ? kt_fail(&err, KT_NO_MEMORY, "fetching secrets")
@@ -637,3 +648,13 @@ bool service_move(struct service *service, const struct wanted *wanted)
     values_free(values);
     return !differs(service, wanted);
 }
+
+bool service_move(struct service *service, const struct wanted *wanted)
+{
+    take_news(service, wanted);
+    if (differs(service, wanted) && !move(service, wanted))
+        return false;
+    try_others_again(service, wanted);
+    return !differs(service, wanted);
+}
+

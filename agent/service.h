@@ -34,6 +34,7 @@ struct service {
     bool uneasy[CONFIG_SECRETS_MAX];     /* the last word about it was not "healthy" */
     char because[CONFIG_SECRETS_MAX][160]; /* the last word's reason; "" */
     bool rotating[CONFIG_SECRETS_MAX];   /* a rotation of it is under way, as far as is known */
+    bool others_again; /* somebody wrote a new version since others did not do */
 };
 
 enum kt_kind service_init(struct service *service, const struct config *config,

@@ -23,6 +23,8 @@ static struct {
     unsigned fetches, verdicts, reports;
     char said[1024]; /* "state version/holds;" each */
     const char *bad; /* in its environment: with that it is not well, whatever was said above; NULL: nothing is */
+    bool plain; /* nothing is rotated */
+    bool pair; /* it is well with both new ones and with both old ones */
     char started[1024], env[256]; /* "NAME=value NAME=value;" each; the last one */
 } world;
 
@@ -47,7 +49,7 @@ enum kt_kind __wrap_link_report(struct link *link, const struct report *report, 
 {
     (void)link;
     size_t n = strlen(world.said);
-    *ret_rotating = true;
+    *ret_rotating = !world.plain;
     world.reports++;
     if (world.refusal != NULL && report->holds != 0)
         return kt_fail(err, KT_INVALID, "%s", world.refusal);
@@ -98,6 +100,8 @@ struct health_result __wrap_health_verdict(struct supervisor *s, const struct co
     (void)s;
     (void)health;
     (void)baseline;
+    if (world.pair)
+        return is_well((strstr(world.env, "DB=v6") != NULL) == (strstr(world.env, "MAIL=v4") != NULL));
     if (world.bad != NULL)
         return is_well(strstr(world.env, world.bad) == NULL);
     return is_well(world.verdicts++ % 2 == 0 ? world.well_with_both : world.well_after);
@@ -397,6 +401,62 @@ static void tried_again(void **state)
     }
 }
 
+/* DB v7 and MAIL v5 belong together and do not do alone; each is written by itself. */
+static void together_in_the_end(void **state)
+{
+    struct scene scene;
+    (void)state;
+    begin_two(&scene, 6, 0);
+    world.plain = true;
+    world.bad = NULL;
+    world.pair = true;
+    assert_true(settles(&scene));
+    assert_string_equal(world.started, "DB=v6 NEXT=v6 MAIL=v5;DB=v6 NEXT=v6 MAIL=v4;");
+    scene.wanted[0].version = 7;
+    scene.wanted[0].news = true;
+    assert_true(settles(&scene));
+    assert_string_equal(world.started, "DB=v7 NEXT=v7 MAIL=v4;DB=v6 NEXT=v6 MAIL=v4;DB=v7 NEXT=v7 MAIL=v5;");
+    service_free(&scene.service);
+}
+
+/* It came with one that did not do, and comes when that one is mended. */
+static void not_at_fault(void **state)
+{
+    struct scene scene;
+    (void)state;
+    begin_two(&scene, 6, 0);
+    world.plain = true;
+    scene.wanted[0].version = 7;
+    scene.wanted[0].news = true;
+    assert_true(settles(&scene));
+    assert_string_equal(world.started, "DB=v7 NEXT=v7 MAIL=v5;DB=v6 NEXT=v6 MAIL=v4;");
+    scene.wanted[1].version = 6;
+    scene.wanted[1].news = true;
+    assert_true(settles(&scene));
+    assert_string_equal(world.started, "DB=v6 NEXT=v6 MAIL=v6;DB=v7 NEXT=v7 MAIL=v6;");
+    service_free(&scene.service);
+}
+
+/* What does not do is tried once more beside what is written, and then left alone; and not beside a rotation. */
+static void at_fault(void **state)
+{
+    for (int rotated = 0; rotated < 2; rotated++) {
+        struct scene scene;
+        (void)state;
+        begin_two(&scene, 6, 0);
+        world.plain = true;
+        assert_true(settles(&scene));
+        scene.wanted[0].version = 7;
+        scene.wanted[0].news = true;
+        scene.wanted[0].active = rotated == 1;
+        assert_true(settles(&scene));
+        assert_string_equal(world.started, rotated == 1 ? "DB=v7 NEXT=v6 MAIL=v4;"
+                                                        : "DB=v7 NEXT=v7 MAIL=v4;DB=v7 NEXT=v7 MAIL=v5;DB=v7 NEXT=v7 MAIL=v4;");
+        assert_int_equal(scene.service.refused[1], 5);
+        service_free(&scene.service);
+    }
+}
+
 /* A field that only one of both has cannot be tried twice, and spoils no file. */
 static void a_field_of_one(void **state)
 {
@@ -434,6 +494,9 @@ int main(void)
         cmocka_unit_test(after_one_that_did_not_do),
         cmocka_unit_test(not_along_with_another),
         cmocka_unit_test(tried_again),
+        cmocka_unit_test(together_in_the_end),
+        cmocka_unit_test(not_at_fault),
+        cmocka_unit_test(at_fault),
         cmocka_unit_test(a_field_of_one),
     };
     kt_log_set_level(KT_LOG_ERROR);

@@ -134,6 +134,7 @@ static void the_clock_is_set_meanwhile(void **state)
         s->vault->wall_ahead_ms += by_ms[i];
         has_both(s, "h1", 2);
         soon_says(s, "the overlap, for who got v1 alone");
+        says(s, i == 0 ? "\"waits_until\":\"2027-01-15T07:01:00" : "\"waits_until\":\"2027-01-15T09:01:00");
         passes(s, 50000);
         soon_says(s, "the overlap, for who got v1 alone");
         assert_int_equal(sim_ops(&s->sim, DRIVER_APPLY), 0);
@@ -203,6 +204,27 @@ static void another_value_is_to_be_had_anew(void **state)
     runs_new(s, "h1", 3);
     until(s, "done");
     current_is(s, 3, "app_a");
+    scene_end(s);
+}
+
+/* It does not declare it any more by then: nobody had both for what was changed. */
+static void nobody_has_both_of_the_other_value(void **state)
+{
+    struct scene *s = scene(*state);
+    s->sim.bad_values = 1;
+    change_rotation(s, "{\"ack_timeout\":3600}");
+    declare(s, "h1");
+    rotate(s);
+    soon_says(s, "to have v2 beside v1");
+    has_both(s, "h1", 2);
+    passes(s, OVERLAP_MS);
+    passes_until(s, "consumers 0/1 to have v3 beside v1");
+    assert_int_equal(report(s, "h1", 1, "healthy"), 200);
+    soon(s, "acking");
+    acknowledge(s, "h1", 3);
+    until(s, "done");
+    load_report(s);
+    says(s, "\"gap_until\":\"acknowledged\"");
     scene_end(s);
 }
 
@@ -397,9 +419,12 @@ static void one_of_two_is_started_again(void **state)
         if (i == 1)
             assert_int_equal(says_that(s, "h1", 1, "gone", 0), 200);
         assert_int_equal(says_that(s, "h1", 1, "registered", 0), 200);
+        passes(s, 10000);
+        soon_says(s, "consumers 0/2 to have v2 beside v1");
+        assert_true(is_in(s, "generated"));
         has_both(s, "h2", 2);
         soon_says(s, "consumers 1/2 to have v2 beside v1; orders@h1 is registered on v1");
-        passes(s, TIMEOUT_MS - 5000);
+        passes(s, TIMEOUT_MS - 15000);
         soon_says(s, "consumers 1/2 to have v2 beside v1");
         assert_true(is_in(s, "generated"));
         has_both(s, "h1", 2);
@@ -574,6 +599,7 @@ int main(int argc, char **argv)
         ALTERNATE(where_both_are_accepted_nobody_waits),
         OVERLAP(where_both_are_accepted_nobody_waits),
         IN_PLACE(another_value_is_to_be_had_anew),
+        IN_PLACE(nobody_has_both_of_the_other_value),
         IN_PLACE(a_later_word_takes_it_back),
         IN_PLACE(who_is_not_well_has_not_both),
         IN_PLACE(who_need_not_be_well_delays_nothing),

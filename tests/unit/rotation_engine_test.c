@@ -108,6 +108,47 @@ static void unhealthy_consumer_and_the_clock(void **state)
     }
 }
 
+/* What somebody read and said before that is not later than what he says after it. */
+static void words_of_before(void **state)
+{
+    struct scene *s = scene(*state);
+    change_rotation(s, "{\"ack_timeout\":3600,\"max_overlap\":86400,\"overlap\":2}");
+    register_agent(s, "h1");
+    rotate(s);
+    soon(s, "acking");
+    s->vault->now_ms += 1200000;
+    read_version(s, 2);
+    assert_int_equal(report(s, "h1", 1, "applying"), 200);
+    s->vault->wall_ahead_ms -= 7200000;
+    rotation_wake(s->vault->core->rotation);
+    new_process(s);
+    cancel(s, 200);
+    soon(s, "rolling_back");
+    assert_int_equal(report(s, "h1", 1, "healthy"), 200);
+    s->vault->now_ms += 60000;
+    ends_back(s);
+    says(s, "\"ordered\":\"2027-01-15T06:20:");
+    scene_end(s);
+}
+
+/* Of each word a step, though the later one is the earlier one by the wall clock. */
+static void words_and_the_clock(void **state)
+{
+    struct scene *s = scene(*state);
+    register_agent(s, "h1");
+    rotate(s);
+    soon(s, "acking");
+    read_version(s, 2);
+    assert_int_equal(report(s, "h1", 1, "applying"), 200);
+    soon_says(s, "orders@h1: v1 applying");
+    s->vault->wall_ahead_ms -= 3600000;
+    assert_int_equal(report(s, "h1", 2, "healthy"), 200);
+    ends_done(s);
+    load_run(s);
+    says(s, "orders@h1: v2 healthy");
+    scene_end(s);
+}
+
 static void unhealthy_holds(void **state)
 {
     struct scene *s = scene(*state);
@@ -1104,6 +1145,8 @@ int main(void)
         ALTERNATE(first_account_is_made),
         EACH(unhealthy_consumer),
         EACH(unhealthy_consumer_and_the_clock),
+        EACH(words_of_before),
+        EACH(words_and_the_clock),
         EACH(unhealthy_holds),
         EACH(target_lost_it),
         ALTERNATE(passed_over_until_it_is_set_again),

@@ -285,7 +285,7 @@ void request_log(struct request *req, enum kt_log_level level, const char *event
 /* ---- records ---- */
 /* Where a list reads something of each of thousands and keeps nothing of it: from here to the end the request's
  * memory is another one, as large. The end wipes it and gives `keep`, which may live in it, as a copy that stays;
- * NULL: out of memory, or it was NULL. */
+ * NULL: out of memory, or it was NULL. In between nothing is put into the answer (request_warn(), request_log()). */
 void request_scratch_begin(struct request *req, struct kt_arena *ret_kept);
 const char *request_scratch_end(struct request *req, const struct kt_arena *kept, const char *keep);
 

@@ -92,12 +92,6 @@ enum kt_kind await_acks(struct pass *p, struct work *w, struct kt_err *err)
     return KT_OK;
 }
 
-int64_t overlap_end(const struct pass *p, int64_t from_ms, int64_t span_ms)
-{
-    bool ahead = from_ms > p->now_ms + PASS_RESTART_MS; /* more than a moment: of before a restart */
-    return (ahead ? p->active->since_ms : from_ms) + span_ms;
-}
-
 /* Whoever reads or registers while this is on its way makes it look again. */
 static enum kt_kind go_unless_read(struct pass *p, struct work *w, struct kt_err *err)
 {
@@ -153,7 +147,7 @@ enum kt_kind await_return(struct pass *p, struct work *w, struct kt_err *err)
     acks_judge(run, w->consumers, w->n_consumers, &acks);
     int64_t moved = acks.moved_ms > run->state_ms ? acks.moved_ms : run->state_ms;
     bool ends = run_touches_target(run); /* else nobody can be cut off */
-    int64_t until = overlap_end(p, moved, ends ? run->settings.overlap_s * 1000 : 0);
+    int64_t until = moved + (ends ? run->settings.overlap_s * 1000 : 0);
     int64_t most = most_from(p, run, run->state_ms);
     if (p->now_ms >= most)
         return pass_over_returning(p, w, &acks, err);
@@ -194,8 +188,7 @@ static enum kt_kind held_by_slowness(struct pass *p, struct work *w, bool *ret_h
         acks_slowest(w->req, run, w->consumers, w->n_consumers, &took_ms, &who, err);
     if (kind != KT_OK || who == NULL)
         return kind;
-    int64_t until =
-        overlap_end(p, run->acked_ms, took_ms < most_ms / 2 ? 2 * took_ms : most_ms);
+    int64_t until = run->acked_ms + (took_ms < most_ms / 2 ? 2 * took_ms : most_ms);
     *ret_held = p->now_ms < until;
     if (*ret_held)
         pass_wait(p, until, "twice the %lld s that %s@%s took from reading v%u to running it",
@@ -306,7 +299,7 @@ enum kt_kind await_overlap(struct pass *p, struct work *w, struct kt_err *err)
         return pass_event(p, w, EV_LATE, NULL, err);
     int64_t overlap = run->settings.overlap_s > run->settings.soak_s ? run->settings.overlap_s
                                                                      : run->settings.soak_s;
-    int64_t until = overlap_end(p, run->acked_ms, overlap * 1000);
+    int64_t until = run->acked_ms + overlap * 1000;
     if (p->now_ms < until) {
         pass_wait(p, until, "the overlap and the soak");
         return KT_OK;

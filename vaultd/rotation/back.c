@@ -1,6 +1,7 @@
 #include "vaultd/rotation/back.h"
 
 #include "lib/duration.h"
+#include "vaultd/rotation/rotation.h"
 
 void back_ordered(struct run *run, int64_t now_ms)
 {
@@ -93,7 +94,7 @@ void back_say(const struct run *run, struct kt_buf *out)
         kt_buf_add_char(out, '.');
 }
 
-void back_show(const struct run *run, struct kt_jsonw *w)
+void back_show(const struct rotation *rotation, const struct run *run, struct kt_jsonw *w)
 {
     const struct back_time time = back_time(run);
     kt_jsonw_key(w, "back");
@@ -102,8 +103,8 @@ void back_show(const struct run *run, struct kt_jsonw *w)
         return;
     }
     kt_jsonw_object(w);
-    kt_jsonw_kv_time(w, "ordered", run->back_asked_ms);
-    kt_jsonw_kv_time(w, "ready", time.measured ? run->back_ready_ms : 0);
+    kt_jsonw_kv_time(w, "ordered", rotation_wall_of(rotation, run->back_asked_ms));
+    kt_jsonw_kv_time(w, "ready", time.measured ? rotation_wall_of(rotation, run->back_ready_ms) : 0);
     kt_jsonw_kv_int(w, "took_ms", time.took_ms);
     kt_jsonw_kv_int(w, "rto_s", run->settings.rto_s);
     kt_jsonw_kv_bool(w, "measured", time.measured);

@@ -29,4 +29,4 @@ void back_returned(struct run *run, const struct consumer *consumers, size_t n, 
 /* A sentence for the verdict; nothing when nobody went back. */
 void back_say(const struct run *run, struct kt_buf *out);
 /* The member "back": null, or what is known. */
-void back_show(const struct run *run, struct kt_jsonw *w);
+void back_show(const struct rotation *rotation, const struct run *run, struct kt_jsonw *w);

@@ -97,7 +97,7 @@ enum kt_kind await_candidates(struct pass *p, struct work *w, bool *ret_held, st
         return KT_OK;
     }
     p->had_both = true;
-    int64_t until = overlap_end(p, judged.since_ms, run->settings.overlap_s * 1000);
+    int64_t until = judged.since_ms + run->settings.overlap_s * 1000;
     *ret_held = p->now_ms < until;
     if (*ret_held)
         pass_wait(p, pass_or_window(p, w, until), "the overlap, for who got v%u alone before each consumer had both",

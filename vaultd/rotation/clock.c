@@ -8,13 +8,15 @@
 /* Certificates, ages and schedules all hang from the wall clock. One that jumps far is no reason to
  * start what is due, but to stop and say so: a year ahead would make every secret due at once. */
 
-#define FORMAT      2u
+#define FORMAT      3u
 #define BACK_MS     ((int64_t)3 * 60 * 60 * 1000)
 #define AHEAD_MS    ((int64_t)24 * 60 * 60 * 1000)
 #define SAVE_MS     ((int64_t)60 * 60 * 1000)
+#define APART_MS    ((int64_t)60 * 1000) /* so far ahead of the wall clock the steady one is stored, and so often */
 
 struct stored {
     int64_t at_ms; /* 0: nothing is known */
+    int64_t steady_ms; /* of then */
     bool replan;   /* not all was planned anew yet */
     char zones[KT_ZONE_VERSION_TEXT];
 };
@@ -39,7 +41,14 @@ static void read_2(struct kt_reader *r, void *ret)
                    (const char *)zones.at);
 }
 
-static format_reader *const readers[] = {[1] = read_1, [FORMAT] = read_2};
+static void read_3(struct kt_reader *r, void *ret)
+{
+    struct stored *stored = ret;
+    stored->steady_ms = kt_read_i64(r);
+    read_2(r, ret);
+}
+
+static format_reader *const readers[] = {[1] = read_1, [2] = read_2, [FORMAT] = read_3};
 
 static enum kt_kind load(struct request *req, struct stored *ret, struct kt_err *err)
 {
@@ -64,6 +73,7 @@ static enum kt_kind put(struct request *req, const struct stored *stored, struct
     kt_autobuf struct kt_buf plain;
     kt_buf_init(&plain, 64);
     kt_buf_add_u8(&plain, FORMAT);
+    kt_buf_add_i64(&plain, stored->steady_ms);
     kt_buf_add_i64(&plain, stored->at_ms);
     kt_buf_add_u8(&plain, stored->replan ? 1 : 0);
     kt_buf_add_field(&plain, kt_str(stored->zones));
@@ -79,6 +89,7 @@ static enum kt_kind clock_handler(struct request *req, struct kt_err *err)
     if (!p->save)
         return load(req, &p->stored, err);
     p->stored.at_ms = req->now_ms;
+    p->stored.steady_ms = rotation_steady_ms(req->core->rotation);
     return put(req, &p->stored, err);
 }
 
@@ -175,6 +186,27 @@ static int64_t offset_now(const struct rotation *rotation)
     return kt_wall_ms(rotation->core->clock) - kt_mono_ms(rotation->core->clock);
 }
 
+/* Before there are requests; 0: not known. */
+static int64_t stored_steady_ms(struct core *core)
+{
+    unsigned char key[BARRIER_NAME_KEY];
+    struct snapshot *snapshot = NULL;
+    struct stored stored = {0};
+    struct kt_err err = {0};
+    kt_autobuf struct kt_buf plain;
+    kt_buf_init(&plain, 256);
+    clock_key(core, key);
+    enum kt_kind kind = snapshot_begin(core->store, &snapshot) == STORE_OK
+                            ? barrier_get(core->barrier, snapshot, kt_bytes(key, sizeof key), &plain, NULL, &err)
+                            : kt_fail(&err, KT_IO, "reading the stored time");
+    snapshot_end(snapshot);
+    if (kind == KT_OK)
+        kind = FORMAT_READ("the stored time", kt_buf_bytes(&plain), readers, &stored, &err);
+    if (kind != KT_OK && kind != KT_NOT_FOUND)
+        kt_log_err(KT_LOG_WARNING, "rotation-clock", &err);
+    return kind == KT_OK ? stored.steady_ms : 0;
+}
+
 /* Once a process: set anew at each unseal it would go back with a wall clock that went back. That may also have been set
  * back since the process before: what that one noted is not in the future, or consumers' words of today would be older
  * than what they are about. */
@@ -182,10 +214,26 @@ void rotation_clock_set(struct rotation *rotation)
 {
     if (rotation->clock.set)
         return;
+    int64_t mono_ms = kt_mono_ms(rotation->core->clock);
+    const int64_t bases_ms[] = {stored_steady_ms(rotation->core) - mono_ms, actives_newest_ms(rotation->core) - mono_ms};
     int64_t base_ms = offset_now(rotation);
-    int64_t least_ms = actives_newest_ms(rotation->core) - kt_mono_ms(rotation->core->clock);
-    atomic_store(&rotation->clock.base_ms, base_ms > least_ms ? base_ms : least_ms);
+    for (size_t i = 0; i < sizeof bases_ms / sizeof bases_ms[0]; i++)
+        base_ms = bases_ms[i] > base_ms ? bases_ms[i] : base_ms;
+    atomic_store(&rotation->clock.base_ms, base_ms);
     rotation->clock.set = true;
+}
+
+/* By a wall clock that is not trusted nothing is stored. */
+static bool is_apart(const struct rotation *rotation)
+{
+    int64_t wall_ms = kt_wall_ms(rotation->core->clock);
+    return rotation_clock_trusts(rotation, wall_ms) && rotation_steady_ms(rotation) - wall_ms > APART_MS;
+}
+
+void rotation_clock_stop(struct rotation *rotation)
+{
+    if (is_apart(rotation))
+        (void)save(rotation); /* what fails leaves a minute of words */
 }
 
 void rotation_clock_start(struct rotation *rotation)
@@ -241,6 +289,9 @@ bool rotation_clock_look(struct rotation *rotation)
     if (anew)
         replan_all(rotation);
     int64_t wall = kt_wall_ms(rotation->core->clock);
+    int64_t mono = kt_mono_ms(rotation->core->clock);
+    if (is_apart(rotation) && mono >= clock->apart_ms + APART_MS && save(rotation))
+        clock->apart_ms = mono;
     if (anew || wall - clock->saved_ms >= SAVE_MS || wall < clock->saved_ms) {
         look_at_zones(rotation);
         if (save(rotation))

@@ -64,6 +64,7 @@ struct rotation_clock {
     bool alarm;           /* guarded by rotation->lock, as is text */
     char text[200];
     int64_t saved_ms;     /* wall time of the last look at zones; stored */
+    int64_t apart_ms;     /* monotonic; when the steady clock was stored last because it is ahead of the wall's */
     char zones[KT_ZONE_VERSION_TEXT]; /* whose rules what is planned was planned by */
     atomic_bool accept, replan;
 };
@@ -138,6 +139,7 @@ bool rotation_clock_look(struct rotation *rotation);
  * the rotation thread looks at what is due. */
 bool rotation_clock_trusts(const struct rotation *rotation, int64_t wall_ms);
 void rotation_clock_start(struct rotation *rotation);
+void rotation_clock_stop(struct rotation *rotation);
 /* Into req's batch: when it is committed, all is to be planned anew, even over a crash. Then
  * rotation_replan(), by any thread, has it begin. */
 enum kt_kind rotation_clock_want_replan(struct request *req, struct kt_err *err) KT_MUST_CHECK;

@@ -55,9 +55,9 @@ bool pass_allows(struct pass *p, const struct work *w, enum job_kind job_kind);
 /* Leaves the job behind, or waits for the target's limits, or freezes without the versions. */
 enum kt_kind pass_job(struct pass *p, struct work *w, enum job_kind job_kind,
                       struct kt_err *err) KT_MUST_CHECK;
-/* The state's deadline, not before what a restart leaves it; true: it is over. */
 /* When a wait that may last until `at` (0: for ever) is over, since it is too late to begin then. */
 int64_t pass_or_window(const struct pass *p, const struct work *w, int64_t at);
+/* The state's deadline, not before what a restart leaves it; true: it is over. */
 bool pass_deadline_over(const struct pass *p, const struct run *run, int64_t *ret_at);
 
 /* ---- noted.c: consumers' words become steps, each once ---- */
@@ -71,8 +71,6 @@ enum kt_kind noted_load(struct active *active, struct request *req, const struct
 /* ---- await.c: waiting for people and programs ---- */
 /* In-place: *ret_held: consumers that try two credentials are to have the new one before the target. */
 enum kt_kind await_candidates(struct pass *p, struct work *w, bool *ret_held, struct kt_err *err) KT_MUST_CHECK;
-/* What began before a restart since which the clock is behind it counts from the restart on. */
-int64_t overlap_end(const struct pass *p, int64_t from_ms, int64_t span_ms);
 enum kt_kind await_acks(struct pass *p, struct work *w, struct kt_err *err) KT_MUST_CHECK;
 enum kt_kind await_overlap(struct pass *p, struct work *w, struct kt_err *err) KT_MUST_CHECK;
 enum kt_kind await_person(struct pass *p, struct work *w, struct kt_err *err) KT_MUST_CHECK;

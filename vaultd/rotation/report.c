@@ -248,13 +248,13 @@ static void write_data(const struct report *report, struct kt_buf *out)
     add_verdict(report, &verdict);
     kt_jsonw_object(&w);
     kt_jsonw_kv_text(&w, "verdict", kt_buf_text(&verdict));
-    run_show(run, "", 0, 0, &w);
+    run_show(report->w->req->core->rotation, run, "", 0, 0, &w);
     kt_jsonw_kv_int(&w, "took_ms", run->ended_ms - run->started_ms);
     kt_jsonw_kv_text(&w, "server_id", run->server_id);
     kt_jsonw_kv_text(&w, "server_version", run->server_version);
     kt_jsonw_kv_int(&w, "sessions_of_old", run->sessions);
     kt_jsonw_kv_time(&w, "promoted", run->promoted_ms);
-    kt_jsonw_kv_time(&w, "acknowledged", run->acked_ms);
+    kt_jsonw_kv_time(&w, "acknowledged", rotation_wall_of(report->w->req->core->rotation, run->acked_ms));
     gap_show(&report->gap, &w);
     kt_jsonw_key(&w, "audit");
     kt_jsonw_object(&w);

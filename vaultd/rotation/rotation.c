@@ -297,6 +297,7 @@ static void *rotation_thread(void *arg)
         if (!atomic_load(&rotation->stopping) && !atomic_load(&rotation->poked))
             sleep_until_news(rotation);
     }
+    rotation_clock_stop(rotation);
     return NULL;
 }
 

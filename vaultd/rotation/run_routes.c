@@ -196,7 +196,7 @@ static enum kt_kind answer_run(struct request *req, const struct run *run,
     int64_t left = waiting.until_ms - req->now_ms;
     struct kt_jsonw w = kt_jsonw(&req->reply.data);
     kt_jsonw_object(&w);
-    run_show(run, waiting.for_what, waiting.until_ms,
+    run_show(req->core->rotation, run, waiting.for_what, waiting.until_ms,
              waiting.until_ms != 0 && left > 0 ? (left + 999) / 1000 : 0, &w);
     enum kt_kind kind = show_people(req, run, &w, err);
     kt_jsonw_key(&w, "steps");

@@ -24,7 +24,7 @@ static void show_frozen(const struct run *run, struct kt_jsonw *w)
     kt_jsonw_end(w);
 }
 
-void run_show(const struct run *run, const char *waits_for, int64_t waits_until_ms, int64_t eta_s,
+void run_show(const struct rotation *rotation, const struct run *run, const char *waits_for, int64_t waits_until_ms, int64_t eta_s,
               struct kt_jsonw *w)
 {
     char id[RUN_ID_TEXT];
@@ -52,7 +52,7 @@ void run_show(const struct run *run, const char *waits_for, int64_t waits_until_
     kt_jsonw_kv_time(w, "waits_until", waits_until_ms);
     kt_jsonw_kv_int(w, "eta_s", eta_s);
     kt_jsonw_kv_text(w, "drill", drill_word(run));
-    back_show(run, w);
+    back_show(rotation, run, w);
     together_show(run, w);
     served_show(run, w);
     show_frozen(run, w);

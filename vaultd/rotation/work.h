@@ -76,6 +76,6 @@ enum kt_kind report_load(struct request *req, const unsigned char id[RUN_ID],
     KT_MUST_CHECK;
 
 /* The members of a run, into an open object; consumers, readers and steps are the caller's. */
-void run_show(const struct run *run, const char *waits_for, int64_t waits_until_ms, int64_t eta_s,
-              struct kt_jsonw *w);
+void run_show(const struct rotation *rotation, const struct run *run, const char *waits_for, int64_t waits_until_ms,
+              int64_t eta_s, struct kt_jsonw *w);
 void consumer_show(const struct consumer *consumer, struct kt_jsonw *w);
