@@ -12,6 +12,8 @@
 #define BACK_MS     ((int64_t)3 * 60 * 60 * 1000)
 #define AHEAD_MS    ((int64_t)24 * 60 * 60 * 1000)
 #define SAVE_MS     ((int64_t)60 * 60 * 1000)
+#define READS_MAX   10
+#define READ_MS     1000
 #define APART_MS    ((int64_t)60 * 1000) /* so far ahead of the wall clock the steady one is stored, and so often */
 
 struct stored {
@@ -181,9 +183,17 @@ bool rotation_clock_replanned(struct rotation *rotation)
     return saved;
 }
 
+/* A thread that was stopped between the two would take the stop for a clock that was set. */
 static int64_t offset_now(const struct rotation *rotation)
 {
-    return kt_wall_ms(rotation->core->clock) - kt_mono_ms(rotation->core->clock);
+    int64_t before_ms = 0, wall_ms = 0;
+    for (int i = 0; i < READS_MAX; i++) {
+        before_ms = kt_mono_ms(rotation->core->clock);
+        wall_ms = kt_wall_ms(rotation->core->clock);
+        if (kt_mono_ms(rotation->core->clock) - before_ms < READ_MS)
+            break;
+    }
+    return wall_ms - before_ms;
 }
 
 /* Before there are requests; 0: not known. */
@@ -226,8 +236,8 @@ void rotation_clock_set(struct rotation *rotation)
 /* By a wall clock that is not trusted nothing is stored. */
 static bool is_apart(const struct rotation *rotation)
 {
-    int64_t wall_ms = kt_wall_ms(rotation->core->clock);
-    return rotation_clock_trusts(rotation, wall_ms) && rotation_steady_ms(rotation) - wall_ms > APART_MS;
+    return rotation_clock_trusts(rotation, kt_wall_ms(rotation->core->clock)) &&
+           atomic_load(&rotation->clock.base_ms) - offset_now(rotation) > APART_MS;
 }
 
 void rotation_clock_stop(struct rotation *rotation)
