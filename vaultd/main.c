@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "lib/assert.h"
+#include "lib/background.h"
 #include "lib/cleanup.h"
 #include "lib/json.h"
 #include "lib/log.h"
@@ -370,6 +371,7 @@ static enum kt_kind start(struct vaultd *vaultd, struct kt_err *err)
     if (kind != KT_OK)
         return kind;
     store_on_broken(vaultd->store, attend_store_broken, &vaultd->attend);
+    kt_background_allow();
     kind = core_new(&core, vaultd->store, &kt_system_clock, &vaultd->core, err);
     if (kind == KT_OK && vaultd->args.dev) /* who connects before waits, and does not find it sealed */
         kind = dev_begin(&vaultd->dev, vaultd->core, http_server_port(vaultd->http, 0), err);

@@ -4,15 +4,14 @@
 #include <pthread.h>
 #include <sodium.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "lib/assert.h"
+#include "lib/background.h"
 #include "lib/failpoint.h"
 #include "lib/random.h"
 
 #define THREADS_MAX 4u
-#define NICE        10
 #define PLACES      ((size_t)2 * HASHING_LINE) /* what waits, and what was not fetched yet */
 #define FORGOTTEN_MS 60000
 
@@ -119,7 +118,7 @@ static bool is_of(const struct request *req, void *arg)
 static void *hashing_thread(void *arg)
 {
     struct hashing *hashing = arg;
-    (void)setpriority(PRIO_PROCESS, 0, NICE); /* Linux: of this thread. What is refused is no matter */
+    kt_background_thread("hashing");
     (void)pthread_mutex_lock(&hashing->lock);
     while (!hashing->stopping) {
         struct place *place = next_place(hashing);

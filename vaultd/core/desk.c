@@ -1,6 +1,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "lib/background.h"
 #include "lib/failpoint.h"
 #include "vaultd/core/private.h"
 
@@ -19,6 +20,7 @@ struct desk {
 static void *desk_thread(void *arg)
 {
     struct desk *desk = arg;
+    kt_background_thread("aside");
     (void)pthread_mutex_lock(&desk->lock);
     while (!desk->stopping || desk->first != NULL) {
         struct request *req = desk->first;

@@ -8,6 +8,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "lib/background.h"
 #include "lib/failpoint.h"
 #include "lib/log.h"
 #include "vaultd/rotation/drill.h"
@@ -289,6 +290,7 @@ static void sleep_until_news(struct rotation *rotation)
 static void *rotation_thread(void *arg)
 {
     struct rotation *rotation = arg;
+    kt_background_thread("rotation");
     rotation_clock_start(rotation);
     atomic_store(&rotation->poked, true);
     while (!atomic_load(&rotation->stopping)) {
