@@ -195,13 +195,12 @@ static void mark_dead(struct work *w, uint32_t number)
     v->dead_proven_ms = w->req->now_ms;
 }
 
-/* Where one account has one password, a target that forgets the last change (a fail-over, a commit that
- * was not synced) has the new one again after a run that went back, and it would be the only one: it is
- * kept as long as other old versions, unless the target never took it. */
+/* A target that forgets the last change (a fail-over, a commit that was not synced), or is put back to a backup of the
+ * middle of the run, has the new one again after it went back, and perhaps no other: it is kept as long as other old
+ * versions, unless the target never took it. */
 static bool may_come_back(const struct run *run)
 {
-    return run->machine.strategy == STRATEGY_IN_PLACE &&
-           (run->promoted_ms != 0 || !run->machine.said_no);
+    return run->promoted_ms != 0 || !run->machine.said_no;
 }
 
 static enum kt_kind drop_new(struct work *w, struct kt_err *err)
