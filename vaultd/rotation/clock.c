@@ -222,11 +222,12 @@ static int64_t stored_steady_ms(struct core *core)
  * than what they are about. */
 void rotation_clock_set(struct rotation *rotation)
 {
+    rotation->clock.offset_ms = offset_now(rotation);
     if (rotation->clock.set)
         return;
     int64_t mono_ms = kt_mono_ms(rotation->core->clock);
     const int64_t bases_ms[] = {stored_steady_ms(rotation->core) - mono_ms, actives_newest_ms(rotation->core) - mono_ms};
-    int64_t base_ms = offset_now(rotation);
+    int64_t base_ms = rotation->clock.offset_ms;
     for (size_t i = 0; i < sizeof bases_ms / sizeof bases_ms[0]; i++)
         base_ms = bases_ms[i] > base_ms ? bases_ms[i] : base_ms;
     atomic_store(&rotation->clock.base_ms, base_ms);
@@ -249,7 +250,6 @@ void rotation_clock_stop(struct rotation *rotation)
 void rotation_clock_start(struct rotation *rotation)
 {
     struct rotation_clock *clock = &rotation->clock;
-    clock->offset_ms = offset_now(rotation);
     clock->saved_ms = 0;
     struct clock_pass pass = {.save = false};
     struct kt_err err = {0};

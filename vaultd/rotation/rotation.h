@@ -31,7 +31,8 @@ struct rotation *rotation_new(struct core *core); /* NULL: out of memory */
 void rotation_free(struct rotation *rotation);    /* NULL is fine; must be stopped */
 /* Resumes what was under way, then watches the clock. Errors go to the log, and the runs stand. */
 enum kt_kind rotation_start(struct rotation *rotation, struct kt_err *err) KT_MUST_CHECK;
-/* The steady clock begins: before the first request is let in, whose words are measured by it. The barrier is entered. */
+/* The steady clock begins, and the wall clock is trusted as it is: before the first request is let in, whose words are
+ * measured by it. The barrier is entered. */
 void rotation_clock_set(struct rotation *rotation);
 /* No new step begins. One that is at work at a target ends by itself, at its own time limit; nobody
  * takes its result, and the next start looks into what came of it. Blocks for the rotation thread. */
