@@ -587,7 +587,7 @@ static void take_news(struct service *service, const struct wanted *wanted)
 {
     bool written = false, others = false;
     for (size_t i = 0; i < service->values->n; i++) {
-        others = others || service->refused[i] != 0;
+        others = others || (service->refused[i] != 0 && service->refused[i] == wanted[i].version);
         if (!wanted[i].news)
             continue;
         service->rotating[i] = wanted[i].active;
@@ -655,6 +655,6 @@ bool service_move(struct service *service, const struct wanted *wanted)
     if (differs(service, wanted) && !move(service, wanted))
         return false;
     try_others_again(service, wanted);
-    return !differs(service, wanted);
+    return !differs(service, wanted) || move(service, wanted); /* before there is other news */
 }
 

@@ -250,17 +250,28 @@ void canned_json(struct canned *server, unsigned status, const char *json)
     free(text);
 }
 
-size_t canned_requests(const struct canned *server)
+static size_t read_count(struct canned *server, const size_t *count)
 {
-    return server->request_count;
+    (void)pthread_mutex_lock(&server->lock);
+    size_t n = *count;
+    (void)pthread_mutex_unlock(&server->lock);
+    return n;
 }
 
-size_t canned_connections(const struct canned *server)
+size_t canned_requests(struct canned *server)
 {
-    return server->connections;
+    return read_count(server, &server->request_count);
 }
 
-const char *canned_request(const struct canned *server, size_t n)
+size_t canned_connections(struct canned *server)
 {
-    return n < ANSWERS_MAX && server->requests[n] != NULL ? server->requests[n] : "";
+    return read_count(server, &server->connections);
+}
+
+const char *canned_request(struct canned *server, size_t n)
+{
+    (void)pthread_mutex_lock(&server->lock);
+    const char *text = n < ANSWERS_MAX && server->requests[n] != NULL ? server->requests[n] : "";
+    (void)pthread_mutex_unlock(&server->lock);
+    return text;
 }

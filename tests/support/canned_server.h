@@ -27,7 +27,7 @@ void canned_stop(struct canned *server);
 const char *canned_address(const struct canned *server);
 void canned_answer(struct canned *server, const char *bytes);
 void canned_json(struct canned *server, unsigned status, const char *json);
-size_t canned_requests(const struct canned *server);
-size_t canned_connections(const struct canned *server);
+size_t canned_requests(struct canned *server);
+size_t canned_connections(struct canned *server);
 /* The n-th request from 0: its head and body as they came; "" when there was none. */
-const char *canned_request(const struct canned *server, size_t n);
+const char *canned_request(struct canned *server, size_t n);

@@ -414,7 +414,8 @@ static void together_in_the_end(void **state)
     assert_string_equal(world.started, "DB=v6 NEXT=v6 MAIL=v5;DB=v6 NEXT=v6 MAIL=v4;");
     scene.wanted[0].version = 7;
     scene.wanted[0].news = true;
-    assert_true(settles(&scene));
+    world.started[0] = '\0';
+    assert_true(service_move(&scene.service, scene.wanted)); /* before there is other news */
     assert_string_equal(world.started, "DB=v7 NEXT=v7 MAIL=v4;DB=v6 NEXT=v6 MAIL=v4;DB=v7 NEXT=v7 MAIL=v5;");
     service_free(&scene.service);
 }
@@ -457,6 +458,22 @@ static void at_fault(void **state)
     }
 }
 
+/* Its own version before is no other one. */
+static void a_bad_one_after_a_bad_one(void **state)
+{
+    struct scene scene;
+    (void)state;
+    begin_two(&scene, 6, 0);
+    world.plain = true;
+    assert_true(settles(&scene));
+    world.bad = "MAIL=v6";
+    scene.wanted[1].version = 6;
+    scene.wanted[1].news = true;
+    assert_true(settles(&scene));
+    assert_string_equal(world.started, "DB=v6 NEXT=v6 MAIL=v6;DB=v6 NEXT=v6 MAIL=v4;");
+    service_free(&scene.service);
+}
+
 /* A field that only one of both has cannot be tried twice, and spoils no file. */
 static void a_field_of_one(void **state)
 {
@@ -497,6 +514,7 @@ int main(void)
         cmocka_unit_test(together_in_the_end),
         cmocka_unit_test(not_at_fault),
         cmocka_unit_test(at_fault),
+        cmocka_unit_test(a_bad_one_after_a_bad_one),
         cmocka_unit_test(a_field_of_one),
     };
     kt_log_set_level(KT_LOG_ERROR);

@@ -163,9 +163,9 @@ static struct core_private *private_new(const struct core_config *config,
     own->refusals = refusals_new(&anonymous_rate);
     own->token_refusals = refusals_new(&token_rate);
     own->unseals = meter_new(config->unseal_per_minute);
-    own->desk = desk_new(pipeline_deferred);
-    own->aside = desk_new(pipeline_aside);
-    own->errands = desk_new(pipeline_deferred);
+    own->desk = desk_new(pipeline_deferred, NULL);
+    own->aside = desk_new(pipeline_aside, "aside");
+    own->errands = desk_new(pipeline_deferred, NULL);
     return own;
 }
 

@@ -10,6 +10,7 @@
  * is wanted anyway. */
 struct desk {
     desk_work_fn *work;
+    const char *background; /* what it does can wait (lib/background.h): its name; NULL: not */
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t posted;
@@ -20,7 +21,8 @@ struct desk {
 static void *desk_thread(void *arg)
 {
     struct desk *desk = arg;
-    kt_background_thread("aside");
+    if (desk->background != NULL)
+        kt_background_thread(desk->background);
     (void)pthread_mutex_lock(&desk->lock);
     while (!desk->stopping || desk->first != NULL) {
         struct request *req = desk->first;
@@ -39,12 +41,13 @@ static void *desk_thread(void *arg)
     return NULL;
 }
 
-struct desk *desk_new(desk_work_fn *work)
+struct desk *desk_new(desk_work_fn *work, const char *background)
 {
     struct desk *desk = kt_calloc(1, sizeof *desk);
     if (desk == NULL)
         return NULL;
     desk->work = work;
+    desk->background = background;
     desk->last = &desk->first;
     (void)pthread_mutex_init(&desk->lock, NULL);
     (void)pthread_cond_init(&desk->posted, NULL);

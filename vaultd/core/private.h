@@ -192,7 +192,7 @@ void record_counts(struct core *core, bool all);
 /* desk.c: one thread to which requests are handed; work() owes each its resume(). */
 struct desk;
 typedef void desk_work_fn(struct request *req);
-struct desk *desk_new(desk_work_fn *work);
+struct desk *desk_new(desk_work_fn *work, const char *background); /* NULL: what it does cannot wait */
 void desk_free(struct desk *desk);
 void desk_post(struct desk *desk, struct request *req);
 /* mounts.c */

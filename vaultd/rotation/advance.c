@@ -484,16 +484,16 @@ static void took(struct rotation *rotation, struct active *active, struct pass *
     active->blamed_ms = p->blamed_ms;
     active->had_both = p->had_both;
     active->lost_ms = p->lost_ms;
-    active->state = p->state;
     bool touched = active->touches, touches = p->touches && !p->rests && state_has_place(p->state);
     if (touched && !touches)
         rotation_wake(rotation); /* another one may have its turn at the target */
-    active->ended = run_state_ended(p->state);
     for (size_t i = 0; i < p->n_noted; i++)
         noted_add(active, &p->noted[i]);
     if (p->state != p->before)
         active->pause_ms = 0;
     (void)pthread_mutex_lock(&rotation->lock);
+    active->state = p->state;
+    active->ended = run_state_ended(p->state);
     active->touches = touches;
     memcpy(active->target, p->target, sizeof active->target);
     memcpy(active->waits_for, p->waits_for, sizeof active->waits_for);

@@ -25,6 +25,7 @@ struct stored {
 struct clock_pass {
     struct stored stored;
     bool save;
+    bool steady; /* save that alone */
 };
 
 static void read_1(struct kt_reader *r, void *ret)
@@ -88,10 +89,13 @@ static enum kt_kind put(struct request *req, const struct stored *stored, struct
 static enum kt_kind clock_handler(struct request *req, struct kt_err *err)
 {
     struct clock_pass *p = req->handler_data;
-    if (!p->save)
-        return load(req, &p->stored, err);
-    p->stored.at_ms = req->now_ms;
+    enum kt_kind kind = p->save && !p->steady ? KT_OK : load(req, &p->stored, err);
+    if (kind != KT_OK || !p->save)
+        return kind;
     p->stored.steady_ms = rotation_steady_ms(req->core->rotation);
+    if (p->steady)
+        return put(req, &p->stored, err);
+    p->stored.at_ms = req->now_ms;
     return put(req, &p->stored, err);
 }
 
@@ -234,17 +238,21 @@ void rotation_clock_set(struct rotation *rotation)
     rotation->clock.set = true;
 }
 
-/* By a wall clock that is not trusted nothing is stored. */
-static bool is_apart(const struct rotation *rotation)
+/* The steady clock alone, which needs no trust in the wall's. What fails leaves a minute of words. */
+static void save_steady(struct rotation *rotation)
 {
-    return rotation_clock_trusts(rotation, kt_wall_ms(rotation->core->clock)) &&
-           atomic_load(&rotation->clock.base_ms) - offset_now(rotation) > APART_MS;
+    struct clock_pass pass = {.save = true, .steady = true};
+    struct kt_err err = {0};
+    if (atomic_load(&rotation->clock.base_ms) - offset_now(rotation) <= APART_MS)
+        return;
+    enum kt_kind kind = request_internal(rotation->core, "rotation/clock", clock_handler, &pass, &err);
+    if (kind != KT_OK && kind != KT_SEALED)
+        kt_log_err(KT_LOG_WARNING, "rotation-clock", &err);
 }
 
 void rotation_clock_stop(struct rotation *rotation)
 {
-    if (is_apart(rotation))
-        (void)save(rotation); /* what fails leaves a minute of words */
+    save_steady(rotation);
 }
 
 void rotation_clock_start(struct rotation *rotation)
@@ -278,6 +286,11 @@ bool rotation_clock_trusts(const struct rotation *rotation, int64_t wall_ms)
 bool rotation_clock_look(struct rotation *rotation)
 {
     struct rotation_clock *clock = &rotation->clock;
+    int64_t mono = kt_mono_ms(rotation->core->clock);
+    if (mono >= clock->apart_ms + APART_MS) {
+        save_steady(rotation);
+        clock->apart_ms = mono;
+    }
     int64_t offset = offset_now(rotation), delta = offset - clock->offset_ms;
     bool anew = atomic_exchange(&clock->accept, false);
     if (anew) {
@@ -299,9 +312,6 @@ bool rotation_clock_look(struct rotation *rotation)
     if (anew)
         replan_all(rotation);
     int64_t wall = kt_wall_ms(rotation->core->clock);
-    int64_t mono = kt_mono_ms(rotation->core->clock);
-    if (is_apart(rotation) && mono >= clock->apart_ms + APART_MS && save(rotation))
-        clock->apart_ms = mono;
     if (anew || wall - clock->saved_ms >= SAVE_MS || wall < clock->saved_ms) {
         look_at_zones(rotation);
         if (save(rotation))

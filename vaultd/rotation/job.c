@@ -289,7 +289,9 @@ void jobs_abandon(struct rotation *rotation)
 
 bool jobs_start(struct rotation *rotation)
 {
-    rotation->pool_stopping = false;
+    (void)pthread_mutex_lock(&rotation->lock);
+    rotation->pool_stopping = false; /* threads of before a seal may be there */
+    (void)pthread_mutex_unlock(&rotation->lock);
     unsigned most = rotation->core->config.rotation_max_runs;
     if (most < ROTATION_POOL_LEAST)
         most = ROTATION_POOL_LEAST;

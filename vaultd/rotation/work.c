@@ -197,10 +197,10 @@ static void mark_dead(struct work *w, uint32_t number)
 
 /* A target that forgets the last change (a fail-over, a commit that was not synced), or is put back to a backup of the
  * middle of the run, has the new one again after it went back, and perhaps no other: it is kept as long as other old
- * versions, unless the target never took it. */
+ * versions, unless each server was seen not to allow it. */
 static bool may_come_back(const struct run *run)
 {
-    return run->promoted_ms != 0 || !run->machine.said_no;
+    return run->promoted_ms != 0 || !run->machine.said_no || !run->machine.bad_value;
 }
 
 static enum kt_kind drop_new(struct work *w, struct kt_err *err)
