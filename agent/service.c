@@ -657,4 +657,3 @@ bool service_move(struct service *service, const struct wanted *wanted)
     try_others_again(service, wanted);
     return !differs(service, wanted) || move(service, wanted); /* before there is other news */
 }
-
