@@ -225,9 +225,9 @@ static bool start_tls(struct ldap_session *s, int64_t deadline)
 {
     const struct kt_stream_place *place = s->run->own;
     struct ldap_answer answer;
-    kt_autobuf struct kt_buf request;
     if (!place->tls || !place->later)
         return true;
+    kt_autobuf struct kt_buf request;
     kt_buf_init(&request, REQUEST_MAX);
     kt_ldap_start_tls(++s->id, &request);
     if (ask(s, &request, LDAP_EXTENDED, deadline, &answer, NULL))

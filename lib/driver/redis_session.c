@@ -90,12 +90,12 @@ static bool receive(struct redis_session *s, int64_t deadline)
 
 bool kt_redis_ask(struct redis_session *s, size_t n, const struct kt_bytes *words)
 {
-    kt_autobuf struct kt_buf command;
     struct resp head;
     int64_t deadline = kt_place_deadline(s->run, kt_place_statement_ms(s->run));
     s->code[0] = s->detail[0] = '\0';
     if (!s->stream.is_open)
         return fail(s, "closed", kt_bytes(NULL, 0));
+    kt_autobuf struct kt_buf command;
     kt_buf_init(&command, COMMAND_MAX);
     kt_resp_command(n, words, &command);
     if (!kt_buf_ok(&command))

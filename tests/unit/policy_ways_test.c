@@ -231,12 +231,12 @@ static void begin(struct scene *scene)
     struct test_vault *vault = test_vault_new(false);
     static const struct scene_login login = {.name = "u", .policy = "p0"};
     kt_autobuf struct kt_buf group;
+    kt_buf_init(&group, 4096);
     scene->vault = vault;
     cases_init(&scene->cases, 20261126);
     assert_int_equal(scene_login(vault, &login, scene->token, sizeof scene->token, scene->entity), KT_OK);
     assert_int_equal(test_vault_call(vault, "GET", "auth/token/lookup-self", scene->token, NULL), 200);
     test_vault_text(vault, "data.accessor", scene->accessor, sizeof scene->accessor);
-    kt_buf_init(&group, 4096);
     kt_buf_printf(&group, "{\"policies\":\"p2\",\"member_entity_ids\":\"%s\"}", scene->entity);
     call(scene, "POST", "identity/group/name/g", &group);
 }

@@ -138,9 +138,9 @@ enum kt_kind notify_tell(struct request *req, const struct notice *notice, const
 void notify_warn(struct request *req, const char *words)
 {
     const struct notify_channels *channels = req->core->config.notify;
-    kt_autobuf struct kt_buf names;
     if (words[0] == '\0' || channels == NULL || channels->n == 0 || channels_named(channels, words))
         return;
+    kt_autobuf struct kt_buf names;
     kt_buf_init(&names, 1024);
     for (size_t i = 0; i < channels->n; i++)
         kt_buf_printf(&names, "%s%s", i == 0 ? "" : ", ", channels->at[i].name);
