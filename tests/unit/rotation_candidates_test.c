@@ -15,6 +15,7 @@
 #include "lib/log.h"
 #include "tests/support/meanwhile.h"
 #include "tests/support/rotation_scene.h"
+#include "vaultd/core/core.h"
 
 #define OVERLAP_MS 2000
 #define TIMEOUT_MS 30000
@@ -65,6 +66,18 @@ static void passes_until(struct scene *s, const char *text)
         pause_ms(1);
         load_run(s);
     }
+    says(s, text);
+}
+
+/* After it has looked once more. What it is at when it is woken first may have begun before. */
+static void still_says(struct scene *s, const char *text)
+{
+    unsigned looks = 0;
+    for (int i = 0; i < PATIENCE && looks < 3; i++) {
+        looks += goes_by(s, 0);
+        pause_ms(1);
+    }
+    load_run(s);
     says(s, text);
 }
 
@@ -144,6 +157,63 @@ static void the_clock_is_set_meanwhile(void **state)
         ends_done(s);
         scene_end(s);
     }
+}
+
+/* Its service may have been started again with the old one alone since. */
+static void who_is_not_heard_of_holds_it(void **state)
+{
+    for (unsigned comes_back = 0; comes_back < 2; comes_back++) {
+        struct scene *s = scene(*state);
+        change_rotation(s, "{\"overlap\":60,\"ack_timeout\":7200,\"max_overlap\":86400,\"loose_readers\":\"ignore\"}");
+        declare(s, "h1");
+        declare(s, "h2");
+        rotate(s);
+        soon_says(s, "consumers 0/2 to have v2 beside v1");
+        has_both(s, "h1", 2);
+        passes(s, 3600000);
+        has_both(s, "h2", 2);
+        soon_says(s, "the overlap, for who got v1 alone");
+        passes(s, 60000);
+        soon_says(s, "1 consumers that were not heard of for 15 min (orders@h1), or max_overlap");
+        still_says(s, "1 consumers that were not heard of");
+        nothing_was_sent(s);
+        if (comes_back == 1)
+            has_both(s, "h1", 2);
+        passes(s, comes_back == 1 ? 5000 : 86400000);
+        soon(s, "acking");
+        runs_new(s, "h1", 2);
+        runs_new(s, "h2", 2);
+        ends_done(s);
+        load_report(s);
+        says(s, comes_back == 1 ? "\"gap_until\":\"held\"" : "was not heard of any more when max_overlap ended");
+        if (comes_back == 0)
+            says_nowhere(s, "\"gap_until\":\"held\"");
+        scene_end(s);
+    }
+}
+
+/* Who was started again while vaultd was not there has not said so yet. */
+static void a_restart_leaves_a_moment(void **state)
+{
+    struct scene *s = scene(*state);
+    change_rotation(s, "{\"overlap\":60,\"ack_timeout\":7200,\"max_overlap\":86400,\"loose_readers\":\"ignore\"}");
+    declare(s, "h1");
+    rotate(s);
+    soon_says(s, "consumers 0/1 to have v2 beside v1");
+    has_both(s, "h1", 2);
+    soon_says(s, "the overlap, for who got v1 alone");
+    core_seal(s->vault->core, "test");
+    s->vault->now_ms += 600000;
+    test_vault_reseal(s->vault);
+    still_says(s, "the overlap, for who got v1 alone");
+    nothing_was_sent(s);
+    assert_int_equal(says_that(s, "h1", 1, "healthy", 0), 200);
+    soon_says(s, "consumers 0/1 to have v2 beside v1");
+    has_both(s, "h1", 2);
+    passes_until(s, "\"acking\"");
+    runs_new(s, "h1", 2);
+    ends_done(s);
+    scene_end(s);
 }
 
 /* The other one is cut off as ever, and named. */
@@ -439,6 +509,42 @@ static void one_of_two_is_started_again(void **state)
 }
 
 /* But not for ever. */
+/* Though another one did not have both yet. */
+static void who_counts_again_has_time(void **state)
+{
+    static const char aside[] = "{\"service\":\"orders\",\"reason\":\"broken release\"}";
+    enum { WELL_AGAIN, TRIES_TWO, LET_BACK, WAYS };
+    for (unsigned way = 0; way < WAYS; way++) {
+        struct scene *s = scene(*state);
+        change_rotation(s, "{\"require_healthy\":false,\"ack_timeout\":120,\"overlap\":600,\"max_overlap\":86400}");
+        declare(s, "h1");
+        declare(s, "h2");
+        if (way == WELL_AGAIN)
+            assert_int_equal(says_that(s, "h1", 1, "unhealthy", 0), 200);
+        else if (way == TRIES_TWO)
+            register_agent(s, "h1");
+        else
+            need(s, 200, "POST", "rotation/quarantine/h1/" SECRET, aside);
+        rotate(s);
+        soon_says(s, "consumers 0/1 to have v2 beside v1; orders@h2");
+        passes(s, 110000);
+        if (way == LET_BACK)
+            need(s, 200, "DELETE", "rotation/quarantine/h1/" SECRET "?service=orders", NULL);
+        else
+            assert_int_equal(says_that(s, "h1", 1, "healthy", 0), 200);
+        soon_says(s, "consumers 0/2 to have v2 beside v1");
+        passes(s, 4000);
+        has_both(s, "h2", 2);
+        soon_says(s, "consumers 1/2 to have v2 beside v1; orders@h1");
+        passes(s, 115000);
+        still_says(s, "consumers 1/2 to have v2 beside v1; orders@h1");
+        passes(s, 1000);
+        until(s, "cancelled");
+        says(s, "orders@h1 did not say within 120 s that it has v2");
+        scene_end(s);
+    }
+}
+
 static void who_is_started_over_and_over_ends_it(void **state)
 {
     struct scene *s = scene(*state);
@@ -595,6 +701,8 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         IN_PLACE(they_have_it_before_the_target),
         IN_PLACE(the_clock_is_set_meanwhile),
+        IN_PLACE(who_is_not_heard_of_holds_it),
+        IN_PLACE(a_restart_leaves_a_moment),
         IN_PLACE(who_does_not_try_two_delays_nothing),
         ALTERNATE(where_both_are_accepted_nobody_waits),
         OVERLAP(where_both_are_accepted_nobody_waits),
@@ -608,6 +716,7 @@ int main(int argc, char **argv)
         IN_PLACE(who_says_nothing_ends_it),
         IN_PLACE(who_is_started_again_has_time),
         IN_PLACE(one_of_two_is_started_again),
+        IN_PLACE(who_counts_again_has_time),
         IN_PLACE(who_is_started_over_and_over_ends_it),
         IN_PLACE(who_says_nothing_holds_it),
         IN_PLACE(cancelled_meanwhile),

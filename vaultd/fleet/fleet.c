@@ -3,6 +3,7 @@
 
 #include "lib/failpoint.h"
 #include "vaultd/fleet/own.h"
+#include "vaultd/rotation/rotation.h"
 
 /* The store thread only notes which secrets and tokens changed; a thread of its own finds the hosts
  * that wait for one of them and wakes those alone. */
@@ -24,22 +25,24 @@ static struct seen *place_of(struct fleet *fleet, const char *host)
     return NULL;
 }
 
-void fleet_saw(struct fleet *fleet, const char *host, int64_t now_ms)
+void fleet_saw(struct request *req, const char *host)
 {
+    struct fleet *fleet = req->core->fleet;
+    const struct fleet_sign sign = {.at_ms = req->now_ms, .heard_ms = rotation_steady_ms(req->core->rotation)};
     (void)pthread_mutex_lock(&fleet->lock);
     struct seen *seen = place_of(fleet, host);
     if (seen != NULL)
-        seen->at_ms = now_ms;
+        seen->sign = sign;
     (void)pthread_mutex_unlock(&fleet->lock);
 }
 
-int64_t fleet_last_saw(struct fleet *fleet, const char *host)
+struct fleet_sign fleet_last_sign(struct fleet *fleet, const char *host)
 {
     (void)pthread_mutex_lock(&fleet->lock);
     const struct seen *seen = place_of(fleet, host);
-    int64_t at = seen == NULL ? 0 : seen->at_ms;
+    const struct fleet_sign sign = seen == NULL ? (struct fleet_sign){0} : seen->sign;
     (void)pthread_mutex_unlock(&fleet->lock);
-    return at;
+    return sign;
 }
 
 /* ---- prints: keys are keyed hashes already ---- */

@@ -15,8 +15,12 @@ void fleet_free(struct fleet *fleet);       /* NULL is fine */
 
 /* A host that gave no sign of life for so long is lost: three polls of its agent did not come. */
 #define FLEET_LOST_MS ((int64_t)900 * 1000)
-/* When it polled or reported last, by the wall clock; 0: not since the start. */
-int64_t fleet_last_saw(struct fleet *fleet, const char *host);
+/* When it polled or reported last; 0: not since the start. */
+struct fleet_sign {
+    int64_t at_ms;    /* for people */
+    int64_t heard_ms; /* by the steady clock of runs (rotation.h), to measure with */
+};
+struct fleet_sign fleet_last_sign(struct fleet *fleet, const char *host);
 
 /* A host that has consumers of secrets whose names begin with this prefix ("secret/"), or of this one
  * ("secret/db"); NULL: none, or nobody looked yet:

@@ -37,12 +37,12 @@ struct fleet {
     unsigned char key[16];
     struct seen {
         uint64_t print;
-        int64_t at_ms;
+        struct fleet_sign sign;
     } seen[FLEET_HOSTS];
 };
 
 /* A sign of life. */
-void fleet_saw(struct fleet *fleet, const char *host, int64_t now_ms);
+void fleet_saw(struct request *req, const char *host);
 
 /* Of the record of a secret's metadata or of a host, and of a token's. */
 fleet_print fleet_print_of_key(struct kt_bytes key);

@@ -287,6 +287,17 @@ static bool has_two(const struct consumer *consumer)
     return consumer->holds != 0 && consumer->state == CONSUMER_HEALTHY;
 }
 
+static bool may_have_two(const struct consumer *consumer)
+{
+    return consumer->changed != 0 && consumer->candidates == CONSUMER_TWO && consumer->state != CONSUMER_UNHEALTHY;
+}
+
+/* It came, lost what it had, or counts again: it has time anew. */
+static bool begins_to_lack(const struct consumer *before, const struct consumer *now)
+{
+    return (has_two(before) || !may_have_two(before)) && !has_two(now);
+}
+
 enum kt_kind consumer_write(struct request *req, struct kt_err *err)
 {
     struct place place;
@@ -307,13 +318,13 @@ enum kt_kind consumer_write(struct request *req, struct kt_err *err)
     if (kind != KT_OK)
         return kind;
     note_failure(req, place.kv, &before, &consumer);
-    if (before.changed == 0 || (has_two(&before) && !has_two(&consumer)))
+    if (begins_to_lack(&before, &consumer))
         consumer.lacks_ms = rotation_steady_ms(req->core->rotation);
     consumer.identity = token_identity(req->token);
     consumer.at_ms = req->now_ms;
     consumer.heard_ms = rotation_steady_ms(req->core->rotation);
     consumer.changed = before.changed;
-    fleet_saw(req->core->fleet, place.host, req->now_ms);
+    fleet_saw(req, place.host);
     bool nothing = consumer.state == CONSUMER_GONE && before.changed == 0;
     if (request_batch(req) == NULL)
         return kt_fail(err, KT_NO_MEMORY, "writing a consumer");
@@ -453,7 +464,7 @@ enum kt_kind agent_list(struct request *req, struct kt_err *err)
     kt_jsonw_key(&w, "key_info");
     kt_jsonw_object(&w);
     for (size_t i = 0; i < n; i++) {
-        int64_t seen = fleet_last_saw(req->core->fleet, hosts[i].name);
+        int64_t seen = fleet_last_sign(req->core->fleet, hosts[i].name).at_ms;
         if (hosts[i].at_ms > seen)
             seen = hosts[i].at_ms;
         kt_jsonw_key(&w, hosts[i].name);

@@ -197,7 +197,7 @@ enum kt_kind watch_read(struct request *req, struct kt_err *err)
     if (kind != KT_OK)
         return kind;
     if (req->wakes == 0) /* that the vault looks again is no sign of the host's life */
-        fleet_saw(req->core->fleet, request_param(req, "host"), req->now_ms);
+        fleet_saw(req, request_param(req, "host"));
     int64_t deadline = req->received_mono_ms + wait_s * 1000;
     struct watch *watch = req->handler_data;
     if (nothing_new(req, watch) && kt_mono_ms(req->core->clock) < deadline) {

@@ -2,6 +2,7 @@
 
 #include "vaultd/auth/token.h"
 #include "vaultd/fleet/fleet.h"
+#include "vaultd/rotation/rotation.h"
 
 bool consumer_acked(const struct run *run, const struct consumer *consumer)
 {
@@ -37,11 +38,11 @@ void acks_judge(const struct run *run, const struct consumer *consumers, size_t 
     }
 }
 
-/* Far ahead is no better than long ago: the clock was set back since. */
-static bool is_fresh(int64_t now_ms, int64_t seen_ms)
+bool consumer_lost(const struct request *req, const struct consumer *consumer)
 {
-    int64_t age = now_ms - seen_ms;
-    return age > -FLEET_LOST_MS && age < FLEET_LOST_MS;
+    int64_t seen_ms = fleet_last_sign(req->core->fleet, consumer->host).heard_ms;
+    int64_t heard_ms = consumer->heard_ms > seen_ms ? consumer->heard_ms : seen_ms;
+    return rotation_steady_ms(req->core->rotation) - heard_ms >= FLEET_LOST_MS;
 }
 
 void acks_lost(struct request *req, const struct consumer *consumers, size_t n, size_t *ret_n,
@@ -50,12 +51,8 @@ void acks_lost(struct request *req, const struct consumer *consumers, size_t n, 
     *ret_n = 0;
     *ret_first = NULL;
     for (size_t i = 0; i < n; i++) {
-        const struct consumer *c = &consumers[i];
-        if (is_fresh(req->now_ms, c->at_ms) ||
-            is_fresh(req->now_ms, fleet_last_saw(req->core->fleet, c->host)))
-            continue;
-        if ((*ret_n)++ == 0)
-            *ret_first = c;
+        if (consumer_lost(req, &consumers[i]) && (*ret_n)++ == 0)
+            *ret_first = &consumers[i];
     }
 }
 

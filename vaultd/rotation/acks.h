@@ -29,8 +29,9 @@ static inline bool acks_enough(const struct run *run, const struct acks *acks)
 /* It says now that it runs the new version and is healthy. */
 bool consumer_acked(const struct run *run, const struct consumer *consumer);
 
-/* Consumers of hosts that nobody heard of for FLEET_LOST_MS: what they acknowledged, they may not run any
- * more. */
+/* Nobody heard of its host for FLEET_LOST_MS: what it acknowledged, it may not run any more. */
+bool consumer_lost(const struct request *req, const struct consumer *consumer);
+/* Those among them. */
 void acks_lost(struct request *req, const struct consumer *consumers, size_t n, size_t *ret_n,
                const struct consumer **ret_first);
 

@@ -25,7 +25,7 @@ static enum kt_kind blame(struct pass *p, struct work *w, const struct acks *ack
     return pass_event(p, w, EV_UNHEALTHY, NULL, err);
 }
 
-static int64_t most_from(const struct pass *p, const struct run *run, int64_t from_ms)
+int64_t await_most_from(const struct pass *p, const struct run *run, int64_t from_ms)
 {
     int64_t span = run->settings.max_overlap_s * 1000, until = from_ms + span;
     int64_t least = p->active->since_ms + (span < PASS_RESTART_MS ? span : PASS_RESTART_MS);
@@ -35,7 +35,7 @@ static int64_t most_from(const struct pass *p, const struct run *run, int64_t fr
 /* By the steady clock: whoever sets the other one back would have everybody cut off at once. */
 int64_t await_most(const struct pass *p, const struct run *run)
 {
-    return most_from(p, run, run_given_ms(run));
+    return await_most_from(p, run, run_given_ms(run));
 }
 
 /* Is it left to a person what becomes of who did not acknowledge? */
@@ -148,7 +148,7 @@ enum kt_kind await_return(struct pass *p, struct work *w, struct kt_err *err)
     int64_t moved = acks.moved_ms > run->state_ms ? acks.moved_ms : run->state_ms;
     bool ends = run_touches_target(run); /* else nobody can be cut off */
     int64_t until = moved + (ends ? run->settings.overlap_s * 1000 : 0);
-    int64_t most = most_from(p, run, run->state_ms);
+    int64_t most = await_most_from(p, run, run->state_ms);
     if (p->now_ms >= most)
         return pass_over_returning(p, w, &acks, err);
     if (acks.on_new > 0) {
@@ -219,23 +219,27 @@ static enum kt_kind held_by_readers(struct pass *p, struct work *w, bool *ret_he
     return KT_OK;
 }
 
+bool await_lost(struct pass *p, size_t n, const struct consumer *first, int64_t most)
+{
+    if (n == 0 || p->now_ms >= most)
+        return false;
+    pass_wait(p, most, "%zu consumers that were not heard of for %d min (%s@%s), or max_overlap", n,
+              (int)(FLEET_LOST_MS / 60000), first->service, first->host);
+    if (p->now_ms + LOST_LOOK_MS < most)
+        p->wake_ms = p->now_ms + LOST_LOOK_MS;
+    return true;
+}
+
 /* An acknowledgement counts while its host is heard of: since then it may have been restarted with the
  * old version, or not be well. *ret_lost: of those, one that holds nothing any more. */
 static bool held_by_lost(struct pass *p, const struct work *w, const struct consumer **ret_lost)
 {
     size_t n = 0;
     acks_lost(w->req, w->consumers, w->n_consumers, &n, ret_lost);
-    int64_t most = await_most(p, &w->run);
-    if (n == 0 || p->now_ms >= most)
-        return false;
-    pass_wait(p, most, "%zu consumers that were not heard of for %d min (%s@%s), or max_overlap", n,
-              (int)(FLEET_LOST_MS / 60000), (*ret_lost)->service, (*ret_lost)->host);
-    if (p->now_ms + LOST_LOOK_MS < most)
-        p->wake_ms = p->now_ms + LOST_LOOK_MS;
-    return true;
+    return await_lost(p, n, *ret_lost, await_most(p, &w->run));
 }
 
-static enum kt_kind note_lost(struct work *w, const struct consumer *lost, struct kt_err *err)
+enum kt_kind await_note_lost(struct work *w, const struct consumer *lost, struct kt_err *err)
 {
     char seen[KT_TIME_TEXT];
     kt_time_text(lost->at_ms, seen);
@@ -284,7 +288,7 @@ static enum kt_kind go_revoking(struct pass *p, struct work *w, const struct con
     }
     if (!pass_allows(p, w, next))
         return KT_OK;
-    enum kt_kind kind = lost == NULL ? KT_OK : note_lost(w, lost, err);
+    enum kt_kind kind = lost == NULL ? KT_OK : await_note_lost(w, lost, err);
     return kind == KT_OK ? go_unless_read(p, w, err) : kind;
 }
 

@@ -22,6 +22,8 @@ struct judged {
     size_t both, declared;
     const struct consumer *missing; /* one that declared it and has not both */
     const struct consumer *bare;    /* one that did not declare it, or is not well and need not be */
+    const struct consumer *lost;    /* one that had both when its host was heard of last */
+    size_t n_lost;
     int64_t since_ms;               /* when the last of them had both */
     int64_t lacks_ms;               /* since when the last of them that has not */
 };
@@ -38,6 +40,8 @@ static struct judged judge(const struct work *w)
         judged.declared++;
         if (candidates_has_both(&w->run, c)) {
             judged.both++;
+            if (consumer_lost(w->req, c) && judged.n_lost++ == 0)
+                judged.lost = c;
             judged.since_ms = c->holds_ms > judged.since_ms ? c->holds_ms : judged.since_ms;
             continue;
         }
@@ -76,13 +80,24 @@ static bool is_late(struct pass *p, const struct run *run, int64_t lacks_ms, int
     return late && p->now_ms >= again;
 }
 
+/* After a restart it has a moment left: who was started again meanwhile could not say so. */
+static int64_t overlap_ends(const struct pass *p, const struct run *run, int64_t since_ms)
+{
+    int64_t span = run->settings.overlap_s * 1000, until = since_ms + span;
+    int64_t least = p->active->since_ms + (span < PASS_RESTART_MS ? span : PASS_RESTART_MS);
+    return until > least ? until : least;
+}
+
 enum kt_kind await_candidates(struct pass *p, struct work *w, bool *ret_held, struct kt_err *err)
 {
     const struct run *run = &w->run;
     struct judged judged = judge(w);
     int64_t at = 0;
     *ret_held = false;
-    if (!candidates_matter(run) || judged.declared == 0)
+    if (!candidates_matter(run))
+        return KT_OK;
+    p->had_both = p->had_both || judged.declared == 0;
+    if (judged.declared == 0)
         return KT_OK;
     *ret_held = true;
     if (judged.missing != NULL) {
@@ -97,11 +112,14 @@ enum kt_kind await_candidates(struct pass *p, struct work *w, bool *ret_held, st
         return KT_OK;
     }
     p->had_both = true;
-    int64_t until = judged.since_ms + run->settings.overlap_s * 1000;
+    int64_t until = overlap_ends(p, run, judged.since_ms);
     *ret_held = p->now_ms < until;
     if (*ret_held)
         pass_wait(p, pass_or_window(p, w, until), "the overlap, for who got v%u alone before each consumer had both",
                   run->from);
+    else
+        *ret_held = await_lost(p, judged.n_lost, judged.lost,
+                               pass_or_window(p, w, await_most_from(p, run, run->state_ms)));
     return KT_OK;
 }
 
@@ -128,6 +146,8 @@ enum kt_kind candidates_note(struct work *w, struct kt_err *err)
                               "until they run v%u (%s@%s)",
                               run->n_both, run->to, run->from, run->n_bare, run->to, judged.bare->service,
                               judged.bare->host);
-    return text == NULL ? kt_fail(err, KT_NO_MEMORY, "noting who has both")
-                        : work_note(w, STEP_NOTE, STEP_NAME_BOTH, true, text, 0, err);
+    if (text == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "noting who has both");
+    enum kt_kind kind = work_note(w, STEP_NOTE, STEP_NAME_BOTH, true, text, 0, err);
+    return kind == KT_OK && judged.lost != NULL ? await_note_lost(w, judged.lost, err) : kind;
 }

@@ -21,11 +21,11 @@ struct stored {
     int64_t steady_ms; /* of then */
     bool replan;   /* not all was planned anew yet */
     char zones[KT_ZONE_VERSION_TEXT];
+    generation changed; /* not stored */
 };
 struct clock_pass {
+    enum { CLOCK_LOOK, CLOCK_SAVE, CLOCK_SAVE_STEADY, CLOCK_REPLANNED } what; /* the third: the steady one alone */
     struct stored stored;
-    bool save;
-    bool steady; /* save that alone */
 };
 
 static void read_1(struct kt_reader *r, void *ret)
@@ -58,13 +58,15 @@ static enum kt_kind load(struct request *req, struct stored *ret, struct kt_err 
     unsigned char key[BARRIER_NAME_KEY];
     clock_key(req->core, key);
     struct kt_bytes record;
+    generation changed = 0;
     *ret = (struct stored){0};
-    enum kt_kind kind = request_record(req, kt_bytes(key, sizeof key), &record, NULL, err);
+    enum kt_kind kind = request_record(req, kt_bytes(key, sizeof key), &record, &changed, err);
     if (kind == KT_NOT_FOUND)
         return KT_OK;
     /* One that cannot be read only means that nothing is known, as at the first start. */
     if (kind == KT_OK && FORMAT_READ("the stored time", record, readers, ret, NULL) != KT_OK)
         *ret = (struct stored){0};
+    ret->changed = changed;
     return kind;
 }
 
@@ -82,6 +84,7 @@ static enum kt_kind put(struct request *req, const struct stored *stored, struct
     kt_buf_add_field(&plain, kt_str(stored->zones));
     if (batch == NULL || !kt_buf_ok(&plain))
         return kt_fail(err, KT_NO_MEMORY, "storing the time");
+    batch_require(batch, stored->changed == 0 ? KEY_ABSENT : KEY_CHANGED_AT, kt_bytes(key, sizeof key), stored->changed);
     return barrier_put(req->core->barrier, batch, kt_bytes(key, sizeof key), kt_buf_bytes(&plain),
                        err);
 }
@@ -89,14 +92,19 @@ static enum kt_kind put(struct request *req, const struct stored *stored, struct
 static enum kt_kind clock_handler(struct request *req, struct kt_err *err)
 {
     struct clock_pass *p = req->handler_data;
-    enum kt_kind kind = p->save && !p->steady ? KT_OK : load(req, &p->stored, err);
-    if (kind != KT_OK || !p->save)
+    struct rotation *rotation = req->core->rotation;
+    struct stored *stored = &p->stored;
+    enum kt_kind kind = load(req, stored, err);
+    if (kind != KT_OK || p->what == CLOCK_LOOK)
         return kind;
-    p->stored.steady_ms = rotation_steady_ms(req->core->rotation);
-    if (p->steady)
-        return put(req, &p->stored, err);
-    p->stored.at_ms = req->now_ms;
-    return put(req, &p->stored, err);
+    stored->steady_ms = rotation_steady_ms(rotation);
+    if (p->what == CLOCK_SAVE_STEADY)
+        return put(req, stored, err);
+    stored->at_ms = req->now_ms;
+    /* What somebody wants planned anew since is not taken from him. */
+    stored->replan = p->what == CLOCK_SAVE && (stored->replan || rotation->replan.on);
+    memcpy(stored->zones, rotation->clock.zones, sizeof stored->zones);
+    return put(req, stored, err);
 }
 
 enum kt_kind rotation_clock_want_replan(struct request *req, struct kt_err *err)
@@ -154,10 +162,8 @@ static bool alarm_off(struct rotation *rotation)
     return was;
 }
 
-static bool save(struct rotation *rotation)
+static bool save(struct rotation *rotation, struct clock_pass pass)
 {
-    struct clock_pass pass = {.save = true, .stored = {.replan = rotation->replan.on}};
-    memcpy(pass.stored.zones, rotation->clock.zones, sizeof pass.stored.zones);
     struct kt_err err = {0};
     return request_internal(rotation->core, "rotation/clock", clock_handler, &pass, &err) == KT_OK;
 }
@@ -180,11 +186,9 @@ static void look_at_zones(struct rotation *rotation)
 
 bool rotation_clock_replanned(struct rotation *rotation)
 {
-    struct replan before = rotation->replan;
-    rotation->replan.on = false;
-    bool saved = save(rotation);
-    rotation->replan = before;
-    return saved;
+    if (atomic_load(&rotation->clock.replan)) /* somebody changed a calendar meanwhile */
+        return false;
+    return save(rotation, (struct clock_pass){.what = CLOCK_REPLANNED});
 }
 
 /* A thread that was stopped between the two would take the stop for a clock that was set. */
@@ -238,13 +242,16 @@ void rotation_clock_set(struct rotation *rotation)
     rotation->clock.set = true;
 }
 
-/* The steady clock alone, which needs no trust in the wall's. What fails leaves a minute of words. */
+static bool is_apart(const struct rotation *rotation)
+{
+    return atomic_load(&rotation->clock.base_ms) - offset_now(rotation) > APART_MS;
+}
+
+/* Needs no trust in the wall clock. What fails leaves a minute of words. */
 static void save_steady(struct rotation *rotation)
 {
-    struct clock_pass pass = {.save = true, .steady = true};
+    struct clock_pass pass = {.what = CLOCK_SAVE_STEADY};
     struct kt_err err = {0};
-    if (atomic_load(&rotation->clock.base_ms) - offset_now(rotation) <= APART_MS)
-        return;
     enum kt_kind kind = request_internal(rotation->core, "rotation/clock", clock_handler, &pass, &err);
     if (kind != KT_OK && kind != KT_SEALED)
         kt_log_err(KT_LOG_WARNING, "rotation-clock", &err);
@@ -252,14 +259,15 @@ static void save_steady(struct rotation *rotation)
 
 void rotation_clock_stop(struct rotation *rotation)
 {
-    save_steady(rotation);
+    if (is_apart(rotation))
+        save_steady(rotation);
 }
 
 void rotation_clock_start(struct rotation *rotation)
 {
     struct rotation_clock *clock = &rotation->clock;
     clock->saved_ms = 0;
-    struct clock_pass pass = {.save = false};
+    struct clock_pass pass = {.what = CLOCK_LOOK};
     struct kt_err err = {0};
     (void)alarm_off(rotation);
     if (request_internal(rotation->core, "rotation/clock", clock_handler, &pass, &err) != KT_OK)
@@ -287,7 +295,7 @@ bool rotation_clock_look(struct rotation *rotation)
 {
     struct rotation_clock *clock = &rotation->clock;
     int64_t mono = kt_mono_ms(rotation->core->clock);
-    if (mono >= clock->apart_ms + APART_MS) {
+    if (mono >= clock->apart_ms + APART_MS && is_apart(rotation)) {
         save_steady(rotation);
         clock->apart_ms = mono;
     }
@@ -314,7 +322,7 @@ bool rotation_clock_look(struct rotation *rotation)
     int64_t wall = kt_wall_ms(rotation->core->clock);
     if (anew || wall - clock->saved_ms >= SAVE_MS || wall < clock->saved_ms) {
         look_at_zones(rotation);
-        if (save(rotation))
+        if (save(rotation, (struct clock_pass){.what = CLOCK_SAVE}))
             clock->saved_ms = wall;
     }
     return false;

@@ -77,4 +77,9 @@ enum kt_kind await_person(struct pass *p, struct work *w, struct kt_err *err) KT
 enum kt_kind await_served(struct pass *p, struct work *w, struct kt_err *err) KT_MUST_CHECK; /* served_look.c */
 /* max_overlap since the new version was given out; after a restart, who could not be heard meanwhile has a moment. */
 int64_t await_most(const struct pass *p, const struct run *run);
+/* The same since from_ms. */
+int64_t await_most_from(const struct pass *p, const struct run *run, int64_t from_ms);
+/* Held until `most` for n consumers that nobody hears of, `first` among them? Else who is cut off is noted. */
+bool await_lost(struct pass *p, size_t n, const struct consumer *first, int64_t most);
+enum kt_kind await_note_lost(struct work *w, const struct consumer *lost, struct kt_err *err) KT_MUST_CHECK;
 enum kt_kind await_return(struct pass *p, struct work *w, struct kt_err *err) KT_MUST_CHECK;

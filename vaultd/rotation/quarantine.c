@@ -2,6 +2,7 @@
 
 #include "lib/log.h"
 #include "vaultd/fleet/consumer.h"
+#include "vaultd/rotation/rotation.h"
 #include "vaultd/rotation/run.h"
 #include "vaultd/rotation/veto.h"
 
@@ -133,6 +134,17 @@ enum kt_kind quarantine_write(struct request *req, struct kt_err *err)
     return save(req, &place, &veto, err);
 }
 
+/* It is waited for again, as long as one that came now. */
+static enum kt_kind begin_anew(struct request *req, const struct place *place, struct kt_err *err)
+{
+    struct consumer consumer;
+    enum kt_kind kind = consumer_load(req, place->secret.id, place->host, place->service, &consumer, err);
+    if (kind != KT_OK)
+        return kind == KT_NOT_FOUND && err->what[0] == '\0' ? KT_OK : kind;
+    consumer.lacks_ms = rotation_steady_ms(req->core->rotation);
+    return consumer_save(req, place->secret.id, &consumer, err);
+}
+
 enum kt_kind quarantine_delete(struct request *req, struct kt_err *err)
 {
     struct place place;
@@ -150,7 +162,8 @@ enum kt_kind quarantine_delete(struct request *req, struct kt_err *err)
     veto.times = 0;
     veto.by = veto.reason = "";
     req->after_commit = said;
-    return save(req, &place, &veto, err);
+    kind = save(req, &place, &veto, err);
+    return kind == KT_OK ? begin_anew(req, &place, err) : kind;
 }
 
 enum kt_kind quarantine_list(struct request *req, struct kt_err *err)

@@ -5,7 +5,7 @@
 #include "vaultd/rotation/veto.h"
 #include "vaultd/rotation/work.h"
 
-static void show_frozen(const struct run *run, struct kt_jsonw *w)
+static void show_frozen(const struct rotation *rotation, const struct run *run, struct kt_jsonw *w)
 {
     kt_jsonw_key(w, "frozen");
     if (run->machine.state != RUN_FROZEN) {
@@ -20,7 +20,7 @@ static void show_frozen(const struct run *run, struct kt_jsonw *w)
     kt_jsonw_kv_text(w, "known", run->frozen_known);
     kt_jsonw_kv_text(w, "next", run->frozen_next);
     kt_jsonw_kv_text(w, "now", run->frozen_now);
-    kt_jsonw_kv_time(w, "looked", run->looked_ms);
+    kt_jsonw_kv_time(w, "looked", rotation_wall_of(rotation, run->looked_ms));
     kt_jsonw_end(w);
 }
 
@@ -55,7 +55,7 @@ void run_show(const struct rotation *rotation, const struct run *run, const char
     back_show(rotation, run, w);
     together_show(run, w);
     served_show(run, w);
-    show_frozen(run, w);
+    show_frozen(rotation, run, w);
 }
 
 void consumer_show(const struct consumer *consumer, struct kt_jsonw *w)
