@@ -91,6 +91,7 @@ enum kt_kind secret_load(struct request *req, const char *name, struct rotation_
 {
     const struct mount *mount = NULL;
     const char *path = NULL;
+    *ret = (struct rotation_secret){.name = name, .held = "", .look = "", .drill_text = "", .led_by = "", .gap_until = ""};
     enum kt_kind kind = secret_place(req, name, &mount, &path, err);
     if (kind != KT_OK)
         return kind;
@@ -100,8 +101,6 @@ enum kt_kind secret_load(struct request *req, const char *name, struct rotation_
     generation changed = 0;
     kind = request_record(req, kt_bytes(key, sizeof key), &record, &changed, err);
     if (kind == KT_NOT_FOUND) {
-        *ret = (struct rotation_secret){.name = name, .held = "", .look = "", .drill_text = "", .led_by = "",
-                                        .gap_until = ""};
         settings_defaults(&ret->settings);
         secret_id(req->core, mount->scope, path, ret->id);
     } else if (kind == KT_OK) {

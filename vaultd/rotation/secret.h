@@ -73,7 +73,8 @@ extern const struct record_kind secret_kind;
 /* The mount and path of a logical name. KT_NOT_FOUND: no such mount, or it is no KV. */
 enum kt_kind secret_place(struct request *req, const char *name, const struct mount **ret_mount,
                           const char **ret_path, struct kt_err *err) KT_MUST_CHECK;
-/* KT_NOT_FOUND, no text: it has no rotation; *ret then has name, mount, path and defaults. */
+/* KT_NOT_FOUND, no text: it has no rotation; *ret then has name, mount, path and defaults. With one: the mount, which
+ * is NULL, can have none. */
 enum kt_kind secret_load(struct request *req, const char *name, struct rotation_secret *ret,
                          struct kt_err *err) KT_MUST_CHECK;
 enum kt_kind secret_save(struct request *req, const struct rotation_secret *secret,
