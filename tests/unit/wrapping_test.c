@@ -361,6 +361,37 @@ static void when_its_time_has_come(void **state)
     assert_int_equal(test_vault_rows(vault, TABLE_WRAPPED), 0);
 }
 
+/* vaultd was started while the wall clock was an hour ahead: what is made since that was set right lives as long as
+ * it says, and is shown so. */
+static void made_after_the_clock_was_set_back(void **state)
+{
+    (void)state;
+    char token[TEXT], body[512];
+    vault->wall_ahead_ms -= 3600000;
+    wrap_a_secret("5m", token);
+    named(body, token);
+    vault->now_ms += 299000;
+    wants(200, "POST", LOOKUP, "", body, NULL);
+    wants(200, "POST", UNWRAP, NULL, body, NULL);
+    wrap_a_secret("5m", token);
+    named(body, token);
+    vault->now_ms += 300002;
+    wants(400, "POST", UNWRAP, NULL, body, NULL);
+    says(NO_SUCH);
+    wants(200, "POST", "auth/token/create", NULL, "{\"ttl\":\"10m\",\"explicit_max_ttl\":\"20m\"}", NULL);
+    test_vault_text(vault, "auth.client_token", token, sizeof token);
+    vault->now_ms += 60000;
+    wants(200, "GET", "auth/token/lookup-self", token, NULL, NULL);
+    says("\"ttl\":540");
+    says("\"expire_time\":\"2027-01-15T07:19:59");
+    wants(200, "POST", "auth/token/renew-self", token, "{}", NULL);
+    says("\"lease_duration\":600");
+    vault->now_ms += 599000;
+    wants(200, "GET", "auth/token/lookup-self", token, NULL, NULL);
+    vault->now_ms += 1002;
+    wants(403, "GET", "auth/token/lookup-self", token, NULL, NULL);
+}
+
 static void policies_want_it(void **state)
 {
     (void)state;
@@ -806,7 +837,7 @@ int main(int argc, char **argv)
 #define EACH(f) cmocka_unit_test_setup_teardown(f, make, end)
         EACH(any_answer), EACH(by_somebody_else), EACH(named_twice), EACH(a_token_inside),
         EACH(with_the_write), EACH(what_is_sent), EACH(another_status), EACH(nothing_to_wrap),
-        EACH(made_too_late), EACH(sizes), EACH(when_its_time_has_come), EACH(policies_want_it),
+        EACH(made_too_late), EACH(sizes), EACH(when_its_time_has_come), EACH(made_after_the_clock_was_set_back), EACH(policies_want_it),
         EACH(bodies_that_are_wrong), EACH(good_for_nothing_else), EACH(rights_are_asked_after_it),
         EACH(the_old_way), EACH(wrapped_anew), EACH(within_another), EACH(outlives_its_maker),
         EACH(its_policy), EACH(one_gets_it), EACH(revoked_meanwhile), EACH(only_with_its_token),

@@ -80,6 +80,7 @@ static enum kt_kind fill_token(struct request *req, const struct login *login, s
     struct token_ttl_wish wish = life_of(req->mount, params);
     struct string_list policies = {0};
     wish.created_ms = wish.now_ms = req->now_ms;
+    wish.life_ms = req->life_ms;
     const struct token_ttl life = token_ttl(&wish);
     *ret = (struct token){.display_name = display_name(req, login),
                           .entity_id = "",

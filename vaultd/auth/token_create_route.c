@@ -188,6 +188,7 @@ static enum kt_kind choose_life(struct request *req, const struct wish *wish, st
                                        .explicit_max_ttl_s = wish->explicit_max_ttl_s,
                                        .created_ms = req->now_ms,
                                        .now_ms = req->now_ms,
+                                       .life_ms = req->life_ms,
                                        .root = token->is_root};
     struct token_ttl life = token_ttl(&ask);
     if (token->is_root && life.expires_ms == 0 && parent->expires_ms != 0)

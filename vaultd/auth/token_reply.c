@@ -93,7 +93,7 @@ enum kt_kind token_reply_auth(struct request *req, const struct token *token, st
     return KT_OK;
 }
 
-static void write_times(struct kt_jsonw *w, const struct token *token, int64_t now_ms)
+static void write_times(struct kt_jsonw *w, const struct token *token, const struct request *req)
 {
     kt_jsonw_kv_int(w, "creation_time", token->created_ms / 1000);
     kt_jsonw_kv_int(w, "creation_ttl", token->creation_ttl_s);
@@ -102,7 +102,7 @@ static void write_times(struct kt_jsonw *w, const struct token *token, int64_t n
         kt_jsonw_null(w);
     } else {
         char text[KT_TIME_TEXT];
-        kt_time_text(token->expires_ms, text);
+        kt_time_text(request_wall_end(req, token->expires_ms), text);
         kt_jsonw_text(w, text);
     }
     kt_jsonw_kv_int(w, "explicit_max_ttl", token->explicit_max_ttl_s);
@@ -113,7 +113,7 @@ static void write_times(struct kt_jsonw *w, const struct token *token, int64_t n
     }
     if (token->period_s != 0)
         kt_jsonw_kv_int(w, "period", token->period_s);
-    int64_t left = token->expires_ms == 0 ? 0 : (token->expires_ms - now_ms) / 1000;
+    int64_t left = token->expires_ms == 0 ? 0 : (token->expires_ms - req->life_ms) / 1000;
     kt_jsonw_kv_int(w, "ttl", left);
 }
 
@@ -145,7 +145,7 @@ enum kt_kind token_reply_lookup(struct request *req, const struct token *token, 
     kt_jsonw_kv_bool(&w, "renewable", token->renewable && token->expires_ms != 0);
     if (!token->logged_in && token->role[0] != '\0')
         kt_jsonw_kv_text(&w, "role", token->role);
-    write_times(&w, token, req->now_ms);
+    write_times(&w, token, req);
     kt_jsonw_kv_text(&w, "type", "service");
     kt_jsonw_end(&w);
     identity_unref(identity);

@@ -24,7 +24,7 @@ static enum kt_kind lookup(struct request *req, struct kt_err *err)
         return lookup_self(req, err);
     const struct token *token = NULL;
     if (kind == KT_OK)
-        kind = token_find(req->core, req->snapshot, kt_str(text), req->now_ms, &token, err);
+        kind = token_find(req->core, req->snapshot, kt_str(text), req->life_ms, &token, err);
     if (kind == KT_DENIED)
         return kt_fail(err, KT_DENIED, "bad token");
     return kind == KT_OK ? token_reply_lookup(req, token, kt_str(text), err) : kind;
@@ -39,7 +39,7 @@ static enum kt_kind find_accessor(struct request *req, const struct token **ret,
         return kt_fail(err, KT_INVALID, "missing accessor");
     if (kind != KT_OK)
         return kind;
-    return token_find_accessor(req->core, req->snapshot, accessor, req->now_ms, ret, err);
+    return token_find_accessor(req->core, req->snapshot, accessor, req->life_ms, ret, err);
 }
 
 static enum kt_kind lookup_accessor(struct request *req, struct kt_err *err)
@@ -59,7 +59,8 @@ static enum kt_kind measure(struct request *req, const struct token *token, int6
                                     .period_s = token->period_s,
                                     .explicit_max_ttl_s = token->explicit_max_ttl_s,
                                     .created_ms = token->created_ms,
-                                    .now_ms = req->now_ms};
+                                    .now_ms = req->now_ms,
+                                    .life_ms = req->life_ms};
     if (token->logged_in)
         return login_renewal(req, token, wish, err);
     if (increment == 0)
@@ -127,7 +128,7 @@ static enum kt_kind find_named(struct request *req, const char **ret_text,
     if (kind != KT_OK)
         return kind;
     *ret_text = text;
-    return token_find(req->core, req->snapshot, kt_str(text), req->now_ms, ret, err);
+    return token_find(req->core, req->snapshot, kt_str(text), req->life_ms, ret, err);
 }
 
 static enum kt_kind renew_other(struct request *req, struct kt_err *err)
@@ -219,7 +220,7 @@ static enum kt_kind accessors(struct request *req, struct kt_err *err)
         const struct token *token = NULL;
         if (entry.key.len != BARRIER_HASH_KEY)
             continue;
-        kind = token_find_hash(req->core, req->snapshot, entry.key.at + 1, req->now_ms, &token, err);
+        kind = token_find_hash(req->core, req->snapshot, entry.key.at + 1, req->life_ms, &token, err);
         if (kind == KT_DENIED)
             continue; /* it is over */
         if (kind != KT_OK)

@@ -37,11 +37,11 @@ static enum kt_kind find_parent(struct request *req, const unsigned char hash[32
     const struct token *token = NULL;
     unsigned char parent[32];
     accessor[0] = '\0';
-    enum kt_kind kind = token_find_hash(req->core, req->snapshot, hash, req->now_ms, &token, err);
+    enum kt_kind kind = token_find_hash(req->core, req->snapshot, hash, req->life_ms, &token, err);
     if (kind != KT_OK || !token->has_parent)
         return kind;
     memcpy(parent, token->parent, sizeof parent);
-    kind = token_find_hash(req->core, req->snapshot, parent, req->now_ms, &token, err);
+    kind = token_find_hash(req->core, req->snapshot, parent, req->life_ms, &token, err);
     if (kind == KT_OK)
         (void)snprintf(accessor, ACCESSOR_TEXT, "%s", token->accessor);
     return kind;
@@ -56,12 +56,12 @@ static enum kt_kind add(struct request *req, struct kt_jsonw *w, const unsigned 
     *ret_written = false;
     enum kt_kind kind = find_parent(req, hash, parent, err);
     if (kind == KT_OK)
-        kind = token_find_hash(req->core, req->snapshot, hash, req->now_ms, &token, err);
+        kind = token_find_hash(req->core, req->snapshot, hash, req->life_ms, &token, err);
     if (kind == KT_DENIED)
         kt_err_clear(err);
     if (kind != KT_OK)
         return kind == KT_DENIED ? KT_OK : kind;
-    write_token(w, token, parent, req->now_ms);
+    write_token(w, token, parent, req->life_ms);
     *ret_written = true;
     return KT_OK;
 }

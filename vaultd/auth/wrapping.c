@@ -180,7 +180,7 @@ enum kt_kind wrapping_put(struct request *req, const struct wrapped *wrapped, st
                           .n_policies = 1,
                           .meta = kt_str("null"),
                           .created_ms = req->now_ms,
-                          .expires_ms = req->now_ms + now.ttl_s * 1000,
+                          .expires_ms = req->life_ms + now.ttl_s * 1000,
                           .creation_ttl_s = now.ttl_s,
                           .explicit_max_ttl_s = now.ttl_s,
                           .num_uses = 1,

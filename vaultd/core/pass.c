@@ -127,9 +127,7 @@ static enum kt_kind authenticate(struct request *req, struct kt_err *err)
     if (req->token_text.len == 0)
         return kt_fail(err, KT_DENIED, "permission denied");
     const struct token *token = NULL;
-    int64_t now_ms = pass_expiry_ms(req->core, req->now_ms);
-    enum kt_kind kind =
-        token_find(req->core, req->snapshot, req->token_text, now_ms, &token, err);
+    enum kt_kind kind = token_find(req->core, req->snapshot, req->token_text, req->life_ms, &token, err);
     if (kind == KT_DENIED && is_open(req)) {
         kt_err_clear(err);
         return KT_OK;
@@ -173,7 +171,7 @@ static enum kt_kind check_wrapping_token(struct request *req, struct kt_err *err
     if (kind == KT_OK)
         kind = input_read(req, err);
     if (kind == KT_OK)
-        kind = wrapping_find(req, pass_expiry_ms(req->core, req->now_ms), &wrapping, err);
+        kind = wrapping_find(req, req->life_ms, &wrapping, err);
     /* Whose token is good is no stranger: all that he is told is recorded. */
     if (kind == KT_OK && (route->flags & ROUTE_PUBLIC) != 0)
         req->own->authenticated = true;

@@ -432,6 +432,7 @@ static enum pipeline_state run_pass(struct request *req)
     if (!own->entered)
         return run_sealed(req);
     req->now_ms = kt_wall_ms(core->clock);
+    req->life_ms = pass_expiry_ms(core, req->now_ms);
     enum store_error error = snapshot_begin(core->store, &req->snapshot);
     if (error != STORE_OK)
         return record_and_finish(req, store_failure(error, &own->err));

@@ -167,7 +167,7 @@ bool look_follow(struct core *core); /* once, before the first commit; false: no
 void look_remember(struct request *req); /* within the pass that begins to wait */
 wait_look_fn look_due;
 /* pass.c: one pass of a request, up to its handler. */
-/* For what is over: a wall clock that is set back gives nobody more life. */
+/* For ends of tokens: a wall clock that is set back gives nobody more life, nor less to who came after that. */
 int64_t pass_expiry_ms(const struct core *core, int64_t now_ms);
 /* Before it matters whether the vault is sealed, once. */
 enum kt_kind pass_prepare(struct request *req, struct kt_err *err);

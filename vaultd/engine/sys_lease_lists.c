@@ -42,7 +42,7 @@ static enum kt_kind list_token(struct names *names, size_t path_len, const unsig
 {
     struct request *req = names->req;
     const struct token *token = NULL;
-    enum kt_kind kind = token_find_hash(req->core, req->snapshot, hash, req->now_ms, &token, err);
+    enum kt_kind kind = token_find_hash(req->core, req->snapshot, hash, req->life_ms, &token, err);
     if (kind == KT_DENIED) {
         kt_err_clear(err);
         return KT_OK;

@@ -88,7 +88,7 @@ enum kt_kind sys_lease_lookup(struct request *req, struct kt_err *err)
     if (token != NULL)
         lease = (struct leased){.path = token->path,
                                 .made_ms = token->created_ms,
-                                .expires_ms = token->expires_ms,
+                                .expires_ms = request_wall_end(req, token->expires_ms),
                                 .renewed_ms = token->last_renewal_ms,
                                 .renewable = token->renewable};
     write_lease(req, found.id, &lease);

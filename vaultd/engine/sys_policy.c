@@ -246,7 +246,7 @@ enum kt_kind sys_capabilities(struct request *req, struct kt_err *err)
     if (kind != KT_OK && kind != KT_NOT_FOUND)
         return kind;
     const struct token *token = NULL;
-    kind = token_find(req->core, req->snapshot, kt_str(text), req->now_ms, &token, NULL);
+    kind = token_find(req->core, req->snapshot, kt_str(text), req->life_ms, &token, NULL);
     if (kind != KT_OK)
         return kt_fail(err, KT_INVALID, "invalid token");
     return answer(req, token, err);
@@ -259,6 +259,6 @@ enum kt_kind sys_capabilities_accessor(struct request *req, struct kt_err *err)
     if (kind != KT_OK && kind != KT_NOT_FOUND)
         return kind;
     const struct token *token = NULL;
-    kind = token_find_accessor(req->core, req->snapshot, accessor, req->now_ms, &token, err);
+    kind = token_find_accessor(req->core, req->snapshot, accessor, req->life_ms, &token, err);
     return kind == KT_OK ? answer(req, token, err) : kind;
 }

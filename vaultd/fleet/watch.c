@@ -81,7 +81,7 @@ static bool add_tokens(struct request *req, struct watch *watch)
         unsigned char parent[32];
         memcpy(parent, token->parent, sizeof parent);
         ok = add_print(req, watch, fleet_print_of_token(parent));
-        if (token_find_hash(req->core, req->snapshot, parent, req->now_ms, &token, NULL) != KT_OK)
+        if (token_find_hash(req->core, req->snapshot, parent, req->life_ms, &token, NULL) != KT_OK)
             break;
     }
     return ok;

@@ -141,7 +141,7 @@ static bool token_ended(struct request *req, const struct reader *reader)
 {
     const struct token *token = NULL;
     enum kt_kind kind = token_find_accessor(req->core, req->snapshot, reader->accessor,
-                                            req->now_ms, &token, NULL);
+                                            req->life_ms, &token, NULL);
     return kind == KT_INVALID || kind == KT_DENIED;
 }
 

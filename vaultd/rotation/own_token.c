@@ -74,7 +74,8 @@ static enum kt_kind fill(struct request *req, const struct token_role *role, str
     const struct token_ttl_wish wish = {.period_s = params->period_s,
                                         .explicit_max_ttl_s = params->explicit_max_ttl_s,
                                         .created_ms = req->now_ms,
-                                        .now_ms = req->now_ms};
+                                        .now_ms = req->now_ms,
+                                        .life_ms = req->life_ms};
     const struct token_ttl life = token_ttl(&wish);
     struct string_list policies = {0};
     bool suffixed = role->path_suffix[0] != '\0';
@@ -143,7 +144,7 @@ static enum kt_kind make(struct request *req, const struct own_place *place, con
 static enum kt_kind find(struct request *req, const struct own_place *place, const struct own_text *which,
                          const struct token **ret, enum own_life *ret_life, struct kt_err *err)
 {
-    enum kt_kind kind = token_find(req->core, req->snapshot, kt_str(which->text), req->now_ms, ret, err);
+    enum kt_kind kind = token_find(req->core, req->snapshot, kt_str(which->text), req->life_ms, ret, err);
     *ret_life = OWN_DEAD;
     if (kind == KT_DENIED)
         return KT_OK;
