@@ -101,9 +101,9 @@ struct job_step;
 enum kt_kind token_due(struct job_step *step, bool *ret_more, struct kt_err *err) KT_MUST_CHECK;
 /* Where n steps side by side begin that end so many tokens each, in the order of the keys; a share for which
  * nothing is due begins behind all of them. */
-void token_due_shares(struct snapshot *snapshot, int64_t now_ms, unsigned each,
+void token_due_shares(struct snapshot *snapshot, int64_t life_ms, unsigned each,
                       unsigned char starts[][TOKEN_DUE_KEY], unsigned n);
-bool token_any_due(struct snapshot *snapshot, int64_t now_ms);
+bool token_any_due(struct snapshot *snapshot, int64_t life_ms);
 /* Ends tokens that logged in through a mount, as long as there is room; *ret_all: none is left. */
 enum kt_kind token_way_closed(struct job_step *step, const unsigned char scope[BARRIER_SCOPE],
                               bool *ret_all, struct kt_err *err) KT_MUST_CHECK;

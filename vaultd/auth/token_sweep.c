@@ -51,9 +51,9 @@ static enum kt_kind end_token(struct job_step *step, const struct token *token, 
     return token_end(step->req->core, step->batch, token, false, err);
 }
 
-static bool is_due(const struct entry *row, int64_t now_ms)
+static bool is_due(const struct entry *row, int64_t life_ms)
 {
-    return (int64_t)kt_get_be64(row->key.at + 1) <= now_ms;
+    return (int64_t)kt_get_be64(row->key.at + 1) <= life_ms;
 }
 
 static bool is_anothers(const struct job_step *step, const struct entry *row)
@@ -64,11 +64,11 @@ static bool is_anothers(const struct job_step *step, const struct entry *row)
 static enum kt_kind end_due(struct job_step *step, const struct entry *row,
                             const unsigned char hash[32], struct kt_err *err)
 {
-    if (!is_due(row, step->now_ms) || is_anothers(step, row))
+    if (!is_due(row, step->life_ms) || is_anothers(step, row))
         return KT_GONE;
     const struct token *token = NULL;
     enum kt_kind kind = token_load(step->req->core, step->req->snapshot, hash, &token, err);
-    if (kind == KT_OK && token->expires_ms != 0 && token->expires_ms <= step->now_ms)
+    if (kind == KT_OK && token->expires_ms != 0 && token->expires_ms <= step->life_ms)
         return end_token(step, token, err);
     if (kind != KT_OK && kind != KT_NOT_FOUND)
         return kind;
@@ -85,19 +85,19 @@ enum kt_kind token_due(struct job_step *step, bool *ret_more, struct kt_err *err
     return kind;
 }
 
-bool token_any_due(struct snapshot *snapshot, int64_t now_ms)
+bool token_any_due(struct snapshot *snapshot, int64_t life_ms)
 {
     const unsigned char prefix[1] = {TABLE_TOKEN_DUE};
     struct cursor *cursor = NULL;
     struct entry row;
     if (cursor_open(snapshot, kt_bytes(prefix, 1), kt_bytes(NULL, 0), &cursor) != STORE_OK)
         return false;
-    bool due = cursor_next(cursor, &row) == STORE_OK && is_due(&row, now_ms);
+    bool due = cursor_next(cursor, &row) == STORE_OK && is_due(&row, life_ms);
     cursor_close(cursor);
     return due;
 }
 
-void token_due_shares(struct snapshot *snapshot, int64_t now_ms, unsigned each,
+void token_due_shares(struct snapshot *snapshot, int64_t life_ms, unsigned each,
                       unsigned char starts[][TOKEN_DUE_KEY], unsigned n)
 {
     const unsigned char prefix[1] = {TABLE_TOKEN_DUE};
@@ -108,7 +108,7 @@ void token_due_shares(struct snapshot *snapshot, int64_t now_ms, unsigned each,
     struct entry row;
     if (cursor_open(snapshot, kt_bytes(prefix, 1), kt_bytes(NULL, 0), &cursor) != STORE_OK)
         return;
-    for (unsigned i = 0; i < n * each && cursor_next(cursor, &row) == STORE_OK && is_due(&row, now_ms); i++)
+    for (unsigned i = 0; i < n * each && cursor_next(cursor, &row) == STORE_OK && is_due(&row, life_ms); i++)
         if (i % each == 0)
             memcpy(starts[i / each], row.key.at, TOKEN_DUE_KEY);
     cursor_close(cursor);

@@ -158,7 +158,6 @@ static struct core_private *private_new(const struct core_config *config,
     (void)pthread_cond_init(&own->stop_signal, &monotonic);
     (void)pthread_condattr_destroy(&monotonic);
     own->started_ms = kt_wall_ms(clock);
-    own->started_mono_ms = kt_mono_ms(clock);
     own->autorotate_at_ms = kt_mono_ms(&kt_system_clock) + AUTOROTATE_MS;
     own->refusals = refusals_new(&anonymous_rate);
     own->token_refusals = refusals_new(&token_rate);
@@ -541,6 +540,11 @@ const struct counts *core_counts(const struct core *core)
 int64_t core_quota_refusals(const struct core *core)
 {
     return quotas_refused(core->own->quotas);
+}
+
+int64_t core_steady_ms(const struct core *core)
+{
+    return rotation_steady_ms(core->rotation);
 }
 
 int64_t core_started_ms(const struct core *core)

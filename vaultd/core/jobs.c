@@ -65,7 +65,7 @@ static void read_1(struct kt_reader *r, void *ret)
 static format_reader *const readers[] = {[FORMAT] = read_1};
 
 struct run {
-    int64_t now_ms;
+    int64_t now_ms, life_ms; /* request.h */
     unsigned char from[1 + JOB_ID]; /* where this step begins ... */
     unsigned char next[1 + JOB_ID]; /* ... and the next one */
     bool jobs_first, more, more_due, many;
@@ -178,7 +178,7 @@ static enum kt_kind run_step(struct request *req, struct kt_err *err)
 {
     struct run *run = req->handler_data;
     struct job_step step = {
-        .req = req, .batch = request_batch(req), .now_ms = run->now_ms, .room = ROOM,
+        .req = req, .batch = request_batch(req), .now_ms = run->now_ms, .life_ms = run->life_ms, .room = ROOM,
         .due_from = run->due_from, .due_until = run->due_until};
     if (step.batch == NULL)
         return kt_fail(err, KT_NO_MEMORY, "tidying");
@@ -203,7 +203,7 @@ static enum kt_kind run_step(struct request *req, struct kt_err *err)
 }
 
 /* A look without a request: nothing due means nothing to record. */
-static bool anything_due(struct core *core, int64_t now_ms)
+static bool anything_due(struct core *core, const struct run *run)
 {
     struct snapshot *snapshot = NULL;
     if (snapshot_begin(core->store, &snapshot) != STORE_OK)
@@ -211,7 +211,7 @@ static bool anything_due(struct core *core, int64_t now_ms)
     const unsigned char prefix[1] = {TABLE_JOB};
     struct cursor *cursor = NULL;
     struct entry row;
-    bool due = token_any_due(snapshot, now_ms) || secret_id_any_due(snapshot, now_ms);
+    bool due = token_any_due(snapshot, run->life_ms) || secret_id_any_due(snapshot, run->now_ms);
     if (!due && cursor_open(snapshot, kt_bytes(prefix, 1), kt_bytes(NULL, 0), &cursor) == STORE_OK)
         due = cursor_next(cursor, &row) == STORE_OK;
     cursor_close(cursor);
@@ -246,7 +246,7 @@ static bool share_due(struct core *core, struct run *runs, unsigned lanes, unsig
     struct snapshot *snapshot = NULL;
     if (snapshot_begin(core->store, &snapshot) != STORE_OK)
         return false;
-    token_due_shares(snapshot, runs[0].now_ms, ROOM / TOKEN_END_COSTS, starts + 1, lanes - 1);
+    token_due_shares(snapshot, runs[0].life_ms, ROOM / TOKEN_END_COSTS, starts + 1, lanes - 1);
     snapshot_end(snapshot);
     memcpy(starts[0], starts[1], TOKEN_DUE_KEY); /* from there to there: nothing */
     for (unsigned i = 0; i < lanes; i++) {
@@ -266,7 +266,8 @@ static enum kt_kind run(struct core *core, bool *ret_more, struct kt_err *err)
     struct internal_request requests[JOB_LANES];
     unsigned lanes = own->jobs_many ? JOB_LANES : 1;
     struct run first = {.now_ms = kt_wall_ms(core->clock), .jobs_first = own->jobs_first, .lanes = lanes};
-    if (!anything_due(core, first.now_ms))
+    first.life_ms = pass_expiry_ms(core, first.now_ms);
+    if (!anything_due(core, &first))
         return KT_OK;
     for (unsigned i = 0; i < lanes; i++) {
         runs[i] = first;

@@ -36,7 +36,7 @@ void job_key(const unsigned char id[JOB_ID], unsigned char key[1 + JOB_ID]);
 struct job_step {
     struct request *req;
     struct batch *batch;
-    int64_t now_ms;
+    int64_t now_ms, life_ms; /* request.h */
     unsigned room;
     bool done;
     struct kt_bytes due_from, due_until; /* keys: this step's share of the tokens that are due; empty: all of them */

@@ -96,8 +96,7 @@ static enum kt_kind check_body(const struct request *req, struct kt_err *err)
 
 int64_t pass_expiry_ms(const struct core *core, int64_t now_ms)
 {
-    int64_t passed_ms = kt_mono_ms(core->clock) - core->own->started_mono_ms;
-    int64_t at_least_ms = core->own->started_ms + passed_ms - 1; /* three times that were cut: not before its time */
+    int64_t at_least_ms = core_steady_ms(core) - 1; /* of times that were cut: not before its time */
     return now_ms > at_least_ms ? now_ms : at_least_ms;
 }
 

@@ -133,7 +133,7 @@ struct core_private {
     int64_t jobs_not_before_ms;  /* the housekeeper's, as the next */
     int64_t autorotate_at_ms;
     unsigned approvals_damaged; /* said in the log already */
-    int64_t started_ms, started_mono_ms;
+    int64_t started_ms;
     struct counts counts;
 };
 
@@ -166,8 +166,11 @@ void pipeline_drop_batch(struct request *req);
 bool look_follow(struct core *core); /* once, before the first commit; false: no memory */
 void look_remember(struct request *req); /* within the pass that begins to wait */
 wait_look_fn look_due;
+/* core.c: the clock that nobody sets (rotation.h). */
+int64_t core_steady_ms(const struct core *core);
 /* pass.c: one pass of a request, up to its handler. */
-/* For ends of tokens: a wall clock that is set back gives nobody more life, nor less to who came after that. */
+/* For ends of tokens, the wall clock's time or, where that was set back, the steady one's (rotation.h): it gives nobody
+ * more life, nor less to who came after that. */
 int64_t pass_expiry_ms(const struct core *core, int64_t now_ms);
 /* Before it matters whether the vault is sealed, once. */
 enum kt_kind pass_prepare(struct request *req, struct kt_err *err);
