@@ -558,9 +558,43 @@ static void plays(void **state)
 
 #define N (sizeof scenarios / sizeof scenarios[0])
 
+/* Whatever the wall clock says since. */
+static void deleted_stays_deleted(void **state)
+{
+    static const struct {
+        const char *method, *path, *body;
+        unsigned status;
+    } steps[] = {
+        {"POST", "secret/data/a", "{\"data\":{\"k\":\"v\"}}", 200},
+        {"POST", "secret/data/a", "{\"data\":{\"k\":\"v\"}}", 200},
+        {"DELETE", "secret/data/a", NULL, 204},
+        {"POST", "secret/delete/a", "{\"versions\":[1]}", 204},
+        {NULL, NULL, NULL, 0}, /* the clock is set back */
+        {"GET", "secret/data/a", NULL, 404},
+        {"GET", "secret/data/a?version=1", NULL, 404},
+        {"DELETE", "secret/data/a", NULL, 204},
+        {"POST", "secret/undelete/a", "{\"versions\":[1]}", 204},
+        {"GET", "secret/data/a?version=1", NULL, 200},
+        {"GET", "secret/data/a", NULL, 404},
+    };
+    (void)state;
+    struct test_vault *vault = test_vault_new(true);
+    for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+        if (steps[i].method == NULL) {
+            vault->wall_ahead_ms -= 3600000;
+            continue;
+        }
+        unsigned status = test_vault_call(vault, steps[i].method, steps[i].path, vault->root, steps[i].body);
+        if (status != steps[i].status)
+            fail_msg("step %zu, %s %s: %u instead of %u: %s", i, steps[i].method, steps[i].path, status,
+                     steps[i].status, vault->body);
+    }
+    test_vault_free(vault);
+}
+
 int main(int argc, char **argv)
 {
-    struct CMUnitTest tests[N];
+    struct CMUnitTest tests[N + 1] = {[N] = cmocka_unit_test(deleted_stays_deleted)};
     for (size_t i = 0; i < N; i++)
         tests[i] = (struct CMUnitTest){.name = scenarios[i].name,
                                        .test_func = plays,

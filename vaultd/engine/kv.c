@@ -49,6 +49,11 @@ const struct kv_version *kv_version(const struct kv_secret *secret, uint32_t num
     return NULL;
 }
 
+bool kv_version_deleted(const struct kv_version *version, int64_t now_ms)
+{
+    return version->slot == 0 || version->deleted || (version->deletion_ms != 0 && version->deletion_ms <= now_ms);
+}
+
 enum kt_kind kv_value(struct core *core, const struct mount *mount, struct snapshot *snapshot,
                       const char *path, const struct kv_version *version, struct kt_buf *out,
                       struct kt_err *err)

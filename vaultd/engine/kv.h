@@ -20,6 +20,7 @@ struct kv_version {
                                  * came here (kv_append()) */
     int64_t created_ms;
     int64_t deletion_ms;        /* 0: none; in the future: still readable */
+    bool deleted;               /* somebody did so: it stays that, however the clock is set */
     bool destroyed;
     bool accepted_maybe;        /* a target may accept it: cannot be destroyed or pruned */
     bool issued;                /* a rotation of this secret had the certificate in it signed (issue.h) */
@@ -46,6 +47,8 @@ enum kt_kind kv_load(struct core *core, const struct mount *mount, struct snapsh
                      struct kt_arena *arena, const char *path, struct kv_secret **ret,
                      struct kt_err *err) KT_MUST_CHECK;
 const struct kv_version *kv_version(const struct kv_secret *secret, uint32_t number);
+/* Deleted, destroyed, or without a value here. */
+bool kv_version_deleted(const struct kv_version *version, int64_t now_ms);
 /* The JSON text of a version's data into out. KT_NOT_FOUND: destroyed, or none. */
 enum kt_kind kv_value(struct core *core, const struct mount *mount, struct snapshot *snapshot,
                       const char *path, const struct kv_version *version, struct kt_buf *out,

@@ -21,11 +21,6 @@ enum kt_kind kv_exists(struct request *req, bool *ret_exists, struct kt_err *err
     return KT_OK;
 }
 
-bool kv_version_deleted(const struct kv_version *version, int64_t now_ms)
-{
-    return version->slot == 0 || (version->deletion_ms != 0 && version->deletion_ms <= now_ms);
-}
-
 void kv_write_version_members(struct kt_jsonw *w, const struct kv_secret *secret,
                               const struct kv_version *version, bool with_custom)
 {

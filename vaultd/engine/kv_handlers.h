@@ -26,7 +26,6 @@ enum kt_kind kv_load_named(struct request *req, struct kv_secret **ret, struct k
 /* Members of a version's "metadata": custom_metadata with_custom. */
 void kv_write_version_members(struct kt_jsonw *w, const struct kv_secret *secret,
                               const struct kv_version *version, bool with_custom);
-bool kv_version_deleted(const struct kv_version *version, int64_t now_ms);
 /* A whole number of seconds, negative: -1 (disabled). KT_NOT_FOUND: absent. */
 enum kt_kind kv_signed_duration(struct request *req, const char *name, int64_t *ret,
                                 struct kt_err *err);

@@ -65,6 +65,7 @@ static enum kt_kind append(struct request *req, struct kv_secret *secret, struct
         return wrong_version(err, at, "only a deleted or destroyed version comes without \"data\"");
     if (version.destroyed && type == KT_JSON_OBJECT)
         return wrong_version(err, at, "a destroyed version has no \"data\"");
+    version.deleted = gone && !version.destroyed;
     if (version.created_ms == 0)
         version.created_ms = req->now_ms;
     bool valued = type == KT_JSON_OBJECT || (type == KT_JSON_NULL && !gone);

@@ -13,7 +13,7 @@
 #define TAG          KT_AEAD_TAG
 
 enum meta_flag { META_DRIVER = 1, META_CAS = 2 };
-enum version_flag { VERSION_DESTROYED = 1, VERSION_ACCEPTED = 2, VERSION_ISSUED = 4 };
+enum version_flag { VERSION_DESTROYED = 1, VERSION_ACCEPTED = 2, VERSION_ISSUED = 4, VERSION_DELETED = 8 };
 
 void kv_key(struct core *core, const struct mount *mount, const char *path, uint32_t suffix,
             unsigned char key[KV_KEY])
@@ -48,7 +48,7 @@ void kv_meta_write(const struct kv_secret *secret, struct kt_buf *out)
         kt_buf_add_i64(out, v->deletion_ms);
         kt_buf_add_u8(out, (uint8_t)((v->destroyed ? VERSION_DESTROYED : 0) |
                                      (v->accepted_maybe ? VERSION_ACCEPTED : 0) |
-                                     (v->issued ? VERSION_ISSUED : 0)));
+                                     (v->issued ? VERSION_ISSUED : 0) | (v->deleted ? VERSION_DELETED : 0)));
         kt_buf_add_i64(out, v->dead_proven_ms);
         kt_buf_add(out, v->dek, sizeof v->dek);
     }
@@ -65,6 +65,7 @@ static void read_version(struct kt_reader *r, unsigned format, struct kv_version
     v->destroyed = (flags & VERSION_DESTROYED) != 0;
     v->accepted_maybe = (flags & VERSION_ACCEPTED) != 0;
     v->issued = (flags & VERSION_ISSUED) != 0;
+    v->deleted = (flags & VERSION_DELETED) != 0; /* of before there was this flag: by its time */
     if (format == 1)
         v->slot = v->destroyed ? 0 : v->number;
     v->dead_proven_ms = kt_read_i64(r);

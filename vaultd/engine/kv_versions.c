@@ -47,6 +47,7 @@ enum kt_kind kv_delete_latest(struct request *req, struct kt_err *err)
     if (kind != KT_OK)
         return kind;
     v->deletion_ms = req->now_ms;
+    v->deleted = true;
     return save(req, secret, err);
 }
 
@@ -83,6 +84,7 @@ static enum kt_kind delete_one(struct request *req, struct kv_secret *secret,
     if (kind != KT_OK)
         return kind;
     version->deletion_ms = req->now_ms;
+    version->deleted = true;
     ++*changed;
     return KT_OK;
 }
@@ -102,8 +104,9 @@ static enum kt_kind undelete_one(struct request *req, struct kv_secret *secret,
     if (kind != KT_OK)
         return kind;
     int64_t deletion_ms = kv_deletion_time(secret, &settings, req->now_ms);
-    *changed += version->deletion_ms != deletion_ms;
+    *changed += version->deletion_ms != deletion_ms || version->deleted;
     version->deletion_ms = deletion_ms;
+    version->deleted = false;
     return KT_OK;
 }
 

@@ -52,11 +52,6 @@ static enum kt_kind take_key(struct request *req, struct kt_json object, struct 
     return take(req, object, "private_key", &issuer->key, err);
 }
 
-static bool gone(const struct request *req, const struct kv_version *v)
-{
-    return v->slot == 0 || (v->deletion_ms != 0 && v->deletion_ms <= req->now_ms);
-}
-
 /* Without a key ret->key is empty. */
 static enum kt_kind read_version(struct request *req, const struct rotation_secret *place,
                                  const struct kv_version *version, struct issuer *ret,
@@ -89,7 +84,7 @@ static const struct kv_version *before(const struct request *req, const struct k
     const struct kv_version *found = NULL;
     for (size_t i = 0; i < kv->n_versions; i++) {
         const struct kv_version *v = &kv->versions[i];
-        if (v->number < now->number && !gone(req, v))
+        if (v->number < now->number && !kv_version_deleted(v, req->now_ms))
             found = v;
     }
     return found;
@@ -155,7 +150,7 @@ enum kt_kind issuer_each(struct request *req, const char *name, issuer_visit *vi
     for (size_t i = 0; kind == KT_OK && i < kv->n_versions; i++) {
         struct issuer issuer = {.name = name};
         const struct kv_version *v = &kv->versions[i];
-        if (gone(req, v))
+        if (kv_version_deleted(v, req->now_ms))
             continue;
         kind = read_version(req, &place, v, &issuer, err);
         if (kind == KT_OK && issuer.key.len > 0)

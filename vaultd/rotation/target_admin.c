@@ -39,7 +39,7 @@ enum kt_kind target_login(struct request *req, struct rotation_target *target, s
     if (kind == KT_OK || (kind == KT_NOT_FOUND && secret.mount != NULL))
         kind = kv_load(req->core, secret.mount, req->snapshot, &req->arena, secret.path, &kv, err);
     const struct kv_version *now = kind == KT_OK ? kv_version(kv, kv->current) : NULL;
-    bool there = now != NULL && !now->destroyed && (now->deletion_ms == 0 || now->deletion_ms > req->now_ms);
+    bool there = now != NULL && !kv_version_deleted(now, req->now_ms);
     if (kind == KT_OK && !there)
         kind = KT_NOT_FOUND;
     /* Without a target of its own credential_read() asks for no name. */
