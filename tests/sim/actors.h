@@ -30,6 +30,7 @@ void tokens_end(struct world *world);
 void tokens_check(struct world *world);
 void tokens_run(struct world *world, unsigned number);
 void tokens_watch(struct world *world, unsigned number);
+void tokens_look(struct world *world); /* before a clock is set, or a life begins */
 /* Whatever is asked: a token that is certainly dead gets nothing, one certainly alive is let in. */
 void tokens_before_pass(struct world *world, struct ask *ask);
 /* That pass read the token; one that only hands over what a commit brought did not. */

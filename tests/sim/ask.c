@@ -41,7 +41,8 @@ static void take_answer(struct world *world, struct ask *ask, struct request *re
 
 static void pass(struct world *world, struct ask *ask, struct request *req, struct carrier *carrier)
 {
-    ask->begun_wall_ms = sched_wall_ms();
+    ask->begun_ms = sched_true_ms();
+    ask->least_ms = world_life_least_ms(world);
     for (;;) {
         int64_t last_look_ms = req->now_ms;
         tokens_before_pass(world, ask);
@@ -53,7 +54,8 @@ static void pass(struct world *world, struct ask *ask, struct request *req, stru
         while (!carrier->ready)
             sched_wait(carrier, INT64_MAX);
     }
-    ask->ended_wall_ms = sched_wall_ms();
+    ask->ended_ms = sched_true_ms();
+    ask->most_ms = world_life_most_ms(world);
 }
 
 void ask_vault(struct world *world, struct ask *ask, bool network)

@@ -11,7 +11,9 @@
 struct event {
     bool used, timer;
     uint64_t count;
-    int64_t due_ns; /* a timer's; INT64_MAX: not set */
+    /* A timer's. */
+    int64_t due_ms;   /* by the wall clock; INT64_MAX: not set */
+    int64_t moved_ms; /* how much that was set by then: more, and the timer is cancelled */
 };
 static struct event events[EVENTS_MAX];
 
@@ -25,7 +27,7 @@ static int new_event(bool timer)
 {
     for (int i = 0; i < EVENTS_MAX; i++)
         if (!events[i].used) {
-            events[i] = (struct event){.used = true, .timer = timer, .due_ns = INT64_MAX};
+            events[i] = (struct event){.used = true, .timer = timer, .due_ms = INT64_MAX, .moved_ms = INT64_MAX};
             return EVENTS_FIRST + i;
         }
     sim_fail("more than %d eventfds", EVENTS_MAX);
@@ -51,17 +53,32 @@ int __wrap_timerfd_settime(int fd, int flags, const struct itimerspec *at, struc
 {
     (void)flags;
     (void)old;
-    int64_t left_ms = (int64_t)at->it_value.tv_sec * 1000 - sched_wall_ms();
-    event_of(fd)->count = 0;
-    event_of(fd)->due_ns = left_ms > INT64_C(1000) * 86400 * 365
-                               ? INT64_MAX
-                               : sched_now_ns() + left_ms * 1000000 + at->it_value.tv_nsec;
+    struct event *event = event_of(fd);
+    event->count = 0;
+    event->due_ms = (int64_t)at->it_value.tv_sec * 1000 + (at->it_value.tv_nsec + 999999) / 1000000;
+    event->moved_ms = sched_moved_ms();
     return 0;
+}
+
+void events_clock_was_set(void)
+{
+    sched_wake(events);
+}
+
+static bool is_cancelled(const struct event *event)
+{
+    return event->timer && sched_moved_ms() > event->moved_ms;
+}
+
+static int64_t due_ns(const struct event *event)
+{
+    int64_t left_ms = event->due_ms - sched_wall_ms();
+    return left_ms > INT64_C(1000) * 86400 * 365 ? INT64_MAX : sched_now_ns() + left_ms * 1000000;
 }
 
 static bool is_ready(const struct event *event)
 {
-    return event->timer ? event->due_ns <= sched_now_ns() : event->count > 0;
+    return event->timer ? is_cancelled(event) || due_ns(event) <= sched_now_ns() : event->count > 0;
 }
 
 int __wrap_poll(struct pollfd *fds, nfds_t n, int timeout_ms)
@@ -76,8 +93,8 @@ int __wrap_poll(struct pollfd *fds, nfds_t n, int timeout_ms)
             const struct event *event = event_of(fds[i].fd);
             fds[i].revents = is_ready(event) ? POLLIN : 0;
             ready += is_ready(event);
-            if (event->timer && event->due_ns < until)
-                until = event->due_ns;
+            if (event->timer && due_ns(event) < until)
+                until = due_ns(event);
         }
         if (ready > 0 || end <= sched_now_ns())
             return ready;
@@ -94,10 +111,15 @@ ssize_t __wrap_read(int fd, void *to, size_t len)
         errno = EAGAIN;
         return -1;
     }
+    bool cancelled = is_cancelled(event);
     uint64_t count = event->timer ? 1 : event->count;
     memcpy(to, &count, sizeof count);
     event->count = 0;
-    event->due_ns = INT64_MAX;
+    event->due_ms = event->moved_ms = INT64_MAX;
+    if (cancelled) {
+        errno = ECANCELED;
+        return -1;
+    }
     return sizeof count;
 }
 

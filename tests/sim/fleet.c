@@ -219,6 +219,8 @@ void fleet_person(struct world *world, unsigned number)
             fleet_back_up(world);
         if (sim_chance(150))
             fleet_put_back(world, true);
+        if (sim_chance(60))
+            world_set_clock(world);
         bool back = world->at == PLACE_RESTORE_BEFORE || world->at == PLACE_RESTORE_AFTER;
         unsigned what = sim_below(10);
         if (what < (back ? 5 : 7))

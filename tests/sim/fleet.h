@@ -68,7 +68,7 @@ struct fleet_target {
     struct rotation_executor inner;
     bool there;              /* the vault acknowledged it */
     int64_t down_until_ns;
-    int64_t applied_wall_ms; /* the last change, if it set a password; 0: it did not */
+    int64_t applied_ms; /* true time of the last change, if it set a password; 0: it did not */
     int64_t forgets_ns;      /* not before that does it forget again */
     bool lost;               /* it forgot that, as with synchronous_commit = off and a crash */
     struct sim_account written[4]; /* what it has written down */

@@ -159,13 +159,13 @@ static void start_again(struct world *world, struct fleet_target *target)
 
 static void lose_confirmed(struct world *world, struct fleet_target *target)
 {
-    /* By the wall's clock: the target goes on, and makes it durable, while the vault is down. */
-    if (target->applied_wall_ms == 0 || sched_wall_ms() - target->applied_wall_ms > 1000 ||
+    /* By the true time: the target goes on, and makes it durable, while the vault is down. */
+    if (target->applied_ms == 0 || sched_true_ms() - target->applied_ms > 1000 ||
         sched_now_ns() < target->forgets_ns)
         return;
     target->forgets_ns = sched_now_ns() + 60000 * MS; /* twice in one run is for a person */
     sim_lose_last(&target->sim);
-    target->applied_wall_ms = 0;
+    target->applied_ms = 0;
     target->lost = true;
     /* Who logged in with it is cut off by the target, and has to be told by the vault. */
     for (unsigned i = 0; i < AGENTS; i++)
@@ -206,7 +206,7 @@ void fleet_put_back(struct world *world, bool up)
         return;
     memcpy(target->written, target->sim.accounts, sizeof target->written);
     target->restored_ns = sched_now_ns();
-    target->applied_wall_ms = 0;
+    target->applied_ms = 0;
     target->lost = target->put_back = true;
     put_back_counts[target->kind][up ? PUT_BACK_UP : PUT_BACK_DOWN]++;
     for (unsigned i = 0; i < AGENTS; i++)
@@ -291,8 +291,8 @@ static enum kt_kind run(void *arg, const struct driver_step *step, struct driver
     if (changes) {
         target->changes++;
         lasts = writes_down(world, target);
-        target->applied_wall_ms =
-            place == PLACE_APPLY_BEFORE && ret->class == DRIVER_OK ? sched_wall_ms() : 0;
+        target->applied_ms =
+            place == PLACE_APPLY_BEFORE && ret->class == DRIVER_OK ? sched_true_ms() : 0;
         fleet_look(world, kt_driver_op_text(step->op));
         world_place(world, (enum place)(place + 1));
     }

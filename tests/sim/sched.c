@@ -36,6 +36,7 @@ static struct sched {
     struct task tasks[TASKS_MAX];
     unsigned started;
     int64_t now_ns, wall_at_ns, wall_ns, mono_at_ns, mono_ns;
+    int64_t set_ns, moved_ns; /* how the wall clock was set: in sum, and either way */
     uint64_t random, story, switches;
     unsigned preempt;
     void (*on_point)(void *arg);
@@ -336,6 +337,23 @@ static int64_t clock_ns(clockid_t id)
 int64_t sched_wall_ms(void)
 {
     return clock_ns(CLOCK_REALTIME) / NS_MS;
+}
+
+void sched_set_wall(int64_t by_ns)
+{
+    sched.wall_ns += by_ns;
+    sched.set_ns += by_ns;
+    sched.moved_ns += by_ns < 0 ? -by_ns : by_ns;
+}
+
+int64_t sched_true_ms(void)
+{
+    return (clock_ns(CLOCK_REALTIME) - sched.set_ns) / NS_MS;
+}
+
+int64_t sched_moved_ms(void)
+{
+    return (sched.moved_ns + NS_MS - 1) / NS_MS;
 }
 
 static int64_t when_ns(clockid_t id, const struct timespec *at)

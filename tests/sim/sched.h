@@ -31,6 +31,11 @@ void sched_sleep_ns(int64_t ns);
 /* The machine was off, or its clock is set: what the clocks show from now on. */
 void sched_set_clocks(int64_t wall_ns, int64_t mono_ns);
 int64_t sched_wall_ms(void);
+/* Somebody sets the wall clock by so much. */
+void sched_set_wall(int64_t by_ns);
+/* What the wall clock would show if nobody had ever set it; and by how much it was set in all, either way. */
+int64_t sched_true_ms(void);
+int64_t sched_moved_ms(void);
 
 /* ---- switching ---- */
 /* Here somebody else may go on first. */

@@ -53,19 +53,35 @@ void tokens_end(struct world *world)
 
 /* ---- what is certain ---- */
 
-static bool surely_dead(const struct token_model *model, int i, int64_t wall_ms)
+static bool surely_dead(const struct token_model *model, int i, int64_t life_ms)
 {
     const struct sim_token *t = &model->tokens[i];
-    return !t->may_live || wall_ms >= t->expires_max_ms ||
+    return !t->may_live || life_ms >= t->expires_max_ms ||
            (t->uses != 0 && t->used_min >= t->uses) ||
-           (t->parent >= 0 && surely_dead(model, t->parent, wall_ms));
+           (t->parent >= 0 && surely_dead(model, t->parent, life_ms));
 }
 
-static bool surely_alive(const struct token_model *model, int i, int64_t wall_ms)
+static bool surely_alive(const struct token_model *model, int i, int64_t life_ms)
 {
     const struct sim_token *t = &model->tokens[i];
-    return !t->may_die && !t->may_follow && wall_ms < t->expires_min_ms && (t->uses == 0 || t->used_max < t->uses) &&
-           (t->parent < 0 || surely_alive(model, t->parent, wall_ms));
+    return !t->may_die && !t->may_follow && life_ms < t->expires_min_ms && (t->uses == 0 || t->used_max < t->uses) &&
+           (t->parent < 0 || surely_alive(model, t->parent, life_ms));
+}
+
+static bool may_be_over(const struct token_model *model, int i, int64_t life_ms)
+{
+    const struct sim_token *t = &model->tokens[i];
+    return life_ms >= t->expires_min_ms || (t->parent >= 0 && may_be_over(model, t->parent, life_ms));
+}
+
+/* What is over now may not be by another clock, but be gone. */
+void tokens_look(struct world *world)
+{
+    int64_t life_ms = world_life_most_ms(world);
+    for (int i = 0; i < TOKENS; i++) {
+        struct sim_token *t = &world->tokens->tokens[i];
+        t->may_die = t->may_die || (t->used && life_ms >= t->expires_min_ms);
+    }
 }
 
 static int find(const struct token_model *model, const char *text)
@@ -82,15 +98,14 @@ void tokens_before_pass(struct world *world, struct ask *ask)
 {
     struct token_model *model = world->tokens;
     int i = ask->token == NULL ? -1 : find(model, ask->token);
-    int64_t now_ms = sched_wall_ms();
     ask->token_number = i;
     if (i < 0)
         return;
     bool first = !ask->passed;
     ask->passed = true;
     if (first || ask->waits)
-        ask->token_dead_now = surely_dead(model, i, now_ms);
-    ask->token_alive = (first || ask->token_alive) && surely_alive(model, i, now_ms);
+        ask->token_dead_now = surely_dead(model, i, world_life_least_ms(world));
+    ask->token_alive = (first || ask->token_alive) && surely_alive(model, i, world_life_most_ms(world));
     if (!first)
         return;
     model->tokens[i].used_max++;
@@ -115,16 +130,16 @@ void tokens_after_pass(struct world *world, const struct ask *ask)
     if (ask->token_dead && !refused)
         sim_fail("%s %s with %s, which is revoked, expired or used up, is answered %u: %s",
                  ask->method, ask->path, t->text, ask->status, ask->answer);
-    bool sure = surely_alive(model, ask->token_number, ask->ended_wall_ms) ||
+    bool sure = surely_alive(model, ask->token_number, ask->most_ms) ||
                 (t->uses != 0 && t->used_max == t->uses && !t->may_die && !t->may_follow &&
-                 ask->ended_wall_ms < t->expires_min_ms); /* this was its last use */
+                 ask->most_ms < t->expires_min_ms); /* this was its last use */
     if (ask->token_alive && sure && refused)
         sim_fail("%s %s with %s, which is alive, is refused: %s", ask->method, ask->path, t->text,
                  ask->answer);
-    int64_t since_ms = t->revoked_ms > ask->begun_wall_ms ? t->revoked_ms : ask->begun_wall_ms;
-    if (ask->waits && t->revoked_ms != 0 && ask->ended_wall_ms - since_ms > WATCH_ENDS_MS)
+    int64_t since_ms = t->revoked_ms > ask->begun_ms ? t->revoked_ms : ask->begun_ms;
+    if (ask->waits && t->revoked_ms != 0 && ask->ended_ms - since_ms > WATCH_ENDS_MS)
         sim_fail("token %s was revoked, and its watch went on for %lld ms", t->text,
-                 (long long)(ask->ended_wall_ms - since_ms));
+                 (long long)(ask->ended_ms - since_ms));
     if (refused)
         t->used_max--;
     else
@@ -144,16 +159,16 @@ static void settle(struct world *world, struct ask *ask, int i)
     ask_vault(world, ask, false);
     if (world->dead)
         return;
-    if (ask->status == 200 && surely_dead(model, i, ask->begun_wall_ms))
+    if (ask->status == 200 && surely_dead(model, i, ask->least_ms))
         sim_fail("token %s was revoked, expired or used up, and is alive: %s", t->text,
                  ask->answer);
-    if (ask->status == 403 && surely_alive(model, i, ask->ended_wall_ms))
+    if (ask->status == 403 && surely_alive(model, i, ask->most_ms))
         sim_fail("token %s was made and nobody ended it, and is not alive: %s", t->text,
                  ask->answer);
     if (ask->status != 200 && ask->status != 403)
         sim_fail("token %s is looked up: %u %s", t->text, ask->status, ask->answer);
     if (ask->status == 403) {
-        t->may_live = false;
+        t->may_live = may_be_over(model, i, ask->most_ms); /* alive again where a crash undoes that the clock was set */
         t->may_die = true;
         return;
     }
@@ -210,9 +225,10 @@ static bool has_child(const struct token_model *model, int i)
 }
 
 /* A free place, or that of one that is dead for good; -1: none. */
-static int place(const struct token_model *model)
+static int place(const struct world *world)
 {
-    int64_t now_ms = sched_wall_ms();
+    const struct token_model *model = world->tokens;
+    int64_t now_ms = world_life_least_ms(world);
     for (int i = 0; i < TOKENS; i++)
         if (!model->tokens[i].used)
             return i;
@@ -237,7 +253,7 @@ static int somebody(const struct token_model *model)
 static void make(struct world *world, struct ask *ask)
 {
     struct token_model *model = world->tokens;
-    int i = place(model), parent = sim_chance(500) ? ROOT : somebody(model);
+    int i = place(world), parent = sim_chance(500) ? ROOT : somebody(model);
     if (i < 0 || parent == i)
         return;
     if (parent >= 0 && model->tokens[parent].uses != 0)
@@ -263,9 +279,9 @@ static void make(struct world *world, struct ask *ask)
                         .body = body,
                         .changes = true};
     ask_vault(world, ask, true);
-    t->expires_max_ms = sched_wall_ms() + t->ttl_ms;
+    t->expires_max_ms = world_life_most_ms(world) + t->ttl_ms;
     if (ask->unknown) {
-        t->expires_min_ms = ask->begun_wall_ms + t->ttl_ms;
+        t->expires_min_ms = ask->least_ms + t->ttl_ms;
         return;
     }
     if (ask->lost || !ask->effect) {
@@ -273,8 +289,8 @@ static void make(struct world *world, struct ask *ask)
         return;
     }
     t->may_die = false;
-    t->expires_min_ms = ask->begun_wall_ms + t->ttl_ms;
-    t->expires_max_ms = ask->ended_wall_ms + t->ttl_ms;
+    t->expires_min_ms = ask->least_ms + t->ttl_ms;
+    t->expires_max_ms = ask->most_ms + t->ttl_ms;
 }
 
 static void use(struct world *world, struct ask *ask)
@@ -298,7 +314,7 @@ static void renew(struct world *world, struct ask *ask)
     *ask = (struct ask){
         .method = "POST", .path = "auth/token/renew-self", .token = t->text, .changes = true};
     ask_vault(world, ask, true);
-    int64_t renewed_ms = sched_wall_ms() + t->ttl_ms;
+    int64_t renewed_ms = world_life_most_ms(world) + t->ttl_ms;
     if (ask->unknown) {
         t->expires_max_ms = renewed_ms > before_ms ? renewed_ms : before_ms;
         return;
@@ -306,8 +322,8 @@ static void renew(struct world *world, struct ask *ask)
     t->expires_max_ms = before_ms;
     if (ask->lost || !ask->effect)
         return;
-    t->expires_min_ms = ask->begun_wall_ms + t->ttl_ms;
-    t->expires_max_ms = ask->ended_wall_ms + t->ttl_ms;
+    t->expires_min_ms = ask->least_ms + t->ttl_ms;
+    t->expires_max_ms = ask->most_ms + t->ttl_ms;
 }
 
 /* Its children live on by themselves. */
@@ -331,7 +347,7 @@ static void revoke(struct world *world, struct ask *ask)
     char body[80];
     (void)snprintf(body, sizeof body, "{\"token\":\"%s\"}", t->text);
     bool could_die = t->may_die;
-    bool alive = surely_alive(model, i, sched_wall_ms() + 60000);
+    bool alive = surely_alive(model, i, world_life_most_ms(world) + 60000);
     t->may_die = true;
     *ask = (struct ask){.method = "POST",
                         .path = self    ? "auth/token/revoke-self"
@@ -353,7 +369,7 @@ static void revoke(struct world *world, struct ask *ask)
     if (alone)
         orphan_children(model, i, true);
     t->may_live = false;
-    t->revoked_ms = ask->ended_wall_ms;
+    t->revoked_ms = ask->ended_ms;
 }
 
 /* Long polls with any token: it may end meanwhile. */

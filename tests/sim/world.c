@@ -43,6 +43,47 @@ void world_say(const struct world *world, const char *format, ...)
     va_end(args);
 }
 
+/* ---- the wall clock ---- */
+
+static int64_t later(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+int64_t world_life_least_ms(const struct world *world)
+{
+    return later(sched_wall_ms(), sched_true_ms() + world->offset_ms) - WORLD_CUT_MS;
+}
+
+int64_t world_life_most_ms(const struct world *world)
+{
+    return later(sched_wall_ms(), sched_true_ms() + world->most_offset_ms);
+}
+
+static void set_clock(struct world *world, int64_t by_ms)
+{
+    tokens_look(world);
+    sched_set_wall(by_ms * MS);
+    events_clock_was_set();
+    world->ahead_ms = later(world->ahead_ms, sched_wall_ms() - sched_true_ms());
+    world_say(world, "the wall clock is set by %lld ms", (long long)by_ms);
+}
+
+void world_set_clock(struct world *world)
+{
+    if (!world->sets_clock)
+        return;
+    int64_t by_ms = (int64_t)sim_below(sim_chance(500) ? 7200000 : 5000);
+    by_ms = sim_chance(600) ? -by_ms : by_ms;
+    set_clock(world, by_ms);
+}
+
+/* What was planned while it was ahead waits for it, which may be hours. */
+static void set_clock_ahead(struct world *world)
+{
+    set_clock(world, world->ahead_ms - (sched_wall_ms() - sched_true_ms()));
+}
+
 /* ---- dying ---- */
 
 static void die(struct world *world, enum place place)
@@ -158,6 +199,8 @@ static void open_vault(struct world *world)
                                        .executor = fleet_executor(world),
                                        .audit_segment_bytes = SEGMENT,
                                        .dev = true};
+    world->offset_ms = sched_wall_ms() - sched_true_ms();
+    world->most_offset_ms = later(world->most_offset_ms, world->offset_ms);
     if (core_new(&config, world->store, &kt_system_clock, &world->core, &err) != KT_OK)
         sim_fail("the vault does not open: %s", err.what);
 }
@@ -254,6 +297,8 @@ static void close_vault(struct world *world)
 static void plan_last(struct world *world)
 {
     plan(world);
+    if (world->sets_clock)
+        set_clock_ahead(world);
     fleet_calm(world);
     world->countdown = 0;
     world->clean = world->last = true;
@@ -282,6 +327,9 @@ static void one_life(struct world *world, bool last)
         mono = 0; /* goes on */
     int64_t wall = world->died_wall_ms + (int64_t)sim_below(sim_chance(100) ? 7200000 : 5000);
     sched_set_clocks(wall * MS, mono != 0 ? mono : sched_now_ns());
+    tokens_look(world);
+    if (sim_chance(50))
+        world_set_clock(world);
     if (world->dead)
         actors_crashed(world);
     world->life++;
@@ -308,6 +356,7 @@ static void *run(void *arg)
     world->image = store_image_new();
     store_image_watch(world->image, on_fold, world);
     sched_on_point(on_point, world);
+    world->sets_clock = sim_chance(400);
     actors_begin(world);
     while (world->crashes < world->options.lives)
         one_life(world, false);

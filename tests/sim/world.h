@@ -85,6 +85,9 @@ struct world {
     int64_t ends_ns;
     /* what the crash said */
     int64_t died_wall_ms;
+    bool sets_clock;                        /* somebody does so, now and then */
+    int64_t offset_ms, most_offset_ms;      /* of the wall clock from the true time, when this life began, when any did */
+    int64_t ahead_ms;                       /* the most that it ever was */
     enum place died_at;
     bool died_of_power;
 
@@ -106,6 +109,14 @@ void world_place(struct world *world, enum place place);
 void world_say(const struct world *world, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* What tokens end by: the wall clock, or a steady one that began with it in this life or one before. It does not go back
+ * within a life. The vault's is between the two; of times that are cut it may be WORLD_CUT_MS less. */
+#define WORLD_CUT_MS 5
+int64_t world_life_least_ms(const struct world *world);
+int64_t world_life_most_ms(const struct world *world);
+/* Somebody sets the wall clock, by up to two hours. */
+void world_set_clock(struct world *world);
+
 /* ---- asking ---- */
 #define ASK_BODY 16384u
 struct ask {
@@ -122,7 +133,8 @@ struct ask {
     char id[40];
     int token_number; /* tokens.c's: of the model; and what was sure of it before the last look */
     bool passed, token_dead, token_dead_now, token_alive;
-    int64_t begun_wall_ms, ended_wall_ms;
+    int64_t begun_ms, ended_ms;           /* true times */
+    int64_t least_ms, most_ms;            /* world_life_least_ms() then, world_life_most_ms() in the end */
     char answer[ASK_BODY];
 };
 /* Over a network that delays and loses when `network`. */

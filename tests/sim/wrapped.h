@@ -63,6 +63,7 @@ ssize_t __real_write(int fd, const void *from, size_t len);
 ssize_t __wrap_write(int fd, const void *from, size_t len);
 /* Closes one of those; false: it is none. */
 bool events_close(int fd);
+void events_clock_was_set(void); /* who sleeps by it looks again */
 
 /* ---- disk.c ---- */
 int __real_open(const char *path, int flags, ...);
