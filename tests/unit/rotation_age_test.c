@@ -25,12 +25,9 @@ static void brake(struct scene *s)
 /* In steps that the clock's guard takes for time that passed. */
 static void pass_days(struct scene *s, unsigned days)
 {
-    for (unsigned i = 0; i < days; i++) {
-        s->vault->now_ms += DAY_MS / 2;
-        rotation_wake(s->vault->core->rotation);
-        need(s, 200, "POST", "rotation/targets/pg/check", "{}");
-        s->vault->now_ms += DAY_MS / 2;
-        rotation_wake(s->vault->core->rotation);
+    for (unsigned i = 0; i < 2 * days; i++) {
+        for (int tries = 0; tries < PATIENCE && !goes_by(s, DAY_MS / 2); tries++)
+            pause_ms(1);
         need(s, 200, "POST", "rotation/targets/pg/check", "{}");
     }
 }
