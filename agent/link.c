@@ -291,6 +291,12 @@ enum kt_kind link_report(struct link *link, const struct report *report, bool *r
 
 /* ---- pacing ---- */
 
+bool link_may_come_back(enum kt_kind kind)
+{
+    return kind == KT_IO || kind == KT_TIMEOUT || kind == KT_SEALED || kind == KT_BUSY ||
+           kind == KT_TOO_MANY || kind == KT_INTERNAL || kind == KT_UNKNOWN;
+}
+
 bool link_pause(struct link *link, int64_t end_ms)
 {
     int64_t end = kt_mono_ms(&kt_system_clock) + kt_pace_next_ms(&link->pace);

@@ -57,6 +57,8 @@ void link_keep_token(struct link *link);
 /* Reads the token file anew after KT_DENIED. True: it has another token than before. */
 bool link_new_token(struct link *link);
 
+/* The same call may do later. */
+bool link_may_come_back(enum kt_kind kind);
 /* Waits before the next try, longer each time, but not past end_ms (monotonic); link_worked() starts
  * over. False: stop trying, the service ended or a person asked for the end. */
 bool link_pause(struct link *link, int64_t end_ms);

@@ -54,7 +54,7 @@ static void watch_loop(struct runner *r)
         }
         link_keep_token(r->link);
         bool news = false;
-        bool reported = service_report_again(&r->service, r->wanted);
+        bool reported = report_again(&r->service, r->wanted);
         unsigned wait_s = reported && settled ? WATCH_S : AGAIN_S;
         enum kt_kind kind = link_watch(r->link, wait_s, r->wanted, &news, &err);
         if (kind == KT_GONE)
@@ -97,9 +97,9 @@ static int live(struct runner *r, const struct run_options *options, struct kt_e
     kind = service_start(&r->service, err);
     if (kind != KT_OK)
         return program_failed(kind, err);
-    service_announce(&r->service);
+    report_started(&r->service);
     watch_loop(r);
-    service_gone(&r->service);
+    report_gone(&r->service);
     if (!r->service.lost)
         return RUN_LIVED;
     (void)kt_fail(err, KT_INTERNAL,

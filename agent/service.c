@@ -41,12 +41,6 @@ static enum kt_kind fetch_all(struct service *service, struct values *values, st
     return KT_OK;
 }
 
-static bool may_come_back(enum kt_kind kind)
-{
-    return kind == KT_IO || kind == KT_TIMEOUT || kind == KT_SEALED || kind == KT_BUSY ||
-           kind == KT_TOO_MANY || kind == KT_INTERNAL || kind == KT_UNKNOWN;
-}
-
 enum kt_kind service_fetch(struct service *service, int64_t wait_ms, struct kt_err *err)
 {
     int64_t end = kt_mono_ms(&kt_system_clock) + wait_ms;
@@ -58,7 +52,7 @@ enum kt_kind service_fetch(struct service *service, int64_t wait_ms, struct kt_e
         enum kt_kind kind = fetch_all(service, service->values, err);
         if (kind == KT_OK)
             link_worked(service->link);
-        if (kind == KT_OK || !may_come_back(kind) || kt_mono_ms(&kt_system_clock) >= end)
+        if (kind == KT_OK || !link_may_come_back(kind) || kt_mono_ms(&kt_system_clock) >= end)
             return kind;
         if (!link_pause(service->link, end))
             return kt_fail(err, KT_GONE, "ended while waiting for the vault");
@@ -211,181 +205,6 @@ enum kt_kind service_start(struct service *service, struct kt_err *err)
     return start_program(service, service->values, err);
 }
 
-/* ---- reports ---- */
-
-static bool is_uneasy(const char *state)
-{
-    return strcmp(state, "unhealthy") == 0 || strcmp(state, "rolled_back") == 0;
-}
-
-/* The last word about a secret; one that matters and was not heard is said again later. */
-static void remember(struct service *service, size_t i, const char *state, const char *detail,
-                     bool unheard)
-{
-    service->uneasy[i] = is_uneasy(state);
-    bool matters = service->uneasy[i] || strcmp(state, "healthy") == 0;
-    service->unreported[i] = unheard && matters ? state : NULL;
-    (void)snprintf(service->because[i], sizeof service->because[i], "%s",
-                   detail == NULL ? "" : detail);
-}
-
-/* The vault lost its note of our reading (a power loss): read again, then say it again. */
-static bool read_again(struct service *service, const struct report *report, struct kt_err *err)
-{
-    const uint64_t versions[] = {report->version, report->holds};
-    struct values *again = values_new();
-    struct value *value = again == NULL ? NULL : values_add(again, report->secret);
-    bool read = value != NULL;
-    for (size_t i = 0; i < sizeof versions / sizeof versions[0] && read; i++)
-        read = versions[i] == 0 || link_fetch(service->link, report->secret, versions[i], value, err) == KT_OK;
-    values_free(again);
-    return read;
-}
-
-static enum kt_kind say(struct service *service, size_t i, uint64_t version, const char *state,
-                        const char *detail, const struct health_result *health,
-                        const struct health_result *baseline)
-{
-    static const char *const evidence[] = {[ACTIVATE_NONE] = "healthcheck",
-                                           [ACTIVATE_SIGNAL] = "healthcheck",
-                                           [ACTIVATE_COMMAND] = "healthcheck",
-                                           [ACTIVATE_RESTART] = "exec"};
-    struct report report = {.secret = service->config->secrets[i],
-                                  .version = version,
-                                  .state = state,
-                                  .detail = detail != NULL && detail[0] != '\0' ? detail : NULL,
-                                  .evidence = evidence[service->config->activate],
-                                  .candidates = service->config->two[i] ? 2 : 0,
-                                  .holds = service->holds[i],
-                                  .health = health,
-                                  .baseline = baseline};
-    struct kt_err err = {0};
-    enum kt_kind kind = link_report(service->link, &report, &service->rotating[i], &err);
-    if (kind == KT_INVALID && strstr(err.what, "KT-F-002") != NULL && read_again(service, &report, &err))
-        kind = link_report(service->link, &report, &service->rotating[i], &err);
-    if (kind == KT_INVALID && report.holds != 0 && strstr(err.what, "KT-F-003") != NULL) {
-        /* The other version is gone meanwhile: what is said of the one that runs is not lost for that. */
-        report.holds = 0;
-        kind = link_report(service->link, &report, &service->rotating[i], &err);
-    }
-    remember(service, i, state, detail, kind != KT_OK);
-    if (kind != KT_OK && kind != KT_GONE) {
-        kt_context(&err, "reporting %s", report.secret);
-        kt_log_err(KT_LOG_WARNING, "report-failed", &err);
-    }
-    return kind;
-}
-
-static void say_all(struct service *service, const struct values *values, const char *state,
-                    const char *detail, const struct health_result *health,
-                    const struct health_result *baseline)
-{
-    bool away = false; /* then it is not asked to wait for each secret anew */
-    for (size_t i = 0; i < values->n; i++) {
-        if (away) {
-            remember(service, i, state, detail, true);
-            continue;
-        }
-        away =
-            may_come_back(say(service, i, values->at[i].version, state, detail, health, baseline));
-    }
-}
-
-void service_announce(struct service *service)
-{
-    say_all(service, service->values, "registered", NULL, NULL, NULL);
-    const struct health_result nothing = {.healthy = true};
-    struct health_result health = health_verdict(service->s, &service->config->health, &nothing);
-    if (service->s->state != CHILD_RUNNING)
-        return;
-    say_all(service, service->values, health.healthy ? "healthy" : "unhealthy", health.detail,
-            &health, NULL);
-}
-
-/* While the vault still wants the version that did not do, "rolled back" is the word that counts.
- */
-static bool asks_again(const struct service *service, const struct wanted *wanted, size_t i)
-{
-    return service->uneasy[i] &&
-           (wanted[i].version == 0 || wanted[i].version == service->values->at[i].version);
-}
-
-/* Acknowledged, and its rotation may still go back. */
-static bool is_on_trial(const struct service *service, const struct wanted *wanted, size_t i)
-{
-    return wanted[i].active && !service->uneasy[i] &&
-           service->config->health.kind != HEALTH_NONE &&
-           wanted[i].version == service->values->at[i].version;
-}
-
-/* Word by word what the vault has not heard: that a version did not do comes before that it was gone
- * back from, else nobody would know which one it was. */
-static void say_again(struct service *service, size_t i)
-{
-    uint64_t version = service->values->at[i].version, refused = service->refused[i];
-    const char *state = service->unreported[i];
-    char because[sizeof service->because[i]];
-    memcpy(because, service->because[i], sizeof because);
-    if (is_uneasy(state) && refused != 0 && refused != version &&
-        say(service, i, refused, "unhealthy", because, NULL, NULL) != KT_OK) {
-        remember(service, i, state, because, true);
-        return;
-    }
-    (void)say(service, i, version, state, because, NULL, NULL);
-}
-
-static bool report_one(struct service *service, const struct wanted *wanted, size_t i,
-                       const struct health_result *health)
-{
-    uint64_t version = service->values->at[i].version;
-    bool again = asks_again(service, wanted, i);
-    if (again && health->healthy)
-        (void)say(service, i, version, "healthy", NULL, health, NULL);
-    else if (is_on_trial(service, wanted, i) && !health->healthy)
-        (void)say(service, i, version, "unhealthy", health->detail, health, NULL);
-    else if (service->unreported[i] != NULL)
-        say_again(service, i);
-    return service->unreported[i] == NULL && !asks_again(service, wanted, i) &&
-           !is_on_trial(service, wanted, i);
-}
-
-bool service_report_again(struct service *service, const struct wanted *wanted)
-{
-    struct health_result health = {.healthy = true};
-    bool all = true, asks = false;
-    for (size_t i = 0; i < service->values->n; i++)
-        asks = asks || asks_again(service, wanted, i) || is_on_trial(service, wanted, i);
-    if (asks)
-        health = health_glance(service->s, &service->config->health);
-    if (service->s->ending || service->s->state != CHILD_RUNNING)
-        return true;
-    for (size_t i = 0; i < service->values->n; i++)
-        all = report_one(service, wanted, i, &health) && all;
-    return all;
-}
-
-/* A program that fails while a rotation is under way is no consumer less, but one in trouble: whoever
- * starts it again finds the vault waiting. */
-void service_gone(struct service *service)
-{
-    const struct supervisor *s = service->s;
-    bool failed = !s->ending && (service->lost || child_failed(s));
-    char detail[160];
-    if (service->lost)
-        (void)snprintf(detail, sizeof detail, "the service could not be started again");
-    else
-        (void)snprintf(detail, sizeof detail, "the service ended with %s %d",
-                       s->code == CLD_EXITED ? "exit status" : "signal", s->status);
-    link_last_word(service->link);
-    bool away = false;
-    for (size_t i = 0; i < service->values->n && !away; i++) {
-        bool trouble = failed && service->rotating[i];
-        away = may_come_back(say(service, i, service->values->at[i].version,
-                                 trouble ? "unhealthy" : "gone", trouble ? detail : NULL, NULL,
-                                 NULL));
-    }
-}
-
 /* ---- moving to another version ---- */
 
 static void wait_until(struct service *service, int64_t at_ms)
@@ -463,7 +282,8 @@ static void give_up_candidate(struct service *service, size_t i, const struct va
     (void)snprintf(why, sizeof why, "not well with v%llu beside it: %.100s", (unsigned long long)other, failed->detail);
     if (old->healthy && !moves(service, tried)) /* else it is tried again, alone */
         service->refused_other[i] = other;
-    (void)say(service, i, service->values->at[i].version, old->healthy ? "healthy" : "unhealthy", why, old, NULL);
+    (void)report_say(service, i, service->values->at[i].version, old->healthy ? "healthy" : "unhealthy", why, old,
+                     NULL);
 }
 
 static void go_back(struct service *service, struct values *tried,
@@ -472,7 +292,7 @@ static void go_back(struct service *service, struct values *tried,
     for (size_t i = 0; i < tried->n; i++)
         if (tried->at[i].version != service->values->at[i].version) {
             service->refused[i] = tried->at[i].version;
-            (void)say(service, i, tried->at[i].version, "unhealthy", failed->detail, failed,
+            (void)report_say(service, i, tried->at[i].version, "unhealthy", failed->detail, failed,
                       baseline);
         }
     struct health_result old = run_with(service, service->values, baseline);
@@ -487,10 +307,10 @@ static void go_back(struct service *service, struct values *tried,
                 give_up_candidate(service, i, tried, failed, &old);
             continue;
         }
-        if (service->unreported[i] != NULL) /* the new one's word; both are said again, in order */
-            remember(service, i, state, why, true);
+        if (service->reports.unheard[i] != NULL) /* the new one's word; both are said again, in order */
+            report_later(service, i, state, why);
         else
-            (void)say(service, i, version, state, why, &old, baseline);
+            (void)report_say(service, i, version, state, why, &old, baseline);
     }
     kt_log(KT_LOG_WARNING, "went-back", "service=%s healthy=%s why=\"%.150s\"",
            service->config->service, old.healthy ? "yes" : "no", failed->detail);
@@ -517,7 +337,7 @@ static void take_over(struct service *service, struct values *values,
     for (size_t i = 0; i < values->n; i++) {
         if (values->at[i].version == old->at[i].version && !candidates_differ(values, old, i))
             continue;
-        (void)say(service, i, values->at[i].version, health->healthy ? "healthy" : "unhealthy",
+        (void)report_say(service, i, values->at[i].version, health->healthy ? "healthy" : "unhealthy",
                   health->detail, health, baseline);
         if (values->at[i].version == old->at[i].version) {
             kt_log(KT_LOG_NOTICE, "candidate-held", "service=%s secret=%s version=%llu beside=%llu",
@@ -559,8 +379,8 @@ static bool end_candidates(struct service *service, struct values *values)
     }
     service->values = values;
     for (size_t i = 0; i < values->n; i++)
-        if (candidates_differ(old, values, i) && !service->uneasy[i])
-            (void)say(service, i, values->at[i].version, "healthy", NULL, NULL, NULL);
+        if (candidates_differ(old, values, i) && !service->reports.uneasy[i])
+            (void)report_say(service, i, values->at[i].version, "healthy", NULL, NULL, NULL);
     values_free(old);
     return true;
 }
@@ -590,7 +410,7 @@ static void take_news(struct service *service, const struct wanted *wanted)
         others = others || (service->refused[i] != 0 && service->refused[i] == wanted[i].version);
         if (!wanted[i].news)
             continue;
-        service->rotating[i] = wanted[i].active;
+        service->reports.rotating[i] = wanted[i].active;
         written = written || (!wanted[i].active && to_run(service, wanted, i) != service->values->at[i].version);
         if (wanted[i].version == service->refused[i])
             service->refused[i] = 0;
@@ -603,7 +423,7 @@ static void take_news(struct service *service, const struct wanted *wanted)
 static void try_others_again(struct service *service, const struct wanted *wanted)
 {
     for (size_t i = 0; i < service->values->n && service->others_again; i++)
-        if (!service->rotating[i] && service->refused[i] == wanted[i].version)
+        if (!service->reports.rotating[i] && service->refused[i] == wanted[i].version)
             service->refused[i] = 0;
     service->others_again = false;
 }
@@ -626,14 +446,14 @@ static bool move(struct service *service, const struct wanted *wanted)
     if (!baseline.healthy || service->s->ending) {
         for (size_t i = 0; i < values->n && !service->s->ending; i++)
             if (values->at[i].version != service->values->at[i].version)
-                (void)say(service, i, service->values->at[i].version, "unhealthy",
+                (void)report_say(service, i, service->values->at[i].version, "unhealthy",
                           "unhealthy before the change: not touched", &baseline, NULL);
         values_free(values);
         return false;
     }
     for (size_t i = 0; i < values->n; i++)
         if (values->at[i].version != service->values->at[i].version)
-            (void)say(service, i, service->values->at[i].version, "applying", NULL, NULL,
+            (void)report_say(service, i, service->values->at[i].version, "applying", NULL, NULL,
                       &baseline);
     struct health_result health = run_with(service, values, &baseline);
     if (service->s->ending) {

@@ -8,7 +8,7 @@
  * Threads: one. */
 #pragma once
 
-#include "agent/link.h"
+#include "agent/reports.h"
 #include "lib/pace.h"
 
 /* A candidate that the token may not read now. */
@@ -29,11 +29,7 @@ struct service {
     uint64_t holds[CONFIG_SECRETS_MAX];   /* the candidate's version that is in the files; 0: none */
     int64_t last_restart_ms;
     bool lost; /* it was stopped for a restart and could not be started */
-    /* The last word that the vault has not heard; NULL: it knows. */
-    const char *unreported[CONFIG_SECRETS_MAX];
-    bool uneasy[CONFIG_SECRETS_MAX];     /* the last word about it was not "healthy" */
-    char because[CONFIG_SECRETS_MAX][160]; /* the last word's reason; "" */
-    bool rotating[CONFIG_SECRETS_MAX];   /* a rotation of it is under way, as far as is known */
+    struct reports reports;
     bool others_again; /* somebody wrote a new version since others did not do */
 };
 
@@ -46,16 +42,7 @@ enum kt_kind service_fetch(struct service *service, int64_t wait_ms,
                            struct kt_err *err) KT_MUST_CHECK;
 /* Writes the files and starts the program. KT_NOT_FOUND, KT_DENIED: of the program. */
 enum kt_kind service_start(struct service *service, struct kt_err *err) KT_MUST_CHECK;
-/* Registers as a consumer and, once its check passes, acknowledges what it started with. */
-void service_announce(struct service *service);
 /* Moves to the wanted versions, if any differs and was not refused before. False: it could not be
  * fetched, or the service was not well before, or a candidate is left to come or to end; call it
  * again soon. */
 bool service_move(struct service *service, const struct wanted *wanted);
-/* Tells the vault what it has not heard yet; asks again how a service is that was not well when it
- * was last reported, once the vault wants the version that it runs; and, while a rotation is under
- * way, whether the service is still well with the new version. False: call it again soon. */
-bool service_report_again(struct service *service, const struct wanted *wanted);
-/* The last word: no consumer any more, or, when it failed while a rotation is under way, that it is
- * not well. One try. */
-void service_gone(struct service *service);

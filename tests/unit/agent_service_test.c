@@ -266,17 +266,17 @@ static void refused_reports(void **state)
     world.refusal = "KT-F-003 'secret/db' has no version 7";
     assert_true(service_move(&scene.service, scene.wanted));
     assert_string_equal(world.said, "healthy 6/0;");
-    assert_null(scene.service.unreported[0]);
+    assert_null(scene.service.reports.unheard[0]);
     service_free(&scene.service);
     begin(&scene);
     world.refusal = "the body is no JSON";
     assert_true(service_move(&scene.service, scene.wanted));
     assert_string_equal(world.said, "");
-    assert_string_equal(scene.service.unreported[0], "healthy");
+    assert_string_equal(scene.service.reports.unheard[0], "healthy");
     world.refusal = NULL;
-    (void)service_report_again(&scene.service, scene.wanted);
+    (void)report_again(&scene.service, scene.wanted);
     assert_string_equal(world.said, "healthy 6/7;");
-    assert_null(scene.service.unreported[0]);
+    assert_null(scene.service.reports.unheard[0]);
     service_free(&scene.service);
 }
 
