@@ -1,6 +1,6 @@
 #include "agent/run.h"
 
-#include "agent/service.h"
+#include "agent/fetch.h"
 #include "lib/log.h"
 
 #define WATCH_S   300u
@@ -89,7 +89,7 @@ static int live(struct runner *r, const struct run_options *options, struct kt_e
     if (kind == KT_OK)
         kind = service_init(&r->service, config, &r->s, r->link, err);
     if (kind == KT_OK)
-        kind = service_fetch(&r->service, options->wait_ms, err);
+        kind = fetch_first(&r->service, options->wait_ms, err);
     if (kind != KT_OK)
         return RUN_FAILED;
     for (size_t i = 0; i < config->n_secrets; i++)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "agent/candidates.h"
+#include "agent/fetch.h"
 #include "agent/file.h"
 #include "agent/template.h"
 #include "lib/failpoint.h"
@@ -24,78 +25,6 @@ void service_free(struct service *service)
 {
     values_free(service->values);
     service->values = NULL;
-}
-
-/* ---- values ---- */
-
-static enum kt_kind fetch_all(struct service *service, struct values *values, struct kt_err *err)
-{
-    for (size_t i = 0; i < service->config->n_secrets; i++) {
-        struct value *value = values_add(values, service->config->secrets[i]);
-        if (value == NULL)
-            return kt_fail(err, KT_NO_MEMORY, "fetching secrets");
-        enum kt_kind kind = link_fetch(service->link, value->secret, 0, value, err);
-        if (kind != KT_OK)
-            return kind;
-    }
-    return KT_OK;
-}
-
-enum kt_kind service_fetch(struct service *service, int64_t wait_ms, struct kt_err *err)
-{
-    int64_t end = kt_mono_ms(&kt_system_clock) + wait_ms;
-    for (;;) {
-        values_free(service->values);
-        service->values = values_new();
-        if (service->values == NULL)
-            return kt_fail(err, KT_NO_MEMORY, "fetching secrets");
-        enum kt_kind kind = fetch_all(service, service->values, err);
-        if (kind == KT_OK)
-            link_worked(service->link);
-        if (kind == KT_OK || !link_may_come_back(kind) || kt_mono_ms(&kt_system_clock) >= end)
-            return kind;
-        if (!link_pause(service->link, end))
-            return kt_fail(err, KT_GONE, "ended while waiting for the vault");
-    }
-}
-
-/* The version to run: the one that does now where nothing else is known to be wanted, or where what is wanted was
- * tried and did not do: no move of another secret takes it along. */
-static uint64_t to_run(const struct service *service, const struct wanted *wanted, size_t i)
-{
-    uint64_t version = wanted[i].version;
-    bool stays = version == 0 || version == service->refused[i];
-    return stays ? service->values->at[i].version : version;
-}
-
-/* What it has already needs no vault. */
-static enum kt_kind fetch_one(struct service *service, size_t i, uint64_t version, struct value *value,
-                              struct kt_err *err)
-{
-    const struct value *old = &service->values->at[i];
-    if (version != old->version && (version != old->other_version || version == 0))
-        return link_fetch(service->link, old->secret, version, value, err);
-    value->version = version;
-    kt_buf_add_bytes(&value->data, kt_buf_bytes(version == old->version ? &old->data : &old->other));
-    return kt_buf_ok(&value->data) ? KT_OK : kt_fail(err, KT_NO_MEMORY, "fetching %s", old->secret);
-}
-
-/* The running set with the secrets that differ replaced by their wanted versions. */
-static enum kt_kind fetch_wanted(struct service *service, const struct wanted *wanted,
-                                 struct values *values, struct kt_err *err)
-{
-    for (size_t i = 0; i < service->values->n; i++) {
-        const struct value *old = &service->values->at[i];
-        struct value *value = values_add(values, old->secret);
-        if (value == NULL)
-            return kt_fail(err, KT_NO_MEMORY, "fetching secrets");
-        enum kt_kind kind = fetch_one(service, i, to_run(service, wanted, i), value, err);
-        if (kind == KT_OK)
-            kind = candidate_fetch(service, i, candidate_wanted(service, wanted, i, value->version), value, err);
-        if (kind != KT_OK)
-            return kind;
-    }
-    return KT_OK;
 }
 
 /* ---- files ---- */
@@ -264,14 +193,6 @@ static struct health_result run_with(struct service *service, const struct value
     return health_verdict(service->s, &service->config->health, baseline);
 }
 
-static bool moves(const struct service *service, const struct values *values)
-{
-    for (size_t i = 0; i < values->n; i++)
-        if (values->at[i].version != service->values->at[i].version)
-            return true;
-    return false;
-}
-
 /* It was not well with both: the vault hears that it has one. Whose fault that was is certain only where nothing else
  * came with it, and where it is well without. */
 static void give_up_candidate(struct service *service, size_t i, const struct values *tried,
@@ -280,7 +201,7 @@ static void give_up_candidate(struct service *service, size_t i, const struct va
     char why[160];
     uint64_t other = tried->at[i].other_version;
     (void)snprintf(why, sizeof why, "not well with v%llu beside it: %.100s", (unsigned long long)other, failed->detail);
-    if (old->healthy && !moves(service, tried)) /* else it is tried again, alone */
+    if (old->healthy && !values_differ(service->values, tried)) /* else it is tried again, alone */
         service->refused_other[i] = other;
     (void)report_say(service, i, service->values->at[i].version, old->healthy ? "healthy" : "unhealthy", why, old,
                      NULL);
@@ -321,7 +242,7 @@ static bool differs(const struct service *service, const struct wanted *wanted)
 {
     for (size_t i = 0; i < service->values->n; i++) {
         const struct value *now = &service->values->at[i];
-        uint64_t version = to_run(service, wanted, i);
+        uint64_t version = version_to_run(service, wanted, i);
         if (version != now->version || candidate_wanted(service, wanted, i, version) != now->other_version)
             return true;
     }
@@ -411,15 +332,16 @@ static void take_news(struct service *service, const struct wanted *wanted)
         if (!wanted[i].news)
             continue;
         service->reports.rotating[i] = wanted[i].active;
-        written = written || (!wanted[i].active && to_run(service, wanted, i) != service->values->at[i].version);
+        bool moves = version_to_run(service, wanted, i) != service->values->at[i].version;
+        written = written || (moves && !wanted[i].active);
         if (wanted[i].version == service->refused[i])
             service->refused[i] = 0;
     }
     service->others_again = service->others_again || (written && others);
 }
 
-/* What did not do may belong to what somebody wrote since, or not have been at fault: it is tried once more, beside that.
- * Not what is rotated: that has to do by itself. */
+/* What did not do may belong to what somebody wrote since, or not have been at fault: it is tried once more, beside
+ * that. Not what is rotated: that has to do by itself. */
 static void try_others_again(struct service *service, const struct wanted *wanted)
 {
     for (size_t i = 0; i < service->values->n && service->others_again; i++)

@@ -37,9 +37,6 @@ enum kt_kind service_init(struct service *service, const struct config *config,
                           struct supervisor *s, struct link *link,
                           struct kt_err *err) KT_MUST_CHECK;
 void service_free(struct service *service);
-/* Fetches all secrets, waiting up to wait_ms for the vault. */
-enum kt_kind service_fetch(struct service *service, int64_t wait_ms,
-                           struct kt_err *err) KT_MUST_CHECK;
 /* Writes the files and starts the program. KT_NOT_FOUND, KT_DENIED: of the program. */
 enum kt_kind service_start(struct service *service, struct kt_err *err) KT_MUST_CHECK;
 /* Moves to the wanted versions, if any differs and was not refused before. False: it could not be

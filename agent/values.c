@@ -41,6 +41,14 @@ const struct value *values_find(const struct values *values, const char *secret)
     return NULL;
 }
 
+bool values_differ(const struct values *a, const struct values *b)
+{
+    for (size_t i = 0; i < a->n; i++)
+        if (a->at[i].version != b->at[i].version)
+            return true;
+    return false;
+}
+
 void value_put_other(struct value *value, uint64_t version, struct kt_bytes data)
 {
     kt_buf_reset(&value->other);

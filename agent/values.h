@@ -30,6 +30,8 @@ void values_free(struct values *values);
 /* Adds an empty one; NULL when there are VALUES_MAX already. */
 struct value *values_add(struct values *values, const char *secret);
 const struct value *values_find(const struct values *values, const char *secret);
+/* Of two sets of the same secrets: has any another version? */
+bool values_differ(const struct values *a, const struct values *b);
 /* A field as text: strings decoded, numbers and booleans as JSON writes them, objects and arrays as
  * JSON. KT_NOT_FOUND: no such secret or field, or null. The error names both, never a value. */
 typedef enum kt_kind values_field_fn(const struct values *values, const char *secret, const char *field,
