@@ -31,10 +31,27 @@ static void note_denied(struct denied *denied, uint64_t version, const struct kt
     denied->again_ms = kt_mono_ms(&kt_system_clock) + kt_pace_next_ms(&denied->pace);
 }
 
-enum kt_kind candidate_fetch(struct service *service, size_t i, uint64_t version, struct value *value,
-                             struct kt_err *err)
+/* Another version's data. */
+static enum kt_kind fetch_other(struct service *service, size_t i, uint64_t version, struct value *value,
+                                struct kt_err *err)
+{
+    const char *secret = service->config->secrets[i];
+    struct values *fetched = values_new();
+    struct value *other = fetched == NULL ? NULL : values_add(fetched, secret);
+    enum kt_kind kind = other == NULL ? kt_fail(err, KT_NO_MEMORY, "fetching %s", secret)
+                                      : link_fetch(service->link, secret, version, other, err);
+    if (kind == KT_OK) {
+        value_put_other(value, version, kt_buf_bytes(&other->data));
+        kind = kt_buf_ok(&value->other) ? KT_OK : kt_fail(err, KT_NO_MEMORY, "fetching %s", secret);
+    }
+    values_free(fetched);
+    return kind;
+}
+
+enum kt_kind candidate_fetch(struct service *service, size_t i, struct value *value, struct kt_err *err)
 {
     const struct value *now = &service->values->at[i];
+    uint64_t version = value->other_version;
     struct kt_err why = {0};
     if (version == 0)
         return KT_OK;
@@ -42,17 +59,10 @@ enum kt_kind candidate_fetch(struct service *service, size_t i, uint64_t version
         value_put_other(value, version, kt_buf_bytes(version == now->version ? &now->data : &now->other));
         return kt_buf_ok(&value->other) ? KT_OK : kt_fail(err, KT_NO_MEMORY, "fetching %s", now->secret);
     }
+    value->other_version = 0;
     if (is_denied(&service->denied[i], version))
         return KT_OK;
-    struct values *fetched = values_new();
-    struct value *other = fetched == NULL ? NULL : values_add(fetched, now->secret);
-    enum kt_kind kind = other == NULL ? kt_fail(&why, KT_NO_MEMORY, "fetching %s", now->secret)
-                                      : link_fetch(service->link, now->secret, version, other, &why);
-    if (kind == KT_OK) {
-        value_put_other(value, version, kt_buf_bytes(&other->data));
-        kind = kt_buf_ok(&value->other) ? KT_OK : kt_fail(&why, KT_NO_MEMORY, "fetching %s", now->secret);
-    }
-    values_free(fetched);
+    enum kt_kind kind = fetch_other(service, i, version, value, &why);
     if (kind == KT_DENIED) {
         note_denied(&service->denied[i], version, &why);
         return KT_OK;

@@ -40,31 +40,58 @@ uint64_t version_to_run(const struct service *service, const struct wanted *want
     return stays ? service->values->at[i].version : version;
 }
 
-/* What it has already needs no vault. */
-static enum kt_kind fetch_one(struct service *service, size_t i, uint64_t version, struct value *value,
-                              struct kt_err *err)
+static enum turn turn_of(const struct service *service, const struct wanted *wanted, size_t i)
+{
+    uint64_t running = service->values->at[i].version, version = version_to_run(service, wanted, i);
+    if (version == running)
+        return TURN_CANDIDATES;
+    if (version < running)
+        return TURN_BACK;
+    return wanted[i].active ? TURN_ROTATED : TURN_WRITTEN;
+}
+
+static bool has_news(const struct service *service, const struct values *values, enum turn turn)
+{
+    bool differs = values_differ(service->values, values);
+    for (size_t i = 0; i < values->n && turn == TURN_CANDIDATES; i++)
+        differs = differs || candidates_differ(service->values, values, i);
+    return differs;
+}
+
+struct values *fetch_plan(const struct service *service, const struct wanted *wanted, enum turn turn)
+{
+    struct values *values = values_new();
+    for (size_t i = 0; values != NULL && i < service->values->n; i++) {
+        const struct value *now = &service->values->at[i];
+        struct value *value = values_add(values, now->secret);
+        bool moves = turn_of(service, wanted, i) == turn;
+        value->version = moves ? version_to_run(service, wanted, i) : now->version;
+        value->other_version = moves || turn != TURN_BACK ? candidate_wanted(service, wanted, i, value->version)
+                                                          : now->other_version;
+    }
+    if (values == NULL || has_news(service, values, turn))
+        return values;
+    values_free(values);
+    return NULL;
+}
+
+static enum kt_kind fetch_one(struct service *service, size_t i, struct value *value, struct kt_err *err)
 {
     const struct value *old = &service->values->at[i];
+    uint64_t version = value->version;
     if (version != old->version && (version != old->other_version || version == 0))
         return link_fetch(service->link, old->secret, version, value, err);
-    value->version = version;
     kt_buf_add_bytes(&value->data, kt_buf_bytes(version == old->version ? &old->data : &old->other));
     return kt_buf_ok(&value->data) ? KT_OK : kt_fail(err, KT_NO_MEMORY, "fetching %s", old->secret);
 }
 
-enum kt_kind fetch_wanted(struct service *service, const struct wanted *wanted, struct values *values,
-                          struct kt_err *err)
+enum kt_kind fetch_planned(struct service *service, struct values *values, struct kt_err *err)
 {
-    for (size_t i = 0; i < service->values->n; i++) {
-        const struct value *old = &service->values->at[i];
-        struct value *value = values_add(values, old->secret);
-        if (value == NULL)
-            return kt_fail(err, KT_NO_MEMORY, "fetching secrets");
-        enum kt_kind kind = fetch_one(service, i, version_to_run(service, wanted, i), value, err);
+    enum kt_kind kind = KT_OK;
+    for (size_t i = 0; i < values->n && kind == KT_OK; i++) {
+        kind = fetch_one(service, i, &values->at[i], err);
         if (kind == KT_OK)
-            kind = candidate_fetch(service, i, candidate_wanted(service, wanted, i, value->version), value, err);
-        if (kind != KT_OK)
-            return kind;
+            kind = candidate_fetch(service, i, &values->at[i], err);
     }
-    return KT_OK;
+    return kind;
 }

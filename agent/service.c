@@ -276,7 +276,8 @@ static void take_over(struct service *service, struct values *values,
 }
 
 /* Where one account has one password, the old one ends before anybody can have the new one: then
- * nothing can be healthy before the change. */
+ * nothing can be healthy before the change. Of what is written without a rotation the vault names no version before: a
+ * wrong password is mended by writing the right one. */
 static bool runs_dead_version(const struct service *service, const struct values *values,
                               const struct wanted *wanted)
 {
@@ -289,21 +290,20 @@ static bool runs_dead_version(const struct service *service, const struct values
 }
 
 /* There is less to be tried than before: the files say so, and the program is left alone. */
-static bool end_candidates(struct service *service, struct values *values)
+static void end_candidates(struct service *service, struct values *values)
 {
     struct kt_err err = {0};
     struct values *old = service->values;
     if (write_files(service, values, &err) != KT_OK) {
         kt_log_err(KT_LOG_ERROR, "files-failed", &err);
         values_free(values);
-        return false;
+        return;
     }
     service->values = values;
     for (size_t i = 0; i < values->n; i++)
         if (candidates_differ(old, values, i) && !service->reports.uneasy[i])
             (void)report_say(service, i, values->at[i].version, "healthy", NULL, NULL, NULL);
     values_free(old);
-    return true;
 }
 
 /* The vault takes a rotation back: what is put in place is known to have worked. */
@@ -315,12 +315,24 @@ static bool goes_back(const struct service *service, const struct values *values
     return false;
 }
 
+/* Before anything is touched, or fetched. */
 static struct health_result look_before(struct service *service, const struct values *values,
                                         const struct wanted *wanted)
 {
-    if (goes_back(service, values) || runs_dead_version(service, values, wanted))
+    if (candidates_only_end(service->values, values) || goes_back(service, values) ||
+        runs_dead_version(service, values, wanted))
         return (struct health_result){.healthy = true};
     return health_baseline(service->s, &service->config->health);
+}
+
+/* Of the versions that run, where another is to run. */
+static void say_of_moving(struct service *service, const struct values *values, const char *state,
+                          const char *detail, const struct health_result *health,
+                          const struct health_result *baseline)
+{
+    for (size_t i = 0; i < values->n; i++)
+        if (values->at[i].version != service->values->at[i].version)
+            (void)report_say(service, i, service->values->at[i].version, state, detail, health, baseline);
 }
 
 /* A version that did not do may do now that the vault speaks of it again: it set it anew. */
@@ -350,44 +362,55 @@ static void try_others_again(struct service *service, const struct wanted *wante
     service->others_again = false;
 }
 
-static bool move(struct service *service, const struct wanted *wanted)
+/* Takes *values. */
+static void try_values(struct service *service, struct values *values, const struct health_result *baseline)
+{
+    say_of_moving(service, values, "applying", NULL, NULL, baseline);
+    struct health_result health = run_with(service, values, baseline);
+    if (!service->s->ending && (health.healthy || goes_back(service, values))) {
+        take_over(service, values, &health, baseline);
+        return;
+    }
+    if (!service->s->ending)
+        go_back(service, values, &health, baseline);
+    values_free(values);
+}
+
+/* False: nothing came of it, and the next turn is not held up. */
+static bool take_turn(struct service *service, const struct wanted *wanted, enum turn turn)
 {
     struct kt_err err = {0};
-    struct values *values = values_new();
-    enum kt_kind kind = values == NULL ? kt_fail(&err, KT_NO_MEMORY, "fetching secrets")
-                                       : fetch_wanted(service, wanted, values, &err);
-    if (kind != KT_OK) {
-        if (kind != KT_GONE)
-            kt_log_err(KT_LOG_WARNING, "fetch-failed", &err);
-        values_free(values);
+    struct values *values = fetch_plan(service, wanted, turn);
+    if (values == NULL)
         return false;
-    }
-    if (candidates_only_end(service->values, values))
-        return end_candidates(service, values) && !differs(service, wanted);
     struct health_result baseline = look_before(service, values, wanted);
-    if (!baseline.healthy || service->s->ending) {
-        for (size_t i = 0; i < values->n && !service->s->ending; i++)
-            if (values->at[i].version != service->values->at[i].version)
-                (void)report_say(service, i, service->values->at[i].version, "unhealthy",
-                          "unhealthy before the change: not touched", &baseline, NULL);
-        values_free(values);
-        return false;
-    }
-    for (size_t i = 0; i < values->n; i++)
-        if (values->at[i].version != service->values->at[i].version)
-            (void)report_say(service, i, service->values->at[i].version, "applying", NULL, NULL,
-                      &baseline);
-    struct health_result health = run_with(service, values, &baseline);
     if (service->s->ending) {
         values_free(values);
         return true;
     }
-    if (health.healthy || goes_back(service, values)) {
-        take_over(service, values, &health, &baseline);
-        return !differs(service, wanted);
+    if (!baseline.healthy) {
+        say_of_moving(service, values, "unhealthy", "unhealthy before the change: not touched", &baseline, NULL);
+        values_free(values);
+        return false;
     }
-    go_back(service, values, &health, &baseline);
-    values_free(values);
+    enum kt_kind kind = fetch_planned(service, values, &err);
+    if (kind != KT_OK) {
+        if (kind != KT_GONE)
+            kt_log_err(KT_LOG_WARNING, "fetch-failed", &err);
+        values_free(values);
+    } else if (candidates_only_end(service->values, values)) {
+        end_candidates(service, values);
+    } else {
+        try_values(service, values, &baseline);
+    }
+    return true;
+}
+
+static bool move(struct service *service, const struct wanted *wanted)
+{
+    bool taken = false;
+    for (enum turn turn = TURN_BACK; turn < TURN_COUNT && !taken; turn++)
+        taken = take_turn(service, wanted, turn);
     return !differs(service, wanted);
 }
 

@@ -188,6 +188,7 @@ static void not_well_before(void **state)
     for (int i = 0; i < 3; i++)
         assert_false(service_move(&scene.service, scene.wanted));
     assert_int_equal(world.verdicts, 0);
+    assert_int_equal(world.fetches, 0);
     assert_int_equal(candidate(&scene), 0);
     world.well = world.well_with_both = world.well_after = true;
     it_gets_both(&scene);
@@ -474,6 +475,76 @@ static void a_bad_one_after_a_bad_one(void **state)
     service_free(&scene.service);
 }
 
+/* ---- what comes in one answer ---- */
+
+/* The rotation of the first secret wants it to run this version. */
+static void rotates(struct scene *scene, uint64_t version, uint64_t previous)
+{
+    scene->wanted[0] = (struct wanted){
+        .secret = scene->name, .version = version, .alive = {version, previous, 0}, .news = true, .active = true};
+    world.started[0] = world.said[0] = '\0';
+}
+
+static void runs(const struct scene *scene, uint64_t version, uint64_t other)
+{
+    assert_int_equal(scene->service.values->at[0].version, version);
+    assert_int_equal(scene->service.values->at[1].version, other);
+}
+
+/* What was tried beside it is tried by itself: nobody would take it back. */
+static void going_back_is_alone(void **state)
+{
+    struct scene scene;
+    (void)state;
+    begin_two(&scene, 7, 6);
+    rotates(&scene, 6, 0);
+    assert_false(service_move(&scene.service, scene.wanted));
+    assert_string_equal(world.started, "DB=v6 NEXT=v7 MAIL=v4;");
+    assert_string_equal(world.said, "applying 7/0;healthy 6/7;");
+    assert_true(settles(&scene));
+    assert_string_equal(world.started, "DB=v6 NEXT=v7 MAIL=v5;DB=v6 NEXT=v7 MAIL=v4;");
+    assert_string_equal(world.said, "applying 4/0;unhealthy 5/0;rolled_back 4/0;");
+    runs(&scene, 6, 4);
+    service_free(&scene.service);
+}
+
+/* A good one is not taken back for what somebody wrote. */
+static void rotated_by_itself(void **state)
+{
+    struct scene scene;
+    (void)state;
+    begin_two(&scene, 6, 0);
+    rotates(&scene, 7, 6);
+    assert_false(service_move(&scene.service, scene.wanted));
+    assert_string_equal(world.started, "DB=v7 NEXT=v6 MAIL=v4;");
+    assert_string_equal(world.said, "applying 6/0;healthy 7/6;");
+    assert_true(settles(&scene));
+    assert_null(strstr(world.said, "unhealthy 7"));
+    runs(&scene, 7, 4);
+    service_free(&scene.service);
+}
+
+/* What is rotated waits for the service to be well, and is not fetched before; what somebody wrote may be what it
+ * lacks. */
+static void written_to_mend_it(void **state)
+{
+    struct scene scene;
+    (void)state;
+    begin_two(&scene, 6, 0);
+    rotates(&scene, 7, 6);
+    scene.wanted[1].alive[0] = 5;
+    world.bad = NULL;
+    world.well = false;
+    assert_false(service_move(&scene.service, scene.wanted));
+    assert_string_equal(world.started, "DB=v6 NEXT=v6 MAIL=v5;");
+    assert_string_equal(world.said, "unhealthy 6/0;applying 4/0;healthy 5/0;");
+    assert_int_equal(world.fetches, 1);
+    world.well = true;
+    assert_true(settles(&scene));
+    runs(&scene, 7, 5);
+    service_free(&scene.service);
+}
+
 /* A field that only one of both has cannot be tried twice, and spoils no file. */
 static void a_field_of_one(void **state)
 {
@@ -515,6 +586,9 @@ int main(void)
         cmocka_unit_test(not_at_fault),
         cmocka_unit_test(at_fault),
         cmocka_unit_test(a_bad_one_after_a_bad_one),
+        cmocka_unit_test(going_back_is_alone),
+        cmocka_unit_test(rotated_by_itself),
+        cmocka_unit_test(written_to_mend_it),
         cmocka_unit_test(a_field_of_one),
     };
     kt_log_set_level(KT_LOG_ERROR);
