@@ -15,20 +15,16 @@ uint64_t candidate_wanted(const struct service *service, const struct wanted *wa
     return runs != now->version ? now->version : now->other_version;
 }
 
-static bool is_denied(const struct denied *denied, uint64_t version)
+static bool is_held(const struct value *now, uint64_t version)
 {
-    return denied->version == version && kt_mono_ms(&kt_system_clock) < denied->again_ms;
+    return version == now->version || version == now->other_version;
 }
 
-/* No news say that a policy was mended, so it is asked for again; each refusal is a line of the audit log. */
-static void note_denied(struct denied *denied, uint64_t version, const struct kt_err *why)
+uint64_t candidate_planned(const struct service *service, const struct wanted *wanted, size_t i, uint64_t runs)
 {
-    if (denied->version != version) {
-        kt_log_err(KT_LOG_WARNING, "candidate-not-fetched", why);
-        denied->version = version;
-        kt_pace_init(&denied->pace);
-    }
-    denied->again_ms = kt_mono_ms(&kt_system_clock) + kt_pace_next_ms(&denied->pace);
+    uint64_t version = candidate_wanted(service, wanted, i, runs);
+    bool denied = denied_lasts(&service->denied_other[i], version);
+    return denied && !is_held(&service->values->at[i], version) ? 0 : version;
 }
 
 /* Another version's data. */
@@ -55,26 +51,23 @@ enum kt_kind candidate_fetch(struct service *service, size_t i, struct value *va
     struct kt_err why = {0};
     if (version == 0)
         return KT_OK;
-    if (version == now->version || version == now->other_version) {
+    if (is_held(now, version)) {
         value_put_other(value, version, kt_buf_bytes(version == now->version ? &now->data : &now->other));
         return kt_buf_ok(&value->other) ? KT_OK : kt_fail(err, KT_NO_MEMORY, "fetching %s", now->secret);
     }
     value->other_version = 0;
-    if (is_denied(&service->denied[i], version))
-        return KT_OK;
     enum kt_kind kind = fetch_other(service, i, version, value, &why);
-    if (kind == KT_DENIED) {
-        note_denied(&service->denied[i], version, &why);
-        return KT_OK;
+    if (link_is_away(kind)) {
+        *err = why;
+        return kind;
     }
     if (kind == KT_NOT_FOUND) {
-        kt_log_err(KT_LOG_WARNING, "candidate-not-fetched", &why);
+        kt_log_err(KT_LOG_WARNING, "not-fetched", &why);
         service->refused_other[i] = version;
-        return KT_OK;
+    } else if (kind != KT_OK) {
+        denied_note(&service->denied_other[i], version, &why);
     }
-    if (kind != KT_OK)
-        *err = why;
-    return kind;
+    return KT_OK;
 }
 
 bool candidates_differ(const struct values *a, const struct values *b, size_t i)

@@ -12,9 +12,10 @@
 
 /* The candidate's version, if `runs` is the version to run; 0: none. */
 uint64_t candidate_wanted(const struct service *service, const struct wanted *wanted, size_t i, uint64_t runs);
+/* So, without one that is not asked for now (denied.h). */
+uint64_t candidate_planned(const struct service *service, const struct wanted *wanted, size_t i, uint64_t runs);
 /* Puts the one that *value names into it, from what the service has, else from the vault. One that is not there (any
- * more) is none, and is not asked for again; one that may not be read is none for now, and asked for after a pause
- * (lib/pace.h): a token is renewed, a policy mended. */
+ * more) is none, and is not asked for again; one that may not be read is none for now (denied.h). */
 enum kt_kind candidate_fetch(struct service *service, size_t i, struct value *value, struct kt_err *err) KT_MUST_CHECK;
 /* Of two sets of the same secrets. */
 bool candidates_differ(const struct values *a, const struct values *b, size_t i);

@@ -64,9 +64,10 @@ struct values *fetch_plan(const struct service *service, const struct wanted *wa
     for (size_t i = 0; values != NULL && i < service->values->n; i++) {
         const struct value *now = &service->values->at[i];
         struct value *value = values_add(values, now->secret);
-        bool moves = turn_of(service, wanted, i) == turn;
-        value->version = moves ? version_to_run(service, wanted, i) : now->version;
-        value->other_version = moves || turn != TURN_BACK ? candidate_wanted(service, wanted, i, value->version)
+        uint64_t version = version_to_run(service, wanted, i);
+        bool moves = turn_of(service, wanted, i) == turn && !denied_lasts(&service->denied[i], version);
+        value->version = moves ? version : now->version;
+        value->other_version = moves || turn != TURN_BACK ? candidate_planned(service, wanted, i, value->version)
                                                           : now->other_version;
     }
     if (values == NULL || has_news(service, values, turn))
@@ -85,11 +86,31 @@ static enum kt_kind fetch_one(struct service *service, size_t i, struct value *v
     return kt_buf_ok(&value->data) ? KT_OK : kt_fail(err, KT_NO_MEMORY, "fetching %s", old->secret);
 }
 
+/* A version that cannot be had stays as it is. One that could not is as good as news: others may have been tried without
+ * it. */
+static enum kt_kind fetch_or_stay(struct service *service, size_t i, struct value *value, struct kt_err *err)
+{
+    const struct value *now = &service->values->at[i];
+    struct kt_err why = {0};
+    enum kt_kind kind = fetch_one(service, i, value, &why);
+    if (kind == KT_OK && denied_ends(&service->denied[i], value->version))
+        service->others_again = service->others_again || !service->reports.rotating[i];
+    if (kind != KT_OK && !link_is_away(kind)) {
+        denied_note(&service->denied[i], value->version, &why);
+        value->version = now->version;
+        value->other_version = now->other_version;
+        kind = fetch_one(service, i, value, &why);
+    }
+    if (kind != KT_OK)
+        *err = why;
+    return kind;
+}
+
 enum kt_kind fetch_planned(struct service *service, struct values *values, struct kt_err *err)
 {
     enum kt_kind kind = KT_OK;
     for (size_t i = 0; i < values->n && kind == KT_OK; i++) {
-        kind = fetch_one(service, i, &values->at[i], err);
+        kind = fetch_or_stay(service, i, &values->at[i], err);
         if (kind == KT_OK)
             kind = candidate_fetch(service, i, &values->at[i], err);
     }

@@ -4,8 +4,8 @@
  *          before what somebody wrote, so that no rotation is taken back for that. What is written without a rotation
  *          moves together: it may belong together. Candidates (candidates.h) come beside any but the first, and
  *          last by themselves.
- *          fetch_first() waits for the vault, since there is nothing else to run yet; later on what is not to be had
- *          leaves the service as it is.
+ *          fetch_first() waits for the vault, since there is nothing else to run yet; later on a secret that is not to
+ *          be had holds up no other one.
  * Owner:   borrowed.
  * Threads: one. */
 #pragma once
@@ -22,5 +22,6 @@ enum turn { TURN_BACK, TURN_ROTATED, TURN_WRITTEN, TURN_CANDIDATES, TURN_COUNT }
 /* The set that the service is to have after a turn, without its data yet. NULL: the turn has nothing that the service
  * does not have, or there is no memory. */
 struct values *fetch_plan(const struct service *service, const struct wanted *wanted, enum turn turn);
-/* Fills it in; what the service has already needs no vault. */
+/* Fills it in; what the service has already needs no vault. What the vault does not give stays as it is, and is asked
+ * for later (denied.h). An error: nothing can be had now (link_is_away). */
 enum kt_kind fetch_planned(struct service *service, struct values *values, struct kt_err *err) KT_MUST_CHECK;

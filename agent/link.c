@@ -297,6 +297,15 @@ bool link_may_come_back(enum kt_kind kind)
            kind == KT_TOO_MANY || kind == KT_INTERNAL || kind == KT_UNKNOWN;
 }
 
+bool link_is_away(enum kt_kind kind)
+{
+    static const bool away[KT_KIND_COUNT] = {
+        [KT_IO] = true,   [KT_TIMEOUT] = true, [KT_UNKNOWN] = true,   [KT_SEALED] = true,
+        [KT_BUSY] = true, [KT_GONE] = true,    [KT_NO_MEMORY] = true,
+    };
+    return away[kind];
+}
+
 bool link_pause(struct link *link, int64_t end_ms)
 {
     int64_t end = kt_mono_ms(&kt_system_clock) + kt_pace_next_ms(&link->pace);

@@ -59,6 +59,8 @@ bool link_new_token(struct link *link);
 
 /* The same call may do later. */
 bool link_may_come_back(enum kt_kind kind);
+/* Nothing else can be had now either: it was the line, the vault as a whole, or ourselves. */
+bool link_is_away(enum kt_kind kind);
 /* Waits before the next try, longer each time, but not past end_ms (monotonic); link_worked() starts
  * over. False: stop trying, the service ended or a person asked for the end. */
 bool link_pause(struct link *link, int64_t end_ms);

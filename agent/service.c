@@ -376,34 +376,36 @@ static void try_values(struct service *service, struct values *values, const str
     values_free(values);
 }
 
+/* Takes *values. False: nothing of the turn could be had. */
+static bool take_planned(struct service *service, struct values *values, enum turn turn,
+                         const struct health_result *baseline)
+{
+    struct kt_err err = {0};
+    enum kt_kind kind = fetch_planned(service, values, &err);
+    bool left_out = kind == KT_OK && turn != TURN_CANDIDATES && !values_differ(service->values, values);
+    if (kind != KT_OK && kind != KT_GONE)
+        kt_log_err(KT_LOG_WARNING, "fetch-failed", &err);
+    if (kind != KT_OK || left_out)
+        values_free(values);
+    else if (candidates_only_end(service->values, values))
+        end_candidates(service, values);
+    else
+        try_values(service, values, baseline);
+    return !left_out;
+}
+
 /* False: nothing came of it, and the next turn is not held up. */
 static bool take_turn(struct service *service, const struct wanted *wanted, enum turn turn)
 {
-    struct kt_err err = {0};
     struct values *values = fetch_plan(service, wanted, turn);
     if (values == NULL)
         return false;
     struct health_result baseline = look_before(service, values, wanted);
-    if (service->s->ending) {
-        values_free(values);
-        return true;
-    }
-    if (!baseline.healthy) {
-        say_of_moving(service, values, "unhealthy", "unhealthy before the change: not touched", &baseline, NULL);
-        values_free(values);
-        return false;
-    }
-    enum kt_kind kind = fetch_planned(service, values, &err);
-    if (kind != KT_OK) {
-        if (kind != KT_GONE)
-            kt_log_err(KT_LOG_WARNING, "fetch-failed", &err);
-        values_free(values);
-    } else if (candidates_only_end(service->values, values)) {
-        end_candidates(service, values);
-    } else {
-        try_values(service, values, &baseline);
-    }
-    return true;
+    if (baseline.healthy && !service->s->ending)
+        return take_planned(service, values, turn, &baseline);
+    say_of_moving(service, values, "unhealthy", "unhealthy before the change: not touched", &baseline, NULL);
+    values_free(values);
+    return service->s->ending;
 }
 
 static bool move(struct service *service, const struct wanted *wanted)

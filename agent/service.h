@@ -8,15 +8,8 @@
  * Threads: one. */
 #pragma once
 
+#include "agent/denied.h"
 #include "agent/reports.h"
-#include "lib/pace.h"
-
-/* A candidate that the token may not read now. */
-struct denied {
-    uint64_t version; /* 0: none; the log says it already */
-    struct kt_pace pace;
-    int64_t again_ms; /* monotonic; it is not asked for before */
-};
 
 struct service {
     const struct config *config;
@@ -26,6 +19,7 @@ struct service {
     uint64_t refused[CONFIG_SECRETS_MAX]; /* a version that was tried and did not do; 0: none */
     uint64_t refused_other[CONFIG_SECRETS_MAX]; /* so for a candidate, or there is no such version any more */
     struct denied denied[CONFIG_SECRETS_MAX];
+    struct denied denied_other[CONFIG_SECRETS_MAX]; /* a candidate */
     uint64_t holds[CONFIG_SECRETS_MAX];   /* the candidate's version that is in the files; 0: none */
     int64_t last_restart_ms;
     bool lost; /* it was stopped for a restart and could not be started */

@@ -78,7 +78,7 @@ static void what_it_has_is_not_fetched(void **state)
     } tries[] = {{0, ""}, {6, "{\"p\":\"one\"}"}, {7, "{\"p\":\"two\"}"}};
     struct config config = {.two = {true}};
     /* Nor does it matter that it might not be read a moment ago. */
-    struct service service = {.config = &config, .values = one_value(6, 7), .denied = {{7, {0}, INT64_MAX}}};
+    struct service service = {.config = &config, .values = one_value(6, 7), .denied_other = {{7, {0}, INT64_MAX}}};
     for (size_t i = 0; i < sizeof tries / sizeof tries[0]; i++) {
         struct values *values = values_new();
         struct value *value = values_add(values, "secret/db");

@@ -19,6 +19,7 @@
 static struct {
     bool well, well_with_both, well_after; /* before; with what is tried; with the files of before again */
     enum kt_kind fetch;
+    const char *forbidden; /* a secret that cannot be read */
     const char *refusal; /* of reports that say that it holds a candidate; NULL: none */
     unsigned fetches, verdicts, reports;
     char said[1024]; /* "state version/holds;" each */
@@ -35,6 +36,8 @@ enum kt_kind __wrap_link_fetch(struct link *link, const char *secret, uint64_t v
 {
     (void)link;
     world.fetches++;
+    if (world.forbidden != NULL && strcmp(world.forbidden, secret) == 0)
+        return kt_fail(err, KT_DENIED, "fetching %s", secret);
     if (world.fetch != KT_OK)
         return kt_fail(err, world.fetch, "fetching %s", secret);
     value->version = version;
@@ -224,16 +227,17 @@ static void not_well_ever_since(void **state)
     service_free(&scene.service);
 }
 
-/* A token that ended is no word about the version, but each refusal is a line of the audit log: it is asked for after
+/* A token that ended, or a quota, is no word about the version, but each refusal is a line of the audit log: it is asked for after
  * pauses that grow. That there is no such version is a word. */
 static void not_given(void **state)
 {
     struct scene scene;
     (void)state;
     begin(&scene);
-    struct denied *denied = &scene.service.denied[0];
-    world.fetch = KT_DENIED;
+    struct denied *denied = &scene.service.denied_other[0];
+    static const enum kt_kind kinds[] = {KT_DENIED, KT_TOO_MANY, KT_INTERNAL, KT_CORRUPT};
     for (unsigned asked = 1; asked <= 8; asked++) {
+        world.fetch = kinds[asked % (sizeof kinds / sizeof kinds[0])];
         denied->again_ms = 0; /* that time is over */
         assert_false(service_move(&scene.service, scene.wanted));
         assert_int_equal(world.fetches, asked);
@@ -545,6 +549,89 @@ static void written_to_mend_it(void **state)
     service_free(&scene.service);
 }
 
+/* The new one of a secret cannot be read; then it can. */
+static void forbid(struct scene *scene, const char *secret)
+{
+    begin_two(scene, 6, 0);
+    rotates(scene, 7, 6);
+    world.bad = NULL;
+    world.forbidden = secret;
+}
+
+static void allow(struct scene *scene)
+{
+    world.forbidden = NULL;
+    for (size_t i = 0; i < 2; i++)
+        scene->service.denied[i].again_ms = 0; /* that time is over */
+}
+
+static void held_up_by_none(void **state)
+{
+    struct scene scene;
+    (void)state;
+    forbid(&scene, OTHER);
+    assert_false(settles(&scene));
+    assert_string_equal(world.started, "DB=v7 NEXT=v6 MAIL=v4;");
+    assert_string_equal(world.said, "applying 6/0;healthy 7/6;");
+    scene.service.denied[1].again_ms = INT64_MAX;
+    unsigned fetches = world.fetches;
+    assert_false(settles(&scene));
+    assert_int_equal(world.fetches, fetches);
+    assert_string_equal(world.said, "");
+    allow(&scene);
+    assert_true(settles(&scene));
+    runs(&scene, 7, 5);
+    service_free(&scene.service);
+}
+
+static void rotated_forbidden(void **state)
+{
+    struct scene scene;
+    (void)state;
+    forbid(&scene, SECRET);
+    assert_false(service_move(&scene.service, scene.wanted));
+    runs(&scene, 6, 5);
+    allow(&scene);
+    assert_true(settles(&scene));
+    runs(&scene, 7, 5);
+    service_free(&scene.service);
+}
+
+/* No news come of what can be read at last: those that were tried without it are tried with it. */
+static void pair_held_up(void **state)
+{
+    struct scene scene;
+    (void)state;
+    forbid(&scene, OTHER);
+    scene.wanted[0].active = false;
+    world.plain = world.pair = true;
+    assert_false(settles(&scene));
+    assert_string_equal(world.started, "DB=v7 NEXT=v7 MAIL=v4;DB=v6 NEXT=v6 MAIL=v4;");
+    allow(&scene);
+    assert_true(settles(&scene));
+    runs(&scene, 7, 5);
+    service_free(&scene.service);
+}
+
+/* Without the vault nothing could be acknowledged either: what can be had waits as well. */
+static void vault_away(void **state)
+{
+    static const enum kt_kind kinds[] = {KT_IO, KT_TIMEOUT, KT_SEALED, KT_BUSY, KT_GONE, KT_NO_MEMORY};
+    (void)state;
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        struct scene scene;
+        forbid(&scene, NULL);
+        world.fetch = kinds[i];
+        assert_false(service_move(&scene.service, scene.wanted));
+        assert_int_equal(world.fetches, 1);
+        assert_string_equal(world.started, "");
+        world.fetch = KT_OK;
+        assert_true(settles(&scene));
+        runs(&scene, 7, 5);
+        service_free(&scene.service);
+    }
+}
+
 /* A field that only one of both has cannot be tried twice, and spoils no file. */
 static void a_field_of_one(void **state)
 {
@@ -589,6 +676,10 @@ int main(void)
         cmocka_unit_test(going_back_is_alone),
         cmocka_unit_test(rotated_by_itself),
         cmocka_unit_test(written_to_mend_it),
+        cmocka_unit_test(held_up_by_none),
+        cmocka_unit_test(rotated_forbidden),
+        cmocka_unit_test(pair_held_up),
+        cmocka_unit_test(vault_away),
         cmocka_unit_test(a_field_of_one),
     };
     kt_log_set_level(KT_LOG_ERROR);
