@@ -144,6 +144,8 @@ bool report_again(struct service *service, const struct wanted *wanted)
 {
     struct health_result health = {.healthy = true};
     bool all = true, asks = false;
+    if (service->astray)
+        return false;
     for (size_t i = 0; i < service->values->n; i++)
         asks = asks || asks_again(service, wanted, i) || is_on_trial(service, wanted, i);
     if (asks)

@@ -29,7 +29,8 @@ void report_later(struct service *service, size_t i, const char *state, const ch
 void report_started(struct service *service);
 /* Tells the vault what it has not heard yet; asks again how a service is that was not well when it
  * was last reported, once the vault wants the version that it runs; and, while a rotation is under
- * way, whether the service is still well with the new version. False: call it again soon. */
+ * way, whether the service is still well with the new version. Nothing while it is astray. False: call it again
+ * soon. */
 bool report_again(struct service *service, const struct wanted *wanted);
 /* The last word: no consumer any more, or, when it failed while a rotation is under way, that it is
  * not well. One try. */

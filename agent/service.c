@@ -18,6 +18,7 @@ enum kt_kind service_init(struct service *service, const struct config *config,
                           struct supervisor *s, struct link *link, struct kt_err *err)
 {
     *service = (struct service){.config = config, .s = s, .link = link, .values = values_new()};
+    kt_pace_init(&service->pace);
     return service->values == NULL ? kt_fail(err, KT_NO_MEMORY, "starting") : KT_OK;
 }
 
@@ -178,17 +179,27 @@ static bool activate(struct service *service, const struct values *values, char 
     return false;
 }
 
+static bool put_in_place(struct service *service, const struct values *values, char detail[160])
+{
+    struct kt_err err = {0};
+    bool written = write_files(service, values, &err) == KT_OK;
+    if (!written) {
+        kt_log_err(KT_LOG_ERROR, "files-failed", &err);
+        (void)snprintf(detail, 160, "%.150s", err.what);
+    }
+    service->astray = !written || !activate(service, values, detail);
+    if (service->astray)
+        service->again_ms = kt_mono_ms(&kt_system_clock) + 1 + kt_pace_next_ms(&service->pace);
+    else
+        kt_pace_init(&service->pace);
+    return !service->astray;
+}
+
 static struct health_result run_with(struct service *service, const struct values *values,
                                      const struct health_result *baseline)
 {
     struct health_result health = {0};
-    struct kt_err err = {0};
-    if (write_files(service, values, &err) != KT_OK) {
-        kt_log_err(KT_LOG_ERROR, "files-failed", &err);
-        (void)snprintf(health.detail, sizeof health.detail, "%.150s", err.what);
-        return health;
-    }
-    if (!activate(service, values, health.detail))
+    if (!put_in_place(service, values, health.detail))
         return health;
     return health_verdict(service->s, &service->config->health, baseline);
 }
@@ -228,7 +239,8 @@ static void go_back(struct service *service, struct values *tried,
                 give_up_candidate(service, i, tried, failed, &old);
             continue;
         }
-        if (service->reports.unheard[i] != NULL) /* the new one's word; both are said again, in order */
+        /* The new one's word is said again first; and it may not be known which one runs. */
+        if (service->reports.unheard[i] != NULL || service->astray)
             report_later(service, i, state, why);
         else
             (void)report_say(service, i, version, state, why, &old, baseline);
@@ -344,6 +356,7 @@ static void take_news(struct service *service, const struct wanted *wanted)
         if (!wanted[i].news)
             continue;
         service->reports.rotating[i] = wanted[i].active;
+        service->again_ms = 0;
         bool moves = version_to_run(service, wanted, i) != service->values->at[i].version;
         written = written || (moves && !wanted[i].active);
         if (wanted[i].version == service->refused[i])
@@ -365,14 +378,20 @@ static void try_others_again(struct service *service, const struct wanted *wante
 /* Takes *values. */
 static void try_values(struct service *service, struct values *values, const struct health_result *baseline)
 {
+    bool back = goes_back(service, values);
     say_of_moving(service, values, "applying", NULL, NULL, baseline);
     struct health_result health = run_with(service, values, baseline);
-    if (!service->s->ending && (health.healthy || goes_back(service, values))) {
-        take_over(service, values, &health, baseline);
-        return;
+    if (!service->s->ending) {
+        if (back && service->astray && service->s->state == CHILD_RUNNING) {
+            /* The vault may end the version of before once it hears that nobody runs it. */
+            say_of_moving(service, values, "unhealthy", health.detail, &health, NULL);
+        } else if (back || health.healthy) {
+            take_over(service, values, &health, baseline);
+            return;
+        } else {
+            go_back(service, values, &health, baseline);
+        }
     }
-    if (!service->s->ending)
-        go_back(service, values, &health, baseline);
     values_free(values);
 }
 
@@ -416,11 +435,23 @@ static bool move(struct service *service, const struct wanted *wanted)
     return !differs(service, wanted);
 }
 
-bool service_move(struct service *service, const struct wanted *wanted)
+static bool move_all(struct service *service, const struct wanted *wanted)
 {
-    take_news(service, wanted);
     if (differs(service, wanted) && !move(service, wanted))
         return false;
     try_others_again(service, wanted);
     return !differs(service, wanted) || move(service, wanted); /* before there is other news */
+}
+
+bool service_move(struct service *service, const struct wanted *wanted)
+{
+    char detail[160];
+    take_news(service, wanted);
+    int64_t again_ms = service->again_ms;
+    if (service->astray && kt_mono_ms(&kt_system_clock) < again_ms)
+        return false;
+    bool settled = move_all(service, wanted);
+    if (service->astray && service->again_ms == again_ms) /* nothing else was put in place */
+        (void)put_in_place(service, service->values, detail);
+    return settled && !service->astray;
 }

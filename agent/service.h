@@ -23,6 +23,10 @@ struct service {
     uint64_t holds[CONFIG_SECRETS_MAX];   /* the candidate's version that is in the files; 0: none */
     int64_t last_restart_ms;
     bool lost; /* it was stopped for a restart and could not be started */
+    /* The files, or the program, may have another set than `values`: nothing is said of it until it is put in place. */
+    bool astray;
+    struct kt_pace pace; /* of tries to */
+    int64_t again_ms;    /* monotonic */
     struct reports reports;
     bool others_again; /* somebody wrote a new version since others did not do */
 };
@@ -34,6 +38,6 @@ void service_free(struct service *service);
 /* Writes the files and starts the program. KT_NOT_FOUND, KT_DENIED: of the program. */
 enum kt_kind service_start(struct service *service, struct kt_err *err) KT_MUST_CHECK;
 /* Moves to the wanted versions, if any differs and was not refused before. False: it could not be
- * fetched, or the service was not well before, or a candidate is left to come or to end; call it
- * again soon. */
+ * fetched, or the service was not well before, or something is left to come or to end, or could not be
+ * put in place; call it again soon. */
 bool service_move(struct service *service, const struct wanted *wanted);

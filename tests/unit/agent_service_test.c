@@ -632,6 +632,55 @@ static void vault_away(void **state)
     }
 }
 
+/* ---- what does not run is not said to ---- */
+
+static const struct place {
+    const char *name;
+    uint64_t version; /* that is to run; it has 7 */
+    const char *said, *then;
+} places[] = {
+    {"it is to go back", 6, "applying 7/0;unhealthy 7/0;", "applying 7/0;healthy 6/0;"},
+    {"it goes on", 8, "applying 7/0;unhealthy 8/0;", "unhealthy 8/0;unhealthy 7/0;"},
+};
+
+/* The file cannot be written, neither the new one nor the one of before; then it can. */
+static void not_put_in_place(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+        struct config_file file = {.path = "/nonexistent/file", .contents = "{{ secret \"secret/db\" \"p\" }}"};
+        struct scene scene;
+        prepare(&scene);
+        has(&scene, scene.name, 7, 0);
+        scene.config.two[0] = false;
+        scene.config.files = &file;
+        scene.config.n_files = 1;
+        rotates(&scene, places[i].version, 7);
+        for (unsigned tried = 0; tried < 3; tried++) {
+            assert_false(service_move(&scene.service, scene.wanted));
+            assert_true(scene.service.again_ms > 0);
+            scene.service.again_ms = INT64_MAX;
+            scene.wanted[0].news = false;
+            if (strcmp(world.said, places[i].said) != 0)
+                fail_msg("%s: said %s", places[i].name, world.said);
+            assert_false(report_again(&scene.service, scene.wanted));
+            assert_false(service_move(&scene.service, scene.wanted)); /* later */
+            assert_int_equal(scene.service.values->at[0].version, 7);
+            assert_int_equal(scene.service.again_ms, INT64_MAX);
+            scene.service.again_ms = 0;
+            if (places[i].version < 7)
+                world.said[0] = '\0';
+        }
+        world.said[0] = '\0';
+        scene.config.n_files = 0;
+        assert_true(service_move(&scene.service, scene.wanted));
+        (void)report_again(&scene.service, scene.wanted);
+        if (strcmp(world.said, places[i].then) != 0)
+            fail_msg("%s: then said %s", places[i].name, world.said);
+        service_free(&scene.service);
+    }
+}
+
 /* A field that only one of both has cannot be tried twice, and spoils no file. */
 static void a_field_of_one(void **state)
 {
@@ -680,6 +729,7 @@ int main(void)
         cmocka_unit_test(rotated_forbidden),
         cmocka_unit_test(pair_held_up),
         cmocka_unit_test(vault_away),
+        cmocka_unit_test(not_put_in_place),
         cmocka_unit_test(a_field_of_one),
     };
     kt_log_set_level(KT_LOG_ERROR);
