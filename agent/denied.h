@@ -1,8 +1,8 @@
 /* agent/denied.h - a version that could not be read: when it is asked for again.
  *
- * What:    No news say that a policy was mended, that a quota has room or that a record can be read again, so it is asked
- *          for after pauses that grow (lib/pace.h), at last once or twice a minute: each refusal is a line of the audit
- *          log. The agent's log has one of each version.
+ * What:    No news say that a policy was mended, that a quota has room or that a record can be read again, so it is
+ *          asked for after pauses that grow (lib/pace.h), at last once or twice a minute: each refusal is a line of the
+ *          audit log. The agent's log has one of each version.
  * Owner:   plain values; zeroed: nothing was refused.
  * Threads: one. */
 #pragma once

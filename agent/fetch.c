@@ -86,8 +86,8 @@ static enum kt_kind fetch_one(struct service *service, size_t i, struct value *v
     return kt_buf_ok(&value->data) ? KT_OK : kt_fail(err, KT_NO_MEMORY, "fetching %s", old->secret);
 }
 
-/* A version that cannot be had stays as it is. One that could not is as good as news: others may have been tried without
- * it. */
+/* A secret whose version cannot be had stays as it is. Once it can that is as good as news: others may have been tried
+ * without it. */
 static enum kt_kind fetch_or_stay(struct service *service, size_t i, struct value *value, struct kt_err *err)
 {
     const struct value *now = &service->values->at[i];

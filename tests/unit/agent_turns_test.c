@@ -1,0 +1,223 @@
+/* What comes to a service at once: in which order it moves, what is left out, and what the vault is told where it
+ * cannot. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <string.h>
+
+#include "agent/fetch.h"
+#include "lib/log.h"
+#include "tests/support/agent_scene.h"
+
+/* ---- what comes in one answer ---- */
+
+static void runs(const struct scene *scene, uint64_t version, uint64_t other)
+{
+    assert_int_equal(scene->service.values->at[0].version, version);
+    assert_int_equal(scene->service.values->at[1].version, other);
+}
+
+/* What was tried beside it is tried by itself: nobody would take it back. */
+static void going_back_is_alone(void **state)
+{
+    struct scene scene;
+    (void)state;
+    scene_begin_two(&scene, 7, 6);
+    scene_rotates(&scene, 6, 0);
+    assert_false(service_move(&scene.service, scene.wanted));
+    assert_string_equal(world.started, "DB=v6 NEXT=v7 MAIL=v4;");
+    assert_string_equal(world.said, "applying 7/0;healthy 6/7;");
+    assert_true(scene_settles(&scene));
+    assert_string_equal(world.started, "DB=v6 NEXT=v7 MAIL=v5;DB=v6 NEXT=v7 MAIL=v4;");
+    assert_string_equal(world.said, "applying 4/0;unhealthy 5/0;rolled_back 4/0;");
+    runs(&scene, 6, 4);
+    service_free(&scene.service);
+}
+
+/* A good one is not taken back for what somebody wrote. */
+static void rotated_by_itself(void **state)
+{
+    struct scene scene;
+    (void)state;
+    scene_begin_two(&scene, 6, 0);
+    scene_rotates(&scene, 7, 6);
+    assert_false(service_move(&scene.service, scene.wanted));
+    assert_string_equal(world.started, "DB=v7 NEXT=v6 MAIL=v4;");
+    assert_string_equal(world.said, "applying 6/0;healthy 7/6;");
+    assert_true(scene_settles(&scene));
+    assert_null(strstr(world.said, "unhealthy 7"));
+    runs(&scene, 7, 4);
+    service_free(&scene.service);
+}
+
+/* What is rotated waits for the service to be well, and is not fetched before; what somebody wrote may be what it
+ * lacks. */
+static void written_to_mend_it(void **state)
+{
+    struct scene scene;
+    (void)state;
+    scene_begin_two(&scene, 6, 0);
+    scene_rotates(&scene, 7, 6);
+    scene.wanted[1].alive[0] = 5;
+    world.bad = NULL;
+    world.well = false;
+    assert_false(service_move(&scene.service, scene.wanted));
+    assert_string_equal(world.started, "DB=v6 NEXT=v6 MAIL=v5;");
+    assert_string_equal(world.said, "unhealthy 6/0;applying 4/0;healthy 5/0;");
+    assert_int_equal(world.fetches, 1);
+    world.well = true;
+    assert_true(scene_settles(&scene));
+    runs(&scene, 7, 5);
+    service_free(&scene.service);
+}
+
+/* The new one of a secret cannot be read; then it can. */
+static void forbid(struct scene *scene, const char *secret)
+{
+    scene_begin_two(scene, 6, 0);
+    scene_rotates(scene, 7, 6);
+    world.bad = NULL;
+    world.forbidden = secret;
+}
+
+static void allow(struct scene *scene)
+{
+    world.forbidden = NULL;
+    for (size_t i = 0; i < 2; i++)
+        scene->service.denied[i].again_ms = 0; /* that time is over */
+}
+
+static void held_up_by_none(void **state)
+{
+    struct scene scene;
+    (void)state;
+    forbid(&scene, OTHER);
+    assert_false(scene_settles(&scene));
+    assert_string_equal(world.started, "DB=v7 NEXT=v6 MAIL=v4;");
+    assert_string_equal(world.said, "applying 6/0;healthy 7/6;");
+    scene.service.denied[1].again_ms = INT64_MAX;
+    unsigned fetches = world.fetches;
+    assert_false(scene_settles(&scene));
+    assert_int_equal(world.fetches, fetches);
+    assert_string_equal(world.said, "");
+    allow(&scene);
+    assert_true(scene_settles(&scene));
+    runs(&scene, 7, 5);
+    service_free(&scene.service);
+}
+
+static void rotated_forbidden(void **state)
+{
+    struct scene scene;
+    (void)state;
+    forbid(&scene, SECRET);
+    assert_false(service_move(&scene.service, scene.wanted));
+    runs(&scene, 6, 5);
+    allow(&scene);
+    assert_true(scene_settles(&scene));
+    runs(&scene, 7, 5);
+    service_free(&scene.service);
+}
+
+/* No news come of what can be read at last: those that were tried without it are tried with it. */
+static void pair_held_up(void **state)
+{
+    struct scene scene;
+    (void)state;
+    forbid(&scene, OTHER);
+    scene.wanted[0].active = false;
+    world.plain = world.pair = true;
+    assert_false(scene_settles(&scene));
+    assert_string_equal(world.started, "DB=v7 NEXT=v7 MAIL=v4;DB=v6 NEXT=v6 MAIL=v4;");
+    allow(&scene);
+    assert_true(scene_settles(&scene));
+    runs(&scene, 7, 5);
+    service_free(&scene.service);
+}
+
+/* Without the vault nothing could be acknowledged either: what can be had waits as well. */
+static void vault_away(void **state)
+{
+    static const enum kt_kind kinds[] = {KT_IO, KT_TIMEOUT, KT_SEALED, KT_BUSY, KT_GONE, KT_NO_MEMORY};
+    (void)state;
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        struct scene scene;
+        forbid(&scene, NULL);
+        world.fetch = kinds[i];
+        assert_false(service_move(&scene.service, scene.wanted));
+        assert_int_equal(world.fetches, 1);
+        assert_string_equal(world.started, "");
+        world.fetch = KT_OK;
+        assert_true(scene_settles(&scene));
+        runs(&scene, 7, 5);
+        service_free(&scene.service);
+    }
+}
+
+/* ---- what does not run is not said to ---- */
+
+static const struct place {
+    const char *name;
+    uint64_t version; /* that is to run; it has 7 */
+    const char *said, *then;
+} places[] = {
+    {"it is to go back", 6, "applying 7/0;unhealthy 7/0;", "applying 7/0;healthy 6/0;"},
+    {"it goes on", 8, "applying 7/0;unhealthy 8/0;", "unhealthy 8/0;unhealthy 7/0;"},
+};
+
+/* The file cannot be written, neither the new one nor the one of before; then it can. */
+static void not_put_in_place(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+        struct config_file file = {.path = "/nonexistent/file", .contents = "{{ secret \"secret/db\" \"p\" }}"};
+        struct scene scene;
+        scene_prepare(&scene);
+        scene_has(&scene, scene.name, 7, 0);
+        scene.config.two[0] = false;
+        scene.config.files = &file;
+        scene.config.n_files = 1;
+        scene_rotates(&scene, places[i].version, 7);
+        for (unsigned tried = 0; tried < 3; tried++) {
+            assert_false(service_move(&scene.service, scene.wanted));
+            assert_true(scene.service.again_ms > 0);
+            scene.service.again_ms = INT64_MAX;
+            scene.wanted[0].news = false;
+            if (strcmp(world.said, places[i].said) != 0)
+                fail_msg("%s: said %s", places[i].name, world.said);
+            assert_false(report_again(&scene.service, scene.wanted));
+            assert_false(service_move(&scene.service, scene.wanted)); /* later */
+            assert_int_equal(scene.service.values->at[0].version, 7);
+            assert_int_equal(scene.service.again_ms, INT64_MAX);
+            scene.service.again_ms = 0;
+            if (places[i].version < 7)
+                world.said[0] = '\0';
+        }
+        world.said[0] = '\0';
+        scene.config.n_files = 0;
+        assert_true(service_move(&scene.service, scene.wanted));
+        (void)report_again(&scene.service, scene.wanted);
+        if (strcmp(world.said, places[i].then) != 0)
+            fail_msg("%s: then said %s", places[i].name, world.said);
+        service_free(&scene.service);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(going_back_is_alone),
+        cmocka_unit_test(rotated_by_itself),
+        cmocka_unit_test(written_to_mend_it),
+        cmocka_unit_test(held_up_by_none),
+        cmocka_unit_test(rotated_forbidden),
+        cmocka_unit_test(pair_held_up),
+        cmocka_unit_test(vault_away),
+        cmocka_unit_test(not_put_in_place),
+    };
+    kt_log_set_level(KT_LOG_ERROR);
+    return cmocka_run_group_tests_name("agent_turns", tests, NULL, NULL);
+}
