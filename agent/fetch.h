@@ -2,8 +2,8 @@
  *
  * What:    What the vault takes back is to work as it did: it moves alone. What is rotated has to do by itself: it
  *          moves before what somebody wrote, so that no rotation is taken back for that. What is written without a
- *          rotation moves together: it may belong together. Candidates (candidates.h) come beside any but the first, and
- *          last by themselves.
+ *          rotation moves together: it may belong together. Candidates (candidates.h) come beside any but the
+ *          first, and last by themselves.
  *          fetch_first() waits for the vault, since there is nothing else to run yet; later on a secret that is not to
  *          be had holds up no other one.
  * Owner:   borrowed.

@@ -375,11 +375,24 @@ static void try_others_again(struct service *service, const struct wanted *wante
     service->others_again = false;
 }
 
+/* A program that ends by itself before anything is touched has done what it was to do: it is not started again. */
+static bool may_be_touched(struct service *service)
+{
+    (void)child_events(service->s, 0);
+    if (service->config->activate == ACTIVATE_RESTART)
+        wait_until(service, service->last_restart_ms + service->config->restart_gap_ms);
+    return !service->s->ending && service->s->state == CHILD_RUNNING;
+}
+
 /* Takes *values. */
 static void try_values(struct service *service, struct values *values, const struct health_result *baseline)
 {
     bool back = goes_back(service, values);
     say_of_moving(service, values, "applying", NULL, NULL, baseline);
+    if (!may_be_touched(service)) {
+        values_free(values);
+        return;
+    }
     struct health_result health = run_with(service, values, baseline);
     if (!service->s->ending) {
         if (back && service->astray && service->s->state == CHILD_RUNNING) {
@@ -451,7 +464,7 @@ bool service_move(struct service *service, const struct wanted *wanted)
     if (service->astray && kt_mono_ms(&kt_system_clock) < again_ms)
         return false;
     bool settled = move_all(service, wanted);
-    if (service->astray && service->again_ms == again_ms) /* nothing else was put in place */
+    if (service->astray && service->again_ms == again_ms && may_be_touched(service)) /* nothing else was put */
         (void)put_in_place(service, service->values, detail);
     return settled && !service->astray;
 }

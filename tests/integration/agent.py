@@ -374,15 +374,15 @@ time.sleep(600)
 
 # ---- versions ----
 
-def wait_until_watched(vault, service, secret):
+def wait_until_watched(vault, service, secret, state="healthy"):
     """The agent said that its service is well, and waits for the next version."""
-    def well():
+    def said():
         answer = vault.call("GET", "fleet/consumers/%s/%s" % (socket.gethostname(), secret))
         if answer.status != 200:
             return False
-        return any(c["service"] == service and c["state"] == "healthy"
+        return any(c["service"] == service and c["state"] == state
                    for c in answer.data["services"])
-    wait_for("%s to be well" % service, well)
+    wait_for("%s to be %s" % (service, state), said)
 
 
 def files_are_whole(vault):
@@ -580,6 +580,30 @@ service "went" {
             contains("\n".join(agent.err), "could not be started again")
 
 
+def ended_by_itself(vault):
+    """A program that ended while the agent waits for the time to restart it has done what it was to do."""
+    with Folder() as folder:
+        config = config_of(folder, """
+service "job" {
+  env "A" { secret = "secret/job"  field = "a" }
+  restart_gap = "10m"
+  debounce    = "1ms"
+  settle      = "1ms"
+}
+""")
+        put(vault, "job", a="1")
+        os.mkfifo(folder + "/over")
+        job = "echo up $A; read line < %s/over" % folder
+        with Agent(vault, [config], shell(job)) as agent:
+            wait_until_watched(vault, "job", "secret/job")
+            put(vault, "job", a="2")
+            wait_until_watched(vault, "job", "secret/job", "applying")
+            with open(folder + "/over", "w") as f:
+                f.write("now\n")
+            equal(agent.end(), 0)
+            equal(agent.out, ["up 1"])
+
+
 # ---- the vault away ----
 
 def vault_killed(vault):
@@ -678,6 +702,7 @@ CASES = [
     ("a full disk leaves the old file", a_full_disk),
     ("a restart leaves nobody behind, and goes back", restart_leaves_nobody),
     ("a program that went", a_program_that_went),
+    ("a program that ended by itself", ended_by_itself),
     ("the vault is killed, the program lives on", vault_killed),
     ("the vault is away at start", vault_away_at_start),
     ("a token that ended is read anew", a_new_token),

@@ -54,8 +54,9 @@ static struct health_result is_well(bool well)
 struct health_result __wrap_health_baseline(struct supervisor *s, const struct config_health *health);
 struct health_result __wrap_health_baseline(struct supervisor *s, const struct config_health *health)
 {
-    (void)s;
     (void)health;
+    if (world.ends)
+        s->state = CHILD_ENDED;
     return is_well(world.well);
 }
 
@@ -86,11 +87,12 @@ struct health_result __wrap_health_verdict(struct supervisor *s, const struct co
     (void)s;
     (void)health;
     (void)baseline;
+    bool with_both = world.verdicts++ % 2 == 0;
     if (world.pair)
         return is_well((strstr(world.env, "DB=v6") != NULL) == (strstr(world.env, "MAIL=v4") != NULL));
     if (world.bad != NULL)
         return is_well(strstr(world.env, world.bad) == NULL);
-    return is_well(world.verdicts++ % 2 == 0 ? world.well_with_both : world.well_after);
+    return is_well(with_both ? world.well_with_both : world.well_after);
 }
 
 /* ---- the service ---- */

@@ -16,6 +16,7 @@ struct world {
     enum kt_kind fetch;
     const char *forbidden; /* a secret that cannot be read */
     const char *refusal; /* of reports that say that it holds a candidate; NULL: none */
+    bool ends; /* the program, while it is looked whether it is well before */
     unsigned fetches, verdicts, reports;
     char said[1024]; /* "state version/holds;" each */
     const char *bad; /* in its environment: with that it is not well, whatever was said above; NULL: nothing is */

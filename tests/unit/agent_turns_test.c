@@ -206,6 +206,26 @@ static void not_put_in_place(void **state)
     }
 }
 
+/* ---- a program that ends ---- */
+
+static void ended_by_itself(void **state)
+{
+    static const enum activation activations[] = {ACTIVATE_NONE, ACTIVATE_RESTART};
+    (void)state;
+    for (size_t i = 0; i < sizeof activations / sizeof activations[0]; i++) {
+        struct scene scene;
+        scene_begin_two(&scene, 6, 0);
+        scene_rotates(&scene, 7, 6);
+        scene.config.activate = activations[i];
+        world.ends = true;
+        (void)service_move(&scene.service, scene.wanted);
+        assert_string_equal(world.started, "");
+        assert_int_equal(world.verdicts, 0);
+        runs(&scene, 6, 4);
+        service_free(&scene.service);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -217,6 +237,7 @@ int main(void)
         cmocka_unit_test(pair_held_up),
         cmocka_unit_test(vault_away),
         cmocka_unit_test(not_put_in_place),
+        cmocka_unit_test(ended_by_itself),
     };
     kt_log_set_level(KT_LOG_ERROR);
     return cmocka_run_group_tests_name("agent_turns", tests, NULL, NULL);
