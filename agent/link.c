@@ -223,14 +223,17 @@ static unsigned before_renewal(const struct link *link, unsigned wait_s)
     return left_s < (int64_t)wait_s ? (unsigned)left_s : wait_s;
 }
 
+bool link_may_watch(const struct link *link)
+{
+    return kt_mono_ms(&kt_system_clock) >= link->next_poll_ms;
+}
+
 enum kt_kind link_watch(struct link *link, unsigned wait_s, struct wanted *wanted, bool *ret_news,
                         struct kt_err *err)
 {
     kt_autoapireply struct kt_api_reply reply;
     kt_api_reply_init(&reply);
     *ret_news = false;
-    for (size_t i = 0; i < link->config->n_secrets; i++)
-        wanted[i].news = false;
     wait_s = before_renewal(link, wait_s);
     if (!wait_until(link, link->next_poll_ms))
         return kt_fail(err, KT_GONE, "the service ended");

@@ -29,13 +29,15 @@ struct wanted {
     uint64_t version;   /* 0: nothing is known of this secret */
     uint64_t alive[3];  /* what the target may still accept: current, previous, pending; 0: none */
     uint64_t pending;   /* the last of these */
-    bool news;          /* it came with the last answer */
+    bool news;          /* it came since the caller took the last ones */
     bool active;        /* a rotation is under way */
 };
 /* The vault knows that the target refuses this version. */
 bool wanted_is_dead(const struct wanted *wanted, uint64_t version);
+/* The vault spreads the polls of a crowd: link_watch() waits until this one is due. */
+bool link_may_watch(const struct link *link);
 /* One long poll. Fills the versions that are wanted now (of the configuration's secrets, in their
- * order); *ret_news: something came. */
+ * order) and says which are news; *ret_news: something came. */
 enum kt_kind link_watch(struct link *link, unsigned wait_s, struct wanted *wanted, bool *ret_news,
                         struct kt_err *err) KT_MUST_CHECK;
 

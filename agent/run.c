@@ -31,16 +31,22 @@ static void note_back(struct runner *r)
     link_worked(r->link);
 }
 
-/* Changes that come close together are one activation. */
+/* Changes that come close together are one activation. What cannot be asked for now comes with the next answer. */
 static void gather(struct runner *r)
 {
-    int64_t end = kt_mono_ms(&kt_system_clock) + r->service.config->debounce_ms;
-    for (;;) {
-        int64_t left = end - kt_mono_ms(&kt_system_clock);
-        if (left <= 0 || r->s.ending || r->s.state != CHILD_RUNNING)
-            return;
+    struct kt_err err = {0};
+    bool more = false;
+    int64_t end = kt_mono_ms(&kt_system_clock) + r->service.config->debounce_ms, left = 0;
+    while ((left = end - kt_mono_ms(&kt_system_clock)) > 0 && !r->s.ending && r->s.state == CHILD_RUNNING)
         (void)child_events(&r->s, (int)left);
-    }
+    if (link_may_watch(r->link))
+        (void)!link_watch(r->link, 0, r->wanted, &more, &err);
+}
+
+static void take_news(struct runner *r)
+{
+    for (size_t i = 0; i < r->service.config->n_secrets; i++)
+        r->wanted[i].news = false;
 }
 
 static void watch_loop(struct runner *r)
@@ -71,6 +77,7 @@ static void watch_loop(struct runner *r)
             gather(r);
         if (news || !settled)
             settled = service_move(&r->service, r->wanted);
+        take_news(r);
     }
 }
 

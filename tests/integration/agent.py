@@ -604,6 +604,32 @@ service "job" {
             equal(agent.out, ["up 1"])
 
 
+def written_often(vault):
+    """What is written within the debounce is one activation, with the last of it."""
+    with Folder() as folder:
+        config = config_of(folder, """
+service "often" {
+  file "%s/file" { contents = "{{ secret \\"secret/often\\" \\"a\\" }}" }
+  activate = "command"
+  command  = ["/bin/sh", "-c", "cat %s/file >> %s/activated"]
+  debounce = "3s"
+}
+""" % (folder, folder, folder))
+        put(vault, "often", a="1")
+        with Agent(vault, [config], ["sleep", "600"]) as agent:
+            wait_until_watched(vault, "often", "secret/often")
+            put(vault, "often", a="2")
+            agent.logs("to=2 ")  # it watches
+            begun = time.monotonic()
+            for number in range(3, 10):
+                put(vault, "often", a=str(number))
+            close = time.monotonic() - begun < 3
+            agent.logs("to=9 ")
+            with open(folder + "/activated") as f:
+                equal(f.read() == "29" or not close, True, "more than one activation")
+            agent.signal(signal.SIGTERM).end()
+
+
 # ---- the vault away ----
 
 def vault_killed(vault):
@@ -703,6 +729,7 @@ CASES = [
     ("a restart leaves nobody behind, and goes back", restart_leaves_nobody),
     ("a program that went", a_program_that_went),
     ("a program that ended by itself", ended_by_itself),
+    ("changes that come close together are one activation", written_often),
     ("the vault is killed, the program lives on", vault_killed),
     ("the vault is away at start", vault_away_at_start),
     ("a token that ended is read anew", a_new_token),
