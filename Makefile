@@ -162,7 +162,7 @@ $(O)/unit/%: $(O)/tests/unit/%.o $(TEST_ARCHIVES); $(link)
 $(O)/unit/rotation_jumps_test: LDFLAGS += -Wl,--wrap=kt_zone_load,--wrap=kt_zone_data_version
 $(O)/unit/timing_test: LDFLAGS += -Wl,--wrap=snapshot_get,--wrap=kt_aead_seal,--wrap=kt_aead_open,--wrap=seal_record_open
 # What an agent asks outside.
-$(O)/unit/agent_service_test $(O)/unit/agent_turns_test: LDFLAGS += -Wl,--wrap=link_fetch,--wrap=link_report,--wrap=health_baseline,--wrap=health_verdict,--wrap=child_start,--wrap=child_stop
+$(O)/unit/agent_service_test $(O)/unit/agent_turns_test: LDFLAGS += -Wl,--wrap=link_fetch,--wrap=link_report,--wrap=link_last_word,--wrap=health_baseline,--wrap=health_verdict,--wrap=child_start,--wrap=child_stop
 # An engine that no vaultd has.
 $(O)/unit/leased_test: LDFLAGS += -Wl,--wrap=engine_find,--wrap=mounts_require,--wrap=cursor_open,--wrap=cursor_next
 $(O)/unit/fault_leased_test: LDFLAGS += -Wl,--wrap=engine_find

@@ -15,6 +15,12 @@ static enum kt_kind fetch_all(struct service *service, struct values *values, st
     return KT_OK;
 }
 
+static bool may_come_back(enum kt_kind kind)
+{
+    return kind == KT_IO || kind == KT_TIMEOUT || kind == KT_SEALED || kind == KT_BUSY ||
+           kind == KT_TOO_MANY || kind == KT_INTERNAL || kind == KT_UNKNOWN;
+}
+
 enum kt_kind fetch_first(struct service *service, int64_t wait_ms, struct kt_err *err)
 {
     int64_t end = kt_mono_ms(&kt_system_clock) + wait_ms;
@@ -26,7 +32,7 @@ enum kt_kind fetch_first(struct service *service, int64_t wait_ms, struct kt_err
         enum kt_kind kind = fetch_all(service, service->values, err);
         if (kind == KT_OK)
             link_worked(service->link);
-        if (kind == KT_OK || !link_may_come_back(kind) || kt_mono_ms(&kt_system_clock) >= end)
+        if (kind == KT_OK || !may_come_back(kind) || kt_mono_ms(&kt_system_clock) >= end)
             return kind;
         if (!link_pause(service->link, end))
             return kt_fail(err, KT_GONE, "ended while waiting for the vault");

@@ -294,12 +294,6 @@ enum kt_kind link_report(struct link *link, const struct report *report, bool *r
 
 /* ---- pacing ---- */
 
-bool link_may_come_back(enum kt_kind kind)
-{
-    return kind == KT_IO || kind == KT_TIMEOUT || kind == KT_SEALED || kind == KT_BUSY ||
-           kind == KT_TOO_MANY || kind == KT_INTERNAL || kind == KT_UNKNOWN;
-}
-
 bool link_is_away(enum kt_kind kind)
 {
     static const bool away[KT_KIND_COUNT] = {

@@ -59,8 +59,6 @@ void link_keep_token(struct link *link);
 /* Reads the token file anew after KT_DENIED. True: it has another token than before. */
 bool link_new_token(struct link *link);
 
-/* The same call may do later. */
-bool link_may_come_back(enum kt_kind kind);
 /* Nothing else can be had now either: it was the line, the vault as a whole, or ourselves. */
 bool link_is_away(enum kt_kind kind);
 /* Waits before the next try, longer each time, but not past end_ms (monotonic); link_worked() starts

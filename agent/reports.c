@@ -64,10 +64,11 @@ enum kt_kind report_say(struct service *service, size_t i, uint64_t version, con
         kind = link_report(service->link, &report, &service->reports.rotating[i], &err);
     }
     remember(service, i, state, detail, kind != KT_OK);
-    if (kind != KT_OK && kind != KT_GONE) {
+    if (kind != KT_OK && kind != KT_GONE && kind != service->reports.failure[i]) {
         kt_context(&err, "reporting %s", report.secret);
         kt_log_err(KT_LOG_WARNING, "report-failed", &err);
     }
+    service->reports.failure[i] = kind;
     return kind;
 }
 
@@ -80,7 +81,7 @@ static void say_all(struct service *service, const char *state, const struct hea
         if (away)
             report_later(service, i, state, detail);
         else
-            away = link_may_come_back(report_say(service, i, version, state, detail, health, NULL));
+            away = link_is_away(report_say(service, i, version, state, detail, health, NULL));
     }
 }
 
@@ -109,33 +110,43 @@ static bool is_on_trial(const struct service *service, const struct wanted *want
            wanted[i].version == service->values->at[i].version;
 }
 
-/* Word by word what the vault has not heard: that a version did not do comes before that it was gone
- * back from, else nobody would know which one it was. */
-static void say_again(struct service *service, size_t i)
+/* The version that did not do, of which the vault has not heard; 0: it knows. Else nobody would know which one it was
+ * that was gone back from. */
+static uint64_t unheard_refusal(const struct service *service, size_t i)
 {
-    uint64_t version = service->values->at[i].version, refused = service->refused[i];
+    const char *state = service->reports.unheard[i];
+    bool unheard = state != NULL && is_uneasy(state) && service->refused[i] != service->values->at[i].version;
+    return unheard ? service->refused[i] : 0;
+}
+
+/* Word by word what the vault has not heard. */
+static enum kt_kind say_again(struct service *service, size_t i)
+{
+    uint64_t refused = unheard_refusal(service, i);
     const char *state = service->reports.unheard[i];
     char because[sizeof service->reports.because[i]];
     memcpy(because, service->reports.because[i], sizeof because);
-    if (is_uneasy(state) && refused != 0 && refused != version &&
-        report_say(service, i, refused, "unhealthy", because, NULL, NULL) != KT_OK) {
-        report_later(service, i, state, because);
-        return;
-    }
-    (void)report_say(service, i, version, state, because, NULL, NULL);
+    enum kt_kind kind =
+        refused == 0 ? KT_OK : report_say(service, i, refused, "unhealthy", because, NULL, NULL);
+    if (kind == KT_OK)
+        return report_say(service, i, service->values->at[i].version, state, because, NULL, NULL);
+    report_later(service, i, state, because);
+    return kind;
 }
 
-static bool report_one(struct service *service, const struct wanted *wanted, size_t i,
-                       const struct health_result *health)
+static enum kt_kind report_one(struct service *service, const struct wanted *wanted, size_t i,
+                               const struct health_result *health)
 {
     uint64_t version = service->values->at[i].version;
-    bool again = asks_again(service, wanted, i);
-    if (again && health->healthy)
-        (void)report_say(service, i, version, "healthy", NULL, health, NULL);
-    else if (is_on_trial(service, wanted, i) && !health->healthy)
-        (void)report_say(service, i, version, "unhealthy", health->detail, health, NULL);
-    else if (service->reports.unheard[i] != NULL)
-        say_again(service, i);
+    if (asks_again(service, wanted, i) && health->healthy)
+        return report_say(service, i, version, "healthy", NULL, health, NULL);
+    if (is_on_trial(service, wanted, i) && !health->healthy)
+        return report_say(service, i, version, "unhealthy", health->detail, health, NULL);
+    return service->reports.unheard[i] == NULL ? KT_OK : say_again(service, i);
+}
+
+static bool is_settled(const struct service *service, const struct wanted *wanted, size_t i)
+{
     return service->reports.unheard[i] == NULL && !asks_again(service, wanted, i) &&
            !is_on_trial(service, wanted, i);
 }
@@ -143,7 +154,7 @@ static bool report_one(struct service *service, const struct wanted *wanted, siz
 bool report_again(struct service *service, const struct wanted *wanted)
 {
     struct health_result health = {.healthy = true};
-    bool all = true, asks = false;
+    bool all = true, asks = false, away = false;
     if (service->astray)
         return false;
     for (size_t i = 0; i < service->values->n; i++)
@@ -152,9 +163,11 @@ bool report_again(struct service *service, const struct wanted *wanted)
         health = health_glance(service->s, &service->config->health);
     if (service->s->ending || service->s->state != CHILD_RUNNING)
         return true;
-    for (size_t i = 0; i < service->values->n; i++)
-        all = report_one(service, wanted, i, &health) && all;
-    return all;
+    for (size_t i = 0; i < service->values->n; i++) {
+        away = away || link_is_away(report_one(service, wanted, i, &health));
+        all = all && is_settled(service, wanted, i);
+    }
+    return all && !away;
 }
 
 /* A program that fails while a rotation is under way is no consumer less, but one in trouble: whoever
@@ -173,7 +186,10 @@ void report_gone(struct service *service)
     bool away = false;
     for (size_t i = 0; i < service->values->n && !away; i++) {
         bool trouble = failed && service->reports.rotating[i];
-        away = link_may_come_back(report_say(service, i, service->values->at[i].version,
+        uint64_t refused = trouble ? unheard_refusal(service, i) : 0;
+        if (refused != 0) /* what it died of, perhaps */
+            (void)report_say(service, i, refused, "unhealthy", detail, NULL, NULL);
+        away = link_is_away(report_say(service, i, service->values->at[i].version,
                                              trouble ? "unhealthy" : "gone", trouble ? detail : NULL, NULL, NULL));
     }
 }

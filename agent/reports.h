@@ -14,12 +14,13 @@ struct service;
 struct reports {
     /* The last word that the vault has not heard; NULL: it knows. */
     const char *unheard[CONFIG_SECRETS_MAX];
+    enum kt_kind failure[CONFIG_SECRETS_MAX]; /* why; KT_OK: it was heard. Logged once */
     bool uneasy[CONFIG_SECRETS_MAX];       /* the last word about it was not "healthy" */
     char because[CONFIG_SECRETS_MAX][160]; /* the last word's reason; "" */
     bool rotating[CONFIG_SECRETS_MAX];     /* a rotation of it is under way, as far as is known */
 };
 
-/* Says it now; what was not heard is logged. detail, health and baseline may be NULL. */
+/* Says it now; what was not heard is logged, for each reason once. detail, health and baseline may be NULL. */
 enum kt_kind report_say(struct service *service, size_t i, uint64_t version, const char *state, const char *detail,
                         const struct health_result *health, const struct health_result *baseline);
 /* Of the version that runs; it is said by report_again(), after what else was not heard. */

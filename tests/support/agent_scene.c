@@ -35,13 +35,24 @@ enum kt_kind __wrap_link_report(struct link *link, const struct report *report, 
 {
     (void)link;
     size_t n = strlen(world.said);
-    *ret_rotating = !world.plain;
     world.reports++;
+    if (world.hung_up)
+        return kt_fail(err, KT_GONE, "the service ended");
+    if (world.report != KT_OK)
+        return kt_fail(err, world.report, "reporting %s", report->secret);
+    *ret_rotating = !world.plain;
     if (world.refusal != NULL && report->holds != 0)
         return kt_fail(err, KT_INVALID, "%s", world.refusal);
     (void)snprintf(world.said + n, sizeof world.said - n, "%s %llu/%llu;", report->state,
                    (unsigned long long)report->version, (unsigned long long)report->holds);
     return KT_OK;
+}
+
+void __wrap_link_last_word(struct link *link);
+void __wrap_link_last_word(struct link *link)
+{
+    (void)link;
+    world.hung_up = false;
 }
 
 static struct health_result is_well(bool well)

@@ -16,6 +16,8 @@ struct world {
     enum kt_kind fetch;
     const char *forbidden; /* a secret that cannot be read */
     const char *refusal; /* of reports that say that it holds a candidate; NULL: none */
+    enum kt_kind report; /* of each report */
+    bool hung_up;        /* the program ended: no report gets through any more, but the last word */
     bool ends; /* the program, while it is looked whether it is well before */
     unsigned fetches, verdicts, reports;
     char said[1024]; /* "state version/holds;" each */

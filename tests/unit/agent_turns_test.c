@@ -1,6 +1,7 @@
 /* What comes to a service at once: in which order it moves, what is left out, and what the vault is told where it
  * cannot. */
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -206,6 +207,30 @@ static void not_put_in_place(void **state)
     }
 }
 
+/* A vault that is away is not asked to wait for each word anew; one that refuses a word may take the next. */
+static void words_that_wait(void **state)
+{
+    static const struct {
+        enum kt_kind kind;
+        unsigned reports;
+    } tries[] = {{KT_IO, 1}, {KT_TIMEOUT, 1}, {KT_DENIED, 2}, {KT_TOO_MANY, 2}};
+    (void)state;
+    for (size_t i = 0; i < sizeof tries / sizeof tries[0]; i++) {
+        struct scene scene;
+        scene_begin_two(&scene, 6, 0);
+        scene.wanted[1].version = 4;
+        for (size_t secret = 0; secret < 2; secret++)
+            report_later(&scene.service, secret, "healthy", NULL);
+        world.report = tries[i].kind;
+        assert_false(report_again(&scene.service, scene.wanted));
+        assert_int_equal(world.reports, tries[i].reports);
+        world.report = KT_OK;
+        assert_true(report_again(&scene.service, scene.wanted));
+        assert_string_equal(world.said, "healthy 6/0;healthy 4/0;");
+        service_free(&scene.service);
+    }
+}
+
 /* ---- a program that ends ---- */
 
 static void ended_by_itself(void **state)
@@ -226,6 +251,25 @@ static void ended_by_itself(void **state)
     }
 }
 
+/* Nothing could be said meanwhile: the vault hears which version killed it. */
+static void killed_by_it(void **state)
+{
+    struct scene scene;
+    (void)state;
+    scene_begin(&scene);
+    scene.config.two[0] = false;
+    scene_rotates(&scene, 7, 6);
+    world.well_with_both = world.well_after = false;
+    world.hung_up = true;
+    (void)service_move(&scene.service, scene.wanted);
+    scene.s.state = CHILD_ENDED;
+    scene.s.code = CLD_KILLED;
+    scene.s.status = SIGSEGV;
+    report_gone(&scene.service);
+    assert_string_equal(world.said, "unhealthy 7/0;unhealthy 6/0;");
+    service_free(&scene.service);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -237,7 +281,9 @@ int main(void)
         cmocka_unit_test(pair_held_up),
         cmocka_unit_test(vault_away),
         cmocka_unit_test(not_put_in_place),
+        cmocka_unit_test(words_that_wait),
         cmocka_unit_test(ended_by_itself),
+        cmocka_unit_test(killed_by_it),
     };
     kt_log_set_level(KT_LOG_ERROR);
     return cmocka_run_group_tests_name("agent_turns", tests, NULL, NULL);
