@@ -30,12 +30,19 @@ void service_free(struct service *service)
 
 /* ---- files ---- */
 
-/* All are rendered before the first is written, so an error leaves every file as it was. */
-static enum kt_kind write_files(struct service *service, const struct values *values,
-                                struct kt_err *err)
+static void rendered_free(const struct config *config, struct kt_buf *rendered)
 {
-    const struct config *config = service->config;
+    for (size_t i = 0; rendered != NULL && i < config->n_files; i++)
+        kt_buf_free(&rendered[i]);
+    free(rendered);
+}
+
+/* rendered_free() takes them, after an error as well. */
+static enum kt_kind render_files(const struct config *config, const struct values *values,
+                                 struct kt_buf **ret_rendered, struct kt_err *err)
+{
     struct kt_buf *rendered = kt_calloc(config->n_files + 1, sizeof *rendered);
+    *ret_rendered = rendered;
     if (rendered == NULL)
         return kt_fail(err, KT_NO_MEMORY, "rendering files");
     enum kt_kind kind = KT_OK;
@@ -44,15 +51,23 @@ static enum kt_kind write_files(struct service *service, const struct values *va
     for (size_t i = 0; i < config->n_files && kind == KT_OK; i++)
         kind = template_render(kt_str(config->files[i].contents), config->files[i].source,
                                config->host, values, &rendered[i], err);
+    return kind;
+}
+
+/* All are rendered before the first is written, so an error leaves every file as it was. */
+static enum kt_kind write_files(struct service *service, const struct values *values,
+                                struct kt_err *err)
+{
+    const struct config *config = service->config;
+    struct kt_buf *rendered = NULL;
+    enum kt_kind kind = render_files(config, values, &rendered, err);
     for (size_t i = 0; i < config->n_files && kind == KT_OK; i++) {
         const struct config_file *file = &config->files[i];
         const struct file_wish wish = {file->path, file->owner, file->group, file->mode};
         bool changed = false;
         kind = file_put(&wish, kt_buf_bytes(&rendered[i]), &changed, err);
     }
-    for (size_t i = 0; i < config->n_files; i++)
-        kt_buf_free(&rendered[i]);
-    free(rendered);
+    rendered_free(config, rendered);
     for (size_t i = 0; i < values->n && kind == KT_OK; i++)
         service->holds[i] = values->at[i].other_version;
     return kind;
@@ -113,20 +128,24 @@ static enum kt_kind start_program(struct service *service, const struct values *
     return kind;
 }
 
-/* A field that is not there is found out before a file is written. */
-static enum kt_kind check_env(struct service *service, struct kt_err *err)
+/* Has it all that the files and the environment need? Nothing is written, nor started. */
+static enum kt_kind check_values(const struct config *config, const struct values *values, struct kt_err *err)
 {
     struct env env = {0};
-    enum kt_kind kind = make_env(service->config, service->values, &env, err);
+    struct kt_buf *rendered = NULL;
+    enum kt_kind kind = make_env(config, values, &env, err);
+    if (kind == KT_OK)
+        kind = render_files(config, values, &rendered, err);
     env_free(&env);
-    return kind == KT_OK ? KT_OK : KT_INVALID;
+    rendered_free(config, rendered);
+    return kind;
 }
 
 enum kt_kind service_start(struct service *service, struct kt_err *err)
 {
     for (size_t i = 0; i < service->config->n_files; i++)
         file_sweep(service->config->files[i].path);
-    enum kt_kind kind = check_env(service, err);
+    enum kt_kind kind = check_values(service->config, service->values, err);
     if (kind == KT_OK)
         kind = write_files(service, service->values, err);
     if (kind != KT_OK)
@@ -408,6 +427,41 @@ static void try_values(struct service *service, struct values *values, const str
     values_free(values);
 }
 
+static void refuse(struct service *service, size_t i, const struct value *value,
+                   const struct health_result *baseline, const char *why)
+{
+    uint64_t running = service->values->at[i].version;
+    if (value->version == running) {
+        service->refused_other[i] = value->other_version;
+        (void)report_say(service, i, running, "healthy", why, baseline, NULL);
+        return;
+    }
+    service->refused[i] = value->version;
+    if (report_say(service, i, value->version, "unhealthy", why, NULL, baseline) == KT_OK)
+        (void)report_say(service, i, running, "rolled_back", why, baseline, NULL);
+    else
+        report_later(service, i, "rolled_back", why);
+}
+
+/* What lacks a field, or has one that a pipe refuses, is not tried, and what came with it is not blamed. False: all of
+ * it may be tried. */
+static bool refuse_unfit(struct service *service, const struct values *values, const struct health_result *baseline)
+{
+    bool any = false;
+    for (size_t i = 0; i < values->n; i++) {
+        struct values alone = *service->values; /* the buffers are borrowed */
+        struct kt_err err = {0};
+        alone.at[i] = values->at[i];
+        enum kt_kind kind = check_values(service->config, &alone, &err);
+        if (kind == KT_OK || kind == KT_NO_MEMORY)
+            continue;
+        kt_log_err(KT_LOG_ERROR, "version-refused", &err);
+        refuse(service, i, &values->at[i], baseline, err.what);
+        any = true;
+    }
+    return any;
+}
+
 /* Takes *values. False: nothing of the turn could be had. */
 static bool take_planned(struct service *service, struct values *values, enum turn turn,
                          const struct health_result *baseline)
@@ -417,7 +471,7 @@ static bool take_planned(struct service *service, struct values *values, enum tu
     bool left_out = kind == KT_OK && turn != TURN_CANDIDATES && !values_differ(service->values, values);
     if (kind != KT_OK && kind != KT_GONE)
         kt_log_err(KT_LOG_WARNING, "fetch-failed", &err);
-    if (kind != KT_OK || left_out)
+    if (kind != KT_OK || left_out || (!goes_back(service, values) && refuse_unfit(service, values, baseline)))
         values_free(values);
     else if (candidates_only_end(service->values, values))
         end_candidates(service, values);

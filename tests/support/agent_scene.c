@@ -24,7 +24,10 @@ enum kt_kind __wrap_link_fetch(struct link *link, const char *secret, uint64_t v
     if (world.fetch != KT_OK)
         return kt_fail(err, world.fetch, "fetching %s", secret);
     value->version = version;
-    kt_buf_printf(&value->data, "{\"p\":\"v%llu\"}", (unsigned long long)version);
+    if (version == 7 && world.seven != NULL)
+        kt_buf_add_text(&value->data, world.seven);
+    else
+        kt_buf_printf(&value->data, "{\"p\":\"v%llu\"}", (unsigned long long)version);
     return KT_OK;
 }
 

@@ -14,6 +14,7 @@
 struct world {
     bool well, well_with_both, well_after; /* before; with what is tried; with the files of before again */
     enum kt_kind fetch;
+    const char *seven;     /* the data of version 7; NULL: as of any other */
     const char *forbidden; /* a secret that cannot be read */
     const char *refusal; /* of reports that say that it holds a candidate; NULL: none */
     enum kt_kind report; /* of each report */

@@ -158,6 +158,47 @@ static void vault_away(void **state)
     }
 }
 
+/* ---- what cannot be put into the files or the environment ---- */
+
+static const struct unfit {
+    const char *name, *data; /* of version 7 */
+    uint64_t version, pending;
+    bool both; /* a rotation of the other one made version 5 */
+    bool file; /* that wants the candidate, at a place where none can be written */
+    const char *started, *said;
+} unfits[] = {
+    {"no such field", "{}", 7, 0, false, false, "", "unhealthy 7/0;rolled_back 6/0;"},
+    {"beside one that is fine", "{}", 7, 0, true, false, "DB=v6 NEXT=v6 MAIL=v5;",
+     "unhealthy 7/0;rolled_back 6/0;applying 4/0;healthy 5/0;"},
+    {"a candidate that a pipe refuses", "{\"p\":\" x\"}", 6, 7, false, true, "", "healthy 6/0;"},
+};
+
+/* It is not tried, and the program is left alone. */
+static void unfit(void **state)
+{
+    struct config_file file = {.path = "/nonexistent/file",
+                               .source = "the file",
+                               .contents = "{{ candidate \"secret/db\" \"p\" | pgService }}"};
+    (void)state;
+    for (size_t i = 0; i < sizeof unfits / sizeof unfits[0]; i++) {
+        struct scene scene;
+        scene_begin_two(&scene, 6, 0);
+        scene_rotates(&scene, unfits[i].version, 6);
+        scene.wanted[0].pending = unfits[i].pending;
+        scene.wanted[1].active = true;
+        scene.wanted[1].version = unfits[i].both ? 5 : 4;
+        scene.config.files = &file;
+        scene.config.n_files = unfits[i].file ? 1 : 0;
+        world.bad = NULL;
+        world.seven = unfits[i].data;
+        if (!scene_settles(&scene) || strcmp(world.started, unfits[i].started) != 0 ||
+            strcmp(world.said, unfits[i].said) != 0)
+            fail_msg("%s: started %s, said %s", unfits[i].name, world.started, world.said);
+        runs(&scene, 6, unfits[i].both ? 5 : 4);
+        service_free(&scene.service);
+    }
+}
+
 /* ---- what does not run is not said to ---- */
 
 static const struct place {
@@ -280,6 +321,7 @@ int main(void)
         cmocka_unit_test(rotated_forbidden),
         cmocka_unit_test(pair_held_up),
         cmocka_unit_test(vault_away),
+        cmocka_unit_test(unfit),
         cmocka_unit_test(not_put_in_place),
         cmocka_unit_test(words_that_wait),
         cmocka_unit_test(ended_by_itself),
