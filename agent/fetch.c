@@ -46,12 +46,17 @@ uint64_t version_to_run(const struct service *service, const struct wanted *want
     return stays ? service->values->at[i].version : version;
 }
 
+bool version_goes_back(const struct service *service, size_t i, uint64_t version)
+{
+    return version < service->values->at[i].version && !service->later[i];
+}
+
 static enum turn turn_of(const struct service *service, const struct wanted *wanted, size_t i)
 {
     uint64_t running = service->values->at[i].version, version = version_to_run(service, wanted, i);
     if (version == running)
         return TURN_CANDIDATES;
-    if (version < running)
+    if (version_goes_back(service, i, version))
         return TURN_BACK;
     return wanted[i].active ? TURN_ROTATED : TURN_WRITTEN;
 }

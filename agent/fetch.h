@@ -17,6 +17,9 @@ enum kt_kind fetch_first(struct service *service, int64_t wait_ms, struct kt_err
 /* The version to run: the one that does now where nothing else is known to be wanted, or where what is wanted was
  * tried and did not do: no move of another secret takes it along. */
 uint64_t version_to_run(const struct service *service, const struct wanted *wanted, size_t i);
+/* The vault takes a rotation back: what is put in place is known to have worked. A lower version of a store that was
+ * put back is not: the target may have forgotten it. */
+bool version_goes_back(const struct service *service, size_t i, uint64_t version);
 enum turn { TURN_BACK, TURN_ROTATED, TURN_WRITTEN, TURN_CANDIDATES, TURN_COUNT };
 
 /* The set that the service is to have after a turn, without its data yet. NULL: the turn has nothing that the service

@@ -6,6 +6,7 @@
 #include "lib/cleanup.h"
 #include "lib/failpoint.h"
 #include "lib/log.h"
+#include "lib/num.h"
 #include "lib/pace.h"
 #include "lib/token_file.h"
 
@@ -163,6 +164,15 @@ bool wanted_is_dead(const struct wanted *wanted, uint64_t version)
     return true;
 }
 
+bool cursor_goes_on(const char *before, const char *cursor)
+{
+    uint64_t was = 0, is = 0;
+    const char *dot = strchr(before, '.');
+    size_t history = dot == NULL ? 0 : (size_t)(dot - before) + 1;
+    return dot == NULL || (strncmp(before, cursor, history) == 0 && kt_u64_parse(kt_str(dot + 1), UINT64_MAX, &was) &&
+                           kt_u64_parse(kt_str(cursor + history), UINT64_MAX, &is) && was <= is);
+}
+
 static void note_wanted(const struct link *link, struct kt_json item, struct wanted *wanted)
 {
     static const char *const stages[] = {"current", "previous", "pending"};
@@ -241,7 +251,11 @@ enum kt_kind link_watch(struct link *link, unsigned wait_s, struct wanted *wante
         kt_api_watch(link->api, link->config->host, link->cursor, wait_s, -1, &reply, err);
     if (kind != KT_OK)
         return kind;
+    char before[sizeof link->cursor];
+    memcpy(before, link->cursor, sizeof before);
     (void)kt_api_text(reply.data, "cursor", link->cursor, sizeof link->cursor);
+    for (size_t i = 0; i < link->config->n_secrets; i++)
+        wanted[i].put_back = wanted[i].put_back || !cursor_goes_on(before, link->cursor);
     note_crowd(link, reply.data);
     struct kt_json secrets;
     if (!kt_json_member(reply.data, "secrets", &secrets))

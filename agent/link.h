@@ -30,8 +30,12 @@ struct wanted {
     uint64_t alive[3];  /* what the target may still accept: current, previous, pending; 0: none */
     uint64_t pending;   /* the last of these */
     bool news;          /* it came since the caller took the last ones */
+    bool put_back;      /* so, of a store that was put back to an earlier time */
     bool active;        /* a rotation is under way */
 };
+/* Two answers' cursors (history and generation, as in "9f..e1.1042"): the store of the later one is that of the one
+ * before, grown older. */
+bool cursor_goes_on(const char *before, const char *cursor);
 /* The vault knows that the target refuses this version. */
 bool wanted_is_dead(const struct wanted *wanted, uint64_t version);
 /* The vault spreads the polls of a crowd: link_watch() waits until this one is due. */

@@ -46,7 +46,7 @@ static void gather(struct runner *r)
 static void take_news(struct runner *r)
 {
     for (size_t i = 0; i < r->service.config->n_secrets; i++)
-        r->wanted[i].news = false;
+        r->wanted[i].news = r->wanted[i].put_back = false;
 }
 
 static void watch_loop(struct runner *r)

@@ -337,11 +337,10 @@ static void end_candidates(struct service *service, struct values *values)
     values_free(old);
 }
 
-/* The vault takes a rotation back: what is put in place is known to have worked. */
 static bool goes_back(const struct service *service, const struct values *values)
 {
     for (size_t i = 0; i < values->n; i++)
-        if (values->at[i].version < service->values->at[i].version)
+        if (version_goes_back(service, i, values->at[i].version))
             return true;
     return false;
 }
@@ -376,6 +375,8 @@ static void take_news(struct service *service, const struct wanted *wanted)
             continue;
         service->reports.rotating[i] = wanted[i].active;
         service->again_ms = 0;
+        bool lower = wanted[i].version < service->values->at[i].version;
+        service->later[i] = lower && !wanted[i].active && (service->later[i] || wanted[i].put_back);
         bool moves = version_to_run(service, wanted, i) != service->values->at[i].version;
         written = written || (moves && !wanted[i].active);
         if (wanted[i].version == service->refused[i])

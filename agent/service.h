@@ -20,6 +20,7 @@ struct service {
     uint64_t refused_other[CONFIG_SECRETS_MAX]; /* so for a candidate, or there is no such version any more */
     struct denied denied[CONFIG_SECRETS_MAX];
     struct denied denied_other[CONFIG_SECRETS_MAX]; /* a candidate */
+    bool later[CONFIG_SECRETS_MAX]; /* the store was put back, and has not heard of the version that runs */
     uint64_t holds[CONFIG_SECRETS_MAX];   /* the candidate's version that is in the files; 0: none */
     int64_t last_restart_ms;
     bool lost; /* it was stopped for a restart and could not be started */

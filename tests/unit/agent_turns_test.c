@@ -38,6 +38,33 @@ static void going_back_is_alone(void **state)
     service_free(&scene.service);
 }
 
+/* A store that was put back wants a version that the target may have forgotten: it has to do. */
+static void of_a_store_put_back(void **state)
+{
+    static const struct {
+        const char *before, *cursor;
+        bool goes_on;
+    } cursors[] = {{"", "ab.7", true},      {"ab.7", "ab.7", true},  {"ab.7", "ab.10", true}, {"ab.10", "ab.9", false},
+                   {"ab.7", "cd.9", false}, {"ab.7", "abc.9", false}, {"ab.7", "", false}};
+    (void)state;
+    for (size_t i = 0; i < sizeof cursors / sizeof cursors[0]; i++)
+        assert_int_equal(cursor_goes_on(cursors[i].before, cursors[i].cursor), cursors[i].goes_on);
+    for (int does = 0; does < 2; does++) {
+        struct scene scene;
+        scene_begin_two(&scene, 7, 0);
+        scene_rotates(&scene, 5, 4);
+        scene.wanted[0].active = false;
+        scene.wanted[0].put_back = true;
+        scene.wanted[1].version = 4;
+        world.bad = does == 1 ? NULL : "DB=v5";
+        assert_true(scene_settles(&scene));
+        assert_string_equal(world.started, does == 1 ? "DB=v5 NEXT=v5 MAIL=v4;"
+                                                     : "DB=v5 NEXT=v5 MAIL=v4;DB=v7 NEXT=v7 MAIL=v4;");
+        runs(&scene, does == 1 ? 5 : 7, 4);
+        service_free(&scene.service);
+    }
+}
+
 /* A good one is not taken back for what somebody wrote. */
 static void rotated_by_itself(void **state)
 {
@@ -315,6 +342,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(going_back_is_alone),
+        cmocka_unit_test(of_a_store_put_back),
         cmocka_unit_test(rotated_by_itself),
         cmocka_unit_test(written_to_mend_it),
         cmocka_unit_test(held_up_by_none),
