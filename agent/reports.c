@@ -51,7 +51,7 @@ enum kt_kind report_say(struct service *service, size_t i, uint64_t version, con
                             .detail = detail != NULL && detail[0] != '\0' ? detail : NULL,
                             .evidence = evidence[service->config->activate],
                             .candidates = service->config->two[i] ? 2 : 0,
-                            .holds = service->holds[i],
+                            .holds = service->place.holds[i],
                             .health = health,
                             .baseline = baseline};
     struct kt_err err = {0};
@@ -155,7 +155,7 @@ bool report_again(struct service *service, const struct wanted *wanted)
 {
     struct health_result health = {.healthy = true};
     bool all = true, asks = false, away = false;
-    if (service->astray)
+    if (service->place.astray)
         return false;
     for (size_t i = 0; i < service->values->n; i++)
         asks = asks || asks_again(service, wanted, i) || is_on_trial(service, wanted, i);
@@ -175,9 +175,9 @@ bool report_again(struct service *service, const struct wanted *wanted)
 void report_gone(struct service *service)
 {
     const struct supervisor *s = service->s;
-    bool failed = !s->ending && (service->lost || child_failed(s));
+    bool failed = !s->ending && (service->place.lost || child_failed(s));
     char detail[160];
-    if (service->lost)
+    if (service->place.lost)
         (void)snprintf(detail, sizeof detail, "the service could not be started again");
     else
         (void)snprintf(detail, sizeof detail, "the service ended with %s %d",

@@ -101,13 +101,13 @@ static int live(struct runner *r, const struct run_options *options, struct kt_e
         return RUN_FAILED;
     for (size_t i = 0; i < config->n_secrets; i++)
         r->wanted[i].secret = config->secrets[i];
-    kind = service_start(&r->service, err);
+    kind = place_start(&r->service, err);
     if (kind != KT_OK)
         return program_failed(kind, err);
     report_started(&r->service);
     watch_loop(r);
     report_gone(&r->service);
-    if (!r->service.lost)
+    if (!r->service.place.lost)
         return RUN_LIVED;
     (void)kt_fail(err, KT_INTERNAL,
                   "service %s was stopped for a new version and could not be "

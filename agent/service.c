@@ -1,24 +1,16 @@
 #include "agent/service.h"
 
-#include <signal.h>
-#include <sodium.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "agent/candidates.h"
 #include "agent/fetch.h"
-#include "agent/file.h"
-#include "agent/template.h"
-#include "lib/failpoint.h"
 #include "lib/log.h"
-
-#define FILE_MAX ((size_t)1024 * 1024)
 
 enum kt_kind service_init(struct service *service, const struct config *config,
                           struct supervisor *s, struct link *link, struct kt_err *err)
 {
     *service = (struct service){.config = config, .s = s, .link = link, .values = values_new()};
-    kt_pace_init(&service->pace);
+    kt_pace_init(&service->place.pace);
     return service->values == NULL ? kt_fail(err, KT_NO_MEMORY, "starting") : KT_OK;
 }
 
@@ -28,197 +20,11 @@ void service_free(struct service *service)
     service->values = NULL;
 }
 
-/* ---- files ---- */
-
-static void rendered_free(const struct config *config, struct kt_buf *rendered)
-{
-    for (size_t i = 0; rendered != NULL && i < config->n_files; i++)
-        kt_buf_free(&rendered[i]);
-    free(rendered);
-}
-
-/* rendered_free() takes them, after an error as well. */
-static enum kt_kind render_files(const struct config *config, const struct values *values,
-                                 struct kt_buf **ret_rendered, struct kt_err *err)
-{
-    struct kt_buf *rendered = kt_calloc(config->n_files + 1, sizeof *rendered);
-    *ret_rendered = rendered;
-    if (rendered == NULL)
-        return kt_fail(err, KT_NO_MEMORY, "rendering files");
-    enum kt_kind kind = KT_OK;
-    for (size_t i = 0; i < config->n_files; i++)
-        kt_buf_init(&rendered[i], FILE_MAX);
-    for (size_t i = 0; i < config->n_files && kind == KT_OK; i++)
-        kind = template_render(kt_str(config->files[i].contents), config->files[i].source,
-                               config->host, values, &rendered[i], err);
-    return kind;
-}
-
-/* All are rendered before the first is written, so an error leaves every file as it was. */
-static enum kt_kind write_files(struct service *service, const struct values *values,
-                                struct kt_err *err)
-{
-    const struct config *config = service->config;
-    struct kt_buf *rendered = NULL;
-    enum kt_kind kind = render_files(config, values, &rendered, err);
-    for (size_t i = 0; i < config->n_files && kind == KT_OK; i++) {
-        const struct config_file *file = &config->files[i];
-        const struct file_wish wish = {file->path, file->owner, file->group, file->mode};
-        bool changed = false;
-        kind = file_put(&wish, kt_buf_bytes(&rendered[i]), &changed, err);
-    }
-    rendered_free(config, rendered);
-    for (size_t i = 0; i < values->n && kind == KT_OK; i++)
-        service->holds[i] = values->at[i].other_version;
-    return kind;
-}
-
-/* ---- the program ---- */
-
-struct env {
-    char **at; /* NULL ends */
-    size_t n;
-};
-
-static void env_free(struct env *env)
-{
-    for (size_t i = 0; i < env->n; i++) {
-        sodium_memzero(env->at[i], strlen(env->at[i]));
-        free(env->at[i]);
-    }
-    free(env->at);
-    *env = (struct env){0};
-}
-
-static enum kt_kind make_env(const struct config *config, const struct values *values,
-                             struct env *env, struct kt_err *err)
-{
-    env->at = kt_calloc(config->n_env + 1, sizeof(char *));
-    if (env->at == NULL)
-        return kt_fail(err, KT_NO_MEMORY, "making the environment");
-    for (size_t i = 0; i < config->n_env; i++) {
-        const struct config_env *entry = &config->env[i];
-        kt_autobuf struct kt_buf text;
-        kt_buf_init(&text, FILE_MAX);
-        kt_buf_printf(&text, "%s=", entry->name);
-        enum kt_kind kind = (entry->candidate ? values_candidate : values_field)(values, entry->secret, entry->field,
-                                                                                 &text, err);
-        if (kind != KT_OK)
-            return kind;
-        if (memchr(text.at, '\0', text.len) != NULL)
-            return kt_fail(err, KT_INVALID, "%s: the value has a NUL byte", entry->name);
-        char *copy = kt_calloc(1, text.len + 1);
-        if (copy == NULL)
-            return kt_fail(err, KT_NO_MEMORY, "making the environment");
-        memcpy(copy, text.at, text.len);
-        env->at[env->n++] = copy;
-    }
-    return KT_OK;
-}
-
-static enum kt_kind start_program(struct service *service, const struct values *values,
-                                  struct kt_err *err)
-{
-    struct env env = {0};
-    enum kt_kind kind = make_env(service->config, values, &env, err);
-    /* NOT_FOUND and DENIED are words about the program here, not about a field. */
-    kind = kind == KT_OK ? child_start(service->s, env.at, err) : KT_INVALID;
-    env_free(&env);
-    service->lost = kind != KT_OK;
-    return kind;
-}
-
-/* Has it all that the files and the environment need? Nothing is written, nor started. */
-static enum kt_kind check_values(const struct config *config, const struct values *values, struct kt_err *err)
-{
-    struct env env = {0};
-    struct kt_buf *rendered = NULL;
-    enum kt_kind kind = make_env(config, values, &env, err);
-    if (kind == KT_OK)
-        kind = render_files(config, values, &rendered, err);
-    env_free(&env);
-    rendered_free(config, rendered);
-    return kind;
-}
-
-enum kt_kind service_start(struct service *service, struct kt_err *err)
-{
-    for (size_t i = 0; i < service->config->n_files; i++)
-        file_sweep(service->config->files[i].path);
-    enum kt_kind kind = check_values(service->config, service->values, err);
-    if (kind == KT_OK)
-        kind = write_files(service, service->values, err);
-    if (kind != KT_OK)
-        return kind == KT_NOT_FOUND || kind == KT_DENIED ? KT_IO : kind;
-    service->last_restart_ms = kt_mono_ms(&kt_system_clock);
-    return start_program(service, service->values, err);
-}
-
-/* ---- moving to another version ---- */
-
-static void wait_until(struct service *service, int64_t at_ms)
-{
-    for (;;) {
-        int64_t left = at_ms - kt_mono_ms(&kt_system_clock);
-        if (left <= 0 || service->s->ending || service->s->state != CHILD_RUNNING)
-            return;
-        (void)child_events(service->s, (int)left);
-    }
-}
-
-static bool activate(struct service *service, const struct values *values, char detail[160])
-{
-    const struct config *config = service->config;
-    struct kt_err err = {0};
-    switch (config->activate) {
-    case ACTIVATE_NONE:
-        return true;
-    case ACTIVATE_SIGNAL:
-        child_signal(service->s, config->signal);
-        return true;
-    case ACTIVATE_COMMAND:
-        if (child_helper(service->s, config->command, 30000))
-            return true;
-        (void)snprintf(detail, 160, "the command that activates a version failed");
-        return false;
-    case ACTIVATE_RESTART:
-        break;
-    }
-    wait_until(service, service->last_restart_ms + config->restart_gap_ms);
-    if (service->s->ending)
-        return false;
-    child_stop(service->s);
-    if (service->s->ending)
-        return false;
-    service->last_restart_ms = kt_mono_ms(&kt_system_clock);
-    if (start_program(service, values, &err) == KT_OK)
-        return true;
-    kt_log_err(KT_LOG_ERROR, "restart-failed", &err);
-    (void)snprintf(detail, 160, "%.150s", err.what);
-    return false;
-}
-
-static bool put_in_place(struct service *service, const struct values *values, char detail[160])
-{
-    struct kt_err err = {0};
-    bool written = write_files(service, values, &err) == KT_OK;
-    if (!written) {
-        kt_log_err(KT_LOG_ERROR, "files-failed", &err);
-        (void)snprintf(detail, 160, "%.150s", err.what);
-    }
-    service->astray = !written || !activate(service, values, detail);
-    if (service->astray)
-        service->again_ms = kt_mono_ms(&kt_system_clock) + 1 + kt_pace_next_ms(&service->pace);
-    else
-        kt_pace_init(&service->pace);
-    return !service->astray;
-}
-
 static struct health_result run_with(struct service *service, const struct values *values,
                                      const struct health_result *baseline)
 {
     struct health_result health = {0};
-    if (!put_in_place(service, values, health.detail))
+    if (!place_put(service, values, health.detail))
         return health;
     return health_verdict(service->s, &service->config->health, baseline);
 }
@@ -259,7 +65,7 @@ static void go_back(struct service *service, struct values *tried,
             continue;
         }
         /* The new one's word is said again first; and it may not be known which one runs. */
-        if (service->reports.unheard[i] != NULL || service->astray)
+        if (service->reports.unheard[i] != NULL || service->place.astray)
             report_later(service, i, state, why);
         else
             (void)report_say(service, i, version, state, why, &old, baseline);
@@ -325,7 +131,7 @@ static void end_candidates(struct service *service, struct values *values)
 {
     struct kt_err err = {0};
     struct values *old = service->values;
-    if (write_files(service, values, &err) != KT_OK) {
+    if (place_files(service, values, &err) != KT_OK) {
         kt_log_err(KT_LOG_ERROR, "files-failed", &err);
         values_free(values);
         return;
@@ -374,7 +180,7 @@ static void take_news(struct service *service, const struct wanted *wanted)
         if (!wanted[i].news)
             continue;
         service->reports.rotating[i] = wanted[i].active;
-        service->again_ms = 0;
+        service->place.again_ms = 0;
         bool lower = wanted[i].version < service->values->at[i].version;
         service->later[i] = lower && !wanted[i].active && (service->later[i] || wanted[i].put_back);
         bool moves = version_to_run(service, wanted, i) != service->values->at[i].version;
@@ -395,27 +201,18 @@ static void try_others_again(struct service *service, const struct wanted *wante
     service->others_again = false;
 }
 
-/* A program that ends by itself before anything is touched has done what it was to do: it is not started again. */
-static bool may_be_touched(struct service *service)
-{
-    (void)child_events(service->s, 0);
-    if (service->config->activate == ACTIVATE_RESTART)
-        wait_until(service, service->last_restart_ms + service->config->restart_gap_ms);
-    return !service->s->ending && service->s->state == CHILD_RUNNING;
-}
-
 /* Takes *values. */
 static void try_values(struct service *service, struct values *values, const struct health_result *baseline)
 {
     bool back = goes_back(service, values);
     say_of_moving(service, values, "applying", NULL, NULL, baseline);
-    if (!may_be_touched(service)) {
+    if (!place_may_touch(service)) {
         values_free(values);
         return;
     }
     struct health_result health = run_with(service, values, baseline);
     if (!service->s->ending) {
-        if (back && service->astray && service->s->state == CHILD_RUNNING) {
+        if (back && service->place.astray && service->s->state == CHILD_RUNNING) {
             /* The vault may end the version of before once it hears that nobody runs it. */
             say_of_moving(service, values, "unhealthy", health.detail, &health, NULL);
         } else if (back || health.healthy) {
@@ -453,7 +250,7 @@ static bool refuse_unfit(struct service *service, const struct values *values, c
         struct values alone = *service->values; /* the buffers are borrowed */
         struct kt_err err = {0};
         alone.at[i] = values->at[i];
-        enum kt_kind kind = check_values(service->config, &alone, &err);
+        enum kt_kind kind = place_check(service->config, &alone, &err);
         if (kind == KT_OK || kind == KT_NO_MEMORY)
             continue;
         kt_log_err(KT_LOG_ERROR, "version-refused", &err);
@@ -515,11 +312,12 @@ bool service_move(struct service *service, const struct wanted *wanted)
 {
     char detail[160];
     take_news(service, wanted);
-    int64_t again_ms = service->again_ms;
-    if (service->astray && kt_mono_ms(&kt_system_clock) < again_ms)
+    int64_t again_ms = service->place.again_ms;
+    if (service->place.astray && kt_mono_ms(&kt_system_clock) < again_ms)
         return false;
     bool settled = move_all(service, wanted);
-    if (service->astray && service->again_ms == again_ms && may_be_touched(service)) /* nothing else was put */
-        (void)put_in_place(service, service->values, detail);
-    return settled && !service->astray;
+    bool tried = service->place.again_ms != again_ms;
+    if (service->place.astray && !tried && place_may_touch(service))
+        (void)place_put(service, service->values, detail);
+    return settled && !service->place.astray;
 }

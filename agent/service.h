@@ -1,14 +1,15 @@
-/* agent/service.h - one service and its secrets: start it with them, move it to new ones, go back.
+/* agent/service.h - one service and its secrets: move it to new ones, judge it, go back.
  *
- * What:    The procedure for a new version: baseline health before anything is touched; render all
- *          files, write all, one activation; health after it; acknowledge, or put the previous
- *          version back the same way and report. A candidate (candidates.h) comes the same way, beside
- *          the version that runs.
+ * What:    The procedure for a new version (fetch.h: whose turn it is): baseline health before anything is
+ *          fetched or touched; put it in place (place.h); health after it; acknowledge (reports.h), or put
+ *          the previous version back the same way and report. A candidate (candidates.h) comes the same
+ *          way, beside the version that runs.
  * Owner:   service_init() .. service_free(), which wipes the values.
  * Threads: one. */
 #pragma once
 
 #include "agent/denied.h"
+#include "agent/place.h"
 #include "agent/reports.h"
 
 struct service {
@@ -21,13 +22,7 @@ struct service {
     struct denied denied[CONFIG_SECRETS_MAX];
     struct denied denied_other[CONFIG_SECRETS_MAX]; /* a candidate */
     bool later[CONFIG_SECRETS_MAX]; /* the store was put back, and has not heard of the version that runs */
-    uint64_t holds[CONFIG_SECRETS_MAX];   /* the candidate's version that is in the files; 0: none */
-    int64_t last_restart_ms;
-    bool lost; /* it was stopped for a restart and could not be started */
-    /* The files, or the program, may have another set than `values`: nothing is said of it until it is put in place. */
-    bool astray;
-    struct kt_pace pace; /* of tries to */
-    int64_t again_ms;    /* monotonic */
+    struct place place;
     struct reports reports;
     bool others_again; /* somebody wrote a new version since others did not do */
 };
@@ -36,8 +31,6 @@ enum kt_kind service_init(struct service *service, const struct config *config,
                           struct supervisor *s, struct link *link,
                           struct kt_err *err) KT_MUST_CHECK;
 void service_free(struct service *service);
-/* Writes the files and starts the program. KT_NOT_FOUND, KT_DENIED: of the program. */
-enum kt_kind service_start(struct service *service, struct kt_err *err) KT_MUST_CHECK;
 /* Moves to the wanted versions, if any differs and was not refused before. False: it could not be
  * fetched, or the service was not well before, or something is left to come or to end, or could not be
  * put in place; call it again soon. */

@@ -228,11 +228,11 @@ static void unfit(void **state)
 
 /* ---- what does not run is not said to ---- */
 
-static const struct place {
+static const struct way {
     const char *name;
     uint64_t version; /* that is to run; it has 7 */
     const char *said, *then;
-} places[] = {
+} ways[] = {
     {"it is to go back", 6, "applying 7/0;unhealthy 7/0;", "applying 7/0;healthy 6/0;"},
     {"it goes on", 8, "applying 7/0;unhealthy 8/0;", "unhealthy 8/0;unhealthy 7/0;"},
 };
@@ -241,7 +241,7 @@ static const struct place {
 static void not_put_in_place(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+    for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
         struct config_file file = {.path = "/nonexistent/file", .contents = "{{ secret \"secret/db\" \"p\" }}"};
         struct scene scene;
         scene_prepare(&scene);
@@ -249,28 +249,28 @@ static void not_put_in_place(void **state)
         scene.config.two[0] = false;
         scene.config.files = &file;
         scene.config.n_files = 1;
-        scene_rotates(&scene, places[i].version, 7);
+        scene_rotates(&scene, ways[i].version, 7);
         for (unsigned tried = 0; tried < 3; tried++) {
             assert_false(service_move(&scene.service, scene.wanted));
-            assert_true(scene.service.again_ms > 0);
-            scene.service.again_ms = INT64_MAX;
+            assert_true(scene.service.place.again_ms > 0);
+            scene.service.place.again_ms = INT64_MAX;
             scene.wanted[0].news = false;
-            if (strcmp(world.said, places[i].said) != 0)
-                fail_msg("%s: said %s", places[i].name, world.said);
+            if (strcmp(world.said, ways[i].said) != 0)
+                fail_msg("%s: said %s", ways[i].name, world.said);
             assert_false(report_again(&scene.service, scene.wanted));
             assert_false(service_move(&scene.service, scene.wanted)); /* later */
             assert_int_equal(scene.service.values->at[0].version, 7);
-            assert_int_equal(scene.service.again_ms, INT64_MAX);
-            scene.service.again_ms = 0;
-            if (places[i].version < 7)
+            assert_int_equal(scene.service.place.again_ms, INT64_MAX);
+            scene.service.place.again_ms = 0;
+            if (ways[i].version < 7)
                 world.said[0] = '\0';
         }
         world.said[0] = '\0';
         scene.config.n_files = 0;
         assert_true(service_move(&scene.service, scene.wanted));
         (void)report_again(&scene.service, scene.wanted);
-        if (strcmp(world.said, places[i].then) != 0)
-            fail_msg("%s: then said %s", places[i].name, world.said);
+        if (strcmp(world.said, ways[i].then) != 0)
+            fail_msg("%s: then said %s", ways[i].name, world.said);
         service_free(&scene.service);
     }
 }
