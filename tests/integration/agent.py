@@ -580,6 +580,43 @@ service "went" {
             contains("\n".join(agent.err), "could not be started again")
 
 
+def left_alone(vault):
+    """A version that lacks a field, or cannot be read, leaves the program as it is, and holds up no other secret."""
+    with Folder() as folder:
+        config = config_of(folder, """
+service "alone" {
+  env "A" { secret = "secret/alone"  field = "a" }
+  env "B" { secret = "secret/beside"  field = "b" }
+  restart_gap = "1ms"
+  debounce    = "1ms"
+  settle      = "1ms"
+}
+""")
+        put(vault, "alone", a="1")
+        put(vault, "beside", b="1")
+        with Agent(vault, [config], shell("echo up $A $B; exec sleep 600")) as agent:
+            agent.says("up 1 1")
+            wait_until_watched(vault, "alone", "secret/alone")
+            wait_until_watched(vault, "alone", "secret/beside")
+            child = children(agent.process.pid)
+            put(vault, "alone", other="2")
+            agent.logs("version-refused")
+            wait_until_watched(vault, "alone", "secret/alone", "rolled_back")
+            equal(children(agent.process.pid), child, "the child")
+            put(vault, "alone", a="3")
+            agent.says("up 3 1")
+            wait_until_watched(vault, "alone", "secret/alone")
+            agent.signal(signal.SIGSTOP)
+            put(vault, "beside", b="2")
+            vault.ok("POST", "secret/destroy/beside", {"versions": [2]})
+            put(vault, "alone", a="4")
+            agent.signal(signal.SIGCONT).says("up 4 1").logs("not-fetched")
+            put(vault, "beside", b="3")
+            agent.says("up 4 3")
+            equal(len(agent.out), 4, "starts: %r" % agent.out)
+            agent.signal(signal.SIGTERM).end()
+
+
 def ended_by_itself(vault):
     """A program that ended while the agent waits for the time to restart it has done what it was to do."""
     with Folder() as folder:
@@ -728,6 +765,7 @@ CASES = [
     ("a full disk leaves the old file", a_full_disk),
     ("a restart leaves nobody behind, and goes back", restart_leaves_nobody),
     ("a program that went", a_program_that_went),
+    ("a version that cannot be had", left_alone),
     ("a program that ended by itself", ended_by_itself),
     ("changes that come close together are one activation", written_often),
     ("the vault is killed, the program lives on", vault_killed),
