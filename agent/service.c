@@ -86,6 +86,11 @@ static bool differs(const struct service *service, const struct wanted *wanted)
     return false;
 }
 
+static bool stays(const struct values *old, const struct values *values, size_t i)
+{
+    return values->at[i].version == old->at[i].version && !candidates_differ(old, values, i);
+}
+
 /* On the way back there is no other version to try: it stays, well or not. */
 static void take_over(struct service *service, struct values *values,
                       const struct health_result *health, const struct health_result *baseline)
@@ -93,7 +98,7 @@ static void take_over(struct service *service, struct values *values,
     struct values *old = service->values;
     service->values = values;
     for (size_t i = 0; i < values->n; i++) {
-        if (values->at[i].version == old->at[i].version && !candidates_differ(values, old, i))
+        if (stays(old, values, i))
             continue;
         (void)report_say(service, i, values->at[i].version, health->healthy ? "healthy" : "unhealthy",
                   health->detail, health, baseline);
@@ -250,7 +255,8 @@ static bool refuse_unfit(struct service *service, const struct values *values, c
         struct values alone = *service->values; /* the buffers are borrowed */
         struct kt_err err = {0};
         alone.at[i] = values->at[i];
-        enum kt_kind kind = place_check(service->config, &alone, &err);
+        enum kt_kind kind =
+            stays(service->values, values, i) ? KT_OK : place_check(service->config, &alone, &err);
         if (kind == KT_OK || kind == KT_NO_MEMORY)
             continue;
         kt_log_err(KT_LOG_ERROR, "version-refused", &err);
