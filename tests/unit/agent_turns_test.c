@@ -38,6 +38,24 @@ static void going_back_is_alone(void **state)
     service_free(&scene.service);
 }
 
+/* Nor is a candidate of the other one tried beside it. */
+static void going_back_without_candidates(void **state)
+{
+    struct scene scene;
+    (void)state;
+    scene_begin_two(&scene, 7, 6);
+    scene_rotates(&scene, 6, 0);
+    scene.config.two[1] = true;
+    scene.wanted[1] =
+        (struct wanted){.secret = scene.other, .version = 4, .alive = {4, 0, 5}, .pending = 5, .active = true};
+    assert_false(service_move(&scene.service, scene.wanted));
+    assert_int_equal(world.fetches, 0);
+    runs(&scene, 6, 4);
+    assert_true(scene_settles(&scene));
+    assert_int_equal(scene.service.values->at[1].other_version, 5);
+    service_free(&scene.service);
+}
+
 /* A store that was put back wants a version that the target may have forgotten: it has to do. */
 static void of_a_store_put_back(void **state)
 {
@@ -137,17 +155,22 @@ static void held_up_by_none(void **state)
     service_free(&scene.service);
 }
 
+/* Neither what somebody wrote waits for it, nor another rotation. */
 static void rotated_forbidden(void **state)
 {
-    struct scene scene;
     (void)state;
-    forbid(&scene, SECRET);
-    assert_false(service_move(&scene.service, scene.wanted));
-    runs(&scene, 6, 5);
-    allow(&scene);
-    assert_true(scene_settles(&scene));
-    runs(&scene, 7, 5);
-    service_free(&scene.service);
+    for (int rotated = 0; rotated < 2; rotated++) {
+        struct scene scene;
+        forbid(&scene, SECRET);
+        scene.wanted[1].active = rotated == 1;
+        assert_false(service_move(&scene.service, scene.wanted));
+        runs(&scene, 6, 5);
+        assert_int_equal(scene.service.values->at[0].other_version, 0);
+        allow(&scene);
+        assert_true(scene_settles(&scene));
+        runs(&scene, 7, 5);
+        service_free(&scene.service);
+    }
 }
 
 /* No news come of what can be read at last: those that were tried without it are tried with it. */
@@ -262,11 +285,17 @@ static void not_put_in_place(void **state)
             assert_int_equal(scene.service.values->at[0].version, 7);
             assert_int_equal(scene.service.place.again_ms, INT64_MAX);
             scene.service.place.again_ms = 0;
-            if (ways[i].version < 7)
+            if (ways[i].version < 7) {
                 world.said[0] = '\0';
+                assert_int_equal(scene.service.place.pace.span_ms, 1000u << tried); /* once each time */
+            }
         }
         world.said[0] = '\0';
         scene.config.n_files = 0;
+        if (ways[i].version < 7) { /* news wait for no pause */
+            scene.wanted[0].news = true;
+            scene.service.place.again_ms = INT64_MAX;
+        }
         assert_true(service_move(&scene.service, scene.wanted));
         (void)report_again(&scene.service, scene.wanted);
         if (strcmp(world.said, ways[i].then) != 0)
@@ -342,6 +371,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(going_back_is_alone),
+        cmocka_unit_test(going_back_without_candidates),
         cmocka_unit_test(of_a_store_put_back),
         cmocka_unit_test(rotated_by_itself),
         cmocka_unit_test(written_to_mend_it),
