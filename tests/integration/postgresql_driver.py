@@ -439,6 +439,7 @@ def _():
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         server.listen()
+        server.settimeout(60)
         port = server.getsockname()[1]
 
         def talk():
@@ -459,6 +460,7 @@ def fake_server(*answers):
     server = socket.socket()
     server.bind(("127.0.0.1", 0))
     server.listen()
+    server.settimeout(60)
 
     def message(letter, body):
         return letter + (len(body) + 4).to_bytes(4, "big") + body
