@@ -47,6 +47,20 @@ void test_vault_reseal(struct test_vault *vault)
     unseal(vault);
 }
 
+void test_vault_restart(struct test_vault *vault)
+{
+    struct kt_err err = {0};
+    const struct core_config config = {.dev = true,
+                                       .cluster_name = "test",
+                                       .data_folder = vault->folder,
+                                       .storage_type = "inmem",
+                                       .pam_socket = vault->pam_socket};
+    core_free(vault->core);
+    if (core_new(&config, vault->store, &vault->clock, &vault->core, &err) != KT_OK)
+        give_up("core", &err);
+    unseal(vault);
+}
+
 /* clock NULL: the vault's own. */
 static struct test_vault *make(const struct core_config *like, const struct kt_clock *clock)
 {

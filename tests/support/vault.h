@@ -45,6 +45,8 @@ struct test_vault *test_vault_pam(bool dev, const char *pam_socket);
 struct test_vault *test_vault_at_rest(void);
 /* Seals, and unseals with the same shares: rotation starts anew from what is in the store. */
 void test_vault_reseal(struct test_vault *vault);
+/* Another vaultd on the same store: only what test_vault_new(true) makes. */
+void test_vault_restart(struct test_vault *vault);
 void test_vault_free(struct test_vault *vault);
 /* A vault over LMDB in a folder that is there and stays, with the real time: sealed, or not yet
  * initialised. Errors are returned. */

@@ -223,7 +223,7 @@ struct sweep {
     struct request *req;
     struct batch *batch;
     unsigned room;
-    int64_t made_before_ms;
+    int64_t made_before_ms; /* life_ms (request.h) */
     bool force; /* what a secret's lease stands for is not revoked */
     bool left;
 };
@@ -236,18 +236,25 @@ static bool has_room(struct sweep *sweep, unsigned costs)
     return !sweep->left;
 }
 
+/* While the sweep goes on; what is of the future is of before the clock was set back. */
+static bool made_since(int64_t made_ms, int64_t asked_ms, int64_t now_ms)
+{
+    return made_ms > asked_ms && made_ms <= now_ms;
+}
+
 static enum kt_kind sweep_secret(struct sweep *sweep, const struct entry *row, struct kt_arena *arena,
                                  struct kt_err *err)
 {
     struct leased lease;
-    enum kt_kind kind = leased_open(sweep->req->core, row, arena, &lease, err);
-    if (kind != KT_OK || lease.made_ms > sweep->made_before_ms ||
+    const struct request *req = sweep->req;
+    enum kt_kind kind = leased_open(req->core, row, arena, &lease, err);
+    if (kind != KT_OK || made_since(lease.made_ms, request_wall_time(req, sweep->made_before_ms), req->now_ms) ||
         (!sweep->force && lease.ending && !lease.given_up))
         return kind;
     if (!has_room(sweep, LEASED_COSTS))
         return KT_GONE;
     if (!sweep->force)
-        return leased_end(sweep->req->core, sweep->batch, &lease, sweep->req->now_ms, err);
+        return leased_end(req->core, sweep->batch, &lease, req->now_ms, err);
     leased_drop(sweep->batch, &lease);
     return KT_OK;
 }
@@ -265,7 +272,8 @@ static enum kt_kind sweep_one(void *arg, const char *path, const struct lease_fo
         return kind;
     }
     enum kt_kind kind = token_load(sweep->req->core, sweep->req->snapshot, found->token, &token, err);
-    if (kind == KT_NOT_FOUND || (kind == KT_OK && (token->revoked || token->created_ms > sweep->made_before_ms)))
+    if (kind == KT_NOT_FOUND || (kind == KT_OK && (token->revoked || made_since(token->created_ms, sweep->made_before_ms,
+                                                                                sweep->req->life_ms))))
         return KT_OK;
     if (kind != KT_OK)
         return kind;
@@ -296,13 +304,13 @@ static enum kt_kind put_job(struct request *req, enum job_kind job, int64_t made
 enum kt_kind lease_revoke_prefix(struct request *req, const char *prefix, bool force, bool *ret_left,
                                  unsigned char ret_id[JOB_ID], struct kt_err *err)
 {
-    struct sweep sweep = {req, request_batch(req), PREFIX_ROOM, req->now_ms, force, false};
+    struct sweep sweep = {req, request_batch(req), PREFIX_ROOM, req->life_ms, force, false};
     if (sweep.batch == NULL)
         return kt_fail(err, KT_NO_MEMORY, "revoking leases");
     enum kt_kind kind = lease_each(req, prefix, sweep_one, &sweep, err);
     *ret_left = sweep.left;
     if (kind == KT_OK && sweep.left)
-        kind = put_job(req, force ? JOB_LEASES_FORCE : JOB_LEASES, req->now_ms, prefix, ret_id, err);
+        kind = put_job(req, force ? JOB_LEASES_FORCE : JOB_LEASES, req->life_ms, prefix, ret_id, err);
     return kind;
 }
 

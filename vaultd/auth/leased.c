@@ -265,7 +265,7 @@ static void set_times(struct request *req, const struct leased_wish *wish, struc
     int64_t ttl_s = wish->ttl_s > 0 ? wish->ttl_s : of_mount.default_s;
     lease->ttl_s = ttl_s < max_s ? ttl_s : max_s;
     lease->made_ms = req->now_ms;
-    lease->expires_ms = no_later_than(req->now_ms + lease->ttl_s * 1000, request_wall_end(req, req->token->expires_ms));
+    lease->expires_ms = no_later_than(req->now_ms + lease->ttl_s * 1000, request_wall_time(req, req->token->expires_ms));
     lease->latest_ms = req->now_ms + max_s * 1000;
     lease->due_ms = lease->expires_ms + GRACE_MS;
     if (wish->ttl_s > max_s)
@@ -369,8 +369,7 @@ enum kt_kind leased_renew(struct request *req, const struct leased *lease, int64
     const struct token_ttl_wish wish = {.ttl_s = increment_s > 0 ? increment_s : lease->ttl_s,
                                         .max_s = (lease->latest_ms - lease->made_ms) / 1000,
                                         .created_ms = lease->made_ms,
-                                        .now_ms = req->now_ms,
-                                        .life_ms = req->now_ms};
+                                        .now_ms = req->now_ms};
     struct token_ttl ttl = token_ttl(&wish);
     struct leased renewed = *lease;
     if (ttl.past_max || ttl.ttl_s == 0)
@@ -382,7 +381,7 @@ enum kt_kind leased_renew(struct request *req, const struct leased *lease, int64
     enum kt_kind kind = token_find_hash(req->core, req->snapshot, lease->token, req->life_ms, &token, err);
     if (kind != KT_OK)
         return kind;
-    renewed.expires_ms = no_later_than(ttl.expires_ms, request_wall_end(req, token->expires_ms));
+    renewed.expires_ms = no_later_than(ttl.expires_ms, request_wall_time(req, token->expires_ms));
     renewed.renewed_ms = req->now_ms;
     renewed.due_ms = renewed.expires_ms + GRACE_MS;
     kind = ask_engine(req, lease, renewed.expires_ms, err);

@@ -79,8 +79,7 @@ static enum kt_kind fill_token(struct request *req, const struct login *login, s
     const struct token_params *params = login->params;
     struct token_ttl_wish wish = life_of(req->mount, params);
     struct string_list policies = {0};
-    wish.created_ms = wish.now_ms = req->now_ms;
-    wish.life_ms = req->life_ms;
+    wish.created_ms = wish.now_ms = req->life_ms;
     const struct token_ttl life = token_ttl(&wish);
     *ret = (struct token){.display_name = display_name(req, login),
                           .entity_id = "",
@@ -89,7 +88,7 @@ static enum kt_kind fill_token(struct request *req, const struct login *login, s
                           .meta = login->meta.len > 0 ? login->meta : kt_str("null"),
                           .bound_cidrs = params->bound_cidrs,
                           .role_max_ttl_s = params->max_ttl_s,
-                          .created_ms = req->now_ms,
+                          .created_ms = req->life_ms,
                           .expires_ms = life.expires_ms,
                           .creation_ttl_s = life.ttl_s,
                           .explicit_max_ttl_s = params->explicit_max_ttl_s,

@@ -186,9 +186,8 @@ static enum kt_kind choose_life(struct request *req, const struct wish *wish, st
     const struct token_ttl_wish ask = {.ttl_s = wish->ttl_s,
                                        .period_s = wish->period_s,
                                        .explicit_max_ttl_s = wish->explicit_max_ttl_s,
-                                       .created_ms = req->now_ms,
-                                       .now_ms = req->now_ms,
-                                       .life_ms = req->life_ms,
+                                       .created_ms = req->life_ms,
+                                       .now_ms = req->life_ms,
                                        .root = token->is_root};
     struct token_ttl life = token_ttl(&ask);
     if (token->is_root && life.expires_ms == 0 && parent->expires_ms != 0)
@@ -297,7 +296,7 @@ static enum kt_kind fill_token(struct request *req, const struct wish *wish, con
                           .path = path,
                           .role = wish->role == NULL ? "" : wish->role->name,
                           .meta = wish->meta.len > 0 ? wish->meta : kt_str("null"),
-                          .created_ms = req->now_ms,
+                          .created_ms = req->life_ms,
                           .explicit_max_ttl_s = wish->explicit_max_ttl_s,
                           .period_s = wish->period_s,
                           .num_uses = wish->num_uses,

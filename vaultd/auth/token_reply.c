@@ -95,18 +95,18 @@ enum kt_kind token_reply_auth(struct request *req, const struct token *token, st
 
 static void write_times(struct kt_jsonw *w, const struct token *token, const struct request *req)
 {
-    kt_jsonw_kv_int(w, "creation_time", token->created_ms / 1000);
+    kt_jsonw_kv_int(w, "creation_time", request_wall_time(req, token->created_ms) / 1000);
     kt_jsonw_kv_int(w, "creation_ttl", token->creation_ttl_s);
     kt_jsonw_key(w, "expire_time");
     if (token->expires_ms == 0) {
         kt_jsonw_null(w);
     } else {
         char text[KT_TIME_TEXT];
-        kt_time_text(request_wall_end(req, token->expires_ms), text);
+        kt_time_text(request_wall_time(req, token->expires_ms), text);
         kt_jsonw_text(w, text);
     }
     kt_jsonw_kv_int(w, "explicit_max_ttl", token->explicit_max_ttl_s);
-    kt_jsonw_kv_time(w, "issue_time", token->created_ms);
+    kt_jsonw_kv_time(w, "issue_time", request_wall_time(req, token->created_ms));
     if (token->last_renewal_ms != 0) {
         kt_jsonw_kv_time(w, "last_renewal", token->last_renewal_ms);
         kt_jsonw_kv_int(w, "last_renewal_time", token->last_renewal_ms / 1000);

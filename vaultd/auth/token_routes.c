@@ -59,8 +59,7 @@ static enum kt_kind measure(struct request *req, const struct token *token, int6
                                     .period_s = token->period_s,
                                     .explicit_max_ttl_s = token->explicit_max_ttl_s,
                                     .created_ms = token->created_ms,
-                                    .now_ms = req->now_ms,
-                                    .life_ms = req->life_ms};
+                                    .now_ms = req->life_ms};
     if (token->logged_in)
         return login_renewal(req, token, wish, err);
     if (increment == 0)

@@ -33,6 +33,6 @@ struct token_ttl token_ttl(const struct token_ttl_wish *wish)
     }
     ret.capped = ret.wanted_s > left;
     ret.ttl_s = smaller(ret.wanted_s, left);
-    ret.expires_ms = wish->life_ms + ret.ttl_s * 1000;
+    ret.expires_ms = wish->now_ms + ret.ttl_s * 1000;
     return ret;
 }

@@ -19,8 +19,7 @@ struct token_ttl_wish {
     int64_t explicit_max_ttl_s; /* 0: none */
     int64_t default_s, max_s;   /* the mount's; 0: the system's */
     int64_t role_max_ttl_s;     /* 0: none */
-    int64_t created_ms, now_ms; /* of its age: equal at creation */
-    int64_t life_ms;            /* now, by the clock of its end (request.h) */
+    int64_t created_ms, now_ms; /* by the clock of its end (request.h): equal at creation */
     bool root;                  /* may live for ever */
 };
 struct token_ttl {

@@ -149,7 +149,7 @@ static enum kt_kind fill(struct request *req, const struct token *token, struct 
     *wrap = (struct audit_wrap){.token = kt_bytes(copy, text.len),
                                 .accessor = token->accessor,
                                 .ttl_s = wrapped->ttl_s,
-                                .created_ms = token->created_ms,
+                                .created_ms = wrapped->created_ms,
                                 .creation_path = path,
                                 .wrapped_accessor = inside[0] == '\0' ? NULL : inside};
     answer_with(req, wrap);
@@ -179,7 +179,7 @@ enum kt_kind wrapping_put(struct request *req, const struct wrapped *wrapped, st
                           .policies = policies,
                           .n_policies = 1,
                           .meta = kt_str("null"),
-                          .created_ms = req->now_ms,
+                          .created_ms = req->life_ms,
                           .expires_ms = req->life_ms + now.ttl_s * 1000,
                           .creation_ttl_s = now.ttl_s,
                           .explicit_max_ttl_s = now.ttl_s,

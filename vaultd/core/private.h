@@ -169,8 +169,7 @@ wait_look_fn look_due;
 /* core.c: the clock that nobody sets (rotation.h). */
 int64_t core_steady_ms(const struct core *core);
 /* pass.c: one pass of a request, up to its handler. */
-/* For ends of tokens, the wall clock's time or, where that was set back, the steady one's (rotation.h): it gives nobody
- * more life, nor less to who came after that. */
+/* What request.h calls life_ms. */
 int64_t pass_expiry_ms(const struct core *core, int64_t now_ms);
 /* Before it matters whether the vault is sealed, once. */
 enum kt_kind pass_prepare(struct request *req, struct kt_err *err);

@@ -76,7 +76,7 @@ static const struct audit_auth *describe_auth(const struct request *req, struct 
         auth->policies = token->policies;
         auth->n_policies = token->n_policies;
         auth->meta = token->meta;
-        auth->expires_ms = request_wall_end(req, token->expires_ms);
+        auth->expires_ms = request_wall_time(req, token->expires_ms);
         memcpy(auth->hash, token->hash, sizeof auth->hash);
         auth->changed = token->changed;
     }

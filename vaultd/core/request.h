@@ -146,7 +146,8 @@ struct request {
     /* ---- filled by the pipeline ---- */
     char id[37];            /* UUID; the envelope's and the audit log's */
     int64_t now_ms;         /* wall time of this pass */
-    int64_t life_ms;        /* the same for ends of tokens: does not go back while vaultd runs */
+    int64_t life_ms;        /* what tokens are born, end and age by: the wall clock, or where that was set back the
+                             * steady one; it goes back only where the wall clock was set ahead and right again */
     int64_t received_mono_ms;
     enum operation op;
     const char *path;       /* canonical, without "/v1/", decoded; no leading slash */
@@ -295,10 +296,10 @@ const char *request_scratch_end(struct request *req, const struct kt_arena *kept
 enum kt_kind request_record(struct request *req, struct kt_bytes key, struct kt_bytes *ret,
                             generation *ret_changed, struct kt_err *err);
 
-/* When by the wall clock as it is now a token's end comes; 0, never, stays 0. */
-static inline int64_t request_wall_end(const struct request *req, int64_t expires_ms)
+/* A time of that clock as the wall's has it now, for people; 0 stays 0. */
+static inline int64_t request_wall_time(const struct request *req, int64_t life_ms)
 {
-    return expires_ms == 0 ? 0 : expires_ms - req->life_ms + req->now_ms;
+    return life_ms == 0 ? 0 : life_ms - req->life_ms + req->now_ms;
 }
 
 /* ---- for origins ---- */

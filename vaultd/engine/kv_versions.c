@@ -32,6 +32,14 @@ static struct kv_version *find(struct kv_secret *secret, int64_t number)
     return NULL;
 }
 
+/* One that is over by its time may not be so once the clock is set back. */
+static void mark_deleted(struct kv_version *version, int64_t now_ms)
+{
+    if (!kv_version_deleted(version, now_ms))
+        version->deletion_ms = now_ms;
+    version->deleted = true;
+}
+
 enum kt_kind kv_delete_latest(struct request *req, struct kt_err *err)
 {
     struct kv_secret *secret = NULL;
@@ -41,13 +49,12 @@ enum kt_kind kv_delete_latest(struct request *req, struct kt_err *err)
     if (kind != KT_OK)
         return kind;
     struct kv_version *v = find(secret, secret->current);
-    if (v == NULL || kv_version_deleted(v, req->now_ms))
+    if (v == NULL || v->slot == 0 || v->deleted)
         return KT_OK;
     kind = check_not_in_use(req, secret, v, err);
     if (kind != KT_OK)
         return kind;
-    v->deletion_ms = req->now_ms;
-    v->deleted = true;
+    mark_deleted(v, req->now_ms);
     return save(req, secret, err);
 }
 
@@ -78,13 +85,12 @@ static enum kt_kind each_version(struct request *req, version_fn *fn, struct kt_
 static enum kt_kind delete_one(struct request *req, struct kv_secret *secret,
                                struct kv_version *version, unsigned *changed, struct kt_err *err)
 {
-    if (kv_version_deleted(version, req->now_ms))
+    if (version->slot == 0 || version->deleted)
         return KT_OK;
     enum kt_kind kind = check_not_in_use(req, secret, version, err);
     if (kind != KT_OK)
         return kind;
-    version->deletion_ms = req->now_ms;
-    version->deleted = true;
+    mark_deleted(version, req->now_ms);
     ++*changed;
     return KT_OK;
 }

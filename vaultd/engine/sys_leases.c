@@ -39,7 +39,7 @@ struct found {
 static enum kt_kind find_id(struct request *req, const char *id, struct found *ret, struct kt_err *err)
 {
     *ret = (struct found){.id = id};
-    enum kt_kind kind = lease_find(req->core, req->snapshot, id, req->now_ms, &ret->token, err);
+    enum kt_kind kind = lease_find(req->core, req->snapshot, id, req->life_ms, &ret->token, err);
     return kind == KT_NOT_FOUND ? leased_find(req, id, &ret->secret, err) : kind;
 }
 
@@ -87,8 +87,8 @@ enum kt_kind sys_lease_lookup(struct request *req, struct kt_err *err)
     struct leased lease = found.secret;
     if (token != NULL)
         lease = (struct leased){.path = token->path,
-                                .made_ms = token->created_ms,
-                                .expires_ms = request_wall_end(req, token->expires_ms),
+                                .made_ms = request_wall_time(req, token->created_ms),
+                                .expires_ms = request_wall_time(req, token->expires_ms),
                                 .renewed_ms = token->last_renewal_ms,
                                 .renewable = token->renewable};
     write_lease(req, found.id, &lease);

@@ -21,7 +21,7 @@ enum kt_kind sys_wrapping_lookup(struct request *req, struct kt_err *err)
 {
     struct wrapping wrapping;
     struct wrapped wrapped;
-    enum kt_kind kind = wrapping_find(req, req->now_ms, &wrapping, err);
+    enum kt_kind kind = wrapping_find(req, req->life_ms, &wrapping, err);
     if (kind == KT_OK)
         kind = wrapping_open(req, &wrapping, &wrapped, err);
     if (kind != KT_OK)
@@ -39,7 +39,7 @@ enum kt_kind sys_wrapping_lookup(struct request *req, struct kt_err *err)
 static enum kt_kind take(struct request *req, struct wrapped *ret, struct kt_err *err)
 {
     struct wrapping wrapping;
-    enum kt_kind kind = wrapping_find(req, req->now_ms, &wrapping, err);
+    enum kt_kind kind = wrapping_find(req, req->life_ms, &wrapping, err);
     return kind == KT_OK ? wrapping_take(req, &wrapping, ret, err) : kind;
 }
 

@@ -42,7 +42,8 @@ bool consumer_lost(const struct request *req, const struct consumer *consumer)
 {
     int64_t seen_ms = fleet_last_sign(req->core->fleet, consumer->host).heard_ms;
     int64_t heard_ms = consumer->heard_ms > seen_ms ? consumer->heard_ms : seen_ms;
-    return rotation_steady_ms(req->core->rotation) - heard_ms >= FLEET_LOST_MS;
+    int64_t age_ms = rotation_steady_ms(req->core->rotation) - heard_ms;
+    return age_ms < 0 || age_ms >= FLEET_LOST_MS; /* a crash took what that clock had; who lives says something soon */
 }
 
 void acks_lost(struct request *req, const struct consumer *consumers, size_t n, size_t *ret_n,

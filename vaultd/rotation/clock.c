@@ -94,6 +94,8 @@ static enum kt_kind clock_handler(struct request *req, struct kt_err *err)
     struct clock_pass *p = req->handler_data;
     struct rotation *rotation = req->core->rotation;
     struct stored *stored = &p->stored;
+    if (p->what == CLOCK_REPLANNED && req->attempt > 0) /* somebody wrote it, perhaps to have all planned anew */
+        return kt_fail(err, KT_BUSY, "storing the time");
     enum kt_kind kind = load(req, stored, err);
     if (kind != KT_OK || p->what == CLOCK_LOOK)
         return kind;
@@ -247,7 +249,7 @@ static bool is_apart(const struct rotation *rotation)
     return atomic_load(&rotation->clock.base_ms) - offset_now(rotation) > APART_MS;
 }
 
-/* Needs no trust in the wall clock. What fails leaves a minute of words. */
+/* Needs no trust in the wall clock. */
 static void save_steady(struct rotation *rotation)
 {
     struct clock_pass pass = {.what = CLOCK_SAVE_STEADY};
@@ -259,8 +261,7 @@ static void save_steady(struct rotation *rotation)
 
 void rotation_clock_stop(struct rotation *rotation)
 {
-    if (is_apart(rotation))
-        save_steady(rotation);
+    save_steady(rotation); /* the wall clock may be set back until the next start */
 }
 
 void rotation_clock_start(struct rotation *rotation)

@@ -73,9 +73,8 @@ static enum kt_kind fill(struct request *req, const struct token_role *role, str
     const struct token_role_ask ask = {&none, &none, params->no_default_policy};
     const struct token_ttl_wish wish = {.period_s = params->period_s,
                                         .explicit_max_ttl_s = params->explicit_max_ttl_s,
-                                        .created_ms = req->now_ms,
-                                        .now_ms = req->now_ms,
-                                        .life_ms = req->life_ms};
+                                        .created_ms = req->life_ms,
+                                        .now_ms = req->life_ms};
     const struct token_ttl life = token_ttl(&wish);
     struct string_list policies = {0};
     bool suffixed = role->path_suffix[0] != '\0';
@@ -94,7 +93,7 @@ static enum kt_kind fill(struct request *req, const struct token_role *role, str
                           .n_policies = policies.n,
                           .meta = kt_str("null"),
                           .bound_cidrs = params->bound_cidrs,
-                          .created_ms = req->now_ms,
+                          .created_ms = req->life_ms,
                           .expires_ms = life.expires_ms,
                           .creation_ttl_s = life.ttl_s,
                           .explicit_max_ttl_s = params->explicit_max_ttl_s,
