@@ -275,7 +275,7 @@ static bool take_planned(struct service *service, struct values *values, enum tu
     bool left_out = kind == KT_OK && turn != TURN_CANDIDATES && !values_differ(service->values, values);
     if (kind != KT_OK && kind != KT_GONE)
         kt_log_err(KT_LOG_WARNING, "fetch-failed", &err);
-    if (kind != KT_OK || left_out || (!goes_back(service, values) && refuse_unfit(service, values, baseline)))
+    if (kind != KT_OK || left_out || refuse_unfit(service, values, baseline))
         values_free(values);
     else if (candidates_only_end(service->values, values))
         end_candidates(service, values);

@@ -212,15 +212,16 @@ static void vault_away(void **state)
 
 static const struct unfit {
     const char *name, *data; /* of version 7 */
-    uint64_t version, pending;
+    uint64_t runs, version, pending;
     bool both; /* a rotation of the other one made version 5 */
     bool file; /* that wants the candidate, at a place where none can be written */
     const char *started, *said;
 } unfits[] = {
-    {"no such field", "{}", 7, 0, false, false, "", "unhealthy 7/0;rolled_back 6/0;"},
-    {"beside one that is fine", "{}", 7, 0, true, false, "DB=v6 NEXT=v6 MAIL=v5;",
+    {"no such field", "{}", 6, 7, 0, false, false, "", "unhealthy 7/0;rolled_back 6/0;"},
+    {"beside one that is fine", "{}", 6, 7, 0, true, false, "DB=v6 NEXT=v6 MAIL=v5;",
      "unhealthy 7/0;rolled_back 6/0;applying 4/0;healthy 5/0;"},
-    {"a candidate that a pipe refuses", "{\"p\":\" x\"}", 6, 7, false, true, "", "healthy 6/0;"},
+    {"a candidate that a pipe refuses", "{\"p\":\" x\"}", 6, 6, 7, false, true, "", "healthy 6/0;"},
+    {"to which it is to go back", "{}", 8, 7, 0, false, false, "", "unhealthy 7/0;rolled_back 8/0;"},
 };
 
 /* It is not tried, and the program is left alone. */
@@ -232,8 +233,8 @@ static void unfit(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof unfits / sizeof unfits[0]; i++) {
         struct scene scene;
-        scene_begin_two(&scene, 6, 0);
-        scene_rotates(&scene, unfits[i].version, 6);
+        scene_begin_two(&scene, unfits[i].runs, 0);
+        scene_rotates(&scene, unfits[i].version, unfits[i].runs);
         scene.wanted[0].pending = unfits[i].pending;
         scene.wanted[1].active = true;
         scene.wanted[1].version = unfits[i].both ? 5 : 4;
@@ -244,7 +245,7 @@ static void unfit(void **state)
         if (!scene_settles(&scene) || strcmp(world.started, unfits[i].started) != 0 ||
             strcmp(world.said, unfits[i].said) != 0)
             fail_msg("%s: started %s, said %s", unfits[i].name, world.started, world.said);
-        runs(&scene, 6, unfits[i].both ? 5 : 4);
+        runs(&scene, unfits[i].runs, unfits[i].both ? 5 : 4);
         service_free(&scene.service);
     }
 }
