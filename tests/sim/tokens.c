@@ -30,6 +30,7 @@ struct sim_token {
     bool may_live, may_die;
     bool may_follow; /* nobody knows whether it was made an orphan: it may end with whose child it was */
     int64_t ttl_ms, expires_min_ms, expires_max_ms;
+    int64_t max_ms, born_min_ms, born_max_ms; /* since it was born it lives no longer than that; 0: as long as it is renewed */
     unsigned uses, used_min, used_max; /* uses 0: any number */
     unsigned asking;                   /* requests with it that are under way */
     int64_t revoked_ms;                /* when the vault said that it is; 0: it did not */
@@ -266,13 +267,15 @@ static void make(struct world *world, struct ask *ask)
                             .may_die = true,
                             .ttl_ms = (int64_t)(2 + sim_below(1u << (2 + sim_below(8)))) * 1000,
                             .uses = sim_chance(300) ? 1 + sim_below(4) : 0,
+                            .max_ms = sim_chance(200),
                             .expires_max_ms = INT64_MAX};
+    t->max_ms *= t->ttl_ms * (int64_t)(1 + sim_below(4));
     (void)snprintf(t->text, sizeof t->text, "simtok-%u", ++model->made);
     char body[256];
     (void)snprintf(body, sizeof body,
-                   "{\"id\":\"%s\",\"policies\":[\"maker\"],\"ttl\":\"%lld\",\"num_uses\":%u,"
+                   "{\"id\":\"%s\",\"policies\":[\"maker\"],\"ttl\":\"%lld\",\"explicit_max_ttl\":\"%lld\",\"num_uses\":%u,"
                    "\"no_parent\":%s}",
-                   t->text, (long long)t->ttl_ms / 1000, t->uses, orphan ? "true" : "false");
+                   t->text, (long long)t->ttl_ms / 1000, (long long)t->max_ms / 1000, t->uses, orphan ? "true" : "false");
     *ask = (struct ask){.method = "POST",
                         .path = "auth/token/create",
                         .token = parent >= 0 ? model->tokens[parent].text : world->root,
@@ -280,6 +283,8 @@ static void make(struct world *world, struct ask *ask)
                         .changes = true};
     ask_vault(world, ask, true);
     t->expires_max_ms = world_life_most_ms(world) + t->ttl_ms;
+    t->born_min_ms = ask->least_ms;
+    t->born_max_ms = world_life_most_ms(world);
     if (ask->unknown) {
         t->expires_min_ms = ask->least_ms + t->ttl_ms;
         return;
@@ -303,6 +308,11 @@ static void use(struct world *world, struct ask *ask)
     ask_vault(world, ask, true);
 }
 
+static int64_t no_later(const struct sim_token *t, int64_t expires_ms, int64_t born_ms)
+{
+    return t->max_ms != 0 && born_ms + t->max_ms < expires_ms ? born_ms + t->max_ms : expires_ms;
+}
+
 static void renew(struct world *world, struct ask *ask)
 {
     int i = somebody(world->tokens);
@@ -314,7 +324,7 @@ static void renew(struct world *world, struct ask *ask)
     *ask = (struct ask){
         .method = "POST", .path = "auth/token/renew-self", .token = t->text, .changes = true};
     ask_vault(world, ask, true);
-    int64_t renewed_ms = world_life_most_ms(world) + t->ttl_ms;
+    int64_t renewed_ms = no_later(t, world_life_most_ms(world) + t->ttl_ms, t->born_max_ms);
     if (ask->unknown) {
         t->expires_max_ms = renewed_ms > before_ms ? renewed_ms : before_ms;
         return;
@@ -322,8 +332,8 @@ static void renew(struct world *world, struct ask *ask)
     t->expires_max_ms = before_ms;
     if (ask->lost || !ask->effect)
         return;
-    t->expires_min_ms = ask->least_ms + t->ttl_ms;
-    t->expires_max_ms = ask->most_ms + t->ttl_ms;
+    t->expires_min_ms = no_later(t, ask->least_ms + t->ttl_ms, t->born_min_ms - 1000); /* what is left is whole seconds */
+    t->expires_max_ms = no_later(t, ask->most_ms + t->ttl_ms, t->born_max_ms);
 }
 
 /* Its children live on by themselves. */

@@ -109,8 +109,8 @@ void world_place(struct world *world, enum place place);
 void world_say(const struct world *world, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* What tokens end by: the wall clock, or a steady one that began with it in this life or one before. It does not go back
- * within a life. The vault's is between the two; of times that are cut it may be WORLD_CUT_MS less. */
+/* What tokens are born and end by: the wall clock, or a steady one that began with it in this life or one before. The
+ * vault's is between the two; of times that are cut it may be WORLD_CUT_MS less. */
 #define WORLD_CUT_MS 5
 int64_t world_life_least_ms(const struct world *world);
 int64_t world_life_most_ms(const struct world *world);
