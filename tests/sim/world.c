@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "tests/sim/actors.h"
-#include "tests/sim/image.h"
+#include "tests/support/store_image.h"
 #include "tests/sim/wrapped.h"
 #include "vaultd/store/inmem.h"
 

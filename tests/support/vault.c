@@ -8,7 +8,9 @@
 
 #include "lib/secret.h"
 #include "tests/support/folder.h"
+#include "tests/support/store_image.h"
 #include "vaultd/core/jobs.h"
+#include "vaultd/store/inmem.h"
 
 #define TIDY_MAX 10000u
 
@@ -47,6 +49,13 @@ void test_vault_reseal(struct test_vault *vault)
     unseal(vault);
 }
 
+static void open_store(struct test_vault *vault)
+{
+    struct kt_err err = {0};
+    if (image_open(vault->image, &vault->store, &err) != KT_OK)
+        give_up("store", &err);
+}
+
 void test_vault_restart(struct test_vault *vault)
 {
     struct kt_err err = {0};
@@ -56,6 +65,8 @@ void test_vault_restart(struct test_vault *vault)
                                        .storage_type = "inmem",
                                        .pam_socket = vault->pam_socket};
     core_free(vault->core);
+    store_close(vault->store);
+    open_store(vault);
     if (core_new(&config, vault->store, &vault->clock, &vault->core, &err) != KT_OK)
         give_up("core", &err);
     unseal(vault);
@@ -73,9 +84,10 @@ static struct test_vault *make(const struct core_config *like, const struct kt_c
     vault->clock = (struct kt_clock){wall, mono, vault};
     if (folder_make(vault->folder) != 0)
         give_up("folder", NULL);
-    const struct store_config store = {.engine = STORE_INMEM};
-    if (store_open(&store, &vault->store, &err) != KT_OK)
-        give_up("store", &err);
+    vault->image = store_image_new();
+    if (vault->image == NULL)
+        give_up("memory", NULL);
+    open_store(vault);
     struct core_config config = *like;
     config.cluster_name = "test";
     config.data_folder = vault->folder;
@@ -175,6 +187,7 @@ void test_vault_free(struct test_vault *vault)
         return;
     core_free(vault->core);
     store_close(vault->store);
+    store_image_free(vault->image);
     if (!vault->keeps_folder)
         folder_remove(vault->folder);
     free(vault->body);

@@ -26,6 +26,7 @@ struct test_vault {
     struct kt_clock clock;
     char pam_socket[80];            /* where nobody listens, if the test says nothing else */
     bool keeps_folder;              /* it was there before */
+    struct inmem_image *image;      /* of its store; NULL: it is on the disk */
 };
 
 /* Aborts with a message when it cannot be made: a test has no use for less. dev: KV at secret/. */

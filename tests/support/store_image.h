@@ -1,4 +1,4 @@
-/* tests/sim/image.h - the memory store on what outlives a process (vaultd/store/inmem.h).
+/* tests/support/store_image.h - the memory store on what outlives a process (vaultd/store/inmem.h).
  *
  * A file of its own: the store's engines and the vault's have one name. */
 #pragma once

@@ -1,4 +1,4 @@
-#include "tests/sim/image.h"
+#include "tests/support/store_image.h"
 
 #include "vaultd/store/engine.h"
 
