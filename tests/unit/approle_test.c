@@ -428,6 +428,21 @@ static void role_ids_are_unique(void **state)
     assert_int_equal(rows(TABLE_ROLE_ID), 3); /* and nobody's */
 }
 
+static void one_role_id_for_two_at_once(void **state)
+{
+    static const struct visit visits[] = {
+        {"POST", "auth/approle/role/cd/role-id", NULL, "{\"role_id\":\"my-own\"}", 204, 0}, {0}};
+    (void)state;
+    char ci[TEXT], cd[TEXT];
+    enable();
+    role("ci", "{}", ci);
+    role("cd", "{}", cd);
+    meanwhile(vault, visits, NULL);
+    about(400, "role_id already in use", ROLE("/role-id"), "role_id", "my-own");
+    assert_true(meanwhile_over());
+    assert_int_equal(rows(TABLE_ROLE_ID), 3); /* and nobody's */
+}
+
 /* Secret ids hang from the role, not from its name. */
 static void a_new_role_of_an_old_name(void **state)
 {
@@ -611,6 +626,7 @@ int main(int argc, char **argv)
         TEST(uses_at_once_are_two),
         TEST(many_end_at_once),
         TEST(destroyed_meanwhile),
+        TEST(one_role_id_for_two_at_once),
         TEST(secret_ids_end),
         TEST(addresses_bind),
         TEST(a_role_that_was_tightened),

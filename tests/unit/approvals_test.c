@@ -306,6 +306,25 @@ static void an_answer_is_the_askers(void **state)
     wants_as(token, 200, NULL, "GET", "auth/token/lookup-self", NULL);
 }
 
+/* As it was asked for, whatever the request that carries it out says. */
+static void an_answer_is_wrapped_as_it_was_asked_for(void **state)
+{
+    (void)state;
+    char id[ID];
+    make_rule("tokens", "auth/token/create", 1);
+    const struct test_request request = {.method = kt_str("POST"),
+                                         .target = kt_str("/v1/auth/token/create"),
+                                         .token = kt_str(tokens[BOB]),
+                                         .body = kt_str("{\"policies\":\"all\"}"),
+                                         .wrap_ttl = kt_str("5m")};
+    assert_int_equal(test_vault_ask(vault, &request), 202);
+    test_vault_text(vault, "data.approval_id", id, ID);
+    later();
+    approve(TOM, id);
+    wants_as(tokens[BOB], 200, "\"ttl\":300,", "POST", mine_of(id, "/finish"), NULL);
+    assert_false(test_vault_said(vault, "\"client_token\""));
+}
+
 static void a_request_that_would_fail_is_not_kept(void **state)
 {
     (void)state;
@@ -1222,6 +1241,7 @@ int main(int argc, char **argv)
         SCENE(it_waits_and_is_carried_out_once),
         SCENE(it_lives_through_a_restart),
         SCENE(an_answer_is_the_askers),
+        SCENE(an_answer_is_wrapped_as_it_was_asked_for),
         SCENE(a_request_that_would_fail_is_not_kept),
         SCENE(deny_withdraw_expire),
         SCENE(a_new_login_of_the_same_person_carries_it_out),

@@ -311,6 +311,7 @@ static void users_are_kept(void **state)
     wants(204, NULL, "DELETE", "auth/userpass/users/bob", NULL, NULL);
     wants(500, "username does not exist", "POST", "auth/userpass/users/bob/password", NULL, RIGHT);
     wants(500, "username does not exist", "POST", "auth/userpass/users/bob/policies", NULL, "{}");
+    user("bob", "{\"password\":\"right\",\"token_ttl\":\"20m\",\"token_max_ttl\":1200}");
     user("bob", "{\"password\":\"right\",\"token_ttl\":\"10m\",\"token_max_ttl\":1200}");
     wants(200,
           "\"data\":{\"token_ttl\":600,\"token_max_ttl\":1200,\"token_policies\":[],"

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "tests/support/rotation_scene.h"
+#include "vaultd/rotation/back.h"
 
 #define MINUTE_MS ((int64_t)60 * 1000)
 
@@ -489,9 +490,26 @@ static void cannot_start(void **state)
     scene_end(s);
 }
 
+/* Exactly as long as it may take is no miss. */
+static void to_the_millisecond(void **state)
+{
+    (void)state;
+    static struct run run;
+    for (int64_t more_ms = 0; more_ms < 2; more_ms++) {
+        run = (struct run){.trigger = TRIGGER_BACK, .back_asked_ms = 1000, .back_ready_ms = 11000 + more_ms};
+        run.settings.rto_s = 10;
+        run.machine.state = RUN_DONE;
+        struct back_time time = back_time(&run);
+        assert_true(time.measured);
+        assert_int_equal(time.took_ms, 10000 + more_ms);
+        assert_int_equal(time.missed, more_ms != 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(to_the_millisecond),
         EACH(goes_there_and_back),
         EACH(measures_until_everybody_is_back),
         ALTERNATE(a_missed_objective_is_said),
