@@ -244,6 +244,18 @@ static bool segment_used(const struct fixture *f, unsigned number)
     return used;
 }
 
+static void empty(const struct fixture *f, unsigned number)
+{
+    char path[2 * FOLDER_NAME];
+    size_t len = 0;
+    segment_path(f, number, path);
+    unsigned char *at = file_read(path, &len);
+    assert_non_null(at);
+    memset(at, 0, len);
+    file_write(path, at, len);
+    free(at);
+}
+
 /* Flips the last byte that is not zero: the segment's last record was not written whole. */
 static void tear(const struct fixture *f, unsigned number)
 {
@@ -337,9 +349,8 @@ static void killed(void **state)
 
 /* A crash left a segment whose last record is torn, and whole ones in the next segment. They are not
  * in the log, so they may not come back behind what is written in their place. */
-static void cut_records_stay_away(void **state)
+static void stay_away(struct fixture *f, bool emptied)
 {
-    struct fixture *f = *state;
     char lost[1024]; /* long, so that the note of the recovery fits where one of them was */
     memset(lost, 'l', sizeof lost - 1);
     memcpy(lost, "secret/data/", strlen("secret/data/"));
@@ -352,6 +363,8 @@ static void cut_records_stay_away(void **state)
     crash(f);
     tear(f, 0);
     disk_sync(f->paths[f->life]);
+    if (emptied)
+        empty(f, 1);
 
     open_audit(f);
     unsigned before = count_records(f, lost);
@@ -361,6 +374,17 @@ static void cut_records_stay_away(void **state)
     open_audit(f);
     assert_int_equal(count_records(f, lost), before);
     assert_int_equal(count_records(f, "\"type\":\"recovery\""), 2);
+}
+
+static void cut_records_stay_away(void **state)
+{
+    stay_away(*state, false);
+}
+
+/* An opening that was killed had emptied that segment, and not synced it. */
+static void emptied_before(void **state)
+{
+    stay_away(*state, true);
 }
 
 /* ---- the log by itself ---- */
@@ -405,6 +429,7 @@ int main(void)
         T(clean_stop),
         T(killed),
         T(cut_records_stay_away),
+        T(emptied_before),
         T(opened_log_is_synced),
     };
     return cmocka_run_group_tests_name("audit_disk", tests, NULL, NULL);
