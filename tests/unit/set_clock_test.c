@@ -70,6 +70,19 @@ static void over_a_restart(void **state)
     assert_int_equal(asks(token, "GET", "auth/token/lookup-self", NULL), 200);
 }
 
+/* It would live again, were the clock set back before the sweep. */
+static void revoked_when_it_is_over(void **state)
+{
+    (void)state;
+    char token[256], body[300];
+    make_token(token, "{\"ttl\":\"5m\"}");
+    vault->now_ms += 6 * MIN_MS;
+    assert_int_equal(asks(token, "GET", "auth/token/lookup-self", NULL), 403);
+    (void)snprintf(body, sizeof body, "{\"token\":\"%s\"}", token);
+    wants(204, "POST", "auth/token/revoke", body);
+    assert_int_equal(test_vault_rows(vault, TABLE_TOKEN), 1); /* root's */
+}
+
 /* With all that was made while the clock was ahead, in the first step and in those that come later. */
 static void revoked_by_prefix(void **state)
 {
@@ -103,6 +116,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(no_longer_than_its_maximum, make, end),
         cmocka_unit_test_setup_teardown(over_a_restart, make, end),
+        cmocka_unit_test_setup_teardown(revoked_when_it_is_over, make, end),
         cmocka_unit_test_setup_teardown(revoked_by_prefix, make, end),
         cmocka_unit_test_setup_teardown(deleted_by_time_and_by_somebody, make, end),
     };

@@ -116,8 +116,8 @@ static enum kt_kind renew_self(struct request *req, struct kt_err *err)
     return renew(req, req->token, req->token_text, err);
 }
 
-/* The token whose text the field "token" is. KT_DENIED: there is none such. */
-static enum kt_kind find_named(struct request *req, const char **ret_text,
+/* The token whose text the field "token" is. KT_DENIED: there was none such at that time. */
+static enum kt_kind find_named(struct request *req, int64_t life_ms, const char **ret_text,
                                const struct token **ret, struct kt_err *err)
 {
     const char *text = "";
@@ -127,14 +127,14 @@ static enum kt_kind find_named(struct request *req, const char **ret_text,
     if (kind != KT_OK)
         return kind;
     *ret_text = text;
-    return token_find(req->core, req->snapshot, kt_str(text), req->life_ms, ret, err);
+    return token_find(req->core, req->snapshot, kt_str(text), life_ms, ret, err);
 }
 
 static enum kt_kind renew_other(struct request *req, struct kt_err *err)
 {
     const char *text = "";
     const struct token *token = NULL;
-    enum kt_kind kind = find_named(req, &text, &token, err);
+    enum kt_kind kind = find_named(req, req->life_ms, &text, &token, err);
     if (kind == KT_DENIED)
         return kt_fail(err, KT_INVALID, "token not found");
     if (kind != KT_OK)
@@ -173,7 +173,8 @@ static enum kt_kind revoke_named(struct request *req, bool keep_children, struct
 {
     const char *text = "";
     const struct token *token = NULL;
-    enum kt_kind kind = find_named(req, &text, &token, err);
+    /* One that is over and not swept yet is ended, too: the clock may be set back. */
+    enum kt_kind kind = find_named(req, keep_children ? req->life_ms : 0, &text, &token, err);
     if (kind == KT_DENIED && keep_children)
         return kt_fail(err, KT_INVALID, "token to revoke not found");
     if (kind == KT_DENIED)
