@@ -347,6 +347,26 @@ static void who_is_not_well_has_not_both(void **state)
     scene_end(s);
 }
 
+/* Saying so again and again wins no time. */
+static void who_stays_unwell_ends_it(void **state)
+{
+    struct scene *s = scene(*state);
+    declare(s, "h1");
+    declare(s, "h2");
+    rotate(s);
+    soon_says(s, "consumers 0/2 to have v2 beside v1");
+    has_both(s, "h2", 2);
+    for (unsigned words = 0; words < 3; words++) {
+        assert_int_equal(says_that(s, "h1", 1, "unhealthy", 0), 200);
+        passes(s, TIMEOUT_MS / 4);
+    }
+    assert_int_equal(says_that(s, "h1", 1, "unhealthy", 0), 200);
+    passes(s, TIMEOUT_MS / 4 + 1000);
+    soon(s, "cancelled");
+    nothing_was_sent(s);
+    scene_end(s);
+}
+
 /* ... but where it need not be well nobody waits for that: it is cut off as ever. */
 static void who_need_not_be_well_delays_nothing(void **state)
 {
@@ -710,6 +730,7 @@ int main(int argc, char **argv)
         IN_PLACE(nobody_has_both_of_the_other_value),
         IN_PLACE(a_later_word_takes_it_back),
         IN_PLACE(who_is_not_well_has_not_both),
+        IN_PLACE(who_stays_unwell_ends_it),
         IN_PLACE(who_need_not_be_well_delays_nothing),
         IN_PLACE(who_need_not_be_well_is_not_blamed),
         IN_PLACE(one_comes_just_then),

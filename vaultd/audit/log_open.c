@@ -386,7 +386,8 @@ static enum kt_kind cut_tail(struct audit_log *log, uint32_t number, size_t offs
         }
         tail = used(segment.map, segment.bytes);
         cut += tail;
-        /* An opening that was killed may have emptied it, and not synced that: old records would be back behind new ones. */
+        /* An opening that was killed may have emptied it, and not synced that: old records would be back behind
+         * new ones. */
         kind = audit_segment_cut(&segment, tail > 0 ? 0 : segment.bytes, err);
         audit_segment_close(&segment);
         char name[AUDIT_SEGMENT_NAME];

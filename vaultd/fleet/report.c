@@ -287,15 +287,16 @@ static bool has_two(const struct consumer *consumer)
     return consumer->holds != 0 && consumer->state == CONSUMER_HEALTHY;
 }
 
-static bool may_have_two(const struct consumer *consumer)
+static bool counts(const struct consumer *consumer)
 {
-    return consumer->changed != 0 && consumer->candidates == CONSUMER_TWO && consumer->state != CONSUMER_UNHEALTHY;
+    return consumer->candidates == CONSUMER_TWO && consumer->state != CONSUMER_UNHEALTHY;
 }
 
-/* It came, lost what it had, or counts again: it has time anew. */
+/* It came, lost what it had, or counts again: it has time anew. Who says over and over that it is not well has not. */
 static bool begins_to_lack(const struct consumer *before, const struct consumer *now)
 {
-    return (has_two(before) || !may_have_two(before)) && !has_two(now);
+    bool lost = has_two(before) || (!counts(before) && counts(now));
+    return before->changed == 0 || (lost && !has_two(now));
 }
 
 enum kt_kind consumer_write(struct request *req, struct kt_err *err)
