@@ -328,6 +328,18 @@ bool test_vault_said(const struct test_vault *vault, const char *text)
     return vault->body != NULL && strstr(vault->body, text) != NULL;
 }
 
+unsigned test_vault_logged(struct test_vault *vault, const char *text)
+{
+    if (test_vault_call(vault, "GET", "sys/audit-log/export", vault->root, NULL) != 200) {
+        (void)fprintf(stderr, "the audit log: %u %s\n", vault->status, vault->body);
+        abort();
+    }
+    unsigned n = 0;
+    for (const char *at = vault->body; (at = strstr(at, text)) != NULL; at++)
+        n++;
+    return n;
+}
+
 void test_vault_text(const struct test_vault *vault, const char *dotted, char *out, size_t size)
 {
     struct kt_json at = kt_json_value(kt_str(vault->body));

@@ -83,6 +83,9 @@ unsigned test_vault_call_as(struct test_vault *vault, const char *method, const 
                             const char *token, const char *body, const char *content_type);
 /* True if the last body contains the text. */
 bool test_vault_said(const struct test_vault *vault, const char *text);
+/* How often the exported audit log says a text. The vault's own threads write records, too: name what
+ * only the test's requests say, and compare with what was there before. */
+unsigned test_vault_logged(struct test_vault *vault, const char *text);
 /* The string at a dotted path of the last body ("auth.client_token") into out; aborts if absent. */
 void test_vault_text(const struct test_vault *vault, const char *dotted, char *out, size_t size);
 /* Makes a policy and a token with it; the token's text into out. */

@@ -97,15 +97,6 @@ static bool unseals(struct test_vault *vault, unsigned char shares[][SHAMIR_SHAR
     return kind == KT_OK && unsealed && core_unsealed(vault->core, false, NULL) == KT_OK;
 }
 
-static unsigned logged(struct test_vault *vault, const char *text)
-{
-    ask(vault, "GET", "sys/audit-log/export", vault->root, NULL, 200, NULL);
-    unsigned n = 0;
-    for (const char *at = vault->body; (at = strstr(at, text)) != NULL; at++)
-        n++;
-    return n;
-}
-
 /* ---- rekey ---- */
 
 static void begin_rekey(struct test_vault *vault, const char *more, char nonce[TEXT])
@@ -364,7 +355,7 @@ static void only_who_may_begins_and_cancels(void **state)
                 wanted(vault, locally(vault, rows[i].method, target, 0, "hvs.dead", rows[i].body),
                        rows[i].status, NULL);
         }
-    assert_true(logged(vault, "\"display_name\":\"uid 0\"") >= 8);
+    assert_true(test_vault_logged(vault, "\"display_name\":\"uid 0\"") >= 8);
     /* Nothing else opens itself to them. */
     wanted(vault, locally(vault, "PUT", "/v1/sys/seal", 0, NULL, NULL), 403, NULL);
 }
@@ -467,7 +458,7 @@ static void a_source_has_a_budget(void **state)
     own->unseals = meter_new(10);
     char nonce[TEXT];
     unsigned char junk[SHAMIR_SHARE_BYTES] = {[SHAMIR_SHARE_BYTES - 1] = 1};
-    unsigned before = logged(vault, "sys/rekey/update"), taken = 0;
+    unsigned before = test_vault_logged(vault, "sys/rekey/update"), taken = 0;
     begin_rekey(vault, "", nonce);
     while (taken < 100 && give(vault, "sys/rekey/update", NULL, nonce, junk) != 429)
         taken++;
@@ -478,7 +469,7 @@ static void a_source_has_a_budget(void **state)
     for (unsigned i = 0; i < 11; i++)
         wanted(vault, give(vault, "sys/rekey/update", vault->root, nonce, junk), i < 10 ? 400 : 429, NULL);
     /* What is taken is recorded, refusals as those of other strangers; */
-    assert_in_range(logged(vault, "sys/rekey/update") - before, 16, 100);
+    assert_in_range(test_vault_logged(vault, "sys/rekey/update") - before, 16, 100);
     vault->now_ms += 60000;
     ask(vault, "DELETE", "sys/rekey/init", vault->root, NULL, 204, NULL);
     begin_rekey(vault, "", nonce);
@@ -665,10 +656,10 @@ static void each_step_is_recorded(void **state)
         {"\"path\":\"sys/generate-root/update\"", 6},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-        assert_int_equal(logged(vault, rows[i].path), rows[i].records);
+        assert_int_equal(test_vault_logged(vault, rows[i].path), rows[i].records);
     for (unsigned i = 0; i < 5; i++) {
         kt_hex_encode(i < 3 ? vault->shares[2 * i] : fresh[i - 3], SHAMIR_SHARE_BYTES, hex);
-        assert_int_equal(logged(vault, hex), 0);
+        assert_int_equal(test_vault_logged(vault, hex), 0);
     }
 }
 
@@ -700,7 +691,7 @@ static void a_term_ends_by_itself(void **state)
     assert_int_equal(autorotate_run(vault->core, &rotated, NULL), KT_OK);
     assert_true(rotated);
     ask(vault, "GET", "sys/key-status", vault->root, NULL, 200, "\"term\":2");
-    assert_int_equal(logged(vault, "\"path\":\"sys/rotate\""), 2);
+    assert_int_equal(test_vault_logged(vault, "\"path\":\"sys/rotate\""), 2);
     assert_int_equal(autorotate_run(vault->core, &rotated, NULL), KT_OK);
     assert_false(rotated);
     atomic_store(&vault->core->barrier->ring->encryptions, 999999);

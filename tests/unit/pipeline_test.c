@@ -28,16 +28,6 @@ static int end(void **state)
     return 0;
 }
 
-/* How often the exported audit log says a text. */
-static unsigned logged(struct test_vault *vault, const char *text)
-{
-    assert_int_equal(test_vault_call(vault, "GET", "sys/audit-log/export", vault->root, NULL), 200);
-    unsigned n = 0;
-    for (const char *at = vault->body; (at = strstr(at, text)) != NULL; at++)
-        n++;
-    return n;
-}
-
 static void unseal(struct test_vault *vault)
 {
     for (unsigned i = 0; i < 3; i++) {
@@ -75,10 +65,10 @@ static void refusals_are_recorded(void **state)
         {"GET", "secret/data/unknown", 403, "secret/data/unknown"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        unsigned before = logged(vault, rows[i].says);
+        unsigned before = test_vault_logged(vault, rows[i].says);
         assert_int_equal(test_vault_call(vault, rows[i].method, rows[i].path, NULL, NULL),
                          rows[i].status);
-        assert_int_equal(logged(vault, rows[i].says), before + 1);
+        assert_int_equal(test_vault_logged(vault, rows[i].says), before + 1);
     }
 }
 
@@ -105,7 +95,7 @@ static void refusals_of_the_origin_are_recorded(void **state)
         assert_int_equal(pipeline_status(&req), rows[i].wanted);
         assert_int_equal(req.reply.retry_after_s, rows[i].retry_after_s);
         request_free(&req);
-        assert_int_equal(logged(vault, rows[i].text), 1);
+        assert_int_equal(test_vault_logged(vault, rows[i].text), 1);
     }
 }
 
@@ -138,10 +128,10 @@ static void a_flood_is_one_record(void **state)
     struct test_vault *vault = *state;
     for (unsigned i = 0; i < 35; i++)
         assert_int_equal(test_vault_call(vault, "GET", "secret/data/flood", "wrong", NULL), 403);
-    assert_int_equal(logged(vault, "secret/data/flood"), 10);
+    assert_int_equal(test_vault_logged(vault, "secret/data/flood"), 10);
     core_seal(vault->core, "test");
     unseal(vault);
-    assert_int_equal(logged(vault, "25 more requests without a token were refused"), 1);
+    assert_int_equal(test_vault_logged(vault, "25 more requests without a token were refused"), 1);
 }
 
 /* The log cannot be written just then (--wrap=audit_append). */
@@ -164,7 +154,7 @@ static void a_count_that_cannot_be_recorded_is_kept(void **state)
     atomic_store(&no_log, false);
     record_counts(vault->core, true);
     barrier_leave(vault->core->barrier);
-    assert_int_equal(logged(vault, "25 more requests without a token were refused"), 1);
+    assert_int_equal(test_vault_logged(vault, "25 more requests without a token were refused"), 1);
 }
 
 /* SIGHUP: once, and nothing while sealed (--wrap=audit_reopen). */
@@ -195,7 +185,7 @@ static void tokens_are_not_rationed(void **state)
     test_vault_token(vault, "t", "path \"x\" { capabilities = [\"read\"] }", token, sizeof token);
     for (unsigned i = 0; i < 35; i++)
         assert_int_equal(test_vault_call(vault, "GET", "secret/data/denied", token, NULL), 403);
-    assert_int_equal(logged(vault, "secret/data/denied"), 35);
+    assert_int_equal(test_vault_logged(vault, "secret/data/denied"), 35);
 }
 
 /* 10,000 requests a second of one address for a minute, with the longest paths and with bodies. */
@@ -247,21 +237,21 @@ static void a_tokens_refusals_have_their_limit(void **state)
         for (unsigned i = 0; i < 35; i++)
             assert_int_equal(test_vault_call(vault, "GET", path, token, NULL), 403);
         assert_int_equal(test_vault_call(vault, "GET", path, other, NULL), 403);
-        recorded = logged(vault, path);
+        recorded = test_vault_logged(vault, path);
     }
     assert_int_equal(recorded, 6);
     /* What is granted is always recorded, also that there is nothing. */
     for (unsigned i = 0; i < 35; i++)
         assert_int_equal(test_vault_call(vault, "GET", "secret/data/none", vault->root, NULL), 404);
-    assert_int_equal(logged(vault, "secret/data/none"), 35);
+    assert_int_equal(test_vault_logged(vault, "secret/data/none"), 35);
     for (unsigned i = 0; i < 35; i++)
         assert_int_equal(test_vault_call(vault, "GET", "auth/token/lookup-self", token, NULL), 200);
-    assert_int_equal(logged(vault, path), 6);
-    assert_int_equal(logged(vault, "\"path\":\"auth/token/lookup-self\""), 35);
+    assert_int_equal(test_vault_logged(vault, path), 6);
+    assert_int_equal(test_vault_logged(vault, "\"path\":\"auth/token/lookup-self\""), 35);
     core_seal(vault->core, "test");
     unseal(vault);
-    assert_int_equal(logged(vault, "30 more requests with this token were refused"), 1);
-    assert_int_equal(logged(vault, "\"operation\":\"refused\""), 1);
+    assert_int_equal(test_vault_logged(vault, "30 more requests with this token were refused"), 1);
+    assert_int_equal(test_vault_logged(vault, "\"operation\":\"refused\""), 1);
 }
 
 static void writing_to_status_paths_is_recorded(void **state)
@@ -271,9 +261,9 @@ static void writing_to_status_paths_is_recorded(void **state)
     assert_int_equal(test_vault_call(vault, "POST", "sys/init", NULL, "{}"), 400);
     assert_int_equal(test_vault_call(vault, "GET", "sys/init", NULL, NULL), 200);
     assert_int_equal(test_vault_call(vault, "GET", "sys/seal-status", NULL, NULL), 200);
-    assert_int_equal(logged(vault, "already initialized"), 1);
-    assert_int_equal(logged(vault, "seal-status"), 0);
-    assert_int_equal(logged(vault, "\"path\":\"sys/unseal\""), 2);
+    assert_int_equal(test_vault_logged(vault, "already initialized"), 1);
+    assert_int_equal(test_vault_logged(vault, "seal-status"), 0);
+    assert_int_equal(test_vault_logged(vault, "\"path\":\"sys/unseal\""), 2);
 }
 
 static enum kt_kind too_much(struct request *req, struct kt_err *err)
@@ -294,8 +284,8 @@ static void a_commit_that_fails_is_recorded(void **state)
     struct kt_err err = {0};
     assert_int_equal(request_internal(vault->core, "test/too-much", too_much, NULL, &err),
                      KT_TOO_LARGE);
-    assert_int_equal(logged(vault, "\"path\":\"test/too-much\""), 2);
-    assert_int_equal(logged(vault, "larger than one write may be"), 1);
+    assert_int_equal(test_vault_logged(vault, "\"path\":\"test/too-much\""), 2);
+    assert_int_equal(test_vault_logged(vault, "larger than one write may be"), 1);
 }
 
 /* ---- uses ---- */
