@@ -336,6 +336,146 @@ static void bounds(void **state)
     end(s);
 }
 
+/* ---- what is asked besides ---- */
+
+static void add_pair(struct scene *s, unsigned i, unsigned sessions)
+{
+    char one[16], other[16], path[96], body[512];
+    (void)snprintf(one, sizeof one, "x%u", i);
+    (void)snprintf(other, sizeof other, "y%u", i);
+    (void)pthread_mutex_lock(&s->sim.lock);
+    sim_add(&s->sim, one, "p");
+    sim_add(&s->sim, other, NULL);
+    sim_account(&s->sim, one)->sessions = sessions;
+    (void)pthread_mutex_unlock(&s->sim.lock);
+    (void)snprintf(path, sizeof path, "secret/data/m%u", i);
+    (void)snprintf(body, sizeof body, "{\"data\":{\"username\":\"%s\",\"password\":\"p\"}}", one);
+    need(s, 200, "POST", path, body);
+    (void)snprintf(path, sizeof path, "rotation/secrets/secret/m%u", i);
+    (void)snprintf(body, sizeof body,
+                   "{\"target\":\"pg\",\"strategy\":\"alternate\",\"accounts\":[\"%s\",\"%s\"],\"group\":\"g%u\","
+                   "\"overlap\":0,\"soak\":0,\"drain\":600,\"loose_readers\":\"ignore\"}",
+                   one, other, i);
+    need(s, 204, "POST", path, body);
+}
+
+/* Several runs that wait for sessions of the old account look at the target in turn, and not while another run has
+ * the place there. */
+static void looks_for_sessions(void **state)
+{
+    struct scene *s = begin(true);
+    (void)state;
+    add_secret(s, 9, "pg", "");
+    for (unsigned i = 0; i < 3; i++) {
+        add_pair(s, i, 1);
+        rotate_by_hand(s, i);
+        soon(s, "overlapping");
+        soon_says(s, "1 sessions of x");
+    }
+    let_in(false);
+    s->vault->now_ms += 60000;
+    are_inside(s, 1);
+    rotate_by_hand(s, 9);
+    are_inside(s, 1);
+    soon_says(s, "its turn at target pg: 1 of 1 runs at a time are under way (max_runs)");
+    let_in(true);
+    soon(s, "done");
+    s->vault->now_ms += 600000; /* the drain is over */
+    all_are_done(s, 4);
+    assert_int_equal(seen(&gate.peak), 1);
+    end(s);
+}
+
+static void m0_is(struct scene *s, unsigned version, const char *how)
+{
+    char path[96], body[160];
+    (void)snprintf(path, sizeof path, "secret/data/m0?version=%u", version);
+    assert_int_equal(as_agent(s, "GET", path, NULL), 200);
+    (void)snprintf(body, sizeof body, "{\"service\":\"a\",\"version\":%u,\"state\":\"%s\"}", version, how);
+    assert_int_equal(as_agent(s, "POST", "fleet/consumers/h/secret/m0", body), 200);
+}
+
+/* A consumer that is not well has its run ask the target: when what another one asks there has its answer. That
+ * the run is to go back is heard meanwhile, and then it waits for nobody. */
+static void a_question_of_a_run_in_doubt(void **state)
+{
+    struct scene *s = begin(true);
+    char first[64];
+    (void)state;
+    for (unsigned i = 0; i < 2; i++)
+        add_secret(s, i, "pg", "");
+    m0_is(s, 1, "healthy");
+    rotate_by_hand(s, 0);
+    memcpy(first, s->run, sizeof first);
+    soon(s, "acking");
+    let_in(false);
+    rotate_by_hand(s, 1);
+    are_inside(s, 1);
+    m0_is(s, 2, "unhealthy");
+    memcpy(s->run, first, sizeof first);
+    soon_says(s, "what is asked at target pg now, to have its answer (max_runs)");
+    are_inside(s, 1);
+    cancel(s, 200);
+    soon(s, "rolling_back");
+    are_inside(s, 2);
+    end(s);
+}
+
+/* A look of verify_every, and a run that is started by hand meanwhile. */
+static void a_look_at_what_is_stored(void **state)
+{
+    struct scene *s = begin(false);
+    (void)state;
+    add_secret(s, 0, "pg", ",\"verify_every\":\"1h\"");
+    add_secret(s, 1, "pg", "");
+    are_inside(s, 1);
+    rotate_by_hand(s, 1);
+    are_inside(s, 1);
+    let_in(true);
+    all_are_done(s, 1);
+    assert_int_equal(seen(&gate.peak), 1);
+    end(s);
+}
+
+static void *check_target(void *arg)
+{
+    struct scene *s = arg;
+    need(s, 200, "POST", "rotation/targets/pg/check", NULL);
+    return NULL;
+}
+
+static void is_posted(struct scene *s, enum job_kind kind)
+{
+    struct rotation *rotation = s->vault->core->rotation;
+    bool found = false;
+    for (int i = 0; i < PATIENCE && !found; i++) {
+        (void)pthread_mutex_lock(&rotation->lock);
+        for (const struct job *job = rotation->jobs; job != NULL; job = job->next)
+            found = found || job->kind == kind;
+        (void)pthread_mutex_unlock(&rotation->lock);
+        pause_ms(1);
+    }
+    assert_true(found);
+}
+
+static void a_check(void **state)
+{
+    struct scene *s = begin(false);
+    pthread_t thread;
+    (void)state;
+    add_secret(s, 0, "pg", "");
+    rotate_by_hand(s, 0);
+    are_inside(s, 1);
+    assert_int_equal(pthread_create(&thread, NULL, check_target, s), 0);
+    is_posted(s, JOB_CHECK);
+    are_inside(s, 1);
+    let_in(true);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    all_are_done(s, 1);
+    assert_int_equal(seen(&gate.peak), 1);
+    end(s);
+}
+
 /* ---- a minute ---- */
 
 #define HALF_AN_HOUR ((int64_t)31 * 60000)
@@ -709,7 +849,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(bounds),             cmocka_unit_test(starts_at_a_target),
         cmocka_unit_test(starts_in_all),      cmocka_unit_test(after_a_restart),
         cmocka_unit_test(starts_before_a_restart), cmocka_unit_test(in_order),
-        cmocka_unit_test(rows_stay),
+        cmocka_unit_test(rows_stay),          cmocka_unit_test(looks_for_sessions),
+        cmocka_unit_test(a_question_of_a_run_in_doubt),
+        cmocka_unit_test(a_look_at_what_is_stored), cmocka_unit_test(a_check),
         cmocka_unit_test(very_many_at_once),  cmocka_unit_test(very_many_in_order),
     };
     kt_log_set_level(KT_LOG_ERROR);

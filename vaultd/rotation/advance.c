@@ -48,10 +48,27 @@ bool pass_allows(struct pass *p, const struct work *w, enum job_kind job_kind)
     return false;
 }
 
+/* While a job waits in the pool its run hears of nothing, not even that it is to go back: so it is not left
+ * there to wait. */
+static bool may_ask(struct pass *p, const struct work *w)
+{
+    if (w->run.machine.state == RUN_ROLLING_BACK || job_has_room(p->rotation, &w->target))
+        return true;
+    pass_wait(p, 0, "what is asked at target %s now, to have its answer (max_runs)", w->target.name);
+    return false;
+}
+
+bool pass_may_look(const struct pass *p, const struct work *w)
+{
+    return place_free(p->rotation, p->active, &w->target) && job_has_room(p->rotation, &w->target);
+}
+
 /* Without asking the limits: what was decided upon is sent. */
 static enum kt_kind leave_job(struct pass *p, struct work *w, enum job_kind job_kind,
                               struct kt_err *err)
 {
+    if (!may_ask(p, w))
+        return KT_OK;
     enum kt_kind kind = plan_job(w, job_kind, &p->job, err);
     if (kind == KT_NOT_FOUND) {
         unsigned fx = 0;
@@ -484,7 +501,8 @@ static void took(struct rotation *rotation, struct active *active, struct pass *
     active->blamed_ms = p->blamed_ms;
     active->had_both = p->had_both;
     active->lost_ms = p->lost_ms;
-    bool touched = active->touches, touches = p->touches && !p->rests && state_has_place(p->state);
+    bool asks = p->job != NULL && p->job->target != NULL;
+    bool touched = active->touches, touches = p->touches && !p->rests && (state_has_place(p->state) || asks);
     if (touched && !touches)
         rotation_wake(rotation); /* another one may have its turn at the target */
     for (size_t i = 0; i < p->n_noted; i++)

@@ -268,7 +268,7 @@ static enum kt_kind held_by_sessions(struct pass *p, struct work *w, bool *ret_h
     pass_wait(p, most, "%u sessions of %s to end by themselves", run->sessions,
               run_account(run, run->slot_old));
     if (p->now_ms >= p->active->look_ms)
-        return plan_job(w, JOB_SESSIONS, &p->job, err);
+        return pass_may_look(p, w) ? plan_job(w, JOB_SESSIONS, &p->job, err) : KT_OK;
     p->wake_ms = p->active->look_ms < most ? p->active->look_ms : most;
     return KT_OK;
 }
@@ -340,6 +340,8 @@ enum kt_kind await_person(struct pass *p, struct work *w, struct kt_err *err)
         p->wake_ms = next;
         return KT_OK;
     }
+    if (!pass_may_look(p, w))
+        return KT_OK;
     enum kt_kind kind = plan_job(w, JOB_LOOK, &p->job, err);
     if (kind != KT_NOT_FOUND)
         return kind;

@@ -256,7 +256,6 @@ static enum kt_kind ask(struct request *req, struct dry *dry, struct work *w, st
     job->kind = JOB_DRY;
     job->n = 2; /* looks at the account that would be changed; asks for the stored one */
     job->secret = job_text(job, w->run.name);
-    job->target = job_text(job, dry->target);
     job->version = dry->version;
     job->slot = w->run.slot_old;
     if (job->arena.failed) {

@@ -4,6 +4,7 @@
 
 #include "lib/failpoint.h"
 #include "vaultd/rotation/engine.h"
+#include "vaultd/rotation/places.h"
 #include "vaultd/rotation/probe.h"
 
 #define ARENA_MAX ((size_t)512 * 1024)
@@ -117,17 +118,38 @@ static bool may_look(const struct rotation *rotation)
 {
     unsigned n = 0;
     for (const struct job *job = rotation->jobs; job != NULL; job = job->next)
-        n += job->kind == JOB_SERVED && job->stage == JOB_AT_WORK;
+        n += job->target == NULL && job->stage == JOB_AT_WORK;
     return n == 0 || n < rotation->n_pool / 2;
 }
 
-/* The oldest that waits. */
+/* Jobs at targets that are at work, or wait to be; abandoned ones are there, too, until they end. */
+static unsigned count(const struct rotation *rotation, bool waiting, const char *target, unsigned *ret_here)
+{
+    unsigned all = 0;
+    *ret_here = 0;
+    for (const struct job *job = rotation->jobs; job != NULL; job = job->next) {
+        bool counts = job->stage == JOB_AT_WORK || (waiting && job->stage == JOB_WAITING);
+        if (job->target == NULL || !counts)
+            continue;
+        all++;
+        *ret_here += strcmp(job->target, target) == 0;
+    }
+    return all;
+}
+
+static bool may_log_in(const struct rotation *rotation, const struct job *job)
+{
+    unsigned here = 0, all = count(rotation, false, job->target, &here);
+    return job->goes_back || (here < job->at_once && all < places_most(rotation));
+}
+
+/* The oldest that waits and may be carried out. */
 static struct job *next_waiting(const struct rotation *rotation)
 {
     struct job *found = NULL;
     bool look = may_look(rotation);
     for (struct job *job = rotation->jobs; job != NULL; job = job->next)
-        if (job->stage == JOB_WAITING && (look || job->kind != JOB_SERVED))
+        if (job->stage == JOB_WAITING && (job->target == NULL ? look : may_log_in(rotation, job)))
             found = job;
     return found;
 }
@@ -195,6 +217,15 @@ void job_post(struct rotation *rotation, struct job *take_job)
     link_job(rotation, take_job);
     (void)pthread_cond_signal(&rotation->posted);
     (void)pthread_mutex_unlock(&rotation->lock);
+}
+
+bool job_has_room(struct rotation *rotation, const struct rotation_target *target)
+{
+    unsigned here = 0;
+    (void)pthread_mutex_lock(&rotation->lock);
+    unsigned all = count(rotation, true, target->name, &here);
+    (void)pthread_mutex_unlock(&rotation->lock);
+    return here < target->max_runs && all < places_most(rotation);
 }
 
 bool job_post_dry(struct rotation *rotation, struct job *job, unsigned most)

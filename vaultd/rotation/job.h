@@ -3,6 +3,9 @@
  * What:    A job is a short program: each part runs when the one before allows it. So a revocation
  *          follows in the same job upon the probe that permits it, and nothing of the vault waits
  *          for a target.
+ * Limits:  a job at work is one connection of the target's administrative login. There are never more at
+ *          a target than its `max_runs`, nor in all than there are places (places.h), whoever posts them:
+ *          the others wait in the pool. What goes back does not wait, but counts.
  * Owner:   job_new() gives one to the caller; job_post() takes it until it is finished, then the
  *          engine takes it back by job_take(). job_free() wipes it.
  * Threads: job_post(), job_take(): any thread. */
@@ -12,6 +15,7 @@
 #include "vaultd/rotation/run.h"
 
 struct rotation;
+struct rotation_target;
 
 enum job_kind {
     JOB_PREFLIGHT,
@@ -61,7 +65,10 @@ struct job {
     struct kt_arena arena; /* what the steps point at */
     struct job_part parts[JOB_PARTS];
     size_t n;
-    const char *secret, *target; /* JOB_TRUTH, JOB_DRY: whose stored credential is asked for, where */
+    const char *target;    /* that it logs in at; NULL: none */
+    uint32_t at_once;      /* so many jobs may be at work there */
+    bool goes_back;        /* it waits for none of them */
+    const char *secret;    /* JOB_TRUTH, JOB_DRY: whose stored credential is asked for */
     uint32_t version, slot;
 };
 
@@ -73,6 +80,8 @@ struct job_part *job_add(struct job *job, enum driver_op op, enum job_rule rule)
 const char *job_text(struct job *job, const char *text);
 
 void job_post(struct rotation *rotation, struct job *take_job);
+/* A job at this target would not have to wait for others. */
+bool job_has_room(struct rotation *rotation, const struct rotation_target *target);
 /* A JOB_DRY, unless another one asks its target, or `most` jobs are there for persons. False: it was not
  * posted and is the caller's. */
 bool job_post_dry(struct rotation *rotation, struct job *job, unsigned most);

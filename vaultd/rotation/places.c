@@ -4,7 +4,7 @@
 
 #define MINUTE_MS ((int64_t)60 * 1000)
 
-static unsigned most_runs(const struct rotation *rotation)
+unsigned places_most(const struct rotation *rotation)
 {
     unsigned most = rotation->core->config.rotation_max_runs;
     return most == 0 ? ROTATION_RUNS_DEFAULT : most;
@@ -28,13 +28,13 @@ bool place_free(const struct rotation *rotation, const struct active *self,
                 const struct rotation_target *target)
 {
     unsigned here = 0, all = taken(rotation, self, target->name, &here);
-    return here < target->max_runs && all < most_runs(rotation);
+    return here < target->max_runs && all < places_most(rotation);
 }
 
 bool places_taken(const struct rotation *rotation)
 {
     unsigned here = 0;
-    return taken(rotation, NULL, "", &here) >= most_runs(rotation);
+    return taken(rotation, NULL, "", &here) >= places_most(rotation);
 }
 
 bool state_has_place(enum run_state state)
@@ -101,7 +101,7 @@ void places_seen(struct rotation *rotation, const char *target, struct places_se
     ret->starts = started(rotation, NULL, now_ms, &first_ms);
     ret->starts_here = started(rotation, target, now_ms, &first_ms);
     (void)pthread_mutex_unlock(&rotation->lock);
-    ret->most = most_runs(rotation);
+    ret->most = places_most(rotation);
     ret->starts_most = rotation->n_starts;
 }
 

@@ -4,6 +4,8 @@
  *          target and so many in all as vaultd's configuration says. Schedules start so many runs a
  *          minute, in all and at a target. What finds none waits. That one account, and a pair of
  *          them, has one run at a time is not counted here: their lock sees to it (start.c).
+ *          Places are about which run has its turn, and for how long; how many log in at a target at
+ *          the same time, whatever for, is the pool's (job.h).
  * Kept:    in memory. After a restart each run has the place again that it had before others may have
  *          one (actives.c), and runs that were started within the minute count.
  * Threads: the rotation thread's; places_seen(): any.
@@ -16,6 +18,8 @@
 /* May a run do something at this target now? self: its own place is not counted; NULL: it has none. */
 bool place_free(const struct rotation *rotation, const struct active *self,
                 const struct rotation_target *target);
+/* So many there are in all. */
+unsigned places_most(const struct rotation *rotation);
 /* Are all places taken, whatever the target? */
 bool places_taken(const struct rotation *rotation);
 /* A run in this state does something at its target, when nothing holds it up. */

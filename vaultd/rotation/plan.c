@@ -45,6 +45,8 @@ static struct job_part *add_part(struct job *job, const struct rotation_target *
     struct job_part *part = job_add(job, op, rule);
     if (part == NULL)
         return NULL;
+    job->target = job_text(job, target->name);
+    job->at_once = target->max_runs;
     struct driver_step from = {0};
     target_step(target, &from);
     part->step.driver = job_text(job, from.driver);
@@ -557,6 +559,7 @@ enum kt_kind plan_job(const struct work *w, enum job_kind job_kind, struct job *
     struct job *job = job_new(job_kind, w->run.id);
     if (job == NULL)
         return kt_fail(err, KT_NO_MEMORY, "planning a step");
+    job->goes_back = w->run.machine.state == RUN_ROLLING_BACK;
     kind = fill(job, w, &logins, err);
     for (size_t i = 0; i < job->n; i++)
         job->parts[i].aim = aim_of(w, job_kind);
@@ -590,7 +593,6 @@ enum kt_kind plan_truth(struct request *req, const struct rotation_secret *secre
     if (job == NULL)
         return kt_fail(err, KT_NO_MEMORY, "planning a look");
     job->secret = job_text(job, secret->name);
-    job->target = job_text(job, target->name);
     job->version = kv->current;
     job->slot = slot;
     kind = add_probe(job, w, &logins, PART_ALWAYS, false, true, slot, err);
