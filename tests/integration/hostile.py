@@ -407,6 +407,38 @@ def nested(stage, large):
           "nesting without a token")
 
 
+def capabilities(stage, large):
+    """One token with only the default policy asks what it may do at very many paths, and very long ones."""
+    token = stage.vault.ok("POST", "auth/token/create", {"policies": ["default"]}).json["auth"]["client_token"]
+    rows = [("4,096 short paths", ["secret/%d" % i for i in range(4096)], 200),
+            ("the same one 4,096 times", ["secret/a"] * 4096, 200),
+            ("60 long ones that begin alike", ["cubbyhole/" + "y" * 4000 + str(i) for i in range(60)], 200),
+            ("4,096 long ones that begin alike", ["cubbyhole/" + "y" * 4000 + str(i) for i in range(4096)], 413),
+            ("one that is no path", ["cubbyhole/" + "y" * 6000], 400)]
+    rows = [(name, stage.request("POST", "sys/capabilities-self", json.dumps({"paths": paths}).encode(),
+                                 "Connection: close").replace(stage.token.encode(), token.encode(), 1), wanted)
+            for name, paths, wanted in rows]
+    asking = []
+
+    def ask(raw, wanted):
+        equal(statuses(stage.ask(raw)), [wanted], "capabilities")
+
+    for name, raw, wanted in rows:
+        begun = time.monotonic()
+        ask(raw, wanted)
+        print("#   %s: %.0f ms" % (name, (time.monotonic() - begun) * 1e3), flush=True)
+    for _ in range(6):
+        for name, raw, wanted in rows:
+            asking.append(threading.Thread(target=ask, args=(raw, wanted)))
+    for thread in asking:
+        thread.start()
+    begun = time.monotonic()
+    stage.vault.ok("GET", "sys/health")
+    print("#   30 of them at once: sys/health took %.0f ms" % ((time.monotonic() - begun) * 1e3), flush=True)
+    for thread in asking:
+        thread.join()
+
+
 # ---- smuggling -------------------------------------------------------------------------------------
 
 def smuggling(stage, large):
@@ -652,6 +684,7 @@ CASES = [
     ("bodies beyond the limits", large_bodies),
     ("bodies in flight", bodies_in_flight),
     ("JSON that nests and multiplies", nested),
+    ("long lists of long paths", capabilities),
     ("smuggled requests", smuggling),
     ("pipelines", pipelines),
     ("half-closed sockets", half_closed),

@@ -198,6 +198,7 @@ struct carrier {
     pthread_mutex_t lock;
     pthread_cond_t resumed;
     bool ready;
+    unsigned suspended;
 };
 
 static void suspend(struct request *req)
@@ -205,6 +206,7 @@ static void suspend(struct request *req)
     struct carrier *carrier = req->carrier_data;
     (void)pthread_mutex_lock(&carrier->lock);
     carrier->ready = false;
+    carrier->suspended++;
     (void)pthread_mutex_unlock(&carrier->lock);
 }
 
@@ -237,9 +239,9 @@ static void wait_until_resumed(struct test_vault *vault, struct carrier *carrier
     (void)pthread_mutex_unlock(&carrier->lock);
 }
 
-/* The caller frees the request, whose answer it has. */
-static void run_through(struct test_vault *vault, const struct test_request *request,
-                        struct request *req)
+/* The caller frees the request, whose answer it has. Returns how often it was suspended. */
+static unsigned run_through(struct test_vault *vault, const struct test_request *request,
+                            struct request *req)
 {
     struct carrier carrier = {.ready = true};
     (void)pthread_mutex_init(&carrier.lock, NULL);
@@ -268,13 +270,14 @@ static void run_through(struct test_vault *vault, const struct test_request *req
         request->answered(request->arg);
     (void)pthread_cond_destroy(&carrier.resumed);
     (void)pthread_mutex_destroy(&carrier.lock);
+    return carrier.suspended;
 }
 
 unsigned test_vault_ask_apart(struct test_vault *vault, const struct test_request *request,
                               char *out, size_t size)
 {
     struct request req;
-    run_through(vault, request, &req);
+    (void)run_through(vault, request, &req);
     unsigned status = pipeline_status(&req);
     struct kt_bytes answer = pipeline_body(&req);
     (void)snprintf(out, size, "%.*s", (int)answer.len, (const char *)answer.at);
@@ -285,7 +288,7 @@ unsigned test_vault_ask_apart(struct test_vault *vault, const struct test_reques
 unsigned test_vault_ask(struct test_vault *vault, const struct test_request *request)
 {
     struct request req;
-    run_through(vault, request, &req);
+    vault->suspended = run_through(vault, request, &req);
     memcpy(vault->id, req.id, sizeof vault->id);
     vault->status = pipeline_status(&req);
     vault->retry_after_s = req.reply.retry_after_s;

@@ -20,6 +20,7 @@ struct test_vault {
     char id[37];                    /* and its request id */
     unsigned retry_after_s;         /* what its header lines would say */
     struct request_limit limit;
+    unsigned suspended;             /* how often the last call was: for a commit, for the aside thread */
     char *body;                     /* of the last call, NUL-terminated */
     _Atomic int64_t now_ms;         /* the clock; starts in 2027; the vault's threads read it, too */
     _Atomic int64_t wall_ahead_ms;  /* the wall clock alone, set by somebody */

@@ -5,7 +5,8 @@
 #include "vaultd/core/engine.h"
 #include "vaultd/core/private.h"
 
-/* A list's items: more than anybody needs, few enough for handlers that compare each with each. */
+/* A list's items: more than anybody needs. It says nothing of how long they are: who compares each with each has a
+ * lower bound of its own. */
 #define ITEMS_MAX 4096u
 
 /* Typed fields of a request, converted as Vault converts them (its "weak" decoding), so that no

@@ -1,4 +1,7 @@
+#include <stdlib.h>
+
 #include "lib/num.h"
+#include "vaultd/core/path.h"
 #include "vaultd/engine/sys.h"
 #include "vaultd/policy/lint.h"
 #include "vaultd/policy/policies.h"
@@ -198,38 +201,80 @@ enum kt_kind sys_policy_delete(struct request *req, struct kt_err *err)
 
 /* ---- capabilities ---- */
 
+#define PATHS_HERE 256u /* more are looked up where nobody waits for them */
+
+static enum kt_kind read_paths(struct request *req, struct string_list *ret, struct kt_err *err)
+{
+    enum kt_kind kind = request_list(req, "paths", true, ret, err);
+    if (kind == KT_NOT_FOUND)
+        kind = request_list(req, "path", true, ret, err);
+    if (kind == KT_NOT_FOUND || (kind == KT_OK && ret->n == 0))
+        return kt_fail(err, KT_INVALID, "paths must be supplied");
+    for (size_t i = 0; kind == KT_OK && i < ret->n; i++)
+        if (strlen(ret->at[i]) > PATH_MAX_BYTES)
+            kind = kt_fail(err, KT_INVALID, "a path is longer than %u bytes", PATH_MAX_BYTES);
+    return kind;
+}
+
+/* Two places of one list: the same text in the order of the places. */
+static int by_text_and_place(const void *a, const void *b)
+{
+    const char *const *one = *(const char *const *const *)a, *const *other = *(const char *const *const *)b;
+    int order = strcmp(*one, *other);
+    return order != 0 ? order : (one > other) - (one < other);
+}
+
+/* For each path whether it stands in the list before: an answer has each once. NULL: no memory. */
+static const bool *find_repeated(struct kt_arena *arena, const struct string_list *paths)
+{
+    bool *repeated = kt_arena_take(arena, paths->n * sizeof *repeated);
+    const char ***sorted = kt_arena_take(arena, paths->n * sizeof *sorted);
+    if (repeated == NULL || sorted == NULL)
+        return NULL;
+    for (size_t i = 0; i < paths->n; i++)
+        sorted[i] = &paths->at[i];
+    qsort(sorted, paths->n, sizeof *sorted, by_text_and_place);
+    for (size_t i = 0; i < paths->n; i++)
+        repeated[sorted[i] - paths->at] = i > 0 && strcmp(*sorted[i], *sorted[i - 1]) == 0;
+    return repeated;
+}
+
+static enum kt_kind write_paths(struct request *req, const struct acl *acl, const struct string_list *paths,
+                                struct kt_err *err)
+{
+    const bool *repeated = find_repeated(&req->arena, paths);
+    if (repeated == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "looking up capabilities");
+    struct kt_jsonw w = kt_jsonw(&req->reply.data);
+    kt_jsonw_object(&w);
+    for (size_t i = 0; i < paths->n; i++) {
+        if (repeated[i])
+            continue;
+        const char *path = paths->at[i][0] == '/' ? paths->at[i] + 1 : paths->at[i];
+        struct mount_row row;
+        enum kt_kind kind = mounts_row(req, OP_LIST, path, &row, err);
+        if (kind != KT_OK)
+            return kind;
+        unsigned capabilities = acl_capabilities(acl, row.path, row.other, strlen(path));
+        capability_list(&w, paths->at[i], capabilities);
+        if (paths->n == 1)
+            capability_list(&w, "capabilities", capabilities);
+    }
+    kt_jsonw_end(&w);
+    return KT_OK;
+}
+
 static enum kt_kind answer(struct request *req, const struct token *token, struct kt_err *err)
 {
     struct string_list paths = {0};
-    enum kt_kind kind = request_list(req, "paths", true, &paths, err);
-    if (kind == KT_NOT_FOUND)
-        kind = request_list(req, "path", true, &paths, err);
-    if (kind == KT_NOT_FOUND || (kind == KT_OK && paths.n == 0))
-        return kt_fail(err, KT_INVALID, "paths must be supplied");
-    if (kind != KT_OK)
+    enum kt_kind kind = read_paths(req, &paths, err);
+    if (kind != KT_OK || (paths.n > PATHS_HERE && request_aside(req)))
         return kind;
     struct acl *acl = NULL;
     kind = policies_acl(req->core, req->snapshot, token, &acl, err);
     if (kind != KT_OK)
         return kind;
-    struct kt_jsonw w = kt_jsonw(&req->reply.data);
-    kt_jsonw_object(&w);
-    for (size_t i = 0; i < paths.n; i++) {
-        bool seen = false;
-        for (size_t j = 0; j < i; j++)
-            seen = seen || strcmp(paths.at[j], paths.at[i]) == 0;
-        const char *path = paths.at[i][0] == '/' ? paths.at[i] + 1 : paths.at[i];
-        struct mount_row row;
-        kind = mounts_row(req, OP_LIST, path, &row, err);
-        if (kind != KT_OK)
-            break;
-        unsigned capabilities = acl_capabilities(acl, row.path, row.other, strlen(path));
-        if (!seen)
-            capability_list(&w, paths.at[i], capabilities);
-        if (paths.n == 1)
-            capability_list(&w, "capabilities", capabilities);
-    }
-    kt_jsonw_end(&w);
+    kind = write_paths(req, acl, &paths, err);
     acl_unref(acl);
     return kind;
 }
