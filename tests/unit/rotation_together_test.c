@@ -433,6 +433,39 @@ static void both_back(void **state)
     scene_end(s);
 }
 
+/* The report of one that went back with another says so: nobody asked it to. It failed as the other did. */
+static void whose_fault_it_was(void **state)
+{
+    struct scene *s = two(*state);
+    char first[64], other[64], path[128];
+    register_agent(s, "h1");
+    rotate_both(s, SECRET, other);
+    memcpy(first, s->run, sizeof first);
+    soon(s, "acking");
+    look_at(s, other);
+    until(s, "overlapping");
+    read_version(s, 2);
+    assert_int_equal(report(s, "h1", 2, "unhealthy"), 200);
+    look_at(s, first);
+    soon(s, "rolling_back");
+    assert_int_equal(report(s, "h1", 1, "healthy"), 200);
+    look_at(s, other);
+    until(s, "rolled_back");
+    (void)snprintf(path, sizeof path, "rotation/runs/%s/report", other);
+    need(s, 200, "GET", path, NULL);
+    says(s, "one that rotates together with it went back");
+    says(s, "secretctl run why " SECRET " ");
+    assert_false(test_vault_said(s->vault, "somebody asked to go back"));
+    assert_false(test_vault_said(s->vault, "it went back by itself"));
+    need(s, 200, "GET", "rotation/secrets/" OTHER, NULL);
+    says(s, "\"failures\":1");
+    look_at(s, first);
+    ends_back(s);
+    need(s, 200, "GET", "rotation/targets/pg", NULL);
+    says(s, "\"failures\":1"); /* the first's */
+    scene_end(s);
+}
+
 /* By hand one of them is asked to go back; restarted between the two. */
 static void cancelled(void **state)
 {
@@ -1149,6 +1182,7 @@ int main(void)
         cmocka_unit_test(the_rule_holds),
         {"the_rule_holds (given)", the_rule_holds, NULL, NULL, the_targets_make_them},
         EACH(forward),        EACH(both_back),          ALTERNATE(cancelled),
+        ALTERNATE(whose_fault_it_was),
         ALTERNATE(a_cancel_meets_the_binding), ALTERNATE(a_sick_consumer_meets_the_binding),
         ALTERNATE(too_late),              ALTERNATE(one_cannot), ALTERNATE(scheduled_and_back),
         ALTERNATE(what_is_refused),      ALTERNATE(held_by_the_others_target), ALTERNATE(never_both_at_once),

@@ -265,14 +265,12 @@ static enum kt_kind decide(struct pass *p, struct work *w, struct kt_err *err)
     enum kt_kind kind = together_back(w, &with, err);
     if (kind != KT_OK)
         return kind;
-    if (with != NULL) {
-        w->run.cancel = true;
-        w->run.cancel_why = with;
-    }
+    if (with != NULL)
+        return pass_event(p, w, EV_CANCEL, with, err);
     if (w->run.cancel && machine_can_go_back(&w->run.machine))
         return pass_event(p, w, EV_CANCEL, w->run.cancel_why, err);
     if (too_late_to_begin(w)) {
-        w->blameless = w->window_closed = true;
+        w->blameless = w->run.window_closed = true;
         return pass_event(p, w, EV_CANCEL, "its window closed before it could begin, or a blackout began", err);
     }
     kind = pass_note_acks(p, w, err);

@@ -146,7 +146,7 @@ enum kt_kind work_blame(struct work *w, int64_t now_ms, struct kt_err *err)
     }
     if (w->before == RUN_PREFLIGHT && state == RUN_CANCELLED && w->blameless)
         return judge_all(w, is_sick, err);
-    if (w->before == RUN_GENERATED && state == RUN_CANCELLED && w->blameless && !w->window_closed)
+    if (w->before == RUN_GENERATED && state == RUN_CANCELLED && w->blameless && !run->window_closed)
         return judge_all(w, is_without, err);
     return KT_OK;
 }

@@ -224,7 +224,7 @@ void drill_note(struct work *w)
         secret->back_took_ms = time.took_ms;
     }
     /* One that had to become a rotation is a drill that failed. */
-    if (w->run.trigger != TRIGGER_DRILL || w->window_closed)
+    if (w->run.trigger != TRIGGER_DRILL || w->run.window_closed)
         return;
     const char *text = outcome(w, &time);
     secret->drilled_ms = w->req->now_ms;

@@ -31,10 +31,11 @@ static int64_t passed_over_until(const struct work *w)
     return waits ? secret->fire_ms - 1 : w->req->now_ms;
 }
 
-/* What was late for its window waits for the next one; a drill's window is none of the schedule's. */
+/* What was late for its window waits for the next one: the fire does, with who had it, for the window is his. A
+ * drill's window is none of the schedule's. */
 static enum kt_kind plan_next(struct work *w, bool rotated, struct kt_err *err)
 {
-    bool late = w->window_closed && !w->run.machine.drills;
+    bool late = w->run.window_closed && !w->run.anothers_fire && !w->run.machine.drills;
     if (late || (w->run.fire_waits && !rotated))
         return due_plan_again(w->req, &w->secret, err);
     return due_plan(w->req, &w->secret, rotated ? w->req->now_ms : passed_over_until(w), err);
@@ -45,7 +46,7 @@ static enum kt_kind settle_no_rotation(struct work *w, struct kt_err *err)
 {
     struct rotation_secret *secret = &w->secret;
     enum kt_kind kind = truth_after_run(w, err);
-    if (kind == KT_OK && w->run.machine.drills && w->window_closed)
+    if (kind == KT_OK && w->run.machine.drills && w->run.window_closed)
         kind = drill_again(w->req, secret, err);
     if (kind == KT_OK)
         kind = plan_next(w, false, err);
@@ -106,7 +107,8 @@ static enum kt_kind settle_target(struct work *w, struct kt_err *err)
     if (!run_touches_target(&w->run))
         return KT_OK;
     uint32_t failures = w->target.failures;
-    bool blames = !w->blameless && !own_is(w->target.driver); /* there it is one role's or one secret's fault */
+    bool theirs = w->run.back_with != 0; /* the fault was there */
+    bool blames = !w->blameless && !theirs && !own_is(w->target.driver); /* there it is one role's or one secret's */
     if (w->run.machine.state == RUN_DONE)
         failures = 0;
     else if (!w->run.cancel && blames && !drill_passed(&w->run))

@@ -180,6 +180,7 @@ struct deviation {
 static const char *deviation(const struct report *report, size_t i, const char **ret_next)
 {
     const struct run *run = &report->w->run;
+    bool with = run->back_with != 0;
     const struct deviation rows[] = {
         {run->loose_passed, "readers that are no agents had not read the new version when max_overlap ended",
          "secretctl run show {run}   # who they are: each has to read the new version"},
@@ -208,11 +209,13 @@ static const char *deviation(const struct report *report, size_t i, const char *
          "secretctl run show {run}   # who else changes this account at the target?"},
         {run->machine.revoked_again > 0, "a credential had to be ended more than once",
          "secretctl run show {run}   # the target's words"},
-        {run->cancel && run->machine.state != RUN_DONE, "somebody asked to go back",
+        {with && run->machine.state != RUN_DONE, "one that rotates together with it went back",
+         "secretctl run why {mate}   # what was wrong there; then secretctl rotate"},
+        {run->cancel && !with && run->machine.state != RUN_DONE, "somebody asked to go back",
          "secretctl rotate {secret}   # when what was wrong is mended: the old value is in use"},
         {back_time(run).missed, "going back took longer than its objective, or was not seen to end well",
          "secretctl drill {secret}   # measures it again"},
-        {run->machine.state == RUN_ROLLED_BACK && !run->cancel && !run->machine.drills,
+        {run->machine.state == RUN_ROLLED_BACK && !run->cancel && !with && !run->machine.drills,
          "it went back by itself: the old value is in use",
          "secretctl run why {secret}   # what was wrong; then secretctl rotate"},
     };

@@ -83,33 +83,40 @@ static const struct record_row rows_2[] = {ROWS_2};
     ROW(listeners[i].shows, RECORD_ENUM, LISTENER_SHOWS_COUNT),                                    \
         ROW(listeners[i].mark, RECORD_BYTES, RUN_CERT_MARK), ROW(listeners[i].until_ms, RECORD_I64, 1), \
         ROW(listeners[i].since_ms, RECORD_I64, 1)
-static const struct record_row rows_3[] = {
-    ROWS_2,
-    SETTINGS_ROWS_3(struct run, settings),
-    ROW(machine.drills, RECORD_BOOL, 1),
-    ROW(machine.turned, RECORD_BOOL, 1),
-    ROW(machine.alone, RECORD_BOOL, 1),
-    ROW(back_asked_ms, RECORD_I64, 1),
-    ROW(back_ready_ms, RECORD_I64, 1),
-    ROW(fire_waits, RECORD_BOOL, 1),
-    ROW(machine.bound, RECORD_BOOL, 1),
-    ROW(ready, RECORD_BOOL, 1),
-    ROW(mates, RECORD_LIST, 5),
-    ROW(machine.given, RECORD_BOOL, 1),
-    ROW(silent_passed, RECORD_BOOL, 1),
-    ROW(n_both, RECORD_U32, 0),
-    ROW(n_bare, RECORD_U32, 0),
-    LISTENER(0), LISTENER(1), LISTENER(2), LISTENER(3), LISTENER(4), LISTENER(5), LISTENER(6), LISTENER(7),
-    ROW(cert_new, RECORD_BYTES, 32),
-    ROW(cert_old, RECORD_BYTES, 32),
-    ROW(serial_old, RECORD_TEXT, 64),
-    ROW(old_until_ms, RECORD_I64, 1),
-    ROW(served_passed, RECORD_BOOL, 1),
-    ROW(given_ms, RECORD_I64, 1),
+#define ROWS_3                                                                                     \
+    ROWS_2,                                                                                        \
+    SETTINGS_ROWS_3(struct run, settings),                                                         \
+    ROW(machine.drills, RECORD_BOOL, 1),                                                           \
+    ROW(machine.turned, RECORD_BOOL, 1),                                                           \
+    ROW(machine.alone, RECORD_BOOL, 1),                                                            \
+    ROW(back_asked_ms, RECORD_I64, 1),                                                             \
+    ROW(back_ready_ms, RECORD_I64, 1),                                                             \
+    ROW(fire_waits, RECORD_BOOL, 1),                                                               \
+    ROW(machine.bound, RECORD_BOOL, 1),                                                            \
+    ROW(ready, RECORD_BOOL, 1),                                                                    \
+    ROW(mates, RECORD_LIST, 5),                                                                    \
+    ROW(machine.given, RECORD_BOOL, 1),                                                            \
+    ROW(silent_passed, RECORD_BOOL, 1),                                                            \
+    ROW(n_both, RECORD_U32, 0),                                                                    \
+    ROW(n_bare, RECORD_U32, 0),                                                                    \
+    LISTENER(0), LISTENER(1), LISTENER(2), LISTENER(3), LISTENER(4), LISTENER(5), LISTENER(6),     \
+    LISTENER(7),                                                                                   \
+    ROW(cert_new, RECORD_BYTES, 32),                                                               \
+    ROW(cert_old, RECORD_BYTES, 32),                                                               \
+    ROW(serial_old, RECORD_TEXT, 64),                                                              \
+    ROW(old_until_ms, RECORD_I64, 1),                                                              \
+    ROW(served_passed, RECORD_BOOL, 1),                                                            \
+    ROW(given_ms, RECORD_I64, 1)
+static const struct record_row rows_3[] = {ROWS_3};
+static const struct record_row rows_4[] = {
+    ROWS_3,
+    ROW(anothers_fire, RECORD_BOOL, 1),
+    ROW(window_closed, RECORD_BOOL, 1),
+    ROW(back_with, RECORD_U32, 0),
 };
-static const struct record_form forms[] = {RECORD_FORM(3, rows_3), RECORD_FORM(2, rows_2),
-                                           RECORD_FORM(1, rows_1)};
-const struct record_kind run_kind = {"rotation run", forms, 3, sizeof(struct run)};
+static const struct record_form forms[] = {RECORD_FORM(4, rows_4), RECORD_FORM(3, rows_3),
+                                           RECORD_FORM(2, rows_2), RECORD_FORM(1, rows_1)};
+const struct record_kind run_kind = {"rotation run", forms, 4, sizeof(struct run)};
 
 #define X(name, text) [name] = (text),
 static const char *const trigger_texts[] = {RUN_TRIGGERS(X)};
@@ -153,6 +160,12 @@ enum kt_kind run_save(struct request *req, const struct run *run, struct kt_err 
                   kt_bytes(key, sizeof key), run->changed);
     return barrier_put(req->core->barrier, batch, kt_bytes(key, sizeof key), kt_buf_bytes(&record),
                        err);
+}
+
+const char *run_mate_name(const struct run *run, size_t i)
+{
+    const char *name = i < run->mates.n ? strchr(run->mates.at[i], ' ') : NULL;
+    return name == NULL ? "" : name + 1;
 }
 
 const char *run_account(const struct run *run, uint32_t slot)

@@ -107,7 +107,7 @@ struct run {
     const char *public_old, *public_new; /* verifiers */
     enum run_trigger trigger;
     const char *reason, *by;
-    bool cancel;                         /* asked to go back */
+    bool cancel;                         /* somebody asked it, or one that goes with it, to go back */
     const char *cancel_why;
     const char *because;                 /* why it went back, was cancelled or froze; "" */
     int64_t started_ms, ended_ms;
@@ -115,6 +115,8 @@ struct run {
                                             or a blackout begins; 0: none */
     bool fire_waits;                     /* beside a fire that had its run and waits for a window: it
                                             waits again when this one comes to nothing */
+    bool anothers_fire;                  /* by schedule, that of one that it goes with: its own secret was not due */
+    bool window_closed;                  /* closes_ms passed before it, or one that it goes with, could begin */
     int64_t audit_from;                  /* the audit log's size when the run was made */
     int64_t state_ms;                    /* when this state began */
     int64_t promoted_ms;                 /* since when consumers may run the new version: it was
@@ -142,6 +144,7 @@ struct run {
 
     struct record_list mates;            /* "ID NAME" of runs that go together with it (together.h) */
     bool ready;                          /* it has come where it waits for them */
+    uint32_t back_with;                  /* went back because that one of them did, counted from 1; 0: not so */
     uint32_t n_both, n_bare;             /* consumers that had both credentials when the change was ordered, in-place,
                                             and that did not */
 
@@ -163,6 +166,8 @@ enum kt_kind run_load(struct request *req, const unsigned char id[RUN_ID], struc
                       struct kt_err *err) KT_MUST_CHECK;
 enum kt_kind run_save(struct request *req, const struct run *run, struct kt_err *err)
     KT_MUST_CHECK;
+/* The secret of one of its mates; "" when there is none. */
+const char *run_mate_name(const struct run *run, size_t i);
 /* The account of a slot; "" when the run has none. */
 const char *run_account(const struct run *run, uint32_t slot);
 bool run_touches_target(const struct run *run);

@@ -392,11 +392,13 @@ enum kt_kind run_start(struct request *req, struct rotation_secret *secret,
     if (kind != KT_OK)
         return kind;
     bool scheduled = wish->trigger == TRIGGER_SCHEDULE || wish->trigger == TRIGGER_MAX_AGE;
-    w->run.fire_waits = !scheduled && due_had_run(&w->secret, req->now_ms);
+    bool own = scheduled && w->secret.due && w->secret.due_ms <= req->now_ms;
+    w->run.anothers_fire = scheduled && !own;
+    w->run.fire_waits = !own && due_had_run(&w->secret, req->now_ms);
     kind = due_remove(req, &w->secret, err);
     if (kind != KT_OK)
         return kind;
-    if (scheduled)
+    if (own)
         due_began(&w->secret, req->now_ms);
     memcpy(w->secret.run, w->run.id, RUN_ID);
     w->secret.held = "";

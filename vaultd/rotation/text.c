@@ -16,6 +16,7 @@ static void add_value(struct kt_buf *out, const struct run *run, bool command, c
     } values[] = {
         {"run", id, 0},
         {"secret", run->name, 0},
+        {"mate", run->back_with == 0 ? "" : run_mate_name(run, run->back_with - 1), 0},
         {"target", run->settings.target, 0},
         {"old", NULL, run->from},
         {"new", NULL, run->to},

@@ -100,9 +100,9 @@ enum kt_kind together_permit_back(struct request *req, const struct run *run, st
 {
     enum kt_kind kind = KT_OK;
     for (size_t i = 0; i < run->mates.n && kind == KT_OK; i++) {
-        const char *name = strchr(run->mates.at[i], ' ');
-        if (name != NULL)
-            kind = permit(req, "rotate", name + 1, err);
+        const char *name = run_mate_name(run, i);
+        if (name[0] != '\0')
+            kind = permit(req, "rotate", name, err);
     }
     return kind;
 }
@@ -359,9 +359,15 @@ enum kt_kind together_back(struct work *w, const char **ret_why, struct kt_err *
     if (kind != KT_OK || together_judge(others.mates, others.n, &who) != TOGETHER_BACK)
         return kind;
     const struct run *other = &others.runs[who];
+    w->run.back_with = (uint32_t)who + 1;
+    w->run.window_closed = other->window_closed;
     *ret_why = kt_arena_printf(&w->req->arena, "%.300s, which rotates together with it, went back: %.500s", other->name,
                                other->because[0] == '\0' ? other->cancel_why : other->because);
-    return *ret_why == NULL ? kt_fail(err, KT_NO_MEMORY, "going back together") : KT_OK;
+    if (*ret_why == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "going back together");
+    w->run.cancel = other->cancel;
+    w->run.cancel_why = other->cancel ? *ret_why : "";
+    return KT_OK;
 }
 
 static enum kt_kind note(struct work *w, struct run *run, struct kt_err *err)
@@ -477,13 +483,13 @@ void together_show(const struct run *run, struct kt_jsonw *w)
     kt_jsonw_key(w, "together");
     kt_jsonw_array(w);
     for (size_t i = 0; i < run->mates.n; i++) {
-        const char *name = strchr(run->mates.at[i], ' ');
-        if (name == NULL)
+        const char *name = run_mate_name(run, i);
+        if (name[0] == '\0')
             continue;
         kt_jsonw_object(w);
         kt_jsonw_key(w, "run");
-        kt_jsonw_bytes(w, kt_bytes(run->mates.at[i], (size_t)(name - run->mates.at[i])));
-        kt_jsonw_kv_text(w, "secret", name + 1);
+        kt_jsonw_bytes(w, kt_bytes(run->mates.at[i], (size_t)(name - 1 - run->mates.at[i])));
+        kt_jsonw_kv_text(w, "secret", name);
         kt_jsonw_end(w);
     }
     kt_jsonw_end(w);

@@ -49,7 +49,7 @@ enum kt_kind together_start(struct request *req, struct rotation_secret *secret,
 enum kt_kind together_others(struct request *req, const struct rotation_secret *secret, const char **at,
                              size_t *ret_n, struct kt_err *err) KT_MUST_CHECK;
 
-/* Why the run has to go back with another; NULL: it need not. */
+/* Why the run has to go back with another, which is noted in it; NULL: it need not. */
 enum kt_kind together_back(struct work *w, const char **ret_why, struct kt_err *err) KT_MUST_CHECK;
 /* Before the next step that could not be taken back. *ret_held true: not yet, or it was bound just now. */
 enum kt_kind together_hold(struct pass *p, struct work *w, bool *ret_held, struct kt_err *err) KT_MUST_CHECK;

@@ -22,7 +22,6 @@ struct work {
     bool target_news;  /* the target's record is to be put */
     bool readers_left; /* first reads of dead versions are still there */
     bool blameless;    /* should the run end now, it says nothing about the target */
-    bool window_closed; /* should it end now, nothing was begun: its fire is not over */
     enum run_state before;
     enum back_step before_back;
     unsigned fx; /* of all that was put into the batch */
