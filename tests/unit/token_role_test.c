@@ -36,6 +36,8 @@ static const struct row {
 } rows[] = {
     {"all that are allowed, where none are named", "{\"allowed_policies\":\"p,q\"}", "{}", 200,
      "\"token_policies\":[\"default\",\"p\",\"q\"]"},
+    {"an empty name", "{\"allowed_policies\":\"p,q\"}", "{\"policies\":[\"\"]}", 200,
+     "\"token_policies\":[\"default\"]"},
     {"one of them", "{\"allowed_policies\":\"p,q\"}", "{\"policies\":[\"q\"]}", 200,
      "\"token_policies\":[\"default\",\"q\"]"},
     {"in any letters", "{\"allowed_policies\":\"P\"}", "{\"policies\":[\" p\"]}", 200,
@@ -58,6 +60,8 @@ static const struct row {
     {"without bounds: within the maker's", "{}", "{\"policies\":[\"own\"]}", 200,
      "\"token_policies\":[\"default\",\"own\"]"},
     {"without bounds: the maker's", "{}", "{}", 200, "\"token_policies\":[\"default\",\"maker\",\"own\"]"},
+    {"without bounds: an empty name", "{}", "{\"policies\":[\" \"]}", 200,
+     "\"token_policies\":[\"default\"]"},
     {"without bounds: beyond the maker's", "{}", "{\"policies\":[\"p\"]}", 400,
      "child policies must be subset of parent"},
     {"one that is not allowed", "{\"disallowed_policies\":\"q\"}", "{\"policies\":[\"own\",\"q\"]}", 400,

@@ -115,7 +115,7 @@ static enum kt_kind check_subset(const struct string_list *wanted, const struct 
 static enum kt_kind own_policies(struct request *req, const struct token_role_ask *ask,
                                  struct string_list *ret, struct kt_err *err)
 {
-    struct string_list list = ask->wanted->n > 0 ? *ask->wanted : *ask->parent;
+    struct string_list list = ask->named ? *ask->wanted : *ask->parent;
     enum kt_kind kind = req->sudo ? KT_OK : check_subset(&list, ask->parent, err);
     bool may_default = req->sudo || policy_names_have(ask->parent, "default");
     if (kind == KT_OK && may_default && !ask->no_default && !policy_names_have(&list, "root"))
@@ -129,7 +129,7 @@ static enum kt_kind choose_policies(struct request *req, const struct wish *wish
                                     struct token *token, struct kt_err *err)
 {
     struct string_list wanted = {0}, parent = {0}, list = {0};
-    const struct token_role_ask ask = {&wanted, &parent, wish->no_default};
+    const struct token_role_ask ask = {&wanted, &parent, wish->policies.n > 0, wish->no_default};
     enum kt_kind kind =
         policy_names(&req->arena, wish->policies.at, wish->policies.n, &wanted, err);
     if (kind == KT_OK)

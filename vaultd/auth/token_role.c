@@ -134,7 +134,7 @@ enum kt_kind token_role_policies(struct request *req, const struct token_role *r
 {
     bool allows = bounds(role, ROLE_ALLOWED, ROLE_ALLOWED_GLOB);
     struct string_list list = *ask->wanted;
-    if (list.n == 0)
+    if (!ask->named)
         list = allows ? role->lists[ROLE_ALLOWED] : *ask->parent;
     for (size_t i = 0; allows && i < list.n; i++)
         if (!listed(role, ROLE_ALLOWED, ROLE_ALLOWED_GLOB, list.at[i]))

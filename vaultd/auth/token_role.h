@@ -33,11 +33,13 @@ enum kt_kind token_role_require(struct request *req, const char *name, generatio
                                 struct kt_err *err) KT_MUST_CHECK;
 /* The role says something of policies: then its word counts, else the maker's rights do. */
 bool token_role_gives(const struct token_role *role);
-/* What a token gets of its policies: `wanted` as policy_names() gives it, n 0: none were named; `parent`
- * those of whoever asks. KT_INVALID: the role does not give them. */
+/* What a token gets of its policies: `wanted` as policy_names() gives it; `parent` those of whoever asks.
+ * `named`: some were named, if only by an empty name. Who names nothing gets all that may be given; who
+ * names an empty name, as a script whose variable is not set, does not mean that.
+ * KT_INVALID: the role does not give them. */
 struct token_role_ask {
     const struct string_list *wanted, *parent;
-    bool no_default;
+    bool named, no_default;
 };
 enum kt_kind token_role_policies(struct request *req, const struct token_role *role,
                                  const struct token_role_ask *ask, struct string_list *ret,

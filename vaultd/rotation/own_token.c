@@ -70,7 +70,7 @@ static enum kt_kind fill(struct request *req, const struct token_role *role, str
 {
     const struct token_params *params = &role->params;
     const struct string_list none = {0};
-    const struct token_role_ask ask = {&none, &none, params->no_default_policy};
+    const struct token_role_ask ask = {&none, &none, false, params->no_default_policy};
     const struct token_ttl_wish wish = {.period_s = params->period_s,
                                         .explicit_max_ttl_s = params->explicit_max_ttl_s,
                                         .created_ms = req->life_ms,
