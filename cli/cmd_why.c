@@ -151,6 +151,11 @@ static void explain_state(struct cli *cli, const char *secret, struct kt_json da
         output_safe(&cli->out, kt_str(text));
         kt_buf_add_char(&cli->out, '\n');
     }
+    if (kt_api_text(state, "refused", text, sizeof text) && text[0] != '\0') {
+        kt_buf_add_text(&cli->out, "cannot  ");
+        output_safe(&cli->out, kt_str(text));
+        kt_buf_add_char(&cli->out, '\n');
+    }
     explain_drill(cli, state);
     explain_gap(cli, secret, data, state);
     output_time(cli, due, time);

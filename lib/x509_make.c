@@ -246,9 +246,23 @@ static enum kt_kind check_depth(struct making *m, struct kt_err *err)
     return depth != 0 ? KT_OK : kt_fail(err, KT_INVALID, "the issuer may not sign for an authority");
 }
 
+static gnutls_datum_t datum_of_name(const struct kt_x509_name *name)
+{
+    return kt_x509_datum_of(name->kind == KT_X509_ADDRESS ? kt_bytes(name->address, name->address_len)
+                                                          : kt_str(name->text));
+}
+
+static enum kt_kind refuse_name(const struct kt_x509_name *name, const char *why, struct kt_err *err)
+{
+    (void)kt_fail(err, KT_INVALID, "the issuer may not sign for the name '%s'%s", name->text, why);
+    kt_hint(err, "take it out of generator.names; or set the issuer's generator anew, with this among its own "
+                 "generator.names, and rotate the issuer first");
+    return KT_INVALID;
+}
+
 /* RFC 5280 leaves a kind of name free of which no constraint speaks; here an authority that is told what it
  * may sign for signs nothing else, nor does one below it. */
-static enum kt_kind check_kinds_of(const struct kt_x509_names *names, gnutls_x509_crt_t by, struct kt_err *err)
+static enum kt_kind check_names_of(const struct kt_x509_names *names, gnutls_x509_crt_t by, struct kt_err *err)
 {
     KT_AUTO(constraints_drop) gnutls_x509_name_constraints_t nc = NULL;
     bool kinds[GNUTLS_SAN_MAX + 1] = {false};
@@ -266,19 +280,24 @@ static enum kt_kind check_kinds_of(const struct kt_x509_names *names, gnutls_x50
         if (type <= GNUTLS_SAN_MAX)
             kinds[type] = true;
     kinds[GNUTLS_SAN_URI] = false; /* GnuTLS does not hold them to a constraint */
-    for (unsigned i = 0; n > 0 && i < names->n; i++)
-        if (!kinds[san_types[names->at[i].kind]])
-            return kt_fail(err, KT_INVALID, "the issuer may not sign for names of the kind of number %u", i + 1);
+    for (unsigned i = 0; n > 0 && i < names->n; i++) {
+        gnutls_x509_subject_alt_name_t kind = san_types[names->at[i].kind];
+        gnutls_datum_t datum = datum_of_name(&names->at[i]);
+        if (!kinds[kind])
+            return refuse_name(&names->at[i], ": its names are of other kinds", err);
+        if (gnutls_x509_name_constraints_check(nc, kind, &datum) == 0)
+            return refuse_name(&names->at[i], "", err);
+    }
     return KT_OK;
 }
 
-static enum kt_kind check_kinds(struct making *m, struct kt_err *err)
+static enum kt_kind check_names(struct making *m, struct kt_err *err)
 {
     if (m->issuer == NULL || (m->wish->usage & KT_X509_AUTHORITY) != 0)
         return KT_OK;
-    enum kt_kind kind = check_kinds_of(m->wish->names, m->issuer->crt, err);
+    enum kt_kind kind = check_names_of(m->wish->names, m->issuer->crt, err);
     for (unsigned i = 0; i < m->issuer->n_above && kind == KT_OK; i++)
-        kind = check_kinds_of(m->wish->names, m->issuer->above[i], err);
+        kind = check_names_of(m->wish->names, m->issuer->above[i], err);
     return kind;
 }
 
@@ -357,7 +376,7 @@ static enum kt_kind make(struct making *m, struct kt_err *err)
     if (kind == KT_OK)
         kind = check_depth(m, err);
     if (kind == KT_OK)
-        kind = check_kinds(m, err);
+        kind = check_names(m, err);
     if (kind == KT_OK)
         kind = verify(m, err);
     if (kind == KT_OK)

@@ -14,7 +14,7 @@
  * Owner:   the buffers of what was made are the caller's: kt_x509_made_free(). An issuer is opened
  *          from PEM texts, kt_x509_issuer_close() ends it; NULL is fine.
  * Limits:  KT_X509_PEM_MAX bytes a text, KT_X509_CHAIN_MAX certificates between an issuer and its root.
- * Errors:  KT_INVALID: what is given cannot be used, never quoted; KT_NO_MEMORY.
+ * Errors:  KT_INVALID: what is given cannot be used, of which only a name is quoted; KT_NO_MEMORY.
  * Threads: any thread; one issuer at a time per thread.
  * Source:  RFC 5280; RFC 2986; RFC 5958; GnuTLS's manual. */
 #pragma once

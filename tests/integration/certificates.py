@@ -616,15 +616,23 @@ def the_right_to_an_issuer():
              "generator.common_name=team.example.com"]
     contains(said(2, *words, token=token)[1], "permission denied")
     good("policy", "write", "team", "-", input=POLICY + ISSUER.replace("issuers", "authorities"))
-    good(*words, token=token)
+    contains(said(2, *words, token=token)[1], "the issuer may not sign for an authority")
 
 
 def outside_of_its_names():
     authorities()
-    good("schedule", "set", "secret/tls/out", "generator.type=x509", "generator.issuer=secret/ca/web",
-         "generator.names=example.org")
-    contains(said(2, "rotate", "secret/tls/out")[1], "nobody would accept this certificate")
-    contains(said(2, "rotate", "secret/tls/out", "--dry-run")[0], "nobody would accept this certificate")
+    why = "version 1 of the issuer 'secret/ca/web': the issuer may not sign for the name 'example.org'"
+    words = ["schedule", "set", "secret/tls/out", "generator.type=x509", "generator.issuer=secret/ca/web"]
+    contains(said(2, *words, "generator.names=example.org")[1], why)
+    # An issuer that changes afterwards.
+    issue("secret/ca/moves", type="x509-ca", common_name="Moves", names="example.com")
+    words[-1] = "generator.issuer=secret/ca/moves"
+    good(*words, "generator.names=a.example.com")
+    issue("secret/ca/moves", type="x509-ca", common_name="Moves", names="example.org")
+    why = "version 2 of the issuer 'secret/ca/moves': the issuer may not sign for the name 'a.example.com'"
+    contains(good("run", "why", "secret/tls/out"), "cannot  " + why)
+    contains(said(2, "rotate", "secret/tls/out")[1], why)
+    contains(said(2, "rotate", "secret/tls/out", "--dry-run")[0], why)
 
 
 # ---- when ----
@@ -669,8 +677,8 @@ def what_goes_wrong():
     good("schedule", "set", "secret/tls/x", "generator.type=x509", "generator.issuer=secret/ca/short", "generator.names=a.de")
     contains(said(2, "rotate", "secret/tls/x")[1], "the issuer ends before a certificate of this life would")
     good("kv", "put", "secret/plain", "-", input=json.dumps({"private_key": "x", "certificate": "y"}))
-    good("schedule", "set", "secret/tls/x", "generator.type=x509", "generator.issuer=secret/plain", "generator.names=a.de")
-    contains(said(2, "rotate", "secret/tls/x")[1], "reading the issuer's")
+    words = ["generator.type=x509", "generator.issuer=secret/plain", "generator.names=a.de"]
+    contains(said(2, "schedule", "set", "secret/tls/x", *words)[1], "reading the issuer's")
 
 
 CASES = [

@@ -520,11 +520,11 @@ static void be_approved(struct scene *s)
 #define PUT_FREEZE ASK("POST", "rotation/calendars/freeze", "{\"ranges\":\"2027-01-17..2027-01-18 f\"}", 200)
 #define PUT_ROOT ASK("POST", "rotation/secrets/secret/root", "{\"generator\":{\"type\":\"x509-ca\",\"common_name\":\"Root\"}}", 204)
 #define MAKE_ROOT ASK("POST", "rotation/rotate/secret/root", "{}", 0)
-#define PUT_LEAF ASK("POST", "rotation/secrets/secret/leaf", "{\"after\":[\"secret/root\"],\"generator\":{\"type\":\"x509\",\"issuer\":\"secret/root\",\"names\":\"n%u.example.com\"}}", 204)
+#define PUT_LEAF ASK_X509("POST", "rotation/secrets/secret/leaf", "{\"after\":[\"secret/root\"],\"generator\":{\"type\":\"x509\",\"issuer\":\"secret/root\",\"names\":\"n%u.example.com\"}}", 204)
 #define PUT_FROZEN ASK("POST", "rotation/secrets/secret/db", "{\"target\":\"pg\",\"strategy\":\"in-place\",\"allow_gap\":true,\"accounts\":[\"app\"],\"cron\":\"@daily\",\"blackout\":\"freeze\"}", 204)
 #define CERT       ASK("POST", "sys/auth/ct", "{\"type\":\"cert\"}", 0)
 #define PUT_CERT   ASK("POST", "auth/ct/certs/c", "{\"certificate\":\"%c\"}", 204)
-#define PUT_SERVED ASK("POST", "rotation/secrets/secret/s%u", "{\"served_at\":\"h.example.com\",\"on_ack_timeout\":\"hold\",\"generator\":{\"type\":\"x509\",\"issuer\":\"secret/root\",\"names\":\"n.example.com\"}}", 204)
+#define PUT_SERVED ASK_X509("POST", "rotation/secrets/secret/s%u", "{\"served_at\":\"h.example.com\",\"on_ack_timeout\":\"hold\",\"generator\":{\"type\":\"x509\",\"issuer\":\"secret/root\",\"names\":\"n.example.com\"}}", 204)
 #define PUT_CRL    ASK("POST", "auth/ct/crls/l", "{\"crl\":\"%l\"}", 204)
 #define APPROLE    "{\"type\":\"approle\"}"
 #define PAM        "{\"type\":\"pam\"}"

@@ -252,11 +252,11 @@ static void an_authority_keeps_to_its_names(void **state)
     struct kt_x509_issuer *root = authority("Root", "example.com, 10.0.0.7", 365 * DAY_S, NULL, KT_X509_P256);
     static const struct {
         const char *names, *why;
-    } rows[] = {{"other.de", "nobody would accept"},
-                {"a.example.com, notexample.com", "nobody would accept"},
-                {"10.0.0.8", "nobody would accept"},
-                {"ops@example.com", "kind of number 1"},
-                {"a.example.com spiffe://example.com/x", "kind of number 2"}};
+    } rows[] = {{"other.de", "for the name 'other.de'"},
+                {"a.example.com, notexample.com", "for the name 'notexample.com'"},
+                {"10.0.0.8", "for the name '10.0.0.8'"},
+                {"ops@example.com", "for the name 'ops@example.com': its names are of other kinds"},
+                {"a.example.com spiffe://example.com/x", "for the name 'spiffe://example.com/x'"}};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct kt_x509_made made;
         struct kt_err err = {0};

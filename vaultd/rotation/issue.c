@@ -11,6 +11,7 @@
 
 #define PATCH_MAX ((size_t)1024 * 1024)
 #define LIFE_LEAST_S 60
+#define LIFE_LEAST   "60s"
 #define DAY_S        ((int64_t)86400)
 
 /* clang-format off */
@@ -179,6 +180,29 @@ static enum kt_kind check_issuer(struct request *req, const struct rotation_secr
     return issuer_permit(req, issuer, strcmp(secret->settings.gen_type, "x509-ca") == 0, err);
 }
 
+/* Whatever the time: of the shortest life. An issuer may be written after what it signs. */
+static enum kt_kind check_ever(struct request *req, const struct rotation_secret *secret, struct kt_err *err)
+{
+    struct issuer issuer;
+    struct rotation_settings brief = secret->settings;
+    if (brief.gen_issuer[0] != '\0' && issuer_load(req, brief.gen_issuer, &issuer, NULL) != KT_OK)
+        return KT_OK;
+    brief.gen_life = LIFE_LEAST;
+    return issue_try(req, secret->name, &brief, err);
+}
+
+static enum kt_kind check_signing(struct request *req, const struct rotation_secret *secret, struct kt_err *err)
+{
+    struct kt_err now = {0};
+    enum kt_kind kind = issue_try(req, secret->name, &secret->settings, &now);
+    if (kind != KT_INVALID)
+        return kind == KT_OK ? KT_OK : kt_fail(err, kind, "%s", now.what);
+    kind = check_ever(req, secret, err);
+    if (kind == KT_OK)
+        request_warn(req, "a rotation would be refused now: %s", now.what);
+    return kind;
+}
+
 enum kt_kind issue_check(struct request *req, const struct rotation_settings *before,
                          struct rotation_secret *secret, struct kt_err *err)
 {
@@ -195,6 +219,8 @@ enum kt_kind issue_check(struct request *req, const struct rotation_settings *be
     if (kind != KT_OK || !names_member(req, "generator"))
         return kind;
     kind = check_issuer(req, secret, err);
+    if (kind == KT_OK)
+        kind = check_signing(req, secret, err);
     return kind == KT_OK ? set_schedule(req, before, s, err) : kind;
 }
 
@@ -227,6 +253,19 @@ enum kt_kind issue_make(struct request *req, const struct run *run, struct kt_by
         return kt_fail(err, KT_NO_MEMORY, "making a new version");
     *ret_text = by.text;
     return KT_OK;
+}
+
+enum kt_kind issue_try(struct request *req, const char *name, const struct rotation_settings *settings,
+                       struct kt_err *err)
+{
+    const char *made = "";
+    struct run *run = kt_arena_take(&req->arena, sizeof *run);
+    kt_autobuf struct kt_buf value;
+    kt_buf_init(&value, PATCH_MAX);
+    if (run == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "trying a certificate");
+    *run = (struct run){.name = name, .settings = *settings};
+    return issue_make(req, run, kt_bytes(NULL, 0), &value, &made, err);
 }
 
 void issue_describe(const struct rotation_settings *settings, struct kt_buf *out)

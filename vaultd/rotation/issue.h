@@ -8,6 +8,8 @@
  *          the rotation. It is asked for whenever a generator with an issuer is written; from then on
  *          the setting stands by itself, whatever becomes of the token, like all of a rotation's. To
  *          rotate by hand takes no right at the issuer: it signs what was set, for whom it was set.
+ * Tried:   what is set is made once, and dropped: what the issuer may not sign is refused where it is
+ *          set, not when it is due. What time or a new version of the issuer mends is a warning.
  * Threads: any thread with the barrier entered. */
 #pragma once
 
@@ -25,6 +27,9 @@ enum kt_kind issue_none(const struct rotation_settings *settings, struct kt_err 
  * for people. KT_INVALID: the issuer is gone, has ended, or may not sign this. */
 enum kt_kind issue_make(struct request *req, const struct run *run, struct kt_bytes json, struct kt_buf *out,
                         const char **ret_text, struct kt_err *err) KT_MUST_CHECK;
+/* Makes one and drops it. KT_INVALID: a rotation would be refused now, and why. */
+enum kt_kind issue_try(struct request *req, const char *name, const struct rotation_settings *settings,
+                       struct kt_err *err) KT_MUST_CHECK;
 /* "a server certificate for a, b: 2160h, signed by secret/ca/web". */
 void issue_describe(const struct rotation_settings *settings, struct kt_buf *out);
 

@@ -131,6 +131,8 @@ static enum kt_kind make_x509(struct issuing *by, const char *what, struct kt_x5
     wish->now_ms = by->req->now_ms;
     wish->life_s = by->life_s;
     kind = kt_x509_make(wish, issuer, &made, err);
+    if (kind == KT_INVALID && issuer != NULL)
+        kt_context(err, "version %u of the issuer '%s'", by->issuer.version, by->issuer.name);
     return kind == KT_OK ? add_made(by, what, &made, err) : kind;
 }
 

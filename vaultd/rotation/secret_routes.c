@@ -31,9 +31,40 @@ enum kt_kind secret_exists(struct request *req, bool *ret_exists, struct kt_err 
 
 /* ---- reading ---- */
 
+/* Texts for people; "": nothing of it. */
+struct hindered {
+    const char *paused, *blocked;
+    const char *refused; /* what a rotation by hand would be told */
+};
+
+/* What is not due yet is told of as well: who asks may mend it before it is. */
+static enum kt_kind find_hindered(struct request *req, const struct rotation_secret *secret, struct hindered *ret,
+                                  struct kt_err *err)
+{
+    struct rotation_pause pause;
+    struct kt_err why = {0};
+    bool on = false;
+    *ret = (struct hindered){"", "", ""};
+    enum kt_kind kind = pause_load(req, &pause, &on, err);
+    if (kind != KT_OK)
+        return kind;
+    ret->paused = pause_text(req, &pause, on);
+    if (ret->paused == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "reading a rotation");
+    if (secret->due && secret->held[0] == '\0')
+        kind = secret_blocked_by(req, secret, "", &ret->blocked, err);
+    if (kind != KT_OK || secret->active || !settings_issue(&secret->settings))
+        return kind;
+    kind = issue_try(req, secret->name, &secret->settings, &why);
+    if (kind == KT_INVALID)
+        ret->refused = kt_arena_printf(&req->arena, "%s%s%s", why.what, why.hint[0] == '\0' ? "" : "; ", why.hint);
+    else if (kind != KT_OK)
+        return kt_fail(err, kind, "%s", why.what);
+    return ret->refused == NULL ? kt_fail(err, KT_NO_MEMORY, "reading a rotation") : KT_OK;
+}
+
 static void show_state(const struct rotation_secret *secret, const struct kv_secret *kv,
-                       const char *paused, const char *blocked, const struct strategy_instead *instead,
-                       struct kt_jsonw *w)
+                       const struct hindered *by, const struct strategy_instead *instead, struct kt_jsonw *w)
 {
     char id[RUN_ID_TEXT];
     static const unsigned char none[RUN_ID];
@@ -53,8 +84,9 @@ static void show_state(const struct rotation_secret *secret, const struct kv_sec
                      secret->last_state == RUN_PLANNED ? "" : run_state_text(secret->last_state));
     kt_jsonw_kv_int(w, "failures", secret->failures);
     kt_jsonw_kv_text(w, "held", secret->held);
-    kt_jsonw_kv_text(w, "paused", paused);
-    kt_jsonw_kv_text(w, "blocked_by", blocked);
+    kt_jsonw_kv_text(w, "paused", by->paused);
+    kt_jsonw_kv_text(w, "blocked_by", by->blocked);
+    kt_jsonw_kv_text(w, "refused", by->refused);
     kt_jsonw_kv_text(w, "led_by", secret->led_by);
     truth_show(secret, kv == NULL ? 0 : kv->current, w);
     drill_show(secret, w);
@@ -86,21 +118,12 @@ enum kt_kind secret_read(struct request *req, struct kt_err *err)
     struct kv_secret *kv = NULL;
     if (kind == KT_OK)
         kind = kv_load(req->core, secret.mount, req->snapshot, &req->arena, secret.path, &kv, err);
-    struct rotation_pause pause;
-    bool on = false;
-    if (kind == KT_OK || kind == KT_NOT_FOUND)
-        kind = pause_load(req, &pause, &on, err);
-    if (kind != KT_OK)
-        return kind;
-    const char *paused = pause_text(req, &pause, on), *blocked = "";
-    if (paused == NULL)
-        return kt_fail(err, KT_NO_MEMORY, "reading a rotation");
-    if (secret.due && secret.due_ms <= req->now_ms && secret.held[0] == '\0')
-        kind = secret_blocked_by(req, &secret, "", &blocked, err);
-    if (kind != KT_OK && kind != KT_NOT_FOUND)
-        return kind;
+    struct hindered by;
     struct strategy_instead instead;
-    kind = look_for_better(req, &secret, &instead, err);
+    if (kind == KT_OK || kind == KT_NOT_FOUND)
+        kind = find_hindered(req, &secret, &by, err);
+    if (kind == KT_OK)
+        kind = look_for_better(req, &secret, &instead, err);
     if (kind != KT_OK)
         return kind;
     kt_autobuf struct kt_buf text;
@@ -120,7 +143,7 @@ enum kt_kind secret_read(struct request *req, struct kt_err *err)
     settings_show(&secret.settings, &w);
     kt_jsonw_kv_text(&w, "schedule", kt_buf_text(&text));
     kt_jsonw_kv_text(&w, "generates", kt_buf_text(&generates));
-    show_state(&secret, kv, paused, blocked, &instead, &w);
+    show_state(&secret, kv, &by, &instead, &w);
     kt_jsonw_end(&w);
     return KT_OK;
 }
