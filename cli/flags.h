@@ -43,7 +43,7 @@ enum flag_kind {
     X(FLAG_MAX_VERSIONS, "max-versions", NULL, FLAG_NUMBER, "N", "versions that are kept")         \
     X(FLAG_CAS_REQUIRED, "cas-required", NULL, FLAG_SWITCH, NULL, "every write must say -cas")     \
     X(FLAG_DELETE_AFTER, "delete-version-after", NULL, FLAG_TEXT, "DURATION",                      \
-      "delete versions when they are so old")                                                      \
+      "delete versions when they are so old; none that a target may accept")                                                      \
     X(FLAG_CUSTOM, "custom-metadata", NULL, FLAG_LIST, "KEY=VALUE", "a note beside the secret")    \
     X(FLAG_SHARES, "key-shares", "n", FLAG_NUMBER, "N", "key shares to make")                      \
     X(FLAG_THRESHOLD, "key-threshold", "t", FLAG_NUMBER, "N", "shares that unseal")                \

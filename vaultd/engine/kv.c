@@ -49,9 +49,33 @@ const struct kv_version *kv_version(const struct kv_secret *secret, uint32_t num
     return NULL;
 }
 
-bool kv_version_deleted(const struct kv_version *version, int64_t now_ms)
+static bool plays(const struct kv_secret *secret, const struct kv_version *v)
 {
-    return version->slot == 0 || version->deleted || (version->deletion_ms != 0 && version->deletion_ms <= now_ms);
+    return v->number == secret->current || v->number == secret->pending || v->number == secret->previous ||
+           v->accepted_maybe;
+}
+
+bool kv_in_use(const struct kv_secret *secret, const struct kv_version *version)
+{
+    return secret->has_driver && plays(secret, version);
+}
+
+int64_t kv_version_ends(const struct kv_secret *secret, const struct kv_version *version)
+{
+    return !version->deleted && kv_in_use(secret, version) ? 0 : version->deletion_ms;
+}
+
+bool kv_version_deleted(const struct kv_secret *secret, const struct kv_version *version, int64_t now_ms)
+{
+    int64_t ends_ms = kv_version_ends(secret, version);
+    return version->slot == 0 || version->deleted || (ends_ms != 0 && ends_ms <= now_ms);
+}
+
+void kv_retire(struct kv_version *version, int64_t now_ms)
+{
+    version->accepted_maybe = false;
+    if (!version->deleted && version->deletion_ms != 0 && version->deletion_ms < now_ms)
+        version->deletion_ms = now_ms;
 }
 
 enum kt_kind kv_value(struct core *core, const struct mount *mount, struct snapshot *snapshot,
@@ -125,10 +149,8 @@ static uint32_t prune(struct core *core, const struct mount *mount, struct batch
     uint32_t slot = 0;
     for (size_t i = 0; i < secret->n_versions; i++) {
         struct kv_version *v = &secret->versions[i];
-        bool plays = v->number == secret->current || v->number == secret->pending ||
-                     v->number == secret->previous;
         bool old = secret->newest >= keep && v->number <= secret->newest - keep;
-        if (old && !plays && !v->accepted_maybe && removed < PRUNE_MAX) {
+        if (old && !plays(secret, v) && removed < PRUNE_MAX) {
             if (slot == 0) {
                 slot = v->slot;
             } else if (v->slot != 0) {

@@ -19,7 +19,7 @@ struct kv_version {
     uint32_t slot;              /* where its record stands; 0: it has none: destroyed, or its value never
                                  * came here (kv_append()) */
     int64_t created_ms;
-    int64_t deletion_ms;        /* 0: none; in the future: still readable */
+    int64_t deletion_ms;        /* 0: none; see kv_version_ends() */
     bool deleted;               /* somebody did so: it stays that, however the clock is set */
     bool destroyed;
     bool accepted_maybe;        /* a target may accept it: cannot be destroyed or pruned */
@@ -47,8 +47,14 @@ enum kt_kind kv_load(struct core *core, const struct mount *mount, struct snapsh
                      struct kt_arena *arena, const char *path, struct kv_secret **ret,
                      struct kt_err *err) KT_MUST_CHECK;
 const struct kv_version *kv_version(const struct kv_secret *secret, uint32_t number);
+/* A target may accept it, or a run is about it: nobody deletes it by hand, and it does not end by itself. */
+bool kv_in_use(const struct kv_secret *secret, const struct kv_version *version);
+/* When it deletes itself, or was deleted; 0: neither, as long as it is in use. */
+int64_t kv_version_ends(const struct kv_secret *secret, const struct kv_version *version);
 /* Deleted, destroyed, or without a value here. */
-bool kv_version_deleted(const struct kv_version *version, int64_t now_ms);
+bool kv_version_deleted(const struct kv_secret *secret, const struct kv_version *version, int64_t now_ms);
+/* No target accepts it any more. One whose time went by while it was in use ends now, not back then. */
+void kv_retire(struct kv_version *version, int64_t now_ms);
 /* The JSON text of a version's data into out. KT_NOT_FOUND: destroyed, or none. */
 enum kt_kind kv_value(struct core *core, const struct mount *mount, struct snapshot *snapshot,
                       const char *path, const struct kv_version *version, struct kt_buf *out,
@@ -70,10 +76,13 @@ enum kt_kind kv_append(struct core *core, const struct mount *mount, struct batc
 enum kt_kind kv_replace(struct core *core, const struct mount *mount, struct snapshot *snapshot,
                         struct batch *batch, const char *path, struct kv_secret *secret,
                         struct kt_bytes data, int64_t now_ms, struct kt_err *err) KT_MUST_CHECK;
-/* When a version that is made or undeleted now deletes itself; 0: never. */
+/* When a version that is made or undeleted now deletes itself, once it is not in use; 0: never. */
 struct kv_settings;
 int64_t kv_deletion_time(const struct kv_secret *secret, const struct kv_settings *settings,
                          int64_t now_ms);
+/* Warns whoever wants versions to delete themselves that those in use do not. */
+enum kt_kind kv_warn_of_end(struct request *req, const struct mount *mount, const struct kv_secret *secret,
+                            struct kt_err *err) KT_MUST_CHECK;
 /* Condition on the batch: the secret is still as loaded. */
 void kv_require(struct core *core, const struct mount *mount, struct batch *batch, const char *path,
                 const struct kv_secret *secret);

@@ -113,7 +113,7 @@ static enum kt_kind check_destination(struct request *req, const struct copying 
 static bool has_deleted(const struct kv_secret *secret, int64_t now_ms)
 {
     for (size_t i = 0; i < secret->n_versions; i++)
-        if (!secret->versions[i].destroyed && kv_version_deleted(&secret->versions[i], now_ms))
+        if (!secret->versions[i].destroyed && kv_version_deleted(secret, &secret->versions[i], now_ms))
             return true;
     return false;
 }

@@ -34,7 +34,7 @@ void kv_write_version_members(struct kt_jsonw *w, const struct kv_secret *secret
             kt_jsonw_raw(w, secret->custom_metadata);
     }
     KT_JSONW_NAME(w, "deletion_time");
-    kt_jsonw_time(w, version->deletion_ms);
+    kt_jsonw_time(w, kv_version_ends(secret, version));
     KT_JSONW_NAME(w, "destroyed");
     kt_jsonw_bool(w, version->destroyed);
     KT_JSONW_NAME(w, "version");
@@ -119,7 +119,7 @@ enum kt_kind kv_read(struct request *req, struct kt_err *err)
     enum kt_kind kind = find_version(req, &secret, &version, err);
     if (kind != KT_OK)
         return kind;
-    if (kv_version_deleted(version, req->now_ms))
+    if (kv_version_deleted(secret, version, req->now_ms))
         return answer_deleted(req, secret, version, "data");
     /* The value goes straight into the answer: it is stored as it is sent. */
     struct kt_jsonw w = kt_jsonw(&req->reply.data);
@@ -147,7 +147,7 @@ enum kt_kind kv_subkeys(struct request *req, struct kt_err *err)
     kind = find_version(req, &secret, &version, err);
     if (kind != KT_OK)
         return kind;
-    if (kv_version_deleted(version, req->now_ms))
+    if (kv_version_deleted(secret, version, req->now_ms))
         return answer_deleted(req, secret, version, "subkeys");
     kt_autobuf struct kt_buf value;
     kt_buf_init(&value, KV_DATA_MAX);
@@ -286,7 +286,7 @@ enum kt_kind kv_patch(struct request *req, struct kt_err *err)
         req->reply.status = 404;
         return KT_OK;
     }
-    if (kv_version_deleted(version, req->now_ms)) {
+    if (kv_version_deleted(secret, version, req->now_ms)) {
         struct kt_jsonw w = kt_jsonw(&req->reply.data);
         kt_jsonw_object(&w);
         kv_write_version_members(&w, secret, version, true);

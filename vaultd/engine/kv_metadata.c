@@ -46,7 +46,7 @@ static void write_versions(struct kt_jsonw *w, const struct kv_secret *secret)
         kt_jsonw_key(w, number);
         kt_jsonw_object(w);
         kt_jsonw_kv_time(w, "created_time", v->created_ms);
-        kt_jsonw_kv_time(w, "deletion_time", v->deletion_ms);
+        kt_jsonw_kv_time(w, "deletion_time", kv_version_ends(secret, v));
         kt_jsonw_kv_bool(w, "destroyed", v->destroyed);
         kt_jsonw_end(w);
     }
@@ -239,6 +239,28 @@ static enum kt_kind warn_of_cas(struct request *req, struct kt_err *err)
     return kind;
 }
 
+static void warn_of_end(struct request *req)
+{
+    request_warn(req, "\"delete_version_after\": a version that a target may accept, or that a rotation is about, does "
+                      "not delete itself until it is out of use");
+}
+
+enum kt_kind kv_warn_of_end(struct request *req, const struct mount *mount, const struct kv_secret *secret,
+                            struct kt_err *err)
+{
+    struct kv_settings settings;
+    enum kt_kind kind = kv_settings_load(req->core, mount, req->snapshot, &settings, NULL, err);
+    if (kind == KT_OK && kv_deletion_time(secret, &settings, req->now_ms) != 0)
+        warn_of_end(req);
+    return kind;
+}
+
+static bool wants_end(struct request *req)
+{
+    struct kt_json value;
+    return request_member(req, "delete_version_after", &value) == KT_OK;
+}
+
 enum kt_kind kv_read_settings(struct request *req, struct kv_secret *secret, bool *ret_given,
                               struct kt_err *err)
 {
@@ -252,6 +274,8 @@ static enum kt_kind change(struct request *req, struct kv_secret *secret, struct
     enum kt_kind kind = kv_read_settings(req, secret, &given, err);
     if (kind == KT_OK)
         kind = warn_of_cas(req, err);
+    if (kind == KT_OK && secret->has_driver && wants_end(req))
+        kind = kv_warn_of_end(req, req->mount, secret, err);
     return kind == KT_OK && given ? save(req, secret, err) : kind;
 }
 
@@ -332,6 +356,13 @@ enum kt_kind kv_config_write(struct request *req, struct kt_err *err)
     if (max_versions < 0 || max_versions > VERSIONS_MAX)
         return kt_fail(err, KT_INVALID, "\"max_versions\" must be 0 to %d", VERSIONS_MAX);
     settings.max_versions = (uint32_t)max_versions;
+    bool rotated = false;
+    if (settings.delete_version_after_s > 0 && wants_end(req))
+        kind = rotation_in_mount(req, req->mount, &rotated, err);
+    if (kind != KT_OK)
+        return kind;
+    if (rotated)
+        warn_of_end(req);
     struct batch *batch = request_batch(req);
     if (batch == NULL)
         return kt_fail(err, KT_NO_MEMORY, "writing a mount's settings");

@@ -33,9 +33,9 @@ static struct kv_version *find(struct kv_secret *secret, int64_t number)
 }
 
 /* One that is over by its time may not be so once the clock is set back. */
-static void mark_deleted(struct kv_version *version, int64_t now_ms)
+static void mark_deleted(const struct kv_secret *secret, struct kv_version *version, int64_t now_ms)
 {
-    if (!kv_version_deleted(version, now_ms))
+    if (!kv_version_deleted(secret, version, now_ms))
         version->deletion_ms = now_ms;
     version->deleted = true;
 }
@@ -54,7 +54,7 @@ enum kt_kind kv_delete_latest(struct request *req, struct kt_err *err)
     kind = check_not_in_use(req, secret, v, err);
     if (kind != KT_OK)
         return kind;
-    mark_deleted(v, req->now_ms);
+    mark_deleted(secret, v, req->now_ms);
     return save(req, secret, err);
 }
 
@@ -90,7 +90,7 @@ static enum kt_kind delete_one(struct request *req, struct kv_secret *secret,
     enum kt_kind kind = check_not_in_use(req, secret, version, err);
     if (kind != KT_OK)
         return kind;
-    mark_deleted(version, req->now_ms);
+    mark_deleted(secret, version, req->now_ms);
     ++*changed;
     return KT_OK;
 }

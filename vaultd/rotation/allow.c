@@ -1,3 +1,5 @@
+#include "vaultd/core/rows.h"
+#include "vaultd/rotation/names.h"
 #include "vaultd/rotation/rotation.h"
 #include "vaultd/rotation/run.h"
 
@@ -15,17 +17,11 @@ static enum kt_kind refuse(const char *what, const struct rotation_secret *secre
     return KT_INVALID;
 }
 
-static bool plays(const struct kv_secret *kv, uint32_t version)
-{
-    const struct kv_version *v = kv_version(kv, version);
-    return version == kv->current || version == kv->pending || version == kv->previous ||
-           (v != NULL && v->accepted_maybe);
-}
-
 static enum kt_kind refuse_delete(const struct rotation_secret *secret, const struct kv_secret *kv,
                                   uint32_t version, struct kt_err *err)
 {
-    if (!plays(kv, version))
+    const struct kv_version *v = kv_version(kv, version);
+    if (v == NULL || !kv_in_use(kv, v))
         return KT_OK;
     if (secret->active)
         return refuse("the version cannot be deleted", secret, err);
@@ -79,4 +75,14 @@ enum kt_kind rotation_allows(struct request *req, const struct mount *mount, con
         return KT_INVALID;
     }
     return KT_OK;
+}
+
+enum kt_kind rotation_in_mount(struct request *req, const struct mount *mount, bool *ret, struct kt_err *err)
+{
+    unsigned char prefix[BARRIER_FOLDER_PREFIX];
+    struct rows rows;
+    secrets_prefix(req->core, mount->scope, prefix);
+    rows_begin(&rows, req, kt_bytes(prefix, sizeof prefix), kt_bytes(NULL, 0), "looking for what is rotated");
+    *ret = rows_next(&rows);
+    return rows_end(&rows, KT_OK, err);
 }

@@ -84,7 +84,7 @@ static const struct kv_version *before(const struct request *req, const struct k
     const struct kv_version *found = NULL;
     for (size_t i = 0; i < kv->n_versions; i++) {
         const struct kv_version *v = &kv->versions[i];
-        if (v->number < now->number && !kv_version_deleted(v, req->now_ms))
+        if (v->number < now->number && !kv_version_deleted(kv, v, req->now_ms))
             found = v;
     }
     return found;
@@ -150,7 +150,7 @@ enum kt_kind issuer_each(struct request *req, const char *name, issuer_visit *vi
     for (size_t i = 0; kind == KT_OK && i < kv->n_versions; i++) {
         struct issuer issuer = {.name = name};
         const struct kv_version *v = &kv->versions[i];
-        if (kv_version_deleted(v, req->now_ms))
+        if (kv_version_deleted(kv, v, req->now_ms))
             continue;
         kind = read_version(req, &place, v, &issuer, err);
         if (kind == KT_OK && issuer.key.len > 0)

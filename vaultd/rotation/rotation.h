@@ -60,6 +60,10 @@ enum kt_kind rotation_allows(struct request *req, const struct mount *mount, con
                              const struct kv_secret *secret, enum rotation_change change,
                              uint32_t version, struct kt_err *err) KT_MUST_CHECK;
 
+/* Whether a secret in the mount has a rotation. */
+enum kt_kind rotation_in_mount(struct request *req, const struct mount *mount, bool *ret, struct kt_err *err)
+    KT_MUST_CHECK;
+
 /* How many secrets the target refuses as they are stored now. It may take long: aside (request_aside()). */
 enum kt_kind rotation_count_drifted(struct request *req, size_t *ret, struct kt_err *err) KT_MUST_CHECK;
 

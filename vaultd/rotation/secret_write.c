@@ -107,6 +107,11 @@ static enum kt_kind check_current(struct request *req, const struct rotation_sec
         return kt_fail(err, KT_INVALID, "the current version of '%s' is gone", secret->name);
     if (kind != KT_OK)
         return kind;
+    if (kv_version_deleted(kv, kv_version(kv, kv->current), req->now_ms)) {
+        (void)kt_fail(err, KT_INVALID, "the current version of '%s' is deleted: nobody gets it", secret->name);
+        kt_hint(err, "secretctl kv undelete -versions=%u %s", kv->current, secret->name);
+        return KT_INVALID;
+    }
     if (strcmp(now.username, s->accounts[0]) != 0 &&
         (s->accounts[1][0] == '\0' || strcmp(now.username, s->accounts[1]) != 0)) {
         (void)kt_fail(err, KT_INVALID, "the secret's \"%s\" is none of the accounts",
@@ -279,6 +284,15 @@ static enum kt_kind refuse_active(const struct rotation_secret *secret, struct k
     return KT_INVALID;
 }
 
+/* Its services go on with the current version, whose time may have gone by while it was in use. */
+static void let_go(struct kv_secret *kv, struct kv_version *v, int64_t now_ms)
+{
+    if (!v->deleted && v->number == kv->current)
+        v->deletion_ms = 0;
+    if (kv_in_use(kv, v))
+        kv_retire(v, now_ms);
+}
+
 /* The value that is there is what the target accepts: it stays as it is, and cannot be destroyed. */
 static enum kt_kind adopt(struct request *req, struct rotation_secret *secret,
                           struct kv_secret *kv, struct kt_err *err)
@@ -287,15 +301,18 @@ static enum kt_kind adopt(struct request *req, struct rotation_secret *secret,
     if (kv->changed == 0 || (kv->has_driver == driven && !driven))
         return KT_OK;
     bool changed = kv->has_driver != driven;
-    kv->has_driver = driven;
     for (size_t i = 0; i < kv->n_versions; i++) {
         struct kv_version *v = &kv->versions[i];
-        bool accepted = driven && (v->accepted_maybe || v->number == kv->current);
-        changed = changed || v->accepted_maybe != accepted;
-        v->accepted_maybe = accepted;
+        if (!driven) {
+            let_go(kv, v, req->now_ms);
+        } else if (v->number == kv->current) {
+            changed = changed || !v->accepted_maybe;
+            v->accepted_maybe = true;
+        }
         if (secret->last_done_ms == 0 && v->number == kv->current)
             secret->last_done_ms = v->created_ms;
     }
+    kv->has_driver = driven;
     if (!changed)
         return KT_OK;
     return kv_save(req->core, secret->mount, request_batch(req), secret->path, kv, err);
@@ -437,6 +454,8 @@ enum kt_kind secret_write(struct request *req, struct kt_err *err)
     kind = check_target_side(req, &before, &secret, kv, err);
     if (kind == KT_OK)
         kind = check_public_field(&secret.settings, err);
+    if (kind == KT_OK && settings_has_target(&secret.settings))
+        kind = kv_warn_of_end(req, secret.mount, kv, err);
     if (kind != KT_OK)
         return kind;
     if (request_batch(req) == NULL)

@@ -39,7 +39,7 @@ enum kt_kind target_login(struct request *req, struct rotation_target *target, s
     if (kind == KT_OK || (kind == KT_NOT_FOUND && secret.mount != NULL))
         kind = kv_load(req->core, secret.mount, req->snapshot, &req->arena, secret.path, &kv, err);
     const struct kv_version *now = kind == KT_OK ? kv_version(kv, kv->current) : NULL;
-    bool there = now != NULL && !kv_version_deleted(now, req->now_ms);
+    bool there = now != NULL && !kv_version_deleted(kv, now, req->now_ms);
     if (kind == KT_OK && !there)
         kind = KT_NOT_FOUND;
     /* Without a target of its own credential_read() asks for no name. */
@@ -105,6 +105,23 @@ static enum kt_kind permit(struct request *req, const char *name, struct kt_err 
     return data == NULL ? kt_fail(err, KT_NO_MEMORY, "asking the policies") : request_also(req, OP_READ, data, err);
 }
 
+/* A login that no target knows is its owner's: it may end by itself. */
+static enum kt_kind warn_of_end(struct request *req, const struct rotation_target *target,
+                                const struct rotation_secret *login, struct kt_err *err)
+{
+    char text[KT_TIME_TEXT];
+    struct kv_secret *kv = NULL;
+    enum kt_kind kind = kv_load(req->core, login->mount, req->snapshot, &req->arena, login->path, &kv, err);
+    const struct kv_version *now = kind == KT_OK ? kv_version(kv, kv->current) : NULL;
+    int64_t ends_ms = now == NULL ? 0 : kv_version_ends(kv, now);
+    if (ends_ms == 0)
+        return kind;
+    kt_time_text(ends_ms, text);
+    request_warn(req, "the current version of '%s' deletes itself at %s: from then on target '%s' has no login",
+                 target->admin_secret, text, target->name);
+    return KT_OK;
+}
+
 enum kt_kind target_admin_check(struct request *req, const struct rotation_target *target, struct kt_err *err)
 {
     struct rotation_target tried = *target;
@@ -126,7 +143,7 @@ enum kt_kind target_admin_check(struct request *req, const struct rotation_targe
     if (kind == KT_OK)
         kind = secret_load(req, target->admin_secret, &secret, err);
     if (kind == KT_NOT_FOUND) /* it is not rotated, so nothing goes before it */
-        return KT_OK;
+        return warn_of_end(req, target, &secret, err);
     if (kind == KT_OK)
         kind = target_admin_strategy(req, target, &secret, err);
     return kind == KT_OK ? order_check_target(req, &secret, target->name, err) : kind;

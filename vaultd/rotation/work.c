@@ -191,7 +191,7 @@ static void mark_dead(struct work *w, uint32_t number)
     struct kv_version *v = version_of(w, number);
     if (v == NULL)
         return;
-    v->accepted_maybe = false;
+    kv_retire(v, w->req->now_ms);
     v->dead_proven_ms = w->req->now_ms;
 }
 
