@@ -34,3 +34,35 @@ bool kt_ldap_name_is_plain(const char *name)
     }
     return true;
 }
+
+/* Puts one character, and takes back the blank before a separator. */
+static bool put(char c, char before, char *out, size_t *len, size_t size)
+{
+    if (before == ' ' && is_one_of(c, ",="))
+        --*len;
+    if (*len + 1 >= size)
+        return false;
+    out[(*len)++] = c;
+    return true;
+}
+
+bool kt_ldap_name_fold(const char *name, char *out, size_t size)
+{
+    char before = '\0';
+    size_t len = 0;
+    for (const char *at = name; *at != '\0'; at++) {
+        char c = *at >= 'A' && *at <= 'Z' ? (char)(*at - 'A' + 'a') : *at;
+        if (c == ' ' && (before == '\0' || is_one_of(before, ",= ")))
+            continue;
+        if (!put(c, before, out, &len, size))
+            return false;
+        before = c;
+        if (c == '\\' && at[1] != '\0') {
+            if (!put(*++at, 'x', out, &len, size))
+                return false;
+            before = 'x';
+        }
+    }
+    out[before == ' ' ? len - 1 : len] = '\0';
+    return true;
+}

@@ -250,12 +250,32 @@ static void names_in_one_spelling(void **state)
             fail_msg("'%s': expected %d", rows[i].name, rows[i].plain);
 }
 
+static void names_folded(void **state)
+{
+    static const char *const rows[][2] = {
+        {"uid=app,ou=services,dc=example", "uid=app,ou=services,dc=example"},
+        {"CN=Admin, DC=Example , dc = org", "cn=admin,dc=example,dc=org"},
+        {"  cn=order  service ", "cn=order service"},
+        {"cn=a\\, b\\ ,dc=x", "cn=a\\, b\\ ,dc=x"},
+        {"", ""},
+        {"   ", ""},
+    };
+    char out[40];
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        assert_true(kt_ldap_name_fold(rows[i][0], out, sizeof(out)));
+        assert_string_equal(out, rows[i][1]);
+    }
+    assert_true(kt_ldap_name_fold("uid=app", out, 8));
+    assert_false(kt_ldap_name_fold("uid=app", out, 7));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_whole), cmocka_unit_test(numbers),  cmocka_unit_test(requests),
         cmocka_unit_test(answers),       cmocka_unit_test(an_entry), cmocka_unit_test(names_in_one_spelling),
-        cmocka_unit_test(logins_that_are_left),
+        cmocka_unit_test(logins_that_are_left), cmocka_unit_test(names_folded),
     };
     return cmocka_run_group_tests_name("ldap_message", tests, NULL, NULL);
 }

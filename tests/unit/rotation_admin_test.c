@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "tests/support/rotation_scene.h"
+#include "vaultd/rotation/target.h"
 
 #define ADMIN      "secret/db/admin"
 #define FIRST      "first-password-of-admin-a"
@@ -182,8 +183,11 @@ static void what_is_refused(void **state)
     /* What waits for the login may not be waited for by it. */
     refused(s, "rotation/secrets/" ADMIN, "{\"after\":\"" SECRET "\"}",
             ADMIN " after " SECRET " after " ADMIN);
+    refused(s, "rotation/targets/pg",
+            "{\"admin_secret\":\"\",\"admin_username\":\"admin_a\",\"admin_password\":\"" FIRST "\"}",
+            "account 'admin_a' of '" ADMIN "' is the administrative login of target 'pg'");
     need(s, 204, "POST", "rotation/targets/pg",
-         "{\"admin_secret\":\"\",\"admin_username\":\"admin_a\",\"admin_password\":\"" FIRST "\"}");
+         "{\"admin_secret\":\"\",\"admin_username\":\"kt\",\"admin_password\":\"admin\"}");
     need(s, 204, "POST", "rotation/secrets/" ADMIN, "{\"after\":\"" SECRET "\"}");
     refused(s, "rotation/targets/pg", BY_SECRET,
             "a circle: '" ADMIN "' goes after '" SECRET "', which is rotated at target 'pg'");
@@ -276,12 +280,89 @@ static void changes_under_a_step(void **state)
     scene_end(s);
 }
 
+/* ---- a login that is the target's own, and whose account a secret rotates ---- */
+
+#define OWN_SET "{\"target\":\"pg\",\"strategy\":\"alternate\",\"accounts\":[\"kt\",\"kt_b\"],\"group\":\"admins\"}"
+
+static struct scene *with_own_login(const char *strategy)
+{
+    struct scene *s = scene(strategy);
+    (void)pthread_mutex_lock(&s->sim.lock);
+    sim_add(&s->sim, "kt", "admin");
+    sim_add(&s->sim, "kt_b", NULL);
+    s->sim.admins = true;
+    (void)pthread_mutex_unlock(&s->sim.lock);
+    need(s, 200, "POST", "secret/data/db/admin", "{\"data\":{\"username\":\"kt\",\"password\":\"admin\"}}");
+    return s;
+}
+
+static void its_own_login(void **state)
+{
+    struct scene *s = with_own_login(*state);
+    need(s, 400, "POST", "rotation/secrets/" ADMIN, OWN_SET);
+    says(s, "account 'kt' of '" ADMIN "' is the administrative login of target 'pg'");
+    says(s, "secretctl target set pg admin_secret=" ADMIN);
+    need(s, 400, "POST", "rotation/secrets/" ADMIN,
+         "{\"target\":\"pg\",\"strategy\":\"in-place\",\"allow_gap\":true,\"accounts\":[\"kt\"]}");
+    /* As the hint says. */
+    need(s, 204, "POST", "rotation/targets/pg", BY_SECRET);
+    need(s, 204, "POST", "rotation/secrets/" ADMIN, OWN_SET);
+    rotate_admin(s);
+    until(s, "done");
+    admin_is(s, 2, "kt_b");
+    scene_end(s);
+}
+
+static void a_login_that_is_rotated_already(void **state)
+{
+    struct scene *s = scene(*state);
+    need(s, 400, "POST", "rotation/targets/pg", "{\"admin_username\":\"app_a\"}");
+    says(s, "account 'app_a' of '" SECRET "' is the administrative login of target 'pg'");
+    need(s, 200, "POST", "secret/data/db/admin",
+         "{\"data\":{\"username\":\"app_a\",\"password\":\"first-password-of-a\"}}");
+    need(s, 400, "POST", "rotation/targets/pg", BY_SECRET);
+    says(s, "account 'app_a' of '" SECRET "'");
+    scene_end(s);
+}
+
+static enum kt_kind login_handler(struct request *req, struct kt_err *err)
+{
+    struct rotation_target target;
+    enum kt_kind kind = target_load(req, "pg", &target, err);
+    if (kind != KT_OK)
+        return kind;
+    target.admin_username = req->handler_data;
+    return target_save(req, &target, err);
+}
+
+/* As it could be set when nobody looked: nothing is begun, and what is needed to mend it can be said. */
+static void set_before(void **state)
+{
+    struct scene *s = scene(*state);
+    struct kt_err err = {0};
+    char name[] = "app_a";
+    enum kt_kind kind = request_internal(s->vault->core, "rotation/targets/pg", login_handler, name, &err);
+    if (kind != KT_OK)
+        fail_msg("%s", err.what);
+    need(s, 400, "POST", "rotation/rotate/" SECRET, "{}");
+    says(s, "KT-R-004 it cannot be rotated as it is: account 'app_a' of '" SECRET "' is the administrative login");
+    need(s, 400, "POST", "rotation/drill/" SECRET, "{}");
+    says(s, "KT-R-004");
+    change_rotation(s, "{\"overlap\":3}");
+    need(s, 204, "POST", "rotation/targets/pg", "{\"admin_password\":\"another\"}");
+    need(s, 204, "POST", "rotation/targets/pg", "{\"admin_username\":\"kt\",\"admin_password\":\"admin\"}");
+    rotate(s);
+    ends_done(s);
+    scene_end(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         ALTERNATE(there_and_on), ALTERNATE(under_a_run),     IN_PLACE(under_a_run), ALTERNATE(goes_back),
         ALTERNATE(lost_answers), ALTERNATE(goes_first),      ALTERNATE(what_is_refused),
         ALTERNATE(nothing_to_log_in_with), ALTERNATE(changed_under_a_step), ALTERNATE(changes_under_a_step),
+        ALTERNATE(its_own_login), EACH(a_login_that_is_rotated_already), ALTERNATE(set_before),
     };
     return cmocka_run_group_tests_name("rotation admin", tests, NULL, NULL);
 }

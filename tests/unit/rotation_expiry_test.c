@@ -199,5 +199,5 @@ int main(void)
         EACH(the_current_one_stays), EACH(the_old_one_ends_when_it_is_dead), ALTERNATE(written_by_hand),
         EACH(adopted), ALTERNATE(let_go_of), ALTERNATE(an_administrative_login), ALTERNATE(a_login_that_will_end), ALTERNATE(of_a_whole_mount),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests_name("rotation expiry", tests, NULL, NULL);
 }

@@ -14,31 +14,40 @@ static void read_claim_1(struct kt_reader *r, void *ret)
 
 static format_reader *const claim_readers[] = {[CLAIM_FORMAT] = read_claim_1};
 
+enum kt_kind claims_owner(struct request *req, const char *target, const char *account, const char **ret,
+                          struct kt_err *err)
+{
+    unsigned char key[BARRIER_HASH_KEY];
+    struct kt_bytes record, owner = {0};
+    *ret = "";
+    lock_key(req->core, "account", target, account, key);
+    enum kt_kind kind = request_record(req, kt_bytes(key, sizeof key), &record, NULL, err);
+    if (kind == KT_NOT_FOUND)
+        return KT_OK;
+    if (kind == KT_OK)
+        kind = FORMAT_READ("a claim on an account", record, claim_readers, &owner, err);
+    if (kind != KT_OK)
+        return kind;
+    *ret = kt_arena_text(&req->arena, owner);
+    return *ret == NULL ? kt_fail(err, KT_NO_MEMORY, "asking whose an account is") : KT_OK;
+}
+
 static enum kt_kind claim(struct request *req, const struct rotation_secret *secret,
                           const char *account, struct kt_err *err)
 {
-    unsigned char key[BARRIER_HASH_KEY];
-    lock_key(req->core, "account", secret->settings.target, account, key);
-    struct batch *batch = request_batch(req);
-    struct kt_bytes record;
-    generation changed = 0;
-    enum kt_kind kind = request_record(req, kt_bytes(key, sizeof key), &record, &changed, err);
-    if (kind == KT_OK) {
-        struct kt_bytes owner = {0};
-        kind = FORMAT_READ("a claim on an account", record, claim_readers, &owner, err);
-        if (kind != KT_OK)
-            return kind;
-        if (!kt_bytes_is(owner, secret->name)) {
-            (void)kt_fail(err, KT_INVALID, "KT-R-007 account '%s' at '%s' is rotated by '%.*s'",
-                          account, secret->settings.target, (int)owner.len,
-                          (const char *)owner.at);
-            kt_hint(err, "each secret needs an account of its own");
-            return KT_INVALID;
-        }
-        return KT_OK;
-    }
-    if (kind != KT_NOT_FOUND)
+    const char *owner = "";
+    enum kt_kind kind = claims_owner(req, secret->settings.target, account, &owner, err);
+    if (kind != KT_OK || strcmp(owner, secret->name) == 0)
         return kind;
+    if (owner[0] != '\0') {
+        (void)kt_fail(err, KT_INVALID, "KT-R-007 account '%s' at '%s' is rotated by '%s'", account,
+                      secret->settings.target, owner);
+        kt_hint(err, "each secret needs an account of its own");
+        return KT_INVALID;
+    }
+    unsigned char key[BARRIER_HASH_KEY];
+    struct batch *batch = request_batch(req);
+    lock_key(req->core, "account", secret->settings.target, account, key);
     kt_autobuf struct kt_buf plain;
     kt_buf_init(&plain, 16384);
     kt_buf_add_u8(&plain, CLAIM_FORMAT);

@@ -134,6 +134,10 @@ enum kt_kind due_row_name(struct request *req, const struct entry *entry, const 
 enum kt_kind claims_move(struct request *req, const struct rotation_settings *before,
                          const struct rotation_secret *secret, struct kt_err *err) KT_MUST_CHECK;
 
+/* The secret that rotates the account at the target; "": none. */
+enum kt_kind claims_owner(struct request *req, const char *target, const char *account, const char **ret,
+                          struct kt_err *err) KT_MUST_CHECK;
+
 /* ---- secret_routes.c ---- */
 /* Why it would not start if it were due; "": it would. paused: pause_text(). */
 enum kt_kind secret_blocked_by(struct request *req, const struct rotation_secret *secret,

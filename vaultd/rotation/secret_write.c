@@ -338,6 +338,19 @@ static enum kt_kind check_own(struct request *req, const struct rotation_setting
     return KT_OK;
 }
 
+/* A login that has no version yet is looked at when a run begins. */
+static enum kt_kind check_login(struct request *req, const struct rotation_target *target,
+                                const struct rotation_secret *secret, struct kt_err *err)
+{
+    struct rotation_target tried = *target;
+    enum kt_kind kind = target_login(req, &tried, err);
+    if (kind == KT_INVALID) {
+        kt_err_clear(err);
+        return KT_OK;
+    }
+    return kind == KT_OK ? target_login_free(req, &tried, secret, err) : kind;
+}
+
 static enum kt_kind check_target_side(struct request *req, const struct rotation_settings *before,
                                       struct rotation_secret *secret, const struct kv_secret *kv, struct kt_err *err)
 {
@@ -364,6 +377,8 @@ static enum kt_kind check_target_side(struct request *req, const struct rotation
         kind = check_own(req, &secret->settings, err);
     if (kind == KT_OK)
         kind = target_admin_strategy(req, &target, secret, err);
+    if (kind == KT_OK && !same_place(before, &secret->settings))
+        kind = check_login(req, &target, secret, err);
     if (kind == KT_OK)
         kind = strategy_check_gap(req, before, &secret->settings, &can, err);
     const struct driver_info *info = kt_driver_info(target.driver);

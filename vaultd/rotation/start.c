@@ -311,6 +311,16 @@ static enum kt_kind load_kv(struct request *req, const struct rotation_secret *s
     return kind;
 }
 
+/* Set before that was looked at, or the login is another one since. */
+static enum kt_kind check_login(struct request *req, const struct rotation_target *target,
+                                const struct rotation_secret *secret, struct kt_err *err)
+{
+    enum kt_kind kind = target_login_free(req, target, secret, err);
+    if (kind == KT_INVALID)
+        kt_context(err, "KT-R-004 it cannot be rotated as it is");
+    return kind;
+}
+
 static enum kt_kind prepare(struct request *req, struct work *w, const struct run_wish *wish,
                             struct kt_err *err)
 {
@@ -324,6 +334,8 @@ static enum kt_kind prepare(struct request *req, struct work *w, const struct ru
                            run->settings.target);
         if (kind == KT_OK)
             kind = target_login(req, &w->target, err);
+        if (kind == KT_OK)
+            kind = check_login(req, &w->target, &w->secret, err);
         if (kind == KT_OK)
             kind = choose_slots(req, &w->secret, w->kv, run, err);
         if (kind == KT_OK)

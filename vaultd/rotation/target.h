@@ -60,15 +60,20 @@ enum kt_kind target_login(struct request *req, struct rotation_target *target, s
 /* A step used that login, and was refused. Of a target that target_login() filled: is it another one now, or about
  * to be, so that the next step is worth a try? */
 bool target_login_moves(struct request *req, const struct rotation_target *target, const struct driver_login *used);
-/* Of what is written: the right to read the secret, what it holds, its strategy, and no circle. */
-enum kt_kind target_admin_check(struct request *req, const struct rotation_target *target, struct kt_err *err)
-    KT_MUST_CHECK;
+/* Of what is written: the right to read the secret, what it holds, its strategy, and no circle; and no other secret
+ * rotates the login. */
+enum kt_kind target_admin_check(struct request *req, const struct rotation_target *before,
+                                const struct rotation_target *target, struct kt_err *err) KT_MUST_CHECK;
 /* Does it name the secret with this id? */
 bool target_admin_is(struct request *req, const struct rotation_target *target, const unsigned char id[RUN_ID]);
 /* KT_INVALID: the secret is the login of its own target, and its strategy would end it. */
 struct rotation_secret;
 enum kt_kind target_admin_strategy(struct request *req, const struct rotation_target *target,
                                    const struct rotation_secret *secret, struct kt_err *err) KT_MUST_CHECK;
+/* Of a target that target_login() filled. KT_INVALID: one of the secret's accounts is its login, and the next step
+ * would look for the new credential elsewhere. */
+enum kt_kind target_login_free(struct request *req, const struct rotation_target *target,
+                               const struct rotation_secret *secret, struct kt_err *err) KT_MUST_CHECK;
 
 /* How a step reaches it; texts are borrowed. */
 void target_step(const struct rotation_target *target, struct driver_step *step);

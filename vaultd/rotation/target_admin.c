@@ -1,8 +1,10 @@
 #include <sodium.h>
 
+#include "lib/driver/ldap_name.h"
 #include "vaultd/rotation/credential.h"
 #include "vaultd/rotation/order.h"
 #include "vaultd/rotation/run.h"
+#include "vaultd/rotation/strategy.h"
 
 /* An administrative login that is a secret's: read for each step, kept with no target. */
 
@@ -94,6 +96,67 @@ enum kt_kind target_admin_strategy(struct request *req, const struct rotation_ta
     return KT_INVALID;
 }
 
+/* ---- whose the login is ---- */
+
+/* The account whose credential logs in, as accounts are written; "": none that a secret may rotate. An SSH login has
+ * a file of keys of its own; keys of a list are known by their ids, and a login beside them is none of them. */
+static enum kt_kind login_account(struct request *req, const struct rotation_target *target, const char **ret,
+                                  struct kt_err *err)
+{
+    struct driver_info can = {.name = ""};
+    bool ids = false;
+    *ret = "";
+    enum kt_kind kind = strategy_abilities(req, target, &can, &ids, err);
+    if (kind != KT_OK || ids || can.names_server)
+        return kind;
+    char folded[DRIVER_NAME_MAX];
+    bool entry = can.entries && kt_ldap_name_fold(target->admin_username, folded, sizeof folded);
+    *ret = kt_arena_text(&req->arena, kt_str(entry ? folded : target->admin_username));
+    return *ret == NULL ? kt_fail(err, KT_NO_MEMORY, "asking whose a login is") : KT_OK;
+}
+
+static enum kt_kind refuse_own_login(const struct rotation_target *target, const char *account, const char *secret,
+                                     struct kt_err *err)
+{
+    (void)kt_fail(err, KT_INVALID, "account '%s' of '%s' is the administrative login of target '%s': once it is "
+                                   "another, no step there could log in",
+                  account, secret, target->name);
+    kt_hint(err, "give the target a login of its own, or make the secret its login: secretctl target set %s "
+                 "admin_secret=%s",
+            target->name, secret);
+    return KT_INVALID;
+}
+
+enum kt_kind target_login_free(struct request *req, const struct rotation_target *target,
+                               const struct rotation_secret *secret, struct kt_err *err)
+{
+    const char *account = "";
+    const struct rotation_settings *s = &secret->settings;
+    if (target_admin_is(req, target, secret->id))
+        return KT_OK;
+    enum kt_kind kind = login_account(req, target, &account, err);
+    if (kind != KT_OK || account[0] == '\0')
+        return kind;
+    bool own = strcmp(s->accounts[0], account) == 0 || strcmp(s->accounts[1], account) == 0;
+    return own ? refuse_own_login(target, account, secret->name, err) : KT_OK;
+}
+
+/* The same of a target that is written: no secret there rotates its login, but the one that is it. */
+static enum kt_kind check_own_login(struct request *req, const struct rotation_target *target, struct kt_err *err)
+{
+    const char *account = "", *owner = "";
+    struct rotation_secret secret;
+    enum kt_kind kind = login_account(req, target, &account, err);
+    if (kind == KT_OK && account[0] != '\0')
+        kind = claims_owner(req, target->name, account, &owner, err);
+    if (kind != KT_OK || owner[0] == '\0')
+        return kind;
+    kind = secret_load(req, owner, &secret, err);
+    if (kind == KT_NOT_FOUND)
+        return KT_OK;
+    return kind == KT_OK ? target_login_free(req, target, &secret, err) : kind;
+}
+
 static enum kt_kind permit(struct request *req, const char *name, struct kt_err *err)
 {
     const struct mount *mount = NULL;
@@ -122,12 +185,11 @@ static enum kt_kind warn_of_end(struct request *req, const struct rotation_targe
     return KT_OK;
 }
 
-enum kt_kind target_admin_check(struct request *req, const struct rotation_target *target, struct kt_err *err)
+/* tried: gets the login. */
+static enum kt_kind check_secret(struct request *req, const struct rotation_target *target,
+                                 struct rotation_target *tried, struct kt_err *err)
 {
-    struct rotation_target tried = *target;
     struct rotation_secret secret;
-    if (target->admin_secret[0] == '\0')
-        return KT_OK;
     if (target->admin_username[0] != '\0' || target->admin_password[0] != '\0') {
         (void)kt_fail(err, KT_INVALID, "admin_secret names the administrative login: leave admin_username and "
                                        "admin_password out");
@@ -139,7 +201,7 @@ enum kt_kind target_admin_check(struct request *req, const struct rotation_targe
                                         "nothing else may log in with it");
     enum kt_kind kind = permit(req, target->admin_secret, err);
     if (kind == KT_OK)
-        kind = target_login(req, &tried, err);
+        kind = target_login(req, tried, err);
     if (kind == KT_OK)
         kind = secret_load(req, target->admin_secret, &secret, err);
     if (kind == KT_NOT_FOUND) /* it is not rotated, so nothing goes before it */
@@ -147,4 +209,21 @@ enum kt_kind target_admin_check(struct request *req, const struct rotation_targe
     if (kind == KT_OK)
         kind = target_admin_strategy(req, target, &secret, err);
     return kind == KT_OK ? order_check_target(req, &secret, target->name, err) : kind;
+}
+
+/* What stands can be changed otherwise: a run that froze for its login is mended by a new password. */
+static bool same_login(const struct rotation_target *a, const struct rotation_target *b)
+{
+    return strcmp(a->driver, b->driver) == 0 && strcmp(a->admin_username, b->admin_username) == 0 &&
+           strcmp(a->admin_secret, b->admin_secret) == 0;
+}
+
+enum kt_kind target_admin_check(struct request *req, const struct rotation_target *before,
+                                const struct rotation_target *target, struct kt_err *err)
+{
+    struct rotation_target tried = *target;
+    enum kt_kind kind = KT_OK;
+    if (target->admin_secret[0] != '\0')
+        kind = check_secret(req, target, &tried, err);
+    return kind == KT_OK && !same_login(before, target) ? check_own_login(req, &tried, err) : kind;
 }

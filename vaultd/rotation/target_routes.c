@@ -628,7 +628,7 @@ enum kt_kind target_write(struct request *req, struct kt_err *err)
     if (kind == KT_OK)
         kind = check_maker(req, &before, &t, err);
     if (kind == KT_OK)
-        kind = target_admin_check(req, &t, err);
+        kind = target_admin_check(req, &before, &t, err);
     if (kind == KT_OK)
         kind = people_bind_target(req, &before, err);
     if (kind != KT_OK)
