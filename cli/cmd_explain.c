@@ -54,7 +54,8 @@ static const struct code {
      "Nobody: nothing was changed.",
      "Name other accounts, or end the other rotation: secretctl schedule remove OTHER"},
     {"KT-R-008", "too-late",
-     "The run is past the point from which it can be taken back: the old value is being ended.",
+     "The run is past the point from which it can be taken back: the old value is being ended, or was\n"
+     "dead before and is not set again.",
      "Nobody by that: the new value is in use, and works.",
      "It goes on by itself: secretctl run watch RUN. Afterwards: secretctl rotate --back SECRET"},
     {"KT-R-009", "not-frozen",
@@ -90,7 +91,8 @@ static const struct code {
      "cannot open new connections; open ones go on.",
      "Everybody who connects anew.",
      "Look for who changed the role at the target. secretctl run thaw RUN sets the new password\n"
-     "again, probes it and goes on; it is safe to repeat."},
+     "again, probes it and goes on; it is safe to repeat. Where the old one was meant to be dead, and\n"
+     "nobody has the new one yet, secretctl run cancel RUN gives it up."},
     {"KT-R-022", "old-still-alive",
      "All consumers use the new version, but some server still accepts the old one (a standby behind,\n"
      "often). Nobody is hurt; it is a matter of security.",

@@ -6,8 +6,9 @@
  * to three faults. Nothing may lead to a state in which the target accepts no value that the vault
  * has; and a drill never ends the old one. Where the target makes the values (`given`) it may forget any of
  * them, and nobody can prevent that it accepts none: there no step of the run may be what takes the last one
- * away, and from wherever it is, a freeze too, a run comes to an end. Rules are then taken away, one after
- * the other: the model has to notice. */
+ * away, and from wherever it is, a freeze too, a run comes to an end. Where the old one was dead before, and meant to
+ * be (`dead`), no step sets it again, whatever happens, and nobody is sent back to it. Rules are then taken away, one
+ * after the other: the model has to notice. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -24,7 +25,7 @@
 #define SETTLE_MAX 100
 #define PACKED     40
 
-enum mutation { NO_MUTATION, NO_RULE_A, VALUE_LATE, DRILL_GOES_ON, BACK_UNASKED };
+enum mutation { NO_MUTATION, NO_RULE_A, VALUE_LATE, DRILL_GOES_ON, BACK_UNASKED, DEAD_UNSAID };
 
 struct world {
     struct machine m;
@@ -40,7 +41,7 @@ struct world {
 
 struct model {
     enum mutation mutation;
-    bool drill, given;
+    bool drill, given, dead;
     struct world *worlds;
     size_t n;
     uint32_t *index; /* open addressing; 0: free */
@@ -61,7 +62,7 @@ static void pack(const struct world *w, unsigned char out[PACKED])
         m->refused_back, m->said_no, m->bad_value, m->values,
         (unsigned char)m->frozen, (unsigned char)m->frozen_in, m->fresh, m->doubt, w->stored,
         w->new_ok, w->old_ok, w->can_lose, w->lost_new, w->lost_old, w->promoted, w->runs_new,
-        w->faults, w->cancels, m->drills, m->turned, m->alone, w->seen_dead,
+        w->faults, w->cancels, m->drills, m->turned, m->alone, m->old_dead, w->seen_dead,
         w->unseen};
     _Static_assert(sizeof all <= PACKED, "it fits");
     memset(out, 0, PACKED);
@@ -90,23 +91,27 @@ static bool known(struct model *model, const struct world *w)
 
 /* ---- what must hold ---- */
 
+static const char set_again[] = "what is meant to be dead is set again";
+
 static bool saved(const struct world *w)
 {
     return w->old_ok || (w->new_ok && w->stored);
 }
 
-static const char *wrong(const struct world *w)
+static const char *wrong(const struct model *model, const struct world *w)
 {
-    bool given = w->m.given;
-    if (!given && !saved(w))
+    bool given = w->m.given, dead = model->dead;
+    if (!given && !dead && !saved(w))
         return "the target accepts nothing that the vault has";
+    if (machine_gave_up(&w->m)) /* a person did, before anybody got the new one */
+        return w->promoted || w->runs_new ? "given up, and somebody has the new one" : NULL;
     bool old_only = w->old_ok && !w->new_ok && !w->promoted;
     if (w->m.state == RUN_DONE)
         return w->new_ok && !w->old_ok && w->promoted && w->runs_new ? NULL : "done, but it is not";
     if (w->m.state == RUN_ROLLED_BACK)
         return old_only && !w->runs_new ? NULL : "rolled back, but it is not";
     if (w->m.state == RUN_CANCELLED)
-        return old_only || (given && !w->new_ok && !w->promoted) ? NULL : "cancelled, but something happened";
+        return old_only || ((given || dead) && !w->new_ok && !w->promoted) ? NULL : "cancelled, but something happened";
     return w->m.promoted == w->promoted ? NULL : "the stage is not what the run thinks";
 }
 
@@ -124,7 +129,7 @@ static void reach(struct model *model, const struct world *w)
 {
     if (model->broken != NULL || known(model, w))
         return;
-    const char *what = wrong(w);
+    const char *what = wrong(model, w);
     if (what == NULL && model->drill)
         what = wrong_drill(w);
     if (what != NULL) {
@@ -179,7 +184,7 @@ static void answers(struct model *model, struct world *w)
 static void overlap_takes(struct world *w, enum machine_want want)
 {
     w->new_ok = want != WANT_REVOKE_NEW;
-    w->old_ok = want == WANT_APPLY ? !w->m.past : want != WANT_REVOKE;
+    w->old_ok = want == WANT_APPLY ? !w->m.past && !w->m.old_dead : want != WANT_REVOKE;
 }
 
 static void target_takes(struct world *w, enum machine_want want)
@@ -244,8 +249,13 @@ static void send(struct model *model, const struct world *from, enum machine_wan
         return;
     }
     target_takes(&w, want);
+    if (model->dead && w.old_ok && !from->old_ok) {
+        model->broken = set_again;
+        model->at = w;
+        return;
+    }
     bool ends = want == WANT_REVOKE || want == WANT_REVOKE_NEW;
-    if (w.m.given && (want == WANT_RESTORE || (ends && saved(from) && !saved(&w)))) {
+    if ((w.m.given || model->dead) && (want == WANT_RESTORE || (ends && saved(from) && !saved(&w)))) {
         model->broken = want == WANT_RESTORE ? "what the target made is set again" : "the run ends the last one that works";
         model->at = w;
         return;
@@ -368,6 +378,19 @@ static void ends_early(struct model *model, const struct world *from)
     reach(model, &w);
 }
 
+/* Somebody has the target accept what was dead. */
+static void lets_in(struct model *model, const struct world *from)
+{
+    struct world w = *from;
+    if (w.old_ok)
+        return;
+    w.faults++;
+    w.old_ok = true;
+    w.new_ok = w.new_ok && w.m.strategy != STRATEGY_IN_PLACE;
+    w.can_lose = false;
+    reach(model, &w);
+}
+
 /* Somebody deletes what the target made. */
 static void forgets(struct model *model, const struct world *from)
 {
@@ -399,8 +422,10 @@ static void anytime(struct model *model, const struct world *from)
     reach(model, &w);
     if (from->m.given)
         forgets(model, from);
-    else
+    else if (!model->dead)
         ends_early(model, from);
+    if (model->dead)
+        lets_in(model, from);
     if (from->can_lose) {
         w = *from;
         w.faults++;
@@ -464,20 +489,22 @@ static void explore_from(struct model *model, const struct world *w)
 
 struct kind {
     enum run_strategy strategy;
-    bool given;
+    bool given, dead;
 };
 
 static void model_run_as(struct model *model, struct kind of, bool drill, enum mutation mutation)
 {
-    *model = (struct model){.mutation = mutation, .drill = drill, .given = of.given, .index_size = 1u << 20};
+    *model = (struct model){
+        .mutation = mutation, .drill = drill, .given = of.given, .dead = of.dead, .index_size = 1u << 20};
     model->worlds = calloc(WORLDS_MAX, sizeof *model->worlds);
     model->index = calloc(model->index_size, sizeof *model->index);
     assert_non_null(model->worlds);
     assert_non_null(model->index);
     struct world first = {.m = {.strategy = of.strategy,
                                 .given = of.given,
+                                .old_dead = of.dead && mutation != DEAD_UNSAID,
                                 .drills = drill && mutation != DRILL_GOES_ON},
-                          .old_ok = true};
+                          .old_ok = !of.dead};
     reach(model, &first);
     for (size_t i = 0; i < model->n && model->broken == NULL; i++) {
         struct world w = model->worlds[i];
@@ -521,13 +548,14 @@ static void never_locks_out(void **state)
         if (model.frozen[i] != 0)
             print_message("  %s %u\n", frozen_code_word((enum frozen_code)i), model.frozen[i]);
     assert_true(model.ends[RUN_DONE] > 0);
-    assert_true(model.ends[RUN_ROLLED_BACK] > 0);
+    assert_int_equal(model.ends[RUN_ROLLED_BACK] > 0, !of.dead);
+    assert_int_equal(model.ends[RUN_ROLLING_BACK] > 0, !of.dead);
     assert_true(model.ends[RUN_CANCELLED] > 0);
     /* Three faults may come at the same thing three times: then a person has to look. Anything else
      * than these reasons would be a guess. */
     for (size_t i = 1; i < FROZEN_CODE_COUNT; i++)
         if (i != FROZEN_CANNOT_REVOKE && i != FROZEN_ROLLBACK && i != FROZEN_OLD_ALIVE &&
-            i != FROZEN_NEW_DEAD && !(of.given && i == FROZEN_BOTH_DEAD))
+            i != FROZEN_NEW_DEAD && !((of.given || of.dead) && i == FROZEN_BOTH_DEAD))
             assert_int_equal(model.frozen[i], 0);
     model_free(&model);
 }
@@ -581,8 +609,8 @@ static void go_on(struct model *model, struct world *w)
     }
 }
 
-/* From wherever a run got it ends: nothing waits for ever. Where the target makes the values a person who
- * types what a freeze says ends it, too. */
+/* From wherever a run got it ends: nothing waits for ever. Where the target makes the values, or there is no way back,
+ * a person who types what a freeze says ends it, too. */
 static void ends_from_all(struct kind of, bool drill)
 {
     struct model model;
@@ -592,16 +620,16 @@ static void ends_from_all(struct kind of, bool drill)
     for (size_t i = 0; i < model.n; i++) {
         struct world w = model.worlds[i];
         go_on(&model, &w);
-        assert_null(wrong(&w));
-        if (!of.given || w.m.state != RUN_FROZEN)
+        assert_null(wrong(&model, &w));
+        if ((!of.given && !of.dead) || w.m.state != RUN_FROZEN)
             continue;
         event(&model, &w, EV_THAW);
         go_on(&model, &w);
-        assert_null(wrong(&w));
+        assert_null(wrong(&model, &w));
         assert_true(run_state_ended(w.m.state));
         thawed++;
     }
-    assert_true(thawed > 0 || !of.given);
+    assert_true(thawed > 0 || (!of.given && !of.dead));
     model_free(&model);
 }
 
@@ -623,16 +651,16 @@ static void notices(void **state)
         enum mutation mutation;
         const char *broken;
     } rows[] = {
-        {{STRATEGY_ALTERNATE, false}, NO_RULE_A, nothing_works},
-        {{STRATEGY_ALTERNATE, false}, VALUE_LATE, nothing_works},
-        {{STRATEGY_IN_PLACE, false}, VALUE_LATE, nothing_works},
-        {{STRATEGY_OVERLAP, false}, VALUE_LATE, nothing_works},
-        {{STRATEGY_ALTERNATE, false}, BACK_UNASKED, unasked},
-        {{STRATEGY_OVERLAP, false}, BACK_UNASKED, unasked},
-        {{STRATEGY_ALTERNATE, true}, BACK_UNASKED, unasked},
-        {{STRATEGY_OVERLAP, true}, BACK_UNASKED, unasked},
-        {{STRATEGY_OVERLAP, true}, NO_RULE_A, "the run ends the last one that works"},
-        {{STRATEGY_ALTERNATE, true}, NO_RULE_A, "the run ends the last one that works"},
+        {{STRATEGY_ALTERNATE, false, false}, NO_RULE_A, nothing_works},
+        {{STRATEGY_ALTERNATE, false, false}, VALUE_LATE, nothing_works},
+        {{STRATEGY_IN_PLACE, false, false}, VALUE_LATE, nothing_works},
+        {{STRATEGY_OVERLAP, false, false}, VALUE_LATE, nothing_works},
+        {{STRATEGY_ALTERNATE, false, false}, BACK_UNASKED, unasked},
+        {{STRATEGY_OVERLAP, false, false}, BACK_UNASKED, unasked},
+        {{STRATEGY_ALTERNATE, true, false}, BACK_UNASKED, unasked},
+        {{STRATEGY_OVERLAP, true, false}, BACK_UNASKED, unasked},
+        {{STRATEGY_OVERLAP, true, false}, NO_RULE_A, "the run ends the last one that works"},
+        {{STRATEGY_ALTERNATE, true, false}, NO_RULE_A, "the run ends the last one that works"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -645,17 +673,28 @@ static void notices(void **state)
         model_free(&model);
     }
     struct model model;
-    model_run_as(&model, (struct kind){STRATEGY_ALTERNATE, false}, true, DRILL_GOES_ON);
+    model_run_as(&model, (struct kind){STRATEGY_ALTERNATE, false, false}, true, DRILL_GOES_ON);
     assert_non_null(model.broken);
     assert_string_equal(model.broken, "a drill ends the old one");
     model_free(&model);
+    for (int i = 0; i < 3; i++) {
+        const enum run_strategy strategies[] = {STRATEGY_ALTERNATE, STRATEGY_IN_PLACE, STRATEGY_OVERLAP};
+        model_run(&model, (struct kind){strategies[i], false, true}, DEAD_UNSAID);
+        assert_non_null(model.broken);
+        assert_string_equal(model.broken, set_again);
+        model_free(&model);
+    }
 }
 
 int main(void)
 {
-    static struct kind alternate = {STRATEGY_ALTERNATE, false}, in_place = {STRATEGY_IN_PLACE, false},
-                       overlap = {STRATEGY_OVERLAP, false}, slots = {STRATEGY_ALTERNATE, true},
-                       keys = {STRATEGY_OVERLAP, true};
+    static struct kind alternate = {STRATEGY_ALTERNATE, false, false}, in_place = {STRATEGY_IN_PLACE, false, false},
+                       overlap = {STRATEGY_OVERLAP, false, false}, slots = {STRATEGY_ALTERNATE, true, false},
+                       keys = {STRATEGY_OVERLAP, true, false},
+                       dead_alternate = {STRATEGY_ALTERNATE, false, true},
+                       dead_in_place = {STRATEGY_IN_PLACE, false, true},
+                       dead_overlap = {STRATEGY_OVERLAP, false, true}, dead_slots = {STRATEGY_ALTERNATE, true, true},
+                       dead_keys = {STRATEGY_OVERLAP, true, true};
     const struct CMUnitTest tests[] = {
         {"alternate never locks out", never_locks_out, NULL, NULL, &alternate},
         {"in-place never locks out", never_locks_out, NULL, NULL, &in_place},
@@ -677,6 +716,16 @@ int main(void)
         {"keys that the target makes: drills end nothing", drills_end_nothing, NULL, NULL, &keys},
         {"slots that the target fills: drills end", drills_end, NULL, NULL, &slots},
         {"keys that the target makes: drills end", drills_end, NULL, NULL, &keys},
+        {"alternate, the old one dead before: it stays so", never_locks_out, NULL, NULL, &dead_alternate},
+        {"in-place, the old one dead before: it stays so", never_locks_out, NULL, NULL, &dead_in_place},
+        {"overlap, the old one dead before: it stays so", never_locks_out, NULL, NULL, &dead_overlap},
+        {"slots, the old one dead before: it stays so", never_locks_out, NULL, NULL, &dead_slots},
+        {"keys, the old one dead before: it stays so", never_locks_out, NULL, NULL, &dead_keys},
+        {"alternate, the old one dead before: always ends", always_ends, NULL, NULL, &dead_alternate},
+        {"in-place, the old one dead before: always ends", always_ends, NULL, NULL, &dead_in_place},
+        {"overlap, the old one dead before: always ends", always_ends, NULL, NULL, &dead_overlap},
+        {"slots, the old one dead before: always ends", always_ends, NULL, NULL, &dead_slots},
+        {"keys, the old one dead before: always ends", always_ends, NULL, NULL, &dead_keys},
         {"a rule taken away is noticed", notices, NULL, NULL, NULL},
     };
     return cmocka_run_group_tests_name("rotation_model", tests, NULL, NULL);

@@ -38,7 +38,8 @@
     X(NOTICE_RESUMED, "resumed", KT_LOG_NOTICE)                                                    \
     X(NOTICE_ASKED, "approval_asked", KT_LOG_NOTICE)                                               \
     X(NOTICE_NOT_APPROVED, "approval_expired", KT_LOG_WARNING)                                     \
-    X(NOTICE_OVERDUE, "overdue", KT_LOG_WARNING)
+    X(NOTICE_OVERDUE, "overdue", KT_LOG_WARNING)                                                   \
+    X(NOTICE_NO_WAY_BACK, "no_way_back", KT_LOG_WARNING)
 #define X(name, text, level) name,
 enum notice_event { NOTICE_EVENTS(X) NOTICE_EVENT_COUNT };
 #undef X

@@ -4,6 +4,7 @@
 #include "vaultd/rotation/places.h"
 #include "vaultd/rotation/plan.h"
 #include "vaultd/rotation/served.h"
+#include "vaultd/rotation/tell.h"
 #include "vaultd/rotation/together.h"
 
 #define LOST_LOOK_MS 5000 /* a poll wakes no run */
@@ -36,6 +37,13 @@ int64_t await_most_from(const struct pass *p, const struct run *run, int64_t fro
 int64_t await_most(const struct pass *p, const struct run *run)
 {
     return await_most_from(p, run, run_given_ms(run));
+}
+
+/* Nobody can be sent back to what was dead before; people are to know that somebody is without. */
+static enum kt_kind say_no_way_back(struct pass *p, struct work *w, const struct consumer *late, struct kt_err *err)
+{
+    enum kt_kind kind = tell_no_way_back(w, late, &p->moved, err);
+    return kind == KT_OK && p->moved ? run_save(w->req, &w->run, err) : kind;
 }
 
 /* Is it left to a person what becomes of who did not acknowledge? */
@@ -80,6 +88,11 @@ enum kt_kind await_acks(struct pass *p, struct work *w, struct kt_err *err)
             (long long)run->settings.ack_timeout_s, consumer_state_text(acks.missing->state),
             acks.missing->version);
         return pass_event(p, w, EV_SILENT, why, err);
+    }
+    if (late && run->machine.old_dead) {
+        enum kt_kind kind = say_no_way_back(p, w, acks.missing, err);
+        if (kind != KT_OK || p->moved)
+            return kind;
     }
     if (!machine_can_go_back(&run->machine) && !is_held(run, &acks))
         most = await_most(p, run);

@@ -60,7 +60,8 @@ enum kt_kind drill_check(struct request *req, const struct rotation_settings *se
 {
     kt_autowhen struct rotation_when when = {0};
     struct kt_err why = {0};
-    const struct rotation_secret secret = {.name = "it", .settings = *settings};
+    struct rotation_secret secret = {.name = "it", .settings = *settings};
+    secret.settings.old_is_dead = false; /* said of the next run, after which there are drills again */
     if (settings->drill[0] == '\0')
         return KT_OK;
     enum kt_kind kind = drill_possible(&secret, false, err);
@@ -81,6 +82,13 @@ enum kt_kind drill_possible(const struct rotation_secret *secret, bool allow_gap
         (void)kt_fail(err, KT_INVALID, "KT-R-004 '%s' has no target: there is no way back to be tried",
                       secret->name);
         kt_hint(err, "a value of before: secretctl rotate %s --back", secret->name);
+        return KT_INVALID;
+    }
+    if (s->old_is_dead) {
+        (void)kt_fail(err, KT_INVALID, "KT-R-004 the current version of '%s' is meant to be dead (old_is_dead): there is "
+                                       "no way back to be tried",
+                      secret->name);
+        kt_hint(err, "replace it first: secretctl rotate %s", secret->name);
         return KT_INVALID;
     }
     if (s->strategy != STRATEGY_IN_PLACE || s->allow_gap || allow_gap)

@@ -11,6 +11,25 @@
 #define RESTORE_AGAIN        2u
 #define MEND_AGAIN           1u
 
+/* ---- where it is ---- */
+
+/* A frozen run is where it froze. */
+static enum run_state state_of(const struct machine *m)
+{
+    return m->state == RUN_FROZEN ? m->frozen_in : m->state;
+}
+
+/* Before anything was sent there is nothing to go back from. */
+static bool untouched(enum run_state state)
+{
+    return state == RUN_PLANNED || state == RUN_PREFLIGHT || state == RUN_GENERATED;
+}
+
+bool machine_only_ahead(const struct machine *m)
+{
+    return m->past || m->bound || (m->old_dead && !untouched(state_of(m)));
+}
+
 /* ---- moving ---- */
 
 static void go(struct machine *m, enum run_state state)
@@ -69,6 +88,7 @@ static void revoke_new(struct machine *m, unsigned *fx)
  * asked: the target said just now that it accepts the old one. */
 static void begin_back(struct machine *m, bool asked, unsigned *fx)
 {
+    KT_ASSERT(!m->old_dead);
     bool died = m->alone && m->promoted && !m->given;
     if (m->strategy == STRATEGY_IN_PLACE || died) {
         restore(m, fx);
@@ -142,7 +162,7 @@ static void in_place_now(struct machine *m, bool old_accepted, unsigned *fx)
         /* Asked because a consumer is in trouble: it is not the target. Without an old credential
          * there is nothing to go back to, but for in-place, which can set it again. */
         m->doubt = false;
-        if (!m->hold_unhealthy && !m->past && !m->bound && (old_accepted || m->strategy == STRATEGY_IN_PLACE))
+        if (!m->hold_unhealthy && !machine_only_ahead(m) && (old_accepted || m->strategy == STRATEGY_IN_PLACE))
             begin_back(m, true, fx);
         break;
     case RUN_PLANNED:
@@ -199,7 +219,7 @@ static void make_another(struct machine *m, enum frozen_code code, unsigned *fx)
 static void lose(struct machine *m, unsigned *fx)
 {
     *fx |= m->promoted ? FX_PAGE : 0u;
-    if (m->past || m->bound)
+    if (machine_only_ahead(m))
         make_another(m, FROZEN_NEW_DEAD, fx);
     else
         begin_back(m, true, fx);
@@ -223,8 +243,8 @@ static void apply_again(struct machine *m, unsigned *fx)
         if (m->promoted)
             *fx |= FX_PAGE;
         if (m->said_no || m->applied_again >= most) {
-            if (m->past || m->bound)
-                freeze(m, FROZEN_NEW_DEAD, fx);
+            if (machine_only_ahead(m))
+                freeze(m, m->promoted ? FROZEN_NEW_DEAD : FROZEN_BOTH_DEAD, fx);
             else
                 begin_back(m, true, fx);
             return;
@@ -232,6 +252,12 @@ static void apply_again(struct machine *m, unsigned *fx)
         m->applied_again++;
     }
     apply(m, fx);
+}
+
+/* The old one was dead already: that the target refuses both is what the new one is to end. */
+static bool was_so_before(const struct machine *m)
+{
+    return m->old_dead && !m->promoted && !m->given;
 }
 
 static void both_dead(struct machine *m, unsigned *fx)
@@ -422,7 +448,10 @@ void machine_answers(struct machine *m, bool new_accepted, bool old_accepted, un
         apply_again(m, &fx);
         break;
     case DECIDE_REAPPLY:
-        both_dead(m, &fx);
+        if (was_so_before(m))
+            apply_again(m, &fx);
+        else
+            both_dead(m, &fx);
         break;
     case DECIDE_REVOKE:
         revoke_again(m, &fx);
@@ -547,12 +576,6 @@ static void thaw(struct machine *m)
     go(m, waited ? RUN_APPLYING : m->frozen_in);
 }
 
-/* Before anything was sent there is nothing to go back from. */
-static bool untouched(enum run_state state)
-{
-    return state == RUN_PLANNED || state == RUN_PREFLIGHT || state == RUN_GENERATED;
-}
-
 static void cancel(struct machine *m, unsigned *fx)
 {
     end(m, RUN_CANCELLED, m->state == RUN_GENERATED ? FX_DROP_NEW : 0, fx);
@@ -560,23 +583,43 @@ static void cancel(struct machine *m, unsigned *fx)
 
 bool machine_ends_old(const struct machine *m)
 {
-    enum run_state state = m->state == RUN_FROZEN ? m->frozen_in : m->state;
+    enum run_state state = state_of(m);
     return state == RUN_REVOKING || state == RUN_CONFIRMING;
 }
 
 bool machine_can_go_back(const struct machine *m)
 {
-    enum run_state state = m->state == RUN_FROZEN ? m->frozen_in : m->state;
-    return !m->past && !m->bound && !run_state_ended(state) && state != RUN_ROLLING_BACK;
+    enum run_state state = state_of(m);
+    return !machine_only_ahead(m) && !run_state_ended(state) && state != RUN_ROLLING_BACK;
+}
+
+bool machine_can_give_up(const struct machine *m)
+{
+    return m->state == RUN_FROZEN && m->old_dead && !m->promoted && !untouched(m->frozen_in);
+}
+
+bool machine_gave_up(const struct machine *m)
+{
+    return m->state == RUN_CANCELLED && m->frozen != FROZEN_NOT;
+}
+
+void machine_old_is_dead(struct machine *m)
+{
+    m->old_dead = true;
+    m->drills = false;
 }
 
 static bool take_back(struct machine *m, enum run_event event, unsigned *fx)
 {
     if (event == EV_SILENT && m->hold_silent)
         return true;
+    if (event == EV_CANCEL && machine_can_give_up(m)) {
+        end(m, RUN_CANCELLED, FX_GIVE_UP, fx);
+        return true;
+    }
     if (event == EV_CANCEL && !machine_can_go_back(m))
         return false;
-    if (m->past || m->bound)
+    if (machine_only_ahead(m))
         return true; /* forward only: the caller goes on trying */
     if (m->state == RUN_FROZEN)
         thaw(m);

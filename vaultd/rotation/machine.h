@@ -8,7 +8,8 @@
  *          a simulated one, exhaustively.
  * Rules:   (a) a credential is revoked only when a probe batch in the same worker step says that the
  *          other one is accepted; (b) a consumer is blamed only when the target still accepts
- *          the new version; (c) in-place, promoting follows applying in one step.
+ *          the new version; (c) in-place, promoting follows applying in one step; (d) an old credential that was
+ *          dead before, and meant to be, is never set again: nobody is sent back to it.
  * Threads: plain values. */
 #pragma once
 
@@ -170,7 +171,8 @@ enum run_effect {
     FX_AGAIN = 1 << 10,   /* consumers that gave the new version up may try it again */
     FX_ALONE = 1 << 11,   /* promoted, and the old version is refused already */
     FX_OTHER = 1 << 12,   /* the new version is thrown away, and another one made in its place */
-    FX_PUBLIC = 1 << 13   /* the public part of the stored version is made, unless it is there */
+    FX_PUBLIC = 1 << 13,  /* the public part of the stored version is made, unless it is there */
+    FX_GIVE_UP = 1 << 14  /* whatever is current stays so, and nobody is to take another; none is dead by that */
 };
 
 struct machine {
@@ -192,6 +194,8 @@ struct machine {
     bool drills;            /* once everybody runs the new one it goes back: it ends no old credential */
     bool bound;             /* others that go together with it have come as far: it goes back no more */
     bool turned;            /* a drill that came so far */
+    bool old_dead;          /* before anything was changed the old one was seen refused, as somebody had said that it
+                               would be: it is never set again, so there is nothing to go back to */
     bool alone;             /* the old one was refused when the target was last asked, since the new one was promoted */
     uint8_t values;         /* how many were made in place of others */
     uint8_t applied_again, both_dead, revoked_again, restored, refused_back; /* how often */
@@ -232,5 +236,13 @@ void machine_freeze(struct machine *m, enum frozen_code code, unsigned *ret_fx);
 void machine_resumed(struct machine *m);
 /* It ends the old credential, or froze over that. `past` alone may be earlier: what has no way back goes ahead. */
 bool machine_ends_old(const struct machine *m);
-/* A cancel would be answered with "too late". */
+/* Nothing has it go back any more. */
+bool machine_only_ahead(const struct machine *m);
+/* If neither of these is so, a cancel is answered with "too late". The second: frozen, it neither goes back nor need it
+ * go on: a cancel ends it where it is, and what the target accepts is not known. */
 bool machine_can_go_back(const struct machine *m);
+bool machine_can_give_up(const struct machine *m);
+/* It ended so. */
+bool machine_gave_up(const struct machine *m);
+/* Preflight saw it. A drill becomes a rotation. */
+void machine_old_is_dead(struct machine *m);

@@ -159,7 +159,7 @@ static const char *kept_by(const struct job *job, const struct work *w, enum dri
         return "";
     switch (op) {
     case DRIVER_APPLY:
-        return let_in && !run->settings.old_is_dead ? run->public_old : "";
+        return let_in && !run->machine.old_dead ? run->public_old : "";
     case DRIVER_RESTORE:
         return run->public_new;
     case DRIVER_REVOKE:
@@ -543,7 +543,7 @@ static struct node_aim aim_of(const struct work *w, enum job_kind kind)
     bool before = m->mends || state == RUN_PLANNED || state == RUN_PREFLIGHT || state == RUN_GENERATED;
     return (struct node_aim){
         .new_ = back ? WISH_NOWHERE : WISH_EVERYWHERE,
-        .old = back || before ? WISH_EVERYWHERE : m->past ? WISH_NOWHERE : WISH_BESIDE,
+        .old = back || before ? WISH_EVERYWHERE : m->past || m->old_dead ? WISH_NOWHERE : WISH_BESIDE,
         .all = kind != JOB_APPLY || m->promoted,
         .one = is_in_place(w),
     };

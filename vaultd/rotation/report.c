@@ -92,6 +92,8 @@ static const char *verdict_word(const struct run *run)
     enum run_state state = run->machine.state;
     if (run->machine.drills)
         return drill_was_good(run) ? "DRILLED" : "DRILL FAILED";
+    if (machine_gave_up(&run->machine))
+        return "GIVEN UP";
     return state == RUN_DONE ? "DONE" : state == RUN_ROLLED_BACK ? "ROLLED BACK" : "CANCELLED";
 }
 
@@ -120,7 +122,10 @@ static void add_verdict(const struct report *report, struct kt_buf *out)
         add_mended(run, out);
         return;
     }
-    if (run->machine.state == RUN_DONE && run_touches_target(run)) {
+    if (machine_gave_up(&run->machine)) {
+        kt_buf_printf(out, "it was not seen whether %s accepts v%u or v%u: look at both.", run->settings.target,
+                      run->from, run->to);
+    } else if (run->machine.state == RUN_DONE && run_touches_target(run)) {
         kt_buf_printf(out, "v%u is in use, v%u is refused.  ", run->to, run->from);
         gap_say(&report->gap, out);
     } else if (run->machine.state == RUN_DONE && served_wanted(&run->settings)) {
@@ -209,9 +214,12 @@ static const char *deviation(const struct report *report, size_t i, const char *
          "secretctl run show {run}   # who else changes this account at the target?"},
         {run->machine.revoked_again > 0, "a credential had to be ended more than once",
          "secretctl run show {run}   # the target's words"},
+        {machine_gave_up(&run->machine), "somebody gave it up: what the target accepts was not seen",
+         "secretctl rotate {secret} --dry-run   # asks the target; what it does not accept is replaced in the vault first"},
         {with && run->machine.state != RUN_DONE, "one that rotates together with it went back",
          "secretctl run why {mate}   # what was wrong there; then secretctl rotate"},
-        {run->cancel && !with && run->machine.state != RUN_DONE, "somebody asked to go back",
+        {run->cancel && !with && run->machine.state != RUN_DONE && !machine_gave_up(&run->machine),
+         "somebody asked to go back",
          "secretctl rotate {secret}   # when what was wrong is mended: the old value is in use"},
         {back_time(run).missed, "going back took longer than its objective, or was not seen to end well",
          "secretctl drill {secret}   # measures it again"},

@@ -113,6 +113,7 @@ static const struct record_row rows_4[] = {
     ROW(anothers_fire, RECORD_BOOL, 1),
     ROW(window_closed, RECORD_BOOL, 1),
     ROW(back_with, RECORD_U32, 0),
+    ROW(machine.old_dead, RECORD_BOOL, 1),
 };
 static const struct record_form forms[] = {RECORD_FORM(4, rows_4), RECORD_FORM(3, rows_3),
                                            RECORD_FORM(2, rows_2), RECORD_FORM(1, rows_1)};

@@ -314,7 +314,7 @@ static enum kt_kind ask_back(struct request *req, struct run *run, const char *r
     enum kt_kind looked = served_bars(req, run, err);
     if (looked != KT_OK)
         return looked;
-    if (!machine_can_go_back(&run->machine)) {
+    if (!machine_can_go_back(&run->machine) && !machine_can_give_up(&run->machine)) {
         (void)kt_fail(err, KT_INVALID, "KT-R-008 the run is %s: it cannot go back any more",
                       run_state_text(run->machine.state));
         kt_hint(err, "%s", text_way_forward(req, run));

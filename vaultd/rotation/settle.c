@@ -212,7 +212,7 @@ static enum kt_kind move(struct work *w, enum run_event event, const struct job_
     if (event != EV_UNREACH)
         return work_event(w, event, now_ms, why, err);
     run->tries++;
-    if (run->tries == PAGE_AFTER && (run->machine.past || run->machine.state == RUN_ROLLING_BACK ||
+    if (run->tries == PAGE_AFTER && (machine_only_ahead(&run->machine) || run->machine.state == RUN_ROLLING_BACK ||
                                      run->machine.state == RUN_MENDING)) {
         char id[RUN_ID_TEXT];
         run_id_text(run->id, id);
@@ -228,7 +228,7 @@ static enum kt_kind move(struct work *w, enum run_event event, const struct job_
     enum kt_kind late = tell_zombie(w, err);
     if (late != KT_OK)
         return late;
-    if (before_return && run->tries >= GIVE_UP_AFTER && !run->machine.past && !run->machine.bound)
+    if (before_return && run->tries >= GIVE_UP_AFTER && !machine_only_ahead(&run->machine))
         return work_event(w, EV_TIMEOUT, now_ms, why, err);
     uint32_t tries = run->tries;
     enum kt_kind kind = work_event(w, EV_UNREACH, now_ms, NULL, err);
@@ -302,12 +302,11 @@ static enum kt_kind settle_before_mending(struct work *w, const struct job *job,
     return move(w, evidence.old_accepted ? EV_OK : EV_REFUSED, probe, now_ms, err);
 }
 
-/* It was said to be dead, and whoever has it gets in: it stays accepted beside the new one until the end. */
-static void note_alive(struct run *run, const struct driver_reply *old)
+/* It was said to be dead. Where whoever has it gets in it stays accepted beside the new one until the end. */
+static bool is_dead(const struct driver_reply *old)
 {
     bool at_one = old->mixed && old->answer == ANSWER_REFUSED; /* refused at some servers, not at all */
-    if (old->answer == ANSWER_ACCEPTED || old->barred || at_one)
-        run->settings.old_is_dead = false;
+    return old->answer != ANSWER_ACCEPTED && !old->barred && !at_one;
 }
 
 static enum kt_kind settle_preflight(struct work *w, const struct job *job, int64_t now_ms,
@@ -336,8 +335,8 @@ static enum kt_kind settle_preflight(struct work *w, const struct job *job, int6
             return move(w, evidence.event, probe, now_ms, err);
         if (asks_old && !may_be_dead && !evidence.old_accepted)
             return move(w, EV_REFUSED, probe, now_ms, err);
-        if (asks_old)
-            note_alive(&w->run, &probe->result.replies[DRIVER_OLD]);
+        if (asks_old && may_be_dead && is_dead(&probe->result.replies[DRIVER_OLD]))
+            machine_old_is_dead(&w->run.machine);
     }
     return move(w, EV_OK, NULL, now_ms, err);
 }
@@ -408,8 +407,7 @@ static enum kt_kind settle_verify(struct work *w, const struct job *job, int64_t
     const struct job_part *verify = last_of(job, DRIVER_VERIFY);
     struct evidence evidence;
     probe_judge(&job->parts[0].result, true, true, DEATH_OF_NONE, &evidence);
-    bool looked = evidence.valid && evidence.new_accepted && verify != NULL && !w->run.machine.past &&
-                  !w->run.machine.bound;
+    bool looked = evidence.valid && evidence.new_accepted && verify != NULL && !machine_only_ahead(&w->run.machine);
     if (looked && verify->result.class == DRIVER_PERMANENT)
         return move(w, EV_PERMANENT, verify, now_ms, err);
     if (looked && verify->result.class != DRIVER_OK)

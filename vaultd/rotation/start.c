@@ -117,6 +117,19 @@ static enum kt_kind check_given(struct request *req, const struct rotation_targe
     return refuse_given(target, run, wish->trigger == TRIGGER_BACK ? "KT-R-006" : "KT-R-004", err);
 }
 
+/* Two orders that say the opposite: nobody is let in with what may have leaked. */
+static enum kt_kind check_mends(const struct run *run, struct kt_err *err)
+{
+    if (!run->machine.mends || run->machine.given || !run->settings.old_is_dead)
+        return KT_OK;
+    (void)kt_fail(err, KT_INVALID, "KT-R-004 the current version of '%s' is meant to be dead (old_is_dead): it is not set "
+                                   "again",
+                  run->name);
+    kt_hint(err, "replace it: secretctl rotate %s; or take that back: secretctl schedule set %s old_is_dead=false",
+            run->name, run->name);
+    return KT_INVALID;
+}
+
 static enum kt_kind put_run(struct request *req, struct run *run, struct kt_err *err)
 {
     struct batch *batch = request_batch(req);
@@ -340,6 +353,8 @@ static enum kt_kind prepare(struct request *req, struct work *w, const struct ru
             kind = choose_slots(req, &w->secret, w->kv, run, err);
         if (kind == KT_OK)
             kind = check_given(req, &w->target, wish, run, err);
+        if (kind == KT_OK)
+            kind = check_mends(run, err);
         if (kind == KT_OK)
             kind = check_lock(req, run, err);
         run->driver = w->target.driver;

@@ -163,6 +163,28 @@ enum kt_kind tell_stuck(struct work *w, bool answers, struct kt_err *err)
     return tell(w, &notice, err);
 }
 
+enum kt_kind tell_no_way_back(struct work *w, const struct consumer *late, bool *ret_told, struct kt_err *err)
+{
+    const struct run *run = &w->run;
+    bool noted = false;
+    enum kt_kind kind = is_noted(w, STEP_NAME_AHEAD, &noted, err);
+    *ret_told = kind == KT_OK && !noted && run->next_seq < STEPS_MAX; /* else it would be told over and over */
+    if (!*ret_told)
+        return kind;
+    struct notice notice = {
+        .event = NOTICE_NO_WAY_BACK,
+        .verdict = kt_arena_printf(&w->req->arena,
+                                   "NO WAY BACK  %s: %s@%s did not acknowledge v%u within %lld s (it is %s on v%u), and v%u "
+                                   "was dead before",
+                                   run->name, late->service, late->host, run->to, (long long)run->settings.ack_timeout_s,
+                                   consumer_state_text(late->state), late->version, run->from),
+        .hurt = kt_arena_printf(&w->req->arena, "who has v%u: nobody gets in with it", run->from),
+        .next = command(w, "run show"),
+    };
+    kind = tell(w, &notice, err);
+    return kind == KT_OK ? work_note(w, STEP_NOTE, STEP_NAME_AHEAD, false, notice.verdict, 0, err) : kind;
+}
+
 enum kt_kind tell_zombie(struct work *w, struct kt_err *err)
 {
     const struct run *run = &w->run;

@@ -13,6 +13,8 @@ struct veto;
 
 /* The name of a note: a credential lives for longer than max_overlap since it was to be ended. */
 #define STEP_NAME_ZOMBIE "zombie"
+/* A consumer is late, and cannot be sent back to a credential that was dead before. */
+#define STEP_NAME_AHEAD  "no way back"
 
 /* The run froze; it ended: only what is no good news, or late, is told; the target was asked in vain for
  * what has to be done there. */
@@ -20,6 +22,9 @@ enum kt_kind tell_frozen(struct work *w, struct kt_err *err) KT_MUST_CHECK;
 enum kt_kind tell_ended(struct work *w, struct kt_err *err) KT_MUST_CHECK;
 /* answers: it does, only not what the run could go on by. */
 enum kt_kind tell_stuck(struct work *w, bool answers, struct kt_err *err) KT_MUST_CHECK;
+/* A step of the run, and people, once; *ret_told: this time. */
+enum kt_kind tell_no_way_back(struct work *w, const struct consumer *late, bool *ret_told, struct kt_err *err)
+    KT_MUST_CHECK;
 /* If the old credential is being ended for longer than max_overlap: a step of the run, and people, once. */
 enum kt_kind tell_zombie(struct work *w, struct kt_err *err) KT_MUST_CHECK;
 /* aside: the command that puts it aside. */

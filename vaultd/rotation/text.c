@@ -142,6 +142,8 @@ const char *text_of_state(struct request *req, const struct run *run)
         form = mend_forms[state];
     else if (run->machine.mends && state == RUN_CANCELLED && run->machine.intent != INTENT_NONE)
         form = "version {old} was sent to the target; whether it is accepted was not seen";
+    else if (machine_gave_up(&run->machine))
+        form = "given up: it was not seen what {target} accepts of versions {old} and {new}";
     else if (run->machine.drills && drill_forms[state] != NULL)
         form = drill_forms[state];
     else if (run->machine.strategy == STRATEGY_IN_PLACE && in_place_forms[state] != NULL)
@@ -255,12 +257,23 @@ static const struct frozen_words given_words[] = {
      "secretctl run thaw {run}   # has {target} make another value, tries it, goes on; safe to repeat"},
 };
 
-static const struct frozen_words *given_words_of(enum frozen_code code)
+/* The old one was dead before, and nobody has the new one yet. */
+static const struct frozen_words refused_words = {
+    FROZEN_BOTH_DEAD,
+    "{target} does not take the NEW password (version {new}); version {old} was dead before. Nobody gets in with "
+    "what the vault has; open sessions still work.",
+    "secretctl run show {run}   # what the target said; mend that there\n"
+    "secretctl run thaw {run}   # sets version {new} again, probes, goes on; safe to repeat\n"
+    "secretctl run cancel {run}   # or gives it up: nothing more is changed"};
+
+static const struct frozen_words *words_of(const struct machine *m)
 {
-    for (size_t i = 0; i < sizeof given_words / sizeof given_words[0]; i++)
-        if (given_words[i].code == code)
+    if (m->frozen == FROZEN_BOTH_DEAD && m->old_dead && !m->promoted && !m->given)
+        return &refused_words;
+    for (size_t i = 0; m->given && i < sizeof given_words / sizeof given_words[0]; i++)
+        if (given_words[i].code == m->frozen)
             return &given_words[i];
-    return frozen_words_of(code);
+    return frozen_words_of(m->frozen);
 }
 
 const struct frozen_words *frozen_words_of(enum frozen_code code)
@@ -273,8 +286,7 @@ const struct frozen_words *frozen_words_of(enum frozen_code code)
 
 void text_freeze(struct request *req, struct run *run, const char *known)
 {
-    enum frozen_code code = run->machine.frozen;
-    const struct frozen_words *row = run->machine.given ? given_words_of(code) : frozen_words_of(code);
+    const struct frozen_words *row = words_of(&run->machine);
     run->frozen_known = known;
     run->frozen_now = "";
     run->looked_ms = 0;
@@ -293,6 +305,9 @@ const char *text_way_forward(struct request *req, const struct run *run)
         return fill(req, run, "it has ended; secretctl rotate {secret} --back makes a new run");
     if (run->machine.state == RUN_ROLLING_BACK)
         return fill(req, run, "it is going back already; secretctl run watch {run}");
+    if (run->machine.old_dead)
+        return fill(req, run, "version {old} was dead before and is not set again, so it goes forward: secretctl run "
+                              "watch {run}");
     if (run->machine.given)
         return fill(req, run, "version {old} may be dead already, so it goes forward: secretctl run watch {run}");
     if (run->machine.strategy == STRATEGY_GENERATE)

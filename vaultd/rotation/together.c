@@ -13,12 +13,12 @@ static bool goes_back(const struct mate *mate)
     return (mate->asked && m->state != RUN_DONE) || m->state == RUN_ROLLING_BACK || m->state == RUN_ROLLED_BACK || m->state == RUN_CANCELLED;
 }
 
-/* One whose old value was found dead cannot go back, perhaps long before its consumers have the new one. */
+/* One whose old value is dead cannot go back, perhaps long before its consumers have the new one. */
 static bool is_there(const struct mate *mate)
 {
     const struct machine *m = mate->machine;
     return m->bound || machine_ends_old(m) || m->state == RUN_DONE ||
-           (m->state == RUN_OVERLAPPING && (mate->ready || m->past));
+           (m->state == RUN_OVERLAPPING && (mate->ready || machine_only_ahead(m)));
 }
 
 enum together_verdict together_judge(const struct mate *mates, size_t n, size_t *ret_who)
@@ -447,7 +447,7 @@ enum kt_kind together_hold(struct pass *p, struct work *w, bool *ret_held, struc
     struct others others;
     struct run *run = &w->run;
     size_t who = 0;
-    *ret_held = run->mates.n > 0 && !run->machine.bound && !run->machine.past;
+    *ret_held = run->mates.n > 0 && !machine_only_ahead(&run->machine);
     if (!*ret_held)
         return KT_OK;
     enum kt_kind kind = load_others(w, &others, err);

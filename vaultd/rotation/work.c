@@ -247,6 +247,8 @@ static void move_stages(struct work *w, unsigned fx)
         mark_dead(w, w->run.to);
         kv->pending = 0;
     }
+    if ((fx & FX_GIVE_UP) != 0)
+        kv->previous = kv->pending = 0;
 }
 
 /* Of what the target made and then forgot nothing is left there. Another one, which it makes in its place, is
@@ -264,7 +266,7 @@ static enum kt_kind make_new(struct work *w, unsigned fx, struct kt_err *err)
 
 #define FX_ON_SECRET                                                                               \
     (FX_VALUE | FX_MARK_NEW | FX_PROMOTE | FX_DEMOTE | FX_DROP_NEW | FX_DEAD_NEW | FX_DEAD_OLD |   \
-     FX_AGAIN | FX_ALONE | FX_OTHER)
+     FX_AGAIN | FX_ALONE | FX_OTHER | FX_GIVE_UP)
 
 static enum kt_kind change_secret(struct work *w, unsigned fx, struct kt_err *err)
 {
