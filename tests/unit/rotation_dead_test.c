@@ -239,6 +239,19 @@ static void neither_drilled_nor_reconciled(void **state)
     scene_end(s);
 }
 
+/* The answer says that it applies from the next run. */
+static void said_during_a_run_it_is_of_the_next(void **state)
+{
+    struct scene *s = scene(*state);
+    rotate(s);
+    soon(s, "overlapping");
+    need(s, 200, "POST", "rotation/secrets/" SECRET, "{\"old_is_dead\":true}");
+    says(s, "from the next run");
+    ends_done(s);
+    has_setting(s, "\"old_is_dead\":true");
+    scene_end(s);
+}
+
 /* Said of a run that finds it alive: it was said of that one. */
 static void said_of_one_that_lives(void **state)
 {
@@ -268,6 +281,7 @@ int main(void)
         EACH(the_new_one_is_refused),
         EACH(another_value_is_tried),
         EACH(neither_drilled_nor_reconciled),
+        EACH(said_during_a_run_it_is_of_the_next),
         EACH(said_of_one_that_lives),
     };
     kt_log_set_level(KT_LOG_ERROR);

@@ -92,7 +92,8 @@ static enum kt_kind settle_secret(struct work *w, struct kt_err *err)
         secret->failures = 0;
         secret->done_from = run->from;
         secret->done_to = run->to;
-        secret->settings.old_is_dead = false; /* it was said of one run */
+        if (run->settings.old_is_dead) /* it was said of this run; what was said since is of the next */
+            secret->settings.old_is_dead = false;
     } else if (!run->cancel) {
         secret->failures++;
     }
