@@ -8,6 +8,11 @@
 -- log of statements shows "SELECT keyturn.set_verifier($1, $2)". (log_min_duration_statement still
 -- logs parameters; log_parameter_max_length = 0 stops that.)
 --
+-- The accounts must exist: this login can make none. Where two alternate under a group, each has to start as it:
+--     GRANT app TO app_a, app_b
+--     ALTER ROLE app_a SET role = 'app'
+--     ALTER ROLE app_b SET role = 'app'
+--
 -- The driver uses these functions only while they belong to a role with CREATEROLE or a superuser.
 -- PostgreSQL 16 and later also want, for each account:
 --     GRANT app_a TO kt_owner WITH ADMIN TRUE, INHERIT FALSE, SET FALSE;

@@ -14,6 +14,15 @@ static size_t ways_in(const struct maria_entry *entry)
     return entry->others[0] == '\0' ? 1 : commas + 2; /* the list does not name the first */
 }
 
+/* Whichever of its entries a login meets. */
+static bool never_starts_with(const struct maria_account *account, const char *group)
+{
+    for (size_t i = 0; i < account->n; i++)
+        if (strcmp(account->entries[i].role, group) == 0)
+            return false;
+    return group[0] != '\0' && account->n > 0;
+}
+
 static void judge(const struct driver_run *run, const struct maria_account *account,
                   struct driver_result *ret)
 {
@@ -74,6 +83,8 @@ bool kt_maria_inspect(struct maria_session *s, bool routines, struct driver_resu
         *ret_unfit = "it logs in by something that a password has no part in";
     else if (account.n == 0 && routines)
         *ret_unfit = "it is not there, or not in keyturn.managed, and this login can make no account";
+    else if (never_starts_with(&account, text(step->group)))
+        *ret_unfit = "its sessions do not start with the role of the group: GRANT the role TO it, and SET DEFAULT ROLE FOR it";
     judge(s->run, &account, ret);
     for (size_t i = 0; i < account.n; i++)
         if (account.entries[i].locked)

@@ -412,8 +412,15 @@ static void verify(struct change *c)
 
 static void inspect(struct change *c)
 {
+    char unfit[DRIVER_TEXT];
     c->doing = kt_step_phrase(c->run, "inspecting", c->run->step->account);
-    if (open_admin(c) && (kt_pg_inspect(&c->s, c->ret) || failed(c)))
+    if (!open_admin(c))
+        return;
+    if (!kt_pg_inspect(&c->s, c->ret, unfit))
+        (void)failed(c);
+    else if (unfit[0] != '\0')
+        (void)kt_driver_say(c->run, c->ret, DRIVER_PERMANENT, DRIVER_UNFIT, "%s", unfit);
+    else
         (void)done(c, "looked at the account");
 }
 

@@ -768,7 +768,10 @@ def _():
     true("MariaDB" in result["server_version"], f"the version in {result['server_version']!r}")
     db.sql("CREATE USER app_b@'10.%' IDENTIFIED VIA mysql_native_password USING 'invalid';"
            "SET DEFAULT ROLE NONE FOR app_a; ALTER USER app_a ACCOUNT LOCK; CREATE USER ''@localhost")
-    found = "\n".join(run_ok("inspect", account="app_a", other_account="app_b", group="app")["findings"])
+    result = run("inspect", account="app_a", other_account="app_b", group="app")
+    equal(("permanent", "unfit"), (result["class"], result["code"]), result["text"])
+    true("SET DEFAULT ROLE" in result["text"], result["text"])
+    found = "\n".join(result["findings"])
     db.sql("DROP USER app_b@'10.%'; SET DEFAULT ROLE app FOR app_a; ALTER USER app_a ACCOUNT UNLOCK;"
            "DROP USER ''@localhost")
     for part in ("'app_a'@'%' is locked", "'app_a'@'%' does not start with the role 'app'",

@@ -160,6 +160,32 @@ def _():
     pg.psql("DROP ROLE app_c")
 
 
+@tap.case("inspect does not let begin what verify would refuse")
+def _():
+    value = password()
+    run_ok("create", account="app_d", group="app")
+    apply("app_d", value)
+    pg.psql("REVOKE app FROM app_d; ALTER ROLE app_d RESET role")
+    made = (("", "'app_d' is not in 'app': GRANT app TO app_d"),
+            ("CREATE ROLE between IN ROLE app; GRANT between TO app_d", "ALTER ROLE app_d SET role = 'app'"),
+            ("ALTER ROLE app_d SET role = 'app_x'", "ALTER ROLE app_d SET role = 'app'"),
+            ("ALTER ROLE app_d SET role = 'app'; ALTER ROLE app_d IN DATABASE orders SET role = 'none'",
+             "ALTER ROLE app_d SET role = 'app'"),
+            ("ALTER ROLE app_d RESET ALL; ALTER ROLE app_d IN DATABASE orders RESET ALL;"
+             "ALTER DATABASE orders SET role = 'app'", ""),
+            ("ALTER DATABASE orders RESET ALL; ALTER ROLE app_d SET role = 'app'", ""))
+    for sql, mends in made:
+        if sql:
+            pg.psql(sql)
+        looked = run("inspect", account="app_d", group="app")
+        verified = run("verify", group="app", logins={"new": ("app_d", value)})
+        equal("permanent" if mends else "ok", looked["class"], looked["text"])
+        equal(verified["class"], looked["class"], "verify says the same")
+        equal("unfit" if mends else "", looked["code"])
+        true(mends in looked["text"], looked["text"])
+    pg.psql("DROP ROLE app_d; DROP ROLE between")
+
+
 @tap.case("verify with a wrong password is refused")
 def _():
     result = run("verify", group="app", logins={"new": refused("app_a")})

@@ -464,12 +464,18 @@ static enum kt_kind settle_restore(struct work *w, const struct job *job, int64_
     return move(w, restore == NULL ? EV_UNREACH : event_of(&restore->result), restore, now_ms, err);
 }
 
+/* An account that cannot be changed as it is was looked at, too. */
+static bool shows_sessions(const struct driver_result *r)
+{
+    return r->class == DRIVER_OK || (r->class == DRIVER_PERMANENT && strcmp(r->code, DRIVER_UNFIT) == 0);
+}
+
 /* Of several servers those that let it look count, where the others say no. */
 static bool has_looked(const struct job_part *part)
 {
-    bool any = part->result.class == DRIVER_OK;
+    bool any = shows_sessions(&part->result);
     for (size_t i = 0; i < part->n_nodes && part->result.class == DRIVER_PERMANENT; i++)
-        any = any || (part->nodes[i].ran && part->nodes[i].result.class == DRIVER_OK);
+        any = any || (part->nodes[i].ran && shows_sessions(&part->nodes[i].result));
     return any;
 }
 
