@@ -280,10 +280,11 @@ static inline enum kt_kind open_at(struct vault *vault, struct kt_bytes key, str
 static inline void rotate(struct vault *vault, int64_t now_ms, bool works)
 {
     struct batch *batch = batch_new();
-    assert_int_equal(barrier_rotate(vault->barrier, now_ms, batch, NULL), KT_OK);
+    ring_change change = 0;
+    assert_int_equal(barrier_rotate(vault->barrier, now_ms, batch, &change, NULL), KT_OK);
     if (!works)
         batch->require[0].g++;
     bool committed = commit(&vault->store, batch);
     assert_int_equal(committed, works);
-    barrier_rotate_done(vault->barrier, committed);
+    barrier_rotate_done(vault->barrier, change, committed);
 }

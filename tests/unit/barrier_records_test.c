@@ -129,7 +129,7 @@ static void sealed_refuses(void **state)
                      KT_SEALED);
     assert_int_equal(barrier_open_entry(vault->barrier, kt_str("vkey"), kt_str("x"), &out, NULL),
                      KT_SEALED);
-    assert_int_equal(barrier_rotate(vault->barrier, 1, NULL, NULL), KT_SEALED);
+    assert_int_equal(barrier_rotate(vault->barrier, 1, NULL, NULL, NULL), KT_SEALED);
     vault_free(vault);
 }
 

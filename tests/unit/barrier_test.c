@@ -394,17 +394,18 @@ static void rotation_in_flight(void **state)
     (void)state;
     struct vault *vault = vault_open();
     struct batch *batch = batch_new(), *other = batch_new();
-    assert_int_equal(barrier_rotate(vault->barrier, 1, batch, NULL), KT_OK);
-    assert_int_equal(barrier_rotate(vault->barrier, 1, other, NULL), KT_CONFLICT);
+    ring_change change = 0, none = 0;
+    assert_int_equal(barrier_rotate(vault->barrier, 1, batch, &change, NULL), KT_OK);
+    assert_int_equal(barrier_rotate(vault->barrier, 1, other, &none, NULL), KT_CONFLICT);
     batch_free(other);
     put_record(vault, "between", "still term 1");
     assert_true(commit(&vault->store, batch));
     /* Sealed between the commit and its completion: the next unseal has the term. */
     barrier_leave(vault->barrier);
     barrier_seal(vault->barrier);
-    barrier_rotate_done(vault->barrier, true);
+    barrier_rotate_done(vault->barrier, change, true);
     vault_unseal(vault, 0, 1, 2);
-    barrier_rotate_done(vault->barrier, true);
+    barrier_rotate_done(vault->barrier, change, true);
     struct barrier_status status;
     barrier_status(vault->barrier, &status);
     assert_int_equal(status.term, 2);
@@ -639,9 +640,10 @@ static void allocations_fail(void **state)
         unsigned long made = kt_fail_allocation(0);
         batch = batch_new();
         (void)kt_fail_allocation(nth > made ? nth - made : 0);
-        while ((kind = barrier_rotate(vault->barrier, 1, batch, &err)) != KT_OK)
+        ring_change change = 0;
+        while ((kind = barrier_rotate(vault->barrier, 1, batch, &change, &err)) != KT_OK)
             assert_int_equal(kind, KT_NO_MEMORY);
-        barrier_rotate_done(vault->barrier, true);
+        barrier_rotate_done(vault->barrier, change, true);
         batch->n = batch->required = 0;
         while ((kind = barrier_put(vault->barrier, batch, kt_str("vkey"), kt_str("v"), &err)) !=
                KT_OK)

@@ -85,17 +85,20 @@ void barrier_admit(struct barrier *barrier);
 void barrier_close(struct barrier *barrier);
 /* Waits for everybody inside, then wipes all keys; never called from inside. */
 void barrier_seal(struct barrier *barrier);
-/* A new term: puts the new keyring into batch; call barrier_rotate_done() after its commit. */
-enum kt_kind barrier_rotate(struct barrier *barrier, int64_t now_ms, struct batch *batch,
+/* A change of the keyring that waits for its commit; no two have the same, whatever was sealed in between. */
+typedef uint64_t ring_change;
+/* A new term: puts the new keyring into batch; call barrier_rotate_done() after its commit. That may come late,
+ * when the vault was sealed and unsealed meanwhile and another change waits: it is not taken for that one's. */
+enum kt_kind barrier_rotate(struct barrier *barrier, int64_t now_ms, struct batch *batch, ring_change *ret,
                             struct kt_err *err) KT_MUST_CHECK;
-void barrier_rotate_done(struct barrier *barrier, bool committed);
+void barrier_rotate_done(struct barrier *barrier, ring_change change, bool committed);
 /* Destroys the terms below a number, once nothing is sealed under them any more (see
  * vaultd/barrier/reseal.h): puts the keyring without them into batch; call barrier_drop_done() after
  * its commit, which wipes them when all snapshots have ended that were open at the commit: it
  * blocks, so hold none. KT_NOT_FOUND: there are none. */
-enum kt_kind barrier_drop_terms(struct barrier *barrier, uint32_t below, struct batch *batch,
+enum kt_kind barrier_drop_terms(struct barrier *barrier, uint32_t below, struct batch *batch, ring_change *ret,
                                 struct kt_err *err) KT_MUST_CHECK;
-void barrier_drop_done(struct barrier *barrier, bool committed);
+void barrier_drop_done(struct barrier *barrier, ring_change change, bool committed);
 
 /* ---- records ----
  * What goes in must not lie in the memory of out, which may move. */

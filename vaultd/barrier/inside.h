@@ -67,6 +67,7 @@ struct barrier {
     pthread_mutex_t lock;
     pthread_cond_t sealed;    /* SEALING ended */
     enum barrier_state state; /* guarded by lock, as all below */
+    ring_change change;       /* the newest; the ring has it staged, or it is over */
     struct seal_record seal;  /* zero before init */
     char opened_by[KT_CREDENTIAL_NAME]; /* the further seal that opened it; "": shares, or nothing */
     struct unseal_attempt attempt;

@@ -21,8 +21,14 @@ static enum kt_kind put_ring(struct barrier *barrier, struct batch *batch, struc
     return batch_failed(batch) ? kt_fail(err, KT_NO_MEMORY, "writing the keyring") : KT_OK;
 }
 
+/* What is staged, if anything is, is this change: not one after a seal and an unseal. Needs lock. */
+static bool is_ours(const struct barrier *barrier, ring_change change)
+{
+    return barrier->ring != NULL && barrier->change == change;
+}
+
 static enum kt_kind rotate_locked(struct barrier *barrier, int64_t now_ms, struct batch *batch,
-                                  struct kt_err *err)
+                                  ring_change *ret, struct kt_err *err)
 {
     enum kt_kind kind = keyring_stage(barrier->ring, now_ms, err);
     if (kind != KT_OK)
@@ -30,29 +36,31 @@ static enum kt_kind rotate_locked(struct barrier *barrier, int64_t now_ms, struc
     kind = put_ring(barrier, batch, err);
     if (kind != KT_OK)
         keyring_settle(barrier->ring, false);
+    else
+        *ret = ++barrier->change;
     return kind;
 }
 
-enum kt_kind barrier_rotate(struct barrier *barrier, int64_t now_ms, struct batch *batch,
+enum kt_kind barrier_rotate(struct barrier *barrier, int64_t now_ms, struct batch *batch, ring_change *ret,
                             struct kt_err *err)
 {
     (void)pthread_mutex_lock(&barrier->lock);
     enum kt_kind kind = barrier->ring == NULL ? kt_fail(err, KT_SEALED, "Vault is sealed")
-                                              : rotate_locked(barrier, now_ms, batch, err);
+                                              : rotate_locked(barrier, now_ms, batch, ret, err);
     (void)pthread_mutex_unlock(&barrier->lock);
     return kind;
 }
 
-/* The vault may have been sealed since: then the next unseal reads what was committed. */
-void barrier_rotate_done(struct barrier *barrier, bool committed)
+/* The vault may have been sealed since: then the next unseal read what was committed. */
+void barrier_rotate_done(struct barrier *barrier, ring_change change, bool committed)
 {
     (void)pthread_mutex_lock(&barrier->lock);
-    if (barrier->ring != NULL)
+    if (is_ours(barrier, change))
         keyring_settle(barrier->ring, committed);
     (void)pthread_mutex_unlock(&barrier->lock);
 }
 
-static enum kt_kind drop_locked(struct barrier *barrier, uint32_t below, struct batch *batch,
+static enum kt_kind drop_locked(struct barrier *barrier, uint32_t below, struct batch *batch, ring_change *ret,
                                 struct kt_err *err)
 {
     enum kt_kind kind = keyring_stage_drop(barrier->ring, below, err);
@@ -61,26 +69,28 @@ static enum kt_kind drop_locked(struct barrier *barrier, uint32_t below, struct 
     kind = put_ring(barrier, batch, err);
     if (kind != KT_OK)
         keyring_settle_drop(barrier->ring, false);
+    else
+        *ret = ++barrier->change;
     return kind;
 }
 
-enum kt_kind barrier_drop_terms(struct barrier *barrier, uint32_t below, struct batch *batch,
+enum kt_kind barrier_drop_terms(struct barrier *barrier, uint32_t below, struct batch *batch, ring_change *ret,
                                 struct kt_err *err)
 {
     (void)pthread_mutex_lock(&barrier->lock);
     enum kt_kind kind = barrier->ring == NULL ? kt_fail(err, KT_SEALED, "Vault is sealed")
-                                              : drop_locked(barrier, below, batch, err);
+                                              : drop_locked(barrier, below, batch, ret, err);
     (void)pthread_mutex_unlock(&barrier->lock);
     return kind;
 }
 
 /* Who reads an old snapshot may still need an old term. */
-void barrier_drop_done(struct barrier *barrier, bool committed)
+void barrier_drop_done(struct barrier *barrier, ring_change change, bool committed)
 {
     if (committed)
         store_await_snapshots(barrier->store);
     (void)pthread_mutex_lock(&barrier->lock);
-    if (barrier->ring != NULL)
+    if (is_ours(barrier, change))
         keyring_settle_drop(barrier->ring, committed);
     (void)pthread_mutex_unlock(&barrier->lock);
 }

@@ -91,7 +91,7 @@ static bool is_time(const struct autorotate *settings, const struct barrier_stat
 
 static void rotated(struct request *req, const struct commit_result *result)
 {
-    barrier_rotate_done(req->core->barrier, result->error == STORE_OK);
+    barrier_rotate_done(req->core->barrier, req->staged, result->error == STORE_OK);
     *(bool *)req->handler_data = result->error == STORE_OK;
 }
 
@@ -109,7 +109,7 @@ static enum kt_kind look(struct request *req, struct kt_err *err)
     struct batch *batch = request_batch(req);
     if (batch == NULL)
         return kt_fail(err, KT_NO_MEMORY, "rotating the keyring");
-    kind = barrier_rotate(req->core->barrier, req->now_ms, batch, err);
+    kind = barrier_rotate(req->core->barrier, req->now_ms, batch, &req->staged, err);
     if (kind == KT_OK)
         req->after_commit = rotated;
     return kind;

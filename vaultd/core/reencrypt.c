@@ -111,7 +111,7 @@ enum kt_kind reencrypt_load(struct request *req, struct reencryption *ret, struc
 
 static void rotated(struct request *req, const struct commit_result *result)
 {
-    barrier_rotate_done(req->core->barrier, result->error == STORE_OK);
+    barrier_rotate_done(req->core->barrier, req->staged, result->error == STORE_OK);
 }
 
 enum kt_kind reencrypt_begin(struct request *req, struct kt_err *err)
@@ -130,7 +130,7 @@ enum kt_kind reencrypt_begin(struct request *req, struct kt_err *err)
         return kt_fail(err, KT_NO_MEMORY, "beginning to re-encrypt");
     struct barrier_status status;
     barrier_status(req->core->barrier, &status);
-    kind = barrier_rotate(req->core->barrier, req->now_ms, batch, err);
+    kind = barrier_rotate(req->core->barrier, req->now_ms, batch, &req->staged, err);
     if (kind != KT_OK)
         return kind;
     req->after_commit = rotated;
@@ -207,7 +207,7 @@ static void dropped(struct request *req, const struct commit_result *result)
 {
     if (result->error == STORE_OK)
         (void)KT_FAILPOINT(reencrypt_dropped);
-    barrier_drop_done(req->core->barrier, result->error == STORE_OK);
+    barrier_drop_done(req->core->barrier, req->staged, result->error == STORE_OK);
 }
 
 static enum kt_kind drop(struct request *req, struct record *record, struct batch *batch,
@@ -215,7 +215,7 @@ static enum kt_kind drop(struct request *req, struct record *record, struct batc
 {
     if (KT_FAILPOINT(reencrypt_rewritten))
         return kt_fail(err, KT_INTERNAL, "failpoint reencrypt_rewritten");
-    enum kt_kind kind = barrier_drop_terms(req->core->barrier, record->now.term, batch, err);
+    enum kt_kind kind = barrier_drop_terms(req->core->barrier, record->now.term, batch, &req->staged, err);
     if (kind == KT_OK)
         req->after_commit = dropped;
     else if (kind != KT_NOT_FOUND)

@@ -186,6 +186,7 @@ struct request {
      * was dropped before it was tried is told as STORE_BUSY. After a conflict the handler runs again.
      * May change the reply. Set by a handler together with its batch. */
     void (*after_commit)(struct request *req, const struct commit_result *result);
+    ring_change staged; /* of the keyring, which after_commit settles */
 
     /* Set by a handler that returned KT_OK: blocking work (init, unseal, seal, a checkpoint) that
      * runs on the core's desk thread, outside of barrier and snapshot, after the attempt's record and

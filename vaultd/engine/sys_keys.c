@@ -5,7 +5,7 @@
 
 static void rotated(struct request *req, const struct commit_result *result)
 {
-    barrier_rotate_done(req->core->barrier, result->error == STORE_OK);
+    barrier_rotate_done(req->core->barrier, req->staged, result->error == STORE_OK);
 }
 
 enum kt_kind sys_rotate(struct request *req, struct kt_err *err)
@@ -13,7 +13,7 @@ enum kt_kind sys_rotate(struct request *req, struct kt_err *err)
     struct batch *batch = request_batch(req);
     if (batch == NULL)
         return kt_fail(err, KT_NO_MEMORY, "rotating the keyring");
-    enum kt_kind kind = barrier_rotate(req->core->barrier, req->now_ms, batch, err);
+    enum kt_kind kind = barrier_rotate(req->core->barrier, req->now_ms, batch, &req->staged, err);
     if (kind == KT_OK)
         req->after_commit = rotated;
     return kind;
