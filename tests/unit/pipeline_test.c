@@ -254,6 +254,30 @@ static void a_tokens_refusals_have_their_limit(void **state)
     assert_int_equal(test_vault_logged(vault, "\"operation\":\"refused\""), 1);
 }
 
+/* The data of who authenticated is in the log whole: a long one takes the place of all that a second has. */
+static void a_tokens_long_refusals_count_for_several(void **state)
+{
+    struct test_vault *vault = *state;
+    struct core_private *own = vault->core->own;
+    const struct refusals_rate rate = {.per_source = 5};
+    char token[256], body[4096] = "{\"data\":{\"k\":\"";
+    size_t len = strlen(body);
+    memset(body + len, 'x', 3500);
+    memcpy(body + len + 3500, "\"}}", 4);
+    test_vault_token(vault, "t", "path \"x\" { capabilities = [\"read\"] }", token, sizeof token);
+    refusals_free(own->token_refusals);
+    own->token_refusals = refusals_new(&rate);
+    for (unsigned second = 0; second < 3; second++) {
+        for (unsigned i = 0; i < 5; i++)
+            assert_int_equal(test_vault_call(vault, "POST", "secret/data/long", token, body), 403);
+        vault->now_ms += 2000;
+    }
+    assert_int_equal(test_vault_logged(vault, "\"path\":\"secret/data/long\""), 3);
+    for (unsigned i = 0; i < 5; i++)
+        assert_int_equal(test_vault_call(vault, "POST", "secret/data/short", token, "{\"data\":{}}"), 403);
+    assert_int_equal(test_vault_logged(vault, "\"path\":\"secret/data/short\""), 5);
+}
+
 static void writing_to_status_paths_is_recorded(void **state)
 {
     struct test_vault *vault = *state;
@@ -399,6 +423,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(a_count_that_cannot_be_recorded_is_kept, make, end),
         cmocka_unit_test_setup_teardown(a_reload_reopens_the_devices, make, end),
         cmocka_unit_test_setup_teardown(a_tokens_refusals_have_their_limit, make, end),
+        cmocka_unit_test_setup_teardown(a_tokens_long_refusals_count_for_several, make, end),
         cmocka_unit_test_setup_teardown(writing_to_status_paths_is_recorded, make, end),
         cmocka_unit_test_setup_teardown(a_commit_that_fails_is_recorded, make, end),
         cmocka_unit_test_setup_teardown(blocking_work_costs_a_use, make, end),

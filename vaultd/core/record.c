@@ -44,8 +44,8 @@ static bool rationed(struct request *req, const struct audit_event *event, enum 
     bool granted = req->own->authenticated || req->own->owner || req->own->attempt_recorded;
     if (req->origin == ORIGIN_INTERNAL || (granted && !refusal(kind)))
         return false;
-    size_t data = event->request_data.len > event->data_max ? 0 : event->request_data.len;
-    size_t bytes = req->path_len + data * STRING_GROWS;
+    bool whole = event->data_max == 0 || event->request_data.len <= event->data_max;
+    size_t bytes = req->path_len + (whole ? event->request_data.len * STRING_GROWS : 0);
     int64_t now_ms = kt_mono_ms(req->core->clock);
     if (req->own->authenticated && req->token != NULL)
         return !refusals_admit(req->core->own->token_refusals, req->token->accessor, bytes, now_ms);
