@@ -203,13 +203,36 @@ static void what_is_refused(void **state)
     scene_end(s);
 }
 
+static void write_plain(struct scene *s)
+{
+    need(s, 200, "POST", "secret/data/db/plain", "{\"data\":{\"username\":\"kt\",\"password\":\"admin\"}}");
+}
+
+/* A login that the vault does not rotate. */
+static struct scene *with_plain(const char *strategy)
+{
+    struct scene *s = scene(strategy);
+    write_plain(s);
+    need(s, 204, "POST", "rotation/targets/pg", "{\"admin_secret\":\"secret/db/plain\"}");
+    return s;
+}
+
+static void waits_for_it_in(struct scene *s, const char *state)
+{
+    static const char waits[] =
+        "\"waits_for\":\"the administrative login of target 'pg': the secret 'secret/db/plain' has no version";
+    for (int i = 0; i < PATIENCE && !test_vault_said(s->vault, waits); i++) {
+        (void)goes_by(s, 100);
+        load_run(s);
+    }
+    says(s, waits);
+    assert_true(is_in(s, state));
+}
+
 /* Its value is gone: runs wait, and go on when it is back. */
 static void nothing_to_log_in_with(void **state)
 {
-    struct scene *s = scene(*state);
-    need(s, 200, "POST", "secret/data/db/plain", "{\"data\":{\"username\":\"kt\",\"password\":\"admin\"}}");
-    need(s, 204, "POST", "rotation/targets/pg",
-         "{\"admin_secret\":\"secret/db/plain\"}");
+    struct scene *s = with_plain(*state);
     register_agent(s, "h1");
     rotate(s);
     soon(s, "acking");
@@ -217,9 +240,30 @@ static void nothing_to_log_in_with(void **state)
     acknowledge(s, "h1", 2);
     need(s, 400, "POST", "rotation/targets/pg/check", "{}");
     says(s, "has no version to log in with");
-    soon_says(s, "the vault: ");
-    need(s, 200, "POST", "secret/data/db/plain", "{\"data\":{\"username\":\"kt\",\"password\":\"admin\"}}");
+    waits_for_it_in(s, "overlapping");
+    write_plain(s);
     ends_done(s);
+    scene_end(s);
+}
+
+/* Whom the new version does harm gets the old one all the same; the target follows when there is a login. */
+static void goes_back_without_it(void **state)
+{
+    struct scene *s = with_plain(*state);
+    char user[64], password[128];
+    register_agent(s, "h1");
+    rotate(s);
+    soon(s, "acking");
+    need(s, 204, "DELETE", "secret/data/db/plain", NULL);
+    cancel(s, 200);
+    soon(s, "rolling_back");
+    for (int i = 0; i < PATIENCE && current(s, user, password) != 1; i++)
+        pause_ms(1);
+    current_is(s, 1, "app_a");
+    acknowledge(s, "h1", 1);
+    waits_for_it_in(s, "rolling_back");
+    write_plain(s);
+    ends_back(s);
     scene_end(s);
 }
 
@@ -361,7 +405,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ALTERNATE(there_and_on), ALTERNATE(under_a_run),     IN_PLACE(under_a_run), ALTERNATE(goes_back),
         ALTERNATE(lost_answers), ALTERNATE(goes_first),      ALTERNATE(what_is_refused),
-        ALTERNATE(nothing_to_log_in_with), ALTERNATE(changed_under_a_step), ALTERNATE(changes_under_a_step),
+        ALTERNATE(nothing_to_log_in_with), ALTERNATE(goes_back_without_it), OVERLAP(goes_back_without_it),
+        ALTERNATE(changed_under_a_step), ALTERNATE(changes_under_a_step),
         ALTERNATE(its_own_login), EACH(a_login_that_is_rotated_already), ALTERNATE(set_before),
     };
     return cmocka_run_group_tests_name("rotation admin", tests, NULL, NULL);

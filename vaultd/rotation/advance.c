@@ -48,10 +48,19 @@ bool pass_allows(struct pass *p, const struct work *w, enum job_kind job_kind)
     return false;
 }
 
+bool pass_has_login(struct pass *p, const struct work *w)
+{
+    if (!w->has_login)
+        pass_wait(p, 0, "%s", w->no_login.what);
+    return w->has_login;
+}
+
 /* While a job waits in the pool its run hears of nothing, not even that it is to go back: so it is not left
  * there to wait. */
 static bool may_ask(struct pass *p, const struct work *w)
 {
+    if (!pass_has_login(p, w))
+        return false;
     if (w->run.machine.state == RUN_ROLLING_BACK || job_has_room(p->rotation, &w->target))
         return true;
     pass_wait(p, 0, "what is asked at target %s now, to have its answer (max_runs)", w->target.name);
@@ -60,7 +69,8 @@ static bool may_ask(struct pass *p, const struct work *w)
 
 bool pass_may_look(const struct pass *p, const struct work *w)
 {
-    return place_free(p->rotation, p->active, &w->target) && job_has_room(p->rotation, &w->target);
+    return w->has_login && place_free(p->rotation, p->active, &w->target) &&
+           job_has_room(p->rotation, &w->target);
 }
 
 /* Without asking the limits: what was decided upon is sent. */
@@ -137,6 +147,8 @@ static enum kt_kind held_by_pause(struct pass *p, struct work *w, bool *ret, str
 /* A run that was held gave its place at the target to others; so did one that a restart found there. */
 static bool has_no_place(struct pass *p, const struct work *w)
 {
+    if (!pass_has_login(p, w))
+        return true;
     if (p->active->touches || place_free(p->rotation, p->active, &w->target))
         return false;
     wait_for_place(p, w);
@@ -186,6 +198,8 @@ static enum kt_kind want_apply(struct pass *p, struct work *w, struct kt_err *er
 static enum kt_kind want_commit(struct pass *p, struct work *w, struct kt_err *err)
 {
     struct run *run = &w->run;
+    if (run->machine.state == RUN_PLANNED && !pass_has_login(p, w))
+        return KT_OK;
     if (run->machine.state == RUN_PLANNED &&
         !place_free(p->rotation, p->active, &w->target)) {
         wait_for_place(p, w);
@@ -208,11 +222,11 @@ static enum kt_kind want_verify(struct pass *p, struct work *w, struct kt_err *e
     return pass_job(p, w, JOB_VERIFY, err);
 }
 
-/* Consumers that are to go back wait for no room. */
+/* Consumers that are to go back wait neither for room nor for a login. */
 static enum kt_kind want_ask_old(struct pass *p, struct work *w, struct kt_err *err)
 {
     int64_t at = 0;
-    bool allowed = rotation_can_run(p->rotation) && plan_allowed(w, JOB_PROBE, p->now_ms, &at);
+    bool allowed = rotation_can_run(p->rotation) && w->has_login && plan_allowed(w, JOB_PROBE, p->now_ms, &at);
     return allowed ? leave_job(p, w, JOB_PROBE, err) : pass_event(p, w, EV_OK, NULL, err);
 }
 

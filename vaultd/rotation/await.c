@@ -295,6 +295,8 @@ static enum kt_kind go_revoking(struct pass *p, struct work *w, const struct con
     enum kt_kind others = together_hold(p, w, &held, err);
     if (others != KT_OK || held)
         return others;
+    if (!pass_has_login(p, w))
+        return KT_OK;
     if (!place_free(p->rotation, p->active, &w->target)) {
         pass_wait(p, 0, "another run at %s", run->settings.target);
         return KT_OK;

@@ -55,6 +55,8 @@ bool pass_allows(struct pass *p, const struct work *w, enum job_kind job_kind);
 /* Leaves the job behind, or waits for the target's limits, or freezes without the versions. */
 enum kt_kind pass_job(struct pass *p, struct work *w, enum job_kind job_kind,
                       struct kt_err *err) KT_MUST_CHECK;
+/* The target's administrative login could be read; else the pass waits, and says why not. */
+bool pass_has_login(struct pass *p, const struct work *w);
 /* A look that decides nothing is made when it keeps no run from its turn at the target. */
 bool pass_may_look(const struct pass *p, const struct work *w);
 /* When a wait that may last until `at` (0: for ever) is over, since it is too late to begin then. */

@@ -26,13 +26,15 @@ static enum kt_kind load_target(struct work *w, struct kt_err *err)
 {
     if (!run_touches_target(&w->run)) {
         w->target = (struct rotation_target){.name = "", .driver = ""};
+        w->has_login = true;
         return KT_OK;
     }
     enum kt_kind kind = target_load(w->req, w->run.settings.target, &w->target, err);
     if (kind == KT_NOT_FOUND)
         return kt_fail(err, KT_NOT_FOUND, "there is no target '%s' any more",
                        w->run.settings.target);
-    return kind == KT_OK ? target_login(w->req, &w->target, err) : kind;
+    w->has_login = kind == KT_OK && target_login(w->req, &w->target, &w->no_login) == KT_OK;
+    return kind;
 }
 
 enum kt_kind work_load_consumers(struct work *w, struct kt_err *err)

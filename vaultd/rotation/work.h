@@ -2,7 +2,8 @@
  *
  * What:    Loads what a decision rests on from the request's snapshot, moves the machine, and puts
  *          what that means into the request's batch. Each record is put on condition that it is
- *          still the one that was read.
+ *          still the one that was read. What is done inside the vault, going back first of all, needs
+ *          no administrative login: without one a run is loaded all the same.
  * Owner:   everything lives in the request's arena.
  * Threads: any thread with the barrier entered. */
 #pragma once
@@ -16,6 +17,8 @@ struct work {
     struct rotation_secret secret;
     struct kv_secret *kv;
     struct rotation_target target; /* without one: name "" */
+    bool has_login;                /* the target's administrative one could be read, or there is no target */
+    struct kt_err no_login;        /* why not */
     struct consumer *consumers;
     size_t n_consumers; /* that are waited for; those that are put aside stand behind them */
     size_t n_all;
