@@ -154,6 +154,8 @@ struct driver_step {
 #define DRIVER_UNFIT "unfit"
 /* Of a revoke that ended nothing: the account that stays was not let in (lib/driver/probe.h). */
 #define DRIVER_STAYS "stays"
+/* Of any step, with DRIVER_UNREACH: nobody was there to carry it out, and the target heard of nothing. */
+#define DRIVER_UNSENT "unsent"
 
 struct driver_reply {
     enum driver_answer answer;

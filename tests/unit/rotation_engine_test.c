@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -809,6 +810,50 @@ static void five_minutes(struct scene *s)
     need(s, 200, "GET", "rotation/targets/pg", NULL);
 }
 
+/* What carries out steps, until it is gone: then as the spawner says it. */
+static struct carrier {
+    atomic_bool gone;
+    struct rotation_executor behind;
+} carrier;
+
+static enum kt_kind carry(void *arg, const struct driver_step *step, struct driver_result *ret, struct kt_err *err)
+{
+    (void)arg;
+    return atomic_load(&carrier.gone) ? kt_fail(err, KT_IO, "vaultd-spawn has ended")
+                                      : carrier.behind.run(carrier.behind.arg, step, ret, err);
+}
+
+static void are_gone(struct scene *s, const char *state)
+{
+    atomic_store(&carrier.gone, true);
+    soon(s, state);
+    for (int i = 0; i < 24; i++)
+        five_minutes(s);
+    says(s, "\"failures\":0");
+    load_run(s);
+    assert_true(is_in(s, state));
+    says(s, "vaultd-spawn has ended");
+    atomic_store(&carrier.gone, false);
+}
+
+/* What the vault could not start is held against nobody: the run neither ends nor goes back for it. */
+static void what_could_not_be_started(void **state)
+{
+    struct scene *s = scene(*state);
+    carrier.behind = s->executor;
+    atomic_store(&carrier.gone, true);
+    s->executor.run = carry;
+    change_rotation(s, "{\"propagation\":60,\"overlap\":0}");
+    rotate(s);
+    are_gone(s, "preflight");
+    if (alternates(s)) {
+        until(s, "verifying");
+        are_gone(s, "verifying");
+    }
+    ends_done(s);
+    scene_end(s);
+}
+
 static void schedules_rest_where_runs_fail(void **state)
 {
     struct scene *s = scene(*state);
@@ -1183,7 +1228,7 @@ int main(void)
         BOTH(default_limits_suffice),
         BOTH(default_limits_suffice_to_go_back),
         ALTERNATE(one_run_at_a_target),
-        ALTERNATE(schedules_rest_where_runs_fail),
+        ALTERNATE(schedules_rest_where_runs_fail), BOTH(what_could_not_be_started),
         ALTERNATE(tells_what_is_new),
         ALTERNATE(a_rotation_by_hand_is_no_scheduled_one),
         ALTERNATE(keeps_to_its_window),

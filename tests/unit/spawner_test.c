@@ -157,10 +157,10 @@ static void a_worker_that_says_nothing_is_unreach(void **state)
     struct driver_result result = {0};
     assert_int_equal(spawner_run(spawner, &step, NULL, &result, NULL), KT_OK);
     assert_int_equal(result.class, DRIVER_UNREACH);
-    assert_string_equal(result.code, "worker");
     /* It may be gone before its step is sent, or after. */
-    assert_true(strstr(result.text, "status 1") != NULL ||
-                strstr(result.text, "before it had its step") != NULL);
+    bool after = strcmp(result.code, "worker") == 0 && strstr(result.text, "status 1") != NULL;
+    bool before = strcmp(result.code, DRIVER_UNSENT) == 0 && strstr(result.text, "before it had its step") != NULL;
+    assert_true(after || before);
     spawner_stop(spawner);
 }
 
@@ -444,9 +444,12 @@ static void a_killed_vaultd_spawn_is_noticed(void **state)
     (void)close(fd);
     assert_int_equal(call.result.class, DRIVER_UNREACH);
     struct driver_step step = step_for(folder, 5432);
-    assert_int_equal(spawner_run(spawner, &step, NULL, &call.result, &err), KT_IO);
-    assert_non_null(strstr(err.what, "vaultd-spawn has ended"));
-    assert_true(err.hint[0] != '\0');
+    /* However often somebody asks. */
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(spawner_run(spawner, &step, NULL, &call.result, &err), KT_IO);
+        assert_non_null(strstr(err.what, "vaultd-spawn has ended"));
+        assert_true(err.hint[0] != '\0');
+    }
     spawner_stop(spawner);
 }
 

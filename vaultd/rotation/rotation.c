@@ -91,7 +91,10 @@ void rotation_run_step(struct rotation *rotation, const struct driver_step *step
     if (kind == KT_OK)
         return;
     /* Nothing was started. A step that is not well-formed stays so however often it is tried. */
-    no_answer(ret, kind == KT_INVALID ? DRIVER_PERMANENT : DRIVER_UNREACH, "worker", err.what);
+    if (kind == KT_INVALID)
+        no_answer(ret, DRIVER_PERMANENT, "worker", err.what);
+    else
+        no_answer(ret, DRIVER_UNREACH, DRIVER_UNSENT, err.what);
 }
 
 static bool is_run(const struct request *req, void *arg)

@@ -201,19 +201,27 @@ static enum run_event meant(struct work *w, enum run_event event, const struct j
     return moves ? EV_UNREACH : event;
 }
 
+/* What the vault itself could not start says nothing about the target: it counts as no try of it. */
+static bool was_sent(const struct job_part *part)
+{
+    return part == NULL || part->result.class != DRIVER_UNREACH || strcmp(part->result.code, DRIVER_UNSENT) != 0;
+}
+
 static enum kt_kind move(struct work *w, enum run_event event, const struct job_part *part,
                          int64_t now_ms, struct kt_err *err)
 {
     event = meant(w, event, part);
+    bool sent = was_sent(part);
     struct run *run = &w->run;
     bool before_return = run->machine.state == RUN_PREFLIGHT ||
                          run->machine.state == RUN_VERIFYING;
     const char *why = event == EV_OK || part == NULL ? NULL : reason(w, part);
     if (event != EV_UNREACH)
         return work_event(w, event, now_ms, why, err);
-    run->tries++;
-    if (run->tries == PAGE_AFTER && (machine_only_ahead(&run->machine) || run->machine.state == RUN_ROLLING_BACK ||
-                                     run->machine.state == RUN_MENDING)) {
+    run->tries += sent;
+    if (sent && run->tries == PAGE_AFTER &&
+        (machine_only_ahead(&run->machine) || run->machine.state == RUN_ROLLING_BACK ||
+         run->machine.state == RUN_MENDING)) {
         char id[RUN_ID_TEXT];
         run_id_text(run->id, id);
         request_log(w->req, KT_LOG_WARNING, "rotation-target-away",
@@ -228,7 +236,7 @@ static enum kt_kind move(struct work *w, enum run_event event, const struct job_
     enum kt_kind late = tell_zombie(w, err);
     if (late != KT_OK)
         return late;
-    if (before_return && run->tries >= GIVE_UP_AFTER && !machine_only_ahead(&run->machine))
+    if (sent && before_return && run->tries >= GIVE_UP_AFTER && !machine_only_ahead(&run->machine))
         return work_event(w, EV_TIMEOUT, now_ms, why, err);
     uint32_t tries = run->tries;
     enum kt_kind kind = work_event(w, EV_UNREACH, now_ms, NULL, err);

@@ -15,18 +15,25 @@
 #include "lib/cleanup.h"
 #include "lib/failpoint.h"
 #include "lib/ipc.h"
+#include "lib/log.h"
 #include "vaultd/spawn/protocol.h"
 
 #define SPAWNER_MAGIC 0x73706e72u
 #define START_MS      10000u /* for vaultd-spawn to say hello, or to start a worker */
 #define GRACE_MS      1000u  /* a worker answers by itself when its time is over */
 
+enum spawner_state {
+    SPAWNER_RUNS,
+    SPAWNER_INTERRUPTED, /* vaultd stops */
+    SPAWNER_ENDED        /* vaultd-spawn is gone, and nobody told it to go */
+};
+
 struct spawner {
     uint32_t magic;
     int control;
     pid_t pid;
     const struct kt_programs *programs;
-    atomic_bool over;     /* interrupted, or vaultd-spawn is gone */
+    _Atomic enum spawner_state state;
     pthread_mutex_t lock; /* of next_id, and of asking and reading the answer */
     uint32_t next_id;
 };
@@ -136,7 +143,7 @@ void spawner_interrupt(struct spawner *spawner)
     if (spawner == NULL)
         return;
     KT_ASSERT(spawner->magic == SPAWNER_MAGIC);
-    atomic_store(&spawner->over, true);
+    atomic_store(&spawner->state, SPAWNER_INTERRUPTED);
     /* vaultd-spawn sees the end, kills its workers and ends; their sockets close. */
     (void)shutdown(spawner->control, SHUT_RDWR);
 }
@@ -156,11 +163,16 @@ void spawner_stop(struct spawner *spawner)
 
 static enum kt_kind gone(struct spawner *spawner, struct kt_err *err)
 {
-    bool meant = atomic_exchange(&spawner->over, true);
+    enum spawner_state before = SPAWNER_RUNS;
+    bool news = atomic_compare_exchange_strong(&spawner->state, &before, SPAWNER_ENDED);
+    if (news)
+        kt_log(KT_LOG_ERROR, "spawner-ended",
+               "why=\"vaultd-spawn has ended: no step at a target is started any more\" "
+               "next=\"restart vaultd: it goes on with every run where it was\"");
     errno = 0;
     enum kt_kind kind =
         kt_fail(err, KT_IO, "%s",
-                meant ? "rotation steps are not started any more" : "vaultd-spawn has ended");
+                before == SPAWNER_INTERRUPTED ? "rotation steps are not started any more" : "vaultd-spawn has ended");
     kt_hint(err, "restart vaultd: it goes on with every run where it was");
     return kind;
 }
@@ -194,7 +206,7 @@ static enum kt_kind ask(struct spawner *spawner, uint32_t id, int *ret_error, in
 static enum kt_kind start_worker(struct spawner *spawner, uint32_t *ret_id, int *ret_error,
                                  int *ret_socket, struct kt_err *err)
 {
-    if (atomic_load(&spawner->over))
+    if (atomic_load(&spawner->state) != SPAWNER_RUNS)
         return gone(spawner, err);
     (void)pthread_mutex_lock(&spawner->lock);
     uint32_t id = ++spawner->next_id;
@@ -286,8 +298,8 @@ static void await_result(struct spawner *spawner, uint32_t id, int socket,
             step->timeout_ms);
     else
         say(ret, "worker", "%s",
-            atomic_load(&spawner->over) ? "the step was broken off because vaultd stops"
-                                        : "the driver's process was lost");
+            atomic_load(&spawner->state) == SPAWNER_INTERRUPTED ? "the step was broken off because vaultd stops"
+                                                                : "the driver's process was lost");
 }
 
 /* An answer that was not asked for is none; one that is missing is unknown. */
@@ -319,12 +331,12 @@ enum kt_kind spawner_run(struct spawner *spawner, const struct driver_step *step
         return kind;
     struct driver_result result = {0};
     if (error == EAGAIN)
-        say(&result, "busy", "%u steps are running already", SPAWN_WORKERS_MAX);
+        say(&result, DRIVER_UNSENT, "%u steps are running already", SPAWN_WORKERS_MAX);
     else if (error != 0)
-        say(&result, "worker", "cannot start a driver process: %s", kt_errno_text(error));
+        say(&result, DRIVER_UNSENT, "cannot start a driver process: %s", kt_errno_text(error));
     else if (kt_ipc_send(socket, kt_buf_bytes(&buf), NULL, 0, kt_ipc_deadline(START_MS), NULL) !=
              KT_OK)
-        say(&result, "worker", "the driver's process ended before it had its step");
+        say(&result, DRIVER_UNSENT, "the driver's process ended before it had its step");
     else
         await_result(spawner, id, socket, step, &buf, arena, &result);
     match_replies(step, &result);

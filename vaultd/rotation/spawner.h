@@ -10,7 +10,7 @@
  *          itself, with its workers, when vaultd does.
  * Threads: spawner_start(), spawner_stop(): one thread. spawner_run(), spawner_interrupt(): any
  *          thread, several at a time. spawner_run() blocks: a rotation thread, never an HTTP thread.
- * Limits:  SPAWN_WORKERS_MAX steps at a time; one more gets DRIVER_UNREACH, code "busy". */
+ * Limits:  SPAWN_WORKERS_MAX steps at a time; one more gets DRIVER_UNREACH, code DRIVER_UNSENT. */
 #pragma once
 
 #include "lib/driver/driver.h"
@@ -30,9 +30,10 @@ void spawner_stop(struct spawner *spawner);
 
 /* Blocks until the worker answered, ended, or step->timeout_ms (and a second's grace) passed; then
  * it is killed. KT_OK: *ret is written; what the target made is in the arena. A worker that died, was killed, or answered nonsense is
- * DRIVER_UNREACH with code "worker" or "timeout": the effect may have happened.
+ * DRIVER_UNREACH with code "worker" or "timeout": the effect may have happened. One that could not be started is
+ * DRIVER_UNREACH with code DRIVER_UNSENT.
  * KT_INVALID: the step is not well-formed, nothing was started. KT_NO_MEMORY: nothing was started.
- * KT_IO: vaultd-spawn is gone or interrupted, nothing was started. */
+ * KT_IO: vaultd-spawn is gone, which the log says once, or interrupted: nothing was started. */
 enum kt_kind spawner_run(struct spawner *spawner, const struct driver_step *step, struct kt_arena *arena,
                          struct driver_result *ret, struct kt_err *err) KT_MUST_CHECK;
 /* The same for a document: body gets it. KT_IO: it was not fetched, and the text says why. */

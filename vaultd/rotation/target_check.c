@@ -33,6 +33,8 @@ static const char *check_next(struct request *req, const struct driver_result *r
         {DRIVER_UNREACH, "tls",
          "mend the server's TLS, or say who signs its certificate and which name is in it (ca, host, sslmode): "
          "secretctl target show %s"},
+        {DRIVER_UNREACH, DRIVER_UNSENT,
+         "the target was not asked: mend what the log of vaultd says, restart it, then: secretctl target check %s"},
         {DRIVER_UNREACH, NULL, "is it up, and are host, port and sslmode right? secretctl target show %s"},
         {DRIVER_PERMANENT, NULL, "see what it lacks, then: secretctl target show %s"},
     };
