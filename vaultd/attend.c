@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <systemd/sd-daemon.h>
@@ -48,13 +49,14 @@ enum kt_kind attend_begin(struct attend *ret, struct kt_err *err)
     (void)sigemptyset(&taken);
     for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++)
         (void)sigaddset(&taken, ours[i]);
-    struct attend attend = {.signals = -1, .broken = -1, .end_s = END_S};
+    struct attend attend = {.signals = -1, .broken = -1, .reloaded = -1, .end_s = END_S};
     if (pthread_sigmask(SIG_BLOCK, &taken, NULL) != 0 || !handle(SIGPIPE, SIG_IGN) ||
         !handle(SIGBUS, on_bus_error) || !handle(SIGALRM, on_deadline))
         return kt_fail(err, KT_IO, "cannot set up signals");
     attend.signals = signalfd(-1, &taken, SFD_CLOEXEC | SFD_NONBLOCK);
     attend.broken = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (attend.signals < 0 || attend.broken < 0) {
+    attend.reloaded = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (attend.signals < 0 || attend.broken < 0 || attend.reloaded < 0) {
         enum kt_kind kind = kt_fail(err, KT_IO, "cannot set up signals");
         attend_end(&attend);
         return kind;
@@ -68,11 +70,12 @@ enum kt_kind attend_begin(struct attend *ret, struct kt_err *err)
 
 void attend_end(struct attend *attend)
 {
-    if (attend->signals >= 0)
-        (void)close(attend->signals);
-    if (attend->broken >= 0)
-        (void)close(attend->broken);
-    attend->signals = attend->broken = -1;
+    int *const all[] = {&attend->signals, &attend->broken, &attend->reloaded};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        if (*all[i] >= 0)
+            (void)close(*all[i]);
+        *all[i] = -1;
+    }
 }
 
 static void broken(const struct attend *attend, const char *event, const char *what)
@@ -105,25 +108,63 @@ void attend_deadline(unsigned seconds)
     (void)alarm(seconds); /* not blocked: whichever thread is there takes it */
 }
 
-static void reload(attend_reload_fn *fn, void *arg)
+/* ---- reloading ---- */
+
+static void *reload_thread(void *arg)
+{
+    struct attend *attend = arg;
+    uint64_t one = 1;
+    attend->reload(attend->reload_arg);
+    attend_notify("READY=1");
+    (void)!write(attend->reloaded, &one, sizeof one);
+    return NULL;
+}
+
+static void begin_reload(struct attend *attend)
 {
     char state[96];
     struct timespec now;
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
     (void)snprintf(state, sizeof state, "RELOADING=1\nMONOTONIC_USEC=%lld",
                    (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000);
+    attend->again = attend->reloading;
+    if (attend->reloading)
+        return;
     attend_notify(state);
-    fn(arg);
+    errno = pthread_create(&attend->reloader, NULL, reload_thread, attend);
+    attend->reloading = errno == 0;
+    if (attend->reloading)
+        return;
+    kt_log(KT_LOG_ERROR, "not_reloaded", "error=\"cannot start a thread: %s\"", strerror(errno));
     attend_notify("READY=1");
 }
 
+void attend_settle(struct attend *attend)
+{
+    uint64_t ones = 0;
+    if (!attend->reloading)
+        return;
+    (void)pthread_join(attend->reloader, NULL);
+    (void)!read(attend->reloaded, &ones, sizeof ones);
+    attend->reloading = false;
+}
+
+static void end_reload(struct attend *attend)
+{
+    attend_settle(attend);
+    if (attend->again)
+        begin_reload(attend);
+}
+
+/* ---- the loop ---- */
+
 /* True: it is time to stop. */
-static bool take_signal(struct attend *attend, attend_reload_fn *fn, void *arg)
+static bool take_signal(struct attend *attend)
 {
     struct signalfd_siginfo info;
     while (read(attend->signals, &info, sizeof info) == (ssize_t)sizeof info) {
         if (info.ssi_signo == SIGHUP) {
-            reload(fn, arg);
+            begin_reload(attend);
         } else if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT ||
                    info.ssi_signo == SIGQUIT) {
             kt_log(KT_LOG_NOTICE, "stopping", "signal=%s", sigabbrev_np((int)info.ssi_signo));
@@ -136,16 +177,21 @@ static bool take_signal(struct attend *attend, attend_reload_fn *fn, void *arg)
 enum attend_end attend_loop(struct attend *attend, attend_reload_fn *fn, void *arg)
 {
     struct pollfd at[] = {{.fd = attend->signals, .events = POLLIN},
-                          {.fd = attend->broken, .events = POLLIN}};
+                          {.fd = attend->broken, .events = POLLIN},
+                          {.fd = attend->reloaded, .events = POLLIN}};
+    attend->reload = fn;
+    attend->reload_arg = arg;
     for (;;) {
-        int n = poll(at, 2, attend->beat_ms > 0 ? (int)attend->beat_ms : -1);
+        int n = poll(at, 3, attend->beat_ms > 0 ? (int)attend->beat_ms : -1);
         if (n < 0 && errno != EINTR)
             return ATTEND_STOP;
         if (attend->beat_ms > 0)
             attend_notify("WATCHDOG=1");
         if (n > 0 && (at[1].revents & POLLIN) != 0)
             return ATTEND_BROKEN;
-        if (n > 0 && (at[0].revents & POLLIN) != 0 && take_signal(attend, fn, arg))
+        if (n > 0 && (at[2].revents & POLLIN) != 0)
+            end_reload(attend);
+        if (n > 0 && (at[0].revents & POLLIN) != 0 && take_signal(attend))
             return ATTEND_STOP;
     }
 }

@@ -413,6 +413,7 @@ static void say_ready(const struct vaultd *vaultd)
 
 /* ---- while it runs -------------------------------------------------------------------------- */
 
+/* On a thread of its own (attend.h). */
 static void reload(void *arg)
 {
     struct vaultd *vaultd = arg;
@@ -442,6 +443,7 @@ static bool stop(struct vaultd *vaultd)
 {
     attend_notify("STOPPING=1");
     attend_deadline(STOP_S);
+    attend_settle(&vaultd->attend);
     if (vaultd->core != NULL) {
         http_server_drain(vaultd->http, DRAIN_MS / 5);
         if (vaultd->spawner != NULL)
@@ -515,7 +517,7 @@ int main(int argc, char **argv)
                                               "LSAN_OPTIONS",
 #endif
                                               NULL};
-    static struct vaultd vaultd = {.attend = {.signals = -1, .broken = -1}, .dev = {.token_fd = -1}};
+    static struct vaultd vaultd = {.attend = {.signals = -1, .broken = -1, .reloaded = -1}, .dev = {.token_fd = -1}};
     const struct kt_process_options options = {.keep_env = environment};
     struct kt_err err = {0};
     if (kt_process_start(&options, &err) != KT_OK ||

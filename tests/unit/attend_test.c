@@ -1,4 +1,5 @@
-/* Bad news end the process, also when its main thread does not hear them. */
+/* Bad news end the process, also when its main thread does not hear them; a reload that takes its time keeps
+ * nobody. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,6 +9,7 @@
 #include <cmocka.h>
 
 #include <pthread.h>
+#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -73,11 +75,77 @@ static void the_main_thread_hangs(void **state)
     assert_non_null(strstr(text, "<3>stop_took_too_long"));
 }
 
+/* ---- reloads ---- */
+
+static struct slow {
+    int begun[2], go_on[2]; /* a byte for each */
+    unsigned n;
+} slow;
+
+static void reload_slowly(void *arg)
+{
+    char byte = 'x';
+    (void)arg;
+    slow.n++;
+    (void)!write(slow.begun[1], &byte, 1);
+    (void)!read(slow.go_on[0], &byte, 1);
+}
+
+/* Signals of which each comes once the one before has had its effect. */
+static void *send_signals(void *arg)
+{
+    char byte = 'x';
+    (void)arg;
+    (void)kill(getpid(), SIGHUP);
+    (void)!read(slow.begun[0], &byte, 1);
+    (void)kill(getpid(), SIGHUP); /* these are one more */
+    (void)kill(getpid(), SIGHUP);
+    (void)!write(slow.go_on[1], &byte, 1);
+    (void)!read(slow.begun[0], &byte, 1);
+    (void)kill(getpid(), SIGTERM);
+    return NULL;
+}
+
+/* SIGTERM is taken while the second reload does not get on: then it may. */
+static int reload_in_a_child(void)
+{
+    struct attend attend;
+    pthread_t thread;
+    char byte = 'x';
+    if (pipe(slow.begun) != 0 || pipe(slow.go_on) != 0 || attend_begin(&attend, NULL) != KT_OK ||
+        pthread_create(&thread, NULL, send_signals, NULL) != 0)
+        return 9;
+    enum attend_end end = attend_loop(&attend, reload_slowly, NULL);
+    bool under_way = attend.reloading;
+    (void)!write(slow.go_on[1], &byte, 1);
+    attend_settle(&attend);
+    (void)pthread_join(thread, NULL);
+    bool settled = !attend.reloading;
+    attend_end(&attend);
+    return end == ATTEND_STOP && under_way && settled && slow.n == 2 ? 3 : 9;
+}
+
+static void a_reload_keeps_nobody(void **state)
+{
+    (void)state;
+    int status = 0;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        (void)alarm(60);
+        _exit(reload_in_a_child());
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_main_thread_hears),
         cmocka_unit_test(the_main_thread_hangs),
+        cmocka_unit_test(a_reload_keeps_nobody),
     };
     return cmocka_run_group_tests_name("attend", tests, NULL, NULL);
 }

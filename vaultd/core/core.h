@@ -104,7 +104,7 @@ struct counts;
 const struct counts *core_counts(const struct core *core);
 int64_t core_quota_refusals(const struct core *core);
 int64_t core_started_ms(const struct core *core);
-/* SIGHUP: reopen audit devices. */
+/* SIGHUP: reopen audit devices. Blocks. */
 void core_reload(struct core *core);
 
 /* Makes everything a new vault has, as sys/init does; used by --dev and the tests. Blocks. */
