@@ -116,8 +116,8 @@ static const struct code {
     {"KT-R-026", "store-disagrees",
      "The vault does not have the version that this run needs, as after putting a backup back.",
      "Nobody by the run; whoever reads the secret may get a password that does not work.",
-     "secretctl kv metadata get SECRET; put the password that the target accepts into the vault\n"
-     "(secretctl kv patch SECRET password=-), then secretctl run cancel RUN"},
+     "secretctl kv metadata get SECRET; secretctl run cancel RUN gives the run up, wherever it is. Then\n"
+     "the password that the target accepts goes into the vault: secretctl kv patch SECRET password=-"},
     {"KT-R-027", "not-mended",
      "A reconciliation set the stored password at the target again, which said no, or refuses it all the\n"
      "same. New connections fail; open ones go on.",

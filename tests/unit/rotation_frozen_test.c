@@ -11,6 +11,7 @@
 
 #include "lib/log.h"
 #include "tests/support/rotation_scene.h"
+#include "vaultd/rotation/run.h"
 
 static void freezes(struct scene *s, const char *code)
 {
@@ -247,6 +248,107 @@ static void thawed_sets_it_again(void **state)
     scene_end(s);
 }
 
+/* ---- the vault lacks a version ---- */
+
+static void old_is_gone(struct run *run)
+{
+    run->from = 99;
+}
+
+static void new_is_gone(struct run *run)
+{
+    run->to = 99;
+}
+
+/* The printed way out: cancel, write what works, rotate. */
+static void obeyed(struct scene *s, const char *works)
+{
+    char path[128], body[200], id[64];
+    freezes(s, "KT-R-026");
+    says(s, "secretctl run cancel ");
+    cancel(s, 200);
+    soon(s, "cancelled");
+    says(s, "given up: it was not seen what pg accepts");
+    (void)snprintf(path, sizeof path, "rotation/runs/%s/report", s->run);
+    need(s, 200, "GET", path, NULL);
+    says(s, "# GIVEN UP  " SECRET ": it was not seen whether pg accepts");
+    says(s, "somebody gave it up");
+    need(s, 200, "GET", "secret/metadata/db/orders", NULL);
+    says(s, "\"pending\":0");
+    (void)snprintf(body, sizeof body, "{\"versions\":[1]}");
+    need(s, 400, "POST", "secret/destroy/db/orders", body); /* nobody saw it dead */
+    (void)snprintf(id, sizeof id, "%s", s->run);
+    (void)snprintf(body, sizeof body, "{\"data\":{\"username\":\"%s\",\"password\":\"%s\",\"host\":\"h\"}}",
+                   strcmp(works, "first-password-of-a") == 0 || !alternates(s) ? "app_a" : "app_b", works);
+    need(s, 200, "POST", "secret/data/db/orders", body);
+    rotate(s);
+    assert_string_not_equal(id, s->run);
+    soon_says(s, "\"name\":\"promoted\"");
+    scene_end(s);
+}
+
+static struct scene *waiting(const char *strategy)
+{
+    struct scene *s = scene(strategy);
+    SIM_SET(&s->sim, vault, NULL); /* whose version is gone */
+    register_agent(s, "h1");
+    rotate(s);
+    soon(s, "acking");
+    return s;
+}
+
+static void gone_when_it_goes_back(void **state)
+{
+    struct scene *s = waiting(*state);
+    char user[64], works[128];
+    (void)current(s, user, works);
+    put_into_run(s, s->run, old_is_gone);
+    cancel(s, 200);
+    obeyed(s, works);
+}
+
+static void gone_when_it_goes_on(void **state)
+{
+    struct scene *s = waiting(*state);
+    char user[64], works[128];
+    (void)current(s, user, works);
+    acknowledge(s, "h1", 2);
+    soon(s, "overlapping");
+    put_into_run(s, s->run, old_is_gone);
+    obeyed(s, works);
+}
+
+static void gone_past_the_point(void **state)
+{
+    struct scene *s = scene(*state);
+    char user[64], works[128];
+    SIM_SET(&s->sim, vault, NULL);
+    rotate(s);
+    soon(s, "overlapping");
+    (void)current(s, user, works);
+    SIM_SET(&s->sim, down, true);
+    until(s, revokes(s) ? "revoking" : "confirming");
+    put_into_run(s, s->run, new_is_gone);
+    SIM_SET(&s->sim, down, false);
+    obeyed(s, works);
+}
+
+/* The one thing that is looked at during the overlap is open sessions. */
+static void gone_while_sessions_are_counted(void **state)
+{
+    struct scene *s = scene(*state);
+    char user[64], works[128];
+    SIM_SET(&s->sim, vault, NULL);
+    change_rotation(s, "{\"drain\":100000,\"max_overlap\":200000}");
+    sim_account(&s->sim, "app_a")->sessions = 3;
+    rotate(s);
+    until(s, "overlapping");
+    (void)current(s, user, works);
+    put_into_run(s, s->run, old_is_gone);
+    sim_account(&s->sim, "app_a")->sessions = 0;
+    obeyed(s, works);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -260,6 +362,10 @@ int main(void)
         ALTERNATE(frozen_old_alive),
         EACH(both_dead),
         EACH(thawed_sets_it_again),
+        EACH(gone_when_it_goes_back),
+        EACH(gone_when_it_goes_on),
+        EACH(gone_past_the_point),
+        ALTERNATE(gone_while_sessions_are_counted),
     };
     kt_log_set_level(KT_LOG_ERROR);
     return cmocka_run_group_tests_name("rotation_frozen", tests, NULL, NULL);

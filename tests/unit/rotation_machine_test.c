@@ -41,7 +41,7 @@ static bool same(const struct machine *a, const struct machine *b)
 {
     return a->strategy == b->strategy && a->state == b->state && a->back == b->back &&
            a->intent == b->intent && a->open == b->open && a->promoted == b->promoted &&
-           a->past == b->past && a->hold_unhealthy == b->hold_unhealthy &&
+           a->past == b->past && a->old_dead == b->old_dead && a->hold_unhealthy == b->hold_unhealthy &&
            a->hold_silent == b->hold_silent && a->said_no == b->said_no &&
            a->bad_value == b->bad_value && a->values == b->values &&
            a->applied_again == b->applied_again && a->both_dead == b->both_dead &&
@@ -128,6 +128,29 @@ static void nothing_goes_back_past_the_point(void **state)
                 assert_false(took);
             assert_int_not_equal(m.state, RUN_ROLLING_BACK);
             assert_int_not_equal(m.state, RUN_CANCELLED);
+        }
+}
+
+/* No step can be made without the version: a cancel ends the run wherever it is. Thawed, it goes on where it was. */
+static void given_up_where_the_vault_lacks_a_version(void **state)
+{
+    (void)state;
+    for (unsigned s = 0; s < RUN_STATE_COUNT; s++)
+        for (int past = 0; past < 2; past++) {
+            unsigned fx = 0;
+            struct machine m = at(STRATEGY_ALTERNATE, (enum run_state)s, past != 0);
+            bool untouched = s == RUN_PLANNED || s == RUN_PREFLIGHT || s == RUN_GENERATED;
+            if (run_state_ended(m.state) || s == RUN_FROZEN || s == RUN_MENDING || (untouched && past))
+                continue;
+            machine_freeze(&m, FROZEN_STORE, &fx);
+            struct machine thawed = m;
+            assert_int_equal(machine_can_give_up(&m), !untouched);
+            assert_true(machine_event(&m, EV_CANCEL, &fx));
+            assert_int_equal(m.state, RUN_CANCELLED);
+            assert_int_equal(machine_gave_up(&m), !untouched);
+            assert_int_equal(fx & (FX_GIVE_UP | FX_DEAD_NEW | FX_DEAD_OLD | FX_DEMOTE), untouched ? 0 : FX_GIVE_UP);
+            assert_true(machine_event(&thawed, EV_THAW, &fx));
+            assert_false(machine_can_give_up(&thawed));
         }
 }
 
@@ -546,6 +569,7 @@ int main(void)
         cmocka_unit_test(known_pairs_go_where_the_table_says),
         cmocka_unit_test(every_state_has_a_crash_and_every_end_is_one),
         cmocka_unit_test(nothing_goes_back_past_the_point),
+        cmocka_unit_test(given_up_where_the_vault_lacks_a_version),
         cmocka_unit_test(thawed_it_asks_the_target),
         cmocka_unit_test(mends_what_is_refused),
         cmocka_unit_test(mending_makes_no_version_and_ends_none),

@@ -281,7 +281,7 @@ static enum kt_kind held_by_sessions(struct pass *p, struct work *w, bool *ret_h
     pass_wait(p, most, "%u sessions of %s to end by themselves", run->sessions,
               run_account(run, run->slot_old));
     if (p->now_ms >= p->active->look_ms)
-        return pass_may_look(p, w) ? plan_job(w, JOB_SESSIONS, &p->job, err) : KT_OK;
+        return pass_may_look(p, w) ? pass_job(p, w, JOB_SESSIONS, err) : KT_OK;
     p->wake_ms = p->active->look_ms < most ? p->active->look_ms : most;
     return KT_OK;
 }

@@ -595,7 +595,9 @@ bool machine_can_go_back(const struct machine *m)
 
 bool machine_can_give_up(const struct machine *m)
 {
-    return m->state == RUN_FROZEN && m->old_dead && !m->promoted && !untouched(m->frozen_in);
+    if (m->state != RUN_FROZEN || m->mends || untouched(m->frozen_in))
+        return false;
+    return m->frozen == FROZEN_STORE || (m->old_dead && !m->promoted);
 }
 
 bool machine_gave_up(const struct machine *m)

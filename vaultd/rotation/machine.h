@@ -238,8 +238,9 @@ void machine_resumed(struct machine *m);
 bool machine_ends_old(const struct machine *m);
 /* Nothing has it go back any more. */
 bool machine_only_ahead(const struct machine *m);
-/* If neither of these is so, a cancel is answered with "too late". The second: frozen, it neither goes back nor need it
- * go on: a cancel ends it where it is, and what the target accepts is not known. */
+/* If neither of these is so, a cancel is answered with "too late". The second: frozen, it has no way to go (the vault
+ * lacks a version that each step needs), or need not go on: a cancel ends it where it is, and what the target accepts is
+ * not known. */
 bool machine_can_go_back(const struct machine *m);
 bool machine_can_give_up(const struct machine *m);
 /* It ended so. */

@@ -123,8 +123,8 @@ static void add_verdict(const struct report *report, struct kt_buf *out)
         return;
     }
     if (machine_gave_up(&run->machine)) {
-        kt_buf_printf(out, "it was not seen whether %s accepts v%u or v%u: look at both.", run->settings.target,
-                      run->from, run->to);
+        kt_buf_printf(out, "it was not seen whether %s accepts v%u or v%u: look at both.",
+                      run_touches_target(run) ? run->settings.target : "anybody", run->from, run->to);
     } else if (run->machine.state == RUN_DONE && run_touches_target(run)) {
         kt_buf_printf(out, "v%u is in use, v%u is refused.  ", run->to, run->from);
         gap_say(&report->gap, out);

@@ -234,8 +234,9 @@ static const struct frozen_words words[] = {
     {FROZEN_STORE,
      "The vault does not have the version that this run needs. Nothing more is changed.",
      "secretctl kv metadata get {secret}\n"
-     "# if a backup was restored: put the password that {target} accepts into the vault\n"
-     "secretctl run cancel {run}"},
+     "secretctl run cancel {run}   # gives it up, wherever it is: nothing more is changed\n"
+     "secretctl kv patch {secret} {password_field}=-   # the password that {target} accepts, on standard input\n"
+     "secretctl rotate {secret}"},
     {FROZEN_UNMENDED,
      "{target} does not accept the stored password (version {old}) although it was told to.",
      "# somebody with rights at the target looks at {account_old}: locked? expired? may the "
