@@ -186,7 +186,7 @@ int cmd_kv_put(struct cli *cli)
     char line[KT_API_PATH_MAX + 16];
     kt_buf_init(&data, INPUT_ALL_MAX * 2);
     (void)snprintf(line, sizeof line, "kv put %.*s", (int)KT_API_PATH_MAX - 1, cli->words[0]);
-    if (input_secrets(cli, cli->words + 1, cli->word_count - 1, line, &data, &err) != KT_OK)
+    if (input_secrets(cli, cli->words + 1, cli->word_count - 1, &(struct input_of){line, NULL}, &data, &err) != KT_OK)
         return cli_fail(cli, &err);
     bool cas = flags_has(&cli->flags, FLAG_CAS);
     if (!(cas ? kv_place_find_versioned : kv_place_find)(cli, cli->words[0], &place))
@@ -235,7 +235,7 @@ int cmd_kv_patch(struct cli *cli)
         return cli_wrong(cli, "secretctl kv patch PATH key=@FILE, or -remove-data=KEY",
                          "nothing to change is given");
     (void)snprintf(line, sizeof line, "kv patch %.*s", (int)KT_API_PATH_MAX - 1, cli->words[0]);
-    if (input_secrets(cli, cli->words + 1, cli->word_count - 1, line, &data, &err) != KT_OK)
+    if (input_secrets(cli, cli->words + 1, cli->word_count - 1, &(struct input_of){line, NULL}, &data, &err) != KT_OK)
         return cli_fail(cli, &err);
     add_removals(cli, kt_buf_bytes(&data), &patch);
     if (!kt_buf_ok(&patch))

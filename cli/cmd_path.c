@@ -43,11 +43,12 @@ int cmd_delete(struct cli *cli)
 
 int cmd_write(struct cli *cli)
 {
+    const struct input_of of = {"write PATH", cli->words[0]};
     struct kt_err err = {0};
     kt_autobuf struct kt_buf body = {0};
     kt_buf_init(&body, INPUT_ALL_MAX * 2);
     if (cli->word_count > 1 &&
-        input_secrets(cli, cli->words + 1, cli->word_count - 1, "write PATH", &body, &err) != KT_OK)
+        input_secrets(cli, cli->words + 1, cli->word_count - 1, &of, &body, &err) != KT_OK)
         return cli_fail(cli, &err);
     return call_path(cli, "writing", "PUT", kt_buf_bytes(&body));
 }

@@ -93,7 +93,10 @@ static const struct command rows[] = {
     {"read", NULL, GROUP_VAULT, 0, "Read any path of the API.", "PATH", 1, 1, path_flags, NULL,
      "secretctl read sys/health", cmd_read},
     {"write", NULL, GROUP_VAULT, 0, "Write to any path of the API.", "PATH KEY=@FILE|KEY=-|KEY=|@FILE|-", 1,
-     MANY, path_flags, NULL,
+     MANY, path_flags,
+     "A value comes from a file, the standard input or a prompt. KEY=VALUE is taken where the API's field is\n"
+     "a setting that is no secret: of identity/, of roles, users and groups below auth/, of rules of approval.",
+     "secretctl write identity/group name=approvers member_entity_ids=ID,ID\n"
      "secretctl write sys/mounts/team-a/tune @tune.json\n"
      "secretctl write -wrap-ttl=5m sys/wrapping/wrap @for-them.json", cmd_write},
     {"list", NULL, GROUP_VAULT, 0, "List any path of the API.", "PATH", 1, 1, NULL, NULL,

@@ -8,6 +8,7 @@
 
 #include "cli/cli.h"
 #include "cli/prompt.h"
+#include "cli/write_settings.h"
 #include "lib/cleanup.h"
 #include "lib/duration.h"
 #include "lib/json.h"
@@ -208,7 +209,7 @@ static enum kt_kind whole_object(struct cli *cli, const char *word, struct kt_bu
 }
 
 enum kt_kind input_secrets(struct cli *cli, const char *const *words, size_t count,
-                           const char *line, struct kt_buf *ret, struct kt_err *err)
+                           const struct input_of *of, struct kt_buf *ret, struct kt_err *err)
 {
     bool stdin_used = false;
     if (count == 1 && (strcmp(words[0], "-") == 0 || words[0][0] == '@'))
@@ -229,9 +230,11 @@ enum kt_kind input_secrets(struct cli *cli, const char *const *words, size_t cou
         kt_buf_init(&value, INPUT_ALL_MAX);
         const struct secret_word word = {.name = name, .text = text};
         enum kt_kind kind = fetch(cli, &word, &stdin_used, &value, err);
+        if (kind == KT_DENIED && (of->path == NULL || !write_setting_is_public(of->path, name)))
+            return value_as_word(name, of->line, err);
         if (kind == KT_DENIED)
-            return value_as_word(name, line, err);
-        if (kind != KT_OK)
+            kt_buf_add_text(&value, text);
+        else if (kind != KT_OK)
             return kind;
         if (is_line(&value))
             cli_note(

@@ -22,9 +22,14 @@ struct cli;
 #define INPUT_VALUE_MAX ((size_t)512 * 1024)
 #define INPUT_ALL_MAX   ((size_t)1024 * 1024)
 
-/* Words of secret values. Appends a JSON object; line is the command for hints. */
+/* What the words are for. */
+struct input_of {
+    const char *line; /* the command, for hints */
+    const char *path; /* of the API: its settings that are no secret may be words; NULL: all are secrets */
+};
+/* Words of secret values. Appends a JSON object. */
 enum kt_kind input_secrets(struct cli *cli, const char *const *words, size_t count,
-                           const char *line, struct kt_buf *ret, struct kt_err *err) KT_MUST_CHECK;
+                           const struct input_of *of, struct kt_buf *ret, struct kt_err *err) KT_MUST_CHECK;
 
 enum input_kind {
     INPUT_TEXT,

@@ -5,6 +5,7 @@
 const struct input_field cli_target_fields[] = {
     {"driver",                INPUT_TEXT,     "postgresql, mariadb, redis, ldap, ssh-key, exec, http, vault"},
     {"program",               INPUT_TEXT,     "exec: the name of a driver_program in vaultd's configuration"},
+    {"api",                   INPUT_FILE,     "http: @FILE: what is asked of the API, JSON"},
     {"host",                  INPUT_TEXT,     "name, address, or a socket folder that begins with /"},
     {"hosts",                 INPUT_LIST,     "db1,db2:5433: several servers that are one target, instead of host"},
     {"sentinels",             INPUT_LIST,     "redis: Sentinels that are asked whether hosts names all; none: sentinels="},

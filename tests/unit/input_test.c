@@ -38,27 +38,33 @@ static const struct secret_row {
     const char *words[3]; /* "@" alone before a name: the file of this row */
     const char *file, *input;
     const char *json, *what;
+    const char *path; /* NULL: no path of the API */
 } secret_rows[] = {
-    {"a file", {"a=@", NULL}, "value", "", "{\"a\":\"value\"}", NULL},
-    {"a line's newline stays", {"a=@", NULL}, "value\n", "", "{\"a\":\"value\\n\"}", NULL},
-    {"of the other kind too", {"a=@", NULL}, "value\r\n", "", "{\"a\":\"value\\r\\n\"}", NULL},
-    {"several lines stay", {"a=@", NULL}, "one\ntwo\n", "", "{\"a\":\"one\\ntwo\\n\"}", NULL},
-    {"standard input", {"a=-", NULL}, "", "from input\n", "{\"a\":\"from input\\n\"}", NULL},
-    {"an empty file", {"a=@", NULL}, "", "", "{\"a\":\"\"}", NULL},
-    {"quotes", {"a=@", NULL}, "\"<x>\\", "", "{\"a\":\"\\\"\\u003cx\\u003e\\\\\"}", NULL},
-    {"a key with a blank", {"a b=@", NULL}, "x", "", "{\"a b\":\"x\"}", NULL},
-    {"two", {"a=@", "b=-"}, "x", "y", "{\"a\":\"x\",\"b\":\"y\"}", NULL},
-    {"a whole object", {"-", NULL}, "", "{\"n\": 1.0}", "{\"n\": 1.0}", NULL},
-    {"a whole object in a file", {"@", NULL}, "{\"n\":[1]}", "", "{\"n\":[1]}", NULL},
-    {"a list is no object", {"-", NULL}, "", "[1]", NULL, "no JSON object"},
-    {"cut JSON", {"-", NULL}, "", "{\"a\":", NULL, "'-'"},
-    {"keys twice in JSON", {"-", NULL}, "", "{\"a\":1,\"a\":2}", NULL, "'-'"},
-    {"the input twice", {"a=-", "b=-"}, "", "x", NULL, "only one value"},
-    {"not text", {"a=@", NULL}, "\xff\xfe", "", NULL, "is not text"},
-    {"overlong UTF-8", {"a=@", NULL}, "\xc0\xaf", "", NULL, "is not text"},
-    {"the value as a word", {"a=secret", NULL}, "", "", NULL, "stands on the command line"},
-    {"nothing to ask", {"a=", NULL}, "", "", NULL, "nobody can be asked"},
-    {"no key", {"=x", NULL}, "", "", NULL, "not of the form"},
+    {"a file", {"a=@", NULL}, "value", "", "{\"a\":\"value\"}", NULL, NULL},
+    {"a line's newline stays", {"a=@", NULL}, "value\n", "", "{\"a\":\"value\\n\"}", NULL, NULL},
+    {"of the other kind too", {"a=@", NULL}, "value\r\n", "", "{\"a\":\"value\\r\\n\"}", NULL, NULL},
+    {"several lines stay", {"a=@", NULL}, "one\ntwo\n", "", "{\"a\":\"one\\ntwo\\n\"}", NULL, NULL},
+    {"standard input", {"a=-", NULL}, "", "from input\n", "{\"a\":\"from input\\n\"}", NULL, NULL},
+    {"an empty file", {"a=@", NULL}, "", "", "{\"a\":\"\"}", NULL, NULL},
+    {"quotes", {"a=@", NULL}, "\"<x>\\", "", "{\"a\":\"\\\"\\u003cx\\u003e\\\\\"}", NULL, NULL},
+    {"a key with a blank", {"a b=@", NULL}, "x", "", "{\"a b\":\"x\"}", NULL, NULL},
+    {"two", {"a=@", "b=-"}, "x", "y", "{\"a\":\"x\",\"b\":\"y\"}", NULL, NULL},
+    {"a whole object", {"-", NULL}, "", "{\"n\": 1.0}", "{\"n\": 1.0}", NULL, NULL},
+    {"a whole object in a file", {"@", NULL}, "{\"n\":[1]}", "", "{\"n\":[1]}", NULL, NULL},
+    {"a list is no object", {"-", NULL}, "", "[1]", NULL, "no JSON object", NULL},
+    {"cut JSON", {"-", NULL}, "", "{\"a\":", NULL, "'-'", NULL},
+    {"keys twice in JSON", {"-", NULL}, "", "{\"a\":1,\"a\":2}", NULL, "'-'", NULL},
+    {"the input twice", {"a=-", "b=-"}, "", "x", NULL, "only one value", NULL},
+    {"not text", {"a=@", NULL}, "\xff\xfe", "", NULL, "is not text", NULL},
+    {"overlong UTF-8", {"a=@", NULL}, "\xc0\xaf", "", NULL, "is not text", NULL},
+    {"the value as a word", {"a=secret", NULL}, "", "", NULL, "stands on the command line", NULL},
+    {"a setting as a word", {"needed=2", "group=a,b"}, "", "", "{\"needed\":\"2\",\"group\":\"a,b\"}", NULL,
+     "sys/approvals/rules/x"},
+    {"a setting of another path", {"group=a", NULL}, "", "", NULL, "stands on the command line", "secret/data/x"},
+    {"a secret beside a setting", {"policies=p", "password=x"}, "", "", NULL, "value of 'password' stands on the",
+     "auth/userpass/users/bob"},
+    {"nothing to ask", {"a=", NULL}, "", "", NULL, "nobody can be asked", NULL},
+    {"no key", {"=x", NULL}, "", "", NULL, "not of the form", NULL},
 };
 
 static void secrets(void **state)
@@ -81,7 +87,7 @@ static void secrets(void **state)
             (void)snprintf(texts[count] + len, sizeof texts[count] - len, "/dev/fd/%d", file);
         words[count] = texts[count];
     }
-    enum kt_kind kind = input_secrets(&cli, words, count, "kv put x", &out, &err);
+    enum kt_kind kind = input_secrets(&cli, words, count, &(struct input_of){"kv put x", row->path}, &out, &err);
     if (row->json != NULL) {
         if (kind != KT_OK)
             fail_msg("expected %s, got '%s'", row->json, err.what);
@@ -168,7 +174,7 @@ static void newline_at_the_end(void **state)
     cli.err_fd = told;
     kt_autobuf struct kt_buf out;
     kt_buf_init(&out, 65536);
-    assert_int_equal(input_secrets(&cli, secret, 1, "kv put x", &out, &err), KT_OK);
+    assert_int_equal(input_secrets(&cli, secret, 1, &(struct input_of){"kv put x", NULL}, &out, &err), KT_OK);
     assert_true(pread(told, said, sizeof said - 1, 0) >= 0);
     assert_int_equal(strstr(said, "the newline at the end of 'a' is kept") != NULL, row->told);
     assert_int_equal(ftruncate(told, 0), 0);
