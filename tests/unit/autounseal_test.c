@@ -190,6 +190,7 @@ static void break_glass(void **state)
         assert_int_equal(autounseal_outcome(vault->core, "one"), wrong->outcome);
         (void)snprintf(says, sizeof says, "\"last_try\":\"%s\"", seal_outcome_word(wrong->outcome));
         ask(vault, "GET", "sys/health", 503, "\"seals_not_opened\":1");
+        assert_false(test_vault_said(vault, "\"server_time_utc\":0,")); /* sealed or not, a clock is one */
         ask(vault, "GET", "sys/seal-status", 200, says);
         assert_true(test_vault_said(vault, "\"sealed\":true") && test_vault_said(vault, "\"unsealed_by\":\"\""));
         test_vault_reseal(vault);

@@ -306,7 +306,7 @@ enum kt_kind sys_health(struct request *req, struct kt_err *err)
     kt_jsonw_kv_bool(&w, "performance_standby", false);
     kt_jsonw_kv_text(&w, "replication_performance_mode", s.sealed ? "unknown" : "disabled");
     kt_jsonw_kv_text(&w, "replication_dr_mode", s.sealed ? "unknown" : "disabled");
-    kt_jsonw_kv_int(&w, "server_time_utc", req->now_ms / 1000);
+    kt_jsonw_kv_int(&w, "server_time_utc", kt_wall_ms(req->core->clock) / 1000);
     kt_jsonw_kv_text(&w, "version", SYS_VAULT_VERSION);
     kt_jsonw_kv_text(&w, "keyturn_version", KT_VERSION);
     kt_jsonw_kv_bool(&w, "enterprise", false);
