@@ -493,6 +493,45 @@ static void other_rules(void **state)
 
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
 
+/* While the rotation thread looks at it again and again. */
+static void alarm_stays(struct scene *s)
+{
+    for (unsigned i = 0; i < 200; i++) {
+        need(s, 200, "GET", "rotation/clock", NULL);
+        assert_true(test_vault_said(s->vault, "\"alarm\":true"));
+        rotation_wake(s->vault->core->rotation);
+        pause_ms(1);
+    }
+}
+
+/* Just beyond the bound, then just within it: a day ahead is as wrong as it was. */
+static void ends_when_it_is_right(void **state)
+{
+    static const int64_t jumps[][3] = {{DAY_MS + HOUR_MS, -2 * HOUR_MS, -23 * HOUR_MS},
+                                       {-4 * HOUR_MS, 2 * HOUR_MS, 2 * HOUR_MS - HOUR_MS / 2}};
+    struct scene *s = *state;
+    for (size_t i = 0; i < 2; i++) {
+        jump(s, jumps[i][0]);
+        comes_to_say(s, "rotation/clock", "\"alarm\":true");
+        jump(s, jumps[i][1]);
+        alarm_stays(s);
+        jump(s, jumps[i][2]);
+        comes_to_say(s, "rotation/clock", "\"alarm\":false");
+    }
+}
+
+/* Who asks for one secret is told what all of them wait for, also of one that has time left. */
+static void each_says_so(void **state)
+{
+    struct scene *s = *state;
+    jump(s, -DAY_MS);
+    for (size_t i = 0; i < KINDS; i++) {
+        char path[64];
+        (void)snprintf(path, sizeof path, "rotation/secrets/secret/%s", kinds[i].name);
+        comes_to_say(s, path, "\"blocked_by\":\"the clock went back by 1440 minutes");
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -507,6 +546,8 @@ int main(void)
         TEST(used_by_mistake),
         TEST(used_by_mistake_and_restarted),
         TEST(accepted_and_restarted),
+        TEST(ends_when_it_is_right),
+        TEST(each_says_so),
         TEST(another_setting),
         TEST(other_rules),
     };

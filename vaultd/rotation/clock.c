@@ -11,6 +11,7 @@
 #define FORMAT      3u
 #define BACK_MS     ((int64_t)3 * 60 * 60 * 1000)
 #define AHEAD_MS    ((int64_t)24 * 60 * 60 * 1000)
+#define NEAR_MS     ((int64_t)60 * 60 * 1000) /* one that jumped is right again when it is so near to the steady one */
 #define SAVE_MS     ((int64_t)60 * 60 * 1000)
 #define READS_MAX   10
 #define READ_MS     1000
@@ -280,16 +281,26 @@ void rotation_clock_start(struct rotation *rotation)
         memcpy(clock->zones, pass.stored.zones, sizeof clock->zones);
     int64_t behind = pass.stored.at_ms - kt_wall_ms(rotation->core->clock);
     if (pass.stored.at_ms != 0 && behind > BACK_MS) {
-        /* Trusted again when the wall clock reaches what is stored. */
+        /* Trusted again when the wall clock reaches what is stored; nobody knows for how long vaultd was down. */
         clock->offset_ms += behind;
+        clock->right_ahead_ms = AHEAD_MS;
         alarm_on(rotation, "is behind the last stored time", behind);
     }
+}
+
+/* An alarm ends by itself only when the clock is right again: what was just beyond the bound that raised it would be
+ * just within it a moment later, and taken for true from then on. */
+static bool is_trusted(const struct rotation_clock *clock, int64_t delta_ms)
+{
+    if (clock->alarm)
+        return delta_ms >= -NEAR_MS && delta_ms <= clock->right_ahead_ms;
+    return delta_ms >= -BACK_MS && delta_ms <= AHEAD_MS;
 }
 
 bool rotation_clock_trusts(const struct rotation *rotation, int64_t wall_ms)
 {
     int64_t delta = wall_ms - kt_mono_ms(rotation->core->clock) - rotation->clock.offset_ms;
-    return delta >= -BACK_MS && delta <= AHEAD_MS;
+    return is_trusted(&rotation->clock, delta);
 }
 
 bool rotation_clock_look(struct rotation *rotation)
@@ -306,12 +317,10 @@ bool rotation_clock_look(struct rotation *rotation)
         clock->offset_ms = offset;
         delta = 0;
     }
-    if (delta < -BACK_MS) {
-        alarm_on(rotation, "went back", -delta);
-        return true;
-    }
-    if (delta > AHEAD_MS) {
-        alarm_on(rotation, "went ahead", delta);
+    if (!is_trusted(clock, delta)) {
+        if (!clock->alarm)
+            clock->right_ahead_ms = NEAR_MS;
+        alarm_on(rotation, delta < 0 ? "went back" : "went ahead", delta < 0 ? -delta : delta);
         return true;
     }
     clock->offset_ms = offset;

@@ -63,6 +63,7 @@ struct rotation_clock {
     int64_t offset_ms;    /* the same when last trusted */
     bool alarm;           /* guarded by rotation->lock, as is text */
     char text[200];
+    int64_t right_ahead_ms; /* with an alarm: it is right again when it is at most so far ahead */
     int64_t saved_ms;     /* wall time of the last look at zones; stored */
     int64_t apart_ms;     /* monotonic; when the steady clock was stored last because it is ahead of the wall's */
     char zones[KT_ZONE_VERSION_TEXT]; /* whose rules what is planned was planned by */
