@@ -11,13 +11,14 @@
 
 #define PATH_MAX_LEN 512
 
-static bool read_run(struct cli *cli, const char *id, struct run_model *ret)
+/* aside: something is said without it, too. */
+static bool read_run(struct cli *cli, const char *id, bool aside, struct run_model *ret)
 {
     char path[PATH_MAX_LEN];
     kt_autoapireply struct kt_api_reply reply;
     kt_api_reply_init(&reply);
     (void)snprintf(path, sizeof path, "rotation/runs/%.400s", id);
-    struct cli_call call = {.doing = "reading the run", .method = "GET", .path = path};
+    struct cli_call call = {.doing = "reading the run", .method = "GET", .path = path, .aside = aside};
     return cli_call(cli, &call, &reply) == KT_OK && run_model_take(ret, reply.data);
 }
 
@@ -114,8 +115,32 @@ static void explain_gap(struct cli *cli, const char *secret, struct kt_json data
     output_safe(&cli->out, kt_buf_bytes(&text));
 }
 
+/* The newest run, where it is not the success that "last" tells of. */
+static void explain_newest(struct cli *cli, struct kt_json state, struct run_model *run)
+{
+    char id[64], result[64], time[OUTPUT_TIME], age[OUTPUT_TIME];
+    if (!kt_api_text(state, "last_run", id, sizeof id) || id[0] == '\0' ||
+        !kt_api_text(state, "last_result", result, sizeof result) || result[0] == '\0' || strcmp(result, "done") == 0)
+        return;
+    kt_buf_add_text(&cli->out, "newest  ");
+    output_safe(&cli->out, kt_str(result));
+    if (read_run(cli, id, true, run)) {
+        output_time(cli, run->ended_ms, time);
+        output_age(cli, run->ended_ms, age);
+        kt_buf_printf(&cli->out, " %s   %s", time, age);
+        if (run_why(run)[0] != '\0') {
+            kt_buf_add_text(&cli->out, "\nwhy     ");
+            output_safe(&cli->out, kt_str(run_why(run)));
+        }
+    }
+    kt_buf_add_text(&cli->out, "\nreport  secretctl run report ");
+    output_safe(&cli->out, kt_str(id));
+    kt_buf_add_char(&cli->out, '\n');
+}
+
 /* No run is active: the schedule answers. */
-static void explain_state(struct cli *cli, const char *secret, struct kt_json data, struct kt_json state)
+static void explain_state(struct cli *cli, const char *secret, struct kt_json data, struct kt_json state,
+                          struct run_model *newest)
 {
     char time[OUTPUT_TIME];
     char age[OUTPUT_TIME];
@@ -128,14 +153,10 @@ static void explain_state(struct cli *cli, const char *secret, struct kt_json da
     output_time(cli, done, time);
     output_age(cli, done, age);
     if (done != 0)
-        kt_buf_printf(&cli->out, "last    %s   %s", time, age);
+        kt_buf_printf(&cli->out, "last    %s   %s\n", time, age);
     else
-        kt_buf_add_text(&cli->out, "last    never");
-    if (kt_api_text(state, "last_result", text, sizeof text) && text[0] != '\0') {
-        kt_buf_add_text(&cli->out, "; ");
-        output_safe(&cli->out, kt_str(text));
-    }
-    kt_buf_add_char(&cli->out, '\n');
+        kt_buf_add_text(&cli->out, "last    never\n");
+    explain_newest(cli, state, newest);
     if (kt_api_text(state, "held", text, sizeof text) && text[0] != '\0') {
         kt_buf_add_text(&cli->out, "held    ");
         output_safe(&cli->out, kt_str(text));
@@ -181,12 +202,12 @@ static int why_secret(struct cli *cli, struct run_model *run)
         return cli->exit_code;
     (void)kt_json_member(reply.data, "state", &state);
     if (kt_api_text(state, "run", id, sizeof id) && id[0] != '\0') {
-        if (!read_run(cli, id, run))
+        if (!read_run(cli, id, false, run))
             return cli->exit_code;
         explain_run(cli, run);
         return CLI_DONE;
     }
-    explain_state(cli, cli->words[0], reply.data, state);
+    explain_state(cli, cli->words[0], reply.data, state, run);
     return CLI_DONE;
 }
 
@@ -197,7 +218,7 @@ int cmd_run_why(struct cli *cli)
     run_model_init(&run);
     if (strchr(cli->words[0], '/') != NULL)
         code = why_secret(cli, &run);
-    else if (read_run(cli, cli->words[0], &run))
+    else if (read_run(cli, cli->words[0], false, &run))
         explain_run(cli, &run);
     else
         code = cli->exit_code;

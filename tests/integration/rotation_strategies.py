@@ -149,6 +149,10 @@ class Test:
             run = secret.ended(secret.rotate())
         equal(run["state"], "rolled_back", story(run))
         equal(secret.agrees(run["id"]), 1, "current")
+        why = self.scene.vault.ctl("run", "why", secret.path).stdout
+        for part in ("\nnewest  rolled_back 2", "\nwhy     ", "not healthy", "\nreport  secretctl run report " + run["id"]):
+            contains(why, part)
+        equal("rolled_back" in why.split("last  ")[1].split("\n")[0], False, "the result beside another time")
         equal(secret.value(1), before, "the value")
         equal(secret.accepted(2), False, "version 2 is accepted")
         equal(secret.value(2) is None, False, "the value stays, should the target forget the last change")
