@@ -50,3 +50,9 @@ const char *kt_nearest(const char *word, const char *const *words)
     }
     return found;
 }
+
+bool kt_one_slip(const char *word, const char *other)
+{
+    size_t len = strlen(word), other_len = strlen(other);
+    return len <= WORD_MAX && other_len <= WORD_MAX && distance(word, len, other, other_len) == 1;
+}

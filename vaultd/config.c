@@ -9,6 +9,7 @@
 #include "lib/cleanup.h"
 #include "lib/credential.h"
 #include "lib/log.h"
+#include "lib/nearest.h"
 #include "vaultd/setting.h"
 
 /* ---- the settings ---------------------------------------------------------------------------- */
@@ -273,6 +274,9 @@ static const struct block_row block_rows[] = {
 };
 #define BLOCK_ROWS (sizeof block_rows / sizeof block_rows[0])
 
+/* What is near to nothing may be another Vault's, and is left out with a warning. A block that is near to one of ours, or a
+ * name that one slip of the hand makes of one, was meant to be that: without it vaultd would serve without the audit
+ * device, or with another limit than somebody believes. */
 static void unknown_setting(const struct kt_hcl_item *item, const char *nearest, void *arg)
 {
     struct findings *findings = arg;
@@ -289,7 +293,7 @@ static void unknown_setting(const struct kt_hcl_item *item, const char *nearest,
         kt_hint(&text, "did you mean '%s'?", nearest);
     else
         kt_hint(&text, "vaultd --settings lists them all");
-    findings_add(findings, false, &text);
+    findings_add(findings, nearest != NULL && (item->block || kt_one_slip(item->key, nearest)), &text);
 }
 
 #define KNOWN_MAX 32u
@@ -469,6 +473,10 @@ static void judge(const struct config *config, struct findings *findings)
     else if (config->storage.engine == STORE_LMDB)
         need_text(findings, top, config->storage.path, "storage \"lmdb\" without a path",
                   "path = \"/var/lib/vaultd\"");
+    const char *folder = config->storage.engine == STORE_LMDB ? config->storage.path : NULL;
+    if (folder != NULL && folder[0] != '\0' && folder[0] != '/')
+        findings_addf(findings, false, "give it an absolute path: path = \"/var/lib/vaultd\"",
+                      "the data folder '%s' depends on where vaultd is started", folder);
     if (config->n_listeners == 0)
         complain(findings, top, true,
                  "listener \"tcp\" { address = \"127.0.0.1:8200\" tls_disable = true }",

@@ -90,8 +90,9 @@ enum kt_kind config_parse(struct kt_bytes text, const char *file, struct config 
                           struct findings *findings, struct kt_err *err) KT_MUST_CHECK;
 enum kt_kind config_read(const char *file, struct config *ret, struct findings *findings,
                          struct kt_err *err) KT_MUST_CHECK;
-/* Looks at the machine: certificates, folders, addresses in use. Changes nothing. */
-void config_check(const struct config *config, int64_t now_ms, struct findings *findings);
+/* Looks at the machine: certificates, folders, addresses in use. Changes nothing. given: the data folder is one that the
+ * start makes or hands over while it is root (privileges.h), which the user of now cannot see. */
+void config_check(const struct config *config, bool given, int64_t now_ms, struct findings *findings);
 /* Of what checks files, only: may each driver_program be started, and by nobody else be replaced? */
 void config_check_programs(const struct config *config, struct findings *findings);
 /* What the listeners' limits come to. */

@@ -146,9 +146,9 @@ void config_check_programs(const struct config *config, struct findings *finding
     }
 }
 
-void config_check(const struct config *config, int64_t now_ms, struct findings *findings)
+void config_check(const struct config *config, bool given, int64_t now_ms, struct findings *findings)
 {
-    if (config->storage.path != NULL)
+    if (config->storage.path != NULL && !given)
         check_folder(config->storage.path, "the data folder", findings);
     for (size_t i = 0; i < config->n_listeners; i++) {
         const struct config_listener *listener = &config->listeners[i];

@@ -145,15 +145,20 @@ static int check(struct vaultd *vaultd)
     enum kt_kind kind = config_read(vaultd->args.config, &vaultd->config, &findings, &err);
     if (kind == KT_OK) {
         const char *user = vaultd->args.user != NULL ? vaultd->args.user : vaultd->config.user;
-        if (privileges_find(user, &vaultd->identity, &err) != KT_OK ||
-            privileges_drop(&vaultd->identity, &err) != KT_OK)
+        bool found = privileges_find(user, &vaultd->identity, &err) == KT_OK;
+        const char *folder = vaultd->config.storage.path;
+        bool given = found && folder != NULL && privileges_would_give_folder(&vaultd->identity, folder);
+        if (!found || privileges_drop(&vaultd->identity, &err) != KT_OK)
             findings_add(&findings, true, &err);
-        config_check(&vaultd->config, kt_wall_ms(&kt_system_clock), &findings);
+        config_check(&vaultd->config, given, kt_wall_ms(&kt_system_clock), &findings);
     } else if (findings.errors == 0) {
         findings_add(&findings, true, &err); /* not readable, or not HCL */
     }
     print_findings(&findings);
-    if (findings.errors == 0)
+    size_t warnings = findings.n - findings.errors;
+    if (findings.errors == 0 && warnings > 0)
+        (void)printf("%s: no mistakes, but look at the warnings: %zu\n", vaultd->args.config, warnings);
+    else if (findings.errors == 0)
         (void)printf("%s: no mistakes\n", vaultd->args.config);
     config_free(&vaultd->config);
     return findings.errors == 0 ? 0 : 1;

@@ -3,12 +3,14 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/cleanup.h"
 #include "lib/process.h"
 
 #define LOCKED_BYTES ((rlim_t)64 * 1024 * 1024)
@@ -55,6 +57,22 @@ static bool is_empty(int fd)
         empty = strcmp(at->d_name, ".") == 0 || strcmp(at->d_name, "..") == 0;
     (void)closedir(dir);
     return empty;
+}
+
+bool privileges_would_give_folder(const struct identity *identity, const char *path)
+{
+    struct stat st;
+    kt_autoclose int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    if (!identity->change)
+        return false;
+    if (fd >= 0)
+        return fstat(fd, &st) == 0 && st.st_uid == 0 && is_empty(fd);
+    const char *slash = strrchr(path, '/');
+    char parent[PATH_MAX];
+    int len = slash == NULL ? snprintf(parent, sizeof parent, ".")
+                            : snprintf(parent, sizeof parent, "%.*s", (int)(slash - path) + 1, path);
+    return errno == ENOENT && len > 0 && (size_t)len < sizeof parent && stat(parent, &st) == 0 && S_ISDIR(st.st_mode) &&
+           access(parent, W_OK | X_OK) == 0;
 }
 
 enum kt_kind privileges_give_folder(const struct identity *identity, const char *path,

@@ -23,6 +23,8 @@ enum kt_kind privileges_find(const char *user, struct identity *ret,
 /* Makes the folder if it is missing; gives it to the identity if it is empty and root's. */
 enum kt_kind privileges_give_folder(const struct identity *identity, const char *path,
                                     struct kt_err *err) KT_MUST_CHECK;
+/* Would it, so that what is amiss with the folder now does not matter? Asked while it is root. */
+bool privileges_would_give_folder(const struct identity *identity, const char *path);
 /* Raises limits as far as allowed. */
 void privileges_raise_limits(unsigned long descriptors);
 enum kt_kind privileges_drop(const struct identity *identity, struct kt_err *err) KT_MUST_CHECK;

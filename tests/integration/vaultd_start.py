@@ -64,6 +64,19 @@ def check():
         done = vaultd("--config", vault.config_path, "--check")
         equal(done.returncode, 0, done.stderr)
         contains(done.stdout, "no mistakes")
+        with open(vault.config_path) as f:
+            text = f.read()
+        with open(vault.config_path, "a") as f:
+            f.write('telemetry {}\n')
+        done = vaultd("--config", vault.config_path, "--check")
+        equal(done.returncode, 0, done.stderr)
+        contains(done.stdout, "no mistakes, but look at the warnings: 1")
+        with open(vault.config_path, "w") as f:
+            f.write(text + 'audti "file" { path = "/nonexistent/a" }\n')
+        for words in (["--check"], []):
+            done = vaultd("--config", vault.config_path, *words)
+            equal(done.returncode, 1, done.stdout)
+            contains(done.stderr, "unknown setting 'audti'")
         with open(vault.config_path, "w") as f:
             f.write('storge "lmdb" {}\nstorage "raft" {}\nlistener "tcp" {}\nlog_level = "loud"\n')
         done = vaultd("--config", vault.config_path, "--check")
@@ -77,6 +90,25 @@ def check():
         done = vaultd("--config", vault.config_path, "--check")
         equal(done.returncode, 1)
         contains(done.stderr, "vaultd.hcl:")
+
+
+def check_of_a_folder_to_come():
+    """Started as root vaultd makes it and hands it over; so does --check say."""
+    if os.geteuid() != 0:
+        return
+    with tempfile.TemporaryDirectory(prefix="kt-check-") as parent:
+        os.chmod(parent, 0o755)
+        config = os.path.join(parent, "vaultd.hcl")
+        for folder, code in (("data", 0), ("given", 0), ("kept", 1), ("no/data", 1)):
+            with open(config, "w") as f:
+                f.write('storage "lmdb" { path = "%s/%s" }\nlistener "tcp" { address = "127.0.0.1:%d" tls_disable = true }\n'
+                        % (parent, folder, free_port()))
+            if folder in ("given", "kept"):
+                os.mkdir(os.path.join(parent, folder), 0o700)
+            if folder == "kept":
+                open(os.path.join(parent, folder, "file"), "w").close()
+            done = vaultd("--config", config, "--check")
+            equal(done.returncode, code, folder + done.stdout + done.stderr)
 
 
 def no_configuration():
@@ -562,7 +594,7 @@ def dev_stays_on_loopback():
         contains(done.stderr, "which others can reach")
 
 
-for case in [wrong_flag, check, no_configuration, port_in_use, expired_certificate, foreign_key,
+for case in [wrong_flag, check, check_of_a_folder_to_come, no_configuration, port_in_use, expired_certificate, foreign_key,
              open_key, root_without_user, data_folder_open_to_others, data_folder_in_use,
              data_folder_of_root, data_folder_is_made, gives_up_privileges, environment_is_cleaned,
              sandbox_required, listens_on_a_unix_socket, one_address_cannot_take_all,

@@ -35,8 +35,13 @@ static const struct row rows[] = {
     {"two storages", STORE STORE LISTENER, false, "second storage", "keep one"},
     {"lmdb without a path", "storage \"lmdb\" {}\n" LISTENER, false, "without a path", "path ="},
     {"inmem needs none", "storage \"inmem\" {}\n" LISTENER, true, NULL, NULL},
-    {"a mistyped setting", STORE LISTENER "clster_name = \"a\"", true, "unknown setting 'clster_name'", "did you mean 'cluster_name'"},
-    {"a mistyped setting in a block", STORE "listener \"tcp\" { adress = \"a\" tls_disable = true }", true, "unknown setting 'adress'", "did you mean 'address'"},
+    {"a mistyped setting", STORE LISTENER "clster_name = \"a\"", false, "unknown setting 'clster_name'", "did you mean 'cluster_name'"},
+    {"a mistyped setting in a block", STORE "listener \"tcp\" { adress = \"a\" tls_disable = true }", false, "unknown setting 'adress'", "did you mean 'address'"},
+    {"a mistyped block", STORE LISTENER "audti \"file\" { path = \"/a\" }", false, "unknown setting 'audti'", "did you mean 'audit'"},
+    {"a block that is further off", STORE LISTENER "lmts { }", false, "unknown setting 'lmts'", "did you mean 'limits'"},
+    {"another one's setting", STORE "listener \"tcp\" { tls_disable = true tls_max_version = \"tls13\" }", true, "unknown setting 'tls_max_version'", ""},
+    {"another one's block", STORE LISTENER "telemetry { }", true, "unknown setting 'telemetry'", "vaultd --settings"},
+    {"a data folder from where it is started", "storage \"lmdb\" { path = \"data\" }\n" LISTENER, true, "the data folder 'data' depends on where vaultd is started", "absolute path"},
     {"a setting of Vault's alone", STORE LISTENER "ui = true", true, "'ui' has no effect here: there is no web interface", ""},
     {"a listener without a certificate", STORE "listener \"tcp\" {}", false, "without a certificate", "tls_disable = true"},
     {"a certificate without a key", STORE "listener \"tcp\" { tls_cert_file = \"/c\" }", false, "without a certificate", "tls_key_file"},
@@ -240,7 +245,7 @@ static void looks_at_the_machine(void **state)
     struct config config = {0};
     if (config_parse(kt_str(text), "f", &config, &findings, &err) != KT_OK)
         fail_with(&err);
-    config_check(&config, now_ms, &findings);
+    config_check(&config, false, now_ms, &findings);
     assert_true(found(true, "is open to others (mode 0755)", "chmod 700"));
     assert_true(found(true, "'nonsense' is not HOST:PORT", "127.0.0.1:8200"));
     assert_true(found(false, "serves without TLS", "tls_cert_file"));
