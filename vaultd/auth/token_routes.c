@@ -7,8 +7,6 @@
 #include "vaultd/auth/token_ttl.h"
 #include "vaultd/auth/tokens.h"
 
-#define ACCESSORS_MAX 10000u
-
 /* ---- look up ---- */
 
 static enum kt_kind lookup_self(struct request *req, struct kt_err *err)
@@ -199,47 +197,6 @@ static enum kt_kind revoke_accessor(struct request *req, struct kt_err *err)
     return kind == KT_OK ? end(req, token, false, err) : kind;
 }
 
-/* ---- accessors ---- */
-
-/* Tokens are keyed by hash, so all are opened; a list is for people and bounded. */
-static enum kt_kind accessors(struct request *req, struct kt_err *err)
-{
-    const unsigned char prefix[1] = {TABLE_TOKEN};
-    struct cursor *cursor = NULL;
-    if (cursor_open(req->snapshot, kt_bytes(prefix, 1), kt_bytes(NULL, 0), &cursor) != STORE_OK)
-        return kt_fail(err, KT_IO, "reading the tokens");
-    struct kt_jsonw w = kt_jsonw(&req->reply.data);
-    kt_jsonw_object(&w);
-    kt_jsonw_key(&w, "keys");
-    kt_jsonw_array(&w);
-    struct entry entry;
-    unsigned count = 0;
-    enum kt_kind kind = KT_OK;
-    enum store_error found = STORE_OK;
-    while (count < ACCESSORS_MAX && (found = cursor_next(cursor, &entry)) == STORE_OK) {
-        const struct token *token = NULL;
-        if (entry.key.len != BARRIER_HASH_KEY)
-            continue;
-        kind = token_find_hash(req->core, req->snapshot, entry.key.at + 1, req->life_ms, &token, err);
-        if (kind == KT_DENIED)
-            continue; /* it is over */
-        if (kind != KT_OK)
-            break;
-        kt_jsonw_text(&w, token->accessor);
-        count++;
-    }
-    cursor_close(cursor);
-    if (found != STORE_OK && found != STORE_NOT_FOUND)
-        return kt_fail(err, KT_IO, "reading the tokens");
-    if (kind != KT_OK && kind != KT_DENIED)
-        return kind;
-    kt_jsonw_end(&w);
-    kt_jsonw_end(&w);
-    if (count == ACCESSORS_MAX)
-        request_warn(req, "only the first %u accessors are listed", ACCESSORS_MAX);
-    return KT_OK;
-}
-
 /* There is nothing to begin: what is over goes by itself. */
 static enum kt_kind tidy(struct request *req, struct kt_err *err)
 {
@@ -327,7 +284,7 @@ static const struct route routes[] = {
       .fields = FIELDS({ "token", FIELD_STRING, "which" }),
       .help = "Ends a token; its children live on as orphans." },
     { .pattern = "tidy", .write = tidy, .help = "Nothing is left to tidy." },
-    { .pattern = "accessors", .flags = ROUTE_SUDO, .list = accessors,
+    { .pattern = "accessors", .flags = ROUTE_SUDO, .list = token_accessors,
       .help = "The accessors of all tokens." },
     { .pattern = "tree", .flags = ROUTE_SUDO, .read = token_tree,
       .help = "All tokens, each with the one that it ends with." },

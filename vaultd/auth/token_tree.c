@@ -6,7 +6,6 @@
 #include "vaultd/core/rows.h"
 
 #define ACCESSOR_TEXT 128u
-#define TOKENS_HERE 500u /* more are opened where they hold up nobody */
 
 static void write_token(struct kt_jsonw *w, const struct token *token, const char *parent,
                         int64_t now_ms)
@@ -47,63 +46,93 @@ static enum kt_kind find_parent(struct request *req, const unsigned char hash[32
     return kind;
 }
 
-/* *ret_written: it is alive. */
-static enum kt_kind add(struct request *req, struct kt_jsonw *w, const unsigned char hash[32],
-                        bool *ret_written, struct kt_err *err)
+/* ---- all that live ---- */
+
+/* One token into the answer; *ret_written: it is alive. */
+typedef enum kt_kind write_fn(struct request *req, struct kt_jsonw *w, const unsigned char hash[32],
+                              bool *ret_written, struct kt_err *err);
+
+/* Tokens are keyed by hash, so each is opened; also those that are over and not swept yet. *ret_n: how many live,
+ * one more than TOKEN_LIST_MAX when they are more. *ret_aside: it goes on elsewhere. */
+static enum kt_kind walk(struct request *req, struct kt_jsonw *w, write_fn *write, unsigned *ret_n,
+                         bool *ret_aside, struct kt_err *err)
+{
+    const unsigned char prefix[1] = {TABLE_TOKEN};
+    struct rows rows;
+    enum kt_kind kind = KT_OK;
+    unsigned n = 0, opened = 0;
+    bool aside = false;
+    rows_begin(&rows, req, kt_bytes(prefix, 1), kt_bytes(NULL, 0), "reading the tokens");
+    while (kind == KT_OK && !aside && n <= TOKEN_LIST_MAX && rows_next(&rows)) {
+        bool written = n == TOKEN_LIST_MAX; /* one more than there is room for */
+        if (rows.entry.key.len != BARRIER_HASH_KEY)
+            continue;
+        aside = opened++ == TOKENS_HERE && request_aside(req);
+        if (!aside && !written)
+            kind = write(req, w, rows.entry.key.at + 1, &written, err);
+        if (kind == KT_DENIED) { /* it is over */
+            kt_err_clear(err);
+            kind = KT_OK;
+        }
+        n += written;
+    }
+    *ret_n = n;
+    *ret_aside = aside;
+    return rows_end(&rows, kind, err);
+}
+
+static enum kt_kind list(struct request *req, const char *key, const char *what, write_fn *write,
+                         struct kt_err *err)
+{
+    struct kt_jsonw w = kt_jsonw(&req->reply.data);
+    unsigned n = 0;
+    bool aside = false;
+    kt_jsonw_object(&w);
+    kt_jsonw_key(&w, key);
+    kt_jsonw_array(&w);
+    enum kt_kind kind = walk(req, &w, write, &n, &aside, err);
+    kt_jsonw_end(&w);
+    kt_jsonw_end(&w);
+    if (aside)
+        kt_buf_reset(&req->reply.data);
+    else if (kind == KT_OK && n > TOKEN_LIST_MAX)
+        request_warn(req, "only the first %u %s", TOKEN_LIST_MAX, what);
+    return kind;
+}
+
+static enum kt_kind write_in_tree(struct request *req, struct kt_jsonw *w, const unsigned char hash[32],
+                                  bool *ret_written, struct kt_err *err)
 {
     const struct token *token = NULL;
     char parent[ACCESSOR_TEXT];
-    *ret_written = false;
     enum kt_kind kind = find_parent(req, hash, parent, err);
     if (kind == KT_OK)
         kind = token_find_hash(req->core, req->snapshot, hash, req->life_ms, &token, err);
-    if (kind == KT_DENIED)
-        kt_err_clear(err);
     if (kind != KT_OK)
-        return kind == KT_DENIED ? KT_OK : kind;
+        return kind;
     write_token(w, token, parent, req->life_ms);
     *ret_written = true;
     return KT_OK;
 }
 
-/* *ret_n: how many there are; one more than `most` when they are more. */
-static enum kt_kind read_tokens(struct request *req, unsigned most, unsigned *ret_n, struct kt_err *err)
-{
-    const unsigned char prefix[1] = {TABLE_TOKEN};
-    struct kt_jsonw w = kt_jsonw(&req->reply.data);
-    struct rows rows;
-    enum kt_kind kind = KT_OK;
-    unsigned n = 0;
-    kt_jsonw_object(&w);
-    kt_jsonw_key(&w, "tokens");
-    kt_jsonw_array(&w);
-    rows_begin(&rows, req, kt_bytes(prefix, 1), kt_bytes(NULL, 0), "reading the tokens");
-    while (kind == KT_OK && n <= most && rows_next(&rows)) {
-        bool written = n == most; /* one more than there is room for */
-        if (rows.entry.key.len != BARRIER_HASH_KEY)
-            continue;
-        if (!written)
-            kind = add(req, &w, rows.entry.key.at + 1, &written, err);
-        n += written;
-    }
-    kind = rows_end(&rows, kind, err);
-    kt_jsonw_end(&w);
-    kt_jsonw_end(&w);
-    *ret_n = n;
-    return kind;
-}
-
 enum kt_kind token_tree(struct request *req, struct kt_err *err)
 {
-    unsigned n = 0;
-    enum kt_kind kind = read_tokens(req, TOKENS_HERE, &n, err);
-    if (kind == KT_OK && n > TOKENS_HERE) {
-        kt_buf_reset(&req->reply.data);
-        if (request_aside(req))
-            return KT_OK;
-        kind = read_tokens(req, TOKEN_TREE_MAX, &n, err);
-    }
-    if (kind == KT_OK && n > TOKEN_TREE_MAX)
-        request_warn(req, "only the first %u tokens are here", TOKEN_TREE_MAX);
-    return kind;
+    return list(req, "tokens", "tokens are here", write_in_tree, err);
+}
+
+static enum kt_kind write_accessor(struct request *req, struct kt_jsonw *w, const unsigned char hash[32],
+                                   bool *ret_written, struct kt_err *err)
+{
+    const struct token *token = NULL;
+    enum kt_kind kind = token_find_hash(req->core, req->snapshot, hash, req->life_ms, &token, err);
+    if (kind != KT_OK)
+        return kind;
+    kt_jsonw_text(w, token->accessor);
+    *ret_written = true;
+    return KT_OK;
+}
+
+enum kt_kind token_accessors(struct request *req, struct kt_err *err)
+{
+    return list(req, "keys", "accessors are listed", write_accessor, err);
 }
