@@ -370,6 +370,34 @@ static void half_an_answer_is_not_sent(void **state)
     assert_int_equal(kt_json_check(kt_str(vault->body), NULL, NULL), KT_OK);
 }
 
+static void no_suspend(struct request *req)
+{
+    (void)req;
+    fail();
+}
+
+/* Whoever does not read his answer holds it, and not what it was made of as well. */
+static void an_answer_is_held_once(void **state)
+{
+    struct test_vault *vault = *state;
+    static const struct request_carrier carrier = {no_suspend, no_suspend, NULL};
+    static char body[100000] = "{\"data\":{\"k\":\"";
+    size_t len = strlen(body);
+    memset(body + len, 'x', sizeof body - len - 4);
+    memcpy(body + sizeof body - 4, "\"}}", 4);
+    assert_int_equal(test_vault_call(vault, "PUT", "secret/data/a", vault->root, body), 200);
+    struct request req;
+    request_init(&req, vault->core, ORIGIN_TCP, &carrier, NULL);
+    req.method = kt_str("GET");
+    req.target = kt_str("/v1/secret/data/a");
+    req.token_text = kt_str(vault->root);
+    assert_int_equal(pipeline_run(&req), PIPELINE_DONE);
+    assert_int_equal(pipeline_status(&req), 200);
+    assert_true(pipeline_body(&req).len > sizeof body);
+    assert_int_equal(req.reply.data.room + req.reply.auth.room, 0);
+    request_free(&req);
+}
+
 static void lists_are_bounded(void **state)
 {
     struct test_vault *vault = *state;
@@ -429,6 +457,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(blocking_work_costs_a_use, make, end),
         cmocka_unit_test_setup_teardown(limits_do_not_tell_what_is_mounted, make, end),
         cmocka_unit_test_setup_teardown(half_an_answer_is_not_sent, make, end),
+        cmocka_unit_test_setup_teardown(an_answer_is_held_once, make, end),
         cmocka_unit_test_setup_teardown(lists_are_bounded, make, end),
         cmocka_unit_test_setup_teardown(what_a_list_reads_does_not_stay, make, end),
         cmocka_unit_test_setup_teardown(a_rollback_takes_all_holders, make, end),

@@ -120,6 +120,10 @@ static enum pipeline_state finish(struct request *req, enum kt_kind kind)
         req->reply.n_warnings = 0;
     }
     render_reply(req, kind, &own->err);
+    /* A client may take its time to read, and what it reads is in the body. */
+    kt_buf_free(&req->reply.data);
+    kt_buf_free(&req->reply.auth);
+    kt_buf_free(&own->outcome);
     if (req->origin != ORIGIN_INTERNAL)
         counts_add(&req->core->own->counts, req->op, own->status);
     own->stage = STAGE_DONE;

@@ -13,8 +13,8 @@ enum pipeline_state {
 };
 enum pipeline_state pipeline_run(struct request *req);
 
-/* After PIPELINE_DONE: the status, the body (rendered once, lives until request_free()) and its
- * content type. An empty body has length 0 (204, HEAD is the carrier's). */
+/* After PIPELINE_DONE: the status, the body (rendered once, lives until request_free(); what it was made of is
+ * gone by then) and its content type. An empty body has length 0 (204, HEAD is the carrier's). */
 unsigned pipeline_status(const struct request *req);
 struct kt_bytes pipeline_body(const struct request *req);
 const char *pipeline_content_type(const struct request *req);
