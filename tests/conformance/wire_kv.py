@@ -181,7 +181,8 @@ def _():
     for verb in ("delete", "undelete", "destroy"):
         change(verb, "no-such", [1])
         for body in ({}, {"versions": []}, {"versions": ""}, {"versions": None}):
-            error(wire.ask("POST", "secret/%s/d" % verb, body), 400, "no version number provided")
+            error(wire.ask("POST", "secret/%s/d" % verb, body), 400,
+                  "%so version number provided" % ("n" if verb == "destroy" else "N"))
         for bad in ("x", [1.5], [[1]], {"a": 1}):
             error(wire.ask("POST", "secret/%s/d" % verb, {"versions": bad}), 400, "versions")
     wants(wire.ask("DELETE", "secret/data/no-such"), 204)

@@ -290,8 +290,8 @@ static const struct {
     {"system", "wrapping/unwrap", "wrapping token is not valid", 400},
     {"system", "wrapping/rewrap", "wrapping token is not valid", 400},
     {"cubbyhole", "{path...}", "missing data fields", 500}, /* Vault's own status */
-    {"kv", "delete/{path...}", "no version number provided", 400},
-    {"kv", "undelete/{path...}", "no version number provided", 400},
+    {"kv", "delete/{path...}", "No version number provided", 400},
+    {"kv", "undelete/{path...}", "No version number provided", 400},
     {"kv", "destroy/{path...}", "no version number provided", 400},
     {"identity", "entity/id/{id}", "entity not found from id", 400}, /* the path's */
     {"identity", "entity-alias/id/{id}", "invalid alias id", 400},

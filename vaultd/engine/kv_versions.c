@@ -61,13 +61,14 @@ enum kt_kind kv_delete_latest(struct request *req, struct kt_err *err)
 typedef enum kt_kind version_fn(struct request *req, struct kv_secret *secret,
                                 struct kv_version *version, unsigned *changed, struct kt_err *err);
 
-static enum kt_kind each_version(struct request *req, version_fn *fn, struct kt_err *err)
+/* none: what is said when the request names no version. */
+static enum kt_kind each_version(struct request *req, version_fn *fn, const char *none, struct kt_err *err)
 {
     int64_t *numbers = NULL;
     size_t n = 0;
     enum kt_kind kind = request_int_list(req, "versions", &numbers, &n, err);
     if (kind == KT_NOT_FOUND || (kind == KT_OK && n == 0))
-        return kt_fail(err, KT_INVALID, "no version number provided");
+        return kt_fail(err, KT_INVALID, "%s", none);
     struct kv_secret *secret = NULL;
     if (kind == KT_OK)
         kind = kv_load_named(req, &secret, err);
@@ -144,17 +145,19 @@ static enum kt_kind destroy_one(struct request *req, struct kv_secret *secret,
     return kind;
 }
 
+#define NO_VERSION "No version number provided" /* Vault's texts, of destroying one with a small letter */
+
 enum kt_kind kv_delete_versions(struct request *req, struct kt_err *err)
 {
-    return each_version(req, delete_one, err);
+    return each_version(req, delete_one, NO_VERSION, err);
 }
 
 enum kt_kind kv_undelete(struct request *req, struct kt_err *err)
 {
-    return each_version(req, undelete_one, err);
+    return each_version(req, undelete_one, NO_VERSION, err);
 }
 
 enum kt_kind kv_destroy_versions(struct request *req, struct kt_err *err)
 {
-    return each_version(req, destroy_one, err);
+    return each_version(req, destroy_one, "no version number provided", err);
 }
