@@ -12,20 +12,33 @@
 #include "vaultd/rotation/engine.h"
 
 #define OTHER "secret/db/second"
+#define THIRD "secret/db/third"
 #define FIRST "first-password-of-c"
 #define MINUTES(n) ((int64_t)(n) * 60 * 1000)
+
+/* Another account of the target, of secret/db/NAME, changed in-place. */
+static void account_in(struct scene *s, const char *name, const char *account, const char *settings)
+{
+    char path[96], body[512];
+    (void)pthread_mutex_lock(&s->sim.lock);
+    sim_add(&s->sim, account, FIRST);
+    (void)pthread_mutex_unlock(&s->sim.lock);
+    (void)snprintf(path, sizeof path, "secret/data/db/%s", name);
+    (void)snprintf(body, sizeof body, "{\"data\":{\"username\":\"%s\",\"password\":\"" FIRST "\"}}", account);
+    need(s, 200, "POST", path, body);
+    (void)snprintf(path, sizeof path, "rotation/secrets/secret/db/%s", name);
+    (void)snprintf(body, sizeof body,
+                   "{\"target\":\"pg\",\"strategy\":\"in-place\",\"allow_gap\":true,\"accounts\":[\"%s\"],\"overlap\":2,"
+                   "\"soak\":1,\"max_overlap\":600,\"ack_timeout\":7200,%s}",
+                   account, settings);
+    need(s, 204, "POST", path, body);
+}
 
 /* It is 08:00 on a Friday. */
 static struct scene *two(const char *strategy)
 {
     struct scene *s = scene(strategy);
-    (void)pthread_mutex_lock(&s->sim.lock);
-    sim_add(&s->sim, "app_c", FIRST);
-    (void)pthread_mutex_unlock(&s->sim.lock);
-    need(s, 200, "POST", "secret/data/db/second", "{\"data\":{\"username\":\"app_c\",\"password\":\"" FIRST "\"}}");
-    need(s, 204, "POST", "rotation/secrets/" OTHER,
-         "{\"target\":\"pg\",\"strategy\":\"in-place\",\"allow_gap\":true,\"accounts\":[\"app_c\"],\"overlap\":2,"
-         "\"soak\":1,\"max_overlap\":600,\"ack_timeout\":7200}");
+    account_in(s, "second", "app_c", "\"owner\":\"\"");
     change_rotation(s, "{\"ack_timeout\":7200}");
     return s;
 }
@@ -172,10 +185,117 @@ static void the_others_own_fire(void **state)
     scene_end(s);
 }
 
+/* ---- what it waits for ---- */
+
+/* The secret's run by schedule is there, and ends well. */
+static void starts_and_ends(struct scene *s, const char *secret)
+{
+    char run[64] = "";
+    for (int i = 0; i < PATIENCE && run[0] == '\0'; i++) {
+        (void)goes_by(s, 500);
+        state_of(s, secret, "last_run", run);
+        pause_ms(1);
+    }
+    look_at(s, run);
+    until(s, "done");
+}
+
+/* For a start that was to be at 08:30: nothing came of it yet, not even a failure. */
+static void waits_since(struct scene *s, const char *secret, const char *what)
+{
+    char now[64];
+    state_of(s, secret, what, now);
+    assert_memory_equal(now, "2027-01-15T08:30", 16);
+    says(s, "\"failures\":0");
+    says(s, "\"held\":\"\"");
+    says(s, "\"drill_result\":\"\"");
+}
+
+static void blocked_by(struct scene *s, const char *secret, const char *text)
+{
+    char path[96];
+    (void)snprintf(path, sizeof path, "rotation/secrets/%s", secret);
+    need(s, 200, "GET", path, NULL);
+    says(s, text);
+}
+
+/* A run of the other of a pair lasts: the fire, or the drill, waits for its end. What has another account does not. */
+static void a_run_of_the_pair(void **state)
+{
+    struct scene *s = two(*state);
+    char first[64], now[64] = "";
+    account_in(s, "third", "app_d", "\"cron\":\"31 8 * * 5\"");
+    account_in(s, "fourth", "app_e", "\"group\":\"app\",\"drill\":\"30 8 * * 5\"");
+    need(s, 204, "POST", "rotation/secrets/" OTHER, "{\"group\":\"app\",\"cron\":\"30 8 * * 5\"}");
+    register_agent(s, "h1");
+    rotate(s);
+    memcpy(first, s->run, sizeof first);
+    soon(s, "acking");
+    s->vault->now_ms += MINUTES(32);
+    starts_and_ends(s, THIRD);
+    waits_since(s, OTHER, "next_due");
+    waits_since(s, "secret/db/fourth", "next_drill");
+    blocked_by(s, OTHER, ", which changes an account of its group\"");
+    look_at(s, first);
+    acknowledge(s, "h1", 2);
+    ends_done(s);
+    starts_and_ends(s, OTHER);
+    for (int i = 0; i < PATIENCE && now[0] == '\0'; i++) {
+        (void)goes_by(s, 500);
+        state_of(s, "secret/db/fourth", "drill_result", now);
+        pause_ms(1);
+    }
+    assert_memory_equal(now, "it went back in ", 16);
+    scene_end(s);
+}
+
+/* The administrative login is a secret's, which has no version for a while. */
+static void no_login(void **state)
+{
+    struct scene *s = two(*state);
+    need(s, 200, "POST", "secret/data/adm", "{\"data\":{\"username\":\"kt\",\"password\":\"admin\"}}");
+    need(s, 204, "POST", "rotation/targets/pg",
+         "{\"admin_username\":\"\",\"admin_password\":\"\",\"admin_secret\":\"secret/adm\"}");
+    change_rotation(s, "{\"cron\":\"30 8 * * 5\"}");
+    need(s, 204, "POST", "rotation/secrets/" OTHER, "{\"drill\":\"30 8 * * 5\"}");
+    need(s, 204, "DELETE", "secret/data/adm", NULL);
+    s->vault->now_ms += MINUTES(31);
+    for (int i = 0; i < 20; i++) {
+        (void)goes_by(s, 1000);
+        pause_ms(1);
+    }
+    waits_since(s, SECRET, "next_due");
+    waits_since(s, OTHER, "next_drill");
+    blocked_by(s, SECRET, "the administrative login of target 'pg': the secret 'secret/adm' has no version to log in with");
+    need(s, 200, "POST", "secret/data/adm", "{\"data\":{\"username\":\"kt\",\"password\":\"admin\"}}");
+    starts_and_ends(s, SECRET);
+    scene_end(s);
+}
+
+/* So does one that starts with others, of which one has to wait. */
+static void a_run_of_a_mates_pair(void **state)
+{
+    struct scene *s = two(*state);
+    account_in(s, "third", "app_d", "\"cron\":\"30 8 * * 5\",\"together\":[\"" OTHER "\"]");
+    need(s, 204, "POST", "rotation/secrets/" OTHER, "{\"group\":\"app\"}");
+    register_agent(s, "h1");
+    rotate(s);
+    soon(s, "acking");
+    s->vault->now_ms += MINUTES(31);
+    a_while(s);
+    waits_since(s, THIRD, "next_due");
+    blocked_by(s, THIRD, OTHER ", which rotates together with it: run ");
+    acknowledge(s, "h1", 2);
+    ends_done(s);
+    starts_and_ends(s, THIRD);
+    scene_end(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         ALTERNATE(the_window_is_the_leaders), ALTERNATE(late_with_another), ALTERNATE(the_others_own_fire),
+        ALTERNATE(a_run_of_the_pair), ALTERNATE(a_run_of_a_mates_pair), ALTERNATE(no_login),
     };
     return cmocka_run_group_tests_name("rotation fires", tests, NULL, NULL);
 }

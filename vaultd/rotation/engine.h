@@ -155,7 +155,7 @@ bool replan_some(struct rotation *rotation);
 void run_advance(struct rotation *rotation, struct active *active);
 /* scan.c: starts what is due. */
 void due_scan(struct rotation *rotation);
-/* Nothing may start by schedule now where this secret's target is. */
+/* Nothing may start by schedule now where this secret's target is, or another run has its account. */
 bool start_is_held(struct rotation *rotation, struct request *req, const struct rotation_secret *secret);
 /* A run that was just started by schedule counts against the caps from now on. */
 void start_counted(struct rotation *rotation, const unsigned char run[RUN_ID], const char *target);

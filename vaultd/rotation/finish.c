@@ -17,8 +17,7 @@ static void release_locks(struct work *w, struct batch *batch)
     batch_delete(batch, kt_bytes(active, sizeof active));
     if (!run_touches_target(&w->run))
         return;
-    const struct rotation_settings *s = &w->run.settings;
-    lock_key(w->req->core, "run", s->target, s->group[0] != '\0' ? s->group : s->accounts[0], lock);
+    run_lock_key(w->req->core, &w->run.settings, lock);
     batch_delete(batch, kt_bytes(lock, sizeof lock));
 }
 

@@ -202,6 +202,12 @@ struct run_wish {
 enum kt_kind run_start(struct request *req, struct rotation_secret *secret,
                        const struct run_wish *wish, struct run *ret, struct kt_err *err)
     KT_MUST_CHECK;
+/* What a run with these settings keeps from all others while it lasts: its account, or the group that it is a pair in. */
+const char *run_lock_name(const struct rotation_settings *settings);
+void run_lock_key(struct core *core, const struct rotation_settings *settings, unsigned char out[BARRIER_HASH_KEY]);
+/* The run that has it, into *ret. KT_NOT_FOUND: none has. */
+enum kt_kind run_lock_holder(struct request *req, const struct rotation_settings *settings,
+                             unsigned char ret[RUN_ID], struct kt_err *err) KT_MUST_CHECK;
 
 /* ---- run_routes.c: what a person says of himself and of what he asks ---- */
 /* His name, cut to what records have room for. */

@@ -70,8 +70,27 @@ static void wait_there(struct scan_pass *p, struct kt_bytes key, const char *nam
     pass_over(p, key, until_ms);
 }
 
-/* True: not now. Nothing starts where runs fail one after the other, either, until one passes its
- * preflight. */
+/* Nothing starts where runs fail one after the other, until one passes its preflight, nor where nobody could log in:
+ * somebody will write that login again. */
+static bool target_rests(struct request *req, struct rotation_target *target)
+{
+    return target->failures >= ROTATION_BREAKER || target_login(req, target, NULL) == KT_INVALID;
+}
+
+/* One account, and a pair of them, has one run at a time. All that want it are remembered by who has it. */
+static bool waits_for_account(struct scan_pass *p, struct request *req, const struct rotation_secret *secret,
+                              struct kt_bytes key)
+{
+    unsigned char holder[RUN_ID];
+    char name[RUN_ID_TEXT + 1u] = {WAITING_ORDER};
+    if (run_lock_holder(req, &secret->settings, holder, NULL) != KT_OK)
+        return false;
+    run_id_text(holder, name + 1);
+    wait_there(p, key, name, req->now_ms + HELD_MS);
+    return true;
+}
+
+/* True: not now, for a reason that passes. */
 static bool has_to_wait(struct scan_pass *p, struct request *req,
                         const struct rotation_secret *secret, struct kt_bytes key)
 {
@@ -80,9 +99,9 @@ static bool has_to_wait(struct scan_pass *p, struct request *req,
     if (!settings_has_target(&secret->settings) ||
         target_load(req, secret->settings.target, &target, NULL) != KT_OK)
         return false; /* starting it says what is wrong */
-    bool free = place_free(p->rotation, NULL, &target) && target.failures < ROTATION_BREAKER;
+    bool free = place_free(p->rotation, NULL, &target) && !target_rests(req, &target);
     if (free && starts_left_at(p->rotation, &target, steady, &when))
-        return false;
+        return waits_for_account(p, req, secret, key);
     wait_there(p, key, target.name, req->now_ms + (free ? when - steady : HELD_MS));
     return true;
 }
@@ -144,13 +163,15 @@ static void pass_over_all(struct scan_pass *p, int64_t now_ms)
 bool start_is_held(struct rotation *rotation, struct request *req, const struct rotation_secret *secret)
 {
     struct rotation_target target;
+    unsigned char holder[RUN_ID];
     int64_t steady = rotation_steady_ms(rotation), when = 0;
     if (!settings_has_target(&secret->settings) ||
         target_load(req, secret->settings.target, &target, NULL) != KT_OK)
         return false; /* starting it says what is wrong */
     return !place_free(rotation, NULL, &target) || places_taken(rotation) ||
-           target.failures >= ROTATION_BREAKER || !starts_left(rotation, steady, &when) ||
-           !starts_left_at(rotation, &target, steady, &when);
+           target_rests(req, &target) || !starts_left(rotation, steady, &when) ||
+           !starts_left_at(rotation, &target, steady, &when) ||
+           run_lock_holder(req, &secret->settings, holder, NULL) == KT_OK;
 }
 
 static enum kt_kind is_paused(struct request *req, bool *ret, struct kt_err *err)

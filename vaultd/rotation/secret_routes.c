@@ -241,6 +241,16 @@ static enum kt_kind blocked_by_order(struct request *req, const struct rotation_
     return kind;
 }
 
+static const char *who_has_the_account(struct request *req, const struct rotation_secret *secret)
+{
+    unsigned char holder[RUN_ID];
+    char id[RUN_ID_TEXT];
+    if (run_lock_holder(req, &secret->settings, holder, NULL) != KT_OK)
+        return "";
+    run_id_text(holder, id);
+    return kt_arena_printf(&req->arena, "run %s, which changes an account of its group", id);
+}
+
 /* NULL: no memory; "": nothing. */
 static const char *blocked_at(struct request *req, const struct rotation_secret *secret, bool due)
 {
@@ -249,7 +259,11 @@ static const char *blocked_at(struct request *req, const struct rotation_secret 
         return ""; /* starting it says what is wrong */
     if (target.failures >= ROTATION_BREAKER)
         return kt_arena_printf(&req->arena, "%u runs in a row failed at target %s", target.failures, target.name);
-    return due ? places_why(req, &target) : "";
+    struct kt_err why = {0};
+    if (target_login(req, &target, &why) == KT_INVALID)
+        return kt_arena_text(&req->arena, kt_str(why.what));
+    const char *place = due ? places_why(req, &target) : "";
+    return due && place != NULL && place[0] == '\0' ? who_has_the_account(req, secret) : place;
 }
 
 /* What holds one of those that start with it holds it. */

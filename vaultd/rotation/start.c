@@ -142,31 +142,48 @@ static enum kt_kind put_run(struct request *req, struct run *run, struct kt_err 
     batch_put(batch, kt_bytes(active, sizeof active), kt_bytes("\x01", 1));
     if (!run_touches_target(run))
         return run_save(req, run, err);
-    const struct rotation_settings *s = &run->settings;
-    lock_key(req->core, "run", s->target, s->group[0] != '\0' ? s->group : s->accounts[0], lock);
+    run_lock_key(req->core, &run->settings, lock);
     batch_require(batch, KEY_ABSENT, kt_bytes(lock, sizeof lock), 0);
     enum kt_kind kind = barrier_put(req->core->barrier, batch, kt_bytes(lock, sizeof lock),
                                     kt_bytes(run->id, RUN_ID), err);
     return kind == KT_OK ? run_save(req, run, err) : kind;
 }
 
+const char *run_lock_name(const struct rotation_settings *settings)
+{
+    return settings->group[0] != '\0' ? settings->group : settings->accounts[0];
+}
+
+void run_lock_key(struct core *core, const struct rotation_settings *settings, unsigned char out[BARRIER_HASH_KEY])
+{
+    lock_key(core, "run", settings->target, run_lock_name(settings), out);
+}
+
+enum kt_kind run_lock_holder(struct request *req, const struct rotation_settings *settings,
+                             unsigned char ret[RUN_ID], struct kt_err *err)
+{
+    unsigned char lock[BARRIER_HASH_KEY];
+    struct kt_bytes record;
+    run_lock_key(req->core, settings, lock);
+    enum kt_kind kind = request_record(req, kt_bytes(lock, sizeof lock), &record, NULL, err);
+    if (kind == KT_OK && record.len != RUN_ID)
+        return kt_fail(err, KT_CORRUPT, "the lock of a run is damaged");
+    if (kind == KT_OK)
+        memcpy(ret, record.at, RUN_ID);
+    return kind;
+}
+
 /* The lock of another run is no conflict that goes away by trying again at once. */
 static enum kt_kind check_lock(struct request *req, const struct run *run, struct kt_err *err)
 {
-    const struct rotation_settings *s = &run->settings;
-    unsigned char lock[BARRIER_HASH_KEY], other[RUN_ID];
-    lock_key(req->core, "run", s->target, s->group[0] != '\0' ? s->group : s->accounts[0], lock);
-    struct kt_bytes record;
-    enum kt_kind kind = request_record(req, kt_bytes(lock, sizeof lock), &record, NULL, err);
+    unsigned char other[RUN_ID];
+    char id[RUN_ID_TEXT];
+    enum kt_kind kind = run_lock_holder(req, &run->settings, other, err);
     if (kind == KT_NOT_FOUND)
         return KT_OK;
     if (kind != KT_OK)
         return kind;
-    char id[RUN_ID_TEXT] = "";
-    if (record.len == RUN_ID) {
-        memcpy(other, record.at, RUN_ID);
-        run_id_text(other, id);
-    }
+    run_id_text(other, id);
     (void)kt_fail(err, KT_INVALID, "KT-R-003 run %s changes an account of this group", id);
     kt_hint(err, "wait for it: secretctl run watch %s", id);
     return KT_INVALID;

@@ -137,19 +137,13 @@ static enum kt_kind check_member(struct request *req, const struct rotation_secr
     return permit(req, "secrets", member->name, err);
 }
 
-/* What a run of it keeps from all others while it lasts (start.c). */
-static const char *lock_of(const struct rotation_settings *s)
-{
-    return s->group[0] != '\0' ? s->group : s->accounts[0];
-}
-
 static enum kt_kind check_apart(const struct rotation_secret *one, const struct rotation_secret *other,
                                 struct kt_err *err)
 {
     if (memcmp(one->id, other->id, RUN_ID) == 0)
         return refuse(err, one->name, "is named twice");
     if (strcmp(one->settings.target, other->settings.target) == 0 &&
-        strcmp(lock_of(&one->settings), lock_of(&other->settings)) == 0)
+        strcmp(run_lock_name(&one->settings), run_lock_name(&other->settings)) == 0)
         return refuse(err, one->name, "has the account group of another of them: never both at once");
     return KT_OK;
 }

@@ -4,7 +4,8 @@
  *          would open all of them again, only to learn that they still wait. So a row that was opened is
  *          remembered by its key, with its target; while nothing starts there it is stepped over unopened,
  *          and its place in the line is the one that its key says. Who waits for another secret to be rotated
- *          first is remembered in the same way: such a "target" is WAITING_ORDER and that secret's id.
+ *          first, or for the run that has its account, is remembered in the same way: such a "target" is WAITING_ORDER
+ *          and the id of that.
  * Limits:  WAITING_ROWS_MAX rows, WAITING_TARGETS_MAX targets; others are opened at each look. A secret
  *          whose target is changed while its row keeps its time is found by WAITING_KEEP_MS at the latest:
  *          then everything is forgotten. Without memory nothing is remembered.
