@@ -25,7 +25,7 @@ struct run_model {
     char id[64], secret[512], target[128], strategy[32], state[24], why[240], trigger[24];
     char waits_for[240];
     char by[128], reason[240];
-    char frozen_code[32], frozen_word[40], frozen_text[480], frozen_known[960], frozen_next[480],
+    char frozen_code[32], frozen_word[40], frozen_text[480], frozen_known[960], frozen_next[4096],
         frozen_now[960];
     char drill[16]; /* "": it is none; "under way", "good", "failed" */
     bool back_measured, back_missed;

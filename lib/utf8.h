@@ -26,6 +26,15 @@ static inline size_t kt_utf8_step(const unsigned char *at, size_t left)
     return len;
 }
 
+/* The number of the character in those n bytes. */
+static inline uint32_t kt_utf8_code(const unsigned char *at, size_t n)
+{
+    uint32_t code = n == 1 ? at[0] : at[0] & (0x7fu >> n);
+    for (size_t i = 1; i < n; i++)
+        code = code << 6 | (at[i] & 0x3fu);
+    return code;
+}
+
 /* Returns the bytes written, 1..4; 0 for a surrogate or a number beyond Unicode. */
 static inline size_t kt_utf8_write(uint32_t c, unsigned char out[4])
 {

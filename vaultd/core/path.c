@@ -33,14 +33,6 @@ static int next_byte(struct kt_bytes text, size_t *i)
     return high * 16 + low;
 }
 
-static uint32_t code_point(const unsigned char *at, size_t n)
-{
-    uint32_t code = n == 1 ? at[0] : at[0] & (0x7fu >> n);
-    for (size_t i = 1; i < n; i++)
-        code = code << 6 | (at[i] & 0x3fu);
-    return code;
-}
-
 /* What no reader of a list, a log or a policy can see: controls, spaces that are no space, marks that
  * turn the direction of writing or join, separators, what no character is. Two names must not look
  * the same because of these. Unicode 15, categories Cc, Cf, Zs, Zl, Zp and noncharacters. */
@@ -68,7 +60,7 @@ static bool printable(const unsigned char *at, size_t len)
 {
     for (size_t i = 0; i < len;) {
         size_t n = kt_utf8_step(at + i, len - i);
-        if (n == 0 || is_unseen(code_point(at + i, n)))
+        if (n == 0 || is_unseen(kt_utf8_code(at + i, n)))
             return false;
         i += n;
     }

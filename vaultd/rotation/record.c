@@ -1,6 +1,7 @@
 #include "vaultd/rotation/record.h"
 
 #include "lib/assert.h"
+#include "lib/plain_text.h"
 
 /* Unaligned access never happens: offsets are of members of the object's own type. */
 #define AT(object, row)       ((const unsigned char *)(object) + (row)->offset)
@@ -55,6 +56,10 @@ static void write_row(const struct record_row *row, const void *object, struct k
     case RECORD_TEXT:
         memcpy(&text, at, sizeof text);
         write_text(text, row->most, out);
+        break;
+    case RECORD_WORDS:
+        memcpy(&text, at, sizeof text);
+        kt_buf_add_field(out, kt_bytes(text, text == NULL ? 0 : kt_text_cut(text, row->most)));
         break;
     case RECORD_LIST:
         memcpy(&list, at, sizeof list);
@@ -136,6 +141,7 @@ static bool read_row(struct kt_reader *r, const struct record_row *row, struct k
     struct kt_bytes bytes;
     switch (row->type) {
     case RECORD_TEXT:
+    case RECORD_WORDS:
         if (!read_text(r, row->most, arena, &text))
             return false;
         memcpy(at, &text, sizeof text);
@@ -169,12 +175,17 @@ static bool read_row(struct kt_reader *r, const struct record_row *row, struct k
     return false;
 }
 
+static bool is_text(enum record_type type)
+{
+    return type == RECORD_TEXT || type == RECORD_WORDS;
+}
+
 /* Texts of fields that an older format does not have are "", as everywhere. */
 static void empty_texts(const struct record_kind *kind, unsigned char *object)
 {
     static const char *const none = "";
     for (size_t i = 0; i < kind->forms[0].n; i++)
-        if (kind->forms[0].rows[i].type == RECORD_TEXT)
+        if (is_text(kind->forms[0].rows[i].type))
             memcpy(object + kind->forms[0].rows[i].offset, &none, sizeof none);
 }
 

@@ -4,7 +4,8 @@
  *          lengths and bytes, numbers little-endian. Reading is strict: a surplus, a missing byte, a
  *          number above the row's bound is KT_CORRUPT; so is a newer format, by name. An older
  *          format is another list; fields it does not have stay zero ("" for texts). So writing fails
- *          (out->full) where a text or a list is longer than its row says.
+ *          (out->full) where a text or a list is longer than its row says: what others go by is never cut. What is
+ *          made of names and of the words of others, for people, may be of any length, and holds nothing up.
  * Owner:   what was read lives in the arena.
  * Threads: plain values. */
 #pragma once
@@ -15,6 +16,7 @@
 
 enum record_type {
     RECORD_TEXT,  /* const char *; `most` bytes */
+    RECORD_WORDS, /* the same, for people to read: one that is longer is cut at a character */
     RECORD_LIST,  /* struct record_list; `most` texts */
     RECORD_I64,   /* int64_t[most], or one */
     RECORD_U32,   /* uint32_t */

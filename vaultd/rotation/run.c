@@ -1,6 +1,6 @@
 #include "vaultd/rotation/run.h"
 
-#define RECORD_MAX ((size_t)64 * 1024)
+#define RECORD_MAX ((size_t)96 * 1024)
 
 #define ROW(member, type, most) RECORD_ROW(struct run, member, type, most)
 #define ROWS_1                                                                                     \
@@ -42,7 +42,7 @@
     ROW(by, RECORD_TEXT, 1024),                                                                    \
     ROW(cancel, RECORD_BOOL, 1),                                                                   \
     ROW(cancel_why, RECORD_TEXT, 1024),                                                            \
-    ROW(because, RECORD_TEXT, 2048),                                                               \
+    ROW(because, RECORD_WORDS, 2048),                                                              \
     ROW(started_ms, RECORD_I64, 1),                                                                \
     ROW(ended_ms, RECORD_I64, 1),                                                                  \
     ROW(closes_ms, RECORD_I64, 1),                                                                 \
@@ -58,10 +58,10 @@
     ROW(last_step, RECORD_U32, 0),                                                                 \
     ROW(last_digest, RECORD_BYTES, 16),                                                            \
     ROW(repeats, RECORD_U32, 0),                                                                   \
-    ROW(frozen_text, RECORD_TEXT, 4096),                                                           \
-    ROW(frozen_known, RECORD_TEXT, 4096),                                                          \
-    ROW(frozen_next, RECORD_TEXT, 4096),                                                           \
-    ROW(frozen_now, RECORD_TEXT, 4096),                                                            \
+    ROW(frozen_text, RECORD_WORDS, 4096),                                                          \
+    ROW(frozen_known, RECORD_WORDS, 4096),                                                         \
+    ROW(frozen_next, RECORD_TEXT, RUN_NEXT_MAX),                                                   \
+    ROW(frozen_now, RECORD_WORDS, 4096),                                                           \
     ROW(looked_ms, RECORD_I64, 1),                                                                 \
     ROW(budgets[0].last_ms, RECORD_I64, 1),                                                        \
     ROW(budgets[0].refused_ms, RECORD_I64, REFUSALS_KEPT),                                         \

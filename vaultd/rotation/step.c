@@ -9,7 +9,7 @@
 static const struct record_row rows_1[] = {
     ROW(seq, RECORD_U32, 0),         ROW(kind, RECORD_ENUM, STEP_KIND_COUNT),
     ROW(name, RECORD_TEXT, 64),      ROW(ok, RECORD_BOOL, 1),
-    ROW(text, RECORD_TEXT, 4096),    ROW(at_ms, RECORD_I64, 1),
+    ROW(text, RECORD_WORDS, 4096),    ROW(at_ms, RECORD_I64, 1),
     ROW(took_ms, RECORD_U32, 0),     ROW(count, RECORD_U32, 0),
     ROW(host, RECORD_TEXT, 1024),    ROW(service, RECORD_TEXT, 1024),
     ROW(version, RECORD_U32, 0),     ROW(stamp_ms, RECORD_I64, 1),

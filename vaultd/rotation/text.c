@@ -49,7 +49,7 @@ static const char *fill_in(struct request *req, const struct run *run, const cha
                            bool command)
 {
     kt_autobuf struct kt_buf out;
-    kt_buf_init(&out, 4000);
+    kt_buf_init(&out, RUN_NEXT_MAX);
     while (*form != '\0') {
         size_t plain = strcspn(form, "{");
         kt_buf_add(&out, form, plain);
