@@ -467,6 +467,28 @@ static void who_says_nothing_ends_it(void **state)
     scene_end(s);
 }
 
+/* Nobody is blamed for what nobody waited for. */
+static void a_pause_stops_its_time(void **state)
+{
+    struct scene *s = scene(*state);
+    declare(s, "h1");
+    rotate(s);
+    soon_says(s, "to have v2 beside v1");
+    s->vault->now_ms += 1;
+    need(s, 200, "POST", "rotation/pause", "{\"reason\":\"migration\"}");
+    soon_says(s, "rotation is paused");
+    passes(s, 3600 * 1000);
+    need(s, 200, "DELETE", "rotation/pause", NULL);
+    soon_says(s, "to have v2 beside v1");
+    passes(s, TIMEOUT_MS - 2000);
+    soon_says(s, "to have v2 beside v1");
+    assert_true(is_in(s, "generated"));
+    passes(s, 2000);
+    soon(s, "cancelled");
+    nothing_was_sent(s);
+    scene_end(s);
+}
+
 /* Long after it had both, and unseen till then: it has as long as in the beginning to have them again. */
 static void who_is_started_again_has_time(void **state)
 {
@@ -734,7 +756,7 @@ int main(int argc, char **argv)
         IN_PLACE(who_need_not_be_well_delays_nothing),
         IN_PLACE(who_need_not_be_well_is_not_blamed),
         IN_PLACE(one_comes_just_then),
-        IN_PLACE(who_says_nothing_ends_it),
+        IN_PLACE(who_says_nothing_ends_it), IN_PLACE(a_pause_stops_its_time),
         IN_PLACE(who_is_started_again_has_time),
         IN_PLACE(one_of_two_is_started_again),
         IN_PLACE(who_counts_again_has_time),

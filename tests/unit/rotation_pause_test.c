@@ -179,6 +179,46 @@ static void not_begun_waits(void **state)
     scene_end(s);
 }
 
+static void minutes_pass(struct scene *s, int64_t n)
+{
+    s->vault->now_ms += n * 60000;
+    rotation_wake(s->vault->core->rotation);
+}
+
+/* What a run waits for has as long after a pause as it had before, whoever was stopped meanwhile. */
+static void the_pause_uses_up_nothing(struct scene *s, bool restart)
+{
+    register_agent(s, "h1");
+    assert_int_equal(report(s, "h1", 1, "unhealthy"), 200);
+    rotate(s);
+    soon_says(s, "to be healthy before anything is changed");
+    minutes_pass(s, 50);
+    soon_says(s, "to be healthy before anything is changed");
+    brake(s);
+    soon_says(s, "rotation is paused");
+    minutes_pass(s, 180);
+    if (restart)
+        test_vault_reseal(s->vault);
+    soon_says(s, "rotation is paused");
+    need(s, 200, "DELETE", "rotation/pause", NULL);
+    soon_says(s, "to be healthy before anything is changed");
+    minutes_pass(s, 9);
+    soon_says(s, "to be healthy before anything is changed");
+    minutes_pass(s, 2);
+    soon(s, "cancelled");
+    scene_end(s);
+}
+
+static void the_hour_of_preflight_stands(void **state)
+{
+    the_pause_uses_up_nothing(scene(*state), false);
+}
+
+static void it_stands_over_a_restart(void **state)
+{
+    the_pause_uses_up_nothing(scene(*state), true);
+}
+
 static void not_begun_may_be_cancelled(void **state)
 {
     struct scene *s = scene(*state);
@@ -328,7 +368,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         ALTERNATE(a_start_meets_the_pause), ALTERNATE(schedules_rest), ALTERNATE(many_are_due), BOTH(by_hand),
-        BOTH(not_begun_waits),     BOTH(begun_goes_on),     ALTERNATE(not_begun_may_be_cancelled),
+        BOTH(not_begun_waits),     BOTH(begun_goes_on),     ALTERNATE(not_begun_may_be_cancelled), ALTERNATE(the_hour_of_preflight_stands), ALTERNATE(it_stands_over_a_restart),
         ALTERNATE(words),
         BOTH(a_start_by_hand_meets_the_pause), ALTERNATE(going_back_is_not_held), BOTH(held_keeps_no_place),
     };

@@ -124,6 +124,14 @@ static void wait_for_place(struct pass *p, const struct work *w)
     pass_wait(p, 0, "%s", why == NULL || why[0] == '\0' ? "its turn" : why);
 }
 
+/* since_ms: when that began, for all that is known. Before this state did, another was held up. */
+static void note_held(struct pass *p, const struct work *w, int64_t since_ms)
+{
+    since_ms = p->held_ms != 0 ? p->held_ms : since_ms;
+    since_ms = since_ms < w->run.state_ms ? w->run.state_ms : since_ms;
+    p->held_ms = since_ms > p->now_ms ? p->now_ms : since_ms;
+}
+
 /* A run that somebody started since is meant to go on; going back and mending are never held up. To have a
  * target make another value is no mending: nobody has that one yet. */
 static enum kt_kind held_by_pause(struct pass *p, struct work *w, bool *ret, struct kt_err *err)
@@ -138,6 +146,8 @@ static enum kt_kind held_by_pause(struct pass *p, struct work *w, bool *ret, str
     if (kind != KT_OK || !*ret)
         return kind;
     *ret = w->run.started_ms <= pause.since_ms;
+    if (*ret)
+        note_held(p, w, p->now_ms - (w->req->now_ms - pause.since_ms));
     const char *text = pause_text(w->req, &pause, *ret);
     if (*ret)
         pass_wait(p, 0, "secretctl run resume: rotation is %s", text == NULL ? "paused" : text);
@@ -265,6 +275,20 @@ static enum kt_kind next_step(struct pass *p, struct work *w, struct kt_err *err
     return kt_fail(err, KT_INTERNAL, "a run wants what nobody knows");
 }
 
+/* What a wait has left did not run out while nothing came of anybody's word; nor less than after a restart. */
+static enum kt_kind go_on(struct pass *p, struct work *w, struct kt_err *err)
+{
+    struct run *run = &w->run;
+    int64_t held_ms = p->now_ms - p->held_ms;
+    int64_t least = p->now_ms + (run->span_ms < PASS_RESTART_MS ? run->span_ms : PASS_RESTART_MS);
+    run->state_ms += held_ms;
+    if (run->deadline_ms != 0 && (run->deadline_ms += held_ms) < least)
+        run->deadline_ms = least;
+    p->held_ms = 0;
+    p->moved = true;
+    return run_save(w->req, run, err);
+}
+
 static enum kt_kind decide(struct pass *p, struct work *w, struct kt_err *err)
 {
     struct active *active = p->active;
@@ -293,7 +317,11 @@ static enum kt_kind decide(struct pass *p, struct work *w, struct kt_err *err)
     if (kind != KT_OK || p->moved)
         return kind;
     p->rests = p->rests || held_by_others(p, w);
-    return p->rests ? KT_OK : next_step(p, w, err);
+    if (p->rests) {
+        note_held(p, w, p->now_ms);
+        return KT_OK;
+    }
+    return p->held_ms == 0 ? next_step(p, w, err) : go_on(p, w, err);
 }
 
 static void leave_behind(struct pass *p, const struct work *w)
@@ -373,6 +401,7 @@ static enum kt_kind pass_handler(struct request *req, struct kt_err *err)
     p->wake_ms = 0;
     p->waits_for[0] = '\0';
     p->waits_until_ms = 0;
+    p->held_ms = active->held_ms;
     p->blamed_ms = active->blamed_ms;
     p->had_both = active->had_both;
     p->lost_ms = active->lost_ms;
@@ -412,7 +441,7 @@ static void forget(struct active *active)
     active->finished = NULL;
     active->wake_ms = active->not_before_ms = 0;
     active->look_ms = active->recheck_ms = 0;
-    active->blamed_ms = active->lost_ms = 0;
+    active->blamed_ms = active->lost_ms = active->held_ms = 0;
     active->had_both = false;
     active->loaded = false;
 }
@@ -510,6 +539,7 @@ static void took(struct rotation *rotation, struct active *active, struct pass *
     active->loaded = true;
     active->fresh = p->fresh;
     active->doubt = p->doubt;
+    active->held_ms = p->held_ms;
     active->blamed_ms = p->blamed_ms;
     active->had_both = p->had_both;
     active->lost_ms = p->lost_ms;

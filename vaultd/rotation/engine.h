@@ -45,6 +45,7 @@ struct active {
     int64_t recheck_ms;    /* steady; nor, before that, what a frozen run froze at */
     int64_t since_ms;      /* steady; this vault drives it since then */
     int64_t floor_ms, floor_of_ms; /* after a restart: this deadline is not over before floor_ms */
+    int64_t held_ms;       /* steady; since then it may not go on: all is paused, or it has no place; 0: it may */
     int64_t blamed_ms;     /* consumers' words up to then were looked into */
     bool had_both;         /* in-place: each that tries two had both at the last look (candidates.h) */
     int64_t lost_ms;       /* steady; since then one had not any more; 0: never */

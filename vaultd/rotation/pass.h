@@ -25,6 +25,7 @@ struct pass {
     int64_t wake_ms;
     char waits_for[300];
     int64_t waits_until_ms;
+    int64_t held_ms;
     int64_t blamed_ms;
     bool had_both;
     int64_t lost_ms;
