@@ -12,6 +12,8 @@
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "lib/failpoint.h"
+#include "lib/plain_text.h"
+#include "lib/utf8.h"
 
 #define TABLE_TEXT_MAX ((size_t)256 * 1024 * 1024)
 #define GAP            4u
@@ -205,10 +207,11 @@ void output_safe(struct kt_buf *out, struct kt_bytes text)
 {
     for (size_t i = 0; i < text.len; i++) {
         unsigned char c = text.at[i];
-        /* C1 controls are U+0080 to U+009F: C2 80 to C2 9F. */
-        bool c1 = c == 0xC2 && i + 1 < text.len && text.at[i + 1] >= 0x80 && text.at[i + 1] < 0xA0;
-        if (c1) {
-            kt_buf_printf(out, "\\u%04x", text.at[++i]);
+        size_t n = kt_utf8_step(text.at + i, text.len - i);
+        uint32_t code = n > 1 ? kt_utf8_code(text.at + i, n) : 0;
+        if (n > 1 && !kt_is_plain(code)) {
+            kt_buf_printf(out, "\\u%04x", code);
+            i += n - 1;
         } else if ((c < 0x20 && c != '\n' && c != '\t') || c == 0x7f) {
             kt_buf_printf(out, "\\x%02x", c);
         } else {

@@ -7,22 +7,22 @@
 #include "cli/gap_view.h"
 #include "cli/output.h"
 #include "lib/clock.h"
+#include "lib/plain_text.h"
 #include "lib/shell_word.h"
 
 #define TEXT_MAX 2200
 
 void plan_safe(struct kt_buf *out, const char *text)
 {
+    size_t begin = out->len;
     for (const char *at = text; *at != '\0'; at++) {
         unsigned char c = (unsigned char)*at;
-        if (c < 0x20 || c == 0x7f) {
-            kt_buf_add_char(out, ' ');
-            continue;
-        }
         if (strchr("\\`*[]<>|#", c) != NULL)
             kt_buf_add_char(out, '\\');
         kt_buf_add_char(out, (char)c);
     }
+    if (out->len > begin)
+        kt_make_plain((char *)out->at + begin, out->len - begin);
 }
 
 /* ---- members ---- */

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "lib/plain_text.h"
+
 static atomic_int threshold = KT_LOG_INFO;
 
 void kt_log_set_level(enum kt_log_level level)
@@ -30,9 +32,7 @@ void kt_log(enum kt_log_level level, const char *event, const char *format, ...)
     size_t len = (size_t)head + (size_t)n;
     if (len > sizeof line - 2)
         len = sizeof line - 2;
-    for (size_t i = 0; i < len; i++)
-        if ((unsigned char)line[i] < 0x20)
-            line[i] = ' ';  /* one event, one line */
+    kt_make_plain(line, len); /* one event, one line */
     line[len] = '\n';
     if (write(STDERR_FILENO, line, len + 1) < 0)
         return;  /* nowhere left to say it */

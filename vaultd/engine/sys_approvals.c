@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "lib/log.h"
+#include "lib/plain_text.h"
 #include "vaultd/auth/token.h"
 #include "vaultd/engine/sys_approvals.h"
 #include "vaultd/identity/identity.h"
@@ -21,9 +22,8 @@ static enum kt_kind read_reason(struct request *req, const char **ret, struct kt
         return kt_fail(err, KT_INVALID, "missing \"reason\"");
     if (kind != KT_OK)
         return kind;
-    for (const char *c = *ret; *c != '\0'; c++)
-        if ((unsigned char)*c < 0x20 || *c == 0x7f)
-            return kt_fail(err, KT_INVALID, "\"reason\" has control characters");
+    if (!kt_text_is_plain(*ret))
+        return kt_fail(err, KT_INVALID, "\"reason\" has control characters");
     if (strlen(*ret) > REASON_MAX)
         return kt_fail(err, KT_INVALID, "\"reason\" is longer than %u bytes", REASON_MAX);
     req->told = &clear;

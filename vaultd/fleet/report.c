@@ -1,5 +1,6 @@
 #include <stdlib.h>
 
+#include "lib/plain_text.h"
 #include "vaultd/auth/token.h"
 #include "vaultd/core/mounts.h"
 #include "vaultd/fleet/own.h"
@@ -63,15 +64,11 @@ static enum kt_kind read_text(struct request *req, const char *name, size_t most
     }
     if (kind != KT_OK)
         return kind;
-    size_t len = strnlen(text, most);
-    while (len > 0 && text[len] != '\0' && ((unsigned char)text[len] & 0xc0) == 0x80)
-        len--;
+    size_t len = kt_text_cut(text, most);
     char *copy = kt_arena_text(&req->arena, kt_bytes(text, len));
     if (copy == NULL)
         return kt_fail(err, KT_NO_MEMORY, "reading a report");
-    for (char *at = copy; *at != '\0'; at++)
-        if ((unsigned char)*at < 0x20 || *at == 0x7f)
-            *at = ' ';
+    kt_make_plain(copy, len);
     *ret = copy;
     return KT_OK;
 }
@@ -86,10 +83,7 @@ static enum kt_kind read_service(struct request *req, const char **ret, struct k
         return kt_fail(err, KT_INVALID,
                        "service must name the service: 1 to %u characters without '/'",
                        SERVICE_MAX);
-    for (const char *at = *ret; *at != '\0'; at++)
-        if ((unsigned char)*at < 0x20 || *at == 0x7f)
-            return kt_fail(err, KT_INVALID, "service has a control character");
-    return KT_OK;
+    return kt_text_check("service", *ret, err);
 }
 
 static enum kt_kind read_count(struct request *req, const char *name, int64_t *ret,

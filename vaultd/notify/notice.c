@@ -1,6 +1,7 @@
 #include "vaultd/notify/notice.h"
 
 #include "lib/cleanup.h"
+#include "lib/plain_text.h"
 #include "vaultd/core/rows.h"
 
 #define RECORD_MAX   ((size_t)16 * 1024)
@@ -40,16 +41,19 @@ static enum kt_log_level level_of(enum notice_event event)
 
 /* ---- telling ---- */
 
-/* Not within a character. */
-static const char *cut(struct request *req, const char *text)
+static char *cut(struct request *req, const char *text)
 {
-    size_t len = strnlen(text == NULL ? "" : text, NOTICE_TEXT + 1);
-    if (len > NOTICE_TEXT) {
-        len = NOTICE_TEXT;
-        while (len > 0 && ((unsigned char)text[len] & 0xc0) == 0x80)
-            len--;
-    }
+    size_t len = text == NULL ? 0 : kt_text_cut(text, NOTICE_TEXT);
     return kt_arena_text(&req->arena, kt_bytes(text, len));
+}
+
+/* Commands have lines of their own; what is made of anybody's words has not. */
+static const char *line(struct request *req, const char *text)
+{
+    char *copy = cut(req, text);
+    if (copy != NULL)
+        kt_make_plain(copy, strlen(copy));
+    return copy;
 }
 
 static enum kt_kind put(struct request *req, const struct notice *notice, int64_t due_ms, struct kt_err *err)
@@ -121,7 +125,7 @@ enum kt_kind notify_tell(struct request *req, const struct notice *notice, const
     struct notice full = {.id = kt_arena_text(&req->arena, kt_str(text)), .event = notice->event,
                           .secret = notice->secret == NULL ? "" : notice->secret,
                           .run = notice->run == NULL ? "" : notice->run,
-                          .verdict = cut(req, notice->verdict), .hurt = cut(req, notice->hurt),
+                          .verdict = line(req, notice->verdict), .hurt = line(req, notice->hurt),
                           .next = cut(req, notice->next), .at_ms = req->now_ms};
     if (full.id == NULL || full.verdict == NULL || full.hurt == NULL || full.next == NULL)
         return kt_fail(err, KT_NO_MEMORY, "writing a message to people");

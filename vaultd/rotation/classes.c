@@ -1,6 +1,7 @@
 #include "vaultd/rotation/classes.h"
 
 #include "lib/num.h"
+#include "lib/plain_text.h"
 #include "vaultd/approval/rules.h"
 #include "vaultd/rotation/engine.h"
 #include "vaultd/rotation/names.h"
@@ -165,9 +166,8 @@ static enum kt_kind take_text(struct request *req, const char *class, const char
         return kt_fail(err, KT_NO_MEMORY, "reading the risk classes");
     if (strlen(text) > most)
         return kt_fail(err, KT_INVALID, "%s.%s is longer than %zu bytes", class, name, most);
-    for (const char *at = text; *at != '\0'; at++)
-        if ((unsigned char)*at < 0x20 || *at == 0x7f)
-            return kt_fail(err, KT_INVALID, "%s.%s has a control character", class, name);
+    if (!kt_text_is_plain(text))
+        return kt_fail(err, KT_INVALID, "%s.%s has a control character", class, name);
     *ret = text;
     return KT_OK;
 }

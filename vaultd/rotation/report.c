@@ -1,6 +1,7 @@
 #include "vaultd/rotation/work.h"
 
 #include "lib/duration.h"
+#include "lib/plain_text.h"
 #include "lib/report_check.h"
 #include "vaultd/barrier/format.h"
 #include "vaultd/rotation/acks.h"
@@ -296,10 +297,27 @@ static void write_data(const struct report *report, struct kt_buf *out)
 
 /* ---- as text ---- */
 
+/* Names, and what people and targets said, are within a line, and write none: what was put in between begin_line()
+ * and end_line() is one, whatever is in it. */
+static size_t begin_line(const struct kt_buf *out)
+{
+    return out->len;
+}
+
+static void end_line(struct kt_buf *out, size_t begin)
+{
+    if (out->len > begin)
+        kt_make_plain((char *)out->at + begin, out->len - begin);
+    kt_buf_add_char(out, '\n');
+}
+
 static void text_row(struct kt_buf *out, const char *name, const char *text)
 {
-    if (text != NULL && text[0] != '\0')
-        kt_buf_printf(out, "- %s: %s\n", name, text);
+    size_t begin = begin_line(out);
+    if (text == NULL || text[0] == '\0')
+        return;
+    kt_buf_printf(out, "- %s: %s", name, text);
+    end_line(out, begin);
 }
 
 static void text_time(struct kt_buf *out, const char *name, int64_t ms)
@@ -308,7 +326,7 @@ static void text_time(struct kt_buf *out, const char *name, int64_t ms)
     if (ms == 0)
         return;
     kt_time_text(ms, time);
-    kt_buf_printf(out, "- %s: %s\n", name, time);
+    text_row(out, name, time);
 }
 
 static void text_head(const struct report *report, struct kt_buf *out)
@@ -317,9 +335,11 @@ static void text_head(const struct report *report, struct kt_buf *out)
     char id[RUN_ID_TEXT], took[KT_DURATION_TEXT];
     run_id_text(run->id, id);
     kt_duration_text((uint64_t)(run->ended_ms - run->started_ms), took);
+    size_t line = begin_line(out);
     kt_buf_add_text(out, "# ");
     add_verdict(report, out);
-    kt_buf_add_text(out, "\n\n");
+    end_line(out, line);
+    kt_buf_add_text(out, "\n");
     text_row(out, "because", run->because);
     text_row(out, "run", id);
     if (run->machine.mends)
@@ -329,11 +349,16 @@ static void text_head(const struct report *report, struct kt_buf *out)
     text_row(out, "strategy", run_strategy_text(run->machine.strategy));
     text_row(out, "target", run->settings.target);
     text_row(out, "server", run->server_version);
-    if (run_touches_target(run))
-        kt_buf_printf(out, "- accounts: %s to %s\n", run_account(run, run->slot_old),
+    line = begin_line(out);
+    if (run_touches_target(run)) {
+        kt_buf_printf(out, "- accounts: %s to %s", run_account(run, run->slot_old),
                       run_account(run, run->slot_new));
-    kt_buf_printf(out, "- started by: %s (%s)%s%s\n", run->by, run_trigger_text(run->trigger),
+        end_line(out, line);
+        line = begin_line(out);
+    }
+    kt_buf_printf(out, "- started by: %s (%s)%s%s", run->by, run_trigger_text(run->trigger),
                   run->reason[0] == '\0' ? "" : ": ", run->reason);
+    end_line(out, line);
     text_time(out, "started", run->started_ms);
     text_time(out, "ended", run->ended_ms);
     text_row(out, "took", took);
@@ -359,10 +384,12 @@ static void text_timeline(const struct report *report, struct kt_buf *out)
         const struct run_step *step = &report->steps[i];
         if (step->kind != STEP_STATE)
             continue;
+        size_t line = begin_line(out);
         kt_buf_printf(out, "| %s | %lld ms | ", step->name,
                       (long long)(state_end(report, i) - step->at_ms));
         text_cell(out, step->text);
-        kt_buf_add_text(out, " |\n");
+        kt_buf_add_text(out, " |");
+        end_line(out, line);
     }
 }
 
@@ -376,12 +403,18 @@ static void text_deviations(const struct report *report, struct kt_buf *out)
     kt_buf_add_text(out, "\n## Not as it should be\n\n");
     for (size_t i = 0; (text = deviation(report, i, &next)) != NULL; i++)
         kt_buf_printf(out, "- %s\n", text);
-    if (report->w->run.loose_passed && loose->n > 0)
-        kt_buf_printf(out, "- so many readers that still have version %u: %zu, the first is %s from %s\n",
+    size_t line = begin_line(out);
+    if (report->w->run.loose_passed && loose->n > 0) {
+        kt_buf_printf(out, "- so many readers that still have version %u: %zu, the first is %s from %s",
                       report->w->run.from, loose->n, loose->first.identity, loose->first.host);
+        end_line(out, line);
+    }
     kt_buf_add_text(out, "\n## What is left to do\n\n");
-    for (size_t i = 0; deviation(report, i, &next) != NULL; i++)
-        kt_buf_printf(out, "- %s\n", next);
+    for (size_t i = 0; deviation(report, i, &next) != NULL; i++) {
+        line = begin_line(out);
+        kt_buf_printf(out, "- %s", next);
+        end_line(out, line);
+    }
 }
 
 /* What was not measured took no time that anybody knows. */
@@ -402,6 +435,7 @@ static void text_consumers(const struct report *report, struct kt_buf *out)
         kt_buf_add_text(out, "| consumer | version | state | p95 | before | |\n|---|---|---|---|---|---|\n");
     for (size_t i = 0; i < report->n_consumers; i++) {
         const struct consumer *c = &report->w->consumers[i];
+        size_t line = begin_line(out);
         kt_buf_add_text(out, "| ");
         text_cell(out, c->service);
         kt_buf_add_char(out, '@');
@@ -412,7 +446,8 @@ static void text_consumers(const struct report *report, struct kt_buf *out)
         if (c->veto != NULL && c->veto->aside_ms != 0)
             kt_buf_add_text(out, "(put aside) ");
         text_cell(out, c->detail);
-        kt_buf_add_text(out, " |\n");
+        kt_buf_add_text(out, " |");
+        end_line(out, line);
     }
     if (consumers_left_out(report) > 0)
         kt_buf_printf(out, "\nThere was no room for %lld others.\n",
@@ -425,9 +460,10 @@ static void text_listeners(const struct report *report, struct kt_buf *out)
     if (served_count(run) > 0)
         kt_buf_add_text(out, "\n## Listeners\n\n");
     for (size_t i = 0; i < served_count(run); i++) {
+        size_t line = begin_line(out);
         kt_buf_add_text(out, "- ");
         served_listener_text(run, i, out);
-        kt_buf_add_text(out, "\n");
+        end_line(out, line);
     }
 }
 
@@ -441,12 +477,13 @@ static void text_evidence(const struct report *report, struct kt_buf *out)
         const struct run_step *step = &report->steps[i];
         if (step->kind == STEP_STATE)
             continue;
+        size_t line = begin_line(out);
         kt_time_text(step->at_ms, time);
         kt_buf_printf(out, "- %s %s %s%s: %s", time, step_kind_text(step->kind), step->name,
                       step->ok ? "" : " (not ok)", step->text);
         if (step->count > 1)
             kt_buf_printf(out, " (%u times)", step->count);
-        kt_buf_add_text(out, "\n");
+        end_line(out, line);
     }
 }
 

@@ -1,3 +1,4 @@
+#include "lib/plain_text.h"
 #include "vaultd/auth/token.h"
 #include "vaultd/core/bound.h"
 #include "vaultd/core/rows.h"
@@ -27,11 +28,13 @@ enum kt_kind run_who(struct request *req, const char **ret, struct kt_err *err)
     if (req->token != NULL)
         name = req->token->display_name[0] != '\0' ? req->token->display_name
                                                    : token_identity(req->token);
-    size_t len = strnlen(name, RUN_WHO_MAX);
-    while (len > 0 && name[len] != '\0' && ((unsigned char)name[len] & 0xc0) == 0x80)
-        len--;
-    *ret = kt_arena_text(&req->arena, kt_bytes(name, len));
-    return *ret == NULL ? kt_fail(err, KT_NO_MEMORY, "naming who asked") : KT_OK;
+    size_t len = kt_text_cut(name, RUN_WHO_MAX);
+    char *copy = kt_arena_text(&req->arena, kt_bytes(name, len));
+    if (copy == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "naming who asked");
+    kt_make_plain(copy, len);
+    *ret = copy;
+    return KT_OK;
 }
 
 enum kt_kind run_reason(struct request *req, const char **ret, struct kt_err *err)
@@ -42,7 +45,7 @@ enum kt_kind run_reason(struct request *req, const char **ret, struct kt_err *er
         return kind;
     if (strlen(*ret) > RUN_REASON_MAX)
         return kt_fail(err, KT_INVALID, "reason is longer than %u bytes", RUN_REASON_MAX);
-    return KT_OK;
+    return kt_text_check("reason", *ret, err);
 }
 
 static enum kt_kind param_id(struct request *req, unsigned char ret[RUN_ID], struct kt_err *err)

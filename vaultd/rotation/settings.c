@@ -1,6 +1,7 @@
 #include "vaultd/rotation/settings.h"
 
 #include "lib/num.h"
+#include "lib/plain_text.h"
 #include "vaultd/rotation/order.h"
 
 enum kind {
@@ -179,11 +180,8 @@ static enum kt_kind read_text(struct request *req, const struct row *row, const 
         return kind;
     if (strlen(text) > row->most)
         return kt_fail(err, KT_INVALID, "%s is longer than %zu bytes", row->name, row->most);
-    for (const char *at = text; *at != '\0'; at++)
-        if ((unsigned char)*at < 0x20 || *at == 0x7f)
-            return kt_fail(err, KT_INVALID, "%s has a control character", row->name);
     *ret = text;
-    return KT_OK;
+    return kt_text_check(row->name, text, err);
 }
 
 static enum kt_kind read_accounts(struct request *req, struct rotation_settings *settings,
@@ -200,6 +198,8 @@ static enum kt_kind read_accounts(struct request *req, struct rotation_settings 
         if (strlen(name) >= DRIVER_NAME_MAX)
             return kt_fail(err, KT_INVALID, "accounts: a name is longer than %u bytes",
                            DRIVER_NAME_MAX - 1);
+        if (!kt_text_is_plain(name))
+            return kt_fail(err, KT_INVALID, "accounts: a name has a control character");
         settings->accounts[i] = name;
     }
     return KT_OK;
@@ -220,6 +220,8 @@ static enum kt_kind read_names(struct request *req, const struct row *row, const
         if (list.at[i][0] == '\0' || strchr(list.at[i], ',') != NULL)
             return kt_fail(err, KT_INVALID, "%s: a name is empty or has a comma, which cannot be kept here",
                            row->name);
+        if (!kt_text_is_plain(list.at[i]))
+            return kt_fail(err, KT_INVALID, "%s: a name has a control character", row->name);
         len += strlen(list.at[i]) + 1;
         if (len > row->most)
             return kt_fail(err, KT_INVALID, "%s is longer than %zu bytes", row->name, row->most);

@@ -3,6 +3,7 @@
 
 #include "lib/driver/form.h"
 #include "lib/driver/http_api.h"
+#include "lib/plain_text.h"
 #include "vaultd/core/rows.h"
 #include "vaultd/rotation/engine.h"
 #include "vaultd/rotation/people.h"
@@ -164,11 +165,11 @@ static enum kt_kind read_text(struct request *req, const char *name, size_t most
         return kind;
     if (strlen(text) > most)
         return kt_fail(err, KT_INVALID, "%s is longer than %zu bytes", name, most);
-    for (const char *at = text; *at != '\0'; at++) {
-        bool control = (unsigned char)*at < 0x20 || *at == 0x7f;
-        if (control && !(lines && (*at == '\n' || *at == '\r' || *at == '\t')))
-            return kt_fail(err, KT_INVALID, "%s has a control character", name);
-    }
+    bool plain = lines || kt_text_is_plain(text);
+    for (const char *at = text; *at != '\0' && lines; at++)
+        plain = plain && (((unsigned char)*at >= 0x20 && *at != 0x7f) || *at == '\n' || *at == '\r' || *at == '\t');
+    if (!plain)
+        return kt_fail(err, KT_INVALID, "%s has a control character", name);
     *ret = text;
     return KT_OK;
 }
