@@ -874,13 +874,14 @@ static void records_by_their_format(void **state)
     assert_true(read.break_glass && read.op == OP_PATCH && read.wrap_ttl_s == -1 && read.ended_ms == 3);
     for (size_t len = 0; len < out.len; len++)
         assert_int_not_equal(approval_read(kt_bytes(out.at, len), &arena, &read, &err), KT_OK);
-    size_t len_2 = out.len - 2 * sizeof(uint16_t);
-    out.at[0] = 2; /* as it was written before: without how many each needed */
+    size_t len_2 = out.len - 2 * sizeof(uint16_t) - 4 - strlen(written.told);
+    out.at[0] = 2; /* as it was written before: without who is told, and how many each needed */
     assert_int_equal(approval_read(kt_bytes(out.at, len_2), &arena, &read, &err), KT_OK);
-    assert_string_equal(read.told, "ops");
+    assert_string_equal(read.about, "of v1");
+    assert_string_equal(read.told, "");
     assert_null(read.needed);
     out.at[0] = 1; /* as it was written before: without what it rests on */
-    size_t len_1 = len_2 - sizeof written.bound - 4 - strlen(written.about) - 4 - strlen(written.told);
+    size_t len_1 = len_2 - sizeof written.bound - 4 - strlen(written.about);
     assert_int_equal(approval_read(kt_bytes(out.at, len_1), &arena, &read, &err), KT_OK);
     assert_string_equal(read.why, "w");
     assert_string_equal(read.about, "");

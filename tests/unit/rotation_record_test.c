@@ -16,6 +16,7 @@
 #include "vaultd/rotation/pause.h"
 #include "vaultd/rotation/revoked.h"
 #include "vaultd/rotation/run.h"
+#include "vaultd/rotation/secret.h"
 #include "vaultd/rotation/target.h"
 #include "vaultd/rotation/veto.h"
 
@@ -199,6 +200,61 @@ static void each_older_form(void **state)
     assert_true(n >= 2);
 }
 
+/* Where one number was given to two lists of rows, no record of one is taken for one of the other. */
+static void each_number_of_two_forms(void **state)
+{
+    (void)state;
+    unsigned pairs = 0;
+    for (size_t k = 0; k < sizeof kinds / sizeof kinds[0]; k++)
+        for (size_t f = 0; f < kinds[k]->n; f++)
+            for (size_t g = 0; g < kinds[k]->n; g++) {
+                const struct record_form *of = &kinds[k]->forms[f], *as = &kinds[k]->forms[g];
+                if (f == g || of->format != as->format)
+                    continue;
+                const struct record_kind writes = {kinds[k]->name, of, 1, kinds[k]->size};
+                const struct record_kind reads = {kinds[k]->name, as, 1, kinds[k]->size};
+                for (unsigned seed = 0; seed < 64; seed++) {
+                    struct tried t;
+                    begin(&t, &writes, seed);
+                    assert_int_equal(record_read(&reads, kt_buf_bytes(&t.written), &t.arena, t.read, NULL),
+                                     KT_CORRUPT);
+                    end(&t);
+                }
+                pairs++;
+            }
+    assert_int_equal(pairs, 6);
+}
+
+/* The two that differ in their middle: whatever stands in the last text, up to its most. */
+static void a_drill_is_no_other_secret(void **state)
+{
+    (void)state;
+    const struct record_kind earlier = {"setting", &secret_kind.forms[2], 1, secret_kind.size};
+    const struct record_kind later = {"setting", &secret_kind.forms[1], 1, secret_kind.size};
+    char text[DRILL_TEXT_MAX + 1];
+    assert_int_equal(earlier.forms[0].format, later.forms[0].format);
+    for (int letter = 1; letter < 256; letter++)
+        for (size_t len = 0; len <= DRILL_TEXT_MAX; len++) {
+            struct tried t;
+            begin(&t, &earlier, 0);
+            struct rotation_secret *secret = (void *)t.object;
+            memset(text, letter, len);
+            text[len] = '\0';
+            secret->drill_text = text;
+            secret->backed_ms = secret->back_took_ms = secret->drill_fire_ms = secret->drill_due_ms = 0;
+            secret->drilled_ms = secret->drill_took_ms = 0;
+            secret->drill_ok = letter % 2;
+            kt_buf_reset(&t.written);
+            record_write(&earlier, secret, &t.written);
+            assert_int_equal(record_read(&later, kt_buf_bytes(&t.written), &t.arena, t.read, NULL), KT_CORRUPT);
+            struct rotation_secret *read = (void *)t.read;
+            assert_int_equal(record_read(&secret_kind, kt_buf_bytes(&t.written), &t.arena, read, NULL), KT_OK);
+            assert_string_equal(read->drill_text, text);
+            assert_string_equal(read->led_by, "");
+            end(&t);
+        }
+}
+
 static void older_format(void **state)
 {
     (void)state;
@@ -338,10 +394,12 @@ int main(void)
         {"without memory", without_memory},
         {"too long", too_long},
     };
-    enum { KINDS = sizeof kinds / sizeof kinds[0], EACH = sizeof each / sizeof each[0], MORE = 4 };
+    enum { KINDS = sizeof kinds / sizeof kinds[0], EACH = sizeof each / sizeof each[0], MORE = 6 };
     struct CMUnitTest tests[KINDS * EACH + MORE] = {
         cmocka_unit_test(older_format),
         cmocka_unit_test(each_older_form),
+        cmocka_unit_test(each_number_of_two_forms),
+        cmocka_unit_test(a_drill_is_no_other_secret),
         cmocka_unit_test(ids),
         cmocka_unit_test(newest_first),
     };

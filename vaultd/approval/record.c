@@ -137,7 +137,6 @@ static void read_format_2(struct kt_reader *r, void *ret)
     struct kt_bytes bound = kt_read_bytes(r, sizeof reading->to->bound);
     if (bound.len == sizeof reading->to->bound)
         memcpy(reading->to->bound, bound.at, bound.len);
-    reading->to->told = read_text(r, reading->arena);
 }
 
 static void read_format_3(struct kt_reader *r, void *ret)
@@ -145,6 +144,7 @@ static void read_format_3(struct kt_reader *r, void *ret)
     struct reading *reading = ret;
     struct approval *to = reading->to;
     read_format_2(r, ret);
+    to->told = read_text(r, reading->arena);
     to->needed = r->failed ? NULL : kt_arena_take(reading->arena, (to->rules.n + 1) * sizeof *to->needed);
     for (size_t i = 0; i < to->rules.n && to->needed != NULL; i++)
         to->needed[i] = kt_read_u16(r);

@@ -8,7 +8,7 @@
  *          none), name, accessor ‖ u16 operation ‖ i64 seconds that the answer is to be wrapped, -1: not ‖
  *          fields path, reason ‖ u16 n × field rule ‖ u16 n × approver: fields entity id, name ‖ i64 time ‖
  *          fields ended by, why, about ‖ 32 bytes bound ‖ field told ‖ u16 how many each
- *          of the rules needed. Format 2 ended before those, format 1 before about.
+ *          of the rules needed. Format 2 ended before told, format 1 before about.
  *          TABLE_APPROVAL ‖ id16 ‖ u32be 1 -> sealed u8 format (1) ‖ fields query, content type (‖ u8: 1 it
  *          had one), body.
  * Owner:   what is read lies in the arena; what is written is borrowed.

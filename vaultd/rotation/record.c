@@ -189,35 +189,44 @@ static void empty_texts(const struct record_kind *kind, unsigned char *object)
             memcpy(object + kind->forms[0].rows[i].offset, &none, sizeof none);
 }
 
+static bool read_form(const struct record_form *form, struct kt_reader r, struct kt_arena *arena,
+                      unsigned char *object)
+{
+    for (size_t i = 0; i < form->n; i++)
+        if (!read_row(&r, &form->rows[i], arena, object))
+            return false;
+    return kt_reader_done(&r);
+}
+
+static enum kt_kind refuse(const struct record_kind *kind, unsigned format, struct kt_err *err)
+{
+    (void)kt_fail(err, KT_CORRUPT, "a %s of format %u cannot be read (newest known: %u)",
+                  kind->name, format, kind->forms[0].format);
+    if (format > kind->forms[0].format)
+        kt_hint(err, "a newer vaultd wrote it: install that version");
+    return KT_CORRUPT;
+}
+
 enum kt_kind record_read(const struct record_kind *kind, struct kt_bytes record,
                          struct kt_arena *arena, void *object, struct kt_err *err)
 {
     KT_ASSERT(kind->size <= OBJECT_MAX);
     struct kt_reader r = kt_reader(record);
     uint8_t format = kt_read_u8(&r);
-    const struct record_form *form = NULL;
-    for (size_t i = 0; i < kind->n && form == NULL; i++)
-        if (kind->forms[i].format == format)
-            form = &kind->forms[i];
-    if (form == NULL || r.failed) {
-        (void)kt_fail(err, KT_CORRUPT, "a %s of format %u cannot be read (newest known: %u)",
-                      kind->name, format, kind->forms[0].format);
-        if (format > kind->forms[0].format)
-            kt_hint(err, "a newer vaultd wrote it: install that version");
-        return KT_CORRUPT;
-    }
-    unsigned char *read = kt_arena_take(arena, kind->size);
-    if (read == NULL)
-        return kt_fail(err, KT_NO_MEMORY, "reading a %s", kind->name);
-    empty_texts(kind, read);
-    for (size_t i = 0; i < form->n; i++)
-        if (!read_row(&r, &form->rows[i], arena, read)) {
-            if (arena->failed)
-                return kt_fail(err, KT_NO_MEMORY, "reading a %s", kind->name);
-            return kt_fail(err, KT_CORRUPT, "a %s is damaged", kind->name);
+    bool known = false;
+    for (size_t i = 0; i < kind->n && !r.failed; i++) {
+        if (kind->forms[i].format != format)
+            continue;
+        known = true;
+        unsigned char *read = kt_arena_take(arena, kind->size);
+        if (read != NULL)
+            empty_texts(kind, read);
+        if (read != NULL && read_form(&kind->forms[i], r, arena, read)) {
+            memcpy(object, read, kind->size);
+            return KT_OK;
         }
-    if (!kt_reader_done(&r))
-        return kt_fail(err, KT_CORRUPT, "a %s is damaged", kind->name);
-    memcpy(object, read, kind->size);
-    return KT_OK;
+        if (arena->failed)
+            return kt_fail(err, KT_NO_MEMORY, "reading a %s", kind->name);
+    }
+    return known ? kt_fail(err, KT_CORRUPT, "a %s is damaged", kind->name) : refuse(kind, format, err);
 }

@@ -6,6 +6,10 @@
  *          format is another list; fields it does not have stay zero ("" for texts). So writing fails
  *          (out->full) where a text or a list is longer than its row says: what others go by is never cut. What is
  *          made of names and of the words of others, for people, may be of any length, and holds nothing up.
+ * Change:  A list that some vaultd wrote with is never changed: stores have records of it. A new field, or a new
+ *          place or type of one, is a new list with the next number, in front; what an older list does not say has
+ *          to be right as zero. Bounds may grow, and enums at their end. Where one number was given to two lists,
+ *          both stand there, and a record is of the first that it fits to the last byte.
  * Owner:   what was read lives in the arena.
  * Threads: plain values. */
 #pragma once

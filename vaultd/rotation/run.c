@@ -83,15 +83,23 @@ static const struct record_row rows_2[] = {ROWS_2};
     ROW(listeners[i].shows, RECORD_ENUM, LISTENER_SHOWS_COUNT),                                    \
         ROW(listeners[i].mark, RECORD_BYTES, RUN_CERT_MARK), ROW(listeners[i].until_ms, RECORD_I64, 1), \
         ROW(listeners[i].since_ms, RECORD_I64, 1)
-#define ROWS_3                                                                                     \
-    ROWS_2,                                                                                        \
-    SETTINGS_ROWS_3(struct run, settings),                                                         \
+#define ROWS_DRILL                                                                                 \
     ROW(machine.drills, RECORD_BOOL, 1),                                                           \
     ROW(machine.turned, RECORD_BOOL, 1),                                                           \
     ROW(machine.alone, RECORD_BOOL, 1),                                                            \
     ROW(back_asked_ms, RECORD_I64, 1),                                                             \
     ROW(back_ready_ms, RECORD_I64, 1),                                                             \
-    ROW(fire_waits, RECORD_BOOL, 1),                                                               \
+    ROW(fire_waits, RECORD_BOOL, 1)
+static const struct record_row rows_3_first[] = {
+    ROWS_2,
+    SETTINGS_ROWS_3(struct run, settings),
+    ROWS_DRILL,
+};
+#define ROWS_3                                                                                     \
+    ROWS_2,                                                                                        \
+    SETTINGS_ROWS_3(struct run, settings),                                                         \
+    SETTINGS_ROWS_4(struct run, settings),                                                         \
+    ROWS_DRILL,                                                                                    \
     ROW(machine.bound, RECORD_BOOL, 1),                                                            \
     ROW(ready, RECORD_BOOL, 1),                                                                    \
     ROW(mates, RECORD_LIST, 5),                                                                    \
@@ -115,9 +123,12 @@ static const struct record_row rows_4[] = {
     ROW(back_with, RECORD_U32, 0),
     ROW(machine.old_dead, RECORD_BOOL, 1),
 };
+/* Two versions of vaultd wrote 3, each with its own rows. None of one reads as the other's: behind the start that
+ * they share the first has 20 bytes, the later more. */
 static const struct record_form forms[] = {RECORD_FORM(4, rows_4), RECORD_FORM(3, rows_3),
-                                           RECORD_FORM(2, rows_2), RECORD_FORM(1, rows_1)};
-const struct record_kind run_kind = {"rotation run", forms, 4, sizeof(struct run)};
+                                           RECORD_FORM(3, rows_3_first), RECORD_FORM(2, rows_2),
+                                           RECORD_FORM(1, rows_1)};
+const struct record_kind run_kind = {"rotation run", forms, sizeof forms / sizeof forms[0], sizeof(struct run)};
 
 #define X(name, text) [name] = (text),
 static const char *const trigger_texts[] = {RUN_TRIGGERS(X)};

@@ -41,26 +41,37 @@ static const struct record_row rows_1[] = {ROWS_1};
 static const struct record_row rows_2[] = {ROWS_2};
 #define ROWS_3 ROWS_2, ROW(settings.blackout, RECORD_TEXT, CALENDAR_NAME_MAX)
 static const struct record_row rows_3[] = {ROWS_3};
+#define ROWS_DRILL                                                                                 \
+    ROW(backed_ms, RECORD_I64, 1),                                                                 \
+    ROW(back_took_ms, RECORD_I64, 1),                                                              \
+    ROW(drill_fire_ms, RECORD_I64, 1),                                                             \
+    ROW(drill_due_ms, RECORD_I64, 1),                                                              \
+    ROW(drilled_ms, RECORD_I64, 1),                                                                \
+    ROW(drill_took_ms, RECORD_I64, 1),                                                             \
+    ROW(drill_ok, RECORD_BOOL, 1),                                                                 \
+    ROW(drill_text, RECORD_TEXT, DRILL_TEXT_MAX)
 static const struct record_row rows_4[] = {
     ROWS_3,
     SETTINGS_ROWS_3(struct rotation_secret, settings),
-    ROW(backed_ms, RECORD_I64, 1),
-    ROW(back_took_ms, RECORD_I64, 1),
-    ROW(drill_fire_ms, RECORD_I64, 1),
-    ROW(drill_due_ms, RECORD_I64, 1),
-    ROW(drilled_ms, RECORD_I64, 1),
-    ROW(drill_took_ms, RECORD_I64, 1),
-    ROW(drill_ok, RECORD_BOOL, 1),
-    ROW(drill_text, RECORD_TEXT, DRILL_TEXT_MAX),
+    ROWS_DRILL,
+};
+static const struct record_row rows_5[] = {
+    ROWS_3,
+    SETTINGS_ROWS_3(struct rotation_secret, settings),
+    SETTINGS_ROWS_4(struct rotation_secret, settings),
+    ROWS_DRILL,
     ROW(overdue_told, RECORD_U32, 0),
     ROW(led_by, RECORD_TEXT, 8192),
     ROW(gap_at_ms, RECORD_I64, 1),
     ROW(gap_ms, RECORD_I64, 1),
     ROW(gap_until, RECORD_TEXT, GAP_UNTIL_MAX),
 };
-static const struct record_form forms[] = {RECORD_FORM(4, rows_4), RECORD_FORM(3, rows_3),
-                                           RECORD_FORM(2, rows_2), RECORD_FORM(1, rows_1)};
-const struct record_kind secret_kind = {"rotation setting", forms, 4,
+/* Two versions of vaultd wrote 4, each with its own rows. None of one reads as the other's: behind the start that
+ * they share, the later has at least 77 bytes up to drill_ok, and lengths behind it; the earlier's own drill_text
+ * begins after 53, and no byte of a text is 0. */
+static const struct record_form forms[] = {RECORD_FORM(5, rows_5), RECORD_FORM(4, rows_5), RECORD_FORM(4, rows_4),
+                                           RECORD_FORM(3, rows_3), RECORD_FORM(2, rows_2), RECORD_FORM(1, rows_1)};
+const struct record_kind secret_kind = {"rotation setting", forms, sizeof forms / sizeof forms[0],
                                         sizeof(struct rotation_secret)};
 
 enum kt_kind secret_place(struct request *req, const char *name, const struct mount **ret_mount,

@@ -125,8 +125,9 @@ enum kt_kind settings_generator(const struct rotation_settings *settings,
         RECORD_ROW(object, m.gen_options, RECORD_TEXT, 1024),                                    \
         RECORD_ROW(object, m.rto_s, RECORD_I64, 1), RECORD_ROW(object, m.drill, RECORD_TEXT, 256),     \
         RECORD_ROW(object, m.allow_gap, RECORD_BOOL, 1),                                               \
-        RECORD_ROW(object, m.public_field, RECORD_TEXT, 256), RECORD_ROW(object, m.gen_separator, RECORD_TEXT, 1), \
-        RECORD_ROW(object, m.after, RECORD_TEXT, SETTINGS_AFTER_MAX), \
+        RECORD_ROW(object, m.public_field, RECORD_TEXT, 256), RECORD_ROW(object, m.gen_separator, RECORD_TEXT, 1)
+#define SETTINGS_ROWS_4(object, m) \
+    RECORD_ROW(object, m.after, RECORD_TEXT, SETTINGS_AFTER_MAX), \
         RECORD_ROW(object, m.together, RECORD_TEXT, SETTINGS_AFTER_MAX), \
         RECORD_ROW(object, m.approvals, RECORD_I64, 1), RECORD_ROW(object, m.approvers, RECORD_TEXT, 128), \
         RECORD_ROW(object, m.served_at, RECORD_TEXT, SETTINGS_AFTER_MAX), \

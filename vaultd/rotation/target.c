@@ -25,11 +25,13 @@
     ROW(users, RECORD_U32, 0),                                                                     \
     ROW(failures, RECORD_U32, 0)
 #define ROWS_2 ROWS_1, ROW(program, RECORD_TEXT, 64)
-static const struct record_row rows_3[] = {
-    ROWS_2,
-    ROW(max_runs, RECORD_U32, TARGET_RUNS_MAX),
-    ROW(starts_per_minute, RECORD_U32, TARGET_STARTS_MAX),
-    ROW(keys_file, RECORD_TEXT, DRIVER_PATH_MAX),
+#define ROWS_3                                                                                     \
+    ROWS_2,                                                                                        \
+    ROW(max_runs, RECORD_U32, TARGET_RUNS_MAX),                                                    \
+    ROW(starts_per_minute, RECORD_U32, TARGET_STARTS_MAX),                                         \
+    ROW(keys_file, RECORD_TEXT, DRIVER_PATH_MAX)
+static const struct record_row rows_4[] = {
+    ROWS_3,
     ROW(api, RECORD_TEXT, DRIVER_API_MAX),
     ROW(admin_secret, RECORD_TEXT, TARGET_SECRET_MAX),
     ROW(nodes, RECORD_LIST, DRIVER_SERVERS_MAX),
@@ -37,11 +39,14 @@ static const struct record_row rows_3[] = {
     ROW(sentinels, RECORD_LIST, DRIVER_SERVERS_MAX),
     ROW(sentinel_master, RECORD_TEXT, DRIVER_NAME_MAX),
 };
+static const struct record_row rows_3[] = {ROWS_3};
 static const struct record_row rows_2[] = {ROWS_2};
 static const struct record_row rows_1[] = {ROWS_1};
-static const struct record_form forms[] = {RECORD_FORM(3, rows_3), RECORD_FORM(2, rows_2),
-                                           RECORD_FORM(1, rows_1)};
-const struct record_kind target_kind = {"rotation target", forms, 3,
+/* Two versions of vaultd wrote 3, each with its own rows. None of one reads as the other's: the earlier ends where the
+ * later has more. */
+static const struct record_form forms[] = {RECORD_FORM(4, rows_4), RECORD_FORM(3, rows_4), RECORD_FORM(3, rows_3),
+                                           RECORD_FORM(2, rows_2), RECORD_FORM(1, rows_1)};
+const struct record_kind target_kind = {"rotation target", forms, sizeof forms / sizeof forms[0],
                                         sizeof(struct rotation_target)};
 
 enum kt_kind target_load(struct request *req, const char *name, struct rotation_target *ret,
