@@ -9,73 +9,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "vaultd/fleet/consumer.h"
-#include "vaultd/notify/notice.h"
-#include "vaultd/rotation/classes.h"
-#include "vaultd/rotation/ledger.h"
-#include "vaultd/rotation/pause.h"
-#include "vaultd/rotation/revoked.h"
+#include "tests/support/records.h"
 #include "vaultd/rotation/run.h"
 #include "vaultd/rotation/secret.h"
-#include "vaultd/rotation/target.h"
-#include "vaultd/rotation/veto.h"
 
 #define ROOM ((size_t)1 << 20)
-
-/* Fills every field by its row, so that a new row is tried without a new test. */
-static void fill(const struct record_kind *kind, unsigned char *object, unsigned seed)
-{
-    static const char *const texts[] = {"", "x", "a longer text, with \"quotes\" and ü"};
-    static const char *list[] = {"one", "", "three"};
-    for (size_t i = 0; i < kind->forms[0].n; i++) {
-        const struct record_row *row = &kind->forms[0].rows[i];
-        unsigned char *at = object + row->offset;
-        unsigned n = seed + (unsigned)i;
-        const char *text = texts[row->most < 40 ? n % 2 : n % 3];
-        const struct record_list names = {list, n % 4};
-        uint32_t number = n * 2654435761u;
-        uint16_t small = (uint16_t)number;
-        switch (row->type) {
-        case RECORD_TEXT:
-        case RECORD_WORDS:
-            memcpy(at, &text, sizeof text);
-            break;
-        case RECORD_LIST:
-            memcpy(at, &names, sizeof names);
-            break;
-        case RECORD_I64:
-            for (uint32_t k = 0; k < (row->most == 0 ? 1 : row->most); k++) {
-                int64_t value = (int64_t)n * 1000003 - k;
-                memcpy(at + k * sizeof value, &value, sizeof value);
-            }
-            break;
-        case RECORD_U32:
-            memcpy(at, &number, sizeof number);
-            break;
-        case RECORD_ENUM:
-            number %= row->most;
-            memcpy(at, &number, sizeof number);
-            break;
-        case RECORD_U16:
-            memcpy(at, &small, sizeof small);
-            break;
-        case RECORD_U8:
-            *at = (unsigned char)n;
-            break;
-        case RECORD_BOOL:
-            *at = n % 2;
-            break;
-        case RECORD_BYTES:
-            memset(at, (int)(n & 0xff), row->most);
-            break;
-        }
-    }
-}
-
-static const struct record_kind *const kinds[] = {
-    &target_kind, &secret_kind, &run_kind, &step_kind, &reader_kind, &consumer_kind, &host_kind,
-    &pause_kind,  &classes_kind, &revoked_kind, &veto_kind, &notice_kind,
-};
 
 struct tried {
     struct kt_arena arena;
@@ -92,7 +30,7 @@ static void begin(struct tried *t, const struct record_kind *kind, unsigned seed
     t->read = calloc(1, kind->size);
     assert_non_null(t->object);
     assert_non_null(t->read);
-    fill(kind, t->object, seed);
+    record_fill(kind, t->object, seed);
     record_write(kind, t->object, &t->written);
     assert_true(kt_buf_ok(&t->written));
 }
@@ -182,18 +120,18 @@ static void each_older_form(void **state)
 {
     (void)state;
     unsigned n = 0;
-    for (size_t k = 0; k < sizeof kinds / sizeof kinds[0]; k++)
-        for (size_t f = 1; f < kinds[k]->n; f++, n++) {
-            const struct record_kind before = {kinds[k]->name, kinds[k]->forms + f, 1, kinds[k]->size};
+    for (size_t k = 0; k < RECORD_KINDS; k++)
+        for (size_t f = 1; f < record_kinds[k]->n; f++, n++) {
+            const struct record_kind before = {record_kinds[k]->name, record_kinds[k]->forms + f, 1, record_kinds[k]->size};
             struct tried t;
             begin(&t, &before, 7);
-            if (record_read(kinds[k], kt_buf_bytes(&t.written), &t.arena, t.read, NULL) != KT_OK)
-                fail_msg("%s, format %u", kinds[k]->name, before.forms[0].format);
+            if (record_read(record_kinds[k], kt_buf_bytes(&t.written), &t.arena, t.read, NULL) != KT_OK)
+                fail_msg("%s, format %u", record_kinds[k]->name, before.forms[0].format);
             record_write(&before, t.read, &t.again);
             assert_int_equal(t.again.len, t.written.len);
             assert_memory_equal(t.again.at, t.written.at, t.written.len);
             kt_buf_reset(&t.again);
-            record_write(kinds[k], t.read, &t.again); /* no text is NULL */
+            record_write(record_kinds[k], t.read, &t.again); /* no text is NULL */
             assert_true(kt_buf_ok(&t.again));
             end(&t);
         }
@@ -205,14 +143,14 @@ static void each_number_of_two_forms(void **state)
 {
     (void)state;
     unsigned pairs = 0;
-    for (size_t k = 0; k < sizeof kinds / sizeof kinds[0]; k++)
-        for (size_t f = 0; f < kinds[k]->n; f++)
-            for (size_t g = 0; g < kinds[k]->n; g++) {
-                const struct record_form *of = &kinds[k]->forms[f], *as = &kinds[k]->forms[g];
+    for (size_t k = 0; k < RECORD_KINDS; k++)
+        for (size_t f = 0; f < record_kinds[k]->n; f++)
+            for (size_t g = 0; g < record_kinds[k]->n; g++) {
+                const struct record_form *of = &record_kinds[k]->forms[f], *as = &record_kinds[k]->forms[g];
                 if (f == g || of->format != as->format)
                     continue;
-                const struct record_kind writes = {kinds[k]->name, of, 1, kinds[k]->size};
-                const struct record_kind reads = {kinds[k]->name, as, 1, kinds[k]->size};
+                const struct record_kind writes = {record_kinds[k]->name, of, 1, record_kinds[k]->size};
+                const struct record_kind reads = {record_kinds[k]->name, as, 1, record_kinds[k]->size};
                 for (unsigned seed = 0; seed < 64; seed++) {
                     struct tried t;
                     begin(&t, &writes, seed);
@@ -298,7 +236,7 @@ static void without_memory(void **state)
     struct tried t;
     begin(&t, kind, 4);
     kt_arena_free(&t.arena);
-    kt_arena_init(&t.arena, 64);
+    kt_arena_init(&t.arena, 16);
     assert_int_equal(record_read(kind, kt_buf_bytes(&t.written), &t.arena, t.read, NULL),
                      KT_NO_MEMORY);
     end(&t);
@@ -394,8 +332,8 @@ int main(void)
         {"without memory", without_memory},
         {"too long", too_long},
     };
-    enum { KINDS = sizeof kinds / sizeof kinds[0], EACH = sizeof each / sizeof each[0], MORE = 6 };
-    struct CMUnitTest tests[KINDS * EACH + MORE] = {
+    enum { EACH = sizeof each / sizeof each[0], MORE = 6 };
+    struct CMUnitTest tests[RECORD_KINDS * EACH + MORE] = {
         cmocka_unit_test(older_format),
         cmocka_unit_test(each_older_form),
         cmocka_unit_test(each_number_of_two_forms),
@@ -403,13 +341,13 @@ int main(void)
         cmocka_unit_test(ids),
         cmocka_unit_test(newest_first),
     };
-    static char names[KINDS * EACH][64];
-    for (size_t k = 0; k < KINDS; k++)
+    static char names[RECORD_KINDS * EACH][64];
+    for (size_t k = 0; k < RECORD_KINDS; k++)
         for (size_t e = 0; e < EACH; e++) {
             size_t i = k * EACH + e;
-            (void)snprintf(names[i], sizeof names[i], "%s: %s", kinds[k]->name, each[e].name);
+            (void)snprintf(names[i], sizeof names[i], "%s: %s", record_kinds[k]->name, each[e].name);
             tests[MORE + i] = (struct CMUnitTest){
-                names[i], each[e].fn, NULL, NULL, (void *)(uintptr_t)kinds[k]};
+                names[i], each[e].fn, NULL, NULL, (void *)(uintptr_t)record_kinds[k]};
         }
     return cmocka_run_group_tests_name("rotation_record", tests, NULL, NULL);
 }

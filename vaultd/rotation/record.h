@@ -38,6 +38,7 @@ struct record_row {
     enum record_type type;
     size_t offset;
     uint32_t most;
+    const char *name; /* of the member */
 };
 struct record_form {
     uint8_t format;
@@ -53,7 +54,7 @@ struct record_kind {
 #define RECORD_TEXT_MAX      65536u
 #define RECORD_LIST_TEXT_MAX 1024u /* of one of a list's */
 /* X-macro rows become these: RECORD_ROW(struct target, host, RECORD_TEXT, 255) */
-#define RECORD_ROW(object, member, kind, bound) {kind, offsetof(object, member), bound}
+#define RECORD_ROW(object, member, kind, bound) {kind, offsetof(object, member), bound, #member}
 #define RECORD_FORM(number, table) {number, table, sizeof(table) / sizeof(table)[0]}
 
 void record_write(const struct record_kind *kind, const void *object, struct kt_buf *out);
