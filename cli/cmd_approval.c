@@ -199,7 +199,10 @@ int cmd_approvals_list(struct cli *cli)
     struct kt_json_iter it = kt_json_iter(info);
     while (kt_json_next(&it))
         add_row(cli, &table, it.key, it.value);
-    table_print(&table, 0, &cli->out);
+    if (kt_json_count(info) == 0) /* the warning says how many cannot be read */
+        kt_buf_add_text(&cli->out, "nothing that can be read waits for approval\n");
+    else
+        table_print(&table, 0, &cli->out);
     return CLI_DONE;
 }
 

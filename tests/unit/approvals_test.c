@@ -819,6 +819,8 @@ static void a_damaged_one_holds_up_no_other(void **state)
     char id[ID];
     make_rule("policies", "sys/policies/acl/*", 1);
     assert_int_equal(request_internal(vault->core, "test", put_damaged, NULL, &err), KT_OK);
+    wants_as(tokens[ANN], 200, "1 more cannot be read", "LIST", "sys/approvals/requests", NULL);
+    assert_true(test_vault_said(vault, "\"keys\":[]"));
     ask_policy(id);
     wants_as(tokens[ANN], 200, "1 more cannot be read", "LIST", "sys/approvals/requests", NULL);
     assert_true(test_vault_said(vault, id));

@@ -220,7 +220,7 @@ enum kt_kind approvals_show(struct request *req, approval_wanted_fn *wanted, str
         request_warn(req, "%u more cannot be read: what they asked for was not done", all.damaged);
     if (kind == KT_OK)
         kind = choose(req, &all, wanted, err);
-    if (kind == KT_OK && all.n == 0)
+    if (kind == KT_OK && all.n == 0 && all.damaged == 0)
         return kt_fail(err, KT_NOT_FOUND, "%s", "");
     if (kind != KT_OK)
         return kind;

@@ -10,7 +10,8 @@
  * the row does not name, are never by value: what is written in a KV mount alone can be read back whole. */
 enum kt_kind approval_show(struct request *req, const struct approval *approval, const struct approval_sent *sent,
                            bool shown, struct kt_err *err);
-/* keys and key_info of those that `wanted` wants. KT_NOT_FOUND: there is none. */
+/* keys and key_info of those that `wanted` wants. KT_NOT_FOUND: there is none. What cannot be read
+ * is left out with a warning, and is not none. */
 typedef enum kt_kind approval_wanted_fn(struct request *req, const struct approval *approval, bool *ret,
                                         struct kt_err *err);
 enum kt_kind approvals_show(struct request *req, approval_wanted_fn *wanted, struct kt_err *err);
