@@ -20,6 +20,7 @@ static void say_why(const char *secret, char out[NEXT_MAX])
 
 struct numbers {
     int64_t count, checked; /* secrets: overdue, looked at */
+    int64_t unreadable;     /* and those that nobody can say it of; a vaultd of before does not say it */
     int64_t keys;           /* what opens the vault, and is too old */
 };
 
@@ -90,6 +91,7 @@ static void print_verdict(struct cli *cli, struct kt_json data, const struct num
 /* Without all of them there is no answer: not "none". */
 static bool read_numbers(struct kt_json data, struct numbers *ret)
 {
+    (void)kt_api_i64(data, "unreadable", &ret->unreadable);
     return kt_api_i64(data, "count", &ret->count) && kt_api_i64(data, "checked", &ret->checked) &&
            kt_api_i64(data, "keys_overdue", &ret->keys);
 }
@@ -132,7 +134,12 @@ int cmd_overdue(struct cli *cli)
         return cli_wrong(cli, "", "the vault did not say how many are overdue");
     bool some = numbers.count > 0 || numbers.keys > 0;
     if (cli_print_plain(cli, reply.data, &reply, &code))
-        return code == CLI_DONE && some ? CLI_REFUSED : code;
+        return code == CLI_DONE && (some || numbers.unreadable > 0) ? CLI_REFUSED : code;
+    if (!some && numbers.unreadable > 0) {
+        kt_buf_printf(&cli->out, "UNREADABLE %jd; nothing is overdue of %jd secrets that can be read\nnext    journalctl -u vaultd\n",
+                      (intmax_t)numbers.unreadable, (intmax_t)numbers.checked);
+        return CLI_REFUSED;
+    }
     if (!some) {
         kt_buf_printf(&cli->out, "nothing is overdue: %jd secrets are rotated\n", (intmax_t)numbers.checked);
         return CLI_DONE;

@@ -60,7 +60,8 @@ static const struct command rows[] = {
      "failed, when its run is frozen or goes on beyond max_overlap and the next time, when its schedule\n"
      "cannot be read any more, or when its last drill failed. What a window or a calendar holds back is\n"
      "overdue by its max_age alone. Key shares, and credentials that open the vault, are when they are older\n"
-     "than vaultd's configuration says: rotation { max_key_age }.", "secretctl overdue\nsecretctl overdue -o json", cmd_overdue},
+     "than vaultd's configuration says: rotation { max_key_age }. What cannot be read counts as well: it does\n"
+     "not rotate.", "secretctl overdue\nsecretctl overdue -o json", cmd_overdue},
     {"zombies", NULL, GROUP_ROTATION, COMMAND_ASKS,
      "List credentials that should be dead and are not proven to be.", "", 0, 0, field_flags,
      "Runs that are ending a credential, or froze while they did; each stays here until it is proven dead. For\n"

@@ -44,8 +44,8 @@ static const struct row {
     {"format 0 where no row is", "\0\4", 2, false, 0, "a shape: format 0 is unknown to this vaultd (1)"},
     {"a newer one", "\2\3\0\0\0", 5, true, 0,
      "a shape: format 2 is newer than this vaultd (1): install the newer version"},
-    {"too short", "\1\3\0\0", 4, true, 0, "a shape is damaged"},
-    {"too long", "\1\3\0\0\0\0", 6, true, 0, "a shape is damaged"},
+    {"too short", "\1\3\0\0", 4, true, 0, "is not as this vaultd knows format 1"},
+    {"too long", "\1\3\0\0\0\0", 6, true, 0, "is not as this vaultd knows format 1"},
     {"nothing", "", 0, false, 0, "a shape: format 0 is unknown"},
 };
 

@@ -23,5 +23,10 @@ enum kt_kind format_read(const char *what, struct kt_bytes record, format_reader
     if (number >= n || readers[number] == NULL)
         return format_refuse(what, number, (unsigned)n - 1, err);
     readers[number](&r, ret);
-    return kt_reader_done(&r) ? KT_OK : kt_fail(err, KT_CORRUPT, "%s is damaged", what);
+    if (kt_reader_done(&r))
+        return KT_OK;
+    (void)kt_fail(err, KT_CORRUPT, "%s: what stands there, %zu bytes, is not as this vaultd knows format %u", what,
+                  record.len, number);
+    kt_hint(err, "another version of vaultd wrote it: install that one; or restore a backup");
+    return KT_CORRUPT;
 }

@@ -2,7 +2,7 @@
  *
  * What:    Every stored record begins with a format number, and whoever reads records has a table of
  *          readers by that number. What the table lacks is refused here, by name.
- * Errors:  KT_CORRUPT; the hint says whether to install the newer vaultd or to restore. */
+ * Errors:  KT_CORRUPT; the hint says whether to install another version of vaultd or to restore. */
 #pragma once
 
 #include "lib/buf.h"

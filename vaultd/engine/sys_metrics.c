@@ -27,6 +27,7 @@ enum number {
     QUOTA_REFUSED,
     ROTATION_DRIFTED,
     ROTATION_OVERDUE,
+    ROTATION_UNREADABLE,
     SEALS,
     SEALS_NOT_OPENED,
     STORE_BATCHES,
@@ -62,6 +63,7 @@ const struct metric sys_metric_rows[] = {
     [QUOTA_REFUSED] = { "keyturn_quota_refused_total", true, "Requests refused because a rate-limit quota was used up." },
     [ROTATION_DRIFTED] = { "keyturn_rotation_drifted", false, "Secrets whose stored credential the target refused when it was last asked." },
     [ROTATION_OVERDUE] = { "keyturn_rotation_overdue", false, "Secrets that were overdue when all were last looked at, which takes five minutes or more." },
+    [ROTATION_UNREADABLE] = { "keyturn_rotation_unreadable", false, "Secrets whose rotation could not be read when all were last looked at: none of them rotates." },
     [SEALS] = { "keyturn_seals", false, "Credentials that may open the vault by themselves, beside the key shares." },
     [SEALS_NOT_OPENED] = { "keyturn_seals_not_opened", false, "Of them those that did not open when they were last tried, which is when vaultd started." },
     [STORE_BATCHES] = { "keyturn_store_batches_total", true, "Changes committed since the store was opened." },
@@ -256,6 +258,7 @@ enum kt_kind sys_metrics(struct request *req, struct kt_err *err)
     numbers[NOTICES_GIVEN_UP] = (double)told.given_up;
     numbers[NOTICES_SENT] = (double)told.sent;
     numbers[NOTICES_WAITING] = (double)told.waiting;
+    numbers[ROTATION_UNREADABLE] = (double)told.unreadable;
     numbers[ROTATION_OVERDUE] = (double)told.overdue;
     numbers[KEYS_OVERDUE] = (double)told.keys_overdue;
     numbers[NOTIFY_FAILING] = (double)told.failing;

@@ -590,10 +590,7 @@ static void failed(struct rotation *rotation, struct active *active, enum kt_kin
     (void)snprintf(active->waits_for, sizeof active->waits_for, "the vault: %.250s", err->what);
     active->waits_until_ms = 0;
     (void)pthread_mutex_unlock(&rotation->lock);
-    struct kt_err shown = {.kind = err->kind};
-    (void)snprintf(shown.what, sizeof shown.what, "run %s: %s", active->text,
-                   kt_kind_text(kind));
-    kt_log_err(KT_LOG_WARNING, "rotation-run", &shown);
+    kt_log(KT_LOG_WARNING, "rotation-run", "run=%s error=\"%.300s\" next=\"%.300s\"", active->text, err->what, err->hint);
 }
 
 void run_advance(struct rotation *rotation, struct active *active)

@@ -14,6 +14,8 @@ struct secrets_part {
     const char *after; /* only those behind this one, be it there or not; "": from the first */
     const char *below; /* only this one and those below it; "": all */
     bool enough;       /* set by the visit: no more of them */
+    bool passes;       /* what cannot be read is passed over, and counted */
+    size_t unreadable;
     bool aside;        /* it takes long and goes aside (request_aside()): say nothing, return KT_OK */
 };
 typedef enum kt_kind secret_visit(void *arg, const struct rotation_secret *secret,

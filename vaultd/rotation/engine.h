@@ -88,7 +88,7 @@ struct overdue_walk {
     unsigned char from[BARRIER_NAME_KEY];
     bool has_from, many; /* many: it was said that there are more */
     unsigned told;       /* one by one */
-    size_t late;
+    size_t late, unreadable;
     int64_t next_ms, spent_ms; /* steady */
 };
 
@@ -116,6 +116,7 @@ struct rotation {
     int64_t next_drill_ms;  /* and of drill.h */
     struct overdue_walk overdue; /* the rotation thread's */
     atomic_size_t overdue_seen;  /* of the last walk that came to its end */
+    atomic_size_t unreadable_seen;
     atomic_size_t keys_overdue;  /* the same of what opens the vault (key_age.h) */
     atomic_bool looks_news; /* a secret's next look or drill was planned anew, or may start now */
     struct waiting_line due_waiting, looks_waiting; /* the rotation thread's */

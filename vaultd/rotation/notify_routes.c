@@ -79,6 +79,7 @@ enum kt_kind rotation_count_told(struct request *req, struct rotation_told *ret,
 {
     const struct notify_channels *channels = req->core->config.notify;
     *ret = (struct rotation_told){.overdue = atomic_load(&req->core->rotation->overdue_seen),
+                                   .unreadable = atomic_load(&req->core->rotation->unreadable_seen),
                                    .keys_overdue = atomic_load(&req->core->rotation->keys_overdue)};
     for (size_t i = 0; channels != NULL && i < channels->n; i++) {
         struct notifier_state state;

@@ -136,7 +136,7 @@ struct listing {
     struct key_ages keys;
     struct row *rows;
     size_t n, room; /* of rows: LIST_MAX at most */
-    size_t late, checked;
+    size_t late, checked, unreadable;
 };
 
 static enum kt_kind add(struct listing *l, const struct rotation_secret *secret,
@@ -211,6 +211,7 @@ static void show(struct listing *l, size_t limit)
         show_row(&l->rows[i], l->req->now_ms, &w);
     kt_jsonw_end(&w);
     key_ages_show(l->req, &l->keys, &w);
+    kt_jsonw_kv_int(&w, "unreadable", (int64_t)l->unreadable);
     kt_jsonw_end(&w);
 }
 
@@ -231,7 +232,7 @@ enum kt_kind overdue_list(struct request *req, struct kt_err *err)
     kind = pause_load(req, &pause, &on, err);
     if (kind != KT_OK)
         return kind;
-    struct secrets_part all = {.after = "", .below = ""};
+    struct secrets_part all = {.after = "", .below = "", .passes = true};
     struct listing l = {
         .req = req, .grace_ms = grace_s * 1000, .paused = pause_text(req, &pause, on)};
     if (l.paused == NULL)
@@ -241,7 +242,11 @@ enum kt_kind overdue_list(struct request *req, struct kt_err *err)
         kind = key_ages_load(req, &l.keys, err);
     if (kind == KT_OK)
         kind = secrets_each(req, &all, look, &l, err);
-    if (kind == KT_OK && !all.aside)
-        show(&l, (size_t)limit);
+    if (kind != KT_OK || all.aside)
+        return kind;
+    l.unreadable = all.unreadable;
+    show(&l, (size_t)limit);
+    if (l.unreadable > 0)
+        request_warn(req, "%zu more cannot be read: they do not rotate, and nobody knows how old they are", l.unreadable);
     return kind;
 }

@@ -27,7 +27,7 @@ struct scan_pass {
     struct rotation_classes classes;
     unsigned char last[BARRIER_NAME_KEY];
     bool looked, ended, many;
-    unsigned saved, told, late;
+    unsigned saved, told, late, unreadable;
 };
 
 static enum kt_kind tell_one(struct scan_pass *p, struct request *req, const struct rotation_secret *secret,
@@ -101,6 +101,7 @@ static enum kt_kind walk_rows(struct scan_pass *p, struct request *req, struct r
         kind = look_at_row(p, req, &rows->entry, &plain, &arena, err);
         if (kind == KT_CORRUPT || kind == KT_INVALID || kind == KT_NOT_FOUND) {
             /* One that cannot be read does not hold up all behind it; whoever lists them hears of it. */
+            p->unreadable += kind == KT_CORRUPT;
             kt_err_clear(err);
             kind = KT_OK;
         }
@@ -157,6 +158,7 @@ void overdue_scan(struct rotation *rotation)
     walk->told += pass.told;
     walk->many = walk->many || pass.many;
     walk->late += pass.late;
+    walk->unreadable += pass.unreadable;
     walk->spent_ms += took_ms;
     walk->next_ms = now_ms + took_ms * PACE_TIMES;
     if (pass.looked)
@@ -166,5 +168,6 @@ void overdue_scan(struct rotation *rotation)
         return;
     key_age_scan(rotation);
     atomic_store(&rotation->overdue_seen, walk->late);
+    atomic_store(&rotation->unreadable_seen, walk->unreadable);
     end_walk(rotation, now_ms);
 }

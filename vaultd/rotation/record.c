@@ -207,6 +207,15 @@ static enum kt_kind refuse(const struct record_kind *kind, unsigned format, stru
     return KT_CORRUPT;
 }
 
+/* What is sealed, and opens, is as it was written: no disk broke it. */
+static enum kt_kind misfit(const struct record_kind *kind, unsigned format, size_t len, struct kt_err *err)
+{
+    (void)kt_fail(err, KT_CORRUPT, "a %s of format %u, %zu bytes, is not as this vaultd knows that format", kind->name,
+                  format, len);
+    kt_hint(err, "its seal is whole, so no disk damaged it: another version of vaultd wrote it; install that one");
+    return KT_CORRUPT;
+}
+
 enum kt_kind record_read(const struct record_kind *kind, struct kt_bytes record,
                          struct kt_arena *arena, void *object, struct kt_err *err)
 {
@@ -228,5 +237,5 @@ enum kt_kind record_read(const struct record_kind *kind, struct kt_bytes record,
         if (arena->failed)
             return kt_fail(err, KT_NO_MEMORY, "reading a %s", kind->name);
     }
-    return known ? kt_fail(err, KT_CORRUPT, "a %s is damaged", kind->name) : refuse(kind, format, err);
+    return known ? misfit(kind, format, record.len, err) : refuse(kind, format, err);
 }

@@ -72,6 +72,7 @@ struct rotation_told {
     uint64_t sent, failed, given_up; /* failed: tries */
     size_t waiting, failing;         /* failing: channels whose last try failed */
     size_t overdue;                  /* secrets, when all were last looked at */
+    size_t unreadable;               /* those that cannot be read, then */
     size_t keys_overdue;             /* the key shares, and credentials that open the vault, then */
 };
 enum kt_kind rotation_count_told(struct request *req, struct rotation_told *ret, struct kt_err *err) KT_MUST_CHECK;

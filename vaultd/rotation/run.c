@@ -139,6 +139,13 @@ const char *run_trigger_text(enum run_trigger trigger)
     return trigger_texts[trigger];
 }
 
+static void name_run(const unsigned char id[RUN_ID], struct kt_err *err)
+{
+    char text[RUN_ID_TEXT];
+    run_id_text(id, text);
+    kt_context(err, "run %s", text);
+}
+
 enum kt_kind run_load(struct request *req, const unsigned char id[RUN_ID], struct run *ret,
                       struct kt_err *err)
 {
@@ -155,6 +162,8 @@ enum kt_kind run_load(struct request *req, const unsigned char id[RUN_ID], struc
         kind = record_read(&run_kind, record, &req->arena, ret, err);
     if (kind == KT_OK)
         ret->changed = changed;
+    else if (kind != KT_NOT_FOUND)
+        name_run(id, err);
     return kind;
 }
 

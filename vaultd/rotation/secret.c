@@ -117,6 +117,8 @@ enum kt_kind secret_load(struct request *req, const char *name, struct rotation_
     } else if (kind == KT_OK) {
         kind = record_read(&secret_kind, record, &req->arena, ret, err);
     }
+    if (kind != KT_OK && kind != KT_NOT_FOUND)
+        kt_context(err, "the rotation of '%s'", name);
     ret->changed = changed;
     ret->mount = mount;
     ret->path = path;

@@ -327,6 +327,23 @@ enum kt_kind secret_blocked_by(struct request *req, const struct rotation_secret
     return kind;
 }
 
+/* The secret of a row. *ret_found false: it is gone, or cannot be read, which is counted. */
+static enum kt_kind due_secret(struct request *req, const struct entry *entry, struct rotation_secret *ret,
+                               bool *ret_found, size_t *unreadable, struct kt_err *err)
+{
+    const char *name = NULL;
+    enum kt_kind kind = due_row_name(req, entry, &name, err);
+    if (kind == KT_OK)
+        kind = secret_load(req, name, ret, err);
+    *ret_found = kind == KT_OK;
+    *unreadable += kind == KT_CORRUPT;
+    if (kind != KT_NOT_FOUND && kind != KT_CORRUPT)
+        return kind;
+    if (err != NULL)
+        kt_err_clear(err);
+    return KT_OK;
+}
+
 enum kt_kind due_list(struct request *req, struct kt_err *err)
 {
     int64_t limit = 50;
@@ -352,11 +369,13 @@ enum kt_kind due_list(struct request *req, struct kt_err *err)
     rows_begin(&rows, req, kt_bytes(&table, 1), kt_bytes(NULL, 0), "asking what is due");
     kt_jsonw_key(&w, "due");
     kt_jsonw_array(&w);
+    size_t unreadable = 0;
     while (kind == KT_OK && limit-- > 0 && rows_next(&rows)) {
-        const char *name = NULL, *blocked = NULL;
+        const char *blocked = NULL;
         struct rotation_secret secret;
-        kind = due_row_name(req, &rows.entry, &name, err);
-        if (kind == KT_OK && secret_load(req, name, &secret, NULL) != KT_OK)
+        bool found = false;
+        kind = due_secret(req, &rows.entry, &secret, &found, &unreadable, err);
+        if (kind == KT_OK && !found)
             continue;
         if (kind == KT_OK)
             kind = secret_blocked_by(req, &secret, paused, &blocked, err);
@@ -364,7 +383,7 @@ enum kt_kind due_list(struct request *req, struct kt_err *err)
             break;
         int64_t due = due_time_of_key(rows.entry.key);
         kt_jsonw_object(&w);
-        kt_jsonw_kv_text(&w, "secret", name);
+        kt_jsonw_kv_text(&w, "secret", secret.name);
         kt_jsonw_kv_time(&w, "next_due", due);
         kt_jsonw_kv_text(&w, "reason", kt_due_reason_text(secret.reason));
         kt_jsonw_kv_int(&w, "overdue_s", due < req->now_ms ? (req->now_ms - due) / 1000 : 0);
@@ -373,5 +392,8 @@ enum kt_kind due_list(struct request *req, struct kt_err *err)
     }
     kt_jsonw_end(&w);
     kt_jsonw_end(&w);
+    if (unreadable > 0)
+        request_warn(req, "%zu more have a time, and cannot be read: they do not rotate; which, says vaultd's log (rotation-due)",
+                     unreadable);
     return rows_end(&rows, kind, err);
 }

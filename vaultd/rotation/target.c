@@ -57,14 +57,16 @@ enum kt_kind target_load(struct request *req, const char *name, struct rotation_
     struct kt_bytes record;
     generation changed = 0;
     enum kt_kind kind = request_record(req, kt_bytes(key, sizeof key), &record, &changed, err);
-    if (kind != KT_OK)
+    if (kind == KT_NOT_FOUND)
         return kind;
-    kind = record_read(&target_kind, record, &req->arena, ret, err);
-    if (kind != KT_OK)
+    if (kind == KT_OK)
+        kind = record_read(&target_kind, record, &req->arena, ret, err);
+    if (kind == KT_OK)
+        kind = target_nodes_check(ret, &req->arena, err);
+    if (kind != KT_OK) {
+        kt_context(err, "target '%s'", name);
         return kind;
-    kind = target_nodes_check(ret, &req->arena, err);
-    if (kind != KT_OK)
-        return kind;
+    }
     ret->changed = changed;
     if (ret->max_runs == 0) /* of an older format */
         ret->max_runs = 1;
