@@ -141,7 +141,8 @@ int cmd_overdue(struct cli *cli)
         return CLI_REFUSED;
     }
     if (!some) {
-        kt_buf_printf(&cli->out, "nothing is overdue: %jd secrets are rotated\n", (intmax_t)numbers.checked);
+        kt_buf_printf(&cli->out, "nothing is overdue: %jd secret%s rotated\n", (intmax_t)numbers.checked,
+                      numbers.checked == 1 ? " is" : "s are");
         return CLI_DONE;
     }
     print_verdict(cli, reply.data, &numbers);

@@ -83,6 +83,7 @@ static void list_row(struct cli *cli, struct table *table, struct kt_json id, st
 {
     char text[256];
     char time[OUTPUT_TIME];
+    char versions[RUN_VERSIONS];
     int64_t from = 0;
     int64_t to = 0;
     int64_t started = output_time_of(info, "started");
@@ -94,7 +95,8 @@ static void list_row(struct cli *cli, struct table *table, struct kt_json id, st
     table_text(table, text);
     (void)kt_api_i64(info, "from", &from);
     (void)kt_api_i64(info, "to", &to);
-    table_printf(table, "%jd -> %jd", (intmax_t)from, (intmax_t)to);
+    run_view_versions(from, to, versions);
+    table_text(table, versions);
     output_time(cli, started, time);
     table_text(table, time);
     output_took(ended > started ? ended - started : 0, time);

@@ -403,7 +403,9 @@ void output_age(struct cli *cli, int64_t ms, char out[OUTPUT_TIME])
     char span[OUTPUT_TIME];
     int64_t away = ms - cli->now_ms;
     output_span(away, span);
-    if (away < 0)
+    if (away > -1000 && away < 1000)
+        (void)snprintf(out, OUTPUT_TIME, "now");
+    else if (away < 0)
         (void)snprintf(out, OUTPUT_TIME, "%.30s ago", span);
     else
         (void)snprintf(out, OUTPUT_TIME, "in %.30s", span);

@@ -105,19 +105,38 @@ static void add_time(struct cli *cli, int64_t ms, const char *none, struct kt_bu
 /* ---- what it is ---- */
 
 /* One row a strategy: what is rotated, and how a person would do and undo it. */
+#define ISSUED_GAP    "none: what was issued before is good until it ends"
+#define ISSUED_BY     "secretctl rotate SECRET is the procedure by hand as well; without the vault: make it elsewhere, then secretctl kv put SECRET"
+#define ISSUED_BEFORE "not before a commit: there is nothing between the two versions"
+#define ISSUED_SEEN   "consumers report that they run the new version and are healthy; servers in served_at show it"
+#define ISSUED_STEPS  {"it is made and signed, and becomes the current version, in one commit", \
+                       "agents fetch it, restart or reload what they run, and check it"}
+#define REVOKE        "the old one is accepted until it ends or is revoked: secretctl certificate revoke SECRET"
+#define LIST_IS_OLD   "an older list is believed until it ends: have those who read it fetch the new one"
 static const struct way {
-    const char *strategy, *type, *gap;
+    const char *strategy;
+    const char *generator; /* of generate: what a new value is, where that is no random one; "": any */
+    const char *type, *gap;
     const char *steps[6];
     const char *verification, *before, *by_hand, *emergency;
 } ways[] = {
-    {"generate", "random value in the vault", "none at a target: there is none",
+    {"generate", "x509", "X.509 certificate", ISSUED_GAP, ISSUED_STEPS, ISSUED_SEEN, ISSUED_BEFORE, ISSUED_BY, REVOKE},
+    {"generate", "x509-ca", "X.509 authority", ISSUED_GAP, ISSUED_STEPS, ISSUED_SEEN, ISSUED_BEFORE, ISSUED_BY,
+     "whoever has the old key signs with it until those who trust it do not any more: take it out of their trust, rotate "
+     "what it signed, and where it was signed by another: secretctl certificate revoke SECRET"},
+    {"generate", "ssh-cert", "SSH certificate", ISSUED_GAP, ISSUED_STEPS, ISSUED_SEEN, ISSUED_BEFORE, ISSUED_BY, REVOKE},
+    {"generate", "x509-crl", "revocation list of an X.509 authority", ISSUED_GAP, ISSUED_STEPS, ISSUED_SEEN, ISSUED_BEFORE,
+     ISSUED_BY, LIST_IS_OLD},
+    {"generate", "ssh-krl", "revocation list of an SSH authority", ISSUED_GAP, ISSUED_STEPS, ISSUED_SEEN, ISSUED_BEFORE,
+     ISSUED_BY, LIST_IS_OLD},
+    {"generate", "", "random value in the vault", "none at a target: there is none",
      {"a new value is drawn and becomes the current version, in one commit",
                            "agents fetch it, restart or reload what they run, and check it"},
      "consumers report that they run the new version and are healthy",
      "not before a commit: there is nothing between the two values",
      "write the new value: secretctl kv patch SECRET password=-",
      "where the old value is accepted it lives on: it has to be ended there"},
-    {"alternate", "login, two accounts in turn", "none: one account works while the other is changed",
+    {"alternate", "", "login, two accounts in turn", "none: one account works while the other is changed",
      {
          "the target is asked: administrative login, a wrong password, the old one",
          "the account that is not in use gets a new value; a login with it is tried",
@@ -130,7 +149,7 @@ static const struct way {
      "the target, then secretctl kv put SECRET with it",
      "the old value is dead when the run is done. Sooner, cutting off who has not reloaded, first: "
      "secretctl schedule set SECRET overlap=0 soak=0 drain=0 max_overlap=0"},
-    {"overlap", "login, two passwords on one account", "none: both passwords are accepted until the old one ends",
+    {"overlap", "", "login, two passwords on one account", "none: both passwords are accepted until the old one ends",
      {"the target is asked: administrative login, a wrong password, the old one",
       "the account gets a second password; a login with it is tried",
       "the new version becomes current; agents fetch it, restart or reload what they run, check it, and say so",
@@ -142,7 +161,7 @@ static const struct way {
      "secretctl kv put SECRET with it",
      "the old value is dead when the run is done. Sooner, cutting off who has not reloaded, first: "
      "secretctl schedule set SECRET overlap=0 soak=0 drain=0 max_overlap=0"},
-    {"in-place", "login, one account",
+    {"in-place", "", "login, one account",
      "from the change until each consumer has reloaded, who connects with the old value is refused",
      {
          "the target is asked: administrative login, a wrong password, the old one",
@@ -156,20 +175,43 @@ static const struct way {
      "the old value is dead as soon as the run changed the account"},
 };
 
+static void take_generator(struct kt_json secret, const char *name, char out[TEXT_MAX])
+{
+    struct kt_json generator = {0};
+    (void)kt_json_member(secret, "generator", &generator);
+    take(generator, name, out);
+}
+
 /* A strategy that this secretctl does not know yet is said to be that. */
 static const struct way *way_of(struct kt_json secret)
 {
     static const struct way other = {
-        "", "credential", "see docs/rotation.md",
+        "", "", "credential", "see docs/rotation.md",
         {"as the strategy says: docs/rotation.md"},
         "as the strategy says: docs/rotation.md", "secretctl run cancel SECRET, as long as run show says so",
         "secretctl rotate SECRET", "the old value is dead when the run is done"};
-    char strategy[TEXT_MAX];
+    char strategy[TEXT_MAX], generator[TEXT_MAX];
     take(secret, "strategy", strategy);
+    take_generator(secret, "type", generator);
     for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++)
-        if (strcmp(ways[i].strategy, strategy) == 0)
+        if (strcmp(ways[i].strategy, strategy) == 0 &&
+            (ways[i].generator[0] == '\0' || strcmp(ways[i].generator, generator) == 0))
             return &ways[i];
     return &other;
+}
+
+/* Of what has no target: who accepts it. */
+static void add_who_accepts(struct kt_json secret, struct kt_buf *out)
+{
+    char issuer[TEXT_MAX];
+    bool issued = way_of(secret)->generator[0] != '\0';
+    take_generator(secret, "issuer", issuer);
+    if (issuer[0] != '\0') {
+        kt_buf_add_text(out, "whoever trusts ");
+        plan_safe(out, issuer);
+    } else {
+        kt_buf_add_text(out, issued ? "whoever trusts it" : "none that the vault knows");
+    }
 }
 
 static void add_system(struct kt_json secret, struct kt_buf *out)
@@ -179,7 +221,7 @@ static void add_system(struct kt_json secret, struct kt_buf *out)
     struct kt_json system = {0};
     take(secret, "target", target);
     if (target[0] == '\0') {
-        kt_buf_add_text(out, "none");
+        add_who_accepts(secret, out);
         return;
     }
     (void)kt_json_member(secret, "system", &system);

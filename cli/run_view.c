@@ -9,6 +9,19 @@
 
 #define LINE_MAX_BYTES ((size_t)1024)
 
+/* A version is 0 until it is made: a run that ends before has none to go to, the first one none to come from. */
+void run_view_versions(int64_t from, int64_t to, char out[RUN_VERSIONS])
+{
+    if (from > 0 && to > 0)
+        (void)snprintf(out, RUN_VERSIONS, "%jd -> %jd", (intmax_t)from, (intmax_t)to);
+    else if (to > 0)
+        (void)snprintf(out, RUN_VERSIONS, "none -> %jd", (intmax_t)to);
+    else if (from > 0)
+        (void)snprintf(out, RUN_VERSIONS, "%jd", (intmax_t)from);
+    else
+        (void)snprintf(out, RUN_VERSIONS, "none");
+}
+
 /* ---- lines ---- */
 
 /* One line of at most columns characters: a picture is only drawn anew right if no line wraps. */
@@ -41,14 +54,15 @@ void run_view_step(struct cli *cli, const struct run_model *run, const struct ru
     output_took(step->took_ms, took);
     if (step->took_ms > 0)
         (void)snprintf(tail, sizeof tail, "   (%s)", took);
-    const char *mark = !step->ok                          ? "FAILED"
-                       : strcmp(step->kind, "state") == 0 ? "->"
+    /* A drill is there to go back: its states on the way are none that failed. */
+    bool state = strcmp(step->kind, "state") == 0, drilled = state && run->drill[0] != '\0';
+    const char *mark = !step->ok && !drilled ? "FAILED"
+                       : state               ? "->"
                        : strcmp(step->kind, "intent") == 0 || strcmp(step->kind, "note") == 0
                            ? ".."
                            : "ok";
     kt_buf_printf(&line, "%s  %-6s  %-12s %s%s\n", clock, mark, step->name, step->text, tail);
     output_safe(out, kt_buf_bytes(&line));
-    (void)run;
 }
 
 static void consumer_line(const struct run_consumer *consumer, struct kt_buf *out)
@@ -141,14 +155,15 @@ static void add_head(struct cli *cli, const struct run_model *run, unsigned colu
 {
     char took[OUTPUT_TIME];
     char eta[OUTPUT_TIME];
+    char versions[RUN_VERSIONS];
     kt_autobuf struct kt_buf line = {0};
     kt_buf_init(&line, LINE_MAX_BYTES);
     int64_t end = run->ended_ms != 0 ? run->ended_ms : kt_wall_ms(&kt_system_clock);
     output_took(run->started_ms != 0 && end > run->started_ms ? end - run->started_ms : 0, took);
     output_took(run->eta_s * 1000, eta);
-    kt_buf_printf(&line, "%s (run %s)  %s  %s  %jd -> %jd    %s%s%s", run->secret, run->id,
-                  run->target[0] != '\0' ? run->target : "no target", run->strategy,
-                  (intmax_t)run->from, (intmax_t)run->to, took, run->eta_s > 0 ? ", ETA " : "",
+    run_view_versions(run->from, run->to, versions);
+    kt_buf_printf(&line, "%s (run %s)  %s  %s  %s    %s%s%s", run->secret, run->id,
+                  run->target[0] != '\0' ? run->target : "no target", run->strategy, versions, took, run->eta_s > 0 ? ", ETA " : "",
                   run->eta_s > 0 ? eta : "");
     add_cut(out, kt_buf_bytes(&line), columns);
     (void)cli;
@@ -284,8 +299,11 @@ void run_view_back(const struct run_model *run, struct kt_buf *out)
 /* Where it was to happen, and what that said last of both credentials. */
 static void add_target(const struct run_model *run, const char *known, struct kt_buf *out)
 {
-    if (run->target[0] != '\0')
+    if (run->target[0] != '\0' && run->from > 0 && run->to > 0)
         kt_buf_printf(out, "target  %s, v%jd to v%jd\n", run->target, (intmax_t)run->from, (intmax_t)run->to);
+    else if (run->target[0] != '\0')
+        kt_buf_printf(out, "target  %s, %s v%jd\n", run->target, run->to > 0 ? "the first value," : "no new value yet,",
+                      (intmax_t)(run->to > 0 ? run->to : run->from));
     add_item(out, "known", known);
 }
 
@@ -329,9 +347,11 @@ static void verdict_back(const struct run_model *run, struct kt_buf *out)
     if (reconciles(run))
         (void)snprintf(text, sizeof text, "whether the target accepts v%jd was not seen.",
                        (intmax_t)run->from);
-    else if (run->from > 0)
+    else if (run->from > 0 && run->to > 0)
         (void)snprintf(text, sizeof text, "v%jd is in use, v%jd is not.", (intmax_t)run->from,
                        (intmax_t)run->to);
+    else if (run->from > 0)
+        (void)snprintf(text, sizeof text, "v%jd is in use; no new value was made.", (intmax_t)run->from);
     else
         (void)snprintf(text, sizeof text, "nothing was changed.");
     bool drill = run->drill[0] != '\0', good = run_good(run);

@@ -9,6 +9,10 @@
 
 struct cli;
 
+#define RUN_VERSIONS 48
+/* "4 -> 5"; a version that is not made is left out. */
+void run_view_versions(int64_t from, int64_t to, char out[RUN_VERSIONS]);
+
 /* "14:02:11  ok      apply     the target accepts it for app_b (110 ms)" */
 void run_view_step(struct cli *cli, const struct run_model *run, const struct run_step *step,
                    struct kt_buf *out);

@@ -195,6 +195,23 @@ def plan():
         contains(page, "\n- approvals of a rotation by hand: %s\n" % approvals)
 
 
+def plan_of_what_is_signed():
+    """An authority and a certificate are told as what they are, and who accepts them."""
+    ctl(0, "schedule", "set", "secret/signed/root", "generator.type=x509-ca", "generator.common_name=A root")
+    ctl(0, "rotate", "secret/signed/root")
+    ctl(0, "schedule", "set", "secret/signed/app", "generator.type=x509", "generator.issuer=secret/signed/root",
+        "generator.names=app.example.com")
+    text = ctl(0, "plan", "secret/signed")
+    equal([[cell.strip() for cell in line.split("|")[2:4]] for line in text.splitlines() if line.startswith("| secret/")],
+          [["X.509 certificate", "whoever trusts secret/signed/root"], ["X.509 authority", "whoever trusts it"]])
+    app, root = text.split("\n## ")[1:3]
+    contains(app, "\n- authenticates to: whoever trusts secret/signed/root\n")
+    contains(app, "secretctl certificate revoke secret/signed/app")
+    contains(root, "\n- authenticates to: whoever trusts it\n")
+    for page in (app, root):
+        equal("random value" in page or "password=-" in page, False, page)
+
+
 def plan_for_programs():
     got = json.loads(vault_out(0, "plan", "secret/pl", "-o", "json"))
     equal([row["secret"] for row in got["secrets"]], ["secret/pl/a", "secret/pl/b", "secret/pl/it's"])
@@ -338,6 +355,7 @@ CASES = [
     ("overdue", overdue),
     ("classes", classes),
     ("plan", plan),
+    ("plan of what is signed", plan_of_what_is_signed),
     ("plan for programs", plan_for_programs),
     ("a report that was edited", edited_report),
     ("plan of who may not list", plan_of_who_may_not_list),
