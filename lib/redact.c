@@ -9,6 +9,10 @@
 #include "lib/secret.h"
 
 #define ENCODED_MIN 4u /* shorter hex and base64 would be found everywhere */
+/* What is left of a message says what a short value is, since people know the message: so the words around one
+ * go too, and around one that stands in any words the whole text. */
+#define SHORT_MAX    7u
+#define ANYWHERE_MAX 3u
 
 /* The characters of the value's base64 that depend on nothing else, when it begins `shift` bytes
  * into a group of three. */
@@ -262,11 +266,31 @@ static void mark(unsigned char *hidden, size_t at, size_t len)
     memset(hidden + at, 1, len);
 }
 
+static bool is_of_word(unsigned char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c >= 0x80;
+}
+
+/* An occurrence of the value, as it is or escaped. */
+static void mark_value(struct kt_bytes value, struct kt_bytes text, unsigned char *hidden, size_t at, size_t len)
+{
+    size_t end = at + len;
+    if (value.len <= ANYWHERE_MAX) {
+        mark(hidden, 0, text.len);
+        return;
+    }
+    while (value.len <= SHORT_MAX && at > 0 && is_of_word(text.at[at - 1]))
+        at--;
+    while (value.len <= SHORT_MAX && end < text.len && is_of_word(text.at[end]))
+        end++;
+    mark(hidden, at, end - at);
+}
+
 static void mark_plain(struct kt_bytes value, struct kt_bytes text, unsigned char *hidden)
 {
     for (size_t at = 0; at + value.len <= text.len; at++)
         if (text.at[at] == value.at[0] && memcmp(text.at + at, value.at, value.len) == 0)
-            mark(hidden, at, value.len);
+            mark_value(value, text, hidden, at, value.len);
 }
 
 static void mark_form(const struct form *form, struct kt_bytes value, struct kt_bytes text,
@@ -274,8 +298,13 @@ static void mark_form(const struct form *form, struct kt_bytes value, struct kt_
 {
     if (value.len < form->shortest || (form->needs != NULL && !contains_any_of(text, form->needs)))
         return;
-    for (size_t at = 0; at < text.len; at++)
-        mark(hidden, at, occurrence(form, kt_bytes(text.at + at, text.len - at), value));
+    for (size_t at = 0; at < text.len; at++) {
+        size_t len = occurrence(form, kt_bytes(text.at + at, text.len - at), value);
+        if (len > 0 && form->shortest == 1)
+            mark_value(value, text, hidden, at, len);
+        else
+            mark(hidden, at, len);
+    }
 }
 
 static void mark_core(const struct core *core, struct kt_bytes text, unsigned char *hidden)

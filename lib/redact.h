@@ -4,7 +4,9 @@
  *          URL-encoded (any choice of escaped characters, '+' for a blank); escaped as in JSON, C
  *          and connection strings (\" \n \u00e4 \x2f \057 \'); with SQL's doubled quotes; in hex;
  *          in base64 at any of its three alignments (both alphabets, also when wrapped). Not one
- *          encoding inside another, and not a value that was cut.
+ *          encoding inside another, and not a value that was cut. With a value of at most 7 bytes go
+ *          the letters and digits that touch it, with one of at most 3 the whole text: of a message
+ *          that people know, what is left would tell the value.
  * Owner:   kt_redactor_new() gives one, kt_redactor_free() takes it and wipes its copies; NULL is fine.
  *          The copies live in guarded memory.
  * Limits:  64 values of 1..4096 bytes; text of 64 KiB. Hex and base64 under 4 characters are not
