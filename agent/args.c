@@ -38,6 +38,8 @@ static enum kt_kind take_wait(struct args *args, const char *value, struct kt_er
     enum kt_kind kind = kt_duration_parse(kt_str(value), &ms, err);
     if (kind == KT_OK)
         args->wait_ms = (int64_t)ms;
+    else
+        kt_context(err, "--wait");
     return kind;
 }
 

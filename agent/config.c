@@ -13,6 +13,7 @@
 #include "lib/cleanup.h"
 #include "lib/failpoint.h"
 #include "lib/hcl/hcl.h"
+#include "lib/http_address.h"
 #include "lib/num.h"
 
 #define TEXT_MAX_BYTES  ((size_t)1024 * 1024)
@@ -20,8 +21,24 @@
 
 struct reader {
     struct config *config;
+    const char *text; /* of the file */
+    const char *file; /* its name, which lives as long as the configuration */
     struct kt_err *err;
 };
+
+/* The tree that has the name of the file is freed before the configuration. */
+static struct kt_hcl_pos keep_pos(const struct reader *r, struct kt_hcl_pos pos)
+{
+    return (struct kt_hcl_pos){r->file, pos.line, pos.column};
+}
+
+/* Puts the place in front of an error, where there is one. */
+static enum kt_kind at_pos(struct kt_hcl_pos pos, enum kt_kind kind, struct kt_err *err)
+{
+    if (kind != KT_OK && pos.file != NULL)
+        kt_context(err, "%s:%u:%u", pos.file, pos.line, pos.column);
+    return kind;
+}
 
 /* ---- secrets ---- */
 
@@ -74,13 +91,13 @@ static enum kt_kind check_env_name(const struct config *config, const char *name
 }
 
 static enum kt_kind push_env(struct config *config, const char *name, const char *secret,
-                             const char *field, bool candidate, struct kt_err *err)
+                             const char *field, bool candidate, struct kt_hcl_pos pos, struct kt_err *err)
 {
     enum kt_kind kind = check_env_name(config, name, err);
     if (kind == KT_OK)
         kind = add_secret(config, secret, candidate, err);
     if (kind != KT_OK)
-        return kind;
+        return at_pos(pos, kind, err);
     struct config_env *env = kt_arena_take(&config->arena, (config->n_env + 1) * sizeof *env);
     if (env == NULL)
         return kt_fail(err, KT_NO_MEMORY, "reading the configuration");
@@ -88,7 +105,7 @@ static enum kt_kind push_env(struct config *config, const char *name, const char
         memcpy(env, config->env, config->n_env * sizeof *env);
     env[config->n_env] = (struct config_env){kt_arena_text(&config->arena, kt_str(name)),
                                              kt_arena_text(&config->arena, kt_str(secret)),
-                                             kt_arena_text(&config->arena, kt_str(field)), candidate};
+                                             kt_arena_text(&config->arena, kt_str(field)), candidate, pos};
     config->env = env;
     config->n_env++;
     return config->arena.failed ? kt_fail(err, KT_NO_MEMORY, "reading the configuration") : KT_OK;
@@ -107,7 +124,7 @@ enum kt_kind agent_config_add_env(struct config *config, const char *text, struc
     const char *secret = kt_arena_text(arena, kt_bytes(equals + 1, (size_t)(hash - equals) - 1));
     if (name == NULL || secret == NULL)
         return kt_fail(err, KT_NO_MEMORY, "reading --env");
-    return push_env(config, name, secret, hash + 1, false, err);
+    return push_env(config, name, secret, hash + 1, false, (struct kt_hcl_pos){0}, err);
 }
 
 static enum kt_kind read_env(struct reader *r, const struct kt_hcl_block *block)
@@ -125,7 +142,9 @@ static enum kt_kind read_env(struct reader *r, const struct kt_hcl_block *block)
     if (kind == KT_OK && (secret == NULL || field == NULL))
         kind =
             kt_hcl_fail(block->pos, r->err, "env \"%s\" needs secret and field", block->labels[0]);
-    return kind == KT_OK ? push_env(r->config, block->labels[0], secret, field, candidate, r->err) : kind;
+    if (kind != KT_OK)
+        return kind;
+    return push_env(r->config, block->labels[0], secret, field, candidate, keep_pos(r, block->pos), r->err);
 }
 
 /* ---- files ---- */
@@ -204,6 +223,37 @@ static enum kt_kind read_owner(struct reader *r, const struct kt_hcl_block *bloc
     return KT_OK;
 }
 
+/* The character at a place; columns count characters, not bytes. */
+static const char *text_at(const char *text, struct kt_hcl_pos pos)
+{
+    for (unsigned line = 1; line < pos.line && strchr(text, '\n') != NULL; line++)
+        text = strchr(text, '\n') + 1;
+    for (unsigned column = 1; column < pos.column && *text != '\0'; column++)
+        for (text++; ((unsigned char)*text & 0xC0) == 0x80;)
+            text++;
+    return text;
+}
+
+/* A heredoc's lines are lines of the file; in a string they are not. */
+static struct template_place place_of(const struct reader *r, struct kt_hcl_pos pos)
+{
+    char name[4200];
+    if (strncmp(text_at(r->text, pos), "<<", 2) == 0)
+        return (struct template_place){r->file, pos.line};
+    (void)snprintf(name, sizeof name, "%.4000s:%u:%u: contents", r->file, pos.line, pos.column);
+    return (struct template_place){kt_arena_text(&r->config->arena, kt_str(name)), 0};
+}
+
+/* What else is wrong with it is seen when it is written. */
+static enum kt_kind check_path(struct reader *r, const struct kt_hcl_block *block)
+{
+    const char *path = block->labels[0];
+    size_t len = strlen(path);
+    if (path[0] == '/' && path[len - 1] != '/')
+        return KT_OK;
+    return kt_hcl_fail(block->pos, r->err, "file \"%s\" must be an absolute path", path);
+}
+
 static enum kt_kind read_file(struct reader *r, const struct kt_hcl_block *block,
                               struct config_file *file)
 {
@@ -212,6 +262,8 @@ static enum kt_kind read_file(struct reader *r, const struct kt_hcl_block *block
     *file =
         (struct config_file){.path = kt_arena_text(&r->config->arena, kt_str(block->labels[0]))};
     enum kt_kind kind = kt_hcl_check_known(block->body, known, NULL, NULL, r->err);
+    if (kind == KT_OK)
+        kind = check_path(r, block);
     if (kind == KT_OK)
         kind = kt_hcl_get_text(block->body, "template", &source, r->err);
     if (kind == KT_OK)
@@ -222,7 +274,7 @@ static enum kt_kind read_file(struct reader *r, const struct kt_hcl_block *block
         return kt_hcl_fail(block->pos, r->err, "file \"%s\" needs either template or contents",
                            block->labels[0]);
     if (source != NULL)
-        kind = read_text(r, source, &file->contents);
+        kind = at_pos(block->pos, read_text(r, source, &file->contents), r->err);
     else
         file->contents = kt_arena_text(&r->config->arena, kt_str(file->contents));
     if (kind == KT_OK)
@@ -231,10 +283,13 @@ static enum kt_kind read_file(struct reader *r, const struct kt_hcl_block *block
         kind = read_owner(r, block, file);
     if (kind != KT_OK)
         return kind;
-    file->source = source == NULL ? file->path : kt_arena_text(&r->config->arena, kt_str(source));
+    if (source == NULL)
+        file->source = place_of(r, kt_hcl_find(block->body, "contents")->value.pos);
+    else
+        file->source.file = kt_arena_text(&r->config->arena, kt_str(source));
     if (r->config->arena.failed)
         return kt_fail(r->err, KT_NO_MEMORY, "reading the configuration");
-    return template_check(kt_str(file->contents), file->source, add_secret, r->config, r->err);
+    return template_check(kt_str(file->contents), &file->source, add_secret, r->config, r->err);
 }
 
 static enum kt_kind read_files(struct reader *r, const struct kt_hcl_body *body)
@@ -425,12 +480,21 @@ static enum kt_kind each_block(struct reader *r, const struct kt_hcl_body *body,
 
 /* ---- the whole ---- */
 
+static struct kt_hcl_pos pos_of(const struct reader *r, const struct kt_hcl_body *body, const char *key)
+{
+    const struct kt_hcl_item *item = kt_hcl_find(body, key);
+    return item == NULL ? (struct kt_hcl_pos){0} : keep_pos(r, item->pos);
+}
+
 static enum kt_kind read_service(struct reader *r, const struct kt_hcl_block *block)
 {
     static const char *const known[] = {"env",         "file",   "activate",         "signal",
                                         "command",     "health", "stop_timeout",     "debounce",
                                         "restart_gap", "settle", "allow_unsafe_env", "candidates", NULL};
     r->config->service = kt_arena_text(&r->config->arena, kt_str(block->labels[0]));
+    r->config->pos = keep_pos(r, block->pos);
+    r->config->activate_pos = pos_of(r, block->body, "activate");
+    r->config->candidates_pos = pos_of(r, block->body, "candidates");
     enum kt_kind kind = kt_hcl_check_known(block->body, known, NULL, NULL, r->err);
     if (kind == KT_OK)
         kind =
@@ -458,6 +522,14 @@ static enum kt_kind copy_text(struct reader *r, const struct kt_hcl_body *body, 
     return kind;
 }
 
+static enum kt_kind check_address(struct reader *r, const struct kt_hcl_body *vault)
+{
+    struct kt_http_address address = {0};
+    if (r->config->address == NULL || r->config->address[0] == '\0')
+        return KT_OK;
+    return at_pos(kt_hcl_find(vault, "address")->pos, kt_http_address_parse(r->config->address, &address, r->err), r->err);
+}
+
 static enum kt_kind read_vault(struct reader *r, const struct kt_hcl_body *root)
 {
     static const char *const known[] = {"address", "ca_file", "token_file", "namespace", NULL};
@@ -469,11 +541,15 @@ static enum kt_kind read_vault(struct reader *r, const struct kt_hcl_body *root)
     if (kind == KT_OK)
         kind = copy_text(r, vault, "address", &r->config->address);
     if (kind == KT_OK)
+        kind = check_address(r, vault);
+    if (kind == KT_OK)
         kind = copy_text(r, vault, "ca_file", &r->config->ca_file);
     if (kind == KT_OK)
         kind = copy_text(r, vault, "token_file", &r->config->token_file);
     if (kind == KT_OK)
         kind = copy_text(r, vault, "namespace", &r->config->namespace_path);
+    r->config->says_address = r->config->address != NULL;
+    r->config->says_ca_file = r->config->ca_file != NULL;
     return kind;
 }
 
@@ -509,6 +585,10 @@ static enum kt_kind read_root(struct reader *r, const char *path, const char *se
     struct kt_hcl_body *root = NULL;
     if (kind == KT_OK)
         kind = kt_hcl_parse(kt_str(text), path, &root, r->err);
+    r->text = text;
+    r->file = kt_arena_text(&r->config->arena, kt_str(path));
+    if (kind == KT_OK && r->file == NULL)
+        kind = kt_fail(r->err, KT_NO_MEMORY, "reading the configuration");
     if (kind != KT_OK)
         return kind;
     kind = kt_hcl_check_known(root, known, NULL, NULL, r->err);
@@ -548,7 +628,7 @@ enum kt_kind agent_config_read(const char *path, const char *service, struct con
     if (gethostname(host, sizeof host - 1) == 0)
         config->host = kt_arena_text(&config->arena, kt_str(host));
     config->service = service != NULL ? kt_arena_text(&config->arena, kt_str(service)) : NULL;
-    struct reader reader = {config, err};
+    struct reader reader = {.config = config, .err = err};
     enum kt_kind kind = path == NULL ? KT_OK : read_root(&reader, path, service);
     if (kind == KT_OK && config->arena.failed)
         kind = kt_fail(err, KT_NO_MEMORY, "reading the configuration");
@@ -578,10 +658,12 @@ static enum kt_kind check_candidates(const struct config *config, struct kt_err 
         return KT_OK;
     if (named) {
         (void)kt_fail(err, KT_INVALID, "a candidate is asked for, and the service does not say candidates = 2");
+        (void)at_pos(config->candidates_pos.file != NULL ? config->candidates_pos : config->pos, KT_INVALID, err);
         kt_hint(err, "say so in the service if its program tries the candidate when the other one is refused");
         return KT_INVALID;
     }
     (void)kt_fail(err, KT_INVALID, "candidates = 2, and neither a file nor env asks for a candidate");
+    (void)at_pos(config->candidates_pos, KT_INVALID, err);
     kt_hint(err, "{{ candidate \"secret/path\" \"field\" }} in a file, or candidate = true in env");
     return KT_INVALID;
 }
@@ -597,14 +679,36 @@ enum kt_kind agent_config_check(const struct config *config, struct kt_err *err)
     if (kind != KT_OK)
         return kind;
     if (config->activate == ACTIVATE_SIGNAL && config->signal == 0)
-        return kt_fail(err, KT_INVALID, "activate = \"signal\" needs signal = \"HUP\" or another");
-    if (config->activate == ACTIVATE_COMMAND && config->command == NULL)
-        return kt_fail(err, KT_INVALID, "activate = \"command\" needs command = [\"/path\"]");
-    if (config->n_env > 0 && config->activate != ACTIVATE_RESTART) {
-        (void)kt_fail(err, KT_INVALID,
-                      "an environment is fixed for the life of a process: env needs a restart");
-        kt_hint(err, "activate = \"restart\", or give the secret in a file");
-        return KT_INVALID;
-    }
-    return KT_OK;
+        kind = kt_fail(err, KT_INVALID, "activate = \"signal\" needs signal = \"HUP\" or another");
+    else if (config->activate == ACTIVATE_COMMAND && config->command == NULL)
+        kind = kt_fail(err, KT_INVALID, "activate = \"command\" needs command = [\"/path\"]");
+    if (kind != KT_OK)
+        return at_pos(config->activate_pos, kind, err);
+    if (config->n_env == 0 || config->activate == ACTIVATE_RESTART)
+        return KT_OK;
+    (void)kt_fail(err, KT_INVALID, "an environment is fixed for the life of a process: env needs a restart");
+    kt_hint(err, "activate = \"restart\", or give the secret in a file");
+    return at_pos(config->env[0].pos.file != NULL ? config->env[0].pos : config->activate_pos, KT_INVALID, err);
+}
+
+/* A name without a slash is looked for in PATH, when it is run. */
+static bool is_missing(const char *path, int mode)
+{
+    return path != NULL && strchr(path, '/') != NULL && access(path, mode) != 0;
+}
+
+void agent_config_missing(const struct config *config, config_missing_fn *missing, void *arg)
+{
+    const struct {
+        const char *what, *path;
+        int mode;
+    } rows[] = {
+        {"ca_file", config->ca_file, R_OK},
+        {"token_file", config->token_file, R_OK},
+        {"the command that activates a version", config->command != NULL ? config->command[0] : NULL, X_OK},
+        {"the command of the health check", config->health.command != NULL ? config->health.command[0] : NULL, X_OK},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (is_missing(rows[i].path, rows[i].mode))
+            missing(arg, rows[i].what, rows[i].path);
 }

@@ -24,8 +24,10 @@
 
 #include <sys/types.h>
 
+#include "agent/template.h"
 #include "lib/arena.h"
 #include "lib/err.h"
+#include "lib/hcl/hcl.h"
 
 #define CONFIG_SECRETS_MAX 64u
 /* Of a baseline, before its latency says anything. */
@@ -34,10 +36,11 @@
 struct config_env {
     const char *name, *secret, *field;
     bool candidate; /* of the other version */
+    struct kt_hcl_pos pos; /* file NULL: from --env */
 };
 struct config_file {
-    const char *path, *source; /* source: the template's name for errors */
-    const char *contents;
+    const char *path, *contents;
+    struct template_place source; /* of contents */
     uid_t owner;
     gid_t group;
     mode_t mode;
@@ -60,6 +63,9 @@ struct config {
     struct kt_arena arena;
     const char *host, *service;
     const char *address, *ca_file, *token_file, *namespace_path;
+    const char *token_from; /* for people: a path, or a variable's name; NULL: not looked for yet */
+    bool says_address, says_ca_file; /* the file does; else they are of the environment */
+    struct kt_hcl_pos pos, activate_pos, candidates_pos; /* of the service, and in it; file NULL: not said */
     struct config_env *env;
     size_t n_env;
     struct config_file *files;
@@ -87,3 +93,6 @@ enum kt_kind agent_config_add_env(struct config *config, const char *text,
                                   struct kt_err *err) KT_MUST_CHECK;
 /* What only makes sense together: at least one secret, a signal with "signal", ... */
 enum kt_kind agent_config_check(const struct config *config, struct kt_err *err) KT_MUST_CHECK;
+/* What is named and not there now, and has to be when the program is started: missing(arg, what, path). */
+typedef void config_missing_fn(void *arg, const char *what, const char *path);
+void agent_config_missing(const struct config *config, config_missing_fn *missing, void *arg);

@@ -17,6 +17,7 @@
 struct link {
     const struct config *config;
     struct supervisor *s;
+    struct kt_http_names names;
     struct kt_api *api;
     struct kt_secret *token; /* the one that api has */
     struct kt_api_mount mounts[CONFIG_SECRETS_MAX];
@@ -53,9 +54,13 @@ static bool take_care(void *arg)
 }
 
 /* VAULT_ADDR and VAULT_CACERT count where the configuration says nothing. */
-static const struct kt_http_names of_config = {.address = "address in vault { } of the configuration",
-                                               .address_is = "address = ",
-                                               .ca_file = "ca_file in vault { } of the configuration"};
+static struct kt_http_names names_of(const struct config *config)
+{
+    return (struct kt_http_names){
+        .address = config->says_address ? "address in vault { } of the configuration" : "VAULT_ADDR",
+        .address_is = config->says_address ? "address = " : "VAULT_ADDR=",
+        .ca_file = config->says_ca_file ? "ca_file in vault { } of the configuration" : "VAULT_CACERT"};
+}
 
 enum kt_kind link_open(const struct config *config, const struct kt_secret *token,
                        struct supervisor *s, struct link **ret, struct kt_err *err)
@@ -65,12 +70,13 @@ enum kt_kind link_open(const struct config *config, const struct kt_secret *toke
         return kt_fail(err, KT_NO_MEMORY, "opening the line to the vault");
     link->config = config;
     link->s = s;
+    link->names = names_of(config);
     kt_pace_init(&link->pace);
     const struct kt_api_options options = {.address = config->address,
                                            .ca_file = config->ca_file,
                                            .namespace_path = config->namespace_path,
                                            .user_agent = "secret-agent/" KT_VERSION,
-                                           .names = &of_config,
+                                           .names = &link->names,
                                            .token = kt_secret_bytes(token),
                                            .timeout_ms = 15000,
                                            .body_max = (size_t)2 * 1024 * 1024,
@@ -108,6 +114,14 @@ static size_t index_of(const struct link *link, const char *secret)
     return i;
 }
 
+/* There are several places that it may be from. */
+static void hint_token(const struct link *link, enum kt_kind kind, struct kt_err *err)
+{
+    if (kind == KT_DENIED && err->hint[0] == '\0' && strstr(err->what, "invalid token") != NULL &&
+        link->config->token_from != NULL)
+        kt_hint(err, "the token of %.200s expired, was revoked or mistyped, or is another vault's", link->config->token_from);
+}
+
 static enum kt_kind mount_of(struct link *link, const char *secret, const struct kt_api_mount **ret,
                              struct kt_err *err)
 {
@@ -116,8 +130,10 @@ static enum kt_kind mount_of(struct link *link, const char *secret, const struct
         return kt_fail(err, KT_INTERNAL, "secret %s is not of this service", secret);
     if (!link->mount_known[i]) {
         enum kt_kind kind = kt_api_mount_of(link->api, secret, &link->mounts[i], err);
-        if (kind != KT_OK)
+        if (kind != KT_OK) {
+            hint_token(link, kind, err);
             return kind;
+        }
         link->mount_known[i] = true;
     }
     *ret = &link->mounts[i];
@@ -137,6 +153,7 @@ enum kt_kind link_fetch(struct link *link, const char *secret, uint64_t version,
     kt_api_reply_init(&reply);
     uint64_t read_version = 0;
     kind = kt_api_kv_read(link->api, mount, secret, version, &reply, &read_version, err);
+    hint_token(link, kind, err);
     if (kind == KT_NOT_FOUND) {
         (void)kt_fail(err, KT_NOT_FOUND, "secret %s does not exist in the vault", secret);
         kt_hint(err, "secretctl kv get %s; is the path right, and was it deleted?", secret);

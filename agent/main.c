@@ -57,17 +57,20 @@ static int fail_with(const struct kt_err *err, int status)
 }
 
 /* VAULT_TOKEN, the configuration's token file, or ~/.vault-token. */
-static enum kt_kind find_token(struct kt_secret *from_env, const struct config *config,
+static enum kt_kind find_token(struct kt_secret *from_env, struct config *config,
                                struct kt_secret **ret, struct kt_err *err)
 {
     if (config->token_file != NULL) {
         kt_secret_free(from_env);
+        config->token_from = config->token_file;
         return kt_token_file_read(config->token_file, ret, err);
     }
     if (from_env != NULL) {
+        config->token_from = "VAULT_TOKEN";
         *ret = from_env;
         return KT_OK;
     }
+    config->token_from = "~/.vault-token";
     char path[4200], buffer[4096];
     struct passwd user, *found = NULL;
     const char *home = secure_getenv("HOME");
@@ -107,6 +110,22 @@ static enum kt_kind read_config(const struct args *args, struct config **ret, st
     return KT_OK;
 }
 
+static void tell_missing(void *arg, const char *what, const char *path)
+{
+    bool *any = arg;
+    (void)fprintf(stderr, "secret-agent: warning: %s \"%s\" is not there, or not for this user\n", what, path);
+    *any = true;
+}
+
+/* What is missing may come before the program is started: no error. */
+static void tell_checked(const struct args *args, const struct config *config)
+{
+    bool any = false;
+    agent_config_missing(config, tell_missing, &any);
+    (void)printf("%s: service \"%s\", %zu secrets: fine%s\n", args->config, config->service, config->n_secrets,
+                 any ? ", but for what is missing" : "");
+}
+
 int main(int argc, char **argv)
 {
     struct kt_err err = {0};
@@ -138,8 +157,7 @@ int main(int argc, char **argv)
     if (kind != KT_OK)
         return fail_with(&err, EXIT_OURS);
     if (args.verb == VERB_CHECK) {
-        (void)printf("%s: service \"%s\", %zu secrets: fine\n", args.config, config->service,
-                     config->n_secrets);
+        tell_checked(&args, config);
         agent_config_free(config);
         return 0;
     }

@@ -33,7 +33,7 @@ static enum kt_kind render_files(const struct config *config, const struct value
     for (size_t i = 0; i < config->n_files; i++)
         kt_buf_init(&rendered[i], FILE_MAX);
     for (size_t i = 0; i < config->n_files && kind == KT_OK; i++)
-        kind = template_render(kt_str(config->files[i].contents), config->files[i].source,
+        kind = template_render(kt_str(config->files[i].contents), &config->files[i].source,
                                config->host, values, &rendered[i], err);
     return kind;
 }

@@ -16,7 +16,8 @@ struct word {
 };
 
 struct renderer {
-    const char *file, *host;
+    struct template_place place;
+    const char *host;
     struct kt_bytes text;
     size_t at;
     const struct values *values; /* NULL: only checking */
@@ -34,7 +35,7 @@ struct renderer {
 static enum kt_kind fail(struct renderer *r, size_t at, const char *format, ...) KT_PRINTF(3, 4);
 static enum kt_kind fail(struct renderer *r, size_t at, const char *format, ...)
 {
-    unsigned line = 1, column = 1;
+    unsigned line = r->place.lines_before + 1, column = 1;
     for (size_t i = 0; i < at && i < r->text.len; i++) {
         column++;
         if (r->text.at[i] == '\n') {
@@ -47,7 +48,7 @@ static enum kt_kind fail(struct renderer *r, size_t at, const char *format, ...)
     va_start(args, format);
     (void)vsnprintf(what, sizeof what, format, args);
     va_end(args);
-    return kt_fail(r->err, KT_INVALID, "%s:%u:%u: %s", r->file, line, column, what);
+    return kt_fail(r->err, KT_INVALID, "%s:%u:%u: %s", r->place.file, line, column, what);
 }
 
 /* ---- words of an action ---- */
@@ -362,17 +363,17 @@ static enum kt_kind walk(struct renderer *r)
     return KT_OK;
 }
 
-enum kt_kind template_check(struct kt_bytes text, const char *file, template_secret_fn *each,
+enum kt_kind template_check(struct kt_bytes text, const struct template_place *place, template_secret_fn *each,
                             void *arg, struct kt_err *err)
 {
-    struct renderer r = {.file = file, .text = text, .each = each, .each_arg = arg, .err = err};
+    struct renderer r = {.place = *place, .text = text, .each = each, .each_arg = arg, .err = err};
     return walk(&r);
 }
 
-enum kt_kind template_render(struct kt_bytes text, const char *file, const char *host,
+enum kt_kind template_render(struct kt_bytes text, const struct template_place *place, const char *host,
                              const struct values *values, struct kt_buf *out, struct kt_err *err)
 {
     struct renderer r = {
-        .file = file, .host = host, .text = text, .values = values, .out = out, .err = err};
+        .place = *place, .host = host, .text = text, .values = values, .out = out, .err = err};
     return walk(&r);
 }

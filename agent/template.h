@@ -19,8 +19,13 @@
 /* Calls each(arg, path, ...) for every secret that the template names; checks its syntax. candidate: it wants the
  * other version of it. */
 typedef enum kt_kind template_secret_fn(void *arg, const char *secret, bool candidate, struct kt_err *err);
-enum kt_kind template_check(struct kt_bytes text, const char *file, template_secret_fn *each,
+/* For errors: the file that the text stands in, and how many lines of it stand before the text. */
+struct template_place {
+    const char *file;
+    unsigned lines_before;
+};
+enum kt_kind template_check(struct kt_bytes text, const struct template_place *place, template_secret_fn *each,
                             void *arg, struct kt_err *err) KT_MUST_CHECK;
-enum kt_kind template_render(struct kt_bytes text, const char *file, const char *host,
+enum kt_kind template_render(struct kt_bytes text, const struct template_place *place, const char *host,
                              const struct values *values, struct kt_buf *out,
                              struct kt_err *err) KT_MUST_CHECK;

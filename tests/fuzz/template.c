@@ -18,7 +18,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct kt_bytes text = kt_bytes(data, size);
     struct kt_err err = {0};
-    enum kt_kind checked = template_check(text, "f", ignore, NULL, &err);
+    const struct template_place place = {"f", 0};
+    enum kt_kind checked = template_check(text, &place, ignore, NULL, &err);
     struct values *values = values_new();
     if (values == NULL)
         return 0;
@@ -27,7 +28,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     value_put_other(value, 2, kt_str("{\"c\":\"z\"}"));
     struct kt_buf out;
     kt_buf_init(&out, 1024 * 1024);
-    enum kt_kind rendered = template_render(text, "f", "h", values, &out, &err);
+    enum kt_kind rendered = template_render(text, &place, "h", values, &out, &err);
     /* What renders was well-formed. */
     if (rendered == KT_OK && checked != KT_OK)
         abort();

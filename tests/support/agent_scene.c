@@ -152,9 +152,9 @@ void scene_begin_two(struct scene *scene, uint64_t version, uint64_t other)
     scene_has(scene, scene->other, 4, 0);
     scene->config.secrets[1] = scene->other;
     scene->config.n_secrets = 2;
-    scene->env[0] = (struct config_env){"DB", scene->name, "p", false};
-    scene->env[1] = (struct config_env){"NEXT", scene->name, "p", true};
-    scene->env[2] = (struct config_env){"MAIL", scene->other, "p", false};
+    scene->env[0] = (struct config_env){.name = "DB", .secret = scene->name, .field = "p", .candidate = false};
+    scene->env[1] = (struct config_env){.name = "NEXT", .secret = scene->name, .field = "p", .candidate = true};
+    scene->env[2] = (struct config_env){.name = "MAIL", .secret = scene->other, .field = "p", .candidate = false};
     scene->config.env = scene->env;
     scene->config.n_env = 3;
     scene->config.activate = ACTIVATE_RESTART;

@@ -50,6 +50,18 @@ static const struct row {
      "service \"a\" { file \"/x/y\" { contents = \"a\" mode = \"0666\" } }", "mode must be"},
     {"neither template nor contents", "service \"a\" { file \"/x/y\" { } }",
      "either template or contents"},
+    {"no address", "\nvault { ca_file = \"/ca\"\n  address = \"htps://v:8200\" }\nservice \"a\" { }",
+     ":3:3: the address does not begin with https://"},
+    {"an address with a port that is none", "vault { address = \"https://v:82000\" }\nservice \"a\" { }", ":1:9: the address has a port"},
+    {"a relative path", "service \"a\" {\n  file \"x/y\" { contents = \"a\" } }", ":2:3: file \"x/y\" must be an absolute path"},
+    {"a folder's path", "service \"a\" { file \"/x/\" { contents = \"a\" } }", "must be an absolute path"},
+    {"no such template", "service \"a\" {\n file \"/x/y\" { template = \"/nope\" } }", ":2:2: cannot read '/nope'"},
+    {"where env decides how programs run",
+     "service \"a\" {\n  env \"LD_PRELOAD\" { secret = \"secret/a\" field = \"b\" } }", ":2:3: LD_PRELOAD decides"},
+    {"where a string's template is wrong", "service \"a\" {\n file \"/x/y\" {\n  contents = \"a\\n {{ nope }}\" } }",
+     ":3:14: contents:2:2: "},
+    {"where a heredoc's template is wrong",
+     "service \"\303\244\" { file \"/x/y\" { # \303\244\303\266\n contents = <<-EOF\n  [a]\n  b={{ nope }}\n EOF\n} }", ":4:4: "},
     {"a template's mistake", "service \"a\" { file \"/x/y\" { contents = \"{{ nope }}\" } }",
      "no function"},
     {"signal of no name", "service \"a\" { activate = \"signal\" signal = \"FOO\" }",
@@ -144,6 +156,53 @@ static void two_candidates(void **state)
     }
 }
 
+/* What only the whole shows has a place, too. */
+static void says_where(void **state)
+{
+    static const struct {
+        const char *text, *error;
+    } tries[] = {
+        {"activate = \"none\"\n env \"X\" { secret = \"secret/a\" field = \"b\" }", ":3:2: an environment is fixed"},
+        {"candidates = 2 env \"X\" { secret = \"secret/a\" field = \"b\" }", ":2:1: candidates = 2, and neither"},
+        {"env \"X\" { secret = \"secret/a\" field = \"b\" candidate = true }", ":1:1: a candidate is asked for"},
+        {"activate = \"signal\" file \"/x/y\" { contents = \"{{ secret \\\"a/b\\\" \\\"c\\\" }}\" }", ":2:1: activate = \"signal\" needs"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof tries / sizeof tries[0]; i++) {
+        char text[512];
+        struct config *config = NULL;
+        struct kt_err err = {0};
+        (void)snprintf(text, sizeof text, "service \"a\" {\n%s }", tries[i].text);
+        if (read_text(text, &config, &err) != KT_OK)
+            fail_msg("%s: %s", text, err.what);
+        assert_int_equal(agent_config_check(config, &err), KT_INVALID);
+        if (strstr(err.what, tries[i].error) == NULL)
+            fail_msg("expected '%s', got '%s'", tries[i].error, err.what);
+        agent_config_free(config);
+    }
+}
+
+static void note_missing(void *arg, const char *what, const char *path)
+{
+    char *all = arg;
+    size_t len = strlen(all);
+    (void)snprintf(all + len, 512 - len, "%s %s;", what, path);
+}
+
+static void says_what_is_missing(void **state)
+{
+    (void)state;
+    struct config *config = NULL;
+    struct kt_err err = {0};
+    char all[512] = "";
+    assert_int_equal(read_text("vault { ca_file = \"/nope/ca\" token_file = \"/nope/t\" }\nservice \"a\" { activate = \"command\" "
+                               "command = [\"/bin/true\"] health \"command\" { command = [\"/nope/check\", \"x\"] } }",
+                               &config, &err), KT_OK);
+    agent_config_missing(config, note_missing, all);
+    assert_string_equal(all, "ca_file /nope/ca;token_file /nope/t;the command of the health check /nope/check;");
+    agent_config_free(config);
+}
+
 static void takes_env_words(void **state)
 {
     (void)state;
@@ -161,13 +220,15 @@ static void takes_env_words(void **state)
 
 int main(int argc, char **argv)
 {
-    struct CMUnitTest tests[N + 3];
+    struct CMUnitTest tests[N + 5];
     for (size_t i = 0; i < N; i++)
         tests[i] = (struct CMUnitTest){
             .name = rows[i].name, .test_func = reads, .initial_state = (void *)(uintptr_t)&rows[i]};
     tests[N] = (struct CMUnitTest){.name = "keeps what it read", .test_func = keeps_what_it_read};
     tests[N + 1] = (struct CMUnitTest){.name = "takes --env words", .test_func = takes_env_words};
     tests[N + 2] = (struct CMUnitTest){.name = "two candidates", .test_func = two_candidates};
+    tests[N + 3] = (struct CMUnitTest){.name = "says where", .test_func = says_where};
+    tests[N + 4] = (struct CMUnitTest){.name = "says what is missing", .test_func = says_what_is_missing};
     if (argc > 1)
         cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests_name("agent_config", tests, NULL, NULL);

@@ -228,7 +228,7 @@ static const struct unfit {
 static void unfit(void **state)
 {
     struct config_file file = {.path = "/nonexistent/file",
-                               .source = "the file",
+                               .source = {"the file", 0},
                                .contents = "{{ candidate \"secret/db\" \"p\" | pgService }}"};
     (void)state;
     for (size_t i = 0; i < sizeof unfits / sizeof unfits[0]; i++) {

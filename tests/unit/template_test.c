@@ -170,7 +170,7 @@ static void renders(void **state)
     struct kt_buf out;
     kt_buf_init(&out, 1024 * 1024);
     struct kt_err err = {0};
-    enum kt_kind kind = template_render(kt_str(row->text), "t.tpl", "web1", values, &out, &err);
+    enum kt_kind kind = template_render(kt_str(row->text), &(struct template_place){"t.tpl", 0}, "web1", values, &out, &err);
     bool right = row->wanted != NULL ? kind == KT_OK && strcmp(kt_buf_text(&out), row->wanted) == 0
                                      : kind != KT_OK && strstr(err.what, row->error) != NULL &&
                                            strstr(err.what, "hunter2") == NULL;
@@ -202,7 +202,7 @@ static void names_its_secrets(void **state)
     struct kt_err err = {0};
     const char *text =
         "{{ secret \"a/b\" \"c\" }}{{ with secret \"d/e\" }}{{ end }}{{ version \"f/g\" }}{{ candidate \"a/b\" \"c\" }}";
-    assert_int_equal(template_check(kt_str(text), "t", note, &seen, &err), KT_OK);
+    assert_int_equal(template_check(kt_str(text), &(struct template_place){"t", 0}, note, &seen, &err), KT_OK);
     assert_string_equal(seen.names, "a/b d/e f/g a/b! ");
 }
 
