@@ -271,9 +271,12 @@ static const struct {
     {"invalid lease ID", "is it renewable, and does it end at all? secretctl token lookup"},
     {"already initialized", "how it is: secretctl status; whoever holds its keys: secretctl operator unseal"},
     {"has no rotation", "how to set one: secretctl schedule set --help"},
+    {"path is already in use", "what is mounted: secretctl secrets list, secretctl auth list; another place: -path=NAME"},
+    {"namespace not found", "VAULT_NAMESPACE (-namespace) names one that is not there: unset it"},
+    {"bad token", "the token that was given expired, was revoked or mistyped, or is another vault's"},
 };
 
-static const char *next_of(const struct kt_err *err)
+const char *cli_next_of(const struct kt_err *err)
 {
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
         if (strstr(err->what, known[i].said) != NULL)
@@ -286,10 +289,16 @@ static void suggest(struct cli *cli, const struct cli_call *call, const struct k
                     const struct kt_err *err)
 {
     bool denied = err->kind == KT_DENIED;
+    if (strncmp(err->what, "the certificate of ", 19) == 0 && secure_getenv("VAULT_SKIP_VERIFY") != NULL)
+        cli_note(cli, "note   VAULT_SKIP_VERIFY is not honoured: whoever stood in for the vault would get the token");
     if (err->kind == KT_UNKNOWN)
         cli_note(cli, "note   it may have been done all the same: look before doing it again");
     if (err->hint[0] != '\0')
         cli_note(cli, "next   %s", err->hint);
+    else if (cli_next_of(err) != NULL)
+        cli_note(cli, "next   %s", cli_next_of(err));
+    else if (denied && call->if_denied != NULL)
+        cli_note(cli, "next   %s", call->if_denied);
     else if (denied && cli->token == NULL)
         cli_note(cli, "next   there is no token: secretctl login, or VAULT_TOKEN");
     else if (denied && strstr(err->what, "invalid token") != NULL)
@@ -298,8 +307,6 @@ static void suggest(struct cli *cli, const struct cli_call *call, const struct k
     else if (denied)
         cli_note(cli, "next   what this token may do there: secretctl token capabilities %s",
                  call->path);
-    else if (next_of(err) != NULL)
-        cli_note(cli, "next   %s", next_of(err));
     else if (err->kind == KT_TOO_MANY || err->kind == KT_BUSY)
         cli_note(cli, "next   the same again in %u s",
                  reply->http.retry_after_s != 0 ? reply->http.retry_after_s : 1u);

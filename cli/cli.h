@@ -60,6 +60,8 @@ struct cli_call {
     bool secret_body; /* not shown by -output-curl-string */
     bool raw;
     bool wraps;         /* -wrap-ttl is for this one; print with cli_print_wrapped() */
+    const char *if_denied; /* what to do next when the vault says no more than "permission denied"; NULL: look
+                              at what the token may do */
     bool aside;         /* not what was asked for: sent in spite of -output-curl-string, and its
                           failure is not told */
     struct kt_err *err; /* not NULL: the vault's refusal goes here and the caller tells it; its kind
@@ -72,6 +74,8 @@ enum kt_kind cli_call(struct cli *cli, const struct cli_call *call,
 /* What cli_call() says; for a caller that gave it an err. Returns the exit code. */
 int cli_refused(struct cli *cli, const struct cli_call *call, const struct kt_api_reply *reply,
                 const struct kt_err *err);
+/* What to do next after a refusal whose words are Vault's, or NULL. */
+const char *cli_next_of(const struct kt_err *err);
 /* Nothing is there (Vault's 404 without a word), as opposed to no such path. */
 bool cli_is_empty(const struct kt_api_reply *reply, const struct kt_err *err);
 /* The exit code for a vault that refused or cannot be reached. */
@@ -100,6 +104,9 @@ int cli_list_keys(struct cli *cli, const char *doing, const char *path, const ch
                   const char *next);
 /* A request without a body whose answer says nothing: DELETE and the like. False: said why. */
 bool cli_do(struct cli *cli, const char *doing, const char *method, const char *path);
+/* DELETE of what has the API's path; what: "the policy". True: it is gone. False: said why not, or that nothing
+ * was there, which is no failure: what was asked for holds. A token that may not read is not told that. */
+bool cli_remove(struct cli *cli, const char *doing, const char *path, const char *what);
 /* What the token may do with these paths; false: that is not told. Then, of one of them, the capability or
  * everything: */
 bool cli_capabilities(struct cli *cli, const char *const *paths, size_t count, struct kt_api_reply *reply);

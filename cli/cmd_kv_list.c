@@ -13,8 +13,9 @@ static bool find_folder(struct cli *cli, struct kv_place *ret)
 {
     const char *mount = flags_text(&cli->flags, FLAG_MOUNT);
     if (cli->word_count == 0 && mount == NULL) {
-        cli->exit_code = cli_wrong(cli, "secretctl kv list secret/; the mounts: secretctl secrets list",
-                                   "which mount, or which folder?");
+        char hint[120];
+        (void)snprintf(hint, sizeof hint, "secretctl %s secret/; the mounts: secretctl secrets list", cli->command->words);
+        cli->exit_code = cli_wrong(cli, hint, "which mount, or which folder?");
         return false;
     }
     return kv_place_find(cli, cli->word_count > 0 ? cli->words[0] : "", ret);

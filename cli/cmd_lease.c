@@ -57,17 +57,22 @@ static void print_lease(struct cli *cli, struct kt_json data)
     table_print(&table, 0, &cli->out);
 }
 
-/* PUT sys/leases/WHAT with the id in the body, as Vault's command does. */
-static bool ask(struct cli *cli, const char *doing, const char *path, struct kt_api_reply *reply)
+static void write_id(const struct cli *cli, struct kt_buf *body)
 {
-    kt_autobuf struct kt_buf body = {0};
-    kt_buf_init(&body, BODY_MAX);
-    struct kt_jsonw w = kt_jsonw(&body);
+    struct kt_jsonw w = kt_jsonw(body);
     kt_jsonw_object(&w);
     kt_jsonw_kv_text(&w, "lease_id", cli->words[0]);
     if (flags_has(&cli->flags, FLAG_INCREMENT))
         kt_jsonw_kv_text(&w, "increment", flags_text(&cli->flags, FLAG_INCREMENT));
     kt_jsonw_end(&w);
+}
+
+/* PUT sys/leases/WHAT with the id in the body, as Vault's command does. */
+static bool ask(struct cli *cli, const char *doing, const char *path, struct kt_api_reply *reply)
+{
+    kt_autobuf struct kt_buf body = {0};
+    kt_buf_init(&body, BODY_MAX);
+    write_id(cli, &body);
     if (!kt_buf_ok(&body)) {
         cli->exit_code = cli_wrong(cli, "secretctl lease list shows those that there are", "the lease's name is too long");
         return false;
@@ -101,6 +106,21 @@ int cmd_lease_renew(struct cli *cli)
 
 /* ---- revoke ---- */
 
+/* A lease that is not there is revoked like any other, and the vault says so: 204. */
+static bool is_there(struct cli *cli)
+{
+    struct kt_err err = {0};
+    kt_autobuf struct kt_buf body = {0};
+    kt_autoapireply struct kt_api_reply reply;
+    kt_buf_init(&body, BODY_MAX);
+    kt_api_reply_init(&reply);
+    write_id(cli, &body);
+    struct cli_call call = {.doing = "looking for the lease", .method = "PUT", .path = "sys/leases/lookup",
+                            .body = kt_buf_bytes(&body), .aside = true, .err = &err};
+    return flags_on(&cli->flags, FLAG_CURL) || cli_call(cli, &call, &reply) == KT_OK ||
+           strstr(err.what, "invalid lease") == NULL;
+}
+
 static bool send_revoke(struct cli *cli, const char *path)
 {
     static const char *const bodies[] = {"{\"sync\":false}", "{\"sync\":true}"};
@@ -121,8 +141,15 @@ int cmd_lease_revoke(struct cli *cli)
     if (force && !prefix)
         return cli_wrong(cli, "secretctl lease revoke -prefix -force PREFIX", "-force is only for a -prefix");
     const char *before = force ? "sys/leases/revoke-force/" : prefix ? "sys/leases/revoke-prefix/" : "sys/leases/revoke/";
-    if (!lease_path(cli, before, id, path) || !send_revoke(cli, path))
+    if (!lease_path(cli, before, id, path))
         return cli->exit_code;
+    bool there = prefix || is_there(cli);
+    if (!send_revoke(cli, path))
+        return cli->exit_code;
+    if (!there) {
+        cli_note(cli, "note   there is no lease '%s': nothing was changed", id);
+        return CLI_DONE;
+    }
     if (!flags_on(&cli->flags, FLAG_SYNC))
         cli_success(cli, "the revocation is under way: %s", id);
     else if (force)

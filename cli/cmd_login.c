@@ -13,6 +13,7 @@
 #define BODY_MAX     ((size_t)64 * 1024)
 #define PATH_MAX_LEN 512
 #define WORDS_MAX    8u
+#define HINT_MAX     400
 
 /* What a way asks for. What is secret is asked for where it is not given, and never a word. */
 static const struct method {
@@ -93,6 +94,14 @@ static bool login_path(struct cli *cli, const struct method *method, const char 
         return true;
     cli->exit_code = cli_wrong(cli, "", "the name is too long");
     return false;
+}
+
+/* The vault refuses who knocks where no login is as it refuses who may not log in. */
+static void say_if_denied(const struct cli *cli, const struct method *method, char out[HINT_MAX])
+{
+    const char *mount = flags_text(&cli->flags, FLAG_PATH);
+    (void)snprintf(out, HINT_MAX, "is there a login of type %s at auth/%.200s here (-method, -path), and may this one use it? "
+                   "Who may ask: secretctl auth list", method->name, mount != NULL ? mount : method->name);
 }
 
 /* ---- what came of it ---- */
@@ -197,7 +206,7 @@ static int by_method(struct cli *cli, const struct method *method)
 {
     struct kt_err err = {0};
     const char *words[WORDS_MAX], *in_path = NULL;
-    char path[PATH_MAX_LEN];
+    char path[PATH_MAX_LEN], if_denied[HINT_MAX];
     kt_autobuf struct kt_buf body = {0};
     kt_autoapireply struct kt_api_reply reply;
     kt_buf_init(&body, BODY_MAX);
@@ -216,11 +225,13 @@ static int by_method(struct cli *cli, const struct method *method)
     /* No old token goes along: it is nobody's business who was logged in before. */
     if (kt_api_set_token(cli->api, kt_bytes(NULL, 0), &err) != KT_OK)
         return cli_fail(cli, &err);
+    say_if_denied(cli, method, if_denied);
     struct cli_call call = {.doing = "logging in",
                             .method = "PUT",
                             .path = path,
                             .body = kt_buf_bytes(&body),
                             .secret_body = true,
+                            .if_denied = if_denied,
                             .wraps = true};
     int code = CLI_DONE;
     if (cli_call(cli, &call, &reply) != KT_OK)

@@ -127,20 +127,27 @@ static void copy_all(struct move_run *run, const struct plan *plan, struct table
 
 /* ---- the command ---- */
 
+/* Two vaults and two tokens: which of them. */
+static bool refused_mounts(struct move_run *run, struct kt_api *api, bool other, struct kt_err *err)
+{
+    kt_context(err, "reading the mounts of %s", kt_api_address(api));
+    if (err->kind == KT_DENIED && err->hint[0] == '\0')
+        kt_hint(err, "%s", other ? "a token that is valid there: -peer-token-file=FILE, a file that only you may read"
+                                 : "the token of this vault: secretctl login, or VAULT_TOKEN");
+    (void)cli_fail(run->cli, err);
+    run->cli->exit_code = cli_remote_code(run->cli);
+    return false;
+}
+
 static bool make_plan(struct move_run *run, struct plan *plan)
 {
     struct kt_err err = {0};
     const char *path = flags_text(&run->cli->flags, FLAG_PATH);
     plan->prefix = "";
-    enum kt_kind kind = move_mounts_read(run->source, "secret", &plan->mounts, &err);
-    if (kind == KT_OK)
-        kind = move_mounts_read(run->destination, "secret", &plan->there, &err);
-    if (kind != KT_OK) {
-        kt_context(&err, "reading the mounts");
-        (void)cli_fail(run->cli, &err);
-        run->cli->exit_code = cli_remote_code(run->cli);
-        return false;
-    }
+    if (move_mounts_read(run->source, "secret", &plan->mounts, &err) != KT_OK)
+        return refused_mounts(run, run->source, run->from.is_other, &err);
+    if (move_mounts_read(run->destination, "secret", &plan->there, &err) != KT_OK)
+        return refused_mounts(run, run->destination, run->to.is_other, &err);
     if (path == NULL)
         return true;
     plan->only = move_mounts_of(&plan->mounts, path);

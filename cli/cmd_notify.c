@@ -104,7 +104,7 @@ int cmd_notify_test(struct cli *cli)
         state = look(now.data, cli->words[0], id, error);
     }
     if (state > 0) {
-        cli_success(cli, "Success! The message arrived: %s", id);
+        cli_success(cli, "the message arrived: %s", id);
         return CLI_DONE;
     }
     if (state < 0)

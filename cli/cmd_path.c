@@ -3,12 +3,13 @@
 #include "cli/cmd.h"
 #include "cli/input.h"
 
-static int print_object(struct cli *cli, const struct kt_api_reply *reply)
+/* done: what is said of an answer without a body. */
+static int print_object(struct cli *cli, const char *done, const struct kt_api_reply *reply)
 {
     int code = CLI_DONE;
     struct kt_json object = kt_json_type(reply->data) != KT_JSON_NONE ? reply->data : reply->auth;
     if (kt_json_type(reply->root) == KT_JSON_NONE) {
-        cli_success(cli, "done: %s", cli->words[0]);
+        cli_success(cli, "%s: %s", done, cli->words[0]);
         return CLI_DONE;
     }
     if (cli_print_wrapped(cli, reply, &code))
@@ -16,7 +17,7 @@ static int print_object(struct cli *cli, const struct kt_api_reply *reply)
     return cli_print_members(cli, object, reply);
 }
 
-static int call_path(struct cli *cli, const char *doing, const char *method, struct kt_bytes body)
+static int call_path(struct cli *cli, const char *doing, const char *done, const char *method, struct kt_bytes body)
 {
     kt_autoapireply struct kt_api_reply reply;
     kt_api_reply_init(&reply);
@@ -28,17 +29,17 @@ static int call_path(struct cli *cli, const char *doing, const char *method, str
                             .wraps = true};
     if (cli_call(cli, &call, &reply) != KT_OK)
         return cli->exit_code;
-    return print_object(cli, &reply);
+    return print_object(cli, done, &reply);
 }
 
 int cmd_read(struct cli *cli)
 {
-    return call_path(cli, "reading", "GET", kt_bytes(NULL, 0));
+    return call_path(cli, "reading", "done", "GET", kt_bytes(NULL, 0));
 }
 
 int cmd_delete(struct cli *cli)
 {
-    return call_path(cli, "deleting", "DELETE", kt_bytes(NULL, 0));
+    return call_path(cli, "deleting", "deleted, if it was there", "DELETE", kt_bytes(NULL, 0));
 }
 
 int cmd_write(struct cli *cli)
@@ -50,7 +51,7 @@ int cmd_write(struct cli *cli)
     if (cli->word_count > 1 &&
         input_secrets(cli, cli->words + 1, cli->word_count - 1, &of, &body, &err) != KT_OK)
         return cli_fail(cli, &err);
-    return call_path(cli, "writing", "PUT", kt_buf_bytes(&body));
+    return call_path(cli, "writing", "done", "PUT", kt_buf_bytes(&body));
 }
 
 int cmd_list(struct cli *cli)

@@ -214,7 +214,7 @@ int cmd_schedule_remove(struct cli *cli)
 {
     char path[SECRET_API_PATH];
     if (!secret_path(cli, "rotation/secrets/", cli->words[0], path) ||
-        !cli_do(cli, "removing the rotation", "DELETE", path))
+        !cli_remove(cli, "removing the rotation", path, "rotation of"))
         return cli->exit_code;
     cli_success(cli, "%s is not rotated any more; its value and its accounts are as they were",
                 cli->words[0]);

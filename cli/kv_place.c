@@ -52,7 +52,7 @@ bool kv_place_find(struct cli *cli, const char *word, struct kv_place *ret)
         word++;
     const char *asked = mount != NULL ? mount : word;
     enum kt_kind kind = kt_api_mount_of(cli->api, asked, &place.mount, &err);
-    if (kind == KT_DENIED || kind == KT_NOT_FOUND) {
+    if (kind == KT_DENIED) {
         bool invalid = strstr(err.what, "invalid token") != NULL;
         if (cli->token == NULL)
             cli_note(cli, "Error: there is no token");
@@ -70,6 +70,8 @@ bool kv_place_find(struct cli *cli, const char *word, struct kv_place *ret)
         return false;
     }
     if (kind != KT_OK) {
+        if (err.hint[0] == '\0' && cli_next_of(&err) != NULL)
+            kt_hint(&err, "%s", cli_next_of(&err));
         (void)cli_fail(cli, &err);
         cli->exit_code = cli_remote_code(cli);
         return false;

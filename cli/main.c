@@ -10,6 +10,7 @@
 static const char *const kept[] = {
     "VAULT_ADDR",
     "VAULT_CACERT",
+    "VAULT_SKIP_VERIFY",
     "VAULT_CLIENT_CERT",
     "VAULT_CLIENT_KEY",
     "VAULT_NAMESPACE",

@@ -53,6 +53,7 @@ bool move_side_there(struct cli *cli, const char *address, struct move_side *ret
     struct kt_err err = {0};
     const char *file = flags_text(&cli->flags, FLAG_PEER_TOKEN);
     *ret = (struct move_side){
+        .is_other = true,
         .options = {.address = address,
                     .ca_file = flags_text(&cli->flags, FLAG_PEER_CA),
                     .server_name = flags_text(&cli->flags, FLAG_PEER_NAME),
@@ -62,6 +63,8 @@ bool move_side_there(struct cli *cli, const char *address, struct move_side *ret
     enum kt_kind kind = file != NULL ? kt_token_file_read(file, &ret->token, &err)
                                      : ask_token(cli, &ret->token, &err);
     ret->options.token = kt_secret_bytes(ret->token);
+    if (kind != KT_OK && file != NULL && err.hint[0] == '\0')
+        kt_hint(&err, "-peer-token-file=FILE names the file with the other vault's token, that only you may read");
     if (kind == KT_OK)
         return true;
     cli->exit_code = cli_fail(cli, &err);

@@ -16,6 +16,7 @@ struct cli;
 struct move_side {
     struct kt_api_options options;
     struct kt_secret *token; /* of the other vault; NULL for the one here */
+    bool is_other;
 };
 
 /* False: said what failed; cli->exit_code is set. */

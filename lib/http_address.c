@@ -34,6 +34,41 @@ static enum kt_kind parse_unix(const char *path, struct kt_http_address *ret, st
     return KT_OK;
 }
 
+static enum kt_kind refuse_url(CURLUcode code, struct kt_err *err)
+{
+    static const struct {
+        CURLUcode code;
+        const char *what;
+    } rows[] = {
+        {CURLUE_BAD_PORT_NUMBER, "the address has a port that is no number from 1 to 65535"},
+        {CURLUE_USER_NOT_ALLOWED, "the address has a user name in it"},
+        {CURLUE_BAD_HOSTNAME, "the address has a host with characters that no name has"},
+        {CURLUE_NO_HOST, "the address has no host"},
+    };
+    const char *what = "the address is not a URL";
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (rows[i].code == code)
+            what = rows[i].what;
+    enum kt_kind kind = kt_fail(err, KT_INVALID, "%s", what);
+    kt_hint(err, EXAMPLE);
+    return kind;
+}
+
+/* The caller frees the parts, also those of an address that is refused. */
+static CURLUcode take_parts(CURLU *url, const char *text, char **scheme, char **host, char **port, char **path)
+{
+    CURLUcode code = curl_url_set(url, CURLUPART_URL, text, CURLU_DISALLOW_USER);
+    if (code == CURLUE_OK)
+        code = curl_url_get(url, CURLUPART_SCHEME, scheme, 0);
+    if (code == CURLUE_OK)
+        code = curl_url_get(url, CURLUPART_HOST, host, 0);
+    if (code == CURLUE_OK)
+        code = curl_url_get(url, CURLUPART_PORT, port, CURLU_DEFAULT_PORT);
+    if (code == CURLUE_OK)
+        code = curl_url_get(url, CURLUPART_PATH, path, 0);
+    return code;
+}
+
 static enum kt_kind parse_url(const char *text, struct kt_http_address *ret, struct kt_err *err)
 {
     KT_AUTO(curl_url_free_at) CURLU *url = curl_url();
@@ -46,17 +81,13 @@ static enum kt_kind parse_url(const char *text, struct kt_http_address *ret, str
     enum kt_kind kind = KT_INVALID;
     if (url == NULL)
         return kt_fail(err, KT_NO_MEMORY, "reading the address");
-    if (curl_url_set(url, CURLUPART_URL, text, CURLU_DISALLOW_USER) != CURLUE_OK ||
-        curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK ||
-        curl_url_get(url, CURLUPART_HOST, &host, 0) != CURLUE_OK ||
-        curl_url_get(url, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) != CURLUE_OK ||
-        curl_url_get(url, CURLUPART_PATH, &path, 0) != CURLUE_OK ||
-        !kt_u64_parse(kt_str(port), 65535, &number) || number == 0 ||
-        strlen(host) >= sizeof ret->host) {
-        kind = kt_fail(err, KT_INVALID, "the address is not a URL without a user name");
-        kt_hint(err, EXAMPLE);
-        return kind;
-    }
+    CURLUcode code = take_parts(url, text, &scheme, &host, &port, &path);
+    if (code == CURLUE_OK && (!kt_u64_parse(kt_str(port), 65535, &number) || number == 0))
+        code = CURLUE_BAD_PORT_NUMBER;
+    if (code == CURLUE_OK && strlen(host) >= sizeof ret->host)
+        code = CURLUE_BAD_HOSTNAME;
+    if (code != CURLUE_OK)
+        return refuse_url(code, err);
     if (strcmp(path, "/") != 0 ||
         curl_url_get(url, CURLUPART_QUERY, &query, 0) != CURLUE_NO_QUERY) {
         kind = kt_fail(err, KT_INVALID, "the address has a path or a query behind the port");

@@ -64,6 +64,25 @@ static enum kt_kind timed_out(const struct kt_http_failure *failure, struct kt_e
     return KT_TIMEOUT;
 }
 
+/* A file that is none of certificates is no error to libcurl: it trusts nobody then. */
+static bool has_no_certificate(const char *ca_file)
+{
+    gnutls_certificate_credentials_t trusted = NULL;
+    if (ca_file[0] == '\0' || gnutls_certificate_allocate_credentials(&trusted) != 0)
+        return false;
+    int count = gnutls_certificate_set_x509_trust_file(trusted, ca_file, GNUTLS_X509_FMT_PEM);
+    gnutls_certificate_free_credentials(trusted);
+    return count == 0 || count == GNUTLS_E_NO_CERTIFICATE_FOUND || count == GNUTLS_E_BASE64_DECODING_ERROR;
+}
+
+static enum kt_kind no_certificate(const struct kt_http_failure *failure, struct kt_err *err)
+{
+    errno = 0;
+    enum kt_kind kind = kt_fail(err, KT_IO, "there is no certificate in '%.200s'", failure->ca_file);
+    kt_hint(err, "%s names a PEM file with the CA's certificate", failure->names->ca_file);
+    return kind;
+}
+
 static void hint_ca(const struct kt_http_failure *failure, struct kt_err *err)
 {
     kt_hint(err, "%s names the CA's certificate; now: %.120s", failure->names->ca_file,
@@ -97,6 +116,8 @@ static enum kt_kind not_trusted(const struct kt_http_failure *failure, struct kt
     long status = 0;
     (void)curl_easy_getinfo(failure->easy, CURLINFO_SSL_VERIFYRESULT, &status);
     errno = 0;
+    if (has_no_certificate(failure->ca_file))
+        return no_certificate(failure, err);
     for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++) {
         if (((unsigned long)status & reasons[i].bit) == 0)
             continue;

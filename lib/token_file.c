@@ -88,8 +88,10 @@ static enum kt_kind check_mode(int fd, const char *path, struct kt_err *err)
 enum kt_kind kt_token_file_read(const char *path, struct kt_secret **ret, struct kt_err *err)
 {
     kt_autoclose int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (fd < 0 && errno == ENOENT)
+        return kt_fail(err, KT_NOT_FOUND, "there is no file '%.200s'", path);
     if (fd < 0)
-        return kt_fail(err, errno == ENOENT ? KT_NOT_FOUND : KT_IO, "cannot open '%.200s'", path);
+        return kt_fail(err, KT_IO, "cannot open '%.200s'", path);
     enum kt_kind kind = check_mode(fd, path, err);
     if (kind != KT_OK)
         return kind;

@@ -253,6 +253,7 @@ static const struct run_row {
     {"version as JSON", "secretctl version -o json", 0, "\"version\": \"", ""},
     {"codes as JSON", "secretctl explain -o json", 0, "\"code\": \"KT-F-001\"", ""},
     {"a code as JSON", "secretctl explain -o json both-dead", 0, "\"code\": \"KT-R-021\"", ""},
+    {"a tree of nothing", "secretctl kv tree", 1, "", "next   secretctl kv tree secret/;"},
     {"version", "secretctl -version", 0, "secretctl (Keyturn) v", ""},
     {"mistyped command", "secretctl rotat", 1, "", "secretctl rotate?"},
     {"mistyped second word", "secretctl kv gte x", 1, "", "secretctl kv get?"},
@@ -348,6 +349,8 @@ static const struct end_row {
     {"rolled back", "\"state\":\"rolled_back\",\"why\":\"orders@h1 failed\"",
      "ROLLED BACK  secret/db: v4 is in use, v5 is not.\nbecause orders@h1 failed\n"},
     {"cancelled", "\"state\":\"cancelled\"", "CANCELLED  secret/db: v4 is in use, v5 is not.\n"},
+    {"cancelled before there was a new value", "\"to\":0,\"state\":\"cancelled\"",
+     "CANCELLED  secret/db: v4 is in use; no new value was made.\ntarget  pg, no new value yet, v4\n"},
     {"frozen",
      "\"state\":\"frozen\",\"frozen\":{\"code\":\"KT-R-021\",\"word\":\"both-dead\",\"text\":\"the target refuses "
      "BOTH passwords.\",\"known\":\"v4 refused\\nv5 refused\",\"next\":\"secretctl run thaw 01J\"}",
@@ -368,8 +371,8 @@ static void ends_that_are_not_good(void **state)
     (void)snprintf(
         json, sizeof json,
         "{\"request_id\":\"7\",\"data\":{\"id\":\"01J\",\"secret\":\"secret/db\",\"target\":\"pg\",\"from\":4,"
-        "\"to\":5,\"steps\":[],%s}}",
-        row->members);
+        "%s\"steps\":[],%s}}",
+        strstr(row->members, "\"to\":") != NULL ? "" : "\"to\":5,", row->members);
     canned_json(server, 200, json);
     (void)snprintf(line, sizeof line, "secretctl run watch 01J -address=%s",
                    canned_address(server));
@@ -377,6 +380,72 @@ static void ends_that_are_not_good(void **state)
     assert_int_equal(ran.code, 2);
     if (strstr(ran.out, row->out) == NULL)
         fail_msg("expected '%s' in '%s'", row->out, ran.out);
+    canned_stop(server);
+}
+
+/* What a command says of one answer, or of two. */
+static const struct answer_row {
+    const char *name, *line;
+    unsigned status[2];
+    const char *body[2];
+    int code;
+    const char *out, *err;
+} answer_rows[] = {
+    {"a login that is not there", "secretctl login -method=unix -path=nosuch -no-store",
+     {403}, {"{\"errors\":[\"permission denied\"]}"}, 2, "", "a login of type unix at auth/nosuch here (-method, -path)"},
+    {"where something is mounted", "secretctl secrets enable -path=secret kv-v2",
+     {400}, {"{\"errors\":[\"path is already in use at secret/\"]}"}, 2, "", "next   what is mounted: secretctl secrets list"},
+    {"a token that is none", "secretctl token lookup -accessor a",
+     {403}, {"{\"errors\":[\"bad token\"]}"}, 2, "", "next   the token that was given expired"},
+    {"a namespace that is not there", "secretctl kv get -namespace=foo secret/a",
+     {404}, {"{\"errors\":[\"namespace not found\"]}"}, 2, "", "Error: namespace not found\nnext   VAULT_NAMESPACE (-namespace)"},
+    {"a namespace that is not there, of a token", "secretctl token lookup -namespace=foo",
+     {404}, {"{\"errors\":[\"namespace not found\"]}"}, 2, "", "next   VAULT_NAMESPACE (-namespace)"},
+    {"a drill's way back", "secretctl run watch 01J",
+     {200}, {"{\"request_id\":\"7\",\"data\":{\"id\":\"01J\",\"secret\":\"secret/db\",\"from\":4,\"to\":5,\"drill\":\"good\","
+             "\"state\":\"rolled_back\",\"steps\":[{\"seq\":1,\"kind\":\"state\",\"name\":\"rolling_back\",\"ok\":false,"
+             "\"text\":\"a drill\",\"at\":\"2025-01-02T03:04:06Z\",\"took_ms\":0}]}}"}, 0, "  ->      rolling_back a drill\n", ""},
+    {"nothing is overdue", "secretctl overdue",
+     {200}, {"{\"request_id\":\"7\",\"data\":{\"checked\":1,\"count\":0,\"keys_overdue\":0,\"overdue\":[]}}"}, 0,
+     "nothing is overdue: 1 secret is rotated\n", ""},
+    {"a capability that is none", "secretctl can-i reed secret/data/x", {200}, {"{}"}, 1, "", "there is no capability 'reed'"},
+    {"removing a target", "secretctl target remove pg", {200, 204}, {"{\"data\":{}}", ""}, 0, "Success! target pg is removed", ""},
+    {"removing a target that cannot be read", "secretctl target remove pg",
+     {403, 204}, {"{\"errors\":[\"permission denied\"]}", ""}, 0, "Success! target pg is removed", ""},
+    {"removing no target", "secretctl target remove pg", {404, 204}, {"{\"errors\":[]}", ""}, 0, "",
+     "note   there is no target 'pg': nothing was changed"},
+    {"removing no rotation", "secretctl schedule remove secret/x", {404, 204}, {"{\"errors\":[\"it has no rotation\"]}", ""}, 0, "",
+     "note   there is no rotation of 'secret/x': nothing was changed"},
+    {"removing no calendar", "secretctl calendar remove c", {404, 204}, {"{\"errors\":[]}", ""}, 0, "",
+     "note   there is no calendar 'c': nothing was changed"},
+    {"deleting no policy", "secretctl policy delete p", {404, 204}, {"{\"errors\":[]}", ""}, 0, "",
+     "note   there is no policy 'p': nothing was changed"},
+    {"a removal that is refused", "secretctl target remove pg",
+     {404, 400}, {"{\"errors\":[]}", "{\"errors\":[\"it is used\"]}"}, 2, "", "Error removing the target: it is used"},
+    {"revoking a lease", "secretctl lease revoke a/b/c", {200, 204}, {"{\"data\":{}}", ""}, 0,
+     "Success! the revocation is under way: a/b/c", ""},
+    {"revoking no lease", "secretctl lease revoke a/b/c", {400, 204}, {"{\"errors\":[\"invalid lease\"]}", ""}, 0, "",
+     "note   there is no lease 'a/b/c': nothing was changed"},
+    {"deleting what may not be there", "secretctl delete auth/userpass/users/x", {204}, {""}, 0,
+     "Success! deleted, if it was there: auth/userpass/users/x", ""},
+};
+
+static void answers(void **state)
+{
+    const struct answer_row *row = *state;
+    struct canned *server = canned_start(&(struct canned_options){0});
+    char line[256];
+    for (size_t i = 0; i < 2 && row->status[i] != 0; i++) {
+        if (row->body[i][0] != '\0')
+            canned_json(server, row->status[i], row->body[i]);
+        else
+            canned_answer(server, "HTTP/1.1 204 No Content\r\n\r\n");
+    }
+    (void)snprintf(line, sizeof line, "%s -address=%s", row->line, canned_address(server));
+    struct ran ran = run(line);
+    if (ran.code != row->code || strstr(ran.out, row->out) == NULL || strstr(ran.err, row->err) == NULL ||
+        (row->out[0] == '\0' && strstr(ran.out, "Success") != NULL))
+        fail_msg("expected %d '%s' '%s', got %d '%s' '%s'", row->code, row->out, row->err, ran.code, ran.out, ran.err);
     canned_stop(server);
 }
 
@@ -478,6 +547,7 @@ int main(void)
         PER_COMMAND = 6,
         RUNS = sizeof run_rows / sizeof run_rows[0],
         ENDS = sizeof end_rows / sizeof end_rows[0],
+        ANSWERS = sizeof answer_rows / sizeof answer_rows[0],
 #ifdef KT_FAULT
         FIXED = 7
 #else
@@ -494,7 +564,7 @@ int main(void)
     };
     size_t n = 0;
     struct CMUnitTest *tests =
-        calloc(command_count() * PER_COMMAND + RUNS + ENDS + FIXED, sizeof *tests);
+        calloc(command_count() * PER_COMMAND + RUNS + ENDS + ANSWERS + FIXED, sizeof *tests);
     if (tests == NULL || kt_secret_init(NULL) != KT_OK)
         return 1;
     tests[n++] = (struct CMUnitTest)cmocka_unit_test(words_are_unique);
@@ -511,6 +581,8 @@ int main(void)
         for (size_t k = 0; per[k].name != NULL; k++)
             tests[n++] =
                 row_test(command_at(i)->words, per[k].name, per[k].function, command_at(i));
+    for (size_t i = 0; i < ANSWERS; i++)
+        tests[n++] = row_test("answer", answer_rows[i].name, answers, &answer_rows[i]);
     for (size_t i = 0; i < RUNS; i++)
         tests[n++] = row_test("run", run_rows[i].name, runs, &run_rows[i]);
     for (size_t i = 0; i < ENDS; i++)

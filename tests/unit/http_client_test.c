@@ -420,6 +420,19 @@ static void without_tls_nobody_is_a_server(void **state)
     canned_stop(server);
 }
 
+static void a_ca_file_without_certificates_is_named(void **state)
+{
+    (void)state;
+    struct certs certs = make_certs("vault.test", kt_wall_ms(&kt_system_clock) - DAY_MS, 10);
+    struct canned_options options = {.cert_file = certs.cert, .key_file = certs.key};
+    struct fixture f = begin(&options, "/etc/passwd", NULL);
+    canned_json(f.server, 200, "{}");
+    assert_int_equal(get(&f, "/v1/x"), KT_IO);
+    expect_error(&f, "there is no certificate in '/etc/passwd'", "VAULT_CACERT");
+    end(&f);
+    drop_certs(&certs);
+}
+
 static void a_missing_ca_file_is_named(void **state)
 {
     (void)state;
@@ -436,22 +449,25 @@ static void a_missing_ca_file_is_named(void **state)
 static const struct address_row {
     const char *name, *text, *base, *socket_path;
     unsigned port;
+    const char *says; /* when it is refused */
 } address_rows[] = {
-    {"https", "https://vault.example:8200", "https://vault.example:8200", "", 8200},
-    {"trailing slash", "https://vault.example:8200/", "https://vault.example:8200", "", 8200},
-    {"default port", "https://vault.example", "https://vault.example:443", "", 443},
-    {"http", "http://127.0.0.1:8200", "http://127.0.0.1:8200", "", 8200},
-    {"IPv6", "https://[::1]:8200", "https://[::1]:8200", "", 8200},
-    {"unix", "unix:///run/v.sock", "http://localhost", "/run/v.sock", 0},
-    {"no scheme", "vault.example:8200", NULL, NULL, 0},
-    {"another scheme", "ftp://vault.example", NULL, NULL, 0},
-    {"empty", "", NULL, NULL, 0},
-    {"a user", "https://me:pw@vault.example", NULL, NULL, 0},
-    {"a path", "https://vault.example/v1", NULL, NULL, 0},
-    {"a query", "https://vault.example/?x=1", NULL, NULL, 0},
-    {"port 0", "https://vault.example:0", NULL, NULL, 0},
-    {"port too large", "https://vault.example:70000", NULL, NULL, 0},
-    {"unix without a path", "unix://run/v.sock", NULL, NULL, 0},
+    {"https", "https://vault.example:8200", "https://vault.example:8200", "", 8200, NULL},
+    {"trailing slash", "https://vault.example:8200/", "https://vault.example:8200", "", 8200, NULL},
+    {"default port", "https://vault.example", "https://vault.example:443", "", 443, NULL},
+    {"http", "http://127.0.0.1:8200", "http://127.0.0.1:8200", "", 8200, NULL},
+    {"IPv6", "https://[::1]:8200", "https://[::1]:8200", "", 8200, NULL},
+    {"unix", "unix:///run/v.sock", "http://localhost", "/run/v.sock", 0, NULL},
+    {"no scheme", "vault.example:8200", NULL, NULL, 0, "does not begin with https"},
+    {"another scheme", "ftp://vault.example", NULL, NULL, 0, "does not begin with https"},
+    {"empty", "", NULL, NULL, 0, "empty"},
+    {"a user", "https://me:pw@vault.example", NULL, NULL, 0, "user name"},
+    {"a path", "https://vault.example/v1", NULL, NULL, 0, "a path or a query"},
+    {"a query", "https://vault.example/?x=1", NULL, NULL, 0, "a path or a query"},
+    {"port 0", "https://vault.example:0", NULL, NULL, 0, "port"},
+    {"port too large", "https://vault.example:70000", NULL, NULL, 0, "port"},
+    {"port that is no number", "https://vault.example:http", NULL, NULL, 0, "port"},
+    {"no host", "https://:8200", NULL, NULL, 0, "no host"},
+    {"unix without a path", "unix://run/v.sock", NULL, NULL, 0, "socket"},
 };
 
 static void addresses(void **state)
@@ -464,6 +480,8 @@ static void addresses(void **state)
         assert_int_equal(kind, KT_INVALID);
         assert_int_not_equal(err.hint[0], 0);
         assert_null(strstr(err.what, "me:pw"));
+        if (strstr(err.what, row->says) == NULL)
+            fail_msg("expected '%s', got '%s'", row->says, err.what);
         return;
     }
     assert_int_equal(kind, KT_OK);
@@ -512,6 +530,7 @@ int main(void)
         cmocka_unit_test(tls_with_the_name_said),
         cmocka_unit_test(tls_to_a_port_without),
         cmocka_unit_test(without_tls_nobody_is_a_server),
+        cmocka_unit_test(a_ca_file_without_certificates_is_named),
         cmocka_unit_test(a_missing_ca_file_is_named),
         cmocka_unit_test(escapes),
     };
