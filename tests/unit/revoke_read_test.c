@@ -175,6 +175,19 @@ static struct scene *authority(const struct sort *sort)
     return s;
 }
 
+static void sets_up_list(struct scene *s, const struct sort *sort)
+{
+    set_up(s, "secret/list", strcmp(sort->type, "x509") == 0 ? "\"type\":\"x509-crl\",\"issuer\":\"" CA "\""
+                                                             : "\"type\":\"ssh-krl\",\"issuer\":\"" CA "\"");
+}
+
+static void lists_so_many(struct scene *s, const char *how_many)
+{
+    rotates(s, "secret/list");
+    need(s, 200, "GET", "secret/data/list", NULL);
+    says(s, how_many);
+}
+
 /* ---- whose it is ---- */
 
 static void by_its_rotation(void **state)
@@ -305,11 +318,8 @@ static void versions_without_a_key(void **state)
     wants(s, sort, "secret/host", false);
     rotates(s, "secret/host");
     revokes_it(s, "host");
-    set_up(s, "secret/list", strcmp(sort->type, "x509") == 0 ? "\"type\":\"x509-crl\",\"issuer\":\"" CA "\""
-                                                             : "\"type\":\"ssh-krl\",\"issuer\":\"" CA "\"");
-    rotates(s, "secret/list");
-    need(s, 200, "GET", "secret/data/list", NULL);
-    says(s, "\"revoked\":1");
+    sets_up_list(s, sort);
+    lists_so_many(s, "\"revoked\":1");
     scene_end(s);
 }
 
@@ -318,10 +328,9 @@ static void damaged_with(const struct sort *sort, const char *members, const cha
     struct scene *s = authority(sort);
     wants(s, sort, "secret/host", false);
     rotates(s, "secret/host");
+    sets_up_list(s, sort);
     writes(s, "ca", members);
     rotates(s, CA);
-    set_up(s, "secret/list", strcmp(sort->type, "x509") == 0 ? "\"type\":\"x509-crl\",\"issuer\":\"" CA "\""
-                                                             : "\"type\":\"ssh-krl\",\"issuer\":\"" CA "\"");
     need(s, 400, "POST", "rotation/rotate/secret/list", "{}");
     says(s, "version 2 of the issuer '" CA "'");
     says(s, why);
@@ -354,6 +363,110 @@ static void versions_that_will_end(void **state)
     scene_end(s);
 }
 
+/* ---- the issuer's versions come and go, the lists have what they signed ---- */
+
+/* A list of one that the first version of the issuer signed. */
+static struct scene *one_is_revoked(const struct sort *sort)
+{
+    struct scene *s = authority(sort);
+    wants(s, sort, "secret/host", false);
+    rotates(s, "secret/host");
+    revokes_it(s, "host");
+    sets_up_list(s, sort);
+    lists_so_many(s, "\"revoked\":1");
+    return s;
+}
+
+/* Not though the issuer has a new version as often as KV keeps some. */
+static void nothing_is_forgotten(void **state)
+{
+    struct scene *s = one_is_revoked(*state);
+    for (int i = 0; i < 12; i++)
+        rotates(s, CA);
+    lists_so_many(s, "\"revoked\":1");
+    scene_end(s);
+}
+
+static void passes(struct scene *s, int64_t ms)
+{
+    while (!goes_by(s, ms))
+        pause_ms(1);
+}
+
+/* Nor when somebody deletes what signed it: an X.509 list needs its key, which stays. */
+static void who_signed_is_kept(void **state)
+{
+    static const char *const ways[] = {"secret/delete/ca", "secret/destroy/ca"};
+    const struct sort *sort = *state;
+    struct scene *s = one_is_revoked(sort);
+    rotates(s, CA);
+    rotates(s, CA);
+    for (size_t i = 0; i < 2; i++) {
+        need(s, strcmp(sort->type, "x509") == 0 ? 400 : 204, "POST", ways[i], "{\"versions\":[1]}");
+        if (strcmp(sort->type, "x509") == 0)
+            says(s, "version 1 signed certificates that were revoked");
+        lists_so_many(s, "\"revoked\":1");
+    }
+    scene_end(s);
+}
+
+static void kept_until_they_end(void **state)
+{
+    struct scene *s = one_is_revoked(*state);
+    rotates(s, CA);
+    rotates(s, CA);
+    passes(s, (int64_t)100 * 86400 * 1000);
+    need(s, 204, "POST", "secret/destroy/ca", "{\"versions\":[1]}");
+    lists_so_many(s, "\"revoked\":0");
+    scene_end(s);
+}
+
+/* Nor by itself. */
+static void it_does_not_delete_itself(void **state)
+{
+    struct scene *s = authority(*state);
+    need(s, 204, "POST", "secret/metadata/ca", "{\"delete_version_after\":\"1h\"}");
+    rotates(s, CA);
+    wants(s, *state, "secret/host", false);
+    rotates(s, "secret/host");
+    revokes_it(s, "host");
+    rotates(s, CA);
+    rotates(s, CA);
+    sets_up_list(s, *state);
+    passes(s, (int64_t)2 * 3600 * 1000);
+    lists_so_many(s, "\"revoked\":1");
+    scene_end(s);
+}
+
+/* The whole authority is gone, with a warning, and another has its name. A host may trust SSH's for good, so its list
+ * has it still; an X.509 list cannot be signed, and does not lack one without a word. */
+static void another_of_the_same_name(void **state)
+{
+    const struct sort *sort = *state;
+    bool is_x509 = strcmp(sort->type, "x509") == 0;
+    struct scene *s = authority(sort);
+    rotates(s, CA);
+    wants(s, sort, "secret/host", false);
+    rotates(s, "secret/host");
+    revokes_it(s, "host");
+    sets_up_list(s, sort);
+    need(s, 204, "DELETE", "rotation/secrets/" CA, NULL);
+    need(s, is_x509 ? 200 : 204, "DELETE", "secret/metadata/ca", NULL);
+    if (is_x509)
+        says(s, "there will be no list of them any more");
+    else
+        need(s, 204, "POST", "rotation/secrets/" CA, "{\"password_field\":\"private_key\",\"username_field\":\"user\"}");
+    set_up(s, CA, sort->authority);
+    rotates(s, CA);
+    if (is_x509) {
+        need(s, 400, "POST", "rotation/rotate/secret/list", "{}");
+        says(s, "version 2 of the issuer '" CA "', which signed 1 revoked certificate that has not ended, is gone");
+    } else {
+        lists_so_many(s, "\"revoked\":1");
+    }
+    scene_end(s);
+}
+
 #define EACH_SORT(fn)                                                                                                  \
     {#fn " (x509)", fn, NULL, NULL, &x509}, {#fn " (ssh)", fn, NULL, NULL, &ssh}
 
@@ -370,6 +483,11 @@ int main(void)
         EACH_SORT(versions_without_a_key),
         EACH_SORT(a_damaged_key_is_named),
         EACH_SORT(versions_that_will_end),
+        EACH_SORT(nothing_is_forgotten),
+        EACH_SORT(who_signed_is_kept),
+        {"kept_until_they_end", kept_until_they_end, NULL, NULL, &x509},
+        {"it_does_not_delete_itself", it_does_not_delete_itself, NULL, NULL, &x509},
+        EACH_SORT(another_of_the_same_name),
     };
     return cmocka_run_group_tests_name("whose certificate is revoked", tests, NULL, NULL);
 }

@@ -62,7 +62,10 @@ bool kv_in_use(const struct kv_secret *secret, const struct kv_version *version)
 
 int64_t kv_version_ends(const struct kv_secret *secret, const struct kv_version *version)
 {
-    return !version->deleted && kv_in_use(secret, version) ? 0 : version->deletion_ms;
+    if (!version->deleted && kv_in_use(secret, version))
+        return 0;
+    bool needed = !version->deleted && version->deletion_ms != 0 && version->needed_until_ms > version->deletion_ms;
+    return needed ? version->needed_until_ms : version->deletion_ms;
 }
 
 bool kv_version_deleted(const struct kv_secret *secret, const struct kv_version *version, int64_t now_ms)
@@ -110,8 +113,9 @@ enum kt_kind kv_save(struct core *core, const struct mount *mount, struct batch 
     if (secret->n_versions > KV_VERSIONS_MAX) {
         (void)kt_fail(err, KT_INVALID, "the secret has %u versions that must be kept, and room for no more",
                       KV_VERSIONS_MAX);
-        kt_hint(err, "each is one that its target may still accept; secretctl schedule remove NAME lets all but the "
-                     "current one go, and then it can be set up anew");
+        kt_hint(err, "each is one that its target may still accept (secretctl schedule remove NAME lets all but the "
+                     "current one go, and then it can be set up anew), or one that signed certificates that were "
+                     "revoked and have not ended (secretctl certificate revoked NAME)");
         return KT_INVALID;
     }
     kv_key(core, mount, path, 0, key);
@@ -136,11 +140,15 @@ static uint32_t versions_kept(const struct kv_secret *secret, const struct kv_se
     return keep == 0 ? VERSIONS_DEFAULT : keep;
 }
 
-/* Versions at or below newest - keep vanish, but never one that a target may accept, nor one that
- * plays a part in a rotation. Returns the slot of the first, whose record stays to be overwritten; 0:
- * none. */
-static uint32_t prune(struct core *core, const struct mount *mount, struct batch *batch,
-                  const char *path, struct kv_secret *secret, uint32_t keep)
+static bool must_stay(const struct kv_secret *secret, const struct kv_version *v, int64_t now_ms)
+{
+    return plays(secret, v) || v->needed_until_ms >= now_ms;
+}
+
+/* Versions at or below newest - keep vanish, but never one that must stay. Returns the slot of the first,
+ * whose record stays to be overwritten; 0: none. */
+static uint32_t prune(struct core *core, const struct mount *mount, struct batch *batch, const char *path,
+                      struct kv_secret *secret, uint32_t keep, int64_t now_ms)
 {
     if (secret->newest - secret->oldest >= keep)
         secret->oldest = secret->newest - keep + 1;
@@ -150,7 +158,7 @@ static uint32_t prune(struct core *core, const struct mount *mount, struct batch
     for (size_t i = 0; i < secret->n_versions; i++) {
         struct kv_version *v = &secret->versions[i];
         bool old = secret->newest >= keep && v->number <= secret->newest - keep;
-        if (old && !plays(secret, v) && removed < PRUNE_MAX) {
+        if (old && !must_stay(secret, v, now_ms) && removed < PRUNE_MAX) {
             if (slot == 0) {
                 slot = v->slot;
             } else if (v->slot != 0) {
@@ -261,7 +269,7 @@ enum kt_kind kv_write(struct core *core, const struct mount *mount, struct snaps
     if (secret->created_ms == 0)
         secret->created_ms = now_ms;
     secret->updated_ms = now_ms;
-    uint32_t slot = prune(core, mount, batch, path, secret, versions_kept(secret, &settings));
+    uint32_t slot = prune(core, mount, batch, path, secret, versions_kept(secret, &settings), now_ms);
     v = &secret->versions[secret->n_versions - 1];
     v->slot = slot != 0 ? slot : new_slot(secret);
     kind = put_value(core, mount, batch, path, v, data, err);

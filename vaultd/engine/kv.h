@@ -25,6 +25,8 @@ struct kv_version {
     bool accepted_maybe;        /* a target may accept it: cannot be destroyed or pruned */
     bool issued;                /* a rotation of this secret had the certificate in it signed (issue.h) */
     int64_t dead_proven_ms;     /* the target was seen to refuse it */
+    int64_t needed_until_ms;    /* its key signs the lists of what it signed and was revoked: before then it is
+                                 * not pruned, and neither deletes itself nor is deleted */
     unsigned char dek[32];      /* wiped with the arena */
 };
 struct kv_secret {
@@ -49,7 +51,8 @@ enum kt_kind kv_load(struct core *core, const struct mount *mount, struct snapsh
 const struct kv_version *kv_version(const struct kv_secret *secret, uint32_t number);
 /* A target may accept it, or a run is about it: nobody deletes it by hand, and it does not end by itself. */
 bool kv_in_use(const struct kv_secret *secret, const struct kv_version *version);
-/* When it deletes itself, or was deleted; 0: neither, as long as it is in use. */
+/* When it deletes itself, which is not before it is needed no longer, or was deleted; 0: neither, as long as it is in
+ * use. */
 int64_t kv_version_ends(const struct kv_secret *secret, const struct kv_version *version);
 /* Deleted, destroyed, or without a value here. */
 bool kv_version_deleted(const struct kv_secret *secret, const struct kv_version *version, int64_t now_ms);

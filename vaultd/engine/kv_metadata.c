@@ -298,6 +298,17 @@ enum kt_kind kv_metadata_patch(struct request *req, struct kt_err *err)
     return kind == KT_OK ? change(req, secret, err) : kind;
 }
 
+static void warn_of_needed(struct request *req, const struct kv_secret *secret)
+{
+    for (size_t i = 0; i < secret->n_versions; i++) {
+        if (secret->versions[i].needed_until_ms < req->now_ms)
+            continue;
+        request_warn(req, "It signed certificates that were revoked and have not ended: there will be no list of them "
+                          "any more.");
+        return;
+    }
+}
+
 enum kt_kind kv_metadata_delete(struct request *req, struct kt_err *err)
 {
     struct kv_secret *secret = NULL;
@@ -312,6 +323,7 @@ enum kt_kind kv_metadata_delete(struct request *req, struct kt_err *err)
         if (kind != KT_OK)
             return kind;
     }
+    warn_of_needed(req, secret);
     struct batch *batch = request_batch(req);
     if (batch == NULL)
         return kt_fail(err, KT_NO_MEMORY, "deleting a secret");

@@ -7,7 +7,7 @@
 #include "vaultd/barrier/format.h"
 
 #define FORMAT       1u
-#define META_FORMAT  2u
+#define META_FORMAT  3u
 #define PAD          64u
 #define NONCE        KT_AEAD_NONCE
 #define TAG          KT_AEAD_TAG
@@ -51,6 +51,7 @@ void kv_meta_write(const struct kv_secret *secret, struct kt_buf *out)
                                      (v->issued ? VERSION_ISSUED : 0) | (v->deleted ? VERSION_DELETED : 0)));
         kt_buf_add_i64(out, v->dead_proven_ms);
         kt_buf_add(out, v->dek, sizeof v->dek);
+        kt_buf_add_i64(out, v->needed_until_ms);
     }
 }
 
@@ -72,6 +73,8 @@ static void read_version(struct kt_reader *r, unsigned format, struct kv_version
     struct kt_bytes dek = kt_read_bytes(r, sizeof v->dek);
     if (dek.at != NULL)
         memcpy(v->dek, dek.at, dek.len);
+    if (format > 2)
+        v->needed_until_ms = kt_read_i64(r);
 }
 
 static enum kt_kind read_meta(struct kt_reader r, unsigned format, struct kt_arena *arena,
@@ -111,7 +114,7 @@ static enum kt_kind read_meta(struct kt_reader r, unsigned format, struct kt_are
 
 typedef enum kt_kind read_meta_fn(struct kt_reader r, unsigned format, struct kt_arena *arena,
                                   struct kv_secret *ret, struct kt_err *err);
-static read_meta_fn *const meta_readers[] = {[1] = read_meta, [META_FORMAT] = read_meta};
+static read_meta_fn *const meta_readers[] = {[1] = read_meta, [2] = read_meta, [META_FORMAT] = read_meta};
 
 enum kt_kind kv_meta_read(struct kt_bytes record, struct kt_arena *arena, struct kv_secret *ret,
                           struct kt_err *err)

@@ -1,3 +1,4 @@
+#include "lib/clock.h"
 #include "vaultd/engine/kv_clear.h"
 #include "vaultd/engine/kv_handlers.h"
 #include "vaultd/engine/kv_record.h"
@@ -15,9 +16,21 @@ static enum kt_kind save(struct request *req, struct kv_secret *secret, struct k
     return kv_save(req->core, req->mount, batch, request_param(req, "path"), secret, err);
 }
 
+static enum kt_kind refuse_needed(struct request *req, const struct kv_version *v, struct kt_err *err)
+{
+    char until[KT_TIME_TEXT];
+    kt_time_text(v->needed_until_ms, until);
+    (void)kt_fail(err, KT_INVALID, "version %u signed certificates that were revoked: until %s lists of them are "
+                                   "signed with it", v->number, until);
+    kt_hint(err, "which they are: secretctl certificate revoked %s%s", req->mount->path, request_param(req, "path"));
+    return KT_INVALID;
+}
+
 static enum kt_kind check_not_in_use(struct request *req, const struct kv_secret *secret,
                                      const struct kv_version *v, struct kt_err *err)
 {
+    if (v->needed_until_ms >= req->now_ms)
+        return refuse_needed(req, v, err);
     if (!secret->has_driver)
         return KT_OK;
     return rotation_allows(req, req->mount, request_param(req, "path"), secret, ROTATION_DELETE,

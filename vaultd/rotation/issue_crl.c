@@ -32,15 +32,16 @@ static enum kt_kind take_revoked(struct lists *lists, uint32_t signer, struct kt
 {
     lists->wish.n = 0;
     for (size_t i = 0; i < lists->n_rows; i++) {
-        const struct revoked *row = &lists->rows[i];
+        struct revoked *row = &lists->rows[i];
         struct kt_x509_revoked *to = &lists->at[lists->wish.n];
         size_t len = 0;
-        if (row->list || row->ssh || row->signer != signer || row->until_ms < lists->wish.now_ms)
+        if (row->signer != signer || !revoked_stands(row, false, lists->wish.now_ms))
             continue;
         if (sodium_hex2bin(to->serial, sizeof to->serial, row->serial, strlen(row->serial), NULL, &len, NULL) != 0)
             return kt_fail(err, KT_CORRUPT, "a revoked certificate's serial number is none");
         to->serial_len = (unsigned)len;
         to->revoked_ms = row->revoked_ms;
+        row->listed = true;
         lists->wish.n++;
     }
     return KT_OK;
@@ -61,12 +62,13 @@ static enum kt_kind add_list(void *arg, const struct issuer *issuer, struct kt_e
     struct lists *lists = arg;
     KT_AUTO(kt_x509_issuer_close_at) struct kt_x509_issuer *by = NULL;
     enum kt_kind kind = kt_x509_issuer_open(issuer->key, issuer->certificate, issuer->chain, &by, err);
+    if (kind == KT_OK)
+        kind = take_revoked(lists, issuer->version, err);
     if (kind != KT_OK || kt_x509_issuer_until_ms(by) < lists->wish.now_ms)
-        return kind;
-    kind = take_revoked(lists, issuer->version, err);
+        return kind; /* nobody believes what it signed, so nobody asks for its list */
     lists->n += lists->wish.n;
     lists->n_lists++;
-    return kind == KT_OK ? kt_x509_crl_make(&lists->wish, by, lists->text, err) : kind;
+    return kt_x509_crl_make(&lists->wish, by, lists->text, err);
 }
 
 static enum kt_kind load(struct lists *lists, struct kt_err *err)
@@ -92,6 +94,8 @@ enum kt_kind x509_crl_make(struct issuing *by, struct kt_err *err)
     enum kt_kind kind = load(&lists, err);
     if (kind == KT_OK)
         kind = issuer_each(by->req, by->settings->gen_issuer, add_list, &lists, err);
+    if (kind == KT_OK)
+        kind = revoked_all_listed(by->req, by->issuer.name, lists.rows, lists.n_rows, false, err);
     if (kind == KT_OK && lists.n_lists == 0)
         kind = kt_fail(err, KT_INVALID, "the issuer has ended: there is nothing to revoke");
     if (kind != KT_OK)

@@ -63,6 +63,28 @@ static enum kt_kind look_around(struct request *req, const char *issuer, struct 
     return kind;
 }
 
+/* The lists to come are signed with the key that signed the certificate. */
+static enum kt_kind keep_signer(struct request *req, const char *issuer, const struct revoked *row, struct kt_err *err)
+{
+    const struct mount *mount = NULL;
+    const char *path = NULL;
+    struct kv_secret *kv = NULL;
+    struct batch *batch = request_batch(req);
+    if (batch == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "revoking a certificate");
+    enum kt_kind kind = secret_place(req, issuer, &mount, &path, err);
+    if (kind == KT_OK)
+        kind = kv_load(req->core, mount, req->snapshot, &req->arena, path, &kv, err);
+    for (size_t i = 0; kind == KT_OK && i < kv->n_versions; i++) {
+        struct kv_version *v = &kv->versions[i];
+        if (v->number != row->signer || v->needed_until_ms >= row->until_ms)
+            continue;
+        v->needed_until_ms = row->until_ms;
+        kind = kv_save(req->core, mount, batch, path, kv, err);
+    }
+    return kind;
+}
+
 static enum kt_kind revoke(struct request *req, const struct rotation_secret *secret,
                            const struct kv_version *version, struct kt_err *err)
 {
@@ -70,6 +92,7 @@ static enum kt_kind revoke(struct request *req, const struct rotation_secret *se
     unsigned lists = 0;
     struct revoked row = {.name = secret->name,
                           .serial = "",
+                          .authority = "",
                           .version = version->number,
                           .revoked_ms = req->now_ms,
                           .by = "",
@@ -96,6 +119,8 @@ static enum kt_kind revoke(struct request *req, const struct rotation_secret *se
     if (kind == KT_OK && lists == 0)
         request_warn(req, "no secret holds a list of %s, so nobody is told: secretctl schedule set SECRET "
                           "generator.type=%s generator.issuer=%s", issuer, row.ssh ? "ssh-krl" : "x509-crl", issuer);
+    if (kind == KT_OK && !row.ssh)
+        kind = keep_signer(req, issuer, &row, err);
     return kind == KT_OK ? revoked_put(req, issuer, &row, err) : kind;
 }
 

@@ -1,3 +1,4 @@
+#include "lib/num.h"
 #include "lib/ssh_cert.h"
 #include "vaultd/rotation/revoked.h"
 
@@ -76,8 +77,11 @@ static enum kt_kind ssh_read(struct reading *r, struct kt_err *err)
     if (kind != KT_OK)
         return kind;
     r->ret->until_ms = r->ssh.until_s * 1000;
+    char authority[REVOKED_AUTHORITY + 1];
+    kt_hex_encode(r->ssh.authority, KT_SSH_PUBLIC, authority);
     r->ret->serial = kt_arena_printf(&r->req->arena, "%ju", (uintmax_t)r->ssh.serial);
-    return r->ret->serial == NULL ? kt_fail(err, KT_NO_MEMORY, "reading a certificate") : KT_OK;
+    r->ret->authority = kt_arena_text(&r->req->arena, kt_str(authority));
+    return r->ret->serial == NULL || r->ret->authority == NULL ? kt_fail(err, KT_NO_MEMORY, "reading a certificate") : KT_OK;
 }
 
 static enum kt_kind ssh_signed(struct reading *r, const struct issuer *issuer, bool *ret, struct kt_err *err)

@@ -5,20 +5,15 @@
 #define RECORD_MAX ((size_t)16 * 1024)
 
 #define ROW(member, type, most) RECORD_ROW(struct revoked, member, type, most)
-static const struct record_row rows_1[] = {
-    ROW(list, RECORD_BOOL, 1),
-    ROW(ssh, RECORD_BOOL, 1),
-    ROW(name, RECORD_TEXT, 8192),
-    ROW(serial, RECORD_TEXT, KT_X509_SERIAL_TEXT),
-    ROW(version, RECORD_U32, 0),
-    ROW(signer, RECORD_U32, 0),
-    ROW(revoked_ms, RECORD_I64, 1),
-    ROW(until_ms, RECORD_I64, 1),
-    ROW(by, RECORD_TEXT, RUN_WHO_MAX),
-    ROW(reason, RECORD_TEXT, RUN_REASON_MAX),
-};
-static const struct record_form forms[] = {RECORD_FORM(1, rows_1)};
-const struct record_kind revoked_kind = {"revoked certificate", forms, 1, sizeof(struct revoked)};
+#define ROWS_1                                                                                     \
+    ROW(list, RECORD_BOOL, 1), ROW(ssh, RECORD_BOOL, 1), ROW(name, RECORD_TEXT, 8192),             \
+        ROW(serial, RECORD_TEXT, KT_X509_SERIAL_TEXT), ROW(version, RECORD_U32, 0),                \
+        ROW(signer, RECORD_U32, 0), ROW(revoked_ms, RECORD_I64, 1), ROW(until_ms, RECORD_I64, 1),  \
+        ROW(by, RECORD_TEXT, RUN_WHO_MAX), ROW(reason, RECORD_TEXT, RUN_REASON_MAX)
+static const struct record_row rows_1[] = {ROWS_1};
+static const struct record_row rows_2[] = {ROWS_1, ROW(authority, RECORD_TEXT, REVOKED_AUTHORITY)};
+static const struct record_form forms[] = {RECORD_FORM(2, rows_2), RECORD_FORM(1, rows_1)};
+const struct record_kind revoked_kind = {"revoked certificate", forms, 2, sizeof(struct revoked)};
 
 /* ---- rows ---- */
 
@@ -99,6 +94,34 @@ enum kt_kind revoked_load(struct request *req, const char *issuer, struct revoke
     return rows_end(&rows, kind, err);
 }
 
+/* ---- what a list has ---- */
+
+bool revoked_stands(const struct revoked *row, bool ssh, int64_t now_ms)
+{
+    return !row->list && row->ssh == ssh && row->until_ms >= now_ms;
+}
+
+enum kt_kind revoked_all_listed(struct request *req, const char *issuer, const struct revoked *rows, size_t n, bool ssh,
+                                struct kt_err *err)
+{
+    uint32_t gone = 0;
+    size_t certificates = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (rows[i].listed || !revoked_stands(&rows[i], ssh, req->now_ms))
+            continue;
+        gone = certificates == 0 ? rows[i].signer : gone;
+        certificates += rows[i].signer == gone;
+    }
+    if (certificates == 0)
+        return KT_OK;
+    (void)kt_fail(err, KT_INVALID, "version %u of the issuer '%s', which signed %zu revoked certificate%s that %s not "
+                                   "ended, is gone",
+                  gone, issuer, certificates, certificates == 1 ? "" : "s", certificates == 1 ? "has" : "have");
+    kt_hint(err, "if it is only deleted: secretctl kv undelete -versions=%u %s; which certificates: secretctl "
+                 "certificate revoked %s", gone, issuer, issuer);
+    return KT_INVALID;
+}
+
 /* ---- lists ---- */
 
 bool revoked_is_list(const struct rotation_settings *settings)
@@ -122,7 +145,8 @@ enum kt_kind revoked_move_list(struct request *req, const struct rotation_settin
                                const struct rotation_secret *secret, struct kt_err *err)
 {
     const struct rotation_settings *now = &secret->settings;
-    const struct revoked row = {.list = true, .name = secret->name, .serial = "", .by = "", .reason = ""};
+    const struct revoked row = {.list = true, .name = secret->name, .serial = "", .authority = "",
+                                .by = "", .reason = ""};
     bool was = revoked_is_list(before), is = revoked_is_list(now);
     enum kt_kind kind = KT_OK;
     if (was == is && strcmp(before->gen_issuer, now->gen_issuer) == 0)
