@@ -165,6 +165,31 @@ static void groups_come_along(void **state)
         logs_in_with(400, "groups", no_groups[i]);
 }
 
+/* Whoever was put out of a group does not keep what it gave by logging in where the role reads no groups. */
+static void groups_do_not_stay(void **state)
+{
+    (void)state;
+    char accessor[TEXT], group[TEXT], body[LONG], token[TEXT];
+    begin();
+    role(BOUND ",\"groups_claim\":\"groups\"");
+    wants(200, NULL, "GET", "sys/auth/jwt", NULL, NULL);
+    test_vault_text(vault, "data.accessor", accessor, TEXT);
+    wants(200, NULL, "POST", "identity/group", NULL, "{\"name\":\"ops\",\"type\":\"external\",\"policies\":\"ops\"}");
+    test_vault_text(vault, "data.id", group, TEXT);
+    (void)snprintf(body, sizeof body, "{\"name\":\"team-ops\",\"mount_accessor\":\"%s\",\"canonical_id\":\"%s\"}",
+                   accessor, group);
+    wants(200, NULL, "POST", "identity/group-alias", NULL, body);
+    logs_in_with(200, "\"identity_policies\":[\"ops\"]", ",\"groups\":[\"team-ops\"]");
+    (void)snprintf(body, sizeof body, "{\"role_type\":\"jwt\",\"user_claim\":\"sub\"," BOUND "}");
+    wants(204, NULL, "POST", "auth/jwt/role/plain", NULL, body);
+    (void)snprintf(body, sizeof body, "{\"role\":\"plain\",\"jwt\":\"%s\"}", token_with(",\"groups\":[]"));
+    assert_int_equal(ask_from("192.0.2.1", "POST", LOGIN, "", body), 200);
+    assert_false(test_vault_said(vault, "\"ops\""));
+    test_vault_text(vault, "auth.client_token", token, TEXT);
+    wants(200, NULL, "GET", "auth/token/lookup-self", token, NULL);
+    assert_false(test_vault_said(vault, "identity_policies"));
+}
+
 /* ---- what does not get in ---- */
 
 static void before_there_is_anything(void **state)
@@ -598,7 +623,7 @@ int main(int argc, char **argv)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, make_signing, end_signing)
     const struct CMUnitTest tests[] = {
-        TEST(what_a_login_answers),   TEST(whose_login_it_is),     TEST(groups_come_along),
+        TEST(what_a_login_answers),   TEST(whose_login_it_is),     TEST(groups_come_along), TEST(groups_do_not_stay),
         TEST(before_there_is_anything), TEST(somebody_elses_signature), TEST(keys_as_pem),
         TEST(times),                  TEST(leeways),               TEST(audiences),
         TEST(issuer_and_subject),     TEST(claims_that_are_bound), TEST(addresses_bind),
