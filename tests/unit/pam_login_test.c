@@ -194,6 +194,30 @@ static void renewals(void **state)
     wants(403, NULL, "GET", "auth/token/lookup-self", token, NULL);
 }
 
+/* At a renewal, too, the groups of the vault that the host's name are those of today. */
+static void left_groups_give_nothing(void **state)
+{
+    (void)state;
+    char token[TEXT], accessor[TEXT], group[TEXT], body[3 * TEXT];
+    wants(204, NULL, "POST", "auth/pam/users/alice", NULL, "{\"policies\":\"own\"}");
+    wants(204, NULL, "DELETE", "auth/pam/groups/ops", NULL, NULL);
+    wants(200, NULL, "GET", "sys/auth/pam", NULL, NULL);
+    take("data.accessor", accessor);
+    wants(200, NULL, "POST", "identity/group", NULL, "{\"name\":\"ops\",\"type\":\"external\",\"policies\":\"power\"}");
+    take("data.id", group);
+    (void)snprintf(body, sizeof body, "{\"name\":\"ops\",\"mount_accessor\":\"%s\",\"canonical_id\":\"%s\"}", accessor,
+                   group);
+    wants(200, NULL, "POST", "identity/group-alias", NULL, body);
+    login(200, "\"identity_policies\":[\"power\"]", "alice", RIGHT);
+    take("auth.client_token", token);
+    wants(200, NULL, "POST", "auth/token/renew-self", token, "{}");
+    wants(200, "\"identity_policies\":[\"power\"]", "GET", "auth/token/lookup-self", token, NULL);
+    fake_pam_leave(pam);
+    wants(200, NULL, "POST", "auth/token/renew-self", token, "{}");
+    wants(200, NULL, "GET", "auth/token/lookup-self", token, NULL);
+    assert_false(test_vault_said(vault, "identity_policies"));
+}
+
 /* ---- what is asked ---- */
 
 static void answer(unsigned status, const char *says, const char *user, const char *id,
@@ -695,7 +719,7 @@ int main(int argc, char **argv)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, make, end)
     const struct CMUnitTest tests[] = {
-        CASE(a_login), CASE(policies),    CASE(nobody_without_policies), CASE(renewals),
+        CASE(a_login), CASE(policies),    CASE(nobody_without_policies), CASE(renewals), CASE(left_groups_give_nothing),
         CASE(prompts), CASE(wrapped), CASE(bound),       CASE(refusals), CASE(held_back),             CASE(guesses),
         CASE(at_once), CASE(what_counts), CASE(crowds),                  CASE(one_that_hangs),
         CASE(no_vaultd_pam), CASE(addresses), CASE(no_root),

@@ -11,6 +11,7 @@
 #include "vaultd/auth/pam_maps.h"
 #include "vaultd/auth/pam_talks.h"
 #include "vaultd/core/refusals.h"
+#include "vaultd/identity/login.h"
 
 _Static_assert(sizeof ((struct talk_party *)NULL)->source == REFUSALS_SOURCE, "a source");
 
@@ -441,6 +442,8 @@ static enum kt_kind policies_today(struct request *req, const struct mount *moun
         kind = pam_settings_require(req, mount, &settings, err);
     if (kind == KT_OK)
         kind = pam_policies(req, mount, user, &groups, &settings.params, &known, err);
+    if (kind == KT_OK)
+        kind = identity_regroup(req, mount, user, &groups, err);
     if (kind == KT_OK)
         *ret = settings.params;
     return kind;

@@ -122,6 +122,23 @@ enum kt_kind identity_login(struct request *req, const struct identity_login *lo
     return identity_of(req->core, req->snapshot, &entity, &req->identity, err);
 }
 
+enum kt_kind identity_regroup(struct request *req, const struct mount *mount, const char *name,
+                              const struct string_list *groups, struct kt_err *err)
+{
+    struct entity entity = {0};
+    struct alias *alias = NULL;
+    struct string_list sorted = {0};
+    enum kt_kind kind = sort_groups(req, groups, &sorted, err);
+    if (kind == KT_OK)
+        kind = entity_find_alias(req, mount->scope, name, &entity, &alias, err);
+    if (kind == KT_NOT_FOUND)
+        return KT_OK;
+    if (kind != KT_OK)
+        return kind;
+    const struct identity_login same = {.mount = mount, .name = name, .metadata = alias->metadata, .has_groups = true};
+    return refresh(req, &same, &sorted, &entity, alias, err);
+}
+
 /* Whoever never came here costs what an entity does: two records, as large as they usually are, and a
  * look more. PAM's users are asked about before their password is. */
 static enum kt_kind find_nobody(struct request *req, struct kt_err *err)

@@ -21,6 +21,11 @@ struct identity_login {
 enum kt_kind identity_login(struct request *req, const struct identity_login *login,
                             const char **ret_entity_id, struct kt_err *err) KT_MUST_CHECK;
 
+/* The groups that the mount found the alias in since its login, at a renewal: into the batch, where they are others.
+ * An alias that is gone is left alone. */
+enum kt_kind identity_regroup(struct request *req, const struct mount *mount, const char *name,
+                              const struct string_list *groups, struct kt_err *err) KT_MUST_CHECK;
+
 /* Whether who logs in by that name is disabled; KT_NOT_FOUND without a text: nobody has, yet. */
 enum kt_kind identity_barred(struct request *req, const unsigned char scope[BARRIER_SCOPE],
                              const char *name, bool *ret, struct kt_err *err) KT_MUST_CHECK;
