@@ -604,6 +604,7 @@ static const struct sibling {
     {"moved over", "POST", "secret/move/dev/a", "{\"to\":\"secret/prod/b\"}"},
     {"moved away", "POST", "secret/move/prod/a", "{\"to\":\"secret/dev/b\"}"},
     {"imported", "POST", "secret/import/prod/b", "{\"cas\":0,\"versions\":[{\"version\":1,\"data\":{\"k\":\"v\"}}]}"},
+    {"all settings of its mount", "POST", "secret/config", "{\"max_versions\":1}"},
     {"its mount moved", "POST", "sys/remount", "{\"from\":\"secret\",\"to\":\"elsewhere\"}"},
     {"its mount removed", "DELETE", "sys/mounts/secret", NULL},
     {"a way to log in", "POST", "sys/auth/other", "{\"type\":\"userpass\"}"},

@@ -360,7 +360,7 @@ static const struct route routes[] = {
       .delete_ = cert_crl_delete,
       .fields = FIELDS({ "crl", FIELD_STRING, "the list, PEM" }, { "url", FIELD_STRING, "not here: refused" }),
       .help = "A revocation list of an authority." },
-    { .pattern = "config", .read = cert_settings_read, .write = cert_settings_write,
+    { .pattern = "config", .flags = ROUTE_OF_MOUNT, .read = cert_settings_read, .write = cert_settings_write,
       .fields = FIELDS({ "disable_binding", FIELD_BOOL, "renewals need no certificate" },
                        { "enable_identity_alias_metadata", FIELD_BOOL, "aliases carry the metadata, too" }),
       .help = "What holds of all logins with certificates." },

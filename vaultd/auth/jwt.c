@@ -236,7 +236,7 @@ static const struct route routes[] = {
       .fields = FIELDS({ "role", FIELD_STRING, "whose claims the token has; else the settings' default_role" },
                        { "jwt", FIELD_STRING, "the token" }),
       .help = "Logs in with a token that is signed by whom the settings trust." },
-    { .pattern = "config", .read = jwt_config_read, .write = jwt_config_write,
+    { .pattern = "config", .flags = ROUTE_OF_MOUNT, .read = jwt_config_read, .write = jwt_config_write,
       .fields = FIELDS(JWT_CONFIG_FIELDS), .help = "Whose signatures are believed." },
     { .pattern = "role", .list = jwt_role_list, .help = "Names of the roles." },
     { .pattern = "role/{role}", .flags = ROUTE_TO_LOWER, .read = jwt_role_read, .write = jwt_role_write,

@@ -501,7 +501,7 @@ static const struct route routes[] = {
                        { "login_id", FIELD_STRING, "of a login that was asked something" },
                        { "responses", FIELD_ANY, "with login_id: an array of texts, one for each prompt" }),
       .help = "Logs in with an account of the vault's host; answers with prompts until it is done." },
-    { .pattern = "config", .read = pam_read_settings, .write = pam_write_settings,
+    { .pattern = "config", .flags = ROUTE_OF_MOUNT, .read = pam_read_settings, .write = pam_write_settings,
       .fields = FIELDS({ "max_failures", FIELD_INT, "guesses of a name that reach PAM in a quarter of an hour, the last by the Unix socket" },
                        TOKEN_PARAMS_FIELDS, TOKEN_PARAMS_OLD_FIELDS),
       .help = "Settings of the mount, and what all tokens of it are like." },

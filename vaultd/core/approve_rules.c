@@ -63,6 +63,8 @@ static enum kt_kind gather(struct request *req, struct kt_err *err)
 {
     struct changed_path *said = req->own->changes;
     request_changes(req, req->path, false);
+    if ((req->route->flags & ROUTE_OF_MOUNT) != 0)
+        request_changes(req, req->mount->path, true);
     enum kt_kind kind = add_secret(req, req->path, true, err);
     for (; kind == KT_OK && said != NULL; said = said->next)
         kind = add_secret(req, said->path, true, err);

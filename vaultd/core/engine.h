@@ -50,6 +50,8 @@ enum route_flag {
     ROUTE_LOWERED = 1 << 12,    /* a name in the path is the same whatever its case: what a policy says of
                                  * the path in lower case must not forbid it either */
     ROUTE_CARRIES = 1 << 14,    /* carries out a request that waited for approval: from then on it is that one */
+    ROUTE_OF_MOUNT = 1 << 15,   /* to write there changes what is in the mount: rules of approval about that are
+                                 * about it */
     ROUTE_TO_LOWER = 1 << 13    /* names in the path are lowered before anybody is asked for a policy; what
                                  * one says of the path as it was typed must not forbid it either */
 };

@@ -68,7 +68,7 @@ static const struct route routes[] = {
     { .pattern = "move/{path...}", .write = kv_move,
       .fields = FIELDS({ "to", FIELD_STRING, "where to, with its mount: \"secret/db/orders\"" }),
       .help = "Moves a secret with its versions, unread, to where there is none." },
-    { .pattern = "config", .read = kv_config_read, .write = kv_config_write,
+    { .pattern = "config", .flags = ROUTE_OF_MOUNT, .read = kv_config_read, .write = kv_config_write,
       .fields = FIELDS({ "max_versions", FIELD_INT, "how many versions are kept" },
                        { "cas_required", FIELD_BOOL, "writes must name the version they replace" },
                        { "delete_version_after", FIELD_SIGNED_DURATION, "versions delete themselves" }),
