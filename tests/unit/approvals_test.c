@@ -25,6 +25,7 @@
 #define TEXT   256u
 #define ID     40u
 #define LATER  1000
+#define COUNT(rows) (sizeof(rows) / sizeof(rows)[0])
 #define POLICY "{\"policy\":\"path \\\"x\\\" {capabilities=[\\\"read\\\"]}\"}"
 #define ALL    "{\"policy\":\"path \\\"*\\\" {capabilities=[\\\"create\\\",\\\"read\\\",\\\"update\\\",\\\"patch\\\",\\\"delete\\\"," \
                "\\\"list\\\",\\\"sudo\\\"]}\"}"
@@ -439,6 +440,57 @@ static void a_rule_that_came_later_counts(void **state)
     wants_as(tokens[BOB], 204, NULL, "POST", mine_of(id, "/finish"), NULL);
 }
 
+/* Of another group than that of when it was asked; by whichever row it is meant. */
+static void a_later_rules_group_has_a_say(void **state)
+{
+    (void)state;
+    char id[ID], body[TEXT];
+    make_rule("policies", "sys/policies/acl/*", 1);
+    (void)snprintf(body, sizeof body, "{\"name\":\"auditors\",\"member_entity_ids\":[\"%s\",\"%s\"]}", entities[EVE],
+                   entities[ANN]);
+    wants(200, NULL, "POST", "identity/group", body);
+    later();
+    ask(id, "POST", "sys/policy/guarded", POLICY);
+    wants_as(tokens[EVE], 403, "you are not a direct member", "POST", path_of(id, "/approve"), NULL);
+    approve(TOM, id);
+    unsigned status = test_vault_call(vault, "POST", "sys/approvals/rules/more", vault->root,
+                                      "{\"paths\":\"sys/policies/acl/guarded\",\"group\":\"auditors\"}");
+    assert_in_range(status, 200, 204);
+    status = test_vault_call(vault, "POST", "sys/approvals/rules/other", vault->root,
+                             "{\"paths\":\"sys/policies/acl/other\",\"group\":\"auditors\"}");
+    assert_in_range(status, 200, 204);
+    wants_as(tokens[BOB], 403, "0 of the 1 approvals that the rule \\\"more\\\"", "POST", mine_of(id, "/finish"), NULL);
+    approve(EVE, id);
+    wants_as(tokens[BOB], 204, NULL, "POST", mine_of(id, "/finish"), NULL);
+    ask(id, "POST", "sys/policies/acl/elsewhere", POLICY);
+    wants_as(tokens[EVE], 403, "you are not a direct member", "POST", path_of(id, "/approve"), NULL);
+}
+
+/* Whom an approver made, or changed, asks in his stead. */
+static void no_approver_of_what_his_creature_asks(void **state)
+{
+    (void)state;
+    char id[ID], path[TEXT];
+    make_rule("policies", "sys/policies/acl/*", 1);
+    (void)snprintf(path, sizeof path, "identity/entity/id/%s", entities[BOB]);
+    wants_as(tokens[TOM], 204, NULL, "POST", path, "{\"metadata\":{\"k\":\"v\"}}");
+    later();
+    ask_policy(id);
+    wants_as(tokens[TOM], 403, "made or changed by you", "POST", path_of(id, "/approve"), NULL);
+    approve(ANN, id);
+    wants_as(tokens[BOB], 204, NULL, "POST", mine_of(id, "/finish"), NULL);
+}
+
+/* He could make a way to log in, and somebody who asks. */
+static void a_rule_that_approvers_can_go_round(void **state)
+{
+    (void)state;
+    wants(200, "no rule is about sys/auth/*", "POST", "sys/approvals/rules/some",
+          "{\"paths\":\"sys/policies/acl/*\",\"group\":\"approvers\"}");
+    wants(204, NULL, "POST", "sys/approvals/rules/ways",
+          "{\"paths\":\"sys/auth/*,auth/+/users/*\",\"group\":\"approvers\"}");
+}
+
 /* ---- who approves ---- */
 
 static void nobody_who_should_not(void **state)
@@ -637,6 +689,28 @@ static const struct sibling {
     {"an alias by id", "POST", "identity/entity-alias/id/%a", "{\"custom_metadata\":{\"k\":\"v\"}}"},
     {"an alias deleted", "DELETE", "identity/entity-alias/id/%a", NULL},
 };
+
+/* A row of a mount that names nothing in it is about all of it, or changes nothing of it. */
+static void rows_of_whole_mounts_say_so(void **state)
+{
+    static const char *const harmless[] = {"tidy/secret-id"};
+    static const char *const only_once[] = {"system", "identity", "rotation", "fleet", "token"};
+    (void)state;
+    for (size_t i = 0; i < n_engines; i++) {
+        bool once = false;
+        for (size_t j = 0; j < COUNT(only_once); j++)
+            once = once || strcmp(only_once[j], engines[i]->type) == 0;
+        for (size_t j = 0; !once && j < engines[i]->n_routes; j++) {
+            const struct route *row = &engines[i]->routes[j];
+            bool writes = row->write != NULL || row->patch != NULL || row->delete_ != NULL, fine = !writes;
+            fine = fine || strchr(row->pattern, '{') != NULL || (row->flags & (ROUTE_PUBLIC | ROUTE_OF_MOUNT)) != 0;
+            for (size_t k = 0; k < COUNT(harmless); k++)
+                fine = fine || strcmp(row->pattern, harmless[k]) == 0;
+            if (!fine)
+                fail_msg("%s: %s changes all of its mount, and has no ROUTE_OF_MOUNT", engines[i]->type, row->pattern);
+        }
+    }
+}
 
 static void fill_in(const char *form, const char *spare, const char *alias, char out[1024])
 {
@@ -858,10 +932,11 @@ static void records_by_their_format(void **state)
     struct approver approvers[] = {{"e1", "tom", 5}, {"e2", "ann", 6}};
     const char *rules[] = {"a", "b"};
     unsigned needed[] = {2, 16};
+    struct touched touched[] = {{"p", false}, {"q/", true}};
     const struct approval written = {.kind = APPROVAL_REQUEST, .state = APPROVAL_DENIED, .break_glass = true,
                                      .created_ms = 1, .expires_ms = 2, .ended_ms = 3, .entity_id = "e", .name = "bob",
                                      .accessor = "acc", .op = OP_PATCH, .wrap_ttl_s = -1, .path = "p", .reason = "r",
-                                     .rules = {rules, 2}, .needed = needed, .approvers = approvers, .n_approvers = 2, .ended_by = "tom",
+                                     .rules = {rules, 2}, .needed = needed, .touched = touched, .n_touched = 2, .approvers = approvers, .n_approvers = 2, .ended_by = "tom",
                                      .why = "w", .about = "of v1", .bound = {7, 8, 9}, .told = "ops"};
     kt_arena_init(&arena, 1 << 20);
     kt_buf_init(&out, 1 << 16);
@@ -873,11 +948,17 @@ static void records_by_their_format(void **state)
     assert_string_equal(read.about, "of v1");
     assert_string_equal(read.told, "ops");
     assert_true(read.needed[0] == 2 && read.needed[1] == 16);
+    assert_true(read.n_touched == 2 && read.touched[1].below && !read.touched[0].below);
+    assert_string_equal(read.touched[1].path, "q/");
     assert_memory_equal(read.bound, written.bound, sizeof read.bound);
     assert_true(read.break_glass && read.op == OP_PATCH && read.wrap_ttl_s == -1 && read.ended_ms == 3);
     for (size_t len = 0; len < out.len; len++)
         assert_int_not_equal(approval_read(kt_bytes(out.at, len), &arena, &read, &err), KT_OK);
-    size_t len_2 = out.len - 2 * sizeof(uint16_t) - 4 - strlen(written.told);
+    size_t len_3 = out.len - sizeof(uint16_t) - 2 * (4 + 1) - strlen("p") - strlen("q/");
+    out.at[0] = 3; /* as it was written before: without what it would change */
+    assert_int_equal(approval_read(kt_bytes(out.at, len_3), &arena, &read, &err), KT_OK);
+    assert_true(read.needed[1] == 16 && read.n_touched == 0);
+    size_t len_2 = len_3 - 2 * sizeof(uint16_t) - 4 - strlen(written.told);
     out.at[0] = 2; /* as it was written before: without who is told, and how many each needed */
     assert_int_equal(approval_read(kt_bytes(out.at, len_2), &arena, &read, &err), KT_OK);
     assert_string_equal(read.about, "of v1");
@@ -890,7 +971,7 @@ static void records_by_their_format(void **state)
     assert_string_equal(read.about, "");
     out.at[0] = 9;
     assert_int_equal(approval_read(kt_buf_bytes(&out), &arena, &read, &err), KT_CORRUPT);
-    assert_non_null(strstr(err.what, "a request that waits for approval: format 9 is newer than this vaultd (3)"));
+    assert_non_null(strstr(err.what, "a request that waits for approval: format 9 is newer than this vaultd (4)"));
     kt_buf_reset(&out);
     sent = (struct approval_sent){kt_str("q=1"), kt_bytes(NULL, 0), kt_str("{}")};
     approval_sent_write(&sent, &out);
@@ -914,7 +995,7 @@ static void what_no_rule_is_about(void **state)
     wants_as(tokens[BOB], 200, NULL, "POST", "identity/group", "{\"name\":\"others\"}");
     wants_as(tokens[BOB], 200, NULL, "POST", "identity/lookup/group", "{\"name\":\"approvers\"}");
     wants_as(tokens[BOB], 204, NULL, "POST", "sys/mounts/kv2", "{\"type\":\"kv\"}");
-    wants_as(tokens[BOB], 204, NULL, "POST", "sys/approvals/rules/more", "{\"paths\":\"x\",\"group\":\"approvers\"}");
+    wants_as(tokens[BOB], 200, NULL, "POST", "sys/approvals/rules/more", "{\"paths\":\"x\",\"group\":\"approvers\"}");
     assert_int_equal(test_vault_rows(vault, TABLE_APPROVAL), 0);
 }
 
@@ -1213,7 +1294,7 @@ static void a_group_of_a_rule_is_small(void **state)
     body[len - 38] = '}';
     body[len - 37] = '\0';
     wants(204, NULL, "POST", "identity/group", body);
-    wants(204, NULL, "POST", "sys/approvals/rules/r", "{\"paths\":\"x\",\"group\":\"crowd\"}");
+    wants(200, NULL, "POST", "sys/approvals/rules/r", "{\"paths\":\"x\",\"group\":\"crowd\"}");
 }
 
 static void rules_are_kept(void **state)
@@ -1231,7 +1312,6 @@ static void rules_are_kept(void **state)
 /* ---- main ---- */
 
 #define SCENE(test) cmocka_unit_test_setup_teardown(test, make_scene, end)
-#define COUNT(rows) (sizeof(rows) / sizeof(rows)[0])
 #define ADD(rows, function)                                                                        \
     for (size_t i = 0; i < COUNT(rows); i++)                                                       \
     tests[n++] = (struct CMUnitTest){                                                              \
@@ -1252,6 +1332,10 @@ int main(int argc, char **argv)
         SCENE(rights_are_those_of_then),
         SCENE(approvers_are_those_of_then),
         SCENE(a_rule_that_came_later_counts),
+        SCENE(a_later_rules_group_has_a_say),
+        SCENE(no_approver_of_what_his_creature_asks),
+        SCENE(a_rule_that_approvers_can_go_round),
+        cmocka_unit_test(rows_of_whole_mounts_say_so),
         SCENE(nobody_who_should_not),
         SCENE(a_group_of_the_askers_counts_for_no_rule),
         SCENE(what_no_rule_is_about),

@@ -64,7 +64,7 @@ static void add_people(struct scene *s)
     (void)snprintf(body, sizeof body, "{\"name\":\"dba\",\"member_entity_ids\":[\"%s\",\"%s\",\"%s\"]}", entities[TOM],
                    entities[ANN], entities[CARL]);
     need(s, 200, "POST", "identity/group", body);
-    need(s, 204, "POST", "sys/approvals/rules/guard",
+    need(s, 200, "POST", "sys/approvals/rules/guard",
          "{\"paths\":\"sys/approvals/rules/guard\",\"group\":\"dba\",\"needed\":2}");
     s->vault->now_ms += 1000;
 }
@@ -341,7 +341,7 @@ static void of_what_a_target_was(void **state)
     need(s, 204, "POST", "rotation/targets/old", "{\"driver\":\"postgresql\",\"host\":\"/run/sim\",\"database\":\"x\","
                                                 "\"admin_username\":\"a\",\"admin_password\":\"b\"}");
     need(s, 200, "POST", "secret/data/db/second", "{\"data\":{\"password\":\"first\"}}");
-    need(s, 204, "POST", "sys/approvals/rules/targets",
+    need(s, 200, "POST", "sys/approvals/rules/targets",
          "{\"paths\":\"rotation/targets/pg,rotation/targets/new,rotation/targets/old,rotation/secrets/" OTHER "\","
          "\"group\":\"dba\",\"needed\":2}");
     s->vault->now_ms += 1000;
@@ -483,8 +483,8 @@ static void the_plan_says_who(void **state)
     by_two(s, "POST", "rotation/secrets/" SECRET, "{\"risk\":\"high\"}");
     need(s, 200, "GET", "rotation/plan", NULL);
     says(s, forces[2]);
-    need(s, 204, "POST", "sys/approvals/rules/paths", "{\"paths\":\"rotation/rotate/secret/*\",\"group\":\"dba\"}");
-    need(s, 204, "POST", "sys/approvals/rules/other", "{\"paths\":\"rotation/secrets/*\",\"group\":\"dba\"}");
+    need(s, 200, "POST", "sys/approvals/rules/paths", "{\"paths\":\"rotation/rotate/secret/*\",\"group\":\"dba\"}");
+    need(s, 200, "POST", "sys/approvals/rules/other", "{\"paths\":\"rotation/secrets/*\",\"group\":\"dba\"}");
     need(s, 200, "GET", "rotation/plan", NULL);
     says(s, forces[3]);
     ask(s, id, "POST", "sys/approvals/rules/guard",
@@ -511,7 +511,7 @@ static void the_plan_says_who_of_a_group(void **state)
     need(s, 200, "GET", "rotation/plan?prefix=" SECRET, NULL);
     says(s, "[{\"rule\":\"guard\",\"needed\":3,\"from\":\"class low of " OTHER "\",\"rule_is_there\":true}]");
     /* A rule about the other's path, too: whoever starts the one starts both. */
-    need(s, 204, "POST", "sys/approvals/rules/paths", "{\"paths\":\"rotation/rotate/" OTHER "\",\"group\":\"dba\"}");
+    need(s, 200, "POST", "sys/approvals/rules/paths", "{\"paths\":\"rotation/rotate/" OTHER "\",\"group\":\"dba\"}");
     need(s, 200, "GET", "rotation/plan?prefix=" SECRET, NULL);
     says(s, "{\"rule\":\"paths\",\"needed\":1,\"from\":\"the rule's paths, of " OTHER "\",\"rule_is_there\":true}");
     need(s, 200, "GET", "rotation/plan?prefix=" OTHER, NULL);

@@ -3,7 +3,8 @@
  * Who:     An approver is one person: the entity of who logged in. He is a direct member of the rule's
  *          group, which is an internal one; he, the alias by which he logged in and the group are older than
  *          the request, were not changed since, and were never made or changed by who asked. Who asked, root,
- *          and tokens without an entity or made by other tokens approve nothing.
+ *          and tokens without an entity or made by other tokens approve nothing; nor does who made or changed
+ *          the asker's entity or one of its aliases.
  * Counted: approvals are a set of entities. What counts is looked at when the request is carried out: an
  *          approver who is disabled, gone, no member any more, or became the same entity as the asker or as
  *          another approver, is none; and for a rule whose group who asked made or changed there are none.
@@ -56,6 +57,9 @@ enum kt_kind approval_tell_expired(struct request *req, const struct approval *a
 /* Whether it was this request's token that asked, or one of the same entity. */
 enum kt_kind approval_is_asker(struct request *req, const struct approval *approval, bool *ret,
                                struct kt_err *err) KT_MUST_CHECK;
+/* Whether a rule of now is about it, or was when it was asked (core/approve_rules.c). */
+enum kt_kind approval_about(struct request *req, const struct approval_rule *rule, const struct approval *approval,
+                            bool *ret, struct kt_err *err) KT_MUST_CHECK;
 /* Why who asks now does not approve for this rule, a sentence; *ret NULL: he may. */
 enum kt_kind approval_hinders(struct request *req, const struct approval_rule *rule,
                               const struct approval *approval, const char **ret, struct kt_err *err)

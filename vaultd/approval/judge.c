@@ -74,6 +74,24 @@ static bool perhaps_his(const struct identity_made *made, const struct approval 
     return touched;
 }
 
+/* Who made or changed him asks through him. */
+static bool is_creature_of(const struct identity_made *made, const struct entity *approver, const char *accessor)
+{
+    bool touched = made->more || touched_by(made, approver->id) || (accessor != NULL && touched_by(made, accessor));
+    for (size_t i = 0; i < approver->merged.n && !touched; i++)
+        touched = touched_by(made, approver->merged.at[i]);
+    return touched;
+}
+
+/* He, or a way by which he logs in. */
+static bool asks_for(const struct entity *asker, const struct entity *approver, const char *accessor)
+{
+    bool creature = is_creature_of(&asker->made, approver, accessor);
+    for (size_t i = 0; i < asker->n_aliases && !creature; i++)
+        creature = is_creature_of(&asker->aliases[i].made, approver, accessor);
+    return creature;
+}
+
 /* Older than the request, as it was then, and nothing of the asker's. */
 static bool stands_alone(const struct identity_made *made, const struct approval *approval,
                          const struct entity *asker)
@@ -110,6 +128,8 @@ static const char *hinders(const struct request *req, const struct group *group,
     const struct alias *alias = alias_of_login(req);
     if (strcmp(entity->id, asker->id) == 0)
         return "nobody approves what he asked for himself";
+    if (asks_for(asker, entity, req->token->accessor))
+        return "who asked, or a login of his, was made or changed by you";
     if (!is_member(group, entity))
         return "you are not a direct member of the group whose approval it needs";
     if (alias == NULL)
@@ -157,7 +177,7 @@ static enum kt_kind counted(struct request *req, const struct group *group, cons
     if (kind == KT_NOT_FOUND)
         return KT_OK;
     if (kind == KT_OK && !entity.disabled && is_member(group, &entity) && strcmp(entity.id, asker->id) != 0 &&
-        !among(seen, entity.id))
+        !asks_for(asker, &entity, NULL) && !among(seen, entity.id))
         seen->at[seen->n++] = entity.id;
     return kind;
 }

@@ -2,7 +2,7 @@
 
 #include "vaultd/barrier/format.h"
 
-#define FORMAT      3u
+#define FORMAT      4u
 #define FORMAT_SENT 1u
 #define BREAK_GLASS 1u
 
@@ -54,6 +54,11 @@ void approval_write(const struct approval *a, struct kt_buf *out)
     add_text(out, a->told);
     for (size_t i = 0; i < a->rules.n; i++)
         kt_buf_add_u16(out, (uint16_t)(a->needed == NULL ? 0 : a->needed[i]));
+    kt_buf_add_u16(out, (uint16_t)a->n_touched);
+    for (size_t i = 0; i < a->n_touched; i++) {
+        add_text(out, a->touched[i].path);
+        kt_buf_add_u8(out, a->touched[i].below);
+    }
 }
 
 void approval_sent_write(const struct approval_sent *sent, struct kt_buf *out)
@@ -150,7 +155,23 @@ static void read_format_3(struct kt_reader *r, void *ret)
         to->needed[i] = kt_read_u16(r);
 }
 
-static format_reader *const readers[] = {[1] = read_format_1, [2] = read_format_2, [FORMAT] = read_format_3};
+static void read_format_4(struct kt_reader *r, void *ret)
+{
+    struct reading *reading = ret;
+    struct approval *to = reading->to;
+    read_format_3(r, ret);
+    size_t n = kt_read_u16(r);
+    r->failed = r->failed || n > APPROVAL_TOUCHED_MAX;
+    to->touched = r->failed ? NULL : kt_arena_take(reading->arena, (n + 1) * sizeof *to->touched);
+    for (size_t i = 0; i < n && to->touched != NULL; i++) {
+        struct touched *one = &to->touched[to->n_touched++];
+        one->path = read_text(r, reading->arena);
+        one->below = kt_read_u8(r) != 0;
+    }
+}
+
+static format_reader *const readers[] = {
+    [1] = read_format_1, [2] = read_format_2, [3] = read_format_3, [FORMAT] = read_format_4};
 
 enum kt_kind approval_read(struct kt_bytes record, struct kt_arena *arena, struct approval *ret,
                            struct kt_err *err)

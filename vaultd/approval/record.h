@@ -3,12 +3,13 @@
  * What:    Two rows: what is known of it, which changes with each approval, and what was sent, which never
  *          changes and goes when it has ended. Its id is the id of the request that it was, so the audit
  *          log's record of that one is its first.
- * Format:  TABLE_APPROVAL ‖ id16 ‖ u32be 0 -> sealed u8 format (3) ‖ u8 kind ‖ u8 state ‖ u8 flags (1 by
+ * Format:  TABLE_APPROVAL ‖ id16 ‖ u32be 0 -> sealed u8 format (4) ‖ u8 kind ‖ u8 state ‖ u8 flags (1 by
  *          break-glass) ‖ i64 created, expires, ended ‖ asker: hash32 of the token ‖ fields entity id ("":
  *          none), name, accessor ‖ u16 operation ‖ i64 seconds that the answer is to be wrapped, -1: not ‖
  *          fields path, reason ‖ u16 n × field rule ‖ u16 n × approver: fields entity id, name ‖ i64 time ‖
  *          fields ended by, why, about ‖ 32 bytes bound ‖ field told ‖ u16 how many each
- *          of the rules needed. Format 2 ended before told, format 1 before about.
+ *          of the rules needed ‖ u16 n × touched: field path ‖ u8 (1 with all below). Format 3 ended before
+ *          touched, format 2 before told, format 1 before about.
  *          TABLE_APPROVAL ‖ id16 ‖ u32be 1 -> sealed u8 format (1) ‖ fields query, content type (‖ u8: 1 it
  *          had one), body.
  * Owner:   what is read lies in the arena; what is written is borrowed.
@@ -21,6 +22,7 @@
 #define APPROVAL_KEY 21u /* table ‖ id16 ‖ u32be */
 #define APPROVAL_RULES_OF_MAX 64u
 #define APPROVERS_MAX 64u
+#define APPROVAL_TOUCHED_MAX 128u
 
 enum approval_kind {
     APPROVAL_REQUEST = 1 /* it is carried out by who asked; others may come: a run of a rotation ... */
@@ -35,6 +37,11 @@ enum approval_state {
 struct approver {
     const char *entity_id, *name;
     int64_t at_ms;
+};
+/* What it would change: by that it is known which rules that come later are about it. */
+struct touched {
+    const char *path;
+    bool below;
 };
 struct approval {
     char id[KT_UUID_TEXT];
@@ -52,6 +59,8 @@ struct approval {
     const char *told;                         /* the channels that are told of it; "": all */
     struct string_list rules;                 /* names of those that were about it when it was asked */
     unsigned *needed;                         /* how many each of them needed then; NULL: it was not kept */
+    struct touched *touched;                  /* at most so many; none: it was not kept */
+    size_t n_touched;
     struct approver *approvers;               /* each entity once */
     size_t n_approvers;
     const char *ended_by, *why;               /* who denied it, or let it pass by break-glass, and why */

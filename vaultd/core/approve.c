@@ -144,12 +144,16 @@ static enum kt_kind describe(struct request *req, const struct approval_rule *co
                              .about = req->own->about == NULL ? "" : req->own->about,
                              .told = req->own->told == NULL ? "" : req->own->told,
                              .rules = {kt_arena_take(&req->arena, n * sizeof(char *)), 0},
-                             .needed = kt_arena_take(&req->arena, n * sizeof(unsigned))};
-    if (ret->rules.at == NULL || ret->needed == NULL)
+                             .needed = kt_arena_take(&req->arena, n * sizeof(unsigned)),
+                             .touched = kt_arena_take(&req->arena, APPROVAL_TOUCHED_MAX * sizeof(struct touched))};
+    if (ret->rules.at == NULL || ret->needed == NULL || ret->touched == NULL)
         return kt_fail(err, KT_NO_MEMORY, "keeping a request for approval");
     (void)snprintf(ret->id, sizeof ret->id, "%s", req->id);
     memcpy(ret->token, req->token->hash, sizeof ret->token);
     memcpy(ret->bound, req->own->bound, sizeof ret->bound);
+    for (const struct changed_path *at = req->own->changes; at != NULL && ret->n_touched < APPROVAL_TOUCHED_MAX;
+         at = at->next)
+        ret->touched[ret->n_touched++] = (struct touched){at->path, at->below};
     int64_t ttl_s = APPROVAL_TTL_MAX_S;
     for (size_t i = 0; i < n; i++) {
         ret->needed[i] = rules[i]->needed;

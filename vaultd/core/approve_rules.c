@@ -164,6 +164,23 @@ static enum kt_kind is_about(struct request *req, const struct approval_rule *ru
     return *ret ? KT_OK : stands_on(req, rule, ret, err);
 }
 
+/* As it was asked: what a later rule is about is looked up as if it were asked now. */
+enum kt_kind approval_about(struct request *req, const struct approval_rule *rule, const struct approval *approval,
+                            bool *ret, struct kt_err *err)
+{
+    struct changed_path *own = req->own->changes;
+    req->own->changes = NULL;
+    for (size_t i = 0; i < approval->n_touched; i++)
+        request_changes(req, approval->touched[i].path, approval->touched[i].below);
+    if (approval->n_touched == 0)
+        request_changes(req, approval->path, false);
+    enum kt_kind kind = is_about(req, rule, ret, err);
+    req->own->changes = own;
+    for (size_t i = 0; i < approval->rules.n && !*ret; i++)
+        *ret = strcmp(approval->rules.at[i], rule->name) == 0;
+    return kind;
+}
+
 /* ---- what a handler wants ---- */
 
 static bool has_rule(const struct approval_rule *const *at, size_t n, const char *name)

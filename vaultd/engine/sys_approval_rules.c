@@ -183,6 +183,26 @@ static enum kt_kind read_ttl(struct request *req, int64_t *ret, struct kt_err *e
     return *ret > APPROVAL_TTL_MAX_S ? kt_fail(err, KT_INVALID, "\"ttl\" is at most 720h") : KT_OK;
 }
 
+static bool any_covers(const struct approval_rules *rules, const char *path)
+{
+    for (size_t i = 0; i < rules->n; i++)
+        for (size_t j = 0; j < rules->at[i].paths.n; j++)
+            if (approval_covers(rules->at[i].paths.at[j], path, false))
+                return true;
+    return false;
+}
+
+/* Who may make a way to log in, or somebody who does, asks through him: who made that one nobody knows. */
+static void warn_of_ways(struct request *req, const struct approval_rules *rules)
+{
+    const char *missing = !any_covers(rules, "sys/auth/ANY")         ? "sys/auth/*"
+                          : !any_covers(rules, "auth/ANY/users/ANY") ? "auth/+/users/*"
+                                                                     : NULL;
+    if (missing != NULL)
+        request_warn(req, "no rule is about %s: an approver who may write there can make somebody who asks in his "
+                          "stead (docs/approvals.md)", missing);
+}
+
 enum kt_kind sys_approval_rule_write(struct request *req, struct kt_err *err)
 {
     struct approval_rules rules;
@@ -206,6 +226,7 @@ enum kt_kind sys_approval_rule_write(struct request *req, struct kt_err *err)
     if (old == NULL && rules.n == APPROVAL_RULES_MAX)
         return kt_fail(err, KT_INVALID, "there are %u rules already: delete one first", APPROVAL_RULES_MAX);
     *(old != NULL ? old : &rules.at[rules.n++]) = rule;
+    warn_of_ways(req, &rules);
     return approval_rules_save(req, &rules, err);
 }
 

@@ -66,10 +66,11 @@ static enum kt_kind has_say(struct request *req, const struct approval *approval
     struct approval_rules rules;
     enum kt_kind kind = approval_rules_load(req, &rules, err);
     *ret_why = "the rules that were about it are gone: who asked may carry it out, or ask anew, or break-glass lets it pass";
-    for (size_t i = 0; kind == KT_OK && i < approval->rules.n && *ret_why != NULL; i++) {
-        const struct approval_rule *rule = approval_rules_find(&rules, approval->rules.at[i]);
-        if (rule != NULL)
-            kind = approval_hinders(req, rule, approval, ret_why, err);
+    for (size_t i = 0; kind == KT_OK && i < rules.n && *ret_why != NULL; i++) {
+        bool about = false;
+        kind = approval_about(req, &rules.at[i], approval, &about, err);
+        if (kind == KT_OK && about)
+            kind = approval_hinders(req, &rules.at[i], approval, ret_why, err);
     }
     return kind;
 }
