@@ -481,6 +481,20 @@ static void no_approver_of_what_his_creature_asks(void **state)
     wants_as(tokens[BOB], 204, NULL, "POST", mine_of(id, "/finish"), NULL);
 }
 
+/* What is done outside of the store, and would fail, is told at once; and what would do nothing waits for nobody. */
+static void no_rekey_to_cancel(void **state)
+{
+    (void)state;
+    make_rule("keys", "sys/rekey/*,sys/generate-root/*", 1);
+    wants_as(tokens[BOB], 204, NULL, "DELETE", "sys/rekey/init?nonce=wrong", NULL);
+    wants_as(tokens[BOB], 204, NULL, "DELETE", "sys/generate-root/attempt", NULL);
+    wants_as(tokens[BOB], 400, NULL, "DELETE", "sys/rekey/verify?nonce=wrong", NULL);
+    assert_int_equal(local(0, "POST", "sys/rekey/init", NULL, "{\"secret_shares\":1,\"secret_threshold\":1}"), 200);
+    wants_as(tokens[BOB], 400, NULL, "DELETE", "sys/rekey/init?nonce=wrong", NULL);
+    assert_int_equal(test_vault_rows(vault, TABLE_APPROVAL), 0);
+    wants_as(tokens[BOB], 202, NULL, "DELETE", "sys/rekey/init", NULL);
+}
+
 /* He could make a way to log in, and somebody who asks. */
 static void a_rule_that_approvers_can_go_round(void **state)
 {
@@ -1335,6 +1349,7 @@ int main(int argc, char **argv)
         SCENE(a_later_rules_group_has_a_say),
         SCENE(no_approver_of_what_his_creature_asks),
         SCENE(a_rule_that_approvers_can_go_round),
+        SCENE(no_rekey_to_cancel),
         cmocka_unit_test(rows_of_whole_mounts_say_so),
         SCENE(nobody_who_should_not),
         SCENE(a_group_of_the_askers_counts_for_no_rule),

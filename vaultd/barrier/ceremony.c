@@ -209,19 +209,58 @@ enum kt_kind ceremony_begin(struct barrier *barrier, enum ceremony_kind which,
     return kind;
 }
 
+static enum kt_kind refuse_claimed(const struct ceremony *c, struct kt_err *err)
+{
+    return c->claimed ? kt_fail(err, KT_CONFLICT, "it is being finished just now: see its status") : KT_OK;
+}
+
+static enum kt_kind refuse_cancel(const struct ceremony *c, const struct words *w, const char *nonce, struct kt_err *err)
+{
+    if (c->state != CEREMONY_NONE && nonce != NULL && !same_nonce(nonce, c->nonce))
+        return refuse_nonce(w, c->nonce, err);
+    return refuse_claimed(c, err);
+}
+
+enum kt_kind ceremony_refuse_cancel(struct barrier *barrier, enum ceremony_kind which, const char *nonce,
+                                    bool *ret_there, struct kt_err *err)
+{
+    struct ceremony *c = enter(barrier, which);
+    if (c == NULL)
+        return is_sealed(err);
+    enum kt_kind kind = refuse_cancel(c, &words[which], nonce, err);
+    *ret_there = c->state != CEREMONY_NONE;
+    leave(barrier);
+    return kind;
+}
+
 enum kt_kind ceremony_cancel(struct barrier *barrier, enum ceremony_kind which, const char *nonce,
                              struct kt_err *err)
 {
     struct ceremony *c = enter(barrier, which);
     if (c == NULL)
         return is_sealed(err);
-    enum kt_kind kind = KT_OK;
-    if (c->state != CEREMONY_NONE && nonce != NULL && !same_nonce(nonce, c->nonce))
-        kind = refuse_nonce(&words[which], c->nonce, err);
-    else if (c->claimed)
-        kind = kt_fail(err, KT_CONFLICT, "it is being finished just now: see its status");
-    else
+    enum kt_kind kind = refuse_cancel(c, &words[which], nonce, err);
+    if (kind == KT_OK)
         forget(c);
+    leave(barrier);
+    return kind;
+}
+
+static enum kt_kind refuse_verify_again(const struct ceremony *c, const char *nonce, struct kt_err *err)
+{
+    if (c->state < CEREMONY_VERIFYING)
+        return kt_fail(err, KT_INVALID, "%s", c->state == CEREMONY_NONE ? verify_words.none : not_verifying);
+    if (nonce != NULL && !same_nonce(nonce, c->verify_nonce))
+        return refuse_nonce(&verify_words, c->verify_nonce, err);
+    return refuse_claimed(c, err);
+}
+
+enum kt_kind ceremony_refuse_verify_again(struct barrier *barrier, const char *nonce, struct kt_err *err)
+{
+    struct ceremony *c = enter(barrier, CEREMONY_REKEY);
+    if (c == NULL)
+        return is_sealed(err);
+    enum kt_kind kind = refuse_verify_again(c, nonce, err);
     leave(barrier);
     return kind;
 }
@@ -231,15 +270,7 @@ enum kt_kind ceremony_verify_again(struct barrier *barrier, const char *nonce, s
     struct ceremony *c = enter(barrier, CEREMONY_REKEY);
     if (c == NULL)
         return is_sealed(err);
-    enum kt_kind kind = KT_OK;
-    if (c->state < CEREMONY_VERIFYING)
-        kind = kt_fail(err, KT_INVALID, "%s",
-                       c->state == CEREMONY_NONE ? verify_words.none
-                                                 : not_verifying);
-    else if (nonce != NULL && !same_nonce(nonce, c->verify_nonce))
-        kind = refuse_nonce(&verify_words, c->verify_nonce, err);
-    else if (c->claimed)
-        kind = kt_fail(err, KT_CONFLICT, "it is being finished just now: see its status");
+    enum kt_kind kind = refuse_verify_again(c, nonce, err);
     if (kind == KT_OK) {
         gather_empty(&c->gather);
         c->state = CEREMONY_VERIFYING;

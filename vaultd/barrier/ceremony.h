@@ -50,9 +50,14 @@ enum kt_kind ceremony_begin(struct barrier *barrier, enum ceremony_kind which,
 /* Wipes it, if there is one; nonce NULL: whichever. KT_INVALID: another one is in progress. */
 enum kt_kind ceremony_cancel(struct barrier *barrier, enum ceremony_kind which, const char *nonce,
                              struct kt_err *err) KT_MUST_CHECK;
+/* Only looks: what it would refuse; *ret_there: there is one to cancel. */
+enum kt_kind ceremony_refuse_cancel(struct barrier *barrier, enum ceremony_kind which, const char *nonce,
+                                    bool *ret_there, struct kt_err *err) KT_MUST_CHECK;
 /* Forgets the new shares that came back so far; the others see by a new nonce that it began anew. */
 enum kt_kind ceremony_verify_again(struct barrier *barrier, const char *nonce,
                                    struct kt_err *err) KT_MUST_CHECK;
+/* Only looks: what it would refuse. */
+enum kt_kind ceremony_refuse_verify_again(struct barrier *barrier, const char *nonce, struct kt_err *err) KT_MUST_CHECK;
 
 struct ceremony_share {
     unsigned char bytes[SHAMIR_SHARE_BYTES]; /* its number is not 0 */

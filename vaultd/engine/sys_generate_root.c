@@ -94,20 +94,29 @@ enum kt_kind sys_root_begin(struct request *req, struct kt_err *err)
     return KT_OK;
 }
 
+static enum kt_kind read_nonce(struct request *req, const char **ret, struct kt_err *err)
+{
+    enum kt_kind kind = request_string(req, "nonce", ret, err);
+    return kind == KT_NOT_FOUND ? KT_OK : kind;
+}
+
 static enum kt_kind do_cancel(struct request *req, struct kt_err *err)
 {
     const char *nonce = NULL;
-    enum kt_kind kind = request_string(req, "nonce", &nonce, err);
-    if (kind != KT_OK && kind != KT_NOT_FOUND)
-        return kind;
-    return ceremony_cancel(req->core->barrier, CEREMONY_ROOT, nonce, err);
+    enum kt_kind kind = read_nonce(req, &nonce, err);
+    return kind == KT_OK ? ceremony_cancel(req->core->barrier, CEREMONY_ROOT, nonce, err) : kind;
 }
 
 enum kt_kind sys_root_cancel(struct request *req, struct kt_err *err)
 {
-    (void)err;
-    req->defer = do_cancel;
-    return KT_OK;
+    const char *nonce = NULL;
+    bool there = false;
+    enum kt_kind kind = read_nonce(req, &nonce, err);
+    if (kind == KT_OK)
+        kind = ceremony_refuse_cancel(req->core->barrier, CEREMONY_ROOT, nonce, &there, err);
+    if (kind == KT_OK && there)
+        req->defer = do_cancel;
+    return kind;
 }
 
 /* ---- shares ---- */

@@ -121,9 +121,14 @@ static enum kt_kind do_cancel(struct request *req, struct kt_err *err)
 
 enum kt_kind sys_rekey_cancel(struct request *req, struct kt_err *err)
 {
-    (void)err;
-    req->defer = do_cancel;
-    return KT_OK;
+    const char *nonce = NULL;
+    bool there = false;
+    enum kt_kind kind = read_nonce(req, &nonce, err);
+    if (kind == KT_OK)
+        kind = ceremony_refuse_cancel(req->core->barrier, CEREMONY_REKEY, nonce, &there, err);
+    if (kind == KT_OK && there)
+        req->defer = do_cancel;
+    return kind;
 }
 
 static enum kt_kind do_verify_again(struct request *req, struct kt_err *err)
@@ -137,9 +142,12 @@ static enum kt_kind do_verify_again(struct request *req, struct kt_err *err)
 
 enum kt_kind sys_rekey_verify_again(struct request *req, struct kt_err *err)
 {
-    (void)err;
+    const char *nonce = NULL;
+    enum kt_kind kind = read_nonce(req, &nonce, err);
+    if (kind == KT_OK)
+        kind = ceremony_refuse_verify_again(req->core->barrier, nonce, err);
     req->defer = do_verify_again;
-    return KT_OK;
+    return kind;
 }
 
 /* ---- shares of the current key ---- */
