@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "vaultd/auth/leased_counts.h"
 #include "vaultd/auth/revoker.h"
 
 #define FLIGHTS (REVOKER_FAST + REVOKER_SLOW)
@@ -38,15 +39,8 @@ struct revoker {
     struct flight flights[FLIGHTS];
     uint32_t buckets[BUCKETS];
     uint32_t serial;
+    uint64_t settlements;         /* how often `settled` was told: who looks without the lock sees that it was */
 };
-
-/* leased_counts.c: how many leases each mount has. */
-struct leased_counts *leased_counts_new(struct store *store);
-void leased_counts_free(struct leased_counts *counts);
-/* A step of counting what was there at the start. False: all is counted, or the store could not be read: once more in
- * the next round. */
-bool leased_counts_step(struct leased_counts *counts);
-uint64_t leased_counts_of(struct leased_counts *counts, const unsigned char scope[BARRIER_SCOPE]);
 
 /* revoker_settle.c: commits what came of flights. */
 struct settling {
