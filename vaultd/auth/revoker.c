@@ -150,6 +150,7 @@ static void forget_done(struct revoker *revoker, const struct flight *done, size
         if (flight != NULL && flight->serial == done[i].serial)
             flight_free(revoker, flight);
     }
+    revoker->settlements++;
     (void)pthread_cond_broadcast(&revoker->settled);
     (void)pthread_mutex_unlock(&revoker->lock);
 }
@@ -311,10 +312,11 @@ enum kt_kind revoker_await(struct core *core, const unsigned char key[BARRIER_NA
     bool late = false;
     (void)pthread_mutex_lock(&revoker->lock);
     while (kind == KT_BUSY && !late) {
+        uint64_t seen = revoker->settlements;
         (void)pthread_mutex_unlock(&revoker->lock);
         kind = look_at_one(core, key, err);
         (void)pthread_mutex_lock(&revoker->lock);
-        if (kind == KT_BUSY)
+        if (kind == KT_BUSY && seen == revoker->settlements)
             late = revoker->stopping || pthread_cond_timedwait(&revoker->settled, &revoker->lock, &until) != 0;
     }
     (void)pthread_mutex_unlock(&revoker->lock);
