@@ -95,7 +95,10 @@ static void read_chain(struct kt_bytes rest)
         KT_ASSERT(path.n >= 2 && path.n <= n && kt_bytes_equal(path.at[0], chain[0]));
         KT_ASSERT(kt_bytes_equal(path.at[path.n - 1], chain[n - 1]) && !kt_bytes_equal(chain[0], chain[n - 1]));
     }
-    (void)!x509_crl_ask(chain[0], chain[1], n > 2 ? chain[2] : kt_bytes(NULL, 0), NOW_MS, &ruling, NULL);
+    struct gnutls_x509_crl_int *crl = NULL;
+    if (x509_crl_open(chain[0], &crl, NULL) == KT_OK)
+        (void)!x509_crl_ask(crl, chain[1], n > 2 ? chain[2] : kt_bytes(NULL, 0), NOW_MS, &ruling, NULL);
+    x509_crl_close(&crl);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -154,7 +154,8 @@ static void trust(const char *name, struct test_cert *of, const char *more)
 
 static void put_crl(const char *name, unsigned status, const struct test_crl_wish *wish)
 {
-    char path[TEXT], body[16384];
+    static char body[256 * 1024];
+    char path[TEXT];
     struct test_crl_wish whole = *wish;
     if (whole.from_ms == 0)
         whole.from_ms = now_ms - DAY;
@@ -541,6 +542,24 @@ static void lists_that_cannot_be_believed(void **state)
     out(c.web);
 }
 
+/* A long one takes milliseconds to read: not those of the thread that serves others. */
+static void a_long_list_holds_up_nobody(void **state)
+{
+    static unsigned serials[3000];
+    (void)state;
+    for (unsigned i = 0; i < 3000; i++)
+        serials[i] = 0x400000u + i;
+    serials[0] = 7;
+    trust("root", c.root, "");
+    put_crl("root", 204, &(struct test_crl_wish){.issuer = c.root, .serials = serials, .n = 10});
+    out(c.web);
+    assert_int_equal(vault->suspended, 0);
+    put_crl("root", 204, &(struct test_crl_wish){.issuer = c.root, .serials = serials, .n = 3000});
+    out(c.web);
+    assert_int_equal(vault->suspended, 1);
+    in(c.mail, NULL);
+}
+
 static void a_list_that_comes_meanwhile(void **state)
 {
     (void)state;
@@ -780,6 +799,7 @@ int main(int argc, char **argv)
         TEST(what_a_login_answers),
         TEST(who_is_no_tls_client),
         TEST(the_revoked_stay_out),
+        TEST(a_long_list_holds_up_nobody),
         TEST(authorities_are_revoked_too),
         TEST(one_certificate_is_revoked_too),
         TEST(lists_that_cannot_be_believed),

@@ -1,10 +1,12 @@
 #include "vaultd/auth/cert_crl.h"
 
+#include "lib/cleanup.h"
 #include "vaultd/auth/cert_settings.h"
 #include "vaultd/barrier/format.h"
 #include "vaultd/core/engine.h"
 
 #define FORMAT 1u
+#define DER_HERE ((size_t)32 * 1024) /* read on the carrier's thread: a millisecond or two */
 
 /* ---- the record ---- */
 
@@ -34,7 +36,7 @@ struct asking {
     const struct x509_path *path;
     unsigned char issuer[X509_CHAIN_MAX + 1][X509_HASH];
     bool signed_[X509_CHAIN_MAX + 1], unsigned_[X509_CHAIN_MAX + 1];
-    bool revoked, stale;
+    bool revoked, stale, aside;
 };
 
 /* Who issued it, if that is known: the next one, or itself. */
@@ -45,14 +47,14 @@ static struct kt_bytes issuer_of(const struct asking *ask, size_t i, const unsig
     return memcmp(subject, ask->issuer[i], X509_HASH) == 0 ? ask->path->at[i] : kt_bytes(NULL, 0);
 }
 
-static enum kt_kind ask_one(struct request *req, const struct crl_record *crl, struct asking *ask,
+static enum kt_kind ask_one(struct request *req, struct gnutls_x509_crl_int *crl, struct asking *ask,
                             size_t i, struct kt_err *err)
 {
     struct x509_facts facts;
     enum x509_ruling ruling = X509_NOT_CONCERNED;
     enum kt_kind kind = x509_read(ask->path->at[i], &req->arena, &facts, err);
     if (kind == KT_OK)
-        kind = x509_crl_ask(crl->der, facts.der, issuer_of(ask, i, facts.subject), req->now_ms, &ruling, err);
+        kind = x509_crl_ask(crl, facts.der, issuer_of(ask, i, facts.subject), req->now_ms, &ruling, err);
     if (kind != KT_OK)
         return kind;
     ask->signed_[i] = ask->signed_[i] || ruling > X509_NOT_SIGNED;
@@ -62,14 +64,29 @@ static enum kt_kind ask_one(struct request *req, const struct crl_record *crl, s
     return KT_OK;
 }
 
+static bool concerns(const struct crl_record *crl, const struct asking *ask)
+{
+    for (size_t i = 0; i < ask->path->n; i++)
+        if (memcmp(crl->issuer.at, ask->issuer[i], X509_HASH) == 0)
+            return true;
+    return false;
+}
+
 static enum kt_kind look(struct request *req, struct kt_bytes record, void *arg, struct kt_err *err)
 {
     struct asking *ask = arg;
-    struct crl_record crl = {.der = {0}};
-    enum kt_kind kind = read_record(record, &crl, err);
+    struct crl_record stored = {.der = {0}};
+    KT_AUTO(x509_crl_close) struct gnutls_x509_crl_int *crl = NULL;
+    enum kt_kind kind = ask->aside ? KT_OK : read_record(record, &stored, err);
+    if (kind != KT_OK || ask->aside || !concerns(&stored, ask))
+        return kind;
+    ask->aside = stored.der.len > DER_HERE && request_aside(req);
+    if (ask->aside)
+        return KT_OK;
+    kind = x509_crl_open(stored.der, &crl, err);
     for (size_t i = 0; kind == KT_OK && i < ask->path->n; i++)
-        if (memcmp(crl.issuer.at, ask->issuer[i], X509_HASH) == 0)
-            kind = ask_one(req, &crl, ask, i, err);
+        if (memcmp(stored.issuer.at, ask->issuer[i], X509_HASH) == 0)
+            kind = ask_one(req, crl, ask, i, err);
     return kind;
 }
 
@@ -101,6 +118,7 @@ enum kt_kind cert_crl_check(struct request *req, const unsigned char scope[BARRI
     }
     if (kind == KT_OK)
         kind = named_each(req, scope, NAMED_CRLS, look, &ask, ret_aside, err);
+    *ret_aside = *ret_aside || ask.aside;
     return kind == KT_OK && !*ret_aside ? rule(&ask, err) : kind;
 }
 

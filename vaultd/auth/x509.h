@@ -91,7 +91,11 @@ enum x509_ruling {
     X509_REVOKED,
     X509_NOT_REVOKED
 };
+/* Read once, and asked of several certificates; GnuTLS's own. x509_crl_close() ends it. */
+struct gnutls_x509_crl_int;
+enum kt_kind x509_crl_open(struct kt_bytes der, struct gnutls_x509_crl_int **ret, struct kt_err *err) KT_MUST_CHECK;
+void x509_crl_close(struct gnutls_x509_crl_int **crl);
 /* What it says of a certificate. issuer: who issued it, to check the signature; empty: not known, then it
  * is believed, for somebody put it there. */
-enum kt_kind x509_crl_ask(struct kt_bytes crl, struct kt_bytes der, struct kt_bytes issuer,
+enum kt_kind x509_crl_ask(struct gnutls_x509_crl_int *crl, struct kt_bytes der, struct kt_bytes issuer,
                           int64_t now_ms, enum x509_ruling *ret, struct kt_err *err) KT_MUST_CHECK;

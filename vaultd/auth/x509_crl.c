@@ -7,7 +7,14 @@
     ((unsigned)GNUTLS_CERT_REVOCATION_DATA_ISSUED_IN_FUTURE |                                      \
      (unsigned)GNUTLS_CERT_REVOCATION_DATA_SUPERSEDED)
 
-enum kt_kind x509_crl_import(struct kt_bytes der, gnutls_x509_crl_t *ret, struct kt_err *err)
+void x509_crl_close(gnutls_x509_crl_t *crl)
+{
+    if (*crl != NULL)
+        gnutls_x509_crl_deinit(*crl);
+    *crl = NULL;
+}
+
+enum kt_kind x509_crl_open(struct kt_bytes der, gnutls_x509_crl_t *ret, struct kt_err *err)
 {
     gnutls_datum_t datum = x509_datum(der);
     int code = gnutls_x509_crl_init(ret);
@@ -62,7 +69,7 @@ static enum kt_kind facts_of(gnutls_x509_crl_t crl, struct x509_crl *ret, struct
 enum kt_kind x509_crl_read(struct kt_bytes text, struct kt_arena *arena, struct x509_crl *ret,
                            struct kt_err *err)
 {
-    KT_AUTO(x509_crl_drop) gnutls_x509_crl_t crl = NULL;
+    KT_AUTO(x509_crl_close) gnutls_x509_crl_t crl = NULL;
     KT_AUTO(x509_wipe) gnutls_datum_t der = {0};
     gnutls_datum_t datum = x509_datum(text);
     bool is_pem = text.len > 0 && text.at[0] != 0x30; /* DER begins with a SEQUENCE */
@@ -87,9 +94,9 @@ static void drop_iter(gnutls_x509_crl_iter_t *iter)
 
 enum kt_kind x509_crl_show(struct kt_bytes der, struct kt_arena *arena, struct kt_jsonw *w, struct kt_err *err)
 {
-    KT_AUTO(x509_crl_drop) gnutls_x509_crl_t crl = NULL;
+    KT_AUTO(x509_crl_close) gnutls_x509_crl_t crl = NULL;
     KT_AUTO(drop_iter) gnutls_x509_crl_iter_t iter = NULL;
-    enum kt_kind kind = x509_crl_import(der, &crl, err);
+    enum kt_kind kind = x509_crl_open(der, &crl, err);
     kt_jsonw_key(w, "serials");
     kt_jsonw_object(w);
     while (kind == KT_OK) {
@@ -146,16 +153,13 @@ static enum kt_kind is_signed(gnutls_x509_crl_t crl, struct kt_bytes issuer, boo
     return KT_OK;
 }
 
-enum kt_kind x509_crl_ask(struct kt_bytes crl_der, struct kt_bytes der, struct kt_bytes issuer,
+enum kt_kind x509_crl_ask(gnutls_x509_crl_t crl, struct kt_bytes der, struct kt_bytes issuer,
                           int64_t now_ms, enum x509_ruling *ret, struct kt_err *err)
 {
-    KT_AUTO(x509_crl_drop) gnutls_x509_crl_t crl = NULL;
     KT_AUTO(x509_drop) gnutls_x509_crt_t cert = NULL;
     bool concerned = false, signed_by = false;
     *ret = X509_NOT_CONCERNED;
-    enum kt_kind kind = x509_crl_import(crl_der, &crl, err);
-    if (kind == KT_OK)
-        kind = x509_import(der, &cert, err);
+    enum kt_kind kind = x509_import(der, &cert, err);
     if (kind == KT_OK)
         kind = is_issuers(crl, cert, &concerned, err);
     if (kind != KT_OK || !concerned)

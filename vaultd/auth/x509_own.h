@@ -16,12 +16,6 @@ static inline void x509_drop(gnutls_x509_crt_t *crt)
         gnutls_x509_crt_deinit(*crt);
 }
 
-static inline void x509_crl_drop(gnutls_x509_crl_t *crl)
-{
-    if (*crl != NULL)
-        gnutls_x509_crl_deinit(*crl);
-}
-
 static inline void x509_wipe(gnutls_datum_t *datum)
 {
     if (datum->data != NULL)
@@ -32,7 +26,6 @@ static inline void x509_wipe(gnutls_datum_t *datum)
 /* Of a call of GnuTLS: its code says whether memory ran out or what was given is bad. */
 enum kt_kind x509_fail(int code, const char *what, struct kt_err *err);
 enum kt_kind x509_import(struct kt_bytes der, gnutls_x509_crt_t *ret, struct kt_err *err) KT_MUST_CHECK;
-enum kt_kind x509_crl_import(struct kt_bytes der, gnutls_x509_crl_t *ret, struct kt_err *err) KT_MUST_CHECK;
 /* GnuTLS's parameters are not const; it only reads. */
 gnutls_datum_t x509_datum(struct kt_bytes bytes);
 /* The name whose encoding GnuTLS gives, as its hash; the datum is freed. */
