@@ -7,6 +7,9 @@
 
 #include "lib/plain_text.h"
 
+#define TEXT_MAX   300u
+#define QUOTED_MAX (2 * TEXT_MAX + 1)
+
 static atomic_int threshold = KT_LOG_INFO;
 
 void kt_log_set_level(enum kt_log_level level)
@@ -38,10 +41,26 @@ void kt_log(enum kt_log_level level, const char *event, const char *format, ...)
         return;  /* nowhere left to say it */
 }
 
+/* At most 300 bytes of the text. For programs a quote in it does not end what is quoted; at a terminal a person
+ * copies it as it is. */
+static const char *quoted(const char *text, char out[QUOTED_MAX])
+{
+    size_t len = 0;
+    bool escapes = isatty(STDERR_FILENO) == 0;
+    for (size_t i = 0; i < TEXT_MAX && text[i] != '\0'; i++) {
+        if (escapes && (text[i] == '"' || text[i] == '\\'))
+            out[len++] = '\\';
+        out[len++] = text[i];
+    }
+    out[len] = '\0';
+    return out;
+}
+
 void kt_log_err(enum kt_log_level level, const char *event, const struct kt_err *err)
 {
+    char what[QUOTED_MAX], hint[QUOTED_MAX];
     if (err->hint[0] != '\0')
-        kt_log(level, event, "error=\"%.300s\" next=\"%.300s\"", err->what, err->hint);
+        kt_log(level, event, "error=\"%s\" next=\"%s\"", quoted(err->what, what), quoted(err->hint, hint));
     else
-        kt_log(level, event, "error=\"%.300s\"", err->what);
+        kt_log(level, event, "error=\"%s\"", quoted(err->what, what));
 }

@@ -2,7 +2,7 @@
  *
  * The priority prefix is sd-daemon(3)'s, so journald sorts it; on a terminal it is left out. No
  * secret, no path under a mount, no request body ever goes in. Values are quoted and cut at 300
- * bytes. lib/ itself never logs.
+ * bytes; kt_log_err() puts a backslash before a quote or a backslash, but for a terminal. lib/ itself never logs.
  * Threads: any thread; a line is one write(2). */
 #pragma once
 
