@@ -160,6 +160,8 @@ bool cli_remove(struct cli *cli, const char *doing, const char *path, const char
     kt_autoapireply struct kt_api_reply reply;
     kt_api_reply_init(&reply);
     struct cli_call look = {.doing = doing, .method = "GET", .path = path, .aside = true, .err = &err};
+    if (!cli_open(cli))
+        return false;
     if (!flags_on(&cli->flags, FLAG_CURL))
         there = cli_call(cli, &look, &reply) != KT_NOT_FOUND;
     if (!cli_do(cli, doing, "DELETE", path))

@@ -141,7 +141,7 @@ int cmd_lease_revoke(struct cli *cli)
     if (force && !prefix)
         return cli_wrong(cli, "secretctl lease revoke -prefix -force PREFIX", "-force is only for a -prefix");
     const char *before = force ? "sys/leases/revoke-force/" : prefix ? "sys/leases/revoke-prefix/" : "sys/leases/revoke/";
-    if (!lease_path(cli, before, id, path))
+    if (!lease_path(cli, before, id, path) || !cli_open(cli))
         return cli->exit_code;
     bool there = prefix || is_there(cli);
     if (!send_revoke(cli, path))

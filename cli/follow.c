@@ -22,6 +22,7 @@ struct follower {
     bool live;          /* redraw a picture */
     size_t lines;       /* of the picture that stands there */
     size_t printed;     /* steps that were written as lines */
+    char waited[sizeof((struct run_model *)0)->waits_for]; /* what was written last that the run waits for */
     int64_t away_since; /* 0: the vault answers */
 };
 
@@ -71,6 +72,10 @@ static void show(struct follower *follower)
     }
     for (; follower->printed < follower->run.step_count; follower->printed++)
         run_view_step(cli, &follower->run, &follower->run.steps[follower->printed], &cli->out);
+    if (strcmp(follower->waited, follower->run.waits_for) != 0) {
+        (void)snprintf(follower->waited, sizeof follower->waited, "%s", follower->run.waits_for);
+        run_view_wait(&follower->run, RUN_VIEW_WIDE, &cli->out);
+    }
     (void)cli_flush(cli); /* said so itself */
 }
 

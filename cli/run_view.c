@@ -130,6 +130,8 @@ static size_t phase_of(const char *state)
 static size_t collect(const struct run_model *run, struct shown shown[PHASES + 1])
 {
     size_t now = 0;
+    if (run->step_count == 0 && phase_of(run->state) == 0)
+        shown[0] = (struct shown){.reached = true, .from_ms = run->started_ms}; /* it waits before its first step */
     for (size_t i = 0; i < run->step_count; i++) {
         const struct run_step *step = &run->steps[i];
         if (strcmp(step->kind, "state") == 0) {
@@ -169,7 +171,7 @@ static void add_head(struct cli *cli, const struct run_model *run, unsigned colu
     (void)cli;
 }
 
-static void add_wait(const struct run_model *run, unsigned columns, struct kt_buf *out)
+void run_view_wait(const struct run_model *run, unsigned columns, struct kt_buf *out)
 {
     char left[OUTPUT_TIME];
     int64_t now = kt_wall_ms(&kt_system_clock);
@@ -218,7 +220,7 @@ void run_view_picture(struct cli *cli, const struct run_model *run, unsigned col
         }
         add_phase(&phases[i], &shown[i], i == now && !run_ended(run), false, columns, out);
         if (i == now)
-            add_wait(run, columns, out);
+            run_view_wait(run, columns, out);
         if (i == now && strcmp(phases[i].label, "consumers") == 0)
             run_view_consumers(run, 6, most, columns, out);
     }

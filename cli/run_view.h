@@ -23,6 +23,8 @@ void run_view_picture(struct cli *cli, const struct run_model *run, unsigned col
 void run_view_target(const struct run_model *run, struct kt_buf *out);
 void run_view_back(const struct run_model *run, struct kt_buf *out);
 void run_view_verdict(struct cli *cli, const struct run_model *run, struct kt_buf *out);
+/* What it waits for, cut at columns; nothing when it does not. */
+void run_view_wait(const struct run_model *run, unsigned columns, struct kt_buf *out);
 /* At most `most` of them, each line cut at columns. */
 void run_view_consumers(const struct run_model *run, unsigned indent, size_t most, unsigned columns,
                         struct kt_buf *out);

@@ -405,6 +405,12 @@ static const struct answer_row {
      {200}, {"{\"request_id\":\"7\",\"data\":{\"id\":\"01J\",\"secret\":\"secret/db\",\"from\":4,\"to\":5,\"drill\":\"good\","
              "\"state\":\"rolled_back\",\"steps\":[{\"seq\":1,\"kind\":\"state\",\"name\":\"rolling_back\",\"ok\":false,"
              "\"text\":\"a drill\",\"at\":\"2025-01-02T03:04:06Z\",\"took_ms\":0}]}}"}, 0, "  ->      rolling_back a drill\n", ""},
+    {"a run that waits", "secretctl run watch 01J",
+     {200, 200},
+     {"{\"request_id\":\"7\",\"data\":{\"id\":\"01J\",\"secret\":\"secret/db\",\"from\":4,\"to\":0,\"state\":\"planned\","
+      "\"waits_for\":\"the pause between two probes\",\"steps\":[]}}",
+      "{\"request_id\":\"7\",\"data\":{\"id\":\"01J\",\"secret\":\"secret/db\",\"from\":4,\"to\":5,\"state\":\"done\",\"steps\":[]}}"},
+     0, "waits for the pause between two probes\n", ""},
     {"nothing is overdue", "secretctl overdue",
      {200}, {"{\"request_id\":\"7\",\"data\":{\"checked\":1,\"count\":0,\"keys_overdue\":0,\"overdue\":[]}}"}, 0,
      "nothing is overdue: 1 secret is rotated\n", ""},
@@ -447,6 +453,20 @@ static void answers(void **state)
         (row->out[0] == '\0' && strstr(ran.out, "Success") != NULL))
         fail_msg("expected %d '%s' '%s', got %d '%s' '%s'", row->code, row->out, row->err, ran.code, ran.out, ran.err);
     canned_stop(server);
+}
+
+/* Two requests, one message. */
+static void a_wrong_address_is_said_once(void **state)
+{
+    static const char *const lines[] = {"secretctl target remove pg -address=x", "secretctl lease revoke a/b -address=x"};
+    (void)state;
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+        struct ran ran = run(lines[i]);
+        const char *first = strstr(ran.err, "Error: ");
+        assert_int_equal(ran.code, 1);
+        assert_non_null(first);
+        assert_null(strstr(first + 1, "Error: "));
+    }
 }
 
 static void an_active_run_is_named_or_joined(void **state)
@@ -549,9 +569,9 @@ int main(void)
         ENDS = sizeof end_rows / sizeof end_rows[0],
         ANSWERS = sizeof answer_rows / sizeof answer_rows[0],
 #ifdef KT_FAULT
-        FIXED = 7
+        FIXED = 8
 #else
-        FIXED = 6
+        FIXED = 7
 #endif
     };
     static const struct {
@@ -572,6 +592,7 @@ int main(void)
     tests[n++] = (struct CMUnitTest)cmocka_unit_test(settings_are_in_the_help);
     tests[n++] = (struct CMUnitTest)cmocka_unit_test(a_run_is_followed_to_its_end);
     tests[n++] = (struct CMUnitTest)cmocka_unit_test(an_active_run_is_named_or_joined);
+    tests[n++] = (struct CMUnitTest)cmocka_unit_test(a_wrong_address_is_said_once);
     tests[n++] =
         (struct CMUnitTest)cmocka_unit_test(an_escape_from_the_vault_does_not_reach_the_terminal);
 #ifdef KT_FAULT
