@@ -80,9 +80,16 @@ void cli_note(struct cli *cli, const char *format, ...)
     va_end(args);
 }
 
+static void note_not_honoured(struct cli *cli, const struct kt_err *err)
+{
+    if (strncmp(err->what, "the certificate of ", 19) == 0 && secure_getenv("VAULT_SKIP_VERIFY") != NULL)
+        cli_note(cli, "note   VAULT_SKIP_VERIFY is not honoured: whoever stood in for the vault would get the token");
+}
+
 int cli_fail(struct cli *cli, const struct kt_err *err)
 {
     cli_note(cli, "Error: %s", err->what);
+    note_not_honoured(cli, err);
     if (err->hint[0] != '\0')
         cli_note(cli, "next   %s", err->hint);
     return CLI_WRONG;
@@ -289,8 +296,7 @@ static void suggest(struct cli *cli, const struct cli_call *call, const struct k
                     const struct kt_err *err)
 {
     bool denied = err->kind == KT_DENIED;
-    if (strncmp(err->what, "the certificate of ", 19) == 0 && secure_getenv("VAULT_SKIP_VERIFY") != NULL)
-        cli_note(cli, "note   VAULT_SKIP_VERIFY is not honoured: whoever stood in for the vault would get the token");
+    note_not_honoured(cli, err);
     if (err->kind == KT_UNKNOWN)
         cli_note(cli, "note   it may have been done all the same: look before doing it again");
     if (err->hint[0] != '\0')

@@ -224,10 +224,12 @@ static enum kt_kind take_client_cert(struct kt_http *http, const struct kt_http_
 static enum kt_kind fill(struct kt_http *http, const struct kt_http_options *options,
                          struct kt_err *err)
 {
-    enum kt_kind kind = kt_http_address_parse(options->address, &http->address, err);
-    if (kind != KT_OK)
-        return kind;
     http->names = options->names != NULL ? options->names : &kt_http_default_names;
+    enum kt_kind kind = kt_http_address_parse(options->address, &http->address, err);
+    if (kind != KT_OK) {
+        kt_context(err, "%s", http->names->address);
+        return kind;
+    }
     http->timeout_ms = options->timeout_ms != 0 ? options->timeout_ms : TIMEOUT_MS;
     http->stays = options->stays;
     http->body_max = options->body_max != 0 ? options->body_max : BODY_MAX;

@@ -1110,10 +1110,15 @@ def what_a_wrong_address_says():
         says="is vaultd running there?")
     bad(1, "status", "-address=http://127.0.0.1:%d" % port)
     bad(1, "status", "-address=127.0.0.1:%d" % port, says="unix:///run/vaultd/vaultd.sock")
+    bad(1, "status", "-address=https://127.0.0.1:99999", says="VAULT_ADDR (-address): the address has a port")
     bad(2, "kv", "get", "-address=http://127.0.0.1:%d" % vault.port, "secret/fixed",
         says="VAULT_ADDR=https://127.0.0.1:%d" % vault.port)
     bad(2, "kv", "get", "-ca-cert=/etc/ssl/certs/ca-certificates.crt", "secret/fixed",
         says="VAULT_CACERT")
+    bad(2, "kv", "get", "-ca-cert=/etc/passwd", "secret/fixed", says="there is no certificate in '/etc/passwd'")
+    done = subprocess.run([CTL, "kv", "get", "-ca-cert=/etc/ssl/certs/ca-certificates.crt", "secret/fixed"],
+                          env=dict(vault.environment(), VAULT_SKIP_VERIFY="1"), text=True, capture_output=True)
+    contains(done.stderr, "VAULT_SKIP_VERIFY is not honoured")
     bad(2, "kv", "get", "-tls-server-name=other.example", "secret/fixed", says="another name")
     good("kv", "get", "-tls-server-name=localhost", "secret/fixed")
     bad(1, "kv", "get", "-ca-cert=/nope", "secret/fixed", says="cannot read the CA file")
