@@ -233,6 +233,12 @@ static void note_gaps(struct sim *sim, const struct driver_step *step)
             }
 }
 
+static struct driver_reply unsure_of(struct sim *sim)
+{
+    sim->unsure--;
+    return (struct driver_reply){.answer = ANSWER_UNKNOWN, .code = "503"};
+}
+
 static void probe(struct sim *sim, const struct driver_step *step, struct driver_result *ret)
 {
     note_gaps(sim, step);
@@ -244,7 +250,9 @@ static void probe(struct sim *sim, const struct driver_step *step, struct driver
     for (size_t who = DRIVER_NEW; who <= DRIVER_OLD; who++) {
         if (step->logins[who].username == NULL)
             continue;
-        if (proves)
+        if (proves && who == DRIVER_OLD && sim->unsure > 0)
+            ret->replies[who] = unsure_of(sim);
+        else if (proves)
             ret->replies[who] = ask(sim, &step->logins[who], false);
         else
             ret->replies[who].answer = ANSWER_UNKNOWN;

@@ -39,6 +39,7 @@ struct sim {
     bool hashes;              /* keeps SHA-256, as Redis does */
     bool trust;               /* lets anybody in */
     bool bars;                /* has no connection free for a right password */
+    unsigned unsure;          /* cannot say of the old password whether it is right, so many more times */
     bool down;
     bool unfit;               /* cannot be changed as it is */
     bool no_revoke;           /* says no to revocations */

@@ -267,6 +267,55 @@ static void said_of_one_that_lives(void **state)
     scene_end(s);
 }
 
+/* A target that cannot say whether it accepts the old one proves nothing: it is asked again. */
+static void no_answer_is_no_death(void **state)
+{
+    struct scene *s = scene(*state);
+    change_rotation(s, "{\"old_is_dead\":true}");
+    register_agent(s, "h1");
+    SIM_SET(&s->sim, unsure, 1);
+    rotate(s);
+    until(s, "acking");
+    soon_says(s, "\"can_go_back\":true");
+    acknowledge(s, "h1", 2);
+    ends_done(s);
+    scene_end(s);
+}
+
+static void dead_once_it_is_seen(void **state)
+{
+    struct scene *s = scene(*state);
+    ended_by_hand(s);
+    register_agent(s, "h1");
+    SIM_SET(&s->sim, unsure, 1);
+    rotate(s);
+    until(s, "acking");
+    soon_says(s, "\"can_go_back\":false");
+    acknowledge(s, "h1", 2);
+    ends_done(s);
+    stays_dead(s);
+    scene_end(s);
+}
+
+/* A right password for which no connection is free is accepted. */
+static void barred_is_no_death(void **state)
+{
+    struct scene *s = scene(*state);
+    change_rotation(s, "{\"old_is_dead\":true}");
+    register_agent(s, "h1");
+    SIM_SET(&s->sim, bars, true);
+    SIM_SET(&s->sim, slow, true);
+    rotate(s);
+    soon(s, "applying");
+    soon_says(s, "\"can_go_back\":true");
+    SIM_SET(&s->sim, bars, false);
+    sim_answer(&s->sim);
+    soon(s, "acking");
+    acknowledge(s, "h1", 2);
+    ends_done(s);
+    scene_end(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -283,6 +332,9 @@ int main(void)
         EACH(neither_drilled_nor_reconciled),
         EACH(said_during_a_run_it_is_of_the_next),
         EACH(said_of_one_that_lives),
+        EACH(no_answer_is_no_death),
+        EACH(dead_once_it_is_seen),
+        EACH(barred_is_no_death),
     };
     kt_log_set_level(KT_LOG_ERROR);
     return cmocka_run_group_tests_name("rotation_dead", tests, NULL, NULL);

@@ -310,13 +310,6 @@ static enum kt_kind settle_before_mending(struct work *w, const struct job *job,
     return move(w, evidence.old_accepted ? EV_OK : EV_REFUSED, probe, now_ms, err);
 }
 
-/* It was said to be dead. Where whoever has it gets in it stays accepted beside the new one until the end. */
-static bool is_dead(const struct driver_reply *old)
-{
-    bool at_one = old->mixed && old->answer == ANSWER_REFUSED; /* refused at some servers, not at all */
-    return old->answer != ANSWER_ACCEPTED && !old->barred && !at_one;
-}
-
 static enum kt_kind settle_preflight(struct work *w, const struct job *job, int64_t now_ms,
                                      struct kt_err *err)
 {
@@ -336,14 +329,17 @@ static enum kt_kind settle_preflight(struct work *w, const struct job *job, int6
         if (!probe->ran)
             continue;
         bool asks_old = probe->step.logins[DRIVER_OLD].username != NULL;
-        bool may_be_dead = w->run.settings.old_is_dead;
+        bool said_dead = w->run.settings.old_is_dead;
+        const struct driver_reply *old = &probe->result.replies[DRIVER_OLD];
         struct evidence evidence;
-        probe_judge(&probe->result, false, asks_old && !may_be_dead, DEATH_OF_NONE, &evidence);
+        probe_judge(&probe->result, false, asks_old, said_dead ? DEATH_OF_OLD : DEATH_OF_NONE, &evidence);
         if (!evidence.valid)
             return move(w, evidence.event, probe, now_ms, err);
-        if (asks_old && !may_be_dead && !evidence.old_accepted)
+        if (!asks_old || evidence.old_accepted)
+            continue;
+        if (!said_dead)
             return move(w, EV_REFUSED, probe, now_ms, err);
-        if (asks_old && may_be_dead && is_dead(&probe->result.replies[DRIVER_OLD]))
+        if (!old->mixed) /* refused at some servers, not at all: it stays accepted beside the new one */
             machine_old_is_dead(&w->run.machine);
     }
     return move(w, EV_OK, NULL, now_ms, err);
