@@ -338,6 +338,45 @@ void put_into_run(struct scene *s, const char *id, void (*change)(struct run *ru
         fail_msg("changing a run's record: %s", err.what);
 }
 
+struct older {
+    const char *id;
+    unsigned format;
+};
+
+static enum kt_kind older_handler(struct request *req, struct kt_err *err)
+{
+    const struct older *o = req->handler_data;
+    unsigned char id[RUN_ID], key[RUN_KEY];
+    struct run *run = kt_arena_take(&req->arena, sizeof *run);
+    struct batch *batch = request_batch(req);
+    const struct record_form *form = run_kind.forms;
+    if (run == NULL || batch == NULL || !run_id_parse(o->id, id))
+        return kt_fail(err, KT_INTERNAL, "writing a run as a vaultd of before");
+    while (form->format != o->format)
+        form++;
+    const struct record_kind before = {run_kind.name, form, 1, run_kind.size};
+    kt_autobuf struct kt_buf record;
+    kt_buf_init(&record, (size_t)96 * 1024);
+    run_key(id, key);
+    enum kt_kind kind = run_load(req, id, run, err);
+    if (kind != KT_OK)
+        return kind;
+    record_write(&before, run, &record);
+    batch_require(batch, KEY_CHANGED_AT, kt_bytes(key, sizeof key), run->changed);
+    return barrier_put(req->core->barrier, batch, kt_bytes(key, sizeof key), kt_buf_bytes(&record), err);
+}
+
+void put_as_format(struct scene *s, const char *id, unsigned format)
+{
+    struct older older = {id, format};
+    struct kt_err err = {0};
+    enum kt_kind kind = KT_CONFLICT;
+    for (int i = 0; i < PATIENCE && kind == KT_CONFLICT; i++) /* with a step of the run */
+        kind = request_internal(s->vault->core, "rotation/runs", older_handler, &older, &err);
+    if (kind != KT_OK)
+        fail_msg("writing a run's record: %s", err.what);
+}
+
 void no_way_back(struct run *run)
 {
     run->machine.given = run->machine.alone = run->machine.past = true;

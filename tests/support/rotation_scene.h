@@ -62,6 +62,8 @@ void current_is(struct scene *s, unsigned version, const char *user);
 /* What no test can bring about here is put into the record of the run `id`, between two of its steps. */
 struct run;
 void put_into_run(struct scene *s, const char *id, void (*change)(struct run *run));
+/* Its record as a vaultd of before wrote it: the newest that has this number. */
+void put_as_format(struct scene *s, const char *id, unsigned format);
 /* For it: as where the target makes the values, and was seen to refuse the old one before its time. */
 void no_way_back(struct run *run);
 bool alternates(const struct scene *s);

@@ -76,7 +76,7 @@ static size_t place_of(const struct record_kind *kind, const struct record_form 
 static void write_field(const struct record_kind *kind, const struct record_row *row, const void *object,
                         struct kt_buf *out)
 {
-    const struct record_form alone = {0, row, 1};
+    const struct record_form alone = {0, row, 1, NULL};
     const struct record_kind of = {kind->name, &alone, 1, kind->size};
     kt_buf_reset(out);
     record_write(&of, object, out);

@@ -126,6 +126,45 @@ static void a_restart_forgets_nothing(void **state)
     scene_end(s);
 }
 
+/* A vaultd of before began it, and kept nothing of what it saw: who said that the old one is dead is believed. */
+static void begun_by_one_of_before(void **state)
+{
+    struct scene *s = scene(*state);
+    till_acking(s);
+    put_as_format(s, s->run, 3);
+    s->vault->now_ms += 31000;
+    rotation_wake(s->vault->core->rotation);
+    soon_says(s, "\"can_go_back\":false");
+    soon_says(s, "consumers 0/1 on v2");
+    cancel(s, 400);
+    acknowledge(s, "h1", 2);
+    ends_done(s);
+    stays_dead(s);
+    scene_end(s);
+}
+
+/* What it sends from then on does not keep the dead one beside the new one. */
+static void sent_again_by_one_of_now(void **state)
+{
+    char path[128];
+    struct scene *s = scene(*state);
+    ended_by_hand(s);
+    register_agent(s, "h1");
+    SIM_SET(&s->sim, says_no, true);
+    rotate(s);
+    until(s, "frozen");
+    put_as_format(s, s->run, 3);
+    SIM_SET(&s->sim, says_no, false);
+    (void)snprintf(path, sizeof path, "rotation/runs/%s/thaw", s->run);
+    need(s, 200, "POST", path, "{}");
+    until(s, "acking");
+    stays_dead(s);
+    acknowledge(s, "h1", 2);
+    ends_done(s);
+    stays_dead(s);
+    scene_end(s);
+}
+
 /* From the first word to the target on there is nothing that a cancel could bring back. */
 static void a_cancel_comes_too_late(void **state)
 {
@@ -323,6 +362,8 @@ int main(void)
         EACH(who_never_comes_is_passed_over),
         EACH(one_that_is_not_well_goes_on),
         EACH(a_restart_forgets_nothing),
+        EACH(begun_by_one_of_before),
+        OVERLAP(sent_again_by_one_of_now),
         EACH(a_cancel_comes_too_late),
         ALTERNATE(a_check_that_fails_is_no_way_back),
         ALTERNATE(let_in_by_others),

@@ -122,17 +122,21 @@ static void each_older_form(void **state)
     unsigned n = 0;
     for (size_t k = 0; k < RECORD_KINDS; k++)
         for (size_t f = 1; f < record_kinds[k]->n; f++, n++) {
-            const struct record_kind before = {record_kinds[k]->name, record_kinds[k]->forms + f, 1, record_kinds[k]->size};
+            struct record_form rows = record_kinds[k]->forms[f];
+            rows.complete = NULL; /* what it says, without what follows from it */
+            const struct record_kind before = {record_kinds[k]->name, &rows, 1, record_kinds[k]->size};
             struct tried t;
             begin(&t, &before, 7);
             if (record_read(record_kinds[k], kt_buf_bytes(&t.written), &t.arena, t.read, NULL) != KT_OK)
                 fail_msg("%s, format %u", record_kinds[k]->name, before.forms[0].format);
+            record_write(record_kinds[k], t.read, &t.again); /* no text is NULL */
+            assert_true(kt_buf_ok(&t.again));
+            if (record_kinds[k]->forms[f].complete != NULL)
+                assert_int_equal(record_read(&before, kt_buf_bytes(&t.written), &t.arena, t.read, NULL), KT_OK);
+            kt_buf_reset(&t.again);
             record_write(&before, t.read, &t.again);
             assert_int_equal(t.again.len, t.written.len);
             assert_memory_equal(t.again.at, t.written.at, t.written.len);
-            kt_buf_reset(&t.again);
-            record_write(record_kinds[k], t.read, &t.again); /* no text is NULL */
-            assert_true(kt_buf_ok(&t.again));
             end(&t);
         }
     assert_true(n >= 2);
@@ -161,6 +165,59 @@ static void each_number_of_two_forms(void **state)
                 pairs++;
             }
     assert_int_equal(pairs, 6);
+}
+
+/* That run, as each format before 4 has it; the first knew of no mending. */
+static bool is_believed_dead(const struct run *was)
+{
+    bool dead = false;
+    for (size_t f = 1; run_kind.forms[f].format > 1; f++) {
+        const struct record_kind before = {run_kind.name, run_kind.forms + f, 1, run_kind.size};
+        struct tried t;
+        begin(&t, &before, 0);
+        memcpy(t.object, was, sizeof *was);
+        kt_buf_reset(&t.written);
+        record_write(&before, t.object, &t.written);
+        assert_int_equal(record_read(&run_kind, kt_buf_bytes(&t.written), &t.arena, t.read, NULL), KT_OK);
+        const struct run *run = (void *)t.read;
+        assert_true(f == 1 || dead == run->machine.old_dead);
+        dead = run->machine.old_dead;
+        assert_false(dead && run->cancel);
+        end(&t);
+    }
+    return dead;
+}
+
+/* What preflight saw stands in none before 4. A run that is on its way back has set it again, perhaps. */
+static void the_dead_one_of_before(void **state)
+{
+    (void)state;
+    struct tried t;
+    begin(&t, &run_kind, 0);
+    struct run *run = (void *)t.object;
+    run->machine = (struct machine){.strategy = STRATEGY_OVERLAP};
+    run->settings.old_is_dead = run->cancel = true;
+    for (unsigned at = 0; at < RUN_STATE_COUNT; at++) {
+        enum run_state in = (enum run_state)at;
+        bool asks = in == RUN_PLANNED || in == RUN_PREFLIGHT;
+        bool goes = !asks && in != RUN_ROLLING_BACK && !run_state_ended(in);
+        if (in == RUN_FROZEN)
+            continue;
+        run->machine.state = in;
+        assert_int_equal(is_believed_dead(run), goes);
+        run->machine.state = RUN_FROZEN;
+        run->machine.frozen_in = in;
+        assert_int_equal(is_believed_dead(run), goes);
+    }
+    run->machine.state = RUN_ACKING;
+    run->machine.bound = run->machine.past = true;
+    assert_true(is_believed_dead(run));
+    run->machine.mends = true;
+    assert_false(is_believed_dead(run));
+    run->machine.mends = false;
+    run->settings.old_is_dead = false;
+    assert_false(is_believed_dead(run));
+    end(&t);
 }
 
 /* The two that differ in their middle: whatever stands in the last text, up to its most. */
@@ -337,6 +394,7 @@ int main(void)
         cmocka_unit_test(older_format),
         cmocka_unit_test(each_older_form),
         cmocka_unit_test(each_number_of_two_forms),
+        cmocka_unit_test(the_dead_one_of_before),
         cmocka_unit_test(a_drill_is_no_other_secret),
         cmocka_unit_test(ids),
         cmocka_unit_test(newest_first),

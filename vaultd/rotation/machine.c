@@ -611,6 +611,16 @@ void machine_old_is_dead(struct machine *m)
     m->drills = false;
 }
 
+bool machine_believe_old_is_dead(struct machine *m)
+{
+    enum run_state state = state_of(m);
+    bool asks = state == RUN_PLANNED || state == RUN_PREFLIGHT;
+    if (m->strategy == STRATEGY_GENERATE || m->mends || asks || state == RUN_ROLLING_BACK || run_state_ended(state))
+        return false;
+    machine_old_is_dead(m);
+    return true;
+}
+
 static bool take_back(struct machine *m, enum run_event event, unsigned *fx)
 {
     if (event == EV_SILENT && m->hold_silent)

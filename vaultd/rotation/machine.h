@@ -247,3 +247,6 @@ bool machine_can_give_up(const struct machine *m);
 bool machine_gave_up(const struct machine *m);
 /* Preflight saw it. A drill becomes a rotation. */
 void machine_old_is_dead(struct machine *m);
+/* Preflight is over, and what it saw is not known. False, and nothing changed: it is of no use any more, or it was set
+ * again already. */
+bool machine_believe_old_is_dead(struct machine *m);

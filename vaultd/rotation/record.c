@@ -231,6 +231,8 @@ enum kt_kind record_read(const struct record_kind *kind, struct kt_bytes record,
         if (read != NULL)
             empty_texts(kind, read);
         if (read != NULL && read_form(&kind->forms[i], r, arena, read)) {
+            if (kind->forms[i].complete != NULL)
+                kind->forms[i].complete(read);
             memcpy(object, read, kind->size);
             return KT_OK;
         }

@@ -8,7 +8,7 @@
  *          made of names and of the words of others, for people, may be of any length, and holds nothing up.
  * Change:  A list that some vaultd wrote with is never changed: stores have records of it. A new field, or a new
  *          place or type of one, is a new list with the next number, in front; what an older list does not say has
- *          to be right as zero. Bounds may grow, and enums at their end. Where one number was given to two lists,
+ *          to be right as zero, or its form says what follows from the rest (`complete`). Bounds may grow, and enums at their end. Where one number was given to two lists,
  *          both stand there, and a record is of the first that it fits to the last byte.
  * Owner:   what was read lives in the arena.
  * Threads: plain values. */
@@ -44,6 +44,7 @@ struct record_form {
     uint8_t format;
     const struct record_row *rows;
     size_t n;
+    void (*complete)(void *object); /* what it does not say, and is not zero; NULL: none */
 };
 struct record_kind {
     const char *name;                /* "rotation target" */
@@ -55,7 +56,8 @@ struct record_kind {
 #define RECORD_LIST_TEXT_MAX 1024u /* of one of a list's */
 /* X-macro rows become these: RECORD_ROW(struct target, host, RECORD_TEXT, 255) */
 #define RECORD_ROW(object, member, kind, bound) {kind, offsetof(object, member), bound, #member}
-#define RECORD_FORM(number, table) {number, table, sizeof(table) / sizeof(table)[0]}
+#define RECORD_FORM(number, table)            RECORD_FORM_AND(number, table, NULL)
+#define RECORD_FORM_AND(number, table, complete) {number, table, sizeof(table) / sizeof(table)[0], complete}
 
 void record_write(const struct record_kind *kind, const void *object, struct kt_buf *out);
 /* `object` is overwritten on success only. */

@@ -123,11 +123,20 @@ static const struct record_row rows_4[] = {
     ROW(back_with, RECORD_U32, 0),
     ROW(machine.old_dead, RECORD_BOOL, 1),
 };
+/* Before 4 nothing was kept of what preflight saw of the old one: who said that it is dead is believed. Who asked to
+ * go back to it meanwhile comes too late. */
+static void complete_before_4(void *object)
+{
+    struct run *run = object;
+    if (run->settings.old_is_dead && machine_believe_old_is_dead(&run->machine))
+        run->cancel = false;
+}
 /* Two versions of vaultd wrote 3, each with its own rows. None of one reads as the other's: behind the start that
  * they share the first has 20 bytes, the later more. */
-static const struct record_form forms[] = {RECORD_FORM(4, rows_4), RECORD_FORM(3, rows_3),
-                                           RECORD_FORM(3, rows_3_first), RECORD_FORM(2, rows_2),
-                                           RECORD_FORM(1, rows_1)};
+static const struct record_form forms[] = {RECORD_FORM(4, rows_4), RECORD_FORM_AND(3, rows_3, complete_before_4),
+                                           RECORD_FORM_AND(3, rows_3_first, complete_before_4),
+                                           RECORD_FORM_AND(2, rows_2, complete_before_4),
+                                           RECORD_FORM_AND(1, rows_1, complete_before_4)};
 const struct record_kind run_kind = {"rotation run", forms, sizeof forms / sizeof forms[0], sizeof(struct run)};
 
 #define X(name, text) [name] = (text),
