@@ -33,6 +33,7 @@ struct model {
     size_t n;
     bool unbound; /* the rule taken away: whoever is ready goes */
     bool given;   /* the targets make the values, and may forget them */
+    bool dead;    /* the first's old one is dead and meant to be; the vault may lack a version that a step needs */
     const char *broken;
     unsigned done, back;
 };
@@ -55,13 +56,15 @@ static bool same(const struct world *a, const struct world *b)
 
 static bool went_back(const struct machine *m)
 {
-    return m->state == RUN_ROLLING_BACK || m->state == RUN_ROLLED_BACK || m->state == RUN_CANCELLED;
+    return m->state == RUN_ROLLING_BACK || m->state == RUN_ROLLED_BACK ||
+           (m->state == RUN_CANCELLED && !machine_gave_up(m));
 }
 
-/* What it would go back to was deleted at the target, which makes the values: it goes ahead whatever the other does. */
+/* What it would go back to was deleted at the target, which makes the values, or is meant to be dead: it goes ahead
+ * whatever the other does. */
 static bool has_no_way_back(const struct machine *m)
 {
-    return m->given && m->alone;
+    return (m->given && m->alone) || m->old_dead;
 }
 
 static void reach(struct model *model, struct world w)
@@ -77,7 +80,7 @@ static void reach(struct model *model, struct world w)
         const struct machine *one = &w.sides[i].m, *other = &w.sides[1 - i].m;
         if ((one->past || one->state == RUN_DONE) && !has_no_way_back(one) && went_back(other))
             model->broken = "one is past the point of no return, and the other goes back";
-        if (one->frozen == FROZEN_BOTH_DEAD)
+        if (one->frozen == FROZEN_BOTH_DEAD && !one->old_dead)
             model->broken = "the old one lives, and both are said to be dead";
     }
     model->done += w.sides[0].m.state == RUN_DONE && w.sides[1].m.state == RUN_DONE;
@@ -115,7 +118,13 @@ static bool is_as_far(const struct side *side)
     const struct machine *m = &side->m;
     enum run_state state = m->state == RUN_FROZEN ? m->frozen_in : m->state;
     return m->bound || state == RUN_REVOKING || state == RUN_CONFIRMING || state == RUN_DONE ||
-           state == RUN_OVERLAPPING;
+           state == RUN_OVERLAPPING || machine_gave_up(m);
+}
+
+static void bind(struct world *w)
+{
+    for (int i = 0; i < 2; i++)
+        w->sides[i].m.bound = w->sides[i].m.bound || !run_state_ended(w->sides[i].m.state);
 }
 
 /* What together_hold() does. */
@@ -124,17 +133,17 @@ static void hold(struct model *model, const struct world *from, int i)
     struct world w = *from;
     const struct mate mate = {.machine = &from->sides[1 - i].m, .ready = from->sides[1 - i].ready};
     size_t who = 0;
-    if (w.sides[i].m.bound || model->unbound) {
+    if (machine_only_ahead(&w.sides[i].m) || model->unbound) {
         event(model, from, i, EV_OK, false);
         return;
     }
     switch (together_judge(&mate, 1, &who)) {
     case TOGETHER_GO:
-        if (w.sides[1 - i].m.doubt && !w.sides[1 - i].m.bound && !w.sides[1 - i].m.past)
+        if (w.sides[1 - i].m.doubt && !machine_only_ahead(&w.sides[1 - i].m))
             model->broken = "bound while the target is asked about a consumer's trouble";
         if (!is_as_far(&w.sides[1 - i]))
             model->broken = "one ends its old one, and the other's consumers have nothing yet";
-        w.sides[0].m.bound = w.sides[1].m.bound = true;
+        bind(&w);
         reach(model, w);
         break;
     case TOGETHER_WAIT:
@@ -144,6 +153,16 @@ static void hold(struct model *model, const struct world *from, int i)
     case TOGETHER_BACK:
         break;
     }
+}
+
+static void lacks_a_version(struct model *model, const struct world *from, int i)
+{
+    struct world w = *from;
+    unsigned fx = 0;
+    if (w.faults++ == FAULTS_MAX || !machine_ends_old(&w.sides[i].m))
+        return;
+    machine_freeze(&w.sides[i].m, FROZEN_STORE, &fx);
+    reach(model, w);
 }
 
 static void explore(struct model *model, const struct world *w, int i)
@@ -197,6 +216,8 @@ static void explore(struct model *model, const struct world *w, int i)
         break;
     }
     event(model, w, i, EV_CANCEL, true);
+    if (model->dead)
+        lacks_a_version(model, w, i);
     if (m->fresh || m->doubt) { /* a restart */
         struct world after = *w;
         machine_resumed(&after.sides[i].m);
@@ -228,10 +249,10 @@ static void goes_on(struct world *w, int i, bool bound_wait)
         event = EV_SILENT;
     } else if (want == WANT_ACKS && bound_wait) {
         return;
-    } else if (want == WANT_OVERLAP && !m->bound && !m->past) {
+    } else if (want == WANT_OVERLAP && !machine_only_ahead(m)) {
         side->ready = true;
         if (together_judge(&mate, 1, &who) == TOGETHER_GO)
-            w->sides[0].m.bound = w->sides[1].m.bound = true;
+            bind(w);
         return;
     }
     (void)machine_event(m, event, &fx);
@@ -259,12 +280,15 @@ static bool all_end(const struct model *model, bool bound_wait)
     return true;
 }
 
-static void model_run(struct model *model, bool unbound, bool given)
+static void model_run(struct model *model, struct model of)
 {
-    const struct side side = {.m = {.strategy = STRATEGY_ALTERNATE, .given = given}};
-    *model = (struct model){.unbound = unbound, .given = given, .worlds = calloc(WORLDS_MAX, sizeof *model->worlds)};
+    const struct side side = {.m = {.strategy = STRATEGY_ALTERNATE, .given = of.given}};
+    struct world first = {.sides = {side, side}};
+    first.sides[0].m.old_dead = of.dead;
+    *model = of;
+    model->worlds = calloc(WORLDS_MAX, sizeof *model->worlds);
     assert_non_null(model->worlds);
-    reach(model, (struct world){.sides = {side, side}});
+    reach(model, first);
     for (size_t at = 0; at < model->n && model->broken == NULL; at++)
         for (int i = 0; i < 2; i++) {
             struct world w = model->worlds[at];
@@ -272,21 +296,22 @@ static void model_run(struct model *model, bool unbound, bool given)
         }
 }
 
-static char the_targets_make_them[] = "given";
+static char the_targets_make_them[] = "given", one_is_dead[] = "dead";
 
 static void the_rule_holds(void **state)
 {
-    bool given = *state == the_targets_make_them;
+    struct model of = {.given = *state == the_targets_make_them, .dead = *state == one_is_dead};
     struct model model;
-    model_run(&model, false, given);
+    model_run(&model, of);
     if (model.broken != NULL)
         fail_msg("%s", model.broken);
     print_message("%zu worlds, both done in %u, both back in %u\n", model.n, model.done, model.back);
-    assert_true(model.done > 0 && model.back > 0);
+    assert_true(model.done > 0 && (model.back > 0 || of.dead));
     assert_true(all_end(&model, false)); /* whoever is silent */
     assert_false(all_end(&model, true));
     free(model.worlds);
-    model_run(&model, true, given);
+    of.unbound = true;
+    model_run(&model, of);
     assert_non_null(model.broken);
     free(model.worlds);
 }
@@ -1183,6 +1208,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_rule_holds),
         {"the_rule_holds (given)", the_rule_holds, NULL, NULL, the_targets_make_them},
+        {"the_rule_holds (dead)", the_rule_holds, NULL, NULL, one_is_dead},
         EACH(forward),        EACH(both_back),          ALTERNATE(cancelled),
         ALTERNATE(whose_fault_it_was),
         ALTERNATE(a_cancel_meets_the_binding), ALTERNATE(a_sick_consumer_meets_the_binding),

@@ -13,11 +13,12 @@ static bool goes_back(const struct mate *mate)
     return (mate->asked && m->state != RUN_DONE) || m->state == RUN_ROLLING_BACK || m->state == RUN_ROLLED_BACK || m->state == RUN_CANCELLED;
 }
 
-/* One whose old value is dead cannot go back, perhaps long before its consumers have the new one. */
+/* One whose old value is dead cannot go back, perhaps long before its consumers have the new one. What ended behind the
+ * point of no return is waited for no more, though a person gave it up there. */
 static bool is_there(const struct mate *mate)
 {
     const struct machine *m = mate->machine;
-    return m->bound || machine_ends_old(m) || m->state == RUN_DONE ||
+    return m->bound || machine_ends_old(m) || (m->past && run_state_ended(m->state)) || m->state == RUN_DONE ||
            (m->state == RUN_OVERLAPPING && (mate->ready || machine_only_ahead(m)));
 }
 
