@@ -66,3 +66,13 @@ void record_fill(const struct record_kind *kind, unsigned char *object, unsigned
         }
     }
 }
+
+enum kt_kind record_read_rows(const struct record_kind *kind, const struct record_form *form, struct kt_bytes record,
+                              struct kt_arena *arena, void *object)
+{
+    /* Texts that the rows do not have are "" by the newest form. */
+    const struct record_form forms[] = {kind->forms[0], {form->format, form->rows, form->n, NULL}};
+    const struct record_kind of = {kind->name, form == kind->forms ? &forms[1] : forms, form == kind->forms ? 1 : 2,
+                                   kind->size};
+    return record_read(&of, record, arena, object, NULL);
+}

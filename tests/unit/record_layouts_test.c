@@ -180,6 +180,8 @@ static void each_form(void **state)
             fail_msg("%s, format %u: %s. Stores have such records: the list of rows of a format is not changed. Give the "
                      "new list the next number, keep this one, then: " ADD,
                      kind->name, form->format, err.what);
+        if (form->complete != NULL)
+            assert_int_equal(record_read_rows(kind, form, kt_buf_bytes(&kept.record), &kept.arena, kept.object), KT_OK);
         (void)find(file, kind, form->format, nth);
         compare(file, kind, form, &kept);
         compare_rest(kind, form, &kept);
