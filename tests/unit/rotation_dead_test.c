@@ -109,6 +109,24 @@ static void one_that_is_not_well_goes_on(void **state)
     scene_end(s);
 }
 
+/* Nobody waits for a time that is over, or for one that never is, to know of it. */
+static void one_that_is_not_well_is_told(void **state)
+{
+    struct people *p = people_of(1);
+    struct scene *s = begin(p, *state);
+    change_rotation(s, "{\"ack_timeout\":0}");
+    till_acking(s);
+    read_version(s, 2);
+    assert_int_equal(report(s, "h1", 2, "unhealthy"), 200);
+    is_waited_for(s);
+    soon_heard(p, "ops", "\"event\":\"no_way_back\"", 1);
+    assert_int_equal(heard(p, "ops", "NO WAY BACK  " SECRET ": orders@h1 is unhealthy on v2, and v1 was dead before"), 1);
+    assert_int_equal(report(s, "h1", 2, "healthy"), 200);
+    ends_done(s);
+    assert_int_equal(heard(p, "ops", "no_way_back"), 1);
+    scene_end(s);
+}
+
 /* What preflight saw is known after a restart. */
 static void a_restart_forgets_nothing(void **state)
 {
@@ -361,6 +379,7 @@ int main(void)
         EACH(nobody_is_sent_back),
         EACH(who_never_comes_is_passed_over),
         EACH(one_that_is_not_well_goes_on),
+        EACH(one_that_is_not_well_is_told),
         EACH(a_restart_forgets_nothing),
         EACH(begun_by_one_of_before),
         OVERLAP(sent_again_by_one_of_now),

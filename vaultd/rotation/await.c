@@ -39,10 +39,24 @@ int64_t await_most(const struct pass *p, const struct run *run)
     return await_most_from(p, run, run_given_ms(run));
 }
 
-/* Nobody can be sent back to what was dead before; people are to know that somebody is without. */
-static enum kt_kind say_no_way_back(struct pass *p, struct work *w, const struct consumer *late, struct kt_err *err)
+static const char *who_is_late(struct work *w, const struct consumer *c)
 {
-    enum kt_kind kind = tell_no_way_back(w, late, &p->moved, err);
+    const struct run *run = &w->run;
+    return kt_arena_printf(&w->req->arena, "%s@%s did not acknowledge v%u within %lld s (it is %s on v%u)", c->service,
+                           c->host, run->to, (long long)run->settings.ack_timeout_s, consumer_state_text(c->state),
+                           c->version);
+}
+
+/* Nobody can be sent back to what was dead before; people are to know that somebody is without. */
+static enum kt_kind say_no_way_back(struct pass *p, struct work *w, const struct acks *acks, struct kt_err *err)
+{
+    const struct consumer *c = acks->trouble;
+    const char *what = c == NULL ? who_is_late(w, acks->missing)
+                                 : kt_arena_printf(&w->req->arena, "%s@%s is %s on v%u", c->service, c->host,
+                                                   consumer_state_text(c->state), c->version);
+    if (what == NULL)
+        return kt_fail(err, KT_NO_MEMORY, "telling that there is no way back");
+    enum kt_kind kind = tell_no_way_back(w, what, &p->moved, err);
     return kind == KT_OK && p->moved ? run_save(w->req, &w->run, err) : kind;
 }
 
@@ -82,15 +96,10 @@ enum kt_kind await_acks(struct pass *p, struct work *w, struct kt_err *err)
         return blame(p, w, &acks, err);
     bool late = pass_deadline_over(p, run, &at);
     if (late && !run->machine.hold_silent && machine_can_go_back(&run->machine)) {
-        const char *why = kt_arena_printf(
-            &w->req->arena, "%s@%s did not acknowledge v%u within %lld s (it is %s on v%u)",
-            acks.missing->service, acks.missing->host, run->to,
-            (long long)run->settings.ack_timeout_s, consumer_state_text(acks.missing->state),
-            acks.missing->version);
-        return pass_event(p, w, EV_SILENT, why, err);
+        return pass_event(p, w, EV_SILENT, who_is_late(w, acks.missing), err);
     }
-    if (late && run->machine.old_dead) {
-        enum kt_kind kind = say_no_way_back(p, w, acks.missing, err);
+    if ((late || acks.trouble != NULL) && run->machine.old_dead) { /* the target was asked and is not to blame */
+        enum kt_kind kind = say_no_way_back(p, w, &acks, err);
         if (kind != KT_OK || p->moved)
             return kind;
     }

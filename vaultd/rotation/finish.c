@@ -91,7 +91,7 @@ static enum kt_kind settle_secret(struct work *w, struct kt_err *err)
         secret->failures = 0;
         secret->done_from = run->from;
         secret->done_to = run->to;
-        if (run->settings.old_is_dead) /* it was said of this run; what was said since is of the next */
+        if (run->settings.old_is_dead) /* it was said of this run; of one that began without it is said of the next */
             secret->settings.old_is_dead = false;
     } else if (!run->cancel) {
         secret->failures++;

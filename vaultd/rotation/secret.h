@@ -94,7 +94,7 @@ enum kt_kind due_plan_again(struct request *req, struct rotation_secret *secret,
 /* Now, or since when it is: what it is made of changed (KT_DUE_NEWS). It stays so until it was made. */
 enum kt_kind due_news(struct request *req, struct rotation_secret *secret, struct kt_err *err) KT_MUST_CHECK;
 bool due_for_news(const struct rotation_secret *secret);
-/* Its fire is used up. One that starts before it (its jitter goes both ways) has it yet. */
+/* Its fire is used up. One that starts before it has it yet. */
 void due_began(struct rotation_secret *secret, int64_t now_ms);
 /* It could not start: it is tried again, after a pause. */
 enum kt_kind due_refused(struct request *req, struct rotation_secret *secret, struct kt_err *err) KT_MUST_CHECK;

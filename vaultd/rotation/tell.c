@@ -163,7 +163,7 @@ enum kt_kind tell_stuck(struct work *w, bool answers, struct kt_err *err)
     return tell(w, &notice, err);
 }
 
-enum kt_kind tell_no_way_back(struct work *w, const struct consumer *late, bool *ret_told, struct kt_err *err)
+enum kt_kind tell_no_way_back(struct work *w, const char *what, bool *ret_told, struct kt_err *err)
 {
     const struct run *run = &w->run;
     bool noted = false;
@@ -173,11 +173,8 @@ enum kt_kind tell_no_way_back(struct work *w, const struct consumer *late, bool 
         return kind;
     struct notice notice = {
         .event = NOTICE_NO_WAY_BACK,
-        .verdict = kt_arena_printf(&w->req->arena,
-                                   "NO WAY BACK  %s: %s@%s did not acknowledge v%u within %lld s (it is %s on v%u), and v%u "
-                                   "was dead before",
-                                   run->name, late->service, late->host, run->to, (long long)run->settings.ack_timeout_s,
-                                   consumer_state_text(late->state), late->version, run->from),
+        .verdict = kt_arena_printf(&w->req->arena, "NO WAY BACK  %s: %s, and v%u was dead before", run->name, what,
+                                   run->from),
         .hurt = kt_arena_printf(&w->req->arena, "who has v%u: nobody gets in with it", run->from),
         .next = command(w, "run show"),
     };

@@ -23,7 +23,7 @@ enum kt_kind tell_ended(struct work *w, struct kt_err *err) KT_MUST_CHECK;
 /* answers: it does, only not what the run could go on by. */
 enum kt_kind tell_stuck(struct work *w, bool answers, struct kt_err *err) KT_MUST_CHECK;
 /* A step of the run, and people, once; *ret_told: this time. */
-enum kt_kind tell_no_way_back(struct work *w, const struct consumer *late, bool *ret_told, struct kt_err *err)
+enum kt_kind tell_no_way_back(struct work *w, const char *what, bool *ret_told, struct kt_err *err)
     KT_MUST_CHECK;
 /* If the old credential is being ended for longer than max_overlap: a step of the run, and people, once. */
 enum kt_kind tell_zombie(struct work *w, struct kt_err *err) KT_MUST_CHECK;
