@@ -52,11 +52,17 @@ static void explain_run(struct cli *cli, const struct run_model *run)
                   run->can_go_back ? run->id : "");
 }
 
+/* An older vaultd does not say. */
+static const char *mended_by(struct kt_json drifted, char text[16])
+{
+    return kt_api_text(drifted, "mend", text, 16) && strcmp(text, "rotate") == 0 ? "rotate" : "reconcile";
+}
+
 /* The target refuses what is stored: that comes first, for who fetches it now cannot log in. */
 static void explain_drift(struct cli *cli, const char *secret, struct kt_json state)
 {
     char time[OUTPUT_TIME];
-    char text[256];
+    char text[256], mend[16];
     if (!kt_api_text(state, "truth", text, sizeof text) || strcmp(text, "drifted") != 0)
         return;
     output_time(cli, output_time_of(state, "drifted"), time);
@@ -68,8 +74,8 @@ static void explain_drift(struct cli *cli, const char *secret, struct kt_json st
         output_safe(&cli->out, kt_str(text));
         kt_buf_add_char(&cli->out, '\n');
     }
-    kt_buf_add_text(&cli->out, "hurt    whoever fetches it from now on cannot log in\nmend    secretctl "
-                               "reconcile ");
+    kt_buf_printf(&cli->out, "hurt    whoever fetches it from now on cannot log in\nmend    secretctl %s ",
+                  mended_by(state, mend));
     output_safe(&cli->out, kt_str(secret));
     kt_buf_add_char(&cli->out, '\n');
 }
@@ -240,7 +246,7 @@ static void print_drifted(struct cli *cli, struct kt_json data)
     struct kt_json_iter it = kt_json_iter(drifted);
     while (kt_json_next(&it)) {
         char secret[512];
-        char text[OUTPUT_TIME + 128];
+        char text[OUTPUT_TIME + 128], mend[16];
         int64_t version = 0;
         (void)kt_api_text(it.value, "secret", secret, sizeof secret);
         table_text(&table, secret);
@@ -250,7 +256,7 @@ static void print_drifted(struct cli *cli, struct kt_json data)
         table_printf(&table, "v%jd", (intmax_t)version);
         output_time(cli, output_time_of(it.value, "since"), text);
         table_text(&table, text);
-        table_printf(&table, "secretctl reconcile %s", secret);
+        table_printf(&table, "secretctl %s %s", mended_by(it.value, mend), secret);
     }
     table_print(&table, 0, &cli->out);
     kt_buf_add_char(&cli->out, '\n');

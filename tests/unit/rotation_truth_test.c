@@ -119,6 +119,7 @@ static void a_difference_is_told_and_ends_by_itself(void **state)
     says(s, "the stored one refused (28P01), a wrong password refused (28P01)");
     need(s, 200, "GET", "rotation/due", NULL);
     says(s, "\"drifted\":[{\"secret\":\"" SECRET "\",\"target\":\"pg\",\"version\":1,\"since\":\"");
+    says(s, "\"mend\":\"reconcile\"");
     need(s, 200, "GET", "sys/metrics", NULL);
     says(s, "{\"Name\":\"keyturn_rotation_drifted\",\"Value\":1,");
     by_hand(s, "first-password-of-a");

@@ -221,12 +221,19 @@ bool truth_drifted(const struct rotation_secret *secret, uint32_t current)
     return secret->drifted_ms != 0 && secret->look_version == current;
 }
 
+/* What is meant to be dead is not set again, so it is replaced: `secretctl reconcile` would be refused. */
+static const char *mended_by(const struct rotation_secret *secret)
+{
+    return secret->settings.old_is_dead ? "rotate" : "reconcile";
+}
+
 void truth_show(const struct rotation_secret *secret, uint32_t current, struct kt_jsonw *w)
 {
     bool drifted = truth_drifted(secret, current);
     bool seen = secret->verified_ms != 0 && secret->look_version == current;
     kt_jsonw_kv_text(w, "truth", drifted ? "drifted" : seen ? "accepted" : "");
     kt_jsonw_kv_time(w, "drifted", drifted ? secret->drifted_ms : 0);
+    kt_jsonw_kv_text(w, "mend", drifted ? mended_by(secret) : "");
     kt_jsonw_kv_time(w, "verified", seen ? secret->verified_ms : 0);
     kt_jsonw_kv_text(w, "look", secret->look);
     kt_jsonw_kv_time(w, "next_look", secret->look_due_ms);
@@ -258,6 +265,7 @@ static enum kt_kind show_drifted(struct request *req, const char *name, struct k
     kt_jsonw_kv_int(w, "version", secret.look_version);
     kt_jsonw_kv_time(w, "since", secret.drifted_ms);
     kt_jsonw_kv_text(w, "look", secret.look);
+    kt_jsonw_kv_text(w, "mend", mended_by(&secret));
     kt_jsonw_end(w);
     return KT_OK;
 }
