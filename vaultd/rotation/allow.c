@@ -27,6 +27,12 @@ static enum kt_kind refuse_delete(const struct rotation_secret *secret, const st
         return refuse("the version cannot be deleted", secret, err);
     (void)kt_fail(err, KT_INVALID, "KT-R-005 version %u may be the one that the target accepts",
                   version);
+    if (version != kv->current) {
+        kt_hint(err, "no run is about it any more, as where one was given up: to let it go end the rotation: secretctl "
+                     "schedule remove %s",
+                secret->name);
+        return KT_INVALID;
+    }
     kt_hint(err, "rotate it away first (secretctl rotate %s), or end its rotation: secretctl "
                  "schedule remove %s",
             secret->name, secret->name);
