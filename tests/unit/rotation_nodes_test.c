@@ -41,6 +41,28 @@ static void classes(void **state)
             assert_int_equal(nodes_class(order[a], order[b]), wanted[a][b]);
 }
 
+static bool unsent_of(const char *first, const char *other)
+{
+    const struct driver_step step = {.op = DRIVER_APPLY};
+    struct target_node nodes[2] = {{.name = "a", .ran = true}, {.name = "b", .ran = true}};
+    struct driver_result both;
+    nodes[0].result.class = nodes[1].result.class = AWAY;
+    (void)snprintf(nodes[0].result.code, sizeof nodes[0].result.code, "%s", first);
+    (void)snprintf(nodes[1].result.code, sizeof nodes[1].result.code, "%s", other);
+    nodes_combine(&step, (struct node_aim){.all = true}, nodes, 2, &both);
+    return strcmp(both.code, DRIVER_UNSENT) == 0;
+}
+
+/* One that was really away makes the whole a try of the target. */
+static void unsent(void **state)
+{
+    (void)state;
+    assert_true(unsent_of(DRIVER_UNSENT, DRIVER_UNSENT));
+    assert_false(unsent_of(DRIVER_UNSENT, "08006"));
+    assert_false(unsent_of("08006", DRIVER_UNSENT));
+    assert_false(unsent_of(DRIVER_UNSENT, ""));
+}
+
 /* ---- what a login came to ---- */
 
 static const struct driver_reply accepted = {.answer = ANSWER_ACCEPTED}, refused = {.answer = ANSWER_REFUSED},
@@ -687,7 +709,7 @@ static void one_again(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(classes),
+        cmocka_unit_test(classes), cmocka_unit_test(unsent),
         cmocka_unit_test(replies),
         cmocka_unit_test(who_said_it),
         cmocka_unit_test(unfit_wins),

@@ -150,6 +150,19 @@ static void take_unfit(const struct target_node *nodes, size_t n, struct driver_
             memcpy(ret->code, DRIVER_UNFIT, sizeof DRIVER_UNFIT);
 }
 
+/* Nobody heard of the step: not where one server was really away. */
+static bool is_unsent(const struct driver_result *result)
+{
+    return result->class == DRIVER_UNREACH && strcmp(result->code, DRIVER_UNSENT) == 0;
+}
+
+/* The first code of those that say no: that it was not sent is one of the whole step only if none had it. */
+static void take_trouble_code(const struct driver_result *result, struct driver_result *ret)
+{
+    if (ret->code[0] == '\0' || (is_unsent(ret) && !is_unsent(result)))
+        memcpy(ret->code, result->code, sizeof ret->code);
+}
+
 /* Those that say no, before those that are away: what people have to mend. */
 static void say_trouble(enum driver_op op, const struct target_node *nodes, size_t n, struct driver_result *ret)
 {
@@ -159,8 +172,7 @@ static void say_trouble(enum driver_op op, const struct target_node *nodes, size
         for (size_t i = 0; i < n; i++)
             if (rank(nodes[i].result.class) == at) {
                 append(ret, "%s%s: %s", ret->text[0] == '\0' ? "" : "; ", nodes[i].name, words_of(&nodes[i].result));
-                if (ret->code[0] == '\0')
-                    memcpy(ret->code, nodes[i].result.code, sizeof ret->code);
+                take_trouble_code(&nodes[i].result, ret);
             }
     for (size_t i = 0; i < n; i++)
         if (nodes[i].result.class == DRIVER_OK)
