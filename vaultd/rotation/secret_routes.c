@@ -9,6 +9,7 @@
 #include "vaultd/rotation/order.h"
 #include "vaultd/rotation/pause.h"
 #include "vaultd/rotation/places.h"
+#include "vaultd/rotation/revoked.h"
 #include "vaultd/rotation/strategy.h"
 #include "vaultd/rotation/together.h"
 #include "vaultd/rotation/truth.h"
@@ -53,7 +54,8 @@ static enum kt_kind find_hindered(struct request *req, const struct rotation_sec
         return kt_fail(err, KT_NO_MEMORY, "reading a rotation");
     if (secret->due && secret->held[0] == '\0')
         kind = secret_blocked_by(req, secret, "", &ret->blocked, err);
-    if (kind != KT_OK || secret->active || !settings_issue(&secret->settings))
+    /* It is seen by signing one: of a list of revoked ones that would keep other readers waiting. */
+    if (kind != KT_OK || secret->active || !settings_issue(&secret->settings) || revoked_is_list(&secret->settings))
         return kind;
     kind = issue_try(req, secret->name, &secret->settings, &why);
     if (kind == KT_INVALID)
@@ -120,9 +122,6 @@ enum kt_kind secret_read(struct request *req, struct kt_err *err)
         kind = kv_load(req->core, secret.mount, req->snapshot, &req->arena, secret.path, &kv, err);
     struct hindered by;
     struct strategy_instead instead;
-    /* What would be refused is seen by signing it, a list of revoked ones as well. */
-    if ((kind == KT_OK || kind == KT_NOT_FOUND) && settings_issue(&secret.settings) && request_aside(req))
-        return KT_OK;
     if (kind == KT_OK || kind == KT_NOT_FOUND)
         kind = find_hindered(req, &secret, &by, err);
     if (kind == KT_OK)
