@@ -178,6 +178,7 @@ $(O)/unit/fresh_test: LDFLAGS += -Wl,--wrap=kt_aead_seal
 $(O)/unit/login_test: LDFLAGS += -Wl,--wrap=crypto_pwhash_str_alg
 $(addprefix $(O)/unit/,jobs_test leases_test kv_copy_test mounts_race_test quotas_test token_race_test wrapping_test approvals_test login_test unix_login_test pam_login_test jwt_login_test approle_test cert_test rotation_race_test rotation_moment_test rotation_candidates_test rotation_own_test rotation_pause_test rotation_order_test notify_trouble_test rotation_together_test): LDFLAGS += -Wl,--wrap=mounts_require
 $(addprefix $(O)/unit/,rotation_moment_test rotation_places_test seal_race_test): LDFLAGS += -Wl,--wrap=poll
+$(O)/unit/rotation_places_test: LDFLAGS += -Wl,--wrap=due_row_name
 # What a thread can wait for, and the audit log's disk, are the simulation's own.
 $(O)/sim/sim: LDFLAGS += -Wl,@tests/sim/wraps
 $(O)/sim/sim: $(call obj,$(SIM_SRC)) tests/sim/wraps $(TEST_ARCHIVES); $(link)

@@ -803,27 +803,33 @@ static void next_look(struct scene *s, unsigned i, char out[64])
     text_at(s, "data.state.next_look", out, 64);
 }
 
+/* Of an account of its own that the target does not know. settings: members in front of the others. */
+static void add_waiting(struct scene *s, unsigned i, const char *settings)
+{
+    char path[96], body[512];
+    (void)snprintf(path, sizeof path, "secret/data/w%u", i);
+    (void)snprintf(body, sizeof body, "{\"data\":{\"username\":\"w%u\",\"password\":\"p\"}}", i);
+    need(s, 200, "POST", path, body);
+    (void)snprintf(path, sizeof path, "rotation/secrets/secret/w%u", i);
+    (void)snprintf(body, sizeof body,
+                   "{%s\"target\":\"pg\",\"strategy\":\"in-place\",\"allow_gap\":true,\"accounts\":\"w%u\",\"period\":\"1m\"}",
+                   settings, i);
+    need(s, 204, "POST", path, body);
+}
+
 /* More rows than one pass opens wait, for a run and for a look: nothing is written of that. */
 static void rows_stay(void **state)
 {
     enum { ROWS = 300 };
     static char looks[ROWS][64];
     struct scene *s = begin(false);
-    char path[96], body[256], look[64];
+    char look[64];
     (void)state;
     add_secret(s, 0, "pg", "");
     rotate_by_hand(s, 0);
     are_inside(s, 1);
     for (unsigned i = 0; i < ROWS; i++) {
-        (void)snprintf(path, sizeof path, "secret/data/w%u", i);
-        (void)snprintf(body, sizeof body, "{\"data\":{\"username\":\"w%u\",\"password\":\"p\"}}", i);
-        need(s, 200, "POST", path, body);
-        (void)snprintf(path, sizeof path, "rotation/secrets/secret/w%u", i);
-        (void)snprintf(body, sizeof body,
-                       "{\"target\":\"pg\",\"strategy\":\"in-place\",\"allow_gap\":true,\"accounts\":\"w%u\",\"period\":\"1m\","
-                       "\"verify_every\":\"30m\"}",
-                       i);
-        need(s, 204, "POST", path, body);
+        add_waiting(s, i, "\"verify_every\":\"30m\",");
         next_look(s, i, looks[i]);
     }
     for (unsigned i = 0; i < 4; i++) {
@@ -840,6 +846,70 @@ static void rows_stay(void **state)
     end(s);
 }
 
+static atomic_uint opened; /* rows of an index of due times */
+enum kt_kind __real_due_row_name(struct request *req, const struct entry *entry, const char **ret, struct kt_err *err);
+enum kt_kind __wrap_due_row_name(struct request *req, const struct entry *entry, const char **ret, struct kt_err *err);
+enum kt_kind __wrap_due_row_name(struct request *req, const struct entry *entry, const char **ret, struct kt_err *err)
+{
+    atomic_fetch_add(&opened, 1);
+    return __real_due_row_name(req, entry, ret, err);
+}
+
+/* All wait behind the run of m0: each look opens the first of them, to judge whether it still does. */
+static void one_is_opened(const char *of_m0, const char *of_them, unsigned max_runs, unsigned max_runs_then)
+{
+    enum { ROWS = 100, ROUNDS = 10 };
+    const unsigned max_runs_of[] = {max_runs, max_runs_then};
+    struct scene *s = begin(false);
+    char body[64];
+    unsigned looks = 0, before = 0;
+    add_secret(s, 0, "pg", of_m0);
+    rotate_by_hand(s, 0);
+    are_inside(s, 1);
+    for (unsigned i = 0; i < ROWS; i++)
+        add_waiting(s, i, of_them);
+    s->vault->now_ms += 90000;
+    for (unsigned i = 0; i < 2 + ROUNDS; i++) {
+        if (i == 2) { /* each of both was met once */
+            before = atomic_load(&opened);
+            looks = atomic_load(&sleeps);
+        }
+        (void)snprintf(body, sizeof body, "{\"max_runs\":%u}", max_runs_of[i % 2]);
+        need(s, 204, "POST", "rotation/targets/pg", body);
+        looks_around(s);
+    }
+    looks = atomic_load(&sleeps) - looks;
+    before = atomic_load(&opened) - before;
+    assert_in_range(before, ROUNDS, looks + ROWS / 2);
+    assert_int_equal(test_vault_rows(s->vault, TABLE_DUE), ROWS);
+    end(s);
+}
+
+static void opened_for_a_place(void **state)
+{
+    (void)state;
+    one_is_opened("", "", 1, 1);
+}
+
+static void opened_for_an_account(void **state)
+{
+    (void)state;
+    one_is_opened(",\"group\":\"g\"", "\"group\":\"g\",", 2, 2);
+}
+
+static void opened_for_one_that_goes_first(void **state)
+{
+    (void)state;
+    one_is_opened("", "\"after\":\"secret/m0\",", 2, 2);
+}
+
+/* What holds them up is one thing in this look and another in the next. */
+static void opened_for_either(void **state)
+{
+    (void)state;
+    one_is_opened(",\"group\":\"g\"", "\"group\":\"g\",", 1, 2);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -849,7 +919,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(bounds),             cmocka_unit_test(starts_at_a_target),
         cmocka_unit_test(starts_in_all),      cmocka_unit_test(after_a_restart),
         cmocka_unit_test(starts_before_a_restart), cmocka_unit_test(in_order),
-        cmocka_unit_test(rows_stay),          cmocka_unit_test(looks_for_sessions),
+        cmocka_unit_test(rows_stay),          cmocka_unit_test(opened_for_a_place),
+        cmocka_unit_test(opened_for_an_account), cmocka_unit_test(opened_for_one_that_goes_first),
+        cmocka_unit_test(opened_for_either),  cmocka_unit_test(looks_for_sessions),
         cmocka_unit_test(a_question_of_a_run_in_doubt),
         cmocka_unit_test(a_look_at_what_is_stored), cmocka_unit_test(a_check),
         cmocka_unit_test(very_many_at_once),  cmocka_unit_test(very_many_in_order),

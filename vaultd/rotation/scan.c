@@ -13,8 +13,8 @@
 #include "vaultd/rotation/together.h"
 
 /* What is due is looked at from the front of its index, a row at a time: started, moved, or passed
- * over while the caps bind. Who waits for a place keeps his row, so that the line stays as it was, and costs
- * a step over it (waiting.h). */
+ * over while the caps bind. Who waits for a place or for his turn keeps his row, so that the line stays as it was,
+ * and costs a step over it (waiting.h). */
 
 #define ROWS_MOST   256u   /* looked at in one pass */
 #define STEPS_MOST  65536u /* or stepped over */
@@ -30,8 +30,8 @@ struct scan_pass {
     int64_t next_ms; /* when the next row is due */
     int64_t held_ms; /* when to look again at rows that were passed over, of all passes */
     bool more, started, touches;
-    bool burst; /* one of many that are looked at side by side: what it waits for is left in `waits_for` */
-    char waits_for[TARGET_NAME_MAX + 1];
+    bool burst; /* one of many that are looked at side by side: whose turn is before its own is left in `waits_for` */
+    char waits_for[RUN_ID_TEXT];
     bool on; /* none of so many rows could be started: those behind them are still to be looked at */
     unsigned char run[RUN_ID];
     char target[TARGET_NAME_MAX + 1];
@@ -58,16 +58,23 @@ static void pass_over(struct scan_pass *p, struct kt_bytes key, int64_t until_ms
 }
 
 /* Nothing starts at the target of this row in this look: what waits there, too, is not opened. */
-static void wait_there(struct scan_pass *p, struct kt_bytes key, const char *name, int64_t until_ms)
+static void wait_for_place(struct scan_pass *p, struct kt_bytes key, const char *target, int64_t until_ms)
 {
+    waiting_close(&p->rotation->due_waiting, key, WAITING_PLACE, target);
+    pass_over(p, key, until_ms);
+}
+
+/* Nor what waits for the same one, wherever that is. */
+static void wait_for_turn(struct scan_pass *p, struct kt_bytes key, const unsigned char before[RUN_ID], int64_t now_ms)
+{
+    char name[RUN_ID_TEXT];
+    run_id_text(before, name);
     if (p->burst) {
-        (void)snprintf(p->waits_for, sizeof p->waits_for, "%s", name);
+        memcpy(p->waits_for, name, sizeof name);
         return;
     }
-    struct waiting_target *target = waiting_add(&p->rotation->due_waiting, key, name);
-    if (target != NULL)
-        waiting_close(target);
-    pass_over(p, key, until_ms);
+    waiting_close(&p->rotation->due_waiting, key, WAITING_TURN, name);
+    pass_over(p, key, now_ms + HELD_MS);
 }
 
 /* Nothing starts where runs fail one after the other, until one passes its preflight, nor where nobody could log in:
@@ -77,16 +84,16 @@ static bool target_rests(struct request *req, struct rotation_target *target)
     return target->failures >= ROTATION_BREAKER || target_login(req, target, NULL) == KT_INVALID;
 }
 
-/* One account, and a pair of them, has one run at a time. All that want it are remembered by who has it. */
+/* One account, and a pair of them, has one run at a time. All that want it are remembered by its lock, whose holder
+ * may be another one in the next look. */
 static bool waits_for_account(struct scan_pass *p, struct request *req, const struct rotation_secret *secret,
                               struct kt_bytes key)
 {
-    unsigned char holder[RUN_ID];
-    char name[RUN_ID_TEXT + 1u] = {WAITING_ORDER};
+    unsigned char holder[RUN_ID], lock[BARRIER_HASH_KEY];
     if (run_lock_holder(req, &secret->settings, holder, NULL) != KT_OK)
         return false;
-    run_id_text(holder, name + 1);
-    wait_there(p, key, name, req->now_ms + HELD_MS);
+    run_lock_key(req->core, &secret->settings, lock);
+    wait_for_turn(p, key, lock + 1, req->now_ms);
     return true;
 }
 
@@ -102,7 +109,7 @@ static bool has_to_wait(struct scan_pass *p, struct request *req,
     bool free = place_free(p->rotation, NULL, &target) && !target_rests(req, &target);
     if (free && starts_left_at(p->rotation, &target, steady, &when))
         return waits_for_account(p, req, secret, key);
-    wait_there(p, key, target.name, req->now_ms + (free ? when - steady : HELD_MS));
+    wait_for_place(p, key, target.name, req->now_ms + (free ? when - steady : HELD_MS));
     return true;
 }
 
@@ -131,15 +138,13 @@ static enum kt_kind has_to_follow(struct scan_pass *p, struct request *req, cons
                                   struct kt_bytes key, bool *ret, const char **ret_ahead, struct kt_err *err)
 {
     struct order_wait wait;
-    char name[RUN_ID_TEXT + 1u] = {WAITING_ORDER};
     enum kt_kind kind = order_look(req, secret, &wait, err);
     if (kind != KT_OK)
         return kind;
     *ret = wait.waits;
     *ret_ahead = wait.text;
-    run_id_text(wait.id, name + 1);
     if (wait.waits)
-        wait_there(p, key, name, req->now_ms + HELD_MS);
+        wait_for_turn(p, key, wait.id, req->now_ms);
     return KT_OK;
 }
 
@@ -322,8 +327,7 @@ static enum kt_kind scan_handler(struct request *req, struct kt_err *err)
             p->next_ms = due < p->next_ms ? due : p->next_ms;
             break;
         }
-        const struct waiting_target *target = waiting_find(&p->rotation->due_waiting, key);
-        if (target != NULL && waiting_closed(target)) {
+        if (waiting_closed(&p->rotation->due_waiting, key)) {
             pass_over(p, key, INT64_MAX); /* until the one before it */
             stepped++;
             continue;
@@ -385,14 +389,14 @@ static void gather(struct burst *burst, struct request *req, const struct entry 
     if (target[0] == '\0')
         memcpy(burst->rows[burst->n++].key, entry->key.at, DUE_KEY);
     else
-        (void)waiting_add(&burst->rotation->due_waiting, entry->key, target);
+        (void)waiting_add(&burst->rotation->due_waiting, entry->key, WAITING_PLACE, target);
 }
 
 /* It has a target, or waits for another to go first, which was looked at. */
 static bool waits_elsewhere(const struct burst *burst, struct kt_bytes key)
 {
-    const struct waiting_target *target = waiting_find(&burst->rotation->due_waiting, key);
-    return target != NULL && (waiting_closed(target) || waiting_name(target)[0] != WAITING_ORDER);
+    const struct waiting_line *waiting = &burst->rotation->due_waiting;
+    return waiting_has_target(waiting, key) || waiting_closed(waiting, key);
 }
 
 static enum kt_kind gather_handler(struct request *req, struct kt_err *err)
@@ -448,11 +452,8 @@ static void took_row(struct burst *burst, const struct burst_row *row)
     burst->made = burst->made || row->pass.started;
     if (row->pass.waits_for[0] == '\0')
         return;
-    struct waiting_target *target =
-        waiting_add(&burst->rotation->due_waiting, kt_bytes(row->key, DUE_KEY), row->pass.waits_for);
+    waiting_close(&burst->rotation->due_waiting, kt_bytes(row->key, DUE_KEY), WAITING_TURN, row->pass.waits_for);
     burst->waits = true;
-    if (target != NULL)
-        waiting_close(target);
 }
 
 /* False: there are no more, or something failed that the other way is to find and say. */

@@ -130,9 +130,7 @@ static void pass_row(struct truth_pass *p, struct kt_bytes key, int64_t until_ms
 /* What waits at this target, too, is not opened in this look. */
 static void wait_there(struct truth_pass *p, struct kt_bytes key, const char *name, int64_t until_ms)
 {
-    struct waiting_target *target = waiting_add(&p->rotation->looks_waiting, key, name);
-    if (target != NULL)
-        waiting_close(target);
+    waiting_close(&p->rotation->looks_waiting, key, WAITING_PLACE, name);
     p->more = false;
     pass_row(p, key, until_ms);
 }
@@ -207,8 +205,7 @@ static enum kt_kind scan_handler(struct request *req, struct kt_err *err)
             p->next_ms = due;
             break;
         }
-        const struct waiting_target *target = waiting_find(&p->rotation->looks_waiting, key);
-        if (target != NULL && waiting_closed(target)) {
+        if (waiting_closed(&p->rotation->looks_waiting, key)) {
             pass_row(p, key, INT64_MAX); /* until the one before it */
             stepped++;
             continue;

@@ -10,9 +10,10 @@
 
 struct waiting_row {
     unsigned char key[KEY_BYTES];
-    uint32_t target; /* its place among the targets plus 1; 0: free */
+    uint32_t reasons[WAITING_KINDS]; /* of each kind its place among the reasons plus 1; 0: none */
 };
-struct waiting_target {
+struct waiting_reason {
+    enum waiting_for kind;
     bool closed;
     char name[TARGET_NAME_MAX + 1];
 };
@@ -20,7 +21,7 @@ struct waiting_target {
 void waiting_free(struct waiting_line *waiting)
 {
     free(waiting->rows);
-    free(waiting->targets);
+    free(waiting->reasons);
     *waiting = (struct waiting_line){0};
 }
 
@@ -30,8 +31,13 @@ void waiting_begin(struct waiting_line *waiting, int64_t now_ms)
         waiting_free(waiting);
         waiting->since_ms = now_ms;
     }
-    for (size_t i = 0; i < waiting->n_targets; i++)
-        waiting->targets[i].closed = false;
+    for (size_t i = 0; i < waiting->n_reasons; i++)
+        waiting->reasons[i].closed = false;
+}
+
+static bool is_free(const struct waiting_row *row)
+{
+    return row->reasons[WAITING_PLACE] == 0 && row->reasons[WAITING_TURN] == 0;
 }
 
 /* The end of a key is a secret's id, which is a hash already. */
@@ -40,17 +46,9 @@ static size_t place_of(const struct waiting_line *waiting, const unsigned char k
     uint64_t hash = 0;
     memcpy(&hash, key + KEY_BYTES - sizeof hash, sizeof hash);
     size_t at = (size_t)hash & (waiting->room - 1);
-    while (waiting->rows[at].target != 0 && memcmp(waiting->rows[at].key, key, KEY_BYTES) != 0)
+    while (!is_free(&waiting->rows[at]) && memcmp(waiting->rows[at].key, key, KEY_BYTES) != 0)
         at = (at + 1) & (waiting->room - 1);
     return at;
-}
-
-struct waiting_target *waiting_find(const struct waiting_line *waiting, struct kt_bytes key)
-{
-    if (waiting->room == 0 || key.len != DUE_KEY)
-        return NULL;
-    uint32_t target = waiting->rows[place_of(waiting, key.at + 1)].target;
-    return target == 0 ? NULL : &waiting->targets[target - 1];
 }
 
 static bool make_room(struct waiting_line *waiting)
@@ -65,62 +63,83 @@ static bool make_room(struct waiting_line *waiting)
     if (wider.rows == NULL)
         return false;
     for (size_t i = 0; i < waiting->room; i++)
-        if (waiting->rows[i].target != 0)
+        if (!is_free(&waiting->rows[i]))
             wider.rows[place_of(&wider, waiting->rows[i].key)] = waiting->rows[i];
     free(waiting->rows);
     *waiting = wider;
     return true;
 }
 
-static struct waiting_target *find_target(struct waiting_line *waiting, const char *name)
+static struct waiting_reason *find_reason(struct waiting_line *waiting, enum waiting_for kind, const char *name)
 {
-    for (size_t i = 0; i < waiting->n_targets; i++)
-        if (strcmp(waiting->targets[i].name, name) == 0)
-            return &waiting->targets[i];
-    if (waiting->n_targets == WAITING_TARGETS_MAX)
+    for (size_t i = 0; i < waiting->n_reasons; i++)
+        if (waiting->reasons[i].kind == kind && strcmp(waiting->reasons[i].name, name) == 0)
+            return &waiting->reasons[i];
+    if (waiting->n_reasons == WAITING_REASONS_MAX)
         return NULL;
-    if (waiting->n_targets == waiting->targets_room) {
-        size_t room = waiting->targets_room == 0 ? 8 : waiting->targets_room * 2;
-        struct waiting_target *more = kt_calloc(room, sizeof *more);
+    if (waiting->n_reasons == waiting->reasons_room) {
+        size_t room = waiting->reasons_room == 0 ? 8 : waiting->reasons_room * 2;
+        struct waiting_reason *more = kt_calloc(room, sizeof *more);
         if (more == NULL)
             return NULL;
-        if (waiting->n_targets > 0)
-            memcpy(more, waiting->targets, waiting->n_targets * sizeof *more);
-        free(waiting->targets);
-        waiting->targets = more;
-        waiting->targets_room = room;
+        if (waiting->n_reasons > 0)
+            memcpy(more, waiting->reasons, waiting->n_reasons * sizeof *more);
+        free(waiting->reasons);
+        waiting->reasons = more;
+        waiting->reasons_room = room;
     }
-    struct waiting_target *target = &waiting->targets[waiting->n_targets++];
-    target->closed = false;
-    (void)snprintf(target->name, sizeof target->name, "%s", name);
-    return target;
+    struct waiting_reason *reason = &waiting->reasons[waiting->n_reasons++];
+    *reason = (struct waiting_reason){.kind = kind};
+    (void)snprintf(reason->name, sizeof reason->name, "%s", name);
+    return reason;
 }
 
-struct waiting_target *waiting_add(struct waiting_line *waiting, struct kt_bytes key, const char *target)
+/* NULL: there is no room. */
+static struct waiting_reason *remember(struct waiting_line *waiting, struct kt_bytes key, enum waiting_for kind,
+                                       const char *name)
 {
     if (key.len != DUE_KEY || !make_room(waiting))
         return NULL;
-    struct waiting_target *found = find_target(waiting, target);
+    struct waiting_reason *reason = find_reason(waiting, kind, name);
     struct waiting_row *row = &waiting->rows[place_of(waiting, key.at + 1)];
-    if (found == NULL)
+    if (reason == NULL)
         return NULL;
-    waiting->n += row->target == 0;
+    waiting->n += is_free(row);
     memcpy(row->key, key.at + 1, KEY_BYTES);
-    row->target = (uint32_t)(found - waiting->targets) + 1;
-    return found;
+    row->reasons[kind] = (uint32_t)(reason - waiting->reasons) + 1;
+    return reason;
 }
 
-const char *waiting_name(const struct waiting_target *target)
+bool waiting_add(struct waiting_line *waiting, struct kt_bytes key, enum waiting_for kind, const char *name)
 {
-    return target->name;
+    return remember(waiting, key, kind, name) != NULL;
 }
 
-void waiting_close(struct waiting_target *target)
+void waiting_close(struct waiting_line *waiting, struct kt_bytes key, enum waiting_for kind, const char *name)
 {
-    target->closed = true;
+    struct waiting_reason *reason = remember(waiting, key, kind, name);
+    if (reason != NULL)
+        reason->closed = true;
 }
 
-bool waiting_closed(const struct waiting_target *target)
+/* NULL: none of that kind is known. */
+static const struct waiting_reason *reason_of(const struct waiting_line *waiting, struct kt_bytes key,
+                                              enum waiting_for kind)
 {
-    return target->closed;
+    if (waiting->room == 0 || key.len != DUE_KEY)
+        return NULL;
+    uint32_t reason = waiting->rows[place_of(waiting, key.at + 1)].reasons[kind];
+    return reason == 0 ? NULL : &waiting->reasons[reason - 1];
+}
+
+bool waiting_closed(const struct waiting_line *waiting, struct kt_bytes key)
+{
+    const struct waiting_reason *place = reason_of(waiting, key, WAITING_PLACE);
+    const struct waiting_reason *turn = reason_of(waiting, key, WAITING_TURN);
+    return (place != NULL && place->closed) || (turn != NULL && turn->closed);
+}
+
+bool waiting_has_target(const struct waiting_line *waiting, struct kt_bytes key)
+{
+    return reason_of(waiting, key, WAITING_PLACE) != NULL;
 }
