@@ -493,14 +493,17 @@ static void other_rules(void **state)
 
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
 
-/* While the rotation thread looks at it again and again. */
+/* The rotation thread looks at it again and again: it begins a look only when the one before has ended. */
 static void alarm_stays(struct scene *s)
 {
-    for (unsigned i = 0; i < 200; i++) {
+    struct rotation *rotation = s->vault->core->rotation;
+    for (unsigned looks = 0; looks < 20; looks++) {
+        rotation_wake(rotation);
+        for (int i = 0; i < PATIENCE && atomic_load(&rotation->poked); i++)
+            pause_ms(1);
+        assert_false(atomic_load(&rotation->poked));
         need(s, 200, "GET", "rotation/clock", NULL);
         assert_true(test_vault_said(s->vault, "\"alarm\":true"));
-        rotation_wake(s->vault->core->rotation);
-        pause_ms(1);
     }
 }
 
