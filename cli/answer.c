@@ -153,25 +153,6 @@ bool cli_do(struct cli *cli, const char *doing, const char *method, const char *
     return cli_call(cli, &call, &reply) == KT_OK;
 }
 
-bool cli_remove(struct cli *cli, const char *doing, const char *path, const char *what)
-{
-    struct kt_err err = {0};
-    bool there = true;
-    kt_autoapireply struct kt_api_reply reply;
-    kt_api_reply_init(&reply);
-    struct cli_call look = {.doing = doing, .method = "GET", .path = path, .aside = true, .err = &err};
-    if (!cli_open(cli))
-        return false;
-    if (!flags_on(&cli->flags, FLAG_CURL))
-        there = cli_call(cli, &look, &reply) != KT_NOT_FOUND;
-    if (!cli_do(cli, doing, "DELETE", path))
-        return false;
-    cli->exit_code = CLI_DONE;
-    if (!there)
-        cli_note(cli, "note   there is no %s '%s': nothing was changed", what, cli->words[0]);
-    return there;
-}
-
 bool cli_capabilities(struct cli *cli, const char *const *paths, size_t count, struct kt_api_reply *reply)
 {
     kt_autobuf struct kt_buf body = {0};

@@ -102,11 +102,9 @@ void cli_print_keys(struct cli *cli, const struct kt_api_reply *reply);
  * the exit code done. Returns the exit code. */
 int cli_list_keys(struct cli *cli, const char *doing, const char *path, const char *nothing,
                   const char *next);
-/* A request without a body whose answer says nothing: DELETE and the like. False: said why. */
+/* A request without a body whose answer says nothing: DELETE and the like. False: said why. The vault does not say
+ * whether what was deleted was there. To ask for it first would take a use of a token that may have one left. */
 bool cli_do(struct cli *cli, const char *doing, const char *method, const char *path);
-/* DELETE of what has the API's path; what: "the policy". True: it is gone. False: said why not, or that nothing
- * was there, which is no failure: what was asked for holds. A token that may not read is not told that. */
-bool cli_remove(struct cli *cli, const char *doing, const char *path, const char *what);
 /* What the token may do with these paths; false: that is not told. Then, of one of them, the capability or
  * everything: */
 bool cli_capabilities(struct cli *cli, const char *const *paths, size_t count, struct kt_api_reply *reply);

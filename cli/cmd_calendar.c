@@ -88,8 +88,8 @@ int cmd_calendar_list(struct cli *cli)
 int cmd_calendar_remove(struct cli *cli)
 {
     char path[PATH_MAX_LEN];
-    if (!calendar_path(cli, path) || !cli_remove(cli, "removing the calendar", path, "calendar"))
+    if (!calendar_path(cli, path) || !cli_do(cli, "removing the calendar", "DELETE", path))
         return cli->exit_code;
-    cli_success(cli, "calendar %s is removed", cli->words[0]);
+    cli_success(cli, "calendar %s is removed, if it was there", cli->words[0]);
     return CLI_DONE;
 }

@@ -106,21 +106,6 @@ int cmd_lease_renew(struct cli *cli)
 
 /* ---- revoke ---- */
 
-/* A lease that is not there is revoked like any other, and the vault says so: 204. */
-static bool is_there(struct cli *cli)
-{
-    struct kt_err err = {0};
-    kt_autobuf struct kt_buf body = {0};
-    kt_autoapireply struct kt_api_reply reply;
-    kt_buf_init(&body, BODY_MAX);
-    kt_api_reply_init(&reply);
-    write_id(cli, &body);
-    struct cli_call call = {.doing = "looking for the lease", .method = "PUT", .path = "sys/leases/lookup",
-                            .body = kt_buf_bytes(&body), .aside = true, .err = &err};
-    return flags_on(&cli->flags, FLAG_CURL) || cli_call(cli, &call, &reply) == KT_OK ||
-           strstr(err.what, "invalid lease") == NULL;
-}
-
 static bool send_revoke(struct cli *cli, const char *path)
 {
     static const char *const bodies[] = {"{\"sync\":false}", "{\"sync\":true}"};
@@ -141,17 +126,10 @@ int cmd_lease_revoke(struct cli *cli)
     if (force && !prefix)
         return cli_wrong(cli, "secretctl lease revoke -prefix -force PREFIX", "-force is only for a -prefix");
     const char *before = force ? "sys/leases/revoke-force/" : prefix ? "sys/leases/revoke-prefix/" : "sys/leases/revoke/";
-    if (!lease_path(cli, before, id, path) || !cli_open(cli))
+    if (!lease_path(cli, before, id, path) || !send_revoke(cli, path))
         return cli->exit_code;
-    bool there = prefix || is_there(cli);
-    if (!send_revoke(cli, path))
-        return cli->exit_code;
-    if (!there) {
-        cli_note(cli, "note   there is no lease '%s': nothing was changed", id);
-        return CLI_DONE;
-    }
     if (!flags_on(&cli->flags, FLAG_SYNC))
-        cli_success(cli, "the revocation is under way: %s", id);
+        cli_success(cli, "the revocation is under way, if there was any: %s", id);
     else if (force)
         cli_success(cli, "force revoked, if there were any, all leases below: %s", id);
     else

@@ -214,9 +214,9 @@ int cmd_schedule_remove(struct cli *cli)
 {
     char path[SECRET_API_PATH];
     if (!secret_path(cli, "rotation/secrets/", cli->words[0], path) ||
-        !cli_remove(cli, "removing the rotation", path, "rotation of"))
+        !cli_do(cli, "removing the rotation", "DELETE", path))
         return cli->exit_code;
-    cli_success(cli, "%s is not rotated any more; its value and its accounts are as they were",
+    cli_success(cli, "the rotation of %s is removed, if it was there; its value and its accounts are as they were",
                 cli->words[0]);
     return CLI_DONE;
 }

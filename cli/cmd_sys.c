@@ -206,8 +206,8 @@ int cmd_policy_delete(struct cli *cli)
 {
     char path[PATH_MAX_LEN];
     if (!api_path(cli, "sys/policies/acl/", cli->words[0], path) ||
-        !cli_remove(cli, "deleting the policy", path, "policy"))
+        !cli_do(cli, "deleting the policy", "DELETE", path))
         return cli->exit_code;
-    cli_success(cli, "Deleted policy: %s", cli->words[0]);
+    cli_success(cli, "Deleted policy, if it was there: %s", cli->words[0]);
     return CLI_DONE;
 }

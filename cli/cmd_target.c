@@ -61,9 +61,9 @@ int cmd_target_list(struct cli *cli)
 int cmd_target_remove(struct cli *cli)
 {
     char path[PATH_MAX_LEN];
-    if (!target_path(cli, "", path) || !cli_remove(cli, "removing the target", path, "target"))
+    if (!target_path(cli, "", path) || !cli_do(cli, "removing the target", "DELETE", path))
         return cli->exit_code;
-    cli_success(cli, "target %s is removed; the system itself was not touched", cli->words[0]);
+    cli_success(cli, "target %s is removed, if it was there; the system itself was not touched", cli->words[0]);
     return CLI_DONE;
 }
 

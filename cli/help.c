@@ -266,7 +266,7 @@ void help_markdown(struct kt_buf *out)
         "reached. ");
     add_asking(out, "`");
     kt_buf_add_text(out, " answer a question:\n2 is the bad answer, 1 an error. To remove what is not there is no error: "
-                         "it is said, and the code is 0.\n");
+                         "the code is 0.\n");
     for (unsigned group = 0; group < GROUP_COUNT; group++) {
         kt_buf_printf(out, "\n## %s\n", command_group_titles[group]);
         for (size_t i = 0; i < command_count(); i++) {
