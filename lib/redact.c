@@ -261,9 +261,20 @@ static bool contains_any_of(struct kt_bytes text, const char *characters)
     return false;
 }
 
-static void mark(unsigned char *hidden, size_t at, size_t len)
+/* What of a text goes with a byte of it. While values are looked for only they are marked, so that an occurrence costs
+ * its own length, however long the word is that it stands in; spread() does the rest once. */
+enum reach { REACH_NONE, REACH_ITSELF, REACH_WORD, REACH_TEXT };
+
+static void mark(unsigned char *reach, size_t at, size_t len, enum reach how)
 {
-    memset(hidden + at, 1, len);
+    for (size_t i = at; i < at + len; i++)
+        if (reach[i] < how)
+            reach[i] = (unsigned char)how;
+}
+
+static enum reach reach_of(struct kt_bytes value)
+{
+    return value.len <= ANYWHERE_MAX ? REACH_TEXT : value.len <= SHORT_MAX ? REACH_WORD : REACH_ITSELF;
 }
 
 static bool is_of_word(unsigned char c)
@@ -271,43 +282,40 @@ static bool is_of_word(unsigned char c)
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c >= 0x80;
 }
 
-/* An occurrence of the value, as it is or escaped. */
-static void mark_value(struct kt_bytes value, struct kt_bytes text, unsigned char *hidden, size_t at, size_t len)
+static void spread(struct kt_bytes text, unsigned char *reach)
 {
-    size_t end = at + len;
-    if (value.len <= ANYWHERE_MAX) {
-        mark(hidden, 0, text.len);
+    if (memchr(reach, REACH_TEXT, text.len) != NULL) {
+        mark(reach, 0, text.len, REACH_TEXT);
         return;
     }
-    while (value.len <= SHORT_MAX && at > 0 && is_of_word(text.at[at - 1]))
-        at--;
-    while (value.len <= SHORT_MAX && end < text.len && is_of_word(text.at[end]))
-        end++;
-    mark(hidden, at, end - at);
+    for (size_t at = 1; at < text.len; at++)
+        if (reach[at - 1] == REACH_WORD && is_of_word(text.at[at]))
+            reach[at] = REACH_WORD;
+    for (size_t at = text.len; at-- > 1;)
+        if (reach[at] == REACH_WORD && is_of_word(text.at[at - 1]))
+            reach[at - 1] = REACH_WORD;
 }
 
-static void mark_plain(struct kt_bytes value, struct kt_bytes text, unsigned char *hidden)
+static void mark_plain(struct kt_bytes value, struct kt_bytes text, unsigned char *reach)
 {
     for (size_t at = 0; at + value.len <= text.len; at++)
         if (text.at[at] == value.at[0] && memcmp(text.at + at, value.at, value.len) == 0)
-            mark_value(value, text, hidden, at, value.len);
+            mark(reach, at, value.len, reach_of(value));
 }
 
 static void mark_form(const struct form *form, struct kt_bytes value, struct kt_bytes text,
-                      unsigned char *hidden)
+                      unsigned char *reach)
 {
+    enum reach how = form->shortest == 1 ? reach_of(value) : REACH_ITSELF; /* no words in hex */
     if (value.len < form->shortest || (form->needs != NULL && !contains_any_of(text, form->needs)))
         return;
     for (size_t at = 0; at < text.len; at++) {
         size_t len = occurrence(form, kt_bytes(text.at + at, text.len - at), value);
-        if (len > 0 && form->shortest == 1)
-            mark_value(value, text, hidden, at, len);
-        else
-            mark(hidden, at, len);
+        mark(reach, at, len, how);
     }
 }
 
-static void mark_core(const struct core *core, struct kt_bytes text, unsigned char *hidden)
+static void mark_core(const struct core *core, struct kt_bytes text, unsigned char *reach)
 {
     if (core->text.len < ENCODED_MIN)
         return;
@@ -315,21 +323,22 @@ static void mark_core(const struct core *core, struct kt_bytes text, unsigned ch
         size_t len = core_occurrence(kt_bytes(text.at + at, text.len - at), core->text);
         if (len == 0)
             continue;
-        mark(hidden, at, len);
+        mark(reach, at, len, REACH_ITSELF);
         if (core->shared_before && at > 0)
-            mark(hidden, at - 1, 1);
+            mark(reach, at - 1, 1, REACH_ITSELF);
         if (core->shared_after && at + len < text.len)
-            mark(hidden, at + len, 1);
+            mark(reach, at + len, 1, REACH_ITSELF);
     }
 }
 
-static void write_rest(struct kt_bytes text, const unsigned char *hidden, struct kt_buf *out)
+static void write_rest(struct kt_bytes text, const unsigned char *reach, struct kt_buf *out)
 {
     for (size_t at = 0; at < text.len;) {
         size_t end = at;
-        while (end < text.len && hidden[end] == hidden[at])
+        bool hidden = reach[at] != REACH_NONE;
+        while (end < text.len && (reach[end] != REACH_NONE) == hidden)
             end++;
-        if (hidden[at])
+        if (hidden)
             kt_buf_add_text(out, KT_REDACTED);
         else
             kt_buf_add(out, text.at + at, end - at);
@@ -343,18 +352,19 @@ enum kt_kind kt_redact(const struct kt_redactor *redactor, struct kt_bytes text,
     if (text.len > KT_REDACT_TEXT_MAX)
         return kt_fail(err, KT_TOO_LARGE, "a text over %zu bytes is not searched for secrets",
                        KT_REDACT_TEXT_MAX);
-    kt_autofree unsigned char *hidden = kt_calloc(text.len + 1, 1);
-    if (hidden == NULL)
+    kt_autofree unsigned char *reach = kt_calloc(text.len + 1, 1);
+    if (reach == NULL)
         return kt_fail(err, KT_NO_MEMORY, "searching a text for secrets");
     for (size_t i = 0; redactor != NULL && text.len > 0 && i < redactor->count; i++) {
         const struct value *value = &redactor->values[i];
-        mark_plain(value->bytes, text, hidden);
+        mark_plain(value->bytes, text, reach);
         for (size_t f = 0; f < FORMS; f++)
-            mark_form(&forms[f], value->bytes, text, hidden);
+            mark_form(&forms[f], value->bytes, text, reach);
         for (size_t c = 0; c < 3; c++)
-            mark_core(&value->cores[c], text, hidden);
+            mark_core(&value->cores[c], text, reach);
     }
-    write_rest(text, hidden, out);
+    spread(text, reach);
+    write_rest(text, reach, out);
     return kt_buf_ok(out) ? KT_OK
                           : kt_fail(err, KT_NO_MEMORY, "the text without secrets is too long");
 }

@@ -54,6 +54,8 @@ static const struct row {
     {"plain, eight in a word", "password", "of passwords", "of " R "s"},
     {"plain, three in a word", "pas", "the server refused the password", R},
     {"plain, three that are not there", "pxs", "the server refused the password", "the server refused the password"},
+    {"plain, short, over two words and itself", "a-a-", "y xa-a-a-az y", "y " R " y"},
+    {"plain, short beside one that is not", "pass", "passx.pass", R "." R},
     {"escaped, short in a word", "a/bc", "xa\\/bcd e", R " e"},
     {"plain, other case stays", "hunter22", "Hunter22", "Hunter22"},
     {"plain, one character", "x", "a b axb", R},
@@ -217,6 +219,21 @@ static void limits(void **state)
     free(text);
 }
 
+/* Each place of one long word is an occurrence: none costs the word's length again. */
+static void many_in_one_word(void **state)
+{
+    (void)state;
+    char *text = malloc(KT_REDACT_TEXT_MAX);
+    assert_non_null(text);
+    memset(text, 'a', KT_REDACT_TEXT_MAX);
+    for (size_t len = 1; len < 8; len++) {
+        kt_autoredactor struct kt_redactor *redactor = kt_redactor_new();
+        assert_int_equal(kt_redactor_add(redactor, kt_bytes(text, len), NULL), KT_OK);
+        expect(redactor, kt_bytes(text, KT_REDACT_TEXT_MAX), kt_str(R));
+    }
+    free(text);
+}
+
 #ifdef KT_FAULT
 static void survives_no_memory(void **state)
 {
@@ -247,6 +264,7 @@ int main(void)
     static const struct CMUnitTest plain[] = {
         cmocka_unit_test(encoders_of_libraries), cmocka_unit_test(every_base64_alignment),
         cmocka_unit_test(several_values),        cmocka_unit_test(limits),
+        cmocka_unit_test(many_in_one_word),
 #ifdef KT_FAULT
         cmocka_unit_test(survives_no_memory),
 #endif
