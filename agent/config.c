@@ -248,10 +248,11 @@ static struct template_place place_of(const struct reader *r, struct kt_hcl_pos 
 static enum kt_kind check_path(struct reader *r, const struct kt_hcl_block *block)
 {
     const char *path = block->labels[0];
-    size_t len = strlen(path);
-    if (path[0] == '/' && path[len - 1] != '/')
-        return KT_OK;
-    return kt_hcl_fail(block->pos, r->err, "file \"%s\" must be an absolute path", path);
+    if (path[0] != '/')
+        return kt_hcl_fail(block->pos, r->err, "file \"%s\" must be an absolute path", path);
+    if (path[strlen(path) - 1] == '/')
+        return kt_hcl_fail(block->pos, r->err, "file \"%s\" must be the path of a file, without a '/' at its end", path);
+    return KT_OK;
 }
 
 static enum kt_kind read_file(struct reader *r, const struct kt_hcl_block *block,
