@@ -67,11 +67,16 @@ bool privileges_would_give_folder(const struct identity *identity, const char *p
         return false;
     if (fd >= 0)
         return fstat(fd, &st) == 0 && st.st_uid == 0 && is_empty(fd);
-    const char *slash = strrchr(path, '/');
+    if (errno != ENOENT)
+        return false;
     char parent[PATH_MAX];
-    int len = slash == NULL ? snprintf(parent, sizeof parent, ".")
-                            : snprintf(parent, sizeof parent, "%.*s", (int)(slash - path) + 1, path);
-    return errno == ENOENT && len > 0 && (size_t)len < sizeof parent && stat(parent, &st) == 0 && S_ISDIR(st.st_mode) &&
+    size_t end = strlen(path);
+    while (end > 0 && path[end - 1] == '/') /* mkdir() takes no notice of them */
+        end--;
+    while (end > 0 && path[end - 1] != '/')
+        end--;
+    int len = end == 0 ? snprintf(parent, sizeof parent, ".") : snprintf(parent, sizeof parent, "%.*s", (int)end, path);
+    return len > 0 && (size_t)len < sizeof parent && stat(parent, &st) == 0 && S_ISDIR(st.st_mode) &&
            access(parent, W_OK | X_OK) == 0;
 }
 

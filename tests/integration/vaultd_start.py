@@ -99,7 +99,7 @@ def check_of_a_folder_to_come():
     with tempfile.TemporaryDirectory(prefix="kt-check-") as parent:
         os.chmod(parent, 0o755)
         config = os.path.join(parent, "vaultd.hcl")
-        for folder, code in (("data", 0), ("given", 0), ("kept", 1), ("no/data", 1)):
+        for folder, code in (("data", 0), ("slash/", 0), ("slashes//", 0), ("given", 0), ("kept", 1), ("no/data", 1), ("no/data/", 1)):
             with open(config, "w") as f:
                 f.write('storage "lmdb" { path = "%s/%s" }\nlistener "tcp" { address = "127.0.0.1:%d" tls_disable = true }\n'
                         % (parent, folder, free_port()))
