@@ -139,19 +139,25 @@ static void begin_reload(struct attend *attend)
     attend_notify("READY=1");
 }
 
-void attend_settle(struct attend *attend)
+static void join_reload(struct attend *attend)
 {
     uint64_t ones = 0;
-    if (!attend->reloading)
-        return;
     (void)pthread_join(attend->reloader, NULL);
     (void)!read(attend->reloaded, &ones, sizeof ones);
     attend->reloading = false;
 }
 
+bool attend_settle(struct attend *attend, int wait_ms)
+{
+    struct pollfd over = {.fd = attend->reloaded, .events = POLLIN};
+    if (attend->reloading && poll(&over, 1, wait_ms) == 1)
+        join_reload(attend);
+    return !attend->reloading;
+}
+
 static void end_reload(struct attend *attend)
 {
-    attend_settle(attend);
+    join_reload(attend);
     if (attend->again)
         begin_reload(attend);
 }

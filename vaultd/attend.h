@@ -3,7 +3,7 @@
  *
  * SIGTERM, SIGINT: stop. SIGHUP: the caller's reload, on a thread of its own: it waits for files and for
  * audit devices, and while the vault is being sealed; the watchdog and whoever wants to stop do not wait
- * with it. One at a time; what came meanwhile is one more. A broken store ends the loop too. SIGBUS,
+ * with it: it may go on beside everything that a stop does but freeing. One at a time; what came meanwhile is one more. A broken store ends the loop too. SIGBUS,
  * which the kernel sends when a mapped database file was cut short, says so and ends the process.
  * Owner:   attend_begin() opens, attend_end() closes.
  * Threads: attend_begin(): before threads, so that every thread has the signals blocked.
@@ -36,8 +36,8 @@ enum kt_kind attend_begin(struct attend *ret, struct kt_err *err) KT_MUST_CHECK;
 void attend_end(struct attend *attend);
 /* Until a signal to stop, or until the store or the audit log broke. A reload may still be under way. */
 enum attend_end attend_loop(struct attend *attend, attend_reload_fn *fn, void *arg);
-/* Waits for it: before anything is freed that it uses. */
-void attend_settle(struct attend *attend);
+/* Waits for it, at most so long: before anything is freed that it uses. False: it is still under way. */
+bool attend_settle(struct attend *attend, int wait_ms) KT_MUST_CHECK;
 /* A store_broken_fn, and the audit log's; arg is the struct attend. */
 void attend_store_broken(void *arg, const char *what);
 void attend_audit_broken(void *arg, const char *what);

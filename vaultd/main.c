@@ -443,19 +443,20 @@ static void reload(void *arg)
 
 /* ---- down ----------------------------------------------------------------------------------- */
 
-/* False: a request is stuck, and nothing it may still touch can be freed. */
-static bool stop(struct vaultd *vaultd)
+/* What is stuck, so that nothing it may still touch can be freed; NULL: nothing. */
+static const char *stop(struct vaultd *vaultd)
 {
     attend_notify("STOPPING=1");
     attend_deadline(STOP_S);
-    attend_settle(&vaultd->attend);
     if (vaultd->core != NULL) {
         http_server_drain(vaultd->http, DRAIN_MS / 5);
         if (vaultd->spawner != NULL)
             spawner_interrupt(vaultd->spawner);
         core_seal(vaultd->core, "stop");
     }
-    return vaultd->http == NULL || http_server_stop(vaultd->http, DRAIN_MS);
+    if (vaultd->http != NULL && !http_server_stop(vaultd->http, DRAIN_MS))
+        return "a request did not end";
+    return attend_settle(&vaultd->attend, DRAIN_MS / 5) ? NULL : "a reload did not end";
 }
 
 static void release(struct vaultd *vaultd)
@@ -494,8 +495,9 @@ static int serve(struct vaultd *vaultd)
     } else {
         code = refuse(&err);
     }
-    if (!stop(vaultd)) {
-        kt_log(KT_LOG_ERROR, "stopped_hard", "reason=\"a request did not end\"");
+    const char *stuck = stop(vaultd);
+    if (stuck != NULL) {
+        kt_log(KT_LOG_ERROR, "stopped_hard", "reason=\"%s\"", stuck);
         _exit(1);
     }
     release(vaultd);

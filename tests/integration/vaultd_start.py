@@ -447,6 +447,23 @@ def stops_and_comes_back():
         equal(vault.ok("GET", "secret/data/a").data["data"], {"k": "v"})
 
 
+def stops_beside_a_reload():
+    """That hangs: its file is a pipe into which nobody writes. All is sealed nevertheless, and soon."""
+    with Vault() as vault:
+        vault.ready()
+        os.unlink(vault.config_path)
+        os.mkfifo(vault.config_path, 0o644)
+        vault.process.send_signal(signal.SIGHUP)
+        equal(vault.stop(), 1)
+        log = vault.log_text()
+        contains(log, "sealed why=stop")
+        contains(log, 'stopped_hard reason="a reload did not end"')
+        equal("stop_took_too_long" in log, False, log)
+        os.unlink(vault.config_path)
+        vault.write_config()
+        vault.start()
+
+
 def stops_under_load():
     with Vault() as vault:
         vault.ready()
@@ -599,7 +616,7 @@ for case in [wrong_flag, check, check_of_a_folder_to_come, no_configuration, por
              data_folder_of_root, data_folder_is_made, gives_up_privileges, environment_is_cleaned,
              sandbox_required, listens_on_a_unix_socket, one_address_cannot_take_all,
              many_authenticated_clients, old_protocols_are_refused, certificate_is_reloaded,
-             log_level_is_reloaded, stops_and_comes_back, stops_under_load,
+             log_level_is_reloaded, stops_and_comes_back, stops_beside_a_reload, stops_under_load,
              says_when_the_database_shrinks, dev_works, dev_is_never_found_sealed, dev_leaves_nothing_after_a_kill,
              dev_with_tls, dev_stays_on_loopback]:
     report.case(case.__name__.replace("_", " "), case)

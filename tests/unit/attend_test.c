@@ -116,11 +116,10 @@ static int reload_in_a_child(void)
         pthread_create(&thread, NULL, send_signals, NULL) != 0)
         return 9;
     enum attend_end end = attend_loop(&attend, reload_slowly, NULL);
-    bool under_way = attend.reloading;
+    bool under_way = !attend_settle(&attend, 0);
     (void)!write(slow.go_on[1], &byte, 1);
-    attend_settle(&attend);
+    bool settled = attend_settle(&attend, -1);
     (void)pthread_join(thread, NULL);
-    bool settled = !attend.reloading;
     attend_end(&attend);
     return end == ATTEND_STOP && under_way && settled && slow.n == 2 ? 3 : 9;
 }

@@ -7,7 +7,8 @@
  * Owner:   http_server_new() gives one, http_server_free() ends it after http_server_stop().
  * Order:   new, listen (each socket; may need root for a low port), drop privileges, start,
  *          [reload], [drain], stop, free. No thread exists before start.
- * Threads: one thread at a time, but for http_server_counts(): any thread.
+ * Threads: one thread at a time, but for http_server_counts(): any thread, and http_server_reload(): one thread,
+ *          beside drain and stop.
  * Limits:  struct http_limits. They bind connections that never authenticated, unless said
  *          otherwise.
  * Source:  microhttpd.h 0.9.75 and its observed behaviour, noted where it matters. */
