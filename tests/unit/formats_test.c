@@ -79,7 +79,7 @@ static const struct row rows[] = {
       "the rate-limit quotas: format 9 is newer than this vaultd (1)", .alone = MOUNTS },
     { "a secret's metadata", "secret/data/a", SECRET,
       TABLE_KV, 0, false, "GET", "secret/data/a", NULL,
-      "a secret's metadata: format 9 is newer than this vaultd (3)", 3, .alone = SEALED },
+      "a secret's metadata: format 9 is newer than this vaultd (3)", 2, .alone = SEALED },
     { "a secret's version", "secret/data/a", SECRET,
       TABLE_KV, 1, true, "GET", "secret/data/a", NULL,
       "a secret's version: format 9 is newer than this vaultd (1)", .alone = SEALED },

@@ -191,6 +191,36 @@ static void put_format_1(struct kt_buf *out)
     }
 }
 
+/* An older vaultd reads what has nothing that it does not know. */
+static void the_newest_form_only_for_what_it_adds(void **state)
+{
+    (void)state;
+    struct kt_arena arena;
+    struct kt_buf old, plain, needed;
+    struct kv_secret secret, again;
+    kt_arena_init(&arena, 1 << 20);
+    kt_buf_init(&old, 4096);
+    kt_buf_init(&plain, 4096);
+    kt_buf_init(&needed, 4096);
+    put_format_1(&old);
+    assert_int_equal(kv_meta_read(kt_buf_bytes(&old), &arena, &secret, NULL), KT_OK);
+    kv_meta_write(&secret, &plain);
+    assert_int_equal(plain.at[0], 2);
+    assert_int_equal(plain.len, old.len + 3 * sizeof(uint32_t)); /* its slots, and nothing more */
+    assert_int_equal(kv_meta_read(kt_buf_bytes(&plain), &arena, &again, NULL), KT_OK);
+    assert_int_equal(again.versions[2].needed_until_ms, 0);
+    secret.versions[2].needed_until_ms = 5000;
+    kv_meta_write(&secret, &needed);
+    assert_int_equal(needed.at[0], 3);
+    assert_int_equal(kv_meta_read(kt_buf_bytes(&needed), &arena, &again, NULL), KT_OK);
+    assert_int_equal(again.versions[1].needed_until_ms, 0);
+    assert_int_equal(again.versions[2].needed_until_ms, 5000);
+    kt_buf_free(&needed);
+    kt_buf_free(&plain);
+    kt_buf_free(&old);
+    kt_arena_free(&arena);
+}
+
 /* In the older form a record stands under its version's number; a destroyed version has none. */
 static void the_older_form_is_read_and_written_anew(void **state)
 {
@@ -230,6 +260,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(fewer_versions_kept_leave_nothing_behind, make, end),
         cmocka_unit_test_setup_teardown(what_is_replaced_leaves_nothing, make, end),
         cmocka_unit_test(the_older_form_is_read_and_written_anew),
+        cmocka_unit_test(the_newest_form_only_for_what_it_adds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

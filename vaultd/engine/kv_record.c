@@ -24,9 +24,19 @@ void kv_key(struct core *core, const struct mount *mount, const char *path, uint
 
 /* ---- metadata ---- */
 
+/* The newest one only for a secret that has what it adds: an older vaultd serves all others (docs/upgrade.md). */
+static unsigned format_for(const struct kv_secret *secret)
+{
+    for (size_t i = 0; i < secret->n_versions; i++)
+        if (secret->versions[i].needed_until_ms != 0)
+            return META_FORMAT;
+    return META_FORMAT - 1;
+}
+
 void kv_meta_write(const struct kv_secret *secret, struct kt_buf *out)
 {
-    kt_buf_add_u8(out, META_FORMAT);
+    unsigned format = format_for(secret);
+    kt_buf_add_u8(out, (uint8_t)format);
     kt_buf_add_u32(out, secret->newest);
     kt_buf_add_u32(out, secret->current);
     kt_buf_add_u32(out, secret->pending);
@@ -51,7 +61,8 @@ void kv_meta_write(const struct kv_secret *secret, struct kt_buf *out)
                                      (v->issued ? VERSION_ISSUED : 0) | (v->deleted ? VERSION_DELETED : 0)));
         kt_buf_add_i64(out, v->dead_proven_ms);
         kt_buf_add(out, v->dek, sizeof v->dek);
-        kt_buf_add_i64(out, v->needed_until_ms);
+        if (format > 2)
+            kt_buf_add_i64(out, v->needed_until_ms);
     }
 }
 

@@ -1,9 +1,10 @@
 /* vaultd/engine/kv_record.h - the stored forms of KV; for the kv files only.
  *
- * Metadata (suffix 0), format 2: u8 format ‖ u32 newest, current, pending, previous ‖ u8 flags ‖ i64
+ * Metadata (suffix 0), format 3: u8 format ‖ u32 newest, current, pending, previous ‖ u8 flags ‖ i64
  * created, updated ‖ u32 max versions ‖ i64 delete after ‖ u32 oldest ‖ field custom metadata ‖ u32 n
- * ‖ n × (u32 number ‖ u32 slot ‖ i64 created, deletion ‖ u8 flags ‖ i64 dead proven ‖ 32 key). Sealed
- * by the barrier. Format 1 has no slots: they are the numbers.
+ * ‖ n × (u32 number ‖ u32 slot ‖ i64 created, deletion ‖ u8 flags ‖ i64 dead proven ‖ 32 key ‖ i64
+ * needed until). Sealed by the barrier. Format 2, which is written while no version is needed, ended before
+ * that. Format 1 has no slots either: they are the numbers.
  * Version (suffix u32be slot), format 1: u8 format ‖ nonce24 ‖ ciphertext ‖ tag16 under the
  * version's own key, XChaCha20-Poly1305, AAD = the store key; plaintext u32 length ‖ JSON text ‖
  * zeroes to a multiple of 64. A new version takes the slot of the one that it pushes out: the record is
