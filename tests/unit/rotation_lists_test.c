@@ -267,6 +267,46 @@ static void a_list_no_more(void **state)
     scene_end(s);
 }
 
+/* What its certificates are revoked under is its name: it stays while they have not ended. */
+static void keeps_its_issuers_name(void **state)
+{
+    struct scene *s = authority(*state);
+    revoke(s, "secret/one");
+    becomes(s, LIST, 2);
+    need(s, 204, "DELETE", "rotation/secrets/" CA, NULL);
+    need(s, 400, "POST", "secret/move/ca", "{\"to\":\"secret/other\"}");
+    says(s, "secretctl certificate revoked secret/ca");
+    need(s, 200, "GET", "secret/data/ca", NULL);
+    s->vault->now_ms += 40 * 365 * 24 * HOUR_MS;
+    need(s, 200, "POST", "secret/move/ca", "{\"to\":\"secret/other\"}");
+    scene_end(s);
+}
+
+/* An SSH authority's lists have its key from what was revoked; they are found by its name as well. */
+static void keeps_its_ssh_issuers_name(void **state)
+{
+    struct scene *s = scene(*state);
+    make(s, "secret/sshca", "{\"password_field\":\"private_key\",\"generator\":{\"type\":\"ssh-ed25519\"}}");
+    make(s, "secret/host", "{\"generator\":{\"type\":\"ssh-cert\",\"issuer\":\"secret/sshca\",\"names\":\"deploy\"}}");
+    revoke(s, "secret/host");
+    need(s, 204, "DELETE", "rotation/secrets/secret/sshca", NULL);
+    need(s, 400, "POST", "secret/move/sshca", "{\"to\":\"secret/other\"}");
+    says(s, "secretctl certificate revoked secret/sshca");
+    scene_end(s);
+}
+
+/* Nothing is revoked under its name. */
+static void does_not_keep_a_copy_of_its_issuer(void **state)
+{
+    struct scene *s = authority(*state);
+    revoke(s, "secret/one");
+    becomes(s, LIST, 2);
+    need(s, 200, "POST", "secret/copy/ca", "{\"to\":\"secret/copy\"}");
+    need(s, 400, "DELETE", "secret/data/ca", NULL);
+    need(s, 204, "DELETE", "secret/data/copy", NULL);
+    scene_end(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -279,6 +319,9 @@ int main(void)
         ALTERNATE(waits_with_its_news),
         ALTERNATE(over_its_window),
         ALTERNATE(a_list_no_more),
+        ALTERNATE(keeps_its_issuers_name),
+        ALTERNATE(keeps_its_ssh_issuers_name),
+        ALTERNATE(does_not_keep_a_copy_of_its_issuer),
     };
     return cmocka_run_group_tests_name("rotation lists", tests, NULL, NULL);
 }

@@ -81,6 +81,19 @@ static enum kt_kind load_source(struct request *req, struct copying *c, struct k
     return KT_OK;
 }
 
+/* What it signed and was revoked is found by its name alone. */
+static enum kt_kind check_revokes_nothing(struct request *req, const struct copying *c, struct kt_err *err)
+{
+    bool revokes = false;
+    enum kt_kind kind = rotation_revokes(req, c->from_name, &revokes, err);
+    if (kind != KT_OK || !revokes)
+        return kind;
+    (void)kt_fail(err, KT_INVALID, "it signed certificates that were revoked and have not ended: lists of them are made "
+                                   "by this name");
+    kt_hint(err, "which, and when they end: secretctl certificate revoked %s", c->from_name);
+    return KT_INVALID;
+}
+
 /* Nobody may go on looking for it under its old name. */
 static enum kt_kind check_unnamed(struct request *req, struct copying *c, struct kt_err *err)
 {
@@ -88,7 +101,9 @@ static enum kt_kind check_unnamed(struct request *req, struct copying *c, struct
     enum kt_kind kind = rotation_allows(req, c->from.mount, c->from.path, c->old, ROTATION_METADATA, 0, err);
     if (kind == KT_OK)
         kind = fleet_host_below(req, c->from_name, &host, err);
-    if (kind != KT_OK || host == NULL)
+    if (kind == KT_OK && host == NULL)
+        return check_revokes_nothing(req, c, err);
+    if (kind != KT_OK)
         return kind;
     (void)kt_fail(err, KT_INVALID, "a service on host \"%s\" uses the secret by this name", host);
     kt_hint(err, "take it out first: DELETE fleet/consumers/%s/%s", host, c->from_name);
@@ -180,7 +195,9 @@ static enum kt_kind copy_versions(struct request *req, struct copying *c, struct
     enum kt_kind kind = KT_OK;
     for (size_t i = 0; kind == KT_OK && i < c->old->n_versions; i++) {
         c->made.versions[i] = c->old->versions[i];
-        c->made.versions[i].issued = false; /* for the other secret, if for any */
+        /* For the other secret, if for any: it issued it, and what it signed was revoked under its name. */
+        c->made.versions[i].issued = false;
+        c->made.versions[i].needed_until_ms = 0;
         if (c->old->versions[i].slot != 0)
             kind = copy_version(req, c, &c->made.versions[i], err);
     }

@@ -1,6 +1,7 @@
 #include "vaultd/rotation/revoked.h"
 
 #include "vaultd/core/rows.h"
+#include "vaultd/rotation/rotation.h"
 
 #define RECORD_MAX ((size_t)16 * 1024)
 
@@ -99,6 +100,17 @@ enum kt_kind revoked_load(struct request *req, const char *issuer, struct revoke
 bool revoked_stands(const struct revoked *row, bool ssh, int64_t now_ms)
 {
     return !row->list && row->ssh == ssh && row->until_ms >= now_ms;
+}
+
+enum kt_kind rotation_revokes(struct request *req, const char *issuer, bool *ret, struct kt_err *err)
+{
+    struct revoked *rows = NULL;
+    size_t n = 0;
+    *ret = false;
+    enum kt_kind kind = revoked_load(req, issuer, &rows, &n, err);
+    for (size_t i = 0; i < n && kind == KT_OK && !*ret; i++)
+        *ret = revoked_stands(&rows[i], rows[i].ssh, req->now_ms);
+    return kind;
 }
 
 enum kt_kind revoked_all_listed(struct request *req, const char *issuer, const struct revoked *rows, size_t n, bool ssh,

@@ -64,6 +64,9 @@ enum kt_kind rotation_allows(struct request *req, const struct mount *mount, con
 enum kt_kind rotation_in_mount(struct request *req, const struct mount *mount, bool *ret, struct kt_err *err)
     KT_MUST_CHECK;
 
+/* Whether certificates that a secret signed are revoked and have not ended. */
+enum kt_kind rotation_revokes(struct request *req, const char *issuer, bool *ret, struct kt_err *err) KT_MUST_CHECK;
+
 /* How many secrets the target refuses as they are stored now. It may take long: aside (request_aside()). */
 enum kt_kind rotation_count_drifted(struct request *req, size_t *ret, struct kt_err *err) KT_MUST_CHECK;
 
