@@ -77,7 +77,7 @@ static bool perhaps_his(const struct identity_made *made, const struct approval 
 /* Who made or changed him asks through him. */
 static bool is_creature_of(const struct identity_made *made, const struct entity *approver, const char *accessor)
 {
-    bool touched = made->more || touched_by(made, approver->id) || (accessor != NULL && touched_by(made, accessor));
+    bool touched = touched_by(made, approver->id) || (accessor != NULL && touched_by(made, accessor));
     for (size_t i = 0; i < approver->merged.n && !touched; i++)
         touched = touched_by(made, approver->merged.at[i]);
     return touched;
@@ -90,6 +90,15 @@ static bool asks_for(const struct entity *asker, const struct entity *approver, 
     for (size_t i = 0; i < asker->n_aliases && !creature; i++)
         creature = is_creature_of(&asker->aliases[i].made, approver, accessor);
     return creature;
+}
+
+/* Then each approver may be among those who are not remembered. */
+static bool forgets_changers(const struct entity *asker)
+{
+    bool more = asker->made.more;
+    for (size_t i = 0; i < asker->n_aliases && !more; i++)
+        more = asker->aliases[i].made.more;
+    return more;
 }
 
 /* Older than the request, as it was then, and nothing of the asker's. */
@@ -130,6 +139,9 @@ static const char *hinders(const struct request *req, const struct group *group,
         return "nobody approves what he asked for himself";
     if (asks_for(asker, entity, req->token->accessor))
         return "who asked, or a login of his, was made or changed by you";
+    if (forgets_changers(asker))
+        return "who asked, or a login of his, was changed by more people than are remembered, or by a token without an "
+               "entity: only break-glass lets it pass";
     if (!is_member(group, entity))
         return "you are not a direct member of the group whose approval it needs";
     if (alias == NULL)
@@ -193,7 +205,8 @@ enum kt_kind approval_count(struct request *req, const struct approval_rule *rul
     if (kind == KT_OK)
         kind = find_asker(req, approval, &asker, &has_asker, err);
     /* Who may approve for another rule's group has no say in a group that who asked has filled. */
-    if (kind != KT_OK || !has_group || !has_asker || perhaps_his(&group.made, approval, &asker))
+    if (kind != KT_OK || !has_group || !has_asker || forgets_changers(&asker) ||
+        perhaps_his(&group.made, approval, &asker))
         return kind;
     struct string_list seen = {kt_arena_take(&req->arena, (approval->n_approvers + 1) * sizeof(char *)), 0};
     if (seen.at == NULL)
