@@ -59,7 +59,7 @@ struct approval {
     const char *told;                         /* the channels that are told of it; "": all */
     struct string_list rules;                 /* names of those that were about it when it was asked */
     unsigned *needed;                         /* how many each of them needed then; NULL: it was not kept */
-    struct touched *touched;                  /* at most so many; none: it was not kept */
+    struct touched *touched;                  /* none: it was not kept; so many as there may be: perhaps not all */
     size_t n_touched;
     struct approver *approvers;               /* each entity once */
     size_t n_approvers;

@@ -164,11 +164,15 @@ static enum kt_kind is_about(struct request *req, const struct approval_rule *ru
     return *ret ? KT_OK : stands_on(req, rule, ret, err);
 }
 
-/* As it was asked: what a later rule is about is looked up as if it were asked now. */
+/* As it was asked: what a later rule is about is looked up as if it were asked now. A full list may have been cut:
+ * then each rule may be about it. */
 enum kt_kind approval_about(struct request *req, const struct approval_rule *rule, const struct approval *approval,
                             bool *ret, struct kt_err *err)
 {
     struct changed_path *own = req->own->changes;
+    *ret = approval->n_touched >= APPROVAL_TOUCHED_MAX;
+    if (*ret)
+        return KT_OK;
     req->own->changes = NULL;
     for (size_t i = 0; i < approval->n_touched; i++)
         request_changes(req, approval->touched[i].path, approval->touched[i].below);
