@@ -146,7 +146,8 @@ enum kt_kind sys_rekey_verify_again(struct request *req, struct kt_err *err)
     enum kt_kind kind = read_nonce(req, &nonce, err);
     if (kind == KT_OK)
         kind = ceremony_refuse_verify_again(req->core->barrier, nonce, err);
-    req->defer = do_verify_again;
+    if (kind == KT_OK)
+        req->defer = do_verify_again;
     return kind;
 }
 
