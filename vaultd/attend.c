@@ -4,7 +4,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <systemd/sd-daemon.h>
@@ -12,6 +11,7 @@
 #include <unistd.h>
 
 #include "lib/clock.h"
+#include "lib/err.h"
 #include "lib/log.h"
 
 #define END_S 30u /* more than an orderly stop is given */
@@ -135,7 +135,7 @@ static void begin_reload(struct attend *attend)
     attend->reloading = errno == 0;
     if (attend->reloading)
         return;
-    kt_log(KT_LOG_ERROR, "not_reloaded", "error=\"cannot start a thread: %s\"", strerror(errno));
+    kt_log(KT_LOG_ERROR, "not_reloaded", "error=\"cannot start a thread: %s\"", kt_errno_text(errno));
     attend_notify("READY=1");
 }
 

@@ -51,7 +51,9 @@ bool kt_ldap_name_fold(const char *name, char *out, size_t size)
     char before = '\0';
     size_t len = 0;
     for (const char *at = name; *at != '\0'; at++) {
-        char c = *at >= 'A' && *at <= 'Z' ? (char)(*at - 'A' + 'a') : *at;
+        char c = *at;
+        if (c >= 'A' && c <= 'Z')
+            c = (char)(c - 'A' + 'a');
         if (c == ' ' && (before == '\0' || is_one_of(before, ",= ")))
             continue;
         if (!put(c, before, out, &len, size))

@@ -69,7 +69,7 @@ struct run_step {
 #define RUN_REASON_MAX 500u
 #define RUN_SERVER_ID_MAX 256u
 /* Commands that name the secret, four times at most: with the longest name that there is, each of its bytes quoted. */
-#define RUN_NEXT_MAX   (24u * 1024u)
+#define RUN_NEXT_MAX   24576u
 _Static_assert(4 * (4 * (PATH_MOUNT_BYTES + PATH_NAME_BYTES) + 2) + 2048 <= RUN_NEXT_MAX, "no command is cut");
 
 /* What a listener showed when it was last asked: name, word in API and records, for people. A record has the
