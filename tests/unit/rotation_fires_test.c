@@ -187,27 +187,30 @@ static void the_others_own_fire(void **state)
 
 /* ---- what it waits for ---- */
 
+/* Time passes until the state of the secret says something there. */
+static void comes(struct scene *s, const char *secret, const char *what, char out[64])
+{
+    out[0] = '\0';
+    for (int i = 0; i < PATIENCE && out[0] == '\0'; i++) {
+        (void)goes_by(s, 500);
+        state_of(s, secret, what, out);
+        pause_ms(1);
+    }
+}
+
 /* The secret's run by schedule is there, and ends well. */
 static void starts_and_ends(struct scene *s, const char *secret)
 {
-    char run[64] = "";
-    for (int i = 0; i < PATIENCE && run[0] == '\0'; i++) {
-        (void)goes_by(s, 500);
-        state_of(s, secret, "last_run", run);
-        pause_ms(1);
-    }
+    char run[64];
+    comes(s, secret, "last_run", run);
     look_at(s, run);
     until(s, "done");
 }
 
 static void drill_ends_well(struct scene *s, const char *secret)
 {
-    char result[64] = "";
-    for (int i = 0; i < PATIENCE && result[0] == '\0'; i++) {
-        (void)goes_by(s, 500);
-        state_of(s, secret, "drill_result", result);
-        pause_ms(1);
-    }
+    char result[64];
+    comes(s, secret, "drill_result", result);
     assert_memory_equal(result, "it went back in ", 16);
 }
 
